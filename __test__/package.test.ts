@@ -1,0 +1,127 @@
+// The package as a consumer gets it: packed, installed into an empty folder, loaded there. Needs the built addon.
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const run = promisify(execFile);
+const root = resolve(import.meta.dirname, '..');
+
+let folder: string;
+let tarball: string;
+let consumer: string;
+
+const npm = (args: string[], cwd: string) =>
+  run('npm', [...args, '--ignore-scripts', '--loglevel=error'], { cwd, shell: process.platform === 'win32' });
+
+/** Runs a script in an empty folder of the consumer's; resolves with the JSON that it prints and the files that it made. */
+async function evaluate(script: string, source: string): Promise<{ printed: unknown; made: string[] }> {
+  const cwd = await mkdtemp(join(consumer, 'run-'));
+  await writeFile(join(cwd, script), source);
+  const { stdout } = await run(process.execPath, [script], { cwd });
+  return { printed: JSON.parse(stdout), made: (await readdir(cwd)).filter((file) => file !== script) };
+}
+
+/** Runs a development tool's command on the tarball; resolves with its complaints. */
+const complaints = (tool: string, args: string[]) =>
+  run(process.execPath, [join(root, 'node_modules', tool), ...args], { cwd: folder }).then(
+    () => '',
+    (failure: { stdout: string; stderr: string }) => failure.stdout + failure.stderr || 'failed',
+  );
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ductape-package-'));
+  const { stdout } = await npm(['pack', '--json', '--pack-destination', folder], root);
+  // npm prints a list, and newer ones an object with the package's name as its key.
+  const [packed] = Object.values(JSON.parse(stdout) as Record<string, { filename: string }>);
+  tarball = join(folder, packed?.filename ?? 'nothing was packed');
+  consumer = await mkdtemp(join(folder, 'consumer-'));
+  await writeFile(join(consumer, 'package.json'), '{ "private": true }');
+  await npm(['install', tarball, '--offline', '--no-audit', '--no-fund', '--no-package-lock'], consumer);
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('the packed package', () => {
+  it('holds what it needs and nothing else', async () => {
+    const files = await readdir(join(consumer, 'node_modules/ductape'), { recursive: true });
+    const binaries = files.filter((file) => file.endsWith('.node'));
+    expect(binaries.length).toBeGreaterThan(0);
+    expect(files.filter((file) => !binaries.includes(file) && !/^(README|LICENSE)/.test(file)).sort()).toEqual([
+      'index.d.mts',
+      'index.d.ts',
+      'index.js',
+      'index.mjs',
+      'native.d.ts',
+      'native.js',
+      'package.json',
+    ]);
+  });
+
+  it('has no dependency and no install script', async () => {
+    const manifest = JSON.parse(await readFile(join(consumer, 'node_modules/ductape/package.json'), 'utf8'));
+    expect(Object.keys(manifest)).not.toContain('dependencies');
+    for (const script of ['preinstall', 'install', 'postinstall']) {
+      expect(Object.keys(manifest.scripts ?? {})).not.toContain(script);
+    }
+  });
+
+  it('gives the same classes to import and require, by default and by name', async () => {
+    const { printed } = await evaluate(
+      'same.mjs',
+      `import Default, { Ductape, DuctapeError } from 'ductape';
+       import { createRequire } from 'node:module';
+       const required = createRequire(import.meta.url)('ductape');
+       console.log(JSON.stringify({
+         name: Ductape.name,
+         importedDefault: Default === Ductape,
+         required: required.Ductape === Ductape,
+         requiredDefault: required.default === Ductape,
+         error: required.DuctapeError === DuctapeError && new DuctapeError('CLOSED', 'x') instanceof Error,
+         compiled: required.__esModule,
+       }));`,
+    );
+    expect(printed).toEqual({
+      name: 'Ductape',
+      importedDefault: true,
+      required: true,
+      requiredDefault: true,
+      error: true,
+      // What compilers look for when they turn a default import into require().
+      compiled: true,
+    });
+  });
+
+  it.each([
+    ['require', 'quiet.cjs', "require('ductape')"],
+    ['import', 'quiet.mjs', "await import('ductape')"],
+  ])('starts no thread and makes no file on %s', async (_how, script, load) => {
+    // Loading an ES module reads files on libuv's own pool, so that pool is started before the count.
+    const { printed: threads, made } = await evaluate(
+      script,
+      `(async () => {
+         const fs = await import('node:fs');
+         await fs.promises.stat('.');
+         const count = () => (process.platform === 'linux' ? fs.readdirSync('/proc/self/task').length : 0);
+         const before = count();
+         ${load};
+         await new Promise((done) => setTimeout(done, 50));
+         console.log(JSON.stringify(count() - before));
+       })();`,
+    );
+    expect(threads).toBe(0);
+    expect(made).toEqual([]);
+  });
+
+  it('passes publint', async () => {
+    expect(await complaints('publint/src/cli.js', ['run', tarball, '--strict'])).toBe('');
+  });
+
+  it('resolves to the right types everywhere', async () => {
+    expect(await complaints('@arethetypeswrong/cli/dist/index.js', [tarball, '--no-emoji', '--no-color'])).toBe('');
+  });
+});

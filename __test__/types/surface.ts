@@ -1,0 +1,149 @@
+// What the package exports and how its parts are typed, beyond the documented interfaces.
+import Default, {
+  type DispatchInput,
+  Ductape,
+  DuctapeError,
+  type DuctapeOptions,
+  type ErrorCode,
+  type IActionDispatchInput,
+  type IDBActionDispatchInput,
+  type IDBOperationDispatchInput,
+  type IDispatchResult,
+  type IDispatchSchedule,
+  type IDrainResult,
+  type IFeatureDispatchInput,
+  type IGraphActionDispatchInput,
+  type IGraphOperationDispatchInput,
+  type IJob,
+  type IJobHistory,
+  type IJobList,
+  type IJobOptions,
+  type IJobStats,
+  type INotificationDispatchInput,
+  type IPublishDispatchInput,
+  type IScheduleOptions,
+  type IStorageDispatchInput,
+} from 'ductape';
+import type { Equals, Expect } from './equals.js';
+
+/** The type that a namespace's `dispatch` takes. */
+type Taken<Namespace extends { dispatch(input: never): Promise<IDispatchResult> }> = Parameters<
+  Namespace['dispatch']
+>[0];
+
+export type Exports = [
+  Expect<Equals<typeof Default, typeof Ductape>>,
+  Expect<Equals<Default, Ductape>>,
+  Expect<Equals<DuctapeError['code'], ErrorCode>>,
+];
+
+export type Namespaces = [
+  Expect<Equals<Taken<Ductape['actions']>, DispatchInput<IActionDispatchInput>>>,
+  Expect<Equals<Taken<Ductape['features']>, DispatchInput<IFeatureDispatchInput>>>,
+  Expect<Equals<Taken<Ductape['notifications']>, DispatchInput<INotificationDispatchInput>>>,
+  Expect<Equals<Taken<Ductape['storage']>, DispatchInput<IStorageDispatchInput>>>,
+  Expect<Equals<Taken<Ductape['events']>, DispatchInput<IPublishDispatchInput>>>,
+  Expect<Equals<Taken<Ductape['databases']['action']>, DispatchInput<IDBActionDispatchInput>>>,
+  Expect<Equals<Taken<Ductape['databases']>, DispatchInput<IDBOperationDispatchInput>>>,
+  Expect<Equals<Taken<Ductape['graphs']['action']>, DispatchInput<IGraphActionDispatchInput>>>,
+  Expect<Equals<Taken<Ductape['graphs']>, DispatchInput<IGraphOperationDispatchInput>>>,
+];
+
+export type Aliases = [
+  Expect<Equals<Ductape['api'], Ductape['actions']>>,
+  Expect<Equals<Ductape['feature'], Ductape['features']>>,
+  Expect<Equals<Ductape['database'], Ductape['databases']>>,
+  Expect<Equals<Ductape['graph'], Ductape['graphs']>>,
+];
+
+export type Schedules = [
+  Expect<Equals<IJobOptions['schedule'], (IDispatchSchedule & IScheduleOptions) | undefined>>,
+  Expect<Equals<keyof IDispatchSchedule & keyof IScheduleOptions, never>>,
+];
+
+export const options: DuctapeOptions = {
+  accessKey: 'key',
+  product: 'my-app',
+  env: 'prd',
+  store: 'memory:',
+  worker: { concurrency: 4, namespaces: ['actions', 'databases.action'], products: ['my-app'], envs: ['prd'] },
+  timezone: 'Europe/Berlin',
+  clock: 'manual',
+  retention: { completed: { age: 1_000, count: 10 }, failed: false, runs: { age: 1_000, count: 10 } },
+  durability: 'relaxed',
+  logger: console,
+  maxInputBytes: 2 ** 20,
+};
+
+export const dispatchOnly: Ductape = new Default({ worker: false, retention: false });
+
+/** A documented input, whole, is accepted as it is, and so is one made by a function that knows only its type. */
+export async function documentedInput(ductape: Ductape, input: IActionDispatchInput): Promise<IDispatchResult[]> {
+  return [
+    await ductape.actions.dispatch(input),
+    ...(await ductape.api.dispatchMany([input, { ...input, priority: 1 }])),
+  ];
+}
+
+export async function allOptions(ductape: Ductape): Promise<IDispatchResult> {
+  return ductape.storage.dispatch({
+    storage: 'reports',
+    event: 'upload',
+    input: { fileName: 'a.txt', buffer: new Uint8Array([1]), path: 'daily', mimeType: 'text/plain' },
+    retries: 2,
+    job_id: 'daily-report',
+    onConflict: 'replace',
+    priority: -1,
+    timeout: 60_000,
+    retryConfig: {
+      initialDelay: 100,
+      maxDelay: 1_000,
+      backoffMultiplier: 3,
+      jitter: true,
+      jitterPercent: 0.1,
+      retryableErrors: ['TIMEOUT'],
+      nonRetryableErrors: ['NOT_FOUND'],
+    },
+    tags: ['report'],
+    schedule: {
+      cron: '0 9 * * *',
+      tz: 'America/New_York',
+      dst: { gap: 'skip', overlap: 'both' },
+      misfire: 'all',
+      ifRunning: 'allow',
+      spread: 5_000,
+    },
+  });
+}
+
+export async function jobs(ductape: Ductape, id: string): Promise<void> {
+  const job: IJob = await ductape.jobs.get(id);
+  const page: IJobList = await ductape.jobs.list({ status: ['failed', 'queued'], target: job.target, count: true });
+  const next: IJobList = await ductape.jobs.list({
+    status: 'failed',
+    limit: 10,
+    ...(page.next && { cursor: page.next }),
+  });
+  const sent: { id: number } = await ductape.jobs.wait<{ id: number }>(id, { timeout: 1_000 });
+  const stats: IJobStats = await ductape.jobs.getStats({ namespace: job.namespace });
+  const history: IJobHistory = await ductape.jobs.getHistory(id, { limit: sent.id });
+  const times: number[] = await ductape.jobs.preview({ every: 1_000, spread: 10 }, { from: '2026-01-01', count: 3 });
+  await ductape.jobs.cancel(id, { reason: `${stats.total} ${history.job_id} ${times.length} ${next.jobs.length}` });
+}
+
+export async function lifecycle(ductape: Ductape): Promise<IDrainResult> {
+  await ductape.start({ signals: false });
+  await ductape.clock.advance(1_000);
+  await ductape.clock.advance('P1D');
+  await ductape.clock.set(new Date(ductape.clock.now()));
+  const result = await ductape.drain({ timeout: 1_000 });
+  await ductape.close({ timeout: 0 });
+  return result;
+}
+
+export function failure(error: unknown): string {
+  if (!(error instanceof DuctapeError)) throw new DuctapeError('STORE_ERROR', 'not ours', { cause: error });
+  return `${error.code}: ${(error.details ?? []).map(({ path, message }) => `${path}: ${message}`).join(', ')}`;
+}
+
+export const versions: string[] = [new Ductape().version.package, new Ductape().version.tzdb];

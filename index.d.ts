@@ -1,0 +1,851 @@
+/**
+ * The public contract of the package. Times are milliseconds since the Unix epoch (UTC) and durations are milliseconds
+ * unless a comment says otherwise. "Now" is the clock of the instance: the system's, or the one set by
+ * {@link DuctapeOptions.clock}.
+ *
+ * Every method that returns a promise reports failure by rejecting with a {@link DuctapeError}; it never throws.
+ */
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Dispatch: when, how, and what
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * When a job runs. Without `cron` and `every` it runs once: at `start_at`, or at once when that is absent or past.
+ * `cron` and `every` exclude each other.
+ */
+export interface IDispatchSchedule {
+  /**
+   * First time: ms since the epoch, or an ISO 8601 date. A date without an offset is read in `tz`, else in the
+   * instance's `timezone`. With `every` or `cron`, a past value sets the grid and the first run is the first grid
+   * point from now on.
+   */
+  start_at?: number | string;
+  /**
+   * Five cron fields (minute, hour, day of month, month, day of week) or a macro such as `@daily`. When both day fields
+   * are restricted, a day that matches either counts.
+   */
+  cron?: string;
+  /** Interval in ms, an integer from 1. Runs fall on `start_at + k * every` and never drift. */
+  every?: number;
+  /** How many runs there are in all, an integer from 1; attempts do not count. Needs `cron` or `every`. */
+  limit?: number;
+  /** No run after this time, which is itself included: ms since the epoch or an ISO 8601 date. Needs `cron` or `every`. */
+  endDate?: number | string;
+  /** IANA time zone of `cron` and of dates without an offset. Default: the instance's `timezone`. */
+  tz?: string;
+}
+
+/** What a recurring job does at the edges of its schedule. Accepted inside `schedule`, next to {@link IDispatchSchedule}. */
+export interface IScheduleOptions {
+  /**
+   * Fixed-time crons when clocks change. `gap`: a time that the day lacks runs right after the gap (`'after'`, default)
+   * or not at all. `overlap`: a time that the day has twice runs at its first (default), its last, or both.
+   */
+  dst?: {
+    gap?: 'after' | 'skip';
+    overlap?: 'first' | 'last' | 'both';
+  };
+  /** Runs missed while no process was up: one for all of them (default), none, or each (at most 1,000). */
+  misfire?: 'once' | 'skip' | 'all';
+  /** A run that falls due while the one before is still going or waiting for a retry: leave it out (default) or start it. */
+  ifRunning?: 'skip' | 'allow';
+  /** Shifts the whole job by a fixed offset from 0 to this many ms, so that jobs with one schedule do not start together. */
+  spread?: number;
+}
+
+/** What every dispatch input may hold besides its target and `input`. */
+export interface IDispatchOptions {
+  /** How many further attempts follow a failed first one: an integer from 0 to 1,000. Default 0. */
+  retries?: number;
+  /** When to run. Default: once, at once. */
+  schedule?: IDispatchSchedule;
+  /** Session on whose behalf the job runs. */
+  session?: {
+    /** Tag of the session definition. */
+    tag: string;
+    /** The session's signed token. */
+    token: string;
+  };
+  /** Tag of the cache that keeps and serves the job's result. */
+  cache?: string;
+}
+
+/** How long to wait between attempts, and after which errors. The delay before retry k is `initialDelay * backoffMultiplier ** (k - 1)`. */
+export interface IRetryConfig {
+  /** Delay in ms before the first retry. Default 1,000. */
+  initialDelay?: number;
+  /** No delay is longer than this many ms. Default 300,000. */
+  maxDelay?: number;
+  /** Default 2. */
+  backoffMultiplier?: number;
+  /** Adds a random 0–50 % to each delay. Default false. */
+  jitter?: boolean;
+  /** Adds a random part of up to this fraction, 0 to 1, instead. */
+  jitterPercent?: number;
+  /** Only errors whose `code`, else `name`, is listed here are retried. */
+  retryableErrors?: string[];
+  /** Errors whose `code`, else `name`, is listed here are not retried. Wins over `retryableErrors`. */
+  nonRetryableErrors?: string[];
+}
+
+/** Options beyond the documented ones, given in the same object as the dispatch input. */
+export interface IJobOptions {
+  /** The caller's own id, 1–255 printable characters: a second dispatch with it makes no second job. Default: a generated id. */
+  job_id?: string;
+  /**
+   * What a dispatch with a known `job_id` does: return the job as it is, replace its schedule, input and options, or
+   * reject with `CONFLICT`. Default `'return'` for one-off jobs and `'replace'` for recurring ones.
+   */
+  onConflict?: 'return' | 'replace' | 'error';
+  /** Integer; of the jobs that are due, lower ones start first. Default 0. */
+  priority?: number;
+  /** Longest time in ms that one attempt may take before it fails with `TIMEOUT`. Default: no bound. */
+  timeout?: number;
+  /** Delays between attempts; `retries` says how many there are. */
+  retryConfig?: IRetryConfig;
+  /** Labels to find jobs by. */
+  tags?: string[];
+  /** When to run, with the options of recurring jobs. */
+  schedule?: IDispatchSchedule & IScheduleOptions;
+}
+
+/**
+ * What `dispatch` takes: the documented input `T`, of which `env` and `product` may be left out when the instance was
+ * given them, plus {@link IJobOptions}.
+ */
+export type DispatchInput<T extends { env: string; product: string }> = Omit<T, 'env' | 'product'> &
+  Partial<Pick<T, 'env' | 'product'>> &
+  IJobOptions;
+
+/** What `dispatch` resolves with, once the job is committed to the store. */
+export interface IDispatchResult {
+  /** The id given, else `job_` and a UUID. */
+  job_id: string;
+  /** `'queued'` when the job was due at dispatch, else `'scheduled'`. */
+  status: 'scheduled' | 'queued';
+  /** Time of the first run; for a job due at once, the time of the dispatch. */
+  scheduled_at: number;
+  /** Whether the job has `cron` or `every`. */
+  recurring: boolean;
+  /** Time of the next run; present exactly when the job is recurring and a run is to come. */
+  next_run_at?: number;
+}
+
+/** Parts of the request that an app action sends. */
+export interface IActionRequest {
+  query?: Record<string, unknown>;
+  params?: Record<string, unknown>;
+  body?: Record<string, unknown>;
+  headers?: Record<string, unknown>;
+}
+
+/** Content of a notification, by channel. Each channel that is present is sent; the records fill its template. */
+export interface INotificationRequest {
+  push_notification?: {
+    device_tokens: string[];
+    title?: Record<string, unknown>;
+    body?: Record<string, unknown>;
+    data?: Record<string, unknown>;
+  };
+  email?: {
+    recipients: string[];
+    subject?: Record<string, unknown>;
+    template?: Record<string, unknown>;
+  };
+  sms?: {
+    recipients: string[];
+    body?: Record<string, unknown>;
+  };
+  callback?: {
+    query?: Record<string, unknown>;
+    headers?: Record<string, unknown>;
+    params?: Record<string, unknown>;
+    body?: Record<string, unknown>;
+  };
+}
+
+/** A file for a storage operation. */
+export interface IStorageRequest {
+  fileName: string;
+  /** Content: base64 text, or bytes (a `Buffer` too), which are stored as base64. At most 32 MiB. */
+  buffer?: string | Uint8Array;
+  /** Folder inside the storage. */
+  path?: string;
+  mimeType?: string;
+}
+
+/** A message for a broker. */
+export interface IPublishRequest {
+  message: Record<string, unknown>;
+}
+
+/** Values for a database action's templates. */
+export interface IDbActionRequest {
+  query?: Record<string, unknown>;
+  data?: Record<string, unknown>;
+  filter?: Record<string, unknown>;
+}
+
+/** Runs an action of an app. */
+export interface IActionDispatchInput extends IDispatchOptions {
+  env: string;
+  product: string;
+  app: string;
+  event: string;
+  input: IActionRequest;
+}
+
+/** Runs a feature. */
+export interface IFeatureDispatchInput extends IDispatchOptions {
+  env: string;
+  product: string;
+  tag: string;
+  input: Record<string, unknown>;
+}
+
+/** Sends a notification. */
+export interface INotificationDispatchInput extends IDispatchOptions {
+  env: string;
+  product: string;
+  notification: string;
+  event: string;
+  input: INotificationRequest;
+}
+
+/** Runs a storage operation. */
+export interface IStorageDispatchInput extends IDispatchOptions {
+  env: string;
+  product: string;
+  storage: string;
+  event: string;
+  input: IStorageRequest;
+}
+
+/** Publishes to a message broker. */
+export interface IPublishDispatchInput extends IDispatchOptions {
+  env: string;
+  product: string;
+  broker: string;
+  event: string;
+  input: IPublishRequest;
+}
+
+/** Runs a predefined database action. */
+export interface IDBActionDispatchInput extends IDispatchOptions {
+  env: string;
+  product: string;
+  database: string;
+  event: string;
+  input: IDbActionRequest;
+}
+
+/** Runs a database operation. */
+export interface IDBOperationDispatchInput extends IDispatchOptions {
+  env: string;
+  product: string;
+  database: string;
+  operation: string;
+  input: Record<string, unknown>;
+}
+
+/** Runs a predefined graph action. */
+export interface IGraphActionDispatchInput extends IDispatchOptions {
+  env: string;
+  product: string;
+  graph: string;
+  event: string;
+  input: Record<string, unknown>;
+}
+
+/** Runs a graph operation. */
+export interface IGraphOperationDispatchInput extends IDispatchOptions {
+  env: string;
+  product: string;
+  graph: string;
+  operation: string;
+  input: Record<string, unknown>;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Handlers: who does the work
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Which jobs a handler takes. An omitted field, or `'*'`, means any; the most specific handler wins. */
+export interface IHandlerTarget {
+  /** Default: the instance's `product`, else any. */
+  product?: string;
+  /** Default: the instance's `env`, else any. */
+  env?: string;
+}
+
+/** Target of `actions.handle`. */
+export interface IActionTarget extends IHandlerTarget {
+  app?: string;
+  event?: string;
+}
+
+/** Target of `features.handle`. */
+export interface IFeatureTarget extends IHandlerTarget {
+  tag?: string;
+}
+
+/** Target of `notifications.handle`. */
+export interface INotificationTarget extends IHandlerTarget {
+  notification?: string;
+  event?: string;
+}
+
+/** Target of `storage.handle`. */
+export interface IStorageTarget extends IHandlerTarget {
+  storage?: string;
+  event?: string;
+}
+
+/** Target of `events.handle`. */
+export interface IPublishTarget extends IHandlerTarget {
+  broker?: string;
+  event?: string;
+}
+
+/** Target of `databases.action.handle`. */
+export interface IDBActionTarget extends IHandlerTarget {
+  database?: string;
+  event?: string;
+}
+
+/** Target of `databases.handle`. */
+export interface IDBOperationTarget extends IHandlerTarget {
+  database?: string;
+  operation?: string;
+}
+
+/** Target of `graphs.action.handle`. */
+export interface IGraphActionTarget extends IHandlerTarget {
+  graph?: string;
+  event?: string;
+}
+
+/** Target of `graphs.handle`. */
+export interface IGraphOperationTarget extends IHandlerTarget {
+  graph?: string;
+  operation?: string;
+}
+
+/** A storage job's input as its handler sees it: bytes have become base64 text. */
+export interface IStorageJobInput extends IStorageRequest {
+  buffer?: string;
+}
+
+/** The names of the nine kinds of jobs, as {@link Ductape} spells them. */
+export type JobNamespaceName =
+  | 'actions'
+  | 'features'
+  | 'notifications'
+  | 'storage'
+  | 'events'
+  | 'databases.action'
+  | 'databases'
+  | 'graphs.action'
+  | 'graphs';
+
+/**
+ * One attempt of one run, as its handler sees it. In a handler the fields of the target (`app` and `event` for an
+ * action) stand here too.
+ *
+ * @typeParam Input shape of `input`; it is declared, not checked.
+ */
+export interface JobContext<Input = unknown> {
+  /** The job's id. */
+  readonly id: string;
+  readonly namespace: JobNamespaceName;
+  readonly product: string;
+  readonly env: string;
+  /** The dispatched input, as JSON gives it back. */
+  readonly input: Input;
+  /** Data of the job's session, if it has one. */
+  readonly session?: unknown;
+  /** Number of the run, from 1; a one-off job has only run 1. */
+  readonly run: number;
+  /** Number of the attempt of this run, from 1. */
+  readonly attempt: number;
+  /** When the run was due, in ms since the epoch. */
+  readonly scheduled_at: number;
+  /** How many ms after `scheduled_at` the run was started. */
+  readonly lateness: number;
+  /** How many missed runs this one stands for; 0 for a run in time. */
+  readonly missed: number;
+  /** Aborts on timeout, cancellation, shutdown, and when the process lost the run to another one. */
+  readonly signal: AbortSignal;
+  /** Records how far the run is: any value that JSON can hold, shown as {@link IJob.progress}. */
+  progress(value: unknown): void;
+  /** Adds a line to the job's log. */
+  log(message: string): void;
+  /** Ends this attempt without spending it and runs the handler again after `ms`; what the handler returns is not kept. */
+  snooze(ms: number): void;
+}
+
+/**
+ * Does the work of a job. What it returns, as JSON, becomes the run's result; a throw or a rejection fails the attempt.
+ * The error's `code`, else its `name`, decides whether it is retried; a number in its `retryAfter` is the delay in ms.
+ */
+export type Handler<Input = unknown, Result = unknown, Target = unknown> = (
+  job: JobContext<Input> & Readonly<Required<Target>>,
+) => Result | Promise<Result>;
+
+/** Options of one handler. */
+export interface HandlerOptions {
+  /** How many jobs it runs at once in this process. Default: the worker's `concurrency`. */
+  concurrency?: number;
+  /** Longest time in ms of one attempt, for jobs that set none. Default: no bound. */
+  timeout?: number;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Namespaces
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * One kind of job.
+ *
+ * @typeParam Input documented dispatch input
+ * @typeParam Target fields that a handler can be registered for
+ * @typeParam Payload what a handler finds in `job.input`
+ */
+export interface JobNamespace<Input extends { env: string; product: string }, Target extends IHandlerTarget, Payload> {
+  /**
+   * Stores a job. Resolves once it is committed at the instance's `durability`. The input is taken at the call, as
+   * `JSON.stringify` sees it.
+   *
+   * Rejects with `VALIDATION_ERROR`, `INVALID_SCHEDULE`, `INVALID_CRON` or `INVALID_TIMEZONE`, whose `details` list
+   * every problem; nothing is stored then. `CONFLICT`: see {@link IJobOptions.onConflict}.
+   */
+  dispatch(input: DispatchInput<Input>): Promise<IDispatchResult>;
+  /** Stores up to 10,000 jobs in one transaction: all, with the results in order, or none. Rejects as `dispatch` does. */
+  dispatchMany(inputs: readonly DispatchInput<Input>[]): Promise<IDispatchResult[]>;
+  /**
+   * Registers a handler for the jobs that match `target` and makes this process work on them, unless `worker` is `false`.
+   *
+   * @returns a function that takes the handler away again
+   * @throws {DuctapeError} `VALIDATION_ERROR` for a wrong argument
+   */
+  handle<JobInput = Payload, Result = unknown>(
+    target: Target,
+    handler: Handler<JobInput, Result, Target>,
+    options?: HandlerOptions,
+  ): () => void;
+}
+
+/** `ductape.features` */
+export interface FeaturesNamespace
+  extends JobNamespace<IFeatureDispatchInput, IFeatureTarget, Record<string, unknown>> {
+  /** Short for `handle({ tag }, handler, options)`. */
+  define<JobInput = Record<string, unknown>, Result = unknown>(
+    tag: string,
+    handler: Handler<JobInput, Result, IFeatureTarget>,
+    options?: HandlerOptions,
+  ): () => void;
+}
+
+/** `ductape.databases`: operations, and predefined actions under `action`. */
+export interface DatabasesNamespace
+  extends JobNamespace<IDBOperationDispatchInput, IDBOperationTarget, Record<string, unknown>> {
+  readonly action: JobNamespace<IDBActionDispatchInput, IDBActionTarget, IDbActionRequest>;
+}
+
+/** `ductape.graphs`: operations, and predefined actions under `action`. */
+export interface GraphsNamespace
+  extends JobNamespace<IGraphOperationDispatchInput, IGraphOperationTarget, Record<string, unknown>> {
+  readonly action: JobNamespace<IGraphActionDispatchInput, IGraphActionTarget, Record<string, unknown>>;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Jobs: looking at them and changing them
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Where a job stands. A recurring job between two runs, and a job that waits for a retry, are `'scheduled'`. */
+export type JobStatus = 'scheduled' | 'queued' | 'running' | 'completed' | 'failed' | 'cancelled' | 'paused';
+
+/** What a job runs: the fields that its namespace documents, `app` and `event` for an action. */
+export interface IJobTarget {
+  app?: string;
+  event?: string;
+  tag?: string;
+  notification?: string;
+  storage?: string;
+  broker?: string;
+  database?: string;
+  graph?: string;
+  operation?: string;
+}
+
+/** Why an attempt failed. */
+export interface IJobError {
+  /** The error's `code`, else its `name`. */
+  code: string;
+  message: string;
+  stack?: string;
+}
+
+/** A stored job. */
+export interface IJob {
+  id: string;
+  status: JobStatus;
+  namespace: JobNamespaceName;
+  product: string;
+  env: string;
+  target: IJobTarget;
+  /** When the current or next run is due, or the last one was. */
+  scheduled_at: number;
+  /** When the current or last run was started. */
+  started_at?: number;
+  /** When the job ended. */
+  completed_at?: number;
+  recurring: boolean;
+  cron?: string;
+  /** In ms. */
+  every?: number;
+  tz?: string;
+  /** Present exactly when the job is recurring and a run is to come. */
+  next_run_at?: number;
+  /** How many runs have ended. */
+  execution_count: number;
+  limit?: number;
+  end_date?: number;
+  priority: number;
+  tags: string[];
+  /** Retries allowed per run. */
+  retries: number;
+  /** Retries spent by the current or last run. */
+  retry_count: number;
+  /** Attempts started of the current or last run. */
+  attempt: number;
+  /** Message of the last failed attempt. */
+  last_error?: string;
+  /** The last failed attempt in full. */
+  error?: IJobError;
+  /** Last value that the handler reported. */
+  progress?: unknown;
+  cancel_reason?: string;
+  input: unknown;
+  /** Result of the last completed run. */
+  result?: unknown;
+  created_at: number;
+  updated_at: number;
+}
+
+/** Which jobs statistics are about; an omitted field means all. */
+export interface IJobFilter {
+  product?: string;
+  env?: string;
+  namespace?: JobNamespaceName;
+}
+
+/** Which jobs to list; all conditions must hold. */
+export interface IJobListFilter extends IJobFilter {
+  /** One status or several. */
+  status?: JobStatus | readonly JobStatus[];
+  recurring?: boolean;
+  /** Jobs whose target has these fields. */
+  target?: IJobTarget;
+  /** Jobs that have all of these tags. */
+  tags?: readonly string[];
+  /** Created at or after: ms since the epoch or an ISO 8601 date. */
+  from?: number | string;
+  /** Created at or before: ms since the epoch or an ISO 8601 date. */
+  to?: number | string;
+  /** Page size. Default 100. */
+  limit?: number;
+  /** {@link IJobList.next} of the page before. Excludes `offset`. */
+  cursor?: string;
+  /** How many jobs to leave out first. Excludes `cursor`. */
+  offset?: number;
+  /** Whether to count all jobs that match. Default false. */
+  count?: boolean;
+}
+
+/** A page of jobs, newest first. */
+export interface IJobList {
+  jobs: IJob[];
+  /** Cursor of the next page; absent on the last one. */
+  next?: string;
+  /** How many jobs match; present when `count` was asked for. */
+  total?: number;
+  /** Whether `total` is exact, which it is up to 10,000; a larger one is an estimate. */
+  total_exact?: boolean;
+}
+
+/** One ended or current run of a job. */
+export interface IJobExecution {
+  /** Number of the run, from 1. */
+  number: number;
+  /** Attempts it took. */
+  attempt: number;
+  started_at: number;
+  completed_at?: number;
+  duration_ms?: number;
+  status: JobStatus;
+  error?: IJobError;
+  result?: unknown;
+}
+
+/** Runs of one job. */
+export interface IJobHistory {
+  job_id: string;
+  total_executions: number;
+  successful_executions: number;
+  failed_executions: number;
+  /** Newest first. */
+  executions: IJobExecution[];
+}
+
+/** Jobs by status, and how runs went. */
+export interface IJobStats {
+  total: number;
+  scheduled: number;
+  queued: number;
+  running: number;
+  completed: number;
+  failed: number;
+  cancelled: number;
+  paused: number;
+  /** From 0 to 1. */
+  success_rate: number;
+  completed_first_try: number;
+  completed_after_retry: number;
+  avg_retry_count: number;
+}
+
+/** `ductape.jobs`. An unknown id rejects with `NOT_FOUND`, a change that the job's state forbids with `CONFLICT`. */
+export interface Jobs {
+  get(id: string): Promise<IJob>;
+  list(filter?: IJobListFilter): Promise<IJobList>;
+  /**
+   * Waits for the run that ends next and resolves with its result; a job that has ended already answers at once.
+   * Rejects with the run's error, with `CANCELLED` when the job was cancelled, and with `TIMEOUT` after `timeout` ms
+   * (default: no bound).
+   */
+  wait<Result = unknown>(id: string, options?: { timeout?: number }): Promise<Result>;
+  /** Ends a job, a recurring one with all its future runs. A run that is going has its `signal` aborted. */
+  cancel(id: string, options?: { reason?: string }): Promise<void>;
+  /** Counts jobs as they stand now. */
+  getStats(filter?: IJobFilter): Promise<IJobStats>;
+  /** The last `limit` runs, default 100. */
+  getHistory(id: string, options?: { limit?: number }): Promise<IJobHistory>;
+  /**
+   * When a schedule would run, without making a job: the first `count` times (default 5) from `from` (default now), in
+   * ms since the epoch. Rejects as `dispatch` does.
+   */
+  preview(
+    schedule: IDispatchSchedule & IScheduleOptions,
+    options?: { from?: number | string; count?: number },
+  ): Promise<number[]>;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The instance
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Which work this process does. */
+export interface WorkerOptions {
+  /** How many jobs run at once. Default 10. */
+  concurrency?: number;
+  /** Only jobs of these namespaces. Default: all. */
+  namespaces?: readonly JobNamespaceName[];
+  /** Only jobs of these products. Default: all. */
+  products?: readonly string[];
+  /** Only jobs of these environments. Default: all. */
+  envs?: readonly string[];
+}
+
+/** How long ended work is kept. */
+export interface RetentionRule {
+  /** In ms since it ended. */
+  age: number;
+  /** At most this many; the oldest go first. Default: no bound. */
+  count?: number;
+}
+
+/** How long ended jobs are kept, by how they ended; `false` keeps them for ever. */
+export interface RetentionOptions {
+  /** Default 7 days. */
+  completed?: RetentionRule | false;
+  /** Default 30 days. */
+  failed?: RetentionRule | false;
+  /** Default 30 days. */
+  cancelled?: RetentionRule | false;
+  /** Runs of a recurring job. Default 7 days and 1,000 runs. */
+  runs?: Required<RetentionRule> | false;
+}
+
+/** Takes messages about what happens in the background. `console` is one. */
+export interface Logger {
+  debug(message: string, ...details: unknown[]): void;
+  info(message: string, ...details: unknown[]): void;
+  warn(message: string, ...details: unknown[]): void;
+  error(message: string, ...details: unknown[]): void;
+}
+
+/** Options of {@link Ductape}. */
+export interface DuctapeOptions {
+  /** Accepted so that existing code runs unchanged; not used. */
+  accessKey?: string;
+  /** Product of dispatches and handlers that name none. */
+  product?: string;
+  /** Environment of dispatches and handlers that name none. */
+  env?: string;
+  /**
+   * Where jobs live: `sqlite:PATH`, `memory:` or `memory:NAME` (shared within the process). A relative path is resolved
+   * at construction. Default: the environment variable `DUCTAPE_STORE`, else `sqlite:.ductape/jobs.db`.
+   */
+  store?: string;
+  /** What this process works on; `false` makes it only dispatch. Default: everything it has handlers for. */
+  worker?: WorkerOptions | false;
+  /** IANA zone of crons and of dates without an offset, where the schedule has no `tz`. Default `'UTC'`. */
+  timezone?: string;
+  /** `'manual'`: time stands still until {@link Ductape.clock} moves it; memory stores only. Default `'system'`. */
+  clock?: 'system' | 'manual';
+  /** How long ended jobs are kept; `false` = for ever. */
+  retention?: RetentionOptions | false;
+  /**
+   * What a resolved dispatch has survived: a crash of the machine (`'full'`, default) or only one of the process
+   * (`'relaxed'`, faster).
+   */
+  durability?: 'full' | 'relaxed';
+  /** Default: `console`, from `warn` on. */
+  logger?: Logger;
+  /** Largest input of one job in bytes of JSON. Default 1,048,576 (1 MiB). */
+  maxInputBytes?: number;
+}
+
+/** `ductape.clock`, the instance's time. */
+export interface Clock {
+  /** Now, in ms since the epoch. */
+  now(): number;
+  /**
+   * Moves a manual clock forward by ms or by an ISO 8601 duration such as `'P1D'`, runs in order all that falls due, and
+   * resolves when it has settled. Rejects with `CONFLICT` on the system clock.
+   */
+  advance(by: number | string): Promise<void>;
+  /** Moves a manual clock forward to a time, as `advance` does. */
+  set(date: number | string | Date): Promise<void>;
+}
+
+/** What {@link Ductape.drain} did. */
+export interface IDrainResult {
+  /** Runs that completed. */
+  completed: number;
+  /** Runs that failed for good. */
+  failed: number;
+  /** Attempts that failed and will be retried. */
+  retried: number;
+  /** Runs given back unfinished at the timeout. */
+  released: number;
+  /** Runs still due that this process could have run. */
+  remaining: number;
+}
+
+/** A durable job scheduler: jobs go in by `dispatch` and are done by handlers, in this process or another on the same store. */
+export declare class Ductape {
+  /**
+   * Opens nothing: the store is opened by the first call that needs it, which rejects when that fails.
+   *
+   * @throws {DuctapeError} `VALIDATION_ERROR` for a wrong option
+   */
+  constructor(options?: DuctapeOptions);
+
+  /** App actions. */
+  readonly actions: JobNamespace<IActionDispatchInput, IActionTarget, IActionRequest>;
+  /** Features. */
+  readonly features: FeaturesNamespace;
+  /** Notifications. */
+  readonly notifications: JobNamespace<INotificationDispatchInput, INotificationTarget, INotificationRequest>;
+  /** Storage operations. */
+  readonly storage: JobNamespace<IStorageDispatchInput, IStorageTarget, IStorageJobInput>;
+  /** Message broker publishes. */
+  readonly events: JobNamespace<IPublishDispatchInput, IPublishTarget, IPublishRequest>;
+  /** Database operations and actions. */
+  readonly databases: DatabasesNamespace;
+  /** Graph operations and actions. */
+  readonly graphs: GraphsNamespace;
+
+  /** The same object as `actions`. */
+  readonly api: Ductape['actions'];
+  /** The same object as `features`. */
+  readonly feature: Ductape['features'];
+  /** The same object as `databases`. */
+  readonly database: Ductape['databases'];
+  /** The same object as `graphs`. */
+  readonly graph: Ductape['graphs'];
+
+  /** Looks at jobs and changes them. */
+  readonly jobs: Jobs;
+  /** The instance's time; a test moves it with `clock: 'manual'`. */
+  readonly clock: Clock;
+  /** Versions of the package and of the built-in time zone database (such as `'2026a'`). */
+  readonly version: { readonly package: string; readonly tzdb: string };
+
+  /**
+   * Makes this process a worker that stays up: it keeps the event loop alive until `close`. With `signals` (default
+   * true), `SIGTERM` and `SIGINT` close it first, and then end the process unless the program listens for them too.
+   */
+  start(options?: { signals?: boolean }): Promise<void>;
+  /**
+   * Stops claiming, lets running handlers finish for up to `timeout` ms (default 10,000), aborts the rest without
+   * spending an attempt, and releases the store. Calls after the first give its promise; other methods then reject with
+   * `CLOSED`.
+   */
+  close(options?: { timeout?: number }): Promise<void>;
+  /**
+   * Runs what is due and leaves nothing running: for serverless functions and cron endpoints. After `timeout` ms
+   * (default: no bound) what still runs is aborted and given back.
+   */
+  drain(options?: { timeout?: number }): Promise<IDrainResult>;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Errors
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Every `code` of a {@link DuctapeError}. */
+export type ErrorCode =
+  | 'VALIDATION_ERROR'
+  | 'INVALID_SCHEDULE'
+  | 'INVALID_CRON'
+  | 'INVALID_TIMEZONE'
+  | 'INVALID_EXPRESSION'
+  | 'NOT_FOUND'
+  | 'CONFLICT'
+  | 'UNAUTHORIZED'
+  | 'FORBIDDEN'
+  | 'TIMEOUT'
+  | 'RATE_LIMITED'
+  | 'SERVICE_UNAVAILABLE'
+  | 'CONNECTION_ERROR'
+  | 'STORE_ERROR'
+  | 'STORE_CORRUPT'
+  | 'LEASE_LOST'
+  | 'CRASHED'
+  | 'CANCELLED'
+  | 'CLOSED';
+
+/** One problem of several. */
+export interface IErrorDetail {
+  /** Path of the value, such as `'schedule.cron'`. */
+  path: string;
+  message: string;
+}
+
+/** The error of this package. A handler may throw one too: its code decides whether the attempt is retried. */
+export declare class DuctapeError extends Error {
+  constructor(code: ErrorCode, message: string, options?: { details?: IErrorDetail[]; cause?: unknown });
+  readonly code: ErrorCode;
+  /** Every problem found, where there can be several. */
+  readonly details?: IErrorDetail[];
+  /** The error underneath. */
+  readonly cause?: unknown;
+  /** Set by a handler: ms until the next attempt. */
+  retryAfter?: number;
+}
+
+export default Ductape;

@@ -1,0 +1,451 @@
+'use strict';
+// The JavaScript side: error classes, promises, handlers. All else is Rust, behind the native class `Ductape`.
+
+const { version } = require('./package.json');
+
+// Taken here, so that fake timers installed later do not stop the traffic with the native side.
+const { setImmediate } = require('node:timers');
+
+/** Messages handled in one macrotask, so that a flood of them does not starve the event loop. */
+const MESSAGES_PER_TURN = 2000;
+
+const NAMESPACES = [
+  'actions',
+  'features',
+  'notifications',
+  'storage',
+  'events',
+  'databases',
+  'databases.action',
+  'graphs',
+  'graphs.action',
+];
+
+class DuctapeError extends Error {
+  constructor(code, message, options = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'DuctapeError';
+    this.code = code;
+    if (options.details !== undefined) this.details = options.details;
+  }
+
+  // A bundler or a test runner may load this file twice; an error is one of ours by what it is, not by which copy made it.
+  static [Symbol.hasInstance](value) {
+    if (this !== DuctapeError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return value?.[BRAND] === true;
+  }
+}
+
+const BRAND = Symbol.for('ductape.error');
+Object.defineProperty(DuctapeError.prototype, BRAND, { value: true });
+
+/** The native class; loaded by the first instance, so that importing the package does nothing. */
+let native;
+
+function loadNative() {
+  if (native) return native;
+  try {
+    native = require('./native.js');
+  } catch (cause) {
+    const platform = `${process.platform} ${process.arch}`;
+    throw new Error(
+      `ductape has no binary for ${platform} here. If it is a supported platform, the optional dependency for it was not ` +
+        'installed: remove node_modules and the lock file and install again without --omit=optional. Otherwise build it ' +
+        'from source with a Rust toolchain: npm run build.',
+      { cause },
+    );
+  }
+  return native;
+}
+
+/** An error that came over as `{ code, message, details, cause }`. */
+function toError({ code, message, details, cause }) {
+  return new DuctapeError(code, message, { details, cause: cause === undefined ? undefined : new Error(cause) });
+}
+
+/** The same for an error the native side threw: its message is the JSON of it. */
+function rethrow(error) {
+  let wire;
+  try {
+    wire = JSON.parse(error.message);
+  } catch {
+    throw error;
+  }
+  throw toError(wire);
+}
+
+/** `JSON.stringify` of an argument, whose failures are the caller's. */
+function stringify(value, what) {
+  let text;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    const message = `cannot be stored as JSON: ${cause instanceof Error ? cause.message.split('\n')[0] : cause}`;
+    throw new DuctapeError('VALIDATION_ERROR', `${what}: ${message}`, { details: [{ path: what, message }], cause });
+  }
+  return text === undefined ? 'null' : text;
+}
+
+/** Bytes of a storage input as base64, which is how they are stored. */
+function withBase64(input) {
+  const buffer = input?.input?.buffer;
+  if (!(buffer instanceof Uint8Array)) return input;
+  const text = Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength).toString('base64');
+  return { ...input, input: { ...input.input, buffer: text } };
+}
+
+/** What a handler threw, in a form that can be stored, whatever it was. */
+function toFailure(error) {
+  const text = (read) => {
+    try {
+      const value = read();
+      return value === undefined || value === null || value === '' ? undefined : String(value);
+    } catch {
+      return undefined;
+    }
+  };
+  const thrown = error !== null && (typeof error === 'object' || typeof error === 'function');
+  return {
+    code: (thrown && (text(() => error.code) ?? text(() => error.name))) || 'Error',
+    message: (thrown ? text(() => error.message) : undefined) ?? text(() => error) ?? `a handler threw ${typeof error}`,
+    stack: thrown ? text(() => error.stack) : undefined,
+    retryAfter: thrown && Number.isFinite(error.retryAfter) ? error.retryAfter : undefined,
+  };
+}
+
+/** One attempt, as its handler sees it: the fields of the wire, and what it can do. */
+class JobContext {
+  #instance;
+  #key;
+  #controller;
+  #aborted;
+  #snooze;
+
+  constructor(fields, key, instance) {
+    Object.assign(this, fields);
+    this.#key = key;
+    this.#instance = instance;
+  }
+
+  get signal() {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#aborted) this.#controller.abort(this.#aborted);
+    }
+    return this.#controller.signal;
+  }
+
+  // Bound, so that they can be taken out of the object.
+  get progress() {
+    return (value) => this.#instance.note(this.#key, 'progress', stringify(value, 'progress'));
+  }
+
+  get log() {
+    return (message) => this.#instance.note(this.#key, 'log', JSON.stringify(String(message)));
+  }
+
+  get snooze() {
+    return (ms) => {
+      if (!Number.isFinite(ms) || ms < 0) {
+        throw new DuctapeError('VALIDATION_ERROR', `snooze: must be a number of ms from 0 on, got ${String(ms)}`);
+      }
+      this.#snooze = ms;
+    };
+  }
+
+  static abort(job, error) {
+    job.#aborted = error;
+    job.#controller?.abort(error);
+  }
+
+  static snoozed(job) {
+    return job.#snooze;
+  }
+}
+
+/** The traffic of one instance with its native side. */
+class Bridge {
+  #native;
+  #logger;
+  #tickets = new Map();
+  #lastTicket = 0;
+  #handlers = new Map();
+  #lastHandler = 0;
+  #jobs = new Map();
+  #answers = '';
+
+  constructor(options) {
+    const { Ductape: Native } = loadNative();
+    const { logger, ...rest } = options;
+    this.#logger = logger ?? { debug() {}, info() {}, warn: console.warn, error: console.error };
+    const environment = Native.environmentNames().map((name) => [name, process.env[name] ?? '']);
+    try {
+      this.#native = new Native(stringify(rest, 'options'), JSON.stringify(environment), () => this.#deliver());
+    } catch (error) {
+      rethrow(error);
+    }
+  }
+
+  get now() {
+    return this.#native.now();
+  }
+
+  dispatch(namespace, input, many) {
+    return this.#ask((ticket) => {
+      const taken = namespace !== 'storage' ? input : many && Array.isArray(input) ? input.map(withBase64) : withBase64(input);
+      this.#native.dispatch(ticket, namespace, many, stringify(taken, many ? 'inputs' : 'input'));
+    });
+  }
+
+  call(method, ...args) {
+    return this.#ask((ticket) => this.#native.call(ticket, method, stringify(args, 'arguments')));
+  }
+
+  hold(on) {
+    this.#native.hold(on);
+  }
+
+  handle(namespace, target, handler, options) {
+    if (typeof handler !== 'function') {
+      const message = `must be a function, got ${handler === null ? 'null' : typeof handler}`;
+      throw new DuctapeError('VALIDATION_ERROR', `handler: ${message}`, { details: [{ path: 'handler', message }] });
+    }
+    const number = ++this.#lastHandler;
+    this.#handlers.set(number, handler);
+    let id;
+    try {
+      id = this.#native.register(namespace, number, stringify(target ?? {}, 'target'), stringify(options ?? {}, 'options'));
+    } catch (error) {
+      this.#handlers.delete(number);
+      rethrow(error);
+    }
+    return () => {
+      this.#native.unregister(id);
+      this.#handlers.delete(number);
+    };
+  }
+
+  note(key, kind, value) {
+    if (this.#jobs.has(key)) this.#native.note(key, kind, value);
+  }
+
+  /** A promise settled by a message that carries its ticket. */
+  #ask(send) {
+    return new Promise((resolve, reject) => {
+      const ticket = ++this.#lastTicket;
+      try {
+        this.#tickets.set(ticket, { resolve, reject });
+        send(ticket);
+      } catch (error) {
+        this.#tickets.delete(ticket);
+        reject(error);
+      }
+    });
+  }
+
+  /** Takes what the native side has; the rest, if there is much, in the next macrotask. */
+  #deliver() {
+    let handled = 0;
+    while (handled < MESSAGES_PER_TURN) {
+      const text = this.#native.take();
+      if (text === '') return;
+      const messages = JSON.parse(text);
+      for (const message of messages) this.#receive(message);
+      handled += messages.length;
+    }
+    setImmediate(() => this.#deliver());
+  }
+
+  #receive(message) {
+    switch (message[0]) {
+      case 'r':
+        this.#ticket(message[1])?.resolve(message[2]);
+        break;
+      case 'e':
+        this.#ticket(message[1])?.reject(toError(message[2]));
+        break;
+      case 'x':
+        this.#execute(message[1], message[2], message[3]);
+        break;
+      case 'a':
+        this.#abort(message[1], new DuctapeError(message[2], message[3]));
+        break;
+      case 'l':
+        this.#log(message[1], message[2]);
+        break;
+      case 'o':
+        this.#native.work();
+        break;
+    }
+  }
+
+  #ticket(number) {
+    const ticket = this.#tickets.get(number);
+    this.#tickets.delete(number);
+    return ticket;
+  }
+
+  #log(level, message) {
+    try {
+      this.#logger[level]?.(`ductape: ${message}`);
+    } catch {
+      // A logger that throws must not stop the jobs, and there is nobody left to tell.
+    }
+  }
+
+  #execute(number, key, fields) {
+    const handler = this.#handlers.get(number);
+    if (!handler) return this.#answer(key, 3, 'null');
+    const job = new JobContext(fields, key, this);
+    this.#jobs.set(key, job);
+    let returned;
+    try {
+      returned = handler(job);
+    } catch (error) {
+      return this.#failed(key, error);
+    }
+    // Also for values that are no promises, so that answers of one turn travel together.
+    Promise.resolve(returned).then(
+      (value) => this.#done(key, job, value),
+      (error) => this.#failed(key, error),
+    );
+  }
+
+  #done(key, job, value) {
+    const snooze = JobContext.snoozed(job);
+    if (snooze !== undefined) return this.#answer(key, 2, String(snooze));
+    let text;
+    try {
+      text = JSON.stringify(value);
+    } catch (error) {
+      this.#log('warn', `the result of job ${job.id} cannot be stored and is dropped: ${toFailure(error).message.split('\n')[0]}`);
+    }
+    if (text !== undefined && text.length > 1024 * 1024) {
+      this.#log('warn', `the result of job ${job.id} is ${text.length} characters of JSON, the limit is 1 MiB; it is dropped`);
+      text = undefined;
+    }
+    if (text === undefined) this.#answer(key, 4, 'null');
+    else this.#answer(key, 0, text);
+  }
+
+  #failed(key, error) {
+    this.#answer(key, 1, JSON.stringify(toFailure(error)));
+  }
+
+  /** Collects answers until the microtasks of this turn have run, then sends them together. */
+  #answer(key, kind, value) {
+    this.#jobs.delete(key);
+    if (this.#answers === '') Promise.resolve().then(() => this.#flush());
+    this.#answers += `${this.#answers === '' ? '[' : ','}[${key},${kind},${value}]`;
+  }
+
+  #flush() {
+    const answers = `${this.#answers}]`;
+    this.#answers = '';
+    this.#native.finish(answers);
+  }
+
+  #abort(key, error) {
+    const job = this.#jobs.get(key);
+    if (job) JobContext.abort(job, error);
+  }
+}
+
+/** `dispatch`, `dispatchMany` and `handle` of one namespace. */
+function namespace(bridge, name, more = {}) {
+  return {
+    dispatch: (input) => bridge.dispatch(name, input, false),
+    dispatchMany: (inputs) => bridge.dispatch(name, inputs, true),
+    handle: (target, handler, options) => bridge.handle(name, target, handler, options),
+    ...more,
+  };
+}
+
+class Ductape {
+  #bridge;
+  #closed;
+  #signals;
+
+  constructor(options = {}) {
+    if (options === null || typeof options !== 'object') {
+      throw new DuctapeError('VALIDATION_ERROR', `options: must be an object, got ${options === null ? 'null' : typeof options}`);
+    }
+    const bridge = new Bridge(options);
+    this.#bridge = bridge;
+    const spaces = Object.fromEntries(NAMESPACES.map((name) => [name, namespace(bridge, name)]));
+    this.actions = spaces.actions;
+    this.features = {
+      ...spaces.features,
+      define: (tag, handler, options) => bridge.handle('features', { tag }, handler, options),
+    };
+    this.notifications = spaces.notifications;
+    this.storage = spaces.storage;
+    this.events = spaces.events;
+    this.databases = { ...spaces.databases, action: spaces['databases.action'] };
+    this.graphs = { ...spaces.graphs, action: spaces['graphs.action'] };
+    this.api = this.actions;
+    this.feature = this.features;
+    this.database = this.databases;
+    this.graph = this.graphs;
+    this.jobs = {
+      get: (id) => bridge.call('jobs.get', id),
+      list: (filter) => bridge.call('jobs.list', filter),
+      wait: (id, options) => bridge.call('jobs.wait', id, options),
+      cancel: (id, options) => bridge.call('jobs.cancel', id, options),
+      getStats: (filter) => bridge.call('jobs.getStats', filter),
+      getHistory: (id, options) => bridge.call('jobs.getHistory', id, options),
+      preview: (schedule, options) => bridge.call('jobs.preview', schedule, options),
+    };
+    this.clock = {
+      now: () => bridge.now,
+      advance: (by, options) => bridge.call('clock.advance', by, options),
+      set: (date, options) => bridge.call('clock.set', date instanceof Date ? date.getTime() : date, options),
+    };
+    this.version = Object.freeze({ package: version, tzdb: native.Ductape.tzdbVersion() });
+  }
+
+  async start(options = {}) {
+    await this.#bridge.call('start');
+    this.#bridge.hold(true);
+    if (options.signals !== false && !this.#signals) this.#listen();
+  }
+
+  close(options) {
+    this.#closed ??= this.#bridge.call('close', options).finally(() => {
+      this.#unlisten();
+      this.#bridge.hold(false);
+    });
+    return this.#closed;
+  }
+
+  drain(options) {
+    return this.#bridge.call('drain', options);
+  }
+
+  /** A signal drains the process, and ends it where nobody else has anything to say about it. */
+  #listen() {
+    const onSignal = (signal) => {
+      const last = process.listenerCount(signal) === 1;
+      const end = () => {
+        this.#unlisten();
+        if (last) process.kill(process.pid, signal);
+      };
+      this.close().then(end, end);
+    };
+    this.#signals = ['SIGTERM', 'SIGINT'].map((signal) => {
+      const listener = () => onSignal(signal);
+      process.once(signal, listener);
+      return [signal, listener];
+    });
+  }
+
+  #unlisten() {
+    for (const [signal, listener] of this.#signals ?? []) process.removeListener(signal, listener);
+    this.#signals = undefined;
+  }
+}
+
+Object.defineProperty(exports, '__esModule', { value: true });
+exports.Ductape = Ductape;
+exports.DuctapeError = DuctapeError;
+exports.default = Ductape;

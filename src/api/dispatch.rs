@@ -1,0 +1,345 @@
+//! From the JSON of a dispatch to a job that can be stored, or to every problem it has.
+
+use super::fields::{self, Fields, describe};
+use super::{request, schedule};
+use crate::clock::Millis;
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::model::job::Session;
+use crate::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, RetryPolicy, Route, Status};
+use crate::store::{Inserted, Standing};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// Most jobs of one `dispatchMany`: it holds the write lock for all processes of the store.
+pub const MAX_BATCH: usize = 10_000;
+/// Most retries a job may have.
+pub const MAX_RETRIES: i64 = 1_000;
+/// Most tags a job may have.
+pub const MAX_TAGS: usize = 50;
+/// Largest decoded `buffer` of a storage input, in bytes.
+pub const MAX_BUFFER_BYTES: usize = 32 << 20;
+/// ms of about 285,000 years: what JavaScript's `Date` and exact integers can bear.
+const MAX_DURATION: i64 = 9_007_199_254_740_991;
+
+/// What the constructor gave for dispatches that leave it out.
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    /// Product tag.
+    pub product: Option<Box<str>>,
+    /// Environment slug.
+    pub env: Option<Box<str>>,
+    /// Zone of crons and of dates without an offset.
+    pub timezone: Box<str>,
+    /// Largest input, in bytes of JSON.
+    pub max_input_bytes: usize,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { product: None, env: None, timezone: "UTC".into(), max_input_bytes: 1 << 20 }
+    }
+}
+
+/// What a dispatch resolves with: the documented members and no others.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DispatchResult {
+    /// The job's id.
+    pub job_id: String,
+    /// `scheduled`, or `queued` when it is due.
+    pub status: &'static str,
+    /// When its (first) run is due, ms.
+    pub scheduled_at: Millis,
+    /// Whether it recurs.
+    pub recurring: bool,
+    /// Its next occurrence, ms: present exactly when it recurs and one is to come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_run_at: Option<Millis>,
+}
+
+/// A dispatch that passed every check.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The job to store.
+    pub job: NewJob,
+    /// What to tell the log about it, if anything.
+    pub warning: Option<String>,
+}
+
+impl Dispatch {
+    /// What the caller gets, given what became of the insert.
+    pub fn result(id: &JobId, due: Option<Millis>, created: Millis, recurring: bool, inserted: Inserted) -> Result<DispatchResult> {
+        let standing = match inserted {
+            Inserted::Created => Standing {
+                status: if due.is_some_and(|due| due <= created) { Status::Queued } else { Status::Scheduled },
+                scheduled_at: due.unwrap_or(created),
+                recurring,
+                next_run_at: due.filter(|_| recurring),
+            },
+            Inserted::Existing(standing) | Inserted::Replaced(standing) => standing,
+            Inserted::Conflict(reason) => return Err(conflict(id, &reason)),
+        };
+        // The documented result knows two states: what is or was due counts as queued, all else as scheduled. A series
+        // waits for its next occurrence by nature.
+        let waits = matches!(standing.status, Status::Scheduled | Status::Paused) || (standing.recurring && standing.status.is_ended());
+        Ok(DispatchResult {
+            job_id: id.to_string(),
+            status: if waits { "scheduled" } else { "queued" },
+            scheduled_at: standing.scheduled_at,
+            recurring: standing.recurring,
+            next_run_at: standing.next_run_at,
+        })
+    }
+}
+
+fn conflict(id: &JobId, reason: &str) -> Error {
+    let message = format!("job_id: {id}: {reason}");
+    let mut error = Error::new(ErrorCode::Conflict, message);
+    error.details.push(Problem::new("job_id", reason));
+    error
+}
+
+/// Reads one dispatch of `namespace` from `text`, the JSON of its only argument, at the time `now`.
+///
+/// # Errors
+/// `VALIDATION_ERROR`, `INVALID_SCHEDULE`, `INVALID_CRON` or `INVALID_TIMEZONE`, with every problem in its details.
+pub fn read_dispatch(namespace: Namespace, text: &str, defaults: &Defaults, now: Millis) -> Result<Dispatch> {
+    let mut fields = Fields::read(text, "").map_err(|problem| Error::invalid(ErrorCode::ValidationError, vec![problem]))?;
+    fields.refuse_unknown(known_fields(namespace));
+
+    let route = read_route(&mut fields, namespace, defaults);
+    let input = read_input(&mut fields, namespace, defaults);
+    let retries = fields.integer("retries", 0, MAX_RETRIES).unwrap_or(0);
+    let priority = fields.integer("priority", i64::from(i32::MIN), i64::from(i32::MAX)).unwrap_or(0);
+    let options = read_options(&mut fields);
+    let (id, chosen) = read_id(&mut fields);
+    let on_conflict = fields.word(
+        "onConflict",
+        &[("return", OnConflict::Return), ("replace", OnConflict::Replace), ("error", OnConflict::Error)],
+    );
+    if on_conflict.is_some() && !chosen {
+        fields.problem("onConflict", "needs a `job_id` that can be in conflict");
+    }
+    let seed = if chosen { id.to_string() } else { route.as_ref().map(ToString::to_string).unwrap_or_default() };
+    let plan = schedule::read_schedule(&mut fields, &defaults.timezone, &seed, now);
+
+    let (Some(route), Some(input), Some(plan), true) = (route, input, plan.value, fields.problems.is_empty()) else {
+        // The most specific code wins, unless there is more wrong than the schedule.
+        let code = if fields.problems.len() == plan.problems { plan.code } else { ErrorCode::ValidationError };
+        return Err(Error::invalid(code, fields.problems));
+    };
+    let default_conflict = if plan.recurrence.is_some() { OnConflict::Replace } else { OnConflict::Return };
+    Ok(Dispatch {
+        job: NewJob {
+            id,
+            on_conflict: on_conflict.unwrap_or(default_conflict),
+            route,
+            priority: i32::try_from(priority).unwrap_or(0),
+            due: plan.due,
+            created: now,
+            retries: u32::try_from(retries).unwrap_or(0),
+            options,
+            input: input.into(),
+            recurrence: plan.recurrence,
+        },
+        warning: plan.warning,
+    })
+}
+
+/// Reads the list of a `dispatchMany`; problems carry the index of their entry.
+///
+/// # Errors
+/// As [`read_dispatch`]; also when `text` is no list or has more than [`MAX_BATCH`] entries.
+pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults, now: Millis) -> Result<Vec<Dispatch>> {
+    let invalid = |message: String| Error::invalid(ErrorCode::ValidationError, vec![Problem::new("", message)]);
+    let entries: Vec<&RawValue> = serde_json::from_str(text)
+        .map_err(|_| invalid(format!("dispatchMany takes a list of dispatches, got {}", describe(text))))?;
+    if entries.len() > MAX_BATCH {
+        return Err(invalid(format!(
+            "dispatchMany takes at most {MAX_BATCH} jobs at a time, got {}; split the list",
+            entries.len()
+        )));
+    }
+    let mut jobs = Vec::with_capacity(entries.len());
+    let mut details = Vec::new();
+    let mut code = None;
+    for (index, entry) in entries.iter().enumerate() {
+        match read_dispatch(namespace, entry.get(), defaults, now) {
+            Ok(job) => jobs.push(job),
+            Err(error) => {
+                code = Some(code.map_or(error.code, |seen| if seen == error.code { seen } else { ErrorCode::ValidationError }));
+                details.extend(error.details.into_iter().map(|problem| indexed(index, problem)));
+            }
+        }
+        if details.len() > MAX_REPORTED {
+            details.push(Problem::new("", "… more problems are left out"));
+            break;
+        }
+    }
+    match code {
+        None => Ok(jobs),
+        Some(code) => Err(Error::invalid(code, details)),
+    }
+}
+
+/// Problems of a batch that are listed before the rest is left out.
+const MAX_REPORTED: usize = 100;
+
+fn indexed(index: usize, problem: Problem) -> Problem {
+    let path = if problem.path.is_empty() { format!("[{index}]") } else { format!("[{index}].{}", problem.path) };
+    Problem { path, message: problem.message }
+}
+
+/// All fields a dispatch of this namespace may have.
+fn known_fields(namespace: Namespace) -> &'static [&'static str] {
+    macro_rules! with_common {
+        ($($target:literal),*) => {
+            &[
+                "env", "product", $($target,)* "input", "retries", "schedule", "session", "cache", "job_id", "onConflict",
+                "priority", "timeout", "retryConfig", "tags",
+            ]
+        };
+    }
+    match namespace {
+        Namespace::Actions => with_common!("app", "event"),
+        Namespace::Features => with_common!("tag"),
+        Namespace::Notifications => with_common!("notification", "event"),
+        Namespace::Storage => with_common!("storage", "event"),
+        Namespace::Events => with_common!("broker", "event"),
+        Namespace::DatabaseActions => with_common!("database", "event"),
+        Namespace::Databases => with_common!("database", "operation"),
+        Namespace::GraphActions => with_common!("graph", "event"),
+        Namespace::Graphs => with_common!("graph", "operation"),
+    }
+}
+
+fn read_route(fields: &mut Fields<'_>, namespace: Namespace, defaults: &Defaults) -> Option<Route> {
+    let mut with_default = |name: &str, default: &Option<Box<str>>| -> Option<Box<str>> {
+        if fields.raw(name).is_some() {
+            return fields.tag(name).map(|value| value.as_ref().into());
+        }
+        if default.is_none() {
+            fields.problem(name, format!("is missing; give it here or as `{name}` of the constructor"));
+        }
+        default.clone()
+    };
+    let product = with_default("product", &defaults.product);
+    let env = with_default("env", &defaults.env);
+    let names = namespace.target_fields();
+    let target: Vec<Box<str>> = names.iter().filter_map(|name| required_tag(fields, name)).collect();
+    (target.len() == names.len()).then_some(())?;
+    Some(Route { namespace, product: product?, env: env?, target })
+}
+
+fn required_tag(fields: &mut Fields<'_>, name: &str) -> Option<Box<str>> {
+    if fields.raw(name).is_none() {
+        fields.problem(name, "is missing; it must be a string");
+        return None;
+    }
+    fields.tag(name).map(|value| value.as_ref().into())
+}
+
+fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defaults) -> Option<&'a str> {
+    let Some(text) = fields.raw("input") else {
+        fields.problem("input", "is missing; it must be an object, if only {}");
+        return None;
+    };
+    // The bytes of a file have a limit of their own.
+    let buffer = if namespace == Namespace::Storage { request::buffer_length(text) } else { 0 };
+    let decoded = buffer / 4 * 3;
+    if decoded > MAX_BUFFER_BYTES {
+        fields.problem("input.buffer", format!("must have at most {MAX_BUFFER_BYTES} bytes, got about {decoded}; store the file and dispatch its path"));
+        return None;
+    }
+    let size = text.len().saturating_sub(buffer);
+    if size > defaults.max_input_bytes {
+        fields.problem(
+            "input",
+            format!("is {size} bytes of JSON, the limit is {}; raise `maxInputBytes` or dispatch a reference", defaults.max_input_bytes),
+        );
+        return None;
+    }
+    let inner = fields.object("input")?;
+    let checked = request::check(namespace, inner);
+    let sound = checked.problems.is_empty();
+    fields.absorb(checked);
+    sound.then_some(text)
+}
+
+fn read_options(fields: &mut Fields<'_>) -> JobOptions {
+    JobOptions {
+        retry: read_retry(fields),
+        timeout: fields.integer("timeout", 1, MAX_DURATION),
+        session: read_session(fields),
+        cache: fields.tag("cache").map(|tag| tag.as_ref().into()),
+        tags: fields.tags("tags", MAX_TAGS).unwrap_or_default(),
+    }
+}
+
+fn read_retry(fields: &mut Fields<'_>) -> Option<RetryPolicy> {
+    let mut inner = fields.object("retryConfig")?;
+    inner.refuse_unknown(&[
+        "initialDelay",
+        "maxDelay",
+        "backoffMultiplier",
+        "jitter",
+        "jitterPercent",
+        "retryableErrors",
+        "nonRetryableErrors",
+    ]);
+    let longest = MAX_DURATION as f64;
+    let default = RetryPolicy::default();
+    let jitter = inner.boolean("jitter").unwrap_or(false);
+    let policy = RetryPolicy {
+        initial_delay: inner.number("initialDelay", 0.0, longest).unwrap_or(default.initial_delay),
+        max_delay: inner.number("maxDelay", 0.0, longest).unwrap_or(default.max_delay),
+        backoff_multiplier: inner.number("backoffMultiplier", 1.0, 1e6).unwrap_or(default.backoff_multiplier),
+        jitter: inner.number("jitterPercent", 0.0, 1.0).unwrap_or(if jitter { 0.5 } else { 0.0 }),
+        retryable_errors: inner.tags("retryableErrors", 100),
+        non_retryable_errors: inner.tags("nonRetryableErrors", 100),
+    };
+    fields.absorb(inner);
+    Some(policy)
+}
+
+/// `{ tag, token }`, or `'tag:token'`, or a token that itself is `tag:token`.
+fn read_session(fields: &mut Fields<'_>) -> Option<Session> {
+    let text = fields.raw("session")?;
+    if text.starts_with('"') {
+        let value = fields.string("session")?;
+        let Some((tag, token)) = value.split_once(':').filter(|(tag, token)| !tag.is_empty() && !token.is_empty()) else {
+            fields.problem("session", "must be { tag, token } or 'tag:token'");
+            return None;
+        };
+        return Some(Session { tag: tag.into(), token: token.into() });
+    }
+    let mut inner = fields.object("session")?;
+    inner.refuse_unknown(&["tag", "token"]);
+    for name in ["tag", "token"] {
+        if inner.raw(name).is_none() {
+            inner.problem(name, "is missing; it must be a string");
+        }
+    }
+    let tag = inner.tag("tag");
+    let token = inner.string("token").map(|token| {
+        let own = tag.as_deref().and_then(|tag| token.strip_prefix(tag)).and_then(|rest| rest.strip_prefix(':'));
+        own.unwrap_or(&token).to_owned()
+    });
+    if token.as_deref() == Some("") {
+        inner.problem("token", "must not be empty");
+    }
+    fields.absorb(inner);
+    Some(Session { tag: tag?.as_ref().into(), token: token?.into() })
+}
+
+/// The caller's id, or a fresh one; and whether it was the caller's.
+fn read_id(fields: &mut Fields<'_>) -> (JobId, bool) {
+    let chosen = fields.raw("job_id").is_some();
+    let id = fields.string("job_id").and_then(|text| {
+        let id = JobId::parse(&text);
+        if id.is_none() {
+            fields.problem("job_id", format!("must be 1 to 255 printable characters, got '{}'", fields::shown(&text).escape_debug()));
+        }
+        id
+    });
+    (id.unwrap_or_else(JobId::generate), chosen)
+}

@@ -1,0 +1,45 @@
+//! The arguments of `handle`: which routes, and how.
+
+use super::dispatch::Defaults;
+use super::fields::Fields;
+use crate::engine::routing::Pattern;
+use crate::error::Problem;
+use crate::model::Namespace;
+
+/// Most attempts of one handler at once.
+const MAX_CONCURRENCY: i64 = 100_000;
+/// Longest timeout, ms.
+const MAX_TIMEOUT: i64 = 9_007_199_254_740_991;
+
+/// Reads the target and the options of `handle`: pattern, concurrency, timeout. An omitted product or env is the
+/// constructor's; any other omitted field, and `'*'`, means any.
+///
+/// # Errors
+/// Every problem found.
+pub fn read_handler(
+    namespace: Namespace,
+    target: &str,
+    options: &str,
+    defaults: &Defaults,
+) -> Result<(Pattern, Option<usize>, Option<i64>), Vec<Problem>> {
+    let mut fields = Fields::read(target, "target").map_err(|problem| vec![problem])?;
+    let mut known = vec!["product", "env"];
+    known.extend(namespace.target_fields());
+    fields.refuse_unknown(&known);
+    let mut value = |name: &str, default: Option<&Box<str>>| -> Option<Box<str>> {
+        let given = fields.tag(name).map(|tag| tag.as_ref().into()).or_else(|| default.cloned());
+        given.filter(|value: &Box<str>| &**value != "*")
+    };
+    let pattern = Pattern {
+        namespace,
+        product: value("product", defaults.product.as_ref()),
+        env: value("env", defaults.env.as_ref()),
+        target: namespace.target_fields().iter().map(|name| value(name, None)).collect(),
+    };
+    let mut asked = Fields::read(options, "options").map_err(|problem| vec![problem])?;
+    asked.refuse_unknown(&["concurrency", "timeout"]);
+    let concurrency = asked.integer("concurrency", 1, MAX_CONCURRENCY).and_then(|count| usize::try_from(count).ok());
+    let timeout = asked.integer("timeout", 1, MAX_TIMEOUT);
+    fields.absorb(asked);
+    if fields.problems.is_empty() { Ok((pattern, concurrency, timeout)) } else { Err(fields.problems) }
+}

@@ -1,0 +1,211 @@
+//! One `new Ductape()`: opens its store and engine at the first call that needs them, answers calls, closes.
+//!
+//! Invariants: construction does nothing that can fail or block; a store that cannot be opened rejects the calls that
+//! need it and is tried again by the next; after [`Instance::close`] nothing answers but with `CLOSED`.
+
+use super::options::Options;
+use super::{jobs, schedule};
+use crate::clock::{Clock, Millis};
+use crate::engine::routing::Routing;
+use crate::engine::{Engine, Journal, Level};
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::store::Store;
+use async_trait::async_trait;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, watch};
+
+/// Default time that `close` gives running handlers.
+const CLOSE_TIMEOUT: i64 = 10_000;
+/// Longest time a method may be told to wait, ms: what a timer can bear.
+const LONGEST: i64 = 9_007_199_254_740_991;
+
+/// Opens the store an instance was configured with.
+#[async_trait]
+pub trait OpenStore: Send + Sync {
+    /// Opens it; called again after a failure.
+    async fn open(&self) -> Result<Arc<dyn Store>>;
+
+    /// Lets go of it; closes it when nobody else in the process uses it.
+    async fn release(&self, store: Arc<dyn Store>) -> Result<()>;
+}
+
+/// An instance: options, and what has been opened so far.
+pub struct Instance {
+    /// What the constructor settled.
+    pub options: Options,
+    /// Wall time, or the hand-moved one.
+    pub clock: Arc<dyn Clock>,
+    /// Where messages go.
+    pub journal: Arc<dyn Journal>,
+    /// Handlers; they may come before anything is open.
+    pub routing: Arc<Routing>,
+    opener: Box<dyn OpenStore>,
+    engine: Mutex<Option<Arc<Engine>>>,
+    closing: watch::Sender<bool>,
+    working: AtomicBool,
+}
+
+impl Instance {
+    /// An instance that has opened nothing.
+    #[must_use]
+    pub fn new(options: Options, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>, opener: Box<dyn OpenStore>) -> Arc<Self> {
+        let filter = options.engine.worker.as_ref().map(|worker| worker.filter.clone()).unwrap_or_default();
+        Arc::new(Self {
+            options,
+            clock,
+            journal,
+            routing: Arc::new(Routing::new(filter)),
+            opener,
+            engine: Mutex::new(None),
+            closing: watch::Sender::new(false),
+            working: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether `close` was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// The engine, on an open store.
+    ///
+    /// # Errors
+    /// `CLOSED`; why the store cannot be opened.
+    pub async fn engine(&self) -> Result<Arc<Engine>> {
+        let mut engine = self.engine.lock().await;
+        if self.is_closed() {
+            return Err(Error::closed());
+        }
+        if let Some(engine) = &*engine {
+            return Ok(Arc::clone(engine));
+        }
+        let store = self.opener.open().await?;
+        let (clock, journal) = (Arc::clone(&self.clock), Arc::clone(&self.journal));
+        let opened = Engine::new(store, clock, journal, Arc::clone(&self.routing), self.options.engine.clone());
+        *engine = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// A handler was registered: this process becomes a worker, unless it only dispatches. Keeps trying while the store
+    /// cannot be opened.
+    pub async fn work_when_possible(&self) {
+        if self.options.engine.worker.is_none() || self.working.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut closing = self.closing.subscribe();
+        let mut pause = Duration::from_millis(200);
+        while !*closing.borrow_and_update() {
+            let worked = match self.engine().await {
+                Ok(engine) => engine.work().await,
+                Err(error) => Err(error),
+            };
+            match worked {
+                Ok(()) => return,
+                Err(error) if error.code == ErrorCode::Closed => return,
+                Err(error) => self.journal.log(Level::Error, &format!("cannot start running jobs, will try again: {error}")),
+            }
+            tokio::select! {
+                _ = closing.changed() => {}
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(10)),
+            }
+        }
+    }
+
+    /// Tells the claimer that handlers came or went.
+    pub async fn handlers_changed(&self) {
+        if let Some(engine) = &*self.engine.lock().await {
+            engine.handlers_changed();
+        }
+    }
+
+    /// Answers a method: `arguments` is the JSON list of its arguments, the answer is JSON, or empty for `undefined`.
+    ///
+    /// # Errors
+    /// What the method documents.
+    pub async fn call(&self, method: &str, arguments: &str) -> Result<String> {
+        let arguments: Vec<&RawValue> = serde_json::from_str(arguments)
+            .map_err(|_| Error::invalid(ErrorCode::ValidationError, vec![Problem::new("", "arguments must be a list")]))?;
+        let argument = |index: usize| arguments.get(index).map(|raw| raw.get());
+        let given = |index: usize, default: &'static str| argument(index).filter(|text| *text != "null").unwrap_or(default);
+        let id = argument(0).unwrap_or("null");
+        match method {
+            "jobs.get" => jobs::get(&*self.engine().await?, id).await,
+            "jobs.list" => jobs::list(&*self.engine().await?, given(0, "{}")).await,
+            "jobs.getStats" => jobs::stats(&*self.engine().await?, given(0, "{}")).await,
+            "jobs.getHistory" => jobs::history(&*self.engine().await?, id, given(1, "{}")).await,
+            "jobs.cancel" => jobs::cancel(&*self.engine().await?, id, given(1, "{}")).await,
+            "jobs.wait" => self.wait(id, given(1, "{}")).await,
+            "jobs.preview" => self.preview(id, given(1, "{}")),
+            "start" => self.start().await,
+            "drain" => self.drain(given(0, "{}")).await,
+            "close" => self.close(read_timeout(given(0, "{}"))?).await,
+            _ => Err(Error::new(ErrorCode::NotFound, format!("there is no method {method}"))),
+        }
+    }
+
+    fn preview(&self, text: &str, options: &str) -> Result<String> {
+        if self.is_closed() {
+            return Err(Error::closed());
+        }
+        let times = schedule::read_preview(text, Some(options), &self.options.defaults.timezone, self.clock.now())?;
+        serde_json::to_string(&times).map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+    }
+
+    async fn wait(&self, id: &str, options: &str) -> Result<String> {
+        let engine = self.engine().await?;
+        let mut closing = self.closing.subscribe();
+        tokio::select! {
+            answer = jobs::wait(&engine, id, options) => answer,
+            _ = closing.wait_for(|closing| *closing) => Err(Error::closed()),
+        }
+    }
+
+    async fn start(&self) -> Result<String> {
+        self.engine().await?.work().await?;
+        self.working.store(true, Ordering::Release);
+        Ok(String::new())
+    }
+
+    async fn drain(&self, options: &str) -> Result<String> {
+        let timeout = read_timeout(options)?;
+        let report = self.engine().await?.drain(timeout).await?;
+        serde_json::to_string(&report).map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+    }
+
+    /// Stops claiming, lets handlers finish for `timeout` (default 10 s), hands the rest back, releases the store.
+    ///
+    /// # Errors
+    /// What the store says when it cannot be closed properly; it is released all the same.
+    pub async fn close(&self, timeout: Option<Duration>) -> Result<String> {
+        self.closing.send_replace(true);
+        let mut engine = self.engine.lock().await;
+        if let Some(engine) = engine.take() {
+            engine.stop(timeout.unwrap_or(Duration::from_millis(CLOSE_TIMEOUT.unsigned_abs()))).await;
+            self.opener.release(Arc::clone(&engine.store)).await?;
+        }
+        Ok(String::new())
+    }
+
+    /// The time, ms.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+}
+
+/// `{ timeout }` in ms.
+fn read_timeout(options: &str) -> Result<Option<Duration>> {
+    let invalid = |problems| Error::invalid(ErrorCode::ValidationError, problems);
+    let mut fields = super::fields::Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    fields.refuse_unknown(&["timeout", "signals"]);
+    let timeout = fields.integer("timeout", 0, LONGEST);
+    if fields.problems.is_empty() {
+        Ok(timeout.map(|timeout| Duration::from_millis(timeout.unsigned_abs())))
+    } else {
+        Err(invalid(fields.problems))
+    }
+}

@@ -1,0 +1,225 @@
+//! The way of dispatches into the store: whatever waits is checked and inserted together, and answered together.
+//!
+//! Invariants: answers come after the commit; dispatches are inserted in the order they were made; what waits is
+//! bounded by bytes, beyond which a dispatch is refused at once.
+
+use super::dispatch::{Dispatch, read_dispatch, read_dispatch_many};
+use super::instance::Instance;
+use crate::clock::Millis;
+use crate::engine::{Engine, Level};
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::{JobId, Namespace, NewJob};
+use crate::store::{InsertParams, Inserted};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+
+/// Bytes of inputs that may wait to be committed.
+const MAX_WAITING_BYTES: usize = 256 << 20;
+/// Dispatches of one insert.
+const BATCH: usize = 1_000;
+/// A dispatch is worth a warning when nobody has run it after this time and this process could be expected to.
+const UNSERVED_AFTER: Duration = Duration::from_secs(5);
+
+/// A dispatch on its way.
+#[derive(Debug)]
+pub struct Request {
+    /// Names the caller's promise.
+    pub ticket: u64,
+    /// Of the nine.
+    pub namespace: Namespace,
+    /// `dispatchMany`: `text` is a list, all or nothing.
+    pub many: bool,
+    /// JSON of the argument.
+    pub text: String,
+}
+
+/// Takes answers: JSON of the results, by ticket.
+pub trait Settle: Send + Sync {
+    /// Settles promises; must not block.
+    fn settle(&self, answers: Vec<(u64, Result<String>)>);
+}
+
+/// Where dispatches go in.
+pub struct Intake {
+    sender: mpsc::UnboundedSender<Request>,
+    waiting: Arc<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    bytes: AtomicUsize,
+    requests: AtomicUsize,
+    emptied: Notify,
+}
+
+impl Intake {
+    /// Starts the task that takes requests; needs a tokio runtime.
+    #[must_use]
+    pub fn start(instance: Arc<Instance>, answers: Arc<dyn Settle>) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let waiting = Arc::new(Waiting::default());
+        let desk = Desk { instance, answers, waiting: Arc::clone(&waiting), watched: AtomicBool::new(false) };
+        tokio::spawn(desk.run(receiver));
+        Self { sender, waiting }
+    }
+
+    /// Takes a dispatch; its answer comes to the [`Settle`] later.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED` when too much waits already, `CLOSED` when nobody takes requests any more.
+    pub fn submit(&self, request: Request) -> Result<()> {
+        let size = request.text.len();
+        let before = self.waiting.bytes.fetch_add(size, Ordering::AcqRel);
+        if before > 0 && before + size > MAX_WAITING_BYTES {
+            self.waiting.bytes.fetch_sub(size, Ordering::AcqRel);
+            let message = format!("{before} bytes of dispatches are waiting to be stored; await earlier ones before making more");
+            return Err(Error::new(ErrorCode::RateLimited, message));
+        }
+        self.waiting.requests.fetch_add(1, Ordering::AcqRel);
+        self.sender.send(request).map_err(|_| Error::closed())
+    }
+
+    /// Waits until every dispatch made so far has been answered.
+    pub async fn flushed(&self) {
+        while self.waiting.requests.load(Ordering::Acquire) > 0 {
+            let emptied = self.waiting.emptied.notified();
+            let _ = tokio::time::timeout(Duration::from_millis(20), emptied).await;
+        }
+    }
+}
+
+/// Does the work behind the intake.
+struct Desk {
+    instance: Arc<Instance>,
+    answers: Arc<dyn Settle>,
+    waiting: Arc<Waiting>,
+    watched: AtomicBool,
+}
+
+/// What the caller will be told, but for what the store says.
+struct Promised {
+    ticket: u64,
+    id: JobId,
+    due: Option<Millis>,
+    created: Millis,
+    recurring: bool,
+}
+
+impl Promised {
+    fn new(ticket: u64, job: &NewJob) -> Self {
+        Self { ticket, id: job.id.clone(), due: job.due, created: job.created, recurring: job.recurrence.is_some() }
+    }
+
+    fn result(&self, inserted: Inserted) -> Result<String> {
+        let result = Dispatch::result(&self.id, self.due, self.created, self.recurring, inserted)?;
+        serde_json::to_string(&result).map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+    }
+}
+
+impl Desk {
+    async fn run(self, mut receiver: mpsc::UnboundedReceiver<Request>) {
+        let mut batch = Vec::new();
+        while receiver.recv_many(&mut batch, BATCH).await > 0 {
+            let requests = std::mem::take(&mut batch);
+            let (count, bytes) = (requests.len(), requests.iter().map(|request| request.text.len()).sum());
+            self.take(requests).await;
+            self.waiting.bytes.fetch_sub(bytes, Ordering::AcqRel);
+            if self.waiting.requests.fetch_sub(count, Ordering::AcqRel) == count {
+                self.waiting.emptied.notify_waiters();
+            }
+        }
+    }
+
+    async fn take(&self, requests: Vec<Request>) {
+        let engine = match self.instance.engine().await {
+            Ok(engine) => engine,
+            Err(error) => {
+                let refused = requests.into_iter().map(|request| (request.ticket, Err(error.clone())));
+                return self.answers.settle(refused.collect());
+            }
+        };
+        let mut singles = Vec::with_capacity(requests.len());
+        let mut refused = Vec::new();
+        for request in requests {
+            let now = engine.clock.now();
+            let defaults = &self.instance.options.defaults;
+            if request.many {
+                self.insert_singles(&engine, std::mem::take(&mut singles)).await;
+                self.insert_many(&engine, &request, now).await;
+                continue;
+            }
+            match read_dispatch(request.namespace, &request.text, defaults, now) {
+                Ok(dispatch) => singles.push((request.ticket, self.warned(dispatch))),
+                Err(error) => refused.push((request.ticket, Err(error))),
+            }
+        }
+        if !refused.is_empty() {
+            self.answers.settle(refused);
+        }
+        self.insert_singles(&engine, singles).await;
+        self.watch_unserved(&engine);
+    }
+
+    fn warned(&self, dispatch: Dispatch) -> NewJob {
+        if let Some(warning) = dispatch.warning {
+            self.instance.journal.log(Level::Warn, &format!("job {} ({}): {warning}", dispatch.job.id, dispatch.job.route));
+        }
+        dispatch.job
+    }
+
+    async fn insert_singles(&self, engine: &Engine, jobs: Vec<(u64, NewJob)>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let promised: Vec<Promised> = jobs.iter().map(|(ticket, job)| Promised::new(*ticket, job)).collect();
+        let jobs = jobs.into_iter().map(|(_, job)| job).collect();
+        let params = InsertParams { jobs, all_or_nothing: false, now: engine.clock.now() };
+        let answers = match engine.store.insert(params).await {
+            Ok(inserted) => promised.iter().zip(inserted).map(|(promise, inserted)| (promise.ticket, promise.result(inserted))).collect(),
+            Err(error) => promised.iter().map(|promise| (promise.ticket, Err(error.clone()))).collect(),
+        };
+        self.answers.settle(answers);
+    }
+
+    async fn insert_many(&self, engine: &Engine, request: &Request, now: Millis) {
+        let answer = self.insert_all(engine, request, now).await;
+        self.answers.settle(vec![(request.ticket, answer)]);
+    }
+
+    async fn insert_all(&self, engine: &Engine, request: &Request, now: Millis) -> Result<String> {
+        let dispatches = read_dispatch_many(request.namespace, &request.text, &self.instance.options.defaults, now)?;
+        let jobs: Vec<NewJob> = dispatches.into_iter().map(|dispatch| self.warned(dispatch)).collect();
+        let promised: Vec<Promised> = jobs.iter().map(|job| Promised::new(request.ticket, job)).collect();
+        let inserted = engine.store.insert(InsertParams { jobs, all_or_nothing: true, now }).await?;
+        if inserted.iter().any(|inserted| matches!(inserted, Inserted::Conflict(_))) {
+            return Err(first_conflict(&promised, inserted));
+        }
+        let results: Result<Vec<String>> = promised.iter().zip(inserted).map(|(promise, inserted)| promise.result(inserted)).collect();
+        Ok(format!("[{}]", results?.join(",")))
+    }
+
+    /// Once per instance: looks whether what was dispatched found somebody to run it.
+    fn watch_unserved(&self, engine: &Arc<Engine>) {
+        if engine.config.worker.is_none() || self.watched.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let engine = Arc::clone(engine);
+        tokio::spawn(async move {
+            tokio::time::sleep(UNSERVED_AFTER).await;
+            engine.warn_unserved().await;
+        });
+    }
+}
+
+/// Every conflict of a batch of which nothing was written.
+fn first_conflict(promised: &[Promised], inserted: Vec<Inserted>) -> Error {
+    let conflicts = promised.iter().zip(inserted).enumerate().filter_map(|(index, (promise, inserted))| match inserted {
+        Inserted::Conflict(reason) => {
+            Some(crate::error::Problem::new(format!("[{index}].job_id"), format!("{}: {reason}", promise.id)))
+        }
+        _ => None,
+    });
+    Error::invalid(ErrorCode::Conflict, conflicts.collect())
+}

@@ -1,0 +1,344 @@
+//! The methods of `ductape.jobs`: arguments and answers are JSON texts.
+
+use super::fields::{Fields, describe};
+use super::schedule;
+use super::view::{HistoryView, JobView, StatsView};
+use crate::cron::Zone;
+use crate::engine::{AbortReason, Engine};
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::model::{Action, JobId, Namespace, Route, RunStatus, Status};
+use crate::store::{Cancelled, JobRecord, ListFilter, RouteId};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Default and largest page of `list`.
+const PAGE: i64 = 100;
+const LARGEST_PAGE: i64 = 1_000;
+/// Jobs counted exactly by `list({ count: true })`.
+const COUNTED: usize = 10_000;
+/// Default and largest number of attempts of `getHistory`.
+const HISTORY: i64 = 100;
+const LARGEST_HISTORY: i64 = 10_000;
+/// Longest time between two looks at a job that is waited for: another process may end it.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Shortest time between two looks, however much happens in the store.
+const BREATH: Duration = Duration::from_millis(10);
+
+fn invalid(problems: Vec<Problem>) -> Error {
+    Error::invalid(ErrorCode::ValidationError, problems)
+}
+
+fn not_found(id: &str) -> Error {
+    let message = format!("no job has the id '{}'; it may have been deleted by retention", super::fields::shown(id));
+    Error::invalid(ErrorCode::NotFound, vec![Problem::new("id", message)])
+}
+
+/// Reads the id argument of a method.
+fn read_id(text: &str) -> Result<JobId> {
+    let id: String = serde_json::from_str(text)
+        .map_err(|_| invalid(vec![Problem::new("id", format!("must be a string, got {}", describe(text)))]))?;
+    // An id of another shape belongs to no job; that is all there is to say about it.
+    JobId::parse(&id).ok_or_else(|| not_found(&id))
+}
+
+fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer as JSON").with_source(error))
+}
+
+async fn record(engine: &Engine, id: &JobId) -> Result<JobRecord> {
+    engine.store.get(id).await?.ok_or_else(|| not_found(&id.to_string()))
+}
+
+async fn route_of(engine: &Engine, id: RouteId) -> Result<Arc<Route>> {
+    if let Some(route) = engine.routing.route(id) {
+        return Ok(route);
+    }
+    engine.learn_routes().await?;
+    engine.routing.route(id).ok_or_else(|| Error::new(ErrorCode::StoreCorrupt, format!("a job refers to route {id}, which does not exist")))
+}
+
+/// `get(id)`.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn get(engine: &Engine, id: &str) -> Result<String> {
+    let record = record(engine, &read_id(id)?).await?;
+    let route = route_of(engine, record.route).await?;
+    to_json(&JobView::new(record, &route))
+}
+
+/// `list(filter)`.
+///
+/// # Errors
+/// `VALIDATION_ERROR` for an unknown filter or status, or a cursor of another list.
+pub async fn list(engine: &Engine, filter: &str) -> Result<String> {
+    #[derive(Serialize)]
+    struct List {
+        jobs: Vec<JobView>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total: Option<usize>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_exact: Option<bool>,
+    }
+    engine.learn_routes().await?;
+    let filter = read_list(engine, filter)?;
+    let page = engine.store.list(filter).await?;
+    let mut jobs = Vec::with_capacity(page.jobs.len());
+    for record in page.jobs {
+        let route = route_of(engine, record.route).await?;
+        jobs.push(JobView::new(record, &route));
+    }
+    to_json(&List {
+        jobs,
+        next: page.next.map(|seq| seq.to_string()),
+        total: page.total.map(|total| total.min(COUNTED)),
+        total_exact: page.total.map(|total| total <= COUNTED),
+    })
+}
+
+fn read_list(engine: &Engine, text: &str) -> Result<ListFilter> {
+    let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
+    fields.refuse_unknown(&[
+        "status", "recurring", "product", "env", "namespace", "target", "from", "to", "limit", "cursor", "offset", "count",
+    ]);
+    let routes = read_routes(engine, &mut fields);
+    let zone = Zone::utc();
+    let from = schedule::read_instant(&mut fields, "from", Some(&zone));
+    let to = schedule::read_instant(&mut fields, "to", Some(&zone));
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        fields.problem("from", "is after `to`: nothing lies between them");
+    }
+    let offset = fields.integer("offset", 0, i64::from(u32::MAX));
+    let before = read_cursor(&mut fields);
+    if offset.is_some() && before.is_some() {
+        fields.problem("offset", "cannot be combined with `cursor`; give one of them");
+    }
+    let filter = ListFilter {
+        statuses: read_statuses(&mut fields),
+        recurring: fields.boolean("recurring"),
+        routes,
+        from,
+        to,
+        before,
+        offset: usize::try_from(offset.unwrap_or(0)).unwrap_or(0),
+        limit: usize::try_from(fields.integer("limit", 1, LARGEST_PAGE).unwrap_or(PAGE)).unwrap_or(0),
+        count_up_to: fields.boolean("count").filter(|count| *count).map(|_| COUNTED + 1),
+    };
+    if fields.problems.is_empty() { Ok(filter) } else { Err(invalid(fields.problems)) }
+}
+
+fn read_cursor(fields: &mut Fields<'_>) -> Option<i64> {
+    let cursor = fields.string("cursor")?;
+    let before = cursor.parse().ok();
+    if before.is_none() {
+        fields.problem("cursor", "is not the `next` of an earlier list");
+    }
+    before
+}
+
+fn read_statuses(fields: &mut Fields<'_>) -> Vec<Status> {
+    let Some(text) = fields.raw("status") else { return Vec::new() };
+    let names = if text.starts_with('[') {
+        fields.tags("status", Status::ALL.len()).unwrap_or_default()
+    } else {
+        fields.string("status").map(|name| vec![name.as_ref().into()]).unwrap_or_default()
+    };
+    let mut statuses = Vec::new();
+    for name in names {
+        match Status::parse(&name) {
+            Some(status) => statuses.push(status),
+            None => {
+                let known = Status::ALL.map(Status::as_str).join(", ");
+                fields.problem("status", format!("'{}' is no status; known are {known}", super::fields::shown(&name)));
+            }
+        }
+    }
+    statuses
+}
+
+/// The routes that `product`, `env`, `namespace` and `target` mean; `None` when none of them is given.
+fn read_routes(engine: &Engine, fields: &mut Fields<'_>) -> Option<Vec<RouteId>> {
+    let product = fields.tag("product");
+    let env = fields.tag("env");
+    let names = Namespace::ALL.map(|namespace| (namespace.as_str(), namespace));
+    let namespace = fields.word("namespace", &names);
+    let target = read_target(fields);
+    if product.is_none() && env.is_none() && namespace.is_none() && target.is_empty() {
+        return None;
+    }
+    Some(engine.routing.routes_where(|route| {
+        product.as_deref().is_none_or(|product| product == &*route.product)
+            && env.as_deref().is_none_or(|env| env == &*route.env)
+            && namespace.is_none_or(|namespace| namespace == route.namespace)
+            && target.iter().all(|(name, value)| route.fields().any(|(field, own)| field == *name && own == &**value))
+    }))
+}
+
+/// Fields a target of any namespace may have.
+const TARGET_FIELDS: [&str; 9] =
+    ["app", "event", "tag", "notification", "storage", "broker", "database", "graph", "operation"];
+
+fn read_target(fields: &mut Fields<'_>) -> Vec<(&'static str, Box<str>)> {
+    let Some(mut inner) = fields.object("target") else { return Vec::new() };
+    inner.refuse_unknown(&TARGET_FIELDS);
+    let mut target = Vec::new();
+    for name in TARGET_FIELDS {
+        if let Some(value) = inner.tag(name) {
+            target.push((name, value.as_ref().into()));
+        }
+    }
+    fields.absorb(inner);
+    target
+}
+
+/// `getStats(filter)`.
+///
+/// # Errors
+/// `VALIDATION_ERROR` for an unknown filter.
+pub async fn stats(engine: &Engine, filter: &str) -> Result<String> {
+    engine.learn_routes().await?;
+    let mut fields = Fields::read(filter, "").map_err(|problem| invalid(vec![problem]))?;
+    fields.refuse_unknown(&["product", "env", "namespace"]);
+    let routes = read_routes(engine, &mut fields);
+    if !fields.problems.is_empty() {
+        return Err(invalid(fields.problems));
+    }
+    to_json(&StatsView::new(&engine.store.stats(routes).await?))
+}
+
+/// `getHistory(id, options)`.
+///
+/// # Errors
+/// `NOT_FOUND`, `VALIDATION_ERROR`.
+pub async fn history(engine: &Engine, id: &str, options: &str) -> Result<String> {
+    let id = read_id(id)?;
+    let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    fields.refuse_unknown(&["limit"]);
+    let limit = fields.integer("limit", 1, LARGEST_HISTORY).unwrap_or(HISTORY);
+    if !fields.problems.is_empty() {
+        return Err(invalid(fields.problems));
+    }
+    let history = engine.store.history(&id, usize::try_from(limit).unwrap_or(0)).await?;
+    to_json(&HistoryView::new(id.to_string(), history.ok_or_else(|| not_found(&id.to_string()))?))
+}
+
+/// `cancel(id, options)`.
+///
+/// # Errors
+/// `NOT_FOUND`; `CONFLICT` when the job has ended.
+pub async fn cancel(engine: &Engine, id: &str, options: &str) -> Result<String> {
+    let id = read_id(id)?;
+    let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    fields.refuse_unknown(&["reason"]);
+    let reason = fields.tag("reason");
+    if !fields.problems.is_empty() {
+        return Err(invalid(fields.problems));
+    }
+    match engine.store.cancel(&id, reason.as_deref(), engine.clock.now()).await? {
+        Cancelled::NotFound => Err(not_found(&id.to_string())),
+        Cancelled::Forbidden(status) => {
+            debug_assert!(!status.allows(Action::Cancel));
+            let message = format!("job {id} is {} and can no longer be cancelled", status.as_str());
+            Err(Error::invalid(ErrorCode::Conflict, vec![Problem::new("id", message)]))
+        }
+        Cancelled::Done { job, running } => {
+            for (_, instance, token) in running {
+                if engine.instance() == Some(instance) {
+                    engine.running.abort(token, AbortReason::Cancelled(reason.as_deref().map(Into::into)));
+                }
+            }
+            engine.events.run_ended(job);
+            Ok(String::new())
+        }
+    }
+}
+
+/// `wait(id, options)`: the JSON text of the result of the run that ends next; a job that has ended answers at once.
+///
+/// # Errors
+/// The run's own error; `CANCELLED`; `TIMEOUT`; `NOT_FOUND`.
+pub async fn wait(engine: &Engine, id: &str, options: &str) -> Result<String> {
+    let id = read_id(id)?;
+    let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    fields.refuse_unknown(&["timeout"]);
+    let timeout = fields.integer("timeout", 0, 9_007_199_254_740_991);
+    if !fields.problems.is_empty() {
+        return Err(invalid(fields.problems));
+    }
+    let first = record(engine, &id).await?;
+    engine.watch_others(true);
+    let waited = wait_for(engine, &id, &first, timeout).await;
+    engine.watch_others(false);
+    waited
+}
+
+async fn wait_for(engine: &Engine, id: &JobId, first: &JobRecord, timeout: Option<i64>) -> Result<String> {
+    let until = timeout.and_then(|timeout| Instant::now().checked_add(Duration::from_millis(timeout.unsigned_abs())));
+    let watched = engine.events.watch(first.job);
+    let ended = async {
+        let mut changes = engine.store.changes();
+        loop {
+            let ended_here = watched.notified();
+            tokio::pin!(ended_here);
+            ended_here.as_mut().enable();
+            changes.mark_unchanged();
+            if let Some(answer) = outcome(engine, id, first).await? {
+                return Ok(answer);
+            }
+            tokio::select! {
+                () = ended_here => {}
+                _ = async { tokio::time::sleep(BREATH).await; changes.changed().await } => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+        }
+    };
+    let answer = match until {
+        None => ended.await,
+        Some(until) => tokio::time::timeout_at(until, ended).await.unwrap_or_else(|_| Err(too_long(id, timeout))),
+    };
+    engine.events.unwatch(first.job, watched);
+    answer
+}
+
+fn too_long(id: &JobId, timeout: Option<i64>) -> Error {
+    let limit = timeout.unwrap_or_default();
+    Error::new(ErrorCode::Timeout, format!("no run of job {id} ended within {limit} ms; the job goes on"))
+}
+
+/// What came of the run that was waited for, if it is over.
+async fn outcome(engine: &Engine, id: &JobId, first: &JobRecord) -> Result<Option<String>> {
+    let now = record(engine, id).await?;
+    if now.status == Status::Cancelled {
+        let reason = now.cancel_reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        return Err(Error::new(ErrorCode::Cancelled, format!("job {id} was cancelled{reason}")));
+    }
+    let over = now.status.is_ended() || now.execution_count > first.execution_count;
+    if !over {
+        return Ok(None);
+    }
+    // A recurring job may have ended more than one run meanwhile: the first of them is the one that was waited for.
+    let wanted = if first.status.is_ended() { now.execution_count } else { first.execution_count + 1 };
+    let behind = usize::try_from(now.execution_count - wanted).unwrap_or(0);
+    let attempts_each = usize::try_from(now.retries.saturating_add(now.crashes)).unwrap_or(0) + 2;
+    let history = engine.store.history(id, ((behind + 1) * attempts_each).min(10_000)).await?.unwrap_or_default();
+    let Some(entry) = history.entries.into_iter().filter(|entry| entry.status.is_final()).nth(behind) else {
+        return Ok(Some(String::new()));
+    };
+    match (entry.status, entry.error) {
+        (RunStatus::Failed, Some(error)) => Err(run_error(id, entry.run, &error)),
+        _ => Ok(Some(entry.result.map(String::from).unwrap_or_default())),
+    }
+}
+
+/// A run's error, for whoever waited for the run. Its code is the run's own when it is one of the closed list.
+fn run_error(id: &JobId, run: i64, error: &crate::model::RunError) -> Error {
+    let code = ErrorCode::parse(&error.code).unwrap_or(ErrorCode::HandlerError);
+    let mut failure = Error::new(code, error.message.to_string());
+    failure.own_code = Some(error.code.clone());
+    failure.details.push(Problem::new("job", format!("run {run} of job {id} failed: {}", error.code)));
+    failure
+}

@@ -1,0 +1,20 @@
+//! What a user can ask for, in and out as JSON: dispatch, looking at jobs, changing them.
+//!
+//! Every input is checked completely before anything is written, and one error lists all problems with their paths.
+//! Knows the engine and the model, not Node and no concrete store.
+
+mod dispatch;
+mod fields;
+mod handler;
+pub mod instance;
+pub mod intake;
+pub mod jobs;
+pub mod options;
+mod request;
+mod schedule;
+pub mod view;
+
+pub use dispatch::{Defaults, Dispatch, DispatchResult, read_dispatch, read_dispatch_many};
+pub use handler::read_handler;
+pub use instance::Instance;
+pub use schedule::read_preview;

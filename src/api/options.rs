@@ -1,0 +1,224 @@
+//! The options of the constructor, from JSON.
+
+use super::dispatch::Defaults;
+use super::fields::Fields;
+use crate::cron::Zone;
+use crate::engine::routing::WorkerFilter;
+use crate::engine::{EngineConfig, WorkerConfig};
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::Namespace;
+use crate::store::{Keep, Retention};
+use std::path::PathBuf;
+
+/// Most attempts at once that a process may ask for.
+const MAX_CONCURRENCY: i64 = 100_000;
+/// Largest `maxInputBytes`: what one row of a store can bear with room to spare.
+const MAX_INPUT_BYTES: i64 = 256 << 20;
+/// ms: the longest age a rule may have.
+const MAX_AGE: i64 = 9_007_199_254_740_991;
+
+/// Where jobs live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// A SQLite file, by its absolute path.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Nobody chose it: its folder gets a `.gitignore`.
+        default: bool,
+    },
+    /// In memory; shared within the process when it has a name.
+    Memory(Option<Box<str>>),
+    /// The default, on a machine whose disk does not last: the first call rejects, naming what told us.
+    Serverless(Box<str>),
+}
+
+/// What a committed dispatch has survived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// A crash of the machine.
+    #[default]
+    Full,
+    /// A crash of the process.
+    Relaxed,
+}
+
+/// Everything the constructor settles.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// For dispatches and handlers that leave it out.
+    pub defaults: Defaults,
+    /// Where jobs live.
+    pub store: StoreLocation,
+    /// When a dispatch counts as stored.
+    pub durability: Durability,
+    /// Numbers for the engine.
+    pub engine: EngineConfig,
+}
+
+/// Reads the options. `environment` holds what the process's environment says about stores and hosts.
+///
+/// # Errors
+/// `VALIDATION_ERROR` with every problem.
+pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Options> {
+    let invalid = |problems| Error::invalid(ErrorCode::ValidationError, problems);
+    let mut fields = Fields::read(text, "options").map_err(|problem| invalid(vec![problem]))?;
+    fields.refuse_unknown(&[
+        "accessKey", "product", "env", "store", "worker", "timezone", "clock", "retention", "durability", "logger",
+        "maxInputBytes",
+    ]);
+    let manual = fields.word("clock", &[("system", false), ("manual", true)]).unwrap_or(false);
+    let store = read_store(&mut fields, environment);
+    if manual && !matches!(store, Some(StoreLocation::Memory(None)) | None) {
+        fields.problem("clock", "'manual' needs a store of its own: use `store: 'memory:'`");
+    }
+    let options = Options {
+        defaults: Defaults {
+            product: fields.tag("product").map(|tag| tag.as_ref().into()),
+            env: fields.tag("env").map(|tag| tag.as_ref().into()),
+            timezone: read_timezone(&mut fields),
+            max_input_bytes: fields
+                .integer("maxInputBytes", 1, MAX_INPUT_BYTES)
+                .and_then(|bytes| usize::try_from(bytes).ok())
+                .unwrap_or(Defaults::default().max_input_bytes),
+        },
+        store: store.unwrap_or(StoreLocation::Memory(None)),
+        durability: fields
+            .word("durability", &[("full", Durability::Full), ("relaxed", Durability::Relaxed)])
+            .unwrap_or_default(),
+        engine: EngineConfig {
+            worker: read_worker(&mut fields),
+            retention: read_retention(&mut fields),
+            manual_clock: manual,
+            ..EngineConfig::default()
+        },
+    };
+    if fields.problems.is_empty() { Ok(options) } else { Err(invalid(fields.problems)) }
+}
+
+fn read_timezone(fields: &mut Fields<'_>) -> Box<str> {
+    let Some(name) = fields.string("timezone") else { return "UTC".into() };
+    match Zone::get(&name) {
+        Ok(zone) => zone.name().into(),
+        Err(unknown) => {
+            fields.problem("timezone", unknown.to_string());
+            "UTC".into()
+        }
+    }
+}
+
+/// Signs of a host whose disk is gone after the call, with the name a reader knows it by.
+pub const SERVERLESS_SIGNS: [(&str, &str); 6] = [
+    ("AWS_LAMBDA_FUNCTION_NAME", "AWS Lambda"),
+    ("VERCEL", "Vercel"),
+    ("NETLIFY", "Netlify"),
+    ("FUNCTIONS_WORKER_RUNTIME", "Azure Functions"),
+    ("FUNCTION_TARGET", "Google Cloud Functions"),
+    ("K_SERVICE", "Cloud Run"),
+];
+
+fn read_store(fields: &mut Fields<'_>, environment: &[(String, String)]) -> Option<StoreLocation> {
+    let variable = |name: &str| environment.iter().find(|(key, value)| key == name && !value.is_empty());
+    let given = fields.string("store").map(std::borrow::Cow::into_owned);
+    if fields.raw("store").is_some() && given.is_none() {
+        return None;
+    }
+    let Some(url) = given.or_else(|| variable("DUCTAPE_STORE").map(|(_, value)| value.clone())) else {
+        let sign = SERVERLESS_SIGNS.iter().find(|(name, _)| variable(name).is_some());
+        return match sign {
+            Some((_, host)) => Some(StoreLocation::Serverless((*host).into())),
+            None => sqlite(fields, ".ductape/jobs.db", true),
+        };
+    };
+    let (scheme, rest) = url.split_once(':').unwrap_or(("", &url));
+    match scheme {
+        "memory" => Some(StoreLocation::Memory((!rest.is_empty()).then(|| rest.into()))),
+        "sqlite" if rest.is_empty() => {
+            fields.problem("store", "needs a path, as in 'sqlite:data/jobs.db'");
+            None
+        }
+        "sqlite" => sqlite(fields, rest, false),
+        _ => {
+            // Not the value itself: a URL may hold a password.
+            fields.problem("store", "must be 'sqlite:PATH', 'memory:' or 'memory:NAME'");
+            None
+        }
+    }
+}
+
+fn sqlite(fields: &mut Fields<'_>, path: &str, default: bool) -> Option<StoreLocation> {
+    match std::path::absolute(path) {
+        Ok(path) => Some(StoreLocation::Sqlite { path, default }),
+        Err(error) => {
+            fields.problem("store", format!("'{path}' is no usable path: {error}"));
+            None
+        }
+    }
+}
+
+fn read_worker(fields: &mut Fields<'_>) -> Option<WorkerConfig> {
+    match fields.raw("worker") {
+        None => return Some(WorkerConfig::default()),
+        Some("false") => return None,
+        Some("true") => return Some(WorkerConfig::default()),
+        Some(_) => {}
+    }
+    let mut inner = fields.object("worker")?;
+    inner.refuse_unknown(&["concurrency", "namespaces", "products", "envs"]);
+    let concurrency = inner.integer("concurrency", 1, MAX_CONCURRENCY);
+    let namespaces = inner.tags("namespaces", Namespace::ALL.len());
+    let namespaces = namespaces.map(|names| read_namespaces(&mut inner, &names));
+    let filter =
+        WorkerFilter { namespaces, products: inner.tags("products", 1_000), envs: inner.tags("envs", 1_000) };
+    fields.absorb(inner);
+    let concurrency = concurrency.and_then(|count| usize::try_from(count).ok());
+    Some(WorkerConfig { concurrency: concurrency.unwrap_or(WorkerConfig::default().concurrency), filter })
+}
+
+fn read_namespaces(fields: &mut Fields<'_>, names: &[Box<str>]) -> Vec<Namespace> {
+    let mut namespaces = Vec::new();
+    for name in names {
+        match Namespace::parse(name) {
+            Some(namespace) => namespaces.push(namespace),
+            None => {
+                let known = Namespace::ALL.map(Namespace::as_str).join(", ");
+                fields.problem("namespaces", format!("'{}' is none; known are {known}", super::fields::shown(name)));
+            }
+        }
+    }
+    namespaces
+}
+
+fn read_retention(fields: &mut Fields<'_>) -> Retention {
+    const FOR_EVER: Keep = Keep { age: None, count: None };
+    if fields.raw("retention") == Some("false") {
+        return Retention { completed: FOR_EVER, failed: FOR_EVER, cancelled: FOR_EVER, runs: FOR_EVER };
+    }
+    let default = Retention::default();
+    let Some(mut inner) = fields.object("retention") else { return default };
+    inner.refuse_unknown(&["completed", "failed", "cancelled", "runs"]);
+    let retention = Retention {
+        completed: read_keep(&mut inner, "completed", default.completed),
+        failed: read_keep(&mut inner, "failed", default.failed),
+        cancelled: read_keep(&mut inner, "cancelled", default.cancelled),
+        runs: read_keep(&mut inner, "runs", default.runs),
+    };
+    fields.absorb(inner);
+    retention
+}
+
+fn read_keep(fields: &mut Fields<'_>, name: &str, default: Keep) -> Keep {
+    match fields.raw(name) {
+        None => return default,
+        Some("false") => return Keep { age: None, count: None },
+        Some(_) => {}
+    }
+    let Some(mut inner) = fields.object(name) else { return default };
+    inner.refuse_unknown(&["age", "count"]);
+    let keep = Keep { age: inner.integer("age", 0, MAX_AGE), count: inner.integer("count", 0, MAX_AGE) };
+    if inner.raw("age").is_none() && inner.raw("count").is_none() {
+        inner.problem("age", "is missing; give `age` in ms, `count`, or both, or `false` to keep everything");
+    }
+    fields.absorb(inner);
+    keep
+}

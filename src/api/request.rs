@@ -1,0 +1,125 @@
+//! The documented shapes of `input`: a documented field with a wrong type is refused, others pass unread.
+
+use super::fields::{Fields, describe};
+use crate::model::Namespace;
+
+/// What a documented field of an input must be.
+#[derive(Clone, Copy)]
+enum Shape {
+    Object,
+    Text,
+    Texts,
+    /// A file: base64 text by the time it arrives here.
+    Bytes,
+    Part(&'static [(&'static str, Shape, bool)]),
+}
+
+type Members = &'static [(&'static str, Shape, bool)];
+
+const ACTION: Members = &[
+    ("query", Shape::Object, false),
+    ("params", Shape::Object, false),
+    ("body", Shape::Object, false),
+    ("headers", Shape::Object, false),
+];
+
+const NOTIFICATION: Members = &[
+    (
+        "push_notification",
+        Shape::Part(&[
+            ("device_tokens", Shape::Texts, true),
+            ("title", Shape::Object, false),
+            ("body", Shape::Object, false),
+            ("data", Shape::Object, false),
+        ]),
+        false,
+    ),
+    (
+        "email",
+        Shape::Part(&[
+            ("recipients", Shape::Texts, true),
+            ("subject", Shape::Object, false),
+            ("template", Shape::Object, false),
+        ]),
+        false,
+    ),
+    ("sms", Shape::Part(&[("recipients", Shape::Texts, true), ("body", Shape::Object, false)]), false),
+    ("callback", Shape::Part(ACTION), false),
+];
+
+const STORAGE: Members = &[
+    ("fileName", Shape::Text, true),
+    ("buffer", Shape::Bytes, false),
+    ("path", Shape::Text, false),
+    ("mimeType", Shape::Text, false),
+];
+
+const DATABASE_ACTION: Members =
+    &[("query", Shape::Object, false), ("data", Shape::Object, false), ("filter", Shape::Object, false)];
+
+/// Checks an input; the problems found are in what comes back.
+pub fn check(namespace: Namespace, mut input: Fields<'_>) -> Fields<'_> {
+    match namespace {
+        Namespace::Actions => check_members(&mut input, ACTION),
+        Namespace::Notifications => check_members(&mut input, NOTIFICATION),
+        Namespace::Storage => check_members(&mut input, STORAGE),
+        Namespace::DatabaseActions => check_members(&mut input, DATABASE_ACTION),
+        Namespace::Events => {
+            if input.raw("message").is_none() {
+                input.problem("message", "is missing; it is what is published");
+            }
+        }
+        Namespace::Features | Namespace::Databases | Namespace::GraphActions | Namespace::Graphs => {}
+    }
+    input
+}
+
+/// Length of the base64 text of a storage input's `buffer`, 0 without one.
+pub fn buffer_length(input: &str) -> usize {
+    Fields::read(input, "input").ok().and_then(|fields| fields.raw("buffer")).map_or(0, |text| text.len().saturating_sub(2))
+}
+
+fn check_members(fields: &mut Fields<'_>, members: Members) {
+    for (name, shape, required) in members {
+        let Some(text) = fields.raw(name) else {
+            if *required {
+                fields.problem(name, "is missing");
+            }
+            continue;
+        };
+        check_shape(fields, name, text, *shape);
+    }
+}
+
+fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
+    match shape {
+        Shape::Object if text.starts_with('{') || is_expression(text) => {}
+        Shape::Object => fields.problem(name, format!("must be an object, got {}", describe(text))),
+        Shape::Text => {
+            if !text.starts_with('"') {
+                fields.problem(name, format!("must be a string, got {}", describe(text)));
+            }
+        }
+        Shape::Texts => {
+            if !is_expression(text) && serde_json::from_str::<Vec<std::borrow::Cow<'_, str>>>(text).is_err() {
+                fields.problem(name, format!("must be a list of strings, got {}", describe(text)));
+            }
+        }
+        Shape::Bytes => {
+            if !text.starts_with('"') {
+                fields.problem(name, format!("must be a Buffer, a Uint8Array or base64 text, got {}", describe(text)));
+            }
+        }
+        Shape::Part(members) => {
+            if let Some(mut inner) = fields.object(name) {
+                check_members(&mut inner, members);
+                fields.absorb(inner);
+            }
+        }
+    }
+}
+
+/// A string that holds an expression may become anything when the run starts.
+fn is_expression(text: &str) -> bool {
+    text.starts_with("\"$")
+}

@@ -1,0 +1,218 @@
+//! Jobs, histories and numbers as `ductape.jobs` shows them: the documented members, in JSON.
+//!
+//! Payloads and results are embedded as the text they were stored as.
+
+use crate::clock::Millis;
+use crate::model::{JobOptions, Recurrence, Route, Rule, RunError};
+use crate::store::{GapKind, GridGap, History, HistoryEntry, JobRecord, Stats};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// `IJob`.
+#[derive(Debug, Serialize)]
+pub struct JobView {
+    id: String,
+    status: &'static str,
+    namespace: &'static str,
+    product: Box<str>,
+    env: Box<str>,
+    target: BTreeMap<&'static str, Box<str>>,
+    scheduled_at: Millis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<Millis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Millis>,
+    recurring: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cron: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tz: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_run_at: Option<Millis>,
+    execution_count: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_date: Option<Millis>,
+    priority: i32,
+    tags: Vec<Box<str>>,
+    retries: u32,
+    retry_count: u32,
+    attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<RunError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_reason: Option<Box<str>>,
+    input: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Box<RawValue>>,
+    created_at: Millis,
+    updated_at: Millis,
+}
+
+/// A stored text as JSON; text that is none (a damaged row) shows as null instead of spoiling the whole answer.
+fn raw(text: Box<str>) -> Box<RawValue> {
+    RawValue::from_string(text.into()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+impl JobView {
+    /// Shows a stored job.
+    #[must_use]
+    pub fn new(record: JobRecord, route: &Route) -> Self {
+        let options: JobOptions = record.options.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let recurrence: Option<Recurrence> = record.recurrence.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let (cron, every, tz) = match recurrence.as_ref().map(|recurrence| &recurrence.rule) {
+            Some(Rule::Cron { text, tz }) => (Some(text.clone()), None, Some(tz.clone())),
+            Some(Rule::Every { interval, .. }) => (None, Some(*interval), None),
+            None => (None, None, None),
+        };
+        Self {
+            id: record.id.to_string(),
+            status: record.status.as_str(),
+            namespace: route.namespace.as_str(),
+            product: route.product.clone(),
+            env: route.env.clone(),
+            target: route.fields().map(|(name, value)| (name, value.into())).collect(),
+            scheduled_at: record.scheduled_at,
+            started_at: record.started_at,
+            completed_at: record.completed_at,
+            recurring: record.recurrence.is_some(),
+            cron,
+            every,
+            tz,
+            next_run_at: record.next_run_at,
+            execution_count: record.execution_count,
+            limit: recurrence.as_ref().and_then(|recurrence| recurrence.limit),
+            end_date: recurrence.as_ref().and_then(|recurrence| recurrence.end_at),
+            priority: record.priority,
+            tags: options.tags,
+            retries: record.retries,
+            retry_count: record.attempt.saturating_sub(1).saturating_sub(record.crashes),
+            attempt: record.attempt,
+            last_error: record.error.as_ref().map(|error| error.message.clone()),
+            error: record.error,
+            cancel_reason: record.cancel_reason,
+            input: raw(record.input),
+            result: record.result.map(raw),
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+        }
+    }
+}
+
+/// `IJobHistory`.
+#[derive(Debug, Serialize)]
+pub struct HistoryView {
+    job_id: String,
+    total_executions: i64,
+    successful_executions: i64,
+    failed_executions: i64,
+    executions: Vec<ExecutionView>,
+    missed: Vec<RangeView>,
+    skipped: Vec<RangeView>,
+}
+
+#[derive(Debug, Serialize)]
+struct ExecutionView {
+    number: i64,
+    attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<Millis>,
+    completed_at: Millis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<i64>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<RunError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Box<RawValue>>,
+}
+
+#[derive(Debug, Serialize)]
+struct RangeView {
+    from: Millis,
+    to: Millis,
+    count: i64,
+}
+
+impl HistoryView {
+    /// Shows a stored history.
+    #[must_use]
+    pub fn new(job_id: String, history: History) -> Self {
+        let ranges = |kind: GapKind| {
+            let of_kind = history.gaps.iter().filter(move |gap| gap.kind == kind);
+            of_kind.map(|gap: &GridGap| RangeView { from: gap.first, to: gap.last, count: gap.count }).collect()
+        };
+        Self {
+            job_id,
+            total_executions: history.executions,
+            successful_executions: history.succeeded,
+            failed_executions: history.failed,
+            missed: ranges(GapKind::Missed),
+            skipped: ranges(GapKind::Skipped),
+            executions: history.entries.into_iter().map(ExecutionView::new).collect(),
+        }
+    }
+}
+
+impl ExecutionView {
+    fn new(entry: HistoryEntry) -> Self {
+        Self {
+            number: entry.run,
+            attempt: entry.attempt,
+            started_at: entry.started_at,
+            completed_at: entry.ended_at,
+            duration_ms: entry.started_at.map(|started| entry.ended_at.saturating_sub(started)),
+            status: entry.status.as_str(),
+            error: entry.error,
+            result: entry.result.map(raw),
+        }
+    }
+}
+
+/// `IJobStats`.
+#[derive(Debug, Serialize)]
+pub struct StatsView {
+    total: i64,
+    scheduled: i64,
+    queued: i64,
+    running: i64,
+    completed: i64,
+    failed: i64,
+    cancelled: i64,
+    paused: i64,
+    success_rate: f64,
+    completed_first_try: i64,
+    completed_after_retry: i64,
+    avg_retry_count: f64,
+}
+
+impl StatsView {
+    /// Shows numbers. Rates are 0 before the first run has ended.
+    #[must_use]
+    pub fn new(stats: &Stats) -> Self {
+        let [scheduled, queued, running, completed, failed, cancelled, paused] = stats.by_status;
+        let succeeded = stats.first_try + stats.after_retry;
+        let ended = succeeded + stats.failed_runs;
+        let share = |part: i64| if ended == 0 { 0.0 } else { part as f64 / ended as f64 };
+        Self {
+            total: stats.by_status.iter().sum(),
+            scheduled,
+            queued,
+            running,
+            completed,
+            failed,
+            cancelled,
+            paused,
+            success_rate: share(succeeded),
+            completed_first_try: stats.first_try,
+            completed_after_retry: stats.after_retry,
+            avg_retry_count: share(stats.retries),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What a fixed-time cron does when the clocks change.
+//!
+//! Plain choices without behaviour; `search` carries them out. They never apply to interval
+//! crons, which follow real time.
+
+/// The daylight-saving policy of a fixed-time cron. The default is that of Vixie cron: a run
+/// missed in a gap happens right after it, a run met twice happens at the first meeting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DstPolicy {
+    /// What happens to a run whose local time is skipped.
+    pub gap: Gap,
+    /// What happens to a run whose local time comes twice.
+    pub overlap: Overlap,
+}
+
+/// What happens to a run whose local time falls into a gap of less than three hours. Runs in a
+/// longer gap, a calendar change rather than daylight saving, are always skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Gap {
+    /// Run once, at the first instant after the gap.
+    #[default]
+    After,
+    /// Do not run.
+    Skip,
+}
+
+/// What happens to a run whose local time comes twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Overlap {
+    /// Run at the first of the two instants.
+    #[default]
+    First,
+    /// Run at the last of the two instants.
+    Last,
+    /// Run at both.
+    Both,
+}

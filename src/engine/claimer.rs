@@ -1,0 +1,129 @@
+//! Claims what this process can run, when there is something to claim and a slot to run it in.
+//!
+//! Sleeps until the store tells of a change, a slot becomes free, a handler comes or goes, or the next due time; never
+//! longer than a second, so that a change of the wall clock or a suspended machine costs no more than that.
+
+use super::handler::Level;
+use super::recurrence;
+use super::worker::Engine;
+use super::executor;
+use crate::clock::Millis;
+use crate::error::{ErrorCode, Result};
+use crate::model::Recurrence;
+use crate::store::{ClaimParams, DueSeries, SeriesAdvance};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Longest sleep: wall time may jump while a monotonic timer runs.
+const LONGEST_SLEEP: i64 = 1_000;
+/// A series whose schedule this version cannot compute is looked at again after this time, ms.
+const BROKEN_SERIES_PAUSE: i64 = 3_600_000;
+
+/// What one round of claiming came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// There is more to do at once.
+    pub again: bool,
+    /// Runs started.
+    pub started: usize,
+    /// Some slots were taken: a free one is worth another round.
+    pub full: bool,
+    /// When something falls due.
+    pub next_due: Option<Millis>,
+}
+
+/// Claims until told to stop.
+pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+    let mut changes = engine.store.changes();
+    let mut claiming = engine.claiming.subscribe();
+    let mut pause = Duration::from_millis(50);
+    while !*stop.borrow_and_update() {
+        changes.mark_unchanged();
+        let may_claim = *claiming.borrow_and_update();
+        let freed = engine.running.changed.notified();
+        let woken = engine.wake.notified();
+        tokio::pin!(freed, woken);
+        freed.as_mut().enable();
+        woken.as_mut().enable();
+        let round = if may_claim { round(&engine).await } else { Ok(IDLE) };
+        let (sleep, full) = match round {
+            Ok(round) if round.again => continue,
+            Ok(round) => {
+                pause = Duration::from_millis(50);
+                (until(&engine, round.next_due), round.full)
+            }
+            Err(error) if error.code == ErrorCode::Closed => return,
+            Err(error) => {
+                engine.journal.log(Level::Error, &format!("cannot claim jobs, will try again: {error}"));
+                pause = (pause * 2).min(Duration::from_secs(5));
+                (pause, true)
+            }
+        };
+        tokio::select! {
+            _ = stop.changed() => {}
+            _ = claiming.changed() => {}
+            _ = changes.changed(), if may_claim && !full => {}
+            () = &mut freed, if full => {}
+            () = &mut woken => {}
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+}
+
+const IDLE: Round = Round { again: false, started: 0, full: false, next_due: None };
+
+fn until(engine: &Engine, next_due: Option<Millis>) -> Duration {
+    let wait = next_due.map_or(LONGEST_SLEEP, |due| due.saturating_sub(engine.clock.now()));
+    let longest = if engine.config.manual_clock { LONGEST_SLEEP } else { wait.clamp(0, LONGEST_SLEEP) };
+    Duration::from_millis(longest.unsigned_abs())
+}
+
+/// Moves what is due and claims what fits, once.
+pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
+    let Some(instance) = engine.instance() else { return Ok(IDLE) };
+    let now = engine.clock.now();
+    let served = engine.routing.served();
+    let slots = engine.free_slots();
+    let group_slots = served.group_slots();
+    let full = slots == 0 || group_slots.contains(&0);
+    let params = ClaimParams { now, instance, served: served.routes, group_slots, slots };
+    let claimed = engine.store.claim(params).await?;
+
+    let started = claimed.runs.len();
+    for run in claimed.runs {
+        executor::start(engine, instance, run);
+    }
+    let mut again = claimed.more;
+    if claimed.highest_route > engine.routing.highest_route() {
+        engine.learn_routes().await?;
+        again = true;
+    }
+    again |= advance(engine, claimed.series, now).await? > 0;
+    Ok(Round { again, started, full: full || started >= slots, next_due: claimed.next_due })
+}
+
+/// Turns due occurrences into runs.
+async fn advance(engine: &Engine, series: Vec<DueSeries>, now: Millis) -> Result<usize> {
+    if series.is_empty() {
+        return Ok(0);
+    }
+    let advances = series.iter().map(|due| plan(engine, due, now)).collect();
+    engine.store.advance(now, advances).await
+}
+
+fn plan(engine: &Engine, due: &DueSeries, now: Millis) -> SeriesAdvance {
+    let planned = serde_json::from_str::<Recurrence>(&due.recurrence)
+        .map_err(|error| error.to_string())
+        .and_then(|recurrence| recurrence::plan(&recurrence, due, now).map_err(|error| error.to_string()));
+    planned.unwrap_or_else(|error| {
+        engine.journal.log(Level::Error, &format!("job {}: its schedule cannot be computed, will try again in an hour: {error}", due.id));
+        SeriesAdvance {
+            job: due.job,
+            version: due.version,
+            occurrences: Vec::new(),
+            gaps: Vec::new(),
+            next_at: Some(now.saturating_add(BROKEN_SERIES_PAUSE)),
+        }
+    })
+}

@@ -1,0 +1,138 @@
+//! The seam between the engine and whatever does the work: a JavaScript function, or a connector.
+
+use crate::clock::Millis;
+use crate::model::{JobOptions, Route};
+use crate::store::{ClaimedRun, Token};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// How loud a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// For whoever debugs.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Something is not as it should be, and goes on.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+impl Level {
+    /// The logger's method of that name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Where messages about background work go. Must not block.
+pub trait Journal: Send + Sync {
+    /// Takes a message. It never holds a payload, a token or a secret.
+    fn log(&self, level: Level, message: &str);
+}
+
+/// Why an attempt is stopped before its handler is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AbortReason {
+    /// It took longer than this, ms.
+    Timeout(i64),
+    /// Its job was cancelled, perhaps with a reason.
+    Cancelled(Option<Box<str>>),
+    /// Another process has the run, or may have it.
+    LeaseLost,
+    /// This instance shuts down.
+    Closed,
+}
+
+impl AbortReason {
+    /// The code a handler sees in its signal's reason.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) => "TIMEOUT",
+            Self::Cancelled(_) => "CANCELLED",
+            Self::LeaseLost => "LEASE_LOST",
+            Self::Closed => "CLOSED",
+        }
+    }
+
+    /// The same in words.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Timeout(limit) => format!("the attempt took longer than its timeout of {limit} ms"),
+            Self::Cancelled(Some(reason)) => format!("the job was cancelled: {reason}"),
+            Self::Cancelled(None) => "the job was cancelled".to_owned(),
+            Self::LeaseLost => "this process did not renew its lease in time; another one may run the job".to_owned(),
+            Self::Closed => "the instance is closing; the run is handed back".to_owned(),
+        }
+    }
+}
+
+/// One attempt, as its handler sees it.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The claimed run.
+    pub run: ClaimedRun,
+    /// Its route.
+    pub route: Arc<Route>,
+    /// Its options.
+    pub options: JobOptions,
+    /// When the handler was called, wall time.
+    pub started_at: Millis,
+}
+
+impl Attempt {
+    /// Names the attempt within this process.
+    #[must_use]
+    pub fn key(&self) -> Token {
+        self.run.token
+    }
+}
+
+/// What a handler answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Done; JSON text of the result.
+    Done(Option<Box<str>>),
+    /// Call me again in so many ms; the attempt is not counted.
+    Snooze(i64),
+}
+
+/// How a handler failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerFailure {
+    /// The error's `code`, else its `name`.
+    pub code: Box<str>,
+    /// Its message.
+    pub message: Box<str>,
+    /// Its stack.
+    pub stack: Option<Box<str>>,
+    /// The delay it asks for, ms.
+    pub retry_after: Option<i64>,
+}
+
+/// A call of a handler. The answer may come from any thread, once; dropping the sender hands the run back.
+#[derive(Debug)]
+pub struct Invocation {
+    /// What to do.
+    pub attempt: Arc<Attempt>,
+    /// Where to answer.
+    pub reply: oneshot::Sender<Result<Reply, HandlerFailure>>,
+}
+
+/// Does the work of some routes.
+pub trait Handler: Send + Sync {
+    /// Starts an attempt; must return at once.
+    fn call(&self, invocation: Invocation);
+
+    /// The attempt with this key is to stop: its answer no longer counts. Must return at once.
+    fn abort(&self, key: Token, reason: &AbortReason);
+}

@@ -1,0 +1,20 @@
+//! Takes what is due from a store, runs it, and writes what came of it.
+//!
+//! Services with one contract each ([`claimer`], [`executor`], [`completer`], [`lease`], [`sweeper`]), tied together by
+//! [`Engine`]. Knows the traits [`Store`](crate::store::Store), [`Handler`] and [`Clock`](crate::clock::Clock), never a
+//! concrete store, connector or Node.
+
+pub mod claimer;
+pub mod completer;
+pub mod events;
+pub mod executor;
+pub mod handler;
+pub mod lease;
+pub mod recurrence;
+pub mod routing;
+pub mod running;
+pub mod sweeper;
+mod worker;
+
+pub use handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Journal, Level, Reply};
+pub use worker::{DrainReport, Engine, EngineConfig, WorkerConfig};

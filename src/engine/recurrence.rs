@@ -1,0 +1,207 @@
+//! When a series runs, and how it moves on from a due occurrence.
+//!
+//! Pure: a schedule, the state of a series and `now` go in, a plan comes out; the store applies it in one transaction.
+//! Invariant: every grid point ends up in exactly one of: a run, a missed range, a skipped range. Nothing is ever
+//! computed from the current time where the scheduled time is known.
+
+use crate::clock::Millis;
+use crate::cron::{CronExpr, DstPolicy, Gap as CronGap, Overlap as CronOverlap, Zone};
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::schedule::{Dst, Gap, Overlap};
+use crate::model::{IfRunning, Misfire, Recurrence, Rule};
+use crate::store::{DueSeries, GapKind, GridGap, Occurrence, SeriesAdvance};
+
+/// Most runs that `misfire: 'all'` makes up for at once.
+const MAX_CATCH_UP: usize = 1_000;
+/// Most grid points looked at in one step; a longer backlog takes several.
+const MAX_STEP: usize = 100_000;
+
+/// The instants of a schedule.
+#[derive(Debug)]
+pub struct Timetable {
+    grid: Grid,
+    start_at: Option<Millis>,
+    end_at: Option<Millis>,
+    offset: i64,
+}
+
+#[derive(Debug)]
+enum Grid {
+    Cron { expression: Box<CronExpr>, zone: Zone, dst: DstPolicy },
+    Every { interval: i64, anchor: Millis },
+}
+
+impl Timetable {
+    /// Prepares a stored schedule.
+    ///
+    /// # Errors
+    /// `INVALID_CRON` or `INVALID_TIMEZONE`, when this version of the package no longer knows the expression or the zone.
+    pub fn compile(recurrence: &Recurrence) -> Result<Self> {
+        let grid = match &recurrence.rule {
+            Rule::Every { interval, anchor } => Grid::Every { interval: (*interval).max(1), anchor: *anchor },
+            Rule::Cron { text, tz } => Grid::Cron {
+                expression: Box::new(
+                    CronExpr::parse(text).map_err(|error| Error::new(ErrorCode::InvalidCron, error.to_string()))?,
+                ),
+                zone: Zone::get(tz).map_err(|error| Error::new(ErrorCode::InvalidTimezone, error.to_string()))?,
+                dst: dst_policy(recurrence.dst),
+            },
+        };
+        Ok(Self { grid, start_at: recurrence.start_at, end_at: recurrence.end_at, offset: recurrence.offset })
+    }
+
+    /// The first occurrence of a series dispatched at `now`.
+    #[must_use]
+    pub fn first(&self, now: Millis) -> Option<Millis> {
+        let earliest = match (&self.grid, self.start_at) {
+            // A cron without a start begins strictly after the dispatch, so that a dispatch at 9:00 does not run at once.
+            (Grid::Cron { .. }, None) => now.saturating_add(1),
+            (_, start) => start.unwrap_or(now).max(now),
+        };
+        self.at_or_after(earliest)
+    }
+
+    /// The first occurrence later than `instant`.
+    #[must_use]
+    pub fn after(&self, instant: Millis) -> Option<Millis> {
+        self.at_or_after(instant.checked_add(1)?)
+    }
+
+    /// The first occurrence at or after `instant`. The end of the schedule applies to the grid point, not to the
+    /// spread on top of it.
+    fn at_or_after(&self, instant: Millis) -> Option<Millis> {
+        let from = instant.checked_sub(self.offset)?.max(self.start_at.unwrap_or(Millis::MIN));
+        let point = match &self.grid {
+            Grid::Every { interval, anchor } => every_at_or_after(*anchor, *interval, from)?,
+            Grid::Cron { expression, zone, dst } => expression.next_after(from.checked_sub(1)?, zone, *dst)?,
+        };
+        if self.end_at.is_some_and(|end| point > end) {
+            return None;
+        }
+        point.checked_add(self.offset)
+    }
+
+    /// Occurrences from `first` (one itself) up to `now`, and the one after them.
+    fn due(&self, first: Millis, now: Millis) -> DuePoints {
+        match &self.grid {
+            Grid::Every { interval, .. } => self.due_every(first, now, *interval),
+            Grid::Cron { .. } => self.due_cron(first, now),
+        }
+    }
+
+    fn due_every(&self, first: Millis, now: Millis, interval: i64) -> DuePoints {
+        let end = self.end_at.map_or(now, |end| end.saturating_add(self.offset).min(now));
+        let steps = end.saturating_sub(first) / interval;
+        let point = |k: i64| first.saturating_add(k.saturating_mul(interval));
+        let from = steps.saturating_add(1).saturating_sub(MAX_CATCH_UP as i64).max(0);
+        let recent = (from..=steps).map(point).collect();
+        DuePoints { first, count: steps.saturating_add(1), recent, next: self.after(point(steps)) }
+    }
+
+    fn due_cron(&self, first: Millis, now: Millis) -> DuePoints {
+        let mut recent = std::collections::VecDeque::from([first]);
+        let mut count = 1;
+        let mut next = self.after(first);
+        while let Some(at) = next.filter(|at| *at <= now && (count as usize) < MAX_STEP) {
+            if recent.len() == MAX_CATCH_UP {
+                recent.pop_front();
+            }
+            recent.push_back(at);
+            count += 1;
+            next = self.after(at);
+        }
+        DuePoints { first, count, recent: recent.into(), next }
+    }
+}
+
+fn every_at_or_after(anchor: Millis, interval: i64, from: Millis) -> Option<Millis> {
+    if from <= anchor {
+        return Some(anchor);
+    }
+    let behind = from.checked_sub(anchor)?;
+    let steps = behind / interval + i64::from(behind % interval != 0);
+    anchor.checked_add(steps.checked_mul(interval)?)
+}
+
+fn dst_policy(dst: Dst) -> DstPolicy {
+    DstPolicy {
+        gap: match dst.gap {
+            Gap::After => CronGap::After,
+            Gap::Skip => CronGap::Skip,
+        },
+        overlap: match dst.overlap {
+            Overlap::First => CronOverlap::First,
+            Overlap::Last => CronOverlap::Last,
+            Overlap::Both => CronOverlap::Both,
+        },
+    }
+}
+
+/// The grid points that are due: never empty.
+struct DuePoints {
+    first: Millis,
+    /// How many.
+    count: i64,
+    /// The last of them, at most [`MAX_CATCH_UP`].
+    recent: Vec<Millis>,
+    /// The one that is not due yet.
+    next: Option<Millis>,
+}
+
+impl DuePoints {
+    fn last(&self) -> Millis {
+        self.recent.last().copied().unwrap_or(self.first)
+    }
+
+    /// The range of the first `count` points, when there are any.
+    fn gap(&self, kind: GapKind, count: i64, last: Millis) -> Option<GridGap> {
+        (count > 0).then_some(GridGap { kind, first: self.first, last, count })
+    }
+}
+
+/// How `series` moves on at `now`.
+///
+/// # Errors
+/// As [`Timetable::compile`].
+pub fn plan(recurrence: &Recurrence, series: &DueSeries, now: Millis) -> Result<SeriesAdvance> {
+    let timetable = Timetable::compile(recurrence)?;
+    let due = timetable.due(series.next_at, now);
+    let overlapping = recurrence.if_running == IfRunning::Skip && series.live > 0;
+    let (occurrences, gaps) = if overlapping { (Vec::new(), skipped(&due)) } else { caught_up(recurrence.misfire, &due) };
+    let room = recurrence.limit.map_or(i64::MAX, |limit| limit.saturating_sub(series.runs)).max(0);
+    let occurrences: Vec<Occurrence> = occurrences.into_iter().take(usize::try_from(room).unwrap_or(usize::MAX)).collect();
+    let exhausted = room <= occurrences.len() as i64;
+    Ok(SeriesAdvance {
+        job: series.job,
+        version: series.version,
+        occurrences,
+        gaps,
+        next_at: due.next.filter(|_| !exhausted),
+    })
+}
+
+/// A run is still going: all that came due meanwhile is passed over.
+fn skipped(due: &DuePoints) -> Vec<GridGap> {
+    due.gap(GapKind::Skipped, due.count, due.last()).into_iter().collect()
+}
+
+/// Nothing is going. A point is missed when its successor is due too.
+fn caught_up(misfire: Misfire, due: &DuePoints) -> (Vec<Occurrence>, Vec<GridGap>) {
+    let on_time = |scheduled_at| Occurrence { scheduled_at, missed: 0 };
+    match misfire {
+        _ if due.count == 1 => (vec![on_time(due.first)], Vec::new()),
+        Misfire::Skip => (Vec::new(), due.gap(GapKind::Missed, due.count, due.last()).into_iter().collect()),
+        Misfire::Once => {
+            let last_missed = due.recent.iter().rev().nth(1).copied().unwrap_or(due.first);
+            let gap = due.gap(GapKind::Missed, due.count - 1, last_missed);
+            (vec![Occurrence { scheduled_at: due.last(), missed: due.count - 1 }], gap.into_iter().collect())
+        }
+        Misfire::All => {
+            let dropped = due.count - due.recent.len() as i64;
+            // The last point before the kept ones is not at hand when it was dropped; the range ends before the first kept one.
+            let last = due.recent.first().map_or(due.first, |kept| kept.saturating_sub(1));
+            let gap = due.gap(GapKind::Missed, dropped, last);
+            (due.recent.iter().copied().map(on_time).collect(), gap.into_iter().collect())
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The attempts this process has begun and not yet settled with the store.
+//!
+//! An entry lives from the claim until its completion is committed, so that the store's account of what this process
+//! holds can be compared with it. A slot, however, is free as soon as the handler is done or was given up.
+
+use super::handler::AbortReason;
+use super::routing::Registration;
+use crate::store::{InstanceId, JobSeq, Token};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::{Notify, oneshot};
+
+struct Entry {
+    job: JobSeq,
+    instance: InstanceId,
+    started: Instant,
+    /// Taken when the attempt is given up or its handler is done.
+    abort: Option<oneshot::Sender<AbortReason>>,
+    registration: Option<Arc<Registration>>,
+    warned: bool,
+}
+
+#[derive(Default)]
+struct State {
+    entries: HashMap<Token, Entry>,
+    busy: usize,
+}
+
+/// Begun attempts, and the slots they take.
+#[derive(Default)]
+pub struct Running {
+    state: Mutex<State>,
+    /// Told whenever a slot becomes free or an entry is settled.
+    pub changed: Notify,
+}
+
+impl Running {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A run was claimed and takes a slot. The receiver is told to give it up.
+    pub fn begin(&self, token: Token, job: JobSeq, instance: InstanceId, registration: Option<Arc<Registration>>) -> oneshot::Receiver<AbortReason> {
+        let (abort, receiver) = oneshot::channel();
+        if let Some(registration) = &registration {
+            registration.begin();
+        }
+        let mut state = self.state();
+        state.busy += 1;
+        let entry = Entry { job, instance, started: Instant::now(), abort: Some(abort), registration, warned: false };
+        state.entries.insert(token, entry);
+        receiver
+    }
+
+    /// The handler is done or given up: its slot is free. The entry stays until [`settle`](Self::settle).
+    pub fn free_slot(&self, token: Token) {
+        let mut state = self.state();
+        let State { entries, busy } = &mut *state;
+        let Some(entry) = entries.get_mut(&token) else { return };
+        entry.abort = None;
+        if let Some(registration) = entry.registration.take() {
+            registration.end();
+        }
+        *busy = busy.saturating_sub(1);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// The store knows how the attempts ended.
+    pub fn settle(&self, tokens: impl IntoIterator<Item = Token>) {
+        let mut state = self.state();
+        for token in tokens {
+            state.entries.remove(&token);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Attempts that take a slot.
+    #[must_use]
+    pub fn busy(&self) -> usize {
+        self.state().busy
+    }
+
+    /// Attempts not settled yet, slots or not.
+    #[must_use]
+    pub fn unsettled(&self) -> usize {
+        self.state().entries.len()
+    }
+
+    /// Tokens of attempts whose handler is still going, by this instance.
+    #[must_use]
+    pub fn going(&self, instance: InstanceId) -> Vec<Token> {
+        let state = self.state();
+        let going = state.entries.iter().filter(|(_, entry)| entry.abort.is_some() && entry.instance == instance);
+        going.map(|(token, _)| *token).collect()
+    }
+
+    /// Whether this process knows of the claim.
+    #[must_use]
+    pub fn knows(&self, token: Token) -> bool {
+        self.state().entries.contains_key(&token)
+    }
+
+    /// The job of an attempt.
+    #[must_use]
+    pub fn job_of(&self, token: Token) -> Option<JobSeq> {
+        self.state().entries.get(&token).map(|entry| entry.job)
+    }
+
+    /// Gives an attempt up, if its handler is still going.
+    pub fn abort(&self, token: Token, reason: AbortReason) {
+        let sender = self.state().entries.get_mut(&token).and_then(|entry| entry.abort.take());
+        if let Some(sender) = sender {
+            // A closed channel means the attempt ended in this very moment.
+            let _ = sender.send(reason);
+        }
+    }
+
+    /// Gives all attempts up.
+    pub fn abort_all(&self, reason: &AbortReason) {
+        let senders: Vec<_> = self.state().entries.values_mut().filter_map(|entry| entry.abort.take()).collect();
+        for sender in senders {
+            let _ = sender.send(reason.clone());
+        }
+    }
+
+    /// Jobs of attempts that have been going for longer than `limit`, each named once.
+    pub fn newly_longer_than(&self, limit: std::time::Duration) -> Vec<JobSeq> {
+        let mut state = self.state();
+        let long = state.entries.values_mut().filter(|entry| !entry.warned && entry.abort.is_some() && entry.started.elapsed() > limit);
+        long.map(|entry| {
+            entry.warned = true;
+            entry.job
+        })
+        .collect()
+    }
+}

@@ -1,0 +1,343 @@
+//! The engine as a whole: its parts, and how they start, drain and stop.
+
+use super::completer::Completer;
+use super::events::Events;
+use super::handler::{AbortReason, Journal, Level};
+use super::routing::{Routing, WorkerFilter};
+use super::running::Running;
+use super::{claimer, lease, sweeper};
+use crate::clock::Clock;
+use crate::error::{Error, ErrorCode, Result};
+use crate::store::{InstanceId, Retention, RouteId, Store};
+use serde::Serialize;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+/// How long the store is given to take the last completions when the engine stops.
+const FLUSH: Duration = Duration::from_secs(5);
+/// Runs counted at most when a drain looks at what is left.
+const COUNT_LIMIT: usize = 100_000;
+
+/// What this process works on.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Most attempts at once.
+    pub concurrency: usize,
+    /// Which routes at all.
+    pub filter: WorkerFilter,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self { concurrency: 10, filter: WorkerFilter::default() }
+    }
+}
+
+/// Numbers the engine goes by.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// `None`: this process only dispatches.
+    pub worker: Option<WorkerConfig>,
+    /// What is kept.
+    pub retention: Retention,
+    /// How long a silent process keeps its runs.
+    pub lease: Duration,
+    /// Time between two renewals.
+    pub renew_every: Duration,
+    /// Time between two looks for dead processes.
+    pub recover_every: Duration,
+    /// Crashes after which a run has failed.
+    pub max_crashes: u32,
+    /// Time is moved by hand: nothing sleeps until a due time.
+    pub manual_clock: bool,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            worker: Some(WorkerConfig::default()),
+            retention: Retention::default(),
+            lease: Duration::from_secs(10),
+            renew_every: Duration::from_secs(3),
+            recover_every: Duration::from_millis(500),
+            max_crashes: 10,
+            manual_clock: false,
+        }
+    }
+}
+
+/// What a drain did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DrainReport {
+    /// Runs that completed.
+    pub completed: u64,
+    /// Runs that failed for good.
+    pub failed: u64,
+    /// Attempts that will be tried again.
+    pub retried: u64,
+    /// Attempts handed back at the timeout.
+    pub released: u64,
+    /// Runs still due that this process could run.
+    pub remaining: usize,
+}
+
+/// Takes what is due from a store, runs it, and writes what came of it.
+pub struct Engine {
+    /// Where jobs live.
+    pub store: Arc<dyn Store>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Where messages go.
+    pub journal: Arc<dyn Journal>,
+    /// Who does what.
+    pub routing: Arc<Routing>,
+    /// What is being done.
+    pub running: Running,
+    /// What is done.
+    pub completer: Completer,
+    /// Who wants to know.
+    pub events: Events,
+    /// The numbers.
+    pub config: EngineConfig,
+    /// Whether to claim.
+    pub(super) claiming: watch::Sender<bool>,
+    /// Told when handlers or routes changed.
+    pub(super) wake: Notify,
+    instance: AtomicI64,
+    stop: watch::Sender<bool>,
+    started: tokio::sync::Mutex<bool>,
+    others_watched: AtomicUsize,
+    warned_routes: Mutex<HashSet<RouteId>>,
+}
+
+impl Engine {
+    /// An engine that does nothing yet.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        journal: Arc<dyn Journal>,
+        routing: Arc<Routing>,
+        config: EngineConfig,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            clock,
+            journal,
+            routing,
+            running: Running::default(),
+            completer: Completer::default(),
+            events: Events::default(),
+            config,
+            claiming: watch::Sender::new(false),
+            wake: Notify::new(),
+            instance: AtomicI64::new(0),
+            stop: watch::Sender::new(false),
+            started: tokio::sync::Mutex::new(false),
+            others_watched: AtomicUsize::new(0),
+            warned_routes: Mutex::default(),
+        })
+    }
+
+    /// This process's registration, while it has one.
+    #[must_use]
+    pub fn instance(&self) -> Option<InstanceId> {
+        Some(self.instance.load(Ordering::Acquire)).filter(|instance| *instance != 0)
+    }
+
+    /// Registers this process.
+    pub(super) async fn register(&self) -> Result<()> {
+        let lease = i64::try_from(self.config.lease.as_millis()).unwrap_or(i64::MAX);
+        let instance = self.store.register(lease).await?;
+        self.instance.store(instance, Ordering::Release);
+        Ok(())
+    }
+
+    /// The registration is lost.
+    pub(super) fn forget_instance(&self) {
+        self.instance.store(0, Ordering::Release);
+    }
+
+    /// Slots that a claim may fill.
+    pub(super) fn free_slots(&self) -> usize {
+        let concurrency = self.config.worker.as_ref().map_or(0, |worker| worker.concurrency);
+        concurrency.saturating_sub(self.running.busy())
+    }
+
+    /// Handlers or routes changed: the claimer should look again.
+    pub fn handlers_changed(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Loads routes that other processes or earlier lives have added.
+    pub async fn learn_routes(&self) -> Result<()> {
+        let routes = self.store.routes_after(self.routing.highest_route()).await?;
+        self.routing.learn(routes);
+        Ok(())
+    }
+
+    /// Registers this process and claims until [`stop`](Self::stop); does nothing when it does so already.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` when the instance was made with `worker: false`; what the store says otherwise.
+    pub async fn work(self: &Arc<Self>) -> Result<()> {
+        self.begin().await?;
+        self.claiming.send_replace(true);
+        Ok(())
+    }
+
+    async fn begin(self: &Arc<Self>) -> Result<()> {
+        if self.config.worker.is_none() {
+            return Err(Error::new(
+                ErrorCode::ValidationError,
+                "worker: this instance was made with `worker: false` and only dispatches; leave the option out to run jobs here",
+            ));
+        }
+        let mut started = self.started.lock().await;
+        if *started {
+            return Ok(());
+        }
+        if *self.stop.borrow() {
+            return Err(Error::closed());
+        }
+        self.learn_routes().await?;
+        self.register().await?;
+        self.watch_others(true);
+        self.completer.run(self);
+        tokio::spawn(claimer::run(Arc::clone(self), self.stop.subscribe()));
+        tokio::spawn(lease::run(Arc::clone(self), self.stop.subscribe()));
+        tokio::spawn(sweeper::run(Arc::clone(self), self.stop.subscribe()));
+        *started = true;
+        Ok(())
+    }
+
+    /// Asks the store to notice what other processes write, for as long as somebody wants to know.
+    pub fn watch_others(&self, watch: bool) {
+        let before = if watch {
+            self.others_watched.fetch_add(1, Ordering::AcqRel)
+        } else {
+            self.others_watched.fetch_sub(1, Ordering::AcqRel) - 1
+        };
+        if before == 0 {
+            self.store.watch_others(watch);
+        }
+    }
+
+    /// Runs what is due now and leaves nothing running; claims no more afterwards, unless [`work`](Self::work) was
+    /// called.
+    ///
+    /// # Errors
+    /// As [`work`](Self::work).
+    pub async fn drain(self: &Arc<Self>, timeout: Option<Duration>) -> Result<DrainReport> {
+        let worked = *self.claiming.borrow();
+        let until = timeout.map(|timeout| Instant::now() + timeout);
+        let before = self.tallied();
+        let due_by = self.clock.now();
+        self.begin().await?;
+        self.claiming.send_replace(true);
+        let drained = self.wait_drained(due_by, until).await;
+        self.claiming.send_replace(false);
+        if !drained {
+            self.running.abort_all(&AbortReason::Closed);
+        }
+        // A claim may have been under way when claiming was switched off: what it brought is finished or handed back too.
+        self.wait_settled(until.unwrap_or_else(|| Instant::now() + FLUSH).max(Instant::now() + FLUSH)).await;
+        let remaining = self.count_due(due_by).await?;
+        if worked {
+            self.claiming.send_replace(true);
+        }
+        let after = self.tallied();
+        Ok(DrainReport {
+            completed: after.completed - before.completed,
+            failed: after.failed - before.failed,
+            retried: after.retried - before.retried,
+            released: after.released - before.released,
+            remaining,
+        })
+    }
+
+    /// Waits until nothing that was due is left. `false`: time ran out.
+    async fn wait_drained(&self, due_by: i64, until: Option<Instant>) -> bool {
+        loop {
+            let changed = self.running.changed.notified();
+            if self.running.unsettled() == 0 && self.count_due(due_by).await.is_ok_and(|due| due == 0) {
+                return true;
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return false;
+            }
+            // A slow look besides the signal: due jobs may be claimed by another process.
+            let _ = tokio::time::timeout(Duration::from_millis(10), changed).await;
+        }
+    }
+
+    async fn count_due(&self, due_by: i64) -> Result<usize> {
+        self.learn_routes().await?;
+        self.store.count_due(self.routing.served().route_ids(), due_by, COUNT_LIMIT).await
+    }
+
+    async fn wait_settled(&self, until: Instant) {
+        while self.running.unsettled() > 0 && Instant::now() < until {
+            let changed = self.running.changed.notified();
+            let _ = tokio::time::timeout(Duration::from_millis(20), changed).await;
+        }
+    }
+
+    fn tallied(&self) -> DrainReport {
+        let tally = &self.completer.tally;
+        DrainReport {
+            completed: tally.completed.load(Ordering::Relaxed),
+            failed: tally.failed.load(Ordering::Relaxed),
+            retried: tally.retried.load(Ordering::Relaxed),
+            released: tally.released.load(Ordering::Relaxed),
+            remaining: 0,
+        }
+    }
+
+    /// Stops claiming, gives running handlers `timeout` to finish, aborts the rest, writes what ended and hands back
+    /// what did not. Safe to call twice; the store stays open.
+    pub async fn stop(&self, timeout: Duration) {
+        self.claiming.send_replace(false);
+        // Waits for a start that is under way, so that it is stopped too.
+        let started = *self.started.lock().await;
+        self.stop.send_replace(true);
+        if !started {
+            return;
+        }
+        let until = Instant::now() + timeout;
+        while self.running.busy() > 0 && Instant::now() < until {
+            let changed = self.running.changed.notified();
+            let _ = tokio::time::timeout(Duration::from_millis(20), changed).await;
+        }
+        self.running.abort_all(&AbortReason::Closed);
+        self.wait_settled(Instant::now() + FLUSH).await;
+        if let Some(instance) = self.instance() {
+            self.forget_instance();
+            if let Err(error) = self.store.unregister(instance, self.clock.now()).await {
+                self.journal.log(Level::Warn, &format!("cannot hand back the last runs, they follow when the lease ends: {error}"));
+            }
+        }
+    }
+
+    /// Names, once each, the routes that have jobs waiting and nobody here to run them.
+    pub async fn warn_unserved(&self) {
+        let Ok(ready) = self.store.ready_routes().await else { return };
+        if self.learn_routes().await.is_err() {
+            return;
+        }
+        for id in ready {
+            let Some(route) = self.routing.route(id) else { continue };
+            let served = self.routing.find(&route).is_some();
+            if !served && self.warned_routes.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
+                self.journal.log(
+                    Level::Warn,
+                    &format!("jobs for {route} are waiting and this process has no handler for them; they are left for one that has"),
+                );
+            }
+        }
+    }
+}

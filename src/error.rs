@@ -1,0 +1,192 @@
+//! The one error of the crate and its closed list of codes.
+//!
+//! Knows nothing of Node, SQL drivers or connectors: those turn their own failures into an [`Error`] where they
+//! happen, with the code a user can act on. Messages are lower case, name the value and the remedy.
+
+use std::fmt;
+
+/// What went wrong, as a user's program reads it in `error.code`. The list is closed: a new code is a change of the
+/// public contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// An argument has a wrong type, is missing, or is out of range.
+    ValidationError,
+    /// A `schedule` contradicts itself or can never run.
+    InvalidSchedule,
+    /// A cron expression that is not one.
+    InvalidCron,
+    /// A time zone name that the bundled database does not have.
+    InvalidTimezone,
+    /// A malformed expression in a job's input.
+    InvalidExpression,
+    /// No job (or other thing) with that id.
+    NotFound,
+    /// The state of the job forbids the change.
+    Conflict,
+    /// A missing, expired or wrongly signed credential.
+    Unauthorized,
+    /// A valid credential without the right.
+    Forbidden,
+    /// Took longer than it was allowed to.
+    Timeout,
+    /// Too much at once; try again later.
+    RateLimited,
+    /// The other side is there and cannot serve now.
+    ServiceUnavailable,
+    /// The other side cannot be reached.
+    ConnectionError,
+    /// The store refused or failed.
+    StoreError,
+    /// The store's data is damaged or is no store of this package.
+    StoreCorrupt,
+    /// Another process took the run, since this one did not renew its lease in time.
+    LeaseLost,
+    /// The process that ran it died too often.
+    Crashed,
+    /// Cancelled on request.
+    Cancelled,
+    /// The instance was closed.
+    Closed,
+    /// Anything a handler throws that has no code of this list; shown under the handler's own code.
+    HandlerError,
+}
+
+impl ErrorCode {
+    /// Every code a user can meet in `error.code` of this package's own errors.
+    pub const ALL: [Self; 19] = [
+        Self::ValidationError,
+        Self::InvalidSchedule,
+        Self::InvalidCron,
+        Self::InvalidTimezone,
+        Self::InvalidExpression,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Timeout,
+        Self::RateLimited,
+        Self::ServiceUnavailable,
+        Self::ConnectionError,
+        Self::StoreError,
+        Self::StoreCorrupt,
+        Self::LeaseLost,
+        Self::Crashed,
+        Self::Cancelled,
+        Self::Closed,
+    ];
+
+    /// The code of that spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text)
+    }
+
+    /// The spelling in `error.code`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ValidationError => "VALIDATION_ERROR",
+            Self::InvalidSchedule => "INVALID_SCHEDULE",
+            Self::InvalidCron => "INVALID_CRON",
+            Self::InvalidTimezone => "INVALID_TIMEZONE",
+            Self::InvalidExpression => "INVALID_EXPRESSION",
+            Self::NotFound => "NOT_FOUND",
+            Self::Conflict => "CONFLICT",
+            Self::Unauthorized => "UNAUTHORIZED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::Timeout => "TIMEOUT",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::ServiceUnavailable => "SERVICE_UNAVAILABLE",
+            Self::ConnectionError => "CONNECTION_ERROR",
+            Self::StoreError => "STORE_ERROR",
+            Self::StoreCorrupt => "STORE_CORRUPT",
+            Self::LeaseLost => "LEASE_LOST",
+            Self::Crashed => "CRASHED",
+            Self::Cancelled => "CANCELLED",
+            Self::Closed => "CLOSED",
+            Self::HandlerError => "Error",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One problem of an input, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// Path from the root of the argument, as in `schedule.cron`; empty for the argument itself.
+    pub path: String,
+    /// What is wrong there and what would be right.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem at `path`.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+    }
+}
+
+/// Any failure this crate reports.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// What a program acts on.
+    pub code: ErrorCode,
+    /// What a person reads.
+    pub message: String,
+    /// Every problem found, when an input was refused.
+    pub details: Vec<Problem>,
+    /// The code to show instead of `code`: a handler's own, of no closed list.
+    pub own_code: Option<Box<str>>,
+    /// The failure underneath, for `error.cause`.
+    #[source]
+    pub source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A result with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error with a code and a message.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: Vec::new(), own_code: None, source: None }
+    }
+
+    /// An error that lists every problem of an input; the message repeats them, one after the other.
+    #[must_use]
+    pub fn invalid(code: ErrorCode, details: Vec<Problem>) -> Self {
+        let message = details.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        Self { code, message, details, own_code: None, source: None }
+    }
+
+    /// What `error.code` says.
+    #[must_use]
+    pub fn code_text(&self) -> &str {
+        self.own_code.as_deref().unwrap_or(self.code.as_str())
+    }
+
+    /// The same error with the failure that caused it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(std::sync::Arc::new(source));
+        self
+    }
+
+    /// The instance was closed before or during the call.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self::new(ErrorCode::Closed, "this Ductape instance is closed; create a new one")
+    }
+}

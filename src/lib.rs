@@ -1,0 +1,21 @@
+//! A durable job scheduler, as a library and as a Node.js addon.
+//!
+//! The map, from the inside out:
+//! - [`error`], [`clock`], [`model`]: plain data, pure rules, the one error.
+//! - [`cron`]: cron expressions and time zones; pure.
+//! - [`store`]: what the engine needs of a store, and the stores.
+//! - [`engine`]: takes what is due from a store, runs it, writes what came of it.
+//! - [`api`]: what a user can ask for; checks every input before anything is written.
+//! - [`assembly`]: puts a store and an engine together.
+//! - `node`: the only module that knows Node.
+
+pub mod api;
+pub mod assembly;
+pub mod clock;
+pub mod cron;
+pub mod engine;
+pub mod error;
+pub mod model;
+#[cfg(feature = "node")]
+pub mod node;
+pub mod store;

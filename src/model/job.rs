@@ -1,0 +1,77 @@
+//! A job as it is dispatched.
+
+use super::{JobId, Recurrence, RetryPolicy, Route};
+use crate::clock::Millis;
+use serde::{Deserialize, Serialize};
+
+/// What a second dispatch under the same `job_id` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Returns the job that is there.
+    Return,
+    /// Changes its schedule, input and options; history and counts stay.
+    Replace,
+    /// Is an error (`CONFLICT`).
+    Error,
+}
+
+/// Options most jobs leave alone. A store keeps them as JSON, or nothing when all are at their default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobOptions {
+    /// Backoff and error types; the default policy when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+    /// Longest time an attempt may take, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
+    /// Tag and token of the session the job runs under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
+    /// Tag of the cache that keeps its result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Box<str>>,
+    /// Labels to find it by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Box<str>>,
+}
+
+/// A session reference as dispatched; the token is a credential and must not be logged.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Session resource.
+    pub tag: Box<str>,
+    /// Signed token.
+    pub token: Box<str>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({}, …)", self.tag)
+    }
+}
+
+/// A validated job on its way into a store.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Its id.
+    pub id: JobId,
+    /// What to do when the id is taken.
+    pub on_conflict: OnConflict,
+    /// Where it goes.
+    pub route: Route,
+    /// Lower runs first.
+    pub priority: i32,
+    /// When its first run is due. `None`: a recurring job that has no run to come.
+    pub due: Option<Millis>,
+    /// Time of the dispatch.
+    pub created: Millis,
+    /// Attempts after the first.
+    pub retries: u32,
+    /// The rest of its options.
+    pub options: JobOptions,
+    /// JSON text of `input`, byte for byte.
+    pub input: Box<str>,
+    /// Its schedule, when it recurs.
+    pub recurrence: Option<Recurrence>,
+}

@@ -1,0 +1,19 @@
+//! Jobs, runs, schedules, retries and targets: plain data and pure rules.
+//!
+//! Imports nothing but std, serde and the error type; no I/O, no clock: whoever needs the time passes it in.
+
+pub mod id;
+pub mod job;
+pub mod outcome;
+pub mod retry;
+pub mod schedule;
+pub mod status;
+pub mod target;
+
+pub use id::JobId;
+pub use job::{JobOptions, NewJob, OnConflict};
+pub use outcome::{RunError, RunOutcome};
+pub use retry::{RetryDecision, RetryPolicy};
+pub use schedule::{IfRunning, Misfire, Recurrence, Rule};
+pub use status::{Action, RunStatus, Status};
+pub use target::{Namespace, Route};

@@ -1,0 +1,125 @@
+//! Whether and when a failed attempt is tried again: pure arithmetic on numbers given in.
+
+use serde::{Deserialize, Serialize};
+
+/// Error types that are never worth another try, unless the job lists them as retryable.
+const NOT_RETRIED: [&str; 4] = ["VALIDATION_ERROR", "NOT_FOUND", "UNAUTHORIZED", "FORBIDDEN"];
+
+/// `retryConfig` of a job, with its defaults filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RetryPolicy {
+    /// Delay before the first retry, ms.
+    pub initial_delay: f64,
+    /// No delay is longer than this, ms (jitter comes on top).
+    pub max_delay: f64,
+    /// Each further delay is this many times the one before.
+    pub backoff_multiplier: f64,
+    /// Fraction of the delay, 0 to 1, up to which a random part is added.
+    pub jitter: f64,
+    /// Only these error types are retried, when given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retryable_errors: Option<Vec<Box<str>>>,
+    /// These error types are never retried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub non_retryable_errors: Option<Vec<Box<str>>>,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            initial_delay: 1_000.0,
+            max_delay: 300_000.0,
+            backoff_multiplier: 2.0,
+            jitter: 0.0,
+            retryable_errors: None,
+            non_retryable_errors: None,
+        }
+    }
+}
+
+/// The verdict on a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryDecision {
+    /// Try again after this many ms.
+    After(i64),
+    /// The run has failed.
+    GiveUp,
+}
+
+impl RetryPolicy {
+    /// Whether an error of this type is tried again at all. Non-retryable wins over retryable.
+    #[must_use]
+    pub fn retries_error(&self, code: &str) -> bool {
+        let lists = |list: &Option<Vec<Box<str>>>| list.as_ref().map(|codes| codes.iter().any(|c| &**c == code));
+        if lists(&self.non_retryable_errors) == Some(true) {
+            return false;
+        }
+        lists(&self.retryable_errors).unwrap_or_else(|| !NOT_RETRIED.contains(&code))
+    }
+
+    /// Delay before retry number `retry` (1-based), ms, for a random number `random` from 0 to 1.
+    #[must_use]
+    pub fn delay(&self, retry: u32, random: f64) -> i64 {
+        let exponent = i32::try_from(retry.saturating_sub(1)).unwrap_or(i32::MAX);
+        let base = (self.initial_delay * self.backoff_multiplier.powi(exponent)).min(self.max_delay);
+        let delay = base * (1.0 + self.jitter * random);
+        // A float beyond i64 saturates, and NaN becomes 0: both are safe delays.
+        delay.round() as i64
+    }
+
+    /// What to do after an attempt failed with an error of type `code`, when `spent` retries have been used of
+    /// `retries`. `retry_after` is the delay the error itself asks for, ms, honoured up to the maximum.
+    #[must_use]
+    pub fn decide(&self, code: &str, spent: u32, retries: u32, retry_after: Option<i64>, random: f64) -> RetryDecision {
+        if spent >= retries || !self.retries_error(code) {
+            return RetryDecision::GiveUp;
+        }
+        let delay = match retry_after {
+            Some(asked) => asked.clamp(0, self.max_delay as i64),
+            None => self.delay(spent + 1, random),
+        };
+        RetryDecision::After(delay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_backoff_doubles_from_a_second_to_five_minutes() {
+        let policy = RetryPolicy::default();
+        let delays: Vec<i64> = (1..=10).map(|retry| policy.delay(retry, 0.5)).collect();
+        assert_eq!(delays, [1000, 2000, 4000, 8000, 16000, 32000, 64000, 128_000, 256_000, 300_000]);
+        assert_eq!(policy.delay(u32::MAX, 0.0), 300_000);
+    }
+
+    #[test]
+    fn jitter_adds_up_to_its_fraction() {
+        let policy = RetryPolicy { jitter: 0.5, ..RetryPolicy::default() };
+        assert_eq!((policy.delay(1, 0.0), policy.delay(1, 1.0)), (1000, 1500));
+    }
+
+    #[test]
+    fn error_types_decide_and_non_retryable_wins() {
+        let policy = RetryPolicy::default();
+        assert!(policy.retries_error("TIMEOUT") && policy.retries_error("Error"));
+        assert!(!policy.retries_error("VALIDATION_ERROR"));
+        let listed = RetryPolicy {
+            retryable_errors: Some(vec!["NOT_FOUND".into(), "A".into()]),
+            non_retryable_errors: Some(vec!["A".into()]),
+            ..policy
+        };
+        assert!(listed.retries_error("NOT_FOUND"));
+        assert!(!listed.retries_error("A") && !listed.retries_error("TIMEOUT"));
+    }
+
+    #[test]
+    fn retry_after_is_honoured_up_to_the_maximum() {
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.decide("RATE_LIMITED", 0, 1, Some(7_000), 0.0), RetryDecision::After(7_000));
+        assert_eq!(policy.decide("RATE_LIMITED", 0, 1, Some(i64::MAX), 0.0), RetryDecision::After(300_000));
+        assert_eq!(policy.decide("RATE_LIMITED", 1, 1, Some(1), 0.0), RetryDecision::GiveUp);
+    }
+}

@@ -1,0 +1,166 @@
+//! The class that JavaScript sees. `index.js` wraps it in the documented shape.
+
+use super::handlers::{JsHandler, read_registration};
+use super::host::Host;
+use super::outbox::{Outbox, error_json};
+use super::wake::Wake;
+use crate::api::Instance;
+use crate::api::intake::Request;
+use crate::api::options::{SERVERLESS_SIGNS, read_options};
+use crate::assembly::ConfiguredStore;
+use crate::clock::{Clock, ManualClock, SystemClock};
+use crate::cron::tzdb_version;
+use crate::engine::Journal;
+use crate::error::{Error, ErrorCode};
+use crate::model::Namespace;
+use napi::Env;
+use napi::bindgen_prelude::Function;
+use napi_derive::napi;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// The native side of one instance.
+#[napi]
+pub struct Ductape {
+    host: Arc<Host>,
+    /// Promises that JavaScript waits for.
+    waiting: AtomicUsize,
+    /// Whether `start` holds the event loop open.
+    held: AtomicBool,
+}
+
+/// An error that JavaScript turns into its own: the message is the JSON of it.
+fn thrown(error: &Error) -> napi::Error {
+    napi::Error::from_reason(error_json(error))
+}
+
+#[napi]
+impl Ductape {
+    /// `options` and `environment` are JSON texts; `wake` is called when [`take`](Self::take) has something.
+    #[napi(constructor)]
+    pub fn new(env: Env, options: String, environment: String, wake: Function<'_, (), ()>) -> napi::Result<Self> {
+        let environment: Vec<(String, String)> = serde_json::from_str(&environment).unwrap_or_default();
+        let options = read_options(&options, &environment).map_err(|error| thrown(&error))?;
+        let outbox = Outbox::new(Wake::new(&wake)?);
+        let clock: Arc<dyn Clock> = if options.engine.manual_clock {
+            Arc::new(ManualClock::new(SystemClock.now()))
+        } else {
+            Arc::new(SystemClock)
+        };
+        let journal = Arc::clone(&outbox) as Arc<dyn Journal>;
+        let opener = ConfiguredStore::new(options.store.clone(), options.durability, Arc::clone(&journal));
+        let host = Host::new(Instance::new(options, clock, journal, Box::new(opener)), outbox);
+        let hooked = Arc::clone(&host);
+        env.add_env_cleanup_hook(hooked, |host| host.shut_down())?;
+        Ok(Self { host, waiting: AtomicUsize::new(0), held: AtomicBool::new(false) })
+    }
+
+    /// Names of the environment variables that the constructor wants to see.
+    #[napi]
+    pub fn environment_names() -> Vec<String> {
+        let names = SERVERLESS_SIGNS.iter().map(|(name, _)| (*name).to_owned());
+        names.chain(["DUCTAPE_STORE".to_owned()]).collect()
+    }
+
+    /// Version of the time zone database.
+    #[napi]
+    pub fn tzdb_version() -> String {
+        tzdb_version().to_owned()
+    }
+
+    /// Takes a dispatch; `namespace` is a name of the nine.
+    #[napi]
+    pub fn dispatch(&self, env: Env, ticket: f64, namespace: String, many: bool, text: String) -> napi::Result<()> {
+        let namespace = read_namespace(&namespace)?;
+        self.expect(&env)?;
+        self.host.dispatch(Request { ticket: ticket as u64, namespace, many, text });
+        Ok(())
+    }
+
+    /// Answers a method later; `arguments` is a JSON list.
+    #[napi]
+    pub fn call(&self, env: Env, ticket: f64, method: String, arguments: String) -> napi::Result<()> {
+        self.expect(&env)?;
+        self.host.call(ticket as u64, method, arguments);
+        Ok(())
+    }
+
+    /// The next batch of messages as a JSON list; empty when there is none.
+    #[napi]
+    pub fn take(&self, env: Env) -> napi::Result<String> {
+        let Some(chunk) = self.host.outbox.take() else { return Ok(String::new()) };
+        let settled = chunk.settled;
+        if settled > 0 && self.waiting.fetch_sub(settled, Ordering::AcqRel) == settled {
+            self.update_hold(&env)?;
+        }
+        Ok(chunk.into_text())
+    }
+
+    /// Takes answers of handlers: a JSON list of `[key, kind, value]`.
+    #[napi]
+    pub fn finish(&self, answers: String) -> napi::Result<()> {
+        self.host.pending.finish(&answers).map_err(|error| thrown(&error))
+    }
+
+    /// Registers handler number `number` for a target; returns the number to unregister it by.
+    #[napi]
+    pub fn register(&self, namespace: String, number: u32, target: String, options: String) -> napi::Result<u32> {
+        let namespace = read_namespace(&namespace)?;
+        let instance = &self.host.instance;
+        if instance.is_closed() {
+            return Err(thrown(&Error::closed()));
+        }
+        let registration = read_registration(namespace, &target, &options, &instance.options.defaults)
+            .map_err(|error| thrown(&error))?;
+        let (outbox, pending) = (Arc::clone(&self.host.outbox), Arc::clone(&self.host.pending));
+        let handler = Arc::new(JsHandler { number, outbox, pending });
+        let id = instance.routing.register(registration.pattern, handler, registration.concurrency, registration.timeout);
+        // Claiming starts one macrotask later: by then all handlers of this tick are known.
+        self.host.outbox.echo("work");
+        self.host.handlers_changed();
+        Ok(id)
+    }
+
+    /// Takes a handler away.
+    #[napi]
+    pub fn unregister(&self, id: u32) {
+        self.host.instance.routing.unregister(id);
+        self.host.handlers_changed();
+    }
+
+    /// A macrotask has passed since a handler was registered.
+    #[napi]
+    pub fn work(&self) {
+        self.host.work();
+    }
+
+    /// Holds the event loop open from `start` to `close`.
+    #[napi]
+    pub fn hold(&self, env: Env, on: bool) -> napi::Result<()> {
+        self.held.store(on, Ordering::Release);
+        self.update_hold(&env)
+    }
+
+    /// The instance's time, ms since the epoch.
+    #[napi]
+    pub fn now(&self) -> f64 {
+        self.host.instance.now() as f64
+    }
+
+    /// One more promise to settle.
+    fn expect(&self, env: &Env) -> napi::Result<()> {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.update_hold(env)?;
+        }
+        Ok(())
+    }
+
+    fn update_hold(&self, env: &Env) -> napi::Result<()> {
+        let hold = self.held.load(Ordering::Acquire) || self.waiting.load(Ordering::Acquire) > 0;
+        self.host.outbox.wake().hold(env, hold).map_err(|error| thrown(&error))
+    }
+}
+
+fn read_namespace(name: &str) -> napi::Result<Namespace> {
+    Namespace::parse(name).ok_or_else(|| thrown(&Error::new(ErrorCode::ValidationError, format!("there is no namespace {name}"))))
+}

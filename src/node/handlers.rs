@@ -1,0 +1,150 @@
+//! JavaScript functions as handlers: an attempt goes out through the outbox, its answer comes back by its key.
+
+use super::outbox::{Outbox, json};
+use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::store::Token;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+type Answer = std::result::Result<Reply, HandlerFailure>;
+
+/// Attempts that JavaScript has not answered.
+#[derive(Default)]
+pub struct Pending(Mutex<HashMap<Token, oneshot::Sender<Answer>>>);
+
+impl Pending {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Token, oneshot::Sender<Answer>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes answers from JavaScript: a JSON list of `[key, kind, value]`.
+    pub fn finish(&self, text: &str) -> Result<()> {
+        let answers: Vec<(Token, u8, &RawValue)> = serde_json::from_str(text)
+            .map_err(|error| Error::new(ErrorCode::ValidationError, "unreadable answers of handlers").with_source(error))?;
+        let mut pending = self.lock();
+        for (key, kind, value) in answers {
+            // An attempt that was aborted is no longer waited for.
+            let Some(sender) = pending.remove(&key) else { continue };
+            if let Some(answer) = read_answer(kind, value.get()) {
+                let _ = sender.send(answer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody will answer any more: the attempts are handed back.
+    pub fn drop_all(&self) {
+        self.lock().clear();
+    }
+}
+
+/// What a handler answered; `None` hands the run back.
+fn read_answer(kind: u8, value: &str) -> Option<Answer> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Failure {
+        code: Box<str>,
+        message: Box<str>,
+        stack: Option<Box<str>>,
+        retry_after: Option<f64>,
+    }
+    match kind {
+        0 => Some(Ok(Reply::Done(Some(value.into())))),
+        1 => {
+            let failure: Failure = serde_json::from_str(value).ok()?;
+            let retry_after = failure.retry_after.filter(|delay| delay.is_finite()).map(|delay| delay as i64);
+            Some(Err(HandlerFailure { code: failure.code, message: failure.message, stack: failure.stack, retry_after }))
+        }
+        2 => Some(Ok(Reply::Snooze(serde_json::from_str::<f64>(value).ok()? as i64))),
+        4 => Some(Ok(Reply::Done(None))),
+        _ => None,
+    }
+}
+
+/// One registered JavaScript function.
+pub struct JsHandler {
+    /// Its number on the JavaScript side.
+    pub number: u32,
+    /// The way there.
+    pub outbox: Arc<Outbox>,
+    /// The way back.
+    pub pending: Arc<Pending>,
+}
+
+impl Handler for JsHandler {
+    fn call(&self, invocation: Invocation) {
+        let Invocation { attempt, reply } = invocation;
+        let key = attempt.key();
+        self.pending.lock().insert(key, reply);
+        self.outbox.execute(self.number, key, &job_json(&attempt));
+    }
+
+    fn abort(&self, key: Token, reason: &AbortReason) {
+        self.pending.lock().remove(&key);
+        self.outbox.abort(key, reason.code(), &reason.message());
+    }
+}
+
+/// What a handler sees of its job.
+fn job_json(attempt: &Attempt) -> String {
+    #[derive(Serialize)]
+    struct Job<'a> {
+        id: String,
+        namespace: &'a str,
+        product: &'a str,
+        env: &'a str,
+        #[serde(flatten)]
+        target: BTreeMap<&'static str, &'a str>,
+        input: &'a RawValue,
+        run: i64,
+        attempt: u32,
+        scheduled_at: i64,
+        lateness: i64,
+        missed: i64,
+    }
+    let run = &attempt.run;
+    // A payload was JSON when it was stored; a damaged one shows as null.
+    let input = serde_json::from_str::<&RawValue>(&run.input).unwrap_or(RawValue::NULL);
+    json(&Job {
+        id: run.id.to_string(),
+        namespace: attempt.route.namespace.as_str(),
+        product: &attempt.route.product,
+        env: &attempt.route.env,
+        target: attempt.route.fields().collect(),
+        input,
+        run: run.run,
+        attempt: run.attempt,
+        scheduled_at: run.scheduled_at,
+        lateness: attempt.started_at.saturating_sub(run.due).max(0),
+        missed: run.missed,
+    })
+}
+
+/// What `handle` was asked for, once it is known to make sense.
+pub struct Registration {
+    /// Which routes.
+    pub pattern: crate::engine::routing::Pattern,
+    /// Most attempts at once.
+    pub concurrency: Option<usize>,
+    /// Longest attempt, ms.
+    pub timeout: Option<i64>,
+}
+
+/// Reads the arguments of `handle`: target and options, as JSON.
+///
+/// # Errors
+/// `VALIDATION_ERROR` with every problem.
+pub fn read_registration(
+    namespace: crate::model::Namespace,
+    target: &str,
+    options: &str,
+    defaults: &crate::api::Defaults,
+) -> Result<Registration> {
+    crate::api::read_handler(namespace, target, options, defaults)
+        .map(|(pattern, concurrency, timeout)| Registration { pattern, concurrency, timeout })
+        .map_err(|problems: Vec<Problem>| Error::invalid(ErrorCode::ValidationError, problems))
+}

@@ -1,0 +1,201 @@
+//! Everything that Rust tells JavaScript, as JSON texts in batches.
+//!
+//! Invariants: messages arrive in the order they were pushed; JavaScript is woken once for all that waits; what waits
+//! is bounded by what is in flight (promises, attempts in slots) and, for log lines, by a count.
+
+use super::wake::Wake;
+use crate::api::intake::Settle;
+use crate::engine::{Journal, Level};
+use crate::error::{Error, Result};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A chunk is closed beyond this size: parsing one should not stall the event loop.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// The same, in messages.
+const CHUNK_MESSAGES: usize = 500;
+/// Log lines that wait; more are dropped, since whoever reads them is that far behind.
+const MAX_LOG_LINES: usize = 1_000;
+
+/// One batch for JavaScript.
+#[derive(Default)]
+pub struct Chunk {
+    /// JSON list of messages, without its closing bracket.
+    text: String,
+    messages: usize,
+    /// How many promises it settles.
+    pub settled: usize,
+    log_lines: usize,
+}
+
+#[derive(Default)]
+struct State {
+    chunks: VecDeque<Chunk>,
+    log_lines: usize,
+    woken: bool,
+    shut: bool,
+}
+
+/// The way from Rust to JavaScript.
+pub struct Outbox {
+    wake: Wake,
+    state: Mutex<State>,
+}
+
+/// An error as JavaScript builds its `DuctapeError` from it.
+#[derive(Serialize)]
+struct WireError<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    details: &'a [crate::error::Problem],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
+}
+
+/// JSON of an error.
+pub fn error_json(error: &Error) -> String {
+    let cause = error.source.as_ref().map(ToString::to_string);
+    json(&WireError { code: error.code_text(), message: &error.message, details: &error.details, cause })
+}
+
+/// JSON of something that always has one.
+pub fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+impl Outbox {
+    /// An empty one.
+    pub fn new(wake: Wake) -> Arc<Self> {
+        Arc::new(Self { wake, state: Mutex::default() })
+    }
+
+    /// Holds the event loop open or lets it go.
+    pub fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds messages, then wakes JavaScript if it has not been woken yet.
+    fn push(&self, fill: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        if state.shut {
+            return;
+        }
+        fill(&mut state);
+        let wake = !state.woken && !state.chunks.is_empty();
+        state.woken |= wake;
+        drop(state);
+        if wake {
+            self.wake.wake();
+        }
+    }
+
+    /// The next batch, `None` when nothing waits.
+    pub fn take(&self) -> Option<Chunk> {
+        let mut state = self.state();
+        let chunk = state.chunks.pop_front();
+        match &chunk {
+            Some(chunk) => state.log_lines -= chunk.log_lines,
+            None => state.woken = false,
+        }
+        chunk
+    }
+
+    /// Drops what waits and takes nothing more: nobody reads it.
+    pub fn shut(&self) {
+        let mut state = self.state();
+        state.shut = true;
+        state.chunks.clear();
+    }
+
+    /// Settles a promise; an empty answer stands for `undefined`.
+    pub fn answer(&self, ticket: u64, answer: &Result<String>) {
+        self.push(|state| state.answer(ticket, answer));
+    }
+
+    /// Calls a handler. `job` is JSON.
+    pub fn execute(&self, handler: u32, key: i64, job: &str) {
+        self.push(|state| state.message(job.len(), |text| write!(text, "[\"x\",{handler},{key},{job}]")));
+    }
+
+    /// Tells a handler's signal to abort.
+    pub fn abort(&self, key: i64, code: &str, message: &str) {
+        let message = json(&message);
+        self.push(|state| state.message(message.len(), |text| write!(text, "[\"a\",{key},\"{code}\",{message}]")));
+    }
+
+    /// Has the JavaScript side answer with the same, one macrotask from now.
+    pub fn echo(&self, word: &str) {
+        self.push(|state| state.message(word.len(), |text| write!(text, "[\"o\",\"{word}\"]")));
+    }
+}
+
+impl State {
+    /// Appends one message of about `size` bytes to the last chunk, or to a fresh one.
+    fn message(&mut self, size: usize, write: impl FnOnce(&mut String) -> std::fmt::Result) {
+        let full = |chunk: &Chunk| chunk.messages >= CHUNK_MESSAGES || chunk.text.len() + size > CHUNK_BYTES;
+        if self.chunks.back().is_none_or(full) {
+            self.chunks.push_back(Chunk::default());
+        }
+        let Some(chunk) = self.chunks.back_mut() else { return };
+        chunk.text.push(if chunk.messages == 0 { '[' } else { ',' });
+        chunk.messages += 1;
+        // Writing to a String cannot fail.
+        let _ = write(&mut chunk.text);
+    }
+
+    fn answer(&mut self, ticket: u64, answer: &Result<String>) {
+        match answer {
+            Ok(value) if value.is_empty() => self.message(0, |text| write!(text, "[\"r\",{ticket}]")),
+            Ok(value) => self.message(value.len(), |text| write!(text, "[\"r\",{ticket},{value}]")),
+            Err(error) => {
+                let error = error_json(error);
+                self.message(error.len(), |text| write!(text, "[\"e\",{ticket},{error}]"));
+            }
+        }
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk.settled += 1;
+        }
+    }
+}
+
+impl Chunk {
+    /// The batch as a JSON list.
+    pub fn into_text(self) -> String {
+        let mut text = self.text;
+        text.push(']');
+        text
+    }
+}
+
+impl Settle for Outbox {
+    fn settle(&self, answers: Vec<(u64, Result<String>)>) {
+        self.push(|state| {
+            for (ticket, answer) in answers {
+                state.answer(ticket, &answer);
+            }
+        });
+    }
+}
+
+impl Journal for Outbox {
+    fn log(&self, level: Level, message: &str) {
+        let message = json(&message);
+        self.push(|state| {
+            if state.log_lines >= MAX_LOG_LINES {
+                return;
+            }
+            state.message(message.len(), |text| write!(text, "[\"l\",\"{}\",{message}]", level.as_str()));
+            state.log_lines += 1;
+            if let Some(chunk) = state.chunks.back_mut() {
+                chunk.log_lines += 1;
+            }
+        });
+    }
+}

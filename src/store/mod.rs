@@ -1,0 +1,513 @@
+//! What the engine needs of a store: verbs, each of them one transaction.
+//!
+//! A store keeps jobs, their runs and the processes that run them. It knows no schedule arithmetic, no handler and no
+//! wall clock: `now` is passed in. The physical model behind the verbs is described in `docs/design/store.md`;
+//! [`contract`] is the suite every store passes.
+//!
+//! Invariants, for every store:
+//! - A verb that returned `Ok` is committed; under full durability an [`Store::insert`] or [`Store::cancel`] is synced.
+//! - A run is in exactly one place (scheduled, ready, running, ended), and it moves in one transaction.
+//! - A completion counts only with the token of the claim it belongs to.
+
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{JobId, NewJob, Route, RunError, RunOutcome, RunStatus, Status};
+use async_trait::async_trait;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub mod sqlite;
+
+#[cfg(test)]
+pub mod contract;
+
+/// Number of a job inside one store; grows with the order of dispatch.
+pub type JobSeq = i64;
+/// Number of a route inside one store.
+pub type RouteId = i64;
+/// Number of a process's registration in one store; never given twice.
+pub type InstanceId = i64;
+/// Fencing token of one claim: unique together with its instance.
+pub type Token = i64;
+
+/// Jobs to insert together.
+#[derive(Clone, Debug)]
+pub struct InsertParams {
+    /// The jobs, in dispatch order.
+    pub jobs: Vec<NewJob>,
+    /// Write none of them when one is in conflict.
+    pub all_or_nothing: bool,
+    /// Time of the insertion.
+    pub now: Millis,
+}
+
+/// Where a job stands, as a dispatch reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its state.
+    pub status: Status,
+    /// When its current (or, ended, its last) run is (was) due.
+    pub scheduled_at: Millis,
+    /// Whether it recurs.
+    pub recurring: bool,
+    /// Its next occurrence, if there is one.
+    pub next_run_at: Option<Millis>,
+}
+
+/// What became of one job of an insert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is new.
+    Created,
+    /// A job with this id was there and stays as it was.
+    Existing(Standing),
+    /// A job with this id was there and has the new schedule, input and options.
+    Replaced(Standing),
+    /// A job with this id is there and may not be touched; says why. Nothing was written for it.
+    Conflict(String),
+}
+
+/// A route this process can run, and the group whose free slots it shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServedRoute {
+    /// The route.
+    pub route: RouteId,
+    /// Index into [`ClaimParams::group_slots`].
+    pub group: usize,
+}
+
+/// What a process asks for when it claims.
+#[derive(Clone, Debug)]
+pub struct ClaimParams {
+    /// Wall time: what is due by now is claimed.
+    pub now: Millis,
+    /// Who claims.
+    pub instance: InstanceId,
+    /// What it can run.
+    pub served: Arc<[ServedRoute]>,
+    /// Free slots of each group (one group per handler with a concurrency of its own).
+    pub group_slots: Vec<usize>,
+    /// Free slots of the process. 0: only move what is due, claim nothing.
+    pub slots: usize,
+}
+
+/// What a claim found.
+#[derive(Clone, Debug, Default)]
+pub struct Claimed {
+    /// Runs that are now this process's, best first: by priority, then due time, then dispatch order.
+    pub runs: Vec<ClaimedRun>,
+    /// Series with an occurrence due; the engine computes what follows and calls [`Store::advance`].
+    pub series: Vec<DueSeries>,
+    /// When to look again, if nothing wakes the claimer earlier: the earliest time at which something falls due.
+    pub next_due: Option<Millis>,
+    /// A bounded batch was cut short: claim again at once.
+    pub more: bool,
+    /// Highest route number in the store: a higher one than known means there are routes to load.
+    pub highest_route: RouteId,
+}
+
+/// A run that was claimed, with all that is needed to run it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimedRun {
+    /// The job's number.
+    pub job: JobSeq,
+    /// The run's number, 1-based.
+    pub run: i64,
+    /// The attempt's number, 1-based.
+    pub attempt: u32,
+    /// How many attempts before this one ended by a crash: they spent no retry.
+    pub crashes: u32,
+    /// Proof of the claim.
+    pub token: Token,
+    /// The job's public id.
+    pub id: JobId,
+    /// Where it goes.
+    pub route: RouteId,
+    /// When this attempt was due.
+    pub due: Millis,
+    /// When the run was due, first attempt.
+    pub scheduled_at: Millis,
+    /// Occurrences before this one that this run stands in for.
+    pub missed: i64,
+    /// The job's priority.
+    pub priority: i32,
+    /// The job's retries.
+    pub retries: u32,
+    /// JSON text of [`crate::model::JobOptions`]; `None` = defaults.
+    pub options: Option<Box<str>>,
+    /// JSON text of the input.
+    pub input: Box<str>,
+    /// Time of the dispatch.
+    pub created: Millis,
+    /// Whether the job recurs.
+    pub recurring: bool,
+}
+
+/// A series whose next occurrence is due.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DueSeries {
+    /// The job's number.
+    pub job: JobSeq,
+    /// The job's public id.
+    pub id: JobId,
+    /// Changes with every change of the series; an advance with an old one does nothing.
+    pub version: i64,
+    /// JSON text of [`crate::model::Recurrence`].
+    pub recurrence: Box<str>,
+    /// The occurrence that is due.
+    pub next_at: Millis,
+    /// Runs created so far.
+    pub runs: i64,
+    /// Runs that have not ended.
+    pub live: i64,
+}
+
+/// Grid points of a series that were not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GridGap {
+    /// Why.
+    pub kind: GapKind,
+    /// First of them.
+    pub first: Millis,
+    /// Last of them.
+    pub last: Millis,
+    /// How many.
+    pub count: i64,
+}
+
+/// Why grid points were not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum GapKind {
+    /// Nothing was there to run them in time.
+    Missed = 0,
+    /// A run of the series had not ended.
+    Skipped = 1,
+}
+
+/// One new run of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occurrence {
+    /// Its grid point.
+    pub scheduled_at: Millis,
+    /// Grid points before it that it stands in for.
+    pub missed: i64,
+}
+
+/// How a series moves on from a due occurrence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesAdvance {
+    /// The series.
+    pub job: JobSeq,
+    /// The version it was computed from.
+    pub version: i64,
+    /// Runs to create, due at once, numbered on from the last.
+    pub occurrences: Vec<Occurrence>,
+    /// Grid points passed over.
+    pub gaps: Vec<GridGap>,
+    /// The next occurrence; `None`: there is none, the job is completed when its last run ends.
+    pub next_at: Option<Millis>,
+}
+
+/// Attempts that ended in this process.
+#[derive(Clone, Debug)]
+pub struct CompleteParams {
+    /// Wall time.
+    pub now: Millis,
+    /// Whose they are.
+    pub instance: InstanceId,
+    /// The attempts.
+    pub completions: Vec<Completion>,
+}
+
+/// One attempt that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completion {
+    /// The job.
+    pub job: JobSeq,
+    /// The run.
+    pub run: i64,
+    /// Proof of the claim.
+    pub token: Token,
+    /// When the handler was called.
+    pub started_at: Millis,
+    /// When it was done.
+    pub ended_at: Millis,
+    /// How it ended.
+    pub outcome: RunOutcome,
+}
+
+/// What became of a completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// It counted; the job is now in this state.
+    Counted(Status),
+    /// The run is no longer this process's (another took it, or it was cancelled): nothing was changed.
+    LeaseLost,
+}
+
+/// Runs taken back from processes that are gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Processes found dead.
+    pub instances: usize,
+    /// Runs that will run again.
+    pub requeued: usize,
+    /// Runs that crashed too often and have failed.
+    pub failed: usize,
+}
+
+/// What a cancellation did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// No such job.
+    NotFound,
+    /// The job has ended already, in this state.
+    Forbidden(Status),
+    /// It is cancelled.
+    Done {
+        /// Its number.
+        job: JobSeq,
+        /// Runs that were going, with their instance and token: their handlers must be told.
+        running: Vec<(i64, InstanceId, Token)>,
+    },
+}
+
+/// A job as `ductape.jobs.get` shows it.
+#[derive(Clone, Debug)]
+pub struct JobRecord {
+    /// Its number.
+    pub job: JobSeq,
+    /// Its public id.
+    pub id: JobId,
+    /// Where it goes.
+    pub route: RouteId,
+    /// Its state.
+    pub status: Status,
+    /// When its current (ended: last) run is due, first attempt; for a waiting retry the time of the retry.
+    pub scheduled_at: Millis,
+    /// Start of its current or last attempt.
+    pub started_at: Option<Millis>,
+    /// End of its last run, when the job has ended.
+    pub completed_at: Option<Millis>,
+    /// JSON text of its [`crate::model::Recurrence`], when it recurs.
+    pub recurrence: Option<Box<str>>,
+    /// Its next occurrence.
+    pub next_run_at: Option<Millis>,
+    /// Runs that have ended.
+    pub execution_count: i64,
+    /// Its priority.
+    pub priority: i32,
+    /// Attempts after the first.
+    pub retries: u32,
+    /// Number of the current or last attempt of its current run; 0 before the first.
+    pub attempt: u32,
+    /// Crashes among these attempts.
+    pub crashes: u32,
+    /// Error of the last attempt that failed, if none has succeeded since.
+    pub error: Option<RunError>,
+    /// Why it was cancelled.
+    pub cancel_reason: Option<Box<str>>,
+    /// JSON text of its options.
+    pub options: Option<Box<str>>,
+    /// JSON text of its input.
+    pub input: Box<str>,
+    /// JSON text of the result of its last run.
+    pub result: Option<Box<str>>,
+    /// Time of the dispatch.
+    pub created_at: Millis,
+    /// Time of the last change.
+    pub updated_at: Millis,
+}
+
+/// Which jobs to list.
+#[derive(Clone, Debug, Default)]
+pub struct ListFilter {
+    /// In one of these states; empty = any.
+    pub statuses: Vec<Status>,
+    /// Recurring or not.
+    pub recurring: Option<bool>,
+    /// Of these routes; `None` = any.
+    pub routes: Option<Vec<RouteId>>,
+    /// Created at or after.
+    pub from: Option<Millis>,
+    /// Created at or before.
+    pub to: Option<Millis>,
+    /// Only jobs with a smaller number than this (the cursor).
+    pub before: Option<JobSeq>,
+    /// Matching jobs to pass over first.
+    pub offset: usize,
+    /// Most jobs to return.
+    pub limit: usize,
+    /// Count all that match, up to this many.
+    pub count_up_to: Option<usize>,
+}
+
+/// A page of jobs, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The jobs.
+    pub jobs: Vec<JobRecord>,
+    /// Cursor of the next page, when there is one.
+    pub next: Option<JobSeq>,
+    /// How many match, when asked; equal to the bound when there are more.
+    pub total: Option<usize>,
+}
+
+/// Numbers of jobs by state, and of runs by how they went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Jobs by [`Status`] number.
+    pub by_status: [i64; 7],
+    /// Runs that completed in their first attempt.
+    pub first_try: i64,
+    /// Runs that completed after at least one retry.
+    pub after_retry: i64,
+    /// Runs that failed.
+    pub failed_runs: i64,
+    /// Retries spent by all ended runs.
+    pub retries: i64,
+}
+
+/// One attempt in a job's history, or a range of grid points that were not run.
+#[derive(Clone, Debug)]
+pub struct HistoryEntry {
+    /// The run.
+    pub run: i64,
+    /// The attempt; 0 when it never started.
+    pub attempt: u32,
+    /// How it ended.
+    pub status: RunStatus,
+    /// When it started.
+    pub started_at: Option<Millis>,
+    /// When it ended.
+    pub ended_at: Millis,
+    /// Its error.
+    pub error: Option<RunError>,
+    /// JSON text of its result.
+    pub result: Option<Box<str>>,
+}
+
+/// A job's history.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Runs that have ended.
+    pub executions: i64,
+    /// Of these, well.
+    pub succeeded: i64,
+    /// Of these, with an error.
+    pub failed: i64,
+    /// Attempts, newest first.
+    pub entries: Vec<HistoryEntry>,
+    /// Grid points that were not run, newest first.
+    pub gaps: Vec<GridGap>,
+}
+
+/// How long ended work is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// ms after its end; `None` = for ever.
+    pub age: Option<i64>,
+    /// At most so many; `None` = any number.
+    pub count: Option<i64>,
+}
+
+/// `retention` of the constructor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Completed jobs.
+    pub completed: Keep,
+    /// Failed jobs.
+    pub failed: Keep,
+    /// Cancelled jobs.
+    pub cancelled: Keep,
+    /// Runs of a recurring job that goes on.
+    pub runs: Keep,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: i64 = 86_400_000;
+        let month = Keep { age: Some(30 * DAY), count: None };
+        Self {
+            completed: Keep { age: Some(7 * DAY), count: None },
+            failed: month,
+            cancelled: month,
+            runs: Keep { age: Some(7 * DAY), count: Some(1_000) },
+        }
+    }
+}
+
+/// A durable (or, in memory, a transient) place for jobs.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Writes jobs; the answers are in their order. With `all_or_nothing` and a conflict, nothing is written and only
+    /// the [`Inserted::Conflict`] answers mean anything.
+    async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>>;
+
+    /// Moves what is due to where it can be claimed, then claims for one process.
+    async fn claim(&self, params: ClaimParams) -> Result<Claimed>;
+
+    /// Turns due occurrences into runs and moves their series on; an advance computed from an old version does
+    /// nothing. Returns how many counted.
+    async fn advance(&self, now: Millis, advances: Vec<SeriesAdvance>) -> Result<usize>;
+
+    /// Ends attempts; the answers are in their order.
+    async fn complete(&self, params: CompleteParams) -> Result<Vec<Completed>>;
+
+    /// Cancels a job and its runs.
+    async fn cancel(&self, id: &JobId, reason: Option<&str>, now: Millis) -> Result<Cancelled>;
+
+    /// Registers this process; its lease ends `lease` ms from now unless renewed.
+    async fn register(&self, lease: i64) -> Result<InstanceId>;
+
+    /// Renews the lease for `lease` ms. `false`: the registration is gone, all its runs are lost.
+    async fn renew(&self, instance: InstanceId, lease: i64) -> Result<bool>;
+
+    /// Ends the registration; runs it still holds are handed back, no attempt spent.
+    async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()>;
+
+    /// Takes back the runs of processes whose lease has ended or that are known to be dead. A run that crashed
+    /// `max_crashes` times fails with the code `CRASHED`.
+    async fn recover(&self, now: Millis, max_crashes: u32) -> Result<Recovered>;
+
+    /// The claims an instance holds by the store's account.
+    async fn held(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>>;
+
+    /// One job.
+    async fn get(&self, id: &JobId) -> Result<Option<JobRecord>>;
+
+    /// State of a job by its number, and why it was cancelled.
+    async fn status_of(&self, job: JobSeq) -> Result<Option<(Status, Option<Box<str>>)>>;
+
+    /// A page of jobs.
+    async fn list(&self, filter: ListFilter) -> Result<Page>;
+
+    /// Numbers, of these routes or of all.
+    async fn stats(&self, routes: Option<Vec<RouteId>>) -> Result<Stats>;
+
+    /// A job's attempts, newest first, at most `limit`; `None`: no such job.
+    async fn history(&self, id: &JobId, limit: usize) -> Result<Option<History>>;
+
+    /// Routes with a higher number than `after`, in order.
+    async fn routes_after(&self, after: RouteId) -> Result<Vec<(RouteId, Route)>>;
+
+    /// Routes that have jobs waiting to be claimed.
+    async fn ready_routes(&self) -> Result<Vec<RouteId>>;
+
+    /// How many runs of these routes are due or waiting to be claimed, up to `limit`.
+    async fn count_due(&self, routes: Vec<RouteId>, now: Millis, limit: usize) -> Result<usize>;
+
+    /// Deletes what retention no longer keeps, at most about `limit` jobs; returns how many.
+    async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize>;
+
+    /// Counts up whenever there may be something new to claim: a commit of this process that made a run ready or due
+    /// earlier, or a commit of another process.
+    fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Watches for commits of other processes from now on (or no longer).
+    fn watch_others(&self, watch: bool);
+
+    /// Flushes and releases everything. Later calls fail with `CLOSED`.
+    async fn close(&self) -> Result<()>;
+}

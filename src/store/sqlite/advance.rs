@@ -1,0 +1,86 @@
+//! Turns due occurrences into runs and moves their series on, in one transaction.
+//!
+//! Invariant: an advance counts once, and only if its series is as it was when the advance was computed; until then the
+//! series stays due, so that nothing is lost.
+
+use super::jobs::{self, JobKey};
+use super::queue::{self, Rank, Waiting};
+use super::series::{self, Owner, Phase};
+use super::tx::Tx;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::Status;
+use crate::store::{GridGap, Occurrence, SeriesAdvance};
+use rusqlite::{Connection, OptionalExtension};
+
+const ADVANCE: &str = include_str!("sql/series_advance.sql");
+const PUT_OCCURRENCE: &str = "INSERT INTO occurrences (job, run, scheduled_at, missed) VALUES (?1, ?2, ?3, ?4)";
+const LAST_GAP: &str = "SELECT first FROM gaps WHERE job = ?1 AND kind = ?2 AND runs = ?3 AND last < ?4 ORDER BY first DESC LIMIT 1";
+const EXTEND_GAP: &str = "UPDATE gaps SET last = ?4, count = count + ?5 WHERE job = ?1 AND kind = ?2 AND first = ?3";
+const PUT_GAP: &str = "INSERT INTO gaps (job, first, kind, last, count, runs) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                       ON CONFLICT (job, first, kind) DO UPDATE SET last = max(last, excluded.last), count = excluded.count";
+
+/// Applies the advances; returns how many counted.
+pub(super) fn apply(tx: &mut Tx<'_>, now: Millis, advances: &[SeriesAdvance]) -> Result<usize> {
+    let mut counted = 0;
+    for advance in advances {
+        counted += usize::from(apply_one(tx, advance, now)?);
+    }
+    if counted > 0 {
+        tx.wake();
+    }
+    Ok(counted)
+}
+
+fn apply_one(tx: &mut Tx<'_>, advance: &SeriesAdvance, now: Millis) -> Result<bool> {
+    let connection = tx.connection;
+    let created = i64::try_from(advance.occurrences.len()).unwrap_or(i64::MAX);
+    let last_at = advance.occurrences.last().map(|occurrence| occurrence.scheduled_at);
+    let row = (advance.job, advance.version, advance.next_at, created, last_at);
+    let runs: Option<i64> = connection.prepare_cached(ADVANCE)?.query_row(row, |row| row.get(0)).optional()?;
+    let Some(runs) = runs else { return Ok(false) };
+    let job = jobs::expect(connection, advance.job)?;
+    let before = runs - created;
+    for gap in &advance.gaps {
+        put_gap(connection, &job, gap, before)?;
+    }
+    for (number, occurrence) in (before + 1..).zip(&advance.occurrences) {
+        put_run(tx, &job, number, occurrence)?;
+    }
+    if advance.next_at.is_none() {
+        end_if_over(tx, &job, now)?;
+    }
+    Ok(true)
+}
+
+fn put_run(tx: &mut Tx<'_>, job: &JobKey, run: i64, occurrence: &Occurrence) -> Result<()> {
+    let Occurrence { scheduled_at, missed } = *occurrence;
+    tx.connection.prepare_cached(PUT_OCCURRENCE)?.execute((job.seq, run, scheduled_at, missed))?;
+    let rank = Rank { route: job.route, priority: job.priority, due: scheduled_at };
+    queue::put_ready(tx.connection, rank, Waiting { job: job.seq, run, attempt: 1, crashes: 0 })?;
+    series::run_moved(tx, owner(job), None, Phase::Queued)
+}
+
+/// A gap that continues the last one, with no run between them, makes that one longer.
+fn put_gap(connection: &Connection, job: &JobKey, gap: &GridGap, runs: i64) -> Result<()> {
+    let kind = gap.kind as i64;
+    let key = (job.seq, kind, runs, gap.first);
+    let last: Option<Millis> = connection.prepare_cached(LAST_GAP)?.query_row(key, |row| row.get(0)).optional()?;
+    match last {
+        Some(first) => connection.prepare_cached(EXTEND_GAP)?.execute((job.seq, kind, first, gap.last, gap.count))?,
+        None => connection.prepare_cached(PUT_GAP)?.execute((job.seq, gap.first, kind, gap.last, gap.count, runs))?,
+    };
+    Ok(())
+}
+
+fn end_if_over(tx: &mut Tx<'_>, job: &JobKey, now: Millis) -> Result<()> {
+    let series = series::expect(tx.connection, job.seq)?;
+    if series.live.total() == 0 {
+        series::end(tx, owner(job), series.status(), Status::Completed, None, now)?;
+    }
+    Ok(())
+}
+
+fn owner(job: &JobKey) -> Owner {
+    Owner { job: job.seq, route: job.route, recurring: true }
+}

@@ -1,0 +1,140 @@
+//! Moves what is due, then claims: the best ready runs of the served routes go to `running`.
+//!
+//! Invariant: falling due and being claimed share a transaction; a claimed run is in `running` with a token that no
+//! other claim has.
+
+use super::claim_cursor::{self, Candidate};
+use super::failure::damaged;
+use super::jobs::IdColumn;
+use super::series::{self, Owner, Phase};
+use super::tx::Tx;
+use super::{promote, queue, routes};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::store::{ClaimParams, Claimed, ClaimedRun, DueSeries, InstanceId, JobSeq, Token};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+/// Series listed in one claim.
+const DUE_SERIES: usize = 200;
+
+const DETAILS: &str = include_str!("sql/claim_details.sql");
+const SERIES: &str = include_str!("sql/series_due.sql");
+const NEXT_SERIES: &str = "SELECT next_at FROM series WHERE next_at > ?1 ORDER BY next_at LIMIT 1";
+const OCCURRENCE: &str = "SELECT scheduled_at, missed FROM occurrences WHERE job = ?1 AND run = ?2";
+const PUT_RUNNING: &str = "INSERT INTO running (job, run, owner, token, attempt, crashes, route, priority, due, started, recurring) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+const REGISTERED: &str = "SELECT 1 FROM instances WHERE id = ?1";
+
+/// One claim.
+pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {
+    let connection = tx.connection;
+    let moved_all = !promote::apply(tx, params.now)?;
+    let series = due_series(connection, params.now)?;
+    let more = !moved_all || series.len() == DUE_SERIES;
+    let runs = if params.slots == 0 || !is_registered(connection, params)? { Vec::new() } else { claim(tx, params)? };
+    Ok(Claimed {
+        runs,
+        series,
+        next_due: next_due(connection, params.now)?,
+        more,
+        highest_route: routes::highest(connection)?,
+    })
+}
+
+/// A process whose registration was taken away must not claim: nobody would take its runs back.
+fn is_registered(connection: &Connection, params: &ClaimParams) -> Result<bool> {
+    Ok(connection.prepare_cached(REGISTERED)?.exists([params.instance])?)
+}
+
+fn claim(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Vec<ClaimedRun>> {
+    let candidates = claim_cursor::best(tx.connection, &params.served, &params.group_slots, params.slots)?;
+    candidates.iter().map(|candidate| take(tx, candidate, params)).collect()
+}
+
+fn take(tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<ClaimedRun> {
+    let connection = tx.connection;
+    let Candidate { priority, due, route, run } = *candidate;
+    let token = tx.next_token();
+    let claimed = details(connection, candidate, token)?;
+    queue::take_ready(connection, queue::Rank { route, priority, due }, run.job, run.run)?;
+    let identity = (run.job, run.run, params.instance, token, run.attempt, run.crashes);
+    put_running(connection, identity, candidate, params.now, claimed.recurring)?;
+    let owner = Owner { job: run.job, route, recurring: claimed.recurring };
+    series::run_moved(tx, owner, Some(Phase::Queued), Phase::Running)?;
+    Ok(claimed)
+}
+
+fn put_running(
+    connection: &Connection,
+    (job, run, owner, token, attempt, crashes): (JobSeq, i64, InstanceId, Token, u32, u32),
+    candidate: &Candidate,
+    now: Millis,
+    recurring: bool,
+) -> Result<()> {
+    let Candidate { priority, due, route, .. } = *candidate;
+    let row = (job, run, owner, token, attempt, crashes, route, priority, due, now, recurring);
+    connection.prepare_cached(PUT_RUNNING)?.execute(row)?;
+    Ok(())
+}
+
+fn details(connection: &Connection, candidate: &Candidate, token: Token) -> Result<ClaimedRun> {
+    let mut select = connection.prepare_cached(DETAILS)?;
+    let read = |row: &Row<'_>| read_details(row, candidate, token);
+    let claimed = select.query_row([candidate.run.job], read).optional()?;
+    let mut claimed = claimed.ok_or_else(|| damaged("a ready run without its job"))?;
+    if claimed.recurring {
+        let key = (claimed.job, claimed.run);
+        let occurrence = connection.prepare_cached(OCCURRENCE)?.query_row(key, |row| Ok((row.get(0)?, row.get(1)?)));
+        let occurrence = occurrence.optional()?.ok_or_else(|| damaged("a run without its occurrence"))?;
+        (claimed.scheduled_at, claimed.missed) = occurrence;
+    }
+    Ok(claimed)
+}
+
+fn read_details(row: &Row<'_>, candidate: &Candidate, token: Token) -> rusqlite::Result<ClaimedRun> {
+    let Candidate { priority, due, route, run } = *candidate;
+    let IdColumn(id) = row.get(0)?;
+    Ok(ClaimedRun {
+        job: run.job,
+        run: run.run,
+        attempt: run.attempt,
+        crashes: run.crashes,
+        token,
+        id,
+        route,
+        due,
+        scheduled_at: row.get::<_, Option<Millis>>(1)?.unwrap_or(due),
+        missed: 0,
+        priority,
+        retries: row.get(2)?,
+        options: row.get(5)?,
+        input: row.get(6)?,
+        created: row.get(4)?,
+        recurring: row.get(3)?,
+    })
+}
+
+fn due_series(connection: &Connection, now: Millis) -> Result<Vec<DueSeries>> {
+    let mut select = connection.prepare_cached(SERIES)?;
+    let rows = select.query_map((now, queue::rows(DUE_SERIES)), |row| {
+        let job: JobSeq = row.get(0)?;
+        let IdColumn(id) = row.get(1)?;
+        Ok(DueSeries {
+            job,
+            id,
+            version: row.get(2)?,
+            recurrence: row.get(3)?,
+            next_at: row.get(4)?,
+            runs: row.get(5)?,
+            live: row.get(6)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Series that are due now are in the claimer's hands already and do not count.
+fn next_due(connection: &Connection, now: Millis) -> Result<Option<Millis>> {
+    let moved = promote::next_due(connection)?;
+    let series = connection.prepare_cached(NEXT_SERIES)?.query_row([now], |row| row.get(0)).optional()?;
+    Ok([moved, series].into_iter().flatten().min())
+}

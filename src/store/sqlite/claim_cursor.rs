@@ -1,0 +1,115 @@
+//! Reads the ready runs of many routes in one order: priority, due time, dispatch.
+//!
+//! One cursor per route that has any, merged by a heap; a cursor reads a few rows at a time, so that a claim of n runs
+//! reads little more than n rows, however many wait. Changes nothing.
+
+use super::queue::Waiting;
+use super::{queue, routes};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::store::{JobSeq, RouteId, ServedRoute};
+use rusqlite::Connection;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+const AHEAD: &str = include_str!("sql/ready_ahead.sql");
+
+/// A run that can be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) priority: i32,
+    pub(super) due: Millis,
+    pub(super) route: RouteId,
+    pub(super) run: Waiting,
+}
+
+type Order = (i32, Millis, JobSeq, i64);
+
+impl Candidate {
+    fn order(&self) -> Order {
+        (self.priority, self.due, self.run.job, self.run.run)
+    }
+}
+
+struct Cursor {
+    route: RouteId,
+    group: usize,
+    read: VecDeque<Candidate>,
+    more: bool,
+}
+
+/// The best candidates, at most `slots` in all and `group_slots` of each group.
+pub(super) fn best(
+    connection: &Connection,
+    served: &[ServedRoute],
+    group_slots: &[usize],
+    slots: usize,
+) -> Result<Vec<Candidate>> {
+    let mut free = group_slots.to_vec();
+    let routes = ready_of(connection, served, &free)?;
+    let chunk = slots.div_ceil(routes.len().max(1)).clamp(4, 512);
+    let mut cursors = Vec::with_capacity(routes.len());
+    let mut heads = BinaryHeap::new();
+    for served in routes {
+        let mut cursor = Cursor { route: served.route, group: served.group, read: VecDeque::new(), more: true };
+        cursor.fill(connection, None, chunk)?;
+        heads.extend(cursor.read.front().map(|head| Reverse((head.order(), cursors.len()))));
+        cursors.push(cursor);
+    }
+    let mut taken = Vec::with_capacity(slots.min(1_024));
+    while taken.len() < slots {
+        let Some(Reverse((_, at))) = heads.pop() else { break };
+        let Some(cursor) = cursors.get_mut(at) else { continue };
+        let Some(left) = free.get_mut(cursor.group).filter(|left| **left > 0) else { continue };
+        let Some(candidate) = cursor.read.pop_front() else { continue };
+        *left -= 1;
+        cursor.fill(connection, Some(candidate), chunk.min(slots - taken.len()))?;
+        heads.extend(cursor.read.front().map(|head| Reverse((head.order(), at))));
+        taken.push(candidate);
+    }
+    Ok(taken)
+}
+
+impl Cursor {
+    /// Reads on behind `last` when nothing is left.
+    fn fill(&mut self, connection: &Connection, last: Option<Candidate>, count: usize) -> Result<()> {
+        if !self.read.is_empty() || !self.more {
+            return Ok(());
+        }
+        let route = self.route;
+        let behind = last.map_or((i64::MIN, i64::MIN, i64::MIN, i64::MIN), |last| {
+            (i64::from(last.priority), last.due, last.run.job, last.run.run)
+        });
+        let mut select = connection.prepare_cached(AHEAD)?;
+        let mut rows = select.query((route, behind.0, behind.1, behind.2, behind.3, queue::rows(count)))?;
+        while let Some(row) = rows.next()? {
+            let run = Waiting { job: row.get(2)?, run: row.get(3)?, attempt: row.get(4)?, crashes: row.get(5)? };
+            self.read.push_back(Candidate { priority: row.get(0)?, due: row.get(1)?, route, run });
+        }
+        self.more = self.read.len() == count;
+        Ok(())
+    }
+}
+
+/// The served routes that have ready rows and a free slot, found by leaping through both lists in turn: the cost is
+/// that of the shorter one.
+fn ready_of(connection: &Connection, served: &[ServedRoute], free: &[usize]) -> Result<Vec<ServedRoute>> {
+    let mut open: Vec<ServedRoute> =
+        served.iter().copied().filter(|served| free.get(served.group).is_some_and(|slots| *slots > 0)).collect();
+    open.sort_unstable_by_key(|served| served.route);
+    open.dedup_by_key(|served| served.route);
+    let mut found = Vec::new();
+    let mut rest = open.as_slice();
+    while let Some(wanted) = rest.first() {
+        let Some(ready) = routes::next_ready(connection, wanted.route)? else { break };
+        let at = rest.partition_point(|served| served.route < ready);
+        rest = rest.get(at..).unwrap_or_default();
+        if let Some((first, behind)) = rest.split_first()
+            && first.route == ready
+        {
+            found.push(*first);
+            rest = behind;
+        }
+    }
+    Ok(found)
+}

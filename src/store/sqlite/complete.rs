@@ -1,0 +1,190 @@
+//! Ends attempts: of a run that is over, and of one that goes on.
+//!
+//! Invariant: an attempt is ended only by the holder of its token; a run that was taken away is left alone.
+
+use super::failure::damaged;
+use super::queue::{self, Ended, Rank, Waiting};
+use super::series::{self, Owner, Phase};
+use super::tx::{Tally, Tx};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{RunError, RunOutcome, RunStatus, Status};
+use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq, RouteId, Token};
+use rusqlite::{OptionalExtension, Row};
+
+const TAKE: &str = include_str!("sql/running_take.sql");
+
+/// A claimed run that has been taken out of `running`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) job: JobSeq,
+    pub(super) run: i64,
+    pub(super) attempt: u32,
+    pub(super) crashes: u32,
+    pub(super) route: RouteId,
+    pub(super) priority: i32,
+    pub(super) due: Millis,
+    pub(super) started: Millis,
+    pub(super) recurring: bool,
+}
+
+/// How the last attempt of a run ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Final<'a> {
+    pub(super) status: RunStatus,
+    pub(super) started: Millis,
+    pub(super) ended: Millis,
+    pub(super) error: Option<&'a str>,
+    pub(super) result: Option<&'a str>,
+}
+
+impl Taken {
+    /// Takes a run from its holder; `None`: it is not the holder.
+    pub(super) fn from_holder(
+        tx: &Tx<'_>,
+        (job, run): (JobSeq, i64),
+        owner: InstanceId,
+        token: Token,
+    ) -> Result<Option<Self>> {
+        let read = |row: &Row<'_>| {
+            Ok(Self {
+                job,
+                run,
+                attempt: row.get(0)?,
+                crashes: row.get(1)?,
+                route: row.get(2)?,
+                priority: row.get(3)?,
+                due: row.get(4)?,
+                started: row.get(5)?,
+                recurring: row.get(6)?,
+            })
+        };
+        Ok(tx.connection.prepare_cached(TAKE)?.query_row((job, run, owner, token), read).optional()?)
+    }
+
+    fn owner(&self) -> Owner {
+        Owner { job: self.job, route: self.route, recurring: self.recurring }
+    }
+
+    /// Ends the run, and a one-off with it. Returns the state of the job.
+    pub(super) fn finish(&self, tx: &mut Tx<'_>, how: Final<'_>, now: Millis) -> Result<Status> {
+        let Final { status, started, ended, error, result } = how;
+        let row = self.history(status, Some(started), ended);
+        queue::put_attempt(tx.connection, Ended { error, result, ..row })?;
+        self.count(tx, status);
+        if self.recurring {
+            return series::run_ended(tx, self.owner(), self.run, Phase::Running, status, now);
+        }
+        let state = if status == RunStatus::Completed { Status::Completed } else { Status::Failed };
+        queue::put_ended(tx.connection, state, ended, self.job)?;
+        tx.shift(self.route, Some(Status::Running), Some(state));
+        Ok(state)
+    }
+
+    /// Queues the run again: now, or when it is due.
+    pub(super) fn requeue(&self, tx: &mut Tx<'_>, next: Next, now: Millis) -> Result<Status> {
+        let waiting = Waiting { job: self.job, run: self.run, attempt: next.attempt, crashes: next.crashes };
+        let phase = if next.at_once || next.due <= now {
+            let rank = Rank { route: self.route, priority: self.priority, due: next.due };
+            queue::put_ready(tx.connection, rank, waiting)?;
+            Phase::Queued
+        } else {
+            queue::put_scheduled(tx.connection, next.due, waiting)?;
+            Phase::Waiting
+        };
+        series::run_moved(tx, self.owner(), Some(Phase::Running), phase)?;
+        tx.wake();
+        if self.recurring {
+            return Ok(series::expect(tx.connection, self.job)?.status());
+        }
+        Ok(phase.status())
+    }
+
+    /// The same attempt, where it was before it was claimed.
+    pub(super) fn released(&self) -> Next {
+        Next { attempt: self.attempt, crashes: self.crashes, due: self.due, at_once: true }
+    }
+
+    /// The row of history for this attempt.
+    pub(super) fn history(&self, status: RunStatus, started: Option<Millis>, ended: Millis) -> Ended<'static> {
+        Ended {
+            job: self.job,
+            run: self.run,
+            attempt: self.attempt,
+            status,
+            started,
+            ended,
+            next_due: None,
+            error: None,
+            result: None,
+        }
+    }
+
+    fn count(&self, tx: &mut Tx<'_>, status: RunStatus) {
+        let retries = i64::from(self.attempt) - 1 - i64::from(self.crashes);
+        let how = match status {
+            RunStatus::Completed if retries == 0 => Tally::FirstTry,
+            RunStatus::Completed => Tally::AfterRetry,
+            _ => Tally::FailedRuns,
+        };
+        tx.tally(self.route, how, 1);
+        tx.tally(self.route, Tally::Retries, retries);
+    }
+}
+
+/// The attempt that follows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Next {
+    pub(super) attempt: u32,
+    pub(super) crashes: u32,
+    pub(super) due: Millis,
+    /// Claimable whatever the clock says.
+    pub(super) at_once: bool,
+}
+
+/// Ends the attempts.
+pub(super) fn apply(tx: &mut Tx<'_>, params: &CompleteParams) -> Result<Vec<Completed>> {
+    params.completions.iter().map(|completion| complete_one(tx, params, completion)).collect()
+}
+
+fn complete_one(tx: &mut Tx<'_>, params: &CompleteParams, completion: &Completion) -> Result<Completed> {
+    let key = (completion.job, completion.run);
+    let Some(taken) = Taken::from_holder(tx, key, params.instance, completion.token)? else {
+        return Ok(Completed::LeaseLost);
+    };
+    let state = settle(tx, &taken, completion, params.now)?;
+    Ok(Completed::Counted(state))
+}
+
+fn settle(tx: &mut Tx<'_>, taken: &Taken, completion: &Completion, now: Millis) -> Result<Status> {
+    let (started, ended) = (completion.started_at, completion.ended_at);
+    let end = |status, error, result| Final { status, started, ended, error, result };
+    match &completion.outcome {
+        RunOutcome::Completed { result } => {
+            taken.finish(tx, end(RunStatus::Completed, None, result.as_deref()), now)
+        }
+        RunOutcome::Failed { error } => {
+            let error = error_text(error)?;
+            taken.finish(tx, end(RunStatus::Failed, Some(&error), None), now)
+        }
+        RunOutcome::Retry { error, due } => {
+            let error = error_text(error)?;
+            let row = taken.history(RunStatus::Retried, Some(started), ended);
+            queue::put_attempt(tx.connection, Ended { next_due: Some(*due), error: Some(&error), ..row })?;
+            let next = Next { attempt: taken.attempt + 1, crashes: taken.crashes, due: *due, at_once: false };
+            taken.requeue(tx, next, now)
+        }
+        RunOutcome::Snoozed { due } => {
+            let row = taken.history(RunStatus::Snoozed, Some(started), ended);
+            queue::put_attempt(tx.connection, Ended { next_due: Some(*due), ..row })?;
+            let next = Next { attempt: taken.attempt, crashes: taken.crashes, due: *due, at_once: false };
+            taken.requeue(tx, next, now)
+        }
+        RunOutcome::Released => taken.requeue(tx, taken.released(), now),
+    }
+}
+
+/// JSON text of an error.
+pub(super) fn error_text(error: &RunError) -> Result<String> {
+    serde_json::to_string(error).map_err(|_| damaged("an error that cannot be written"))
+}

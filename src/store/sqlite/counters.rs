@@ -1,0 +1,88 @@
+//! Numbers: of jobs by state and runs by outcome from the counters, of due runs from the queues.
+//!
+//! Writes nothing; the counters are kept by [`super::tx`]. Invariant: no number costs a scan of the jobs.
+
+use super::queue::rows;
+use super::tx::Tally;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::Status;
+use crate::store::{RouteId, Stats};
+use rusqlite::{Connection, Statement};
+use std::collections::HashSet;
+
+const ALL: &str = "SELECT kind, sum(n) FROM counters GROUP BY kind";
+const OF_ROUTE: &str = "SELECT kind, n FROM counters WHERE route = ?1";
+const READY: &str = "SELECT count(*) FROM (SELECT 1 FROM ready WHERE route = ?1 LIMIT ?2)";
+const SCHEDULED: &str = "SELECT jobs.route FROM scheduled JOIN jobs ON jobs.seq = scheduled.job WHERE scheduled.due <= ?1";
+const FAR: &str = "SELECT jobs.route FROM far JOIN jobs ON jobs.seq = far.job WHERE far.day <= ?1 / 86400000 AND jobs.due <= ?1";
+const SERIES: &str = "SELECT jobs.route FROM series JOIN jobs ON jobs.seq = series.job WHERE series.next_at <= ?1";
+
+/// Numbers of these routes, or of all.
+pub(super) fn stats(connection: &Connection, routes: Option<&[RouteId]>) -> Result<Stats> {
+    let mut stats = Stats::default();
+    match routes {
+        None => add(&mut stats, &mut *connection.prepare_cached(ALL)?, [])?,
+        Some(routes) => {
+            let mut select = connection.prepare_cached(OF_ROUTE)?;
+            for route in routes.iter().collect::<HashSet<_>>() {
+                add(&mut stats, &mut select, [route])?;
+            }
+        }
+    }
+    Ok(stats)
+}
+
+fn add(stats: &mut Stats, select: &mut Statement<'_>, params: impl rusqlite::Params) -> Result<()> {
+    let mut found = select.query(params)?;
+    while let Some(row) = found.next()? {
+        let (kind, n): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if let Some(place) = place(stats, kind) {
+            *place += n;
+        }
+    }
+    Ok(())
+}
+
+fn place(stats: &mut Stats, kind: i64) -> Option<&mut i64> {
+    if let Some(status) = Status::from_code(kind) {
+        return stats.by_status.get_mut(status as usize);
+    }
+    match kind {
+        k if k == Tally::FirstTry as i64 => Some(&mut stats.first_try),
+        k if k == Tally::AfterRetry as i64 => Some(&mut stats.after_retry),
+        k if k == Tally::FailedRuns as i64 => Some(&mut stats.failed_runs),
+        k if k == Tally::Retries as i64 => Some(&mut stats.retries),
+        _ => None,
+    }
+}
+
+/// How many jobs are in a state.
+pub(super) fn in_state(connection: &Connection, status: Status) -> Result<i64> {
+    let stats = stats(connection, None)?;
+    Ok(stats.by_status.get(status as usize).copied().unwrap_or(0))
+}
+
+/// How many runs of these routes are due or waiting to be claimed, up to `limit`.
+pub(super) fn due(connection: &Connection, routes: &[RouteId], now: Millis, limit: usize) -> Result<usize> {
+    let wanted: HashSet<RouteId> = routes.iter().copied().collect();
+    let limit = rows(limit);
+    let mut count: i64 = 0;
+    let mut ready = connection.prepare_cached(READY)?;
+    for route in &wanted {
+        if count >= limit {
+            break;
+        }
+        count += ready.query_row((route, limit - count), |row| row.get::<_, i64>(0))?;
+    }
+    for query in [SCHEDULED, FAR, SERIES] {
+        let mut select = connection.prepare_cached(query)?;
+        let mut found = select.query([now])?;
+        while count < limit
+            && let Some(row) = found.next()?
+        {
+            count += i64::from(wanted.contains(&row.get(0)?));
+        }
+    }
+    Ok(usize::try_from(count.min(limit)).unwrap_or(0))
+}

@@ -1,0 +1,157 @@
+//! The verbs of [`Store`], each handed to its module.
+//!
+//! Knows which verbs are synced, which are urgent and which are cut into several transactions; nothing of SQL.
+
+use super::verb::Treatment;
+use super::{SqliteStore, advance, cancel, claim, complete, counters, history, insert, instances, list, read, routes, sweep};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{JobId, Route, Status};
+use crate::store::{
+    Cancelled, ClaimParams, Claimed, CompleteParams, Completed, History, InsertParams, Inserted, InstanceId, JobRecord,
+    JobSeq, ListFilter, Page, Recovered, Retention, RouteId, SeriesAdvance, Stats, Store, Token,
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::watch;
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>> {
+        let treatment = Treatment::synced(params.jobs.len());
+        self.write(treatment, move |tx| insert::apply(tx, &params)).await
+    }
+
+    async fn claim(&self, params: ClaimParams) -> Result<Claimed> {
+        let treatment = Treatment::plain(params.slots);
+        self.write(treatment, move |tx| claim::apply(tx, &params)).await
+    }
+
+    async fn advance(&self, now: Millis, advances: Vec<SeriesAdvance>) -> Result<usize> {
+        let treatment = Treatment::plain(advances.len());
+        self.write(treatment, move |tx| advance::apply(tx, now, &advances)).await
+    }
+
+    async fn complete(&self, params: CompleteParams) -> Result<Vec<Completed>> {
+        let treatment = Treatment::plain(params.completions.len());
+        self.write(treatment, move |tx| complete::apply(tx, &params)).await
+    }
+
+    async fn cancel(&self, id: &JobId, reason: Option<&str>, now: Millis) -> Result<Cancelled> {
+        let (id, reason) = (id.clone(), reason.map(str::to_owned));
+        self.write(Treatment::synced(1), move |tx| cancel::apply(tx, &id, reason.as_deref(), now)).await
+    }
+
+    async fn register(&self, lease: i64) -> Result<InstanceId> {
+        let clock = Arc::clone(&self.lease_clock);
+        let (instance, lock) =
+            self.write(Treatment::urgent(), move |tx| instances::register(tx, &clock(), lease)).await?;
+        if let Some(lock) = lock {
+            self.instance_locks().insert(instance, lock);
+        }
+        Ok(instance)
+    }
+
+    async fn renew(&self, instance: InstanceId, lease: i64) -> Result<bool> {
+        let clock = Arc::clone(&self.lease_clock);
+        self.write(Treatment::urgent(), move |tx| instances::renew(tx, instance, &clock(), lease)).await
+    }
+
+    async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()> {
+        while self.write(Treatment::plain(1), move |tx| instances::hand_back(tx, instance, now)).await? {}
+        self.instance_locks().remove(&instance);
+        Ok(())
+    }
+
+    async fn recover(&self, now: Millis, max_crashes: u32) -> Result<Recovered> {
+        let own: Vec<InstanceId> = self.instance_locks().keys().copied().collect();
+        let own: Arc<[InstanceId]> = own.into();
+        let mut total = Recovered::default();
+        loop {
+            let (clock, own) = (Arc::clone(&self.lease_clock), Arc::clone(&own));
+            let step = self
+                .write(Treatment::plain(1), move |tx| instances::recover(tx, &clock(), &own, now, max_crashes))
+                .await?;
+            total.instances += step.found.instances;
+            total.requeued += step.found.requeued;
+            total.failed += step.found.failed;
+            if !step.more {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn held(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>> {
+        self.read(move |connection| instances::held(connection, instance)).await
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<JobRecord>> {
+        let id = id.clone();
+        self.read(move |connection| read::get(connection, &id)).await
+    }
+
+    async fn status_of(&self, job: JobSeq) -> Result<Option<(Status, Option<Box<str>>)>> {
+        self.read(move |connection| read::status_of(connection, job)).await
+    }
+
+    async fn list(&self, filter: ListFilter) -> Result<Page> {
+        self.read(move |connection| list::page(connection, &filter)).await
+    }
+
+    async fn stats(&self, routes: Option<Vec<RouteId>>) -> Result<Stats> {
+        self.read(move |connection| counters::stats(connection, routes.as_deref())).await
+    }
+
+    async fn history(&self, id: &JobId, limit: usize) -> Result<Option<History>> {
+        let id = id.clone();
+        self.read(move |connection| history::of(connection, &id, limit)).await
+    }
+
+    async fn routes_after(&self, after: RouteId) -> Result<Vec<(RouteId, Route)>> {
+        self.read(move |connection| routes::after(connection, after)).await
+    }
+
+    async fn ready_routes(&self) -> Result<Vec<RouteId>> {
+        self.read(routes::with_ready).await
+    }
+
+    async fn count_due(&self, routes: Vec<RouteId>, now: Millis, limit: usize) -> Result<usize> {
+        self.read(move |connection| counters::due(connection, &routes, now, limit)).await
+    }
+
+    async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize> {
+        let mut deleted = 0;
+        while deleted < limit {
+            let most = (limit - deleted).min(sweep::JOBS);
+            let step = self.write(Treatment::plain(most), move |tx| sweep::jobs(tx, retention, now, most)).await?;
+            deleted += step;
+            if step < most {
+                break;
+            }
+        }
+        for _ in 0..sweep::TRIM_STEPS {
+            let after = self.trimmed.load(Ordering::Relaxed);
+            let step = self.write(Treatment::plain(sweep::JOBS), move |tx| sweep::runs(tx, retention.runs, now, after));
+            let next = step.await?;
+            self.trimmed.store(next.unwrap_or(JobSeq::MIN), Ordering::Relaxed);
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(deleted)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    fn watch_others(&self, watch: bool) {
+        self.shared.watch_others.store(watch, Ordering::Relaxed);
+        self.nudge();
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.shut().await
+    }
+}

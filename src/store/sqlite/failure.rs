@@ -1,0 +1,74 @@
+//! Turns failures of SQLite and of the file system into errors a user can act on.
+//!
+//! Knows no verbs. Invariant: every message names the remedy where there is one.
+
+use crate::error::{Error, ErrorCode};
+use rusqlite::ErrorCode as SqliteCode;
+use std::path::Path;
+
+impl From<rusqlite::Error> for Error {
+    fn from(failure: rusqlite::Error) -> Self {
+        let (code, message) = match failure.sqlite_error_code() {
+            Some(SqliteCode::DiskFull) => {
+                (ErrorCode::StoreError, "the store's disk is full; free some space, the store then goes on by itself".into())
+            }
+            Some(SqliteCode::ReadOnly | SqliteCode::PermissionDenied) => (
+                ErrorCode::StoreError,
+                "the store's file or folder is read-only; give this process write access to both".into(),
+            ),
+            Some(SqliteCode::DatabaseCorrupt) => (
+                ErrorCode::StoreCorrupt,
+                format!("the store's file is damaged ({failure}); restore it from a backup, or move it away to start anew"),
+            ),
+            Some(SqliteCode::NotADatabase) => (
+                ErrorCode::StoreCorrupt,
+                "the store's file is no ductape store; choose another path, or move the file away".into(),
+            ),
+            Some(SqliteCode::DatabaseBusy | SqliteCode::DatabaseLocked) => (
+                ErrorCode::StoreError,
+                "the store stayed locked by another program; close whatever holds a transaction open on its file".into(),
+            ),
+            Some(SqliteCode::SystemIoFailure) => {
+                (ErrorCode::StoreError, format!("the store's disk failed to read or write ({failure})"))
+            }
+            Some(SqliteCode::CannotOpen) => {
+                (ErrorCode::StoreError, format!("the store's file cannot be opened ({failure})"))
+            }
+            _ => (ErrorCode::StoreError, format!("the store failed: {failure}")),
+        };
+        Self::new(code, message).with_source(failure)
+    }
+}
+
+/// What the writer should do about a failure of SQLite.
+pub(super) fn is_transient(error: &Error) -> bool {
+    matches!(
+        sqlite_code(error),
+        Some(SqliteCode::DatabaseBusy | SqliteCode::DatabaseLocked | SqliteCode::SystemIoFailure)
+    )
+}
+
+/// The code of the SQLite failure underneath, if there is one.
+pub(super) fn sqlite_code(error: &Error) -> Option<SqliteCode> {
+    let source = error.source.as_deref()?;
+    source.downcast_ref::<rusqlite::Error>()?.sqlite_error_code()
+}
+
+/// A failure of the file system, with what was tried on which path.
+pub(super) fn file_error(what: &str, path: &Path, failure: std::io::Error) -> Error {
+    use std::io::ErrorKind as Kind;
+    let remedy = match failure.kind() {
+        Kind::PermissionDenied => "; give this process write access to the folder, or choose another path",
+        Kind::ReadOnlyFilesystem => "; the file system is read-only, choose another path",
+        Kind::StorageFull => "; the disk is full, free some space",
+        Kind::NotADirectory => "; a part of the path is a file, choose another path",
+        _ => "",
+    };
+    let message = format!("cannot {what} {}: {failure}{remedy}", path.display());
+    Error::new(ErrorCode::StoreError, message).with_source(failure)
+}
+
+/// A row that no version of this code can have written.
+pub(super) fn damaged(what: &str) -> Error {
+    Error::new(ErrorCode::StoreCorrupt, format!("the store holds {what}; restore it from a backup"))
+}

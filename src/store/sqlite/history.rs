@@ -1,0 +1,66 @@
+//! A job's attempts, and the grid points of its schedule that were not run.
+//!
+//! Writes nothing. Invariant: counts cover all runs there ever were; entries only those that retention has kept.
+
+use super::failure::damaged;
+use super::jobs::{self, JobKey};
+use super::queue;
+use super::read::read_error;
+use super::series;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{JobId, RunStatus};
+use crate::store::{GapKind, GridGap, History, HistoryEntry};
+use rusqlite::{Connection, Row};
+
+const ENTRIES: &str = "SELECT run, attempt, status, started, ended, error, result FROM runs WHERE job = ?1 \
+                       ORDER BY run DESC, attempt DESC LIMIT ?2";
+const GAPS: &str = "SELECT kind, first, last, count FROM gaps WHERE job = ?1 ORDER BY first DESC, kind DESC LIMIT ?2";
+const COUNTS: &str = "SELECT count(*), coalesce(sum(status = 3), 0), coalesce(sum(status = 4), 0) FROM runs \
+                      WHERE job = ?1 AND status IN (3, 4, 5)";
+
+/// The history of the job with this id.
+pub(super) fn of(connection: &Connection, id: &JobId, limit: usize) -> Result<Option<History>> {
+    let Some(job) = jobs::by_id(connection, id)? else { return Ok(None) };
+    let (executions, succeeded, failed) = counts(connection, &job)?;
+    let (entries, gaps) = (entries(connection, &job, limit)?, gaps(connection, &job, limit)?);
+    Ok(Some(History { executions, succeeded, failed, entries, gaps }))
+}
+
+fn counts(connection: &Connection, job: &JobKey) -> Result<(i64, i64, i64)> {
+    if job.recurring {
+        let series = series::expect(connection, job.seq)?;
+        return Ok((series.ended, series.succeeded, series.failed));
+    }
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    Ok(connection.prepare_cached(COUNTS)?.query_row([job.seq], read)?)
+}
+
+fn entries(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<HistoryEntry>> {
+    let mut select = connection.prepare_cached(ENTRIES)?;
+    let mut rows = select.query((job.seq, queue::rows(limit)))?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let started_at: Option<Millis> = row.get(3)?;
+        let error: Option<Box<str>> = row.get(5)?;
+        entries.push(HistoryEntry {
+            run: row.get(0)?,
+            attempt: if started_at.is_some() { row.get(1)? } else { 0 },
+            status: RunStatus::from_code(row.get(2)?).ok_or_else(|| damaged("an attempt in an unknown state"))?,
+            started_at,
+            ended_at: row.get(4)?,
+            error: error.map(|text| read_error(&text)).transpose()?,
+            result: row.get(6)?,
+        });
+    }
+    Ok(entries)
+}
+
+fn gaps(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<GridGap>> {
+    let mut select = connection.prepare_cached(GAPS)?;
+    let rows = select.query_map((job.seq, queue::rows(limit)), |row| {
+        let kind = if row.get::<_, i64>(0)? == GapKind::Missed as i64 { GapKind::Missed } else { GapKind::Skipped };
+        Ok(GridGap { kind, first: row.get(1)?, last: row.get(2)?, count: row.get(3)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,121 @@
+//! Dispatch: writes new jobs, or answers with the ones that are there.
+//!
+//! Invariant: a dispatch that is sent again because its outcome was unknown writes nothing twice: the same generated
+//! id with the same time of dispatch is the same dispatch.
+
+use super::failure::damaged;
+use super::jobs::{self, IdParam, JobKey};
+use super::queue::{self, Rank};
+use super::series::{self, Owner};
+use super::tx::Tx;
+use super::{read, replace};
+use crate::clock::Millis;
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::{JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
+use crate::store::{InsertParams, Inserted, JobSeq, RouteId};
+
+const INSERT_JOB: &str = include_str!("sql/job_insert.sql");
+const INSERT_SERIES: &str = include_str!("sql/series_insert.sql");
+
+/// Writes the jobs, one after the other.
+pub(super) fn apply(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Inserted>> {
+    if params.all_or_nothing && params.jobs.len() > 1 {
+        return tx.undoable(|tx| {
+            let answers = insert_each(tx, params)?;
+            let clean = !answers.iter().any(|answer| matches!(answer, Inserted::Conflict(_)));
+            Ok((clean, answers))
+        });
+    }
+    insert_each(tx, params)
+}
+
+fn insert_each(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Inserted>> {
+    params.jobs.iter().map(|job| insert_one(tx, job, params.now)).collect()
+}
+
+fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
+    let route = tx.intern(&job.route)?;
+    let Some(seq) = write_job(tx, job, route)? else {
+        return meet_existing(tx, job, route, now);
+    };
+    match &job.recurrence {
+        Some(recurrence) => write_series(tx, job, recurrence, seq, route, now)?,
+        None => {
+            let rank = Rank { route, priority: job.priority, due: job.due.unwrap_or(job.created) };
+            let status = queue::put_first(tx.connection, rank, seq, 1, now)?;
+            tx.shift(route, None, Some(status));
+        }
+    }
+    tx.wake();
+    Ok(Inserted::Created)
+}
+
+/// `None`: a job with this id is there.
+fn write_job(tx: &Tx<'_>, job: &NewJob, route: RouteId) -> Result<Option<JobSeq>> {
+    let options = options_text(&job.options)?;
+    let due = job.due.or_else(|| job.recurrence.is_none().then_some(job.created));
+    let row = (
+        IdParam(&job.id),
+        route,
+        job.priority,
+        due,
+        job.retries,
+        job.recurrence.is_some(),
+        job.created,
+        options,
+        &*job.input,
+    );
+    let written = tx.connection.prepare_cached(INSERT_JOB)?.execute(row)?;
+    Ok((written > 0).then(|| tx.connection.last_insert_rowid()))
+}
+
+fn write_series(
+    tx: &mut Tx<'_>,
+    job: &NewJob,
+    recurrence: &Recurrence,
+    seq: JobSeq,
+    route: RouteId,
+    now: Millis,
+) -> Result<()> {
+    tx.connection.prepare_cached(INSERT_SERIES)?.execute((seq, spec_text(recurrence)?, job.due))?;
+    tx.shift(route, None, Some(Status::Scheduled));
+    if job.due.is_none() {
+        let owner = Owner { job: seq, route, recurring: true };
+        series::end(tx, owner, Status::Scheduled, Status::Completed, None, now)?;
+    }
+    Ok(())
+}
+
+/// JSON text of options; `None` when all are at their default.
+pub(super) fn options_text(options: &JobOptions) -> Result<Option<String>> {
+    if *options == JobOptions::default() {
+        return Ok(None);
+    }
+    serde_json::to_string(options).map(Some).map_err(|e| unwritable("options", e))
+}
+
+/// JSON text of a schedule.
+pub(super) fn spec_text(recurrence: &Recurrence) -> Result<String> {
+    serde_json::to_string(recurrence).map_err(|e| unwritable("schedule", e))
+}
+
+fn unwritable(what: &str, failure: serde_json::Error) -> Error {
+    Error::new(ErrorCode::ValidationError, format!("the job's {what} cannot be written as JSON: {failure}"))
+        .with_source(failure)
+}
+
+fn meet_existing(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Inserted> {
+    let known = jobs::by_id(tx.connection, &job.id)?.ok_or_else(|| damaged("an id without its job"))?;
+    if is_resent(job, &known) {
+        return Ok(Inserted::Created);
+    }
+    match job.on_conflict {
+        OnConflict::Return => Ok(Inserted::Existing(read::standing(tx.connection, &known)?)),
+        OnConflict::Error => Ok(Inserted::Conflict(format!("a job with the id {} exists", job.id))),
+        OnConflict::Replace => replace::apply(tx, job, &known, route, now),
+    }
+}
+
+fn is_resent(job: &NewJob, known: &JobKey) -> bool {
+    matches!(job.id, JobId::Generated(_)) && job.created == known.created
+}

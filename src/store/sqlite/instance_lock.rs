@@ -1,0 +1,42 @@
+//! One locked file per registered process: a lock that can be taken proves that its process is gone.
+//!
+//! The operating system frees the lock within a millisecond of a `kill -9`, and it holds across containers, where a
+//! process id says nothing. Invariant: the file is locked before its registration is committed, and removed only after
+//! the registration is gone, so that a registered process whose file can be locked is dead.
+
+use super::turnstile::lock_file;
+use crate::store::InstanceId;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// The lock of one live registration of this process; freed when dropped.
+#[derive(Debug)]
+pub(super) struct InstanceLock {
+    _file: File,
+}
+
+fn path_of(folder: &Path, instance: InstanceId) -> PathBuf {
+    folder.join(format!("instance-{instance}"))
+}
+
+impl InstanceLock {
+    /// Creates and locks the file of `instance`. `None`: the file system has no locks, only the lease will tell.
+    pub(super) fn take(folder: &Path, instance: InstanceId) -> std::io::Result<Option<Self>> {
+        let file = lock_file(&path_of(folder, instance))?;
+        Ok(file.try_lock().is_ok().then_some(Self { _file: file }))
+    }
+}
+
+/// Whether the lock file of `instance` says that its process is gone. A missing file says nothing.
+pub(super) fn is_dead(folder: &Path, instance: InstanceId) -> bool {
+    let Ok(file) = OpenOptions::new().read(true).write(true).open(path_of(folder, instance)) else { return false };
+    match file.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+    }
+}
+
+/// Removes the file of a registration that is gone.
+pub(super) fn remove(folder: &Path, instance: InstanceId) {
+    let _ = std::fs::remove_file(path_of(folder, instance));
+}

@@ -1,0 +1,90 @@
+//! The wide row of a job: how its id is kept, and the narrow view of it that the verbs work with.
+//!
+//! Invariant: an id has one form in the store: a generated one is a 16-byte blob, a caller's own is text.
+
+use super::failure::damaged;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::JobId;
+use crate::store::{JobSeq, RouteId};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row};
+use uuid::Uuid;
+
+/// An id as a column.
+pub(super) struct IdColumn(pub(super) JobId);
+
+impl FromSql for IdColumn {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Blob(bytes) => {
+                let uuid = Uuid::from_slice(bytes).map_err(|e| FromSqlError::Other(Box::new(e)))?;
+                Ok(Self(JobId::Generated(uuid)))
+            }
+            other => Ok(Self(JobId::Custom(other.as_str()?.into()))),
+        }
+    }
+}
+
+/// An id as a parameter.
+pub(super) struct IdParam<'a>(pub(super) &'a JobId);
+
+impl ToSql for IdParam<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            JobId::Generated(uuid) => ValueRef::Blob(uuid.as_bytes()),
+            JobId::Custom(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+/// What the verbs need of a job: all but its payload.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JobKey {
+    pub(super) seq: JobSeq,
+    pub(super) route: RouteId,
+    pub(super) priority: i32,
+    /// When the first attempt of its current run is due; `None`: a series that had no run to come.
+    pub(super) due: Option<Millis>,
+    pub(super) recurring: bool,
+    /// Current run of a one-off.
+    pub(super) run: i64,
+    pub(super) created: Millis,
+}
+
+impl JobKey {
+    /// When its run is due, by its own row.
+    pub(super) fn first_due(&self) -> Millis {
+        self.due.unwrap_or(self.created)
+    }
+
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: row.get(0)?,
+            route: row.get(1)?,
+            priority: row.get(2)?,
+            due: row.get(3)?,
+            recurring: row.get(4)?,
+            run: row.get(5)?,
+            created: row.get(6)?,
+        })
+    }
+}
+
+const BY_ID: &str = "SELECT seq, route, priority, due, recurring, run, created FROM jobs WHERE id = ?1";
+const BY_SEQ: &str = "SELECT seq, route, priority, due, recurring, run, created FROM jobs WHERE seq = ?1";
+
+/// The job with this id.
+pub(super) fn by_id(connection: &Connection, id: &JobId) -> Result<Option<JobKey>> {
+    Ok(connection.prepare_cached(BY_ID)?.query_row([IdParam(id)], JobKey::read).optional()?)
+}
+
+/// The job with this number, if it is there.
+pub(super) fn by_seq(connection: &Connection, seq: JobSeq) -> Result<Option<JobKey>> {
+    Ok(connection.prepare_cached(BY_SEQ)?.query_row([seq], JobKey::read).optional()?)
+}
+
+/// The job with this number, which must be there.
+pub(super) fn expect(connection: &Connection, seq: JobSeq) -> Result<JobKey> {
+    by_seq(connection, seq)?.ok_or_else(|| damaged("a run without its job"))
+}

@@ -1,0 +1,144 @@
+//! Pages of jobs, newest first.
+//!
+//! Two ways to find them: a common state by walking the jobs from the newest on until the page is full, a rare one
+//! through the tables of its runs; the counters say which is shorter. Writes nothing. Invariant: a page holds every
+//! matching job between its cursors, however long that takes.
+
+use super::jobs::{self, JobKey};
+use super::read::{self, State};
+use super::{candidates, counters};
+use crate::error::Result;
+use crate::model::Status;
+use crate::store::{JobSeq, ListFilter, Page, Stats};
+use rusqlite::Connection;
+use std::collections::HashSet;
+
+/// Finding the state of a job on a walk costs about as much as this many rows of a state's table.
+const WALK_COST: i64 = 8;
+/// Jobs read at a time.
+const CHUNK: usize = 256;
+
+/// One page, and the number of all matches if it was asked for.
+pub(super) fn page(connection: &Connection, filter: &ListFilter) -> Result<Page> {
+    let numbers = counters::stats(connection, filter.routes.as_deref())?;
+    let total = filter.count_up_to.map(|bound| total(connection, filter, &numbers, bound)).transpose()?;
+    if filter.limit == 0 || matching(filter, &numbers) == 0 {
+        return Ok(Page { total, ..Page::default() });
+    }
+    let mut page = Page { total, ..Page::default() };
+    let mut walk = Walk::new(connection, filter, &numbers, filter.offset.saturating_add(filter.limit))?;
+    walk.below = filter.before.unwrap_or(JobSeq::MAX);
+    let mut passed = 0;
+    while let Some((job, state)) = walk.next(connection)? {
+        if passed < filter.offset {
+            passed += 1;
+            continue;
+        }
+        if page.jobs.len() == filter.limit {
+            page.next = page.jobs.last().map(|last| last.job);
+            break;
+        }
+        let state = state.map_or_else(|| State::of(connection, &job), Ok)?;
+        page.jobs.push(read::record(connection, &job, &state)?);
+    }
+    Ok(page)
+}
+
+/// How many jobs can match, by the counters.
+fn matching(filter: &ListFilter, numbers: &Stats) -> i64 {
+    let wanted = |status: &Status| filter.statuses.is_empty() || filter.statuses.contains(status);
+    let counts = Status::ALL.iter().zip(numbers.by_status);
+    counts.filter(|(status, _)| wanted(status)).map(|(_, n)| n).sum()
+}
+
+fn total(connection: &Connection, filter: &ListFilter, numbers: &Stats, bound: usize) -> Result<usize> {
+    let by_counters = usize::try_from(matching(filter, numbers)).unwrap_or(0);
+    let counted = filter.recurring.is_none() && filter.from.is_none() && filter.to.is_none();
+    if counted || by_counters == 0 {
+        return Ok(by_counters.min(bound));
+    }
+    let mut walk = Walk::new(connection, filter, numbers, bound)?;
+    let mut count = 0;
+    while count < bound && walk.next(connection)?.is_some() {
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Goes through matching jobs, newest first.
+struct Walk<'a> {
+    filter: &'a ListFilter,
+    routes: Option<HashSet<i64>>,
+    /// Numbers of the jobs that may match, ascending; `None`: all jobs.
+    rare: Option<Vec<JobSeq>>,
+    below: JobSeq,
+    read: std::vec::IntoIter<JobKey>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(connection: &Connection, filter: &'a ListFilter, numbers: &Stats, wanted: usize) -> Result<Self> {
+        let rare = if is_rare(connection, filter, numbers, wanted)? {
+            Some(candidates::in_states(connection, &filter.statuses)?)
+        } else {
+            None
+        };
+        let routes = filter.routes.as_ref().map(|routes| routes.iter().copied().collect());
+        Ok(Self { filter, routes, rare, below: JobSeq::MAX, read: Vec::new().into_iter() })
+    }
+
+    /// The next match, with its state if that had to be found out.
+    fn next(&mut self, connection: &Connection) -> Result<Option<(JobKey, Option<State>)>> {
+        loop {
+            let Some(job) = self.next_candidate(connection)? else { return Ok(None) };
+            if !self.fits(&job) {
+                continue;
+            }
+            if self.filter.statuses.is_empty() {
+                return Ok(Some((job, None)));
+            }
+            let state = State::of(connection, &job)?;
+            if self.filter.statuses.contains(&state.status) {
+                return Ok(Some((job, Some(state))));
+            }
+        }
+    }
+
+    fn fits(&self, job: &JobKey) -> bool {
+        self.routes.as_ref().is_none_or(|routes| routes.contains(&job.route))
+            && self.filter.recurring.is_none_or(|recurring| recurring == job.recurring)
+            && self.filter.from.is_none_or(|from| job.created >= from)
+            && self.filter.to.is_none_or(|to| job.created <= to)
+    }
+
+    fn next_candidate(&mut self, connection: &Connection) -> Result<Option<JobKey>> {
+        if let Some(rare) = &mut self.rare {
+            while let Some(seq) = rare.pop() {
+                if seq < self.below {
+                    return Ok(Some(jobs::expect(connection, seq)?));
+                }
+            }
+            return Ok(None);
+        }
+        if let Some(job) = self.read.next() {
+            self.below = job.seq;
+            return Ok(Some(job));
+        }
+        self.read = candidates::newest(connection, self.filter.routes.as_deref(), self.below, CHUNK)?.into_iter();
+        let job = self.read.next();
+        self.below = job.map_or(self.below, |job| job.seq);
+        Ok(job)
+    }
+}
+
+/// Whether the tables of the wanted states are shorter than the walk to `wanted` matches.
+fn is_rare(connection: &Connection, filter: &ListFilter, numbers: &Stats, wanted: usize) -> Result<bool> {
+    if filter.statuses.is_empty() {
+        return Ok(false);
+    }
+    let all = counters::stats(connection, None)?;
+    let table = matching(filter, &all);
+    let jobs: i64 = if filter.routes.is_some() { numbers } else { &all }.by_status.iter().sum();
+    let per_match = jobs / matching(filter, numbers).max(1) + 1;
+    let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
+    Ok(table <= wanted.saturating_mul(per_match).saturating_mul(WALK_COST))
+}

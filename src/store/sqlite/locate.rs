@@ -1,0 +1,182 @@
+//! Finds a run by its job without an index for it: its place follows from what is known of it.
+//!
+//! Invariant (checked by the contract suite after every step): a run is in exactly one place. Whatever changes a
+//! run's due time writes it where step 2 of [`run`] finds it.
+
+use super::failure::damaged;
+use super::jobs::JobKey;
+use super::queue::{self, Rank, Waiting};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{RunStatus, Status};
+use crate::store::{InstanceId, JobSeq, RouteId, Token};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+const RUNNING: &str = "SELECT owner, token, attempt, crashes, route, priority, due, started FROM running WHERE job = ?1 AND run = ?2";
+const READY: &str = "SELECT attempt, crashes FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
+const SCHEDULED: &str = "SELECT attempt, crashes FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
+const FAR: &str = "SELECT 1 FROM far WHERE day = ?1 AND job = ?2";
+const LAST_ATTEMPT: &str = "SELECT attempt, status, started, ended, next_due FROM runs WHERE job = ?1 AND run = ?2 \
+                            ORDER BY attempt DESC LIMIT 1";
+
+/// A run, and what its place depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RunKey {
+    pub(super) job: JobSeq,
+    pub(super) run: i64,
+    pub(super) route: RouteId,
+    pub(super) priority: i32,
+    /// When its first attempt was due.
+    pub(super) first_due: Millis,
+}
+
+impl RunKey {
+    /// The current run of a one-off.
+    pub(super) fn of_one_off(job: &JobKey) -> Self {
+        Self { job: job.seq, run: job.run, route: job.route, priority: job.priority, first_due: job.first_due() }
+    }
+
+    /// A run of a series.
+    pub(super) fn of_series(job: &JobKey, run: i64, scheduled_at: Millis) -> Self {
+        Self { job: job.seq, run, route: job.route, priority: job.priority, first_due: scheduled_at }
+    }
+
+    fn rank(&self, due: Millis) -> Rank {
+        Rank { route: self.route, priority: self.priority, due }
+    }
+}
+
+/// A run that a process has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Running {
+    pub(super) owner: InstanceId,
+    pub(super) token: Token,
+    pub(super) attempt: u32,
+    pub(super) crashes: u32,
+    pub(super) route: RouteId,
+    pub(super) priority: i32,
+    pub(super) due: Millis,
+    pub(super) started: Millis,
+}
+
+/// The last attempt of a run that ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastAttempt {
+    pub(super) attempt: u32,
+    pub(super) status: RunStatus,
+    pub(super) started: Option<Millis>,
+    pub(super) ended: Millis,
+    pub(super) next_due: Option<Millis>,
+}
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// A process has it.
+    Running(Running),
+    /// In `ready`, with this due time.
+    Ready(Millis, Waiting),
+    /// In `scheduled`, with this due time.
+    Scheduled(Millis, Waiting),
+    /// In `far`.
+    Far(Millis),
+    /// Over.
+    Ended(LastAttempt),
+}
+
+impl Place {
+    /// The state of a one-off whose run is here.
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Self::Running(_) => Status::Running,
+            Self::Ready(..) => Status::Queued,
+            Self::Scheduled(..) | Self::Far(_) => Status::Scheduled,
+            Self::Ended(last) => match last.status {
+                RunStatus::Failed => Status::Failed,
+                RunStatus::Cancelled => Status::Cancelled,
+                _ => Status::Completed,
+            },
+        }
+    }
+
+    /// The attempt that runs or comes next, and how many crashed before it. Ended: the last one.
+    pub(super) fn attempt(&self) -> (u32, u32) {
+        match self {
+            Self::Running(running) => (running.attempt, running.crashes),
+            Self::Ready(_, waiting) | Self::Scheduled(_, waiting) => (waiting.attempt, waiting.crashes),
+            Self::Far(_) => (1, 0),
+            Self::Ended(last) => (last.attempt, 0),
+        }
+    }
+}
+
+/// Finds a run.
+pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<Place> {
+    if let Some(running) = running(connection, key.job, key.run)? {
+        return Ok(Place::Running(running));
+    }
+    let last = last_attempt(connection, key.job, key.run)?;
+    if let Some(last) = last.filter(|last| last.status.is_final()) {
+        return Ok(Place::Ended(last));
+    }
+    let due = last.and_then(|last| last.next_due).unwrap_or(key.first_due);
+    waiting(connection, key, due)?.ok_or_else(|| damaged("a run that is in no table"))
+}
+
+fn waiting(connection: &Connection, key: &RunKey, due: Millis) -> Result<Option<Place>> {
+    let read = |row: &Row<'_>| {
+        Ok(Waiting { job: key.job, run: key.run, attempt: row.get(0)?, crashes: row.get(1)? })
+    };
+    let ready = (key.route, key.priority, due, key.job, key.run);
+    if let Some(row) = connection.prepare_cached(READY)?.query_row(ready, read).optional()? {
+        return Ok(Some(Place::Ready(due, row)));
+    }
+    if let Some(row) = connection.prepare_cached(SCHEDULED)?.query_row((due, key.job, key.run), read).optional()? {
+        return Ok(Some(Place::Scheduled(due, row)));
+    }
+    let far = connection.prepare_cached(FAR)?.exists((queue::day_of(due), key.job))?;
+    Ok(far.then_some(Place::Far(due)))
+}
+
+/// The claim on a run, if a process has it.
+pub(super) fn running(connection: &Connection, job: JobSeq, run: i64) -> Result<Option<Running>> {
+    let read = |row: &Row<'_>| {
+        Ok(Running {
+            owner: row.get(0)?,
+            token: row.get(1)?,
+            attempt: row.get(2)?,
+            crashes: row.get(3)?,
+            route: row.get(4)?,
+            priority: row.get(5)?,
+            due: row.get(6)?,
+            started: row.get(7)?,
+        })
+    };
+    Ok(connection.prepare_cached(RUNNING)?.query_row((job, run), read).optional()?)
+}
+
+/// The last attempt of a run that is in its history.
+pub(super) fn last_attempt(connection: &Connection, job: JobSeq, run: i64) -> Result<Option<LastAttempt>> {
+    let mut select = connection.prepare_cached(LAST_ATTEMPT)?;
+    let mut rows = select.query((job, run))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let status = RunStatus::from_code(row.get(1)?).ok_or_else(|| damaged("an attempt in an unknown state"))?;
+    Ok(Some(LastAttempt {
+        attempt: row.get(0)?,
+        status,
+        started: row.get(2)?,
+        ended: row.get(3)?,
+        next_due: row.get(4)?,
+    }))
+}
+
+/// Takes a run from where it is; one that has ended stays in history.
+pub(super) fn remove(connection: &Connection, key: &RunKey, place: &Place) -> Result<()> {
+    match place {
+        Place::Running(_) => queue::take_running(connection, key.job, key.run),
+        Place::Ready(due, _) => queue::take_ready(connection, key.rank(*due), key.job, key.run),
+        Place::Scheduled(due, _) => queue::take_scheduled(connection, *due, key.job, key.run),
+        Place::Far(due) => queue::take_far(connection, *due, key.job),
+        Place::Ended(_) => Ok(()),
+    }
+}

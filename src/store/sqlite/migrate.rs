@@ -1,0 +1,64 @@
+//! Brings the schema forward, under SQLite's write lock.
+//!
+//! Invariant: migrations are append-only and each is one transaction; a file that is no store, or one written by a
+//! newer version of this package, is refused and left as it is.
+
+use crate::error::{Error, ErrorCode, Result};
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+
+/// Marks a file as a store: "duct" in ASCII.
+const APPLICATION_ID: i32 = 0x6475_6374;
+/// The migrations, in order; the schema's version is how many have run.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+
+/// Refuses a database that belongs to something else, before anything is changed in it.
+pub(super) fn check_owner(connection: &Connection, path: &Path) -> Result<()> {
+    let owner: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(|failure| {
+        let Error { code, message, .. } = Error::from(failure);
+        Error::new(code, format!("cannot open {}: {message}", path.display()))
+    })?;
+    if owner == APPLICATION_ID {
+        return Ok(());
+    }
+    let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if owner == 0 && objects == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is no ductape store but another program's database; choose another path, or move the file away",
+        path.display()
+    );
+    Err(Error::new(ErrorCode::StoreCorrupt, message))
+}
+
+/// Runs what is missing.
+pub(super) fn run(connection: &mut Connection) -> Result<()> {
+    if version(connection)? == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let from = version(&transaction)?;
+    for migration in MIGRATIONS.iter().skip(from) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))?;
+    Ok(transaction.commit()?)
+}
+
+fn version(connection: &Connection) -> Result<usize> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match usize::try_from(version) {
+        Ok(version) if version <= MIGRATIONS.len() => Ok(version),
+        _ => Err(newer(version)),
+    }
+}
+
+fn newer(version: i64) -> Error {
+    let message = format!(
+        "the store's schema has version {version}, this package knows versions up to {}; update this package, or choose another path",
+        MIGRATIONS.len()
+    );
+    Error::new(ErrorCode::StoreError, message)
+}

@@ -1,0 +1,143 @@
+-- Jobs and their runs. A run's row moves between narrow tables; the wide row is written once.
+-- Queue tables have all their ordering columns as primary key.
+
+CREATE TABLE routes (
+    id        INTEGER PRIMARY KEY,
+    namespace TEXT NOT NULL,
+    product   TEXT NOT NULL,
+    env       TEXT NOT NULL,
+    target    TEXT NOT NULL, -- JSON array of the target fields
+    UNIQUE (namespace, product, env, target)
+);
+
+-- AUTOINCREMENT: a number that stood for one job never stands for another.
+CREATE TABLE jobs (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    id        NOT NULL UNIQUE, -- 16-byte blob of a generated id, text of a caller's own
+    route     INTEGER NOT NULL,
+    priority  INTEGER NOT NULL,
+    due       INTEGER,          -- first attempt of the current run; NULL: a series that had no run to come
+    retries   INTEGER NOT NULL,
+    recurring INTEGER NOT NULL,
+    run       INTEGER NOT NULL, -- current run of a one-off; of no meaning for a series
+    created   INTEGER NOT NULL,
+    updated   INTEGER NOT NULL, -- dispatch or replacement; later changes show in the other tables
+    key       TEXT,             -- concurrency key
+    options   TEXT,             -- JSON, NULL = defaults
+    input     TEXT NOT NULL     -- JSON as given
+);
+CREATE INDEX jobs_by_route ON jobs (route, seq);
+
+CREATE TABLE series (
+    job          INTEGER PRIMARY KEY,
+    spec         TEXT NOT NULL,    -- JSON of the recurrence
+    version      INTEGER NOT NULL, -- changes whenever next_at or spec does
+    state        INTEGER NOT NULL, -- 0 while it goes on, else the number of the status it ended in
+    ended_at     INTEGER,          -- when it ended
+    reason       TEXT,             -- why it was cancelled
+    next_at      INTEGER,
+    last_at      INTEGER,          -- grid point of its last run
+    runs         INTEGER NOT NULL, -- created so far
+    ended        INTEGER NOT NULL, -- of these, over
+    succeeded    INTEGER NOT NULL, -- of these, completed
+    failed       INTEGER NOT NULL, -- of these, failed
+    live_queued  INTEGER NOT NULL,
+    live_running INTEGER NOT NULL,
+    live_waiting INTEGER NOT NULL  -- for a retry or after a snooze
+);
+CREATE INDEX series_by_next ON series (next_at) WHERE next_at IS NOT NULL;
+
+-- Runs of a series that are not over.
+CREATE TABLE occurrences (
+    job          INTEGER NOT NULL,
+    run          INTEGER NOT NULL,
+    scheduled_at INTEGER NOT NULL,
+    missed       INTEGER NOT NULL,
+    PRIMARY KEY (job, run)
+) WITHOUT ROWID;
+
+CREATE TABLE far (
+    day INTEGER NOT NULL,
+    job INTEGER NOT NULL,
+    PRIMARY KEY (day, job)
+) WITHOUT ROWID;
+
+CREATE TABLE scheduled (
+    due     INTEGER NOT NULL,
+    job     INTEGER NOT NULL,
+    run     INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    crashes INTEGER NOT NULL,
+    PRIMARY KEY (due, job, run)
+) WITHOUT ROWID;
+
+CREATE TABLE ready (
+    route    INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    due      INTEGER NOT NULL,
+    job      INTEGER NOT NULL,
+    run      INTEGER NOT NULL,
+    attempt  INTEGER NOT NULL,
+    crashes  INTEGER NOT NULL,
+    PRIMARY KEY (route, priority, due, job, run)
+) WITHOUT ROWID;
+
+-- Never longer than the slots of all processes, so that a scan for an owner is cheap and needs no index.
+CREATE TABLE running (
+    job       INTEGER NOT NULL,
+    run       INTEGER NOT NULL,
+    owner     INTEGER NOT NULL,
+    token     INTEGER NOT NULL,
+    attempt   INTEGER NOT NULL,
+    crashes   INTEGER NOT NULL,
+    route     INTEGER NOT NULL,
+    priority  INTEGER NOT NULL,
+    due       INTEGER NOT NULL,
+    started   INTEGER NOT NULL,
+    recurring INTEGER NOT NULL, -- as in jobs, so that a completion need not read the wide row
+    PRIMARY KEY (job, run)
+) WITHOUT ROWID;
+
+CREATE TABLE runs (
+    job      INTEGER NOT NULL,
+    run      INTEGER NOT NULL,
+    attempt  INTEGER NOT NULL,
+    status   INTEGER NOT NULL,
+    started  INTEGER, -- NULL: it never did
+    ended    INTEGER NOT NULL,
+    next_due INTEGER, -- when the run goes on, if it does
+    error    TEXT,    -- JSON
+    result   TEXT,    -- JSON
+    PRIMARY KEY (job, run, attempt)
+) WITHOUT ROWID;
+
+CREATE TABLE ended (
+    status INTEGER NOT NULL,
+    ended  INTEGER NOT NULL,
+    job    INTEGER NOT NULL,
+    PRIMARY KEY (status, ended, job)
+) WITHOUT ROWID;
+
+CREATE TABLE gaps (
+    job   INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    kind  INTEGER NOT NULL,
+    last  INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    runs  INTEGER NOT NULL, -- runs of the series before it: equal numbers have no run between them
+    PRIMARY KEY (job, first, kind)
+) WITHOUT ROWID;
+
+CREATE TABLE counters (
+    route INTEGER NOT NULL,
+    kind  INTEGER NOT NULL,
+    n     INTEGER NOT NULL,
+    PRIMARY KEY (route, kind)
+) WITHOUT ROWID;
+
+-- AUTOINCREMENT: a registration's number is never given twice.
+CREATE TABLE instances (
+    id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    boot  TEXT NOT NULL,
+    lease INTEGER NOT NULL -- end of the lease, monotonic ms of that boot
+);

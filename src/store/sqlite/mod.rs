@@ -1,0 +1,295 @@
+//! The store in a SQLite file, or in memory.
+//!
+//! Verbs that write are closures sent to one writer thread ([`writer`]), which commits many at once; reads use
+//! connections of their own ([`readers`]). Each verb has a module with plain functions on a transaction. Knows no
+//! engine, no schedule arithmetic and no wall clock.
+//!
+//! Invariant: only the writer's connection writes; it is opened before every other one and closed after them.
+
+mod advance;
+mod cancel;
+mod candidates;
+mod checkpoint;
+mod claim;
+mod claim_cursor;
+mod complete;
+mod counters;
+mod delegate;
+mod failure;
+mod history;
+mod insert;
+mod instance_lock;
+mod instances;
+mod jobs;
+mod list;
+mod locate;
+mod migrate;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod ofd;
+mod open;
+mod open_files;
+mod promote;
+mod queue;
+mod read;
+mod readers;
+mod replace;
+mod routes;
+mod series;
+mod sweep;
+mod turnstile;
+mod tx;
+mod verb;
+mod writer;
+
+#[cfg(test)]
+pub(crate) mod invariants;
+#[cfg(test)]
+mod tests;
+
+use self::checkpoint::Checkpoints;
+use self::instance_lock::InstanceLock;
+use self::readers::Readers;
+use self::turnstile::Turnstile;
+use self::tx::Tx;
+use self::verb::{Call, Treatment};
+use self::writer::{Message, Writer};
+use crate::clock::BootTime;
+use crate::error::{Error, ErrorCode, Result};
+use crate::store::{InstanceId, JobSeq};
+use rusqlite::Connection;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+/// Verbs that may wait for the writer; a caller beyond them waits before it sends.
+const WAITING_VERBS: usize = 16_384;
+/// Longest wait for the writer at the end.
+const CLOSE: Duration = Duration::from_secs(10);
+
+/// Where a store is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// In this file; its folder is created when it is missing.
+    File(PathBuf),
+    /// Nowhere: it ends with the process.
+    Memory,
+}
+
+/// What an acknowledged dispatch survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut.
+    Full,
+    /// The death of the process, but not always a power cut.
+    Relaxed,
+}
+
+/// A source of the time in which leases are counted.
+pub type LeaseClock = Arc<dyn Fn() -> BootTime + Send + Sync>;
+
+/// What [`SqliteStore::open`] needs to know.
+#[derive(Clone)]
+pub struct SqliteConfig {
+    /// Where the store is kept.
+    pub location: Location,
+    /// What an acknowledged dispatch survives.
+    pub durability: Durability,
+    /// Clock of the leases; tests put in one of their own.
+    pub lease_clock: LeaseClock,
+}
+
+impl SqliteConfig {
+    /// Full durability and the system's clock.
+    #[must_use]
+    pub fn new(location: Location) -> Self {
+        Self { location, durability: Durability::Full, lease_clock: Arc::new(BootTime::now) }
+    }
+}
+
+impl std::fmt::Debug for SqliteConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteConfig")
+            .field("location", &self.location)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the writer's thread and the store's callers share.
+struct Shared {
+    changes: watch::Sender<u64>,
+    watch_others: AtomicBool,
+    closed: AtomicBool,
+    ended: watch::Sender<bool>,
+    room: Semaphore,
+}
+
+impl Shared {
+    fn new() -> Self {
+        Self {
+            changes: watch::Sender::new(0),
+            watch_others: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            ended: watch::Sender::new(false),
+            room: Semaphore::new(WAITING_VERBS),
+        }
+    }
+
+    fn bump(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn watches_others(&self) -> bool {
+        self.watch_others.load(Ordering::Relaxed)
+    }
+
+    fn verbs_left(&self, count: usize) {
+        self.room.add_permits(count);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn mark_closed(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    fn mark_ended(&self) {
+        self.ended.send_replace(true);
+    }
+}
+
+/// A store in a SQLite file, or in memory. Dropping it ends its threads; [`crate::store::Store::close`] also waits.
+pub struct SqliteStore {
+    writer: Sender<Message>,
+    shared: Arc<Shared>,
+    /// `None` in memory: there is only one connection, the writer's.
+    readers: Option<Arc<Readers>>,
+    lease_clock: LeaseClock,
+    locks: Mutex<HashMap<InstanceId, InstanceLock>>,
+    /// The series whose history was trimmed last; the next sweep goes on behind it.
+    trimmed: AtomicI64,
+    warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").field("closed", &self.shared.is_closed()).finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens a store, creating or migrating it when needed. Blocks on the file system.
+    ///
+    /// # Errors
+    /// `STORE_ERROR` when the file cannot be written or was made by a newer version, `STORE_CORRUPT` when it is damaged
+    /// or no store of this package. Each message names the remedy.
+    pub fn open(config: SqliteConfig) -> Result<Arc<Self>> {
+        let (connection, mut file) = open::open_writer(&config.location)?;
+        let turnstile = file.as_ref().and_then(|file| Turnstile::open(&file.locks).ok());
+        let checkpoints = file.as_ref().map(|file| Checkpoints::start(&file.path)).transpose()?;
+        let readers = file.as_ref().map(|file| Arc::new(Readers::new(file.path.clone())));
+        let warnings = file.as_mut().map(|file| std::mem::take(&mut file.warnings)).unwrap_or_default();
+        let shared = Arc::new(Shared::new());
+        let (writer, inbox) = channel();
+        start(Writer {
+            connection,
+            file,
+            turnstile,
+            checkpoints,
+            inbox,
+            shared: Arc::clone(&shared),
+            durability: config.durability,
+            state: writer::State::default(),
+        })?;
+        Ok(Arc::new(Self {
+            writer,
+            shared,
+            readers,
+            lease_clock: config.lease_clock,
+            locks: Mutex::new(HashMap::new()),
+            trimmed: AtomicI64::new(JobSeq::MIN),
+            warnings,
+        }))
+    }
+
+    /// What a user should know about the place of the store, such as a network file system.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Has the writer run `run` in a transaction; it may run more than once, the last time counts.
+    async fn write<R, F>(&self, treatment: Treatment, run: F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<R> + Send + 'static,
+    {
+        if self.shared.is_closed() {
+            return Err(Error::closed());
+        }
+        let room = self.shared.room.acquire().await.map_err(|_| Error::closed())?;
+        let (call, answer) = Call::new(treatment, run);
+        self.writer.send(Message::Verb(Box::new(call))).map_err(|_| self.writer_gone())?;
+        // Given back by the writer when the verb is answered.
+        room.forget();
+        answer.await.map_err(|_| self.writer_gone())?
+    }
+
+    /// Runs `run` on one snapshot of the store.
+    async fn read<R, F>(&self, run: F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: Fn(&Connection) -> Result<R> + Send + 'static,
+    {
+        if self.shared.is_closed() {
+            return Err(Error::closed());
+        }
+        match &self.readers {
+            Some(readers) => readers.read(run).await,
+            None => self.write(Treatment::plain(1), move |tx| run(tx.connection)).await,
+        }
+    }
+
+    fn writer_gone(&self) -> Error {
+        if self.shared.is_closed() {
+            return Error::closed();
+        }
+        Error::new(ErrorCode::StoreError, "the store's writer has ended by a defect of its own; create a new instance and report it")
+    }
+
+    fn nudge(&self) {
+        let _ = self.writer.send(Message::Nudge);
+    }
+
+    async fn shut(&self) -> Result<()> {
+        self.shared.mark_closed();
+        if let Some(readers) = &self.readers {
+            readers.close().await;
+        }
+        let _ = self.writer.send(Message::Close);
+        let mut ended = self.shared.ended.subscribe();
+        let waited = tokio::time::timeout(CLOSE, ended.wait_for(|ended| *ended)).await;
+        self.instance_locks().clear();
+        waited.map(|_| ()).map_err(|_| {
+            Error::new(ErrorCode::StoreError, "the store did not close within 10 s; another process may hold its lock")
+        })
+    }
+
+    fn instance_locks(&self) -> std::sync::MutexGuard<'_, HashMap<InstanceId, InstanceLock>> {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn start(writer: Writer) -> Result<()> {
+    std::thread::Builder::new()
+        .name("ductape-writer".into())
+        .spawn(move || writer.run())
+        .map(|_| ())
+        .map_err(|e| Error::new(ErrorCode::StoreError, format!("cannot start the store's thread: {e}")).with_source(e))
+}

@@ -1,0 +1,213 @@
+//! Opens the file of a store, or refuses it with a reason: folders, file modes, pragmas, other copies of SQLite.
+//!
+//! Knows no tables but those of the migrations. Invariants: the file is created readable by its owner only, and is
+//! never opened while another copy of SQLite in this process has it.
+
+use super::failure::file_error;
+use super::open_files::{self, OpenFile};
+use super::{Location, migrate};
+use crate::error::{Error, ErrorCode, Result};
+use rusqlite::{Connection, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Prepared statements kept per connection; there are fewer.
+const STATEMENTS: usize = 160;
+/// How long a foreign writer may hold the database before a transaction fails with `BUSY`.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Length to which the write-ahead log is cut when it starts anew, bytes.
+const WAL_KEPT: i64 = 64 << 20;
+
+/// A file that passed every check, with what must live as long as its connections.
+pub(super) struct OpenedFile {
+    /// The database.
+    pub(super) path: PathBuf,
+    /// Folder of the lock files.
+    pub(super) locks: PathBuf,
+    /// Entry in the process's list of open stores.
+    pub(super) registration: OpenFile,
+    /// What the user should know, such as a network file system.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Opens the writing connection; the first connection of its file in this process, and the last to be closed.
+pub(super) fn open_writer(location: &Location) -> Result<(Connection, Option<OpenedFile>)> {
+    match location {
+        Location::Memory => {
+            let mut connection = Connection::open_in_memory()?;
+            configure(&connection)?;
+            migrate::run(&mut connection)?;
+            Ok((connection, None))
+        }
+        Location::File(path) => open_file(path).map(|(connection, file)| (connection, Some(file))),
+    }
+}
+
+/// Opens a further connection to a file that is open for writing.
+pub(super) fn open_beside(path: &Path) -> Result<Connection> {
+    let connection = connect(path)?;
+    configure(&connection)?;
+    Ok(connection)
+}
+
+fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
+    // One at a time per process: until the file is in WAL mode, two connections of one process could wait for
+    // each other's open-file-description locks.
+    static OPENING: Mutex<()> = Mutex::new(());
+    let _one = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    super::ofd::install();
+    let path = std::path::absolute(path).map_err(|e| file_error("find", path, e))?;
+    check_target(&path)?;
+    create_folder(path.parent().unwrap_or(&path))?;
+    let mut warnings = Vec::new();
+    warnings.extend(network_warning(path.parent().unwrap_or(&path)));
+    create_file(&path)?;
+    let registration = open_files::register(&path)?;
+    let locks = locks_folder(&path)?;
+    let mut connection = connect(&path)?;
+    if connection.is_readonly("main")? {
+        let message = format!("the store {} is read-only; give this process write access to it", path.display());
+        return Err(Error::new(ErrorCode::StoreError, message));
+    }
+    migrate::check_owner(&connection, &path)?;
+    configure(&connection)?;
+    enter_wal_mode(&connection, &path)?;
+    migrate::run(&mut connection)?;
+    Ok((connection, OpenedFile { path, locks, registration, warnings }))
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|e| opening(path, e))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+fn opening(path: &Path, failure: rusqlite::Error) -> Error {
+    let Error { code, message, .. } = Error::from(failure);
+    Error::new(code, format!("cannot open the store {}: {message}", path.display()))
+}
+
+/// Settings of every connection.
+fn configure(connection: &Connection) -> Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let settings = format!(
+        "PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; \
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 0; \
+         PRAGMA journal_size_limit = {WAL_KEPT}; PRAGMA synchronous = NORMAL;"
+    );
+    Ok(connection.execute_batch(&settings)?)
+}
+
+fn enter_wal_mode(connection: &Connection, path: &Path) -> Result<()> {
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode.eq_ignore_ascii_case("wal") {
+        return Ok(());
+    }
+    let message = format!(
+        "the store {} cannot use a write-ahead log (journal mode {mode}): its file system has no shared memory; put it on a local disk",
+        path.display()
+    );
+    Err(Error::new(ErrorCode::StoreError, message))
+}
+
+/// Refuses what cannot become a database file.
+fn check_target(path: &Path) -> Result<()> {
+    let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let what = if metadata.is_dir() { "a folder" } else { "not a regular file" };
+    let message = format!("the store {} is {what}; name a file, as in {}", path.display(), path.join("ductape.db").display());
+    Err(Error::new(ErrorCode::StoreError, message))
+}
+
+fn create_folder(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(folder).map_err(|e| file_error("create the folder", folder, e))
+}
+
+/// Creates the database file if it is not there. An existing one is not opened here: closing that descriptor would
+/// drop the process's POSIX locks on systems that have no others.
+fn create_file(path: &Path) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => check_writable(path),
+        Err(e) => Err(file_error("create the store", path, e)),
+    }
+}
+
+#[cfg(unix)]
+fn check_writable(path: &Path) -> Result<()> {
+    use rustix::fs::{Access, access};
+    let folder = path.parent().unwrap_or(path);
+    for (what, place) in [("write to the store", path), ("write to the folder of the store", folder)] {
+        access(place, Access::READ_OK | Access::WRITE_OK).map_err(|e| file_error(what, place, e.into()))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_writable(path: &Path) -> Result<()> {
+    let read_only = std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().readonly());
+    if read_only {
+        return Err(file_error("write to the store", path, std::io::ErrorKind::PermissionDenied.into()));
+    }
+    Ok(())
+}
+
+fn locks_folder(path: &Path) -> Result<PathBuf> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push("-locks");
+    let folder = path.with_file_name(name);
+    create_folder(&folder)?;
+    Ok(folder)
+}
+
+/// File systems whose locks or shared memory cannot be relied upon, by their `statfs` magic.
+#[cfg(target_os = "linux")]
+const NETWORK: [(u32, &str); 9] = [
+    (0x6969, "NFS"),
+    (0x517B, "SMB"),
+    (0xFF53_4D42, "CIFS"),
+    (0xFE53_4D42, "SMB2"),
+    (0x6573_5546, "FUSE"),
+    (0x0102_1997, "9P"),
+    (0x00C3_6400, "Ceph"),
+    (0x0BD0_0BD0, "Lustre"),
+    (0x5346_414F, "AFS"),
+];
+
+#[cfg(target_os = "linux")]
+fn network_warning(folder: &Path) -> Option<String> {
+    let magic = rustix::fs::statfs(folder).ok()?.f_type as u32;
+    let (_, name) = NETWORK.iter().find(|(number, _)| *number == magic)?;
+    Some(format!(
+        "the store's folder {} is on a network or user-space file system ({name}), where locks may not hold; put it on a local disk",
+        folder.display()
+    ))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn network_warning(_folder: &Path) -> Option<String> {
+    None
+}

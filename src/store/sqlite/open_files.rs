@@ -1,0 +1,80 @@
+//! Which store files this process has open, and whether somebody else in it has one open too.
+//!
+//! Invariant: a file that another copy of SQLite has open in this process is refused, since its locks and ours would
+//! undo each other; a second store of our own on the same file is allowed.
+
+use super::failure::file_error;
+use crate::error::Result;
+use std::path::Path;
+
+#[cfg(unix)]
+pub(super) use unix::OpenFile;
+
+/// Lists the file as open by us for as long as the result lives; fails if another copy of SQLite has it.
+#[cfg(unix)]
+pub(super) fn register(path: &Path) -> Result<OpenFile> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).map_err(|e| file_error("read the store", path, e))?;
+    unix::register(path, (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(unix)]
+mod unix {
+    use crate::error::{Error, ErrorCode, Result};
+    use std::path::Path;
+    use std::sync::{Mutex, PoisonError};
+
+    /// Device and inode.
+    type FileId = (u64, u64);
+
+    static OURS: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
+
+    /// One open store of this process.
+    #[derive(Debug)]
+    pub(in super::super) struct OpenFile(FileId);
+
+    impl Drop for OpenFile {
+        fn drop(&mut self) {
+            let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = ours.iter().position(|file| *file == self.0) {
+                ours.swap_remove(at);
+            }
+        }
+    }
+
+    pub(super) fn register(path: &Path, file: FileId) -> Result<OpenFile> {
+        let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ours.contains(&file) && is_open_in_process(file) {
+            let message = format!(
+                "the store {} is already open in this process through another copy of SQLite (better-sqlite3, node:sqlite, …); \
+                 close it first, or read the file from another process",
+                path.display()
+            );
+            return Err(Error::new(ErrorCode::StoreError, message));
+        }
+        ours.push(file);
+        Ok(OpenFile(file))
+    }
+
+    /// Linux lists the descriptors of a process; elsewhere nobody can tell.
+    fn is_open_in_process(file: FileId) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else { return false };
+        descriptors
+            .flatten()
+            .filter_map(|descriptor| std::fs::metadata(descriptor.path()).ok())
+            .any(|metadata| (metadata.dev(), metadata.ino()) == file)
+    }
+}
+
+/// One open store of this process.
+#[cfg(not(unix))]
+#[derive(Debug)]
+pub(super) struct OpenFile;
+
+/// Nothing can be known here.
+#[cfg(not(unix))]
+pub(super) fn register(path: &Path) -> Result<OpenFile> {
+    std::fs::metadata(path).map_err(|e| file_error("read the store", path, e))?;
+    Ok(OpenFile)
+}

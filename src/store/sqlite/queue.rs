@@ -1,0 +1,138 @@
+//! The narrow tables a run waits in, one row operation each.
+//!
+//! Knows no verb and counts nothing. Invariant: a run is put where [`super::locate`] will look for it.
+
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{RunStatus, Status};
+use crate::store::{JobSeq, RouteId};
+use rusqlite::Connection;
+
+/// ms per bucket of `far`.
+pub(super) const DAY: i64 = 86_400_000;
+
+const PUT_READY: &str = "INSERT INTO ready (route, priority, due, job, run, attempt, crashes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const TAKE_READY: &str = "DELETE FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
+const PUT_SCHEDULED: &str = "INSERT INTO scheduled (due, job, run, attempt, crashes) VALUES (?1, ?2, ?3, ?4, ?5)";
+const TAKE_SCHEDULED: &str = "DELETE FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
+const PUT_FAR: &str = "INSERT INTO far (day, job) VALUES (?1, ?2)";
+const TAKE_FAR: &str = "DELETE FROM far WHERE day = ?1 AND job = ?2";
+const TAKE_RUNNING: &str = "DELETE FROM running WHERE job = ?1 AND run = ?2";
+const PUT_ENDED: &str = "INSERT INTO ended (status, ended, job) VALUES (?1, ?2, ?3)";
+const TAKE_ENDED: &str = "DELETE FROM ended WHERE status = ?1 AND ended = ?2 AND job = ?3";
+const PUT_ATTEMPT: &str = "INSERT OR REPLACE INTO runs (job, run, attempt, status, started, ended, next_due, error, result) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+/// A number of rows as a parameter; SQLite counts in signed 64 bits.
+pub(super) fn rows(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A run's attempt that waits, without where and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) job: JobSeq,
+    pub(super) run: i64,
+    pub(super) attempt: u32,
+    pub(super) crashes: u32,
+}
+
+/// Order of a ready run among others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rank {
+    pub(super) route: RouteId,
+    pub(super) priority: i32,
+    pub(super) due: Millis,
+}
+
+pub(super) fn put_ready(connection: &Connection, rank: Rank, run: Waiting) -> Result<()> {
+    let row = (rank.route, rank.priority, rank.due, run.job, run.run, run.attempt, run.crashes);
+    connection.prepare_cached(PUT_READY)?.execute(row)?;
+    Ok(())
+}
+
+pub(super) fn take_ready(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<()> {
+    connection.prepare_cached(TAKE_READY)?.execute((rank.route, rank.priority, rank.due, job, run))?;
+    Ok(())
+}
+
+pub(super) fn put_scheduled(connection: &Connection, due: Millis, run: Waiting) -> Result<()> {
+    connection.prepare_cached(PUT_SCHEDULED)?.execute((due, run.job, run.run, run.attempt, run.crashes))?;
+    Ok(())
+}
+
+pub(super) fn take_scheduled(connection: &Connection, due: Millis, job: JobSeq, run: i64) -> Result<()> {
+    connection.prepare_cached(TAKE_SCHEDULED)?.execute((due, job, run))?;
+    Ok(())
+}
+
+pub(super) fn take_far(connection: &Connection, due: Millis, job: JobSeq) -> Result<()> {
+    connection.prepare_cached(TAKE_FAR)?.execute((day_of(due), job))?;
+    Ok(())
+}
+
+pub(super) fn take_running(connection: &Connection, job: JobSeq, run: i64) -> Result<()> {
+    connection.prepare_cached(TAKE_RUNNING)?.execute((job, run))?;
+    Ok(())
+}
+
+pub(super) fn put_ended(connection: &Connection, status: Status, ended: Millis, job: JobSeq) -> Result<()> {
+    connection.prepare_cached(PUT_ENDED)?.execute((status as i64, ended, job))?;
+    Ok(())
+}
+
+pub(super) fn take_ended(connection: &Connection, status: Status, ended: Millis, job: JobSeq) -> Result<()> {
+    connection.prepare_cached(TAKE_ENDED)?.execute((status as i64, ended, job))?;
+    Ok(())
+}
+
+/// Day bucket of a due time.
+pub(super) fn day_of(due: Millis) -> i64 {
+    due.div_euclid(DAY)
+}
+
+/// Last day that is no longer far at `now`.
+pub(super) fn last_near_day(now: Millis) -> i64 {
+    day_of(now) + 1
+}
+
+/// Puts the first attempt of a one-off where its due time belongs; returns the state it then is in.
+pub(super) fn put_first(connection: &Connection, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Result<Status> {
+    let waiting = Waiting { job, run, attempt: 1, crashes: 0 };
+    if rank.due <= now {
+        put_ready(connection, rank, waiting)?;
+        return Ok(Status::Queued);
+    }
+    if day_of(rank.due) > last_near_day(now) {
+        connection.prepare_cached(PUT_FAR)?.execute((day_of(rank.due), job))?;
+    } else {
+        put_scheduled(connection, rank.due, waiting)?;
+    }
+    Ok(Status::Scheduled)
+}
+
+/// One row of history: how an attempt ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended<'a> {
+    pub(super) job: JobSeq,
+    pub(super) run: i64,
+    pub(super) attempt: u32,
+    pub(super) status: RunStatus,
+    /// `None`: it never started.
+    pub(super) started: Option<Millis>,
+    pub(super) ended: Millis,
+    /// When the run goes on, if it does.
+    pub(super) next_due: Option<Millis>,
+    /// JSON text.
+    pub(super) error: Option<&'a str>,
+    /// JSON text.
+    pub(super) result: Option<&'a str>,
+}
+
+/// Writes history. An attempt that was snoozed and has now ended otherwise is one attempt: its row is replaced.
+pub(super) fn put_attempt(connection: &Connection, row: Ended<'_>) -> Result<()> {
+    let Ended { job, run, attempt, status, started, ended, next_due, error, result } = row;
+    let row = (job, run, attempt, status as i64, started, ended, next_due, error, result);
+    connection.prepare_cached(PUT_ATTEMPT)?.execute(row)?;
+    Ok(())
+}

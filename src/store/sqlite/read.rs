@@ -1,0 +1,207 @@
+//! What a job looks like from outside: its state, derived from where its runs are, and its full record.
+//!
+//! Writes nothing. Invariant: whatever is shown is of one snapshot.
+
+use super::failure::damaged;
+use super::jobs::{self, IdColumn, JobKey};
+use super::locate::{self, LastAttempt, Place, RunKey};
+use super::series::{self, Series};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{JobId, RunError, Status};
+use crate::store::{JobRecord, JobSeq, Standing};
+use rusqlite::{Connection, OptionalExtension};
+
+const RECORD: &str = include_str!("sql/job_record.sql");
+const LAST_ERROR: &str = include_str!("sql/runs_last_error.sql");
+const LAST_RESULT: &str = include_str!("sql/runs_last_result.sql");
+const ERROR_OF: &str = "SELECT error FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
+const RUNS_ENDED: &str = "SELECT count(*) FROM runs WHERE job = ?1 AND status IN (3, 4, 5)";
+const CRASHES: &str = "SELECT count(*) FROM runs WHERE job = ?1 AND run = ?2 AND status = 9";
+
+/// The state of a job and what it follows from.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    pub(super) status: Status,
+    pub(super) scheduled_at: Millis,
+    /// Its current or last run; 0: it has had none.
+    pub(super) run: i64,
+    place: Option<Place>,
+    series: Option<Series>,
+}
+
+impl State {
+    /// Finds it.
+    pub(super) fn of(connection: &Connection, job: &JobKey) -> Result<Self> {
+        if job.recurring {
+            return Self::of_series(connection, job);
+        }
+        let place = locate::run(connection, &RunKey::of_one_off(job))?;
+        let scheduled_at = due_of(&place).unwrap_or_else(|| job.first_due());
+        Ok(Self { status: place.status(), scheduled_at, run: job.run, place: Some(place), series: None })
+    }
+
+    fn of_series(connection: &Connection, job: &JobKey) -> Result<Self> {
+        let series = series::expect(connection, job.seq)?;
+        let status = series.status();
+        let live = series::current_run(connection, job.seq)?;
+        let Some(live) = live else {
+            let scheduled_at = series.next_at.or(series.last_at).unwrap_or_else(|| job.first_due());
+            return Ok(Self { status, scheduled_at, run: series.runs, place: None, series: Some(series) });
+        };
+        let place = locate::run(connection, &RunKey::of_series(job, live.run, live.scheduled_at))?;
+        let scheduled_at = due_of(&place).unwrap_or(live.scheduled_at);
+        Ok(Self { status, scheduled_at, run: live.run, place: Some(place), series: Some(series) })
+    }
+
+    fn next_run_at(&self) -> Option<Millis> {
+        self.series.as_ref().and_then(|series| series.next_at)
+    }
+}
+
+/// When a waiting run is due.
+fn due_of(place: &Place) -> Option<Millis> {
+    match place {
+        Place::Ready(due, _) | Place::Scheduled(due, _) | Place::Far(due) => Some(*due),
+        Place::Running(_) | Place::Ended(_) => None,
+    }
+}
+
+/// Where a job stands, for a dispatch that met it.
+pub(super) fn standing(connection: &Connection, job: &JobKey) -> Result<Standing> {
+    let state = State::of(connection, job)?;
+    Ok(Standing {
+        status: state.status,
+        scheduled_at: state.scheduled_at,
+        recurring: job.recurring,
+        next_run_at: state.next_run_at(),
+    })
+}
+
+/// The state of a job, and why it was cancelled.
+pub(super) fn status_of(connection: &Connection, seq: JobSeq) -> Result<Option<(Status, Option<Box<str>>)>> {
+    let Some(job) = jobs::by_seq(connection, seq)? else { return Ok(None) };
+    let state = State::of(connection, &job)?;
+    let reason = cancel_reason(connection, &job, &state)?;
+    Ok(Some((state.status, reason)))
+}
+
+/// The job with this id.
+pub(super) fn get(connection: &Connection, id: &JobId) -> Result<Option<JobRecord>> {
+    let Some(job) = jobs::by_id(connection, id)? else { return Ok(None) };
+    let state = State::of(connection, &job)?;
+    record(connection, &job, &state).map(Some)
+}
+
+/// The record of a job in a state that was found in the same snapshot.
+pub(super) fn record(connection: &Connection, job: &JobKey, state: &State) -> Result<JobRecord> {
+    let last = locate::last_attempt(connection, job.seq, state.run)?;
+    let attempts = Attempts::of(connection, job, state, last.as_ref())?;
+    let cancel_reason = cancel_reason(connection, job, state)?;
+    let execution_count = executions(connection, job, state)?;
+    let error = last_error(connection, job.seq)?;
+    let result = connection.prepare_cached(LAST_RESULT)?.query_row([job.seq], |row| row.get(0)).optional()?.flatten();
+    let completed_at = completed_at(state, last.as_ref());
+    let mut select = connection.prepare_cached(RECORD)?;
+    let row = select.query_row([job.seq], |row| {
+        let IdColumn(id) = row.get(0)?;
+        let updated: Millis = row.get(2)?;
+        Ok(JobRecord {
+            job: job.seq,
+            id,
+            route: job.route,
+            status: state.status,
+            scheduled_at: state.scheduled_at,
+            started_at: attempts.started_at,
+            completed_at,
+            recurrence: state.series.as_ref().map(|series| series.spec.clone()),
+            next_run_at: state.next_run_at(),
+            execution_count,
+            priority: job.priority,
+            retries: row.get(1)?,
+            attempt: attempts.number,
+            crashes: attempts.crashes,
+            error,
+            cancel_reason,
+            options: row.get(3)?,
+            input: row.get(4)?,
+            result,
+            created_at: job.created,
+            updated_at: [completed_at, attempts.changed_at].into_iter().flatten().fold(updated, Millis::max),
+        })
+    });
+    Ok(row?)
+}
+
+/// What a record says of the attempts of the current or last run.
+struct Attempts {
+    number: u32,
+    crashes: u32,
+    started_at: Option<Millis>,
+    changed_at: Option<Millis>,
+}
+
+impl Attempts {
+    fn of(connection: &Connection, job: &JobKey, state: &State, last: Option<&LastAttempt>) -> Result<Self> {
+        if let Some(Place::Running(running)) = &state.place {
+            return Ok(Self {
+                number: running.attempt,
+                crashes: running.crashes,
+                started_at: Some(running.started),
+                changed_at: Some(running.started),
+            });
+        }
+        let number = match (last, &state.place) {
+            (Some(last), _) if last.started.is_some() => last.attempt,
+            (Some(last), _) => last.attempt.saturating_sub(1),
+            (None, Some(place)) => place.attempt().0.saturating_sub(1),
+            (None, None) => 0,
+        };
+        let crashes = connection.prepare_cached(CRASHES)?.query_row((job.seq, state.run), |row| row.get(0))?;
+        Ok(Self {
+            number,
+            crashes,
+            started_at: last.and_then(|last| last.started),
+            changed_at: last.map(|last| last.ended),
+        })
+    }
+}
+
+fn completed_at(state: &State, last: Option<&LastAttempt>) -> Option<Millis> {
+    match &state.series {
+        Some(series) => series.ended_at,
+        None => last.filter(|_| state.status.is_ended()).map(|last| last.ended),
+    }
+}
+
+/// How many runs have ended.
+pub(super) fn executions(connection: &Connection, job: &JobKey, state: &State) -> Result<i64> {
+    match &state.series {
+        Some(series) => Ok(series.ended),
+        None => Ok(connection.prepare_cached(RUNS_ENDED)?.query_row([job.seq], |row| row.get(0))?),
+    }
+}
+
+fn last_error(connection: &Connection, job: JobSeq) -> Result<Option<RunError>> {
+    let text: Option<Option<Box<str>>> =
+        connection.prepare_cached(LAST_ERROR)?.query_row([job], |row| row.get(0)).optional()?;
+    text.flatten().map(|text| read_error(&text)).transpose()
+}
+
+/// An error from its JSON text.
+pub(super) fn read_error(text: &str) -> Result<RunError> {
+    serde_json::from_str(text).map_err(|_| damaged("an error that cannot be read"))
+}
+
+fn cancel_reason(connection: &Connection, job: &JobKey, state: &State) -> Result<Option<Box<str>>> {
+    if state.status != Status::Cancelled {
+        return Ok(None);
+    }
+    if let Some(series) = &state.series {
+        return Ok(series.reason.clone());
+    }
+    let Some(place) = &state.place else { return Ok(None) };
+    let key = (job.seq, state.run, place.attempt().0);
+    let text: Option<Box<str>> = connection.prepare_cached(ERROR_OF)?.query_row(key, |row| row.get(0)).optional()?.flatten();
+    text.map(|text| read_error(&text).map(|error| error.message)).transpose()
+}

@@ -1,0 +1,147 @@
+//! A second dispatch under the id of a job that is there, with `onConflict: 'replace'`.
+//!
+//! Invariant: history and counts stay; a run that is going, or waits for another attempt, keeps its place in the
+//! queue of the job's *new* route and priority, which is where it will be looked for.
+
+use super::insert::{options_text, spec_text};
+use super::jobs::{self, JobKey};
+use super::locate::{self, Place, RunKey};
+use super::queue::{self, Rank};
+use super::read;
+use super::series::{self, Owner, Series};
+use super::tx::Tx;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{Action, NewJob, Recurrence, Status};
+use crate::store::{Inserted, RouteId};
+
+const REPLACE_JOB: &str = include_str!("sql/job_replace.sql");
+const REPLACE_SERIES: &str = include_str!("sql/series_replace.sql");
+const REROUTE_RUNNING: &str = "UPDATE running SET route = ?2, priority = ?3 WHERE job = ?1";
+const FORGET_OLD_RUNS: &str = "DELETE FROM runs WHERE job = ?1 AND run <= ?2";
+
+/// Runs of a one-off that are kept when it is dispatched again and again.
+const KEPT_RUNS: i64 = 1_000;
+
+/// Gives the job its new schedule, input, options, route and priority, if its state allows it.
+pub(super) fn apply(tx: &mut Tx<'_>, job: &NewJob, known: &JobKey, route: RouteId, now: Millis) -> Result<Inserted> {
+    match (&job.recurrence, known.recurring) {
+        (Some(recurrence), true) => replace_series(tx, job, recurrence, known, route, now)?,
+        (None, false) => {
+            if let Some(conflict) = replace_one_off(tx, job, known, route, now)? {
+                return Ok(conflict);
+            }
+        }
+        (Some(_), false) => return Ok(mismatch(job, "runs once", "recurs")),
+        (None, true) => return Ok(mismatch(job, "recurs", "runs once")),
+    }
+    tx.wake();
+    let replaced = jobs::expect(tx.connection, known.seq)?;
+    Ok(Inserted::Replaced(read::standing(tx.connection, &replaced)?))
+}
+
+fn mismatch(job: &NewJob, is: &str, would_be: &str) -> Inserted {
+    Inserted::Conflict(format!(
+        "the job with the id {} {is} and cannot be replaced by one that {would_be}; cancel it and use another id",
+        job.id
+    ))
+}
+
+fn replace_one_off(
+    tx: &mut Tx<'_>,
+    job: &NewJob,
+    known: &JobKey,
+    route: RouteId,
+    now: Millis,
+) -> Result<Option<Inserted>> {
+    let key = RunKey::of_one_off(known);
+    let place = locate::run(tx.connection, &key)?;
+    let before = place.status();
+    if !before.allows(Action::ReplaceOneOff) {
+        return Ok(Some(Inserted::Conflict(format!("the job with the id {} is running", job.id))));
+    }
+    locate::remove(tx.connection, &key, &place)?;
+    if let Place::Ended(last) = place {
+        queue::take_ended(tx.connection, before, last.ended, known.seq)?;
+    }
+    // A run with history cannot begin at its first attempt again: the new dispatch is a run of its own.
+    let fresh = locate::last_attempt(tx.connection, known.seq, known.run)?.is_none();
+    let run = if fresh { known.run } else { known.run + 1 };
+    let due = job.due.unwrap_or(job.created);
+    write_job(tx, job, known, route, Some(due), run, now)?;
+    tx.connection.prepare_cached(FORGET_OLD_RUNS)?.execute((known.seq, run - KEPT_RUNS))?;
+    let status = queue::put_first(tx.connection, Rank { route, priority: job.priority, due }, known.seq, run, now)?;
+    tx.shift(known.route, Some(before), None);
+    tx.shift(route, None, Some(status));
+    Ok(None)
+}
+
+fn replace_series(
+    tx: &mut Tx<'_>,
+    job: &NewJob,
+    recurrence: &Recurrence,
+    known: &JobKey,
+    route: RouteId,
+    now: Millis,
+) -> Result<()> {
+    let before = series::expect(tx.connection, known.seq)?;
+    if let Some(ended_at) = before.ended_at {
+        queue::take_ended(tx.connection, before.status(), ended_at, known.seq)?;
+    }
+    let next_at = job.due.filter(|_| recurrence.limit.is_none_or(|limit| before.runs < limit));
+    tx.connection.prepare_cached(REPLACE_SERIES)?.execute((known.seq, spec_text(recurrence)?, next_at))?;
+    requeue_live_runs(tx, known, route, job.priority)?;
+    write_job(tx, job, known, route, job.due, known.run, now)?;
+    count_replaced(tx, &before, known, route, next_at, now)
+}
+
+fn count_replaced(
+    tx: &mut Tx<'_>,
+    before: &Series,
+    known: &JobKey,
+    route: RouteId,
+    next_at: Option<Millis>,
+    now: Millis,
+) -> Result<()> {
+    tx.shift(known.route, Some(before.status()), None);
+    let after = before.live.status();
+    tx.shift(route, None, Some(after));
+    if next_at.is_none() && before.live.total() == 0 {
+        let owner = Owner { job: known.seq, route, recurring: true };
+        series::end(tx, owner, after, Status::Completed, None, now)?;
+    }
+    Ok(())
+}
+
+/// Moves runs that wait in the queue of the old route and priority to that of the new ones.
+fn requeue_live_runs(tx: &Tx<'_>, known: &JobKey, route: RouteId, priority: i32) -> Result<()> {
+    if (known.route, known.priority) == (route, priority) {
+        return Ok(());
+    }
+    let connection = tx.connection;
+    for live in series::live_runs(connection, known.seq)? {
+        let key = RunKey::of_series(known, live.run, live.scheduled_at);
+        let place = locate::run(connection, &key)?;
+        if let Place::Ready(due, waiting) = place {
+            locate::remove(connection, &key, &place)?;
+            queue::put_ready(connection, Rank { route, priority, due }, waiting)?;
+        }
+    }
+    connection.prepare_cached(REROUTE_RUNNING)?.execute((known.seq, route, priority))?;
+    Ok(())
+}
+
+fn write_job(
+    tx: &Tx<'_>,
+    job: &NewJob,
+    known: &JobKey,
+    route: RouteId,
+    due: Option<Millis>,
+    run: i64,
+    now: Millis,
+) -> Result<()> {
+    let options = options_text(&job.options)?;
+    let row = (known.seq, route, job.priority, due, job.retries, run, now, options, &*job.input);
+    tx.connection.prepare_cached(REPLACE_JOB)?.execute(row)?;
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Routes and their numbers.
+//!
+//! Invariant: a number belongs to one route for ever. The cache holds only what the current transaction may rely on:
+//! whoever rolls back calls [`RouteCache::forget`].
+
+use super::failure::damaged;
+use crate::error::Result;
+use crate::model::{Namespace, Route};
+use crate::store::RouteId;
+use rusqlite::{Connection, OptionalExtension, Row};
+use std::collections::HashMap;
+
+/// Routes kept in memory; a store with more of them looks the others up.
+const CACHED: usize = 10_000;
+
+const FIND: &str = "SELECT id FROM routes WHERE namespace = ?1 AND product = ?2 AND env = ?3 AND target = ?4";
+const ADD: &str = "INSERT INTO routes (namespace, product, env, target) VALUES (?1, ?2, ?3, ?4)";
+const AFTER: &str = "SELECT id, namespace, product, env, target FROM routes WHERE id > ?1 ORDER BY id";
+
+/// Numbers of the routes last used.
+#[derive(Debug, Default)]
+pub(super) struct RouteCache(HashMap<Route, RouteId>);
+
+impl RouteCache {
+    /// The number of `route`, which is given one if it has none.
+    pub(super) fn intern(&mut self, connection: &Connection, route: &Route) -> Result<RouteId> {
+        if let Some(id) = self.0.get(route) {
+            return Ok(*id);
+        }
+        let id = find_or_add(connection, route)?;
+        if self.0.len() >= CACHED {
+            self.0.clear();
+        }
+        self.0.insert(route.clone(), id);
+        Ok(id)
+    }
+
+    /// Drops everything: some of it may have been rolled back.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn find_or_add(connection: &Connection, route: &Route) -> Result<RouteId> {
+    let target = serde_json::to_string(&route.target).map_err(|_| damaged("a route that cannot be written"))?;
+    let row = (route.namespace.as_str(), &*route.product, &*route.env, target.as_str());
+    let known = connection.prepare_cached(FIND)?.query_row(row, |row| row.get(0)).optional()?;
+    match known {
+        Some(id) => Ok(id),
+        None => Ok(connection.prepare_cached(ADD)?.insert(row)?),
+    }
+}
+
+/// Routes with a higher number than `after`, in order.
+pub(super) fn after(connection: &Connection, after: RouteId) -> Result<Vec<(RouteId, Route)>> {
+    let mut select = connection.prepare_cached(AFTER)?;
+    let mut rows = select.query([after])?;
+    let mut routes = Vec::new();
+    while let Some(row) = rows.next()? {
+        routes.push((row.get(0)?, read(row)?));
+    }
+    Ok(routes)
+}
+
+fn read(row: &Row<'_>) -> Result<Route> {
+    let namespace: String = row.get(1)?;
+    let target: String = row.get(4)?;
+    Ok(Route {
+        namespace: Namespace::parse(&namespace).ok_or_else(|| damaged("a route of an unknown namespace"))?,
+        product: row.get::<_, String>(2)?.into(),
+        env: row.get::<_, String>(3)?.into(),
+        target: serde_json::from_str(&target).map_err(|_| damaged("a route with an unreadable target"))?,
+    })
+}
+
+/// The highest number given.
+pub(super) fn highest(connection: &Connection) -> Result<RouteId> {
+    Ok(connection.prepare_cached("SELECT coalesce(max(id), 0) FROM routes")?.query_row([], |row| row.get(0))?)
+}
+
+/// Routes that have rows in `ready`, found by skipping through its index.
+pub(super) fn with_ready(connection: &Connection) -> Result<Vec<RouteId>> {
+    let mut routes = Vec::new();
+    let mut from = RouteId::MIN;
+    while let Some(route) = next_ready(connection, from)? {
+        routes.push(route);
+        from = route + 1;
+    }
+    Ok(routes)
+}
+
+/// The first route from `from` on that has rows in `ready`.
+pub(super) fn next_ready(connection: &Connection, from: RouteId) -> Result<Option<RouteId>> {
+    let mut select = connection.prepare_cached("SELECT route FROM ready WHERE route >= ?1 ORDER BY route LIMIT 1")?;
+    Ok(select.query_row([from], |row| row.get(0)).optional()?)
+}

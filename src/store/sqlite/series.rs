@@ -1,0 +1,243 @@
+//! The recurring part of a job: its next occurrence, its counts, and the state that follows from them.
+//!
+//! Knows no schedule arithmetic: occurrences come from outside. Invariant: the state of a series is what its row says
+//! (ended, else running, queued or at rest by its live runs), and the job counters follow every change of that.
+
+use super::failure::damaged;
+use super::locate::Place;
+use super::queue;
+use super::tx::Tx;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{RunStatus, Status};
+use crate::store::{JobSeq, RouteId};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+const LOAD: &str = include_str!("sql/series_load.sql");
+const SHIFT: &str = include_str!("sql/series_shift.sql");
+const RUN_ENDED: &str = include_str!("sql/series_run_ended.sql");
+const END: &str = include_str!("sql/series_end.sql");
+const LIVE_RUNS: &str = "SELECT run, scheduled_at, missed FROM occurrences WHERE job = ?1 ORDER BY run";
+const FIRST_LIVE: &str = include_str!("sql/series_first_live.sql");
+const DROP_OCCURRENCE: &str = "DELETE FROM occurrences WHERE job = ?1 AND run = ?2";
+
+/// A series.
+#[derive(Clone, Debug)]
+pub(super) struct Series {
+    pub(super) spec: Box<str>,
+    pub(super) version: i64,
+    pub(super) state: i64,
+    pub(super) ended_at: Option<Millis>,
+    pub(super) reason: Option<Box<str>>,
+    pub(super) next_at: Option<Millis>,
+    pub(super) last_at: Option<Millis>,
+    pub(super) runs: i64,
+    pub(super) ended: i64,
+    pub(super) succeeded: i64,
+    pub(super) failed: i64,
+    pub(super) live: LiveRuns,
+}
+
+/// How many runs of a series are where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LiveRuns {
+    pub(super) queued: i64,
+    pub(super) running: i64,
+    pub(super) waiting: i64,
+}
+
+/// Where a run that has not ended is, as far as the state of its job goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// For its time.
+    Waiting,
+    /// For a process.
+    Queued,
+    /// In a process.
+    Running,
+}
+
+impl Phase {
+    /// The state of a one-off in this phase.
+    pub(super) fn status(self) -> Status {
+        match self {
+            Self::Waiting => Status::Scheduled,
+            Self::Queued => Status::Queued,
+            Self::Running => Status::Running,
+        }
+    }
+
+    /// The phase of a run in this place; `None`: it has ended.
+    pub(super) fn of(place: &Place) -> Option<Self> {
+        match place {
+            Place::Running(_) => Some(Self::Running),
+            Place::Ready(..) => Some(Self::Queued),
+            Place::Scheduled(..) | Place::Far(_) => Some(Self::Waiting),
+            Place::Ended(_) => None,
+        }
+    }
+}
+
+impl LiveRuns {
+    /// All of them.
+    pub(super) fn total(self) -> i64 {
+        self.queued + self.running + self.waiting
+    }
+
+    fn one(phase: Phase) -> Self {
+        let mut one = Self::default();
+        *one.at(phase) = 1;
+        one
+    }
+
+    fn at(&mut self, phase: Phase) -> &mut i64 {
+        match phase {
+            Phase::Waiting => &mut self.waiting,
+            Phase::Queued => &mut self.queued,
+            Phase::Running => &mut self.running,
+        }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self {
+            queued: self.queued - other.queued,
+            running: self.running - other.running,
+            waiting: self.waiting - other.waiting,
+        }
+    }
+
+    /// The state of a series that goes on.
+    pub(super) fn status(self) -> Status {
+        if self.running > 0 {
+            Status::Running
+        } else if self.queued > 0 {
+            Status::Queued
+        } else {
+            Status::Scheduled
+        }
+    }
+}
+
+impl Series {
+    /// The state of its job.
+    pub(super) fn status(&self) -> Status {
+        Status::from_code(self.state).filter(|status| status.is_ended()).unwrap_or_else(|| self.live.status())
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            spec: row.get(0)?,
+            version: row.get(1)?,
+            state: row.get(2)?,
+            ended_at: row.get(3)?,
+            reason: row.get(4)?,
+            next_at: row.get(5)?,
+            last_at: row.get(6)?,
+            runs: row.get(7)?,
+            ended: row.get(8)?,
+            succeeded: row.get(9)?,
+            failed: row.get(10)?,
+            live: LiveRuns { queued: row.get(11)?, running: row.get(12)?, waiting: row.get(13)? },
+        })
+    }
+}
+
+/// The series of a job.
+pub(super) fn load(connection: &Connection, job: JobSeq) -> Result<Option<Series>> {
+    Ok(connection.prepare_cached(LOAD)?.query_row([job], Series::read).optional()?)
+}
+
+/// The series of a job that must have one.
+pub(super) fn expect(connection: &Connection, job: JobSeq) -> Result<Series> {
+    load(connection, job)?.ok_or_else(|| damaged("a recurring job without its series"))
+}
+
+/// A run of a series that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LiveRun {
+    pub(super) run: i64,
+    pub(super) scheduled_at: Millis,
+}
+
+/// The runs of a series that have not ended, oldest first.
+pub(super) fn live_runs(connection: &Connection, job: JobSeq) -> Result<Vec<LiveRun>> {
+    let mut select = connection.prepare_cached(LIVE_RUNS)?;
+    let runs = select.query_map([job], |row| Ok(LiveRun { run: row.get(0)?, scheduled_at: row.get(1)? }))?;
+    Ok(runs.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The run of a series that stands for its state: one that is running, else the oldest that has not ended.
+pub(super) fn current_run(connection: &Connection, job: JobSeq) -> Result<Option<LiveRun>> {
+    let read = |row: &Row<'_>| Ok(LiveRun { run: row.get(0)?, scheduled_at: row.get(1)? });
+    Ok(connection.prepare_cached(FIRST_LIVE)?.query_row([job], read).optional()?)
+}
+
+/// The job of a run that moves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner {
+    pub(super) job: JobSeq,
+    pub(super) route: RouteId,
+    pub(super) recurring: bool,
+}
+
+/// Counts a run that moved from one phase to another; `from` is `None` for a new run of a series.
+pub(super) fn run_moved(tx: &mut Tx<'_>, owner: Owner, from: Option<Phase>, to: Phase) -> Result<()> {
+    if from == Some(to) {
+        return Ok(());
+    }
+    if !owner.recurring {
+        tx.shift(owner.route, from.map(Phase::status), Some(to.status()));
+        return Ok(());
+    }
+    let left = from.map(LiveRuns::one).unwrap_or_default();
+    let delta = LiveRuns::one(to).minus(left);
+    let now = shift(tx.connection, owner.job, delta)?;
+    tx.shift(owner.route, Some(now.minus(delta).status()), Some(now.status()));
+    Ok(())
+}
+
+fn shift(connection: &Connection, job: JobSeq, delta: LiveRuns) -> Result<LiveRuns> {
+    let read = |row: &Row<'_>| Ok(LiveRuns { queued: row.get(0)?, running: row.get(1)?, waiting: row.get(2)? });
+    let row = (job, delta.queued, delta.running, delta.waiting);
+    Ok(connection.prepare_cached(SHIFT)?.query_row(row, read)?)
+}
+
+/// Counts a run that has ended, and ends the series after its last one. Returns the state of the job.
+pub(super) fn run_ended(
+    tx: &mut Tx<'_>,
+    owner: Owner,
+    run: i64,
+    from: Phase,
+    how: RunStatus,
+    now: Millis,
+) -> Result<Status> {
+    let connection = tx.connection;
+    connection.prepare_cached(DROP_OCCURRENCE)?.execute((owner.job, run))?;
+    let left = LiveRuns::one(from);
+    let live = shift(connection, owner.job, LiveRuns::default().minus(left))?;
+    let (succeeded, failed) = (i64::from(how == RunStatus::Completed), i64::from(how == RunStatus::Failed));
+    let next_at: Option<Millis> =
+        connection.prepare_cached(RUN_ENDED)?.query_row((owner.job, succeeded, failed), |row| row.get(0))?;
+    let before = LiveRuns { queued: live.queued + left.queued, running: live.running + left.running, waiting: live.waiting + left.waiting };
+    if next_at.is_none() && live.total() == 0 {
+        end(tx, owner, before.status(), Status::Completed, None, now)?;
+        return Ok(Status::Completed);
+    }
+    tx.shift(owner.route, Some(before.status()), Some(live.status()));
+    Ok(live.status())
+}
+
+/// Ends a series: no occurrence comes any more.
+pub(super) fn end(
+    tx: &mut Tx<'_>,
+    owner: Owner,
+    from: Status,
+    to: Status,
+    reason: Option<&str>,
+    now: Millis,
+) -> Result<()> {
+    tx.connection.prepare_cached(END)?.execute((owner.job, to as i64, now, reason))?;
+    queue::put_ended(tx.connection, to, now, owner.job)?;
+    tx.shift(owner.route, Some(from), Some(to));
+    Ok(())
+}

@@ -1,0 +1,3 @@
+SELECT id, retries, updated, options, input
+FROM jobs
+WHERE seq = ?1

@@ -1,0 +1,5 @@
+SELECT error
+FROM runs
+WHERE job = ?1 AND status IN (3, 4, 7, 9)
+ORDER BY run DESC, attempt DESC
+LIMIT 1

@@ -1,0 +1,6 @@
+SELECT occurrences.run, occurrences.scheduled_at
+FROM occurrences
+LEFT JOIN running ON running.job = occurrences.job AND running.run = occurrences.run
+WHERE occurrences.job = ?1
+ORDER BY running.run IS NULL, occurrences.run
+LIMIT 1

@@ -1,0 +1,154 @@
+//! Retention: deletes jobs that ended long ago or are too many, and old history of series that go on.
+//!
+//! Invariant: bounded per transaction; the history of a run that has not ended stays, since it says where the run is.
+
+use super::failure::damaged;
+use super::tx::Tx;
+use super::{counters, queue};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::Status;
+use crate::store::{JobSeq, Keep, Retention};
+use rusqlite::{Connection, OptionalExtension};
+
+/// Most jobs deleted in one transaction.
+pub(super) const JOBS: usize = 250;
+/// Most transactions that trim history in one sweep.
+pub(super) const TRIM_STEPS: usize = 32;
+/// Rows of history deleted in one transaction.
+const RUNS: usize = 500;
+/// Series looked at in one transaction.
+const SERIES: usize = 100;
+
+const OLDEST: &str = "SELECT ended, job FROM ended WHERE status = ?1 AND ended < ?2 ORDER BY ended, job LIMIT ?3";
+const ROUTE_OF: &str = "SELECT route FROM jobs WHERE seq = ?1";
+const OLDEST_RUNS: &str = "SELECT run, attempt, run, ended FROM runs WHERE job = ?1 ORDER BY run, attempt LIMIT ?2";
+const OLDEST_GAPS: &str = "SELECT first, kind, runs, last FROM gaps WHERE job = ?1 ORDER BY first, kind LIMIT ?2";
+const IS_LIVE: &str = "SELECT 1 FROM occurrences WHERE job = ?1 AND run = ?2";
+const DROP_GAP: &str = "DELETE FROM gaps WHERE job = ?1 AND first = ?2 AND kind = ?3";
+const DROP_ATTEMPT: &str = "DELETE FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
+const NEXT_SERIES: &str = "SELECT job, runs FROM series WHERE job > ?1 AND state = 0 ORDER BY job LIMIT ?2";
+/// Everything a job has left behind, by its number.
+const DROP_JOB: [&str; 5] = [
+    "DELETE FROM jobs WHERE seq = ?1",
+    "DELETE FROM series WHERE job = ?1",
+    "DELETE FROM occurrences WHERE job = ?1",
+    "DELETE FROM runs WHERE job = ?1",
+    "DELETE FROM gaps WHERE job = ?1",
+];
+
+/// Deletes at most `most` jobs that have ended; returns how many.
+pub(super) fn jobs(tx: &mut Tx<'_>, retention: Retention, now: Millis, most: usize) -> Result<usize> {
+    let kept = [
+        (Status::Completed, retention.completed),
+        (Status::Failed, retention.failed),
+        (Status::Cancelled, retention.cancelled),
+    ];
+    let mut deleted = 0;
+    for (status, keep) in kept {
+        deleted += by_age(tx, status, keep, now, most - deleted)?;
+        deleted += by_count(tx, status, keep, most - deleted)?;
+    }
+    Ok(deleted)
+}
+
+fn by_age(tx: &mut Tx<'_>, status: Status, keep: Keep, now: Millis, most: usize) -> Result<usize> {
+    match keep.age {
+        Some(age) if most > 0 => delete(tx, status, now.saturating_sub(age), most),
+        _ => Ok(0),
+    }
+}
+
+fn by_count(tx: &mut Tx<'_>, status: Status, keep: Keep, most: usize) -> Result<usize> {
+    let Some(count) = keep.count else { return Ok(0) };
+    let excess = counters::in_state(tx.connection, status)? + tx.pending(status) - count.max(0);
+    match usize::try_from(excess) {
+        Ok(excess) if excess > 0 && most > 0 => delete(tx, status, Millis::MAX, most.min(excess)),
+        _ => Ok(0),
+    }
+}
+
+/// Deletes the oldest jobs that ended in this state before `before`.
+fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, most: usize) -> Result<usize> {
+    let connection = tx.connection;
+    let rows: Vec<(Millis, JobSeq)> = {
+        let mut select = connection.prepare_cached(OLDEST)?;
+        let rows = select.query_map((status as i64, before, queue::rows(most)), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<rusqlite::Result<_>>()?
+    };
+    for (ended, job) in &rows {
+        let route = connection.prepare_cached(ROUTE_OF)?.query_row([job], |row| row.get(0)).optional()?;
+        let route = route.ok_or_else(|| damaged("an ended job that is not there"))?;
+        queue::take_ended(connection, status, *ended, *job)?;
+        for statement in DROP_JOB {
+            connection.prepare_cached(statement)?.execute([job])?;
+        }
+        tx.shift(route, Some(status), None);
+    }
+    Ok(rows.len())
+}
+
+/// Trims the history of some series behind `after`; returns where to go on, `None` after the last one.
+pub(super) fn runs(tx: &mut Tx<'_>, keep: Keep, now: Millis, after: JobSeq) -> Result<Option<JobSeq>> {
+    if keep.age.is_none() && keep.count.is_none() {
+        return Ok(None);
+    }
+    let connection = tx.connection;
+    let series: Vec<(JobSeq, i64)> = {
+        let mut select = connection.prepare_cached(NEXT_SERIES)?;
+        let rows = select.query_map((after, queue::rows(SERIES)), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<rusqlite::Result<_>>()?
+    };
+    let mut room = RUNS;
+    let mut last = after;
+    for (job, created) in &series {
+        let trimmed = trim(connection, *job, *created, keep, now, room)?;
+        room -= trimmed;
+        if room == 0 {
+            // Not done with this one: the next step begins with it again.
+            return Ok(Some(last));
+        }
+        last = *job;
+    }
+    Ok((series.len() == SERIES).then_some(last))
+}
+
+/// Deletes from the oldest on and stops at the first that stays, so that it costs only what it deletes.
+fn trim(connection: &Connection, job: JobSeq, created: i64, keep: Keep, now: Millis, room: usize) -> Result<usize> {
+    let before = keep.age.map_or(Millis::MIN, |age| now.saturating_sub(age));
+    let up_to = keep.count.map_or(0, |count| created.saturating_sub(count.max(0)));
+    let old = |run: i64, ended: Millis| run <= up_to || ended < before;
+    let runs = oldest(connection, OLDEST_RUNS, job, room, old)?;
+    let mut is_live = connection.prepare_cached(IS_LIVE)?;
+    let mut drop = connection.prepare_cached(DROP_ATTEMPT)?;
+    for (run, attempt) in &runs {
+        if !is_live.exists((job, run))? {
+            drop.execute((job, run, attempt))?;
+        }
+    }
+    let mut drop = connection.prepare_cached(DROP_GAP)?;
+    for (first, kind) in oldest(connection, OLDEST_GAPS, job, room, old)? {
+        drop.execute((job, first, kind))?;
+    }
+    Ok(runs.len())
+}
+
+/// Keys of the oldest rows, as long as they are `old` by their run and end.
+fn oldest(
+    connection: &Connection,
+    query: &str,
+    job: JobSeq,
+    most: usize,
+    old: impl Fn(i64, Millis) -> bool,
+) -> Result<Vec<(i64, i64)>> {
+    let mut select = connection.prepare_cached(query)?;
+    let mut rows = select.query((job, queue::rows(most)))?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        if !old(row.get(2)?, row.get(3)?) {
+            break;
+        }
+        keys.push((row.get(0)?, row.get(1)?));
+    }
+    Ok(keys)
+}

@@ -1,0 +1,59 @@
+//! Queues the writers of several processes: two file locks, *next* and *write*.
+//!
+//! SQLite's busy timeout polls, so that of several writers the luckiest gets the lock; the operating system's lock
+//! queues serve them in turn. Whoever holds *next* waits for *write* and lets the next one wait behind.
+//!
+//! Invariant: only a courtesy. SQLite's own locks keep the data safe; where the file system has no such locks the
+//! turnstile is open.
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+
+/// The two locks of one store, held by one writer thread.
+#[derive(Debug)]
+pub(super) struct Turnstile {
+    next: File,
+    write: File,
+}
+
+impl Turnstile {
+    /// Opens (and creates) the two lock files in `folder`.
+    pub(super) fn open(folder: &Path) -> std::io::Result<Self> {
+        Ok(Self { next: lock_file(&folder.join("next"))?, write: lock_file(&folder.join("write"))? })
+    }
+
+    /// Waits for this writer's turn, which ends with the guard.
+    pub(super) fn enter(&self) -> Turn<'_> {
+        let queued = self.next.lock().is_ok();
+        let entered = self.write.lock().is_ok();
+        if queued {
+            let _ = self.next.unlock();
+        }
+        Turn { write: entered.then_some(&self.write) }
+    }
+}
+
+/// The right to write, until dropped.
+pub(super) struct Turn<'a> {
+    write: Option<&'a File>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(file) = self.write {
+            let _ = file.unlock();
+        }
+    }
+}
+
+/// A file to lock, readable by its owner only.
+pub(super) fn lock_file(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}

@@ -1,0 +1,139 @@
+//! One transaction of the writer, as the verbs see it: SQL, and what is gathered until the commit.
+//!
+//! Knows no verb. Invariant: what is gathered here takes effect only if the transaction commits; counters are written
+//! once per transaction, however many rows moved.
+
+use super::routes::RouteCache;
+use crate::error::Result;
+use crate::model::Status;
+use crate::store::{InstanceId, RouteId, Token};
+use rusqlite::Connection;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// What a counter counts besides jobs by [`Status`] number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Tally {
+    /// Runs that completed in their first attempt.
+    FirstTry = 10,
+    /// Runs that completed after a retry.
+    AfterRetry = 11,
+    /// Runs that failed.
+    FailedRuns = 12,
+    /// Retries spent by runs that ended.
+    Retries = 13,
+}
+
+const ADD_TO_COUNTER: &str = "INSERT INTO counters (route, kind, n) VALUES (?1, ?2, ?3) \
+                              ON CONFLICT (route, kind) DO UPDATE SET n = n + excluded.n";
+
+/// Changes of counters: by route and kind.
+pub(super) type Deltas = HashMap<(RouteId, i64), i64>;
+
+/// A running write transaction.
+pub(super) struct Tx<'a> {
+    /// The writing connection. Verbs copy this reference, so that a statement does not borrow the transaction.
+    pub(super) connection: &'a Connection,
+    /// Folder of the lock files; `None` in memory.
+    pub(super) locks: Option<&'a Path>,
+    routes: &'a mut RouteCache,
+    last_token: &'a mut Token,
+    deltas: Deltas,
+    effects: Effects,
+}
+
+/// What happens once a transaction is committed.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// Something may be claimable that was not, or earlier than known.
+    pub(super) wake: bool,
+    /// Registrations that are gone.
+    pub(super) gone: Vec<InstanceId>,
+}
+
+impl<'a> Tx<'a> {
+    pub(super) fn new(
+        connection: &'a Connection,
+        locks: Option<&'a Path>,
+        routes: &'a mut RouteCache,
+        last_token: &'a mut Token,
+    ) -> Self {
+        Self { connection, locks, routes, last_token, deltas: Deltas::new(), effects: Effects::default() }
+    }
+
+    /// The number of a route, which is given one if it has none.
+    pub(super) fn intern(&mut self, route: &crate::model::Route) -> Result<RouteId> {
+        self.routes.intern(self.connection, route)
+    }
+
+    /// A token no claim of this process has had.
+    pub(super) fn next_token(&mut self) -> Token {
+        *self.last_token += 1;
+        *self.last_token
+    }
+
+    /// Counts a job that moves from one state to another; `None` is "not there".
+    pub(super) fn shift(&mut self, route: RouteId, from: Option<Status>, to: Option<Status>) {
+        if from == to {
+            return;
+        }
+        if let Some(status) = from {
+            self.add(route, status as i64, -1);
+        }
+        if let Some(status) = to {
+            self.add(route, status as i64, 1);
+        }
+    }
+
+    /// Counts runs.
+    pub(super) fn tally(&mut self, route: RouteId, what: Tally, n: i64) {
+        self.add(route, what as i64, n);
+    }
+
+    fn add(&mut self, route: RouteId, kind: i64, n: i64) {
+        if n != 0 {
+            *self.deltas.entry((route, kind)).or_insert(0) += n;
+        }
+    }
+
+    /// By how much the jobs in a state have become more in this transaction, which the table does not say yet.
+    pub(super) fn pending(&self, status: Status) -> i64 {
+        let of_state = self.deltas.iter().filter(|((_, kind), _)| *kind == status as i64);
+        of_state.map(|(_, n)| n).sum()
+    }
+
+    /// Something became claimable or due earlier.
+    pub(super) fn wake(&mut self) {
+        self.effects.wake = true;
+    }
+
+    /// A registration was deleted; its lock file goes after the commit.
+    pub(super) fn gone(&mut self, instance: InstanceId) {
+        self.effects.gone.push(instance);
+    }
+
+    /// Runs `part` so that it can be undone without the rest of the transaction: `Ok(false)` undoes it.
+    pub(super) fn undoable<R>(&mut self, part: impl FnOnce(&mut Self) -> Result<(bool, R)>) -> Result<R> {
+        let connection = self.connection;
+        let before = self.deltas.clone();
+        connection.prepare_cached("SAVEPOINT part")?.execute([])?;
+        let (keep, result) = part(self)?;
+        if !keep {
+            connection.prepare_cached("ROLLBACK TO part")?.execute([])?;
+            self.deltas = before;
+            self.routes.forget();
+        }
+        connection.prepare_cached("RELEASE part")?.execute([])?;
+        Ok(result)
+    }
+
+    /// Writes the gathered counters; the last step before the commit.
+    pub(super) fn finish(self) -> Result<Effects> {
+        let mut add = self.connection.prepare_cached(ADD_TO_COUNTER)?;
+        for ((route, kind), n) in self.deltas.into_iter().filter(|(_, n)| *n != 0) {
+            add.execute((route, kind, n))?;
+        }
+        Ok(self.effects)
+    }
+}
