@@ -5,9 +5,10 @@
 
 use super::options::Options;
 use super::{jobs, schedule};
-use crate::clock::{Clock, Millis};
+use crate::clock::{Clock, ManualClock, Millis, SystemClock};
+use crate::cron::Zone;
 use crate::engine::routing::Routing;
-use crate::engine::{Engine, Journal, Level};
+use crate::engine::{Engine, Journal, Level, manual};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::store::Store;
 use async_trait::async_trait;
@@ -19,6 +20,8 @@ use tokio::sync::{Mutex, watch};
 
 /// Default time that `close` gives running handlers.
 const CLOSE_TIMEOUT: i64 = 10_000;
+/// Default real time that the work of one instant of a manual clock may take.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time a method may be told to wait, ms: what a timer can bear.
 const LONGEST: i64 = 9_007_199_254_740_991;
 
@@ -38,6 +41,7 @@ pub struct Instance {
     pub options: Options,
     /// Wall time, or the hand-moved one.
     pub clock: Arc<dyn Clock>,
+    manual: Option<Arc<ManualClock>>,
     /// Where messages go.
     pub journal: Arc<dyn Journal>,
     /// Handlers; they may come before anything is open.
@@ -51,11 +55,17 @@ pub struct Instance {
 impl Instance {
     /// An instance that has opened nothing.
     #[must_use]
-    pub fn new(options: Options, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>, opener: Box<dyn OpenStore>) -> Arc<Self> {
+    pub fn new(options: Options, journal: Arc<dyn Journal>, opener: Box<dyn OpenStore>) -> Arc<Self> {
+        let manual = options.engine.manual_clock.then(|| Arc::new(ManualClock::new(SystemClock.now())));
+        let clock: Arc<dyn Clock> = match &manual {
+            Some(manual) => Arc::clone(manual) as Arc<dyn Clock>,
+            None => Arc::new(SystemClock),
+        };
         let filter = options.engine.worker.as_ref().map(|worker| worker.filter.clone()).unwrap_or_default();
         Arc::new(Self {
             options,
             clock,
+            manual,
             journal,
             routing: Arc::new(Routing::new(filter)),
             opener,
@@ -140,6 +150,8 @@ impl Instance {
             "jobs.cancel" => jobs::cancel(&*self.engine().await?, id, given(1, "{}")).await,
             "jobs.wait" => self.wait(id, given(1, "{}")).await,
             "jobs.preview" => self.preview(id, given(1, "{}")),
+            "clock.advance" => self.move_clock(id, false, given(1, "{}")).await,
+            "clock.set" => self.move_clock(id, true, given(1, "{}")).await,
             "start" => self.start().await,
             "drain" => self.drain(given(0, "{}")).await,
             "close" => self.close(read_timeout(given(0, "{}"))?).await,
@@ -174,6 +186,34 @@ impl Instance {
         let timeout = read_timeout(options)?;
         let report = self.engine().await?.drain(timeout).await?;
         serde_json::to_string(&report).map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+    }
+
+    /// `clock.advance(by)` and, with `absolute`, `clock.set(date)`.
+    async fn move_clock(&self, text: &str, absolute: bool, options: &str) -> Result<String> {
+        let Some(manual) = &self.manual else {
+            let message = "clock: this instance runs on the system clock; make it with `clock: 'manual'` to move time by hand";
+            return Err(Error::new(ErrorCode::Conflict, message));
+        };
+        let patience = read_timeout(options)?.unwrap_or(SETTLE_TIMEOUT);
+        let target = self.read_target(text, absolute)?;
+        manual::advance(&self.engine().await?, manual, target, patience).await?;
+        Ok(String::new())
+    }
+
+    fn read_target(&self, text: &str, absolute: bool) -> Result<Millis> {
+        let name = if absolute { "date" } else { "by" };
+        let invalid = |message: String| Error::invalid(ErrorCode::ValidationError, vec![Problem::new(name, message)]);
+        let now = self.clock.now();
+        // The zone was checked by the constructor.
+        let zone = Zone::get(&self.options.defaults.timezone).unwrap_or_else(|_| Zone::utc());
+        if let Ok(text) = serde_json::from_str::<String>(text) {
+            let read = if absolute { zone.read_date_time(&text).ok() } else { zone.after_duration(now, &text) };
+            let wanted = if absolute { "an ISO 8601 date" } else { "an ISO 8601 duration such as 'P1DT2H'" };
+            return read.ok_or_else(|| invalid(format!("'{}' is not {wanted}", super::fields::shown(&text))));
+        }
+        let number = super::fields::number(text).filter(|value| absolute || *value >= 0.0);
+        let number = number.ok_or_else(|| invalid(format!("must be ms or an ISO 8601 text, got {}", super::fields::describe(text))))?;
+        Ok(if absolute { number as Millis } else { now.saturating_add(number as Millis) })
     }
 
     /// Stops claiming, lets handlers finish for `timeout` (default 10 s), hands the rest back, releases the store.

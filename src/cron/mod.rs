@@ -26,6 +26,7 @@ mod field;
 mod item;
 mod nearest;
 mod parse;
+mod refusal;
 mod search;
 mod spans;
 mod zone;

@@ -143,7 +143,8 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn refuse_strange_text(text: &str) -> Result<(), CronError> {
     if text.len() > LONGEST {
         let message = format!("the expression has {} bytes", text.len());
-        return Err(CronError::whole(LONGEST, message, "use at most 256 bytes"));
+        let position = text.floor_char_boundary(LONGEST);
+        return Err(CronError::whole(position, message, "use at most 256 bytes"));
     }
     let strange = text
         .char_indices()

@@ -30,7 +30,8 @@ impl CronExpr {
     /// `zone`. Both are milliseconds since 1970-01-01T00:00Z; the result is a whole minute.
     ///
     /// `None` means never again: the expression matches no date, or only past the year 275760
-    /// with which ECMAScript dates end.
+    /// with which ECMAScript dates end, or, with [`Gap::Skip`], all its times of 41 years fall
+    /// into gaps, like 02:30 on second Sundays in March in New York.
     pub fn next_after(&self, after: i64, zone: &Zone, dst: DstPolicy) -> Option<i64> {
         if self.never_matches() || after >= LATEST {
             return None;

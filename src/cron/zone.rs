@@ -10,9 +10,9 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::OnceLock;
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::{Span, Timestamp};
 
 use super::error::quoted;
 use super::nearest::nearest;
@@ -104,6 +104,15 @@ impl Zone {
             .to_timestamp(local)
             .map_err(|_| unreadable())?;
         Ok(instant.as_millisecond())
+    }
+
+    /// The instant an ISO 8601 duration such as `P1DT2H` after another one; days and longer units are
+    /// calendar units of this zone. `None` for a text that is none, or is negative.
+    pub fn after_duration(&self, instant: i64, text: &str) -> Option<i64> {
+        let span: Span = text.parse().ok()?;
+        let start = Timestamp::from_millisecond(instant).ok()?;
+        let end = start.to_zoned(self.0.time_zone.clone()).checked_add(span).ok()?;
+        Some(end.timestamp().as_millisecond()).filter(|end| *end >= instant)
     }
 
     /// The offset from UTC at an instant, in seconds, positive to the east. Instants outside the
@@ -244,4 +253,39 @@ fn clamped(instant: i64) -> Timestamp {
     let earliest = Timestamp::MIN.as_millisecond();
     let latest = Timestamp::MAX.as_millisecond();
     Timestamp::from_millisecond(instant.clamp(earliest, latest)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_agrees_with_the_database() {
+        for entry in catalogue() {
+            let zone = Zone::get(&entry.name).expect("a name of the catalogue");
+            assert_eq!(zone.name(), entry.name);
+            // From 1900 to 2540, at steps that fall on ever new dates and hours.
+            let mut minute = -36_816_480;
+            while minute < 299_000_000 {
+                let spans = zone.spans();
+                let span = spans.get(spans.index_at(minute)).expect("a span");
+                let expected = i64::from(zone.offset_at(minute * 60_000)).div_euclid(60);
+                assert_eq!(span.offset, expected, "{} at {minute}", entry.name);
+                minute += 73_013;
+            }
+        }
+    }
+
+    #[test]
+    fn every_zone_repeats_after_a_cycle_of_the_calendar() {
+        let cycle = 146_097 * 1_440;
+        for entry in catalogue() {
+            let zone = Zone::get(&entry.name).expect("a name of the catalogue");
+            for step in 0..500 {
+                let at = (LAST_CYCLE_MINUTE + step * 40_009) * 60_000;
+                let later = zone.offset_at(at + cycle * 60_000);
+                assert_eq!(zone.offset_at(at), later, "{} at {at}", entry.name);
+            }
+        }
+    }
 }

@@ -82,6 +82,8 @@ fn until(engine: &Engine, next_due: Option<Millis>) -> Duration {
 /// Moves what is due and claims what fits, once.
 pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
     let Some(instance) = engine.instance() else { return Ok(IDLE) };
+    // One round at a time: two would both see the same free slots.
+    let _turn = engine.turn.lock().await;
     let now = engine.clock.now();
     let served = engine.routing.served();
     let slots = engine.free_slots();

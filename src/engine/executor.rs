@@ -23,7 +23,7 @@ enum Ending {
 pub fn start(engine: &Arc<Engine>, instance: InstanceId, run: ClaimedRun) {
     let route = engine.routing.route(run.route);
     let registration = route.as_deref().and_then(|route| engine.routing.find(route));
-    let abort = engine.running.begin(run.token, run.job, instance, registration.clone());
+    let abort = engine.running.begin(&run, instance, registration.clone());
     let engine = Arc::clone(engine);
     tokio::spawn(async move {
         let started_at = engine.clock.now();

@@ -10,6 +10,7 @@ pub mod events;
 pub mod executor;
 pub mod handler;
 pub mod lease;
+pub mod manual;
 pub mod recurrence;
 pub mod routing;
 pub mod running;

@@ -13,8 +13,9 @@ use crate::store::{DueSeries, GapKind, GridGap, Occurrence, SeriesAdvance};
 
 /// Most runs that `misfire: 'all'` makes up for at once.
 const MAX_CATCH_UP: usize = 1_000;
-/// Most grid points looked at in one step; a longer backlog takes several.
-const MAX_STEP: usize = 100_000;
+/// Most grid points of a cron looked at in one step: two years of minutes. Of a longer backlog the oldest part is
+/// recorded as missed first, and the step is taken again.
+const MAX_STEP: i64 = 1_000_000;
 
 /// The instants of a schedule.
 #[derive(Debug)]
@@ -95,22 +96,24 @@ impl Timetable {
         let point = |k: i64| first.saturating_add(k.saturating_mul(interval));
         let from = steps.saturating_add(1).saturating_sub(MAX_CATCH_UP as i64).max(0);
         let recent = (from..=steps).map(point).collect();
-        DuePoints { first, count: steps.saturating_add(1), recent, next: self.after(point(steps)) }
+        let before = (from > 0).then(|| point(from - 1));
+        DuePoints { first, count: steps.saturating_add(1), before, recent, next: self.after(point(steps)), complete: true }
     }
 
     fn due_cron(&self, first: Millis, now: Millis) -> DuePoints {
         let mut recent = std::collections::VecDeque::from([first]);
-        let mut count = 1;
+        let (mut count, mut before) = (1, None);
         let mut next = self.after(first);
-        while let Some(at) = next.filter(|at| *at <= now && (count as usize) < MAX_STEP) {
+        while let Some(at) = next.filter(|at| *at <= now && count < MAX_STEP) {
             if recent.len() == MAX_CATCH_UP {
-                recent.pop_front();
+                before = recent.pop_front();
             }
             recent.push_back(at);
             count += 1;
             next = self.after(at);
         }
-        DuePoints { first, count, recent: recent.into(), next }
+        let complete = next.is_none_or(|at| at > now);
+        DuePoints { first, count, before, recent: recent.into(), next, complete }
     }
 }
 
@@ -142,10 +145,14 @@ struct DuePoints {
     first: Millis,
     /// How many.
     count: i64,
+    /// The last one before `recent`.
+    before: Option<Millis>,
     /// The last of them, at most [`MAX_CATCH_UP`].
     recent: Vec<Millis>,
-    /// The one that is not due yet.
+    /// The one after them.
     next: Option<Millis>,
+    /// Whether `next` is not due yet.
+    complete: bool,
 }
 
 impl DuePoints {
@@ -189,6 +196,7 @@ fn skipped(due: &DuePoints) -> Vec<GridGap> {
 fn caught_up(misfire: Misfire, due: &DuePoints) -> (Vec<Occurrence>, Vec<GridGap>) {
     let on_time = |scheduled_at| Occurrence { scheduled_at, missed: 0 };
     match misfire {
+        _ if !due.complete => (Vec::new(), due.gap(GapKind::Missed, due.count, due.last()).into_iter().collect()),
         _ if due.count == 1 => (vec![on_time(due.first)], Vec::new()),
         Misfire::Skip => (Vec::new(), due.gap(GapKind::Missed, due.count, due.last()).into_iter().collect()),
         Misfire::Once => {
@@ -198,10 +206,11 @@ fn caught_up(misfire: Misfire, due: &DuePoints) -> (Vec<Occurrence>, Vec<GridGap
         }
         Misfire::All => {
             let dropped = due.count - due.recent.len() as i64;
-            // The last point before the kept ones is not at hand when it was dropped; the range ends before the first kept one.
-            let last = due.recent.first().map_or(due.first, |kept| kept.saturating_sub(1));
-            let gap = due.gap(GapKind::Missed, dropped, last);
+            let gap = due.gap(GapKind::Missed, dropped, due.before.unwrap_or(due.first));
             (due.recent.iter().copied().map(on_time).collect(), gap.into_iter().collect())
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,8 @@
 
 use super::handler::AbortReason;
 use super::routing::Registration;
-use crate::store::{InstanceId, JobSeq, Token};
+use crate::model::JobId;
+use crate::store::{ClaimedRun, InstanceId, JobSeq, Token};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 
 struct Entry {
     job: JobSeq,
+    id: JobId,
     instance: InstanceId,
     started: Instant,
     /// Taken when the attempt is given up or its handler is done.
@@ -41,15 +43,16 @@ impl Running {
     }
 
     /// A run was claimed and takes a slot. The receiver is told to give it up.
-    pub fn begin(&self, token: Token, job: JobSeq, instance: InstanceId, registration: Option<Arc<Registration>>) -> oneshot::Receiver<AbortReason> {
+    pub fn begin(&self, run: &ClaimedRun, instance: InstanceId, registration: Option<Arc<Registration>>) -> oneshot::Receiver<AbortReason> {
         let (abort, receiver) = oneshot::channel();
         if let Some(registration) = &registration {
             registration.begin();
         }
         let mut state = self.state();
         state.busy += 1;
-        let entry = Entry { job, instance, started: Instant::now(), abort: Some(abort), registration, warned: false };
-        state.entries.insert(token, entry);
+        let (job, id) = (run.job, run.id.clone());
+        let entry = Entry { job, id, instance, started: Instant::now(), abort: Some(abort), registration, warned: false };
+        state.entries.insert(run.token, entry);
         receiver
     }
 
@@ -95,6 +98,12 @@ impl Running {
         let state = self.state();
         let going = state.entries.iter().filter(|(_, entry)| entry.abort.is_some() && entry.instance == instance);
         going.map(|(token, _)| *token).collect()
+    }
+
+    /// Public ids of the jobs of up to `most` attempts that are not settled.
+    #[must_use]
+    pub fn ids(&self, most: usize) -> Vec<String> {
+        self.state().entries.values().take(most).map(|entry| entry.id.to_string()).collect()
     }
 
     /// Whether this process knows of the claim.

@@ -107,6 +107,8 @@ pub struct Engine {
     pub(super) claiming: watch::Sender<bool>,
     /// Told when handlers or routes changed.
     pub(super) wake: Notify,
+    /// Held during a round of claiming.
+    pub(super) turn: tokio::sync::Mutex<()>,
     instance: AtomicI64,
     stop: watch::Sender<bool>,
     started: tokio::sync::Mutex<bool>,
@@ -135,6 +137,7 @@ impl Engine {
             config,
             claiming: watch::Sender::new(false),
             wake: Notify::new(),
+            turn: tokio::sync::Mutex::default(),
             instance: AtomicI64::new(0),
             stop: watch::Sender::new(false),
             started: tokio::sync::Mutex::new(false),

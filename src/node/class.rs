@@ -8,7 +8,6 @@ use crate::api::Instance;
 use crate::api::intake::Request;
 use crate::api::options::{SERVERLESS_SIGNS, read_options};
 use crate::assembly::ConfiguredStore;
-use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::cron::tzdb_version;
 use crate::engine::Journal;
 use crate::error::{Error, ErrorCode};
@@ -42,14 +41,9 @@ impl Ductape {
         let environment: Vec<(String, String)> = serde_json::from_str(&environment).unwrap_or_default();
         let options = read_options(&options, &environment).map_err(|error| thrown(&error))?;
         let outbox = Outbox::new(Wake::new(&wake)?);
-        let clock: Arc<dyn Clock> = if options.engine.manual_clock {
-            Arc::new(ManualClock::new(SystemClock.now()))
-        } else {
-            Arc::new(SystemClock)
-        };
         let journal = Arc::clone(&outbox) as Arc<dyn Journal>;
         let opener = ConfiguredStore::new(options.store.clone(), options.durability, Arc::clone(&journal));
-        let host = Host::new(Instance::new(options, clock, journal, Box::new(opener)), outbox);
+        let host = Host::new(Instance::new(options, journal, Box::new(opener)), outbox);
         let hooked = Arc::clone(&host);
         env.add_env_cleanup_hook(hooked, |host| host.shut_down())?;
         Ok(Self { host, waiting: AtomicUsize::new(0), held: AtomicBool::new(false) })

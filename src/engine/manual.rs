@@ -1,0 +1,63 @@
+//! Moving a manual clock: everything that falls due on the way runs, in order, before the clock goes on.
+
+use super::claimer;
+use super::worker::Engine;
+use crate::clock::{ManualClock, Millis};
+use crate::error::{Error, ErrorCode, Result};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Jobs named in the error about work that does not settle.
+const NAMED: usize = 10;
+
+/// Moves `clock` on to `target`, stopping at every instant at which something falls due, until all of it has settled.
+///
+/// # Errors
+/// `VALIDATION_ERROR` when `target` is past; `TIMEOUT`, naming the jobs, when the work of one instant does not settle
+/// within `patience` of real time; what the store says.
+pub async fn advance(engine: &Arc<Engine>, clock: &ManualClock, target: Millis, patience: Duration) -> Result<()> {
+    let now = engine.clock.now();
+    if target < now {
+        let message = format!("cannot go back in time: it is {now} and {target} was asked for");
+        return Err(Error::new(ErrorCode::ValidationError, message));
+    }
+    if engine.config.worker.is_some() {
+        engine.work().await?;
+    }
+    loop {
+        let next = settle(engine, patience).await?;
+        match next.filter(|due| *due <= target) {
+            Some(due) => clock.set(due),
+            None if engine.clock.now() < target => clock.set(target),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Runs what is due at the present instant. Returns when the next thing falls due.
+async fn settle(engine: &Arc<Engine>, patience: Duration) -> Result<Option<Millis>> {
+    let until = Instant::now() + patience;
+    loop {
+        let round = claimer::round(engine).await?;
+        if round.again || round.started > 0 || engine.running.unsettled() > 0 {
+            wait_until_settled(engine, until).await?;
+            continue;
+        }
+        return Ok(round.next_due);
+    }
+}
+
+async fn wait_until_settled(engine: &Engine, until: Instant) -> Result<()> {
+    loop {
+        let changed = engine.running.changed.notified();
+        if engine.running.unsettled() == 0 {
+            return Ok(());
+        }
+        if tokio::time::timeout_at(until, changed).await.is_err() {
+            let jobs = engine.running.ids(NAMED).join(", ");
+            let message = format!("the clock cannot go on: these jobs are still running: {jobs}; raise `timeout` if they need longer");
+            return Err(Error::new(ErrorCode::Timeout, message));
+        }
+    }
+}

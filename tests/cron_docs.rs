@@ -1,0 +1,90 @@
+//! The tables of `docs/cron.md`, held against the engine so that they cannot go stale.
+
+use ductape::cron::{CronExpr, DstPolicy, Gap, Overlap, Zone};
+
+const DOCUMENT: &str = include_str!("../docs/cron.md");
+
+/// The rows of the table whose heading begins with `heading`, cell by cell.
+fn rows(heading: &str) -> Vec<Vec<&'static str>> {
+    let start = DOCUMENT
+        .find(&format!("| {heading}"))
+        .expect("the table is there");
+    let table = DOCUMENT[start..].lines().skip(2);
+    let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect();
+    table
+        .take_while(|line| line.starts_with('|'))
+        .map(cells)
+        .collect()
+}
+
+fn code(cell: &'static str) -> &'static str {
+    cell.trim_matches('`')
+}
+
+fn policy(cell: &str) -> DstPolicy {
+    let default = DstPolicy::default();
+    match cell.trim_matches('`') {
+        "default" => default,
+        "gap: 'skip'" => DstPolicy {
+            gap: Gap::Skip,
+            ..default
+        },
+        "overlap: 'last'" => DstPolicy {
+            overlap: Overlap::Last,
+            ..default
+        },
+        "overlap: 'both'" => DstPolicy {
+            overlap: Overlap::Both,
+            ..default
+        },
+        other => panic!("unknown policy {other}"),
+    }
+}
+
+#[test]
+fn the_worked_examples_are_what_the_engine_computes() {
+    let mut wrong = Vec::new();
+    let rows = rows("zone and change");
+    for cells in &rows {
+        let zone = Zone::get(cells[0].split(',').next().expect("a name")).expect("a known zone");
+        let expr = CronExpr::parse(code(cells[1])).expect("a valid expression");
+        let mut at = zone.read_date_time(cells[3]).expect("a date-time");
+        let count = cells[4].split(", ").count();
+        let mut runs = Vec::new();
+        for _ in 0..count {
+            at = expr
+                .next_after(at, &zone, policy(cells[2]))
+                .expect("an instant");
+            runs.push(zone.to_iso(at).replace(":00+", "+").replace(":00-", "-"));
+        }
+        if runs.join(", ") != cells[4] {
+            wrong.push(format!(
+                "| {} | {} |",
+                cells[..4].join(" | "),
+                runs.join(", ")
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "these rows should read:\n{}",
+        wrong.join("\n")
+    );
+    assert!(rows.len() >= 20, "{}", rows.len());
+}
+
+#[test]
+fn the_refusals_give_the_documented_hints() {
+    for cells in rows("written") {
+        let error = CronExpr::parse(code(cells[0])).expect_err(cells[0]);
+        assert_eq!(error.hint, cells[1], "{}", cells[0]);
+    }
+}
+
+#[test]
+fn the_examples_are_accepted() {
+    for cells in rows("expression") {
+        let expr = CronExpr::parse(code(cells[0])).expect(cells[0]);
+        assert!(!expr.never_matches(), "{}", cells[0]);
+    }
+}
