@@ -371,7 +371,7 @@ export interface JobContext<Input = unknown> {
   readonly attempt: number;
   /** When the run was due, in ms since the epoch. */
   readonly scheduled_at: number;
-  /** How many ms after `scheduled_at` the run was started. */
+  /** How many ms after it was due (first attempt: `scheduled_at`) this attempt was started. */
   readonly lateness: number;
   /** How many missed runs this one stands for; 0 for a run in time. */
   readonly missed: number;
@@ -724,11 +724,12 @@ export interface Clock {
   now(): number;
   /**
    * Moves a manual clock forward by ms or by an ISO 8601 duration such as `'P1D'`, runs in order all that falls due, and
-   * resolves when it has settled. Rejects with `CONFLICT` on the system clock.
+   * resolves when it has settled. Rejects with `CONFLICT` on the system clock, and with `TIMEOUT`, naming the jobs, when
+   * the work of one moment takes longer than `timeout` ms of real time (default 5,000).
    */
-  advance(by: number | string): Promise<void>;
+  advance(by: number | string, options?: { timeout?: number }): Promise<void>;
   /** Moves a manual clock forward to a time, as `advance` does. */
-  set(date: number | string | Date): Promise<void>;
+  set(date: number | string | Date, options?: { timeout?: number }): Promise<void>;
 }
 
 /** What {@link Ductape.drain} did. */

@@ -9,6 +9,9 @@ const { setImmediate } = require('node:timers');
 /** Messages handled in one macrotask, so that a flood of them does not starve the event loop. */
 const MESSAGES_PER_TURN = 2000;
 
+/** Largest result that is kept, in bytes of JSON. */
+const MAX_RESULT_BYTES = 1024 * 1024;
+
 const NAMESPACES = [
   'actions',
   'features',
@@ -88,7 +91,12 @@ function stringify(value, what) {
 
 /** Bytes of a storage input as base64, which is how they are stored. */
 function withBase64(input) {
-  const buffer = input?.input?.buffer;
+  let buffer;
+  try {
+    buffer = input?.input?.buffer;
+  } catch {
+    // A getter that throws does so again under `JSON.stringify`, whose failures are reported.
+  }
   if (!(buffer instanceof Uint8Array)) return input;
   const text = Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength).toString('base64');
   return { ...input, input: { ...input.input, buffer: text } };
@@ -99,17 +107,19 @@ function toFailure(error) {
   const text = (read) => {
     try {
       const value = read();
-      return value === undefined || value === null || value === '' ? undefined : String(value);
+      // Half a surrogate pair is no text that could be stored.
+      return value === undefined || value === null || value === '' ? undefined : String(value).toWellFormed();
     } catch {
       return undefined;
     }
   };
   const thrown = error !== null && (typeof error === 'object' || typeof error === 'function');
+  const retryAfter = Number(thrown ? text(() => error.retryAfter) : undefined);
   return {
     code: (thrown && (text(() => error.code) ?? text(() => error.name))) || 'Error',
     message: (thrown ? text(() => error.message) : undefined) ?? text(() => error) ?? `a handler threw ${typeof error}`,
     stack: thrown ? text(() => error.stack) : undefined,
-    retryAfter: thrown && Number.isFinite(error.retryAfter) ? error.retryAfter : undefined,
+    retryAfter: Number.isFinite(retryAfter) ? retryAfter : undefined,
   };
 }
 
@@ -163,6 +173,15 @@ class JobContext {
   }
 }
 
+/** Refuses a logger that some message would find no method on. */
+function checkLogger(logger) {
+  if (logger === undefined || logger === null) return;
+  const missing = ['debug', 'info', 'warn', 'error'].filter((level) => typeof logger[level] !== 'function');
+  if (missing.length === 0) return;
+  const message = `must have the methods debug, info, warn and error, lacks ${missing.join(', ')}`;
+  throw new DuctapeError('VALIDATION_ERROR', `options.logger: ${message}`, { details: [{ path: 'options.logger', message }] });
+}
+
 /** The traffic of one instance with its native side. */
 class Bridge {
   #native;
@@ -177,6 +196,7 @@ class Bridge {
   constructor(options) {
     const { Ductape: Native } = loadNative();
     const { logger, ...rest } = options;
+    checkLogger(logger);
     this.#logger = logger ?? { debug() {}, info() {}, warn: console.warn, error: console.error };
     const environment = Native.environmentNames().map((name) => [name, process.env[name] ?? '']);
     try {
@@ -320,8 +340,10 @@ class Bridge {
     } catch (error) {
       this.#log('warn', `the result of job ${job.id} cannot be stored and is dropped: ${toFailure(error).message.split('\n')[0]}`);
     }
-    if (text !== undefined && text.length > 1024 * 1024) {
-      this.#log('warn', `the result of job ${job.id} is ${text.length} characters of JSON, the limit is 1 MiB; it is dropped`);
+    // No character takes more than three bytes per unit of length, so most results need no counting.
+    const bytes = text !== undefined && text.length * 3 > MAX_RESULT_BYTES ? Buffer.byteLength(text) : 0;
+    if (bytes > MAX_RESULT_BYTES) {
+      this.#log('warn', `the result of job ${job.id} is ${bytes} bytes of JSON, the limit is 1 MiB; it is dropped`);
       text = undefined;
     }
     if (text === undefined) this.#answer(key, 4, 'null');

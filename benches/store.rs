@@ -1,1 +1,216 @@
-fn main(){}
+//! Rates of the SQLite store, beside bare SQLite on the same schema with the same number of syncs in the same run.
+//!
+//! `cargo bench --bench store --no-default-features [-- rows]`
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unsafe_code)]
+
+use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome};
+use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
+use ductape::store::{ClaimParams, CompleteParams, Completion, InsertParams, ServedRoute, Store};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+const T0: i64 = 1_700_000_000_000;
+const DAY: i64 = 86_400_000;
+const INPUT: &str = r#"{"to":"someone@example.com","template":"welcome","data":{"name":"Some One","plan":"pro","seats":12}}"#;
+
+static SYNCS: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts what really reaches the disk: SQLite is linked into this binary and calls these in place of the C library's.
+#[cfg(target_os = "linux")]
+mod counted {
+    use super::{Ordering, SYNCS};
+    use std::ffi::{c_int, c_long};
+
+    #[cfg(target_arch = "x86_64")]
+    const FSYNC: c_long = 74;
+    #[cfg(not(target_arch = "x86_64"))]
+    const FSYNC: c_long = 82;
+
+    // SAFETY: the C library's own function, declared as it is.
+    unsafe extern "C" {
+        fn syscall(number: c_long, ...) -> c_long;
+    }
+
+    fn counted(number: c_long, file: c_int) -> c_int {
+        SYNCS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: both calls take one descriptor.
+        unsafe { syscall(number, file) as c_int }
+    }
+
+    // SAFETY: same signature and meaning as the function it replaces.
+    #[unsafe(no_mangle)]
+    extern "C" fn fsync(file: c_int) -> c_int {
+        counted(FSYNC, file)
+    }
+
+    // SAFETY: same signature and meaning as the function it replaces.
+    #[unsafe(no_mangle)]
+    extern "C" fn fdatasync(file: c_int) -> c_int {
+        counted(FSYNC + 1, file)
+    }
+}
+
+fn main() {
+    let rows = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(100_000);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        for round in 1..=3 {
+            insert_round(round, rows).await;
+        }
+        claim_round("empty otherwise", 0, rows).await;
+        claim_round("1,000,000 waiting", 1_000_000, rows).await;
+    });
+}
+
+fn route(name: &str) -> Route {
+    Route { namespace: Namespace::Notifications, product: "shop".into(), env: "prd".into(), target: vec![name.into(), "sent".into()] }
+}
+
+fn job(on: &Route, due: i64) -> NewJob {
+    NewJob {
+        id: JobId::generate(),
+        on_conflict: OnConflict::Return,
+        route: on.clone(),
+        priority: 0,
+        due: Some(due),
+        created: T0,
+        retries: 3,
+        options: JobOptions::default(),
+        input: INPUT.into(),
+        recurrence: None,
+    }
+}
+
+fn open(path: &Path) -> Arc<SqliteStore> {
+    SqliteStore::open(SqliteConfig::new(Location::File(path.to_owned()))).unwrap()
+}
+
+async fn insert_round(round: usize, rows: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ours.db");
+    let store = open(&path);
+    SYNCS.store(0, Ordering::Relaxed);
+    let ours = insert_ours(&store, rows, 500).await;
+    let syncs = SYNCS.load(Ordering::Relaxed).max(1);
+    let log = std::fs::metadata(path.with_file_name("ours.db-wal")).map_or(0, |file| file.len()) >> 20;
+    store.close().await.unwrap();
+    let empty = folder.path().join("bare.db");
+    open(&empty).close().await.unwrap();
+    SYNCS.store(0, Ordering::Relaxed);
+    let bare = insert_bare(&empty, rows, rows.div_ceil(syncs));
+    let bare_syncs = SYNCS.load(Ordering::Relaxed);
+    println!(
+        "insert {round}: ours {ours:.0}/s ({syncs} syncs, log {log} MiB), bare {bare:.0}/s ({bare_syncs} syncs), ratio {:.2}",
+        ours / bare
+    );
+}
+
+async fn insert_ours(store: &Arc<SqliteStore>, rows: usize, in_flight: usize) -> f64 {
+    let started = Instant::now();
+    let tasks: Vec<_> = (0..in_flight)
+        .map(|_| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                let on = route("mail");
+                for _ in 0..rows / in_flight {
+                    let jobs = vec![job(&on, T0)];
+                    store.insert(InsertParams { jobs, all_or_nothing: false, now: T0 }).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    rows as f64 / started.elapsed().as_secs_f64()
+}
+
+/// The same rows in transactions of `batch`, by the shortest code there is.
+fn insert_bare(path: &Path, rows: usize, batch: usize) -> f64 {
+    let db = rusqlite::Connection::open(path).unwrap();
+    db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768; PRAGMA foreign_keys = OFF").unwrap();
+    let started = Instant::now();
+    let mut job = db.prepare("INSERT INTO jobs (id, route, priority, due, retries, recurring, run, created, updated, options, input) VALUES (?1, 1, 0, ?2, 3, 0, 1, ?2, ?2, NULL, ?3)").unwrap();
+    let mut ready = db.prepare("INSERT INTO ready (route, priority, due, job, run, attempt, crashes) VALUES (1, 0, ?1, ?2, 1, 1, 0)").unwrap();
+    let mut count = db.prepare("INSERT INTO counters VALUES (1, 1, ?1) ON CONFLICT DO UPDATE SET n = n + excluded.n").unwrap();
+    let mut left = rows;
+    while left > 0 {
+        let now = left.min(batch);
+        db.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for _ in 0..now {
+            let JobId::Generated(id) = JobId::generate() else { continue };
+            job.execute((id.as_bytes(), T0, INPUT)).unwrap();
+            ready.execute((T0, db.last_insert_rowid())).unwrap();
+        }
+        count.execute([i64::try_from(now).unwrap()]).unwrap();
+        db.execute_batch("COMMIT").unwrap();
+        left -= now;
+    }
+    rows as f64 / started.elapsed().as_secs_f64()
+}
+
+async fn fill(store: &SqliteStore, count: usize, make: impl Fn(usize) -> NewJob) {
+    for from in (0..count).step_by(2_000) {
+        let jobs = (from..count.min(from + 2_000)).map(&make).collect();
+        store.insert(InsertParams { jobs, all_or_nothing: false, now: T0 }).await.unwrap();
+    }
+}
+
+async fn claim_round(what: &str, waiting: usize, rows: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("jobs.db"));
+    let (mine, foreign) = (route("mail"), route("elsewhere"));
+    // A third far away, a third soon, a third due and of a route that nobody here runs; with better priority than ours.
+    fill(&store, waiting, |n| {
+        let (on, due) = match n % 3 {
+            0 => (&mine, T0 + (n as i64 % 30) * DAY + 2 * DAY + n as i64),
+            1 => (&mine, T0 + 1 + (n as i64 * 7_919) % DAY),
+            _ => (&foreign, T0),
+        };
+        NewJob { priority: -1, ..job(on, due) }
+    })
+    .await;
+    fill(&store, rows, |_| job(&mine, T0)).await;
+    let instance = store.register(3_600_000).await.unwrap();
+    let routes = store.routes_after(0).await.unwrap();
+    let served: Arc<[ServedRoute]> = routes
+        .iter()
+        .filter(|(_, route)| *route == mine)
+        .map(|(route, _)| ServedRoute { route: *route, group: 0 })
+        .collect();
+    let started = Instant::now();
+    let mut done = 0;
+    let mut slowest = 0.0_f64;
+    loop {
+        let turn = Instant::now();
+        let params = ClaimParams { now: T0, instance, served: Arc::clone(&served), group_slots: vec![100], slots: 100 };
+        let runs = store.claim(params).await.unwrap().runs;
+        if runs.is_empty() {
+            break;
+        }
+        done += runs.len();
+        let completions = runs
+            .iter()
+            .map(|run| Completion {
+                job: run.job,
+                run: run.run,
+                token: run.token,
+                started_at: T0,
+                ended_at: T0,
+                outcome: RunOutcome::Completed { result: Some("true".into()) },
+            })
+            .collect();
+        store.complete(CompleteParams { now: T0, instance, completions }).await.unwrap();
+        slowest = slowest.max(turn.elapsed().as_secs_f64());
+    }
+    println!("claim + complete, {what}: {:.0}/s, slowest hundred {:.1} ms", done as f64 / started.elapsed().as_secs_f64(), slowest * 1e3);
+    let started = Instant::now();
+    for _ in 0..200 {
+        let params = ClaimParams { now: T0, instance, served: Arc::clone(&served), group_slots: vec![100], slots: 100 };
+        store.claim(params).await.unwrap();
+    }
+    println!("claim that finds nothing, {what}: {:.0} µs", started.elapsed().as_secs_f64() * 1e6 / 200.0);
+    store.close().await.unwrap();
+}

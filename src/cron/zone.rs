@@ -109,7 +109,8 @@ impl Zone {
     /// The instant an ISO 8601 duration such as `P1DT2H` after another one; days and longer units are
     /// calendar units of this zone. `None` for a text that is none, or is negative.
     pub fn after_duration(&self, instant: i64, text: &str) -> Option<i64> {
-        let span: Span = text.parse().ok()?;
+        // jiff also reads "1 day" and the like, which is no ISO 8601.
+        let span: Span = text.starts_with(['P', 'p']).then(|| text.parse().ok())??;
         let start = Timestamp::from_millisecond(instant).ok()?;
         let end = start.to_zoned(self.0.time_zone.clone()).checked_add(span).ok()?;
         Some(end.timestamp().as_millisecond()).filter(|end| *end >= instant)

@@ -126,6 +126,7 @@ fn plan(engine: &Engine, due: &DueSeries, now: Millis) -> SeriesAdvance {
             occurrences: Vec::new(),
             gaps: Vec::new(),
             next_at: Some(now.saturating_add(BROKEN_SERIES_PAUSE)),
+            after_live: false,
         }
     })
 }

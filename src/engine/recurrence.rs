@@ -175,6 +175,9 @@ pub fn plan(recurrence: &Recurrence, series: &DueSeries, now: Millis) -> Result<
     let due = timetable.due(series.next_at, now);
     let overlapping = recurrence.if_running == IfRunning::Skip && series.live > 0;
     let (occurrences, gaps) = if overlapping { (Vec::new(), skipped(&due)) } else { caught_up(recurrence.misfire, &due) };
+    if recurrence.misfire == Misfire::All && recurrence.if_running == IfRunning::Skip && occurrences.len() > 1 {
+        return Ok(one_by_one(recurrence, series, &due, gaps));
+    }
     let room = recurrence.limit.map_or(i64::MAX, |limit| limit.saturating_sub(series.runs)).max(0);
     let occurrences: Vec<Occurrence> = occurrences.into_iter().take(usize::try_from(room).unwrap_or(usize::MAX)).collect();
     let exhausted = room <= occurrences.len() as i64;
@@ -184,7 +187,18 @@ pub fn plan(recurrence: &Recurrence, series: &DueSeries, now: Millis) -> Result<
         occurrences,
         gaps,
         next_at: due.next.filter(|_| !exhausted),
+        after_live: false,
     })
+}
+
+/// A backlog of which every point gets its run, without two at a time: one run now, the next point when it has ended.
+fn one_by_one(recurrence: &Recurrence, series: &DueSeries, due: &DuePoints, gaps: Vec<GridGap>) -> SeriesAdvance {
+    let (job, version) = (series.job, series.version);
+    let mut points = due.recent.iter().copied();
+    let room = recurrence.limit.map_or(i64::MAX, |limit| limit.saturating_sub(series.runs));
+    let occurrences = points.next().filter(|_| room > 0).map(|scheduled_at| Occurrence { scheduled_at, missed: 0 });
+    let next_at = points.next().filter(|_| room > 1);
+    SeriesAdvance { job, version, occurrences: occurrences.into_iter().collect(), gaps, next_at, after_live: next_at.is_some() }
 }
 
 /// A run is still going: all that came due meanwhile is passed over.

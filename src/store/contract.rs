@@ -1,1 +1,129 @@
-//! x
+//! The suite every store passes: one test per promise of [`crate::store::Store`].
+//!
+//! Knows no store. A store's tests call [`store_contract`] with a function that makes a [`Subject`]; wall time and the
+//! clock of the leases are the suite's own, so that nothing sleeps.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod claiming;
+pub mod completing;
+pub mod dispatch;
+pub mod kit;
+pub mod processes;
+pub mod random_walk;
+pub mod reading;
+pub mod recurring;
+pub mod retention;
+
+pub use kit::Subject;
+
+/// Instantiates every test of the suite for the store that `$make` (an async function) makes.
+macro_rules! store_contract {
+    ($make:path) => {
+        $crate::store::contract::store_contract!(@tests $make, dispatch: {
+            a_new_job_that_is_due_is_queued,
+            a_new_job_that_is_due_later_is_scheduled,
+            an_id_that_is_taken_returns_the_job_that_is_there,
+            an_id_that_is_taken_is_a_conflict_on_request,
+            a_waiting_job_is_replaced_by_a_new_dispatch,
+            an_ended_job_is_opened_again_as_its_next_run,
+            a_job_that_waits_for_a_retry_starts_anew_when_replaced,
+            a_running_job_is_not_replaced,
+            a_one_off_is_not_replaced_by_a_series_nor_the_other_way_round,
+            one_conflict_among_all_or_nothing_writes_nothing,
+            a_conflict_without_all_or_nothing_concerns_itself_only,
+            duplicates_in_one_batch_behave_as_if_dispatched_in_turn,
+            a_dispatch_that_is_sent_again_counts_as_written_once,
+            an_insert_bumps_the_changes,
+        });
+        $crate::store::contract::store_contract!(@tests $make, claiming: {
+            claims_come_by_priority_then_due_time_then_dispatch,
+            a_claim_takes_no_more_than_its_slots,
+            a_group_without_slots_gets_nothing,
+            a_route_that_is_not_served_is_left_alone,
+            a_job_in_the_far_future_runs_on_its_day,
+            a_claim_without_slots_only_moves_what_is_due,
+            a_claim_says_when_to_look_again,
+            more_than_a_thousand_due_jobs_are_moved_in_several_claims,
+            a_claim_reports_the_highest_route,
+            a_process_that_is_not_registered_claims_nothing,
+            many_routes_are_merged_into_one_order,
+            due_runs_are_counted_by_route,
+        });
+        $crate::store::contract::store_contract!(@tests $make, completing: {
+            a_completed_run_ends_its_job,
+            a_failed_run_ends_its_job,
+            a_retry_waits_and_runs_as_the_next_attempt,
+            a_snooze_spends_no_attempt,
+            a_released_run_keeps_its_attempt,
+            a_completion_with_a_wrong_token_is_refused,
+            a_completion_counts_once,
+            a_cancelled_job_never_runs,
+            a_running_job_is_cancelled_under_its_holder,
+            a_run_of_a_cancelled_job_does_not_come_back,
+            an_ended_job_cannot_be_cancelled,
+            a_job_that_is_not_there_cannot_be_cancelled,
+        });
+        $crate::store::contract::store_contract!(@tests $make, recurring: {
+            an_occurrence_becomes_a_run_and_the_series_moves_on,
+            an_advance_from_an_old_version_does_nothing,
+            a_series_ends_with_its_last_run,
+            a_series_without_a_run_to_come_is_completed_at_once,
+            a_failed_run_does_not_end_its_series,
+            a_replaced_series_keeps_its_counts_and_history,
+            a_replaced_series_moves_its_live_runs_to_the_new_route,
+            an_ended_series_is_opened_again,
+            a_replacement_whose_limit_is_used_up_ends_the_series,
+            cancelling_a_series_ends_all_its_runs,
+            overlapping_runs_make_the_state_of_their_series,
+            gaps_without_a_run_between_them_are_one,
+            a_catch_up_run_knows_what_it_stands_for,
+        });
+        $crate::store::contract::store_contract!(@tests $make, processes: {
+            a_crashed_run_is_reclaimed_after_its_lease,
+            a_renewed_lease_protects_its_runs,
+            a_lease_of_another_boot_is_dead,
+            a_run_that_crashes_too_often_fails,
+            a_crash_spends_no_retry,
+            a_process_that_ends_hands_back_its_runs,
+            a_registration_is_never_given_twice,
+            the_claims_of_a_process_are_known,
+            many_runs_of_a_dead_process_are_all_taken_back,
+            a_closed_store_refuses_every_verb,
+        });
+        $crate::store::contract::store_contract!(@tests $make, reading: {
+            a_record_shows_the_job_as_it_stands,
+            a_job_that_is_not_there_has_no_record,
+            pages_are_newest_first_and_follow_their_cursor,
+            pages_are_filtered_by_state_route_kind_and_time,
+            a_rare_state_is_found_among_many_jobs,
+            an_offset_passes_over_matches,
+            totals_are_counted_up_to_a_bound,
+            stats_count_jobs_by_state_and_runs_by_outcome,
+            history_lists_attempts_newest_first,
+            routes_are_numbered_once,
+        });
+        $crate::store::contract::store_contract!(@tests $make, retention: {
+            ended_jobs_are_deleted_after_their_time,
+            more_ended_jobs_than_are_kept_are_deleted_oldest_first,
+            a_sweep_is_bounded,
+            history_of_a_series_is_trimmed_by_count_and_age,
+            history_of_a_run_that_goes_on_is_kept,
+        });
+        $crate::store::contract::store_contract!(@tests $make, random_walk: {
+            a_random_walk_agrees_with_a_plain_model,
+        });
+    };
+    (@tests $make:path, $part:ident: { $($name:ident,)* }) => {
+        mod $part {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let subject = $make().await;
+                    crate::store::contract::$part::$name(&subject).await;
+                    subject.check().await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use store_contract;

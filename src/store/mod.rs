@@ -207,6 +207,8 @@ pub struct SeriesAdvance {
     pub gaps: Vec<GridGap>,
     /// The next occurrence; `None`: there is none, the job is completed when its last run ends.
     pub next_at: Option<Millis>,
+    /// The next occurrence is not due before the runs that are going have ended, however late that is.
+    pub after_live: bool,
 }
 
 /// Attempts that ended in this process.

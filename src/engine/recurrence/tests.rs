@@ -125,12 +125,22 @@ fn misfire_skip_drops_the_backlog_and_goes_on_with_the_grid() {
 #[test]
 fn misfire_all_makes_up_for_every_run_up_to_a_thousand() {
     for rule in [every(60 * SECOND), cron("* * * * *")] {
-        let rule = Recurrence { misfire: Misfire::All, ..rule };
+        let rule = Recurrence { misfire: Misfire::All, if_running: IfRunning::Allow, ..rule };
         let advance = plan(&rule, &series(START, 0, 0), START + 2 * DAY).unwrap();
         assert_eq!(advance.occurrences.len(), 1_000);
         assert_eq!(advance.gaps, [missed(START, START + (2_880 - 1_000) * 60 * SECOND, 2_881 - 1_000)]);
         assert_accounted(&rule, START, &advance);
     }
+}
+
+#[test]
+fn misfire_all_without_overlap_is_one_run_at_a_time() {
+    let rule = Recurrence { misfire: Misfire::All, ..every(HOUR) };
+    let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR).unwrap();
+    assert_eq!(advance.occurrences, [run(START, 0)]);
+    assert_eq!((advance.next_at, advance.after_live), (Some(START + HOUR), true));
+    let last = plan(&rule, &series(START + 5 * HOUR, 5, 0), START + 5 * HOUR).unwrap();
+    assert_eq!((last.next_at, last.after_live), (Some(START + 6 * HOUR), false));
 }
 
 #[test]
@@ -181,10 +191,13 @@ fn the_limit_counts_runs_and_ends_the_series() {
 
 #[test]
 fn a_limit_cuts_what_misfire_all_would_make_up_for() {
-    let rule = Recurrence { limit: Some(2), misfire: Misfire::All, ..every(HOUR) };
+    let rule = Recurrence { limit: Some(2), misfire: Misfire::All, if_running: IfRunning::Allow, ..every(HOUR) };
     let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR).unwrap();
     assert_eq!(advance.occurrences, [run(START, 0), run(START + HOUR, 0)]);
     assert_eq!(advance.next_at, None);
+    let rule = Recurrence { if_running: IfRunning::Skip, ..rule };
+    let advance = plan(&rule, &series(START + HOUR, 1, 0), START + 5 * HOUR).unwrap();
+    assert_eq!((advance.occurrences, advance.next_at), (vec![run(START + HOUR, 0)], None));
 }
 
 #[test]

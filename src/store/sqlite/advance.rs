@@ -36,7 +36,7 @@ fn apply_one(tx: &mut Tx<'_>, advance: &SeriesAdvance, now: Millis) -> Result<bo
     let connection = tx.connection;
     let created = i64::try_from(advance.occurrences.len()).unwrap_or(i64::MAX);
     let last_at = advance.occurrences.last().map(|occurrence| occurrence.scheduled_at);
-    let row = (advance.job, advance.version, advance.next_at, created, last_at);
+    let row = (advance.job, advance.version, advance.next_at, created, last_at, advance.after_live);
     let runs: Option<i64> = connection.prepare_cached(ADVANCE)?.query_row(row, |row| row.get(0)).optional()?;
     let Some(runs) = runs else { return Ok(false) };
     let job = jobs::expect(connection, advance.job)?;
@@ -57,7 +57,7 @@ fn put_run(tx: &mut Tx<'_>, job: &JobKey, run: i64, occurrence: &Occurrence) -> 
     let Occurrence { scheduled_at, missed } = *occurrence;
     tx.connection.prepare_cached(PUT_OCCURRENCE)?.execute((job.seq, run, scheduled_at, missed))?;
     let rank = Rank { route: job.route, priority: job.priority, due: scheduled_at };
-    queue::put_ready(tx.connection, rank, Waiting { job: job.seq, run, attempt: 1, crashes: 0 })?;
+    queue::put_ready(tx, rank, Waiting { job: job.seq, run, attempt: 1, crashes: 0 })?;
     series::run_moved(tx, owner(job), None, Phase::Queued)
 }
 

@@ -86,7 +86,7 @@ impl Taken {
         let waiting = Waiting { job: self.job, run: self.run, attempt: next.attempt, crashes: next.crashes };
         let phase = if next.at_once || next.due <= now {
             let rank = Rank { route: self.route, priority: self.priority, due: next.due };
-            queue::put_ready(tx.connection, rank, waiting)?;
+            queue::put_ready(tx, rank, waiting)?;
             Phase::Queued
         } else {
             queue::put_scheduled(tx.connection, next.due, waiting)?;

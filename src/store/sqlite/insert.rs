@@ -14,7 +14,6 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
 use crate::store::{InsertParams, Inserted, JobSeq, RouteId};
 
-const INSERT_JOB: &str = include_str!("sql/job_insert.sql");
 const INSERT_SERIES: &str = include_str!("sql/series_insert.sql");
 
 /// Writes the jobs, one after the other.
@@ -42,7 +41,7 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
         Some(recurrence) => write_series(tx, job, recurrence, seq, route, now)?,
         None => {
             let rank = Rank { route, priority: job.priority, due: job.due.unwrap_or(job.created) };
-            let status = queue::put_first(tx.connection, rank, seq, 1, now)?;
+            let status = queue::put_first(tx, rank, seq, 1, now)?;
             tx.shift(route, None, Some(status));
         }
     }
@@ -51,7 +50,7 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
 }
 
 /// `None`: a job with this id is there.
-fn write_job(tx: &Tx<'_>, job: &NewJob, route: RouteId) -> Result<Option<JobSeq>> {
+fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId) -> Result<Option<JobSeq>> {
     let options = options_text(&job.options)?;
     let due = job.due.or_else(|| job.recurrence.is_none().then_some(job.created));
     let row = (
@@ -65,7 +64,7 @@ fn write_job(tx: &Tx<'_>, job: &NewJob, route: RouteId) -> Result<Option<JobSeq>
         options,
         &*job.input,
     );
-    let written = tx.connection.prepare_cached(INSERT_JOB)?.execute(row)?;
+    let written = tx.insert_job(row)?;
     Ok((written > 0).then(|| tx.connection.last_insert_rowid()))
 }
 

@@ -1,1 +1,143 @@
-//! x
+//! Checks, for tests, that the tables agree with each other: what the verbs promise after every step.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::SqliteStore;
+use super::jobs::JobKey;
+use super::locate::{self, Place, RunKey};
+use super::read::State;
+use super::series;
+use super::verb::Treatment;
+use crate::error::Result;
+use crate::model::Status;
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+
+impl SqliteStore {
+    /// Panics with all contradictions found. A closed store has none.
+    pub(crate) async fn check_invariants(&self) {
+        if self.shared.is_closed() {
+            return;
+        }
+        let problems = self.write(Treatment::plain(1), |tx| problems(tx.connection)).await.unwrap();
+        assert!(problems.is_empty(), "{problems:#?}");
+    }
+}
+
+fn problems(connection: &Connection) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    let jobs: Vec<JobKey> = connection
+        .prepare("SELECT seq, route, priority, due, recurring, run, created FROM jobs")?
+        .query_map([], JobKey::read)?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut counted: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+    for job in &jobs {
+        let status = if job.recurring { series_problems(connection, job, &mut problems)? } else { one_off_problems(connection, job, &mut problems)? };
+        *counted.entry((job.route, status as i64)).or_default() += 1;
+    }
+    counter_problems(connection, &counted, &mut problems)?;
+    for (what, query) in ORPHANS {
+        let found: i64 = connection.query_row(query, [], |row| row.get(0))?;
+        if found > 0 {
+            problems.push(format!("{found} {what}"));
+        }
+    }
+    Ok(problems)
+}
+
+const ORPHANS: [(&str, &str); 8] = [
+    ("ready rows without a job, or of another route or priority", "SELECT count(*) FROM ready WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = ready.route AND jobs.priority = ready.priority)"),
+    ("scheduled rows without a job", "SELECT count(*) FROM scheduled WHERE job NOT IN (SELECT seq FROM jobs)"),
+    ("far rows without a job", "SELECT count(*) FROM far WHERE job NOT IN (SELECT seq FROM jobs)"),
+    ("running rows without a job or an owner", "SELECT count(*) FROM running WHERE job NOT IN (SELECT seq FROM jobs) OR owner NOT IN (SELECT id FROM instances)"),
+    ("occurrences without a series that goes on", "SELECT count(*) FROM occurrences WHERE job NOT IN (SELECT job FROM series WHERE state = 0)"),
+    ("attempts without a job", "SELECT count(*) FROM runs WHERE job NOT IN (SELECT seq FROM jobs)"),
+    ("ended rows without a job", "SELECT count(*) FROM ended WHERE job NOT IN (SELECT seq FROM jobs)"),
+    ("series or gaps without a recurring job", "SELECT (SELECT count(*) FROM series WHERE job NOT IN (SELECT seq FROM jobs WHERE recurring)) + (SELECT count(*) FROM gaps WHERE job NOT IN (SELECT seq FROM jobs WHERE recurring))"),
+];
+
+fn places(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 4]> {
+    let count = |table: &str| -> Result<i64> {
+        let narrow = if run.is_some() && table != "far" { " AND run = ?2" } else { " AND ?2 IS ?2" };
+        let query = format!("SELECT count(*) FROM {table} WHERE job = ?1{narrow}");
+        Ok(connection.prepare_cached(&query)?.query_row((job, run), |row| row.get(0))?)
+    };
+    Ok([count("running")?, count("ready")?, count("scheduled")?, count("far")?])
+}
+
+fn one_off_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<String>) -> Result<Status> {
+    let found = places(connection, job.seq, None)?;
+    let place = match locate::run(connection, &RunKey::of_one_off(job)) {
+        Ok(place) => place,
+        Err(error) => {
+            problems.push(format!("{job:?} is lost: {error}; it is in {found:?}"));
+            return Ok(Status::Paused);
+        }
+    };
+    let ended: i64 = connection.query_row("SELECT count(*) FROM ended WHERE job = ?1", [job.seq], |row| row.get(0))?;
+    let expected = match &place {
+        Place::Running(_) => ([1, 0, 0, 0], 0),
+        Place::Ready(..) => ([0, 1, 0, 0], 0),
+        Place::Scheduled(..) => ([0, 0, 1, 0], 0),
+        Place::Far(_) => ([0, 0, 0, 1], 0),
+        Place::Ended(_) => ([0; 4], 1),
+    };
+    if (found, ended) != expected {
+        problems.push(format!("{job:?} is in {place:?} by its history, but its rows are {found:?}, ended {ended}"));
+    }
+    if let Place::Ended(last) = &place {
+        let key = (place.status() as i64, last.ended, job.seq);
+        if !connection.prepare_cached("SELECT 1 FROM ended WHERE status = ?1 AND ended = ?2 AND job = ?3")?.exists(key)? {
+            problems.push(format!("{job:?} has ended as {last:?}, but not in `ended`"));
+        }
+    }
+    Ok(place.status())
+}
+
+fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<String>) -> Result<Status> {
+    let series = series::expect(connection, job.seq)?;
+    let live = series::live_runs(connection, job.seq)?;
+    let mut phases = [0_i64; 3];
+    for run in &live {
+        let place = locate::run(connection, &RunKey::of_series(job, run.run, run.scheduled_at))?;
+        let found = places(connection, job.seq, Some(run.run))?;
+        let at = match place {
+            Place::Ready(..) => 0,
+            Place::Running(_) => 1,
+            Place::Scheduled(..) => 2,
+            Place::Far(_) | Place::Ended(_) => {
+                problems.push(format!("{job:?} run {run:?} is live, but {place:?}"));
+                continue;
+            }
+        };
+        phases[at] += 1;
+        if found.iter().sum::<i64>() != 1 {
+            problems.push(format!("{job:?} run {run:?} is in {found:?}"));
+        }
+    }
+    let rows: i64 = places(connection, job.seq, None)?.iter().sum();
+    let counts = [series.live.queued, series.live.running, series.live.waiting];
+    let live = i64::try_from(live.len()).unwrap();
+    if counts != phases || rows != live || series.runs != series.ended + live {
+        problems.push(format!("{job:?} {series:?} has {live} live runs, by place {phases:?}, in {rows} rows"));
+    }
+    let ended: i64 = connection.query_row(
+        "SELECT count(*) FROM ended WHERE job = ?1 AND status = ?2 AND ended IS ?3",
+        (job.seq, series.state, series.ended_at),
+        |row| row.get(0),
+    )?;
+    if (ended == 1) != series.status().is_ended() || (series.next_at.is_none() && live == 0) != (ended == 1) {
+        problems.push(format!("{job:?} {series:?} has {ended} rows in `ended`"));
+    }
+    Ok(State::of(connection, job)?.status)
+}
+
+fn counter_problems(connection: &Connection, counted: &BTreeMap<(i64, i64), i64>, problems: &mut Vec<String>) -> Result<()> {
+    let kept: BTreeMap<(i64, i64), i64> = connection
+        .prepare("SELECT route, kind, n FROM counters WHERE kind < 10 AND n <> 0")?
+        .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    if kept != *counted {
+        problems.push(format!("the counters say {kept:?}, the tables {counted:?}"));
+    }
+    Ok(())
+}

@@ -12,7 +12,7 @@ use crate::model::{RunStatus, Status};
 use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-const RUNNING: &str = "SELECT owner, token, attempt, crashes, route, priority, due, started FROM running WHERE job = ?1 AND run = ?2";
+const RUNNING: &str = "SELECT owner, token, attempt, crashes, started FROM running WHERE job = ?1 AND run = ?2";
 const READY: &str = "SELECT attempt, crashes FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
 const SCHEDULED: &str = "SELECT attempt, crashes FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
 const FAR: &str = "SELECT 1 FROM far WHERE day = ?1 AND job = ?2";
@@ -53,9 +53,6 @@ pub(super) struct Running {
     pub(super) token: Token,
     pub(super) attempt: u32,
     pub(super) crashes: u32,
-    pub(super) route: RouteId,
-    pub(super) priority: i32,
-    pub(super) due: Millis,
     pub(super) started: Millis,
 }
 
@@ -146,10 +143,7 @@ pub(super) fn running(connection: &Connection, job: JobSeq, run: i64) -> Result<
             token: row.get(1)?,
             attempt: row.get(2)?,
             crashes: row.get(3)?,
-            route: row.get(4)?,
-            priority: row.get(5)?,
-            due: row.get(6)?,
-            started: row.get(7)?,
+            started: row.get(4)?,
         })
     };
     Ok(connection.prepare_cached(RUNNING)?.query_row((job, run), read).optional()?)

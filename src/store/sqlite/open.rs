@@ -25,8 +25,8 @@ pub(super) struct OpenedFile {
     pub(super) path: PathBuf,
     /// Folder of the lock files.
     pub(super) locks: PathBuf,
-    /// Entry in the process's list of open stores.
-    pub(super) registration: OpenFile,
+    /// Entry in the process's list of open stores, which ends with this.
+    _registration: OpenFile,
     /// What the user should know, such as a network file system.
     pub(super) warnings: Vec<String>,
 }
@@ -76,7 +76,7 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     configure(&connection)?;
     enter_wal_mode(&connection, &path)?;
     migrate::run(&mut connection)?;
-    Ok((connection, OpenedFile { path, locks, registration, warnings }))
+    Ok((connection, OpenedFile { path, locks, _registration: registration, warnings }))
 }
 
 fn connect(path: &Path) -> Result<Connection> {

@@ -55,7 +55,7 @@ fn move_due(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
     for (due, waiting) in &rows {
         let job = jobs::expect(connection, waiting.job)?;
         queue::take_scheduled(connection, *due, waiting.job, waiting.run)?;
-        queue::put_ready(connection, Rank { route: job.route, priority: job.priority, due: *due }, *waiting)?;
+        queue::put_ready(tx, Rank { route: job.route, priority: job.priority, due: *due }, *waiting)?;
         let owner = Owner { job: job.seq, route: job.route, recurring: job.recurring };
         series::run_moved(tx, owner, Some(Phase::Waiting), Phase::Queued)?;
     }

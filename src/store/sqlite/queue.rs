@@ -2,6 +2,7 @@
 //!
 //! Knows no verb and counts nothing. Invariant: a run is put where [`super::locate`] will look for it.
 
+use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{RunStatus, Status};
@@ -11,7 +12,6 @@ use rusqlite::Connection;
 /// ms per bucket of `far`.
 pub(super) const DAY: i64 = 86_400_000;
 
-const PUT_READY: &str = "INSERT INTO ready (route, priority, due, job, run, attempt, crashes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const TAKE_READY: &str = "DELETE FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
 const PUT_SCHEDULED: &str = "INSERT INTO scheduled (due, job, run, attempt, crashes) VALUES (?1, ?2, ?3, ?4, ?5)";
 const TAKE_SCHEDULED: &str = "DELETE FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
@@ -45,10 +45,8 @@ pub(super) struct Rank {
     pub(super) due: Millis,
 }
 
-pub(super) fn put_ready(connection: &Connection, rank: Rank, run: Waiting) -> Result<()> {
-    let row = (rank.route, rank.priority, rank.due, run.job, run.run, run.attempt, run.crashes);
-    connection.prepare_cached(PUT_READY)?.execute(row)?;
-    Ok(())
+pub(super) fn put_ready(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
+    tx.put_ready((rank.route, rank.priority, rank.due, run.job, run.run, run.attempt, run.crashes))
 }
 
 pub(super) fn take_ready(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<()> {
@@ -97,12 +95,13 @@ pub(super) fn last_near_day(now: Millis) -> i64 {
 }
 
 /// Puts the first attempt of a one-off where its due time belongs; returns the state it then is in.
-pub(super) fn put_first(connection: &Connection, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Result<Status> {
+pub(super) fn put_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Result<Status> {
     let waiting = Waiting { job, run, attempt: 1, crashes: 0 };
     if rank.due <= now {
-        put_ready(connection, rank, waiting)?;
+        put_ready(tx, rank, waiting)?;
         return Ok(Status::Queued);
     }
+    let connection = tx.connection;
     if day_of(rank.due) > last_near_day(now) {
         connection.prepare_cached(PUT_FAR)?.execute((day_of(rank.due), job))?;
     } else {

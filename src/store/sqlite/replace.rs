@@ -70,7 +70,7 @@ fn replace_one_off(
     let due = job.due.unwrap_or(job.created);
     write_job(tx, job, known, route, Some(due), run, now)?;
     tx.connection.prepare_cached(FORGET_OLD_RUNS)?.execute((known.seq, run - KEPT_RUNS))?;
-    let status = queue::put_first(tx.connection, Rank { route, priority: job.priority, due }, known.seq, run, now)?;
+    let status = queue::put_first(tx, Rank { route, priority: job.priority, due }, known.seq, run, now)?;
     tx.shift(known.route, Some(before), None);
     tx.shift(route, None, Some(status));
     Ok(None)
@@ -114,7 +114,7 @@ fn count_replaced(
 }
 
 /// Moves runs that wait in the queue of the old route and priority to that of the new ones.
-fn requeue_live_runs(tx: &Tx<'_>, known: &JobKey, route: RouteId, priority: i32) -> Result<()> {
+fn requeue_live_runs(tx: &mut Tx<'_>, known: &JobKey, route: RouteId, priority: i32) -> Result<()> {
     if (known.route, known.priority) == (route, priority) {
         return Ok(());
     }
@@ -124,7 +124,7 @@ fn requeue_live_runs(tx: &Tx<'_>, known: &JobKey, route: RouteId, priority: i32)
         let place = locate::run(connection, &key)?;
         if let Place::Ready(due, waiting) = place {
             locate::remove(connection, &key, &place)?;
-            queue::put_ready(connection, Rank { route, priority, due }, waiting)?;
+            queue::put_ready(tx, Rank { route, priority, due }, waiting)?;
         }
     }
     connection.prepare_cached(REROUTE_RUNNING)?.execute((known.seq, route, priority))?;

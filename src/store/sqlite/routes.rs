@@ -19,25 +19,39 @@ const AFTER: &str = "SELECT id, namespace, product, env, target FROM routes WHER
 
 /// Numbers of the routes last used.
 #[derive(Debug, Default)]
-pub(super) struct RouteCache(HashMap<Route, RouteId>);
+pub(super) struct RouteCache {
+    known: HashMap<Route, RouteId>,
+    /// The one asked for last: comparing is cheaper than hashing.
+    last: Option<(Route, RouteId)>,
+}
 
 impl RouteCache {
     /// The number of `route`, which is given one if it has none.
     pub(super) fn intern(&mut self, connection: &Connection, route: &Route) -> Result<RouteId> {
-        if let Some(id) = self.0.get(route) {
+        if let Some((_, id)) = self.last.as_ref().filter(|(last, _)| last == route) {
             return Ok(*id);
         }
+        let id = match self.known.get(route) {
+            Some(id) => *id,
+            None => self.learn(connection, route)?,
+        };
+        self.last = Some((route.clone(), id));
+        Ok(id)
+    }
+
+    fn learn(&mut self, connection: &Connection, route: &Route) -> Result<RouteId> {
         let id = find_or_add(connection, route)?;
-        if self.0.len() >= CACHED {
-            self.0.clear();
+        if self.known.len() >= CACHED {
+            self.known.clear();
         }
-        self.0.insert(route.clone(), id);
+        self.known.insert(route.clone(), id);
         Ok(id)
     }
 
     /// Drops everything: some of it may have been rolled back.
     pub(super) fn forget(&mut self) {
-        self.0.clear();
+        self.known.clear();
+        self.last = None;
     }
 }
 

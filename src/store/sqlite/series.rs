@@ -4,7 +4,6 @@
 //! (ended, else running, queued or at rest by its live runs), and the job counters follow every change of that.
 
 use super::failure::damaged;
-use super::locate::Place;
 use super::queue;
 use super::tx::Tx;
 use crate::clock::Millis;
@@ -25,7 +24,6 @@ const DROP_OCCURRENCE: &str = "DELETE FROM occurrences WHERE job = ?1 AND run = 
 #[derive(Clone, Debug)]
 pub(super) struct Series {
     pub(super) spec: Box<str>,
-    pub(super) version: i64,
     pub(super) state: i64,
     pub(super) ended_at: Option<Millis>,
     pub(super) reason: Option<Box<str>>,
@@ -64,16 +62,6 @@ impl Phase {
             Self::Waiting => Status::Scheduled,
             Self::Queued => Status::Queued,
             Self::Running => Status::Running,
-        }
-    }
-
-    /// The phase of a run in this place; `None`: it has ended.
-    pub(super) fn of(place: &Place) -> Option<Self> {
-        match place {
-            Place::Running(_) => Some(Self::Running),
-            Place::Ready(..) => Some(Self::Queued),
-            Place::Scheduled(..) | Place::Far(_) => Some(Self::Waiting),
-            Place::Ended(_) => None,
         }
     }
 }
@@ -127,17 +115,16 @@ impl Series {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             spec: row.get(0)?,
-            version: row.get(1)?,
-            state: row.get(2)?,
-            ended_at: row.get(3)?,
-            reason: row.get(4)?,
-            next_at: row.get(5)?,
-            last_at: row.get(6)?,
-            runs: row.get(7)?,
-            ended: row.get(8)?,
-            succeeded: row.get(9)?,
-            failed: row.get(10)?,
-            live: LiveRuns { queued: row.get(11)?, running: row.get(12)?, waiting: row.get(13)? },
+            state: row.get(1)?,
+            ended_at: row.get(2)?,
+            reason: row.get(3)?,
+            next_at: row.get(4)?,
+            last_at: row.get(5)?,
+            runs: row.get(6)?,
+            ended: row.get(7)?,
+            succeeded: row.get(8)?,
+            failed: row.get(9)?,
+            live: LiveRuns { queued: row.get(10)?, running: row.get(11)?, waiting: row.get(12)? },
         })
     }
 }
@@ -216,8 +203,13 @@ pub(super) fn run_ended(
     let left = LiveRuns::one(from);
     let live = shift(connection, owner.job, LiveRuns::default().minus(left))?;
     let (succeeded, failed) = (i64::from(how == RunStatus::Completed), i64::from(how == RunStatus::Failed));
-    let next_at: Option<Millis> =
-        connection.prepare_cached(RUN_ENDED)?.query_row((owner.job, succeeded, failed), |row| row.get(0))?;
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (next_at, held): (Option<Millis>, bool) =
+        connection.prepare_cached(RUN_ENDED)?.query_row((owner.job, succeeded, failed), read)?;
+    if held && live.total() == 0 {
+        // The occurrence that waited for this run can be made now.
+        tx.wake();
+    }
     let before = LiveRuns { queued: live.queued + left.queued, running: live.running + left.running, waiting: live.waiting + left.waiting };
     if next_at.is_none() && live.total() == 0 {
         end(tx, owner, before.status(), Status::Completed, None, now)?;

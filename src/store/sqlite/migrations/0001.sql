@@ -36,6 +36,7 @@ CREATE TABLE series (
     ended_at     INTEGER,          -- when it ended
     reason       TEXT,             -- why it was cancelled
     next_at      INTEGER,
+    held         INTEGER NOT NULL DEFAULT 0, -- 1: next_at is not due before the live runs have ended
     last_at      INTEGER,          -- grid point of its last run
     runs         INTEGER NOT NULL, -- created so far
     ended        INTEGER NOT NULL, -- of these, over

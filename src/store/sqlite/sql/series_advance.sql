@@ -1,5 +1,6 @@
 UPDATE series
 SET next_at = ?3,
+    held = ?6,
     last_at = coalesce(?5, last_at),
     runs = runs + ?4,
     version = version + 1

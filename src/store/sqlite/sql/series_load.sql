@@ -1,4 +1,4 @@
-SELECT spec, version, state, ended_at, reason, next_at, last_at, runs, ended, succeeded, failed,
+SELECT spec, state, ended_at, reason, next_at, last_at, runs, ended, succeeded, failed,
        live_queued, live_running, live_waiting
 FROM series
 WHERE job = ?1

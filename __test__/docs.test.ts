@@ -1,0 +1,107 @@
+// The code in the README and the guides: every `js` block is type-checked and run, in an empty folder, against the package
+// resolved by its name. A block that makes no instance of its own gets one with a store in memory. A block after a comment
+// `<!-- not run: why -->` is only checked.
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const run = promisify(execFile);
+const root = resolve(import.meta.dirname, '..');
+const documents = [
+  'README.md',
+  ...(await readdir(join(root, 'docs'))).filter(isMarkdown).map((name) => `docs/${name}`),
+];
+
+interface Block {
+  /** Document and line, as an editor understands them. */
+  place: string;
+  code: string;
+  runs: boolean;
+}
+
+function isMarkdown(name: string): boolean {
+  return name.endsWith('.md');
+}
+
+function blocksOf(document: string, markdown: string): Block[] {
+  return [...markdown.matchAll(/(<!-- not run: .* -->\n)?^```(?:js|ts)\n(.*?)^```$/gms)].map((match) => ({
+    place: `${document}:${markdown.slice(0, match.index).split('\n').length}`,
+    code: match[2] as string,
+    runs: match[1] === undefined,
+  }));
+}
+
+/** A module that can stand alone. */
+function moduleOf({ code }: Block): string {
+  if (/^import Ductape\b/m.test(code)) return code;
+  return [
+    "import Ductape from 'ductape';",
+    "const ductape = new Ductape({ store: 'memory:', product: 'my-app', env: 'prd' });",
+    code,
+    'await ductape.close();',
+    '',
+  ].join('\n');
+}
+
+const blocks = (
+  await Promise.all(documents.map(async (name) => blocksOf(name, await readFile(join(root, name), 'utf8'))))
+).flat();
+
+let folder: string;
+
+/** The block's file in the consumer's folder. */
+const fileOf = (block: Block) => join(folder, `${block.place.replace(/\W/g, '-')}.mjs`);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ductape-docs-'));
+  await mkdir(join(folder, 'node_modules'));
+  await symlink(root, join(folder, 'node_modules/ductape'), 'junction');
+  const compilerOptions = {
+    module: 'NodeNext',
+    moduleResolution: 'NodeNext',
+    target: 'ES2022',
+    lib: ['ES2022'],
+    strict: true,
+    // Code in documents declares no types.
+    noImplicitAny: false,
+    allowJs: true,
+    checkJs: true,
+    noEmit: true,
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules/@types')],
+  };
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.mjs'] }));
+  for (const block of blocks) await writeFile(fileOf(block), moduleOf(block));
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('the code in the documents', () => {
+  it('is there', () => {
+    expect(blocks.length).toBeGreaterThanOrEqual(10);
+  });
+
+  it('is correct by the types', { timeout: 120_000 }, async () => {
+    const compiler = join(root, 'node_modules/typescript/bin/tsc');
+    const errors = await run(process.execPath, [compiler, '--project', folder, '--pretty', 'false'], {
+      cwd: folder,
+    }).then(
+      () => '',
+      (failure: { stdout: string; stderr: string }) => failure.stdout + failure.stderr || 'the compiler failed',
+    );
+    expect(errors).toBe('');
+  });
+
+  it.each(blocks.filter((block) => block.runs))('runs: $place', async (block) => {
+    const cwd = await mkdtemp(join(folder, 'run-'));
+    const { DUCTAPE_STORE: _, ...env } = process.env;
+    // Rejects, with what the program printed, when it fails or does not end.
+    const { stderr } = await run(process.execPath, [fileOf(block)], { cwd, env, timeout: 20_000 });
+    expect(stderr).toBe('');
+  });
+});

@@ -1,0 +1,160 @@
+// Nothing that was acknowledged is lost, whatever dies when. What was acknowledged and what was done is read from logs
+// that the killed processes appended to, not from the store under test.
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { IJob } from './support/ductape.js';
+import { create, eventually, job, stopwatch, temporaryFolder } from './support/instances.js';
+import { linesOf, program, script, tally } from './support/processes.js';
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('jobs that a process dispatches and runs', () => {
+  it('are all done in the end, though it is killed twenty times', { timeout: 120_000 }, async () => {
+    const kills = 20;
+    const folder = await temporaryFolder();
+    const store = `sqlite:${join(folder, 'jobs.db')}`;
+    const acknowledged = join(folder, 'acknowledged');
+    const effects = join(folder, 'effects');
+    const passed = stopwatch();
+
+    for (let kill = 0; kill < kills; kill++) {
+      const child = program('crash', [store, acknowledged, effects]);
+      // Some die before they have opened the store, most in the middle of their work.
+      if (kill % 5 !== 0) await child.said('ready');
+      await wait(20 + Math.random() * 500);
+      child.process.kill('SIGKILL');
+      const { signal } = await child.ended;
+      expect([signal, child.stderr()]).toEqual(['SIGKILL', '']);
+    }
+    const before = tally(await linesOf(effects));
+    const interrupted = [...before].filter(
+      ([line, count]) => line.startsWith('start ') && count > (before.get(line.replace('start', 'end')) ?? 0),
+    );
+
+    // The last process lives long enough to finish everything.
+    const ductape = create({ store, worker: { concurrency: 50 } });
+    ductape.features.define('work', ({ id }) => {
+      appendFileSync(effects, `start ${id}\n`);
+      appendFileSync(effects, `end ${id}\n`);
+    });
+    await eventually(async () => {
+      const { scheduled, queued, running } = await ductape.jobs.getStats();
+      expect({ scheduled, queued, running }).toEqual({ scheduled: 0, queued: 0, running: 0 });
+    }, 30_000);
+
+    const ids = await linesOf(acknowledged);
+    const done = tally(await linesOf(effects));
+    // A test in which nothing was under way would show nothing.
+    expect(ids.length).toBeGreaterThan(200);
+    expect(interrupted.length).toBeGreaterThan(0);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids.filter((id) => !done.has(`end ${id}`))).toEqual([]);
+
+    const jobs: IJob[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await ductape.jobs.list({ limit: 1_000, ...(cursor && { cursor }) });
+      jobs.push(...page.jobs);
+      cursor = page.next;
+    } while (cursor);
+    const byId = new Map(jobs.map((each) => [each.id, each]));
+    expect(ids.filter((id) => byId.get(id)?.status !== 'completed')).toEqual([]);
+    // Those whose dispatch was cut off may have been stored or not, but those stored have run too.
+    expect(jobs.filter(({ status }) => status !== 'completed')).toEqual([]);
+    // A crash spends no retry: those that had none went on all the same.
+    const crashed = jobs.filter(({ attempt, retry_count }) => attempt > retry_count + 1);
+    expect(crashed.length).toBeGreaterThan(0);
+    expect(crashed.some(({ retries }) => retries === 0)).toBe(true);
+
+    // Twice is allowed only for what was under way at a kill: what ran, and what had ended and was not yet written.
+    const ends = [...done].filter(([line]) => line.startsWith('end '));
+    const twice = ends.reduce((sum, [, count]) => sum + count - 1, 0);
+    expect(twice).toBeLessThanOrEqual(kills * 30);
+    console.info(
+      `${kills} kills: ${ids.length} acknowledged, ${interrupted.length} interrupted, ${twice} done twice, ` +
+        `${Math.round(passed())} ms`,
+    );
+  });
+});
+
+describe('a dispatch', () => {
+  const source = `
+    import { writeSync } from 'node:fs';
+    import Ductape from 'ductape';
+    const [store, durability, many] = process.argv.slice(1);
+    const { features } = new Ductape({ store, durability, product: 'shop', env: 'test', worker: false });
+    // The store is open by then: the second dispatch is a plain one.
+    await features.dispatch({ tag: 'first', input: {} });
+    const job = { tag: 'report', input: { a: 1 } };
+    const dispatched = many === 'many' ? features.dispatchMany([job, job, job]) : features.dispatch(job).then((result) => [result]);
+    await dispatched.then((results) => {
+      for (const { job_id } of results) writeSync(1, 'stored ' + job_id + '\\n');
+      process.kill(process.pid, 'SIGKILL');
+    });
+  `;
+
+  it.each([
+    ['full', 'one'],
+    ['full', 'many'],
+    ['relaxed', 'one'],
+  ])('survives SIGKILL the moment its promise has resolved (%s, %s)', async (durability, many) => {
+    const folder = await temporaryFolder();
+    for (let round = 0; round < 5; round++) {
+      const store = `sqlite:${join(folder, `jobs-${round}.db`)}`;
+      const child = script(source, [store, durability, many]);
+      expect((await child.ended).signal).toBe('SIGKILL');
+      const ids = child.lines.filter((line) => line.startsWith('stored ')).map((line) => line.slice(7));
+      expect(ids).toHaveLength(many === 'many' ? 3 : 1);
+      const ductape = create({ store });
+      ductape.features.define('report', ({ input }) => input);
+      for (const id of ids) expect(await ductape.jobs.wait(id, { timeout: 10_000 })).toEqual({ a: 1 });
+      await ductape.close();
+    }
+  });
+});
+
+describe('a recurring job', () => {
+  it('goes on after its process was killed in the middle of a run', async () => {
+    const folder = await temporaryFolder();
+    const store = `sqlite:${join(folder, 'jobs.db')}`;
+    const child = script(
+      `import Ductape from 'ductape';
+       const ductape = new Ductape({ store: process.argv[1], product: 'shop', env: 'test' });
+       ductape.features.define('report', () => { console.log('started'); return new Promise(() => {}); });
+       await ductape.features.dispatch({ tag: 'report', job_id: 'often', input: {}, schedule: { every: 200, limit: 3 } });
+       await ductape.start();`,
+      [store],
+    );
+    await child.said('started');
+    child.process.kill('SIGKILL');
+    await child.ended;
+    const ductape = create({ store });
+    const runs: string[] = [];
+    ductape.features.define('report', ({ run, attempt }) => void runs.push(`${run}/${attempt}`));
+    await eventually(async () => expect((await ductape.jobs.get('often')).status).toBe('completed'), 15_000);
+    // The interrupted run is made up for by another attempt, and counted once.
+    expect(runs).toEqual(['1/2', '2/1', '3/1']);
+    expect(await ductape.jobs.get('often')).toMatchObject({ execution_count: 3 });
+  });
+});
+
+describe('a store that another process left behind', () => {
+  it('has what was running given back at the first look', async () => {
+    const folder = await temporaryFolder();
+    const store = `sqlite:${join(folder, 'jobs.db')}`;
+    const first = create({ store });
+    const started = new Promise<void>((resolve) => {
+      first.features.define('report', () => {
+        resolve();
+        return new Promise(() => {});
+      });
+    });
+    const { job_id } = await first.features.dispatch(job('report'));
+    await started;
+    expect((await first.jobs.get(job_id)).status).toBe('running');
+    await first.close({ timeout: 0 });
+    const second = create({ store, worker: false });
+    expect(await second.jobs.get(job_id)).toMatchObject({ status: 'queued', retry_count: 0 });
+  });
+});

@@ -1,0 +1,158 @@
+// Schedules as a user sees them: the conformance suite through `jobs.preview`, and what becomes of missed runs.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { IDispatchSchedule, IScheduleOptions } from './support/ductape.js';
+import { create, eventually, pathsOf, refusal, temporaryFolder } from './support/instances.js';
+import { linesOf, program } from './support/processes.js';
+
+interface Vector {
+  cat: string;
+  cron?: string;
+  cron_repeat?: [string, number];
+  cron_suffix?: string;
+  tz: string;
+  from: string;
+  next?: string[];
+}
+
+const vectors: Vector[] = JSON.parse(
+  readFileSync(new URL('../tests/cron/vectors.json', import.meta.url), 'utf8'),
+) as Vector[];
+
+const expressionOf = ({ cron, cron_repeat: [piece, times] = ['', 0], cron_suffix = '' }: Vector) =>
+  cron ?? piece.repeat(times) + cron_suffix;
+
+test('jobs.preview gives the instants of every conformance vector', async () => {
+  const ductape = create();
+  const firing = vectors.filter((vector) => vector.next && vector.next.length > 0);
+  expect(firing.length).toBeGreaterThan(200);
+  for (const vector of firing) {
+    // A vector counts from strictly after its start, as a dispatch at that moment does.
+    const schedule = { cron: expressionOf(vector), tz: vector.tz };
+    const times = await ductape.jobs.preview(schedule, { from: vector.from, count: vector.next?.length });
+    const shown = times.map((time) => new Date(time).toISOString().replace('.000Z', 'Z'));
+    expect(shown, JSON.stringify(vector)).toEqual(vector.next);
+  }
+});
+
+test('what never fires, is no expression or names no zone is refused with its code and place', async () => {
+  const ductape = create();
+  const refused = vectors.filter((vector) => !vector.next || vector.next.length === 0);
+  expect(refused.length).toBeGreaterThan(50);
+  for (const vector of refused) {
+    const error = await refusal(ductape.jobs.preview({ cron: expressionOf(vector), tz: vector.tz }));
+    const expected = vector.next ? 'INVALID_SCHEDULE' : vector.cat === 'error' ? 'INVALID_CRON' : 'INVALID_TIMEZONE';
+    expect(error.code, JSON.stringify(vector)).toBe(expected);
+    expect(pathsOf(error)).toEqual([expected === 'INVALID_TIMEZONE' ? 'schedule.tz' : 'schedule.cron']);
+  }
+});
+
+test('a refused cron says what would be valid, a refused zone which one is nearest', async () => {
+  const ductape = create();
+  const input = { tag: 'report', input: {} };
+  const seconds = await refusal(ductape.features.dispatch({ ...input, schedule: { cron: '0 0 9 * * *' } }));
+  expect(seconds.code).toBe('INVALID_CRON');
+  expect(seconds.message).toMatch(/6 fields.*every/);
+  const zone = await refusal(ductape.features.dispatch({ ...input, schedule: { cron: '0 9 * * *', tz: 'America/NewYork' } }));
+  expect(zone.code).toBe('INVALID_TIMEZONE');
+  expect(zone.message).toContain('America/New_York');
+});
+
+test('start_at is ms, an ISO date with an offset, or local time of tz', async () => {
+  const ductape = create({ timezone: 'Europe/Berlin' });
+  const dispatch = (schedule: IDispatchSchedule & IScheduleOptions) =>
+    ductape.features.dispatch({ tag: 'later', input: {}, schedule });
+  const noon = Date.parse('2036-07-01T12:00:00Z');
+  expect((await dispatch({ start_at: noon })).scheduled_at).toBe(noon);
+  expect((await dispatch({ start_at: '2036-07-01T12:00:00Z' })).scheduled_at).toBe(noon);
+  expect((await dispatch({ start_at: '2036-07-01T14:00:00+02:00' })).scheduled_at).toBe(noon);
+  expect((await dispatch({ start_at: '2036-07-01T14:00:00' })).scheduled_at).toBe(noon);
+  expect((await dispatch({ start_at: '2036-07-01T08:00', tz: 'America/New_York' })).scheduled_at).toBe(noon);
+});
+
+test('dst options decide what a fixed time does in a gap and in an overlap', async () => {
+  const ductape = create();
+  const at = async (schedule: IDispatchSchedule & IScheduleOptions, from: string) => {
+    const [first] = await ductape.jobs.preview({ tz: 'America/New_York', ...schedule }, { from, count: 1 });
+    return new Date(first ?? 0).toISOString();
+  };
+  const gap = '2026-03-08T05:00:00Z';
+  expect(await at({ cron: '30 2 * * *' }, gap)).toBe('2026-03-08T07:00:00.000Z');
+  expect(await at({ cron: '30 2 * * *', dst: { gap: 'skip' } }, gap)).toBe('2026-03-09T06:30:00.000Z');
+  const overlap = '2026-11-01T04:00:00Z';
+  expect(await at({ cron: '30 1 * * *' }, overlap)).toBe('2026-11-01T05:30:00.000Z');
+  expect(await at({ cron: '30 1 * * *', dst: { overlap: 'last' } }, overlap)).toBe('2026-11-01T06:30:00.000Z');
+  const both = await ductape.jobs.preview(
+    { cron: '30 1 * * *', tz: 'America/New_York', dst: { overlap: 'both' } },
+    { from: overlap, count: 2 },
+  );
+  expect(both.map((time) => new Date(time).toISOString())).toEqual(['2026-11-01T05:30:00.000Z', '2026-11-01T06:30:00.000Z']);
+});
+
+test('a spread gives each job its own fixed place within the span', async () => {
+  const ductape = create({ clock: 'manual' });
+  await ductape.clock.set('2036-01-01T00:00:30Z');
+  const schedule = { cron: '0 * * * *', spread: 600_000 };
+  const first = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => ductape.features.dispatch({ tag: 'report', input: {}, job_id: `r${n}`, schedule })),
+  );
+  const hour = Date.parse('2036-01-01T01:00:00Z');
+  const offsets = first.map((result) => (result.next_run_at ?? 0) - hour);
+  expect(offsets.every((offset) => offset >= -3_600_000 && offset < 600_000)).toBe(true);
+  expect(new Set(offsets).size).toBeGreaterThan(15);
+  const again = await ductape.features.dispatch({ tag: 'report', input: {}, job_id: 'r7', schedule });
+  expect(again.next_run_at).toBe(first[7]?.next_run_at);
+});
+
+test('a process that was stopped for ten seconds catches up once, then follows the grid', { timeout: 60_000 }, async () => {
+  const interval = 1_000;
+  for (const misfire of ['once', 'skip', 'all'] as const) {
+    const folder = await temporaryFolder();
+    const [store, log] = [`sqlite:${join(folder, 'jobs.db')}`, join(folder, 'log')];
+    const ticking = program('ticking', [store, log, String(interval), misfire]);
+    await eventually(async () => expect((await linesOf(log)).length).toBeGreaterThanOrEqual(2));
+    ticking.process.kill('SIGSTOP');
+    await delay(10_000);
+    const resumed = Date.now();
+    ticking.process.kill('SIGCONT');
+    await eventually(async () => {
+      const after = (await linesOf(log)).map((line) => JSON.parse(line) as Tick).filter((tick) => tick.at >= resumed);
+      expect(after.length).toBeGreaterThanOrEqual(misfire === 'all' ? 12 : 3);
+    }, 20_000);
+    ticking.tell('close');
+    await ticking.ended;
+    check(misfire, (await linesOf(log)).map((line) => JSON.parse(line) as Tick), resumed);
+  }
+
+  interface Tick {
+    at: number;
+    scheduled_at: number;
+    missed: number;
+  }
+
+  function check(misfire: string, ticks: Tick[], resumed: number) {
+    // One line for each run, on the grid, in order, none twice.
+    const grid = ticks.map((tick) => (tick.scheduled_at - (ticks[0]?.scheduled_at ?? 0)) / interval);
+    expect(grid.every(Number.isInteger), String(grid)).toBe(true);
+    expect([...new Set(grid)].sort((a, b) => a - b)).toEqual(grid);
+    const first = ticks.findIndex((tick) => tick.at >= resumed);
+    const steps = grid.slice(1).map((step, index) => step - (grid[index] ?? 0));
+    const missed = ticks.map((tick) => tick.missed);
+    if (misfire === 'all') {
+      expect(new Set(steps), 'every grid point is a run of its own').toEqual(new Set([1]));
+      expect(Math.max(...missed)).toBe(0);
+      return;
+    }
+    // The one step over the pause, and nothing but the grid around it.
+    expect(steps.filter((step) => step > 1)).toHaveLength(1);
+    const jump = (grid[first] ?? 0) - (grid[first - 1] ?? 0);
+    expect(jump).toBeGreaterThanOrEqual(9);
+    if (misfire === 'once') {
+      expect(missed[first]).toBe(jump - 1);
+      expect((ticks[first]?.at ?? 0) - resumed).toBeLessThan(interval);
+    }
+    expect(missed.filter((count) => count > 0)).toHaveLength(misfire === 'once' ? 1 : 0);
+  }
+});

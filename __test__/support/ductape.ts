@@ -1,0 +1,11 @@
+// The package as `require` gives it, with its types. A test runner's own module loader has no part in it.
+import { createRequire } from 'node:module';
+import type * as api from '../../index.js';
+
+const required = createRequire(import.meta.url)('../../index.js') as typeof api;
+
+export type * from '../../index.js';
+export const Ductape: typeof api.Ductape = required.Ductape;
+export type Ductape = api.Ductape;
+export const DuctapeError: typeof api.DuctapeError = required.DuctapeError;
+export type DuctapeError = api.DuctapeError;

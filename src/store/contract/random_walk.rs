@@ -1,0 +1,361 @@
+//! Thousands of mixed verbs with seeded chance, against a plain model: whatever the order of events, the store and the
+//! model agree on every answer and every state.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
+
+use super::kit::*;
+use crate::clock::Millis;
+use crate::model::{Action, NewJob, RunOutcome, Status};
+use crate::store::{
+    Cancelled, ClaimedRun, Completed, GapKind, GridGap, Inserted, InstanceId, Keep, Occurrence, Retention, SeriesAdvance, Token,
+};
+use std::collections::BTreeMap;
+
+const STEPS: usize = 3_000;
+const NAMES: u64 = 60;
+const MAX_CRASHES: u32 = 3;
+
+/// A small generator of numbers (splitmix64), the same on every machine.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % bound
+    }
+
+    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Run {
+    Waiting(Millis),
+    Ready,
+    Running(InstanceId, Token),
+}
+
+#[derive(Clone, Debug)]
+struct Job {
+    recurring: bool,
+    /// Runs that have not ended, with their crashes. That of a one-off is 0: its number is the store's business.
+    runs: BTreeMap<i64, (Run, u32)>,
+    created_runs: i64,
+    ended: Option<Status>,
+    next_at: Option<Millis>,
+    executions: i64,
+}
+
+impl Job {
+    fn status(&self) -> Status {
+        let has = |wanted: fn(&Run) -> bool| self.runs.values().any(|(run, _)| wanted(run));
+        match self.ended {
+            Some(status) => status,
+            None if has(|run| matches!(run, Run::Running(..))) => Status::Running,
+            None if has(|run| matches!(run, Run::Ready)) => Status::Queued,
+            None => Status::Scheduled,
+        }
+    }
+
+    /// A run is over; so is the job, if it was the last.
+    fn over(&mut self, run: i64, status: Status) {
+        self.runs.remove(&run);
+        self.executions += 1;
+        if !self.recurring {
+            self.ended = Some(status);
+        } else if self.next_at.is_none() && self.runs.is_empty() {
+            self.ended = Some(Status::Completed);
+        }
+    }
+}
+
+struct Walk<'a> {
+    s: &'a Subject,
+    chance: Chance,
+    now: Millis,
+    jobs: BTreeMap<String, Job>,
+    processes: Vec<InstanceId>,
+    held: Vec<(InstanceId, String, ClaimedRun)>,
+    /// Completions, by their answer.
+    counted: usize,
+    refused: usize,
+}
+
+pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
+    let mut walk =
+        Walk { s, chance: Chance(7), now: T0, jobs: BTreeMap::new(), processes: vec![], held: vec![], counted: 0, refused: 0 };
+    walk.processes.push(s.process().await);
+    for step in 0..STEPS {
+        match walk.chance.below(20) {
+            0..=5 => walk.insert().await,
+            6..=9 => walk.claim().await,
+            10..=13 => walk.complete().await,
+            14 => walk.cancel().await,
+            15 | 16 => walk.advance().await,
+            17 => walk.pass().await,
+            18 => walk.crash_or_leave().await,
+            _ => walk.sweep().await,
+        }
+        if step % 20 == 0 {
+            walk.compare().await;
+        }
+    }
+    walk.compare().await;
+    // A walk that hardly ever gets anywhere would prove nothing.
+    assert!(walk.counted > 300 && walk.refused > 50, "{} counted, {} refused", walk.counted, walk.refused);
+}
+
+impl Walk<'_> {
+    fn later(&mut self) -> Millis {
+        self.now + self.chance.of(&[-5, 0, 0, 1, 10, 100, 5_000, DAY, 3 * DAY, 40 * DAY])
+    }
+
+    async fn insert(&mut self) {
+        let name = self.chance.below(NAMES).to_string();
+        let recurring = name.ends_with('3') || name.ends_with('7');
+        let (due, priority) = (self.later(), i32::try_from(self.chance.below(3)).unwrap());
+        let on = self.chance.of(&["a", "b", "c"]);
+        let base = if recurring { series(&name) } else { one_off(&name) };
+        let gone = recurring && self.chance.below(8) == 0;
+        let job = NewJob { due: (!gone).then_some(due), priority, route: route(on), created: self.now, ..base };
+        let job = if self.chance.below(3) > 0 { replacing(job) } else { NewJob { on_conflict: crate::model::OnConflict::Return, ..job } };
+        let replace = job.on_conflict == crate::model::OnConflict::Replace;
+        let answer = self.s.insert_at(vec![job], self.now).await.remove(0);
+        let due = (!gone).then_some(due);
+        let now = self.now;
+        let Some(known) = self.jobs.get_mut(&name) else {
+            assert_eq!(answer, Inserted::Created);
+            self.jobs.insert(name, new_job(recurring, due, now));
+            return;
+        };
+        match answer {
+            Inserted::Existing(standing) => assert!(!replace && standing.status == known.status()),
+            Inserted::Conflict(_) => assert!(replace && !known.status().allows(Action::ReplaceOneOff)),
+            Inserted::Replaced(standing) => {
+                replace_in_model(known, due, now);
+                assert!(replace && standing.status == known.status(), "{standing:?} {known:?}");
+            }
+            Inserted::Created => panic!("{name} was there"),
+        }
+    }
+
+    async fn claim(&mut self) {
+        let Some(&process) = self.processes.first() else { return };
+        let process = if self.chance.below(2) == 0 { process } else { *self.processes.last().unwrap() };
+        let slots = self.chance.of(&[0, 1, 3, 50]);
+        let claimed = self.s.claim_with(process, self.now, slots).await;
+        self.fall_due();
+        let ready: usize = self.jobs.values().flat_map(|job| job.runs.values()).filter(|(run, _)| *run == Run::Ready).count();
+        assert_eq!(claimed.runs.len(), ready.min(slots));
+        assert!(claimed.runs.is_sorted_by_key(|run| (run.priority, run.due, run.job, run.run)));
+        for run in claimed.runs {
+            let name = run.id.to_string();
+            let (place, crashes) = self.jobs.get_mut(&name).unwrap().runs.get_mut(&number(&run)).unwrap();
+            assert_eq!((*place, *crashes), (Run::Ready, run.crashes));
+            *place = Run::Running(process, run.token);
+            self.held.push((process, name, run));
+        }
+    }
+
+    fn fall_due(&mut self) {
+        for (run, _) in self.jobs.values_mut().flat_map(|job| job.runs.values_mut()) {
+            if matches!(run, Run::Waiting(due) if *due <= self.now) {
+                *run = Run::Ready;
+            }
+        }
+    }
+
+    async fn complete(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let at = usize::try_from(self.chance.below(self.held.len() as u64)).unwrap();
+        let (process, name, run) = self.held.swap_remove(at);
+        let due = self.later();
+        let outcome = match self.chance.below(6) {
+            0 | 1 => done(),
+            2 => failed(),
+            3 => retry(due),
+            4 => RunOutcome::Snoozed { due },
+            _ => RunOutcome::Released,
+        };
+        let answer = self.s.complete(process, &run, outcome.clone(), self.now).await;
+        let now = self.now;
+        let job = self.jobs.get_mut(&name);
+        let number = number(&run);
+        let held = |job: &&mut Job| job.runs.get(&number).is_some_and(|(place, _)| *place == Run::Running(process, run.token));
+        let Some(job) = job.filter(held).filter(|_| self.processes.contains(&process)) else {
+            assert_eq!(answer, Completed::LeaseLost);
+            self.refused += 1;
+            return;
+        };
+        match outcome {
+            RunOutcome::Completed { .. } => job.over(number, Status::Completed),
+            RunOutcome::Failed { .. } => job.over(number, Status::Failed),
+            RunOutcome::Retry { .. } | RunOutcome::Snoozed { .. } => {
+                job.runs.get_mut(&number).unwrap().0 = if due <= now { Run::Ready } else { Run::Waiting(due) };
+            }
+            RunOutcome::Released => job.runs.get_mut(&number).unwrap().0 = Run::Ready,
+        }
+        assert_eq!(answer, Completed::Counted(job.status()));
+        self.counted += 1;
+    }
+
+    async fn cancel(&mut self) {
+        let name = self.chance.below(NAMES).to_string();
+        let answer = self.s.store.cancel(&id(&name), Some("why not"), self.now).await.unwrap();
+        let Some(job) = self.jobs.get_mut(&name) else {
+            assert_eq!(answer, Cancelled::NotFound);
+            return;
+        };
+        if job.status().is_ended() {
+            assert_eq!(answer, Cancelled::Forbidden(job.status()));
+            return;
+        }
+        let running = job.runs.values().filter(|(run, _)| matches!(run, Run::Running(..))).count();
+        assert!(matches!(answer, Cancelled::Done { running: ref told, .. } if told.len() == running), "{answer:?} {job:?}");
+        job.executions += i64::try_from(job.runs.len()).unwrap();
+        job.runs.clear();
+        (job.ended, job.next_at) = (Some(Status::Cancelled), None);
+    }
+
+    async fn advance(&mut self) {
+        for due in self.s.due_series(self.now).await {
+            let job = self.jobs.get_mut(&due.id.to_string()).unwrap();
+            assert_eq!((Some(due.next_at), due.live), (job.next_at, i64::try_from(job.runs.len()).unwrap()));
+            let stale = self.chance.below(5) == 0;
+            let new = usize::try_from(self.chance.below(3)).unwrap();
+            let next_at = (self.chance.below(4) > 0).then_some(self.now + 1 + i64::try_from(self.chance.below(2_000)).unwrap());
+            let gap = GridGap { kind: GapKind::Skipped, first: due.next_at, last: due.next_at, count: 1 };
+            let occurrences = vec![Occurrence { scheduled_at: due.next_at, missed: 0 }; new];
+            let version = due.version - i64::from(stale);
+            let advance = SeriesAdvance { job: due.job, version, occurrences, gaps: vec![gap], next_at, after_live: false };
+            let counted = self.s.store.advance(self.now, vec![advance]).await.unwrap();
+            assert_eq!(counted, usize::from(!stale));
+            if stale {
+                continue;
+            }
+            for _ in 0..new {
+                job.created_runs += 1;
+                job.runs.insert(job.created_runs, (Run::Ready, 0));
+            }
+            job.next_at = next_at;
+            if next_at.is_none() && job.runs.is_empty() {
+                job.ended = Some(Status::Completed);
+            }
+        }
+        self.fall_due();
+    }
+
+    async fn pass(&mut self) {
+        self.now += self.chance.of(&[1, 10, 1_000, DAY / 2, 2 * DAY]);
+        if self.processes.len() < 3 {
+            self.processes.push(self.s.process().await);
+        }
+    }
+
+    /// One process leaves in order or all but the last die.
+    async fn crash_or_leave(&mut self) {
+        if self.chance.below(3) > 0 {
+            return;
+        }
+        // Most of what the dead held is never heard of again.
+        let Self { held, chance, .. } = self;
+        held.retain(|_| chance.below(4) == 0);
+        if self.chance.below(2) == 0 {
+            let process = self.processes.remove(0);
+            self.s.store.unregister(process, self.now).await.unwrap();
+            self.take_back(&[process], |_| false);
+        } else {
+            self.s.pass(LEASE + 1);
+            let dead = std::mem::take(&mut self.processes);
+            let found = self.s.store.recover(self.now, MAX_CRASHES).await.unwrap();
+            let (requeued, failed) = self.take_back(&dead, |crashes| {
+                *crashes += 1;
+                *crashes >= MAX_CRASHES
+            });
+            assert_eq!((found.instances, found.requeued, found.failed), (dead.len(), requeued, failed));
+        }
+        if self.processes.is_empty() {
+            self.processes.push(self.s.process().await);
+        }
+    }
+
+    fn take_back(&mut self, from: &[InstanceId], fails: impl Fn(&mut u32) -> bool) -> (usize, usize) {
+        let (mut requeued, mut failed) = (0, 0);
+        for job in self.jobs.values_mut() {
+            for number in job.runs.keys().copied().collect::<Vec<_>>() {
+                let (place, crashes) = job.runs.get_mut(&number).unwrap();
+                if !matches!(place, Run::Running(process, _) if from.contains(process)) {
+                    continue;
+                }
+                *place = Run::Ready;
+                if fails(crashes) {
+                    job.over(number, Status::Failed);
+                    failed += 1;
+                } else {
+                    requeued += 1;
+                }
+            }
+        }
+        (requeued, failed)
+    }
+
+    async fn sweep(&mut self) {
+        if self.chance.below(10) > 0 {
+            return;
+        }
+        let all = Keep { age: None, count: Some(0) };
+        let some = Keep { age: Some(DAY), count: Some(2) };
+        let retention = Retention { completed: all, failed: all, cancelled: all, runs: some };
+        let ended = self.jobs.values().filter(|job| job.ended.is_some()).count();
+        assert_eq!(self.s.store.sweep(retention, self.now, 1_000).await.unwrap(), ended);
+        self.jobs.retain(|_, job| job.ended.is_none());
+    }
+
+    async fn compare(&mut self) {
+        self.s.check().await;
+        let mut by_status = [0_i64; 7];
+        for (name, job) in &self.jobs {
+            let record = self.s.record(name).await;
+            let seen = (record.status, record.next_run_at, record.execution_count);
+            assert_eq!(seen, (job.status(), job.next_at, job.executions), "{name} {job:?} {record:?}");
+            by_status[job.status() as usize] += 1;
+        }
+        assert_eq!(self.s.store.stats(None).await.unwrap().by_status, by_status);
+    }
+}
+
+fn number(run: &ClaimedRun) -> i64 {
+    if run.recurring { run.run } else { 0 }
+}
+
+fn new_job(recurring: bool, due: Option<Millis>, now: Millis) -> Job {
+    let mut job = Job { recurring, runs: BTreeMap::new(), created_runs: 0, ended: None, next_at: None, executions: 0 };
+    if recurring {
+        (job.next_at, job.ended) = (due, due.is_none().then_some(Status::Completed));
+    } else {
+        job.runs.insert(0, (first(due, now), 0));
+    }
+    job
+}
+
+fn first(due: Option<Millis>, now: Millis) -> Run {
+    due.filter(|due| *due > now).map_or(Run::Ready, Run::Waiting)
+}
+
+fn replace_in_model(job: &mut Job, due: Option<Millis>, now: Millis) {
+    job.ended = None;
+    if job.recurring {
+        job.next_at = due;
+        if due.is_none() && job.runs.is_empty() {
+            job.ended = Some(Status::Completed);
+        }
+        return;
+    }
+    job.runs.clear();
+    job.runs.insert(0, (first(due, now), 0));
+}

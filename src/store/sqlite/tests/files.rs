@@ -1,0 +1,145 @@
+//! Which files are opened, created, refused.
+
+use super::super::Location;
+use super::{SqliteConfig, SqliteStore, open};
+use crate::error::{Error, ErrorCode};
+use crate::store::contract::kit::{T0, one_off};
+use crate::store::{InsertParams, Inserted, ListFilter, Store};
+use std::path::Path;
+
+fn refusal(path: &Path) -> Error {
+    SqliteStore::open(SqliteConfig::new(Location::File(path.to_owned()))).unwrap_err()
+}
+
+async fn add(store: &SqliteStore, text: &str) -> Result<Vec<Inserted>, Error> {
+    store.insert(InsertParams { jobs: vec![one_off(text)], all_or_nothing: false, now: T0 }).await
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_new_store_is_readable_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/er/jobs.db");
+    let store = open(&path);
+    add(&store, "x").await.unwrap();
+    store.register(1_000).await.unwrap();
+    let mode = |name: &str| std::fs::metadata(folder.path().join("deep/er").join(name)).unwrap().permissions().mode() & 0o777;
+    for name in ["jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-locks/next", "jobs.db-locks/instance-1"] {
+        assert_eq!(mode(name), 0o600, "{name}");
+    }
+    assert_eq!((mode(""), mode("jobs.db-locks")), (0o700, 0o700));
+}
+
+#[tokio::test]
+async fn a_store_that_is_opened_again_has_its_jobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path);
+    add(&store, "x").await.unwrap();
+    store.close().await.unwrap();
+    assert!(!path.with_file_name("jobs.db-wal").exists(), "the last one to close leaves no log");
+    let store = open(&path);
+    assert!(matches!(add(&store, "x").await.unwrap()[..], [Inserted::Existing(_)]));
+    assert!(store.warnings().is_empty());
+}
+
+#[test]
+fn a_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = refusal(folder.path());
+    assert_eq!(error.code, ErrorCode::StoreError);
+    assert!(error.message.contains("is a folder"), "{error}");
+}
+
+#[test]
+fn a_path_through_a_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "text").unwrap();
+    let error = refusal(&folder.path().join("file/jobs.db"));
+    assert_eq!(error.code, ErrorCode::StoreError);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    let text = "these are notes, and no database at all".repeat(40);
+    std::fs::write(&path, &text).unwrap();
+    let error = refusal(&path);
+    assert_eq!(error.code, ErrorCode::StoreCorrupt);
+    assert!(error.message.contains("no ductape store"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn another_programs_database_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE jobs (mine)").unwrap();
+    other.close().unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let error = refusal(&path);
+    assert_eq!(error.code, ErrorCode::StoreCorrupt);
+    assert!(error.message.contains("another program's database"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_with_both_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    open(&path).close().await.unwrap();
+    let newer = rusqlite::Connection::open(&path).unwrap();
+    newer.execute_batch("PRAGMA user_version = 99").unwrap();
+    newer.close().unwrap();
+    let error = refusal(&path);
+    assert_eq!(error.code, ErrorCode::StoreError);
+    assert!(error.message.contains("version 99") && error.message.contains("up to 1"), "{error}");
+    assert!(error.message.contains("update this package"), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_reported_and_does_not_take_the_process_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path);
+    let jobs = (0..2_000).map(|n| one_off(&n.to_string())).collect();
+    store.insert(InsertParams { jobs, all_or_nothing: false, now: T0 }).await.unwrap();
+    store.close().await.unwrap();
+    let sound = std::fs::read(&path).unwrap();
+    let damage_from = |byte: usize| {
+        let mut bytes = sound.clone();
+        bytes[byte..].fill(0xA5);
+        std::fs::write(&path, bytes).unwrap();
+    };
+    // Damage that shows when the file is opened.
+    damage_from(4_096);
+    assert_eq!(refusal(&path).code, ErrorCode::StoreCorrupt);
+    // Damage that shows when the rows are read.
+    damage_from(sound.len() / 2);
+    let store = open(&path);
+    let everything = ListFilter { limit: 5_000, ..ListFilter::default() };
+    let error = store.list(everything).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::StoreCorrupt);
+    assert!(error.message.contains("damaged"), "{error}");
+    assert_eq!(add(&store, "x").await.unwrap_err().code, ErrorCode::StoreCorrupt);
+    store.close().await.unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_read_only_file_is_refused_with_the_remedy() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    drop(open(&path));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
+    if std::fs::OpenOptions::new().write(true).open(&path).is_ok() {
+        return; // whoever runs this may write everything
+    }
+    let error = refusal(&path);
+    assert_eq!(error.code, ErrorCode::StoreError);
+    assert!(error.message.contains("write access"), "{error}");
+}

@@ -1,0 +1,195 @@
+//! Several stores on one file, in one process and in several.
+
+use super::open;
+use crate::error::ErrorCode;
+use crate::store::contract::kit::{T0, one_off, route};
+use crate::store::{ClaimParams, InsertParams, ServedRoute, Store};
+use std::collections::HashSet;
+use std::io::BufRead;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Set for the second process of a test: the path of the store.
+const CHILD: &str = "DUCTAPE_TEST_STORE";
+
+async fn add(store: &dyn Store, text: &str) {
+    let params = InsertParams { jobs: vec![one_off(text)], all_or_nothing: false, now: T0 };
+    store.insert(params).await.unwrap();
+}
+
+async fn claim(store: &dyn Store, instance: i64, slots: usize) -> Vec<i64> {
+    let served = Arc::new([ServedRoute { route: 1, group: 0 }]);
+    let params = ClaimParams { now: T0, instance, served, group_slots: vec![slots], slots };
+    store.claim(params).await.unwrap().runs.iter().map(|run| run.job).collect()
+}
+
+/// Runs the test of this name again in a process of its own, as the child of the one that is running.
+fn child(name: &str, path: &Path) -> std::process::Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("store::sqlite::tests::locks::{name}"), "--nocapture"])
+        .env(CHILD, path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+type Output = std::io::Lines<std::io::BufReader<std::process::ChildStdout>>;
+
+/// Reads what the child prints until it says `word`; the rest must stay readable for as long as it prints.
+fn wait_for(child: &mut std::process::Child, word: &str) -> Output {
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.by_ref().map_while(Result::ok).any(|line| line.contains(word)), "the child never said {word}");
+    lines
+}
+
+#[allow(clippy::print_stdout)]
+fn say(word: &str) {
+    println!("\n{word}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn our_locks_belong_to_the_open_file_so_that_a_posix_lock_of_this_process_meets_them() {
+    use rustix::fs::{FlockOperation, fcntl_lock};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path);
+    add(&*store, "x").await;
+    let other_copy = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let refused = fcntl_lock(&other_copy, FlockOperation::NonBlockingLockExclusive);
+    assert_eq!(refused, Err(rustix::io::Errno::AGAIN));
+    // Closing a descriptor drops a process's POSIX locks, and must not drop ours.
+    drop(other_copy);
+    let other_copy = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    assert!(fcntl_lock(&other_copy, FlockOperation::NonBlockingLockExclusive).is_err());
+    add(&*store, "y").await;
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_another_copy_of_sqlite_has_open_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    drop(open(&path));
+    let other_copy = std::fs::File::open(&path).unwrap();
+    // The store that was dropped may need a moment to let go.
+    let error = loop {
+        match super::SqliteStore::open(super::SqliteConfig::new(super::Location::File(path.clone()))) {
+            Ok(store) => drop(store),
+            Err(error) => break error,
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(error.code, ErrorCode::StoreError);
+    assert!(error.message.contains("another copy of SQLite"), "{error}");
+    drop(other_copy);
+    open(&path);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_stores_on_one_file_lose_nothing_and_share_every_run_once() {
+    const JOBS: usize = 500;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let stores = [open(&path), open(&path)];
+    let tasks = stores.iter().enumerate().map(|(at, store)| {
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            for n in 0..JOBS {
+                add(&*store, &format!("{at}/{n}")).await;
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    let mut claimed = Vec::new();
+    let instances = [stores[0].register(60_000).await.unwrap(), stores[1].register(60_000).await.unwrap()];
+    for _ in 0..JOBS {
+        let (left, right) = tokio::join!(claim(&*stores[0], instances[0], 1), claim(&*stores[1], instances[1], 1));
+        claimed.extend(left);
+        claimed.extend(right);
+    }
+    assert_eq!((claimed.len(), claimed.iter().collect::<HashSet<_>>().len()), (2 * JOBS, 2 * JOBS));
+    stores[0].check_invariants().await;
+    // The first to open may close before the second.
+    stores[0].close().await.unwrap();
+    add(&*stores[1], "after").await;
+    stores[1].close().await.unwrap();
+    let check = rusqlite::Connection::open(&path).unwrap();
+    let sound: String = check.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(sound, "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_write_in_turn() {
+    const JOBS: usize = 400;
+    if let Some(path) = std::env::var_os(CHILD) {
+        let store = open(Path::new(&path));
+        say("open");
+        for n in 0..JOBS {
+            add(&*store, &format!("child/{n}")).await;
+        }
+        store.close().await.unwrap();
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path);
+    let mut other = child("two_processes_write_in_turn", &path);
+    let output = wait_for(&mut other, "open");
+    let mut slowest = Duration::ZERO;
+    for n in 0..JOBS {
+        let started = std::time::Instant::now();
+        add(&*store, &format!("parent/{n}")).await;
+        slowest = slowest.max(started.elapsed());
+    }
+    assert!(other.wait().unwrap().success());
+    drop(output);
+    assert_eq!(store.stats(None).await.unwrap().by_status.iter().sum::<i64>(), 2 * JOBS as i64);
+    assert!(slowest < Duration::from_secs(2), "a turn took {slowest:?}");
+    store.check_invariants().await;
+}
+
+#[tokio::test]
+async fn a_killed_process_is_found_by_its_lock_before_its_lease_ends() {
+    const NAME: &str = "a_killed_process_is_found_by_its_lock_before_its_lease_ends";
+    if let Some(path) = std::env::var_os(CHILD) {
+        let store = open(Path::new(&path));
+        let instance = store.register(3_600_000).await.unwrap();
+        assert_eq!(claim(&*store, instance, 9).await.len(), 1);
+        say("claimed");
+        std::thread::sleep(Duration::from_secs(60));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path);
+    add(&*store, "x").await;
+    let mut other = child(NAME, &path);
+    let _output = wait_for(&mut other, "claimed");
+    assert_eq!(store.recover(T0, 10).await.unwrap().instances, 0, "it lives");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let found = store.recover(T0, 10).await.unwrap();
+    assert_eq!((found.instances, found.requeued), (1, 1));
+    assert!(!path.with_file_name("jobs.db-locks").join("instance-1").exists());
+    store.check_invariants().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_of_another_store_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let (here, there) = (open(&path), open(&path));
+    here.watch_others(true);
+    let mut changes = here.changes();
+    for text in ["x", "y"] {
+        changes.mark_unchanged();
+        add(&*there, text).await;
+        tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
+    }
+    assert_eq!(here.routes_after(0).await.unwrap(), [(1, route("a"))]);
+}

@@ -1,0 +1,158 @@
+//! The writer: durability, failures of one verb and of the disk, order, and its end.
+
+use super::super::verb::Treatment;
+use super::super::{Durability, Location};
+use super::{SqliteConfig, SqliteStore, open};
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::NewJob;
+use crate::store::contract::kit::{T0, one_off};
+use crate::store::{InsertParams, Inserted, Store};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+async fn add(store: &SqliteStore, job: NewJob) -> Result<Vec<Inserted>> {
+    store.insert(InsertParams { jobs: vec![job], all_or_nothing: false, now: T0 }).await
+}
+
+fn large(text: &str) -> NewJob {
+    NewJob { input: format!("\"{}\"", "x".repeat(100_000)).into(), ..one_off(text) }
+}
+
+async fn level(store: &SqliteStore, treatment: Treatment) -> i64 {
+    let read = |tx: &mut super::super::tx::Tx<'_>| {
+        Ok(tx.connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?)
+    };
+    store.write(treatment, read).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_command_of_a_user_is_synced_and_bookkeeping_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("full.db"));
+    for _ in 0..3 {
+        assert_eq!(level(&store, Treatment::synced(1)).await, 2);
+        assert_eq!(level(&store, Treatment::plain(1)).await, 1);
+    }
+    let location = Location::File(folder.path().join("relaxed.db"));
+    let store = SqliteStore::open(SqliteConfig { durability: Durability::Relaxed, ..SqliteConfig::new(location) }).unwrap();
+    assert_eq!(level(&store, Treatment::synced(1)).await, 1);
+}
+
+/// Keeps the writer busy until what is sent meanwhile waits as one batch.
+fn busy(store: &Arc<SqliteStore>) -> tokio::task::JoinHandle<Result<()>> {
+    let store = Arc::clone(store);
+    tokio::spawn(async move {
+        let wait = |_: &mut super::super::tx::Tx<'_>| {
+            std::thread::sleep(Duration::from_millis(100));
+            Ok(())
+        };
+        store.write(Treatment::plain(1), wait).await
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verb_that_fails_fails_alone() {
+    let subject_folder = tempfile::tempdir().unwrap();
+    let store = open(&subject_folder.path().join("jobs.db"));
+    let wait = busy(&store);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let bad = store.write(Treatment::plain(1), |tx| Ok(tx.connection.execute_batch("INSERT INTO nowhere VALUES (1)")?));
+    let (good, bad, other) = tokio::join!(add(&store, one_off("x")), bad, add(&store, one_off("y")));
+    wait.await.unwrap().unwrap();
+    assert_eq!(bad.unwrap_err().code, ErrorCode::StoreError);
+    assert_eq!((good.unwrap(), other.unwrap()), (vec![Inserted::Created], vec![Inserted::Created]));
+    store.check_invariants().await;
+}
+
+#[tokio::test]
+async fn a_verb_that_panics_fails_and_the_writer_goes_on() {
+    let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
+    let broken = store.write(Treatment::plain(1), |_| -> Result<()> { panic!("a test's own") }).await;
+    assert_eq!(broken.unwrap_err().code, ErrorCode::StoreError);
+    add(&store, one_off("x")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_of_life_goes_before_all_that_waits() {
+    let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let note = |what: &'static str| {
+        let order = Arc::clone(&order);
+        move |_: &mut super::super::tx::Tx<'_>| {
+            order.lock().unwrap().push(what);
+            Ok(())
+        }
+    };
+    let wait = busy(&store);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let plain = store.write(Treatment::plain(1), note("plain"));
+    let urgent = store.write(Treatment::urgent(), note("urgent"));
+    let (plain, urgent) = tokio::join!(plain, urgent);
+    wait.await.unwrap().unwrap();
+    plain.and(urgent).unwrap();
+    assert_eq!(*order.lock().unwrap(), ["urgent", "plain"]);
+}
+
+async fn limit_pages(store: &SqliteStore, more: i64) {
+    let limit = move |tx: &mut super::super::tx::Tx<'_>| -> Result<()> {
+        let now: i64 = tx.connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        let _: i64 = tx.connection.query_row(&format!("PRAGMA max_page_count = {}", now + more), [], |row| row.get(0))?;
+        Ok(())
+    };
+    store.write(Treatment::plain(1), limit).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_what_does_not_fit_and_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("jobs.db"));
+    add(&store, one_off("before")).await.unwrap();
+    limit_pages(&store, 10).await;
+    let error: Error = add(&store, large("x")).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::StoreError);
+    assert!(error.message.contains("disk is full"), "{error}");
+    // What fits is still taken, and what was there stays.
+    add(&store, one_off("small")).await.unwrap();
+    store.check_invariants().await;
+    limit_pages(&store, 10_000).await;
+    assert_eq!(add(&store, large("x")).await.unwrap(), [Inserted::Created]);
+    assert_eq!(store.stats(None).await.unwrap().by_status[1], 3);
+}
+
+#[tokio::test]
+async fn the_write_ahead_log_stays_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path);
+    let mut longest = 0;
+    for n in 0..150 {
+        let jobs = (0..10).map(|m| large(&format!("{n}/{m}"))).collect();
+        store.insert(InsertParams { jobs, all_or_nothing: false, now: T0 }).await.unwrap();
+        longest = longest.max(std::fs::metadata(path.with_file_name("jobs.db-wal")).unwrap().len());
+    }
+    assert!(longest < 64 << 20, "the log grew to {} MiB of 150", longest >> 20);
+}
+
+#[tokio::test]
+async fn a_store_that_is_dropped_ends_its_threads_and_frees_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("jobs.db"));
+    let mut ended = store.shared.ended.subscribe();
+    add(&store, one_off("x")).await.unwrap();
+    drop(store);
+    tokio::time::timeout(Duration::from_secs(5), ended.wait_for(|ended| *ended)).await.unwrap().unwrap();
+    assert!(!folder.path().join("jobs.db-wal").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verbs_that_wait_when_the_store_closes_are_done_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("jobs.db"));
+    let wait = busy(&store);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let (added, closed) = tokio::join!(add(&store, one_off("x")), store.close());
+    closed.unwrap();
+    wait.await.unwrap().unwrap();
+    assert_eq!(added.unwrap(), [Inserted::Created]);
+    assert_eq!(add(&store, one_off("y")).await.unwrap_err().code, ErrorCode::Closed);
+}

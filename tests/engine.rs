@@ -1,0 +1,336 @@
+//! The engine on real stores, with a clock the test moves and handlers written in Rust.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use async_trait::async_trait;
+use ductape::api::instance::{Instance, OpenStore};
+use ductape::api::options::read_options;
+use ductape::clock::{Clock, ManualClock, Millis};
+use ductape::engine::routing::{Pattern, Routing, WorkerFilter};
+use ductape::engine::{
+    AbortReason, Engine, EngineConfig, Handler, HandlerFailure, Invocation, Journal, Level, Reply, WorkerConfig,
+};
+use ductape::error::Result;
+use ductape::model::{
+    IfRunning, JobId, JobOptions, Misfire, Namespace, NewJob, OnConflict, Recurrence, Route, Rule, Status,
+};
+use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
+use ductape::store::{InsertParams, Store};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// 2026-01-01T00:00:00Z
+const START: Millis = 1_767_225_600_000;
+const MINUTE: Millis = 60_000;
+
+struct Silent;
+impl Journal for Silent {
+    fn log(&self, _: Level, _: &str) {}
+}
+
+/// Notes what it was called with, and answers as told.
+struct Recorder {
+    calls: Mutex<Vec<(Millis, i64, u32)>>,
+    aborted: Mutex<Vec<AbortReason>>,
+    kept: Mutex<Vec<Invocation>>,
+    answer: Box<dyn Fn(u32) -> Option<std::result::Result<Reply, HandlerFailure>> + Send + Sync>,
+}
+
+impl Recorder {
+    fn new(
+        answer: impl Fn(u32) -> Option<std::result::Result<Reply, HandlerFailure>> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let (calls, aborted, kept) = Default::default();
+        Arc::new(Self { calls, aborted, kept, answer: Box::new(answer) })
+    }
+
+    fn done() -> Arc<Self> {
+        Self::new(|_| Some(Ok(Reply::Done(None))))
+    }
+
+    /// `(scheduled_at, missed, attempt)` of each call.
+    fn calls(&self) -> Vec<(Millis, i64, u32)> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+impl Handler for Recorder {
+    fn call(&self, invocation: Invocation) {
+        let run = &invocation.attempt.run;
+        self.calls.lock().unwrap().push((run.scheduled_at, run.missed, run.attempt));
+        match (self.answer)(run.attempt) {
+            Some(answer) => drop(invocation.reply.send(answer)),
+            None => self.kept.lock().unwrap().push(invocation),
+        }
+    }
+
+    fn abort(&self, _: i64, reason: &AbortReason) {
+        self.aborted.lock().unwrap().push(reason.clone());
+    }
+}
+
+/// A wall clock that a test sets to anything, backwards too.
+#[derive(Debug)]
+struct JumpingClock(Mutex<Millis>);
+
+impl JumpingClock {
+    fn set(&self, to: Millis) {
+        *self.0.lock().unwrap() = to;
+    }
+}
+
+impl Clock for JumpingClock {
+    fn now(&self) -> Millis {
+        *self.0.lock().unwrap()
+    }
+}
+
+fn route() -> Route {
+    Route { namespace: Namespace::Features, product: "shop".into(), env: "test".into(), target: vec!["work".into()] }
+}
+
+fn job(due: Millis, now: Millis) -> NewJob {
+    NewJob {
+        id: JobId::generate(),
+        on_conflict: OnConflict::Return,
+        route: route(),
+        priority: 0,
+        due: Some(due),
+        created: now,
+        retries: 0,
+        options: JobOptions::default(),
+        input: "{}".into(),
+        recurrence: None,
+    }
+}
+
+fn minutely(misfire: Misfire) -> NewJob {
+    let rule = Rule::Every { interval: MINUTE, anchor: START };
+    let recurrence = Recurrence {
+        rule,
+        start_at: None,
+        limit: None,
+        end_at: None,
+        dst: Default::default(),
+        misfire,
+        if_running: IfRunning::Skip,
+        offset: 0,
+    };
+    NewJob { recurrence: Some(recurrence), ..job(START, START) }
+}
+
+async fn open(path: &Path) -> Arc<dyn Store> {
+    let config = SqliteConfig::new(Location::File(path.to_owned()));
+    tokio::task::spawn_blocking(|| SqliteStore::open(config)).await.unwrap().unwrap()
+}
+
+async fn memory() -> Arc<dyn Store> {
+    tokio::task::spawn_blocking(|| SqliteStore::open(SqliteConfig::new(Location::Memory))).await.unwrap().unwrap()
+}
+
+async fn insert(store: &Arc<dyn Store>, job: NewJob) -> JobId {
+    let id = job.id.clone();
+    let now = job.created;
+    store.insert(InsertParams { jobs: vec![job], all_or_nothing: false, now }).await.unwrap();
+    id
+}
+
+fn engine(store: &Arc<dyn Store>, clock: Arc<dyn Clock>, handler: Arc<dyn Handler>) -> Arc<Engine> {
+    let routing = Arc::new(Routing::new(WorkerFilter::default()));
+    let pattern = Pattern { namespace: Namespace::Features, product: None, env: None, target: vec![None] };
+    routing.register(pattern, handler, None, None);
+    let config = EngineConfig { worker: Some(WorkerConfig::default()), ..EngineConfig::default() };
+    Engine::new(Arc::clone(store), clock, Arc::new(Silent), routing, config)
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} did not happen in time");
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// A series of minutes whose store is opened again an hour and a half minute later.
+async fn after_an_hours_pause(misfire: Misfire, expected_runs: usize) -> Vec<(Millis, i64, u32)> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path).await;
+    let id = insert(&store, minutely(misfire)).await;
+    store.close().await.unwrap();
+
+    let now = START + 60 * MINUTE + 30_000;
+    let clock = Arc::new(JumpingClock(Mutex::new(now)));
+    let store = open(&path).await;
+    let handler = Recorder::done();
+    let engine = engine(&store, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&handler) as Arc<dyn Handler>);
+    engine.work().await.unwrap();
+    until("the catch-up", || handler.calls().len() >= expected_runs).await;
+    // The next grid point runs at its time and not before.
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(handler.calls().len(), expected_runs);
+    clock.set(START + 61 * MINUTE);
+    until("the next run", || handler.calls().len() > expected_runs).await;
+    engine.stop(Duration::from_secs(1)).await;
+
+    let history = store.history(&id, 1_000).await.unwrap().unwrap();
+    let skipped: i64 = history.gaps.iter().map(|gap| gap.count).sum();
+    assert_eq!(skipped + history.executions, 62, "each of the 62 grid points is accounted for once");
+    handler.calls()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_an_hours_pause_one_run_stands_for_sixty() {
+    let calls = after_an_hours_pause(Misfire::Once, 1).await;
+    assert_eq!(calls, [(START + 60 * MINUTE, 60, 1), (START + 61 * MINUTE, 0, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_an_hours_pause_misfire_skip_waits_for_the_grid() {
+    let calls = after_an_hours_pause(Misfire::Skip, 0).await;
+    assert_eq!(calls, [(START + 61 * MINUTE, 0, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_an_hours_pause_misfire_all_makes_up_for_every_run_in_order() {
+    let calls = after_an_hours_pause(Misfire::All, 61).await;
+    let expected: Vec<_> = (0..62).map(|minute| (START + minute * MINUTE, 0, 1)).collect();
+    assert_eq!(calls, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn misfire_all_runs_one_after_the_other() {
+    let store = memory().await;
+    let clock = Arc::new(JumpingClock(Mutex::new(START + 5 * MINUTE)));
+    let handler = Recorder::new(|_| None);
+    let engine = engine(&store, clock, Arc::clone(&handler) as Arc<dyn Handler>);
+    insert(&store, minutely(Misfire::All)).await;
+    engine.work().await.unwrap();
+    for number in 1..=6 {
+        until("the next run", || handler.calls().len() == number).await;
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(handler.calls().len(), number, "no second run beside the one that is going");
+        let invocation = handler.kept.lock().unwrap().pop().unwrap();
+        drop(invocation.reply.send(Ok(Reply::Done(None))));
+    }
+    engine.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_forward_runs_what_it_passed_over_within_a_second() {
+    let store = memory().await;
+    let clock = Arc::new(JumpingClock(Mutex::new(START)));
+    let handler = Recorder::done();
+    let engine = engine(&store, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&handler) as Arc<dyn Handler>);
+    insert(&store, job(START + 30 * 24 * 60 * MINUTE, START)).await;
+    engine.work().await.unwrap();
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(handler.calls(), []);
+    clock.set(START + 30 * 24 * 60 * MINUTE);
+    timeout(Duration::from_secs(3), until("the run", || handler.calls().len() == 1)).await.unwrap();
+    engine.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_back_repeats_no_run_and_loses_none() {
+    let store = memory().await;
+    let clock = Arc::new(JumpingClock(Mutex::new(START)));
+    let handler = Recorder::done();
+    let engine = engine(&store, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&handler) as Arc<dyn Handler>);
+    insert(&store, minutely(Misfire::Once)).await;
+    engine.work().await.unwrap();
+    for minute in 0..3 {
+        clock.set(START + minute * MINUTE);
+        until("a run", || handler.calls().len() as i64 == minute + 1).await;
+    }
+    clock.set(START - 60 * MINUTE);
+    sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(handler.calls().len(), 3, "nothing runs again");
+    clock.set(START + 3 * MINUTE);
+    until("the next run", || handler.calls().len() == 4).await;
+    let times: Vec<Millis> = handler.calls().iter().map(|call| call.0).collect();
+    assert_eq!(times, (0..4).map(|minute| START + minute * MINUTE).collect::<Vec<_>>());
+    engine.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_beyond_the_longest_timer_waits_for_its_time() {
+    let store = memory().await;
+    let clock = Arc::new(ManualClock::new(START));
+    let handler = Recorder::done();
+    let engine = engine(&store, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&handler) as Arc<dyn Handler>);
+    // 2^31 ms, where JavaScript's timers fire at once, is 24.8 days.
+    insert(&store, job(START + 60 * 24 * 60 * MINUTE, START)).await;
+    engine.work().await.unwrap();
+    for day in [25, 50, 59] {
+        clock.set(START + day * 24 * 60 * MINUTE);
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(handler.calls(), []);
+    }
+    clock.set(START + 60 * 24 * 60 * MINUTE);
+    until("the run", || handler.calls().len() == 1).await;
+    engine.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_hands_back_what_does_not_finish_and_spends_no_attempt() {
+    let store = memory().await;
+    let clock = Arc::new(ManualClock::new(START));
+    let hanging = Recorder::new(|_| None);
+    let first = engine(&store, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&hanging) as Arc<dyn Handler>);
+    let id = insert(&store, job(START, START)).await;
+    first.work().await.unwrap();
+    until("the start", || hanging.calls().len() == 1).await;
+    first.stop(Duration::from_millis(10)).await;
+    assert_eq!(*hanging.aborted.lock().unwrap(), [AbortReason::Closed]);
+    assert_eq!(store.get(&id).await.unwrap().unwrap().status, Status::Queued);
+
+    let handler = Recorder::done();
+    let second = engine(&store, clock, Arc::clone(&handler) as Arc<dyn Handler>);
+    second.work().await.unwrap();
+    until("the second start", || handler.calls().len() == 1).await;
+    assert_eq!(handler.calls(), [(START, 0, 1)]);
+    second.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_run_is_told_even_when_another_process_cancels_it() {
+    let store = memory().await;
+    let handler = Recorder::new(|_| None);
+    let engine = engine(&store, Arc::new(ManualClock::new(START)), Arc::clone(&handler) as Arc<dyn Handler>);
+    let id = insert(&store, job(START, START)).await;
+    engine.work().await.unwrap();
+    until("the start", || handler.calls().len() == 1).await;
+    // By way of the store alone, as another process does it.
+    store.cancel(&id, Some("no longer wanted"), START).await.unwrap();
+    until("the abort", || handler.aborted.lock().unwrap().len() == 1).await;
+    assert_eq!(*handler.aborted.lock().unwrap(), [AbortReason::Cancelled(Some("no longer wanted".into()))]);
+    engine.stop(Duration::from_secs(1)).await;
+    assert_eq!(store.get(&id).await.unwrap().unwrap().status, Status::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_cannot_be_opened_is_tried_again_by_the_next_call() {
+    struct Flaky(Mutex<u32>);
+    #[async_trait]
+    impl OpenStore for Flaky {
+        async fn open(&self) -> Result<Arc<dyn Store>> {
+            let first = std::mem::replace(&mut *self.0.lock().unwrap(), 1) == 0;
+            if first {
+                return Err(ductape::error::Error::new(ductape::error::ErrorCode::StoreError, "not yet"));
+            }
+            Ok(memory().await)
+        }
+        async fn release(&self, store: Arc<dyn Store>) -> Result<()> {
+            store.close().await
+        }
+    }
+    let options = read_options("{}", &[]).unwrap();
+    let instance = Instance::new(options, Arc::new(Silent), Box::new(Flaky(Mutex::new(0))));
+    assert_eq!(instance.call("jobs.list", "[]").await.unwrap_err().message, "not yet");
+    assert_eq!(instance.call("jobs.list", "[]").await.unwrap(), "{\"jobs\":[]}");
+    instance.close(None).await.unwrap();
+    let closed = instance.call("jobs.list", "[]").await.unwrap_err();
+    assert_eq!(closed.code, ductape::error::ErrorCode::Closed);
+}

