@@ -599,6 +599,15 @@ export interface IJobHistory {
   executions: IJobExecution[];
 }
 
+/** A line that a handler wrote with {@link JobContext.log}. */
+export interface IJobLogLine {
+  run: number;
+  attempt: number;
+  /** In ms since the epoch. */
+  at: number;
+  message: string;
+}
+
 /** Jobs by status, and how runs went. */
 export interface IJobStats {
   total: number;
@@ -630,7 +639,9 @@ export interface Jobs {
   cancel(id: string, options?: { reason?: string }): Promise<void>;
   /** Counts jobs as they stand now. */
   getStats(filter?: IJobFilter): Promise<IJobStats>;
-  /** The last `limit` runs, default 100. */
+  /** What the job's handler logged, oldest line first; the last 1,000 lines are kept. */
+  logs(id: string): Promise<IJobLogLine[]>;
+  /** The last `limit` attempts, default 100. */
   getHistory(id: string, options?: { limit?: number }): Promise<IJobHistory>;
   /**
    * When a schedule would run, without making a job: the first `count` times (default 5) from `from` (default now), in

@@ -383,10 +383,32 @@ function namespace(bridge, name, more = {}) {
   };
 }
 
+const SIGNALS = ['SIGTERM', 'SIGINT'];
+
+/** Instances that a signal closes. */
+const workers = new Set();
+
+/** Drains the process, then ends it where nobody else has anything to say about it. A second signal does not wait. */
+function onSignal(signal) {
+  const alone = process.listenerCount(signal) === 0;
+  Promise.allSettled(Array.from(workers, (worker) => worker.close())).then(() => {
+    if (alone) process.kill(process.pid, signal);
+  });
+}
+
+function closeOnSignal(instance) {
+  if (workers.size === 0) for (const signal of SIGNALS) process.once(signal, onSignal);
+  workers.add(instance);
+}
+
+function leaveSignals(instance) {
+  workers.delete(instance);
+  if (workers.size === 0) for (const signal of SIGNALS) process.removeListener(signal, onSignal);
+}
+
 class Ductape {
   #bridge;
   #closed;
-  #signals;
 
   constructor(options = {}) {
     if (options === null || typeof options !== 'object') {
@@ -415,6 +437,7 @@ class Ductape {
       wait: (id, options) => bridge.call('jobs.wait', id, options),
       cancel: (id, options) => bridge.call('jobs.cancel', id, options),
       getStats: (filter) => bridge.call('jobs.getStats', filter),
+      logs: (id) => bridge.call('jobs.logs', id),
       getHistory: (id, options) => bridge.call('jobs.getHistory', id, options),
       preview: (schedule, options) => bridge.call('jobs.preview', schedule, options),
     };
@@ -429,12 +452,12 @@ class Ductape {
   async start(options = {}) {
     await this.#bridge.call('start');
     this.#bridge.hold(true);
-    if (options.signals !== false && !this.#signals) this.#listen();
+    if (options.signals !== false && !this.#closed) closeOnSignal(this);
   }
 
   close(options) {
     this.#closed ??= this.#bridge.call('close', options).finally(() => {
-      this.#unlisten();
+      leaveSignals(this);
       this.#bridge.hold(false);
     });
     return this.#closed;
@@ -442,28 +465,6 @@ class Ductape {
 
   drain(options) {
     return this.#bridge.call('drain', options);
-  }
-
-  /** A signal drains the process, and ends it where nobody else has anything to say about it. */
-  #listen() {
-    const onSignal = (signal) => {
-      const last = process.listenerCount(signal) === 1;
-      const end = () => {
-        this.#unlisten();
-        if (last) process.kill(process.pid, signal);
-      };
-      this.close().then(end, end);
-    };
-    this.#signals = ['SIGTERM', 'SIGINT'].map((signal) => {
-      const listener = () => onSignal(signal);
-      process.once(signal, listener);
-      return [signal, listener];
-    });
-  }
-
-  #unlisten() {
-    for (const [signal, listener] of this.#signals ?? []) process.removeListener(signal, listener);
-    this.#signals = undefined;
   }
 }
 

@@ -99,7 +99,8 @@ describe('the code in the documents', () => {
 
   it.each(blocks.filter((block) => block.runs))('runs: $place', async (block) => {
     const cwd = await mkdtemp(join(folder, 'run-'));
-    const { DUCTAPE_STORE: _, ...env } = process.env;
+    // A store or colours that the test run was given are not the programs' business.
+    const env = { ...process.env, DUCTAPE_STORE: undefined, FORCE_COLOR: undefined, NO_COLOR: undefined };
     // Rejects, with what the program printed, when it fails or does not end.
     const { stderr } = await run(process.execPath, [fileOf(block)], { cwd, env, timeout: 20_000 });
     expect(stderr).toBe('');

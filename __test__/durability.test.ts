@@ -25,12 +25,10 @@ describe('jobs that a process dispatches and runs', () => {
       await wait(20 + Math.random() * 500);
       child.process.kill('SIGKILL');
       const { signal } = await child.ended;
-      expect([signal, child.stderr()]).toEqual(['SIGKILL', '']);
+      expect(signal).toBe('SIGKILL');
+      // It may tell of the runs of its dead predecessor, and of nothing else.
+      expect(child.stderr().split('\n').filter((line) => line !== '' && !line.includes('took over'))).toEqual([]);
     }
-    const before = tally(await linesOf(effects));
-    const interrupted = [...before].filter(
-      ([line, count]) => line.startsWith('start ') && count > (before.get(line.replace('start', 'end')) ?? 0),
-    );
 
     // The last process lives long enough to finish everything.
     const ductape = create({ store, worker: { concurrency: 50 } });
@@ -47,7 +45,6 @@ describe('jobs that a process dispatches and runs', () => {
     const done = tally(await linesOf(effects));
     // A test in which nothing was under way would show nothing.
     expect(ids.length).toBeGreaterThan(200);
-    expect(interrupted.length).toBeGreaterThan(0);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids.filter((id) => !done.has(`end ${id}`))).toEqual([]);
 
@@ -64,15 +61,14 @@ describe('jobs that a process dispatches and runs', () => {
     expect(jobs.filter(({ status }) => status !== 'completed')).toEqual([]);
     // A crash spends no retry: those that had none went on all the same.
     const crashed = jobs.filter(({ attempt, retry_count }) => attempt > retry_count + 1);
-    expect(crashed.length).toBeGreaterThan(0);
-    expect(crashed.some(({ retries }) => retries === 0)).toBe(true);
+    expect(crashed.filter(({ retries }) => retries === 0).length).toBeGreaterThan(0);
 
     // Twice is allowed only for what was under way at a kill: what ran, and what had ended and was not yet written.
     const ends = [...done].filter(([line]) => line.startsWith('end '));
     const twice = ends.reduce((sum, [, count]) => sum + count - 1, 0);
     expect(twice).toBeLessThanOrEqual(kills * 30);
     console.info(
-      `${kills} kills: ${ids.length} acknowledged, ${interrupted.length} interrupted, ${twice} done twice, ` +
+      `${kills} kills: ${ids.length} acknowledged, ${crashed.length} interrupted, ${twice} done twice, ` +
         `${Math.round(passed())} ms`,
     );
   });

@@ -13,7 +13,8 @@ use std::time::Instant;
 
 const T0: i64 = 1_700_000_000_000;
 const DAY: i64 = 86_400_000;
-const INPUT: &str = r#"{"to":"someone@example.com","template":"welcome","data":{"name":"Some One","plan":"pro","seats":12}}"#;
+const INPUT: &str =
+    r#"{"to":"someone@example.com","template":"welcome","data":{"name":"Some One","plan":"pro","seats":12}}"#;
 
 static SYNCS: AtomicUsize = AtomicUsize::new(0);
 
@@ -53,8 +54,15 @@ mod counted {
 }
 
 fn main() {
-    let rows = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(100_000);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let rows = std::env::args()
+        .filter_map(|word| word.parse().ok())
+        .next()
+        .unwrap_or(100_000);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         for round in 1..=3 {
             insert_round(round, rows).await;
@@ -65,7 +73,12 @@ fn main() {
 }
 
 fn route(name: &str) -> Route {
-    Route { namespace: Namespace::Notifications, product: "shop".into(), env: "prd".into(), target: vec![name.into(), "sent".into()] }
+    Route {
+        namespace: Namespace::Notifications,
+        product: "shop".into(),
+        env: "prd".into(),
+        target: vec![name.into(), "sent".into()],
+    }
 }
 
 fn job(on: &Route, due: i64) -> NewJob {
@@ -116,7 +129,14 @@ async fn insert_ours(store: &Arc<SqliteStore>, rows: usize, in_flight: usize) ->
                 let on = route("mail");
                 for _ in 0..rows / in_flight {
                     let jobs = vec![job(&on, T0)];
-                    store.insert(InsertParams { jobs, all_or_nothing: false, now: T0 }).await.unwrap();
+                    store
+                        .insert(InsertParams {
+                            jobs,
+                            all_or_nothing: false,
+                            now: T0,
+                        })
+                        .await
+                        .unwrap();
                 }
             })
         })
@@ -133,14 +153,20 @@ fn insert_bare(path: &Path, rows: usize, batch: usize) -> f64 {
     db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768; PRAGMA foreign_keys = OFF").unwrap();
     let started = Instant::now();
     let mut job = db.prepare("INSERT INTO jobs (id, route, priority, due, retries, recurring, run, created, updated, options, input) VALUES (?1, 1, 0, ?2, 3, 0, 1, ?2, ?2, NULL, ?3)").unwrap();
-    let mut ready = db.prepare("INSERT INTO ready (route, priority, due, job, run, attempt, crashes) VALUES (1, 0, ?1, ?2, 1, 1, 0)").unwrap();
-    let mut count = db.prepare("INSERT INTO counters VALUES (1, 1, ?1) ON CONFLICT DO UPDATE SET n = n + excluded.n").unwrap();
+    let mut ready = db
+        .prepare("INSERT INTO ready (route, priority, due, job, run, attempt, crashes) VALUES (1, 0, ?1, ?2, 1, 1, 0)")
+        .unwrap();
+    let mut count = db
+        .prepare("INSERT INTO counters VALUES (1, 1, ?1) ON CONFLICT DO UPDATE SET n = n + excluded.n")
+        .unwrap();
     let mut left = rows;
     while left > 0 {
         let now = left.min(batch);
         db.execute_batch("BEGIN IMMEDIATE").unwrap();
         for _ in 0..now {
-            let JobId::Generated(id) = JobId::generate() else { continue };
+            let JobId::Generated(id) = JobId::generate() else {
+                continue;
+            };
             job.execute((id.as_bytes(), T0, INPUT)).unwrap();
             ready.execute((T0, db.last_insert_rowid())).unwrap();
         }
@@ -154,7 +180,14 @@ fn insert_bare(path: &Path, rows: usize, batch: usize) -> f64 {
 async fn fill(store: &SqliteStore, count: usize, make: impl Fn(usize) -> NewJob) {
     for from in (0..count).step_by(2_000) {
         let jobs = (from..count.min(from + 2_000)).map(&make).collect();
-        store.insert(InsertParams { jobs, all_or_nothing: false, now: T0 }).await.unwrap();
+        store
+            .insert(InsertParams {
+                jobs,
+                all_or_nothing: false,
+                now: T0,
+            })
+            .await
+            .unwrap();
     }
 }
 
@@ -169,7 +202,10 @@ async fn claim_round(what: &str, waiting: usize, rows: usize) {
             1 => (&mine, T0 + 1 + (n as i64 * 7_919) % DAY),
             _ => (&foreign, T0),
         };
-        NewJob { priority: -1, ..job(on, due) }
+        NewJob {
+            priority: -1,
+            ..job(on, due)
+        }
     })
     .await;
     fill(&store, rows, |_| job(&mine, T0)).await;
@@ -178,14 +214,23 @@ async fn claim_round(what: &str, waiting: usize, rows: usize) {
     let served: Arc<[ServedRoute]> = routes
         .iter()
         .filter(|(_, route)| *route == mine)
-        .map(|(route, _)| ServedRoute { route: *route, group: 0 })
+        .map(|(route, _)| ServedRoute {
+            route: *route,
+            group: 0,
+        })
         .collect();
     let started = Instant::now();
     let mut done = 0;
     let mut slowest = 0.0_f64;
     loop {
         let turn = Instant::now();
-        let params = ClaimParams { now: T0, instance, served: Arc::clone(&served), group_slots: vec![100], slots: 100 };
+        let params = ClaimParams {
+            now: T0,
+            instance,
+            served: Arc::clone(&served),
+            group_slots: vec![100],
+            slots: 100,
+        };
         let runs = store.claim(params).await.unwrap().runs;
         if runs.is_empty() {
             break;
@@ -199,18 +244,40 @@ async fn claim_round(what: &str, waiting: usize, rows: usize) {
                 token: run.token,
                 started_at: T0,
                 ended_at: T0,
-                outcome: RunOutcome::Completed { result: Some("true".into()) },
+                outcome: RunOutcome::Completed {
+                    result: Some("true".into()),
+                },
             })
             .collect();
-        store.complete(CompleteParams { now: T0, instance, completions }).await.unwrap();
+        store
+            .complete(CompleteParams {
+                now: T0,
+                instance,
+                completions,
+            })
+            .await
+            .unwrap();
         slowest = slowest.max(turn.elapsed().as_secs_f64());
     }
-    println!("claim + complete, {what}: {:.0}/s, slowest hundred {:.1} ms", done as f64 / started.elapsed().as_secs_f64(), slowest * 1e3);
+    println!(
+        "claim + complete, {what}: {:.0}/s, slowest hundred {:.1} ms",
+        done as f64 / started.elapsed().as_secs_f64(),
+        slowest * 1e3
+    );
     let started = Instant::now();
     for _ in 0..200 {
-        let params = ClaimParams { now: T0, instance, served: Arc::clone(&served), group_slots: vec![100], slots: 100 };
+        let params = ClaimParams {
+            now: T0,
+            instance,
+            served: Arc::clone(&served),
+            group_slots: vec![100],
+            slots: 100,
+        };
         store.claim(params).await.unwrap();
     }
-    println!("claim that finds nothing, {what}: {:.0} µs", started.elapsed().as_secs_f64() * 1e6 / 200.0);
+    println!(
+        "claim that finds nothing, {what}: {:.0} µs",
+        started.elapsed().as_secs_f64() * 1e6 / 200.0
+    );
     store.close().await.unwrap();
 }

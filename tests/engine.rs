@@ -311,6 +311,25 @@ async fn a_cancelled_run_is_told_even_when_another_process_cancels_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn newer_time_zone_data_moves_the_next_run_of_a_stored_cron() {
+    let store = memory().await;
+    let rule = Rule::Cron { text: "0 9 * * *".into(), tz: "America/Vancouver".into() };
+    let recurrence = minutely(Misfire::Once).recurrence.map(|recurrence| Recurrence { rule, ..recurrence });
+    // As older data has it: the province at -08:00 in December 2026, where it has stayed at -07:00 by law.
+    let now = 1_795_824_000_000; // 2026-11-28T00:00:00Z
+    let stale = 1_795_885_200_000; // 2026-11-28T17:00:00Z
+    let id = insert(&store, NewJob { recurrence, ..job(stale, now) }).await;
+    store.set_mark("tzdb", "2025b").await.unwrap();
+    let handler = Recorder::done();
+    let engine = engine(&store, Arc::new(ManualClock::new(now)), handler);
+    engine.work().await.unwrap();
+    engine.stop(Duration::from_secs(1)).await;
+    let record = store.get(&id).await.unwrap().unwrap();
+    assert_eq!(record.next_run_at, Some(stale - 3_600_000));
+    assert_eq!(store.mark_of("tzdb").await.unwrap().as_deref(), Some(ductape::cron::tzdb_version()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_cannot_be_opened_is_tried_again_by_the_next_call() {
     struct Flaky(Mutex<u32>);
     #[async_trait]

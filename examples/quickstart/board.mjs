@@ -106,7 +106,10 @@ export function createBoard(stream) {
 
     /** Takes the jobs as the store has them. */
     update(jobs) {
-      for (const job of jobs) Object.assign(entry(job), { status: job.status, due: job.scheduled_at });
+      for (const job of jobs) {
+        const row = Object.assign(entry(job), { status: job.status, due: job.scheduled_at });
+        if (job.status === 'running' && job.progress !== undefined) row.note = job.progress;
+      }
       draw();
     },
     /** Whether nothing is to be waited for. */

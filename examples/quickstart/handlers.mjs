@@ -1,6 +1,7 @@
 // Who does the work. Each handler does something small that can be seen; what it returns is stored as the run's result.
 import { appendFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { DuctapeError } from 'ductape';
 
 /** Registers a handler for each job of jobs.mjs; `files` is the folder they write to. */
@@ -63,7 +64,11 @@ export function registerHandlers(ductape, { files, board }) {
   ductape.databases.action.handle(
     { database: 'inventory-db', event: 'sync_inventory' },
     watched(async (job) => {
-      await new Promise((done) => setTimeout(done, 120));
+      for (const done of [25, 50, 75]) {
+        // Shown as the job's `progress` while it runs.
+        job.progress(`${done} %`);
+        await setTimeout(200, undefined, { signal: job.signal });
+      }
       return `sync ${job.run}`;
     }),
   );

@@ -27,6 +27,9 @@ process.once('SIGINT', () => {
   interrupted = true;
 });
 
+// Whoever reads the output may leave before the end.
+process.stdout.once('error', () => process.exit());
+
 await mkdir(files, { recursive: true });
 const earlier = await ductape.jobs.list({ limit: 1, count: true });
 const payments = await ductape.jobs.list({ target: { event: 'process_payment' }, limit: 1, count: true });
@@ -37,8 +40,8 @@ const board = createBoard(process.stdout);
 board.title(
   earlier.total === 0
     ? 'This is run 1; the store is new.'
-    : `This is run ${payments.total + 1}; ${earlier.total} jobs from earlier runs are in the store, ` +
-        `${left.length} of them unfinished (*).`,
+    : `This is run ${payments.total + 1}; ${earlier.total} jobs from earlier runs are in the store` +
+        `${left.length > 0 ? `, ${left.length} of them unfinished (*)` : ''}.`,
 );
 
 const began = Date.now();

@@ -10,7 +10,7 @@ use crate::cron::Zone;
 use crate::engine::routing::Routing;
 use crate::engine::{Engine, Journal, Level, manual};
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::store::Store;
+use crate::store::{NoteKind, Store, Token};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use tokio::sync::{Mutex, watch};
 
 /// Default time that `close` gives running handlers.
 const CLOSE_TIMEOUT: i64 = 10_000;
+/// Longest line of a job's log, bytes.
+const MAX_LOG_LINE: usize = 8 * 1024;
 /// Default real time that the work of one instant of a manual clock may take.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time a method may be told to wait, ms: what a timer can bear.
@@ -125,6 +127,17 @@ impl Instance {
         }
     }
 
+    /// A handler said something about the attempt with this token. `progress` is JSON, a log line JSON of a string.
+    pub async fn note(&self, token: Token, kind: &str, value: &str) {
+        let kind = match kind {
+            "progress" => NoteKind::Progress(value.into()),
+            _ => NoteKind::Log(log_line(value)),
+        };
+        if let Some(engine) = &*self.engine.lock().await {
+            engine.note(token, kind);
+        }
+    }
+
     /// Tells the claimer that handlers came or went.
     pub async fn handlers_changed(&self) {
         if let Some(engine) = &*self.engine.lock().await {
@@ -147,6 +160,7 @@ impl Instance {
             "jobs.list" => jobs::list(&*self.engine().await?, given(0, "{}")).await,
             "jobs.getStats" => jobs::stats(&*self.engine().await?, given(0, "{}")).await,
             "jobs.getHistory" => jobs::history(&*self.engine().await?, id, given(1, "{}")).await,
+            "jobs.logs" => jobs::logs(&*self.engine().await?, id).await,
             "jobs.cancel" => jobs::cancel(&*self.engine().await?, id, given(1, "{}")).await,
             "jobs.wait" => self.wait(id, given(1, "{}")).await,
             "jobs.preview" => self.preview(id, given(1, "{}")),
@@ -235,6 +249,13 @@ impl Instance {
     pub fn now(&self) -> Millis {
         self.clock.now()
     }
+}
+
+/// The text of a log line, cut to a length a store can bear.
+fn log_line(json: &str) -> Box<str> {
+    let mut text: String = serde_json::from_str(json).unwrap_or_default();
+    text.truncate(text.floor_char_boundary(MAX_LOG_LINE));
+    text.into()
 }
 
 /// `{ timeout }` in ms.

@@ -226,6 +226,24 @@ pub async fn history(engine: &Engine, id: &str, options: &str) -> Result<String>
     to_json(&HistoryView::new(id.to_string(), history.ok_or_else(|| not_found(&id.to_string()))?))
 }
 
+/// `logs(id)`.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn logs(engine: &Engine, id: &str) -> Result<String> {
+    #[derive(Serialize)]
+    struct Line {
+        run: i64,
+        attempt: u32,
+        at: i64,
+        message: Box<str>,
+    }
+    let id = read_id(id)?;
+    let lines = engine.store.logs(&id).await?.ok_or_else(|| not_found(&id.to_string()))?;
+    let lines = lines.into_iter().map(|line| Line { run: line.run, attempt: line.attempt, at: line.at, message: line.message });
+    to_json(&lines.collect::<Vec<_>>())
+}
+
 /// `cancel(id, options)`.
 ///
 /// # Errors

@@ -47,6 +47,8 @@ pub struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<RunError>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cancel_reason: Option<Box<str>>,
     input: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +98,7 @@ impl JobView {
             attempt: record.attempt,
             last_error: record.error.as_ref().map(|error| error.message.clone()),
             error: record.error,
+            progress: record.progress.map(raw),
             cancel_reason: record.cancel_reason,
             input: raw(record.input),
             result: record.result.map(raw),

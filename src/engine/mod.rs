@@ -4,6 +4,7 @@
 //! [`Engine`]. Knows the traits [`Store`](crate::store::Store), [`Handler`] and [`Clock`](crate::clock::Clock), never a
 //! concrete store, connector or Node.
 
+pub mod annotator;
 pub mod claimer;
 pub mod completer;
 pub mod events;
@@ -15,6 +16,7 @@ pub mod recurrence;
 pub mod routing;
 pub mod running;
 pub mod sweeper;
+pub mod timezones;
 mod worker;
 
 pub use handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Journal, Level, Reply};

@@ -14,6 +14,8 @@ use tokio::sync::{Notify, oneshot};
 
 struct Entry {
     job: JobSeq,
+    run: i64,
+    attempt: u32,
     id: JobId,
     instance: InstanceId,
     started: Instant,
@@ -51,7 +53,7 @@ impl Running {
         let mut state = self.state();
         state.busy += 1;
         let (job, id) = (run.job, run.id.clone());
-        let entry = Entry { job, id, instance, started: Instant::now(), abort: Some(abort), registration, warned: false };
+        let entry = Entry { job, run: run.run, attempt: run.attempt, id, instance, started: Instant::now(), abort: Some(abort), registration, warned: false };
         state.entries.insert(run.token, entry);
         receiver
     }
@@ -116,6 +118,12 @@ impl Running {
     #[must_use]
     pub fn job_of(&self, token: Token) -> Option<JobSeq> {
         self.state().entries.get(&token).map(|entry| entry.job)
+    }
+
+    /// Job, run and attempt number of an attempt that is not settled.
+    #[must_use]
+    pub fn attempt_of(&self, token: Token) -> Option<(JobSeq, i64, u32)> {
+        self.state().entries.get(&token).map(|entry| (entry.job, entry.run, entry.attempt))
     }
 
     /// Gives an attempt up, if its handler is still going.

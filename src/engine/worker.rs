@@ -1,14 +1,15 @@
 //! The engine as a whole: its parts, and how they start, drain and stop.
 
+use super::annotator::Annotator;
 use super::completer::Completer;
 use super::events::Events;
 use super::handler::{AbortReason, Journal, Level};
 use super::routing::{Routing, WorkerFilter};
 use super::running::Running;
-use super::{claimer, lease, sweeper};
+use super::{claimer, lease, sweeper, timezones};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
-use crate::store::{InstanceId, Retention, RouteId, Store};
+use crate::store::{InstanceId, Note, NoteKind, Retention, RouteId, Store, Token};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -99,6 +100,8 @@ pub struct Engine {
     pub running: Running,
     /// What is done.
     pub completer: Completer,
+    /// What handlers say meanwhile.
+    pub annotator: Annotator,
     /// Who wants to know.
     pub events: Events,
     /// The numbers.
@@ -133,6 +136,7 @@ impl Engine {
             routing,
             running: Running::default(),
             completer: Completer::default(),
+            annotator: Annotator::default(),
             events: Events::default(),
             config,
             claiming: watch::Sender::new(false),
@@ -176,6 +180,13 @@ impl Engine {
         self.wake.notify_one();
     }
 
+    /// Keeps what a handler says about the attempt with this token, if that is still going.
+    pub fn note(&self, token: Token, kind: NoteKind) {
+        if let Some((job, run, attempt)) = self.running.attempt_of(token) {
+            self.annotator.submit(self, Note { job, run, attempt, at: self.clock.now(), kind });
+        }
+    }
+
     /// Loads routes that other processes or earlier lives have added.
     pub async fn learn_routes(&self) -> Result<()> {
         let routes = self.store.routes_after(self.routing.highest_route()).await?;
@@ -208,9 +219,11 @@ impl Engine {
             return Err(Error::closed());
         }
         self.learn_routes().await?;
+        timezones::refresh(self).await?;
         self.register().await?;
         self.watch_others(true);
         self.completer.run(self);
+        self.annotator.run(self);
         tokio::spawn(claimer::run(Arc::clone(self), self.stop.subscribe()));
         tokio::spawn(lease::run(Arc::clone(self), self.stop.subscribe()));
         tokio::spawn(sweeper::run(Arc::clone(self), self.stop.subscribe()));
@@ -284,7 +297,7 @@ impl Engine {
     }
 
     async fn wait_settled(&self, until: Instant) {
-        while self.running.unsettled() > 0 && Instant::now() < until {
+        while (self.running.unsettled() > 0 || self.annotator.is_waiting()) && Instant::now() < until {
             let changed = self.running.changed.notified();
             let _ = tokio::time::timeout(Duration::from_millis(20), changed).await;
         }

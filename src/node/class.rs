@@ -96,6 +96,12 @@ impl Ductape {
         self.host.pending.finish(&answers).map_err(|error| thrown(&error))
     }
 
+    /// A handler reports progress or a log line, as JSON, about the attempt with this key.
+    #[napi]
+    pub fn note(&self, key: f64, kind: String, value: String) {
+        self.host.note(key as i64, kind, value);
+    }
+
     /// Registers handler number `number` for a target; returns the number to unregister it by.
     #[napi]
     pub fn register(&self, namespace: String, number: u32, target: String, options: String) -> napi::Result<u32> {

@@ -103,6 +103,15 @@ impl Host {
         }
     }
 
+    /// A handler said something about its attempt.
+    pub fn note(&self, key: i64, kind: String, value: String) {
+        let instance = Arc::clone(&self.instance);
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(threads) = &*threads {
+            threads.runtime.spawn(async move { instance.note(key, &kind, &value).await });
+        }
+    }
+
     /// Becomes a worker in the background.
     pub fn work(&self) {
         let instance = Arc::clone(&self.instance);

@@ -316,10 +316,49 @@ pub struct JobRecord {
     pub input: Box<str>,
     /// JSON text of the result of its last run.
     pub result: Option<Box<str>>,
+    /// JSON text of the last progress its handler reported.
+    pub progress: Option<Box<str>>,
     /// Time of the dispatch.
     pub created_at: Millis,
     /// Time of the last change.
     pub updated_at: Millis,
+}
+
+/// Something a handler said about its job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The job.
+    pub job: JobSeq,
+    /// The run.
+    pub run: i64,
+    /// The attempt.
+    pub attempt: u32,
+    /// When.
+    pub at: Millis,
+    /// What.
+    pub kind: NoteKind,
+}
+
+/// What a note says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoteKind {
+    /// How far it is: JSON text; takes the place of what was reported before.
+    Progress(Box<str>),
+    /// A line of the job's log.
+    Log(Box<str>),
+}
+
+/// A line of a job's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// The run.
+    pub run: i64,
+    /// The attempt.
+    pub attempt: u32,
+    /// When.
+    pub at: Millis,
+    /// What.
+    pub message: Box<str>,
 }
 
 /// Which jobs to list.
@@ -475,6 +514,21 @@ pub trait Store: Send + Sync {
 
     /// The claims an instance holds by the store's account.
     async fn held(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>>;
+
+    /// Up to `limit` series with an occurrence to come, by number, from after `after` on.
+    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>>;
+
+    /// Remembers a fact about the store itself.
+    async fn set_mark(&self, name: &str, value: &str) -> Result<()>;
+
+    /// Recalls it.
+    async fn mark_of(&self, name: &str) -> Result<Option<String>>;
+
+    /// Keeps what handlers said about their jobs, in order; notes of jobs that are gone are dropped.
+    async fn annotate(&self, notes: Vec<Note>) -> Result<()>;
+
+    /// A job's log, oldest line first, at most its last 1,000 lines; `None`: no such job.
+    async fn logs(&self, id: &JobId) -> Result<Option<Vec<LogLine>>>;
 
     /// One job.
     async fn get(&self, id: &JobId) -> Result<Option<JobRecord>>;

@@ -7,11 +7,26 @@ use crate::store::{ClaimParams, ServedRoute};
 use std::sync::Arc;
 
 pub async fn claims_come_by_priority_then_due_time_then_dispatch(s: &Subject) {
-    let job = |text, priority, due| NewJob { priority, due: Some(due), ..one_off(text) };
-    let jobs = vec![job("e", 1, T0 - 9), job("c", 0, T0), job("d", 0, T0), job("b", 0, T0 - 1), job("a", -1, T0)];
+    let job = |text, priority, due| NewJob {
+        priority,
+        due: Some(due),
+        ..one_off(text)
+    };
+    let jobs = vec![
+        job("e", 1, T0 - 9),
+        job("c", 0, T0),
+        job("d", 0, T0),
+        job("b", 0, T0 - 1),
+        job("a", -1, T0),
+    ];
     s.insert(jobs).await;
     let process = s.process().await;
-    let order: Vec<String> = s.claim(process, T0).await.iter().map(|run| run.id.to_string()).collect();
+    let order: Vec<String> = s
+        .claim(process, T0)
+        .await
+        .iter()
+        .map(|run| run.id.to_string())
+        .collect();
     assert_eq!(order, ["a", "b", "c", "d", "e"]);
 }
 
@@ -24,21 +39,58 @@ pub async fn a_claim_takes_no_more_than_its_slots(s: &Subject) {
 }
 
 pub async fn a_group_without_slots_gets_nothing(s: &Subject) {
-    let on = |text: &str, name| NewJob { route: route(name), ..one_off(text) };
-    s.insert(vec![on("1", "a"), on("2", "a"), on("3", "b"), on("4", "b"), on("5", "c")]).await;
+    let on = |text: &str, name| NewJob {
+        route: route(name),
+        ..one_off(text)
+    };
+    s.insert(vec![
+        on("1", "a"),
+        on("2", "a"),
+        on("3", "b"),
+        on("4", "b"),
+        on("5", "c"),
+    ])
+    .await;
     let process = s.process().await;
     let [a, b, c] = [s.route_id("a").await, s.route_id("b").await, s.route_id("c").await];
     let served = [(a, 0), (b, 1), (c, 2)].map(|(route, group)| ServedRoute { route, group });
-    let params = ClaimParams { now: T0, instance: process, served: Arc::new(served), group_slots: vec![1, 0, 5], slots: 9 };
-    let ids: Vec<String> = s.store.claim(params).await.unwrap().runs.iter().map(|run| run.id.to_string()).collect();
+    let params = ClaimParams {
+        now: T0,
+        instance: process,
+        served: Arc::new(served),
+        group_slots: vec![1, 0, 5],
+        slots: 9,
+    };
+    let ids: Vec<String> = s
+        .store
+        .claim(params)
+        .await
+        .unwrap()
+        .runs
+        .iter()
+        .map(|run| run.id.to_string())
+        .collect();
     assert_eq!(ids, ["1", "5"]);
 }
 
 pub async fn a_route_that_is_not_served_is_left_alone(s: &Subject) {
-    s.insert(vec![one_off("x"), NewJob { route: route("b"), ..one_off("y") }]).await;
+    s.insert(vec![
+        one_off("x"),
+        NewJob {
+            route: route("b"),
+            ..one_off("y")
+        },
+    ])
+    .await;
     let (process, b) = (s.process().await, s.route_id("b").await);
     let served = Arc::new([ServedRoute { route: b, group: 0 }]);
-    let params = ClaimParams { now: T0, instance: process, served, group_slots: vec![9], slots: 9 };
+    let params = ClaimParams {
+        now: T0,
+        instance: process,
+        served,
+        group_slots: vec![9],
+        slots: 9,
+    };
     let runs = s.store.claim(params).await.unwrap().runs;
     assert_eq!((runs.len(), runs[0].id.to_string()), (1, "y".into()));
     assert_eq!(s.store.ready_routes().await.unwrap(), [s.route_id("a").await]);
@@ -46,7 +98,11 @@ pub async fn a_route_that_is_not_served_is_left_alone(s: &Subject) {
 
 pub async fn a_job_in_the_far_future_runs_on_its_day(s: &Subject) {
     let due = T0 + 40 * DAY + 7;
-    s.add(NewJob { due: Some(due), ..one_off("x") }).await;
+    s.add(NewJob {
+        due: Some(due),
+        ..one_off("x")
+    })
+    .await;
     let process = s.process().await;
     for now in [T0, due - 3 * DAY, due - DAY, due - 1] {
         let claimed = s.claim_with(process, now, 9).await;
@@ -56,12 +112,20 @@ pub async fn a_job_in_the_far_future_runs_on_its_day(s: &Subject) {
     }
     assert_eq!(s.claim_one(process, due).await.due, due);
     // A machine that slept through the whole time finds it as well.
-    s.add(NewJob { due: Some(due), ..one_off("y") }).await;
+    s.add(NewJob {
+        due: Some(due),
+        ..one_off("y")
+    })
+    .await;
     assert_eq!(s.claim_one(process, due + 90 * DAY).await.due, due);
 }
 
 pub async fn a_claim_without_slots_only_moves_what_is_due(s: &Subject) {
-    s.add(NewJob { due: Some(T0 + 1), ..one_off("x") }).await;
+    s.add(NewJob {
+        due: Some(T0 + 1),
+        ..one_off("x")
+    })
+    .await;
     let process = s.process().await;
     assert!(s.claim_with(process, T0 + 1, 0).await.runs.is_empty());
     assert_eq!(s.status("x").await, Status::Queued);
@@ -70,7 +134,17 @@ pub async fn a_claim_without_slots_only_moves_what_is_due(s: &Subject) {
 pub async fn a_claim_says_when_to_look_again(s: &Subject) {
     let process = s.process().await;
     assert_eq!(s.claim_with(process, T0, 9).await.next_due, None);
-    s.insert(vec![NewJob { due: Some(T0 + 500), ..one_off("x") }, NewJob { due: Some(T0 + 300), ..series("y") }]).await;
+    s.insert(vec![
+        NewJob {
+            due: Some(T0 + 500),
+            ..one_off("x")
+        },
+        NewJob {
+            due: Some(T0 + 300),
+            ..series("y")
+        },
+    ])
+    .await;
     let claimed = s.claim_with(process, T0, 9).await;
     assert_eq!((claimed.next_due, claimed.more), (Some(T0 + 300), false));
     // The series is in the claimer's hands now; what comes after it is the job.
@@ -79,7 +153,15 @@ pub async fn a_claim_says_when_to_look_again(s: &Subject) {
 }
 
 pub async fn more_than_a_thousand_due_jobs_are_moved_in_several_claims(s: &Subject) {
-    s.insert((0..1_500).map(|n| NewJob { due: Some(T0 + 1), ..one_off(&n.to_string()) }).collect()).await;
+    s.insert(
+        (0..1_500)
+            .map(|n| NewJob {
+                due: Some(T0 + 1),
+                ..one_off(&n.to_string())
+            })
+            .collect(),
+    )
+    .await;
     let process = s.process().await;
     let first = s.claim_with(process, T0 + 1, 2_000).await;
     assert_eq!((first.runs.len(), first.more), (1_000, true));
@@ -90,7 +172,14 @@ pub async fn more_than_a_thousand_due_jobs_are_moved_in_several_claims(s: &Subje
 pub async fn a_claim_reports_the_highest_route(s: &Subject) {
     let process = s.process().await;
     assert_eq!(s.claim_with(process, T0, 0).await.highest_route, 0);
-    s.insert(vec![one_off("x"), NewJob { route: route("b"), ..one_off("y") }]).await;
+    s.insert(vec![
+        one_off("x"),
+        NewJob {
+            route: route("b"),
+            ..one_off("y")
+        },
+    ])
+    .await;
     let highest = s.claim_with(process, T0, 0).await.highest_route;
     assert_eq!(highest, s.store.routes_after(0).await.unwrap().last().unwrap().0);
 }
@@ -106,7 +195,12 @@ pub async fn a_process_that_is_not_registered_claims_nothing(s: &Subject) {
 pub async fn many_routes_are_merged_into_one_order(s: &Subject) {
     let jobs = (0..600).map(|n: i64| {
         let priority = i32::try_from(n * 7 % 5).unwrap();
-        NewJob { route: route(&format!("r{}", n % 60)), priority, due: Some(T0 - n * 31 % 97), ..one_off(&n.to_string()) }
+        NewJob {
+            route: route(&format!("r{}", n % 60)),
+            priority,
+            due: Some(T0 - n * 31 % 97),
+            ..one_off(&n.to_string())
+        }
     });
     s.insert(jobs.collect()).await;
     let process = s.process().await;
@@ -120,11 +214,31 @@ pub async fn many_routes_are_merged_into_one_order(s: &Subject) {
 }
 
 pub async fn due_runs_are_counted_by_route(s: &Subject) {
-    let at = |text: &str, due| NewJob { due: Some(due), ..one_off(text) };
-    s.insert(vec![one_off("1"), at("2", T0 + 1), at("3", T0 + 5 * DAY), at("4", T0 + 9 * DAY)]).await;
-    s.insert(vec![NewJob { route: route("b"), ..one_off("5") }, series("6")]).await;
+    let at = |text: &str, due| NewJob {
+        due: Some(due),
+        ..one_off(text)
+    };
+    s.insert(vec![
+        one_off("1"),
+        at("2", T0 + 1),
+        at("3", T0 + 5 * DAY),
+        at("4", T0 + 9 * DAY),
+    ])
+    .await;
+    s.insert(vec![
+        NewJob {
+            route: route("b"),
+            ..one_off("5")
+        },
+        series("6"),
+    ])
+    .await;
     let a = s.route_id("a").await;
     for (now, limit, expected) in [(T0, 9, 2), (T0 + 1, 9, 3), (T0 + 1, 1, 1), (T0 + 6 * DAY, 9, 4)] {
-        assert_eq!(s.store.count_due(vec![a], now, limit).await.unwrap(), expected, "at {now}");
+        assert_eq!(
+            s.store.count_due(vec![a], now, limit).await.unwrap(),
+            expected,
+            "at {now}"
+        );
     }
 }

@@ -10,33 +10,61 @@ pub async fn a_completed_run_ends_its_job(s: &Subject) {
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     assert_eq!(s.status("x").await, Status::Running);
-    assert_eq!(s.complete(process, &run, done(), T0 + 5).await, Completed::Counted(Status::Completed));
+    assert_eq!(
+        s.complete(process, &run, done(), T0 + 5).await,
+        Completed::Counted(Status::Completed)
+    );
     let record = s.record("x").await;
-    assert_eq!((record.status, record.completed_at, record.result.as_deref()), (Status::Completed, Some(T0 + 5), Some("42")));
-    assert_eq!((record.execution_count, record.attempt, record.started_at), (1, 1, Some(T0 + 4)));
+    assert_eq!(
+        (record.status, record.completed_at, record.result.as_deref()),
+        (Status::Completed, Some(T0 + 5), Some("42"))
+    );
+    assert_eq!(
+        (record.execution_count, record.attempt, record.started_at),
+        (1, 1, Some(T0 + 4))
+    );
 }
 
 pub async fn a_failed_run_ends_its_job(s: &Subject) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
-    assert_eq!(s.complete(process, &run, failed(), T0 + 5).await, Completed::Counted(Status::Failed));
+    assert_eq!(
+        s.complete(process, &run, failed(), T0 + 5).await,
+        Completed::Counted(Status::Failed)
+    );
     let record = s.record("x").await;
     assert_eq!((record.status, record.error), (Status::Failed, Some(failure())));
 }
 
 pub async fn a_retry_waits_and_runs_as_the_next_attempt(s: &Subject) {
-    s.add(NewJob { retries: 2, ..one_off("x") }).await;
+    s.add(NewJob {
+        retries: 2,
+        ..one_off("x")
+    })
+    .await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
-    assert_eq!(s.complete(process, &run, retry(T0 + 50), T0 + 1).await, Completed::Counted(Status::Scheduled));
+    assert_eq!(
+        s.complete(process, &run, retry(T0 + 50), T0 + 1).await,
+        Completed::Counted(Status::Scheduled)
+    );
     let record = s.record("x").await;
-    assert_eq!((record.scheduled_at, record.attempt, record.error), (T0 + 50, 1, Some(failure())));
+    assert_eq!(
+        (record.scheduled_at, record.attempt, record.error),
+        (T0 + 50, 1, Some(failure()))
+    );
     assert!(s.claim(process, T0 + 49).await.is_empty());
     let run = s.claim_one(process, T0 + 50).await;
-    assert_eq!((run.attempt, run.due, run.scheduled_at, run.retries), (2, T0 + 50, T0, 2));
+    assert_eq!(
+        (run.attempt, run.due, run.scheduled_at, run.retries),
+        (2, T0 + 50, T0, 2)
+    );
     // A retry that is due at once is queued at once.
-    assert_eq!(s.complete(process, &run, retry(T0 + 60), T0 + 60).await, Completed::Counted(Status::Queued));
+    assert_eq!(
+        s.complete(process, &run, retry(T0 + 60), T0 + 60).await,
+        Completed::Counted(Status::Queued)
+    );
     let run = s.claim_one(process, T0 + 60).await;
     s.complete(process, &run, done(), T0 + 61).await;
     let record = s.record("x").await;
@@ -52,7 +80,8 @@ pub async fn a_snooze_spends_no_attempt(s: &Subject) {
         let run = s.claim_one(process, T0 + round * 10).await;
         assert_eq!(run.attempt, 1);
         let due = T0 + round * 10 + 10;
-        s.complete(process, &run, RunOutcome::Snoozed { due }, T0 + round * 10).await;
+        s.complete(process, &run, RunOutcome::Snoozed { due }, T0 + round * 10)
+            .await;
         assert_eq!(s.record("x").await.scheduled_at, due);
         s.check().await;
     }
@@ -64,10 +93,17 @@ pub async fn a_snooze_spends_no_attempt(s: &Subject) {
 }
 
 pub async fn a_released_run_keeps_its_attempt(s: &Subject) {
-    s.add(NewJob { due: Some(T0 - 3), ..one_off("x") }).await;
+    s.add(NewJob {
+        due: Some(T0 - 3),
+        ..one_off("x")
+    })
+    .await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
-    assert_eq!(s.complete(process, &run, RunOutcome::Released, T0).await, Completed::Counted(Status::Queued));
+    assert_eq!(
+        s.complete(process, &run, RunOutcome::Released, T0).await,
+        Completed::Counted(Status::Queued)
+    );
     let again = s.claim_one(process, T0).await;
     assert_eq!((again.attempt, again.crashes, again.due), (1, 0, T0 - 3));
     assert_ne!(again.token, run.token);
@@ -95,11 +131,21 @@ pub async fn a_completion_counts_once(s: &Subject) {
 
 pub async fn a_cancelled_job_never_runs(s: &Subject) {
     for (text, due) in [("far", T0 + 40 * DAY), ("soon", T0 + 5), ("now", T0)] {
-        s.add(NewJob { due: Some(due), ..one_off(text) }).await;
+        s.add(NewJob {
+            due: Some(due),
+            ..one_off(text)
+        })
+        .await;
         let answer = s.store.cancel(&id(text), Some("no need"), T0).await.unwrap();
-        assert!(matches!(answer, Cancelled::Done { ref running, .. } if running.is_empty()), "{answer:?}");
+        assert!(
+            matches!(answer, Cancelled::Done { ref running, .. } if running.is_empty()),
+            "{answer:?}"
+        );
         let record = s.record(text).await;
-        assert_eq!((record.status, record.cancel_reason.as_deref()), (Status::Cancelled, Some("no need")));
+        assert_eq!(
+            (record.status, record.cancel_reason.as_deref()),
+            (Status::Cancelled, Some("no need"))
+        );
         assert_eq!((record.attempt, record.error, record.completed_at), (0, None, Some(T0)));
         let told = s.store.status_of(record.job).await.unwrap();
         assert_eq!(told, Some((Status::Cancelled, Some("no need".into()))));
@@ -113,7 +159,13 @@ pub async fn a_running_job_is_cancelled_under_its_holder(s: &Subject) {
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     let answer = s.store.cancel(&id("x"), None, T0).await.unwrap();
-    assert_eq!(answer, Cancelled::Done { job: run.job, running: vec![(1, process, run.token)] });
+    assert_eq!(
+        answer,
+        Cancelled::Done {
+            job: run.job,
+            running: vec![(1, process, run.token)]
+        }
+    );
     assert_eq!(s.complete(process, &run, done(), T0).await, Completed::LeaseLost);
     assert_eq!(s.status("x").await, Status::Cancelled);
 }
@@ -124,7 +176,10 @@ pub async fn a_run_of_a_cancelled_job_does_not_come_back(s: &Subject) {
     let runs = s.claim(process, T0).await;
     s.store.cancel(&id("x"), None, T0).await.unwrap();
     s.store.cancel(&id("y"), None, T0).await.unwrap();
-    assert_eq!(s.complete(process, &runs[0], RunOutcome::Released, T0).await, Completed::LeaseLost);
+    assert_eq!(
+        s.complete(process, &runs[0], RunOutcome::Released, T0).await,
+        Completed::LeaseLost
+    );
     s.pass(LEASE + 1);
     assert_eq!(s.store.recover(T0, 10).await.unwrap().requeued, 0);
     let other = s.process().await;
@@ -134,7 +189,10 @@ pub async fn a_run_of_a_cancelled_job_does_not_come_back(s: &Subject) {
 pub async fn an_ended_job_cannot_be_cancelled(s: &Subject) {
     s.add(one_off("x")).await;
     s.store.cancel(&id("x"), None, T0).await.unwrap();
-    assert_eq!(s.store.cancel(&id("x"), None, T0).await.unwrap(), Cancelled::Forbidden(Status::Cancelled));
+    assert_eq!(
+        s.store.cancel(&id("x"), None, T0).await.unwrap(),
+        Cancelled::Forbidden(Status::Cancelled)
+    );
 }
 
 pub async fn a_job_that_is_not_there_cannot_be_cancelled(s: &Subject) {

@@ -8,39 +8,72 @@ use crate::store::{InsertParams, Inserted};
 pub async fn a_new_job_that_is_due_is_queued(s: &Subject) {
     assert_eq!(s.add(one_off("x")).await, Inserted::Created);
     let record = s.record("x").await;
-    assert_eq!((record.status, record.scheduled_at, record.attempt), (Status::Queued, T0, 0));
+    assert_eq!(
+        (record.status, record.scheduled_at, record.attempt),
+        (Status::Queued, T0, 0)
+    );
     assert_eq!(&*record.input, "{\"id\":\"x\"}");
 }
 
 pub async fn a_new_job_that_is_due_later_is_scheduled(s: &Subject) {
     for (text, due) in [("soon", T0 + 1), ("far", T0 + 40 * DAY)] {
-        s.add(NewJob { due: Some(due), ..one_off(text) }).await;
+        s.add(NewJob {
+            due: Some(due),
+            ..one_off(text)
+        })
+        .await;
         let record = s.record(text).await;
         assert_eq!((record.status, record.scheduled_at), (Status::Scheduled, due));
     }
 }
 
 pub async fn an_id_that_is_taken_returns_the_job_that_is_there(s: &Subject) {
-    s.add(NewJob { due: Some(T0 + 5), ..one_off("x") }).await;
-    let Inserted::Existing(standing) = s.add(one_off("x")).await else { panic!("not existing") };
+    s.add(NewJob {
+        due: Some(T0 + 5),
+        ..one_off("x")
+    })
+    .await;
+    let Inserted::Existing(standing) = s.add(one_off("x")).await else {
+        panic!("not existing")
+    };
     assert_eq!((standing.status, standing.scheduled_at), (Status::Scheduled, T0 + 5));
     assert!(!standing.recurring && standing.next_run_at.is_none());
 }
 
 pub async fn an_id_that_is_taken_is_a_conflict_on_request(s: &Subject) {
     s.add(one_off("x")).await;
-    let answer = s.add(NewJob { on_conflict: OnConflict::Error, ..one_off("x") }).await;
+    let answer = s
+        .add(NewJob {
+            on_conflict: OnConflict::Error,
+            ..one_off("x")
+        })
+        .await;
     assert!(matches!(answer, Inserted::Conflict(why) if why.contains("x exists")));
 }
 
 pub async fn a_waiting_job_is_replaced_by_a_new_dispatch(s: &Subject) {
     for (before, after) in [(T0, T0 + 40 * DAY), (T0 + 40 * DAY, T0 + 5), (T0 + 5, T0)] {
-        s.add(NewJob { due: Some(before), ..one_off("x") }).await;
-        let new = NewJob { due: Some(after), route: route("b"), priority: 3, input: "[]".into(), ..one_off("x") };
-        let Inserted::Replaced(standing) = s.add(replacing(new)).await else { panic!("not replaced") };
+        s.add(NewJob {
+            due: Some(before),
+            ..one_off("x")
+        })
+        .await;
+        let new = NewJob {
+            due: Some(after),
+            route: route("b"),
+            priority: 3,
+            input: "[]".into(),
+            ..one_off("x")
+        };
+        let Inserted::Replaced(standing) = s.add(replacing(new)).await else {
+            panic!("not replaced")
+        };
         assert_eq!(standing.scheduled_at, after);
         let record = s.record("x").await;
-        assert_eq!((&*record.input, record.priority, record.route), ("[]", 3, s.route_id("b").await));
+        assert_eq!(
+            (&*record.input, record.priority, record.route),
+            ("[]", 3, s.route_id("b").await)
+        );
     }
     let process = s.process().await;
     assert_eq!(s.claim_one(process, T0).await.run, 1);
@@ -60,7 +93,11 @@ pub async fn an_ended_job_is_opened_again_as_its_next_run(s: &Subject) {
 }
 
 pub async fn a_job_that_waits_for_a_retry_starts_anew_when_replaced(s: &Subject) {
-    s.add(NewJob { retries: 3, ..one_off("x") }).await;
+    s.add(NewJob {
+        retries: 3,
+        ..one_off("x")
+    })
+    .await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, retry(T0 + 900), T0 + 1).await;
@@ -81,37 +118,77 @@ pub async fn a_running_job_is_not_replaced(s: &Subject) {
 pub async fn a_one_off_is_not_replaced_by_a_series_nor_the_other_way_round(s: &Subject) {
     s.insert(vec![one_off("x"), series("y")]).await;
     let answers = s.insert(vec![series("x"), replacing(one_off("y"))]).await;
-    assert!(answers.iter().all(|answer| matches!(answer, Inserted::Conflict(_))), "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| matches!(answer, Inserted::Conflict(_))),
+        "{answers:?}"
+    );
 }
 
 pub async fn one_conflict_among_all_or_nothing_writes_nothing(s: &Subject) {
     s.add(one_off("x")).await;
-    let taken = NewJob { on_conflict: OnConflict::Error, ..one_off("x") };
-    let jobs = vec![one_off("new"), NewJob { route: route("b"), ..one_off("other") }, taken];
-    let params = InsertParams { jobs, all_or_nothing: true, now: T0 };
+    let taken = NewJob {
+        on_conflict: OnConflict::Error,
+        ..one_off("x")
+    };
+    let jobs = vec![
+        one_off("new"),
+        NewJob {
+            route: route("b"),
+            ..one_off("other")
+        },
+        taken,
+    ];
+    let params = InsertParams {
+        jobs,
+        all_or_nothing: true,
+        now: T0,
+    };
     let answers = s.store.insert(params).await.unwrap();
     assert!(matches!(answers[2], Inserted::Conflict(_)));
     assert!(s.store.get(&id("new")).await.unwrap().is_none());
     assert_eq!(s.store.stats(None).await.unwrap().by_status[Status::Queued as usize], 1);
-    assert_eq!(s.add(NewJob { route: route("b"), ..one_off("other") }).await, Inserted::Created);
+    assert_eq!(
+        s.add(NewJob {
+            route: route("b"),
+            ..one_off("other")
+        })
+        .await,
+        Inserted::Created
+    );
 }
 
 pub async fn a_conflict_without_all_or_nothing_concerns_itself_only(s: &Subject) {
     s.add(one_off("x")).await;
-    let taken = NewJob { on_conflict: OnConflict::Error, ..one_off("x") };
+    let taken = NewJob {
+        on_conflict: OnConflict::Error,
+        ..one_off("x")
+    };
     let answers = s.insert(vec![one_off("a"), taken, one_off("b")]).await;
-    assert!(matches!(answers[..], [Inserted::Created, Inserted::Conflict(_), Inserted::Created]));
+    assert!(matches!(
+        answers[..],
+        [Inserted::Created, Inserted::Conflict(_), Inserted::Created]
+    ));
 }
 
 pub async fn duplicates_in_one_batch_behave_as_if_dispatched_in_turn(s: &Subject) {
-    let again = NewJob { due: Some(T0 + 7), ..replacing(one_off("x")) };
+    let again = NewJob {
+        due: Some(T0 + 7),
+        ..replacing(one_off("x"))
+    };
     let answers = s.insert(vec![one_off("x"), one_off("x"), again]).await;
-    assert!(matches!(answers[..], [Inserted::Created, Inserted::Existing(_), Inserted::Replaced(_)]));
+    assert!(matches!(
+        answers[..],
+        [Inserted::Created, Inserted::Existing(_), Inserted::Replaced(_)]
+    ));
     assert_eq!(s.record("x").await.scheduled_at, T0 + 7);
 }
 
 pub async fn a_dispatch_that_is_sent_again_counts_as_written_once(s: &Subject) {
-    let job = NewJob { id: JobId::generate(), on_conflict: OnConflict::Error, ..one_off("x") };
+    let job = NewJob {
+        id: JobId::generate(),
+        on_conflict: OnConflict::Error,
+        ..one_off("x")
+    };
     assert_eq!(s.add(job.clone()).await, Inserted::Created);
     assert_eq!(s.add(job.clone()).await, Inserted::Created);
     assert_eq!(s.store.stats(None).await.unwrap().by_status[Status::Queued as usize], 1);

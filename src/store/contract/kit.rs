@@ -3,11 +3,12 @@
 
 use crate::clock::Millis;
 use crate::model::{
-    IfRunning, JobId, JobOptions, Misfire, Namespace, NewJob, OnConflict, Recurrence, Route, Rule, RunError, RunOutcome, Status,
+    IfRunning, JobId, JobOptions, Misfire, Namespace, NewJob, OnConflict, Recurrence, Route, Rule, RunError,
+    RunOutcome, Status,
 };
 use crate::store::{
-    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, DueSeries, InsertParams, Inserted, InstanceId,
-    JobRecord, ListFilter, Occurrence, RouteId, SeriesAdvance, ServedRoute, Store,
+    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, DueSeries, InsertParams, Inserted,
+    InstanceId, JobRecord, ListFilter, Occurrence, RouteId, SeriesAdvance, ServedRoute, Store,
 };
 use std::any::Any;
 use std::future::Future;
@@ -34,7 +35,12 @@ pub struct Subject {
 }
 
 pub fn route(name: &str) -> Route {
-    Route { namespace: Namespace::Features, product: "shop".into(), env: "prd".into(), target: vec![name.into()] }
+    Route {
+        namespace: Namespace::Features,
+        product: "shop".into(),
+        env: "prd".into(),
+        target: vec![name.into()],
+    }
 }
 
 pub fn id(text: &str) -> JobId {
@@ -72,11 +78,18 @@ pub fn every(interval: i64) -> Recurrence {
 
 /// A series on the route `a`, next due at [`T0`].
 pub fn series(text: &str) -> NewJob {
-    NewJob { recurrence: Some(every(1_000)), on_conflict: OnConflict::Replace, ..one_off(text) }
+    NewJob {
+        recurrence: Some(every(1_000)),
+        on_conflict: OnConflict::Replace,
+        ..one_off(text)
+    }
 }
 
 pub fn replacing(job: NewJob) -> NewJob {
-    NewJob { on_conflict: OnConflict::Replace, ..job }
+    NewJob {
+        on_conflict: OnConflict::Replace,
+        ..job
+    }
 }
 
 pub fn failure() -> RunError {
@@ -84,7 +97,9 @@ pub fn failure() -> RunError {
 }
 
 pub fn done() -> RunOutcome {
-    RunOutcome::Completed { result: Some("42".into()) }
+    RunOutcome::Completed {
+        result: Some("42".into()),
+    }
 }
 
 pub fn failed() -> RunOutcome {
@@ -110,7 +125,14 @@ impl Subject {
     }
 
     pub async fn insert_at(&self, jobs: Vec<NewJob>, now: Millis) -> Vec<Inserted> {
-        self.store.insert(InsertParams { jobs, all_or_nothing: false, now }).await.unwrap()
+        self.store
+            .insert(InsertParams {
+                jobs,
+                all_or_nothing: false,
+                now,
+            })
+            .await
+            .unwrap()
     }
 
     pub async fn add(&self, job: NewJob) -> Inserted {
@@ -123,7 +145,10 @@ impl Subject {
 
     pub async fn served(&self) -> Arc<[ServedRoute]> {
         let routes = self.store.routes_after(0).await.unwrap();
-        routes.into_iter().map(|(route, _)| ServedRoute { route, group: 0 }).collect()
+        routes
+            .into_iter()
+            .map(|(route, _)| ServedRoute { route, group: 0 })
+            .collect()
     }
 
     pub async fn route_id(&self, name: &str) -> RouteId {
@@ -133,7 +158,13 @@ impl Subject {
 
     pub async fn claim_with(&self, instance: InstanceId, now: Millis, slots: usize) -> Claimed {
         let served = self.served().await;
-        let params = ClaimParams { now, instance, served, group_slots: vec![slots], slots };
+        let params = ClaimParams {
+            now,
+            instance,
+            served,
+            group_slots: vec![slots],
+            slots,
+        };
         self.store.claim(params).await.unwrap()
     }
 
@@ -147,9 +178,26 @@ impl Subject {
         runs.remove(0)
     }
 
-    pub async fn complete(&self, instance: InstanceId, run: &ClaimedRun, outcome: RunOutcome, now: Millis) -> Completed {
-        let completion = Completion { job: run.job, run: run.run, token: run.token, started_at: now - 1, ended_at: now, outcome };
-        let params = CompleteParams { now, instance, completions: vec![completion] };
+    pub async fn complete(
+        &self,
+        instance: InstanceId,
+        run: &ClaimedRun,
+        outcome: RunOutcome,
+        now: Millis,
+    ) -> Completed {
+        let completion = Completion {
+            job: run.job,
+            run: run.run,
+            token: run.token,
+            started_at: now - 1,
+            ended_at: now,
+            outcome,
+        };
+        let params = CompleteParams {
+            now,
+            instance,
+            completions: vec![completion],
+        };
         self.store.complete(params).await.unwrap().remove(0)
     }
 
@@ -162,7 +210,13 @@ impl Subject {
     }
 
     pub async fn due_series(&self, now: Millis) -> Vec<DueSeries> {
-        let params = ClaimParams { now, instance: 0, served: Arc::new([]), group_slots: vec![], slots: 0 };
+        let params = ClaimParams {
+            now,
+            instance: 0,
+            served: Arc::new([]),
+            group_slots: vec![],
+            slots: 0,
+        };
         self.store.claim(params).await.unwrap().series
     }
 
@@ -184,7 +238,10 @@ pub fn step(due: &DueSeries, next_at: Option<Millis>) -> SeriesAdvance {
     SeriesAdvance {
         job: due.job,
         version: due.version,
-        occurrences: vec![Occurrence { scheduled_at: due.next_at, missed: 0 }],
+        occurrences: vec![Occurrence {
+            scheduled_at: due.next_at,
+            missed: 0,
+        }],
         gaps: vec![],
         next_at,
         after_live: false,

@@ -13,15 +13,28 @@ pub async fn a_crashed_run_is_reclaimed_after_its_lease(s: &Subject) {
     assert_eq!(s.store.recover(T0, 10).await.unwrap(), Recovered::default());
     s.pass(LEASE + 1);
     let found = s.store.recover(T0 + 5, 10).await.unwrap();
-    assert_eq!(found, Recovered { instances: 1, requeued: 1, failed: 0 });
+    assert_eq!(
+        found,
+        Recovered {
+            instances: 1,
+            requeued: 1,
+            failed: 0
+        }
+    );
     let other = s.process().await;
     let again = s.claim_one(other, T0 + 6).await;
     assert_eq!((again.run, again.attempt, again.crashes, again.due), (1, 2, 1, T0));
     assert_eq!(s.complete(process, &run, done(), T0 + 7).await, Completed::LeaseLost);
     assert!(!s.store.renew(process, LEASE).await.unwrap());
-    assert_eq!(s.complete(other, &again, done(), T0 + 8).await, Completed::Counted(Status::Completed));
+    assert_eq!(
+        s.complete(other, &again, done(), T0 + 8).await,
+        Completed::Counted(Status::Completed)
+    );
     let entries = s.store.history(&id("x"), 9).await.unwrap().unwrap().entries;
-    assert_eq!(entries.iter().map(|entry| entry.status).collect::<Vec<_>>(), [RunStatus::Completed, RunStatus::Crashed]);
+    assert_eq!(
+        entries.iter().map(|entry| entry.status).collect::<Vec<_>>(),
+        [RunStatus::Completed, RunStatus::Crashed]
+    );
 }
 
 pub async fn a_renewed_lease_protects_its_runs(s: &Subject) {
@@ -33,7 +46,10 @@ pub async fn a_renewed_lease_protects_its_runs(s: &Subject) {
         assert!(s.store.renew(process, LEASE).await.unwrap());
         assert_eq!(s.store.recover(T0, 10).await.unwrap(), Recovered::default());
     }
-    assert_eq!(s.complete(process, &run, done(), T0).await, Completed::Counted(Status::Completed));
+    assert_eq!(
+        s.complete(process, &run, done(), T0).await,
+        Completed::Counted(Status::Completed)
+    );
 }
 
 pub async fn a_lease_of_another_boot_is_dead(s: &Subject) {
@@ -55,11 +71,18 @@ pub async fn a_run_that_crashes_too_often_fails(s: &Subject) {
         assert_eq!((found.requeued, found.failed), if crash < 3 { (1, 0) } else { (0, 1) });
     }
     let record = s.record("x").await;
-    assert_eq!((record.status, record.error.map(|error| error.code)), (Status::Failed, Some("CRASHED".into())));
+    assert_eq!(
+        (record.status, record.error.map(|error| error.code)),
+        (Status::Failed, Some("CRASHED".into()))
+    );
 }
 
 pub async fn a_crash_spends_no_retry(s: &Subject) {
-    s.add(NewJob { retries: 1, ..one_off("x") }).await;
+    s.add(NewJob {
+        retries: 1,
+        ..one_off("x")
+    })
+    .await;
     let process = s.process().await;
     s.claim_one(process, T0).await;
     s.pass(LEASE + 1);
@@ -96,7 +119,12 @@ pub async fn a_registration_is_never_given_twice(s: &Subject) {
 pub async fn the_claims_of_a_process_are_known(s: &Subject) {
     s.insert(vec![one_off("x"), one_off("y")]).await;
     let process = s.process().await;
-    let claims: Vec<_> = s.claim(process, T0).await.iter().map(|run| (run.job, run.run, run.token)).collect();
+    let claims: Vec<_> = s
+        .claim(process, T0)
+        .await
+        .iter()
+        .map(|run| (run.job, run.run, run.token))
+        .collect();
     assert_eq!(s.store.held(process).await.unwrap(), claims);
 }
 
@@ -106,16 +134,33 @@ pub async fn many_runs_of_a_dead_process_are_all_taken_back(s: &Subject) {
     assert_eq!(s.claim_with(process, T0, 5_000).await.runs.len(), 1_200);
     s.pass(LEASE + 1);
     let found = s.store.recover(T0, 10).await.unwrap();
-    assert_eq!(found, Recovered { instances: 1, requeued: 1_200, failed: 0 });
+    assert_eq!(
+        found,
+        Recovered {
+            instances: 1,
+            requeued: 1_200,
+            failed: 0
+        }
+    );
 }
 
 pub async fn a_closed_store_refuses_every_verb(s: &Subject) {
-    let params = InsertParams { jobs: vec![one_off("x")], all_or_nothing: false, now: T0 };
+    let params = InsertParams {
+        jobs: vec![one_off("x")],
+        all_or_nothing: false,
+        now: T0,
+    };
     s.check().await;
     s.store.close().await.unwrap();
     s.store.close().await.unwrap();
     assert_eq!(s.store.insert(params).await.unwrap_err().code, ErrorCode::Closed);
     assert_eq!(s.store.get(&id("x")).await.unwrap_err().code, ErrorCode::Closed);
-    assert_eq!(s.store.list(ListFilter::default()).await.unwrap_err().code, ErrorCode::Closed);
-    assert_eq!(s.store.sweep(Retention::default(), T0, 9).await.unwrap_err().code, ErrorCode::Closed);
+    assert_eq!(
+        s.store.list(ListFilter::default()).await.unwrap_err().code,
+        ErrorCode::Closed
+    );
+    assert_eq!(
+        s.store.sweep(Retention::default(), T0, 9).await.unwrap_err().code,
+        ErrorCode::Closed
+    );
 }

@@ -6,7 +6,8 @@ use super::kit::*;
 use crate::clock::Millis;
 use crate::model::{Action, NewJob, RunOutcome, Status};
 use crate::store::{
-    Cancelled, ClaimedRun, Completed, GapKind, GridGap, Inserted, InstanceId, Keep, Occurrence, Retention, SeriesAdvance, Token,
+    Cancelled, ClaimedRun, Completed, GapKind, GridGap, Inserted, InstanceId, Keep, Occurrence, Retention,
+    SeriesAdvance, Token,
 };
 use std::collections::BTreeMap;
 
@@ -85,8 +86,16 @@ struct Walk<'a> {
 }
 
 pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
-    let mut walk =
-        Walk { s, chance: Chance(7), now: T0, jobs: BTreeMap::new(), processes: vec![], held: vec![], counted: 0, refused: 0 };
+    let mut walk = Walk {
+        s,
+        chance: Chance(7),
+        now: T0,
+        jobs: BTreeMap::new(),
+        processes: vec![],
+        held: vec![],
+        counted: 0,
+        refused: 0,
+    };
     walk.processes.push(s.process().await);
     for step in 0..STEPS {
         match walk.chance.below(20) {
@@ -105,7 +114,12 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
     }
     walk.compare().await;
     // A walk that hardly ever gets anywhere would prove nothing.
-    assert!(walk.counted > 300 && walk.refused > 50, "{} counted, {} refused", walk.counted, walk.refused);
+    assert!(
+        walk.counted > 300 && walk.refused > 50,
+        "{} counted, {} refused",
+        walk.counted,
+        walk.refused
+    );
 }
 
 impl Walk<'_> {
@@ -120,8 +134,21 @@ impl Walk<'_> {
         let on = self.chance.of(&["a", "b", "c"]);
         let base = if recurring { series(&name) } else { one_off(&name) };
         let gone = recurring && self.chance.below(8) == 0;
-        let job = NewJob { due: (!gone).then_some(due), priority, route: route(on), created: self.now, ..base };
-        let job = if self.chance.below(3) > 0 { replacing(job) } else { NewJob { on_conflict: crate::model::OnConflict::Return, ..job } };
+        let job = NewJob {
+            due: (!gone).then_some(due),
+            priority,
+            route: route(on),
+            created: self.now,
+            ..base
+        };
+        let job = if self.chance.below(3) > 0 {
+            replacing(job)
+        } else {
+            NewJob {
+                on_conflict: crate::model::OnConflict::Return,
+                ..job
+            }
+        };
         let replace = job.on_conflict == crate::model::OnConflict::Replace;
         let answer = self.s.insert_at(vec![job], self.now).await.remove(0);
         let due = (!gone).then_some(due);
@@ -144,13 +171,26 @@ impl Walk<'_> {
 
     async fn claim(&mut self) {
         let Some(&process) = self.processes.first() else { return };
-        let process = if self.chance.below(2) == 0 { process } else { *self.processes.last().unwrap() };
+        let process = if self.chance.below(2) == 0 {
+            process
+        } else {
+            *self.processes.last().unwrap()
+        };
         let slots = self.chance.of(&[0, 1, 3, 50]);
         let claimed = self.s.claim_with(process, self.now, slots).await;
         self.fall_due();
-        let ready: usize = self.jobs.values().flat_map(|job| job.runs.values()).filter(|(run, _)| *run == Run::Ready).count();
+        let ready: usize = self
+            .jobs
+            .values()
+            .flat_map(|job| job.runs.values())
+            .filter(|(run, _)| *run == Run::Ready)
+            .count();
         assert_eq!(claimed.runs.len(), ready.min(slots));
-        assert!(claimed.runs.is_sorted_by_key(|run| (run.priority, run.due, run.job, run.run)));
+        assert!(
+            claimed
+                .runs
+                .is_sorted_by_key(|run| (run.priority, run.due, run.job, run.run))
+        );
         for run in claimed.runs {
             let name = run.id.to_string();
             let (place, crashes) = self.jobs.get_mut(&name).unwrap().runs.get_mut(&number(&run)).unwrap();
@@ -186,7 +226,11 @@ impl Walk<'_> {
         let now = self.now;
         let job = self.jobs.get_mut(&name);
         let number = number(&run);
-        let held = |job: &&mut Job| job.runs.get(&number).is_some_and(|(place, _)| *place == Run::Running(process, run.token));
+        let held = |job: &&mut Job| {
+            job.runs
+                .get(&number)
+                .is_some_and(|(place, _)| *place == Run::Running(process, run.token))
+        };
         let Some(job) = job.filter(held).filter(|_| self.processes.contains(&process)) else {
             assert_eq!(answer, Completed::LeaseLost);
             self.refused += 1;
@@ -206,7 +250,12 @@ impl Walk<'_> {
 
     async fn cancel(&mut self) {
         let name = self.chance.below(NAMES).to_string();
-        let answer = self.s.store.cancel(&id(&name), Some("why not"), self.now).await.unwrap();
+        let answer = self
+            .s
+            .store
+            .cancel(&id(&name), Some("why not"), self.now)
+            .await
+            .unwrap();
         let Some(job) = self.jobs.get_mut(&name) else {
             assert_eq!(answer, Cancelled::NotFound);
             return;
@@ -215,8 +264,15 @@ impl Walk<'_> {
             assert_eq!(answer, Cancelled::Forbidden(job.status()));
             return;
         }
-        let running = job.runs.values().filter(|(run, _)| matches!(run, Run::Running(..))).count();
-        assert!(matches!(answer, Cancelled::Done { running: ref told, .. } if told.len() == running), "{answer:?} {job:?}");
+        let running = job
+            .runs
+            .values()
+            .filter(|(run, _)| matches!(run, Run::Running(..)))
+            .count();
+        assert!(
+            matches!(answer, Cancelled::Done { running: ref told, .. } if told.len() == running),
+            "{answer:?} {job:?}"
+        );
         job.executions += i64::try_from(job.runs.len()).unwrap();
         job.runs.clear();
         (job.ended, job.next_at) = (Some(Status::Cancelled), None);
@@ -225,14 +281,36 @@ impl Walk<'_> {
     async fn advance(&mut self) {
         for due in self.s.due_series(self.now).await {
             let job = self.jobs.get_mut(&due.id.to_string()).unwrap();
-            assert_eq!((Some(due.next_at), due.live), (job.next_at, i64::try_from(job.runs.len()).unwrap()));
+            assert_eq!(
+                (Some(due.next_at), due.live),
+                (job.next_at, i64::try_from(job.runs.len()).unwrap())
+            );
             let stale = self.chance.below(5) == 0;
             let new = usize::try_from(self.chance.below(3)).unwrap();
-            let next_at = (self.chance.below(4) > 0).then_some(self.now + 1 + i64::try_from(self.chance.below(2_000)).unwrap());
-            let gap = GridGap { kind: GapKind::Skipped, first: due.next_at, last: due.next_at, count: 1 };
-            let occurrences = vec![Occurrence { scheduled_at: due.next_at, missed: 0 }; new];
+            let next_at =
+                (self.chance.below(4) > 0).then_some(self.now + 1 + i64::try_from(self.chance.below(2_000)).unwrap());
+            let gap = GridGap {
+                kind: GapKind::Skipped,
+                first: due.next_at,
+                last: due.next_at,
+                count: 1,
+            };
+            let occurrences = vec![
+                Occurrence {
+                    scheduled_at: due.next_at,
+                    missed: 0
+                };
+                new
+            ];
             let version = due.version - i64::from(stale);
-            let advance = SeriesAdvance { job: due.job, version, occurrences, gaps: vec![gap], next_at, after_live: false };
+            let advance = SeriesAdvance {
+                job: due.job,
+                version,
+                occurrences,
+                gaps: vec![gap],
+                next_at,
+                after_live: false,
+            };
             let counted = self.s.store.advance(self.now, vec![advance]).await.unwrap();
             assert_eq!(counted, usize::from(!stale));
             if stale {
@@ -277,7 +355,10 @@ impl Walk<'_> {
                 *crashes += 1;
                 *crashes >= MAX_CRASHES
             });
-            assert_eq!((found.instances, found.requeued, found.failed), (dead.len(), requeued, failed));
+            assert_eq!(
+                (found.instances, found.requeued, found.failed),
+                (dead.len(), requeued, failed)
+            );
         }
         if self.processes.is_empty() {
             self.processes.push(self.s.process().await);
@@ -308,9 +389,20 @@ impl Walk<'_> {
         if self.chance.below(10) > 0 {
             return;
         }
-        let all = Keep { age: None, count: Some(0) };
-        let some = Keep { age: Some(DAY), count: Some(2) };
-        let retention = Retention { completed: all, failed: all, cancelled: all, runs: some };
+        let all = Keep {
+            age: None,
+            count: Some(0),
+        };
+        let some = Keep {
+            age: Some(DAY),
+            count: Some(2),
+        };
+        let retention = Retention {
+            completed: all,
+            failed: all,
+            cancelled: all,
+            runs: some,
+        };
         let ended = self.jobs.values().filter(|job| job.ended.is_some()).count();
         assert_eq!(self.s.store.sweep(retention, self.now, 1_000).await.unwrap(), ended);
         self.jobs.retain(|_, job| job.ended.is_none());
@@ -322,7 +414,11 @@ impl Walk<'_> {
         for (name, job) in &self.jobs {
             let record = self.s.record(name).await;
             let seen = (record.status, record.next_run_at, record.execution_count);
-            assert_eq!(seen, (job.status(), job.next_at, job.executions), "{name} {job:?} {record:?}");
+            assert_eq!(
+                seen,
+                (job.status(), job.next_at, job.executions),
+                "{name} {job:?} {record:?}"
+            );
             by_status[job.status() as usize] += 1;
         }
         assert_eq!(self.s.store.stats(None).await.unwrap().by_status, by_status);
@@ -334,7 +430,14 @@ fn number(run: &ClaimedRun) -> i64 {
 }
 
 fn new_job(recurring: bool, due: Option<Millis>, now: Millis) -> Job {
-    let mut job = Job { recurring, runs: BTreeMap::new(), created_runs: 0, ended: None, next_at: None, executions: 0 };
+    let mut job = Job {
+        recurring,
+        runs: BTreeMap::new(),
+        created_runs: 0,
+        ended: None,
+        next_at: None,
+        executions: 0,
+    };
     if recurring {
         (job.next_at, job.ended) = (due, due.is_none().then_some(Status::Completed));
     } else {

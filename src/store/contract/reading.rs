@@ -6,8 +6,17 @@ use crate::model::{JobOptions, NewJob, RunStatus, Status};
 use crate::store::ListFilter;
 
 pub async fn a_record_shows_the_job_as_it_stands(s: &Subject) {
-    let options = JobOptions { timeout: Some(5), ..JobOptions::default() };
-    s.add(NewJob { options, retries: 4, priority: -2, ..one_off("x") }).await;
+    let options = JobOptions {
+        timeout: Some(5),
+        ..JobOptions::default()
+    };
+    s.add(NewJob {
+        options,
+        retries: 4,
+        priority: -2,
+        ..one_off("x")
+    })
+    .await;
     let record = s.record("x").await;
     assert_eq!((record.retries, record.priority, record.created_at), (4, -2, T0));
     assert_eq!(record.options.as_deref(), Some("{\"timeout\":5}"));
@@ -16,7 +25,10 @@ pub async fn a_record_shows_the_job_as_it_stands(s: &Subject) {
     let run = s.claim_one(process, T0 + 3).await;
     assert_eq!(run.options, record.options);
     let record = s.record("x").await;
-    assert_eq!((record.started_at, record.updated_at, record.attempt), (Some(T0 + 3), T0 + 3, 1));
+    assert_eq!(
+        (record.started_at, record.updated_at, record.attempt),
+        (Some(T0 + 3), T0 + 3, 1)
+    );
 }
 
 pub async fn a_job_that_is_not_there_has_no_record(s: &Subject) {
@@ -29,7 +41,15 @@ pub async fn pages_are_newest_first_and_follow_their_cursor(s: &Subject) {
     let mut seen = Vec::new();
     let mut before = None;
     loop {
-        let page = s.store.list(ListFilter { before, limit: 10, ..ListFilter::default() }).await.unwrap();
+        let page = s
+            .store
+            .list(ListFilter {
+                before,
+                limit: 10,
+                ..ListFilter::default()
+            })
+            .await
+            .unwrap();
         seen.extend(page.jobs.iter().map(|job| job.id.to_string()));
         before = page.next;
         if before.is_none() {
@@ -40,27 +60,121 @@ pub async fn pages_are_newest_first_and_follow_their_cursor(s: &Subject) {
 }
 
 pub async fn pages_are_filtered_by_state_route_kind_and_time(s: &Subject) {
-    let at = |text: &str, created| NewJob { created, ..one_off(text) };
-    s.insert(vec![at("1", T0), at("2", T0 + 1), at("3", T0 + 2), NewJob { route: route("b"), ..one_off("4") }]).await;
-    s.insert(vec![NewJob { due: Some(T0 + 9), ..series("5") }, NewJob { due: Some(T0 + 9), ..one_off("6") }]).await;
+    let at = |text: &str, created| NewJob {
+        created,
+        ..one_off(text)
+    };
+    s.insert(vec![
+        at("1", T0),
+        at("2", T0 + 1),
+        at("3", T0 + 2),
+        NewJob {
+            route: route("b"),
+            ..one_off("4")
+        },
+    ])
+    .await;
+    s.insert(vec![
+        NewJob {
+            due: Some(T0 + 9),
+            ..series("5")
+        },
+        NewJob {
+            due: Some(T0 + 9),
+            ..one_off("6")
+        },
+    ])
+    .await;
     s.store.cancel(&id("2"), None, T0).await.unwrap();
     let (a, b) = (s.route_id("a").await, s.route_id("b").await);
-    let all = || ListFilter { limit: 9, ..ListFilter::default() };
+    let all = || ListFilter {
+        limit: 9,
+        ..ListFilter::default()
+    };
     let cases = [
-        (ListFilter { statuses: vec![Status::Queued], ..all() }, vec!["4", "3", "1"]),
-        (ListFilter { statuses: vec![Status::Cancelled, Status::Scheduled], ..all() }, vec!["6", "5", "2"]),
-        (ListFilter { statuses: vec![Status::Failed], ..all() }, vec![]),
-        (ListFilter { routes: Some(vec![b]), ..all() }, vec!["4"]),
-        (ListFilter { routes: Some(vec![a, b]), statuses: vec![Status::Queued], ..all() }, vec!["4", "3", "1"]),
-        (ListFilter { routes: Some(vec![]), ..all() }, vec![]),
-        (ListFilter { recurring: Some(true), ..all() }, vec!["5"]),
-        (ListFilter { recurring: Some(false), statuses: vec![Status::Scheduled], ..all() }, vec!["6"]),
-        (ListFilter { from: Some(T0 + 1), to: Some(T0 + 1), ..all() }, vec!["2"]),
+        (
+            ListFilter {
+                statuses: vec![Status::Queued],
+                ..all()
+            },
+            vec!["4", "3", "1"],
+        ),
+        (
+            ListFilter {
+                statuses: vec![Status::Cancelled, Status::Scheduled],
+                ..all()
+            },
+            vec!["6", "5", "2"],
+        ),
+        (
+            ListFilter {
+                statuses: vec![Status::Failed],
+                ..all()
+            },
+            vec![],
+        ),
+        (
+            ListFilter {
+                routes: Some(vec![b]),
+                ..all()
+            },
+            vec!["4"],
+        ),
+        (
+            ListFilter {
+                routes: Some(vec![a, b]),
+                statuses: vec![Status::Queued],
+                ..all()
+            },
+            vec!["4", "3", "1"],
+        ),
+        (
+            ListFilter {
+                routes: Some(vec![]),
+                ..all()
+            },
+            vec![],
+        ),
+        (
+            ListFilter {
+                recurring: Some(true),
+                ..all()
+            },
+            vec!["5"],
+        ),
+        (
+            ListFilter {
+                recurring: Some(false),
+                statuses: vec![Status::Scheduled],
+                ..all()
+            },
+            vec!["6"],
+        ),
+        (
+            ListFilter {
+                from: Some(T0 + 1),
+                to: Some(T0 + 1),
+                ..all()
+            },
+            vec!["2"],
+        ),
     ];
     for (filter, expected) in cases {
         assert_eq!(s.list(filter.clone()).await, expected, "{filter:?}");
-        let counted = s.store.list(ListFilter { count_up_to: Some(9), limit: 0, ..filter.clone() }).await.unwrap();
-        assert_eq!((counted.total, counted.jobs.len()), (Some(expected.len()), 0), "{filter:?}");
+        let counted = s
+            .store
+            .list(ListFilter {
+                count_up_to: Some(9),
+                limit: 0,
+                ..filter.clone()
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            (counted.total, counted.jobs.len()),
+            (Some(expected.len()), 0),
+            "{filter:?}"
+        );
     }
 }
 
@@ -71,46 +185,115 @@ pub async fn a_rare_state_is_found_among_many_jobs(s: &Subject) {
     s.complete(process, &run, failed(), T0).await;
     s.add(one_off("running")).await;
     s.claim_one(process, T0).await;
-    s.insert((0..2_000).map(|n| NewJob { due: Some(T0 + 5), ..one_off(&n.to_string()) }).collect()).await;
+    s.insert(
+        (0..2_000)
+            .map(|n| NewJob {
+                due: Some(T0 + 5),
+                ..one_off(&n.to_string())
+            })
+            .collect(),
+    )
+    .await;
     for status in [Status::Failed, Status::Running] {
-        let filter = ListFilter { statuses: vec![status], limit: 5, ..ListFilter::default() };
+        let filter = ListFilter {
+            statuses: vec![status],
+            limit: 5,
+            ..ListFilter::default()
+        };
         assert_eq!(s.list(filter).await, [status.as_str()]);
     }
-    let filter = ListFilter { statuses: vec![Status::Scheduled], limit: 2, before: Some(9), ..ListFilter::default() };
+    let filter = ListFilter {
+        statuses: vec![Status::Scheduled],
+        limit: 2,
+        before: Some(9),
+        ..ListFilter::default()
+    };
     assert_eq!(s.list(filter).await, ["5", "4"]);
 }
 
 pub async fn an_offset_passes_over_matches(s: &Subject) {
-    s.insert((0..9).map(|n| NewJob { due: Some(T0 + n % 3), ..one_off(&n.to_string()) }).collect()).await;
-    let filter = ListFilter { statuses: vec![Status::Queued], offset: 1, limit: 1, ..ListFilter::default() };
+    s.insert(
+        (0..9)
+            .map(|n| NewJob {
+                due: Some(T0 + n % 3),
+                ..one_off(&n.to_string())
+            })
+            .collect(),
+    )
+    .await;
+    let filter = ListFilter {
+        statuses: vec![Status::Queued],
+        offset: 1,
+        limit: 1,
+        ..ListFilter::default()
+    };
     assert_eq!(s.list(filter).await, ["3"]);
-    assert_eq!(s.list(ListFilter { offset: 7, limit: 9, ..ListFilter::default() }).await, ["1", "0"]);
+    assert_eq!(
+        s.list(ListFilter {
+            offset: 7,
+            limit: 9,
+            ..ListFilter::default()
+        })
+        .await,
+        ["1", "0"]
+    );
 }
 
 pub async fn totals_are_counted_up_to_a_bound(s: &Subject) {
     s.insert((0..9).map(|n| one_off(&n.to_string())).collect()).await;
     for (bound, total) in [(5, 5), (100, 9)] {
-        let everything = ListFilter { limit: 2, count_up_to: Some(bound), ..ListFilter::default() };
+        let everything = ListFilter {
+            limit: 2,
+            count_up_to: Some(bound),
+            ..ListFilter::default()
+        };
         assert_eq!(s.store.list(everything.clone()).await.unwrap().total, Some(total));
-        let walked = ListFilter { recurring: Some(false), before: Some(3), ..everything };
+        let walked = ListFilter {
+            recurring: Some(false),
+            before: Some(3),
+            ..everything
+        };
         assert_eq!(s.store.list(walked).await.unwrap().total, Some(total));
     }
 }
 
 pub async fn stats_count_jobs_by_state_and_runs_by_outcome(s: &Subject) {
-    s.insert(vec![one_off("1"), one_off("2"), NewJob { route: route("b"), ..one_off("3") }, series("4")]).await;
-    s.add(NewJob { due: Some(T0 + 40 * DAY), ..one_off("5") }).await;
+    s.insert(vec![
+        one_off("1"),
+        one_off("2"),
+        NewJob {
+            route: route("b"),
+            ..one_off("3")
+        },
+        series("4"),
+    ])
+    .await;
+    s.add(NewJob {
+        due: Some(T0 + 40 * DAY),
+        ..one_off("5")
+    })
+    .await;
     let process = s.process().await;
     let runs = s.claim_with(process, T0, 2).await.runs;
     s.complete(process, &runs[0], done(), T0).await;
     let stats = s.store.stats(None).await.unwrap();
-    assert_eq!((stats.by_status, stats.first_try, stats.failed_runs), ([2, 1, 1, 1, 0, 0, 0], 1, 0));
+    assert_eq!(
+        (stats.by_status, stats.first_try, stats.failed_runs),
+        ([2, 1, 1, 1, 0, 0, 0], 1, 0)
+    );
     let b = s.route_id("b").await;
-    assert_eq!(s.store.stats(Some(vec![b, b])).await.unwrap().by_status, [0, 1, 0, 0, 0, 0, 0]);
+    assert_eq!(
+        s.store.stats(Some(vec![b, b])).await.unwrap().by_status,
+        [0, 1, 0, 0, 0, 0, 0]
+    );
 }
 
 pub async fn history_lists_attempts_newest_first(s: &Subject) {
-    s.add(NewJob { retries: 2, ..one_off("x") }).await;
+    s.add(NewJob {
+        retries: 2,
+        ..one_off("x")
+    })
+    .await;
     let process = s.process().await;
     for attempt in 0..2 {
         let run = s.claim_one(process, T0 + attempt).await;
@@ -120,14 +303,32 @@ pub async fn history_lists_attempts_newest_first(s: &Subject) {
     s.complete(process, &run, done(), T0 + 3).await;
     let history = s.store.history(&id("x"), 2).await.unwrap().unwrap();
     assert_eq!((history.executions, history.succeeded, history.failed), (1, 1, 0));
-    let entries: Vec<_> = history.entries.iter().map(|entry| (entry.attempt, entry.status)).collect();
+    let entries: Vec<_> = history
+        .entries
+        .iter()
+        .map(|entry| (entry.attempt, entry.status))
+        .collect();
     assert_eq!(entries, [(3, RunStatus::Completed), (2, RunStatus::Retried)]);
-    assert_eq!((history.entries[1].error.clone(), history.entries[0].result.as_deref()), (Some(failure()), Some("42")));
+    assert_eq!(
+        (history.entries[1].error.clone(), history.entries[0].result.as_deref()),
+        (Some(failure()), Some("42"))
+    );
 }
 
 pub async fn routes_are_numbered_once(s: &Subject) {
-    s.insert(vec![one_off("1"), NewJob { route: route("b"), ..one_off("2") }, one_off("3")]).await;
+    s.insert(vec![
+        one_off("1"),
+        NewJob {
+            route: route("b"),
+            ..one_off("2")
+        },
+        one_off("3"),
+    ])
+    .await;
     let routes = s.store.routes_after(0).await.unwrap();
-    assert_eq!(routes.iter().map(|(_, route)| route.clone()).collect::<Vec<_>>(), [route("a"), route("b")]);
+    assert_eq!(
+        routes.iter().map(|(_, route)| route.clone()).collect::<Vec<_>>(),
+        [route("a"), route("b")]
+    );
     assert_eq!(s.store.routes_after(routes[0].0).await.unwrap(), routes[1..]);
 }

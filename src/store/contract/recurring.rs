@@ -10,13 +10,22 @@ pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &Subject) {
     assert_eq!(s.status("x").await, Status::Scheduled);
     s.occur(T0, Some(T0 + 1_000)).await;
     let record = s.record("x").await;
-    assert_eq!((record.status, record.scheduled_at, record.next_run_at), (Status::Queued, T0, Some(T0 + 1_000)));
+    assert_eq!(
+        (record.status, record.scheduled_at, record.next_run_at),
+        (Status::Queued, T0, Some(T0 + 1_000))
+    );
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     assert!(run.recurring && run.run == 1 && run.scheduled_at == T0);
-    assert_eq!(s.complete(process, &run, done(), T0 + 3).await, Completed::Counted(Status::Scheduled));
+    assert_eq!(
+        s.complete(process, &run, done(), T0 + 3).await,
+        Completed::Counted(Status::Scheduled)
+    );
     let record = s.record("x").await;
-    assert_eq!((record.scheduled_at, record.execution_count, record.completed_at), (T0 + 1_000, 1, None));
+    assert_eq!(
+        (record.scheduled_at, record.execution_count, record.completed_at),
+        (T0 + 1_000, 1, None)
+    );
     assert_eq!(record.result.as_deref(), Some("42"));
     assert!(record.recurrence.is_some());
 }
@@ -27,7 +36,11 @@ pub async fn an_advance_from_an_old_version_does_nothing(s: &Subject) {
     assert_eq!(s.store.advance(T0, vec![step(&due, Some(T0 + 1))]).await.unwrap(), 1);
     assert_eq!(s.store.advance(T0, vec![step(&due, Some(T0 + 1))]).await.unwrap(), 0);
     let due = s.due_series(T0 + 1).await.remove(0);
-    s.add(NewJob { due: Some(T0 + 5), ..series("x") }).await;
+    s.add(NewJob {
+        due: Some(T0 + 5),
+        ..series("x")
+    })
+    .await;
     assert_eq!(s.store.advance(T0 + 1, vec![step(&due, None)]).await.unwrap(), 0);
     assert_eq!(s.record("x").await.next_run_at, Some(T0 + 5));
 }
@@ -38,21 +51,40 @@ pub async fn a_series_ends_with_its_last_run(s: &Subject) {
     assert_eq!(s.status("x").await, Status::Queued);
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
-    assert_eq!(s.complete(process, &run, failed(), T0 + 4).await, Completed::Counted(Status::Completed));
+    assert_eq!(
+        s.complete(process, &run, failed(), T0 + 4).await,
+        Completed::Counted(Status::Completed)
+    );
     let record = s.record("x").await;
-    assert_eq!((record.status, record.completed_at, record.scheduled_at), (Status::Completed, Some(T0 + 4), T0));
+    assert_eq!(
+        (record.status, record.completed_at, record.scheduled_at),
+        (Status::Completed, Some(T0 + 4), T0)
+    );
     // One that ends without a last run ends with the advance.
     s.add(series("y")).await;
     let due = s.due_series(T0).await.remove(0);
-    let nothing = SeriesAdvance { occurrences: vec![], ..step(&due, None) };
+    let nothing = SeriesAdvance {
+        occurrences: vec![],
+        ..step(&due, None)
+    };
     s.store.advance(T0, vec![nothing]).await.unwrap();
     assert_eq!(s.status("y").await, Status::Completed);
 }
 
 pub async fn a_series_without_a_run_to_come_is_completed_at_once(s: &Subject) {
-    assert_eq!(s.add(NewJob { due: None, ..series("x") }).await, Inserted::Created);
+    assert_eq!(
+        s.add(NewJob {
+            due: None,
+            ..series("x")
+        })
+        .await,
+        Inserted::Created
+    );
     let record = s.record("x").await;
-    assert_eq!((record.status, record.next_run_at, record.execution_count), (Status::Completed, None, 0));
+    assert_eq!(
+        (record.status, record.next_run_at, record.execution_count),
+        (Status::Completed, None, 0)
+    );
     assert!(s.due_series(T0 + DAY).await.is_empty());
 }
 
@@ -61,7 +93,10 @@ pub async fn a_failed_run_does_not_end_its_series(s: &Subject) {
     s.occur(T0, Some(T0 + 1_000)).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
-    assert_eq!(s.complete(process, &run, failed(), T0).await, Completed::Counted(Status::Scheduled));
+    assert_eq!(
+        s.complete(process, &run, failed(), T0).await,
+        Completed::Counted(Status::Scheduled)
+    );
     let history = s.store.history(&id("x"), 9).await.unwrap().unwrap();
     assert_eq!((history.executions, history.succeeded, history.failed), (1, 0, 1));
     assert_eq!(s.store.stats(None).await.unwrap().failed_runs, 1);
@@ -73,8 +108,15 @@ pub async fn a_replaced_series_keeps_its_counts_and_history(s: &Subject) {
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, done(), T0).await;
-    let new = NewJob { due: Some(T0 + 70), recurrence: Some(every(70)), input: "1".into(), ..series("x") };
-    let Inserted::Replaced(standing) = s.add(new).await else { panic!("not replaced") };
+    let new = NewJob {
+        due: Some(T0 + 70),
+        recurrence: Some(every(70)),
+        input: "1".into(),
+        ..series("x")
+    };
+    let Inserted::Replaced(standing) = s.add(new).await else {
+        panic!("not replaced")
+    };
     assert_eq!((standing.next_run_at, standing.recurring), (Some(T0 + 70), true));
     let record = s.record("x").await;
     assert_eq!((record.execution_count, &*record.input), (1, "1"));
@@ -89,34 +131,65 @@ pub async fn a_replaced_series_moves_its_live_runs_to_the_new_route(s: &Subject)
     s.occur(T0 + 1, Some(T0 + 2)).await;
     let process = s.process().await;
     let run = s.claim_with(process, T0 + 1, 1).await.runs.remove(0);
-    s.add(NewJob { route: route("b"), priority: 5, due: Some(T0 + 9), ..series("x") }).await;
+    s.add(NewJob {
+        route: route("b"),
+        priority: 5,
+        due: Some(T0 + 9),
+        ..series("x")
+    })
+    .await;
     s.check().await;
     let other = s.claim_one(process, T0 + 1).await;
     assert_eq!((other.route, other.priority, other.run), (s.route_id("b").await, 5, 2));
     // The one that was running comes back in the new queue as well.
-    s.complete(process, &run, crate::model::RunOutcome::Released, T0 + 1).await;
+    s.complete(process, &run, crate::model::RunOutcome::Released, T0 + 1)
+        .await;
     assert_eq!(s.claim_one(process, T0 + 1).await.route, s.route_id("b").await);
 }
 
 pub async fn an_ended_series_is_opened_again(s: &Subject) {
-    s.add(NewJob { due: None, ..series("x") }).await;
+    s.add(NewJob {
+        due: None,
+        ..series("x")
+    })
+    .await;
     assert!(matches!(s.add(series("x")).await, Inserted::Replaced(_)));
     let record = s.record("x").await;
-    assert_eq!((record.status, record.next_run_at, record.completed_at), (Status::Scheduled, Some(T0), None));
+    assert_eq!(
+        (record.status, record.next_run_at, record.completed_at),
+        (Status::Scheduled, Some(T0), None)
+    );
     s.store.cancel(&id("x"), Some("enough"), T0).await.unwrap();
     s.add(series("x")).await;
-    assert_eq!((s.status("x").await, s.record("x").await.cancel_reason), (Status::Scheduled, None));
+    assert_eq!(
+        (s.status("x").await, s.record("x").await.cancel_reason),
+        (Status::Scheduled, None)
+    );
 }
 
 pub async fn a_replacement_whose_limit_is_used_up_ends_the_series(s: &Subject) {
     s.add(series("x")).await;
     s.occur(T0, Some(T0 + 1_000)).await;
-    let limited = Recurrence { limit: Some(1), ..every(1_000) };
-    s.add(NewJob { due: Some(T0 + 1_000), recurrence: Some(limited), ..series("x") }).await;
-    assert_eq!((s.status("x").await, s.record("x").await.next_run_at), (Status::Queued, None));
+    let limited = Recurrence {
+        limit: Some(1),
+        ..every(1_000)
+    };
+    s.add(NewJob {
+        due: Some(T0 + 1_000),
+        recurrence: Some(limited),
+        ..series("x")
+    })
+    .await;
+    assert_eq!(
+        (s.status("x").await, s.record("x").await.next_run_at),
+        (Status::Queued, None)
+    );
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
-    assert_eq!(s.complete(process, &run, done(), T0).await, Completed::Counted(Status::Completed));
+    assert_eq!(
+        s.complete(process, &run, done(), T0).await,
+        Completed::Counted(Status::Completed)
+    );
 }
 
 pub async fn cancelling_a_series_ends_all_its_runs(s: &Subject) {
@@ -126,9 +199,18 @@ pub async fn cancelling_a_series_ends_all_its_runs(s: &Subject) {
     let process = s.process().await;
     let run = s.claim_with(process, T0 + 1, 1).await.runs.remove(0);
     let answer = s.store.cancel(&id("x"), Some("enough"), T0 + 2).await.unwrap();
-    assert_eq!(answer, Cancelled::Done { job: run.job, running: vec![(1, process, run.token)] });
+    assert_eq!(
+        answer,
+        Cancelled::Done {
+            job: run.job,
+            running: vec![(1, process, run.token)]
+        }
+    );
     let record = s.record("x").await;
-    assert_eq!((record.status, record.cancel_reason.as_deref()), (Status::Cancelled, Some("enough")));
+    assert_eq!(
+        (record.status, record.cancel_reason.as_deref()),
+        (Status::Cancelled, Some("enough"))
+    );
     assert_eq!((record.next_run_at, record.execution_count), (None, 2));
     assert!(s.due_series(T0 + DAY).await.is_empty() && s.claim(process, T0 + DAY).await.is_empty());
     assert_eq!(s.complete(process, &run, done(), T0 + 3).await, Completed::LeaseLost);
@@ -145,9 +227,15 @@ pub async fn overlapping_runs_make_the_state_of_their_series(s: &Subject) {
     s.occur(T0 + 1, Some(T0 + 2)).await;
     assert_eq!(s.status("x").await, Status::Running);
     assert_eq!(s.due_series(T0 + 2).await[0].live, 2);
-    assert_eq!(s.complete(process, &first, retry(T0 + 50), T0 + 1).await, Completed::Counted(Status::Queued));
+    assert_eq!(
+        s.complete(process, &first, retry(T0 + 50), T0 + 1).await,
+        Completed::Counted(Status::Queued)
+    );
     let second = s.claim_one(process, T0 + 1).await;
-    assert_eq!(s.complete(process, &second, done(), T0 + 1).await, Completed::Counted(Status::Scheduled));
+    assert_eq!(
+        s.complete(process, &second, done(), T0 + 1).await,
+        Completed::Counted(Status::Scheduled)
+    );
     assert_eq!(s.record("x").await.scheduled_at, T0 + 50);
     let again = s.claim_one(process, T0 + 50).await;
     assert_eq!((again.run, again.attempt, again.scheduled_at), (1, 2, T0));
@@ -155,11 +243,30 @@ pub async fn overlapping_runs_make_the_state_of_their_series(s: &Subject) {
 
 pub async fn gaps_without_a_run_between_them_are_one(s: &Subject) {
     s.add(series("x")).await;
-    let gap = |first, last, count| GridGap { kind: GapKind::Skipped, first, last, count };
-    for (at, gaps, runs) in [(0, vec![gap(T0, T0, 1)], 0), (1, vec![gap(T0 + 1, T0 + 3, 3)], 1), (4, vec![gap(T0 + 4, T0 + 4, 1)], 0)] {
+    let gap = |first, last, count| GridGap {
+        kind: GapKind::Skipped,
+        first,
+        last,
+        count,
+    };
+    for (at, gaps, runs) in [
+        (0, vec![gap(T0, T0, 1)], 0),
+        (1, vec![gap(T0 + 1, T0 + 3, 3)], 1),
+        (4, vec![gap(T0 + 4, T0 + 4, 1)], 0),
+    ] {
         let due = s.due_series(T0 + at).await.remove(0);
-        let occurrences = vec![Occurrence { scheduled_at: T0 + at, missed: 0 }; runs];
-        let advance = SeriesAdvance { occurrences, gaps, ..step(&due, Some(T0 + at + 1)) };
+        let occurrences = vec![
+            Occurrence {
+                scheduled_at: T0 + at,
+                missed: 0
+            };
+            runs
+        ];
+        let advance = SeriesAdvance {
+            occurrences,
+            gaps,
+            ..step(&due, Some(T0 + at + 1))
+        };
         s.store.advance(T0 + at, vec![advance]).await.unwrap();
     }
     let gaps = s.store.history(&id("x"), 9).await.unwrap().unwrap().gaps;
@@ -170,8 +277,16 @@ pub async fn a_catch_up_run_knows_what_it_stands_for(s: &Subject) {
     s.add(series("x")).await;
     let due = s.due_series(T0 + 9_500).await.remove(0);
     let advance = SeriesAdvance {
-        occurrences: vec![Occurrence { scheduled_at: T0 + 9_000, missed: 9 }],
-        gaps: vec![GridGap { kind: GapKind::Missed, first: T0, last: T0 + 8_000, count: 9 }],
+        occurrences: vec![Occurrence {
+            scheduled_at: T0 + 9_000,
+            missed: 9,
+        }],
+        gaps: vec![GridGap {
+            kind: GapKind::Missed,
+            first: T0,
+            last: T0 + 8_000,
+            count: 9,
+        }],
         ..step(&due, Some(T0 + 10_000))
     };
     s.store.advance(T0 + 9_500, vec![advance]).await.unwrap();

@@ -15,7 +15,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 const ADVANCE: &str = include_str!("sql/series_advance.sql");
 const PUT_OCCURRENCE: &str = "INSERT INTO occurrences (job, run, scheduled_at, missed) VALUES (?1, ?2, ?3, ?4)";
-const LAST_GAP: &str = "SELECT first FROM gaps WHERE job = ?1 AND kind = ?2 AND runs = ?3 AND last < ?4 ORDER BY first DESC LIMIT 1";
+const LAST_GAP: &str =
+    "SELECT first FROM gaps WHERE job = ?1 AND kind = ?2 AND runs = ?3 AND last < ?4 ORDER BY first DESC LIMIT 1";
 const EXTEND_GAP: &str = "UPDATE gaps SET last = ?4, count = count + ?5 WHERE job = ?1 AND kind = ?2 AND first = ?3";
 const PUT_GAP: &str = "INSERT INTO gaps (job, first, kind, last, count, runs) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                        ON CONFLICT (job, first, kind) DO UPDATE SET last = max(last, excluded.last), count = excluded.count";
@@ -36,8 +37,18 @@ fn apply_one(tx: &mut Tx<'_>, advance: &SeriesAdvance, now: Millis) -> Result<bo
     let connection = tx.connection;
     let created = i64::try_from(advance.occurrences.len()).unwrap_or(i64::MAX);
     let last_at = advance.occurrences.last().map(|occurrence| occurrence.scheduled_at);
-    let row = (advance.job, advance.version, advance.next_at, created, last_at, advance.after_live);
-    let runs: Option<i64> = connection.prepare_cached(ADVANCE)?.query_row(row, |row| row.get(0)).optional()?;
+    let row = (
+        advance.job,
+        advance.version,
+        advance.next_at,
+        created,
+        last_at,
+        advance.after_live,
+    );
+    let runs: Option<i64> = connection
+        .prepare_cached(ADVANCE)?
+        .query_row(row, |row| row.get(0))
+        .optional()?;
     let Some(runs) = runs else { return Ok(false) };
     let job = jobs::expect(connection, advance.job)?;
     let before = runs - created;
@@ -55,9 +66,24 @@ fn apply_one(tx: &mut Tx<'_>, advance: &SeriesAdvance, now: Millis) -> Result<bo
 
 fn put_run(tx: &mut Tx<'_>, job: &JobKey, run: i64, occurrence: &Occurrence) -> Result<()> {
     let Occurrence { scheduled_at, missed } = *occurrence;
-    tx.connection.prepare_cached(PUT_OCCURRENCE)?.execute((job.seq, run, scheduled_at, missed))?;
-    let rank = Rank { route: job.route, priority: job.priority, due: scheduled_at };
-    queue::put_ready(tx, rank, Waiting { job: job.seq, run, attempt: 1, crashes: 0 })?;
+    tx.connection
+        .prepare_cached(PUT_OCCURRENCE)?
+        .execute((job.seq, run, scheduled_at, missed))?;
+    let rank = Rank {
+        route: job.route,
+        priority: job.priority,
+        due: scheduled_at,
+    };
+    queue::put_ready(
+        tx,
+        rank,
+        Waiting {
+            job: job.seq,
+            run,
+            attempt: 1,
+            crashes: 0,
+        },
+    )?;
     series::run_moved(tx, owner(job), None, Phase::Queued)
 }
 
@@ -65,10 +91,17 @@ fn put_run(tx: &mut Tx<'_>, job: &JobKey, run: i64, occurrence: &Occurrence) -> 
 fn put_gap(connection: &Connection, job: &JobKey, gap: &GridGap, runs: i64) -> Result<()> {
     let kind = gap.kind as i64;
     let key = (job.seq, kind, runs, gap.first);
-    let last: Option<Millis> = connection.prepare_cached(LAST_GAP)?.query_row(key, |row| row.get(0)).optional()?;
+    let last: Option<Millis> = connection
+        .prepare_cached(LAST_GAP)?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
     match last {
-        Some(first) => connection.prepare_cached(EXTEND_GAP)?.execute((job.seq, kind, first, gap.last, gap.count))?,
-        None => connection.prepare_cached(PUT_GAP)?.execute((job.seq, gap.first, kind, gap.last, gap.count, runs))?,
+        Some(first) => connection
+            .prepare_cached(EXTEND_GAP)?
+            .execute((job.seq, kind, first, gap.last, gap.count))?,
+        None => connection
+            .prepare_cached(PUT_GAP)?
+            .execute((job.seq, gap.first, kind, gap.last, gap.count, runs))?,
     };
     Ok(())
 }
@@ -82,5 +115,9 @@ fn end_if_over(tx: &mut Tx<'_>, job: &JobKey, now: Millis) -> Result<()> {
 }
 
 fn owner(job: &JobKey) -> Owner {
-    Owner { job: job.seq, route: job.route, recurring: true }
+    Owner {
+        job: job.seq,
+        route: job.route,
+        recurring: true,
+    }
 }

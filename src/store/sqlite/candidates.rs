@@ -18,7 +18,8 @@ const NEWEST_OF_ROUTE: &str = "SELECT seq, route, priority, due, recurring, run,
                                WHERE route = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
 const RUNNING: &str = "SELECT DISTINCT job FROM running";
 const QUEUED: &str = "SELECT job FROM ready";
-const SCHEDULED: &str = "SELECT job FROM scheduled UNION ALL SELECT job FROM far UNION ALL SELECT job FROM series WHERE state = 0";
+const SCHEDULED: &str =
+    "SELECT job FROM scheduled UNION ALL SELECT job FROM far UNION ALL SELECT job FROM series WHERE state = 0";
 const ENDED: &str = "SELECT job FROM ended WHERE status = ?1";
 
 /// The next jobs below `below`, newest first; of these routes when they are few, of all when they are many.

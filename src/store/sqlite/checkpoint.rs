@@ -44,12 +44,18 @@ impl Checkpoints {
                 let _ = end.send(());
             })
             .map_err(|e| Error::new(ErrorCode::StoreError, format!("cannot start a thread: {e}")).with_source(e))?;
-        Ok(Self { request: Some(request), ended, own_again: None })
+        Ok(Self {
+            request: Some(request),
+            ended,
+            own_again: None,
+        })
     }
 
     /// Looks at the log and has it moved if it is long.
     pub(super) fn after_commit(&mut self, connection: &Connection, turnstile: Option<&Turnstile>) {
-        let Ok(log) = Log::of(connection, "PRAGMA wal_checkpoint(NOOP)") else { return };
+        let Ok(log) = Log::of(connection, "PRAGMA wal_checkpoint(NOOP)") else {
+            return;
+        };
         if log.frames > OWN_FRAMES && self.own_again.is_none_or(|again| Instant::now() >= again) {
             let started = Instant::now();
             // Within the turn nobody adds frames, so that the next transaction can start the log anew.
@@ -81,7 +87,12 @@ struct Log {
 
 impl Log {
     fn of(connection: &Connection, pragma: &str) -> std::result::Result<Self, rusqlite::Error> {
-        let read = |row: &rusqlite::Row<'_>| Ok(Self { frames: row.get(1)?, moved: row.get(2)? });
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Self {
+                frames: row.get(1)?,
+                moved: row.get(2)?,
+            })
+        };
         connection.prepare_cached(pragma)?.query_row([], read)
     }
 }

@@ -19,6 +19,7 @@ const DUE_SERIES: usize = 200;
 
 const DETAILS: &str = include_str!("sql/claim_details.sql");
 const SERIES: &str = include_str!("sql/series_due.sql");
+const SERIES_AFTER: &str = include_str!("sql/series_after.sql");
 const NEXT_SERIES: &str = "SELECT next_at FROM series WHERE next_at > ?1 ORDER BY next_at LIMIT 1";
 const OCCURRENCE: &str = "SELECT scheduled_at, missed FROM occurrences WHERE job = ?1 AND run = ?2";
 const PUT_RUNNING: &str = "INSERT INTO running (job, run, owner, token, attempt, crashes, route, priority, due, started, recurring) \
@@ -31,7 +32,11 @@ pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {
     let moved_all = !promote::apply(tx, params.now)?;
     let series = due_series(connection, params.now)?;
     let more = !moved_all || series.len() == DUE_SERIES;
-    let runs = if params.slots == 0 || !is_registered(connection, params)? { Vec::new() } else { claim(tx, params)? };
+    let runs = if params.slots == 0 || !is_registered(connection, params)? {
+        Vec::new()
+    } else {
+        claim(tx, params)?
+    };
     Ok(Claimed {
         runs,
         series,
@@ -53,13 +58,22 @@ fn claim(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Vec<ClaimedRun>> {
 
 fn take(tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<ClaimedRun> {
     let connection = tx.connection;
-    let Candidate { priority, due, route, run } = *candidate;
+    let Candidate {
+        priority,
+        due,
+        route,
+        run,
+    } = *candidate;
     let token = tx.next_token();
     let claimed = details(connection, candidate, token)?;
     queue::take_ready(connection, queue::Rank { route, priority, due }, run.job, run.run)?;
     let identity = (run.job, run.run, params.instance, token, run.attempt, run.crashes);
     put_running(connection, identity, candidate, params.now, claimed.recurring)?;
-    let owner = Owner { job: run.job, route, recurring: claimed.recurring };
+    let owner = Owner {
+        job: run.job,
+        route,
+        recurring: claimed.recurring,
+    };
     series::run_moved(tx, owner, Some(Phase::Queued), Phase::Running)?;
     Ok(claimed)
 }
@@ -71,8 +85,12 @@ fn put_running(
     now: Millis,
     recurring: bool,
 ) -> Result<()> {
-    let Candidate { priority, due, route, .. } = *candidate;
-    let row = (job, run, owner, token, attempt, crashes, route, priority, due, now, recurring);
+    let Candidate {
+        priority, due, route, ..
+    } = *candidate;
+    let row = (
+        job, run, owner, token, attempt, crashes, route, priority, due, now, recurring,
+    );
     connection.prepare_cached(PUT_RUNNING)?.execute(row)?;
     Ok(())
 }
@@ -84,15 +102,24 @@ fn details(connection: &Connection, candidate: &Candidate, token: Token) -> Resu
     let mut claimed = claimed.ok_or_else(|| damaged("a ready run without its job"))?;
     if claimed.recurring {
         let key = (claimed.job, claimed.run);
-        let occurrence = connection.prepare_cached(OCCURRENCE)?.query_row(key, |row| Ok((row.get(0)?, row.get(1)?)));
-        let occurrence = occurrence.optional()?.ok_or_else(|| damaged("a run without its occurrence"))?;
+        let occurrence = connection
+            .prepare_cached(OCCURRENCE)?
+            .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)));
+        let occurrence = occurrence
+            .optional()?
+            .ok_or_else(|| damaged("a run without its occurrence"))?;
         (claimed.scheduled_at, claimed.missed) = occurrence;
     }
     Ok(claimed)
 }
 
 fn read_details(row: &Row<'_>, candidate: &Candidate, token: Token) -> rusqlite::Result<ClaimedRun> {
-    let Candidate { priority, due, route, run } = *candidate;
+    let Candidate {
+        priority,
+        due,
+        route,
+        run,
+    } = *candidate;
     let IdColumn(id) = row.get(0)?;
     Ok(ClaimedRun {
         job: run.job,
@@ -115,8 +142,17 @@ fn read_details(row: &Row<'_>, candidate: &Candidate, token: Token) -> rusqlite:
 }
 
 fn due_series(connection: &Connection, now: Millis) -> Result<Vec<DueSeries>> {
-    let mut select = connection.prepare_cached(SERIES)?;
-    let rows = select.query_map((now, queue::rows(DUE_SERIES)), |row| {
+    select_series(connection, SERIES, now, DUE_SERIES)
+}
+
+/// Up to `most` series with an occurrence to come, of higher number than `after`.
+pub(super) fn series_after(connection: &Connection, after: JobSeq, most: usize) -> Result<Vec<DueSeries>> {
+    select_series(connection, SERIES_AFTER, after, most)
+}
+
+fn select_series(connection: &Connection, sql: &str, bound: i64, most: usize) -> Result<Vec<DueSeries>> {
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select.query_map((bound, queue::rows(most)), |row| {
         let job: JobSeq = row.get(0)?;
         let IdColumn(id) = row.get(1)?;
         Ok(DueSeries {
@@ -135,6 +171,9 @@ fn due_series(connection: &Connection, now: Millis) -> Result<Vec<DueSeries>> {
 /// Series that are due now are in the claimer's hands already and do not count.
 fn next_due(connection: &Connection, now: Millis) -> Result<Option<Millis>> {
     let moved = promote::next_due(connection)?;
-    let series = connection.prepare_cached(NEXT_SERIES)?.query_row([now], |row| row.get(0)).optional()?;
+    let series = connection
+        .prepare_cached(NEXT_SERIES)?
+        .query_row([now], |row| row.get(0))
+        .optional()?;
     Ok([moved, series].into_iter().flatten().min())
 }

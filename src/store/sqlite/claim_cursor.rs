@@ -51,7 +51,12 @@ pub(super) fn best(
     let mut cursors = Vec::with_capacity(routes.len());
     let mut heads = BinaryHeap::new();
     for served in routes {
-        let mut cursor = Cursor { route: served.route, group: served.group, read: VecDeque::new(), more: true };
+        let mut cursor = Cursor {
+            route: served.route,
+            group: served.group,
+            read: VecDeque::new(),
+            more: true,
+        };
         cursor.fill(connection, None, chunk)?;
         heads.extend(cursor.read.front().map(|head| Reverse((head.order(), cursors.len()))));
         cursors.push(cursor);
@@ -60,8 +65,12 @@ pub(super) fn best(
     while taken.len() < slots {
         let Some(Reverse((_, at))) = heads.pop() else { break };
         let Some(cursor) = cursors.get_mut(at) else { continue };
-        let Some(left) = free.get_mut(cursor.group).filter(|left| **left > 0) else { continue };
-        let Some(candidate) = cursor.read.pop_front() else { continue };
+        let Some(left) = free.get_mut(cursor.group).filter(|left| **left > 0) else {
+            continue;
+        };
+        let Some(candidate) = cursor.read.pop_front() else {
+            continue;
+        };
         *left -= 1;
         cursor.fill(connection, Some(candidate), chunk.min(slots - taken.len()))?;
         heads.extend(cursor.read.front().map(|head| Reverse((head.order(), at))));
@@ -83,8 +92,18 @@ impl Cursor {
         let mut select = connection.prepare_cached(AHEAD)?;
         let mut rows = select.query((route, behind.0, behind.1, behind.2, behind.3, queue::rows(count)))?;
         while let Some(row) = rows.next()? {
-            let run = Waiting { job: row.get(2)?, run: row.get(3)?, attempt: row.get(4)?, crashes: row.get(5)? };
-            self.read.push_back(Candidate { priority: row.get(0)?, due: row.get(1)?, route, run });
+            let run = Waiting {
+                job: row.get(2)?,
+                run: row.get(3)?,
+                attempt: row.get(4)?,
+                crashes: row.get(5)?,
+            };
+            self.read.push_back(Candidate {
+                priority: row.get(0)?,
+                due: row.get(1)?,
+                route,
+                run,
+            });
         }
         self.more = self.read.len() == count;
         Ok(())
@@ -94,14 +113,19 @@ impl Cursor {
 /// The served routes that have ready rows and a free slot, found by leaping through both lists in turn: the cost is
 /// that of the shorter one.
 fn ready_of(connection: &Connection, served: &[ServedRoute], free: &[usize]) -> Result<Vec<ServedRoute>> {
-    let mut open: Vec<ServedRoute> =
-        served.iter().copied().filter(|served| free.get(served.group).is_some_and(|slots| *slots > 0)).collect();
+    let mut open: Vec<ServedRoute> = served
+        .iter()
+        .copied()
+        .filter(|served| free.get(served.group).is_some_and(|slots| *slots > 0))
+        .collect();
     open.sort_unstable_by_key(|served| served.route);
     open.dedup_by_key(|served| served.route);
     let mut found = Vec::new();
     let mut rest = open.as_slice();
     while let Some(wanted) = rest.first() {
-        let Some(ready) = routes::next_ready(connection, wanted.route)? else { break };
+        let Some(ready) = routes::next_ready(connection, wanted.route)? else {
+            break;
+        };
         let at = rest.partition_point(|served| served.route < ready);
         rest = rest.get(at..).unwrap_or_default();
         if let Some((first, behind)) = rest.split_first()

@@ -59,23 +59,41 @@ impl Taken {
                 recurring: row.get(6)?,
             })
         };
-        Ok(tx.connection.prepare_cached(TAKE)?.query_row((job, run, owner, token), read).optional()?)
+        Ok(tx
+            .connection
+            .prepare_cached(TAKE)?
+            .query_row((job, run, owner, token), read)
+            .optional()?)
     }
 
     fn owner(&self) -> Owner {
-        Owner { job: self.job, route: self.route, recurring: self.recurring }
+        Owner {
+            job: self.job,
+            route: self.route,
+            recurring: self.recurring,
+        }
     }
 
     /// Ends the run, and a one-off with it. Returns the state of the job.
     pub(super) fn finish(&self, tx: &mut Tx<'_>, how: Final<'_>, now: Millis) -> Result<Status> {
-        let Final { status, started, ended, error, result } = how;
+        let Final {
+            status,
+            started,
+            ended,
+            error,
+            result,
+        } = how;
         let row = self.history(status, Some(started), ended);
         queue::put_attempt(tx.connection, Ended { error, result, ..row })?;
         self.count(tx, status);
         if self.recurring {
             return series::run_ended(tx, self.owner(), self.run, Phase::Running, status, now);
         }
-        let state = if status == RunStatus::Completed { Status::Completed } else { Status::Failed };
+        let state = if status == RunStatus::Completed {
+            Status::Completed
+        } else {
+            Status::Failed
+        };
         queue::put_ended(tx.connection, state, ended, self.job)?;
         tx.shift(self.route, Some(Status::Running), Some(state));
         Ok(state)
@@ -83,9 +101,18 @@ impl Taken {
 
     /// Queues the run again: now, or when it is due.
     pub(super) fn requeue(&self, tx: &mut Tx<'_>, next: Next, now: Millis) -> Result<Status> {
-        let waiting = Waiting { job: self.job, run: self.run, attempt: next.attempt, crashes: next.crashes };
+        let waiting = Waiting {
+            job: self.job,
+            run: self.run,
+            attempt: next.attempt,
+            crashes: next.crashes,
+        };
         let phase = if next.at_once || next.due <= now {
-            let rank = Rank { route: self.route, priority: self.priority, due: next.due };
+            let rank = Rank {
+                route: self.route,
+                priority: self.priority,
+                due: next.due,
+            };
             queue::put_ready(tx, rank, waiting)?;
             Phase::Queued
         } else {
@@ -102,7 +129,12 @@ impl Taken {
 
     /// The same attempt, where it was before it was claimed.
     pub(super) fn released(&self) -> Next {
-        Next { attempt: self.attempt, crashes: self.crashes, due: self.due, at_once: true }
+        Next {
+            attempt: self.attempt,
+            crashes: self.crashes,
+            due: self.due,
+            at_once: true,
+        }
     }
 
     /// The row of history for this attempt.
@@ -144,7 +176,11 @@ pub(super) struct Next {
 
 /// Ends the attempts.
 pub(super) fn apply(tx: &mut Tx<'_>, params: &CompleteParams) -> Result<Vec<Completed>> {
-    params.completions.iter().map(|completion| complete_one(tx, params, completion)).collect()
+    params
+        .completions
+        .iter()
+        .map(|completion| complete_one(tx, params, completion))
+        .collect()
 }
 
 fn complete_one(tx: &mut Tx<'_>, params: &CompleteParams, completion: &Completion) -> Result<Completed> {
@@ -158,11 +194,15 @@ fn complete_one(tx: &mut Tx<'_>, params: &CompleteParams, completion: &Completio
 
 fn settle(tx: &mut Tx<'_>, taken: &Taken, completion: &Completion, now: Millis) -> Result<Status> {
     let (started, ended) = (completion.started_at, completion.ended_at);
-    let end = |status, error, result| Final { status, started, ended, error, result };
+    let end = |status, error, result| Final {
+        status,
+        started,
+        ended,
+        error,
+        result,
+    };
     match &completion.outcome {
-        RunOutcome::Completed { result } => {
-            taken.finish(tx, end(RunStatus::Completed, None, result.as_deref()), now)
-        }
+        RunOutcome::Completed { result } => taken.finish(tx, end(RunStatus::Completed, None, result.as_deref()), now),
         RunOutcome::Failed { error } => {
             let error = error_text(error)?;
             taken.finish(tx, end(RunStatus::Failed, Some(&error), None), now)
@@ -170,14 +210,37 @@ fn settle(tx: &mut Tx<'_>, taken: &Taken, completion: &Completion, now: Millis) 
         RunOutcome::Retry { error, due } => {
             let error = error_text(error)?;
             let row = taken.history(RunStatus::Retried, Some(started), ended);
-            queue::put_attempt(tx.connection, Ended { next_due: Some(*due), error: Some(&error), ..row })?;
-            let next = Next { attempt: taken.attempt + 1, crashes: taken.crashes, due: *due, at_once: false };
+            queue::put_attempt(
+                tx.connection,
+                Ended {
+                    next_due: Some(*due),
+                    error: Some(&error),
+                    ..row
+                },
+            )?;
+            let next = Next {
+                attempt: taken.attempt + 1,
+                crashes: taken.crashes,
+                due: *due,
+                at_once: false,
+            };
             taken.requeue(tx, next, now)
         }
         RunOutcome::Snoozed { due } => {
             let row = taken.history(RunStatus::Snoozed, Some(started), ended);
-            queue::put_attempt(tx.connection, Ended { next_due: Some(*due), ..row })?;
-            let next = Next { attempt: taken.attempt, crashes: taken.crashes, due: *due, at_once: false };
+            queue::put_attempt(
+                tx.connection,
+                Ended {
+                    next_due: Some(*due),
+                    ..row
+                },
+            )?;
+            let next = Next {
+                attempt: taken.attempt,
+                crashes: taken.crashes,
+                due: *due,
+                at_once: false,
+            };
             taken.requeue(tx, next, now)
         }
         RunOutcome::Released => taken.requeue(tx, taken.released(), now),

@@ -14,8 +14,10 @@ use std::collections::HashSet;
 const ALL: &str = "SELECT kind, sum(n) FROM counters GROUP BY kind";
 const OF_ROUTE: &str = "SELECT kind, n FROM counters WHERE route = ?1";
 const READY: &str = "SELECT count(*) FROM (SELECT 1 FROM ready WHERE route = ?1 LIMIT ?2)";
-const SCHEDULED: &str = "SELECT jobs.route FROM scheduled JOIN jobs ON jobs.seq = scheduled.job WHERE scheduled.due <= ?1";
-const FAR: &str = "SELECT jobs.route FROM far JOIN jobs ON jobs.seq = far.job WHERE far.day <= ?1 / 86400000 AND jobs.due <= ?1";
+const SCHEDULED: &str =
+    "SELECT jobs.route FROM scheduled JOIN jobs ON jobs.seq = scheduled.job WHERE scheduled.due <= ?1";
+const FAR: &str =
+    "SELECT jobs.route FROM far JOIN jobs ON jobs.seq = far.job WHERE far.day <= ?1 / 86400000 AND jobs.due <= ?1";
 const SERIES: &str = "SELECT jobs.route FROM series JOIN jobs ON jobs.seq = series.job WHERE series.next_at <= ?1";
 
 /// Numbers of these routes, or of all.

@@ -3,13 +3,16 @@
 //! Knows which verbs are synced, which are urgent and which are cut into several transactions; nothing of SQL.
 
 use super::verb::Treatment;
-use super::{SqliteStore, advance, cancel, claim, complete, counters, history, insert, instances, list, read, routes, sweep};
+use super::{
+    SqliteStore, advance, cancel, claim, complete, counters, history, insert, instances, list, marks, notes, read, routes,
+    sweep,
+};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Route, Status};
 use crate::store::{
-    Cancelled, ClaimParams, Claimed, CompleteParams, Completed, History, InsertParams, Inserted, InstanceId, JobRecord,
-    JobSeq, ListFilter, Page, Recovered, Retention, RouteId, SeriesAdvance, Stats, Store, Token,
+    Cancelled, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, History, InsertParams, Inserted, InstanceId, JobRecord,
+    JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention, RouteId, SeriesAdvance, Stats, Store, Token,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -30,7 +33,8 @@ impl Store for SqliteStore {
 
     async fn advance(&self, now: Millis, advances: Vec<SeriesAdvance>) -> Result<usize> {
         let treatment = Treatment::plain(advances.len());
-        self.write(treatment, move |tx| advance::apply(tx, now, &advances)).await
+        self.write(treatment, move |tx| advance::apply(tx, now, &advances))
+            .await
     }
 
     async fn complete(&self, params: CompleteParams) -> Result<Vec<Completed>> {
@@ -40,13 +44,17 @@ impl Store for SqliteStore {
 
     async fn cancel(&self, id: &JobId, reason: Option<&str>, now: Millis) -> Result<Cancelled> {
         let (id, reason) = (id.clone(), reason.map(str::to_owned));
-        self.write(Treatment::synced(1), move |tx| cancel::apply(tx, &id, reason.as_deref(), now)).await
+        self.write(Treatment::synced(1), move |tx| {
+            cancel::apply(tx, &id, reason.as_deref(), now)
+        })
+        .await
     }
 
     async fn register(&self, lease: i64) -> Result<InstanceId> {
         let clock = Arc::clone(&self.lease_clock);
-        let (instance, lock) =
-            self.write(Treatment::urgent(), move |tx| instances::register(tx, &clock(), lease)).await?;
+        let (instance, lock) = self
+            .write(Treatment::urgent(), move |tx| instances::register(tx, &clock(), lease))
+            .await?;
         if let Some(lock) = lock {
             self.instance_locks().insert(instance, lock);
         }
@@ -55,11 +63,17 @@ impl Store for SqliteStore {
 
     async fn renew(&self, instance: InstanceId, lease: i64) -> Result<bool> {
         let clock = Arc::clone(&self.lease_clock);
-        self.write(Treatment::urgent(), move |tx| instances::renew(tx, instance, &clock(), lease)).await
+        self.write(Treatment::urgent(), move |tx| {
+            instances::renew(tx, instance, &clock(), lease)
+        })
+        .await
     }
 
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()> {
-        while self.write(Treatment::plain(1), move |tx| instances::hand_back(tx, instance, now)).await? {}
+        while self
+            .write(Treatment::plain(1), move |tx| instances::hand_back(tx, instance, now))
+            .await?
+        {}
         self.instance_locks().remove(&instance);
         Ok(())
     }
@@ -71,7 +85,9 @@ impl Store for SqliteStore {
         loop {
             let (clock, own) = (Arc::clone(&self.lease_clock), Arc::clone(&own));
             let step = self
-                .write(Treatment::plain(1), move |tx| instances::recover(tx, &clock(), &own, now, max_crashes))
+                .write(Treatment::plain(1), move |tx| {
+                    instances::recover(tx, &clock(), &own, now, max_crashes)
+                })
                 .await?;
             total.instances += step.found.instances;
             total.requeued += step.found.requeued;
@@ -84,6 +100,30 @@ impl Store for SqliteStore {
 
     async fn held(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>> {
         self.read(move |connection| instances::held(connection, instance)).await
+    }
+
+    async fn annotate(&self, notes: Vec<Note>) -> Result<()> {
+        self.write(Treatment::plain(notes.len()), move |tx| notes::apply(tx, &notes))
+            .await
+    }
+
+    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>> {
+        self.read(move |connection| claim::series_after(connection, after, limit)).await
+    }
+
+    async fn set_mark(&self, name: &str, value: &str) -> Result<()> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.write(Treatment::synced(1), move |tx| marks::set(tx, &name, &value)).await
+    }
+
+    async fn mark_of(&self, name: &str) -> Result<Option<String>> {
+        let name = name.to_owned();
+        self.read(move |connection| marks::get(connection, &name)).await
+    }
+
+    async fn logs(&self, id: &JobId) -> Result<Option<Vec<LogLine>>> {
+        let id = id.clone();
+        self.read(move |connection| notes::lines(connection, &id)).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<JobRecord>> {
@@ -100,7 +140,8 @@ impl Store for SqliteStore {
     }
 
     async fn stats(&self, routes: Option<Vec<RouteId>>) -> Result<Stats> {
-        self.read(move |connection| counters::stats(connection, routes.as_deref())).await
+        self.read(move |connection| counters::stats(connection, routes.as_deref()))
+            .await
     }
 
     async fn history(&self, id: &JobId, limit: usize) -> Result<Option<History>> {
@@ -117,14 +158,17 @@ impl Store for SqliteStore {
     }
 
     async fn count_due(&self, routes: Vec<RouteId>, now: Millis, limit: usize) -> Result<usize> {
-        self.read(move |connection| counters::due(connection, &routes, now, limit)).await
+        self.read(move |connection| counters::due(connection, &routes, now, limit))
+            .await
     }
 
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize> {
         let mut deleted = 0;
         while deleted < limit {
             let most = (limit - deleted).min(sweep::JOBS);
-            let step = self.write(Treatment::plain(most), move |tx| sweep::jobs(tx, retention, now, most)).await?;
+            let step = self
+                .write(Treatment::plain(most), move |tx| sweep::jobs(tx, retention, now, most))
+                .await?;
             deleted += step;
             if step < most {
                 break;
@@ -132,7 +176,9 @@ impl Store for SqliteStore {
         }
         for _ in 0..sweep::TRIM_STEPS {
             let after = self.trimmed.load(Ordering::Relaxed);
-            let step = self.write(Treatment::plain(sweep::JOBS), move |tx| sweep::runs(tx, retention.runs, now, after));
+            let step = self.write(Treatment::plain(sweep::JOBS), move |tx| {
+                sweep::runs(tx, retention.runs, now, after)
+            });
             let next = step.await?;
             self.trimmed.store(next.unwrap_or(JobSeq::MIN), Ordering::Relaxed);
             if next.is_none() {

@@ -9,16 +9,19 @@ use std::path::Path;
 impl From<rusqlite::Error> for Error {
     fn from(failure: rusqlite::Error) -> Self {
         let (code, message) = match failure.sqlite_error_code() {
-            Some(SqliteCode::DiskFull) => {
-                (ErrorCode::StoreError, "the store's disk is full; free some space, the store then goes on by itself".into())
-            }
+            Some(SqliteCode::DiskFull) => (
+                ErrorCode::StoreError,
+                "the store's disk is full; free some space, the store then goes on by itself".into(),
+            ),
             Some(SqliteCode::ReadOnly | SqliteCode::PermissionDenied) => (
                 ErrorCode::StoreError,
                 "the store's file or folder is read-only; give this process write access to both".into(),
             ),
             Some(SqliteCode::DatabaseCorrupt) => (
                 ErrorCode::StoreCorrupt,
-                format!("the store's file is damaged ({failure}); restore it from a backup, or move it away to start anew"),
+                format!(
+                    "the store's file is damaged ({failure}); restore it from a backup, or move it away to start anew"
+                ),
             ),
             Some(SqliteCode::NotADatabase) => (
                 ErrorCode::StoreCorrupt,
@@ -26,14 +29,17 @@ impl From<rusqlite::Error> for Error {
             ),
             Some(SqliteCode::DatabaseBusy | SqliteCode::DatabaseLocked) => (
                 ErrorCode::StoreError,
-                "the store stayed locked by another program; close whatever holds a transaction open on its file".into(),
+                "the store stayed locked by another program; close whatever holds a transaction open on its file"
+                    .into(),
             ),
-            Some(SqliteCode::SystemIoFailure) => {
-                (ErrorCode::StoreError, format!("the store's disk failed to read or write ({failure})"))
-            }
-            Some(SqliteCode::CannotOpen) => {
-                (ErrorCode::StoreError, format!("the store's file cannot be opened ({failure})"))
-            }
+            Some(SqliteCode::SystemIoFailure) => (
+                ErrorCode::StoreError,
+                format!("the store's disk failed to read or write ({failure})"),
+            ),
+            Some(SqliteCode::CannotOpen) => (
+                ErrorCode::StoreError,
+                format!("the store's file cannot be opened ({failure})"),
+            ),
             _ => (ErrorCode::StoreError, format!("the store failed: {failure}")),
         };
         Self::new(code, message).with_source(failure)
@@ -70,5 +76,8 @@ pub(super) fn file_error(what: &str, path: &Path, failure: std::io::Error) -> Er
 
 /// A row that no version of this code can have written.
 pub(super) fn damaged(what: &str) -> Error {
-    Error::new(ErrorCode::StoreCorrupt, format!("the store holds {what}; restore it from a backup"))
+    Error::new(
+        ErrorCode::StoreCorrupt,
+        format!("the store holds {what}; restore it from a backup"),
+    )
 }

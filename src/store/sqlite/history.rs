@@ -21,10 +21,18 @@ const COUNTS: &str = "SELECT count(*), coalesce(sum(status = 3), 0), coalesce(su
 
 /// The history of the job with this id.
 pub(super) fn of(connection: &Connection, id: &JobId, limit: usize) -> Result<Option<History>> {
-    let Some(job) = jobs::by_id(connection, id)? else { return Ok(None) };
+    let Some(job) = jobs::by_id(connection, id)? else {
+        return Ok(None);
+    };
     let (executions, succeeded, failed) = counts(connection, &job)?;
     let (entries, gaps) = (entries(connection, &job, limit)?, gaps(connection, &job, limit)?);
-    Ok(Some(History { executions, succeeded, failed, entries, gaps }))
+    Ok(Some(History {
+        executions,
+        succeeded,
+        failed,
+        entries,
+        gaps,
+    }))
 }
 
 fn counts(connection: &Connection, job: &JobKey) -> Result<(i64, i64, i64)> {
@@ -59,8 +67,17 @@ fn entries(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<Hi
 fn gaps(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<GridGap>> {
     let mut select = connection.prepare_cached(GAPS)?;
     let rows = select.query_map((job.seq, queue::rows(limit)), |row| {
-        let kind = if row.get::<_, i64>(0)? == GapKind::Missed as i64 { GapKind::Missed } else { GapKind::Skipped };
-        Ok(GridGap { kind, first: row.get(1)?, last: row.get(2)?, count: row.get(3)? })
+        let kind = if row.get::<_, i64>(0)? == GapKind::Missed as i64 {
+            GapKind::Missed
+        } else {
+            GapKind::Skipped
+        };
+        Ok(GridGap {
+            kind,
+            first: row.get(1)?,
+            last: row.get(2)?,
+            count: row.get(3)?,
+        })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

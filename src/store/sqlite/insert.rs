@@ -40,7 +40,11 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
     match &job.recurrence {
         Some(recurrence) => write_series(tx, job, recurrence, seq, route, now)?,
         None => {
-            let rank = Rank { route, priority: job.priority, due: job.due.unwrap_or(job.created) };
+            let rank = Rank {
+                route,
+                priority: job.priority,
+                due: job.due.unwrap_or(job.created),
+            };
             let status = queue::put_first(tx, rank, seq, 1, now)?;
             tx.shift(route, None, Some(status));
         }
@@ -76,10 +80,16 @@ fn write_series(
     route: RouteId,
     now: Millis,
 ) -> Result<()> {
-    tx.connection.prepare_cached(INSERT_SERIES)?.execute((seq, spec_text(recurrence)?, job.due))?;
+    tx.connection
+        .prepare_cached(INSERT_SERIES)?
+        .execute((seq, spec_text(recurrence)?, job.due))?;
     tx.shift(route, None, Some(Status::Scheduled));
     if job.due.is_none() {
-        let owner = Owner { job: seq, route, recurring: true };
+        let owner = Owner {
+            job: seq,
+            route,
+            recurring: true,
+        };
         series::end(tx, owner, Status::Scheduled, Status::Completed, None, now)?;
     }
     Ok(())
@@ -90,7 +100,9 @@ pub(super) fn options_text(options: &JobOptions) -> Result<Option<String>> {
     if *options == JobOptions::default() {
         return Ok(None);
     }
-    serde_json::to_string(options).map(Some).map_err(|e| unwritable("options", e))
+    serde_json::to_string(options)
+        .map(Some)
+        .map_err(|e| unwritable("options", e))
 }
 
 /// JSON text of a schedule.
@@ -99,8 +111,11 @@ pub(super) fn spec_text(recurrence: &Recurrence) -> Result<String> {
 }
 
 fn unwritable(what: &str, failure: serde_json::Error) -> Error {
-    Error::new(ErrorCode::ValidationError, format!("the job's {what} cannot be written as JSON: {failure}"))
-        .with_source(failure)
+    Error::new(
+        ErrorCode::ValidationError,
+        format!("the job's {what} cannot be written as JSON: {failure}"),
+    )
+    .with_source(failure)
 }
 
 fn meet_existing(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Inserted> {

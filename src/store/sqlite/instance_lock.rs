@@ -29,7 +29,13 @@ impl InstanceLock {
 
 /// Whether the lock file of `instance` says that its process is gone. A missing file says nothing.
 pub(super) fn is_dead(folder: &Path, instance: InstanceId) -> bool {
-    let Ok(file) = OpenOptions::new().read(true).write(true).open(path_of(folder, instance)) else { return false };
+    let Ok(file) = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path_of(folder, instance))
+    else {
+        return false;
+    };
     match file.try_lock() {
         Ok(()) => true,
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,

@@ -24,9 +24,14 @@ const HELD: &str = "SELECT job, run, token FROM running WHERE owner = ?1 ORDER B
 
 /// Registers a process and locks its file before anybody can see the registration.
 pub(super) fn register(tx: &mut Tx<'_>, time: &BootTime, lease: i64) -> Result<(InstanceId, Option<InstanceLock>)> {
-    let instance = tx.connection.prepare_cached(REGISTER)?.insert((&time.boot, time.millis.saturating_add(lease)))?;
+    let instance = tx
+        .connection
+        .prepare_cached(REGISTER)?
+        .insert((&time.boot, time.millis.saturating_add(lease)))?;
     // Where the folder cannot be written, only the lease will tell.
-    let lock = tx.locks.and_then(|folder| InstanceLock::take(folder, instance).ok().flatten());
+    let lock = tx
+        .locks
+        .and_then(|folder| InstanceLock::take(folder, instance).ok().flatten());
     Ok((instance, lock))
 }
 
@@ -96,7 +101,8 @@ fn dead(tx: &Tx<'_>, time: &BootTime, own: &[InstanceId]) -> Result<Vec<Instance
     let mut dead = Vec::new();
     while let Some(row) = rows.next()? {
         let (instance, boot, lease): (InstanceId, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let freed = || !own.contains(&instance) && tx.locks.is_some_and(|folder| instance_lock::is_dead(folder, instance));
+        let freed =
+            || !own.contains(&instance) && tx.locks.is_some_and(|folder| instance_lock::is_dead(folder, instance));
         if boot != time.boot || lease <= time.millis || freed() {
             dead.push(instance);
         }
@@ -110,14 +116,36 @@ fn crash(tx: &mut Tx<'_>, taken: &Taken, now: Millis, max_crashes: u32) -> Resul
     if crashes >= max_crashes {
         let message = format!("the process that ran it died {crashes} times");
         let error = error_text(&RunError::new(ErrorCode::Crashed.as_str(), &message, None))?;
-        let end = Final { status: RunStatus::Failed, started: taken.started, ended: now, error: Some(&error), result: None };
+        let end = Final {
+            status: RunStatus::Failed,
+            started: taken.started,
+            ended: now,
+            error: Some(&error),
+            result: None,
+        };
         taken.finish(tx, end, now)?;
         return Ok(true);
     }
-    let error = error_text(&RunError::new(ErrorCode::Crashed.as_str(), "the process that ran it died", None))?;
+    let error = error_text(&RunError::new(
+        ErrorCode::Crashed.as_str(),
+        "the process that ran it died",
+        None,
+    ))?;
     let row = taken.history(RunStatus::Crashed, Some(taken.started), now);
-    queue::put_attempt(tx.connection, Ended { next_due: Some(taken.due), error: Some(&error), ..row })?;
-    let next = Next { attempt: taken.attempt + 1, crashes, due: taken.due, at_once: true };
+    queue::put_attempt(
+        tx.connection,
+        Ended {
+            next_due: Some(taken.due),
+            error: Some(&error),
+            ..row
+        },
+    )?;
+    let next = Next {
+        attempt: taken.attempt + 1,
+        crashes,
+        due: taken.due,
+        at_once: true,
+    };
     taken.requeue(tx, next, now)?;
     Ok(false)
 }
@@ -129,6 +157,8 @@ pub(super) fn held(connection: &Connection, instance: InstanceId) -> Result<Vec<
 
 fn held_some(connection: &Connection, instance: InstanceId, most: usize) -> Result<Vec<(JobSeq, i64, Token)>> {
     let mut select = connection.prepare_cached(HELD)?;
-    let rows = select.query_map((instance, queue::rows(most)), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let rows = select.query_map((instance, queue::rows(most)), |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -18,7 +18,10 @@ impl SqliteStore {
         if self.shared.is_closed() {
             return;
         }
-        let problems = self.write(Treatment::plain(1), |tx| problems(tx.connection)).await.unwrap();
+        let problems = self
+            .write(Treatment::plain(1), |tx| problems(tx.connection))
+            .await
+            .unwrap();
         assert!(problems.is_empty(), "{problems:#?}");
     }
 }
@@ -31,7 +34,11 @@ fn problems(connection: &Connection) -> Result<Vec<String>> {
         .collect::<rusqlite::Result<_>>()?;
     let mut counted: BTreeMap<(i64, i64), i64> = BTreeMap::new();
     for job in &jobs {
-        let status = if job.recurring { series_problems(connection, job, &mut problems)? } else { one_off_problems(connection, job, &mut problems)? };
+        let status = if job.recurring {
+            series_problems(connection, job, &mut problems)?
+        } else {
+            one_off_problems(connection, job, &mut problems)?
+        };
         *counted.entry((job.route, status as i64)).or_default() += 1;
     }
     counter_problems(connection, &counted, &mut problems)?;
@@ -45,21 +52,51 @@ fn problems(connection: &Connection) -> Result<Vec<String>> {
 }
 
 const ORPHANS: [(&str, &str); 8] = [
-    ("ready rows without a job, or of another route or priority", "SELECT count(*) FROM ready WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = ready.route AND jobs.priority = ready.priority)"),
-    ("scheduled rows without a job", "SELECT count(*) FROM scheduled WHERE job NOT IN (SELECT seq FROM jobs)"),
-    ("far rows without a job", "SELECT count(*) FROM far WHERE job NOT IN (SELECT seq FROM jobs)"),
-    ("running rows without a job or an owner", "SELECT count(*) FROM running WHERE job NOT IN (SELECT seq FROM jobs) OR owner NOT IN (SELECT id FROM instances)"),
-    ("occurrences without a series that goes on", "SELECT count(*) FROM occurrences WHERE job NOT IN (SELECT job FROM series WHERE state = 0)"),
-    ("attempts without a job", "SELECT count(*) FROM runs WHERE job NOT IN (SELECT seq FROM jobs)"),
-    ("ended rows without a job", "SELECT count(*) FROM ended WHERE job NOT IN (SELECT seq FROM jobs)"),
-    ("series or gaps without a recurring job", "SELECT (SELECT count(*) FROM series WHERE job NOT IN (SELECT seq FROM jobs WHERE recurring)) + (SELECT count(*) FROM gaps WHERE job NOT IN (SELECT seq FROM jobs WHERE recurring))"),
+    (
+        "ready rows without a job, or of another route or priority",
+        "SELECT count(*) FROM ready WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = ready.route AND jobs.priority = ready.priority)",
+    ),
+    (
+        "scheduled rows without a job",
+        "SELECT count(*) FROM scheduled WHERE job NOT IN (SELECT seq FROM jobs)",
+    ),
+    (
+        "far rows without a job",
+        "SELECT count(*) FROM far WHERE job NOT IN (SELECT seq FROM jobs)",
+    ),
+    (
+        "running rows without a job or an owner",
+        "SELECT count(*) FROM running WHERE job NOT IN (SELECT seq FROM jobs) OR owner NOT IN (SELECT id FROM instances)",
+    ),
+    (
+        "occurrences without a series that goes on",
+        "SELECT count(*) FROM occurrences WHERE job NOT IN (SELECT job FROM series WHERE state = 0)",
+    ),
+    (
+        "attempts without a job",
+        "SELECT count(*) FROM runs WHERE job NOT IN (SELECT seq FROM jobs)",
+    ),
+    (
+        "ended rows without a job",
+        "SELECT count(*) FROM ended WHERE job NOT IN (SELECT seq FROM jobs)",
+    ),
+    (
+        "series or gaps without a recurring job",
+        "SELECT (SELECT count(*) FROM series WHERE job NOT IN (SELECT seq FROM jobs WHERE recurring)) + (SELECT count(*) FROM gaps WHERE job NOT IN (SELECT seq FROM jobs WHERE recurring))",
+    ),
 ];
 
 fn places(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 4]> {
     let count = |table: &str| -> Result<i64> {
-        let narrow = if run.is_some() && table != "far" { " AND run = ?2" } else { " AND ?2 IS ?2" };
+        let narrow = if run.is_some() && table != "far" {
+            " AND run = ?2"
+        } else {
+            " AND ?2 IS ?2"
+        };
         let query = format!("SELECT count(*) FROM {table} WHERE job = ?1{narrow}");
-        Ok(connection.prepare_cached(&query)?.query_row((job, run), |row| row.get(0))?)
+        Ok(connection
+            .prepare_cached(&query)?
+            .query_row((job, run), |row| row.get(0))?)
     };
     Ok([count("running")?, count("ready")?, count("scheduled")?, count("far")?])
 }
@@ -82,11 +119,16 @@ fn one_off_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<St
         Place::Ended(_) => ([0; 4], 1),
     };
     if (found, ended) != expected {
-        problems.push(format!("{job:?} is in {place:?} by its history, but its rows are {found:?}, ended {ended}"));
+        problems.push(format!(
+            "{job:?} is in {place:?} by its history, but its rows are {found:?}, ended {ended}"
+        ));
     }
     if let Place::Ended(last) = &place {
         let key = (place.status() as i64, last.ended, job.seq);
-        if !connection.prepare_cached("SELECT 1 FROM ended WHERE status = ?1 AND ended = ?2 AND job = ?3")?.exists(key)? {
+        if !connection
+            .prepare_cached("SELECT 1 FROM ended WHERE status = ?1 AND ended = ?2 AND job = ?3")?
+            .exists(key)?
+        {
             problems.push(format!("{job:?} has ended as {last:?}, but not in `ended`"));
         }
     }
@@ -118,7 +160,9 @@ fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<Str
     let counts = [series.live.queued, series.live.running, series.live.waiting];
     let live = i64::try_from(live.len()).unwrap();
     if counts != phases || rows != live || series.runs != series.ended + live {
-        problems.push(format!("{job:?} {series:?} has {live} live runs, by place {phases:?}, in {rows} rows"));
+        problems.push(format!(
+            "{job:?} {series:?} has {live} live runs, by place {phases:?}, in {rows} rows"
+        ));
     }
     let ended: i64 = connection.query_row(
         "SELECT count(*) FROM ended WHERE job = ?1 AND status = ?2 AND ended IS ?3",
@@ -131,7 +175,11 @@ fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<Str
     Ok(State::of(connection, job)?.status)
 }
 
-fn counter_problems(connection: &Connection, counted: &BTreeMap<(i64, i64), i64>, problems: &mut Vec<String>) -> Result<()> {
+fn counter_problems(
+    connection: &Connection,
+    counted: &BTreeMap<(i64, i64), i64>,
+    problems: &mut Vec<String>,
+) -> Result<()> {
     let kept: BTreeMap<(i64, i64), i64> = connection
         .prepare("SELECT route, kind, n FROM counters WHERE kind < 10 AND n <> 0")?
         .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?

@@ -76,12 +76,18 @@ const BY_SEQ: &str = "SELECT seq, route, priority, due, recurring, run, created 
 
 /// The job with this id.
 pub(super) fn by_id(connection: &Connection, id: &JobId) -> Result<Option<JobKey>> {
-    Ok(connection.prepare_cached(BY_ID)?.query_row([IdParam(id)], JobKey::read).optional()?)
+    Ok(connection
+        .prepare_cached(BY_ID)?
+        .query_row([IdParam(id)], JobKey::read)
+        .optional()?)
 }
 
 /// The job with this number, if it is there.
 pub(super) fn by_seq(connection: &Connection, seq: JobSeq) -> Result<Option<JobKey>> {
-    Ok(connection.prepare_cached(BY_SEQ)?.query_row([seq], JobKey::read).optional()?)
+    Ok(connection
+        .prepare_cached(BY_SEQ)?
+        .query_row([seq], JobKey::read)
+        .optional()?)
 }
 
 /// The job with this number, which must be there.

@@ -21,11 +21,20 @@ const CHUNK: usize = 256;
 /// One page, and the number of all matches if it was asked for.
 pub(super) fn page(connection: &Connection, filter: &ListFilter) -> Result<Page> {
     let numbers = counters::stats(connection, filter.routes.as_deref())?;
-    let total = filter.count_up_to.map(|bound| total(connection, filter, &numbers, bound)).transpose()?;
+    let total = filter
+        .count_up_to
+        .map(|bound| total(connection, filter, &numbers, bound))
+        .transpose()?;
     if filter.limit == 0 || matching(filter, &numbers) == 0 {
-        return Ok(Page { total, ..Page::default() });
+        return Ok(Page {
+            total,
+            ..Page::default()
+        });
     }
-    let mut page = Page { total, ..Page::default() };
+    let mut page = Page {
+        total,
+        ..Page::default()
+    };
     let mut walk = Walk::new(connection, filter, &numbers, filter.offset.saturating_add(filter.limit))?;
     walk.below = filter.before.unwrap_or(JobSeq::MAX);
     let mut passed = 0;
@@ -83,13 +92,21 @@ impl<'a> Walk<'a> {
             None
         };
         let routes = filter.routes.as_ref().map(|routes| routes.iter().copied().collect());
-        Ok(Self { filter, routes, rare, below: JobSeq::MAX, read: Vec::new().into_iter() })
+        Ok(Self {
+            filter,
+            routes,
+            rare,
+            below: JobSeq::MAX,
+            read: Vec::new().into_iter(),
+        })
     }
 
     /// The next match, with its state if that had to be found out.
     fn next(&mut self, connection: &Connection) -> Result<Option<(JobKey, Option<State>)>> {
         loop {
-            let Some(job) = self.next_candidate(connection)? else { return Ok(None) };
+            let Some(job) = self.next_candidate(connection)? else {
+                return Ok(None);
+            };
             if !self.fits(&job) {
                 continue;
             }
@@ -137,7 +154,10 @@ fn is_rare(connection: &Connection, filter: &ListFilter, numbers: &Stats, wanted
     }
     let all = counters::stats(connection, None)?;
     let table = matching(filter, &all);
-    let jobs: i64 = if filter.routes.is_some() { numbers } else { &all }.by_status.iter().sum();
+    let jobs: i64 = if filter.routes.is_some() { numbers } else { &all }
+        .by_status
+        .iter()
+        .sum();
     let per_match = jobs / matching(filter, numbers).max(1) + 1;
     let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
     Ok(table <= wanted.saturating_mul(per_match).saturating_mul(WALK_COST))

@@ -13,7 +13,8 @@ use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 const RUNNING: &str = "SELECT owner, token, attempt, crashes, started FROM running WHERE job = ?1 AND run = ?2";
-const READY: &str = "SELECT attempt, crashes FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
+const READY: &str =
+    "SELECT attempt, crashes FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
 const SCHEDULED: &str = "SELECT attempt, crashes FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
 const FAR: &str = "SELECT 1 FROM far WHERE day = ?1 AND job = ?2";
 const LAST_ATTEMPT: &str = "SELECT attempt, status, started, ended, next_due FROM runs WHERE job = ?1 AND run = ?2 \
@@ -33,16 +34,32 @@ pub(super) struct RunKey {
 impl RunKey {
     /// The current run of a one-off.
     pub(super) fn of_one_off(job: &JobKey) -> Self {
-        Self { job: job.seq, run: job.run, route: job.route, priority: job.priority, first_due: job.first_due() }
+        Self {
+            job: job.seq,
+            run: job.run,
+            route: job.route,
+            priority: job.priority,
+            first_due: job.first_due(),
+        }
     }
 
     /// A run of a series.
     pub(super) fn of_series(job: &JobKey, run: i64, scheduled_at: Millis) -> Self {
-        Self { job: job.seq, run, route: job.route, priority: job.priority, first_due: scheduled_at }
+        Self {
+            job: job.seq,
+            run,
+            route: job.route,
+            priority: job.priority,
+            first_due: scheduled_at,
+        }
     }
 
     fn rank(&self, due: Millis) -> Rank {
-        Rank { route: self.route, priority: self.priority, due }
+        Rank {
+            route: self.route,
+            priority: self.priority,
+            due,
+        }
     }
 }
 
@@ -122,13 +139,22 @@ pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<Place> {
 
 fn waiting(connection: &Connection, key: &RunKey, due: Millis) -> Result<Option<Place>> {
     let read = |row: &Row<'_>| {
-        Ok(Waiting { job: key.job, run: key.run, attempt: row.get(0)?, crashes: row.get(1)? })
+        Ok(Waiting {
+            job: key.job,
+            run: key.run,
+            attempt: row.get(0)?,
+            crashes: row.get(1)?,
+        })
     };
     let ready = (key.route, key.priority, due, key.job, key.run);
     if let Some(row) = connection.prepare_cached(READY)?.query_row(ready, read).optional()? {
         return Ok(Some(Place::Ready(due, row)));
     }
-    if let Some(row) = connection.prepare_cached(SCHEDULED)?.query_row((due, key.job, key.run), read).optional()? {
+    if let Some(row) = connection
+        .prepare_cached(SCHEDULED)?
+        .query_row((due, key.job, key.run), read)
+        .optional()?
+    {
         return Ok(Some(Place::Scheduled(due, row)));
     }
     let far = connection.prepare_cached(FAR)?.exists((queue::day_of(due), key.job))?;
@@ -146,7 +172,10 @@ pub(super) fn running(connection: &Connection, job: JobSeq, run: i64) -> Result<
             started: row.get(4)?,
         })
     };
-    Ok(connection.prepare_cached(RUNNING)?.query_row((job, run), read).optional()?)
+    Ok(connection
+        .prepare_cached(RUNNING)?
+        .query_row((job, run), read)
+        .optional()?)
 }
 
 /// The last attempt of a run that is in its history.

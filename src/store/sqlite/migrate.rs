@@ -14,10 +14,12 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
 
 /// Refuses a database that belongs to something else, before anything is changed in it.
 pub(super) fn check_owner(connection: &Connection, path: &Path) -> Result<()> {
-    let owner: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(|failure| {
-        let Error { code, message, .. } = Error::from(failure);
-        Error::new(code, format!("cannot open {}: {message}", path.display()))
-    })?;
+    let owner: i32 = connection
+        .query_row("PRAGMA application_id", [], |row| row.get(0))
+        .map_err(|failure| {
+            let Error { code, message, .. } = Error::from(failure);
+            Error::new(code, format!("cannot open {}: {message}", path.display()))
+        })?;
     if owner == APPLICATION_ID {
         return Ok(());
     }
@@ -43,7 +45,11 @@ pub(super) fn run(connection: &mut Connection) -> Result<()> {
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))?;
+    transaction.pragma_update(
+        None,
+        "user_version",
+        i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
+    )?;
     Ok(transaction.commit()?)
 }
 

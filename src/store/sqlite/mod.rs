@@ -23,7 +23,9 @@ mod instances;
 mod jobs;
 mod list;
 mod locate;
+mod marks;
 mod migrate;
+mod notes;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod ofd;
 mod open;
@@ -106,7 +108,11 @@ impl SqliteConfig {
     /// Full durability and the system's clock.
     #[must_use]
     pub fn new(location: Location) -> Self {
-        Self { location, durability: Durability::Full, lease_clock: Arc::new(BootTime::now) }
+        Self {
+            location,
+            durability: Durability::Full,
+            lease_clock: Arc::new(BootTime::now),
+        }
     }
 }
 
@@ -160,6 +166,8 @@ impl Shared {
     }
 
     fn mark_ended(&self) {
+        // Whoever still waits for room must not wait for ever.
+        self.room.close();
         self.ended.send_replace(true);
     }
 }
@@ -179,7 +187,9 @@ pub struct SqliteStore {
 
 impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqliteStore").field("closed", &self.shared.is_closed()).finish_non_exhaustive()
+        f.debug_struct("SqliteStore")
+            .field("closed", &self.shared.is_closed())
+            .finish_non_exhaustive()
     }
 }
 
@@ -194,7 +204,10 @@ impl SqliteStore {
         let turnstile = file.as_ref().and_then(|file| Turnstile::open(&file.locks).ok());
         let checkpoints = file.as_ref().map(|file| Checkpoints::start(&file.path)).transpose()?;
         let readers = file.as_ref().map(|file| Arc::new(Readers::new(file.path.clone())));
-        let warnings = file.as_mut().map(|file| std::mem::take(&mut file.warnings)).unwrap_or_default();
+        let warnings = file
+            .as_mut()
+            .map(|file| std::mem::take(&mut file.warnings))
+            .unwrap_or_default();
         let shared = Arc::new(Shared::new());
         let (writer, inbox) = channel();
         start(Writer {
@@ -235,7 +248,9 @@ impl SqliteStore {
         }
         let room = self.shared.room.acquire().await.map_err(|_| Error::closed())?;
         let (call, answer) = Call::new(treatment, run);
-        self.writer.send(Message::Verb(Box::new(call))).map_err(|_| self.writer_gone())?;
+        self.writer
+            .send(Message::Verb(Box::new(call)))
+            .map_err(|_| self.writer_gone())?;
         // Given back by the writer when the verb is answered.
         room.forget();
         answer.await.map_err(|_| self.writer_gone())?
@@ -260,7 +275,10 @@ impl SqliteStore {
         if self.shared.is_closed() {
             return Error::closed();
         }
-        Error::new(ErrorCode::StoreError, "the store's writer has ended by a defect of its own; create a new instance and report it")
+        Error::new(
+            ErrorCode::StoreError,
+            "the store's writer has ended by a defect of its own; create a new instance and report it",
+        )
     }
 
     fn nudge(&self) {
@@ -277,7 +295,10 @@ impl SqliteStore {
         let waited = tokio::time::timeout(CLOSE, ended.wait_for(|ended| *ended)).await;
         self.instance_locks().clear();
         waited.map(|_| ()).map_err(|_| {
-            Error::new(ErrorCode::StoreError, "the store did not close within 10 s; another process may hold its lock")
+            Error::new(
+                ErrorCode::StoreError,
+                "the store did not close within 10 s; another process may hold its lock",
+            )
         })
     }
 

@@ -59,7 +59,9 @@ pub(super) fn install() -> bool {
         // SQLite's own for any system call, and the function stays valid for ever.
         unsafe {
             let vfs = ffi::sqlite3_vfs_find(std::ptr::null());
-            let Some(set) = vfs.as_ref().and_then(|vfs| vfs.xSetSystemCall) else { return false };
+            let Some(set) = vfs.as_ref().and_then(|vfs| vfs.xSetSystemCall) else {
+                return false;
+            };
             let call = std::mem::transmute::<Call, unsafe extern "C" fn()>(fcntl_by_open_file);
             set(vfs, c"fcntl".as_ptr(), Some(call)) == ffi::SQLITE_OK
         }

@@ -69,14 +69,25 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     let locks = locks_folder(&path)?;
     let mut connection = connect(&path)?;
     if connection.is_readonly("main")? {
-        let message = format!("the store {} is read-only; give this process write access to it", path.display());
+        let message = format!(
+            "the store {} is read-only; give this process write access to it",
+            path.display()
+        );
         return Err(Error::new(ErrorCode::StoreError, message));
     }
     migrate::check_owner(&connection, &path)?;
     configure(&connection)?;
     enter_wal_mode(&connection, &path)?;
     migrate::run(&mut connection)?;
-    Ok((connection, OpenedFile { path, locks, _registration: registration, warnings }))
+    Ok((
+        connection,
+        OpenedFile {
+            path,
+            locks,
+            _registration: registration,
+            warnings,
+        },
+    ))
 }
 
 fn connect(path: &Path) -> Result<Connection> {
@@ -116,12 +127,22 @@ fn enter_wal_mode(connection: &Connection, path: &Path) -> Result<()> {
 
 /// Refuses what cannot become a database file.
 fn check_target(path: &Path) -> Result<()> {
-    let Ok(metadata) = std::fs::metadata(path) else { return Ok(()) };
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return Ok(());
+    };
     if metadata.is_file() {
         return Ok(());
     }
-    let what = if metadata.is_dir() { "a folder" } else { "not a regular file" };
-    let message = format!("the store {} is {what}; name a file, as in {}", path.display(), path.join("ductape.db").display());
+    let what = if metadata.is_dir() {
+        "a folder"
+    } else {
+        "not a regular file"
+    };
+    let message = format!(
+        "the store {} is {what}; name a file, as in {}",
+        path.display(),
+        path.join("ductape.db").display()
+    );
     Err(Error::new(ErrorCode::StoreError, message))
 }
 
@@ -136,7 +157,9 @@ fn create_folder(folder: &Path) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt;
         builder.mode(0o700);
     }
-    builder.create(folder).map_err(|e| file_error("create the folder", folder, e))
+    builder
+        .create(folder)
+        .map_err(|e| file_error("create the folder", folder, e))
 }
 
 /// Creates the database file if it is not there. An existing one is not opened here: closing that descriptor would
@@ -160,7 +183,10 @@ fn create_file(path: &Path) -> Result<()> {
 fn check_writable(path: &Path) -> Result<()> {
     use rustix::fs::{Access, access};
     let folder = path.parent().unwrap_or(path);
-    for (what, place) in [("write to the store", path), ("write to the folder of the store", folder)] {
+    for (what, place) in [
+        ("write to the store", path),
+        ("write to the folder of the store", folder),
+    ] {
         access(place, Access::READ_OK | Access::WRITE_OK).map_err(|e| file_error(what, place, e.into()))?;
     }
     Ok(())
@@ -170,7 +196,11 @@ fn check_writable(path: &Path) -> Result<()> {
 fn check_writable(path: &Path) -> Result<()> {
     let read_only = std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().readonly());
     if read_only {
-        return Err(file_error("write to the store", path, std::io::ErrorKind::PermissionDenied.into()));
+        return Err(file_error(
+            "write to the store",
+            path,
+            std::io::ErrorKind::PermissionDenied.into(),
+        ));
     }
     Ok(())
 }

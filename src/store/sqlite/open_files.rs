@@ -59,7 +59,9 @@ mod unix {
     /// Linux lists the descriptors of a process; elsewhere nobody can tell.
     fn is_open_in_process(file: FileId) -> bool {
         use std::os::unix::fs::MetadataExt;
-        let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else { return false };
+        let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else {
+            return false;
+        };
         descriptors
             .flatten()
             .filter_map(|descriptor| std::fs::metadata(descriptor.path()).ok())

@@ -2,10 +2,10 @@
 //!
 //! Invariant: bounded per transaction; what is left over is reported, so that the claimer comes back at once.
 
+use super::jobs;
 use super::queue::{self, Rank, Waiting};
 use super::series::{self, Owner, Phase};
 use super::tx::Tx;
-use super::jobs;
 use crate::clock::Millis;
 use crate::error::Result;
 use rusqlite::Connection;
@@ -32,13 +32,24 @@ fn move_near_days(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
     let connection = tx.connection;
     let rows: Vec<(i64, i64)> = {
         let mut select = connection.prepare_cached(NEAR)?;
-        let rows = select.query_map((queue::last_near_day(now), queue::rows(FAR_ROWS)), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = select.query_map((queue::last_near_day(now), queue::rows(FAR_ROWS)), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
         rows.collect::<rusqlite::Result<_>>()?
     };
     for (day, seq) in &rows {
         let job = jobs::expect(connection, *seq)?;
         connection.prepare_cached(DROP_FAR)?.execute((day, seq))?;
-        queue::put_scheduled(connection, job.first_due(), Waiting { job: *seq, run: job.run, attempt: 1, crashes: 0 })?;
+        queue::put_scheduled(
+            connection,
+            job.first_due(),
+            Waiting {
+                job: *seq,
+                run: job.run,
+                attempt: 1,
+                crashes: 0,
+            },
+        )?;
     }
     Ok(rows.len() == FAR_ROWS)
 }
@@ -48,15 +59,35 @@ fn move_due(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
     let rows: Vec<(Millis, Waiting)> = {
         let mut select = connection.prepare_cached(DUE)?;
         let rows = select.query_map((now, queue::rows(DUE_ROWS)), |row| {
-            Ok((row.get(0)?, Waiting { job: row.get(1)?, run: row.get(2)?, attempt: row.get(3)?, crashes: row.get(4)? }))
+            Ok((
+                row.get(0)?,
+                Waiting {
+                    job: row.get(1)?,
+                    run: row.get(2)?,
+                    attempt: row.get(3)?,
+                    crashes: row.get(4)?,
+                },
+            ))
         })?;
         rows.collect::<rusqlite::Result<_>>()?
     };
     for (due, waiting) in &rows {
         let job = jobs::expect(connection, waiting.job)?;
         queue::take_scheduled(connection, *due, waiting.job, waiting.run)?;
-        queue::put_ready(tx, Rank { route: job.route, priority: job.priority, due: *due }, *waiting)?;
-        let owner = Owner { job: job.seq, route: job.route, recurring: job.recurring };
+        queue::put_ready(
+            tx,
+            Rank {
+                route: job.route,
+                priority: job.priority,
+                due: *due,
+            },
+            *waiting,
+        )?;
+        let owner = Owner {
+            job: job.seq,
+            route: job.route,
+            recurring: job.recurring,
+        };
         series::run_moved(tx, owner, Some(Phase::Waiting), Phase::Queued)?;
     }
     Ok(rows.len() == DUE_ROWS)
@@ -65,8 +96,14 @@ fn move_due(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
 /// The earliest time at which [`apply`] has something to move.
 pub(super) fn next_due(connection: &Connection) -> Result<Option<Millis>> {
     use rusqlite::OptionalExtension;
-    let first = connection.prepare_cached(FIRST_DUE)?.query_row([], |row| row.get::<_, Millis>(0)).optional()?;
-    let day = connection.prepare_cached(FIRST_DAY)?.query_row([], |row| row.get::<_, i64>(0)).optional()?;
+    let first = connection
+        .prepare_cached(FIRST_DUE)?
+        .query_row([], |row| row.get::<_, Millis>(0))
+        .optional()?;
+    let day = connection
+        .prepare_cached(FIRST_DAY)?
+        .query_row([], |row| row.get::<_, i64>(0))
+        .optional()?;
     let near = day.map(|day| (day - 1).saturating_mul(queue::DAY));
     Ok([first, near].into_iter().flatten().min())
 }

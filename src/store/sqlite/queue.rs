@@ -46,16 +46,28 @@ pub(super) struct Rank {
 }
 
 pub(super) fn put_ready(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
-    tx.put_ready((rank.route, rank.priority, rank.due, run.job, run.run, run.attempt, run.crashes))
+    tx.put_ready((
+        rank.route,
+        rank.priority,
+        rank.due,
+        run.job,
+        run.run,
+        run.attempt,
+        run.crashes,
+    ))
 }
 
 pub(super) fn take_ready(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<()> {
-    connection.prepare_cached(TAKE_READY)?.execute((rank.route, rank.priority, rank.due, job, run))?;
+    connection
+        .prepare_cached(TAKE_READY)?
+        .execute((rank.route, rank.priority, rank.due, job, run))?;
     Ok(())
 }
 
 pub(super) fn put_scheduled(connection: &Connection, due: Millis, run: Waiting) -> Result<()> {
-    connection.prepare_cached(PUT_SCHEDULED)?.execute((due, run.job, run.run, run.attempt, run.crashes))?;
+    connection
+        .prepare_cached(PUT_SCHEDULED)?
+        .execute((due, run.job, run.run, run.attempt, run.crashes))?;
     Ok(())
 }
 
@@ -75,12 +87,16 @@ pub(super) fn take_running(connection: &Connection, job: JobSeq, run: i64) -> Re
 }
 
 pub(super) fn put_ended(connection: &Connection, status: Status, ended: Millis, job: JobSeq) -> Result<()> {
-    connection.prepare_cached(PUT_ENDED)?.execute((status as i64, ended, job))?;
+    connection
+        .prepare_cached(PUT_ENDED)?
+        .execute((status as i64, ended, job))?;
     Ok(())
 }
 
 pub(super) fn take_ended(connection: &Connection, status: Status, ended: Millis, job: JobSeq) -> Result<()> {
-    connection.prepare_cached(TAKE_ENDED)?.execute((status as i64, ended, job))?;
+    connection
+        .prepare_cached(TAKE_ENDED)?
+        .execute((status as i64, ended, job))?;
     Ok(())
 }
 
@@ -96,7 +112,12 @@ pub(super) fn last_near_day(now: Millis) -> i64 {
 
 /// Puts the first attempt of a one-off where its due time belongs; returns the state it then is in.
 pub(super) fn put_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Result<Status> {
-    let waiting = Waiting { job, run, attempt: 1, crashes: 0 };
+    let waiting = Waiting {
+        job,
+        run,
+        attempt: 1,
+        crashes: 0,
+    };
     if rank.due <= now {
         put_ready(tx, rank, waiting)?;
         return Ok(Status::Queued);
@@ -130,8 +151,28 @@ pub(super) struct Ended<'a> {
 
 /// Writes history. An attempt that was snoozed and has now ended otherwise is one attempt: its row is replaced.
 pub(super) fn put_attempt(connection: &Connection, row: Ended<'_>) -> Result<()> {
-    let Ended { job, run, attempt, status, started, ended, next_due, error, result } = row;
-    let row = (job, run, attempt, status as i64, started, ended, next_due, error, result);
+    let Ended {
+        job,
+        run,
+        attempt,
+        status,
+        started,
+        ended,
+        next_due,
+        error,
+        result,
+    } = row;
+    let row = (
+        job,
+        run,
+        attempt,
+        status as i64,
+        started,
+        ended,
+        next_due,
+        error,
+        result,
+    );
     connection.prepare_cached(PUT_ATTEMPT)?.execute(row)?;
     Ok(())
 }

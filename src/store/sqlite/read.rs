@@ -5,6 +5,7 @@
 use super::failure::damaged;
 use super::jobs::{self, IdColumn, JobKey};
 use super::locate::{self, LastAttempt, Place, RunKey};
+use super::notes;
 use super::series::{self, Series};
 use crate::clock::Millis;
 use crate::error::Result;
@@ -38,7 +39,13 @@ impl State {
         }
         let place = locate::run(connection, &RunKey::of_one_off(job))?;
         let scheduled_at = due_of(&place).unwrap_or_else(|| job.first_due());
-        Ok(Self { status: place.status(), scheduled_at, run: job.run, place: Some(place), series: None })
+        Ok(Self {
+            status: place.status(),
+            scheduled_at,
+            run: job.run,
+            place: Some(place),
+            series: None,
+        })
     }
 
     fn of_series(connection: &Connection, job: &JobKey) -> Result<Self> {
@@ -47,11 +54,23 @@ impl State {
         let live = series::current_run(connection, job.seq)?;
         let Some(live) = live else {
             let scheduled_at = series.next_at.or(series.last_at).unwrap_or_else(|| job.first_due());
-            return Ok(Self { status, scheduled_at, run: series.runs, place: None, series: Some(series) });
+            return Ok(Self {
+                status,
+                scheduled_at,
+                run: series.runs,
+                place: None,
+                series: Some(series),
+            });
         };
         let place = locate::run(connection, &RunKey::of_series(job, live.run, live.scheduled_at))?;
         let scheduled_at = due_of(&place).unwrap_or(live.scheduled_at);
-        Ok(Self { status, scheduled_at, run: live.run, place: Some(place), series: Some(series) })
+        Ok(Self {
+            status,
+            scheduled_at,
+            run: live.run,
+            place: Some(place),
+            series: Some(series),
+        })
     }
 
     fn next_run_at(&self) -> Option<Millis> {
@@ -80,7 +99,9 @@ pub(super) fn standing(connection: &Connection, job: &JobKey) -> Result<Standing
 
 /// The state of a job, and why it was cancelled.
 pub(super) fn status_of(connection: &Connection, seq: JobSeq) -> Result<Option<(Status, Option<Box<str>>)>> {
-    let Some(job) = jobs::by_seq(connection, seq)? else { return Ok(None) };
+    let Some(job) = jobs::by_seq(connection, seq)? else {
+        return Ok(None);
+    };
     let state = State::of(connection, &job)?;
     let reason = cancel_reason(connection, &job, &state)?;
     Ok(Some((state.status, reason)))
@@ -88,7 +109,9 @@ pub(super) fn status_of(connection: &Connection, seq: JobSeq) -> Result<Option<(
 
 /// The job with this id.
 pub(super) fn get(connection: &Connection, id: &JobId) -> Result<Option<JobRecord>> {
-    let Some(job) = jobs::by_id(connection, id)? else { return Ok(None) };
+    let Some(job) = jobs::by_id(connection, id)? else {
+        return Ok(None);
+    };
     let state = State::of(connection, &job)?;
     record(connection, &job, &state).map(Some)
 }
@@ -100,7 +123,12 @@ pub(super) fn record(connection: &Connection, job: &JobKey, state: &State) -> Re
     let cancel_reason = cancel_reason(connection, job, state)?;
     let execution_count = executions(connection, job, state)?;
     let error = last_error(connection, job.seq)?;
-    let result = connection.prepare_cached(LAST_RESULT)?.query_row([job.seq], |row| row.get(0)).optional()?.flatten();
+    let result = connection
+        .prepare_cached(LAST_RESULT)?
+        .query_row([job.seq], |row| row.get(0))
+        .optional()?
+        .flatten();
+    let progress = notes::progress(connection, job.seq)?;
     let completed_at = completed_at(state, last.as_ref());
     let mut select = connection.prepare_cached(RECORD)?;
     let row = select.query_row([job.seq], |row| {
@@ -126,8 +154,12 @@ pub(super) fn record(connection: &Connection, job: &JobKey, state: &State) -> Re
             options: row.get(3)?,
             input: row.get(4)?,
             result,
+            progress,
             created_at: job.created,
-            updated_at: [completed_at, attempts.changed_at].into_iter().flatten().fold(updated, Millis::max),
+            updated_at: [completed_at, attempts.changed_at]
+                .into_iter()
+                .flatten()
+                .fold(updated, Millis::max),
         })
     });
     Ok(row?)
@@ -157,7 +189,9 @@ impl Attempts {
             (None, Some(place)) => place.attempt().0.saturating_sub(1),
             (None, None) => 0,
         };
-        let crashes = connection.prepare_cached(CRASHES)?.query_row((job.seq, state.run), |row| row.get(0))?;
+        let crashes = connection
+            .prepare_cached(CRASHES)?
+            .query_row((job.seq, state.run), |row| row.get(0))?;
         Ok(Self {
             number,
             crashes,
@@ -178,13 +212,17 @@ fn completed_at(state: &State, last: Option<&LastAttempt>) -> Option<Millis> {
 pub(super) fn executions(connection: &Connection, job: &JobKey, state: &State) -> Result<i64> {
     match &state.series {
         Some(series) => Ok(series.ended),
-        None => Ok(connection.prepare_cached(RUNS_ENDED)?.query_row([job.seq], |row| row.get(0))?),
+        None => Ok(connection
+            .prepare_cached(RUNS_ENDED)?
+            .query_row([job.seq], |row| row.get(0))?),
     }
 }
 
 fn last_error(connection: &Connection, job: JobSeq) -> Result<Option<RunError>> {
-    let text: Option<Option<Box<str>>> =
-        connection.prepare_cached(LAST_ERROR)?.query_row([job], |row| row.get(0)).optional()?;
+    let text: Option<Option<Box<str>>> = connection
+        .prepare_cached(LAST_ERROR)?
+        .query_row([job], |row| row.get(0))
+        .optional()?;
     text.flatten().map(|text| read_error(&text)).transpose()
 }
 
@@ -202,6 +240,11 @@ fn cancel_reason(connection: &Connection, job: &JobKey, state: &State) -> Result
     }
     let Some(place) = &state.place else { return Ok(None) };
     let key = (job.seq, state.run, place.attempt().0);
-    let text: Option<Box<str>> = connection.prepare_cached(ERROR_OF)?.query_row(key, |row| row.get(0)).optional()?.flatten();
-    text.map(|text| read_error(&text).map(|error| error.message)).transpose()
+    let text: Option<Box<str>> = connection
+        .prepare_cached(ERROR_OF)?
+        .query_row(key, |row| row.get(0))
+        .optional()?
+        .flatten();
+    text.map(|text| read_error(&text).map(|error| error.message))
+        .transpose()
 }

@@ -26,7 +26,11 @@ pub(super) struct Readers {
 impl Readers {
     /// No connection is opened yet.
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, slots: Semaphore::new(CONNECTIONS as usize), idle: Mutex::new(Vec::new()) }
+        Self {
+            path,
+            slots: Semaphore::new(CONNECTIONS as usize),
+            idle: Mutex::new(Vec::new()),
+        }
     }
 
     /// Runs `run` on a snapshot, on a thread that may block.
@@ -38,7 +42,8 @@ impl Readers {
         let _slot = self.slots.acquire().await.map_err(|_| Error::closed())?;
         let readers = Arc::clone(self);
         let task = tokio::task::spawn_blocking(move || readers.read_blocking(run));
-        task.await.map_err(|e| Error::new(ErrorCode::StoreError, "a read of the store was abandoned").with_source(e))?
+        task.await
+            .map_err(|e| Error::new(ErrorCode::StoreError, "a read of the store was abandoned").with_source(e))?
     }
 
     fn read_blocking<R>(&self, run: impl FnOnce(&Connection) -> Result<R>) -> Result<R> {

@@ -58,7 +58,10 @@ fn replace_one_off(
     let place = locate::run(tx.connection, &key)?;
     let before = place.status();
     if !before.allows(Action::ReplaceOneOff) {
-        return Ok(Some(Inserted::Conflict(format!("the job with the id {} is running", job.id))));
+        return Ok(Some(Inserted::Conflict(format!(
+            "the job with the id {} is running",
+            job.id
+        ))));
     }
     locate::remove(tx.connection, &key, &place)?;
     if let Place::Ended(last) = place {
@@ -69,8 +72,20 @@ fn replace_one_off(
     let run = if fresh { known.run } else { known.run + 1 };
     let due = job.due.unwrap_or(job.created);
     write_job(tx, job, known, route, Some(due), run, now)?;
-    tx.connection.prepare_cached(FORGET_OLD_RUNS)?.execute((known.seq, run - KEPT_RUNS))?;
-    let status = queue::put_first(tx, Rank { route, priority: job.priority, due }, known.seq, run, now)?;
+    tx.connection
+        .prepare_cached(FORGET_OLD_RUNS)?
+        .execute((known.seq, run - KEPT_RUNS))?;
+    let status = queue::put_first(
+        tx,
+        Rank {
+            route,
+            priority: job.priority,
+            due,
+        },
+        known.seq,
+        run,
+        now,
+    )?;
     tx.shift(known.route, Some(before), None);
     tx.shift(route, None, Some(status));
     Ok(None)
@@ -88,8 +103,12 @@ fn replace_series(
     if let Some(ended_at) = before.ended_at {
         queue::take_ended(tx.connection, before.status(), ended_at, known.seq)?;
     }
-    let next_at = job.due.filter(|_| recurrence.limit.is_none_or(|limit| before.runs < limit));
-    tx.connection.prepare_cached(REPLACE_SERIES)?.execute((known.seq, spec_text(recurrence)?, next_at))?;
+    let next_at = job
+        .due
+        .filter(|_| recurrence.limit.is_none_or(|limit| before.runs < limit));
+    tx.connection
+        .prepare_cached(REPLACE_SERIES)?
+        .execute((known.seq, spec_text(recurrence)?, next_at))?;
     requeue_live_runs(tx, known, route, job.priority)?;
     write_job(tx, job, known, route, job.due, known.run, now)?;
     count_replaced(tx, &before, known, route, next_at, now)
@@ -107,7 +126,11 @@ fn count_replaced(
     let after = before.live.status();
     tx.shift(route, None, Some(after));
     if next_at.is_none() && before.live.total() == 0 {
-        let owner = Owner { job: known.seq, route, recurring: true };
+        let owner = Owner {
+            job: known.seq,
+            route,
+            recurring: true,
+        };
         series::end(tx, owner, after, Status::Completed, None, now)?;
     }
     Ok(())
@@ -127,7 +150,9 @@ fn requeue_live_runs(tx: &mut Tx<'_>, known: &JobKey, route: RouteId, priority: 
             queue::put_ready(tx, Rank { route, priority, due }, waiting)?;
         }
     }
-    connection.prepare_cached(REROUTE_RUNNING)?.execute((known.seq, route, priority))?;
+    connection
+        .prepare_cached(REROUTE_RUNNING)?
+        .execute((known.seq, route, priority))?;
     Ok(())
 }
 
@@ -141,7 +166,17 @@ fn write_job(
     now: Millis,
 ) -> Result<()> {
     let options = options_text(&job.options)?;
-    let row = (known.seq, route, job.priority, due, job.retries, run, now, options, &*job.input);
+    let row = (
+        known.seq,
+        route,
+        job.priority,
+        due,
+        job.retries,
+        run,
+        now,
+        options,
+        &*job.input,
+    );
     tx.connection.prepare_cached(REPLACE_JOB)?.execute(row)?;
     Ok(())
 }

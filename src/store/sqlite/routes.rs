@@ -58,7 +58,10 @@ impl RouteCache {
 fn find_or_add(connection: &Connection, route: &Route) -> Result<RouteId> {
     let target = serde_json::to_string(&route.target).map_err(|_| damaged("a route that cannot be written"))?;
     let row = (route.namespace.as_str(), &*route.product, &*route.env, target.as_str());
-    let known = connection.prepare_cached(FIND)?.query_row(row, |row| row.get(0)).optional()?;
+    let known = connection
+        .prepare_cached(FIND)?
+        .query_row(row, |row| row.get(0))
+        .optional()?;
     match known {
         Some(id) => Ok(id),
         None => Ok(connection.prepare_cached(ADD)?.insert(row)?),
@@ -89,7 +92,9 @@ fn read(row: &Row<'_>) -> Result<Route> {
 
 /// The highest number given.
 pub(super) fn highest(connection: &Connection) -> Result<RouteId> {
-    Ok(connection.prepare_cached("SELECT coalesce(max(id), 0) FROM routes")?.query_row([], |row| row.get(0))?)
+    Ok(connection
+        .prepare_cached("SELECT coalesce(max(id), 0) FROM routes")?
+        .query_row([], |row| row.get(0))?)
 }
 
 /// Routes that have rows in `ready`, found by skipping through its index.

@@ -109,7 +109,9 @@ impl LiveRuns {
 impl Series {
     /// The state of its job.
     pub(super) fn status(&self) -> Status {
-        Status::from_code(self.state).filter(|status| status.is_ended()).unwrap_or_else(|| self.live.status())
+        Status::from_code(self.state)
+            .filter(|status| status.is_ended())
+            .unwrap_or_else(|| self.live.status())
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -124,14 +126,21 @@ impl Series {
             ended: row.get(7)?,
             succeeded: row.get(8)?,
             failed: row.get(9)?,
-            live: LiveRuns { queued: row.get(10)?, running: row.get(11)?, waiting: row.get(12)? },
+            live: LiveRuns {
+                queued: row.get(10)?,
+                running: row.get(11)?,
+                waiting: row.get(12)?,
+            },
         })
     }
 }
 
 /// The series of a job.
 pub(super) fn load(connection: &Connection, job: JobSeq) -> Result<Option<Series>> {
-    Ok(connection.prepare_cached(LOAD)?.query_row([job], Series::read).optional()?)
+    Ok(connection
+        .prepare_cached(LOAD)?
+        .query_row([job], Series::read)
+        .optional()?)
 }
 
 /// The series of a job that must have one.
@@ -149,14 +158,27 @@ pub(super) struct LiveRun {
 /// The runs of a series that have not ended, oldest first.
 pub(super) fn live_runs(connection: &Connection, job: JobSeq) -> Result<Vec<LiveRun>> {
     let mut select = connection.prepare_cached(LIVE_RUNS)?;
-    let runs = select.query_map([job], |row| Ok(LiveRun { run: row.get(0)?, scheduled_at: row.get(1)? }))?;
+    let runs = select.query_map([job], |row| {
+        Ok(LiveRun {
+            run: row.get(0)?,
+            scheduled_at: row.get(1)?,
+        })
+    })?;
     Ok(runs.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The run of a series that stands for its state: one that is running, else the oldest that has not ended.
 pub(super) fn current_run(connection: &Connection, job: JobSeq) -> Result<Option<LiveRun>> {
-    let read = |row: &Row<'_>| Ok(LiveRun { run: row.get(0)?, scheduled_at: row.get(1)? });
-    Ok(connection.prepare_cached(FIRST_LIVE)?.query_row([job], read).optional()?)
+    let read = |row: &Row<'_>| {
+        Ok(LiveRun {
+            run: row.get(0)?,
+            scheduled_at: row.get(1)?,
+        })
+    };
+    Ok(connection
+        .prepare_cached(FIRST_LIVE)?
+        .query_row([job], read)
+        .optional()?)
 }
 
 /// The job of a run that moves.
@@ -184,7 +206,13 @@ pub(super) fn run_moved(tx: &mut Tx<'_>, owner: Owner, from: Option<Phase>, to: 
 }
 
 fn shift(connection: &Connection, job: JobSeq, delta: LiveRuns) -> Result<LiveRuns> {
-    let read = |row: &Row<'_>| Ok(LiveRuns { queued: row.get(0)?, running: row.get(1)?, waiting: row.get(2)? });
+    let read = |row: &Row<'_>| {
+        Ok(LiveRuns {
+            queued: row.get(0)?,
+            running: row.get(1)?,
+            waiting: row.get(2)?,
+        })
+    };
     let row = (job, delta.queued, delta.running, delta.waiting);
     Ok(connection.prepare_cached(SHIFT)?.query_row(row, read)?)
 }
@@ -202,15 +230,23 @@ pub(super) fn run_ended(
     connection.prepare_cached(DROP_OCCURRENCE)?.execute((owner.job, run))?;
     let left = LiveRuns::one(from);
     let live = shift(connection, owner.job, LiveRuns::default().minus(left))?;
-    let (succeeded, failed) = (i64::from(how == RunStatus::Completed), i64::from(how == RunStatus::Failed));
+    let (succeeded, failed) = (
+        i64::from(how == RunStatus::Completed),
+        i64::from(how == RunStatus::Failed),
+    );
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let (next_at, held): (Option<Millis>, bool) =
-        connection.prepare_cached(RUN_ENDED)?.query_row((owner.job, succeeded, failed), read)?;
+    let (next_at, held): (Option<Millis>, bool) = connection
+        .prepare_cached(RUN_ENDED)?
+        .query_row((owner.job, succeeded, failed), read)?;
     if held && live.total() == 0 {
         // The occurrence that waited for this run can be made now.
         tx.wake();
     }
-    let before = LiveRuns { queued: live.queued + left.queued, running: live.running + left.running, waiting: live.waiting + left.waiting };
+    let before = LiveRuns {
+        queued: live.queued + left.queued,
+        running: live.running + left.running,
+        waiting: live.waiting + left.waiting,
+    };
     if next_at.is_none() && live.total() == 0 {
         end(tx, owner, before.status(), Status::Completed, None, now)?;
         return Ok(Status::Completed);
@@ -228,7 +264,9 @@ pub(super) fn end(
     reason: Option<&str>,
     now: Millis,
 ) -> Result<()> {
-    tx.connection.prepare_cached(END)?.execute((owner.job, to as i64, now, reason))?;
+    tx.connection
+        .prepare_cached(END)?
+        .execute((owner.job, to as i64, now, reason))?;
     queue::put_ended(tx.connection, to, now, owner.job)?;
     tx.shift(owner.route, Some(from), Some(to));
     Ok(())

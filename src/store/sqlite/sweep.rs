@@ -29,12 +29,14 @@ const DROP_GAP: &str = "DELETE FROM gaps WHERE job = ?1 AND first = ?2 AND kind 
 const DROP_ATTEMPT: &str = "DELETE FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
 const NEXT_SERIES: &str = "SELECT job, runs FROM series WHERE job > ?1 AND state = 0 ORDER BY job LIMIT ?2";
 /// Everything a job has left behind, by its number.
-const DROP_JOB: [&str; 5] = [
+const DROP_JOB: [&str; 7] = [
     "DELETE FROM jobs WHERE seq = ?1",
     "DELETE FROM series WHERE job = ?1",
     "DELETE FROM occurrences WHERE job = ?1",
     "DELETE FROM runs WHERE job = ?1",
     "DELETE FROM gaps WHERE job = ?1",
+    "DELETE FROM progress WHERE job = ?1",
+    "DELETE FROM logs WHERE job = ?1",
 ];
 
 /// Deletes at most `most` jobs that have ended; returns how many.
@@ -73,11 +75,16 @@ fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, most: usize) -> Resul
     let connection = tx.connection;
     let rows: Vec<(Millis, JobSeq)> = {
         let mut select = connection.prepare_cached(OLDEST)?;
-        let rows = select.query_map((status as i64, before, queue::rows(most)), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = select.query_map((status as i64, before, queue::rows(most)), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
         rows.collect::<rusqlite::Result<_>>()?
     };
     for (ended, job) in &rows {
-        let route = connection.prepare_cached(ROUTE_OF)?.query_row([job], |row| row.get(0)).optional()?;
+        let route = connection
+            .prepare_cached(ROUTE_OF)?
+            .query_row([job], |row| row.get(0))
+            .optional()?;
         let route = route.ok_or_else(|| damaged("an ended job that is not there"))?;
         queue::take_ended(connection, status, *ended, *job)?;
         for statement in DROP_JOB {

@@ -17,15 +17,28 @@ async fn subject(location: Location, keep: Box<dyn std::any::Any + Send + Sync>)
     let lease_clock = Arc::new(AtomicI64::new(1_000));
     let boot = Arc::new(Mutex::new("this".to_owned()));
     let (millis, name) = (Arc::clone(&lease_clock), Arc::clone(&boot));
-    let clock = move || BootTime { boot: name.lock().unwrap().clone(), millis: millis.load(Ordering::SeqCst) };
-    let config = SqliteConfig { location, durability: Durability::Full, lease_clock: Arc::new(clock) };
+    let clock = move || BootTime {
+        boot: name.lock().unwrap().clone(),
+        millis: millis.load(Ordering::SeqCst),
+    };
+    let config = SqliteConfig {
+        location,
+        durability: Durability::Full,
+        lease_clock: Arc::new(clock),
+    };
     let store = SqliteStore::open(config).unwrap();
     let checked = Arc::clone(&store);
     let check = Box::new(move || {
         let store = Arc::clone(&checked);
         Box::pin(async move { store.check_invariants().await }) as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
     });
-    Subject { store, lease_clock, boot, check, keep }
+    Subject {
+        store,
+        lease_clock,
+        boot,
+        check,
+        keep,
+    }
 }
 
 async fn in_file() -> Subject {

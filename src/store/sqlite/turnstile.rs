@@ -19,7 +19,10 @@ pub(super) struct Turnstile {
 impl Turnstile {
     /// Opens (and creates) the two lock files in `folder`.
     pub(super) fn open(folder: &Path) -> std::io::Result<Self> {
-        Ok(Self { next: lock_file(&folder.join("next"))?, write: lock_file(&folder.join("write"))? })
+        Ok(Self {
+            next: lock_file(&folder.join("next"))?,
+            write: lock_file(&folder.join("write"))?,
+        })
     }
 
     /// Waits for this writer's turn, which ends with the guard.
@@ -29,7 +32,9 @@ impl Turnstile {
         if queued {
             let _ = self.next.unlock();
         }
-        Turn { write: entered.then_some(&self.write) }
+        Turn {
+            write: entered.then_some(&self.write),
+        }
     }
 }
 

@@ -71,7 +71,16 @@ impl<'a> Tx<'a> {
         routes: &'a mut RouteCache,
         last_token: &'a mut Token,
     ) -> Self {
-        Self { connection, locks, routes, last_token, deltas: Deltas::new(), last: ((0, 0), 0), hot: HotStatements::default(), effects: Effects::default() }
+        Self {
+            connection,
+            locks,
+            routes,
+            last_token,
+            deltas: Deltas::new(),
+            last: ((0, 0), 0),
+            hot: HotStatements::default(),
+            effects: Effects::default(),
+        }
     }
 
     /// The number of a route, which is given one if it has none.
@@ -142,7 +151,11 @@ impl<'a> Tx<'a> {
     /// By how much the jobs in a state have become more in this transaction, which the table does not say yet.
     pub(super) fn pending(&self, status: Status) -> i64 {
         let last = (&self.last.0, &self.last.1);
-        let of_state = self.deltas.iter().chain([last]).filter(|((_, kind), _)| *kind == status as i64);
+        let of_state = self
+            .deltas
+            .iter()
+            .chain([last])
+            .filter(|((_, kind), _)| *kind == status as i64);
         of_state.map(|(_, n)| n).sum()
     }
 

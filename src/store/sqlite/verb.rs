@@ -21,17 +21,27 @@ pub(super) struct Treatment {
 impl Treatment {
     /// Like most verbs: in turn, not synced.
     pub(super) fn plain(rows: usize) -> Self {
-        Self { synced: false, urgent: false, rows: rows.max(1) }
+        Self {
+            synced: false,
+            urgent: false,
+            rows: rows.max(1),
+        }
     }
 
     /// A command of a user.
     pub(super) fn synced(rows: usize) -> Self {
-        Self { synced: true, ..Self::plain(rows) }
+        Self {
+            synced: true,
+            ..Self::plain(rows)
+        }
     }
 
     /// A sign of life.
     pub(super) fn urgent() -> Self {
-        Self { urgent: true, ..Self::plain(1) }
+        Self {
+            urgent: true,
+            ..Self::plain(1)
+        }
     }
 }
 
@@ -57,7 +67,15 @@ impl<R, F> Call<R, F> {
     /// A verb that runs `run`.
     pub(super) fn new(treatment: Treatment, run: F) -> (Self, oneshot::Receiver<Result<R>>) {
         let (caller, answer) = oneshot::channel();
-        (Self { treatment, run, result: None, caller }, answer)
+        (
+            Self {
+                treatment,
+                run,
+                result: None,
+                caller,
+            },
+            answer,
+        )
     }
 }
 
@@ -86,5 +104,8 @@ where
 }
 
 fn broken() -> Error {
-    Error::new(ErrorCode::StoreError, "the store failed by a defect of its own; please report it")
+    Error::new(
+        ErrorCode::StoreError,
+        "the store failed by a defect of its own; please report it",
+    )
 }

@@ -26,7 +26,11 @@ const BATCH_TIME: Duration = Duration::from_millis(4);
 /// How often commits of other processes are looked for.
 const POLL: Duration = Duration::from_millis(20);
 /// Pauses before a batch is tried again.
-const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(50), Duration::from_millis(250)];
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(5),
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+];
 
 /// What the writer is told.
 pub(super) enum Message {
@@ -134,7 +138,9 @@ impl Writer {
             Ok(applied) => {
                 let rest = batch.split_off(applied.min(batch.len()));
                 self.answer(batch, &Ok(()));
-                rest.into_iter().rev().for_each(|verb| self.state.waiting.push_front(verb));
+                rest.into_iter()
+                    .rev()
+                    .for_each(|verb| self.state.waiting.push_front(verb));
             }
             Err(error) if batch.len() == 1 || is_transient(&error) => self.answer(batch, &Err(error)),
             // One of them is to blame: each on its own.
@@ -198,7 +204,11 @@ impl Writer {
     fn set_synchronous(&mut self, synced: bool) -> Result<()> {
         if self.state.synced != Some(synced) {
             self.state.synced = None;
-            let level = if synced { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
+            let level = if synced {
+                "PRAGMA synchronous = FULL"
+            } else {
+                "PRAGMA synchronous = NORMAL"
+            };
             self.connection.execute_batch(level)?;
             self.state.synced = Some(synced);
         }
@@ -215,7 +225,10 @@ impl Writer {
 
     fn take_effect(&self, effects: Effects) {
         if let Some(file) = &self.file {
-            effects.gone.iter().for_each(|instance| instance_lock::remove(&file.locks, *instance));
+            effects
+                .gone
+                .iter()
+                .for_each(|instance| instance_lock::remove(&file.locks, *instance));
         }
         if effects.wake {
             self.shared.bump();
@@ -243,12 +256,21 @@ impl Writer {
     }
 
     fn data_version(&self) -> std::result::Result<i64, rusqlite::Error> {
-        self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+        self.connection
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))
     }
 
     /// Ends: the other connections first, this one last (see `ofd`), then the entry in the list of open files.
     fn end(self) {
-        let Self { connection, file, checkpoints, inbox, shared, .. } = self;
+        let Self {
+            connection,
+            file,
+            checkpoints,
+            inbox,
+            shared,
+            ..
+        } = self;
         shared.mark_closed();
         // Whoever sent in spite of it learns that it is over.
         for message in inbox.try_iter() {

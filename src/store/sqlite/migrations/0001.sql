@@ -129,6 +129,27 @@ CREATE TABLE gaps (
     PRIMARY KEY (job, first, kind)
 ) WITHOUT ROWID;
 
+CREATE TABLE marks (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- What handlers said about their jobs.
+CREATE TABLE progress (
+    job   INTEGER PRIMARY KEY,
+    value TEXT NOT NULL -- JSON
+);
+
+CREATE TABLE logs (
+    job     INTEGER NOT NULL,
+    number  INTEGER NOT NULL,
+    run     INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (job, number)
+) WITHOUT ROWID;
+
 CREATE TABLE counters (
     route INTEGER NOT NULL,
     kind  INTEGER NOT NULL,

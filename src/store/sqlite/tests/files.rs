@@ -12,7 +12,13 @@ fn refusal(path: &Path) -> Error {
 }
 
 async fn add(store: &SqliteStore, text: &str) -> Result<Vec<Inserted>, Error> {
-    store.insert(InsertParams { jobs: vec![one_off(text)], all_or_nothing: false, now: T0 }).await
+    store
+        .insert(InsertParams {
+            jobs: vec![one_off(text)],
+            all_or_nothing: false,
+            now: T0,
+        })
+        .await
 }
 
 #[cfg(unix)]
@@ -24,8 +30,20 @@ async fn a_new_store_is_readable_by_its_owner_only() {
     let store = open(&path);
     add(&store, "x").await.unwrap();
     store.register(1_000).await.unwrap();
-    let mode = |name: &str| std::fs::metadata(folder.path().join("deep/er").join(name)).unwrap().permissions().mode() & 0o777;
-    for name in ["jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-locks/next", "jobs.db-locks/instance-1"] {
+    let mode = |name: &str| {
+        std::fs::metadata(folder.path().join("deep/er").join(name))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    for name in [
+        "jobs.db",
+        "jobs.db-wal",
+        "jobs.db-shm",
+        "jobs.db-locks/next",
+        "jobs.db-locks/instance-1",
+    ] {
         assert_eq!(mode(name), 0o600, "{name}");
     }
     assert_eq!((mode(""), mode("jobs.db-locks")), (0o700, 0o700));
@@ -38,7 +56,10 @@ async fn a_store_that_is_opened_again_has_its_jobs() {
     let store = open(&path);
     add(&store, "x").await.unwrap();
     store.close().await.unwrap();
-    assert!(!path.with_file_name("jobs.db-wal").exists(), "the last one to close leaves no log");
+    assert!(
+        !path.with_file_name("jobs.db-wal").exists(),
+        "the last one to close leaves no log"
+    );
     let store = open(&path);
     assert!(matches!(add(&store, "x").await.unwrap()[..], [Inserted::Existing(_)]));
     assert!(store.warnings().is_empty());
@@ -96,7 +117,10 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     newer.close().unwrap();
     let error = refusal(&path);
     assert_eq!(error.code, ErrorCode::StoreError);
-    assert!(error.message.contains("version 99") && error.message.contains("up to 1"), "{error}");
+    assert!(
+        error.message.contains("version 99") && error.message.contains("up to 1"),
+        "{error}"
+    );
     assert!(error.message.contains("update this package"), "{error}");
 }
 
@@ -106,7 +130,14 @@ async fn a_damaged_file_is_reported_and_does_not_take_the_process_down() {
     let path = folder.path().join("jobs.db");
     let store = open(&path);
     let jobs = (0..2_000).map(|n| one_off(&n.to_string())).collect();
-    store.insert(InsertParams { jobs, all_or_nothing: false, now: T0 }).await.unwrap();
+    store
+        .insert(InsertParams {
+            jobs,
+            all_or_nothing: false,
+            now: T0,
+        })
+        .await
+        .unwrap();
     store.close().await.unwrap();
     let sound = std::fs::read(&path).unwrap();
     let damage_from = |byte: usize| {
@@ -120,7 +151,10 @@ async fn a_damaged_file_is_reported_and_does_not_take_the_process_down() {
     // Damage that shows when the rows are read.
     damage_from(sound.len() / 2);
     let store = open(&path);
-    let everything = ListFilter { limit: 5_000, ..ListFilter::default() };
+    let everything = ListFilter {
+        limit: 5_000,
+        ..ListFilter::default()
+    };
     let error = store.list(everything).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::StoreCorrupt);
     assert!(error.message.contains("damaged"), "{error}");

@@ -15,20 +15,41 @@ use std::time::Duration;
 const CHILD: &str = "DUCTAPE_TEST_STORE";
 
 async fn add(store: &dyn Store, text: &str) {
-    let params = InsertParams { jobs: vec![one_off(text)], all_or_nothing: false, now: T0 };
+    let params = InsertParams {
+        jobs: vec![one_off(text)],
+        all_or_nothing: false,
+        now: T0,
+    };
     store.insert(params).await.unwrap();
 }
 
 async fn claim(store: &dyn Store, instance: i64, slots: usize) -> Vec<i64> {
     let served = Arc::new([ServedRoute { route: 1, group: 0 }]);
-    let params = ClaimParams { now: T0, instance, served, group_slots: vec![slots], slots };
-    store.claim(params).await.unwrap().runs.iter().map(|run| run.job).collect()
+    let params = ClaimParams {
+        now: T0,
+        instance,
+        served,
+        group_slots: vec![slots],
+        slots,
+    };
+    store
+        .claim(params)
+        .await
+        .unwrap()
+        .runs
+        .iter()
+        .map(|run| run.job)
+        .collect()
 }
 
 /// Runs the test of this name again in a process of its own, as the child of the one that is running.
 fn child(name: &str, path: &Path) -> std::process::Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("store::sqlite::tests::locks::{name}"), "--nocapture"])
+        .args([
+            "--exact",
+            &format!("store::sqlite::tests::locks::{name}"),
+            "--nocapture",
+        ])
         .env(CHILD, path)
         .stdout(Stdio::piped())
         .spawn()
@@ -40,7 +61,10 @@ type Output = std::io::Lines<std::io::BufReader<std::process::ChildStdout>>;
 /// Reads what the child prints until it says `word`; the rest must stay readable for as long as it prints.
 fn wait_for(child: &mut std::process::Child, word: &str) -> Output {
     let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.by_ref().map_while(Result::ok).any(|line| line.contains(word)), "the child never said {word}");
+    assert!(
+        lines.by_ref().map_while(Result::ok).any(|line| line.contains(word)),
+        "the child never said {word}"
+    );
     lines
 }
 
@@ -106,13 +130,19 @@ async fn two_stores_on_one_file_lose_nothing_and_share_every_run_once() {
         task.await.unwrap();
     }
     let mut claimed = Vec::new();
-    let instances = [stores[0].register(60_000).await.unwrap(), stores[1].register(60_000).await.unwrap()];
+    let instances = [
+        stores[0].register(60_000).await.unwrap(),
+        stores[1].register(60_000).await.unwrap(),
+    ];
     for _ in 0..JOBS {
         let (left, right) = tokio::join!(claim(&*stores[0], instances[0], 1), claim(&*stores[1], instances[1], 1));
         claimed.extend(left);
         claimed.extend(right);
     }
-    assert_eq!((claimed.len(), claimed.iter().collect::<HashSet<_>>().len()), (2 * JOBS, 2 * JOBS));
+    assert_eq!(
+        (claimed.len(), claimed.iter().collect::<HashSet<_>>().len()),
+        (2 * JOBS, 2 * JOBS)
+    );
     stores[0].check_invariants().await;
     // The first to open may close before the second.
     stores[0].close().await.unwrap();
@@ -148,7 +178,10 @@ async fn two_processes_write_in_turn() {
     }
     assert!(other.wait().unwrap().success());
     drop(output);
-    assert_eq!(store.stats(None).await.unwrap().by_status.iter().sum::<i64>(), 2 * JOBS as i64);
+    assert_eq!(
+        store.stats(None).await.unwrap().by_status.iter().sum::<i64>(),
+        2 * JOBS as i64
+    );
     assert!(slowest < Duration::from_secs(2), "a turn took {slowest:?}");
     store.check_invariants().await;
 }
@@ -189,7 +222,10 @@ async fn a_commit_of_another_store_is_noticed() {
     for text in ["x", "y"] {
         changes.mark_unchanged();
         add(&*there, text).await;
-        tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(5), changes.changed())
+            .await
+            .unwrap()
+            .unwrap();
     }
     assert_eq!(here.routes_after(0).await.unwrap(), [(1, route("a"))]);
 }

@@ -11,17 +11,25 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 async fn add(store: &SqliteStore, job: NewJob) -> Result<Vec<Inserted>> {
-    store.insert(InsertParams { jobs: vec![job], all_or_nothing: false, now: T0 }).await
+    store
+        .insert(InsertParams {
+            jobs: vec![job],
+            all_or_nothing: false,
+            now: T0,
+        })
+        .await
 }
 
 fn large(text: &str) -> NewJob {
-    NewJob { input: format!("\"{}\"", "x".repeat(100_000)).into(), ..one_off(text) }
+    NewJob {
+        input: format!("\"{}\"", "x".repeat(100_000)).into(),
+        ..one_off(text)
+    }
 }
 
 async fn level(store: &SqliteStore, treatment: Treatment) -> i64 {
-    let read = |tx: &mut super::super::tx::Tx<'_>| {
-        Ok(tx.connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?)
-    };
+    let read =
+        |tx: &mut super::super::tx::Tx<'_>| Ok(tx.connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?);
     store.write(treatment, read).await.unwrap()
 }
 
@@ -34,7 +42,11 @@ async fn a_command_of_a_user_is_synced_and_bookkeeping_is_not() {
         assert_eq!(level(&store, Treatment::plain(1)).await, 1);
     }
     let location = Location::File(folder.path().join("relaxed.db"));
-    let store = SqliteStore::open(SqliteConfig { durability: Durability::Relaxed, ..SqliteConfig::new(location) }).unwrap();
+    let store = SqliteStore::open(SqliteConfig {
+        durability: Durability::Relaxed,
+        ..SqliteConfig::new(location)
+    })
+    .unwrap();
     assert_eq!(level(&store, Treatment::synced(1)).await, 1);
 }
 
@@ -56,18 +68,25 @@ async fn a_verb_that_fails_fails_alone() {
     let store = open(&subject_folder.path().join("jobs.db"));
     let wait = busy(&store);
     tokio::time::sleep(Duration::from_millis(30)).await;
-    let bad = store.write(Treatment::plain(1), |tx| Ok(tx.connection.execute_batch("INSERT INTO nowhere VALUES (1)")?));
+    let bad = store.write(Treatment::plain(1), |tx| {
+        Ok(tx.connection.execute_batch("INSERT INTO nowhere VALUES (1)")?)
+    });
     let (good, bad, other) = tokio::join!(add(&store, one_off("x")), bad, add(&store, one_off("y")));
     wait.await.unwrap().unwrap();
     assert_eq!(bad.unwrap_err().code, ErrorCode::StoreError);
-    assert_eq!((good.unwrap(), other.unwrap()), (vec![Inserted::Created], vec![Inserted::Created]));
+    assert_eq!(
+        (good.unwrap(), other.unwrap()),
+        (vec![Inserted::Created], vec![Inserted::Created])
+    );
     store.check_invariants().await;
 }
 
 #[tokio::test]
 async fn a_verb_that_panics_fails_and_the_writer_goes_on() {
     let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
-    let broken = store.write(Treatment::plain(1), |_| -> Result<()> { panic!("a test's own") }).await;
+    let broken = store
+        .write(Treatment::plain(1), |_| -> Result<()> { panic!("a test's own") })
+        .await;
     assert_eq!(broken.unwrap_err().code, ErrorCode::StoreError);
     add(&store, one_off("x")).await.unwrap();
 }
@@ -96,7 +115,9 @@ async fn a_sign_of_life_goes_before_all_that_waits() {
 async fn limit_pages(store: &SqliteStore, more: i64) {
     let limit = move |tx: &mut super::super::tx::Tx<'_>| -> Result<()> {
         let now: i64 = tx.connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-        let _: i64 = tx.connection.query_row(&format!("PRAGMA max_page_count = {}", now + more), [], |row| row.get(0))?;
+        let _: i64 = tx
+            .connection
+            .query_row(&format!("PRAGMA max_page_count = {}", now + more), [], |row| row.get(0))?;
         Ok(())
     };
     store.write(Treatment::plain(1), limit).await.unwrap();
@@ -127,7 +148,14 @@ async fn the_write_ahead_log_stays_bounded() {
     let mut longest = 0;
     for n in 0..150 {
         let jobs = (0..10).map(|m| large(&format!("{n}/{m}"))).collect();
-        store.insert(InsertParams { jobs, all_or_nothing: false, now: T0 }).await.unwrap();
+        store
+            .insert(InsertParams {
+                jobs,
+                all_or_nothing: false,
+                now: T0,
+            })
+            .await
+            .unwrap();
         longest = longest.max(std::fs::metadata(path.with_file_name("jobs.db-wal")).unwrap().len());
     }
     assert!(longest < 64 << 20, "the log grew to {} MiB of 150", longest >> 20);
@@ -140,7 +168,10 @@ async fn a_store_that_is_dropped_ends_its_threads_and_frees_its_file() {
     let mut ended = store.shared.ended.subscribe();
     add(&store, one_off("x")).await.unwrap();
     drop(store);
-    tokio::time::timeout(Duration::from_secs(5), ended.wait_for(|ended| *ended)).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), ended.wait_for(|ended| *ended))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(!folder.path().join("jobs.db-wal").exists());
 }
 

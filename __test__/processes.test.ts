@@ -1,0 +1,209 @@
+// Several processes on one SQLite file: each job runs once, soon, and survives the process that ran it.
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { create, eventually, job, stopwatch, temporaryFolder } from './support/instances.js';
+import { linesOf, type Program, program, tally } from './support/processes.js';
+
+const now = () => performance.timeOrigin + performance.now();
+const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const one = (value: number) => Math.round(value * 10) / 10;
+
+async function files() {
+  const folder = await temporaryFolder();
+  return { store: `sqlite:${join(folder, 'jobs.db')}`, log: join(folder, 'calls') };
+}
+
+async function stop(child: Program) {
+  child.tell('stop');
+  expect(await child.ended).toMatchObject({ code: 0, signal: null });
+  expect(child.stderr().replace(/^.*took over.*\n/gm, '')).toBe('');
+}
+
+describe('jobs dispatched in one process', () => {
+  it('run in the other, 10,000 of them once each', { timeout: 90_000 }, async () => {
+    const { store, log } = await files();
+    const worker = program('worker', [store, log, JSON.stringify({ worker: { concurrency: 100 } })]);
+    const ductape = create({ store, worker: false });
+    await worker.said('ready');
+    const passed = stopwatch();
+    const results = [];
+    for (let batch = 0; batch < 8; batch++) {
+      results.push(...(await ductape.features.dispatchMany(Array.from({ length: 1_000 }, () => job('count')))));
+    }
+    results.push(...(await Promise.all(Array.from({ length: 2_000 }, () => ductape.features.dispatch(job('count'))))));
+    await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBe(10_000), 60_000);
+    const took = passed();
+    const calls = tally(await linesOf(log));
+    expect(calls.size).toBe(10_000);
+    expect([...calls].filter(([, count]) => count !== 1)).toEqual([]);
+    expect(results.filter(({ job_id }) => !calls.has(job_id))).toEqual([]);
+    await stop(worker);
+    console.info(`10,000 jobs through two processes: ${Math.round(took)} ms`);
+  });
+
+  it('are picked up by an idle one at once', async () => {
+    const { store, log } = await files();
+    const worker = program('worker', [store, log]);
+    const ductape = create({ store, worker: false });
+    await worker.said('ready');
+    const delays: number[] = [];
+    for (let index = 0; index < 30; index++) {
+      const { job_id } = await ductape.features.dispatch(job('time'));
+      const stored = now();
+      delays.push(Number(await worker.said(`ran ${job_id}`)) - stored);
+      // Not in step with anything that looks at the store at intervals.
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
+    }
+    console.info(`picked up by another process: median ${one(median(delays))} ms, most ${one(Math.max(...delays))} ms`);
+    expect(median(delays)).toBeLessThan(1_000);
+    expect(Math.max(...delays)).toBeLessThan(5_000);
+    await stop(worker);
+  });
+
+  it('give their result to who waits in another one', async () => {
+    const { store } = await files();
+    const waiter = create({ store, worker: false });
+    const runner = create({ store });
+    const { job_id } = await waiter.features.dispatch(job('report'));
+    const waiting = waiter.jobs.wait(job_id, { timeout: 10_000 });
+    runner.features.define('report', () => ({ pages: 3 }));
+    expect(await waiting).toEqual({ pages: 3 });
+  });
+
+  it('can be cancelled from another one while they run', async () => {
+    const { store, log } = await files();
+    const worker = program('worker', [store, log, JSON.stringify({ worker: { concurrency: 1 } })]);
+    const ductape = create({ store, worker: false });
+    const { job_id } = await ductape.features.dispatch(job('hang'));
+    await worker.said('hangs');
+    await ductape.jobs.cancel(job_id, { reason: 'from afar' });
+    expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'cancelled', cancel_reason: 'from afar' });
+    // The slot it held, the only one, is free again.
+    const next = await ductape.features.dispatch(job('count'));
+    await ductape.jobs.wait(next.job_id, { timeout: 20_000 });
+    await stop(worker);
+  });
+});
+
+describe('a job whose process was killed', () => {
+  it('is taken over by another within seconds, and spends no retry', async () => {
+    const { store, log } = await files();
+    const times: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const victim = program('worker', [store, log]);
+      const ductape = create({ store });
+      await victim.said('ready');
+      const { job_id } = await ductape.features.dispatch(job('hang'));
+      await victim.said('hangs');
+      const taken = new Promise<number>((resolve) => {
+        ductape.features.define('hang', ({ attempt }) => {
+          resolve(attempt);
+          return 'done';
+        });
+      });
+      // The other one is up and has nothing to do.
+      ductape.features.define('idle', () => {});
+      await ductape.jobs.wait((await ductape.features.dispatch(job('idle'))).job_id, { timeout: 10_000 });
+      const passed = stopwatch();
+      victim.process.kill('SIGKILL');
+      expect(await taken).toBe(2);
+      times.push(passed());
+      expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toBe('done');
+      expect(await ductape.jobs.get(job_id)).toMatchObject({ attempt: 2, retry_count: 0, retries: 0 });
+      await ductape.close();
+    }
+    console.info(`taken over after kill -9: median ${one(median(times))} ms, most ${one(Math.max(...times))} ms`);
+    expect(Math.max(...times)).toBeLessThan(5_000);
+  });
+
+  it('fails as CRASHED when it takes every process down with it', { timeout: 90_000 }, async () => {
+    const { store, log } = await files();
+    const ductape = create({ store, worker: false });
+    const { job_id } = await ductape.features.dispatch(job('hang'));
+    for (let crash = 0; crash < 10; crash++) {
+      const victim = program('worker', [store, log]);
+      await victim.said('hangs');
+      victim.process.kill('SIGKILL');
+      await victim.ended;
+    }
+    const last = program('worker', [store, log]);
+    await eventually(async () => {
+      expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'failed', error: { code: 'CRASHED' } });
+    }, 20_000);
+    expect(last.lines.filter((line) => line.startsWith('hangs'))).toEqual([]);
+  });
+
+  it('is not taken over while its process only stands still for a while', async () => {
+    const { store, log } = await files();
+    const worker = program('worker', [store, log]);
+    const ductape = create({ store });
+    const { job_id } = await ductape.features.dispatch(job('hang'));
+    await worker.said('hangs');
+    let taken = 0;
+    ductape.features.define('hang', () => void taken++);
+    worker.process.kill('SIGSTOP');
+    // Longer than the time in which a dead process is noticed, shorter than a lease.
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    worker.process.kill('SIGCONT');
+    const next = create({ store });
+    next.features.define('idle', () => {});
+    await next.jobs.wait((await next.features.dispatch(job('idle'))).job_id, { timeout: 10_000 });
+    expect(taken).toBe(0);
+    expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'running', attempt: 1 });
+  });
+});
+
+describe('several workers', () => {
+  it('share the jobs, each of which runs once', { timeout: 60_000 }, async () => {
+    const { store, log } = await files();
+    const options = JSON.stringify({ worker: { concurrency: 5 } });
+    const workers = [1, 2, 3].map((name) => program('worker', [store, `${log}-${name}`, options]));
+    await Promise.all(workers.map((worker) => worker.said('ready')));
+    const ductape = create({ store, worker: false });
+    const jobs = Array.from({ length: 1_500 }, () => job('slow', { input: { takes: 5 } }));
+    await ductape.features.dispatchMany(jobs);
+    await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBe(jobs.length), 40_000);
+    const shares = await Promise.all([1, 2, 3].map((name) => linesOf(`${log}-${name}`)));
+    const calls = tally(shares.flat());
+    expect(calls.size).toBe(jobs.length);
+    expect([...calls].filter(([, count]) => count !== 1)).toEqual([]);
+    for (const share of shares) expect(share.length).toBeGreaterThan(jobs.length / 20);
+    for (const worker of workers) await stop(worker);
+    console.info(`shares of three workers: ${shares.map((share) => share.length).join(', ')}`);
+  });
+
+  it('lose nothing when one of them is killed', { timeout: 60_000 }, async () => {
+    const { store, log } = await files();
+    const options = JSON.stringify({ worker: { concurrency: 5 } });
+    const workers = [1, 2].map(() => program('worker', [store, log, options]));
+    await Promise.all(workers.map((worker) => worker.said('ready')));
+    const ductape = create({ store, worker: false });
+    const jobs = Array.from({ length: 400 }, () => job('slow', { input: { takes: 10 } }));
+    const results = await ductape.features.dispatchMany(jobs);
+    await eventually(async () => expect((await linesOf(log)).length).toBeGreaterThan(50));
+    workers[0]?.process.kill('SIGKILL');
+    await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBe(jobs.length), 30_000);
+    const calls = tally(await linesOf(log));
+    expect(results.filter(({ job_id }) => !calls.has(job_id))).toEqual([]);
+    const twice = [...calls.values()].reduce((sum, count) => sum + count - 1, 0);
+    expect(twice).toBeLessThanOrEqual(30);
+  });
+
+  it('of node:cluster share the jobs too', { timeout: 60_000 }, async () => {
+    const { store } = await files();
+    const child = program('cluster', [store, '300', '2']);
+    const calls: number[][] = JSON.parse(await child.said('calls'));
+    expect(calls).toHaveLength(300);
+    expect(calls.filter((workers) => workers.length !== 1)).toEqual([]);
+    expect([...tally(calls.flat().map(String)).keys()].sort()).toEqual(['1', '2']);
+    expect(await child.ended).toMatchObject({ code: 0, signal: null });
+    expect(child.stderr()).toBe('');
+  });
+
+  it('may open one new store at the same moment', async () => {
+    const { store, log } = await files();
+    const workers = Array.from({ length: 4 }, () => program('worker', [store, log]));
+    await Promise.all(workers.map((worker) => worker.said('ready')));
+    for (const worker of workers) await stop(worker);
+  });
+});

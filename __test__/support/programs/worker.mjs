@@ -1,0 +1,26 @@
+// A process that works until it is told to stop. Arguments: store, log of handler calls, options as JSON.
+//
+// Handlers: `count` appends the job's id; `slow` does so after input.takes ms; `hang` never ends.
+import { appendFileSync } from 'node:fs';
+import Ductape from 'ductape';
+import { now, say, sleep, told } from './lines.mjs';
+
+const [store, log, options = '{}'] = process.argv.slice(2);
+const ductape = new Ductape({ store, product: 'shop', env: 'test', ...JSON.parse(options) });
+
+ductape.features.define('count', ({ id }) => appendFileSync(log, `${id}\n`));
+ductape.features.define('slow', async ({ id, input }) => {
+  appendFileSync(log, `${id}\n`);
+  await sleep(input.takes);
+});
+ductape.features.define('time', ({ id }) => say('ran', id, now()));
+ductape.features.define('hang', ({ id }) => {
+  say('hangs', id);
+  return new Promise(() => {});
+});
+
+await ductape.start();
+say('ready');
+await told();
+await ductape.close();
+process.stdin.destroy();

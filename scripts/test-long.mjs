@@ -1,0 +1,105 @@
+// Runs the checks that take minutes, one after the other, and says how they went.
+import { spawn } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const root = join(import.meta.dirname, '..');
+
+/** Name, what it is, and what it runs. `undefined`: there is nothing to run. */
+const CHECKS = {
+  fuzz: {
+    about: 'cron expressions, by fuzzing, for --minutes',
+    command: ({ minutes }) => ['sh', ['fuzz/run.sh', 'cron', String(Math.round(minutes * 60))]],
+  },
+  crash: {
+    about: 'processes that are killed while they work, --rounds times',
+    command: async ({ rounds }) => {
+      const files = await filesThatSay('DUCTAPE_TEST_ROUNDS');
+      if (files.length === 0) return undefined;
+      // A round may take seconds; the limits of the test run are for few of them.
+      const limit = String(60_000 + rounds * 10_000);
+      return [
+        process.execPath,
+        [join('node_modules', 'vitest', 'vitest.mjs'), 'run', '--testTimeout', limit, '--hookTimeout', limit, ...files],
+        { DUCTAPE_TEST_ROUNDS: String(rounds) },
+      ];
+    },
+  },
+  cron: {
+    about: 'cron expressions, by random ones against their definition, for --minutes',
+    command: ({ minutes }) => [
+      'cargo',
+      ['test', '--release', '--no-default-features', '--test', 'cron_properties', '--', '--ignored'],
+      { DUCTAPE_LONG_SECONDS: String(Math.round(minutes * 60)) },
+    ],
+  },
+};
+
+/** Test files that mention `text`. */
+async function filesThatSay(text) {
+  const files = (await readdir(join(root, '__test__'))).filter((file) => file.endsWith('.test.ts'));
+  const texts = await Promise.all(files.map((file) => readFile(join(root, '__test__', file), 'utf8')));
+  return files.filter((_, index) => texts[index].includes(text));
+}
+
+const USAGE = `usage: npm run test:long -- [check …] [--minutes N] [--rounds N]
+
+Checks (default: all):
+${Object.entries(CHECKS)
+  .map(([name, { about }]) => `  ${name.padEnd(8)}${about}`)
+  .join('\n')}
+
+  --minutes N   length of fuzz and of cron, default 5
+  --rounds N    rounds of crash, default 50; its tests see it as DUCTAPE_TEST_ROUNDS
+`;
+
+function readArguments() {
+  const options = { minutes: { type: 'string' }, rounds: { type: 'string' }, help: { type: 'boolean', short: 'h' } };
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const unknown = positionals.filter((name) => !(name in CHECKS));
+  if (unknown.length > 0) throw new Error(`unknown check: ${unknown.join(', ')}`);
+  const numbers = { minutes: Number(values.minutes ?? 5), rounds: Number(values.rounds ?? 50) };
+  for (const [name, value] of Object.entries(numbers)) {
+    if (!(value > 0)) throw new Error(`--${name} must be a number above 0`);
+  }
+  return { help: values.help, names: positionals.length > 0 ? positionals : Object.keys(CHECKS), numbers };
+}
+
+/** Resolves with whether the command succeeded. */
+function run(command, args, env = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
+    child.on('error', (error) => {
+      console.error(`cannot run ${command}: ${error.message}`);
+      resolve(false);
+    });
+    child.on('exit', (code) => resolve(code === 0));
+  });
+}
+
+async function check(name, numbers) {
+  const command = await CHECKS[name].command(numbers);
+  if (!command) return { name, outcome: 'nothing to run', seconds: 0 };
+  console.log(`\n== ${name}: ${command[0]} ${command[1].join(' ')}\n`);
+  const began = performance.now();
+  const passed = await run(...command);
+  return { name, outcome: passed ? 'passed' : 'FAILED', seconds: Math.round((performance.now() - began) / 1000) };
+}
+
+let request;
+try {
+  request = readArguments();
+} catch (error) {
+  console.error(`${error.message}\n\n${USAGE}`);
+  process.exit(2);
+}
+if (request.help) {
+  console.log(USAGE);
+} else {
+  const results = [];
+  for (const name of request.names) results.push(await check(name, request.numbers));
+  console.log('\n== summary');
+  for (const { name, outcome, seconds } of results) console.log(`${name.padEnd(8)}${outcome.padEnd(16)}${seconds} s`);
+  if (results.some(({ outcome }) => outcome === 'FAILED')) process.exitCode = 1;
+}
