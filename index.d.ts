@@ -548,8 +548,6 @@ export interface IJobListFilter extends IJobFilter {
   recurring?: boolean;
   /** Jobs whose target has these fields. */
   target?: IJobTarget;
-  /** Jobs that have all of these tags. */
-  tags?: readonly string[];
   /** Created at or after: ms since the epoch or an ISO 8601 date. */
   from?: number | string;
   /** Created at or before: ms since the epoch or an ISO 8601 date. */
@@ -575,16 +573,25 @@ export interface IJobList {
   total_exact?: boolean;
 }
 
-/** One ended or current run of a job. */
+/** Occurrences of a recurring job that were not run, from the first to the last of them. */
+export interface IJobGap {
+  from: number;
+  to: number;
+  count: number;
+}
+
+/** One attempt that ended. */
 export interface IJobExecution {
   /** Number of the run, from 1. */
   number: number;
-  /** Attempts it took. */
+  /** Number of the attempt within the run, from 1; 0 for a run that was cancelled before it started. */
   attempt: number;
-  started_at: number;
+  /** Absent when it never started. */
+  started_at?: number;
   completed_at?: number;
   duration_ms?: number;
-  status: JobStatus;
+  /** `'retried'`, `'snoozed'` and `'crashed'`: the run went on with another attempt. */
+  status: 'completed' | 'failed' | 'cancelled' | 'retried' | 'snoozed' | 'crashed';
   error?: IJobError;
   result?: unknown;
 }
@@ -595,8 +602,12 @@ export interface IJobHistory {
   total_executions: number;
   successful_executions: number;
   failed_executions: number;
-  /** Newest first. */
+  /** Attempts, newest first. */
   executions: IJobExecution[];
+  /** Occurrences that nothing was there to run in time, newest first. */
+  missed: IJobGap[];
+  /** Occurrences that came due while a run was still going, newest first. */
+  skipped: IJobGap[];
 }
 
 /** A line that a handler wrote with {@link JobContext.log}. */
@@ -645,7 +656,7 @@ export interface Jobs {
   getHistory(id: string, options?: { limit?: number }): Promise<IJobHistory>;
   /**
    * When a schedule would run, without making a job: the first `count` times (default 5) from `from` (default now), in
-   * ms since the epoch. Rejects as `dispatch` does.
+   * ms since the epoch. A `spread` is left out: it depends on the job. Rejects as `dispatch` does.
    */
   preview(
     schedule: IDispatchSchedule & IScheduleOptions,
@@ -671,8 +682,8 @@ export interface WorkerOptions {
 
 /** How long ended work is kept. */
 export interface RetentionRule {
-  /** In ms since it ended. */
-  age: number;
+  /** In ms since it ended. Default: no bound; at least one of the two is needed. */
+  age?: number;
   /** At most this many; the oldest go first. Default: no bound. */
   count?: number;
 }
@@ -686,7 +697,7 @@ export interface RetentionOptions {
   /** Default 30 days. */
   cancelled?: RetentionRule | false;
   /** Runs of a recurring job. Default 7 days and 1,000 runs. */
-  runs?: Required<RetentionRule> | false;
+  runs?: RetentionRule | false;
 }
 
 /** Takes messages about what happens in the background. `console` is one. */

@@ -5,6 +5,7 @@ const { version } = require('./package.json');
 
 // Taken here, so that fake timers installed later do not stop the traffic with the native side.
 const { setImmediate } = require('node:timers');
+const { isUint8Array } = require('node:util/types');
 
 /** Messages handled in one macrotask, so that a flood of them does not starve the event loop. */
 const MESSAGES_PER_TURN = 2000;
@@ -97,7 +98,8 @@ function withBase64(input) {
   } catch {
     // A getter that throws does so again under `JSON.stringify`, whose failures are reported.
   }
-  if (!(buffer instanceof Uint8Array)) return input;
+  // Not `instanceof`: a test runner's bytes may be of another realm.
+  if (!isUint8Array(buffer)) return input;
   const text = Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength).toString('base64');
   return { ...input, input: { ...input.input, buffer: text } };
 }
@@ -182,6 +184,24 @@ function checkLogger(logger) {
   throw new DuctapeError('VALIDATION_ERROR', `options.logger: ${message}`, { details: [{ path: 'options.logger', message }] });
 }
 
+/** Instances that are not closed: what they hold is handed back when the process ends, `process.exit()` included. */
+const open = new Set();
+
+function keepUntilExit(bridge) {
+  if (open.size === 0) process.once('exit', shutDownAll);
+  open.add(bridge);
+}
+
+function shutDownAll() {
+  for (const bridge of open) bridge.shutDown();
+  open.clear();
+}
+
+function forget(bridge) {
+  open.delete(bridge);
+  if (open.size === 0) process.removeListener('exit', shutDownAll);
+}
+
 /** The traffic of one instance with its native side. */
 class Bridge {
   #native;
@@ -204,6 +224,11 @@ class Bridge {
     } catch (error) {
       rethrow(error);
     }
+    keepUntilExit(this);
+  }
+
+  shutDown() {
+    this.#native.shutDown();
   }
 
   get now() {
@@ -456,11 +481,27 @@ class Ductape {
   }
 
   close(options) {
-    this.#closed ??= this.#bridge.call('close', options).finally(() => {
-      leaveSignals(this);
-      this.#bridge.hold(false);
-    });
+    this.#closed ??= this.#close(options);
     return this.#closed;
+  }
+
+  async #close(options) {
+    let closed = true;
+    try {
+      await this.#bridge.call('close', options);
+    } catch (error) {
+      // A wrong argument closes nothing; the next call may do better.
+      closed = error.code !== 'VALIDATION_ERROR';
+      throw error;
+    } finally {
+      if (closed) {
+        leaveSignals(this);
+        this.#bridge.hold(false);
+        forget(this.#bridge);
+      } else {
+        this.#closed = undefined;
+      }
+    }
   }
 
   drain(options) {

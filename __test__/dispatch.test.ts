@@ -300,7 +300,7 @@ describe('the input', () => {
       '': 'empty key',
       unicode: 'žluťoučký 日本語 👩‍👩‍👧 \u0000 \u2028 "\\/',
       lone: '\ud800',
-      numbers: [0, -0, 1.5, 1e21, 1e-7, 5e-324, Number.MAX_VALUE, 2 ** 53 + 2, 0.1 + 0.2, 1e400, Number.NaN],
+      numbers: [0, -0, 1.5, 1e21, 1e-7, 5e-324, Number.MAX_VALUE, 2 ** 53 + 2, 0.1 + 0.2, Infinity, Number.NaN],
       date: new Date(0),
       undef: undefined,
       fn: () => 1,
@@ -362,7 +362,10 @@ describe('the input', () => {
   it.each([
     ['a Buffer', Buffer.from('héllo')],
     ['a Uint8Array', new Uint8Array(Buffer.from('héllo'))],
-    ['a view into a larger buffer', new Uint8Array(Buffer.concat([Buffer.from('xx'), Buffer.from('héllo')])).subarray(2)],
+    [
+      'a view into a larger buffer',
+      new Uint8Array(Buffer.concat([Buffer.from('xx'), Buffer.from('héllo')])).subarray(2),
+    ],
     ['base64 text', Buffer.from('héllo').toString('base64')],
   ])('of a storage job given as %s arrives as base64 text', async (_name, buffer) => {
     const ductape = create();

@@ -27,7 +27,12 @@ describe('jobs that a process dispatches and runs', () => {
       const { signal } = await child.ended;
       expect(signal).toBe('SIGKILL');
       // It may tell of the runs of its dead predecessor, and of nothing else.
-      expect(child.stderr().split('\n').filter((line) => line !== '' && !line.includes('took over'))).toEqual([]);
+      expect(
+        child
+          .stderr()
+          .split('\n')
+          .filter((line) => line !== '' && !line.includes('took over')),
+      ).toEqual([]);
     }
 
     // The last process lives long enough to finish everything.

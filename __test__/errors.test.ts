@@ -130,7 +130,12 @@ describe('a dispatch', () => {
   it('with several problems is told all of them', async () => {
     const ductape = create({ worker: false });
     const error = await refusal(
-      ductape.actions.dispatch({ app: 7, retries: -1, input: {}, schedule: { cron: 'x', every: 0, tz: 'Mars' } } as never),
+      ductape.actions.dispatch({
+        app: 7,
+        retries: -1,
+        input: {},
+        schedule: { cron: 'x', every: 0, tz: 'Mars' },
+      } as never),
     );
     expect(error.code).toBe('VALIDATION_ERROR');
     expect(pathsOf(error).sort()).toEqual(

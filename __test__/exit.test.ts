@@ -292,9 +292,15 @@ describe('a signal', () => {
 describe('process.exit()', () => {
   it.each([
     ['while handlers run and dispatches are under way', 'process.exit(7);'],
-    ['in a handler', `ductape.features.define('exit', () => process.exit(7)); ductape.features.dispatch({ tag: 'exit', input: {}, priority: -1 }); await new Promise(() => setTimeout(() => {}, 20000));`],
+    [
+      'in a handler',
+      `ductape.features.define('exit', () => process.exit(7)); ductape.features.dispatch({ tag: 'exit', input: {}, priority: -1 }); await new Promise(() => setTimeout(() => {}, 20000));`,
+    ],
     ['while it closes', 'ductape.close(); process.exit(7);'],
-    ['right after the promise of a dispatch', `await ductape.features.dispatch({ tag: 'count', input: {} }); process.exit(7);`],
+    [
+      'right after the promise of a dispatch',
+      `await ductape.features.dispatch({ tag: 'count', input: {} }); process.exit(7);`,
+    ],
   ])('%s ends the process at once', async (_name, end) => {
     const store = await temporaryStore();
     const child = script(

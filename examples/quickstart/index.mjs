@@ -28,7 +28,9 @@ process.once('SIGINT', () => {
 });
 
 // Whoever reads the output may leave before the end.
-process.stdout.once('error', () => process.exit());
+process.stdout.on('error', () => {
+  interrupted = true;
+});
 
 await mkdir(files, { recursive: true });
 const earlier = await ductape.jobs.list({ limit: 1, count: true });

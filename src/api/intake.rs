@@ -10,8 +10,11 @@ use crate::engine::{Engine, Level};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, Namespace, NewJob};
 use crate::store::{InsertParams, Inserted};
+use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
@@ -19,6 +22,8 @@ use tokio::sync::{Notify, mpsc};
 const MAX_WAITING_BYTES: usize = 256 << 20;
 /// Dispatches of one insert.
 const BATCH: usize = 1_000;
+/// Inserts under way at once: one that the store works on, and one that waits for its turn there.
+const IN_FLIGHT: usize = 2;
 /// A dispatch is worth a warning when nobody has run it after this time and this process could be expected to.
 const UNSERVED_AFTER: Duration = Duration::from_secs(5);
 
@@ -118,36 +123,96 @@ impl Promised {
     }
 }
 
+/// An insert under way; yields the answers it leads to.
+type Insert = Pin<Box<dyn Future<Output = Answers> + Send>>;
+type Answers = Vec<(u64, Result<String>)>;
+
+/// Inserts under way, oldest first. Polled together, so that the next one waits at the store when the first is done.
+#[derive(Default)]
+struct InFlight(VecDeque<(Insert, Option<Answers>)>);
+
+impl InFlight {
+    fn push(&mut self, insert: Insert) {
+        self.0.push_back((insert, None));
+    }
+
+    /// The answers of the oldest insert.
+    async fn next(&mut self) -> Answers {
+        std::future::poll_fn(|context| {
+            for (insert, answers) in self.0.iter_mut().filter(|(_, answers)| answers.is_none()) {
+                if let Poll::Ready(ready) = insert.as_mut().poll(context) {
+                    *answers = Some(ready);
+                }
+            }
+            match self.0.front_mut().and_then(|(_, answers)| answers.take()) {
+                Some(answers) => {
+                    self.0.pop_front();
+                    Poll::Ready(answers)
+                }
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
 impl Desk {
     async fn run(self, mut receiver: mpsc::UnboundedReceiver<Request>) {
+        let mut in_flight = InFlight::default();
         let mut batch = Vec::new();
-        while receiver.recv_many(&mut batch, BATCH).await > 0 {
-            let requests = std::mem::take(&mut batch);
-            let (count, bytes) = (requests.len(), requests.iter().map(|request| request.text.len()).sum());
-            self.take(requests).await;
-            self.waiting.bytes.fetch_sub(bytes, Ordering::AcqRel);
-            if self.waiting.requests.fetch_sub(count, Ordering::AcqRel) == count {
-                self.waiting.emptied.notify_waiters();
+        loop {
+            let (full, idle) = (in_flight.0.len() >= IN_FLIGHT, in_flight.0.is_empty());
+            tokio::select! {
+                biased;
+                answers = in_flight.next(), if !idle => self.answer(answers),
+                received = receiver.recv_many(&mut batch, BATCH), if !full => {
+                    if received == 0 {
+                        break;
+                    }
+                    self.take(std::mem::take(&mut batch), &mut in_flight).await;
+                }
             }
+        }
+        while !in_flight.0.is_empty() {
+            let answers = in_flight.next().await;
+            self.answer(answers);
         }
     }
 
-    async fn take(&self, requests: Vec<Request>) {
+    fn answer(&self, answers: Answers) {
+        let count = answers.len();
+        self.answers.settle(answers);
+        if self.waiting.requests.fetch_sub(count, Ordering::AcqRel) == count {
+            self.waiting.emptied.notify_waiters();
+        }
+    }
+
+    /// Checks requests and puts their inserts under way; what is refused is answered at once.
+    async fn take(&self, requests: Vec<Request>, in_flight: &mut InFlight) {
+        // From here on they count as jobs, not as waiting text.
+        let bytes = requests.iter().map(|request| request.text.len()).sum();
+        self.waiting.bytes.fetch_sub(bytes, Ordering::AcqRel);
         let engine = match self.instance.engine().await {
             Ok(engine) => engine,
             Err(error) => {
-                let refused = requests.into_iter().map(|request| (request.ticket, Err(error.clone())));
-                return self.answers.settle(refused.collect());
+                return self.answer(requests.into_iter().map(|request| (request.ticket, Err(error.clone()))).collect());
             }
         };
         let mut singles = Vec::with_capacity(requests.len());
         let mut refused = Vec::new();
+        let now = engine.clock.now();
+        let defaults = &self.instance.options.defaults;
         for request in requests {
-            let now = engine.clock.now();
-            let defaults = &self.instance.options.defaults;
             if request.many {
-                self.insert_singles(&engine, std::mem::take(&mut singles)).await;
-                self.insert_many(&engine, &request, now).await;
+                // In order: what came before it is under way before it.
+                push_singles(&engine, std::mem::take(&mut singles), now, in_flight);
+                match read_dispatch_many(request.namespace, &request.text, defaults, now) {
+                    Ok(dispatches) => {
+                        let jobs = dispatches.into_iter().map(|dispatch| self.warned(dispatch)).collect();
+                        in_flight.push(Box::pin(insert_many(engine.clone(), request.ticket, jobs, now)));
+                    }
+                    Err(error) => refused.push((request.ticket, Err(error))),
+                }
                 continue;
             }
             match read_dispatch(request.namespace, &request.text, defaults, now) {
@@ -155,10 +220,10 @@ impl Desk {
                 Err(error) => refused.push((request.ticket, Err(error))),
             }
         }
+        push_singles(&engine, singles, now, in_flight);
         if !refused.is_empty() {
-            self.answers.settle(refused);
+            self.answer(refused);
         }
-        self.insert_singles(&engine, singles).await;
         self.watch_unserved(&engine);
     }
 
@@ -167,37 +232,6 @@ impl Desk {
             self.instance.journal.log(Level::Warn, &format!("job {} ({}): {warning}", dispatch.job.id, dispatch.job.route));
         }
         dispatch.job
-    }
-
-    async fn insert_singles(&self, engine: &Engine, jobs: Vec<(u64, NewJob)>) {
-        if jobs.is_empty() {
-            return;
-        }
-        let promised: Vec<Promised> = jobs.iter().map(|(ticket, job)| Promised::new(*ticket, job)).collect();
-        let jobs = jobs.into_iter().map(|(_, job)| job).collect();
-        let params = InsertParams { jobs, all_or_nothing: false, now: engine.clock.now() };
-        let answers = match engine.store.insert(params).await {
-            Ok(inserted) => promised.iter().zip(inserted).map(|(promise, inserted)| (promise.ticket, promise.result(inserted))).collect(),
-            Err(error) => promised.iter().map(|promise| (promise.ticket, Err(error.clone()))).collect(),
-        };
-        self.answers.settle(answers);
-    }
-
-    async fn insert_many(&self, engine: &Engine, request: &Request, now: Millis) {
-        let answer = self.insert_all(engine, request, now).await;
-        self.answers.settle(vec![(request.ticket, answer)]);
-    }
-
-    async fn insert_all(&self, engine: &Engine, request: &Request, now: Millis) -> Result<String> {
-        let dispatches = read_dispatch_many(request.namespace, &request.text, &self.instance.options.defaults, now)?;
-        let jobs: Vec<NewJob> = dispatches.into_iter().map(|dispatch| self.warned(dispatch)).collect();
-        let promised: Vec<Promised> = jobs.iter().map(|job| Promised::new(request.ticket, job)).collect();
-        let inserted = engine.store.insert(InsertParams { jobs, all_or_nothing: true, now }).await?;
-        if inserted.iter().any(|inserted| matches!(inserted, Inserted::Conflict(_))) {
-            return Err(first_conflict(&promised, inserted));
-        }
-        let results: Result<Vec<String>> = promised.iter().zip(inserted).map(|(promise, inserted)| promise.result(inserted)).collect();
-        Ok(format!("[{}]", results?.join(",")))
     }
 
     /// Once per instance: looks whether what was dispatched found somebody to run it.
@@ -211,6 +245,39 @@ impl Desk {
             engine.warn_unserved().await;
         });
     }
+}
+
+fn push_singles(engine: &Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis, in_flight: &mut InFlight) {
+    if !jobs.is_empty() {
+        in_flight.push(Box::pin(insert_singles(Arc::clone(engine), jobs, now)));
+    }
+}
+
+async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis) -> Answers {
+    let promised: Vec<Promised> = jobs.iter().map(|(ticket, job)| Promised::new(*ticket, job)).collect();
+    let jobs = jobs.into_iter().map(|(_, job)| job).collect();
+    match engine.store.insert(InsertParams { jobs, all_or_nothing: false, now }).await {
+        Ok(inserted) => {
+            let answers = promised.iter().zip(inserted);
+            answers.map(|(promise, inserted)| (promise.ticket, promise.result(inserted))).collect()
+        }
+        Err(error) => promised.iter().map(|promise| (promise.ticket, Err(error.clone()))).collect(),
+    }
+}
+
+async fn insert_many(engine: Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Answers {
+    vec![(ticket, insert_all(&engine, ticket, jobs, now).await)]
+}
+
+async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Result<String> {
+    let promised: Vec<Promised> = jobs.iter().map(|job| Promised::new(ticket, job)).collect();
+    let inserted = engine.store.insert(InsertParams { jobs, all_or_nothing: true, now }).await?;
+    if inserted.iter().any(|inserted| matches!(inserted, Inserted::Conflict(_))) {
+        return Err(first_conflict(&promised, inserted));
+    }
+    let results: Result<Vec<String>> =
+        promised.iter().zip(inserted).map(|(promise, inserted)| promise.result(inserted)).collect();
+    Ok(format!("[{}]", results?.join(",")))
 }
 
 /// Every conflict of a batch of which nothing was written.

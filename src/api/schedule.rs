@@ -239,7 +239,8 @@ pub fn read_preview(text: &str, options: Option<&str>, timezone: &str, now: Mill
     let Some(recurrence) = plan.recurrence else {
         return Ok(plan.due.into_iter().take(usize::try_from(count).unwrap_or(0)).collect());
     };
-    let timetable = Timetable::compile(&recurrence)?;
+    // The place within a `spread` depends on the job, and there is none.
+    let timetable = Timetable::compile(&Recurrence { offset: 0, ..recurrence.clone() })?;
     let runs = recurrence.limit.unwrap_or(i64::MAX).min(count);
-    Ok(std::iter::successors(plan.due, |at| timetable.after(*at)).take(usize::try_from(runs).unwrap_or(0)).collect())
+    Ok(std::iter::successors(timetable.first(from), |at| timetable.after(*at)).take(usize::try_from(runs).unwrap_or(0)).collect())
 }

@@ -141,6 +141,12 @@ impl Ductape {
         self.update_hold(&env)
     }
 
+    /// The process ends: hands back what is claimed and ends the threads. Blocks for a bounded time.
+    #[napi]
+    pub fn shut_down(&self) {
+        self.host.shut_down();
+    }
+
     /// The instance's time, ms since the epoch.
     #[napi]
     pub fn now(&self) -> f64 {

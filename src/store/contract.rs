@@ -96,6 +96,7 @@ macro_rules! store_contract {
             pages_are_newest_first_and_follow_their_cursor,
             pages_are_filtered_by_state_route_kind_and_time,
             a_rare_state_is_found_among_many_jobs,
+            pages_of_a_rare_state_follow_their_cursor,
             an_offset_passes_over_matches,
             totals_are_counted_up_to_a_bound,
             stats_count_jobs_by_state_and_runs_by_outcome,

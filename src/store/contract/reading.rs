@@ -211,6 +211,33 @@ pub async fn a_rare_state_is_found_among_many_jobs(s: &Subject) {
     assert_eq!(s.list(filter).await, ["5", "4"]);
 }
 
+pub async fn pages_of_a_rare_state_follow_their_cursor(s: &Subject) {
+    let process = s.process().await;
+    for text in ["1", "2", "3"] {
+        s.add(one_off(text)).await;
+        let run = s.claim_one(process, T0).await;
+        s.complete(process, &run, failed(), T0).await;
+    }
+    s.insert((10..1_000).map(|n| one_off(&n.to_string())).collect()).await;
+    let mut seen = Vec::new();
+    let mut before = None;
+    loop {
+        let filter = ListFilter {
+            statuses: vec![Status::Failed],
+            before,
+            limit: 1,
+            ..ListFilter::default()
+        };
+        let page = s.store.list(filter).await.unwrap();
+        seen.extend(page.jobs.iter().map(|job| job.id.to_string()));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["3", "2", "1"]);
+}
+
 pub async fn an_offset_passes_over_matches(s: &Subject) {
     s.insert(
         (0..9)

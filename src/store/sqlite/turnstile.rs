@@ -62,3 +62,37 @@ pub(super) fn lock_file(path: &Path) -> std::io::Result<File> {
     }
     options.open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    #[test]
+    fn two_writers_that_never_rest_get_equal_shares() {
+        let folder = tempfile::tempdir().unwrap();
+        let turns = [AtomicUsize::new(0), AtomicUsize::new(0)];
+        let (over, inside) = (AtomicBool::new(false), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            for mine in &turns {
+                let turnstile = Turnstile::open(folder.path()).unwrap();
+                let (over, inside) = (&over, &inside);
+                scope.spawn(move || {
+                    while !over.load(Ordering::SeqCst) {
+                        let _turn = turnstile.enter();
+                        assert!(!inside.swap(true, Ordering::SeqCst), "two at a time");
+                        std::thread::sleep(Duration::from_millis(1));
+                        inside.store(false, Ordering::SeqCst);
+                        if mine.fetch_add(1, Ordering::SeqCst) == 100 {
+                            over.store(true, Ordering::SeqCst);
+                        }
+                    }
+                });
+            }
+        });
+        let [one, other] = turns.map(|turns| turns.load(Ordering::SeqCst));
+        assert!(one.abs_diff(other) < 20, "{one} turns against {other}");
+    }
+}

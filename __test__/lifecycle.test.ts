@@ -1,0 +1,317 @@
+// Opening, draining and closing: what a process leaves behind, and where.
+import { access, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Ductape } from './support/ductape.js';
+import {
+  countOf,
+  create,
+  deferred,
+  eventually,
+  job,
+  refusal,
+  stopwatch,
+  temporaryFolder,
+  temporaryStore,
+} from './support/instances.js';
+import { script } from './support/processes.js';
+
+const never = () => new Promise<never>(() => {});
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+describe('close', () => {
+  it('waits for the handlers that run, and stores what they return', async () => {
+    const store = await temporaryStore();
+    const ductape = create({ store });
+    const started = deferred();
+    const finish = deferred<string>();
+    ductape.features.define('report', ({ signal }) => {
+      started.resolve();
+      return finish.promise.then((text) => ({ text, aborted: signal.aborted }));
+    });
+    const { job_id } = await ductape.features.dispatch(job('report'));
+    await started.promise;
+    let closed = false;
+    const closing = ductape.close().then(() => {
+      closed = true;
+    });
+    // Long enough for a close that does not wait.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(closed).toBe(false);
+    finish.resolve('done');
+    await closing;
+    const next = create({ store, worker: false });
+    expect(await next.jobs.get(job_id)).toMatchObject({
+      status: 'completed',
+      result: { text: 'done', aborted: false },
+    });
+  });
+
+  it('starts nothing new meanwhile', async () => {
+    const store = await temporaryStore();
+    const ductape = create({ store, worker: { concurrency: 1 } });
+    const started = deferred();
+    const finish = deferred();
+    const ran: unknown[] = [];
+    ductape.features.define('report', async ({ input }) => {
+      ran.push(input.index);
+      started.resolve();
+      await finish.promise;
+    });
+    for (let index = 0; index < 5; index++) await ductape.features.dispatch(job('report', { input: { index } }));
+    await started.promise;
+    const closing = ductape.close();
+    finish.resolve();
+    await closing;
+    expect(ran).toEqual([0]);
+    const next = create({ store, worker: false });
+    expect(await next.jobs.getStats()).toMatchObject({ completed: 1, queued: 4, running: 0 });
+  });
+
+  it('aborts at its timeout, and hands the run back without spending an attempt', async () => {
+    const store = await temporaryStore();
+    const first = create({ store });
+    const started = deferred();
+    const reason = deferred<unknown>();
+    first.features.define('report', ({ signal }) => {
+      signal.addEventListener('abort', () => reason.resolve(signal.reason));
+      started.resolve();
+      return never();
+    });
+    const { job_id } = await first.features.dispatch(job('report'));
+    await started.promise;
+    const passed = stopwatch();
+    await first.close({ timeout: 100 });
+    expect(passed()).toBeGreaterThanOrEqual(90);
+    expect(passed()).toBeLessThan(5_000);
+    expect(await reason.promise).toMatchObject({ name: 'DuctapeError', code: 'CLOSED' });
+
+    const second = create({ store });
+    second.features.define('report', ({ attempt, run }) => ({ attempt, run }));
+    expect(await second.jobs.wait(job_id, { timeout: 10_000 })).toEqual({ attempt: 1, run: 1 });
+    expect(await second.jobs.get(job_id)).toMatchObject({ attempt: 1, retry_count: 0 });
+  });
+
+  it('is not held up by a handler that never ends, while claims are under way', async () => {
+    // The moment at which it comes varies, and with it what is being claimed.
+    for (let round = 0; round < 20; round++) {
+      const ductape = create({ worker: { concurrency: 5 } });
+      ductape.features.define('hang', never);
+      await ductape.features.dispatchMany(Array.from({ length: 50 }, () => job('hang')));
+      await new Promise((resolve) => setTimeout(resolve, round / 2));
+      const passed = stopwatch();
+      await ductape.close({ timeout: 0 });
+      expect(passed()).toBeLessThan(1_000);
+    }
+  });
+
+  it('refuses what is no timeout', async () => {
+    const ductape = new Ductape({ store: 'memory:' });
+    expect((await refusal(ductape.close({ timeout: -1 }))).code).toBe('VALIDATION_ERROR');
+    await ductape.close();
+  });
+});
+
+describe('drain', () => {
+  it('runs what is due and reports it', async () => {
+    const ductape = create();
+    let ran = 0;
+    const dispatches = [
+      job('fine'),
+      job('fine'),
+      job('fine'),
+      job('fails'),
+      job('retries', { retries: 5 }),
+      job('unknown'),
+      job('fine', { schedule: { start_at: Date.now() + 3_600_000 } }),
+    ];
+    await ductape.features.dispatchMany(dispatches);
+    ductape.features.define('fine', () => ++ran);
+    for (const tag of ['fails', 'retries']) {
+      ductape.features.define(tag, () => {
+        throw new Error('x');
+      });
+    }
+    expect(await ductape.drain()).toEqual({ completed: 3, failed: 1, retried: 1, released: 0, remaining: 0 });
+    expect(ran).toBe(3);
+    expect(await ductape.jobs.getStats()).toMatchObject({
+      completed: 3,
+      failed: 1,
+      // One waits for its retry, one for its time.
+      scheduled: 2,
+      queued: 1,
+      running: 0,
+    });
+  });
+
+  it('reports nothing when there is nothing', async () => {
+    const ductape = create();
+    expect(await ductape.drain()).toEqual({ completed: 0, failed: 0, retried: 0, released: 0, remaining: 0 });
+  });
+
+  it('gives back at its timeout what still runs, and what it did not come to', async () => {
+    const store = await temporaryStore();
+    const ductape = create({ store, worker: { concurrency: 1 } });
+    const reason = deferred<unknown>();
+    ductape.features.define('hang', ({ signal }) => {
+      signal.addEventListener('abort', () => reason.resolve(signal.reason));
+      return never();
+    });
+    await ductape.features.dispatchMany([job('hang'), job('hang'), job('hang')]);
+    const passed = stopwatch();
+    const report = await ductape.drain({ timeout: 100 });
+    expect(passed()).toBeLessThan(5_000);
+    expect(report).toEqual({ completed: 0, failed: 0, retried: 0, released: 1, remaining: 3 });
+    expect(await reason.promise).toMatchObject({ code: 'CLOSED' });
+    expect(await ductape.jobs.getStats()).toMatchObject({ queued: 3, running: 0 });
+    await ductape.close();
+
+    const next = create({ store });
+    next.features.define('hang', ({ attempt }) => attempt);
+    expect(await next.drain()).toMatchObject({ completed: 3, remaining: 0 });
+    const { jobs } = await next.jobs.list();
+    expect(jobs.map(({ result }) => result)).toEqual([1, 1, 1]);
+  });
+
+  it('serves an endpoint: dispatched elsewhere, drained, nothing left behind', async () => {
+    const store = await temporaryStore();
+    const dispatcher = create({ store, worker: false });
+    for (let round = 1; round <= 3; round++) {
+      await dispatcher.features.dispatchMany([job('report'), job('report')]);
+      const endpoint = new Ductape({ store, product: 'shop', env: 'test' });
+      endpoint.features.define('report', () => 'done');
+      expect(await endpoint.drain({ timeout: 10_000 })).toMatchObject({ completed: 2, remaining: 0 });
+      await endpoint.close();
+      expect((await dispatcher.jobs.getStats()).completed).toBe(2 * round);
+    }
+  });
+});
+
+describe('the store', () => {
+  const report = `
+    import Ductape from 'ductape';
+    const ductape = new Ductape({ product: 'shop', env: 'test', worker: false });
+    await ductape.features.dispatch({ tag: 'report', input: {} }).then(
+      ({ status }) => console.log('status', status),
+      ({ code, message }) => console.log('refused', code, message),
+    );
+  `;
+
+  it('is .ductape/jobs.db in the working folder by default, kept out of git', async () => {
+    const cwd = await temporaryFolder();
+    const child = script(report, [], { cwd });
+    expect(await child.said('status')).toBe('queued');
+    expect(await child.ended).toMatchObject({ code: 0 });
+    expect(await readFile(join(cwd, '.ductape/.gitignore'), 'utf8')).toBe('*\n');
+    expect(await countOf(create({ store: `sqlite:${join(cwd, '.ductape/jobs.db')}`, worker: false }))).toBe(1);
+  });
+
+  it('is what DUCTAPE_STORE says', async () => {
+    const cwd = await temporaryFolder();
+    const child = script(report, [], { cwd, env: { DUCTAPE_STORE: 'sqlite:elsewhere/mine.db' } });
+    expect(await child.said('status')).toBe('queued');
+    await child.ended;
+    expect(await exists(join(cwd, '.ductape'))).toBe(false);
+    // A folder that the program chose is the program's business.
+    expect(await exists(join(cwd, 'elsewhere/.gitignore'))).toBe(false);
+    expect(await countOf(create({ store: `sqlite:${join(cwd, 'elsewhere/mine.db')}`, worker: false }))).toBe(1);
+  });
+
+  it('is the option rather than DUCTAPE_STORE', async () => {
+    const cwd = await temporaryFolder();
+    const child = script(report.replace('{ product', `{ store: 'sqlite:option.db', product`), [], {
+      cwd,
+      env: { DUCTAPE_STORE: 'sqlite:variable.db' },
+    });
+    await child.ended;
+    expect(await exists(join(cwd, 'option.db'))).toBe(true);
+    expect(await exists(join(cwd, 'variable.db'))).toBe(false);
+  });
+
+  it('has its relative path resolved when the instance is made', async () => {
+    const cwd = await temporaryFolder();
+    await mkdir(join(cwd, 'other'));
+    const child = script(
+      `import Ductape from 'ductape';
+       const ductape = new Ductape({ store: 'sqlite:jobs.db', product: 'shop', env: 'test', worker: false });
+       process.chdir('other');
+       await ductape.features.dispatch({ tag: 'report', input: {} });`,
+      [],
+      { cwd },
+    );
+    expect(await child.ended).toMatchObject({ code: 0 });
+    expect(await exists(join(cwd, 'jobs.db'))).toBe(true);
+    expect(await readdir(join(cwd, 'other'))).toEqual([]);
+  });
+
+  it.each([
+    ['AWS_LAMBDA_FUNCTION_NAME', 'Lambda'],
+    ['VERCEL', 'Vercel'],
+    ['K_SERVICE', 'Cloud Run'],
+  ])('is refused with the remedy where %s says that the disk does not last', async (variable, name) => {
+    const cwd = await temporaryFolder();
+    const child = script(report, [], { cwd, env: { [variable]: 'x' } });
+    const refused = await child.said('refused');
+    expect(refused).toMatch(/^STORE_ERROR /);
+    expect(refused).toContain(name);
+    expect(refused).toMatch(/store: 'sqlite:/);
+    expect(await child.ended).toMatchObject({ code: 0 });
+    expect(await readdir(cwd)).toEqual([]);
+  });
+
+  it('is accepted there when it is named', async () => {
+    const cwd = await temporaryFolder();
+    const env = { AWS_LAMBDA_FUNCTION_NAME: 'x', DUCTAPE_STORE: 'sqlite:mnt/jobs.db' };
+    expect(await script(report, [], { cwd, env }).said('status')).toBe('queued');
+  });
+
+  it('is readable by its owner alone', async () => {
+    const store = await temporaryStore();
+    const path = store.slice('sqlite:'.length);
+    const ductape = create({ store, worker: false });
+    await ductape.features.dispatch(job('report'));
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    // Its companion file holds the same data.
+    if (await exists(`${path}-wal`)) expect((await stat(`${path}-wal`)).mode & 0o777).toBe(0o600);
+  });
+
+  it('makes the folders it needs', async () => {
+    const folder = await temporaryFolder();
+    const ductape = create({ store: `sqlite:${join(folder, 'a/b/c/jobs.db')}`, worker: false });
+    await ductape.features.dispatch(job('report'));
+    expect(await exists(join(folder, 'a/b/c/jobs.db'))).toBe(true);
+  });
+
+  it('is not touched before the first call that needs it', async () => {
+    const folder = await temporaryFolder();
+    const ductape = create({ store: `sqlite:${join(folder, 'jobs.db')}` });
+    expect(ductape.version.package).toMatch(/^\d+\.\d+\.\d+/);
+    expect(ductape.version.tzdb).toMatch(/^\d{4}[a-z]$/);
+    await ductape.jobs.preview({ cron: '* * * * *' });
+    expect(await readdir(folder)).toEqual([]);
+    // A handler is reason enough: there may be jobs for it.
+    ductape.features.define('report', () => {});
+    await eventually(async () => expect(await readdir(folder)).toContain('jobs.db'));
+  });
+
+  it('keeps everything for the next instance', async () => {
+    const store = await temporaryStore();
+    const first = create({ store });
+    first.features.define('report', () => ({ pages: 3 }));
+    const { job_id } = await first.features.dispatch(
+      job('report', { input: { a: 1 }, tags: ['x', 'y'], priority: 4, retries: 2 }),
+    );
+    await first.jobs.wait(job_id, { timeout: 10_000 });
+    const before = await first.jobs.get(job_id);
+    const history = await first.jobs.getHistory(job_id);
+    await first.close();
+    const second = create({ store, worker: false });
+    expect(await second.jobs.get(job_id)).toEqual(before);
+    expect(await second.jobs.getHistory(job_id)).toEqual(history);
+    expect(before).toMatchObject({ tags: ['x', 'y'], priority: 4, retries: 2, result: { pages: 3 } });
+  });
+});
