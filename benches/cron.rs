@@ -1,6 +1,13 @@
 //! Measures parsing and the next instant, for this engine and the `croner` crate, and prints one
 //! JSON object: library → operation → pattern and zone → nanoseconds. `benchmark/cron/run.mjs`
 //! reads it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -52,10 +59,7 @@ fn main() {
     let mut results = Results::new();
     let mut record = |library: &str, operation: &str, case: String, time: f64| {
         let library = results.entry(library.to_owned()).or_default();
-        library
-            .entry(operation.to_owned())
-            .or_default()
-            .insert(case, time);
+        library.entry(operation.to_owned()).or_default().insert(case, time);
     };
     for (pattern, name) in CASES {
         let case = format!("{pattern} {name}");
@@ -84,8 +88,5 @@ fn main() {
         });
         record("croner (Rust)", "next", case, next);
     }
-    println!(
-        "{}",
-        serde_json::to_string(&results).expect("numbers and texts")
-    );
+    println!("{}", serde_json::to_string(&results).expect("numbers and texts"));
 }

@@ -22,7 +22,11 @@ impl ConfiguredStore {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(location: StoreLocation, durability: Durability, journal: Arc<dyn Journal>) -> Self {
-        Self { location, durability, journal }
+        Self {
+            location,
+            durability,
+            journal,
+        }
     }
 
     async fn open_sqlite(&self, location: sqlite::Location) -> Result<Arc<SqliteStore>> {
@@ -32,7 +36,9 @@ impl ConfiguredStore {
             Durability::Relaxed => sqlite::Durability::Relaxed,
         };
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(config)).await;
-        let store = opened.map_err(|error| Error::new(ErrorCode::StoreError, "opening the store was interrupted").with_source(error))??;
+        let store = opened.map_err(|error| {
+            Error::new(ErrorCode::StoreError, "opening the store was interrupted").with_source(error)
+        })??;
         for warning in store.warnings() {
             self.journal.log(Level::Warn, warning);
         }
@@ -55,7 +61,9 @@ impl OpenStore for ConfiguredStore {
             StoreLocation::Memory(Some(name)) => self.open_shared(name).await,
             StoreLocation::Serverless(host) => Err(Error::new(
                 ErrorCode::StoreError,
-                format!("store: this is {host}, whose disk does not outlive the call, so jobs would be lost; name a store that lasts, as in `store: 'sqlite:/mnt/volume/jobs.db'`"),
+                format!(
+                    "store: this is {host}, whose disk does not outlive the call, so jobs would be lost; name a store that lasts, as in `store: 'sqlite:/mnt/volume/jobs.db'`"
+                ),
             )),
         }
     }
@@ -86,7 +94,7 @@ impl ConfiguredStore {
         if let Some(store) = stores.get(name).and_then(Weak::upgrade) {
             return Ok(store);
         }
-            stores.insert(name.into(), Arc::downgrade(&opened));
+        stores.insert(name.into(), Arc::downgrade(&opened));
         Ok(opened)
     }
 }

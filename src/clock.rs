@@ -66,7 +66,10 @@ impl BootTime {
     /// Reads the clock.
     #[must_use]
     pub fn now() -> Self {
-        Self { boot: boot_id().to_owned(), millis: monotonic_millis() }
+        Self {
+            boot: boot_id().to_owned(),
+            millis: monotonic_millis(),
+        }
     }
 }
 

@@ -128,13 +128,20 @@ pub struct Problem {
 impl Problem {
     /// A problem at `path`.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+        if self.path.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.path, self.message)
+        }
     }
 }
 
@@ -161,14 +168,26 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error with a code and a message.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Vec::new(), own_code: None, source: None }
+        Self {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            own_code: None,
+            source: None,
+        }
     }
 
     /// An error that lists every problem of an input; the message repeats them, one after the other.
     #[must_use]
     pub fn invalid(code: ErrorCode, details: Vec<Problem>) -> Self {
         let message = details.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        Self { code, message, details, own_code: None, source: None }
+        Self {
+            code,
+            message,
+            details,
+            own_code: None,
+            source: None,
+        }
     }
 
     /// What `error.code` says.

@@ -1,4 +1,11 @@
 //! The tables of `docs/cron.md`, held against the engine so that they cannot go stale.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use ductape::cron::{CronExpr, DstPolicy, Gap, Overlap, Zone};
 
@@ -6,15 +13,10 @@ const DOCUMENT: &str = include_str!("../docs/cron.md");
 
 /// The rows of the table whose heading begins with `heading`, cell by cell.
 fn rows(heading: &str) -> Vec<Vec<&'static str>> {
-    let start = DOCUMENT
-        .find(&format!("| {heading}"))
-        .expect("the table is there");
+    let start = DOCUMENT.find(&format!("| {heading}")).expect("the table is there");
     let table = DOCUMENT[start..].lines().skip(2);
     let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect();
-    table
-        .take_while(|line| line.starts_with('|'))
-        .map(cells)
-        .collect()
+    table.take_while(|line| line.starts_with('|')).map(cells).collect()
 }
 
 fn code(cell: &'static str) -> &'static str {
@@ -52,24 +54,14 @@ fn the_worked_examples_are_what_the_engine_computes() {
         let count = cells[4].split(", ").count();
         let mut runs = Vec::new();
         for _ in 0..count {
-            at = expr
-                .next_after(at, &zone, policy(cells[2]))
-                .expect("an instant");
+            at = expr.next_after(at, &zone, policy(cells[2])).expect("an instant");
             runs.push(zone.to_iso(at).replace(":00+", "+").replace(":00-", "-"));
         }
         if runs.join(", ") != cells[4] {
-            wrong.push(format!(
-                "| {} | {} |",
-                cells[..4].join(" | "),
-                runs.join(", ")
-            ));
+            wrong.push(format!("| {} | {} |", cells[..4].join(" | "), runs.join(", ")));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "these rows should read:\n{}",
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "these rows should read:\n{}", wrong.join("\n"));
     assert!(rows.len() >= 20, "{}", rows.len());
 }
 

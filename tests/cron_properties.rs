@@ -1,5 +1,12 @@
 //! Properties that hold for every expression: later than asked, strictly increasing, whole
 //! minutes, nothing skipped; and every policy around every kind of clock change, by definition.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 #[path = "cron/definition.rs"]
 mod definition;
@@ -43,10 +50,7 @@ fn no_match_is_skipped_in_two_years() {
             }
         }
         let next = expr.next_after(at, &Zone::utc(), DstPolicy::default());
-        assert!(
-            next.is_none_or(|next| next >= (first + 730) * 1440 * MINUTE),
-            "{text}"
-        );
+        assert!(next.is_none_or(|next| next >= (first + 730) * 1440 * MINUTE), "{text}");
     }
 }
 
@@ -99,15 +103,8 @@ fn every_policy_does_what_it_says_around_every_clock_change() {
                 found.push(next / MINUTE);
                 at = next;
             }
-            let wrong = found
-                .iter()
-                .zip(&expected)
-                .find(|(left, right)| left != right);
-            assert!(
-                found == expected,
-                "{text} {} {dst:?} {wrong:?}",
-                transition.zone
-            );
+            let wrong = found.iter().zip(&expected).find(|(left, right)| left != right);
+            assert!(found == expected, "{text} {} {dst:?} {wrong:?}", transition.zone);
         }
     }
 }
@@ -119,18 +116,10 @@ fn check_random_cases(random: &mut Random) {
             let near = (transition.minute() + random.between(-3_000, 3_000)) * MINUTE;
             (expression_around(random, transition.hour()), near)
         }
-        false => (
-            expression(random),
-            random.between(-100 * YEAR, 5_000 * YEAR),
-        ),
+        false => (expression(random), random.between(-100 * YEAR, 5_000 * YEAR)),
     };
     let dst = *random.pick(&POLICIES);
-    check(
-        &text,
-        after + random.between(0, MINUTE - 1),
-        &zone(transition),
-        dst,
-    );
+    check(&text, after + random.between(0, MINUTE - 1), &zone(transition), dst);
 }
 
 #[test]
@@ -191,10 +180,7 @@ fn mangled_expressions_are_refused_or_understood() {
         let mut text = expression(&mut random);
         for _ in 0..random.between(1, 3) {
             let at = random.between(0, text.len() as i64) as usize;
-            let at = (0..=at)
-                .rev()
-                .find(|at| text.is_char_boundary(*at))
-                .expect("0 is one");
+            let at = (0..=at).rev().find(|at| text.is_char_boundary(*at)).expect("0 is one");
             text.insert_str(at, random.pick::<&str>(&pieces));
         }
         if let Ok(expr) = CronExpr::parse(&text) {
@@ -233,21 +219,14 @@ fn any_instant_may_be_asked_for() {
 
 #[test]
 fn impossible_dates_are_known_at_once_and_rare_ones_are_found() {
-    for text in [
-        "0 0 30 2 *",
-        "0 0 31 4,6,9,11 *",
-        "0 0 31W 2 *",
-        "0 0 30,31 FEB *",
-    ] {
+    for text in ["0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 31W 2 *", "0 0 30,31 FEB *"] {
         let expr = CronExpr::parse(text).expect(text);
         assert!(expr.never_matches(), "{text}");
         assert_eq!(expr.next_after(0, &Zone::utc(), DstPolicy::default()), None);
     }
     // The longest wait of all: no Monday is a 29 February between 2072 and 2112.
     let expr = CronExpr::parse("0 0 * 2 1#5").expect("valid");
-    let after = Zone::utc()
-        .read_date_time("2072-02-29T00:00Z")
-        .expect("an instant");
+    let after = Zone::utc().read_date_time("2072-02-29T00:00Z").expect("an instant");
     let next = expr.next_after(after, &Zone::utc(), DstPolicy::default());
     assert_eq!(
         next.map(|at| Zone::utc().to_iso(at)).as_deref(),

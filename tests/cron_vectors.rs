@@ -1,4 +1,11 @@
 //! The conformance suite: every line of `tests/cron/vectors.json`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use ductape::cron::{CronExpr, DstPolicy, Zone};
 use serde_json::Value;
@@ -57,10 +64,7 @@ fn every_faulty_vector_is_refused_with_a_place_and_a_hint() {
         let error = CronExpr::parse(&text).expect_err(&text);
         assert!(error.position <= text.len(), "{error}");
         assert!(text.is_char_boundary(error.position), "{error}");
-        assert!(
-            !error.message.is_empty() && !error.hint.is_empty(),
-            "{error:?}"
-        );
+        assert!(!error.message.is_empty() && !error.hint.is_empty(), "{error:?}");
         assert!(error.to_string().len() < 250, "{error}");
         tested += 1;
     }
@@ -70,10 +74,7 @@ fn every_faulty_vector_is_refused_with_a_place_and_a_hint() {
 #[test]
 fn every_unknown_zone_of_the_vectors_is_refused() {
     let mut tested = 0;
-    for vector in vectors()
-        .iter()
-        .filter(|vector| vector["cat"] == "tz-error")
-    {
+    for vector in vectors().iter().filter(|vector| vector["cat"] == "tz-error") {
         let name = vector["tz"].as_str().expect("a name");
         assert!(CronExpr::parse(&expression(vector)).is_ok());
         let error = Zone::get(name).expect_err(name);

@@ -4,6 +4,13 @@
 //! Compared are the instants at which something runs. Vixie cron starts a job once per missed
 //! run, all at the same instant; here they are one run. Beyond that there are four classes of
 //! differences, each a switch of [`Rules`] and a line of `docs/cron.md`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 #[path = "cron/definition.rs"]
 mod definition;
@@ -87,11 +94,7 @@ fn vixie(job: &Job, transition: &Transition, rules: Rules) -> Vec<i64> {
         let wall_clock = transition.local(minute);
         let ahead = wall_clock - virtual_clock;
         let late_wake_up = 2..=if rules.short_gap { 1 } else { 5 };
-        let far_back = if rules.long_overlap {
-            i64::MIN
-        } else {
-            -THREE_HOURS
-        };
+        let far_back = if rules.long_overlap { i64::MIN } else { -THREE_HOURS };
         let mut run = |due: bool| {
             if due {
                 runs.push(minute);
@@ -183,15 +186,8 @@ fn a_thousand_random_expressions_run_when_vixie_cron_runs_them() {
                 transition.at
             );
             let expected = vixie(&Job::new(&text, transition, named), transition, named);
-            let wrong = runs
-                .iter()
-                .zip(&expected)
-                .find(|(ours, vixie)| ours != vixie);
-            assert!(
-                runs == expected,
-                "{text} {} {named:?} {wrong:?}",
-                transition.zone
-            );
+            let wrong = runs.iter().zip(&expected).find(|(ours, vixie)| ours != vixie);
+            assert!(runs == expected, "{text} {} {named:?} {wrong:?}", transition.zone);
             seen.stepped_day_star |= named.stepped_day_star;
             seen.later_star |= named.later_star;
             seen.short_gap |= named.short_gap;

@@ -1,4 +1,11 @@
 //! Time zones by name, and local date-times read in them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use std::time::Instant;
 
@@ -36,9 +43,7 @@ fn a_mistyped_name_gets_the_nearest_one() {
     }
     assert_eq!(nearest(&"x".repeat(1 << 20)), None);
     assert_eq!(
-        Zone::get("Europe/Londn")
-            .expect_err("a typing error")
-            .to_string(),
+        Zone::get("Europe/Londn").expect_err("a typing error").to_string(),
         "`Europe/Londn` is not a known time zone; did you mean `Europe/London`?"
     );
 }
@@ -54,11 +59,7 @@ fn the_database_is_recent_enough_for_the_zones_that_changed_in_2026() {
 #[test]
 fn a_date_time_without_an_offset_is_local() {
     let new_york = zone("America/New_York");
-    let read = |text: &str| {
-        new_york
-            .read_date_time(text)
-            .map(|at| Zone::utc().to_iso(at))
-    };
+    let read = |text: &str| new_york.read_date_time(text).map(|at| Zone::utc().to_iso(at));
     let cases = [
         ("2026-11-24T09:00:00", "2026-11-24T14:00:00+00:00"),
         ("2026-11-24T09:00", "2026-11-24T14:00:00+00:00"),
@@ -82,10 +83,7 @@ fn a_date_time_without_an_offset_is_local() {
     ];
     for text in faulty {
         let error = new_york.read_date_time(text).expect_err(text);
-        assert!(
-            error.to_string().contains("is not an ISO 8601 date-time"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("is not an ISO 8601 date-time"), "{error}");
     }
 }
 
@@ -106,9 +104,7 @@ fn local_time_is_right_in_every_century() {
             let after = zone
                 .read_date_time(&format!("{year}-03-31T12:00"))
                 .expect("a date-time");
-            let next = nine
-                .next_after(after, &zone, DstPolicy::default())
-                .expect("an instant");
+            let next = nine.next_after(after, &zone, DstPolicy::default()).expect("an instant");
             let expected = zone
                 .read_date_time(&format!("{year}-07-01T09:00"))
                 .expect("a date-time");
@@ -135,10 +131,7 @@ fn every_zone_can_be_loaded_and_searched() {
             let next = daily
                 .next_after(at, &zone(name), DstPolicy::default())
                 .expect("an instant");
-            assert!(
-                next - at <= 50 * 3_600_000 && next > at,
-                "{name} {at} {next}"
-            );
+            assert!(next - at <= 50 * 3_600_000 && next > at, "{name} {at} {next}");
             at = next;
         }
     }

@@ -42,7 +42,12 @@ impl Recorder {
         answer: impl Fn(u32) -> Option<std::result::Result<Reply, HandlerFailure>> + Send + Sync + 'static,
     ) -> Arc<Self> {
         let (calls, aborted, kept) = Default::default();
-        Arc::new(Self { calls, aborted, kept, answer: Box::new(answer) })
+        Arc::new(Self {
+            calls,
+            aborted,
+            kept,
+            answer: Box::new(answer),
+        })
     }
 
     fn done() -> Arc<Self> {
@@ -58,7 +63,10 @@ impl Recorder {
 impl Handler for Recorder {
     fn call(&self, invocation: Invocation) {
         let run = &invocation.attempt.run;
-        self.calls.lock().unwrap().push((run.scheduled_at, run.missed, run.attempt));
+        self.calls
+            .lock()
+            .unwrap()
+            .push((run.scheduled_at, run.missed, run.attempt));
         match (self.answer)(run.attempt) {
             Some(answer) => drop(invocation.reply.send(answer)),
             None => self.kept.lock().unwrap().push(invocation),
@@ -87,7 +95,12 @@ impl Clock for JumpingClock {
 }
 
 fn route() -> Route {
-    Route { namespace: Namespace::Features, product: "shop".into(), env: "test".into(), target: vec!["work".into()] }
+    Route {
+        namespace: Namespace::Features,
+        product: "shop".into(),
+        env: "test".into(),
+        target: vec!["work".into()],
+    }
 }
 
 fn job(due: Millis, now: Millis) -> NewJob {
@@ -106,7 +119,10 @@ fn job(due: Millis, now: Millis) -> NewJob {
 }
 
 fn minutely(misfire: Misfire) -> NewJob {
-    let rule = Rule::Every { interval: MINUTE, anchor: START };
+    let rule = Rule::Every {
+        interval: MINUTE,
+        anchor: START,
+    };
     let recurrence = Recurrence {
         rule,
         start_at: None,
@@ -117,30 +133,54 @@ fn minutely(misfire: Misfire) -> NewJob {
         if_running: IfRunning::Skip,
         offset: 0,
     };
-    NewJob { recurrence: Some(recurrence), ..job(START, START) }
+    NewJob {
+        recurrence: Some(recurrence),
+        ..job(START, START)
+    }
 }
 
 async fn open(path: &Path) -> Arc<dyn Store> {
     let config = SqliteConfig::new(Location::File(path.to_owned()));
-    tokio::task::spawn_blocking(|| SqliteStore::open(config)).await.unwrap().unwrap()
+    tokio::task::spawn_blocking(|| SqliteStore::open(config))
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn memory() -> Arc<dyn Store> {
-    tokio::task::spawn_blocking(|| SqliteStore::open(SqliteConfig::new(Location::Memory))).await.unwrap().unwrap()
+    tokio::task::spawn_blocking(|| SqliteStore::open(SqliteConfig::new(Location::Memory)))
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn insert(store: &Arc<dyn Store>, job: NewJob) -> JobId {
     let id = job.id.clone();
     let now = job.created;
-    store.insert(InsertParams { jobs: vec![job], all_or_nothing: false, now }).await.unwrap();
+    store
+        .insert(InsertParams {
+            jobs: vec![job],
+            all_or_nothing: false,
+            now,
+        })
+        .await
+        .unwrap();
     id
 }
 
 fn engine(store: &Arc<dyn Store>, clock: Arc<dyn Clock>, handler: Arc<dyn Handler>) -> Arc<Engine> {
     let routing = Arc::new(Routing::new(WorkerFilter::default()));
-    let pattern = Pattern { namespace: Namespace::Features, product: None, env: None, target: vec![None] };
+    let pattern = Pattern {
+        namespace: Namespace::Features,
+        product: None,
+        env: None,
+        target: vec![None],
+    };
     routing.register(pattern, handler, None, None);
-    let config = EngineConfig { worker: Some(WorkerConfig::default()), ..EngineConfig::default() };
+    let config = EngineConfig {
+        worker: Some(WorkerConfig::default()),
+        ..EngineConfig::default()
+    };
     Engine::new(Arc::clone(store), clock, Arc::new(Silent), routing, config)
 }
 
@@ -164,7 +204,11 @@ async fn after_an_hours_pause(misfire: Misfire, expected_runs: usize) -> Vec<(Mi
     let clock = Arc::new(JumpingClock(Mutex::new(now)));
     let store = open(&path).await;
     let handler = Recorder::done();
-    let engine = engine(&store, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&handler) as Arc<dyn Handler>);
+    let engine = engine(
+        &store,
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        Arc::clone(&handler) as Arc<dyn Handler>,
+    );
     engine.work().await.unwrap();
     until("the catch-up", || handler.calls().len() >= expected_runs).await;
     // The next grid point runs at its time and not before.
@@ -176,7 +220,11 @@ async fn after_an_hours_pause(misfire: Misfire, expected_runs: usize) -> Vec<(Mi
 
     let history = store.history(&id, 1_000).await.unwrap().unwrap();
     let skipped: i64 = history.gaps.iter().map(|gap| gap.count).sum();
-    assert_eq!(skipped + history.executions, 62, "each of the 62 grid points is accounted for once");
+    assert_eq!(
+        skipped + history.executions,
+        62,
+        "each of the 62 grid points is accounted for once"
+    );
     handler.calls()
 }
 
@@ -210,7 +258,11 @@ async fn misfire_all_runs_one_after_the_other() {
     for number in 1..=6 {
         until("the next run", || handler.calls().len() == number).await;
         sleep(Duration::from_millis(20)).await;
-        assert_eq!(handler.calls().len(), number, "no second run beside the one that is going");
+        assert_eq!(
+            handler.calls().len(),
+            number,
+            "no second run beside the one that is going"
+        );
         let invocation = handler.kept.lock().unwrap().pop().unwrap();
         drop(invocation.reply.send(Ok(Reply::Done(None))));
     }
@@ -222,13 +274,19 @@ async fn a_clock_that_jumps_forward_runs_what_it_passed_over_within_a_second() {
     let store = memory().await;
     let clock = Arc::new(JumpingClock(Mutex::new(START)));
     let handler = Recorder::done();
-    let engine = engine(&store, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&handler) as Arc<dyn Handler>);
+    let engine = engine(
+        &store,
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        Arc::clone(&handler) as Arc<dyn Handler>,
+    );
     insert(&store, job(START + 30 * 24 * 60 * MINUTE, START)).await;
     engine.work().await.unwrap();
     sleep(Duration::from_millis(50)).await;
     assert_eq!(handler.calls(), []);
     clock.set(START + 30 * 24 * 60 * MINUTE);
-    timeout(Duration::from_secs(3), until("the run", || handler.calls().len() == 1)).await.unwrap();
+    timeout(Duration::from_secs(3), until("the run", || handler.calls().len() == 1))
+        .await
+        .unwrap();
     engine.stop(Duration::from_secs(1)).await;
 }
 
@@ -237,7 +295,11 @@ async fn a_clock_that_jumps_back_repeats_no_run_and_loses_none() {
     let store = memory().await;
     let clock = Arc::new(JumpingClock(Mutex::new(START)));
     let handler = Recorder::done();
-    let engine = engine(&store, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&handler) as Arc<dyn Handler>);
+    let engine = engine(
+        &store,
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        Arc::clone(&handler) as Arc<dyn Handler>,
+    );
     insert(&store, minutely(Misfire::Once)).await;
     engine.work().await.unwrap();
     for minute in 0..3 {
@@ -259,7 +321,11 @@ async fn a_job_beyond_the_longest_timer_waits_for_its_time() {
     let store = memory().await;
     let clock = Arc::new(ManualClock::new(START));
     let handler = Recorder::done();
-    let engine = engine(&store, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&handler) as Arc<dyn Handler>);
+    let engine = engine(
+        &store,
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        Arc::clone(&handler) as Arc<dyn Handler>,
+    );
     // 2^31 ms, where JavaScript's timers fire at once, is 24.8 days.
     insert(&store, job(START + 60 * 24 * 60 * MINUTE, START)).await;
     engine.work().await.unwrap();
@@ -278,7 +344,11 @@ async fn a_stop_hands_back_what_does_not_finish_and_spends_no_attempt() {
     let store = memory().await;
     let clock = Arc::new(ManualClock::new(START));
     let hanging = Recorder::new(|_| None);
-    let first = engine(&store, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&hanging) as Arc<dyn Handler>);
+    let first = engine(
+        &store,
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        Arc::clone(&hanging) as Arc<dyn Handler>,
+    );
     let id = insert(&store, job(START, START)).await;
     first.work().await.unwrap();
     until("the start", || hanging.calls().len() == 1).await;
@@ -298,14 +368,21 @@ async fn a_stop_hands_back_what_does_not_finish_and_spends_no_attempt() {
 async fn a_cancelled_run_is_told_even_when_another_process_cancels_it() {
     let store = memory().await;
     let handler = Recorder::new(|_| None);
-    let engine = engine(&store, Arc::new(ManualClock::new(START)), Arc::clone(&handler) as Arc<dyn Handler>);
+    let engine = engine(
+        &store,
+        Arc::new(ManualClock::new(START)),
+        Arc::clone(&handler) as Arc<dyn Handler>,
+    );
     let id = insert(&store, job(START, START)).await;
     engine.work().await.unwrap();
     until("the start", || handler.calls().len() == 1).await;
     // By way of the store alone, as another process does it.
     store.cancel(&id, Some("no longer wanted"), START).await.unwrap();
     until("the abort", || handler.aborted.lock().unwrap().len() == 1).await;
-    assert_eq!(*handler.aborted.lock().unwrap(), [AbortReason::Cancelled(Some("no longer wanted".into()))]);
+    assert_eq!(
+        *handler.aborted.lock().unwrap(),
+        [AbortReason::Cancelled(Some("no longer wanted".into()))]
+    );
     engine.stop(Duration::from_secs(1)).await;
     assert_eq!(store.get(&id).await.unwrap().unwrap().status, Status::Cancelled);
 }
@@ -313,12 +390,24 @@ async fn a_cancelled_run_is_told_even_when_another_process_cancels_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn newer_time_zone_data_moves_the_next_run_of_a_stored_cron() {
     let store = memory().await;
-    let rule = Rule::Cron { text: "0 9 * * *".into(), tz: "America/Vancouver".into() };
-    let recurrence = minutely(Misfire::Once).recurrence.map(|recurrence| Recurrence { rule, ..recurrence });
+    let rule = Rule::Cron {
+        text: "0 9 * * *".into(),
+        tz: "America/Vancouver".into(),
+    };
+    let recurrence = minutely(Misfire::Once)
+        .recurrence
+        .map(|recurrence| Recurrence { rule, ..recurrence });
     // As older data has it: the province at -08:00 in December 2026, where it has stayed at -07:00 by law.
     let now = 1_795_824_000_000; // 2026-11-28T00:00:00Z
     let stale = 1_795_885_200_000; // 2026-11-28T17:00:00Z
-    let id = insert(&store, NewJob { recurrence, ..job(stale, now) }).await;
+    let id = insert(
+        &store,
+        NewJob {
+            recurrence,
+            ..job(stale, now)
+        },
+    )
+    .await;
     store.set_mark("tzdb", "2025b").await.unwrap();
     let handler = Recorder::done();
     let engine = engine(&store, Arc::new(ManualClock::new(now)), handler);
@@ -326,7 +415,10 @@ async fn newer_time_zone_data_moves_the_next_run_of_a_stored_cron() {
     engine.stop(Duration::from_secs(1)).await;
     let record = store.get(&id).await.unwrap().unwrap();
     assert_eq!(record.next_run_at, Some(stale - 3_600_000));
-    assert_eq!(store.mark_of("tzdb").await.unwrap().as_deref(), Some(ductape::cron::tzdb_version()));
+    assert_eq!(
+        store.mark_of("tzdb").await.unwrap().as_deref(),
+        Some(ductape::cron::tzdb_version())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -337,7 +429,10 @@ async fn a_store_that_cannot_be_opened_is_tried_again_by_the_next_call() {
         async fn open(&self) -> Result<Arc<dyn Store>> {
             let first = std::mem::replace(&mut *self.0.lock().unwrap(), 1) == 0;
             if first {
-                return Err(ductape::error::Error::new(ductape::error::ErrorCode::StoreError, "not yet"));
+                return Err(ductape::error::Error::new(
+                    ductape::error::ErrorCode::StoreError,
+                    "not yet",
+                ));
             }
             Ok(memory().await)
         }

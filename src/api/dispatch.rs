@@ -36,7 +36,12 @@ pub struct Defaults {
 
 impl Default for Defaults {
     fn default() -> Self {
-        Self { product: None, env: None, timezone: "UTC".into(), max_input_bytes: 1 << 20 }
+        Self {
+            product: None,
+            env: None,
+            timezone: "UTC".into(),
+            max_input_bytes: 1 << 20,
+        }
     }
 }
 
@@ -67,10 +72,20 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// What the caller gets, given what became of the insert.
-    pub fn result(id: &JobId, due: Option<Millis>, created: Millis, recurring: bool, inserted: Inserted) -> Result<DispatchResult> {
+    pub fn result(
+        id: &JobId,
+        due: Option<Millis>,
+        created: Millis,
+        recurring: bool,
+        inserted: Inserted,
+    ) -> Result<DispatchResult> {
         let standing = match inserted {
             Inserted::Created => Standing {
-                status: if due.is_some_and(|due| due <= created) { Status::Queued } else { Status::Scheduled },
+                status: if due.is_some_and(|due| due <= created) {
+                    Status::Queued
+                } else {
+                    Status::Scheduled
+                },
                 scheduled_at: due.unwrap_or(created),
                 recurring,
                 next_run_at: due.filter(|_| recurring),
@@ -80,7 +95,8 @@ impl Dispatch {
         };
         // The documented result knows two states: what is or was due counts as queued, all else as scheduled. A series
         // waits for its next occurrence by nature.
-        let waits = matches!(standing.status, Status::Scheduled | Status::Paused) || (standing.recurring && standing.status.is_ended());
+        let waits = matches!(standing.status, Status::Scheduled | Status::Paused)
+            || (standing.recurring && standing.status.is_ended());
         Ok(DispatchResult {
             job_id: id.to_string(),
             status: if waits { "scheduled" } else { "queued" },
@@ -103,31 +119,50 @@ fn conflict(id: &JobId, reason: &str) -> Error {
 /// # Errors
 /// `VALIDATION_ERROR`, `INVALID_SCHEDULE`, `INVALID_CRON` or `INVALID_TIMEZONE`, with every problem in its details.
 pub fn read_dispatch(namespace: Namespace, text: &str, defaults: &Defaults, now: Millis) -> Result<Dispatch> {
-    let mut fields = Fields::read(text, "").map_err(|problem| Error::invalid(ErrorCode::ValidationError, vec![problem]))?;
+    let mut fields =
+        Fields::read(text, "").map_err(|problem| Error::invalid(ErrorCode::ValidationError, vec![problem]))?;
     fields.refuse_unknown(known_fields(namespace));
 
     let route = read_route(&mut fields, namespace, defaults);
     let input = read_input(&mut fields, namespace, defaults);
     let retries = fields.integer("retries", 0, MAX_RETRIES).unwrap_or(0);
-    let priority = fields.integer("priority", i64::from(i32::MIN), i64::from(i32::MAX)).unwrap_or(0);
+    let priority = fields
+        .integer("priority", i64::from(i32::MIN), i64::from(i32::MAX))
+        .unwrap_or(0);
     let options = read_options(&mut fields);
     let (id, chosen) = read_id(&mut fields);
     let on_conflict = fields.word(
         "onConflict",
-        &[("return", OnConflict::Return), ("replace", OnConflict::Replace), ("error", OnConflict::Error)],
+        &[
+            ("return", OnConflict::Return),
+            ("replace", OnConflict::Replace),
+            ("error", OnConflict::Error),
+        ],
     );
     if on_conflict.is_some() && !chosen {
         fields.problem("onConflict", "needs a `job_id` that can be in conflict");
     }
-    let seed = if chosen { id.to_string() } else { route.as_ref().map(ToString::to_string).unwrap_or_default() };
+    let seed = if chosen {
+        id.to_string()
+    } else {
+        route.as_ref().map(ToString::to_string).unwrap_or_default()
+    };
     let plan = schedule::read_schedule(&mut fields, &defaults.timezone, &seed, now);
 
     let (Some(route), Some(input), Some(plan), true) = (route, input, plan.value, fields.problems.is_empty()) else {
         // The most specific code wins, unless there is more wrong than the schedule.
-        let code = if fields.problems.len() == plan.problems { plan.code } else { ErrorCode::ValidationError };
+        let code = if fields.problems.len() == plan.problems {
+            plan.code
+        } else {
+            ErrorCode::ValidationError
+        };
         return Err(Error::invalid(code, fields.problems));
     };
-    let default_conflict = if plan.recurrence.is_some() { OnConflict::Replace } else { OnConflict::Return };
+    let default_conflict = if plan.recurrence.is_some() {
+        OnConflict::Replace
+    } else {
+        OnConflict::Return
+    };
     Ok(Dispatch {
         job: NewJob {
             id,
@@ -151,8 +186,12 @@ pub fn read_dispatch(namespace: Namespace, text: &str, defaults: &Defaults, now:
 /// As [`read_dispatch`]; also when `text` is no list or has more than [`MAX_BATCH`] entries.
 pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults, now: Millis) -> Result<Vec<Dispatch>> {
     let invalid = |message: String| Error::invalid(ErrorCode::ValidationError, vec![Problem::new("", message)]);
-    let entries: Vec<&RawValue> = serde_json::from_str(text)
-        .map_err(|_| invalid(format!("dispatchMany takes a list of dispatches, got {}", describe(text))))?;
+    let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| {
+        invalid(format!(
+            "dispatchMany takes a list of dispatches, got {}",
+            describe(text)
+        ))
+    })?;
     if entries.len() > MAX_BATCH {
         return Err(invalid(format!(
             "dispatchMany takes at most {MAX_BATCH} jobs at a time, got {}; split the list",
@@ -166,7 +205,13 @@ pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults,
         match read_dispatch(namespace, entry.get(), defaults, now) {
             Ok(job) => jobs.push(job),
             Err(error) => {
-                code = Some(code.map_or(error.code, |seen| if seen == error.code { seen } else { ErrorCode::ValidationError }));
+                code = Some(code.map_or(error.code, |seen| {
+                    if seen == error.code {
+                        seen
+                    } else {
+                        ErrorCode::ValidationError
+                    }
+                }));
                 details.extend(error.details.into_iter().map(|problem| indexed(index, problem)));
             }
         }
@@ -185,8 +230,15 @@ pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults,
 const MAX_REPORTED: usize = 100;
 
 fn indexed(index: usize, problem: Problem) -> Problem {
-    let path = if problem.path.is_empty() { format!("[{index}]") } else { format!("[{index}].{}", problem.path) };
-    Problem { path, message: problem.message }
+    let path = if problem.path.is_empty() {
+        format!("[{index}]")
+    } else {
+        format!("[{index}].{}", problem.path)
+    };
+    Problem {
+        path,
+        message: problem.message,
+    }
 }
 
 /// All fields a dispatch of this namespace may have.
@@ -218,7 +270,10 @@ fn read_route(fields: &mut Fields<'_>, namespace: Namespace, defaults: &Defaults
             return fields.tag(name).map(|value| value.as_ref().into());
         }
         if default.is_none() {
-            fields.problem(name, format!("is missing; give it here or as `{name}` of the constructor"));
+            fields.problem(
+                name,
+                format!("is missing; give it here or as `{name}` of the constructor"),
+            );
         }
         default.clone()
     };
@@ -227,7 +282,12 @@ fn read_route(fields: &mut Fields<'_>, namespace: Namespace, defaults: &Defaults
     let names = namespace.target_fields();
     let target: Vec<Box<str>> = names.iter().filter_map(|name| required_tag(fields, name)).collect();
     (target.len() == names.len()).then_some(())?;
-    Some(Route { namespace, product: product?, env: env?, target })
+    Some(Route {
+        namespace,
+        product: product?,
+        env: env?,
+        target,
+    })
 }
 
 fn required_tag(fields: &mut Fields<'_>, name: &str) -> Option<Box<str>> {
@@ -244,17 +304,29 @@ fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defa
         return None;
     };
     // The bytes of a file have a limit of their own.
-    let buffer = if namespace == Namespace::Storage { request::buffer_length(text) } else { 0 };
+    let buffer = if namespace == Namespace::Storage {
+        request::buffer_length(text)
+    } else {
+        0
+    };
     let decoded = buffer / 4 * 3;
     if decoded > MAX_BUFFER_BYTES {
-        fields.problem("input.buffer", format!("must have at most {MAX_BUFFER_BYTES} bytes, got about {decoded}; store the file and dispatch its path"));
+        fields.problem(
+            "input.buffer",
+            format!(
+                "must have at most {MAX_BUFFER_BYTES} bytes, got about {decoded}; store the file and dispatch its path"
+            ),
+        );
         return None;
     }
     let size = text.len().saturating_sub(buffer);
     if size > defaults.max_input_bytes {
         fields.problem(
             "input",
-            format!("is {size} bytes of JSON, the limit is {}; raise `maxInputBytes` or dispatch a reference", defaults.max_input_bytes),
+            format!(
+                "is {size} bytes of JSON, the limit is {}; raise `maxInputBytes` or dispatch a reference",
+                defaults.max_input_bytes
+            ),
         );
         return None;
     }
@@ -290,10 +362,16 @@ fn read_retry(fields: &mut Fields<'_>) -> Option<RetryPolicy> {
     let default = RetryPolicy::default();
     let jitter = inner.boolean("jitter").unwrap_or(false);
     let policy = RetryPolicy {
-        initial_delay: inner.number("initialDelay", 0.0, longest).unwrap_or(default.initial_delay),
+        initial_delay: inner
+            .number("initialDelay", 0.0, longest)
+            .unwrap_or(default.initial_delay),
         max_delay: inner.number("maxDelay", 0.0, longest).unwrap_or(default.max_delay),
-        backoff_multiplier: inner.number("backoffMultiplier", 1.0, 1e6).unwrap_or(default.backoff_multiplier),
-        jitter: inner.number("jitterPercent", 0.0, 1.0).unwrap_or(if jitter { 0.5 } else { 0.0 }),
+        backoff_multiplier: inner
+            .number("backoffMultiplier", 1.0, 1e6)
+            .unwrap_or(default.backoff_multiplier),
+        jitter: inner
+            .number("jitterPercent", 0.0, 1.0)
+            .unwrap_or(if jitter { 0.5 } else { 0.0 }),
         retryable_errors: inner.tags("retryableErrors", 100),
         non_retryable_errors: inner.tags("nonRetryableErrors", 100),
     };
@@ -306,11 +384,17 @@ fn read_session(fields: &mut Fields<'_>) -> Option<Session> {
     let text = fields.raw("session")?;
     if text.starts_with('"') {
         let value = fields.string("session")?;
-        let Some((tag, token)) = value.split_once(':').filter(|(tag, token)| !tag.is_empty() && !token.is_empty()) else {
+        let Some((tag, token)) = value
+            .split_once(':')
+            .filter(|(tag, token)| !tag.is_empty() && !token.is_empty())
+        else {
             fields.problem("session", "must be { tag, token } or 'tag:token'");
             return None;
         };
-        return Some(Session { tag: tag.into(), token: token.into() });
+        return Some(Session {
+            tag: tag.into(),
+            token: token.into(),
+        });
     }
     let mut inner = fields.object("session")?;
     inner.refuse_unknown(&["tag", "token"]);
@@ -321,14 +405,20 @@ fn read_session(fields: &mut Fields<'_>) -> Option<Session> {
     }
     let tag = inner.tag("tag");
     let token = inner.string("token").map(|token| {
-        let own = tag.as_deref().and_then(|tag| token.strip_prefix(tag)).and_then(|rest| rest.strip_prefix(':'));
+        let own = tag
+            .as_deref()
+            .and_then(|tag| token.strip_prefix(tag))
+            .and_then(|rest| rest.strip_prefix(':'));
         own.unwrap_or(&token).to_owned()
     });
     if token.as_deref() == Some("") {
         inner.problem("token", "must not be empty");
     }
     fields.absorb(inner);
-    Some(Session { tag: tag?.as_ref().into(), token: token?.into() })
+    Some(Session {
+        tag: tag?.as_ref().into(),
+        token: token?.into(),
+    })
 }
 
 /// The caller's id, or a fresh one; and whether it was the caller's.
@@ -337,7 +427,13 @@ fn read_id(fields: &mut Fields<'_>) -> (JobId, bool) {
     let id = fields.string("job_id").and_then(|text| {
         let id = JobId::parse(&text);
         if id.is_none() {
-            fields.problem("job_id", format!("must be 1 to 255 printable characters, got '{}'", fields::shown(&text).escape_debug()));
+            fields.problem(
+                "job_id",
+                format!(
+                    "must be 1 to 255 printable characters, got '{}'",
+                    fields::shown(&text).escape_debug()
+                ),
+            );
         }
         id
     });

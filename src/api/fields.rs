@@ -71,14 +71,25 @@ impl<'a> Fields<'a> {
     /// Reads the object in `text`. `prefix` is its path, empty for the root.
     pub fn read(text: &'a str, prefix: &str) -> Result<Self, Problem> {
         match serde_json::from_str::<Entries<'a>>(text) {
-            Ok(entries) => Ok(Self { entries, prefix: prefix.to_owned(), problems: Vec::new() }),
-            Err(_) => Err(Problem::new(prefix, format!("must be an object, got {}", describe(text)))),
+            Ok(entries) => Ok(Self {
+                entries,
+                prefix: prefix.to_owned(),
+                problems: Vec::new(),
+            }),
+            Err(_) => Err(Problem::new(
+                prefix,
+                format!("must be an object, got {}", describe(text)),
+            )),
         }
     }
 
     /// The path of a field.
     pub fn path(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+        if self.prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.prefix)
+        }
     }
 
     /// Notes a problem with a field.
@@ -96,8 +107,13 @@ impl<'a> Fields<'a> {
 
     /// Reports every field that is not among `known`, with the nearest one that is.
     pub fn refuse_unknown(&mut self, known: &[&str]) {
-        let unknown: Vec<String> =
-            self.entries.0.iter().filter(|(key, _)| !known.contains(&&**key)).map(|(key, _)| key.to_string()).collect();
+        let unknown: Vec<String> = self
+            .entries
+            .0
+            .iter()
+            .filter(|(key, _)| !known.contains(&&**key))
+            .map(|(key, _)| key.to_string())
+            .collect();
         for key in unknown {
             let message = match nearest(&key, known) {
                 Some(name) => format!("is not a known option; did you mean `{name}`?"),
@@ -136,7 +152,10 @@ impl<'a> Fields<'a> {
         let text = self.raw(name)?;
         let value = number(text).filter(|value| value.fract() == 0.0 && *value >= min as f64 && *value <= max as f64);
         if value.is_none() {
-            self.problem(name, format!("must be an integer from {min} to {max}, got {}", describe(text)));
+            self.problem(
+                name,
+                format!("must be an integer from {min} to {max}, got {}", describe(text)),
+            );
         }
         value.map(|value| value as i64)
     }
@@ -146,7 +165,10 @@ impl<'a> Fields<'a> {
         let text = self.raw(name)?;
         let value = number(text).filter(|value| *value >= min && *value <= max);
         if value.is_none() {
-            self.problem(name, format!("must be a number from {min} to {max}, got {}", describe(text)));
+            self.problem(
+                name,
+                format!("must be a number from {min} to {max}, got {}", describe(text)),
+            );
         }
         value
     }
@@ -164,9 +186,16 @@ impl<'a> Fields<'a> {
     /// One of a few words.
     pub fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let value = self.string(name)?;
-        let found = words.iter().find(|(word, _)| *word == value).map(|(_, meaning)| *meaning);
+        let found = words
+            .iter()
+            .find(|(word, _)| *word == value)
+            .map(|(_, meaning)| *meaning);
         if found.is_none() {
-            let list = words.iter().map(|(word, _)| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+            let list = words
+                .iter()
+                .map(|(word, _)| format!("'{word}'"))
+                .collect::<Vec<_>>()
+                .join(", ");
             self.problem(name, format!("must be one of {list}, got '{}'", shown(&value)));
         }
         found
@@ -254,5 +283,9 @@ pub fn describe(text: &str) -> String {
 /// A value cut to a length an error message can bear.
 pub fn shown(value: &str) -> String {
     const MOST: usize = 60;
-    if value.chars().count() <= MOST { value.to_owned() } else { value.chars().take(MOST).chain(['…']).collect() }
+    if value.chars().count() <= MOST {
+        value.to_owned()
+    } else {
+        value.chars().take(MOST).chain(['…']).collect()
+    }
 }

@@ -27,8 +27,11 @@ pub fn read_handler(
     known.extend(namespace.target_fields());
     fields.refuse_unknown(&known);
     let mut value = |name: &str, default: Option<&Box<str>>| -> Option<Box<str>> {
-        let given = fields.tag(name).map(|tag| tag.as_ref().into()).or_else(|| default.cloned());
-        given.filter(|value: &Box<str>| &**value != "*")
+        let given = fields
+            .tag(name)
+            .map(|tag| tag.as_ref().into())
+            .or_else(|| default.cloned());
+        given.filter(|value| value.as_ref() != "*")
     };
     let pattern = Pattern {
         namespace,
@@ -38,8 +41,14 @@ pub fn read_handler(
     };
     let mut asked = Fields::read(options, "options").map_err(|problem| vec![problem])?;
     asked.refuse_unknown(&["concurrency", "timeout"]);
-    let concurrency = asked.integer("concurrency", 1, MAX_CONCURRENCY).and_then(|count| usize::try_from(count).ok());
+    let concurrency = asked
+        .integer("concurrency", 1, MAX_CONCURRENCY)
+        .and_then(|count| usize::try_from(count).ok());
     let timeout = asked.integer("timeout", 1, MAX_TIMEOUT);
     fields.absorb(asked);
-    if fields.problems.is_empty() { Ok((pattern, concurrency, timeout)) } else { Err(fields.problems) }
+    if fields.problems.is_empty() {
+        Ok((pattern, concurrency, timeout))
+    } else {
+        Err(fields.problems)
+    }
 }

@@ -58,12 +58,20 @@ impl Instance {
     /// An instance that has opened nothing.
     #[must_use]
     pub fn new(options: Options, journal: Arc<dyn Journal>, opener: Box<dyn OpenStore>) -> Arc<Self> {
-        let manual = options.engine.manual_clock.then(|| Arc::new(ManualClock::new(SystemClock.now())));
+        let manual = options
+            .engine
+            .manual_clock
+            .then(|| Arc::new(ManualClock::new(SystemClock.now())));
         let clock: Arc<dyn Clock> = match &manual {
             Some(manual) => Arc::clone(manual) as Arc<dyn Clock>,
             None => Arc::new(SystemClock),
         };
-        let filter = options.engine.worker.as_ref().map(|worker| worker.filter.clone()).unwrap_or_default();
+        let filter = options
+            .engine
+            .worker
+            .as_ref()
+            .map(|worker| worker.filter.clone())
+            .unwrap_or_default();
         Arc::new(Self {
             options,
             clock,
@@ -97,7 +105,13 @@ impl Instance {
         }
         let store = self.opener.open().await?;
         let (clock, journal) = (Arc::clone(&self.clock), Arc::clone(&self.journal));
-        let opened = Engine::new(store, clock, journal, Arc::clone(&self.routing), self.options.engine.clone());
+        let opened = Engine::new(
+            store,
+            clock,
+            journal,
+            Arc::clone(&self.routing),
+            self.options.engine.clone(),
+        );
         *engine = Some(Arc::clone(&opened));
         Ok(opened)
     }
@@ -118,7 +132,10 @@ impl Instance {
             match worked {
                 Ok(()) => return,
                 Err(error) if error.code == ErrorCode::Closed => return,
-                Err(error) => self.journal.log(Level::Error, &format!("cannot start running jobs, will try again: {error}")),
+                Err(error) => self.journal.log(
+                    Level::Error,
+                    &format!("cannot start running jobs, will try again: {error}"),
+                ),
             }
             tokio::select! {
                 _ = closing.changed() => {}
@@ -150,10 +167,15 @@ impl Instance {
     /// # Errors
     /// What the method documents.
     pub async fn call(&self, method: &str, arguments: &str) -> Result<String> {
-        let arguments: Vec<&RawValue> = serde_json::from_str(arguments)
-            .map_err(|_| Error::invalid(ErrorCode::ValidationError, vec![Problem::new("", "arguments must be a list")]))?;
+        let arguments: Vec<&RawValue> = serde_json::from_str(arguments).map_err(|_| {
+            Error::invalid(
+                ErrorCode::ValidationError,
+                vec![Problem::new("", "arguments must be a list")],
+            )
+        })?;
         let argument = |index: usize| arguments.get(index).map(|raw| raw.get());
-        let given = |index: usize, default: &'static str| argument(index).filter(|text| *text != "null").unwrap_or(default);
+        let given =
+            |index: usize, default: &'static str| argument(index).filter(|text| *text != "null").unwrap_or(default);
         let id = argument(0).unwrap_or("null");
         match method {
             "jobs.get" => jobs::get(&*self.engine().await?, id).await,
@@ -178,7 +200,8 @@ impl Instance {
             return Err(Error::closed());
         }
         let times = schedule::read_preview(text, Some(options), &self.options.defaults.timezone, self.clock.now())?;
-        serde_json::to_string(&times).map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+        serde_json::to_string(&times)
+            .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
     }
 
     async fn wait(&self, id: &str, options: &str) -> Result<String> {
@@ -199,13 +222,15 @@ impl Instance {
     async fn drain(&self, options: &str) -> Result<String> {
         let timeout = read_timeout(options)?;
         let report = self.engine().await?.drain(timeout).await?;
-        serde_json::to_string(&report).map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+        serde_json::to_string(&report)
+            .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
     }
 
     /// `clock.advance(by)` and, with `absolute`, `clock.set(date)`.
     async fn move_clock(&self, text: &str, absolute: bool, options: &str) -> Result<String> {
         let Some(manual) = &self.manual else {
-            let message = "clock: this instance runs on the system clock; make it with `clock: 'manual'` to move time by hand";
+            let message =
+                "clock: this instance runs on the system clock; make it with `clock: 'manual'` to move time by hand";
             return Err(Error::new(ErrorCode::Conflict, message));
         };
         let patience = read_timeout(options)?.unwrap_or(SETTLE_TIMEOUT);
@@ -221,13 +246,30 @@ impl Instance {
         // The zone was checked by the constructor.
         let zone = Zone::get(&self.options.defaults.timezone).unwrap_or_else(|_| Zone::utc());
         if let Ok(text) = serde_json::from_str::<String>(text) {
-            let read = if absolute { zone.read_date_time(&text).ok() } else { zone.after_duration(now, &text) };
-            let wanted = if absolute { "an ISO 8601 date" } else { "an ISO 8601 duration such as 'P1DT2H'" };
+            let read = if absolute {
+                zone.read_date_time(&text).ok()
+            } else {
+                zone.after_duration(now, &text)
+            };
+            let wanted = if absolute {
+                "an ISO 8601 date"
+            } else {
+                "an ISO 8601 duration such as 'P1DT2H'"
+            };
             return read.ok_or_else(|| invalid(format!("'{}' is not {wanted}", super::fields::shown(&text))));
         }
         let number = super::fields::number(text).filter(|value| absolute || *value >= 0.0);
-        let number = number.ok_or_else(|| invalid(format!("must be ms or an ISO 8601 text, got {}", super::fields::describe(text))))?;
-        Ok(if absolute { number as Millis } else { now.saturating_add(number as Millis) })
+        let number = number.ok_or_else(|| {
+            invalid(format!(
+                "must be ms or an ISO 8601 text, got {}",
+                super::fields::describe(text)
+            ))
+        })?;
+        Ok(if absolute {
+            number as Millis
+        } else {
+            now.saturating_add(number as Millis)
+        })
     }
 
     /// Stops claiming, lets handlers finish for `timeout` (default 10 s), hands the rest back, releases the store.
@@ -238,7 +280,9 @@ impl Instance {
         self.closing.send_replace(true);
         let mut engine = self.engine.lock().await;
         if let Some(engine) = engine.take() {
-            engine.stop(timeout.unwrap_or(Duration::from_millis(CLOSE_TIMEOUT.unsigned_abs()))).await;
+            engine
+                .stop(timeout.unwrap_or(Duration::from_millis(CLOSE_TIMEOUT.unsigned_abs())))
+                .await;
             self.opener.release(Arc::clone(&engine.store)).await?;
         }
         Ok(String::new())

@@ -65,7 +65,12 @@ impl Intake {
     pub fn start(instance: Arc<Instance>, answers: Arc<dyn Settle>) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::new(Waiting::default());
-        let desk = Desk { instance, answers, waiting: Arc::clone(&waiting), watched: AtomicBool::new(false) };
+        let desk = Desk {
+            instance,
+            answers,
+            waiting: Arc::clone(&waiting),
+            watched: AtomicBool::new(false),
+        };
         tokio::spawn(desk.run(receiver));
         Self { sender, waiting }
     }
@@ -79,7 +84,8 @@ impl Intake {
         let before = self.waiting.bytes.fetch_add(size, Ordering::AcqRel);
         if before > 0 && before + size > MAX_WAITING_BYTES {
             self.waiting.bytes.fetch_sub(size, Ordering::AcqRel);
-            let message = format!("{before} bytes of dispatches are waiting to be stored; await earlier ones before making more");
+            let message =
+                format!("{before} bytes of dispatches are waiting to be stored; await earlier ones before making more");
             return Err(Error::new(ErrorCode::RateLimited, message));
         }
         self.waiting.requests.fetch_add(1, Ordering::AcqRel);
@@ -114,12 +120,19 @@ struct Promised {
 
 impl Promised {
     fn new(ticket: u64, job: &NewJob) -> Self {
-        Self { ticket, id: job.id.clone(), due: job.due, created: job.created, recurring: job.recurrence.is_some() }
+        Self {
+            ticket,
+            id: job.id.clone(),
+            due: job.due,
+            created: job.created,
+            recurring: job.recurrence.is_some(),
+        }
     }
 
     fn result(&self, inserted: Inserted) -> Result<String> {
         let result = Dispatch::result(&self.id, self.due, self.created, self.recurring, inserted)?;
-        serde_json::to_string(&result).map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+        serde_json::to_string(&result)
+            .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
     }
 }
 
@@ -195,7 +208,12 @@ impl Desk {
         let engine = match self.instance.engine().await {
             Ok(engine) => engine,
             Err(error) => {
-                return self.answer(requests.into_iter().map(|request| (request.ticket, Err(error.clone()))).collect());
+                return self.answer(
+                    requests
+                        .into_iter()
+                        .map(|request| (request.ticket, Err(error.clone())))
+                        .collect(),
+                );
             }
         };
         let mut singles = Vec::with_capacity(requests.len());
@@ -229,7 +247,10 @@ impl Desk {
 
     fn warned(&self, dispatch: Dispatch) -> NewJob {
         if let Some(warning) = dispatch.warning {
-            self.instance.journal.log(Level::Warn, &format!("job {} ({}): {warning}", dispatch.job.id, dispatch.job.route));
+            self.instance.journal.log(
+                Level::Warn,
+                &format!("job {} ({}): {warning}", dispatch.job.id, dispatch.job.route),
+            );
         }
         dispatch.job
     }
@@ -256,12 +277,25 @@ fn push_singles(engine: &Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis, in_
 async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis) -> Answers {
     let promised: Vec<Promised> = jobs.iter().map(|(ticket, job)| Promised::new(*ticket, job)).collect();
     let jobs = jobs.into_iter().map(|(_, job)| job).collect();
-    match engine.store.insert(InsertParams { jobs, all_or_nothing: false, now }).await {
+    match engine
+        .store
+        .insert(InsertParams {
+            jobs,
+            all_or_nothing: false,
+            now,
+        })
+        .await
+    {
         Ok(inserted) => {
             let answers = promised.iter().zip(inserted);
-            answers.map(|(promise, inserted)| (promise.ticket, promise.result(inserted))).collect()
+            answers
+                .map(|(promise, inserted)| (promise.ticket, promise.result(inserted)))
+                .collect()
         }
-        Err(error) => promised.iter().map(|promise| (promise.ticket, Err(error.clone()))).collect(),
+        Err(error) => promised
+            .iter()
+            .map(|promise| (promise.ticket, Err(error.clone())))
+            .collect(),
     }
 }
 
@@ -271,22 +305,41 @@ async fn insert_many(engine: Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, now: M
 
 async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Result<String> {
     let promised: Vec<Promised> = jobs.iter().map(|job| Promised::new(ticket, job)).collect();
-    let inserted = engine.store.insert(InsertParams { jobs, all_or_nothing: true, now }).await?;
-    if inserted.iter().any(|inserted| matches!(inserted, Inserted::Conflict(_))) {
+    let inserted = engine
+        .store
+        .insert(InsertParams {
+            jobs,
+            all_or_nothing: true,
+            now,
+        })
+        .await?;
+    if inserted
+        .iter()
+        .any(|inserted| matches!(inserted, Inserted::Conflict(_)))
+    {
         return Err(first_conflict(&promised, inserted));
     }
-    let results: Result<Vec<String>> =
-        promised.iter().zip(inserted).map(|(promise, inserted)| promise.result(inserted)).collect();
+    let results: Result<Vec<String>> = promised
+        .iter()
+        .zip(inserted)
+        .map(|(promise, inserted)| promise.result(inserted))
+        .collect();
     Ok(format!("[{}]", results?.join(",")))
 }
 
 /// Every conflict of a batch of which nothing was written.
 fn first_conflict(promised: &[Promised], inserted: Vec<Inserted>) -> Error {
-    let conflicts = promised.iter().zip(inserted).enumerate().filter_map(|(index, (promise, inserted))| match inserted {
-        Inserted::Conflict(reason) => {
-            Some(crate::error::Problem::new(format!("[{index}].job_id"), format!("{}: {reason}", promise.id)))
-        }
-        _ => None,
-    });
+    let conflicts =
+        promised
+            .iter()
+            .zip(inserted)
+            .enumerate()
+            .filter_map(|(index, (promise, inserted))| match inserted {
+                Inserted::Conflict(reason) => Some(crate::error::Problem::new(
+                    format!("[{index}].job_id"),
+                    format!("{}: {reason}", promise.id),
+                )),
+                _ => None,
+            });
     Error::invalid(ErrorCode::Conflict, conflicts.collect())
 }

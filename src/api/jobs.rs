@@ -31,20 +31,28 @@ fn invalid(problems: Vec<Problem>) -> Error {
 }
 
 fn not_found(id: &str) -> Error {
-    let message = format!("no job has the id '{}'; it may have been deleted by retention", super::fields::shown(id));
+    let message = format!(
+        "no job has the id '{}'; it may have been deleted by retention",
+        super::fields::shown(id)
+    );
     Error::invalid(ErrorCode::NotFound, vec![Problem::new("id", message)])
 }
 
 /// Reads the id argument of a method.
 fn read_id(text: &str) -> Result<JobId> {
-    let id: String = serde_json::from_str(text)
-        .map_err(|_| invalid(vec![Problem::new("id", format!("must be a string, got {}", describe(text)))]))?;
+    let id: String = serde_json::from_str(text).map_err(|_| {
+        invalid(vec![Problem::new(
+            "id",
+            format!("must be a string, got {}", describe(text)),
+        )])
+    })?;
     // An id of another shape belongs to no job; that is all there is to say about it.
     JobId::parse(&id).ok_or_else(|| not_found(&id))
 }
 
 fn to_json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer as JSON").with_source(error))
+    serde_json::to_string(value)
+        .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer as JSON").with_source(error))
 }
 
 async fn record(engine: &Engine, id: &JobId) -> Result<JobRecord> {
@@ -56,7 +64,12 @@ async fn route_of(engine: &Engine, id: RouteId) -> Result<Arc<Route>> {
         return Ok(route);
     }
     engine.learn_routes().await?;
-    engine.routing.route(id).ok_or_else(|| Error::new(ErrorCode::StoreCorrupt, format!("a job refers to route {id}, which does not exist")))
+    engine.routing.route(id).ok_or_else(|| {
+        Error::new(
+            ErrorCode::StoreCorrupt,
+            format!("a job refers to route {id}, which does not exist"),
+        )
+    })
 }
 
 /// `get(id)`.
@@ -103,7 +116,18 @@ pub async fn list(engine: &Engine, filter: &str) -> Result<String> {
 fn read_list(engine: &Engine, text: &str) -> Result<ListFilter> {
     let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
     fields.refuse_unknown(&[
-        "status", "recurring", "product", "env", "namespace", "target", "from", "to", "limit", "cursor", "offset", "count",
+        "status",
+        "recurring",
+        "product",
+        "env",
+        "namespace",
+        "target",
+        "from",
+        "to",
+        "limit",
+        "cursor",
+        "offset",
+        "count",
     ]);
     let routes = read_routes(engine, &mut fields);
     let zone = Zone::utc();
@@ -128,7 +152,11 @@ fn read_list(engine: &Engine, text: &str) -> Result<ListFilter> {
         limit: usize::try_from(fields.integer("limit", 1, LARGEST_PAGE).unwrap_or(PAGE)).unwrap_or(0),
         count_up_to: fields.boolean("count").filter(|count| *count).map(|_| COUNTED + 1),
     };
-    if fields.problems.is_empty() { Ok(filter) } else { Err(invalid(fields.problems)) }
+    if fields.problems.is_empty() {
+        Ok(filter)
+    } else {
+        Err(invalid(fields.problems))
+    }
 }
 
 fn read_cursor(fields: &mut Fields<'_>) -> Option<i64> {
@@ -141,11 +169,16 @@ fn read_cursor(fields: &mut Fields<'_>) -> Option<i64> {
 }
 
 fn read_statuses(fields: &mut Fields<'_>) -> Vec<Status> {
-    let Some(text) = fields.raw("status") else { return Vec::new() };
+    let Some(text) = fields.raw("status") else {
+        return Vec::new();
+    };
     let names = if text.starts_with('[') {
         fields.tags("status", Status::ALL.len()).unwrap_or_default()
     } else {
-        fields.string("status").map(|name| vec![name.as_ref().into()]).unwrap_or_default()
+        fields
+            .string("status")
+            .map(|name| vec![name.as_ref().into()])
+            .unwrap_or_default()
     };
     let mut statuses = Vec::new();
     for name in names {
@@ -153,7 +186,10 @@ fn read_statuses(fields: &mut Fields<'_>) -> Vec<Status> {
             Some(status) => statuses.push(status),
             None => {
                 let known = Status::ALL.map(Status::as_str).join(", ");
-                fields.problem("status", format!("'{}' is no status; known are {known}", super::fields::shown(&name)));
+                fields.problem(
+                    "status",
+                    format!("'{}' is no status; known are {known}", super::fields::shown(&name)),
+                );
             }
         }
     }
@@ -174,16 +210,29 @@ fn read_routes(engine: &Engine, fields: &mut Fields<'_>) -> Option<Vec<RouteId>>
         product.as_deref().is_none_or(|product| product == &*route.product)
             && env.as_deref().is_none_or(|env| env == &*route.env)
             && namespace.is_none_or(|namespace| namespace == route.namespace)
-            && target.iter().all(|(name, value)| route.fields().any(|(field, own)| field == *name && own == &**value))
+            && target
+                .iter()
+                .all(|(name, value)| route.fields().any(|(field, own)| field == *name && own == &**value))
     }))
 }
 
 /// Fields a target of any namespace may have.
-const TARGET_FIELDS: [&str; 9] =
-    ["app", "event", "tag", "notification", "storage", "broker", "database", "graph", "operation"];
+const TARGET_FIELDS: [&str; 9] = [
+    "app",
+    "event",
+    "tag",
+    "notification",
+    "storage",
+    "broker",
+    "database",
+    "graph",
+    "operation",
+];
 
 fn read_target(fields: &mut Fields<'_>) -> Vec<(&'static str, Box<str>)> {
-    let Some(mut inner) = fields.object("target") else { return Vec::new() };
+    let Some(mut inner) = fields.object("target") else {
+        return Vec::new();
+    };
     inner.refuse_unknown(&TARGET_FIELDS);
     let mut target = Vec::new();
     for name in TARGET_FIELDS {
@@ -223,7 +272,10 @@ pub async fn history(engine: &Engine, id: &str, options: &str) -> Result<String>
         return Err(invalid(fields.problems));
     }
     let history = engine.store.history(&id, usize::try_from(limit).unwrap_or(0)).await?;
-    to_json(&HistoryView::new(id.to_string(), history.ok_or_else(|| not_found(&id.to_string()))?))
+    to_json(&HistoryView::new(
+        id.to_string(),
+        history.ok_or_else(|| not_found(&id.to_string()))?,
+    ))
 }
 
 /// `logs(id)`.
@@ -239,8 +291,17 @@ pub async fn logs(engine: &Engine, id: &str) -> Result<String> {
         message: Box<str>,
     }
     let id = read_id(id)?;
-    let lines = engine.store.logs(&id).await?.ok_or_else(|| not_found(&id.to_string()))?;
-    let lines = lines.into_iter().map(|line| Line { run: line.run, attempt: line.attempt, at: line.at, message: line.message });
+    let lines = engine
+        .store
+        .logs(&id)
+        .await?
+        .ok_or_else(|| not_found(&id.to_string()))?;
+    let lines = lines.into_iter().map(|line| Line {
+        run: line.run,
+        attempt: line.attempt,
+        at: line.at,
+        message: line.message,
+    });
     to_json(&lines.collect::<Vec<_>>())
 }
 
@@ -266,7 +327,9 @@ pub async fn cancel(engine: &Engine, id: &str, options: &str) -> Result<String> 
         Cancelled::Done { job, running } => {
             for (_, instance, token) in running {
                 if engine.instance() == Some(instance) {
-                    engine.running.abort(token, AbortReason::Cancelled(reason.as_deref().map(Into::into)));
+                    engine
+                        .running
+                        .abort(token, AbortReason::Cancelled(reason.as_deref().map(Into::into)));
                 }
             }
             engine.events.run_ended(job);
@@ -316,7 +379,9 @@ async fn wait_for(engine: &Engine, id: &JobId, first: &JobRecord, timeout: Optio
     };
     let answer = match until {
         None => ended.await,
-        Some(until) => tokio::time::timeout_at(until, ended).await.unwrap_or_else(|_| Err(too_long(id, timeout))),
+        Some(until) => tokio::time::timeout_at(until, ended)
+            .await
+            .unwrap_or_else(|_| Err(too_long(id, timeout))),
     };
     engine.events.unwatch(first.job, watched);
     answer
@@ -324,26 +389,49 @@ async fn wait_for(engine: &Engine, id: &JobId, first: &JobRecord, timeout: Optio
 
 fn too_long(id: &JobId, timeout: Option<i64>) -> Error {
     let limit = timeout.unwrap_or_default();
-    Error::new(ErrorCode::Timeout, format!("no run of job {id} ended within {limit} ms; the job goes on"))
+    Error::new(
+        ErrorCode::Timeout,
+        format!("no run of job {id} ended within {limit} ms; the job goes on"),
+    )
 }
 
 /// What came of the run that was waited for, if it is over.
 async fn outcome(engine: &Engine, id: &JobId, first: &JobRecord) -> Result<Option<String>> {
     let now = record(engine, id).await?;
     if now.status == Status::Cancelled {
-        let reason = now.cancel_reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        return Err(Error::new(ErrorCode::Cancelled, format!("job {id} was cancelled{reason}")));
+        let reason = now
+            .cancel_reason
+            .as_deref()
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
+        return Err(Error::new(
+            ErrorCode::Cancelled,
+            format!("job {id} was cancelled{reason}"),
+        ));
     }
     let over = now.status.is_ended() || now.execution_count > first.execution_count;
     if !over {
         return Ok(None);
     }
     // A recurring job may have ended more than one run meanwhile: the first of them is the one that was waited for.
-    let wanted = if first.status.is_ended() { now.execution_count } else { first.execution_count + 1 };
+    let wanted = if first.status.is_ended() {
+        now.execution_count
+    } else {
+        first.execution_count + 1
+    };
     let behind = usize::try_from(now.execution_count - wanted).unwrap_or(0);
     let attempts_each = usize::try_from(now.retries.saturating_add(now.crashes)).unwrap_or(0) + 2;
-    let history = engine.store.history(id, ((behind + 1) * attempts_each).min(10_000)).await?.unwrap_or_default();
-    let Some(entry) = history.entries.into_iter().filter(|entry| entry.status.is_final()).nth(behind) else {
+    let history = engine
+        .store
+        .history(id, ((behind + 1) * attempts_each).min(10_000))
+        .await?
+        .unwrap_or_default();
+    let Some(entry) = history
+        .entries
+        .into_iter()
+        .filter(|entry| entry.status.is_final())
+        .nth(behind)
+    else {
         return Ok(Some(String::new()));
     };
     match (entry.status, entry.error) {
@@ -357,6 +445,9 @@ fn run_error(id: &JobId, run: i64, error: &crate::model::RunError) -> Error {
     let code = ErrorCode::parse(&error.code).unwrap_or(ErrorCode::HandlerError);
     let mut failure = Error::new(code, error.message.to_string());
     failure.own_code = Some(error.code.clone());
-    failure.details.push(Problem::new("job", format!("run {run} of job {id} failed: {}", error.code)));
+    failure.details.push(Problem::new(
+        "job",
+        format!("run {run} of job {id} failed: {}", error.code),
+    ));
     failure
 }

@@ -64,10 +64,21 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
     let invalid = |problems| Error::invalid(ErrorCode::ValidationError, problems);
     let mut fields = Fields::read(text, "options").map_err(|problem| invalid(vec![problem]))?;
     fields.refuse_unknown(&[
-        "accessKey", "product", "env", "store", "worker", "timezone", "clock", "retention", "durability", "logger",
+        "accessKey",
+        "product",
+        "env",
+        "store",
+        "worker",
+        "timezone",
+        "clock",
+        "retention",
+        "durability",
+        "logger",
         "maxInputBytes",
     ]);
-    let manual = fields.word("clock", &[("system", false), ("manual", true)]).unwrap_or(false);
+    let manual = fields
+        .word("clock", &[("system", false), ("manual", true)])
+        .unwrap_or(false);
     let store = read_store(&mut fields, environment);
     if manual && !matches!(store, Some(StoreLocation::Memory(None)) | None) {
         fields.problem("clock", "'manual' needs a store of its own: use `store: 'memory:'`");
@@ -84,7 +95,10 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
         },
         store: store.unwrap_or(StoreLocation::Memory(None)),
         durability: fields
-            .word("durability", &[("full", Durability::Full), ("relaxed", Durability::Relaxed)])
+            .word(
+                "durability",
+                &[("full", Durability::Full), ("relaxed", Durability::Relaxed)],
+            )
             .unwrap_or_default(),
         engine: EngineConfig {
             worker: read_worker(&mut fields),
@@ -93,11 +107,17 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
             ..EngineConfig::default()
         },
     };
-    if fields.problems.is_empty() { Ok(options) } else { Err(invalid(fields.problems)) }
+    if fields.problems.is_empty() {
+        Ok(options)
+    } else {
+        Err(invalid(fields.problems))
+    }
 }
 
 fn read_timezone(fields: &mut Fields<'_>) -> Box<str> {
-    let Some(name) = fields.string("timezone") else { return "UTC".into() };
+    let Some(name) = fields.string("timezone") else {
+        return "UTC".into();
+    };
     match Zone::get(&name) {
         Ok(zone) => zone.name().into(),
         Err(unknown) => {
@@ -168,11 +188,17 @@ fn read_worker(fields: &mut Fields<'_>) -> Option<WorkerConfig> {
     let concurrency = inner.integer("concurrency", 1, MAX_CONCURRENCY);
     let namespaces = inner.tags("namespaces", Namespace::ALL.len());
     let namespaces = namespaces.map(|names| read_namespaces(&mut inner, &names));
-    let filter =
-        WorkerFilter { namespaces, products: inner.tags("products", 1_000), envs: inner.tags("envs", 1_000) };
+    let filter = WorkerFilter {
+        namespaces,
+        products: inner.tags("products", 1_000),
+        envs: inner.tags("envs", 1_000),
+    };
     fields.absorb(inner);
     let concurrency = concurrency.and_then(|count| usize::try_from(count).ok());
-    Some(WorkerConfig { concurrency: concurrency.unwrap_or(WorkerConfig::default().concurrency), filter })
+    Some(WorkerConfig {
+        concurrency: concurrency.unwrap_or(WorkerConfig::default().concurrency),
+        filter,
+    })
 }
 
 fn read_namespaces(fields: &mut Fields<'_>, names: &[Box<str>]) -> Vec<Namespace> {
@@ -182,7 +208,10 @@ fn read_namespaces(fields: &mut Fields<'_>, names: &[Box<str>]) -> Vec<Namespace
             Some(namespace) => namespaces.push(namespace),
             None => {
                 let known = Namespace::ALL.map(Namespace::as_str).join(", ");
-                fields.problem("namespaces", format!("'{}' is none; known are {known}", super::fields::shown(name)));
+                fields.problem(
+                    "namespaces",
+                    format!("'{}' is none; known are {known}", super::fields::shown(name)),
+                );
             }
         }
     }
@@ -192,10 +221,17 @@ fn read_namespaces(fields: &mut Fields<'_>, names: &[Box<str>]) -> Vec<Namespace
 fn read_retention(fields: &mut Fields<'_>) -> Retention {
     const FOR_EVER: Keep = Keep { age: None, count: None };
     if fields.raw("retention") == Some("false") {
-        return Retention { completed: FOR_EVER, failed: FOR_EVER, cancelled: FOR_EVER, runs: FOR_EVER };
+        return Retention {
+            completed: FOR_EVER,
+            failed: FOR_EVER,
+            cancelled: FOR_EVER,
+            runs: FOR_EVER,
+        };
     }
     let default = Retention::default();
-    let Some(mut inner) = fields.object("retention") else { return default };
+    let Some(mut inner) = fields.object("retention") else {
+        return default;
+    };
     inner.refuse_unknown(&["completed", "failed", "cancelled", "runs"]);
     let retention = Retention {
         completed: read_keep(&mut inner, "completed", default.completed),
@@ -213,11 +249,19 @@ fn read_keep(fields: &mut Fields<'_>, name: &str, default: Keep) -> Keep {
         Some("false") => return Keep { age: None, count: None },
         Some(_) => {}
     }
-    let Some(mut inner) = fields.object(name) else { return default };
+    let Some(mut inner) = fields.object(name) else {
+        return default;
+    };
     inner.refuse_unknown(&["age", "count"]);
-    let keep = Keep { age: inner.integer("age", 0, MAX_AGE), count: inner.integer("count", 0, MAX_AGE) };
+    let keep = Keep {
+        age: inner.integer("age", 0, MAX_AGE),
+        count: inner.integer("count", 0, MAX_AGE),
+    };
     if inner.raw("age").is_none() && inner.raw("count").is_none() {
-        inner.problem("age", "is missing; give `age` in ms, `count`, or both, or `false` to keep everything");
+        inner.problem(
+            "age",
+            "is missing; give `age` in ms, `count`, or both, or `false` to keep everything",
+        );
     }
     fields.absorb(inner);
     keep

@@ -43,7 +43,11 @@ const NOTIFICATION: Members = &[
         ]),
         false,
     ),
-    ("sms", Shape::Part(&[("recipients", Shape::Texts, true), ("body", Shape::Object, false)]), false),
+    (
+        "sms",
+        Shape::Part(&[("recipients", Shape::Texts, true), ("body", Shape::Object, false)]),
+        false,
+    ),
     ("callback", Shape::Part(ACTION), false),
 ];
 
@@ -54,8 +58,11 @@ const STORAGE: Members = &[
     ("mimeType", Shape::Text, false),
 ];
 
-const DATABASE_ACTION: Members =
-    &[("query", Shape::Object, false), ("data", Shape::Object, false), ("filter", Shape::Object, false)];
+const DATABASE_ACTION: Members = &[
+    ("query", Shape::Object, false),
+    ("data", Shape::Object, false),
+    ("filter", Shape::Object, false),
+];
 
 /// Checks an input; the problems found are in what comes back.
 pub fn check(namespace: Namespace, mut input: Fields<'_>) -> Fields<'_> {
@@ -76,7 +83,10 @@ pub fn check(namespace: Namespace, mut input: Fields<'_>) -> Fields<'_> {
 
 /// Length of the base64 text of a storage input's `buffer`, 0 without one.
 pub fn buffer_length(input: &str) -> usize {
-    Fields::read(input, "input").ok().and_then(|fields| fields.raw("buffer")).map_or(0, |text| text.len().saturating_sub(2))
+    Fields::read(input, "input")
+        .ok()
+        .and_then(|fields| fields.raw("buffer"))
+        .map_or(0, |text| text.len().saturating_sub(2))
 }
 
 fn check_members(fields: &mut Fields<'_>, members: Members) {
@@ -107,7 +117,10 @@ fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
         }
         Shape::Bytes => {
             if !text.starts_with('"') {
-                fields.problem(name, format!("must be a Buffer, a Uint8Array or base64 text, got {}", describe(text)));
+                fields.problem(
+                    name,
+                    format!("must be a Buffer, a Uint8Array or base64 text, got {}", describe(text)),
+                );
             }
         }
         Shape::Part(members) => {

@@ -15,8 +15,18 @@ const MAX_INTERVAL: i64 = 9_007_199_254_740_991;
 /// Most instants of a preview.
 const MAX_PREVIEW: i64 = 10_000;
 
-const KNOWN: [&str; 10] =
-    ["start_at", "cron", "every", "limit", "endDate", "tz", "dst", "misfire", "ifRunning", "spread"];
+const KNOWN: [&str; 10] = [
+    "start_at",
+    "cron",
+    "every",
+    "limit",
+    "endDate",
+    "tz",
+    "dst",
+    "misfire",
+    "ifRunning",
+    "spread",
+];
 
 /// When a job runs.
 #[derive(Clone, Debug, Default)]
@@ -44,14 +54,25 @@ pub struct Reading {
 pub fn read_schedule(fields: &mut Fields<'_>, timezone: &str, seed: &str, now: Millis) -> Reading {
     let Some(mut inner) = fields.object("schedule") else {
         let sound = fields.raw("schedule").is_none();
-        let value = sound.then(|| Plan { due: Some(now), ..Plan::default() });
-        return Reading { value, code: ErrorCode::ValidationError, problems: 0 };
+        let value = sound.then(|| Plan {
+            due: Some(now),
+            ..Plan::default()
+        });
+        return Reading {
+            value,
+            code: ErrorCode::ValidationError,
+            problems: 0,
+        };
     };
     let mut code = ErrorCode::ValidationError;
     let value = read_plan(&mut inner, &mut code, timezone, seed, now);
     let problems = inner.problems.len();
     fields.absorb(inner);
-    Reading { value: value.filter(|_| problems == 0), code, problems }
+    Reading {
+        value: value.filter(|_| problems == 0),
+        code,
+        problems,
+    }
 }
 
 fn read_plan(fields: &mut Fields<'_>, code: &mut ErrorCode, timezone: &str, seed: &str, now: Millis) -> Option<Plan> {
@@ -66,7 +87,10 @@ fn read_plan(fields: &mut Fields<'_>, code: &mut ErrorCode, timezone: &str, seed
         *code = schedule_code(*code);
     }
     let dst = read_dst(fields);
-    let misfire = fields.word("misfire", &[("once", Misfire::Once), ("skip", Misfire::Skip), ("all", Misfire::All)]);
+    let misfire = fields.word(
+        "misfire",
+        &[("once", Misfire::Once), ("skip", Misfire::Skip), ("all", Misfire::All)],
+    );
     let if_running = fields.word("ifRunning", &[("skip", IfRunning::Skip), ("allow", IfRunning::Allow)]);
     let spread = fields.integer("spread", 0, MAX_INTERVAL);
     check_combination(fields, code, start_at, end_at);
@@ -75,9 +99,20 @@ fn read_plan(fields: &mut Fields<'_>, code: &mut ErrorCode, timezone: &str, seed
     }
     let zone = zone?;
     let rule = match (cron, every) {
-        (Some(text), _) => Rule::Cron { text: text.into(), tz: zone.name().into() },
-        (None, Some(interval)) => Rule::Every { interval, anchor: start_at.unwrap_or(now) },
-        (None, None) => return Some(Plan { due: Some(start_at.unwrap_or(now).max(now)), ..Plan::default() }),
+        (Some(text), _) => Rule::Cron {
+            text: text.into(),
+            tz: zone.name().into(),
+        },
+        (None, Some(interval)) => Rule::Every {
+            interval,
+            anchor: start_at.unwrap_or(now),
+        },
+        (None, None) => {
+            return Some(Plan {
+                due: Some(start_at.unwrap_or(now).max(now)),
+                ..Plan::default()
+            });
+        }
     };
     let recurrence = Recurrence {
         rule,
@@ -92,7 +127,12 @@ fn read_plan(fields: &mut Fields<'_>, code: &mut ErrorCode, timezone: &str, seed
     first_occurrence(fields, code, recurrence, now)
 }
 
-fn first_occurrence(fields: &mut Fields<'_>, code: &mut ErrorCode, recurrence: Recurrence, now: Millis) -> Option<Plan> {
+fn first_occurrence(
+    fields: &mut Fields<'_>,
+    code: &mut ErrorCode,
+    recurrence: Recurrence,
+    now: Millis,
+) -> Option<Plan> {
     let timetable = match Timetable::compile(&recurrence) {
         Ok(timetable) => timetable,
         Err(error) => {
@@ -103,10 +143,17 @@ fn first_occurrence(fields: &mut Fields<'_>, code: &mut ErrorCode, recurrence: R
     };
     let due = timetable.first(now);
     let warning = match (due, recurrence.end_at) {
-        (None, Some(end)) => Some(format!("its endDate {} is past: the job is kept as completed and never runs", Zone::utc().to_iso(end))),
+        (None, Some(end)) => Some(format!(
+            "its endDate {} is past: the job is kept as completed and never runs",
+            Zone::utc().to_iso(end)
+        )),
         _ => None,
     };
-    Some(Plan { due, recurrence: Some(recurrence), warning })
+    Some(Plan {
+        due,
+        recurrence: Some(recurrence),
+        warning,
+    })
 }
 
 fn read_zone(fields: &mut Fields<'_>, code: &mut ErrorCode, timezone: &str) -> Option<Zone> {
@@ -137,9 +184,14 @@ pub fn read_instant(fields: &mut Fields<'_>, name: &str, zone: Option<&Zone>) ->
             }
         };
     }
-    let instant = number(text).filter(|value| value.abs() <= MAX_INSTANT).map(|value| value.floor() as Millis);
+    let instant = number(text)
+        .filter(|value| value.abs() <= MAX_INSTANT)
+        .map(|value| value.floor() as Millis);
     if instant.is_none() {
-        fields.problem(name, format!("must be ms since 1970 or an ISO 8601 date, got {}", describe(text)));
+        fields.problem(
+            name,
+            format!("must be ms since 1970 or an ISO 8601 date, got {}", describe(text)),
+        );
     }
     instant
 }
@@ -165,9 +217,18 @@ fn read_cron(fields: &mut Fields<'_>, code: &mut ErrorCode) -> Option<String> {
 fn read_dst(fields: &mut Fields<'_>) -> Option<Dst> {
     let mut inner = fields.object("dst")?;
     inner.refuse_unknown(&["gap", "overlap"]);
-    let gap = inner.word("gap", &[("after", Gap::After), ("skip", Gap::Skip)]).unwrap_or_default();
+    let gap = inner
+        .word("gap", &[("after", Gap::After), ("skip", Gap::Skip)])
+        .unwrap_or_default();
     let overlap = inner
-        .word("overlap", &[("first", Overlap::First), ("last", Overlap::Last), ("both", Overlap::Both)])
+        .word(
+            "overlap",
+            &[
+                ("first", Overlap::First),
+                ("last", Overlap::Last),
+                ("both", Overlap::Both),
+            ],
+        )
         .unwrap_or_default();
     fields.absorb(inner);
     Some(Dst { gap, overlap })
@@ -202,7 +263,11 @@ fn check_combination(fields: &mut Fields<'_>, code: &mut ErrorCode, start_at: Op
 
 /// `INVALID_SCHEDULE`, unless something more specific is wrong already.
 fn schedule_code(code: ErrorCode) -> ErrorCode {
-    if code == ErrorCode::ValidationError { ErrorCode::InvalidSchedule } else { code }
+    if code == ErrorCode::ValidationError {
+        ErrorCode::InvalidSchedule
+    } else {
+        code
+    }
 }
 
 /// A fixed place within `spread` ms for each job, so that many jobs of one time do not start at once. FNV-1a: the same
@@ -211,7 +276,9 @@ fn spread_offset(seed: &str, spread: i64) -> i64 {
     if spread <= 0 {
         return 0;
     }
-    let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     i64::try_from(hash % spread.unsigned_abs()).unwrap_or(0)
 }
 
@@ -234,13 +301,25 @@ pub fn read_preview(text: &str, options: Option<&str>, timezone: &str, now: Mill
     schedule.absorb(asked);
     let problems: Vec<Problem> = std::mem::take(&mut schedule.problems);
     let Some(plan) = plan.filter(|_| problems.is_empty()) else {
-        return Err(Error::invalid(if only_schedule { code } else { ErrorCode::ValidationError }, problems));
+        return Err(Error::invalid(
+            if only_schedule {
+                code
+            } else {
+                ErrorCode::ValidationError
+            },
+            problems,
+        ));
     };
     let Some(recurrence) = plan.recurrence else {
         return Ok(plan.due.into_iter().take(usize::try_from(count).unwrap_or(0)).collect());
     };
     // The place within a `spread` depends on the job, and there is none.
-    let timetable = Timetable::compile(&Recurrence { offset: 0, ..recurrence.clone() })?;
+    let timetable = Timetable::compile(&Recurrence {
+        offset: 0,
+        ..recurrence.clone()
+    })?;
     let runs = recurrence.limit.unwrap_or(i64::MAX).min(count);
-    Ok(std::iter::successors(timetable.first(from), |at| timetable.after(*at)).take(usize::try_from(runs).unwrap_or(0)).collect())
+    Ok(std::iter::successors(timetable.first(from), |at| timetable.after(*at))
+        .take(usize::try_from(runs).unwrap_or(0))
+        .collect())
 }

@@ -66,8 +66,15 @@ impl JobView {
     /// Shows a stored job.
     #[must_use]
     pub fn new(record: JobRecord, route: &Route) -> Self {
-        let options: JobOptions = record.options.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let recurrence: Option<Recurrence> = record.recurrence.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let options: JobOptions = record
+            .options
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default();
+        let recurrence: Option<Recurrence> = record
+            .recurrence
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok());
         let (cron, every, tz) = match recurrence.as_ref().map(|recurrence| &recurrence.rule) {
             Some(Rule::Cron { text, tz }) => (Some(text.clone()), None, Some(tz.clone())),
             Some(Rule::Every { interval, .. }) => (None, Some(*interval), None),
@@ -149,7 +156,13 @@ impl HistoryView {
     pub fn new(job_id: String, history: History) -> Self {
         let ranges = |kind: GapKind| {
             let of_kind = history.gaps.iter().filter(move |gap| gap.kind == kind);
-            of_kind.map(|gap: &GridGap| RangeView { from: gap.first, to: gap.last, count: gap.count }).collect()
+            of_kind
+                .map(|gap: &GridGap| RangeView {
+                    from: gap.first,
+                    to: gap.last,
+                    count: gap.count,
+                })
+                .collect()
         };
         Self {
             job_id,

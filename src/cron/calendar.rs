@@ -26,8 +26,7 @@ pub(super) fn date_of(day: i64) -> Date {
     let since_march = day + EPOCH_FROM_MARCH_0000;
     let cycle = since_march.div_euclid(DAYS_PER_CYCLE);
     let in_cycle = since_march.rem_euclid(DAYS_PER_CYCLE);
-    let year_of_cycle =
-        (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / 146_096) / 365;
+    let year_of_cycle = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / 146_096) / 365;
     let day_of_year = in_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let before_january = month_from_march < 10;

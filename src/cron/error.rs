@@ -33,12 +33,7 @@ impl CronError {
         }
     }
 
-    pub(super) fn in_field(
-        field: Field,
-        position: usize,
-        message: String,
-        hint: impl Into<String>,
-    ) -> CronError {
+    pub(super) fn in_field(field: Field, position: usize, message: String, hint: impl Into<String>) -> CronError {
         CronError {
             field: Some(field),
             position,

@@ -22,13 +22,7 @@ pub struct CronExpr {
 
 impl CronExpr {
     /// Completes an expression from its fields; the masks must not be empty.
-    pub(super) fn new(
-        minutes: u64,
-        hours: u32,
-        months: u32,
-        days: DayRule,
-        interval: bool,
-    ) -> CronExpr {
+    pub(super) fn new(minutes: u64, hours: u32, months: u32, days: DayRule, interval: bool) -> CronExpr {
         let never = !some_year_has_a_day(months, &days);
         CronExpr {
             minutes,

@@ -73,9 +73,7 @@ impl Field {
             Field::DayOfWeek => &WEEKDAYS,
             _ => return None,
         };
-        let index = names
-            .iter()
-            .position(|known| known.eq_ignore_ascii_case(name))?;
+        let index = names.iter().position(|known| known.eq_ignore_ascii_case(name))?;
         Some(index as u32 + self.smallest())
     }
 

@@ -24,12 +24,7 @@ pub(super) enum Item {
 
 /// Reads an item that begins at byte `start` of the expression; `alone` tells whether it is the
 /// only one of its field.
-pub(super) fn read_item(
-    field: Field,
-    start: usize,
-    text: &str,
-    alone: bool,
-) -> Result<Item, CronError> {
+pub(super) fn read_item(field: Field, start: usize, text: &str, alone: bool) -> Result<Item, CronError> {
     let mut reader = Reader {
         field,
         start,
@@ -71,9 +66,7 @@ impl<'t> Reader<'t> {
     }
 
     fn skip(&mut self, byte: u8) -> bool {
-        let found = self
-            .peek()
-            .is_some_and(|next| next.eq_ignore_ascii_case(&byte));
+        let found = self.peek().is_some_and(|next| next.eq_ignore_ascii_case(&byte));
         self.at += usize::from(found);
         found
     }
@@ -146,17 +139,9 @@ impl<'t> Reader<'t> {
 
     /// `SAT-SUN` means 6-7: a week may end with a Sunday that is written by name.
     fn sunday_at_the_end(&self, first: u32, last: u32, last_at: usize) -> u32 {
-        let by_name = self
-            .text
-            .as_bytes()
-            .get(last_at)
-            .is_some_and(u8::is_ascii_alphabetic);
+        let by_name = self.text.as_bytes().get(last_at).is_some_and(u8::is_ascii_alphabetic);
         let sunday = self.field == Field::DayOfWeek && last == 0;
-        if sunday && by_name && first > 0 {
-            7
-        } else {
-            last
-        }
+        if sunday && by_name && first > 0 { 7 } else { last }
     }
 
     fn range(&mut self, first: u32, last: u32) -> Result<Item, CronError> {
@@ -199,10 +184,7 @@ impl<'t> Reader<'t> {
         self.at += 1;
         let at = self.at;
         if self.skip(b'L') {
-            return Ok(Item::Nth {
-                weekday,
-                ordinal: LAST,
-            });
+            return Ok(Item::Nth { weekday, ordinal: LAST });
         }
         let digits = self.take(u8::is_ascii_digit);
         match number(digits) {

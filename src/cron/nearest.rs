@@ -8,10 +8,7 @@ const LONGEST: usize = 48;
 
 /// The candidate nearest to `name` by edit distance, to the whole of it or, as in `newyork`, to
 /// its last part; `None` if nothing is near. Case, `_`, `-` and spaces do not count.
-pub(super) fn nearest<'n>(
-    name: &str,
-    candidates: impl Iterator<Item = &'n str>,
-) -> Option<&'n str> {
+pub(super) fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let wanted = simplified(name);
     // Short names are abbreviations such as `PST`; near ones mean something else altogether.
     if wanted.len() < 4 || name.len() > LONGEST {
@@ -20,11 +17,7 @@ pub(super) fn nearest<'n>(
     let allowed = 1 + wanted.len() / 6;
     let distance_to = |candidate: &str| {
         let whole = simplified(candidate);
-        let city = candidate
-            .rsplit('/')
-            .next()
-            .map(simplified)
-            .unwrap_or_default();
+        let city = candidate.rsplit('/').next().map(simplified).unwrap_or_default();
         distance(&wanted, &whole).min(distance(&wanted, &city))
     };
     candidates

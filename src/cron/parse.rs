@@ -10,8 +10,7 @@ use super::{CronError, CronExpr, Field};
 
 /// Longer texts are refused unread.
 const LONGEST: usize = 256;
-const FORM: &str =
-    "write 5 fields: minute hour day-of-month month day-of-week, as in `0 9 * * MON-FRI`";
+const FORM: &str = "write 5 fields: minute hour day-of-month month day-of-week, as in `0 9 * * MON-FRI`";
 const ALIASES: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
     ("@annually", "0 0 1 1 *"),
@@ -32,11 +31,7 @@ impl CronExpr {
         refuse_strange_text(text)?;
         let first = words(text).next();
         let Some((position, word)) = first else {
-            return Err(CronError::whole(
-                0,
-                "the expression is empty".to_owned(),
-                FORM,
-            ));
+            return Err(CronError::whole(0, "the expression is empty".to_owned(), FORM));
         };
         if word.starts_with('@') {
             return parse_fields(expand_alias(text, position, word)?);
@@ -120,13 +115,7 @@ impl Parsed {
         self.days.days = days as u32;
         // 7 is Sunday too.
         self.days.weekdays = (weekdays & 0x7f | weekdays >> 7) as u8;
-        CronExpr::new(
-            minutes,
-            hours as u32,
-            months as u32,
-            self.days,
-            self.interval,
-        )
+        CronExpr::new(minutes, hours as u32, months as u32, self.days, self.interval)
     }
 }
 
@@ -155,25 +144,15 @@ fn refuse_strange_text(text: &str) -> Result<(), CronError> {
     let code = u32::from(character);
     Err(if character.is_ascii() {
         let message = format!("character U+{code:04X} separates nothing");
-        CronError::whole(
-            position,
-            message,
-            "use spaces or tabs between the fields, on one line",
-        )
+        CronError::whole(position, message, "use spaces or tabs between the fields, on one line")
     } else {
         let message = format!("`{}` (U+{code:04X}) is not ASCII", character.escape_debug());
-        CronError::whole(
-            position,
-            message,
-            "use ASCII digits, letters, spaces and `* , - / ? #`",
-        )
+        CronError::whole(position, message, "use ASCII digits, letters, spaces and `* , - / ? #`")
     })
 }
 
 fn expand_alias(text: &str, position: usize, word: &str) -> Result<&'static str, CronError> {
-    let known = ALIASES
-        .into_iter()
-        .find(|(alias, _)| alias.eq_ignore_ascii_case(word));
+    let known = ALIASES.into_iter().find(|(alias, _)| alias.eq_ignore_ascii_case(word));
     if let Some((_, fields)) = known {
         return match words(text).nth(1) {
             None => Ok(fields),

@@ -49,10 +49,7 @@ impl Reader<'_> {
                 self.error(at, "`L` alone is not a day-of-week", hint)
             }
             (field, "L" | "LW", _) => {
-                let hint = format!(
-                    "the last day of the month is a day-of-month; {}",
-                    field.valid()
-                );
+                let hint = format!("the last day of the month is a day-of-month; {}", field.valid());
                 self.error(at, &format!("{shown} is not a {field}"), hint)
             }
             (Field::DayOfMonth, "W" | "WL", _) => {
@@ -71,9 +68,7 @@ impl Reader<'_> {
         let hint = match (self.field, rest.bytes().next()) {
             (Field::DayOfMonth, Some(b'L' | b'l')) => "write `L` alone for the last day".to_owned(),
             (Field::DayOfWeek, Some(b'W' | b'w')) => "`W` belongs to day-of-month".to_owned(),
-            (_, Some(b'~')) => {
-                "random values are not supported; use the `spread` option".to_owned()
-            }
+            (_, Some(b'~')) => "random values are not supported; use the `spread` option".to_owned(),
             (_, Some(b'L' | b'l' | b'W' | b'w' | b'#')) => {
                 "`L`, `W` and `#` follow a single day, not a range or another field".to_owned()
             }

@@ -7,9 +7,7 @@
 //! Invariant: every loop is bounded by the 41 years after which a satisfiable expression must
 //! have matched. 40 years is the longest wait: a leap day on a given weekday across 2100.
 
-use super::calendar::{
-    DAYS_PER_CYCLE, Date, MINUTES_PER_DAY, date_of, day_of, length_of_month, weekday_of,
-};
+use super::calendar::{DAYS_PER_CYCLE, Date, MINUTES_PER_DAY, date_of, day_of, length_of_month, weekday_of};
 use super::dst::{DstPolicy, Gap, Overlap};
 use super::expr::CronExpr;
 use super::spans::{Span, Spans};
@@ -109,11 +107,7 @@ impl CronExpr {
         } = date_of(from);
         for _ in 0..SEARCH_MONTHS {
             if self.months & (1 << month) != 0 {
-                let before_first = day_of(Date {
-                    year,
-                    month,
-                    day: 1,
-                }) - 1;
+                let before_first = day_of(Date { year, month, day: 1 }) - 1;
                 let length = length_of_month(year, month);
                 let selected = self.days.in_month(length, weekday_of(before_first + 1));
                 let left = selected >> first_day << first_day;

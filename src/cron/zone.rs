@@ -53,17 +53,11 @@ impl Zone {
             .binary_search_by(|entry| compare_ignoring_case(&entry.name, name))
             .ok()
             .and_then(|index| entries.get(index))
-            .and_then(|entry| {
-                entry
-                    .loaded
-                    .get_or_init(|| Loaded::from_database(&entry.name))
-                    .as_ref()
-            })
+            .and_then(|entry| entry.loaded.get_or_init(|| Loaded::from_database(&entry.name)).as_ref())
             .map(Zone)
             .ok_or_else(|| UnknownZone {
                 name: name.to_owned(),
-                nearest: nearest(name, entries.iter().map(|entry| entry.name.as_str()))
-                    .map(str::to_owned),
+                nearest: nearest(name, entries.iter().map(|entry| entry.name.as_str())).map(str::to_owned),
             })
     }
 
@@ -87,9 +81,7 @@ impl Zone {
     /// [`UnreadableDateTime`] if the text is nothing of the kind, or outside the years -9999 to
     /// 9999.
     pub fn read_date_time(&self, text: &str) -> Result<i64, UnreadableDateTime> {
-        let unreadable = || UnreadableDateTime {
-            text: text.to_owned(),
-        };
+        let unreadable = || UnreadableDateTime { text: text.to_owned() };
         if let Ok(instant) = text.parse::<Timestamp>() {
             return Ok(instant.as_millisecond());
         }
@@ -98,11 +90,7 @@ impl Zone {
             return Err(unreadable());
         }
         let local: DateTime = text.parse().map_err(|_| unreadable())?;
-        let instant = self
-            .0
-            .time_zone
-            .to_timestamp(local)
-            .map_err(|_| unreadable())?;
+        let instant = self.0.time_zone.to_timestamp(local).map_err(|_| unreadable())?;
         Ok(instant.as_millisecond())
     }
 
@@ -142,12 +130,7 @@ impl Loaded {
         let first_offset = time_zone.to_offset(Timestamp::MIN).seconds();
         let changes = time_zone
             .following(Timestamp::MIN)
-            .map(|change| {
-                (
-                    change.timestamp().as_second(),
-                    i64::from(change.offset().seconds()),
-                )
-            })
+            .map(|change| (change.timestamp().as_second(), i64::from(change.offset().seconds())))
             .take_while(|(second, _)| *second < TABLE_END);
         let spans = Spans::new(i64::from(first_offset), changes);
         Loaded {
@@ -188,11 +171,7 @@ pub struct UnknownZone {
 
 impl fmt::Display for UnknownZone {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{} is not a known time zone; ",
-            quoted(&self.name)
-        )?;
+        write!(formatter, "{} is not a known time zone; ", quoted(&self.name))?;
         match &self.nearest {
             Some(nearest) => write!(formatter, "did you mean `{nearest}`?"),
             None => formatter.write_str("use an IANA name such as `Europe/London`"),

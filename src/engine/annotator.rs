@@ -24,7 +24,11 @@ pub struct Annotator {
 impl Default for Annotator {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(CAPACITY);
-        Self { sender, receiver: Mutex::new(Some(receiver)), warned: AtomicBool::new(false) }
+        Self {
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+            warned: AtomicBool::new(false),
+        }
     }
 }
 
@@ -33,7 +37,10 @@ impl Annotator {
     pub fn submit(&self, engine: &Engine, note: Note) -> bool {
         let taken = self.sender.try_send(note).is_ok();
         if !taken && !self.warned.swap(true, Ordering::Relaxed) {
-            engine.journal.log(Level::Warn, "handlers report progress or log lines faster than they can be stored; some are dropped");
+            engine.journal.log(
+                Level::Warn,
+                "handlers report progress or log lines faster than they can be stored; some are dropped",
+            );
         }
         taken
     }
@@ -54,7 +61,9 @@ impl Annotator {
             while receiver.recv_many(&mut batch, BATCH).await > 0 {
                 let Some(engine) = engine.upgrade() else { return };
                 if let Err(error) = engine.store.annotate(std::mem::take(&mut batch)).await {
-                    engine.journal.log(Level::Warn, &format!("cannot store what handlers reported: {error}"));
+                    engine
+                        .journal
+                        .log(Level::Warn, &format!("cannot store what handlers reported: {error}"));
                 }
             }
         });

@@ -3,10 +3,10 @@
 //! Sleeps until the store tells of a change, a slot becomes free, a handler comes or goes, or the next due time; never
 //! longer than a second, so that a change of the wall clock or a suspended machine costs no more than that.
 
+use super::executor;
 use super::handler::Level;
 use super::recurrence;
 use super::worker::Engine;
-use super::executor;
 use crate::clock::Millis;
 use crate::error::{ErrorCode, Result};
 use crate::model::Recurrence;
@@ -55,7 +55,9 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
             }
             Err(error) if error.code == ErrorCode::Closed => return,
             Err(error) => {
-                engine.journal.log(Level::Error, &format!("cannot claim jobs, will try again: {error}"));
+                engine
+                    .journal
+                    .log(Level::Error, &format!("cannot claim jobs, will try again: {error}"));
                 pause = (pause * 2).min(Duration::from_secs(5));
                 (pause, true)
             }
@@ -71,17 +73,28 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-const IDLE: Round = Round { again: false, started: 0, full: false, next_due: None };
+const IDLE: Round = Round {
+    again: false,
+    started: 0,
+    full: false,
+    next_due: None,
+};
 
 fn until(engine: &Engine, next_due: Option<Millis>) -> Duration {
     let wait = next_due.map_or(LONGEST_SLEEP, |due| due.saturating_sub(engine.clock.now()));
-    let longest = if engine.config.manual_clock { LONGEST_SLEEP } else { wait.clamp(0, LONGEST_SLEEP) };
+    let longest = if engine.config.manual_clock {
+        LONGEST_SLEEP
+    } else {
+        wait.clamp(0, LONGEST_SLEEP)
+    };
     Duration::from_millis(longest.unsigned_abs())
 }
 
 /// Moves what is due and claims what fits, once.
 pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
-    let Some(instance) = engine.instance() else { return Ok(IDLE) };
+    let Some(instance) = engine.instance() else {
+        return Ok(IDLE);
+    };
     // One round at a time: two would both see the same free slots.
     let _turn = engine.turn.lock().await;
     let now = engine.clock.now();
@@ -89,7 +102,13 @@ pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
     let slots = engine.free_slots();
     let group_slots = served.group_slots();
     let full = slots == 0 || group_slots.contains(&0);
-    let params = ClaimParams { now, instance, served: served.routes, group_slots, slots };
+    let params = ClaimParams {
+        now,
+        instance,
+        served: served.routes,
+        group_slots,
+        slots,
+    };
     let claimed = engine.store.claim(params).await?;
 
     let started = claimed.runs.len();
@@ -102,7 +121,12 @@ pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
         again = true;
     }
     again |= advance(engine, claimed.series, now).await? > 0;
-    Ok(Round { again, started, full: full || started >= slots, next_due: claimed.next_due })
+    Ok(Round {
+        again,
+        started,
+        full: full || started >= slots,
+        next_due: claimed.next_due,
+    })
 }
 
 /// Turns due occurrences into runs.
@@ -119,7 +143,13 @@ fn plan(engine: &Engine, due: &DueSeries, now: Millis) -> SeriesAdvance {
         .map_err(|error| error.to_string())
         .and_then(|recurrence| recurrence::plan(&recurrence, due, now).map_err(|error| error.to_string()));
     planned.unwrap_or_else(|error| {
-        engine.journal.log(Level::Error, &format!("job {}: its schedule cannot be computed, will try again in an hour: {error}", due.id));
+        engine.journal.log(
+            Level::Error,
+            &format!(
+                "job {}: its schedule cannot be computed, will try again in an hour: {error}",
+                due.id
+            ),
+        );
         SeriesAdvance {
             job: due.job,
             version: due.version,

@@ -56,7 +56,11 @@ pub struct Completer {
 impl Default for Completer {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(CAPACITY);
-        Self { sender, receiver: Mutex::new(Some(receiver)), tally: Tally::default() }
+        Self {
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+            tally: Tally::default(),
+        }
     }
 }
 
@@ -86,7 +90,12 @@ impl Completer {
 async fn write(engine: &Engine, mut batch: Vec<Ended>) {
     while let Some(instance) = batch.first().map(|(instance, _)| *instance) {
         let (mine, others): (Vec<Ended>, Vec<Ended>) = batch.into_iter().partition(|(owner, _)| *owner == instance);
-        write_for(engine, instance, mine.into_iter().map(|(_, completion)| completion).collect()).await;
+        write_for(
+            engine,
+            instance,
+            mine.into_iter().map(|(_, completion)| completion).collect(),
+        )
+        .await;
         batch = others;
     }
 }
@@ -94,18 +103,30 @@ async fn write(engine: &Engine, mut batch: Vec<Ended>) {
 async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Completion>) {
     let mut pause = Duration::from_millis(50);
     let results = loop {
-        let params = CompleteParams { now: engine.clock.now(), instance, completions: completions.clone() };
+        let params = CompleteParams {
+            now: engine.clock.now(),
+            instance,
+            completions: completions.clone(),
+        };
         match engine.store.complete(params).await {
             Ok(results) => break results,
             Err(error) if error.code == crate::error::ErrorCode::Closed => return,
             Err(error) => {
-                engine.journal.log(Level::Error, &format!("cannot write how {} runs ended, will try again: {error}", completions.len()));
+                engine.journal.log(
+                    Level::Error,
+                    &format!(
+                        "cannot write how {} runs ended, will try again: {error}",
+                        completions.len()
+                    ),
+                );
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(5));
             }
         }
     };
-    engine.running.settle(completions.iter().map(|completion| completion.token));
+    engine
+        .running
+        .settle(completions.iter().map(|completion| completion.token));
     for (completion, result) in completions.iter().zip(results) {
         match result {
             Completed::Counted(_) => {
@@ -114,7 +135,10 @@ async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Compl
             }
             Completed::LeaseLost => engine.journal.log(
                 Level::Debug,
-                &format!("run {} of job number {} ended after it was cancelled or taken over; its outcome does not count", completion.run, completion.job),
+                &format!(
+                    "run {} of job number {} ended after it was cancelled or taken over; its outcome does not count",
+                    completion.run, completion.job
+                ),
             ),
         }
     }

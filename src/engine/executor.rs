@@ -39,7 +39,20 @@ pub fn start(engine: &Arc<Engine>, instance: InstanceId, run: ClaimedRun) {
             return;
         };
         let ended_at = engine.clock.now();
-        engine.completer.submit(instance, Completion { job, run: number, token, started_at, ended_at, outcome }).await;
+        engine
+            .completer
+            .submit(
+                instance,
+                Completion {
+                    job,
+                    run: number,
+                    token,
+                    started_at,
+                    ended_at,
+                    outcome,
+                },
+            )
+            .await;
     });
 }
 
@@ -58,8 +71,16 @@ async fn attempt(
     };
     let timeout = options.timeout.or(registration.timeout);
     let (sender, receiver) = oneshot::channel();
-    let attempt = Arc::new(Attempt { run, route: Arc::clone(route), options, started_at });
-    registration.handler.call(Invocation { attempt: Arc::clone(&attempt), reply: sender });
+    let attempt = Arc::new(Attempt {
+        run,
+        route: Arc::clone(route),
+        options,
+        started_at,
+    });
+    registration.handler.call(Invocation {
+        attempt: Arc::clone(&attempt),
+        reply: sender,
+    });
     let ending = race(receiver, abort, timeout).await;
     if let Ending::Aborted(reason) = &ending {
         registration.handler.abort(attempt.key(), reason);
@@ -68,8 +89,11 @@ async fn attempt(
 }
 
 fn read_options(run: &ClaimedRun) -> Result<JobOptions, RunError> {
-    let Some(text) = run.options.as_deref() else { return Ok(JobOptions::default()) };
-    serde_json::from_str(text).map_err(|error| RunError::new("STORE_CORRUPT", &format!("unreadable options: {error}"), None))
+    let Some(text) = run.options.as_deref() else {
+        return Ok(JobOptions::default());
+    };
+    serde_json::from_str(text)
+        .map_err(|error| RunError::new("STORE_CORRUPT", &format!("unreadable options: {error}"), None))
 }
 
 async fn race(
@@ -98,12 +122,22 @@ fn decide(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<RunOutco
     let now = engine.clock.now();
     match ending {
         Ending::Answered(Ok(Reply::Done(result))) => Some(RunOutcome::Completed { result }),
-        Ending::Answered(Ok(Reply::Snooze(delay))) => Some(RunOutcome::Snoozed { due: now.saturating_add(delay.max(0)) }),
+        Ending::Answered(Ok(Reply::Snooze(delay))) => Some(RunOutcome::Snoozed {
+            due: now.saturating_add(delay.max(0)),
+        }),
         Ending::Answered(Err(failure)) => Some(after_failure(attempt, &failure, now)),
         Ending::Aborted(reason @ AbortReason::Timeout(_)) => {
             let message = reason.message();
-            engine.journal.log(Level::Warn, &format!("job {} ({}): {message}", attempt.run.id, attempt.route));
-            let failure = HandlerFailure { code: reason.code().into(), message: message.into(), stack: None, retry_after: None };
+            engine.journal.log(
+                Level::Warn,
+                &format!("job {} ({}): {message}", attempt.run.id, attempt.route),
+            );
+            let failure = HandlerFailure {
+                code: reason.code().into(),
+                message: message.into(),
+                stack: None,
+                retry_after: None,
+            };
             Some(after_failure(attempt, &failure, now))
         }
         Ending::Aborted(AbortReason::Closed) | Ending::Dropped => Some(RunOutcome::Released),
@@ -117,8 +151,17 @@ fn after_failure(attempt: &Attempt, failure: &HandlerFailure, now: Millis) -> Ru
     let default = RetryPolicy::default();
     let policy = attempt.options.retry.as_ref().unwrap_or(&default);
     let spent = run.attempt.saturating_sub(1).saturating_sub(run.crashes);
-    match policy.decide(&failure.code, spent, run.retries, failure.retry_after, random_fraction(run.token)) {
-        RetryDecision::After(delay) => RunOutcome::Retry { error, due: now.saturating_add(delay) },
+    match policy.decide(
+        &failure.code,
+        spent,
+        run.retries,
+        failure.retry_after,
+        random_fraction(run.token),
+    ) {
+        RetryDecision::After(delay) => RunOutcome::Retry {
+            error,
+            due: now.saturating_add(delay),
+        },
         RetryDecision::GiveUp => RunOutcome::Failed { error },
     }
 }

@@ -39,7 +39,12 @@ struct Keeper {
 
 impl Keeper {
     fn new() -> Self {
-        Self { renewed: Instant::now(), unknown: HashSet::new(), warned_failure: false, count: 0 }
+        Self {
+            renewed: Instant::now(),
+            unknown: HashSet::new(),
+            warned_failure: false,
+            count: 0,
+        }
     }
 
     async fn tick(&mut self, engine: &Arc<Engine>) {
@@ -75,7 +80,9 @@ impl Keeper {
             Ok(false) => lose(engine, "its registration is gone: another process took it for dead"),
             Err(error) => {
                 if !std::mem::replace(&mut self.warned_failure, true) && error.code != ErrorCode::Closed {
-                    engine.journal.log(Level::Warn, &format!("cannot renew the lease of this process: {error}"));
+                    engine
+                        .journal
+                        .log(Level::Warn, &format!("cannot renew the lease of this process: {error}"));
                 }
                 if self.renewed.elapsed() + config.renew_every / 2 >= config.lease {
                     lose(engine, "its lease could not be renewed in time");
@@ -85,7 +92,11 @@ impl Keeper {
     }
 
     async fn recover(&mut self, engine: &Engine) {
-        match engine.store.recover(engine.clock.now(), engine.config.max_crashes).await {
+        match engine
+            .store
+            .recover(engine.clock.now(), engine.config.max_crashes)
+            .await
+        {
             Ok(recovered) if recovered.requeued + recovered.failed > 0 => engine.journal.log(
                 Level::Warn,
                 &format!(
@@ -94,14 +105,18 @@ impl Keeper {
                 ),
             ),
             Ok(_) => {}
-            Err(error) => engine.journal.log(Level::Debug, &format!("cannot look for dead processes: {error}")),
+            Err(error) => engine
+                .journal
+                .log(Level::Debug, &format!("cannot look for dead processes: {error}")),
         }
     }
 
     /// Attempts the store no longer counts as ours are aborted; claims whose answer was lost are handed back.
     async fn reconcile(&mut self, engine: &Arc<Engine>, instance: InstanceId) {
         let going = engine.running.going(instance);
-        let Ok(held) = engine.store.held(instance).await else { return };
+        let Ok(held) = engine.store.held(instance).await else {
+            return;
+        };
         let tokens: HashSet<Token> = held.iter().map(|(_, _, token)| *token).collect();
         for token in going.into_iter().filter(|token| !tokens.contains(token)) {
             if let Some(job) = engine.running.job_of(token) {
@@ -114,7 +129,14 @@ impl Keeper {
         self.unknown = fresh.into_iter().map(|(_, _, token)| token).collect();
         for (job, run, token) in again {
             let now = engine.clock.now();
-            let completion = Completion { job, run, token, started_at: now, ended_at: now, outcome: RunOutcome::Released };
+            let completion = Completion {
+                job,
+                run,
+                token,
+                started_at: now,
+                ended_at: now,
+                outcome: RunOutcome::Released,
+            };
             engine.completer.submit(instance, completion).await;
         }
     }
@@ -131,12 +153,17 @@ async fn lost_reason(engine: &Engine, job: i64) -> AbortReason {
 fn lose(engine: &Engine, why: &str) {
     engine.forget_instance();
     engine.running.abort_all(&AbortReason::LeaseLost);
-    engine.journal.log(Level::Error, &format!("this process lost its runs: {why}"));
+    engine
+        .journal
+        .log(Level::Error, &format!("this process lost its runs: {why}"));
 }
 
 fn warn_long_attempts(engine: &Engine) {
     for job in engine.running.newly_longer_than(LONG_ATTEMPT) {
-        engine.journal.log(Level::Warn, &format!("an attempt of job number {job} has been going for over an hour; give it a `timeout`"));
+        engine.journal.log(
+            Level::Warn,
+            &format!("an attempt of job number {job} has been going for over an hour; give it a `timeout`"),
+        );
     }
 }
 

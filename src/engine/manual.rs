@@ -56,7 +56,9 @@ async fn wait_until_settled(engine: &Engine, until: Instant) -> Result<()> {
         }
         if tokio::time::timeout_at(until, changed).await.is_err() {
             let jobs = engine.running.ids(NAMED).join(", ");
-            let message = format!("the clock cannot go on: these jobs are still running: {jobs}; raise `timeout` if they need longer");
+            let message = format!(
+                "the clock cannot go on: these jobs are still running: {jobs}; raise `timeout` if they need longer"
+            );
             return Err(Error::new(ErrorCode::Timeout, message));
         }
     }

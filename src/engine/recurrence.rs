@@ -28,8 +28,15 @@ pub struct Timetable {
 
 #[derive(Debug)]
 enum Grid {
-    Cron { expression: Box<CronExpr>, zone: Zone, dst: DstPolicy },
-    Every { interval: i64, anchor: Millis },
+    Cron {
+        expression: Box<CronExpr>,
+        zone: Zone,
+        dst: DstPolicy,
+    },
+    Every {
+        interval: i64,
+        anchor: Millis,
+    },
 }
 
 impl Timetable {
@@ -39,7 +46,10 @@ impl Timetable {
     /// `INVALID_CRON` or `INVALID_TIMEZONE`, when this version of the package no longer knows the expression or the zone.
     pub fn compile(recurrence: &Recurrence) -> Result<Self> {
         let grid = match &recurrence.rule {
-            Rule::Every { interval, anchor } => Grid::Every { interval: (*interval).max(1), anchor: *anchor },
+            Rule::Every { interval, anchor } => Grid::Every {
+                interval: (*interval).max(1),
+                anchor: *anchor,
+            },
             Rule::Cron { text, tz } => Grid::Cron {
                 expression: Box::new(
                     CronExpr::parse(text).map_err(|error| Error::new(ErrorCode::InvalidCron, error.to_string()))?,
@@ -48,7 +58,12 @@ impl Timetable {
                 dst: dst_policy(recurrence.dst),
             },
         };
-        Ok(Self { grid, start_at: recurrence.start_at, end_at: recurrence.end_at, offset: recurrence.offset })
+        Ok(Self {
+            grid,
+            start_at: recurrence.start_at,
+            end_at: recurrence.end_at,
+            offset: recurrence.offset,
+        })
     }
 
     /// The first occurrence of a series dispatched at `now`.
@@ -71,7 +86,9 @@ impl Timetable {
     /// The first occurrence at or after `instant`. The end of the schedule applies to the grid point, not to the
     /// spread on top of it.
     fn at_or_after(&self, instant: Millis) -> Option<Millis> {
-        let from = instant.checked_sub(self.offset)?.max(self.start_at.unwrap_or(Millis::MIN));
+        let from = instant
+            .checked_sub(self.offset)?
+            .max(self.start_at.unwrap_or(Millis::MIN));
         let point = match &self.grid {
             Grid::Every { interval, anchor } => every_at_or_after(*anchor, *interval, from)?,
             Grid::Cron { expression, zone, dst } => expression.next_after(from.checked_sub(1)?, zone, *dst)?,
@@ -97,7 +114,14 @@ impl Timetable {
         let from = steps.saturating_add(1).saturating_sub(MAX_CATCH_UP as i64).max(0);
         let recent = (from..=steps).map(point).collect();
         let before = (from > 0).then(|| point(from - 1));
-        DuePoints { first, count: steps.saturating_add(1), before, recent, next: self.after(point(steps)), complete: true }
+        DuePoints {
+            first,
+            count: steps.saturating_add(1),
+            before,
+            recent,
+            next: self.after(point(steps)),
+            complete: true,
+        }
     }
 
     fn due_cron(&self, first: Millis, now: Millis) -> DuePoints {
@@ -113,7 +137,14 @@ impl Timetable {
             next = self.after(at);
         }
         let complete = next.is_none_or(|at| at > now);
-        DuePoints { first, count, before, recent: recent.into(), next, complete }
+        DuePoints {
+            first,
+            count,
+            before,
+            recent: recent.into(),
+            next,
+            complete,
+        }
     }
 }
 
@@ -162,7 +193,12 @@ impl DuePoints {
 
     /// The range of the first `count` points, when there are any.
     fn gap(&self, kind: GapKind, count: i64, last: Millis) -> Option<GridGap> {
-        (count > 0).then_some(GridGap { kind, first: self.first, last, count })
+        (count > 0).then_some(GridGap {
+            kind,
+            first: self.first,
+            last,
+            count,
+        })
     }
 }
 
@@ -174,12 +210,22 @@ pub fn plan(recurrence: &Recurrence, series: &DueSeries, now: Millis) -> Result<
     let timetable = Timetable::compile(recurrence)?;
     let due = timetable.due(series.next_at, now);
     let overlapping = recurrence.if_running == IfRunning::Skip && series.live > 0;
-    let (occurrences, gaps) = if overlapping { (Vec::new(), skipped(&due)) } else { caught_up(recurrence.misfire, &due) };
+    let (occurrences, gaps) = if overlapping {
+        (Vec::new(), skipped(&due))
+    } else {
+        caught_up(recurrence.misfire, &due)
+    };
     if recurrence.misfire == Misfire::All && recurrence.if_running == IfRunning::Skip && occurrences.len() > 1 {
         return Ok(one_by_one(recurrence, series, &due, gaps));
     }
-    let room = recurrence.limit.map_or(i64::MAX, |limit| limit.saturating_sub(series.runs)).max(0);
-    let occurrences: Vec<Occurrence> = occurrences.into_iter().take(usize::try_from(room).unwrap_or(usize::MAX)).collect();
+    let room = recurrence
+        .limit
+        .map_or(i64::MAX, |limit| limit.saturating_sub(series.runs))
+        .max(0);
+    let occurrences: Vec<Occurrence> = occurrences
+        .into_iter()
+        .take(usize::try_from(room).unwrap_or(usize::MAX))
+        .collect();
     let exhausted = room <= occurrences.len() as i64;
     Ok(SeriesAdvance {
         job: series.job,
@@ -195,10 +241,22 @@ pub fn plan(recurrence: &Recurrence, series: &DueSeries, now: Millis) -> Result<
 fn one_by_one(recurrence: &Recurrence, series: &DueSeries, due: &DuePoints, gaps: Vec<GridGap>) -> SeriesAdvance {
     let (job, version) = (series.job, series.version);
     let mut points = due.recent.iter().copied();
-    let room = recurrence.limit.map_or(i64::MAX, |limit| limit.saturating_sub(series.runs));
-    let occurrences = points.next().filter(|_| room > 0).map(|scheduled_at| Occurrence { scheduled_at, missed: 0 });
+    let room = recurrence
+        .limit
+        .map_or(i64::MAX, |limit| limit.saturating_sub(series.runs));
+    let occurrences = points.next().filter(|_| room > 0).map(|scheduled_at| Occurrence {
+        scheduled_at,
+        missed: 0,
+    });
     let next_at = points.next().filter(|_| room > 1);
-    SeriesAdvance { job, version, occurrences: occurrences.into_iter().collect(), gaps, next_at, after_live: next_at.is_some() }
+    SeriesAdvance {
+        job,
+        version,
+        occurrences: occurrences.into_iter().collect(),
+        gaps,
+        next_at,
+        after_live: next_at.is_some(),
+    }
 }
 
 /// A run is still going: all that came due meanwhile is passed over.
@@ -208,20 +266,38 @@ fn skipped(due: &DuePoints) -> Vec<GridGap> {
 
 /// Nothing is going. A point is missed when its successor is due too.
 fn caught_up(misfire: Misfire, due: &DuePoints) -> (Vec<Occurrence>, Vec<GridGap>) {
-    let on_time = |scheduled_at| Occurrence { scheduled_at, missed: 0 };
+    let on_time = |scheduled_at| Occurrence {
+        scheduled_at,
+        missed: 0,
+    };
     match misfire {
-        _ if !due.complete => (Vec::new(), due.gap(GapKind::Missed, due.count, due.last()).into_iter().collect()),
+        _ if !due.complete => (
+            Vec::new(),
+            due.gap(GapKind::Missed, due.count, due.last()).into_iter().collect(),
+        ),
         _ if due.count == 1 => (vec![on_time(due.first)], Vec::new()),
-        Misfire::Skip => (Vec::new(), due.gap(GapKind::Missed, due.count, due.last()).into_iter().collect()),
+        Misfire::Skip => (
+            Vec::new(),
+            due.gap(GapKind::Missed, due.count, due.last()).into_iter().collect(),
+        ),
         Misfire::Once => {
             let last_missed = due.recent.iter().rev().nth(1).copied().unwrap_or(due.first);
             let gap = due.gap(GapKind::Missed, due.count - 1, last_missed);
-            (vec![Occurrence { scheduled_at: due.last(), missed: due.count - 1 }], gap.into_iter().collect())
+            (
+                vec![Occurrence {
+                    scheduled_at: due.last(),
+                    missed: due.count - 1,
+                }],
+                gap.into_iter().collect(),
+            )
         }
         Misfire::All => {
             let dropped = due.count - due.recent.len() as i64;
             let gap = due.gap(GapKind::Missed, dropped, due.before.unwrap_or(due.first));
-            (due.recent.iter().copied().map(on_time).collect(), gap.into_iter().collect())
+            (
+                due.recent.iter().copied().map(on_time).collect(),
+                gap.into_iter().collect(),
+            )
         }
     }
 }

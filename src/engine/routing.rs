@@ -29,7 +29,11 @@ impl Pattern {
         self.namespace == route.namespace
             && fits(&self.product, &route.product)
             && fits(&self.env, &route.env)
-            && self.target.iter().zip(&route.target).all(|(wanted, value)| fits(wanted, value))
+            && self
+                .target
+                .iter()
+                .zip(&route.target)
+                .all(|(wanted, value)| fits(wanted, value))
     }
 
     /// More fixed fields are more specific; among equals an earlier target field counts more than a later one, and the
@@ -67,7 +71,9 @@ impl Registration {
     }
 
     fn free(&self) -> usize {
-        self.concurrency.map_or(usize::MAX, |most| most.saturating_sub(self.running.load(Ordering::Relaxed)))
+        self.concurrency.map_or(usize::MAX, |most| {
+            most.saturating_sub(self.running.load(Ordering::Relaxed))
+        })
     }
 }
 
@@ -84,8 +90,13 @@ pub struct WorkerFilter {
 
 impl WorkerFilter {
     fn admits(&self, route: &Route) -> bool {
-        let among = |list: &Option<Vec<Box<str>>>, value: &str| list.as_ref().is_none_or(|list| list.iter().any(|entry| &**entry == value));
-        self.namespaces.as_ref().is_none_or(|list| list.contains(&route.namespace))
+        let among = |list: &Option<Vec<Box<str>>>, value: &str| {
+            list.as_ref()
+                .is_none_or(|list| list.iter().any(|entry| &**entry == value))
+        };
+        self.namespaces
+            .as_ref()
+            .is_none_or(|list| list.contains(&route.namespace))
             && among(&self.products, &route.product)
             && among(&self.envs, &route.env)
     }
@@ -132,7 +143,10 @@ impl Routing {
     /// No handlers yet.
     #[must_use]
     pub fn new(filter: WorkerFilter) -> Self {
-        Self { filter, state: Mutex::default() }
+        Self {
+            filter,
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -140,12 +154,25 @@ impl Routing {
     }
 
     /// Adds a handler. Of two with the same pattern the later one wins, until it is taken away.
-    pub fn register(&self, pattern: Pattern, handler: Arc<dyn Handler>, concurrency: Option<usize>, timeout: Option<i64>) -> u32 {
+    pub fn register(
+        &self,
+        pattern: Pattern,
+        handler: Arc<dyn Handler>,
+        concurrency: Option<usize>,
+        timeout: Option<i64>,
+    ) -> u32 {
         let mut state = self.state();
         state.last_id += 1;
         let id = state.last_id;
         let running = AtomicUsize::new(0);
-        state.registrations.push(Arc::new(Registration { id, pattern, handler, concurrency, timeout, running }));
+        state.registrations.push(Arc::new(Registration {
+            id,
+            pattern,
+            handler,
+            concurrency,
+            timeout,
+            running,
+        }));
         state.served = None;
         id
     }
@@ -191,13 +218,21 @@ impl Routing {
     /// Known routes that satisfy a condition.
     #[must_use]
     pub fn routes_where(&self, condition: impl Fn(&Route) -> bool) -> Vec<RouteId> {
-        self.state().routes.iter().filter(|(_, route)| condition(route)).map(|(id, _)| *id).collect()
+        self.state()
+            .routes
+            .iter()
+            .filter(|(_, route)| condition(route))
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// The handler of a route: the most specific one, the latest among equals.
     #[must_use]
     pub fn find(&self, route: &Route) -> Option<Arc<Registration>> {
-        self.filter.admits(route).then(|| best(&self.state().registrations, route)).flatten()
+        self.filter
+            .admits(route)
+            .then(|| best(&self.state().registrations, route))
+            .flatten()
     }
 
     /// What this process serves, as of now.
@@ -216,7 +251,9 @@ impl Routing {
         let mut groups: Vec<Arc<Registration>> = Vec::new();
         let mut routes = Vec::new();
         for (id, route) in state.routes.iter().filter(|(_, route)| self.filter.admits(route)) {
-            let Some(registration) = best(&state.registrations, route) else { continue };
+            let Some(registration) = best(&state.registrations, route) else {
+                continue;
+            };
             let known = groups.iter().position(|group| group.id == registration.id);
             let group = known.unwrap_or(groups.len());
             if known.is_none() {
@@ -225,13 +262,20 @@ impl Routing {
             routes.push(ServedRoute { route: *id, group });
         }
         routes.sort_by_key(|served| served.route);
-        Served { routes: routes.into(), groups: groups.into() }
+        Served {
+            routes: routes.into(),
+            groups: groups.into(),
+        }
     }
 }
 
 fn best(registrations: &[Arc<Registration>], route: &Route) -> Option<Arc<Registration>> {
-    let fitting = registrations.iter().filter(|registration| registration.pattern.matches(route));
-    fitting.max_by_key(|registration| (registration.pattern.specificity(), registration.id)).cloned()
+    let fitting = registrations
+        .iter()
+        .filter(|registration| registration.pattern.matches(route));
+    fitting
+        .max_by_key(|registration| (registration.pattern.specificity(), registration.id))
+        .cloned()
 }
 
 #[cfg(test)]
@@ -247,11 +291,21 @@ mod tests {
 
     fn pattern(product: Option<&str>, app: Option<&str>, event: Option<&str>) -> Pattern {
         let own = |text: Option<&str>| text.map(Into::into);
-        Pattern { namespace: Namespace::Actions, product: own(product), env: None, target: vec![own(app), own(event)] }
+        Pattern {
+            namespace: Namespace::Actions,
+            product: own(product),
+            env: None,
+            target: vec![own(app), own(event)],
+        }
     }
 
     fn route() -> Route {
-        Route { namespace: Namespace::Actions, product: "p".into(), env: "e".into(), target: vec!["a".into(), "x".into()] }
+        Route {
+            namespace: Namespace::Actions,
+            product: "p".into(),
+            env: "e".into(),
+            target: vec!["a".into(), "x".into()],
+        }
     }
 
     fn routing(patterns: Vec<Pattern>) -> Routing {
@@ -291,7 +345,10 @@ mod tests {
 
     #[test]
     fn a_worker_serves_only_what_its_filter_admits() {
-        let filter = WorkerFilter { products: Some(vec!["other".into()]), ..WorkerFilter::default() };
+        let filter = WorkerFilter {
+            products: Some(vec!["other".into()]),
+            ..WorkerFilter::default()
+        };
         let routing = Routing::new(filter);
         routing.register(pattern(None, None, None), Arc::new(Nobody), None, None);
         routing.learn(vec![(1, route())]);

@@ -45,7 +45,12 @@ impl Running {
     }
 
     /// A run was claimed and takes a slot. The receiver is told to give it up.
-    pub fn begin(&self, run: &ClaimedRun, instance: InstanceId, registration: Option<Arc<Registration>>) -> oneshot::Receiver<AbortReason> {
+    pub fn begin(
+        &self,
+        run: &ClaimedRun,
+        instance: InstanceId,
+        registration: Option<Arc<Registration>>,
+    ) -> oneshot::Receiver<AbortReason> {
         let (abort, receiver) = oneshot::channel();
         if let Some(registration) = &registration {
             registration.begin();
@@ -53,7 +58,17 @@ impl Running {
         let mut state = self.state();
         state.busy += 1;
         let (job, id) = (run.job, run.id.clone());
-        let entry = Entry { job, run: run.run, attempt: run.attempt, id, instance, started: Instant::now(), abort: Some(abort), registration, warned: false };
+        let entry = Entry {
+            job,
+            run: run.run,
+            attempt: run.attempt,
+            id,
+            instance,
+            started: Instant::now(),
+            abort: Some(abort),
+            registration,
+            warned: false,
+        };
         state.entries.insert(run.token, entry);
         receiver
     }
@@ -98,14 +113,22 @@ impl Running {
     #[must_use]
     pub fn going(&self, instance: InstanceId) -> Vec<Token> {
         let state = self.state();
-        let going = state.entries.iter().filter(|(_, entry)| entry.abort.is_some() && entry.instance == instance);
+        let going = state
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.abort.is_some() && entry.instance == instance);
         going.map(|(token, _)| *token).collect()
     }
 
     /// Public ids of the jobs of up to `most` attempts that are not settled.
     #[must_use]
     pub fn ids(&self, most: usize) -> Vec<String> {
-        self.state().entries.values().take(most).map(|entry| entry.id.to_string()).collect()
+        self.state()
+            .entries
+            .values()
+            .take(most)
+            .map(|entry| entry.id.to_string())
+            .collect()
     }
 
     /// Whether this process knows of the claim.
@@ -123,12 +146,19 @@ impl Running {
     /// Job, run and attempt number of an attempt that is not settled.
     #[must_use]
     pub fn attempt_of(&self, token: Token) -> Option<(JobSeq, i64, u32)> {
-        self.state().entries.get(&token).map(|entry| (entry.job, entry.run, entry.attempt))
+        self.state()
+            .entries
+            .get(&token)
+            .map(|entry| (entry.job, entry.run, entry.attempt))
     }
 
     /// Gives an attempt up, if its handler is still going.
     pub fn abort(&self, token: Token, reason: AbortReason) {
-        let sender = self.state().entries.get_mut(&token).and_then(|entry| entry.abort.take());
+        let sender = self
+            .state()
+            .entries
+            .get_mut(&token)
+            .and_then(|entry| entry.abort.take());
         if let Some(sender) = sender {
             // A closed channel means the attempt ended in this very moment.
             let _ = sender.send(reason);
@@ -137,7 +167,12 @@ impl Running {
 
     /// Gives all attempts up.
     pub fn abort_all(&self, reason: &AbortReason) {
-        let senders: Vec<_> = self.state().entries.values_mut().filter_map(|entry| entry.abort.take()).collect();
+        let senders: Vec<_> = self
+            .state()
+            .entries
+            .values_mut()
+            .filter_map(|entry| entry.abort.take())
+            .collect();
         for sender in senders {
             let _ = sender.send(reason.clone());
         }
@@ -146,7 +181,10 @@ impl Running {
     /// Jobs of attempts that have been going for longer than `limit`, each named once.
     pub fn newly_longer_than(&self, limit: std::time::Duration) -> Vec<JobSeq> {
         let mut state = self.state();
-        let long = state.entries.values_mut().filter(|entry| !entry.warned && entry.abort.is_some() && entry.started.elapsed() > limit);
+        let long = state
+            .entries
+            .values_mut()
+            .filter(|entry| !entry.warned && entry.abort.is_some() && entry.started.elapsed() > limit);
         long.map(|entry| {
             entry.warned = true;
             entry.job

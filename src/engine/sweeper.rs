@@ -16,11 +16,17 @@ const BREATH: Duration = Duration::from_millis(20);
 /// Sweeps until told to stop.
 pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow_and_update() {
-        let rest = match engine.store.sweep(engine.config.retention, engine.clock.now(), BATCH).await {
+        let rest = match engine
+            .store
+            .sweep(engine.config.retention, engine.clock.now(), BATCH)
+            .await
+        {
             Ok(deleted) if deleted >= BATCH => BREATH,
             Ok(_) => EVERY,
             Err(error) => {
-                engine.journal.log(Level::Debug, &format!("cannot delete old jobs: {error}"));
+                engine
+                    .journal
+                    .log(Level::Debug, &format!("cannot delete old jobs: {error}"));
                 EVERY
             }
         };

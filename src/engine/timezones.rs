@@ -23,7 +23,10 @@ pub async fn refresh(engine: &Engine) -> Result<()> {
     }
     if let Some(known) = known {
         let moved = recompute(engine).await?;
-        let message = format!("time zone data went from {known} to {}; {moved} next runs moved", tzdb_version());
+        let message = format!(
+            "time zone data went from {known} to {}; {moved} next runs moved",
+            tzdb_version()
+        );
         engine.journal.log(Level::Info, &message);
     }
     engine.store.set_mark(MARK, tzdb_version()).await

@@ -34,7 +34,10 @@ pub struct WorkerConfig {
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        Self { concurrency: 10, filter: WorkerFilter::default() }
+        Self {
+            concurrency: 10,
+            filter: WorkerFilter::default(),
+        }
     }
 }
 
@@ -183,7 +186,16 @@ impl Engine {
     /// Keeps what a handler says about the attempt with this token, if that is still going.
     pub fn note(&self, token: Token, kind: NoteKind) {
         if let Some((job, run, attempt)) = self.running.attempt_of(token) {
-            self.annotator.submit(self, Note { job, run, attempt, at: self.clock.now(), kind });
+            self.annotator.submit(
+                self,
+                Note {
+                    job,
+                    run,
+                    attempt,
+                    at: self.clock.now(),
+                    kind,
+                },
+            );
         }
     }
 
@@ -261,7 +273,12 @@ impl Engine {
             self.running.abort_all(&AbortReason::Closed);
         }
         // A claim may have been under way when claiming was switched off: what it brought is finished or handed back too.
-        self.wait_settled(until.unwrap_or_else(|| Instant::now() + FLUSH).max(Instant::now() + FLUSH)).await;
+        self.wait_settled(
+            until
+                .unwrap_or_else(|| Instant::now() + FLUSH)
+                .max(Instant::now() + FLUSH),
+        )
+        .await;
         let remaining = self.count_due(due_by).await?;
         if worked {
             self.claiming.send_replace(true);
@@ -293,7 +310,9 @@ impl Engine {
 
     async fn count_due(&self, due_by: i64) -> Result<usize> {
         self.learn_routes().await?;
-        self.store.count_due(self.routing.served().route_ids(), due_by, COUNT_LIMIT).await
+        self.store
+            .count_due(self.routing.served().route_ids(), due_by, COUNT_LIMIT)
+            .await
     }
 
     async fn wait_settled(&self, until: Instant) {
@@ -334,21 +353,32 @@ impl Engine {
         if let Some(instance) = self.instance() {
             self.forget_instance();
             if let Err(error) = self.store.unregister(instance, self.clock.now()).await {
-                self.journal.log(Level::Warn, &format!("cannot hand back the last runs, they follow when the lease ends: {error}"));
+                self.journal.log(
+                    Level::Warn,
+                    &format!("cannot hand back the last runs, they follow when the lease ends: {error}"),
+                );
             }
         }
     }
 
     /// Names, once each, the routes that have jobs waiting and nobody here to run them.
     pub async fn warn_unserved(&self) {
-        let Ok(ready) = self.store.ready_routes().await else { return };
+        let Ok(ready) = self.store.ready_routes().await else {
+            return;
+        };
         if self.learn_routes().await.is_err() {
             return;
         }
         for id in ready {
             let Some(route) = self.routing.route(id) else { continue };
             let served = self.routing.find(&route).is_some();
-            if !served && self.warned_routes.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
+            if !served
+                && self
+                    .warned_routes
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(id)
+            {
                 self.journal.log(
                     Level::Warn,
                     &format!("jobs for {route} are waiting and this process has no handler for them; they are left for one that has"),

@@ -30,7 +30,7 @@ impl JobId {
     /// Reads an id; `None` when no job can have it (empty, too long, or with control characters).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if let Some(uuid) = text.strip_prefix(PREFIX).and_then(|rest| canonical_uuid(rest)) {
+        if let Some(uuid) = text.strip_prefix(PREFIX).and_then(canonical_uuid) {
             return Some(Self::Generated(uuid));
         }
         let printable = !text.is_empty() && text.len() <= MAX_ID_BYTES && !text.chars().any(char::is_control);

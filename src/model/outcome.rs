@@ -34,7 +34,11 @@ impl RunError {
 
 /// The longest prefix of `text` that fits in `bytes` and ends at a character.
 fn cut(text: &str, bytes: usize) -> &str {
-    if text.len() <= bytes { text } else { &text[..text.floor_char_boundary(bytes)] }
+    if text.len() <= bytes {
+        text
+    } else {
+        &text[..text.floor_char_boundary(bytes)]
+    }
 }
 
 /// What happens to a run after an attempt.

@@ -91,13 +91,19 @@ mod tests {
     fn the_default_backoff_doubles_from_a_second_to_five_minutes() {
         let policy = RetryPolicy::default();
         let delays: Vec<i64> = (1..=10).map(|retry| policy.delay(retry, 0.5)).collect();
-        assert_eq!(delays, [1000, 2000, 4000, 8000, 16000, 32000, 64000, 128_000, 256_000, 300_000]);
+        assert_eq!(
+            delays,
+            [1000, 2000, 4000, 8000, 16000, 32000, 64000, 128_000, 256_000, 300_000]
+        );
         assert_eq!(policy.delay(u32::MAX, 0.0), 300_000);
     }
 
     #[test]
     fn jitter_adds_up_to_its_fraction() {
-        let policy = RetryPolicy { jitter: 0.5, ..RetryPolicy::default() };
+        let policy = RetryPolicy {
+            jitter: 0.5,
+            ..RetryPolicy::default()
+        };
         assert_eq!((policy.delay(1, 0.0), policy.delay(1, 1.0)), (1000, 1500));
     }
 
@@ -118,8 +124,14 @@ mod tests {
     #[test]
     fn retry_after_is_honoured_up_to_the_maximum() {
         let policy = RetryPolicy::default();
-        assert_eq!(policy.decide("RATE_LIMITED", 0, 1, Some(7_000), 0.0), RetryDecision::After(7_000));
-        assert_eq!(policy.decide("RATE_LIMITED", 0, 1, Some(i64::MAX), 0.0), RetryDecision::After(300_000));
+        assert_eq!(
+            policy.decide("RATE_LIMITED", 0, 1, Some(7_000), 0.0),
+            RetryDecision::After(7_000)
+        );
+        assert_eq!(
+            policy.decide("RATE_LIMITED", 0, 1, Some(i64::MAX), 0.0),
+            RetryDecision::After(300_000)
+        );
         assert_eq!(policy.decide("RATE_LIMITED", 1, 1, Some(1), 0.0), RetryDecision::GiveUp);
     }
 }

@@ -118,9 +118,16 @@ impl RunStatus {
     /// The state with that number in a store.
     #[must_use]
     pub fn from_code(code: i64) -> Option<Self> {
-        [Self::Completed, Self::Failed, Self::Cancelled, Self::Retried, Self::Snoozed, Self::Crashed]
-            .into_iter()
-            .find(|status| *status as i64 == code)
+        [
+            Self::Completed,
+            Self::Failed,
+            Self::Cancelled,
+            Self::Retried,
+            Self::Snoozed,
+            Self::Crashed,
+        ]
+        .into_iter()
+        .find(|status| *status as i64 == code)
     }
 
     /// Whether the run is over with this attempt.

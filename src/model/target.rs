@@ -100,7 +100,11 @@ pub struct Route {
 impl Route {
     /// Field names and values of the target, in the documented order.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.namespace.target_fields().iter().copied().zip(self.target.iter().map(AsRef::as_ref))
+        self.namespace
+            .target_fields()
+            .iter()
+            .copied()
+            .zip(self.target.iter().map(AsRef::as_ref))
     }
 }
 

@@ -46,7 +46,11 @@ impl Ductape {
         let host = Host::new(Instance::new(options, journal, Box::new(opener)), outbox);
         let hooked = Arc::clone(&host);
         env.add_env_cleanup_hook(hooked, |host| host.shut_down())?;
-        Ok(Self { host, waiting: AtomicUsize::new(0), held: AtomicBool::new(false) })
+        Ok(Self {
+            host,
+            waiting: AtomicUsize::new(0),
+            held: AtomicBool::new(false),
+        })
     }
 
     /// Names of the environment variables that the constructor wants to see.
@@ -67,7 +71,12 @@ impl Ductape {
     pub fn dispatch(&self, env: Env, ticket: f64, namespace: String, many: bool, text: String) -> napi::Result<()> {
         let namespace = read_namespace(&namespace)?;
         self.expect(&env)?;
-        self.host.dispatch(Request { ticket: ticket as u64, namespace, many, text });
+        self.host.dispatch(Request {
+            ticket: ticket as u64,
+            namespace,
+            many,
+            text,
+        });
         Ok(())
     }
 
@@ -82,7 +91,9 @@ impl Ductape {
     /// The next batch of messages as a JSON list; empty when there is none.
     #[napi]
     pub fn take(&self, env: Env) -> napi::Result<String> {
-        let Some(chunk) = self.host.outbox.take() else { return Ok(String::new()) };
+        let Some(chunk) = self.host.outbox.take() else {
+            return Ok(String::new());
+        };
         let settled = chunk.settled;
         if settled > 0 && self.waiting.fetch_sub(settled, Ordering::AcqRel) == settled {
             self.update_hold(&env)?;
@@ -113,8 +124,17 @@ impl Ductape {
         let registration = read_registration(namespace, &target, &options, &instance.options.defaults)
             .map_err(|error| thrown(&error))?;
         let (outbox, pending) = (Arc::clone(&self.host.outbox), Arc::clone(&self.host.pending));
-        let handler = Arc::new(JsHandler { number, outbox, pending });
-        let id = instance.routing.register(registration.pattern, handler, registration.concurrency, registration.timeout);
+        let handler = Arc::new(JsHandler {
+            number,
+            outbox,
+            pending,
+        });
+        let id = instance.routing.register(
+            registration.pattern,
+            handler,
+            registration.concurrency,
+            registration.timeout,
+        );
         // Claiming starts one macrotask later: by then all handlers of this tick are known.
         self.host.outbox.echo("work");
         self.host.handlers_changed();
@@ -168,5 +188,10 @@ impl Ductape {
 }
 
 fn read_namespace(name: &str) -> napi::Result<Namespace> {
-    Namespace::parse(name).ok_or_else(|| thrown(&Error::new(ErrorCode::ValidationError, format!("there is no namespace {name}"))))
+    Namespace::parse(name).ok_or_else(|| {
+        thrown(&Error::new(
+            ErrorCode::ValidationError,
+            format!("there is no namespace {name}"),
+        ))
+    })
 }

@@ -23,8 +23,9 @@ impl Pending {
 
     /// Takes answers from JavaScript: a JSON list of `[key, kind, value]`.
     pub fn finish(&self, text: &str) -> Result<()> {
-        let answers: Vec<(Token, u8, &RawValue)> = serde_json::from_str(text)
-            .map_err(|error| Error::new(ErrorCode::ValidationError, "unreadable answers of handlers").with_source(error))?;
+        let answers: Vec<(Token, u8, &RawValue)> = serde_json::from_str(text).map_err(|error| {
+            Error::new(ErrorCode::ValidationError, "unreadable answers of handlers").with_source(error)
+        })?;
         let mut pending = self.lock();
         for (key, kind, value) in answers {
             // An attempt that was aborted is no longer waited for.
@@ -56,8 +57,16 @@ fn read_answer(kind: u8, value: &str) -> Option<Answer> {
         0 => Some(Ok(Reply::Done(Some(value.into())))),
         1 => {
             let failure: Failure = serde_json::from_str(value).ok()?;
-            let retry_after = failure.retry_after.filter(|delay| delay.is_finite()).map(|delay| delay as i64);
-            Some(Err(HandlerFailure { code: failure.code, message: failure.message, stack: failure.stack, retry_after }))
+            let retry_after = failure
+                .retry_after
+                .filter(|delay| delay.is_finite())
+                .map(|delay| delay as i64);
+            Some(Err(HandlerFailure {
+                code: failure.code,
+                message: failure.message,
+                stack: failure.stack,
+                retry_after,
+            }))
         }
         2 => Some(Ok(Reply::Snooze(serde_json::from_str::<f64>(value).ok()? as i64))),
         4 => Some(Ok(Reply::Done(None))),
@@ -145,6 +154,10 @@ pub fn read_registration(
     defaults: &crate::api::Defaults,
 ) -> Result<Registration> {
     crate::api::read_handler(namespace, target, options, defaults)
-        .map(|(pattern, concurrency, timeout)| Registration { pattern, concurrency, timeout })
+        .map(|(pattern, concurrency, timeout)| Registration {
+            pattern,
+            concurrency,
+            timeout,
+        })
         .map_err(|problems: Vec<Problem>| Error::invalid(ErrorCode::ValidationError, problems))
 }

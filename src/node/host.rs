@@ -34,7 +34,12 @@ pub struct Host {
 impl Host {
     /// Starts nothing.
     pub fn new(instance: Arc<Instance>, outbox: Arc<Outbox>) -> Arc<Self> {
-        Arc::new(Self { instance, outbox, pending: Arc::default(), threads: Mutex::new(None) })
+        Arc::new(Self {
+            instance,
+            outbox,
+            pending: Arc::default(),
+            threads: Mutex::new(None),
+        })
     }
 
     /// Does something with the threads, which are started if need be.
@@ -53,9 +58,14 @@ impl Host {
             .thread_name("ductape")
             .enable_time()
             .build()
-            .map_err(|error| Error::new(ErrorCode::StoreError, "cannot start a background thread").with_source(error))?;
+            .map_err(|error| {
+                Error::new(ErrorCode::StoreError, "cannot start a background thread").with_source(error)
+            })?;
         let guard = runtime.enter();
-        let intake = Arc::new(Intake::start(Arc::clone(&self.instance), Arc::clone(&self.outbox) as Arc<dyn Settle>));
+        let intake = Arc::new(Intake::start(
+            Arc::clone(&self.instance),
+            Arc::clone(&self.outbox) as Arc<dyn Settle>,
+        ));
         drop(guard);
         Ok(Threads { runtime, intake })
     }
@@ -108,7 +118,9 @@ impl Host {
         let instance = Arc::clone(&self.instance);
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(threads) = &*threads {
-            threads.runtime.spawn(async move { instance.note(key, &kind, &value).await });
+            threads
+                .runtime
+                .spawn(async move { instance.note(key, &kind, &value).await });
         }
     }
 
@@ -116,7 +128,9 @@ impl Host {
     pub fn work(&self) {
         let instance = Arc::clone(&self.instance);
         let spawned = self.with_threads(|threads| {
-            threads.runtime.spawn(async move { instance.work_when_possible().await });
+            threads
+                .runtime
+                .spawn(async move { instance.work_when_possible().await });
         });
         drop(spawned);
     }

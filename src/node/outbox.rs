@@ -58,7 +58,12 @@ struct WireError<'a> {
 /// JSON of an error.
 pub fn error_json(error: &Error) -> String {
     let cause = error.source.as_ref().map(ToString::to_string);
-    json(&WireError { code: error.code_text(), message: &error.message, details: &error.details, cause })
+    json(&WireError {
+        code: error.code_text(),
+        message: &error.message,
+        details: &error.details,
+        cause,
+    })
 }
 
 /// JSON of something that always has one.
@@ -69,7 +74,10 @@ pub fn json(value: &impl Serialize) -> String {
 impl Outbox {
     /// An empty one.
     pub fn new(wake: Wake) -> Arc<Self> {
-        Arc::new(Self { wake, state: Mutex::default() })
+        Arc::new(Self {
+            wake,
+            state: Mutex::default(),
+        })
     }
 
     /// Holds the event loop open or lets it go.
@@ -191,7 +199,9 @@ impl Journal for Outbox {
             if state.log_lines >= MAX_LOG_LINES {
                 return;
             }
-            state.message(message.len(), |text| write!(text, "[\"l\",\"{}\",{message}]", level.as_str()));
+            state.message(message.len(), |text| {
+                write!(text, "[\"l\",\"{}\",{message}]", level.as_str())
+            });
             state.log_lines += 1;
             if let Some(chunk) = state.chunks.back_mut() {
                 chunk.log_lines += 1;

@@ -26,10 +26,15 @@ impl Wake {
     }
 
     /// Holds the event loop open, or lets it go. JavaScript thread only.
-    #[allow(deprecated, reason = "the replacement it names, dropping the function, is no way to hold a loop open for a while")]
+    #[allow(
+        deprecated,
+        reason = "the replacement it names, dropping the function, is no way to hold a loop open for a while"
+    )]
     pub fn hold(&self, env: &Env, on: bool) -> Result<()> {
         let mut function = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let held = if on { function.refer(env) } else { function.unref(env) };
-        held.map_err(|error| Error::new(ErrorCode::Closed, "the environment of this instance has ended").with_source(error))
+        held.map_err(|error| {
+            Error::new(ErrorCode::Closed, "the environment of this instance has ended").with_source(error)
+        })
     }
 }

@@ -469,12 +469,21 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         const DAY: i64 = 86_400_000;
-        let month = Keep { age: Some(30 * DAY), count: None };
+        let month = Keep {
+            age: Some(30 * DAY),
+            count: None,
+        };
         Self {
-            completed: Keep { age: Some(7 * DAY), count: None },
+            completed: Keep {
+                age: Some(7 * DAY),
+                count: None,
+            },
             failed: month,
             cancelled: month,
-            runs: Keep { age: Some(7 * DAY), count: Some(1_000) },
+            runs: Keep {
+                age: Some(7 * DAY),
+                count: Some(1_000),
+            },
         }
     }
 }

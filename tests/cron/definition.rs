@@ -36,9 +36,7 @@ impl Definition {
         Definition {
             minutes: std::array::from_fn(|value| listed(&fields[0], value as u32, 0, 59)),
             hours: std::array::from_fn(|value| listed(&fields[1], value as u32, 0, 23)),
-            months: std::array::from_fn(|value| {
-                listed(&named(&fields[3], MONTHS, 1), value as u32, 1, 12)
-            }),
+            months: std::array::from_fn(|value| listed(&named(&fields[3], MONTHS, 1), value as u32, 1, 12)),
             interval: starts_with_star(&fields[0]) || starts_with_star(&fields[1]),
             fields,
         }
@@ -96,8 +94,7 @@ impl Definition {
 
     fn weekday_matches(&self, date: NaiveDate) -> bool {
         let weekday = date.weekday().num_days_from_sunday();
-        let is =
-            |text: &str| named(text, WEEKDAYS, 0).parse::<u32>().expect("a weekday") % 7 == weekday;
+        let is = |text: &str| named(text, WEEKDAYS, 0).parse::<u32>().expect("a weekday") % 7 == weekday;
         let last_of_kind = date.day() + 7 > date.num_days_in_month() as u32;
         self.fields[4].split(',').any(|item| {
             if item == "?" {
@@ -147,8 +144,7 @@ fn listed(field: &str, value: u32, smallest: u32, largest: u32) -> bool {
 }
 
 fn number(text: &str) -> u32 {
-    text.parse()
-        .unwrap_or_else(|_| panic!("`{text}` is no number"))
+    text.parse().unwrap_or_else(|_| panic!("`{text}` is no number"))
 }
 
 /// Replaces three-letter names by their numbers.
@@ -157,9 +153,6 @@ fn named(text: &str, names: &str, first: usize) -> String {
         return text.to_owned();
     }
     (0..names.len() / 3).fold(text.to_owned(), |text, index| {
-        text.replace(
-            &names[index * 3..index * 3 + 3],
-            &(index + first).to_string(),
-        )
+        text.replace(&names[index * 3..index * 3 + 3], &(index + first).to_string())
     })
 }

@@ -49,10 +49,7 @@ pub fn check(text: &str, after: i64, zone: &Zone, dst: DstPolicy) {
         Ok(expr) => expr,
         Err(error) => {
             assert!(text.is_char_boundary(error.position), "{text:?}: {error}");
-            assert!(
-                !error.message.is_empty() && !error.hint.is_empty(),
-                "{text:?}"
-            );
+            assert!(!error.message.is_empty() && !error.hint.is_empty(), "{text:?}");
             assert!(error.to_string().len() < 300, "{error}");
             return;
         }
@@ -65,38 +62,21 @@ pub fn check(text: &str, after: i64, zone: &Zone, dst: DstPolicy) {
         return;
     };
     let shown = format!("{text} {} {dst:?}: {after} -> {next}", zone.name());
-    assert!(
-        next > after && next % MINUTE == 0 && !expr.never_matches(),
-        "{shown}"
-    );
+    assert!(next > after && next % MINUTE == 0 && !expr.never_matches(), "{shown}");
     assert_eq!(expr.next_after(next - 1, zone, dst), Some(next), "{shown}");
     let middle = after + ((next as i128 - after as i128 - 1) / 2) as i64;
-    assert_eq!(
-        expr.next_after(middle, zone, dst),
-        Some(next),
-        "{shown} from {middle}"
-    );
+    assert_eq!(expr.next_after(middle, zone, dst), Some(next), "{shown} from {middle}");
     if CHECKED.contains(&next) {
         check_matches(&Definition::of(text), after, next, zone, dst, &shown);
     }
 }
 
-fn check_matches(
-    definition: &Definition,
-    after: i64,
-    next: i64,
-    zone: &Zone,
-    dst: DstPolicy,
-    shown: &str,
-) {
+fn check_matches(definition: &Definition, after: i64, next: i64, zone: &Zone, dst: DstPolicy, shown: &str) {
     let offset = |at: i64| i64::from(zone.offset_at(at)).div_euclid(60);
     let matches = |at: i64| definition.matches(at.div_euclid(MINUTE) + offset(at));
     if !matches(next) {
         let made_up = !definition.interval && dst.gap == Gap::After;
-        assert!(
-            made_up && offset(next) > offset(next - MINUTE),
-            "no match: {shown}"
-        );
+        assert!(made_up && offset(next) > offset(next - MINUTE), "no match: {shown}");
     }
     let mut at = next - MINUTE;
     while at > after && at > next - LOOKED_BACK * MINUTE {

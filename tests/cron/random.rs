@@ -75,10 +75,7 @@ fn list(random: &mut Random, stars: i64, item: impl Fn(&mut Random) -> String) -
         return "*".to_owned();
     }
     let count = *random.pick(&[1, 1, 1, 2, 2, 3]);
-    (0..count)
-        .map(|_| item(random))
-        .collect::<Vec<_>>()
-        .join(",")
+    (0..count).map(|_| item(random)).collect::<Vec<_>>().join(",")
 }
 
 /// A value, a range, a stepped range or a stepped star.

@@ -32,18 +32,8 @@ pub static TRANSITIONS: [Transition; 24] = [
     change("Europe/London", "2026-03-29T01:00Z", 0, 1_00_00),
     change("Europe/London", "2026-10-25T01:00Z", 1_00_00, 0),
     change("Europe/Dublin", "2026-10-25T01:00Z", 1_00_00, 0),
-    change(
-        "Australia/Lord_Howe",
-        "2025-10-04T15:30Z",
-        10_30_00,
-        11_00_00,
-    ),
-    change(
-        "Australia/Lord_Howe",
-        "2026-04-04T15:00Z",
-        11_00_00,
-        10_30_00,
-    ),
+    change("Australia/Lord_Howe", "2025-10-04T15:30Z", 10_30_00, 11_00_00),
+    change("Australia/Lord_Howe", "2026-04-04T15:00Z", 11_00_00, 10_30_00),
     change("Pacific/Apia", "2011-12-30T10:00Z", -10_00_00, 14_00_00),
     change("America/Havana", "2025-03-09T05:00Z", -5_00_00, -4_00_00),
     change("America/Havana", "2025-11-02T05:00Z", -4_00_00, -5_00_00),
@@ -59,12 +49,7 @@ pub static TRANSITIONS: [Transition; 24] = [
     change("America/Caracas", "2016-05-01T07:00Z", -4_30_00, -4_00_00),
     change("Asia/Kathmandu", "1985-12-31T18:30Z", 5_30_00, 5_45_00),
     change("Antarctica/Casey", "2010-03-04T15:00Z", 11_00_00, 8_00_00),
-    change(
-        "Pacific/Kwajalein",
-        "1969-09-30T13:00Z",
-        11_00_00,
-        -12_00_00,
-    ),
+    change("Pacific/Kwajalein", "1969-09-30T13:00Z", 11_00_00, -12_00_00),
     change("Europe/Moscow", "1916-07-02T21:30Z", 2_30_17, 2_31_19),
 ];
 
@@ -89,11 +74,7 @@ impl Transition {
     /// The wall clock at a minute, in minutes since 1970-01-01T00:00 local time.
     pub fn local(&self, minute: i64) -> i64 {
         let (before, after) = self.offsets();
-        let offset = if minute < self.minute() {
-            before
-        } else {
-            after
-        };
+        let offset = if minute < self.minute() { before } else { after };
         (minute * 60 + offset).div_euclid(60)
     }
 

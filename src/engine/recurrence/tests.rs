@@ -23,15 +23,29 @@ fn recurrence(rule: Rule) -> Recurrence {
 }
 
 fn every(interval: i64) -> Recurrence {
-    recurrence(Rule::Every { interval, anchor: START })
+    recurrence(Rule::Every {
+        interval,
+        anchor: START,
+    })
 }
 
 fn cron(text: &str) -> Recurrence {
-    recurrence(Rule::Cron { text: text.into(), tz: "UTC".into() })
+    recurrence(Rule::Cron {
+        text: text.into(),
+        tz: "UTC".into(),
+    })
 }
 
 fn series(next_at: i64, runs: i64, live: i64) -> DueSeries {
-    DueSeries { job: 7, id: JobId::generate(), version: 3, recurrence: "".into(), next_at, runs, live }
+    DueSeries {
+        job: 7,
+        id: JobId::generate(),
+        version: 3,
+        recurrence: "".into(),
+        next_at,
+        runs,
+        live,
+    }
 }
 
 fn run(scheduled_at: i64, missed: i64) -> Occurrence {
@@ -39,15 +53,29 @@ fn run(scheduled_at: i64, missed: i64) -> Occurrence {
 }
 
 fn missed(first: i64, last: i64, count: i64) -> GridGap {
-    GridGap { kind: GapKind::Missed, first, last, count }
+    GridGap {
+        kind: GapKind::Missed,
+        first,
+        last,
+        count,
+    }
 }
 
 /// Every grid point must be a run, missed or skipped, exactly once, and the next occurrence must follow on them.
 fn assert_accounted(rule: &Recurrence, from: i64, advance: &SeriesAdvance) {
     let timetable = Timetable::compile(rule).unwrap();
     let mut grid = std::iter::successors(Some(from), |at| timetable.after(*at));
-    let mut ranges: Vec<(i64, i64, i64)> = advance.gaps.iter().map(|gap| (gap.first, gap.last, gap.count)).collect();
-    ranges.extend(advance.occurrences.iter().map(|run| (run.scheduled_at, run.scheduled_at, 1)));
+    let mut ranges: Vec<(i64, i64, i64)> = advance
+        .gaps
+        .iter()
+        .map(|gap| (gap.first, gap.last, gap.count))
+        .collect();
+    ranges.extend(
+        advance
+            .occurrences
+            .iter()
+            .map(|run| (run.scheduled_at, run.scheduled_at, 1)),
+    );
     ranges.sort_unstable();
     for (first, last, count) in ranges {
         let points: Vec<i64> = grid.by_ref().take(usize::try_from(count).unwrap()).collect();
@@ -59,22 +87,37 @@ fn assert_accounted(rule: &Recurrence, from: i64, advance: &SeriesAdvance) {
 #[test]
 fn an_interval_begins_at_once_and_a_cron_strictly_later() {
     assert_eq!(Timetable::compile(&every(HOUR)).unwrap().first(START), Some(START));
-    assert_eq!(Timetable::compile(&cron("0 * * * *")).unwrap().first(START), Some(START + HOUR));
+    assert_eq!(
+        Timetable::compile(&cron("0 * * * *")).unwrap().first(START),
+        Some(START + HOUR)
+    );
 }
 
 #[test]
 fn a_past_start_sets_the_grid_and_the_first_run_is_at_or_after_now() {
-    let rule = Recurrence { start_at: Some(START), ..every(HOUR) };
+    let rule = Recurrence {
+        start_at: Some(START),
+        ..every(HOUR)
+    };
     let timetable = Timetable::compile(&rule).unwrap();
     assert_eq!(timetable.first(START + 5 * HOUR), Some(START + 5 * HOUR));
     assert_eq!(timetable.first(START + 5 * HOUR + 1), Some(START + 6 * HOUR));
-    let rule = Recurrence { start_at: Some(START), ..cron("0 * * * *") };
-    assert_eq!(Timetable::compile(&rule).unwrap().first(START + 5 * HOUR), Some(START + 5 * HOUR));
+    let rule = Recurrence {
+        start_at: Some(START),
+        ..cron("0 * * * *")
+    };
+    assert_eq!(
+        Timetable::compile(&rule).unwrap().first(START + 5 * HOUR),
+        Some(START + 5 * HOUR)
+    );
 }
 
 #[test]
 fn an_end_is_inclusive() {
-    let rule = Recurrence { end_at: Some(START + HOUR), ..every(HOUR) };
+    let rule = Recurrence {
+        end_at: Some(START + HOUR),
+        ..every(HOUR)
+    };
     let timetable = Timetable::compile(&rule).unwrap();
     assert_eq!(timetable.after(START), Some(START + HOUR));
     assert_eq!(timetable.after(START + HOUR), None);
@@ -82,7 +125,11 @@ fn an_end_is_inclusive() {
 
 #[test]
 fn a_spread_moves_every_run_and_no_grid_point() {
-    let rule = Recurrence { offset: 90 * SECOND, end_at: Some(START + HOUR), ..cron("0 * * * *") };
+    let rule = Recurrence {
+        offset: 90 * SECOND,
+        end_at: Some(START + HOUR),
+        ..cron("0 * * * *")
+    };
     let timetable = Timetable::compile(&rule).unwrap();
     assert_eq!(timetable.first(START), Some(START + 90 * SECOND));
     assert_eq!(timetable.after(START + 90 * SECOND), Some(START + HOUR + 90 * SECOND));
@@ -115,7 +162,10 @@ fn after_a_pause_one_run_stands_for_all_that_was_missed() {
 
 #[test]
 fn misfire_skip_drops_the_backlog_and_goes_on_with_the_grid() {
-    let rule = Recurrence { misfire: Misfire::Skip, ..every(HOUR) };
+    let rule = Recurrence {
+        misfire: Misfire::Skip,
+        ..every(HOUR)
+    };
     let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR + 1).unwrap();
     assert_eq!(advance.occurrences, []);
     assert_eq!(advance.gaps, [missed(START, START + 5 * HOUR, 6)]);
@@ -125,17 +175,27 @@ fn misfire_skip_drops_the_backlog_and_goes_on_with_the_grid() {
 #[test]
 fn misfire_all_makes_up_for_every_run_up_to_a_thousand() {
     for rule in [every(60 * SECOND), cron("* * * * *")] {
-        let rule = Recurrence { misfire: Misfire::All, if_running: IfRunning::Allow, ..rule };
+        let rule = Recurrence {
+            misfire: Misfire::All,
+            if_running: IfRunning::Allow,
+            ..rule
+        };
         let advance = plan(&rule, &series(START, 0, 0), START + 2 * DAY).unwrap();
         assert_eq!(advance.occurrences.len(), 1_000);
-        assert_eq!(advance.gaps, [missed(START, START + (2_880 - 1_000) * 60 * SECOND, 2_881 - 1_000)]);
+        assert_eq!(
+            advance.gaps,
+            [missed(START, START + (2_880 - 1_000) * 60 * SECOND, 2_881 - 1_000)]
+        );
         assert_accounted(&rule, START, &advance);
     }
 }
 
 #[test]
 fn misfire_all_without_overlap_is_one_run_at_a_time() {
-    let rule = Recurrence { misfire: Misfire::All, ..every(HOUR) };
+    let rule = Recurrence {
+        misfire: Misfire::All,
+        ..every(HOUR)
+    };
     let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR).unwrap();
     assert_eq!(advance.occurrences, [run(START, 0)]);
     assert_eq!((advance.next_at, advance.after_live), (Some(START + HOUR), true));
@@ -169,20 +229,34 @@ fn a_very_long_backlog_of_a_cron_is_recorded_in_parts_before_one_run_catches_up(
 fn what_falls_due_while_a_run_is_going_is_skipped() {
     let advance = plan(&every(HOUR), &series(START, 1, 1), START + 2 * HOUR).unwrap();
     assert_eq!(advance.occurrences, []);
-    assert_eq!(advance.gaps, [GridGap { kind: GapKind::Skipped, first: START, last: START + 2 * HOUR, count: 3 }]);
+    assert_eq!(
+        advance.gaps,
+        [GridGap {
+            kind: GapKind::Skipped,
+            first: START,
+            last: START + 2 * HOUR,
+            count: 3
+        }]
+    );
     assert_eq!(advance.next_at, Some(START + 3 * HOUR));
 }
 
 #[test]
 fn overlap_is_allowed_when_asked_for() {
-    let rule = Recurrence { if_running: IfRunning::Allow, ..every(HOUR) };
+    let rule = Recurrence {
+        if_running: IfRunning::Allow,
+        ..every(HOUR)
+    };
     let advance = plan(&rule, &series(START, 1, 1), START + 1).unwrap();
     assert_eq!(advance.occurrences, [run(START, 0)]);
 }
 
 #[test]
 fn the_limit_counts_runs_and_ends_the_series() {
-    let rule = Recurrence { limit: Some(4), ..every(HOUR) };
+    let rule = Recurrence {
+        limit: Some(4),
+        ..every(HOUR)
+    };
     let third = plan(&rule, &series(START, 2, 0), START).unwrap();
     assert_eq!((third.occurrences.len(), third.next_at), (1, Some(START + HOUR)));
     let last = plan(&rule, &series(START, 3, 0), START).unwrap();
@@ -191,18 +265,32 @@ fn the_limit_counts_runs_and_ends_the_series() {
 
 #[test]
 fn a_limit_cuts_what_misfire_all_would_make_up_for() {
-    let rule = Recurrence { limit: Some(2), misfire: Misfire::All, if_running: IfRunning::Allow, ..every(HOUR) };
+    let rule = Recurrence {
+        limit: Some(2),
+        misfire: Misfire::All,
+        if_running: IfRunning::Allow,
+        ..every(HOUR)
+    };
     let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR).unwrap();
     assert_eq!(advance.occurrences, [run(START, 0), run(START + HOUR, 0)]);
     assert_eq!(advance.next_at, None);
-    let rule = Recurrence { if_running: IfRunning::Skip, ..rule };
+    let rule = Recurrence {
+        if_running: IfRunning::Skip,
+        ..rule
+    };
     let advance = plan(&rule, &series(START + HOUR, 1, 0), START + 5 * HOUR).unwrap();
-    assert_eq!((advance.occurrences, advance.next_at), (vec![run(START + HOUR, 0)], None));
+    assert_eq!(
+        (advance.occurrences, advance.next_at),
+        (vec![run(START + HOUR, 0)], None)
+    );
 }
 
 #[test]
 fn nothing_runs_after_the_end_and_the_backlog_before_it_is_still_caught_up() {
-    let rule = Recurrence { end_at: Some(START + 2 * HOUR), ..every(HOUR) };
+    let rule = Recurrence {
+        end_at: Some(START + 2 * HOUR),
+        ..every(HOUR)
+    };
     let advance = plan(&rule, &series(START, 0, 0), START + 9 * HOUR).unwrap();
     assert_eq!(advance.occurrences, [run(START + 2 * HOUR, 2)]);
     assert_eq!(advance.next_at, None);

@@ -4,15 +4,16 @@
 
 use super::verb::Treatment;
 use super::{
-    SqliteStore, advance, cancel, claim, complete, counters, history, insert, instances, list, marks, notes, read, routes,
-    sweep,
+    SqliteStore, advance, cancel, claim, complete, counters, history, insert, instances, list, marks, notes, read,
+    routes, sweep,
 };
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Route, Status};
 use crate::store::{
-    Cancelled, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, History, InsertParams, Inserted, InstanceId, JobRecord,
-    JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention, RouteId, SeriesAdvance, Stats, Store, Token,
+    Cancelled, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, History, InsertParams, Inserted, InstanceId,
+    JobRecord, JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention, RouteId, SeriesAdvance, Stats, Store,
+    Token,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -108,12 +109,14 @@ impl Store for SqliteStore {
     }
 
     async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>> {
-        self.read(move |connection| claim::series_after(connection, after, limit)).await
+        self.read(move |connection| claim::series_after(connection, after, limit))
+            .await
     }
 
     async fn set_mark(&self, name: &str, value: &str) -> Result<()> {
         let (name, value) = (name.to_owned(), value.to_owned());
-        self.write(Treatment::synced(1), move |tx| marks::set(tx, &name, &value)).await
+        self.write(Treatment::synced(1), move |tx| marks::set(tx, &name, &value))
+            .await
     }
 
     async fn mark_of(&self, name: &str) -> Result<Option<String>> {

@@ -4,7 +4,8 @@ use super::tx::Tx;
 use crate::error::Result;
 use rusqlite::{Connection, OptionalExtension};
 
-const PUT: &str = "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+const PUT: &str =
+    "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 const GET: &str = "SELECT value FROM marks WHERE name = ?1";
 
 /// Sets a mark.
@@ -15,5 +16,8 @@ pub(super) fn set(tx: &mut Tx<'_>, name: &str, value: &str) -> Result<()> {
 
 /// A mark, if it was ever set.
 pub(super) fn get(connection: &Connection, name: &str) -> Result<Option<String>> {
-    Ok(connection.prepare_cached(GET)?.query_row([name], |row| row.get(0)).optional()?)
+    Ok(connection
+        .prepare_cached(GET)?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
 }
