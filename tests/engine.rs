@@ -7,7 +7,8 @@ use ductape::api::options::read_options;
 use ductape::clock::{Clock, ManualClock, Millis};
 use ductape::engine::routing::{Pattern, Routing, WorkerFilter};
 use ductape::engine::{
-    AbortReason, Engine, EngineConfig, Handler, HandlerFailure, Invocation, Journal, Level, Reply, WorkerConfig,
+    AbortReason, Announcer, Engine, EngineConfig, Handler, HandlerFailure, Invocation, Journal, Level, Reply,
+    WorkerConfig,
 };
 use ductape::error::Result;
 use ductape::model::{
@@ -181,7 +182,14 @@ fn engine(store: &Arc<dyn Store>, clock: Arc<dyn Clock>, handler: Arc<dyn Handle
         worker: Some(WorkerConfig::default()),
         ..EngineConfig::default()
     };
-    Engine::new(Arc::clone(store), clock, Arc::new(Silent), routing, config)
+    Engine::new(
+        Arc::clone(store),
+        clock,
+        Arc::new(Silent),
+        routing,
+        Arc::new(Announcer::default()),
+        config,
+    )
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -441,7 +449,12 @@ async fn a_store_that_cannot_be_opened_is_tried_again_by_the_next_call() {
         }
     }
     let options = read_options("{}", &[]).unwrap();
-    let instance = Instance::new(options, Arc::new(Silent), Box::new(Flaky(Mutex::new(0))));
+    let instance = Instance::new(
+        options,
+        Arc::new(Silent),
+        Arc::default(),
+        Box::new(Flaky(Mutex::new(0))),
+    );
     assert_eq!(instance.call("jobs.list", "[]").await.unwrap_err().message, "not yet");
     assert_eq!(instance.call("jobs.list", "[]").await.unwrap(), "{\"jobs\":[]}");
     instance.close(None).await.unwrap();

@@ -4,11 +4,11 @@
 //! need it and is tried again by the next; after [`Instance::close`] nothing answers but with `CLOSED`.
 
 use super::options::Options;
-use super::{jobs, schedule};
+use super::{explain, jobs, schedule};
 use crate::clock::{Clock, ManualClock, Millis, SystemClock};
 use crate::cron::Zone;
 use crate::engine::routing::Routing;
-use crate::engine::{Engine, Journal, Level, manual};
+use crate::engine::{Announcer, Engine, Journal, Level, manual};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::store::{NoteKind, Store, Token};
 use async_trait::async_trait;
@@ -46,6 +46,8 @@ pub struct Instance {
     manual: Option<Arc<ManualClock>>,
     /// Where messages go.
     pub journal: Arc<dyn Journal>,
+    /// Who listens to what happens to jobs.
+    pub announcer: Arc<Announcer>,
     /// Handlers; they may come before anything is open.
     pub routing: Arc<Routing>,
     opener: Box<dyn OpenStore>,
@@ -57,7 +59,12 @@ pub struct Instance {
 impl Instance {
     /// An instance that has opened nothing.
     #[must_use]
-    pub fn new(options: Options, journal: Arc<dyn Journal>, opener: Box<dyn OpenStore>) -> Arc<Self> {
+    pub fn new(
+        options: Options,
+        journal: Arc<dyn Journal>,
+        announcer: Arc<Announcer>,
+        opener: Box<dyn OpenStore>,
+    ) -> Arc<Self> {
         let manual = options
             .engine
             .manual_clock
@@ -77,6 +84,7 @@ impl Instance {
             clock,
             manual,
             journal,
+            announcer,
             routing: Arc::new(Routing::new(filter)),
             opener,
             engine: Mutex::new(None),
@@ -110,6 +118,7 @@ impl Instance {
             clock,
             journal,
             Arc::clone(&self.routing),
+            Arc::clone(&self.announcer),
             self.options.engine.clone(),
         );
         *engine = Some(Arc::clone(&opened));
@@ -182,6 +191,7 @@ impl Instance {
             "jobs.list" => jobs::list(&*self.engine().await?, given(0, "{}")).await,
             "jobs.getStats" => jobs::stats(&*self.engine().await?, given(0, "{}")).await,
             "jobs.getHistory" => jobs::history(&*self.engine().await?, id, given(1, "{}")).await,
+            "jobs.explain" => explain::explain(&*self.engine().await?, id).await,
             "jobs.logs" => jobs::logs(&*self.engine().await?, id).await,
             "jobs.cancel" => jobs::cancel(&*self.engine().await?, id, given(1, "{}")).await,
             "jobs.wait" => self.wait(id, given(1, "{}")).await,

@@ -3,6 +3,7 @@
 //! Invariants: answers come after the commit; dispatches are inserted in the order they were made; what waits is
 //! bounded by bytes, beyond which a dispatch is refused at once.
 
+use super::announced::Announced;
 use super::dispatch::{Dispatch, read_dispatch, read_dispatch_many};
 use super::instance::Instance;
 use crate::clock::Millis;
@@ -276,7 +277,8 @@ fn push_singles(engine: &Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis, in_
 
 async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis) -> Answers {
     let promised: Vec<Promised> = jobs.iter().map(|(ticket, job)| Promised::new(*ticket, job)).collect();
-    let jobs = jobs.into_iter().map(|(_, job)| job).collect();
+    let jobs: Vec<NewJob> = jobs.into_iter().map(|(_, job)| job).collect();
+    let announced = Announced::new(&engine, &jobs, now);
     match engine
         .store
         .insert(InsertParams {
@@ -287,6 +289,7 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Mill
         .await
     {
         Ok(inserted) => {
+            announced.tell(&inserted);
             let answers = promised.iter().zip(inserted);
             answers
                 .map(|(promise, inserted)| (promise.ticket, promise.result(inserted)))
@@ -305,6 +308,7 @@ async fn insert_many(engine: Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, now: M
 
 async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Result<String> {
     let promised: Vec<Promised> = jobs.iter().map(|job| Promised::new(ticket, job)).collect();
+    let announced = Announced::new(engine, &jobs, now);
     let inserted = engine
         .store
         .insert(InsertParams {
@@ -319,6 +323,7 @@ async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis
     {
         return Err(first_conflict(&promised, inserted));
     }
+    announced.tell(&inserted);
     let results: Result<Vec<String>> = promised
         .iter()
         .zip(inserted)

@@ -4,7 +4,7 @@ use super::fields::{Fields, describe};
 use super::schedule;
 use super::view::{HistoryView, JobView, StatsView};
 use crate::cron::Zone;
-use crate::engine::{AbortReason, Engine};
+use crate::engine::{AbortReason, Engine, EventKind};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{Action, JobId, Namespace, Route, RunStatus, Status};
 use crate::store::{Cancelled, JobRecord, ListFilter, RouteId};
@@ -30,7 +30,7 @@ fn invalid(problems: Vec<Problem>) -> Error {
     Error::invalid(ErrorCode::ValidationError, problems)
 }
 
-fn not_found(id: &str) -> Error {
+pub(super) fn not_found(id: &str) -> Error {
     let message = format!(
         "no job has the id '{}'; it may have been deleted by retention",
         super::fields::shown(id)
@@ -39,7 +39,7 @@ fn not_found(id: &str) -> Error {
 }
 
 /// Reads the id argument of a method.
-fn read_id(text: &str) -> Result<JobId> {
+pub(super) fn read_id(text: &str) -> Result<JobId> {
     let id: String = serde_json::from_str(text).map_err(|_| {
         invalid(vec![Problem::new(
             "id",
@@ -50,7 +50,7 @@ fn read_id(text: &str) -> Result<JobId> {
     JobId::parse(&id).ok_or_else(|| not_found(&id))
 }
 
-fn to_json(value: &impl Serialize) -> Result<String> {
+pub(super) fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value)
         .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer as JSON").with_source(error))
 }
@@ -59,7 +59,7 @@ async fn record(engine: &Engine, id: &JobId) -> Result<JobRecord> {
     engine.store.get(id).await?.ok_or_else(|| not_found(&id.to_string()))
 }
 
-async fn route_of(engine: &Engine, id: RouteId) -> Result<Arc<Route>> {
+pub(super) async fn route_of(engine: &Engine, id: RouteId) -> Result<Arc<Route>> {
     if let Some(route) = engine.routing.route(id) {
         return Ok(route);
     }
@@ -317,6 +317,7 @@ pub async fn cancel(engine: &Engine, id: &str, options: &str) -> Result<String> 
     if !fields.problems.is_empty() {
         return Err(invalid(fields.problems));
     }
+    let hold = engine.announcer.hold([id.clone()]);
     match engine.store.cancel(&id, reason.as_deref(), engine.clock.now()).await? {
         Cancelled::NotFound => Err(not_found(&id.to_string())),
         Cancelled::Forbidden(status) => {
@@ -333,6 +334,7 @@ pub async fn cancel(engine: &Engine, id: &str, options: &str) -> Result<String> 
                 }
             }
             engine.events.run_ended(job);
+            engine.announce_change(hold, EventKind::Cancelled, &id).await;
             Ok(String::new())
         }
     }

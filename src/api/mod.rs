@@ -3,18 +3,23 @@
 //! Every input is checked completely before anything is written, and one error lists all problems with their paths.
 //! Knows the engine and the model, not Node and no concrete store.
 
+mod announced;
 mod dispatch;
+mod event_view;
+mod explain;
 mod fields;
 mod handler;
 pub mod instance;
 pub mod intake;
 pub mod jobs;
 pub mod options;
+mod reasons;
 mod request;
 mod schedule;
 pub mod view;
 
 pub use dispatch::{Defaults, Dispatch, DispatchResult, read_dispatch, read_dispatch_many};
+pub use event_view::event_json;
 pub use handler::read_handler;
 pub use instance::Instance;
 pub use schedule::read_preview;

@@ -3,6 +3,7 @@
 //! Invariant: an attempt is settled (forgotten by this process) only when the store has it or has refused it. Holds
 //! nothing back: whatever waits goes into the next batch.
 
+use super::announcing::Ends;
 use super::handler::Level;
 use super::worker::Engine;
 use crate::model::RunOutcome;
@@ -101,6 +102,7 @@ async fn write(engine: &Engine, mut batch: Vec<Ended>) {
 }
 
 async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Completion>) {
+    let ends = Ends::of(engine, &completions);
     let mut pause = Duration::from_millis(50);
     let results = loop {
         let params = CompleteParams {
@@ -124,6 +126,8 @@ async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Compl
             }
         }
     };
+    // Before anybody learns that the attempts are settled: who waited for that has the events by then.
+    ends.tell(engine, &completions, &results);
     engine
         .running
         .settle(completions.iter().map(|completion| completion.token));

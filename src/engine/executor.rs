@@ -1,6 +1,7 @@
 //! One attempt, from its claim to the completion that is written: find the handler, call it, race it with its timeout,
 //! a cancellation and the shutdown, decide what follows.
 
+use super::announcing;
 use super::handler::{AbortReason, Attempt, HandlerFailure, Invocation, Level, Reply};
 use super::routing::Registration;
 use super::worker::Engine;
@@ -77,6 +78,7 @@ async fn attempt(
         options,
         started_at,
     });
+    announcing::started(engine, &attempt);
     registration.handler.call(Invocation {
         attempt: Arc::clone(&attempt),
         reply: sender,

@@ -5,6 +5,8 @@
 //! concrete store, connector or Node.
 
 pub mod annotator;
+pub mod announcer;
+mod announcing;
 pub mod claimer;
 pub mod completer;
 pub mod events;
@@ -19,5 +21,6 @@ pub mod sweeper;
 pub mod timezones;
 mod worker;
 
+pub use announcer::{Announcer, EventKind, Hold, JobEvent, Listener};
 pub use handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Journal, Level, Reply};
 pub use worker::{DrainReport, Engine, EngineConfig, WorkerConfig};

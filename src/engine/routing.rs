@@ -70,6 +70,12 @@ impl Registration {
         self.running.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Attempts going, and the most there may be.
+    #[must_use]
+    pub fn load(&self) -> (usize, Option<usize>) {
+        (self.running.load(Ordering::Relaxed), self.concurrency)
+    }
+
     fn free(&self) -> usize {
         self.concurrency.map_or(usize::MAX, |most| {
             most.saturating_sub(self.running.load(Ordering::Relaxed))
@@ -224,6 +230,12 @@ impl Routing {
             .filter(|(_, route)| condition(route))
             .map(|(id, _)| *id)
             .collect()
+    }
+
+    /// Whether the worker's filter lets it work on this route at all.
+    #[must_use]
+    pub fn admits(&self, route: &Route) -> bool {
+        self.filter.admits(route)
     }
 
     /// The handler of a route: the most specific one, the latest among equals.

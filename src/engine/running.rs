@@ -5,8 +5,9 @@
 
 use super::handler::AbortReason;
 use super::routing::Registration;
+use crate::clock::Millis;
 use crate::model::JobId;
-use crate::store::{ClaimedRun, InstanceId, JobSeq, Token};
+use crate::store::{ClaimedRun, InstanceId, JobSeq, RouteId, Token};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -17,12 +18,27 @@ struct Entry {
     run: i64,
     attempt: u32,
     id: JobId,
+    route: RouteId,
+    scheduled_at: Millis,
     instance: InstanceId,
     started: Instant,
     /// Taken when the attempt is given up or its handler is done.
     abort: Option<oneshot::Sender<AbortReason>>,
     registration: Option<Arc<Registration>>,
     warned: bool,
+}
+
+/// What an attempt that is not settled is about.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The job's public id.
+    pub id: JobId,
+    /// Where it goes.
+    pub route: RouteId,
+    /// When the run was due, first attempt.
+    pub scheduled_at: Millis,
+    /// The attempt's number.
+    pub attempt: u32,
 }
 
 #[derive(Default)]
@@ -63,6 +79,8 @@ impl Running {
             run: run.run,
             attempt: run.attempt,
             id,
+            route: run.route,
+            scheduled_at: run.scheduled_at,
             instance,
             started: Instant::now(),
             abort: Some(abort),
@@ -128,6 +146,22 @@ impl Running {
             .values()
             .take(most)
             .map(|entry| entry.id.to_string())
+            .collect()
+    }
+
+    /// What these attempts are about; `None` for one that is settled.
+    #[must_use]
+    pub fn subjects(&self, tokens: impl IntoIterator<Item = Token>) -> Vec<Option<Subject>> {
+        let state = self.state();
+        let subject = |entry: &Entry| Subject {
+            id: entry.id.clone(),
+            route: entry.route,
+            scheduled_at: entry.scheduled_at,
+            attempt: entry.attempt,
+        };
+        tokens
+            .into_iter()
+            .map(|token| state.entries.get(&token).map(subject))
             .collect()
     }
 

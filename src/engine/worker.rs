@@ -1,6 +1,7 @@
 //! The engine as a whole: its parts, and how they start, drain and stop.
 
 use super::annotator::Annotator;
+use super::announcer::Announcer;
 use super::completer::Completer;
 use super::events::Events;
 use super::handler::{AbortReason, Journal, Level};
@@ -107,6 +108,8 @@ pub struct Engine {
     pub annotator: Annotator,
     /// Who wants to know.
     pub events: Events,
+    /// Who listens to everything of a kind.
+    pub announcer: Arc<Announcer>,
     /// The numbers.
     pub config: EngineConfig,
     /// Whether to claim.
@@ -130,6 +133,7 @@ impl Engine {
         clock: Arc<dyn Clock>,
         journal: Arc<dyn Journal>,
         routing: Arc<Routing>,
+        announcer: Arc<Announcer>,
         config: EngineConfig,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -141,6 +145,7 @@ impl Engine {
             completer: Completer::default(),
             annotator: Annotator::default(),
             events: Events::default(),
+            announcer,
             config,
             claiming: watch::Sender::new(false),
             wake: Notify::new(),
@@ -159,6 +164,12 @@ impl Engine {
         Some(self.instance.load(Ordering::Acquire)).filter(|instance| *instance != 0)
     }
 
+    /// Whether this process claims runs now.
+    #[must_use]
+    pub fn is_claiming(&self) -> bool {
+        *self.claiming.borrow()
+    }
+
     /// Registers this process.
     pub(super) async fn register(&self) -> Result<()> {
         let lease = i64::try_from(self.config.lease.as_millis()).unwrap_or(i64::MAX);
@@ -172,10 +183,17 @@ impl Engine {
         self.instance.store(0, Ordering::Release);
     }
 
+    /// Attempts that take a slot, and how many may.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize) {
+        let concurrency = self.config.worker.as_ref().map_or(0, |worker| worker.concurrency);
+        (self.running.busy(), concurrency)
+    }
+
     /// Slots that a claim may fill.
     pub(super) fn free_slots(&self) -> usize {
-        let concurrency = self.config.worker.as_ref().map_or(0, |worker| worker.concurrency);
-        concurrency.saturating_sub(self.running.busy())
+        let (busy, concurrency) = self.load();
+        concurrency.saturating_sub(busy)
     }
 
     /// Handlers or routes changed: the claimer should look again.

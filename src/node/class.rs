@@ -9,7 +9,7 @@ use crate::api::intake::Request;
 use crate::api::options::{SERVERLESS_SIGNS, read_options};
 use crate::assembly::ConfiguredStore;
 use crate::cron::tzdb_version;
-use crate::engine::Journal;
+use crate::engine::{Announcer, EventKind, Journal, Listener};
 use crate::error::{Error, ErrorCode};
 use crate::model::Namespace;
 use napi::Env;
@@ -43,7 +43,9 @@ impl Ductape {
         let outbox = Outbox::new(Wake::new(&wake)?);
         let journal = Arc::clone(&outbox) as Arc<dyn Journal>;
         let opener = ConfiguredStore::new(options.store.clone(), options.durability, Arc::clone(&journal));
-        let host = Host::new(Instance::new(options, journal, Box::new(opener)), outbox);
+        let announcer = Announcer::new(Arc::clone(&outbox) as Arc<dyn Listener>);
+        let instance = Instance::new(options, journal, announcer, Box::new(opener));
+        let host = Host::new(instance, outbox);
         let hooked = Arc::clone(&host);
         env.add_env_cleanup_hook(hooked, |host| host.shut_down())?;
         Ok(Self {
@@ -64,6 +66,18 @@ impl Ductape {
     #[napi]
     pub fn tzdb_version() -> String {
         tzdb_version().to_owned()
+    }
+
+    /// Names of the events that [`listen`](Self::listen) knows; the bit of each is its place.
+    #[napi]
+    pub fn event_names() -> Vec<String> {
+        EventKind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect()
+    }
+
+    /// Which events have listeners: nothing is told of the others.
+    #[napi]
+    pub fn listen(&self, mask: u32) {
+        self.host.instance.announcer.listen(mask);
     }
 
     /// Takes a dispatch; `namespace` is a name of the nine.

@@ -1,11 +1,12 @@
 //! Everything that Rust tells JavaScript, as JSON texts in batches.
 //!
 //! Invariants: messages arrive in the order they were pushed; JavaScript is woken once for all that waits; what waits
-//! is bounded by what is in flight (promises, attempts in slots) and, for log lines, by a count.
+//! is bounded by what is in flight (promises, attempts in slots) and, for log lines and events, by a count.
 
 use super::wake::Wake;
+use crate::api::event_json;
 use crate::api::intake::Settle;
-use crate::engine::{Journal, Level};
+use crate::engine::{JobEvent, Journal, Level, Listener};
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -18,6 +19,10 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const CHUNK_MESSAGES: usize = 500;
 /// Log lines that wait; more are dropped, since whoever reads them is that far behind.
 const MAX_LOG_LINES: usize = 1_000;
+/// Events that wait; more are dropped, for the same reason.
+const MAX_EVENTS: usize = 10_000;
+/// The same in bytes: an event may carry a result.
+const MAX_EVENT_BYTES: usize = 64 << 20;
 
 /// One batch for JavaScript.
 #[derive(Default)]
@@ -28,12 +33,18 @@ pub struct Chunk {
     /// How many promises it settles.
     pub settled: usize,
     log_lines: usize,
+    events: usize,
+    event_bytes: usize,
 }
 
 #[derive(Default)]
 struct State {
     chunks: VecDeque<Chunk>,
     log_lines: usize,
+    events: usize,
+    event_bytes: usize,
+    /// Events are being dropped; said once, until some were taken.
+    overflowing: bool,
     woken: bool,
     shut: bool,
 }
@@ -109,7 +120,12 @@ impl Outbox {
         let mut state = self.state();
         let chunk = state.chunks.pop_front();
         match &chunk {
-            Some(chunk) => state.log_lines -= chunk.log_lines,
+            Some(chunk) => {
+                state.log_lines -= chunk.log_lines;
+                state.events -= chunk.events;
+                state.event_bytes -= chunk.event_bytes;
+                state.overflowing &= state.events > 0;
+            }
             None => state.woken = false,
         }
         chunk
@@ -173,6 +189,45 @@ impl State {
     }
 }
 
+impl State {
+    fn log(&mut self, level: Level, message: &str) {
+        if self.log_lines >= MAX_LOG_LINES {
+            return;
+        }
+        let message = json(&message);
+        self.message(message.len(), |text| {
+            write!(text, "[\"l\",\"{}\",{message}]", level.as_str())
+        });
+        self.log_lines += 1;
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk.log_lines += 1;
+        }
+    }
+
+    fn event(&mut self, event: &JobEvent) {
+        if self.events >= MAX_EVENTS || self.event_bytes >= MAX_EVENT_BYTES {
+            if !std::mem::replace(&mut self.overflowing, true) {
+                self.log(
+                    Level::Warn,
+                    &format!(
+                        "listeners of job events are too slow: {} events wait, further ones are dropped",
+                        self.events
+                    ),
+                );
+            }
+            return;
+        }
+        let body = event_json(event);
+        self.message(body.len(), |text| write!(text, "[\"v\",{body}]"));
+        self.events += 1;
+        self.event_bytes += body.len();
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk.events += 1;
+            chunk.event_bytes += body.len();
+        }
+    }
+}
+
 impl Chunk {
     /// The batch as a JSON list.
     pub fn into_text(self) -> String {
@@ -194,17 +249,15 @@ impl Settle for Outbox {
 
 impl Journal for Outbox {
     fn log(&self, level: Level, message: &str) {
-        let message = json(&message);
+        self.push(|state| state.log(level, message));
+    }
+}
+
+impl Listener for Outbox {
+    fn hear(&self, events: Vec<JobEvent>) {
         self.push(|state| {
-            if state.log_lines >= MAX_LOG_LINES {
-                return;
-            }
-            state.message(message.len(), |text| {
-                write!(text, "[\"l\",\"{}\",{message}]", level.as_str())
-            });
-            state.log_lines += 1;
-            if let Some(chunk) = state.chunks.back_mut() {
-                chunk.log_lines += 1;
+            for event in &events {
+                state.event(event);
             }
         });
     }

@@ -13,6 +13,7 @@ pub mod random_walk;
 pub mod reading;
 pub mod recurring;
 pub mod retention;
+pub mod whereabouts;
 
 pub use kit::Subject;
 
@@ -109,6 +110,12 @@ macro_rules! store_contract {
             a_sweep_is_bounded,
             history_of_a_series_is_trimmed_by_count_and_age,
             history_of_a_run_that_goes_on_is_kept,
+        });
+        $crate::store::contract::store_contract!(@tests $make, whereabouts: {
+            a_job_that_is_not_there_is_nowhere,
+            a_run_is_found_wherever_it_goes,
+            a_series_rests_between_its_runs,
+            runs_before_a_ready_one_are_counted_up_to_a_bound,
         });
         $crate::store::contract::store_contract!(@tests $make, random_walk: {
             a_random_walk_agrees_with_a_plain_model,

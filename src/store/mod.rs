@@ -324,6 +324,43 @@ pub struct JobRecord {
     pub updated_at: Millis,
 }
 
+/// A job, and where the run is that stands for its state.
+#[derive(Clone, Debug)]
+pub struct Whereabouts {
+    /// The job.
+    pub record: JobRecord,
+    /// Where its current run is.
+    pub place: RunPlace,
+    /// How the last attempt of that run ended, if one has.
+    pub last_attempt: Option<RunStatus>,
+}
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunPlace {
+    /// Nowhere: the job has ended, or is a series between two runs.
+    AtRest,
+    /// It waits for its time.
+    Waiting {
+        /// When that is.
+        due: Millis,
+    },
+    /// It waits to be claimed.
+    Ready {
+        /// When it was due.
+        due: Millis,
+        /// Runs of its route that are claimed before it, up to the bound that was asked for.
+        ahead: usize,
+    },
+    /// A process has it.
+    Running {
+        /// Which.
+        instance: InstanceId,
+        /// When it was claimed.
+        since: Millis,
+    },
+}
+
 /// Something a handler said about its job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -541,6 +578,9 @@ pub trait Store: Send + Sync {
 
     /// One job.
     async fn get(&self, id: &JobId) -> Result<Option<JobRecord>>;
+
+    /// One job with the place of its run; runs before it are counted up to `count_up_to`.
+    async fn whereabouts(&self, id: &JobId, count_up_to: usize) -> Result<Option<Whereabouts>>;
 
     /// State of a job by its number, and why it was cancelled.
     async fn status_of(&self, job: JobSeq) -> Result<Option<(Status, Option<Box<str>>)>>;

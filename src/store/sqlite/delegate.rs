@@ -5,7 +5,7 @@
 use super::verb::Treatment;
 use super::{
     SqliteStore, advance, cancel, claim, complete, counters, history, insert, instances, list, marks, notes, read,
-    routes, sweep,
+    routes, sweep, whereabouts,
 };
 use crate::clock::Millis;
 use crate::error::Result;
@@ -13,7 +13,7 @@ use crate::model::{JobId, Route, Status};
 use crate::store::{
     Cancelled, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, History, InsertParams, Inserted, InstanceId,
     JobRecord, JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention, RouteId, SeriesAdvance, Stats, Store,
-    Token,
+    Token, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -132,6 +132,12 @@ impl Store for SqliteStore {
     async fn get(&self, id: &JobId) -> Result<Option<JobRecord>> {
         let id = id.clone();
         self.read(move |connection| read::get(connection, &id)).await
+    }
+
+    async fn whereabouts(&self, id: &JobId, count_up_to: usize) -> Result<Option<Whereabouts>> {
+        let id = id.clone();
+        self.read(move |connection| whereabouts::of(connection, &id, count_up_to))
+            .await
     }
 
     async fn status_of(&self, job: JobSeq) -> Result<Option<(Status, Option<Box<str>>)>> {

@@ -41,6 +41,7 @@ mod sweep;
 mod turnstile;
 mod tx;
 mod verb;
+mod whereabouts;
 mod writer;
 
 #[cfg(test)]

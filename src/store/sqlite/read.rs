@@ -73,6 +73,11 @@ impl State {
         })
     }
 
+    /// Where its current run is; `None`: a series between two runs, or one that is over.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
     fn next_run_at(&self) -> Option<Millis> {
         self.series.as_ref().and_then(|series| series.next_at)
     }

@@ -1,0 +1,78 @@
+//! The event of a dispatch: told once the insert is committed, before anything that follows from it.
+//!
+//! Knows the engine's announcer, no store. Invariant: a dispatch that met a job that stays as it was announces nothing.
+
+use crate::clock::Millis;
+use crate::engine::{Engine, EventKind, Hold, JobEvent};
+use crate::model::{JobId, NewJob, Route, Status};
+use crate::store::Inserted;
+use std::sync::Arc;
+
+/// Dispatches under way, as far as somebody listens.
+pub struct Announced {
+    hold: Hold,
+    dispatches: Vec<Dispatched>,
+    now: Millis,
+}
+
+struct Dispatched {
+    id: JobId,
+    route: Arc<Route>,
+    due: Option<Millis>,
+    created: Millis,
+}
+
+impl Announced {
+    /// To be made before the store is asked; costs nothing when nobody listens.
+    #[must_use]
+    pub fn new(engine: &Engine, jobs: &[NewJob], now: Millis) -> Self {
+        let wanted = engine.announcer.wants(EventKind::Scheduled);
+        let dispatches: Vec<Dispatched> = jobs
+            .iter()
+            .filter(|_| wanted)
+            .map(|job| Dispatched {
+                id: job.id.clone(),
+                route: Arc::new(job.route.clone()),
+                due: job.due,
+                created: job.created,
+            })
+            .collect();
+        let ids: Vec<JobId> = dispatches.iter().map(|dispatched| dispatched.id.clone()).collect();
+        Self {
+            hold: engine.announcer.hold(ids),
+            dispatches,
+            now,
+        }
+    }
+
+    /// The insert is committed, with these answers.
+    pub fn tell(self, inserted: &[Inserted]) {
+        let now = self.now;
+        let told = self.dispatches.into_iter().zip(inserted);
+        let events = told
+            .filter_map(|(dispatched, inserted)| dispatched.event(inserted, now))
+            .collect();
+        self.hold.release(events);
+    }
+}
+
+impl Dispatched {
+    fn event(self, inserted: &Inserted, now: Millis) -> Option<JobEvent> {
+        let (status, scheduled_at) = match inserted {
+            // Without a run to come nothing was scheduled: the campaign is over.
+            Inserted::Created => (self.first_status(), self.due?),
+            Inserted::Replaced(standing) => (standing.status, standing.scheduled_at),
+            Inserted::Existing(_) | Inserted::Conflict(_) => return None,
+        };
+        let kind = EventKind::Scheduled;
+        Some(JobEvent::new(kind, now, self.id, status, self.route, scheduled_at))
+    }
+
+    fn first_status(&self) -> Status {
+        if self.due.is_some_and(|due| due <= self.created) {
+            Status::Queued
+        } else {
+            Status::Scheduled
+        }
+    }
+}

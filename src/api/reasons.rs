@@ -1,0 +1,297 @@
+//! Why a job has not run: a pure decision over what the store and this instance know of it.
+//!
+//! No I/O and no clock. Invariant: there is always a reason, and the first one is what stands in the way first.
+
+use crate::clock::Millis;
+use crate::cron::Zone;
+use crate::model::{Recurrence, Route, RunStatus, Status};
+use crate::store::{InstanceId, JobRecord, RunPlace, Whereabouts};
+use serde::Serialize;
+
+/// Runs before this one are counted up to here.
+pub(super) const COUNTED_AHEAD: usize = 10_000;
+
+/// One reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Reason {
+    /// What it is, for programs.
+    pub(super) code: &'static str,
+    /// The same for people.
+    pub(super) message: String,
+}
+
+fn reason(code: &'static str, message: impl Into<String>) -> Reason {
+    Reason {
+        code,
+        message: message.into(),
+    }
+}
+
+/// Whether this instance runs jobs at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Worker {
+    /// It was made to only dispatch.
+    Off,
+    /// It does not claim now.
+    Idle,
+    /// It has lost its registration.
+    Unregistered,
+    /// It claims.
+    Working {
+        /// Slots taken.
+        busy: usize,
+        /// Slots in all.
+        slots: usize,
+    },
+}
+
+/// What this instance has for the job's route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Server {
+    /// The worker's own filter leaves the route out.
+    Excluded,
+    /// No handler.
+    Nobody,
+    /// A handler, with its attempts going and the most it may have.
+    Handler {
+        /// Attempts going.
+        running: usize,
+        /// The most at once.
+        most: Option<usize>,
+    },
+}
+
+/// All that the answer depends on.
+#[derive(Clone, Debug)]
+pub(super) struct Facts<'a> {
+    /// Wall time.
+    pub(super) now: Millis,
+    /// The job, by the store.
+    pub(super) found: &'a Whereabouts,
+    /// Where it goes.
+    pub(super) route: &'a Route,
+    /// This instance's registration.
+    pub(super) instance: Option<InstanceId>,
+    /// This instance as a worker.
+    pub(super) worker: Worker,
+    /// This instance's handler.
+    pub(super) server: Server,
+}
+
+/// The reasons, the first obstacle first.
+pub(super) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
+    let record = &facts.found.record;
+    if record.status.is_ended() {
+        return vec![ended(record)];
+    }
+    if let RunPlace::Running { instance, since } = facts.found.place {
+        return vec![running(facts, instance, since)];
+    }
+    let mut reasons = Vec::new();
+    if record.status == Status::Paused {
+        reasons.push(reason("PAUSED", "the job is paused; `resume` lets it go on"));
+    }
+    reasons.extend(not_yet(facts));
+    let is_due = reasons.is_empty();
+    reasons.extend(unserved(facts));
+    if is_due {
+        reasons.extend(crowded(facts));
+    }
+    if reasons.is_empty() {
+        reasons.push(reason(
+            "READY",
+            "the job is due and nothing stands in its way: it starts in a moment",
+        ));
+    }
+    reasons
+}
+
+fn ended(record: &JobRecord) -> Reason {
+    let when = record
+        .completed_at
+        .map(|at| format!(" at {}", time(at)))
+        .unwrap_or_default();
+    match record.status {
+        Status::Cancelled => {
+            let why = record
+                .cancel_reason
+                .as_deref()
+                .map(|reason| format!(": {reason}"))
+                .unwrap_or_default();
+            reason("ENDED", format!("the job was cancelled{when}{why}"))
+        }
+        Status::Failed => {
+            let why = record
+                .error
+                .as_ref()
+                .map(|error| format!(" with {}: {}", error.code, error.message))
+                .unwrap_or_default();
+            let attempts = record.attempt;
+            reason(
+                "ENDED",
+                format!("the job failed{when}, in attempt {attempts}, the last one{why}"),
+            )
+        }
+        _ if record.recurrence.is_some() => reason("SERIES_OVER", series_over(record, &when)),
+        _ => reason("ENDED", format!("the job completed{when}")),
+    }
+}
+
+fn series_over(record: &JobRecord, when: &str) -> String {
+    let recurrence: Option<Recurrence> = record
+        .recurrence
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok());
+    let (limit, end) = recurrence.map_or((None, None), |recurrence| (recurrence.limit, recurrence.end_at));
+    let count = record.execution_count;
+    let why = match (limit, end) {
+        (Some(limit), _) if count >= limit => format!("it had the {limit} runs of its `limit`"),
+        (_, Some(end)) => format!("no run falls before its `endDate`, {}", time(end)),
+        _ => "its schedule has no further time".to_owned(),
+    };
+    format!("the recurring job completed{when} after {count} runs: {why}")
+}
+
+fn running(facts: &Facts<'_>, instance: InstanceId, since: Millis) -> Reason {
+    let place = if facts.instance == Some(instance) {
+        "this instance".to_owned()
+    } else {
+        format!("another process or instance (registration {instance})")
+    };
+    let record = &facts.found.record;
+    let message = format!(
+        "attempt {} of {} is running in {place} since {}, for {}",
+        record.attempt,
+        attempts(record),
+        time(since),
+        span(facts.now.saturating_sub(since)),
+    );
+    reason("LEASE_HELD", message)
+}
+
+/// Attempts that a run may have. Those that crashed spent no retry.
+fn attempts(record: &JobRecord) -> u32 {
+    record.retries.saturating_add(record.crashes).saturating_add(1)
+}
+
+/// What waits for a time.
+fn not_yet(facts: &Facts<'_>) -> Option<Reason> {
+    let record = &facts.found.record;
+    let due = match facts.found.place {
+        RunPlace::Waiting { due } => due,
+        RunPlace::AtRest => record.next_run_at?,
+        RunPlace::Ready { .. } | RunPlace::Running { .. } => return None,
+    };
+    if due <= facts.now {
+        return None;
+    }
+    let when = format!("{}, in {}", time(due), span(due - facts.now));
+    let waits = matches!(facts.found.place, RunPlace::Waiting { .. });
+    Some(match facts.found.last_attempt {
+        Some(RunStatus::Retried) if waits => reason("WAITING_FOR_RETRY", retry(record, &when)),
+        Some(RunStatus::Snoozed) if waits => {
+            reason("SNOOZED", format!("its handler asked to be called again at {when}"))
+        }
+        _ if record.recurrence.is_some() => reason("NOT_DUE", format!("the next run is due at {when}")),
+        _ => reason("NOT_DUE", format!("the job is due at {when}")),
+    })
+}
+
+fn retry(record: &JobRecord, when: &str) -> String {
+    let why = record
+        .error
+        .as_ref()
+        .map(|error| format!(" with {}: {}", error.code, error.message))
+        .unwrap_or_default();
+    format!(
+        "attempt {} of {} is due at {when}; attempt {} failed{why}",
+        record.attempt.saturating_add(1),
+        attempts(record),
+        record.attempt,
+    )
+}
+
+/// Why this instance would not take the job, due or not.
+fn unserved(facts: &Facts<'_>) -> Vec<Reason> {
+    const OTHERS: &str = "whether another process has one is not known here";
+    let route = facts.route;
+    let mut reasons = Vec::new();
+    match facts.worker {
+        Worker::Off => {
+            let message = "this instance was made with `worker: false` and only dispatches; another process has to run the job";
+            return vec![reason("WORKER_OFF", message)];
+        }
+        Worker::Idle => reasons.push(reason(
+            "WORKER_OFF",
+            "this instance does not claim jobs now: it does so once a handler is registered, or `start` or `drain` is called",
+        )),
+        Worker::Unregistered => reasons.push(reason(
+            "WORKER_OFF",
+            "this instance has lost its registration with the store and is registering again",
+        )),
+        Worker::Working { .. } => {}
+    }
+    match facts.server {
+        Server::Excluded => reasons.push(reason(
+            "NO_HANDLER",
+            format!("the `worker` option of this instance leaves out {route}, handlers or not"),
+        )),
+        Server::Nobody => reasons.push(reason(
+            "NO_HANDLER",
+            format!("this instance has no handler for {route}; {OTHERS}"),
+        )),
+        Server::Handler { .. } => {}
+    }
+    reasons
+}
+
+/// What keeps a due job waiting in an instance that could run it.
+fn crowded(facts: &Facts<'_>) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if let Server::Handler {
+        running,
+        most: Some(most),
+    } = facts.server
+        && running >= most
+    {
+        let message = format!("its handler is busy here: {running} jobs run, its `concurrency` is {most}");
+        reasons.push(reason("HANDLER_BUSY", message));
+    }
+    if let Worker::Working { busy, slots } = facts.worker
+        && busy >= slots
+    {
+        let message = format!("this instance is busy: {busy} jobs run, the worker's `concurrency` is {slots}");
+        reasons.push(reason("NO_FREE_SLOT", message));
+    }
+    if let RunPlace::Ready { ahead, .. } = facts.found.place
+        && ahead > 0
+    {
+        let more = if ahead >= COUNTED_AHEAD { "at least " } else { "" };
+        let message = format!(
+            "{more}{ahead} runs of {} come before it, by priority and due time",
+            facts.route
+        );
+        reasons.push(reason("BEHIND_OTHERS", message));
+    }
+    reasons
+}
+
+fn time(at: Millis) -> String {
+    Zone::utc().to_iso(at)
+}
+
+/// A length of time in words, two units at most.
+fn span(ms: i64) -> String {
+    let ms = ms.max(0);
+    let (seconds, minutes, hours) = (ms / 1_000, ms / 60_000, ms / 3_600_000);
+    match ms {
+        0..10_000 => format!("{ms} ms"),
+        10_000..60_000 => format!("{seconds} s"),
+        60_000..3_600_000 => format!("{minutes} min {} s", seconds % 60),
+        3_600_000..86_400_000 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{} d {} h", hours / 24, hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests;

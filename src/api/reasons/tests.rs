@@ -1,0 +1,264 @@
+//! The table of reasons: facts on the left, codes on the right.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::model::schedule::Dst;
+use crate::model::{IfRunning, JobId, Misfire, Namespace, Rule, RunError};
+
+const NOW: Millis = 1_767_225_600_000;
+const HERE: InstanceId = 7;
+const WORKING: Worker = Worker::Working { busy: 1, slots: 10 };
+const SERVED: Server = Server::Handler { running: 1, most: None };
+
+fn record(status: Status) -> JobRecord {
+    JobRecord {
+        job: 1,
+        id: JobId::Custom("x".into()),
+        route: 1,
+        status,
+        scheduled_at: NOW,
+        started_at: None,
+        completed_at: Some(NOW - 5).filter(|_| status.is_ended()),
+        recurrence: None,
+        next_run_at: None,
+        execution_count: 0,
+        priority: 0,
+        retries: 0,
+        attempt: 0,
+        crashes: 0,
+        error: None,
+        cancel_reason: None,
+        options: None,
+        input: "{}".into(),
+        result: None,
+        progress: None,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+fn found(record: JobRecord, place: RunPlace) -> Whereabouts {
+    Whereabouts {
+        record,
+        place,
+        last_attempt: None,
+    }
+}
+
+fn decide(found: &Whereabouts, worker: Worker, server: Server) -> Vec<Reason> {
+    let route = Route {
+        namespace: Namespace::Features,
+        product: "shop".into(),
+        env: "prd".into(),
+        target: vec!["resize".into()],
+    };
+    reasons(&Facts {
+        now: NOW,
+        found,
+        route: &route,
+        instance: Some(HERE),
+        worker,
+        server,
+    })
+}
+
+fn codes(found: &Whereabouts, worker: Worker, server: Server) -> Vec<&'static str> {
+    decide(found, worker, server).iter().map(|reason| reason.code).collect()
+}
+
+fn message(found: &Whereabouts) -> String {
+    decide(found, WORKING, SERVED).remove(0).message
+}
+
+#[test]
+fn each_situation_has_its_reasons() {
+    let ready = |ahead| found(record(Status::Queued), RunPlace::Ready { due: NOW - 1, ahead });
+    let later = found(record(Status::Scheduled), RunPlace::Waiting { due: NOW + 1 });
+    let due = found(record(Status::Scheduled), RunPlace::Waiting { due: NOW });
+    let paused = found(record(Status::Paused), RunPlace::Ready { due: NOW, ahead: 3 });
+    let held = |instance| {
+        found(
+            record(Status::Running),
+            RunPlace::Running {
+                instance,
+                since: NOW - 9,
+            },
+        )
+    };
+    let full = Worker::Working { busy: 10, slots: 10 };
+    let busy = Server::Handler {
+        running: 2,
+        most: Some(2),
+    };
+    let free = Server::Handler {
+        running: 1,
+        most: Some(2),
+    };
+    let cases: Vec<(Whereabouts, Worker, Server, &[&str])> = vec![
+        (ready(0), WORKING, SERVED, &["READY"]),
+        (due, WORKING, free, &["READY"]),
+        (ready(0), WORKING, Server::Nobody, &["NO_HANDLER"]),
+        (ready(0), WORKING, Server::Excluded, &["NO_HANDLER"]),
+        (ready(0), Worker::Off, Server::Nobody, &["WORKER_OFF"]),
+        (ready(0), Worker::Idle, Server::Nobody, &["WORKER_OFF", "NO_HANDLER"]),
+        (ready(0), Worker::Unregistered, SERVED, &["WORKER_OFF"]),
+        (ready(0), full, SERVED, &["NO_FREE_SLOT"]),
+        (ready(0), WORKING, busy, &["HANDLER_BUSY"]),
+        (ready(2), full, busy, &["HANDLER_BUSY", "NO_FREE_SLOT", "BEHIND_OTHERS"]),
+        (ready(2), WORKING, Server::Nobody, &["NO_HANDLER", "BEHIND_OTHERS"]),
+        (later.clone(), full, busy, &["NOT_DUE"]),
+        (later.clone(), WORKING, Server::Nobody, &["NOT_DUE", "NO_HANDLER"]),
+        (later, Worker::Off, Server::Nobody, &["NOT_DUE", "WORKER_OFF"]),
+        (paused.clone(), full, SERVED, &["PAUSED"]),
+        (paused, WORKING, Server::Nobody, &["PAUSED", "NO_HANDLER"]),
+        (held(HERE), WORKING, SERVED, &["LEASE_HELD"]),
+        (held(HERE + 1), Worker::Off, Server::Nobody, &["LEASE_HELD"]),
+        (
+            found(record(Status::Completed), RunPlace::AtRest),
+            WORKING,
+            Server::Nobody,
+            &["ENDED"],
+        ),
+        (
+            found(record(Status::Failed), RunPlace::AtRest),
+            WORKING,
+            SERVED,
+            &["ENDED"],
+        ),
+        (
+            found(record(Status::Cancelled), RunPlace::AtRest),
+            WORKING,
+            SERVED,
+            &["ENDED"],
+        ),
+    ];
+    for (found, worker, server, expected) in cases {
+        assert_eq!(
+            codes(&found, worker, server),
+            expected,
+            "{found:?} {worker:?} {server:?}"
+        );
+    }
+}
+
+fn recurring(status: Status, limit: Option<i64>, end_at: Option<Millis>) -> JobRecord {
+    let recurrence = Recurrence {
+        rule: Rule::Every {
+            interval: 1_000,
+            anchor: 0,
+        },
+        start_at: None,
+        limit,
+        end_at,
+        dst: Dst::default(),
+        misfire: Misfire::Once,
+        if_running: IfRunning::Skip,
+        offset: 0,
+    };
+    JobRecord {
+        recurrence: Some(serde_json::to_string(&recurrence).unwrap().into()),
+        execution_count: 4,
+        ..record(status)
+    }
+}
+
+#[test]
+fn a_series_waits_for_its_next_run_and_says_why_it_is_over() {
+    let resting = found(
+        JobRecord {
+            next_run_at: Some(NOW + 90_000),
+            ..recurring(Status::Scheduled, None, None)
+        },
+        RunPlace::AtRest,
+    );
+    assert_eq!(codes(&resting, WORKING, SERVED), ["NOT_DUE"]);
+    assert!(message(&resting).ends_with("in 1 min 30 s"), "{}", message(&resting));
+    let overdue = found(
+        JobRecord {
+            next_run_at: Some(NOW - 1),
+            ..recurring(Status::Scheduled, None, None)
+        },
+        RunPlace::AtRest,
+    );
+    assert_eq!(codes(&overdue, Worker::Off, Server::Nobody), ["WORKER_OFF"]);
+    for (limit, end, words) in [
+        (Some(4), None, "it had the 4 runs of its `limit`"),
+        (
+            Some(9),
+            Some(NOW),
+            "no run falls before its `endDate`, 2026-01-01T00:00:00",
+        ),
+        (None, None, "its schedule has no further time"),
+    ] {
+        let over = found(recurring(Status::Completed, limit, end), RunPlace::AtRest);
+        assert_eq!(codes(&over, WORKING, SERVED), ["SERIES_OVER"]);
+        assert!(message(&over).contains(words), "{}", message(&over));
+    }
+}
+
+#[test]
+fn a_retry_says_which_attempt_comes_and_why() {
+    let waiting = Whereabouts {
+        last_attempt: Some(RunStatus::Retried),
+        ..found(
+            JobRecord {
+                retries: 3,
+                attempt: 2,
+                crashes: 1,
+                error: Some(RunError::new("TIMEOUT", "too slow", None)),
+                ..record(Status::Scheduled)
+            },
+            RunPlace::Waiting { due: NOW + 2_500 },
+        )
+    };
+    assert_eq!(codes(&waiting, WORKING, SERVED), ["WAITING_FOR_RETRY"]);
+    let message = message(&waiting);
+    assert!(
+        message.starts_with("attempt 3 of 5 is due at 2026-01-01T00:00:02"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("in 2500 ms; attempt 2 failed with TIMEOUT: too slow"),
+        "{message}"
+    );
+    let snoozed = Whereabouts {
+        last_attempt: Some(RunStatus::Snoozed),
+        ..waiting
+    };
+    assert_eq!(codes(&snoozed, WORKING, SERVED), ["SNOOZED"]);
+}
+
+#[test]
+fn a_running_job_names_its_holder() {
+    let held = |instance| {
+        let record = JobRecord {
+            attempt: 1,
+            retries: 2,
+            ..record(Status::Running)
+        };
+        found(
+            record,
+            RunPlace::Running {
+                instance,
+                since: NOW - 75_000,
+            },
+        )
+    };
+    assert!(message(&held(HERE)).starts_with("attempt 1 of 3 is running in this instance since "));
+    assert!(message(&held(9)).contains("another process or instance (registration 9)"));
+    assert!(message(&held(9)).ends_with("for 1 min 15 s"));
+}
+
+#[test]
+fn lengths_of_time_are_told_in_two_units() {
+    for (ms, words) in [
+        (-4, "0 ms"),
+        (9_999, "9999 ms"),
+        (59_999, "59 s"),
+        (3_599_999, "59 min 59 s"),
+        (86_399_999, "23 h 59 min"),
+        (200_000_000, "2 d 7 h"),
+    ] {
+        assert_eq!(span(ms), words);
+    }
+}

@@ -1,0 +1,345 @@
+//! Tells whoever listens in this process what happened to jobs: the one way that events take.
+//!
+//! Knows neither stores nor Node. Invariants: with nobody listening an event costs one atomic load and is never built;
+//! the listener is told of a job's changes in the order they were committed, as far as a [`Hold`] covers them.
+
+use crate::clock::Millis;
+use crate::model::{JobId, Route, RunError, Status};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What can happen to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum EventKind {
+    /// A dispatch of it was committed, the first or one that replaced it.
+    Scheduled = 0,
+    /// An attempt starts.
+    Started = 1,
+    /// A run completed.
+    Completed = 2,
+    /// A run failed for good.
+    Failed = 3,
+    /// An attempt failed, another one follows.
+    Retrying = 4,
+    /// The job was cancelled.
+    Cancelled = 5,
+    /// The job was paused.
+    Paused = 6,
+    /// The job goes on after a pause.
+    Resumed = 7,
+}
+
+impl EventKind {
+    /// All of them, by number.
+    pub const ALL: [Self; 8] = [
+        Self::Scheduled,
+        Self::Started,
+        Self::Completed,
+        Self::Failed,
+        Self::Retrying,
+        Self::Cancelled,
+        Self::Paused,
+        Self::Resumed,
+    ];
+
+    /// The name in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "job.scheduled",
+            Self::Started => "job.started",
+            Self::Completed => "job.completed",
+            Self::Failed => "job.failed",
+            Self::Retrying => "job.retrying",
+            Self::Cancelled => "job.cancelled",
+            Self::Paused => "job.paused",
+            Self::Resumed => "job.resumed",
+        }
+    }
+
+    /// Its bit in the mask of [`Announcer::listen`].
+    #[must_use]
+    pub fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// Something that happened to a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobEvent {
+    /// What.
+    pub kind: EventKind,
+    /// When, wall time.
+    pub at: Millis,
+    /// The job's public id.
+    pub id: JobId,
+    /// The state it is in now.
+    pub status: Status,
+    /// Where it goes.
+    pub route: Arc<Route>,
+    /// When the run is (was) due; with [`EventKind::Retrying`] the next attempt.
+    pub scheduled_at: Millis,
+    /// The run, where the event is about one.
+    pub run: Option<i64>,
+    /// The attempt, where the event is about one.
+    pub attempt: Option<u32>,
+    /// Runs that have ended, where that is known.
+    pub execution_count: Option<i64>,
+    /// Why an attempt failed.
+    pub error: Option<RunError>,
+    /// Why the job was cancelled.
+    pub cancel_reason: Option<Box<str>>,
+    /// JSON text of what a completed run came to.
+    pub result: Option<Box<str>>,
+}
+
+impl JobEvent {
+    /// An event with nothing but what all have.
+    #[must_use]
+    pub fn new(
+        kind: EventKind,
+        at: Millis,
+        id: JobId,
+        status: Status,
+        route: Arc<Route>,
+        scheduled_at: Millis,
+    ) -> Self {
+        Self {
+            kind,
+            at,
+            id,
+            status,
+            route,
+            scheduled_at,
+            run: None,
+            attempt: None,
+            execution_count: None,
+            error: None,
+            cancel_reason: None,
+            result: None,
+        }
+    }
+}
+
+/// Takes events. Must not block and must not announce anything itself.
+pub trait Listener: Send + Sync {
+    /// Takes some, in order.
+    fn hear(&self, events: Vec<JobEvent>);
+}
+
+/// Events of a job that wait for the news of an earlier change.
+#[derive(Default)]
+struct Held {
+    holds: usize,
+    events: Vec<JobEvent>,
+}
+
+/// Who listens to which events.
+#[derive(Default)]
+pub struct Announcer {
+    wanted: AtomicU32,
+    listener: Option<Arc<dyn Listener>>,
+    held: Mutex<HashMap<JobId, Held>>,
+}
+
+impl std::fmt::Debug for Announcer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Announcer")
+            .field("wanted", &self.wanted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Announcer {
+    /// Nothing is wanted yet.
+    #[must_use]
+    pub fn new(listener: Arc<dyn Listener>) -> Arc<Self> {
+        Arc::new(Self {
+            listener: Some(listener),
+            ..Self::default()
+        })
+    }
+
+    /// From now on the events whose bits are set are wanted, and no others.
+    pub fn listen(&self, mask: u32) {
+        self.wanted.store(mask, Ordering::Relaxed);
+    }
+
+    /// Whether anybody listens to anything.
+    #[must_use]
+    pub fn is_listened_to(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether anybody listens to this.
+    #[must_use]
+    pub fn wants(&self, kind: EventKind) -> bool {
+        self.wanted.load(Ordering::Relaxed) & kind.bit() != 0
+    }
+
+    /// Tells of an event, which is built only when somebody wants it.
+    pub fn announce(&self, kind: EventKind, event: impl FnOnce() -> JobEvent) {
+        if self.wants(kind) {
+            let event = event();
+            let mut held = self.held();
+            match held.get_mut(&event.id) {
+                Some(earlier) => earlier.events.push(event),
+                None => self.tell(vec![event]),
+            }
+        }
+    }
+
+    /// Keeps back what is announced about these jobs until the returned hold is gone. To be asked for before a change is
+    /// sent to the store: what follows from the change may be seen here before the store's answer to it is.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>, ids: impl IntoIterator<Item = JobId>) -> Hold {
+        let mut jobs = Vec::new();
+        if self.is_listened_to() {
+            jobs.extend(ids);
+            let mut held = self.held();
+            for id in &jobs {
+                held.entry(id.clone()).or_default().holds += 1;
+            }
+        }
+        Hold {
+            announcer: Arc::clone(self),
+            jobs,
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<JobId, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, mut events: Vec<JobEvent>) {
+        events.retain(|event| self.wants(event.kind));
+        if let Some(listener) = self.listener.as_ref().filter(|_| !events.is_empty()) {
+            listener.hear(events);
+        }
+    }
+}
+
+/// Jobs whose events wait, until this is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    announcer: Arc<Announcer>,
+    jobs: Vec<JobId>,
+}
+
+impl Hold {
+    /// Tells of the changes that were waited for, then of what waited for them.
+    pub fn release(self, events: Vec<JobEvent>) {
+        if !events.is_empty() {
+            let _order = self.announcer.held();
+            self.announcer.tell(events);
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.jobs.is_empty() {
+            return;
+        }
+        let mut held = self.announcer.held();
+        for id in &self.jobs {
+            let Some(waiting) = held.get_mut(id) else { continue };
+            waiting.holds -= 1;
+            if waiting.holds == 0
+                && let Some(waiting) = held.remove(id)
+            {
+                self.announcer.tell(waiting.events);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Namespace;
+
+    #[derive(Default)]
+    struct Ear(Mutex<Vec<(EventKind, String)>>);
+    impl Listener for Ear {
+        fn hear(&self, events: Vec<JobEvent>) {
+            let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.extend(events.into_iter().map(|event| (event.kind, event.id.to_string())));
+        }
+    }
+
+    fn event(kind: EventKind, id: &str) -> JobEvent {
+        let route = Route {
+            namespace: Namespace::Features,
+            product: "p".into(),
+            env: "e".into(),
+            target: vec!["t".into()],
+        };
+        JobEvent::new(kind, 0, JobId::Custom(id.into()), Status::Queued, Arc::new(route), 0)
+    }
+
+    fn listening(mask: u32) -> (Arc<Ear>, Arc<Announcer>) {
+        let ear = Arc::new(Ear::default());
+        let announcer = Announcer::new(Arc::clone(&ear) as Arc<dyn Listener>);
+        announcer.listen(mask);
+        (ear, announcer)
+    }
+
+    fn heard(ear: &Ear) -> Vec<(EventKind, String)> {
+        ear.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    #[test]
+    fn an_event_that_nobody_wants_is_not_built() {
+        let (ear, announcer) = listening(EventKind::Failed.bit());
+        let mut built = false;
+        announcer.announce(EventKind::Started, || {
+            built = true;
+            event(EventKind::Started, "x")
+        });
+        announcer.announce(EventKind::Failed, || event(EventKind::Failed, "x"));
+        assert!(!built);
+        assert_eq!(heard(&ear), [(EventKind::Failed, "x".to_owned())]);
+    }
+
+    #[test]
+    fn later_events_of_a_held_job_wait_for_the_earlier_one() {
+        let (ear, announcer) = listening(u32::MAX);
+        let hold = announcer.hold([JobId::Custom("x".into())]);
+        announcer.announce(EventKind::Started, || event(EventKind::Started, "x"));
+        announcer.announce(EventKind::Started, || event(EventKind::Started, "y"));
+        hold.release(vec![event(EventKind::Scheduled, "x")]);
+        announcer.announce(EventKind::Completed, || event(EventKind::Completed, "x"));
+        let kinds: Vec<_> = heard(&ear);
+        assert_eq!(
+            kinds,
+            [
+                (EventKind::Started, "y".to_owned()),
+                (EventKind::Scheduled, "x".to_owned()),
+                (EventKind::Started, "x".to_owned()),
+                (EventKind::Completed, "x".to_owned()),
+            ]
+        );
+        assert!(announcer.held().is_empty());
+    }
+
+    #[test]
+    fn a_job_that_is_held_twice_waits_for_both() {
+        let (ear, announcer) = listening(u32::MAX);
+        let id = || JobId::Custom("x".into());
+        let (first, second) = (announcer.hold([id()]), announcer.hold([id()]));
+        announcer.announce(EventKind::Started, || event(EventKind::Started, "x"));
+        drop(first);
+        assert_eq!(heard(&ear), []);
+        drop(second);
+        assert_eq!(heard(&ear).len(), 1);
+    }
+
+    #[test]
+    fn every_kind_has_a_bit_of_its_own() {
+        let mask = EventKind::ALL.iter().fold(0, |mask, kind| mask | kind.bit());
+        assert_eq!(mask.count_ones() as usize, EventKind::ALL.len());
+    }
+}

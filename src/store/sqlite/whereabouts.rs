@@ -1,0 +1,49 @@
+//! Where the run is that stands for a job's state, for whoever asks why the job has not run.
+//!
+//! Writes nothing. Invariant: record and place are of one snapshot.
+
+use super::jobs;
+use super::locate::{self, Place};
+use super::queue::rows;
+use super::read::{self, State};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::JobId;
+use crate::store::{RunPlace, Whereabouts};
+use rusqlite::Connection;
+
+const AHEAD: &str = "SELECT count(*) FROM (SELECT 1 FROM ready \
+                     WHERE route = ?1 AND (priority, due, job, run) < (?2, ?3, ?4, ?5) LIMIT ?6)";
+
+/// The job with this id; runs before it are counted up to `count_up_to`.
+pub(super) fn of(connection: &Connection, id: &JobId, count_up_to: usize) -> Result<Option<Whereabouts>> {
+    let Some(job) = jobs::by_id(connection, id)? else {
+        return Ok(None);
+    };
+    let state = State::of(connection, &job)?;
+    let ahead = |due: Millis| -> Result<usize> {
+        let bounds = (job.route, job.priority, due, job.seq, state.run, rows(count_up_to));
+        let count = connection
+            .prepare_cached(AHEAD)?
+            .query_row(bounds, |row| row.get::<_, i64>(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    };
+    let place = match state.place() {
+        None | Some(Place::Ended(_)) => RunPlace::AtRest,
+        Some(Place::Scheduled(due, _) | Place::Far(due)) => RunPlace::Waiting { due: *due },
+        Some(Place::Ready(due, _)) => RunPlace::Ready {
+            due: *due,
+            ahead: ahead(*due)?,
+        },
+        Some(Place::Running(running)) => RunPlace::Running {
+            instance: running.owner,
+            since: running.started,
+        },
+    };
+    let last = locate::last_attempt(connection, job.seq, state.run)?;
+    Ok(Some(Whereabouts {
+        record: read::record(connection, &job, &state)?,
+        place,
+        last_attempt: last.map(|last| last.status),
+    }))
+}
