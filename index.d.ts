@@ -636,6 +636,98 @@ export interface IJobStats {
   avg_retry_count: number;
 }
 
+/** What {@link Jobs.on} can listen to, with what happened. */
+export interface IJobEvents {
+  /** A dispatch was committed: a new job, or one that replaced the schedule of a known `job_id`. */
+  'job.scheduled': IJobEvent<'job.scheduled'>;
+  /** An attempt starts here. */
+  'job.started': IJobEvent<'job.started'>;
+  /** A run completed here; a recurring job goes on. */
+  'job.completed': IJobEvent<'job.completed'>;
+  /** A run failed here for good; a recurring job goes on. */
+  'job.failed': IJobEvent<'job.failed'>;
+  /** An attempt failed here and another one follows: `error` says why, `scheduled_at` when. */
+  'job.retrying': IJobEvent<'job.retrying'>;
+  /** The job was cancelled here. */
+  'job.cancelled': IJobEvent<'job.cancelled'>;
+  /** The job was paused here. */
+  'job.paused': IJobEvent<'job.paused'>;
+  /** The job was resumed here. */
+  'job.resumed': IJobEvent<'job.resumed'>;
+}
+
+/** Name of an event. */
+export type JobEventName = keyof IJobEvents;
+
+/** Something that happened to a job. */
+export interface IJobEvent<Name extends JobEventName = JobEventName> {
+  event: Name;
+  /** When it happened, in ms since the epoch. */
+  timestamp: number;
+  job: IJobEventJob;
+}
+
+/** The job of an event, as the event left it. */
+export interface IJobEventJob {
+  id: string;
+  /** State of the job, which for a recurring one goes on after a run. */
+  status: JobStatus;
+  namespace: JobNamespaceName;
+  product: string;
+  env: string;
+  target: IJobTarget;
+  /** When the run is or was due; with `'job.retrying'` the next attempt. */
+  scheduled_at: number;
+  /** Number of the run, from 1; of events about an attempt or a run. */
+  run?: number;
+  /** Number of the attempt, from 1; of events about an attempt or a run. */
+  attempt?: number;
+  /** How many runs have ended; of `'job.cancelled'`, `'job.paused'` and `'job.resumed'`. */
+  execution_count?: number;
+  /** Of `'job.failed'` and `'job.retrying'`. */
+  error?: IJobError;
+  /** Of `'job.cancelled'`, when one was given. */
+  cancel_reason?: string;
+  /** Of `'job.completed'`, when there is one. */
+  result?: unknown;
+}
+
+/** Why a job has not run, for programs. */
+export type JobReasonCode =
+  /** Its time has not come. */
+  | 'NOT_DUE'
+  /** An attempt failed, the next one waits for its time. */
+  | 'WAITING_FOR_RETRY'
+  /** Its handler asked to be called again later. */
+  | 'SNOOZED'
+  /** It is paused. */
+  | 'PAUSED'
+  /** This instance only dispatches, or does not claim jobs now. */
+  | 'WORKER_OFF'
+  /** This instance has no handler for it, or may not work on it; other processes may. */
+  | 'NO_HANDLER'
+  /** Its handler runs as many jobs as its `concurrency` allows. */
+  | 'HANDLER_BUSY'
+  /** This instance runs as many jobs as the worker's `concurrency` allows. */
+  | 'NO_FREE_SLOT'
+  /** Due runs of the same target come before it. */
+  | 'BEHIND_OTHERS'
+  /** It is running, here or elsewhere. */
+  | 'LEASE_HELD'
+  /** It has ended. */
+  | 'ENDED'
+  /** A recurring job has had its last run. */
+  | 'SERIES_OVER'
+  /** Nothing stands in its way: it starts in a moment. */
+  | 'READY';
+
+/** Why a job has not run. */
+export interface IJobExplanation {
+  status: JobStatus;
+  /** At least one; what stands in the way first comes first. */
+  reasons: { code: JobReasonCode; message: string }[];
+}
+
 /** `ductape.jobs`. An unknown id rejects with `NOT_FOUND`, a change that the job's state forbids with `CONFLICT`. */
 export interface Jobs {
   get(id: string): Promise<IJob>;
@@ -662,6 +754,27 @@ export interface Jobs {
     schedule: IDispatchSchedule & IScheduleOptions,
     options?: { from?: number | string; count?: number },
   ): Promise<number[]>;
+  /**
+   * Says why a job has not run, or how it ended. It knows the store and this instance: whether another process has a
+   * handler for the job cannot be seen from here.
+   */
+  explain(id: string): Promise<IJobExplanation>;
+  /**
+   * Calls `listener` for what this instance does from now on: dispatches committed, attempts started and ended, jobs
+   * cancelled here. What other processes and other instances do is not seen. Events of one job come in the order of its
+   * changes, each once; nothing is kept for later. A listener that throws or rejects is logged and does no other harm.
+   *
+   * Listeners do not keep the process running. When they fall behind by more than 10,000 events, or 64 MiB of them,
+   * further events are dropped and a warning is logged.
+   *
+   * @returns a function that takes the listener away again
+   * @throws {DuctapeError} `VALIDATION_ERROR` for an unknown event
+   */
+  on<Name extends JobEventName>(event: Name, listener: (event: IJobEvents[Name]) => unknown): () => void;
+  /** As `on`, for one event only. */
+  once<Name extends JobEventName>(event: Name, listener: (event: IJobEvents[Name]) => unknown): () => void;
+  /** Takes a listener away; one that was added more than once loses its last addition. */
+  off<Name extends JobEventName>(event: Name, listener: (event: IJobEvents[Name]) => unknown): void;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

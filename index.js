@@ -2,6 +2,7 @@
 // The JavaScript side: error classes, promises, handlers. All else is Rust, behind the native class `Ductape`.
 
 const { version } = require('./package.json');
+const { Listeners } = require('./listeners.js');
 
 // Taken here, so that fake timers installed later do not stop the traffic with the native side.
 const { setImmediate } = require('node:timers');
@@ -76,6 +77,11 @@ function rethrow(error) {
     throw error;
   }
   throw toError(wire);
+}
+
+/** Throws the refusal of an argument. */
+function refuse(path, message) {
+  throw new DuctapeError('VALIDATION_ERROR', `${path}: ${message}`, { details: [{ path, message }] });
 }
 
 /** `JSON.stringify` of an argument, whose failures are the caller's. */
@@ -181,7 +187,9 @@ function checkLogger(logger) {
   const missing = ['debug', 'info', 'warn', 'error'].filter((level) => typeof logger[level] !== 'function');
   if (missing.length === 0) return;
   const message = `must have the methods debug, info, warn and error, lacks ${missing.join(', ')}`;
-  throw new DuctapeError('VALIDATION_ERROR', `options.logger: ${message}`, { details: [{ path: 'options.logger', message }] });
+  throw new DuctapeError('VALIDATION_ERROR', `options.logger: ${message}`, {
+    details: [{ path: 'options.logger', message }],
+  });
 }
 
 /** Instances that are not closed: what they hold is handed back when the process ends, `process.exit()` included. */
@@ -212,6 +220,7 @@ class Bridge {
   #lastHandler = 0;
   #jobs = new Map();
   #answers = '';
+  #listeners;
 
   constructor(options) {
     const { Ductape: Native } = loadNative();
@@ -224,7 +233,19 @@ class Bridge {
     } catch (error) {
       rethrow(error);
     }
+    this.#listeners = new Listeners(Native.eventNames(), {
+      wanted: (mask) => this.#native.listen(mask),
+      refuse,
+      failed: (payload, error) => {
+        const { message, stack } = toFailure(error);
+        this.#log('error', `a listener of ${payload.event} failed, for job ${payload.job.id}: ${stack ?? message}`);
+      },
+    });
     keepUntilExit(this);
+  }
+
+  get listeners() {
+    return this.#listeners;
   }
 
   shutDown() {
@@ -237,7 +258,8 @@ class Bridge {
 
   dispatch(namespace, input, many) {
     return this.#ask((ticket) => {
-      const taken = namespace !== 'storage' ? input : many && Array.isArray(input) ? input.map(withBase64) : withBase64(input);
+      const taken =
+        namespace !== 'storage' ? input : many && Array.isArray(input) ? input.map(withBase64) : withBase64(input);
       this.#native.dispatch(ticket, namespace, many, stringify(taken, many ? 'inputs' : 'input'));
     });
   }
@@ -259,7 +281,12 @@ class Bridge {
     this.#handlers.set(number, handler);
     let id;
     try {
-      id = this.#native.register(namespace, number, stringify(target ?? {}, 'target'), stringify(options ?? {}, 'options'));
+      id = this.#native.register(
+        namespace,
+        number,
+        stringify(target ?? {}, 'target'),
+        stringify(options ?? {}, 'options'),
+      );
     } catch (error) {
       this.#handlers.delete(number);
       rethrow(error);
@@ -315,6 +342,9 @@ class Bridge {
       case 'a':
         this.#abort(message[1], new DuctapeError(message[2], message[3]));
         break;
+      case 'v':
+        this.#listeners.tell(message[1]);
+        break;
       case 'l':
         this.#log(message[1], message[2]);
         break;
@@ -363,7 +393,10 @@ class Bridge {
     try {
       text = JSON.stringify(value);
     } catch (error) {
-      this.#log('warn', `the result of job ${job.id} cannot be stored and is dropped: ${toFailure(error).message.split('\n')[0]}`);
+      this.#log(
+        'warn',
+        `the result of job ${job.id} cannot be stored and is dropped: ${toFailure(error).message.split('\n')[0]}`,
+      );
     }
     // No character takes more than three bytes per unit of length, so most results need no counting.
     const bytes = text !== undefined && text.length * 3 > MAX_RESULT_BYTES ? Buffer.byteLength(text) : 0;
@@ -437,7 +470,10 @@ class Ductape {
 
   constructor(options = {}) {
     if (options === null || typeof options !== 'object') {
-      throw new DuctapeError('VALIDATION_ERROR', `options: must be an object, got ${options === null ? 'null' : typeof options}`);
+      throw new DuctapeError(
+        'VALIDATION_ERROR',
+        `options: must be an object, got ${options === null ? 'null' : typeof options}`,
+      );
     }
     const bridge = new Bridge(options);
     this.#bridge = bridge;
@@ -465,6 +501,10 @@ class Ductape {
       logs: (id) => bridge.call('jobs.logs', id),
       getHistory: (id, options) => bridge.call('jobs.getHistory', id, options),
       preview: (schedule, options) => bridge.call('jobs.preview', schedule, options),
+      explain: (id) => bridge.call('jobs.explain', id),
+      on: (event, listener) => bridge.listeners.add(event, listener, false),
+      once: (event, listener) => bridge.listeners.add(event, listener, true),
+      off: (event, listener) => bridge.listeners.remove(event, listener),
     };
     this.clock = {
       now: () => bridge.now,

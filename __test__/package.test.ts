@@ -56,6 +56,7 @@ describe('the packed package', () => {
       'index.d.ts',
       'index.js',
       'index.mjs',
+      'listeners.js',
       'native.d.ts',
       'native.js',
       'package.json',

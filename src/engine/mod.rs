@@ -1,8 +1,8 @@
 //! Takes what is due from a store, runs it, and writes what came of it.
 //!
-//! Services with one contract each ([`claimer`], [`executor`], [`completer`], [`lease`], [`sweeper`]), tied together by
-//! [`Engine`]. Knows the traits [`Store`](crate::store::Store), [`Handler`] and [`Clock`](crate::clock::Clock), never a
-//! concrete store, connector or Node.
+//! Services with one contract each ([`claimer`], [`executor`], [`completer`], [`lease`], [`sweeper`], [`announcer`]), tied
+//! together by [`Engine`]. Knows the traits [`Store`](crate::store::Store), [`Handler`] and
+//! [`Clock`](crate::clock::Clock), never a concrete store, connector or Node.
 
 pub mod annotator;
 pub mod announcer;
