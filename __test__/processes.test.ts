@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { create, eventually, job, stopwatch, temporaryFolder } from './support/instances.js';
-import { linesOf, type Program, program, tally } from './support/processes.js';
+import { linesOf, type Program, program, script, tally } from './support/processes.js';
 
 const now = () => performance.timeOrigin + performance.now();
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
@@ -200,10 +200,24 @@ describe('several workers', () => {
     expect(child.stderr()).toBe('');
   });
 
-  it('may open one new store at the same moment', async () => {
-    const { store, log } = await files();
-    const workers = Array.from({ length: 4 }, () => program('worker', [store, log]));
-    await Promise.all(workers.map((worker) => worker.said('ready')));
-    for (const worker of workers) await stop(worker);
+  it('may open one new store at the same moment', { timeout: 60_000 }, async () => {
+    const source = `
+      import Ductape from 'ductape';
+      const [store, moment] = process.argv.slice(1);
+      const ductape = new Ductape({ store, product: 'shop', env: 'test', worker: false });
+      await new Promise((resolve) => setTimeout(resolve, moment - Date.now()));
+      await ductape.features.dispatch({ tag: 'report', input: {} });
+    `;
+    for (let round = 0; round < 10; round++) {
+      const { store } = await files();
+      // By then all of them have started.
+      const moment = String(Date.now() + 400);
+      const children = Array.from({ length: 4 }, () => script(source, [store, moment]));
+      for (const child of children) {
+        const { code } = await child.ended;
+        expect([code, child.stderr()]).toEqual([0, '']);
+      }
+      expect((await create({ store, worker: false }).jobs.getStats()).total).toBe(4);
+    }
   });
 });
