@@ -200,24 +200,30 @@ describe('several workers', () => {
     expect(child.stderr()).toBe('');
   });
 
-  it('may open one new store at the same moment', { timeout: 60_000 }, async () => {
+  it('may open new stores at the same moments', { timeout: 60_000 }, async () => {
+    const folder = await temporaryFolder();
+    const stores = Array.from({ length: 60 }, (_, index) => `sqlite:${join(folder, `jobs-${index}.db`)}`);
     const source = `
       import Ductape from 'ductape';
-      const [store, moment] = process.argv.slice(1);
-      const ductape = new Ductape({ store, product: 'shop', env: 'test', worker: false });
-      await new Promise((resolve) => setTimeout(resolve, moment - Date.now()));
-      await ductape.features.dispatch({ tag: 'report', input: {} });
-    `;
-    for (let round = 0; round < 10; round++) {
-      const { store } = await files();
-      // By then all of them have started.
-      const moment = String(Date.now() + 400);
-      const children = Array.from({ length: 4 }, () => script(source, [store, moment]));
-      for (const child of children) {
-        const { code } = await child.ended;
-        expect([code, child.stderr()]).toEqual([0, '']);
+      const [stores, start] = process.argv.slice(1).map((text) => JSON.parse(text));
+      for (const [index, store] of stores.entries()) {
+        const ductape = new Ductape({ store, product: 'shop', env: 'test', worker: false });
+        await new Promise((resolve) => setTimeout(resolve, start + 40 * index - Date.now()));
+        await ductape.features.dispatch({ tag: 'report', input: {} });
+        await ductape.close();
       }
-      expect((await create({ store, worker: false }).jobs.getStats()).total).toBe(4);
+    `;
+    // By then all of them are up.
+    const start = String(Date.now() + 500);
+    const children = Array.from({ length: 4 }, () => script(source, [JSON.stringify(stores), start]));
+    for (const child of children) {
+      const { code } = await child.ended;
+      expect([code, child.stderr()]).toEqual([0, '']);
+    }
+    for (const store of stores) {
+      const ductape = create({ store, worker: false });
+      expect((await ductape.jobs.getStats()).total).toBe(4);
+      await ductape.close();
     }
   });
 });
