@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { create, eventually, job, stopwatch, temporaryFolder } from './support/instances.js';
-import { linesOf, type Program, program, tally } from './support/processes.js';
+import { linesOf, type Program, program, script, tally } from './support/processes.js';
 
 const now = () => performance.timeOrigin + performance.now();
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
@@ -200,10 +200,30 @@ describe('several workers', () => {
     expect(child.stderr()).toBe('');
   });
 
-  it('may open one new store at the same moment', async () => {
-    const { store, log } = await files();
-    const workers = Array.from({ length: 4 }, () => program('worker', [store, log]));
-    await Promise.all(workers.map((worker) => worker.said('ready')));
-    for (const worker of workers) await stop(worker);
+  it('may open new stores at the same moments', { timeout: 60_000 }, async () => {
+    const folder = await temporaryFolder();
+    const stores = Array.from({ length: 60 }, (_, index) => `sqlite:${join(folder, `jobs-${index}.db`)}`);
+    const source = `
+      import Ductape from 'ductape';
+      const [stores, start] = process.argv.slice(1).map((text) => JSON.parse(text));
+      for (const [index, store] of stores.entries()) {
+        const ductape = new Ductape({ store, product: 'shop', env: 'test', worker: false });
+        await new Promise((resolve) => setTimeout(resolve, start + 40 * index - Date.now()));
+        await ductape.features.dispatch({ tag: 'report', input: {} });
+        await ductape.close();
+      }
+    `;
+    // By then all of them are up.
+    const start = String(Date.now() + 500);
+    const children = Array.from({ length: 4 }, () => script(source, [JSON.stringify(stores), start]));
+    for (const child of children) {
+      const { code } = await child.ended;
+      expect([code, child.stderr()]).toEqual([0, '']);
+    }
+    for (const store of stores) {
+      const ductape = create({ store, worker: false });
+      expect((await ductape.jobs.getStats()).total).toBe(4);
+      await ductape.close();
+    }
   });
 });

@@ -11,6 +11,8 @@ const ductape = new Ductape({ store, product: 'shop', env: 'test', ...(cluster.i
 if (cluster.isPrimary) {
   const calls = {};
   const forked = Array.from({ length: Number(workers) }, () => cluster.fork());
+  // One that dies would be waited for without end.
+  for (const worker of forked) worker.once('exit', (code) => code && process.exit(1));
   await Promise.all(forked.map((worker) => once(worker, 'message')));
   for (const worker of forked) {
     worker.on('message', (id) => {
