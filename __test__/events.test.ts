@@ -199,6 +199,25 @@ describe('the events of a job', () => {
     expect(told(here)).toEqual(['scheduled']);
   });
 
+  it('that another instance cancels under its handler: no end is told here', async () => {
+    const store = await temporaryStore();
+    const [web, worker] = [create({ store, worker: false }), create({ store })];
+    const [here, there] = [listen(web), listen(worker)];
+    const [running, finish] = [deferred(), deferred()];
+    worker.features.define('work', async () => {
+      running.resolve();
+      await finish.promise;
+    });
+    const { job_id } = await web.features.dispatch(job('work'));
+    await running.promise;
+    await web.jobs.cancel(job_id);
+    // The completion is refused: the run is no longer this worker's.
+    finish.resolve();
+    await moment();
+    await worker.close();
+    expect([told(here), told(there)]).toEqual([['scheduled', 'cancelled'], ['started']]);
+  });
+
   it('10,000 times: each once', { timeout: 60_000 }, async () => {
     const ductape = create({ worker: { concurrency: 100 } });
     const counts = new Map<string, number>();
