@@ -221,6 +221,7 @@ class Bridge {
   #jobs = new Map();
   #answers = '';
   #listeners;
+  #ended = false;
 
   constructor(options) {
     const { Ductape: Native } = loadNative();
@@ -250,6 +251,19 @@ class Bridge {
 
   shutDown() {
     this.#native.shutDown();
+  }
+
+  /** Nothing is asked any more; the threads go when the last answer has come. */
+  end() {
+    this.#ended = true;
+    this.hold(false);
+    this.#endThreads();
+  }
+
+  #endThreads() {
+    if (!this.#ended || this.#tickets.size > 0) return;
+    forget(this);
+    setImmediate(() => this.shutDown());
   }
 
   get now() {
@@ -304,6 +318,7 @@ class Bridge {
   /** A promise settled by a message that carries its ticket. */
   #ask(send) {
     return new Promise((resolve, reject) => {
+      if (this.#ended) throw new DuctapeError('CLOSED', 'this Ductape instance is closed; create a new one');
       const ticket = ++this.#lastTicket;
       try {
         this.#tickets.set(ticket, { resolve, reject });
@@ -357,6 +372,7 @@ class Bridge {
   #ticket(number) {
     const ticket = this.#tickets.get(number);
     this.#tickets.delete(number);
+    this.#endThreads();
     return ticket;
   }
 
@@ -536,8 +552,7 @@ class Ductape {
     } finally {
       if (closed) {
         leaveSignals(this);
-        this.#bridge.hold(false);
-        forget(this.#bridge);
+        this.#bridge.end();
       } else {
         this.#closed = undefined;
       }

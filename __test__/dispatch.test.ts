@@ -7,6 +7,7 @@ import {
   eventually,
   job,
   pathsOf,
+  ranOnce,
   recorder,
   refusal,
   temporaryStore,
@@ -66,8 +67,7 @@ describe('a job_id', () => {
     const every = (ms: number, version: number) =>
       job('report', { job_id: 'daily', input: { version }, schedule: { every: ms } });
     await ductape.features.dispatch(every(hour, 1));
-    await ductape.jobs.wait('daily');
-    const before = await ductape.jobs.get('daily');
+    const before = await ranOnce(ductape, 'daily');
     expect(before).toMatchObject({ execution_count: 1, every: hour, input: { version: 1 } });
     const replaced = await ductape.features.dispatch(
       job('report', { job_id: 'daily', input: { version: 2 }, schedule: { cron: '0 9 * * *' } }),

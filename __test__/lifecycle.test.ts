@@ -125,7 +125,7 @@ describe('drain', () => {
       job('fine'),
       job('fine'),
       job('fails'),
-      job('retries', { retries: 5 }),
+      job('retries', { retries: 5, retryConfig: { initialDelay: 60_000 } }),
       job('unknown'),
       job('fine', { schedule: { start_at: Date.now() + 3_600_000 } }),
     ];
@@ -167,14 +167,31 @@ describe('drain', () => {
     expect(passed()).toBeLessThan(5_000);
     expect(report).toEqual({ completed: 0, failed: 0, retried: 0, released: 1, remaining: 3 });
     expect(await reason.promise).toMatchObject({ code: 'CLOSED' });
-    expect(await ductape.jobs.getStats()).toMatchObject({ queued: 3, running: 0 });
-    await ductape.close();
+    await ductape.close({ timeout: 0 });
 
     const next = create({ store });
+    expect(await next.jobs.getStats()).toMatchObject({ queued: 3, running: 0 });
     next.features.define('hang', ({ attempt }) => attempt);
     expect(await next.drain()).toMatchObject({ completed: 3, remaining: 0 });
     const { jobs } = await next.jobs.list();
     expect(jobs.map(({ result }) => result)).toEqual([1, 1, 1]);
+  });
+
+  it('reports every run, in whichever moment it ends', async () => {
+    for (let round = 0; round < 20; round++) {
+      const ductape = create();
+      ductape.features.define('hang', never);
+      ductape.features.define('fine', () => {});
+      await ductape.features.dispatchMany([job('hang'), job('hang'), job('hang')]);
+      expect(await ductape.drain({ timeout: 10 })).toMatchObject({ released: 3, remaining: 3 });
+      await ductape.close({ timeout: 0 });
+
+      const another = create();
+      await another.features.dispatchMany(Array.from({ length: 50 }, () => job('fine')));
+      another.features.define('fine', () => {});
+      expect(await another.drain()).toMatchObject({ completed: 50, remaining: 0 });
+      await another.close();
+    }
   });
 
   it('serves an endpoint: dispatched elsewhere, drained, nothing left behind', async () => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, vi } from 'vitest';
-import type { DispatchInput, DuctapeOptions, IFeatureDispatchInput, Logger } from './ductape.js';
+import type { DispatchInput, DuctapeOptions, IFeatureDispatchInput, IJob, Logger } from './ductape.js';
 import { Ductape, DuctapeError } from './ductape.js';
 
 /** Product and environment of instances that name none. */
@@ -102,6 +102,14 @@ export const stopwatch = (): (() => number) => {
   const start = process.hrtime.bigint();
   return () => Number(process.hrtime.bigint() - start) / 1e6;
 };
+
+/** A job once its first run has ended. `jobs.wait` would wait for the second, had the first ended before the call. */
+export const ranOnce = (ductape: Ductape, id: string): Promise<IJob> =>
+  eventually(async () => {
+    const found = await ductape.jobs.get(id);
+    expect(found.execution_count).toBeGreaterThanOrEqual(1);
+    return found;
+  });
 
 /** How many jobs the store holds. */
 export async function countOf(ductape: Ductape): Promise<number> {

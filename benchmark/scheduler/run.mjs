@@ -178,7 +178,7 @@ function coldStart() {
 function bareNode() {
   const child = () =>
     Number(spawnSync(process.execPath, ['--eval', 'console.log(performance.now())'], { encoding: 'utf8' }).stdout);
-  return quantile(Array.from({ length: 5 }, child), 0.5);
+  return quantile(Array.from({ length: 10 }, child), 0.5);
 }
 
 console.log(
