@@ -124,11 +124,9 @@ async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Compl
             }
         }
     };
-    engine
-        .running
-        .settle(completions.iter().map(|completion| completion.token));
     for (completion, result) in completions.iter().zip(results) {
         match result {
+            // Counted before it is settled: whoever waits for the settlement reads the numbers next.
             Completed::Counted(_) => {
                 engine.completer.tally.count(&completion.outcome);
                 engine.events.run_ended(completion.job);
@@ -142,4 +140,7 @@ async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Compl
             ),
         }
     }
+    engine
+        .running
+        .settle(completions.iter().map(|completion| completion.token));
 }
