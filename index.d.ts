@@ -933,7 +933,8 @@ export declare class Ductape {
    */
   close(options?: { timeout?: number }): Promise<void>;
   /**
-   * Runs what is due and leaves nothing running: for serverless functions and cron endpoints. After `timeout` ms
+   * Runs what is due and leaves nothing running: for serverless functions and cron endpoints. Nothing more is claimed until
+   * the next `drain`, unless `start` was called. After `timeout` ms
    * (default: no bound) what still runs is aborted and given back.
    */
   drain(options?: { timeout?: number }): Promise<IDrainResult>;

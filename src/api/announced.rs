@@ -60,7 +60,7 @@ impl Dispatched {
     fn event(self, inserted: &Inserted, now: Millis) -> Option<JobEvent> {
         let (status, scheduled_at) = match inserted {
             // Without a run to come nothing was scheduled: the campaign is over.
-            Inserted::Created => (self.first_status(), self.due?),
+            Inserted::Created | Inserted::CreatedBeside(_) => (self.first_status(), self.due?),
             Inserted::Replaced(standing) => (standing.status, standing.scheduled_at),
             Inserted::Existing(_) | Inserted::Conflict(_) => return None,
         };

@@ -80,7 +80,7 @@ impl Dispatch {
         inserted: Inserted,
     ) -> Result<DispatchResult> {
         let standing = match inserted {
-            Inserted::Created => Standing {
+            Inserted::Created | Inserted::CreatedBeside(_) => Standing {
                 status: if due.is_some_and(|due| due <= created) {
                     Status::Queued
                 } else {

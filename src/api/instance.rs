@@ -53,7 +53,10 @@ pub struct Instance {
     opener: Box<dyn OpenStore>,
     engine: Mutex<Option<Arc<Engine>>>,
     closing: watch::Sender<bool>,
+    /// Claiming has begun, or a drain has decided against it.
     working: AtomicBool,
+    /// `start` was called: a drain is followed by more work.
+    started: AtomicBool,
 }
 
 impl Instance {
@@ -90,6 +93,7 @@ impl Instance {
             engine: Mutex::new(None),
             closing: watch::Sender::new(false),
             working: AtomicBool::new(false),
+            started: AtomicBool::new(false),
         })
     }
 
@@ -226,12 +230,19 @@ impl Instance {
     async fn start(&self) -> Result<String> {
         self.engine().await?.work().await?;
         self.working.store(true, Ordering::Release);
+        self.started.store(true, Ordering::Release);
         Ok(String::new())
     }
 
     async fn drain(&self, options: &str) -> Result<String> {
         let timeout = read_timeout(options)?;
-        let report = self.engine().await?.drain(timeout).await?;
+        // Handlers alone no longer make this process claim: what is left is for the next drain.
+        self.working.store(true, Ordering::Release);
+        let engine = self.engine().await?;
+        let report = engine.drain(timeout).await?;
+        if self.started.load(Ordering::Acquire) {
+            engine.work().await?;
+        }
         serde_json::to_string(&report)
             .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
     }

@@ -275,6 +275,20 @@ fn push_singles(engine: &Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis, in_
     }
 }
 
+/// Two recurring jobs of the same kind are most often one that is dispatched at every start of the program.
+fn warn_of_twins(engine: &Engine, promised: &[Promised], inserted: &[Inserted]) {
+    for (promise, inserted) in promised.iter().zip(inserted) {
+        if let Inserted::CreatedBeside(twin) = inserted {
+            let message = format!(
+                "recurring job {} has the same target, schedule and input as {twin}, and both will run; give it a `job_id`, \
+                 so that dispatching it again keeps one job",
+                promise.id
+            );
+            engine.journal.log(Level::Warn, &message);
+        }
+    }
+}
+
 async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis) -> Answers {
     let promised: Vec<Promised> = jobs.iter().map(|(ticket, job)| Promised::new(*ticket, job)).collect();
     let jobs: Vec<NewJob> = jobs.into_iter().map(|(_, job)| job).collect();
@@ -290,6 +304,7 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Mill
     {
         Ok(inserted) => {
             announced.tell(&inserted);
+            warn_of_twins(&engine, &promised, &inserted);
             let answers = promised.iter().zip(inserted);
             answers
                 .map(|(promise, inserted)| (promise.ticket, promise.result(inserted)))
@@ -324,6 +339,7 @@ async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis
         return Err(first_conflict(&promised, inserted));
     }
     announced.tell(&inserted);
+    warn_of_twins(engine, &promised, &inserted);
     let results: Result<Vec<String>> = promised
         .iter()
         .zip(inserted)

@@ -5,7 +5,7 @@ use crate::clock::Millis;
 use crate::cron::{CronExpr, Zone};
 use crate::engine::recurrence::Timetable;
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::model::schedule::{Dst, Gap, Overlap};
+use crate::model::schedule::{Dst, FNV_OFFSET, Gap, Overlap, fnv};
 use crate::model::{IfRunning, Misfire, Recurrence, Rule};
 
 /// Largest instant that JavaScript's `Date` can show, ms.
@@ -270,15 +270,12 @@ fn schedule_code(code: ErrorCode) -> ErrorCode {
     }
 }
 
-/// A fixed place within `spread` ms for each job, so that many jobs of one time do not start at once. FNV-1a: the same
-/// in every process and version.
+/// A fixed place within `spread` ms for each job, so that many jobs of one time do not start at once.
 fn spread_offset(seed: &str, spread: i64) -> i64 {
     if spread <= 0 {
         return 0;
     }
-    let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = fnv(FNV_OFFSET, seed);
     i64::try_from(hash % spread.unsigned_abs()).unwrap_or(0)
 }
 

@@ -97,6 +97,10 @@ pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
     };
     // One round at a time: two would both see the same free slots.
     let _turn = engine.turn.lock().await;
+    // Asked for under the lock: once claiming is off and the lock was free, no run can start any more.
+    if !*engine.claiming.borrow() {
+        return Ok(IDLE);
+    }
     let now = engine.clock.now();
     let served = engine.routing.served();
     let slots = engine.free_slots();

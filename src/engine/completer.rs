@@ -128,11 +128,9 @@ async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Compl
     };
     // Before anybody learns that the attempts are settled: who waited for that has the events by then.
     ends.tell(engine, &completions, &results);
-    engine
-        .running
-        .settle(completions.iter().map(|completion| completion.token));
     for (completion, result) in completions.iter().zip(results) {
         match result {
+            // Counted before it is settled: whoever waits for the settlement reads the numbers next.
             Completed::Counted(_) => {
                 engine.completer.tally.count(&completion.outcome);
                 engine.events.run_ended(completion.job);
@@ -146,4 +144,7 @@ async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Compl
             ),
         }
     }
+    engine
+        .running
+        .settle(completions.iter().map(|completion| completion.token));
 }

@@ -273,34 +273,27 @@ impl Engine {
         }
     }
 
-    /// Runs what is due now and leaves nothing running; claims no more afterwards, unless [`work`](Self::work) was
-    /// called.
+    /// Runs what is due now and leaves nothing running; claims no more afterwards, until [`work`](Self::work) is called.
     ///
     /// # Errors
     /// As [`work`](Self::work).
     pub async fn drain(self: &Arc<Self>, timeout: Option<Duration>) -> Result<DrainReport> {
-        let worked = *self.claiming.borrow();
         let until = timeout.map(|timeout| Instant::now() + timeout);
         let before = self.tallied();
         let due_by = self.clock.now();
         self.begin().await?;
         self.claiming.send_replace(true);
         let drained = self.wait_drained(due_by, until).await;
-        self.claiming.send_replace(false);
+        self.stop_claiming().await;
         if !drained {
             self.running.abort_all(&AbortReason::Closed);
         }
-        // A claim may have been under way when claiming was switched off: what it brought is finished or handed back too.
-        self.wait_settled(
-            until
-                .unwrap_or_else(|| Instant::now() + FLUSH)
-                .max(Instant::now() + FLUSH),
-        )
-        .await;
+        self.wait_settled(if drained { until } else { Some(Instant::now() + FLUSH) })
+            .await;
+        // What the last claims brought and did not end in time.
+        self.running.abort_all(&AbortReason::Closed);
+        self.wait_settled(Some(Instant::now() + FLUSH)).await;
         let remaining = self.count_due(due_by).await?;
-        if worked {
-            self.claiming.send_replace(true);
-        }
         let after = self.tallied();
         Ok(DrainReport {
             completed: after.completed - before.completed,
@@ -311,11 +304,21 @@ impl Engine {
         })
     }
 
+    /// After this, no run starts: a claim under way has started its runs, and the next one finds claiming off.
+    async fn stop_claiming(&self) {
+        self.claiming.send_replace(false);
+        drop(self.turn.lock().await);
+    }
+
     /// Waits until nothing that was due is left. `false`: time ran out.
     async fn wait_drained(&self, due_by: i64, until: Option<Instant>) -> bool {
         loop {
             let changed = self.running.changed.notified();
-            if self.running.unsettled() == 0 && self.count_due(due_by).await.is_ok_and(|due| due == 0) {
+            // Between two rounds: within one, a run may be claimed and not begun.
+            let turn = self.turn.lock().await;
+            let idle = self.running.unsettled() == 0;
+            drop(turn);
+            if idle && self.count_due(due_by).await.is_ok_and(|due| due == 0) {
                 return true;
             }
             if until.is_some_and(|until| Instant::now() >= until) {
@@ -333,8 +336,9 @@ impl Engine {
             .await
     }
 
-    async fn wait_settled(&self, until: Instant) {
-        while (self.running.unsettled() > 0 || self.annotator.is_waiting()) && Instant::now() < until {
+    async fn wait_settled(&self, until: Option<Instant>) {
+        let in_time = || until.is_none_or(|until| Instant::now() < until);
+        while (self.running.unsettled() > 0 || self.annotator.is_waiting()) && in_time() {
             let changed = self.running.changed.notified();
             let _ = tokio::time::timeout(Duration::from_millis(20), changed).await;
         }
@@ -354,7 +358,7 @@ impl Engine {
     /// Stops claiming, gives running handlers `timeout` to finish, aborts the rest, writes what ended and hands back
     /// what did not. Safe to call twice; the store stays open.
     pub async fn stop(&self, timeout: Duration) {
-        self.claiming.send_replace(false);
+        let _ = tokio::time::timeout(FLUSH, self.stop_claiming()).await;
         // Waits for a start that is under way, so that it is stopped too.
         let started = *self.started.lock().await;
         self.stop.send_replace(true);
@@ -367,7 +371,7 @@ impl Engine {
             let _ = tokio::time::timeout(Duration::from_millis(20), changed).await;
         }
         self.running.abort_all(&AbortReason::Closed);
-        self.wait_settled(Instant::now() + FLUSH).await;
+        self.wait_settled(Some(Instant::now() + FLUSH)).await;
         if let Some(instance) = self.instance() {
             self.forget_instance();
             if let Err(error) = self.store.unregister(instance, self.clock.now()).await {

@@ -67,6 +67,8 @@ macro_rules! store_contract {
         $crate::store::contract::store_contract!(@tests $make, recurring: {
             an_occurrence_becomes_a_run_and_the_series_moves_on,
             an_advance_from_an_old_version_does_nothing,
+            an_identical_series_without_a_chosen_id_is_reported,
+            a_held_occurrence_waits_for_the_run_that_is_going,
             a_series_ends_with_its_last_run,
             a_series_without_a_run_to_come_is_completed_at_once,
             a_failed_run_does_not_end_its_series,

@@ -59,6 +59,8 @@ pub struct Standing {
 pub enum Inserted {
     /// It is new.
     Created,
+    /// It is new, and a series with this id has the same target, schedule and input; neither has an id of the caller's.
+    CreatedBeside(JobId),
     /// A job with this id was there and stays as it was.
     Existing(Standing),
     /// A job with this id was there and has the new schedule, input and options.

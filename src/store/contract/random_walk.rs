@@ -165,7 +165,7 @@ impl Walk<'_> {
                 replace_in_model(known, due, now);
                 assert!(replace && standing.status == known.status(), "{standing:?} {known:?}");
             }
-            Inserted::Created => panic!("{name} was there"),
+            Inserted::Created | Inserted::CreatedBeside(_) => panic!("{name} was there"),
         }
     }
 

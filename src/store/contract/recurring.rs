@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::kit::*;
-use crate::model::{NewJob, Recurrence, RunStatus, Status};
+use crate::model::{JobId, NewJob, Recurrence, RunStatus, Status};
 use crate::store::{Cancelled, Completed, GapKind, GridGap, Inserted, Occurrence, SeriesAdvance};
 
 pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &Subject) {
@@ -28,6 +28,42 @@ pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &Subject) {
     );
     assert_eq!(record.result.as_deref(), Some("42"));
     assert!(record.recurrence.is_some());
+}
+
+pub async fn an_identical_series_without_a_chosen_id_is_reported(s: &Subject) {
+    let anonymous = |job: NewJob| NewJob {
+        id: JobId::generate(),
+        ..job
+    };
+    let first = anonymous(series("x"));
+    let id = first.id.clone();
+    assert_eq!(s.add(first).await, Inserted::Created);
+    assert_eq!(s.add(anonymous(series("x"))).await, Inserted::CreatedBeside(id));
+    let other_input = NewJob {
+        input: "{\"other\":1}".into(),
+        ..series("x")
+    };
+    assert_eq!(s.add(anonymous(other_input)).await, Inserted::Created);
+    // A chosen id says that the caller knows what it does.
+    assert_eq!(s.add(series("x")).await, Inserted::Created);
+}
+
+pub async fn a_held_occurrence_waits_for_the_run_that_is_going(s: &Subject) {
+    s.add(series("x")).await;
+    let due = s.due_series(T0 + 9).await.remove(0);
+    let held = SeriesAdvance {
+        after_live: true,
+        ..step(&due, Some(T0 + 1))
+    };
+    assert_eq!(s.store.advance(T0 + 9, vec![held]).await.unwrap(), 1);
+    assert!(s.due_series(T0 + 9).await.is_empty());
+    let process = s.process().await;
+    let run = s.claim_one(process, T0 + 9).await;
+    assert!(s.due_series(T0 + 9).await.is_empty());
+    let before = *s.store.changes().borrow();
+    s.complete(process, &run, done(), T0 + 9).await;
+    assert!(*s.store.changes().borrow() > before, "whoever waits to claim is told");
+    assert_eq!(s.due_series(T0 + 9).await.remove(0).next_at, T0 + 1);
 }
 
 pub async fn an_advance_from_an_old_version_does_nothing(s: &Subject) {

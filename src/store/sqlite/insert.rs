@@ -4,7 +4,7 @@
 //! id with the same time of dispatch is the same dispatch.
 
 use super::failure::damaged;
-use super::jobs::{self, IdParam, JobKey};
+use super::jobs::{self, IdColumn, IdParam, JobKey};
 use super::queue::{self, Rank};
 use super::series::{self, Owner};
 use super::tx::Tx;
@@ -13,7 +13,9 @@ use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
 use crate::store::{InsertParams, Inserted, JobSeq, RouteId};
+use rusqlite::OptionalExtension;
 
+const TWIN: &str = include_str!("sql/series_twin.sql");
 const INSERT_SERIES: &str = include_str!("sql/series_insert.sql");
 
 /// Writes the jobs, one after the other.
@@ -37,8 +39,12 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
     let Some(seq) = write_job(tx, job, route)? else {
         return meet_existing(tx, job, route, now);
     };
+    let mut twin = None;
     match &job.recurrence {
-        Some(recurrence) => write_series(tx, job, recurrence, seq, route, now)?,
+        Some(recurrence) => {
+            twin = find_twin(tx, job, recurrence, route)?;
+            write_series(tx, job, recurrence, seq, route, now)?;
+        }
         None => {
             let rank = Rank {
                 route,
@@ -50,7 +56,7 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
         }
     }
     tx.wake();
-    Ok(Inserted::Created)
+    Ok(twin.map_or(Inserted::Created, Inserted::CreatedBeside))
 }
 
 /// `None`: a job with this id is there.
@@ -80,9 +86,12 @@ fn write_series(
     route: RouteId,
     now: Millis,
 ) -> Result<()> {
-    tx.connection
-        .prepare_cached(INSERT_SERIES)?
-        .execute((seq, spec_text(recurrence)?, job.due))?;
+    tx.connection.prepare_cached(INSERT_SERIES)?.execute((
+        seq,
+        spec_text(recurrence)?,
+        job.due,
+        fingerprint(job, recurrence),
+    ))?;
     tx.shift(route, None, Some(Status::Scheduled));
     if job.due.is_none() {
         let owner = Owner {
@@ -93,6 +102,25 @@ fn write_series(
         series::end(tx, owner, Status::Scheduled, Status::Completed, None, now)?;
     }
     Ok(())
+}
+
+/// A live series to the same target with the same schedule and input, when nobody chose an id for either.
+fn find_twin(tx: &Tx<'_>, job: &NewJob, recurrence: &Recurrence, route: RouteId) -> Result<Option<JobId>> {
+    let Some(fingerprint) = fingerprint(job, recurrence) else {
+        return Ok(None);
+    };
+    let twin = tx
+        .connection
+        .prepare_cached(TWIN)?
+        .query_row((fingerprint, route), |row| {
+            let IdColumn(id) = row.get(0)?;
+            Ok(id)
+        });
+    Ok(twin.optional()?)
+}
+
+fn fingerprint(job: &NewJob, recurrence: &Recurrence) -> Option<i64> {
+    matches!(job.id, JobId::Generated(_)).then(|| recurrence.fingerprint(&job.input))
 }
 
 /// JSON text of options; `None` when all are at their default.

@@ -5,6 +5,7 @@
 
 use super::failure::file_error;
 use super::open_files::{self, OpenFile};
+use super::turnstile::lock_file;
 use super::{Location, migrate};
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::{Connection, OpenFlags};
@@ -16,6 +17,8 @@ use std::time::Duration;
 const STATEMENTS: usize = 160;
 /// How long a foreign writer may hold the database before a transaction fails with `BUSY`.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for another process that is opening the same store.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Length to which the write-ahead log is cut when it starts anew, bytes.
 const WAL_KEPT: i64 = 64 << 20;
 
@@ -64,9 +67,10 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     create_folder(path.parent().unwrap_or(&path))?;
     let mut warnings = Vec::new();
     warnings.extend(network_warning(path.parent().unwrap_or(&path)));
+    let locks = locks_folder(&path)?;
+    let _opening = opening_lock(&locks, &path)?;
     create_file(&path)?;
     let registration = open_files::register(&path)?;
-    let locks = locks_folder(&path)?;
     let mut connection = connect(&path)?;
     if connection.is_readonly("main")? {
         let message = format!(
@@ -88,6 +92,29 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
             warnings,
         },
     ))
+}
+
+/// Held while a store is created, switched to its log and migrated: SQLite refuses some of that at once, without waiting,
+/// when two processes do it together. Whoever has the store open already is not concerned.
+fn opening_lock(locks: &Path, path: &Path) -> Result<std::fs::File> {
+    let file = lock_file(&locks.join("open")).map_err(|e| file_error("lock", path, e))?;
+    let until = std::time::Instant::now() + OPENING_TIMEOUT;
+    loop {
+        match file.try_lock() {
+            // Where the file system has no locks, SQLite's own have to do.
+            Ok(()) | Err(std::fs::TryLockError::Error(_)) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) if std::time::Instant::now() < until => {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                let message = format!(
+                    "the store {} is being opened by another process that does not get on; find out which one is stopped",
+                    path.display()
+                );
+                return Err(Error::new(ErrorCode::StoreError, message));
+            }
+        }
+    }
 }
 
 fn connect(path: &Path) -> Result<Connection> {

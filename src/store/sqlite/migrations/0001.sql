@@ -32,6 +32,7 @@ CREATE TABLE series (
     job          INTEGER PRIMARY KEY,
     spec         TEXT NOT NULL,    -- JSON of the recurrence
     version      INTEGER NOT NULL, -- changes whenever next_at or spec does
+    fingerprint  INTEGER,          -- of schedule and input, when nobody chose an id for the job
     state        INTEGER NOT NULL, -- 0 while it goes on, else the number of the status it ended in
     ended_at     INTEGER,          -- when it ended
     reason       TEXT,             -- why it was cancelled
@@ -46,6 +47,7 @@ CREATE TABLE series (
     live_running INTEGER NOT NULL,
     live_waiting INTEGER NOT NULL  -- for a retry or after a snooze
 );
+CREATE INDEX series_by_fingerprint ON series (fingerprint) WHERE state = 0 AND fingerprint IS NOT NULL;
 CREATE INDEX series_by_next ON series (next_at) WHERE next_at IS NOT NULL;
 
 -- Runs of a series that are not over.
