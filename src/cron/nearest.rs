@@ -18,7 +18,7 @@ pub(super) fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>)
     let distance_to = |candidate: &str| {
         let whole = simplified(candidate);
         let city = candidate.rsplit('/').next().map(simplified).unwrap_or_default();
-        distance(&wanted, &whole).min(distance(&wanted, &city))
+        strsim::levenshtein(&wanted, &whole).min(strsim::levenshtein(&wanted, &city))
     };
     candidates
         .map(|candidate| (distance_to(candidate), candidate))
@@ -28,43 +28,9 @@ pub(super) fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>)
         .map(|(_, candidate)| candidate)
 }
 
-fn simplified(name: &str) -> Vec<u8> {
-    name.bytes()
-        .filter(|byte| !matches!(byte, b'_' | b'-' | b' '))
-        .map(|byte| byte.to_ascii_lowercase())
+fn simplified(name: &str) -> String {
+    name.chars()
+        .filter(|letter| !matches!(letter, '_' | '-' | ' '))
+        .map(|letter| letter.to_ascii_lowercase())
         .collect()
-}
-
-/// How many insertions, deletions and replacements turn one name into the other.
-fn distance(left: &[u8], right: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, from) in left.iter().enumerate() {
-        let mut diagonal = index;
-        let mut previous = index + 1;
-        let cells = row.split_first_mut();
-        let Some((first, cells)) = cells else {
-            continue;
-        };
-        *first = previous;
-        for (cell, to) in cells.iter_mut().zip(right) {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = *cell;
-            previous = replaced.min(*cell + 1).min(previous + 1);
-            *cell = previous;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distances_count_single_byte_edits() {
-        assert_eq!(distance(b"kitten", b"sitting"), 3);
-        assert_eq!(distance(b"", b"abc"), 3);
-        assert_eq!(distance(b"abc", b""), 3);
-        assert_eq!(distance(b"abc", b"abc"), 0);
-    }
 }
