@@ -3,8 +3,10 @@
 //! Every input is checked completely before anything is written, and one error lists all problems with their paths.
 //! Knows the engine and the model, not Node and no concrete store.
 
+mod changes;
 mod dispatch;
 mod fields;
+mod filter;
 mod handler;
 pub mod instance;
 pub mod intake;

@@ -5,6 +5,7 @@
 //! concrete store, connector or Node.
 
 pub mod annotator;
+pub mod changes;
 pub mod claimer;
 pub mod completer;
 pub mod events;

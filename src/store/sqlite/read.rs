@@ -62,8 +62,8 @@ impl State {
                 series: Some(series),
             });
         };
-        let place = locate::run(connection, &RunKey::of_series(job, live.run, live.scheduled_at))?;
-        let scheduled_at = due_of(&place).unwrap_or(live.scheduled_at);
+        let place = locate::run(connection, &RunKey::of_series(job, live))?;
+        let scheduled_at = due_of(&place).unwrap_or(live.due);
         Ok(Self {
             status,
             scheduled_at,
@@ -74,14 +74,16 @@ impl State {
     }
 
     fn next_run_at(&self) -> Option<Millis> {
-        self.series.as_ref().and_then(|series| series.next_at)
+        // Of a paused series nobody knows: that depends on when it is resumed.
+        let goes_on = self.series.as_ref().filter(|series| !series.paused);
+        goes_on.and_then(|series| series.next_at)
     }
 }
 
 /// When a waiting run is due.
 fn due_of(place: &Place) -> Option<Millis> {
     match place {
-        Place::Ready(due, _) | Place::Scheduled(due, _) | Place::Far(due) => Some(*due),
+        Place::Ready(due, _) | Place::Scheduled(due, _) | Place::Far(due) | Place::Paused(due, _) => Some(*due),
         Place::Running(_) | Place::Ended(_) => None,
     }
 }
