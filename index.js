@@ -181,7 +181,9 @@ function checkLogger(logger) {
   const missing = ['debug', 'info', 'warn', 'error'].filter((level) => typeof logger[level] !== 'function');
   if (missing.length === 0) return;
   const message = `must have the methods debug, info, warn and error, lacks ${missing.join(', ')}`;
-  throw new DuctapeError('VALIDATION_ERROR', `options.logger: ${message}`, { details: [{ path: 'options.logger', message }] });
+  throw new DuctapeError('VALIDATION_ERROR', `options.logger: ${message}`, {
+    details: [{ path: 'options.logger', message }],
+  });
 }
 
 /** Instances that are not closed: what they hold is handed back when the process ends, `process.exit()` included. */
@@ -237,7 +239,8 @@ class Bridge {
 
   dispatch(namespace, input, many) {
     return this.#ask((ticket) => {
-      const taken = namespace !== 'storage' ? input : many && Array.isArray(input) ? input.map(withBase64) : withBase64(input);
+      const taken =
+        namespace !== 'storage' ? input : many && Array.isArray(input) ? input.map(withBase64) : withBase64(input);
       this.#native.dispatch(ticket, namespace, many, stringify(taken, many ? 'inputs' : 'input'));
     });
   }
@@ -259,7 +262,12 @@ class Bridge {
     this.#handlers.set(number, handler);
     let id;
     try {
-      id = this.#native.register(namespace, number, stringify(target ?? {}, 'target'), stringify(options ?? {}, 'options'));
+      id = this.#native.register(
+        namespace,
+        number,
+        stringify(target ?? {}, 'target'),
+        stringify(options ?? {}, 'options'),
+      );
     } catch (error) {
       this.#handlers.delete(number);
       rethrow(error);
@@ -363,7 +371,10 @@ class Bridge {
     try {
       text = JSON.stringify(value);
     } catch (error) {
-      this.#log('warn', `the result of job ${job.id} cannot be stored and is dropped: ${toFailure(error).message.split('\n')[0]}`);
+      this.#log(
+        'warn',
+        `the result of job ${job.id} cannot be stored and is dropped: ${toFailure(error).message.split('\n')[0]}`,
+      );
     }
     // No character takes more than three bytes per unit of length, so most results need no counting.
     const bytes = text !== undefined && text.length * 3 > MAX_RESULT_BYTES ? Buffer.byteLength(text) : 0;
@@ -437,7 +448,10 @@ class Ductape {
 
   constructor(options = {}) {
     if (options === null || typeof options !== 'object') {
-      throw new DuctapeError('VALIDATION_ERROR', `options: must be an object, got ${options === null ? 'null' : typeof options}`);
+      throw new DuctapeError(
+        'VALIDATION_ERROR',
+        `options: must be an object, got ${options === null ? 'null' : typeof options}`,
+      );
     }
     const bridge = new Bridge(options);
     this.#bridge = bridge;
@@ -461,6 +475,17 @@ class Ductape {
       list: (filter) => bridge.call('jobs.list', filter),
       wait: (id, options) => bridge.call('jobs.wait', id, options),
       cancel: (id, options) => bridge.call('jobs.cancel', id, options),
+      cancelRun: (id, options) => bridge.call('jobs.cancelRun', id, options),
+      cancelMany: (filter, options) => bridge.call('jobs.cancelMany', filter, options),
+      pause: (id) => bridge.call('jobs.pause', id),
+      pauseMany: (filter) => bridge.call('jobs.pauseMany', filter),
+      resume: (id) => bridge.call('jobs.resume', id),
+      resumeMany: (filter) => bridge.call('jobs.resumeMany', filter),
+      reschedule: (id, schedule) => bridge.call('jobs.reschedule', id, schedule),
+      retry: (id, options) => bridge.call('jobs.retry', id, options),
+      retryMany: (filter, options) => bridge.call('jobs.retryMany', filter, options),
+      delete: (id) => bridge.call('jobs.delete', id),
+      deleteMany: (filter) => bridge.call('jobs.deleteMany', filter),
       getStats: (filter) => bridge.call('jobs.getStats', filter),
       logs: (id) => bridge.call('jobs.logs', id),
       getHistory: (id, options) => bridge.call('jobs.getHistory', id, options),

@@ -99,6 +99,8 @@ struct Walk<'a> {
     /// Completions, by their answer.
     counted: usize,
     refused: usize,
+    /// Changes by a user that were done.
+    changed: usize,
 }
 
 pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
@@ -111,6 +113,7 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
         held: vec![],
         counted: 0,
         refused: 0,
+        changed: 0,
     };
     walk.processes.push(s.process().await);
     for step in 0..STEPS {
@@ -133,10 +136,11 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
     walk.compare().await;
     // A walk that hardly ever gets anywhere would prove nothing.
     assert!(
-        walk.counted > 300 && walk.refused > 50,
-        "{} counted, {} refused",
+        walk.counted > 300 && walk.refused > 50 && walk.changed > 100,
+        "{} counted, {} refused, {} changed",
         walk.counted,
-        walk.refused
+        walk.refused,
+        walk.changed
     );
 }
 

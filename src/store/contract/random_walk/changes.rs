@@ -96,6 +96,7 @@ impl Walk<'_> {
 
     fn apply(&mut self, name: &str, change: &Change) {
         let now = self.now;
+        self.changed += 1;
         let Some(job) = self.jobs.get_mut(name) else { return };
         match change {
             Change::Pause => job.pause(),
