@@ -181,9 +181,7 @@ function checkLogger(logger) {
   const missing = ['debug', 'info', 'warn', 'error'].filter((level) => typeof logger[level] !== 'function');
   if (missing.length === 0) return;
   const message = `must have the methods debug, info, warn and error, lacks ${missing.join(', ')}`;
-  throw new DuctapeError('VALIDATION_ERROR', `options.logger: ${message}`, {
-    details: [{ path: 'options.logger', message }],
-  });
+  throw new DuctapeError('VALIDATION_ERROR', `options.logger: ${message}`, { details: [{ path: 'options.logger', message }] });
 }
 
 /** Instances that are not closed: what they hold is handed back when the process ends, `process.exit()` included. */
@@ -239,8 +237,7 @@ class Bridge {
 
   dispatch(namespace, input, many) {
     return this.#ask((ticket) => {
-      const taken =
-        namespace !== 'storage' ? input : many && Array.isArray(input) ? input.map(withBase64) : withBase64(input);
+      const taken = namespace !== 'storage' ? input : many && Array.isArray(input) ? input.map(withBase64) : withBase64(input);
       this.#native.dispatch(ticket, namespace, many, stringify(taken, many ? 'inputs' : 'input'));
     });
   }
@@ -262,12 +259,7 @@ class Bridge {
     this.#handlers.set(number, handler);
     let id;
     try {
-      id = this.#native.register(
-        namespace,
-        number,
-        stringify(target ?? {}, 'target'),
-        stringify(options ?? {}, 'options'),
-      );
+      id = this.#native.register(namespace, number, stringify(target ?? {}, 'target'), stringify(options ?? {}, 'options'));
     } catch (error) {
       this.#handlers.delete(number);
       rethrow(error);
@@ -371,10 +363,7 @@ class Bridge {
     try {
       text = JSON.stringify(value);
     } catch (error) {
-      this.#log(
-        'warn',
-        `the result of job ${job.id} cannot be stored and is dropped: ${toFailure(error).message.split('\n')[0]}`,
-      );
+      this.#log('warn', `the result of job ${job.id} cannot be stored and is dropped: ${toFailure(error).message.split('\n')[0]}`);
     }
     // No character takes more than three bytes per unit of length, so most results need no counting.
     const bytes = text !== undefined && text.length * 3 > MAX_RESULT_BYTES ? Buffer.byteLength(text) : 0;
@@ -448,10 +437,7 @@ class Ductape {
 
   constructor(options = {}) {
     if (options === null || typeof options !== 'object') {
-      throw new DuctapeError(
-        'VALIDATION_ERROR',
-        `options: must be an object, got ${options === null ? 'null' : typeof options}`,
-      );
+      throw new DuctapeError('VALIDATION_ERROR', `options: must be an object, got ${options === null ? 'null' : typeof options}`);
     }
     const bridge = new Bridge(options);
     this.#bridge = bridge;

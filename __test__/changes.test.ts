@@ -205,7 +205,7 @@ describe('reschedule', () => {
   ])('refuses %s', async (_name, more, schedule, code, path) => {
     const ductape = create({ worker: false });
     const { job_id } = await ductape.features.dispatch(job('report', more));
-    const error = await refusal(ductape.jobs.reschedule(job_id, schedule));
+    const error = await refusal(ductape.jobs.reschedule(job_id, schedule as object));
     expect([error.code, pathsOf(error)]).toEqual([code, [path]]);
   });
 

@@ -62,11 +62,7 @@ test('jobs, retries and recurrences run in the order of their times', async () =
   });
   await ductape.features.dispatch({ tag: 'later', input: {}, schedule: { start_at: start + 4_500 } });
   await ductape.features.dispatch({ tag: 'flaky', input: {}, retries: 5, schedule: { start_at: start + 500 } });
-  await ductape.features.dispatch({
-    tag: 'tick',
-    input: {},
-    schedule: { every: 2_000, start_at: start + 1_000, limit: 4 },
-  });
+  await ductape.features.dispatch({ tag: 'tick', input: {}, schedule: { every: 2_000, start_at: start + 1_000, limit: 4 } });
   await ductape.clock.advance(10_000);
   expect(order).toEqual([
     'flaky1@500',

@@ -55,9 +55,7 @@ test('a refused cron says what would be valid, a refused zone which one is neare
   const seconds = await refusal(ductape.features.dispatch({ ...input, schedule: { cron: '0 0 9 * * *' } }));
   expect(seconds.code).toBe('INVALID_CRON');
   expect(seconds.message).toMatch(/6 fields.*every/);
-  const zone = await refusal(
-    ductape.features.dispatch({ ...input, schedule: { cron: '0 9 * * *', tz: 'America/NewYork' } }),
-  );
+  const zone = await refusal(ductape.features.dispatch({ ...input, schedule: { cron: '0 9 * * *', tz: 'America/NewYork' } }));
   expect(zone.code).toBe('INVALID_TIMEZONE');
   expect(zone.message).toContain('America/New_York');
 });
@@ -90,10 +88,7 @@ test('dst options decide what a fixed time does in a gap and in an overlap', asy
     { cron: '30 1 * * *', tz: 'America/New_York', dst: { overlap: 'both' } },
     { from: overlap, count: 2 },
   );
-  expect(both.map((time) => new Date(time).toISOString())).toEqual([
-    '2026-11-01T05:30:00.000Z',
-    '2026-11-01T06:30:00.000Z',
-  ]);
+  expect(both.map((time) => new Date(time).toISOString())).toEqual(['2026-11-01T05:30:00.000Z', '2026-11-01T06:30:00.000Z']);
 });
 
 test('a spread gives each job its own fixed place within the span', async () => {
@@ -101,9 +96,7 @@ test('a spread gives each job its own fixed place within the span', async () => 
   await ductape.clock.set('2036-01-01T00:00:30Z');
   const schedule = { cron: '0 * * * *', spread: 600_000 };
   const first = await Promise.all(
-    Array.from({ length: 20 }, (_, n) =>
-      ductape.features.dispatch({ tag: 'report', input: {}, job_id: `r${n}`, schedule }),
-    ),
+    Array.from({ length: 20 }, (_, n) => ductape.features.dispatch({ tag: 'report', input: {}, job_id: `r${n}`, schedule })),
   );
   const hour = Date.parse('2036-01-01T01:00:00Z');
   const offsets = first.map((result) => (result.next_run_at ?? 0) - hour);
@@ -113,9 +106,7 @@ test('a spread gives each job its own fixed place within the span', async () => 
   expect(again.next_run_at).toBe(first[7]?.next_run_at);
 });
 
-test('a process that was stopped for ten seconds catches up once, then follows the grid', {
-  timeout: 60_000,
-}, async () => {
+test('a process that was stopped for ten seconds catches up once, then follows the grid', { timeout: 60_000 }, async () => {
   const interval = 1_000;
   const stopAndGo = async (misfire: 'once' | 'skip' | 'all') => {
     const folder = await temporaryFolder();
@@ -132,11 +123,7 @@ test('a process that was stopped for ten seconds catches up once, then follows t
     }, 20_000);
     ticking.tell('close');
     await ticking.ended;
-    check(
-      misfire,
-      (await linesOf(log)).map((line) => JSON.parse(line) as Tick),
-      resumed,
-    );
+    check(misfire, (await linesOf(log)).map((line) => JSON.parse(line) as Tick), resumed);
   };
   await Promise.all([stopAndGo('once'), stopAndGo('skip'), stopAndGo('all')]);
 

@@ -94,6 +94,4 @@ const results = measureRust();
 const cases = Object.keys(results[OURS].next);
 measureNode(results, cases);
 console.log(`${table(results, 'next', cases)}\n\n${table(results, 'parse', cases)}`);
-console.log(
-  '\nThe croner crate is given a fixed offset, the cheapest zone there is. Impossible dates are decided by parse.',
-);
+console.log('\nThe croner crate is given a fixed offset, the cheapest zone there is. Impossible dates are decided by parse.');

@@ -62,15 +62,24 @@ pub struct Timing {
     pub recurrence: Option<Recurrence>,
 }
 
-/// Computes the next occurrence of a series that is resumed, from the JSON text of its [`Recurrence`] and the number
-/// of its runs that count towards the limit.
+/// From the JSON text of a [`Recurrence`] and the number of runs that count towards its limit to an occurrence.
+type Compute = dyn Fn(&str, i64) -> Result<Option<Millis>> + Send + Sync;
+
+/// Computes the next occurrence of a series that is resumed.
 #[derive(Clone)]
-pub struct NextOccurrence(pub Arc<dyn Fn(&str, i64) -> Result<Option<Millis>> + Send + Sync>);
+pub struct NextOccurrence(pub Arc<Compute>);
 
 impl fmt::Debug for NextOccurrence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NextOccurrence")
     }
+}
+
+/// That a run was cancelled, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancellation {
+    /// As the caller gave it.
+    pub reason: Option<Box<str>>,
 }
 
 /// A run that was going, with its holder's proof.

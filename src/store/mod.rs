@@ -19,7 +19,7 @@ use tokio::sync::watch;
 mod change;
 pub mod sqlite;
 
-pub use change::{Change, Changed, ChangedSome, HeldRun, NextOccurrence, Timing};
+pub use change::{Cancellation, Change, Changed, ChangedSome, HeldRun, NextOccurrence, Timing};
 
 #[cfg(test)]
 pub mod contract;
@@ -550,8 +550,8 @@ pub trait Store: Send + Sync {
     /// One job.
     async fn get(&self, id: &JobId) -> Result<Option<JobRecord>>;
 
-    /// State of a job by its number, and why it was cancelled.
-    async fn status_of(&self, job: JobSeq) -> Result<Option<(Status, Option<Box<str>>)>>;
+    /// Whether a run was cancelled, with its job or alone.
+    async fn cancellation(&self, job: JobSeq, run: i64) -> Result<Option<Cancellation>>;
 
     /// A page of jobs.
     async fn list(&self, filter: ListFilter) -> Result<Page>;

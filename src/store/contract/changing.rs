@@ -4,7 +4,7 @@
 use super::kit::*;
 use crate::clock::Millis;
 use crate::model::{Kind, NewJob, Recurrence, RunStatus, Status};
-use crate::store::{Change, Changed, Completed, ListFilter, NextOccurrence, Timing};
+use crate::store::{Cancellation, Change, Changed, Completed, ListFilter, NextOccurrence, Timing};
 use std::sync::Arc;
 
 /// Resumes; a series goes on at `next`.
@@ -295,6 +295,9 @@ pub async fn a_cancelled_run_does_not_end_its_series(s: &Subject) {
         "{answer:?}"
     );
     assert_eq!(s.complete(process, &run, done(), T0 + 2).await, Completed::LeaseLost);
+    let told = s.store.cancellation(run.job, 1).await.unwrap();
+    let reason = Some("too slow".into());
+    assert_eq!(told, Some(Cancellation { reason }));
     let record = s.record("x").await;
     assert_eq!((record.status, record.execution_count), (Status::Scheduled, 1));
     let history = s.store.history(&id("x"), 9).await.unwrap().unwrap();

@@ -3,7 +3,7 @@
 
 use super::kit::*;
 use crate::model::{NewJob, RunOutcome, RunStatus, Status};
-use crate::store::{Changed, Completed};
+use crate::store::{Cancellation, Changed, Completed};
 
 pub async fn a_completed_run_ends_its_job(s: &Subject) {
     s.add(one_off("x")).await;
@@ -147,8 +147,9 @@ pub async fn a_cancelled_job_never_runs(s: &Subject) {
             (Status::Cancelled, Some("no need"))
         );
         assert_eq!((record.attempt, record.error, record.completed_at), (0, None, Some(T0)));
-        let told = s.store.status_of(record.job).await.unwrap();
-        assert_eq!(told, Some((Status::Cancelled, Some("no need".into()))));
+        let told = s.store.cancellation(record.job, 1).await.unwrap();
+        let reason = Some("no need".into());
+        assert_eq!(told, Some(Cancellation { reason }));
     }
     let process = s.process().await;
     assert!(s.claim(process, T0 + 90 * DAY).await.is_empty());
@@ -198,5 +199,5 @@ pub async fn an_ended_job_cannot_be_cancelled(s: &Subject) {
 
 pub async fn a_job_that_is_not_there_cannot_be_cancelled(s: &Subject) {
     assert_eq!(s.store.cancel(&id("x"), None, T0).await.unwrap(), Changed::NotFound);
-    assert_eq!(s.store.status_of(1).await.unwrap(), None);
+    assert_eq!(s.store.cancellation(1, 1).await.unwrap(), None);
 }

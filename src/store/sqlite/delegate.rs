@@ -11,9 +11,9 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Route, Status};
 use crate::store::{
-    Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, History, InsertParams,
-    Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention, RouteId,
-    SeriesAdvance, Stats, Store, Token,
+    Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, History,
+    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention,
+    RouteId, SeriesAdvance, Stats, Store, Token,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -149,8 +149,9 @@ impl Store for SqliteStore {
         self.read(move |connection| read::get(connection, &id)).await
     }
 
-    async fn status_of(&self, job: JobSeq) -> Result<Option<(Status, Option<Box<str>>)>> {
-        self.read(move |connection| read::status_of(connection, job)).await
+    async fn cancellation(&self, job: JobSeq, run: i64) -> Result<Option<Cancellation>> {
+        self.read(move |connection| read::cancellation(connection, job, run))
+            .await
     }
 
     async fn list(&self, filter: ListFilter) -> Result<Page> {
