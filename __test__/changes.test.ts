@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { DuctapeError, IJobStats } from './support/ductape.js';
-import { create, deferred, eventually, job, pathsOf, refusal } from './support/instances.js';
+import { create, deferred, eventually, job, pathsOf, refusal, temporaryStore } from './support/instances.js';
 
 const HOUR = 3_600_000;
 
@@ -234,6 +234,21 @@ describe('cancelRun', () => {
     expect((await waiting).message).toContain('too slow');
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'scheduled', execution_count: 1 });
     expect((await refusal(ductape.jobs.cancelRun(job_id))).code).toBe('CONFLICT');
+  });
+
+  it('reaches a run of another process', async () => {
+    const store = await temporaryStore();
+    const [worker, other] = [create({ store }), create({ store, worker: false })];
+    const [started, aborted] = [deferred(), deferred<unknown>()];
+    worker.features.define('report', async ({ signal }) => {
+      signal.addEventListener('abort', () => aborted.resolve(signal.reason));
+      started.resolve();
+      await aborted.promise;
+    });
+    const { job_id } = await other.features.dispatch(job('report', { schedule: { every: HOUR } }));
+    await started.promise;
+    await other.jobs.cancelRun(job_id, { reason: 'from afar' });
+    expect(await aborted.promise).toMatchObject({ code: 'CANCELLED', message: expect.stringContaining('from afar') });
   });
 
   it('of a one-off job is its cancellation', async () => {
