@@ -15,8 +15,8 @@ use crate::model::{Action, JobId, Kind, Status};
 use crate::store::{Change, Changed, Inserted, JobRecord, Timing};
 use serde::Serialize;
 
-/// Longest delay of a retry, ms.
-const MAX_DELAY: i64 = 9_007_199_254_740_991;
+/// Longest delay of a retry, ms: it leads to a time that JavaScript's `Date` can show.
+const MAX_DELAY: i64 = 8_000_000_000_000_000;
 
 /// A method's name without `jobs.`; `None`: it changes nothing.
 #[must_use]
