@@ -541,17 +541,35 @@ export interface IJobFilter {
   namespace?: JobNamespaceName;
 }
 
-/** Which jobs to list; all conditions must hold. */
-export interface IJobListFilter extends IJobFilter {
+/** Conditions for jobs; all of them must hold. */
+export interface IJobConditions extends IJobFilter {
   /** One status or several. */
   status?: JobStatus | readonly JobStatus[];
   recurring?: boolean;
   /** Jobs whose target has these fields. */
   target?: IJobTarget;
+  /** Jobs that have all of these tags. */
+  tags?: readonly string[];
   /** Created at or after: ms since the epoch or an ISO 8601 date. */
   from?: number | string;
   /** Created at or before: ms since the epoch or an ISO 8601 date. */
   to?: number | string;
+}
+
+/** Which jobs to change together. At least one condition is needed, or `all`. */
+export interface IJobManyFilter extends IJobConditions {
+  /** `true`: a filter without conditions, and so every job of the store, is meant. */
+  all?: boolean;
+}
+
+/** What a change of many jobs did. */
+export interface IJobCount {
+  /** How many jobs were changed. Those in a state that forbids the change were passed over. */
+  count: number;
+}
+
+/** Which jobs to list; all conditions must hold. */
+export interface IJobListFilter extends IJobConditions {
   /** Page size. Default 100. */
   limit?: number;
   /** {@link IJobList.next} of the page before. Excludes `offset`. */
@@ -740,6 +758,45 @@ export interface Jobs {
   wait<Result = unknown>(id: string, options?: { timeout?: number }): Promise<Result>;
   /** Ends a job, a recurring one with all its future runs. A run that is going has its `signal` aborted. */
   cancel(id: string, options?: { reason?: string }): Promise<void>;
+  /**
+   * Ends only the run of a recurring job that is going, else the oldest that waits; the job goes on. Rejects with
+   * `CONFLICT` when there is none. For a one-off job the same as `cancel`.
+   */
+  cancelRun(id: string, options?: { reason?: string }): Promise<void>;
+  /** Cancels all jobs that match and have not ended, as `cancel` does. */
+  cancelMany(filter: IJobManyFilter, options?: { reason?: string }): Promise<IJobCount>;
+  /**
+   * Lets no attempt of a waiting or recurring job start until it is resumed. An attempt of a recurring job that is going
+   * ends by itself. A one-off job that is running cannot be paused.
+   */
+  pause(id: string): Promise<void>;
+  /** Pauses all jobs that match, as `pause` does. */
+  pauseMany(filter: IJobManyFilter): Promise<IJobCount>;
+  /**
+   * Lets a paused job go on: a recurring one with its first occurrence from now on, those it has missed are not made
+   * up for; a one-off job when it is due, which may be at once.
+   */
+  resume(id: string): Promise<void>;
+  /** Resumes all jobs that match, as `resume` does. */
+  resumeMany(filter: IJobManyFilter): Promise<IJobCount>;
+  /**
+   * Gives a job that has not ended another time, or a recurring one another schedule, which takes the place of the old
+   * one as a whole. History and counts stay, a run that is going goes on, a paused job stays paused. A one-off job that
+   * is running cannot be rescheduled. Rejects as `dispatch` does, and with `INVALID_SCHEDULE` when a one-off job is given
+   * `cron` or `every`, or a recurring one neither.
+   */
+  reschedule(id: string, schedule: IDispatchSchedule & IScheduleOptions): Promise<IDispatchResult>;
+  /**
+   * Runs a one-off job that failed or was cancelled again, as its next run and with all its retries; of a recurring job
+   * the last run that failed, which does not count towards its `limit`. `delay` is in ms, default 0.
+   */
+  retry(id: string, options?: { delay?: number }): Promise<void>;
+  /** Retries all jobs that match, as `retry` does. */
+  retryMany(filter: IJobManyFilter, options?: { delay?: number }): Promise<IJobCount>;
+  /** Takes away a job that is not running, with its history, log and results. */
+  delete(id: string): Promise<void>;
+  /** Deletes all jobs that match, as `delete` does. */
+  deleteMany(filter: IJobManyFilter): Promise<IJobCount>;
   /** Counts jobs as they stand now. */
   getStats(filter?: IJobFilter): Promise<IJobStats>;
   /** What the job's handler logged, oldest line first; the last 1,000 lines are kept. */

@@ -16,6 +16,7 @@ import Default, {
   type IGraphOperationDispatchInput,
   type IJob,
   type IJobHistory,
+  type IJobCount,
   type IJobList,
   type IJobOptions,
   type IJobStats,
@@ -128,6 +129,15 @@ export async function jobs(ductape: Ductape, id: string): Promise<void> {
   const stats: IJobStats = await ductape.jobs.getStats({ namespace: job.namespace });
   const history: IJobHistory = await ductape.jobs.getHistory(id, { limit: sent.id });
   const times: number[] = await ductape.jobs.preview({ every: 1_000, spread: 10 }, { from: '2026-01-01', count: 3 });
+  const moved: IDispatchResult = await ductape.jobs.reschedule(id, { every: 1_000, spread: 10 });
+  const { count }: IJobCount = await ductape.jobs.cancelMany(
+    { tags: ['a'], from: moved.scheduled_at },
+    { reason: 'b' },
+  );
+  await ductape.jobs.retryMany({ all: true }, { delay: count });
+  await ductape.jobs.cancelRun(id);
+  await ductape.jobs.retry(id, { delay: 1 });
+  for (const change of [ductape.jobs.pause, ductape.jobs.resume, ductape.jobs.delete]) await change(id);
   await ductape.jobs.cancel(id, { reason: `${stats.total} ${history.job_id} ${times.length} ${next.jobs.length}` });
 }
 

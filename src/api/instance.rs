@@ -4,12 +4,13 @@
 //! need it and is tried again by the next; after [`Instance::close`] nothing answers but with `CLOSED`.
 
 use super::options::Options;
-use super::{explain, jobs, schedule};
+use super::{changes, explain, jobs, schedule};
 use crate::clock::{Clock, ManualClock, Millis, SystemClock};
 use crate::cron::Zone;
 use crate::engine::routing::Routing;
 use crate::engine::{Announcer, Engine, Journal, Level, manual};
 use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::model::Action;
 use crate::store::{NoteKind, Store, Token};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
@@ -197,7 +198,6 @@ impl Instance {
             "jobs.getHistory" => jobs::history(&*self.engine().await?, id, given(1, "{}")).await,
             "jobs.explain" => explain::explain(&*self.engine().await?, id).await,
             "jobs.logs" => jobs::logs(&*self.engine().await?, id).await,
-            "jobs.cancel" => jobs::cancel(&*self.engine().await?, id, given(1, "{}")).await,
             "jobs.wait" => self.wait(id, given(1, "{}")).await,
             "jobs.preview" => self.preview(id, given(1, "{}")),
             "clock.advance" => self.move_clock(id, false, given(1, "{}")).await,
@@ -205,7 +205,18 @@ impl Instance {
             "start" => self.start().await,
             "drain" => self.drain(given(0, "{}")).await,
             "close" => self.close(read_timeout(given(0, "{}"))?).await,
-            _ => Err(Error::new(ErrorCode::NotFound, format!("there is no method {method}"))),
+            _ => match changes::method(method) {
+                Some((action, true)) => {
+                    let engine = self.engine().await?;
+                    changes::many(&engine, action, given(0, "{}"), given(1, "{}")).await
+                }
+                Some((Action::Reschedule, false)) => {
+                    let timezone = &self.options.defaults.timezone;
+                    changes::reschedule(&*self.engine().await?, id, argument(1).unwrap_or("null"), timezone).await
+                }
+                Some((action, false)) => changes::one(&*self.engine().await?, action, id, given(1, "{}")).await,
+                None => Err(Error::new(ErrorCode::NotFound, format!("there is no method {method}"))),
+            },
         }
     }
 

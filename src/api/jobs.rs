@@ -1,13 +1,12 @@
-//! The methods of `ductape.jobs`: arguments and answers are JSON texts.
+//! The methods of `ductape.jobs` that look at jobs: arguments and answers are JSON texts.
 
 use super::fields::{Fields, describe};
-use super::schedule;
+use super::filter::{CONDITIONS, read_conditions, read_routes};
 use super::view::{HistoryView, JobView, StatsView};
-use crate::cron::Zone;
-use crate::engine::{AbortReason, Engine, EventKind};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::model::{Action, JobId, Namespace, Route, RunStatus, Status};
-use crate::store::{Cancelled, JobRecord, ListFilter, RouteId};
+use crate::model::{JobId, Route, RunStatus, Status};
+use crate::store::{JobRecord, ListFilter, RouteId};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Shortest time between two looks, however much happens in the store.
 const BREATH: Duration = Duration::from_millis(10);
 
-fn invalid(problems: Vec<Problem>) -> Error {
+pub(super) fn invalid(problems: Vec<Problem>) -> Error {
     Error::invalid(ErrorCode::ValidationError, problems)
 }
 
@@ -55,7 +54,7 @@ pub(super) fn to_json(value: &impl Serialize) -> Result<String> {
         .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer as JSON").with_source(error))
 }
 
-async fn record(engine: &Engine, id: &JobId) -> Result<JobRecord> {
+pub(super) async fn record(engine: &Engine, id: &JobId) -> Result<JobRecord> {
     engine.store.get(id).await?.ok_or_else(|| not_found(&id.to_string()))
 }
 
@@ -115,42 +114,23 @@ pub async fn list(engine: &Engine, filter: &str) -> Result<String> {
 
 fn read_list(engine: &Engine, text: &str) -> Result<ListFilter> {
     let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
-    fields.refuse_unknown(&[
-        "status",
-        "recurring",
-        "product",
-        "env",
-        "namespace",
-        "target",
-        "from",
-        "to",
-        "limit",
-        "cursor",
-        "offset",
-        "count",
-    ]);
-    let routes = read_routes(engine, &mut fields);
-    let zone = Zone::utc();
-    let from = schedule::read_instant(&mut fields, "from", Some(&zone));
-    let to = schedule::read_instant(&mut fields, "to", Some(&zone));
-    if from.zip(to).is_some_and(|(from, to)| from > to) {
-        fields.problem("from", "is after `to`: nothing lies between them");
-    }
+    let known: Vec<&str> = CONDITIONS
+        .into_iter()
+        .chain(["limit", "cursor", "offset", "count"])
+        .collect();
+    fields.refuse_unknown(&known);
+    let conditions = read_conditions(engine, &mut fields);
     let offset = fields.integer("offset", 0, i64::from(u32::MAX));
     let before = read_cursor(&mut fields);
     if offset.is_some() && before.is_some() {
         fields.problem("offset", "cannot be combined with `cursor`; give one of them");
     }
     let filter = ListFilter {
-        statuses: read_statuses(&mut fields),
-        recurring: fields.boolean("recurring"),
-        routes,
-        from,
-        to,
         before,
         offset: usize::try_from(offset.unwrap_or(0)).unwrap_or(0),
         limit: usize::try_from(fields.integer("limit", 1, LARGEST_PAGE).unwrap_or(PAGE)).unwrap_or(0),
         count_up_to: fields.boolean("count").filter(|count| *count).map(|_| COUNTED + 1),
+        ..conditions
     };
     if fields.problems.is_empty() {
         Ok(filter)
@@ -166,82 +146,6 @@ fn read_cursor(fields: &mut Fields<'_>) -> Option<i64> {
         fields.problem("cursor", "is not the `next` of an earlier list");
     }
     before
-}
-
-fn read_statuses(fields: &mut Fields<'_>) -> Vec<Status> {
-    let Some(text) = fields.raw("status") else {
-        return Vec::new();
-    };
-    let names = if text.starts_with('[') {
-        fields.tags("status", Status::ALL.len()).unwrap_or_default()
-    } else {
-        fields
-            .string("status")
-            .map(|name| vec![name.as_ref().into()])
-            .unwrap_or_default()
-    };
-    let mut statuses = Vec::new();
-    for name in names {
-        match Status::parse(&name) {
-            Some(status) => statuses.push(status),
-            None => {
-                let known = Status::ALL.map(Status::as_str).join(", ");
-                fields.problem(
-                    "status",
-                    format!("'{}' is no status; known are {known}", super::fields::shown(&name)),
-                );
-            }
-        }
-    }
-    statuses
-}
-
-/// The routes that `product`, `env`, `namespace` and `target` mean; `None` when none of them is given.
-fn read_routes(engine: &Engine, fields: &mut Fields<'_>) -> Option<Vec<RouteId>> {
-    let product = fields.tag("product");
-    let env = fields.tag("env");
-    let names = Namespace::ALL.map(|namespace| (namespace.as_str(), namespace));
-    let namespace = fields.word("namespace", &names);
-    let target = read_target(fields);
-    if product.is_none() && env.is_none() && namespace.is_none() && target.is_empty() {
-        return None;
-    }
-    Some(engine.routing.routes_where(|route| {
-        product.as_deref().is_none_or(|product| product == &*route.product)
-            && env.as_deref().is_none_or(|env| env == &*route.env)
-            && namespace.is_none_or(|namespace| namespace == route.namespace)
-            && target
-                .iter()
-                .all(|(name, value)| route.fields().any(|(field, own)| field == *name && own == &**value))
-    }))
-}
-
-/// Fields a target of any namespace may have.
-const TARGET_FIELDS: [&str; 9] = [
-    "app",
-    "event",
-    "tag",
-    "notification",
-    "storage",
-    "broker",
-    "database",
-    "graph",
-    "operation",
-];
-
-fn read_target(fields: &mut Fields<'_>) -> Vec<(&'static str, Box<str>)> {
-    let Some(mut inner) = fields.object("target") else {
-        return Vec::new();
-    };
-    inner.refuse_unknown(&TARGET_FIELDS);
-    let mut target = Vec::new();
-    for name in TARGET_FIELDS {
-        if let Some(value) = inner.tag(name) {
-            target.push((name, value.as_ref().into()));
-        }
-    }
-    fields.absorb(inner);
-    target
 }
 
 /// `getStats(filter)`.
@@ -303,41 +207,6 @@ pub async fn logs(engine: &Engine, id: &str) -> Result<String> {
         message: line.message,
     });
     to_json(&lines.collect::<Vec<_>>())
-}
-
-/// `cancel(id, options)`.
-///
-/// # Errors
-/// `NOT_FOUND`; `CONFLICT` when the job has ended.
-pub async fn cancel(engine: &Engine, id: &str, options: &str) -> Result<String> {
-    let id = read_id(id)?;
-    let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
-    fields.refuse_unknown(&["reason"]);
-    let reason = fields.tag("reason");
-    if !fields.problems.is_empty() {
-        return Err(invalid(fields.problems));
-    }
-    let hold = engine.announcer.hold([id.clone()]);
-    match engine.store.cancel(&id, reason.as_deref(), engine.clock.now()).await? {
-        Cancelled::NotFound => Err(not_found(&id.to_string())),
-        Cancelled::Forbidden(status) => {
-            debug_assert!(!status.allows(Action::Cancel));
-            let message = format!("job {id} is {} and can no longer be cancelled", status.as_str());
-            Err(Error::invalid(ErrorCode::Conflict, vec![Problem::new("id", message)]))
-        }
-        Cancelled::Done { job, running } => {
-            for (_, instance, token) in running {
-                if engine.instance() == Some(instance) {
-                    engine
-                        .running
-                        .abort(token, AbortReason::Cancelled(reason.as_deref().map(Into::into)));
-                }
-            }
-            engine.events.run_ended(job);
-            engine.announce_change(hold, EventKind::Cancelled, &id).await;
-            Ok(String::new())
-        }
-    }
 }
 
 /// `wait(id, options)`: the JSON text of the result of the run that ends next; a job that has ended answers at once.
@@ -438,8 +307,18 @@ async fn outcome(engine: &Engine, id: &JobId, first: &JobRecord) -> Result<Optio
     };
     match (entry.status, entry.error) {
         (RunStatus::Failed, Some(error)) => Err(run_error(id, entry.run, &error)),
+        (RunStatus::Cancelled, error) => Err(run_cancelled(id, entry.run, error.as_ref())),
         _ => Ok(Some(entry.result.map(String::from).unwrap_or_default())),
     }
+}
+
+/// Only the run was cancelled, the job goes on.
+fn run_cancelled(id: &JobId, run: i64, error: Option<&crate::model::RunError>) -> Error {
+    let reason = error.map(|error| format!(": {}", error.message)).unwrap_or_default();
+    Error::new(
+        ErrorCode::Cancelled,
+        format!("run {run} of job {id} was cancelled{reason}"),
+    )
 }
 
 /// A run's error, for whoever waited for the run. Its code is the run's own when it is one of the closed list.

@@ -4,10 +4,12 @@
 //! Knows the engine and the model, not Node and no concrete store.
 
 mod announced;
+mod changes;
 mod dispatch;
 mod event_view;
 mod explain;
 mod fields;
+mod filter;
 mod handler;
 pub mod instance;
 pub mod intake;

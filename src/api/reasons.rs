@@ -91,7 +91,11 @@ pub(super) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     if record.status == Status::Paused {
         reasons.push(reason("PAUSED", "the job is paused; `resume` lets it go on"));
     }
-    reasons.extend(not_yet(facts));
+    // A paused job has no time and no place in a queue until it is resumed.
+    let paused = !reasons.is_empty();
+    if !paused {
+        reasons.extend(not_yet(facts));
+    }
     let is_due = reasons.is_empty();
     reasons.extend(unserved(facts));
     if is_due {

@@ -279,6 +279,19 @@ fn spread_offset(seed: &str, spread: i64) -> i64 {
     i64::try_from(hash % spread.unsigned_abs()).unwrap_or(0)
 }
 
+/// Reads a schedule that is an argument of its own. `seed` fixes the place of the job within its `spread`.
+///
+/// # Errors
+/// As a dispatch with that schedule.
+pub fn read_plan_of(text: &str, timezone: &str, seed: &str, now: Millis) -> Result<Plan> {
+    let mut fields =
+        Fields::read(text, "schedule").map_err(|problem| Error::invalid(ErrorCode::ValidationError, vec![problem]))?;
+    let mut code = ErrorCode::ValidationError;
+    let plan = read_plan(&mut fields, &mut code, timezone, seed, now);
+    plan.filter(|_| fields.problems.is_empty())
+        .ok_or_else(|| Error::invalid(code, fields.problems))
+}
+
 /// `jobs.preview`: when the schedule in `text` would run, from `from` in `options` or from `now`.
 ///
 /// # Errors

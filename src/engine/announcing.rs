@@ -97,6 +97,10 @@ impl Engine {
         let Some(route) = self.route_of(record.route).await else {
             return;
         };
+        // One run of a series was cancelled: the job itself goes on, and is not what the event would say.
+        if kind == EventKind::Cancelled && record.status != Status::Cancelled {
+            return;
+        }
         let now = self.clock.now();
         let event = JobEvent {
             execution_count: Some(record.execution_count),

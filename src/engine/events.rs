@@ -30,7 +30,7 @@ impl Events {
         }
     }
 
-    /// A run of the job ended, or the job was cancelled.
+    /// A run of the job ended, or the job was changed.
     pub fn run_ended(&self, job: JobSeq) {
         if let Some(notify) = self.waiting().get(&job) {
             notify.notify_waiters();

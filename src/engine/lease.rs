@@ -6,8 +6,8 @@
 use super::handler::{AbortReason, Level};
 use super::worker::Engine;
 use crate::error::ErrorCode;
-use crate::model::{RunOutcome, Status};
-use crate::store::{Completion, InstanceId, Token};
+use crate::model::RunOutcome;
+use crate::store::{Cancellation, Completion, InstanceId, JobSeq, Token};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -119,8 +119,8 @@ impl Keeper {
         };
         let tokens: HashSet<Token> = held.iter().map(|(_, _, token)| *token).collect();
         for token in going.into_iter().filter(|token| !tokens.contains(token)) {
-            if let Some(job) = engine.running.job_of(token) {
-                let reason = lost_reason(engine, job).await;
+            if let Some((job, run, _)) = engine.running.attempt_of(token) {
+                let reason = lost_reason(engine, job, run).await;
                 engine.running.abort(token, reason);
             }
         }
@@ -143,9 +143,9 @@ impl Keeper {
 }
 
 /// Why a run is no longer ours: cancelled, or taken.
-async fn lost_reason(engine: &Engine, job: i64) -> AbortReason {
-    match engine.store.status_of(job).await {
-        Ok(Some((Status::Cancelled, reason))) => AbortReason::Cancelled(reason),
+async fn lost_reason(engine: &Engine, job: JobSeq, run: i64) -> AbortReason {
+    match engine.store.cancellation(job, run).await {
+        Ok(Some(Cancellation { reason })) => AbortReason::Cancelled(reason),
         _ => AbortReason::LeaseLost,
     }
 }

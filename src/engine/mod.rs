@@ -7,6 +7,7 @@
 pub mod annotator;
 pub mod announcer;
 mod announcing;
+pub mod changes;
 pub mod claimer;
 pub mod completer;
 pub mod events;

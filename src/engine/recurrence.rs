@@ -237,6 +237,18 @@ pub fn plan(recurrence: &Recurrence, series: &DueSeries, now: Millis) -> Result<
     })
 }
 
+/// The next occurrence of a series that is resumed at `now` and has made `runs` runs; those it has missed meanwhile are
+/// not made up for.
+///
+/// # Errors
+/// As [`Timetable::compile`].
+pub fn resumed(recurrence: &Recurrence, runs: i64, now: Millis) -> Result<Option<Millis>> {
+    if recurrence.limit.is_some_and(|limit| runs >= limit) {
+        return Ok(None);
+    }
+    Ok(Timetable::compile(recurrence)?.after(now))
+}
+
 /// A backlog of which every point gets its run, without two at a time: one run now, the next point when it has ended.
 fn one_by_one(recurrence: &Recurrence, series: &DueSeries, due: &DuePoints, gaps: Vec<GridGap>) -> SeriesAdvance {
     let (job, version) = (series.job, series.version);

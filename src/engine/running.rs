@@ -171,12 +171,6 @@ impl Running {
         self.state().entries.contains_key(&token)
     }
 
-    /// The job of an attempt.
-    #[must_use]
-    pub fn job_of(&self, token: Token) -> Option<JobSeq> {
-        self.state().entries.get(&token).map(|entry| entry.job)
-    }
-
     /// Job, run and attempt number of an attempt that is not settled.
     #[must_use]
     pub fn attempt_of(&self, token: Token) -> Option<(JobSeq, i64, u32)> {

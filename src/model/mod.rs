@@ -15,5 +15,5 @@ pub use job::{JobOptions, NewJob, OnConflict};
 pub use outcome::{RunError, RunOutcome};
 pub use retry::{RetryDecision, RetryPolicy};
 pub use schedule::{IfRunning, Misfire, Recurrence, Rule};
-pub use status::{Action, RunStatus, Status};
+pub use status::{Action, Kind, RunStatus, Status};
 pub use target::{Namespace, Route};

@@ -64,13 +64,33 @@ impl Status {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 
-    /// Whether `action` is allowed on a job in this state.
+    /// Whether `action` is allowed on a job of this kind in this state; says nothing about which runs it has.
     #[must_use]
-    pub fn allows(self, action: Action) -> bool {
-        match action {
-            Action::Cancel => !self.is_ended(),
-            Action::ReplaceOneOff => self != Self::Running,
-        }
+    pub fn allows(self, action: Action, kind: Kind) -> bool {
+        let of_action = TRANSITIONS.iter().filter(|row| row.0 == action);
+        of_action
+            .map(|row| match kind {
+                Kind::OneOff => row.1,
+                Kind::Recurring => row.2,
+            })
+            .any(|states| states.contains(&self))
+    }
+}
+
+/// Whether a job runs once or by a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Once.
+    OneOff,
+    /// By a schedule.
+    Recurring,
+}
+
+impl Kind {
+    /// The kind of a job that recurs, or does not.
+    #[must_use]
+    pub fn of(recurring: bool) -> Self {
+        if recurring { Self::Recurring } else { Self::OneOff }
     }
 }
 
@@ -79,9 +99,97 @@ impl Status {
 pub enum Action {
     /// End it, running or not.
     Cancel,
+    /// End the run that is going or waits, and with a one-off the job.
+    CancelRun,
+    /// Let no attempt start until it is resumed.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Give it another time or schedule.
+    Reschedule,
+    /// Run again what failed or was cancelled.
+    Retry,
+    /// Take it away with all it has left behind.
+    Delete,
     /// Dispatch a one-off job again under its `job_id` with `onConflict: 'replace'`.
     ReplaceOneOff,
 }
+
+impl Action {
+    /// All actions.
+    pub const ALL: [Self; 8] = [
+        Self::Cancel,
+        Self::CancelRun,
+        Self::Pause,
+        Self::Resume,
+        Self::Reschedule,
+        Self::Retry,
+        Self::Delete,
+        Self::ReplaceOneOff,
+    ];
+
+    /// What becomes of a job by it, as in "cannot be paused".
+    #[must_use]
+    pub fn participle(self) -> &'static str {
+        match self {
+            Self::Cancel | Self::CancelRun => "cancelled",
+            Self::Pause => "paused",
+            Self::Resume => "resumed",
+            Self::Reschedule => "rescheduled",
+            Self::Retry => "retried",
+            Self::Delete => "deleted",
+            Self::ReplaceOneOff => "replaced",
+        }
+    }
+
+    /// The states of any kind of job in which it is allowed.
+    pub fn states(self) -> impl Iterator<Item = Status> {
+        Status::ALL
+            .into_iter()
+            .filter(move |status| status.allows(self, Kind::OneOff) || status.allows(self, Kind::Recurring))
+    }
+}
+
+const SCHEDULED: Status = Status::Scheduled;
+const QUEUED: Status = Status::Queued;
+const RUNNING: Status = Status::Running;
+const COMPLETED: Status = Status::Completed;
+const FAILED: Status = Status::Failed;
+const CANCELLED: Status = Status::Cancelled;
+const PAUSED: Status = Status::Paused;
+
+/// Each action with the states that allow it: of a one-off job, and of a recurring one. A recurring job goes on while a
+/// run of it is going, so that more is allowed then; [`Action::Retry`] of one that is `completed` opens it again.
+const TRANSITIONS: [(Action, &[Status], &[Status]); 8] = [
+    (
+        Action::Cancel,
+        &[SCHEDULED, QUEUED, RUNNING, PAUSED],
+        &[SCHEDULED, QUEUED, RUNNING, PAUSED],
+    ),
+    (
+        Action::CancelRun,
+        &[SCHEDULED, QUEUED, RUNNING, PAUSED],
+        &[SCHEDULED, QUEUED, RUNNING, PAUSED],
+    ),
+    (Action::Pause, &[SCHEDULED, QUEUED], &[SCHEDULED, QUEUED, RUNNING]),
+    (Action::Resume, &[PAUSED], &[PAUSED]),
+    (
+        Action::Reschedule,
+        &[SCHEDULED, QUEUED, PAUSED],
+        &[SCHEDULED, QUEUED, RUNNING, PAUSED],
+    ),
+    (Action::Retry, &[FAILED, CANCELLED], &[SCHEDULED, COMPLETED]),
+    (
+        Action::Delete,
+        &[SCHEDULED, QUEUED, COMPLETED, FAILED, CANCELLED, PAUSED],
+        &[SCHEDULED, QUEUED, COMPLETED, FAILED, CANCELLED, PAUSED],
+    ),
+    (
+        Action::ReplaceOneOff,
+        &[SCHEDULED, QUEUED, COMPLETED, FAILED, CANCELLED, PAUSED],
+        &[],
+    ),
+];
 
 /// How one attempt of a run ended, as history keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,5 +242,56 @@ impl RunStatus {
     #[must_use]
     pub fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One row for each state and kind, one column for each of [`Action::ALL`]: `+` is allowed.
+    const EXPECTED: [(Status, Kind, &str); 14] = [
+        // Cancel, CancelRun, Pause, Resume, Reschedule, Retry, Delete, ReplaceOneOff
+        (SCHEDULED, Kind::OneOff, "+++-+-++"),
+        (QUEUED, Kind::OneOff, "+++-+-++"),
+        (RUNNING, Kind::OneOff, "++------"),
+        (COMPLETED, Kind::OneOff, "------++"),
+        (FAILED, Kind::OneOff, "-----+++"),
+        (CANCELLED, Kind::OneOff, "-----+++"),
+        (PAUSED, Kind::OneOff, "++-++-++"),
+        (SCHEDULED, Kind::Recurring, "+++-+++-"),
+        (QUEUED, Kind::Recurring, "+++-+-+-"),
+        (RUNNING, Kind::Recurring, "+++-+---"),
+        (COMPLETED, Kind::Recurring, "-----++-"),
+        (FAILED, Kind::Recurring, "------+-"),
+        (CANCELLED, Kind::Recurring, "------+-"),
+        (PAUSED, Kind::Recurring, "++-++-+-"),
+    ];
+
+    #[test]
+    fn every_pair_of_state_and_action_is_settled() {
+        for (status, kind, row) in EXPECTED {
+            let allowed: String = Action::ALL
+                .into_iter()
+                .map(|action| if status.allows(action, kind) { '+' } else { '-' })
+                .collect();
+            assert_eq!(allowed, row, "{status:?} {kind:?}");
+        }
+        for status in Status::ALL {
+            for kind in [Kind::OneOff, Kind::Recurring] {
+                assert!(EXPECTED.iter().any(|row| (row.0, row.1) == (status, kind)));
+            }
+        }
+    }
+
+    #[test]
+    fn an_action_has_one_row() {
+        for action in Action::ALL {
+            assert_eq!(
+                TRANSITIONS.iter().filter(|row| row.0 == action).count(),
+                1,
+                "{action:?}"
+            );
+        }
     }
 }

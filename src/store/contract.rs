@@ -4,6 +4,7 @@
 //! clock of the leases are the suite's own, so that nothing sleeps.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod changing;
 pub mod claiming;
 pub mod completing;
 pub mod dispatch;
@@ -80,6 +81,28 @@ macro_rules! store_contract {
             overlapping_runs_make_the_state_of_their_series,
             gaps_without_a_run_between_them_are_one,
             a_catch_up_run_knows_what_it_stands_for,
+        });
+        $crate::store::contract::store_contract!(@tests $make, changing: {
+            a_paused_job_waits_until_it_is_resumed,
+            a_job_that_waits_for_a_retry_is_paused_with_its_attempts,
+            a_change_is_refused_where_the_state_forbids_it,
+            a_paused_series_ends_the_run_that_is_going_and_makes_no_other,
+            a_waiting_run_of_a_paused_series_waits_with_it,
+            a_series_without_an_occurrence_to_come_ends_when_it_is_resumed,
+            a_paused_series_stays_paused_when_it_is_replaced,
+            a_failed_job_runs_again_as_its_next_run,
+            a_cancelled_job_runs_again_on_request,
+            a_series_runs_its_last_failed_run_again,
+            a_completed_series_opens_for_its_failed_run,
+            a_waiting_job_gets_another_time,
+            a_paused_job_stays_paused_at_its_new_time,
+            a_series_gets_another_schedule_while_a_run_is_going,
+            a_schedule_of_the_other_kind_is_refused,
+            a_cancelled_run_does_not_end_its_series,
+            a_deleted_job_leaves_nothing_behind,
+            a_series_with_a_run_that_is_going_is_not_deleted,
+            several_jobs_are_changed_as_far_as_they_may_be,
+            jobs_are_found_by_all_of_their_tags,
         });
         $crate::store::contract::store_contract!(@tests $make, processes: {
             a_crashed_run_is_reclaimed_after_its_lease,

@@ -5,7 +5,7 @@
 //! [`contract`] is the suite every store passes.
 //!
 //! Invariants, for every store:
-//! - A verb that returned `Ok` is committed; under full durability an [`Store::insert`] or [`Store::cancel`] is synced.
+//! - A verb that returned `Ok` is committed; under full durability an [`Store::insert`] or [`Store::change`] is synced.
 //! - A run is in exactly one place (scheduled, ready, running, ended), and it moves in one transaction.
 //! - A completion counts only with the token of the claim it belongs to.
 
@@ -16,7 +16,10 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use tokio::sync::watch;
 
+mod change;
 pub mod sqlite;
+
+pub use change::{Cancellation, Change, Changed, ChangedSome, HeldRun, NextOccurrence, Timing};
 
 #[cfg(test)]
 pub mod contract;
@@ -261,22 +264,6 @@ pub struct Recovered {
     pub failed: usize,
 }
 
-/// What a cancellation did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cancelled {
-    /// No such job.
-    NotFound,
-    /// The job has ended already, in this state.
-    Forbidden(Status),
-    /// It is cancelled.
-    Done {
-        /// Its number.
-        job: JobSeq,
-        /// Runs that were going, with their instance and token: their handlers must be told.
-        running: Vec<(i64, InstanceId, Token)>,
-    },
-}
-
 /// A job as `ductape.jobs.get` shows it.
 #[derive(Clone, Debug)]
 pub struct JobRecord {
@@ -409,6 +396,8 @@ pub struct ListFilter {
     pub recurring: Option<bool>,
     /// Of these routes; `None` = any.
     pub routes: Option<Vec<RouteId>>,
+    /// With all of these tags.
+    pub tags: Vec<Box<str>>,
     /// Created at or after.
     pub from: Option<Millis>,
     /// Created at or before.
@@ -544,8 +533,27 @@ pub trait Store: Send + Sync {
     /// Ends attempts; the answers are in their order.
     async fn complete(&self, params: CompleteParams) -> Result<Vec<Completed>>;
 
+    /// Changes a job, if its state allows it.
+    async fn change(&self, id: &JobId, change: Change, now: Millis) -> Result<Changed>;
+
+    /// Changes these jobs, as far as they are in one of `statuses` (empty = any) and their state allows it. One
+    /// transaction: pass a few hundred at most.
+    async fn change_some(
+        &self,
+        jobs: Vec<JobSeq>,
+        statuses: Vec<Status>,
+        change: Change,
+        now: Millis,
+    ) -> Result<ChangedSome>;
+
+    /// Numbers of the jobs that match, newest first, by the filter's `before` and `limit`.
+    async fn matching(&self, filter: ListFilter) -> Result<Vec<JobSeq>>;
+
     /// Cancels a job and its runs.
-    async fn cancel(&self, id: &JobId, reason: Option<&str>, now: Millis) -> Result<Cancelled>;
+    async fn cancel(&self, id: &JobId, reason: Option<&str>, now: Millis) -> Result<Changed> {
+        let reason = reason.map(Into::into);
+        self.change(id, Change::Cancel { reason }, now).await
+    }
 
     /// Registers this process; its lease ends `lease` ms from now unless renewed.
     async fn register(&self, lease: i64) -> Result<InstanceId>;
@@ -584,8 +592,8 @@ pub trait Store: Send + Sync {
     /// One job with the place of its run; runs before it are counted up to `count_up_to`.
     async fn whereabouts(&self, id: &JobId, count_up_to: usize) -> Result<Option<Whereabouts>>;
 
-    /// State of a job by its number, and why it was cancelled.
-    async fn status_of(&self, job: JobSeq) -> Result<Option<(Status, Option<Box<str>>)>>;
+    /// Whether a run was cancelled, with its job or alone.
+    async fn cancellation(&self, job: JobSeq, run: i64) -> Result<Option<Cancellation>>;
 
     /// A page of jobs.
     async fn list(&self, filter: ListFilter) -> Result<Page>;

@@ -306,3 +306,17 @@ fn next_occurrences_follow_the_grid_and_not_the_clock() {
     }
     assert_eq!(next, START + 1_000 * HOUR);
 }
+
+#[test]
+fn a_resumed_series_goes_on_after_now_within_its_limit_and_end() {
+    let limited = Recurrence {
+        limit: Some(3),
+        end_at: Some(START + 5 * HOUR),
+        ..every(HOUR)
+    };
+    let resumed = |runs, now| resumed(&limited, runs, now).unwrap();
+    assert_eq!(resumed(2, START + HOUR), Some(START + 2 * HOUR));
+    assert_eq!(resumed(2, START + HOUR + 1), Some(START + 2 * HOUR));
+    assert_eq!(resumed(3, START), None);
+    assert_eq!(resumed(2, START + 5 * HOUR), None);
+}

@@ -3,7 +3,7 @@
 
 use super::kit::*;
 use crate::model::{NewJob, RunOutcome, RunStatus, Status};
-use crate::store::{Cancelled, Completed};
+use crate::store::{Cancellation, Changed, Completed};
 
 pub async fn a_completed_run_ends_its_job(s: &Subject) {
     s.add(one_off("x")).await;
@@ -138,7 +138,7 @@ pub async fn a_cancelled_job_never_runs(s: &Subject) {
         .await;
         let answer = s.store.cancel(&id(text), Some("no need"), T0).await.unwrap();
         assert!(
-            matches!(answer, Cancelled::Done { ref running, .. } if running.is_empty()),
+            matches!(answer, Changed::Done { ref running, .. } if running.is_empty()),
             "{answer:?}"
         );
         let record = s.record(text).await;
@@ -147,8 +147,9 @@ pub async fn a_cancelled_job_never_runs(s: &Subject) {
             (Status::Cancelled, Some("no need"))
         );
         assert_eq!((record.attempt, record.error, record.completed_at), (0, None, Some(T0)));
-        let told = s.store.status_of(record.job).await.unwrap();
-        assert_eq!(told, Some((Status::Cancelled, Some("no need".into()))));
+        let told = s.store.cancellation(record.job, 1).await.unwrap();
+        let reason = Some("no need".into());
+        assert_eq!(told, Some(Cancellation { reason }));
     }
     let process = s.process().await;
     assert!(s.claim(process, T0 + 90 * DAY).await.is_empty());
@@ -161,9 +162,10 @@ pub async fn a_running_job_is_cancelled_under_its_holder(s: &Subject) {
     let answer = s.store.cancel(&id("x"), None, T0).await.unwrap();
     assert_eq!(
         answer,
-        Cancelled::Done {
+        Changed::Done {
             job: run.job,
-            running: vec![(1, process, run.token)]
+            running: vec![(1, process, run.token)],
+            standing: None,
         }
     );
     assert_eq!(s.complete(process, &run, done(), T0).await, Completed::LeaseLost);
@@ -191,11 +193,11 @@ pub async fn an_ended_job_cannot_be_cancelled(s: &Subject) {
     s.store.cancel(&id("x"), None, T0).await.unwrap();
     assert_eq!(
         s.store.cancel(&id("x"), None, T0).await.unwrap(),
-        Cancelled::Forbidden(Status::Cancelled)
+        Changed::Forbidden(Status::Cancelled)
     );
 }
 
 pub async fn a_job_that_is_not_there_cannot_be_cancelled(s: &Subject) {
-    assert_eq!(s.store.cancel(&id("x"), None, T0).await.unwrap(), Cancelled::NotFound);
-    assert_eq!(s.store.status_of(1).await.unwrap(), None);
+    assert_eq!(s.store.cancel(&id("x"), None, T0).await.unwrap(), Changed::NotFound);
+    assert_eq!(s.store.cancellation(1, 1).await.unwrap(), None);
 }

@@ -7,8 +7,8 @@ use crate::model::{
     RunOutcome, Status,
 };
 use crate::store::{
-    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, DueSeries, InsertParams, Inserted,
-    InstanceId, JobRecord, ListFilter, Occurrence, RouteId, SeriesAdvance, ServedRoute, Store,
+    Change, Changed, ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, DueSeries, InsertParams,
+    Inserted, InstanceId, JobRecord, ListFilter, Occurrence, RouteId, SeriesAdvance, ServedRoute, Store,
 };
 use std::any::Any;
 use std::future::Future;
@@ -199,6 +199,10 @@ impl Subject {
             completions: vec![completion],
         };
         self.store.complete(params).await.unwrap().remove(0)
+    }
+
+    pub async fn change(&self, text: &str, change: Change, now: Millis) -> Changed {
+        self.store.change(&id(text), change, now).await.unwrap()
     }
 
     pub async fn record(&self, text: &str) -> JobRecord {

@@ -2,12 +2,14 @@
 //! model agree on every answer and every state.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
+mod changes;
+
 use super::kit::*;
 use crate::clock::Millis;
-use crate::model::{Action, NewJob, RunOutcome, Status};
+use crate::model::{Action, Kind, NewJob, RunOutcome, Status};
 use crate::store::{
-    Cancelled, ClaimedRun, Completed, GapKind, GridGap, Inserted, InstanceId, Keep, Occurrence, Retention,
-    SeriesAdvance, Token,
+    Changed, ClaimedRun, Completed, GapKind, GridGap, Inserted, InstanceId, Keep, Occurrence, Retention, SeriesAdvance,
+    Token,
 };
 use std::collections::BTreeMap;
 
@@ -36,6 +38,8 @@ impl Chance {
 enum Run {
     Waiting(Millis),
     Ready,
+    /// Until the job is resumed.
+    Held(Millis),
     Running(InstanceId, Token),
 }
 
@@ -48,6 +52,9 @@ struct Job {
     ended: Option<Status>,
     next_at: Option<Millis>,
     executions: i64,
+    paused: bool,
+    /// A run of the series failed last and was not run again.
+    failed: bool,
 }
 
 impl Job {
@@ -55,6 +62,7 @@ impl Job {
         let has = |wanted: fn(&Run) -> bool| self.runs.values().any(|(run, _)| wanted(run));
         match self.ended {
             Some(status) => status,
+            None if self.paused => Status::Paused,
             None if has(|run| matches!(run, Run::Running(..))) => Status::Running,
             None if has(|run| matches!(run, Run::Ready)) => Status::Queued,
             None => Status::Scheduled,
@@ -65,10 +73,18 @@ impl Job {
     fn over(&mut self, run: i64, status: Status) {
         self.runs.remove(&run);
         self.executions += 1;
+        self.failed |= status == Status::Failed;
         if !self.recurring {
-            self.ended = Some(status);
+            (self.ended, self.paused) = (Some(status), false);
         } else if self.next_at.is_none() && self.runs.is_empty() {
-            self.ended = Some(Status::Completed);
+            (self.ended, self.paused) = (Some(Status::Completed), false);
+        }
+    }
+
+    /// Puts a run back that a process had.
+    fn put_back(&mut self, run: i64, to: Run) {
+        if let Some((place, _)) = self.runs.get_mut(&run) {
+            *place = if self.paused { to.held() } else { to };
         }
     }
 }
@@ -83,6 +99,8 @@ struct Walk<'a> {
     /// Completions, by their answer.
     counted: usize,
     refused: usize,
+    /// Changes by a user that were done.
+    changed: usize,
 }
 
 pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
@@ -95,10 +113,11 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
         held: vec![],
         counted: 0,
         refused: 0,
+        changed: 0,
     };
     walk.processes.push(s.process().await);
     for step in 0..STEPS {
-        match walk.chance.below(20) {
+        match walk.chance.below(24) {
             0..=5 => walk.insert().await,
             6..=9 => walk.claim().await,
             10..=13 => walk.complete().await,
@@ -106,6 +125,8 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
             15 | 16 => walk.advance().await,
             17 => walk.pass().await,
             18 => walk.crash_or_leave().await,
+            19..=21 => walk.change().await,
+            22 => walk.change_some().await,
             _ => walk.sweep().await,
         }
         if step % 20 == 0 {
@@ -115,10 +136,11 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
     walk.compare().await;
     // A walk that hardly ever gets anywhere would prove nothing.
     assert!(
-        walk.counted > 300 && walk.refused > 50,
-        "{} counted, {} refused",
+        walk.counted > 300 && walk.refused > 50 && walk.changed > 100,
+        "{} counted, {} refused, {} changed",
         walk.counted,
-        walk.refused
+        walk.refused,
+        walk.changed
     );
 }
 
@@ -160,7 +182,7 @@ impl Walk<'_> {
         };
         match answer {
             Inserted::Existing(standing) => assert!(!replace && standing.status == known.status()),
-            Inserted::Conflict(_) => assert!(replace && !known.status().allows(Action::ReplaceOneOff)),
+            Inserted::Conflict(_) => assert!(replace && !known.status().allows(Action::ReplaceOneOff, Kind::OneOff)),
             Inserted::Replaced(standing) => {
                 replace_in_model(known, due, now);
                 assert!(replace && standing.status == known.status(), "{standing:?} {known:?}");
@@ -240,9 +262,9 @@ impl Walk<'_> {
             RunOutcome::Completed { .. } => job.over(number, Status::Completed),
             RunOutcome::Failed { .. } => job.over(number, Status::Failed),
             RunOutcome::Retry { .. } | RunOutcome::Snoozed { .. } => {
-                job.runs.get_mut(&number).unwrap().0 = if due <= now { Run::Ready } else { Run::Waiting(due) };
+                job.put_back(number, first(Some(due), now));
             }
-            RunOutcome::Released => job.runs.get_mut(&number).unwrap().0 = Run::Ready,
+            RunOutcome::Released => job.put_back(number, Run::Ready),
         }
         assert_eq!(answer, Completed::Counted(job.status()));
         self.counted += 1;
@@ -257,11 +279,11 @@ impl Walk<'_> {
             .await
             .unwrap();
         let Some(job) = self.jobs.get_mut(&name) else {
-            assert_eq!(answer, Cancelled::NotFound);
+            assert_eq!(answer, Changed::NotFound);
             return;
         };
         if job.status().is_ended() {
-            assert_eq!(answer, Cancelled::Forbidden(job.status()));
+            assert_eq!(answer, Changed::Forbidden(job.status()));
             return;
         }
         let running = job
@@ -270,12 +292,12 @@ impl Walk<'_> {
             .filter(|(run, _)| matches!(run, Run::Running(..)))
             .count();
         assert!(
-            matches!(answer, Cancelled::Done { running: ref told, .. } if told.len() == running),
+            matches!(answer, Changed::Done { running: ref told, .. } if told.len() == running),
             "{answer:?} {job:?}"
         );
         job.executions += i64::try_from(job.runs.len()).unwrap();
         job.runs.clear();
-        (job.ended, job.next_at) = (Some(Status::Cancelled), None);
+        (job.ended, job.next_at, job.paused) = (Some(Status::Cancelled), None, false);
     }
 
     async fn advance(&mut self) {
@@ -373,11 +395,11 @@ impl Walk<'_> {
                 if !matches!(place, Run::Running(process, _) if from.contains(process)) {
                     continue;
                 }
-                *place = Run::Ready;
                 if fails(crashes) {
                     job.over(number, Status::Failed);
                     failed += 1;
                 } else {
+                    job.put_back(number, Run::Ready);
                     requeued += 1;
                 }
             }
@@ -414,9 +436,10 @@ impl Walk<'_> {
         for (name, job) in &self.jobs {
             let record = self.s.record(name).await;
             let seen = (record.status, record.next_run_at, record.execution_count);
+            let next_at = job.next_at.filter(|_| !job.paused);
             assert_eq!(
                 seen,
-                (job.status(), job.next_at, job.executions),
+                (job.status(), next_at, job.executions),
                 "{name} {job:?} {record:?}"
             );
             by_status[job.status() as usize] += 1;
@@ -437,6 +460,8 @@ fn new_job(recurring: bool, due: Option<Millis>, now: Millis) -> Job {
         ended: None,
         next_at: None,
         executions: 0,
+        paused: false,
+        failed: false,
     };
     if recurring {
         (job.next_at, job.ended) = (due, due.is_none().then_some(Status::Completed));
@@ -455,10 +480,11 @@ fn replace_in_model(job: &mut Job, due: Option<Millis>, now: Millis) {
     if job.recurring {
         job.next_at = due;
         if due.is_none() && job.runs.is_empty() {
-            job.ended = Some(Status::Completed);
+            (job.ended, job.paused) = (Some(Status::Completed), false);
         }
         return;
     }
+    job.paused = false;
     job.runs.clear();
     job.runs.insert(0, (first(due, now), 0));
 }

@@ -3,7 +3,7 @@
 
 use super::kit::*;
 use crate::model::{JobId, NewJob, Recurrence, RunStatus, Status};
-use crate::store::{Cancelled, Completed, GapKind, GridGap, Inserted, Occurrence, SeriesAdvance};
+use crate::store::{Changed, Completed, GapKind, GridGap, Inserted, Occurrence, SeriesAdvance};
 
 pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &Subject) {
     s.add(series("x")).await;
@@ -237,9 +237,10 @@ pub async fn cancelling_a_series_ends_all_its_runs(s: &Subject) {
     let answer = s.store.cancel(&id("x"), Some("enough"), T0 + 2).await.unwrap();
     assert_eq!(
         answer,
-        Cancelled::Done {
+        Changed::Done {
             job: run.job,
-            running: vec![(1, process, run.token)]
+            running: vec![(1, process, run.token)],
+            standing: None,
         }
     );
     let record = s.record("x").await;

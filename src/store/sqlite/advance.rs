@@ -14,7 +14,8 @@ use crate::store::{GridGap, Occurrence, SeriesAdvance};
 use rusqlite::{Connection, OptionalExtension};
 
 const ADVANCE: &str = include_str!("sql/series_advance.sql");
-const PUT_OCCURRENCE: &str = "INSERT INTO occurrences (job, run, scheduled_at, missed) VALUES (?1, ?2, ?3, ?4)";
+const PUT_OCCURRENCE: &str =
+    "INSERT INTO occurrences (job, run, scheduled_at, due, missed) VALUES (?1, ?2, ?3, ?3, ?4)";
 const LAST_GAP: &str =
     "SELECT first FROM gaps WHERE job = ?1 AND kind = ?2 AND runs = ?3 AND last < ?4 ORDER BY first DESC LIMIT 1";
 const EXTEND_GAP: &str = "UPDATE gaps SET last = ?4, count = count + ?5 WHERE job = ?1 AND kind = ?2 AND first = ?3";
@@ -74,16 +75,7 @@ fn put_run(tx: &mut Tx<'_>, job: &JobKey, run: i64, occurrence: &Occurrence) -> 
         priority: job.priority,
         due: scheduled_at,
     };
-    queue::put_ready(
-        tx,
-        rank,
-        Waiting {
-            job: job.seq,
-            run,
-            attempt: 1,
-            crashes: 0,
-        },
-    )?;
+    queue::put_ready(tx, rank, Waiting::first(job.seq, run))?;
     series::run_moved(tx, owner(job), None, Phase::Queued)
 }
 

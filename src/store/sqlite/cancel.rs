@@ -1,63 +1,82 @@
-//! Ends a job on request, with every run of it that has not ended.
+//! Ends a job on request with every run of it that has not ended, or one run only.
 //!
 //! Invariant: a cancelled run is in no queue and nobody's; whoever had it can neither complete nor release it.
 
+use super::change::Subject;
 use super::complete::error_text;
-use super::jobs::{self, JobKey};
+use super::jobs::JobKey;
 use super::locate::{self, Place, RunKey};
 use super::queue::{self, Ended};
-use super::series::{self, Owner};
+use super::series::{self, Owner, Series};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{Action, JobId, RunError, RunStatus, Status};
-use crate::store::{Cancelled, InstanceId, Token};
+use crate::model::{RunError, RunStatus, Status};
+use crate::store::{Changed, HeldRun};
 
 const NO_LIVE_RUNS: &str =
     "UPDATE series SET ended = ended + ?2, live_queued = 0, live_running = 0, live_waiting = 0 WHERE job = ?1";
 const DROP_OCCURRENCES: &str = "DELETE FROM occurrences WHERE job = ?1";
 
-type Held = (i64, InstanceId, Token);
-
 /// Cancels the job.
-pub(super) fn apply(tx: &mut Tx<'_>, id: &JobId, reason: Option<&str>, now: Millis) -> Result<Cancelled> {
-    let Some(job) = jobs::by_id(tx.connection, id)? else {
-        return Ok(Cancelled::NotFound);
+pub(super) fn job(
+    tx: &mut Tx<'_>,
+    job: &JobKey,
+    subject: &Subject,
+    reason: Option<&str>,
+    now: Millis,
+) -> Result<Changed> {
+    match subject {
+        Subject::OneOff(key, place) => one_off(tx, job, key, place, reason, now),
+        Subject::Series(series) => whole_series(tx, job, series, reason, now),
+    }
+}
+
+/// Cancels the run of a one-off, and the job with it; of a series the run that stands for its state.
+pub(super) fn run(
+    tx: &mut Tx<'_>,
+    job: &JobKey,
+    subject: &Subject,
+    reason: Option<&str>,
+    now: Millis,
+) -> Result<Changed> {
+    let series = match subject {
+        Subject::OneOff(key, place) => return one_off(tx, job, key, place, reason, now),
+        Subject::Series(series) => series,
     };
-    if job.recurring {
-        cancel_series(tx, &job, reason, now)
-    } else {
-        cancel_one_off(tx, &job, reason, now)
-    }
-}
-
-fn cancel_one_off(tx: &mut Tx<'_>, job: &JobKey, reason: Option<&str>, now: Millis) -> Result<Cancelled> {
-    let key = RunKey::of_one_off(job);
+    let Some(live) = series::current_run(tx.connection, job.seq)? else {
+        return Ok(Changed::NoRun(series.status()));
+    };
+    let key = RunKey::of_series(job, live);
     let place = locate::run(tx.connection, &key)?;
-    let before = place.status();
-    if !before.allows(Action::Cancel) {
-        return Ok(Cancelled::Forbidden(before));
-    }
+    let Some(phase) = place.phase() else {
+        return Ok(Changed::NoRun(series.status()));
+    };
     let held = cancel_run(tx, &key, &place, reason, now)?;
-    queue::put_ended(tx.connection, Status::Cancelled, now, job.seq)?;
-    tx.shift(job.route, Some(before), Some(Status::Cancelled));
-    Ok(Cancelled::Done {
-        job: job.seq,
-        running: held.into_iter().collect(),
-    })
+    series::run_ended(tx, Owner::of(job), live.run, phase, RunStatus::Cancelled, now)?;
+    Ok(done(job, held.into_iter().collect()))
 }
 
-fn cancel_series(tx: &mut Tx<'_>, job: &JobKey, reason: Option<&str>, now: Millis) -> Result<Cancelled> {
+fn one_off(
+    tx: &mut Tx<'_>,
+    job: &JobKey,
+    key: &RunKey,
+    place: &Place,
+    reason: Option<&str>,
+    now: Millis,
+) -> Result<Changed> {
+    let held = cancel_run(tx, key, place, reason, now)?;
+    queue::put_ended(tx.connection, Status::Cancelled, now, job.seq)?;
+    tx.shift(job.route, Some(place.status()), Some(Status::Cancelled));
+    Ok(done(job, held.into_iter().collect()))
+}
+
+fn whole_series(tx: &mut Tx<'_>, job: &JobKey, series: &Series, reason: Option<&str>, now: Millis) -> Result<Changed> {
     let connection = tx.connection;
-    let series = series::expect(connection, job.seq)?;
-    let before = series.status();
-    if !before.allows(Action::Cancel) {
-        return Ok(Cancelled::Forbidden(before));
-    }
     let mut running = Vec::new();
     let live = series::live_runs(connection, job.seq)?;
     for run in &live {
-        let key = RunKey::of_series(job, run.run, run.scheduled_at);
+        let key = RunKey::of_series(job, *run);
         let place = locate::run(connection, &key)?;
         running.extend(cancel_run(tx, &key, &place, reason, now)?);
     }
@@ -65,17 +84,20 @@ fn cancel_series(tx: &mut Tx<'_>, job: &JobKey, reason: Option<&str>, now: Milli
     connection
         .prepare_cached(NO_LIVE_RUNS)?
         .execute((job.seq, queue::rows(live.len())))?;
-    let owner = Owner {
+    series::end(tx, Owner::of(job), series.status(), Status::Cancelled, reason, now)?;
+    Ok(done(job, running))
+}
+
+fn done(job: &JobKey, running: Vec<HeldRun>) -> Changed {
+    Changed::Done {
         job: job.seq,
-        route: job.route,
-        recurring: true,
-    };
-    series::end(tx, owner, before, Status::Cancelled, reason, now)?;
-    Ok(Cancelled::Done { job: job.seq, running })
+        running,
+        standing: None,
+    }
 }
 
 /// Takes a run from where it is and writes its last attempt; returns who had it.
-fn cancel_run(tx: &Tx<'_>, key: &RunKey, place: &Place, reason: Option<&str>, now: Millis) -> Result<Option<Held>> {
+fn cancel_run(tx: &Tx<'_>, key: &RunKey, place: &Place, reason: Option<&str>, now: Millis) -> Result<Option<HeldRun>> {
     locate::remove(tx.connection, key, place)?;
     let held = match place {
         Place::Running(running) => Some(running),

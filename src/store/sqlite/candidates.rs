@@ -20,6 +20,7 @@ const RUNNING: &str = "SELECT DISTINCT job FROM running";
 const QUEUED: &str = "SELECT job FROM ready";
 const SCHEDULED: &str =
     "SELECT job FROM scheduled UNION ALL SELECT job FROM far UNION ALL SELECT job FROM series WHERE state = 0";
+const PAUSED: &str = "SELECT job FROM paused UNION ALL SELECT job FROM series WHERE paused = 1";
 const ENDED: &str = "SELECT job FROM ended WHERE status = ?1";
 
 /// The next jobs below `below`, newest first; of these routes when they are few, of all when they are many.
@@ -58,7 +59,7 @@ pub(super) fn in_states(connection: &Connection, statuses: &[Status]) -> Result<
             Status::Completed | Status::Failed | Status::Cancelled => {
                 collect(connection, ENDED, [*status as i64], &mut jobs)?;
             }
-            Status::Paused => {}
+            Status::Paused => collect(connection, PAUSED, [], &mut jobs)?,
         }
     }
     jobs.sort_unstable();

@@ -20,7 +20,7 @@ const DUE_SERIES: usize = 200;
 const DETAILS: &str = include_str!("sql/claim_details.sql");
 const SERIES: &str = include_str!("sql/series_due.sql");
 const SERIES_AFTER: &str = include_str!("sql/series_after.sql");
-const NEXT_SERIES: &str = "SELECT next_at FROM series WHERE next_at > ?1 ORDER BY next_at LIMIT 1";
+const NEXT_SERIES: &str = "SELECT next_at FROM series WHERE next_at > ?1 AND paused = 0 ORDER BY next_at LIMIT 1";
 const OCCURRENCE: &str = "SELECT scheduled_at, missed FROM occurrences WHERE job = ?1 AND run = ?2";
 const PUT_RUNNING: &str = "INSERT INTO running (job, run, owner, token, attempt, crashes, route, priority, due, started, recurring) \
                            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";

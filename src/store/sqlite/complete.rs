@@ -99,7 +99,7 @@ impl Taken {
         Ok(state)
     }
 
-    /// Queues the run again: now, or when it is due.
+    /// Queues the run again: now, or when it is due, or when its series is resumed.
     pub(super) fn requeue(&self, tx: &mut Tx<'_>, next: Next, now: Millis) -> Result<Status> {
         let waiting = Waiting {
             job: self.job,
@@ -107,6 +107,11 @@ impl Taken {
             attempt: next.attempt,
             crashes: next.crashes,
         };
+        if self.recurring && series::expect(tx.connection, self.job)?.paused {
+            queue::put_paused(tx.connection, next.due, waiting)?;
+            series::run_moved(tx, self.owner(), Some(Phase::Running), Phase::Waiting)?;
+            return Ok(Status::Paused);
+        }
         let phase = if next.at_once || next.due <= now {
             let rank = Rank {
                 route: self.route,

@@ -18,7 +18,8 @@ const SCHEDULED: &str =
     "SELECT jobs.route FROM scheduled JOIN jobs ON jobs.seq = scheduled.job WHERE scheduled.due <= ?1";
 const FAR: &str =
     "SELECT jobs.route FROM far JOIN jobs ON jobs.seq = far.job WHERE far.day <= ?1 / 86400000 AND jobs.due <= ?1";
-const SERIES: &str = "SELECT jobs.route FROM series JOIN jobs ON jobs.seq = series.job WHERE series.next_at <= ?1";
+const SERIES: &str =
+    "SELECT jobs.route FROM series JOIN jobs ON jobs.seq = series.job WHERE series.next_at <= ?1 AND paused = 0";
 
 /// Numbers of these routes, or of all.
 pub(super) fn stats(connection: &Connection, routes: Option<&[RouteId]>) -> Result<Stats> {

@@ -4,16 +4,16 @@
 
 use super::verb::Treatment;
 use super::{
-    SqliteStore, advance, cancel, claim, complete, counters, history, insert, instances, list, marks, notes, read,
+    SqliteStore, advance, change, claim, complete, counters, history, insert, instances, list, marks, notes, read,
     routes, sweep, whereabouts,
 };
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Route, Status};
 use crate::store::{
-    Cancelled, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, History, InsertParams, Inserted, InstanceId,
-    JobRecord, JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention, RouteId, SeriesAdvance, Stats, Store,
-    Token, Whereabouts,
+    Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, History,
+    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention,
+    RouteId, SeriesAdvance, Stats, Store, Token, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -43,12 +43,27 @@ impl Store for SqliteStore {
         self.write(treatment, move |tx| complete::apply(tx, &params)).await
     }
 
-    async fn cancel(&self, id: &JobId, reason: Option<&str>, now: Millis) -> Result<Cancelled> {
-        let (id, reason) = (id.clone(), reason.map(str::to_owned));
-        self.write(Treatment::synced(1), move |tx| {
-            cancel::apply(tx, &id, reason.as_deref(), now)
+    async fn change(&self, id: &JobId, change: Change, now: Millis) -> Result<Changed> {
+        let id = id.clone();
+        self.write(Treatment::synced(1), move |tx| change::by_id(tx, &id, &change, now))
+            .await
+    }
+
+    async fn change_some(
+        &self,
+        jobs: Vec<JobSeq>,
+        statuses: Vec<Status>,
+        change: Change,
+        now: Millis,
+    ) -> Result<ChangedSome> {
+        self.write(Treatment::synced(jobs.len()), move |tx| {
+            change::some(tx, &jobs, &statuses, &change, now)
         })
         .await
+    }
+
+    async fn matching(&self, filter: ListFilter) -> Result<Vec<JobSeq>> {
+        self.read(move |connection| list::numbers(connection, &filter)).await
     }
 
     async fn register(&self, lease: i64) -> Result<InstanceId> {
@@ -140,8 +155,9 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn status_of(&self, job: JobSeq) -> Result<Option<(Status, Option<Box<str>>)>> {
-        self.read(move |connection| read::status_of(connection, job)).await
+    async fn cancellation(&self, job: JobSeq, run: i64) -> Result<Option<Cancellation>> {
+        self.read(move |connection| read::cancellation(connection, job, run))
+            .await
     }
 
     async fn list(&self, filter: ListFilter) -> Result<Page> {

@@ -8,7 +8,7 @@ use super::jobs::{self, IdColumn, IdParam, JobKey};
 use super::queue::{self, Rank};
 use super::series::{self, Owner};
 use super::tx::Tx;
-use super::{read, replace};
+use super::{read, replace, tags};
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
@@ -74,8 +74,12 @@ fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId) -> Result<Option<Job
         options,
         &*job.input,
     );
-    let written = tx.insert_job(row)?;
-    Ok((written > 0).then(|| tx.connection.last_insert_rowid()))
+    if tx.insert_job(row)? == 0 {
+        return Ok(None);
+    }
+    let seq = tx.connection.last_insert_rowid();
+    tags::put(tx.connection, seq, &job.options.tags)?;
+    Ok(Some(seq))
 }
 
 fn write_series(

@@ -51,7 +51,7 @@ fn problems(connection: &Connection) -> Result<Vec<String>> {
     Ok(problems)
 }
 
-const ORPHANS: [(&str, &str); 8] = [
+const ORPHANS: [(&str, &str); 10] = [
     (
         "ready rows without a job, or of another route or priority",
         "SELECT count(*) FROM ready WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = ready.route AND jobs.priority = ready.priority)",
@@ -63,6 +63,16 @@ const ORPHANS: [(&str, &str); 8] = [
     (
         "far rows without a job",
         "SELECT count(*) FROM far WHERE job NOT IN (SELECT seq FROM jobs)",
+    ),
+    (
+        "paused rows without a job",
+        "SELECT count(*) FROM paused WHERE job NOT IN (SELECT seq FROM jobs)",
+    ),
+    (
+        "tags that a job lacks, or has and that are not there",
+        "WITH wanted AS (SELECT DISTINCT value AS tag, seq AS job FROM jobs, json_each(jobs.options, '$.tags')) \
+         SELECT (SELECT count(*) FROM (SELECT * FROM wanted EXCEPT SELECT tag, job FROM tags)) \
+              + (SELECT count(*) FROM (SELECT tag, job FROM tags EXCEPT SELECT * FROM wanted))",
     ),
     (
         "running rows without a job or an owner",
@@ -86,7 +96,7 @@ const ORPHANS: [(&str, &str); 8] = [
     ),
 ];
 
-fn places(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 4]> {
+fn places(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 5]> {
     let count = |table: &str| -> Result<i64> {
         let narrow = if run.is_some() && table != "far" {
             " AND run = ?2"
@@ -98,7 +108,13 @@ fn places(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 4
             .prepare_cached(&query)?
             .query_row((job, run), |row| row.get(0))?)
     };
-    Ok([count("running")?, count("ready")?, count("scheduled")?, count("far")?])
+    Ok([
+        count("running")?,
+        count("ready")?,
+        count("scheduled")?,
+        count("far")?,
+        count("paused")?,
+    ])
 }
 
 fn one_off_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<String>) -> Result<Status> {
@@ -112,11 +128,12 @@ fn one_off_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<St
     };
     let ended: i64 = connection.query_row("SELECT count(*) FROM ended WHERE job = ?1", [job.seq], |row| row.get(0))?;
     let expected = match &place {
-        Place::Running(_) => ([1, 0, 0, 0], 0),
-        Place::Ready(..) => ([0, 1, 0, 0], 0),
-        Place::Scheduled(..) => ([0, 0, 1, 0], 0),
-        Place::Far(_) => ([0, 0, 0, 1], 0),
-        Place::Ended(_) => ([0; 4], 1),
+        Place::Running(_) => ([1, 0, 0, 0, 0], 0),
+        Place::Ready(..) => ([0, 1, 0, 0, 0], 0),
+        Place::Scheduled(..) => ([0, 0, 1, 0, 0], 0),
+        Place::Far(_) => ([0, 0, 0, 1, 0], 0),
+        Place::Paused(..) => ([0, 0, 0, 0, 1], 0),
+        Place::Ended(_) => ([0; 5], 1),
     };
     if (found, ended) != expected {
         problems.push(format!(
@@ -140,13 +157,14 @@ fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<Str
     let live = series::live_runs(connection, job.seq)?;
     let mut phases = [0_i64; 3];
     for run in &live {
-        let place = locate::run(connection, &RunKey::of_series(job, run.run, run.scheduled_at))?;
+        let place = locate::run(connection, &RunKey::of_series(job, *run))?;
         let found = places(connection, job.seq, Some(run.run))?;
         let at = match place {
-            Place::Ready(..) => 0,
+            Place::Ready(..) if !series.paused => 0,
             Place::Running(_) => 1,
-            Place::Scheduled(..) => 2,
-            Place::Far(_) | Place::Ended(_) => {
+            Place::Scheduled(..) if !series.paused => 2,
+            Place::Paused(..) if series.paused => 2,
+            Place::Ready(..) | Place::Scheduled(..) | Place::Paused(..) | Place::Far(_) | Place::Ended(_) => {
                 problems.push(format!("{job:?} run {run:?} is live, but {place:?}"));
                 continue;
             }

@@ -72,6 +72,7 @@ impl JobKey {
 }
 
 const BY_ID: &str = "SELECT seq, route, priority, due, recurring, run, created FROM jobs WHERE id = ?1";
+const ID_OF: &str = "SELECT id FROM jobs WHERE seq = ?1";
 const BY_SEQ: &str = "SELECT seq, route, priority, due, recurring, run, created FROM jobs WHERE seq = ?1";
 
 /// The job with this id.
@@ -88,6 +89,12 @@ pub(super) fn by_seq(connection: &Connection, seq: JobSeq) -> Result<Option<JobK
         .prepare_cached(BY_SEQ)?
         .query_row([seq], JobKey::read)
         .optional()?)
+}
+
+/// The public id of a job that is there.
+pub(super) fn id_of(connection: &Connection, seq: JobSeq) -> Result<JobId> {
+    let IdColumn(id) = connection.prepare_cached(ID_OF)?.query_row([seq], |row| row.get(0))?;
+    Ok(id)
 }
 
 /// The job with this number, which must be there.

@@ -6,7 +6,7 @@
 
 use super::jobs::{self, JobKey};
 use super::read::{self, State};
-use super::{candidates, counters};
+use super::{candidates, counters, tags};
 use crate::error::Result;
 use crate::model::Status;
 use crate::store::{JobSeq, ListFilter, Page, Stats};
@@ -53,6 +53,23 @@ pub(super) fn page(connection: &Connection, filter: &ListFilter) -> Result<Page>
     Ok(page)
 }
 
+/// Numbers of the jobs that match, newest first, by the cursor and limit of the filter.
+pub(super) fn numbers(connection: &Connection, filter: &ListFilter) -> Result<Vec<JobSeq>> {
+    let numbers = counters::stats(connection, filter.routes.as_deref())?;
+    if matching(filter, &numbers) == 0 {
+        return Ok(Vec::new());
+    }
+    let mut walk = Walk::new(connection, filter, &numbers, filter.limit)?;
+    walk.below = filter.before.unwrap_or(JobSeq::MAX);
+    let mut found = Vec::new();
+    while found.len() < filter.limit
+        && let Some((job, _)) = walk.next(connection)?
+    {
+        found.push(job.seq);
+    }
+    Ok(found)
+}
+
 /// How many jobs can match, by the counters.
 fn matching(filter: &ListFilter, numbers: &Stats) -> i64 {
     let wanted = |status: &Status| filter.statuses.is_empty() || filter.statuses.contains(status);
@@ -62,7 +79,7 @@ fn matching(filter: &ListFilter, numbers: &Stats) -> i64 {
 
 fn total(connection: &Connection, filter: &ListFilter, numbers: &Stats, bound: usize) -> Result<usize> {
     let by_counters = usize::try_from(matching(filter, numbers)).unwrap_or(0);
-    let counted = filter.recurring.is_none() && filter.from.is_none() && filter.to.is_none();
+    let counted = filter.recurring.is_none() && filter.tags.is_empty() && filter.from.is_none() && filter.to.is_none();
     if counted || by_counters == 0 {
         return Ok(by_counters.min(bound));
     }
@@ -107,7 +124,7 @@ impl<'a> Walk<'a> {
             let Some(job) = self.next_candidate(connection)? else {
                 return Ok(None);
             };
-            if !self.fits(&job) {
+            if !self.fits(&job) || !tags::has_all(connection, job.seq, &self.filter.tags)? {
                 continue;
             }
             if self.filter.statuses.is_empty() {
@@ -140,7 +157,11 @@ impl<'a> Walk<'a> {
             self.below = job.seq;
             return Ok(Some(job));
         }
-        self.read = candidates::newest(connection, self.filter.routes.as_deref(), self.below, CHUNK)?.into_iter();
+        let read = match self.filter.tags.first() {
+            Some(tag) => tags::newest(connection, tag, self.below, CHUNK)?,
+            None => candidates::newest(connection, self.filter.routes.as_deref(), self.below, CHUNK)?,
+        };
+        self.read = read.into_iter();
         let job = self.read.next();
         self.below = job.map_or(self.below, |job| job.seq);
         Ok(job)

@@ -6,6 +6,7 @@
 use super::failure::damaged;
 use super::jobs::JobKey;
 use super::queue::{self, Rank, Waiting};
+use super::series::{LiveRun, Phase};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{RunStatus, Status};
@@ -17,6 +18,7 @@ const READY: &str =
     "SELECT attempt, crashes FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
 const SCHEDULED: &str = "SELECT attempt, crashes FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
 const FAR: &str = "SELECT 1 FROM far WHERE day = ?1 AND job = ?2";
+const PAUSED: &str = "SELECT due, attempt, crashes FROM paused WHERE job = ?1 AND run = ?2";
 const LAST_ATTEMPT: &str = "SELECT attempt, status, started, ended, next_due FROM runs WHERE job = ?1 AND run = ?2 \
                             ORDER BY attempt DESC LIMIT 1";
 
@@ -44,17 +46,18 @@ impl RunKey {
     }
 
     /// A run of a series.
-    pub(super) fn of_series(job: &JobKey, run: i64, scheduled_at: Millis) -> Self {
+    pub(super) fn of_series(job: &JobKey, run: LiveRun) -> Self {
         Self {
             job: job.seq,
-            run,
+            run: run.run,
             route: job.route,
             priority: job.priority,
-            first_due: scheduled_at,
+            first_due: run.due,
         }
     }
 
-    fn rank(&self, due: Millis) -> Rank {
+    /// Its order among ready runs, when it is due then.
+    pub(super) fn rank(&self, due: Millis) -> Rank {
         Rank {
             route: self.route,
             priority: self.priority,
@@ -94,6 +97,8 @@ pub(super) enum Place {
     Scheduled(Millis, Waiting),
     /// In `far`.
     Far(Millis),
+    /// In `paused`, with the time it was or will be due.
+    Paused(Millis, Waiting),
     /// Over.
     Ended(LastAttempt),
 }
@@ -105,6 +110,7 @@ impl Place {
             Self::Running(_) => Status::Running,
             Self::Ready(..) => Status::Queued,
             Self::Scheduled(..) | Self::Far(_) => Status::Scheduled,
+            Self::Paused(..) => Status::Paused,
             Self::Ended(last) => match last.status {
                 RunStatus::Failed => Status::Failed,
                 RunStatus::Cancelled => Status::Cancelled,
@@ -113,11 +119,34 @@ impl Place {
         }
     }
 
+    /// Where a run of a series that is here stands; `None`: it has ended.
+    pub(super) fn phase(&self) -> Option<Phase> {
+        match self {
+            Self::Running(_) => Some(Phase::Running),
+            Self::Ready(..) => Some(Phase::Queued),
+            Self::Scheduled(..) | Self::Far(_) | Self::Paused(..) => Some(Phase::Waiting),
+            Self::Ended(_) => None,
+        }
+    }
+
+    /// When it is due and as which attempt, if it waits.
+    pub(super) fn waiting(&self, key: &RunKey) -> Option<(Millis, Waiting)> {
+        match self {
+            Self::Ready(due, waiting) | Self::Scheduled(due, waiting) | Self::Paused(due, waiting) => {
+                Some((*due, *waiting))
+            }
+            Self::Far(due) => Some((*due, Waiting::first(key.job, key.run))),
+            Self::Running(_) | Self::Ended(_) => None,
+        }
+    }
+
     /// The attempt that runs or comes next, and how many crashed before it. Ended: the last one.
     pub(super) fn attempt(&self) -> (u32, u32) {
         match self {
             Self::Running(running) => (running.attempt, running.crashes),
-            Self::Ready(_, waiting) | Self::Scheduled(_, waiting) => (waiting.attempt, waiting.crashes),
+            Self::Ready(_, waiting) | Self::Scheduled(_, waiting) | Self::Paused(_, waiting) => {
+                (waiting.attempt, waiting.crashes)
+            }
             Self::Far(_) => (1, 0),
             Self::Ended(last) => (last.attempt, 0),
         }
@@ -157,8 +186,26 @@ fn waiting(connection: &Connection, key: &RunKey, due: Millis) -> Result<Option<
     {
         return Ok(Some(Place::Scheduled(due, row)));
     }
-    let far = connection.prepare_cached(FAR)?.exists((queue::day_of(due), key.job))?;
-    Ok(far.then_some(Place::Far(due)))
+    if connection.prepare_cached(FAR)?.exists((queue::day_of(due), key.job))? {
+        return Ok(Some(Place::Far(due)));
+    }
+    paused(connection, key)
+}
+
+fn paused(connection: &Connection, key: &RunKey) -> Result<Option<Place>> {
+    let read = |row: &Row<'_>| {
+        let waiting = Waiting {
+            job: key.job,
+            run: key.run,
+            attempt: row.get(1)?,
+            crashes: row.get(2)?,
+        };
+        Ok(Place::Paused(row.get(0)?, waiting))
+    };
+    Ok(connection
+        .prepare_cached(PAUSED)?
+        .query_row((key.job, key.run), read)
+        .optional()?)
 }
 
 /// The claim on a run, if a process has it.
@@ -200,6 +247,7 @@ pub(super) fn remove(connection: &Connection, key: &RunKey, place: &Place) -> Re
         Place::Ready(due, _) => queue::take_ready(connection, key.rank(*due), key.job, key.run),
         Place::Scheduled(due, _) => queue::take_scheduled(connection, *due, key.job, key.run),
         Place::Far(due) => queue::take_far(connection, *due, key.job),
+        Place::Paused(..) => queue::take_paused(connection, key.job, key.run),
         Place::Ended(_) => Ok(()),
     }
 }

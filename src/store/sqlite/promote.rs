@@ -40,16 +40,7 @@ fn move_near_days(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
     for (day, seq) in &rows {
         let job = jobs::expect(connection, *seq)?;
         connection.prepare_cached(DROP_FAR)?.execute((day, seq))?;
-        queue::put_scheduled(
-            connection,
-            job.first_due(),
-            Waiting {
-                job: *seq,
-                run: job.run,
-                attempt: 1,
-                crashes: 0,
-            },
-        )?;
+        queue::put_scheduled(connection, job.first_due(), Waiting::first(*seq, job.run))?;
     }
     Ok(rows.len() == FAR_ROWS)
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows no verb and counts nothing. Invariant: a run is put where [`super::locate`] will look for it.
 
+use super::series::Phase;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
@@ -17,6 +18,8 @@ const PUT_SCHEDULED: &str = "INSERT INTO scheduled (due, job, run, attempt, cras
 const TAKE_SCHEDULED: &str = "DELETE FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
 const PUT_FAR: &str = "INSERT INTO far (day, job) VALUES (?1, ?2)";
 const TAKE_FAR: &str = "DELETE FROM far WHERE day = ?1 AND job = ?2";
+const PUT_PAUSED: &str = "INSERT INTO paused (due, job, run, attempt, crashes) VALUES (?1, ?2, ?3, ?4, ?5)";
+const TAKE_PAUSED: &str = "DELETE FROM paused WHERE job = ?1 AND run = ?2";
 const TAKE_RUNNING: &str = "DELETE FROM running WHERE job = ?1 AND run = ?2";
 const PUT_ENDED: &str = "INSERT INTO ended (status, ended, job) VALUES (?1, ?2, ?3)";
 const TAKE_ENDED: &str = "DELETE FROM ended WHERE status = ?1 AND ended = ?2 AND job = ?3";
@@ -35,6 +38,18 @@ pub(super) struct Waiting {
     pub(super) run: i64,
     pub(super) attempt: u32,
     pub(super) crashes: u32,
+}
+
+impl Waiting {
+    /// The first attempt of a run.
+    pub(super) fn first(job: JobSeq, run: i64) -> Self {
+        Self {
+            job,
+            run,
+            attempt: 1,
+            crashes: 0,
+        }
+    }
 }
 
 /// Order of a ready run among others.
@@ -81,6 +96,18 @@ pub(super) fn take_far(connection: &Connection, due: Millis, job: JobSeq) -> Res
     Ok(())
 }
 
+pub(super) fn put_paused(connection: &Connection, due: Millis, run: Waiting) -> Result<()> {
+    connection
+        .prepare_cached(PUT_PAUSED)?
+        .execute((due, run.job, run.run, run.attempt, run.crashes))?;
+    Ok(())
+}
+
+pub(super) fn take_paused(connection: &Connection, job: JobSeq, run: i64) -> Result<()> {
+    connection.prepare_cached(TAKE_PAUSED)?.execute((job, run))?;
+    Ok(())
+}
+
 pub(super) fn take_running(connection: &Connection, job: JobSeq, run: i64) -> Result<()> {
     connection.prepare_cached(TAKE_RUNNING)?.execute((job, run))?;
     Ok(())
@@ -112,12 +139,7 @@ pub(super) fn last_near_day(now: Millis) -> i64 {
 
 /// Puts the first attempt of a one-off where its due time belongs; returns the state it then is in.
 pub(super) fn put_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Result<Status> {
-    let waiting = Waiting {
-        job,
-        run,
-        attempt: 1,
-        crashes: 0,
-    };
+    let waiting = Waiting::first(job, run);
     if rank.due <= now {
         put_ready(tx, rank, waiting)?;
         return Ok(Status::Queued);
@@ -129,6 +151,16 @@ pub(super) fn put_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now:
         put_scheduled(connection, rank.due, waiting)?;
     }
     Ok(Status::Scheduled)
+}
+
+/// Puts a run that waited elsewhere where its due time belongs.
+pub(super) fn put_waiting(tx: &mut Tx<'_>, rank: Rank, run: Waiting, now: Millis) -> Result<Phase> {
+    if rank.due <= now {
+        put_ready(tx, rank, run)?;
+        return Ok(Phase::Queued);
+    }
+    put_scheduled(tx.connection, rank.due, run)?;
+    Ok(Phase::Waiting)
 }
 
 /// One row of history: how an attempt ended.

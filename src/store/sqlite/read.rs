@@ -9,8 +9,8 @@ use super::notes;
 use super::series::{self, Series};
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{JobId, RunError, Status};
-use crate::store::{JobRecord, JobSeq, Standing};
+use crate::model::{JobId, RunError, RunStatus, Status};
+use crate::store::{Cancellation, JobRecord, JobSeq, Standing};
 use rusqlite::{Connection, OptionalExtension};
 
 const RECORD: &str = include_str!("sql/job_record.sql");
@@ -62,8 +62,8 @@ impl State {
                 series: Some(series),
             });
         };
-        let place = locate::run(connection, &RunKey::of_series(job, live.run, live.scheduled_at))?;
-        let scheduled_at = due_of(&place).unwrap_or(live.scheduled_at);
+        let place = locate::run(connection, &RunKey::of_series(job, live))?;
+        let scheduled_at = due_of(&place).unwrap_or(live.due);
         Ok(Self {
             status,
             scheduled_at,
@@ -79,14 +79,16 @@ impl State {
     }
 
     fn next_run_at(&self) -> Option<Millis> {
-        self.series.as_ref().and_then(|series| series.next_at)
+        // Of a paused series nobody knows: that depends on when it is resumed.
+        let goes_on = self.series.as_ref().filter(|series| !series.paused);
+        goes_on.and_then(|series| series.next_at)
     }
 }
 
 /// When a waiting run is due.
 fn due_of(place: &Place) -> Option<Millis> {
     match place {
-        Place::Ready(due, _) | Place::Scheduled(due, _) | Place::Far(due) => Some(*due),
+        Place::Ready(due, _) | Place::Scheduled(due, _) | Place::Far(due) | Place::Paused(due, _) => Some(*due),
         Place::Running(_) | Place::Ended(_) => None,
     }
 }
@@ -102,14 +104,14 @@ pub(super) fn standing(connection: &Connection, job: &JobKey) -> Result<Standing
     })
 }
 
-/// The state of a job, and why it was cancelled.
-pub(super) fn status_of(connection: &Connection, seq: JobSeq) -> Result<Option<(Status, Option<Box<str>>)>> {
-    let Some(job) = jobs::by_seq(connection, seq)? else {
+/// Whether a run was cancelled, and why.
+pub(super) fn cancellation(connection: &Connection, job: JobSeq, run: i64) -> Result<Option<Cancellation>> {
+    let last = locate::last_attempt(connection, job, run)?;
+    let Some(last) = last.filter(|last| last.status == RunStatus::Cancelled) else {
         return Ok(None);
     };
-    let state = State::of(connection, &job)?;
-    let reason = cancel_reason(connection, &job, &state)?;
-    Ok(Some((state.status, reason)))
+    let reason = message_of(connection, job, run, last.attempt)?;
+    Ok(Some(Cancellation { reason }))
 }
 
 /// The job with this id.
@@ -244,10 +246,14 @@ fn cancel_reason(connection: &Connection, job: &JobKey, state: &State) -> Result
         return Ok(series.reason.clone());
     }
     let Some(place) = &state.place else { return Ok(None) };
-    let key = (job.seq, state.run, place.attempt().0);
+    message_of(connection, job.seq, state.run, place.attempt().0)
+}
+
+/// The message of an attempt's error.
+fn message_of(connection: &Connection, job: JobSeq, run: i64, attempt: u32) -> Result<Option<Box<str>>> {
     let text: Option<Box<str>> = connection
         .prepare_cached(ERROR_OF)?
-        .query_row(key, |row| row.get(0))
+        .query_row((job, run, attempt), |row| row.get(0))
         .optional()?
         .flatten();
     text.map(|text| read_error(&text).map(|error| error.message))

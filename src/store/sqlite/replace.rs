@@ -9,14 +9,16 @@ use super::locate::{self, Place, RunKey};
 use super::queue::{self, Rank};
 use super::read;
 use super::series::{self, Owner, Series};
+use super::tags;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{Action, NewJob, Recurrence, Status};
-use crate::store::{Inserted, RouteId};
+use crate::model::{Action, Kind, NewJob, Recurrence, Status};
+use crate::store::{Inserted, JobSeq, RouteId};
 
 const REPLACE_JOB: &str = include_str!("sql/job_replace.sql");
-const REPLACE_SERIES: &str = include_str!("sql/series_replace.sql");
+/// Gives a series another schedule and next occurrence; opens one that has ended.
+pub(super) const REPLACE_SERIES: &str = include_str!("sql/series_replace.sql");
 const REROUTE_RUNNING: &str = "UPDATE running SET route = ?2, priority = ?3 WHERE job = ?1";
 const FORGET_OLD_RUNS: &str = "DELETE FROM runs WHERE job = ?1 AND run <= ?2";
 
@@ -57,7 +59,7 @@ fn replace_one_off(
     let key = RunKey::of_one_off(known);
     let place = locate::run(tx.connection, &key)?;
     let before = place.status();
-    if !before.allows(Action::ReplaceOneOff) {
+    if !before.allows(Action::ReplaceOneOff, Kind::OneOff) {
         return Ok(Some(Inserted::Conflict(format!(
             "the job with the id {} is running",
             job.id
@@ -72,9 +74,7 @@ fn replace_one_off(
     let run = if fresh { known.run } else { known.run + 1 };
     let due = job.due.unwrap_or(job.created);
     write_job(tx, job, known, route, Some(due), run, now)?;
-    tx.connection
-        .prepare_cached(FORGET_OLD_RUNS)?
-        .execute((known.seq, run - KEPT_RUNS))?;
+    forget_old_runs(tx, known.seq, run)?;
     let status = queue::put_first(
         tx,
         Rank {
@@ -91,6 +91,19 @@ fn replace_one_off(
     Ok(None)
 }
 
+/// Deletes history of a one-off beyond its last runs, before it gets the run `run`.
+pub(super) fn forget_old_runs(tx: &Tx<'_>, job: JobSeq, run: i64) -> Result<()> {
+    tx.connection
+        .prepare_cached(FORGET_OLD_RUNS)?
+        .execute((job, run - KEPT_RUNS))?;
+    Ok(())
+}
+
+/// Whether the limit of a schedule leaves room for another run.
+pub(super) fn has_runs_left(recurrence: &Recurrence, series: &Series) -> bool {
+    recurrence.limit.is_none_or(|limit| series.counted_runs() < limit)
+}
+
 fn replace_series(
     tx: &mut Tx<'_>,
     job: &NewJob,
@@ -103,9 +116,7 @@ fn replace_series(
     if let Some(ended_at) = before.ended_at {
         queue::take_ended(tx.connection, before.status(), ended_at, known.seq)?;
     }
-    let next_at = job
-        .due
-        .filter(|_| recurrence.limit.is_none_or(|limit| before.runs < limit));
+    let next_at = job.due.filter(|_| has_runs_left(recurrence, &before));
     tx.connection
         .prepare_cached(REPLACE_SERIES)?
         .execute((known.seq, spec_text(recurrence)?, next_at))?;
@@ -123,13 +134,13 @@ fn count_replaced(
     now: Millis,
 ) -> Result<()> {
     tx.shift(known.route, Some(before.status()), None);
-    let after = before.live.status();
+    // A paused series stays paused: what is dispatched at every start must not undo that.
+    let after = before.live.status(before.paused);
     tx.shift(route, None, Some(after));
     if next_at.is_none() && before.live.total() == 0 {
         let owner = Owner {
-            job: known.seq,
             route,
-            recurring: true,
+            ..Owner::of(known)
         };
         series::end(tx, owner, after, Status::Completed, None, now)?;
     }
@@ -143,7 +154,7 @@ fn requeue_live_runs(tx: &mut Tx<'_>, known: &JobKey, route: RouteId, priority: 
     }
     let connection = tx.connection;
     for live in series::live_runs(connection, known.seq)? {
-        let key = RunKey::of_series(known, live.run, live.scheduled_at);
+        let key = RunKey::of_series(known, live);
         let place = locate::run(connection, &key)?;
         if let Place::Ready(due, waiting) = place {
             locate::remove(connection, &key, &place)?;
@@ -166,6 +177,8 @@ fn write_job(
     now: Millis,
 ) -> Result<()> {
     let options = options_text(&job.options)?;
+    tags::remove(tx.connection, known.seq)?;
+    tags::put(tx.connection, known.seq, &job.options.tags)?;
     let row = (
         known.seq,
         route,

@@ -4,6 +4,7 @@
 //! (ended, else running, queued or at rest by its live runs), and the job counters follow every change of that.
 
 use super::failure::damaged;
+use super::jobs::JobKey;
 use super::queue;
 use super::tx::Tx;
 use crate::clock::Millis;
@@ -16,9 +17,9 @@ const LOAD: &str = include_str!("sql/series_load.sql");
 const SHIFT: &str = include_str!("sql/series_shift.sql");
 const RUN_ENDED: &str = include_str!("sql/series_run_ended.sql");
 const END: &str = include_str!("sql/series_end.sql");
-const LIVE_RUNS: &str = "SELECT run, scheduled_at, missed FROM occurrences WHERE job = ?1 ORDER BY run";
+const LIVE_RUNS: &str = "SELECT run, due FROM occurrences WHERE job = ?1 ORDER BY run";
 const FIRST_LIVE: &str = include_str!("sql/series_first_live.sql");
-const DROP_OCCURRENCE: &str = "DELETE FROM occurrences WHERE job = ?1 AND run = ?2";
+const DROP_OCCURRENCE: &str = "DELETE FROM occurrences WHERE job = ?1 AND run = ?2 RETURNING scheduled_at";
 
 /// A series.
 #[derive(Clone, Debug)]
@@ -34,6 +35,11 @@ pub(super) struct Series {
     pub(super) succeeded: i64,
     pub(super) failed: i64,
     pub(super) live: LiveRuns,
+    pub(super) paused: bool,
+    /// Grid point of the last run that failed and was not run again.
+    pub(super) failed_at: Option<Millis>,
+    /// Runs on request, among `runs`.
+    pub(super) reruns: i64,
 }
 
 /// How many runs of a series are where.
@@ -47,7 +53,7 @@ pub(super) struct LiveRuns {
 /// Where a run that has not ended is, as far as the state of its job goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// For its time.
+    /// For its time, or until its job is resumed.
     Waiting,
     /// For a process.
     Queued,
@@ -95,8 +101,10 @@ impl LiveRuns {
     }
 
     /// The state of a series that goes on.
-    pub(super) fn status(self) -> Status {
-        if self.running > 0 {
+    pub(super) fn status(self, paused: bool) -> Status {
+        if paused {
+            Status::Paused
+        } else if self.running > 0 {
             Status::Running
         } else if self.queued > 0 {
             Status::Queued
@@ -107,11 +115,16 @@ impl LiveRuns {
 }
 
 impl Series {
+    /// Runs that count towards the limit.
+    pub(super) fn counted_runs(&self) -> i64 {
+        self.runs - self.reruns
+    }
+
     /// The state of its job.
     pub(super) fn status(&self) -> Status {
         Status::from_code(self.state)
             .filter(|status| status.is_ended())
-            .unwrap_or_else(|| self.live.status())
+            .unwrap_or_else(|| self.live.status(self.paused))
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -131,6 +144,9 @@ impl Series {
                 running: row.get(11)?,
                 waiting: row.get(12)?,
             },
+            paused: row.get(13)?,
+            failed_at: row.get(14)?,
+            reruns: row.get(15)?,
         })
     }
 }
@@ -152,7 +168,8 @@ pub(super) fn expect(connection: &Connection, job: JobSeq) -> Result<Series> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LiveRun {
     pub(super) run: i64,
-    pub(super) scheduled_at: Millis,
+    /// Of its first attempt.
+    pub(super) due: Millis,
 }
 
 /// The runs of a series that have not ended, oldest first.
@@ -161,7 +178,7 @@ pub(super) fn live_runs(connection: &Connection, job: JobSeq) -> Result<Vec<Live
     let runs = select.query_map([job], |row| {
         Ok(LiveRun {
             run: row.get(0)?,
-            scheduled_at: row.get(1)?,
+            due: row.get(1)?,
         })
     })?;
     Ok(runs.collect::<rusqlite::Result<_>>()?)
@@ -172,7 +189,7 @@ pub(super) fn current_run(connection: &Connection, job: JobSeq) -> Result<Option
     let read = |row: &Row<'_>| {
         Ok(LiveRun {
             run: row.get(0)?,
-            scheduled_at: row.get(1)?,
+            due: row.get(1)?,
         })
     };
     Ok(connection
@@ -189,6 +206,17 @@ pub(super) struct Owner {
     pub(super) recurring: bool,
 }
 
+impl Owner {
+    /// Of a job's runs.
+    pub(super) fn of(job: &JobKey) -> Self {
+        Self {
+            job: job.seq,
+            route: job.route,
+            recurring: job.recurring,
+        }
+    }
+}
+
 /// Counts a run that moved from one phase to another; `from` is `None` for a new run of a series.
 pub(super) fn run_moved(tx: &mut Tx<'_>, owner: Owner, from: Option<Phase>, to: Phase) -> Result<()> {
     if from == Some(to) {
@@ -200,18 +228,21 @@ pub(super) fn run_moved(tx: &mut Tx<'_>, owner: Owner, from: Option<Phase>, to: 
     }
     let left = from.map(LiveRuns::one).unwrap_or_default();
     let delta = LiveRuns::one(to).minus(left);
-    let now = shift(tx.connection, owner.job, delta)?;
-    tx.shift(owner.route, Some(now.minus(delta).status()), Some(now.status()));
+    let (now, paused) = shift(tx.connection, owner.job, delta)?;
+    let before = now.minus(delta).status(paused);
+    tx.shift(owner.route, Some(before), Some(now.status(paused)));
     Ok(())
 }
 
-fn shift(connection: &Connection, job: JobSeq, delta: LiveRuns) -> Result<LiveRuns> {
+/// Changes the numbers of live runs; returns them, and whether the series is paused.
+fn shift(connection: &Connection, job: JobSeq, delta: LiveRuns) -> Result<(LiveRuns, bool)> {
     let read = |row: &Row<'_>| {
-        Ok(LiveRuns {
+        let live = LiveRuns {
             queued: row.get(0)?,
             running: row.get(1)?,
             waiting: row.get(2)?,
-        })
+        };
+        Ok((live, row.get(3)?))
     };
     let row = (job, delta.queued, delta.running, delta.waiting);
     Ok(connection.prepare_cached(SHIFT)?.query_row(row, read)?)
@@ -227,9 +258,12 @@ pub(super) fn run_ended(
     now: Millis,
 ) -> Result<Status> {
     let connection = tx.connection;
-    connection.prepare_cached(DROP_OCCURRENCE)?.execute((owner.job, run))?;
+    let scheduled_at: Option<Millis> = connection
+        .prepare_cached(DROP_OCCURRENCE)?
+        .query_row((owner.job, run), |row| row.get(0))
+        .optional()?;
     let left = LiveRuns::one(from);
-    let live = shift(connection, owner.job, LiveRuns::default().minus(left))?;
+    let (live, paused) = shift(connection, owner.job, LiveRuns::default().minus(left))?;
     let (succeeded, failed) = (
         i64::from(how == RunStatus::Completed),
         i64::from(how == RunStatus::Failed),
@@ -237,7 +271,7 @@ pub(super) fn run_ended(
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let (next_at, held): (Option<Millis>, bool) = connection
         .prepare_cached(RUN_ENDED)?
-        .query_row((owner.job, succeeded, failed), read)?;
+        .query_row((owner.job, succeeded, failed, scheduled_at), read)?;
     if held && live.total() == 0 {
         // The occurrence that waited for this run can be made now.
         tx.wake();
@@ -248,11 +282,12 @@ pub(super) fn run_ended(
         waiting: live.waiting + left.waiting,
     };
     if next_at.is_none() && live.total() == 0 {
-        end(tx, owner, before.status(), Status::Completed, None, now)?;
+        end(tx, owner, before.status(paused), Status::Completed, None, now)?;
         return Ok(Status::Completed);
     }
-    tx.shift(owner.route, Some(before.status()), Some(live.status()));
-    Ok(live.status())
+    let after = live.status(paused);
+    tx.shift(owner.route, Some(before.status(paused)), Some(after));
+    Ok(after)
 }
 
 /// Ends a series: no occurrence comes any more.

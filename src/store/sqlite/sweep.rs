@@ -4,7 +4,7 @@
 
 use super::failure::damaged;
 use super::tx::Tx;
-use super::{counters, queue};
+use super::{counters, delete, queue};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
@@ -28,17 +28,6 @@ const IS_LIVE: &str = "SELECT 1 FROM occurrences WHERE job = ?1 AND run = ?2";
 const DROP_GAP: &str = "DELETE FROM gaps WHERE job = ?1 AND first = ?2 AND kind = ?3";
 const DROP_ATTEMPT: &str = "DELETE FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
 const NEXT_SERIES: &str = "SELECT job, runs FROM series WHERE job > ?1 AND state = 0 ORDER BY job LIMIT ?2";
-/// Everything a job has left behind, by its number.
-const DROP_JOB: [&str; 7] = [
-    "DELETE FROM jobs WHERE seq = ?1",
-    "DELETE FROM series WHERE job = ?1",
-    "DELETE FROM occurrences WHERE job = ?1",
-    "DELETE FROM runs WHERE job = ?1",
-    "DELETE FROM gaps WHERE job = ?1",
-    "DELETE FROM progress WHERE job = ?1",
-    "DELETE FROM logs WHERE job = ?1",
-];
-
 /// Deletes at most `most` jobs that have ended; returns how many.
 pub(super) fn jobs(tx: &mut Tx<'_>, retention: Retention, now: Millis, most: usize) -> Result<usize> {
     let kept = [
@@ -87,9 +76,7 @@ fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, most: usize) -> Resul
             .optional()?;
         let route = route.ok_or_else(|| damaged("an ended job that is not there"))?;
         queue::take_ended(connection, status, *ended, *job)?;
-        for statement in DROP_JOB {
-            connection.prepare_cached(statement)?.execute([job])?;
-        }
+        delete::forget(connection, *job)?;
         tx.shift(route, Some(status), None);
     }
     Ok(rows.len())

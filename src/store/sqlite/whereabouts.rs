@@ -30,7 +30,7 @@ pub(super) fn of(connection: &Connection, id: &JobId, count_up_to: usize) -> Res
     };
     let place = match state.place() {
         None | Some(Place::Ended(_)) => RunPlace::AtRest,
-        Some(Place::Scheduled(due, _) | Place::Far(due)) => RunPlace::Waiting { due: *due },
+        Some(Place::Scheduled(due, _) | Place::Far(due) | Place::Paused(due, _)) => RunPlace::Waiting { due: *due },
         Some(Place::Ready(due, _)) => RunPlace::Ready {
             due: *due,
             ahead: ahead(*due)?,

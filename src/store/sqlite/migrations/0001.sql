@@ -43,18 +43,23 @@ CREATE TABLE series (
     ended        INTEGER NOT NULL, -- of these, over
     succeeded    INTEGER NOT NULL, -- of these, completed
     failed       INTEGER NOT NULL, -- of these, failed
+    paused       INTEGER NOT NULL DEFAULT 0, -- 1: no attempt starts until it is resumed, whatever next_at says
+    failed_at    INTEGER,          -- grid point of the last run that failed and was not run again
+    reruns       INTEGER NOT NULL DEFAULT 0, -- runs on request; they do not count towards the limit
     live_queued  INTEGER NOT NULL,
     live_running INTEGER NOT NULL,
     live_waiting INTEGER NOT NULL  -- for a retry or after a snooze
 );
 CREATE INDEX series_by_fingerprint ON series (fingerprint) WHERE state = 0 AND fingerprint IS NOT NULL;
-CREATE INDEX series_by_next ON series (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX series_by_next ON series (next_at) WHERE next_at IS NOT NULL AND paused = 0;
+CREATE INDEX series_paused ON series (job) WHERE paused = 1;
 
 -- Runs of a series that are not over.
 CREATE TABLE occurrences (
     job          INTEGER NOT NULL,
     run          INTEGER NOT NULL,
     scheduled_at INTEGER NOT NULL,
+    due          INTEGER NOT NULL, -- of the first attempt: later than its grid point when it is run again
     missed       INTEGER NOT NULL,
     PRIMARY KEY (job, run)
 ) WITHOUT ROWID;
@@ -83,6 +88,16 @@ CREATE TABLE ready (
     attempt  INTEGER NOT NULL,
     crashes  INTEGER NOT NULL,
     PRIMARY KEY (route, priority, due, job, run)
+) WITHOUT ROWID;
+
+-- Runs that wait until their job is resumed, whatever they waited for before.
+CREATE TABLE paused (
+    job     INTEGER NOT NULL,
+    run     INTEGER NOT NULL,
+    due     INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    crashes INTEGER NOT NULL,
+    PRIMARY KEY (job, run)
 ) WITHOUT ROWID;
 
 -- Never longer than the slots of all processes, so that a scan for an owner is cheap and needs no index.
@@ -129,6 +144,12 @@ CREATE TABLE gaps (
     count INTEGER NOT NULL,
     runs  INTEGER NOT NULL, -- runs of the series before it: equal numbers have no run between them
     PRIMARY KEY (job, first, kind)
+) WITHOUT ROWID;
+
+CREATE TABLE tags (
+    tag TEXT NOT NULL,
+    job INTEGER NOT NULL,
+    PRIMARY KEY (tag, job)
 ) WITHOUT ROWID;
 
 CREATE TABLE marks (

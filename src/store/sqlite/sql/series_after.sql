@@ -1,6 +1,6 @@
-SELECT series.job, jobs.id, version, spec, next_at, runs, live_queued + live_running + live_waiting
+SELECT series.job, jobs.id, version, spec, next_at, runs - reruns, live_queued + live_running + live_waiting
 FROM series
 JOIN jobs ON jobs.seq = series.job
-WHERE series.job > ?1 AND next_at IS NOT NULL
+WHERE series.job > ?1 AND next_at IS NOT NULL AND paused = 0
 ORDER BY series.job
 LIMIT ?2

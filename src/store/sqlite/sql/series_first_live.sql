@@ -1,4 +1,4 @@
-SELECT occurrences.run, occurrences.scheduled_at
+SELECT occurrences.run, occurrences.due
 FROM occurrences
 LEFT JOIN running ON running.job = occurrences.job AND running.run = occurrences.run
 WHERE occurrences.job = ?1

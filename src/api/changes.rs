@@ -1,0 +1,196 @@
+//! The methods of `ductape.jobs` that change jobs: one by its id, or many by a filter.
+//!
+//! Arguments and answers are JSON texts. Invariant: nothing is changed by a call whose arguments have a problem, and a
+//! filter without conditions changes nothing unless it says `all`.
+
+use super::dispatch::Dispatch;
+use super::fields::Fields;
+use super::filter::{CONDITIONS, is_unconditional, read_conditions};
+use super::jobs::{invalid, not_found, read_id, record, route_of, to_json};
+use super::schedule;
+use crate::engine::changes::resume_at;
+use crate::engine::{Engine, Level};
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::model::{Action, JobId, Kind, Status};
+use crate::store::{Change, Changed, Inserted, JobRecord, Timing};
+use serde::Serialize;
+
+/// Longest delay of a retry, ms: it leads to a time that JavaScript's `Date` can show.
+const MAX_DELAY: i64 = 8_000_000_000_000_000;
+
+/// A method's name without `jobs.`; `None`: it changes nothing.
+#[must_use]
+pub fn method(name: &str) -> Option<(Action, bool)> {
+    let (name, many) = match name.strip_suffix("Many") {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let action = match name {
+        "jobs.cancel" => Action::Cancel,
+        "jobs.cancelRun" if !many => Action::CancelRun,
+        "jobs.pause" => Action::Pause,
+        "jobs.resume" => Action::Resume,
+        "jobs.reschedule" if !many => Action::Reschedule,
+        "jobs.retry" => Action::Retry,
+        "jobs.delete" => Action::Delete,
+        _ => return None,
+    };
+    Some((action, many))
+}
+
+/// `cancel(id, { reason })`, `cancelRun(id, { reason })`, `pause(id)`, `resume(id)`, `retry(id, { delay })` and
+/// `delete(id)`.
+///
+/// # Errors
+/// `NOT_FOUND`; `CONFLICT` when the job's state forbids it; `VALIDATION_ERROR`.
+pub async fn one(engine: &Engine, action: Action, id: &str, options: &str) -> Result<String> {
+    let id = read_id(id)?;
+    let change = read_change(engine, action, options)?;
+    match engine.change(&id, change).await? {
+        Changed::Done { .. } => Ok(String::new()),
+        refused => Err(refusal(&id, action, &refused)),
+    }
+}
+
+/// `cancelMany(filter, { reason })` and its kin.
+///
+/// # Errors
+/// `VALIDATION_ERROR`, also for a filter without a condition.
+pub async fn many(engine: &Engine, action: Action, filter: &str, options: &str) -> Result<String> {
+    #[derive(Serialize)]
+    struct Count {
+        count: usize,
+    }
+    engine.learn_routes().await?;
+    let mut fields = Fields::read(filter, "filter").map_err(|problem| invalid(vec![problem]))?;
+    let known: Vec<&str> = CONDITIONS.into_iter().chain(["all"]).collect();
+    fields.refuse_unknown(&known);
+    let filter = read_conditions(engine, &mut fields);
+    let all = fields.boolean("all").unwrap_or(false);
+    if fields.problems.is_empty() && is_unconditional(&filter) && !all {
+        let message = format!(
+            "has no condition, and so means every job of the store; give one, or `all: true` if all are to be {}",
+            action.participle()
+        );
+        fields.problems.push(Problem::new("filter", message));
+    }
+    if !fields.problems.is_empty() {
+        return Err(invalid(fields.problems));
+    }
+    let change = read_change(engine, action, options)?;
+    let count = engine.change_many(filter, change).await?;
+    to_json(&Count { count })
+}
+
+/// The change that a method with these options means.
+fn read_change(engine: &Engine, action: Action, options: &str) -> Result<Change> {
+    let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    fields.refuse_unknown(match action {
+        Action::Cancel | Action::CancelRun => &["reason"],
+        Action::Retry => &["delay"],
+        _ => &[],
+    });
+    let reason = fields.tag("reason").map(|reason| reason.as_ref().into());
+    let delay = fields.integer("delay", 0, MAX_DELAY).unwrap_or(0);
+    if !fields.problems.is_empty() {
+        return Err(invalid(fields.problems));
+    }
+    let now = engine.clock.now();
+    Ok(match action {
+        Action::Cancel => Change::Cancel { reason },
+        Action::CancelRun => Change::CancelRun { reason },
+        Action::Pause => Change::Pause,
+        Action::Resume => resume_at(now),
+        Action::Retry => Change::Retry {
+            due: now.saturating_add(delay),
+        },
+        Action::Delete => Change::Delete,
+        // These take more than options.
+        Action::Reschedule | Action::ReplaceOneOff => {
+            return Err(Error::new(ErrorCode::NotFound, "there is no such method"));
+        }
+    })
+}
+
+/// `reschedule(id, schedule)`.
+///
+/// # Errors
+/// `NOT_FOUND`; `CONFLICT` when the job's state forbids it; as a dispatch with that schedule; `INVALID_SCHEDULE` when it
+/// is one for a job of the other kind.
+pub async fn reschedule(engine: &Engine, id: &str, schedule: &str, timezone: &str) -> Result<String> {
+    let id = read_id(id)?;
+    let now = engine.clock.now();
+    let known = record(engine, &id).await?;
+    let seed = seed(engine, &known).await?;
+    let plan = schedule::read_plan_of(schedule, timezone, &seed, now)?;
+    let timing = Timing {
+        due: plan.due,
+        recurrence: plan.recurrence,
+    };
+    match engine.change(&id, Change::Reschedule(timing)).await? {
+        Changed::Done {
+            standing: Some(standing),
+            ..
+        } => {
+            if let Some(warning) = plan.warning {
+                engine.journal.log(Level::Warn, &format!("job {id}: {warning}"));
+            }
+            to_json(&Dispatch::result(&id, None, now, false, Inserted::Replaced(standing))?)
+        }
+        refused => Err(refusal(&id, Action::Reschedule, &refused)),
+    }
+}
+
+/// What fixes the place of a job within its `spread`: as at its dispatch.
+async fn seed(engine: &Engine, job: &JobRecord) -> Result<String> {
+    Ok(match &job.id {
+        JobId::Custom(text) => text.to_string(),
+        JobId::Generated(_) => route_of(engine, job.route).await?.to_string(),
+    })
+}
+
+fn refusal(id: &JobId, action: Action, changed: &Changed) -> Error {
+    let done = action.participle();
+    let conflict = |message| Error::invalid(ErrorCode::Conflict, vec![Problem::new("id", message)]);
+    match changed {
+        Changed::Forbidden(status) => conflict(format!(
+            "job {id} is {} and cannot be {done}: {}",
+            status.as_str(),
+            remedy(action, *status)
+        )),
+        Changed::NoRun(status) if action == Action::Retry => conflict(format!(
+            "job {id} is {} and has no failed run that could be {done}",
+            status.as_str()
+        )),
+        Changed::NoRun(status) => conflict(format!(
+            "job {id} is {} and has no run that could be {done}; `cancel` ends the job itself",
+            status.as_str()
+        )),
+        Changed::OtherKind(kind) => other_kind(id, *kind),
+        Changed::NotFound | Changed::Done { .. } => not_found(&id.to_string()),
+    }
+}
+
+fn other_kind(id: &JobId, kind: Kind) -> Error {
+    let message = match kind {
+        Kind::OneOff => format!("job {id} runs once and takes no `cron` or `every`; dispatch a recurring job instead"),
+        Kind::Recurring => format!("job {id} recurs and needs `cron` or `every`; `cancel` it to make it stop"),
+    };
+    Error::invalid(ErrorCode::InvalidSchedule, vec![Problem::new("schedule", message)])
+}
+
+/// Why the state forbids the action, and what can be done instead.
+fn remedy(action: Action, status: Status) -> &'static str {
+    match (action, status) {
+        (Action::Pause, Status::Paused) => "it is so already",
+        (Action::Pause, Status::Running) => "let its run end, or cancel it",
+        (Action::Resume, _) => "only a paused job can be",
+        (Action::Reschedule, Status::Running) => "let its run end, or cancel it",
+        (Action::Reschedule, _) => "it has ended; use `retry` with a `delay`, or dispatch it again",
+        (Action::Retry, Status::Paused) => "resume it",
+        (Action::Retry, Status::Completed | Status::Failed | Status::Cancelled) => "dispatch it again",
+        (Action::Retry, _) => "its run has not ended",
+        (Action::Delete, _) => "cancel it first",
+        _ => "it has ended",
+    }
+}

@@ -1,0 +1,129 @@
+//! Reading which jobs are meant: the conditions that lists, statistics and changes of many jobs share.
+//!
+//! Every condition must hold; one that is left out holds for all jobs.
+
+use super::fields::{Fields, shown};
+use super::schedule;
+use crate::cron::Zone;
+use crate::engine::Engine;
+use crate::model::{Namespace, Status};
+use crate::store::{ListFilter, RouteId};
+
+/// Most tags of a filter.
+const MAX_TAGS: usize = 50;
+
+/// The names of all conditions.
+pub const CONDITIONS: [&str; 9] = [
+    "status",
+    "recurring",
+    "product",
+    "env",
+    "namespace",
+    "target",
+    "tags",
+    "from",
+    "to",
+];
+
+/// Reads the conditions; the routes of the store must be known to the engine.
+pub fn read_conditions(engine: &Engine, fields: &mut Fields<'_>) -> ListFilter {
+    let routes = read_routes(engine, fields);
+    let zone = Zone::utc();
+    let from = schedule::read_instant(fields, "from", Some(&zone));
+    let to = schedule::read_instant(fields, "to", Some(&zone));
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        fields.problem("from", "is after `to`: nothing lies between them");
+    }
+    ListFilter {
+        statuses: read_statuses(fields),
+        recurring: fields.boolean("recurring"),
+        routes,
+        tags: fields.tags("tags", MAX_TAGS).unwrap_or_default(),
+        from,
+        to,
+        ..ListFilter::default()
+    }
+}
+
+/// Whether the filter means all jobs there are.
+pub fn is_unconditional(filter: &ListFilter) -> bool {
+    filter.statuses.is_empty()
+        && filter.recurring.is_none()
+        && filter.routes.is_none()
+        && filter.tags.is_empty()
+        && filter.from.is_none()
+        && filter.to.is_none()
+}
+
+fn read_statuses(fields: &mut Fields<'_>) -> Vec<Status> {
+    let Some(text) = fields.raw("status") else {
+        return Vec::new();
+    };
+    let names = if text.starts_with('[') {
+        fields.tags("status", Status::ALL.len()).unwrap_or_default()
+    } else {
+        fields
+            .string("status")
+            .map(|name| vec![name.as_ref().into()])
+            .unwrap_or_default()
+    };
+    let mut statuses = Vec::new();
+    for name in names {
+        match Status::parse(&name) {
+            Some(status) => statuses.push(status),
+            None => {
+                let known = Status::ALL.map(Status::as_str).join(", ");
+                fields.problem("status", format!("'{}' is no status; known are {known}", shown(&name)));
+            }
+        }
+    }
+    statuses
+}
+
+/// The routes that `product`, `env`, `namespace` and `target` mean; `None` when none of them is given.
+pub fn read_routes(engine: &Engine, fields: &mut Fields<'_>) -> Option<Vec<RouteId>> {
+    let product = fields.tag("product");
+    let env = fields.tag("env");
+    let names = Namespace::ALL.map(|namespace| (namespace.as_str(), namespace));
+    let namespace = fields.word("namespace", &names);
+    let target = read_target(fields);
+    if product.is_none() && env.is_none() && namespace.is_none() && target.is_empty() {
+        return None;
+    }
+    Some(engine.routing.routes_where(|route| {
+        product.as_deref().is_none_or(|product| product == &*route.product)
+            && env.as_deref().is_none_or(|env| env == &*route.env)
+            && namespace.is_none_or(|namespace| namespace == route.namespace)
+            && target
+                .iter()
+                .all(|(name, value)| route.fields().any(|(field, own)| field == *name && own == &**value))
+    }))
+}
+
+/// Fields a target of any namespace may have.
+const TARGET_FIELDS: [&str; 9] = [
+    "app",
+    "event",
+    "tag",
+    "notification",
+    "storage",
+    "broker",
+    "database",
+    "graph",
+    "operation",
+];
+
+fn read_target(fields: &mut Fields<'_>) -> Vec<(&'static str, Box<str>)> {
+    let Some(mut inner) = fields.object("target") else {
+        return Vec::new();
+    };
+    inner.refuse_unknown(&TARGET_FIELDS);
+    let mut target = Vec::new();
+    for name in TARGET_FIELDS {
+        if let Some(value) = inner.tag(name) {
+            target.push((name, value.as_ref().into()));
+        }
+    }
+    fields.absorb(inner);
+    target
+}

@@ -1,0 +1,120 @@
+//! Changes of jobs on request, and what follows from them in this process: handlers that are told to stop, callers
+//! that wait.
+//!
+//! Knows no JSON and no arguments. Invariant: what is told has been committed.
+
+use super::announcer::EventKind;
+use super::handler::AbortReason;
+use super::recurrence;
+use super::worker::Engine;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{JobId, Recurrence};
+use crate::store::{Change, Changed, HeldRun, JobSeq, ListFilter, NextOccurrence};
+use std::sync::Arc;
+
+/// Jobs looked up at a time.
+const FOUND: usize = 10_000;
+/// Jobs changed in one transaction: between two of them others get their turn.
+const CHANGED: usize = 200;
+
+impl Engine {
+    /// Changes a job.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn change(&self, id: &JobId, change: Change) -> Result<Changed> {
+        let (reason, kind) = (abort_reason(&change), event_of(&change));
+        let hold = self.announcer.hold([id.clone()]);
+        let changed = self.store.change(id, change, self.clock.now()).await?;
+        if let Changed::Done { job, running, .. } = &changed {
+            self.tell(&[*job], running, &reason);
+            if let Some(kind) = kind {
+                self.announce_change(hold, kind, id).await;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Changes the jobs that match, newest first, and returns how many. Jobs in a state that forbids the change are
+    /// passed over. Not one transaction: after a failure those changed before it stay changed.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn change_many(&self, mut filter: ListFilter, change: Change) -> Result<usize> {
+        let (reason, now, kind) = (abort_reason(&change), self.clock.now(), event_of(&change));
+        let allowed = change.action().states();
+        let wanted = std::mem::take(&mut filter.statuses);
+        filter.statuses = allowed
+            .filter(|status| wanted.is_empty() || wanted.contains(status))
+            .collect();
+        filter.limit = FOUND;
+        let mut count = 0;
+        // An empty list would mean any state.
+        while !filter.statuses.is_empty() {
+            let found = self.store.matching(filter.clone()).await?;
+            for jobs in found.chunks(CHANGED) {
+                let (statuses, change) = (filter.statuses.clone(), change.clone());
+                let changed = self.store.change_some(jobs.to_vec(), statuses, change, now).await?;
+                count += changed.jobs.len();
+                self.tell(&changed.jobs, &changed.running, &reason);
+                for id in changed
+                    .ids
+                    .iter()
+                    .filter(|_| kind.is_some_and(|kind| self.announcer.wants(kind)))
+                {
+                    if let Some(kind) = kind {
+                        self.announce_change(self.announcer.hold([]), kind, id).await;
+                    }
+                }
+            }
+            if found.len() < FOUND {
+                break;
+            }
+            filter.before = found.last().copied();
+        }
+        Ok(count)
+    }
+
+    fn tell(&self, jobs: &[JobSeq], running: &[HeldRun], reason: &AbortReason) {
+        for (_, instance, token) in running {
+            if self.instance() == Some(*instance) {
+                self.running.abort(*token, reason.clone());
+            }
+        }
+        for job in jobs {
+            self.events.run_ended(*job);
+        }
+    }
+}
+
+/// What is announced of a change. A deleted job has nothing to be told about it.
+fn event_of(change: &Change) -> Option<EventKind> {
+    match change {
+        Change::Cancel { .. } | Change::CancelRun { .. } => Some(EventKind::Cancelled),
+        Change::Pause => Some(EventKind::Paused),
+        Change::Resume(_) => Some(EventKind::Resumed),
+        Change::Reschedule(_) | Change::Retry { .. } => Some(EventKind::Scheduled),
+        Change::Delete => None,
+    }
+}
+
+/// What a handler is told whose run is taken away.
+fn abort_reason(change: &Change) -> AbortReason {
+    match change {
+        Change::Cancel { reason } | Change::CancelRun { reason } => AbortReason::Cancelled(reason.clone()),
+        _ => AbortReason::Cancelled(None),
+    }
+}
+
+/// The change that resumes a job at `now`: a series goes on with its first occurrence after that.
+#[must_use]
+pub fn resume_at(now: Millis) -> Change {
+    Change::Resume(NextOccurrence(Arc::new(move |text, runs| {
+        // A schedule that cannot be read is due at once, and so comes to the claimer, which reports such schedules.
+        match serde_json::from_str::<Recurrence>(text) {
+            Ok(recurrence) => recurrence::resumed(&recurrence, runs, now).or(Ok(Some(now))),
+            Err(_) => Ok(Some(now)),
+        }
+    })))
+}

@@ -1,0 +1,187 @@
+//! The walk's steps by which a user changes jobs, and what the plain model says of them.
+
+use super::super::changing::resume;
+use super::super::kit::*;
+use super::{Job, NAMES, Run, Walk, first};
+use crate::clock::Millis;
+use crate::model::{Kind, Status};
+use crate::store::{Change, Changed, ListFilter, Timing};
+
+impl Walk<'_> {
+    pub(super) async fn change(&mut self) {
+        let name = self.chance.below(NAMES).to_string();
+        let due = self.later();
+        let gone = self.chance.below(8) == 0;
+        let recurring = self.jobs.get(&name).is_some_and(|job| job.recurring);
+        let change = match self.chance.below(7) {
+            0 | 1 => Change::Pause,
+            2 | 3 => resume((!gone).then_some(due)),
+            4 => Change::Retry { due },
+            5 => Change::Reschedule(Timing {
+                due: (!gone || !recurring).then_some(due),
+                recurrence: recurring.then(|| every(1_000)),
+            }),
+            _ if gone => Change::Delete,
+            _ => Change::CancelRun { reason: None },
+        };
+        let answer = self.s.change(&name, change.clone(), self.now).await;
+        self.check_change(&name, &change, &answer);
+    }
+
+    /// The same change for several jobs, of which some forbid it.
+    pub(super) async fn change_some(&mut self) {
+        let recurring = Some(self.chance.below(2) == 0);
+        let filter = ListFilter {
+            recurring,
+            limit: 5,
+            ..ListFilter::default()
+        };
+        let jobs = self.s.store.matching(filter.clone()).await.unwrap();
+        let names = self.s.list(filter).await;
+        let (change, wanted) = self.chance_of_many();
+        let done = self
+            .s
+            .store
+            .change_some(jobs.clone(), vec![wanted], change.clone(), self.now)
+            .await
+            .unwrap();
+        for (job, name) in jobs.into_iter().zip(names) {
+            let known = &self.jobs[&name];
+            let (allowed, status) = (self.allows(known, &change), known.status());
+            let expected = allowed && status == wanted;
+            assert_eq!(done.jobs.contains(&job), expected, "{name} {change:?} {known:?}");
+            if expected {
+                self.apply(&name, &change);
+            }
+        }
+    }
+
+    fn chance_of_many(&mut self) -> (Change, Status) {
+        match self.chance.below(3) {
+            0 => (Change::Pause, Status::Scheduled),
+            1 => (resume(Some(self.now + 1)), Status::Paused),
+            _ => (Change::Retry { due: self.now }, Status::Failed),
+        }
+    }
+
+    fn check_change(&mut self, name: &str, change: &Change, answer: &Changed) {
+        let Some(job) = self.jobs.get(name) else {
+            assert_eq!(*answer, Changed::NotFound);
+            return;
+        };
+        let allowed = self.allows(job, change);
+        let context = format!("{name} {change:?} {job:?} {answer:?}");
+        match answer {
+            Changed::Done { running, .. } => {
+                assert!(allowed, "{context}");
+                let cancels = matches!(change, Change::CancelRun { .. });
+                assert_eq!(running.len(), usize::from(cancels && job.is_running()), "{context}");
+                self.apply(name, change);
+            }
+            Changed::Forbidden(_) | Changed::NoRun(_) => assert!(!allowed, "{context}"),
+            Changed::NotFound | Changed::OtherKind(_) => panic!("{context}"),
+        }
+    }
+
+    fn allows(&self, job: &Job, change: &Change) -> bool {
+        let table = job.status().allows(change.action(), Kind::of(job.recurring));
+        table
+            && match change {
+                Change::CancelRun { .. } => !job.recurring || !job.runs.is_empty(),
+                Change::Retry { .. } => !job.recurring || (job.failed && job.runs.is_empty()),
+                Change::Delete => !job.is_running(),
+                _ => true,
+            }
+    }
+
+    fn apply(&mut self, name: &str, change: &Change) {
+        let now = self.now;
+        self.changed += 1;
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        match change {
+            Change::Pause => job.pause(),
+            Change::Resume(next) => job.resume((next.0)("", 0).unwrap(), now),
+            Change::Retry { due } => job.retry(*due, now),
+            Change::Reschedule(timing) => job.reschedule(timing.due, now),
+            Change::CancelRun { .. } => {
+                let run = job.current_run();
+                job.over(run, Status::Cancelled);
+            }
+            Change::Cancel { .. } => {}
+            Change::Delete => {
+                self.jobs.remove(name);
+            }
+        }
+    }
+}
+
+impl Job {
+    fn is_running(&self) -> bool {
+        self.runs.values().any(|(run, _)| matches!(run, Run::Running(..)))
+    }
+
+    /// One that is going, else the oldest.
+    fn current_run(&self) -> i64 {
+        let going = self.runs.iter().find(|(_, (run, _))| matches!(run, Run::Running(..)));
+        *going.or(self.runs.iter().next()).unwrap().0
+    }
+
+    fn pause(&mut self) {
+        self.paused = true;
+        for (run, _) in self.runs.values_mut() {
+            *run = run.held();
+        }
+    }
+
+    fn resume(&mut self, next: Option<Millis>, now: Millis) {
+        self.paused = false;
+        for (run, _) in self.runs.values_mut() {
+            if let Run::Held(due) = *run {
+                *run = first(Some(due), now);
+            }
+        }
+        if self.recurring {
+            self.next_at = self.next_at.and(next);
+            self.end_if_over();
+        }
+    }
+
+    fn retry(&mut self, due: Millis, now: Millis) {
+        self.ended = None;
+        self.failed = false;
+        self.created_runs += 1;
+        let number = if self.recurring { self.created_runs } else { 0 };
+        self.runs.insert(number, (first(Some(due), now), 0));
+    }
+
+    fn reschedule(&mut self, due: Option<Millis>, now: Millis) {
+        if self.recurring {
+            self.next_at = due;
+            self.end_if_over();
+            return;
+        }
+        let paused = self.paused;
+        for (run, _) in self.runs.values_mut() {
+            let new = first(due, now);
+            *run = if paused { Run::Held(due.unwrap_or(now)) } else { new };
+        }
+    }
+
+    fn end_if_over(&mut self) {
+        if self.next_at.is_none() && self.runs.is_empty() {
+            self.ended = Some(Status::Completed);
+            self.paused = false;
+        }
+    }
+}
+
+impl Run {
+    /// The same run of a job that is paused. What is ready is due whenever it is resumed.
+    pub(super) fn held(self) -> Self {
+        match self {
+            Self::Waiting(due) => Self::Held(due),
+            Self::Ready => Self::Held(Millis::MIN),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Takes jobs away with everything they have left behind.
+//!
+//! Invariant: of a deleted job no table holds a row; a run that a process has is never taken from under it.
+
+use super::change::Subject;
+use super::jobs::JobKey;
+use super::locate::{self, Place, RunKey};
+use super::series::{self, Series};
+use super::tx::Tx;
+use super::{queue, tags};
+use crate::error::Result;
+use crate::model::Status;
+use crate::store::{Changed, JobSeq};
+use rusqlite::Connection;
+
+/// Everything a job that is in no queue has left behind, by its number; [`tags`] go first, as they are found by its row.
+const DROP_JOB: [&str; 7] = [
+    "DELETE FROM jobs WHERE seq = ?1",
+    "DELETE FROM series WHERE job = ?1",
+    "DELETE FROM occurrences WHERE job = ?1",
+    "DELETE FROM runs WHERE job = ?1",
+    "DELETE FROM gaps WHERE job = ?1",
+    "DELETE FROM progress WHERE job = ?1",
+    "DELETE FROM logs WHERE job = ?1",
+];
+
+/// Deletes a job that is not running.
+pub(super) fn apply(tx: &mut Tx<'_>, job: &JobKey, subject: &Subject) -> Result<Changed> {
+    match subject {
+        Subject::OneOff(key, place) => {
+            locate::remove(tx.connection, key, place)?;
+            if let Place::Ended(last) = place {
+                queue::take_ended(tx.connection, place.status(), last.ended, job.seq)?;
+            }
+            tx.shift(job.route, Some(place.status()), None);
+        }
+        Subject::Series(series) => {
+            // Paused, and its last run is still going.
+            if series.live.running > 0 {
+                return Ok(Changed::Forbidden(Status::Running));
+            }
+            unqueue(tx, job, series)?;
+        }
+    }
+    forget(tx.connection, job.seq)?;
+    Ok(Changed::done(job.seq))
+}
+
+fn unqueue(tx: &mut Tx<'_>, job: &JobKey, series: &Series) -> Result<()> {
+    for run in series::live_runs(tx.connection, job.seq)? {
+        let key = RunKey::of_series(job, run);
+        let place = locate::run(tx.connection, &key)?;
+        locate::remove(tx.connection, &key, &place)?;
+    }
+    let status = series.status();
+    if let Some(ended_at) = series.ended_at {
+        queue::take_ended(tx.connection, status, ended_at, job.seq)?;
+    }
+    tx.shift(job.route, Some(status), None);
+    Ok(())
+}
+
+/// Deletes all rows of a job that is in no queue.
+pub(super) fn forget(connection: &Connection, job: JobSeq) -> Result<()> {
+    tags::remove(connection, job)?;
+    for statement in DROP_JOB {
+        connection.prepare_cached(statement)?.execute([job])?;
+    }
+    Ok(())
+}
