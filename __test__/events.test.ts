@@ -357,3 +357,31 @@ describe('a listener', () => {
     expect(heard).toBe(10_001);
   });
 });
+
+it('changes on request are told, one by one and of many', async () => {
+  const ductape = create({ worker: false });
+  const told: string[] = [];
+  for (const event of ['job.scheduled', 'job.cancelled', 'job.paused', 'job.resumed'] as const) {
+    ductape.jobs.on(event, ({ job }) => void told.push(`${event} ${job.id} ${job.status}`));
+  }
+  const schedule = { start_at: Date.now() + 3_600_000 };
+  for (const job_id of ['a', 'b']) await ductape.features.dispatch({ tag: 'later', input: {}, job_id, schedule });
+  await ductape.jobs.pause('a');
+  await ductape.jobs.resume('a');
+  await ductape.jobs.reschedule('a', { start_at: Date.now() + 7_200_000 });
+  await ductape.jobs.pauseMany({ all: true });
+  await ductape.jobs.cancel('a');
+  await ductape.jobs.cancelMany({ status: 'paused' });
+  await ductape.jobs.deleteMany({ all: true });
+  expect(told).toEqual([
+    'job.scheduled a scheduled',
+    'job.scheduled b scheduled',
+    'job.paused a paused',
+    'job.resumed a scheduled',
+    'job.scheduled a scheduled',
+    'job.paused b paused',
+    'job.paused a paused',
+    'job.cancelled a cancelled',
+    'job.cancelled b cancelled',
+  ]);
+});
