@@ -10,8 +10,8 @@ import { linesOf, program, script, tally } from './support/processes.js';
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('jobs that a process dispatches and runs', () => {
-  it('are all done in the end, though it is killed twenty times', { timeout: 120_000 }, async () => {
-    const kills = Number(process.env.DUCTAPE_TEST_ROUNDS ?? 20);
+  const kills = Number(process.env.DUCTAPE_TEST_ROUNDS ?? 20);
+  it(`are all done in the end, though it is killed ${kills} times`, { timeout: 60_000 + kills * 3_000 }, async () => {
     const folder = await temporaryFolder();
     const store = `sqlite:${join(folder, 'jobs.db')}`;
     const acknowledged = join(folder, 'acknowledged');
