@@ -3,7 +3,7 @@
 use super::dispatch::Defaults;
 use super::fields::Fields;
 use crate::engine::routing::Pattern;
-use crate::error::Problem;
+use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::Namespace;
 
 /// Most attempts of one handler at once.
@@ -11,18 +11,25 @@ const MAX_CONCURRENCY: i64 = 100_000;
 /// Longest timeout, ms.
 const MAX_TIMEOUT: i64 = 9_007_199_254_740_991;
 
-/// Reads the target and the options of `handle`: pattern, concurrency, timeout. An omitted product or env is the
+/// What `handle` was asked for.
+#[derive(Clone, Debug)]
+pub struct HandlerRequest {
+    /// Which routes.
+    pub pattern: Pattern,
+    /// Most attempts at once.
+    pub concurrency: Option<usize>,
+    /// Longest attempt, ms.
+    pub timeout: Option<i64>,
+}
+
+/// Reads the target and the options of `handle`. An omitted product or env is the
 /// constructor's; any other omitted field, and `'*'`, means any.
 ///
 /// # Errors
-/// Every problem found.
-pub fn read_handler(
-    namespace: Namespace,
-    target: &str,
-    options: &str,
-    defaults: &Defaults,
-) -> Result<(Pattern, Option<usize>, Option<i64>), Vec<Problem>> {
-    let mut fields = Fields::read(target, "target").map_err(|problem| vec![problem])?;
+/// `VALIDATION_ERROR` with every problem.
+pub fn read_handler(namespace: Namespace, target: &str, options: &str, defaults: &Defaults) -> Result<HandlerRequest> {
+    let invalid = |problems: Vec<Problem>| Error::invalid(ErrorCode::ValidationError, problems);
+    let mut fields = Fields::read(target, "target").map_err(|problem| invalid(vec![problem]))?;
     let mut known = vec!["product", "env"];
     known.extend(namespace.target_fields());
     fields.refuse_unknown(&known);
@@ -39,16 +46,19 @@ pub fn read_handler(
         env: value("env", defaults.env.as_ref()),
         target: namespace.target_fields().iter().map(|name| value(name, None)).collect(),
     };
-    let mut asked = Fields::read(options, "options").map_err(|problem| vec![problem])?;
+    let mut asked = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
     asked.refuse_unknown(&["concurrency", "timeout"]);
     let concurrency = asked
         .integer("concurrency", 1, MAX_CONCURRENCY)
         .and_then(|count| usize::try_from(count).ok());
     let timeout = asked.integer("timeout", 1, MAX_TIMEOUT);
     fields.absorb(asked);
-    if fields.problems.is_empty() {
-        Ok((pattern, concurrency, timeout))
-    } else {
-        Err(fields.problems)
+    if !fields.problems.is_empty() {
+        return Err(invalid(fields.problems));
     }
+    Ok(HandlerRequest {
+        pattern,
+        concurrency,
+        timeout,
+    })
 }

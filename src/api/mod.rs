@@ -22,6 +22,6 @@ pub mod view;
 
 pub use dispatch::{Defaults, Dispatch, DispatchResult, read_dispatch, read_dispatch_many};
 pub use event_view::event_json;
-pub use handler::read_handler;
+pub use handler::{HandlerRequest, read_handler};
 pub use instance::Instance;
 pub use schedule::read_preview;

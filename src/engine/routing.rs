@@ -190,12 +190,6 @@ impl Routing {
         state.served = None;
     }
 
-    /// Whether there is any handler.
-    #[must_use]
-    pub fn has_handlers(&self) -> bool {
-        !self.state().registrations.is_empty()
-    }
-
     /// Highest route number known.
     #[must_use]
     pub fn highest_route(&self) -> RouteId {

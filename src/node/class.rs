@@ -1,12 +1,12 @@
 //! The class that JavaScript sees. `index.js` wraps it in the documented shape.
 
-use super::handlers::{JsHandler, read_registration};
+use super::handlers::JsHandler;
 use super::host::Host;
 use super::outbox::{Outbox, error_json};
 use super::wake::Wake;
-use crate::api::Instance;
 use crate::api::intake::Request;
 use crate::api::options::{SERVERLESS_SIGNS, read_options};
+use crate::api::{Instance, read_handler};
 use crate::assembly::ConfiguredStore;
 use crate::cron::tzdb_version;
 use crate::engine::{Announcer, EventKind, Journal, Listener};
@@ -135,8 +135,8 @@ impl Ductape {
         if instance.is_closed() {
             return Err(thrown(&Error::closed()));
         }
-        let registration = read_registration(namespace, &target, &options, &instance.options.defaults)
-            .map_err(|error| thrown(&error))?;
+        let registration =
+            read_handler(namespace, &target, &options, &instance.options.defaults).map_err(|error| thrown(&error))?;
         let (outbox, pending) = (Arc::clone(&self.host.outbox), Arc::clone(&self.host.pending));
         let handler = Arc::new(JsHandler {
             number,

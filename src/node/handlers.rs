@@ -2,7 +2,7 @@
 
 use super::outbox::{Outbox, json};
 use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
-use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::store::Token;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -131,33 +131,4 @@ fn job_json(attempt: &Attempt) -> String {
         lateness: attempt.started_at.saturating_sub(run.due).max(0),
         missed: run.missed,
     })
-}
-
-/// What `handle` was asked for, once it is known to make sense.
-pub struct Registration {
-    /// Which routes.
-    pub pattern: crate::engine::routing::Pattern,
-    /// Most attempts at once.
-    pub concurrency: Option<usize>,
-    /// Longest attempt, ms.
-    pub timeout: Option<i64>,
-}
-
-/// Reads the arguments of `handle`: target and options, as JSON.
-///
-/// # Errors
-/// `VALIDATION_ERROR` with every problem.
-pub fn read_registration(
-    namespace: crate::model::Namespace,
-    target: &str,
-    options: &str,
-    defaults: &crate::api::Defaults,
-) -> Result<Registration> {
-    crate::api::read_handler(namespace, target, options, defaults)
-        .map(|(pattern, concurrency, timeout)| Registration {
-            pattern,
-            concurrency,
-            timeout,
-        })
-        .map_err(|problems: Vec<Problem>| Error::invalid(ErrorCode::ValidationError, problems))
 }
