@@ -48,6 +48,7 @@ function fsyncCost() {
   return quantile(times, 0.5);
 }
 
+const fsync = fsyncCost();
 let places = 0;
 function newPlace() {
   const name = `ductape_bench_${process.pid}_${places++}`;
@@ -142,7 +143,7 @@ function table() {
     .join('\n');
 }
 
-const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}, median of ${rounds}; CPU is that of the process and of its server, for each job.`;
+const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}, one 4 KiB write with fsync ${fsync.toFixed(2)} ms, median of ${rounds}; CPU is that of the process and of its server, for each job.`;
 const out = join(import.meta.dirname, options.out);
 mkdirSync(out, { recursive: true });
 writeFileSync(join(out, 'results.json'), `${JSON.stringify({ machine, jobs: JOBS, results }, null, 2)}\n`);
