@@ -4,7 +4,7 @@
 
 use super::failure::damaged;
 use super::tx::Tx;
-use super::{counters, delete, queue};
+use super::{counters, delete, queue, uniques};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
@@ -28,39 +28,41 @@ const IS_LIVE: &str = "SELECT 1 FROM occurrences WHERE job = ?1 AND run = ?2";
 const DROP_GAP: &str = "DELETE FROM gaps WHERE job = ?1 AND first = ?2 AND kind = ?3";
 const DROP_ATTEMPT: &str = "DELETE FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
 const NEXT_SERIES: &str = "SELECT job, runs FROM series WHERE job > ?1 AND state = 0 ORDER BY job LIMIT ?2";
-/// Deletes at most `most` jobs that have ended; returns how many.
+
+/// Deletes at most `most` jobs that have ended, and unique keys that outlived theirs; returns how many jobs.
 pub(super) fn jobs(tx: &mut Tx<'_>, retention: Retention, now: Millis, most: usize) -> Result<usize> {
     let kept = [
         (Status::Completed, retention.completed),
         (Status::Failed, retention.failed),
         (Status::Cancelled, retention.cancelled),
     ];
+    uniques::expire(tx, now, 2 * JOBS)?;
     let mut deleted = 0;
     for (status, keep) in kept {
         deleted += by_age(tx, status, keep, now, most - deleted)?;
-        deleted += by_count(tx, status, keep, most - deleted)?;
+        deleted += by_count(tx, status, keep, now, most - deleted)?;
     }
     Ok(deleted)
 }
 
 fn by_age(tx: &mut Tx<'_>, status: Status, keep: Keep, now: Millis, most: usize) -> Result<usize> {
     match keep.age {
-        Some(age) if most > 0 => delete(tx, status, now.saturating_sub(age), most),
+        Some(age) if most > 0 => delete(tx, status, now.saturating_sub(age), now, most),
         _ => Ok(0),
     }
 }
 
-fn by_count(tx: &mut Tx<'_>, status: Status, keep: Keep, most: usize) -> Result<usize> {
+fn by_count(tx: &mut Tx<'_>, status: Status, keep: Keep, now: Millis, most: usize) -> Result<usize> {
     let Some(count) = keep.count else { return Ok(0) };
     let excess = counters::in_state(tx.connection, status)? + tx.pending(status) - count.max(0);
     match usize::try_from(excess) {
-        Ok(excess) if excess > 0 && most > 0 => delete(tx, status, Millis::MAX, most.min(excess)),
+        Ok(excess) if excess > 0 && most > 0 => delete(tx, status, Millis::MAX, now, most.min(excess)),
         _ => Ok(0),
     }
 }
 
 /// Deletes the oldest jobs that ended in this state before `before`.
-fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, most: usize) -> Result<usize> {
+fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, now: Millis, most: usize) -> Result<usize> {
     let connection = tx.connection;
     let rows: Vec<(Millis, JobSeq)> = {
         let mut select = connection.prepare_cached(OLDEST)?;
@@ -76,7 +78,7 @@ fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, most: usize) -> Resul
             .optional()?;
         let route = route.ok_or_else(|| damaged("an ended job that is not there"))?;
         queue::take_ended(connection, status, *ended, *job)?;
-        delete::forget(connection, *job)?;
+        delete::sweep(connection, *job, now)?;
         tx.shift(route, Some(status), None);
     }
     Ok(rows.len())
