@@ -20,7 +20,7 @@ use std::collections::HashSet;
 /// Series listed in one claim.
 const DUE_SERIES: usize = 200;
 /// Runs behind full keys that are moved out of the way in one claim.
-const REFUSED: usize = 1_000;
+const REFUSED: usize = 250;
 
 const DETAILS: &str = include_str!("sql/claim_details.sql");
 const SERIES: &str = include_str!("sql/series_due.sql");

@@ -17,14 +17,17 @@ use rusqlite::Connection;
 
 /// Everything a job that is in no queue has left behind, by its number; [`traces`](super::traces) go first, as they are
 /// found by its row.
-const DROP_JOB: [&str; 7] = [
+const DROP_JOB: [&str; 4] = [
     "DELETE FROM jobs WHERE seq = ?1",
-    "DELETE FROM series WHERE job = ?1",
-    "DELETE FROM occurrences WHERE job = ?1",
     "DELETE FROM runs WHERE job = ?1",
-    "DELETE FROM gaps WHERE job = ?1",
     "DELETE FROM progress WHERE job = ?1",
     "DELETE FROM logs WHERE job = ?1",
+];
+/// What only a series leaves behind.
+const DROP_SERIES: [&str; 3] = [
+    "DELETE FROM series WHERE job = ?1",
+    "DELETE FROM occurrences WHERE job = ?1",
+    "DELETE FROM gaps WHERE job = ?1",
 ];
 
 /// Deletes a job that is not running.
@@ -46,7 +49,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, job: &JobKey, subject: &Subject) -> Result<
         }
     }
     Traces::of(tx.connection, job.seq)?.remove(tx.connection, job.seq)?;
-    drop_rows(tx.connection, job.seq)?;
+    drop_rows(tx.connection, job.seq, job.recurring)?;
     Ok(Changed::done(job.seq))
 }
 
@@ -65,13 +68,14 @@ fn unqueue(tx: &mut Tx<'_>, job: &JobKey, series: &Series) -> Result<()> {
 }
 
 /// Deletes all rows of a job that retention does not keep and that is in no queue.
-pub(super) fn sweep(connection: &Connection, job: JobSeq, now: Millis) -> Result<()> {
+pub(super) fn sweep(connection: &Connection, job: JobSeq, recurring: bool, now: Millis) -> Result<()> {
     Traces::of(connection, job)?.sweep(connection, job, now)?;
-    drop_rows(connection, job)
+    drop_rows(connection, job, recurring)
 }
 
-fn drop_rows(connection: &Connection, job: JobSeq) -> Result<()> {
-    for statement in DROP_JOB {
+fn drop_rows(connection: &Connection, job: JobSeq, recurring: bool) -> Result<()> {
+    let of_series: &[&str] = if recurring { &DROP_SERIES } else { &[] };
+    for statement in DROP_JOB.iter().chain(of_series) {
         connection.prepare_cached(statement)?.execute([job])?;
     }
     Ok(())

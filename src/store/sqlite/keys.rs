@@ -20,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 pub(super) type KeyId = i64;
 
 /// Held runs of a route that a raised limit makes claimable at once; the others follow as these are claimed.
-const RAISED: i64 = 1_000;
+const RAISED: i64 = 200;
 /// Of these others, how many follow each claim and each end of a run.
 const PAID: i64 = 8;
 
