@@ -342,15 +342,17 @@ async fn held_round(held: usize, rows: usize) {
     );
     let (rate, slowest) = worker.run_all(100).await;
     println!("claim + complete of others, {held} behind a full key: {rate:.0}/s, slowest hundred {slowest:.1} ms");
+    let turns = held.min(10_000);
+    fill(&worker.store, turns, |_| job(&on, T0)).await;
+    let (bare, _) = worker.run_all(1).await;
     worker.complete(&first).await;
     let started = Instant::now();
-    let turns = held.min(20_000);
     for _ in 0..turns {
-        let runs = worker.claim(100).await.runs;
+        let runs = worker.claim(1).await.runs;
         worker.complete(&runs).await;
     }
     let rate = turns as f64 / started.elapsed().as_secs_f64();
-    println!("one at a time behind a key with limit 1: {rate:.0}/s");
+    println!("one at a time behind a key with limit 1: {rate:.0}/s, without a key {bare:.0}/s");
     fill(&worker.store, 1, |_| keyed(&on, 100)).await;
     let (rate, slowest) = worker.run_all(100).await;
     println!("claim + complete behind a key with limit 100: {rate:.0}/s, slowest hundred {slowest:.1} ms");

@@ -10,7 +10,6 @@
 
 use super::queue::{self, Rank, Waiting};
 use super::tx::Tx;
-use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{Concurrency, NewJob, Route};
 use crate::store::{JobSeq, RouteId};
@@ -34,8 +33,8 @@ const USE: &str = "SELECT running, max FROM keys WHERE id = ?1";
 const ENTER: &str = "UPDATE keys SET running = running + 1 WHERE id = ?1 AND running < max RETURNING owed";
 const LEAVE: &str = "UPDATE keys SET running = running - 1 WHERE id = ?1 RETURNING running, max, owed, jobs";
 const OWED: &str = "UPDATE keys SET owed = ?2 WHERE id = ?1";
-const NEXT_ROUTE: &str = "SELECT route FROM held WHERE key = ?1 AND route > ?2 ORDER BY route LIMIT 1";
 const BEST: &str = include_str!("sql/held_best.sql");
+const BEST_OF_NEXT: &str = include_str!("sql/held_best_of_next.sql");
 const PUT: &str = "INSERT INTO held (key, route, priority, due, job, run, attempt, crashes) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const TAKE: &str = "DELETE FROM held \
@@ -172,41 +171,48 @@ fn pay(tx: &mut Tx<'_>, key: KeyId, owed: i64, most: i64) -> Result<()> {
 /// Makes the best `most` held runs of each route claimable. `false`: none is held.
 fn free(tx: &mut Tx<'_>, key: KeyId, most: i64) -> Result<bool> {
     let connection = tx.connection;
-    let mut next = connection.prepare_cached(NEXT_ROUTE)?;
-    let mut route = RouteId::MIN;
+    let mut best_of_next = connection.prepare_cached(BEST_OF_NEXT)?;
+    let mut behind = RouteId::MIN;
     let mut found = false;
-    while let Some(of) = next.query_row((key, route), |row| row.get(0)).optional()? {
-        free_of_route(tx, key, of, most)?;
-        (route, found) = (of, true);
+    while let Some((rank, run)) = best_of_next.query_row((key, behind), read_held).optional()? {
+        make_claimable(tx, rank, run)?;
+        if most > 1 {
+            free_of_route(tx, key, rank.route, most - 1)?;
+        }
+        (behind, found) = (rank.route, true);
     }
     Ok(found)
 }
 
 fn free_of_route(tx: &mut Tx<'_>, key: KeyId, route: RouteId, most: i64) -> Result<()> {
-    let connection = tx.connection;
-    let read = |row: &Row<'_>| {
-        let rank = Rank {
-            route,
-            priority: row.get(0)?,
-            due: row.get::<_, Millis>(1)?,
-            key: Some(key),
-        };
-        let run = Waiting {
-            job: row.get(2)?,
-            run: row.get(3)?,
-            attempt: row.get(4)?,
-            crashes: row.get(5)?,
-        };
-        Ok((rank, run))
-    };
-    let best: Vec<(Rank, Waiting)> = connection
+    let best: Vec<(Rank, Waiting)> = tx
+        .connection
         .prepare_cached(BEST)?
-        .query_map((key, route, most), read)?
+        .query_map((key, route, most), read_held)?
         .collect::<rusqlite::Result<_>>()?;
-    for (rank, run) in best {
-        take_held(connection, rank, run.job, run.run)?;
-        queue::put_claimable(tx, rank, run)?;
-        tx.wake();
-    }
+    best.into_iter()
+        .try_for_each(|(rank, run)| make_claimable(tx, rank, run))
+}
+
+fn make_claimable(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
+    take_held(tx.connection, rank, run.job, run.run)?;
+    queue::put_claimable(tx, rank, run)?;
+    tx.wake();
     Ok(())
+}
+
+fn read_held(row: &Row<'_>) -> rusqlite::Result<(Rank, Waiting)> {
+    let rank = Rank {
+        key: row.get(0)?,
+        route: row.get(1)?,
+        priority: row.get(2)?,
+        due: row.get(3)?,
+    };
+    let run = Waiting {
+        job: row.get(4)?,
+        run: row.get(5)?,
+        attempt: row.get(6)?,
+        crashes: row.get(7)?,
+    };
+    Ok((rank, run))
 }
