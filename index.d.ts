@@ -108,6 +108,18 @@ export interface IJobOptions {
   retryConfig?: IRetryConfig;
   /** Labels to find jobs by. */
   tags?: string[];
+  /**
+   * Makes the job the only one with this key of its target, product and environment: until it has ended, and for
+   * `period` ms from its dispatch even if it has ended before, a dispatch with the key resolves with this job and makes
+   * none. A known `job_id` goes first; a replacement whose key another job has rejects with `CONFLICT`. The key has 1–255
+   * characters.
+   */
+  unique?: { key: string; period?: number };
+  /**
+   * At most `limit` (1–1,000,000) runs with this key at once, in all processes of the store, over all targets of the
+   * product and environment. The limit dispatched last counts for all jobs with the key. The key has 1–255 characters.
+   */
+  concurrency?: { key: string; limit: number };
   /** When to run, with the options of recurring jobs. */
   schedule?: IDispatchSchedule & IScheduleOptions;
 }
@@ -730,6 +742,8 @@ export type JobReasonCode =
   | 'HANDLER_BUSY'
   /** This instance runs as many jobs as the worker's `concurrency` allows. */
   | 'NO_FREE_SLOT'
+  /** As many runs with its `concurrency` key are going, in any process, as its limit allows. */
+  | 'CONCURRENCY_LIMIT'
   /** Due runs of the same target come before it. */
   | 'BEHIND_OTHERS'
   /** It is running, here or elsewhere. */

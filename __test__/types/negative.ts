@@ -31,6 +31,10 @@ export function dispatches(ductape: Ductape): void {
   void ductape.actions.dispatch({ ...action, session: { tag: 'user-session' } });
   // @ts-expect-error `onConflict` has three values
   void ductape.actions.dispatch({ ...action, job_id: 'x', onConflict: 'ignore' });
+  // @ts-expect-error a unique key is an object
+  void ductape.actions.dispatch({ ...action, unique: 'x' });
+  // @ts-expect-error a concurrency key has a limit
+  void ductape.actions.dispatch({ ...action, concurrency: { key: 'x' } });
   // @ts-expect-error `initialDelai` is no retry option
   void ductape.actions.dispatch({ ...action, retryConfig: { initialDelai: 1 } });
   // @ts-expect-error `boddy` is no part of a request

@@ -106,6 +106,8 @@ export async function allOptions(ductape: Ductape): Promise<IDispatchResult> {
       nonRetryableErrors: ['NOT_FOUND'],
     },
     tags: ['report'],
+    unique: { key: 'daily', period: 60_000 },
+    concurrency: { key: 'reports', limit: 2 },
     schedule: {
       cron: '0 9 * * *',
       tz: 'America/New_York',

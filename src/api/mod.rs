@@ -14,6 +14,7 @@ mod handler;
 pub mod instance;
 pub mod intake;
 pub mod jobs;
+mod keys;
 pub mod options;
 mod reasons;
 mod request;

@@ -293,7 +293,7 @@ impl Engine {
         // What the last claims brought and did not end in time.
         self.running.abort_all(&AbortReason::Closed);
         self.wait_settled(Some(Instant::now() + FLUSH)).await;
-        let remaining = self.count_due(due_by).await?;
+        let remaining = self.count_due(due_by).await? + self.count_held().await?;
         let after = self.tallied();
         Ok(DrainReport {
             completed: after.completed - before.completed,
@@ -334,6 +334,12 @@ impl Engine {
         self.store
             .count_due(self.routing.served().route_ids(), due_by, COUNT_LIMIT)
             .await
+    }
+
+    /// What waits for runs of other processes with the same concurrency key.
+    async fn count_held(&self) -> Result<usize> {
+        let routes = self.routing.served().route_ids();
+        self.store.count_held(routes, COUNT_LIMIT).await
     }
 
     async fn wait_settled(&self, until: Option<Instant>) {

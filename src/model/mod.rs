@@ -11,7 +11,7 @@ pub mod status;
 pub mod target;
 
 pub use id::JobId;
-pub use job::{JobOptions, NewJob, OnConflict};
+pub use job::{Concurrency, JobOptions, NewJob, OnConflict, Unique};
 pub use outcome::{RunError, RunOutcome};
 pub use retry::{RetryDecision, RetryPolicy};
 pub use schedule::{IfRunning, Misfire, Recurrence, Rule};

@@ -3,7 +3,9 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 mod changes;
+mod keys;
 
+use self::keys::{Keys, Uniques};
 use super::kit::*;
 use crate::clock::Millis;
 use crate::model::{Action, Kind, NewJob, RunOutcome, Status};
@@ -13,7 +15,7 @@ use crate::store::{
 };
 use std::collections::BTreeMap;
 
-const STEPS: usize = 3_000;
+const STEPS: usize = 10_000;
 const NAMES: u64 = 60;
 const MAX_CRASHES: u32 = 3;
 
@@ -40,7 +42,8 @@ enum Run {
     Ready,
     /// Until the job is resumed.
     Held(Millis),
-    Running(InstanceId, Token),
+    /// With the concurrency key it was claimed with.
+    Running(InstanceId, Token, Option<&'static str>),
 }
 
 #[derive(Clone, Debug)]
@@ -57,6 +60,9 @@ struct Job {
     paused: bool,
     /// A run of the series failed last and was not run again.
     failed: bool,
+    /// Tells it from others that had its name before.
+    born: usize,
+    key: Option<&'static str>,
 }
 
 impl Job {
@@ -103,6 +109,12 @@ struct Walk<'a> {
     refused: usize,
     /// Changes by a user that were done.
     changed: usize,
+    /// Claims that left runs behind full keys.
+    crowded: usize,
+    duplicates: usize,
+    born: usize,
+    limits: Keys,
+    uniques: Uniques,
 }
 
 pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
@@ -116,6 +128,11 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
         counted: 0,
         refused: 0,
         changed: 0,
+        crowded: 0,
+        duplicates: 0,
+        born: 0,
+        limits: Keys::new(),
+        uniques: Uniques::new(),
     };
     walk.processes.push(s.process().await);
     for step in 0..STEPS {
@@ -138,11 +155,13 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
     walk.compare().await;
     // A walk that hardly ever gets anywhere would prove nothing.
     assert!(
-        walk.counted > 300 && walk.refused > 50 && walk.changed > 100,
-        "{} counted, {} refused, {} changed",
+        walk.counted > 300 && walk.refused > 50 && walk.changed > 100 && walk.crowded > 100 && walk.duplicates > 20,
+        "{} counted, {} refused, {} changed, {} crowded, {} duplicates",
         walk.counted,
         walk.refused,
-        walk.changed
+        walk.changed,
+        walk.crowded,
+        walk.duplicates
     );
 }
 
@@ -167,6 +186,7 @@ impl Walk<'_> {
             priority,
             route: route(on),
             created: self.now,
+            options: self.options(),
             ..base
         };
         let job = if self.chance.below(3) > 0 {
@@ -178,22 +198,36 @@ impl Walk<'_> {
             }
         };
         let replace = job.on_conflict == crate::model::OnConflict::Replace;
-        let answer = self.s.insert_at(vec![job], self.now).await.remove(0);
+        let answer = self.s.insert_at(vec![job.clone()], self.now).await.remove(0);
         let due = (!gone).then_some(due);
         let now = self.now;
+        let keeper = self.keeper(&name, on, job.options.unique.as_ref());
         let Some(known) = self.jobs.get_mut(&name) else {
+            if let Some(keeper) = keeper {
+                self.check_duplicate(&keeper, &answer);
+                return;
+            }
             assert_eq!(answer, Inserted::Created);
-            self.jobs.insert(name, new_job(recurring.then_some(interval), due, now));
+            self.born += 1;
+            let new = new_job(recurring.then_some(interval), due, now, self.born);
+            self.jobs.insert(name.clone(), new);
+            self.keep(&name, on, &job.options);
             return;
         };
         match answer {
             Inserted::Existing(standing) => assert!(!replace && standing.status == known.status()),
-            Inserted::Conflict(_) => assert!(replace && !known.status().allows(Action::ReplaceOneOff, Kind::OneOff)),
+            Inserted::Conflict(_) => assert!(
+                replace
+                    && (keeper.is_some()
+                        || !known.recurring && !known.status().allows(Action::ReplaceOneOff, Kind::OneOff))
+            ),
             Inserted::Replaced(standing) => {
                 replace_in_model(known, due, interval, now);
-                assert!(replace && standing.status == known.status(), "{standing:?} {known:?}");
+                assert!(replace && keeper.is_none(), "{known:?} {keeper:?}");
+                assert_eq!(standing.status, known.status(), "{known:?}");
+                self.keep(&name, on, &job.options);
             }
-            Inserted::Created | Inserted::CreatedBeside(_) => panic!("{name} was there"),
+            other => panic!("{name} was there: {other:?}"),
         }
     }
 
@@ -207,13 +241,8 @@ impl Walk<'_> {
         let slots = self.chance.of(&[0, 1, 3, 50]);
         let claimed = self.s.claim_with(process, self.now, slots).await;
         self.fall_due();
-        let ready: usize = self
-            .jobs
-            .values()
-            .flat_map(|job| job.runs.values())
-            .filter(|(run, _)| *run == Run::Ready)
-            .count();
-        assert_eq!(claimed.runs.len(), ready.min(slots));
+        let open = self.claimable();
+        assert_eq!(claimed.runs.len(), open.min(slots));
         assert!(
             claimed
                 .runs
@@ -221,10 +250,13 @@ impl Walk<'_> {
         );
         for run in claimed.runs {
             let name = run.id.to_string();
-            let (place, crashes) = self.jobs.get_mut(&name).unwrap().runs.get_mut(&number(&run)).unwrap();
+            let job = self.jobs.get_mut(&name).unwrap();
+            let key = job.key;
+            let (place, crashes) = job.runs.get_mut(&number(&run)).unwrap();
             assert_eq!((*place, *crashes), (Run::Ready, run.crashes));
-            *place = Run::Running(process, run.token);
+            *place = Run::Running(process, run.token, key);
             self.held.push((process, name, run));
+            assert!(key.is_none_or(|key| self.running_with(key) <= self.limits[key]));
         }
     }
 
@@ -255,9 +287,9 @@ impl Walk<'_> {
         let job = self.jobs.get_mut(&name);
         let number = number(&run);
         let held = |job: &&mut Job| {
-            job.runs
-                .get(&number)
-                .is_some_and(|(place, _)| *place == Run::Running(process, run.token))
+            job.runs.get(&number).is_some_and(
+                |(place, _)| matches!(place, Run::Running(by, token, _) if (*by, *token) == (process, run.token)),
+            )
         };
         let Some(job) = job.filter(held).filter(|_| self.processes.contains(&process)) else {
             assert_eq!(answer, Completed::LeaseLost);
@@ -398,7 +430,7 @@ impl Walk<'_> {
         for job in self.jobs.values_mut() {
             for number in job.runs.keys().copied().collect::<Vec<_>>() {
                 let (place, crashes) = job.runs.get_mut(&number).unwrap();
-                if !matches!(place, Run::Running(process, _) if from.contains(process)) {
+                if !matches!(place, Run::Running(process, ..) if from.contains(process)) {
                     continue;
                 }
                 if fails(crashes) {
@@ -433,6 +465,7 @@ impl Walk<'_> {
         };
         let ended = self.jobs.values().filter(|job| job.ended.is_some()).count();
         assert_eq!(self.s.store.sweep(retention, self.now, 1_000).await.unwrap(), ended);
+        self.sweep_uniques();
         self.jobs.retain(|_, job| job.ended.is_none());
     }
 
@@ -449,6 +482,7 @@ impl Walk<'_> {
                 "{name} {job:?} {record:?}"
             );
             by_status[job.status() as usize] += 1;
+            self.check_place(name, job).await;
         }
         assert_eq!(self.s.store.stats(None).await.unwrap().by_status, by_status);
     }
@@ -458,7 +492,7 @@ fn number(run: &ClaimedRun) -> i64 {
     if run.recurring { run.run } else { 0 }
 }
 
-fn new_job(interval: Option<i64>, due: Option<Millis>, now: Millis) -> Job {
+fn new_job(interval: Option<i64>, due: Option<Millis>, now: Millis, born: usize) -> Job {
     let recurring = interval.is_some();
     let mut job = Job {
         recurring,
@@ -470,6 +504,8 @@ fn new_job(interval: Option<i64>, due: Option<Millis>, now: Millis) -> Job {
         executions: 0,
         paused: false,
         failed: false,
+        born,
+        key: None,
     };
     if recurring {
         (job.next_at, job.ended) = (due, due.is_none().then_some(Status::Completed));

@@ -3,6 +3,7 @@
 //! Invariant: an attempt is ended only by the holder of its token; a run that was taken away is left alone.
 
 use super::failure::damaged;
+use super::keys::{self, KeyId};
 use super::queue::{self, Ended, Rank, Waiting};
 use super::series::{self, Owner, Phase};
 use super::tx::{Tally, Tx};
@@ -26,6 +27,8 @@ pub(super) struct Taken {
     pub(super) due: Millis,
     pub(super) started: Millis,
     pub(super) recurring: bool,
+    /// Concurrency key it was claimed with.
+    key: Option<KeyId>,
 }
 
 /// How the last attempt of a run ended.
@@ -39,9 +42,9 @@ pub(super) struct Final<'a> {
 }
 
 impl Taken {
-    /// Takes a run from its holder; `None`: it is not the holder.
+    /// Takes a run from its holder, and with it its slot of its key; `None`: it is not the holder.
     pub(super) fn from_holder(
-        tx: &Tx<'_>,
+        tx: &mut Tx<'_>,
         (job, run): (JobSeq, i64),
         owner: InstanceId,
         token: Token,
@@ -57,13 +60,18 @@ impl Taken {
                 due: row.get(4)?,
                 started: row.get(5)?,
                 recurring: row.get(6)?,
+                key: row.get(7)?,
             })
         };
-        Ok(tx
+        let taken = tx
             .connection
             .prepare_cached(TAKE)?
             .query_row((job, run, owner, token), read)
-            .optional()?)
+            .optional()?;
+        if let Some(key) = taken.and_then(|taken| taken.key) {
+            keys::leave(tx, key)?;
+        }
+        Ok(taken)
     }
 
     fn owner(&self) -> Owner {
@@ -107,7 +115,13 @@ impl Taken {
             attempt: next.attempt,
             crashes: next.crashes,
         };
-        if self.recurring && series::expect(tx.connection, self.job)?.paused {
+        let series = match self.recurring {
+            true => Some(series::expect(tx.connection, self.job)?),
+            false => None,
+        };
+        // A series may have got another key since the claim.
+        let key = series.as_ref().map_or(self.key, |series| series.key);
+        if series.is_some_and(|series| series.paused) {
             queue::put_paused(tx.connection, next.due, waiting)?;
             series::run_moved(tx, self.owner(), Some(Phase::Running), Phase::Waiting)?;
             return Ok(Status::Paused);
@@ -117,6 +131,7 @@ impl Taken {
                 route: self.route,
                 priority: self.priority,
                 due: next.due,
+                key,
             };
             queue::put_ready(tx, rank, waiting)?;
             Phase::Queued

@@ -200,6 +200,11 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn count_held(&self, routes: Vec<RouteId>, limit: usize) -> Result<usize> {
+        self.read(move |connection| counters::held(connection, &routes, limit))
+            .await
+    }
+
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize> {
         let mut deleted = 0;
         while deleted < limit {

@@ -5,10 +5,11 @@
 
 use super::failure::damaged;
 use super::jobs::{self, IdColumn, IdParam, JobKey};
+use super::keys::KeyId;
 use super::queue::{self, Rank};
 use super::series::{self, Owner};
 use super::tx::Tx;
-use super::{read, replace, tags};
+use super::{keys, read, replace, traces, uniques};
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
@@ -36,7 +37,11 @@ fn insert_each(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Inserted>> 
 
 fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
     let route = tx.intern(&job.route)?;
-    let Some(seq) = write_job(tx, job, route)? else {
+    if let Some(answer) = meet_by_keys(tx, job, route, now)? {
+        return Ok(answer);
+    }
+    let key = keys::adopt(tx, job)?;
+    let Some(seq) = write_job(tx, job, route, key)? else {
         return meet_existing(tx, job, route, now);
     };
     let mut twin = None;
@@ -50,6 +55,7 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
                 route,
                 priority: job.priority,
                 due: job.due.unwrap_or(job.created),
+                key,
             };
             let status = queue::put_first(tx, rank, seq, 1, now)?;
             tx.shift(route, None, Some(status));
@@ -59,8 +65,24 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
     Ok(twin.map_or(Inserted::Created, Inserted::CreatedBeside))
 }
 
+/// The answer for a job with keys that is not to be written: its id, or else its unique key, is taken. Jobs without keys
+/// are spared the question: whether their id is taken is learnt by writing them.
+fn meet_by_keys(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Option<Inserted>> {
+    if job.options.unique.is_none() && job.options.concurrency.is_none() {
+        return Ok(None);
+    }
+    if jobs::by_id(tx.connection, &job.id)?.is_some() {
+        return meet_existing(tx, job, route, now).map(Some);
+    }
+    let Some(unique) = &job.options.unique else {
+        return Ok(None);
+    };
+    let holder = uniques::holder(tx.connection, route, unique, now)?;
+    Ok(holder.map(|holder| Inserted::Duplicate(holder.id, holder.standing)))
+}
+
 /// `None`: a job with this id is there.
-fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId) -> Result<Option<JobSeq>> {
+fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, key: Option<KeyId>) -> Result<Option<JobSeq>> {
     let options = options_text(&job.options)?;
     let due = job.due.or_else(|| job.recurrence.is_none().then_some(job.created));
     let row = (
@@ -73,12 +95,13 @@ fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId) -> Result<Option<Job
         job.created,
         options,
         &*job.input,
+        key,
     );
     if tx.insert_job(row)? == 0 {
         return Ok(None);
     }
     let seq = tx.connection.last_insert_rowid();
-    tags::put(tx.connection, seq, &job.options.tags)?;
+    traces::put(tx.connection, seq, route, &job.options, job.created)?;
     Ok(Some(seq))
 }
 

@@ -5,6 +5,7 @@
 
 use super::failure::damaged;
 use super::jobs::JobKey;
+use super::keys::KeyId;
 use super::queue;
 use super::tx::Tx;
 use crate::clock::Millis;
@@ -40,6 +41,8 @@ pub(super) struct Series {
     pub(super) failed_at: Option<Millis>,
     /// Runs on request, among `runs`.
     pub(super) reruns: i64,
+    /// Concurrency key of its job.
+    pub(super) key: Option<KeyId>,
 }
 
 /// How many runs of a series are where.
@@ -147,6 +150,7 @@ impl Series {
             paused: row.get(13)?,
             failed_at: row.get(14)?,
             reruns: row.get(15)?,
+            key: row.get(16)?,
         })
     }
 }

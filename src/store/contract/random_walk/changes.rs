@@ -109,6 +109,7 @@ impl Walk<'_> {
             }
             Change::Cancel { .. } => {}
             Change::Delete => {
+                self.forget_unique(name);
                 self.jobs.remove(name);
             }
         }
