@@ -7,7 +7,7 @@ use super::events::Events;
 use super::handler::{AbortReason, Journal, Level};
 use super::routing::{Routing, WorkerFilter};
 use super::running::Running;
-use super::{claimer, lease, sweeper, timezones};
+use super::{claimer, lease, relay, sweeper, timezones};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{InstanceId, Note, NoteKind, Retention, RouteId, Store, Token};
@@ -257,6 +257,7 @@ impl Engine {
         tokio::spawn(claimer::run(Arc::clone(self), self.stop.subscribe()));
         tokio::spawn(lease::run(Arc::clone(self), self.stop.subscribe()));
         tokio::spawn(sweeper::run(Arc::clone(self), self.stop.subscribe()));
+        tokio::spawn(relay::run(Arc::clone(self), self.stop.subscribe()));
         *started = true;
         Ok(())
     }
@@ -318,7 +319,7 @@ impl Engine {
             let turn = self.turn.lock().await;
             let idle = self.running.unsettled() == 0;
             drop(turn);
-            if idle && self.count_due(due_by).await.is_ok_and(|due| due == 0) {
+            if idle && self.count_due(due_by).await.is_ok_and(|due| due == 0) && self.is_relayed().await {
                 return true;
             }
             if until.is_some_and(|until| Instant::now() >= until) {
@@ -334,6 +335,14 @@ impl Engine {
         self.store
             .count_due(self.routing.served().route_ids(), due_by, COUNT_LIMIT)
             .await
+    }
+
+    /// Whether what the runs have said to webhooks is delivered, as far as first attempts go; relays what is not.
+    async fn is_relayed(&self) -> bool {
+        let now = self.clock.now();
+        let relayed = relay::all(self).await.is_ok_and(|events| events == 0);
+        let own = self.routing.own_served().route_ids();
+        relayed && (own.is_empty() || self.store.count_due(own, now, 1).await.is_ok_and(|due| due == 0))
     }
 
     async fn wait_settled(&self, until: Option<Instant>) {
@@ -366,7 +375,7 @@ impl Engine {
             return;
         }
         let until = Instant::now() + timeout;
-        while self.running.busy() > 0 && Instant::now() < until {
+        while self.running.all_busy() > 0 && Instant::now() < until {
             let changed = self.running.changed.notified();
             let _ = tokio::time::timeout(Duration::from_millis(20), changed).await;
         }

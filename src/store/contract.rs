@@ -14,6 +14,7 @@ pub mod random_walk;
 pub mod reading;
 pub mod recurring;
 pub mod retention;
+pub mod webhooks;
 pub mod whereabouts;
 
 pub use kit::Subject;
@@ -141,6 +142,22 @@ macro_rules! store_contract {
             a_run_is_found_wherever_it_goes,
             a_series_rests_between_its_runs,
             runs_before_a_ready_one_are_counted_up_to_a_bound,
+        });
+        $crate::store::contract::store_contract!(@tests $make, webhooks: {
+            a_webhook_is_kept_with_its_secret,
+            a_webhook_that_is_set_again_keeps_its_id,
+            more_webhooks_than_there_may_be_are_refused,
+            a_webhook_is_deleted_by_its_id_or_url,
+            without_a_webhook_nothing_is_written_to_the_outbox,
+            each_change_that_is_wanted_is_one_event,
+            what_changes_nothing_is_no_event,
+            the_runs_of_a_series_are_events_and_its_occurrences_are_not,
+            a_run_that_crashed_too_often_is_an_event,
+            a_relayed_event_leaves_the_outbox_for_its_deliveries,
+            deliveries_raise_no_events_and_leave_nothing_behind,
+            how_deliveries_went_is_noted,
+            a_webhook_that_is_gone_wants_nothing_until_it_is_set_again,
+            an_event_outlives_its_job,
         });
         $crate::store::contract::store_contract!(@tests $make, random_walk: {
             a_random_walk_agrees_with_a_plain_model,

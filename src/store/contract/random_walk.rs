@@ -6,10 +6,10 @@ mod changes;
 
 use super::kit::*;
 use crate::clock::Millis;
-use crate::model::{Action, Kind, NewJob, RunOutcome, Status};
+use crate::model::{Action, EventKind, Kind, NewJob, RunOutcome, Status};
 use crate::store::{
-    Changed, ClaimedRun, Completed, GapKind, GridGap, Inserted, InstanceId, Keep, Occurrence, Retention, SeriesAdvance,
-    Token,
+    Changed, ClaimedRun, Completed, GapKind, GridGap, Inserted, InstanceId, Keep, Occurrence, Relayed, Retention,
+    SeriesAdvance, Token,
 };
 use std::collections::BTreeMap;
 
@@ -101,6 +101,9 @@ struct Walk<'a> {
     refused: usize,
     /// Changes by a user that were done.
     changed: usize,
+    /// What webhooks are to be told since the last comparison, with the state of the job then.
+    told: Vec<(EventKind, String, Status)>,
+    events: usize,
 }
 
 pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
@@ -114,7 +117,11 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
         counted: 0,
         refused: 0,
         changed: 0,
+        told: vec![],
+        events: 0,
     };
+    let everything = super::webhooks::webhook("all", &EventKind::OF_WEBHOOKS);
+    s.store.set_webhook(everything, 1, T0).await.unwrap();
     walk.processes.push(s.process().await);
     for step in 0..STEPS {
         match walk.chance.below(24) {
@@ -136,11 +143,12 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
     walk.compare().await;
     // A walk that hardly ever gets anywhere would prove nothing.
     assert!(
-        walk.counted > 300 && walk.refused > 50 && walk.changed > 100,
-        "{} counted, {} refused, {} changed",
+        walk.counted > 300 && walk.refused > 50 && walk.changed > 100 && walk.events > 1_000,
+        "{} counted, {} refused, {} changed, {} events",
         walk.counted,
         walk.refused,
-        walk.changed
+        walk.changed,
+        walk.events
     );
 }
 
@@ -177,7 +185,10 @@ impl Walk<'_> {
         let now = self.now;
         let Some(known) = self.jobs.get_mut(&name) else {
             assert_eq!(answer, Inserted::Created);
-            self.jobs.insert(name, new_job(recurring, due, now));
+            self.jobs.insert(name.clone(), new_job(recurring, due, now));
+            if !gone {
+                self.tell(EventKind::Scheduled, &name);
+            }
             return;
         };
         match answer {
@@ -186,6 +197,7 @@ impl Walk<'_> {
             Inserted::Replaced(standing) => {
                 replace_in_model(known, due, now);
                 assert!(replace && standing.status == known.status(), "{standing:?} {known:?}");
+                self.tell(EventKind::Scheduled, &name);
             }
             Inserted::Created | Inserted::CreatedBeside(_) => panic!("{name} was there"),
         }
@@ -218,6 +230,7 @@ impl Walk<'_> {
             let (place, crashes) = self.jobs.get_mut(&name).unwrap().runs.get_mut(&number(&run)).unwrap();
             assert_eq!((*place, *crashes), (Run::Ready, run.crashes));
             *place = Run::Running(process, run.token);
+            self.tell(EventKind::Started, &name);
             self.held.push((process, name, run));
         }
     }
@@ -265,9 +278,15 @@ impl Walk<'_> {
                 job.put_back(number, first(Some(due), now));
             }
             RunOutcome::Released => job.put_back(number, Run::Ready),
+            RunOutcome::Forgotten => panic!("no job of this walk is forgotten"),
         }
         assert_eq!(answer, Completed::Counted(job.status()));
         self.counted += 1;
+        match outcome {
+            RunOutcome::Completed { .. } => self.tell(EventKind::Completed, &name),
+            RunOutcome::Failed { .. } => self.tell(EventKind::Failed, &name),
+            _ => {}
+        }
     }
 
     async fn cancel(&mut self) {
@@ -298,6 +317,13 @@ impl Walk<'_> {
         job.executions += i64::try_from(job.runs.len()).unwrap();
         job.runs.clear();
         (job.ended, job.next_at, job.paused) = (Some(Status::Cancelled), None, false);
+        self.tell(EventKind::Cancelled, &name);
+    }
+
+    /// A change that is an event; the job is as it left it.
+    fn tell(&mut self, kind: EventKind, name: &str) {
+        let status = self.jobs[name].status();
+        self.told.push((kind, name.to_owned(), status));
     }
 
     async fn advance(&mut self) {
@@ -370,6 +396,7 @@ impl Walk<'_> {
             self.s.store.unregister(process, self.now).await.unwrap();
             self.take_back(&[process], |_| false);
         } else {
+            self.compare_events().await;
             self.s.pass(LEASE + 1);
             let dead = std::mem::take(&mut self.processes);
             let found = self.s.store.recover(self.now, MAX_CRASHES).await.unwrap();
@@ -381,6 +408,12 @@ impl Walk<'_> {
                 (found.instances, found.requeued, found.failed),
                 (dead.len(), requeued, failed)
             );
+            // A recovery takes the runs of a job in an order of its own, on which the states between depend.
+            let stored = self.take_events().await.into_iter();
+            let mut stored: Vec<_> = stored.map(|(kind, name, _)| (kind, name)).collect();
+            let mut told: Vec<_> = self.told.drain(..).map(|(kind, name, _)| (kind, name)).collect();
+            (stored.sort(), told.sort());
+            assert_eq!(stored, told);
         }
         if self.processes.is_empty() {
             self.processes.push(self.s.process().await);
@@ -389,7 +422,8 @@ impl Walk<'_> {
 
     fn take_back(&mut self, from: &[InstanceId], fails: impl Fn(&mut u32) -> bool) -> (usize, usize) {
         let (mut requeued, mut failed) = (0, 0);
-        for job in self.jobs.values_mut() {
+        let mut told = Vec::new();
+        for (name, job) in &mut self.jobs {
             for number in job.runs.keys().copied().collect::<Vec<_>>() {
                 let (place, crashes) = job.runs.get_mut(&number).unwrap();
                 if !matches!(place, Run::Running(process, _) if from.contains(process)) {
@@ -397,6 +431,7 @@ impl Walk<'_> {
                 }
                 if fails(crashes) {
                     job.over(number, Status::Failed);
+                    told.push((EventKind::Failed, name.clone(), job.status()));
                     failed += 1;
                 } else {
                     job.put_back(number, Run::Ready);
@@ -404,6 +439,7 @@ impl Walk<'_> {
                 }
             }
         }
+        self.told.extend(told);
         (requeued, failed)
     }
 
@@ -432,6 +468,7 @@ impl Walk<'_> {
 
     async fn compare(&mut self) {
         self.s.check().await;
+        self.compare_events().await;
         let mut by_status = [0_i64; 7];
         for (name, job) in &self.jobs {
             let record = self.s.record(name).await;
@@ -445,6 +482,32 @@ impl Walk<'_> {
             by_status[job.status() as usize] += 1;
         }
         assert_eq!(self.s.store.stats(None).await.unwrap().by_status, by_status);
+    }
+}
+
+impl Walk<'_> {
+    /// Each change has left one event, and nothing else has.
+    async fn compare_events(&mut self) {
+        let mut stored = self.take_events().await;
+        let mut told = std::mem::take(&mut self.told);
+        // A claim answers in another order than it works.
+        (stored.sort(), told.sort());
+        assert_eq!(stored, told);
+    }
+
+    async fn take_events(&mut self) -> Vec<(EventKind, String, Status)> {
+        let stored = self.s.store.outbox(100_000).await.unwrap();
+        let taken = stored.iter().map(|event| Relayed {
+            event: event.seq,
+            deliveries: vec![],
+        });
+        let taken = self.s.store.relay(taken.collect(), self.now).await.unwrap();
+        assert_eq!(taken, stored.len());
+        self.events += taken;
+        let events = stored.into_iter();
+        events
+            .map(|event| (event.kind, event.id.to_string(), event.status))
+            .collect()
     }
 }
 

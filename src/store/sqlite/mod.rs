@@ -32,6 +32,7 @@ mod notes;
 mod ofd;
 mod open;
 mod open_files;
+mod outbox;
 mod pause;
 mod promote;
 mod queue;
@@ -47,6 +48,7 @@ mod tags;
 mod turnstile;
 mod tx;
 mod verb;
+mod webhooks;
 mod whereabouts;
 mod writer;
 
