@@ -34,8 +34,10 @@ pub trait OpenStore: Send + Sync {
     /// Opens it; called again after a failure.
     async fn open(&self) -> Result<Arc<dyn Store>>;
 
-    /// Work on its jobs that is done in Rust.
-    fn targets(&self, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Vec<NativeTarget>;
+    /// Work on its jobs that is done in Rust; none unless said otherwise.
+    fn targets(&self, _store: &Arc<dyn Store>, _clock: &Arc<dyn Clock>) -> Vec<NativeTarget> {
+        Vec::new()
+    }
 
     /// Lets go of it; closes it when nobody else in the process uses it.
     async fn release(&self, store: Arc<dyn Store>) -> Result<()>;

@@ -57,7 +57,8 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
         }
     }
     // Without a run to come nothing was scheduled.
-    if job.due.is_some() || job.recurrence.is_none() {
+    let told = !job.route.namespace.is_internal() && (job.due.is_some() || job.recurrence.is_none());
+    if told {
         outbox::tell(tx, Event::new(EventKind::Scheduled, seq, now))?;
     }
     tx.wake();
