@@ -134,9 +134,7 @@ fn canonical(mut url: Url) -> Url {
 }
 
 fn read_url(fields: &mut Fields<'_>) -> Option<Box<str>> {
-    let Some(text) = required(fields, "url") else {
-        return None;
-    };
+    let text = required(fields, "url")?;
     match check_url(&text) {
         Ok(url) => Some(url),
         Err(message) => {

@@ -118,6 +118,8 @@ pub struct Engine {
     pub(super) wake: Notify,
     /// Held during a round of claiming.
     pub(super) turn: tokio::sync::Mutex<()>,
+    /// Held while events are relayed: how many have been.
+    pub(super) relayed: tokio::sync::Mutex<usize>,
     instance: AtomicI64,
     stop: watch::Sender<bool>,
     started: tokio::sync::Mutex<bool>,
@@ -150,6 +152,7 @@ impl Engine {
             claiming: watch::Sender::new(false),
             wake: Notify::new(),
             turn: tokio::sync::Mutex::default(),
+            relayed: tokio::sync::Mutex::default(),
             instance: AtomicI64::new(0),
             stop: watch::Sender::new(false),
             started: tokio::sync::Mutex::new(false),
@@ -315,11 +318,12 @@ impl Engine {
     async fn wait_drained(&self, due_by: i64, until: Option<Instant>) -> bool {
         loop {
             let changed = self.running.changed.notified();
+            let relayed = relay::all(self).await.ok();
             // Between two rounds: within one, a run may be claimed and not begun.
             let turn = self.turn.lock().await;
             let idle = self.running.unsettled() == 0;
             drop(turn);
-            if idle && self.count_due(due_by).await.is_ok_and(|due| due == 0) && self.is_relayed().await {
+            if idle && self.count_due(due_by).await.is_ok_and(|due| due == 0) && self.is_relayed(relayed).await {
                 return true;
             }
             if until.is_some_and(|until| Instant::now() >= until) {
@@ -337,12 +341,17 @@ impl Engine {
             .await
     }
 
-    /// Whether what the runs have said to webhooks is delivered, as far as first attempts go; relays what is not.
-    async fn is_relayed(&self) -> bool {
-        let now = self.clock.now();
-        let relayed = relay::all(self).await.is_ok_and(|events| events == 0);
+    /// Whether what the runs have said to webhooks is delivered, as far as it is due, and nothing was relayed since
+    /// `before`.
+    async fn is_relayed(&self, before: Option<usize>) -> bool {
         let own = self.routing.own_served().route_ids();
-        relayed && (own.is_empty() || self.store.count_due(own, now, 1).await.is_ok_and(|due| due == 0))
+        let due = async move || {
+            self.store
+                .count_due(own, self.clock.now(), 1)
+                .await
+                .is_ok_and(|due| due > 0)
+        };
+        before.is_some() && !due().await && relay::all(self).await.ok() == before
     }
 
     async fn wait_settled(&self, until: Option<Instant>) {

@@ -412,7 +412,8 @@ impl Walk<'_> {
             let stored = self.take_events().await.into_iter();
             let mut stored: Vec<_> = stored.map(|(kind, name, _)| (kind, name)).collect();
             let mut told: Vec<_> = self.told.drain(..).map(|(kind, name, _)| (kind, name)).collect();
-            (stored.sort(), told.sort());
+            stored.sort();
+            told.sort();
             assert_eq!(stored, told);
         }
         if self.processes.is_empty() {
@@ -491,7 +492,8 @@ impl Walk<'_> {
         let mut stored = self.take_events().await;
         let mut told = std::mem::take(&mut self.told);
         // A claim answers in another order than it works.
-        (stored.sort(), told.sort());
+        stored.sort();
+        told.sort();
         assert_eq!(stored, told);
     }
 

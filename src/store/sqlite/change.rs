@@ -87,7 +87,7 @@ fn one(tx: &mut Tx<'_>, job: &JobKey, statuses: &[Status], change: &Change, now:
         Change::Retry { due } => retry::apply(tx, job, &subject, *due, now),
         Change::Delete => delete::apply(tx, job, &subject),
     }?;
-    if let (Changed::Done { .. }, Some(kind)) = (&changed, outbox::of_change(change)) {
+    if let (Changed::Done { .. }, Some(kind)) = (&changed, change.event()) {
         outbox::tell(tx, Event::new(kind, job.seq, now))?;
     }
     Ok(changed)

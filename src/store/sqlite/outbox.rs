@@ -10,7 +10,7 @@ use super::{insert, queue};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{EventKind, RunError, Status};
-use crate::store::{Change, InsertParams, JobSeq, Relayed, StoredEvent};
+use crate::store::{InsertParams, JobSeq, Relayed, StoredEvent};
 use rusqlite::{Connection, Row};
 
 const PUT: &str = include_str!("sql/outbox_put.sql");
@@ -74,17 +74,6 @@ pub(super) fn tell(tx: &mut Tx<'_>, event: Event<'_>) -> Result<()> {
 fn without_stack(error: &str) -> Result<String> {
     let error = read::read_error(error)?;
     serde_json::to_string(&RunError { stack: None, ..error }).map_err(|_| damaged("an error that cannot be written"))
-}
-
-/// Which event a change of a job is.
-pub(super) fn of_change(change: &Change) -> Option<EventKind> {
-    match change {
-        Change::Cancel { .. } | Change::CancelRun { .. } => Some(EventKind::Cancelled),
-        Change::Pause => Some(EventKind::Paused),
-        Change::Resume(_) => Some(EventKind::Resumed),
-        Change::Reschedule(_) | Change::Retry { .. } => Some(EventKind::Scheduled),
-        Change::Delete => None,
-    }
 }
 
 /// The oldest events.
