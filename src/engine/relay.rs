@@ -16,7 +16,7 @@ use tokio::sync::watch;
 /// Events read at a time.
 const EVENTS: usize = 500;
 /// Deliveries inserted in one transaction, about.
-const DELIVERIES: usize = 500;
+const DELIVERIES: usize = 100;
 /// Time in which events gather before they are looked for: the looks of a busy store are bounded by it.
 const GATHER: Duration = Duration::from_millis(20);
 /// Longest time between two looks.

@@ -114,7 +114,7 @@ impl Taken {
     /// Ends the run and deletes its job.
     fn forget(&self, tx: &mut Tx<'_>) -> Result<Status> {
         tx.shift(self.route, Some(Status::Running), None);
-        delete::forget(tx.connection, self.job)?;
+        delete::forget(tx.connection, self.job, self.recurring)?;
         Ok(Status::Completed)
     }
 

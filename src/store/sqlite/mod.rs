@@ -43,6 +43,7 @@ mod reschedule;
 mod retry;
 mod routes;
 mod series;
+mod slice;
 mod sweep;
 mod tags;
 mod turnstile;
