@@ -7,7 +7,9 @@ use ductape::model::{
     EventKind, EventMask, JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome, WebhookSecret,
 };
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
-use ductape::store::{ClaimParams, CompleteParams, Completion, InsertParams, NewWebhook, ServedRoute, Store};
+use ductape::store::{
+    ClaimParams, CompleteParams, Completion, InsertParams, NewWebhook, ServedRoute, Store, WebhookStore,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

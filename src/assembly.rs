@@ -71,7 +71,7 @@ impl OpenStore for ConfiguredStore {
     }
 
     fn targets(&self, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Vec<NativeTarget> {
-        let (store, clock, journal) = (Arc::clone(store), Arc::clone(clock), Arc::clone(&self.journal));
+        let (store, clock, journal) = (Arc::downgrade(store), Arc::clone(clock), Arc::clone(&self.journal));
         vec![Delivery::target(store, clock, journal)]
     }
 

@@ -15,6 +15,8 @@ use tokio::sync::watch;
 
 /// Events read at a time.
 const EVENTS: usize = 500;
+/// Reads without a pause.
+const ROUNDS: usize = 20;
 /// Deliveries inserted in one transaction, about.
 const DELIVERIES: usize = 100;
 /// Time in which events gather before they are looked for: the looks of a busy store are bounded by it.
@@ -51,15 +53,18 @@ pub fn route_to(webhook: &str) -> Route {
 /// Relays until told to stop.
 pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     let mut changes = engine.store.changes();
+    let mut failing = false;
     while !*stop.borrow_and_update() {
         changes.mark_unchanged();
         match all(&engine).await {
-            Ok(_) => {}
+            Ok(_) => failing = false,
             Err(error) if error.code == ErrorCode::Closed => return,
-            Err(error) => engine.journal.log(
+            // Said once: the store's other users are loud enough.
+            Err(error) if !std::mem::replace(&mut failing, true) => engine.journal.log(
                 Level::Warn,
                 &format!("cannot relay events to webhooks, will try again: {error}"),
             ),
+            Err(_) => {}
         }
         let changed = async {
             let _ = changes.changed().await;
@@ -73,17 +78,18 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Relays all that waits; returns how many events this process has relayed so far. Two equal answers: the outbox was
-/// empty at the first, and between them nobody here has made a delivery.
+/// Relays what waits, up to a bound; returns how many events this process has relayed so far. Two equal answers: between
+/// them nobody here has made a delivery, and at the second none was left to be made.
 pub(super) async fn all(engine: &Engine) -> Result<usize> {
     let mut total = engine.relayed.lock().await;
-    loop {
+    for _ in 0..ROUNDS {
         let events = engine.store.outbox(EVENTS).await?;
         if events.is_empty() {
-            return Ok(*total);
+            break;
         }
         *total += some(engine, &events).await?;
     }
+    Ok(*total)
 }
 
 async fn some(engine: &Engine, events: &[StoredEvent]) -> Result<usize> {

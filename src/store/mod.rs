@@ -8,9 +8,6 @@
 //! - A verb that returned `Ok` is committed; under full durability an [`Store::insert`] or [`Store::change`] is synced.
 //! - A run is in exactly one place (scheduled, ready, running, ended), and it moves in one transaction.
 //! - A completion counts only with the token of the claim it belongs to.
-//! - While a webhook wants a kind of event, each change of that kind appends exactly one row to the outbox, in the
-//!   transaction of the change; while none does, no row is written. Which change is which event: see [`Store::outbox`].
-//!   Jobs of an internal namespace raise no events.
 
 use crate::clock::Millis;
 use crate::error::Result;
@@ -24,7 +21,7 @@ pub mod sqlite;
 mod webhook;
 
 pub use change::{Cancellation, Change, Changed, ChangedSome, HeldRun, NextOccurrence, Timing};
-pub use webhook::{DeliveryReport, EventSeq, NewWebhook, Relayed, StoredEvent, Webhook, WebhookSet};
+pub use webhook::{DeliveryReport, EventSeq, NewWebhook, Relayed, StoredEvent, Webhook, WebhookSet, WebhookStore};
 
 #[cfg(test)]
 pub mod contract;
@@ -523,7 +520,7 @@ impl Default for Retention {
 
 /// A durable (or, in memory, a transient) place for jobs.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: WebhookStore + Send + Sync {
     /// Writes jobs; the answers are in their order. With `all_or_nothing` and a conflict, nothing is written and only
     /// the [`Inserted::Conflict`] answers mean anything.
     async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>>;
@@ -621,37 +618,6 @@ pub trait Store: Send + Sync {
 
     /// Deletes what retention no longer keeps, at most about `limit` jobs; returns how many.
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize>;
-
-    /// Makes a webhook, or changes the one with this URL: events and secret are replaced, and it is enabled if it was
-    /// disabled. `most`: how many there may be. Synced under full durability. Changes from the commit on count: those of
-    /// every process, whatever it had read before.
-    async fn set_webhook(&self, webhook: NewWebhook, most: usize, now: Millis) -> Result<WebhookSet>;
-
-    /// All webhooks, oldest first.
-    async fn webhooks(&self) -> Result<Vec<Webhook>>;
-
-    /// Takes away the webhook with this id or URL; `false`: there is none. Synced under full durability.
-    async fn delete_webhook(&self, id_or_url: &str) -> Result<bool>;
-
-    /// Notes how an attempt to deliver to a webhook went; one that was taken away is passed over.
-    async fn note_delivery(&self, id: &str, report: DeliveryReport, now: Millis) -> Result<()>;
-
-    /// The oldest events that wait to be relayed, at most `limit`, in order.
-    ///
-    /// | event | change |
-    /// |---|---|
-    /// | `Scheduled` | an insert that made or replaced a job, unless it was made without a run to come; a reschedule; a retry on request |
-    /// | `Started` | each claimed run |
-    /// | `Completed`, `Failed` | the last attempt of a run, also one that failed as `CRASHED` by [`recover`](Self::recover) |
-    /// | `Cancelled` | a change after which the job is cancelled |
-    /// | `Paused`, `Resumed` | the change of that name |
-    ///
-    /// `at` is the `now` of the verb, for the end of a run its `ended_at`; state and count are as the verb left them.
-    async fn outbox(&self, limit: usize) -> Result<Vec<StoredEvent>>;
-
-    /// Takes events out of the outbox and inserts what is to be delivered of them, in one transaction. An event that is
-    /// no longer there (another process relayed it) is passed over with its deliveries. Returns how many counted.
-    async fn relay(&self, relayed: Vec<Relayed>, now: Millis) -> Result<usize>;
 
     /// Counts up whenever there may be something new to claim or to relay: a commit of this process that made a run
     /// ready or due earlier or that wrote to the outbox, or a commit of another process.

@@ -1,10 +1,14 @@
 //! Webhooks and the events that wait to be delivered to them.
 //!
-//! Data only; what the verbs promise is said at the trait.
+//! Invariant, for every store: while a webhook wants a kind of event, each change of that kind appends exactly one row to
+//! the outbox, in the transaction of the change; while none does, no row is written. Which change is which event: see
+//! [`WebhookStore::outbox`]. Jobs of an internal namespace raise no events.
 
 use super::RouteId;
 use crate::clock::Millis;
+use crate::error::Result;
 use crate::model::{EventKind, EventMask, JobId, NewJob, RunError, Status, WebhookSecret};
+use async_trait::async_trait;
 
 /// Number of an event in the outbox; grows with the order of the changes.
 pub type EventSeq = i64;
@@ -104,4 +108,39 @@ pub struct Relayed {
     pub event: EventSeq,
     /// The jobs. Each has an id of its own that no other job has.
     pub deliveries: Vec<NewJob>,
+}
+
+/// What a store does for webhooks.
+#[async_trait]
+pub trait WebhookStore {
+    /// Makes a webhook, or changes the one with this URL: events and secret are replaced, and it is enabled if it was
+    /// disabled. `most`: how many there may be. Synced under full durability. Changes from the commit on count: those of
+    /// every process, whatever it had read before.
+    async fn set_webhook(&self, webhook: NewWebhook, most: usize, now: Millis) -> Result<WebhookSet>;
+
+    /// All webhooks, oldest first.
+    async fn webhooks(&self) -> Result<Vec<Webhook>>;
+
+    /// Takes away the webhook with this id or URL; `false`: there is none. Synced under full durability.
+    async fn delete_webhook(&self, id_or_url: &str) -> Result<bool>;
+
+    /// Notes how an attempt to deliver to a webhook went; one that was taken away is passed over.
+    async fn note_delivery(&self, id: &str, report: DeliveryReport, now: Millis) -> Result<()>;
+
+    /// The oldest events that wait to be relayed, at most `limit`, in order.
+    ///
+    /// | event | change |
+    /// |---|---|
+    /// | `Scheduled` | an insert that made or replaced a job, unless it was made without a run to come; a reschedule; a retry on request |
+    /// | `Started` | each claimed run |
+    /// | `Completed`, `Failed` | the last attempt of a run, also one that failed as `CRASHED` by [`recover`](super::Store::recover) |
+    /// | `Cancelled` | a change after which the job is cancelled |
+    /// | `Paused`, `Resumed` | the change of that name |
+    ///
+    /// `at` is the `now` of the verb, for the end of a run its `ended_at`; state and count are as the verb left them.
+    async fn outbox(&self, limit: usize) -> Result<Vec<StoredEvent>>;
+
+    /// Takes events out of the outbox and inserts what is to be delivered of them, in one transaction. An event that is
+    /// no longer there (another process relayed it) is passed over with its deliveries. Returns how many counted.
+    async fn relay(&self, relayed: Vec<Relayed>, now: Millis) -> Result<usize>;
 }

@@ -14,7 +14,7 @@ use crate::model::Namespace;
 use crate::store::{DeliveryReport, Store, Webhook};
 use async_trait::async_trait;
 use reqwest::{Client, Url};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -29,7 +29,8 @@ const GONE: u16 = 410;
 
 /// Delivers what is due to webhooks.
 pub struct Delivery {
-    store: Arc<dyn Store>,
+    /// Not kept open by it: a store in memory ends with its last user.
+    store: Weak<dyn Store>,
     clock: Arc<dyn Clock>,
     journal: Arc<dyn Journal>,
     /// Made by the first delivery.
@@ -39,7 +40,7 @@ pub struct Delivery {
 impl Delivery {
     /// The target of all deliveries; opens nothing yet.
     #[must_use]
-    pub fn target(store: Arc<dyn Store>, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> NativeTarget {
+    pub fn target(store: Weak<dyn Store>, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> NativeTarget {
         NativeTarget {
             pattern: Pattern {
                 namespace: Namespace::Webhooks,
@@ -62,9 +63,13 @@ impl Delivery {
     /// The webhook of a delivery, while it is there and wants any.
     async fn webhook(&self, attempt: &Attempt) -> Result<Option<Webhook>> {
         let wanted = attempt.route.target.first();
-        let webhooks = self.store.webhooks().await?;
+        let webhooks = self.store()?.webhooks().await?;
         let found = webhooks.into_iter().find(|webhook| Some(&webhook.id) == wanted);
         Ok(found.filter(|webhook| webhook.disabled_at.is_none()))
+    }
+
+    fn store(&self) -> Result<Arc<dyn Store>> {
+        self.store.upgrade().ok_or_else(Error::closed)
     }
 
     async fn client(&self) -> Result<&Client> {
@@ -95,7 +100,10 @@ impl Delivery {
     }
 
     async fn report(&self, webhook: &Webhook, report: DeliveryReport) {
-        let noted = self.store.note_delivery(&webhook.id, report, self.clock.now()).await;
+        let noted = match self.store() {
+            Ok(store) => store.note_delivery(&webhook.id, report, self.clock.now()).await,
+            Err(closed) => Err(closed),
+        };
         if let Err(error) = noted {
             // Only an account of the delivery, which is not repeated for it.
             let message = format!("cannot note how a delivery to webhook {} went: {error}", webhook.id);

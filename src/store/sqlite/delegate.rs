@@ -14,7 +14,7 @@ use crate::store::{
     Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DeliveryReport,
     DueSeries, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note,
     Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Stats, Store, StoredEvent, Token, Webhook, WebhookSet,
-    Whereabouts,
+    WebhookStore, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -227,6 +227,22 @@ impl Store for SqliteStore {
         Ok(deleted)
     }
 
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    fn watch_others(&self, watch: bool) {
+        self.shared.watch_others.store(watch, Ordering::Relaxed);
+        self.nudge();
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.shut().await
+    }
+}
+
+#[async_trait]
+impl WebhookStore for SqliteStore {
     async fn set_webhook(&self, webhook: NewWebhook, most: usize, now: Millis) -> Result<WebhookSet> {
         self.write(Treatment::synced(1), move |tx| webhooks::set(tx, &webhook, most, now))
             .await
@@ -256,18 +272,5 @@ impl Store for SqliteStore {
         let rows = relayed.iter().map(|event| event.deliveries.len() + 1).sum();
         self.write(Treatment::plain(rows), move |tx| outbox::relay(tx, &relayed, now))
             .await
-    }
-
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.shared.changes.subscribe()
-    }
-
-    fn watch_others(&self, watch: bool) {
-        self.shared.watch_others.store(watch, Ordering::Relaxed);
-        self.nudge();
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.shut().await
     }
 }

@@ -114,7 +114,7 @@ fn a_file_that_another_copy_of_sqlite_has_open_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_of_another_process_counts_from_its_commit_on() {
-    use crate::store::contract::webhooks::webhook;
+    use crate::store::{WebhookStore, contract::webhooks::webhook};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let (here, elsewhere) = (open(&path), open(&path));
