@@ -3,10 +3,14 @@
 //! `cargo bench --bench store --no-default-features [-- rows]`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unsafe_code)]
 
-use ductape::model::{Concurrency, JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome};
+use ductape::model::{
+    Concurrency, EventKind, EventMask, JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome,
+    WebhookSecret,
+};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
 use ductape::store::{
-    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, ServedRoute, Store,
+    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, NewWebhook, ServedRoute,
+    Store, WebhookStore,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -69,8 +73,9 @@ fn main() {
         for round in 1..=3 {
             insert_round(round, rows).await;
         }
-        claim_round("empty otherwise", 0, rows).await;
-        claim_round("1,000,000 waiting", 1_000_000, rows).await;
+        claim_round("empty otherwise", 0, rows, false).await;
+        claim_round("with a webhook for all events", 0, rows, true).await;
+        claim_round("1,000,000 waiting", 1_000_000, rows, false).await;
         held_round(100_000, rows).await;
     });
 }
@@ -194,9 +199,23 @@ async fn fill(store: &SqliteStore, count: usize, make: impl Fn(usize) -> NewJob)
     }
 }
 
-async fn claim_round(what: &str, waiting: usize, rows: usize) {
+/// Nothing takes the events out of the outbox: only what changes pay for them is measured.
+async fn want_all(store: &SqliteStore) {
+    let webhook = NewWebhook {
+        id: "wh".into(),
+        url: "https://example.com/".into(),
+        events: EventMask::of(&EventKind::OF_WEBHOOKS),
+        secret: WebhookSecret::parse("a plain text of 24 bytes").unwrap(),
+    };
+    store.set_webhook(webhook, 1, T0).await.unwrap();
+}
+
+async fn claim_round(what: &str, waiting: usize, rows: usize, hooked: bool) {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("jobs.db"));
+    if hooked {
+        want_all(&store).await;
+    }
     let (mine, foreign) = (route("mail"), route("elsewhere"));
     // A third far away, a third soon, a third due and of a route that nobody here runs; with better priority than ours.
     fill(&store, waiting, |n| {

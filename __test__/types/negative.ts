@@ -41,6 +41,8 @@ export function dispatches(ductape: Ductape): void {
   void ductape.actions.dispatch({ ...action, input: { boddy: {} } });
   // @ts-expect-error every input of several is checked
   void ductape.actions.dispatchMany([action, { ...action, schedule: { crom: '' } }]);
+  // @ts-expect-error retries are no event of webhooks
+  void ductape.jobs.setWebhook({ url: '', secret: '', events: ['job.retrying'] });
   // @ts-expect-error a feature is named by its tag
   void ductape.features.dispatch({ env: 'prd', product: 'p', feature: 'f', input: {} });
   // @ts-expect-error a preview takes a schedule

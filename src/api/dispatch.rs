@@ -266,6 +266,7 @@ fn known_fields(namespace: Namespace) -> &'static [&'static str] {
         Namespace::Databases => with_common!("database", "operation"),
         Namespace::GraphActions => with_common!("graph", "event"),
         Namespace::Graphs => with_common!("graph", "operation"),
+        Namespace::Webhooks => with_common!(),
     }
 }
 

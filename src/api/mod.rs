@@ -20,6 +20,7 @@ mod reasons;
 mod request;
 mod schedule;
 pub mod view;
+mod webhooks;
 
 pub use dispatch::{Defaults, Dispatch, DispatchResult, read_dispatch, read_dispatch_many};
 pub use event_view::event_json;

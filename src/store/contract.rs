@@ -16,6 +16,7 @@ pub mod reading;
 pub mod recurring;
 pub mod retention;
 pub mod uniqueness;
+pub mod webhooks;
 pub mod whereabouts;
 
 pub use kit::Subject;
@@ -181,6 +182,22 @@ macro_rules! store_contract {
             a_job_that_is_retried_has_its_unique_key_again_unless_it_is_taken,
             a_series_keeps_its_unique_key_between_its_runs,
             a_paused_job_keeps_its_unique_key,
+        });
+        $crate::store::contract::store_contract!(@tests $make, webhooks: {
+            a_webhook_is_kept_with_its_secret,
+            a_webhook_that_is_set_again_keeps_its_id,
+            more_webhooks_than_there_may_be_are_refused,
+            a_webhook_is_deleted_by_its_id_or_url,
+            without_a_webhook_nothing_is_written_to_the_outbox,
+            each_change_that_is_wanted_is_one_event,
+            what_changes_nothing_is_no_event,
+            the_runs_of_a_series_are_events_and_its_occurrences_are_not,
+            a_run_that_crashed_too_often_is_an_event,
+            a_relayed_event_leaves_the_outbox_for_its_deliveries,
+            deliveries_raise_no_events_and_leave_nothing_behind,
+            how_deliveries_went_is_noted,
+            a_webhook_that_is_gone_wants_nothing_until_it_is_set_again,
+            an_event_outlives_its_job,
         });
         $crate::store::contract::store_contract!(@tests $make, random_walk: {
             a_random_walk_agrees_with_a_plain_model,

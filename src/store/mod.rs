@@ -35,8 +35,10 @@ use tokio::sync::watch;
 
 mod change;
 pub mod sqlite;
+mod webhook;
 
 pub use change::{Cancellation, Change, Changed, ChangedSome, HeldRun, NextOccurrence, Timing};
+pub use webhook::{DeliveryReport, EventSeq, NewWebhook, Relayed, StoredEvent, Webhook, WebhookSet, WebhookStore};
 
 #[cfg(test)]
 pub mod contract;
@@ -546,7 +548,7 @@ impl Default for Retention {
 
 /// A durable (or, in memory, a transient) place for jobs.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: WebhookStore + Send + Sync {
     /// Writes jobs; the answers are in their order. With `all_or_nothing` and a conflict, nothing is written and only
     /// the [`Inserted::Conflict`] answers mean anything.
     async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>>;
@@ -651,8 +653,8 @@ pub trait Store: Send + Sync {
     /// Deletes what retention no longer keeps, at most about `limit` jobs; returns how many.
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize>;
 
-    /// Counts up whenever there may be something new to claim: a commit of this process that made a run ready or due
-    /// earlier, or a commit of another process.
+    /// Counts up whenever there may be something new to claim or to relay: a commit of this process that made a run
+    /// ready or due earlier or that wrote to the outbox, or a commit of another process.
     fn changes(&self) -> watch::Receiver<u64>;
 
     /// Watches for commits of other processes from now on (or no longer).

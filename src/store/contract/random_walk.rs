@@ -8,10 +8,10 @@ mod keys;
 use self::keys::{Keys, Uniques};
 use super::kit::*;
 use crate::clock::Millis;
-use crate::model::{Action, Kind, NewJob, RunOutcome, Status};
+use crate::model::{Action, EventKind, Kind, NewJob, RunOutcome, Status};
 use crate::store::{
-    Changed, ClaimedRun, Completed, GapKind, GridGap, Inserted, InstanceId, Keep, Occurrence, Retention, SeriesAdvance,
-    Token,
+    Changed, ClaimedRun, Completed, GapKind, GridGap, Inserted, InstanceId, Keep, Occurrence, Relayed, Retention,
+    SeriesAdvance, Token,
 };
 use std::collections::BTreeMap;
 
@@ -115,6 +115,9 @@ struct Walk<'a> {
     born: usize,
     limits: Keys,
     uniques: Uniques,
+    /// What webhooks are to be told since the last comparison, with the state of the job then.
+    told: Vec<(EventKind, String, Status)>,
+    events: usize,
 }
 
 pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
@@ -133,7 +136,11 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
         born: 0,
         limits: Keys::new(),
         uniques: Uniques::new(),
+        told: vec![],
+        events: 0,
     };
+    let everything = super::webhooks::webhook("all", &EventKind::OF_WEBHOOKS);
+    s.store.set_webhook(everything, 1, T0).await.unwrap();
     walk.processes.push(s.process().await);
     for step in 0..STEPS {
         match walk.chance.below(24) {
@@ -155,11 +162,16 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
     walk.compare().await;
     // A walk that hardly ever gets anywhere would prove nothing.
     assert!(
-        walk.counted > 300 && walk.refused > 50 && walk.changed > 100 && walk.crowded > 100 && walk.duplicates > 20,
-        "{} counted, {} refused, {} changed, {} crowded, {} duplicates",
+        walk.counted > 300 && walk.refused > 50 && walk.changed > 100 && walk.events > 1_000,
+        "{} counted, {} refused, {} changed, {} events",
         walk.counted,
         walk.refused,
         walk.changed,
+        walk.events
+    );
+    assert!(
+        walk.crowded > 100 && walk.duplicates > 20,
+        "{} crowded, {} duplicates",
         walk.crowded,
         walk.duplicates
     );
@@ -212,6 +224,9 @@ impl Walk<'_> {
             let new = new_job(recurring.then_some(interval), due, now, self.born);
             self.jobs.insert(name.clone(), new);
             self.keep(&name, on, &job.options);
+            if !gone {
+                self.tell(EventKind::Scheduled, &name);
+            }
             return;
         };
         match answer {
@@ -226,6 +241,7 @@ impl Walk<'_> {
                 assert!(replace && keeper.is_none(), "{known:?} {keeper:?}");
                 assert_eq!(standing.status, known.status(), "{known:?}");
                 self.keep(&name, on, &job.options);
+                self.tell(EventKind::Scheduled, &name);
             }
             other => panic!("{name} was there: {other:?}"),
         }
@@ -255,6 +271,7 @@ impl Walk<'_> {
             let (place, crashes) = job.runs.get_mut(&number(&run)).unwrap();
             assert_eq!((*place, *crashes), (Run::Ready, run.crashes));
             *place = Run::Running(process, run.token, key);
+            self.tell(EventKind::Started, &name);
             self.held.push((process, name, run));
             assert!(key.is_none_or(|key| self.running_with(key) <= self.limits[key]));
         }
@@ -303,9 +320,15 @@ impl Walk<'_> {
                 job.put_back(number, first(Some(due), now));
             }
             RunOutcome::Released => job.put_back(number, Run::Ready),
+            RunOutcome::Forgotten => panic!("no job of this walk is forgotten"),
         }
         assert_eq!(answer, Completed::Counted(job.status()));
         self.counted += 1;
+        match outcome {
+            RunOutcome::Completed { .. } => self.tell(EventKind::Completed, &name),
+            RunOutcome::Failed { .. } => self.tell(EventKind::Failed, &name),
+            _ => {}
+        }
     }
 
     async fn cancel(&mut self) {
@@ -336,6 +359,13 @@ impl Walk<'_> {
         job.executions += i64::try_from(job.runs.len()).unwrap();
         job.runs.clear();
         (job.ended, job.next_at, job.paused) = (Some(Status::Cancelled), None, false);
+        self.tell(EventKind::Cancelled, &name);
+    }
+
+    /// A change that is an event; the job is as it left it.
+    fn tell(&mut self, kind: EventKind, name: &str) {
+        let status = self.jobs[name].status();
+        self.told.push((kind, name.to_owned(), status));
     }
 
     async fn advance(&mut self) {
@@ -408,6 +438,7 @@ impl Walk<'_> {
             self.s.store.unregister(process, self.now).await.unwrap();
             self.take_back(&[process], |_| false);
         } else {
+            self.compare_events().await;
             self.s.pass(LEASE + 1);
             let dead = std::mem::take(&mut self.processes);
             let found = self.s.store.recover(self.now, MAX_CRASHES).await.unwrap();
@@ -419,6 +450,13 @@ impl Walk<'_> {
                 (found.instances, found.requeued, found.failed),
                 (dead.len(), requeued, failed)
             );
+            // A recovery takes the runs of a job in an order of its own, on which the states between depend.
+            let stored = self.take_events().await.into_iter();
+            let mut stored: Vec<_> = stored.map(|(kind, name, _)| (kind, name)).collect();
+            let mut told: Vec<_> = self.told.drain(..).map(|(kind, name, _)| (kind, name)).collect();
+            stored.sort();
+            told.sort();
+            assert_eq!(stored, told);
         }
         if self.processes.is_empty() {
             self.processes.push(self.s.process().await);
@@ -427,7 +465,8 @@ impl Walk<'_> {
 
     fn take_back(&mut self, from: &[InstanceId], fails: impl Fn(&mut u32) -> bool) -> (usize, usize) {
         let (mut requeued, mut failed) = (0, 0);
-        for job in self.jobs.values_mut() {
+        let mut told = Vec::new();
+        for (name, job) in &mut self.jobs {
             for number in job.runs.keys().copied().collect::<Vec<_>>() {
                 let (place, crashes) = job.runs.get_mut(&number).unwrap();
                 if !matches!(place, Run::Running(process, ..) if from.contains(process)) {
@@ -435,6 +474,7 @@ impl Walk<'_> {
                 }
                 if fails(crashes) {
                     job.over(number, Status::Failed);
+                    told.push((EventKind::Failed, name.clone(), job.status()));
                     failed += 1;
                 } else {
                     job.put_back(number, Run::Ready);
@@ -442,6 +482,7 @@ impl Walk<'_> {
                 }
             }
         }
+        self.told.extend(told);
         (requeued, failed)
     }
 
@@ -471,6 +512,7 @@ impl Walk<'_> {
 
     async fn compare(&mut self) {
         self.s.check().await;
+        self.compare_events().await;
         let mut by_status = [0_i64; 7];
         for (name, job) in &self.jobs {
             let record = self.s.record(name).await;
@@ -485,6 +527,33 @@ impl Walk<'_> {
             self.check_place(name, job).await;
         }
         assert_eq!(self.s.store.stats(None).await.unwrap().by_status, by_status);
+    }
+}
+
+impl Walk<'_> {
+    /// Each change has left one event, and nothing else has.
+    async fn compare_events(&mut self) {
+        let mut stored = self.take_events().await;
+        let mut told = std::mem::take(&mut self.told);
+        // A claim answers in another order than it works.
+        stored.sort();
+        told.sort();
+        assert_eq!(stored, told);
+    }
+
+    async fn take_events(&mut self) -> Vec<(EventKind, String, Status)> {
+        let stored = self.s.store.outbox(100_000).await.unwrap();
+        let taken = stored.iter().map(|event| Relayed {
+            event: event.seq,
+            deliveries: vec![],
+        });
+        let taken = self.s.store.relay(taken.collect(), self.now).await.unwrap();
+        assert_eq!(taken, stored.len());
+        self.events += taken;
+        let events = stored.into_iter();
+        events
+            .map(|event| (event.kind, event.id.to_string(), event.status))
+            .collect()
     }
 }
 

@@ -7,12 +7,14 @@ use super::claim_cursor::{self, Candidate, Verdict};
 use super::failure::damaged;
 use super::jobs::IdColumn;
 use super::keys::{self, KeyId};
+use super::outbox::{self, Event};
 use super::queue::Rank;
 use super::series::{self, Owner, Phase};
 use super::tx::Tx;
 use super::{promote, queue, routes};
 use crate::clock::Millis;
 use crate::error::Result;
+use crate::model::EventKind;
 use crate::store::{ClaimParams, Claimed, ClaimedRun, DueSeries, InstanceId, JobSeq, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashSet;
@@ -115,6 +117,11 @@ fn take(tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<
         recurring: claimed.recurring,
     };
     series::run_moved(tx, owner, Some(Phase::Queued), Phase::Running)?;
+    let event = Event {
+        scheduled_at: Some(claimed.scheduled_at),
+        ..Event::new(EventKind::Started, run.job, params.now)
+    };
+    outbox::tell(tx, event)?;
     Ok(claimed)
 }
 

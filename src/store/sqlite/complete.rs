@@ -2,14 +2,16 @@
 //!
 //! Invariant: an attempt is ended only by the holder of its token; a run that was taken away is left alone.
 
+use super::delete;
 use super::failure::damaged;
 use super::keys::{self, KeyId};
+use super::outbox::{self, Event};
 use super::queue::{self, Ended, Rank, Waiting};
 use super::series::{self, Owner, Phase};
 use super::tx::{Tally, Tx};
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{RunError, RunOutcome, RunStatus, Status};
+use crate::model::{EventKind, RunError, RunOutcome, RunStatus, Status};
 use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{OptionalExtension, Row};
 
@@ -94,17 +96,34 @@ impl Taken {
         let row = self.history(status, Some(started), ended);
         queue::put_attempt(tx.connection, Ended { error, result, ..row })?;
         self.count(tx, status);
-        if self.recurring {
-            return series::run_ended(tx, self.owner(), self.run, Phase::Running, status, now);
-        }
-        let state = if status == RunStatus::Completed {
-            Status::Completed
+        let (kind, state) = if status == RunStatus::Completed {
+            (EventKind::Completed, Status::Completed)
         } else {
-            Status::Failed
+            (EventKind::Failed, Status::Failed)
         };
-        queue::put_ended(tx.connection, state, ended, self.job)?;
-        tx.shift(self.route, Some(Status::Running), Some(state));
+        let mut event = Event {
+            error,
+            ..Event::new(kind, self.job, ended)
+        };
+        let state = if self.recurring {
+            if tx.wants(kind)? {
+                event.scheduled_at = series::scheduled_at(tx.connection, self.job, self.run)?;
+            }
+            series::run_ended(tx, self.owner(), self.run, Phase::Running, status, now)?
+        } else {
+            queue::put_ended(tx.connection, state, ended, self.job)?;
+            tx.shift(self.route, Some(Status::Running), Some(state));
+            state
+        };
+        outbox::tell(tx, event)?;
         Ok(state)
+    }
+
+    /// Ends the run and deletes its job.
+    fn forget(&self, tx: &mut Tx<'_>) -> Result<Status> {
+        tx.shift(self.route, Some(Status::Running), None);
+        delete::forget(tx.connection, self.job, self.recurring)?;
+        Ok(Status::Completed)
     }
 
     /// Queues the run again: now, or when it is due, or when its series is resumed.
@@ -263,6 +282,7 @@ fn settle(tx: &mut Tx<'_>, taken: &Taken, completion: &Completion, now: Millis) 
             };
             taken.requeue(tx, next, now)
         }
+        RunOutcome::Forgotten => taken.forget(tx),
         RunOutcome::Released => taken.requeue(tx, taken.released(), now),
     }
 }

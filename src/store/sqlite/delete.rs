@@ -48,8 +48,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, job: &JobKey, subject: &Subject) -> Result<
             unqueue(tx, job, series)?;
         }
     }
-    Traces::of(tx.connection, job.seq)?.remove(tx.connection, job.seq)?;
-    drop_rows(tx.connection, job.seq, job.recurring)?;
+    forget(tx.connection, job.seq, job.recurring)?;
     Ok(Changed::done(job.seq))
 }
 
@@ -65,6 +64,12 @@ fn unqueue(tx: &mut Tx<'_>, job: &JobKey, series: &Series) -> Result<()> {
     }
     tx.shift(job.route, Some(status), None);
     Ok(())
+}
+
+/// Deletes all rows of a job that is in no queue.
+pub(super) fn forget(connection: &Connection, job: JobSeq, recurring: bool) -> Result<()> {
+    Traces::of(connection, job)?.remove(connection, job)?;
+    drop_rows(connection, job, recurring)
 }
 
 /// Deletes all rows of a job that retention does not keep and that is in no queue.

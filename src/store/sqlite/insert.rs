@@ -6,13 +6,14 @@
 use super::failure::damaged;
 use super::jobs::{self, IdColumn, IdParam, JobKey};
 use super::keys::KeyId;
+use super::outbox::{self, Event};
 use super::queue::{self, Rank};
 use super::series::{self, Owner};
 use super::tx::Tx;
 use super::{keys, read, replace, traces, uniques};
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
+use crate::model::{EventKind, JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
 use crate::store::{InsertParams, Inserted, JobSeq, RouteId};
 use rusqlite::OptionalExtension;
 
@@ -60,6 +61,11 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
             let status = queue::put_first(tx, rank, seq, 1, now)?;
             tx.shift(route, None, Some(status));
         }
+    }
+    // Without a run to come nothing was scheduled.
+    let told = !job.route.namespace.is_internal() && (job.due.is_some() || job.recurrence.is_none());
+    if told {
+        outbox::tell(tx, Event::new(EventKind::Scheduled, seq, now))?;
     }
     tx.wake();
     Ok(twin.map_or(Inserted::Created, Inserted::CreatedBeside))
@@ -181,7 +187,13 @@ fn meet_existing(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> 
     match job.on_conflict {
         OnConflict::Return => Ok(Inserted::Existing(read::standing(tx.connection, &known)?)),
         OnConflict::Error => Ok(Inserted::Conflict(format!("a job with the id {} exists", job.id))),
-        OnConflict::Replace => replace::apply(tx, job, &known, route, now),
+        OnConflict::Replace => {
+            let answer = replace::apply(tx, job, &known, route, now)?;
+            if matches!(answer, Inserted::Replaced(_)) {
+                outbox::tell(tx, Event::new(EventKind::Scheduled, known.seq, now))?;
+            }
+            Ok(answer)
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod notes;
 mod ofd;
 mod open;
 mod open_files;
+mod outbox;
 mod pause;
 mod promote;
 mod queue;
@@ -51,6 +52,7 @@ mod turnstile;
 mod tx;
 mod uniques;
 mod verb;
+mod webhooks;
 mod whereabouts;
 mod writer;
 

@@ -20,6 +20,7 @@ const RUN_ENDED: &str = include_str!("sql/series_run_ended.sql");
 const END: &str = include_str!("sql/series_end.sql");
 const LIVE_RUNS: &str = "SELECT run, due FROM occurrences WHERE job = ?1 ORDER BY run";
 const FIRST_LIVE: &str = include_str!("sql/series_first_live.sql");
+const SCHEDULED_AT: &str = "SELECT scheduled_at FROM occurrences WHERE job = ?1 AND run = ?2";
 const DROP_OCCURRENCE: &str = "DELETE FROM occurrences WHERE job = ?1 AND run = ?2 RETURNING scheduled_at";
 
 /// A series.
@@ -199,6 +200,14 @@ pub(super) fn current_run(connection: &Connection, job: JobSeq) -> Result<Option
     Ok(connection
         .prepare_cached(FIRST_LIVE)?
         .query_row([job], read)
+        .optional()?)
+}
+
+/// The grid point of a run that has not ended.
+pub(super) fn scheduled_at(connection: &Connection, job: JobSeq, run: i64) -> Result<Option<Millis>> {
+    Ok(connection
+        .prepare_cached(SCHEDULED_AT)?
+        .query_row((job, run), |row| row.get(0))
         .optional()?)
 }
 

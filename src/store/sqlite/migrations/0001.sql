@@ -217,6 +217,35 @@ CREATE TABLE logs (
     PRIMARY KEY (job, number)
 ) WITHOUT ROWID;
 
+-- Who is told of which events, and how that went.
+CREATE TABLE webhooks (
+    number       INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           TEXT NOT NULL UNIQUE,
+    url          TEXT NOT NULL UNIQUE,
+    events       INTEGER NOT NULL, -- one bit each
+    secret       TEXT NOT NULL,
+    created      INTEGER NOT NULL,
+    updated      INTEGER NOT NULL,
+    delivered    INTEGER,          -- when a delivery last arrived
+    failed       INTEGER,          -- when an attempt last failed
+    last_error   TEXT,
+    failed_count INTEGER NOT NULL DEFAULT 0, -- deliveries given up
+    disabled     INTEGER           -- since when
+);
+
+-- Events that no delivery has been made of yet. A row holds all that is told: its job may be gone by then.
+CREATE TABLE outbox (
+    seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind         INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    id           NOT NULL, -- as in jobs
+    route        INTEGER NOT NULL,
+    status       INTEGER NOT NULL,
+    scheduled_at INTEGER NOT NULL,
+    executions   INTEGER NOT NULL,
+    error        TEXT -- JSON, without the stack
+);
+
 CREATE TABLE counters (
     route INTEGER NOT NULL,
     kind  INTEGER NOT NULL,
