@@ -1017,7 +1017,7 @@ export interface IDrainResult {
   retried: number;
   /** Runs given back unfinished at the timeout. */
   released: number;
-  /** Runs still due that this process could have run. */
+  /** Runs still due that this process could have run, with those that wait for their `concurrency` key. */
   remaining: number;
 }
 
