@@ -209,7 +209,7 @@ impl Store for SqliteStore {
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize> {
         let mut deleted = 0;
         while deleted < limit {
-            let most = (limit - deleted).min(sweep::JOBS);
+            let most = limit - deleted;
             let step = self
                 .write(Treatment::aside(), move |tx| sweep::jobs(tx, retention, now, most))
                 .await?;
