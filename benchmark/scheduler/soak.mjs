@@ -107,7 +107,8 @@ async function allRan() {
 
 /** What is wrong with how a figure went on; nothing if it has levelled off. */
 function growth(name, figures, shown) {
-  const quarter = (n) => figures.slice(Math.floor((figures.length * n) / 4), Math.floor((figures.length * (n + 1)) / 4));
+  const quarter = (n) =>
+    figures.slice(Math.floor((figures.length * n) / 4), Math.floor((figures.length * (n + 1)) / 4));
   const [third, fourth] = [quantile(quarter(2), 0.5), quantile(quarter(3), 0.5)];
   const verdict = `${name}: median ${shown(third)} in the third quarter, ${shown(fourth)} in the last`;
   console.log(verdict);
@@ -135,8 +136,20 @@ try {
   if (dispatched.text !== ran.text) wrong.push('not every job ran exactly once');
   if (samples.length < 8) wrong.push(`${samples.length} samples say nothing; let it run for longer`);
   else {
-    wrong.push(...growth('RSS', samples.map(({ rss }) => rss), mib));
-    wrong.push(...growth('file and log', samples.map(({ size }) => size), mib));
+    wrong.push(
+      ...growth(
+        'RSS',
+        samples.map(({ rss }) => rss),
+        mib,
+      ),
+    );
+    wrong.push(
+      ...growth(
+        'file and log',
+        samples.map(({ size }) => size),
+        mib,
+      ),
+    );
     const most = Math.max(...samples.map(({ ended }) => ended));
     console.log(`most ended jobs in the store: ${most.toLocaleString('en')}, ${KEPT.toLocaleString('en')} are kept`);
     if (most > STORED) wrong.push(`retention does not keep up: ${most} ended jobs, bound ${STORED}`);
