@@ -170,6 +170,12 @@ impl Engine {
         *self.claiming.borrow()
     }
 
+    /// Whether [`stop`](Self::stop) was called.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
     /// Registers this process.
     pub(super) async fn register(&self) -> Result<()> {
         let lease = i64::try_from(self.config.lease.as_millis()).unwrap_or(i64::MAX);
