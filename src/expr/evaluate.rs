@@ -153,7 +153,8 @@ fn lookup<'a>(text: &'a str, path: &[Key<'_>]) -> Option<&'a str> {
 }
 
 /// What `{ "$literal": value }` holds; any other value itself.
-fn inside_literal(value: &str) -> &str {
+#[must_use]
+pub fn inside_literal(value: &str) -> &str {
     if !value.starts_with('{') {
         return value;
     }

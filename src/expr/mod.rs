@@ -31,6 +31,7 @@ mod tree;
 mod value;
 
 pub use document::{Uses, check, resolve};
+pub use evaluate::inside_literal;
 pub use fault::Fault;
 pub use limits::Limits;
 pub use operators::{Operator, operators};
