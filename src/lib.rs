@@ -18,8 +18,8 @@ pub mod engine;
 pub mod error;
 pub mod expr;
 pub mod model;
-pub mod resources;
-pub mod sessions;
 #[cfg(feature = "node")]
 pub mod node;
+pub mod resources;
+pub mod sessions;
 pub mod store;

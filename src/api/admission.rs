@@ -19,7 +19,11 @@ pub(super) async fn admit(engine: &Engine, dispatch: Dispatch, now: Millis) -> R
 pub(super) async fn admit_all(engine: &Engine, dispatches: Vec<Dispatch>, now: Millis) -> Result<Vec<Dispatch>> {
     let mut admitted = Vec::with_capacity(dispatches.len());
     for (index, dispatch) in dispatches.into_iter().enumerate() {
-        admitted.push(admit(engine, dispatch, now).await.map_err(|error| indexed(index, error))?);
+        admitted.push(
+            admit(engine, dispatch, now)
+                .await
+                .map_err(|error| indexed(index, error))?,
+        );
     }
     Ok(admitted)
 }

@@ -34,7 +34,10 @@ pub(super) async fn call(instance: &Instance, method: &str, text: &str) -> Resul
     let expiry = fields.integer("expiry", 1, LONGEST);
     let value = fields.raw("value").unwrap_or("null");
     if value.len() > LARGEST {
-        fields.problem("value", format!("is {} bytes of JSON, the limit is {LARGEST}", value.len()));
+        fields.problem(
+            "value",
+            format!("is {} bytes of JSON, the limit is {LARGEST}", value.len()),
+        );
     }
     if !fields.problems.is_empty() {
         return Err(invalid(fields.problems));

@@ -33,7 +33,9 @@ pub fn read_resources(options: &mut Fields<'_>) -> Resources {
     match options.raw("resources") {
         None => {}
         Some(text) if text.starts_with('"') => {
-            let Some(path) = options.string("resources") else { return resources };
+            let Some(path) = options.string("resources") else {
+                return resources;
+            };
             match read_file(&path) {
                 Ok(text) => options.problems.extend(read_text(&text, &mut resources)),
                 Err(why) => options.problem("resources", format!("the file cannot be read: {why}")),
@@ -80,7 +82,9 @@ fn read_text(text: &str, resources: &mut Resources) -> Vec<Problem> {
 
 /// The objects of a list.
 fn members<'a>(fields: &mut Fields<'a>, name: &str) -> Vec<Fields<'a>> {
-    let Some(text) = fields.raw(name) else { return Vec::new() };
+    let Some(text) = fields.raw(name) else {
+        return Vec::new();
+    };
     let Ok(list) = serde_json::from_str::<Vec<&'a RawValue>>(text) else {
         fields.problem(name, format!("must be a list, got {}", describe(text)));
         return Vec::new();
@@ -115,7 +119,16 @@ fn read_cache(cache: &mut Fields<'_>, product: &str, resources: &mut Resources) 
 
 fn read_session(session: &mut Fields<'_>, product: &str, resources: &mut Resources) {
     session.refuse_unknown(&[
-        "tag", "algorithm", "secret", "publicKey", "privateKey", "jwks", "expiry", "period", "verify", "name",
+        "tag",
+        "algorithm",
+        "secret",
+        "publicKey",
+        "privateKey",
+        "jwks",
+        "expiry",
+        "period",
+        "verify",
+        "name",
         "description",
     ]);
     let tag = required_tag(session);
@@ -127,7 +140,9 @@ fn read_session(session: &mut Fields<'_>, product: &str, resources: &mut Resourc
     let private_key = session.string("privateKey").map(|pem| pem.as_ref().into());
     let expiry = read_expiry(session);
     let verify = session.boolean("verify").unwrap_or(true);
-    let (Some(tag), Some(algorithm), Some(key)) = (tag, algorithm, key) else { return };
+    let (Some(tag), Some(algorithm), Some(key)) = (tag, algorithm, key) else {
+        return;
+    };
     let resource = SessionResource {
         tag: tag.as_ref().into(),
         algorithm,
@@ -150,8 +165,15 @@ fn read_algorithm(session: &mut Fields<'_>) -> Option<Algorithm> {
     if known.is_none() {
         let names = Algorithm::NAMES.map(|(name, _)| name);
         let message = match nearest(&name, &names) {
-            Some(near) => format!("'{}' is not supported; did you mean '{near}'?", super::fields::shown(&name)),
-            None => format!("'{}' is not supported; known are {}", super::fields::shown(&name), names.join(", ")),
+            Some(near) => format!(
+                "'{}' is not supported; did you mean '{near}'?",
+                super::fields::shown(&name)
+            ),
+            None => format!(
+                "'{}' is not supported; known are {}",
+                super::fields::shown(&name),
+                names.join(", ")
+            ),
         };
         session.problem("algorithm", message);
     }
@@ -166,8 +188,12 @@ fn read_key(session: &mut Fields<'_>) -> Option<KeySource> {
         .collect();
     match given.as_slice() {
         [] => Some(KeySource::Absent),
-        ["secret"] => session.string("secret").map(|text| KeySource::Secret(text.as_ref().into())),
-        ["publicKey"] => session.string("publicKey").map(|text| KeySource::PublicKey(text.as_ref().into())),
+        ["secret"] => session
+            .string("secret")
+            .map(|text| KeySource::Secret(text.as_ref().into())),
+        ["publicKey"] => session
+            .string("publicKey")
+            .map(|text| KeySource::PublicKey(text.as_ref().into())),
         ["jwks"] => read_jwks(session).map(KeySource::Jwks),
         several => {
             let message = format!("give one of {}, not several", several.join(", "));
@@ -212,5 +238,7 @@ fn read_expiry(session: &mut Fields<'_>) -> i64 {
     if unit.is_some() && count.is_none() && session.raw("expiry").is_none() {
         session.problem("expiry", "is missing; `period` is its unit");
     }
-    count.map_or(DEFAULT_EXPIRY, |count| count.saturating_mul(unit.unwrap_or(1)).min(LONGEST))
+    count.map_or(DEFAULT_EXPIRY, |count| {
+        count.saturating_mul(unit.unwrap_or(1)).min(LONGEST)
+    })
 }

@@ -128,10 +128,16 @@ async fn start(instance: &Instance, store: &dyn Store, text: &str) -> Result<Str
     let given = Fields::read(data, "data")
         .map_err(|_| missing("data", &format!("must be an object, got {}", describe(data))))?;
     if let Some(name) = RESERVED.into_iter().find(|name| given.raw(name).is_some()) {
-        return Err(missing(&format!("data.{name}"), "is set by the session itself; choose another name"));
+        return Err(missing(
+            &format!("data.{name}"),
+            "is set by the session itself; choose another name",
+        ));
     }
     if data.len() > LARGEST {
-        return Err(missing("data", &format!("is {} bytes of JSON, the limit is {LARGEST}", data.len())));
+        return Err(missing(
+            "data",
+            &format!("is {} bytes of JSON, the limit is {LARGEST}", data.len()),
+        ));
     }
     let keys = keys_of(instance, &request).await?;
     issue(instance, store, &request, &keys, &random(16)?, data).await
@@ -219,7 +225,10 @@ async fn refresh(instance: &Instance, store: &dyn Store, text: &str) -> Result<S
     let now = instance.now();
     let taken = store.take_entry(refresh_key(&request, &token), now).await?;
     let refused = || {
-        let problem = Problem::new("refresh_token", "is not known: it was used, revoked, or has expired; start a new session");
+        let problem = Problem::new(
+            "refresh_token",
+            "is not known: it was used, revoked, or has expired; start a new session",
+        );
         Error::invalid(ErrorCode::Unauthorized, vec![problem])
     };
     let taken = taken.ok_or_else(refused)?;
@@ -254,7 +263,10 @@ async fn revoke(instance: &Instance, store: &dyn Store, text: &str) -> Result<St
         }
     };
     let Some(id) = id else {
-        return Err(missing("token", "has neither `sid` nor `jti`, so that it cannot be told from others"));
+        return Err(missing(
+            "token",
+            "has neither `sid` nor `jti`, so that it cannot be told from others",
+        ));
     };
     let entry = Entry {
         at: revocation(&request.product, &request.tag, &id),

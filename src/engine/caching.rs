@@ -18,8 +18,8 @@ use tokio::sync::watch;
 
 /// Largest result that is kept, in bytes of JSON.
 const LARGEST: usize = 256 * 1024;
-/// Claims that differ from token to token of the same session.
-const FLEETING: [&str; 4] = ["iat", "exp", "nbf", "jti"];
+/// Claims that differ from token to token of the same user.
+const FLEETING: [&str; 5] = ["iat", "exp", "nbf", "jti", "sid"];
 
 /// Jobs that others wait for.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ pub(super) fn place_of(engine: &Engine, run: &ClaimedRun, route: &Route, tag: &s
     let mut text = format!("{}\n{:?}\n", route.namespace.as_str(), route.target);
     super::canonical::write(prepared.input.as_deref().unwrap_or(&run.input), &mut text);
     if let Some(claims) = &prepared.claims {
-        // What one session may see is not shown to another.
+        // What one user may see is not shown to another.
         text.push('\n');
         super::canonical::write(&lasting(claims), &mut text);
     }
@@ -143,7 +143,10 @@ impl Lead {
         let value = result.unwrap_or_default();
         let journal = &self.engine.journal;
         if value.len() > LARGEST {
-            let message = format!("a result of {} bytes is not cached, the limit is {LARGEST}", value.len());
+            let message = format!(
+                "a result of {} bytes is not cached, the limit is {LARGEST}",
+                value.len()
+            );
             return journal.log(Level::Warn, &message);
         }
         let entry = Entry {

@@ -120,7 +120,9 @@ enum Readiness {
 
 /// Checks the session, resolves the input, looks into the cache.
 async fn prepare(engine: &Arc<Engine>, attempt: &mut Attempt) -> Readiness {
-    let Attempt { run, route, options, .. } = attempt;
+    let Attempt {
+        run, route, options, ..
+    } = attempt;
     if Preparation::is_needless(run, options) {
         return Readiness::Ready(None);
     }
@@ -266,7 +268,11 @@ fn after_failure(engine: &Engine, attempt: &Attempt, failure: &HandlerFailure, n
 fn masked(engine: &Engine, failure: &HandlerFailure) -> RunError {
     let masker = &engine.config.preparation.secrets.masker;
     let stack = failure.stack.as_deref().map(|stack| masker.mask(stack));
-    RunError::new(&masker.mask(&failure.code), &masker.mask(&failure.message), stack.as_deref())
+    RunError::new(
+        &masker.mask(&failure.code),
+        &masker.mask(&failure.message),
+        stack.as_deref(),
+    )
 }
 
 /// A number from 0 to 1, different for each attempt: enough to spread retries, and nothing else depends on it.

@@ -146,7 +146,11 @@ impl Preparation {
             let id = run.id.to_string();
             let scope = Scope {
                 now,
-                zone: options.tz.as_deref().and_then(|tz| Zone::get(tz).ok()).unwrap_or_else(Zone::utc),
+                zone: options
+                    .tz
+                    .as_deref()
+                    .and_then(|tz| Zone::get(tz).ok())
+                    .unwrap_or_else(Zone::utc),
                 claims,
                 variables: variables(run, route, &id),
                 secrets: &secrets,
@@ -287,7 +291,8 @@ impl Preparation {
             },
             secrets: &secrets,
         };
-        let resolved = expr::resolve(&quoted, &scope, &self.limits).map_err(expr::Fault::into_error)?;
+        let resolved = expr::resolve(&quoted, &scope, &self.limits)
+            .map_err(|fault| Error::new(fault.code, fault.problem.message))?;
         serde_json::from_str(&resolved).map_err(|_| unreadable())
     }
 }

@@ -80,10 +80,9 @@ fn same(left: &Value<'_>, right: &Value<'_>) -> bool {
         (Value::Text(_) | Value::Quoted(_), Value::Text(_) | Value::Quoted(_)) => {
             left.clone().text().ok() == right.clone().text().ok()
         }
-        (
-            Value::List(_) | Value::Object(_) | Value::Json(_),
-            Value::List(_) | Value::Object(_) | Value::Json(_),
-        ) => left.to_json() == right.to_json(),
+        (Value::List(_) | Value::Object(_) | Value::Json(_), Value::List(_) | Value::Object(_) | Value::Json(_)) => {
+            left.to_json() == right.to_json()
+        }
         _ => false,
     }
 }

@@ -151,7 +151,7 @@ pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result
         scope,
         budget: Budget::new(limits),
     };
-    let mut out = String::new();
+    let mut out = String::with_capacity(input.len() + 256);
     let mut copied = 0;
     for place in (Places { text: input, at: 0 }) {
         match place {

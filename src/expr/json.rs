@@ -42,12 +42,7 @@ pub(super) fn string_start(text: &str, mut at: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     loop {
         at = memrchr(b'"', bytes.get(..at)?)?;
-        let backslashes = bytes
-            .get(..at)?
-            .iter()
-            .rev()
-            .take_while(|byte| **byte == b'\\')
-            .count();
+        let backslashes = bytes.get(..at)?.iter().rev().take_while(|byte| **byte == b'\\').count();
         if backslashes % 2 == 0 {
             return Some(at);
         }
@@ -142,7 +137,9 @@ pub(super) fn path_of(text: &str, place: usize, root: &str) -> String {
             let start = inner.as_ptr() as usize - base;
             (start..start + inner.len()).contains(&place)
         });
-        let Some((index, (key, inner))) = inside else { return path };
+        let Some((index, (key, inner))) = inside else {
+            return path;
+        };
         if value.starts_with('[') {
             path.push_str(&format!("[{index}]"));
         } else {
@@ -190,7 +187,9 @@ mod tests {
 
     #[test]
     fn what_is_no_json_ends() {
-        for text in ["{", "[", "{\"", "{\"a\"", "{\"a\":", "[,", "[}", "{:}", "\"\\", "[[[", "{\"a\":}"] {
+        for text in [
+            "{", "[", "{\"", "{\"a\"", "{\"a\":", "[,", "[}", "{:}", "\"\\", "[[[", "{\"a\":}",
+        ] {
             let _ = Entries::of(text).take(100).count();
             assert!(value_end(text, 0) <= text.len());
         }

@@ -48,7 +48,9 @@ pub(super) fn pick<'a>(arguments: &mut Arguments<'_, 'a>) -> Outcome<'a> {
     };
     match usize::try_from(from_start).ok().filter(|place| *place < length) {
         Some(place) => Ok(values.swap_remove(place)),
-        None => arguments.fail(&format!("index {index} is out of range, the list has {length} elements")),
+        None => arguments.fail(&format!(
+            "index {index} is out of range, the list has {length} elements"
+        )),
     }
 }
 

@@ -39,9 +39,9 @@ impl Kind {
     fn accepts(self, node: &Node<'_>) -> bool {
         match (self, node) {
             (Self::Any, _) | (_, Node::Reference { .. } | Node::Call { .. }) => true,
-            (Self::Number | Self::Date, Node::Number(_)) | (Self::Text, Node::Text(_)) | (Self::List, Node::List(_)) => {
-                true
-            }
+            (Self::Number | Self::Date, Node::Number(_))
+            | (Self::Text, Node::Text(_))
+            | (Self::List, Node::List(_)) => true,
             (Self::Whole, Node::Number(number)) => number.whole().is_some(),
             (Self::Date, Node::Text(text)) => dates::is_date(text),
             (Self::Unit, Node::Text(text)) => Unit::find(text).is_some(),
@@ -153,7 +153,11 @@ impl Operator {
 
     /// Checks number and, where they are constants, kinds of arguments.
     pub(super) fn check(&self, arguments: &[Node<'_>]) -> Result<(), String> {
-        let most = if self.variadic { usize::MAX } else { self.parameters.len() };
+        let most = if self.variadic {
+            usize::MAX
+        } else {
+            self.parameters.len()
+        };
         if !(self.required..=most).contains(&arguments.len()) {
             return Err(format!(
                 "${} does not take {} arguments; it is {}",

@@ -36,7 +36,10 @@ impl<'a> Parser<'a> {
     /// A refusal that names the position of `place`.
     fn fail<T>(&self, place: usize, message: impl AsRef<str>) -> Read<T> {
         let position = self.cursor.position_of(place);
-        Err(Fault::malformed(format!("at character {position}: {}", message.as_ref())))
+        Err(Fault::malformed(format!(
+            "at character {position}: {}",
+            message.as_ref()
+        )))
     }
 
     /// A refusal at the place of the cursor.
@@ -76,7 +79,11 @@ impl<'a> Parser<'a> {
         self.cursor.eat('(');
         self.cursor.skip_space();
         if !self.cursor.eat(')') {
-            return self.fail_here(format!("${} takes no arguments; it is {}", reference.name(), reference.example()));
+            return self.fail_here(format!(
+                "${} takes no arguments; it is {}",
+                reference.name(),
+                reference.example()
+            ));
         }
         Ok(self.reference(reference, Vec::new(), start))
     }
@@ -155,7 +162,10 @@ impl<'a> Parser<'a> {
         self.cursor.eat('(');
         let arguments = self.nested(|parser| parser.items(')', Self::argument))?;
         let Some(arguments) = arguments else {
-            let message = format!("the call of ${} is not closed; it is {}", operator.name, operator.signature);
+            let message = format!(
+                "the call of ${} is not closed; it is {}",
+                operator.name, operator.signature
+            );
             return self.fail(start, message);
         };
         if let Err(message) = operator.check(&arguments) {
@@ -293,7 +303,10 @@ impl<'a> Parser<'a> {
             "null" => Ok(Node::Null),
             word => {
                 let word = short(word);
-                self.fail(start, format!("{word} is no value; texts stand in quotes, as in '{word}'"))
+                self.fail(
+                    start,
+                    format!("{word} is no value; texts stand in quotes, as in '{word}'"),
+                )
             }
         }
     }

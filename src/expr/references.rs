@@ -55,7 +55,12 @@ const TABLE: [Row; 12] = [
     ("Variable", Reference::Variable, Form::Path, "$Variable{app}{key}"),
     ("Constant", Reference::Constant, Form::Path, "$Constant{app}{key}"),
     ("Auth", Reference::Auth, Form::Path, "$Auth{app}{token}"),
-    ("Sequence", Reference::Sequence, Form::Path, "$Sequence{main}{charge}{id}"),
+    (
+        "Sequence",
+        Reference::Sequence,
+        Form::Path,
+        "$Sequence{main}{charge}{id}",
+    ),
     ("Response", Reference::Response, Form::Path, "$Response{body}{id}"),
     ("Default", Reference::Default, Form::Alone, "$Default"),
 ];

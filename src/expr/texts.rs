@@ -34,7 +34,11 @@ fn fold<'a>(
 pub(super) fn substring<'a>(arguments: &mut Arguments<'_, 'a>) -> Outcome<'a> {
     let text = arguments.text(0)?;
     let start = arguments.whole(1)?;
-    let end = if arguments.has(2) { Some(arguments.whole(2)?) } else { None };
+    let end = if arguments.has(2) {
+        Some(arguments.whole(2)?)
+    } else {
+        None
+    };
     let length = text.chars().count();
     let place = |index: i64| {
         let steps = usize::try_from(index.unsigned_abs()).unwrap_or(usize::MAX);

@@ -72,9 +72,9 @@ impl<'a> Value<'a> {
             Self::Json(Cow::Borrowed(text)) if text.starts_with('[') => {
                 Ok(Entries::of(text).map(|(_, value)| Self::from_json(value)).collect())
             }
-            Self::Json(Cow::Owned(text)) if text.starts_with('[') => {
-                Ok(Entries::of(&text).map(|(_, value)| Value::from_json(value).owned()).collect())
-            }
+            Self::Json(Cow::Owned(text)) if text.starts_with('[') => Ok(Entries::of(&text)
+                .map(|(_, value)| Value::from_json(value).owned())
+                .collect()),
             other => Err(other),
         }
     }
@@ -108,7 +108,9 @@ impl<'a> Value<'a> {
             Self::Number(Number::Integer(value)) => Value::Number(Number::Integer(value)),
             Self::Number(number) => number
                 .whole()
-                .map_or(Value::Number(Number::Float(number.float())), |whole| Value::Number(Number::Integer(whole))),
+                .map_or(Value::Number(Number::Float(number.float())), |whole| {
+                    Value::Number(Number::Integer(whole))
+                }),
             Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
             Self::Quoted(raw) => Value::Text(Cow::Owned(unescape(raw).into_owned())),
             Self::List(values) => Value::List(values.into_iter().map(Value::owned).collect()),

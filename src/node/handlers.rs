@@ -127,7 +127,10 @@ fn job_json(attempt: &Attempt) -> String {
         env: &attempt.route.env,
         target: attempt.route.fields().collect(),
         input,
-        session: attempt.claims.as_deref().and_then(|claims| serde_json::from_str(claims).ok()),
+        session: attempt
+            .claims
+            .as_deref()
+            .and_then(|claims| serde_json::from_str(claims).ok()),
         run: run.run,
         attempt: run.attempt,
         scheduled_at: run.scheduled_at,

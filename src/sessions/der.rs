@@ -70,7 +70,11 @@ mod tests {
 
     #[test]
     fn broken_keys_are_no_keys() {
-        let ed25519 = [&[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00][..], &[7; 32]].concat();
+        let ed25519 = [
+            &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00][..],
+            &[7; 32],
+        ]
+        .concat();
         assert_eq!(public_key(&ed25519), Some((KeyKind::Ed25519, &[7; 32][..])));
         for length in 0..ed25519.len() {
             assert_eq!(public_key(&ed25519[..length]), None);

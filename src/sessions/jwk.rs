@@ -1,7 +1,7 @@
 //! Key sets (JWKS).
 
-use super::key::{Material, hmac_of, kind_of};
 use super::der::KeyKind;
+use super::key::{Material, hmac_of, kind_of};
 use super::unusable;
 use crate::error::Result;
 use crate::resources::Algorithm;

@@ -18,7 +18,10 @@ pub(super) enum Material {
     /// Bytes as `ring` takes them for the algorithm.
     Public(Vec<u8>),
     /// Modulus and exponent.
-    Rsa { n: Vec<u8>, e: Vec<u8> },
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
 }
 
 /// The keys of one session resource.
@@ -41,10 +44,15 @@ impl VerifyingKey {
     /// The algorithm is not symmetric, the secret is short, or it is in truth a public key, which everybody knows.
     pub fn from_secret(algorithm: Algorithm, secret: &str) -> Result<Self> {
         if !algorithm.is_symmetric() {
-            return Err(unusable(format!("{} needs a `publicKey` or `jwks`, not a `secret`", algorithm.name())));
+            return Err(unusable(format!(
+                "{} needs a `publicKey` or `jwks`, not a `secret`",
+                algorithm.name()
+            )));
         }
         if secret.contains("-----BEGIN ") {
-            return Err(unusable("the `secret` is a key in PEM; give it as `publicKey`, with the algorithm of that key"));
+            return Err(unusable(
+                "the `secret` is a key in PEM; give it as `publicKey`, with the algorithm of that key",
+            ));
         }
         if secret.len() < SHORTEST_SECRET {
             return Err(unusable(format!(
@@ -64,14 +72,20 @@ impl VerifyingKey {
     /// It is none, or one of another kind than the algorithm's.
     pub fn from_pem(algorithm: Algorithm, pem: &str) -> Result<Self> {
         if algorithm.is_symmetric() {
-            return Err(unusable(format!("{} needs a `secret`, not a `publicKey`", algorithm.name())));
+            return Err(unusable(format!(
+                "{} needs a `secret`, not a `publicKey`",
+                algorithm.name()
+            )));
         }
         let info = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes())
             .map_err(|_| unusable("the `publicKey` must be PEM that begins with -----BEGIN PUBLIC KEY-----"))?;
         let (kind, bytes) = public_key(&info)
             .ok_or_else(|| unusable("the `publicKey` is none of RSA, EC (P-256, P-384) or Ed25519"))?;
         if kind != kind_of(algorithm) {
-            return Err(unusable(format!("the `publicKey` is not for {}: it is {kind:?}", algorithm.name())));
+            return Err(unusable(format!(
+                "the `publicKey` is not for {}: it is {kind:?}",
+                algorithm.name()
+            )));
         }
         Ok(Self {
             algorithm,
@@ -107,7 +121,9 @@ impl VerifyingKey {
         };
         let mut candidates = self.keys.iter().filter(|(name, _)| fits(name)).peekable();
         if candidates.peek().is_none() {
-            return Err(unauthorized("is signed with a key that is not in the `jwks` of its session resource"));
+            return Err(unauthorized(
+                "is signed with a key that is not in the `jwks` of its session resource",
+            ));
         }
         // More than one only where neither the token nor the set names keys.
         if candidates.take(16).any(|(_, key)| self.matches(key, message, signed)) {
@@ -120,10 +136,16 @@ impl VerifyingKey {
     fn matches(&self, key: &Material, message: &[u8], signed: &[u8]) -> bool {
         match key {
             Material::Shared(key) => hmac::verify(key, message, signed).is_ok(),
-            Material::Rsa { n, e } => rsa_of(self.algorithm)
-                .is_some_and(|rsa| signature::RsaPublicKeyComponents { n, e }.verify(rsa, message, signed).is_ok()),
-            Material::Public(bytes) => public_of(self.algorithm)
-                .is_some_and(|algorithm| signature::UnparsedPublicKey::new(algorithm, bytes).verify(message, signed).is_ok()),
+            Material::Rsa { n, e } => rsa_of(self.algorithm).is_some_and(|rsa| {
+                signature::RsaPublicKeyComponents { n, e }
+                    .verify(rsa, message, signed)
+                    .is_ok()
+            }),
+            Material::Public(bytes) => public_of(self.algorithm).is_some_and(|algorithm| {
+                signature::UnparsedPublicKey::new(algorithm, bytes)
+                    .verify(message, signed)
+                    .is_ok()
+            }),
         }
     }
 }

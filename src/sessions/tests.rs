@@ -11,14 +11,20 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const CLAIMS: &str = r#"{"sub":"u","exp":1000,"nbf":10,"jti":"t1"}"#;
 
 fn pem(label: &str, der: &[u8]) -> String {
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        STANDARD.encode(der)
+    )
 }
 
 /// Private and public key in PEM.
 fn ed25519() -> (String, String) {
     let private = signature::Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
     let pair = signature::Ed25519KeyPair::from_pkcs8(private.as_ref()).unwrap();
-    let info = [&[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00], pair.public_key().as_ref()];
+    let info = [
+        &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00],
+        pair.public_key().as_ref(),
+    ];
     (pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", &info.concat()))
 }
 
@@ -88,7 +94,11 @@ fn a_token_that_was_changed_is_refused() {
     let parts: Vec<&str> = token.split('.').collect();
     let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"admin"}"#);
     assert!(refused(&format!("{}.{claims}.{}", parts[0], parts[2]), &key).contains("wrong signature"));
-    let other = issue(CLAIMS, &SigningKey::from_secret(Algorithm::Hs256, "another secret of some length")).unwrap();
+    let other = issue(
+        CLAIMS,
+        &SigningKey::from_secret(Algorithm::Hs256, "another secret of some length"),
+    )
+    .unwrap();
     assert!(refused(&other, &key).contains("wrong signature"));
 }
 
@@ -101,7 +111,10 @@ fn what_is_no_token_is_refused() {
     }
     let signing = SigningKey::from_secret(Algorithm::Hs256, SECRET);
     for claims in ["[]", "1", "", "{", r#"{"exp":"soon"}"#] {
-        assert!(refused(&issue(claims, &signing).unwrap(), &key).contains("claims"), "{claims}");
+        assert!(
+            refused(&issue(claims, &signing).unwrap(), &key).contains("claims"),
+            "{claims}"
+        );
     }
 }
 
@@ -111,8 +124,18 @@ fn a_token_has_its_time() {
     let payload = read_unchecked(&token).unwrap();
     assert!(is_expired(&payload, 999_000).is_ok());
     assert!(is_expired(&payload, 1_000_000 + 4_999).is_ok());
-    assert!(is_expired(&payload, 1_000_000 + 5_000).unwrap_err().message.contains("expired"));
-    assert!(is_expired(&payload, 4_999).unwrap_err().message.contains("not valid yet"));
+    assert!(
+        is_expired(&payload, 1_000_000 + 5_000)
+            .unwrap_err()
+            .message
+            .contains("expired")
+    );
+    assert!(
+        is_expired(&payload, 4_999)
+            .unwrap_err()
+            .message
+            .contains("not valid yet")
+    );
 }
 
 #[test]
@@ -121,7 +144,9 @@ fn a_key_set_is_searched_for_the_key_that_the_token_names() {
     let token = issue(CLAIMS, &SigningKey::from_pem(Algorithm::EdDsa, &private).unwrap()).unwrap();
     let body: String = public.lines().filter(|line| !line.starts_with('-')).collect();
     let x = URL_SAFE_NO_PAD.encode(&STANDARD.decode(body).unwrap()[12..]);
-    let set = |more: &str| format!(r#"{{"keys":[{{"kty":"RSA","n":"AQAB","e":"AQAB"}},{{"kty":"OKP","crv":"Ed25519","x":"{x}"{more}}}]}}"#);
+    let set = |more: &str| {
+        format!(r#"{{"keys":[{{"kty":"RSA","n":"AQAB","e":"AQAB"}},{{"kty":"OKP","crv":"Ed25519","x":"{x}"{more}}}]}}"#)
+    };
     let key = VerifyingKey::from_jwks(Algorithm::EdDsa, &set("")).unwrap();
     assert!(verify(&token, &key).is_ok());
     assert!(VerifyingKey::from_jwks(Algorithm::EdDsa, &set(r#","use":"enc""#)).is_err());

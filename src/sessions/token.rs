@@ -111,7 +111,9 @@ pub fn verify(token: &str, key: &VerifyingKey) -> Result<Payload> {
         return Err(unauthorized("is not signed"));
     }
     if header.alg != wanted {
-        return Err(unauthorized(format!("is not signed with {wanted}, the algorithm of its session resource")));
+        return Err(unauthorized(format!(
+            "is not signed with {wanted}, the algorithm of its session resource"
+        )));
     }
     if header.crit.is_some() {
         return Err(unauthorized("needs extensions (`crit`) that are not known"));
@@ -137,7 +139,10 @@ pub fn is_expired(payload: &Payload, now: Millis) -> Result<()> {
     if payload.expires.is_some_and(|end| end.saturating_add(LEEWAY) <= now) {
         return Err(unauthorized("has expired; start or refresh the session"));
     }
-    if payload.not_before.is_some_and(|start| start.saturating_sub(LEEWAY) > now) {
+    if payload
+        .not_before
+        .is_some_and(|start| start.saturating_sub(LEEWAY) > now)
+    {
         return Err(unauthorized("is not valid yet"));
     }
     Ok(())

@@ -23,7 +23,11 @@ fn nesting_is_bounded() {
         assert!(message.contains("nested more than 32 deep"), "{message}");
     }
     let lists = format!("$Concat({}", "[".repeat(100_000));
-    assert!(refused(&format!(r#"{{"a":"{lists}"}}"#)).1.contains("nested more than 32 deep"));
+    assert!(
+        refused(&format!(r#"{{"a":"{lists}"}}"#))
+            .1
+            .contains("nested more than 32 deep")
+    );
     let keys = format!("$Input{}", "{a}".repeat(100_000));
     assert!(refused(&format!(r#"{{"a":"{keys}"}}"#)).1.contains("too many keys"));
 }
@@ -54,7 +58,10 @@ fn what_is_passed_over_costs_steps() {
     for expression in rows {
         let many = expression.repeat(400_000 / expression.len());
         let (_, message) = refused(&format!(r#"{{"a":"{many}","b":["{block}"],"c":"z"}}"#));
-        assert!(message.contains("steps") || message.contains("bytes"), "{expression}: {message}");
+        assert!(
+            message.contains("steps") || message.contains("bytes"),
+            "{expression}: {message}"
+        );
     }
 }
 

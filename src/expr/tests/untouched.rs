@@ -25,13 +25,17 @@ fn keys_are_never_read() {
 
 #[test]
 fn literals_arrive_unwrapped_byte_for_byte() {
-    let hostile = r#"{"x":"$Secret{API_KEY} $Session{user}{email} $Add( \"$Now()\" '$$' \ud800","n":1.50,"$literal":["$Now"]}"#;
+    let hostile =
+        r#"{"x":"$Secret{API_KEY} $Session{user}{email} $Add( \"$Now()\" '$$' \ud800","n":1.50,"$literal":["$Now"]}"#;
     let input = format!(r#"{{"a":{{ "$literal" : {hostile} }},"b":"$Now()","c":[{{"$literal":"$Add("}}]}}"#);
     let wanted = format!(r#"{{"a":{hostile},"b":1773583509007,"c":["$Add("]}}"#);
     check(&input, &Limits::default()).unwrap();
     assert_eq!(resolved(&input), wanted);
     assert_eq!(resolved(r#"{"$literal":{"a":"$Now"}}"#), r#"{"a":"$Now"}"#);
-    assert_eq!(resolved(r#"{"a":{"$literal":{"$literal":1}}}"#), r#"{"a":{"$literal":1}}"#);
+    assert_eq!(
+        resolved(r#"{"a":{"$literal":{"$literal":1}}}"#),
+        r#"{"a":{"$literal":1}}"#
+    );
 }
 
 #[test]
@@ -69,8 +73,8 @@ impl Random {
 
     fn text(&mut self) -> String {
         const WORDS: [&str; 22] = [
-            "$", "$9", "$now", "$Nowx", "$Add", "$Input", "$ ", "{", "}", "(", ")", "\\\"", "\\\\", "\\u0024", "\\ud800", "é",
-            "😀", "$Sum(1)", "x", ",", ":", "\\/",
+            "$", "$9", "$now", "$Nowx", "$Add", "$Input", "$ ", "{", "}", "(", ")", "\\\"", "\\\\", "\\u0024",
+            "\\ud800", "é", "😀", "$Sum(1)", "x", ",", ":", "\\/",
         ];
         let mut text: String = (0..self.next(6)).map(|_| self.pick(&WORDS)).collect();
         // What these words can form by chance and is something.

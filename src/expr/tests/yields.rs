@@ -30,7 +30,10 @@ fn references() {
         ("$Session{user}{email}", r#""ann@example.com""#),
         ("$Session{user}{id}", "42"),
         ("$Session{user.roles}{0}", r#""admin""#),
-        ("$Session{user}", r#"{"id":42,"email":"ann@example.com","roles":["admin","dev"]}"#),
+        (
+            "$Session{user}",
+            r#"{"id":42,"email":"ann@example.com","roles":["admin","dev"]}"#,
+        ),
         ("$Var(attempt)", "2"),
         ("$Var(execution_count)", "3"),
         ("$Var( job_id )", r#""job_1""#),
@@ -60,13 +63,19 @@ fn a_whole_expression_keeps_its_type_and_others_are_text() {
         ("$Input{yes}$Input{no}$Input{odd}", r#""true1.50e1""#),
         ("list: $Input{list}", r#""list: [3,1,\"2\",null,{\"k\":1}]""#),
         ("$Input{name}!", r#""Ann \"A\" \u00e9!""#),
-        ("say \"$Uppercase('a\"b')\"", r#""say \"A\"B\"""#.replace("A\"B", "A\\\"B").as_str()),
+        (
+            "say \"$Uppercase('a\"b')\"",
+            r#""say \"A\"B\"""#.replace("A\"B", "A\\\"B").as_str(),
+        ),
         ("$99.99", r#""$99.99""#),
         ("$$", r#""$""#),
         ("$$$", r#""$$""#),
         ("$$Now()", r#""$Now()""#),
         ("a$", r#""a$""#),
-        ("$Nowhere $now $Adder(1) $Add $Input $Divide(4, 2)", r#""$Nowhere $now $Adder(1) $Add $Input $Divide(4, 2)""#),
+        (
+            "$Nowhere $now $Adder(1) $Add $Input $Divide(4, 2)",
+            r#""$Nowhere $now $Adder(1) $Add $Input $Divide(4, 2)""#,
+        ),
         ("$Now.", r#""1773583509007.""#),
         ("é$Now()é", r#""é1773583509007é""#),
     ]);
@@ -157,14 +166,38 @@ fn dates() {
         ("$DateAdd(0, -1, 'hours')", "-3600000"),
         ("$DateAdd(0, 1, 'day')", "86400000"),
         ("$DateAdd(0, 1, 'weeks')", "604800000"),
-        ("$Dateformat($DateAdd($Input{iso}, 1, 'month'), 'YYYY-MM-DD')", r#""2026-02-28""#),
-        ("$Dateformat($DateAdd('2024-01-31', 1, 'months'), 'YYYY-MM-DD')", r#""2024-02-29""#),
-        ("$Dateformat($DateAdd('2024-02-29', 1, 'year'), 'YYYY-MM-DD')", r#""2025-02-28""#),
-        ("$Dateformat($DateAdd('2024-02-29', -4, 'years'), 'YYYY-MM-DD')", r#""2020-02-29""#),
-        ("$Dateformat($DateAdd('2026-03-31', -1, 'month'), 'DD.MM.YYYY HH:mm')", r#""28.02.2026 00:00""#),
-        ("$Dateformat($Now(), 'YYYY YY MMMM MMM MM M DD D')", r#""2026 26 March Mar 03 3 15 15""#),
-        ("$Dateformat($Now(), 'dddd ddd HH H hh h mm m ss s A a')", r#""Sunday Sun 14 14 02 2 05 5 09 9 PM pm""#),
-        ("$Format('2026-01-05T00:07:08Z', 'D/M/YY h:m:s a')", r#""5/1/26 12:7:8 am""#),
+        (
+            "$Dateformat($DateAdd($Input{iso}, 1, 'month'), 'YYYY-MM-DD')",
+            r#""2026-02-28""#,
+        ),
+        (
+            "$Dateformat($DateAdd('2024-01-31', 1, 'months'), 'YYYY-MM-DD')",
+            r#""2024-02-29""#,
+        ),
+        (
+            "$Dateformat($DateAdd('2024-02-29', 1, 'year'), 'YYYY-MM-DD')",
+            r#""2025-02-28""#,
+        ),
+        (
+            "$Dateformat($DateAdd('2024-02-29', -4, 'years'), 'YYYY-MM-DD')",
+            r#""2020-02-29""#,
+        ),
+        (
+            "$Dateformat($DateAdd('2026-03-31', -1, 'month'), 'DD.MM.YYYY HH:mm')",
+            r#""28.02.2026 00:00""#,
+        ),
+        (
+            "$Dateformat($Now(), 'YYYY YY MMMM MMM MM M DD D')",
+            r#""2026 26 March Mar 03 3 15 15""#,
+        ),
+        (
+            "$Dateformat($Now(), 'dddd ddd HH H hh h mm m ss s A a')",
+            r#""Sunday Sun 14 14 02 2 05 5 09 9 PM pm""#,
+        ),
+        (
+            "$Format('2026-01-05T00:07:08Z', 'D/M/YY h:m:s a')",
+            r#""5/1/26 12:7:8 am""#,
+        ),
         ("$Format(0, '[day] D [of] MMMM')", r#""day 1 of January""#),
         ("$Format(-1, 'YYYY-MM-DD HH:mm:ss')", r#""1969-12-31 23:59:59""#),
         ("$Format('2026-01-01T00:00:00+02:00', 'YYYY')", r#""2025""#),
@@ -177,7 +210,10 @@ fn dates_are_those_of_the_zone() {
     let rows = [
         ("$Format($Now(), 'HH:mm dddd')", r#""10:05 Sunday""#),
         // 2026-03-08 has no 02:30 there: a day later than 01:30 the day before is 01:30, a day before 02:30 is after the gap.
-        ("$Format($DateAdd('2026-03-07T02:30:00', 1, 'day'), 'HH:mm')", r#""03:30""#),
+        (
+            "$Format($DateAdd('2026-03-07T02:30:00', 1, 'day'), 'HH:mm')",
+            r#""03:30""#,
+        ),
         ("$Format($DateAdd($Input{local}, 1, 'day'), 'D HH:mm')", r#""9 01:30""#),
         ("$DateAdd('2026-03-08T00:00:00', 1, 'day')", "1773028800000"),
         ("$DateAdd('2026-03-08T00:00:00', 24, 'hours')", "1773032400000"),
@@ -192,9 +228,18 @@ fn documented_nesting() {
     table(&[
         ("$DateAdd($Now(), -30, \"days\")", "1770991509007"),
         ("$Session{user}{email}", r#""ann@example.com""#),
-        ("$Uppercase($Substring($Concat([$Input{text}, $Session{user}{email}], ' '), 0, 9))", r#""HELLO ANN""#),
-        ("$Add($Length{$Filter($Input{list}, >, 0)}, $Subtract($Input{n}, $Add(1, 1)))", "42"),
-        ("$Pick($Split($Replace($Session{user}{email}, '@', '|'), '|'), -1)", r#""example.com""#),
+        (
+            "$Uppercase($Substring($Concat([$Input{text}, $Session{user}{email}], ' '), 0, 9))",
+            r#""HELLO ANN""#,
+        ),
+        (
+            "$Add($Length{$Filter($Input{list}, >, 0)}, $Subtract($Input{n}, $Add(1, 1)))",
+            "42",
+        ),
+        (
+            "$Pick($Split($Replace($Session{user}{email}, '@', '|'), '|'), -1)",
+            r#""example.com""#,
+        ),
         ("$Filter([$Input{n}, [1, $Add(1, 1)]], '===', [1, 2])", "[[1,2]]"),
     ]);
     let input = r#"{"filter":{"createdAt":{"$lt":"$DateAdd($Now(), -30, \"days\")"}}}"#;

@@ -20,7 +20,10 @@ async fn put(s: &Subject, at: EntryKey, value: &str, expires: i64) {
 pub async fn an_entry_is_there_until_its_time(s: &Subject) {
     let key = at(EntryKind::Cache, "a", "k");
     put(s, key.clone(), "{\"v\":1}", T0 + 10).await;
-    assert_eq!(s.store.entry(key.clone(), T0 + 9).await.unwrap().as_deref(), Some("{\"v\":1}"));
+    assert_eq!(
+        s.store.entry(key.clone(), T0 + 9).await.unwrap().as_deref(),
+        Some("{\"v\":1}")
+    );
     assert_eq!(s.store.entry(key, T0 + 10).await.unwrap(), None);
     for other in [
         at(EntryKind::Session, "a", "k"),
@@ -57,8 +60,20 @@ pub async fn entries_of_a_space_are_cleared_together(s: &Subject) {
     put(s, at(EntryKind::Session, "a", "k"), "1", T0 + 10).await;
     assert_eq!(s.store.clear_entries(EntryKind::Cache, "a").await.unwrap(), 600);
     assert_eq!(s.store.clear_entries(EntryKind::Cache, "a").await.unwrap(), 0);
-    assert!(s.store.entry(at(EntryKind::Cache, "b", "k"), T0).await.unwrap().is_some());
-    assert!(s.store.entry(at(EntryKind::Session, "a", "k"), T0).await.unwrap().is_some());
+    assert!(
+        s.store
+            .entry(at(EntryKind::Cache, "b", "k"), T0)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        s.store
+            .entry(at(EntryKind::Session, "a", "k"), T0)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 pub async fn entries_are_swept_when_they_have_ended_or_are_too_many(s: &Subject) {

@@ -4,17 +4,16 @@
 
 use super::verb::Treatment;
 use super::{
-    SqliteStore, advance, change, claim, complete, counters, entries, history, insert, instances, list, marks, notes, read,
-    routes, sweep, whereabouts,
+    SqliteStore, advance, change, claim, complete, counters, entries, history, insert, instances, list, marks, notes,
+    read, routes, sweep, whereabouts,
 };
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Route, Status};
 use crate::store::{
     Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, Entry,
-    EntryKey, EntryKind, History,
-    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention,
-    RouteId, SeriesAdvance, Stats, Store, Token, Whereabouts,
+    EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note,
+    Page, Recovered, Retention, RouteId, SeriesAdvance, Stats, Store, Token, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -143,7 +142,8 @@ impl Store for SqliteStore {
     }
 
     async fn take_entry(&self, at: EntryKey, now: Millis) -> Result<Option<Box<str>>> {
-        self.write(Treatment::synced(1), move |tx| entries::take(tx, &at, now)).await
+        self.write(Treatment::synced(1), move |tx| entries::take(tx, &at, now))
+            .await
     }
 
     async fn clear_entries(&self, kind: EntryKind, space: &str) -> Result<usize> {

@@ -34,7 +34,9 @@ pub(super) fn get(connection: &Connection, at: &EntryKey, now: Millis) -> Result
 pub(super) fn take(tx: &mut Tx<'_>, at: &EntryKey, now: Millis) -> Result<Option<Box<str>>> {
     let mut take = tx.connection.prepare_cached(TAKE)?;
     let found: Option<(Box<str>, Millis)> = take
-        .query_row((at.kind as i64, &at.space, &at.key), |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row((at.kind as i64, &at.space, &at.key), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
     Ok(found.filter(|(_, expires)| *expires > now).map(|(value, _)| value))
 }
