@@ -1,6 +1,6 @@
 // Caches: results that later jobs get without running, and values of the program's own.
 import { describe, expect, it } from 'vitest';
-import type { DispatchInput, DuctapeOptions, IFeatureDispatchInput } from './support/ductape.js';
+import { type DispatchInput, Ductape, type DuctapeOptions, type IFeatureDispatchInput } from './support/ductape.js';
 import { create, deferred, env, job, pathsOf, product, refusal, temporaryStore } from './support/instances.js';
 
 const hour = 3_600_000;
@@ -178,7 +178,7 @@ describe('ductape.caches', () => {
   });
 
   it('refuses wrong arguments', async () => {
-    const { caches } = create({ env: undefined });
+    const { caches } = new Ductape({ store: 'memory:', product });
     const error = await refusal(caches.set({ key: 1, valu: 1, expiry: 0 } as never));
     expect(pathsOf(error).sort()).toEqual(['env', 'expiry', 'key', 'tag', 'valu']);
     const large = { env, tag: 'c', key: 'k', value: 'x'.repeat(300_000) };

@@ -17,7 +17,7 @@ async function seen(options: DuctapeOptions, text = 'Bearer $Secret{API_KEY}') {
 }
 
 describe('a secret', () => {
-  it.each<[string, DuctapeOptions['secrets']]>([
+  it.each<[string, NonNullable<DuctapeOptions['secrets']>]>([
     ['an object', { API_KEY: value }],
     ['a function', (key) => (key === 'API_KEY' ? value : undefined)],
     ['a function that answers later', async (key) => (key === 'API_KEY' ? value : undefined)],
