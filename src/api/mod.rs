@@ -17,6 +17,7 @@ mod handler;
 pub mod instance;
 pub mod intake;
 pub mod jobs;
+mod keys;
 pub mod options;
 mod reasons;
 mod request;
@@ -24,6 +25,7 @@ mod resources;
 mod schedule;
 mod sessions;
 pub mod view;
+mod webhooks;
 
 pub use dispatch::{Defaults, Dispatch, DispatchResult, read_dispatch, read_dispatch_many};
 pub use event_view::event_json;

@@ -5,7 +5,7 @@ use super::announcing;
 use super::caching::{self, Lead, Lookup};
 use super::handler::{AbortReason, Attempt, HandlerFailure, Invocation, Level, Reply};
 use super::preparation::Preparation;
-use super::routing::Registration;
+use super::routing::{Lane, Registration};
 use super::worker::Engine;
 use crate::clock::Millis;
 use crate::model::{JobOptions, RetryDecision, RetryPolicy, Route, RunError, RunOutcome};
@@ -27,6 +27,7 @@ enum Ending {
 pub fn start(engine: &Arc<Engine>, instance: InstanceId, run: ClaimedRun) {
     let route = engine.routing.route(run.route);
     let registration = route.as_deref().and_then(|route| engine.routing.find(route));
+    let own = registration.as_ref().is_some_and(|best| best.lane == Lane::Own);
     let abort = engine.running.begin(&run, instance, registration.clone());
     let engine = Arc::clone(engine);
     tokio::spawn(async move {
@@ -38,6 +39,7 @@ pub fn start(engine: &Arc<Engine>, instance: InstanceId, run: ClaimedRun) {
             _ => Some(RunOutcome::Released),
         };
         engine.running.free_slot(token);
+        let outcome = outcome.map(|outcome| if own { forgetting(outcome) } else { outcome });
         let Some(outcome) = outcome else {
             engine.running.settle([token]);
             return;
@@ -123,7 +125,7 @@ async fn prepare(engine: &Arc<Engine>, attempt: &mut Attempt) -> Readiness {
     let Attempt {
         run, route, options, ..
     } = attempt;
-    if Preparation::is_needless(run, options) {
+    if Preparation::is_needless(run, route, options) {
         return Readiness::Ready(None);
     }
     let preparation = &engine.config.preparation;
@@ -244,11 +246,11 @@ fn decide(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<RunOutco
 }
 
 fn after_failure(engine: &Engine, attempt: &Attempt, failure: &HandlerFailure, now: Millis) -> RunOutcome {
-    let run = &attempt.run;
     let error = masked(engine, failure);
     let default = RetryPolicy::default();
     let policy = attempt.options.retry.as_ref().unwrap_or(&default);
-    let spent = run.attempt.saturating_sub(1).saturating_sub(run.crashes);
+    let run = &attempt.run;
+    let spent = attempt.spent_retries();
     match policy.decide(
         &failure.code,
         spent,
@@ -273,6 +275,14 @@ fn masked(engine: &Engine, failure: &HandlerFailure) -> RunError {
         &masker.mask(&failure.message),
         stack.as_deref(),
     )
+}
+
+/// Of work of the package's own nothing stays when it is over: its handler has written down what came of it.
+fn forgetting(outcome: RunOutcome) -> RunOutcome {
+    match outcome {
+        RunOutcome::Completed { .. } | RunOutcome::Failed { .. } => RunOutcome::Forgotten,
+        other => other,
+    }
 }
 
 /// A number from 0 to 1, different for each attempt: enough to spread retries, and nothing else depends on it.

@@ -9,7 +9,7 @@ use crate::cron::Zone;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::expr::{self, Claims, Limits, Scope, Uses, Variables};
 use crate::model::job::Session;
-use crate::model::{JobOptions, Route};
+use crate::model::{JobOptions, Namespace, Route};
 use crate::resources::{KeySource, Resources, SessionResource};
 use crate::sessions::{self, Payload, SigningKey, VerifyingKey};
 use crate::store::{ClaimedRun, EntryKey, EntryKind, Store};
@@ -88,9 +88,12 @@ impl Preparation {
         }
     }
 
-    /// Whether there is nothing to do for a run.
+    /// Whether there is nothing to do for a run. Work of the package's own carries what programs wrote, as it is.
     #[must_use]
-    pub fn is_needless(run: &ClaimedRun, options: &JobOptions) -> bool {
+    pub fn is_needless(run: &ClaimedRun, route: &Route, options: &JobOptions) -> bool {
+        if route.namespace == Namespace::Webhooks {
+            return true;
+        }
         options.session.is_none() && options.cache.is_none() && (options.plain || !run.input.contains('$'))
     }
 

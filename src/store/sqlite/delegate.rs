@@ -5,15 +5,16 @@
 use super::verb::Treatment;
 use super::{
     SqliteStore, advance, change, claim, complete, counters, entries, history, insert, instances, list, marks, notes,
-    read, routes, sweep, whereabouts,
+    outbox, read, routes, sweep, webhooks, whereabouts,
 };
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Route, Status};
 use crate::store::{
-    Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, Entry,
-    EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note,
-    Page, Recovered, Retention, RouteId, SeriesAdvance, Stats, Store, Token, Whereabouts,
+    Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DeliveryReport,
+    DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter,
+    LogLine, NewWebhook, Note, Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Stats, Store, StoredEvent,
+    Token, Webhook, WebhookSet, WebhookStore, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -56,10 +57,23 @@ impl Store for SqliteStore {
         change: Change,
         now: Millis,
     ) -> Result<ChangedSome> {
-        self.write(Treatment::synced(jobs.len()), move |tx| {
-            change::some(tx, &jobs, &statuses, &change, now)
-        })
-        .await
+        let (jobs, statuses): (Arc<[_]>, Arc<[_]>) = (jobs.into(), statuses.into());
+        let (mut changed, mut done) = (ChangedSome::default(), 0);
+        while done < jobs.len() {
+            let (jobs, statuses, change) = (Arc::clone(&jobs), Arc::clone(&statuses), change.clone());
+            let (slice, seen) = self
+                .write(Treatment::aside(), move |tx| {
+                    change::some(tx, &jobs[done..], &statuses, &change, now)
+                })
+                .await?;
+            changed.extend(slice);
+            done += seen;
+        }
+        if !changed.jobs.is_empty() {
+            // One sync for all slices: it covers what was committed before it.
+            self.set_mark(marks::CHANGED, &now.to_string()).await?;
+        }
+        Ok(changed)
     }
 
     async fn matching(&self, filter: ListFilter) -> Result<Vec<JobSeq>> {
@@ -227,21 +241,26 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn count_held(&self, routes: Vec<RouteId>, limit: usize) -> Result<usize> {
+        self.read(move |connection| counters::held(connection, &routes, limit))
+            .await
+    }
+
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize> {
         let mut deleted = 0;
         while deleted < limit {
             let most = (limit - deleted).min(sweep::JOBS);
             let step = self
-                .write(Treatment::plain(most), move |tx| sweep::jobs(tx, retention, now, most))
+                .write(Treatment::aside(), move |tx| sweep::jobs(tx, retention, now, most))
                 .await?;
-            deleted += step;
-            if step < most {
+            if step == 0 {
                 break;
             }
+            deleted += step;
         }
         for _ in 0..sweep::TRIM_STEPS {
             let after = self.trimmed.load(Ordering::Relaxed);
-            let step = self.write(Treatment::plain(sweep::JOBS), move |tx| {
+            let step = self.write(Treatment::aside(), move |tx| {
                 sweep::runs(tx, retention.runs, now, after)
             });
             let next = step.await?;
@@ -264,5 +283,39 @@ impl Store for SqliteStore {
 
     async fn close(&self) -> Result<()> {
         self.shut().await
+    }
+}
+
+#[async_trait]
+impl WebhookStore for SqliteStore {
+    async fn set_webhook(&self, webhook: NewWebhook, most: usize, now: Millis) -> Result<WebhookSet> {
+        self.write(Treatment::synced(1), move |tx| webhooks::set(tx, &webhook, most, now))
+            .await
+    }
+
+    async fn webhooks(&self) -> Result<Vec<Webhook>> {
+        self.read(webhooks::all).await
+    }
+
+    async fn delete_webhook(&self, id_or_url: &str) -> Result<bool> {
+        let id_or_url = id_or_url.to_owned();
+        self.write(Treatment::synced(1), move |tx| webhooks::delete(tx, &id_or_url))
+            .await
+    }
+
+    async fn note_delivery(&self, id: &str, report: DeliveryReport, now: Millis) -> Result<()> {
+        let id = id.to_owned();
+        self.write(Treatment::plain(1), move |tx| webhooks::note(tx, &id, &report, now))
+            .await
+    }
+
+    async fn outbox(&self, limit: usize) -> Result<Vec<StoredEvent>> {
+        self.read(move |connection| outbox::oldest(connection, limit)).await
+    }
+
+    async fn relay(&self, relayed: Vec<Relayed>, now: Millis) -> Result<usize> {
+        let rows = relayed.iter().map(|event| event.deliveries.len() + 1).sum();
+        self.write(Treatment::plain(rows), move |tx| outbox::relay(tx, &relayed, now))
+            .await
     }
 }
