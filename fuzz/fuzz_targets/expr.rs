@@ -45,7 +45,7 @@ fn run(input: &str, limits: &Limits) {
     match (check(input, limits), &resolved) {
         (Ok(uses), Ok(text)) => {
             assert!(is_json(text), "{input} became {text}");
-            if !uses.secrets.contains(&"K".to_owned()) && !input.contains(SECRET) {
+            if !uses.secrets.contains(&"K".to_owned()) && !input.contains("sEcReT") {
                 assert!(!text.contains("sEcReT"), "{input} became {text}");
             }
             if uses.expressions == 0 && !input.contains("$$") && !input.contains("$literal") {
@@ -56,7 +56,7 @@ fn run(input: &str, limits: &Limits) {
         }
         (Ok(_), Err(fault)) => {
             assert_ne!(fault.code.as_str(), "INVALID_EXPRESSION", "{input}: {fault:?}");
-            assert!(!fault.problem.message.contains("sEcReT"), "{input}: {fault:?}");
+            assert!(input.contains("sEcReT") || !fault.problem.message.contains("sEcReT"), "{input}: {fault:?}");
         }
         (Err(_), Err(_)) => {}
         (Err(faults), Ok(text)) => panic!("{input} is refused with {faults:?} and becomes {text}"),
