@@ -27,8 +27,11 @@ pub struct Preparation {
     pub resources: Resources,
     /// Jobs that others wait for.
     pub flights: Flights,
-    keys: Mutex<HashMap<(Box<str>, Box<str>), Arc<SessionKeys>>>,
+    keys: Mutex<KnownKeys>,
 }
+
+/// Keys that were read, by product and tag; there are no more than resources.
+type KnownKeys = HashMap<(Box<str>, Box<str>), Arc<SessionKeys>>;
 
 /// A session resource with its keys read.
 #[derive(Debug)]
@@ -229,11 +232,14 @@ impl Preparation {
             return Ok(None);
         };
         let name = (Box::from(product), Box::from(tag));
-        let known = |keys: &Mutex<HashMap<_, Arc<SessionKeys>>>| {
-            keys.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
-        };
-        if let Some(keys) = known(&self.keys) {
-            return Ok(Some(keys));
+        let known = self
+            .keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&name)
+            .cloned();
+        if known.is_some() {
+            return Ok(known);
         }
         let read = self.read_keys(resource).await.map_err(|error| {
             let problem = Problem::new(format!("resources.sessions.{tag}"), error.message);
