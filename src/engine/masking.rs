@@ -73,6 +73,20 @@ impl Masker {
     }
 }
 
+impl Masker {
+    /// A JSON text with every known value masked; it stays JSON, if need be as the mask alone.
+    #[must_use]
+    pub fn mask_json<'a>(&self, json: &'a str) -> Cow<'a, str> {
+        match self.mask(json) {
+            // A secret may look like part of a number.
+            Cow::Owned(masked) if serde_json::from_str::<serde::de::IgnoredAny>(&masked).is_err() => {
+                Cow::Owned(format!("\"{MASK}\""))
+            }
+            masked => masked,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +102,9 @@ mod tests {
         assert_eq!(masked, "x[secret]x [secret] short");
         assert_eq!(masker.mask(r#"{"m":"quo\"te\nline"}"#), r#"{"m":"[secret]"}"#);
         assert!(matches!(masker.mask("nothing here"), Cow::Borrowed(_)));
+        masker.learn("12345678");
+        assert_eq!(masker.mask_json(r#"{"n":"a12345678"}"#), r#"{"n":"a[secret]"}"#);
+        assert_eq!(masker.mask_json(r#"{"n":123456789}"#), r#""[secret]""#);
     }
 
     #[test]

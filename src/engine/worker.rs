@@ -218,7 +218,7 @@ impl Engine {
     pub fn note(&self, token: Token, kind: NoteKind) {
         let masker = &self.config.preparation.secrets.masker;
         let kind = match kind {
-            NoteKind::Progress(text) => NoteKind::Progress(masker.mask(&text).into()),
+            NoteKind::Progress(text) => NoteKind::Progress(masker.mask_json(&text).into()),
             NoteKind::Log(text) => NoteKind::Log(masker.mask(&text).into()),
         };
         if let Some((job, run, attempt)) = self.running.attempt_of(token) {
