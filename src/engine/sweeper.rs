@@ -10,15 +10,41 @@ use tokio::sync::watch;
 
 /// Jobs of one batch, which the store cuts into short transactions. A batch that is full is followed by the next.
 const BATCH: usize = 2_000;
+/// Cached values of one batch: one short transaction.
+const ENTRIES: usize = 200;
 /// Shortest and longest time between two sweeps.
 const BETWEEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// Time for others between two batches: the part of a batch's time that is its divisor, and the most.
-const BREATH: (u32, Duration) = (8, Duration::from_millis(20));
+/// Time for others between two batches: one such part of the batch's time.
+const PART: u32 = 8;
+/// The most of it.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// Values that each cache keeps at most.
+pub const MOST_CACHED: usize = 10_000;
+
+/// Deletes cached values and memories of sessions that have ended, in small batches.
+async fn sweep_entries(engine: &Engine) -> crate::error::Result<()> {
+    loop {
+        let now = engine.clock.now();
+        if engine.store.sweep_entries(now, MOST_CACHED, ENTRIES).await? < ENTRIES {
+            return Ok(());
+        }
+        tokio::time::sleep(BREATH).await;
+        if engine.is_stopping() {
+            return Ok(());
+        }
+    }
+}
 
 /// Sweeps until told to stop.
 pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     let mut pace = Pace::new(Instant::now());
     while !*stop.borrow_and_update() {
+        if let Err(error) = sweep_entries(&engine).await {
+            engine
+                .journal
+                .log(Level::Debug, &format!("cannot delete old cache entries: {error}"));
+        }
         let began = Instant::now();
         let swept = engine
             .store
@@ -64,7 +90,7 @@ impl Pace {
     fn rest(&mut self, began: Instant, ended: Instant, deleted: usize) -> Duration {
         self.deleted += deleted;
         if deleted >= BATCH {
-            return ((ended - began) / BREATH.0).min(BREATH.1);
+            return ((ended - began) / PART).min(BREATH);
         }
         let wanted = match u32::try_from(self.deleted) {
             // As long as one batch takes to gather.
@@ -105,7 +131,7 @@ mod tests {
         let mut pace = Pace::new(now);
         let short = pace.rest(now, now + Duration::from_millis(80), BATCH);
         assert_eq!(short, Duration::from_millis(10));
-        assert_eq!(pace.rest(now, now + SECOND, BATCH + 1), BREATH.1);
+        assert_eq!(pace.rest(now, now + SECOND, BATCH + 1), BREATH);
     }
 
     #[test]
@@ -120,7 +146,7 @@ mod tests {
         // 30 s for 100 jobs: nothing to hurry for. 30 s for three quarters of a million in batches: every second.
         assert_eq!(after(&mut pace, 100), BETWEEN.1);
         for _ in 0..375 {
-            assert!(after(&mut pace, BATCH) <= BREATH.1);
+            assert!(after(&mut pace, BATCH) <= BREATH);
         }
         assert_eq!(after(&mut pace, 1), BETWEEN.0);
         // A thousand jobs a second: a batch has gathered after two.
