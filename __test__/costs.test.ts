@@ -11,7 +11,10 @@ interface Native {
   dispatch(...args: unknown[]): void;
 }
 interface Binding {
-  Ductape: new (options: string, environment: string, wake: Wake) => Native;
+  /** One of the arguments is the function that Rust calls. */
+  Ductape: new (
+    ...given: unknown[]
+  ) => Native;
 }
 
 // The package asks this very object for its native class, each time an instance is made.
@@ -19,12 +22,17 @@ const binding = createRequire(import.meta.url)('../native.js') as Binding;
 const { Ductape: Original } = binding;
 const counts = { wakes: 0, takes: 0, finishes: 0, dispatches: 0 };
 
+/** Rust's way to wake JavaScript, counted. */
+function counted(wake: Wake): Wake {
+  return () => {
+    counts.wakes++;
+    wake();
+  };
+}
+
 class Counted extends Original {
-  constructor(options: string, environment: string, wake: Wake) {
-    super(options, environment, () => {
-      counts.wakes++;
-      wake();
-    });
+  constructor(...given: unknown[]) {
+    super(...given.map((value) => (typeof value === 'function' ? counted(value as Wake) : value)));
   }
   override take() {
     counts.takes++;
