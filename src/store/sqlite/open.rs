@@ -134,7 +134,7 @@ fn configure(connection: &Connection) -> Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let settings = format!(
         "PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; \
-         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 0; \
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 0; \
          PRAGMA journal_size_limit = {WAL_KEPT}; PRAGMA synchronous = NORMAL;"
     );
     Ok(connection.execute_batch(&settings)?)
