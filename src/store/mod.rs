@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 mod change;
+pub mod postgres;
 pub mod sqlite;
 
 pub use change::{Cancellation, Change, Changed, ChangedSome, HeldRun, NextOccurrence, Timing};

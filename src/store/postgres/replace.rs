@@ -1,0 +1,159 @@
+//! A second dispatch under the id of a job that is there, with `onConflict: 'replace'`.
+//!
+//! Invariant: history and counts stay; a run that is going, or waits for another attempt, keeps its place in the
+//! queue of the job's *new* route and priority, which is where it will be looked for.
+
+use super::failure::Attempt;
+use super::insert::{Routed, options_text, spec_text};
+use super::queue::{self, Rank};
+use super::series::{self, Series};
+use super::state::{Place, Subject};
+use super::tags;
+use super::tx::{Tx, params};
+use crate::clock::Millis;
+use crate::model::{Action, Kind, NewJob, Recurrence};
+use crate::store::{Inserted, JobSeq, Standing};
+
+const REPLACE_JOB: &str = include_str!("sql/job_replace.sql");
+const REROUTE_RUNNING: &str = "UPDATE ductape.running SET route = $2, priority = $3 WHERE job = $1";
+const FORGET_OLD_RUNS: &str = "DELETE FROM ductape.runs WHERE job = $1 AND run <= $2";
+
+/// Runs of a one-off that are kept when it is dispatched again and again.
+const KEPT_RUNS: i64 = 1_000;
+
+/// Gives the job its new schedule, input, options, route and priority, if its state allows it.
+pub(super) fn apply(tx: &mut Tx<'_>, new: Routed<'_>, known: Subject, now: Millis) -> Attempt<Inserted> {
+    let job = new.job;
+    let standing = match (&job.recurrence, known.job.recurring) {
+        (Some(recurrence), true) => replace_series(tx, new, recurrence, known, now)?,
+        (None, false) => {
+            if !known.status().allows(Action::ReplaceOneOff, Kind::OneOff) {
+                return Ok(Inserted::Conflict(format!("the job with the id {} is running", job.id)));
+            }
+            replace_one_off(tx, new, &known, now)?
+        }
+        (Some(_), false) => return Ok(mismatch(job, "runs once", "recurs")),
+        (None, true) => return Ok(mismatch(job, "recurs", "runs once")),
+    };
+    tx.wake();
+    Ok(Inserted::Replaced(standing))
+}
+
+fn mismatch(job: &NewJob, is: &str, would_be: &str) -> Inserted {
+    Inserted::Conflict(format!(
+        "the job with the id {} {is} and cannot be replaced by one that {would_be}; cancel it and use another id",
+        job.id
+    ))
+}
+
+fn replace_one_off(tx: &mut Tx<'_>, new: Routed<'_>, known: &Subject, now: Millis) -> Attempt<Standing> {
+    let (job, before) = (new.job, known.status());
+    let mut fresh = true;
+    for run in &known.runs {
+        known.remove(tx, run);
+        if let Place::Ended(last) = run.place {
+            queue::take_ended(tx, before, last.ended, known.job.seq);
+        }
+        // A run with history cannot begin at its first attempt again: the new dispatch is a run of its own.
+        fresh &= run.last.is_none();
+    }
+    let run = if fresh { known.job.run } else { known.job.run + 1 };
+    let due = job.due.unwrap_or(job.created);
+    write_job(tx, new, known, Some(due), run, now)?;
+    forget_old_runs(tx, known.job.seq, run);
+    let rank = Rank {
+        route: new.route,
+        priority: job.priority,
+        due,
+    };
+    let status = queue::put_first(tx, rank, known.job.seq, run, now);
+    tx.shift(known.job.route, Some(before), None);
+    tx.shift(new.route, None, Some(status));
+    Ok(Standing {
+        status,
+        scheduled_at: due,
+        recurring: false,
+        next_run_at: None,
+    })
+}
+
+/// Deletes history of a one-off beyond its last runs, before it gets the run `run`.
+pub(super) fn forget_old_runs(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
+    if run > KEPT_RUNS {
+        tx.later(FORGET_OLD_RUNS, params![job, run - KEPT_RUNS]);
+    }
+}
+
+/// Whether the limit of a schedule leaves room for another run.
+pub(super) fn has_runs_left(recurrence: &Recurrence, series: &Series) -> bool {
+    recurrence.limit.is_none_or(|limit| series.counted_runs() < limit)
+}
+
+fn replace_series(
+    tx: &mut Tx<'_>,
+    new: Routed<'_>,
+    recurrence: &Recurrence,
+    mut known: Subject,
+    now: Millis,
+) -> Attempt<Standing> {
+    let (seq, before) = (known.job.seq, (known.job.route, known.status()));
+    requeue_live_runs(tx, new, &known);
+    write_job(tx, new, &known, new.job.due, known.job.run, now)?;
+    if let Some(series) = &mut known.series {
+        if let Some(ended_at) = series.ended_at {
+            queue::take_ended(tx, before.1, ended_at, seq);
+        }
+        series.next_at = new.job.due.filter(|_| has_runs_left(recurrence, series));
+        series.spec = spec_text(recurrence)?.into();
+        series.held = false;
+        series.reopen();
+        series.end_if_over(tx, seq, now);
+        // A paused series stays paused: what is dispatched at every start must not undo that.
+        series::count(tx, before, (new.route, series.status()));
+        series.clone().save(tx, seq);
+    }
+    known.job.due = new.job.due;
+    Ok(known.standing())
+}
+
+/// Moves runs that wait in the queue of the old route and priority to that of the new ones.
+fn requeue_live_runs(tx: &mut Tx<'_>, new: Routed<'_>, known: &Subject) {
+    let (route, priority) = (new.route, new.job.priority);
+    if (known.job.route, known.job.priority) == (route, priority) {
+        return;
+    }
+    for run in &known.runs {
+        if let Place::Ready(due, waiting) = run.place {
+            known.remove(tx, run);
+            tx.puts.ready.push((Rank { route, priority, due }, waiting));
+        }
+    }
+    tx.later(REROUTE_RUNNING, params![known.job.seq, route, priority]);
+}
+
+fn write_job(
+    tx: &mut Tx<'_>,
+    new: Routed<'_>,
+    known: &Subject,
+    due: Option<Millis>,
+    run: i64,
+    now: Millis,
+) -> Attempt<()> {
+    let Routed { job, route } = new;
+    tags::replace(tx, known.job.seq, &job.options.tags);
+    tx.later(
+        REPLACE_JOB,
+        params![
+            known.job.seq,
+            route,
+            job.priority,
+            due,
+            queue::int4(job.retries),
+            run,
+            now,
+            options_text(&job.options)?,
+            job.input.clone(),
+        ],
+    );
+    Ok(())
+}
