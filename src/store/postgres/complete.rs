@@ -16,8 +16,9 @@ use crate::store::{CompleteParams, Completed, Completion, InstanceId};
 const COMPLETE: &str = "SELECT place, status FROM ductape.complete_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const WAS_COUNTED: &str = include_str!("sql/runs_counted.sql");
 
-/// Ends the attempts. `resent`: it may have been done already, and only the answer was lost.
-pub(super) async fn apply(session: &Session, params: &CompleteParams, resent: bool) -> Attempt<Vec<Completed>> {
+/// Ends the attempts, and says whether there may be something new to claim. `resent`: it may have been done already, and
+/// only the answer was lost.
+pub(super) async fn apply(session: &Session, params: &CompleteParams, resent: bool) -> Attempt<(Vec<Completed>, bool)> {
     let mut completions: Vec<(usize, &Completion)> = params.completions.iter().enumerate().collect();
     // Rows are locked in one order everywhere.
     completions.sort_unstable_by_key(|(_, completion)| (completion.job, completion.run));
@@ -31,15 +32,19 @@ pub(super) async fn apply(session: &Session, params: &CompleteParams, resent: bo
         }
     }
     of_series.sort_unstable_by_key(|(_, completion)| (completion.job, completion.run));
+    let goes_on = |outcome: &RunOutcome| !matches!(outcome, RunOutcome::Completed { .. } | RunOutcome::Failed { .. });
+    let mut wake = params.completions.iter().any(|completion| goes_on(&completion.outcome));
     if !of_series.is_empty() {
-        for (place, completed) in settle_series(session, params, &of_series).await? {
+        let (settled, woken) = settle_series(session, params, &of_series).await?;
+        wake |= woken;
+        for (place, completed) in settled {
             put(&mut answers, place, completed);
         }
     }
     if resent {
         remember(session, params, &mut answers).await?;
     }
-    Ok(answers)
+    Ok((answers, wake))
 }
 
 fn put(answers: &mut [Completed], place: usize, completed: Completed) {
@@ -126,7 +131,7 @@ async fn settle_series(
     session: &Session,
     params: &CompleteParams,
     completions: &[(usize, &Completion)],
-) -> Attempt<Vec<(usize, Completed)>> {
+) -> Attempt<(Vec<(usize, Completed)>, bool)> {
     let mut tx = Tx::begin(session).await?;
     let mut jobs: Vec<i64> = completions.iter().map(|(_, completion)| completion.job).collect();
     jobs.dedup();
@@ -148,8 +153,8 @@ async fn settle_series(
             series.save(&mut tx, subject.job.seq);
         }
     }
-    tx.commit().await?;
-    Ok(answers)
+    let wake = tx.commit().await?;
+    Ok((answers, wake))
 }
 
 fn is_holder(run: &Run, completion: &Completion, instance: InstanceId) -> bool {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{JobId, Route, RunOutcome, Status};
+use crate::model::{JobId, Route, Status};
 use crate::store::{
     Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, History,
     InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention,
@@ -53,12 +53,11 @@ impl Store for PostgresStore {
 
     async fn complete(&self, params: CompleteParams) -> Result<Vec<Completed>> {
         let inner = self.opened()?;
-        let answers = attempt!(inner.general, Manner::ENGINE, |session, resent| {
+        let (answers, wake) = attempt!(inner.general, Manner::ENGINE, |session, resent| {
             complete::apply(session, &params, resent)
         });
         inner.counted();
-        let ends = |outcome: &RunOutcome| matches!(outcome, RunOutcome::Completed { .. } | RunOutcome::Failed { .. });
-        if !params.completions.iter().all(|completion| ends(&completion.outcome)) {
+        if wake {
             inner.wake();
         }
         Ok(answers)
