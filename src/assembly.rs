@@ -1,10 +1,11 @@
-//! Puts stores and engines together: the only module that names a concrete store.
+//! Puts stores and engines together: the only module that opens a concrete store.
 
 use crate::api::instance::OpenStore;
 use crate::api::options::{Durability, StoreLocation};
 use crate::engine::{Journal, Level};
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::Store;
+use crate::store::postgres::{PostgresConfig, PostgresStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -59,10 +60,15 @@ impl OpenStore for ConfiguredStore {
             }
             StoreLocation::Memory(None) => Ok(self.open_sqlite(sqlite::Location::Memory).await?),
             StoreLocation::Memory(Some(name)) => self.open_shared(name).await,
+            StoreLocation::Postgres(address) => {
+                let mut config = PostgresConfig::new((**address).clone());
+                config.synced = self.durability == Durability::Full;
+                Ok(PostgresStore::open(config).await?)
+            }
             StoreLocation::Serverless(host) => Err(Error::new(
                 ErrorCode::StoreError,
                 format!(
-                    "store: this is {host}, whose disk does not outlive the call, so jobs would be lost; name a store that lasts, as in `store: 'sqlite:/mnt/volume/jobs.db'`"
+                    "store: this is {host}, whose disk does not outlive the call, so jobs would be lost; name a store that lasts, as in `store: 'sqlite:/mnt/volume/jobs.db'` or `store: 'postgres://user:password@host/database'`"
                 ),
             )),
         }

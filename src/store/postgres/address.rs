@@ -18,10 +18,7 @@ pub(super) enum Trust {
     /// Not at all: the connection is secret, but with whom is not known.
     Anyone,
     /// It must be signed by one of these: the file of `sslrootcert`, or what browsers trust. With or without the name.
-    Signed {
-        root: Option<Box<str>>,
-        name: bool,
-    },
+    Signed { root: Option<Box<str>>, name: bool },
 }
 
 /// A server, and how it is used.
@@ -76,14 +73,20 @@ impl Address {
             invalid("is no PostgreSQL address; it must look like 'postgres://user:password@host:5432/database', with special characters in the password percent-encoded")
         })?;
         if config.get_hosts().is_empty() {
-            return Err(invalid("names no host, as in 'postgres://user:password@host:5432/database'"));
+            return Err(invalid(
+                "names no host, as in 'postgres://user:password@host:5432/database'",
+            ));
         }
         let schema = own.schema.unwrap_or_else(|| "ductape".into());
         if schema.is_empty() || schema.len() > MAX_NAME || schema.contains(['"', '\0', '\'', '.']) {
-            return Err(invalid("`schema` must be a name of 1 to 63 bytes without quotes and dots"));
+            return Err(invalid(
+                "`schema` must be a name of 1 to 63 bytes without quotes and dots",
+            ));
         }
         if schema.starts_with("pg_") {
-            return Err(invalid("`schema` must not begin with 'pg_', which PostgreSQL keeps for itself"));
+            return Err(invalid(
+                "`schema` must not begin with 'pg_', which PostgreSQL keeps for itself",
+            ));
         }
         let pooled = match own.pooled.as_deref() {
             None | Some("false") => false,
@@ -171,7 +174,11 @@ fn split(url: &str) -> (Own, String) {
         };
         *place = Some(decode(value));
     }
-    let rest = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+    let rest = if rest.is_empty() {
+        base.to_owned()
+    } else {
+        format!("{base}?{}", rest.join("&"))
+    };
     (own, rest)
 }
 
@@ -199,7 +206,10 @@ mod tests {
     #[test]
     fn an_address_has_sensible_defaults() {
         let address = Address::parse("postgres://me:secret@db.example:6432/jobs").unwrap();
-        assert_eq!((&*address.schema, address.pooled, address.connections), ("ductape", false, 4));
+        assert_eq!(
+            (&*address.schema, address.pooled, address.connections),
+            ("ductape", false, 4)
+        );
         assert_eq!(address.config.get_ssl_mode(), SslMode::Prefer);
         assert_eq!(address.config.get_application_name(), Some("ductape"));
     }
@@ -208,9 +218,18 @@ mod tests {
     fn parameters_of_our_own_are_taken_and_the_others_left_to_the_driver() {
         let url = "postgresql://h/d?schema=my%20jobs&pgbouncer=true&connections=2&application_name=shop&sslmode=verify-full&sslrootcert=/ca.pem";
         let address = Address::parse(url).unwrap();
-        assert_eq!((&*address.schema, address.pooled, address.connections), ("my jobs", true, 2));
+        assert_eq!(
+            (&*address.schema, address.pooled, address.connections),
+            ("my jobs", true, 2)
+        );
         assert_eq!(address.config.get_application_name(), Some("shop"));
-        assert_eq!(address.trust, Trust::Signed { root: Some("/ca.pem".into()), name: true });
+        assert_eq!(
+            address.trust,
+            Trust::Signed {
+                root: Some("/ca.pem".into()),
+                name: true
+            }
+        );
     }
 
     #[test]
@@ -225,7 +244,10 @@ mod tests {
             ("postgres://me:s3cret@h/d?nonsense=1", "address"),
         ] {
             let error = Address::parse(url).unwrap_err();
-            assert!(error.message.contains(named) && !error.message.contains("s3cret"), "{url}: {error}");
+            assert!(
+                error.message.contains(named) && !error.message.contains("s3cret"),
+                "{url}: {error}"
+            );
         }
     }
 

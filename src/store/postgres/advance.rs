@@ -78,5 +78,8 @@ fn apply_one(tx: &mut Tx<'_>, subject: &mut Subject, advance: &SeriesAdvance, no
 
 /// A gap that continues the last one, with no run between them, makes that one longer.
 fn put_gap(tx: &mut Tx<'_>, job: i64, gap: &GridGap, runs: i64) {
-    tx.later(PUT_GAP, params![job, gap.kind as i32, runs, gap.first, gap.last, gap.count]);
+    tx.later(
+        PUT_GAP,
+        params![job, gap.kind as i32, runs, gap.first, gap.last, gap.count],
+    );
 }

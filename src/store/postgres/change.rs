@@ -60,13 +60,7 @@ async fn locked(session: &Session, jobs: &Vec<JobSeq>) -> Attempt<Vec<Subject>> 
     state::of(session, jobs).await
 }
 
-async fn one(
-    tx: &mut Tx<'_>,
-    subject: Subject,
-    statuses: &[Status],
-    change: &Change,
-    now: Millis,
-) -> Attempt<Changed> {
+async fn one(tx: &mut Tx<'_>, subject: Subject, statuses: &[Status], change: &Change, now: Millis) -> Attempt<Changed> {
     let status = subject.status();
     let wanted = statuses.is_empty() || statuses.contains(&status);
     if !wanted || !status.allows(change.action(), subject.kind()) {

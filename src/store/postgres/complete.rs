@@ -25,7 +25,9 @@ pub(super) async fn apply(session: &Session, params: &CompleteParams, resent: bo
     let mut answers = vec![Completed::LeaseLost; completions.len()];
     let mut of_series = Vec::new();
     for (at, state) in of_one_offs(session, params, &completions).await? {
-        let Some((place, completion)) = completions.get(at) else { continue };
+        let Some((place, completion)) = completions.get(at) else {
+            continue;
+        };
         match Status::from_code(i64::from(state)) {
             Some(status) => put(&mut answers, *place, Completed::Counted(status)),
             None => of_series.push((*place, *completion)),
@@ -217,7 +219,9 @@ impl<'a> Taken<'a> {
     pub(super) fn from(subject: &'a mut Subject, wanted: impl Fn(&Run) -> bool) -> Option<Self> {
         let at = subject.runs.iter().position(wanted)?;
         let run = subject.runs.get(at).copied()?;
-        let Place::Running(running) = run.place else { return None };
+        let Place::Running(running) = run.place else {
+            return None;
+        };
         subject.runs.remove(at);
         Some(Self { subject, run, running })
     }
@@ -259,7 +263,11 @@ impl<'a> Taken<'a> {
             series::count(tx, (route, before), (route, series.status()));
             return series.status();
         }
-        let status = if how == RunStatus::Completed { Status::Completed } else { Status::Failed };
+        let status = if how == RunStatus::Completed {
+            Status::Completed
+        } else {
+            Status::Failed
+        };
         tx.puts.ended.push((status, ended, job));
         tx.shift(route, Some(Status::Running), Some(status));
         status

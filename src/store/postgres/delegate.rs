@@ -34,7 +34,9 @@ impl Store for PostgresStore {
         // Before the claim rather than after it: nothing that was claimed waits for this.
         self.compact_if_due().await;
         let token = self.tokens(params.slots);
-        let claimed = attempt!(inner.general, Manner::ENGINE, |session| claim::apply(session, &params, token));
+        let claimed = attempt!(inner.general, Manner::ENGINE, |session| claim::apply(
+            session, &params, token
+        ));
         if !claimed.runs.is_empty() || claimed.more {
             inner.counted();
         }
@@ -43,7 +45,9 @@ impl Store for PostgresStore {
 
     async fn advance(&self, now: Millis, advances: Vec<SeriesAdvance>) -> Result<usize> {
         let inner = self.opened()?;
-        let counted = attempt!(inner.general, Manner::ENGINE, |session| advance::apply(session, now, &advances));
+        let counted = attempt!(inner.general, Manner::ENGINE, |session| advance::apply(
+            session, now, &advances
+        ));
         if counted > 0 {
             inner.counted();
             inner.wake();
@@ -65,7 +69,9 @@ impl Store for PostgresStore {
 
     async fn change(&self, id: &JobId, change: Change, now: Millis) -> Result<Changed> {
         let inner = self.opened()?;
-        let (changed, wake) = attempt!(inner.general, Manner::ONCE, |session| change::by_id(session, id, &change, now));
+        let (changed, wake) = attempt!(inner.general, Manner::ONCE, |session| change::by_id(
+            session, id, &change, now
+        ));
         if wake {
             inner.wake();
         }
@@ -91,7 +97,9 @@ impl Store for PostgresStore {
 
     async fn matching(&self, filter: ListFilter) -> Result<Vec<JobSeq>> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::LONG, |session| list::numbers(session, &filter)))
+        Ok(attempt!(inner.general, Manner::LONG, |session| list::numbers(
+            session, &filter
+        )))
     }
 
     async fn register(&self, lease: i64) -> Result<InstanceId> {
@@ -139,7 +147,9 @@ impl Store for PostgresStore {
 
     async fn held(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::ENGINE, |session| instances::held(session, instance)))
+        Ok(attempt!(inner.general, Manner::ENGINE, |session| instances::held(
+            session, instance
+        )))
     }
 
     async fn annotate(&self, notes: Vec<Note>) -> Result<()> {
@@ -150,68 +160,97 @@ impl Store for PostgresStore {
 
     async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::ENGINE, |session| claim::series_after(session, after, limit)))
+        Ok(attempt!(inner.general, Manner::ENGINE, |session| claim::series_after(
+            session, after, limit
+        )))
     }
 
     async fn set_mark(&self, name: &str, value: &str) -> Result<()> {
         let inner = self.opened()?;
-        attempt!(inner.general, Manner::PATIENT, |session| marks::set(session, name, value));
+        attempt!(inner.general, Manner::PATIENT, |session| marks::set(
+            session, name, value
+        ));
         Ok(())
     }
 
     async fn mark_of(&self, name: &str) -> Result<Option<String>> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::PATIENT, |session| marks::get(session, name)))
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| marks::get(
+            session, name
+        )))
     }
 
     async fn logs(&self, id: &JobId) -> Result<Option<Vec<LogLine>>> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::PATIENT, |session| notes::lines(session, id)))
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| notes::lines(
+            session, id
+        )))
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<JobRecord>> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::PATIENT, |session| read::get(session, id)))
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| read::get(
+            session, id
+        )))
     }
 
     async fn whereabouts(&self, id: &JobId, count_up_to: usize) -> Result<Option<Whereabouts>> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::PATIENT, |session| read::whereabouts(session, id, count_up_to)))
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| read::whereabouts(
+            session,
+            id,
+            count_up_to
+        )))
     }
 
     async fn cancellation(&self, job: JobSeq, run: i64) -> Result<Option<Cancellation>> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::ENGINE, |session| read::cancellation(session, job, run)))
+        Ok(attempt!(inner.general, Manner::ENGINE, |session| read::cancellation(
+            session, job, run
+        )))
     }
 
     async fn list(&self, filter: ListFilter) -> Result<Page> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::LONG, |session| list::page(session, &filter)))
+        Ok(attempt!(inner.general, Manner::LONG, |session| list::page(
+            session, &filter
+        )))
     }
 
     async fn stats(&self, routes: Option<Vec<RouteId>>) -> Result<Stats> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::PATIENT, |session| counters::stats(session, routes.as_deref())))
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| counters::stats(
+            session,
+            routes.as_deref()
+        )))
     }
 
     async fn history(&self, id: &JobId, limit: usize) -> Result<Option<History>> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::PATIENT, |session| history::of(session, id, limit)))
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| history::of(
+            session, id, limit
+        )))
     }
 
     async fn routes_after(&self, after: RouteId) -> Result<Vec<(RouteId, Route)>> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::PATIENT, |session| routes::after(session, after)))
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| routes::after(
+            session, after
+        )))
     }
 
     async fn ready_routes(&self) -> Result<Vec<RouteId>> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::PATIENT, |session| routes::with_ready(session)))
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| routes::with_ready(
+            session
+        )))
     }
 
     async fn count_due(&self, routes: Vec<RouteId>, now: Millis, limit: usize) -> Result<usize> {
         let inner = self.opened()?;
-        Ok(attempt!(inner.general, Manner::PATIENT, |session| counters::due(session, &routes, now, limit)))
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| counters::due(
+            session, &routes, now, limit
+        )))
     }
 
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize> {
@@ -219,7 +258,9 @@ impl Store for PostgresStore {
         let mut deleted = 0;
         while deleted < limit {
             let most = (limit - deleted).min(sweep::JOBS);
-            let step = attempt!(inner.general, Manner::LONG, |session| sweep::jobs(session, retention, now, most));
+            let step = attempt!(inner.general, Manner::LONG, |session| sweep::jobs(
+                session, retention, now, most
+            ));
             deleted += step;
             if step < most {
                 break;

@@ -110,7 +110,11 @@ fn text_of(failure: &tokio_postgres::Error) -> String {
 fn remedy_of(failure: &tokio_postgres::Error) -> Remedy {
     let Some(code) = failure.code() else {
         // No answer of the server at all: the connection, or what it takes to make one.
-        return if is_permanent(failure) { Remedy::Tell } else { Remedy::Reconnect };
+        return if is_permanent(failure) {
+            Remedy::Tell
+        } else {
+            Remedy::Reconnect
+        };
     };
     match *code {
         SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Remedy::Again,
@@ -130,8 +134,11 @@ fn remedy_of(failure: &tokio_postgres::Error) -> Remedy {
 /// Failures of the client that no second try mends.
 fn is_permanent(failure: &tokio_postgres::Error) -> bool {
     let text = text_of(failure);
-    text.contains("certificate") || text.contains("server does not support TLS") || text.contains("password missing")
-        || text.starts_with("error serializing") || text.starts_with("error deserializing")
+    text.contains("certificate")
+        || text.contains("server does not support TLS")
+        || text.contains("password missing")
+        || text.starts_with("error serializing")
+        || text.starts_with("error deserializing")
 }
 
 fn describe(failure: &tokio_postgres::Error) -> Error {
@@ -159,7 +166,10 @@ fn describe(failure: &tokio_postgres::Error) -> Error {
             ErrorCode::ConnectionError,
             "raise max_connections, lower `?connections=` in `store`, or use a pooler with `?pgbouncer=true`",
         ),
-        SqlState::DISK_FULL => (ErrorCode::StoreError, "free some space on the server; the store then goes on by itself"),
+        SqlState::DISK_FULL => (
+            ErrorCode::StoreError,
+            "free some space on the server; the store then goes on by itself",
+        ),
         SqlState::READ_ONLY_SQL_TRANSACTION => (
             ErrorCode::ConnectionError,
             "this server is a replica; name the primary in `store`",
@@ -170,7 +180,11 @@ fn describe(failure: &tokio_postgres::Error) -> Error {
         ),
         _ => (ErrorCode::StoreError, "see the server's log for more"),
     };
-    let kind = if remedy_of(failure) == Remedy::Reconnect { ErrorCode::ConnectionError } else { kind };
+    let kind = if remedy_of(failure) == Remedy::Reconnect {
+        ErrorCode::ConnectionError
+    } else {
+        kind
+    };
     Error::new(kind, format!("the store's server refused: {text}; {remedy}"))
 }
 

@@ -30,7 +30,10 @@ pub(super) async fn of(session: &Session, id: &JobId, limit: usize) -> Attempt<O
 }
 
 async fn read(session: &Session, job: JobSeq, limit: i64) -> Attempt<History> {
-    let counts = session.query_opt(COUNTS, &[&job]).await?.ok_or_else(|| damaged("no counts"))?;
+    let counts = session
+        .query_opt(COUNTS, &[&job])
+        .await?
+        .ok_or_else(|| damaged("no counts"))?;
     let entries = session.query(ENTRIES, &[&job, &limit]).await?;
     let gaps = session.query(GAPS, &[&job, &limit]).await?;
     Ok(History {

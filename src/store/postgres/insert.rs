@@ -144,7 +144,11 @@ async fn write(session: &Session, jobs: &[Routed<'_>], now: Millis) -> Attempt<(
                 *new = true;
             }
         }
-        let there = first.iter().zip(is_new).filter(|(_, is_new)| !is_new).map(|(at, _)| *at);
+        let there = first
+            .iter()
+            .zip(is_new)
+            .filter(|(_, is_new)| !is_new)
+            .map(|(at, _)| *at);
         met.extend(there);
         met.sort_unstable();
     }
@@ -158,12 +162,7 @@ fn first_of_each(jobs: &[Routed<'_>]) -> (Vec<usize>, Vec<usize>) {
 }
 
 /// Finds live series to the same target with the same schedule and input, when nobody chose an id for either.
-async fn name_twins(
-    session: &Session,
-    places: &[usize],
-    jobs: &[Routed<'_>],
-    answers: &mut [Inserted],
-) -> Attempt<()> {
+async fn name_twins(session: &Session, places: &[usize], jobs: &[Routed<'_>], answers: &mut [Inserted]) -> Attempt<()> {
     let mut wanted: Vec<(usize, i64, RouteId, &JobId)> = Vec::new();
     for at in places {
         if let Some(Routed { job, route }) = jobs.get(*at)

@@ -34,12 +34,7 @@ pub(super) async fn register(session: &Session, clock: Option<Millis>, lease: i6
 }
 
 /// Renews a lease that has not been taken away.
-pub(super) async fn renew(
-    session: &Session,
-    clock: Option<Millis>,
-    instance: InstanceId,
-    lease: i64,
-) -> Attempt<bool> {
+pub(super) async fn renew(session: &Session, clock: Option<Millis>, instance: InstanceId, lease: i64) -> Attempt<bool> {
     Ok(session.execute(RENEW, &[&clock, &lease, &instance]).await? > 0)
 }
 
@@ -110,7 +105,8 @@ async fn take_back(
     for (job, run, token) in &held {
         let subject = subjects.iter_mut().find(|subject| subject.job.seq == *job);
         let wanted = |found: &Run| {
-            found.run == *run && matches!(&found.place, Place::Running(running) if running.token == *token && running.owner == instance)
+            found.run == *run
+                && matches!(&found.place, Place::Running(running) if running.token == *token && running.owner == instance)
         };
         if let Some(taken) = subject.and_then(|subject| Taken::from(subject, wanted)) {
             each(tx, taken)?;

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 const ALL: &str = "SELECT seq FROM ductape.jobs ORDER BY seq";
 const PLACES: &str = include_str!("sql/places.sql");
 const ORPHANS: &str = include_str!("sql/orphans.sql");
-const COUNTERS: &str = "SELECT route, kind, sum(n)::bigint FROM ductape.counters WHERE kind < 10 GROUP BY route, kind HAVING sum(n) <> 0";
+const COUNTERS: &str =
+    "SELECT route, kind, sum(n)::bigint FROM ductape.counters WHERE kind < 10 GROUP BY route, kind HAVING sum(n) <> 0";
 
 impl PostgresStore {
     /// Panics with all contradictions found. A closed store has none.

@@ -30,7 +30,11 @@ macro_rules! fits {
     };
 }
 
-const NEWEST: &str = concat!("SELECT seq FROM ductape.jobs WHERE seq < $1 AND ", fits!(), " ORDER BY seq DESC LIMIT $7");
+const NEWEST: &str = concat!(
+    "SELECT seq FROM ductape.jobs WHERE seq < $1 AND ",
+    fits!(),
+    " ORDER BY seq DESC LIMIT $7"
+);
 const NEWEST_OF_ROUTES: &str = concat!(
     "SELECT found.seq FROM (SELECT DISTINCT unnest($5::bigint[]) AS number) AS wanted CROSS JOIN LATERAL \
      (SELECT seq FROM ductape.jobs WHERE route = wanted.number AND seq < $1 AND ",
@@ -42,7 +46,11 @@ const NEWEST_OF_TAG: &str = concat!(
     fits!(),
     " ORDER BY job DESC LIMIT $7"
 );
-const SOME: &str = concat!("SELECT seq FROM ductape.jobs WHERE seq = ANY ($1) AND ", fits!(), " ORDER BY seq DESC");
+const SOME: &str = concat!(
+    "SELECT seq FROM ductape.jobs WHERE seq = ANY ($1) AND ",
+    fits!(),
+    " ORDER BY seq DESC"
+);
 const IN_STATES: &str = include_str!("sql/jobs_in_states.sql");
 
 /// One page, and the number of all matches if it was asked for.
@@ -161,7 +169,11 @@ impl<'a> Walk<'a> {
             rare,
             below,
             // Of jobs in any state, no more than are shown; of others, more than are looked at.
-            chunk: if filter.statuses.is_empty() { wanted.clamp(16, 2_000) } else { CHUNK },
+            chunk: if filter.statuses.is_empty() {
+                wanted.clamp(16, 2_000)
+            } else {
+                CHUNK
+            },
             done: false,
         })
     }
@@ -179,8 +191,11 @@ impl<'a> Walk<'a> {
             let mut subjects = state::of(session, &candidates).await?;
             subjects.reverse();
             let wanted = |subject: &Subject| self.filter.statuses.contains(&subject.status());
-            let found: Vec<JobSeq> =
-                subjects.iter().filter(|subject| wanted(subject)).map(|subject| subject.job.seq).collect();
+            let found: Vec<JobSeq> = subjects
+                .iter()
+                .filter(|subject| wanted(subject))
+                .map(|subject| subject.job.seq)
+                .collect();
             if !found.is_empty() {
                 return Ok(Some(found));
             }
@@ -216,8 +231,14 @@ impl<'a> Walk<'a> {
         limit: Option<i64>,
     ) -> Attempt<Vec<JobSeq>> {
         let filter = self.filter;
-        let mut params: Vec<&dyn Param> =
-            vec![first, &filter.recurring, &filter.from, &filter.to, &self.routes, &self.tags];
+        let mut params: Vec<&dyn Param> = vec![
+            first,
+            &filter.recurring,
+            &filter.from,
+            &filter.to,
+            &self.routes,
+            &self.tags,
+        ];
         if let Some(limit) = &limit {
             params.push(limit);
         }

@@ -107,9 +107,8 @@ async fn run(session: &Session, script: &str) -> Attempt<()> {
     match session.run(&text).await {
         Err(Failure::Database(failure)) if failure.code() == Some(&SqlState::DUPLICATE_TABLE) => {
             let schema = &session.connector().address.schema;
-            let message = format!(
-                "the schema {schema} holds tables of another program; name another by `?schema=` in `store`"
-            );
+            let message =
+                format!("the schema {schema} holds tables of another program; name another by `?schema=` in `store`");
             Err(Error::new(ErrorCode::StoreError, message).into())
         }
         other => other,

@@ -232,7 +232,9 @@ impl PostgresStore {
     }
 
     async fn compact(&self) -> Result<i64> {
-        Ok(attempt!(self.inner.general, Manner::ENGINE, |session| counters::compact(session)))
+        Ok(attempt!(self.inner.general, Manner::ENGINE, |session| {
+            counters::compact(session)
+        }))
     }
 
     fn end(&self) {

@@ -44,7 +44,8 @@ pub(super) async fn tell(inner: Arc<Inner>) {
 
 async fn notify(inner: &Inner, channel: &str) -> Result<()> {
     let (channel, name) = (channel.to_owned(), inner.name.clone());
-    attempt!(inner.urgent, Manner::SIGN, |session| session.query(NOTIFY, &[&channel, &name]));
+    attempt!(inner.urgent, Manner::SIGN, |session| session
+        .query(NOTIFY, &[&channel, &name]));
     Ok(())
 }
 

@@ -121,7 +121,10 @@ impl Pool {
     }
 
     async fn lease(&self) -> Attempt<Lease> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::closed())?;
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::closed())?;
         let idle = loop {
             let found = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match found {

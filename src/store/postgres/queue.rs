@@ -25,7 +25,8 @@ const PUT_READY: &str = "INSERT INTO ductape.ready (route, priority, due, job, r
 const PUT_SCHEDULED: &str = "INSERT INTO ductape.scheduled (due, job, run, attempt, crashes, recurring) \
                              SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
 const PUT_FAR: &str = "INSERT INTO ductape.far (day, job) SELECT * FROM unnest($1, $2)";
-const PUT_PAUSED: &str = "INSERT INTO ductape.paused (due, job, run, attempt, crashes) SELECT * FROM unnest($1, $2, $3, $4, $5)";
+const PUT_PAUSED: &str =
+    "INSERT INTO ductape.paused (due, job, run, attempt, crashes) SELECT * FROM unnest($1, $2, $3, $4, $5)";
 const PUT_ENDED: &str = "INSERT INTO ductape.ended (status, ended, job) SELECT * FROM unnest($1, $2, $3)";
 const PUT_OCCURRENCES: &str = "INSERT INTO ductape.occurrences (job, run, scheduled_at, due, missed) \
                                SELECT * FROM unnest($1, $2, $3, $4, $5)";
@@ -145,7 +146,9 @@ impl Puts {
         });
         add(self.paused.len(), PUT_PAUSED, &|| waiting_columns(&self.paused));
         let far = &self.far;
-        add(far.len(), PUT_FAR, &|| vec![column(far, |row| row.0), column(far, |row| row.1)]);
+        add(far.len(), PUT_FAR, &|| {
+            vec![column(far, |row| row.0), column(far, |row| row.1)]
+        });
         let ended = &self.ended;
         add(ended.len(), PUT_ENDED, &|| {
             vec![

@@ -84,7 +84,11 @@ async fn ahead(session: &Session, subject: &Subject, due: Millis, run: i64, most
 
 /// The records of jobs, in their order; in the snapshot they were found in.
 pub(super) async fn records(session: &Session, subjects: &[Subject]) -> Attempt<Vec<JobRecord>> {
-    Ok(all(session, subjects).await?.into_iter().map(|(record, _)| record).collect())
+    Ok(all(session, subjects)
+        .await?
+        .into_iter()
+        .map(|(record, _)| record)
+        .collect())
 }
 
 async fn all(session: &Session, subjects: &[Subject]) -> Attempt<Vec<(JobRecord, Option<LastAttempt>)>> {
@@ -101,7 +105,9 @@ async fn all(session: &Session, subjects: &[Subject]) -> Attempt<Vec<(JobRecord,
     subjects
         .iter()
         .map(|subject| {
-            let row = by_job.get(&subject.job.seq).ok_or_else(|| damaged("a job without its row"))?;
+            let row = by_job
+                .get(&subject.job.seq)
+                .ok_or_else(|| damaged("a job without its row"))?;
             record(subject, row)
         })
         .collect()

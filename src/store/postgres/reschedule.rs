@@ -35,7 +35,10 @@ pub(super) fn apply(tx: &mut Tx<'_>, subject: Subject, timing: &Timing, now: Mil
 }
 
 fn one_off(tx: &mut Tx<'_>, subject: Subject, due: Millis, now: Millis) -> Standing {
-    let waiting = subject.runs.first().and_then(|run| Some((run, subject.waiting(run)?.1)));
+    let waiting = subject
+        .runs
+        .first()
+        .and_then(|run| Some((run, subject.waiting(run)?.1)));
     let Some((run, waiting)) = waiting else {
         return subject.standing();
     };

@@ -46,7 +46,9 @@ fn one_off(tx: &mut Tx<'_>, subject: &Subject, due: Millis, now: Millis) {
 /// A new run for the grid point of one that failed. A series that has ended goes on until that run has.
 fn failed_run(tx: &mut Tx<'_>, subject: &Subject, failed_at: Millis, due: Millis, now: Millis) {
     let (job, before) = (&subject.job, subject.status());
-    let Some(mut series) = subject.series.clone() else { return };
+    let Some(mut series) = subject.series.clone() else {
+        return;
+    };
     if let Some(ended_at) = series.ended_at {
         queue::take_ended(tx, before, ended_at, job.seq);
     }

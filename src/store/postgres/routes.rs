@@ -59,13 +59,17 @@ impl RouteCache {
         let mut numbers = columns.find(session).await?;
         if numbers.iter().any(Option::is_none) {
             session.begin().await?;
-            session.run(&super::session::in_schema(
-                "LOCK TABLE ductape.routes IN SHARE ROW EXCLUSIVE MODE",
-                &session.connector().address.quoted_schema(),
-            ))
-            .await?;
             session
-                .execute(ADD, &[&columns.namespaces, &columns.products, &columns.envs, &columns.targets])
+                .run(&super::session::in_schema(
+                    "LOCK TABLE ductape.routes IN SHARE ROW EXCLUSIVE MODE",
+                    &session.connector().address.quoted_schema(),
+                ))
+                .await?;
+            session
+                .execute(
+                    ADD,
+                    &[&columns.namespaces, &columns.products, &columns.envs, &columns.targets],
+                )
                 .await?;
             session.run("COMMIT").await?;
             session.mend();
@@ -95,7 +99,9 @@ impl Columns {
             columns.products.push(route.product.clone());
             columns.envs.push(route.env.clone());
             let target = serde_json::to_string(&route.target);
-            columns.targets.push(target.map_err(|_| damaged("a route that cannot be written"))?);
+            columns
+                .targets
+                .push(target.map_err(|_| damaged("a route that cannot be written"))?);
         }
         Ok(columns)
     }

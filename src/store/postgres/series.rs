@@ -176,14 +176,7 @@ impl Series {
     }
 
     /// A run is over, and the series after its last one.
-    pub(super) fn run_ended(
-        &mut self,
-        tx: &mut Tx<'_>,
-        run: EndedRun,
-        from: Phase,
-        how: RunStatus,
-        now: Millis,
-    ) {
+    pub(super) fn run_ended(&mut self, tx: &mut Tx<'_>, run: EndedRun, from: Phase, how: RunStatus, now: Millis) {
         tx.later(DROP_OCCURRENCE, params![run.job, run.run]);
         *self.live.at(from) -= 1;
         self.ended += 1;

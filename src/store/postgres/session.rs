@@ -73,7 +73,11 @@ impl Connector {
             broken: AtomicBool::new(false),
         };
         if !self.address.pooled {
-            let sync = if self.synced { "" } else { "; SET synchronous_commit = off" };
+            let sync = if self.synced {
+                ""
+            } else {
+                "; SET synchronous_commit = off"
+            };
             session.run(&format!("SET {SETTINGS}{sync}")).await?;
         }
         Ok(session)

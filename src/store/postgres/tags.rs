@@ -9,7 +9,8 @@ use crate::store::JobSeq;
 
 /// Removes the tags of a job whose row is as it was when they were written.
 pub(super) const REMOVE: &str = include_str!("sql/tags_remove.sql");
-const PUT: &str = "INSERT INTO ductape.tags (tag, job) SELECT DISTINCT tag, $2::bigint FROM unnest($1::text[]) AS tags (tag)";
+const PUT: &str =
+    "INSERT INTO ductape.tags (tag, job) SELECT DISTINCT tag, $2::bigint FROM unnest($1::text[]) AS tags (tag)";
 
 /// Gives a job other tags.
 pub(super) fn replace(tx: &mut Tx<'_>, job: JobSeq, tags: &[Box<str>]) {

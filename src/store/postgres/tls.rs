@@ -6,7 +6,7 @@ use super::address::Trust;
 use crate::error::{Error, ErrorCode, Result};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -23,7 +23,7 @@ const SYSTEM_ROOTS: [&str; 4] = [
 
 /// What makes TLS connections by this trust.
 pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|failure| unusable("TLS", &failure))?;
@@ -51,7 +51,11 @@ pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect> {
 }
 
 fn read_roots(file: Option<&str>) -> Result<RootCertStore> {
-    let system = || SYSTEM_ROOTS.into_iter().find(|path| std::path::Path::new(path).exists());
+    let system = || {
+        SYSTEM_ROOTS
+            .into_iter()
+            .find(|path| std::path::Path::new(path).exists())
+    };
     let path = match file {
         Some("system") | None => system().ok_or_else(|| {
             Error::new(

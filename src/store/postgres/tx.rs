@@ -158,7 +158,10 @@ impl<'a> Tx<'a> {
             self.session.execute(later.sql, &params).await
         }))
         .await?;
-        let moved = statements.iter().zip(counts).any(|(later, count)| later.must && count != 1);
+        let moved = statements
+            .iter()
+            .zip(counts)
+            .any(|(later, count)| later.must && count != 1);
         if moved { Err(Failure::Moved) } else { Ok(()) }
     }
 

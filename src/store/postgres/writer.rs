@@ -109,7 +109,10 @@ async fn insert(inner: &Inner, batch: &[Request]) -> Result<Vec<Inserted>> {
     let answers = attempt!(inner.general, Manner::PATIENT, |session| {
         apply(inner, session, batch, together, now)
     });
-    if answers.iter().any(|answer| !matches!(answer, Inserted::Existing(_) | Inserted::Conflict(_))) {
+    if answers
+        .iter()
+        .any(|answer| !matches!(answer, Inserted::Existing(_) | Inserted::Conflict(_)))
+    {
         inner.wake();
     }
     inner.counted();

@@ -17,7 +17,9 @@ pub(super) struct Server(String);
 impl Server {
     /// The one that the environment names.
     pub(super) fn named() -> Option<Self> {
-        let url = std::env::var("DUCTAPE_TEST_POSTGRES").ok().filter(|url| !url.is_empty())?;
+        let url = std::env::var("DUCTAPE_TEST_POSTGRES")
+            .ok()
+            .filter(|url| !url.is_empty())?;
         Some(Self(url))
     }
 
@@ -66,11 +68,16 @@ impl Drop for Schema {
     fn drop(&mut self) {
         let (url, name) = (self.url.clone(), self.name.clone());
         let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async {
                 let client = client(&url).await;
                 client
-                    .batch_execute(&format!("SET client_min_messages = error; DROP SCHEMA IF EXISTS \"{name}\" CASCADE"))
+                    .batch_execute(&format!(
+                        "SET client_min_messages = error; DROP SCHEMA IF EXISTS \"{name}\" CASCADE"
+                    ))
                     .await
             })
         });
@@ -100,7 +107,10 @@ pub(super) async fn add(store: &PostgresStore, text: &str) -> Result<Vec<Inserte
 
 pub(super) async fn served(store: &PostgresStore) -> Arc<[ServedRoute]> {
     let routes = store.routes_after(0).await.unwrap();
-    routes.into_iter().map(|(route, _)| ServedRoute { route, group: 0 }).collect()
+    routes
+        .into_iter()
+        .map(|(route, _)| ServedRoute { route, group: 0 })
+        .collect()
 }
 
 pub(super) async fn claim(store: &PostgresStore, instance: InstanceId, slots: usize) -> Result<Claimed, Error> {
