@@ -95,7 +95,9 @@ export interface IJobOptions {
   job_id?: string;
   /**
    * What a dispatch with a known `job_id` does: return the job as it is, replace its schedule, input and options, or
-   * reject with `CONFLICT`. Default `'return'` for one-off jobs and `'replace'` for recurring ones.
+   * reject with `CONFLICT`. Default `'return'` for one-off jobs and `'replace'` for recurring ones. A recurring job that
+   * is dispatched with the schedule it has keeps its next run, also one that is overdue; an `every` without `start_at`
+   * does not begin anew.
    */
   onConflict?: 'return' | 'replace' | 'error';
   /** Integer; of the jobs that are due, lower ones start first. Default 0. */

@@ -140,6 +140,97 @@ describe('a recurring job', () => {
   });
 });
 
+describe('recurring jobs whose processes are killed', () => {
+  const seconds = Math.max(10, Number(process.env.DUCTAPE_TEST_ROUNDS ?? 0) * 0.6);
+  it('have each occurrence accounted for exactly once', { timeout: 60_000 + seconds * 4_000 }, async () => {
+    const folder = await temporaryFolder();
+    const store = `sqlite:${join(folder, 'jobs.db')}`;
+    const [acknowledged, effects] = [join(folder, 'acknowledged'), join(folder, 'effects')];
+    const start = Date.now() + 500;
+    const end = start + seconds * 1_000;
+    const started = () => program('recurring', [store, acknowledged, effects, `${start}`, `${end}`]);
+    const kills: number[] = [];
+    const running = [started(), started()];
+    while (Date.now() < end) {
+      await wait(100 + Math.random() * 500);
+      // Now and then both, so that nobody is there for a while.
+      const victims = Math.random() < 0.25 ? running.splice(0, 2) : running.splice(Math.random() < 0.5 ? 0 : 1, 1);
+      for (const victim of victims) {
+        victim.process.kill('SIGKILL');
+        kills.push(Date.now());
+        await victim.ended;
+      }
+      if (victims.length === 2) await wait(Math.random() * 400);
+      while (running.length < 2) running.push(started());
+    }
+    const ductape = create({ store, worker: false });
+    await eventually(async () => {
+      const { completed } = await ductape.jobs.getStats();
+      const series = (await ductape.jobs.list({ recurring: true })).jobs;
+      expect(series).toHaveLength(8);
+      expect(completed).toBeGreaterThan(series.length);
+      expect(series.map(({ status }) => status)).toEqual(series.map(() => 'completed'));
+    }, 60_000);
+    for (const each of running) each.process.kill('SIGKILL');
+    await Promise.all(running.map(({ ended }) => ended));
+    // One-offs that the last ones left.
+    const last = create({ store, worker: { concurrency: 50 } });
+    last.features.define('work', ({ id }) => appendFileSync(effects, `work ${id}\n`));
+    await eventually(async () => {
+      const { scheduled, queued, running } = await last.jobs.getStats();
+      expect({ scheduled, queued, running }).toEqual({ scheduled: 0, queued: 0, running: 0 });
+    }, 30_000);
+
+    const lines = (await linesOf(effects)).map((line) => line.split(' '));
+    const ids = await linesOf(acknowledged);
+    const worked = new Set(lines.filter(([kind]) => kind === 'work').map(([, id]) => id));
+    expect(ids.length).toBeGreaterThan(1_000);
+    expect(ids.filter((id) => !worked.has(id))).toEqual([]);
+
+    const ticks = lines
+      .filter(([kind]) => kind === 'tick')
+      .map(([, id, run, attempt, scheduled_at, , at]) => ({
+        id,
+        run: Number(run),
+        attempt: Number(attempt),
+        scheduled_at: Number(scheduled_at),
+        at: Number(at),
+      }));
+    for (const series of (await ductape.jobs.list({ recurring: true })).jobs) {
+      const history = await ductape.jobs.getHistory(series.id, { limit: 10_000 });
+      const every = series.every ?? 0;
+      const own = ticks.filter(({ id }) => id === series.id);
+      // A run has one occurrence, whatever its attempts.
+      const runs = new Map(own.map(({ run, scheduled_at }) => [run, scheduled_at]));
+      for (const { run, scheduled_at } of own) expect(scheduled_at).toBe(runs.get(run));
+      const points = [...runs.values()];
+      for (const gap of [...history.missed, ...history.skipped]) {
+        const count = (gap.to - gap.from) / every + 1;
+        expect(gap.count).toBe(count);
+        for (let k = 0; k < count; k++) points.push(gap.from + k * every);
+      }
+      const grid = Array.from({ length: Math.floor((end - start) / every) + 1 }, (_, k) => start + k * every);
+      expect(
+        points.sort((a, b) => a - b),
+        `${series.id}, every ${every}`,
+      ).toEqual(grid);
+      expect(history.total_executions).toBe(runs.size);
+    }
+
+    const recovered = ticks
+      .filter(({ attempt }) => attempt > 1)
+      .map(({ at }) => at - Math.max(...kills.filter((kill) => kill <= at)))
+      .sort((a, b) => a - b);
+    const quantile = (q: number) => recovered[Math.min(recovered.length - 1, Math.floor(recovered.length * q))] ?? 0;
+    console.info(
+      `${kills.length} kills: ${ids.length} one-offs, ${ticks.length} calls for occurrences, ${recovered.length} interrupted ` +
+        `ones made up for after p50 ${quantile(0.5)} ms, p90 ${quantile(0.9)} ms, most ${quantile(1)} ms`,
+    );
+    expect(recovered.length).toBeGreaterThan(0);
+    expect(quantile(1)).toBeLessThan(15_000);
+  });
+});
+
 describe('a store that another process left behind', () => {
   it('has what was running given back at the first look', async () => {
     const folder = await temporaryFolder();

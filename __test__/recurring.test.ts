@@ -1,6 +1,7 @@
 // Jobs that come again: when, how often, and what happens to runs that could not be in time.
+import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { IJobHistory } from './support/ductape.js';
+import type { IDispatchSchedule, IJobHistory } from './support/ductape.js';
 import { create, deferred, eventually, job, ranOnce, refusal, temporaryStore } from './support/instances.js';
 
 const minute = 60_000;
@@ -241,6 +242,41 @@ describe('cancelling', () => {
     await ductape.jobs.cancel(first.job_id);
     await ductape.jobs.wait(second.job_id, { timeout: 10_000 });
     expect(ran).toEqual(['kept']);
+  });
+});
+
+describe('a recurring job that is dispatched again at every start', () => {
+  const report = (schedule: IDispatchSchedule) => job('report', { job_id: 'nightly', schedule });
+
+  it('makes up for the run that was missed before the start', async () => {
+    const store = `memory:${randomUUID()}`;
+    const schedule = { start_at: Date.now() + 300, every: hour };
+    const before = create({ store });
+    await before.features.dispatch(report(schedule));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const after = create({ store });
+    const ran: number[] = [];
+    after.features.define('report', ({ scheduled_at }) => void ran.push(scheduled_at));
+    await after.features.dispatch(report(schedule));
+    await eventually(() => expect(ran).toEqual([schedule.start_at]));
+    expect(await after.jobs.get('nightly')).toMatchObject({ next_run_at: schedule.start_at + hour });
+  });
+
+  it('does not begin its interval anew', async () => {
+    const ductape = create({ clock: 'manual' });
+    const start = Date.now();
+    const ran: number[] = [];
+    ductape.features.define('report', ({ scheduled_at }) => void ran.push(scheduled_at));
+    await ductape.features.dispatch(report({ every: hour }));
+    await ductape.clock.advance(hour / 2);
+    const again = await ductape.features.dispatch(report({ every: hour }));
+    expect(again.next_run_at).toBe((ran[0] ?? start) + hour);
+    await ductape.clock.advance(hour / 2);
+    expect(ran).toHaveLength(2);
+    // Another interval is another schedule, which begins with a run at once.
+    await ductape.clock.advance(hour / 4);
+    const other = await ductape.features.dispatch(report({ every: 2 * hour }));
+    expect(other.next_run_at).toBe((ran[0] ?? start) + 1.25 * hour);
   });
 });
 

@@ -111,6 +111,21 @@ pub struct Recurrence {
 }
 
 impl Recurrence {
+    /// Whether a dispatch of `other` asks for the schedule this one is. Where neither names a start, both began when they
+    /// were dispatched, which makes no difference.
+    #[must_use]
+    pub fn is_same_schedule(&self, other: &Self) -> bool {
+        let rule = match (&self.rule, &other.rule) {
+            (Rule::Every { interval: one, .. }, Rule::Every { interval: another, .. }) => one == another,
+            (one, another) => one == another,
+        };
+        let plain = |recurrence: &Self| Self {
+            rule: self.rule.clone(),
+            ..recurrence.clone()
+        };
+        rule && plain(self) == plain(other)
+    }
+
     /// A number that is the same for two dispatches of the same schedule and input, whenever they were made.
     #[must_use]
     pub fn fingerprint(&self, input: &str) -> i64 {

@@ -129,3 +129,12 @@ pub struct ChangedSome {
     /// Runs that were going and are no longer their holders'.
     pub running: Vec<HeldRun>,
 }
+
+impl ChangedSome {
+    /// Adds what was done to other jobs.
+    pub fn extend(&mut self, other: Self) {
+        self.jobs.extend(other.jobs);
+        self.ids.extend(other.ids);
+        self.running.extend(other.running);
+    }
+}

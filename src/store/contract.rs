@@ -80,6 +80,7 @@ macro_rules! store_contract {
             a_series_without_a_run_to_come_is_completed_at_once,
             a_failed_run_does_not_end_its_series,
             a_replaced_series_keeps_its_counts_and_history,
+            a_series_that_is_dispatched_again_as_it_is_keeps_its_next_occurrence,
             a_replaced_series_moves_its_live_runs_to_the_new_route,
             an_ended_series_is_opened_again,
             a_replacement_whose_limit_is_used_up_ends_the_series,

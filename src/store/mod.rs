@@ -537,8 +537,9 @@ pub trait Store: Send + Sync {
     /// Changes a job, if its state allows it.
     async fn change(&self, id: &JobId, change: Change, now: Millis) -> Result<Changed>;
 
-    /// Changes these jobs, as far as they are in one of `statuses` (empty = any) and their state allows it. One
-    /// transaction: pass a few hundred at most.
+    /// Changes these jobs, as far as they are in one of `statuses` (empty = any) and their state allows it. Each job is
+    /// changed as a whole; between one and the next others may get their turn. After a failure, those changed before
+    /// it stay changed.
     async fn change_some(
         &self,
         jobs: Vec<JobSeq>,

@@ -1,6 +1,7 @@
 // A process that works until it is told to stop. Arguments: store, log of handler calls, options as JSON.
 //
-// Handlers: `count` appends the job's id; `slow` does so after input.takes ms; `hang` never ends.
+// Handlers: `count` appends the job's id; `slow` does so after input.takes ms; `hang` never ends;
+// `block` keeps the event loop for input.takes ms; `obey` returns when its signal aborts, and says why it did.
 import { appendFileSync } from 'node:fs';
 import Ductape from 'ductape';
 import { now, say, sleep, told } from './lines.mjs';
@@ -17,6 +18,17 @@ ductape.features.define('time', ({ id }) => say('ran', id, now()));
 ductape.features.define('hang', ({ id }) => {
   say('hangs', id);
   return new Promise(() => {});
+});
+ductape.features.define('block', ({ id, input }) => {
+  say('blocks', id);
+  for (const end = Date.now() + input.takes; Date.now() < end; );
+  return 'unblocked';
+});
+ductape.features.define('obey', async ({ id, signal }) => {
+  say('waits', id);
+  await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  say('aborted', signal.reason.code);
+  return 'late';
 });
 
 await ductape.start();

@@ -51,6 +51,8 @@ struct Job {
     created_runs: i64,
     ended: Option<Status>,
     next_at: Option<Millis>,
+    /// Of its schedule, when it recurs.
+    interval: i64,
     executions: i64,
     paused: bool,
     /// A run of the series failed last and was not run again.
@@ -154,7 +156,11 @@ impl Walk<'_> {
         let recurring = name.ends_with('3') || name.ends_with('7');
         let (due, priority) = (self.later(), i32::try_from(self.chance.below(3)).unwrap());
         let on = self.chance.of(&["a", "b", "c"]);
-        let base = if recurring { series(&name) } else { one_off(&name) };
+        let interval = self.chance.of(&[1_000, 1_000, 2_000]);
+        let base = NewJob {
+            recurrence: recurring.then(|| every(interval)),
+            ..if recurring { series(&name) } else { one_off(&name) }
+        };
         let gone = recurring && self.chance.below(8) == 0;
         let job = NewJob {
             due: (!gone).then_some(due),
@@ -177,14 +183,14 @@ impl Walk<'_> {
         let now = self.now;
         let Some(known) = self.jobs.get_mut(&name) else {
             assert_eq!(answer, Inserted::Created);
-            self.jobs.insert(name, new_job(recurring, due, now));
+            self.jobs.insert(name, new_job(recurring.then_some(interval), due, now));
             return;
         };
         match answer {
             Inserted::Existing(standing) => assert!(!replace && standing.status == known.status()),
             Inserted::Conflict(_) => assert!(replace && !known.status().allows(Action::ReplaceOneOff, Kind::OneOff)),
             Inserted::Replaced(standing) => {
-                replace_in_model(known, due, now);
+                replace_in_model(known, due, interval, now);
                 assert!(replace && standing.status == known.status(), "{standing:?} {known:?}");
             }
             Inserted::Created | Inserted::CreatedBeside(_) => panic!("{name} was there"),
@@ -452,9 +458,11 @@ fn number(run: &ClaimedRun) -> i64 {
     if run.recurring { run.run } else { 0 }
 }
 
-fn new_job(recurring: bool, due: Option<Millis>, now: Millis) -> Job {
+fn new_job(interval: Option<i64>, due: Option<Millis>, now: Millis) -> Job {
+    let recurring = interval.is_some();
     let mut job = Job {
         recurring,
+        interval: interval.unwrap_or_default(),
         runs: BTreeMap::new(),
         created_runs: 0,
         ended: None,
@@ -475,10 +483,13 @@ fn first(due: Option<Millis>, now: Millis) -> Run {
     due.filter(|due| *due > now).map_or(Run::Ready, Run::Waiting)
 }
 
-fn replace_in_model(job: &mut Job, due: Option<Millis>, now: Millis) {
+fn replace_in_model(job: &mut Job, due: Option<Millis>, interval: i64, now: Millis) {
+    if job.recurring && job.ended.is_none() && job.interval == interval {
+        return;
+    }
     job.ended = None;
     if job.recurring {
-        job.next_at = due;
+        (job.next_at, job.interval) = (due, interval);
         if due.is_none() && job.runs.is_empty() {
             (job.ended, job.paused) = (Some(Status::Completed), false);
         }

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::kit::*;
-use crate::model::{JobId, NewJob, Recurrence, RunStatus, Status};
+use crate::model::{JobId, NewJob, Recurrence, Rule, RunStatus, Status};
 use crate::store::{Changed, Completed, GapKind, GridGap, Inserted, Occurrence, SeriesAdvance};
 
 pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &Subject) {
@@ -74,6 +74,7 @@ pub async fn an_advance_from_an_old_version_does_nothing(s: &Subject) {
     let due = s.due_series(T0 + 1).await.remove(0);
     s.add(NewJob {
         due: Some(T0 + 5),
+        recurrence: Some(every(2_000)),
         ..series("x")
     })
     .await;
@@ -159,6 +160,40 @@ pub async fn a_replaced_series_keeps_its_counts_and_history(s: &Subject) {
     s.occur(T0 + 70, None).await;
     assert_eq!(s.claim_one(process, T0 + 70).await.run, 2);
     assert_eq!(s.store.history(&id("x"), 9).await.unwrap().unwrap().entries.len(), 1);
+}
+
+pub async fn a_series_that_is_dispatched_again_as_it_is_keeps_its_next_occurrence(s: &Subject) {
+    s.add(series("x")).await;
+    let at_a_later_start = |recurrence| NewJob {
+        due: Some(T0 + 5_000),
+        recurrence: Some(recurrence),
+        input: "1".into(),
+        ..series("x")
+    };
+    let Rule::Every { interval, .. } = every(1_000).rule else {
+        panic!("not an interval")
+    };
+    let begun_anew = Recurrence {
+        rule: Rule::Every {
+            interval,
+            anchor: T0 + 5_000,
+        },
+        ..every(1_000)
+    };
+    let answer = s.add(at_a_later_start(begun_anew.clone())).await;
+    assert!(matches!(&answer, Inserted::Replaced(standing) if standing.next_run_at == Some(T0)));
+    assert_eq!(&*s.record("x").await.input, "1");
+    // The grid is still the first one's.
+    let due = s.due_series(T0).await.remove(0);
+    let kept: Recurrence = serde_json::from_str(&due.recurrence).unwrap();
+    assert_eq!((kept, due.next_at), (every(1_000), T0));
+
+    let other = Recurrence {
+        limit: Some(9),
+        ..begun_anew
+    };
+    let answer = s.add(at_a_later_start(other)).await;
+    assert!(matches!(&answer, Inserted::Replaced(standing) if standing.next_run_at == Some(T0 + 5_000)));
 }
 
 pub async fn a_replaced_series_moves_its_live_runs_to_the_new_route(s: &Subject) {

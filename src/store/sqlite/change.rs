@@ -5,6 +5,7 @@
 use super::jobs::{self, JobKey};
 use super::locate::{self, Place, RunKey};
 use super::series::{self, Series};
+use super::slice::Slice;
 use super::tx::Tx;
 use super::{cancel, delete, pause, reschedule, retry};
 use crate::clock::Millis;
@@ -46,16 +47,21 @@ pub(super) fn by_id(tx: &mut Tx<'_>, id: &JobId, change: &Change, now: Millis) -
     }
 }
 
-/// Changes those of the jobs that are in one of these states and may be changed.
+/// Changes those of the jobs that are in one of these states and may be changed, from the first on for as long as a
+/// slice may take. Returns also how many it has looked at, at least one.
 pub(super) fn some(
     tx: &mut Tx<'_>,
     jobs: &[JobSeq],
     statuses: &[Status],
     change: &Change,
     now: Millis,
-) -> Result<ChangedSome> {
+) -> Result<(ChangedSome, usize)> {
     let mut changed = ChangedSome::default();
-    for seq in jobs {
+    let slice = Slice::begin();
+    for (seen, seq) in jobs.iter().enumerate() {
+        if seen > 0 && slice.is_over() {
+            return Ok((changed, seen));
+        }
         let Some(job) = jobs::by_seq(tx.connection, *seq)? else {
             continue;
         };
@@ -67,7 +73,7 @@ pub(super) fn some(
             changed.running.extend(running);
         }
     }
-    Ok(changed)
+    Ok((changed, jobs.len()))
 }
 
 fn one(tx: &mut Tx<'_>, job: &JobKey, statuses: &[Status], change: &Change, now: Millis) -> Result<Changed> {

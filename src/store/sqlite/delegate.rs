@@ -56,10 +56,23 @@ impl Store for SqliteStore {
         change: Change,
         now: Millis,
     ) -> Result<ChangedSome> {
-        self.write(Treatment::synced(jobs.len()), move |tx| {
-            change::some(tx, &jobs, &statuses, &change, now)
-        })
-        .await
+        let (jobs, statuses): (Arc<[_]>, Arc<[_]>) = (jobs.into(), statuses.into());
+        let (mut changed, mut done) = (ChangedSome::default(), 0);
+        while done < jobs.len() {
+            let (jobs, statuses, change) = (Arc::clone(&jobs), Arc::clone(&statuses), change.clone());
+            let (slice, seen) = self
+                .write(Treatment::aside(), move |tx| {
+                    change::some(tx, &jobs[done..], &statuses, &change, now)
+                })
+                .await?;
+            changed.extend(slice);
+            done += seen;
+        }
+        if !changed.jobs.is_empty() {
+            // One sync for all slices: it covers what was committed before it.
+            self.set_mark(marks::CHANGED, &now.to_string()).await?;
+        }
+        Ok(changed)
     }
 
     async fn matching(&self, filter: ListFilter) -> Result<Vec<JobSeq>> {
@@ -192,16 +205,16 @@ impl Store for SqliteStore {
         while deleted < limit {
             let most = (limit - deleted).min(sweep::JOBS);
             let step = self
-                .write(Treatment::plain(most), move |tx| sweep::jobs(tx, retention, now, most))
+                .write(Treatment::aside(), move |tx| sweep::jobs(tx, retention, now, most))
                 .await?;
-            deleted += step;
-            if step < most {
+            if step == 0 {
                 break;
             }
+            deleted += step;
         }
         for _ in 0..sweep::TRIM_STEPS {
             let after = self.trimmed.load(Ordering::Relaxed);
-            let step = self.write(Treatment::plain(sweep::JOBS), move |tx| {
+            let step = self.write(Treatment::aside(), move |tx| {
                 sweep::runs(tx, retention.runs, now, after)
             });
             let next = step.await?;

@@ -14,14 +14,17 @@ use crate::store::{Changed, JobSeq};
 use rusqlite::Connection;
 
 /// Everything a job that is in no queue has left behind, by its number; [`tags`] go first, as they are found by its row.
-const DROP_JOB: [&str; 7] = [
+const DROP_JOB: [&str; 4] = [
     "DELETE FROM jobs WHERE seq = ?1",
-    "DELETE FROM series WHERE job = ?1",
-    "DELETE FROM occurrences WHERE job = ?1",
     "DELETE FROM runs WHERE job = ?1",
-    "DELETE FROM gaps WHERE job = ?1",
     "DELETE FROM progress WHERE job = ?1",
     "DELETE FROM logs WHERE job = ?1",
+];
+/// What only a series leaves behind.
+const DROP_SERIES: [&str; 3] = [
+    "DELETE FROM series WHERE job = ?1",
+    "DELETE FROM occurrences WHERE job = ?1",
+    "DELETE FROM gaps WHERE job = ?1",
 ];
 
 /// Deletes a job that is not running.
@@ -42,7 +45,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, job: &JobKey, subject: &Subject) -> Result<
             unqueue(tx, job, series)?;
         }
     }
-    forget(tx.connection, job.seq)?;
+    forget(tx.connection, job.seq, job.recurring)?;
     Ok(Changed::done(job.seq))
 }
 
@@ -61,9 +64,10 @@ fn unqueue(tx: &mut Tx<'_>, job: &JobKey, series: &Series) -> Result<()> {
 }
 
 /// Deletes all rows of a job that is in no queue.
-pub(super) fn forget(connection: &Connection, job: JobSeq) -> Result<()> {
+pub(super) fn forget(connection: &Connection, job: JobSeq, recurring: bool) -> Result<()> {
     tags::remove(connection, job)?;
-    for statement in DROP_JOB {
+    let of_series: &[&str] = if recurring { &DROP_SERIES } else { &[] };
+    for statement in DROP_JOB.iter().chain(of_series) {
         connection.prepare_cached(statement)?.execute([job])?;
     }
     Ok(())

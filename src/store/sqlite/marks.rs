@@ -4,6 +4,9 @@ use super::tx::Tx;
 use crate::error::Result;
 use rusqlite::{Connection, OptionalExtension};
 
+/// When jobs were last changed in slices: written after them, so that its sync is theirs too.
+pub(super) const CHANGED: &str = "changed";
+
 const PUT: &str =
     "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 const GET: &str = "SELECT value FROM marks WHERE name = ?1";

@@ -42,6 +42,7 @@ mod reschedule;
 mod retry;
 mod routes;
 mod series;
+mod slice;
 mod sweep;
 mod tags;
 mod turnstile;

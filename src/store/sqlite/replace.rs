@@ -113,6 +113,11 @@ fn replace_series(
     now: Millis,
 ) -> Result<()> {
     let before = series::expect(tx.connection, known.seq)?;
+    requeue_live_runs(tx, known, route, job.priority)?;
+    if before.ended_at.is_none() && has_schedule(&before, recurrence) {
+        write_job(tx, job, known, route, known.due, known.run, now)?;
+        return count_replaced(tx, &before, known, route, before.next_at, now);
+    }
     if let Some(ended_at) = before.ended_at {
         queue::take_ended(tx.connection, before.status(), ended_at, known.seq)?;
     }
@@ -120,9 +125,15 @@ fn replace_series(
     tx.connection
         .prepare_cached(REPLACE_SERIES)?
         .execute((known.seq, spec_text(recurrence)?, next_at))?;
-    requeue_live_runs(tx, known, route, job.priority)?;
     write_job(tx, job, known, route, job.due, known.run, now)?;
     count_replaced(tx, &before, known, route, next_at, now)
+}
+
+/// Whether the series has this schedule already. What is dispatched at every start then changes nothing about when it
+/// runs: occurrences that were missed meanwhile are made up for, and an interval does not begin anew.
+fn has_schedule(series: &Series, recurrence: &Recurrence) -> bool {
+    // One that cannot be read is replaced.
+    serde_json::from_str::<Recurrence>(&series.spec).is_ok_and(|known| known.is_same_schedule(recurrence))
 }
 
 fn count_replaced(

@@ -3,6 +3,7 @@
 //! Invariant: bounded per transaction; the history of a run that has not ended stays, since it says where the run is.
 
 use super::failure::damaged;
+use super::slice::Slice;
 use super::tx::Tx;
 use super::{counters, delete, queue};
 use crate::clock::Millis;
@@ -21,46 +22,51 @@ const RUNS: usize = 500;
 const SERIES: usize = 100;
 
 const OLDEST: &str = "SELECT ended, job FROM ended WHERE status = ?1 AND ended < ?2 ORDER BY ended, job LIMIT ?3";
-const ROUTE_OF: &str = "SELECT route FROM jobs WHERE seq = ?1";
+const KEPT: &str = "SELECT route, recurring FROM jobs WHERE seq = ?1";
 const OLDEST_RUNS: &str = "SELECT run, attempt, run, ended FROM runs WHERE job = ?1 ORDER BY run, attempt LIMIT ?2";
 const OLDEST_GAPS: &str = "SELECT first, kind, runs, last FROM gaps WHERE job = ?1 ORDER BY first, kind LIMIT ?2";
 const IS_LIVE: &str = "SELECT 1 FROM occurrences WHERE job = ?1 AND run = ?2";
 const DROP_GAP: &str = "DELETE FROM gaps WHERE job = ?1 AND first = ?2 AND kind = ?3";
 const DROP_ATTEMPT: &str = "DELETE FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
 const NEXT_SERIES: &str = "SELECT job, runs FROM series WHERE job > ?1 AND state = 0 ORDER BY job LIMIT ?2";
-/// Deletes at most `most` jobs that have ended; returns how many.
+
+/// How many jobs may be deleted, and for how long.
+type Room<'a> = (usize, &'a Slice);
+
+/// Deletes at most `most` jobs that have ended, fewer if it takes long; returns how many: 0 only if there are none.
 pub(super) fn jobs(tx: &mut Tx<'_>, retention: Retention, now: Millis, most: usize) -> Result<usize> {
     let kept = [
         (Status::Completed, retention.completed),
         (Status::Failed, retention.failed),
         (Status::Cancelled, retention.cancelled),
     ];
+    let slice = Slice::begin();
     let mut deleted = 0;
     for (status, keep) in kept {
-        deleted += by_age(tx, status, keep, now, most - deleted)?;
-        deleted += by_count(tx, status, keep, most - deleted)?;
+        deleted += by_age(tx, status, keep, now, (most - deleted, &slice))?;
+        deleted += by_count(tx, status, keep, (most - deleted, &slice))?;
     }
     Ok(deleted)
 }
 
-fn by_age(tx: &mut Tx<'_>, status: Status, keep: Keep, now: Millis, most: usize) -> Result<usize> {
+fn by_age(tx: &mut Tx<'_>, status: Status, keep: Keep, now: Millis, room: Room<'_>) -> Result<usize> {
     match keep.age {
-        Some(age) if most > 0 => delete(tx, status, now.saturating_sub(age), most),
+        Some(age) if room.0 > 0 => delete(tx, status, now.saturating_sub(age), room),
         _ => Ok(0),
     }
 }
 
-fn by_count(tx: &mut Tx<'_>, status: Status, keep: Keep, most: usize) -> Result<usize> {
+fn by_count(tx: &mut Tx<'_>, status: Status, keep: Keep, (most, slice): Room<'_>) -> Result<usize> {
     let Some(count) = keep.count else { return Ok(0) };
     let excess = counters::in_state(tx.connection, status)? + tx.pending(status) - count.max(0);
     match usize::try_from(excess) {
-        Ok(excess) if excess > 0 && most > 0 => delete(tx, status, Millis::MAX, most.min(excess)),
+        Ok(excess) if excess > 0 && most > 0 => delete(tx, status, Millis::MAX, (most.min(excess), slice)),
         _ => Ok(0),
     }
 }
 
 /// Deletes the oldest jobs that ended in this state before `before`.
-fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, most: usize) -> Result<usize> {
+fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, (most, slice): Room<'_>) -> Result<usize> {
     let connection = tx.connection;
     let rows: Vec<(Millis, JobSeq)> = {
         let mut select = connection.prepare_cached(OLDEST)?;
@@ -69,14 +75,17 @@ fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, most: usize) -> Resul
         })?;
         rows.collect::<rusqlite::Result<_>>()?
     };
-    for (ended, job) in &rows {
-        let route = connection
-            .prepare_cached(ROUTE_OF)?
-            .query_row([job], |row| row.get(0))
+    for (deleted, (ended, job)) in rows.iter().enumerate() {
+        if deleted > 0 && slice.is_over() {
+            return Ok(deleted);
+        }
+        let kept = connection
+            .prepare_cached(KEPT)?
+            .query_row([job], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let route = route.ok_or_else(|| damaged("an ended job that is not there"))?;
+        let (route, recurring) = kept.ok_or_else(|| damaged("an ended job that is not there"))?;
         queue::take_ended(connection, status, *ended, *job)?;
-        delete::forget(connection, *job)?;
+        delete::forget(connection, *job, recurring)?;
         tx.shift(route, Some(status), None);
     }
     Ok(rows.len())

@@ -14,6 +14,8 @@ pub(super) struct Treatment {
     pub(super) synced: bool,
     /// Goes before all that waits.
     pub(super) urgent: bool,
+    /// Has a transaction of its own, so that nobody's answer waits for more of it than the part that is under way.
+    pub(super) aside: bool,
     /// About how many rows it moves.
     pub(super) rows: usize,
 }
@@ -24,6 +26,7 @@ impl Treatment {
         Self {
             synced: false,
             urgent: false,
+            aside: false,
             rows: rows.max(1),
         }
     }
@@ -33,6 +36,14 @@ impl Treatment {
         Self {
             synced: true,
             ..Self::plain(rows)
+        }
+    }
+
+    /// One slice of work on many jobs.
+    pub(super) fn aside() -> Self {
+        Self {
+            aside: true,
+            ..Self::plain(1)
         }
     }
 

@@ -9,7 +9,7 @@ use super::open::OpenedFile;
 use super::routes::RouteCache;
 use super::turnstile::Turnstile;
 use super::tx::{Effects, Tx};
-use super::verb::Verb;
+use super::verb::{Treatment, Verb};
 use super::{Durability, Shared, instance_lock};
 use crate::error::{Error, Result};
 use crate::store::Token;
@@ -119,13 +119,16 @@ impl Writer {
         let mut batch = Vec::new();
         let mut rows = 0;
         while let Some(verb) = self.state.waiting.pop_front() {
-            let more = verb.treatment().rows;
-            if !batch.is_empty() && rows + more > BATCH_ROWS {
+            let Treatment { rows: more, aside, .. } = verb.treatment();
+            if !batch.is_empty() && (aside || rows + more > BATCH_ROWS) {
                 self.state.waiting.push_front(verb);
                 break;
             }
             rows += more;
             batch.push(verb);
+            if aside {
+                break;
+            }
         }
         if !batch.is_empty() {
             self.settle(batch);

@@ -156,7 +156,7 @@ impl Job {
 
     fn reschedule(&mut self, due: Option<Millis>, now: Millis) {
         if self.recurring {
-            self.next_at = due;
+            (self.next_at, self.interval) = (due, 1_000);
             self.end_if_over();
             return;
         }

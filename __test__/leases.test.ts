@@ -1,0 +1,77 @@
+// What a process that stands still may and may not do with the jobs it holds.
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { create, eventually, job, temporaryFolder } from './support/instances.js';
+import { program } from './support/processes.js';
+
+/** Longer than the lease of a process. */
+const TOO_LONG = 12_000;
+
+async function workerAndOther() {
+  const folder = await temporaryFolder();
+  const store = `sqlite:${join(folder, 'jobs.db')}`;
+  const worker = program('worker', [store, join(folder, 'calls'), JSON.stringify({ worker: { concurrency: 1 } })]);
+  await worker.said('ready');
+  return { worker, other: create({ store }) };
+}
+
+describe('a process that was stopped for longer than its lease', () => {
+  it('cannot complete the job that another one took', { timeout: 60_000 }, async () => {
+    const { worker, other } = await workerAndOther();
+    const { job_id } = await other.features.dispatch(job('obey'));
+    await worker.said('waits');
+    // Not in the middle of a transaction: it renews its lease for some microseconds every three seconds.
+    worker.process.kill('SIGSTOP');
+    const attempts: number[] = [];
+    other.features.define('obey', ({ attempt }) => {
+      attempts.push(attempt);
+      return 'taken over';
+    });
+    expect(await other.jobs.wait(job_id, { timeout: 30_000 })).toBe('taken over');
+    worker.process.kill('SIGCONT');
+    expect(await worker.said('aborted')).toBe('LEASE_LOST');
+    // Its handler returns all the same; what it says no longer counts. Then it goes on with the next job.
+    const next = await other.features.dispatch(job('time'));
+    expect(await worker.said('ran')).toContain(next.job_id);
+    expect(attempts).toEqual([2]);
+    expect(await other.jobs.get(job_id)).toMatchObject({
+      status: 'completed',
+      result: 'taken over',
+      attempt: 2,
+      retry_count: 0,
+      execution_count: 1,
+    });
+    const { executions } = await other.jobs.getHistory(job_id);
+    expect(executions.map(({ attempt, status }) => [attempt, status])).toEqual([
+      [2, 'completed'],
+      [1, 'crashed'],
+    ]);
+  });
+});
+
+describe('a handler that blocks the event loop', () => {
+  it('keeps its job, however long that takes', { timeout: 60_000 }, async () => {
+    const { worker, other } = await workerAndOther();
+    const { job_id } = await other.features.dispatch(job('block', { input: { takes: TOO_LONG } }));
+    await worker.said('blocks');
+    let taken = 0;
+    other.features.define('block', () => void taken++);
+    await other.start({ signals: false });
+    expect(await other.jobs.wait(job_id, { timeout: 40_000 })).toBe('unblocked');
+    expect(taken).toBe(0);
+    expect(await other.jobs.get(job_id)).toMatchObject({ status: 'completed', attempt: 1 });
+  });
+
+  it('fails by its timeout, and the process goes on with the next job', { timeout: 60_000 }, async () => {
+    const { worker, other } = await workerAndOther();
+    const blocking = await other.features.dispatch(job('block', { input: { takes: 5_000 }, timeout: 1_000 }));
+    await worker.said('blocks');
+    // The timeout is noticed while the event loop is blocked.
+    await eventually(async () => {
+      expect(await other.jobs.get(blocking.job_id)).toMatchObject({ status: 'failed', error: { code: 'TIMEOUT' } });
+    }, 4_000);
+    const next = await other.features.dispatch(job('time'));
+    expect(await worker.said('ran')).toContain(next.job_id);
+    expect(await other.jobs.get(blocking.job_id)).toMatchObject({ status: 'failed', execution_count: 1 });
+  });
+});
