@@ -19,6 +19,9 @@ use async_trait::async_trait;
 use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
+/// Jobs that are changed in one transaction: others wait for their locks meanwhile.
+const CHANGED_TOGETHER: usize = 100;
+
 #[async_trait]
 impl Store for PostgresStore {
     async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>> {
@@ -86,11 +89,16 @@ impl Store for PostgresStore {
         now: Millis,
     ) -> Result<ChangedSome> {
         let inner = self.opened()?;
-        let (changed, wake) = attempt!(inner.general, Manner::ONCE, |session| {
-            change::some(session, &jobs, &statuses, &change, now)
-        });
-        if wake {
-            inner.wake();
+        let mut changed = ChangedSome::default();
+        for some in jobs.chunks(CHANGED_TOGETHER) {
+            let (slice, wake) = attempt!(inner.general, Manner::ONCE, |session| {
+                change::some(session, some, &statuses, &change, now)
+            });
+            changed.extend(slice);
+            inner.counted();
+            if wake {
+                inner.wake();
+            }
         }
         Ok(changed)
     }

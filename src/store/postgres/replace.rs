@@ -98,6 +98,15 @@ fn replace_series(
 ) -> Attempt<Standing> {
     let (seq, before) = (known.job.seq, (known.job.route, known.status()));
     requeue_live_runs(tx, new, &known);
+    if known
+        .series
+        .as_ref()
+        .is_some_and(|series| has_schedule(series, recurrence))
+    {
+        write_job(tx, new, &known, known.job.due, known.job.run, now)?;
+        series::count(tx, before, (new.route, before.1));
+        return Ok(known.standing());
+    }
     write_job(tx, new, &known, new.job.due, known.job.run, now)?;
     if let Some(series) = &mut known.series {
         if let Some(ended_at) = series.ended_at {
@@ -114,6 +123,14 @@ fn replace_series(
     }
     known.job.due = new.job.due;
     Ok(known.standing())
+}
+
+/// Whether the series goes on and has this schedule already. What is dispatched at every start then changes nothing about
+/// when it runs: occurrences that were missed meanwhile are made up for, and an interval does not begin anew.
+fn has_schedule(series: &Series, recurrence: &Recurrence) -> bool {
+    // One that cannot be read is replaced.
+    let is_same = |known: Recurrence| known.is_same_schedule(recurrence);
+    series.ended_at.is_none() && serde_json::from_str::<Recurrence>(&series.spec).is_ok_and(is_same)
 }
 
 /// Moves runs that wait in the queue of the old route and priority to that of the new ones.
