@@ -20,8 +20,7 @@ pub(super) async fn apply(session: &Session, now: Millis, advances: &[SeriesAdva
     let mut jobs: Vec<i64> = advances.iter().map(|advance| advance.job).collect();
     jobs.sort_unstable();
     jobs.dedup();
-    state::lock_series(session, &jobs).await?;
-    let mut subjects = state::of(session, &jobs).await?;
+    let mut subjects = state::lock_series(session, &jobs).await?;
     let mut counted = 0;
     for advance in advances {
         let subject = subjects.iter_mut().find(|subject| subject.job.seq == advance.job);

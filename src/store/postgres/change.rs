@@ -10,15 +10,16 @@ use super::{cancel, delete, pause, reschedule, retry};
 use crate::clock::Millis;
 use crate::model::{JobId, Status};
 use crate::store::{Change, Changed, ChangedSome, JobSeq};
+use futures_util::future::try_join;
 
 /// Changes the job with this id. Also says whether something may be claimable now.
 pub(super) async fn by_id(session: &Session, id: &JobId, change: &Change, now: Millis) -> Attempt<(Changed, bool)> {
-    let mut tx = Tx::begin(session).await?;
-    let Some(seq) = state::lock(session, id).await? else {
+    let (mut tx, seq) = try_join(Tx::begin(session), state::lock(session, id)).await?;
+    let Some(seq) = seq else {
         tx.roll_back().await?;
         return Ok((Changed::NotFound, false));
     };
-    let subject = locked(session, &vec![seq]).await?.into_iter().next();
+    let subject = state::lock_series(session, &vec![seq]).await?.pop();
     let Some(subject) = subject else {
         tx.roll_back().await?;
         return Ok((Changed::NotFound, false));
@@ -43,7 +44,7 @@ pub(super) async fn some(
     let mut tx = Tx::begin(session).await?;
     let jobs = state::lock_all(session, &jobs.to_vec()).await?;
     let mut changed = ChangedSome::default();
-    for subject in locked(session, &jobs).await? {
+    for subject in state::lock_series(session, &jobs).await? {
         let id = subject.job.id.clone();
         if let Changed::Done { job, running, .. } = one(&mut tx, subject, statuses, change, now).await? {
             changed.jobs.push(job);
@@ -53,11 +54,6 @@ pub(super) async fn some(
     }
     let wake = tx.commit().await?;
     Ok((changed, wake))
-}
-
-async fn locked(session: &Session, jobs: &Vec<JobSeq>) -> Attempt<Vec<Subject>> {
-    state::lock_series(session, jobs).await?;
-    state::of(session, jobs).await
 }
 
 async fn one(tx: &mut Tx<'_>, subject: Subject, statuses: &[Status], change: &Change, now: Millis) -> Attempt<Changed> {

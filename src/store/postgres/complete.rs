@@ -137,8 +137,7 @@ async fn settle_series(
     let mut tx = Tx::begin(session).await?;
     let mut jobs: Vec<i64> = completions.iter().map(|(_, completion)| completion.job).collect();
     jobs.dedup();
-    state::lock_series(session, &jobs).await?;
-    let mut subjects = state::of(session, &jobs).await?;
+    let mut subjects = state::lock_series(session, &jobs).await?;
     let mut answers = Vec::new();
     for (place, completion) in completions {
         let subject = subjects.iter_mut().find(|subject| subject.job.seq == completion.job);

@@ -3,7 +3,7 @@
 //! Invariant: a dispatch that is sent again because its outcome was unknown writes nothing twice: the same generated id
 //! with the same time of dispatch is the same dispatch.
 
-use super::failure::{Attempt, Failure};
+use super::failure::{Attempt, Failure, damaged};
 use super::param::storable;
 use super::replace;
 use super::session::Session;
@@ -209,8 +209,8 @@ async fn meet_existing(tx: &mut Tx<'_>, routed: Routed<'_>, now: Millis) -> Atte
     let seq = state::lock(tx.session, &job.id).await?;
     // Deleted since: the whole begins anew.
     let seq = seq.ok_or(Failure::Moved)?;
-    state::lock_series(tx.session, &vec![seq]).await?;
-    let known = state::one(tx.session, seq).await?;
+    let known = state::lock_series(tx.session, &vec![seq]).await?.pop();
+    let known = known.ok_or_else(|| damaged("an id without its job"))?;
     if matches!(job.id, JobId::Generated(_)) && job.created == known.job.created {
         return Ok(Inserted::Created);
     }

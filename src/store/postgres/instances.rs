@@ -100,8 +100,7 @@ async fn take_back(
     let held = held_some(tx.session, instance, RUNS).await?;
     let mut jobs: Vec<JobSeq> = held.iter().map(|(job, _, _)| *job).collect();
     jobs.dedup();
-    state::lock_series(tx.session, &jobs).await?;
-    let mut subjects = state::of(tx.session, &jobs).await?;
+    let mut subjects = state::lock_series(tx.session, &jobs).await?;
     for (job, run, token) in &held {
         let subject = subjects.iter_mut().find(|subject| subject.job.seq == *job);
         let wanted = |found: &Run| {

@@ -8,6 +8,7 @@ use super::state::{self, LastAttempt, Place, Subject, read_last, unsigned};
 use crate::clock::Millis;
 use crate::model::{JobId, RunError, RunStatus, Status};
 use crate::store::{Cancellation, JobRecord, JobSeq, RunPlace, Whereabouts};
+use futures_util::future::try_join;
 use std::collections::HashMap;
 use tokio_postgres::Row;
 
@@ -29,15 +30,16 @@ pub(super) async fn cancellation(session: &Session, job: JobSeq, run: i64) -> At
 
 /// The job with this id.
 pub(super) async fn get(session: &Session, id: &JobId) -> Attempt<Option<JobRecord>> {
-    session.snapshot().await?;
     let subject = found(session, id).await?;
     let record = records(session, subject.as_slice()).await?.pop();
     session.end_snapshot().await?;
     Ok(record)
 }
 
+/// Begins a snapshot and finds a job in it.
 async fn found(session: &Session, id: &JobId) -> Attempt<Option<Subject>> {
-    match state::find(session, id).await? {
+    let ((), seq) = try_join(session.snapshot(), state::find(session, id)).await?;
+    match seq {
         Some(seq) => Ok(state::of(session, &vec![seq]).await?.pop()),
         None => Ok(None),
     }
@@ -45,7 +47,6 @@ async fn found(session: &Session, id: &JobId) -> Attempt<Option<Subject>> {
 
 /// The job with this id and where its run is; runs before it are counted up to `count_up_to`.
 pub(super) async fn whereabouts(session: &Session, id: &JobId, count_up_to: usize) -> Attempt<Option<Whereabouts>> {
-    session.snapshot().await?;
     let Some(subject) = found(session, id).await? else {
         session.end_snapshot().await?;
         return Ok(None);

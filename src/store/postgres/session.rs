@@ -177,6 +177,14 @@ impl Session {
         Ok(self.query(sql, params).await?.into_iter().next())
     }
 
+    /// Prepares a statement if that has not been done, so that it can be sent at once and in order with others.
+    pub(super) async fn learn(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<()> {
+        if !self.connector.address.pooled {
+            self.prepare(sql, params).await?;
+        }
+        Ok(())
+    }
+
     async fn prepare(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<Statement> {
         if let Some(statement) = self.known(sql) {
             return Ok(statement);

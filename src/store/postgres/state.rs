@@ -13,6 +13,7 @@ use super::tx::Tx;
 use crate::clock::Millis;
 use crate::model::{JobId, Kind, RunStatus, Status};
 use crate::store::{InstanceId, JobSeq, RouteId, Standing, Token};
+use futures_util::future::try_join;
 use tokio_postgres::Row;
 
 const STATE: &str = include_str!("sql/state.sql");
@@ -249,10 +250,12 @@ pub(super) async fn lock_all(session: &Session, jobs: &Vec<JobSeq>) -> Attempt<V
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// Locks the series of these jobs, as far as they have one.
-pub(super) async fn lock_series(session: &Session, jobs: &Vec<JobSeq>) -> Attempt<()> {
-    session.query(LOCK_SERIES, &[jobs]).await?;
-    Ok(())
+/// Locks the series of these jobs, as far as they have one, and reads the jobs after that.
+pub(super) async fn lock_series(session: &Session, jobs: &Vec<JobSeq>) -> Attempt<Vec<Subject>> {
+    session.learn(LOCK_SERIES, &[jobs]).await?;
+    session.learn(STATE, &[jobs]).await?;
+    let (_, subjects) = try_join(session.query(LOCK_SERIES, &[jobs]), of(session, jobs)).await?;
+    Ok(subjects)
 }
 
 /// These jobs, by rising number; those that are not there are missing.
@@ -275,12 +278,6 @@ pub(super) async fn of(session: &Session, jobs: &Vec<JobSeq>) -> Attempt<Vec<Sub
         }
     }
     Ok(subjects)
-}
-
-/// One job that must be there.
-pub(super) async fn one(session: &Session, job: JobSeq) -> Attempt<Subject> {
-    let found = of(session, &vec![job]).await?.into_iter().next();
-    Ok(found.ok_or_else(|| damaged("an id without its job"))?)
 }
 
 /// An id from its two columns.

@@ -9,8 +9,10 @@ use super::queue::Puts;
 use super::session::Session;
 use crate::model::Status;
 use crate::store::RouteId;
-use futures_util::future::try_join_all;
+use futures_util::future::try_join;
 use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 
 /// What a counter counts besides jobs by [`Status`] number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +31,7 @@ pub(super) enum Tally {
 const COUNT: &str = "INSERT INTO ductape.counters (route, kind, n) SELECT * FROM unnest($1, $2, $3)";
 
 /// A statement that waits for the end of its verb.
-struct Later {
-    sql: &'static str,
-    params: Vec<Box<dyn Param>>,
-    /// It must find its row.
-    must: bool,
-}
+type Statement = (&'static str, Vec<Box<dyn Param>>);
 
 /// Parameters of a statement that waits.
 macro_rules! params {
@@ -46,8 +43,8 @@ pub(super) use params;
 pub(super) struct Tx<'a> {
     pub(super) session: &'a Session,
     pub(super) puts: Puts,
-    takes: Vec<Later>,
-    later: Vec<Later>,
+    takes: Vec<Statement>,
+    later: Vec<Statement>,
     deltas: BTreeMap<(RouteId, i32), i64>,
     wake: bool,
 }
@@ -73,20 +70,12 @@ impl<'a> Tx<'a> {
 
     /// Takes a row away that must be there: it is gone if another process moved it since it was read.
     pub(super) fn take(&mut self, sql: &'static str, params: Vec<Box<dyn Param>>) {
-        self.takes.push(Later {
-            sql,
-            params,
-            must: true,
-        });
+        self.takes.push((sql, params));
     }
 
     /// Executes a statement at the end, after rows were taken and before others are put.
     pub(super) fn later(&mut self, sql: &'static str, params: Vec<Box<dyn Param>>) {
-        self.later.push(Later {
-            sql,
-            params,
-            must: false,
-        });
+        self.later.push((sql, params));
     }
 
     /// Counts a job that moves from one state to another; `None` is "not there".
@@ -118,30 +107,39 @@ impl<'a> Tx<'a> {
 
     /// Writes what was gathered and commits. Returns whether there may be something new to claim.
     pub(super) async fn commit(mut self) -> Attempt<bool> {
-        self.flush().await?;
-        match self.session.run("COMMIT").await {
-            Ok(()) => {}
+        let writes = self.write().await?;
+        let session = self.session;
+        // In one go: whatever fails undoes the rest, and the commit then commits nothing.
+        let outcome = try_join(send(session, &writes), session.run("COMMIT")).await;
+        match outcome {
+            Ok(_) => {}
             Err(Failure::Database(failure)) if failure.code().is_none() => return Err(Failure::Unknown(failure)),
             Err(failure) => return Err(failure),
         }
-        self.session.mend();
+        session.mend();
         Ok(self.wake)
     }
 
     /// Writes what was gathered so far.
     pub(super) async fn flush(&mut self) -> Attempt<()> {
+        let writes = self.write().await?;
+        send(self.session, &writes).await?;
+        Ok(())
+    }
+
+    /// Takes the rows that are to be taken; returns what is to be written now that they are there.
+    async fn write(&mut self) -> Attempt<Vec<Statement>> {
         let takes = std::mem::take(&mut self.takes);
-        self.send(&takes).await?;
-        let later = std::mem::take(&mut self.later);
-        self.send(&later).await?;
-        let puts = std::mem::take(&mut self.puts).statements();
-        let session = self.session;
-        try_join_all(puts.iter().map(|(sql, params)| async move {
-            let params: Vec<&dyn Param> = params.iter().map(|param| &**param).collect();
-            session.execute(sql, &params).await
-        }))
-        .await?;
-        self.count().await
+        prepare(self.session, &takes).await?;
+        let counts = send(self.session, &takes).await?;
+        if counts.iter().any(|count| *count != 1) {
+            return Err(Failure::Moved);
+        }
+        let mut writes = std::mem::take(&mut self.later);
+        writes.extend(std::mem::take(&mut self.puts).statements());
+        writes.extend(self.counts());
+        prepare(self.session, &writes).await?;
+        Ok(writes)
     }
 
     /// Undoes everything.
@@ -151,30 +149,57 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// In one go: the server gets the next statement while it works on the one before.
-    async fn send(&self, statements: &[Later]) -> Attempt<()> {
-        let counts = try_join_all(statements.iter().map(|later| async move {
-            let params: Vec<&dyn Param> = later.params.iter().map(|param| &**param).collect();
-            self.session.execute(later.sql, &params).await
-        }))
-        .await?;
-        let moved = statements
-            .iter()
-            .zip(counts)
-            .any(|(later, count)| later.must && count != 1);
-        if moved { Err(Failure::Moved) } else { Ok(()) }
-    }
-
-    async fn count(&mut self) -> Attempt<()> {
+    fn counts(&mut self) -> Option<Statement> {
         let deltas = std::mem::take(&mut self.deltas);
         let deltas: Vec<_> = deltas.iter().filter(|(_, n)| **n != 0).collect();
         if deltas.is_empty() {
-            return Ok(());
+            return None;
         }
         let routes: Vec<i64> = deltas.iter().map(|((route, _), _)| *route).collect();
         let kinds: Vec<i32> = deltas.iter().map(|((_, kind), _)| *kind).collect();
         let numbers: Vec<i64> = deltas.iter().map(|(_, n)| **n).collect();
-        self.session.execute(COUNT, &[&routes, &kinds, &numbers]).await?;
-        Ok(())
+        Some((COUNT, params![routes, kinds, numbers]))
     }
+}
+
+fn borrowed(params: &[Box<dyn Param>]) -> Vec<&dyn Param> {
+    params.iter().map(|param| &**param).collect()
+}
+
+/// Makes sure that statements can be sent in order without waiting for one another.
+async fn prepare(session: &Session, statements: &[Statement]) -> Attempt<()> {
+    for (sql, params) in statements {
+        session.learn(sql, &borrowed(params)).await?;
+    }
+    Ok(())
+}
+
+/// In one go: the server gets the next statement while it works on the one before. Returns how many rows each found.
+///
+/// All are sent when this is polled first, so that what is polled after it comes after them.
+async fn send(session: &Session, statements: &[Statement]) -> Attempt<Vec<u64>> {
+    let mut sent: Vec<_> = statements
+        .iter()
+        .map(|(sql, params)| Box::pin(async move { session.execute(sql, &borrowed(params)).await }))
+        .collect();
+    let mut counts: Vec<Option<u64>> = vec![None; sent.len()];
+    let mut begun = false;
+    poll_fn(|context| {
+        for (statement, count) in sent.iter_mut().zip(&mut counts).filter(|(_, count)| count.is_none()) {
+            match statement.as_mut().poll(context)? {
+                Poll::Ready(found) => *count = Some(found),
+                // Answers come in order: behind one that is out, none is there.
+                Poll::Pending if begun => return Poll::Pending,
+                Poll::Pending => {}
+            }
+        }
+        begun = true;
+        if counts.iter().all(Option::is_some) {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+    .map(|()| counts.into_iter().flatten().collect())
 }
