@@ -108,6 +108,18 @@ export interface IJobOptions {
   retryConfig?: IRetryConfig;
   /** Labels to find jobs by. */
   tags?: string[];
+  /**
+   * Makes the job the only one with this key of its target, product and environment: until it has ended, and for
+   * `period` ms from its dispatch even if it has ended before, a dispatch with the key resolves with this job and makes
+   * none. A known `job_id` goes first; a replacement whose key another job has rejects with `CONFLICT`. The key has 1–255
+   * characters.
+   */
+  unique?: { key: string; period?: number };
+  /**
+   * At most `limit` (1–1,000,000) runs with this key at once, in all processes of the store, over all targets of the
+   * product and environment. The limit dispatched last counts for all jobs with the key. The key has 1–255 characters.
+   */
+  concurrency?: { key: string; limit: number };
   /** When to run, with the options of recurring jobs. */
   schedule?: IDispatchSchedule & IScheduleOptions;
 }
@@ -712,6 +724,64 @@ export interface IJobEventJob {
   result?: unknown;
 }
 
+/** What a webhook can be told of. */
+export type WebhookEventName = Exclude<JobEventName, 'job.retrying'>;
+
+/** A webhook to set. */
+export interface IWebhookInput {
+  /** Where events are delivered: `https://` or `http://`, without user and password. One URL is one webhook. */
+  url: string;
+  /** Which events; at least one. */
+  events: readonly WebhookEventName[];
+  /**
+   * What the receiver checks signatures with, a key of 24 to 256 bytes: `'whsec_'` and the key in Base64, or a text whose
+   * UTF-8 bytes are the key.
+   */
+  secret: string;
+}
+
+/** A webhook, and how its deliveries went. */
+export interface IWebhook {
+  id: string;
+  url: string;
+  events: WebhookEventName[];
+  /** Only its kind: `'whsec_****'` or `'****'`. */
+  secret: string;
+  /** `'disabled'`: the receiver answered 410, and nothing is delivered until the webhook is set again. */
+  status: 'enabled' | 'disabled';
+  /** How many events were given up after the last attempt. */
+  failed_count: number;
+  /** When an event last arrived, in ms since the epoch. */
+  last_delivered_at?: number;
+  /** When an attempt to deliver last failed. Later than `last_delivered_at`: it is failing. */
+  last_failed_at?: number;
+  /** Why that attempt failed. */
+  last_error?: string;
+  created_at: number;
+  updated_at: number;
+}
+
+/** What is delivered to a webhook, as the body of a POST. */
+export interface IWebhookPayload<Name extends WebhookEventName = WebhookEventName> {
+  event: Name;
+  /** When it happened, in ms since the epoch. */
+  timestamp: number;
+  job: {
+    id: string;
+    /** State of the job after the change. */
+    status: JobStatus;
+    namespace: JobNamespaceName;
+    product: string;
+    env: string;
+    /** When the run of the event is or was due; of an event without a run as {@link IJob.scheduled_at}. */
+    scheduled_at: number;
+    /** How many runs of the job had ended. */
+    execution_count?: number;
+    /** Of `'job.failed'`. */
+    error?: { code: string; message: string };
+  };
+}
+
 /** Why a job has not run, for programs. */
 export type JobReasonCode =
   /** Its time has not come. */
@@ -730,6 +800,8 @@ export type JobReasonCode =
   | 'HANDLER_BUSY'
   /** This instance runs as many jobs as the worker's `concurrency` allows. */
   | 'NO_FREE_SLOT'
+  /** As many runs with its `concurrency` key are going, in any process, as its limit allows. */
+  | 'CONCURRENCY_LIMIT'
   /** Due runs of the same target come before it. */
   | 'BEHIND_OTHERS'
   /** It is running, here or elsewhere. */
@@ -818,6 +890,15 @@ export interface Jobs {
    * handler for the job cannot be seen from here.
    */
   explain(id: string): Promise<IJobExplanation>;
+  /**
+   * Has events of all jobs of the store, whichever process they happen in, delivered to a URL from now on; a webhook with
+   * this URL gets these events and this secret in place of its own. Rejects with `CONFLICT` when the store has 50 webhooks.
+   */
+  setWebhook(webhook: IWebhookInput): Promise<IWebhook>;
+  /** All webhooks of the store, oldest first, without their secrets. */
+  listWebhooks(): Promise<IWebhook[]>;
+  /** Takes a webhook away, by its id or its URL; what was not delivered yet no longer is. */
+  deleteWebhook(idOrUrl: string): Promise<void>;
   /**
    * Calls `listener` for what this instance does from now on: dispatches committed, attempts started and ended, jobs
    * cancelled here. What other processes and other instances do is not seen. Events of one job come in the order of its
@@ -936,7 +1017,7 @@ export interface IDrainResult {
   retried: number;
   /** Runs given back unfinished at the timeout. */
   released: number;
-  /** Runs still due that this process could have run. */
+  /** Runs still due that this process could have run, with those that wait for their `concurrency` key. */
   remaining: number;
 }
 

@@ -3,9 +3,15 @@
 //! `cargo bench --bench store --no-default-features [-- rows]`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unsafe_code)]
 
-use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome};
+use ductape::model::{
+    Concurrency, EventKind, EventMask, JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome,
+    WebhookSecret,
+};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
-use ductape::store::{ClaimParams, CompleteParams, Completion, InsertParams, ServedRoute, Store};
+use ductape::store::{
+    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, NewWebhook, ServedRoute,
+    Store, WebhookStore,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,8 +73,10 @@ fn main() {
         for round in 1..=3 {
             insert_round(round, rows).await;
         }
-        claim_round("empty otherwise", 0, rows).await;
-        claim_round("1,000,000 waiting", 1_000_000, rows).await;
+        claim_round("empty otherwise", 0, rows, false).await;
+        claim_round("with a webhook for all events", 0, rows, true).await;
+        claim_round("1,000,000 waiting", 1_000_000, rows, false).await;
+        held_round(100_000, rows).await;
     });
 }
 
@@ -191,9 +199,23 @@ async fn fill(store: &SqliteStore, count: usize, make: impl Fn(usize) -> NewJob)
     }
 }
 
-async fn claim_round(what: &str, waiting: usize, rows: usize) {
+/// Nothing takes the events out of the outbox: only what changes pay for them is measured.
+async fn want_all(store: &SqliteStore) {
+    let webhook = NewWebhook {
+        id: "wh".into(),
+        url: "https://example.com/".into(),
+        events: EventMask::of(&EventKind::OF_WEBHOOKS),
+        secret: WebhookSecret::parse("a plain text of 24 bytes").unwrap(),
+    };
+    store.set_webhook(webhook, 1, T0).await.unwrap();
+}
+
+async fn claim_round(what: &str, waiting: usize, rows: usize, hooked: bool) {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("jobs.db"));
+    if hooked {
+        want_all(&store).await;
+    }
     let (mine, foreign) = (route("mail"), route("elsewhere"));
     // A third far away, a third soon, a third due and of a route that nobody here runs; with better priority than ours.
     fill(&store, waiting, |n| {
@@ -219,23 +241,44 @@ async fn claim_round(what: &str, waiting: usize, rows: usize) {
             group: 0,
         })
         .collect();
+    let worker = Worker {
+        store,
+        instance,
+        served,
+    };
+    let (rate, slowest) = worker.run_all(100).await;
+    println!("claim + complete, {what}: {rate:.0}/s, slowest hundred {slowest:.1} ms");
     let started = Instant::now();
-    let mut done = 0;
-    let mut slowest = 0.0_f64;
-    loop {
-        let turn = Instant::now();
+    for _ in 0..200 {
+        worker.claim(100).await;
+    }
+    println!(
+        "claim that finds nothing, {what}: {:.0} µs",
+        started.elapsed().as_secs_f64() * 1e6 / 200.0
+    );
+    worker.store.close().await.unwrap();
+}
+
+/// A process that runs what it claims.
+struct Worker {
+    store: Arc<SqliteStore>,
+    instance: InstanceId,
+    served: Arc<[ServedRoute]>,
+}
+
+impl Worker {
+    async fn claim(&self, slots: usize) -> Claimed {
         let params = ClaimParams {
             now: T0,
-            instance,
-            served: Arc::clone(&served),
-            group_slots: vec![100],
-            slots: 100,
+            instance: self.instance,
+            served: Arc::clone(&self.served),
+            group_slots: vec![slots],
+            slots,
         };
-        let runs = store.claim(params).await.unwrap().runs;
-        if runs.is_empty() {
-            break;
-        }
-        done += runs.len();
+        self.store.claim(params).await.unwrap()
+    }
+
+    async fn complete(&self, runs: &[ClaimedRun]) {
         let completions = runs
             .iter()
             .map(|run| Completion {
@@ -249,35 +292,88 @@ async fn claim_round(what: &str, waiting: usize, rows: usize) {
                 },
             })
             .collect();
-        store
-            .complete(CompleteParams {
-                now: T0,
-                instance,
-                completions,
-            })
-            .await
-            .unwrap();
-        slowest = slowest.max(turn.elapsed().as_secs_f64());
-    }
-    println!(
-        "claim + complete, {what}: {:.0}/s, slowest hundred {:.1} ms",
-        done as f64 / started.elapsed().as_secs_f64(),
-        slowest * 1e3
-    );
-    let started = Instant::now();
-    for _ in 0..200 {
-        let params = ClaimParams {
+        let params = CompleteParams {
             now: T0,
-            instance,
-            served: Arc::clone(&served),
-            group_slots: vec![100],
-            slots: 100,
+            instance: self.instance,
+            completions,
         };
-        store.claim(params).await.unwrap();
+        self.store.complete(params).await.unwrap();
     }
+
+    /// Runs a second, and the ms of the slowest turn, until nothing is left to claim.
+    async fn run_all(&self, slots: usize) -> (f64, f64) {
+        let started = Instant::now();
+        let (mut done, mut slowest) = (0, 0.0_f64);
+        loop {
+            let turn = Instant::now();
+            let runs = self.claim(slots).await.runs;
+            if runs.is_empty() {
+                break;
+            }
+            done += runs.len();
+            self.complete(&runs).await;
+            slowest = slowest.max(turn.elapsed().as_secs_f64());
+        }
+        (done as f64 / started.elapsed().as_secs_f64(), slowest * 1e3)
+    }
+}
+
+fn keyed(on: &Route, limit: i64) -> NewJob {
+    NewJob {
+        priority: -1,
+        options: JobOptions {
+            concurrency: Some(Concurrency {
+                key: "vendor".into(),
+                limit,
+            }),
+            ..JobOptions::default()
+        },
+        ..job(on, T0)
+    }
+}
+
+/// Jobs behind one full concurrency key: what they cost others, and how fast they run one after the other.
+async fn held_round(held: usize, rows: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("jobs.db"));
+    let on = route("mail");
+    let started = Instant::now();
+    fill(&store, held, |_| keyed(&on, 1)).await;
     println!(
-        "claim that finds nothing, {what}: {:.0} µs",
-        started.elapsed().as_secs_f64() * 1e6 / 200.0
+        "insert with a concurrency key: {:.0}/s",
+        held as f64 / started.elapsed().as_secs_f64()
     );
-    store.close().await.unwrap();
+    fill(&store, rows, |_| job(&on, T0)).await;
+    let instance = store.register(3_600_000).await.unwrap();
+    let route = store.routes_after(0).await.unwrap()[0].0;
+    let served = Arc::new([ServedRoute { route, group: 0 }]);
+    let worker = Worker {
+        store,
+        instance,
+        served,
+    };
+    let started = Instant::now();
+    let first = worker.claim(1).await.runs;
+    while worker.claim(1).await.runs.is_empty() {}
+    println!(
+        "claims until {held} jobs behind a full key are out of the way: {:.0} ms in all",
+        started.elapsed().as_secs_f64() * 1e3
+    );
+    let (rate, slowest) = worker.run_all(100).await;
+    println!("claim + complete of others, {held} behind a full key: {rate:.0}/s, slowest hundred {slowest:.1} ms");
+    let turns = held.min(10_000);
+    fill(&worker.store, turns, |_| job(&on, T0)).await;
+    let (bare, _) = worker.run_all(1).await;
+    worker.complete(&first).await;
+    let started = Instant::now();
+    for _ in 0..turns {
+        let runs = worker.claim(1).await.runs;
+        worker.complete(&runs).await;
+    }
+    let rate = turns as f64 / started.elapsed().as_secs_f64();
+    println!("one at a time behind a key with limit 1: {rate:.0}/s, without a key {bare:.0}/s");
+    fill(&worker.store, 1, |_| keyed(&on, 100)).await;
+    let (rate, slowest) = worker.run_all(100).await;
+    println!("claim + complete behind a key with limit 100: {rate:.0}/s, slowest hundred {slowest:.1} ms");
+    worker.store.close().await.unwrap();
 }

@@ -1,12 +1,14 @@
-//! Puts stores and engines together: the only module that opens a concrete store.
+//! Puts stores, engines and work in Rust together: the only module that opens a concrete store or connector.
 
 use crate::api::instance::OpenStore;
 use crate::api::options::{Durability, StoreLocation};
-use crate::engine::{Journal, Level};
+use crate::clock::Clock;
+use crate::engine::{Journal, Level, NativeTarget};
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::Store;
 use crate::store::postgres::{PostgresConfig, PostgresStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
+use crate::webhook::Delivery;
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::path::Path;
@@ -72,6 +74,11 @@ impl OpenStore for ConfiguredStore {
                 ),
             )),
         }
+    }
+
+    fn targets(&self, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Vec<NativeTarget> {
+        let (store, clock, journal) = (Arc::downgrade(store), Arc::clone(clock), Arc::clone(&self.journal));
+        vec![Delivery::target(store, clock, journal)]
     }
 
     async fn release(&self, store: Arc<dyn Store>) -> Result<()> {

@@ -6,6 +6,7 @@
 //! - [`store`]: what the engine needs of a store, and the stores.
 //! - [`engine`]: takes what is due from a store, runs it, writes what came of it.
 //! - [`api`]: what a user can ask for; checks every input before anything is written.
+//! - `http`, `webhook`: the HTTP client, and deliveries of events by it.
 //! - [`assembly`]: puts a store and an engine together.
 //! - `node`: the only module that knows Node.
 
@@ -15,7 +16,9 @@ pub mod clock;
 pub mod cron;
 pub mod engine;
 pub mod error;
+mod http;
 pub mod model;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod store;
+mod webhook;

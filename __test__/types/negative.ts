@@ -31,12 +31,18 @@ export function dispatches(ductape: Ductape): void {
   void ductape.actions.dispatch({ ...action, session: { tag: 'user-session' } });
   // @ts-expect-error `onConflict` has three values
   void ductape.actions.dispatch({ ...action, job_id: 'x', onConflict: 'ignore' });
+  // @ts-expect-error a unique key is an object
+  void ductape.actions.dispatch({ ...action, unique: 'x' });
+  // @ts-expect-error a concurrency key has a limit
+  void ductape.actions.dispatch({ ...action, concurrency: { key: 'x' } });
   // @ts-expect-error `initialDelai` is no retry option
   void ductape.actions.dispatch({ ...action, retryConfig: { initialDelai: 1 } });
   // @ts-expect-error `boddy` is no part of a request
   void ductape.actions.dispatch({ ...action, input: { boddy: {} } });
   // @ts-expect-error every input of several is checked
   void ductape.actions.dispatchMany([action, { ...action, schedule: { crom: '' } }]);
+  // @ts-expect-error retries are no event of webhooks
+  void ductape.jobs.setWebhook({ url: '', secret: '', events: ['job.retrying'] });
   // @ts-expect-error a feature is named by its tag
   void ductape.features.dispatch({ env: 'prd', product: 'p', feature: 'f', input: {} });
   // @ts-expect-error a preview takes a schedule

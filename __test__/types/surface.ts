@@ -24,6 +24,10 @@ import Default, {
   type IPublishDispatchInput,
   type IScheduleOptions,
   type IStorageDispatchInput,
+  type IWebhook,
+  type IWebhookInput,
+  type IWebhookPayload,
+  type WebhookEventName,
 } from 'ductape';
 import type { Equals, Expect } from './equals.js';
 
@@ -106,6 +110,8 @@ export async function allOptions(ductape: Ductape): Promise<IDispatchResult> {
       nonRetryableErrors: ['NOT_FOUND'],
     },
     tags: ['report'],
+    unique: { key: 'daily', period: 60_000 },
+    concurrency: { key: 'reports', limit: 2 },
     schedule: {
       cron: '0 9 * * *',
       tz: 'America/New_York',
@@ -140,6 +146,19 @@ export async function jobs(ductape: Ductape, id: string): Promise<void> {
   for (const change of [ductape.jobs.pause, ductape.jobs.resume, ductape.jobs.delete]) await change(id);
   await ductape.jobs.cancel(id, { reason: `${stats.total} ${history.job_id} ${times.length} ${next.jobs.length}` });
 }
+
+export async function webhooks(ductape: Ductape): Promise<string[]> {
+  const events: WebhookEventName[] = ['job.failed', 'job.scheduled'];
+  const input: IWebhookInput = { url: 'https://example.com/', events, secret: 'a plain text of 24 bytes' };
+  const made: IWebhook = await ductape.jobs.setWebhook(input);
+  await ductape.jobs.setWebhook({ url: made.url, events: ['job.completed'] as const, secret: input.secret });
+  const all: IWebhook[] = await ductape.jobs.listWebhooks();
+  await ductape.jobs.deleteWebhook(made.id);
+  return all.map(({ status, failed_count, last_error }) => `${status} ${failed_count} ${last_error ?? ''}`);
+}
+
+export const payloadText = ({ event, job }: IWebhookPayload): string =>
+  `${event} ${job.status} ${job.execution_count ?? 0} ${job.error?.code ?? ''}`;
 
 export async function lifecycle(ductape: Ductape): Promise<IDrainResult> {
   await ductape.start({ signals: false });

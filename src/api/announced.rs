@@ -62,7 +62,7 @@ impl Dispatched {
             // Without a run to come nothing was scheduled: the campaign is over.
             Inserted::Created | Inserted::CreatedBeside(_) => (self.first_status(), self.due?),
             Inserted::Replaced(standing) => (standing.status, standing.scheduled_at),
-            Inserted::Existing(_) | Inserted::Conflict(_) => return None,
+            Inserted::Existing(_) | Inserted::Duplicate(..) | Inserted::Conflict(_) => return None,
         };
         let kind = EventKind::Scheduled;
         Some(JobEvent::new(kind, now, self.id, status, self.route, scheduled_at))

@@ -5,7 +5,7 @@
 
 use super::dispatch::Dispatch;
 use super::fields::Fields;
-use super::filter::{CONDITIONS, is_unconditional, read_conditions};
+use super::filter::{CONDITIONS, is_unconditional, read_conditions, without_own};
 use super::jobs::{invalid, not_found, read_id, record, route_of, to_json};
 use super::schedule;
 use crate::engine::changes::resume_at;
@@ -65,7 +65,7 @@ pub async fn many(engine: &Engine, action: Action, filter: &str, options: &str) 
     let mut fields = Fields::read(filter, "filter").map_err(|problem| invalid(vec![problem]))?;
     let known: Vec<&str> = CONDITIONS.into_iter().chain(["all"]).collect();
     fields.refuse_unknown(&known);
-    let filter = read_conditions(engine, &mut fields);
+    let mut filter = read_conditions(engine, &mut fields);
     let all = fields.boolean("all").unwrap_or(false);
     if fields.problems.is_empty() && is_unconditional(&filter) && !all {
         let message = format!(
@@ -77,6 +77,7 @@ pub async fn many(engine: &Engine, action: Action, filter: &str, options: &str) 
     if !fields.problems.is_empty() {
         return Err(invalid(fields.problems));
     }
+    filter.routes = without_own(engine, filter.routes);
     let change = read_change(engine, action, options)?;
     let count = engine.change_many(filter, change).await?;
     to_json(&Count { count })

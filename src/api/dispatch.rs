@@ -1,7 +1,7 @@
 //! From the JSON of a dispatch to a job that can be stored, or to every problem it has.
 
 use super::fields::{self, Fields, describe};
-use super::{request, schedule};
+use super::{keys, request, schedule};
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::job::Session;
@@ -19,7 +19,7 @@ pub const MAX_TAGS: usize = 50;
 /// Largest decoded `buffer` of a storage input, in bytes.
 pub const MAX_BUFFER_BYTES: usize = 32 << 20;
 /// ms of about 285,000 years: what JavaScript's `Date` and exact integers can bear.
-const MAX_DURATION: i64 = 9_007_199_254_740_991;
+pub(super) const MAX_DURATION: i64 = 9_007_199_254_740_991;
 
 /// What the constructor gave for dispatches that leave it out.
 #[derive(Clone, Debug)]
@@ -91,19 +91,24 @@ impl Dispatch {
                 next_run_at: due.filter(|_| recurring),
             },
             Inserted::Existing(standing) | Inserted::Replaced(standing) => standing,
+            Inserted::Duplicate(other, standing) => return Ok(Self::as_it_stands(&other, &standing)),
             Inserted::Conflict(reason) => return Err(conflict(id, &reason)),
         };
+        Ok(Self::as_it_stands(id, &standing))
+    }
+
+    fn as_it_stands(id: &JobId, standing: &Standing) -> DispatchResult {
         // The documented result knows two states: what is or was due counts as queued, all else as scheduled. A series
         // waits for its next occurrence by nature.
         let waits = matches!(standing.status, Status::Scheduled | Status::Paused)
             || (standing.recurring && standing.status.is_ended());
-        Ok(DispatchResult {
+        DispatchResult {
             job_id: id.to_string(),
             status: if waits { "scheduled" } else { "queued" },
             scheduled_at: standing.scheduled_at,
             recurring: standing.recurring,
             next_run_at: standing.next_run_at,
-        })
+        }
     }
 }
 
@@ -247,7 +252,7 @@ fn known_fields(namespace: Namespace) -> &'static [&'static str] {
         ($($target:literal),*) => {
             &[
                 "env", "product", $($target,)* "input", "retries", "schedule", "session", "cache", "job_id", "onConflict",
-                "priority", "timeout", "retryConfig", "tags",
+                "priority", "timeout", "retryConfig", "tags", "unique", "concurrency",
             ]
         };
     }
@@ -261,6 +266,7 @@ fn known_fields(namespace: Namespace) -> &'static [&'static str] {
         Namespace::Databases => with_common!("database", "operation"),
         Namespace::GraphActions => with_common!("graph", "event"),
         Namespace::Graphs => with_common!("graph", "operation"),
+        Namespace::Webhooks => with_common!(),
     }
 }
 
@@ -344,6 +350,8 @@ fn read_options(fields: &mut Fields<'_>) -> JobOptions {
         session: read_session(fields),
         cache: fields.tag("cache").map(|tag| tag.as_ref().into()),
         tags: fields.tags("tags", MAX_TAGS).unwrap_or_default(),
+        unique: keys::read_unique(fields),
+        concurrency: keys::read_concurrency(fields),
     }
 }
 

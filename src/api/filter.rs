@@ -45,6 +45,16 @@ pub fn read_conditions(engine: &Engine, fields: &mut Fields<'_>) -> ListFilter {
     }
 }
 
+/// Leaves out the package's own jobs, which nobody dispatched: of routes that were not asked for. To be applied to every
+/// filter before a store sees it; `None` stays while there are no such routes.
+pub fn without_own(engine: &Engine, routes: Option<Vec<RouteId>>) -> Option<Vec<RouteId>> {
+    if routes.is_some() {
+        return routes;
+    }
+    let own = engine.routing.routes_where(|route| route.namespace.is_internal());
+    (!own.is_empty()).then(|| engine.routing.routes_where(|route| !route.namespace.is_internal()))
+}
+
 /// Whether the filter means all jobs there are.
 pub fn is_unconditional(filter: &ListFilter) -> bool {
     filter.statuses.is_empty()
@@ -91,7 +101,8 @@ pub fn read_routes(engine: &Engine, fields: &mut Fields<'_>) -> Option<Vec<Route
         return None;
     }
     Some(engine.routing.routes_where(|route| {
-        product.as_deref().is_none_or(|product| product == &*route.product)
+        !route.namespace.is_internal()
+            && product.as_deref().is_none_or(|product| product == &*route.product)
             && env.as_deref().is_none_or(|env| env == &*route.env)
             && namespace.is_none_or(|namespace| namespace == route.namespace)
             && target

@@ -4,11 +4,11 @@
 //! need it and is tried again by the next; after [`Instance::close`] nothing answers but with `CLOSED`.
 
 use super::options::Options;
-use super::{changes, explain, jobs, schedule};
+use super::{changes, explain, jobs, schedule, webhooks};
 use crate::clock::{Clock, ManualClock, Millis, SystemClock};
 use crate::cron::Zone;
 use crate::engine::routing::Routing;
-use crate::engine::{Announcer, Engine, Journal, Level, manual};
+use crate::engine::{Announcer, Engine, Journal, Level, NativeTarget, manual};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::Action;
 use crate::store::{NoteKind, Store, Token};
@@ -33,6 +33,11 @@ const LONGEST: i64 = 9_007_199_254_740_991;
 pub trait OpenStore: Send + Sync {
     /// Opens it; called again after a failure.
     async fn open(&self) -> Result<Arc<dyn Store>>;
+
+    /// Work on its jobs that is done in Rust; none unless said otherwise.
+    fn targets(&self, _store: &Arc<dyn Store>, _clock: &Arc<dyn Clock>) -> Vec<NativeTarget> {
+        Vec::new()
+    }
 
     /// Lets go of it; closes it when nobody else in the process uses it.
     async fn release(&self, store: Arc<dyn Store>) -> Result<()>;
@@ -117,6 +122,9 @@ impl Instance {
             return Ok(Arc::clone(engine));
         }
         let store = self.opener.open().await?;
+        for target in self.opener.targets(&store, &self.clock) {
+            self.routing.add(target);
+        }
         let (clock, journal) = (Arc::clone(&self.clock), Arc::clone(&self.journal));
         let opened = Engine::new(
             store,
@@ -198,6 +206,9 @@ impl Instance {
             "jobs.getHistory" => jobs::history(&*self.engine().await?, id, given(1, "{}")).await,
             "jobs.explain" => explain::explain(&*self.engine().await?, id).await,
             "jobs.logs" => jobs::logs(&*self.engine().await?, id).await,
+            "jobs.setWebhook" => webhooks::set(&*self.engine().await?, given(0, "{}")).await,
+            "jobs.listWebhooks" => webhooks::list(&*self.engine().await?).await,
+            "jobs.deleteWebhook" => webhooks::delete(&*self.engine().await?, id).await,
             "jobs.wait" => self.wait(id, given(1, "{}")).await,
             "jobs.preview" => self.preview(id, given(1, "{}")),
             "clock.advance" => self.move_clock(id, false, given(1, "{}")).await,

@@ -1,7 +1,7 @@
 //! The methods of `ductape.jobs` that look at jobs: arguments and answers are JSON texts.
 
 use super::fields::{Fields, describe};
-use super::filter::{CONDITIONS, read_conditions, read_routes};
+use super::filter::{CONDITIONS, read_conditions, read_routes, without_own};
 use super::view::{HistoryView, JobView, StatsView};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -55,7 +55,12 @@ pub(super) fn to_json(value: &impl Serialize) -> Result<String> {
 }
 
 pub(super) async fn record(engine: &Engine, id: &JobId) -> Result<JobRecord> {
-    engine.store.get(id).await?.ok_or_else(|| not_found(&id.to_string()))
+    let record = engine.store.get(id).await?.ok_or_else(|| not_found(&id.to_string()))?;
+    // The package's own jobs are nobody else's business.
+    if route_of(engine, record.route).await?.namespace.is_internal() {
+        return Err(not_found(&id.to_string()));
+    }
+    Ok(record)
 }
 
 pub(super) async fn route_of(engine: &Engine, id: RouteId) -> Result<Arc<Route>> {
@@ -126,6 +131,7 @@ fn read_list(engine: &Engine, text: &str) -> Result<ListFilter> {
         fields.problem("offset", "cannot be combined with `cursor`; give one of them");
     }
     let filter = ListFilter {
+        routes: without_own(engine, conditions.routes),
         before,
         offset: usize::try_from(offset.unwrap_or(0)).unwrap_or(0),
         limit: usize::try_from(fields.integer("limit", 1, LARGEST_PAGE).unwrap_or(PAGE)).unwrap_or(0),
@@ -160,6 +166,7 @@ pub async fn stats(engine: &Engine, filter: &str) -> Result<String> {
     if !fields.problems.is_empty() {
         return Err(invalid(fields.problems));
     }
+    let routes = without_own(engine, routes);
     to_json(&StatsView::new(&engine.store.stats(routes).await?))
 }
 

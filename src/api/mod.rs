@@ -14,11 +14,13 @@ mod handler;
 pub mod instance;
 pub mod intake;
 pub mod jobs;
+mod keys;
 pub mod options;
 mod reasons;
 mod request;
 mod schedule;
 pub mod view;
+mod webhooks;
 
 pub use dispatch::{Defaults, Dispatch, DispatchResult, read_dispatch, read_dispatch_many};
 pub use event_view::event_json;

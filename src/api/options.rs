@@ -220,7 +220,7 @@ fn read_worker(fields: &mut Fields<'_>) -> Option<WorkerConfig> {
 fn read_namespaces(fields: &mut Fields<'_>, names: &[Box<str>]) -> Vec<Namespace> {
     let mut namespaces = Vec::new();
     for name in names {
-        match Namespace::parse(name) {
+        match Namespace::parse_public(name) {
             Some(namespace) => namespaces.push(namespace),
             None => {
                 let known = Namespace::ALL.map(Namespace::as_str).join(", ");

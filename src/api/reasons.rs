@@ -4,7 +4,7 @@
 
 use crate::clock::Millis;
 use crate::cron::Zone;
-use crate::model::{Recurrence, Route, RunStatus, Status};
+use crate::model::{JobOptions, Recurrence, Route, RunStatus, Status};
 use crate::store::{InstanceId, JobRecord, RunPlace, Whereabouts};
 use serde::Serialize;
 
@@ -184,7 +184,7 @@ fn not_yet(facts: &Facts<'_>) -> Option<Reason> {
     let due = match facts.found.place {
         RunPlace::Waiting { due } => due,
         RunPlace::AtRest => record.next_run_at?,
-        RunPlace::Ready { .. } | RunPlace::Running { .. } => return None,
+        RunPlace::Ready { .. } | RunPlace::Held { .. } | RunPlace::Running { .. } => return None,
     };
     if due <= facts.now {
         return None;
@@ -251,7 +251,7 @@ fn unserved(facts: &Facts<'_>) -> Vec<Reason> {
 
 /// What keeps a due job waiting in an instance that could run it.
 fn crowded(facts: &Facts<'_>) -> Vec<Reason> {
-    let mut reasons = Vec::new();
+    let mut reasons: Vec<Reason> = key_full(facts).into_iter().collect();
     if let Server::Handler {
         running,
         most: Some(most),
@@ -278,6 +278,19 @@ fn crowded(facts: &Facts<'_>) -> Vec<Reason> {
         reasons.push(reason("BEHIND_OTHERS", message));
     }
     reasons
+}
+
+/// What waits for runs with the same concurrency key, wherever these are.
+fn key_full(facts: &Facts<'_>) -> Option<Reason> {
+    let RunPlace::Held { running, limit, .. } = facts.found.place else {
+        return None;
+    };
+    let options = facts.found.record.options.as_deref()?;
+    let options: JobOptions = serde_json::from_str(options).ok()?;
+    let key = options.concurrency?.key;
+    let message =
+        format!("its `concurrency` key '{key}' is used up: {running} runs with it are going, its limit is {limit}");
+    Some(reason("CONCURRENCY_LIMIT", message))
 }
 
 fn time(at: Millis) -> String {

@@ -76,7 +76,11 @@ pub fn check(namespace: Namespace, mut input: Fields<'_>) -> Fields<'_> {
                 input.problem("message", "is missing; it is what is published");
             }
         }
-        Namespace::Features | Namespace::Databases | Namespace::GraphActions | Namespace::Graphs => {}
+        Namespace::Features
+        | Namespace::Databases
+        | Namespace::GraphActions
+        | Namespace::Graphs
+        | Namespace::Webhooks => {}
     }
     input
 }

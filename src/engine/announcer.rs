@@ -4,67 +4,11 @@
 //! the listener is told of a job's changes in the order they were committed, as far as a [`Hold`] covers them.
 
 use crate::clock::Millis;
+pub use crate::model::EventKind;
 use crate::model::{JobId, Route, RunError, Status};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// What can happen to a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum EventKind {
-    /// A dispatch of it was committed, the first or one that replaced it.
-    Scheduled = 0,
-    /// An attempt starts.
-    Started = 1,
-    /// A run completed.
-    Completed = 2,
-    /// A run failed for good.
-    Failed = 3,
-    /// An attempt failed, another one follows.
-    Retrying = 4,
-    /// The job was cancelled.
-    Cancelled = 5,
-    /// The job was paused.
-    Paused = 6,
-    /// The job goes on after a pause.
-    Resumed = 7,
-}
-
-impl EventKind {
-    /// All of them, by number.
-    pub const ALL: [Self; 8] = [
-        Self::Scheduled,
-        Self::Started,
-        Self::Completed,
-        Self::Failed,
-        Self::Retrying,
-        Self::Cancelled,
-        Self::Paused,
-        Self::Resumed,
-    ];
-
-    /// The name in the API.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheduled => "job.scheduled",
-            Self::Started => "job.started",
-            Self::Completed => "job.completed",
-            Self::Failed => "job.failed",
-            Self::Retrying => "job.retrying",
-            Self::Cancelled => "job.cancelled",
-            Self::Paused => "job.paused",
-            Self::Resumed => "job.resumed",
-        }
-    }
-
-    /// Its bit in the mask of [`Announcer::listen`].
-    #[must_use]
-    pub fn bit(self) -> u32 {
-        1 << self as u32
-    }
-}
 
 /// Something that happened to a job.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,6 +12,9 @@ use std::sync::Arc;
 
 /// An attempt is about to be handed to its handler.
 pub(super) fn started(engine: &Engine, attempt: &Attempt) {
+    if attempt.route.namespace.is_internal() {
+        return;
+    }
     let run = &attempt.run;
     engine.announcer.announce(EventKind::Started, || JobEvent {
         run: Some(run.run),
@@ -67,12 +70,15 @@ fn ended(engine: &Engine, subject: Subject, completion: &Completion, status: Sta
         RunOutcome::Completed { result } => (EventKind::Completed, None, result.clone(), None),
         RunOutcome::Failed { error } => (EventKind::Failed, Some(error.clone()), None, None),
         RunOutcome::Retry { error, due } => (EventKind::Retrying, Some(error.clone()), None, Some(*due)),
-        RunOutcome::Snoozed { .. } | RunOutcome::Released => return None,
+        RunOutcome::Snoozed { .. } | RunOutcome::Released | RunOutcome::Forgotten => return None,
     };
     if !engine.announcer.wants(kind) {
         return None;
     }
     let route = engine.routing.route(subject.route)?;
+    if route.namespace.is_internal() {
+        return None;
+    }
     let scheduled_at = due.unwrap_or(subject.scheduled_at);
     Some(JobEvent {
         run: Some(completion.run),
@@ -110,7 +116,7 @@ impl Engine {
         hold.release(vec![event]);
     }
 
-    async fn route_of(&self, id: RouteId) -> Option<Arc<Route>> {
+    pub(super) async fn route_of(&self, id: RouteId) -> Option<Arc<Route>> {
         if let Some(route) = self.routing.route(id) {
             return Some(route);
         }

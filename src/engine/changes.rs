@@ -3,7 +3,6 @@
 //!
 //! Knows no JSON and no arguments. Invariant: what is told has been committed.
 
-use super::announcer::EventKind;
 use super::handler::AbortReason;
 use super::recurrence;
 use super::worker::Engine;
@@ -24,7 +23,7 @@ impl Engine {
     /// # Errors
     /// What the store says.
     pub async fn change(&self, id: &JobId, change: Change) -> Result<Changed> {
-        let (reason, kind) = (abort_reason(&change), event_of(&change));
+        let (reason, kind) = (abort_reason(&change), change.event());
         let hold = self.announcer.hold([id.clone()]);
         let changed = self.store.change(id, change, self.clock.now()).await?;
         if let Changed::Done { job, running, .. } = &changed {
@@ -42,7 +41,7 @@ impl Engine {
     /// # Errors
     /// What the store says.
     pub async fn change_many(&self, mut filter: ListFilter, change: Change) -> Result<usize> {
-        let (reason, now, kind) = (abort_reason(&change), self.clock.now(), event_of(&change));
+        let (reason, now, kind) = (abort_reason(&change), self.clock.now(), change.event());
         let allowed = change.action().states();
         let wanted = std::mem::take(&mut filter.statuses);
         filter.statuses = allowed
@@ -85,17 +84,6 @@ impl Engine {
         for job in jobs {
             self.events.run_ended(*job);
         }
-    }
-}
-
-/// What is announced of a change. A deleted job has nothing to be told about it.
-fn event_of(change: &Change) -> Option<EventKind> {
-    match change {
-        Change::Cancel { .. } | Change::CancelRun { .. } => Some(EventKind::Cancelled),
-        Change::Pause => Some(EventKind::Paused),
-        Change::Resume(_) => Some(EventKind::Resumed),
-        Change::Reschedule(_) | Change::Retry { .. } => Some(EventKind::Scheduled),
-        Change::Delete => None,
     }
 }
 

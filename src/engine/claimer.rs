@@ -10,7 +10,7 @@ use super::worker::Engine;
 use crate::clock::Millis;
 use crate::error::{ErrorCode, Result};
 use crate::model::Recurrence;
-use crate::store::{ClaimParams, DueSeries, SeriesAdvance};
+use crate::store::{ClaimParams, DueSeries, InstanceId, SeriesAdvance};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -29,6 +29,8 @@ pub struct Round {
     pub started: usize,
     /// Some slots were taken: a free one is worth another round.
     pub full: bool,
+    /// Slots of the worker's were taken: a change is not worth another round until one is free.
+    pub shut: bool,
     /// When something falls due.
     pub next_due: Option<Millis>,
 }
@@ -47,11 +49,11 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
         freed.as_mut().enable();
         woken.as_mut().enable();
         let round = if may_claim { round(&engine).await } else { Ok(IDLE) };
-        let (sleep, full) = match round {
+        let (sleep, full, shut) = match round {
             Ok(round) if round.again => continue,
             Ok(round) => {
                 pause = Duration::from_millis(50);
-                (until(&engine, round.next_due), round.full)
+                (until(&engine, round.next_due), round.full, round.shut)
             }
             Err(error) if error.code == ErrorCode::Closed => return,
             Err(error) => {
@@ -59,13 +61,13 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
                     .journal
                     .log(Level::Error, &format!("cannot claim jobs, will try again: {error}"));
                 pause = (pause * 2).min(Duration::from_secs(5));
-                (pause, true)
+                (pause, true, true)
             }
         };
         tokio::select! {
             _ = stop.changed() => {}
             _ = claiming.changed() => {}
-            _ = changes.changed(), if may_claim && !full => {}
+            _ = changes.changed(), if may_claim && !shut => {}
             () = &mut freed, if full => {}
             () = &mut woken => {}
             () = tokio::time::sleep(sleep) => {}
@@ -77,6 +79,7 @@ const IDLE: Round = Round {
     again: false,
     started: 0,
     full: false,
+    shut: false,
     next_due: None,
 };
 
@@ -116,9 +119,11 @@ pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
     let claimed = engine.store.claim(params).await?;
 
     let started = claimed.runs.len();
+    let shut = full || started >= slots;
     for run in claimed.runs {
         executor::start(engine, instance, run);
     }
+    let beside = claim_beside(engine, instance, now).await?;
     let mut again = claimed.more;
     if claimed.highest_route > engine.routing.highest_route() {
         engine.learn_routes().await?;
@@ -127,10 +132,41 @@ pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
     again |= advance(engine, claimed.series, now).await? > 0;
     Ok(Round {
         again,
-        started,
-        full: full || started >= slots,
+        started: started + beside.started,
+        full: shut || beside.full,
+        shut,
         next_due: claimed.next_due,
     })
+}
+
+/// What was claimed in slots of the package's own.
+struct Beside {
+    started: usize,
+    full: bool,
+}
+
+/// Claims for work of the package's own; costs nothing while there has never been any. What was due has been moved.
+async fn claim_beside(engine: &Arc<Engine>, instance: InstanceId, now: Millis) -> Result<Beside> {
+    let served = engine.routing.own_served();
+    let slots = served.own_slots();
+    if slots == 0 {
+        let full = !served.routes.is_empty();
+        return Ok(Beside { started: 0, full });
+    }
+    let params = ClaimParams {
+        now,
+        instance,
+        group_slots: served.group_slots(),
+        served: served.routes,
+        slots,
+    };
+    let claimed = engine.store.claim(params).await?;
+    let started = claimed.runs.len();
+    for run in claimed.runs {
+        executor::start(engine, instance, run);
+    }
+    let full = started >= slots;
+    Ok(Beside { started, full })
 }
 
 /// Turns due occurrences into runs.

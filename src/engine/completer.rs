@@ -38,7 +38,7 @@ impl Tally {
             RunOutcome::Failed { .. } => &self.failed,
             RunOutcome::Retry { .. } => &self.retried,
             RunOutcome::Released => &self.released,
-            RunOutcome::Snoozed { .. } => return,
+            RunOutcome::Snoozed { .. } | RunOutcome::Forgotten => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -132,7 +132,9 @@ async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Compl
         match result {
             // Counted before it is settled: whoever waits for the settlement reads the numbers next.
             Completed::Counted(_) => {
-                engine.completer.tally.count(&completion.outcome);
+                if !engine.running.is_own(completion.token) {
+                    engine.completer.tally.count(&completion.outcome);
+                }
                 engine.events.run_ended(completion.job);
             }
             Completed::LeaseLost => engine.journal.log(

@@ -3,7 +3,7 @@
 
 use super::announcing;
 use super::handler::{AbortReason, Attempt, HandlerFailure, Invocation, Level, Reply};
-use super::routing::Registration;
+use super::routing::{Lane, Registration};
 use super::worker::Engine;
 use crate::clock::Millis;
 use crate::model::{JobOptions, RetryDecision, RetryPolicy, Route, RunError, RunOutcome};
@@ -24,6 +24,7 @@ enum Ending {
 pub fn start(engine: &Arc<Engine>, instance: InstanceId, run: ClaimedRun) {
     let route = engine.routing.route(run.route);
     let registration = route.as_deref().and_then(|route| engine.routing.find(route));
+    let own = registration.as_ref().is_some_and(|best| best.lane == Lane::Own);
     let abort = engine.running.begin(&run, instance, registration.clone());
     let engine = Arc::clone(engine);
     tokio::spawn(async move {
@@ -35,6 +36,7 @@ pub fn start(engine: &Arc<Engine>, instance: InstanceId, run: ClaimedRun) {
             _ => Some(RunOutcome::Released),
         };
         engine.running.free_slot(token);
+        let outcome = outcome.map(|outcome| if own { forgetting(outcome) } else { outcome });
         let Some(outcome) = outcome else {
             engine.running.settle([token]);
             return;
@@ -148,11 +150,11 @@ fn decide(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<RunOutco
 }
 
 fn after_failure(attempt: &Attempt, failure: &HandlerFailure, now: Millis) -> RunOutcome {
-    let run = &attempt.run;
     let error = RunError::new(&failure.code, &failure.message, failure.stack.as_deref());
     let default = RetryPolicy::default();
     let policy = attempt.options.retry.as_ref().unwrap_or(&default);
-    let spent = run.attempt.saturating_sub(1).saturating_sub(run.crashes);
+    let run = &attempt.run;
+    let spent = attempt.spent_retries();
     match policy.decide(
         &failure.code,
         spent,
@@ -165,6 +167,14 @@ fn after_failure(attempt: &Attempt, failure: &HandlerFailure, now: Millis) -> Ru
             due: now.saturating_add(delay),
         },
         RetryDecision::GiveUp => RunOutcome::Failed { error },
+    }
+}
+
+/// Of work of the package's own nothing stays when it is over: its handler has written down what came of it.
+fn forgetting(outcome: RunOutcome) -> RunOutcome {
+    match outcome {
+        RunOutcome::Completed { .. } | RunOutcome::Failed { .. } => RunOutcome::Forgotten,
+        other => other,
     }
 }
 

@@ -90,6 +90,18 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// Whether no other attempt follows if this one fails in a way that is worth one.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.spent_retries() >= self.run.retries
+    }
+
+    /// Retries that attempts before this one have spent; a crash spends none.
+    #[must_use]
+    pub fn spent_retries(&self) -> u32 {
+        self.run.attempt.saturating_sub(1).saturating_sub(self.run.crashes)
+    }
+
     /// Names the attempt within this process.
     #[must_use]
     pub fn key(&self) -> Token {

@@ -1,6 +1,6 @@
 //! Takes what is due from a store, runs it, and writes what came of it.
 //!
-//! Services with one contract each ([`claimer`], [`executor`], [`completer`], [`lease`], [`sweeper`], [`announcer`]), tied
+//! Services with one contract each ([`claimer`], [`executor`], [`completer`], [`lease`], [`sweeper`], [`announcer`], [`relay`]), tied
 //! together by [`Engine`]. Knows the traits [`Store`](crate::store::Store), [`Handler`] and
 //! [`Clock`](crate::clock::Clock), never a concrete store, connector or Node.
 
@@ -15,7 +15,9 @@ pub mod executor;
 pub mod handler;
 pub mod lease;
 pub mod manual;
+pub mod native;
 pub mod recurrence;
+pub mod relay;
 pub mod routing;
 pub mod running;
 pub mod sweeper;
@@ -24,4 +26,5 @@ mod worker;
 
 pub use announcer::{Announcer, EventKind, Hold, JobEvent, Listener};
 pub use handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Journal, Level, Reply};
+pub use native::{Native, NativeTarget, Work};
 pub use worker::{DrainReport, Engine, EngineConfig, WorkerConfig};

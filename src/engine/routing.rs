@@ -1,9 +1,10 @@
-//! Which handler does which route: patterns, the most specific of which wins.
+//! Which handler does which route: patterns, the most specific of which wins; and whose slots it takes.
 //!
 //! Invariant: the served list is a pure function of the handlers, the worker's filter and the known routes; it is
 //! rebuilt when one of them changes and shared until then.
 
 use super::handler::Handler;
+use super::native::NativeTarget;
 use crate::model::{Namespace, Route};
 use crate::store::{RouteId, ServedRoute};
 use std::collections::HashMap;
@@ -45,6 +46,16 @@ impl Pattern {
     }
 }
 
+/// Whose slots an attempt takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lane {
+    /// The worker's: what users' jobs share.
+    #[default]
+    Jobs,
+    /// The package's own, so many beside the worker's: what it does for itself takes nothing from users' jobs.
+    Own,
+}
+
 /// A handler and how it is to be used.
 pub struct Registration {
     /// Names it within the process; later registrations have higher numbers.
@@ -56,6 +67,8 @@ pub struct Registration {
     pub concurrency: Option<usize>,
     /// Longest attempt for jobs that set none, ms.
     pub timeout: Option<i64>,
+    /// Whose slots it takes.
+    pub lane: Lane,
     running: AtomicUsize,
 }
 
@@ -68,6 +81,12 @@ impl Registration {
     /// An attempt ended.
     pub fn end(&self) {
         self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Free slots of a handler that has its own.
+    #[must_use]
+    pub fn own_slots(&self) -> usize {
+        if self.lane == Lane::Own { self.free() } else { 0 }
     }
 
     /// Attempts going, and the most there may be.
@@ -100,6 +119,9 @@ impl WorkerFilter {
             list.as_ref()
                 .is_none_or(|list| list.iter().any(|entry| &**entry == value))
         };
+        if route.namespace.is_internal() {
+            return true;
+        }
         self.namespaces
             .as_ref()
             .is_none_or(|list| list.contains(&route.namespace))
@@ -123,6 +145,12 @@ impl Served {
         self.groups.iter().map(|registration| registration.free()).collect()
     }
 
+    /// The most that one claim can begin: what the handlers together have free.
+    #[must_use]
+    pub fn own_slots(&self) -> usize {
+        self.groups.iter().map(|registration| registration.own_slots()).sum()
+    }
+
     /// Numbers of the served routes.
     #[must_use]
     pub fn route_ids(&self) -> Vec<RouteId> {
@@ -136,7 +164,7 @@ struct State {
     last_id: u32,
     routes: HashMap<RouteId, Arc<Route>>,
     highest: RouteId,
-    served: Option<Served>,
+    served: Option<(Served, Served)>,
 }
 
 /// All handlers and all known routes.
@@ -167,6 +195,24 @@ impl Routing {
         concurrency: Option<usize>,
         timeout: Option<i64>,
     ) -> u32 {
+        self.add(NativeTarget {
+            pattern,
+            handler,
+            concurrency,
+            timeout,
+            lane: Lane::Jobs,
+        })
+    }
+
+    /// Adds work that is done in Rust, by the same rules.
+    pub fn add(&self, target: NativeTarget) -> u32 {
+        let NativeTarget {
+            pattern,
+            handler,
+            concurrency,
+            timeout,
+            lane,
+        } = target;
         let mut state = self.state();
         state.last_id += 1;
         let id = state.last_id;
@@ -177,6 +223,7 @@ impl Routing {
             handler,
             concurrency,
             timeout,
+            lane,
             running,
         }));
         state.served = None;
@@ -241,23 +288,33 @@ impl Routing {
             .flatten()
     }
 
-    /// What this process serves, as of now.
+    /// What this process serves in the worker's slots, as of now.
     #[must_use]
     pub fn served(&self) -> Served {
+        self.both().0
+    }
+
+    /// What it serves in slots of the package's own.
+    #[must_use]
+    pub fn own_served(&self) -> Served {
+        self.both().1
+    }
+
+    fn both(&self) -> (Served, Served) {
         let mut state = self.state();
         if let Some(served) = &state.served {
             return served.clone();
         }
-        let served = self.compute_served(&state);
+        let served = (self.compute(&state, Lane::Jobs), self.compute(&state, Lane::Own));
         state.served = Some(served.clone());
         served
     }
 
-    fn compute_served(&self, state: &State) -> Served {
+    fn compute(&self, state: &State, lane: Lane) -> Served {
         let mut groups: Vec<Arc<Registration>> = Vec::new();
         let mut routes = Vec::new();
         for (id, route) in state.routes.iter().filter(|(_, route)| self.filter.admits(route)) {
-            let Some(registration) = best(&state.registrations, route) else {
+            let Some(registration) = best(&state.registrations, route).filter(|best| best.lane == lane) else {
                 continue;
             };
             let known = groups.iter().position(|group| group.id == registration.id);

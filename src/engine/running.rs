@@ -4,7 +4,7 @@
 //! holds can be compared with it. A slot, however, is free as soon as the handler is done or was given up.
 
 use super::handler::AbortReason;
-use super::routing::Registration;
+use super::routing::{Lane, Registration};
 use crate::clock::Millis;
 use crate::model::JobId;
 use crate::store::{ClaimedRun, InstanceId, JobSeq, RouteId, Token};
@@ -26,6 +26,7 @@ struct Entry {
     abort: Option<oneshot::Sender<AbortReason>>,
     registration: Option<Arc<Registration>>,
     warned: bool,
+    lane: Lane,
 }
 
 /// What an attempt that is not settled is about.
@@ -44,7 +45,18 @@ pub struct Subject {
 #[derive(Default)]
 struct State {
     entries: HashMap<Token, Entry>,
+    /// Attempts with a handler that is going: in the worker's slots, and in others.
     busy: usize,
+    busy_beside: usize,
+}
+
+impl State {
+    fn busy_in(&mut self, lane: Lane) -> &mut usize {
+        match lane {
+            Lane::Jobs => &mut self.busy,
+            Lane::Own => &mut self.busy_beside,
+        }
+    }
 }
 
 /// Begun attempts, and the slots they take.
@@ -71,8 +83,11 @@ impl Running {
         if let Some(registration) = &registration {
             registration.begin();
         }
+        let lane = registration
+            .as_ref()
+            .map_or(Lane::Jobs, |registration| registration.lane);
         let mut state = self.state();
-        state.busy += 1;
+        *state.busy_in(lane) += 1;
         let (job, id) = (run.job, run.id.clone());
         let entry = Entry {
             job,
@@ -86,6 +101,7 @@ impl Running {
             abort: Some(abort),
             registration,
             warned: false,
+            lane,
         };
         state.entries.insert(run.token, entry);
         receiver
@@ -94,12 +110,15 @@ impl Running {
     /// The handler is done or given up: its slot is free. The entry stays until [`settle`](Self::settle).
     pub fn free_slot(&self, token: Token) {
         let mut state = self.state();
-        let State { entries, busy } = &mut *state;
-        let Some(entry) = entries.get_mut(&token) else { return };
+        let Some(entry) = state.entries.get_mut(&token) else {
+            return;
+        };
         entry.abort = None;
+        let lane = entry.lane;
         if let Some(registration) = entry.registration.take() {
             registration.end();
         }
+        let busy = state.busy_in(lane);
         *busy = busy.saturating_sub(1);
         drop(state);
         self.changed.notify_waiters();
@@ -115,10 +134,26 @@ impl Running {
         self.changed.notify_waiters();
     }
 
-    /// Attempts that take a slot.
+    /// Attempts that take a slot of the worker's.
     #[must_use]
     pub fn busy(&self) -> usize {
         self.state().busy
+    }
+
+    /// Attempts whose handler is going, whatever slot they take.
+    #[must_use]
+    pub fn all_busy(&self) -> usize {
+        let state = self.state();
+        state.busy + state.busy_beside
+    }
+
+    /// Whether the attempt is work of the package's own.
+    #[must_use]
+    pub fn is_own(&self, token: Token) -> bool {
+        self.state()
+            .entries
+            .get(&token)
+            .is_some_and(|entry| entry.lane == Lane::Own)
     }
 
     /// Attempts not settled yet, slots or not.

@@ -7,7 +7,7 @@ use super::events::Events;
 use super::handler::{AbortReason, Journal, Level};
 use super::routing::{Routing, WorkerFilter};
 use super::running::Running;
-use super::{claimer, lease, sweeper, timezones};
+use super::{claimer, lease, relay, sweeper, timezones};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{InstanceId, Note, NoteKind, Retention, RouteId, Store, Token};
@@ -118,6 +118,8 @@ pub struct Engine {
     pub(super) wake: Notify,
     /// Held during a round of claiming.
     pub(super) turn: tokio::sync::Mutex<()>,
+    /// Held while events are relayed: how many have been.
+    pub(super) relayed: tokio::sync::Mutex<usize>,
     instance: AtomicI64,
     stop: watch::Sender<bool>,
     started: tokio::sync::Mutex<bool>,
@@ -150,6 +152,7 @@ impl Engine {
             claiming: watch::Sender::new(false),
             wake: Notify::new(),
             turn: tokio::sync::Mutex::default(),
+            relayed: tokio::sync::Mutex::default(),
             instance: AtomicI64::new(0),
             stop: watch::Sender::new(false),
             started: tokio::sync::Mutex::new(false),
@@ -257,6 +260,7 @@ impl Engine {
         tokio::spawn(claimer::run(Arc::clone(self), self.stop.subscribe()));
         tokio::spawn(lease::run(Arc::clone(self), self.stop.subscribe()));
         tokio::spawn(sweeper::run(Arc::clone(self), self.stop.subscribe()));
+        tokio::spawn(relay::run(Arc::clone(self), self.stop.subscribe()));
         *started = true;
         Ok(())
     }
@@ -293,7 +297,7 @@ impl Engine {
         // What the last claims brought and did not end in time.
         self.running.abort_all(&AbortReason::Closed);
         self.wait_settled(Some(Instant::now() + FLUSH)).await;
-        let remaining = self.count_due(due_by).await?;
+        let remaining = self.count_due(due_by).await? + self.count_held().await?;
         let after = self.tallied();
         Ok(DrainReport {
             completed: after.completed - before.completed,
@@ -314,11 +318,12 @@ impl Engine {
     async fn wait_drained(&self, due_by: i64, until: Option<Instant>) -> bool {
         loop {
             let changed = self.running.changed.notified();
+            let relayed = relay::all(self).await.ok();
             // Between two rounds: within one, a run may be claimed and not begun.
             let turn = self.turn.lock().await;
             let idle = self.running.unsettled() == 0;
             drop(turn);
-            if idle && self.count_due(due_by).await.is_ok_and(|due| due == 0) {
+            if idle && self.count_due(due_by).await.is_ok_and(|due| due == 0) && self.is_relayed(relayed).await {
                 return true;
             }
             if until.is_some_and(|until| Instant::now() >= until) {
@@ -334,6 +339,25 @@ impl Engine {
         self.store
             .count_due(self.routing.served().route_ids(), due_by, COUNT_LIMIT)
             .await
+    }
+
+    /// What waits for runs of other processes with the same concurrency key.
+    async fn count_held(&self) -> Result<usize> {
+        let routes = self.routing.served().route_ids();
+        self.store.count_held(routes, COUNT_LIMIT).await
+    }
+
+    /// Whether what the runs have said to webhooks is delivered, as far as it is due, and nothing was relayed since
+    /// `before`.
+    async fn is_relayed(&self, before: Option<usize>) -> bool {
+        let own = self.routing.own_served().route_ids();
+        let due = async move || {
+            self.store
+                .count_due(own, self.clock.now(), 1)
+                .await
+                .is_ok_and(|due| due > 0)
+        };
+        before.is_some() && !due().await && relay::all(self).await.ok() == before
     }
 
     async fn wait_settled(&self, until: Option<Instant>) {
@@ -366,7 +390,7 @@ impl Engine {
             return;
         }
         let until = Instant::now() + timeout;
-        while self.running.busy() > 0 && Instant::now() < until {
+        while self.running.all_busy() > 0 && Instant::now() < until {
             let changed = self.running.changed.notified();
             let _ = tokio::time::timeout(Duration::from_millis(20), changed).await;
         }

@@ -34,6 +34,31 @@ pub struct JobOptions {
     /// Labels to find it by.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Box<str>>,
+    /// Makes it the only job of its kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique: Option<Unique>,
+    /// Bounds how many runs go at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+}
+
+/// A key that only one job of a route has at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unique {
+    /// The key.
+    pub key: Box<str>,
+    /// ms from the dispatch for which the job keeps the key, even when it has ended before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<i64>,
+}
+
+/// A key that a limited number of runs may have at a time, in one product and environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Concurrency {
+    /// The key.
+    pub key: Box<str>,
+    /// How many.
+    pub limit: i64,
 }
 
 /// A session reference as dispatched; the token is a credential and must not be logged.

@@ -66,6 +66,9 @@ pub enum RunOutcome {
         /// When.
         due: Millis,
     },
+    /// The run is over, and its job is deleted with all it has left behind: nobody will ask for it. Only for a one-off
+    /// of the package's own; what came of it is kept elsewhere.
+    Forgotten,
     /// Handed back unstarted or undone, to be run by whoever comes next; the attempt is not counted.
     Released,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One of the nine things that can be dispatched.
+/// One of the nine things that can be dispatched, or what the package does for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Namespace {
     /// `ductape.actions`: app actions.
@@ -23,10 +23,12 @@ pub enum Namespace {
     GraphActions,
     /// `ductape.graphs`: graph operations.
     Graphs,
+    /// Deliveries to webhooks: jobs of the package's own, which nobody dispatches, lists or counts.
+    Webhooks,
 }
 
 impl Namespace {
-    /// All nine, in the order of the documentation.
+    /// The nine that can be dispatched, in the order of the documentation.
     pub const ALL: [Self; 9] = [
         Self::Actions,
         Self::Features,
@@ -52,13 +54,27 @@ impl Namespace {
             Self::Databases => "databases",
             Self::GraphActions => "graphs.action",
             Self::Graphs => "graphs",
+            Self::Webhooks => "webhooks",
         }
     }
 
-    /// The namespace of that name.
+    /// The namespace of that name, as a store kept it.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|namespace| namespace.as_str() == name)
+        let mut all = Self::ALL.into_iter().chain([Self::Webhooks]);
+        all.find(|namespace| namespace.as_str() == name)
+    }
+
+    /// The namespace of that name, if it is one of the nine.
+    #[must_use]
+    pub fn parse_public(name: &str) -> Option<Self> {
+        Self::parse(name).filter(|namespace| !namespace.is_internal())
+    }
+
+    /// Whether its jobs are the package's own: they raise no events and are in no list.
+    #[must_use]
+    pub fn is_internal(self) -> bool {
+        self == Self::Webhooks
     }
 
     /// The documented fields that name a target here, in order; one or two.
@@ -74,6 +90,7 @@ impl Namespace {
             Self::Databases => &["database", "operation"],
             Self::GraphActions => &["graph", "event"],
             Self::Graphs => &["graph", "operation"],
+            Self::Webhooks => &["webhook"],
         }
     }
 }

@@ -202,7 +202,7 @@ impl Ductape {
 }
 
 fn read_namespace(name: &str) -> napi::Result<Namespace> {
-    Namespace::parse(name).ok_or_else(|| {
+    Namespace::parse_public(name).ok_or_else(|| {
         thrown(&Error::new(
             ErrorCode::ValidationError,
             format!("there is no namespace {name}"),

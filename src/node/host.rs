@@ -56,7 +56,7 @@ impl Host {
             .worker_threads(1)
             .max_blocking_threads(4)
             .thread_name("ductape")
-            .enable_time()
+            .enable_all()
             .build()
             .map_err(|error| {
                 Error::new(ErrorCode::StoreError, "cannot start a background thread").with_source(error)

@@ -5,7 +5,7 @@
 use super::{InstanceId, JobSeq, Standing, Token};
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{Action, JobId, Kind, Recurrence, Status};
+use crate::model::{Action, EventKind, JobId, Kind, Recurrence, Status};
 use std::fmt;
 use std::sync::Arc;
 
@@ -49,6 +49,18 @@ impl Change {
             Self::Reschedule(_) => Action::Reschedule,
             Self::Retry { .. } => Action::Retry,
             Self::Delete => Action::Delete,
+        }
+    }
+
+    /// What is told of it. A deleted job has nothing to be told about it.
+    #[must_use]
+    pub fn event(&self) -> Option<EventKind> {
+        match self {
+            Self::Cancel { .. } | Self::CancelRun { .. } => Some(EventKind::Cancelled),
+            Self::Pause => Some(EventKind::Paused),
+            Self::Resume(_) => Some(EventKind::Resumed),
+            Self::Reschedule(_) | Self::Retry { .. } => Some(EventKind::Scheduled),
+            Self::Delete => None,
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod changing;
 pub mod claiming;
 pub mod completing;
+pub mod concurrency;
 pub mod dispatch;
 pub mod kit;
 pub mod processes;
@@ -14,6 +15,8 @@ pub mod random_walk;
 pub mod reading;
 pub mod recurring;
 pub mod retention;
+pub mod uniqueness;
+pub mod webhooks;
 pub mod whereabouts;
 
 pub use kit::Subject;
@@ -147,6 +150,59 @@ macro_rules! store_contract {
             a_run_is_found_wherever_it_goes,
             a_series_rests_between_its_runs,
             runs_before_a_ready_one_are_counted_up_to_a_bound,
+        });
+        $crate::store::contract::store_contract!(@tests $make, concurrency: {
+            no_more_runs_than_the_limit_go_at_once,
+            runs_behind_a_full_key_do_not_hold_up_others,
+            runs_of_a_key_start_by_priority_then_due_time,
+            a_key_is_of_one_product_and_environment,
+            a_free_slot_goes_to_a_route_that_somebody_serves,
+            a_raised_limit_lets_more_runs_begin,
+            a_limit_that_is_raised_far_is_used_up,
+            a_lowered_limit_takes_effect_as_runs_end,
+            every_way_out_of_a_run_frees_its_slot,
+            a_lost_claim_frees_no_slot_again,
+            a_retry_waits_for_its_key_as_well,
+            runs_of_a_series_obey_its_key,
+            a_held_run_is_found_and_shown_as_queued,
+            a_held_run_is_changed_like_any_that_waits,
+            a_freed_run_that_is_taken_away_gives_way_to_the_next,
+            a_replaced_job_waits_for_its_new_key,
+            a_series_that_is_replaced_while_it_runs_leaves_the_key_it_began_with,
+            a_key_that_nobody_has_is_forgotten,
+            a_run_that_a_slot_became_free_for_bumps_the_changes,
+        });
+        $crate::store::contract::store_contract!(@tests $make, uniqueness: {
+            a_unique_job_is_the_only_one_until_it_has_ended,
+            a_unique_key_belongs_to_its_route,
+            a_period_keeps_the_key_of_a_job_that_has_ended,
+            a_period_outlives_the_job_that_retention_deletes,
+            duplicates_by_unique_key_in_one_batch_make_one_job,
+            a_batch_that_is_undone_leaves_no_keys,
+            an_id_is_looked_at_before_a_unique_key,
+            a_replaced_job_has_the_unique_key_of_the_last_dispatch,
+            a_replaced_job_counts_its_period_from_then_on,
+            a_deleted_job_frees_its_unique_key,
+            a_cancelled_job_frees_its_unique_key_after_its_period,
+            a_job_that_is_retried_has_its_unique_key_again_unless_it_is_taken,
+            a_series_keeps_its_unique_key_between_its_runs,
+            a_paused_job_keeps_its_unique_key,
+        });
+        $crate::store::contract::store_contract!(@tests $make, webhooks: {
+            a_webhook_is_kept_with_its_secret,
+            a_webhook_that_is_set_again_keeps_its_id,
+            more_webhooks_than_there_may_be_are_refused,
+            a_webhook_is_deleted_by_its_id_or_url,
+            without_a_webhook_nothing_is_written_to_the_outbox,
+            each_change_that_is_wanted_is_one_event,
+            what_changes_nothing_is_no_event,
+            the_runs_of_a_series_are_events_and_its_occurrences_are_not,
+            a_run_that_crashed_too_often_is_an_event,
+            a_relayed_event_leaves_the_outbox_for_its_deliveries,
+            deliveries_raise_no_events_and_leave_nothing_behind,
+            how_deliveries_went_is_noted,
+            a_webhook_that_is_gone_wants_nothing_until_it_is_set_again,
+            an_event_outlives_its_job,
         });
         $crate::store::contract::store_contract!(@tests $make, random_walk: {
             a_random_walk_agrees_with_a_plain_model,

@@ -8,6 +8,23 @@
 //! - A verb that returned `Ok` is committed; under full durability an [`Store::insert`] or [`Store::change`] is synced.
 //! - A run is in exactly one place (scheduled, ready, running, ended), and it moves in one transaction.
 //! - A completion counts only with the token of the claim it belongs to.
+//! - Of the runs with one concurrency key no more are claimed than its limit says, whichever processes have them.
+//!
+//! # Keys
+//!
+//! **Unique** ([`Unique`](crate::model::Unique)), by route: a job has its key from its dispatch until it has ended, and
+//! until `created + period` even if it has ended before, or been deleted by [`Store::sweep`]. A dispatch with a key that
+//! is taken writes nothing ([`Inserted::Duplicate`]). The id goes first: where that is taken, the key is not looked at,
+//! except by a replacement, which is a [`Inserted::Conflict`] when another job has the key it asks for. A replacement
+//! gives back the old key and takes the new one as from a new dispatch, a deletion gives it back, and a job that is
+//! retried has it again unless another has taken it meanwhile.
+//!
+//! **Concurrency** ([`Concurrency`](crate::model::Concurrency)), by product, environment and name, over all targets: a
+//! claimed run takes a slot of the key that its job has then, and gives it back however it leaves its holder. The limit
+//! is that of the last dispatch with the key that created or replaced a job: a higher one lets more runs begin at once, a
+//! lower one takes effect as runs end. A key is forgotten with the last job that has it. Due runs behind a full key are
+//! `queued`, keep their order, and cost a claim nothing. A replaced job waits for its new key; a run of it that is going
+//! keeps the slot of the old one.
 
 use crate::clock::Millis;
 use crate::error::Result;
@@ -19,8 +36,10 @@ use tokio::sync::watch;
 mod change;
 pub mod postgres;
 pub mod sqlite;
+mod webhook;
 
 pub use change::{Cancellation, Change, Changed, ChangedSome, HeldRun, NextOccurrence, Timing};
+pub use webhook::{DeliveryReport, EventSeq, NewWebhook, Relayed, StoredEvent, Webhook, WebhookSet, WebhookStore};
 
 #[cfg(test)]
 pub mod contract;
@@ -67,6 +86,8 @@ pub enum Inserted {
     CreatedBeside(JobId),
     /// A job with this id was there and stays as it was.
     Existing(Standing),
+    /// The id is free, and the job with this id keeps the unique key; it stays as it is and nothing was written.
+    Duplicate(JobId, Standing),
     /// A job with this id was there and has the new schedule, input and options.
     Replaced(Standing),
     /// A job with this id is there and may not be touched; says why. Nothing was written for it.
@@ -342,6 +363,15 @@ pub enum RunPlace {
         /// Runs of its route that are claimed before it, up to the bound that was asked for.
         ahead: usize,
     },
+    /// It is due, and as many runs with its concurrency key are going as may.
+    Held {
+        /// When it was due.
+        due: Millis,
+        /// Runs with the key that are going; more than the limit, when it was lowered meanwhile.
+        running: i64,
+        /// The limit of the latest dispatch with the key.
+        limit: i64,
+    },
     /// A process has it.
     Running {
         /// Which.
@@ -519,12 +549,14 @@ impl Default for Retention {
 
 /// A durable (or, in memory, a transient) place for jobs.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: WebhookStore + Send + Sync {
     /// Writes jobs; the answers are in their order. With `all_or_nothing` and a conflict, nothing is written and only
     /// the [`Inserted::Conflict`] answers mean anything.
     async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>>;
 
-    /// Moves what is due to where it can be claimed, then claims for one process.
+    /// Moves what is due to where it can be claimed, then claims for one process: the best runs whose concurrency keys
+    /// have a free slot. Runs that it finds behind full keys are moved out of the way, a bounded number in each claim:
+    /// [`Claimed::more`] says that there were more.
     async fn claim(&self, params: ClaimParams) -> Result<Claimed>;
 
     /// Turns due occurrences into runs and moves their series on; an advance computed from an old version does
@@ -612,14 +644,18 @@ pub trait Store: Send + Sync {
     /// Routes that have jobs waiting to be claimed.
     async fn ready_routes(&self) -> Result<Vec<RouteId>>;
 
-    /// How many runs of these routes are due or waiting to be claimed, up to `limit`.
+    /// How many runs of these routes are due or waiting to be claimed, up to `limit`; without those that a claim has
+    /// found behind a full concurrency key.
     async fn count_due(&self, routes: Vec<RouteId>, now: Millis, limit: usize) -> Result<usize>;
+
+    /// How many due runs of these routes wait behind a full concurrency key, up to `limit`.
+    async fn count_held(&self, routes: Vec<RouteId>, limit: usize) -> Result<usize>;
 
     /// Deletes what retention no longer keeps, at most about `limit` jobs; returns how many.
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize>;
 
-    /// Counts up whenever there may be something new to claim: a commit of this process that made a run ready or due
-    /// earlier, or a commit of another process.
+    /// Counts up whenever there may be something new to claim or to relay: a commit of this process that made a run
+    /// ready or due earlier or that wrote to the outbox, or a commit of another process.
     fn changes(&self) -> watch::Receiver<u64>;
 
     /// Watches for commits of other processes from now on (or no longer).

@@ -1,7 +1,8 @@
 // A process that works until it is told to stop. Arguments: store, log of handler calls, options as JSON.
 //
-// Handlers: `count` appends the job's id; `slow` does so after input.takes ms; `hang` never ends;
-// `block` keeps the event loop for input.takes ms; `obey` returns when its signal aborts, and says why it did.
+// Handlers: `count` appends the job's id; `slow` does so before input.takes ms; `span` appends when it begins and ends;
+// `hang` never ends; `block` keeps the event loop for input.takes ms; `obey` returns when its signal aborts, and says why
+// it did.
 import { appendFileSync } from 'node:fs';
 import Ductape from 'ductape';
 import { now, say, sleep, told } from './lines.mjs';
@@ -13,6 +14,11 @@ ductape.features.define('count', ({ id }) => appendFileSync(log, `${id}\n`));
 ductape.features.define('slow', async ({ id, input }) => {
   appendFileSync(log, `${id}\n`);
   await sleep(input.takes);
+});
+ductape.features.define('span', async ({ id, input }) => {
+  appendFileSync(log, `begin ${id}\n`);
+  await sleep(input.takes);
+  appendFileSync(log, `end ${id}\n`);
 });
 ductape.features.define('time', ({ id }) => say('ran', id, now()));
 ductape.features.define('hang', ({ id }) => {

@@ -45,6 +45,13 @@ fn found(record: JobRecord, place: RunPlace) -> Whereabouts {
     }
 }
 
+fn keyed() -> JobRecord {
+    JobRecord {
+        options: Some(r#"{"concurrency":{"key":"account/7","limit":9}}"#.into()),
+        ..record(Status::Queued)
+    }
+}
+
 fn decide(found: &Whereabouts, worker: Worker, server: Server) -> Vec<Reason> {
     let route = Route {
         namespace: Namespace::Features,
@@ -85,6 +92,16 @@ fn each_situation_has_its_reasons() {
             },
         )
     };
+    let behind_key = || {
+        found(
+            keyed(),
+            RunPlace::Held {
+                due: NOW - 1,
+                running: 3,
+                limit: 2,
+            },
+        )
+    };
     let full = Worker::Working { busy: 10, slots: 10 };
     let busy = Server::Handler {
         running: 2,
@@ -98,6 +115,14 @@ fn each_situation_has_its_reasons() {
         (ready(0), WORKING, SERVED, &["READY"]),
         (due, WORKING, free, &["READY"]),
         (ready(0), WORKING, Server::Nobody, &["NO_HANDLER"]),
+        (behind_key(), WORKING, SERVED, &["CONCURRENCY_LIMIT"]),
+        (behind_key(), WORKING, busy, &["CONCURRENCY_LIMIT", "HANDLER_BUSY"]),
+        (
+            behind_key(),
+            WORKING,
+            Server::Nobody,
+            &["NO_HANDLER", "CONCURRENCY_LIMIT"],
+        ),
         (ready(0), WORKING, Server::Excluded, &["NO_HANDLER"]),
         (ready(0), Worker::Off, Server::Nobody, &["WORKER_OFF"]),
         (ready(0), Worker::Idle, Server::Nobody, &["WORKER_OFF", "NO_HANDLER"]),
@@ -261,4 +286,18 @@ fn lengths_of_time_are_told_in_two_units() {
     ] {
         assert_eq!(span(ms), words);
     }
+}
+
+#[test]
+fn a_full_key_is_named_with_its_runs_and_its_limit() {
+    let behind = RunPlace::Held {
+        due: NOW,
+        running: 3,
+        limit: 2,
+    };
+    let said = message(&found(keyed(), behind));
+    assert_eq!(
+        said,
+        "its `concurrency` key 'account/7' is used up: 3 runs with it are going, its limit is 2"
+    );
 }

@@ -164,6 +164,7 @@ pub async fn a_replaced_series_keeps_its_counts_and_history(s: &Subject) {
 
 pub async fn a_series_that_is_dispatched_again_as_it_is_keeps_its_next_occurrence(s: &Subject) {
     s.add(series("x")).await;
+    let before = s.due_series(T0).await.remove(0);
     let at_a_later_start = |recurrence| NewJob {
         due: Some(T0 + 5_000),
         recurrence: Some(recurrence),
@@ -184,9 +185,7 @@ pub async fn a_series_that_is_dispatched_again_as_it_is_keeps_its_next_occurrenc
     assert!(matches!(&answer, Inserted::Replaced(standing) if standing.next_run_at == Some(T0)));
     assert_eq!(&*s.record("x").await.input, "1");
     // The grid is still the first one's.
-    let due = s.due_series(T0).await.remove(0);
-    let kept: Recurrence = serde_json::from_str(&due.recurrence).unwrap();
-    assert_eq!((kept, due.next_at), (every(1_000), T0));
+    assert_eq!(s.due_series(T0).await.remove(0).recurrence, before.recurrence);
 
     let other = Recurrence {
         limit: Some(9),

@@ -45,6 +45,7 @@ fn apply_one(tx: &mut Tx<'_>, subject: &mut Subject, advance: &SeriesAdvance, no
         route: subject.job.route,
         priority: subject.job.priority,
         due,
+        key: subject.job.key,
     };
     let Some(series) = subject.series.as_mut().filter(current) else {
         return false;

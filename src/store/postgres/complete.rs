@@ -3,28 +3,38 @@
 //! Runs of one-offs are settled by one function of the schema, however many; those of series here, under the lock of
 //! their series. Invariant: an attempt is ended only by the holder of its token; a run that was taken away is left alone.
 
+use super::delete;
 use super::failure::{Attempt, damaged};
+use super::keys::KeyId;
+use super::outbox::Event;
 use super::queue::{self, Ended, Rank, Waiting};
 use super::series::{self, EndedRun, Phase, Series};
 use super::session::Session;
 use super::state::{self, Place, Run, Running, Subject};
-use super::tx::{Tally, Tx};
+use super::tx::{After, Tally, Tx};
 use crate::clock::Millis;
-use crate::model::{RunError, RunOutcome, RunStatus, Status};
+use crate::model::{EventKind, RunError, RunOutcome, RunStatus, Status};
 use crate::store::{CompleteParams, Completed, Completion, InstanceId};
 
-const COMPLETE: &str = "SELECT place, status FROM ductape.complete_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const COMPLETE: &str =
+    "SELECT place, status, key FROM ductape.complete_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 const WAS_COUNTED: &str = include_str!("sql/runs_counted.sql");
 
 /// Ends the attempts, and says whether there may be something new to claim. `resent`: it may have been done already, and
 /// only the answer was lost.
-pub(super) async fn apply(session: &Session, params: &CompleteParams, resent: bool) -> Attempt<(Vec<Completed>, bool)> {
+pub(super) async fn apply(
+    session: &Session,
+    params: &CompleteParams,
+    resent: bool,
+) -> Attempt<(Vec<Completed>, After)> {
     let mut completions: Vec<(usize, &Completion)> = params.completions.iter().enumerate().collect();
     // Rows are locked in one order everywhere.
     completions.sort_unstable_by_key(|(_, completion)| (completion.job, completion.run));
     let mut answers = vec![Completed::LeaseLost; completions.len()];
     let mut of_series = Vec::new();
-    for (at, state) in of_one_offs(session, params, &completions).await? {
+    let mut after = After::default();
+    for (at, state, key) in of_one_offs(session, params, &completions).await? {
+        after.freed.extend(key);
         let Some((place, completion)) = completions.get(at) else {
             continue;
         };
@@ -34,11 +44,17 @@ pub(super) async fn apply(session: &Session, params: &CompleteParams, resent: bo
         }
     }
     of_series.sort_unstable_by_key(|(_, completion)| (completion.job, completion.run));
-    let goes_on = |outcome: &RunOutcome| !matches!(outcome, RunOutcome::Completed { .. } | RunOutcome::Failed { .. });
-    let mut wake = params.completions.iter().any(|completion| goes_on(&completion.outcome));
+    let ends = |outcome: &RunOutcome| {
+        matches!(
+            outcome,
+            RunOutcome::Completed { .. } | RunOutcome::Failed { .. } | RunOutcome::Forgotten
+        )
+    };
+    after.wake = !params.completions.iter().all(|completion| ends(&completion.outcome));
     if !of_series.is_empty() {
-        let (settled, woken) = settle_series(session, params, &of_series).await?;
-        wake |= woken;
+        let (settled, settling) = settle_series(session, params, &of_series).await?;
+        after.wake |= settling.wake;
+        after.freed.extend(settling.freed);
         for (place, completed) in settled {
             put(&mut answers, place, completed);
         }
@@ -46,7 +62,7 @@ pub(super) async fn apply(session: &Session, params: &CompleteParams, resent: bo
     if resent {
         remember(session, params, &mut answers).await?;
     }
-    Ok((answers, wake))
+    Ok((answers, after))
 }
 
 fn put(answers: &mut [Completed], place: usize, completed: Completed) {
@@ -59,15 +75,16 @@ async fn of_one_offs(
     session: &Session,
     params: &CompleteParams,
     completions: &[(usize, &Completion)],
-) -> Attempt<Vec<(usize, i32)>> {
+) -> Attempt<Vec<(usize, i32, Option<KeyId>)>> {
     let all = || completions.iter().map(|(_, completion)| *completion);
-    let (mut outcomes, mut dues, mut errors, mut results) = (vec![], vec![], vec![], vec![]);
+    let (mut outcomes, mut dues, mut errors, mut results, mut told) = (vec![], vec![], vec![], vec![], vec![]);
     for completion in all() {
         let (outcome, due, error, result) = columns(&completion.outcome)?;
         outcomes.push(outcome);
         dues.push(due);
         errors.push(error);
         results.push(result);
+        told.push(told_error(&completion.outcome)?);
     }
     let rows = session
         .query(
@@ -84,13 +101,18 @@ async fn of_one_offs(
                 &dues,
                 &errors,
                 &results,
+                &told,
             ],
         )
         .await?;
     rows.iter()
         .map(|row| {
             let place: i64 = row.try_get(0)?;
-            Ok((usize::try_from(place - 1).unwrap_or(usize::MAX), row.try_get(1)?))
+            Ok((
+                usize::try_from(place - 1).unwrap_or(usize::MAX),
+                row.try_get(1)?,
+                row.try_get(2)?,
+            ))
         })
         .collect()
 }
@@ -103,6 +125,7 @@ fn columns(outcome: &RunOutcome) -> Attempt<Columns> {
         RunOutcome::Failed { error } => (RunStatus::Failed as i32, None, Some(error_text(error)?), None),
         RunOutcome::Retry { error, due } => (RunStatus::Retried as i32, Some(*due), Some(error_text(error)?), None),
         RunOutcome::Snoozed { due } => (RunStatus::Snoozed as i32, Some(*due), None, None),
+        RunOutcome::Forgotten => (-2, None, None, None),
         RunOutcome::Released => (0, None, None, None),
     })
 }
@@ -133,7 +156,7 @@ async fn settle_series(
     session: &Session,
     params: &CompleteParams,
     completions: &[(usize, &Completion)],
-) -> Attempt<(Vec<(usize, Completed)>, bool)> {
+) -> Attempt<(Vec<(usize, Completed)>, After)> {
     let mut tx = Tx::begin(session).await?;
     let mut jobs: Vec<i64> = completions.iter().map(|(_, completion)| completion.job).collect();
     jobs.dedup();
@@ -154,8 +177,8 @@ async fn settle_series(
             series.save(&mut tx, subject.job.seq);
         }
     }
-    let wake = tx.commit().await?;
-    Ok((answers, wake))
+    let after = tx.commit().await?;
+    Ok((answers, after))
 }
 
 fn is_holder(run: &Run, completion: &Completion, instance: InstanceId) -> bool {
@@ -172,6 +195,7 @@ fn settle(tx: &mut Tx<'_>, taken: Taken<'_>, completion: &Completion, now: Milli
         RunOutcome::Failed { .. } => RunStatus::Failed,
         RunOutcome::Retry { .. } => RunStatus::Retried,
         RunOutcome::Snoozed { .. } => RunStatus::Snoozed,
+        RunOutcome::Forgotten => return Ok(taken.forget(tx)),
         RunOutcome::Released => return Ok(taken.release(tx, now)),
     };
     let row = Ended {
@@ -241,13 +265,23 @@ impl<'a> Taken<'a> {
     }
 
     fn take(&self, tx: &mut Tx<'_>) {
-        queue::take_running(tx, self.subject.job.seq, self.run.run, self.running.token);
+        queue::take_running(tx, self.subject.job.seq, self.run.run, &self.running);
     }
 
     /// Ends the run, and a one-off with it. Returns the state of the job.
     pub(super) fn finish(&mut self, tx: &mut Tx<'_>, row: Ended, now: Millis) -> Status {
         self.take(tx);
         let (how, ended) = (row.status, row.ended);
+        let kind = if how == RunStatus::Completed {
+            EventKind::Completed
+        } else {
+            EventKind::Failed
+        };
+        tx.tell(Event {
+            scheduled_at: Some(self.run.scheduled_at).filter(|_| self.subject.job.recurring),
+            error: row.error.clone(),
+            ..Event::new(kind, self.subject.job.seq, ended)
+        });
         tx.puts.attempts.push(row);
         self.count(tx, how);
         let (job, route) = (self.subject.job.seq, self.subject.job.route);
@@ -270,6 +304,14 @@ impl<'a> Taken<'a> {
         tx.puts.ended.push((status, ended, job));
         tx.shift(route, Some(Status::Running), Some(status));
         status
+    }
+
+    /// Ends the run and deletes its job, which is a one-off.
+    fn forget(&mut self, tx: &mut Tx<'_>) -> Status {
+        self.take(tx);
+        tx.shift(self.subject.job.route, Some(Status::Running), None);
+        delete::forget(tx, self.subject.job.seq);
+        Status::Completed
     }
 
     /// The same attempt again, where it was before it was claimed.
@@ -298,6 +340,7 @@ impl<'a> Taken<'a> {
             route: job.route,
             priority: job.priority,
             due: next.due,
+            key: job.key,
         };
         let route = job.route;
         let paused = |series: &Series| series.paused;
@@ -335,6 +378,20 @@ impl<'a> Taken<'a> {
         };
         tx.tally(route, how, 1);
         tx.tally(route, Tally::Retries, retries);
+    }
+}
+
+/// JSON text of the error that ended a run, as webhooks are told of it: without its stack.
+fn told_error(outcome: &RunOutcome) -> Attempt<Option<String>> {
+    match outcome {
+        RunOutcome::Failed { error } => {
+            let told = RunError {
+                stack: None,
+                ..error.clone()
+            };
+            error_text(&told).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 

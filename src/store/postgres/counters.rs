@@ -13,6 +13,7 @@ use crate::store::{RouteId, Stats};
 
 const SUMS: &str = include_str!("sql/counters_sums.sql");
 const COMPACT: &str = include_str!("sql/counters_compact.sql");
+const HELD: &str = "SELECT count(*) FROM (SELECT 1 FROM ductape.held WHERE route = ANY ($1) LIMIT $2) AS found";
 const DUE: &str = include_str!("sql/due_count.sql");
 
 /// Numbers of these routes, or of all.
@@ -52,4 +53,11 @@ pub(super) async fn due(session: &Session, routes: &[RouteId], now: Millis, limi
     let row = session.query_opt(DUE, &[&routes.to_vec(), &now, &rows(limit)]).await?;
     let count: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
     Ok(usize::try_from(count).unwrap_or(0).min(limit))
+}
+
+/// How many due runs of these routes wait for their concurrency key, up to `limit`.
+pub(super) async fn held(session: &Session, routes: &[RouteId], limit: usize) -> Attempt<usize> {
+    let row = session.query_opt(HELD, &[&routes.to_vec(), &rows(limit)]).await?;
+    let count: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
 }

@@ -4,16 +4,17 @@
 
 use super::pool::{Manner, attempt};
 use super::{
-    PostgresStore, advance, change, claim, complete, counters, history, instances, list, marks, notes, read, routes,
-    sweep,
+    PostgresStore, advance, change, claim, complete, counters, history, instances, keys, list, marks, notes, outbox,
+    read, routes, sweep, uniques, webhooks,
 };
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Route, Status};
 use crate::store::{
-    Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, History,
-    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention,
-    RouteId, SeriesAdvance, Stats, Store, Token, Whereabouts,
+    Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DeliveryReport,
+    DueSeries, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note,
+    Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Stats, Store, StoredEvent, Token, Webhook, WebhookSet,
+    WebhookStore, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
@@ -60,24 +61,20 @@ impl Store for PostgresStore {
 
     async fn complete(&self, params: CompleteParams) -> Result<Vec<Completed>> {
         let inner = self.opened()?;
-        let (answers, wake) = attempt!(inner.general, Manner::ENGINE, |session, resent| {
+        let (answers, after) = attempt!(inner.general, Manner::ENGINE, |session, resent| {
             complete::apply(session, &params, resent)
         });
         inner.counted();
-        if wake {
-            inner.wake();
-        }
+        inner.follow(after).await;
         Ok(answers)
     }
 
     async fn change(&self, id: &JobId, change: Change, now: Millis) -> Result<Changed> {
         let inner = self.opened()?;
-        let (changed, wake) = attempt!(inner.general, Manner::ONCE, |session| change::by_id(
+        let (changed, after) = attempt!(inner.general, Manner::ONCE, |session| change::by_id(
             session, id, &change, now
         ));
-        if wake {
-            inner.wake();
-        }
+        inner.follow(after).await;
         Ok(changed)
     }
 
@@ -91,14 +88,12 @@ impl Store for PostgresStore {
         let inner = self.opened()?;
         let mut changed = ChangedSome::default();
         for some in jobs.chunks(CHANGED_TOGETHER) {
-            let (slice, wake) = attempt!(inner.general, Manner::ONCE, |session| {
+            let (slice, after) = attempt!(inner.general, Manner::ONCE, |session| {
                 change::some(session, some, &statuses, &change, now)
             });
             changed.extend(slice);
             inner.counted();
-            if wake {
-                inner.wake();
-            }
+            inner.follow(after).await;
         }
         Ok(changed)
     }
@@ -126,9 +121,15 @@ impl Store for PostgresStore {
 
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()> {
         let inner = self.opened()?;
-        while attempt!(inner.general, Manner::ENGINE, |session| {
-            instances::hand_back(session, instance, now)
-        }) {}
+        loop {
+            let (more, after) = attempt!(inner.general, Manner::ENGINE, |session| {
+                instances::hand_back(session, instance, now)
+            });
+            inner.follow(after).await;
+            if !more {
+                break;
+            }
+        }
         inner.wake();
         Ok(())
     }
@@ -143,9 +144,15 @@ impl Store for PostgresStore {
             total.instances += step.found.instances;
             total.requeued += step.found.requeued;
             total.failed += step.found.failed;
+            inner.follow(step.after).await;
             if !step.more {
                 break;
             }
+        }
+        // A process may have died between the end of a run and what follows it.
+        let freed = attempt!(inner.general, Manner::ENGINE, |session| keys::free_all(session));
+        if freed > 0 {
+            inner.wake();
         }
         if total.requeued > 0 {
             inner.wake();
@@ -261,6 +268,13 @@ impl Store for PostgresStore {
         )))
     }
 
+    async fn count_held(&self, routes: Vec<RouteId>, limit: usize) -> Result<usize> {
+        let inner = self.opened()?;
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| counters::held(
+            session, &routes, limit
+        )))
+    }
+
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize> {
         let inner = self.opened()?;
         let mut deleted = 0;
@@ -284,6 +298,8 @@ impl Store for PostgresStore {
                 break;
             }
         }
+        attempt!(inner.general, Manner::LONG, |session| uniques::expire(session, now));
+        attempt!(inner.general, Manner::LONG, |session| keys::drop_unused(session));
         self.compact().await?;
         Ok(deleted)
     }
@@ -299,5 +315,55 @@ impl Store for PostgresStore {
     async fn close(&self) -> Result<()> {
         self.end();
         Ok(())
+    }
+}
+
+#[async_trait]
+impl WebhookStore for PostgresStore {
+    async fn set_webhook(&self, webhook: NewWebhook, most: usize, now: Millis) -> Result<WebhookSet> {
+        let inner = self.opened()?;
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| webhooks::set(
+            session, &webhook, most, now
+        )))
+    }
+
+    async fn webhooks(&self) -> Result<Vec<Webhook>> {
+        let inner = self.opened()?;
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| webhooks::all(
+            session
+        )))
+    }
+
+    async fn delete_webhook(&self, id_or_url: &str) -> Result<bool> {
+        let inner = self.opened()?;
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| webhooks::delete(
+            session, id_or_url
+        )))
+    }
+
+    async fn note_delivery(&self, id: &str, report: DeliveryReport, now: Millis) -> Result<()> {
+        let inner = self.opened()?;
+        attempt!(inner.general, Manner::ENGINE, |session| webhooks::note(
+            session, id, &report, now
+        ));
+        Ok(())
+    }
+
+    async fn outbox(&self, limit: usize) -> Result<Vec<StoredEvent>> {
+        let inner = self.opened()?;
+        Ok(attempt!(inner.general, Manner::ENGINE, |session| outbox::oldest(
+            session, limit
+        )))
+    }
+
+    async fn relay(&self, relayed: Vec<Relayed>, now: Millis) -> Result<usize> {
+        let inner = self.opened()?;
+        let (count, after) = attempt!(inner.general, Manner::ENGINE, |session| {
+            outbox::relay(session, &inner.routes, &relayed, now)
+        });
+        inner.counted();
+        inner.follow(after).await;
+        inner.wake();
+        Ok(count)
     }
 }

@@ -6,12 +6,13 @@ use super::queue;
 use super::state::{Place, Subject};
 use super::tx::{Tx, params};
 use crate::model::Status;
-use crate::store::Changed;
+use crate::store::{Changed, JobSeq};
 
 /// Everything a job that is in no queue has left behind, by its number; [`super::tags`] go first, as they are found by
 /// its row.
-const DROP_JOB: [&str; 8] = [
+const DROP_JOB: [&str; 9] = [
     super::tags::REMOVE,
+    super::uniques::RELEASE,
     "DELETE FROM ductape.jobs WHERE seq = $1",
     "DELETE FROM ductape.series WHERE job = $1",
     "DELETE FROM ductape.occurrences WHERE job = $1",
@@ -40,8 +41,13 @@ pub(super) fn apply(tx: &mut Tx<'_>, subject: &Subject) -> Changed {
         queue::take_ended(tx, status, ended, job.seq);
     }
     tx.shift(job.route, Some(status), None);
-    for statement in DROP_JOB {
-        tx.later(statement, params![job.seq]);
-    }
+    forget(tx, job.seq);
     Changed::done(job.seq)
+}
+
+/// Deletes all rows of a job that is in no queue.
+pub(super) fn forget(tx: &mut Tx<'_>, job: JobSeq) {
+    for statement in DROP_JOB {
+        tx.later(statement, params![job]);
+    }
 }

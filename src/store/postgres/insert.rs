@@ -4,11 +4,13 @@
 //! with the same time of dispatch is the same dispatch.
 
 use super::failure::{Attempt, Failure, damaged};
+use super::keys::{KeyId, Keys};
 use super::param::storable;
 use super::replace;
 use super::session::Session;
 use super::state;
-use super::tx::Tx;
+use super::tx::{After, Tx};
+use super::uniques;
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, JobOptions, NewJob, OnConflict, Recurrence};
@@ -17,7 +19,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 const INSERT: &str =
-    "SELECT * FROM ductape.insert_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS place";
+    "SELECT * FROM ductape.insert_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS place";
 const TWINS: &str = include_str!("sql/series_twins.sql");
 
 /// A job with the number of its route.
@@ -41,12 +43,13 @@ struct Columns {
     createds: Vec<i64>,
     options: Vec<Option<String>>,
     inputs: Vec<Box<str>>,
+    keys: Vec<Option<KeyId>>,
     tag_places: Vec<i64>,
     tags: Vec<String>,
 }
 
 impl Columns {
-    fn of(jobs: &[Routed<'_>]) -> Result<Self> {
+    fn of(jobs: &[Routed<'_>], keys: &Keys) -> Result<Self> {
         let mut columns = Self::default();
         for (place, Routed { job, route }) in (1..).zip(jobs) {
             let (id, name) = match &job.id {
@@ -64,6 +67,7 @@ impl Columns {
             columns.createds.push(job.created);
             columns.options.push(options_text(&job.options)?);
             columns.inputs.push(job.input.clone());
+            columns.keys.push(keys.of(job));
             for tag in &job.options.tags {
                 columns.tag_places.push(place);
                 columns.tags.push(storable(tag).into_owned());
@@ -89,6 +93,7 @@ impl Columns {
                     &self.createds,
                     &self.options,
                     &self.inputs,
+                    &self.keys,
                     &self.tag_places,
                     &self.tags,
                 ],
@@ -99,66 +104,116 @@ impl Columns {
     }
 }
 
-/// Writes the jobs; those whose id is taken come after the others, each in a transaction of its own.
-pub(super) async fn each(session: &Session, jobs: &[Routed<'_>], now: Millis) -> Attempt<Vec<Inserted>> {
-    let (mut answers, met) = write(session, jobs, now).await?;
-    for at in met {
+/// What an insert did, and what follows it.
+pub(super) type Outcome = (Vec<Inserted>, After);
+
+/// Writes the jobs; those whose id is taken, and those with a unique key, come after the others, each in a transaction of
+/// its own.
+pub(super) async fn each(session: &Session, jobs: &[Routed<'_>], now: Millis) -> Attempt<Outcome> {
+    let mut after = After::default();
+    let (mut answers, rest) = if jobs.iter().any(|routed| routed.job.options.concurrency.is_some()) {
+        let mut tx = Tx::begin(session).await?;
+        let written = write(&mut tx, jobs, now).await?;
+        after.merge(tx.commit().await?);
+        written
+    } else {
+        // One statement, which is a transaction by itself.
+        write(&mut Tx::resume(session), jobs, now).await?
+    };
+    for at in rest {
         if let (Some(job), Some(answer)) = (jobs.get(at), answers.get_mut(at)) {
-            *answer = meet(session, *job, now).await?;
+            let mut tx = Tx::begin(session).await?;
+            uniques::lock(session, std::slice::from_ref(job)).await?;
+            *answer = one(&mut tx, *job, now).await?;
+            after.merge(tx.commit().await?);
         }
     }
-    Ok(answers)
+    Ok((answers, after))
 }
 
 /// Writes all of the jobs or none.
-pub(super) async fn all(session: &Session, jobs: &[Routed<'_>], now: Millis) -> Attempt<Vec<Inserted>> {
-    session.begin().await?;
-    let (mut answers, met) = write(session, jobs, now).await?;
-    let mut tx = Tx::resume(session);
-    for at in met {
+pub(super) async fn all(session: &Session, jobs: &[Routed<'_>], now: Millis) -> Attempt<Outcome> {
+    let mut tx = Tx::begin(session).await?;
+    uniques::lock(session, jobs).await?;
+    let answers = within(&mut tx, jobs, now).await?;
+    if answers.iter().any(|answer| matches!(answer, Inserted::Conflict(_))) {
+        tx.roll_back().await?;
+        return Ok((answers, After::default()));
+    }
+    Ok((answers, tx.commit().await?))
+}
+
+/// Writes jobs as a part of a transaction.
+pub(super) async fn within(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) -> Attempt<Vec<Inserted>> {
+    let (mut answers, rest) = write(tx, jobs, now).await?;
+    for at in rest {
         if let (Some(job), Some(answer)) = (jobs.get(at), answers.get_mut(at)) {
-            *answer = meet_existing(&mut tx, *job, now).await?;
+            *answer = one(tx, *job, now).await?;
             // The next may be the same job again, which must see what became of this one.
             tx.flush().await?;
         }
     }
-    if answers.iter().any(|answer| matches!(answer, Inserted::Conflict(_))) {
-        tx.roll_back().await?;
-    } else {
-        tx.commit().await?;
-    }
     Ok(answers)
 }
 
-/// Writes the jobs whose ids are free; also the places of those whose ids are not.
-async fn write(session: &Session, jobs: &[Routed<'_>], now: Millis) -> Attempt<(Vec<Inserted>, Vec<usize>)> {
+/// Writes the jobs without unique keys whose ids are free; also the places of the others.
+async fn write(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) -> Attempt<(Vec<Inserted>, Vec<usize>)> {
     let mut answers = vec![Inserted::Created; jobs.len()];
-    let (first, mut met) = first_of_each(jobs);
-    name_twins(session, &first, jobs, &mut answers).await?;
-    let unique: Vec<Routed<'_>> = first.iter().filter_map(|at| jobs.get(*at).copied()).collect();
-    let written = Columns::of(&unique)?.insert(session, now).await?;
-    if written.len() < unique.len() {
-        let mut is_new = vec![false; unique.len()];
-        for place in written {
-            if let Some(new) = place.checked_sub(1).and_then(|at| is_new.get_mut(at)) {
-                *new = true;
-            }
-        }
-        let there = first
+    let (first, mut rest) = first_of_each(jobs);
+    name_twins(tx.session, &first, jobs, &mut answers).await?;
+    let plain: Vec<Routed<'_>> = first.iter().filter_map(|at| jobs.get(*at).copied()).collect();
+    let is_new = write_new(tx, &plain, now).await?;
+    rest.extend(
+        first
             .iter()
             .zip(is_new)
             .filter(|(_, is_new)| !is_new)
-            .map(|(at, _)| *at);
-        met.extend(there);
-        met.sort_unstable();
-    }
-    Ok((answers, met))
+            .map(|(at, _)| *at),
+    );
+    rest.sort_unstable();
+    Ok((answers, rest))
 }
 
-/// Places of the first job of each id, and of the others.
+/// Writes those of the jobs whose ids are free, with their concurrency keys; says which.
+async fn write_new(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) -> Attempt<Vec<bool>> {
+    let mut is_new = vec![false; jobs.len()];
+    if jobs.is_empty() {
+        return Ok(is_new);
+    }
+    let keys = Keys::find(tx.session, jobs.iter().map(|routed| routed.job)).await?;
+    for place in Columns::of(jobs, &keys)?.insert(tx.session, now).await? {
+        if let Some(new) = place.checked_sub(1).and_then(|at| is_new.get_mut(at)) {
+            *new = true;
+        }
+    }
+    let written = jobs.iter().zip(&is_new).filter(|(_, is_new)| **is_new);
+    keys.limit(tx, written.map(|(routed, _)| routed.job)).await?;
+    Ok(is_new)
+}
+
+/// Writes one job, or meets the one that is there.
+async fn one(tx: &mut Tx<'_>, routed: Routed<'_>, now: Millis) -> Attempt<Inserted> {
+    if state::find(tx.session, &routed.job.id).await?.is_some() {
+        return meet_existing(tx, routed, now).await;
+    }
+    if let Some(holder) = uniques::holder(tx.session, routed, now).await? {
+        return Ok(Inserted::Duplicate(holder.id, holder.standing));
+    }
+    if !write_new(tx, &[routed], now).await?.contains(&true) {
+        return meet_existing(tx, routed, now).await;
+    }
+    uniques::take(tx, routed, routed.job.created);
+    tx.wake();
+    Ok(Inserted::Created)
+}
+
+/// Places of the first job of each id, if it has no unique key, and of the others.
 fn first_of_each(jobs: &[Routed<'_>]) -> (Vec<usize>, Vec<usize>) {
     let mut seen = std::collections::HashSet::with_capacity(jobs.len());
-    (0..jobs.len()).partition(|at| jobs.get(*at).is_some_and(|routed| seen.insert(&routed.job.id)))
+    (0..jobs.len()).partition(|at| {
+        jobs.get(*at)
+            .is_some_and(|routed| seen.insert(&routed.job.id) && routed.job.options.unique.is_none())
+    })
 }
 
 /// Finds live series to the same target with the same schedule and input, when nobody chose an id for either.
@@ -197,13 +252,6 @@ async fn name_twins(session: &Session, places: &[usize], jobs: &[Routed<'_>], an
     Ok(())
 }
 
-async fn meet(session: &Session, job: Routed<'_>, now: Millis) -> Attempt<Inserted> {
-    let mut tx = Tx::begin(session).await?;
-    let answer = meet_existing(&mut tx, job, now).await?;
-    tx.commit().await?;
-    Ok(answer)
-}
-
 async fn meet_existing(tx: &mut Tx<'_>, routed: Routed<'_>, now: Millis) -> Attempt<Inserted> {
     let job = routed.job;
     let seq = state::lock(tx.session, &job.id).await?;
@@ -217,7 +265,7 @@ async fn meet_existing(tx: &mut Tx<'_>, routed: Routed<'_>, now: Millis) -> Atte
     match job.on_conflict {
         OnConflict::Return => Ok(Inserted::Existing(known.standing())),
         OnConflict::Error => Ok(Inserted::Conflict(format!("a job with the id {} exists", job.id))),
-        OnConflict::Replace => replace::apply(tx, routed, known, now),
+        OnConflict::Replace => replace::apply(tx, routed, known, now).await,
     }
 }
 
@@ -239,6 +287,9 @@ pub(super) fn options_text(options: &JobOptions) -> Result<Option<String>> {
     let mut options = options.clone();
     for tag in &mut options.tags {
         *tag = storable(tag).into();
+    }
+    if let Some(unique) = &mut options.unique {
+        unique.key = storable(&unique.key).into();
     }
     serde_json::to_string(&options)
         .map(Some)

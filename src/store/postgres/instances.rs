@@ -7,7 +7,7 @@ use super::complete::{Next, Taken, error_text};
 use super::failure::Attempt;
 use super::session::Session;
 use super::state::{self, Place, Run};
-use super::tx::{Tx, params};
+use super::tx::{After, Tx, params};
 use crate::clock::Millis;
 use crate::error::ErrorCode;
 use crate::model::{RunError, RunStatus};
@@ -39,7 +39,7 @@ pub(super) async fn renew(session: &Session, clock: Option<Millis>, instance: In
 }
 
 /// Hands back runs of a process that ends, and its registration with the last of them. `true`: there are more.
-pub(super) async fn hand_back(session: &Session, instance: InstanceId, now: Millis) -> Attempt<bool> {
+pub(super) async fn hand_back(session: &Session, instance: InstanceId, now: Millis) -> Attempt<(bool, After)> {
     let mut tx = Tx::begin(session).await?;
     session.query(LOCK, &[&instance]).await?;
     let mut release = |tx: &mut Tx<'_>, mut taken: Taken<'_>| {
@@ -47,16 +47,17 @@ pub(super) async fn hand_back(session: &Session, instance: InstanceId, now: Mill
         Ok(())
     };
     let more = take_back(&mut tx, instance, &mut release).await?;
-    tx.commit().await?;
-    Ok(more)
+    let after = tx.commit().await?;
+    Ok((more, after))
 }
 
 /// One step of a recovery.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct RecoveryStep {
     pub(super) found: Recovered,
     /// There may be another process, or more runs of this one.
     pub(super) more: bool,
+    pub(super) after: After,
 }
 
 /// Takes back runs of a process whose lease has ended, if there is one.
@@ -85,7 +86,7 @@ pub(super) async fn recover(
         Ok(())
     };
     let rest = take_back(&mut tx, instance, &mut crashed).await?;
-    tx.commit().await?;
+    step.after = tx.commit().await?;
     step.found.instances = usize::from(!rest);
     step.more = true;
     Ok(step)

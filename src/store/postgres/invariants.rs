@@ -80,6 +80,7 @@ fn expected(subject: &Subject, problems: &mut Vec<String>) -> Vec<(String, Optio
         let (table, number) = match run.place {
             Place::Running(_) => ("running", Some(run.run)),
             Place::Ready(..) => ("ready", Some(run.run)),
+            Place::Held(..) => ("held", Some(run.run)),
             Place::Scheduled(..) => ("scheduled", Some(run.run)),
             Place::Far(_) => ("far", None),
             Place::Paused(..) => ("paused", Some(run.run)),
@@ -88,7 +89,7 @@ fn expected(subject: &Subject, problems: &mut Vec<String>) -> Vec<(String, Optio
         if let Some(series) = &subject.series {
             let fits = match run.place {
                 Place::Running(_) => true,
-                Place::Ready(..) | Place::Scheduled(..) => !paused,
+                Place::Ready(..) | Place::Held(..) | Place::Scheduled(..) => !paused,
                 Place::Paused(..) => paused,
                 Place::Far(_) | Place::Ended(_) => false,
             };
@@ -97,7 +98,7 @@ fn expected(subject: &Subject, problems: &mut Vec<String>) -> Vec<(String, Optio
             }
             match run.place {
                 Place::Running(_) => live.running += 1,
-                Place::Ready(..) => live.queued += 1,
+                Place::Ready(..) | Place::Held(..) => live.queued += 1,
                 _ => live.waiting += 1,
             }
         }

@@ -19,11 +19,13 @@ mod failure;
 mod history;
 mod insert;
 mod instances;
+mod keys;
 mod list;
 mod marks;
 mod migrate;
 mod notes;
 mod notify;
+mod outbox;
 mod param;
 mod pause;
 mod pool;
@@ -40,6 +42,8 @@ mod sweep;
 mod tags;
 mod tls;
 mod tx;
+mod uniques;
+mod webhooks;
 mod writer;
 
 #[cfg(test)]
@@ -52,6 +56,7 @@ pub use address::Address;
 use self::pool::{Manner, Pool, attempt};
 use self::routes::RouteCache;
 use self::session::Connector;
+use self::tx::After;
 use self::writer::Writer;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
@@ -130,6 +135,24 @@ impl Inner {
     fn wake(&self) {
         self.bump();
         self.told.notify_one();
+    }
+
+    /// Does what follows a commit.
+    async fn follow(&self, after: After) {
+        let mut wake = after.wake;
+        if !after.freed.is_empty() {
+            // If it fails, the next look for dead processes does it.
+            wake |= self.free(&after.freed).await.is_ok_and(|freed| freed > 0);
+        }
+        if wake {
+            self.wake();
+        }
+    }
+
+    async fn free(&self, keys: &[i64]) -> Result<i64> {
+        Ok(attempt!(self.general, Manner::ENGINE, |session| keys::free(
+            session, keys
+        )))
     }
 
     /// A transaction has counted.

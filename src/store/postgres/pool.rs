@@ -200,10 +200,11 @@ impl Attempts<'_> {
         }
         // Given back first: while this verb waits, others may try.
         drop(lease);
-        if failure.is_unknown() && failure.remedy() == Remedy::Reconnect {
-            if !self.manner.resend {
+        if failure.remedy() == Remedy::Reconnect {
+            if failure.is_unknown() && !self.manner.resend {
                 return Err(failure.into_error());
             }
+            // A statement that was a transaction by itself may have been committed.
             self.resent = true;
         }
         self.consider(failure).await?;

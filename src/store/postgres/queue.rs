@@ -3,8 +3,10 @@
 //!
 //! Knows no verb and counts nothing. Invariant: a run is put where [`super::state`] will look for it.
 
+use super::keys::KeyId;
 use super::param::Param;
 use super::series::Phase;
+use super::state::Running;
 use super::tx::{Tx, params};
 use crate::clock::Millis;
 use crate::model::{RunStatus, Status};
@@ -15,13 +17,15 @@ pub(super) const DAY: i64 = 86_400_000;
 
 const TAKE_READY: &str =
     "DELETE FROM ductape.ready WHERE route = $1 AND priority = $2 AND due = $3 AND job = $4 AND run = $5";
+const TAKE_HELD: &str = "DELETE FROM ductape.held \
+     WHERE key = $1 AND route = $2 AND priority = $3 AND due = $4 AND job = $5 AND run = $6";
 const TAKE_SCHEDULED: &str = "DELETE FROM ductape.scheduled WHERE due = $1 AND job = $2 AND run = $3";
 const TAKE_FAR: &str = "DELETE FROM ductape.far WHERE day = $1 AND job = $2";
 const TAKE_PAUSED: &str = "DELETE FROM ductape.paused WHERE job = $1 AND run = $2";
 const TAKE_RUNNING: &str = "DELETE FROM ductape.running WHERE job = $1 AND run = $2 AND token = $3";
 const TAKE_ENDED: &str = "DELETE FROM ductape.ended WHERE status = $1 AND ended = $2 AND job = $3";
-const PUT_READY: &str = "INSERT INTO ductape.ready (route, priority, due, job, run, attempt, crashes, recurring) \
-                         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)";
+const PUT_READY: &str = "INSERT INTO ductape.ready (route, priority, due, job, run, attempt, crashes, recurring, key) \
+                         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const PUT_SCHEDULED: &str = "INSERT INTO ductape.scheduled (due, job, run, attempt, crashes, recurring) \
                              SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
 const PUT_FAR: &str = "INSERT INTO ductape.far (day, job) SELECT * FROM unnest($1, $2)";
@@ -61,6 +65,8 @@ pub(super) struct Rank {
     pub(super) route: RouteId,
     pub(super) priority: i32,
     pub(super) due: Millis,
+    /// Concurrency key of its job.
+    pub(super) key: Option<KeyId>,
 }
 
 /// A run of a series that has not ended.
@@ -136,6 +142,7 @@ impl Puts {
                 column(ready, |(_, run)| int4(run.attempt)),
                 column(ready, |(_, run)| int4(run.crashes)),
                 column(ready, |(_, run)| run.recurring),
+                column(ready, |(rank, _)| rank.key),
             ]
         });
         let scheduled = &self.scheduled;
@@ -198,6 +205,8 @@ fn attempt_columns(rows: &[Ended]) -> Vec<Box<dyn Param>> {
 
 pub(super) fn take_ready(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
     tx.take(TAKE_READY, params![rank.route, rank.priority, rank.due, job, run]);
+    // Another run with the key may be claimed in its place.
+    tx.freed(rank.key);
 }
 
 pub(super) fn take_scheduled(tx: &mut Tx<'_>, due: Millis, job: JobSeq, run: i64) {
@@ -212,8 +221,15 @@ pub(super) fn take_paused(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
     tx.take(TAKE_PAUSED, params![job, run]);
 }
 
-pub(super) fn take_running(tx: &mut Tx<'_>, job: JobSeq, run: i64, token: i64) {
-    tx.take(TAKE_RUNNING, params![job, run, token]);
+pub(super) fn take_running(tx: &mut Tx<'_>, job: JobSeq, run: i64, running: &Running) {
+    tx.take(TAKE_RUNNING, params![job, run, running.token]);
+    tx.freed(running.key);
+}
+
+/// Takes a run from among those that wait for their concurrency key.
+pub(super) fn take_held(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
+    let key = rank.key.unwrap_or_default();
+    tx.take(TAKE_HELD, params![key, rank.route, rank.priority, rank.due, job, run]);
 }
 
 pub(super) fn take_ended(tx: &mut Tx<'_>, status: Status, ended: Millis, job: JobSeq) {

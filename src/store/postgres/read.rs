@@ -3,6 +3,7 @@
 //! Writes nothing. Invariant: what is shown together is of one snapshot.
 
 use super::failure::{Attempt, damaged};
+use super::keys;
 use super::session::Session;
 use super::state::{self, LastAttempt, Place, Subject, read_last, unsigned};
 use crate::clock::Millis;
@@ -55,9 +56,12 @@ pub(super) async fn whereabouts(session: &Session, id: &JobId, count_up_to: usiz
     let place = match current.map(|run| (run.run, run.place)) {
         None | Some((_, Place::Ended(_))) => RunPlace::AtRest,
         Some((_, Place::Scheduled(due, _) | Place::Far(due) | Place::Paused(due, _))) => RunPlace::Waiting { due },
-        Some((run, Place::Ready(due, _))) => RunPlace::Ready {
-            due,
-            ahead: ahead(session, &subject, due, run, count_up_to).await?,
+        Some((run, Place::Ready(due, _) | Place::Held(due, _))) => match keys::full(session, subject.job.key).await? {
+            Some((running, limit)) => RunPlace::Held { due, running, limit },
+            None => RunPlace::Ready {
+                due,
+                ahead: ahead(session, &subject, due, run, count_up_to).await?,
+            },
         },
         Some((_, Place::Running(running))) => RunPlace::Running {
             instance: running.owner,

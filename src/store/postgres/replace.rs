@@ -5,13 +5,16 @@
 
 use super::failure::Attempt;
 use super::insert::{Routed, options_text, spec_text};
+use super::keys::{KeyId, Keys};
+use super::outbox::Event;
 use super::queue::{self, Rank};
 use super::series::{self, Series};
 use super::state::{Place, Subject};
 use super::tags;
 use super::tx::{Tx, params};
+use super::uniques;
 use crate::clock::Millis;
-use crate::model::{Action, Kind, NewJob, Recurrence};
+use crate::model::{Action, EventKind, Kind, NewJob, Recurrence};
 use crate::store::{Inserted, JobSeq, Standing};
 
 const REPLACE_JOB: &str = include_str!("sql/job_replace.sql");
@@ -22,21 +25,42 @@ const FORGET_OLD_RUNS: &str = "DELETE FROM ductape.runs WHERE job = $1 AND run <
 const KEPT_RUNS: i64 = 1_000;
 
 /// Gives the job its new schedule, input, options, route and priority, if its state allows it.
-pub(super) fn apply(tx: &mut Tx<'_>, new: Routed<'_>, known: Subject, now: Millis) -> Attempt<Inserted> {
-    let job = new.job;
+pub(super) async fn apply(tx: &mut Tx<'_>, new: Routed<'_>, known: Subject, now: Millis) -> Attempt<Inserted> {
+    let (job, seq) = (new.job, known.job.seq);
+    if let Some(holder) = uniques::holder(tx.session, new, now).await?
+        && holder.job != seq
+    {
+        let key = job.options.unique.as_ref().map_or("", |unique| &*unique.key);
+        return Ok(Inserted::Conflict(format!(
+            "the unique key '{key}' is taken by the job {}",
+            holder.id
+        )));
+    }
     let standing = match (&job.recurrence, known.job.recurring) {
-        (Some(recurrence), true) => replace_series(tx, new, recurrence, known, now)?,
+        (Some(recurrence), true) => {
+            let key = adopt(tx, new).await?;
+            replace_series(tx, new, key, recurrence, known, now)?
+        }
         (None, false) => {
             if !known.status().allows(Action::ReplaceOneOff, Kind::OneOff) {
                 return Ok(Inserted::Conflict(format!("the job with the id {} is running", job.id)));
             }
-            replace_one_off(tx, new, &known, now)?
+            let key = adopt(tx, new).await?;
+            replace_one_off(tx, new, key, &known, now)?
         }
         (Some(_), false) => return Ok(mismatch(job, "runs once", "recurs")),
         (None, true) => return Ok(mismatch(job, "recurs", "runs once")),
     };
     tx.wake();
+    tx.tell(Event::new(EventKind::Scheduled, seq, now));
     Ok(Inserted::Replaced(standing))
+}
+
+/// The concurrency key of the new dispatch, whose limit counts from now on.
+async fn adopt(tx: &mut Tx<'_>, new: Routed<'_>) -> Attempt<Option<KeyId>> {
+    let keys = Keys::find(tx.session, [new.job].into_iter()).await?;
+    keys.limit(tx, [new.job].into_iter()).await?;
+    Ok(keys.of(new.job))
 }
 
 fn mismatch(job: &NewJob, is: &str, would_be: &str) -> Inserted {
@@ -46,7 +70,13 @@ fn mismatch(job: &NewJob, is: &str, would_be: &str) -> Inserted {
     ))
 }
 
-fn replace_one_off(tx: &mut Tx<'_>, new: Routed<'_>, known: &Subject, now: Millis) -> Attempt<Standing> {
+fn replace_one_off(
+    tx: &mut Tx<'_>,
+    new: Routed<'_>,
+    key: Option<KeyId>,
+    known: &Subject,
+    now: Millis,
+) -> Attempt<Standing> {
     let (job, before) = (new.job, known.status());
     let mut fresh = true;
     for run in &known.runs {
@@ -59,12 +89,13 @@ fn replace_one_off(tx: &mut Tx<'_>, new: Routed<'_>, known: &Subject, now: Milli
     }
     let run = if fresh { known.job.run } else { known.job.run + 1 };
     let due = job.due.unwrap_or(job.created);
-    write_job(tx, new, known, Some(due), run, now)?;
+    write_job(tx, new, key, known, Some(due), run, now)?;
     forget_old_runs(tx, known.job.seq, run);
     let rank = Rank {
         route: new.route,
         priority: job.priority,
         due,
+        key,
     };
     let status = queue::put_first(tx, rank, known.job.seq, run, now);
     tx.shift(known.job.route, Some(before), None);
@@ -92,22 +123,23 @@ pub(super) fn has_runs_left(recurrence: &Recurrence, series: &Series) -> bool {
 fn replace_series(
     tx: &mut Tx<'_>,
     new: Routed<'_>,
+    key: Option<KeyId>,
     recurrence: &Recurrence,
     mut known: Subject,
     now: Millis,
 ) -> Attempt<Standing> {
     let (seq, before) = (known.job.seq, (known.job.route, known.status()));
-    requeue_live_runs(tx, new, &known);
+    requeue_live_runs(tx, new, key, &known);
     if known
         .series
         .as_ref()
         .is_some_and(|series| has_schedule(series, recurrence))
     {
-        write_job(tx, new, &known, known.job.due, known.job.run, now)?;
+        write_job(tx, new, key, &known, known.job.due, known.job.run, now)?;
         series::count(tx, before, (new.route, before.1));
         return Ok(known.standing());
     }
-    write_job(tx, new, &known, new.job.due, known.job.run, now)?;
+    write_job(tx, new, key, &known, new.job.due, known.job.run, now)?;
     if let Some(series) = &mut known.series {
         if let Some(ended_at) = series.ended_at {
             queue::take_ended(tx, before.1, ended_at, seq);
@@ -134,15 +166,21 @@ fn has_schedule(series: &Series, recurrence: &Recurrence) -> bool {
 }
 
 /// Moves runs that wait in the queue of the old route and priority to that of the new ones.
-fn requeue_live_runs(tx: &mut Tx<'_>, new: Routed<'_>, known: &Subject) {
+fn requeue_live_runs(tx: &mut Tx<'_>, new: Routed<'_>, key: Option<KeyId>, known: &Subject) {
     let (route, priority) = (new.route, new.job.priority);
-    if (known.job.route, known.job.priority) == (route, priority) {
+    if (known.job.route, known.job.priority, known.job.key) == (route, priority, key) {
         return;
     }
     for run in &known.runs {
-        if let Place::Ready(due, waiting) = run.place {
+        if let Place::Ready(due, waiting) | Place::Held(due, waiting) = run.place {
             known.remove(tx, run);
-            tx.puts.ready.push((Rank { route, priority, due }, waiting));
+            let rank = Rank {
+                route,
+                priority,
+                due,
+                key,
+            };
+            tx.puts.ready.push((rank, waiting));
         }
     }
     tx.later(REROUTE_RUNNING, params![known.job.seq, route, priority]);
@@ -151,6 +189,7 @@ fn requeue_live_runs(tx: &mut Tx<'_>, new: Routed<'_>, known: &Subject) {
 fn write_job(
     tx: &mut Tx<'_>,
     new: Routed<'_>,
+    key: Option<KeyId>,
     known: &Subject,
     due: Option<Millis>,
     run: i64,
@@ -158,6 +197,7 @@ fn write_job(
 ) -> Attempt<()> {
     let Routed { job, route } = new;
     tags::replace(tx, known.job.seq, &job.options.tags);
+    uniques::release(tx, known.job.seq);
     tx.later(
         REPLACE_JOB,
         params![
@@ -170,7 +210,9 @@ fn write_job(
             now,
             options_text(&job.options)?,
             job.input.clone(),
+            key,
         ],
     );
+    uniques::take_for(tx, new, known.job.seq, now);
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! where the statement looks for it: in the run's history if it has some, else in the job or the occurrence.
 
 use super::failure::{Attempt, damaged};
+use super::keys::KeyId;
 use super::param::Param;
 use super::queue::{self, Rank, Waiting};
 use super::series::{self, Phase, Series};
@@ -37,6 +38,8 @@ pub(super) struct JobKey {
     /// Current run of a one-off.
     pub(super) run: i64,
     pub(super) created: Millis,
+    /// Its concurrency key.
+    pub(super) key: Option<KeyId>,
 }
 
 /// A run that a process has.
@@ -48,6 +51,8 @@ pub(super) struct Running {
     pub(super) crashes: u32,
     pub(super) started: Millis,
     pub(super) due: Millis,
+    /// Concurrency key it was claimed with.
+    pub(super) key: Option<KeyId>,
 }
 
 /// The last attempt of a run that ended.
@@ -67,6 +72,8 @@ pub(super) enum Place {
     Running(Running),
     /// In `ready`, with this due time.
     Ready(Millis, Waiting),
+    /// In `held`, with this due time: its concurrency key is full.
+    Held(Millis, Waiting),
     /// In `scheduled`, with this due time.
     Scheduled(Millis, Waiting),
     /// In `far`.
@@ -82,7 +89,7 @@ impl Place {
     pub(super) fn status(&self) -> Status {
         match self {
             Self::Running(_) => Status::Running,
-            Self::Ready(..) => Status::Queued,
+            Self::Ready(..) | Self::Held(..) => Status::Queued,
             Self::Scheduled(..) | Self::Far(_) => Status::Scheduled,
             Self::Paused(..) => Status::Paused,
             Self::Ended(last) => match last.status {
@@ -97,7 +104,7 @@ impl Place {
     pub(super) fn phase(&self) -> Option<Phase> {
         match self {
             Self::Running(_) => Some(Phase::Running),
-            Self::Ready(..) => Some(Phase::Queued),
+            Self::Ready(..) | Self::Held(..) => Some(Phase::Queued),
             Self::Scheduled(..) | Self::Far(_) | Self::Paused(..) => Some(Phase::Waiting),
             Self::Ended(_) => None,
         }
@@ -106,7 +113,11 @@ impl Place {
     /// When a waiting run is due.
     pub(super) fn due(&self) -> Option<Millis> {
         match self {
-            Self::Ready(due, _) | Self::Scheduled(due, _) | Self::Far(due) | Self::Paused(due, _) => Some(*due),
+            Self::Ready(due, _)
+            | Self::Held(due, _)
+            | Self::Scheduled(due, _)
+            | Self::Far(due)
+            | Self::Paused(due, _) => Some(*due),
             Self::Running(_) | Self::Ended(_) => None,
         }
     }
@@ -115,9 +126,10 @@ impl Place {
     pub(super) fn attempt(&self) -> (u32, u32) {
         match self {
             Self::Running(running) => (running.attempt, running.crashes),
-            Self::Ready(_, waiting) | Self::Scheduled(_, waiting) | Self::Paused(_, waiting) => {
-                (waiting.attempt, waiting.crashes)
-            }
+            Self::Ready(_, waiting)
+            | Self::Held(_, waiting)
+            | Self::Scheduled(_, waiting)
+            | Self::Paused(_, waiting) => (waiting.attempt, waiting.crashes),
             Self::Far(_) => (1, 0),
             Self::Ended(last) => (last.attempt, 0),
         }
@@ -198,15 +210,17 @@ impl Subject {
             route: self.job.route,
             priority: self.job.priority,
             due,
+            key: self.job.key,
         }
     }
 
     /// When a run is due and as which attempt, if it waits.
     pub(super) fn waiting(&self, run: &Run) -> Option<(Millis, Waiting)> {
         match run.place {
-            Place::Ready(due, waiting) | Place::Scheduled(due, waiting) | Place::Paused(due, waiting) => {
-                Some((due, waiting))
-            }
+            Place::Ready(due, waiting)
+            | Place::Held(due, waiting)
+            | Place::Scheduled(due, waiting)
+            | Place::Paused(due, waiting) => Some((due, waiting)),
             Place::Far(due) => Some((due, Waiting::first(self.job.seq, run.run, false))),
             Place::Running(_) | Place::Ended(_) => None,
         }
@@ -216,8 +230,9 @@ impl Subject {
     pub(super) fn remove(&self, tx: &mut Tx<'_>, run: &Run) {
         let job = self.job.seq;
         match run.place {
-            Place::Running(running) => queue::take_running(tx, job, run.run, running.token),
+            Place::Running(running) => queue::take_running(tx, job, run.run, &running),
             Place::Ready(due, _) => queue::take_ready(tx, self.rank(due), job, run.run),
+            Place::Held(due, _) => queue::take_held(tx, self.rank(due), job, run.run),
             Place::Scheduled(due, _) => queue::take_scheduled(tx, due, job, run.run),
             Place::Far(due) => queue::take_far(tx, due, job),
             Place::Paused(..) => queue::take_paused(tx, job, run.run),
@@ -303,6 +318,7 @@ fn read_key(row: &Row) -> Attempt<JobKey> {
         recurring: row.try_get(6)?,
         run: row.try_get(7)?,
         created: row.try_get(8)?,
+        key: row.try_get(RUN + 22)?,
     })
 }
 
@@ -334,6 +350,7 @@ fn read_place(row: &Row, job: &JobKey, run: i64, due: Millis, last: Option<LastA
             crashes: unsigned(row, RUN + 6)?,
             started: row.try_get(RUN + 7)?,
             due: row.try_get(RUN + 8)?,
+            key: row.try_get(RUN + 25)?,
         })));
     }
     if let Some(last) = last.filter(|last| last.status.is_final()) {
@@ -354,6 +371,9 @@ fn read_place(row: &Row, job: &JobKey, run: i64, due: Millis, last: Option<LastA
     };
     if let Some(found) = waiting(RUN + 14)? {
         return Ok(Some(Place::Ready(due, found)));
+    }
+    if let Some(found) = waiting(RUN + 23)? {
+        return Ok(Some(Place::Held(due, found)));
     }
     if let Some(found) = waiting(RUN + 16)? {
         return Ok(Some(Place::Scheduled(due, found)));

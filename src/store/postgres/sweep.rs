@@ -34,32 +34,34 @@ pub(super) async fn jobs(session: &Session, retention: Retention, now: Millis, m
     let mut deleted = 0;
     for (status, keep) in kept {
         if let Some(age) = keep.age {
-            deleted += delete(session, status, now.saturating_sub(age), most - deleted).await?;
+            deleted += delete(session, status, now.saturating_sub(age), now, most - deleted).await?;
         }
-        deleted += by_count(session, status, keep, most - deleted).await?;
+        deleted += by_count(session, status, keep, now, most - deleted).await?;
     }
     Ok(deleted)
 }
 
-async fn by_count(session: &Session, status: Status, keep: Keep, most: usize) -> Attempt<usize> {
+async fn by_count(session: &Session, status: Status, keep: Keep, now: Millis, most: usize) -> Attempt<usize> {
     let Some(count) = keep.count.filter(|_| most > 0) else {
         return Ok(0);
     };
     let stats = counters::stats(session, None).await?;
     let there = stats.by_status.get(status as usize).copied().unwrap_or(0);
     match usize::try_from(there - count.max(0)) {
-        Ok(excess) if excess > 0 => delete(session, status, Millis::MAX, most.min(excess)).await,
+        Ok(excess) if excess > 0 => delete(session, status, Millis::MAX, now, most.min(excess)).await,
         _ => Ok(0),
     }
 }
 
 /// Deletes the oldest jobs that ended in this state before `before`.
-async fn delete(session: &Session, status: Status, before: Millis, most: usize) -> Attempt<usize> {
+async fn delete(session: &Session, status: Status, before: Millis, now: Millis, most: usize) -> Attempt<usize> {
     if most == 0 {
         return Ok(0);
     }
     let status = status as i32;
-    let row = session.query_opt(DELETE, &[&status, &before, &rows(most)]).await?;
+    let row = session
+        .query_opt(DELETE, &[&status, &before, &rows(most), &now])
+        .await?;
     let deleted: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
     Ok(usize::try_from(deleted).unwrap_or(0))
 }

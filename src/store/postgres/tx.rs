@@ -4,13 +4,15 @@
 //! two verbs wait for each other in no circle; a row that had to be there and was not undoes everything.
 
 use super::failure::{Attempt, Failure};
+use super::keys::KeyId;
+use super::outbox::{self, Event};
 use super::param::Param;
 use super::queue::Puts;
 use super::session::Session;
 use crate::model::Status;
 use crate::store::RouteId;
 use futures_util::future::try_join;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
@@ -47,6 +49,25 @@ pub(super) struct Tx<'a> {
     later: Vec<Statement>,
     deltas: BTreeMap<(RouteId, i32), i64>,
     wake: bool,
+    freed: BTreeSet<KeyId>,
+    events: Vec<Event>,
+}
+
+/// What follows a commit.
+#[derive(Debug, Default)]
+pub(super) struct After {
+    /// There may be something new to claim or to relay.
+    pub(super) wake: bool,
+    /// Concurrency keys that may have room for another run.
+    pub(super) freed: Vec<KeyId>,
+}
+
+impl After {
+    /// Adds what follows another transaction.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.wake |= other.wake;
+        self.freed.extend(other.freed);
+    }
 }
 
 impl<'a> Tx<'a> {
@@ -65,6 +86,8 @@ impl<'a> Tx<'a> {
             later: Vec::new(),
             deltas: BTreeMap::new(),
             wake: false,
+            freed: BTreeSet::new(),
+            events: Vec::new(),
         }
     }
 
@@ -105,8 +128,19 @@ impl<'a> Tx<'a> {
         self.wake = true;
     }
 
-    /// Writes what was gathered and commits. Returns whether there may be something new to claim.
-    pub(super) async fn commit(mut self) -> Attempt<bool> {
+    /// A run with this concurrency key is no longer going, or no longer claimable.
+    pub(super) fn freed(&mut self, key: Option<KeyId>) {
+        self.freed.extend(key);
+    }
+
+    /// Something happened that webhooks may want to be told of, once it is complete in the tables.
+    pub(super) fn tell(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Writes what was gathered and commits.
+    pub(super) async fn commit(mut self) -> Attempt<After> {
+        self.relay_events().await?;
         let writes = self.write().await?;
         let session = self.session;
         // In one go: whatever fails undoes the rest, and the commit then commits nothing.
@@ -117,7 +151,24 @@ impl<'a> Tx<'a> {
             Err(failure) => return Err(failure),
         }
         session.mend();
-        Ok(self.wake)
+        Ok(After {
+            wake: self.wake,
+            freed: self.freed.into_iter().collect(),
+        })
+    }
+
+    async fn relay_events(&mut self) -> Attempt<()> {
+        let events = std::mem::take(&mut self.events);
+        if events.is_empty() {
+            return Ok(());
+        }
+        let wanted = outbox::wanted(self.session).await?;
+        let events: Vec<Event> = events.into_iter().filter(|event| wanted.has(event.kind)).collect();
+        if !events.is_empty() {
+            self.flush().await?;
+            self.wake |= outbox::tell(self.session, &events).await?;
+        }
+        Ok(())
     }
 
     /// Writes what was gathered so far.

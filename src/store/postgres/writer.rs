@@ -106,13 +106,16 @@ async fn insert(inner: &Inner, batch: &[Request]) -> Result<Vec<Inserted>> {
     }
     let now = batch.iter().map(|request| request.params.now).max().unwrap_or_default();
     let together = is_alone(batch);
-    let answers = attempt!(inner.general, Manner::PATIENT, |session| {
+    let (answers, after) = attempt!(inner.general, Manner::PATIENT, |session| {
         apply(inner, session, batch, together, now)
     });
-    if answers
-        .iter()
-        .any(|answer| !matches!(answer, Inserted::Existing(_) | Inserted::Conflict(_)))
-    {
+    inner.follow(after).await;
+    if answers.iter().any(|answer| {
+        !matches!(
+            answer,
+            Inserted::Existing(_) | Inserted::Duplicate(..) | Inserted::Conflict(_)
+        )
+    }) {
         inner.wake();
     }
     inner.counted();
@@ -125,7 +128,7 @@ async fn apply(
     batch: &[Request],
     together: bool,
     now: Millis,
-) -> Attempt<Vec<Inserted>> {
+) -> Attempt<insert::Outcome> {
     let jobs = || batch.iter().flat_map(|request| &request.params.jobs);
     let routes: Vec<&Route> = jobs().map(|job| &job.route).collect();
     let numbers = inner.routes.intern(session, &routes).await?;

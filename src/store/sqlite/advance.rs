@@ -4,7 +4,7 @@
 //! series stays due, so that nothing is lost.
 
 use super::jobs::{self, JobKey};
-use super::queue::{self, Rank, Waiting};
+use super::queue::{self, Waiting};
 use super::series::{self, Owner, Phase};
 use super::tx::Tx;
 use crate::clock::Millis;
@@ -70,12 +70,7 @@ fn put_run(tx: &mut Tx<'_>, job: &JobKey, run: i64, occurrence: &Occurrence) -> 
     tx.connection
         .prepare_cached(PUT_OCCURRENCE)?
         .execute((job.seq, run, scheduled_at, missed))?;
-    let rank = Rank {
-        route: job.route,
-        priority: job.priority,
-        due: scheduled_at,
-    };
-    queue::put_ready(tx, rank, Waiting::first(job.seq, run))?;
+    queue::put_ready(tx, job.rank(scheduled_at), Waiting::first(job.seq, run))?;
     series::run_moved(tx, owner(job), None, Phase::Queued)
 }
 

@@ -97,8 +97,14 @@ fn done(job: &JobKey, running: Vec<HeldRun>) -> Changed {
 }
 
 /// Takes a run from where it is and writes its last attempt; returns who had it.
-fn cancel_run(tx: &Tx<'_>, key: &RunKey, place: &Place, reason: Option<&str>, now: Millis) -> Result<Option<HeldRun>> {
-    locate::remove(tx.connection, key, place)?;
+fn cancel_run(
+    tx: &mut Tx<'_>,
+    key: &RunKey,
+    place: &Place,
+    reason: Option<&str>,
+    now: Millis,
+) -> Result<Option<HeldRun>> {
+    locate::remove(tx, key, place)?;
     let held = match place {
         Place::Running(running) => Some(running),
         _ => None,

@@ -12,12 +12,12 @@ use rusqlite::Connection;
 /// More routes than this are not looked up one by one.
 const MERGED_ROUTES: usize = 32;
 
-const NEWEST: &str = "SELECT seq, route, priority, due, recurring, run, created FROM jobs WHERE seq < ?1 \
+const NEWEST: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs WHERE seq < ?1 \
                       ORDER BY seq DESC LIMIT ?2";
-const NEWEST_OF_ROUTE: &str = "SELECT seq, route, priority, due, recurring, run, created FROM jobs \
+const NEWEST_OF_ROUTE: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs \
                                WHERE route = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
 const RUNNING: &str = "SELECT DISTINCT job FROM running";
-const QUEUED: &str = "SELECT job FROM ready";
+const QUEUED: &str = "SELECT job FROM ready UNION ALL SELECT job FROM held";
 const SCHEDULED: &str =
     "SELECT job FROM scheduled UNION ALL SELECT job FROM far UNION ALL SELECT job FROM series WHERE state = 0";
 const PAUSED: &str = "SELECT job FROM paused UNION ALL SELECT job FROM series WHERE paused = 1";

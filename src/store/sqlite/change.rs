@@ -4,6 +4,7 @@
 
 use super::jobs::{self, JobKey};
 use super::locate::{self, Place, RunKey};
+use super::outbox::{self, Event};
 use super::series::{self, Series};
 use super::slice::Slice;
 use super::tx::Tx;
@@ -83,7 +84,7 @@ fn one(tx: &mut Tx<'_>, job: &JobKey, statuses: &[Status], change: &Change, now:
     if !wanted || !status.allows(change.action(), Kind::of(job.recurring)) {
         return Ok(Changed::Forbidden(status));
     }
-    match change {
+    let changed = match change {
         Change::Cancel { reason } => cancel::job(tx, job, &subject, reason.as_deref(), now),
         Change::CancelRun { reason } => cancel::run(tx, job, &subject, reason.as_deref(), now),
         Change::Pause => pause::pause(tx, job, &subject),
@@ -91,5 +92,9 @@ fn one(tx: &mut Tx<'_>, job: &JobKey, statuses: &[Status], change: &Change, now:
         Change::Reschedule(timing) => reschedule::apply(tx, job, &subject, timing, now),
         Change::Retry { due } => retry::apply(tx, job, &subject, *due, now),
         Change::Delete => delete::apply(tx, job, &subject),
+    }?;
+    if let (Changed::Done { .. }, Some(kind)) = (&changed, change.event()) {
+        outbox::tell(tx, Event::new(kind, job.seq, now))?;
     }
+    Ok(changed)
 }

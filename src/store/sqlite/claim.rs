@@ -1,29 +1,36 @@
 //! Moves what is due, then claims: the best ready runs of the served routes go to `running`.
 //!
-//! Invariant: falling due and being claimed share a transaction; a claimed run is in `running` with a token that no
-//! other claim has.
+//! Invariants: falling due and being claimed share a transaction; a claimed run is in `running` with a token that no
+//! other claim has, and holds a slot of its concurrency key; a run whose key is full is moved out of the way.
 
-use super::claim_cursor::{self, Candidate};
+use super::claim_cursor::{self, Candidate, Verdict};
 use super::failure::damaged;
 use super::jobs::IdColumn;
+use super::keys::{self, KeyId};
+use super::outbox::{self, Event};
+use super::queue::Rank;
 use super::series::{self, Owner, Phase};
 use super::tx::Tx;
 use super::{promote, queue, routes};
 use crate::clock::Millis;
 use crate::error::Result;
+use crate::model::EventKind;
 use crate::store::{ClaimParams, Claimed, ClaimedRun, DueSeries, InstanceId, JobSeq, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
+use std::collections::HashSet;
 
 /// Series listed in one claim.
 const DUE_SERIES: usize = 200;
+/// Runs behind full keys that are moved out of the way in one claim.
+const REFUSED: usize = 250;
 
 const DETAILS: &str = include_str!("sql/claim_details.sql");
 const SERIES: &str = include_str!("sql/series_due.sql");
 const SERIES_AFTER: &str = include_str!("sql/series_after.sql");
 const NEXT_SERIES: &str = "SELECT next_at FROM series WHERE next_at > ?1 AND paused = 0 ORDER BY next_at LIMIT 1";
 const OCCURRENCE: &str = "SELECT scheduled_at, missed FROM occurrences WHERE job = ?1 AND run = ?2";
-const PUT_RUNNING: &str = "INSERT INTO running (job, run, owner, token, attempt, crashes, route, priority, due, started, recurring) \
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+const PUT_RUNNING: &str = "INSERT INTO running (job, run, owner, token, attempt, crashes, route, priority, due, started, recurring, key) \
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 const REGISTERED: &str = "SELECT 1 FROM instances WHERE id = ?1";
 
 /// One claim.
@@ -31,14 +38,13 @@ pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {
     let connection = tx.connection;
     let moved_all = !promote::apply(tx, params.now)?;
     let series = due_series(connection, params.now)?;
-    let more = !moved_all || series.len() == DUE_SERIES;
-    let runs = if params.slots == 0 || !is_registered(connection, params)? {
-        Vec::new()
-    } else {
-        claim(tx, params)?
-    };
+    let mut best = Best::default();
+    if params.slots > 0 && is_registered(connection, params)? {
+        best.claim(tx, params)?;
+    }
+    let more = !moved_all || series.len() == DUE_SERIES || best.refused == REFUSED;
     Ok(Claimed {
-        runs,
+        runs: best.runs,
         series,
         next_due: next_due(connection, params.now)?,
         more,
@@ -51,30 +57,71 @@ fn is_registered(connection: &Connection, params: &ClaimParams) -> Result<bool> 
     Ok(connection.prepare_cached(REGISTERED)?.exists([params.instance])?)
 }
 
-fn claim(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Vec<ClaimedRun>> {
-    let candidates = claim_cursor::best(tx.connection, &params.served, &params.group_slots, params.slots)?;
-    candidates.iter().map(|candidate| take(tx, candidate, params)).collect()
+/// The runs that are claimed, as they are found.
+#[derive(Default)]
+struct Best {
+    runs: Vec<ClaimedRun>,
+    /// Keys that turned out to be full.
+    full: HashSet<KeyId>,
+    /// Runs that were moved out of the way.
+    refused: usize,
+}
+
+impl Best {
+    fn claim(&mut self, tx: &mut Tx<'_>, params: &ClaimParams) -> Result<()> {
+        let ClaimParams {
+            served,
+            group_slots,
+            slots,
+            ..
+        } = params;
+        claim_cursor::best(tx.connection, served, group_slots, *slots, |candidate| {
+            self.decide(tx, candidate, params)
+        })
+    }
+
+    fn decide(&mut self, tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<Verdict> {
+        if let Some(key) = candidate.rank.key
+            && (self.full.contains(&key) || !keys::enter(tx, key)?)
+        {
+            return self.refuse(tx, candidate, key);
+        }
+        self.runs.push(take(tx, candidate, params)?);
+        Ok(Verdict::Taken)
+    }
+
+    fn refuse(&mut self, tx: &Tx<'_>, candidate: &Candidate, key: KeyId) -> Result<Verdict> {
+        if self.refused == REFUSED {
+            return Ok(Verdict::Enough);
+        }
+        self.full.insert(key);
+        self.refused += 1;
+        let Candidate { rank, run } = *candidate;
+        queue::take_ready(tx.connection, rank, run.job, run.run)?;
+        keys::hold(tx.connection, rank, run)?;
+        Ok(Verdict::Refused)
+    }
 }
 
 fn take(tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<ClaimedRun> {
     let connection = tx.connection;
-    let Candidate {
-        priority,
-        due,
-        route,
-        run,
-    } = *candidate;
+    let Candidate { rank, run } = *candidate;
     let token = tx.next_token();
     let claimed = details(connection, candidate, token)?;
-    queue::take_ready(connection, queue::Rank { route, priority, due }, run.job, run.run)?;
+    queue::take_ready(connection, rank, run.job, run.run)?;
     let identity = (run.job, run.run, params.instance, token, run.attempt, run.crashes);
     put_running(connection, identity, candidate, params.now, claimed.recurring)?;
     let owner = Owner {
         job: run.job,
-        route,
+        route: rank.route,
         recurring: claimed.recurring,
     };
     series::run_moved(tx, owner, Some(Phase::Queued), Phase::Running)?;
+    let event = Event {
+        scheduled_at: Some(claimed.scheduled_at),
+        ..Event::new(EventKind::Started, run.job, params.now)
+    };
+    outbox::tell(tx, event)?;
     Ok(claimed)
 }
 
@@ -85,11 +132,14 @@ fn put_running(
     now: Millis,
     recurring: bool,
 ) -> Result<()> {
-    let Candidate {
-        priority, due, route, ..
-    } = *candidate;
+    let Rank {
+        route,
+        priority,
+        due,
+        key,
+    } = candidate.rank;
     let row = (
-        job, run, owner, token, attempt, crashes, route, priority, due, now, recurring,
+        job, run, owner, token, attempt, crashes, route, priority, due, now, recurring, key,
     );
     connection.prepare_cached(PUT_RUNNING)?.execute(row)?;
     Ok(())
@@ -114,12 +164,10 @@ fn details(connection: &Connection, candidate: &Candidate, token: Token) -> Resu
 }
 
 fn read_details(row: &Row<'_>, candidate: &Candidate, token: Token) -> rusqlite::Result<ClaimedRun> {
-    let Candidate {
-        priority,
-        due,
-        route,
-        run,
-    } = *candidate;
+    let Candidate { rank, run } = *candidate;
+    let Rank {
+        route, priority, due, ..
+    } = rank;
     let IdColumn(id) = row.get(0)?;
     Ok(ClaimedRun {
         job: run.job,

@@ -1,9 +1,9 @@
 //! Reads the ready runs of many routes in one order: priority, due time, dispatch.
 //!
 //! One cursor per route that has any, merged by a heap; a cursor reads a few rows at a time, so that a claim of n runs
-//! reads little more than n rows, however many wait. Changes nothing.
+//! reads little more than n rows, however many wait. Changes nothing by itself; whoever asks decides on each run.
 
-use super::queue::Waiting;
+use super::queue::{Rank, Waiting};
 use super::{queue, routes};
 use crate::clock::Millis;
 use crate::error::Result;
@@ -17,17 +17,26 @@ const AHEAD: &str = include_str!("sql/ready_ahead.sql");
 /// A run that can be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
-    pub(super) priority: i32,
-    pub(super) due: Millis,
-    pub(super) route: RouteId,
+    pub(super) rank: Rank,
     pub(super) run: Waiting,
 }
 
 type Order = (i32, Millis, JobSeq, i64);
 
+/// What becomes of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is claimed.
+    Taken,
+    /// It has been moved out of the way.
+    Refused,
+    /// Nothing: enough of them were refused for one transaction.
+    Enough,
+}
+
 impl Candidate {
     fn order(&self) -> Order {
-        (self.priority, self.due, self.run.job, self.run.run)
+        (self.rank.priority, self.rank.due, self.run.job, self.run.run)
     }
 }
 
@@ -38,13 +47,17 @@ struct Cursor {
     more: bool,
 }
 
-/// The best candidates, at most `slots` in all and `group_slots` of each group.
+/// Candidates to be decided on at a time, after some were refused.
+const BEHIND_REFUSED: usize = 128;
+
+/// Shows the candidates to `decide`, best first, until `slots` of them in all are taken, and `group_slots` of each group.
 pub(super) fn best(
     connection: &Connection,
     served: &[ServedRoute],
     group_slots: &[usize],
     slots: usize,
-) -> Result<Vec<Candidate>> {
+    mut decide: impl FnMut(&Candidate) -> Result<Verdict>,
+) -> Result<()> {
     let mut free = group_slots.to_vec();
     let routes = ready_of(connection, served, &free)?;
     let chunk = slots.div_ceil(routes.len().max(1)).clamp(4, 512);
@@ -61,8 +74,8 @@ pub(super) fn best(
         heads.extend(cursor.read.front().map(|head| Reverse((head.order(), cursors.len()))));
         cursors.push(cursor);
     }
-    let mut taken = Vec::with_capacity(slots.min(1_024));
-    while taken.len() < slots {
+    let mut taken = 0;
+    while taken < slots {
         let Some(Reverse((_, at))) = heads.pop() else { break };
         let Some(cursor) = cursors.get_mut(at) else { continue };
         let Some(left) = free.get_mut(cursor.group).filter(|left| **left > 0) else {
@@ -71,12 +84,19 @@ pub(super) fn best(
         let Some(candidate) = cursor.read.pop_front() else {
             continue;
         };
-        *left -= 1;
-        cursor.fill(connection, Some(candidate), chunk.min(slots - taken.len()))?;
+        let wanted = match decide(&candidate)? {
+            Verdict::Enough => break,
+            Verdict::Refused => chunk.max(BEHIND_REFUSED),
+            Verdict::Taken => {
+                *left -= 1;
+                taken += 1;
+                chunk.min(slots - taken + 1)
+            }
+        };
+        cursor.fill(connection, Some(candidate), wanted)?;
         heads.extend(cursor.read.front().map(|head| Reverse((head.order(), at))));
-        taken.push(candidate);
     }
-    Ok(taken)
+    Ok(())
 }
 
 impl Cursor {
@@ -87,7 +107,8 @@ impl Cursor {
         }
         let route = self.route;
         let behind = last.map_or((i64::MIN, i64::MIN, i64::MIN, i64::MIN), |last| {
-            (i64::from(last.priority), last.due, last.run.job, last.run.run)
+            let rank = last.rank;
+            (i64::from(rank.priority), rank.due, last.run.job, last.run.run)
         });
         let mut select = connection.prepare_cached(AHEAD)?;
         let mut rows = select.query((route, behind.0, behind.1, behind.2, behind.3, queue::rows(count)))?;
@@ -98,12 +119,13 @@ impl Cursor {
                 attempt: row.get(4)?,
                 crashes: row.get(5)?,
             };
-            self.read.push_back(Candidate {
+            let rank = Rank {
+                route,
                 priority: row.get(0)?,
                 due: row.get(1)?,
-                route,
-                run,
-            });
+                key: row.get(6)?,
+            };
+            self.read.push_back(Candidate { rank, run });
         }
         self.more = self.read.len() == count;
         Ok(())

@@ -2,13 +2,16 @@
 //!
 //! Invariant: an attempt is ended only by the holder of its token; a run that was taken away is left alone.
 
+use super::delete;
 use super::failure::damaged;
+use super::keys::{self, KeyId};
+use super::outbox::{self, Event};
 use super::queue::{self, Ended, Rank, Waiting};
 use super::series::{self, Owner, Phase};
 use super::tx::{Tally, Tx};
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{RunError, RunOutcome, RunStatus, Status};
+use crate::model::{EventKind, RunError, RunOutcome, RunStatus, Status};
 use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{OptionalExtension, Row};
 
@@ -26,6 +29,8 @@ pub(super) struct Taken {
     pub(super) due: Millis,
     pub(super) started: Millis,
     pub(super) recurring: bool,
+    /// Concurrency key it was claimed with.
+    key: Option<KeyId>,
 }
 
 /// How the last attempt of a run ended.
@@ -39,9 +44,9 @@ pub(super) struct Final<'a> {
 }
 
 impl Taken {
-    /// Takes a run from its holder; `None`: it is not the holder.
+    /// Takes a run from its holder, and with it its slot of its key; `None`: it is not the holder.
     pub(super) fn from_holder(
-        tx: &Tx<'_>,
+        tx: &mut Tx<'_>,
         (job, run): (JobSeq, i64),
         owner: InstanceId,
         token: Token,
@@ -57,13 +62,18 @@ impl Taken {
                 due: row.get(4)?,
                 started: row.get(5)?,
                 recurring: row.get(6)?,
+                key: row.get(7)?,
             })
         };
-        Ok(tx
+        let taken = tx
             .connection
             .prepare_cached(TAKE)?
             .query_row((job, run, owner, token), read)
-            .optional()?)
+            .optional()?;
+        if let Some(key) = taken.and_then(|taken| taken.key) {
+            keys::leave(tx, key)?;
+        }
+        Ok(taken)
     }
 
     fn owner(&self) -> Owner {
@@ -86,17 +96,34 @@ impl Taken {
         let row = self.history(status, Some(started), ended);
         queue::put_attempt(tx.connection, Ended { error, result, ..row })?;
         self.count(tx, status);
-        if self.recurring {
-            return series::run_ended(tx, self.owner(), self.run, Phase::Running, status, now);
-        }
-        let state = if status == RunStatus::Completed {
-            Status::Completed
+        let (kind, state) = if status == RunStatus::Completed {
+            (EventKind::Completed, Status::Completed)
         } else {
-            Status::Failed
+            (EventKind::Failed, Status::Failed)
         };
-        queue::put_ended(tx.connection, state, ended, self.job)?;
-        tx.shift(self.route, Some(Status::Running), Some(state));
+        let mut event = Event {
+            error,
+            ..Event::new(kind, self.job, ended)
+        };
+        let state = if self.recurring {
+            if tx.wants(kind)? {
+                event.scheduled_at = series::scheduled_at(tx.connection, self.job, self.run)?;
+            }
+            series::run_ended(tx, self.owner(), self.run, Phase::Running, status, now)?
+        } else {
+            queue::put_ended(tx.connection, state, ended, self.job)?;
+            tx.shift(self.route, Some(Status::Running), Some(state));
+            state
+        };
+        outbox::tell(tx, event)?;
         Ok(state)
+    }
+
+    /// Ends the run and deletes its job.
+    fn forget(&self, tx: &mut Tx<'_>) -> Result<Status> {
+        tx.shift(self.route, Some(Status::Running), None);
+        delete::forget(tx.connection, self.job, self.recurring)?;
+        Ok(Status::Completed)
     }
 
     /// Queues the run again: now, or when it is due, or when its series is resumed.
@@ -107,7 +134,13 @@ impl Taken {
             attempt: next.attempt,
             crashes: next.crashes,
         };
-        if self.recurring && series::expect(tx.connection, self.job)?.paused {
+        let series = match self.recurring {
+            true => Some(series::expect(tx.connection, self.job)?),
+            false => None,
+        };
+        // A series may have got another key since the claim.
+        let key = series.as_ref().map_or(self.key, |series| series.key);
+        if series.is_some_and(|series| series.paused) {
             queue::put_paused(tx.connection, next.due, waiting)?;
             series::run_moved(tx, self.owner(), Some(Phase::Running), Phase::Waiting)?;
             return Ok(Status::Paused);
@@ -117,6 +150,7 @@ impl Taken {
                 route: self.route,
                 priority: self.priority,
                 due: next.due,
+                key,
             };
             queue::put_ready(tx, rank, waiting)?;
             Phase::Queued
@@ -248,6 +282,7 @@ fn settle(tx: &mut Tx<'_>, taken: &Taken, completion: &Completion, now: Millis) 
             };
             taken.requeue(tx, next, now)
         }
+        RunOutcome::Forgotten => taken.forget(tx),
         RunOutcome::Released => taken.requeue(tx, taken.released(), now),
     }
 }

@@ -14,6 +14,7 @@ use std::collections::HashSet;
 const ALL: &str = "SELECT kind, sum(n) FROM counters GROUP BY kind";
 const OF_ROUTE: &str = "SELECT kind, n FROM counters WHERE route = ?1";
 const READY: &str = "SELECT count(*) FROM (SELECT 1 FROM ready WHERE route = ?1 LIMIT ?2)";
+const HELD: &str = "SELECT route FROM held";
 const SCHEDULED: &str =
     "SELECT jobs.route FROM scheduled JOIN jobs ON jobs.seq = scheduled.job WHERE scheduled.due <= ?1";
 const FAR: &str =
@@ -64,6 +65,20 @@ fn place(stats: &mut Stats, kind: i64) -> Option<&mut i64> {
 pub(super) fn in_state(connection: &Connection, status: Status) -> Result<i64> {
     let stats = stats(connection, None)?;
     Ok(stats.by_status.get(status as usize).copied().unwrap_or(0))
+}
+
+/// How many due runs of these routes wait for their concurrency key, up to `limit`.
+pub(super) fn held(connection: &Connection, routes: &[RouteId], limit: usize) -> Result<usize> {
+    let wanted: HashSet<RouteId> = routes.iter().copied().collect();
+    let mut select = connection.prepare_cached(HELD)?;
+    let mut found = select.query([])?;
+    let mut count = 0;
+    while count < limit
+        && let Some(row) = found.next()?
+    {
+        count += usize::from(wanted.contains(&row.get(0)?));
+    }
+    Ok(count)
 }
 
 /// How many runs of these routes are due or waiting to be claimed, up to `limit`.

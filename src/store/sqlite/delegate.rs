@@ -4,16 +4,17 @@
 
 use super::verb::Treatment;
 use super::{
-    SqliteStore, advance, change, claim, complete, counters, history, insert, instances, list, marks, notes, read,
-    routes, sweep, whereabouts,
+    SqliteStore, advance, change, claim, complete, counters, history, insert, instances, list, marks, notes, outbox,
+    read, routes, sweep, webhooks, whereabouts,
 };
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Route, Status};
 use crate::store::{
-    Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DueSeries, History,
-    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, Recovered, Retention,
-    RouteId, SeriesAdvance, Stats, Store, Token, Whereabouts,
+    Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DeliveryReport,
+    DueSeries, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note,
+    Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Stats, Store, StoredEvent, Token, Webhook, WebhookSet,
+    WebhookStore, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -200,6 +201,11 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn count_held(&self, routes: Vec<RouteId>, limit: usize) -> Result<usize> {
+        self.read(move |connection| counters::held(connection, &routes, limit))
+            .await
+    }
+
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize> {
         let mut deleted = 0;
         while deleted < limit {
@@ -237,5 +243,39 @@ impl Store for SqliteStore {
 
     async fn close(&self) -> Result<()> {
         self.shut().await
+    }
+}
+
+#[async_trait]
+impl WebhookStore for SqliteStore {
+    async fn set_webhook(&self, webhook: NewWebhook, most: usize, now: Millis) -> Result<WebhookSet> {
+        self.write(Treatment::synced(1), move |tx| webhooks::set(tx, &webhook, most, now))
+            .await
+    }
+
+    async fn webhooks(&self) -> Result<Vec<Webhook>> {
+        self.read(webhooks::all).await
+    }
+
+    async fn delete_webhook(&self, id_or_url: &str) -> Result<bool> {
+        let id_or_url = id_or_url.to_owned();
+        self.write(Treatment::synced(1), move |tx| webhooks::delete(tx, &id_or_url))
+            .await
+    }
+
+    async fn note_delivery(&self, id: &str, report: DeliveryReport, now: Millis) -> Result<()> {
+        let id = id.to_owned();
+        self.write(Treatment::plain(1), move |tx| webhooks::note(tx, &id, &report, now))
+            .await
+    }
+
+    async fn outbox(&self, limit: usize) -> Result<Vec<StoredEvent>> {
+        self.read(move |connection| outbox::oldest(connection, limit)).await
+    }
+
+    async fn relay(&self, relayed: Vec<Relayed>, now: Millis) -> Result<usize> {
+        let rows = relayed.iter().map(|event| event.deliveries.len() + 1).sum();
+        self.write(Treatment::plain(rows), move |tx| outbox::relay(tx, &relayed, now))
+            .await
     }
 }

@@ -5,15 +5,18 @@
 use super::change::Subject;
 use super::jobs::JobKey;
 use super::locate::{self, Place, RunKey};
+use super::queue;
 use super::series::{self, Series};
+use super::traces::Traces;
 use super::tx::Tx;
-use super::{queue, tags};
+use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
 use crate::store::{Changed, JobSeq};
 use rusqlite::Connection;
 
-/// Everything a job that is in no queue has left behind, by its number; [`tags`] go first, as they are found by its row.
+/// Everything a job that is in no queue has left behind, by its number; [`traces`](super::traces) go first, as they are
+/// found by its row.
 const DROP_JOB: [&str; 4] = [
     "DELETE FROM jobs WHERE seq = ?1",
     "DELETE FROM runs WHERE job = ?1",
@@ -31,7 +34,7 @@ const DROP_SERIES: [&str; 3] = [
 pub(super) fn apply(tx: &mut Tx<'_>, job: &JobKey, subject: &Subject) -> Result<Changed> {
     match subject {
         Subject::OneOff(key, place) => {
-            locate::remove(tx.connection, key, place)?;
+            locate::remove(tx, key, place)?;
             if let Place::Ended(last) = place {
                 queue::take_ended(tx.connection, place.status(), last.ended, job.seq)?;
             }
@@ -53,7 +56,7 @@ fn unqueue(tx: &mut Tx<'_>, job: &JobKey, series: &Series) -> Result<()> {
     for run in series::live_runs(tx.connection, job.seq)? {
         let key = RunKey::of_series(job, run);
         let place = locate::run(tx.connection, &key)?;
-        locate::remove(tx.connection, &key, &place)?;
+        locate::remove(tx, &key, &place)?;
     }
     let status = series.status();
     if let Some(ended_at) = series.ended_at {
@@ -65,7 +68,17 @@ fn unqueue(tx: &mut Tx<'_>, job: &JobKey, series: &Series) -> Result<()> {
 
 /// Deletes all rows of a job that is in no queue.
 pub(super) fn forget(connection: &Connection, job: JobSeq, recurring: bool) -> Result<()> {
-    tags::remove(connection, job)?;
+    Traces::of(connection, job)?.remove(connection, job)?;
+    drop_rows(connection, job, recurring)
+}
+
+/// Deletes all rows of a job that retention does not keep and that is in no queue.
+pub(super) fn sweep(connection: &Connection, job: JobSeq, recurring: bool, now: Millis) -> Result<()> {
+    Traces::of(connection, job)?.sweep(connection, job, now)?;
+    drop_rows(connection, job, recurring)
+}
+
+fn drop_rows(connection: &Connection, job: JobSeq, recurring: bool) -> Result<()> {
     let of_series: &[&str] = if recurring { &DROP_SERIES } else { &[] };
     for statement in DROP_JOB.iter().chain(of_series) {
         connection.prepare_cached(statement)?.execute([job])?;

@@ -5,13 +5,15 @@
 
 use super::failure::damaged;
 use super::jobs::{self, IdColumn, IdParam, JobKey};
+use super::keys::KeyId;
+use super::outbox::{self, Event};
 use super::queue::{self, Rank};
 use super::series::{self, Owner};
 use super::tx::Tx;
-use super::{read, replace, tags};
+use super::{keys, read, replace, traces, uniques};
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
+use crate::model::{EventKind, JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
 use crate::store::{InsertParams, Inserted, JobSeq, RouteId};
 use rusqlite::OptionalExtension;
 
@@ -36,7 +38,11 @@ fn insert_each(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Inserted>> 
 
 fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
     let route = tx.intern(&job.route)?;
-    let Some(seq) = write_job(tx, job, route)? else {
+    if let Some(answer) = meet_by_keys(tx, job, route, now)? {
+        return Ok(answer);
+    }
+    let key = keys::adopt(tx, job)?;
+    let Some(seq) = write_job(tx, job, route, key)? else {
         return meet_existing(tx, job, route, now);
     };
     let mut twin = None;
@@ -50,17 +56,39 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
                 route,
                 priority: job.priority,
                 due: job.due.unwrap_or(job.created),
+                key,
             };
             let status = queue::put_first(tx, rank, seq, 1, now)?;
             tx.shift(route, None, Some(status));
         }
     }
+    // Without a run to come nothing was scheduled.
+    let told = !job.route.namespace.is_internal() && (job.due.is_some() || job.recurrence.is_none());
+    if told {
+        outbox::tell(tx, Event::new(EventKind::Scheduled, seq, now))?;
+    }
     tx.wake();
     Ok(twin.map_or(Inserted::Created, Inserted::CreatedBeside))
 }
 
+/// The answer for a job with keys that is not to be written: its id, or else its unique key, is taken. Jobs without keys
+/// are spared the question: whether their id is taken is learnt by writing them.
+fn meet_by_keys(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Option<Inserted>> {
+    if job.options.unique.is_none() && job.options.concurrency.is_none() {
+        return Ok(None);
+    }
+    if jobs::by_id(tx.connection, &job.id)?.is_some() {
+        return meet_existing(tx, job, route, now).map(Some);
+    }
+    let Some(unique) = &job.options.unique else {
+        return Ok(None);
+    };
+    let holder = uniques::holder(tx.connection, route, unique, now)?;
+    Ok(holder.map(|holder| Inserted::Duplicate(holder.id, holder.standing)))
+}
+
 /// `None`: a job with this id is there.
-fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId) -> Result<Option<JobSeq>> {
+fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, key: Option<KeyId>) -> Result<Option<JobSeq>> {
     let options = options_text(&job.options)?;
     let due = job.due.or_else(|| job.recurrence.is_none().then_some(job.created));
     let row = (
@@ -73,12 +101,13 @@ fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId) -> Result<Option<Job
         job.created,
         options,
         &*job.input,
+        key,
     );
     if tx.insert_job(row)? == 0 {
         return Ok(None);
     }
     let seq = tx.connection.last_insert_rowid();
-    tags::put(tx.connection, seq, &job.options.tags)?;
+    traces::put(tx.connection, seq, route, &job.options, job.created)?;
     Ok(Some(seq))
 }
 
@@ -158,7 +187,13 @@ fn meet_existing(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> 
     match job.on_conflict {
         OnConflict::Return => Ok(Inserted::Existing(read::standing(tx.connection, &known)?)),
         OnConflict::Error => Ok(Inserted::Conflict(format!("a job with the id {} exists", job.id))),
-        OnConflict::Replace => replace::apply(tx, job, &known, route, now),
+        OnConflict::Replace => {
+            let answer = replace::apply(tx, job, &known, route, now)?;
+            if matches!(answer, Inserted::Replaced(_)) {
+                outbox::tell(tx, Event::new(EventKind::Scheduled, known.seq, now))?;
+            }
+            Ok(answer)
+        }
     }
 }
 

@@ -29,7 +29,7 @@ impl SqliteStore {
 fn problems(connection: &Connection) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     let jobs: Vec<JobKey> = connection
-        .prepare("SELECT seq, route, priority, due, recurring, run, created FROM jobs")?
+        .prepare("SELECT seq, route, priority, due, recurring, run, created, key FROM jobs")?
         .query_map([], JobKey::read)?
         .collect::<rusqlite::Result<_>>()?;
     let mut counted: BTreeMap<(i64, i64), i64> = BTreeMap::new();
@@ -51,10 +51,33 @@ fn problems(connection: &Connection) -> Result<Vec<String>> {
     Ok(problems)
 }
 
-const ORPHANS: [(&str, &str); 10] = [
+const ORPHANS: [(&str, &str); 15] = [
     (
-        "ready rows without a job, or of another route or priority",
-        "SELECT count(*) FROM ready WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = ready.route AND jobs.priority = ready.priority)",
+        "ready rows without a job, or of another route, priority or key",
+        "SELECT count(*) FROM ready WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = ready.route AND jobs.priority = ready.priority AND jobs.key IS ready.key)",
+    ),
+    (
+        "held rows without a job, or of another route, priority or key",
+        "SELECT count(*) FROM held WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = held.route AND jobs.priority = held.priority AND jobs.key = held.key)",
+    ),
+    (
+        "jobs whose key is not the one in their options",
+        "SELECT count(*) FROM jobs JOIN routes ON routes.id = route WHERE (SELECT name FROM keys WHERE id = key AND keys.product = routes.product AND keys.env = routes.env) IS NOT json_extract(options, '$.concurrency.key')",
+    ),
+    (
+        "keys that count wrong, or that nothing names",
+        "SELECT count(*) FROM keys WHERE jobs <> (SELECT count(*) FROM jobs WHERE key = keys.id) \
+         OR running <> (SELECT count(*) FROM running WHERE key = keys.id) OR jobs + running = 0 OR owed NOT BETWEEN 0 AND max",
+    ),
+    (
+        "keys with a free slot, runs that wait for it, and too few that may have it",
+        "SELECT count(*) FROM (SELECT DISTINCT key, route FROM held) AS waiting JOIN keys ON keys.id = waiting.key \
+         WHERE max > running + owed + (SELECT count(*) FROM ready WHERE ready.key = keys.id AND ready.route = waiting.route)",
+    ),
+    (
+        "unique keys whose job is not there, or has another key or route, or that are no longer left behind",
+        "SELECT count(*) FROM uniques WHERE (id IS NULL AND NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = uniques.route \
+         AND json_extract(options, '$.unique.key') = uniques.key)) OR (id IS NOT NULL AND EXISTS (SELECT 1 FROM jobs WHERE seq = job))",
     ),
     (
         "scheduled rows without a job",
@@ -96,7 +119,7 @@ const ORPHANS: [(&str, &str); 10] = [
     ),
 ];
 
-fn places(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 5]> {
+fn places(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 6]> {
     let count = |table: &str| -> Result<i64> {
         let narrow = if run.is_some() && table != "far" {
             " AND run = ?2"
@@ -114,6 +137,7 @@ fn places(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 5
         count("scheduled")?,
         count("far")?,
         count("paused")?,
+        count("held")?,
     ])
 }
 
@@ -128,12 +152,13 @@ fn one_off_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<St
     };
     let ended: i64 = connection.query_row("SELECT count(*) FROM ended WHERE job = ?1", [job.seq], |row| row.get(0))?;
     let expected = match &place {
-        Place::Running(_) => ([1, 0, 0, 0, 0], 0),
-        Place::Ready(..) => ([0, 1, 0, 0, 0], 0),
-        Place::Scheduled(..) => ([0, 0, 1, 0, 0], 0),
-        Place::Far(_) => ([0, 0, 0, 1, 0], 0),
-        Place::Paused(..) => ([0, 0, 0, 0, 1], 0),
-        Place::Ended(_) => ([0; 5], 1),
+        Place::Running(_) => ([1, 0, 0, 0, 0, 0], 0),
+        Place::Ready(..) => ([0, 1, 0, 0, 0, 0], 0),
+        Place::Scheduled(..) => ([0, 0, 1, 0, 0, 0], 0),
+        Place::Far(_) => ([0, 0, 0, 1, 0, 0], 0),
+        Place::Paused(..) => ([0, 0, 0, 0, 1, 0], 0),
+        Place::Held(..) => ([0, 0, 0, 0, 0, 1], 0),
+        Place::Ended(_) => ([0; 6], 1),
     };
     if (found, ended) != expected {
         problems.push(format!(
@@ -160,11 +185,11 @@ fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<Str
         let place = locate::run(connection, &RunKey::of_series(job, *run))?;
         let found = places(connection, job.seq, Some(run.run))?;
         let at = match place {
-            Place::Ready(..) if !series.paused => 0,
+            Place::Ready(..) | Place::Held(..) if !series.paused => 0,
             Place::Running(_) => 1,
             Place::Scheduled(..) if !series.paused => 2,
             Place::Paused(..) if series.paused => 2,
-            Place::Ready(..) | Place::Scheduled(..) | Place::Paused(..) | Place::Far(_) | Place::Ended(_) => {
+            _ => {
                 problems.push(format!("{job:?} run {run:?} is live, but {place:?}"));
                 continue;
             }

@@ -3,6 +3,8 @@
 //! Invariant: an id has one form in the store: a generated one is a 16-byte blob, a caller's own is text.
 
 use super::failure::damaged;
+use super::keys::KeyId;
+use super::queue::Rank;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::JobId;
@@ -50,9 +52,21 @@ pub(super) struct JobKey {
     /// Current run of a one-off.
     pub(super) run: i64,
     pub(super) created: Millis,
+    /// Its concurrency key.
+    pub(super) key: Option<KeyId>,
 }
 
 impl JobKey {
+    /// The order of its runs among others, when they are due then.
+    pub(super) fn rank(&self, due: Millis) -> Rank {
+        Rank {
+            route: self.route,
+            priority: self.priority,
+            due,
+            key: self.key,
+        }
+    }
+
     /// When its run is due, by its own row.
     pub(super) fn first_due(&self) -> Millis {
         self.due.unwrap_or(self.created)
@@ -67,13 +81,14 @@ impl JobKey {
             recurring: row.get(4)?,
             run: row.get(5)?,
             created: row.get(6)?,
+            key: row.get(7)?,
         })
     }
 }
 
-const BY_ID: &str = "SELECT seq, route, priority, due, recurring, run, created FROM jobs WHERE id = ?1";
+const BY_ID: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs WHERE id = ?1";
 const ID_OF: &str = "SELECT id FROM jobs WHERE seq = ?1";
-const BY_SEQ: &str = "SELECT seq, route, priority, due, recurring, run, created FROM jobs WHERE seq = ?1";
+const BY_SEQ: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs WHERE seq = ?1";
 
 /// The job with this id.
 pub(super) fn by_id(connection: &Connection, id: &JobId) -> Result<Option<JobKey>> {

@@ -5,15 +5,17 @@
 
 use super::failure::damaged;
 use super::jobs::JobKey;
+use super::keys::{self, KeyId};
 use super::queue::{self, Rank, Waiting};
 use super::series::{LiveRun, Phase};
+use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{RunStatus, Status};
 use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-const RUNNING: &str = "SELECT owner, token, attempt, crashes, started FROM running WHERE job = ?1 AND run = ?2";
+const RUNNING: &str = "SELECT owner, token, attempt, crashes, started, key FROM running WHERE job = ?1 AND run = ?2";
 const READY: &str =
     "SELECT attempt, crashes FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
 const SCHEDULED: &str = "SELECT attempt, crashes FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
@@ -29,6 +31,7 @@ pub(super) struct RunKey {
     pub(super) run: i64,
     pub(super) route: RouteId,
     pub(super) priority: i32,
+    pub(super) key: Option<KeyId>,
     /// When its first attempt was due.
     pub(super) first_due: Millis,
 }
@@ -41,6 +44,7 @@ impl RunKey {
             run: job.run,
             route: job.route,
             priority: job.priority,
+            key: job.key,
             first_due: job.first_due(),
         }
     }
@@ -52,6 +56,7 @@ impl RunKey {
             run: run.run,
             route: job.route,
             priority: job.priority,
+            key: job.key,
             first_due: run.due,
         }
     }
@@ -62,6 +67,7 @@ impl RunKey {
             route: self.route,
             priority: self.priority,
             due,
+            key: self.key,
         }
     }
 }
@@ -74,6 +80,8 @@ pub(super) struct Running {
     pub(super) attempt: u32,
     pub(super) crashes: u32,
     pub(super) started: Millis,
+    /// Concurrency key it was claimed with.
+    pub(super) key: Option<KeyId>,
 }
 
 /// The last attempt of a run that ended.
@@ -93,6 +101,8 @@ pub(super) enum Place {
     Running(Running),
     /// In `ready`, with this due time.
     Ready(Millis, Waiting),
+    /// In `held`, behind its full concurrency key, with this due time.
+    Held(Millis, Waiting),
     /// In `scheduled`, with this due time.
     Scheduled(Millis, Waiting),
     /// In `far`.
@@ -108,7 +118,7 @@ impl Place {
     pub(super) fn status(&self) -> Status {
         match self {
             Self::Running(_) => Status::Running,
-            Self::Ready(..) => Status::Queued,
+            Self::Ready(..) | Self::Held(..) => Status::Queued,
             Self::Scheduled(..) | Self::Far(_) => Status::Scheduled,
             Self::Paused(..) => Status::Paused,
             Self::Ended(last) => match last.status {
@@ -123,7 +133,7 @@ impl Place {
     pub(super) fn phase(&self) -> Option<Phase> {
         match self {
             Self::Running(_) => Some(Phase::Running),
-            Self::Ready(..) => Some(Phase::Queued),
+            Self::Ready(..) | Self::Held(..) => Some(Phase::Queued),
             Self::Scheduled(..) | Self::Far(_) | Self::Paused(..) => Some(Phase::Waiting),
             Self::Ended(_) => None,
         }
@@ -132,9 +142,10 @@ impl Place {
     /// When it is due and as which attempt, if it waits.
     pub(super) fn waiting(&self, key: &RunKey) -> Option<(Millis, Waiting)> {
         match self {
-            Self::Ready(due, waiting) | Self::Scheduled(due, waiting) | Self::Paused(due, waiting) => {
-                Some((*due, *waiting))
-            }
+            Self::Ready(due, waiting)
+            | Self::Held(due, waiting)
+            | Self::Scheduled(due, waiting)
+            | Self::Paused(due, waiting) => Some((*due, *waiting)),
             Self::Far(due) => Some((*due, Waiting::first(key.job, key.run))),
             Self::Running(_) | Self::Ended(_) => None,
         }
@@ -144,9 +155,10 @@ impl Place {
     pub(super) fn attempt(&self) -> (u32, u32) {
         match self {
             Self::Running(running) => (running.attempt, running.crashes),
-            Self::Ready(_, waiting) | Self::Scheduled(_, waiting) | Self::Paused(_, waiting) => {
-                (waiting.attempt, waiting.crashes)
-            }
+            Self::Ready(_, waiting)
+            | Self::Held(_, waiting)
+            | Self::Scheduled(_, waiting)
+            | Self::Paused(_, waiting) => (waiting.attempt, waiting.crashes),
             Self::Far(_) => (1, 0),
             Self::Ended(last) => (last.attempt, 0),
         }
@@ -178,6 +190,18 @@ fn waiting(connection: &Connection, key: &RunKey, due: Millis) -> Result<Option<
     let ready = (key.route, key.priority, due, key.job, key.run);
     if let Some(row) = connection.prepare_cached(READY)?.query_row(ready, read).optional()? {
         return Ok(Some(Place::Ready(due, row)));
+    }
+    if key.key.is_some()
+        && let Some((attempt, crashes)) = keys::held(connection, key.rank(due), key.job, key.run)?
+    {
+        let (job, run) = (key.job, key.run);
+        let row = Waiting {
+            job,
+            run,
+            attempt,
+            crashes,
+        };
+        return Ok(Some(Place::Held(due, row)));
     }
     if let Some(row) = connection
         .prepare_cached(SCHEDULED)?
@@ -217,6 +241,7 @@ pub(super) fn running(connection: &Connection, job: JobSeq, run: i64) -> Result<
             attempt: row.get(2)?,
             crashes: row.get(3)?,
             started: row.get(4)?,
+            key: row.get(5)?,
         })
     };
     Ok(connection
@@ -240,11 +265,19 @@ pub(super) fn last_attempt(connection: &Connection, job: JobSeq, run: i64) -> Re
     }))
 }
 
-/// Takes a run from where it is; one that has ended stays in history.
-pub(super) fn remove(connection: &Connection, key: &RunKey, place: &Place) -> Result<()> {
+/// Takes a run from where it is; one that has ended stays in history. Another run of its concurrency key may follow.
+pub(super) fn remove(tx: &mut Tx<'_>, key: &RunKey, place: &Place) -> Result<()> {
+    let connection = tx.connection;
     match place {
-        Place::Running(_) => queue::take_running(connection, key.job, key.run),
-        Place::Ready(due, _) => queue::take_ready(connection, key.rank(*due), key.job, key.run),
+        Place::Running(running) => {
+            queue::take_running(connection, key.job, key.run)?;
+            running.key.map_or(Ok(()), |of| keys::leave(tx, of))
+        }
+        Place::Ready(due, _) => {
+            queue::take_ready(connection, key.rank(*due), key.job, key.run)?;
+            key.key.map_or(Ok(()), |of| keys::unqueued(tx, of, key.route))
+        }
+        Place::Held(due, _) => keys::take_held(connection, key.rank(*due), key.job, key.run),
         Place::Scheduled(due, _) => queue::take_scheduled(connection, *due, key.job, key.run),
         Place::Far(due) => queue::take_far(connection, *due, key.job),
         Place::Paused(..) => queue::take_paused(connection, key.job, key.run),

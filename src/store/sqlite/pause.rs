@@ -40,11 +40,11 @@ pub(super) fn pause(tx: &mut Tx<'_>, job: &JobKey, subject: &Subject) -> Result<
 }
 
 /// Moves a run out of the way, if it waits.
-fn hold(tx: &Tx<'_>, key: &RunKey, place: &Place) -> Result<bool> {
+fn hold(tx: &mut Tx<'_>, key: &RunKey, place: &Place) -> Result<bool> {
     let Some((due, waiting)) = place.waiting(key) else {
         return Ok(false);
     };
-    locate::remove(tx.connection, key, place)?;
+    locate::remove(tx, key, place)?;
     queue::put_paused(tx.connection, due, waiting)?;
     Ok(true)
 }
@@ -98,6 +98,6 @@ fn release(tx: &mut Tx<'_>, key: &RunKey, place: &Place, now: Millis) -> Result<
     let Place::Paused(due, waiting) = place else {
         return Ok(None);
     };
-    locate::remove(tx.connection, key, place)?;
+    locate::remove(tx, key, place)?;
     queue::put_waiting(tx, key.rank(*due), *waiting, now).map(Some)
 }

@@ -3,7 +3,7 @@
 //! Invariant: bounded per transaction; what is left over is reported, so that the claimer comes back at once.
 
 use super::jobs;
-use super::queue::{self, Rank, Waiting};
+use super::queue::{self, Waiting};
 use super::series::{self, Owner, Phase};
 use super::tx::Tx;
 use crate::clock::Millis;
@@ -65,15 +65,7 @@ fn move_due(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
     for (due, waiting) in &rows {
         let job = jobs::expect(connection, waiting.job)?;
         queue::take_scheduled(connection, *due, waiting.job, waiting.run)?;
-        queue::put_ready(
-            tx,
-            Rank {
-                route: job.route,
-                priority: job.priority,
-                due: *due,
-            },
-            *waiting,
-        )?;
+        queue::put_ready(tx, job.rank(*due), *waiting)?;
         let owner = Owner {
             job: job.seq,
             route: job.route,

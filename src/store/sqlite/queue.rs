@@ -2,6 +2,7 @@
 //!
 //! Knows no verb and counts nothing. Invariant: a run is put where [`super::locate`] will look for it.
 
+use super::keys::{self, KeyId};
 use super::series::Phase;
 use super::tx::Tx;
 use crate::clock::Millis;
@@ -58,9 +59,20 @@ pub(super) struct Rank {
     pub(super) route: RouteId,
     pub(super) priority: i32,
     pub(super) due: Millis,
+    /// Concurrency key of its job.
+    pub(super) key: Option<KeyId>,
 }
 
+/// Puts a due run where it can be claimed; behind a full concurrency key, where it waits for its turn.
 pub(super) fn put_ready(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
+    match rank.key {
+        Some(key) if !keys::has_room(tx.connection, key)? => keys::hold(tx.connection, rank, run),
+        _ => put_claimable(tx, rank, run),
+    }
+}
+
+/// Puts a run where the next claim finds it, whether or not its key is full.
+pub(super) fn put_claimable(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
     tx.put_ready((
         rank.route,
         rank.priority,
@@ -69,6 +81,7 @@ pub(super) fn put_ready(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()>
         run.run,
         run.attempt,
         run.crashes,
+        rank.key,
     ))
 }
 

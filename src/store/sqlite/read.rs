@@ -88,7 +88,11 @@ impl State {
 /// When a waiting run is due.
 fn due_of(place: &Place) -> Option<Millis> {
     match place {
-        Place::Ready(due, _) | Place::Scheduled(due, _) | Place::Far(due) | Place::Paused(due, _) => Some(*due),
+        Place::Ready(due, _)
+        | Place::Held(due, _)
+        | Place::Scheduled(due, _)
+        | Place::Far(due)
+        | Place::Paused(due, _) => Some(*due),
         Place::Running(_) | Place::Ended(_) => None,
     }
 }

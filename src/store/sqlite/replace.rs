@@ -5,12 +5,14 @@
 
 use super::insert::{options_text, spec_text};
 use super::jobs::{self, JobKey};
+use super::keys;
 use super::locate::{self, Place, RunKey};
 use super::queue::{self, Rank};
 use super::read;
 use super::series::{self, Owner, Series};
-use super::tags;
+use super::traces::{self, Traces};
 use super::tx::Tx;
+use super::uniques;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{Action, Kind, NewJob, Recurrence, Status};
@@ -27,6 +29,15 @@ const KEPT_RUNS: i64 = 1_000;
 
 /// Gives the job its new schedule, input, options, route and priority, if its state allows it.
 pub(super) fn apply(tx: &mut Tx<'_>, job: &NewJob, known: &JobKey, route: RouteId, now: Millis) -> Result<Inserted> {
+    if let Some(unique) = &job.options.unique
+        && let Some(holder) = uniques::holder(tx.connection, route, unique, now)?
+        && holder.job != known.seq
+    {
+        return Ok(Inserted::Conflict(format!(
+            "the unique key '{}' is taken by the job {}",
+            unique.key, holder.id
+        )));
+    }
     match (&job.recurrence, known.recurring) {
         (Some(recurrence), true) => replace_series(tx, job, recurrence, known, route, now)?,
         (None, false) => {
@@ -65,7 +76,9 @@ fn replace_one_off(
             job.id
         ))));
     }
-    locate::remove(tx.connection, &key, &place)?;
+    locate::remove(tx, &key, &place)?;
+    // Only now: a higher limit makes held runs claimable, and this one must not be among them.
+    let new_key = keys::adopt(tx, job)?;
     if let Place::Ended(last) = place {
         queue::take_ended(tx.connection, before, last.ended, known.seq)?;
     }
@@ -73,19 +86,15 @@ fn replace_one_off(
     let fresh = locate::last_attempt(tx.connection, known.seq, known.run)?.is_none();
     let run = if fresh { known.run } else { known.run + 1 };
     let due = job.due.unwrap_or(job.created);
-    write_job(tx, job, known, route, Some(due), run, now)?;
+    let rank = Rank {
+        route,
+        priority: job.priority,
+        due,
+        key: new_key,
+    };
+    write_job(tx, job, known, rank, Some(due), run, now)?;
     forget_old_runs(tx, known.seq, run)?;
-    let status = queue::put_first(
-        tx,
-        Rank {
-            route,
-            priority: job.priority,
-            due,
-        },
-        known.seq,
-        run,
-        now,
-    )?;
+    let status = queue::put_first(tx, rank, known.seq, run, now)?;
     tx.shift(known.route, Some(before), None);
     tx.shift(route, None, Some(status));
     Ok(None)
@@ -113,9 +122,15 @@ fn replace_series(
     now: Millis,
 ) -> Result<()> {
     let before = series::expect(tx.connection, known.seq)?;
-    requeue_live_runs(tx, known, route, job.priority)?;
+    let rank = Rank {
+        route,
+        priority: job.priority,
+        due: job.due.unwrap_or(now),
+        key: keys::adopt(tx, job)?,
+    };
+    requeue_live_runs(tx, known, rank)?;
     if before.ended_at.is_none() && has_schedule(&before, recurrence) {
-        write_job(tx, job, known, route, known.due, known.run, now)?;
+        write_job(tx, job, known, rank, known.due, known.run, now)?;
         return count_replaced(tx, &before, known, route, before.next_at, now);
     }
     if let Some(ended_at) = before.ended_at {
@@ -125,7 +140,7 @@ fn replace_series(
     tx.connection
         .prepare_cached(REPLACE_SERIES)?
         .execute((known.seq, spec_text(recurrence)?, next_at))?;
-    write_job(tx, job, known, route, job.due, known.run, now)?;
+    write_job(tx, job, known, rank, job.due, known.run, now)?;
     count_replaced(tx, &before, known, route, next_at, now)
 }
 
@@ -158,23 +173,23 @@ fn count_replaced(
     Ok(())
 }
 
-/// Moves runs that wait in the queue of the old route and priority to that of the new ones.
-fn requeue_live_runs(tx: &mut Tx<'_>, known: &JobKey, route: RouteId, priority: i32) -> Result<()> {
-    if (known.route, known.priority) == (route, priority) {
+/// Moves runs that wait in the queue of the old route, priority and key to that of the new ones.
+fn requeue_live_runs(tx: &mut Tx<'_>, known: &JobKey, to: Rank) -> Result<()> {
+    if (known.route, known.priority, known.key) == (to.route, to.priority, to.key) {
         return Ok(());
     }
     let connection = tx.connection;
     for live in series::live_runs(connection, known.seq)? {
         let key = RunKey::of_series(known, live);
         let place = locate::run(connection, &key)?;
-        if let Place::Ready(due, waiting) = place {
-            locate::remove(connection, &key, &place)?;
-            queue::put_ready(tx, Rank { route, priority, due }, waiting)?;
+        if let Place::Ready(due, waiting) | Place::Held(due, waiting) = place {
+            locate::remove(tx, &key, &place)?;
+            queue::put_ready(tx, Rank { due, ..to }, waiting)?;
         }
     }
     connection
         .prepare_cached(REROUTE_RUNNING)?
-        .execute((known.seq, route, priority))?;
+        .execute((known.seq, to.route, to.priority))?;
     Ok(())
 }
 
@@ -182,25 +197,25 @@ fn write_job(
     tx: &Tx<'_>,
     job: &NewJob,
     known: &JobKey,
-    route: RouteId,
+    rank: Rank,
     due: Option<Millis>,
     run: i64,
     now: Millis,
 ) -> Result<()> {
     let options = options_text(&job.options)?;
-    tags::remove(tx.connection, known.seq)?;
-    tags::put(tx.connection, known.seq, &job.options.tags)?;
+    Traces::of(tx.connection, known.seq)?.remove(tx.connection, known.seq)?;
     let row = (
         known.seq,
-        route,
-        job.priority,
+        rank.route,
+        rank.priority,
         due,
         job.retries,
         run,
         now,
         options,
         &*job.input,
+        rank.key,
     );
     tx.connection.prepare_cached(REPLACE_JOB)?.execute(row)?;
-    Ok(())
+    traces::put(tx.connection, known.seq, rank.route, &job.options, now)
 }

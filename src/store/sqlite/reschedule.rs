@@ -44,7 +44,7 @@ fn one_off(tx: &mut Tx<'_>, job: &JobKey, key: &RunKey, place: &Place, due: Mill
     let Some((_, waiting)) = place.waiting(key) else {
         return Ok(());
     };
-    locate::remove(tx.connection, key, place)?;
+    locate::remove(tx, key, place)?;
     let last = locate::last_attempt(tx.connection, key.job, key.run)?;
     match last {
         Some(last) => {

@@ -5,7 +5,7 @@
 use super::change::Subject;
 use super::jobs::JobKey;
 use super::locate::Place;
-use super::queue::{self, Rank, Waiting};
+use super::queue::{self, Waiting};
 use super::replace;
 use super::series::{self, Owner, Phase, Series};
 use super::tx::Tx;
@@ -48,11 +48,7 @@ fn one_off(tx: &mut Tx<'_>, job: &JobKey, place: &Place, due: Millis, now: Milli
         .prepare_cached(NEXT_RUN)?
         .execute((job.seq, run, due, now))?;
     replace::forget_old_runs(tx, job.seq, run)?;
-    let rank = Rank {
-        route: job.route,
-        priority: job.priority,
-        due,
-    };
+    let rank = job.rank(due);
     let after = queue::put_first(tx, rank, job.seq, run, now)?;
     tx.shift(job.route, Some(before), Some(after));
     Ok(())
@@ -78,11 +74,7 @@ fn failed_run(
     tx.connection
         .prepare_cached(PUT_OCCURRENCE)?
         .execute((job.seq, run, failed_at, due))?;
-    let rank = Rank {
-        route: job.route,
-        priority: job.priority,
-        due,
-    };
+    let rank = job.rank(due);
     let phase: Phase = queue::put_waiting(tx, rank, Waiting::first(job.seq, run), now)?;
     series::run_moved(tx, Owner::of(job), None, phase)
 }

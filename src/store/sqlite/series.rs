@@ -5,6 +5,7 @@
 
 use super::failure::damaged;
 use super::jobs::JobKey;
+use super::keys::KeyId;
 use super::queue;
 use super::tx::Tx;
 use crate::clock::Millis;
@@ -19,6 +20,7 @@ const RUN_ENDED: &str = include_str!("sql/series_run_ended.sql");
 const END: &str = include_str!("sql/series_end.sql");
 const LIVE_RUNS: &str = "SELECT run, due FROM occurrences WHERE job = ?1 ORDER BY run";
 const FIRST_LIVE: &str = include_str!("sql/series_first_live.sql");
+const SCHEDULED_AT: &str = "SELECT scheduled_at FROM occurrences WHERE job = ?1 AND run = ?2";
 const DROP_OCCURRENCE: &str = "DELETE FROM occurrences WHERE job = ?1 AND run = ?2 RETURNING scheduled_at";
 
 /// A series.
@@ -40,6 +42,8 @@ pub(super) struct Series {
     pub(super) failed_at: Option<Millis>,
     /// Runs on request, among `runs`.
     pub(super) reruns: i64,
+    /// Concurrency key of its job.
+    pub(super) key: Option<KeyId>,
 }
 
 /// How many runs of a series are where.
@@ -147,6 +151,7 @@ impl Series {
             paused: row.get(13)?,
             failed_at: row.get(14)?,
             reruns: row.get(15)?,
+            key: row.get(16)?,
         })
     }
 }
@@ -195,6 +200,14 @@ pub(super) fn current_run(connection: &Connection, job: JobSeq) -> Result<Option
     Ok(connection
         .prepare_cached(FIRST_LIVE)?
         .query_row([job], read)
+        .optional()?)
+}
+
+/// The grid point of a run that has not ended.
+pub(super) fn scheduled_at(connection: &Connection, job: JobSeq, run: i64) -> Result<Option<Millis>> {
+    Ok(connection
+        .prepare_cached(SCHEDULED_AT)?
+        .query_row((job, run), |row| row.get(0))
         .optional()?)
 }
 

@@ -5,7 +5,7 @@
 use super::failure::damaged;
 use super::slice::Slice;
 use super::tx::Tx;
-use super::{counters, delete, queue};
+use super::{counters, delete, queue, uniques};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
@@ -18,6 +18,8 @@ pub(super) const JOBS: usize = 250;
 pub(super) const TRIM_STEPS: usize = 32;
 /// Rows of history deleted in one transaction.
 const RUNS: usize = 500;
+/// Unique keys deleted in one transaction.
+const EXPIRED: usize = 100;
 /// Series looked at in one transaction.
 const SERIES: usize = 100;
 
@@ -33,40 +35,42 @@ const NEXT_SERIES: &str = "SELECT job, runs FROM series WHERE job > ?1 AND state
 /// How many jobs may be deleted, and for how long.
 type Room<'a> = (usize, &'a Slice);
 
-/// Deletes at most `most` jobs that have ended, fewer if it takes long; returns how many: 0 only if there are none.
+/// Deletes at most `most` jobs that have ended, fewer if it takes long, and unique keys that outlived theirs; returns how
+/// many jobs: 0 only if there are none.
 pub(super) fn jobs(tx: &mut Tx<'_>, retention: Retention, now: Millis, most: usize) -> Result<usize> {
     let kept = [
         (Status::Completed, retention.completed),
         (Status::Failed, retention.failed),
         (Status::Cancelled, retention.cancelled),
     ];
+    uniques::expire(tx, now, EXPIRED)?;
     let slice = Slice::begin();
     let mut deleted = 0;
     for (status, keep) in kept {
         deleted += by_age(tx, status, keep, now, (most - deleted, &slice))?;
-        deleted += by_count(tx, status, keep, (most - deleted, &slice))?;
+        deleted += by_count(tx, status, keep, now, (most - deleted, &slice))?;
     }
     Ok(deleted)
 }
 
 fn by_age(tx: &mut Tx<'_>, status: Status, keep: Keep, now: Millis, room: Room<'_>) -> Result<usize> {
     match keep.age {
-        Some(age) if room.0 > 0 => delete(tx, status, now.saturating_sub(age), room),
+        Some(age) if room.0 > 0 => delete(tx, status, now.saturating_sub(age), now, room),
         _ => Ok(0),
     }
 }
 
-fn by_count(tx: &mut Tx<'_>, status: Status, keep: Keep, (most, slice): Room<'_>) -> Result<usize> {
+fn by_count(tx: &mut Tx<'_>, status: Status, keep: Keep, now: Millis, (most, slice): Room<'_>) -> Result<usize> {
     let Some(count) = keep.count else { return Ok(0) };
     let excess = counters::in_state(tx.connection, status)? + tx.pending(status) - count.max(0);
     match usize::try_from(excess) {
-        Ok(excess) if excess > 0 && most > 0 => delete(tx, status, Millis::MAX, (most.min(excess), slice)),
+        Ok(excess) if excess > 0 && most > 0 => delete(tx, status, Millis::MAX, now, (most.min(excess), slice)),
         _ => Ok(0),
     }
 }
 
 /// Deletes the oldest jobs that ended in this state before `before`.
-fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, (most, slice): Room<'_>) -> Result<usize> {
+fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, now: Millis, (most, slice): Room<'_>) -> Result<usize> {
     let connection = tx.connection;
     let rows: Vec<(Millis, JobSeq)> = {
         let mut select = connection.prepare_cached(OLDEST)?;
@@ -85,7 +89,7 @@ fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, (most, slice): Room<'
             .optional()?;
         let (route, recurring) = kept.ok_or_else(|| damaged("an ended job that is not there"))?;
         queue::take_ended(connection, status, *ended, *job)?;
-        delete::forget(connection, *job, recurring)?;
+        delete::sweep(connection, *job, recurring, now)?;
         tx.shift(route, Some(status), None);
     }
     Ok(rows.len())

@@ -6,15 +6,13 @@
 use super::jobs::JobKey;
 use super::queue::rows;
 use crate::error::Result;
-use crate::model::JobOptions;
 use crate::store::JobSeq;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 const PUT: &str = "INSERT OR IGNORE INTO tags (tag, job) VALUES (?1, ?2)";
 const TAKE: &str = "DELETE FROM tags WHERE tag = ?1 AND job = ?2";
 const HAS: &str = "SELECT 1 FROM tags WHERE tag = ?1 AND job = ?2";
-const OPTIONS: &str = "SELECT options FROM jobs WHERE seq = ?1";
-const NEWEST: &str = "SELECT seq, route, priority, due, recurring, run, created FROM tags JOIN jobs ON seq = job \
+const NEWEST: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM tags JOIN jobs ON seq = job \
                       WHERE tag = ?1 AND job < ?2 ORDER BY job DESC LIMIT ?3";
 
 /// Writes the tags of a job that has none yet.
@@ -25,19 +23,9 @@ pub(super) fn put(connection: &Connection, job: JobSeq, tags: &[Box<str>]) -> Re
     Ok(())
 }
 
-/// Removes the tags of a job whose row is as it was when they were written.
-pub(super) fn remove(connection: &Connection, job: JobSeq) -> Result<()> {
-    let options: Option<Box<str>> = connection
-        .prepare_cached(OPTIONS)?
-        .query_row([job], |row| row.get(0))
-        .optional()?
-        .flatten();
-    let Some(options) = options.filter(|text| text.contains("\"tags\"")) else {
-        return Ok(());
-    };
-    // Options that cannot be read were written by no version of this code, and have left no tags.
-    let options: JobOptions = serde_json::from_str(&options).unwrap_or_default();
-    for tag in &options.tags {
+/// Removes these tags of a job.
+pub(super) fn remove(connection: &Connection, job: JobSeq, tags: &[Box<str>]) -> Result<()> {
+    for tag in tags {
         connection.prepare_cached(TAKE)?.execute((tag, job))?;
     }
     Ok(())

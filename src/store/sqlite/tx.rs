@@ -4,8 +4,9 @@
 //! once per transaction, however many rows moved.
 
 use super::routes::RouteCache;
+use super::webhooks::Subscriptions;
 use crate::error::Result;
-use crate::model::Status;
+use crate::model::{EventKind, Status};
 use crate::store::{InstanceId, RouteId, Token};
 use rusqlite::{CachedStatement, Connection, Params};
 use std::collections::HashMap;
@@ -40,6 +41,9 @@ pub(super) struct Tx<'a> {
     /// Folder of the lock files; `None` in memory.
     pub(super) locks: Option<&'a Path>,
     routes: &'a mut RouteCache,
+    subscriptions: &'a mut Subscriptions,
+    /// Whether `subscriptions` is known to be as this transaction sees the tables.
+    asked: bool,
     last_token: &'a mut Token,
     deltas: Deltas,
     /// The counter that was changed last: nearly always the next one as well.
@@ -69,12 +73,15 @@ impl<'a> Tx<'a> {
         connection: &'a Connection,
         locks: Option<&'a Path>,
         routes: &'a mut RouteCache,
+        subscriptions: &'a mut Subscriptions,
         last_token: &'a mut Token,
     ) -> Self {
         Self {
             connection,
             locks,
             routes,
+            subscriptions,
+            asked: false,
             last_token,
             deltas: Deltas::new(),
             last: ((0, 0), 0),
@@ -86,6 +93,21 @@ impl<'a> Tx<'a> {
     /// The number of a route, which is given one if it has none.
     pub(super) fn intern(&mut self, route: &crate::model::Route) -> Result<RouteId> {
         self.routes.intern(self.connection, route)
+    }
+
+    /// Whether a webhook wants this event. The first question in a transaction costs a pragma.
+    pub(super) fn wants(&mut self, kind: EventKind) -> Result<bool> {
+        if !self.asked {
+            self.subscriptions.refresh(self.connection)?;
+            self.asked = true;
+        }
+        Ok(self.subscriptions.want(kind))
+    }
+
+    /// Webhooks were changed in this transaction.
+    pub(super) fn subscriptions_changed(&mut self) {
+        self.subscriptions.forget();
+        self.asked = false;
     }
 
     /// A token no claim of this process has had.

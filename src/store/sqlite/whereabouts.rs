@@ -2,7 +2,8 @@
 //!
 //! Writes nothing. Invariant: record and place are of one snapshot.
 
-use super::jobs;
+use super::jobs::{self, JobKey};
+use super::keys;
 use super::locate::{self, Place};
 use super::queue::rows;
 use super::read::{self, State};
@@ -31,9 +32,16 @@ pub(super) fn of(connection: &Connection, id: &JobId, count_up_to: usize) -> Res
     let place = match state.place() {
         None | Some(Place::Ended(_)) => RunPlace::AtRest,
         Some(Place::Scheduled(due, _) | Place::Far(due) | Place::Paused(due, _)) => RunPlace::Waiting { due: *due },
-        Some(Place::Ready(due, _)) => RunPlace::Ready {
-            due: *due,
-            ahead: ahead(*due)?,
+        Some(Place::Ready(due, _) | Place::Held(due, _)) => match full(connection, &job)? {
+            Some((running, limit)) => RunPlace::Held {
+                due: *due,
+                running,
+                limit,
+            },
+            None => RunPlace::Ready {
+                due: *due,
+                ahead: ahead(*due)?,
+            },
         },
         Some(Place::Running(running)) => RunPlace::Running {
             instance: running.owner,
@@ -46,4 +54,11 @@ pub(super) fn of(connection: &Connection, id: &JobId, count_up_to: usize) -> Res
         place,
         last_attempt: last.map(|last| last.status),
     }))
+}
+
+/// How many runs with the concurrency key of the job are going and how many may, when there are no fewer.
+fn full(connection: &Connection, job: &JobKey) -> Result<Option<(i64, i64)>> {
+    let Some(key) = job.key else { return Ok(None) };
+    let (running, limit) = keys::in_use(connection, key)?;
+    Ok((running >= limit).then_some((running, limit)))
 }

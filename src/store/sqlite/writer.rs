@@ -10,6 +10,7 @@ use super::routes::RouteCache;
 use super::turnstile::Turnstile;
 use super::tx::{Effects, Tx};
 use super::verb::{Treatment, Verb};
+use super::webhooks::Subscriptions;
 use super::{Durability, Shared, instance_lock};
 use crate::error::{Error, Result};
 use crate::store::Token;
@@ -59,6 +60,7 @@ pub(super) struct Writer {
 pub(super) struct State {
     waiting: VecDeque<Box<dyn Verb>>,
     routes: RouteCache,
+    subscriptions: Subscriptions,
     last_token: Token,
     synced: Option<bool>,
     closing: bool,
@@ -188,7 +190,13 @@ impl Writer {
         let connection = &self.connection;
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let locks = self.file.as_ref().map(|file| file.locks.as_path());
-        let mut tx = Tx::new(connection, locks, &mut self.state.routes, &mut self.state.last_token);
+        let State {
+            routes,
+            subscriptions,
+            last_token,
+            ..
+        } = &mut self.state;
+        let mut tx = Tx::new(connection, locks, routes, subscriptions, last_token);
         let started = Instant::now();
         let mut applied = 0;
         for verb in batch {
@@ -220,6 +228,7 @@ impl Writer {
 
     fn undo(&mut self) {
         self.state.routes.forget();
+        self.state.subscriptions.forget();
         if !self.connection.is_autocommit() {
             // Fails only when SQLite has rolled back by itself.
             let _ = self.connection.execute_batch("ROLLBACK");

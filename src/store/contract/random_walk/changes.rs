@@ -4,7 +4,7 @@ use super::super::changing::resume;
 use super::super::kit::*;
 use super::{Job, NAMES, Run, Walk, first};
 use crate::clock::Millis;
-use crate::model::{Kind, Status};
+use crate::model::{EventKind, Kind, Status};
 use crate::store::{Change, Changed, ListFilter, Timing};
 
 impl Walk<'_> {
@@ -97,6 +97,18 @@ impl Walk<'_> {
     fn apply(&mut self, name: &str, change: &Change) {
         let now = self.now;
         self.changed += 1;
+        self.apply_to_model(name, change, now);
+        let kind = match change {
+            Change::Pause => EventKind::Paused,
+            Change::Resume(_) => EventKind::Resumed,
+            Change::Retry { .. } | Change::Reschedule(_) => EventKind::Scheduled,
+            Change::CancelRun { .. } if self.jobs[name].status() == Status::Cancelled => EventKind::Cancelled,
+            _ => return,
+        };
+        self.tell(kind, name);
+    }
+
+    fn apply_to_model(&mut self, name: &str, change: &Change, now: Millis) {
         let Some(job) = self.jobs.get_mut(name) else { return };
         match change {
             Change::Pause => job.pause(),
@@ -109,6 +121,7 @@ impl Walk<'_> {
             }
             Change::Cancel { .. } => {}
             Change::Delete => {
+                self.forget_unique(name);
                 self.jobs.remove(name);
             }
         }

@@ -24,13 +24,14 @@ CREATE TABLE ductape.jobs (
     run       bigint NOT NULL,
     created   bigint NOT NULL,
     updated   bigint NOT NULL,
-    key       text,
+    key       bigint,
     options   text,
     input     text NOT NULL
 );
 CREATE UNIQUE INDEX jobs_by_id ON ductape.jobs (id) WHERE id IS NOT NULL;
 CREATE UNIQUE INDEX jobs_by_name ON ductape.jobs (name) WHERE name IS NOT NULL;
 CREATE INDEX jobs_by_route ON ductape.jobs (route, seq);
+CREATE INDEX jobs_by_key ON ductape.jobs (key) WHERE key IS NOT NULL;
 
 CREATE TABLE ductape.series (
     job          bigint PRIMARY KEY,
@@ -93,8 +94,48 @@ CREATE TABLE ductape.ready (
     attempt   integer NOT NULL,
     crashes   integer NOT NULL,
     recurring boolean NOT NULL,
+    key       bigint,
     PRIMARY KEY (route, priority, due, job, run)
 );
+CREATE INDEX ready_by_key ON ductape.ready (key, route, priority, due, job, run) WHERE key IS NOT NULL;
+
+CREATE TABLE ductape.held (
+    key       bigint NOT NULL,
+    route     bigint NOT NULL,
+    priority  integer NOT NULL,
+    due       bigint NOT NULL,
+    job       bigint NOT NULL,
+    run       bigint NOT NULL,
+    attempt   integer NOT NULL,
+    crashes   integer NOT NULL,
+    recurring boolean NOT NULL,
+    PRIMARY KEY (key, route, priority, due, job, run)
+);
+
+-- Concurrency keys. How many runs with a key are going is counted in `running`, whose rows say it already.
+CREATE TABLE ductape.keys (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    product text NOT NULL,
+    env     text NOT NULL,
+    name    text NOT NULL,
+    max     bigint NOT NULL, -- the limit of the latest dispatch
+    UNIQUE (product, env, name)
+);
+
+CREATE TABLE ductape.uniques (
+    route     bigint NOT NULL,
+    key       text COLLATE "C" NOT NULL,
+    job       bigint NOT NULL,
+    until     bigint NOT NULL,
+    -- What a dispatch answers once retention has deleted the job; NULL before.
+    id        uuid,
+    name      text,
+    status    integer,
+    due       bigint,
+    recurring boolean,
+    PRIMARY KEY (route, key)
+);
+CREATE INDEX uniques_left_behind ON ductape.uniques (until) WHERE status IS NOT NULL;
 
 CREATE TABLE ductape.paused (
     job     bigint NOT NULL,
@@ -117,8 +158,10 @@ CREATE TABLE ductape.running (
     due       bigint NOT NULL,
     started   bigint NOT NULL,
     recurring boolean NOT NULL,
+    key       bigint, -- concurrency key it was claimed with, whatever its job has now
     PRIMARY KEY (job, run)
 );
+CREATE INDEX running_by_key ON ductape.running (key) WHERE key IS NOT NULL;
 
 CREATE TABLE ductape.runs (
     job      bigint NOT NULL,
@@ -176,6 +219,34 @@ CREATE TABLE ductape.logs (
     PRIMARY KEY (job, number)
 );
 
+CREATE TABLE ductape.webhooks (
+    number       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id           text NOT NULL UNIQUE,
+    url          text NOT NULL UNIQUE,
+    events       bigint NOT NULL, -- one bit each
+    secret       text NOT NULL,
+    created      bigint NOT NULL,
+    updated      bigint NOT NULL,
+    delivered    bigint,
+    failed       bigint,
+    last_error   text,
+    failed_count bigint NOT NULL DEFAULT 0,
+    disabled     bigint
+);
+
+CREATE TABLE ductape.outbox (
+    seq          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind         integer NOT NULL,
+    at           bigint NOT NULL,
+    id           uuid,
+    name         text,
+    route        bigint NOT NULL,
+    status       integer NOT NULL,
+    scheduled_at bigint NOT NULL,
+    executions   bigint NOT NULL,
+    error        text
+);
+
 -- Changes of the counts, summed up now and then: one row for each route and kind would be written by everybody.
 CREATE TABLE ductape.counters (
     route bigint NOT NULL,
@@ -196,3 +267,5 @@ ALTER TABLE ductape.counters SET (autovacuum_vacuum_scale_factor = 0, autovacuum
 ALTER TABLE ductape.occurrences SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE ductape.series SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE ductape.instances SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
+ALTER TABLE ductape.held SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.2, autovacuum_analyze_threshold = 5000);
+ALTER TABLE ductape.outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.2, autovacuum_analyze_threshold = 5000);

@@ -2,30 +2,32 @@
 CREATE FUNCTION ductape.insert_v1(
     now_ bigint, ids_ uuid[], names_ text[], routes_ bigint[], priorities_ integer[], dues_ bigint[],
     retries_ integer[], specs_ text[], fingerprints_ bigint[], createds_ bigint[], options_ text[], inputs_ text[],
-    tag_places_ bigint[], tags_ text[]
+    keys_ bigint[], tag_places_ bigint[], tags_ text[]
 ) RETURNS SETOF bigint
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_nestloop = off SET jit = off
 AS $body$
 #variable_conflict use_column
+DECLARE
+    wanted_ bigint := (SELECT coalesce(bit_or(events), 0) FROM ductape.webhooks WHERE disabled IS NULL);
 BEGIN
     RETURN QUERY
     WITH given AS MATERIALIZED (
         SELECT nextval('ductape.job_numbers') AS seq, *,
                CASE WHEN spec IS NULL AND due <= now_ THEN 1 WHEN spec IS NOT NULL AND due IS NULL THEN 3 ELSE 0 END AS status
-        FROM unnest(ids_, names_, routes_, priorities_, dues_, retries_, specs_, fingerprints_, createds_, options_, inputs_)
-             WITH ORDINALITY AS given (id, name, route, priority, due, retries, spec, fingerprint, created, options, input, place)
+        FROM unnest(ids_, names_, routes_, priorities_, dues_, retries_, specs_, fingerprints_, createds_, options_, inputs_, keys_)
+             WITH ORDINALITY AS given (id, name, route, priority, due, retries, spec, fingerprint, created, options, input, key, place)
     ), written AS (
-        INSERT INTO ductape.jobs (seq, id, name, route, priority, due, retries, recurring, run, created, updated, options, input)
-        SELECT seq, id, name, route, priority, due, retries, spec IS NOT NULL, 1, created, created, options, input
+        INSERT INTO ductape.jobs (seq, id, name, route, priority, due, retries, recurring, run, created, updated, options, input, key)
+        SELECT seq, id, name, route, priority, due, retries, spec IS NOT NULL, 1, created, created, options, input, key
         FROM given
         ON CONFLICT DO NOTHING
         RETURNING seq
     ), new AS MATERIALIZED (
         SELECT given.* FROM given JOIN written USING (seq)
     ), at_once AS (
-        INSERT INTO ductape.ready (route, priority, due, job, run, attempt, crashes, recurring)
-        SELECT route, priority, due, seq, 1, 1, 0, false FROM new WHERE status = 1
+        INSERT INTO ductape.ready (route, priority, due, job, run, attempt, crashes, recurring, key)
+        SELECT route, priority, due, seq, 1, 1, 0, false, key FROM new WHERE status = 1
     ), soon AS (
         INSERT INTO ductape.scheduled (due, job, run, attempt, crashes, recurring)
         SELECT due, seq, 1, 1, 0, false FROM new
@@ -44,6 +46,13 @@ BEGIN
     ), tagged AS (
         INSERT INTO ductape.tags (tag, job)
         SELECT DISTINCT tag, seq FROM unnest(tag_places_, tags_) AS tags (place, tag) JOIN new USING (place)
+    ), told AS (
+        INSERT INTO ductape.outbox (kind, at, id, name, route, status, scheduled_at, executions)
+        SELECT 0, now_, new.id, new.name, new.route, status, due, 0
+        FROM new JOIN ductape.routes ON routes.id = new.route
+        -- Without a run to come nothing was scheduled.
+        WHERE wanted_ & 1 <> 0 AND due IS NOT NULL AND namespace <> 'webhooks'
+        ORDER BY place
     ), counted AS (
         INSERT INTO ductape.counters (route, kind, n) SELECT route, status, count(*) FROM new GROUP BY route, status
     )

@@ -6,5 +6,6 @@ SET route = $2,
     run = $6,
     updated = $7,
     options = $8,
-    input = $9
+    input = $9,
+    key = $10
 WHERE seq = $1

@@ -4,6 +4,8 @@ FROM (
     UNION ALL
     SELECT job FROM ductape.ready WHERE 1 = ANY ($1)
     UNION ALL
+    SELECT job FROM ductape.held WHERE 1 = ANY ($1)
+    UNION ALL
     SELECT job FROM ductape.scheduled WHERE 0 = ANY ($1)
     UNION ALL
     SELECT job FROM ductape.far WHERE 0 = ANY ($1)

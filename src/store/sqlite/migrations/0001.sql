@@ -22,7 +22,7 @@ CREATE TABLE jobs (
     run       INTEGER NOT NULL, -- current run of a one-off; of no meaning for a series
     created   INTEGER NOT NULL,
     updated   INTEGER NOT NULL, -- dispatch or replacement; later changes show in the other tables
-    key       TEXT,             -- concurrency key
+    key       INTEGER,          -- concurrency key
     options   TEXT,             -- JSON, NULL = defaults
     input     TEXT NOT NULL     -- JSON as given
 );
@@ -87,8 +87,51 @@ CREATE TABLE ready (
     run      INTEGER NOT NULL,
     attempt  INTEGER NOT NULL,
     crashes  INTEGER NOT NULL,
+    key      INTEGER, -- concurrency key of the job, so that a claim need not read the wide row
     PRIMARY KEY (route, priority, due, job, run)
 ) WITHOUT ROWID;
+
+-- Due runs behind a full concurrency key. A run that ends makes the best one of each route ready.
+CREATE TABLE held (
+    key      INTEGER NOT NULL,
+    route    INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    due      INTEGER NOT NULL,
+    job      INTEGER NOT NULL,
+    run      INTEGER NOT NULL,
+    attempt  INTEGER NOT NULL,
+    crashes  INTEGER NOT NULL,
+    PRIMARY KEY (key, route, priority, due, job, run)
+) WITHOUT ROWID;
+
+-- Concurrency keys of the jobs that are there.
+CREATE TABLE keys (
+    id      INTEGER PRIMARY KEY,
+    kind    INTEGER NOT NULL, -- what is limited; 0: runs at once
+    product TEXT NOT NULL,
+    env     TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    max     INTEGER NOT NULL, -- the limit of the latest dispatch
+    running INTEGER NOT NULL, -- rows of `running` with this key
+    owed    INTEGER NOT NULL, -- free slots for which no held run has been made ready yet
+    jobs    INTEGER NOT NULL, -- jobs with this key
+    UNIQUE (kind, product, env, name)
+);
+
+-- Which job keeps which unique key, until it has ended and `until` is past.
+CREATE TABLE uniques (
+    route     INTEGER NOT NULL,
+    key       TEXT NOT NULL,
+    job       INTEGER NOT NULL,
+    until     INTEGER NOT NULL,
+    -- What a dispatch answers once retention has deleted the job; NULL before.
+    id,
+    status    INTEGER,
+    due       INTEGER,
+    recurring INTEGER,
+    PRIMARY KEY (route, key)
+) WITHOUT ROWID;
+CREATE INDEX uniques_left_behind ON uniques (until) WHERE id IS NOT NULL;
 
 -- Runs that wait until their job is resumed, whatever they waited for before.
 CREATE TABLE paused (
@@ -113,6 +156,7 @@ CREATE TABLE running (
     due       INTEGER NOT NULL,
     started   INTEGER NOT NULL,
     recurring INTEGER NOT NULL, -- as in jobs, so that a completion need not read the wide row
+    key       INTEGER,          -- concurrency key it was claimed with, whatever its job has now
     PRIMARY KEY (job, run)
 ) WITHOUT ROWID;
 
@@ -172,6 +216,35 @@ CREATE TABLE logs (
     message TEXT NOT NULL,
     PRIMARY KEY (job, number)
 ) WITHOUT ROWID;
+
+-- Who is told of which events, and how that went.
+CREATE TABLE webhooks (
+    number       INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           TEXT NOT NULL UNIQUE,
+    url          TEXT NOT NULL UNIQUE,
+    events       INTEGER NOT NULL, -- one bit each
+    secret       TEXT NOT NULL,
+    created      INTEGER NOT NULL,
+    updated      INTEGER NOT NULL,
+    delivered    INTEGER,          -- when a delivery last arrived
+    failed       INTEGER,          -- when an attempt last failed
+    last_error   TEXT,
+    failed_count INTEGER NOT NULL DEFAULT 0, -- deliveries given up
+    disabled     INTEGER           -- since when
+);
+
+-- Events that no delivery has been made of yet. A row holds all that is told: its job may be gone by then.
+CREATE TABLE outbox (
+    seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind         INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    id           NOT NULL, -- as in jobs
+    route        INTEGER NOT NULL,
+    status       INTEGER NOT NULL,
+    scheduled_at INTEGER NOT NULL,
+    executions   INTEGER NOT NULL,
+    error        TEXT -- JSON, without the stack
+);
 
 CREATE TABLE counters (
     route INTEGER NOT NULL,

@@ -1,4 +1,4 @@
-SELECT priority, due, job, run, attempt, crashes
+SELECT priority, due, job, run, attempt, crashes, key
 FROM ready
 WHERE route = ?1 AND (priority, due, job, run) > (?2, ?3, ?4, ?5)
 ORDER BY priority, due, job, run

@@ -113,6 +113,24 @@ fn a_file_that_another_copy_of_sqlite_has_open_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_of_another_process_counts_from_its_commit_on() {
+    use crate::store::{WebhookStore, contract::webhooks::webhook};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let (here, elsewhere) = (open(&path), open(&path));
+    // The writer here has read that nobody wants anything.
+    add(&*here, "before").await;
+    let new = webhook("a", &[crate::model::EventKind::Scheduled]);
+    elsewhere.set_webhook(new, 1, T0).await.unwrap();
+    add(&*here, "after").await;
+    elsewhere.delete_webhook("a").await.unwrap();
+    add(&*here, "too late").await;
+    let events = here.outbox(10).await.unwrap();
+    let ids: Vec<_> = events.iter().map(|event| event.id.to_string()).collect();
+    assert_eq!(ids, ["after"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_stores_on_one_file_lose_nothing_and_share_every_run_once() {
     const JOBS: usize = 500;
     let folder = tempfile::tempdir().unwrap();

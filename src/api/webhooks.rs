@@ -1,0 +1,254 @@
+//! `ductape.jobs.setWebhook`, `listWebhooks` and `deleteWebhook`: arguments and answers are JSON texts.
+//!
+//! Invariant: a secret goes in and never comes out.
+
+use super::fields::{Fields, describe, nearest, shown};
+use super::jobs::{invalid, to_json};
+use crate::engine::Engine;
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::model::{EventKind, EventMask, WebhookSecret};
+use crate::store::{NewWebhook, Webhook, WebhookSet};
+use serde::Serialize;
+use url::Url;
+use uuid::Uuid;
+
+/// Most webhooks of a store: each event is delivered to as many.
+const MAX_WEBHOOKS: usize = 50;
+/// Longest URL, bytes.
+const MAX_URL: usize = 2_048;
+
+#[derive(Serialize)]
+struct WebhookView<'a> {
+    id: &'a str,
+    url: &'a str,
+    events: Vec<&'static str>,
+    secret: &'static str,
+    status: &'static str,
+    failed_count: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_delivered_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_failed_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<&'a str>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl<'a> WebhookView<'a> {
+    fn new(webhook: &'a Webhook) -> Self {
+        Self {
+            id: &webhook.id,
+            url: &webhook.url,
+            events: webhook.events.kinds().map(EventKind::as_str).collect(),
+            secret: webhook.secret.masked(),
+            status: if webhook.disabled_at.is_some() {
+                "disabled"
+            } else {
+                "enabled"
+            },
+            failed_count: webhook.failed_count,
+            last_delivered_at: webhook.delivered_at,
+            last_failed_at: webhook.failed_at,
+            last_error: webhook.last_error.as_deref(),
+            created_at: webhook.created_at,
+            updated_at: webhook.updated_at,
+        }
+    }
+}
+
+/// `setWebhook({ url, events, secret })`.
+///
+/// # Errors
+/// `VALIDATION_ERROR` with every problem; `CONFLICT` when there are too many.
+pub async fn set(engine: &Engine, text: &str) -> Result<String> {
+    let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
+    fields.refuse_unknown(&["url", "events", "secret"]);
+    let (url, events, secret) = (
+        read_url(&mut fields),
+        read_events(&mut fields),
+        read_secret(&mut fields),
+    );
+    let (Some(url), Some(events), Some(secret), true) = (url, events, secret, fields.problems.is_empty()) else {
+        return Err(invalid(fields.problems));
+    };
+    let webhook = NewWebhook {
+        id: format!("wh_{}", Uuid::now_v7()).into(),
+        url,
+        events,
+        secret,
+    };
+    match engine
+        .store
+        .set_webhook(webhook, MAX_WEBHOOKS, engine.clock.now())
+        .await?
+    {
+        WebhookSet::Done(webhook) => to_json(&WebhookView::new(&webhook)),
+        WebhookSet::Full => Err(Error::new(
+            ErrorCode::Conflict,
+            format!(
+                "this store has {MAX_WEBHOOKS} webhooks, which is as many as there may be; take one away with `deleteWebhook`"
+            ),
+        )),
+    }
+}
+
+/// `listWebhooks()`.
+///
+/// # Errors
+/// What the store says.
+pub async fn list(engine: &Engine) -> Result<String> {
+    let webhooks = engine.store.webhooks().await?;
+    to_json(&webhooks.iter().map(WebhookView::new).collect::<Vec<_>>())
+}
+
+/// `deleteWebhook(id or url)`.
+///
+/// # Errors
+/// `NOT_FOUND`; `VALIDATION_ERROR` when it is no string.
+pub async fn delete(engine: &Engine, text: &str) -> Result<String> {
+    let which: String = serde_json::from_str(text).map_err(|_| {
+        let message = format!("must be the id or the URL of a webhook, got {}", describe(text));
+        invalid(vec![Problem::new("id", message)])
+    })?;
+    // A URL may be spelled as it was given, not only as it is listed.
+    let url = Url::parse(&which).map(|url| canonical(url).to_string()).ok();
+    if engine.store.delete_webhook(&which).await? {
+        return Ok(String::new());
+    }
+    if let Some(url) = url.filter(|url| *url != which)
+        && engine.store.delete_webhook(&url).await?
+    {
+        return Ok(String::new());
+    }
+    Err(Error::new(
+        ErrorCode::NotFound,
+        format!("there is no webhook {}; `listWebhooks` names all", shown(&which)),
+    ))
+}
+
+/// Fragments are for browsers and are not sent.
+fn canonical(mut url: Url) -> Url {
+    url.set_fragment(None);
+    url
+}
+
+fn read_url(fields: &mut Fields<'_>) -> Option<Box<str>> {
+    let text = required(fields, "url")?;
+    match check_url(&text) {
+        Ok(url) => Some(url),
+        Err(message) => {
+            fields.problem("url", message);
+            None
+        }
+    }
+}
+
+fn check_url(text: &str) -> std::result::Result<Box<str>, String> {
+    let wanted = "give one such as 'https://example.com/hooks'";
+    // Not repeated in a message: a URL may hold a token.
+    let url = Url::parse(text).map_err(|error| format!("is no URL ({error}); {wanted}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!(
+            "must begin with http:// or https://, got {}://; {wanted}",
+            shown(url.scheme())
+        ));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user or a password, since URLs are listed and logged; the receiver checks the signature instead".to_owned());
+    }
+    let url = canonical(url).to_string();
+    if url.len() > MAX_URL {
+        return Err(format!("must have at most {MAX_URL} bytes, got {}", url.len()));
+    }
+    Ok(url.into())
+}
+
+fn read_events(fields: &mut Fields<'_>) -> Option<EventMask> {
+    let known = EventKind::OF_WEBHOOKS.map(EventKind::as_str);
+    if fields.raw("events").is_none() {
+        fields.problem("events", format!("is missing; list some of {}", known.join(", ")));
+        return None;
+    }
+    let names = fields.tags("events", 100)?;
+    if names.is_empty() {
+        fields.problem(
+            "events",
+            format!("must not be empty; list some of {}", known.join(", ")),
+        );
+        return None;
+    }
+    let mut mask = EventMask::default();
+    for (index, name) in names.iter().enumerate() {
+        let kind = EventKind::OF_WEBHOOKS.into_iter().find(|kind| kind.as_str() == &**name);
+        match (kind, nearest(name, &known)) {
+            (Some(kind), _) => mask.0 |= kind.bit(),
+            (None, Some(near)) => fields.problem(
+                &format!("events[{index}]"),
+                format!("'{}' is no event of webhooks; did you mean '{near}'?", shown(name)),
+            ),
+            (None, None) => fields.problem(
+                &format!("events[{index}]"),
+                format!(
+                    "'{}' is no event of webhooks; known are {}",
+                    shown(name),
+                    known.join(", ")
+                ),
+            ),
+        }
+    }
+    Some(mask)
+}
+
+fn read_secret(fields: &mut Fields<'_>) -> Option<WebhookSecret> {
+    let text = required(fields, "secret")?;
+    match WebhookSecret::parse(&text) {
+        Ok(secret) => Some(secret),
+        Err(message) => {
+            fields.problem("secret", message);
+            None
+        }
+    }
+}
+
+fn required(fields: &mut Fields<'_>, name: &str) -> Option<String> {
+    if fields.raw(name).is_none() {
+        fields.problem(name, "is missing");
+    }
+    fields.string(name).map(std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_http_without_credentials() {
+        assert_eq!(
+            &*check_url("HTTPS://Example.com/a?b#c").unwrap(),
+            "https://example.com/a?b"
+        );
+        for text in [
+            "",
+            "example.com/x",
+            "/hooks",
+            "ftp://example.com",
+            "file:///etc/passwd",
+            "https://",
+            "http://u:p@example.com/",
+            "https://tok@example.com",
+        ] {
+            assert!(check_url(text).is_err(), "{text}");
+        }
+        assert!(check_url(&format!("https://example.com/{}", "x".repeat(3_000))).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_url_does_not_repeat_it() {
+        assert!(
+            !check_url("https://u:hunter2@example.com/")
+                .unwrap_err()
+                .contains("hunter2")
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! Work that is done here, in Rust: the other kind of [`Handler`] beside a JavaScript function.
+//!
+//! Knows no protocol and no connector. Invariants: an attempt that is aborted is dropped, with the request it was in the
+//! middle of; work that panics is a failure of its attempt and of nothing else.
+
+use super::handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
+use super::routing::{Lane, Pattern};
+use crate::store::Token;
+use async_trait::async_trait;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::task::AbortHandle;
+
+/// Does the work of one attempt. The future is dropped when the attempt is aborted, at whatever point it waits.
+#[async_trait]
+pub trait Work: Send + Sync + 'static {
+    /// Does it; the answer means what a JavaScript handler's would.
+    async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure>;
+}
+
+/// Work, and which routes it is for.
+pub struct NativeTarget {
+    /// Which routes.
+    pub pattern: Pattern,
+    /// Who does it.
+    pub handler: Arc<dyn Handler>,
+    /// Most attempts at once.
+    pub concurrency: Option<usize>,
+    /// Longest attempt for jobs that set none, ms.
+    pub timeout: Option<i64>,
+    /// Whose slots it takes.
+    pub lane: Lane,
+}
+
+/// Attempts that are being worked on.
+type Going = Arc<Mutex<HashMap<Token, AbortHandle>>>;
+
+/// Makes a handler of work.
+pub struct Native<W> {
+    work: Arc<W>,
+    going: Going,
+}
+
+impl<W: Work> Native<W> {
+    /// A handler that does this work.
+    #[must_use]
+    pub fn new(work: W) -> Arc<Self> {
+        Arc::new(Self {
+            work: Arc::new(work),
+            going: Going::default(),
+        })
+    }
+}
+
+fn lock(going: &Going) -> MutexGuard<'_, HashMap<Token, AbortHandle>> {
+    going.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<W: Work> Handler for Native<W> {
+    fn call(&self, invocation: Invocation) {
+        let Invocation { attempt, reply } = invocation;
+        let (work, key) = (Arc::clone(&self.work), attempt.key());
+        let task = tokio::spawn(async move { work.run(&attempt).await });
+        lock(&self.going).insert(key, task.abort_handle());
+        let going = Arc::clone(&self.going);
+        tokio::spawn(async move {
+            let answer = match task.await {
+                Ok(answer) => Some(answer),
+                Err(failure) if failure.is_panic() => Some(Err(broken())),
+                // Aborted: nobody waits for an answer.
+                Err(_) => None,
+            };
+            lock(&going).remove(&key);
+            if let Some(answer) = answer {
+                let _ = reply.send(answer);
+            }
+        });
+    }
+
+    fn abort(&self, key: Token, _reason: &AbortReason) {
+        if let Some(task) = lock(&self.going).remove(&key) {
+            task.abort();
+        }
+    }
+}
+
+fn broken() -> HandlerFailure {
+    HandlerFailure {
+        code: "INTERNAL_ERROR".into(),
+        message: "the work failed by a defect of its own; please report it".into(),
+        stack: None,
+        retry_after: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{JobId, JobOptions, Namespace, Route};
+    use crate::store::ClaimedRun;
+    use tokio::sync::oneshot;
+
+    fn invocation() -> (Invocation, oneshot::Receiver<Result<Reply, HandlerFailure>>) {
+        let run = ClaimedRun {
+            job: 1,
+            run: 1,
+            attempt: 1,
+            crashes: 0,
+            token: 7,
+            id: JobId::generate(),
+            route: 1,
+            due: 0,
+            scheduled_at: 0,
+            missed: 0,
+            priority: 0,
+            retries: 0,
+            options: None,
+            input: "{}".into(),
+            created: 0,
+            recurring: false,
+        };
+        let route = Route {
+            namespace: Namespace::Webhooks,
+            product: "".into(),
+            env: "".into(),
+            target: vec!["w".into()],
+        };
+        let attempt = Attempt {
+            run,
+            route: Arc::new(route),
+            options: JobOptions::default(),
+            started_at: 0,
+        };
+        let (reply, answer) = oneshot::channel();
+        let attempt = Arc::new(attempt);
+        (Invocation { attempt, reply }, answer)
+    }
+
+    struct Answers;
+    #[async_trait]
+    impl Work for Answers {
+        async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
+            Ok(Reply::Done(Some(attempt.run.input.clone())))
+        }
+    }
+
+    struct Breaks;
+    #[async_trait]
+    impl Work for Breaks {
+        async fn run(&self, _: &Attempt) -> Result<Reply, HandlerFailure> {
+            std::panic::resume_unwind(Box::new("a defect"))
+        }
+    }
+
+    /// Waits for ever; says when it is dropped.
+    struct Waits(Mutex<Option<oneshot::Sender<()>>>);
+    #[async_trait]
+    impl Work for Waits {
+        async fn run(&self, _: &Attempt) -> Result<Reply, HandlerFailure> {
+            let _dropped = self.0.lock().unwrap().take();
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_is_answered() {
+        let (invocation, answer) = invocation();
+        Native::new(Answers).call(invocation);
+        assert_eq!(answer.await.unwrap(), Ok(Reply::Done(Some("{}".into()))));
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_a_failed_attempt() {
+        let (invocation, answer) = invocation();
+        Native::new(Breaks).call(invocation);
+        assert_eq!(&*answer.await.unwrap().unwrap_err().code, "INTERNAL_ERROR");
+    }
+
+    #[tokio::test]
+    async fn an_aborted_attempt_is_dropped_and_not_answered() {
+        let (sender, dropped) = oneshot::channel();
+        let native = Native::new(Waits(Mutex::new(Some(sender))));
+        let (invocation, answer) = invocation();
+        native.call(invocation);
+        tokio::task::yield_now().await;
+        native.abort(7, &AbortReason::Closed);
+        assert!(dropped.await.is_err() && answer.await.is_err());
+        assert!(lock(&native.going).is_empty());
+    }
+}

@@ -1,0 +1,122 @@
+//! Why an exchange failed, with the code that retries go by.
+//!
+//! Pure but for reading the client's own error. Invariant: no text here holds a URL, a header or a body.
+
+use std::error::Error;
+use std::time::Duration;
+
+/// An exchange that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The type of the error, as `retryConfig` knows it.
+    pub code: &'static str,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// What happened.
+    pub message: String,
+    /// The delay that the other side asked for, ms.
+    pub retry_after: Option<i64>,
+}
+
+impl Failure {
+    fn new(code: &'static str, message: String) -> Self {
+        Self {
+            code,
+            status: None,
+            message,
+            retry_after: None,
+        }
+    }
+
+    /// There was no whole answer.
+    pub(super) fn of_request(error: &reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::new("TIMEOUT", "no connection in time".to_owned());
+        }
+        let what = if error.is_connect() {
+            "cannot connect"
+        } else {
+            "the connection broke"
+        };
+        Self::new("CONNECTION_ERROR", format!("{what}: {}", innermost(error)))
+    }
+
+    /// There was no answer by then.
+    pub(super) fn too_late(deadline: Duration) -> Self {
+        Self::new("TIMEOUT", format!("no answer within {} ms", deadline.as_millis()))
+    }
+}
+
+/// The last cause: the outer ones repeat the URL.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = match error.source() {
+        Some(source) => source,
+        None => return "no reason was given".to_owned(),
+    };
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// What an answer with this status means; `None`: it is a success.
+#[must_use]
+pub fn of_status(status: u16, retry_after: Option<i64>) -> Option<Failure> {
+    let code = match status {
+        200..=299 => return None,
+        401 => "UNAUTHORIZED",
+        403 => "FORBIDDEN",
+        404 | 410 => "NOT_FOUND",
+        408 => "TIMEOUT",
+        429 => "RATE_LIMITED",
+        400..=499 => "VALIDATION_ERROR",
+        500.. => "SERVICE_UNAVAILABLE",
+        _ => "HTTP_ERROR",
+    };
+    let redirected = if (300..=399).contains(&status) {
+        "; redirects are not followed, give the URL that it leads to"
+    } else {
+        ""
+    };
+    Some(Failure {
+        code,
+        status: Some(status),
+        message: format!("the answer was HTTP {status}{redirected}"),
+        retry_after,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(status: u16) -> Option<&'static str> {
+        of_status(status, None).map(|failure| failure.code)
+    }
+
+    #[test]
+    fn a_status_has_the_code_that_retries_go_by() {
+        assert_eq!((code(200), code(204)), (None, None));
+        let expected = [
+            (307, "HTTP_ERROR"),
+            (400, "VALIDATION_ERROR"),
+            (401, "UNAUTHORIZED"),
+            (403, "FORBIDDEN"),
+            (404, "NOT_FOUND"),
+            (408, "TIMEOUT"),
+            (422, "VALIDATION_ERROR"),
+            (429, "RATE_LIMITED"),
+            (500, "SERVICE_UNAVAILABLE"),
+            (503, "SERVICE_UNAVAILABLE"),
+        ];
+        for (status, wanted) in expected {
+            assert_eq!(code(status), Some(wanted), "{status}");
+        }
+    }
+
+    #[test]
+    fn what_the_other_side_asks_for_is_kept() {
+        let failure = of_status(429, Some(7_000)).unwrap();
+        assert_eq!((failure.status, failure.retry_after), (Some(429), Some(7_000)));
+    }
+}

@@ -1,0 +1,144 @@
+//! Unique keys: which job keeps which key of which route.
+//!
+//! Nothing is written when a job ends: whether the one that has a key still keeps it is found out when it is asked for.
+//! Invariants: a key of a route has one row; a row goes with its job, unless retention deletes the job before the key's
+//! period is over: then the row says what a dispatch answers, and goes when the period is over.
+
+use super::failure::damaged;
+use super::jobs::{self, IdColumn, IdParam};
+use super::queue::rows;
+use super::read;
+use super::tx::Tx;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{JobId, Status, Unique};
+use crate::store::{JobSeq, RouteId, Standing};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+const FIND: &str = "SELECT job, until, id, status, due, recurring FROM uniques WHERE route = ?1 AND key = ?2";
+const TAKE: &str = "INSERT OR REPLACE INTO uniques (route, key, job, until) VALUES (?1, ?2, ?3, ?4)";
+const RELEASE: &str = "DELETE FROM uniques WHERE route = ?1 AND key = ?2 AND job = ?3";
+const KEPT: &str = "SELECT 1 FROM uniques WHERE route = ?1 AND key = ?2 AND job = ?3 AND until > ?4";
+const LEAVE: &str = "UPDATE uniques SET id = ?3, status = ?4, due = ?5, recurring = ?6 WHERE route = ?1 AND key = ?2";
+const EXPIRED: &str =
+    "SELECT route, key, job FROM uniques WHERE id IS NOT NULL AND until <= ?1 ORDER BY until LIMIT ?2";
+
+/// The job that keeps a unique key.
+#[derive(Clone, Debug)]
+pub(super) struct Holder {
+    /// Never given again, even if the job has been deleted.
+    pub(super) job: JobSeq,
+    pub(super) id: JobId,
+    pub(super) standing: Standing,
+}
+
+/// Who keeps the key at `now`: a job that has not ended, or one whose period is not over.
+pub(super) fn holder(connection: &Connection, route: RouteId, unique: &Unique, now: Millis) -> Result<Option<Holder>> {
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, Left::read(row)?));
+    let found: Option<(JobSeq, Millis, Option<Left>)> = connection
+        .prepare_cached(FIND)?
+        .query_row((route, &unique.key), read)
+        .optional()?;
+    let Some((job, until, left)) = found else {
+        return Ok(None);
+    };
+    let holder = match left {
+        Some(left) => left.holder(job)?,
+        None => living(connection, job)?,
+    };
+    Ok((until > now || !holder.standing.status.is_ended()).then_some(holder))
+}
+
+fn living(connection: &Connection, job: JobSeq) -> Result<Holder> {
+    let key = jobs::expect(connection, job)?;
+    Ok(Holder {
+        job,
+        id: jobs::id_of(connection, job)?,
+        standing: read::standing(connection, &key)?,
+    })
+}
+
+/// What is left of a job that retention has deleted.
+struct Left {
+    id: JobId,
+    status: i64,
+    due: Millis,
+    recurring: bool,
+}
+
+impl Left {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
+        let Some(IdColumn(id)) = row.get(2)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            id,
+            status: row.get(3)?,
+            due: row.get(4)?,
+            recurring: row.get(5)?,
+        }))
+    }
+
+    fn holder(self, job: JobSeq) -> Result<Holder> {
+        let status = Status::from_code(self.status).ok_or_else(|| damaged("a unique key of a job in no state"))?;
+        Ok(Holder {
+            job,
+            id: self.id,
+            standing: Standing {
+                status,
+                scheduled_at: self.due,
+                recurring: self.recurring,
+                next_run_at: None,
+            },
+        })
+    }
+}
+
+/// Gives the key to a job, for its period from `from` on and until it has ended.
+pub(super) fn take(connection: &Connection, route: RouteId, unique: &Unique, job: JobSeq, from: Millis) -> Result<()> {
+    let until = from.saturating_add(unique.period.unwrap_or(0));
+    connection
+        .prepare_cached(TAKE)?
+        .execute((route, &unique.key, job, until))?;
+    Ok(())
+}
+
+/// Takes the key from a job, if it has it.
+pub(super) fn release(connection: &Connection, route: RouteId, unique: &Unique, job: JobSeq) -> Result<()> {
+    connection.prepare_cached(RELEASE)?.execute((route, &unique.key, job))?;
+    Ok(())
+}
+
+/// The job, which has ended, is about to be deleted by retention: its key stays until its period is over.
+pub(super) fn leave_behind(
+    connection: &Connection,
+    route: RouteId,
+    unique: &Unique,
+    job: JobSeq,
+    now: Millis,
+) -> Result<()> {
+    let key = (route, &unique.key, job, now);
+    if !connection.prepare_cached(KEPT)?.exists(key)? {
+        return release(connection, route, unique, job);
+    }
+    let Holder { id, standing, .. } = living(connection, job)?;
+    let (status, due) = (standing.status as i64, standing.scheduled_at);
+    connection
+        .prepare_cached(LEAVE)?
+        .execute((route, &unique.key, IdParam(&id), status, due, standing.recurring))?;
+    Ok(())
+}
+
+/// Deletes at most `most` keys that were left behind and whose period is over.
+pub(super) fn expire(tx: &Tx<'_>, now: Millis, most: usize) -> Result<()> {
+    let connection = tx.connection;
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let expired: Vec<(RouteId, Box<str>, JobSeq)> = connection
+        .prepare_cached(EXPIRED)?
+        .query_map((now, rows(most)), read)?
+        .collect::<rusqlite::Result<_>>()?;
+    for row in expired {
+        connection.prepare_cached(RELEASE)?.execute(row)?;
+    }
+    Ok(())
+}

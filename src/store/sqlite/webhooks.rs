@@ -1,0 +1,128 @@
+//! Webhooks: who is told of which events, and what the writer remembers of that.
+//!
+//! Invariant: [`Subscriptions`] is as the tables are in the transaction that asks, whichever process wrote them last.
+
+use super::tx::Tx;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{EventKind, EventMask, WebhookSecret};
+use crate::store::{DeliveryReport, NewWebhook, Webhook, WebhookSet};
+use rusqlite::{Connection, Row};
+
+const COLUMNS: &str =
+    "id, url, events, secret, created, updated, delivered, failed, last_error, failed_count, disabled";
+const SET: &str = "INSERT INTO webhooks (id, url, events, secret, created, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?5) \
+                   ON CONFLICT (url) DO UPDATE SET events = excluded.events, secret = excluded.secret, \
+                   updated = excluded.updated, disabled = NULL";
+const IS_KNOWN: &str = "SELECT 1 FROM webhooks WHERE url = ?1";
+const COUNT: &str = "SELECT count(*) FROM webhooks";
+const DELETE: &str = "DELETE FROM webhooks WHERE id = ?1 OR url = ?1";
+const WANTED: &str = "SELECT DISTINCT events FROM webhooks WHERE disabled IS NULL";
+const DELIVERED: &str = "UPDATE webhooks SET delivered = ?2 WHERE id = ?1";
+const FAILED: &str = "UPDATE webhooks SET failed = ?2, last_error = ?3, failed_count = failed_count + ?4, \
+                      disabled = CASE WHEN ?5 THEN coalesce(disabled, ?2) ELSE disabled END WHERE id = ?1";
+
+/// Which events are wanted, as the writer last read it.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    wanted: EventMask,
+    /// The database's version then; `None`: to be read again.
+    version: Option<i64>,
+}
+
+impl Subscriptions {
+    /// Brings it up to date within a transaction: one pragma, and nothing else unless another process has committed.
+    pub(super) fn refresh(&mut self, connection: &Connection) -> Result<()> {
+        let version = connection
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))?;
+        if self.version != Some(version) {
+            self.wanted = wanted(connection)?;
+            self.version = Some(version);
+        }
+        Ok(())
+    }
+
+    /// Whether a webhook wants this, as of the last refresh.
+    pub(super) fn want(&self, kind: EventKind) -> bool {
+        self.wanted.has(kind)
+    }
+
+    /// The tables are, or may be, other than what was read.
+    pub(super) fn forget(&mut self) {
+        self.version = None;
+    }
+}
+
+fn wanted(connection: &Connection) -> Result<EventMask> {
+    let mut select = connection.prepare_cached(WANTED)?;
+    let mut rows = select.query([])?;
+    let mut wanted = EventMask::default();
+    while let Some(row) = rows.next()? {
+        wanted.0 |= row.get::<_, u32>(0)?;
+    }
+    Ok(wanted)
+}
+
+/// Makes a webhook, or changes the one with this URL.
+pub(super) fn set(tx: &mut Tx<'_>, webhook: &NewWebhook, most: usize, now: Millis) -> Result<WebhookSet> {
+    let connection = tx.connection;
+    let known = connection.prepare_cached(IS_KNOWN)?.exists([&*webhook.url])?;
+    let count: i64 = connection.prepare_cached(COUNT)?.query_row([], |row| row.get(0))?;
+    if !known && usize::try_from(count).unwrap_or(usize::MAX) >= most {
+        return Ok(WebhookSet::Full);
+    }
+    let (id, url, secret) = (&*webhook.id, &*webhook.url, webhook.secret.expose());
+    connection
+        .prepare_cached(SET)?
+        .execute((id, url, webhook.events.0, secret, now))?;
+    tx.subscriptions_changed();
+    let query = format!("SELECT {COLUMNS} FROM webhooks WHERE url = ?1");
+    Ok(WebhookSet::Done(
+        connection.prepare_cached(&query)?.query_row([url], read)?,
+    ))
+}
+
+/// All webhooks, oldest first.
+pub(super) fn all(connection: &Connection) -> Result<Vec<Webhook>> {
+    let query = format!("SELECT {COLUMNS} FROM webhooks ORDER BY number");
+    let mut select = connection.prepare_cached(&query)?;
+    let rows = select.query_map([], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Webhook> {
+    Ok(Webhook {
+        id: row.get(0)?,
+        url: row.get(1)?,
+        events: EventMask(row.get(2)?),
+        secret: WebhookSecret::stored(row.get(3)?),
+        created_at: row.get(4)?,
+        updated_at: row.get(5)?,
+        delivered_at: row.get(6)?,
+        failed_at: row.get(7)?,
+        last_error: row.get(8)?,
+        failed_count: row.get(9)?,
+        disabled_at: row.get(10)?,
+    })
+}
+
+/// Takes a webhook away.
+pub(super) fn delete(tx: &mut Tx<'_>, id_or_url: &str) -> Result<bool> {
+    let deleted = tx.connection.prepare_cached(DELETE)?.execute([id_or_url])?;
+    tx.subscriptions_changed();
+    Ok(deleted > 0)
+}
+
+/// Notes how an attempt to deliver went.
+pub(super) fn note(tx: &mut Tx<'_>, id: &str, report: &DeliveryReport, now: Millis) -> Result<()> {
+    match report {
+        DeliveryReport::Delivered => tx.connection.prepare_cached(DELIVERED)?.execute((id, now))?,
+        DeliveryReport::Failed { error, given_up, gone } => {
+            tx.subscriptions_changed();
+            let row = (id, now, &**error, i64::from(*given_up), *gone);
+            tx.connection.prepare_cached(FAILED)?.execute(row)?
+        }
+    };
+    Ok(())
+}

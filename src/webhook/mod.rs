@@ -1,0 +1,189 @@
+//! Delivers events to webhooks: the work behind the jobs that the engine's relay makes.
+//!
+//! Knows HTTP, signatures and the webhooks of the store; nothing of outboxes and schedules. Invariants: what is sent is
+//! the job's input, byte for byte; no secret and no more of a URL than its host is in an error or a log.
+
+mod signature;
+
+use crate::clock::{Clock, SystemClock};
+use crate::engine::routing::{Lane, Pattern};
+use crate::engine::{Attempt, HandlerFailure, Journal, Level, Native, NativeTarget, Reply, Work};
+use crate::error::{Error, Result};
+use crate::http::{self, Failure};
+use crate::model::Namespace;
+use crate::store::{DeliveryReport, Store, Webhook};
+use async_trait::async_trait;
+use reqwest::{Client, Url};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// Deliveries at once in one process, beside the worker's own jobs.
+const CONCURRENCY: usize = 10;
+/// Longest time until a receiver has answered.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Longest attempt, should the deadline not hold, ms.
+const TIMEOUT: i64 = 60_000;
+/// The status that ends a webhook.
+const GONE: u16 = 410;
+
+/// Delivers what is due to webhooks.
+pub struct Delivery {
+    /// Not kept open by it: a store in memory ends with its last user.
+    store: Weak<dyn Store>,
+    clock: Arc<dyn Clock>,
+    journal: Arc<dyn Journal>,
+    /// Made by the first delivery.
+    client: OnceCell<Client>,
+}
+
+impl Delivery {
+    /// The target of all deliveries; opens nothing yet.
+    #[must_use]
+    pub fn target(store: Weak<dyn Store>, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> NativeTarget {
+        NativeTarget {
+            pattern: Pattern {
+                namespace: Namespace::Webhooks,
+                product: None,
+                env: None,
+                target: vec![None],
+            },
+            handler: Native::new(Self {
+                store,
+                clock,
+                journal,
+                client: OnceCell::new(),
+            }),
+            concurrency: Some(CONCURRENCY),
+            timeout: Some(TIMEOUT),
+            lane: Lane::Own,
+        }
+    }
+
+    /// The webhook of a delivery, while it is there and wants any.
+    async fn webhook(&self, attempt: &Attempt) -> Result<Option<Webhook>> {
+        let wanted = attempt.route.target.first();
+        let webhooks = self.store()?.webhooks().await?;
+        let found = webhooks.into_iter().find(|webhook| Some(&webhook.id) == wanted);
+        Ok(found.filter(|webhook| webhook.disabled_at.is_none()))
+    }
+
+    fn store(&self) -> Result<Arc<dyn Store>> {
+        self.store.upgrade().ok_or_else(Error::closed)
+    }
+
+    async fn client(&self) -> Result<&Client> {
+        self.client
+            .get_or_try_init(|| async {
+                let made = tokio::task::spawn_blocking(http::client).await;
+                made.unwrap_or_else(|_| Err(Error::closed()))
+            })
+            .await
+    }
+
+    async fn send(&self, webhook: &Webhook, attempt: &Attempt) -> std::result::Result<(), Failure> {
+        let client = self.client().await.map_err(|error| local(&error))?;
+        // Of the real world, whatever clock the jobs go by: the receiver compares it with its own.
+        let now = SystemClock.now();
+        let id = message_id(attempt);
+        let body = attempt.run.input.to_string();
+        let seconds = now.div_euclid(1_000);
+        let signature = signature::sign(&webhook.secret.key(), &id, seconds, body.as_bytes());
+        let request = client
+            .post(&*webhook.url)
+            .header("content-type", "application/json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", seconds)
+            .header("webhook-signature", signature)
+            .body(body);
+        http::send(request, DEADLINE, now).await
+    }
+
+    async fn report(&self, webhook: &Webhook, report: DeliveryReport) {
+        let noted = match self.store() {
+            Ok(store) => store.note_delivery(&webhook.id, report, self.clock.now()).await,
+            Err(closed) => Err(closed),
+        };
+        if let Err(error) = noted {
+            // Only an account of the delivery, which is not repeated for it.
+            let message = format!("cannot note how a delivery to webhook {} went: {error}", webhook.id);
+            self.journal.log(Level::Debug, &message);
+        }
+    }
+
+    async fn failed(&self, webhook: &Webhook, attempt: &Attempt, failure: Failure) -> HandlerFailure {
+        let gone = failure.status == Some(GONE);
+        let given_up = gone || attempt.is_last();
+        if given_up {
+            let (id, host) = (&webhook.id, host(&webhook.url));
+            let what = if gone {
+                "the receiver is gone: the webhook is disabled until it is set again".to_owned()
+            } else {
+                format!("event {} was not delivered: {}", message_id(attempt), failure.message)
+            };
+            self.journal.log(Level::Warn, &format!("webhook {id} ({host}): {what}"));
+        }
+        let report = DeliveryReport::Failed {
+            error: failure.message.as_str().into(),
+            given_up,
+            gone,
+        };
+        self.report(webhook, report).await;
+        HandlerFailure {
+            code: code_of(&failure, gone).into(),
+            message: failure.message.into(),
+            stack: None,
+            retry_after: failure.retry_after,
+        }
+    }
+}
+
+#[async_trait]
+impl Work for Delivery {
+    async fn run(&self, attempt: &Attempt) -> std::result::Result<Reply, HandlerFailure> {
+        let webhook = match self.webhook(attempt).await {
+            Ok(Some(webhook)) => webhook,
+            // It was taken away or disabled: there is nobody to tell any more.
+            Ok(None) => return Ok(Reply::Done(None)),
+            // The store's own trouble says nothing about the receiver and costs no attempt.
+            Err(_) => return Ok(Reply::Snooze(1_000)),
+        };
+        match self.send(&webhook, attempt).await {
+            Ok(()) => {
+                self.report(&webhook, DeliveryReport::Delivered).await;
+                Ok(Reply::Done(None))
+            }
+            Err(failure) => Err(self.failed(&webhook, attempt, failure).await),
+        }
+    }
+}
+
+/// The id of a message, the same for each attempt to deliver it.
+fn message_id(attempt: &Attempt) -> String {
+    let id = attempt.run.id.to_string();
+    format!("msg_{}", id.strip_prefix("job_").unwrap_or(&id))
+}
+
+fn host(url: &str) -> String {
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    host.unwrap_or_else(|| "no host".to_owned())
+}
+
+fn local(error: &Error) -> Failure {
+    Failure {
+        code: "CONNECTION_ERROR",
+        status: None,
+        message: error.message.clone(),
+        retry_after: None,
+    }
+}
+
+/// Whatever a receiver answers may be an accident of its deployment, also what would be final elsewhere: all is tried
+/// again but a receiver's word that it is gone.
+fn code_of(failure: &Failure, gone: bool) -> &'static str {
+    match failure.code {
+        _ if gone => "NOT_FOUND",
+        "VALIDATION_ERROR" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" => "HTTP_ERROR",
+        code => code,
+    }
+}
