@@ -137,6 +137,36 @@ describe.skipIf(!server)('on PostgreSQL', () => {
     expect(child.stderr()).toBe('');
   });
 
+  it('a dispatch in a transaction of the caller counts with its commit', async () => {
+    const ductape = create({ store: schema() });
+    const ran: string[] = [];
+    ductape.features.define('report', ({ id }) => void ran.push(id));
+    const client = new pg.Client(server);
+    await client.connect();
+    onTestFinished(() => client.end());
+    const dispatched = async (end: string, input = job('report', { input: { a: '\u0000ü' }, tags: ['x'] })) => {
+      const statement = await ductape.features.statement(input);
+      await client.query('BEGIN');
+      const { rows } = await client.query<{ job_id: string; status: string }>(statement);
+      await client.query(end);
+      return rows[0];
+    };
+    const undone = await dispatched('ROLLBACK');
+    const done = await dispatched('COMMIT');
+    expect(done).toMatchObject({ status: 'queued' });
+    await eventually(() => expect(ran).toEqual([done?.job_id]), 5_000);
+    expect((await refusal(ductape.jobs.get(undone?.job_id ?? ''))).code).toBe('NOT_FOUND');
+    expect(await ductape.jobs.get(done?.job_id ?? '')).toMatchObject({ input: { a: '\u0000ü' }, tags: ['x'] });
+    const later = job('report', { job_id: 'mine', schedule: { start_at: Date.now() + 3_600_000 } });
+    expect(await dispatched('COMMIT', later)).toMatchObject({ job_id: 'mine', status: 'scheduled' });
+    expect(await dispatched('COMMIT', later)).toMatchObject({ job_id: 'mine', status: 'scheduled' });
+    const refused = await refusal(ductape.features.statement(job('report', { unique: { key: 'k' } })));
+    expect(refused).toMatchObject({ code: 'VALIDATION_ERROR' });
+    expect(refused.message).toMatch(/unique: /);
+    const elsewhere = create();
+    expect((await refusal(elsewhere.features.statement(job('report')))).message).toMatch(/PostgreSQL/);
+  });
+
   it('through a pooler the same calls work', async () => {
     const ductape = create({ store: `${schema()}&pgbouncer=true&connections=2` });
     ductape.features.define('report', () => 1);

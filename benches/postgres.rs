@@ -95,7 +95,10 @@ impl Bench {
         store.close().await.unwrap();
         self.open().await.close().await.unwrap();
         let bare = self.insert_bare(rows, 500).await;
-        println!("insert {round}: ours {ours:.0}/s, bare {bare:.0}/s, ratio {:.2}", ours / bare);
+        println!(
+            "insert {round}: ours {ours:.0}/s, bare {bare:.0}/s, ratio {:.2}",
+            ours / bare
+        );
     }
 
     /// The same rows in statements of `batch`, by the shortest SQL there is.
@@ -136,7 +139,10 @@ impl Bench {
         .await;
         let began = Instant::now();
         fill(&store, rows, |_| job(&mine, T0)).await;
-        println!("insert by 2,000, {what}: {:.0}/s", rows as f64 / began.elapsed().as_secs_f64());
+        println!(
+            "insert by 2,000, {what}: {:.0}/s",
+            rows as f64 / began.elapsed().as_secs_f64()
+        );
         let instance = store.register(3_600_000).await.unwrap();
         let routes = store.routes_after(0).await.unwrap();
         let mine = routes.into_iter().filter(|(_, route)| *route == mine);
@@ -170,10 +176,19 @@ impl Bench {
                     token: run.token,
                     started_at: T0,
                     ended_at: T0,
-                    outcome: RunOutcome::Completed { result: Some("true".into()) },
+                    outcome: RunOutcome::Completed {
+                        result: Some("true".into()),
+                    },
                 });
                 let completions = completions.collect();
-                store.complete(CompleteParams { now: T0, instance, completions }).await.unwrap();
+                store
+                    .complete(CompleteParams {
+                        now: T0,
+                        instance,
+                        completions,
+                    })
+                    .await
+                    .unwrap();
             }));
         }
         println!(
@@ -202,7 +217,14 @@ async fn insert_ours(store: &Arc<PostgresStore>, rows: usize, in_flight: usize) 
                 let on = route("mail");
                 for _ in 0..rows / in_flight {
                     let jobs = vec![job(&on, T0)];
-                    store.insert(InsertParams { jobs, all_or_nothing: false, now: T0 }).await.unwrap();
+                    store
+                        .insert(InsertParams {
+                            jobs,
+                            all_or_nothing: false,
+                            now: T0,
+                        })
+                        .await
+                        .unwrap();
                 }
             })
         })
@@ -216,6 +238,13 @@ async fn insert_ours(store: &Arc<PostgresStore>, rows: usize, in_flight: usize) 
 async fn fill(store: &PostgresStore, count: usize, make: impl Fn(usize) -> NewJob) {
     for from in (0..count).step_by(2_000) {
         let jobs = (from..count.min(from + 2_000)).map(&make).collect();
-        store.insert(InsertParams { jobs, all_or_nothing: false, now: T0 }).await.unwrap();
+        store
+            .insert(InsertParams {
+                jobs,
+                all_or_nothing: false,
+                now: T0,
+            })
+            .await
+            .unwrap();
     }
 }

@@ -33,11 +33,17 @@ impl Proxy {
             stalled: Arc::default(),
             connections: Arc::default(),
         };
-        let (cut, stalled, connections) = (proxy.cut.clone(), Arc::clone(&proxy.stalled), Arc::clone(&proxy.connections));
+        let (cut, stalled, connections) = (
+            proxy.cut.clone(),
+            Arc::clone(&proxy.stalled),
+            Arc::clone(&proxy.connections),
+        );
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 connections.fetch_add(1, Ordering::Relaxed);
-                let Ok(server) = TcpStream::connect(&target).await else { continue };
+                let Ok(server) = TcpStream::connect(&target).await else {
+                    continue;
+                };
                 let mut ended = cut.subscribe();
                 let stalled = Arc::clone(&stalled);
                 tokio::spawn(async move {
@@ -67,8 +73,12 @@ impl Proxy {
     }
 
     async fn store(&self, schema: &Schema) -> Arc<PostgresStore> {
-        let url = schema.url_with("").replacen("127.0.0.1:5432", &format!("127.0.0.1:{}", self.port), 1);
-        PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap())).await.unwrap()
+        let url = schema
+            .url_with("")
+            .replacen("127.0.0.1:5432", &format!("127.0.0.1:{}", self.port), 1);
+        PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
+            .await
+            .unwrap()
     }
 }
 
@@ -89,7 +99,10 @@ fn server(test: &str) -> Option<(Schema, String)> {
         crate::store::contract::skipped(test);
         return None;
     };
-    let at = server.url().split(['@', '/']).find(|part| part.contains(':') && !part.contains("postgres"));
+    let at = server
+        .url()
+        .split(['@', '/'])
+        .find(|part| part.contains(':') && !part.contains("postgres"));
     Some((server.schema(), at.unwrap_or("127.0.0.1:5432").to_owned()))
 }
 
@@ -99,11 +112,18 @@ async fn load(store: Arc<PostgresStore>, going: Arc<AtomicBool>, name: &'static 
     let mut number = 0;
     while going.load(Ordering::Relaxed) {
         let jobs: Vec<NewJob> = (0..5)
-            .map(|_| NewJob { id: JobId::generate(), ..one_off("x") })
+            .map(|_| NewJob {
+                id: JobId::generate(),
+                ..one_off("x")
+            })
             .collect();
         let ids: Vec<JobId> = jobs.iter().map(|job| job.id.clone()).collect();
         number += 1;
-        let params = InsertParams { jobs, all_or_nothing: number % 2 == 0, now: T0 };
+        let params = InsertParams {
+            jobs,
+            all_or_nothing: number % 2 == 0,
+            now: T0,
+        };
         if store.insert(params).await.is_ok() {
             acknowledged.extend(ids);
         }
@@ -116,7 +136,9 @@ async fn work(store: Arc<PostgresStore>, going: Arc<AtomicBool>) -> usize {
     let instance = store.register(600_000).await.unwrap();
     let mut counted = 0;
     while going.load(Ordering::Relaxed) {
-        let Ok(claimed) = claim_known(&store, instance).await else { continue };
+        let Ok(claimed) = claim_known(&store, instance).await else {
+            continue;
+        };
         let completions: Vec<Completion> = claimed
             .iter()
             .map(|run| Completion {
@@ -130,9 +152,16 @@ async fn work(store: Arc<PostgresStore>, going: Arc<AtomicBool>) -> usize {
             .collect();
         // As the engine does: until the store has an answer.
         while !completions.is_empty() {
-            let params = CompleteParams { now: T0, instance, completions: completions.clone() };
+            let params = CompleteParams {
+                now: T0,
+                instance,
+                completions: completions.clone(),
+            };
             if let Ok(answers) = store.complete(params).await {
-                counted += answers.iter().filter(|answer| matches!(answer, Completed::Counted(_))).count();
+                counted += answers
+                    .iter()
+                    .filter(|answer| matches!(answer, Completed::Counted(_)))
+                    .count();
                 break;
             }
         }
@@ -155,18 +184,32 @@ async fn claim_known(
 async fn nothing_is_lost(schema: &Schema, acknowledged: &HashSet<JobId>, completed: usize) {
     let store = schema.open().await;
     for id in acknowledged {
-        assert!(store.get(id).await.unwrap().is_some(), "{id} was acknowledged and is gone");
+        assert!(
+            store.get(id).await.unwrap().is_some(),
+            "{id} was acknowledged and is gone"
+        );
     }
     let stats = store.stats(None).await.unwrap();
-    assert_eq!(usize::try_from(stats.by_status[Status::Completed as usize]).unwrap(), completed);
-    let page = store.list(ListFilter { limit: 1, ..Default::default() }).await.unwrap();
+    assert_eq!(
+        usize::try_from(stats.by_status[Status::Completed as usize]).unwrap(),
+        completed
+    );
+    let page = store
+        .list(ListFilter {
+            limit: 1,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
     assert_eq!(page.jobs.len(), 1);
     store.check_invariants().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_while_connections_are_cut() {
-    let Some((schema, at)) = server("nothing_is_lost_while_connections_are_cut") else { return };
+    let Some((schema, at)) = server("nothing_is_lost_while_connections_are_cut") else {
+        return;
+    };
     let proxy = Proxy::to(at).await;
     let store = proxy.store(&schema).await;
     let going = Arc::new(AtomicBool::new(true));
@@ -189,9 +232,13 @@ async fn nothing_is_lost_while_connections_are_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_while_the_server_ends_all_connections() {
-    let Some((schema, _)) = server("nothing_is_lost_while_the_server_ends_all_connections") else { return };
+    let Some((schema, _)) = server("nothing_is_lost_while_the_server_ends_all_connections") else {
+        return;
+    };
     let url = schema.url_with(&format!("&application_name={}", schema.name));
-    let store = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap())).await.unwrap();
+    let store = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
+        .await
+        .unwrap();
     let going = Arc::new(AtomicBool::new(true));
     let loading = tokio::spawn(load(Arc::clone(&store), Arc::clone(&going), "the load"));
     let working = tokio::spawn(work(Arc::clone(&store), Arc::clone(&going)));
@@ -209,7 +256,9 @@ async fn nothing_is_lost_while_the_server_ends_all_connections() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_stalls_is_given_up_and_made_anew() {
-    let Some((schema, at)) = server("a_connection_that_stalls_is_given_up_and_made_anew") else { return };
+    let Some((schema, at)) = server("a_connection_that_stalls_is_given_up_and_made_anew") else {
+        return;
+    };
     let proxy = Proxy::to(at).await;
     let store = proxy.store(&schema).await;
     let instance = store.register(60_000).await.unwrap();
@@ -217,7 +266,10 @@ async fn a_connection_that_stalls_is_given_up_and_made_anew() {
     proxy.stall(true);
     // A sign of life has its own, short deadline.
     let began = Instant::now();
-    assert_eq!(store.renew(instance, 60_000).await.unwrap_err().code, ErrorCode::ConnectionError);
+    assert_eq!(
+        store.renew(instance, 60_000).await.unwrap_err().code,
+        ErrorCode::ConnectionError
+    );
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     let adding = tokio::spawn({
         let store = Arc::clone(&store);
@@ -234,12 +286,18 @@ async fn a_connection_that_stalls_is_given_up_and_made_anew() {
 
 #[tokio::test]
 async fn a_dispatch_without_a_server_is_refused_after_a_while_and_the_next_one_goes_through() {
-    let Some((schema, at)) = server("a_dispatch_without_a_server_is_refused_after_a_while") else { return };
+    let Some((schema, at)) = server("a_dispatch_without_a_server_is_refused_after_a_while") else {
+        return;
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let url = schema.url_with("").replacen("127.0.0.1:5432", &format!("127.0.0.1:{port}"), 1);
-    let error = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap())).await.unwrap_err();
+    let url = schema
+        .url_with("")
+        .replacen("127.0.0.1:5432", &format!("127.0.0.1:{port}"), 1);
+    let error = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
+        .await
+        .unwrap_err();
     assert_eq!(error.code, ErrorCode::ConnectionError);
     assert!(error.message.contains("cannot reach"), "{error}");
     let proxy = Proxy::to(at).await;
