@@ -100,11 +100,13 @@ describe.skipIf(!server)('on PostgreSQL', () => {
 
   it('a running job is cancelled from another process', async () => {
     const store = schema();
-    const worker = program('worker', [store, join(await temporaryFolder(), 'calls')]);
+    const options = JSON.stringify({ worker: { concurrency: 1 } });
+    const worker = program('worker', [store, join(await temporaryFolder(), 'calls'), options]);
     const ductape = create({ store, worker: false });
     const { job_id } = await ductape.features.dispatch(job('hang'));
     await worker.said('hangs');
     await ductape.jobs.cancel(job_id, { reason: 'from afar' });
+    // The slot it held, the only one, becomes free.
     const next = await ductape.features.dispatch(job('count'));
     await ductape.jobs.wait(next.job_id, { timeout: 20_000 });
     await stop(worker);
