@@ -278,6 +278,10 @@ class Bridge {
     });
   }
 
+  statement(namespace, input) {
+    return this.call('statement', namespace, namespace === 'storage' ? withBase64(input) : input);
+  }
+
   call(method, ...args) {
     return this.#ask((ticket) => this.#native.call(ticket, method, stringify(args, 'arguments')));
   }
@@ -452,6 +456,7 @@ function namespace(bridge, name, more = {}) {
   return {
     dispatch: (input) => bridge.dispatch(name, input, false),
     dispatchMany: (inputs) => bridge.dispatch(name, inputs, true),
+    statement: (input) => bridge.statement(name, input),
     handle: (target, handler, options) => bridge.handle(name, target, handler, options),
     ...more,
   };

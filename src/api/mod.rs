@@ -19,6 +19,7 @@ pub mod options;
 mod reasons;
 mod request;
 mod schedule;
+mod statement;
 pub mod view;
 mod webhooks;
 

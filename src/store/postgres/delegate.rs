@@ -5,16 +5,16 @@
 use super::pool::{Manner, attempt};
 use super::{
     PostgresStore, advance, change, claim, complete, counters, history, instances, keys, list, marks, notes, outbox,
-    read, routes, sweep, uniques, webhooks,
+    read, routes, statement, sweep, uniques, webhooks,
 };
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{JobId, Route, Status};
+use crate::model::{JobId, NewJob, Route, Status};
 use crate::store::{
     Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DeliveryReport,
     DueSeries, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note,
-    Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Stats, Store, StoredEvent, Token, Webhook, WebhookSet,
-    WebhookStore, Whereabouts,
+    Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Statement, Stats, Store, StoredEvent, Token, Webhook,
+    WebhookSet, WebhookStore, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
@@ -266,6 +266,15 @@ impl Store for PostgresStore {
         Ok(attempt!(inner.general, Manner::PATIENT, |session| counters::due(
             session, &routes, now, limit
         )))
+    }
+
+    async fn statement(&self, job: &NewJob) -> Result<Option<Statement>> {
+        let inner = self.opened()?;
+        let (statement, after) = attempt!(inner.general, Manner::PATIENT, |session| {
+            statement::of(session, &inner.routes, job)
+        });
+        inner.follow(after).await;
+        Ok(Some(statement))
     }
 
     async fn count_held(&self, routes: Vec<RouteId>, limit: usize) -> Result<usize> {

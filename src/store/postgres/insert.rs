@@ -270,11 +270,12 @@ async fn meet_existing(tx: &mut Tx<'_>, routed: Routed<'_>, now: Millis) -> Atte
 }
 
 /// When its first run is due.
-fn first_due(job: &NewJob) -> Option<Millis> {
+pub(super) fn first_due(job: &NewJob) -> Option<Millis> {
     job.due.or_else(|| job.recurrence.is_none().then_some(job.created))
 }
 
-fn fingerprint(job: &NewJob) -> Option<i64> {
+/// What is the same for two dispatches of one schedule and input without chosen ids.
+pub(super) fn fingerprint(job: &NewJob) -> Option<i64> {
     let recurrence = job.recurrence.as_ref()?;
     matches!(job.id, JobId::Generated(_)).then(|| recurrence.fingerprint(&job.input))
 }

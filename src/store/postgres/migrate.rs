@@ -14,6 +14,7 @@ const MIGRATIONS: [&[&str]; 1] = [&[
     include_str!("migrations/0001_insert.sql"),
     include_str!("migrations/0001_claim.sql"),
     include_str!("migrations/0001_complete.sql"),
+    include_str!("migrations/0001_dispatch.sql"),
 ]];
 /// The oldest server whose SQL is what we write.
 const OLDEST_SERVER: i32 = 130_000;

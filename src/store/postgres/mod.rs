@@ -38,6 +38,7 @@ mod routes;
 mod series;
 mod session;
 mod state;
+mod statement;
 mod sweep;
 mod tags;
 mod tls;

@@ -33,8 +33,8 @@ pub(super) struct Manner {
 impl Manner {
     /// What a user waits for; sending it twice does no harm.
     pub(super) const PATIENT: Self = Self {
-        deadline: Duration::from_secs(8),
-        patience: Duration::from_secs(20),
+        deadline: Duration::from_secs(5),
+        patience: Duration::from_secs(10),
         resend: true,
     };
     /// What a user waits for, and what would be refused or done twice when sent twice.
@@ -51,7 +51,7 @@ impl Manner {
     /// What reads much.
     pub(super) const LONG: Self = Self {
         deadline: Duration::from_secs(45),
-        patience: Duration::from_secs(20),
+        patience: Duration::from_secs(10),
         resend: true,
     };
     /// A sign of life, well within a lease.

@@ -9,7 +9,7 @@ use super::state::{self, LastAttempt, Place, Subject, read_last, unsigned};
 use crate::clock::Millis;
 use crate::model::{JobId, RunError, RunStatus, Status};
 use crate::store::{Cancellation, JobRecord, JobSeq, RunPlace, Whereabouts};
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join3};
 use std::collections::HashMap;
 use tokio_postgres::Row;
 
@@ -31,10 +31,19 @@ pub(super) async fn cancellation(session: &Session, job: JobSeq, run: i64) -> At
 
 /// The job with this id.
 pub(super) async fn get(session: &Session, id: &JobId) -> Attempt<Option<JobRecord>> {
-    let subject = found(session, id).await?;
-    let record = records(session, subject.as_slice()).await?.pop();
-    session.end_snapshot().await?;
-    Ok(record)
+    let ((), seq) = try_join(session.snapshot(), state::find(session, id)).await?;
+    let jobs: Vec<JobSeq> = seq.into_iter().collect();
+    state::learn(session, &jobs).await?;
+    session.learn(RECORDS, &[&jobs]).await?;
+    // In one go.
+    let (subjects, rows, ()) = try_join3(
+        state::of(session, &jobs),
+        session.query(RECORDS, &[&jobs]),
+        session.end_snapshot(),
+    )
+    .await?;
+    let shown = subjects.first().zip(rows.first());
+    shown.map(|(subject, row)| Ok(record(subject, row)?.0)).transpose()
 }
 
 /// Begins a snapshot and finds a job in it.
@@ -101,8 +110,7 @@ async fn all(session: &Session, subjects: &[Subject]) -> Attempt<Vec<(JobRecord,
         return Ok(Vec::new());
     }
     let jobs: Vec<JobSeq> = subjects.iter().map(|subject| subject.job.seq).collect();
-    let runs: Vec<i64> = subjects.iter().map(shown_run).collect();
-    let rows = session.query(RECORDS, &[&jobs, &runs]).await?;
+    let rows = session.query(RECORDS, &[&jobs]).await?;
     let mut by_job: HashMap<JobSeq, &Row> = HashMap::with_capacity(rows.len());
     for row in &rows {
         by_job.insert(row.try_get(0)?, row);
@@ -116,15 +124,6 @@ async fn all(session: &Session, subjects: &[Subject]) -> Attempt<Vec<(JobRecord,
             record(subject, row)
         })
         .collect()
-}
-
-/// Its current or last run; 0: it has had none.
-fn shown_run(subject: &Subject) -> i64 {
-    match (subject.current(), &subject.series) {
-        (Some(run), _) => run.run,
-        (None, Some(series)) => series.runs,
-        (None, None) => subject.job.run,
-    }
 }
 
 fn record(subject: &Subject, row: &Row) -> Attempt<(JobRecord, Option<LastAttempt>)> {

@@ -273,6 +273,11 @@ pub(super) async fn lock_series(session: &Session, jobs: &Vec<JobSeq>) -> Attemp
     Ok(subjects)
 }
 
+/// Prepares to ask for jobs, so that the question can be sent with others.
+pub(super) async fn learn(session: &Session, jobs: &Vec<JobSeq>) -> Attempt<()> {
+    session.learn(STATE, &[jobs]).await
+}
+
 /// These jobs, by rising number; those that are not there are missing.
 pub(super) async fn of(session: &Session, jobs: &Vec<JobSeq>) -> Attempt<Vec<Subject>> {
     let rows = session.query(STATE, &[jobs]).await?;

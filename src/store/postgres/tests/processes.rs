@@ -218,7 +218,7 @@ async fn change(store: &PostgresStore, name: &str, dice: usize, now: i64) {
         }
         _ => Change::Retry { due: now },
     };
-    if dice % 5 == 0 {
+    if dice.is_multiple_of(5) {
         let filter = crate::store::ListFilter {
             limit: 8,
             ..Default::default()
