@@ -109,6 +109,13 @@ export interface IJobOptions {
   /** Labels to find jobs by. */
   tags?: string[];
   /**
+   * `false`: the input holds no expressions, whatever it looks like, and reaches the handler byte for byte; `literal()`
+   * does the same for a part of it. Default true.
+   */
+  expressions?: boolean;
+  /** Session on whose behalf the job runs: its tag and its signed token, or both as `'tag:token'`. */
+  session?: { tag: string; token: string } | string;
+  /**
    * Makes the job the only one with this key of its target, product and environment: until it has ended, and for
    * `period` ms from its dispatch even if it has ended before, a dispatch with the key resolves with this job and makes
    * none. A known `job_id` goes first; a replacement whose key another job has rejects with `CONFLICT`. The key has 1–255
@@ -128,7 +135,7 @@ export interface IJobOptions {
  * What `dispatch` takes: the documented input `T`, of which `env` and `product` may be left out when the instance was
  * given them, plus {@link IJobOptions}.
  */
-export type DispatchInput<T extends { env: string; product: string }> = Omit<T, 'env' | 'product'> &
+export type DispatchInput<T extends { env: string; product: string }> = Omit<T, 'env' | 'product' | 'session'> &
   Partial<Pick<T, 'env' | 'product'>> &
   IJobOptions;
 
@@ -375,9 +382,9 @@ export interface JobContext<Input = unknown> {
   readonly namespace: JobNamespaceName;
   readonly product: string;
   readonly env: string;
-  /** The dispatched input, as JSON gives it back. */
+  /** The dispatched input, as JSON gives it back, with its expressions resolved. */
   readonly input: Input;
-  /** Data of the job's session, if it has one. */
+  /** Claims of the job's session, if it has one whose resource is known here. */
   readonly session?: unknown;
   /** Number of the run, from 1; a one-off job has only run 1. */
   readonly run: number;
@@ -439,7 +446,8 @@ export interface JobNamespace<Input extends { env: string; product: string }, Ta
    * Stores a job. Resolves once it is committed at the instance's `durability`. The input is taken at the call, as
    * `JSON.stringify` sees it.
    *
-   * Rejects with `VALIDATION_ERROR`, `INVALID_SCHEDULE`, `INVALID_CRON` or `INVALID_TIMEZONE`, whose `details` list
+   * Rejects with `VALIDATION_ERROR`, `INVALID_SCHEDULE`, `INVALID_CRON`, `INVALID_TIMEZONE`, `INVALID_EXPRESSION` or, for
+   * a session that is not let in, `UNAUTHORIZED`, whose `details` list
    * every problem; nothing is stored then. `CONFLICT`: see {@link IJobOptions.onConflict}.
    */
   dispatch(input: DispatchInput<Input>): Promise<IDispatchResult>;
@@ -1009,6 +1017,151 @@ export interface DuctapeOptions {
   logger?: Logger;
   /** Largest input of one job in bytes of JSON. Default 1,048,576 (1 MiB). */
   maxInputBytes?: number;
+  /** Definitions of sessions and caches, or the path of a JSON file that holds them. */
+  resources?: Resources | string;
+  /**
+   * Values of secrets, or a function that gives one when a run needs it; it may return a promise, and `undefined` for a
+   * key it does not know. Default: the environment variables `DUCTAPE_SECRET_` and the key. Never stored.
+   */
+  secrets?: Readonly<Record<string, string>> | ((key: string) => string | undefined | Promise<string | undefined>);
+  /** Keys of secrets that inputs may use as `$Secret{KEY}`. Default: none. */
+  inputSecrets?: readonly string[];
+  /** How much the expressions of one input may cost. */
+  expressions?: ExpressionLimits;
+}
+
+/** Bounds of the expressions of one input. */
+export interface ExpressionLimits {
+  /** Calls, lists and objects within each other: 1 to 200. Default 32. */
+  maxDepth?: number;
+  /** Steps: one for each value computed, each element of a list handled and each KiB of text made. Default 100,000. */
+  maxSteps?: number;
+  /** Bytes of JSON that expressions yield, together. Default 1,048,576 (1 MiB). */
+  maxOutputBytes?: number;
+}
+
+/** Definitions of resources. Members that are not listed here are accepted and have no effect yet. */
+export interface Resources {
+  products?: ProductResources[];
+}
+
+/** The resources of one product. */
+export interface ProductResources {
+  /** The product's tag. */
+  tag: string;
+  sessions?: SessionResource[];
+  caches?: CacheResource[];
+  /** Sections that have no effect yet. */
+  [section: string]: unknown;
+}
+
+/** How tokens are signed. */
+export type SessionAlgorithm =
+  | 'HS256'
+  | 'HS384'
+  | 'HS512'
+  | 'RS256'
+  | 'RS384'
+  | 'RS512'
+  | 'PS256'
+  | 'PS384'
+  | 'PS512'
+  | 'ES256'
+  | 'ES384'
+  | 'EdDSA';
+
+/** Whose tokens are taken. One of `secret`, `publicKey` and `jwks` is the key; `$Secret{KEY}` in a text is replaced. */
+export interface SessionResource {
+  tag: string;
+  /** The one algorithm that tokens may have. Default `'HS256'`. */
+  algorithm?: SessionAlgorithm;
+  /** Shared secret of the HS algorithms, at least 16 bytes. */
+  secret?: string;
+  /** Public key in PEM (`BEGIN PUBLIC KEY`). */
+  publicKey?: string;
+  /** Key set, or the path of a JSON file that holds it. */
+  jwks?: { keys: object[] } | string;
+  /** Private key in PEM (PKCS#8) that `sessions.start` signs with; a shared secret needs none. */
+  privateKey?: string;
+  /** How long a token that `sessions.start` issues is valid, in `period`. Default one hour. */
+  expiry?: number;
+  /** Unit of `expiry`; a month is 30 days, a year 365. Default `'milliseconds'`. */
+  period?: 'milliseconds' | 'seconds' | 'minutes' | 'hours' | 'days' | 'weeks' | 'months' | 'years';
+  /** `false`: claims are taken from tokens that nobody checks. Default true. */
+  verify?: boolean;
+}
+
+/** A cache. */
+export interface CacheResource {
+  tag: string;
+  /** How long a value is kept, in ms. Default one hour. */
+  expiry?: number;
+}
+
+/** Names a session resource. */
+export interface SessionRequest {
+  /** Default: the instance's `product`. */
+  product?: string;
+  /** Not needed; accepted for symmetry with dispatches. */
+  env?: string;
+  /** Tag of the session resource; a token that is `'tag:jwt'` names it too. */
+  tag?: string;
+}
+
+/** What `sessions.start` and `refresh` give. */
+export interface IStartedSession {
+  /** `'tag:jwt'`, as the `session` of a dispatch takes it. */
+  token: string;
+  /** Gives the next token; good once, for 30 days. */
+  refresh_token: string;
+  /** When the token ends, in ms since the epoch. */
+  expires_at: number;
+}
+
+/** What `sessions.verify` finds. */
+export interface IVerifiedSession {
+  tag: string;
+  /** The token's claims. */
+  data: Record<string, unknown>;
+  /** When the token ends, in ms since the epoch. */
+  expires_at?: number;
+}
+
+/** `ductape.sessions`: sessions of resources that have a signing key, in all processes that share the store. */
+export interface Sessions {
+  /**
+   * Issues a token with `data` as its claims, at most 16 KiB. Rejects with `NOT_FOUND` for an unknown resource, and with
+   * `VALIDATION_ERROR` for one without a signing key or data with a reserved claim (`exp`, `iat`, `nbf`, `jti`, `sid`).
+   */
+  start(session: SessionRequest & { tag: string; data?: Record<string, unknown> }): Promise<IStartedSession>;
+  /** Checks a token: signature, time, and whether it was revoked. Rejects with `UNAUTHORIZED`. */
+  verify(session: SessionRequest & { token: string }): Promise<IVerifiedSession>;
+  /** Gives a new token and a new refresh token of the same session. Rejects with `UNAUTHORIZED` for one that was used. */
+  refresh(session: SessionRequest & { tag: string; refresh_token: string }): Promise<IStartedSession>;
+  /** Ends a session: none of its tokens is taken any more, nor its refresh token, in any process. */
+  revoke(session: SessionRequest & ({ token: string } | { tag: string; refresh_token: string })): Promise<void>;
+}
+
+/** Names a cache. */
+export interface CacheRequest {
+  /** Default: the instance's `product`. */
+  product?: string;
+  /** Default: the instance's `env`. */
+  env?: string;
+  /** Tag of the cache; one that `resources` does not define keeps values for an hour. */
+  tag: string;
+}
+
+/** `ductape.caches`: values of the program's own, in all processes that share the store. */
+export interface Caches {
+  /** The value under a key, or `undefined`. */
+  get<Value = unknown>(entry: CacheRequest & { key: string }): Promise<Value | undefined>;
+  /** Keeps a value, as JSON of at most 256 KiB, for `expiry` ms, else as long as the cache says. */
+  set(entry: CacheRequest & { key: string; value: unknown; expiry?: number }): Promise<void>;
+  /** Takes a value away. */
+  clear(entry: CacheRequest & { key: string }): Promise<void>;
+  /** Takes all values of a cache away, the results that jobs keep there too. */
+  clearAll(cache: CacheRequest): Promise<IJobCount>;
 }
 
 /** `ductape.clock`, the instance's time. */
@@ -1074,6 +1227,10 @@ export declare class Ductape {
 
   /** Looks at jobs and changes them. */
   readonly jobs: Jobs;
+  /** Starts, checks, renews and ends sessions. */
+  readonly sessions: Sessions;
+  /** Values that are kept for a time. */
+  readonly caches: Caches;
   /** The instance's time; a test moves it with `clock: 'manual'`. */
   readonly clock: Clock;
   /** Versions of the package and of the built-in time zone database (such as `'2026a'`). */
@@ -1142,5 +1299,12 @@ export declare class DuctapeError extends Error {
   /** Set by a handler: ms until the next attempt. */
   retryAfter?: number;
 }
+
+/**
+ * Marks a value of an input as it is: no text in it is read as an expression, and it reaches the handler unwrapped. Use it
+ * for whatever comes from users. In JSON it is `{ "$literal": value }`, which is also what it returns; it is typed as the
+ * value, so that it can stand wherever that can.
+ */
+export declare function literal<T>(value: T): T;
 
 export default Ductape;

@@ -110,6 +110,9 @@ function withBase64(input) {
   return { ...input, input: { ...input.input, buffer: text } };
 }
 
+/** Marks a value as it is: no text in it is read as an expression. */
+const literal = (value) => (value === undefined ? undefined : { $literal: value });
+
 /** What a handler threw, in a form that can be stored, whatever it was. */
 function toFailure(error) {
   const text = (read) => {
@@ -214,6 +217,7 @@ function forget(bridge) {
 class Bridge {
   #native;
   #logger;
+  #secrets;
   #tickets = new Map();
   #lastTicket = 0;
   #handlers = new Map();
@@ -225,12 +229,19 @@ class Bridge {
 
   constructor(options) {
     const { Ductape: Native } = loadNative();
-    const { logger, ...rest } = options;
+    const { logger, secrets, ...rest } = options;
     checkLogger(logger);
+    const asks = typeof secrets === 'function';
+    this.#secrets = secrets;
+    if (secrets !== undefined && secrets !== null) rest.secrets = asks || secrets;
     this.#logger = logger ?? { debug() {}, info() {}, warn: console.warn, error: console.error };
     const environment = Native.environmentNames().map((name) => [name, process.env[name] ?? '']);
+    if (!this.#secrets) {
+      const prefix = Native.secretVariables();
+      environment.push(...Object.entries(process.env).filter(([name]) => name.startsWith(prefix)));
+    }
     try {
-      this.#native = new Native(stringify(rest, 'options'), JSON.stringify(environment), () => this.#deliver());
+      this.#native = new Native(stringify(rest, 'options'), JSON.stringify(environment), () => this.#deliver(), asks);
     } catch (error) {
       rethrow(error);
     }
@@ -370,7 +381,23 @@ class Bridge {
       case 'o':
         this.#native.work();
         break;
+      case 's':
+        this.#tellSecret(message[1], message[2]);
+        break;
     }
+  }
+
+  /** Asks the function of the options, whose answer may be a promise. */
+  async #tellSecret(number, key) {
+    let answer;
+    try {
+      const value = await this.#secrets(key);
+      const wrong = value !== undefined && value !== null && typeof value !== 'string';
+      answer = wrong ? { error: `it must give a string or undefined, got ${typeof value}` } : { value };
+    } catch (error) {
+      answer = { error: toFailure(error).message };
+    }
+    this.#native.secret(number, JSON.stringify(answer));
   }
 
   #ticket(number) {
@@ -382,7 +409,7 @@ class Bridge {
 
   #log(level, message) {
     try {
-      this.#logger[level]?.(`ductape: ${message}`);
+      this.#logger[level]?.(`ductape: ${this.#native.mask(message)}`);
     } catch {
       // A logger that throws must not stop the jobs, and there is nobody left to tell.
     }
@@ -541,6 +568,18 @@ class Ductape {
       once: (event, listener) => bridge.listeners.add(event, listener, true),
       off: (event, listener) => bridge.listeners.remove(event, listener),
     };
+    this.sessions = {
+      start: (session) => bridge.call('sessions.start', session),
+      verify: (session) => bridge.call('sessions.verify', session),
+      refresh: (session) => bridge.call('sessions.refresh', session),
+      revoke: (session) => bridge.call('sessions.revoke', session),
+    };
+    this.caches = {
+      get: (entry) => bridge.call('caches.get', entry),
+      set: (entry) => bridge.call('caches.set', entry),
+      clear: (entry) => bridge.call('caches.clear', entry),
+      clearAll: (cache) => bridge.call('caches.clearAll', cache),
+    };
     this.clock = {
       now: () => bridge.now,
       advance: (by, options) => bridge.call('clock.advance', by, options),
@@ -586,4 +625,5 @@ class Ductape {
 Object.defineProperty(exports, '__esModule', { value: true });
 exports.Ductape = Ductape;
 exports.DuctapeError = DuctapeError;
+exports.literal = literal;
 exports.default = Ductape;

@@ -311,7 +311,7 @@ describe('the input', () => {
     expect(JSON.stringify(await delivered(input))).toBe(JSON.stringify(input));
   });
 
-  it.each(['$99.99', '$Now', '$$', '{{name}}', '__proto__'])('keeps the text %s as it is', async (text) => {
+  it.each(['$99.99', '$now', '$Nowhere', '$ ', '{{name}}', '__proto__'])('keeps the text %s as it is', async (text) => {
     expect(await delivered({ text, [text]: 1 })).toEqual({ text, ...Object.fromEntries([[text, 1]]) });
   });
 

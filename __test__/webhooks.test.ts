@@ -98,6 +98,19 @@ const first = async (ductape: Ductape) => {
 };
 
 describe('a webhook', () => {
+  it('is told what programs wrote as it is, whatever it looks like', async () => {
+    const ductape = create({ secrets: { KEY: 'value of the secret' }, inputSecrets: ['KEY'] });
+    const { url, deliveries } = await receiver();
+    await ductape.jobs.setWebhook({ url, events: ['job.failed'], secret });
+    const text = '$Now() $Add( $Secret{KEY} $Session{user}{id} $$';
+    ductape.features.define('fail', (run) => {
+      throw Object.assign(new Error(`${text} ${(run.input as { key: string }).key}`), { code: 'FORBIDDEN' });
+    });
+    await ductape.features.dispatch(job('fail', { input: { key: '$Secret{KEY}' } }));
+    await eventually(() => expect(deliveries).toHaveLength(1));
+    expect(deliveries[0]?.payload.job.error?.message).toBe(`${text} [secret]`);
+  });
+
   it('is told of what happens to a job, signed', async () => {
     const ductape = create();
     const { url, deliveries, told } = await receiver();

@@ -12,6 +12,10 @@ const CHECKS = {
     about: 'cron expressions, by fuzzing, for --minutes',
     command: ({ minutes }) => ['sh', ['fuzz/run.sh', 'cron', String(Math.round(minutes * 60))]],
   },
+  'fuzz-expr': {
+    about: 'expressions in inputs, by fuzzing, for --minutes',
+    command: ({ minutes }) => ['sh', ['fuzz/run.sh', 'expr', String(Math.round(minutes * 60))]],
+  },
   crash: {
     about: 'processes that are killed while they work, --rounds times',
     command: async ({ rounds }) => {
@@ -47,10 +51,10 @@ const USAGE = `usage: npm run test:long -- [check …] [--minutes N] [--rounds N
 
 Checks (default: all):
 ${Object.entries(CHECKS)
-  .map(([name, { about }]) => `  ${name.padEnd(8)}${about}`)
+  .map(([name, { about }]) => `  ${name.padEnd(11)}${about}`)
   .join('\n')}
 
-  --minutes N   length of fuzz and of cron, default 5
+  --minutes N   length of fuzz, fuzz-expr and cron, default 5
   --rounds N    rounds of crash, default 50; its tests see it as DUCTAPE_TEST_ROUNDS
 `;
 
@@ -100,6 +104,6 @@ if (request.help) {
   const results = [];
   for (const name of request.names) results.push(await check(name, request.numbers));
   console.log('\n== summary');
-  for (const { name, outcome, seconds } of results) console.log(`${name.padEnd(8)}${outcome.padEnd(16)}${seconds} s`);
+  for (const { name, outcome, seconds } of results) console.log(`${name.padEnd(11)}${outcome.padEnd(16)}${seconds} s`);
   if (results.some(({ outcome }) => outcome === 'FAILED')) process.exitCode = 1;
 }

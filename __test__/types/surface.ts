@@ -28,6 +28,7 @@ import Default, {
   type IWebhookInput,
   type IWebhookPayload,
   type WebhookEventName,
+  literal,
 } from 'ductape';
 import type { Equals, Expect } from './equals.js';
 
@@ -176,3 +177,12 @@ export function failure(error: unknown): string {
 }
 
 export const versions: string[] = [new Ductape().version.package, new Ductape().version.tzdb];
+
+/** A literal stands wherever its value can. */
+export const literalInput: DispatchInput<IActionDispatchInput> = {
+  app: 'a',
+  event: 'e',
+  input: literal({ body: { text: literal('$Now') } }),
+  session: 'tag:token',
+  expressions: false,
+};

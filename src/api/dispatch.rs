@@ -1,14 +1,16 @@
 //! From the JSON of a dispatch to a job that can be stored, or to every problem it has.
 
 use super::fields::{self, Fields, describe};
-use super::{keys, request, schedule};
+use super::{expressions, keys, request, schedule};
 use crate::clock::Millis;
+use crate::engine::preparation::Preparation;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::job::Session;
 use crate::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, RetryPolicy, Route, Status};
 use crate::store::{Inserted, Standing};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 
 /// Most jobs of one `dispatchMany`: it holds the write lock for all processes of the store.
 pub const MAX_BATCH: usize = 10_000;
@@ -32,6 +34,8 @@ pub struct Defaults {
     pub timezone: Box<str>,
     /// Largest input, in bytes of JSON.
     pub max_input_bytes: usize,
+    /// What inputs may refer to.
+    pub preparation: Arc<Preparation>,
 }
 
 impl Default for Defaults {
@@ -41,6 +45,7 @@ impl Default for Defaults {
             env: None,
             timezone: "UTC".into(),
             max_input_bytes: 1 << 20,
+            preparation: Arc::default(),
         }
     }
 }
@@ -134,7 +139,8 @@ pub fn read_dispatch(namespace: Namespace, text: &str, defaults: &Defaults, now:
     let priority = fields
         .integer("priority", i64::from(i32::MIN), i64::from(i32::MAX))
         .unwrap_or(0);
-    let options = read_options(&mut fields);
+    let mut options = read_options(&mut fields);
+    let malformed = input.and_then(|input| expressions::check(&mut fields, input, &mut options, defaults));
     let (id, chosen) = read_id(&mut fields);
     let on_conflict = fields.word(
         "onConflict",
@@ -156,10 +162,11 @@ pub fn read_dispatch(namespace: Namespace, text: &str, defaults: &Defaults, now:
 
     let (Some(route), Some(input), Some(plan), true) = (route, input, plan.value, fields.problems.is_empty()) else {
         // The most specific code wins, unless there is more wrong than the schedule.
-        let code = if fields.problems.len() == plan.problems {
-            plan.code
-        } else {
-            ErrorCode::ValidationError
+        let only = |count| fields.problems.len() == count;
+        let code = match malformed {
+            _ if only(plan.problems) => plan.code,
+            Some((code, count)) if only(count) => code,
+            _ => ErrorCode::ValidationError,
         };
         return Err(Error::invalid(code, fields.problems));
     };
@@ -252,7 +259,7 @@ fn known_fields(namespace: Namespace) -> &'static [&'static str] {
         ($($target:literal),*) => {
             &[
                 "env", "product", $($target,)* "input", "retries", "schedule", "session", "cache", "job_id", "onConflict",
-                "priority", "timeout", "retryConfig", "tags", "unique", "concurrency",
+                "priority", "timeout", "retryConfig", "tags", "unique", "concurrency", "expressions",
             ]
         };
     }
@@ -336,7 +343,13 @@ fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defa
         );
         return None;
     }
-    let inner = fields.object("input")?;
+    let inner = match Fields::read(request::inside_literal(text), "input") {
+        Ok(inner) => inner,
+        Err(problem) => {
+            fields.problems.push(problem);
+            return None;
+        }
+    };
     let checked = request::check(namespace, inner);
     let sound = checked.problems.is_empty();
     fields.absorb(checked);
@@ -349,6 +362,8 @@ fn read_options(fields: &mut Fields<'_>) -> JobOptions {
         timeout: fields.integer("timeout", 1, MAX_DURATION),
         session: read_session(fields),
         cache: fields.tag("cache").map(|tag| tag.as_ref().into()),
+        plain: false,
+        tz: None,
         tags: fields.tags("tags", MAX_TAGS).unwrap_or_default(),
         unique: keys::read_unique(fields),
         concurrency: keys::read_concurrency(fields),

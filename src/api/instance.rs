@@ -4,7 +4,7 @@
 //! need it and is tried again by the next; after [`Instance::close`] nothing answers but with `CLOSED`.
 
 use super::options::Options;
-use super::{changes, explain, jobs, schedule, statement, webhooks};
+use super::{caches, changes, explain, jobs, schedule, sessions, statement, webhooks};
 use crate::clock::{Clock, ManualClock, Millis, SystemClock};
 use crate::cron::Zone;
 use crate::engine::routing::Routing;
@@ -217,6 +217,8 @@ impl Instance {
                 let engine = self.engine().await?;
                 statement::statement(&engine, &self.options.defaults, id, argument(1).unwrap_or("null")).await
             }
+            name if name.starts_with("sessions.") => sessions::call(self, name, given(0, "{}")).await,
+            name if name.starts_with("caches.") => caches::call(self, name, given(0, "{}")).await,
             "start" => self.start().await,
             "drain" => self.drain(given(0, "{}")).await,
             "close" => self.close(read_timeout(given(0, "{}"))?).await,

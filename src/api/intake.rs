@@ -3,6 +3,7 @@
 //! Invariants: answers come after the commit; dispatches are inserted in the order they were made; what waits is
 //! bounded by bytes, beyond which a dispatch is refused at once.
 
+use super::admission;
 use super::announced::Announced;
 use super::dispatch::{Dispatch, read_dispatch, read_dispatch_many};
 use super::instance::Instance;
@@ -225,7 +226,12 @@ impl Desk {
             if request.many {
                 // In order: what came before it is under way before it.
                 push_singles(&engine, std::mem::take(&mut singles), now, in_flight);
-                match read_dispatch_many(request.namespace, &request.text, defaults, now) {
+                let read = read_dispatch_many(request.namespace, &request.text, defaults, now);
+                let admitted = match read {
+                    Ok(dispatches) => admission::admit_all(&engine, dispatches, now).await,
+                    Err(error) => Err(error),
+                };
+                match admitted {
                     Ok(dispatches) => {
                         let jobs = dispatches.into_iter().map(|dispatch| self.warned(dispatch)).collect();
                         in_flight.push(Box::pin(insert_many(engine.clone(), request.ticket, jobs, now)));
@@ -234,7 +240,12 @@ impl Desk {
                 }
                 continue;
             }
-            match read_dispatch(request.namespace, &request.text, defaults, now) {
+            let read = read_dispatch(request.namespace, &request.text, defaults, now);
+            let admitted = match read {
+                Ok(dispatch) => admission::admit(&engine, dispatch, now).await,
+                Err(error) => Err(error),
+            };
+            match admitted {
                 Ok(dispatch) => singles.push((request.ticket, self.warned(dispatch))),
                 Err(error) => refused.push((request.ticket, Err(error))),
             }

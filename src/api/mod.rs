@@ -3,11 +3,14 @@
 //! Every input is checked completely before anything is written, and one error lists all problems with their paths.
 //! Knows the engine and the model, not Node and no concrete store.
 
+mod admission;
 mod announced;
+mod caches;
 mod changes;
 mod dispatch;
 mod event_view;
 mod explain;
+mod expressions;
 mod fields;
 mod filter;
 mod handler;
@@ -18,7 +21,9 @@ mod keys;
 pub mod options;
 mod reasons;
 mod request;
+mod resources;
 mod schedule;
+mod sessions;
 mod statement;
 pub mod view;
 mod webhooks;

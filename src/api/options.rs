@@ -2,14 +2,20 @@
 
 use super::dispatch::Defaults;
 use super::fields::Fields;
+use super::resources::read_resources;
 use crate::cron::Zone;
+use crate::engine::preparation::Preparation;
 use crate::engine::routing::WorkerFilter;
+use crate::engine::secrets::Secrets;
 use crate::engine::{EngineConfig, WorkerConfig};
 use crate::error::{Error, ErrorCode, Result};
+use crate::expr::Limits;
 use crate::model::Namespace;
 use crate::store::postgres::Address;
 use crate::store::{Keep, Retention};
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Most attempts at once that a process may ask for.
 const MAX_CONCURRENCY: i64 = 100_000;
@@ -78,6 +84,10 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
         "durability",
         "logger",
         "maxInputBytes",
+        "resources",
+        "secrets",
+        "inputSecrets",
+        "expressions",
     ]);
     let manual = fields
         .word("clock", &[("system", false), ("manual", true)])
@@ -86,6 +96,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
     if manual && !matches!(store, Some(StoreLocation::Memory(None)) | None) {
         fields.problem("clock", "'manual' needs a store of its own: use `store: 'memory:'`");
     }
+    let preparation = Arc::new(read_preparation(&mut fields, environment));
     let options = Options {
         defaults: Defaults {
             product: fields.tag("product").map(|tag| tag.as_ref().into()),
@@ -95,6 +106,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
                 .integer("maxInputBytes", 1, MAX_INPUT_BYTES)
                 .and_then(|bytes| usize::try_from(bytes).ok())
                 .unwrap_or(Defaults::default().max_input_bytes),
+            preparation: Arc::clone(&preparation),
         },
         store: store.unwrap_or(StoreLocation::Memory(None)),
         durability: fields
@@ -107,6 +119,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
             worker: read_worker(&mut fields),
             retention: read_retention(&mut fields),
             manual_clock: manual,
+            preparation,
             ..EngineConfig::default()
         },
     };
@@ -115,6 +128,52 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
     } else {
         Err(invalid(fields.problems))
     }
+}
+
+/// Beginning of the environment variables that hold secrets.
+pub const SECRET_VARIABLES: &str = "DUCTAPE_SECRET_";
+
+fn read_preparation(fields: &mut Fields<'_>, environment: &[(String, String)]) -> Preparation {
+    let given = read_secrets(fields, environment);
+    let inputs = fields.tags("inputSecrets", 1_000).unwrap_or_default();
+    Preparation::new(read_limits(fields), Secrets::new(given, inputs), read_resources(fields))
+}
+
+/// Values that are given; none when a function (`true`) is to be asked for them.
+fn read_secrets(fields: &mut Fields<'_>, environment: &[(String, String)]) -> HashMap<Box<str>, Box<str>> {
+    let Some(text) = fields.raw("secrets") else {
+        let variables = environment
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix(SECRET_VARIABLES)?.into(), value.as_str().into())));
+        return variables.collect();
+    };
+    if text == "true" {
+        return HashMap::new();
+    }
+    serde_json::from_str(text).unwrap_or_else(|_| {
+        fields.problem("secrets", "must be an object of strings, or a function of the key");
+        HashMap::new()
+    })
+}
+
+fn read_limits(fields: &mut Fields<'_>) -> Limits {
+    let default = Limits::default();
+    let Some(mut inner) = fields.object("expressions") else {
+        return default;
+    };
+    inner.refuse_unknown(&["maxDepth", "maxSteps", "maxOutputBytes"]);
+    let mut limit = |name: &str, most: usize, default: usize| {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let given = inner.integer(name, 1, most);
+        given.and_then(|given| usize::try_from(given).ok()).unwrap_or(default)
+    };
+    let limits = Limits {
+        depth: limit("maxDepth", Limits::MAX_DEPTH, default.depth),
+        steps: limit("maxSteps", 100_000_000, default.steps),
+        output_bytes: limit("maxOutputBytes", 256 << 20, default.output_bytes),
+    };
+    fields.absorb(inner);
+    limits
 }
 
 fn read_timezone(fields: &mut Fields<'_>) -> Box<str> {

@@ -2,6 +2,7 @@
 
 use super::fields::{Fields, describe};
 use crate::model::Namespace;
+use serde_json::value::RawValue;
 
 /// What a documented field of an input must be.
 #[derive(Clone, Copy)]
@@ -106,6 +107,7 @@ fn check_members(fields: &mut Fields<'_>, members: Members) {
 }
 
 fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
+    let text = inside_literal(text);
     match shape {
         Shape::Object if text.starts_with('{') || is_expression(text) => {}
         Shape::Object => fields.problem(name, format!("must be an object, got {}", describe(text))),
@@ -115,7 +117,9 @@ fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
             }
         }
         Shape::Texts => {
-            if !is_expression(text) && serde_json::from_str::<Vec<std::borrow::Cow<'_, str>>>(text).is_err() {
+            let texts = serde_json::from_str::<Vec<&RawValue>>(text);
+            let is_text = |value: &&RawValue| inside_literal(value.get()).starts_with('"');
+            if !is_expression(text) && !texts.is_ok_and(|texts| texts.iter().all(is_text)) {
                 fields.problem(name, format!("must be a list of strings, got {}", describe(text)));
             }
         }
@@ -128,12 +132,23 @@ fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
             }
         }
         Shape::Part(members) => {
-            if let Some(mut inner) = fields.object(name) {
-                check_members(&mut inner, members);
-                fields.absorb(inner);
+            if is_expression(text) {
+                return;
+            }
+            match Fields::read(text, &fields.path(name)) {
+                Ok(mut inner) => {
+                    check_members(&mut inner, members);
+                    fields.absorb(inner);
+                }
+                Err(problem) => fields.problems.push(problem),
             }
         }
     }
+}
+
+/// What `{ "$literal": value }` holds; any other value itself.
+pub fn inside_literal(text: &str) -> &str {
+    crate::expr::inside_literal(text)
 }
 
 /// A string that holds an expression may become anything when the run starts.

@@ -110,6 +110,15 @@ impl Zone {
         self.0.time_zone.to_offset(clamped(instant)).seconds()
     }
 
+    /// The instant of a local time of this zone, which is given as the milliseconds that a clock without an offset would
+    /// show. If the clocks skip it, it moves forward by the length of the gap; if it comes twice, the first is meant.
+    /// `None` outside the years -9999 to 9999.
+    pub fn instant_of(&self, local: i64) -> Option<i64> {
+        let local = TimeZone::UTC.to_datetime(Timestamp::from_millisecond(local).ok()?);
+        let instant = self.0.time_zone.to_timestamp(local).ok()?;
+        Some(instant.as_millisecond())
+    }
+
     /// An instant in ISO 8601 with the local time and offset of this zone, as in
     /// `2026-03-08T03:00:00-04:00`; milliseconds appear when there are any. Instants outside the
     /// years -9999 to 9999 are shown as the nearest one inside.

@@ -2,7 +2,9 @@
 //! a cancellation and the shutdown, decide what follows.
 
 use super::announcing;
+use super::caching::{self, Lead, Lookup};
 use super::handler::{AbortReason, Attempt, HandlerFailure, Invocation, Level, Reply};
+use super::preparation::Preparation;
 use super::routing::{Lane, Registration};
 use super::worker::Engine;
 use crate::clock::Millis;
@@ -11,6 +13,7 @@ use crate::store::{ClaimedRun, Completion, InstanceId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// How an attempt ended, before anybody decided what follows from it.
 enum Ending {
@@ -61,7 +64,7 @@ pub fn start(engine: &Arc<Engine>, instance: InstanceId, run: ClaimedRun) {
 
 /// Runs the handler. `None`: the run is no longer ours, there is nothing to write.
 async fn attempt(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     route: &Arc<Route>,
     registration: &Registration,
     run: ClaimedRun,
@@ -72,24 +75,139 @@ async fn attempt(
         Ok(options) => options,
         Err(error) => return Some(RunOutcome::Failed { error }),
     };
-    let timeout = options.timeout.or(registration.timeout);
-    let (sender, receiver) = oneshot::channel();
-    let attempt = Arc::new(Attempt {
+    let mut bounds = Bounds::new(abort, options.timeout.or(registration.timeout));
+    let mut attempt = Attempt {
         run,
         route: Arc::clone(route),
         options,
+        claims: None,
         started_at,
-    });
+    };
+    let lead = match bounds.race(prepare(engine, &mut attempt)).await {
+        Ok(Readiness::Ready(lead)) => lead,
+        Ok(Readiness::Known(result)) => return Some(RunOutcome::Completed { result }),
+        Ok(Readiness::Failed(failure)) => return decide(engine, &attempt, Ending::Answered(Err(failure))),
+        Err(reason) => return decide(engine, &attempt, Ending::Aborted(reason)),
+    };
+    let attempt = Arc::new(attempt);
+    let (sender, receiver) = oneshot::channel();
     announcing::started(engine, &attempt);
     registration.handler.call(Invocation {
         attempt: Arc::clone(&attempt),
         reply: sender,
     });
-    let ending = race(receiver, abort, timeout).await;
-    if let Ending::Aborted(reason) = &ending {
-        registration.handler.abort(attempt.key(), reason);
+    let ending = match bounds.race(receiver).await {
+        Ok(answer) => answer.map_or(Ending::Dropped, Ending::Answered),
+        Err(reason) => {
+            registration.handler.abort(attempt.key(), &reason);
+            Ending::Aborted(reason)
+        }
+    };
+    let outcome = decide(engine, &attempt, ending);
+    if let (Some(lead), Some(RunOutcome::Completed { result })) = (lead, &outcome) {
+        lead.keep(result.as_deref(), engine.clock.now()).await;
     }
-    decide(engine, &attempt, ending)
+    outcome
+}
+
+/// Whether a run can go on.
+enum Readiness {
+    /// It can; when it leads a flight, its result is to be kept.
+    Ready(Option<Lead>),
+    /// It need not: a cache has its result.
+    Known(Option<Box<str>>),
+    /// It cannot.
+    Failed(HandlerFailure),
+}
+
+/// Checks the session, resolves the input, looks into the cache.
+async fn prepare(engine: &Arc<Engine>, attempt: &mut Attempt) -> Readiness {
+    let Attempt {
+        run, route, options, ..
+    } = attempt;
+    if Preparation::is_needless(run, route, options) {
+        return Readiness::Ready(None);
+    }
+    let preparation = &engine.config.preparation;
+    let prepared = preparation
+        .prepare(&*engine.store, run, route, options, attempt.started_at)
+        .await;
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            return Readiness::Failed(HandlerFailure {
+                code: error.code_text().into(),
+                message: error.message.into(),
+                stack: None,
+                retry_after: None,
+            });
+        }
+    };
+    let place = options
+        .cache
+        .as_deref()
+        .map(|tag| caching::place_of(engine, run, route, tag, &prepared));
+    if let Some(input) = prepared.input {
+        run.input = input;
+    }
+    attempt.claims = prepared.claims;
+    let Some(place) = place else {
+        return Readiness::Ready(None);
+    };
+    match caching::look_up(engine, place).await {
+        Lookup::Hit(result) => Readiness::Known((!result.is_empty()).then_some(result)),
+        Lookup::Lead(lead) => Readiness::Ready(Some(lead)),
+    }
+}
+
+/// What ends an attempt before its work is done.
+struct Bounds {
+    /// `None` once nobody can abort any more.
+    abort: Option<oneshot::Receiver<AbortReason>>,
+    deadline: Option<(Instant, i64)>,
+}
+
+/// Comes when the attempt is to stop.
+async fn aborted(abort: &mut Option<oneshot::Receiver<AbortReason>>) -> AbortReason {
+    if let Some(receiver) = abort {
+        let reason = receiver.await;
+        *abort = None;
+        if let Ok(reason) = reason {
+            return reason;
+        }
+    }
+    std::future::pending().await
+}
+
+impl Bounds {
+    fn new(abort: oneshot::Receiver<AbortReason>, timeout: Option<i64>) -> Self {
+        let at = |limit: i64| Instant::now().checked_add(Duration::from_millis(limit.unsigned_abs()));
+        let deadline = timeout.and_then(|limit| Some((at(limit)?, limit)));
+        Self {
+            abort: Some(abort),
+            deadline,
+        }
+    }
+
+    /// Waits for the work, unless a bound comes first.
+    async fn race<T>(&mut self, work: impl Future<Output = T>) -> Result<T, AbortReason> {
+        let deadline = self.deadline;
+        let overdue = async {
+            match deadline {
+                Some((at, limit)) => {
+                    tokio::time::sleep_until(at).await;
+                    AbortReason::Timeout(limit)
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            reason = aborted(&mut self.abort) => Err(reason),
+            reason = overdue => Err(reason),
+        }
+    }
 }
 
 fn read_options(run: &ClaimedRun) -> Result<JobOptions, RunError> {
@@ -100,28 +218,6 @@ fn read_options(run: &ClaimedRun) -> Result<JobOptions, RunError> {
         .map_err(|error| RunError::new("STORE_CORRUPT", &format!("unreadable options: {error}"), None))
 }
 
-async fn race(
-    answer: oneshot::Receiver<Result<Reply, HandlerFailure>>,
-    abort: oneshot::Receiver<AbortReason>,
-    timeout: Option<i64>,
-) -> Ending {
-    let overdue = async {
-        match timeout {
-            Some(limit) => {
-                tokio::time::sleep(Duration::from_millis(limit.unsigned_abs())).await;
-                AbortReason::Timeout(limit)
-            }
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        answer = answer => answer.map_or(Ending::Dropped, Ending::Answered),
-        Ok(reason) = abort => Ending::Aborted(reason),
-        reason = overdue => Ending::Aborted(reason),
-    }
-}
-
 fn decide(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<RunOutcome> {
     let now = engine.clock.now();
     match ending {
@@ -129,7 +225,7 @@ fn decide(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<RunOutco
         Ending::Answered(Ok(Reply::Snooze(delay))) => Some(RunOutcome::Snoozed {
             due: now.saturating_add(delay.max(0)),
         }),
-        Ending::Answered(Err(failure)) => Some(after_failure(attempt, &failure, now)),
+        Ending::Answered(Err(failure)) => Some(after_failure(engine, attempt, &failure, now)),
         Ending::Aborted(reason @ AbortReason::Timeout(_)) => {
             let message = reason.message();
             engine.journal.log(
@@ -142,15 +238,15 @@ fn decide(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<RunOutco
                 stack: None,
                 retry_after: None,
             };
-            Some(after_failure(attempt, &failure, now))
+            Some(after_failure(engine, attempt, &failure, now))
         }
         Ending::Aborted(AbortReason::Closed) | Ending::Dropped => Some(RunOutcome::Released),
         Ending::Aborted(AbortReason::Cancelled(_) | AbortReason::LeaseLost) => None,
     }
 }
 
-fn after_failure(attempt: &Attempt, failure: &HandlerFailure, now: Millis) -> RunOutcome {
-    let error = RunError::new(&failure.code, &failure.message, failure.stack.as_deref());
+fn after_failure(engine: &Engine, attempt: &Attempt, failure: &HandlerFailure, now: Millis) -> RunOutcome {
+    let error = masked(engine, failure);
     let default = RetryPolicy::default();
     let policy = attempt.options.retry.as_ref().unwrap_or(&default);
     let run = &attempt.run;
@@ -168,6 +264,17 @@ fn after_failure(attempt: &Attempt, failure: &HandlerFailure, now: Millis) -> Ru
         },
         RetryDecision::GiveUp => RunOutcome::Failed { error },
     }
+}
+
+/// The error as it is stored and shown: without the values of secrets.
+fn masked(engine: &Engine, failure: &HandlerFailure) -> RunError {
+    let masker = &engine.config.preparation.secrets.masker;
+    let stack = failure.stack.as_deref().map(|stack| masker.mask(stack));
+    RunError::new(
+        &masker.mask(&failure.code),
+        &masker.mask(&failure.message),
+        stack.as_deref(),
+    )
 }
 
 /// Of work of the package's own nothing stays when it is over: its handler has written down what came of it.

@@ -85,6 +85,8 @@ pub struct Attempt {
     pub route: Arc<Route>,
     /// Its options.
     pub options: JobOptions,
+    /// JSON text of its session's data, if it has one that was checked.
+    pub claims: Option<Box<str>>,
     /// When the handler was called, wall time.
     pub started_at: Millis,
 }

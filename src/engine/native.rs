@@ -129,6 +129,7 @@ mod tests {
             run,
             route: Arc::new(route),
             options: JobOptions::default(),
+            claims: None,
             started_at: 0,
         };
         let (reply, answer) = oneshot::channel();

@@ -8,14 +8,38 @@ use tokio::sync::watch;
 
 /// Jobs of one batch: one short transaction.
 const BATCH: usize = 500;
+/// The same, of cached values.
+const ENTRIES: usize = 200;
 /// Time between two sweeps.
 const EVERY: Duration = Duration::from_secs(30);
 /// Time for others between two batches.
 const BREATH: Duration = Duration::from_millis(20);
 
+/// Values that each cache keeps at most.
+pub const MOST_CACHED: usize = 10_000;
+
+/// Deletes cached values and memories of sessions that have ended, in small batches.
+async fn sweep_entries(engine: &Engine) -> crate::error::Result<()> {
+    loop {
+        let now = engine.clock.now();
+        if engine.store.sweep_entries(now, MOST_CACHED, ENTRIES).await? < ENTRIES {
+            return Ok(());
+        }
+        tokio::time::sleep(BREATH).await;
+        if engine.is_stopping() {
+            return Ok(());
+        }
+    }
+}
+
 /// Sweeps until told to stop.
 pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow_and_update() {
+        if let Err(error) = sweep_entries(&engine).await {
+            engine
+                .journal
+                .log(Level::Debug, &format!("cannot delete old cache entries: {error}"));
+        }
         let rest = match engine
             .store
             .sweep(engine.config.retention, engine.clock.now(), BATCH)

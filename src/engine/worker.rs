@@ -5,6 +5,7 @@ use super::announcer::Announcer;
 use super::completer::Completer;
 use super::events::Events;
 use super::handler::{AbortReason, Journal, Level};
+use super::preparation::Preparation;
 use super::routing::{Routing, WorkerFilter};
 use super::running::Running;
 use super::{claimer, lease, relay, sweeper, timezones};
@@ -59,6 +60,8 @@ pub struct EngineConfig {
     pub max_crashes: u32,
     /// Time is moved by hand: nothing sleeps until a due time.
     pub manual_clock: bool,
+    /// What inputs may refer to.
+    pub preparation: Arc<Preparation>,
 }
 
 impl Default for EngineConfig {
@@ -71,6 +74,7 @@ impl Default for EngineConfig {
             recover_every: Duration::from_millis(500),
             max_crashes: 10,
             manual_clock: false,
+            preparation: Arc::default(),
         }
     }
 }
@@ -173,6 +177,12 @@ impl Engine {
         *self.claiming.borrow()
     }
 
+    /// Whether [`stop`](Self::stop) was called.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
     /// Registers this process.
     pub(super) async fn register(&self) -> Result<()> {
         let lease = i64::try_from(self.config.lease.as_millis()).unwrap_or(i64::MAX);
@@ -206,6 +216,11 @@ impl Engine {
 
     /// Keeps what a handler says about the attempt with this token, if that is still going.
     pub fn note(&self, token: Token, kind: NoteKind) {
+        let masker = &self.config.preparation.secrets.masker;
+        let kind = match kind {
+            NoteKind::Progress(text) => NoteKind::Progress(masker.mask_json(&text).into()),
+            NoteKind::Log(text) => NoteKind::Log(masker.mask(&text).into()),
+        };
         if let Some((job, run, attempt)) = self.running.attempt_of(token) {
             self.annotator.submit(
                 self,

@@ -31,6 +31,12 @@ pub struct JobOptions {
     /// Tag of the cache that keeps its result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<Box<str>>,
+    /// Its input holds no expressions, whatever it looks like.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub plain: bool,
+    /// Zone of dates in its expressions; UTC when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tz: Option<Box<str>>,
     /// Labels to find it by.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Box<str>>,

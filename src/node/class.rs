@@ -2,13 +2,16 @@
 
 use super::handlers::JsHandler;
 use super::host::Host;
+use super::masked::MaskedJournal;
 use super::outbox::{Outbox, error_json};
+use super::secrets::JsSecrets;
 use super::wake::Wake;
 use crate::api::intake::Request;
-use crate::api::options::{SERVERLESS_SIGNS, read_options};
+use crate::api::options::{SECRET_VARIABLES, SERVERLESS_SIGNS, read_options};
 use crate::api::{Instance, read_handler};
 use crate::assembly::ConfiguredStore;
 use crate::cron::tzdb_version;
+use crate::engine::secrets::AskSecret;
 use crate::engine::{Announcer, EventKind, Journal, Listener};
 use crate::error::{Error, ErrorCode};
 use crate::model::Namespace;
@@ -22,6 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 #[napi]
 pub struct Ductape {
     host: Arc<Host>,
+    secrets: Arc<JsSecrets>,
     /// Promises that JavaScript waits for.
     waiting: AtomicUsize,
     /// Whether `start` holds the event loop open.
@@ -35,13 +39,28 @@ fn thrown(error: &Error) -> napi::Error {
 
 #[napi]
 impl Ductape {
-    /// `options` and `environment` are JSON texts; `wake` is called when [`take`](Self::take) has something.
+    /// `options` and `environment` are JSON texts; `wake` is called when [`take`](Self::take) has something; with `asks`,
+    /// secrets are asked for.
     #[napi(constructor)]
-    pub fn new(env: Env, options: String, environment: String, wake: Function<'_, (), ()>) -> napi::Result<Self> {
+    pub fn new(
+        env: Env,
+        options: String,
+        environment: String,
+        wake: Function<'_, (), ()>,
+        asks: bool,
+    ) -> napi::Result<Self> {
         let environment: Vec<(String, String)> = serde_json::from_str(&environment).unwrap_or_default();
         let options = read_options(&options, &environment).map_err(|error| thrown(&error))?;
         let outbox = Outbox::new(Wake::new(&wake)?);
-        let journal = Arc::clone(&outbox) as Arc<dyn Journal>;
+        let known = &options.engine.preparation.secrets;
+        let secrets = JsSecrets::new(Arc::clone(&outbox));
+        if asks {
+            known.ask_from(Arc::clone(&secrets) as Arc<dyn AskSecret>);
+        }
+        let journal: Arc<dyn Journal> = Arc::new(MaskedJournal {
+            outbox: Arc::clone(&outbox),
+            masker: Arc::clone(&known.masker),
+        });
         let opener = ConfiguredStore::new(options.store.clone(), options.durability, Arc::clone(&journal));
         let announcer = Announcer::new(Arc::clone(&outbox) as Arc<dyn Listener>);
         let instance = Instance::new(options, journal, announcer, Box::new(opener));
@@ -50,6 +69,7 @@ impl Ductape {
         env.add_env_cleanup_hook(hooked, |host| host.shut_down())?;
         Ok(Self {
             host,
+            secrets,
             waiting: AtomicUsize::new(0),
             held: AtomicBool::new(false),
         })
@@ -60,6 +80,25 @@ impl Ductape {
     pub fn environment_names() -> Vec<String> {
         let names = SERVERLESS_SIGNS.iter().map(|(name, _)| (*name).to_owned());
         names.chain(["DUCTAPE_STORE".to_owned()]).collect()
+    }
+
+    /// Beginning of the names of the environment variables that hold secrets.
+    #[napi]
+    pub fn secret_variables() -> String {
+        SECRET_VARIABLES.to_owned()
+    }
+
+    /// Takes the answer to a question for a secret: JSON.
+    #[napi]
+    pub fn secret(&self, number: u32, answer: String) {
+        self.secrets.answer(number, &answer);
+    }
+
+    /// The text with the values of secrets masked.
+    #[napi]
+    pub fn mask(&self, text: String) -> String {
+        let masker = &self.host.instance.options.engine.preparation.secrets.masker;
+        masker.mask(&text).into_owned()
     }
 
     /// Version of the time zone database.

@@ -109,6 +109,8 @@ fn job_json(attempt: &Attempt) -> String {
         #[serde(flatten)]
         target: BTreeMap<&'static str, &'a str>,
         input: &'a RawValue,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session: Option<&'a RawValue>,
         run: i64,
         attempt: u32,
         scheduled_at: i64,
@@ -125,6 +127,10 @@ fn job_json(attempt: &Attempt) -> String {
         env: &attempt.route.env,
         target: attempt.route.fields().collect(),
         input,
+        session: attempt
+            .claims
+            .as_deref()
+            .and_then(|claims| serde_json::from_str(claims).ok()),
         run: run.run,
         attempt: run.attempt,
         scheduled_at: run.scheduled_at,

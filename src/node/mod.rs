@@ -7,7 +7,9 @@
 mod class;
 mod handlers;
 mod host;
+mod masked;
 mod outbox;
+mod secrets;
 mod wake;
 
 pub use class::Ductape;

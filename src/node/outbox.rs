@@ -154,6 +154,12 @@ impl Outbox {
         self.push(|state| state.message(message.len(), |text| write!(text, "[\"a\",{key},\"{code}\",{message}]")));
     }
 
+    /// Asks for a secret.
+    pub fn ask(&self, number: u32, key: &str) {
+        let key = json(&key);
+        self.push(|state| state.message(key.len(), |text| write!(text, "[\"s\",{number},{key}]")));
+    }
+
     /// Has the JavaScript side answer with the same, one macrotask from now.
     pub fn echo(&self, word: &str) {
         self.push(|state| state.message(word.len(), |text| write!(text, "[\"o\",\"{word}\"]")));

@@ -9,6 +9,7 @@ pub mod claiming;
 pub mod completing;
 pub mod concurrency;
 pub mod dispatch;
+pub mod entries;
 pub mod kit;
 pub mod processes;
 pub mod random_walk;
@@ -144,6 +145,13 @@ macro_rules! store_contract {
             a_sweep_is_bounded,
             history_of_a_series_is_trimmed_by_count_and_age,
             history_of_a_run_that_goes_on_is_kept,
+        });
+        $crate::store::contract::store_contract!(@tests $make, entries: {
+            an_entry_is_there_until_its_time,
+            an_entry_takes_the_place_of_another,
+            an_entry_is_taken_once,
+            entries_of_a_space_are_cleared_together,
+            entries_are_swept_when_they_have_ended_or_are_too_many,
         });
         $crate::store::contract::store_contract!(@tests $make, whereabouts: {
             a_job_that_is_not_there_is_nowhere,

@@ -34,11 +34,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 mod change;
+mod entry;
 pub mod postgres;
 pub mod sqlite;
 mod webhook;
 
 pub use change::{Cancellation, Change, Changed, ChangedSome, HeldRun, NextOccurrence, Timing};
+pub use entry::{Entry, EntryKey, EntryKind};
 pub use webhook::{DeliveryReport, EventSeq, NewWebhook, Relayed, StoredEvent, Webhook, WebhookSet, WebhookStore};
 
 #[cfg(test)]
@@ -622,6 +624,22 @@ pub trait Store: WebhookStore + Send + Sync {
 
     /// Recalls it.
     async fn mark_of(&self, name: &str) -> Result<Option<String>>;
+
+    /// Keeps a value until its time, in place of one under the same key.
+    async fn put_entry(&self, entry: Entry) -> Result<()>;
+
+    /// The value under a key, if there is one whose time has not come.
+    async fn entry(&self, at: EntryKey, now: Millis) -> Result<Option<Box<str>>>;
+
+    /// Takes a value away and returns it, if its time has not come. Of several that take it, one gets it.
+    async fn take_entry(&self, at: EntryKey, now: Millis) -> Result<Option<Box<str>>>;
+
+    /// Takes all values of a space away; returns how many.
+    async fn clear_entries(&self, kind: EntryKind, space: &str) -> Result<usize>;
+
+    /// Deletes values whose time has come, and of each cache those beyond `most` that would end first; at most about
+    /// `limit` in all. Returns how many.
+    async fn sweep_entries(&self, now: Millis, most: usize, limit: usize) -> Result<usize>;
 
     /// Keeps what handlers said about their jobs, in order; notes of jobs that are gone are dropped.
     async fn annotate(&self, notes: Vec<Note>) -> Result<()>;

@@ -4,17 +4,17 @@
 
 use super::pool::{Manner, attempt};
 use super::{
-    PostgresStore, advance, change, claim, complete, counters, history, instances, keys, list, marks, notes, outbox,
-    read, routes, statement, sweep, uniques, webhooks,
+    PostgresStore, advance, change, claim, complete, counters, entries, history, instances, keys, list, marks, notes,
+    outbox, read, routes, statement, sweep, uniques, webhooks,
 };
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, NewJob, Route, Status};
 use crate::store::{
     Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DeliveryReport,
-    DueSeries, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note,
-    Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Statement, Stats, Store, StoredEvent, Token, Webhook,
-    WebhookSet, WebhookStore, Whereabouts,
+    DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter,
+    LogLine, NewWebhook, Note, Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Statement, Stats, Store,
+    StoredEvent, Token, Webhook, WebhookSet, WebhookStore, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
@@ -177,6 +177,47 @@ impl Store for PostgresStore {
         let inner = self.opened()?;
         Ok(attempt!(inner.general, Manner::ENGINE, |session| claim::series_after(
             session, after, limit
+        )))
+    }
+
+    async fn put_entry(&self, entry: Entry) -> Result<()> {
+        let inner = self.opened()?;
+        attempt!(inner.general, Manner::PATIENT, |session| entries::put(session, &entry));
+        Ok(())
+    }
+
+    async fn entry(&self, at: EntryKey, now: Millis) -> Result<Option<Box<str>>> {
+        let inner = self.opened()?;
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| entries::get(
+            session, &at, now
+        )))
+    }
+
+    async fn take_entry(&self, at: EntryKey, now: Millis) -> Result<Option<Box<str>>> {
+        let inner = self.opened()?;
+        Ok(attempt!(inner.general, Manner::ONCE, |session| entries::take(
+            session, &at, now
+        )))
+    }
+
+    async fn clear_entries(&self, kind: EntryKind, space: &str) -> Result<usize> {
+        let inner = self.opened()?;
+        let mut total = 0;
+        loop {
+            let step = attempt!(inner.general, Manner::LONG, |session| entries::clear(
+                session, kind, space
+            ));
+            total += step;
+            if step < entries::CLEARED {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn sweep_entries(&self, now: Millis, most: usize, limit: usize) -> Result<usize> {
+        let inner = self.opened()?;
+        Ok(attempt!(inner.general, Manner::LONG, |session| entries::sweep(
+            session, now, most, limit
         )))
     }
 

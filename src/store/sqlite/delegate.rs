@@ -4,17 +4,17 @@
 
 use super::verb::Treatment;
 use super::{
-    SqliteStore, advance, change, claim, complete, counters, history, insert, instances, list, marks, notes, outbox,
-    read, routes, sweep, webhooks, whereabouts,
+    SqliteStore, advance, change, claim, complete, counters, entries, history, insert, instances, list, marks, notes,
+    outbox, read, routes, sweep, webhooks, whereabouts,
 };
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Route, Status};
 use crate::store::{
     Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DeliveryReport,
-    DueSeries, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note,
-    Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Stats, Store, StoredEvent, Token, Webhook, WebhookSet,
-    WebhookStore, Whereabouts,
+    DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter,
+    LogLine, NewWebhook, Note, Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Stats, Store, StoredEvent,
+    Token, Webhook, WebhookSet, WebhookStore, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -139,6 +139,46 @@ impl Store for SqliteStore {
 
     async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>> {
         self.read(move |connection| claim::series_after(connection, after, limit))
+            .await
+    }
+
+    async fn put_entry(&self, entry: Entry) -> Result<()> {
+        // A refresh token that was handed out, and a revocation, survive what a dispatch survives.
+        let treatment = match entry.at.kind {
+            EntryKind::Session => Treatment::synced(1),
+            EntryKind::Cache => Treatment::plain(1),
+        };
+        self.write(treatment, move |tx| entries::put(tx, &entry)).await
+    }
+
+    async fn entry(&self, at: EntryKey, now: Millis) -> Result<Option<Box<str>>> {
+        self.read(move |connection| entries::get(connection, &at, now)).await
+    }
+
+    async fn take_entry(&self, at: EntryKey, now: Millis) -> Result<Option<Box<str>>> {
+        self.write(Treatment::synced(1), move |tx| entries::take(tx, &at, now))
+            .await
+    }
+
+    async fn clear_entries(&self, kind: EntryKind, space: &str) -> Result<usize> {
+        let mut total = 0;
+        loop {
+            let space = space.to_owned();
+            let step = self
+                .write(Treatment::synced(sweep::JOBS), move |tx| {
+                    entries::clear(tx, kind, &space, sweep::JOBS)
+                })
+                .await?;
+            total += step;
+            if step < sweep::JOBS {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn sweep_entries(&self, now: Millis, most: usize, limit: usize) -> Result<usize> {
+        let limit = limit.min(sweep::JOBS);
+        self.write(Treatment::plain(limit), move |tx| entries::sweep(tx, now, most, limit))
             .await
     }
 

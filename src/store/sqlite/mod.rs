@@ -17,6 +17,7 @@ mod complete;
 mod counters;
 mod delegate;
 mod delete;
+mod entries;
 mod failure;
 mod history;
 mod insert;

@@ -204,6 +204,17 @@ CREATE TABLE ductape.marks (
     value text NOT NULL
 );
 
+-- Values with an end: 0 of caches, 1 of sessions.
+CREATE TABLE ductape.entries (
+    kind    integer NOT NULL,
+    space   text NOT NULL,
+    key     text NOT NULL,
+    value   text NOT NULL,
+    expires bigint NOT NULL,
+    PRIMARY KEY (kind, space, key)
+);
+CREATE INDEX entries_by_end ON ductape.entries (expires);
+
 CREATE TABLE ductape.progress (
     job   bigint PRIMARY KEY,
     value text NOT NULL

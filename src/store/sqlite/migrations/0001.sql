@@ -201,6 +201,17 @@ CREATE TABLE marks (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- Values with an end: results that caches keep, refresh tokens and revocations of sessions.
+CREATE TABLE entries (
+    kind    INTEGER NOT NULL, -- 0 cache, 1 session
+    space   TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    value   TEXT NOT NULL,
+    expires INTEGER NOT NULL, -- wall time
+    PRIMARY KEY (kind, space, key)
+) WITHOUT ROWID;
+CREATE INDEX entries_by_end ON entries (expires);
+
 -- What handlers said about their jobs.
 CREATE TABLE progress (
     job   INTEGER PRIMARY KEY,

@@ -1,0 +1,318 @@
+//! Makes an attempt ready for its handler: checks its session and resolves the expressions of its input.
+//!
+//! A job without expressions, session and cache passes by untouched. Nothing of what is resolved is stored.
+
+use super::caching::Flights;
+use super::secrets::{Revealed, Secrets, not_listed};
+use crate::clock::Millis;
+use crate::cron::Zone;
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::expr::{self, Claims, Limits, Scope, Uses, Variables};
+use crate::model::job::Session;
+use crate::model::{JobOptions, Namespace, Route};
+use crate::resources::{KeySource, Resources, SessionResource};
+use crate::sessions::{self, Payload, SigningKey, VerifyingKey};
+use crate::store::{ClaimedRun, EntryKey, EntryKind, Store};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What inputs may refer to, and how much they may cost.
+#[derive(Debug, Default)]
+pub struct Preparation {
+    /// Bounds of expressions.
+    pub limits: Limits,
+    /// Secrets, and the mask over them.
+    pub secrets: Secrets,
+    /// Definitions of sessions and caches.
+    pub resources: Resources,
+    /// Jobs that others wait for.
+    pub flights: Flights,
+    keys: Mutex<KnownKeys>,
+}
+
+/// Keys that were read, by product and tag; there are no more than resources.
+type KnownKeys = HashMap<(Box<str>, Box<str>), Arc<SessionKeys>>;
+
+/// A session resource with its keys read.
+#[derive(Debug)]
+pub struct SessionKeys {
+    /// Its definition.
+    pub resource: Arc<SessionResource>,
+    /// Verifies tokens.
+    pub verifying: Option<VerifyingKey>,
+    /// Signs them.
+    pub signing: Option<SigningKey>,
+}
+
+/// What became of a session.
+pub enum Admission {
+    /// Its token is right.
+    Verified(Payload),
+    /// Its resource says that tokens are not checked.
+    Unchecked(Payload),
+    /// Nobody here can check it; says why.
+    Unknown(String),
+}
+
+/// What a handler sees instead of what is stored.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    /// The input, if it has changed.
+    pub input: Option<Box<str>>,
+    /// JSON text of the session's data.
+    pub claims: Option<Box<str>>,
+}
+
+/// Where the revocations of a session resource are remembered.
+#[must_use]
+pub fn revocation(product: &str, tag: &str, id: &str) -> EntryKey {
+    EntryKey {
+        kind: EntryKind::Session,
+        space: space("revoked", product, tag),
+        key: id.into(),
+    }
+}
+
+/// A space of a product's resource, for the store.
+#[must_use]
+pub fn space(kind: &str, product: &str, tag: &str) -> Box<str> {
+    serde_json::to_string(&[kind, product, tag]).unwrap_or_default().into()
+}
+
+impl Preparation {
+    /// What the constructor's options say.
+    #[must_use]
+    pub fn new(limits: Limits, secrets: Secrets, resources: Resources) -> Self {
+        Self {
+            limits,
+            secrets,
+            resources,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is nothing to do for a run. Work of the package's own carries what programs wrote, as it is.
+    #[must_use]
+    pub fn is_needless(run: &ClaimedRun, route: &Route, options: &JobOptions) -> bool {
+        if route.namespace == Namespace::Webhooks {
+            return true;
+        }
+        options.session.is_none() && options.cache.is_none() && (options.plain || !run.input.contains('$'))
+    }
+
+    /// Reads the expressions of an input that is dispatched.
+    ///
+    /// # Errors
+    /// Every problem, with the code that all of them have in common, else `VALIDATION_ERROR`.
+    pub fn check(&self, input: &str, has_session: bool) -> std::result::Result<Uses, (ErrorCode, Vec<Problem>)> {
+        let uses = expr::check(input, &self.limits).map_err(|faults| {
+            let problems = faults.into_iter().map(|fault| fault.problem).collect();
+            (ErrorCode::InvalidExpression, problems)
+        })?;
+        let mut problems = Vec::new();
+        if uses.session && !has_session {
+            let message = "refers to $Session{…}, and the job is dispatched without `session`";
+            problems.push(Problem::new("input", message));
+        }
+        for key in uses.secrets.iter().filter(|key| !self.secrets.is_for_inputs(key)) {
+            problems.push(Problem::new("input", not_listed(key)));
+        }
+        if problems.is_empty() {
+            Ok(uses)
+        } else {
+            Err((ErrorCode::ValidationError, problems))
+        }
+    }
+
+    /// Checks the session of a run and resolves its input.
+    ///
+    /// # Errors
+    /// `UNAUTHORIZED`, `VALIDATION_ERROR`, and what the store or the source of secrets says.
+    pub async fn prepare(
+        &self,
+        store: &dyn Store,
+        run: &ClaimedRun,
+        route: &Route,
+        options: &JobOptions,
+        now: Millis,
+    ) -> Result<Prepared> {
+        let admission = match &options.session {
+            Some(session) => Some(self.admit(store, &route.product, session, None).await?),
+            None => None,
+        };
+        let claims = match &admission {
+            None => Claims::Absent,
+            Some(Admission::Verified(payload) | Admission::Unchecked(payload)) => Claims::Known(&payload.claims),
+            Some(Admission::Unknown(why)) => Claims::Unverified(why),
+        };
+        let input = if options.plain || !run.input.contains('$') {
+            None
+        } else {
+            let secrets = self.secrets_of(&run.input).await?;
+            let id = run.id.to_string();
+            let scope = Scope {
+                now,
+                zone: options
+                    .tz
+                    .as_deref()
+                    .and_then(|tz| Zone::get(tz).ok())
+                    .unwrap_or_else(Zone::utc),
+                claims,
+                variables: variables(run, route, &id),
+                secrets: &secrets,
+            };
+            let resolved = expr::resolve(&run.input, &scope, &self.limits).map_err(expr::Fault::into_error)?;
+            Some(resolved.into())
+        };
+        let claims = match admission {
+            Some(Admission::Verified(payload) | Admission::Unchecked(payload)) => Some(payload.claims),
+            _ => None,
+        };
+        Ok(Prepared { input, claims })
+    }
+
+    /// The secrets an input asks for.
+    async fn secrets_of(&self, input: &str) -> Result<Revealed> {
+        if !input.contains("$Secret{") && !input.contains("$Token{") {
+            return Ok(Revealed::default());
+        }
+        let uses = expr::check(input, &self.limits).map_err(|mut faults| match faults.pop() {
+            Some(fault) => fault.into_error(),
+            None => Error::new(ErrorCode::InvalidExpression, "input: unreadable"),
+        })?;
+        self.secrets.for_input(uses.secrets).await
+    }
+
+    /// Checks a session's token: its signature and whether it was revoked; with `now`, also its time.
+    ///
+    /// # Errors
+    /// `UNAUTHORIZED`, and what the store or the source of secrets says.
+    pub async fn admit(
+        &self,
+        store: &dyn Store,
+        product: &str,
+        session: &Session,
+        now: Option<Millis>,
+    ) -> Result<Admission> {
+        let Some(keys) = self.session_keys(product, &session.tag).await? else {
+            return Ok(Admission::Unknown(format!(
+                "`resources` has no session resource '{}' for the product '{product}'",
+                session.tag
+            )));
+        };
+        if !keys.resource.verify {
+            return sessions::read_unchecked(&session.token).map(Admission::Unchecked);
+        }
+        let Some(key) = &keys.verifying else {
+            return Ok(Admission::Unknown(format!(
+                "the session resource '{}' has no key to check the token with",
+                session.tag
+            )));
+        };
+        let payload = sessions::verify(&session.token, key)?;
+        if let Some(now) = now {
+            sessions::is_expired(&payload, now)?;
+        }
+        if let Some(id) = &payload.id {
+            // A revocation is kept as long as its token could be valid; by then no time must be passed.
+            let revoked = store.entry(revocation(product, &session.tag, id), Millis::MIN).await?;
+            if revoked.is_some() {
+                return Err(sessions::unauthorized("was revoked"));
+            }
+        }
+        Ok(Admission::Verified(payload))
+    }
+
+    /// The keys of a session resource, read once. `None`: there is no such resource.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` when a key is none, or a secret in it is missing.
+    pub async fn session_keys(&self, product: &str, tag: &str) -> Result<Option<Arc<SessionKeys>>> {
+        let Some(resource) = self.resources.session(product, tag) else {
+            return Ok(None);
+        };
+        let name = (Box::from(product), Box::from(tag));
+        let known = self
+            .keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&name)
+            .cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let read = self.read_keys(resource).await.map_err(|error| {
+            let problem = Problem::new(format!("resources.sessions.{tag}"), error.message);
+            Error::invalid(error.code, vec![problem])
+        })?;
+        let keys = Arc::new(read);
+        let mut all = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(name, Arc::clone(&keys));
+        Ok(Some(keys))
+    }
+
+    async fn read_keys(&self, resource: &Arc<SessionResource>) -> Result<SessionKeys> {
+        let algorithm = resource.algorithm;
+        let mut signing = None;
+        let verifying = match &resource.key {
+            KeySource::Absent => None,
+            KeySource::Secret(secret) => {
+                let secret = self.revealed(secret).await?;
+                self.secrets.masker.learn(&secret);
+                let key = VerifyingKey::from_secret(algorithm, &secret)?;
+                signing = Some(SigningKey::from_secret(algorithm, &secret));
+                Some(key)
+            }
+            KeySource::PublicKey(pem) => Some(VerifyingKey::from_pem(algorithm, &self.revealed(pem).await?)?),
+            KeySource::Jwks(json) => Some(VerifyingKey::from_jwks(algorithm, json)?),
+        };
+        if let Some(pem) = &resource.private_key {
+            signing = Some(SigningKey::from_pem(algorithm, &self.revealed(pem).await?)?);
+        }
+        Ok(SessionKeys {
+            resource: Arc::clone(resource),
+            verifying,
+            signing,
+        })
+    }
+
+    /// A text of a definition with its secrets in it.
+    async fn revealed(&self, text: &str) -> Result<String> {
+        if !text.contains('$') {
+            return Ok(text.to_owned());
+        }
+        let unreadable = || Error::new(ErrorCode::InvalidExpression, "unreadable expression");
+        let quoted = serde_json::to_string(text).map_err(|_| unreadable())?;
+        let uses = expr::check(&quoted, &self.limits)
+            .map_err(|mut faults| faults.pop().map_or_else(unreadable, expr::Fault::into_error))?;
+        let secrets = self.secrets.reveal(uses.secrets).await?;
+        let scope = Scope {
+            now: 0,
+            zone: Zone::utc(),
+            claims: Claims::Absent,
+            variables: Variables {
+                execution_count: 0,
+                attempt: 0,
+                job_id: "",
+                scheduled_at: 0,
+                product: "",
+                env: "",
+            },
+            secrets: &secrets,
+        };
+        let resolved = expr::resolve(&quoted, &scope, &self.limits)
+            .map_err(|fault| Error::new(fault.code, fault.problem.message))?;
+        serde_json::from_str(&resolved).map_err(|_| unreadable())
+    }
+}
+
+fn variables<'a>(run: &ClaimedRun, route: &'a Route, id: &'a str) -> Variables<'a> {
+    Variables {
+        execution_count: run.run.saturating_sub(1),
+        attempt: run.attempt,
+        job_id: id,
+        scheduled_at: run.scheduled_at,
+        product: &route.product,
+        env: &route.env,
+    }
+}

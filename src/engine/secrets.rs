@@ -1,0 +1,131 @@
+//! Where the values of secrets come from: given at construction, or asked for when a run needs them. Never stored.
+
+use super::masking::Masker;
+use crate::error::{Error, ErrorCode, Result};
+use crate::expr::SecretValues;
+use async_trait::async_trait;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How long a source may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A source that is asked for each value.
+#[async_trait]
+pub trait AskSecret: Send + Sync {
+    /// The value of a secret, `None` when there is none of that name.
+    async fn ask(&self, key: &str) -> Result<Option<Box<str>>>;
+}
+
+/// Secrets of an instance.
+#[derive(Default)]
+pub struct Secrets {
+    given: HashMap<Box<str>, Box<str>>,
+    source: OnceLock<Arc<dyn AskSecret>>,
+    /// Keys that inputs may use.
+    inputs: Vec<Box<str>>,
+    /// Learns every value that passes.
+    pub masker: Arc<Masker>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets({} given)", self.given.len())
+    }
+}
+
+/// Values that were asked for, for one input or one definition.
+#[derive(Default)]
+pub struct Revealed {
+    values: HashMap<String, Box<str>>,
+    refused: Vec<String>,
+}
+
+impl SecretValues for Revealed {
+    fn value_of(&self, key: &str) -> std::result::Result<&str, String> {
+        if self.refused.iter().any(|refused| refused == key) {
+            return Err(not_listed(key));
+        }
+        self.values
+            .get(key)
+            .map(|value| &**value)
+            .ok_or_else(|| "there is no such secret; give it as `secrets` of the constructor".to_owned())
+    }
+}
+
+/// Why an input may not use a secret.
+#[must_use]
+pub fn not_listed(key: &str) -> String {
+    let key: String = key.chars().take(60).collect();
+    format!(
+        "inputs may not use the secret '{key}'; list it in `inputSecrets` of the constructor, or mark text of others with literal()"
+    )
+}
+
+impl Secrets {
+    /// Secrets that are given, and the keys that inputs may use.
+    #[must_use]
+    pub fn new(given: HashMap<Box<str>, Box<str>>, inputs: Vec<Box<str>>) -> Self {
+        let masker = Arc::new(Masker::default());
+        for value in given.values() {
+            masker.learn(value);
+        }
+        Self {
+            given,
+            source: OnceLock::new(),
+            inputs,
+            masker,
+        }
+    }
+
+    /// Names the source that is asked from now on; the first one stays.
+    pub fn ask_from(&self, source: Arc<dyn AskSecret>) {
+        let _ = self.source.set(source);
+    }
+
+    /// Whether inputs may use a secret.
+    #[must_use]
+    pub fn is_for_inputs(&self, key: &str) -> bool {
+        self.inputs.iter().any(|allowed| **allowed == *key)
+    }
+
+    /// The values that an input asks for; those it may not use are left out.
+    ///
+    /// # Errors
+    /// What the source says when it fails, and `TIMEOUT`.
+    pub async fn for_input(&self, keys: Vec<String>) -> Result<Revealed> {
+        let (allowed, refused) = keys.into_iter().partition(|key| self.is_for_inputs(key));
+        let mut revealed = self.reveal(allowed).await?;
+        revealed.refused = refused;
+        Ok(revealed)
+    }
+
+    /// The values of secrets, whoever asks.
+    ///
+    /// # Errors
+    /// As [`for_input`](Self::for_input).
+    pub async fn reveal(&self, keys: Vec<String>) -> Result<Revealed> {
+        let mut revealed = Revealed::default();
+        for key in keys {
+            if let Some(value) = self.value(&key).await? {
+                self.masker.learn(&value);
+                revealed.values.insert(key, value);
+            }
+        }
+        Ok(revealed)
+    }
+
+    async fn value(&self, key: &str) -> Result<Option<Box<str>>> {
+        let Some(source) = self.source.get() else {
+            return Ok(self.given.get(key).cloned());
+        };
+        match tokio::time::timeout(PATIENCE, source.ask(key)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::new(
+                ErrorCode::Timeout,
+                format!("the function `secrets` did not answer within {} s", PATIENCE.as_secs()),
+            )),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Comparisons of `$Filter` and `$Find`.
+
+use super::number::Number;
+use super::value::Value;
+use std::cmp::Ordering;
+
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Greater,
+    Less,
+    AtLeast,
+    AtMost,
+    Equal,
+    Same,
+    Unequal,
+    Different,
+}
+
+impl Comparison {
+    pub(super) const NAMES: [&'static str; 8] = [">", "<", ">=", "<=", "==", "===", "!=", "!=="];
+
+    pub(super) fn find(text: &str) -> Option<Self> {
+        Some(match text {
+            ">" => Self::Greater,
+            "<" => Self::Less,
+            ">=" => Self::AtLeast,
+            "<=" => Self::AtMost,
+            "==" => Self::Equal,
+            "===" => Self::Same,
+            "!=" => Self::Unequal,
+            "!==" => Self::Different,
+            _ => return None,
+        })
+    }
+
+    /// Whether it holds. Values that have no order are neither less nor greater.
+    pub(super) fn holds(self, left: &Value<'_>, right: &Value<'_>) -> bool {
+        let order = || order(left, right);
+        match self {
+            Self::Greater => order() == Some(Ordering::Greater),
+            Self::Less => order() == Some(Ordering::Less),
+            Self::AtLeast => order().is_some_and(Ordering::is_ge),
+            Self::AtMost => order().is_some_and(Ordering::is_le),
+            Self::Equal => equal(left, right),
+            Self::Unequal => !equal(left, right),
+            Self::Same => same(left, right),
+            Self::Different => !same(left, right),
+        }
+    }
+}
+
+/// Numbers by value, texts by their characters; a text that reads as a number is one beside a number.
+fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
+    if let (Some(a), Some(b)) = (left.number(), right.number()) {
+        return a.compare(&b);
+    }
+    match (left.clone().text(), right.clone().text()) {
+        (Ok(a), Ok(b)) => Some(a.cmp(&b)),
+        (Ok(a), Err(b)) => as_number(&a)?.compare(&b.number()?),
+        (Err(a), Ok(b)) => a.number()?.compare(&as_number(&b)?),
+        _ => None,
+    }
+}
+
+fn as_number(text: &str) -> Option<Number<'static>> {
+    let text = text.trim();
+    match text.parse() {
+        Ok(whole) => Some(Number::Integer(whole)),
+        Err(_) => text.parse().ok().and_then(Number::finite),
+    }
+}
+
+/// Equal in kind and value.
+fn same(left: &Value<'_>, right: &Value<'_>) -> bool {
+    match (left, right) {
+        (Value::Null, Value::Null) => true,
+        (Value::Bool(a), Value::Bool(b)) => a == b,
+        (Value::Number(a), Value::Number(b)) => a.compare(b) == Some(Ordering::Equal),
+        (Value::Text(_) | Value::Quoted(_), Value::Text(_) | Value::Quoted(_)) => {
+            left.clone().text().ok() == right.clone().text().ok()
+        }
+        (Value::List(_) | Value::Object(_) | Value::Json(_), Value::List(_) | Value::Object(_) | Value::Json(_)) => {
+            left.to_json() == right.to_json()
+        }
+        _ => false,
+    }
+}
+
+/// The same, or a number and a text that reads as it.
+fn equal(left: &Value<'_>, right: &Value<'_>) -> bool {
+    same(left, right) || (left.kind() != right.kind() && order(left, right) == Some(Ordering::Equal))
+}

@@ -1,0 +1,174 @@
+//! Reads the content of a JSON string as it was meant, through its escapes, and knows where it stands in the raw text.
+
+use super::json::slice;
+
+/// A place in the content of a JSON string.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor<'a> {
+    raw: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the raw place `at` of the content `raw`, which has no quotes around it.
+    pub(super) fn new(raw: &'a str, at: usize) -> Self {
+        Self { raw, at }
+    }
+
+    /// Where it stands, in bytes of the raw content.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// The raw content from `start` to here.
+    pub(super) fn since(&self, start: usize) -> &'a str {
+        slice(self.raw, start, self.at)
+    }
+
+    /// The character here.
+    pub(super) fn peek(&self) -> Option<char> {
+        self.decode().map(|(character, _)| character)
+    }
+
+    /// Takes the character here.
+    pub(super) fn next(&mut self) -> Option<char> {
+        let (character, length) = self.decode()?;
+        self.at += length;
+        Some(character)
+    }
+
+    /// Takes the character here if it is this one.
+    pub(super) fn eat(&mut self, wanted: char) -> bool {
+        match self.decode() {
+            Some((character, length)) if character == wanted => {
+                self.at += length;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes white space.
+    pub(super) fn skip_space(&mut self) {
+        while self.peek().is_some_and(char::is_whitespace) {
+            self.next();
+        }
+    }
+
+    /// Takes a name of letters, digits and underscores.
+    pub(super) fn word(&mut self) -> &'a str {
+        let start = self.at;
+        let bytes = self.raw.as_bytes();
+        while bytes
+            .get(self.at)
+            .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        {
+            self.at += 1;
+        }
+        self.since(start)
+    }
+
+    /// Takes what stands before the next `quote`, and that too, if none of it is escaped.
+    pub(super) fn take_plain(&mut self, quote: char) -> Option<&'a str> {
+        let rest = self.raw.as_bytes().get(self.at..)?;
+        let end = self.at + memchr::memchr2(b'\\', b'\'', rest)?;
+        let mut close = Self::new(self.raw, end);
+        if !close.eat(quote) {
+            return None;
+        }
+        let plain = slice(self.raw, self.at, end);
+        *self = close;
+        Some(plain)
+    }
+
+    /// The 1-based position among the characters of the content, for a message.
+    pub(super) fn position_of(&self, place: usize) -> usize {
+        let mut cursor = Cursor::new(self.raw, 0);
+        let mut position = 1;
+        while cursor.at < place && cursor.next().is_some() {
+            position += 1;
+        }
+        position
+    }
+
+    fn decode(&self) -> Option<(char, usize)> {
+        match *self.raw.as_bytes().get(self.at)? {
+            b'\\' => Some(self.escape()),
+            byte if byte.is_ascii() => Some((char::from(byte), 1)),
+            _ => {
+                let character = self.raw.get(self.at..)?.chars().next()?;
+                Some((character, character.len_utf8()))
+            }
+        }
+    }
+
+    /// What an escape stands for; half a surrogate pair stands for U+FFFD.
+    fn escape(&self) -> (char, usize) {
+        match self.raw.as_bytes().get(self.at + 1) {
+            Some(b'n') => ('\n', 2),
+            Some(b't') => ('\t', 2),
+            Some(b'r') => ('\r', 2),
+            Some(b'b') => ('\u{8}', 2),
+            Some(b'f') => ('\u{c}', 2),
+            Some(b'u') => self.unicode(),
+            Some(byte) if byte.is_ascii() => (char::from(*byte), 2),
+            // No JSON.
+            _ => (char::REPLACEMENT_CHARACTER, 1),
+        }
+    }
+
+    fn unicode(&self) -> (char, usize) {
+        let unit = |at: usize| u32::from_str_radix(self.raw.get(at..at + 4)?, 16).ok();
+        let Some(high) = unit(self.at + 2) else {
+            return (char::REPLACEMENT_CHARACTER, 2);
+        };
+        if let Some(character) = char::from_u32(high) {
+            return (character, 6);
+        }
+        let low = self
+            .raw
+            .get(self.at + 6..)
+            .filter(|rest| rest.starts_with("\\u"))
+            .and_then(|_| unit(self.at + 8))
+            .filter(|low| (0xdc00..0xe000).contains(low));
+        match low {
+            Some(low) if high < 0xdc00 => {
+                let pair = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+                (char::from_u32(pair).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
+            }
+            _ => (char::REPLACEMENT_CHARACTER, 6),
+        }
+    }
+}
+
+/// The content of a JSON string as it was meant; borrowed when it has no escapes.
+pub(super) fn unescape(raw: &str) -> std::borrow::Cow<'_, str> {
+    if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
+        return raw.into();
+    }
+    let mut cursor = Cursor::new(raw, 0);
+    let mut text = String::with_capacity(raw.len());
+    while let Some(character) = cursor.next() {
+        text.push(character);
+    }
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_read_as_they_were_meant() {
+        assert_eq!(unescape(r#"a\"b\\c\/d\n\u00e9\ud83d\ude00"#), "a\"b\\c/d\né😀");
+        assert_eq!(unescape("plain é"), "plain é");
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_and_broken_escapes_are_replaced() {
+        assert_eq!(unescape(r"\ud83dx"), "\u{fffd}x");
+        assert_eq!(unescape(r"\ude00\ud83d\u0041"), "\u{fffd}\u{fffd}A");
+        assert_eq!(unescape(r"\uzz"), "\u{fffd}zz");
+        assert_eq!(unescape("\\"), "\u{fffd}");
+    }
+}

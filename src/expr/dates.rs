@@ -1,0 +1,204 @@
+//! Operators on dates: calendar arithmetic and formatting, in the zone of the scope.
+
+use super::arguments::Arguments;
+use super::fault::Fault;
+use super::number::Number;
+use super::value::Value;
+use crate::clock::Millis;
+use crate::cron::Zone;
+use chrono::{DateTime, Datelike, Days, Months, NaiveDateTime, Timelike};
+use std::fmt::Write;
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+
+/// A unit of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// So many ms.
+    Exact(i64),
+    Days(i64),
+    Months(i64),
+}
+
+impl Unit {
+    pub(super) const NAMES: [&'static str; 8] = [
+        "milliseconds",
+        "seconds",
+        "minutes",
+        "hours",
+        "days",
+        "weeks",
+        "months",
+        "years",
+    ];
+
+    /// The unit of that name, singular or plural.
+    pub(super) fn find(name: &str) -> Option<Self> {
+        Some(match name.strip_suffix('s').unwrap_or(name) {
+            "millisecond" => Self::Exact(1),
+            "second" => Self::Exact(SECOND),
+            "minute" => Self::Exact(MINUTE),
+            "hour" => Self::Exact(HOUR),
+            "day" => Self::Days(1),
+            "week" => Self::Days(7),
+            "month" => Self::Months(1),
+            "year" => Self::Months(12),
+            _ => return None,
+        })
+    }
+}
+
+/// Whether a constant is a date.
+pub(super) fn is_date(text: &str) -> bool {
+    read_date(text, Zone::utc()).is_some()
+}
+
+/// A date of ISO 8601; without an offset it is a local time of `zone`.
+pub(super) fn read_date(text: &str, zone: Zone) -> Option<Millis> {
+    zone.read_date_time(text).ok()
+}
+
+pub(super) fn add<'a>(arguments: &mut Arguments<'_, 'a>) -> Result<Value<'a>, Fault> {
+    let zone = arguments.scope.zone;
+    let date = arguments.date(0, zone)?;
+    let count = arguments.whole(1)?;
+    let unit = arguments.unit(2)?;
+    match later(date, count, unit, zone) {
+        Some(ms) => Ok(Value::Number(Number::Integer(ms))),
+        None => arguments.fail("the result is beyond all dates"),
+    }
+}
+
+/// Days and longer units are those of the zone's calendar: the time of day stays. A month that is too short gives its
+/// last day; a time that the clocks skip moves on by the length of the gap.
+fn later(date: Millis, count: i64, unit: Unit, zone: Zone) -> Option<Millis> {
+    match unit {
+        Unit::Exact(length) => date.checked_add(count.checked_mul(length)?),
+        Unit::Days(length) => {
+            let days = count.checked_mul(length)?;
+            let local = local(date, zone)?;
+            let step = Days::new(days.unsigned_abs());
+            let moved = if days < 0 {
+                local.checked_sub_days(step)
+            } else {
+                local.checked_add_days(step)
+            };
+            instant(moved?, zone)
+        }
+        Unit::Months(length) => {
+            let months = count.checked_mul(length)?;
+            let local = local(date, zone)?;
+            let step = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
+            let moved = if months < 0 {
+                local.checked_sub_months(step)
+            } else {
+                local.checked_add_months(step)
+            };
+            instant(moved?, zone)
+        }
+    }
+    .filter(|ms| ms.unsigned_abs() <= 8_640_000_000_000_000)
+}
+
+/// What clocks in the zone show.
+fn local(date: Millis, zone: Zone) -> Option<NaiveDateTime> {
+    let shown = date.checked_add(i64::from(zone.offset_at(date)) * SECOND)?;
+    Some(DateTime::from_timestamp_millis(shown)?.naive_utc())
+}
+
+fn instant(local: NaiveDateTime, zone: Zone) -> Option<Millis> {
+    zone.instant_of(local.and_utc().timestamp_millis())
+}
+
+pub(super) fn format<'a>(arguments: &mut Arguments<'_, 'a>) -> Result<Value<'a>, Fault> {
+    let zone = arguments.scope.zone;
+    let date = arguments.date(0, zone)?;
+    let pattern = arguments.text(1)?;
+    match local(date, zone) {
+        Some(local) => Ok(Value::Text(formatted(&local, &pattern).into())),
+        None => arguments.fail("the date is beyond the calendar"),
+    }
+}
+
+/// Longest first, so that `MMMM` is not read as `MM` twice.
+const TOKENS: [&str; 18] = [
+    "YYYY", "MMMM", "dddd", "MMM", "ddd", "YY", "MM", "DD", "HH", "hh", "mm", "ss", "M", "D", "H", "h", "m", "s",
+];
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const WEEKDAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
+
+fn formatted(local: &NaiveDateTime, pattern: &str) -> String {
+    let mut text = String::with_capacity(pattern.len() + 8);
+    let mut rest = pattern;
+    while let Some(first) = rest.chars().next() {
+        if let Some((quoted, after)) = rest.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+            text.push_str(quoted);
+            rest = after;
+        } else if let Some(token) = TOKENS.iter().find(|token| rest.starts_with(**token)) {
+            write_token(&mut text, local, token);
+            rest = rest.get(token.len()..).unwrap_or_default();
+        } else {
+            match first {
+                'A' => text.push_str(if local.hour() < 12 { "AM" } else { "PM" }),
+                'a' => text.push_str(if local.hour() < 12 { "am" } else { "pm" }),
+                other => text.push(other),
+            }
+            rest = rest.get(first.len_utf8()..).unwrap_or_default();
+        }
+    }
+    text
+}
+
+fn write_token(text: &mut String, local: &NaiveDateTime, token: &str) {
+    let month = MONTHS.get(local.month0() as usize).copied().unwrap_or_default();
+    let weekday = WEEKDAYS
+        .get(local.weekday().num_days_from_sunday() as usize)
+        .copied()
+        .unwrap_or_default();
+    let hour12 = (local.hour() + 11) % 12 + 1;
+    // Writing to a String cannot fail.
+    let _ = match token {
+        "YYYY" => write!(text, "{:04}", local.year()),
+        "YY" => write!(text, "{:02}", local.year().rem_euclid(100)),
+        "MMMM" => text.write_str(month),
+        "MMM" => text.write_str(month.get(..3).unwrap_or_default()),
+        "MM" => write!(text, "{:02}", local.month()),
+        "M" => write!(text, "{}", local.month()),
+        "DD" => write!(text, "{:02}", local.day()),
+        "D" => write!(text, "{}", local.day()),
+        "dddd" => text.write_str(weekday),
+        "ddd" => text.write_str(weekday.get(..3).unwrap_or_default()),
+        "HH" => write!(text, "{:02}", local.hour()),
+        "H" => write!(text, "{}", local.hour()),
+        "hh" => write!(text, "{hour12:02}"),
+        "h" => write!(text, "{hour12}"),
+        "mm" => write!(text, "{:02}", local.minute()),
+        "m" => write!(text, "{}", local.minute()),
+        "ss" => write!(text, "{:02}", local.second()),
+        _ => write!(text, "{}", local.second()),
+    };
+}

@@ -1,0 +1,197 @@
+//! A whole input: finds the strings that may hold expressions, and puts what they become in their place.
+
+use super::evaluate::Evaluator;
+use super::fault::Fault;
+use super::json::{path_of, skip_space, slice, string_end, string_start, value_end};
+use super::limits::{Budget, Limits};
+use super::references::Reference;
+use super::scope::Scope;
+use super::template::{Part, Parts, render};
+use super::tree::Node;
+use memchr::memchr;
+use std::borrow::Cow;
+
+/// The key that marks a value to be left as it is.
+pub(super) const LITERAL: &str = "$literal";
+
+/// Where the input stands in what the user dispatched.
+const ROOT: &str = "input";
+
+/// A place of the input that does not simply stay.
+enum Place {
+    /// A string value with a `$` in it, quotes included.
+    Text { start: usize, end: usize },
+    /// `{ "$literal": value }`, and the value in it.
+    Literal {
+        start: usize,
+        end: usize,
+        inner: (usize, usize),
+    },
+}
+
+/// The places of an input, in order.
+struct Places<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Iterator for Places<'_> {
+    type Item = Place;
+
+    fn next(&mut self) -> Option<Place> {
+        let bytes = self.text.as_bytes();
+        loop {
+            let dollar = self.at + memchr(b'$', bytes.get(self.at..)?)?;
+            // A dollar outside of a string is no JSON.
+            let start = string_start(self.text, dollar)?;
+            let end = string_end(self.text, dollar) + 1;
+            self.at = end;
+            let behind = skip_space(self.text, end);
+            if bytes.get(behind) != Some(&b':') {
+                return Some(Place::Text { start, end });
+            }
+            if slice(self.text, start + 1, end.saturating_sub(1)) == LITERAL
+                && let Some(place) = self.literal(start, behind + 1)
+            {
+                return Some(place);
+            }
+        }
+    }
+}
+
+impl Places<'_> {
+    /// The object whose only key starts at `key`, with its value behind `colon`.
+    fn literal(&mut self, key: usize, colon: usize) -> Option<Place> {
+        let bytes = self.text.as_bytes();
+        let before = bytes.get(..key)?.iter().rposition(|byte| !byte.is_ascii_whitespace())?;
+        let value = skip_space(self.text, colon);
+        let value_end = value_end(self.text, value);
+        let close = skip_space(self.text, value_end);
+        if bytes.get(before) != Some(&b'{') || bytes.get(close) != Some(&b'}') {
+            return None;
+        }
+        self.at = close + 1;
+        Some(Place::Literal {
+            start: before,
+            end: close + 1,
+            inner: (value, value_end),
+        })
+    }
+}
+
+/// What an input's expressions refer to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// `$Session{…}`.
+    pub session: bool,
+    /// Keys of secrets.
+    pub secrets: Vec<String>,
+    /// How many expressions there are.
+    pub expressions: usize,
+}
+
+/// Reads every expression of `input`, a JSON text, without computing it.
+///
+/// # Errors
+/// Every text that is malformed, with its path, up to a bound.
+pub fn check(input: &str, limits: &Limits) -> Result<Uses, Vec<Fault>> {
+    /// Malformed texts that are listed.
+    const MOST: usize = 20;
+    let mut uses = Uses::default();
+    let mut faults = Vec::new();
+    for place in (Places { text: input, at: 0 }) {
+        let Place::Text { start, end } = place else { continue };
+        for part in Parts::of(slice(input, start + 1, end.saturating_sub(1)), limits) {
+            match part {
+                Ok(Part::Expression(node)) => {
+                    uses.expressions += 1;
+                    uses.note(&node);
+                }
+                Ok(Part::Text(_)) => {}
+                Err(fault) => faults.push(fault.at(path_of(input, start, ROOT))),
+            }
+        }
+        if faults.len() >= MOST {
+            break;
+        }
+    }
+    if faults.is_empty() { Ok(uses) } else { Err(faults) }
+}
+
+impl Uses {
+    fn note(&mut self, node: &Node<'_>) {
+        match node {
+            Node::Reference { reference, path, .. } => match reference {
+                Reference::Session => self.session = true,
+                Reference::Secret | Reference::Token => {
+                    let key = path.join(".");
+                    if !self.secrets.contains(&key) {
+                        self.secrets.push(key);
+                    }
+                }
+                _ => {}
+            },
+            Node::List(nodes) | Node::Call { arguments: nodes, .. } => nodes.iter().for_each(|node| self.note(node)),
+            Node::Object(entries) => entries.iter().for_each(|(_, node)| self.note(node)),
+            Node::Null | Node::Bool(_) | Node::Number(_) | Node::Text(_) => {}
+        }
+    }
+}
+
+/// Puts what the expressions of `input`, a JSON text, yield in their place. What holds none stays byte for byte.
+///
+/// # Errors
+/// The first expression that cannot be computed, with its path.
+pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result<Cow<'a, str>, Fault> {
+    if memchr(b'$', input.as_bytes()).is_none() {
+        return Ok(Cow::Borrowed(input));
+    }
+    let mut evaluator = Evaluator {
+        input,
+        scope,
+        budget: Budget::new(limits),
+    };
+    let mut out = String::with_capacity(input.len() + 256);
+    let mut copied = 0;
+    for place in (Places { text: input, at: 0 }) {
+        match place {
+            Place::Text { start, end } => {
+                out.push_str(slice(input, copied, start));
+                let raw = slice(input, start + 1, end.saturating_sub(1));
+                render(raw, limits, &mut evaluator, &mut out).map_err(|fault| fault.at(path_of(input, start, ROOT)))?;
+                copied = end;
+            }
+            Place::Literal { start, end, inner } => {
+                out.push_str(slice(input, copied, start));
+                out.push_str(slice(input, inner.0, inner.1));
+                copied = end;
+            }
+        }
+    }
+    if copied == 0 {
+        return Ok(Cow::Borrowed(input));
+    }
+    out.push_str(slice(input, copied, input.len()));
+    Ok(Cow::Owned(out))
+}
+
+/// A part of the input without the marks of literals in it.
+pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
+    if !text.contains(LITERAL) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    let mut copied = 0;
+    for place in (Places { text, at: 0 }) {
+        if let Place::Literal { start, end, inner } = place {
+            out.push_str(slice(text, copied, start));
+            out.push_str(slice(text, inner.0, inner.1));
+            copied = end;
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(slice(text, copied, text.len()));
+    Cow::Owned(out)
+}

@@ -1,0 +1,86 @@
+//! Numbers: whole ones stay exact, and one that is only passed on keeps its spelling.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// The largest whole number that a float holds exactly, with all below it.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Number<'a> {
+    /// Whole.
+    Integer(i64),
+    /// Finite.
+    Float(f64),
+    /// As it is written in the input.
+    Spelled(&'a str),
+}
+
+impl<'a> Number<'a> {
+    /// A float that is finite.
+    pub(super) fn finite(value: f64) -> Option<Self> {
+        value.is_finite().then_some(Self::Float(value))
+    }
+
+    /// Its value when it is whole and can be told exactly.
+    pub(super) fn whole(&self) -> Option<i64> {
+        match self {
+            Self::Integer(value) => Some(*value),
+            Self::Float(value) => (value.fract() == 0.0 && value.abs() <= EXACT).then_some(*value as i64),
+            Self::Spelled(text) => text.parse().ok().or_else(|| Self::Float(text.parse().ok()?).whole()),
+        }
+    }
+
+    pub(super) fn float(&self) -> f64 {
+        match self {
+            Self::Integer(value) => *value as f64,
+            Self::Float(value) => *value,
+            // A spelling beyond all floats is infinite: no operator passes that on.
+            Self::Spelled(text) => text.parse().unwrap_or(f64::INFINITY),
+        }
+    }
+
+    /// The sum; `None`: it is beyond all numbers.
+    pub(super) fn add(self, other: Self) -> Option<Number<'static>> {
+        self.combine(other, i64::checked_add, |a, b| a + b)
+    }
+
+    /// The difference; `None`: it is beyond all numbers.
+    pub(super) fn subtract(self, other: Self) -> Option<Number<'static>> {
+        self.combine(other, i64::checked_sub, |a, b| a - b)
+    }
+
+    fn combine(
+        self,
+        other: Self,
+        whole: fn(i64, i64) -> Option<i64>,
+        float: fn(f64, f64) -> f64,
+    ) -> Option<Number<'static>> {
+        let exact = self.whole().zip(other.whole()).and_then(|(a, b)| whole(a, b));
+        match exact {
+            Some(value) => Some(Number::Integer(value)),
+            None => Number::finite(float(self.float(), other.float())),
+        }
+    }
+
+    pub(super) fn compare(&self, other: &Self) -> Option<Ordering> {
+        match self.whole().zip(other.whole()) {
+            Some((a, b)) => Some(a.cmp(&b)),
+            None => self.float().partial_cmp(&other.float()),
+        }
+    }
+}
+
+impl fmt::Display for Number<'_> {
+    /// JSON, as short as JavaScript writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Spelled(text) => f.write_str(text),
+            Self::Float(value) if *value == 0.0 => f.write_str("0"),
+            Self::Float(value) if (1e-6..1e21).contains(&value.abs()) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value:e}"),
+        }
+    }
+}

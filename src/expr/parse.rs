@@ -1,0 +1,355 @@
+//! Reads one expression. Recursion is bounded by [`Limits::depth`].
+
+use super::cursor::Cursor;
+use super::fault::Fault;
+use super::limits::Limits;
+use super::names::nearest;
+use super::number::Number;
+use super::operators::{self, Operator};
+use super::references::{Form, Reference, VARIABLES, references, short, unknown_variable};
+use super::tree::{Key, Node};
+use std::borrow::Cow;
+
+type Read<T> = Result<T, Fault>;
+
+/// Reads the expression whose `$` is at `start` of `raw`, the content of a JSON string, and where it ends. `None`: no
+/// known name stands there, it is text.
+pub(super) fn parse<'a>(raw: &'a str, start: usize, limits: &Limits) -> Read<Option<(Node<'a>, usize)>> {
+    let mut parser = Parser {
+        cursor: Cursor::new(raw, start),
+        depth: limits.depth.min(Limits::MAX_DEPTH),
+        limit: limits.depth.min(Limits::MAX_DEPTH),
+    };
+    parser.cursor.eat('$');
+    let node = parser.named(start)?;
+    Ok(node.map(|node| (node, parser.cursor.place())))
+}
+
+struct Parser<'a> {
+    cursor: Cursor<'a>,
+    /// How much deeper it may go.
+    depth: usize,
+    limit: usize,
+}
+
+impl<'a> Parser<'a> {
+    /// A refusal that names the position of `place`.
+    fn fail<T>(&self, place: usize, message: impl AsRef<str>) -> Read<T> {
+        let position = self.cursor.position_of(place);
+        Err(Fault::malformed(format!(
+            "at character {position}: {}",
+            message.as_ref()
+        )))
+    }
+
+    /// A refusal at the place of the cursor.
+    fn fail_here<T>(&self, message: impl AsRef<str>) -> Read<T> {
+        self.fail(self.cursor.place(), message)
+    }
+
+    /// What follows a `$` at `start`; `None` when no known name does.
+    fn named(&mut self, start: usize) -> Read<Option<Node<'a>>> {
+        let name = self.cursor.word();
+        let next = self.cursor.peek();
+        if let Some((reference, form)) = Reference::find(name) {
+            return match (form, next) {
+                (Form::Alone, Some('(')) => self.empty_parentheses(reference, start).map(Some),
+                (Form::Alone, _) => Ok(Some(self.reference(reference, Vec::new(), start))),
+                (Form::Path, Some('{')) => self.path(reference, start).map(Some),
+                (Form::Named, Some('(')) => self.variable(reference, start).map(Some),
+                (Form::Path | Form::Named, _) => Ok(None),
+            };
+        }
+        match (operators::find(name), next) {
+            (Some(operator), Some('(')) => self.call(operator, start).map(Some),
+            (Some(operator), Some('{')) if operator.braces => self.braced(operator, start).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn reference(&self, reference: Reference, path: Vec<Key<'a>>, start: usize) -> Node<'a> {
+        Node::Reference {
+            reference,
+            path,
+            written: self.cursor.since(start),
+        }
+    }
+
+    fn empty_parentheses(&mut self, reference: Reference, start: usize) -> Read<Node<'a>> {
+        self.cursor.eat('(');
+        self.cursor.skip_space();
+        if !self.cursor.eat(')') {
+            return self.fail_here(format!(
+                "${} takes no arguments; it is {}",
+                reference.name(),
+                reference.example()
+            ));
+        }
+        Ok(self.reference(reference, Vec::new(), start))
+    }
+
+    fn variable(&mut self, reference: Reference, start: usize) -> Read<Node<'a>> {
+        self.cursor.eat('(');
+        self.cursor.skip_space();
+        let place = self.cursor.place();
+        let name = self.cursor.word();
+        if !VARIABLES.contains(&name) {
+            return self.fail(place, format!("$Var {}", unknown_variable(name)));
+        }
+        self.cursor.skip_space();
+        if !self.cursor.eat(')') {
+            return self.fail_here("$Var(…) is not closed; `)` is missing");
+        }
+        Ok(self.reference(reference, vec![name.into()], start))
+    }
+
+    /// One or more keys in braces, each of them `a`, `a.b` or `"a.b"`.
+    fn path(&mut self, reference: Reference, start: usize) -> Read<Node<'a>> {
+        let mut keys = Vec::with_capacity(2);
+        while self.cursor.eat('{') {
+            self.keys(reference, start, &mut keys)?;
+        }
+        Ok(self.reference(reference, keys, start))
+    }
+
+    fn keys(&mut self, reference: Reference, start: usize, keys: &mut Vec<Key<'a>>) -> Read<()> {
+        self.cursor.skip_space();
+        if let Some(quote @ ('"' | '\'')) = self.cursor.peek() {
+            keys.push(self.quoted(quote)?);
+            self.cursor.skip_space();
+            if !self.cursor.eat('}') {
+                return self.fail(start, unbalanced(reference));
+            }
+            return Ok(());
+        }
+        let begin = self.cursor.place();
+        loop {
+            match self.cursor.peek() {
+                Some('}') => break,
+                None | Some('{') => return self.fail(start, unbalanced(reference)),
+                Some(_) => self.cursor.next(),
+            };
+        }
+        let raw = self.cursor.since(begin).trim();
+        self.cursor.eat('}');
+        if raw.split('.').any(|key| key.trim().is_empty()) {
+            return self.fail(begin, format!("${}{{…}} has an empty key", reference.name()));
+        }
+        if keys.len() + raw.split('.').count() > self.limit.max(16) {
+            return self.fail(start, format!("${}{{…}} has too many keys", reference.name()));
+        }
+        keys.extend(raw.split('.').map(|key| super::cursor::unescape(key.trim())));
+        Ok(())
+    }
+
+    /// `$Size{…}` and `$Length{…}`: one expression in braces.
+    fn braced(&mut self, operator: &'static Operator, start: usize) -> Read<Node<'a>> {
+        self.cursor.eat('{');
+        self.cursor.skip_space();
+        let argument = self.nested(Self::argument)?;
+        self.cursor.skip_space();
+        if !self.cursor.eat('}') {
+            let message = format!("${}{{…}} is not closed; it is {}", operator.name, operator.signature);
+            return self.fail(start, message);
+        }
+        Ok(Node::Call {
+            operator,
+            arguments: vec![argument],
+        })
+    }
+
+    fn call(&mut self, operator: &'static Operator, start: usize) -> Read<Node<'a>> {
+        self.cursor.eat('(');
+        let arguments = self.nested(|parser| parser.items(')', Self::argument))?;
+        let Some(arguments) = arguments else {
+            let message = format!(
+                "the call of ${} is not closed; it is {}",
+                operator.name, operator.signature
+            );
+            return self.fail(start, message);
+        };
+        if let Err(message) = operator.check(&arguments) {
+            return self.fail(start, message);
+        }
+        Ok(Node::Call { operator, arguments })
+    }
+
+    /// One level deeper.
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
+        let Some(depth) = self.depth.checked_sub(1) else {
+            let limit = self.limit;
+            return self.fail_here(format!(
+                "is nested more than {limit} deep; simplify it, or raise `expressions.maxDepth`"
+            ));
+        };
+        self.depth = depth;
+        let result = read(self);
+        self.depth += 1;
+        result
+    }
+
+    /// Items with commas between them, up to `end`; `None`: the text ended before.
+    fn items<T>(&mut self, end: char, read: impl Fn(&mut Self) -> Read<T>) -> Read<Option<Vec<T>>> {
+        let mut items = Vec::new();
+        self.cursor.skip_space();
+        if self.cursor.eat(end) {
+            return Ok(Some(items));
+        }
+        loop {
+            self.cursor.skip_space();
+            if self.cursor.peek().is_none() {
+                return Ok(None);
+            }
+            items.push(read(self)?);
+            self.cursor.skip_space();
+            if self.cursor.eat(end) {
+                return Ok(Some(items));
+            }
+            if !self.cursor.eat(',') {
+                return match self.cursor.peek() {
+                    None => Ok(None),
+                    Some(other) => self.fail_here(format!("expected `,` or `{end}`, found `{other}`")),
+                };
+            }
+        }
+    }
+
+    fn argument(&mut self) -> Read<Node<'a>> {
+        let place = self.cursor.place();
+        match self.cursor.peek() {
+            Some('$') => self.nested_expression(place),
+            Some(quote @ ('"' | '\'')) => Ok(Node::Text(self.quoted(quote)?)),
+            Some('-' | '+' | '.' | '0'..='9') => self.number(),
+            Some('<' | '>' | '=' | '!') => Ok(Node::Text(self.comparison().into())),
+            Some('[') => self.list(),
+            Some('{') => self.object(),
+            Some(character) if character.is_ascii_alphabetic() => self.constant(place),
+            Some(')' | ',' | ']' | '}') => self.fail_here("an argument is missing"),
+            Some(other) => self.fail_here(format!("`{other}` begins no argument; texts stand in quotes")),
+            None => self.fail_here("the text ends where an argument is expected"),
+        }
+    }
+
+    fn nested_expression(&mut self, place: usize) -> Read<Node<'a>> {
+        self.cursor.eat('$');
+        if let Some(node) = self.named(place)? {
+            return Ok(node);
+        }
+        let written = self.cursor.since(place);
+        let name = written.trim_start_matches('$');
+        if let Some((reference, _)) = Reference::find(name) {
+            return self.fail(place, format!("{written} is incomplete; it is {}", reference.example()));
+        }
+        if let Some(operator) = operators::find(name) {
+            return self.fail(place, format!("{written} is incomplete; it is {}", operator.signature));
+        }
+        let known = operators::operators().map(|operator| operator.name);
+        match nearest(name, known.chain(references().map(Reference::name))) {
+            Some(known) => self.fail(place, format!("there is no ${}; did you mean ${known}?", short(name))),
+            None => self.fail(place, format!("there is no ${}; texts stand in quotes", short(name))),
+        }
+    }
+
+    /// A text in quotes. A backslash makes the next character plain; `\n` and `\t` are a line's end and a tab.
+    fn quoted(&mut self, quote: char) -> Read<Cow<'a, str>> {
+        let start = self.cursor.place();
+        self.cursor.next();
+        if let Some(plain) = self.cursor.take_plain(quote) {
+            return Ok(plain.into());
+        }
+        let mut text = String::new();
+        loop {
+            match self.cursor.next() {
+                None => return self.fail(start, format!("the text is not closed; {quote} is missing")),
+                Some(character) if character == quote => return Ok(text.into()),
+                Some('\\') => match self.cursor.next() {
+                    Some('n') => text.push('\n'),
+                    Some('t') => text.push('\t'),
+                    other => text.extend(other),
+                },
+                Some(character) => text.push(character),
+            }
+        }
+    }
+
+    fn number(&mut self) -> Read<Node<'a>> {
+        let start = self.cursor.place();
+        while let Some('-' | '+' | '.' | 'e' | 'E' | '0'..='9') = self.cursor.peek() {
+            self.cursor.next();
+        }
+        let written = self.cursor.since(start);
+        let number = match written.parse() {
+            Ok(whole) => Some(Number::Integer(whole)),
+            Err(_) => written.parse().ok().and_then(Number::finite),
+        };
+        match number {
+            Some(number) => Ok(Node::Number(number)),
+            None => self.fail(start, format!("{} is no number", short(written))),
+        }
+    }
+
+    fn comparison(&mut self) -> &'a str {
+        let start = self.cursor.place();
+        while let Some('<' | '>' | '=' | '!') = self.cursor.peek() {
+            self.cursor.next();
+        }
+        self.cursor.since(start)
+    }
+
+    fn constant(&mut self, start: usize) -> Read<Node<'a>> {
+        match self.cursor.word() {
+            "true" => Ok(Node::Bool(true)),
+            "false" => Ok(Node::Bool(false)),
+            "null" => Ok(Node::Null),
+            word => {
+                let word = short(word);
+                self.fail(
+                    start,
+                    format!("{word} is no value; texts stand in quotes, as in '{word}'"),
+                )
+            }
+        }
+    }
+
+    fn list(&mut self) -> Read<Node<'a>> {
+        let start = self.cursor.place();
+        self.cursor.next();
+        match self.nested(|parser| parser.items(']', Self::argument))? {
+            Some(items) => Ok(Node::List(items)),
+            None => self.fail(start, "the list is not closed; `]` is missing"),
+        }
+    }
+
+    fn object(&mut self) -> Read<Node<'a>> {
+        let start = self.cursor.place();
+        self.cursor.next();
+        match self.nested(|parser| parser.items('}', Self::entry))? {
+            Some(entries) => Ok(Node::Object(entries)),
+            None => self.fail(start, "the object is not closed; `}` is missing"),
+        }
+    }
+
+    fn entry(&mut self) -> Read<(Cow<'a, str>, Node<'a>)> {
+        let key = match self.cursor.peek() {
+            Some(quote @ ('"' | '\'')) => self.quoted(quote)?,
+            _ => self.cursor.word().into(),
+        };
+        if key.is_empty() {
+            return self.fail_here("an object's key is missing");
+        }
+        self.cursor.skip_space();
+        if !self.cursor.eat(':') {
+            return self.fail_here("`:` is missing after an object's key");
+        }
+        self.cursor.skip_space();
+        Ok((key, self.argument()?))
+    }
+}
+
+fn unbalanced(reference: Reference) -> String {
+    format!(
+        "the braces of ${}{{…}} are not balanced; it is {}",
+        reference.name(),
+        reference.example()
+    )
+}

@@ -1,0 +1,106 @@
+//! One string with expressions in it: finds them, and puts what they yield in their place.
+
+use super::evaluate::Evaluator;
+use super::fault::Fault;
+use super::json::slice;
+use super::limits::Limits;
+use super::parse::parse;
+use super::tree::Node;
+use memchr::memchr;
+
+/// A part of a string's content.
+pub(super) enum Part<'a> {
+    /// Text that stays as it is written.
+    Text(&'a str),
+    Expression(Node<'a>),
+}
+
+/// The parts of a string's content, one after the other.
+pub(super) struct Parts<'a, 'l> {
+    raw: &'a str,
+    at: usize,
+    limits: &'l Limits,
+    /// An expression that was found behind a text.
+    next: Option<Node<'a>>,
+}
+
+impl<'a, 'l> Parts<'a, 'l> {
+    /// Of `raw`, the content of a JSON string.
+    pub(super) fn of(raw: &'a str, limits: &'l Limits) -> Self {
+        Self {
+            raw,
+            at: 0,
+            limits,
+            next: None,
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<Part<'a>>, Fault> {
+        if let Some(node) = self.next.take() {
+            return Ok(Some(Part::Expression(node)));
+        }
+        let start = self.at;
+        let mut from = start;
+        let bytes = self.raw.as_bytes();
+        while let Some(found) = bytes.get(from..).and_then(|rest| memchr(b'$', rest)) {
+            let dollar = from + found;
+            if bytes.get(dollar + 1) == Some(&b'$') {
+                self.at = dollar + 2;
+                return Ok(Some(Part::Text(slice(self.raw, start, dollar + 1))));
+            }
+            if let Some((node, end)) = parse(self.raw, dollar, self.limits)? {
+                self.at = end;
+                if dollar == start {
+                    return Ok(Some(Part::Expression(node)));
+                }
+                self.next = Some(node);
+                return Ok(Some(Part::Text(slice(self.raw, start, dollar))));
+            }
+            from = dollar + 1;
+        }
+        self.at = self.raw.len();
+        let rest = slice(self.raw, start, self.raw.len());
+        Ok((!rest.is_empty()).then_some(Part::Text(rest)))
+    }
+}
+
+impl<'a> Iterator for Parts<'a, '_> {
+    type Item = Result<Part<'a>, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let part = self.advance().transpose();
+        if let Some(Err(_)) = part {
+            self.at = self.raw.len();
+        }
+        part
+    }
+}
+
+/// Appends, as JSON, what the string with the content `raw` becomes.
+pub(super) fn render<'a>(
+    raw: &'a str,
+    limits: &Limits,
+    evaluator: &mut Evaluator<'_, 'a>,
+    out: &mut String,
+) -> Result<(), Fault> {
+    let mut parts = Parts::of(raw, limits);
+    let Some(first) = parts.next().transpose()? else {
+        out.push_str("\"\"");
+        return Ok(());
+    };
+    let second = parts.next().transpose()?;
+    match (first, second) {
+        (Part::Expression(node), None) => evaluator.output(node)?.write_json(out),
+        (first, second) => {
+            out.push('"');
+            for part in [Some(first), second].into_iter().flatten().map(Ok).chain(parts) {
+                match part? {
+                    Part::Text(text) => out.push_str(text),
+                    Part::Expression(node) => evaluator.output(node)?.write_content(out),
+                }
+            }
+            out.push('"');
+        }
+    }
+    Ok(())
+}

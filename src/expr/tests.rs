@@ -1,0 +1,73 @@
+//! Tables of expressions and what becomes of them.
+
+mod bounds;
+mod malformed;
+mod untouched;
+mod yields;
+
+use super::{Claims, Limits, Scope, SecretValues, Variables, check, resolve};
+use crate::cron::Zone;
+use crate::error::ErrorCode;
+
+/// 2026-03-15T14:05:09.007Z, a Sunday.
+const NOW: i64 = 1_773_583_509_007;
+
+const CLAIMS: &str = r#"{"sub":"u1","user":{"id":42,"email":"ann@example.com","roles":["admin","dev"]},"a.b":true}"#;
+
+struct Secrets;
+
+impl SecretValues for Secrets {
+    fn value_of(&self, key: &str) -> Result<&str, String> {
+        match key {
+            "API_KEY" => Ok("s3cr$Now()et"),
+            _ => Err("there is no such secret".into()),
+        }
+    }
+}
+
+fn scope<'a>(zone: &str) -> Scope<'a> {
+    Scope {
+        now: NOW,
+        zone: Zone::get(zone).unwrap(),
+        claims: Claims::Known(CLAIMS),
+        variables: Variables {
+            execution_count: 3,
+            attempt: 2,
+            job_id: "job_1",
+            scheduled_at: NOW - 9,
+            product: "shop",
+            env: "prd",
+        },
+        secrets: &Secrets,
+    }
+}
+
+/// Resolves a whole input.
+fn resolved(input: &str) -> String {
+    resolve(input, &scope("UTC"), &Limits::default())
+        .unwrap_or_else(|fault| panic!("{input}: {fault:?}"))
+        .into_owned()
+}
+
+/// What the text `expression` becomes in an input with some data in it, as JSON.
+fn value_in(expression: &str, zone: &str) -> Result<String, (ErrorCode, String)> {
+    let data = concat!(
+        r#""text":"Hello","name":"Ann \"A\" \u00e9","n":41,"big":9007199254740993123,"odd":1.50e1,"#,
+        r#""list":[3,1,"2",null,{"k":1}],"words":["b","a"],"o":{"x":{"y":[10,20]},"a.b":"dot"},"empty":"","no":null,"yes":true,"#,
+        r#""iso":"2026-01-31T10:00:00Z","local":"2026-03-08T01:30:00","self":"$Now() $$""#
+    );
+    let text = serde_json::to_string(expression).unwrap();
+    let input = format!(r#"{{{data},"value":{text}}}"#);
+    let limits = Limits::default();
+    let failed = |fault: super::Fault| (fault.code, fault.problem.to_string());
+    check(&input, &limits).map_err(|mut faults| failed(faults.remove(0)))?;
+    let scope = scope(zone);
+    // The data's own expression is not what is asked for.
+    let out = resolve(&input, &scope, &limits).map_err(failed)?;
+    let value: std::collections::HashMap<&str, &serde_json::value::RawValue> = serde_json::from_str(&out).unwrap();
+    Ok(value["value"].get().to_owned())
+}
+
+fn yields(expression: &str) -> String {
+    value_in(expression, "UTC").unwrap_or_else(|error| panic!("{expression}: {error:?}"))
+}

@@ -1,0 +1,85 @@
+//! The part of DER that a public key needs: SubjectPublicKeyInfo, of which the algorithm and the key are taken.
+
+/// What a public key in DER is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyKind {
+    Rsa,
+    P256,
+    P384,
+    Ed25519,
+}
+
+const SEQUENCE: u8 = 0x30;
+const OBJECT: u8 = 0x06;
+const BITS: u8 = 0x03;
+
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
+const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+
+/// Takes one element with this tag off; returns its content and what follows it.
+fn element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (first, rest) = bytes.split_first()?;
+    if *first != tag {
+        return None;
+    }
+    let (short, rest) = rest.split_first()?;
+    let (length, rest) = match short {
+        0..=0x7f => (usize::from(*short), rest),
+        0x81 => (usize::from(*rest.first()?), rest.get(1..)?),
+        0x82 => {
+            let high = usize::from(*rest.first()?);
+            (high << 8 | usize::from(*rest.get(1)?), rest.get(2..)?)
+        }
+        _ => return None,
+    };
+    Some((rest.get(..length)?, rest.get(length..)?))
+}
+
+/// The kind of a public key, and the bytes of it.
+pub(super) fn public_key(info: &[u8]) -> Option<(KeyKind, &[u8])> {
+    let (info, rest) = element(SEQUENCE, info)?;
+    if !rest.is_empty() {
+        return None;
+    }
+    let (algorithm, rest) = element(SEQUENCE, info)?;
+    let (object, parameters) = element(OBJECT, algorithm)?;
+    let kind = match object {
+        RSA => KeyKind::Rsa,
+        ED25519 => KeyKind::Ed25519,
+        EC => match element(OBJECT, parameters)?.0 {
+            P256 => KeyKind::P256,
+            P384 => KeyKind::P384,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let (bits, rest) = element(BITS, rest)?;
+    // The first byte says how many bits of the last are not used: none.
+    match bits.split_first() {
+        Some((0, key)) if rest.is_empty() => Some((kind, key)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_keys_are_no_keys() {
+        let ed25519 = [
+            &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00][..],
+            &[7; 32],
+        ]
+        .concat();
+        assert_eq!(public_key(&ed25519), Some((KeyKind::Ed25519, &[7; 32][..])));
+        for length in 0..ed25519.len() {
+            assert_eq!(public_key(&ed25519[..length]), None);
+        }
+        assert_eq!(public_key(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
+        assert_eq!(public_key(&[&ed25519[..], &[0]].concat()), None);
+    }
+}

@@ -1,0 +1,193 @@
+//! Keys that verify, bound to the one algorithm they are for.
+
+use super::der::{KeyKind, public_key};
+use super::jwk::{self, Jwk};
+use super::{unauthorized, unusable};
+use crate::error::Result;
+use crate::resources::Algorithm;
+use ring::{hmac, signature};
+use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::pki_types::pem::PemObject;
+
+/// The shortest secret that is taken, in bytes.
+const SHORTEST_SECRET: usize = 16;
+
+/// What a signature is checked with.
+pub(super) enum Material {
+    Shared(hmac::Key),
+    /// Bytes as `ring` takes them for the algorithm.
+    Public(Vec<u8>),
+    /// Modulus and exponent.
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
+}
+
+/// The keys of one session resource.
+pub struct VerifyingKey {
+    algorithm: Algorithm,
+    /// With the name that a token may call each by.
+    keys: Vec<(Option<Box<str>>, Material)>,
+}
+
+impl std::fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "VerifyingKey({:?}, {} keys)", self.algorithm, self.keys.len())
+    }
+}
+
+impl VerifyingKey {
+    /// A shared secret.
+    ///
+    /// # Errors
+    /// The algorithm is not symmetric, the secret is short, or it is in truth a public key, which everybody knows.
+    pub fn from_secret(algorithm: Algorithm, secret: &str) -> Result<Self> {
+        if !algorithm.is_symmetric() {
+            return Err(unusable(format!(
+                "{} needs a `publicKey` or `jwks`, not a `secret`",
+                algorithm.name()
+            )));
+        }
+        if secret.contains("-----BEGIN ") {
+            return Err(unusable(
+                "the `secret` is a key in PEM; give it as `publicKey`, with the algorithm of that key",
+            ));
+        }
+        if secret.len() < SHORTEST_SECRET {
+            return Err(unusable(format!(
+                "the `secret` must have at least {SHORTEST_SECRET} bytes; make one with `openssl rand -base64 32`"
+            )));
+        }
+        let key = Material::Shared(hmac::Key::new(hmac_of(algorithm), secret.as_bytes()));
+        Ok(Self {
+            algorithm,
+            keys: vec![(None, key)],
+        })
+    }
+
+    /// A public key in PEM.
+    ///
+    /// # Errors
+    /// It is none, or one of another kind than the algorithm's.
+    pub fn from_pem(algorithm: Algorithm, pem: &str) -> Result<Self> {
+        if algorithm.is_symmetric() {
+            return Err(unusable(format!(
+                "{} needs a `secret`, not a `publicKey`",
+                algorithm.name()
+            )));
+        }
+        let info = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes())
+            .map_err(|_| unusable("the `publicKey` must be PEM that begins with -----BEGIN PUBLIC KEY-----"))?;
+        let (kind, bytes) = public_key(&info)
+            .ok_or_else(|| unusable("the `publicKey` is none of RSA, EC (P-256, P-384) or Ed25519"))?;
+        if kind != kind_of(algorithm) {
+            return Err(unusable(format!(
+                "the `publicKey` is not for {}: it is {kind:?}",
+                algorithm.name()
+            )));
+        }
+        Ok(Self {
+            algorithm,
+            keys: vec![(None, Material::Public(bytes.to_vec()))],
+        })
+    }
+
+    /// The keys of a set that are for the algorithm.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn from_jwks(algorithm: Algorithm, json: &str) -> Result<Self> {
+        let set = jwk::read_set(json)?;
+        let usable = |key: &Jwk| Some((key.kid.clone(), key.material(algorithm)?));
+        let keys: Vec<_> = set.iter().filter_map(usable).collect();
+        if keys.is_empty() {
+            return Err(unusable(format!("the `jwks` has no key for {}", algorithm.name())));
+        }
+        Ok(Self { algorithm, keys })
+    }
+
+    /// The algorithm that tokens must name.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Checks a signature of `message`. `kid` is the key that the token asks for.
+    pub(super) fn verify(&self, kid: Option<&str>, message: &[u8], signed: &[u8]) -> Result<()> {
+        let fits = |name: &Option<Box<str>>| match (name.as_deref(), kid) {
+            (Some(name), Some(kid)) => name == kid,
+            _ => true,
+        };
+        let mut candidates = self.keys.iter().filter(|(name, _)| fits(name)).peekable();
+        if candidates.peek().is_none() {
+            return Err(unauthorized(
+                "is signed with a key that is not in the `jwks` of its session resource",
+            ));
+        }
+        // More than one only where neither the token nor the set names keys.
+        if candidates.take(16).any(|(_, key)| self.matches(key, message, signed)) {
+            Ok(())
+        } else {
+            Err(unauthorized("has a wrong signature"))
+        }
+    }
+
+    fn matches(&self, key: &Material, message: &[u8], signed: &[u8]) -> bool {
+        match key {
+            Material::Shared(key) => hmac::verify(key, message, signed).is_ok(),
+            Material::Rsa { n, e } => rsa_of(self.algorithm).is_some_and(|rsa| {
+                signature::RsaPublicKeyComponents { n, e }
+                    .verify(rsa, message, signed)
+                    .is_ok()
+            }),
+            Material::Public(bytes) => public_of(self.algorithm).is_some_and(|algorithm| {
+                signature::UnparsedPublicKey::new(algorithm, bytes)
+                    .verify(message, signed)
+                    .is_ok()
+            }),
+        }
+    }
+}
+
+pub(super) fn hmac_of(algorithm: Algorithm) -> hmac::Algorithm {
+    match algorithm {
+        Algorithm::Hs384 => hmac::HMAC_SHA384,
+        Algorithm::Hs512 => hmac::HMAC_SHA512,
+        _ => hmac::HMAC_SHA256,
+    }
+}
+
+fn rsa_of(algorithm: Algorithm) -> Option<&'static signature::RsaParameters> {
+    Some(match algorithm {
+        Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+        Algorithm::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
+        Algorithm::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
+        Algorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
+        _ => return None,
+    })
+}
+
+fn public_of(algorithm: Algorithm) -> Option<&'static dyn signature::VerificationAlgorithm> {
+    if let Some(rsa) = rsa_of(algorithm) {
+        return Some(rsa);
+    }
+    Some(match algorithm {
+        Algorithm::Es256 => &signature::ECDSA_P256_SHA256_FIXED,
+        Algorithm::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
+        Algorithm::EdDsa => &signature::ED25519,
+        _ => return None,
+    })
+}
+
+/// The kind of key that an asymmetric algorithm needs.
+pub(super) fn kind_of(algorithm: Algorithm) -> KeyKind {
+    match algorithm {
+        Algorithm::Es256 => KeyKind::P256,
+        Algorithm::Es384 => KeyKind::P384,
+        Algorithm::EdDsa => KeyKind::Ed25519,
+        _ => KeyKind::Rsa,
+    }
+}

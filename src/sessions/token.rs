@@ -1,0 +1,160 @@
+//! The compact form: header, claims and signature, each in base64, with dots between them.
+
+use super::{SigningKey, VerifyingKey, unauthorized};
+use crate::clock::Millis;
+use crate::error::Result;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+/// Longest token that is looked at, in bytes.
+const LONGEST: usize = 64 * 1024;
+/// Difference between the clocks of who issues and who checks that is forgiven, ms.
+const LEEWAY: i64 = 5_000;
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    /// Extensions that must be understood: none is.
+    crit: Option<serde::de::IgnoredAny>,
+}
+
+/// Claims that are read here.
+#[derive(Debug, Deserialize)]
+struct Registered {
+    exp: Option<f64>,
+    nbf: Option<f64>,
+    jti: Option<Box<str>>,
+    sid: Option<Box<str>>,
+}
+
+/// What a token says.
+#[derive(Clone)]
+pub struct Payload {
+    /// JSON text of its claims.
+    pub claims: Box<str>,
+    /// When it ends, ms.
+    pub expires: Option<Millis>,
+    /// From when on it is valid, ms.
+    pub not_before: Option<Millis>,
+    /// What it is revoked by: its session (`sid`), else itself (`jti`).
+    pub id: Option<Box<str>>,
+}
+
+impl std::fmt::Debug for Payload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Payload(…)")
+    }
+}
+
+fn decode(part: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(part).ok()
+}
+
+struct Split<'a> {
+    header: &'a str,
+    claims: &'a str,
+    signature: &'a str,
+    /// What is signed.
+    message: &'a str,
+}
+
+fn split(token: &str) -> Result<Split<'_>> {
+    let malformed = || unauthorized("is no JWT: it must be three parts of base64url with dots between them");
+    if token.len() > LONGEST {
+        return Err(unauthorized(format!("is longer than {LONGEST} bytes")));
+    }
+    let (message, signature) = token.rsplit_once('.').ok_or_else(malformed)?;
+    let (header, claims) = message.split_once('.').ok_or_else(malformed)?;
+    if claims.contains('.') {
+        return Err(malformed());
+    }
+    Ok(Split {
+        header,
+        claims,
+        signature,
+        message,
+    })
+}
+
+fn payload(part: &str) -> Result<Payload> {
+    let unreadable = || unauthorized("has claims that are no JSON object");
+    let claims = decode(part)
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(unreadable)?;
+    let claims = claims.trim();
+    if !claims.starts_with('{') {
+        return Err(unreadable());
+    }
+    let registered: Registered = serde_json::from_str(claims).map_err(|_| unreadable())?;
+    let ms = |seconds: f64| (seconds * 1000.0) as Millis;
+    Ok(Payload {
+        claims: claims.into(),
+        expires: registered.exp.map(ms),
+        not_before: registered.nbf.map(ms),
+        id: registered.sid.or(registered.jti),
+    })
+}
+
+/// What a token says, once its signature is found right. Its time is not looked at: [`is_expired`] does.
+///
+/// # Errors
+/// `UNAUTHORIZED`, in words that hold no part of the token.
+pub fn verify(token: &str, key: &VerifyingKey) -> Result<Payload> {
+    let parts = split(token)?;
+    let header: Header = decode(parts.header)
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or_else(|| unauthorized("has no readable header"))?;
+    let wanted = key.algorithm().name();
+    if header.alg.eq_ignore_ascii_case("none") || parts.signature.is_empty() {
+        return Err(unauthorized("is not signed"));
+    }
+    if header.alg != wanted {
+        return Err(unauthorized(format!(
+            "is not signed with {wanted}, the algorithm of its session resource"
+        )));
+    }
+    if header.crit.is_some() {
+        return Err(unauthorized("needs extensions (`crit`) that are not known"));
+    }
+    let signature = decode(parts.signature).ok_or_else(|| unauthorized("has no readable signature"))?;
+    key.verify(header.kid.as_deref(), parts.message.as_bytes(), &signature)?;
+    payload(parts.claims)
+}
+
+/// What a token says, whoever signed it.
+///
+/// # Errors
+/// `UNAUTHORIZED` when it cannot be read.
+pub fn read_unchecked(token: &str) -> Result<Payload> {
+    payload(split(token)?.claims)
+}
+
+/// Refuses what has ended by `now`, or has not begun.
+///
+/// # Errors
+/// `UNAUTHORIZED`.
+pub fn is_expired(payload: &Payload, now: Millis) -> Result<()> {
+    if payload.expires.is_some_and(|end| end.saturating_add(LEEWAY) <= now) {
+        return Err(unauthorized("has expired; start or refresh the session"));
+    }
+    if payload
+        .not_before
+        .is_some_and(|start| start.saturating_sub(LEEWAY) > now)
+    {
+        return Err(unauthorized("is not valid yet"));
+    }
+    Ok(())
+}
+
+/// Signs claims, which are the JSON text of an object.
+///
+/// # Errors
+/// The key cannot sign.
+pub fn issue(claims: &str, key: &SigningKey) -> Result<String> {
+    let header = format!(r#"{{"alg":"{}","typ":"JWT"}}"#, key.algorithm().name());
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = key.sign(message.as_bytes())?;
+    Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
