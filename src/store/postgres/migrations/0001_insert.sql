@@ -5,7 +5,7 @@ CREATE FUNCTION ductape.insert_v1(
     keys_ bigint[], tag_places_ bigint[], tags_ text[]
 ) RETURNS SETOF bigint
 LANGUAGE plpgsql VOLATILE
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_nestloop = off SET jit = off
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_nestloop = off SET enable_hashjoin = on SET jit = off
 AS $body$
 #variable_conflict use_column
 DECLARE
