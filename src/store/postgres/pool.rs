@@ -120,7 +120,8 @@ impl Pool {
         }
     }
 
-    async fn lease(&self) -> Attempt<Lease> {
+    /// A session, within `limit` if it has to be made.
+    async fn lease(&self, limit: Duration) -> Attempt<Lease> {
         let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
@@ -134,7 +135,7 @@ impl Pool {
         };
         let session = match idle {
             Some(session) => session,
-            None => Arc::new(self.connect().await?),
+            None => Arc::new(self.connect(limit).await?),
         };
         Ok(Lease {
             session,
@@ -143,8 +144,8 @@ impl Pool {
         })
     }
 
-    async fn connect(&self) -> Attempt<Session> {
-        let limit = self.connector.address.connect_timeout;
+    async fn connect(&self, limit: Duration) -> Attempt<Session> {
+        let limit = self.connector.address.connect_timeout.min(limit);
         match tokio::time::timeout(limit, self.connector.connect(|_| {})).await {
             Ok(connected) => connected,
             Err(_) => Err(Failure::Late(limit)),
@@ -166,7 +167,7 @@ impl Attempts<'_> {
     /// A session for the next try.
     pub(super) async fn session(&mut self) -> Result<Lease> {
         loop {
-            match self.pool.lease().await {
+            match self.pool.lease(self.manner.deadline).await {
                 Ok(lease) => return Ok(lease),
                 Err(failure) => self.consider(failure).await?,
             }
