@@ -6,10 +6,14 @@ const { Listeners } = require('./listeners.js');
 
 // Taken here, so that fake timers installed later do not stop the traffic with the native side.
 const { setImmediate } = require('node:timers');
+const { performance } = require('node:perf_hooks');
+const now = performance.now.bind(performance);
 const { isUint8Array } = require('node:util/types');
 
 /** Messages handled in one macrotask, so that a flood of them does not starve the event loop. */
 const MESSAGES_PER_TURN = 2000;
+/** ms after which a macrotask handles no further message: handlers and listeners run in it, and may take their time. */
+const TURN = 4;
 
 /** Largest result that is kept, in bytes of JSON. */
 const MAX_RESULT_BYTES = 1024 * 1024;
@@ -223,6 +227,9 @@ class Bridge {
   #handlers = new Map();
   #lastHandler = 0;
   #jobs = new Map();
+  /** Messages that were taken, and how many of them were handled. */
+  #taken = [];
+  #handled = 0;
   #answers = '';
   #listeners;
   #ended = false;
@@ -345,17 +352,26 @@ class Bridge {
     });
   }
 
-  /** Takes what the native side has; the rest, if there is much, in the next macrotask. */
+  /** Handles what the native side has; the rest, if there is much or it takes long, in the next macrotask. */
   #deliver() {
-    let handled = 0;
-    while (handled < MESSAGES_PER_TURN) {
-      const text = this.#native.take();
-      if (text === '') return;
-      const messages = JSON.parse(text);
-      for (const message of messages) this.#receive(message);
-      handled += messages.length;
+    const until = now() + TURN;
+    for (let handled = 0; this.#hasMessage(); handled++) {
+      if (handled === MESSAGES_PER_TURN || (handled > 0 && now() >= until)) {
+        // Nobody wakes this side before it has seen that nothing is left.
+        setImmediate(() => this.#deliver());
+        return;
+      }
+      this.#receive(this.#taken[this.#handled++]);
     }
-    setImmediate(() => this.#deliver());
+  }
+
+  /** Takes the next batch when the last one is done. */
+  #hasMessage() {
+    if (this.#handled < this.#taken.length) return true;
+    const text = this.#native.take();
+    this.#taken = text === '' ? [] : JSON.parse(text);
+    this.#handled = 0;
+    return text !== '';
   }
 
   #receive(message) {

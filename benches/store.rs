@@ -9,8 +9,8 @@ use ductape::model::{
 };
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
 use ductape::store::{
-    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, NewWebhook, ServedRoute,
-    Store, WebhookStore,
+    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, Keep, NewWebhook,
+    Retention, ServedRoute, Store, WebhookStore,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -77,6 +77,7 @@ fn main() {
         claim_round("with a webhook for all events", 0, rows, true).await;
         claim_round("1,000,000 waiting", 1_000_000, rows, false).await;
         held_round(100_000, rows).await;
+        sweep_round(rows).await;
     });
 }
 
@@ -375,5 +376,39 @@ async fn held_round(held: usize, rows: usize) {
     fill(&worker.store, 1, |_| keyed(&on, 100)).await;
     let (rate, slowest) = worker.run_all(100).await;
     println!("claim + complete behind a key with limit 100: {rate:.0}/s, slowest hundred {slowest:.1} ms");
+    worker.store.close().await.unwrap();
+}
+
+/// Deleting jobs that have ended, by retention, with nothing beside it.
+async fn sweep_round(rows: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("jobs.db"));
+    let on = route("mail");
+    fill(&store, rows, |_| job(&on, T0)).await;
+    let instance = store.register(3_600_000).await.unwrap();
+    let route = store.routes_after(0).await.unwrap()[0].0;
+    let served = Arc::new([ServedRoute { route, group: 0 }]);
+    let worker = Worker {
+        store,
+        instance,
+        served,
+    };
+    worker.run_all(100).await;
+    let nothing = Retention {
+        completed: Keep {
+            age: None,
+            count: Some(0),
+        },
+        ..Retention::default()
+    };
+    let started = Instant::now();
+    let mut deleted = 0;
+    while deleted < rows {
+        deleted += worker.store.sweep(nothing, T0, 2_000).await.unwrap();
+    }
+    println!(
+        "jobs that ended, deleted by retention: {:.0}/s",
+        deleted as f64 / started.elapsed().as_secs_f64()
+    );
     worker.store.close().await.unwrap();
 }

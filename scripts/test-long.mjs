@@ -6,6 +6,9 @@ import { parseArgs } from 'node:util';
 
 const root = join(import.meta.dirname, '..');
 
+/** Length of a check that `--minutes` does not say. */
+const MINUTES = { fuzz: 5, 'fuzz-expr': 5, cron: 5, soak: 20 };
+
 /** Name, what it is, and what it runs. `undefined`: there is nothing to run. */
 const CHECKS = {
   fuzz: {
@@ -38,6 +41,13 @@ const CHECKS = {
       { DUCTAPE_LONG_SECONDS: String(Math.round(minutes * 60)) },
     ],
   },
+  soak: {
+    about: 'jobs without a pause for --minutes: each runs once, memory and file level off; needs the built addon',
+    command: ({ minutes }) => [
+      process.execPath,
+      [join('benchmark', 'scheduler', 'soak.mjs'), '--minutes', String(minutes)],
+    ],
+  },
 };
 
 /** Test files that mention `text`. */
@@ -54,7 +64,7 @@ ${Object.entries(CHECKS)
   .map(([name, { about }]) => `  ${name.padEnd(11)}${about}`)
   .join('\n')}
 
-  --minutes N   length of fuzz, fuzz-expr and cron, default 5
+  --minutes N   length of fuzz, fuzz-expr and cron, default 5, and of soak, default 20
   --rounds N    rounds of crash, default 50; its tests see it as DUCTAPE_TEST_ROUNDS
 `;
 
@@ -63,9 +73,9 @@ function readArguments() {
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const unknown = positionals.filter((name) => !(name in CHECKS));
   if (unknown.length > 0) throw new Error(`unknown check: ${unknown.join(', ')}`);
-  const numbers = { minutes: Number(values.minutes ?? 5), rounds: Number(values.rounds ?? 50) };
+  const numbers = { minutes: values.minutes && Number(values.minutes), rounds: Number(values.rounds ?? 50) };
   for (const [name, value] of Object.entries(numbers)) {
-    if (!(value > 0)) throw new Error(`--${name} must be a number above 0`);
+    if (value !== undefined && !(value > 0)) throw new Error(`--${name} must be a number above 0`);
   }
   return { help: values.help, names: positionals.length > 0 ? positionals : Object.keys(CHECKS), numbers };
 }
@@ -83,7 +93,8 @@ function run(command, args, env = {}) {
 }
 
 async function check(name, numbers) {
-  const command = await CHECKS[name].command(numbers);
+  const minutes = numbers.minutes ?? MINUTES[name];
+  const command = await CHECKS[name].command({ ...numbers, minutes });
   if (!command) return { name, outcome: 'nothing to run', seconds: 0 };
   console.log(`\n== ${name}: ${command[0]} ${command[1].join(' ')}\n`);
   const began = performance.now();

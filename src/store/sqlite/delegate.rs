@@ -165,19 +165,19 @@ impl Store for SqliteStore {
         loop {
             let space = space.to_owned();
             let step = self
-                .write(Treatment::synced(sweep::JOBS), move |tx| {
-                    entries::clear(tx, kind, &space, sweep::JOBS)
+                .write(Treatment::synced(entries::BATCH), move |tx| {
+                    entries::clear(tx, kind, &space, entries::BATCH)
                 })
                 .await?;
             total += step;
-            if step < sweep::JOBS {
+            if step < entries::BATCH {
                 return Ok(total);
             }
         }
     }
 
     async fn sweep_entries(&self, now: Millis, most: usize, limit: usize) -> Result<usize> {
-        let limit = limit.min(sweep::JOBS);
+        let limit = limit.min(entries::BATCH);
         self.write(Treatment::plain(limit), move |tx| entries::sweep(tx, now, most, limit))
             .await
     }
@@ -249,7 +249,7 @@ impl Store for SqliteStore {
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize> {
         let mut deleted = 0;
         while deleted < limit {
-            let most = (limit - deleted).min(sweep::JOBS);
+            let most = limit - deleted;
             let step = self
                 .write(Treatment::aside(), move |tx| sweep::jobs(tx, retention, now, most))
                 .await?;

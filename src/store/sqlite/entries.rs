@@ -7,6 +7,9 @@ use crate::error::Result;
 use crate::store::{Entry, EntryKey, EntryKind};
 use rusqlite::{Connection, OptionalExtension};
 
+/// Most entries deleted in one transaction.
+pub(super) const BATCH: usize = 250;
+
 const PUT: &str = include_str!("sql/entry_put.sql");
 const GET: &str = "SELECT value FROM entries WHERE kind = ?1 AND space = ?2 AND key = ?3 AND expires > ?4";
 const TAKE: &str = "DELETE FROM entries WHERE kind = ?1 AND space = ?2 AND key = ?3 RETURNING value, expires";

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 /// Longest time before the writer looks at what else waits. A dispatch beside a change of many jobs waits for half of it
 /// in the mean, and for the sync that ends it.
 const LENGTH: Duration = Duration::from_micros(500);
+/// Longest slice of work that must keep pace with others. A transaction of theirs is about as long.
+const LONGEST: Duration = Duration::from_millis(4);
 
 /// A share of the writer's time that has begun.
 pub(super) struct Slice {
@@ -16,13 +18,44 @@ pub(super) struct Slice {
 impl Slice {
     /// Begins one.
     pub(super) fn begin() -> Self {
+        Self::of(LENGTH)
+    }
+
+    /// Begins one of work that must not fall behind others, who have worked for so long since its last slice: as long as
+    /// they have, so that it gets half of the time of a busy writer and no more than [`begin`](Self::begin) of an idle one.
+    pub(super) fn beside(others: Duration) -> Self {
+        Self::of(others.clamp(LENGTH, LONGEST))
+    }
+
+    fn of(length: Duration) -> Self {
         Self {
-            end: Instant::now() + LENGTH,
+            end: Instant::now() + length,
         }
     }
 
     /// Whether others are to have their turn.
     pub(super) fn is_over(&self) -> bool {
         Instant::now() >= self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn length(others: Duration) -> Duration {
+        let now = Instant::now();
+        let end = Slice::beside(others).end;
+        end - now
+    }
+
+    #[test]
+    fn a_slice_beside_others_is_as_long_as_their_work_within_bounds() {
+        let little = Duration::from_micros(300);
+        assert!(length(Duration::ZERO) < LENGTH + little);
+        let work = Duration::from_millis(2);
+        assert!(length(work) >= work);
+        assert!(length(Duration::from_secs(1)) >= LONGEST);
+        assert!(length(Duration::from_secs(1)) < Duration::from_secs(1));
     }
 }

@@ -12,8 +12,8 @@ use crate::model::Status;
 use crate::store::{JobSeq, Keep, Retention};
 use rusqlite::{Connection, OptionalExtension};
 
-/// Most jobs deleted in one transaction.
-pub(super) const JOBS: usize = 250;
+/// Jobs looked up at a time: a slice may end after any of them.
+const LOOKED_UP: usize = 50;
 /// Most transactions that trim history in one sweep.
 pub(super) const TRIM_STEPS: usize = 32;
 /// Rows of history deleted in one transaction.
@@ -44,7 +44,7 @@ pub(super) fn jobs(tx: &mut Tx<'_>, retention: Retention, now: Millis, most: usi
         (Status::Cancelled, retention.cancelled),
     ];
     uniques::expire(tx, now, EXPIRED)?;
-    let slice = Slice::begin();
+    let slice = Slice::beside(tx.work_of_others());
     let mut deleted = 0;
     for (status, keep) in kept {
         deleted += by_age(tx, status, keep, now, (most - deleted, &slice))?;
@@ -71,28 +71,43 @@ fn by_count(tx: &mut Tx<'_>, status: Status, keep: Keep, now: Millis, (most, sli
 
 /// Deletes the oldest jobs that ended in this state before `before`.
 fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, now: Millis, (most, slice): Room<'_>) -> Result<usize> {
-    let connection = tx.connection;
-    let rows: Vec<(Millis, JobSeq)> = {
-        let mut select = connection.prepare_cached(OLDEST)?;
-        let rows = select.query_map((status as i64, before, queue::rows(most)), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-        rows.collect::<rusqlite::Result<_>>()?
-    };
-    for (deleted, (ended, job)) in rows.iter().enumerate() {
-        if deleted > 0 && slice.is_over() {
-            return Ok(deleted);
+    let mut deleted = 0;
+    while deleted < most {
+        let wanted = LOOKED_UP.min(most - deleted);
+        let jobs = oldest_jobs(tx.connection, status, before, wanted)?;
+        for (ended, job) in &jobs {
+            if deleted > 0 && slice.is_over() {
+                return Ok(deleted);
+            }
+            delete_one(tx, status, (*ended, *job), now)?;
+            deleted += 1;
         }
-        let kept = connection
-            .prepare_cached(KEPT)?
-            .query_row([job], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let (route, recurring) = kept.ok_or_else(|| damaged("an ended job that is not there"))?;
-        queue::take_ended(connection, status, *ended, *job)?;
-        delete::sweep(connection, *job, recurring, now)?;
-        tx.shift(route, Some(status), None);
+        if jobs.len() < wanted {
+            break;
+        }
     }
-    Ok(rows.len())
+    Ok(deleted)
+}
+
+fn oldest_jobs(connection: &Connection, status: Status, before: Millis, most: usize) -> Result<Vec<(Millis, JobSeq)>> {
+    let mut select = connection.prepare_cached(OLDEST)?;
+    let rows = select.query_map((status as i64, before, queue::rows(most)), |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn delete_one(tx: &mut Tx<'_>, status: Status, (ended, job): (Millis, JobSeq), now: Millis) -> Result<()> {
+    let connection = tx.connection;
+    let kept = connection
+        .prepare_cached(KEPT)?
+        .query_row([job], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (route, recurring) = kept.ok_or_else(|| damaged("an ended job that is not there"))?;
+    queue::take_ended(connection, status, ended, job)?;
+    delete::sweep(connection, job, recurring, now)?;
+    tx.shift(route, Some(status), None);
+    Ok(())
 }
 
 /// Trims the history of some series behind `after`; returns where to go on, `None` after the last one.

@@ -11,6 +11,7 @@ use crate::store::{InstanceId, RouteId, Token};
 use rusqlite::{CachedStatement, Connection, Params};
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 /// What a counter counts besides jobs by [`Status`] number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub(super) struct Tx<'a> {
     /// Whether `subscriptions` is known to be as this transaction sees the tables.
     asked: bool,
     last_token: &'a mut Token,
+    worked: &'a mut Duration,
     deltas: Deltas,
     /// The counter that was changed last: nearly always the next one as well.
     last: ((RouteId, i64), i64),
@@ -75,6 +77,7 @@ impl<'a> Tx<'a> {
         routes: &'a mut RouteCache,
         subscriptions: &'a mut Subscriptions,
         last_token: &'a mut Token,
+        worked: &'a mut Duration,
     ) -> Self {
         Self {
             connection,
@@ -83,6 +86,7 @@ impl<'a> Tx<'a> {
             subscriptions,
             asked: false,
             last_token,
+            worked,
             deltas: Deltas::new(),
             last: ((0, 0), 0),
             hot: HotStatements::default(),
@@ -114,6 +118,16 @@ impl<'a> Tx<'a> {
     pub(super) fn next_token(&mut self) -> Token {
         *self.last_token += 1;
         *self.last_token
+    }
+
+    /// The verbs of this transaction took so long.
+    pub(super) fn has_worked(&mut self, time: Duration) {
+        *self.worked += time;
+    }
+
+    /// How long others have worked since this was asked last.
+    pub(super) fn work_of_others(&mut self) -> Duration {
+        std::mem::take(self.worked)
     }
 
     /// Counts a job that moves from one state to another; `None` is "not there".

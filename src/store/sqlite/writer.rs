@@ -62,6 +62,8 @@ pub(super) struct State {
     routes: RouteCache,
     subscriptions: Subscriptions,
     last_token: Token,
+    /// Time verbs have had in transactions since the last slice of work that keeps pace with them.
+    worked: Duration,
     synced: Option<bool>,
     closing: bool,
     last_poll: Option<Instant>,
@@ -194,17 +196,22 @@ impl Writer {
             routes,
             subscriptions,
             last_token,
+            worked,
             ..
         } = &mut self.state;
-        let mut tx = Tx::new(connection, locks, routes, subscriptions, last_token);
+        let mut tx = Tx::new(connection, locks, routes, subscriptions, last_token, worked);
         let started = Instant::now();
         let mut applied = 0;
+        let aside = batch.iter().any(|verb| verb.treatment().aside);
         for verb in batch {
             if applied > 0 && started.elapsed() > BATCH_TIME {
                 break;
             }
             verb.apply(&mut tx)?;
             applied += 1;
+        }
+        if !aside {
+            tx.has_worked(started.elapsed());
         }
         let effects = tx.finish()?;
         connection.prepare_cached("COMMIT")?.execute([])?;

@@ -50,6 +50,30 @@ async fn a_command_of_a_user_is_synced_and_bookkeeping_is_not() {
     assert_eq!(level(&store, Treatment::synced(1)).await, 1);
 }
 
+#[tokio::test]
+async fn what_must_keep_pace_learns_how_long_others_have_worked() {
+    let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
+    let work = Duration::from_millis(20);
+    let aside = |store: Arc<SqliteStore>| async move {
+        let asked = store.write(Treatment::aside(), |tx| Ok(tx.work_of_others()));
+        asked.await.unwrap()
+    };
+    aside(Arc::clone(&store)).await;
+    for _ in 0..2 {
+        let busy = store.write(Treatment::plain(1), move |_| {
+            std::thread::sleep(work);
+            Ok(())
+        });
+        busy.await.unwrap();
+    }
+    assert!(aside(Arc::clone(&store)).await >= 2 * work);
+    assert_eq!(
+        aside(store).await,
+        Duration::ZERO,
+        "asked already, and slices are no work of others"
+    );
+}
+
 /// Keeps the writer busy until what is sent meanwhile waits as one batch.
 fn busy(store: &Arc<SqliteStore>) -> tokio::task::JoinHandle<Result<()>> {
     let store = Arc::clone(store);

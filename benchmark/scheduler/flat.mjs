@@ -1,0 +1,111 @@
+// Whether a job costs the same however many others wait: dispatch, run and latency beside a thousand, a hundred thousand and
+// a million jobs that are due within 30 days; memory of a fresh process; how free the event loop stays. Prints a table, and
+// writes flat.svg into the folder --out (default: results, here). Usage: node flat.mjs [--waiting 1000,100000,1000000] [--out folder]
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Ductape } from 'ductape';
+import { MIB, mib, quantile, row, sizeOf } from './figures.mjs';
+import { flatChart } from './flat-chart.mjs';
+
+const { values } = parseArgs({
+  options: {
+    waiting: { type: 'string', default: '1000,100000,1000000' },
+    out: { type: 'string', default: join(import.meta.dirname, 'results') },
+  },
+});
+const sizes = values.waiting.split(',').map(Number);
+if (!sizes.every((size) => Number.isInteger(size) && size > 0)) {
+  throw new Error(`--waiting must be numbers from 1 on with commas between, got ${values.waiting}`);
+}
+const DAY = 86_400_000;
+const BATCH = 10_000;
+/** The two figures that must not fall with the number of jobs that wait may do so by this factor. */
+const FLAT = 1.4;
+const MOST_RSS = 150 * MIB;
+const MOST_LOOP_MS = 10;
+
+async function fill(file, waiting) {
+  const ductape = new Ductape({ store: `sqlite:${file}`, product: 'shop', env: 'prd', worker: false });
+  const from = Date.now();
+  const job = (n) => ({
+    tag: 'report',
+    input: { n, text: 'x'.repeat(60) },
+    schedule: { start_at: from + 60_000 + Math.floor(Math.random() * 30 * DAY) },
+  });
+  for (let n = 0; n < waiting; n += BATCH) {
+    await ductape.features.dispatchMany(Array.from({ length: Math.min(BATCH, waiting - n) }, (_, k) => job(n + k)));
+  }
+  await ductape.close();
+}
+
+/** The figures of a process of its own, which finds `waiting` jobs. */
+function measure(waiting) {
+  const folder = mkdtempSync(join(tmpdir(), 'ductape-flat-'));
+  const file = join(folder, 'jobs.db');
+  return fill(file, waiting)
+    .then(() => {
+      const size = sizeOf(file);
+      const script = join(import.meta.dirname, 'flat-process.mjs');
+      const child = spawnSync(process.execPath, [script, file], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      if (child.status !== 0) throw new Error(`the process beside ${waiting} jobs failed`);
+      return { waiting, size, load: loadavg()[0], ...JSON.parse(child.stdout) };
+    })
+    .finally(() => rmSync(folder, { recursive: true, force: true }));
+}
+
+const perSecond = (rate) => `${Math.round(rate).toLocaleString('en')}/s`;
+const µs = (time) => `${time.toFixed(1)} µs`;
+const ms = (time) => `${time.toFixed(2)} ms`;
+
+function print(results) {
+  const line = (name, cell) => row(name, ...results.map(cell));
+  line('jobs that wait', ({ waiting }) => waiting.toLocaleString('en'));
+  row('---', ...results.map(() => '---:'));
+  line('dispatch, 500 in flight', ({ dispatch }) => perSecond(dispatch));
+  line('the same, CPU time a job', ({ dispatchCpu }) => µs(dispatchCpu));
+  line('claim and run a no-op handler', ({ run }) => perSecond(run));
+  line('the same, CPU time a job', ({ runCpu }) => µs(runCpu));
+  line('dispatch → handler start, p50', ({ latency }) => ms(latency.p50));
+  line('dispatch → handler start, p99', ({ latency }) => ms(latency.p99));
+  line('event loop delay p99, idle', ({ loop }) => ms(loop.idle));
+  line('event loop delay p99 while 100,000 run, in each round', ({ loop }) => loop.busy.map(ms).join(', '));
+  line('RSS once open', ({ rss }) => mib(rss.open));
+  line('RSS, most', ({ rss }) => mib(rss.most));
+  line('file and log', ({ size }) => mib(size));
+  line('load of the machine, 1 min', ({ load }) => load.toFixed(1));
+}
+
+/** Says how the figures stand to what they are to be. */
+function judge(results) {
+  const verdict = (good, text) => console.log(`${good ? 'met' : 'MISSED'}: ${text}`);
+  const [few, many] = [results[0], results[results.length - 1]];
+  for (const [name, factor] of [
+    ['dispatch', few.dispatch / many.dispatch],
+    ['CPU time of a dispatch', many.dispatchCpu / few.dispatchCpu],
+    ['run', few.run / many.run],
+    ['CPU time of a run', many.runCpu / few.runCpu],
+  ]) {
+    verdict(factor <= FLAT, `${name}: ${factor.toFixed(2)} times that beside the fewest (≤ ${FLAT})`);
+  }
+  verdict(many.rss.most < MOST_RSS, `RSS beside the most: ${mib(many.rss.most)} (< ${mib(MOST_RSS)})`);
+  const middle = quantile(
+    results.flatMap(({ loop }) => loop.busy),
+    0.5,
+  );
+  verdict(middle < MOST_LOOP_MS, `event loop delay p99, median of all rounds: ${ms(middle)} (< ${MOST_LOOP_MS} ms)`);
+}
+
+console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}\n`);
+const results = [];
+for (const waiting of sizes) results.push(await measure(waiting));
+print(results);
+console.log('');
+judge(results);
+mkdirSync(values.out, { recursive: true });
+writeFileSync(join(values.out, 'flat.svg'), flatChart(results));

@@ -1,0 +1,317 @@
+//! What a job costs the store, counted and not timed: statements, steps of SQLite's machine, transactions, allocations.
+//!
+//! A test binary of its own, since the counts are the process's. See CONTRIBUTING.md for what to do when a bound is met.
+#![allow(clippy::unwrap_used, clippy::print_stdout, unsafe_code)]
+
+use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome};
+use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
+use ductape::store::{ClaimParams, ClaimedRun, CompleteParams, Completion, InsertParams, ServedRoute, Store};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Mutex;
+
+const T0: i64 = 1_700_000_000_000;
+const DAY: i64 = 86_400_000;
+/// Jobs of one call of a verb, and calls.
+const BATCH: usize = 100;
+const CALLS: usize = 20;
+/// By how much a job may cost more beside many others.
+const FLAT: f64 = 1.02;
+
+static STATEMENTS: AtomicUsize = AtomicUsize::new(0);
+static STEPS: AtomicUsize = AtomicUsize::new(0);
+static COMMITS: AtomicUsize = AtomicUsize::new(0);
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+/// One test at a time: what the others do would be counted as well.
+static ONE: Mutex<()> = Mutex::const_new(());
+
+/// Counts what Rust allocates; SQLite has an allocator of its own.
+mod allocations {
+    use super::{ALLOCATIONS, Ordering};
+    use std::alloc::{GlobalAlloc, Layout, System};
+
+    struct Counting;
+
+    #[global_allocator]
+    static COUNTING: Counting = Counting;
+
+    // SAFETY: hands every call over to the system's allocator as it came.
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+            // SAFETY: as promised by the caller.
+            unsafe { System.alloc(layout) }
+        }
+
+        unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+            // SAFETY: as promised by the caller.
+            unsafe { System.realloc(block, layout, size) }
+        }
+
+        unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+            // SAFETY: as promised by the caller.
+            unsafe { System.dealloc(block, layout) }
+        }
+    }
+}
+
+/// Has SQLite tell of every statement that ends, on each connection that this process opens.
+mod statements {
+    use super::{COMMITS, Ordering, STATEMENTS, STEPS};
+    use rusqlite::ffi;
+    use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+
+    pub(super) fn count() {
+        // SAFETY: the function has the signature that SQLite calls it with, and lives for ever.
+        let registered = unsafe { ffi::sqlite3_auto_extension(Some(opened)) };
+        assert_eq!(registered, ffi::SQLITE_OK);
+    }
+
+    unsafe extern "C" fn opened(
+        connection: *mut ffi::sqlite3,
+        _error: *mut *mut c_char,
+        _api: *const ffi::sqlite3_api_routines,
+    ) -> c_int {
+        // SAFETY: SQLite passes the connection that it is opening.
+        unsafe { ffi::sqlite3_trace_v2(connection, ffi::SQLITE_TRACE_PROFILE, Some(ended), std::ptr::null_mut()) }
+    }
+
+    unsafe extern "C" fn ended(_what: c_uint, _context: *mut c_void, about: *mut c_void, _time: *mut c_void) -> c_int {
+        let statement = about.cast::<ffi::sqlite3_stmt>();
+        // SAFETY: with this kind of event SQLite passes the statement that has ended, which is alive during the call.
+        let (steps, text) = unsafe {
+            (
+                ffi::sqlite3_stmt_status(statement, ffi::SQLITE_STMTSTATUS_VM_STEP, 1),
+                CStr::from_ptr(ffi::sqlite3_sql(statement)),
+            )
+        };
+        STEPS.fetch_add(usize::try_from(steps).unwrap_or(0), Ordering::Relaxed);
+        match text.to_bytes() {
+            b"COMMIT" => drop(COMMITS.fetch_add(1, Ordering::Relaxed)),
+            b"BEGIN IMMEDIATE" => {}
+            _ => drop(STATEMENTS.fetch_add(1, Ordering::Relaxed)),
+        }
+        0
+    }
+}
+
+/// What one job costs, in one verb.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    statements: f64,
+    steps: f64,
+    allocations: f64,
+    /// Of one call.
+    transactions: f64,
+}
+
+impl Cost {
+    fn now() -> Self {
+        let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst) as f64;
+        Self {
+            statements: count(&STATEMENTS),
+            steps: count(&STEPS),
+            allocations: count(&ALLOCATIONS),
+            transactions: count(&COMMITS),
+        }
+    }
+
+    fn add_since(&mut self, before: Self) {
+        let now = Self::now();
+        let jobs = (BATCH * CALLS) as f64;
+        self.statements += (now.statements - before.statements) / jobs;
+        self.steps += (now.steps - before.steps) / jobs;
+        self.allocations += (now.allocations - before.allocations) / jobs;
+        self.transactions += (now.transactions - before.transactions) / CALLS as f64;
+    }
+
+    /// What is above the bounds.
+    fn above(&self, verb: &str, bound: &Self) -> Vec<String> {
+        let figures = [
+            ("statements a job", self.statements, bound.statements),
+            ("steps a job", self.steps, bound.steps),
+            ("allocations a job", self.allocations, bound.allocations),
+            ("transactions a call", self.transactions, bound.transactions),
+        ];
+        // A sum of hundredths is not exact.
+        let above = figures.into_iter().filter(|(_, cost, bound)| *cost > bound + 1e-6);
+        above
+            .map(|(what, cost, bound)| format!("{verb}: {cost:.2} {what}, bound {bound:.2}"))
+            .collect()
+    }
+}
+
+/// A store, and the one target there is.
+struct Bench {
+    store: Arc<SqliteStore>,
+    instance: i64,
+}
+
+fn job(n: usize, due: i64) -> NewJob {
+    NewJob {
+        id: JobId::generate(),
+        on_conflict: OnConflict::Return,
+        route: Route {
+            namespace: Namespace::Features,
+            product: "shop".into(),
+            env: "prd".into(),
+            target: vec!["report".into()],
+        },
+        priority: 0,
+        due: Some(due),
+        created: T0,
+        retries: 3,
+        options: JobOptions::default(),
+        input: format!("{{\"n\":{n}}}").into(),
+        recurrence: None,
+    }
+}
+
+impl Bench {
+    async fn open() -> Self {
+        let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
+        let instance = store.register(3_600_000).await.unwrap();
+        let bench = Self { store, instance };
+        // What is prepared and cached once is no cost of a job.
+        bench.insert((0..BATCH).map(|n| job(n, T0)).collect()).await;
+        let runs = bench.claim().await;
+        bench.complete(&runs).await;
+        bench
+    }
+
+    /// So many jobs that wait for a day of the next month.
+    async fn fill(&self, jobs: usize) {
+        for from in (0..jobs).step_by(1_000) {
+            let day = |n: usize| i64::try_from(n % 30).unwrap() + 1;
+            self.insert((from..from + 1_000).map(|n| job(n, T0 + day(n) * DAY)).collect())
+                .await;
+        }
+    }
+
+    async fn insert(&self, jobs: Vec<NewJob>) {
+        let params = InsertParams {
+            jobs,
+            all_or_nothing: false,
+            now: T0,
+        };
+        self.store.insert(params).await.unwrap();
+    }
+
+    async fn claim(&self) -> Vec<ClaimedRun> {
+        let params = ClaimParams {
+            now: T0,
+            instance: self.instance,
+            served: Arc::new([ServedRoute { route: 1, group: 0 }]),
+            group_slots: vec![BATCH],
+            slots: BATCH,
+        };
+        self.store.claim(params).await.unwrap().runs
+    }
+
+    async fn complete(&self, runs: &[ClaimedRun]) {
+        let completions = runs.iter().map(|run| Completion {
+            job: run.job,
+            run: run.run,
+            token: run.token,
+            started_at: T0,
+            ended_at: T0,
+            outcome: RunOutcome::Completed {
+                result: Some("true".into()),
+            },
+        });
+        let params = CompleteParams {
+            now: T0,
+            instance: self.instance,
+            completions: completions.collect(),
+        };
+        self.store.complete(params).await.unwrap();
+    }
+
+    /// What insert, claim and complete cost, each in calls of a batch.
+    async fn costs(&self) -> [Cost; 3] {
+        let mut costs = [Cost::default(); 3];
+        for _ in 0..CALLS {
+            let jobs = (0..BATCH).map(|n| job(n, T0)).collect();
+            let before = Cost::now();
+            self.insert(jobs).await;
+            costs[0].add_since(before);
+            let before = Cost::now();
+            let runs = self.claim().await;
+            costs[1].add_since(before);
+            assert_eq!(runs.len(), BATCH);
+            let before = Cost::now();
+            self.complete(&runs).await;
+            costs[2].add_since(before);
+        }
+        costs
+    }
+}
+
+const VERBS: [&str; 3] = ["insert", "claim", "complete"];
+
+/// A fifth above what the verbs cost when these were written, and exactly one transaction for each call.
+const BOUNDS: [Cost; 3] = [
+    Cost {
+        statements: 2.4,
+        steps: 118.0,
+        allocations: 0.25,
+        transactions: 1.0,
+    },
+    Cost {
+        statements: 3.7,
+        steps: 120.0,
+        allocations: 5.2,
+        transactions: 1.0,
+    },
+    Cost {
+        statements: 3.6,
+        steps: 130.0,
+        allocations: 5.0,
+        transactions: 1.0,
+    },
+];
+
+const REMEDY: &str = "\nFind out what the change added to every job (the counts are exact, so it did). If that is worth it, \
+                      raise the bounds in tests/costs.rs to a fifth above the new counts, and say why in the commit.";
+
+#[tokio::test]
+async fn a_job_costs_no_more_than_it_did() {
+    let _one = ONE.lock().await;
+    statements::count();
+    let costs = Bench::open().await.costs().await;
+    let mut above = Vec::new();
+    for ((verb, cost), bound) in VERBS.iter().zip(&costs).zip(&BOUNDS) {
+        println!("{verb}: {cost:?}");
+        assert!(
+            cost.statements >= 1.0 && cost.steps >= 1.0,
+            "{verb} was not counted: {cost:?}"
+        );
+        above.extend(cost.above(verb, bound));
+    }
+    assert!(above.is_empty(), "{}{REMEDY}", above.join("\n"));
+}
+
+#[tokio::test]
+async fn a_job_costs_the_same_however_many_others_wait() {
+    let _one = ONE.lock().await;
+    statements::count();
+    let (few, many) = (Bench::open().await, Bench::open().await);
+    few.fill(1_000).await;
+    many.fill(30_000).await;
+    let (few, many) = (few.costs().await, many.costs().await);
+    for (verb, (few, many)) in VERBS.iter().zip(few.iter().zip(&many)) {
+        let bound = Cost {
+            statements: few.statements * FLAT,
+            steps: few.steps * FLAT,
+            allocations: few.allocations * FLAT,
+            transactions: few.transactions,
+        };
+        let above = many.above(verb, &bound);
+        assert!(
+            above.is_empty(),
+            "beside 30,000 waiting jobs, bounds of 1,000:\n{}",
+            above.join("\n")
+        );
+    }
+}
