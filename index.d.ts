@@ -426,6 +426,14 @@ export interface HandlerOptions {
 // Namespaces
 // ---------------------------------------------------------------------------------------------------------------------
 
+/** SQL with its parameters, as `client.query(statement)` of `pg` takes it. */
+export interface IDispatchStatement {
+  /** The statement. */
+  text: string;
+  /** Values of its parameters. */
+  values: string[];
+}
+
 /**
  * One kind of job.
  *
@@ -445,6 +453,15 @@ export interface JobNamespace<Input extends { env: string; product: string }, Ta
   dispatch(input: DispatchInput<Input>): Promise<IDispatchResult>;
   /** Stores up to 10,000 jobs in one transaction: all, with the results in order, or none. Rejects as `dispatch` does. */
   dispatchMany(inputs: readonly DispatchInput<Input>[]): Promise<IDispatchResult[]>;
+  /**
+   * PostgreSQL only: the dispatch as one SQL statement, for a transaction and a driver of your own. Nothing is stored
+   * before you execute it and commit; its row is the {@link IDispatchResult}. The job is found within a second.
+   *
+   * Rejects as `dispatch` does, and with `VALIDATION_ERROR` for what one statement cannot do: `unique`, and
+   * `onConflict: 'replace'`, which is the default of a recurring job with a `job_id`. The limit of `concurrency` counts
+   * from the call on.
+   */
+  statement(input: DispatchInput<Input>): Promise<IDispatchStatement>;
   /**
    * Registers a handler for the jobs that match `target` and makes this process work on them, unless `worker` is `false`.
    *
@@ -978,7 +995,8 @@ export interface DuctapeOptions {
   /** Environment of dispatches and handlers that name none. */
   env?: string;
   /**
-   * Where jobs live: `sqlite:PATH`, `memory:` or `memory:NAME` (shared within the process). A relative path is resolved
+   * Where jobs live: `sqlite:PATH`, `memory:`, `memory:NAME` (shared within the process), or
+   * `postgres://user:password@host/database` for several machines. A relative path is resolved
    * at construction. Default: the environment variable `DUCTAPE_STORE`, else `sqlite:.ductape/jobs.db`.
    */
   store?: string;

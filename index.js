@@ -296,6 +296,10 @@ class Bridge {
     });
   }
 
+  statement(namespace, input) {
+    return this.call('statement', namespace, namespace === 'storage' ? withBase64(input) : input);
+  }
+
   call(method, ...args) {
     return this.#ask((ticket) => this.#native.call(ticket, method, stringify(args, 'arguments')));
   }
@@ -495,6 +499,7 @@ function namespace(bridge, name, more = {}) {
   return {
     dispatch: (input) => bridge.dispatch(name, input, false),
     dispatchMany: (inputs) => bridge.dispatch(name, inputs, true),
+    statement: (input) => bridge.statement(name, input),
     handle: (target, handler, options) => bridge.handle(name, target, handler, options),
     ...more,
   };

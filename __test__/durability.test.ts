@@ -5,15 +5,18 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { IJob } from './support/ductape.js';
 import { create, eventually, job, stopwatch, temporaryFolder } from './support/instances.js';
+import { expectEachOccurrenceOnce, recoveryOf, ticksOf } from './support/occurrences.js';
 import { linesOf, program, script, tally } from './support/processes.js';
+import { shared } from './support/stores.js';
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe('jobs that a process dispatches and runs', () => {
+describe.each(shared)('jobs that a process dispatches and runs on $kind', ({ missing, make }) => {
   const kills = Number(process.env.DUCTAPE_TEST_ROUNDS ?? 20);
-  it(`are all done in the end, though it is killed ${kills} times`, { timeout: 60_000 + kills * 3_000 }, async () => {
+  const timeout = 90_000 + kills * 3_000;
+  it.skipIf(missing)(`are all done in the end, though it is killed ${kills} times`, { timeout }, async () => {
     const folder = await temporaryFolder();
-    const store = `sqlite:${join(folder, 'jobs.db')}`;
+    const store = await make();
     const acknowledged = join(folder, 'acknowledged');
     const effects = join(folder, 'effects');
     const passed = stopwatch();
@@ -44,7 +47,7 @@ describe('jobs that a process dispatches and runs', () => {
     await eventually(async () => {
       const { scheduled, queued, running } = await ductape.jobs.getStats();
       expect({ scheduled, queued, running }).toEqual({ scheduled: 0, queued: 0, running: 0 });
-    }, 30_000);
+    }, 60_000);
 
     const ids = await linesOf(acknowledged);
     const done = tally(await linesOf(effects));
@@ -140,11 +143,12 @@ describe('a recurring job', () => {
   });
 });
 
-describe('recurring jobs whose processes are killed', () => {
+describe.each(shared)('recurring jobs on $kind whose processes are killed', ({ missing, make }) => {
   const seconds = Math.max(10, Number(process.env.DUCTAPE_TEST_ROUNDS ?? 0) * 0.6);
-  it('have each occurrence accounted for exactly once', { timeout: 60_000 + seconds * 4_000 }, async () => {
+  const timeout = 120_000 + seconds * 4_000;
+  it.skipIf(missing)('have each occurrence accounted for exactly once', { timeout }, async () => {
     const folder = await temporaryFolder();
-    const store = `sqlite:${join(folder, 'jobs.db')}`;
+    const store = await make();
     const [acknowledged, effects] = [join(folder, 'acknowledged'), join(folder, 'effects')];
     // The first process must have dispatched them all by then, also on a busy machine.
     const start = Date.now() + 5_000;
@@ -180,55 +184,17 @@ describe('recurring jobs whose processes are killed', () => {
     await eventually(async () => {
       const { scheduled, queued, running } = await last.jobs.getStats();
       expect({ scheduled, queued, running }).toEqual({ scheduled: 0, queued: 0, running: 0 });
-    }, 30_000);
+    }, 60_000);
 
-    const lines = (await linesOf(effects)).map((line) => line.split(' '));
+    const lines = await linesOf(effects);
     const ids = await linesOf(acknowledged);
-    const worked = new Set(lines.filter(([kind]) => kind === 'work').map(([, id]) => id));
+    const worked = new Set(lines.filter((line) => line.startsWith('work ')).map((line) => line.slice(5)));
     expect(ids.length).toBeGreaterThan(1_000);
     expect(ids.filter((id) => !worked.has(id))).toEqual([]);
-
-    const ticks = lines
-      .filter(([kind]) => kind === 'tick')
-      .map(([, id, run, attempt, scheduled_at, , at]) => ({
-        id,
-        run: Number(run),
-        attempt: Number(attempt),
-        scheduled_at: Number(scheduled_at),
-        at: Number(at),
-      }));
-    for (const series of (await ductape.jobs.list({ recurring: true })).jobs) {
-      const history = await ductape.jobs.getHistory(series.id, { limit: 10_000 });
-      const every = series.every ?? 0;
-      const own = ticks.filter(({ id }) => id === series.id);
-      // A run has one occurrence, whatever its attempts.
-      const runs = new Map(own.map(({ run, scheduled_at }) => [run, scheduled_at]));
-      for (const { run, scheduled_at } of own) expect(scheduled_at).toBe(runs.get(run));
-      const points = [...runs.values()];
-      for (const gap of [...history.missed, ...history.skipped]) {
-        const count = (gap.to - gap.from) / every + 1;
-        expect(gap.count).toBe(count);
-        for (let k = 0; k < count; k++) points.push(gap.from + k * every);
-      }
-      const grid = Array.from({ length: Math.floor((end - start) / every) + 1 }, (_, k) => start + k * every);
-      expect(
-        points.sort((a, b) => a - b),
-        `${series.id}, every ${every}`,
-      ).toEqual(grid);
-      expect(history.total_executions).toBe(runs.size);
-    }
-
-    const recovered = ticks
-      .filter(({ attempt }) => attempt > 1)
-      .map(({ at }) => at - Math.max(...kills.filter((kill) => kill <= at)))
-      .sort((a, b) => a - b);
-    const quantile = (q: number) => recovered[Math.min(recovered.length - 1, Math.floor(recovered.length * q))] ?? 0;
-    console.info(
-      `${kills.length} kills: ${ids.length} one-offs, ${ticks.length} calls for occurrences, ${recovered.length} interrupted ` +
-        `ones made up for after p50 ${quantile(0.5)} ms, p90 ${quantile(0.9)} ms, most ${quantile(1)} ms`,
-    );
-    expect(recovered.length).toBeGreaterThan(0);
-    expect(quantile(1)).toBeLessThan(15_000);
+    const ticks = ticksOf(lines);
+    await expectEachOccurrenceOnce(ductape, ticks, start, end);
+    const recovery = recoveryOf(ticks, kills, 15_000);
+    console.info(`${kills.length} kills: ${ids.length} one-offs, ${ticks.length} calls for occurrences, ${recovery}`);
   });
 });
 

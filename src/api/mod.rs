@@ -24,6 +24,7 @@ mod request;
 mod resources;
 mod schedule;
 mod sessions;
+mod statement;
 pub mod view;
 mod webhooks;
 

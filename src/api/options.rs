@@ -11,6 +11,7 @@ use crate::engine::{EngineConfig, WorkerConfig};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Limits;
 use crate::model::Namespace;
+use crate::store::postgres::Address;
 use crate::store::{Keep, Retention};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub enum StoreLocation {
     },
     /// In memory; shared within the process when it has a name.
     Memory(Option<Box<str>>),
+    /// In a PostgreSQL database, by its address.
+    Postgres(Box<Address>),
     /// The default, on a machine whose disk does not last: the first call rejects, naming what told us.
     Serverless(Box<str>),
 }
@@ -217,9 +220,22 @@ fn read_store(fields: &mut Fields<'_>, environment: &[(String, String)]) -> Opti
             None
         }
         "sqlite" => sqlite(fields, rest, false),
+        "postgres" | "postgresql" => match Address::parse(&url) {
+            Ok(address) => Some(StoreLocation::Postgres(Box::new(address))),
+            Err(error) => {
+                error
+                    .details
+                    .into_iter()
+                    .for_each(|problem| fields.problem("store", problem.message));
+                None
+            }
+        },
         _ => {
             // Not the value itself: a URL may hold a password.
-            fields.problem("store", "must be 'sqlite:PATH', 'memory:' or 'memory:NAME'");
+            fields.problem(
+                "store",
+                "must be 'sqlite:PATH', 'memory:', 'memory:NAME' or 'postgres://…'",
+            );
             None
         }
     }

@@ -35,6 +35,7 @@ use tokio::sync::watch;
 
 mod change;
 mod entry;
+pub mod postgres;
 pub mod sqlite;
 mod webhook;
 
@@ -548,6 +549,15 @@ impl Default for Retention {
     }
 }
 
+/// A dispatch for a transaction of the caller's own: SQL with one parameter, a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The SQL. Its one row says what a dispatch answers.
+    pub text: String,
+    /// The value of its parameter.
+    pub value: String,
+}
+
 /// A durable (or, in memory, a transient) place for jobs.
 #[async_trait]
 pub trait Store: WebhookStore + Send + Sync {
@@ -664,6 +674,13 @@ pub trait Store: WebhookStore + Send + Sync {
     /// How many runs of these routes are due or waiting to be claimed, up to `limit`; without those that a claim has
     /// found behind a full concurrency key.
     async fn count_due(&self, routes: Vec<RouteId>, now: Millis, limit: usize) -> Result<usize>;
+
+    /// The job as a statement, which dispatches it when it is executed and its transaction commits; nothing is written
+    /// before. `None`: this store has no such statements.
+    async fn statement(&self, job: &NewJob) -> Result<Option<Statement>> {
+        let _ = job;
+        Ok(None)
+    }
 
     /// How many due runs of these routes wait behind a full concurrency key, up to `limit`.
     async fn count_held(&self, routes: Vec<RouteId>, limit: usize) -> Result<usize>;

@@ -54,6 +54,14 @@ fn open(path: &Path) -> Arc<SqliteStore> {
     SqliteStore::open(SqliteConfig::new(Location::File(path.to_owned()))).unwrap()
 }
 
+#[tokio::test]
+async fn a_lease_of_another_boot_is_dead() {
+    for subject in [in_file().await, in_memory().await] {
+        crate::store::contract::processes::a_lease_of_another_boot_is_dead(&subject).await;
+        subject.check().await;
+    }
+}
+
 mod file_contract {
     crate::store::contract::store_contract!(crate::store::sqlite::tests::in_file);
 }

@@ -1,0 +1,65 @@
+// Many workers and dispatchers on one PostgreSQL database, workers dying all along.
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { create, eventually, temporaryFolder } from './support/instances.js';
+import { expectEachOccurrenceOnce, recoveryOf, ticksOf } from './support/occurrences.js';
+import { linesOf, type Program, program, tally } from './support/processes.js';
+import { postgresStore, server } from './support/stores.js';
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** As long as it takes to believe it, when asked to. */
+const long = process.env.DUCTAPE_TEST_ROUNDS !== undefined;
+const [seconds, each] = long ? [60, 25_000] : [10, 2_500];
+
+describe(`four workers and two dispatchers on PostgreSQL${server ? '' : ' (needs DUCTAPE_TEST_POSTGRES)'}`, () => {
+  it.skipIf(!server)(
+    'do every job, and each occurrence once, though workers are killed',
+    {
+      timeout: 120_000 + seconds * 4_000,
+    },
+    async () => {
+      const { store } = await postgresStore();
+      const folder = await temporaryFolder();
+      const [effects, acknowledged] = [join(folder, 'effects'), join(folder, 'acknowledged')];
+      // Makes the schema, so that the grids do not begin before that is done.
+      const ductape = create({ store, worker: false });
+      await ductape.jobs.getStats();
+      const start = Date.now() + 5_000;
+      const end = start + seconds * 1_000;
+      const worker = () => program('machine', ['worker', store, effects, `${start}`, `${end}`]);
+      const dispatcher = () => program('machine', ['dispatcher', store, acknowledged, `${start}`, `${end}`, `${each}`]);
+
+      const dispatchers = [dispatcher(), dispatcher()];
+      const workers: Program[] = [worker(), worker(), worker(), worker()];
+      const kills: number[] = [];
+      while (Date.now() < end) {
+        await wait(300 + Math.random() * 700);
+        const [victim] = workers.splice(Math.floor(Math.random() * workers.length), 1);
+        victim?.process.kill('SIGKILL');
+        kills.push(Date.now());
+        await victim?.ended;
+        workers.push(worker());
+      }
+      for (const { ended, stderr } of dispatchers) expect([await ended, stderr()]).toMatchObject([{ code: 0 }, '']);
+      const ids = await linesOf(acknowledged);
+      expect(ids).toHaveLength(2 * each);
+      await eventually(async () => {
+        const { scheduled, queued, running, completed } = await ductape.jobs.getStats();
+        expect({ scheduled, queued, running }).toEqual({ scheduled: 0, queued: 0, running: 0 });
+        expect(completed).toBe(2 * each + 20);
+      }, 90_000);
+
+      const lines = await linesOf(effects);
+      const worked = tally(lines.filter((line) => line.startsWith('work ')).map((line) => line.slice(5)));
+      expect(ids.filter((id) => !worked.has(id))).toEqual([]);
+      const ticks = ticksOf(lines);
+      await expectEachOccurrenceOnce(ductape, ticks, start, end);
+      const twice = [...worked.values()].reduce((sum, count) => sum + count - 1, 0);
+      console.info(
+        `${kills.length} kills: ${ids.length} one-offs, ${twice} done twice, ${ticks.length} calls for occurrences, ` +
+          recoveryOf(ticks, kills, 20_000),
+      );
+    },
+  );
+});

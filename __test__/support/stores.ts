@@ -1,0 +1,46 @@
+// Stores that several processes may share: a file, and PostgreSQL where the environment names a server.
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import pg from 'pg';
+import { onTestFinished } from 'vitest';
+import { temporaryFolder } from './instances.js';
+
+/** URL of a PostgreSQL database whose user may make schemas. */
+export const server = process.env.DUCTAPE_TEST_POSTGRES;
+
+/** A connection of the test's own, closed when it ends. */
+export async function connection(): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: server });
+  await client.connect();
+  onTestFinished(() => client.end());
+  return client;
+}
+
+/** A store in a schema of this test's own. */
+export async function postgresStore(): Promise<{ store: string; schema: string }> {
+  const schema = `ductape_test_${randomUUID().replaceAll('-', '').slice(0, 12)}`;
+  const client = new pg.Client({ connectionString: server });
+  await client.connect();
+  // Registered first, so done last: instances on the schema are closed by then.
+  onTestFinished(async () => {
+    await client.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);
+    await client.end();
+  });
+  const url = new URL(server ?? '');
+  url.searchParams.set('schema', schema);
+  return { store: url.href, schema };
+}
+
+/** Each kind of store that processes can share, with a function that makes one of this test's own. */
+export const shared = [
+  {
+    kind: 'a SQLite file',
+    missing: false,
+    make: async () => `sqlite:${join(await temporaryFolder(), 'jobs.db')}`,
+  },
+  {
+    kind: server ? 'PostgreSQL' : 'PostgreSQL (needs DUCTAPE_TEST_POSTGRES)',
+    missing: !server,
+    make: async () => (await postgresStore()).store,
+  },
+];

@@ -1,0 +1,39 @@
+//! A dispatch as SQL, for a transaction of the caller's own.
+//!
+//! Reads and checks the input as a dispatch does. Invariant: nothing is promised that a single statement cannot keep.
+
+use super::dispatch::{Defaults, read_dispatch};
+use crate::engine::Engine;
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::model::{Namespace, OnConflict};
+use serde_json::json;
+
+/// `{ text, values }` of a dispatch. `namespace` is a JSON string, `input` what `dispatch` takes.
+pub async fn statement(engine: &Engine, defaults: &Defaults, namespace: &str, input: &str) -> Result<String> {
+    let name: String = serde_json::from_str(namespace).unwrap_or_default();
+    let namespace = Namespace::parse_public(&name)
+        .ok_or_else(|| Error::new(ErrorCode::NotFound, format!("there is no namespace {name}")))?;
+    let job = read_dispatch(namespace, input, defaults, engine.clock.now())?.job;
+    let refuse = |path: &str, message: &str| {
+        Err(Error::invalid(
+            ErrorCode::ValidationError,
+            vec![Problem::new(path, message)],
+        ))
+    };
+    if job.on_conflict == OnConflict::Replace {
+        return refuse(
+            "onConflict",
+            "a statement cannot replace a job that is there (the default of a recurring one); say 'return' or 'error'",
+        );
+    }
+    if job.options.unique.is_some() {
+        return refuse(
+            "unique",
+            "a statement cannot hold a unique key for a transaction of unknown length; use a `job_id` with onConflict: 'return'",
+        );
+    }
+    match engine.store.statement(&job).await? {
+        Some(statement) => Ok(json!({ "text": statement.text, "values": [statement.value] }).to_string()),
+        None => refuse("store", "a statement needs a PostgreSQL store, as in 'postgres://…'"),
+    }
+}

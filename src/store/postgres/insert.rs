@@ -1,0 +1,311 @@
+//! Dispatch: writes new jobs in one statement, however many, and answers with the ones that are there.
+//!
+//! Invariant: a dispatch that is sent again because its outcome was unknown writes nothing twice: the same generated id
+//! with the same time of dispatch is the same dispatch.
+
+use super::failure::{Attempt, Failure, damaged};
+use super::keys::{KeyId, Keys};
+use super::param::storable;
+use super::replace;
+use super::session::Session;
+use super::state;
+use super::tx::{After, Tx};
+use super::uniques;
+use crate::clock::Millis;
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::{JobId, JobOptions, NewJob, OnConflict, Recurrence};
+use crate::store::{Inserted, RouteId};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+const INSERT: &str =
+    "SELECT * FROM ductape.insert_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS place";
+const TWINS: &str = include_str!("sql/series_twins.sql");
+
+/// A job with the number of its route.
+#[derive(Clone, Copy)]
+pub(super) struct Routed<'a> {
+    pub(super) job: &'a NewJob,
+    pub(super) route: RouteId,
+}
+
+/// Columns of new jobs.
+#[derive(Default)]
+struct Columns {
+    ids: Vec<Option<Uuid>>,
+    names: Vec<Option<Box<str>>>,
+    routes: Vec<i64>,
+    priorities: Vec<i32>,
+    dues: Vec<Option<i64>>,
+    retries: Vec<i32>,
+    specs: Vec<Option<String>>,
+    fingerprints: Vec<Option<i64>>,
+    createds: Vec<i64>,
+    options: Vec<Option<String>>,
+    inputs: Vec<Box<str>>,
+    keys: Vec<Option<KeyId>>,
+    tag_places: Vec<i64>,
+    tags: Vec<String>,
+}
+
+impl Columns {
+    fn of(jobs: &[Routed<'_>], keys: &Keys) -> Result<Self> {
+        let mut columns = Self::default();
+        for (place, Routed { job, route }) in (1..).zip(jobs) {
+            let (id, name) = match &job.id {
+                JobId::Generated(id) => (Some(*id), None),
+                JobId::Custom(name) => (None, Some(name.clone())),
+            };
+            columns.ids.push(id);
+            columns.names.push(name);
+            columns.routes.push(*route);
+            columns.priorities.push(job.priority);
+            columns.dues.push(first_due(job));
+            columns.retries.push(super::queue::int4(job.retries));
+            columns.specs.push(job.recurrence.as_ref().map(spec_text).transpose()?);
+            columns.fingerprints.push(fingerprint(job));
+            columns.createds.push(job.created);
+            columns.options.push(options_text(&job.options)?);
+            columns.inputs.push(job.input.clone());
+            columns.keys.push(keys.of(job));
+            for tag in &job.options.tags {
+                columns.tag_places.push(place);
+                columns.tags.push(storable(tag).into_owned());
+            }
+        }
+        Ok(columns)
+    }
+
+    async fn insert(&self, session: &Session, now: Millis) -> Attempt<Vec<usize>> {
+        let written = session
+            .query(
+                INSERT,
+                &[
+                    &now,
+                    &self.ids,
+                    &self.names,
+                    &self.routes,
+                    &self.priorities,
+                    &self.dues,
+                    &self.retries,
+                    &self.specs,
+                    &self.fingerprints,
+                    &self.createds,
+                    &self.options,
+                    &self.inputs,
+                    &self.keys,
+                    &self.tag_places,
+                    &self.tags,
+                ],
+            )
+            .await?;
+        let place = |row: &tokio_postgres::Row| Ok(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0));
+        written.iter().map(place).collect()
+    }
+}
+
+/// What an insert did, and what follows it.
+pub(super) type Outcome = (Vec<Inserted>, After);
+
+/// Writes the jobs; those whose id is taken, and those with a unique key, come after the others, each in a transaction of
+/// its own.
+pub(super) async fn each(session: &Session, jobs: &[Routed<'_>], now: Millis) -> Attempt<Outcome> {
+    let mut after = After::default();
+    let (mut answers, rest) = if jobs.iter().any(|routed| routed.job.options.concurrency.is_some()) {
+        let mut tx = Tx::begin(session).await?;
+        let written = write(&mut tx, jobs, now).await?;
+        after.merge(tx.commit().await?);
+        written
+    } else {
+        // One statement, which is a transaction by itself.
+        write(&mut Tx::resume(session), jobs, now).await?
+    };
+    for at in rest {
+        if let (Some(job), Some(answer)) = (jobs.get(at), answers.get_mut(at)) {
+            let mut tx = Tx::begin(session).await?;
+            uniques::lock(session, std::slice::from_ref(job)).await?;
+            *answer = one(&mut tx, *job, now).await?;
+            after.merge(tx.commit().await?);
+        }
+    }
+    Ok((answers, after))
+}
+
+/// Writes all of the jobs or none.
+pub(super) async fn all(session: &Session, jobs: &[Routed<'_>], now: Millis) -> Attempt<Outcome> {
+    let mut tx = Tx::begin(session).await?;
+    uniques::lock(session, jobs).await?;
+    let answers = within(&mut tx, jobs, now).await?;
+    if answers.iter().any(|answer| matches!(answer, Inserted::Conflict(_))) {
+        tx.roll_back().await?;
+        return Ok((answers, After::default()));
+    }
+    Ok((answers, tx.commit().await?))
+}
+
+/// Writes jobs as a part of a transaction.
+pub(super) async fn within(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) -> Attempt<Vec<Inserted>> {
+    let (mut answers, rest) = write(tx, jobs, now).await?;
+    for at in rest {
+        if let (Some(job), Some(answer)) = (jobs.get(at), answers.get_mut(at)) {
+            *answer = one(tx, *job, now).await?;
+            // The next may be the same job again, which must see what became of this one.
+            tx.flush().await?;
+        }
+    }
+    Ok(answers)
+}
+
+/// Writes the jobs without unique keys whose ids are free; also the places of the others.
+async fn write(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) -> Attempt<(Vec<Inserted>, Vec<usize>)> {
+    let mut answers = vec![Inserted::Created; jobs.len()];
+    let (first, mut rest) = first_of_each(jobs);
+    name_twins(tx.session, &first, jobs, &mut answers).await?;
+    let plain: Vec<Routed<'_>> = first.iter().filter_map(|at| jobs.get(*at).copied()).collect();
+    let is_new = write_new(tx, &plain, now).await?;
+    rest.extend(
+        first
+            .iter()
+            .zip(is_new)
+            .filter(|(_, is_new)| !is_new)
+            .map(|(at, _)| *at),
+    );
+    rest.sort_unstable();
+    Ok((answers, rest))
+}
+
+/// Writes those of the jobs whose ids are free, with their concurrency keys; says which.
+async fn write_new(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) -> Attempt<Vec<bool>> {
+    let mut is_new = vec![false; jobs.len()];
+    if jobs.is_empty() {
+        return Ok(is_new);
+    }
+    let keys = Keys::find(tx.session, jobs.iter().map(|routed| routed.job)).await?;
+    for place in Columns::of(jobs, &keys)?.insert(tx.session, now).await? {
+        if let Some(new) = place.checked_sub(1).and_then(|at| is_new.get_mut(at)) {
+            *new = true;
+        }
+    }
+    let written = jobs.iter().zip(&is_new).filter(|(_, is_new)| **is_new);
+    keys.limit(tx, written.map(|(routed, _)| routed.job)).await?;
+    Ok(is_new)
+}
+
+/// Writes one job, or meets the one that is there.
+async fn one(tx: &mut Tx<'_>, routed: Routed<'_>, now: Millis) -> Attempt<Inserted> {
+    if state::find(tx.session, &routed.job.id).await?.is_some() {
+        return meet_existing(tx, routed, now).await;
+    }
+    if let Some(holder) = uniques::holder(tx.session, routed, now).await? {
+        return Ok(Inserted::Duplicate(holder.id, holder.standing));
+    }
+    if !write_new(tx, &[routed], now).await?.contains(&true) {
+        return meet_existing(tx, routed, now).await;
+    }
+    uniques::take(tx, routed, routed.job.created);
+    tx.wake();
+    Ok(Inserted::Created)
+}
+
+/// Places of the first job of each id, if it has no unique key, and of the others.
+fn first_of_each(jobs: &[Routed<'_>]) -> (Vec<usize>, Vec<usize>) {
+    let mut seen = std::collections::HashSet::with_capacity(jobs.len());
+    (0..jobs.len()).partition(|at| {
+        jobs.get(*at)
+            .is_some_and(|routed| seen.insert(&routed.job.id) && routed.job.options.unique.is_none())
+    })
+}
+
+/// Finds live series to the same target with the same schedule and input, when nobody chose an id for either.
+async fn name_twins(session: &Session, places: &[usize], jobs: &[Routed<'_>], answers: &mut [Inserted]) -> Attempt<()> {
+    let mut wanted: Vec<(usize, i64, RouteId, &JobId)> = Vec::new();
+    for at in places {
+        if let Some(Routed { job, route }) = jobs.get(*at)
+            && let Some(fingerprint) = fingerprint(job)
+        {
+            wanted.push((*at, fingerprint, *route, &job.id));
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let fingerprints: Vec<i64> = wanted.iter().map(|row| row.1).collect();
+    let routes: Vec<i64> = wanted.iter().map(|row| row.2).collect();
+    let mut known: HashMap<(i64, RouteId), JobId> = HashMap::new();
+    for row in session.query(TWINS, &[&fingerprints, &routes]).await? {
+        known.insert((row.try_get(0)?, row.try_get(1)?), state::read_id(&row, 2, 3)?);
+    }
+    for (at, fingerprint, route, id) in wanted {
+        match known.get(&(fingerprint, route)) {
+            // A dispatch that is sent again finds itself.
+            Some(twin) if twin != id => {
+                if let Some(answer) = answers.get_mut(at) {
+                    *answer = Inserted::CreatedBeside(twin.clone());
+                }
+            }
+            Some(_) => {}
+            None => {
+                known.insert((fingerprint, route), id.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn meet_existing(tx: &mut Tx<'_>, routed: Routed<'_>, now: Millis) -> Attempt<Inserted> {
+    let job = routed.job;
+    let seq = state::lock(tx.session, &job.id).await?;
+    // Deleted since: the whole begins anew.
+    let seq = seq.ok_or(Failure::Moved)?;
+    let known = state::lock_series(tx.session, &vec![seq]).await?.pop();
+    let known = known.ok_or_else(|| damaged("an id without its job"))?;
+    if matches!(job.id, JobId::Generated(_)) && job.created == known.job.created {
+        return Ok(Inserted::Created);
+    }
+    match job.on_conflict {
+        OnConflict::Return => Ok(Inserted::Existing(known.standing())),
+        OnConflict::Error => Ok(Inserted::Conflict(format!("a job with the id {} exists", job.id))),
+        OnConflict::Replace => replace::apply(tx, routed, known, now).await,
+    }
+}
+
+/// When its first run is due.
+pub(super) fn first_due(job: &NewJob) -> Option<Millis> {
+    job.due.or_else(|| job.recurrence.is_none().then_some(job.created))
+}
+
+/// What is the same for two dispatches of one schedule and input without chosen ids.
+pub(super) fn fingerprint(job: &NewJob) -> Option<i64> {
+    let recurrence = job.recurrence.as_ref()?;
+    matches!(job.id, JobId::Generated(_)).then(|| recurrence.fingerprint(&job.input))
+}
+
+/// JSON text of options; `None` when all are at their default.
+pub(super) fn options_text(options: &JobOptions) -> Result<Option<String>> {
+    if *options == JobOptions::default() {
+        return Ok(None);
+    }
+    let mut options = options.clone();
+    for tag in &mut options.tags {
+        *tag = storable(tag).into();
+    }
+    if let Some(unique) = &mut options.unique {
+        unique.key = storable(&unique.key).into();
+    }
+    serde_json::to_string(&options)
+        .map(Some)
+        .map_err(|e| unwritable("options", e))
+}
+
+/// JSON text of a schedule.
+pub(super) fn spec_text(recurrence: &Recurrence) -> Result<String> {
+    serde_json::to_string(recurrence).map_err(|e| unwritable("schedule", e))
+}
+
+fn unwritable(what: &str, failure: serde_json::Error) -> Error {
+    Error::new(
+        ErrorCode::ValidationError,
+        format!("the job's {what} cannot be written as JSON: {failure}"),
+    )
+    .with_source(failure)
+}

@@ -1,0 +1,271 @@
+//! Pages of jobs, newest first.
+//!
+//! Two ways to find them: a common state by walking the jobs from the newest on until the page is full, a rare one
+//! through the tables of its runs; the counters say which is shorter. Writes nothing. Invariant: a page holds every
+//! matching job between its cursors, however long that takes.
+
+use super::counters;
+use super::failure::Attempt;
+use super::param::{Param, rows, storable};
+use super::read;
+use super::session::Session;
+use super::state::{self, Subject};
+use crate::model::Status;
+use crate::store::{JobSeq, ListFilter, Page, RouteId, Stats};
+
+/// Finding the state of a job on a walk costs about as much as this many rows of a state's table.
+const WALK_COST: i64 = 8;
+/// Jobs read at a time.
+const CHUNK: usize = 256;
+/// More routes than this are not looked up one by one.
+const MERGED_ROUTES: usize = 32;
+
+/// What a job must be like, whatever its state; parameters 2 to 6.
+macro_rules! fits {
+    () => {
+        "($2::boolean IS NULL OR recurring = $2) AND ($3::bigint IS NULL OR created >= $3) \
+         AND ($4::bigint IS NULL OR created <= $4) AND ($5::bigint[] IS NULL OR route = ANY ($5)) \
+         AND NOT EXISTS (SELECT 1 FROM unnest($6::text[]) AS wanted (tag) WHERE NOT EXISTS \
+             (SELECT 1 FROM ductape.tags WHERE tags.tag = wanted.tag AND tags.job = seq))"
+    };
+}
+
+const NEWEST: &str = concat!(
+    "SELECT seq FROM ductape.jobs WHERE seq < $1 AND ",
+    fits!(),
+    " ORDER BY seq DESC LIMIT $7"
+);
+const NEWEST_OF_ROUTES: &str = concat!(
+    "SELECT found.seq FROM (SELECT DISTINCT unnest($5::bigint[]) AS number) AS wanted CROSS JOIN LATERAL \
+     (SELECT seq FROM ductape.jobs WHERE route = wanted.number AND seq < $1 AND ",
+    fits!(),
+    " ORDER BY route, seq DESC LIMIT $7) AS found ORDER BY found.seq DESC LIMIT $7"
+);
+const NEWEST_OF_TAG: &str = concat!(
+    "SELECT seq FROM ductape.tags JOIN ductape.jobs ON seq = job WHERE tag = ($6::text[])[1] AND job < $1 AND ",
+    fits!(),
+    " ORDER BY job DESC LIMIT $7"
+);
+const SOME: &str = concat!(
+    "SELECT seq FROM ductape.jobs WHERE seq = ANY ($1) AND ",
+    fits!(),
+    " ORDER BY seq DESC"
+);
+const IN_STATES: &str = include_str!("sql/jobs_in_states.sql");
+
+/// One page, and the number of all matches if it was asked for.
+pub(super) async fn page(session: &Session, filter: &ListFilter) -> Attempt<Page> {
+    session.snapshot().await?;
+    let page = read_page(session, filter).await?;
+    session.end_snapshot().await?;
+    Ok(page)
+}
+
+async fn read_page(session: &Session, filter: &ListFilter) -> Attempt<Page> {
+    let numbers = counters::stats(session, filter.routes.as_deref()).await?;
+    let total = match filter.count_up_to {
+        Some(bound) => Some(total(session, filter, &numbers, bound).await?),
+        None => None,
+    };
+    let mut page = Page {
+        total,
+        ..Page::default()
+    };
+    if filter.limit == 0 || matching(filter, &numbers) == 0 {
+        return Ok(page);
+    }
+    let wanted = filter.offset.saturating_add(filter.limit).saturating_add(1);
+    let mut walk = Walk::new(session, filter, &numbers, wanted).await?;
+    let mut passed = 0;
+    let mut found: Vec<JobSeq> = Vec::new();
+    'walk: while let Some(chunk) = walk.next(session).await? {
+        for job in chunk {
+            if passed < filter.offset {
+                passed += 1;
+                continue;
+            }
+            if found.len() == filter.limit {
+                page.next = found.last().copied();
+                break 'walk;
+            }
+            found.push(job);
+        }
+    }
+    let mut subjects = state::of(session, &found).await?;
+    subjects.reverse();
+    page.jobs = read::records(session, &subjects).await?;
+    Ok(page)
+}
+
+/// Numbers of the jobs that match, newest first, by the cursor and limit of the filter.
+pub(super) async fn numbers(session: &Session, filter: &ListFilter) -> Attempt<Vec<JobSeq>> {
+    session.snapshot().await?;
+    let numbers = counters::stats(session, filter.routes.as_deref()).await?;
+    let mut found = Vec::new();
+    if matching(filter, &numbers) > 0 {
+        let mut walk = Walk::new(session, filter, &numbers, filter.limit).await?;
+        while found.len() < filter.limit
+            && let Some(chunk) = walk.next(session).await?
+        {
+            found.extend(chunk);
+        }
+        found.truncate(filter.limit);
+    }
+    session.end_snapshot().await?;
+    Ok(found)
+}
+
+/// How many jobs can match, by the counters.
+fn matching(filter: &ListFilter, numbers: &Stats) -> i64 {
+    let wanted = |status: &Status| filter.statuses.is_empty() || filter.statuses.contains(status);
+    let counts = Status::ALL.iter().zip(numbers.by_status);
+    counts.filter(|(status, _)| wanted(status)).map(|(_, n)| n).sum()
+}
+
+async fn total(session: &Session, filter: &ListFilter, numbers: &Stats, bound: usize) -> Attempt<usize> {
+    let by_counters = usize::try_from(matching(filter, numbers)).unwrap_or(0);
+    let counted = filter.recurring.is_none() && filter.tags.is_empty() && filter.from.is_none() && filter.to.is_none();
+    if counted || by_counters == 0 {
+        return Ok(by_counters.min(bound));
+    }
+    let all = ListFilter {
+        before: None,
+        ..filter.clone()
+    };
+    let mut walk = Walk::new(session, &all, numbers, bound).await?;
+    let mut count = 0;
+    while count < bound
+        && let Some(chunk) = walk.next(session).await?
+    {
+        count += chunk.len();
+    }
+    Ok(count.min(bound))
+}
+
+/// Goes through matching jobs, newest first, some at a time.
+struct Walk<'a> {
+    filter: &'a ListFilter,
+    routes: Option<Vec<RouteId>>,
+    tags: Vec<String>,
+    /// Numbers of the jobs that may match, newest first; `None`: all jobs.
+    rare: Option<std::vec::IntoIter<JobSeq>>,
+    below: JobSeq,
+    chunk: usize,
+    done: bool,
+}
+
+impl<'a> Walk<'a> {
+    async fn new(session: &Session, filter: &'a ListFilter, numbers: &Stats, wanted: usize) -> Attempt<Self> {
+        let below = filter.before.unwrap_or(JobSeq::MAX);
+        let rare = if is_rare(session, filter, numbers, wanted).await? {
+            Some(in_states(session, &filter.statuses, below).await?.into_iter())
+        } else {
+            None
+        };
+        Ok(Self {
+            filter,
+            routes: filter.routes.clone(),
+            tags: filter.tags.iter().map(|tag| storable(tag).into_owned()).collect(),
+            rare,
+            below,
+            // Of jobs in any state, no more than are shown; of others, more than are looked at.
+            chunk: if filter.statuses.is_empty() {
+                wanted.clamp(16, 2_000)
+            } else {
+                CHUNK
+            },
+            done: false,
+        })
+    }
+
+    /// The next matches; `None`: there are no more.
+    async fn next(&mut self, session: &Session) -> Attempt<Option<Vec<JobSeq>>> {
+        while !self.done {
+            let candidates = self.candidates(session).await?;
+            if candidates.is_empty() {
+                continue;
+            }
+            if self.filter.statuses.is_empty() {
+                return Ok(Some(candidates));
+            }
+            let mut subjects = state::of(session, &candidates).await?;
+            subjects.reverse();
+            let wanted = |subject: &Subject| self.filter.statuses.contains(&subject.status());
+            let found: Vec<JobSeq> = subjects
+                .iter()
+                .filter(|subject| wanted(subject))
+                .map(|subject| subject.job.seq)
+                .collect();
+            if !found.is_empty() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn candidates(&mut self, session: &Session) -> Attempt<Vec<JobSeq>> {
+        if let Some(rare) = &mut self.rare {
+            let some: Vec<JobSeq> = rare.take(CHUNK).collect();
+            self.done = some.len() < CHUNK;
+            return self.select(session, SOME, &some, None).await;
+        }
+        let few = self.routes.as_ref().is_some_and(|routes| routes.len() <= MERGED_ROUTES);
+        let query = match (self.tags.is_empty(), few) {
+            (false, _) => NEWEST_OF_TAG,
+            (true, true) => NEWEST_OF_ROUTES,
+            (true, false) => NEWEST,
+        };
+        let limit = rows(self.chunk);
+        let below = self.below;
+        let found = self.select(session, query, &below, Some(limit)).await?;
+        self.done = found.len() < self.chunk;
+        self.below = found.last().copied().unwrap_or(self.below);
+        Ok(found)
+    }
+
+    async fn select(
+        &self,
+        session: &Session,
+        query: &'static str,
+        first: &dyn Param,
+        limit: Option<i64>,
+    ) -> Attempt<Vec<JobSeq>> {
+        let filter = self.filter;
+        let mut params: Vec<&dyn Param> = vec![
+            first,
+            &filter.recurring,
+            &filter.from,
+            &filter.to,
+            &self.routes,
+            &self.tags,
+        ];
+        if let Some(limit) = &limit {
+            params.push(limit);
+        }
+        let found = session.query(query, &params).await?;
+        found.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+}
+
+/// Numbers of jobs that may be in one of these states, newest first, each once.
+async fn in_states(session: &Session, statuses: &[Status], below: JobSeq) -> Attempt<Vec<JobSeq>> {
+    let statuses: Vec<i32> = statuses.iter().map(|status| *status as i32).collect();
+    let found = session.query(IN_STATES, &[&statuses, &below]).await?;
+    found.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Whether the tables of the wanted states are shorter than the walk to `wanted` matches.
+async fn is_rare(session: &Session, filter: &ListFilter, numbers: &Stats, wanted: usize) -> Attempt<bool> {
+    if filter.statuses.is_empty() {
+        return Ok(false);
+    }
+    let all = counters::stats(session, None).await?;
+    let table = matching(filter, &all);
+    let jobs: i64 = if filter.routes.is_some() { numbers } else { &all }
+        .by_status
+        .iter()
+        .sum();
+    let per_match = jobs / matching(filter, numbers).max(1) + 1;
+    let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
+    Ok(table <= wanted.saturating_mul(per_match).saturating_mul(WALK_COST))
+}

@@ -1,0 +1,117 @@
+//! Brings the schema to the version this code knows, under a lock that the processes of all machines share.
+//!
+//! Invariant: a schema that is newer than this code, or another program's, is left as it is.
+
+use super::failure::{Attempt, Failure};
+use super::session::{Session, in_schema};
+use crate::error::{Error, ErrorCode};
+use crate::model::schedule::{FNV_OFFSET, fnv};
+use tokio_postgres::error::SqlState;
+
+/// The migrations, by number: each is one or more scripts.
+const MIGRATIONS: [&[&str]; 1] = [&[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0001_insert.sql"),
+    include_str!("migrations/0001_claim.sql"),
+    include_str!("migrations/0001_complete.sql"),
+    include_str!("migrations/0001_dispatch.sql"),
+]];
+/// The oldest server whose SQL is what we write.
+const OLDEST_SERVER: i32 = 130_000;
+
+const SERVER: &str = "SELECT current_setting('server_version_num')::integer";
+const EXISTS: &str = "SELECT 1 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace \
+                      WHERE nspname = $1 AND relname = 'versions'";
+const SCHEMA_EXISTS: &str = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1";
+const VERSION: &str = "SELECT max(number) FROM ductape.versions";
+const LOCK: &str = "SELECT 1 FROM pg_catalog.pg_advisory_xact_lock($1)";
+const REMEMBER: &str = "INSERT INTO ductape.versions (number) VALUES ($1)";
+
+/// Migrates, if there is anything to do.
+pub(super) async fn apply(session: &Session) -> Attempt<()> {
+    refuse_old_server(session).await?;
+    if version(session).await? == newest() {
+        return Ok(());
+    }
+    session.begin().await?;
+    let key = i64::from_ne_bytes(fnv(FNV_OFFSET, &session.connector().address.schema).to_ne_bytes());
+    session.query(LOCK, &[&key]).await?;
+    // Another process may have been faster.
+    let from = version(session).await?;
+    if from == 0 {
+        create_schema(session).await?;
+    }
+    let steps = (1..).zip(MIGRATIONS).filter(|(number, _)| *number > from);
+    for (number, scripts) in steps {
+        for script in scripts {
+            run(session, script).await?;
+        }
+        session.execute(REMEMBER, &[&number]).await?;
+    }
+    session.run("COMMIT").await?;
+    session.mend();
+    Ok(())
+}
+
+fn newest() -> i32 {
+    super::param::small(MIGRATIONS.len())
+}
+
+async fn refuse_old_server(session: &Session) -> Attempt<()> {
+    let row = session.query_opt(SERVER, &[]).await?;
+    let version: i32 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    if version >= OLDEST_SERVER {
+        return Ok(());
+    }
+    let message = format!(
+        "store: the server is PostgreSQL {}, and 13 is the oldest that works; upgrade it",
+        version / 10_000
+    );
+    Err(Error::new(ErrorCode::StoreError, message).into())
+}
+
+/// The version the schema has; 0: there is none.
+async fn version(session: &Session) -> Attempt<i32> {
+    let schema = session.connector().address.schema.clone();
+    if session.query(EXISTS, &[&schema]).await?.is_empty() {
+        return Ok(0);
+    }
+    let row = session.query_opt(VERSION, &[]).await?;
+    let version: Option<i32> = row.map_or(Ok(None), |row| row.try_get(0))?;
+    let version = version.unwrap_or(0);
+    if version <= newest() {
+        return Ok(version);
+    }
+    let message = format!(
+        "the schema {schema} has version {version}, made by a newer version of this package; this one knows {}; upgrade the package, or name another schema by `?schema=`",
+        newest()
+    );
+    Err(Error::new(ErrorCode::StoreError, message).into())
+}
+
+async fn create_schema(session: &Session) -> Attempt<()> {
+    let schema = session.connector().address.schema.clone();
+    // Asked for first: who may not create schemas may well use one that was made for it.
+    if session.query(SCHEMA_EXISTS, &[&schema]).await?.is_empty() {
+        let quoted = session.connector().address.quoted_schema();
+        session.run(&format!("CREATE SCHEMA {quoted}")).await?;
+    }
+    run(
+        session,
+        "CREATE TABLE ductape.versions (number integer PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now())",
+    )
+    .await
+}
+
+async fn run(session: &Session, script: &str) -> Attempt<()> {
+    let text = in_schema(script, &session.connector().address.quoted_schema());
+    match session.run(&text).await {
+        Err(Failure::Database(failure)) if failure.code() == Some(&SqlState::DUPLICATE_TABLE) => {
+            let schema = &session.connector().address.schema;
+            let message =
+                format!("the schema {schema} holds tables of another program; name another by `?schema=` in `store`");
+            Err(Error::new(ErrorCode::StoreError, message).into())
+        }
+        other => other,
+    }
+}

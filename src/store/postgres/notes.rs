@@ -1,0 +1,75 @@
+//! What handlers say about their jobs while they run: the last progress, and lines of a log.
+//!
+//! Invariant: a job's log is bounded; the oldest lines go first. Notes of a job that is gone are dropped, and it does not
+//! go while they are written.
+
+use super::failure::Attempt;
+use super::param::storable;
+use super::session::Session;
+use super::state;
+use super::tx::{Tx, params};
+use crate::model::JobId;
+use crate::store::{JobSeq, LogLine, Note, NoteKind};
+use std::collections::BTreeMap;
+
+const PUT_PROGRESS: &str = include_str!("sql/progress_put.sql");
+const PUT_LINES: &str = include_str!("sql/logs_put.sql");
+const TRIM: &str = include_str!("sql/logs_trim.sql");
+const LINES: &str = "SELECT run, attempt, at, message FROM ductape.logs WHERE job = $1 ORDER BY number";
+
+/// Writes notes, in order.
+pub(super) async fn apply(session: &Session, notes: &[Note]) -> Attempt<()> {
+    let mut tx = Tx::begin(session).await?;
+    let mut jobs: Vec<JobSeq> = notes.iter().map(|note| note.job).collect();
+    jobs.sort_unstable();
+    jobs.dedup();
+    let there = state::lock_all(session, &jobs).await?;
+    let kept = notes.iter().filter(|note| there.binary_search(&note.job).is_ok());
+    let mut progress: BTreeMap<JobSeq, String> = BTreeMap::new();
+    let (mut of, mut runs, mut attempts, mut times, mut messages) = (vec![], vec![], vec![], vec![], vec![]);
+    for note in kept {
+        match &note.kind {
+            NoteKind::Progress(value) => {
+                progress.insert(note.job, value.to_string());
+            }
+            NoteKind::Log(message) => {
+                of.push(note.job);
+                runs.push(note.run);
+                attempts.push(super::queue::int4(note.attempt));
+                times.push(note.at);
+                messages.push(storable(message).into_owned());
+            }
+        }
+    }
+    if !progress.is_empty() {
+        let (jobs, values): (Vec<JobSeq>, Vec<String>) = progress.into_iter().unzip();
+        tx.later(PUT_PROGRESS, params![jobs, values]);
+    }
+    if !of.is_empty() {
+        let logged = of.clone();
+        tx.later(PUT_LINES, params![of, runs, attempts, times, messages]);
+        tx.later(TRIM, params![logged]);
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The log of a job, oldest line first; `None`: no such job.
+pub(super) async fn lines(session: &Session, id: &JobId) -> Attempt<Option<Vec<LogLine>>> {
+    let Some(job) = state::find(session, id).await? else {
+        return Ok(None);
+    };
+    let rows = session.query(LINES, &[&job]).await?;
+    let lines: Attempt<Vec<LogLine>> = rows
+        .iter()
+        .map(|row| {
+            Ok(LogLine {
+                run: row.try_get(0)?,
+                attempt: state::unsigned(row, 1)?,
+                at: row.try_get(2)?,
+                message: row.try_get(3)?,
+            })
+        })
+        .collect();
+    lines.map(Some)
+}

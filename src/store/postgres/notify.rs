@@ -1,0 +1,101 @@
+//! Tells other processes that there is something to claim, and hears it from them.
+//!
+//! A notification inside a transaction would make the commits of all processes wait for each other, so it is sent apart,
+//! after the commit, at most one in ten milliseconds. Invariant: a notification saves time and nothing else; whoever
+//! misses one looks again within a second.
+
+use super::Inner;
+use super::pool::{Manner, attempt};
+use super::session::{Connector, Session};
+use crate::error::Result;
+use crate::model::schedule::{FNV_OFFSET, fnv};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Least time between two notifications of a process.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// How often a quiet connection is asked whether it is still there.
+const PROBE: Duration = Duration::from_secs(15);
+/// How often to look without a connection that listens.
+const POLL: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+const NOTIFY: &str = "SELECT pg_catalog.pg_notify($1, $2)";
+
+/// The channel of a schema.
+fn channel(schema: &str) -> String {
+    format!("ductape_{:016x}", fnv(FNV_OFFSET, schema))
+}
+
+/// Sends what there is to tell, until the store is closed.
+pub(super) async fn tell(inner: Arc<Inner>) {
+    let channel = channel(&inner.connector.address.schema);
+    loop {
+        inner.told.notified().await;
+        if inner.is_closed() {
+            return;
+        }
+        // Without an answer the others look by themselves.
+        let _ = notify(&inner, &channel).await;
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+async fn notify(inner: &Inner, channel: &str) -> Result<()> {
+    let (channel, name) = (channel.to_owned(), inner.name.clone());
+    attempt!(inner.urgent, Manner::SIGN, |session| session
+        .query(NOTIFY, &[&channel, &name]));
+    Ok(())
+}
+
+/// Listens while somebody wants to know, until the store is closed.
+pub(super) async fn listen(inner: Arc<Inner>) {
+    let mut watched = inner.watch_others.subscribe();
+    let mut pause = INTERVAL;
+    while watched.wait_for(|watched| *watched).await.is_ok() && !inner.is_closed() {
+        if inner.connector.address.pooled {
+            // A pooler gives a listener's connection to others.
+            let _ = tokio::time::timeout(POLL, watched.wait_for(|watched| !*watched)).await;
+            inner.bump();
+            continue;
+        }
+        if let Some(session) = connect(&inner).await {
+            pause = INTERVAL;
+            // Something may have been told before this connection was made.
+            inner.bump();
+            keep(&session, &mut watched).await;
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        let _ = tokio::time::timeout(pause, watched.wait_for(|watched| !*watched)).await;
+    }
+}
+
+async fn connect(inner: &Arc<Inner>) -> Option<Session> {
+    let connector: &Arc<Connector> = &inner.connector;
+    let hearer = Arc::clone(inner);
+    let hear = move |told: &tokio_postgres::Notification| {
+        if told.payload() != hearer.name {
+            hearer.bump();
+        }
+    };
+    let limit = connector.address.connect_timeout;
+    let session = tokio::time::timeout(limit, connector.connect(hear)).await.ok()?.ok()?;
+    let listen = format!("LISTEN {}", channel(&connector.address.schema));
+    tokio::time::timeout(limit, session.run(&listen)).await.ok()?.ok()?;
+    Some(session)
+}
+
+/// Returns when the connection is gone or nobody wants to know any more.
+async fn keep(session: &Session, watched: &mut watch::Receiver<bool>) {
+    while session.is_sound() {
+        let stop = watched.wait_for(|watched| !*watched);
+        if tokio::time::timeout(PROBE, stop).await.is_ok() {
+            return;
+        }
+        let alive = tokio::time::timeout(PROBE, session.run("SELECT 1")).await;
+        if !matches!(alive, Ok(Ok(()))) {
+            return;
+        }
+    }
+}

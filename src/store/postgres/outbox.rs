@@ -1,0 +1,148 @@
+//! Events on their way to webhooks: appended in the transaction of the change, taken out when deliveries are made.
+//!
+//! Knows no webhook and no payload; the hot verbs append theirs by themselves. Invariant: a row is taken out in the
+//! transaction that inserts its deliveries.
+
+use super::failure::{Attempt, damaged};
+use super::insert::{self, Routed};
+use super::param::rows;
+use super::read::error_of;
+use super::routes::RouteCache;
+use super::session::Session;
+use super::state::{self, read_id};
+use super::tx::{After, Tx};
+use crate::clock::Millis;
+use crate::model::{EventKind, EventMask, NewJob, RunError, Status};
+use crate::store::{JobSeq, Relayed, StoredEvent};
+use tokio_postgres::Row;
+
+const WANTED: &str = "SELECT coalesce(bit_or(events), 0) FROM ductape.webhooks WHERE disabled IS NULL";
+const PUT: &str = include_str!("sql/outbox_put.sql");
+const OLDEST: &str = "SELECT seq, kind, at, id, name, route, status, scheduled_at, executions, error \
+                      FROM ductape.outbox ORDER BY seq LIMIT $1";
+const TAKE: &str = "DELETE FROM ductape.outbox WHERE seq = ANY ($1) RETURNING seq";
+
+/// An event, but for what is read of its job.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) kind: EventKind,
+    pub(super) job: JobSeq,
+    pub(super) at: Millis,
+    /// When its run was due; `None`: as the job says.
+    pub(super) scheduled_at: Option<Millis>,
+    /// JSON text of a [`RunError`].
+    pub(super) error: Option<String>,
+}
+
+impl Event {
+    /// An event with nothing but what all have.
+    pub(super) fn new(kind: EventKind, job: JobSeq, at: Millis) -> Self {
+        Self {
+            kind,
+            job,
+            at,
+            scheduled_at: None,
+            error: None,
+        }
+    }
+}
+
+/// Which events webhooks want now.
+pub(super) async fn wanted(session: &Session) -> Attempt<EventMask> {
+    let row = session.query_opt(WANTED, &[]).await?;
+    let wanted: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    Ok(EventMask(u32::try_from(wanted).unwrap_or(0)))
+}
+
+/// Appends events whose changes are complete in the tables; `true`: there is something to relay.
+pub(super) async fn tell(session: &Session, events: &[Event]) -> Attempt<bool> {
+    let mut told = false;
+    for event in events {
+        let Some(subject) = state::of(session, &vec![event.job]).await?.pop() else {
+            continue;
+        };
+        let status = subject.status();
+        // One run of a series was cancelled: the job itself goes on, and is not what the event would say.
+        if event.kind == EventKind::Cancelled && status != Status::Cancelled {
+            continue;
+        }
+        let error = event.error.as_deref().map(without_stack).transpose()?;
+        let scheduled_at = event.scheduled_at.unwrap_or_else(|| subject.scheduled_at());
+        let row: [&dyn super::param::Param; 6] = [
+            &event.job,
+            &(event.kind as i32),
+            &event.at,
+            &(status as i32),
+            &scheduled_at,
+            &error,
+        ];
+        told |= session.execute(PUT, &row).await? > 0;
+    }
+    Ok(told)
+}
+
+fn without_stack(error: &str) -> Attempt<String> {
+    let error: RunError = serde_json::from_str(error).map_err(|_| damaged("an error that cannot be read"))?;
+    super::complete::error_text(&RunError { stack: None, ..error })
+}
+
+/// The oldest events.
+pub(super) async fn oldest(session: &Session, limit: usize) -> Attempt<Vec<StoredEvent>> {
+    session
+        .query(OLDEST, &[&rows(limit)])
+        .await?
+        .iter()
+        .map(read_event)
+        .collect()
+}
+
+fn read_event(row: &Row) -> Attempt<StoredEvent> {
+    let (kind, status): (i32, i32) = (row.try_get(1)?, row.try_get(6)?);
+    Ok(StoredEvent {
+        seq: row.try_get(0)?,
+        kind: EventKind::from_code(i64::from(kind)).ok_or_else(|| damaged("an event of an unknown kind"))?,
+        at: row.try_get(2)?,
+        id: read_id(row, 3, 4)?,
+        route: row.try_get(5)?,
+        status: Status::from_code(i64::from(status)).ok_or_else(|| damaged("an event with an unknown state"))?,
+        scheduled_at: row.try_get(7)?,
+        execution_count: row.try_get(8)?,
+        error: error_of(row, 9)?,
+    })
+}
+
+/// Takes events out and inserts their deliveries; returns how many events were still there.
+pub(super) async fn relay(
+    session: &Session,
+    routes: &RouteCache,
+    relayed: &[Relayed],
+    now: Millis,
+) -> Attempt<(usize, After)> {
+    // Numbers of routes are given in transactions of their own, before this one.
+    let all: Vec<_> = relayed
+        .iter()
+        .flat_map(|event| &event.deliveries)
+        .map(|job| &job.route)
+        .collect();
+    let numbers = routes.intern(session, &all).await?;
+    let mut tx = Tx::begin(session).await?;
+    let events: Vec<i64> = relayed.iter().map(|event| event.event).collect();
+    let taken: Vec<i64> = session
+        .query(TAKE, &[&events])
+        .await?
+        .iter()
+        .map(|row| Ok(row.try_get(0)?))
+        .collect::<Attempt<_>>()?;
+    let deliveries = relayed
+        .iter()
+        .flat_map(|event| event.deliveries.iter().map(move |job| (event.event, job)))
+        .zip(numbers);
+    let jobs: Vec<(&NewJob, i64)> = deliveries
+        .filter(|((event, _), _)| taken.contains(event))
+        .map(|((_, job), route)| (job, route))
+        .collect();
+    let routed: Vec<Routed<'_>> = jobs.iter().map(|(job, route)| Routed { job, route: *route }).collect();
+    insert::within(&mut tx, &routed, now).await?;
+    let after = tx.commit().await?;
+    Ok((taken.len(), after))
+}

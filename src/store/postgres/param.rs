@@ -1,0 +1,100 @@
+//! Parameters of statements, with the type each has in PostgreSQL.
+//!
+//! Invariant: a type follows from the Rust type alone, so that a statement need not be described by the server first.
+
+use std::borrow::Cow;
+use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
+
+/// A value that can be bound.
+pub(super) trait Param: ToSql + Send + Sync {
+    /// Its type in PostgreSQL.
+    fn kind(&self) -> Type;
+    /// As the driver wants it.
+    fn as_sql(&self) -> &(dyn ToSql + Sync);
+}
+
+/// A Rust type that is always the same type in PostgreSQL.
+pub(super) trait Typed {
+    const KIND: Type;
+    const LIST: Type;
+}
+
+macro_rules! typed {
+    ($($rust:ty => $kind:ident, $list:ident;)*) => { $(
+        impl Typed for $rust {
+            const KIND: Type = Type::$kind;
+            const LIST: Type = Type::$list;
+        }
+        impl Param for $rust {
+            fn kind(&self) -> Type { Type::$kind }
+            fn as_sql(&self) -> &(dyn ToSql + Sync) { self }
+        }
+    )* };
+}
+
+typed! {
+    i64 => INT8, INT8_ARRAY;
+    i32 => INT4, INT4_ARRAY;
+    bool => BOOL, BOOL_ARRAY;
+    String => TEXT, TEXT_ARRAY;
+    Box<str> => TEXT, TEXT_ARRAY;
+    &str => TEXT, TEXT_ARRAY;
+    Cow<'_, str> => TEXT, TEXT_ARRAY;
+    Uuid => UUID, UUID_ARRAY;
+}
+
+impl<T: Typed + ToSql + Send + Sync> Param for Option<T> {
+    fn kind(&self) -> Type {
+        T::KIND
+    }
+    fn as_sql(&self) -> &(dyn ToSql + Sync) {
+        self
+    }
+}
+
+impl<T: Typed + ToSql + Send + Sync> Param for Vec<T> {
+    fn kind(&self) -> Type {
+        T::LIST
+    }
+    fn as_sql(&self) -> &(dyn ToSql + Sync) {
+        self
+    }
+}
+
+impl Param for Option<Vec<i64>> {
+    fn kind(&self) -> Type {
+        Type::INT8_ARRAY
+    }
+    fn as_sql(&self) -> &(dyn ToSql + Sync) {
+        self
+    }
+}
+
+impl<T: Typed + ToSql + Send + Sync> Param for Vec<Option<T>> {
+    fn kind(&self) -> Type {
+        T::LIST
+    }
+    fn as_sql(&self) -> &(dyn ToSql + Sync) {
+        self
+    }
+}
+
+/// Text as PostgreSQL can keep it: without the character U+0000, which it has no place for.
+pub(super) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// A number of rows as a parameter.
+pub(super) fn rows(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A small number as a parameter.
+pub(super) fn small(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

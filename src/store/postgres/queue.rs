@@ -1,0 +1,261 @@
+//! The narrow tables a run waits in: rows that are taken one by one, and rows that are put together, one statement for
+//! each table.
+//!
+//! Knows no verb and counts nothing. Invariant: a run is put where [`super::state`] will look for it.
+
+use super::keys::KeyId;
+use super::param::Param;
+use super::series::Phase;
+use super::state::Running;
+use super::tx::{Tx, params};
+use crate::clock::Millis;
+use crate::model::{RunStatus, Status};
+use crate::store::{JobSeq, RouteId};
+
+/// ms per bucket of `far`.
+pub(super) const DAY: i64 = 86_400_000;
+
+const TAKE_READY: &str =
+    "DELETE FROM ductape.ready WHERE route = $1 AND priority = $2 AND due = $3 AND job = $4 AND run = $5";
+const TAKE_HELD: &str = "DELETE FROM ductape.held \
+     WHERE key = $1 AND route = $2 AND priority = $3 AND due = $4 AND job = $5 AND run = $6";
+const TAKE_SCHEDULED: &str = "DELETE FROM ductape.scheduled WHERE due = $1 AND job = $2 AND run = $3";
+const TAKE_FAR: &str = "DELETE FROM ductape.far WHERE day = $1 AND job = $2";
+const TAKE_PAUSED: &str = "DELETE FROM ductape.paused WHERE job = $1 AND run = $2";
+const TAKE_RUNNING: &str = "DELETE FROM ductape.running WHERE job = $1 AND run = $2 AND token = $3";
+const TAKE_ENDED: &str = "DELETE FROM ductape.ended WHERE status = $1 AND ended = $2 AND job = $3";
+const PUT_READY: &str = "INSERT INTO ductape.ready (route, priority, due, job, run, attempt, crashes, recurring, key) \
+                         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const PUT_SCHEDULED: &str = "INSERT INTO ductape.scheduled (due, job, run, attempt, crashes, recurring) \
+                             SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
+const PUT_FAR: &str = "INSERT INTO ductape.far (day, job) SELECT * FROM unnest($1, $2)";
+const PUT_PAUSED: &str =
+    "INSERT INTO ductape.paused (due, job, run, attempt, crashes) SELECT * FROM unnest($1, $2, $3, $4, $5)";
+const PUT_ENDED: &str = "INSERT INTO ductape.ended (status, ended, job) SELECT * FROM unnest($1, $2, $3)";
+const PUT_OCCURRENCES: &str = "INSERT INTO ductape.occurrences (job, run, scheduled_at, due, missed) \
+                               SELECT * FROM unnest($1, $2, $3, $4, $5)";
+const PUT_ATTEMPTS: &str = include_str!("sql/runs_put.sql");
+
+/// A run's attempt that waits, without where and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) job: JobSeq,
+    pub(super) run: i64,
+    pub(super) attempt: u32,
+    pub(super) crashes: u32,
+    pub(super) recurring: bool,
+}
+
+impl Waiting {
+    /// The first attempt of a run.
+    pub(super) fn first(job: JobSeq, run: i64, recurring: bool) -> Self {
+        Self {
+            job,
+            run,
+            attempt: 1,
+            crashes: 0,
+            recurring,
+        }
+    }
+}
+
+/// Order of a ready run among others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rank {
+    pub(super) route: RouteId,
+    pub(super) priority: i32,
+    pub(super) due: Millis,
+    /// Concurrency key of its job.
+    pub(super) key: Option<KeyId>,
+}
+
+/// A run of a series that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewOccurrence {
+    pub(super) job: JobSeq,
+    pub(super) run: i64,
+    pub(super) scheduled_at: Millis,
+    pub(super) due: Millis,
+    pub(super) missed: i64,
+}
+
+/// One row of history: how an attempt ended.
+#[derive(Clone, Debug)]
+pub(super) struct Ended {
+    pub(super) job: JobSeq,
+    pub(super) run: i64,
+    pub(super) attempt: u32,
+    pub(super) status: RunStatus,
+    /// `None`: it never started.
+    pub(super) started: Option<Millis>,
+    pub(super) ended: Millis,
+    /// When the run goes on, if it does.
+    pub(super) next_due: Option<Millis>,
+    /// JSON text.
+    pub(super) error: Option<String>,
+    /// JSON text.
+    pub(super) result: Option<Box<str>>,
+}
+
+/// Rows to put.
+#[derive(Default)]
+pub(super) struct Puts {
+    pub(super) ready: Vec<(Rank, Waiting)>,
+    pub(super) scheduled: Vec<(Millis, Waiting)>,
+    pub(super) far: Vec<(i64, JobSeq)>,
+    pub(super) paused: Vec<(Millis, Waiting)>,
+    pub(super) ended: Vec<(Status, Millis, JobSeq)>,
+    pub(super) occurrences: Vec<NewOccurrence>,
+    pub(super) attempts: Vec<Ended>,
+}
+
+/// A column of rows as a parameter.
+fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Box<dyn Param>
+where
+    Vec<T>: Param + 'static,
+{
+    Box::new(rows.iter().map(value).collect::<Vec<T>>())
+}
+
+/// An attempt's number as the database has it.
+pub(super) fn int4(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+impl Puts {
+    /// One statement for each table with something to put.
+    pub(super) fn statements(&self) -> Vec<(&'static str, Vec<Box<dyn Param>>)> {
+        let mut statements = Vec::new();
+        let mut add = |rows: usize, sql: &'static str, params: &dyn Fn() -> Vec<Box<dyn Param>>| {
+            if rows > 0 {
+                statements.push((sql, params()));
+            }
+        };
+        let ready = &self.ready;
+        add(ready.len(), PUT_READY, &|| {
+            vec![
+                column(ready, |(rank, _)| rank.route),
+                column(ready, |(rank, _)| rank.priority),
+                column(ready, |(rank, _)| rank.due),
+                column(ready, |(_, run)| run.job),
+                column(ready, |(_, run)| run.run),
+                column(ready, |(_, run)| int4(run.attempt)),
+                column(ready, |(_, run)| int4(run.crashes)),
+                column(ready, |(_, run)| run.recurring),
+                column(ready, |(rank, _)| rank.key),
+            ]
+        });
+        let scheduled = &self.scheduled;
+        add(scheduled.len(), PUT_SCHEDULED, &|| {
+            let mut columns = waiting_columns(scheduled);
+            columns.push(column(scheduled, |(_, run)| run.recurring));
+            columns
+        });
+        add(self.paused.len(), PUT_PAUSED, &|| waiting_columns(&self.paused));
+        let far = &self.far;
+        add(far.len(), PUT_FAR, &|| {
+            vec![column(far, |row| row.0), column(far, |row| row.1)]
+        });
+        let ended = &self.ended;
+        add(ended.len(), PUT_ENDED, &|| {
+            vec![
+                column(ended, |row| row.0 as i32),
+                column(ended, |row| row.1),
+                column(ended, |row| row.2),
+            ]
+        });
+        let occurrences = &self.occurrences;
+        add(occurrences.len(), PUT_OCCURRENCES, &|| {
+            vec![
+                column(occurrences, |row| row.job),
+                column(occurrences, |row| row.run),
+                column(occurrences, |row| row.scheduled_at),
+                column(occurrences, |row| row.due),
+                column(occurrences, |row| row.missed),
+            ]
+        });
+        add(self.attempts.len(), PUT_ATTEMPTS, &|| attempt_columns(&self.attempts));
+        statements
+    }
+}
+
+fn waiting_columns(rows: &[(Millis, Waiting)]) -> Vec<Box<dyn Param>> {
+    vec![
+        column(rows, |(due, _)| *due),
+        column(rows, |(_, run)| run.job),
+        column(rows, |(_, run)| run.run),
+        column(rows, |(_, run)| int4(run.attempt)),
+        column(rows, |(_, run)| int4(run.crashes)),
+    ]
+}
+
+fn attempt_columns(rows: &[Ended]) -> Vec<Box<dyn Param>> {
+    vec![
+        column(rows, |row| row.job),
+        column(rows, |row| row.run),
+        column(rows, |row| int4(row.attempt)),
+        column(rows, |row| row.status as i32),
+        column(rows, |row| row.started),
+        column(rows, |row| row.ended),
+        column(rows, |row| row.next_due),
+        column(rows, |row| row.error.clone()),
+        column(rows, |row| row.result.clone()),
+    ]
+}
+
+pub(super) fn take_ready(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
+    tx.take(TAKE_READY, params![rank.route, rank.priority, rank.due, job, run]);
+    // Another run with the key may be claimed in its place.
+    tx.freed(rank.key);
+}
+
+pub(super) fn take_scheduled(tx: &mut Tx<'_>, due: Millis, job: JobSeq, run: i64) {
+    tx.take(TAKE_SCHEDULED, params![due, job, run]);
+}
+
+pub(super) fn take_far(tx: &mut Tx<'_>, due: Millis, job: JobSeq) {
+    tx.take(TAKE_FAR, params![day_of(due), job]);
+}
+
+pub(super) fn take_paused(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
+    tx.take(TAKE_PAUSED, params![job, run]);
+}
+
+pub(super) fn take_running(tx: &mut Tx<'_>, job: JobSeq, run: i64, running: &Running) {
+    tx.take(TAKE_RUNNING, params![job, run, running.token]);
+    tx.freed(running.key);
+}
+
+/// Takes a run from among those that wait for their concurrency key.
+pub(super) fn take_held(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
+    let key = rank.key.unwrap_or_default();
+    tx.take(TAKE_HELD, params![key, rank.route, rank.priority, rank.due, job, run]);
+}
+
+pub(super) fn take_ended(tx: &mut Tx<'_>, status: Status, ended: Millis, job: JobSeq) {
+    tx.take(TAKE_ENDED, params![status as i32, ended, job]);
+}
+
+/// Day bucket of a due time.
+pub(super) fn day_of(due: Millis) -> i64 {
+    due.div_euclid(DAY)
+}
+
+/// Puts the first attempt of a one-off where its due time belongs; returns the state it then is in.
+pub(super) fn put_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Status {
+    if rank.due > now && day_of(rank.due) > day_of(now) + 1 {
+        tx.puts.far.push((day_of(rank.due), job));
+        return Status::Scheduled;
+    }
+    put_waiting(tx, rank, Waiting::first(job, run, false), now).status()
+}
+
+/// Puts a run that waited elsewhere where its due time belongs.
+pub(super) fn put_waiting(tx: &mut Tx<'_>, rank: Rank, run: Waiting, now: Millis) -> Phase {
+    if rank.due <= now {
+        tx.puts.ready.push((rank, run));
+        return Phase::Queued;
+    }
+    tx.puts.scheduled.push((rank.due, run));
+    Phase::Waiting
+}

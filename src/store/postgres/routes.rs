@@ -1,0 +1,138 @@
+//! Routes and their numbers.
+//!
+//! Invariant: a number belongs to one route for ever, and whoever sees a number sees all lower ones: numbers are given
+//! under a lock, in a transaction of their own, so that what is remembered here is committed.
+
+use super::failure::{Attempt, damaged};
+use super::session::Session;
+use crate::model::{Namespace, Route};
+use crate::store::RouteId;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use tokio_postgres::Row;
+
+/// Routes kept in memory; a store with more of them looks the others up.
+const CACHED: usize = 10_000;
+
+const FIND: &str = include_str!("sql/routes_find.sql");
+const ADD: &str = include_str!("sql/routes_add.sql");
+const AFTER: &str = "SELECT id, namespace, product, env, target FROM ductape.routes WHERE id > $1 ORDER BY id";
+const WITH_READY: &str = include_str!("sql/routes_with_ready.sql");
+
+/// Numbers of the routes last used.
+#[derive(Debug, Default)]
+pub(super) struct RouteCache(Mutex<HashMap<Route, RouteId>>);
+
+impl RouteCache {
+    /// The numbers of these routes, in their order; who has none is given one.
+    pub(super) async fn intern(&self, session: &Session, routes: &[&Route]) -> Attempt<Vec<RouteId>> {
+        let unknown = self.unknown(routes);
+        if !unknown.is_empty() {
+            self.learn(session, unknown).await?;
+        }
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbers = routes.iter().map(|route| known.get(*route).copied());
+        let numbers: Option<Vec<RouteId>> = numbers.collect();
+        Ok(numbers.ok_or_else(|| damaged("a route without its number"))?)
+    }
+
+    fn unknown(&self, routes: &[&Route]) -> Vec<Route> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unknown: Vec<Route> = Vec::new();
+        for route in routes {
+            if !known.contains_key(*route) && !unknown.contains(*route) {
+                unknown.push((*route).clone());
+            }
+        }
+        if known.len() + unknown.len() > CACHED {
+            // Those of this batch are looked up again with the others.
+            known.clear();
+            unknown = routes.iter().map(|route| (*route).clone()).collect();
+            unknown.sort_by(|a, b| format!("{a}").cmp(&format!("{b}")));
+            unknown.dedup();
+        }
+        unknown
+    }
+
+    async fn learn(&self, session: &Session, routes: Vec<Route>) -> Attempt<()> {
+        let columns = Columns::of(&routes)?;
+        let mut numbers = columns.find(session).await?;
+        if numbers.iter().any(Option::is_none) {
+            session.begin().await?;
+            session
+                .run(&super::session::in_schema(
+                    "LOCK TABLE ductape.routes IN SHARE ROW EXCLUSIVE MODE",
+                    &session.connector().address.quoted_schema(),
+                ))
+                .await?;
+            session
+                .execute(
+                    ADD,
+                    &[&columns.namespaces, &columns.products, &columns.envs, &columns.targets],
+                )
+                .await?;
+            session.run("COMMIT").await?;
+            session.mend();
+            numbers = columns.find(session).await?;
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (route, number) in routes.into_iter().zip(numbers) {
+            known.insert(route, number.ok_or_else(|| damaged("a route without its number"))?);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Columns {
+    namespaces: Vec<&'static str>,
+    products: Vec<Box<str>>,
+    envs: Vec<Box<str>>,
+    targets: Vec<String>,
+}
+
+impl Columns {
+    fn of(routes: &[Route]) -> Attempt<Self> {
+        let mut columns = Self::default();
+        for route in routes {
+            columns.namespaces.push(route.namespace.as_str());
+            columns.products.push(route.product.clone());
+            columns.envs.push(route.env.clone());
+            let target = serde_json::to_string(&route.target);
+            columns
+                .targets
+                .push(target.map_err(|_| damaged("a route that cannot be written"))?);
+        }
+        Ok(columns)
+    }
+
+    async fn find(&self, session: &Session) -> Attempt<Vec<Option<RouteId>>> {
+        let rows = session
+            .query(FIND, &[&self.namespaces, &self.products, &self.envs, &self.targets])
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+}
+
+/// Routes with a higher number than `after`, in order.
+pub(super) async fn after(session: &Session, after: RouteId) -> Attempt<Vec<(RouteId, Route)>> {
+    let rows = session.query(AFTER, &[&after]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, read(row)?))).collect()
+}
+
+fn read(row: &Row) -> Attempt<Route> {
+    let namespace: String = row.try_get(1)?;
+    let target: String = row.try_get(4)?;
+    Ok(Route {
+        namespace: Namespace::parse(&namespace).ok_or_else(|| damaged("a route of an unknown namespace"))?,
+        product: row.try_get(2)?,
+        env: row.try_get(3)?,
+        target: serde_json::from_str(&target).map_err(|_| damaged("a route with an unreadable target"))?,
+    })
+}
+
+/// Routes that have rows in `ready`, found by skipping through its index.
+pub(super) async fn with_ready(session: &Session) -> Attempt<Vec<RouteId>> {
+    let rows = session.query(WITH_READY, &[]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}

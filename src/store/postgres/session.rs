@@ -1,0 +1,203 @@
+//! One connection to the server, with the statements it has prepared.
+//!
+//! Knows no verb. Invariant: a session that may be inside a transaction, or has not answered in time, is not used again.
+
+use super::address::Address;
+use super::failure::Attempt;
+use super::param::Param;
+use super::tls;
+use crate::error::Result;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinHandle;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// Queue tables are empty one moment and long the next: what the planner believes of them is often wrong, and all rows
+/// are found by keys. The server also ends by itself what a client that is cut off has left open.
+const SETTINGS: &str = "enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
+    SET plan_cache_mode = force_generic_plan; SET statement_timeout = '60s'; SET lock_timeout = '10s'; \
+    SET idle_in_transaction_session_timeout = '15s'";
+
+/// Makes sessions.
+pub(super) struct Connector {
+    pub(super) address: Address,
+    /// Commits wait until they are on the server's disk.
+    synced: bool,
+    tls: MakeRustlsConnect,
+    /// Statements with the name of the schema in them.
+    texts: Mutex<HashMap<&'static str, Arc<str>>>,
+}
+
+/// One connection.
+pub(super) struct Session {
+    client: Client,
+    driver: JoinHandle<()>,
+    connector: Arc<Connector>,
+    prepared: Mutex<HashMap<&'static str, Statement>>,
+    broken: AtomicBool,
+}
+
+impl Connector {
+    pub(super) fn new(address: Address, synced: bool) -> Result<Self> {
+        let tls = tls::connector(&address.trust)?;
+        Ok(Self {
+            address,
+            synced,
+            tls,
+            texts: Mutex::default(),
+        })
+    }
+
+    /// A new session; what the server says by itself goes to `listen`.
+    pub(super) async fn connect(
+        self: &Arc<Self>,
+        mut listen: impl FnMut(&tokio_postgres::Notification) + Send + 'static,
+    ) -> Attempt<Session> {
+        let (client, mut connection) = self.address.config.connect(self.tls.clone()).await?;
+        let driver = tokio::spawn(async move {
+            // An error ends the connection; whoever waits for an answer is told by the client.
+            while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+                if let AsyncMessage::Notification(notification) = message {
+                    listen(&notification);
+                }
+            }
+        });
+        let session = Session {
+            client,
+            driver,
+            connector: Arc::clone(self),
+            prepared: Mutex::default(),
+            broken: AtomicBool::new(false),
+        };
+        if !self.address.pooled {
+            let sync = if self.synced {
+                ""
+            } else {
+                "; SET synchronous_commit = off"
+            };
+            session.run(&format!("SET {SETTINGS}{sync}")).await?;
+        }
+        Ok(session)
+    }
+
+    /// A statement with the schema's name in place of `ductape.`.
+    pub(super) fn text(&self, sql: &'static str) -> Arc<str> {
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = texts
+            .entry(sql)
+            .or_insert_with(|| in_schema(sql, &self.address.quoted_schema()).into());
+        Arc::clone(text)
+    }
+}
+
+/// SQL for another schema than the one it was written for.
+pub(super) fn in_schema(sql: &str, quoted: &str) -> String {
+    sql.replace("ductape.", &format!("{quoted}."))
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Session {
+    /// Whether it can be used for another verb.
+    pub(super) fn is_sound(&self) -> bool {
+        !self.broken.load(Ordering::Acquire) && !self.client.is_closed()
+    }
+
+    /// Says that it cannot, until [`Session::mend`].
+    pub(super) fn taint(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+
+    pub(super) fn mend(&self) {
+        self.broken.store(false, Ordering::Release);
+    }
+
+    pub(super) fn connector(&self) -> &Arc<Connector> {
+        &self.connector
+    }
+
+    /// Runs statements without parameters.
+    pub(super) async fn run(&self, sql: &str) -> Attempt<()> {
+        Ok(self.client.batch_execute(sql).await?)
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(&self) -> Attempt<()> {
+        self.taint();
+        if self.connector.address.pooled {
+            // What other connections set once is gone with each transaction here.
+            let local = SETTINGS.replace("SET ", "SET LOCAL ");
+            return self.run(&format!("BEGIN; SET LOCAL {local}")).await;
+        }
+        self.run("BEGIN").await
+    }
+
+    /// Begins to read, all of one moment.
+    pub(super) async fn snapshot(&self) -> Attempt<()> {
+        self.taint();
+        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+    }
+
+    pub(super) async fn end_snapshot(&self) -> Attempt<()> {
+        self.run("COMMIT").await?;
+        self.mend();
+        Ok(())
+    }
+
+    pub(super) async fn query(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<Vec<Row>> {
+        if self.connector.address.pooled {
+            let typed: Vec<_> = params.iter().map(|param| (param.as_sql(), param.kind())).collect();
+            let text = self.connector.text(sql);
+            return Ok(self.client.query_typed(&text, &typed).await?);
+        }
+        let statement = self.prepare(sql, params).await?;
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param.as_sql()).collect();
+        Ok(self.client.query(&statement, &params).await?)
+    }
+
+    pub(super) async fn execute(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<u64> {
+        if self.connector.address.pooled {
+            let typed: Vec<_> = params.iter().map(|param| (param.as_sql(), param.kind())).collect();
+            let text = self.connector.text(sql);
+            return Ok(self.client.execute_typed(&text, &typed).await?);
+        }
+        let statement = self.prepare(sql, params).await?;
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param.as_sql()).collect();
+        Ok(self.client.execute(&statement, &params).await?)
+    }
+
+    pub(super) async fn query_opt(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<Option<Row>> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// Prepares a statement if that has not been done, so that it can be sent at once and in order with others.
+    pub(super) async fn learn(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<()> {
+        if !self.connector.address.pooled {
+            self.prepare(sql, params).await?;
+        }
+        Ok(())
+    }
+
+    async fn prepare(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<Statement> {
+        if let Some(statement) = self.known(sql) {
+            return Ok(statement);
+        }
+        let types: Vec<_> = params.iter().map(|param| param.kind()).collect();
+        let statement = self.client.prepare_typed(&self.connector.text(sql), &types).await?;
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        prepared.insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    fn known(&self, sql: &'static str) -> Option<Statement> {
+        let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        prepared.get(sql).cloned()
+    }
+}

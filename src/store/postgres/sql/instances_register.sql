@@ -1,0 +1,3 @@
+INSERT INTO ductape.instances (lease)
+VALUES (coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) + $2::bigint)
+RETURNING id

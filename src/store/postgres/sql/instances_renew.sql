@@ -1,0 +1,3 @@
+UPDATE ductape.instances
+SET lease = coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) + $2::bigint
+WHERE id = $3

@@ -1,0 +1,5 @@
+SELECT status, error
+FROM ductape.runs
+WHERE job = $1 AND run = $2
+ORDER BY attempt DESC
+LIMIT 1

@@ -1,0 +1,22 @@
+WITH next AS MATERIALIZED (
+    SELECT job, runs FROM ductape.series WHERE job > $1 AND state = 0 ORDER BY job LIMIT $4
+), old AS MATERIALIZED (
+    -- From the oldest on, up to the first that stays, so that it costs what it deletes.
+    SELECT next.job, found.run, found.attempt
+    FROM next
+    CROSS JOIN LATERAL (
+        SELECT run, attempt,
+               bool_and(run <= coalesce(next.runs - $2::bigint, 0) OR ended < $3) OVER (ORDER BY run, attempt) AS old
+        FROM (
+            SELECT run, attempt, ended FROM ductape.runs WHERE runs.job = next.job ORDER BY run, attempt LIMIT 500
+        ) AS first
+    ) AS found
+    WHERE found.old
+), gone AS (
+    DELETE FROM ductape.runs USING old
+    WHERE runs.job = old.job AND runs.run = old.run AND runs.attempt = old.attempt
+      AND NOT EXISTS (SELECT 1 FROM ductape.occurrences WHERE occurrences.job = old.job AND occurrences.run = old.run)
+    RETURNING runs.job
+)
+SELECT (SELECT max(job) FROM next), (SELECT count(*) FROM next),
+       coalesce((SELECT max(n) FROM (SELECT count(*) AS n FROM gone GROUP BY job) AS counted), 0)

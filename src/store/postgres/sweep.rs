@@ -1,0 +1,86 @@
+//! Retention: deletes jobs that ended long ago or are too many, and old history of series that go on.
+//!
+//! Invariant: bounded per transaction; the history of a run that has not ended stays, since it says where the run is. A
+//! job that somebody changes at this moment is left for the next sweep.
+
+use super::counters;
+use super::failure::Attempt;
+use super::param::rows;
+use super::session::Session;
+use crate::clock::Millis;
+use crate::model::Status;
+use crate::store::{JobSeq, Keep, Retention};
+
+/// Most jobs deleted in one transaction.
+pub(super) const JOBS: usize = 500;
+/// Most transactions that trim history in one sweep.
+pub(super) const TRIM_STEPS: usize = 32;
+/// Rows of history of one series deleted in one transaction; the number stands in the statement.
+const RUNS: i64 = 500;
+/// Series looked at in one transaction.
+const SERIES: i64 = 100;
+
+const DELETE: &str = include_str!("sql/sweep_jobs.sql");
+const TRIM: &str = include_str!("sql/sweep_runs.sql");
+const TRIM_GAPS: &str = include_str!("sql/sweep_gaps.sql");
+
+/// Deletes at most `most` jobs that have ended; returns how many.
+pub(super) async fn jobs(session: &Session, retention: Retention, now: Millis, most: usize) -> Attempt<usize> {
+    let kept = [
+        (Status::Completed, retention.completed),
+        (Status::Failed, retention.failed),
+        (Status::Cancelled, retention.cancelled),
+    ];
+    let mut deleted = 0;
+    for (status, keep) in kept {
+        if let Some(age) = keep.age {
+            deleted += delete(session, status, now.saturating_sub(age), now, most - deleted).await?;
+        }
+        deleted += by_count(session, status, keep, now, most - deleted).await?;
+    }
+    Ok(deleted)
+}
+
+async fn by_count(session: &Session, status: Status, keep: Keep, now: Millis, most: usize) -> Attempt<usize> {
+    let Some(count) = keep.count.filter(|_| most > 0) else {
+        return Ok(0);
+    };
+    let stats = counters::stats(session, None).await?;
+    let there = stats.by_status.get(status as usize).copied().unwrap_or(0);
+    match usize::try_from(there - count.max(0)) {
+        Ok(excess) if excess > 0 => delete(session, status, Millis::MAX, now, most.min(excess)).await,
+        _ => Ok(0),
+    }
+}
+
+/// Deletes the oldest jobs that ended in this state before `before`.
+async fn delete(session: &Session, status: Status, before: Millis, now: Millis, most: usize) -> Attempt<usize> {
+    if most == 0 {
+        return Ok(0);
+    }
+    let status = status as i32;
+    let row = session
+        .query_opt(DELETE, &[&status, &before, &rows(most), &now])
+        .await?;
+    let deleted: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    Ok(usize::try_from(deleted).unwrap_or(0))
+}
+
+/// Trims the history of some series behind `after`; returns where to go on, `None` after the last one.
+pub(super) async fn runs(session: &Session, keep: Keep, now: Millis, after: JobSeq) -> Attempt<Option<JobSeq>> {
+    if keep.age.is_none() && keep.count.is_none() {
+        return Ok(None);
+    }
+    let before = keep.age.map_or(Millis::MIN, |age| now.saturating_sub(age));
+    let count = keep.count.map(|count| count.max(0));
+    session.execute(TRIM_GAPS, &[&after, &count, &before, &SERIES]).await?;
+    let Some(row) = session.query_opt(TRIM, &[&after, &count, &before, &SERIES]).await? else {
+        return Ok(None);
+    };
+    let (last, series, longest): (Option<JobSeq>, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    if longest == RUNS {
+        // Not done with one of them: the next step begins with the same ones.
+        return Ok(Some(after));
+    }
+    Ok(last.filter(|_| series == SERIES))
+}

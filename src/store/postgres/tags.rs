@@ -1,0 +1,22 @@
+//! Which jobs have which tags.
+//!
+//! Invariant: a job's rows here are the tags in its options, each once; whoever writes or deletes the job's row keeps
+//! them so. Rows are found by way of the options, so that no second index is needed.
+
+use super::param::storable;
+use super::tx::{Tx, params};
+use crate::store::JobSeq;
+
+/// Removes the tags of a job whose row is as it was when they were written.
+pub(super) const REMOVE: &str = include_str!("sql/tags_remove.sql");
+const PUT: &str =
+    "INSERT INTO ductape.tags (tag, job) SELECT DISTINCT tag, $2::bigint FROM unnest($1::text[]) AS tags (tag)";
+
+/// Gives a job other tags.
+pub(super) fn replace(tx: &mut Tx<'_>, job: JobSeq, tags: &[Box<str>]) {
+    tx.later(REMOVE, params![job]);
+    if !tags.is_empty() {
+        let tags: Vec<String> = tags.iter().map(|tag| storable(tag).into_owned()).collect();
+        tx.later(PUT, params![tags, job]);
+    }
+}

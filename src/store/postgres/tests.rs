@@ -1,0 +1,45 @@
+//! The contract suite on a server, and what only a server has. `DUCTAPE_TEST_POSTGRES` names the database; without it
+//! each test says that it is skipped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod kit;
+mod plans;
+mod processes;
+mod schema;
+mod trouble;
+
+use self::kit::Server;
+use super::{LeaseClock, PostgresConfig, PostgresStore};
+use crate::store::contract::Subject;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// A store in a schema of its own, whose leases follow a clock of the test's own.
+async fn subject() -> Option<Subject> {
+    let server = Server::named()?;
+    let schema = server.schema();
+    let lease_clock = Arc::new(AtomicI64::new(1_000));
+    let millis = Arc::clone(&lease_clock);
+    let clock: LeaseClock = Arc::new(move || millis.load(Ordering::SeqCst));
+    let config = PostgresConfig {
+        lease_clock: Some(clock),
+        ..PostgresConfig::new(schema.address())
+    };
+    let store = PostgresStore::open(config).await.unwrap();
+    let checked = Arc::clone(&store);
+    let check = Box::new(move || {
+        let store = Arc::clone(&checked);
+        Box::pin(async move { store.check_invariants().await }) as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
+    });
+    Some(Subject {
+        store,
+        lease_clock,
+        boot: Arc::default(),
+        check,
+        keep: Box::new(schema),
+    })
+}
+
+mod contract {
+    crate::store::contract::store_contract!(crate::store::postgres::tests::subject);
+}

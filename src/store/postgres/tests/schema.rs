@@ -1,0 +1,191 @@
+//! What is created, migrated and refused, and with which words.
+
+use super::super::{Address, PostgresConfig, PostgresStore};
+use super::kit::{Schema, Server, add};
+use crate::error::{Error, ErrorCode};
+use crate::store::contract::kit::id;
+use crate::store::{Inserted, Store};
+use std::sync::Arc;
+
+async fn refusal(url: &str) -> Error {
+    let address = Address::parse(url).unwrap();
+    PostgresStore::open(PostgresConfig::new(address)).await.unwrap_err()
+}
+
+fn schema(test: &str) -> Option<Schema> {
+    let server = Server::named();
+    if server.is_none() {
+        crate::store::contract::skipped(test);
+    }
+    server.map(|server| server.schema())
+}
+
+#[tokio::test]
+async fn a_schema_that_is_opened_again_has_its_jobs() {
+    let Some(schema) = schema("a_schema_that_is_opened_again_has_its_jobs") else {
+        return;
+    };
+    let store = schema.open().await;
+    add(&store, "x").await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(store.get(&id("x")).await.unwrap_err().code, ErrorCode::Closed);
+    let again = schema.open().await;
+    assert!(again.get(&id("x")).await.unwrap().is_some());
+    assert!(matches!(
+        add(&again, "x").await.unwrap().as_slice(),
+        [Inserted::Existing(_)]
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_start_together_create_the_schema_once() {
+    let Some(schema) = schema("processes_that_start_together_create_the_schema_once") else {
+        return;
+    };
+    let schema = Arc::new(schema);
+    let tasks: Vec<_> = (0..6)
+        .map(|n| {
+            let schema = Arc::clone(&schema);
+            tokio::spawn(async move {
+                let store = schema.open().await;
+                add(&store, &format!("x{n}")).await.unwrap();
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let store = schema.open().await;
+    assert_eq!(store.stats(None).await.unwrap().by_status.iter().sum::<i64>(), 6);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_with_both_versions() {
+    let Some(schema) = schema("a_newer_schema_is_refused_with_both_versions") else {
+        return;
+    };
+    schema.open().await.close().await.unwrap();
+    let client = schema.client().await;
+    let newer = format!("INSERT INTO \"{}\".versions (number) VALUES (99)", schema.name);
+    client.batch_execute(&newer).await.unwrap();
+    let error = refusal(&schema.url_with("")).await;
+    assert_eq!(error.code, ErrorCode::StoreError);
+    assert!(
+        error.message.contains("version 99") && error.message.contains("knows 1"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_schema_of_another_program_is_left_alone() {
+    let Some(schema) = schema("a_schema_of_another_program_is_left_alone") else {
+        return;
+    };
+    let client = schema.client().await;
+    let foreign = format!(
+        "CREATE SCHEMA \"{0}\"; CREATE TABLE \"{0}\".jobs (mine text)",
+        schema.name
+    );
+    client.batch_execute(&foreign).await.unwrap();
+    let error = refusal(&schema.url_with("")).await;
+    assert!(error.message.contains("another program"), "{error}");
+    let columns = format!(
+        "SELECT count(*) FROM information_schema.columns WHERE table_schema = '{}'",
+        schema.name
+    );
+    assert_eq!(client.query_one(&columns, &[]).await.unwrap().get::<_, i64>(0), 1);
+}
+
+#[tokio::test]
+async fn a_schema_with_any_name_works() {
+    let Some(mut schema) = schema("a_schema_with_any_name_works") else {
+        return;
+    };
+    schema.name = format!("{} Über-Jobs", schema.name);
+    let store = PostgresStore::open(PostgresConfig::new(schema.address()))
+        .await
+        .unwrap();
+    add(&store, "x").await.unwrap();
+    store.check_invariants().await;
+}
+
+#[tokio::test]
+async fn through_a_pooler_nothing_is_kept_in_the_session() {
+    let Some(schema) = schema("through_a_pooler_nothing_is_kept_in_the_session") else {
+        return;
+    };
+    let address = Address::parse(&schema.url_with("&pgbouncer=true&connections=1")).unwrap();
+    let store = PostgresStore::open(PostgresConfig::new(address)).await.unwrap();
+    add(&store, "x").await.unwrap();
+    store.cancel(&id("x"), None, 5).await.unwrap();
+    assert!(store.get(&id("x")).await.unwrap().is_some());
+    // Each verb on whatever connection it gets: none may rely on what an earlier one prepared or set.
+    let kept = attempt(&store).await;
+    assert_eq!(kept, (0, "on".to_owned()));
+}
+
+async fn attempt(store: &PostgresStore) -> (i64, String) {
+    let kept =
+        "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name <> ''), current_setting('enable_seqscan')";
+    let found: Result<_, Error> = async {
+        Ok(super::super::pool::attempt!(
+            store.inner.general,
+            super::super::pool::Manner::LONG,
+            |session| session.query(kept, &[])
+        ))
+    }
+    .await;
+    let rows = found.unwrap();
+    (rows[0].get(0), rows[0].get(1))
+}
+
+#[tokio::test]
+async fn who_may_not_create_the_schema_is_told_what_to_grant() {
+    let Some(schema) = schema("who_may_not_create_the_schema_is_told_what_to_grant") else {
+        return;
+    };
+    let client = schema.client().await;
+    let role = format!("{}_user", schema.name);
+    client
+        .batch_execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 's3cret'"))
+        .await
+        .unwrap();
+    let url = schema
+        .url_with("")
+        .replacen("://root@", &format!("://{role}:s3cret@"), 1);
+    let error = refusal(&url).await;
+    assert_eq!(error.code, ErrorCode::Forbidden, "{error}");
+    assert!(
+        error.message.contains("CREATE") && !error.message.contains("s3cret"),
+        "{error}"
+    );
+    // With a schema of its own it needs no more.
+    let own = format!("CREATE SCHEMA \"{}\" AUTHORIZATION {role}", schema.name);
+    client.batch_execute(&own).await.unwrap();
+    let store = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
+        .await
+        .unwrap();
+    add(&store, "x").await.unwrap();
+    store.close().await.unwrap();
+    client
+        .batch_execute(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_keeps_it_from_connecting_is_named_and_the_password_is_not() {
+    let Some(server) = Server::named() else {
+        return crate::store::contract::skipped("what_keeps_it_from_connecting_is_named_and_the_password_is_not");
+    };
+    let missing = server.url().replacen("/test", "/no_such_database", 1);
+    let error = refusal(&missing).await;
+    assert_eq!(error.code, ErrorCode::ConnectionError, "{error}");
+    assert!(
+        error.message.contains("no_such_database") && error.message.contains("create"),
+        "{error}"
+    );
+    let error = refusal("postgres://me:s3cret@127.0.0.1:5432/test").await;
+    assert_eq!(error.code, ErrorCode::Unauthorized, "{error}");
+    assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+}

@@ -1,0 +1,256 @@
+//! One transaction of a verb that changes jobs: what it has read is locked, what it writes is gathered and sent at once.
+//!
+//! Knows no verb. Invariants: rows are locked in one order, jobs, then series, then runs, each by rising number, so that
+//! two verbs wait for each other in no circle; a row that had to be there and was not undoes everything.
+
+use super::failure::{Attempt, Failure};
+use super::keys::KeyId;
+use super::outbox::{self, Event};
+use super::param::Param;
+use super::queue::Puts;
+use super::session::Session;
+use crate::model::Status;
+use crate::store::RouteId;
+use futures_util::future::try_join;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+
+/// What a counter counts besides jobs by [`Status`] number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub(super) enum Tally {
+    /// Runs that completed in their first attempt.
+    FirstTry = 10,
+    /// Runs that completed after a retry.
+    AfterRetry = 11,
+    /// Runs that failed.
+    FailedRuns = 12,
+    /// Retries spent by runs that ended.
+    Retries = 13,
+}
+
+const COUNT: &str = "INSERT INTO ductape.counters (route, kind, n) SELECT * FROM unnest($1, $2, $3)";
+
+/// A statement that waits for the end of its verb.
+type Statement = (&'static str, Vec<Box<dyn Param>>);
+
+/// Parameters of a statement that waits.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { vec![$(Box::new($value) as Box<dyn crate::store::postgres::param::Param>),*] };
+}
+pub(super) use params;
+
+/// A running write transaction.
+pub(super) struct Tx<'a> {
+    pub(super) session: &'a Session,
+    pub(super) puts: Puts,
+    takes: Vec<Statement>,
+    later: Vec<Statement>,
+    deltas: BTreeMap<(RouteId, i32), i64>,
+    wake: bool,
+    freed: BTreeSet<KeyId>,
+    events: Vec<Event>,
+}
+
+/// What follows a commit.
+#[derive(Debug, Default)]
+pub(super) struct After {
+    /// There may be something new to claim or to relay.
+    pub(super) wake: bool,
+    /// Concurrency keys that may have room for another run.
+    pub(super) freed: Vec<KeyId>,
+}
+
+impl After {
+    /// Adds what follows another transaction.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.wake |= other.wake;
+        self.freed.extend(other.freed);
+    }
+}
+
+impl<'a> Tx<'a> {
+    /// Begins one.
+    pub(super) async fn begin(session: &'a Session) -> Attempt<Self> {
+        session.begin().await?;
+        Ok(Self::resume(session))
+    }
+
+    /// Goes on with one that the session has begun.
+    pub(super) fn resume(session: &'a Session) -> Self {
+        Self {
+            session,
+            puts: Puts::default(),
+            takes: Vec::new(),
+            later: Vec::new(),
+            deltas: BTreeMap::new(),
+            wake: false,
+            freed: BTreeSet::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Takes a row away that must be there: it is gone if another process moved it since it was read.
+    pub(super) fn take(&mut self, sql: &'static str, params: Vec<Box<dyn Param>>) {
+        self.takes.push((sql, params));
+    }
+
+    /// Executes a statement at the end, after rows were taken and before others are put.
+    pub(super) fn later(&mut self, sql: &'static str, params: Vec<Box<dyn Param>>) {
+        self.later.push((sql, params));
+    }
+
+    /// Counts a job that moves from one state to another; `None` is "not there".
+    pub(super) fn shift(&mut self, route: RouteId, from: Option<Status>, to: Option<Status>) {
+        if from == to {
+            return;
+        }
+        if let Some(status) = from {
+            self.add(route, status as i32, -1);
+        }
+        if let Some(status) = to {
+            self.add(route, status as i32, 1);
+        }
+    }
+
+    /// Counts runs.
+    pub(super) fn tally(&mut self, route: RouteId, what: Tally, n: i64) {
+        self.add(route, what as i32, n);
+    }
+
+    fn add(&mut self, route: RouteId, kind: i32, n: i64) {
+        *self.deltas.entry((route, kind)).or_insert(0) += n;
+    }
+
+    /// Something became claimable or due earlier.
+    pub(super) fn wake(&mut self) {
+        self.wake = true;
+    }
+
+    /// A run with this concurrency key is no longer going, or no longer claimable.
+    pub(super) fn freed(&mut self, key: Option<KeyId>) {
+        self.freed.extend(key);
+    }
+
+    /// Something happened that webhooks may want to be told of, once it is complete in the tables.
+    pub(super) fn tell(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Writes what was gathered and commits.
+    pub(super) async fn commit(mut self) -> Attempt<After> {
+        self.relay_events().await?;
+        let writes = self.write().await?;
+        let session = self.session;
+        // In one go: whatever fails undoes the rest, and the commit then commits nothing.
+        let outcome = try_join(send(session, &writes), session.run("COMMIT")).await;
+        match outcome {
+            Ok(_) => {}
+            Err(Failure::Database(failure)) if failure.code().is_none() => return Err(Failure::Unknown(failure)),
+            Err(failure) => return Err(failure),
+        }
+        session.mend();
+        Ok(After {
+            wake: self.wake,
+            freed: self.freed.into_iter().collect(),
+        })
+    }
+
+    async fn relay_events(&mut self) -> Attempt<()> {
+        let events = std::mem::take(&mut self.events);
+        if events.is_empty() {
+            return Ok(());
+        }
+        let wanted = outbox::wanted(self.session).await?;
+        let events: Vec<Event> = events.into_iter().filter(|event| wanted.has(event.kind)).collect();
+        if !events.is_empty() {
+            self.flush().await?;
+            self.wake |= outbox::tell(self.session, &events).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was gathered so far.
+    pub(super) async fn flush(&mut self) -> Attempt<()> {
+        let writes = self.write().await?;
+        send(self.session, &writes).await?;
+        Ok(())
+    }
+
+    /// Takes the rows that are to be taken; returns what is to be written now that they are there.
+    async fn write(&mut self) -> Attempt<Vec<Statement>> {
+        let takes = std::mem::take(&mut self.takes);
+        prepare(self.session, &takes).await?;
+        let counts = send(self.session, &takes).await?;
+        if counts.iter().any(|count| *count != 1) {
+            return Err(Failure::Moved);
+        }
+        let mut writes = std::mem::take(&mut self.later);
+        writes.extend(std::mem::take(&mut self.puts).statements());
+        writes.extend(self.counts());
+        prepare(self.session, &writes).await?;
+        Ok(writes)
+    }
+
+    /// Undoes everything.
+    pub(super) async fn roll_back(self) -> Attempt<()> {
+        self.session.run("ROLLBACK").await?;
+        self.session.mend();
+        Ok(())
+    }
+
+    fn counts(&mut self) -> Option<Statement> {
+        let deltas = std::mem::take(&mut self.deltas);
+        let deltas: Vec<_> = deltas.iter().filter(|(_, n)| **n != 0).collect();
+        if deltas.is_empty() {
+            return None;
+        }
+        let routes: Vec<i64> = deltas.iter().map(|((route, _), _)| *route).collect();
+        let kinds: Vec<i32> = deltas.iter().map(|((_, kind), _)| *kind).collect();
+        let numbers: Vec<i64> = deltas.iter().map(|(_, n)| **n).collect();
+        Some((COUNT, params![routes, kinds, numbers]))
+    }
+}
+
+fn borrowed(params: &[Box<dyn Param>]) -> Vec<&dyn Param> {
+    params.iter().map(|param| &**param).collect()
+}
+
+/// Makes sure that statements can be sent in order without waiting for one another.
+async fn prepare(session: &Session, statements: &[Statement]) -> Attempt<()> {
+    for (sql, params) in statements {
+        session.learn(sql, &borrowed(params)).await?;
+    }
+    Ok(())
+}
+
+/// In one go: the server gets the next statement while it works on the one before. Returns how many rows each found.
+///
+/// All are sent when this is polled first, so that what is polled after it comes after them.
+async fn send(session: &Session, statements: &[Statement]) -> Attempt<Vec<u64>> {
+    let mut sent: Vec<_> = statements
+        .iter()
+        .map(|(sql, params)| Box::pin(async move { session.execute(sql, &borrowed(params)).await }))
+        .collect();
+    let mut counts: Vec<Option<u64>> = vec![None; sent.len()];
+    let mut begun = false;
+    poll_fn(|context| {
+        for (statement, count) in sent.iter_mut().zip(&mut counts).filter(|(_, count)| count.is_none()) {
+            match statement.as_mut().poll(context)? {
+                Poll::Ready(found) => *count = Some(found),
+                // Answers come in order: behind one that is out, none is there.
+                Poll::Pending if begun => return Poll::Pending,
+                Poll::Pending => {}
+            }
+        }
+        begun = true;
+        if counts.iter().all(Option::is_some) {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+    .map(|()| counts.into_iter().flatten().collect())
+}

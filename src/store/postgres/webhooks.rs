@@ -1,0 +1,79 @@
+//! Webhooks: who is told of which events, and how that went.
+//!
+//! Invariant: which events are wanted is asked in each transaction that may have one, so that a webhook counts from its
+//! commit on, in every process.
+
+use super::failure::{Attempt, damaged};
+use super::session::Session;
+use crate::clock::Millis;
+use crate::model::{EventMask, WebhookSecret};
+use crate::store::{DeliveryReport, NewWebhook, Webhook, WebhookSet};
+use tokio_postgres::Row;
+
+const LOCK: &str = "SELECT number FROM ductape.webhooks ORDER BY number FOR UPDATE";
+const SET: &str = include_str!("sql/webhooks_set.sql");
+const ALL: &str = "SELECT id, url, events, secret, created, updated, delivered, failed, last_error, failed_count, disabled \
+                   FROM ductape.webhooks ORDER BY number";
+const DELETE: &str = "DELETE FROM ductape.webhooks WHERE id = $1 OR url = $1";
+const DELIVERED: &str = "UPDATE ductape.webhooks SET delivered = $2 WHERE id = $1";
+const FAILED: &str = "UPDATE ductape.webhooks SET failed = $2, last_error = $3, failed_count = failed_count + $4, \
+                      disabled = CASE WHEN $5 THEN coalesce(disabled, $2) ELSE disabled END WHERE id = $1";
+
+/// Makes a webhook, or changes the one with this URL.
+pub(super) async fn set(session: &Session, webhook: &NewWebhook, most: usize, now: Millis) -> Attempt<WebhookSet> {
+    session.query(LOCK, &[]).await?;
+    let (id, url, secret) = (
+        webhook.id.clone(),
+        webhook.url.clone(),
+        webhook.secret.expose().to_owned(),
+    );
+    let (events, most) = (i64::from(webhook.events.0), super::param::rows(most));
+    let row = session
+        .query_opt(SET, &[&id, &url, &events, &secret, &now, &most])
+        .await?;
+    match row {
+        Some(row) => Ok(WebhookSet::Done(read(&row)?)),
+        None => Ok(WebhookSet::Full),
+    }
+}
+
+/// All webhooks, oldest first.
+pub(super) async fn all(session: &Session) -> Attempt<Vec<Webhook>> {
+    session.query(ALL, &[]).await?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Attempt<Webhook> {
+    let events: i64 = row.try_get(2)?;
+    Ok(Webhook {
+        id: row.try_get(0)?,
+        url: row.try_get(1)?,
+        events: EventMask(u32::try_from(events).map_err(|_| damaged("a webhook with unknown events"))?),
+        secret: WebhookSecret::stored(row.try_get(3)?),
+        created_at: row.try_get(4)?,
+        updated_at: row.try_get(5)?,
+        delivered_at: row.try_get(6)?,
+        failed_at: row.try_get(7)?,
+        last_error: row.try_get(8)?,
+        failed_count: row.try_get(9)?,
+        disabled_at: row.try_get(10)?,
+    })
+}
+
+/// Takes a webhook away.
+pub(super) async fn delete(session: &Session, id_or_url: &str) -> Attempt<bool> {
+    Ok(session.execute(DELETE, &[&id_or_url.to_owned()]).await? > 0)
+}
+
+/// Notes how an attempt to deliver went.
+pub(super) async fn note(session: &Session, id: &str, report: &DeliveryReport, now: Millis) -> Attempt<()> {
+    let id = id.to_owned();
+    match report {
+        DeliveryReport::Delivered => session.execute(DELIVERED, &[&id, &now]).await?,
+        DeliveryReport::Failed { error, given_up, gone } => {
+            let error = super::param::storable(error).into_owned();
+            let given_up = i64::from(*given_up);
+            session.execute(FAILED, &[&id, &now, &error, &given_up, gone]).await?
+        }
+    };
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Inserts that wait at the same time become one statement.
+//!
+//! One batch is under way at a time, so that jobs keep the order of their dispatches; the next one gathers meanwhile.
+//! Invariant: a dispatch that fails, fails alone.
+
+use super::Inner;
+use super::failure::Attempt;
+use super::insert::{self, Routed};
+use super::pool::{Manner, attempt};
+use super::session::Session;
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+use crate::model::Route;
+use crate::store::{InsertParams, Inserted};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Inserts that may wait; a caller beyond them waits before it sends.
+const WAITING: usize = 8_192;
+/// Most jobs of one statement.
+const MOST: usize = 2_000;
+
+/// One insert and who waits for it.
+pub(super) struct Request {
+    params: InsertParams,
+    caller: oneshot::Sender<Result<Vec<Inserted>>>,
+}
+
+/// The way to the task that inserts.
+pub(super) struct Writer(mpsc::Sender<Request>);
+
+impl Writer {
+    pub(super) fn start(inner: Arc<Inner>) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(run(inner, receiver));
+        Self(sender)
+    }
+
+    pub(super) async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>> {
+        let (caller, answer) = oneshot::channel();
+        let request = Request { params, caller };
+        self.0.send(request).await.map_err(|_| Error::closed())?;
+        answer.await.map_err(|_| Error::closed())?
+    }
+}
+
+async fn run(inner: Arc<Inner>, mut receiver: mpsc::Receiver<Request>) {
+    let mut held: Option<Request> = None;
+    loop {
+        let first = match held.take() {
+            Some(request) => request,
+            None => match receiver.recv().await {
+                Some(request) => request,
+                None => return,
+            },
+        };
+        let mut rows = first.params.jobs.len();
+        let mut batch = vec![first];
+        while rows < MOST && !is_alone(&batch) {
+            let Ok(next) = receiver.try_recv() else { break };
+            if next.params.all_or_nothing && next.params.jobs.len() > 1 || rows + next.params.jobs.len() > MOST {
+                held = Some(next);
+                break;
+            }
+            rows += next.params.jobs.len();
+            batch.push(next);
+        }
+        write(&inner, batch).await;
+    }
+}
+
+/// Several jobs that are written together or not at all share no transaction with others.
+fn is_alone(batch: &[Request]) -> bool {
+    let alone = |request: &Request| request.params.all_or_nothing && request.params.jobs.len() > 1;
+    batch.iter().any(alone)
+}
+
+async fn write(inner: &Inner, batch: Vec<Request>) {
+    let many = batch.len() > 1;
+    let outcome = insert(inner, &batch).await;
+    match outcome {
+        Ok(mut answers) => {
+            for request in batch {
+                let rest = answers.split_off(request.params.jobs.len().min(answers.len()));
+                let _ = request.caller.send(Ok(std::mem::replace(&mut answers, rest)));
+            }
+        }
+        Err(error) if !many || error.code == crate::error::ErrorCode::ConnectionError => {
+            for request in batch {
+                let _ = request.caller.send(Err(error.clone()));
+            }
+        }
+        // One of them is at fault: each by itself.
+        Err(_) => {
+            for request in batch {
+                let answer = insert(inner, std::slice::from_ref(&request)).await;
+                let _ = request.caller.send(answer);
+            }
+        }
+    }
+}
+
+async fn insert(inner: &Inner, batch: &[Request]) -> Result<Vec<Inserted>> {
+    if inner.is_closed() {
+        return Err(Error::closed());
+    }
+    let now = batch.iter().map(|request| request.params.now).max().unwrap_or_default();
+    let together = is_alone(batch);
+    let (answers, after) = attempt!(inner.general, Manner::PATIENT, |session| {
+        apply(inner, session, batch, together, now)
+    });
+    inner.follow(after).await;
+    if answers.iter().any(|answer| {
+        !matches!(
+            answer,
+            Inserted::Existing(_) | Inserted::Duplicate(..) | Inserted::Conflict(_)
+        )
+    }) {
+        inner.wake();
+    }
+    inner.counted();
+    Ok(answers)
+}
+
+async fn apply(
+    inner: &Inner,
+    session: &Session,
+    batch: &[Request],
+    together: bool,
+    now: Millis,
+) -> Attempt<insert::Outcome> {
+    let jobs = || batch.iter().flat_map(|request| &request.params.jobs);
+    let routes: Vec<&Route> = jobs().map(|job| &job.route).collect();
+    let numbers = inner.routes.intern(session, &routes).await?;
+    let routed: Vec<Routed<'_>> = jobs().zip(numbers).map(|(job, route)| Routed { job, route }).collect();
+    if together {
+        insert::all(session, &routed, now).await
+    } else {
+        insert::each(session, &routed, now).await
+    }
+}
