@@ -1,0 +1,130 @@
+//! What a process claims, and how it gives it back.
+
+use super::{DueSeries, InstanceId, JobSeq, RouteId, Token};
+use crate::clock::Millis;
+use crate::model::{JobId, RunOutcome, Status};
+use std::sync::Arc;
+
+/// A route this process can run, and the group whose free slots it shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServedRoute {
+    /// The route.
+    pub route: RouteId,
+    /// Index into [`ClaimParams::group_slots`].
+    pub group: usize,
+}
+
+/// What a process asks for when it claims.
+#[derive(Clone, Debug)]
+pub struct ClaimParams {
+    /// Wall time: what is due by now is claimed.
+    pub now: Millis,
+    /// Who claims.
+    pub instance: InstanceId,
+    /// What it can run.
+    pub served: Arc<[ServedRoute]>,
+    /// Free slots of each group (one group per handler with a concurrency of its own).
+    pub group_slots: Vec<usize>,
+    /// Free slots of the process. 0: only move what is due, claim nothing.
+    pub slots: usize,
+}
+
+/// What a claim found.
+#[derive(Clone, Debug, Default)]
+pub struct Claimed {
+    /// Runs that are now this process's, best first: by priority, then due time, then dispatch order.
+    pub runs: Vec<ClaimedRun>,
+    /// Series with an occurrence due; the engine computes what follows and calls [`super::Store::advance`].
+    pub series: Vec<DueSeries>,
+    /// When to look again, if nothing wakes the claimer earlier: the earliest time at which something falls due.
+    pub next_due: Option<Millis>,
+    /// A bounded batch was cut short: claim again at once.
+    pub more: bool,
+    /// Highest route number in the store: a higher one than known means there are routes to load.
+    pub highest_route: RouteId,
+}
+
+/// A run that was claimed, with all that is needed to run it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimedRun {
+    /// The job's number.
+    pub job: JobSeq,
+    /// The run's number, 1-based.
+    pub run: i64,
+    /// The attempt's number, 1-based.
+    pub attempt: u32,
+    /// How many attempts before this one ended by a crash: they spent no retry.
+    pub crashes: u32,
+    /// Proof of the claim.
+    pub token: Token,
+    /// The job's public id.
+    pub id: JobId,
+    /// Where it goes.
+    pub route: RouteId,
+    /// When this attempt was due.
+    pub due: Millis,
+    /// When the run was due, first attempt.
+    pub scheduled_at: Millis,
+    /// Occurrences before this one that this run stands in for.
+    pub missed: i64,
+    /// The job's priority.
+    pub priority: i32,
+    /// The job's retries.
+    pub retries: u32,
+    /// JSON text of [`crate::model::JobOptions`]; `None` = defaults.
+    pub options: Option<Box<str>>,
+    /// JSON text of the input.
+    pub input: Box<str>,
+    /// Time of the dispatch.
+    pub created: Millis,
+    /// Whether the job recurs.
+    pub recurring: bool,
+}
+
+/// Attempts that ended in this process.
+#[derive(Clone, Debug)]
+pub struct CompleteParams {
+    /// Wall time.
+    pub now: Millis,
+    /// Whose they are.
+    pub instance: InstanceId,
+    /// The attempts.
+    pub completions: Vec<Completion>,
+}
+
+/// One attempt that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completion {
+    /// The job.
+    pub job: JobSeq,
+    /// The run.
+    pub run: i64,
+    /// Proof of the claim.
+    pub token: Token,
+    /// When the handler was called.
+    pub started_at: Millis,
+    /// When it was done.
+    pub ended_at: Millis,
+    /// How it ended.
+    pub outcome: RunOutcome,
+}
+
+/// What became of a completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// It counted; the job is now in this state.
+    Counted(Status),
+    /// The run is no longer this process's (another took it, or it was cancelled): nothing was changed.
+    LeaseLost,
+}
+
+/// Runs taken back from processes that are gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Processes found dead.
+    pub instances: usize,
+    /// Runs that will run again.
+    pub requeued: usize,
+    /// Runs that crashed too often and have failed.
+    pub failed: usize,
+}

@@ -1,0 +1,54 @@
+//! What is dispatched, and what became of it.
+
+use crate::clock::Millis;
+use crate::model::{JobId, NewJob, Status};
+
+/// Jobs to insert together.
+#[derive(Clone, Debug)]
+pub struct InsertParams {
+    /// The jobs, in dispatch order.
+    pub jobs: Vec<NewJob>,
+    /// Write none of them when one is in conflict.
+    pub all_or_nothing: bool,
+    /// Time of the insertion.
+    pub now: Millis,
+}
+
+/// Where a job stands, as a dispatch reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its state.
+    pub status: Status,
+    /// When its current (or, ended, its last) run is (was) due.
+    pub scheduled_at: Millis,
+    /// Whether it recurs.
+    pub recurring: bool,
+    /// Its next occurrence, if there is one.
+    pub next_run_at: Option<Millis>,
+}
+
+/// What became of one job of an insert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is new.
+    Created,
+    /// It is new, and a series with this id has the same target, schedule and input; neither has an id of the caller's.
+    CreatedBeside(JobId),
+    /// A job with this id was there and stays as it was.
+    Existing(Standing),
+    /// The id is free, and the job with this id keeps the unique key; it stays as it is and nothing was written.
+    Duplicate(JobId, Standing),
+    /// A job with this id was there and has the new schedule, input and options.
+    Replaced(Standing),
+    /// A job with this id is there and may not be touched; says why. Nothing was written for it.
+    Conflict(String),
+}
+
+/// A dispatch for a transaction of the caller's own: SQL with one parameter, a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The SQL. Its one row says what a dispatch answers.
+    pub text: String,
+    /// The value of its parameter.
+    pub value: String,
+}
