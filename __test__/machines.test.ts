@@ -1,7 +1,10 @@
 // Many workers and dispatchers on one PostgreSQL database, workers dying all along.
+import { exec } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { create, eventually, temporaryFolder } from './support/instances.js';
+import { create, eventually, job, temporaryFolder } from './support/instances.js';
 import { expectEachOccurrenceOnce, recoveryOf, ticksOf } from './support/occurrences.js';
 import { linesOf, type Program, program, tally } from './support/processes.js';
 import { postgresStore, server } from './support/stores.js';
@@ -59,6 +62,58 @@ describe(`four workers and two dispatchers on PostgreSQL${server ? '' : ' (needs
       console.info(
         `${kills.length} kills: ${ids.length} one-offs, ${twice} done twice, ${ticks.length} calls for occurrences, ` +
           recoveryOf(ticks, kills, 20_000),
+      );
+    },
+  );
+});
+
+describe('a server that is restarted under load', () => {
+  const restart = process.env.DUCTAPE_TEST_POSTGRES_RESTART;
+  const needs = restart ? '' : ' (needs DUCTAPE_TEST_POSTGRES_RESTART, a command that restarts it)';
+  it.skipIf(!server || !restart)(
+    `loses nothing, and work goes on within seconds${needs}`,
+    { timeout: 120_000 },
+    async () => {
+      const { store } = await postgresStore();
+      const effects = join(await temporaryFolder(), 'effects');
+      const worker = create({ store, worker: { concurrency: 20 } });
+      const ran = new Map<number, number>();
+      worker.features.define('work', ({ input }) => {
+        const { n } = input as { n: number };
+        ran.set(n, Date.now());
+        appendFileSync(effects, `${n}\n`);
+      });
+      const dispatcher = create({ store, worker: false });
+      const acknowledged: number[] = [];
+      let going = true;
+      let refused = 0;
+      const lanes = Array.from({ length: 20 }, async (_, lane) => {
+        for (let n = lane; going; n += 20) {
+          await dispatcher.features.dispatch(job('work', { input: { n } })).then(
+            () => acknowledged.push(n),
+            (error) => {
+              expect(error.code).toBe('CONNECTION_ERROR');
+              refused++;
+            },
+          );
+        }
+      });
+      const gaps: number[] = [];
+      for (let round = 0; round < 3; round++) {
+        await wait(2_000);
+        const before = ran.size;
+        const began = Date.now();
+        await promisify(exec)(restart ?? '');
+        await eventually(() => expect(ran.size).toBeGreaterThan(before + 100), 30_000);
+        gaps.push(Date.now() - began);
+      }
+      going = false;
+      await Promise.all(lanes);
+      await eventually(() => expect(acknowledged.filter((n) => !ran.has(n))).toEqual([]), 60_000);
+      const calls = (await linesOf(effects)).length;
+      console.info(
+        `${acknowledged.length} acknowledged, ${refused} refused, ${calls - ran.size} done twice; ` +
+          `100 runs after each restart began: ${gaps.join(', ')} ms`,
       );
     },
   );

@@ -8,21 +8,13 @@ import { temporaryFolder } from './instances.js';
 /** URL of a PostgreSQL database whose user may make schemas. */
 export const server = process.env.DUCTAPE_TEST_POSTGRES;
 
-/** A connection of the test's own, closed when it ends. */
-export async function connection(): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: server });
-  await client.connect();
-  onTestFinished(() => client.end());
-  return client;
-}
-
 /** A store in a schema of this test's own. */
 export async function postgresStore(): Promise<{ store: string; schema: string }> {
   const schema = `ductape_test_${randomUUID().replaceAll('-', '').slice(0, 12)}`;
-  const client = new pg.Client({ connectionString: server });
-  await client.connect();
   // Registered first, so done last: instances on the schema are closed by then.
   onTestFinished(async () => {
+    const client = new pg.Client({ connectionString: server });
+    await client.connect();
     await client.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`);
     await client.end();
   });
