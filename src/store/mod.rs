@@ -37,6 +37,7 @@ mod claim;
 mod dispatch;
 mod entry;
 mod occurrence;
+mod phase;
 pub mod postgres;
 mod record;
 mod retention;

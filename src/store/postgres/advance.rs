@@ -5,11 +5,12 @@
 
 use super::failure::Attempt;
 use super::queue::{NewOccurrence, Waiting};
-use super::series::{self, Phase, Series};
+use super::series::{self, Series};
 use super::session::Session;
 use super::state::{self, Subject};
 use super::tx::{Tx, params};
 use crate::clock::Millis;
+use crate::store::phase::Phase;
 use crate::store::{GridGap, SeriesAdvance};
 
 const PUT_GAP: &str = include_str!("sql/gaps_put.sql");

@@ -25,7 +25,7 @@ pub(super) fn job(tx: &mut Tx<'_>, subject: Subject, reason: Option<&str>, now: 
         Some(mut series) => {
             tx.later(DROP_OCCURRENCES, params![job.seq]);
             series.ended += series.live.total();
-            series.live = series::LiveRuns::default();
+            series.live = crate::store::phase::LiveRuns::default();
             series.end(tx, job.seq, Status::Cancelled, reason, now);
             series.save(tx, job.seq);
         }

@@ -8,12 +8,13 @@ use super::failure::{Attempt, damaged};
 use super::keys::KeyId;
 use super::outbox::Event;
 use super::queue::{self, Ended, Rank, Waiting};
-use super::series::{self, EndedRun, Phase, Series};
+use super::series::{self, EndedRun, Series};
 use super::session::Session;
 use super::state::{self, Place, Run, Running, Subject};
 use super::tx::{After, Tally, Tx};
 use crate::clock::Millis;
 use crate::model::{EventKind, RunError, RunOutcome, RunStatus, Status};
+use crate::store::phase::Phase;
 use crate::store::{CompleteParams, Completed, Completion, InstanceId};
 
 const COMPLETE: &str =

@@ -74,7 +74,7 @@ async fn problems(session: &Session) -> Attempt<Vec<String>> {
 /// The tables a job's rows should be in, with the run's number where the table has one.
 fn expected(subject: &Subject, problems: &mut Vec<String>) -> Vec<(String, Option<i64>)> {
     let mut tables = Vec::new();
-    let mut live = super::series::LiveRuns::default();
+    let mut live = crate::store::phase::LiveRuns::default();
     for run in &subject.runs {
         let paused = subject.series.as_ref().is_some_and(|series| series.paused);
         let (table, number) = match run.place {

@@ -5,11 +5,12 @@
 
 use super::failure::Attempt;
 use super::queue;
-use super::series::{self, Phase};
+use super::series;
 use super::state::{Place, Run, Subject};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::model::Status;
+use crate::store::phase::Phase;
 use crate::store::{Changed, NextOccurrence};
 
 /// Pauses a job that goes on.

@@ -5,11 +5,11 @@
 
 use super::keys::KeyId;
 use super::param::Param;
-use super::series::Phase;
 use super::state::Running;
 use super::tx::{Tx, params};
 use crate::clock::Millis;
 use crate::model::{RunStatus, Status};
+use crate::store::phase::Phase;
 use crate::store::{JobSeq, RouteId};
 
 /// ms per bucket of `far`.

@@ -5,9 +5,10 @@
 use super::failure::{Attempt, damaged};
 use super::keys;
 use super::session::Session;
-use super::state::{self, LastAttempt, Place, Subject, read_last, unsigned};
+use super::state::{self, Place, Subject, read_last, unsigned};
 use crate::clock::Millis;
 use crate::model::{JobId, RunError, RunStatus, Status};
+use crate::store::phase::LastAttempt;
 use crate::store::{Cancellation, JobRecord, JobSeq, RunPlace, Whereabouts};
 use futures_util::future::{try_join, try_join3};
 use std::collections::HashMap;

@@ -7,6 +7,7 @@ use super::failure::Attempt;
 use super::tx::{Tx, params};
 use crate::clock::Millis;
 use crate::model::{RunStatus, Status};
+use crate::store::phase::{LiveRuns, Phase};
 use crate::store::{JobSeq, RouteId};
 use tokio_postgres::Row;
 
@@ -35,64 +36,6 @@ pub(super) struct Series {
     pub(super) failed_at: Option<Millis>,
     /// Runs on request, among `runs`.
     pub(super) reruns: i64,
-}
-
-/// How many runs of a series are where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct LiveRuns {
-    pub(super) queued: i64,
-    pub(super) running: i64,
-    pub(super) waiting: i64,
-}
-
-/// Where a run that has not ended is, as far as the state of its job goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// For its time, or until its job is resumed.
-    Waiting,
-    /// For a process.
-    Queued,
-    /// In a process.
-    Running,
-}
-
-impl Phase {
-    /// The state of a one-off in this phase.
-    pub(super) fn status(self) -> Status {
-        match self {
-            Self::Waiting => Status::Scheduled,
-            Self::Queued => Status::Queued,
-            Self::Running => Status::Running,
-        }
-    }
-}
-
-impl LiveRuns {
-    /// All of them.
-    pub(super) fn total(self) -> i64 {
-        self.queued + self.running + self.waiting
-    }
-
-    fn at(&mut self, phase: Phase) -> &mut i64 {
-        match phase {
-            Phase::Waiting => &mut self.waiting,
-            Phase::Queued => &mut self.queued,
-            Phase::Running => &mut self.running,
-        }
-    }
-
-    /// The state of a series that goes on.
-    pub(super) fn status(self, paused: bool) -> Status {
-        if paused {
-            Status::Paused
-        } else if self.running > 0 {
-            Status::Running
-        } else if self.queued > 0 {
-            Status::Queued
-        } else {
-            Status::Scheduled
-        }
-    }
 }
 
 /// How many columns [`Series::read`] takes.

@@ -8,11 +8,13 @@ use super::failure::{Attempt, damaged};
 use super::keys::KeyId;
 use super::param::Param;
 use super::queue::{self, Rank, Waiting};
-use super::series::{self, Phase, Series};
+use super::series::{self, Series};
 use super::session::Session;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::model::{JobId, Kind, RunStatus, Status};
+use crate::store::phase::LastAttempt;
+use crate::store::phase::Phase;
 use crate::store::{InstanceId, JobSeq, RouteId, Standing, Token};
 use futures_util::future::try_join;
 use tokio_postgres::Row;
@@ -55,16 +57,6 @@ pub(super) struct Running {
     pub(super) key: Option<KeyId>,
 }
 
-/// The last attempt of a run that ended.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LastAttempt {
-    pub(super) attempt: u32,
-    pub(super) status: RunStatus,
-    pub(super) started: Option<Millis>,
-    pub(super) ended: Millis,
-    pub(super) next_due: Option<Millis>,
-}
-
 /// Where a run is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
@@ -92,11 +84,7 @@ impl Place {
             Self::Ready(..) | Self::Held(..) => Status::Queued,
             Self::Scheduled(..) | Self::Far(_) => Status::Scheduled,
             Self::Paused(..) => Status::Paused,
-            Self::Ended(last) => match last.status {
-                RunStatus::Failed => Status::Failed,
-                RunStatus::Cancelled => Status::Cancelled,
-                _ => Status::Completed,
-            },
+            Self::Ended(last) => last.job_status(),
         }
     }
 

@@ -5,11 +5,12 @@
 
 use super::jobs::{self, JobKey};
 use super::queue::{self, Waiting};
-use super::series::{self, Owner, Phase};
+use super::series::{self, Owner};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
+use crate::store::phase::Phase;
 use crate::store::{GridGap, Occurrence, SeriesAdvance};
 use rusqlite::{Connection, OptionalExtension};
 

@@ -7,11 +7,12 @@ use super::failure::damaged;
 use super::keys::{self, KeyId};
 use super::outbox::{self, Event};
 use super::queue::{self, Ended, Rank, Waiting};
-use super::series::{self, Owner, Phase};
+use super::series::{self, Owner};
 use super::tx::{Tally, Tx};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{EventKind, RunError, RunOutcome, RunStatus, Status};
+use crate::store::phase::Phase;
 use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{OptionalExtension, Row};
 

@@ -7,11 +7,13 @@ use super::failure::damaged;
 use super::jobs::JobKey;
 use super::keys::{self, KeyId};
 use super::queue::{self, Rank, Waiting};
-use super::series::{LiveRun, Phase};
+use super::series::LiveRun;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{RunStatus, Status};
+use crate::store::phase::LastAttempt;
+use crate::store::phase::Phase;
 use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -84,16 +86,6 @@ pub(super) struct Running {
     pub(super) key: Option<KeyId>,
 }
 
-/// The last attempt of a run that ended.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LastAttempt {
-    pub(super) attempt: u32,
-    pub(super) status: RunStatus,
-    pub(super) started: Option<Millis>,
-    pub(super) ended: Millis,
-    pub(super) next_due: Option<Millis>,
-}
-
 /// Where a run is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
@@ -121,11 +113,7 @@ impl Place {
             Self::Ready(..) | Self::Held(..) => Status::Queued,
             Self::Scheduled(..) | Self::Far(_) => Status::Scheduled,
             Self::Paused(..) => Status::Paused,
-            Self::Ended(last) => match last.status {
-                RunStatus::Failed => Status::Failed,
-                RunStatus::Cancelled => Status::Cancelled,
-                _ => Status::Completed,
-            },
+            Self::Ended(last) => last.job_status(),
         }
     }
 

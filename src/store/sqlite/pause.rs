@@ -7,11 +7,12 @@ use super::change::Subject;
 use super::jobs::JobKey;
 use super::locate::{self, Place, RunKey};
 use super::queue;
-use super::series::{self, Owner, Phase, Series};
+use super::series::{self, Owner, Series};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
+use crate::store::phase::Phase;
 use crate::store::{Changed, NextOccurrence};
 
 const PAUSE: &str = "UPDATE series SET paused = 1, version = version + 1 WHERE job = ?1";

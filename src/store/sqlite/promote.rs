@@ -4,10 +4,11 @@
 
 use super::jobs;
 use super::queue::{self, Waiting};
-use super::series::{self, Owner, Phase};
+use super::series::{self, Owner};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
+use crate::store::phase::Phase;
 use rusqlite::Connection;
 
 /// Rows that fall due in one transaction.

@@ -3,11 +3,11 @@
 //! Knows no verb and counts nothing. Invariant: a run is put where [`super::locate`] will look for it.
 
 use super::keys::{self, KeyId};
-use super::series::Phase;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{RunStatus, Status};
+use crate::store::phase::Phase;
 use crate::store::{JobSeq, RouteId};
 use rusqlite::Connection;
 

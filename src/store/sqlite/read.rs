@@ -4,12 +4,13 @@
 
 use super::failure::damaged;
 use super::jobs::{self, IdColumn, JobKey};
-use super::locate::{self, LastAttempt, Place, RunKey};
+use super::locate::{self, Place, RunKey};
 use super::notes;
 use super::series::{self, Series};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, RunError, RunStatus, Status};
+use crate::store::phase::LastAttempt;
 use crate::store::{Cancellation, JobRecord, JobSeq, Standing};
 use rusqlite::{Connection, OptionalExtension};
 

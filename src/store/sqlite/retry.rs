@@ -7,12 +7,13 @@ use super::jobs::JobKey;
 use super::locate::Place;
 use super::queue::{self, Waiting};
 use super::replace;
-use super::series::{self, Owner, Phase, Series};
+use super::series::{self, Owner, Series};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
 use crate::store::Changed;
+use crate::store::phase::Phase;
 
 const NEXT_RUN: &str = "UPDATE jobs SET run = ?2, due = ?3, updated = ?4 WHERE seq = ?1";
 const TOUCH: &str = "UPDATE jobs SET updated = ?2 WHERE seq = ?1";

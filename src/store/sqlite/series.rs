@@ -11,6 +11,7 @@ use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{RunStatus, Status};
+use crate::store::phase::{LiveRuns, Phase};
 use crate::store::{JobSeq, RouteId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -44,78 +45,6 @@ pub(super) struct Series {
     pub(super) reruns: i64,
     /// Concurrency key of its job.
     pub(super) key: Option<KeyId>,
-}
-
-/// How many runs of a series are where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct LiveRuns {
-    pub(super) queued: i64,
-    pub(super) running: i64,
-    pub(super) waiting: i64,
-}
-
-/// Where a run that has not ended is, as far as the state of its job goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// For its time, or until its job is resumed.
-    Waiting,
-    /// For a process.
-    Queued,
-    /// In a process.
-    Running,
-}
-
-impl Phase {
-    /// The state of a one-off in this phase.
-    pub(super) fn status(self) -> Status {
-        match self {
-            Self::Waiting => Status::Scheduled,
-            Self::Queued => Status::Queued,
-            Self::Running => Status::Running,
-        }
-    }
-}
-
-impl LiveRuns {
-    /// All of them.
-    pub(super) fn total(self) -> i64 {
-        self.queued + self.running + self.waiting
-    }
-
-    fn one(phase: Phase) -> Self {
-        let mut one = Self::default();
-        *one.at(phase) = 1;
-        one
-    }
-
-    fn at(&mut self, phase: Phase) -> &mut i64 {
-        match phase {
-            Phase::Waiting => &mut self.waiting,
-            Phase::Queued => &mut self.queued,
-            Phase::Running => &mut self.running,
-        }
-    }
-
-    fn minus(self, other: Self) -> Self {
-        Self {
-            queued: self.queued - other.queued,
-            running: self.running - other.running,
-            waiting: self.waiting - other.waiting,
-        }
-    }
-
-    /// The state of a series that goes on.
-    pub(super) fn status(self, paused: bool) -> Status {
-        if paused {
-            Status::Paused
-        } else if self.running > 0 {
-            Status::Running
-        } else if self.queued > 0 {
-            Status::Queued
-        } else {
-            Status::Scheduled
-        }
-    }
 }
 
 impl Series {
