@@ -6,6 +6,10 @@
  * Every method that returns a promise reports failure by rejecting with a {@link DuctapeError}; it never throws.
  */
 
+import type { ResourceChecks, Resources } from './resources';
+
+export * from './resources';
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Dispatch: when, how, and what
 // ---------------------------------------------------------------------------------------------------------------------
@@ -194,6 +198,10 @@ export interface IStorageRequest {
   /** Folder inside the storage. */
   path?: string;
   mimeType?: string;
+  /** Of events that list files: at most so many, up to 1,000. Default 100. `fileName` is what names begin with. */
+  limit?: number;
+  /** Of events that list files: `next` of the list before. */
+  cursor?: string;
 }
 
 /** A message for a broker. */
@@ -388,6 +396,8 @@ export interface JobContext<Input = unknown> {
   readonly session?: unknown;
   /** Number of the run, from 1; a one-off job has only run 1. */
   readonly run: number;
+  /** Sequence and event, as in `'main/charge'`, when the job is a feature that is declared as data; it is one event of it. */
+  readonly part?: string;
   /** Number of the attempt of this run, from 1. */
   readonly attempt: number;
   /** When the run was due, in ms since the epoch. */
@@ -402,8 +412,46 @@ export interface JobContext<Input = unknown> {
   progress(value: unknown): void;
   /** Adds a line to the job's log. */
   log(message: string): void;
+  /**
+   * Does a part of the work once: its result is stored when it is finished, and a later attempt of the run gets that result
+   * without the work being done again, after a failure, a crash, or in another process. Between the end of the work and the
+   * moment it is stored a process may die, so the work can happen twice: hand `idempotency_key` on where that matters.
+   *
+   * Resolves with the result as JSON gives it back (at most 1 MiB). Rejects with what the work failed with, with
+   * `VALIDATION_ERROR` for a tag that this attempt has used or a result that cannot be stored, and with the signal's reason
+   * once the attempt is given up. Await it: an attempt ends when all its steps have.
+   *
+   * @param tag Its name, one for each step of a run: at most 200 bytes.
+   */
+  step<Result>(
+    tag: string,
+    work: (step: StepContext) => Result | Promise<Result>,
+    options?: StepOptions<Result>,
+  ): Promise<Result>;
   /** Ends this attempt without spending it and runs the handler again after `ms`; what the handler returns is not kept. */
   snooze(ms: number): void;
+}
+
+/** One try of a step, as its work and its rollback see it. */
+export interface StepContext {
+  /** Number of the try within this attempt of the job, from 1. */
+  readonly attempt: number;
+  /** The same for every try of the step in its run, and for no other step. */
+  readonly idempotency_key: string;
+  /** The job's signal. */
+  readonly signal: AbortSignal;
+}
+
+/** Options of one step. */
+export interface StepOptions<Result = unknown> {
+  /** How often its work is tried again before the step fails, with the delays of the job's `retryConfig`. Default 0. */
+  retries?: number;
+  /**
+   * Undoes the step, given its result, when the handler fails and no further attempt follows. The rollbacks of all finished
+   * steps are called one after the other, the last step's first; one that fails is tried again `retries` times, then named in
+   * the job's log, and the others follow.
+   */
+  rollback?(result: Result, step: StepContext): unknown;
 }
 
 /**
@@ -1017,7 +1065,7 @@ export interface DuctapeOptions {
   logger?: Logger;
   /** Largest input of one job in bytes of JSON. Default 1,048,576 (1 MiB). */
   maxInputBytes?: number;
-  /** Definitions of sessions and caches, or the path of a JSON file that holds them. */
+  /** Definitions of what jobs use, or the path of a JSON file that holds them. */
   resources?: Resources | string;
   /**
    * Values of secrets, or a function that gives one when a run needs it; it may return a promise, and `undefined` for a
@@ -1028,6 +1076,19 @@ export interface DuctapeOptions {
   inputSecrets?: readonly string[];
   /** How much the expressions of one input may cost. */
   expressions?: ExpressionLimits;
+  /** Where HTTP requests may go: those of actions, of notifications and of webhooks. Default: anywhere. */
+  outbound?: OutboundOptions;
+}
+
+/** Where HTTP requests may go. What is refused fails as `FORBIDDEN` and is not retried. */
+export interface OutboundOptions {
+  /** Names of hosts, as in `'api.example.com'`; `'*.example.com'` is every name below it. Default: any host. */
+  hosts?: readonly string[];
+  /**
+   * `false`: no address of this machine or of a private network is connected to, whatever name it has; proxies of the
+   * environment are not used then, since they resolve names themselves. Default true.
+   */
+  privateAddresses?: boolean;
 }
 
 /** Bounds of the expressions of one input. */
@@ -1038,64 +1099,6 @@ export interface ExpressionLimits {
   maxSteps?: number;
   /** Bytes of JSON that expressions yield, together. Default 1,048,576 (1 MiB). */
   maxOutputBytes?: number;
-}
-
-/** Definitions of resources. Members that are not listed here are accepted and have no effect yet. */
-export interface Resources {
-  products?: ProductResources[];
-}
-
-/** The resources of one product. */
-export interface ProductResources {
-  /** The product's tag. */
-  tag: string;
-  sessions?: SessionResource[];
-  caches?: CacheResource[];
-  /** Sections that have no effect yet. */
-  [section: string]: unknown;
-}
-
-/** How tokens are signed. */
-export type SessionAlgorithm =
-  | 'HS256'
-  | 'HS384'
-  | 'HS512'
-  | 'RS256'
-  | 'RS384'
-  | 'RS512'
-  | 'PS256'
-  | 'PS384'
-  | 'PS512'
-  | 'ES256'
-  | 'ES384'
-  | 'EdDSA';
-
-/** Whose tokens are taken. One of `secret`, `publicKey` and `jwks` is the key; `$Secret{KEY}` in a text is replaced. */
-export interface SessionResource {
-  tag: string;
-  /** The one algorithm that tokens may have. Default `'HS256'`. */
-  algorithm?: SessionAlgorithm;
-  /** Shared secret of the HS algorithms, at least 16 bytes. */
-  secret?: string;
-  /** Public key in PEM (`BEGIN PUBLIC KEY`). */
-  publicKey?: string;
-  /** Key set, or the path of a JSON file that holds it. */
-  jwks?: { keys: object[] } | string;
-  /** Private key in PEM (PKCS#8) that `sessions.start` signs with; a shared secret needs none. */
-  privateKey?: string;
-  /** How long a token that `sessions.start` issues is valid, in `period`. Default one hour. */
-  expiry?: number;
-  /** Unit of `expiry`; a month is 30 days, a year 365. Default `'milliseconds'`. */
-  period?: 'milliseconds' | 'seconds' | 'minutes' | 'hours' | 'days' | 'weeks' | 'months' | 'years';
-  /** `false`: claims are taken from tokens that nobody checks. Default true. */
-  verify?: boolean;
-}
-
-/** A cache. */
-export interface CacheResource {
-  tag: string;
-  /** How long a value is kept, in ms. Default one hour. */
-  expiry?: number;
 }
 
 /** Names a session resource. */
@@ -1231,6 +1234,8 @@ export declare class Ductape {
   readonly sessions: Sessions;
   /** Values that are kept for a time. */
   readonly caches: Caches;
+  /** What `resources` describe. */
+  readonly resources: ResourceChecks;
   /** The instance's time; a test moves it with `clock: 'manual'`. */
   readonly clock: Clock;
   /** Versions of the package and of the built-in time zone database (such as `'2026a'`). */

@@ -1,7 +1,9 @@
 'use strict';
-// The JavaScript side: error classes, promises, handlers. All else is Rust, behind the native class `Ductape`.
+// The JavaScript side: promises and handlers. All else is Rust, behind the native class `Ductape`.
 
 const { version } = require('./package.json');
+const { DuctapeError, refuse, rethrow, stringify, toError, toFailure } = require('./errors.js');
+const { JobContext } = require('./job.js');
 const { Listeners } = require('./listeners.js');
 
 // Taken here, so that fake timers installed later do not stop the traffic with the native side.
@@ -14,6 +16,11 @@ const { isUint8Array } = require('node:util/types');
 const MESSAGES_PER_TURN = 2000;
 /** ms after which a macrotask handles no further message: handlers and listeners run in it, and may take their time. */
 const TURN = 4;
+
+/** Dispatches that cross together, at most, so that the native side begins while others are made. */
+const PARCEL = 64;
+/** Length of their texts from which on they cross at once. */
+const PARCEL_LENGTH = 64 * 1024;
 
 /** Largest result that is kept, in bytes of JSON. */
 const MAX_RESULT_BYTES = 1024 * 1024;
@@ -29,24 +36,6 @@ const NAMESPACES = [
   'graphs',
   'graphs.action',
 ];
-
-class DuctapeError extends Error {
-  constructor(code, message, options = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.name = 'DuctapeError';
-    this.code = code;
-    if (options.details !== undefined) this.details = options.details;
-  }
-
-  // A bundler or a test runner may load this file twice; an error is one of ours by what it is, not by which copy made it.
-  static [Symbol.hasInstance](value) {
-    if (this !== DuctapeError) return Function.prototype[Symbol.hasInstance].call(this, value);
-    return value?.[BRAND] === true;
-  }
-}
-
-const BRAND = Symbol.for('ductape.error');
-Object.defineProperty(DuctapeError.prototype, BRAND, { value: true });
 
 /** The native class; loaded by the first instance, so that importing the package does nothing. */
 let native;
@@ -67,37 +56,9 @@ function loadNative() {
   return native;
 }
 
-/** An error that came over as `{ code, message, details, cause }`. */
-function toError({ code, message, details, cause }) {
-  return new DuctapeError(code, message, { details, cause: cause === undefined ? undefined : new Error(cause) });
-}
-
-/** The same for an error the native side threw: its message is the JSON of it. */
-function rethrow(error) {
-  let wire;
-  try {
-    wire = JSON.parse(error.message);
-  } catch {
-    throw error;
-  }
-  throw toError(wire);
-}
-
-/** Throws the refusal of an argument. */
-function refuse(path, message) {
-  throw new DuctapeError('VALIDATION_ERROR', `${path}: ${message}`, { details: [{ path, message }] });
-}
-
-/** `JSON.stringify` of an argument, whose failures are the caller's. */
-function stringify(value, what) {
-  let text;
-  try {
-    text = JSON.stringify(value);
-  } catch (cause) {
-    const message = `cannot be stored as JSON: ${cause instanceof Error ? cause.message.split('\n')[0] : cause}`;
-    throw new DuctapeError('VALIDATION_ERROR', `${what}: ${message}`, { details: [{ path: what, message }], cause });
-  }
-  return text === undefined ? 'null' : text;
+/** What nearly every dispatch resolves with; it crosses without the names of its members. */
+function queued(id, since) {
+  return { job_id: id, status: 'queued', scheduled_at: since, recurring: false };
 }
 
 /** Bytes of a storage input as base64, which is how they are stored. */
@@ -117,76 +78,8 @@ function withBase64(input) {
 /** Marks a value as it is: no text in it is read as an expression. */
 const literal = (value) => (value === undefined ? undefined : { $literal: value });
 
-/** What a handler threw, in a form that can be stored, whatever it was. */
-function toFailure(error) {
-  const text = (read) => {
-    try {
-      const value = read();
-      // Half a surrogate pair is no text that could be stored.
-      return value === undefined || value === null || value === '' ? undefined : String(value).toWellFormed();
-    } catch {
-      return undefined;
-    }
-  };
-  const thrown = error !== null && (typeof error === 'object' || typeof error === 'function');
-  const retryAfter = Number(thrown ? text(() => error.retryAfter) : undefined);
-  return {
-    code: (thrown && (text(() => error.code) ?? text(() => error.name))) || 'Error',
-    message: (thrown ? text(() => error.message) : undefined) ?? text(() => error) ?? `a handler threw ${typeof error}`,
-    stack: thrown ? text(() => error.stack) : undefined,
-    retryAfter: Number.isFinite(retryAfter) ? retryAfter : undefined,
-  };
-}
-
-/** One attempt, as its handler sees it: the fields of the wire, and what it can do. */
-class JobContext {
-  #instance;
-  #key;
-  #controller;
-  #aborted;
-  #snooze;
-
-  constructor(fields, key, instance) {
-    Object.assign(this, fields);
-    this.#key = key;
-    this.#instance = instance;
-  }
-
-  get signal() {
-    if (!this.#controller) {
-      this.#controller = new AbortController();
-      if (this.#aborted) this.#controller.abort(this.#aborted);
-    }
-    return this.#controller.signal;
-  }
-
-  // Bound, so that they can be taken out of the object.
-  get progress() {
-    return (value) => this.#instance.note(this.#key, 'progress', stringify(value, 'progress'));
-  }
-
-  get log() {
-    return (message) => this.#instance.note(this.#key, 'log', JSON.stringify(String(message)));
-  }
-
-  get snooze() {
-    return (ms) => {
-      if (!Number.isFinite(ms) || ms < 0) {
-        throw new DuctapeError('VALIDATION_ERROR', `snooze: must be a number of ms from 0 on, got ${String(ms)}`);
-      }
-      this.#snooze = ms;
-    };
-  }
-
-  static abort(job, error) {
-    job.#aborted = error;
-    job.#controller?.abort(error);
-  }
-
-  static snoozed(job) {
-    return job.#snooze;
-  }
-}
+/** For the types alone: where resources stand in a file of their own. */
+const defineResources = (resources) => resources;
 
 /** Refuses a logger that some message would find no method on. */
 function checkLogger(logger) {
@@ -231,13 +124,20 @@ class Bridge {
   #taken = [];
   #handled = 0;
   #answers = '';
+  /** Dispatches that have not crossed yet, a line each, and the ticket of the first; their tickets follow each other. */
+  #parcel = '';
+  #enclosed = 0;
+  #firstTicket = 0;
   #listeners;
+  /** Whether time passes by itself. */
+  #waits;
   #ended = false;
 
   constructor(options) {
     const { Ductape: Native } = loadNative();
     const { logger, secrets, ...rest } = options;
     checkLogger(logger);
+    this.#waits = rest.clock !== 'manual';
     const asks = typeof secrets === 'function';
     this.#secrets = secrets;
     if (secrets !== undefined && secrets !== null) rest.secrets = asks || secrets;
@@ -268,6 +168,7 @@ class Bridge {
   }
 
   shutDown() {
+    this.#send();
     this.#native.shutDown();
   }
 
@@ -289,11 +190,41 @@ class Bridge {
   }
 
   dispatch(namespace, input, many) {
-    return this.#ask((ticket) => {
+    return new Promise((resolve, reject) => {
+      this.#refuseIfEnded();
       const taken =
         namespace !== 'storage' ? input : many && Array.isArray(input) ? input.map(withBase64) : withBase64(input);
-      this.#native.dispatch(ticket, namespace, many, stringify(taken, many ? 'inputs' : 'input'));
+      // What the caller wrote may run here, and dispatch in its turn: the ticket is given afterwards.
+      const text = stringify(taken, many ? 'inputs' : 'input');
+      const ticket = ++this.#lastTicket;
+      this.#tickets.set(ticket, { resolve, reject });
+      this.#enclose(ticket, `${namespace} ${many ? 'many' : 'one'} ${text}`);
     });
+  }
+
+  /** Collects dispatches until the microtasks that wait have run, or there are enough, then sends them together. */
+  #enclose(ticket, line) {
+    if (this.#enclosed === 0) {
+      this.#parcel = line;
+      this.#firstTicket = ticket;
+      Promise.resolve().then(() => this.#send());
+    } else {
+      this.#parcel += `\n${line}`;
+    }
+    this.#enclosed++;
+    if (this.#enclosed === PARCEL || this.#parcel.length > PARCEL_LENGTH) this.#send();
+  }
+
+  #send() {
+    if (this.#enclosed === 0) return;
+    const [first, count, parcel] = [this.#firstTicket, this.#enclosed, this.#parcel];
+    this.#enclosed = 0;
+    this.#parcel = '';
+    try {
+      this.#native.dispatch(first, count, parcel);
+    } catch (error) {
+      for (let ticket = first; ticket < first + count; ticket++) this.#ticket(ticket)?.reject(error);
+    }
   }
 
   statement(namespace, input) {
@@ -301,7 +232,20 @@ class Bridge {
   }
 
   call(method, ...args) {
-    return this.#ask((ticket) => this.#native.call(ticket, method, stringify(args, 'arguments')));
+    return new Promise((resolve, reject) => {
+      this.#refuseIfEnded();
+      const text = stringify(args, 'arguments');
+      // In the order in which they were made.
+      this.#send();
+      const ticket = ++this.#lastTicket;
+      this.#tickets.set(ticket, { resolve, reject });
+      try {
+        this.#native.call(ticket, method, text);
+      } catch (error) {
+        this.#tickets.delete(ticket);
+        throw error;
+      }
+    });
   }
 
   hold(on) {
@@ -333,23 +277,31 @@ class Bridge {
     };
   }
 
-  note(key, kind, value) {
-    if (this.#jobs.has(key)) this.#native.note(key, kind, value);
+  note(key, claim, kind, value) {
+    if (this.#jobs.has(key)) this.#native.note(claim, kind, value);
   }
 
-  /** A promise settled by a message that carries its ticket. */
-  #ask(send) {
-    return new Promise((resolve, reject) => {
-      if (this.#ended) throw new DuctapeError('CLOSED', 'this Ductape instance is closed; create a new one');
-      const ticket = ++this.#lastTicket;
-      try {
-        this.#tickets.set(ticket, { resolve, reject });
-        send(ticket);
-      } catch (error) {
-        this.#tickets.delete(ticket);
-        reject(error);
-      }
-    });
+  /** What the steps of an attempt need of the native side. */
+  steps(key, claim, part) {
+    // What a part of a feature finishes is its own.
+    const prefix = part === undefined ? '' : `${part}/`;
+    return {
+      waits: this.#waits,
+      recall: async () => {
+        const all = await this.call('steps.recall', claim);
+        const own = all.filter(([tag]) => tag.startsWith(prefix));
+        return own.map(([tag, text]) => [tag.slice(prefix.length), text]);
+      },
+      record: (tag, text) => this.call('steps.record', claim, prefix + tag, text),
+      forget: () => this.call('steps.forget', claim),
+      delay: (failure, spent, retries) => this.#native.delay(key, JSON.stringify(failure), spent, retries),
+      mask: (text) => this.#native.mask(text),
+      warn: (message) => this.#log('error', message),
+    };
+  }
+
+  #refuseIfEnded() {
+    if (this.#ended) throw new DuctapeError('CLOSED', 'this Ductape instance is closed; create a new one');
   }
 
   /** Handles what the native side has; the rest, if there is much or it takes long, in the next macrotask. */
@@ -376,6 +328,14 @@ class Bridge {
 
   #receive(message) {
     switch (message[0]) {
+      case 'd':
+        for (let at = 2; at < message.length; at += 2) {
+          this.#ticket(message[at])?.resolve(queued(message[at + 1], message[1]));
+        }
+        break;
+      case 'm':
+        this.#ticket(message[2])?.resolve(message[3].map((id) => queued(id, message[1])));
+        break;
       case 'r':
         this.#ticket(message[1])?.resolve(message[2]);
         break;
@@ -440,13 +400,28 @@ class Bridge {
     try {
       returned = handler(job);
     } catch (error) {
-      return this.#failed(key, error);
+      return this.#settled(key, job, toFailure(error));
     }
     // Also for values that are no promises, so that answers of one turn travel together.
     Promise.resolve(returned).then(
-      (value) => this.#done(key, job, value),
-      (error) => this.#failed(key, error),
+      (value) => this.#settled(key, job, undefined, value),
+      (error) => this.#settled(key, job, toFailure(error)),
     );
+  }
+
+  /** A handler is done; its steps may not be. */
+  #settled(key, job, failure, value) {
+    const steps = JobContext.steps(job);
+    if (steps) {
+      steps.end(failure).then((failure) => this.#finished(key, job, failure, value));
+    } else {
+      this.#finished(key, job, failure, value);
+    }
+  }
+
+  #finished(key, job, failure, value) {
+    if (failure) this.#answer(key, 1, JSON.stringify(failure));
+    else this.#done(key, job, value);
   }
 
   #done(key, job, value) {
@@ -469,10 +444,6 @@ class Bridge {
     }
     if (text === undefined) this.#answer(key, 4, 'null');
     else this.#answer(key, 0, text);
-  }
-
-  #failed(key, error) {
-    this.#answer(key, 1, JSON.stringify(toFailure(error)));
   }
 
   /** Collects answers until the microtasks of this turn have run, then sends them together. */
@@ -590,6 +561,7 @@ class Ductape {
       refresh: (session) => bridge.call('sessions.refresh', session),
       revoke: (session) => bridge.call('sessions.revoke', session),
     };
+    this.resources = { check: (options) => bridge.call('resources.check', options) };
     this.caches = {
       get: (entry) => bridge.call('caches.get', entry),
       set: (entry) => bridge.call('caches.set', entry),
@@ -641,5 +613,6 @@ class Ductape {
 Object.defineProperty(exports, '__esModule', { value: true });
 exports.Ductape = Ductape;
 exports.DuctapeError = DuctapeError;
+exports.defineResources = defineResources;
 exports.literal = literal;
 exports.default = Ductape;

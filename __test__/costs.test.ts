@@ -20,7 +20,7 @@ interface Binding {
 // The package asks this very object for its native class, each time an instance is made.
 const binding = createRequire(import.meta.url)('../native.js') as Binding;
 const { Ductape: Original } = binding;
-const counts = { wakes: 0, takes: 0, finishes: 0, dispatches: 0 };
+const counts = { wakes: 0, takes: 0, finishes: 0, dispatches: 0, dispatched: 0, taken: 0 };
 
 /** Rust's way to wake JavaScript, counted. */
 function counted(wake: Wake): Wake {
@@ -36,7 +36,9 @@ class Counted extends Original {
   }
   override take() {
     counts.takes++;
-    return super.take();
+    const text = super.take();
+    counts.taken += text.length;
+    return text;
   }
   override finish(answers: string) {
     counts.finishes++;
@@ -44,6 +46,7 @@ class Counted extends Original {
   }
   override dispatch(...args: unknown[]) {
     counts.dispatches++;
+    counts.dispatched += args[1] as number;
     super.dispatch(...args);
   }
 }
@@ -67,6 +70,8 @@ async function perJob(work: () => Promise<unknown>): Promise<typeof counts> {
     takes: added('takes'),
     finishes: added('finishes'),
     dispatches: added('dispatches'),
+    dispatched: added('dispatched'),
+    taken: added('taken'),
   };
 }
 
@@ -75,7 +80,11 @@ it('wakes JavaScript once for many promises', async () => {
   const each = await perJob(() =>
     Promise.all(Array.from({ length: JOBS }, () => ductape.features.dispatch(job('nobody')))),
   );
-  expect(each.dispatches, 'the counting itself').toBe(1);
+  expect(each.dispatched, 'the counting itself').toBe(1);
+  // 64 cross together.
+  expect(each.dispatches, REMEDY).toBeLessThan(0.02);
+  // An id in quotes, a ticket and two commas; the members of the answer are not named.
+  expect(each.taken, 'what crosses is to be parsed on the event loop').toBeLessThan(60);
   expect(each.wakes, REMEDY).toBeGreaterThan(0);
   // One each would be 1; gathered they are 0.0001 and 0.002.
   expect(each.wakes, REMEDY).toBeLessThan(0.01);
@@ -86,6 +95,7 @@ it('crosses once for a dispatch of many', async () => {
   const ductape = create({ worker: false });
   const each = await perJob(() => ductape.features.dispatchMany(Array.from({ length: JOBS }, () => job('nobody'))));
   expect(each.dispatches * JOBS).toBe(1);
+  expect(each.taken, 'what crosses is to be parsed on the event loop').toBeLessThan(50);
   // The answer, and perhaps a line of the log.
   expect(each.wakes * JOBS, REMEDY).toBeLessThan(5);
 });

@@ -179,10 +179,10 @@ describe('a copy of the package', () => {
 
   it('loaded a second time knows the errors of the first', async () => {
     const path = require.resolve('../index.js');
-    const first = require.cache[path];
-    delete require.cache[path];
+    const loaded = [path, require.resolve('../errors.js')].map((file) => [file, require.cache[file]] as const);
+    for (const [file] of loaded) delete require.cache[file];
     const second = require(path) as { Ductape: typeof Ductape; DuctapeError: typeof DuctapeError };
-    if (first) require.cache[path] = first;
+    for (const [file, first] of loaded) if (first) require.cache[file] = first;
     expect(second.DuctapeError).not.toBe(DuctapeError);
     expect(new second.DuctapeError('TIMEOUT', 'x')).toBeInstanceOf(DuctapeError);
     expect(new DuctapeError('TIMEOUT', 'x')).toBeInstanceOf(second.DuctapeError);

@@ -52,14 +52,19 @@ describe('the packed package', () => {
     const binaries = files.filter((file) => file.endsWith('.node'));
     expect(binaries.length).toBeGreaterThan(0);
     expect(files.filter((file) => !binaries.includes(file) && !/^(README|LICENSE)/.test(file)).sort()).toEqual([
+      'errors.js',
       'index.d.mts',
       'index.d.ts',
       'index.js',
       'index.mjs',
+      'job.js',
       'listeners.js',
       'native.d.ts',
       'native.js',
       'package.json',
+      'resources.d.ts',
+      'resources.schema.json',
+      'steps.js',
     ]);
   });
 

@@ -198,7 +198,6 @@ describe('a session', () => {
             { tag: 'h', secrett: secret },
           ],
           caches: [{ tag: 'a', expiry: -1 }],
-          apps: [{ anything: 'goes' }],
         },
       ],
     };

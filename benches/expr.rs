@@ -97,6 +97,7 @@ fn main() {
             env: "prd",
         },
         secrets: &NoSecrets,
+        feature: None,
     };
     let limits = Limits::default();
     let (with, without) = (input(true), input(false));

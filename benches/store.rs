@@ -73,6 +73,7 @@ fn main() {
         for round in 1..=3 {
             insert_round(round, rows).await;
         }
+        verbs_round(rows).await;
         claim_round("empty otherwise", 0, rows, false).await;
         claim_round("with a webhook for all events", 0, rows, true).await;
         claim_round("1,000,000 waiting", 1_000_000, rows, false).await;
@@ -209,6 +210,47 @@ async fn want_all(store: &SqliteStore) {
         secret: WebhookSecret::parse("a plain text of 24 bytes").unwrap(),
     };
     store.set_webhook(webhook, 1, T0).await.unwrap();
+}
+
+/// The statements of the three verbs alone, in memory: no file, no sync, calls of a hundred jobs.
+async fn verbs_round(rows: usize) {
+    const CALL: usize = 100;
+    let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
+    let on = route("mail");
+    fill(&store, 1, |_| job(&on, T0)).await;
+    let instance = store.register(3_600_000).await.unwrap();
+    let route = store.routes_after(0).await.unwrap()[0].0;
+    let served = Arc::new([ServedRoute { route, group: 0 }]);
+    let worker = Worker {
+        store,
+        instance,
+        served,
+    };
+    let runs = worker.claim(CALL).await.runs;
+    worker.complete(&runs).await;
+    let mut spent = [0.0; 3];
+    for _ in 0..rows / CALL {
+        let jobs: Vec<NewJob> = (0..CALL).map(|_| job(&on, T0)).collect();
+        let params = InsertParams {
+            jobs,
+            all_or_nothing: false,
+            now: T0,
+        };
+        let started = Instant::now();
+        worker.store.insert(params).await.unwrap();
+        let inserted = Instant::now();
+        let runs = worker.claim(CALL).await.runs;
+        let claimed = Instant::now();
+        worker.complete(&runs).await;
+        spent[0] += (inserted - started).as_secs_f64();
+        spent[1] += (claimed - inserted).as_secs_f64();
+        spent[2] += claimed.elapsed().as_secs_f64();
+    }
+    let [insert, claim, complete] = spent.map(|seconds| seconds * 1e6 / rows as f64);
+    println!(
+        "statements alone, in memory: insert {insert:.2} µs, claim {claim:.2} µs, complete {complete:.2} µs a job"
+    );
+    worker.store.close().await.unwrap();
 }
 
 async fn claim_round(what: &str, waiting: usize, rows: usize, hooked: bool) {

@@ -1,10 +1,15 @@
 //! Puts stores, engines and work in Rust together: the only module that opens a concrete store or connector.
 
 use crate::api::instance::OpenStore;
-use crate::api::options::{Durability, StoreLocation};
+use crate::api::options::{Durability, Options, StoreLocation};
+use crate::api::resources::check::{Connections, Finding, Wanted};
 use crate::clock::Clock;
+use crate::connector::{self, Limits, Registry};
+use crate::engine::preparation::Preparation;
+use crate::engine::routing::Routing;
 use crate::engine::{Journal, Level, NativeTarget};
 use crate::error::{Error, ErrorCode, Result};
+use crate::feature::{self, Surround};
 use crate::store::Store;
 use crate::store::postgres::{PostgresConfig, PostgresStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
@@ -13,22 +18,30 @@ use async_trait::async_trait;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 /// Opens the store that the constructor's options name.
 pub struct ConfiguredStore {
     location: StoreLocation,
     durability: Durability,
     journal: Arc<dyn Journal>,
+    servers: Arc<Servers>,
 }
 
 impl ConfiguredStore {
     /// Opens nothing yet.
     #[must_use]
-    pub fn new(location: StoreLocation, durability: Durability, journal: Arc<dyn Journal>) -> Self {
+    pub fn new(options: &Options, journal: Arc<dyn Journal>) -> Self {
+        let preparation = Arc::clone(&options.engine.preparation);
+        let definitions = connector::definitions(&preparation.resources);
         Self {
-            location,
-            durability,
+            location: options.store.clone(),
+            durability: options.durability,
             journal,
+            servers: Arc::new(Servers {
+                registry: Registry::new(definitions, &preparation, Limits::default()),
+                preparation,
+            }),
         }
     }
 
@@ -76,9 +89,22 @@ impl OpenStore for ConfiguredStore {
         }
     }
 
-    fn targets(&self, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Vec<NativeTarget> {
-        let (store, clock, journal) = (Arc::downgrade(store), Arc::clone(clock), Arc::clone(&self.journal));
-        vec![Delivery::target(store, clock, journal)]
+    fn targets(&self, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, routing: &Arc<Routing>) -> Vec<NativeTarget> {
+        let (clock, journal) = (Arc::clone(clock), Arc::clone(&self.journal));
+        let outbound = self.servers.preparation.outbound.clone();
+        let mut targets = self.servers.registry.targets(store);
+        targets.extend(feature::targets(&Surround {
+            routing: Arc::downgrade(routing),
+            preparation: Arc::clone(&self.servers.preparation),
+            store: Arc::downgrade(store),
+            clock: Arc::clone(&clock),
+        }));
+        targets.push(Delivery::target(Arc::downgrade(store), clock, journal, outbound));
+        targets
+    }
+
+    fn connections(&self) -> Option<Arc<dyn Connections>> {
+        Some(Arc::clone(&self.servers) as Arc<dyn Connections>)
     }
 
     async fn release(&self, store: Arc<dyn Store>) -> Result<()> {
@@ -87,6 +113,47 @@ impl OpenStore for ConfiguredStore {
             return Ok(());
         }
         store.close().await
+    }
+}
+
+/// The servers that `resources` describe.
+struct Servers {
+    registry: Registry,
+    preparation: Arc<Preparation>,
+}
+
+#[async_trait]
+impl Connections for Servers {
+    fn is_empty(&self) -> bool {
+        self.registry.is_empty()
+    }
+
+    async fn check(&self, wanted: &Wanted, patience: Duration) -> Vec<Finding> {
+        let fits = |wanted: &Option<Box<str>>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+        let checked = self.registry.check(
+            |name| fits(&wanted.product, &name.product) && fits(&wanted.env, &name.env) && fits(&wanted.tag, &name.tag),
+            patience,
+        );
+        let masker = &self.preparation.secrets.masker;
+        let finding = |checked: connector::Checked| Finding {
+            error: checked.failure.as_ref().map(|failure| {
+                let mut error = Error::from(failure);
+                error.message = masker.mask(&error.message).into_owned();
+                error
+            }),
+            product: checked.name.product,
+            env: checked.name.env,
+            kind: checked.name.kind,
+            tag: checked.name.tag,
+            duration_ms: checked.duration_ms,
+            calls: checked.usage.calls,
+            failures: checked.usage.failures,
+        };
+        checked.await.into_iter().map(finding).collect()
+    }
+
+    async fn close(&self) {
+        self.registry.close().await;
     }
 }
 

@@ -13,6 +13,11 @@ pub type Millis = i64;
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// Wall time in milliseconds since the epoch.
     fn now(&self) -> Millis;
+
+    /// Whether it is moved by hand: then nobody waits for it to pass.
+    fn is_manual(&self) -> bool {
+        false
+    }
 }
 
 /// The operating system's wall clock.
@@ -47,6 +52,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Millis {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn is_manual(&self) -> bool {
+        true
     }
 }
 

@@ -7,17 +7,22 @@
 //! - [`store`]: what the engine needs of a store, and the stores.
 //! - [`engine`]: takes what is due from a store, runs it, writes what came of it.
 //! - [`api`]: what a user can ask for; checks every input before anything is written.
+//! - `tls`: whose certificates are trusted.
 //! - `http`, `webhook`: the HTTP client, and deliveries of events by it.
+//! - `connector`: work that `resources` describe, done without a handler.
+//! - `feature`: features that are declared as data.
 //! - [`assembly`]: puts a store and an engine together.
 //! - `node`: the only module that knows Node.
 
 pub mod api;
 pub mod assembly;
 pub mod clock;
+mod connector;
 pub mod cron;
 pub mod engine;
 pub mod error;
 pub mod expr;
+mod feature;
 mod http;
 pub mod model;
 #[cfg(feature = "node")]
@@ -25,4 +30,7 @@ pub mod node;
 pub mod resources;
 pub mod sessions;
 pub mod store;
+#[cfg(test)]
+mod testing;
+mod tls;
 mod webhook;

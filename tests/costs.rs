@@ -253,9 +253,9 @@ const VERBS: [&str; 3] = ["insert", "claim", "complete"];
 /// A fifth above what the verbs cost when these were written, and exactly one transaction for each call.
 const BOUNDS: [Cost; 3] = [
     Cost {
-        statements: 2.4,
-        steps: 118.0,
-        allocations: 0.25,
+        statements: 0.24,
+        steps: 110.0,
+        allocations: 0.2,
         transactions: 1.0,
     },
     Cost {
@@ -284,7 +284,7 @@ async fn a_job_costs_no_more_than_it_did() {
     for ((verb, cost), bound) in VERBS.iter().zip(&costs).zip(&BOUNDS) {
         println!("{verb}: {cost:?}");
         assert!(
-            cost.statements >= 1.0 && cost.steps >= 1.0,
+            cost.statements > 0.0 && cost.steps >= 1.0,
             "{verb} was not counted: {cost:?}"
         );
         above.extend(cost.above(verb, bound));

@@ -7,6 +7,7 @@ const required = createRequire(import.meta.url)('../../index.js') as typeof api;
 export type * from '../../index.js';
 export const Ductape: typeof api.Ductape = required.Ductape;
 export type Ductape = api.Ductape;
+export const defineResources: typeof api.defineResources = required.defineResources;
 export const literal: typeof api.literal = required.literal;
 export const DuctapeError: typeof api.DuctapeError = required.DuctapeError;
 export type DuctapeError = api.DuctapeError;

@@ -49,8 +49,21 @@ async function runAll(queue, jobs) {
   return ms;
 }
 
-/** Each takes the contender, a place of its own and a number of jobs, and resolves with figures and a means to clean up. */
+/**
+ * Each takes the contender, a place of its own, a number of jobs, and when the contender's module was asked for; it resolves
+ * with figures and a means to clean up.
+ */
 export const MEASURES = {
+  cold: {
+    title: 'import → first job added, in a fresh process and place',
+    unit: 'ms',
+    processes: 5,
+    async run(contender, place, _jobs, began) {
+      const queue = await contender.connect(place);
+      await queue.add(payloadOf(0));
+      return { queue, figures: { time: performance.now() - began } };
+    },
+  },
   dispatch: {
     title: `add, ${IN_FLIGHT} in flight`,
     unit: 'jobs/s',

@@ -1,19 +1,22 @@
 // Whether a job costs the same however many others wait: dispatch, run and latency beside a thousand, a hundred thousand and
 // a million jobs that are due within 30 days; memory of a fresh process; how free the event loop stays. Prints a table, and
-// writes flat.svg into the folder --out (default: results, here). Usage: node flat.mjs [--waiting 1000,100000,1000000] [--out folder]
+// writes flat.svg into the folder --out (default: results, here); with --publish the table also goes between its marks in
+// docs/design/store.md, and the chart to docs/flat.svg. Usage: node flat.mjs [--waiting 1000,100000,1000000] [--out folder] [--publish]
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Ductape } from 'ductape';
-import { mib, quantile, row, sizeOf } from './figures.mjs';
+import { publish } from '../peers/publish.mjs';
+import { mib, quantile, sizeOf } from './figures.mjs';
 import { flatChart } from './flat-chart.mjs';
 
 const { values } = parseArgs({
   options: {
     waiting: { type: 'string', default: '1000,100000,1000000' },
     out: { type: 'string', default: join(import.meta.dirname, 'results') },
+    publish: { type: 'boolean' },
   },
 });
 const sizes = values.waiting.split(',').map(Number);
@@ -64,7 +67,10 @@ const µs = (time) => `${time.toFixed(1)} µs`;
 const mb = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
 const ms = (time) => `${time.toFixed(2)} ms`;
 
-function print(results) {
+/** The lines of the table. */
+function table(results) {
+  const lines = [];
+  const row = (...cells) => lines.push(`| ${cells.join(' | ')} |`);
   const line = (name, cell) => row(name, ...results.map(cell));
   line('jobs that wait', ({ waiting }) => waiting.toLocaleString('en'));
   row('---', ...results.map(() => '---:'));
@@ -80,6 +86,7 @@ function print(results) {
   line('RSS, most', ({ rss }) => mib(rss.most));
   line('file and log', ({ size }) => mib(size));
   line('load of the machine, 1 min', ({ load }) => load.toFixed(1));
+  return lines.join('\n');
 }
 
 /** Says how the figures stand to what they are to be. */
@@ -105,8 +112,12 @@ function judge(results) {
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}\n`);
 const results = [];
 for (const waiting of sizes) results.push(await measure(waiting));
-print(results);
-console.log('');
+console.log(`${table(results)}\n`);
 judge(results);
 mkdirSync(values.out, { recursive: true });
 writeFileSync(join(values.out, 'flat.svg'), flatChart(results));
+if (values.publish) {
+  const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}:`;
+  publish('docs/design/store.md', 'flat', `${machine}\n\n${table(results)}`);
+  writeFileSync(join(import.meta.dirname, '../../docs/flat.svg'), flatChart(results));
+}

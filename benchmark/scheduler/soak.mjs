@@ -15,8 +15,8 @@ const rate = Number(values.rate ?? Number.POSITIVE_INFINITY);
 if (!(minutes > 0 && rate > 0)) throw new Error('--minutes and --rate must be numbers above 0');
 
 /** Jobs that have been dispatched and have not run; more are not dispatched. */
-const MOST_WAITING = 5_000;
-const LANES = 200;
+const MOST_WAITING = 10_000;
+const LANES = 1_000;
 const MOST_SAMPLES = 240;
 /** Most that the last quarter may have above the third. */
 const GROWTH = 1.25;

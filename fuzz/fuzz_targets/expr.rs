@@ -38,6 +38,7 @@ fn scope(secrets: &Secrets) -> Scope<'_> {
             product: "p",
             env: "e",
         },
+        feature: None,
         secrets,
     }
 }

@@ -153,12 +153,11 @@ pub fn read_dispatch(namespace: Namespace, text: &str, defaults: &Defaults, now:
     if on_conflict.is_some() && !chosen {
         fields.problem("onConflict", "needs a `job_id` that can be in conflict");
     }
-    let seed = if chosen {
-        id.to_string()
-    } else {
-        route.as_ref().map(ToString::to_string).unwrap_or_default()
+    let seed = || match &route {
+        Some(route) if !chosen => route.to_string(),
+        _ => id.to_string(),
     };
-    let plan = schedule::read_schedule(&mut fields, &defaults.timezone, &seed, now);
+    let plan = schedule::read_schedule(&mut fields, &defaults.timezone, seed, now);
 
     let (Some(route), Some(input), Some(plan), true) = (route, input, plan.value, fields.problems.is_empty()) else {
         // The most specific code wins, unless there is more wrong than the schedule.
@@ -323,7 +322,8 @@ fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defa
         0
     };
     let decoded = buffer / 4 * 3;
-    if decoded > MAX_BUFFER_BYTES {
+    // The last three bytes may be padding.
+    if decoded > MAX_BUFFER_BYTES + 2 {
         fields.problem(
             "input.buffer",
             format!(

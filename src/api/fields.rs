@@ -92,6 +92,12 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The names of all fields that hold something, in order.
+    pub fn names(&self) -> Vec<String> {
+        let entries = self.entries.0.iter().filter(|(_, value)| value.get() != "null");
+        entries.map(|(key, _)| key.to_string()).collect()
+    }
+
     /// Notes a problem with a field.
     pub fn problem(&mut self, name: &str, message: impl Into<String>) {
         let path = self.path(name);

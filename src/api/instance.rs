@@ -4,7 +4,8 @@
 //! need it and is tried again by the next; after [`Instance::close`] nothing answers but with `CLOSED`.
 
 use super::options::Options;
-use super::{caches, changes, explain, jobs, schedule, sessions, statement, webhooks};
+use super::resources::check::{self, Connections};
+use super::{caches, changes, explain, jobs, schedule, sessions, statement, steps, webhooks};
 use crate::clock::{Clock, ManualClock, Millis, SystemClock};
 use crate::cron::Zone;
 use crate::engine::routing::Routing;
@@ -35,8 +36,13 @@ pub trait OpenStore: Send + Sync {
     async fn open(&self) -> Result<Arc<dyn Store>>;
 
     /// Work on its jobs that is done in Rust; none unless said otherwise.
-    fn targets(&self, _store: &Arc<dyn Store>, _clock: &Arc<dyn Clock>) -> Vec<NativeTarget> {
+    fn targets(&self, _store: &Arc<dyn Store>, _clock: &Arc<dyn Clock>, _routing: &Arc<Routing>) -> Vec<NativeTarget> {
         Vec::new()
+    }
+
+    /// The servers that `resources` describe; none unless said otherwise.
+    fn connections(&self) -> Option<Arc<dyn Connections>> {
+        None
     }
 
     /// Lets go of it; closes it when nobody else in the process uses it.
@@ -122,7 +128,7 @@ impl Instance {
             return Ok(Arc::clone(engine));
         }
         let store = self.opener.open().await?;
-        for target in self.opener.targets(&store, &self.clock) {
+        for target in self.opener.targets(&store, &self.clock, &self.routing) {
             self.routing.add(target);
         }
         let (clock, journal) = (Arc::clone(&self.clock), Arc::clone(&self.journal));
@@ -177,6 +183,11 @@ impl Instance {
         }
     }
 
+    /// The engine as long as there is one, also while the instance is closing.
+    pub(super) async fn engine_if_open(&self) -> Option<Arc<Engine>> {
+        self.engine.lock().await.as_ref().map(Arc::clone)
+    }
+
     /// Tells the claimer that handlers came or went.
     pub async fn handlers_changed(&self) {
         if let Some(engine) = &*self.engine.lock().await {
@@ -218,7 +229,9 @@ impl Instance {
                 statement::statement(&engine, &self.options.defaults, id, argument(1).unwrap_or("null")).await
             }
             name if name.starts_with("sessions.") => sessions::call(self, name, given(0, "{}")).await,
+            name if name.starts_with("steps.") => steps::call(self, name, &arguments).await,
             name if name.starts_with("caches.") => caches::call(self, name, given(0, "{}")).await,
+            "resources.check" => self.check_resources(given(0, "{}")).await,
             "start" => self.start().await,
             "drain" => self.drain(given(0, "{}")).await,
             "close" => self.close(read_timeout(given(0, "{}"))?).await,
@@ -234,6 +247,24 @@ impl Instance {
                 Some((action, false)) => changes::one(&*self.engine().await?, action, id, given(1, "{}")).await,
                 None => Err(Error::new(ErrorCode::NotFound, format!("there is no method {method}"))),
             },
+        }
+    }
+
+    /// Whether `resources` alone give this process something to run.
+    #[must_use]
+    pub fn has_own_work(&self) -> bool {
+        let features = &self.options.engine.preparation.resources.features;
+        let connections = self.opener.connections();
+        features.iter().next().is_some() || connections.is_some_and(|connections| !connections.is_empty())
+    }
+
+    async fn check_resources(&self, options: &str) -> Result<String> {
+        if self.is_closed() {
+            return Err(Error::closed());
+        }
+        match self.opener.connections() {
+            Some(connections) => check::check(&*connections, options).await,
+            None => Ok("[]".to_owned()),
         }
     }
 
@@ -332,9 +363,19 @@ impl Instance {
             engine
                 .stop(timeout.unwrap_or(Duration::from_millis(CLOSE_TIMEOUT.unsigned_abs())))
                 .await;
-            self.opener.release(Arc::clone(&engine.store)).await?;
+            let released = self.opener.release(Arc::clone(&engine.store)).await;
+            self.disconnect().await;
+            released?;
+        } else {
+            self.disconnect().await;
         }
         Ok(String::new())
+    }
+
+    async fn disconnect(&self) {
+        if let Some(connections) = self.opener.connections() {
+            connections.close().await;
+        }
     }
 
     /// The time, ms.

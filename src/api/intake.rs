@@ -22,35 +22,81 @@ use tokio::sync::{Notify, mpsc};
 
 /// Bytes of inputs that may wait to be committed.
 const MAX_WAITING_BYTES: usize = 256 << 20;
-/// Dispatches of one insert.
-const BATCH: usize = 1_000;
+/// Parcels whose dispatches are inserted together; JavaScript bounds what is in one.
+const BATCH: usize = 16;
 /// Inserts under way at once: one that the store works on, and one that waits for its turn there.
 const IN_FLIGHT: usize = 2;
 /// A dispatch is worth a warning when nobody has run it after this time and this process could be expected to.
 const UNSERVED_AFTER: Duration = Duration::from_secs(5);
 
-/// A dispatch on its way.
+/// Dispatches on their way.
 #[derive(Debug)]
-pub struct Request {
-    /// Names the caller's promise.
-    pub ticket: u64,
-    /// Of the nine.
-    pub namespace: Namespace,
-    /// `dispatchMany`: `text` is a list, all or nothing.
-    pub many: bool,
-    /// JSON of the argument.
+pub struct Parcel {
+    /// Names the promise of the first one's caller; the others follow by one each.
+    pub first_ticket: u64,
+    /// How many there are.
+    pub count: u32,
+    /// A line for each: the namespace, a space, `many` or `one`, a space, and the JSON of the argument. With `many` that
+    /// is a list, all or nothing. JSON as JavaScript writes it has no line breaks.
     pub text: String,
 }
 
-/// Takes answers: JSON of the results, by ticket.
+impl Parcel {
+    /// Names the promises.
+    #[must_use]
+    pub fn tickets(&self) -> std::ops::Range<u64> {
+        self.first_ticket..self.first_ticket + u64::from(self.count)
+    }
+
+    fn requests(&self) -> impl Iterator<Item = (u64, Option<Request<'_>>)> {
+        let mut lines = self.text.split('\n');
+        self.tickets()
+            .map(move |ticket| (ticket, lines.next().and_then(Request::read)))
+    }
+}
+
+/// One dispatch of a parcel.
+struct Request<'a> {
+    namespace: Namespace,
+    many: bool,
+    text: &'a str,
+}
+
+impl<'a> Request<'a> {
+    fn read(line: &'a str) -> Option<Self> {
+        let (namespace, rest) = line.split_once(' ')?;
+        let (kind, text) = rest.split_once(' ')?;
+        Some(Self {
+            namespace: Namespace::parse_public(namespace)?,
+            many: kind == "many",
+            text,
+        })
+    }
+}
+
+/// What a promise of a dispatch is told.
+#[derive(Debug)]
+pub enum Settled {
+    /// JSON of the result.
+    Json(String),
+    /// A new job that is due since then: what nearly all are.
+    Queued(JobId, Millis),
+    /// The same for each of a batch.
+    AllQueued(Vec<JobId>, Millis),
+}
+
+/// An answer and the ticket of who waits for it.
+pub type Answer = (u64, Result<Settled>);
+
+/// Takes answers.
 pub trait Settle: Send + Sync {
     /// Settles promises; must not block.
-    fn settle(&self, answers: Vec<(u64, Result<String>)>);
+    fn settle(&self, answers: Vec<Answer>);
 }
 
 /// Where dispatches go in.
 pub struct Intake {
-    sender: mpsc::UnboundedSender<Request>,
+    sender: mpsc::UnboundedSender<Parcel>,
     waiting: Arc<Waiting>,
 }
 
@@ -77,12 +123,12 @@ impl Intake {
         Self { sender, waiting }
     }
 
-    /// Takes a dispatch; its answer comes to the [`Settle`] later.
+    /// Takes dispatches; their answers come to the [`Settle`] later.
     ///
     /// # Errors
     /// `RATE_LIMITED` when too much waits already, `CLOSED` when nobody takes requests any more.
-    pub fn submit(&self, request: Request) -> Result<()> {
-        let size = request.text.len();
+    pub fn submit(&self, parcel: Parcel) -> Result<()> {
+        let size = parcel.text.len();
         let before = self.waiting.bytes.fetch_add(size, Ordering::AcqRel);
         if before > 0 && before + size > MAX_WAITING_BYTES {
             self.waiting.bytes.fetch_sub(size, Ordering::AcqRel);
@@ -90,8 +136,8 @@ impl Intake {
                 format!("{before} bytes of dispatches are waiting to be stored; await earlier ones before making more");
             return Err(Error::new(ErrorCode::RateLimited, message));
         }
-        self.waiting.requests.fetch_add(1, Ordering::AcqRel);
-        self.sender.send(request).map_err(|_| Error::closed())
+        self.waiting.requests.fetch_add(parcel.count as usize, Ordering::AcqRel);
+        self.sender.send(parcel).map_err(|_| Error::closed())
     }
 
     /// Waits until every dispatch made so far has been answered.
@@ -131,6 +177,19 @@ impl Promised {
         }
     }
 
+    /// Since when its run is due, if there is nothing more to say of it.
+    fn queued(&self, inserted: &Inserted) -> Option<Millis> {
+        let plain = !self.recurring && matches!(inserted, Inserted::Created);
+        self.due.filter(|due| plain && *due <= self.created)
+    }
+
+    fn settled(self, inserted: Inserted) -> Result<Settled> {
+        match self.queued(&inserted) {
+            Some(due) => Ok(Settled::Queued(self.id, due)),
+            None => self.result(inserted).map(Settled::Json),
+        }
+    }
+
     fn result(&self, inserted: Inserted) -> Result<String> {
         let result = Dispatch::result(&self.id, self.due, self.created, self.recurring, inserted)?;
         serde_json::to_string(&result)
@@ -140,7 +199,7 @@ impl Promised {
 
 /// An insert under way; yields the answers it leads to.
 type Insert = Pin<Box<dyn Future<Output = Answers> + Send>>;
-type Answers = Vec<(u64, Result<String>)>;
+type Answers = Vec<Answer>;
 
 /// Inserts under way, oldest first. Polled together, so that the next one waits at the store when the first is done.
 #[derive(Default)]
@@ -172,7 +231,7 @@ impl InFlight {
 }
 
 impl Desk {
-    async fn run(self, mut receiver: mpsc::UnboundedReceiver<Request>) {
+    async fn run(self, mut receiver: mpsc::UnboundedReceiver<Parcel>) {
         let mut in_flight = InFlight::default();
         let mut batch = Vec::new();
         loop {
@@ -203,30 +262,30 @@ impl Desk {
     }
 
     /// Checks requests and puts their inserts under way; what is refused is answered at once.
-    async fn take(&self, requests: Vec<Request>, in_flight: &mut InFlight) {
+    async fn take(&self, parcels: Vec<Parcel>, in_flight: &mut InFlight) {
         // From here on they count as jobs, not as waiting text.
-        let bytes = requests.iter().map(|request| request.text.len()).sum();
+        let bytes = parcels.iter().map(|parcel| parcel.text.len()).sum();
         self.waiting.bytes.fetch_sub(bytes, Ordering::AcqRel);
         let engine = match self.instance.engine().await {
             Ok(engine) => engine,
             Err(error) => {
-                return self.answer(
-                    requests
-                        .into_iter()
-                        .map(|request| (request.ticket, Err(error.clone())))
-                        .collect(),
-                );
+                let tickets = parcels.iter().flat_map(Parcel::tickets);
+                return self.answer(tickets.map(|ticket| (ticket, Err(error.clone()))).collect());
             }
         };
-        let mut singles = Vec::with_capacity(requests.len());
+        let mut singles = Vec::with_capacity(parcels.iter().map(|parcel| parcel.count as usize).sum());
         let mut refused = Vec::new();
         let now = engine.clock.now();
         let defaults = &self.instance.options.defaults;
-        for request in requests {
+        for (ticket, request) in parcels.iter().flat_map(Parcel::requests) {
+            let Some(request) = request else {
+                refused.push((ticket, Err(unreadable())));
+                continue;
+            };
             if request.many {
                 // In order: what came before it is under way before it.
                 push_singles(&engine, std::mem::take(&mut singles), now, in_flight);
-                let read = read_dispatch_many(request.namespace, &request.text, defaults, now);
+                let read = read_dispatch_many(request.namespace, request.text, defaults, now);
                 let admitted = match read {
                     Ok(dispatches) => admission::admit_all(&engine, dispatches, now).await,
                     Err(error) => Err(error),
@@ -234,20 +293,21 @@ impl Desk {
                 match admitted {
                     Ok(dispatches) => {
                         let jobs = dispatches.into_iter().map(|dispatch| self.warned(dispatch)).collect();
-                        in_flight.push(Box::pin(insert_many(engine.clone(), request.ticket, jobs, now)));
+                        in_flight.push(Box::pin(insert_many(engine.clone(), ticket, jobs, now)));
                     }
-                    Err(error) => refused.push((request.ticket, Err(error))),
+                    Err(error) => refused.push((ticket, Err(error))),
                 }
                 continue;
             }
-            let read = read_dispatch(request.namespace, &request.text, defaults, now);
-            let admitted = match read {
-                Ok(dispatch) => admission::admit(&engine, dispatch, now).await,
-                Err(error) => Err(error),
+            let admitted = match read_dispatch(request.namespace, request.text, defaults, now) {
+                Ok(dispatch) if dispatch.job.options.session.is_some() => {
+                    admission::admit(&engine, dispatch, now).await
+                }
+                read => read,
             };
             match admitted {
-                Ok(dispatch) => singles.push((request.ticket, self.warned(dispatch))),
-                Err(error) => refused.push((request.ticket, Err(error))),
+                Ok(dispatch) => singles.push((ticket, self.warned(dispatch))),
+                Err(error) => refused.push((ticket, Err(error))),
             }
         }
         push_singles(&engine, singles, now, in_flight);
@@ -316,9 +376,9 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Mill
         Ok(inserted) => {
             announced.tell(&inserted);
             warn_of_twins(&engine, &promised, &inserted);
-            let answers = promised.iter().zip(inserted);
+            let answers = promised.into_iter().zip(inserted);
             answers
-                .map(|(promise, inserted)| (promise.ticket, promise.result(inserted)))
+                .map(|(promise, inserted)| (promise.ticket, promise.settled(inserted)))
                 .collect()
         }
         Err(error) => promised
@@ -328,11 +388,19 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Mill
     }
 }
 
+/// The two sides disagree about what crosses between them: they are of different versions.
+fn unreadable() -> Error {
+    Error::new(
+        ErrorCode::ValidationError,
+        "a dispatch arrived in a form this binary does not know; install the package again, so that all of it is of one version",
+    )
+}
+
 async fn insert_many(engine: Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Answers {
     vec![(ticket, insert_all(&engine, ticket, jobs, now).await)]
 }
 
-async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Result<String> {
+async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Result<Settled> {
     let promised: Vec<Promised> = jobs.iter().map(|job| Promised::new(ticket, job)).collect();
     let announced = Announced::new(engine, &jobs, now);
     let inserted = engine
@@ -351,12 +419,26 @@ async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis
     }
     announced.tell(&inserted);
     warn_of_twins(engine, &promised, &inserted);
+    if let Some(since) = all_queued(&promised, &inserted) {
+        let ids = promised.into_iter().map(|promise| promise.id).collect();
+        return Ok(Settled::AllQueued(ids, since));
+    }
     let results: Result<Vec<String>> = promised
         .iter()
         .zip(inserted)
         .map(|(promise, inserted)| promise.result(inserted))
         .collect();
-    Ok(format!("[{}]", results?.join(",")))
+    Ok(Settled::Json(format!("[{}]", results?.join(","))))
+}
+
+/// Since when all of them are due, if there is nothing more to say of any.
+fn all_queued(promised: &[Promised], inserted: &[Inserted]) -> Option<Millis> {
+    let mut since = promised
+        .iter()
+        .zip(inserted)
+        .map(|(promise, inserted)| promise.queued(inserted));
+    let first = since.next()??;
+    since.all(|each| each == Some(first)).then_some(first)
 }
 
 /// Every conflict of a batch of which nothing was written.

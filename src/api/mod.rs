@@ -19,12 +19,14 @@ pub mod intake;
 pub mod jobs;
 mod keys;
 pub mod options;
+mod outbound;
 mod reasons;
 mod request;
-mod resources;
+pub mod resources;
 mod schedule;
 mod sessions;
 mod statement;
+mod steps;
 pub mod view;
 mod webhooks;
 

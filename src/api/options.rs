@@ -2,6 +2,7 @@
 
 use super::dispatch::Defaults;
 use super::fields::Fields;
+use super::outbound::read_outbound;
 use super::resources::read_resources;
 use crate::cron::Zone;
 use crate::engine::preparation::Preparation;
@@ -88,6 +89,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
         "secrets",
         "inputSecrets",
         "expressions",
+        "outbound",
     ]);
     let manual = fields
         .word("clock", &[("system", false), ("manual", true)])
@@ -136,7 +138,9 @@ pub const SECRET_VARIABLES: &str = "DUCTAPE_SECRET_";
 fn read_preparation(fields: &mut Fields<'_>, environment: &[(String, String)]) -> Preparation {
     let given = read_secrets(fields, environment);
     let inputs = fields.tags("inputSecrets", 1_000).unwrap_or_default();
-    Preparation::new(read_limits(fields), Secrets::new(given, inputs), read_resources(fields))
+    let mut preparation = Preparation::new(read_limits(fields), Secrets::new(given, inputs), read_resources(fields));
+    preparation.outbound = read_outbound(fields);
+    preparation
 }
 
 /// Values that are given; none when a function (`true`) is to be asked for them.

@@ -51,7 +51,7 @@ pub struct Reading {
 }
 
 /// Reads the field `schedule`; problems are noted in `fields`. `seed` fixes the place of the job within its `spread`.
-pub fn read_schedule(fields: &mut Fields<'_>, timezone: &str, seed: &str, now: Millis) -> Reading {
+pub fn read_schedule(fields: &mut Fields<'_>, timezone: &str, seed: impl FnOnce() -> String, now: Millis) -> Reading {
     let Some(mut inner) = fields.object("schedule") else {
         let sound = fields.raw("schedule").is_none();
         let value = sound.then(|| Plan {
@@ -65,7 +65,7 @@ pub fn read_schedule(fields: &mut Fields<'_>, timezone: &str, seed: &str, now: M
         };
     };
     let mut code = ErrorCode::ValidationError;
-    let value = read_plan(&mut inner, &mut code, timezone, seed, now);
+    let value = read_plan(&mut inner, &mut code, timezone, &seed(), now);
     let problems = inner.problems.len();
     fields.absorb(inner);
     Reading {

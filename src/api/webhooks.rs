@@ -7,6 +7,7 @@ use super::jobs::{invalid, to_json};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{EventKind, EventMask, WebhookSecret};
+use crate::resources::Outbound;
 use crate::store::{NewWebhook, Webhook, WebhookSet};
 use serde::Serialize;
 use url::Url;
@@ -65,7 +66,7 @@ pub async fn set(engine: &Engine, text: &str) -> Result<String> {
     let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
     fields.refuse_unknown(&["url", "events", "secret"]);
     let (url, events, secret) = (
-        read_url(&mut fields),
+        read_url(&mut fields, &engine.config.preparation.outbound),
         read_events(&mut fields),
         read_secret(&mut fields),
     );
@@ -133,9 +134,9 @@ fn canonical(mut url: Url) -> Url {
     url
 }
 
-fn read_url(fields: &mut Fields<'_>) -> Option<Box<str>> {
+fn read_url(fields: &mut Fields<'_>, outbound: &Outbound) -> Option<Box<str>> {
     let text = required(fields, "url")?;
-    match check_url(&text) {
+    match check_url(&text, outbound) {
         Ok(url) => Some(url),
         Err(message) => {
             fields.problem("url", message);
@@ -144,7 +145,7 @@ fn read_url(fields: &mut Fields<'_>) -> Option<Box<str>> {
     }
 }
 
-fn check_url(text: &str) -> std::result::Result<Box<str>, String> {
+fn check_url(text: &str, outbound: &Outbound) -> std::result::Result<Box<str>, String> {
     let wanted = "give one such as 'https://example.com/hooks'";
     // Not repeated in a message: a URL may hold a token.
     let url = Url::parse(text).map_err(|error| format!("is no URL ({error}); {wanted}"))?;
@@ -156,6 +157,13 @@ fn check_url(text: &str) -> std::result::Result<Box<str>, String> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not hold a user or a password, since URLs are listed and logged; the receiver checks the signature instead".to_owned());
+    }
+    let host = url.host_str().unwrap_or_default();
+    if !outbound.admits_host(host) || !outbound.admits_literal(host) {
+        return Err(format!(
+            "leads to the host {}, which `outbound` of the constructor forbids",
+            shown(host)
+        ));
     }
     let url = canonical(url).to_string();
     if url.len() > MAX_URL {
@@ -221,6 +229,10 @@ fn required(fields: &mut Fields<'_>, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check_url(text: &str) -> std::result::Result<Box<str>, String> {
+        super::check_url(text, &Outbound::default())
+    }
 
     #[test]
     fn a_url_is_http_without_credentials() {

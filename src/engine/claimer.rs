@@ -3,6 +3,7 @@
 //! Sleeps until the store tells of a change, a slot becomes free, a handler comes or goes, or the next due time; never
 //! longer than a second, so that a change of the wall clock or a suspended machine costs no more than that.
 
+use super::ahead;
 use super::executor;
 use super::handler::Level;
 use super::recurrence;
@@ -106,8 +107,14 @@ pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
     }
     let now = engine.clock.now();
     let served = engine.routing.served();
-    let slots = engine.free_slots();
     let group_slots = served.group_slots();
+    let Some(slots) = slots(engine, &group_slots) else {
+        return Ok(Round {
+            full: true,
+            shut: true,
+            ..IDLE
+        });
+    };
     let full = slots == 0 || group_slots.contains(&0);
     let params = ClaimParams {
         now,
@@ -137,6 +144,23 @@ pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
         shut,
         next_due: claimed.next_due,
     })
+}
+
+/// How many runs to claim: for the slots that are free, and ahead of those to come. `None`: enough are waiting.
+fn slots(engine: &Engine, group_slots: &[usize]) -> Option<usize> {
+    let free = engine.free_slots();
+    // Ahead of a handler with a limit of its own it cannot be said whose slot will be free next.
+    let limited = group_slots.iter().any(|slots| *slots != usize::MAX);
+    if limited || engine.config.manual_clock || !engine.store.claims_ahead() {
+        return Some(free);
+    }
+    engine.running.release_waiting(ahead::PATIENCE);
+    let (_, concurrency) = engine.load();
+    let (ahead, waiting) = (engine.running.worth_ahead(concurrency), engine.running.waiting());
+    if free == 0 && ahead > 0 && waiting > ahead / 2 {
+        return None;
+    }
+    Some(free + ahead.saturating_sub(waiting))
 }
 
 /// What was claimed in slots of the package's own.

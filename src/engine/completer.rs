@@ -132,7 +132,7 @@ async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Compl
         match result {
             // Counted before it is settled: whoever waits for the settlement reads the numbers next.
             Completed::Counted(_) => {
-                if !engine.running.is_own(completion.token) {
+                if !engine.running.is_own(completion.token) && !engine.running.never_begun(completion.token) {
                     engine.completer.tally.count(&completion.outcome);
                 }
                 engine.events.run_ended(completion.job);

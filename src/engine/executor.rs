@@ -8,7 +8,7 @@ use super::preparation::Preparation;
 use super::routing::{Lane, Registration};
 use super::worker::Engine;
 use crate::clock::Millis;
-use crate::model::{JobOptions, RetryDecision, RetryPolicy, Route, RunError, RunOutcome};
+use crate::model::{JobOptions, RetryDecision, Route, RunError, RunOutcome};
 use crate::store::{ClaimedRun, Completion, InstanceId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,14 +28,23 @@ pub fn start(engine: &Arc<Engine>, instance: InstanceId, run: ClaimedRun) {
     let route = engine.routing.route(run.route);
     let registration = route.as_deref().and_then(|route| engine.routing.find(route));
     let own = registration.as_ref().is_some_and(|best| best.lane == Lane::Own);
-    let abort = engine.running.begin(&run, instance, registration.clone());
+    let (_, concurrency) = engine.load();
+    let begun = engine.running.begin(&run, instance, registration.clone(), concurrency);
     let engine = Arc::clone(engine);
     tokio::spawn(async move {
+        let mut abort = begun.abort;
+        let given_up = match begun.slot {
+            Some(slot) => wait_for_slot(slot, &mut abort).await,
+            None => None,
+        };
         let started_at = engine.clock.now();
         let (job, number, token) = (run.job, run.run, run.token);
-        let outcome = match (route, registration) {
-            (Some(route), Some(registration)) => attempt(&engine, &route, &registration, run, started_at, abort).await,
-            // The handler was taken away between claim and start.
+        let outcome = match (given_up, route, registration) {
+            (Some(AbortReason::Cancelled(_) | AbortReason::LeaseLost), ..) => None,
+            (None, Some(route), Some(registration)) => {
+                attempt(&engine, &route, &registration, (instance, run), started_at, abort).await
+            }
+            // Given back before it began, or its handler was taken away between claim and start.
             _ => Some(RunOutcome::Released),
         };
         engine.running.free_slot(token);
@@ -62,12 +71,21 @@ pub fn start(engine: &Arc<Engine>, instance: InstanceId, run: ClaimedRun) {
     });
 }
 
+/// Waits until a run that was claimed ahead has a slot; why not, if it is given up before.
+async fn wait_for_slot(slot: oneshot::Receiver<()>, abort: &mut oneshot::Receiver<AbortReason>) -> Option<AbortReason> {
+    tokio::select! {
+        biased;
+        Ok(reason) = abort => Some(reason),
+        _ = slot => None,
+    }
+}
+
 /// Runs the handler. `None`: the run is no longer ours, there is nothing to write.
 async fn attempt(
     engine: &Arc<Engine>,
     route: &Arc<Route>,
     registration: &Registration,
-    run: ClaimedRun,
+    (instance, run): (InstanceId, ClaimedRun),
     started_at: Millis,
     abort: oneshot::Receiver<AbortReason>,
 ) -> Option<RunOutcome> {
@@ -78,6 +96,8 @@ async fn attempt(
     let mut bounds = Bounds::new(abort, options.timeout.or(registration.timeout));
     let mut attempt = Attempt {
         run,
+        instance,
+        part: None,
         route: Arc::clone(route),
         options,
         claims: None,
@@ -247,17 +267,7 @@ fn decide(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<RunOutco
 
 fn after_failure(engine: &Engine, attempt: &Attempt, failure: &HandlerFailure, now: Millis) -> RunOutcome {
     let error = masked(engine, failure);
-    let default = RetryPolicy::default();
-    let policy = attempt.options.retry.as_ref().unwrap_or(&default);
-    let run = &attempt.run;
-    let spent = attempt.spent_retries();
-    match policy.decide(
-        &failure.code,
-        spent,
-        run.retries,
-        failure.retry_after,
-        random_fraction(run.token),
-    ) {
+    match attempt.after(failure, random_fraction(attempt.run.token)) {
         RetryDecision::After(delay) => RunOutcome::Retry {
             error,
             due: now.saturating_add(delay),
@@ -286,7 +296,7 @@ fn forgetting(outcome: RunOutcome) -> RunOutcome {
 }
 
 /// A number from 0 to 1, different for each attempt: enough to spread retries, and nothing else depends on it.
-fn random_fraction(token: i64) -> f64 {
+pub(crate) fn random_fraction(token: i64) -> f64 {
     use std::hash::{BuildHasher, RandomState};
     let hash = RandomState::new().hash_one(token);
     (hash >> 11) as f64 / (1_u64 << 53) as f64

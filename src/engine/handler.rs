@@ -1,8 +1,8 @@
 //! The seam between the engine and whatever does the work: a JavaScript function, or a connector.
 
 use crate::clock::Millis;
-use crate::model::{JobOptions, Route};
-use crate::store::{ClaimedRun, Token};
+use crate::model::{JobOptions, RetryDecision, RetryPolicy, Route};
+use crate::store::{ClaimedRun, InstanceId, Token};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -76,11 +76,24 @@ impl AbortReason {
     }
 }
 
+/// A part of a feature that is declared as data.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Sequence and event, with slashes between them; of nested ones one behind the other.
+    pub name: Box<str>,
+    /// Names this call within the process: a part that is tried again must not be taken for the call before.
+    pub key: Token,
+}
+
 /// One attempt, as its handler sees it.
 #[derive(Debug)]
 pub struct Attempt {
     /// The claimed run.
     pub run: ClaimedRun,
+    /// The registration of this process that it was claimed by.
+    pub instance: InstanceId,
+    /// Which part of a feature it is done for.
+    pub part: Option<Part>,
     /// Its route.
     pub route: Arc<Route>,
     /// Its options.
@@ -104,10 +117,34 @@ impl Attempt {
         self.run.attempt.saturating_sub(1).saturating_sub(self.run.crashes)
     }
 
+    /// What follows when the attempt fails in this way. `random` is a number from 0 to 1.
+    #[must_use]
+    pub fn after(&self, failure: &HandlerFailure, random: f64) -> RetryDecision {
+        self.tries(failure, self.spent_retries(), self.run.retries, random)
+    }
+
+    /// The same for a part of the attempt that has retries of its own, of which so many are spent.
+    #[must_use]
+    pub fn tries(&self, failure: &HandlerFailure, spent: u32, retries: u32, random: f64) -> RetryDecision {
+        let default = RetryPolicy::default();
+        let policy = self.options.retry.as_ref().unwrap_or(&default);
+        policy.decide(&failure.code, spent, retries, failure.retry_after, random)
+    }
+
+    /// The same for every attempt of a run, or of a part of one, and for nothing else.
+    #[must_use]
+    pub fn idempotency_key(&self) -> String {
+        let run = &self.run;
+        match &self.part {
+            Some(part) => format!("{}/{}/{}", run.id, run.run, part.name),
+            None => format!("{}/{}", run.id, run.run),
+        }
+    }
+
     /// Names the attempt within this process.
     #[must_use]
     pub fn key(&self) -> Token {
-        self.run.token
+        self.part.as_ref().map_or(self.run.token, |part| part.key)
     }
 }
 
@@ -144,6 +181,11 @@ pub struct Invocation {
 
 /// Does the work of some routes.
 pub trait Handler: Send + Sync {
+    /// What must be served as well for it to do this route.
+    fn needs(&self, _route: &Route) -> Vec<Route> {
+        Vec::new()
+    }
+
     /// Starts an attempt; must return at once.
     fn call(&self, invocation: Invocation);
 

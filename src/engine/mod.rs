@@ -4,6 +4,7 @@
 //! together by [`Engine`]. Knows the traits [`Store`](crate::store::Store), [`Handler`] and
 //! [`Clock`](crate::clock::Clock), never a concrete store, connector or Node.
 
+mod ahead;
 pub mod annotator;
 pub mod announcer;
 mod announcing;
@@ -25,11 +26,12 @@ pub mod relay;
 pub mod routing;
 pub mod running;
 pub mod secrets;
+pub mod steps;
 pub mod sweeper;
 pub mod timezones;
 mod worker;
 
 pub use announcer::{Announcer, EventKind, Hold, JobEvent, Listener};
-pub use handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Journal, Level, Reply};
+pub use handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Journal, Level, Part, Reply};
 pub use native::{Native, NativeTarget, Work};
 pub use worker::{DrainReport, Engine, EngineConfig, WorkerConfig};

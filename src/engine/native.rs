@@ -5,6 +5,7 @@
 
 use super::handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
 use super::routing::{Lane, Pattern};
+use crate::model::Route;
 use crate::store::Token;
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -16,6 +17,14 @@ use tokio::task::AbortHandle;
 pub trait Work: Send + Sync + 'static {
     /// Does it; the answer means what a JavaScript handler's would.
     async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure>;
+
+    /// What must be served as well for it to do this route.
+    fn needs(&self, _route: &Route) -> Vec<Route> {
+        Vec::new()
+    }
+
+    /// The attempt with this key is given up; its future is dropped next. Must return at once.
+    fn aborted(&self, _key: Token, _reason: &AbortReason) {}
 }
 
 /// Work, and which routes it is for.
@@ -30,6 +39,8 @@ pub struct NativeTarget {
     pub timeout: Option<i64>,
     /// Whose slots it takes.
     pub lane: Lane,
+    /// Stands back behind any handler of the program's for the same route.
+    pub built_in: bool,
 }
 
 /// Attempts that are being worked on.
@@ -57,6 +68,10 @@ fn lock(going: &Going) -> MutexGuard<'_, HashMap<Token, AbortHandle>> {
 }
 
 impl<W: Work> Handler for Native<W> {
+    fn needs(&self, route: &Route) -> Vec<Route> {
+        self.work.needs(route)
+    }
+
     fn call(&self, invocation: Invocation) {
         let Invocation { attempt, reply } = invocation;
         let (work, key) = (Arc::clone(&self.work), attempt.key());
@@ -77,7 +92,8 @@ impl<W: Work> Handler for Native<W> {
         });
     }
 
-    fn abort(&self, key: Token, _reason: &AbortReason) {
+    fn abort(&self, key: Token, reason: &AbortReason) {
+        self.work.aborted(key, reason);
         if let Some(task) = lock(&self.going).remove(&key) {
             task.abort();
         }
@@ -96,7 +112,7 @@ fn broken() -> HandlerFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{JobId, JobOptions, Namespace, Route};
+    use crate::model::{JobId, JobOptions, Namespace};
     use crate::store::ClaimedRun;
     use tokio::sync::oneshot;
 
@@ -127,6 +143,8 @@ mod tests {
         };
         let attempt = Attempt {
             run,
+            instance: 1,
+            part: None,
             route: Arc::new(route),
             options: JobOptions::default(),
             claims: None,

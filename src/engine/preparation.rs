@@ -3,16 +3,18 @@
 //! A job without expressions, session and cache passes by untouched. Nothing of what is resolved is stored.
 
 use super::caching::Flights;
+use super::handler::Attempt;
 use super::secrets::{Revealed, Secrets, not_listed};
 use crate::clock::Millis;
 use crate::cron::Zone;
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::expr::{self, Claims, Limits, Scope, Uses, Variables};
+use crate::expr::{self, Claims, Limits, Scope, Surroundings, Uses, Variables};
 use crate::model::job::Session;
 use crate::model::{JobOptions, Namespace, Route};
-use crate::resources::{KeySource, Resources, SessionResource};
+use crate::resources::{KeySource, Outbound, Resources, SessionResource};
 use crate::sessions::{self, Payload, SigningKey, VerifyingKey};
 use crate::store::{ClaimedRun, EntryKey, EntryKind, Store};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,6 +27,8 @@ pub struct Preparation {
     pub secrets: Secrets,
     /// Definitions of sessions and caches.
     pub resources: Resources,
+    /// Where HTTP requests may go.
+    pub outbound: Outbound,
     /// Jobs that others wait for.
     pub flights: Flights,
     keys: Mutex<KnownKeys>,
@@ -159,6 +163,7 @@ impl Preparation {
                     .unwrap_or_else(Zone::utc),
                 claims,
                 variables: variables(run, route, &id),
+                feature: None,
                 secrets: &secrets,
             };
             let resolved = expr::resolve(&run.input, &scope, &self.limits).map_err(expr::Fault::into_error)?;
@@ -257,17 +262,17 @@ impl Preparation {
         let verifying = match &resource.key {
             KeySource::Absent => None,
             KeySource::Secret(secret) => {
-                let secret = self.revealed(secret).await?;
+                let secret = self.reveal(secret).await?;
                 self.secrets.masker.learn(&secret);
                 let key = VerifyingKey::from_secret(algorithm, &secret)?;
                 signing = Some(SigningKey::from_secret(algorithm, &secret));
                 Some(key)
             }
-            KeySource::PublicKey(pem) => Some(VerifyingKey::from_pem(algorithm, &self.revealed(pem).await?)?),
+            KeySource::PublicKey(pem) => Some(VerifyingKey::from_pem(algorithm, &self.reveal(pem).await?)?),
             KeySource::Jwks(json) => Some(VerifyingKey::from_jwks(algorithm, json)?),
         };
         if let Some(pem) = &resource.private_key {
-            signing = Some(SigningKey::from_pem(algorithm, &self.revealed(pem).await?)?);
+            signing = Some(SigningKey::from_pem(algorithm, &self.reveal(pem).await?)?);
         }
         Ok(SessionKeys {
             resource: Arc::clone(resource),
@@ -276,18 +281,67 @@ impl Preparation {
         })
     }
 
+    /// JSON text of a feature's definition, with what its expressions yield in an attempt of the feature at the time `now`.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for a value that is missing, `UNAUTHORIZED`, and what the source of secrets says.
+    pub async fn resolve_within(
+        &self,
+        json: &str,
+        attempt: &Attempt,
+        feature: Surroundings<'_>,
+        now: Millis,
+    ) -> Result<String> {
+        if !json.contains('$') {
+            return Ok(json.to_owned());
+        }
+        let uses = expr::check(json, &self.limits)
+            .map_err(|mut faults| faults.pop().map_or_else(unreadable, expr::Fault::into_error))?;
+        let secrets = self.secrets.reveal(uses.secrets).await?;
+        let id = attempt.run.id.to_string();
+        let zone = attempt.options.tz.as_deref().and_then(|tz| Zone::get(tz).ok());
+        let scope = Scope {
+            now,
+            zone: zone.unwrap_or_else(Zone::utc),
+            claims: match (&attempt.claims, &attempt.options.session) {
+                (Some(claims), _) => Claims::Known(claims),
+                (None, Some(_)) => Claims::Unverified("`resources` has no session resource for it"),
+                (None, None) => Claims::Absent,
+            },
+            variables: variables(&attempt.run, &attempt.route, &id),
+            feature: Some(feature),
+            secrets: &secrets,
+        };
+        let resolved = expr::resolve(json, &scope, &self.limits).map_err(expr::Fault::into_error)?;
+        Ok(resolved.into_owned())
+    }
+
     /// A text of a definition with its secrets in it.
-    async fn revealed(&self, text: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for a secret that is missing, `INVALID_EXPRESSION`, and what the source of secrets says.
+    pub async fn reveal(&self, text: &str) -> Result<String> {
         if !text.contains('$') {
             return Ok(text.to_owned());
         }
-        let unreadable = || Error::new(ErrorCode::InvalidExpression, "unreadable expression");
         let quoted = serde_json::to_string(text).map_err(|_| unreadable())?;
-        let uses = expr::check(&quoted, &self.limits)
+        let resolved = self.reveal_json(&quoted, 0).await?;
+        serde_json::from_str(&resolved).map_err(|_| unreadable())
+    }
+
+    /// The same for JSON text, whose strings may hold expressions of the time `now` too.
+    ///
+    /// # Errors
+    /// As [`reveal`](Self::reveal).
+    pub async fn reveal_json(&self, json: &str, now: Millis) -> Result<String> {
+        if !json.contains('$') {
+            return Ok(json.to_owned());
+        }
+        let uses = expr::check(json, &self.limits)
             .map_err(|mut faults| faults.pop().map_or_else(unreadable, expr::Fault::into_error))?;
         let secrets = self.secrets.reveal(uses.secrets).await?;
         let scope = Scope {
-            now: 0,
+            now,
             zone: Zone::utc(),
             claims: Claims::Absent,
             variables: Variables {
@@ -298,12 +352,17 @@ impl Preparation {
                 product: "",
                 env: "",
             },
+            feature: None,
             secrets: &secrets,
         };
-        let resolved = expr::resolve(&quoted, &scope, &self.limits)
-            .map_err(|fault| Error::new(fault.code, fault.problem.message))?;
-        serde_json::from_str(&resolved).map_err(|_| unreadable())
+        expr::resolve(json, &scope, &self.limits)
+            .map(Cow::into_owned)
+            .map_err(|fault| Error::new(fault.code, fault.problem.message))
     }
+}
+
+fn unreadable() -> Error {
+    Error::new(ErrorCode::InvalidExpression, "unreadable expression")
 }
 
 fn variables<'a>(run: &ClaimedRun, route: &'a Route, id: &'a str) -> Variables<'a> {

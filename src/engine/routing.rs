@@ -69,6 +69,7 @@ pub struct Registration {
     pub timeout: Option<i64>,
     /// Whose slots it takes.
     pub lane: Lane,
+    built_in: bool,
     running: AtomicUsize,
 }
 
@@ -201,6 +202,7 @@ impl Routing {
             concurrency,
             timeout,
             lane: Lane::Jobs,
+            built_in: false,
         })
     }
 
@@ -212,6 +214,7 @@ impl Routing {
             concurrency,
             timeout,
             lane,
+            built_in,
         } = target;
         let mut state = self.state();
         state.last_id += 1;
@@ -224,6 +227,7 @@ impl Routing {
             concurrency,
             timeout,
             lane,
+            built_in,
             running,
         }));
         state.served = None;
@@ -279,13 +283,20 @@ impl Routing {
         self.filter.admits(route)
     }
 
-    /// The handler of a route: the most specific one, the latest among equals.
+    /// The handler of a route: the most specific one, the latest among equals; what is built in only where the program
+    /// has none.
     #[must_use]
     pub fn find(&self, route: &Route) -> Option<Arc<Registration>> {
         self.filter
             .admits(route)
             .then(|| best(&self.state().registrations, route))
             .flatten()
+    }
+
+    /// The handler of a part of a feature, whatever the worker's filter: who works on the feature works on all of it.
+    #[must_use]
+    pub fn find_part(&self, route: &Route) -> Option<Arc<Registration>> {
+        best(&self.state().registrations, route)
     }
 
     /// What this process serves in the worker's slots, as of now.
@@ -332,12 +343,30 @@ impl Routing {
     }
 }
 
+/// Features within features that are looked at.
+const DEEPEST: usize = 8;
+
 fn best(registrations: &[Arc<Registration>], route: &Route) -> Option<Arc<Registration>> {
+    complete(registrations, route, DEEPEST)
+}
+
+/// The best handler, if all that it needs is served as well.
+fn complete(registrations: &[Arc<Registration>], route: &Route, depth: usize) -> Option<Arc<Registration>> {
+    let found = fitting(registrations, route)?;
+    let needs = found.handler.needs(route);
+    let served = |need: &Route| depth > 0 && complete(registrations, need, depth - 1).is_some();
+    needs.iter().all(served).then_some(found)
+}
+
+fn fitting(registrations: &[Arc<Registration>], route: &Route) -> Option<Arc<Registration>> {
     let fitting = registrations
         .iter()
         .filter(|registration| registration.pattern.matches(route));
     fitting
-        .max_by_key(|registration| (registration.pattern.specificity(), registration.id))
+        .max_by_key(|registration| {
+            let pattern = &registration.pattern;
+            (!registration.built_in, pattern.specificity(), registration.id)
+        })
         .cloned()
 }
 
@@ -404,6 +433,22 @@ mod tests {
         assert_eq!(winner(&routing), Some(2));
         routing.unregister(2);
         assert_eq!(winner(&routing), Some(1));
+    }
+
+    #[test]
+    fn what_is_built_in_stands_back_behind_any_handler() {
+        let routing = routing(vec![pattern(None, None, None)]);
+        routing.add(NativeTarget {
+            pattern: pattern(Some("p"), Some("a"), Some("x")),
+            handler: Arc::new(Nobody),
+            concurrency: None,
+            timeout: None,
+            lane: Lane::Jobs,
+            built_in: true,
+        });
+        assert_eq!(winner(&routing), Some(1));
+        routing.unregister(1);
+        assert_eq!(winner(&routing), Some(2));
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! The attempts this process has begun and not yet settled with the store.
 //!
 //! An entry lives from the claim until its completion is committed, so that the store's account of what this process
-//! holds can be compared with it. A slot, however, is free as soon as the handler is done or was given up.
+//! holds can be compared with it. A slot, however, is free as soon as the handler is done or was given up. An attempt that
+//! was claimed ahead has an entry and no slot: it gets the next one that becomes free.
 
+use super::ahead::Pace;
 use super::handler::AbortReason;
 use super::routing::{Lane, Registration};
 use crate::clock::Millis;
 use crate::model::JobId;
-use crate::store::{ClaimedRun, InstanceId, JobSeq, RouteId, Token};
-use std::collections::HashMap;
+use crate::store::{ClaimedRun, Holder, InstanceId, JobSeq, RouteId, Token};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 
 struct Entry {
@@ -21,7 +23,11 @@ struct Entry {
     route: RouteId,
     scheduled_at: Millis,
     instance: InstanceId,
+    /// Since it was claimed, then since it has a slot.
     started: Instant,
+    /// Told when there is a slot for it; `None` once it has had one.
+    waits: Option<oneshot::Sender<()>>,
+    never_begun: bool,
     /// Taken when the attempt is given up or its handler is done.
     abort: Option<oneshot::Sender<AbortReason>>,
     registration: Option<Arc<Registration>>,
@@ -48,6 +54,20 @@ struct State {
     /// Attempts with a handler that is going: in the worker's slots, and in others.
     busy: usize,
     busy_beside: usize,
+    /// Claimed ahead, in the order they are to begin; some may have been given up since.
+    queue: VecDeque<Token>,
+    waiting: usize,
+    /// So few waiting that it is time to claim more.
+    refill_at: usize,
+    pace: Pace,
+}
+
+/// What an attempt that was begun listens to.
+pub struct Begun {
+    /// Told to give it up.
+    pub abort: oneshot::Receiver<AbortReason>,
+    /// Told when it may start; `None`: at once.
+    pub slot: Option<oneshot::Receiver<()>>,
 }
 
 impl State {
@@ -56,6 +76,30 @@ impl State {
             Lane::Jobs => &mut self.busy,
             Lane::Own => &mut self.busy_beside,
         }
+    }
+
+    /// Gives the free slot to the attempt that has waited longest; `false`: none waits.
+    fn start_next(&mut self) -> bool {
+        while let Some(token) = self.queue.pop_front() {
+            let Some(entry) = self.entries.get_mut(&token) else {
+                continue;
+            };
+            // One that was told to give up comes for no slot.
+            if entry.abort.is_none() {
+                continue;
+            }
+            let Some(slot) = entry.waits.take() else { continue };
+            entry.started = Instant::now();
+            entry.never_begun = false;
+            if let Some(registration) = &entry.registration {
+                registration.begin();
+            }
+            self.busy += 1;
+            self.waiting = self.waiting.saturating_sub(1);
+            let _ = slot.send(());
+            return true;
+        }
+        false
     }
 }
 
@@ -72,24 +116,22 @@ impl Running {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A run was claimed and takes a slot. The receiver is told to give it up.
+    /// A run was claimed. It takes a slot, if it needs none of the worker's `concurrency` or there is one, else it waits.
     pub fn begin(
         &self,
         run: &ClaimedRun,
         instance: InstanceId,
         registration: Option<Arc<Registration>>,
-    ) -> oneshot::Receiver<AbortReason> {
+        concurrency: usize,
+    ) -> Begun {
         let (abort, receiver) = oneshot::channel();
-        if let Some(registration) = &registration {
-            registration.begin();
-        }
         let lane = registration
             .as_ref()
             .map_or(Lane::Jobs, |registration| registration.lane);
         let mut state = self.state();
-        *state.busy_in(lane) += 1;
+        state.pace.claimed(run.input.len());
         let (job, id) = (run.job, run.id.clone());
-        let entry = Entry {
+        let mut entry = Entry {
             job,
             run: run.run,
             attempt: run.attempt,
@@ -98,16 +140,31 @@ impl Running {
             scheduled_at: run.scheduled_at,
             instance,
             started: Instant::now(),
+            waits: None,
+            never_begun: false,
             abort: Some(abort),
             registration,
             warned: false,
             lane,
         };
+        let mut slot = None;
+        if lane == Lane::Jobs && state.busy >= concurrency {
+            let (sender, receiver) = oneshot::channel();
+            (entry.waits, entry.never_begun, slot) = (Some(sender), true, Some(receiver));
+            state.queue.push_back(run.token);
+            state.waiting += 1;
+        } else {
+            if let Some(registration) = &entry.registration {
+                registration.begin();
+            }
+            *state.busy_in(lane) += 1;
+        }
         state.entries.insert(run.token, entry);
-        receiver
+        Begun { abort: receiver, slot }
     }
 
-    /// The handler is done or given up: its slot is free. The entry stays until [`settle`](Self::settle).
+    /// The handler is done or given up: its slot is free, for one that waits if there is one. The entry stays until
+    /// [`settle`](Self::settle).
     pub fn free_slot(&self, token: Token) {
         let mut state = self.state();
         let Some(entry) = state.entries.get_mut(&token) else {
@@ -115,13 +172,60 @@ impl Running {
         };
         entry.abort = None;
         let lane = entry.lane;
-        if let Some(registration) = entry.registration.take() {
+        let registration = entry.registration.take();
+        if entry.waits.take().is_some() {
+            state.waiting = state.waiting.saturating_sub(1);
+            drop(state);
+            self.changed.notify_waiters();
+            return;
+        }
+        let took = entry.started.elapsed();
+        if let Some(registration) = registration {
             registration.end();
         }
         let busy = state.busy_in(lane);
         *busy = busy.saturating_sub(1);
+        if lane == Lane::Jobs {
+            state.pace.took(took);
+        }
+        // A slot that is passed on is nobody's business, until it is time to claim more.
+        let quiet = lane == Lane::Jobs && state.start_next() && state.waiting != state.refill_at;
         drop(state);
-        self.changed.notify_waiters();
+        if !quiet {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Attempts that wait for a slot.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.state().waiting
+    }
+
+    /// How many attempts are worth claiming ahead of `concurrency` slots. Tells of the slot that leaves half of them.
+    #[must_use]
+    pub fn worth_ahead(&self, concurrency: usize) -> usize {
+        let mut state = self.state();
+        let ahead = state.pace.worth_ahead(concurrency);
+        state.refill_at = ahead / 2;
+        ahead
+    }
+
+    /// Gives back attempts that have waited for a slot for longer than `limit`.
+    pub fn release_waiting(&self, limit: Duration) {
+        let mut state = self.state();
+        if state.waiting == 0 {
+            return;
+        }
+        let late = state
+            .entries
+            .values_mut()
+            .filter(|entry| entry.waits.is_some() && entry.started.elapsed() >= limit);
+        let senders: Vec<_> = late.filter_map(|entry| entry.abort.take()).collect();
+        drop(state);
+        for sender in senders {
+            let _ = sender.send(AbortReason::Closed);
+        }
     }
 
     /// The store knows how the attempts ended.
@@ -154,6 +258,12 @@ impl Running {
             .entries
             .get(&token)
             .is_some_and(|entry| entry.lane == Lane::Own)
+    }
+
+    /// Whether the attempt was given back before it began.
+    #[must_use]
+    pub fn never_begun(&self, token: Token) -> bool {
+        self.state().entries.get(&token).is_some_and(|entry| entry.never_begun)
     }
 
     /// Attempts not settled yet, slots or not.
@@ -213,6 +323,19 @@ impl Running {
             .entries
             .get(&token)
             .map(|entry| (entry.job, entry.run, entry.attempt))
+    }
+
+    /// The claim of an attempt whose handler is still going.
+    #[must_use]
+    pub fn holder(&self, token: Token) -> Option<Holder> {
+        let state = self.state();
+        let entry = state.entries.get(&token).filter(|entry| entry.abort.is_some())?;
+        Some(Holder {
+            job: entry.job,
+            run: entry.run,
+            instance: entry.instance,
+            token,
+        })
     }
 
     /// Gives an attempt up, if its handler is still going.

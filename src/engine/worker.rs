@@ -404,6 +404,8 @@ impl Engine {
         if !started {
             return;
         }
+        // What was claimed ahead of its slot is for others now.
+        self.running.release_waiting(Duration::ZERO);
         let until = Instant::now() + timeout;
         while self.running.all_busy() > 0 && Instant::now() < until {
             let changed = self.running.changed.notified();

@@ -88,6 +88,10 @@ pub struct Uses {
     pub secrets: Vec<String>,
     /// How many expressions there are.
     pub expressions: usize,
+    /// Paths of `$Input{…}`.
+    pub inputs: Vec<Vec<String>>,
+    /// Paths of `$Sequence{…}`.
+    pub sequences: Vec<Vec<String>>,
 }
 
 /// Reads every expression of `input`, a JSON text, without computing it.
@@ -123,6 +127,8 @@ impl Uses {
         match node {
             Node::Reference { reference, path, .. } => match reference {
                 Reference::Session => self.session = true,
+                Reference::Input => self.inputs.push(path.iter().map(|key| key.to_string()).collect()),
+                Reference::Sequence => self.sequences.push(path.iter().map(|key| key.to_string()).collect()),
                 Reference::Secret | Reference::Token => {
                     let key = path.join(".");
                     if !self.secrets.contains(&key) {

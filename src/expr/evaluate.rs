@@ -73,18 +73,10 @@ impl<'a> Evaluator<'_, 'a> {
         match reference {
             Reference::Now => Ok(Value::Number(Number::Integer(self.scope.now))),
             Reference::Var => Ok(self.variable(path)),
-            Reference::Input => match lookup(self.input, path) {
-                Some(text) => {
-                    // What was passed over to find it, and the value itself.
-                    let end = (text.as_ptr() as usize + text.len()).saturating_sub(self.input.as_ptr() as usize);
-                    self.budget.read(end)?;
-                    Ok(match unwrapped(text) {
-                        Cow::Borrowed(text) => Value::from_json(text),
-                        Cow::Owned(text) => Value::Json(text.into()),
-                    })
-                }
-                None => missing(written, "the input has no such value"),
-            },
+            Reference::Input => {
+                let input = self.scope.feature.map_or(self.input, |feature| feature.input);
+                self.found(input, path, written, "the input has no such value")
+            }
             Reference::Session => self.claim(path, written),
             Reference::Secret | Reference::Token => {
                 let key = path.join(".");
@@ -96,10 +88,27 @@ impl<'a> Evaluator<'_, 'a> {
             Reference::Variable | Reference::Constant | Reference::Auth => {
                 missing(written, "no resource defines it in this version")
             }
-            Reference::Sequence => missing(written, "the job is no step of a feature"),
+            Reference::Sequence => match self.scope.feature {
+                Some(feature) => self.found(feature.results, path, written, "no event has yielded such a value"),
+                None => missing(written, "the job is no step of a feature"),
+            },
             Reference::Response => missing(written, "there is no response"),
             Reference::Default => missing(written, "no resource defines a default for this field"),
         }
+    }
+
+    /// The value at a path of a JSON text.
+    fn found(&mut self, text: &'a str, path: &[Key<'a>], written: &str, why: &str) -> Result<Value<'a>, Fault> {
+        let Some(value) = lookup(text, path) else {
+            return missing(written, why);
+        };
+        // What was passed over to find it, and the value itself.
+        let end = (value.as_ptr() as usize + value.len()).saturating_sub(text.as_ptr() as usize);
+        self.budget.read(end)?;
+        Ok(match unwrapped(value) {
+            Cow::Borrowed(value) => Value::from_json(value),
+            Cow::Owned(value) => Value::Json(value.into()),
+        })
     }
 
     fn variable(&self, path: &[Key<'a>]) -> Value<'a> {

@@ -36,7 +36,7 @@ pub use fault::Fault;
 pub use limits::Limits;
 pub use operators::{Operator, operators};
 pub use references::{Reference, references};
-pub use scope::{Claims, Scope, SecretValues, Variables};
+pub use scope::{Claims, Scope, SecretValues, Surroundings, Variables};
 
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,15 @@ pub trait SecretValues: Sync {
     fn value_of(&self, key: &str) -> Result<&str, String>;
 }
 
+/// What surrounds a text of a feature that is declared as data.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// JSON text of the feature's input: `$Input{…}` refers to it.
+    pub input: &'a str,
+    /// JSON text of what its events have yielded, by sequence and event: `$Sequence{…}` refers to it.
+    pub results: &'a str,
+}
+
 /// What expressions can refer to.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
@@ -51,6 +60,8 @@ pub struct Scope<'a> {
     pub claims: Claims<'a>,
     /// Facts about the run.
     pub variables: Variables<'a>,
+    /// Set for a text of a feature; else the text is an input, and `$Input{…}` refers to itself.
+    pub feature: Option<Surroundings<'a>>,
     /// Secrets.
     pub secrets: &'a dyn SecretValues,
 }

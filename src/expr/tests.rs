@@ -38,6 +38,7 @@ fn scope<'a>(zone: &str) -> Scope<'a> {
             product: "shop",
             env: "prd",
         },
+        feature: None,
         secrets: &Secrets,
     }
 }

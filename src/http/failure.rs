@@ -2,6 +2,7 @@
 //!
 //! Pure but for reading the client's own error. Invariant: no text here holds a URL, a header or a body.
 
+use super::guard::Refused;
 use std::error::Error;
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn new(code: &'static str, message: String) -> Self {
+    /// A failure without an answer.
+    pub(super) fn new(code: &'static str, message: String) -> Self {
         Self {
             code,
             status: None,
@@ -30,21 +32,49 @@ impl Failure {
 
     /// There was no whole answer.
     pub(super) fn of_request(error: &reqwest::Error) -> Self {
+        if let Some(refused) = find::<Refused>(error) {
+            return Self::new("FORBIDDEN", refused.to_string());
+        }
         if error.is_timeout() {
             return Self::new("TIMEOUT", "no connection in time".to_owned());
         }
+        if error.is_builder() {
+            return Self::new(
+                "VALIDATION_ERROR",
+                format!("no request can be made: {}", innermost(error)),
+            );
+        }
         let what = if error.is_connect() {
             "cannot connect"
+        } else if error.is_decode() {
+            "the answer cannot be decoded"
         } else {
             "the connection broke"
         };
         Self::new("CONNECTION_ERROR", format!("{what}: {}", innermost(error)))
     }
 
+    /// There is more of an answer than anybody wanted. Another attempt would get as much.
+    pub(super) fn too_large(most: usize) -> Self {
+        Self::new("VALIDATION_ERROR", format!("the answer is larger than {most} bytes"))
+    }
+
     /// There was no answer by then.
     pub(super) fn too_late(deadline: Duration) -> Self {
         Self::new("TIMEOUT", format!("no answer within {} ms", deadline.as_millis()))
     }
+}
+
+/// The first cause of a type.
+fn find<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        if let Some(wanted) = found.downcast_ref() {
+            return Some(wanted);
+        }
+        cause = found.source();
+    }
+    None
 }
 
 /// The last cause: the outer ones repeat the URL.

@@ -1,71 +1,130 @@
-//! The HTTP client of everything that calls out: TLS by rustls, no redirects, bounded in time and in what is read.
+//! The HTTP client of everything that calls out: TLS by rustls, bounded in time and in what is read, and kept from hosts
+//! that the constructor's `outbound` does not allow.
 //!
 //! Knows no job and no handler. Invariants: a failure names no more of a URL than its host, since paths and queries may
-//! hold credentials; no request outlives its deadline.
+//! hold credentials; no request outlives its deadline; no redirect leads to another scheme, takes credentials to another
+//! origin, or around the rules for hosts.
 
 mod date;
+mod exchange;
 mod failure;
+mod guard;
+mod redirect;
+#[cfg(test)]
+mod tests;
 
+pub use exchange::{Answer, Bounds};
 pub use failure::{Failure, of_status};
 
 use crate::error::{Error, ErrorCode, Result};
-use reqwest::{Client, RequestBuilder, Response};
+use crate::resources::Outbound;
+use crate::tls;
+use guard::Guard;
+use reqwest::{Certificate, Method, RequestBuilder, Response, Url};
 use std::time::Duration;
 
 /// Longest time until a connection stands.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
-/// Idle connections kept for each host.
+/// Idle connections kept for each host, unless said otherwise.
 const IDLE_PER_HOST: usize = 4;
 /// Most bytes of an answer that are read so that its connection can be used again.
 const DRAINED: usize = 16 * 1024;
+/// Longest time that takes.
+const DRAINING: Duration = Duration::from_millis(250);
 
-/// A client; make one and share it, for it holds the connections. Blocks while it reads the system's certificates.
-///
-/// # Errors
-/// `CONNECTION_ERROR` when the system's certificates cannot be read.
-pub fn client() -> Result<Client> {
-    // Whoever came first has installed the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT)
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(IDLE_PER_HOST)
-        .user_agent(concat!("ductape/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| Error::new(ErrorCode::ConnectionError, "cannot set up HTTP").with_source(error))
+/// What a client is made with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Where it may go.
+    pub outbound: Outbound,
+    /// Certificates of authorities in PEM that it trusts beside the system's.
+    pub authorities: Option<String>,
+    /// Idle connections that it keeps for each host.
+    pub idle_per_host: usize,
 }
 
-/// Sends a request and drops the body of its answer, all within `deadline`.
-///
-/// # Errors
-/// When there is no answer in time, or one that is no success.
-pub async fn send(request: RequestBuilder, deadline: Duration, now: i64) -> std::result::Result<(), Failure> {
-    let exchange = async {
-        let response = request.send().await.map_err(|error| Failure::of_request(&error))?;
-        let failure = of_status(response.status().as_u16(), retry_after(&response, now));
-        drain(response).await;
-        failure.map_or(Ok(()), Err)
-    };
-    tokio::time::timeout(deadline, exchange)
-        .await
-        .unwrap_or_else(|_| Err(Failure::too_late(deadline)))
+impl Setup {
+    /// For requests that go where `outbound` says.
+    #[must_use]
+    pub fn new(outbound: Outbound) -> Self {
+        Self {
+            outbound,
+            authorities: None,
+            idle_per_host: IDLE_PER_HOST,
+        }
+    }
+}
+
+/// A client; make one and share it, for it holds the connections. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: reqwest::Client,
+    guard: Guard,
+}
+
+impl Client {
+    /// Makes one, beside the runtime: the system's certificates are read.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` when the authorities are no certificates, `CONNECTION_ERROR` when the system's certificates
+    /// cannot be read.
+    pub async fn open(setup: Setup) -> Result<Self> {
+        let made = tokio::task::spawn_blocking(move || Self::new(setup)).await;
+        made.unwrap_or_else(|_| Err(Error::closed()))
+    }
+
+    /// As [`open`](Self::open); blocks.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn new(setup: Setup) -> Result<Self> {
+        tls::prepare();
+        let guard = Guard::new(setup.outbound);
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(setup.idle_per_host)
+            .user_agent(concat!("ductape/", env!("CARGO_PKG_VERSION")));
+        if let Some(resolver) = guard.resolver() {
+            // A proxy would resolve names itself, and reach what the resolver here refuses.
+            builder = builder.no_proxy().dns_resolver(resolver);
+        }
+        if let Some(pem) = &setup.authorities {
+            builder = builder.tls_certs_merge(certificates(pem)?);
+        }
+        let named = setup.authorities.is_some();
+        let inner = builder.build().map_err(|error| {
+            // The system's certificates alone have never kept a client from being made.
+            let (code, message) = if named {
+                (
+                    ErrorCode::ValidationError,
+                    "cannot set up HTTP with the certificates of `ca`",
+                )
+            } else {
+                (ErrorCode::ConnectionError, "cannot set up HTTP")
+            };
+            Error::new(code, message).with_source(error)
+        })?;
+        Ok(Self { inner, guard })
+    }
+
+    /// A request that [`exchange`](Self::exchange) or [`send`](Self::send) sends.
+    pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.inner.request(method, url)
+    }
+}
+
+/// The certificates in a PEM text; at least one.
+fn certificates(pem: &str) -> Result<Vec<Certificate>> {
+    let refused = || Error::new(ErrorCode::ValidationError, "`ca` holds no certificate in PEM");
+    let found = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| refused())?;
+    if found.is_empty() { Err(refused()) } else { Ok(found) }
 }
 
 fn retry_after(response: &Response, now: i64) -> Option<i64> {
     let value = response.headers().get("retry-after")?.to_str().ok()?;
     date::retry_after(value, now)
-}
-
-/// Reads a short body to its end; a longer one costs its connection.
-async fn drain(mut response: Response) {
-    let mut read = 0;
-    while read < DRAINED {
-        match response.chunk().await {
-            Ok(Some(chunk)) => read += chunk.len(),
-            _ => return,
-        }
-    }
 }

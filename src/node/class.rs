@@ -6,7 +6,7 @@ use super::masked::MaskedJournal;
 use super::outbox::{Outbox, error_json};
 use super::secrets::JsSecrets;
 use super::wake::Wake;
-use crate::api::intake::Request;
+use crate::api::intake::Parcel;
 use crate::api::options::{SECRET_VARIABLES, SERVERLESS_SIGNS, read_options};
 use crate::api::{Instance, read_handler};
 use crate::assembly::ConfiguredStore;
@@ -61,7 +61,7 @@ impl Ductape {
             outbox: Arc::clone(&outbox),
             masker: Arc::clone(&known.masker),
         });
-        let opener = ConfiguredStore::new(options.store.clone(), options.durability, Arc::clone(&journal));
+        let opener = ConfiguredStore::new(&options, Arc::clone(&journal));
         let announcer = Announcer::new(Arc::clone(&outbox) as Arc<dyn Listener>);
         let instance = Instance::new(options, journal, announcer, Box::new(opener));
         let host = Host::new(instance, outbox);
@@ -119,15 +119,13 @@ impl Ductape {
         self.host.instance.announcer.listen(mask);
     }
 
-    /// Takes a dispatch; `namespace` is a name of the nine.
+    /// Takes `count` dispatches, a line of `text` for each as [`Parcel::text`] has it; their tickets follow each other.
     #[napi]
-    pub fn dispatch(&self, env: Env, ticket: f64, namespace: String, many: bool, text: String) -> napi::Result<()> {
-        let namespace = read_namespace(&namespace)?;
-        self.expect(&env)?;
-        self.host.dispatch(Request {
-            ticket: ticket as u64,
-            namespace,
-            many,
+    pub fn dispatch(&self, env: Env, first_ticket: f64, count: u32, text: String) -> napi::Result<()> {
+        self.expect(&env, count as usize)?;
+        self.host.dispatch(Parcel {
+            first_ticket: first_ticket as u64,
+            count,
             text,
         });
         Ok(())
@@ -136,7 +134,7 @@ impl Ductape {
     /// Answers a method later; `arguments` is a JSON list.
     #[napi]
     pub fn call(&self, env: Env, ticket: f64, method: String, arguments: String) -> napi::Result<()> {
-        self.expect(&env)?;
+        self.expect(&env, 1)?;
         self.host.call(ticket as u64, method, arguments);
         Ok(())
     }
@@ -158,6 +156,15 @@ impl Ductape {
     #[napi]
     pub fn finish(&self, answers: String) -> napi::Result<()> {
         self.host.pending.finish(&answers).map_err(|error| thrown(&error))
+    }
+
+    /// When an attempt that fails with this failure (JSON) is tried again, ms; with `spent` and `retries` a part of it that
+    /// has retries of its own. Nothing: it is not; -1: the attempt is over.
+    #[napi]
+    pub fn delay(&self, key: f64, failure: String, spent: Option<u32>, retries: Option<u32>) -> Option<f64> {
+        let part = spent.zip(retries);
+        let delay = self.host.pending.delay(key as i64, &failure, part)?;
+        Some(delay as f64)
     }
 
     /// A handler reports progress or a log line, as JSON, about the attempt with this key.
@@ -226,9 +233,9 @@ impl Ductape {
         self.host.instance.now() as f64
     }
 
-    /// One more promise to settle.
-    fn expect(&self, env: &Env) -> napi::Result<()> {
-        if self.waiting.fetch_add(1, Ordering::AcqRel) == 0 {
+    /// More promises to settle.
+    fn expect(&self, env: &Env, promises: usize) -> napi::Result<()> {
+        if self.waiting.fetch_add(promises, Ordering::AcqRel) == 0 {
             self.update_hold(env)?;
         }
         Ok(())

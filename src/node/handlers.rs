@@ -1,8 +1,10 @@
 //! JavaScript functions as handlers: an attempt goes out through the outbox, its answer comes back by its key.
 
 use super::outbox::{Outbox, json};
+use crate::engine::executor::random_fraction;
 use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
 use crate::error::{Error, ErrorCode, Result};
+use crate::model::RetryDecision;
 use crate::store::Token;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -14,10 +16,13 @@ type Answer = std::result::Result<Reply, HandlerFailure>;
 
 /// Attempts that JavaScript has not answered.
 #[derive(Default)]
-pub struct Pending(Mutex<HashMap<Token, oneshot::Sender<Answer>>>);
+pub struct Pending(Mutex<HashMap<Token, Waiting>>);
+
+/// An attempt, and who waits for its answer.
+type Waiting = (oneshot::Sender<Answer>, Arc<Attempt>);
 
 impl Pending {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Token, oneshot::Sender<Answer>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Token, Waiting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -29,12 +34,34 @@ impl Pending {
         let mut pending = self.lock();
         for (key, kind, value) in answers {
             // An attempt that was aborted is no longer waited for.
-            let Some(sender) = pending.remove(&key) else { continue };
+            let Some((sender, _)) = pending.remove(&key) else {
+                continue;
+            };
             if let Some(answer) = read_answer(kind, value.get()) {
                 let _ = sender.send(answer);
             }
         }
         Ok(())
+    }
+
+    /// When an attempt, or with `part` a part of it that has spent so many of its own retries, is tried again after it has
+    /// failed in this way, ms; `None`: it is not. -1: nobody waits for the attempt any more.
+    pub fn delay(&self, key: Token, failure: &str, part: Option<(u32, u32)>) -> Option<i64> {
+        let Some(Err(failure)) = read_answer(1, failure) else {
+            return None;
+        };
+        let Some(attempt) = self.lock().get(&key).map(|(_, attempt)| Arc::clone(attempt)) else {
+            return Some(-1);
+        };
+        let random = random_fraction(key);
+        let decision = match part {
+            Some((spent, retries)) => attempt.tries(&failure, spent, retries, random),
+            None => attempt.after(&failure, random),
+        };
+        match decision {
+            RetryDecision::After(delay) => Some(delay),
+            RetryDecision::GiveUp => None,
+        }
     }
 
     /// Nobody will answer any more: the attempts are handed back.
@@ -88,7 +115,7 @@ impl Handler for JsHandler {
     fn call(&self, invocation: Invocation) {
         let Invocation { attempt, reply } = invocation;
         let key = attempt.key();
-        self.pending.lock().insert(key, reply);
+        self.pending.lock().insert(key, (reply, Arc::clone(&attempt)));
         self.outbox.execute(self.number, key, &job_json(&attempt));
     }
 
@@ -112,6 +139,10 @@ fn job_json(attempt: &Attempt) -> String {
         #[serde(skip_serializing_if = "Option::is_none")]
         session: Option<&'a RawValue>,
         run: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        part: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        claim: Option<Token>,
         attempt: u32,
         scheduled_at: i64,
         lateness: i64,
@@ -132,6 +163,8 @@ fn job_json(attempt: &Attempt) -> String {
             .as_deref()
             .and_then(|claims| serde_json::from_str(claims).ok()),
         run: run.run,
+        part: attempt.part.as_ref().map(|part| &*part.name),
+        claim: attempt.part.as_ref().map(|_| run.token),
         attempt: run.attempt,
         scheduled_at: run.scheduled_at,
         lateness: attempt.started_at.saturating_sub(run.due).max(0),

@@ -3,8 +3,9 @@
 use super::handlers::Pending;
 use super::outbox::Outbox;
 use crate::api::Instance;
-use crate::api::intake::{Intake, Request, Settle};
+use crate::api::intake::{Intake, Parcel, Settle};
 use crate::error::{Error, ErrorCode, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -29,6 +30,8 @@ pub struct Host {
     /// Attempts that JavaScript has.
     pub pending: Arc<Pending>,
     threads: Mutex<Option<Threads>>,
+    /// Whether a call was made.
+    begun: AtomicBool,
 }
 
 impl Host {
@@ -39,6 +42,7 @@ impl Host {
             outbox,
             pending: Arc::default(),
             threads: Mutex::new(None),
+            begun: AtomicBool::new(false),
         })
     }
 
@@ -70,23 +74,36 @@ impl Host {
         Ok(Threads { runtime, intake })
     }
 
-    /// Takes a dispatch; the promise is settled later, or now with a refusal.
-    pub fn dispatch(&self, request: Request) {
-        let ticket = request.ticket;
-        if let Err(error) = self.accept(request) {
-            self.outbox.answer(ticket, &Err(error));
+    /// With the first call begins the work that needs no handler, one macrotask later: by then all handlers of this tick
+    /// are known, and stand before it.
+    fn begin(&self) {
+        if !self.begun.swap(true, Ordering::AcqRel) && self.instance.has_own_work() {
+            self.outbox.echo("work");
         }
     }
 
-    fn accept(&self, request: Request) -> Result<()> {
+    /// Takes dispatches; the promises are settled later, or now with a refusal.
+    pub fn dispatch(&self, parcel: Parcel) {
+        let tickets = parcel.tickets();
+        if let Err(error) = self.accept(parcel) {
+            self.outbox
+                .settle(tickets.map(|ticket| (ticket, Err(error.clone()))).collect());
+        }
+    }
+
+    fn accept(&self, parcel: Parcel) -> Result<()> {
         if self.instance.is_closed() {
             return Err(Error::closed());
         }
-        self.with_threads(|threads| threads.intake.submit(request))?
+        self.begin();
+        self.with_threads(|threads| threads.intake.submit(parcel))?
     }
 
     /// Answers a method later.
     pub fn call(&self, ticket: u64, method: String, arguments: String) {
+        if method != "close" {
+            self.begin();
+        }
         let (instance, outbox) = (Arc::clone(&self.instance), Arc::clone(&self.outbox));
         let spawned = self.with_threads(|threads| {
             let intake = Arc::clone(&threads.intake);

@@ -5,9 +5,10 @@
 
 use super::wake::Wake;
 use crate::api::event_json;
-use crate::api::intake::Settle;
+use crate::api::intake::{Answer, Settle, Settled};
 use crate::engine::{JobEvent, Journal, Level, Listener};
 use crate::error::{Error, Result};
+use crate::model::JobId;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -23,6 +24,21 @@ const MAX_LOG_LINES: usize = 1_000;
 const MAX_EVENTS: usize = 10_000;
 /// The same in bytes: an event may carry a result.
 const MAX_EVENT_BYTES: usize = 64 << 20;
+
+/// What a generated id takes as JSON, with a comma.
+const ID_BYTES: usize = 43;
+
+/// Appends an id as JSON.
+fn push_id(text: &mut String, id: &JobId) {
+    match id {
+        JobId::Generated(_) => {
+            text.push('"');
+            id.append_to(text);
+            text.push('"');
+        }
+        JobId::Custom(own) => text.push_str(&json(own)),
+    }
+}
 
 /// One batch for JavaScript.
 #[derive(Default)]
@@ -180,14 +196,76 @@ impl State {
         let _ = write(&mut chunk.text);
     }
 
+    /// The answers to dispatches. A run of the commonest kind is one message, `["d",since,ticket,id,…]`.
+    fn settle(&mut self, mut answers: &[Answer]) {
+        while let Some((ticket, answer)) = answers.first() {
+            let mut settled = 1;
+            match answer {
+                Ok(Settled::Queued(_, since)) => settled = self.queued(*since, answers),
+                Ok(Settled::AllQueued(ids, since)) => self.all_queued(*ticket, *since, ids),
+                Ok(Settled::Json(json)) => self.result(*ticket, json),
+                Err(error) => self.error(*ticket, error),
+            }
+            answers = answers.get(settled..).unwrap_or_default();
+            if let Some(chunk) = self.chunks.back_mut() {
+                chunk.settled += settled;
+            }
+        }
+    }
+
+    /// Those at the beginning that are queued since then; returns how many.
+    fn queued(&mut self, since: i64, answers: &[Answer]) -> usize {
+        let alike = answers
+            .iter()
+            .take(CHUNK_MESSAGES)
+            .map_while(|(ticket, answer)| match answer {
+                Ok(Settled::Queued(id, at)) if *at == since => Some((ticket, id)),
+                _ => None,
+            });
+        let mut count = 0;
+        self.message(0, |text| {
+            write!(text, "[\"d\",{since}")?;
+            for (ticket, id) in alike {
+                write!(text, ",{ticket},")?;
+                push_id(text, id);
+                count += 1;
+            }
+            text.write_char(']')
+        });
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk.messages += count;
+        }
+        count
+    }
+
+    fn all_queued(&mut self, ticket: u64, since: i64, ids: &[JobId]) {
+        self.message(ids.len() * ID_BYTES, |text| {
+            write!(text, "[\"m\",{since},{ticket},[")?;
+            for (index, id) in ids.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                push_id(text, id);
+            }
+            text.write_str("]]")
+        });
+    }
+
+    fn result(&mut self, ticket: u64, value: &str) {
+        self.message(value.len(), |text| write!(text, "[\"r\",{ticket},{value}]"));
+    }
+
+    fn error(&mut self, ticket: u64, error: &Error) {
+        let error = error_json(error);
+        self.message(error.len(), |text| write!(text, "[\"e\",{ticket},{error}]"));
+    }
+
+    /// The answer to a method.
     fn answer(&mut self, ticket: u64, answer: &Result<String>) {
         match answer {
             Ok(value) if value.is_empty() => self.message(0, |text| write!(text, "[\"r\",{ticket}]")),
-            Ok(value) => self.message(value.len(), |text| write!(text, "[\"r\",{ticket},{value}]")),
-            Err(error) => {
-                let error = error_json(error);
-                self.message(error.len(), |text| write!(text, "[\"e\",{ticket},{error}]"));
-            }
+            Ok(value) => self.result(ticket, value),
+            Err(error) => self.error(ticket, error),
         }
         if let Some(chunk) = self.chunks.back_mut() {
             chunk.settled += 1;
@@ -244,12 +322,8 @@ impl Chunk {
 }
 
 impl Settle for Outbox {
-    fn settle(&self, answers: Vec<(u64, Result<String>)>) {
-        self.push(|state| {
-            for (ticket, answer) in answers {
-                state.answer(ticket, &answer);
-            }
-        });
+    fn settle(&self, answers: Vec<Answer>) {
+        self.push(|state| state.settle(&answers));
     }
 }
 

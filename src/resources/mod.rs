@@ -1,50 +1,86 @@
 //! What a product's resources are: typed definitions, as the constructor's `resources` gives them.
 //!
-//! Plain data; reading and checking the JSON is `api::resources`. So far sessions and caches are modelled; other
-//! sections are for connectors, and have no effect yet. A text may hold `$Secret{…}`: it is kept as it is written.
+//! Plain data; reading and checking the JSON is `api::resources`. A [`Text`] may hold `$Secret{…}`: it is kept as it is
+//! written, and shown to nobody.
 
+mod app;
+mod broker;
+mod database;
+mod feature;
+mod file_path;
+mod http;
+mod notification;
+mod outbound;
+mod section;
 mod session;
+mod storage;
+mod template;
+mod text;
 
+pub use app::{Action, App, AppEnv, Method, RequestType, Resource, Segment};
+pub use broker::{Broker, BrokerConfig, BrokerEnv, BrokerKind, RedisTarget, Topic, TopicOptions};
+pub use database::{ActionVerb, Database, DatabaseAction, DatabaseEnv, DatabaseKind};
+pub use feature::{Feature, FeatureEvent, FeatureInput, FeatureSequence, InputKind};
+pub use file_path::{FilePath, name_problem};
+pub use http::{HttpAuth, is_of_the_connection};
+pub use notification::{
+    Callback, CallbackMessage, Channels, ForeignProvider, MailMessage, MailProvider, MailSecurity, Message,
+    Notification, PushMessage, Smtp,
+};
+pub use outbound::Outbound;
+pub use section::Section;
 pub use session::{Algorithm, KeySource, SessionResource};
+pub use storage::{LocalFolder, Storage, StorageEnv, StorageEvent, StorageOperation, StoragePlace};
+pub use template::Template;
+pub use text::Text;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How long a cache keeps a result when nothing else is said, ms.
 pub const DEFAULT_CACHE_EXPIRY: i64 = 3_600_000;
 
-/// Name of a resource: product and tag.
-type Name = (Box<str>, Box<str>);
-
 /// The resources of all products.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
-    sessions: HashMap<Name, Arc<SessionResource>>,
-    caches: HashMap<Name, i64>,
+    /// HTTP services and their actions.
+    pub apps: Section<App>,
+    /// Features declared as data.
+    pub features: Section<Feature>,
+    /// Ways to tell people and programs something.
+    pub notifications: Section<Notification>,
+    /// Places for files.
+    pub storage: Section<Storage>,
+    /// Message brokers.
+    pub brokers: Section<Broker>,
+    /// Databases.
+    pub databases: Section<Database>,
+    sessions: Section<SessionResource>,
+    caches: Section<i64>,
 }
 
 impl Resources {
     /// Adds a session resource; `false`: the product has one of that tag.
     pub fn add_session(&mut self, product: &str, session: SessionResource) -> bool {
-        let name = (product.into(), session.tag.clone());
-        self.sessions.insert(name, Arc::new(session)).is_none()
+        let tag = session.tag.clone();
+        self.sessions.add(product, &tag, session)
     }
 
     /// Adds a cache with its expiry, ms; `false`: the product has one of that tag.
     pub fn add_cache(&mut self, product: &str, tag: &str, expiry: i64) -> bool {
-        self.caches.insert((product.into(), tag.into()), expiry).is_none()
+        self.caches.add(product, tag, expiry)
     }
 
     /// The session resource of a product.
     #[must_use]
     pub fn session(&self, product: &str, tag: &str) -> Option<&Arc<SessionResource>> {
-        self.sessions.get(&(product.into(), tag.into()))
+        self.sessions.get(product, tag)
     }
 
     /// How long a cache of a product keeps a result, ms. One that is not defined has the default.
     #[must_use]
     pub fn cache_expiry(&self, product: &str, tag: &str) -> i64 {
-        let expiry = self.caches.get(&(product.into(), tag.into()));
-        expiry.copied().unwrap_or(DEFAULT_CACHE_EXPIRY)
+        self.caches
+            .get(product, tag)
+            .map_or(DEFAULT_CACHE_EXPIRY, |expiry| **expiry)
     }
 }

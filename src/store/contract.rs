@@ -16,6 +16,7 @@ pub mod random_walk;
 pub mod reading;
 pub mod recurring;
 pub mod retention;
+pub mod steps;
 pub mod uniqueness;
 pub mod webhooks;
 pub mod whereabouts;
@@ -25,7 +26,9 @@ pub use kit::Subject;
 /// Says that a test of a store did not run.
 #[allow(clippy::print_stderr)]
 pub fn skipped(test: &str) {
-    eprintln!("SKIPPED {test}: DUCTAPE_TEST_POSTGRES names no server");
+    eprintln!(
+        "SKIPPED {test}: neither DUCTAPE_TEST_POSTGRES nor, for a pooler, DUCTAPE_TEST_PGBOUNCER names its server"
+    );
 }
 
 /// Instantiates every test of the suite for the store that `$make` (an async function) makes.
@@ -44,6 +47,7 @@ macro_rules! store_contract {
             one_conflict_among_all_or_nothing_writes_nothing,
             a_conflict_without_all_or_nothing_concerns_itself_only,
             duplicates_in_one_batch_behave_as_if_dispatched_in_turn,
+            many_jobs_in_one_call_become_what_they_would_one_by_one,
             a_dispatch_that_is_sent_again_counts_as_written_once,
             an_insert_bumps_the_changes,
         });
@@ -195,6 +199,22 @@ macro_rules! store_contract {
             a_job_that_is_retried_has_its_unique_key_again_unless_it_is_taken,
             a_series_keeps_its_unique_key_between_its_runs,
             a_paused_job_keeps_its_unique_key,
+        });
+        $crate::store::contract::store_contract!(@tests $make, steps: {
+            steps_come_in_the_order_in_which_they_were_finished,
+            a_step_that_is_recorded_again_stays_as_it_is,
+            steps_are_there_for_the_attempts_that_follow,
+            steps_survive_the_death_of_their_process,
+            a_step_counts_only_with_its_claim,
+            steps_of_a_run_are_bounded,
+            steps_go_with_the_run_that_completes,
+            a_failed_run_that_is_run_again_has_its_steps,
+            a_series_runs_its_last_failed_run_again_with_its_steps,
+            runs_of_a_series_have_steps_of_their_own,
+            steps_that_were_undone_are_forgotten,
+            a_replaced_one_off_begins_without_steps,
+            a_replaced_series_keeps_the_steps_of_its_live_runs,
+            steps_go_with_their_job,
         });
         $crate::store::contract::store_contract!(@tests $make, webhooks: {
             a_webhook_is_kept_with_its_secret,

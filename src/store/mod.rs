@@ -5,7 +5,8 @@
 //! [`contract`] is the suite every store passes.
 //!
 //! Invariants, for every store:
-//! - A verb that returned `Ok` is committed; under full durability an [`Store::insert`] or [`Store::change`] is synced.
+//! - A verb that returned `Ok` is committed; under full durability an [`Store::insert`], a [`Store::change`] or a
+//!   [`Store::record_step`] is synced.
 //! - A run is in exactly one place (scheduled, ready, running, ended), and it moves in one transaction.
 //! - A completion counts only with the token of the claim it belongs to.
 //! - Of the runs with one concurrency key no more are claimed than its limit says, whichever processes have them.
@@ -25,6 +26,15 @@
 //! lower one takes effect as runs end. A key is forgotten with the last job that has it. Due runs behind a full key are
 //! `queued`, keep their order, and cost a claim nothing. A replaced job waits for its new key; a run of it that is going
 //! keeps the slot of the old one.
+//!
+//! # Steps
+//!
+//! What a run has finished ([`Step`]) is there for whatever attempt of it follows: after a failure, a crash, a snooze, a
+//! pause. It is gone when the run completes or is undone ([`Store::forget_steps`]), and with its job. A run that failed, or
+//! a one-off that was cancelled, keeps its steps, and the run that [`Change::Retry`] makes of it has them. A one-off that
+//! is replaced begins without steps; the live runs of a series that is replaced keep theirs, as they keep their attempts.
+//! Of a series the run that failed last keeps
+//! them.
 
 use crate::clock::Millis;
 use crate::error::Result;
@@ -42,6 +52,7 @@ pub mod postgres;
 mod record;
 mod retention;
 pub mod sqlite;
+mod step;
 mod webhook;
 
 pub use change::{Cancellation, Change, Changed, ChangedSome, HeldRun, NextOccurrence, Timing};
@@ -53,6 +64,7 @@ pub use record::{
     History, HistoryEntry, JobRecord, ListFilter, LogLine, Note, NoteKind, Page, RunPlace, Stats, Whereabouts,
 };
 pub use retention::{Keep, Retention};
+pub use step::{Holder, MAX_STEP_RESULT, MAX_STEP_TAG, MAX_STEPS, Step};
 pub use webhook::{DeliveryReport, EventSeq, NewWebhook, Relayed, StoredEvent, Webhook, WebhookSet, WebhookStore};
 
 #[cfg(test)]
@@ -153,6 +165,16 @@ pub trait Store: WebhookStore + Send + Sync {
     /// Keeps what handlers said about their jobs, in order; notes of jobs that are gone are dropped.
     async fn annotate(&self, notes: Vec<Note>) -> Result<()>;
 
+    /// The steps that a run has finished, in the order they were.
+    async fn steps(&self, job: JobSeq, run: i64) -> Result<Vec<Step>>;
+
+    /// Writes down a finished step of a run; one of the same tag stays as it is. Fails with `LEASE_LOST` when somebody
+    /// else has the run by now, with `VALIDATION_ERROR` for a step that is too large or one too many.
+    async fn record_step(&self, holder: Holder, step: Step) -> Result<()>;
+
+    /// Forgets all steps of a run, since what they did was undone. Fails with `LEASE_LOST` as [`Store::record_step`].
+    async fn forget_steps(&self, holder: Holder) -> Result<()>;
+
     /// A job's log, oldest line first, at most its last 1,000 lines; `None`: no such job.
     async fn logs(&self, id: &JobId) -> Result<Option<Vec<LogLine>>>;
 
@@ -203,6 +225,12 @@ pub trait Store: WebhookStore + Send + Sync {
 
     /// Watches for commits of other processes from now on (or no longer).
     fn watch_others(&self, watch: bool);
+
+    /// Whether a claim is worth so much more than the runs it brings that a process should claim some before it has slots
+    /// for them.
+    fn claims_ahead(&self) -> bool {
+        false
+    }
 
     /// Flushes and releases everything. Later calls fail with `CLOSED`.
     async fn close(&self) -> Result<()>;

@@ -9,11 +9,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::engine::routing::{Lane, Pattern};
 use crate::engine::{Attempt, HandlerFailure, Journal, Level, Native, NativeTarget, Reply, Work};
 use crate::error::{Error, Result};
-use crate::http::{self, Failure};
+use crate::http::{Client, Failure, Setup};
 use crate::model::Namespace;
+use crate::resources::Outbound;
 use crate::store::{DeliveryReport, Store, Webhook};
 use async_trait::async_trait;
-use reqwest::{Client, Url};
+use reqwest::{Method, Url};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -33,6 +34,7 @@ pub struct Delivery {
     store: Weak<dyn Store>,
     clock: Arc<dyn Clock>,
     journal: Arc<dyn Journal>,
+    outbound: Outbound,
     /// Made by the first delivery.
     client: OnceCell<Client>,
 }
@@ -40,7 +42,12 @@ pub struct Delivery {
 impl Delivery {
     /// The target of all deliveries; opens nothing yet.
     #[must_use]
-    pub fn target(store: Weak<dyn Store>, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> NativeTarget {
+    pub fn target(
+        store: Weak<dyn Store>,
+        clock: Arc<dyn Clock>,
+        journal: Arc<dyn Journal>,
+        outbound: Outbound,
+    ) -> NativeTarget {
         NativeTarget {
             pattern: Pattern {
                 namespace: Namespace::Webhooks,
@@ -52,11 +59,13 @@ impl Delivery {
                 store,
                 clock,
                 journal,
+                outbound,
                 client: OnceCell::new(),
             }),
             concurrency: Some(CONCURRENCY),
             timeout: Some(TIMEOUT),
             lane: Lane::Own,
+            built_in: true,
         }
     }
 
@@ -74,15 +83,13 @@ impl Delivery {
 
     async fn client(&self) -> Result<&Client> {
         self.client
-            .get_or_try_init(|| async {
-                let made = tokio::task::spawn_blocking(http::client).await;
-                made.unwrap_or_else(|_| Err(Error::closed()))
-            })
+            .get_or_try_init(|| Client::open(Setup::new(self.outbound.clone())))
             .await
     }
 
     async fn send(&self, webhook: &Webhook, attempt: &Attempt) -> std::result::Result<(), Failure> {
         let client = self.client().await.map_err(|error| local(&error))?;
+        let url = Url::parse(&webhook.url).map_err(|_| no_url())?;
         // Of the real world, whatever clock the jobs go by: the receiver compares it with its own.
         let now = SystemClock.now();
         let id = message_id(attempt);
@@ -90,13 +97,13 @@ impl Delivery {
         let seconds = now.div_euclid(1_000);
         let signature = signature::sign(&webhook.secret.key(), &id, seconds, body.as_bytes());
         let request = client
-            .post(&*webhook.url)
+            .request(Method::POST, url)
             .header("content-type", "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", signature)
             .body(body);
-        http::send(request, DEADLINE, now).await
+        client.send(request, DEADLINE, now).await
     }
 
     async fn report(&self, webhook: &Webhook, report: DeliveryReport) {
@@ -169,6 +176,15 @@ fn host(url: &str) -> String {
     host.unwrap_or_else(|| "no host".to_owned())
 }
 
+fn no_url() -> Failure {
+    Failure {
+        code: "VALIDATION_ERROR",
+        status: None,
+        message: "the webhook has no URL that can be read".to_owned(),
+        retry_after: None,
+    }
+}
+
 fn local(error: &Error) -> Failure {
     Failure {
         code: "CONNECTION_ERROR",
@@ -179,10 +195,11 @@ fn local(error: &Error) -> Failure {
 }
 
 /// Whatever a receiver answers may be an accident of its deployment, also what would be final elsewhere: all is tried
-/// again but a receiver's word that it is gone.
+/// again but a receiver's word that it is gone, and what was refused here, before anything was sent.
 fn code_of(failure: &Failure, gone: bool) -> &'static str {
     match failure.code {
         _ if gone => "NOT_FOUND",
+        code if failure.status.is_none() => code,
         "VALIDATION_ERROR" | "NOT_FOUND" | "UNAUTHORIZED" | "FORBIDDEN" => "HTTP_ERROR",
         code => code,
     }

@@ -2,8 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::kit::*;
-use crate::model::{JobId, NewJob, OnConflict, Status};
-use crate::store::{InsertParams, Inserted};
+use crate::model::{JobId, NewJob, OnConflict, Status, Unique};
+use crate::store::{InsertParams, Inserted, JobRecord, ListFilter};
 
 pub async fn a_new_job_that_is_due_is_queued(s: &Subject) {
     assert_eq!(s.add(one_off("x")).await, Inserted::Created);
@@ -181,6 +181,84 @@ pub async fn duplicates_in_one_batch_behave_as_if_dispatched_in_turn(s: &Subject
         [Inserted::Created, Inserted::Existing(_), Inserted::Replaced(_)]
     ));
     assert_eq!(s.record("x").await.scheduled_at, T0 + 7);
+}
+
+/// One of many: most are alike, some differ in what a store might treat apart. Its ids begin with `set`.
+fn one_of_many(set: &str, n: usize) -> NewJob {
+    let mut job = NewJob {
+        priority: i32::try_from(n % 3).unwrap(),
+        retries: u32::try_from(n % 5).unwrap(),
+        ..one_off(&format!("{set}{n}"))
+    };
+    match n {
+        // Among those that are alike: an id that is there, one twice, a key, a later time, tags, a series, a route.
+        30 => job.id = id(&format!("{set}there")),
+        50 => job.id = id(&format!("{set}49")),
+        70 => job.options.unique = Some(unique(&format!("{set}key"))),
+        71 => job.options.unique = Some(unique(&format!("{set}key"))),
+        90 => job.due = Some(T0 + 5),
+        91 => job.due = Some(T0 - 5),
+        110 => job.options.tags = vec![format!("{set}tag").into()],
+        111 => job.options.timeout = Some(7),
+        130 => job = series(&format!("{set}{n}")),
+        131..140 => job.route = route("b"),
+        _ => {}
+    }
+    job
+}
+
+fn unique(key: &str) -> Unique {
+    Unique {
+        key: key.into(),
+        period: None,
+    }
+}
+
+pub async fn many_jobs_in_one_call_become_what_they_would_one_by_one(s: &Subject) {
+    const MANY: usize = 150;
+    let mut told = Vec::new();
+    for n in 0..MANY {
+        if n == 0 {
+            s.add(one_off("one-there")).await;
+        }
+        told.push(s.add(one_of_many("one-", n)).await);
+    }
+    s.add(one_off("all-there")).await;
+    let together = s.insert((0..MANY).map(|n| one_of_many("all-", n)).collect()).await;
+    assert_eq!(format!("{together:?}").replace("all-", "one-"), format!("{told:?}"));
+    for n in 0..MANY {
+        // All but its number.
+        let text = |record: Option<JobRecord>| {
+            let record = record.map(|record| JobRecord { job: 0, ..record });
+            format!("{record:?}").replace("all-", "one-")
+        };
+        let one = s.store.get(&one_of_many("one-", n).id).await.unwrap();
+        let all = s.store.get(&one_of_many("all-", n).id).await.unwrap();
+        assert_eq!(text(all), text(one), "{n}");
+    }
+    let filter = |set: &str| ListFilter {
+        tags: vec![format!("{set}tag").into()],
+        limit: MANY,
+        ..ListFilter::default()
+    };
+    assert_eq!(s.store.matching(filter("all-")).await.unwrap().len(), 1);
+    // Whatever is due of both can be claimed.
+    let process = s.process().await;
+    let mut claimed = Vec::new();
+    loop {
+        let runs = s.claim(process, T0).await;
+        if runs.is_empty() {
+            break;
+        }
+        claimed.extend(runs.into_iter().map(|run| run.id.to_string()));
+    }
+    let of = |set: &str| {
+        let mut of: Vec<&str> = claimed.iter().filter_map(|id| id.strip_prefix(set)).collect();
+        of.sort_unstable();
+        of.join(" ")
+    };
+    assert_eq!(of("all-"), of("one-"));
+    assert!(claimed.len() > 2 * (MANY - 8), "{}", claimed.len());
 }
 
 pub async fn a_dispatch_that_is_sent_again_counts_as_written_once(s: &Subject) {

@@ -46,7 +46,7 @@ pub async fn an_entry_is_taken_once(s: &Subject) {
     put(s, key.clone(), "1", T0 + 10).await;
     let both = tokio::join!(s.store.take_entry(key.clone(), T0), s.store.take_entry(key.clone(), T0));
     let got: Vec<_> = [both.0.unwrap(), both.1.unwrap()].into_iter().flatten().collect();
-    assert_eq!(got, ["1".into()]);
+    assert_eq!(got, [Box::<str>::from("1")]);
     put(s, key.clone(), "1", T0 + 10).await;
     assert_eq!(s.store.take_entry(key.clone(), T0 + 10).await.unwrap(), None);
     assert_eq!(s.store.entry(key, T0).await.unwrap(), None);

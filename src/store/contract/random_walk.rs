@@ -4,8 +4,10 @@
 
 mod changes;
 mod keys;
+mod steps;
 
 use self::keys::{Keys, Uniques};
+use self::steps::Steps;
 use super::kit::*;
 use crate::clock::Millis;
 use crate::model::{Action, EventKind, Kind, NewJob, RunOutcome, Status};
@@ -63,6 +65,8 @@ struct Job {
     /// Tells it from others that had its name before.
     born: usize,
     key: Option<&'static str>,
+    /// What its runs have finished, as far as it is remembered.
+    steps: Steps,
 }
 
 impl Job {
@@ -78,8 +82,9 @@ impl Job {
     }
 
     /// A run is over; so is the job, if it was the last.
-    fn over(&mut self, run: i64, status: Status) {
+    fn over(&mut self, run: i64, status: Status, now: Millis) {
         self.runs.remove(&run);
+        self.steps.over(run, self.recurring, status, now);
         self.executions += 1;
         self.failed |= status == Status::Failed;
         if !self.recurring {
@@ -118,6 +123,10 @@ struct Walk<'a> {
     /// What webhooks are to be told since the last comparison, with the state of the job then.
     told: Vec<(EventKind, String, Status)>,
     events: usize,
+    /// Steps that were written down.
+    finished: usize,
+    /// Claims of runs that had finished some.
+    recalled: usize,
 }
 
 pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
@@ -138,12 +147,14 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
         uniques: Uniques::new(),
         told: vec![],
         events: 0,
+        finished: 0,
+        recalled: 0,
     };
     let everything = super::webhooks::webhook("all", &EventKind::OF_WEBHOOKS);
     s.store.set_webhook(everything, 1, T0).await.unwrap();
     walk.processes.push(s.process().await);
     for step in 0..STEPS {
-        match walk.chance.below(24) {
+        match walk.chance.below(26) {
             0..=5 => walk.insert().await,
             6..=9 => walk.claim().await,
             10..=13 => walk.complete().await,
@@ -153,6 +164,7 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
             18 => walk.crash_or_leave().await,
             19..=21 => walk.change().await,
             22 => walk.change_some().await,
+            23 | 24 => walk.finish_step().await,
             _ => walk.sweep().await,
         }
         if step % 20 == 0 {
@@ -174,6 +186,12 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
         "{} crowded, {} duplicates",
         walk.crowded,
         walk.duplicates
+    );
+    assert!(
+        walk.finished > 100 && walk.recalled > 50,
+        "{} steps finished, {} claims of runs that had some",
+        walk.finished,
+        walk.recalled
     );
 }
 
@@ -272,6 +290,7 @@ impl Walk<'_> {
             assert_eq!((*place, *crashes), (Run::Ready, run.crashes));
             *place = Run::Running(process, run.token, key);
             self.tell(EventKind::Started, &name);
+            self.check_steps(&name, &run).await;
             self.held.push((process, name, run));
             assert!(key.is_none_or(|key| self.running_with(key) <= self.limits[key]));
         }
@@ -314,8 +333,8 @@ impl Walk<'_> {
             return;
         };
         match outcome {
-            RunOutcome::Completed { .. } => job.over(number, Status::Completed),
-            RunOutcome::Failed { .. } => job.over(number, Status::Failed),
+            RunOutcome::Completed { .. } => job.over(number, Status::Completed, now),
+            RunOutcome::Failed { .. } => job.over(number, Status::Failed, now),
             RunOutcome::Retry { .. } | RunOutcome::Snoozed { .. } => {
                 job.put_back(number, first(Some(due), now));
             }
@@ -357,7 +376,9 @@ impl Walk<'_> {
             "{answer:?} {job:?}"
         );
         job.executions += i64::try_from(job.runs.len()).unwrap();
-        job.runs.clear();
+        for run in std::mem::take(&mut job.runs).into_keys() {
+            job.steps.over(run, job.recurring, Status::Cancelled, self.now);
+        }
         (job.ended, job.next_at, job.paused) = (Some(Status::Cancelled), None, false);
         self.tell(EventKind::Cancelled, &name);
     }
@@ -473,7 +494,7 @@ impl Walk<'_> {
                     continue;
                 }
                 if fails(crashes) {
-                    job.over(number, Status::Failed);
+                    job.over(number, Status::Failed, self.now);
                     told.push((EventKind::Failed, name.clone(), job.status()));
                     failed += 1;
                 } else {
@@ -507,6 +528,9 @@ impl Walk<'_> {
         let ended = self.jobs.values().filter(|job| job.ended.is_some()).count();
         assert_eq!(self.s.store.sweep(retention, self.now, 1_000).await.unwrap(), ended);
         self.sweep_uniques();
+        for job in self.jobs.values_mut() {
+            job.steps.swept();
+        }
         self.jobs.retain(|_, job| job.ended.is_none());
     }
 
@@ -575,6 +599,7 @@ fn new_job(interval: Option<i64>, due: Option<Millis>, now: Millis, born: usize)
         failed: false,
         born,
         key: None,
+        steps: Steps::default(),
     };
     if recurring {
         (job.next_at, job.ended) = (due, due.is_none().then_some(Status::Completed));
@@ -601,6 +626,7 @@ fn replace_in_model(job: &mut Job, due: Option<Millis>, interval: i64, now: Mill
         return;
     }
     job.paused = false;
+    job.steps = Steps::default();
     job.runs.clear();
     job.runs.insert(0, (first(due, now), 0));
 }

@@ -244,7 +244,7 @@ pub async fn a_relayed_event_leaves_the_outbox_for_its_deliveries(s: &Subject) {
     let process = s.process().await;
     let mut inputs: Vec<_> = s.claim(process, T0).await.into_iter().map(|run| run.input).collect();
     inputs.retain(|input| input.contains("seq"));
-    assert_eq!(inputs, ["{\"seq\":1}".into(), "{\"seq\":2}".into()]);
+    assert_eq!(inputs, ["{\"seq\":1}", "{\"seq\":2}"].map(Box::<str>::from));
 }
 
 pub async fn deliveries_raise_no_events_and_leave_nothing_behind(s: &Subject) {

@@ -3,6 +3,7 @@
 //! Connects to nothing. Invariant: nothing that is shown, logged or in an error holds the password.
 
 use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::tls::Trust;
 use std::fmt;
 use std::time::Duration;
 use tokio_postgres::Config;
@@ -12,20 +13,12 @@ use tokio_postgres::config::SslMode;
 const MAX_NAME: usize = 63;
 const MAX_CONNECTIONS: usize = 64;
 
-/// How far the server's certificate is checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
-    /// Not at all: the connection is secret, but with whom is not known.
-    Anyone,
-    /// It must be signed by one of these: the file of `sslrootcert`, or what browsers trust. With or without the name.
-    Signed { root: Option<Box<str>>, name: bool },
-}
-
 /// A server, and how it is used.
 #[derive(Clone)]
 pub struct Address {
     pub(super) config: Config,
-    pub(super) trust: Trust,
+    /// How far the server's certificate is checked, and against which file; `None`: the system's list.
+    pub(super) trust: (Trust, Option<Box<str>>),
     pub(super) schema: Box<str>,
     /// Through a pooler that gives each transaction another connection of the server.
     pub(super) pooled: bool,
@@ -95,7 +88,7 @@ impl Address {
         };
         let connections = number("connections", own.connections.as_deref(), 4, 1, MAX_CONNECTIONS)?;
         let seconds = number("connect_timeout", own.connect_timeout.as_deref(), 10, 1, 3_600)?;
-        let trust = read_trust(&mut config, own.sslmode.as_deref(), own.root)?;
+        let trust = read_trust(&mut config, own.sslmode.as_deref(), own.root.is_some())?;
         let connect_timeout = Duration::from_secs(seconds as u64);
         config
             .connect_timeout(connect_timeout)
@@ -108,7 +101,7 @@ impl Address {
         }
         Ok(Self {
             config,
-            trust,
+            trust: (trust, own.root.map(Into::into)),
             schema: schema.into(),
             pooled,
             connections,
@@ -128,15 +121,14 @@ fn number(name: &str, text: Option<&str>, default: usize, least: usize, most: us
     number.ok_or_else(|| invalid(&format!("`{name}` must be a whole number from {least} to {most}")))
 }
 
-fn read_trust(config: &mut Config, mode: Option<&str>, root: Option<String>) -> Result<Trust> {
-    let root = root.map(Into::into);
+fn read_trust(config: &mut Config, mode: Option<&str>, has_root: bool) -> Result<Trust> {
     let (mode, trust) = match mode.unwrap_or("prefer") {
         "disable" => (SslMode::Disable, Trust::Anyone),
         "allow" | "prefer" => (SslMode::Prefer, Trust::Anyone),
         // As libpq: with a root certificate `require` checks the signature.
-        "require" if root.is_none() => (SslMode::Require, Trust::Anyone),
-        "require" | "verify-ca" => (SslMode::Require, Trust::Signed { root, name: false }),
-        "verify-full" => (SslMode::Require, Trust::Signed { root, name: true }),
+        "require" if !has_root => (SslMode::Require, Trust::Anyone),
+        "require" | "verify-ca" => (SslMode::Require, Trust::Signed),
+        "verify-full" => (SslMode::Require, Trust::Named),
         _ => {
             return Err(invalid(
                 "`sslmode` must be one of disable, allow, prefer, require, verify-ca, verify-full",
@@ -223,13 +215,7 @@ mod tests {
             ("my jobs", true, 2)
         );
         assert_eq!(address.config.get_application_name(), Some("shop"));
-        assert_eq!(
-            address.trust,
-            Trust::Signed {
-                root: Some("/ca.pem".into()),
-                name: true
-            }
-        );
+        assert_eq!(address.trust, (Trust::Named, Some("/ca.pem".into())));
     }
 
     #[test]

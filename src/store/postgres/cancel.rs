@@ -7,6 +7,7 @@ use super::failure::Attempt;
 use super::queue::Ended;
 use super::series::{self, EndedRun};
 use super::state::{Place, Run, Subject};
+use super::steps;
 use super::tx::{Tx, params};
 use crate::clock::Millis;
 use crate::model::{RunError, RunStatus, Status};
@@ -75,6 +76,10 @@ fn cancel_run(
     now: Millis,
 ) -> Attempt<Option<HeldRun>> {
     subject.remove(tx, run);
+    if subject.job.recurring {
+        // Only a run that failed is run again.
+        steps::drop_run(tx, subject.job.seq, run.run);
+    }
     let held = match run.place {
         Place::Running(running) => Some(running),
         _ => None,

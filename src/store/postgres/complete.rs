@@ -11,6 +11,7 @@ use super::queue::{self, Ended, Rank, Waiting};
 use super::series::{self, EndedRun, Series};
 use super::session::Session;
 use super::state::{self, Place, Run, Running, Subject};
+use super::steps;
 use super::tx::{After, Tally, Tx};
 use crate::clock::Millis;
 use crate::model::{EventKind, RunError, RunOutcome, RunStatus, Status};
@@ -163,16 +164,25 @@ async fn settle_series(
     jobs.dedup();
     let mut subjects = state::lock_series(session, &jobs).await?;
     let mut answers = Vec::new();
+    let mut over = steps::Over::default();
     for (place, completion) in completions {
         let subject = subjects.iter_mut().find(|subject| subject.job.seq == completion.job);
         let holder = |run: &Run| is_holder(run, completion, params.instance);
         let taken = subject.and_then(|subject| Taken::from(subject, holder));
         let completed = match taken {
-            Some(taken) => Completed::Counted(settle(&mut tx, taken, completion, params.now)?),
+            Some(taken) => {
+                match &completion.outcome {
+                    RunOutcome::Completed { .. } => over.add(completion.job, completion.run, RunStatus::Completed),
+                    RunOutcome::Failed { .. } => over.add(completion.job, completion.run, RunStatus::Failed),
+                    _ => {}
+                }
+                Completed::Counted(settle(&mut tx, taken, completion, params.now)?)
+            }
             None => Completed::LeaseLost,
         };
         answers.push((*place, completed));
     }
+    over.apply(&mut tx);
     for subject in subjects {
         if let Some(series) = subject.series {
             series.save(&mut tx, subject.job.seq);

@@ -5,16 +5,16 @@
 use super::pool::{Manner, attempt};
 use super::{
     PostgresStore, advance, change, claim, complete, counters, entries, history, instances, keys, list, marks, notes,
-    outbox, read, routes, statement, sweep, uniques, webhooks,
+    outbox, read, routes, statement, steps, sweep, uniques, webhooks,
 };
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{JobId, NewJob, Route, Status};
+use crate::model::{JobId, NewJob, Route, RunOutcome, Status};
 use crate::store::{
     Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DeliveryReport,
-    DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter,
-    LogLine, NewWebhook, Note, Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Statement, Stats, Store,
-    StoredEvent, Token, Webhook, WebhookSet, WebhookStore, Whereabouts,
+    DueSeries, Entry, EntryKey, EntryKind, History, Holder, InsertParams, Inserted, InstanceId, JobRecord, JobSeq,
+    ListFilter, LogLine, NewWebhook, Note, Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Statement,
+    Stats, Step, Store, StoredEvent, Token, Webhook, WebhookSet, WebhookStore, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
@@ -39,7 +39,10 @@ impl Store for PostgresStore {
         self.compact_if_due().await;
         let token = self.tokens(params.slots);
         let claimed = attempt!(inner.general, Manner::ENGINE, |session| claim::apply(
-            session, &params, token
+            session,
+            &inner.frontier,
+            &params,
+            token
         ));
         if !claimed.runs.is_empty() || claimed.more {
             inner.counted();
@@ -54,6 +57,9 @@ impl Store for PostgresStore {
         ));
         if counted > 0 {
             inner.counted();
+            let dues = advances.iter().flat_map(|advance| &advance.occurrences);
+            let dues = dues.map(|occurrence| occurrence.scheduled_at.min(now));
+            inner.frontier.put(dues.min().unwrap_or(Millis::MAX));
             inner.wake();
         }
         Ok(counted)
@@ -65,6 +71,13 @@ impl Store for PostgresStore {
             complete::apply(session, &params, resent)
         });
         inner.counted();
+        for completion in &params.completions {
+            match completion.outcome {
+                RunOutcome::Retry { due, .. } | RunOutcome::Snoozed { due } => inner.frontier.put(due),
+                RunOutcome::Released => inner.frontier.put_some(),
+                _ => {}
+            }
+        }
         inner.follow(after).await;
         Ok(answers)
     }
@@ -74,6 +87,7 @@ impl Store for PostgresStore {
         let (changed, after) = attempt!(inner.general, Manner::ONCE, |session| change::by_id(
             session, id, &change, now
         ));
+        inner.frontier.put_some();
         inner.follow(after).await;
         Ok(changed)
     }
@@ -93,6 +107,7 @@ impl Store for PostgresStore {
             });
             changed.extend(slice);
             inner.counted();
+            inner.frontier.put_some();
             inner.follow(after).await;
         }
         Ok(changed)
@@ -125,6 +140,7 @@ impl Store for PostgresStore {
             let (more, after) = attempt!(inner.general, Manner::ENGINE, |session| {
                 instances::hand_back(session, instance, now)
             });
+            inner.frontier.put_some();
             inner.follow(after).await;
             if !more {
                 break;
@@ -151,10 +167,8 @@ impl Store for PostgresStore {
         }
         // A process may have died between the end of a run and what follows it.
         let freed = attempt!(inner.general, Manner::ENGINE, |session| keys::free_all(session));
-        if freed > 0 {
-            inner.wake();
-        }
-        if total.requeued > 0 {
+        if freed > 0 || total.requeued > 0 {
+            inner.frontier.put_some();
             inner.wake();
         }
         Ok(total)
@@ -171,6 +185,28 @@ impl Store for PostgresStore {
         let inner = self.opened()?;
         attempt!(inner.general, Manner::ENGINE, |session| notes::apply(session, &notes));
         Ok(())
+    }
+
+    async fn steps(&self, job: JobSeq, run: i64) -> Result<Vec<Step>> {
+        let inner = self.opened()?;
+        Ok(attempt!(inner.general, Manner::PATIENT, |session| steps::of_run(
+            session, job, run
+        )))
+    }
+
+    async fn record_step(&self, holder: Holder, step: Step) -> Result<()> {
+        step.check()?;
+        let inner = self.opened()?;
+        let recorded = attempt!(inner.general, Manner::PATIENT, |session| steps::record(
+            session, holder, &step
+        ));
+        recorded.answer()
+    }
+
+    async fn forget_steps(&self, holder: Holder) -> Result<()> {
+        let inner = self.opened()?;
+        let forgotten = attempt!(inner.general, Manner::PATIENT, |session| steps::forget(session, holder));
+        forgotten.answer()
     }
 
     async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>> {
@@ -358,6 +394,10 @@ impl Store for PostgresStore {
         self.inner.changes.subscribe()
     }
 
+    fn claims_ahead(&self) -> bool {
+        true
+    }
+
     fn watch_others(&self, watch: bool) {
         self.inner.watch_others.send_replace(watch);
     }
@@ -412,6 +452,7 @@ impl WebhookStore for PostgresStore {
             outbox::relay(session, &inner.routes, &relayed, now)
         });
         inner.counted();
+        inner.frontier.put_some();
         inner.follow(after).await;
         inner.wake();
         Ok(count)

@@ -10,7 +10,7 @@ use crate::store::{Changed, JobSeq};
 
 /// Everything a job that is in no queue has left behind, by its number; [`super::tags`] go first, as they are found by
 /// its row.
-const DROP_JOB: [&str; 9] = [
+const DROP_JOB: [&str; 10] = [
     super::tags::REMOVE,
     super::uniques::RELEASE,
     "DELETE FROM ductape.jobs WHERE seq = $1",
@@ -20,6 +20,7 @@ const DROP_JOB: [&str; 9] = [
     "DELETE FROM ductape.gaps WHERE job = $1",
     "DELETE FROM ductape.progress WHERE job = $1",
     "DELETE FROM ductape.logs WHERE job = $1",
+    super::steps::DROP_JOB,
 ];
 
 /// Deletes a job that is not running.

@@ -13,6 +13,7 @@ const MIGRATIONS: [&[&str]; 1] = [&[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0001_insert.sql"),
     include_str!("migrations/0001_claim.sql"),
+    include_str!("migrations/0001_steps.sql"),
     include_str!("migrations/0001_complete.sql"),
     include_str!("migrations/0001_dispatch.sql"),
 ]];

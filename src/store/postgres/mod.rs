@@ -17,6 +17,7 @@ mod delegate;
 mod delete;
 mod entries;
 mod failure;
+mod frontier;
 mod history;
 mod insert;
 mod instances;
@@ -40,9 +41,9 @@ mod series;
 mod session;
 mod state;
 mod statement;
+mod steps;
 mod sweep;
 mod tags;
-mod tls;
 mod tx;
 mod uniques;
 mod webhooks;
@@ -55,6 +56,7 @@ mod tests;
 
 pub use address::Address;
 
+use self::frontier::Frontier;
 use self::pool::{Manner, Pool, attempt};
 use self::routes::RouteCache;
 use self::session::Connector;
@@ -114,6 +116,8 @@ struct Inner {
     /// For signs of life, which must not wait behind other verbs.
     urgent: Pool,
     routes: RouteCache,
+    /// Where claims begin to look.
+    frontier: Frontier,
     changes: watch::Sender<u64>,
     watch_others: watch::Sender<bool>,
     closed: AtomicBool,
@@ -144,7 +148,11 @@ impl Inner {
         let mut wake = after.wake;
         if !after.freed.is_empty() {
             // If it fails, the next look for dead processes does it.
-            wake |= self.free(&after.freed).await.is_ok_and(|freed| freed > 0);
+            let freed = self.free(&after.freed).await.is_ok_and(|freed| freed > 0);
+            if freed {
+                self.frontier.put_some();
+            }
+            wake |= freed;
         }
         if wake {
             self.wake();
@@ -204,6 +212,7 @@ impl PostgresStore {
             urgent: Pool::new(Arc::clone(&connector), 1),
             connector,
             routes: RouteCache::default(),
+            frontier: Frontier::default(),
             changes: watch::Sender::new(0),
             watch_others: watch::Sender::new(false),
             closed: AtomicBool::new(false),

@@ -10,6 +10,7 @@ use super::outbox::Event;
 use super::queue::{self, Rank};
 use super::series::{self, Series};
 use super::state::{Place, Subject};
+use super::steps;
 use super::tags;
 use super::tx::{Tx, params};
 use super::uniques;
@@ -91,6 +92,7 @@ fn replace_one_off(
     let due = job.due.unwrap_or(job.created);
     write_job(tx, new, key, known, Some(due), run, now)?;
     forget_old_runs(tx, known.job.seq, run);
+    tx.later(steps::DROP_JOB, params![known.job.seq]);
     let rank = Rank {
         route: new.route,
         priority: job.priority,

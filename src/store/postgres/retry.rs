@@ -1,11 +1,13 @@
 //! Runs again what failed or was cancelled, as a run of its own.
 //!
-//! Invariant: history stays; the new run begins at its first attempt, with all its retries before it.
+//! Invariant: history stays; the new run begins at its first attempt, with all its retries before it and the steps that
+//! were finished behind it.
 
 use super::queue::{self, NewOccurrence, Waiting};
 use super::replace;
 use super::series;
 use super::state::{Place, Subject};
+use super::steps;
 use super::tx::{Tx, params};
 use crate::clock::Millis;
 use crate::store::Changed;
@@ -39,6 +41,7 @@ fn one_off(tx: &mut Tx<'_>, subject: &Subject, due: Millis, now: Millis) {
     let run = job.run + 1;
     tx.later(NEXT_RUN, params![job.seq, run, due, now]);
     replace::forget_old_runs(tx, job.seq, run);
+    steps::rerun(tx, job.seq, job.run);
     let after = queue::put_first(tx, subject.rank(due), job.seq, run, now);
     tx.shift(job.route, Some(before), Some(after));
 }
@@ -58,6 +61,7 @@ fn failed_run(tx: &mut Tx<'_>, subject: &Subject, failed_at: Millis, due: Millis
     series.reruns += 1;
     let run = series.runs;
     tx.later(TOUCH, params![job.seq, now]);
+    steps::rerun_failed(tx, job.seq, run);
     tx.puts.occurrences.push(NewOccurrence {
         job: job.seq,
         run,

@@ -5,8 +5,8 @@
 use super::address::Address;
 use super::failure::Attempt;
 use super::param::Param;
-use super::tls;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
+use crate::tls;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,11 +42,18 @@ pub(super) struct Session {
 
 impl Connector {
     pub(super) fn new(address: Address, synced: bool) -> Result<Self> {
-        let tls = tls::connector(&address.trust)?;
+        let (trust, root) = &address.trust;
+        let settings = tls::client(*trust, root.as_deref()).map_err(|why| {
+            let what = root.as_deref().unwrap_or("the list of trusted certificates");
+            Error::new(
+                ErrorCode::ConnectionError,
+                format!("store: {what} of `sslrootcert`: {why}"),
+            )
+        })?;
         Ok(Self {
             address,
             synced,
-            tls,
+            tls: MakeRustlsConnect::new(settings),
             texts: Mutex::default(),
         })
     }

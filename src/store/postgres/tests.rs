@@ -1,29 +1,41 @@
 //! The contract suite on a server, and what only a server has. `DUCTAPE_TEST_POSTGRES` names the database; without it
-//! each test says that it is skipped.
+//! each test says that it is skipped. `DUCTAPE_TEST_PGBOUNCER` names the same database behind a PgBouncer in transaction
+//! mode: the contract suite then runs through that as well.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod costs;
 mod kit;
 mod plans;
 mod processes;
 mod schema;
+mod secured;
+mod snapshots;
 mod trouble;
 
 use self::kit::Server;
-use super::{LeaseClock, PostgresConfig, PostgresStore};
+use super::{Address, LeaseClock, PostgresConfig, PostgresStore};
 use crate::store::contract::Subject;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// A store in a schema of its own, whose leases follow a clock of the test's own.
 async fn subject() -> Option<Subject> {
-    let server = Server::named()?;
+    subject_on(&Server::named()?, "").await
+}
+
+/// The same through a pooler.
+async fn pooled_subject() -> Option<Subject> {
+    subject_on(&Server::pooled()?, "&pgbouncer=true").await
+}
+
+async fn subject_on(server: &Server, more: &str) -> Option<Subject> {
     let schema = server.schema();
     let lease_clock = Arc::new(AtomicI64::new(1_000));
     let millis = Arc::clone(&lease_clock);
     let clock: LeaseClock = Arc::new(move || millis.load(Ordering::SeqCst));
     let config = PostgresConfig {
         lease_clock: Some(clock),
-        ..PostgresConfig::new(schema.address())
+        ..PostgresConfig::new(Address::parse(&schema.url_with(more)).unwrap())
     };
     let store = PostgresStore::open(config).await.unwrap();
     let checked = Arc::clone(&store);
@@ -42,4 +54,8 @@ async fn subject() -> Option<Subject> {
 
 mod contract {
     crate::store::contract::store_contract!(crate::store::postgres::tests::subject);
+}
+
+mod pooled {
+    crate::store::contract::store_contract!(crate::store::postgres::tests::pooled_subject);
 }

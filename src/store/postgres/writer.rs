@@ -109,6 +109,15 @@ async fn insert(inner: &Inner, batch: &[Request]) -> Result<Vec<Inserted>> {
     let (answers, after) = attempt!(inner.general, Manner::PATIENT, |session| {
         apply(inner, session, batch, together, now)
     });
+    if answers.iter().all(|answer| *answer == Inserted::Created) {
+        let dues = batch
+            .iter()
+            .flat_map(|request| &request.params.jobs)
+            .filter_map(|job| job.due);
+        inner.frontier.put(dues.min().unwrap_or(Millis::MAX));
+    } else {
+        inner.frontier.put_some();
+    }
     inner.follow(after).await;
     if answers.iter().any(|answer| {
         !matches!(

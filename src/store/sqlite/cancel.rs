@@ -8,6 +8,7 @@ use super::jobs::JobKey;
 use super::locate::{self, Place, RunKey};
 use super::queue::{self, Ended};
 use super::series::{self, Owner, Series};
+use super::steps;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
@@ -54,6 +55,7 @@ pub(super) fn run(
     };
     let held = cancel_run(tx, &key, &place, reason, now)?;
     series::run_ended(tx, Owner::of(job), live.run, phase, RunStatus::Cancelled, now)?;
+    steps::run_ended(tx, job.seq, live.run, true, RunStatus::Cancelled)?;
     Ok(done(job, held.into_iter().collect()))
 }
 
@@ -79,6 +81,7 @@ fn whole_series(tx: &mut Tx<'_>, job: &JobKey, series: &Series, reason: Option<&
         let key = RunKey::of_series(job, *run);
         let place = locate::run(connection, &key)?;
         running.extend(cancel_run(tx, &key, &place, reason, now)?);
+        steps::run_ended(tx, job.seq, run.run, true, RunStatus::Cancelled)?;
     }
     connection.prepare_cached(DROP_OCCURRENCES)?.execute([job.seq])?;
     connection

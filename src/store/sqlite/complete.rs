@@ -8,6 +8,7 @@ use super::keys::{self, KeyId};
 use super::outbox::{self, Event};
 use super::queue::{self, Ended, Rank, Waiting};
 use super::series::{self, Owner};
+use super::steps;
 use super::tx::{Tally, Tx};
 use crate::clock::Millis;
 use crate::error::Result;
@@ -97,6 +98,7 @@ impl Taken {
         let row = self.history(status, Some(started), ended);
         queue::put_attempt(tx.connection, Ended { error, result, ..row })?;
         self.count(tx, status);
+        steps::run_ended(tx, self.job, self.run, self.recurring, status)?;
         let (kind, state) = if status == RunStatus::Completed {
             (EventKind::Completed, Status::Completed)
         } else {

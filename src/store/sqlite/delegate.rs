@@ -5,16 +5,16 @@
 use super::verb::Treatment;
 use super::{
     SqliteStore, advance, change, claim, complete, counters, entries, history, insert, instances, list, marks, notes,
-    outbox, read, routes, sweep, webhooks, whereabouts,
+    outbox, read, routes, steps, sweep, webhooks, whereabouts,
 };
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Route, Status};
 use crate::store::{
     Cancellation, Change, Changed, ChangedSome, ClaimParams, Claimed, CompleteParams, Completed, DeliveryReport,
-    DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter,
-    LogLine, NewWebhook, Note, Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Stats, Store, StoredEvent,
-    Token, Webhook, WebhookSet, WebhookStore, Whereabouts,
+    DueSeries, Entry, EntryKey, EntryKind, History, Holder, InsertParams, Inserted, InstanceId, JobRecord, JobSeq,
+    ListFilter, LogLine, NewWebhook, Note, Page, Recovered, Relayed, Retention, RouteId, SeriesAdvance, Stats, Step,
+    Store, StoredEvent, Token, Webhook, WebhookSet, WebhookStore, Whereabouts,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -135,6 +135,24 @@ impl Store for SqliteStore {
     async fn annotate(&self, notes: Vec<Note>) -> Result<()> {
         self.write(Treatment::plain(notes.len()), move |tx| notes::apply(tx, &notes))
             .await
+    }
+
+    async fn steps(&self, job: JobSeq, run: i64) -> Result<Vec<Step>> {
+        self.read(move |connection| steps::of_run(connection, job, run)).await
+    }
+
+    async fn record_step(&self, holder: Holder, step: Step) -> Result<()> {
+        step.check()?;
+        // Synced: "finished" is a promise not to do it again, whatever happens to the machine.
+        self.write(Treatment::synced(1), move |tx| steps::record(tx, holder, &step))
+            .await?
+            .answer()
+    }
+
+    async fn forget_steps(&self, holder: Holder) -> Result<()> {
+        self.write(Treatment::synced(1), move |tx| steps::forget(tx, holder))
+            .await?
+            .answer()
     }
 
     async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>> {

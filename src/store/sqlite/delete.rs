@@ -17,11 +17,12 @@ use rusqlite::Connection;
 
 /// Everything a job that is in no queue has left behind, by its number; [`traces`](super::traces) go first, as they are
 /// found by its row.
-const DROP_JOB: [&str; 4] = [
+const DROP_JOB: [&str; 5] = [
     "DELETE FROM jobs WHERE seq = ?1",
     "DELETE FROM runs WHERE job = ?1",
     "DELETE FROM progress WHERE job = ?1",
     "DELETE FROM logs WHERE job = ?1",
+    "DELETE FROM steps WHERE job = ?1",
 ];
 /// What only a series leaves behind.
 const DROP_SERIES: [&str; 3] = [

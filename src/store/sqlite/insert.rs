@@ -10,7 +10,7 @@ use super::outbox::{self, Event};
 use super::queue::{self, Rank};
 use super::series::{self, Owner};
 use super::tx::Tx;
-use super::{keys, read, replace, traces, uniques};
+use super::{insert_many, keys, read, replace, traces, uniques};
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{EventKind, JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
@@ -33,7 +33,19 @@ pub(super) fn apply(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Insert
 }
 
 fn insert_each(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Inserted>> {
-    params.jobs.iter().map(|job| insert_one(tx, job, params.now)).collect()
+    let mut answers = Vec::with_capacity(params.jobs.len());
+    let mut rest = params.jobs.as_slice();
+    while let Some((first, others)) = rest.split_first() {
+        let together = insert_many::apply(tx, rest, params.now)?;
+        if together == 0 {
+            answers.push(insert_one(tx, first, params.now)?);
+            rest = others;
+        } else {
+            answers.extend(std::iter::repeat_with(|| Inserted::Created).take(together));
+            rest = rest.get(together..).unwrap_or_default();
+        }
+    }
+    Ok(answers)
 }
 
 fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
@@ -91,7 +103,9 @@ fn meet_by_keys(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> R
 fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, key: Option<KeyId>) -> Result<Option<JobSeq>> {
     let options = options_text(&job.options)?;
     let due = job.due.or_else(|| job.recurrence.is_none().then_some(job.created));
+    let seq = tx.next_numbers(1)?;
     let row = (
+        seq,
         IdParam(&job.id),
         route,
         job.priority,
@@ -106,7 +120,6 @@ fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, key: Option<KeyId>) 
     if tx.insert_job(row)? == 0 {
         return Ok(None);
     }
-    let seq = tx.connection.last_insert_rowid();
     traces::put(tx.connection, seq, route, &job.options, job.created)?;
     Ok(Some(seq))
 }

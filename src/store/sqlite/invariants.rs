@@ -51,7 +51,11 @@ fn problems(connection: &Connection) -> Result<Vec<String>> {
     Ok(problems)
 }
 
-const ORPHANS: [(&str, &str); 15] = [
+const ORPHANS: [(&str, &str); 18] = [
+    (
+        "jobs with a number that may be given again",
+        "SELECT count(*) FROM jobs WHERE seq > (SELECT last_job FROM numbers)",
+    ),
     (
         "ready rows without a job, or of another route, priority or key",
         "SELECT count(*) FROM ready WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = ready.route AND jobs.priority = ready.priority AND jobs.key IS ready.key)",
@@ -104,6 +108,17 @@ const ORPHANS: [(&str, &str); 15] = [
     (
         "occurrences without a series that goes on",
         "SELECT count(*) FROM occurrences WHERE job NOT IN (SELECT job FROM series WHERE state = 0)",
+    ),
+    (
+        "steps of a one-off that are not of its run, or whose run has completed",
+        "SELECT count(*) FROM steps JOIN jobs ON seq = job WHERE NOT recurring \
+         AND (steps.run <> jobs.run OR EXISTS (SELECT 1 FROM ended WHERE ended.job = seq AND status = 3))",
+    ),
+    (
+        "steps without a job, or of a run of a series that neither goes on nor has failed",
+        "SELECT count(*) FROM steps WHERE job NOT IN (SELECT seq FROM jobs WHERE NOT recurring) \
+         AND NOT EXISTS (SELECT 1 FROM occurrences WHERE occurrences.job = steps.job AND occurrences.run = steps.run) \
+         AND NOT EXISTS (SELECT 1 FROM jobs JOIN runs ON runs.job = seq WHERE seq = steps.job AND runs.run = steps.run AND runs.status = 4)",
     ),
     (
         "attempts without a job",

@@ -10,6 +10,7 @@ use super::locate::{self, Place, RunKey};
 use super::queue::{self, Rank};
 use super::read;
 use super::series::{self, Owner, Series};
+use super::steps;
 use super::traces::{self, Traces};
 use super::tx::Tx;
 use super::uniques;
@@ -94,6 +95,7 @@ fn replace_one_off(
     };
     write_job(tx, job, known, rank, Some(due), run, now)?;
     forget_old_runs(tx, known.seq, run)?;
+    steps::replaced(tx, known.seq)?;
     let status = queue::put_first(tx, rank, known.seq, run, now)?;
     tx.shift(known.route, Some(before), None);
     tx.shift(route, None, Some(status));

@@ -1,6 +1,7 @@
 //! Runs again what failed or was cancelled, as a run of its own.
 //!
-//! Invariant: history stays; the new run begins at its first attempt, with all its retries before it.
+//! Invariant: history stays; the new run begins at its first attempt, with all its retries before it and the steps that
+//! were finished behind it.
 
 use super::change::Subject;
 use super::jobs::JobKey;
@@ -8,6 +9,7 @@ use super::locate::Place;
 use super::queue::{self, Waiting};
 use super::replace;
 use super::series::{self, Owner, Series};
+use super::steps;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
@@ -49,6 +51,7 @@ fn one_off(tx: &mut Tx<'_>, job: &JobKey, place: &Place, due: Millis, now: Milli
         .prepare_cached(NEXT_RUN)?
         .execute((job.seq, run, due, now))?;
     replace::forget_old_runs(tx, job.seq, run)?;
+    steps::rerun(tx, job.seq, job.run)?;
     let rank = job.rank(due);
     let after = queue::put_first(tx, rank, job.seq, run, now)?;
     tx.shift(job.route, Some(before), Some(after));
@@ -75,6 +78,7 @@ fn failed_run(
     tx.connection
         .prepare_cached(PUT_OCCURRENCE)?
         .execute((job.seq, run, failed_at, due))?;
+    steps::rerun_failed(tx, job.seq, run)?;
     let rank = job.rank(due);
     let phase: Phase = queue::put_waiting(tx, rank, Waiting::first(job.seq, run), now)?;
     series::run_moved(tx, Owner::of(job), None, phase)

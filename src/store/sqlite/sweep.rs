@@ -5,7 +5,7 @@
 use super::failure::damaged;
 use super::slice::Slice;
 use super::tx::Tx;
-use super::{counters, delete, queue, uniques};
+use super::{counters, delete, queue, steps, uniques};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
@@ -124,7 +124,7 @@ pub(super) fn runs(tx: &mut Tx<'_>, keep: Keep, now: Millis, after: JobSeq) -> R
     let mut room = RUNS;
     let mut last = after;
     for (job, created) in &series {
-        let trimmed = trim(connection, *job, *created, keep, now, room)?;
+        let trimmed = trim(tx, *job, *created, keep, now, room)?;
         room -= trimmed;
         if room == 0 {
             // Not done with this one: the next step begins with it again.
@@ -136,7 +136,9 @@ pub(super) fn runs(tx: &mut Tx<'_>, keep: Keep, now: Millis, after: JobSeq) -> R
 }
 
 /// Deletes from the oldest on and stops at the first that stays, so that it costs only what it deletes.
-fn trim(connection: &Connection, job: JobSeq, created: i64, keep: Keep, now: Millis, room: usize) -> Result<usize> {
+fn trim(tx: &mut Tx<'_>, job: JobSeq, created: i64, keep: Keep, now: Millis, room: usize) -> Result<usize> {
+    let has_steps = steps::any(tx)?;
+    let connection = tx.connection;
     let before = keep.age.map_or(Millis::MIN, |age| now.saturating_sub(age));
     let up_to = keep.count.map_or(0, |count| created.saturating_sub(count.max(0)));
     let old = |run: i64, ended: Millis| run <= up_to || ended < before;
@@ -146,6 +148,9 @@ fn trim(connection: &Connection, job: JobSeq, created: i64, keep: Keep, now: Mil
     for (run, attempt) in &runs {
         if !is_live.exists((job, run))? {
             drop.execute((job, run, attempt))?;
+            if has_steps {
+                steps::drop_run(connection, job, *run)?;
+            }
         }
     }
     let mut drop = connection.prepare_cached(DROP_GAP)?;

@@ -3,11 +3,12 @@
 //! Knows no verb. Invariant: what is gathered here takes effect only if the transaction commits; counters are written
 //! once per transaction, however many rows moved.
 
+use super::insert_many;
 use super::routes::RouteCache;
 use super::webhooks::Subscriptions;
 use crate::error::Result;
 use crate::model::{EventKind, Status};
-use crate::store::{InstanceId, RouteId, Token};
+use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{CachedStatement, Connection, Params};
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,6 +30,8 @@ pub(super) enum Tally {
 
 const INSERT_JOB: &str = include_str!("sql/job_insert.sql");
 const PUT_READY: &str = include_str!("sql/ready_put.sql");
+const LAST_NUMBER: &str = "SELECT last_job FROM numbers";
+const SET_LAST_NUMBER: &str = "UPDATE numbers SET last_job = ?1";
 const ADD_TO_COUNTER: &str = "INSERT INTO counters (route, kind, n) VALUES (?1, ?2, ?3) \
                               ON CONFLICT (route, kind) DO UPDATE SET n = n + excluded.n";
 
@@ -45,12 +48,16 @@ pub(super) struct Tx<'a> {
     subscriptions: &'a mut Subscriptions,
     /// Whether `subscriptions` is known to be as this transaction sees the tables.
     asked: bool,
+    /// Whether any run has steps, once that was asked.
+    pub(super) has_steps: Option<bool>,
     last_token: &'a mut Token,
     worked: &'a mut Duration,
     deltas: Deltas,
     /// The counter that was changed last: nearly always the next one as well.
     last: ((RouteId, i64), i64),
     hot: HotStatements<'a>,
+    /// The last number given to a job, once a transaction has given one.
+    last_number: Option<JobSeq>,
     effects: Effects,
 }
 
@@ -58,6 +65,7 @@ pub(super) struct Tx<'a> {
 #[derive(Default)]
 struct HotStatements<'a> {
     insert_job: Option<CachedStatement<'a>>,
+    insert_jobs: Option<CachedStatement<'a>>,
     put_ready: Option<CachedStatement<'a>>,
 }
 
@@ -85,11 +93,13 @@ impl<'a> Tx<'a> {
             routes,
             subscriptions,
             asked: false,
+            has_steps: None,
             last_token,
             worked,
             deltas: Deltas::new(),
             last: ((0, 0), 0),
             hot: HotStatements::default(),
+            last_number: None,
             effects: Effects::default(),
         }
     }
@@ -163,6 +173,28 @@ impl<'a> Tx<'a> {
         }
     }
 
+    /// Numbers that no job has had, `count` of them from the one returned on.
+    pub(super) fn next_numbers(&mut self, count: i64) -> Result<JobSeq> {
+        let last = match self.last_number {
+            Some(last) => last,
+            None => self
+                .connection
+                .prepare_cached(LAST_NUMBER)?
+                .query_row([], |row| row.get(0))?,
+        };
+        self.last_number = Some(last + count);
+        Ok(last + 1)
+    }
+
+    /// The statement that writes several jobs, its parameters not bound yet.
+    pub(super) fn insert_jobs(&mut self) -> Result<&mut CachedStatement<'a>> {
+        let connection = self.connection;
+        Ok(match &mut self.hot.insert_jobs {
+            Some(statement) => statement,
+            none => none.insert(connection.prepare_cached(insert_many::statement())?),
+        })
+    }
+
     /// Executes the statement that writes a job; returns how many rows it wrote.
     pub(super) fn insert_job(&mut self, row: impl Params) -> Result<usize> {
         let connection = self.connection;
@@ -225,6 +257,9 @@ impl<'a> Tx<'a> {
     /// Writes the gathered counters; the last step before the commit.
     pub(super) fn finish(mut self) -> Result<Effects> {
         self.settle_last();
+        if let Some(last) = self.last_number {
+            self.connection.prepare_cached(SET_LAST_NUMBER)?.execute([last])?;
+        }
         let mut add = self.connection.prepare_cached(ADD_TO_COUNTER)?;
         for ((route, kind), n) in self.deltas.into_iter().filter(|(_, n)| *n != 0) {
             add.execute((route, kind, n))?;

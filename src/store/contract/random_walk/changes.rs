@@ -117,7 +117,7 @@ impl Walk<'_> {
             Change::Reschedule(timing) => job.reschedule(timing.due, now),
             Change::CancelRun { .. } => {
                 let run = job.current_run();
-                job.over(run, Status::Cancelled);
+                job.over(run, Status::Cancelled, now);
             }
             Change::Cancel { .. } => {}
             Change::Delete => {
@@ -165,6 +165,9 @@ impl Job {
         self.created_runs += 1;
         let number = if self.recurring { self.created_runs } else { 0 };
         self.runs.insert(number, (first(Some(due), now), 0));
+        if self.recurring {
+            self.steps.rerun_failed(number);
+        }
     }
 
     fn reschedule(&mut self, due: Option<Millis>, now: Millis) {

@@ -30,7 +30,9 @@ CREATE TABLE ductape.jobs (
 );
 CREATE UNIQUE INDEX jobs_by_id ON ductape.jobs (id) WHERE id IS NOT NULL;
 CREATE UNIQUE INDEX jobs_by_name ON ductape.jobs (name) WHERE name IS NOT NULL;
-CREATE INDEX jobs_by_route ON ductape.jobs (route, seq);
+-- Partial, so that it serves only who asks for a route: a plan made while the table is small may else look a number up by
+-- walking through this one.
+CREATE INDEX jobs_by_route ON ductape.jobs (route, seq) WHERE route IS NOT NULL;
 CREATE INDEX jobs_by_key ON ductape.jobs (key) WHERE key IS NOT NULL;
 
 CREATE TABLE ductape.series (

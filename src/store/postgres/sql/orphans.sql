@@ -36,3 +36,17 @@ UNION ALL
 SELECT 'progress or logs without a job',
     (SELECT count(*) FROM ductape.progress WHERE job NOT IN (SELECT seq FROM ductape.jobs))
     + (SELECT count(*) FROM ductape.logs WHERE job NOT IN (SELECT seq FROM ductape.jobs))
+UNION ALL
+SELECT 'steps of a one-off that are not of its run, or whose run has completed', (
+    SELECT count(*) FROM ductape.steps JOIN ductape.jobs ON jobs.seq = steps.job
+    WHERE NOT jobs.recurring
+      AND (steps.run <> jobs.run OR EXISTS (SELECT 1 FROM ductape.ended WHERE ended.job = jobs.seq AND ended.status = 3))
+)
+UNION ALL
+SELECT 'steps without a job, or of a run of a series that neither goes on nor has failed', (
+    SELECT count(*) FROM ductape.steps
+    WHERE steps.job NOT IN (SELECT seq FROM ductape.jobs WHERE NOT recurring)
+      AND NOT EXISTS (SELECT 1 FROM ductape.occurrences WHERE occurrences.job = steps.job AND occurrences.run = steps.run)
+      AND NOT EXISTS (SELECT 1 FROM ductape.jobs JOIN ductape.runs ON runs.job = jobs.seq
+                      WHERE jobs.seq = steps.job AND runs.run = steps.run AND runs.status = 4)
+)

@@ -43,6 +43,8 @@ WITH old AS MATERIALIZED (
     DELETE FROM ductape.progress USING gone WHERE progress.job = gone.job
 ), l AS (
     DELETE FROM ductape.logs USING gone WHERE logs.job = gone.job
+), st AS (
+    DELETE FROM ductape.steps USING gone WHERE steps.job = gone.job
 ), c AS (
     INSERT INTO ductape.counters (route, kind, n) SELECT gone.route, $1, -count(*) FROM gone GROUP BY gone.route
 )

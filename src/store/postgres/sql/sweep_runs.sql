@@ -16,7 +16,9 @@ WITH next AS MATERIALIZED (
     DELETE FROM ductape.runs USING old
     WHERE runs.job = old.job AND runs.run = old.run AND runs.attempt = old.attempt
       AND NOT EXISTS (SELECT 1 FROM ductape.occurrences WHERE occurrences.job = old.job AND occurrences.run = old.run)
-    RETURNING runs.job
+    RETURNING runs.job, runs.run
+), forgotten AS (
+    DELETE FROM ductape.steps USING gone WHERE steps.job = gone.job AND steps.run = gone.run
 )
 SELECT (SELECT max(job) FROM next), (SELECT count(*) FROM next),
        coalesce((SELECT max(n) FROM (SELECT count(*) AS n FROM gone GROUP BY job) AS counted), 0)

@@ -17,9 +17,16 @@ pub(super) struct Server(String);
 impl Server {
     /// The one that the environment names.
     pub(super) fn named() -> Option<Self> {
-        let url = std::env::var("DUCTAPE_TEST_POSTGRES")
-            .ok()
-            .filter(|url| !url.is_empty())?;
+        Self::of("DUCTAPE_TEST_POSTGRES")
+    }
+
+    /// The one behind the pooler that the environment names.
+    pub(super) fn pooled() -> Option<Self> {
+        Self::of("DUCTAPE_TEST_PGBOUNCER")
+    }
+
+    fn of(variable: &str) -> Option<Self> {
+        let url = std::env::var(variable).ok().filter(|url| !url.is_empty())?;
         Some(Self(url))
     }
 
@@ -49,6 +56,15 @@ impl Schema {
     pub(super) fn url_with(&self, more: &str) -> String {
         let sign = if self.url.contains('?') { '&' } else { '?' };
         format!("{}{sign}schema={}{more}", self.url, self.name)
+    }
+
+    /// Host and port of the server.
+    pub(super) fn server(&self) -> String {
+        let address = self
+            .url
+            .split(['@', '/', '?'])
+            .find(|part| part.contains(':') && !part.ends_with(':'));
+        address.unwrap().to_owned()
     }
 
     pub(super) fn address(&self) -> Address {

@@ -6,92 +6,21 @@ use crate::error::ErrorCode;
 use crate::model::{JobId, NewJob, Status};
 use crate::store::contract::kit::{T0, done, one_off};
 use crate::store::{CompleteParams, Completed, Completion, InsertParams, ListFilter, Store};
+use crate::testing::proxy::Proxy;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::TcpListener;
 
-/// Between a store and its server: passes bytes on, until it is told to cut or to stall.
-struct Proxy {
-    port: u16,
-    /// Counts up to end the connections there are.
-    cut: watch::Sender<u64>,
-    /// Bytes are taken and not passed on; new connections too.
-    stalled: Arc<AtomicBool>,
-    connections: Arc<AtomicU64>,
-}
-
-impl Proxy {
-    async fn to(target: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Self {
-            port: listener.local_addr().unwrap().port(),
-            cut: watch::Sender::new(0),
-            stalled: Arc::default(),
-            connections: Arc::default(),
-        };
-        let (cut, stalled, connections) = (
-            proxy.cut.clone(),
-            Arc::clone(&proxy.stalled),
-            Arc::clone(&proxy.connections),
-        );
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                connections.fetch_add(1, Ordering::Relaxed);
-                let Ok(server) = TcpStream::connect(&target).await else {
-                    continue;
-                };
-                let mut ended = cut.subscribe();
-                let stalled = Arc::clone(&stalled);
-                tokio::spawn(async move {
-                    let (from_client, to_client) = client.into_split();
-                    let (from_server, to_server) = server.into_split();
-                    tokio::select! {
-                        () = pass(from_client, to_server, &stalled) => {}
-                        () = pass(from_server, to_client, &stalled) => {}
-                        _ = ended.changed() => {}
-                    }
-                });
-            }
-        });
-        proxy
-    }
-
-    fn cut(&self) {
-        self.cut.send_modify(|count| *count += 1);
-    }
-
-    fn stall(&self, on: bool) {
-        self.stalled.store(on, Ordering::Relaxed);
-    }
-
-    fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    async fn store(&self, schema: &Schema) -> Arc<PostgresStore> {
-        let url = schema
-            .url_with("")
-            .replacen("127.0.0.1:5432", &format!("127.0.0.1:{}", self.port), 1);
-        PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
-            .await
-            .unwrap()
-    }
-}
-
-async fn pass(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, stalled: &AtomicBool) {
-    let mut buffer = vec![0; 16_384];
-    let mut lost = false;
-    while let Ok(read) = from.read(&mut buffer).await {
-        // Half a conversation cannot be taken up again.
-        lost |= stalled.load(Ordering::Relaxed);
-        if read == 0 || !lost && to.write_all(&buffer[..read]).await.is_err() {
-            return;
-        }
-    }
+/// A store that reaches its server through this.
+async fn store_through(proxy: &Proxy, schema: &Schema) -> Arc<PostgresStore> {
+    let url = schema
+        .url_with("")
+        .replacen("127.0.0.1:5432", &format!("127.0.0.1:{}", proxy.port()), 1);
+    PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
+        .await
+        .unwrap()
 }
 
 fn server(test: &str) -> Option<(Schema, String)> {
@@ -210,8 +139,8 @@ async fn nothing_is_lost_while_connections_are_cut() {
     let Some((schema, at)) = server("nothing_is_lost_while_connections_are_cut") else {
         return;
     };
-    let proxy = Proxy::to(at).await;
-    let store = proxy.store(&schema).await;
+    let proxy = Proxy::to(&at).await;
+    let store = store_through(&proxy, &schema).await;
     let going = Arc::new(AtomicBool::new(true));
     let loading = tokio::spawn(load(Arc::clone(&store), Arc::clone(&going), "the load"));
     let working = tokio::spawn(work(Arc::clone(&store), Arc::clone(&going)));
@@ -259,8 +188,8 @@ async fn a_connection_that_stalls_is_given_up_and_made_anew() {
     let Some((schema, at)) = server("a_connection_that_stalls_is_given_up_and_made_anew") else {
         return;
     };
-    let proxy = Proxy::to(at).await;
-    let store = proxy.store(&schema).await;
+    let proxy = Proxy::to(&at).await;
+    let store = store_through(&proxy, &schema).await;
     let instance = store.register(60_000).await.unwrap();
     add(&store, "before").await.unwrap();
     proxy.stall(true);
@@ -300,8 +229,8 @@ async fn a_dispatch_without_a_server_is_refused_after_a_while_and_the_next_one_g
         .unwrap_err();
     assert_eq!(error.code, ErrorCode::ConnectionError);
     assert!(error.message.contains("cannot reach"), "{error}");
-    let proxy = Proxy::to(at).await;
-    let store = proxy.store(&schema).await;
+    let proxy = Proxy::to(&at).await;
+    let store = store_through(&proxy, &schema).await;
     proxy.cut();
     add(&store, "x").await.unwrap();
 }

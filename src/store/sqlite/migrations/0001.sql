@@ -10,9 +10,15 @@ CREATE TABLE routes (
     UNIQUE (namespace, product, env, target)
 );
 
--- AUTOINCREMENT: a number that stood for one job never stands for another.
+-- A number that stood for one job never stands for another: the last one given is kept, and written once for each
+-- transaction, where AUTOINCREMENT would write it once for each job.
+CREATE TABLE numbers (
+    last_job INTEGER NOT NULL
+);
+INSERT INTO numbers VALUES (0);
+
 CREATE TABLE jobs (
-    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq       INTEGER PRIMARY KEY,
     id        NOT NULL UNIQUE, -- 16-byte blob of a generated id, text of a caller's own
     route     INTEGER NOT NULL,
     priority  INTEGER NOT NULL,
@@ -172,6 +178,16 @@ CREATE TABLE runs (
     result   TEXT,    -- JSON
     PRIMARY KEY (job, run, attempt)
 ) WITHOUT ROWID;
+
+-- What runs have finished and need not do again.
+CREATE TABLE steps (
+    number INTEGER PRIMARY KEY, -- rises with the order in which they were finished
+    job    INTEGER NOT NULL,
+    run    INTEGER NOT NULL,
+    tag    TEXT NOT NULL,
+    result TEXT,                -- JSON
+    UNIQUE (job, run, tag)
+);
 
 CREATE TABLE ended (
     status INTEGER NOT NULL,

@@ -6,7 +6,7 @@ use super::{SqliteConfig, SqliteStore, open};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::NewJob;
 use crate::store::contract::kit::{T0, one_off};
-use crate::store::{InsertParams, Inserted, Store};
+use crate::store::{Change, InsertParams, Inserted, Store};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -211,4 +211,42 @@ async fn verbs_that_wait_when_the_store_closes_are_done_first() {
     wait.await.unwrap().unwrap();
     assert_eq!(added.unwrap(), [Inserted::Created]);
     assert_eq!(add(&store, one_off("y")).await.unwrap_err().code, ErrorCode::Closed);
+}
+
+/// The number of the newest job.
+async fn newest(store: &SqliteStore) -> i64 {
+    let read = |tx: &mut super::super::tx::Tx<'_>| {
+        Ok(tx
+            .connection
+            .query_row("SELECT coalesce(max(seq), 0) FROM jobs", [], |row| row.get(0))?)
+    };
+    store.write(Treatment::plain(1), read).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_number_of_a_job_that_was_deleted_is_never_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let mut last = 0;
+    for round in 0..4 {
+        let store = open(&path);
+        for count in [1, 40] {
+            let jobs: Vec<NewJob> = (0..count).map(|n| one_off(&format!("x{round}-{n}"))).collect();
+            let ids: Vec<_> = jobs.iter().map(|job| job.id.clone()).collect();
+            let params = InsertParams {
+                jobs,
+                all_or_nothing: count > 1,
+                now: T0,
+            };
+            store.insert(params).await.unwrap();
+            let number = newest(&store).await;
+            assert!(number >= last + count, "{number} after {last}");
+            last = number;
+            for id in ids {
+                store.change(&id, Change::Delete, T0).await.unwrap();
+            }
+            assert_eq!(newest(&store).await, 0);
+        }
+        store.close().await.unwrap();
+    }
 }

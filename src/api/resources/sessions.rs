@@ -1,14 +1,9 @@
-//! Reads the constructor's `resources`: an object, or the path of a JSON file that holds one.
-//!
-//! Sections that are not modelled yet are accepted as they are.
+//! Reads session resources and checks what can be said of their keys.
 
-use super::fields::{Fields, describe, nearest};
-use crate::error::Problem;
-use crate::resources::{Algorithm, DEFAULT_CACHE_EXPIRY, KeySource, Resources, SessionResource};
-use serde_json::value::RawValue;
+use super::{read_file, required_tag};
+use crate::api::fields::{Fields, nearest, shown};
+use crate::resources::{Algorithm, KeySource, Resources, SessionResource};
 
-/// Largest file that is read, in bytes.
-const LARGEST_FILE: u64 = 16 << 20;
 /// How long a token that is issued is valid when nothing else is said, ms.
 const DEFAULT_EXPIRY: i64 = 3_600_000;
 /// The longest expiry, ms.
@@ -27,97 +22,7 @@ const PERIODS: [(&str, i64); 8] = [
     ("years", 365 * DAY),
 ];
 
-/// Reads `resources` of the options; problems are noted there.
-pub fn read_resources(options: &mut Fields<'_>) -> Resources {
-    let mut resources = Resources::default();
-    match options.raw("resources") {
-        None => {}
-        Some(text) if text.starts_with('"') => {
-            let Some(path) = options.string("resources") else {
-                return resources;
-            };
-            match read_file(&path) {
-                Ok(text) => options.problems.extend(read_text(&text, &mut resources)),
-                Err(why) => options.problem("resources", format!("the file cannot be read: {why}")),
-            }
-        }
-        Some(text) => {
-            let problems = read_text(text, &mut resources);
-            options.problems.extend(problems);
-        }
-    }
-    resources
-}
-
-fn read_file(path: &str) -> Result<String, String> {
-    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if found.len() > LARGEST_FILE {
-        return Err(format!("it is larger than {LARGEST_FILE} bytes"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    serde_json::from_str::<&RawValue>(&text).map_err(|error| format!("it is no JSON: {error}"))?;
-    Ok(text.trim().to_owned())
-}
-
-fn read_text(text: &str, resources: &mut Resources) -> Vec<Problem> {
-    let mut fields = match Fields::read(text, "resources") {
-        Ok(fields) => fields,
-        Err(problem) => return vec![problem],
-    };
-    for mut product in members(&mut fields, "products") {
-        if let Some(tag) = required_tag(&mut product) {
-            for mut session in members(&mut product, "sessions") {
-                read_session(&mut session, &tag, resources);
-                product.absorb(session);
-            }
-            for mut cache in members(&mut product, "caches") {
-                read_cache(&mut cache, &tag, resources);
-                product.absorb(cache);
-            }
-        }
-        fields.absorb(product);
-    }
-    fields.problems
-}
-
-/// The objects of a list.
-fn members<'a>(fields: &mut Fields<'a>, name: &str) -> Vec<Fields<'a>> {
-    let Some(text) = fields.raw(name) else {
-        return Vec::new();
-    };
-    let Ok(list) = serde_json::from_str::<Vec<&'a RawValue>>(text) else {
-        fields.problem(name, format!("must be a list, got {}", describe(text)));
-        return Vec::new();
-    };
-    let mut read = Vec::with_capacity(list.len());
-    for (index, member) in list.into_iter().enumerate() {
-        match Fields::read(member.get(), &fields.path(&format!("{name}[{index}]"))) {
-            Ok(member) => read.push(member),
-            Err(problem) => fields.problems.push(problem),
-        }
-    }
-    read
-}
-
-fn required_tag<'a>(fields: &mut Fields<'a>) -> Option<std::borrow::Cow<'a, str>> {
-    if fields.raw("tag").is_none() {
-        fields.problem("tag", "is missing; it must be a string");
-        return None;
-    }
-    fields.tag("tag")
-}
-
-fn read_cache(cache: &mut Fields<'_>, product: &str, resources: &mut Resources) {
-    cache.refuse_unknown(&["tag", "expiry", "name", "description"]);
-    let expiry = cache.integer("expiry", 1, LONGEST).unwrap_or(DEFAULT_CACHE_EXPIRY);
-    if let Some(tag) = required_tag(cache)
-        && !resources.add_cache(product, &tag, expiry)
-    {
-        cache.problem("tag", format!("'{tag}' is the tag of another cache of the product"));
-    }
-}
-
-fn read_session(session: &mut Fields<'_>, product: &str, resources: &mut Resources) {
+pub(super) fn read(session: &mut Fields<'_>, product: &str, resources: &mut Resources) {
     session.refuse_unknown(&[
         "tag",
         "algorithm",
@@ -165,15 +70,8 @@ fn read_algorithm(session: &mut Fields<'_>) -> Option<Algorithm> {
     if known.is_none() {
         let names = Algorithm::NAMES.map(|(name, _)| name);
         let message = match nearest(&name, &names) {
-            Some(near) => format!(
-                "'{}' is not supported; did you mean '{near}'?",
-                super::fields::shown(&name)
-            ),
-            None => format!(
-                "'{}' is not supported; known are {}",
-                super::fields::shown(&name),
-                names.join(", ")
-            ),
+            Some(near) => format!("'{}' is not supported; did you mean '{near}'?", shown(&name)),
+            None => format!("'{}' is not supported; known are {}", shown(&name), names.join(", ")),
         };
         session.problem("algorithm", message);
     }

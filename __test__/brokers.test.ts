@@ -1,0 +1,174 @@
+// Events without a handler, through the package, on real brokers. What arrives at Redis and NATS is read over plain sockets;
+// `src/connector/brokers/tests` reads it everywhere. DUCTAPE_TEST_RABBITMQ, _REDIS, _NATS and _MQTT name the servers.
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { BrokerEnvironment, BrokerTopic, Resources } from './support/ductape.js';
+import { create, env, eventually, product, recorder } from './support/instances.js';
+
+type Type = BrokerEnvironment['type'];
+
+const addresses: Record<Type, string | undefined> = {
+  RABBITMQ: process.env.DUCTAPE_TEST_RABBITMQ,
+  REDIS: process.env.DUCTAPE_TEST_REDIS,
+  NATS: process.env.DUCTAPE_TEST_NATS,
+  MQTT: process.env.DUCTAPE_TEST_MQTT,
+};
+let number = 0;
+const unique = () => `ductape_js_${process.pid}_${number++}`;
+
+function broker(type: Type, url: string, topics?: BrokerTopic[]): Resources {
+  const here = { slug: env, type, config: { url } } as BrokerEnvironment;
+  return { products: [{ tag: product, brokers: [{ tag: 'bus', envs: [here], ...(topics && { topics }) }] }] };
+}
+
+/** A conversation in lines with a server. */
+async function talk(url: string): Promise<{ socket: Socket; heard: () => string }> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  let heard = '';
+  socket.setEncoding('utf8').on('data', (text) => {
+    heard += text;
+  });
+  await once(socket, 'connect');
+  onTestFinished(() => void socket.destroy());
+  return { socket, heard: () => heard };
+}
+
+describe.skipIf(!addresses.REDIS)('on Redis', () => {
+  it('a message is appended to a stream as it was dispatched', async () => {
+    const url = addresses.REDIS as string;
+    const stream = unique();
+    const ductape = create({ resources: broker('REDIS', url, [{ tag: 'orders', stream }]) });
+    const { job_id } = await ductape.events.dispatch({
+      broker: 'bus',
+      event: 'bus:orders',
+      input: { message: { z: 1, a: 'ü', total: 1.5 } },
+    });
+    const result = await ductape.jobs.wait(job_id, { timeout: 10_000 });
+    expect(result).toEqual({ message_id: `${job_id}/1`, stream, id: expect.stringMatching(/^\d+-\d+$/) });
+    const { socket, heard } = await talk(url);
+    socket.write(`XRANGE ${stream} - +\r\nDEL ${stream}\r\n`);
+    await eventually(() => expect(heard()).toMatch(/:1\r\n$/));
+    expect(heard()).toContain('{"z":1,"a":"ü","total":1.5}');
+    expect(heard()).toContain(`${job_id}/1`);
+    expect(await ductape.resources.check()).toMatchObject([{ type: 'broker', tag: 'bus', ok: true, calls: 1 }]);
+  });
+
+  it('what goes wrong has its code, is told in its words, and shows no message', async () => {
+    const url = addresses.REDIS as string;
+    const logger = recorder();
+    const ductape = create({ logger, resources: broker('REDIS', url) });
+    const key = unique();
+    const { socket, heard } = await talk(url);
+    socket.write(`SET ${key} text\r\n`);
+    await eventually(() => expect(heard()).toContain('+OK'));
+    const wrong = await ductape.events.dispatch({
+      broker: 'bus',
+      event: key,
+      input: { message: { card: 'a very secret number' } },
+      retries: 3,
+    });
+    await expect(ductape.jobs.wait(wrong.job_id, { timeout: 10_000 })).rejects.toMatchObject({
+      code: 'VALIDATION_ERROR',
+      message: expect.stringContaining('WRONGTYPE'),
+    });
+    expect(await ductape.jobs.getHistory(wrong.job_id)).toMatchObject({ total_executions: 1 });
+    const history = JSON.stringify(await ductape.jobs.getHistory(wrong.job_id));
+    expect(history + logger.lines.join('\n')).not.toContain('very secret');
+    socket.write(`DEL ${key}\r\n`);
+  });
+});
+
+describe.skipIf(!addresses.NATS)('on NATS', () => {
+  it('a message reaches who listens, with its id', async () => {
+    const url = addresses.NATS as string;
+    const subject = unique();
+    const { socket, heard } = await talk(url);
+    socket.write(`CONNECT {"verbose":false,"headers":true}\r\nSUB ${subject} 1\r\nPING\r\n`);
+    await eventually(() => expect(heard()).toContain('PONG'));
+    const ductape = create({ resources: broker('NATS', url) });
+    const { job_id } = await ductape.events.dispatch({
+      broker: 'bus',
+      event: subject,
+      input: { message: { b: 1, a: 2 } },
+    });
+    expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toEqual({ message_id: `${job_id}/1`, subject });
+    await eventually(() => expect(heard()).toContain('{"b":1,"a":2}\r\n'));
+    expect(heard()).toContain(`Nats-Msg-Id: ${job_id}/1\r\n`);
+  });
+});
+
+describe.skipIf(!addresses.RABBITMQ)('on RabbitMQ', () => {
+  it('a message that no queue gets is not found, unless that is all right', async () => {
+    const topics = [{ tag: unique() }, { tag: unique(), mandatory: false }] as const;
+    const ductape = create({ resources: broker('RABBITMQ', addresses.RABBITMQ as string, [...topics]) });
+    const publish = async (event: string) => {
+      const { job_id } = await ductape.events.dispatch({ broker: 'bus', event, input: { message: {} }, retries: 2 });
+      return ductape.jobs.wait(job_id, { timeout: 10_000 });
+    };
+    await expect(publish(topics[0].tag)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await publish(topics[1].tag)).toMatchObject({ exchange: '', routing_key: topics[1].tag });
+    expect(await ductape.resources.check()).toMatchObject([{ ok: true, calls: 2, failures: 1 }]);
+  });
+
+  it('a wrong password is told without it', async () => {
+    const url = new URL(addresses.RABBITMQ as string);
+    url.password = 'not-this-password';
+    const logger = recorder();
+    const ductape = create({ logger, resources: broker('RABBITMQ', url.href) });
+    const { job_id } = await ductape.events.dispatch({ broker: 'bus', event: 'x', input: { message: {} }, retries: 2 });
+    await expect(ductape.jobs.wait(job_id, { timeout: 20_000 })).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+    const shown = [logger.lines, await ductape.jobs.getHistory(job_id), await ductape.resources.check()];
+    expect(JSON.stringify(shown)).not.toContain('not-this-password');
+  });
+});
+
+describe.skipIf(!addresses.MQTT)('on MQTT', () => {
+  it.each([0, 1, 2] as const)('a message is acknowledged with QoS %i', async (qos) => {
+    const topic = unique();
+    const ductape = create({
+      resources: broker('MQTT', addresses.MQTT as string, [{ tag: 't', name: topic, qos }]),
+    });
+    const { job_id } = await ductape.events.dispatch({ broker: 'bus', event: 't', input: { message: {} } });
+    const result = await ductape.jobs.wait(job_id, { timeout: 10_000 });
+    expect(result).toEqual({ message_id: `${job_id}/1`, topic, qos, retain: false });
+    expect(await ductape.resources.check()).toMatchObject([{ ok: true }]);
+  });
+});
+
+describe('a broker', () => {
+  it('that never answers fails jobs, which are tried again and can be cancelled', async () => {
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => void sockets.push(socket.on('error', () => {}))).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    });
+    const { port } = silent.address() as AddressInfo;
+    const ductape = create({ resources: broker('NATS', `nats://127.0.0.1:${port}`) });
+    const late = await ductape.events.dispatch({
+      broker: 'bus',
+      event: 'x',
+      input: { message: {} },
+      timeout: 100,
+      retries: 1,
+      retryConfig: { initialDelay: 1 },
+    });
+    await expect(ductape.jobs.wait(late.job_id, { timeout: 10_000 })).rejects.toMatchObject({ code: 'TIMEOUT' });
+    expect(await ductape.jobs.get(late.job_id)).toMatchObject({ attempt: 2 });
+    const stuck = await ductape.events.dispatch({ broker: 'bus', event: 'x', input: { message: {} } });
+    await eventually(async () => expect(await ductape.jobs.get(stuck.job_id)).toMatchObject({ status: 'running' }));
+    await ductape.jobs.cancel(stuck.job_id);
+    await eventually(async () => expect(await ductape.jobs.get(stuck.job_id)).toMatchObject({ status: 'cancelled' }));
+    await eventually(() => expect(sockets.every((socket) => socket.readableEnded || socket.destroyed)).toBe(true));
+  });
+
+  it('stands back behind a handler', async () => {
+    const ductape = create({ resources: broker('MQTT', 'mqtt://127.0.0.1:1') });
+    ductape.events.handle({ broker: 'bus', event: '*' }, (job) => job.input.message);
+    const { job_id } = await ductape.events.dispatch({ broker: 'bus', event: 'x', input: { message: { a: 1 } } });
+    expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toEqual({ a: 1 });
+  });
+});

@@ -1,0 +1,133 @@
+// Databases through the package: jobs without a handler, on a SQLite file, and on servers where they are named.
+import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Ductape, DuctapeOptions, Resources } from './support/ductape.js';
+import { create, env, product, recorder, refusal, temporaryFolder } from './support/instances.js';
+
+type Database = NonNullable<NonNullable<Resources['products']>[number]['databases']>[number];
+
+const servers = [
+  { type: 'postgresql', url: process.env.DUCTAPE_TEST_POSTGRES, timestamp: 'timestamptz' },
+  { type: 'mysql', url: process.env.DUCTAPE_TEST_MYSQL, timestamp: 'datetime(3)' },
+  { type: 'sqlite', url: 'file', timestamp: 'TIMESTAMP' },
+] as const;
+
+async function file(): Promise<string> {
+  const path = join(await temporaryFolder(), 'app.db');
+  await writeFile(path, '');
+  return path;
+}
+
+const instance = (database: Omit<Database, 'tag'>, options: DuctapeOptions = {}) =>
+  create({ resources: { products: [{ tag: product, databases: [{ tag: 'logs-db', ...database }] }] }, ...options });
+
+async function operate(ductape: Ductape, operation: string, input: Record<string, unknown>, retries = 0) {
+  const job = await ductape.databases.dispatch({ database: 'logs-db', operation, input, retries });
+  return (await ductape.jobs.wait(job.job_id)) as { count: number; rows: Record<string, unknown>[] };
+}
+
+describe('databases', () => {
+  for (const { type, url, timestamp } of servers) {
+    it.skipIf(!url)(`${type}: the documented clean-up deletes what is older, by the definition's table`, async () => {
+      const table = `logs_${randomUUID().replaceAll('-', '')}`;
+      const connection_url = type === 'sqlite' ? await file() : (url as string);
+      const ductape = instance({ type, table, envs: [{ slug: env, connection_url }] });
+      const quoted = type === 'mysql' ? '`createdAt`' : '"createdAt"';
+      await operate(ductape, 'raw', { sql: `CREATE TABLE ${table} (id int PRIMARY KEY, ${quoted} ${timestamp})` });
+      try {
+        const day = 86_400_000;
+        const ages = [100, 31, 29, 0];
+        const data = ages.map((age, id) => ({ id, createdAt: Date.now() - age * day }));
+        expect(await operate(ductape, 'insertMany', { data })).toMatchObject({ count: 4 });
+        const filter = { createdAt: { $lt: '$DateAdd($Now(), -30, "days")' } };
+        expect(await operate(ductape, 'deleteMany', { filter })).toEqual({ count: 2 });
+        const left = await operate(ductape, 'find', { orderBy: 'id' });
+        expect(left.rows).toEqual([
+          { id: 2, createdAt: new Date(data[2]?.createdAt as number).toISOString() },
+          { id: 3, createdAt: new Date(data[3]?.createdAt as number).toISOString() },
+        ]);
+        expect((await ductape.resources.check())[0]).toMatchObject({ type: 'database', tag: 'logs-db', ok: true });
+      } finally {
+        await operate(ductape, 'raw', { sql: `DROP TABLE ${table}` });
+      }
+    });
+  }
+
+  it('run actions, to which a job brings values and nothing else', async () => {
+    const ductape = instance({
+      type: 'sqlite',
+      table: 'items',
+      raw: false,
+      envs: [{ slug: env, connection_url: await file() }],
+      actions: [
+        { tag: 'make', operation: 'RAW_SQL', template: 'CREATE TABLE items (sku TEXT PRIMARY KEY, n INTEGER)' },
+        { tag: 'put', operation: 'UPSERT', template: { sku: '{{sku}}', n: '{{n}}' }, conflictColumns: ['sku'] },
+        { tag: 'drop', operation: 'DELETE', filterTemplate: { sku: '{{sku}}' } },
+      ],
+    });
+    const act = async (event: string, input: object) => {
+      const job = await ductape.databases.action.dispatch({ database: 'logs-db', event, input });
+      return ductape.jobs.wait(job.job_id);
+    };
+    await act('make', {});
+    await act('put', { data: { sku: 'a', n: 1 } });
+    await act('put', { data: { sku: 'a', n: 2 } });
+    const harm = await refusal(act('drop', { filter: { sku: { $ne: '' } } }));
+    expect(harm.code).toBe('VALIDATION_ERROR');
+    expect((await refusal(act('put', { data: { sku: 'b' } }))).message).toContain('{{n}}');
+    expect((await refusal(operate(ductape, 'raw', { sql: 'SELECT 1' }))).message).toContain('raw: false');
+    expect(await operate(ductape, 'find', {})).toEqual({ rows: [{ sku: 'a', n: 2 }], count: 1 });
+  });
+
+  it('fail with a code that says whether another attempt may help, and without the password', async () => {
+    const logger = recorder();
+    const connection_url = 'postgres://me:$Secret{PASSWORD}@127.0.0.1:1/d';
+    const password = 'a-very-secret-password';
+    const ductape = instance(
+      { type: 'postgresql', table: 't', envs: [{ slug: env, connection_url }] },
+      { logger, secrets: { PASSWORD: password } },
+    );
+    const input = { where: { name: 'a value of the payload' } };
+    const job = await ductape.databases.dispatch({
+      database: 'logs-db',
+      operation: 'count',
+      input,
+      retries: 1,
+      retryConfig: { initialDelay: 1 },
+    });
+    const lost = await refusal(ductape.jobs.wait(job.job_id));
+    expect(lost.code).toBe('CONNECTION_ERROR');
+    expect((await ductape.jobs.get(job.job_id)).attempt).toBe(2);
+    const history = JSON.stringify(await ductape.jobs.getHistory(job.job_id));
+    const told = [lost.message, history, ...logger.lines].join('\n');
+    expect(told).not.toContain(password);
+    expect(told).not.toContain('a value of the payload');
+    const [checked] = await ductape.resources.check();
+    expect(checked).toMatchObject({ ok: false, error: { code: 'CONNECTION_ERROR' } });
+    expect(JSON.stringify(checked)).not.toContain(password);
+    const wrong = await refusal(operate(ductape, 'delete', {}, 3));
+    expect(wrong.code).toBe('VALIDATION_ERROR');
+  });
+
+  it('never touch the file of a store', async () => {
+    const store = join(await temporaryFolder(), 'jobs.db');
+    const ductape = instance(
+      { type: 'sqlite', envs: [{ slug: env, connection_url: store }] },
+      { store: `sqlite:${store}` },
+    );
+    const refused = await refusal(operate(ductape, 'raw', { sql: 'DELETE FROM job' }));
+    expect(refused.code).toBe('VALIDATION_ERROR');
+    expect(refused.message).toContain('store of jobs');
+  });
+
+  it('leave a mongodb to a handler', async () => {
+    const ductape = instance({ type: 'mongodb', envs: [{ slug: env, connection_url: 'mongodb://127.0.0.1/d' }] });
+    const { job_id } = await ductape.databases.dispatch({ database: 'logs-db', operation: 'find', input: {} });
+    expect((await ductape.jobs.explain(job_id)).reasons.map(({ code }) => code)).toContain('NO_HANDLER');
+    expect((await ductape.resources.check())[0]?.error?.message).toContain('mongodb');
+    ductape.databases.handle({ database: 'logs-db', operation: 'find' }, () => ({ count: 7 }));
+    expect(await ductape.jobs.wait(job_id)).toEqual({ count: 7 });
+  });
+});

@@ -1,0 +1,34 @@
+// The examples, run as their readers run them.
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from './support/instances.js';
+import { node } from './support/processes.js';
+
+const root = resolve(import.meta.dirname, '..');
+const broker = process.env.DUCTAPE_TEST_NATS;
+
+describe('examples/native', () => {
+  /** What a part prints when all its jobs were done. */
+  const said = {
+    actions: /placed: HTTP 201 after 1 retries/,
+    notifications: /sent to bob@example\.com: <.+>/,
+    storage: /read: invoice 2: 99\.90 EUR/,
+    events: /a topic: \{"message_id":"job_.+","subject":"shop\.orders\.placed"\}/,
+    databases: /inserted \{ count: 3, insertId: 3 \}/,
+    'database-actions': /taken \{ count: 1 \}/,
+    features: /checkout: \{ message: '2 items in EUR' \}/,
+  };
+
+  it.each(Object.entries(said).map(([part, line]) => ({ part, line })))(
+    'does $part without a handler',
+    async ({ part, line }) => {
+      const example = node([resolve(root, 'examples/native/index.mjs'), part], { cwd: await temporaryFolder() });
+      expect((await example.ended).code, example.stderr()).toBe(0);
+      const text = example.lines.join('\n');
+      if (part === 'events' && !broker) expect(text).toContain('events: skipped, set DUCTAPE_TEST_NATS');
+      else expect(text).toMatch(line);
+      // A job that nobody serves is warned about.
+      expect(example.stderr()).toBe('');
+    },
+  );
+});

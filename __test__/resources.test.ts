@@ -1,0 +1,80 @@
+// Definitions of resources: what the constructor takes is what the published schema takes. Each section of a product has
+// a file of members that are right and wrong.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { describe, expect, it } from 'vitest';
+import type { Resources } from './support/ductape.js';
+import { defineResources } from './support/ductape.js';
+import { create, product, refusal } from './support/instances.js';
+
+const folder = join(import.meta.dirname, 'fixtures/resources');
+
+interface Corpus {
+  valid: object[];
+  invalid: {
+    /** Path of the problem within the member. */
+    path: string;
+    member: unknown;
+    /** No schema can say this: names that are used twice, secrets, keys that are none. */
+    beyondSchema?: boolean;
+  }[];
+}
+
+const sections = readdirSync(folder).map((file) => {
+  const corpus: Corpus = JSON.parse(readFileSync(join(folder, file), 'utf8'));
+  return { section: file.replace('.json', ''), corpus };
+});
+const schema = JSON.parse(readFileSync(join(import.meta.dirname, '../resources.schema.json'), 'utf8'));
+const validate = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true }).compile(schema);
+
+const resources = (section: string, member: unknown) =>
+  ({ products: [{ tag: product, [section]: [member] }] }) as unknown as Resources;
+
+describe.each(sections)('$section', ({ section, corpus }) => {
+  it.each(corpus.valid.map((member) => [JSON.stringify(member).slice(0, 120), member] as const))(
+    'takes %s',
+    (_, member) => {
+      const definition = resources(section, member);
+      create({ resources: definition });
+      validate(definition);
+      expect(validate.errors).toBeNull();
+    },
+  );
+
+  it.each(corpus.invalid.map((entry) => [entry.path, JSON.stringify(entry.member)?.slice(0, 100), entry] as const))(
+    'refuses %s in %s',
+    async (path, _, { member, beyondSchema }) => {
+      const definition = resources(section, member);
+      const error = await refusal(() => create({ resources: definition }));
+      expect(error.code).toBe('VALIDATION_ERROR');
+      const root = `resources.products[0].${section}[0]`;
+      const paths = error.details?.map((problem) => problem.path);
+      expect(paths).toContain(path === '' ? root : `${root}.${path}`);
+      expect(validate(definition), 'the schema').toBe(beyondSchema ?? false);
+    },
+  );
+});
+
+describe('resources', () => {
+  it.each([
+    ['resources.product', { product: [] }],
+    ['resources.products', { products: {} }],
+    ['resources.products[0].tag', { products: [{}] }],
+    ['resources.products[0].app', { products: [{ tag: 'p', app: [] }] }],
+    ['resources.products[0].apps[0]', { products: [{ tag: 'p', apps: [1] }] }],
+  ])('%s is told by its path', async (path, definition) => {
+    const error = await refusal(() => create({ resources: definition as unknown as Resources }));
+    expect(error.details?.map((problem) => problem.path)).toContain(path);
+    expect(validate(definition)).toBe(false);
+  });
+
+  it('may name their schema', () => {
+    create({ resources: defineResources({ $schema: './node_modules/ductape/resources.schema.json', products: [] }) });
+  });
+
+  it('are checked when there are none', async () => {
+    expect(await create().resources.check()).toEqual([]);
+    expect((await refusal(create().resources.check({ timeout: -1 }))).details?.[0]?.path).toBe('options.timeout');
+  });
+});

@@ -1,0 +1,412 @@
+// Steps: what a handler has finished is not done again, and is undone when the job fails for good.
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { DuctapeOptions, JobContext } from './support/ductape.js';
+import { DuctapeError } from './support/ductape.js';
+import {
+  create,
+  deferred,
+  env,
+  eventually,
+  job,
+  product,
+  recorder,
+  refusal,
+  temporaryFolder,
+} from './support/instances.js';
+import { linesOf, script, tally } from './support/processes.js';
+import { shared } from './support/stores.js';
+
+/** The second of two values: for what is done beside it. */
+const and = <T>(_: unknown, value: T): T => value;
+const soon = { initialDelay: 1, maxDelay: 5 };
+
+/** Runs one job with this handler to its end. */
+async function run(
+  handler: (job: JobContext<{ n?: number }> & { tag: string }) => unknown,
+  more: Parameters<typeof job>[1] = {},
+  options: DuctapeOptions = {},
+) {
+  const ductape = create(options);
+  ductape.features.define('f', handler);
+  const { job_id } = await ductape.features.dispatch(job('f', { retryConfig: soon, ...more }));
+  const settled = await ductape.jobs.wait(job_id).then(
+    (result) => ({ result, error: undefined }),
+    (error: DuctapeError) => ({ result: undefined, error }),
+  );
+  return { ductape, job_id, ...settled };
+}
+
+describe('a finished step', () => {
+  it('is not done again when the job is retried', async () => {
+    const calls: string[] = [];
+    const { result } = await run(
+      async ({ step, attempt }) => {
+        const a = await step('a', () => and(calls.push('a'), { at: new Date(0), attempt }));
+        const b = await step('b', () => and(calls.push('b'), undefined));
+        const c = await step('c', () => {
+          calls.push('c');
+          if (attempt < 3) throw new Error('not yet');
+          return 12345678901234567890n.toString();
+        });
+        return { a, b: b === undefined, c };
+      },
+      { retries: 3 },
+    );
+    expect(calls).toEqual(['a', 'b', 'c', 'c', 'c']);
+    // What JSON gives back, the first time as well as later.
+    expect(result).toEqual({ a: { at: '1970-01-01T00:00:00.000Z', attempt: 1 }, b: true, c: '12345678901234567890' });
+  });
+
+  it('yields at once what JSON gives back', async () => {
+    const { result } = await run(async ({ step }) => typeof (await step('a', () => new Date(0) as unknown)));
+    expect(result).toBe('string');
+  });
+
+  it('is not done again after a snooze', async () => {
+    let calls = 0;
+    let snoozed = false;
+    const { result } = await run(async ({ step, snooze }) => {
+      const n = await step('a', () => ++calls);
+      if (!snoozed) {
+        snoozed = true;
+        return snooze(1);
+      }
+      return n;
+    });
+    expect([result, calls]).toEqual([1, 1]);
+  });
+
+  it('is not done again when a failed job is run again by hand', async () => {
+    let calls = 0;
+    let broken = true;
+    const { ductape, job_id, error } = await run(async ({ step }) => {
+      await step('a', () => ++calls);
+      if (broken) throw new Error('broken');
+      return calls;
+    });
+    expect(error?.message).toBe('broken');
+    broken = false;
+    await ductape.jobs.retry(job_id);
+    await eventually(async () =>
+      expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'completed', result: 1 }),
+    );
+  });
+
+  it('belongs to its run: the next run of a recurring job does it again', async () => {
+    const ductape = create({ clock: 'manual' });
+    let calls = 0;
+    ductape.features.define('f', async ({ step }) => step('a', () => ++calls));
+    const { job_id } = await ductape.features.dispatch(job('f', { schedule: { every: 1000, limit: 3 } }));
+    await ductape.clock.advance(5000);
+    expect(calls).toBe(3);
+    expect((await ductape.jobs.get(job_id)).result).toBe(3);
+  });
+});
+
+describe('steps', () => {
+  it('may go on at once', async () => {
+    const [first, second] = [deferred(), deferred()];
+    const { result } = await run(async ({ step }) =>
+      Promise.all([
+        step('a', async () => {
+          second.resolve();
+          await first.promise;
+          return 1;
+        }),
+        step('b', async () => {
+          await second.promise;
+          first.resolve();
+          return 2;
+        }),
+      ]),
+    );
+    expect(result).toEqual([1, 2]);
+  });
+
+  it('are waited for when the handler does not', async () => {
+    const order: string[] = [];
+    await run(({ step }) => {
+      void step('a', async () => {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        order.push('a');
+      });
+      order.push('handler');
+    });
+    expect(order).toEqual(['handler', 'a']);
+  });
+
+  it('that nobody awaits do not end the process when they fail', async () => {
+    const { result } = await run(({ step }) => {
+      void step('a', () => Promise.reject(new Error('alone')));
+      return 'done';
+    });
+    expect(result).toBe('done');
+  });
+
+  it('are tried again within the attempt, by the retryConfig of the job', async () => {
+    const tries: number[] = [];
+    const { ductape, job_id, result } = await run(async ({ step, attempt }) =>
+      step(
+        'a',
+        ({ attempt: of }) => {
+          tries.push(of);
+          if (of < 4) throw new DuctapeError('TIMEOUT', 'slow');
+          return attempt;
+        },
+        { retries: 5 },
+      ),
+    );
+    expect([result, tries]).toEqual([1, [1, 2, 3, 4]]);
+    await eventually(async () => {
+      const lines = (await ductape.jobs.logs(job_id)).map(({ message }) => message);
+      expect(lines).toHaveLength(3);
+      expect(lines[0]).toMatch(/^step 'a' failed and is tried again in 1 ms: TIMEOUT: slow$/);
+    });
+    tries.length = 0;
+    const refused = await run(async ({ step }) =>
+      step('a', ({ attempt: of }) => and(tries.push(of), Promise.reject(new DuctapeError('NOT_FOUND', 'gone'))), {
+        retries: 5,
+      }),
+    );
+    expect([refused.error?.code, tries]).toEqual(['NOT_FOUND', [1]]);
+  });
+
+  it('have a key of their own that is the same in every attempt', async () => {
+    const keys: string[] = [];
+    const { job_id } = await run(
+      async ({ step }) =>
+        step('a', ({ idempotency_key }) => {
+          keys.push(idempotency_key);
+          if (keys.length < 2) throw new Error('again');
+        }),
+      { retries: 1 },
+    );
+    expect(keys).toEqual([`${job_id}/1/a`, `${job_id}/1/a`]);
+  });
+
+  it.each<[string, (job: JobContext) => Promise<unknown>, RegExp]>([
+    [
+      'a tag that is used twice',
+      ({ step }) => step('a', () => 1).then(() => step('a', () => 2)),
+      /has a step 'a' already/,
+    ],
+    ['a tag that is none', ({ step }) => step(7 as unknown as string, () => 1), /must be a text/],
+    ['a tag that is too long', ({ step }) => step('x'.repeat(201), () => 1), /at most 200 bytes/],
+    ['a tag of the package', ({ step }) => step('ductape:x', () => 1), /must not begin with 'ductape:'/],
+    ['work that is no function', ({ step }) => step('a', 1 as unknown as () => 1), /must be a function, got number/],
+    ['unknown options', ({ step }) => step('a', () => 1, { retry: 1 } as object), /no option 'retry'/],
+    ['retries that are none', ({ step }) => step('a', () => 1, { retries: -1 }), /retries must be an integer/],
+    [
+      'a rollback that is none',
+      ({ step }) => step('a', () => 1, { rollback: 1 } as object),
+      /rollback must be a function/,
+    ],
+    ['a result that is no JSON', ({ step }) => step('a', () => 1n), /cannot be stored as JSON/],
+    ['a result that is too large', ({ step }) => step('a', () => 'x'.repeat(1 << 20)), /at most 1048576 are kept/],
+  ])('refuse %s', async (_, handler, message) => {
+    const { error } = await run(handler, { retries: 1 });
+    expect(error?.code).toBe('VALIDATION_ERROR');
+    expect(error?.message).toMatch(message);
+  });
+
+  it('reject once the job is cancelled, and write nothing down', async () => {
+    const [begun, go, seen] = [deferred(), deferred(), deferred<unknown>()];
+    const ductape = create();
+    ductape.features.define('f', async ({ step, signal }) => {
+      const going = step('a', async () => {
+        begun.resolve();
+        await go.promise;
+        return 1;
+      });
+      await going.catch((error) => seen.resolve(error));
+      expect(signal.aborted).toBe(true);
+      await expect(step('b', () => 2)).rejects.toMatchObject({ code: 'CANCELLED' });
+    });
+    const { job_id } = await ductape.features.dispatch(job('f'));
+    await begun.promise;
+    await ductape.jobs.cancel(job_id);
+    go.resolve();
+    expect(await seen.promise).toMatchObject({ code: 'CANCELLED' });
+  });
+});
+
+describe('rollbacks', () => {
+  const saga =
+    (done: string[], more: { fails?: () => void; rollback?: (tag: string) => void } = {}) =>
+    async ({ step }: JobContext) => {
+      for (const tag of ['a', 'b', 'c']) {
+        await step(tag, () => and(done.push(tag), { tag }), {
+          retries: 2,
+          rollback: (result) => {
+            expect(result).toEqual({ tag });
+            more.rollback?.(tag);
+            done.push(`-${tag}`);
+          },
+        });
+      }
+      more.fails?.();
+      throw Object.assign(new Error('sold out'), { code: 'NO_STOCK' });
+    };
+
+  it('undo finished steps, the last one first, when no attempt follows', async () => {
+    const done: string[] = [];
+    const { error } = await run(saga(done), { retries: 1 });
+    expect(error).toMatchObject({ code: 'NO_STOCK', message: 'sold out' });
+    expect(done).toEqual(['a', 'b', 'c', '-c', '-b', '-a']);
+  });
+
+  it('undo at once what is not worth another attempt', async () => {
+    const done: string[] = [];
+    const fails = () => {
+      throw new DuctapeError('FORBIDDEN', 'no');
+    };
+    const { error, ductape, job_id } = await run(saga(done, { fails }), { retries: 5 });
+    expect([error?.code, done]).toEqual(['FORBIDDEN', ['a', 'b', 'c', '-c', '-b', '-a']]);
+    expect((await ductape.jobs.get(job_id)).attempt).toBe(1);
+  });
+
+  it('leave nothing: a job that is run again by hand begins anew', async () => {
+    const done: string[] = [];
+    const { ductape, job_id } = await run(saga(done));
+    await ductape.jobs.retry(job_id);
+    await eventually(() => expect(done).toHaveLength(12));
+    expect(done.slice(6)).toEqual(['a', 'b', 'c', '-c', '-b', '-a']);
+  });
+
+  it('that fail are tried again, then told of, and the others follow', async () => {
+    const done: string[] = [];
+    let tries = 0;
+    const logger = recorder();
+    const rollback = (tag: string) => {
+      if (tag === 'b') {
+        tries++;
+        throw new Error('stuck');
+      }
+    };
+    const { ductape, job_id, error } = await run(saga(done, { rollback }), {}, { logger });
+    expect(error?.code).toBe('NO_STOCK');
+    expect([tries, done]).toEqual([3, ['a', 'b', 'c', '-c', '-a']]);
+    expect(logger.of('error').join()).toMatch(
+      /the rollback of step 'b' of job .* failed, and is not tried again: Error: stuck/,
+    );
+    await eventually(async () =>
+      expect((await ductape.jobs.logs(job_id)).map(({ message }) => message)).toContain(
+        "the rollback of step 'b' failed: Error: stuck",
+      ),
+    );
+  });
+
+  it('are not called when the handler does not fail', async () => {
+    const undone: string[] = [];
+    const { result } = await run(async ({ step }) => {
+      await step('a', () => 1, { rollback: () => undone.push('a') });
+      await step('b', () => Promise.reject(new Error('no')), { rollback: () => undone.push('b') }).catch(() => {});
+      return 'fine';
+    });
+    expect([result, undone]).toEqual(['fine', []]);
+  });
+
+  it('include a step that was still going when the handler failed', async () => {
+    const undone: string[] = [];
+    const { error } = await run(async ({ step }) => {
+      const slow = step('slow', () => new Promise((resolve) => setTimeout(resolve, 50)), {
+        rollback: () => undone.push('slow'),
+      });
+      await Promise.all([slow, step('fast', () => Promise.reject(new Error('no')))]);
+    });
+    expect([error?.message, undone]).toEqual(['no', ['slow']]);
+  });
+
+  it('store no secret of the failure that they were called for', async () => {
+    const secret = 'do-not-store-this-value';
+    const ductape = create({ secrets: { KEY: secret } });
+    let kept = '';
+    ductape.features.define('f', async ({ step }) => {
+      await step('a', () => 1, { rollback: () => Promise.reject(new Error(`rollback ${secret}`)) });
+      throw new Error(`failed with ${secret}`);
+    });
+    const { job_id } = await ductape.features.dispatch(job('f', { input: { key: '$Now()' } }));
+    await refusal(ductape.jobs.wait(job_id)).then((error) => {
+      kept += error.message;
+    });
+    expect(kept).toContain('failed with');
+    await eventually(async () => {
+      const logs = JSON.stringify(await ductape.jobs.logs(job_id));
+      expect(logs).toContain('rollback');
+      expect(logs).not.toContain(secret);
+    });
+  });
+});
+
+describe.each(shared)('on $kind, a process that is killed', ({ missing, make }) => {
+  const worker = (store: string, log: string, hang: string) =>
+    script(
+      `import { appendFileSync } from 'node:fs';
+       import Ductape, { DuctapeError } from 'ductape';
+       const ductape = new Ductape({ store: ${JSON.stringify(store)}, product: '${product}', env: '${env}' });
+       const log = (line) => appendFileSync(${JSON.stringify(log)}, line + '\\n');
+       const at = async (place) => {
+         if (place !== ${JSON.stringify(hang)}) return;
+         console.log('hangs');
+         await new Promise(() => {});
+       };
+       ductape.features.define('f', async ({ step, input }) => {
+         const sum = [];
+         for (const tag of ['a', 'b', 'c']) {
+           sum.push(await step(tag, async () => {
+             await at('in ' + tag);
+             log(tag);
+             return tag + tag;
+           }, { rollback: async (result) => { await at('undoing ' + tag); log('-' + result); } }));
+         }
+         await at('end');
+         if (input.fails) {
+           log('fails');
+           throw Object.assign(new Error('sold out'), { code: 'NO_STOCK' });
+         }
+         return sum.join();
+       });
+       await ductape.start();`,
+    );
+
+  it.skipIf(missing)('repeats no finished step', { timeout: 60_000 }, async () => {
+    const store = await make();
+    const log = join(await temporaryFolder(), 'calls');
+    appendFileSync(log, '');
+    const ductape = create({ store, worker: false });
+    const { job_id } = await ductape.features.dispatch(job('f'));
+    for (const hang of ['in b', 'in c', 'end']) {
+      const first = worker(store, log, hang);
+      await first.said('hangs');
+      first.process.kill('SIGKILL');
+      await first.ended;
+    }
+    worker(store, log, '');
+    expect(await ductape.jobs.wait(job_id, { timeout: 50_000 })).toBe('aa,bb,cc');
+    expect(tally(await linesOf(log))).toEqual(
+      new Map([
+        ['a', 1],
+        ['b', 1],
+        ['c', 1],
+      ]),
+    );
+  });
+
+  it.skipIf(missing)('goes on undoing, and does nothing else any more', { timeout: 60_000 }, async () => {
+    const store = await make();
+    const log = join(await temporaryFolder(), 'calls');
+    const ductape = create({ store, worker: false });
+    const { job_id } = await ductape.features.dispatch(job('f', { input: { fails: true } }));
+    const first = worker(store, log, 'undoing b');
+    await first.said('hangs');
+    first.process.kill('SIGKILL');
+    await first.ended;
+    worker(store, log, '');
+    const error = await refusal(ductape.jobs.wait(job_id, { timeout: 50_000 }));
+    expect(error).toMatchObject({ code: 'NO_STOCK', message: 'sold out' });
+    const lines = (await linesOf(log)).filter((line) => line !== 'fails');
+    expect(lines).toEqual(['a', 'b', 'c', '-cc', '-bb', '-aa']);
+  });
+});

@@ -1,0 +1,503 @@
+// Storage without handlers: files in a folder of this machine.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { chmod, link, mkdir, readdir, readFile, rename, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { DuctapeOptions, IStorageRequest } from './support/ductape.js';
+import { create, env, product, refusal, temporaryFolder } from './support/instances.js';
+import { script } from './support/processes.js';
+
+const events = [
+  { tag: 'read', operation: 'download' },
+  { tag: 'remove', operation: 'remove' },
+  { tag: 'list', operation: 'listFiles' },
+  { tag: 'stats', operation: 'stats' },
+  { tag: 'avatar', operation: 'upload', path: 'avatars', maxBytes: 8 },
+  { tag: 'read avatar', operation: 'download', path: 'avatars' },
+] as const;
+
+const storing = (config: object, type = 'local') => ({
+  products: [{ tag: product, storage: [{ tag: 'files', envs: [{ slug: env, type, config }], events }] }],
+});
+
+/** An instance with a storage in a folder of its own. */
+async function instance(config: object = {}, options: DuctapeOptions = {}) {
+  const root = await temporaryFolder();
+  const ductape = create({ resources: storing({ root, ...config }) as never, ...options });
+  return { root, ductape };
+}
+
+/** Whether this user may mount a small file system to fill: root on Linux. */
+function mounts() {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+  const folder = mkdtempSync(join(tmpdir(), 'ductape-mount-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder], { stdio: 'ignore' });
+    execFileSync('umount', [folder]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmdirSync(folder);
+  }
+}
+
+type Instance = ReturnType<typeof create>;
+
+interface Told {
+  fileName: string;
+  path?: string;
+  size: number;
+  mimeType?: string;
+  etag: string;
+  lastModified: number;
+  buffer: string;
+}
+
+/** Members of all results. */
+interface Result extends Told {
+  files: Told[];
+  next?: string;
+}
+
+/** What a job of an event gives. */
+async function done(ductape: Instance, event: string, input: IStorageRequest): Promise<Result> {
+  const { job_id } = await ductape.storage.dispatch({ storage: 'files', event, input });
+  return (await ductape.jobs.wait(job_id)) as Result;
+}
+
+/** What a job of an event fails with, and how many attempts that took. */
+async function failure(ductape: Instance, event: string, input: IStorageRequest, more: object = {}) {
+  const retrying = { retries: 1, retryConfig: { initialDelay: 1 }, ...more };
+  const { job_id } = await ductape.storage.dispatch({ storage: 'files', event, input, ...retrying });
+  const { code, message } = await refusal(ductape.jobs.wait(job_id));
+  return { code, message, attempts: (await ductape.jobs.get(job_id)).attempt };
+}
+
+describe('a file', () => {
+  it('is written, told, read, listed and removed', async () => {
+    const { root, ductape } = await instance();
+    const bytes = Buffer.from([0, 1, 254, 255, 10, 13]);
+    const before = Date.now();
+    const written = await done(ductape, 'save', {
+      fileName: 'größe 1.png',
+      buffer: bytes,
+      path: 'a/b',
+      mimeType: 'image/x-own',
+    });
+    expect(written).toEqual({
+      fileName: 'größe 1.png',
+      path: 'a/b',
+      size: 6,
+      mimeType: 'image/x-own',
+      etag: expect.any(String),
+      lastModified: expect.any(Number),
+    });
+    expect(Math.abs(written.lastModified - before)).toBeLessThan(60_000);
+    expect(await readFile(join(root, 'a/b/größe 1.png'))).toEqual(bytes);
+    const file = { fileName: 'größe 1.png', path: 'a/b/' };
+    const { mimeType, ...same } = written;
+    expect(mimeType).toBe('image/x-own');
+    expect(await done(ductape, 'stats', file)).toEqual({ exists: true, ...same, mimeType: 'image/png' });
+    expect(await done(ductape, 'read', file)).toEqual({
+      ...same,
+      mimeType: 'image/png',
+      buffer: bytes.toString('base64'),
+    });
+    expect(await done(ductape, 'list', { fileName: '', path: 'a/b' })).toEqual({
+      files: [{ ...same, mimeType: 'image/png' }],
+    });
+    expect(await done(ductape, 'remove', file)).toEqual({ removed: true });
+    expect(await done(ductape, 'remove', file)).toEqual({ removed: false });
+    expect(await done(ductape, 'stats', file)).toEqual({ exists: false });
+    expect(await failure(ductape, 'read', file)).toMatchObject({ code: 'NOT_FOUND', attempts: 1 });
+  });
+
+  it('may be empty, given as base64, and written again', async () => {
+    const { root, ductape } = await instance();
+    await done(ductape, 'save', { fileName: 'a', buffer: Buffer.from('first').toString('base64') });
+    await done(ductape, 'save', { fileName: 'a', buffer: Buffer.from('second').toString('base64').replace(/=+$/, '') });
+    expect(await readFile(join(root, 'a'), 'utf8')).toBe('second');
+    await done(ductape, 'save', { fileName: 'a', buffer: '' });
+    expect((await stat(join(root, 'a'))).size).toBe(0);
+    expect(await readdir(join(root, '.ductape'))).toEqual([]);
+  });
+
+  it('of an event is kept to its folder and its size', async () => {
+    const { root, ductape } = await instance();
+    await done(ductape, 'avatar', { fileName: 'ann.png', buffer: Buffer.alloc(8), path: 'small' });
+    expect((await stat(join(root, 'avatars/small/ann.png'))).size).toBe(8);
+    const large = await failure(ductape, 'avatar', { fileName: 'ann.png', buffer: Buffer.alloc(9) });
+    expect(large).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
+    expect(large.message).toContain('at most 8 bytes');
+    expect(await done(ductape, 'read avatar', { fileName: 'ann.png', path: 'small' })).toMatchObject({ size: 8 });
+  });
+
+  it('is written up to 32 MiB, and read up to what a result holds', async () => {
+    const { root, ductape } = await instance();
+    const bytes = Buffer.alloc(32 << 20, 'x');
+    expect(await done(ductape, 'save', { fileName: 'large', buffer: bytes })).toMatchObject({ size: bytes.length });
+    expect((await readFile(join(root, 'large'))).equals(bytes)).toBe(true);
+    const refused = await failure(ductape, 'read', { fileName: 'large' });
+    expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
+    expect(refused.message).toContain('a result holds at most');
+    const most = Buffer.alloc(785_408, 'y');
+    await done(ductape, 'save', { fileName: 'most', buffer: most });
+    const { buffer } = await done(ductape, 'read', { fileName: 'most' });
+    expect(Buffer.from(buffer, 'base64').equals(most)).toBe(true);
+  });
+
+  it('is never seen by half, however its writer ends', { timeout: 90_000 }, async () => {
+    const root = await temporaryFolder();
+    const folder = await temporaryFolder();
+    const resources = JSON.stringify(storing({ root }));
+    const source = `
+      import Ductape from 'ductape';
+      const [store, resources] = process.argv.slice(1);
+      const ductape = new Ductape({ store, product: 'shop', env: 'test', resources: JSON.parse(resources) });
+      for (let round = 0; ; round++) {
+        const buffer = Buffer.alloc(6 << 20, String(round % 10));
+        const input = { fileName: 'a', buffer };
+        const { job_id } = await ductape.storage.dispatch({ storage: 'files', event: 'save', input });
+        await ductape.jobs.wait(job_id);
+        if (round === 0) console.log('writing');
+      }`;
+    const isWhole = async () => {
+      const bytes = await readFile(join(root, 'a'));
+      return bytes.equals(Buffer.alloc(6 << 20, bytes.subarray(0, 1)));
+    };
+    let seen = 0;
+    for (let round = 0; round < 4; round++) {
+      const writer = script(source, [`sqlite:${join(folder, `${round}.db`)}`, resources]);
+      await writer.said('writing');
+      const until = Date.now() + 150 + round * 90;
+      do {
+        expect(await isWhole()).toBe(true);
+        seen += 1;
+      } while (Date.now() < until || seen % 8 !== 0);
+      writer.process.kill('SIGKILL');
+      await writer.ended;
+      expect(await isWhole()).toBe(true);
+    }
+    expect(seen).toBeGreaterThanOrEqual(32);
+    // What a kill left is not listed, and cleared away once it is old.
+    const left = join(root, '.ductape', 'left.part');
+    await writeFile(left, 'half');
+    await writeFile(join(root, '.ductape', 'young.part'), 'half');
+    const past = new Date(Date.now() - 2 * 3_600_000);
+    await utimes(left, past, past);
+    const ductape = create({ resources: JSON.parse(resources) });
+    const { files } = await done(ductape, 'list', { fileName: '' });
+    expect(files.map((file) => file.fileName)).toEqual(['a']);
+    expect(await readdir(join(root, '.ductape'))).not.toContain('left.part');
+    expect(await readdir(join(root, '.ductape'))).toContain('young.part');
+  });
+});
+
+describe('a path that leads elsewhere', () => {
+  const names = [
+    '..',
+    '.',
+    '',
+    '../a',
+    '..\\a',
+    '/etc/passwd',
+    'C:\\a',
+    'a/b',
+    'a\\b',
+    'a\0',
+    'a\n',
+    'a\u0085',
+    '%2e%2e',
+    '%2E%2e',
+    '.%2e',
+    '..%2fa',
+    '%2fa',
+    'a%5cb',
+    'a%00',
+    '%252e%252e',
+    '%25252e%25252e%25252f',
+    '.ductape',
+    '.Ductape',
+    'x'.repeat(256),
+  ];
+  const folders = [
+    '..',
+    'a/../..',
+    '/',
+    '/etc',
+    '../..',
+    './a',
+    'a//b',
+    'a\\b',
+    '%2e%2e/a',
+    'a/%2e%2e/b',
+    '.ductape',
+    'a\0b',
+    '..%2f..',
+    'a/'.repeat(33),
+  ];
+
+  it.each(names)('is refused as a name: %j', async (fileName) => {
+    const { root, ductape } = await instance();
+    for (const event of ['save', 'read', 'remove', 'stats']) {
+      const refused = await failure(ductape, event, { fileName, buffer: 'YQ==' });
+      expect(refused, event).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
+      expect(refused.message).toContain('input.fileName');
+    }
+    expect(await readdir(root)).toEqual([]);
+  });
+
+  it.each(folders)('is refused as a folder: %j', async (path) => {
+    const { root, ductape } = await instance();
+    for (const event of ['save', 'read', 'remove', 'stats', 'list', 'avatar']) {
+      const refused = await failure(ductape, event, { fileName: 'a', path, buffer: 'YQ==' });
+      expect(refused, event).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
+      expect(refused.message).toContain('input.path');
+    }
+    expect(await readdir(root)).toEqual([]);
+  });
+
+  it('is refused where an expression makes it', async () => {
+    const { root, ductape } = await instance();
+    const refused = await failure(ductape, 'save', { fileName: 'a', path: "$Join(['..','x'],'/')", buffer: 'YQ==' });
+    expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
+    expect(await readdir(root)).toEqual([]);
+  });
+
+  it('is refused where a link leads, whatever it leads to', async () => {
+    const { root, ductape } = await instance();
+    const outside = await temporaryFolder();
+    await writeFile(join(outside, 'secret'), 'secret of others');
+    await mkdir(join(root, 'inside'));
+    await symlink(outside, join(root, 'out'));
+    await symlink('inside', join(root, 'in'));
+    await symlink(join(outside, 'secret'), join(root, 'file'));
+    await symlink(join(outside, 'new'), join(root, 'dangling'));
+    for (const [event, input] of [
+      ['save', { fileName: 'a', path: 'out', buffer: 'YQ==' }],
+      ['save', { fileName: 'a', path: 'out/deeper', buffer: 'YQ==' }],
+      ['save', { fileName: 'a', path: 'in', buffer: 'YQ==' }],
+      ['save', { fileName: 'file', buffer: 'YQ==' }],
+      ['save', { fileName: 'dangling', buffer: 'YQ==' }],
+      ['read', { fileName: 'secret', path: 'out' }],
+      ['read', { fileName: 'file' }],
+      ['stats', { fileName: 'secret', path: 'out' }],
+      ['stats', { fileName: 'file' }],
+      ['remove', { fileName: 'secret', path: 'out' }],
+      ['remove', { fileName: 'file' }],
+      ['list', { fileName: '', path: 'out' }],
+    ] as const) {
+      const refused = await failure(ductape, event, input);
+      expect(refused, JSON.stringify([event, input])).toMatchObject({ code: 'FORBIDDEN', attempts: 1 });
+      expect(refused.message).not.toContain(outside);
+    }
+    expect(await readdir(outside)).toEqual(['secret']);
+    expect(await readFile(join(outside, 'secret'), 'utf8')).toBe('secret of others');
+    expect((await done(ductape, 'list', { fileName: '' })).files).toEqual([]);
+  });
+
+  it('is refused however fast folder and link change places', async () => {
+    const { root, ductape } = await instance();
+    const outside = await temporaryFolder();
+    await mkdir(join(root, 'real'));
+    await symlink(outside, join(root, 'link'));
+    let going = true;
+    const swapping = (async () => {
+      while (going) {
+        await rename(join(root, 'real'), join(root, 'a')).catch(() => {});
+        await rename(join(root, 'a'), join(root, 'real')).catch(() => {});
+        await rename(join(root, 'link'), join(root, 'a')).catch(() => {});
+        await rename(join(root, 'a'), join(root, 'link')).catch(() => {});
+      }
+    })();
+    const inputs = Array.from({ length: 200 }, (_, n) => ({ fileName: `f${n}`, path: 'a', buffer: 'YQ==' }));
+    const jobs = await ductape.storage.dispatchMany(
+      inputs.map((input) => ({ storage: 'files', event: 'save', input })),
+    );
+    await Promise.allSettled(jobs.map(({ job_id }) => ductape.jobs.wait(job_id)));
+    going = false;
+    await swapping;
+    expect(await readdir(outside)).toEqual([]);
+  });
+
+  it('is no file where it is a folder, a pipe or a part of another', async () => {
+    const { root, ductape } = await instance();
+    await mkdir(join(root, 'folder'));
+    await writeFile(join(root, 'file'), 'x');
+    execFileSync('mkfifo', [join(root, 'pipe')]);
+    await link(join(root, 'file'), join(root, 'other name'));
+    for (const [event, input] of [
+      ['save', { fileName: 'folder', buffer: 'YQ==' }],
+      ['save', { fileName: 'a', path: 'file', buffer: 'YQ==' }],
+      ['read', { fileName: 'folder' }],
+      ['read', { fileName: 'pipe' }],
+      ['remove', { fileName: 'folder' }],
+      ['remove', { fileName: 'pipe' }],
+    ] as const) {
+      const refused = await failure(ductape, event, input, { timeout: 5_000 });
+      expect(refused, JSON.stringify([event, input])).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
+    }
+    // A file of two names is written under one of them.
+    await done(ductape, 'save', { fileName: 'file', buffer: 'eQ==' });
+    expect(await readFile(join(root, 'other name'), 'utf8')).toBe('x');
+  });
+});
+
+describe('a list', () => {
+  it('is given in order, by beginnings and in parts', async () => {
+    const { root, ductape } = await instance();
+    const names = ['b1', 'a', 'b3', 'b2', 'ü', 'B', 'c'];
+    await Promise.all(names.map((name) => writeFile(join(root, name), name)));
+    await mkdir(join(root, 'b0'));
+    await writeFile(join(root, 'b0/inner'), '');
+    await writeFile(Buffer.from(`${root}/\xff\xfe`, 'latin1'), '');
+    const listed = async (input: Partial<IStorageRequest>) => {
+      const { files, next } = await done(ductape, 'list', { fileName: '', ...input });
+      return [files.map((file) => file.fileName).join(' '), next];
+    };
+    expect(await listed({})).toEqual(['B a b1 b2 b3 c ü', undefined]);
+    expect(await listed({ fileName: 'b' })).toEqual(['b1 b2 b3', undefined]);
+    expect(await listed({ fileName: 'b', limit: 2 })).toEqual(['b1 b2', 'b2']);
+    expect(await listed({ fileName: 'b', limit: 2, cursor: 'b2' })).toEqual(['b3', undefined]);
+    expect(await listed({ limit: 7 })).toEqual(['B a b1 b2 b3 c ü', undefined]);
+    expect(await listed({ path: 'b0' })).toEqual(['inner', undefined]);
+    expect(await listed({ path: 'none' })).toEqual(['', undefined]);
+    for (const wrong of [
+      { limit: 0 },
+      { limit: 1_001 },
+      { limit: 1.5 },
+      { limit: '1' },
+      { fileName: 'a/' },
+      { fileName: '..\\' },
+    ]) {
+      const refused = await failure(ductape, 'list', { fileName: '', ...wrong } as IStorageRequest);
+      expect(refused, JSON.stringify(wrong)).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
+    }
+  });
+
+  it('of many files is given in parts that miss and repeat none', async () => {
+    const { root, ductape } = await instance();
+    const names = Array.from({ length: 2_500 }, (_, n) => `f${n}`);
+    for (const name of names) await writeFile(join(root, name), '');
+    const all: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const { files, next }: Result = await done(ductape, 'list', {
+        fileName: '',
+        limit: 1_000,
+        ...(cursor && { cursor }),
+      });
+      all.push(...files.map((file) => file.fileName));
+      cursor = next;
+    } while (cursor);
+    expect(all).toEqual(names.sort());
+  });
+});
+
+describe('an input that is none', () => {
+  it.each([
+    ['no bytes', { fileName: 'a' }, 'input.buffer: is missing'],
+    ['no base64', { fileName: 'a', buffer: '***' }, 'input.buffer: is no base64'],
+    ['base64 of another alphabet', { fileName: 'a', buffer: '-_-_' }, 'input.buffer: is no base64'],
+    ['a media type that is none', { fileName: 'a', buffer: '', mimeType: 'image' }, 'input.mimeType'],
+    ['a media type that ends a line', { fileName: 'a', buffer: '', mimeType: 'a/b\r\nx: y' }, 'input.mimeType'],
+  ])('is told: %s', async (_, input, told) => {
+    const { root, ductape } = await instance();
+    const refused = await failure(ductape, 'save', input);
+    expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
+    expect(refused.message).toContain(told);
+    expect(await readdir(root)).toEqual([]);
+  });
+});
+
+describe('a root', () => {
+  it('is made by the first upload, and by nothing else', async () => {
+    const root = join(await temporaryFolder(), 'new/files');
+    const ductape = create({ resources: storing({ root }) as never });
+    expect(await ductape.resources.check()).toMatchObject([{ type: 'storage', ok: true }]);
+    expect(await done(ductape, 'list', { fileName: '' })).toEqual({ files: [] });
+    expect(await done(ductape, 'remove', { fileName: 'a' })).toEqual({ removed: false });
+    await expect(stat(root)).rejects.toThrow('ENOENT');
+    await done(ductape, 'save', { fileName: 'a', buffer: '' });
+    expect((await stat(root)).isDirectory()).toBe(true);
+  });
+
+  it('that must be there is told when it is not', async () => {
+    const root = join(await temporaryFolder(), 'gone');
+    const ductape = create({ resources: storing({ root, create: false }) as never });
+    const refused = await failure(ductape, 'save', { fileName: 'a', buffer: '' });
+    expect(refused).toMatchObject({ code: 'NOT_FOUND', attempts: 1 });
+    expect(await ductape.resources.check()).toMatchObject([{ ok: false, error: { code: 'NOT_FOUND' } }]);
+    await expect(stat(root)).rejects.toThrow('ENOENT');
+  });
+
+  it('may be a secret', async () => {
+    const root = await temporaryFolder();
+    const ductape = create({ resources: storing({ root: '$Secret{ROOT}' }) as never, secrets: { ROOT: root } });
+    await done(ductape, 'save', { fileName: 'a', buffer: '' });
+    expect(await readdir(root)).toContain('a');
+  });
+
+  it('that is a file is told', async () => {
+    const root = join(await temporaryFolder(), 'file');
+    await writeFile(root, '');
+    const ductape = create({ resources: storing({ root }) as never });
+    expect(await failure(ductape, 'save', { fileName: 'a', buffer: '' })).toMatchObject({ code: 'VALIDATION_ERROR' });
+  });
+
+  it('that may not be written to is told, and retried by nobody', async () => {
+    const root = await temporaryFolder();
+    await mkdir(join(root, 'locked'));
+    await chmod(join(root, 'locked'), 0o555);
+    await chmod(root, 0o755);
+    const source = `
+      import('ductape').then(async ({ default: Ductape }) => {
+        // The superuser may do anything.
+        if (process.getuid() === 0) process.setgroups([65534]), process.setgid(65534), process.setuid(65534);
+        const resources = JSON.parse(process.argv[1]);
+        const ductape = new Ductape({ store: 'memory:', product: 'shop', env: 'test', resources });
+        const input = { fileName: 'a', buffer: 'YQ==' };
+        const retries = { retries: 1, retryConfig: { initialDelay: 1 } };
+        const { job_id } = await ductape.storage.dispatch({ storage: 'files', event: 'save', input, ...retries });
+        const error = await ductape.jobs.wait(job_id).catch((error) => error);
+        console.log('failed', error.code, (await ductape.jobs.get(job_id)).attempt);
+        const [checked] = await ductape.resources.check();
+        console.log('checked', checked.error?.code);
+        await ductape.close();
+      });`;
+    const run = script(source, [JSON.stringify(storing({ root: join(root, 'locked') }))]);
+    expect(await run.said('failed')).toBe('FORBIDDEN 1');
+    expect(await run.said('checked')).toBe('FORBIDDEN');
+  });
+
+  it.skipIf(!mounts())('that is full is told, and keeps what it had', async () => {
+    const root = await temporaryFolder();
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'none', root]);
+    try {
+      const ductape = create({ resources: storing({ root }) as never });
+      const save = (size: number) => ({ fileName: 'a', buffer: Buffer.alloc(size, 'x').toString('base64') });
+      await done(ductape, 'save', save(100_000));
+      expect(await failure(ductape, 'save', save(300_000))).toMatchObject({ code: 'SERVICE_UNAVAILABLE', attempts: 2 });
+      // Neither was the old file touched, nor did anything of the new one stay.
+      expect((await done(ductape, 'read', { fileName: 'a' })).size).toBe(100_000);
+      expect(await readdir(join(root, '.ductape'))).toEqual([]);
+      await done(ductape, 'save', save(50_000));
+      await ductape.close();
+    } finally {
+      execFileSync('umount', ['-l', root]);
+    }
+  });
+});
+
+it.each(['aws', 'gcp', 'azure'])('a storage of type %s leaves its jobs to a handler and says so', async (type) => {
+  const ductape = create({ resources: storing({ bucket: 'b' }, type) as never });
+  const input = { fileName: 'a', buffer: '' };
+  const { job_id } = await ductape.storage.dispatch({ storage: 'files', event: 'save', input });
+  const [found] = await ductape.resources.check();
+  expect(found?.error?.message).toContain(`'${type}' is not built in yet; register a handler`);
+  ductape.storage.handle({ storage: 'files' }, () => 'kept');
+  expect(await ductape.jobs.wait(job_id)).toBe('kept');
+});

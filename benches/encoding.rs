@@ -1,0 +1,89 @@
+//! Measures what crosses and what is stored as text: ids and options. Prints one JSON object: case → ns of computing for each.
+//!
+//! `cargo bench --no-default-features --bench encoding`
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use ductape::model::{Concurrency, JobId, JobOptions, RetryPolicy, Unique};
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::Duration;
+
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_millis(200);
+
+/// Time that this process has computed, not waited for a core.
+fn computed() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// ns of one call: the median of several rounds.
+fn nanoseconds(mut call: impl FnMut()) -> f64 {
+    let mut rounds: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let start = computed();
+            let mut calls = 0_u32;
+            while computed() - start < ROUND {
+                for _ in 0..256 {
+                    call();
+                }
+                calls += 256;
+            }
+            (computed() - start).as_secs_f64() * 1e9 / f64::from(calls)
+        })
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    rounds[ROUNDS / 2].round()
+}
+
+/// Every option that is kept as JSON, but for a session.
+fn options() -> JobOptions {
+    JobOptions {
+        retry: Some(RetryPolicy::default()),
+        timeout: Some(30_000),
+        tags: vec!["reminders".into(), "weekly".into()],
+        unique: Some(Unique {
+            key: "user_123".into(),
+            period: Some(60_000),
+        }),
+        concurrency: Some(Concurrency {
+            key: "vendor".into(),
+            limit: 10,
+        }),
+        ..JobOptions::default()
+    }
+}
+
+fn main() {
+    let mut figures = BTreeMap::new();
+    figures.insert("an id is made", nanoseconds(|| drop(black_box(JobId::generate()))));
+    let id = JobId::generate();
+    let mut text = String::with_capacity(64);
+    figures.insert(
+        "an id is written",
+        nanoseconds(|| {
+            text.clear();
+            black_box(&id).append_to(&mut text);
+            black_box(&text);
+        }),
+    );
+    figures.insert(
+        "an id is read",
+        nanoseconds(|| drop(black_box(JobId::parse(black_box(&text))))),
+    );
+    let options = options();
+    figures.insert(
+        "options are written",
+        nanoseconds(|| drop(black_box(serde_json::to_string(black_box(&options)).unwrap()))),
+    );
+    let written = serde_json::to_string(&options).unwrap();
+    figures.insert(
+        "options are read",
+        nanoseconds(|| {
+            drop(black_box(
+                serde_json::from_str::<JobOptions>(black_box(&written)).unwrap(),
+            ))
+        }),
+    );
+    println!("{}", serde_json::to_string_pretty(&figures).unwrap());
+}

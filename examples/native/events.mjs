@@ -1,0 +1,40 @@
+// Events without a handler: messages that NATS has acknowledged, and how an event that is no topic fails.
+
+/** Names the server that this part needs, as in nats://127.0.0.1:4222. */
+export const address = 'DUCTAPE_TEST_NATS';
+
+export function resources() {
+  return {
+    brokers: [
+      {
+        tag: 'bus',
+        envs: [{ slug: 'prd', type: 'NATS', config: { url: process.env[address] ?? 'nats://127.0.0.1:4222' } }],
+        topics: [{ tag: 'order-placed', subject: 'shop.orders.placed', headers: { 'x-source': 'example' } }],
+      },
+      {
+        tag: 'open-bus',
+        envs: [{ slug: 'prd', type: 'NATS', config: { url: process.env[address] ?? 'nats://127.0.0.1:4222' } }],
+      },
+    ],
+  };
+}
+
+/** @param {import('ductape').Ductape} ductape @param {(line: string) => void} log */
+export async function run(ductape, log) {
+  const placed = await ductape.events.dispatch({
+    broker: 'bus',
+    event: 'order-placed',
+    input: { message: { order: 17, total: '99.50' } },
+  });
+  log(`a topic: ${JSON.stringify(await ductape.jobs.wait(placed.job_id))}`);
+
+  const any = await ductape.events.dispatch({
+    broker: 'open-bus',
+    event: 'shop.anything',
+    input: { message: { at: '$Now' } },
+  });
+  log(`any event: ${JSON.stringify(await ductape.jobs.wait(any.job_id))}`);
+
+  const wrong = await ductape.events.dispatch({ broker: 'open-bus', event: 'shop.*', input: { message: {} } });
+  await ductape.jobs.wait(wrong.job_id).catch((error) => log(`a wildcard: ${error.code}, ${error.message}`));
+}

@@ -1,0 +1,512 @@
+/**
+ * Definitions of what jobs use, as `resources` of the constructor takes them: an object of this shape, or the path of a
+ * JSON file that holds one. `resources.schema.json` says the same to an editor:
+ * `{ "$schema": "./node_modules/ductape/resources.schema.json", "products": [] }`. Any text may hold `$Secret{KEY}`.
+ */
+export interface Resources {
+  $schema?: string;
+  products?: ProductResources[];
+}
+
+/** The resources of one product. */
+export interface ProductResources {
+  /** The product's tag. */
+  tag: string;
+  name?: string;
+  description?: string;
+  apps?: AppResource[];
+  features?: FeatureResource[];
+  notifications?: NotificationResource[];
+  storage?: StorageResource[];
+  brokers?: BrokerResource[];
+  databases?: DatabaseResource[];
+  /** Accepted, and without effect yet: graph jobs are done by handlers. */
+  graphs?: object[];
+  sessions?: SessionResource[];
+  caches?: CacheResource[];
+}
+
+/** What every resource and its parts may say of themselves. */
+export interface Described {
+  name?: string;
+  description?: string;
+}
+
+// --- apps
+
+/** An HTTP service and its actions. */
+export interface AppResource extends Described {
+  tag: string;
+  /** What it is in each environment. */
+  envs: AppEnv[];
+  /** What can be asked of it. */
+  actions?: AppAction[];
+}
+
+/** An HTTP service in one environment. */
+export interface AppEnv extends Described {
+  slug: string;
+  /** What the resources of actions come after, as in `'https://api.example.com/v1'`. */
+  base_url: string;
+  /** Headers of every request. */
+  headers?: Record<string, string>;
+  /** Credentials of every request. */
+  auth?: HttpAuth;
+  /** Certificates of authorities in PEM, trusted beside the system's. */
+  ca?: string;
+}
+
+/** Credentials of HTTP requests. */
+export type HttpAuth =
+  | { type: 'basic'; username: string; password: string }
+  | { type: 'bearer'; token: string }
+  | { type: 'header'; name: string; value: string };
+
+/**
+ * One request that can be made of a service. Strings in `headers`, `query`, `params` and `body` may hold expressions; what
+ * a job's input gives is laid over them.
+ */
+export interface AppAction extends Described {
+  tag: string;
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
+  /** Path below `base_url` with its parameters, as in `'/orders/:id'`. */
+  resource: string;
+  /**
+   * Media type of the body. JSON, forms and multipart are written from the body's fields; of any other type the body is
+   * `{ content }`, with `encoding: 'base64'` for bytes. Default `'application/json'`.
+   */
+  request_type?:
+    | 'application/json'
+    | 'application/x-www-form-urlencoded'
+    | 'multipart/form-data'
+    | 'text/plain'
+    | (string & {});
+  /** Longest attempt for jobs that set no `timeout`, in ms. Default 60,000. */
+  timeout?: number;
+  headers?: Record<string, string>;
+  query?: Record<string, unknown>;
+  params?: Record<string, unknown>;
+  /** Merged with the input's, object by object. */
+  body?: unknown;
+}
+
+/** The result of a job that a built-in connector made an HTTP request for. */
+export interface IActionResult<Data = unknown> {
+  /** 200 to 299; any other status is a failure. */
+  status: number;
+  /** Names in lower case; repeated ones are joined by commas, but `set-cookie` is a list. */
+  headers: Record<string, string | string[]>;
+  /** The value of JSON, a text, base64 of anything else (see `encoding`), or `null` for an empty body. */
+  data: Data;
+  /** Present when `data` is base64. */
+  encoding?: 'base64';
+}
+
+// --- features
+
+/** What a member of a feature's input must be. */
+export interface FeatureInput {
+  /** Default `'any'`. */
+  type?: 'any' | 'string' | 'number' | 'integer' | 'boolean' | 'object' | 'array';
+  /** Whether a job without it fails with `VALIDATION_ERROR`. Default false. */
+  required?: boolean;
+  /** What it is when the job has none; else null. */
+  default?: unknown;
+  description?: string;
+}
+
+interface FeatureEventBase extends Described {
+  /** Its name within the sequence: a text without `/`, `{` and `}`. Default: what it does, its `event` or `operation`. */
+  tag?: string;
+  /** Its input. Texts may hold `$Input{…}`, `$Sequence{sequence}{event}{field}` and all other expressions. */
+  input?: Record<string, unknown>;
+  /** How often it is tried again within one attempt of the feature, with the delays of the job's `retryConfig`. Default 0. */
+  retries?: number;
+  /** `true`: when it has failed, the feature goes on and its result is null. */
+  allow_fail?: boolean;
+}
+
+/** One event of a feature: a job of another target, done within the feature's. */
+export type FeatureEvent = FeatureEventBase &
+  (
+    | { type: 'action' | 'app'; app: string; event: string }
+    | { type: 'notification'; notification: string; event: string }
+    | { type: 'storage'; storage: string; event: string }
+    /** `event` is a topic of `broker`, or `'broker:topic'`. */
+    | { type: 'publish' | 'event'; broker?: string; event: string }
+    | { type: 'database_action' | 'db_action'; database: string; event: string }
+    | { type: 'database'; database: string; operation: string }
+    | { type: 'graph_action'; graph: string; event: string }
+    | { type: 'graph'; graph: string; operation: string }
+    /** `event` is the tag of another feature. */
+    | { type: 'feature' | 'workflow' | 'job'; event: string }
+  );
+
+/** Events that are done one after the other. */
+export interface FeatureSequence extends Described {
+  /** Its name: a text without `/`, `{` and `}`. */
+  tag: string;
+  events: FeatureEvent[];
+}
+
+/** A feature declared as data. */
+export interface FeatureResource extends Described {
+  tag: string;
+  /** What its input holds, by name. Without it anything. */
+  input?: Record<string, FeatureInput>;
+  /** What is done, in this order. */
+  sequence: FeatureSequence[];
+  /** The result, with expressions. Without it, what the last event yields. */
+  output?: unknown;
+}
+
+// --- notifications
+
+/** Ways to tell people and programs something: channels by environment, and messages that go by them. */
+export interface NotificationResource extends Described {
+  tag: string;
+  envs: NotificationEnvironment[];
+  messages: NotificationMessage[];
+}
+
+/** What messages are sent with in one environment. */
+export interface NotificationEnvironment {
+  slug: string;
+  description?: string;
+  emails?: SmtpServer | ForeignMailProvider;
+  /** No provider is built in yet: jobs that send text messages are done by handlers. */
+  sms?: { provider: 'twilio' | 'nexmo' | 'plivo'; [setting: string]: unknown };
+  /** No provider is built in yet: jobs that send push notifications are done by handlers. */
+  push_notifications?: { type: 'EXPO' | 'FIREBASE'; [setting: string]: unknown };
+  callbacks?: CallbackEndpoint;
+}
+
+/** A mail server. */
+export interface SmtpServer {
+  provider: 'smtp';
+  /** Its name or address. */
+  host: string;
+  /** Default 587; 465 with `tls`, 25 with `none`. */
+  port?: number;
+  /**
+   * `tls`: from the first byte; `starttls`: in the clear until STARTTLS, which must succeed; `none`: in the clear, password
+   * and all. Default `starttls`.
+   */
+  security?: 'tls' | 'starttls' | 'none';
+  username?: string;
+  password?: string;
+  /** Who sends, as in `'Shop <shop@example.com>'`. */
+  from: string;
+  /** Who gets answers, if not the sender. */
+  replyTo?: string;
+  /** Certificates in PEM of those who may vouch for the server, instead of the public ones. */
+  ca?: string;
+}
+
+/** A provider of e-mail that is not built in yet: its jobs are done by handlers. */
+export interface ForeignMailProvider {
+  provider: 'sendgrid' | 'mailgun' | 'postmark' | 'brevo';
+  [setting: string]: unknown;
+}
+
+/** A program that is called by HTTP. */
+export interface CallbackEndpoint {
+  /** May hold `:params` in its path. */
+  url: string;
+  /** Default `'POST'`. */
+  method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
+  auth?: HttpAuth;
+  headers?: Record<string, string>;
+}
+
+/** What is sent by each channel. `{{name}}` in a text is a place that jobs fill. */
+export interface NotificationMessage extends Described {
+  /** The `event` of its jobs. */
+  tag: string;
+  email?: {
+    subject: string;
+    /** HTML; what is filled in is escaped. */
+    template: string;
+    /** For readers without HTML. */
+    text?: string;
+  };
+  sms?: string;
+  push_notification?: { title?: string; body?: string; data?: Record<string, unknown> };
+  /** What the input of a job is merged into. */
+  callback?: {
+    query?: Record<string, unknown>;
+    headers?: Record<string, unknown>;
+    params?: Record<string, unknown>;
+    body?: Record<string, unknown>;
+  };
+}
+
+// --- storage
+
+/** A place for files. */
+export interface StorageResource extends Described {
+  tag: string;
+  envs: StorageEnvironment[];
+  /** What jobs do; an event that is not listed is an upload. */
+  events?: StorageEvent[];
+}
+
+/** Where files are in one environment. */
+export type StorageEnvironment =
+  | { slug: string; description?: string; type: 'local'; config: LocalFolder }
+  /** Not built in yet: jobs of these are done by handlers. */
+  | { slug: string; description?: string; type: 'aws' | 'gcp' | 'azure'; config?: Record<string, unknown> };
+
+/** A folder of this machine. */
+export interface LocalFolder {
+  /** A relative path is taken from the working folder of the process. */
+  root: string;
+  /** Whether it is made when it is missing. Default true. */
+  create?: boolean;
+}
+
+/** What the jobs of one event do. */
+export interface StorageEvent extends Described {
+  /** The `event` of its jobs. */
+  tag: string;
+  operation: 'upload' | 'download' | 'remove' | 'listFiles' | 'stats';
+  /** The folder that they keep to. */
+  path?: string;
+  /** Most bytes of a file that is written. Default 32 MiB. */
+  maxBytes?: number;
+}
+
+// --- brokers
+
+/** A message broker and its topics. */
+export interface BrokerResource extends Described {
+  tag: string;
+  envs: BrokerEnvironment[];
+  /** What may be published to. Left out: any event, under its own name. */
+  topics?: BrokerTopic[];
+}
+
+/** A broker in one environment. */
+export type BrokerEnvironment = { slug: string; description?: string } & (
+  | { type: 'RABBITMQ'; config: RabbitMqConfig }
+  | { type: 'REDIS'; config: RedisConfig }
+  | { type: 'NATS'; config: NatsConfig }
+  | { type: 'MQTT'; config: MqttConfig }
+);
+
+/** What every broker's `config` has. */
+export interface BrokerServer {
+  /** Address of the server; with TLS by the second scheme: `amqp(s)`, `redis(s)`, `nats` and `tls`, `mqtt(s)`. */
+  url: string;
+  /** User, instead of the one in the address. */
+  username?: string;
+  /** Password, instead of the one in the address: nothing in it need be encoded. */
+  password?: string;
+  /** Certificates in PEM that are trusted instead of the system's, or the path of a file with them. */
+  ca?: string;
+}
+
+/** How messages go to RabbitMQ: of a topic, or of all that say nothing else. */
+export interface RabbitMqOptions {
+  /** Exchange. Default `''`: the one that knows queues by their names. */
+  exchange?: string;
+  /** Routing key. Default: the topic's name. */
+  routingKey?: string;
+  /** Whether messages survive a restart of the server. Default true. */
+  persistent?: boolean;
+  /** Whether a message that no queue gets is a failure. Default true. */
+  mandatory?: boolean;
+}
+
+/** How messages go to MQTT: of a topic, or of all that say nothing else. */
+export interface MqttOptions {
+  /** Quality of service. Default 1. */
+  qos?: 0 | 1 | 2;
+  /** Whether the server keeps the message for later subscribers. Default false. */
+  retain?: boolean;
+}
+
+export interface RabbitMqConfig extends BrokerServer, RabbitMqOptions {}
+
+export interface RedisConfig extends BrokerServer {
+  /** Whether messages are appended to streams or told to channels. Default `'stream'`. */
+  mode?: 'stream' | 'pubsub';
+  /** About how many entries streams keep. Default: all. */
+  maxlen?: number;
+}
+
+export interface NatsConfig extends BrokerServer {
+  /** Whether a stream must have stored the message. Default false. */
+  jetstream?: boolean;
+  /** A token instead of user and password. */
+  token?: string;
+  /** What stands in a credentials file (`.creds`). */
+  credentials?: string;
+  /** Prefix of the subjects that acknowledgements arrive on. Default `'_INBOX'`. */
+  inboxPrefix?: string;
+}
+
+export interface MqttConfig extends BrokerServer, MqttOptions {}
+
+/** Something to publish to. Members of a server's type are without effect in environments of other types. */
+export interface BrokerTopic extends RabbitMqOptions, MqttOptions {
+  tag: string;
+  /** Its name at the server: routing key, stream or channel, subject, topic. Default: the tag. */
+  name?: string;
+  description?: string;
+  /** Names and values that go with each message. */
+  headers?: Record<string, string>;
+  /** Redis: the stream that messages are appended to. */
+  stream?: string;
+  /** Redis: the channel that messages are told to. */
+  channel?: string;
+  /** Redis: about how many entries the stream keeps. */
+  maxlen?: number;
+  /** NATS: the subject; the same as `name`. */
+  subject?: string;
+  /** NATS: whether a stream must have stored the message. */
+  jetstream?: boolean;
+}
+
+// --- databases
+
+/** A database and its actions. */
+export interface DatabaseResource extends Described {
+  tag: string;
+  /** Jobs of a `'mongodb'` wait for a process that has a handler for them. */
+  type: 'postgresql' | 'mysql' | 'sqlite' | 'mongodb';
+  /** The table of operations and actions that name none: `'orders'` or `'sales.orders'`. */
+  table?: string;
+  /** `false`: jobs bring no SQL of their own (`raw`). Default true. */
+  raw?: boolean;
+  envs: DatabaseEnvironment[];
+  actions?: DatabaseAction[];
+}
+
+/** Where a database is in one environment. */
+export interface DatabaseEnvironment extends Described {
+  slug: string;
+  /** `postgres://…`, `mysql://…`, or the path of a SQLite file. */
+  connection_url: string;
+  /** Certificates that the server's must be signed by: PEM, or the path of such a file. */
+  ca?: string;
+  /** Most connections at once. Default 10. */
+  max_connections?: number;
+}
+
+/** An operation that is written down in advance; `{{name}}` is filled with what the job brings. */
+export interface DatabaseAction extends Described {
+  tag: string;
+  /** The table, unless it is the database's. */
+  tableName?: string;
+  operation: 'QUERY' | 'INSERT' | 'UPDATE' | 'DELETE' | 'UPSERT' | 'AGGREGATE' | 'RAW_SQL';
+  /** The data of INSERT, UPDATE and UPSERT; what AGGREGATE computes; the SQL of RAW_SQL. Without it the job's `data`. */
+  template?: object | string;
+  /** Which rows are meant. Without it the job's `filter`, else its `query`. */
+  filterTemplate?: object;
+  /** Values of names that a job leaves out. */
+  defaults?: object;
+  fields?: string | readonly string[];
+  groupBy?: string | readonly string[];
+  having?: object;
+  orderBy?: DatabaseOrder | readonly DatabaseOrder[];
+  limit?: number | string;
+  offset?: number | string;
+  conflictColumns?: string | readonly string[];
+  updateColumns?: string | readonly string[];
+  returning?: boolean | string | readonly string[];
+  /** Lets an UPDATE or a DELETE without a filter meet every row. */
+  all?: boolean;
+}
+
+/** A column to order by, with its direction if it is not ascending. */
+export type DatabaseOrder = string | { readonly [column: string]: 'asc' | 'desc' | 'ASC' | 'DESC' | 1 | -1 };
+
+// --- sessions
+
+/** How tokens are signed. */
+export type SessionAlgorithm =
+  | 'HS256'
+  | 'HS384'
+  | 'HS512'
+  | 'RS256'
+  | 'RS384'
+  | 'RS512'
+  | 'PS256'
+  | 'PS384'
+  | 'PS512'
+  | 'ES256'
+  | 'ES384'
+  | 'EdDSA';
+
+/** Whose tokens are taken. One of `secret`, `publicKey` and `jwks` is the key; `$Secret{KEY}` in a text is replaced. */
+export interface SessionResource extends Described {
+  tag: string;
+  /** The one algorithm that tokens may have. Default `'HS256'`. */
+  algorithm?: SessionAlgorithm;
+  /** Shared secret of the HS algorithms, at least 16 bytes. */
+  secret?: string;
+  /** Public key in PEM (`BEGIN PUBLIC KEY`). */
+  publicKey?: string;
+  /** Key set, or the path of a JSON file that holds it. */
+  jwks?: { keys: object[] } | string;
+  /** Private key in PEM (PKCS#8) that `sessions.start` signs with; a shared secret needs none. */
+  privateKey?: string;
+  /** How long a token that `sessions.start` issues is valid, in `period`. Default one hour. */
+  expiry?: number;
+  /** Unit of `expiry`; a month is 30 days, a year 365. Default `'milliseconds'`. */
+  period?: 'milliseconds' | 'seconds' | 'minutes' | 'hours' | 'days' | 'weeks' | 'months' | 'years';
+  /** `false`: claims are taken from tokens that nobody checks. Default true. */
+  verify?: boolean;
+}
+
+// --- caches
+
+/** A cache. */
+export interface CacheResource extends Described {
+  tag: string;
+  /** How long a value is kept, in ms. Default one hour. */
+  expiry?: number;
+}
+
+// --- checks
+
+/** Which resources `resources.check` connects to; what is left out is any. */
+export interface ResourceCheckOptions {
+  product?: string;
+  env?: string;
+  /** Tag of the resource. */
+  tag?: string;
+  /** How long one may take, in ms. Default 10,000. */
+  timeout?: number;
+}
+
+/** What `resources.check` found of one resource in one environment. */
+export interface IResourceCheck {
+  product: string;
+  env: string;
+  type: 'app' | 'notification' | 'storage' | 'broker' | 'database' | 'graph';
+  tag: string;
+  /** Whether it answered and took the credentials. */
+  ok: boolean;
+  /** How long that took, in ms. */
+  duration_ms: number;
+  /** Attempts of jobs that it has ended in this process. */
+  calls: number;
+  /** How many of them failed. */
+  failures: number;
+  /** Why it cannot be used. */
+  error?: { code: string; message: string };
+}
+
+/** `ductape.resources`. */
+export interface ResourceChecks {
+  /**
+   * Connects to every resource in every environment, authenticates, and changes nothing. A resource that cannot be used is
+   * told in its `error`; the promise rejects with `VALIDATION_ERROR` only for wrong options.
+   */
+  check(options?: ResourceCheckOptions): Promise<IResourceCheck[]>;
+}
+
+/** Gives its argument back: for the types, where resources stand in a file of their own. */
+export declare function defineResources<const T extends Resources>(resources: T): T;

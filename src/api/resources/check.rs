@@ -1,0 +1,123 @@
+//! `ductape.resources.check()`: connects to what `resources` describe, and says what came of it.
+
+use crate::api::fields::Fields;
+use crate::error::{Error, ErrorCode, Result};
+use async_trait::async_trait;
+use serde::Serialize;
+use std::time::Duration;
+
+/// Default time for each resource.
+const PATIENCE: i64 = 10_000;
+/// Longest time for each resource, ms.
+const LONGEST: i64 = 600_000;
+
+/// Which resources are meant; what is left out is any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Tag of the product.
+    pub product: Option<Box<str>>,
+    /// Slug of the environment.
+    pub env: Option<Box<str>>,
+    /// Tag of the resource.
+    pub tag: Option<Box<str>>,
+}
+
+/// What was found of one resource.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Tag of the product.
+    pub product: Box<str>,
+    /// Slug of the environment.
+    pub env: Box<str>,
+    /// What it is, as in `database`.
+    pub kind: &'static str,
+    /// Its tag.
+    pub tag: Box<str>,
+    /// Why it cannot be used; `None`: it can.
+    pub error: Option<Error>,
+    /// How long it took, ms.
+    pub duration_ms: i64,
+    /// Attempts of jobs that it has ended in this process.
+    pub calls: u64,
+    /// How many of them failed.
+    pub failures: u64,
+}
+
+/// The servers that `resources` describe.
+#[async_trait]
+pub trait Connections: Send + Sync {
+    /// Whether there are none.
+    fn is_empty(&self) -> bool;
+
+    /// Connects to each that is wanted, and gives up after `patience`.
+    async fn check(&self, wanted: &Wanted, patience: Duration) -> Vec<Finding>;
+
+    /// Ends all connections.
+    async fn close(&self);
+}
+
+/// Answers `resources.check(options)`.
+///
+/// # Errors
+/// `VALIDATION_ERROR` for options that are none.
+pub async fn check(connections: &dyn Connections, options: &str) -> Result<String> {
+    let invalid = |problems| Error::invalid(ErrorCode::ValidationError, problems);
+    let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    fields.refuse_unknown(&["product", "env", "tag", "timeout"]);
+    let mut tag = |name: &str| fields.tag(name).map(|tag| tag.as_ref().into());
+    let wanted = Wanted {
+        product: tag("product"),
+        env: tag("env"),
+        tag: tag("tag"),
+    };
+    let patience = fields.integer("timeout", 1, LONGEST).unwrap_or(PATIENCE);
+    if !fields.problems.is_empty() {
+        return Err(invalid(fields.problems));
+    }
+    let findings = connections
+        .check(&wanted, Duration::from_millis(patience.unsigned_abs()))
+        .await;
+    let shown: Vec<_> = findings.iter().map(Shown::from).collect();
+    serde_json::to_string(&shown)
+        .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+}
+
+/// A finding as JavaScript sees it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    product: &'a str,
+    env: &'a str,
+    r#type: &'a str,
+    tag: &'a str,
+    ok: bool,
+    duration_ms: i64,
+    calls: u64,
+    failures: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ShownError<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownError<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+impl<'a> From<&'a Finding> for Shown<'a> {
+    fn from(finding: &'a Finding) -> Self {
+        Self {
+            product: &finding.product,
+            env: &finding.env,
+            r#type: finding.kind,
+            tag: &finding.tag,
+            ok: finding.error.is_none(),
+            duration_ms: finding.duration_ms,
+            calls: finding.calls,
+            failures: finding.failures,
+            error: finding.error.as_ref().map(|error| ShownError {
+                code: error.code_text(),
+                message: &error.message,
+            }),
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Reads databases and their actions.
+
+use super::environments::environments;
+use super::{members, required_tag};
+use crate::api::fields::{Fields, describe};
+use crate::resources::{ActionVerb, Database, DatabaseAction, DatabaseEnv, DatabaseKind, Resources, Text};
+use url::Url;
+
+/// Most connections to one database.
+const MOST_CONNECTIONS: i64 = 1_000;
+
+const KINDS: [(&str, DatabaseKind); 4] = [
+    ("postgresql", DatabaseKind::Postgresql),
+    ("mysql", DatabaseKind::Mysql),
+    ("sqlite", DatabaseKind::Sqlite),
+    ("mongodb", DatabaseKind::Mongodb),
+];
+
+const VERBS: [(&str, ActionVerb); 7] = [
+    ("QUERY", ActionVerb::Query),
+    ("INSERT", ActionVerb::Insert),
+    ("UPDATE", ActionVerb::Update),
+    ("DELETE", ActionVerb::Delete),
+    ("UPSERT", ActionVerb::Upsert),
+    ("AGGREGATE", ActionVerb::Aggregate),
+    ("RAW_SQL", ActionVerb::RawSql),
+];
+
+pub(super) fn read(database: &mut Fields<'_>, product: &str, resources: &mut Resources) {
+    database.refuse_unknown(&["tag", "type", "table", "raw", "envs", "actions", "name", "description"]);
+    let tag = required_tag(database);
+    if database.raw("type").is_none() {
+        database.problem(
+            "type",
+            "is missing; it must be 'postgresql', 'mysql', 'sqlite' or 'mongodb'",
+        );
+    }
+    let kind = database.word("type", &KINDS);
+    let table = database.tag("table").map(|table| table.as_ref().into());
+    let raw = database.boolean("raw").unwrap_or(true);
+    let mut envs = Vec::new();
+    for (slug, mut env) in environments(database) {
+        envs.extend(read_env(&mut env, slug, kind));
+        database.absorb(env);
+    }
+    let mut actions: Vec<DatabaseAction> = Vec::new();
+    for mut action in members(database, "actions") {
+        if let Some(read) = read_action(&mut action, table.is_some()) {
+            if actions.iter().any(|known| known.tag == read.tag) {
+                action.problem(
+                    "tag",
+                    format!("'{}' is the tag of another action of the database", read.tag),
+                );
+            }
+            actions.push(read);
+        }
+        database.absorb(action);
+    }
+    let (Some(tag), Some(kind)) = (tag, kind) else { return };
+    let read = Database {
+        tag: tag.as_ref().into(),
+        kind,
+        table,
+        raw,
+        envs,
+        actions,
+    };
+    if !resources.databases.add(product, &tag, read) {
+        database.problem("tag", format!("'{tag}' is the tag of another database of the product"));
+    }
+}
+
+fn read_env(env: &mut Fields<'_>, slug: Box<str>, kind: Option<DatabaseKind>) -> Option<DatabaseEnv> {
+    env.refuse_unknown(&["slug", "connection_url", "ca", "max_connections", "name", "description"]);
+    if env.raw("connection_url").is_none() {
+        env.problem(
+            "connection_url",
+            "is missing; it must be a string, as in 'postgres://user:$Secret{KEY}@host/database'",
+        );
+    }
+    let url = env.string("connection_url").map(|url| Text::from(&*url));
+    if let (Some(url), Some(kind)) = (&url, kind)
+        && let Some(problem) = url_problem(url, kind)
+    {
+        env.problem("connection_url", problem);
+    }
+    let ca = env.string("ca").map(|ca| Text::from(&*ca));
+    let most = env.integer("max_connections", 1, MOST_CONNECTIONS);
+    Some(DatabaseEnv {
+        slug,
+        connection_url: url?,
+        ca,
+        max_connections: most.and_then(|most| usize::try_from(most).ok()),
+    })
+}
+
+/// What is wrong with an address; nothing of it is said, for it may hold a password.
+fn url_problem(url: &Text, kind: DatabaseKind) -> Option<&'static str> {
+    let text = url.as_written();
+    if text.is_empty() {
+        return Some("must not be empty");
+    }
+    if !url.is_plain() {
+        return None;
+    }
+    let (schemes, problem): (&[&str], _) = match kind {
+        DatabaseKind::Postgresql => (
+            &["postgres", "postgresql"],
+            "must be an address such as 'postgres://user:password@host:5432/database'",
+        ),
+        DatabaseKind::Mysql => (
+            &["mysql", "mariadb"],
+            "must be an address such as 'mysql://user:password@host:3306/database'",
+        ),
+        DatabaseKind::Mongodb => (
+            &["mongodb", "mongodb+srv"],
+            "must be an address such as 'mongodb://user:password@host:27017/database'",
+        ),
+        DatabaseKind::Sqlite => {
+            let path = text.strip_prefix("sqlite:").unwrap_or(text);
+            let is_path = !path.is_empty() && !path.starts_with(':') && !path.contains("://");
+            return (!is_path).then_some("must be the path of a file, as in 'sqlite:/srv/app.db'");
+        }
+    };
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    let known = scheme.is_some_and(|scheme| schemes.contains(&scheme));
+    // A list of hosts is no URL, and right all the same.
+    let read = text.contains(',') || Url::parse(text).is_ok_and(|url| url.has_host());
+    (!known || !read).then_some(problem)
+}
+
+fn read_action(action: &mut Fields<'_>, has_table: bool) -> Option<DatabaseAction> {
+    const OPTIONS: [&str; 9] = [
+        "fields",
+        "groupBy",
+        "having",
+        "orderBy",
+        "limit",
+        "offset",
+        "conflictColumns",
+        "updateColumns",
+        "returning",
+    ];
+    let mut known = vec![
+        "tag",
+        "tableName",
+        "operation",
+        "template",
+        "filterTemplate",
+        "defaults",
+        "all",
+        "name",
+        "description",
+    ];
+    known.extend(OPTIONS);
+    action.refuse_unknown(&known);
+    let tag = required_tag(action);
+    if action.raw("operation").is_none() {
+        action.problem(
+            "operation",
+            "is missing; it must be one of QUERY, INSERT, UPDATE, DELETE, UPSERT, AGGREGATE, RAW_SQL",
+        );
+    }
+    let verb = action.word("operation", &VERBS);
+    let table = action.tag("tableName").map(|table| table.as_ref().into());
+    if table.is_none()
+        && !has_table
+        && action.raw("tableName").is_none()
+        && verb.is_some_and(|verb| verb != ActionVerb::RawSql)
+    {
+        action.problem("tableName", "is missing, and the database has no `table` either");
+    }
+    if let Some(verb) = verb {
+        check_template(action, verb);
+        let groups = action.raw("filterTemplate").filter(|text| !text.starts_with('{'));
+        if let Some(text) = groups {
+            action.problem(
+                "filterTemplate",
+                format!("must be an object of columns, got {}", describe(text)),
+            );
+        }
+        if verb == ActionVerb::Upsert && action.raw("conflictColumns").is_none() {
+            action.problem(
+                "conflictColumns",
+                "is missing; name the columns of the unique key, as in ['id']",
+            );
+        }
+    }
+    if let Some(text) = action.raw("defaults").filter(|text| !text.starts_with('{')) {
+        action.problem(
+            "defaults",
+            format!("must be an object of names and values, got {}", describe(text)),
+        );
+    }
+    let all = action.boolean("all");
+    let text = |name: &str| action.raw(name).map(Text::from);
+    let mut options: Vec<(Box<str>, Text)> = OPTIONS
+        .iter()
+        .filter_map(|name| Some(((*name).into(), text(name)?)))
+        .collect();
+    if all == Some(true) {
+        options.push(("all".into(), "true".into()));
+    }
+    Some(DatabaseAction {
+        tag: tag?.as_ref().into(),
+        table,
+        verb: verb?,
+        template: text("template"),
+        filter: text("filterTemplate"),
+        defaults: text("defaults"),
+        options,
+    })
+}
+
+/// What a template can be, by what the action does.
+fn check_template(action: &mut Fields<'_>, verb: ActionVerb) {
+    let Some(text) = action.raw("template") else {
+        let missing = match verb {
+            ActionVerb::RawSql => "is missing; it must be a string of SQL",
+            ActionVerb::Aggregate => "is missing; say what to compute, as in { total: { $sum: 'amount' } }",
+            _ => return,
+        };
+        return action.problem("template", missing);
+    };
+    match verb {
+        ActionVerb::RawSql => {
+            if let Some(sql) = action.string("template")
+                && let Some(problem) = sql_problem(&sql)
+            {
+                action.problem("template", problem);
+            }
+        }
+        ActionVerb::Insert | ActionVerb::Upsert if text.starts_with('[') => {}
+        ActionVerb::Query | ActionVerb::Delete => {
+            action.problem("template", "has no meaning here; the filter is `filterTemplate`");
+        }
+        _ if !text.starts_with('{') => {
+            action.problem("template", format!("must be an object, got {}", describe(text)));
+        }
+        _ => {}
+    }
+}
+
+/// Why SQL cannot have its places bound: one is within quotes or a comment, where a parameter is none.
+fn sql_problem(sql: &str) -> Option<&'static str> {
+    let mut rest = sql;
+    if sql.trim().is_empty() {
+        return Some("must not be empty");
+    }
+    while let Some(first) = rest.chars().next() {
+        let (open, close) = match first {
+            '\'' => (1, "'"),
+            '"' => (1, "\""),
+            '`' => (1, "`"),
+            '-' if rest.starts_with("--") => (2, "\n"),
+            '/' if rest.starts_with("/*") => (2, "*/"),
+            _ => {
+                rest = rest.get(first.len_utf8()..)?;
+                continue;
+            }
+        };
+        let inside = rest.get(open..)?;
+        let end = inside.find(close).unwrap_or(inside.len());
+        if inside.get(..end)?.contains("{{") {
+            return Some(
+                "has a place {{…}} within quotes or a comment, where nothing can be bound; write it without quotes",
+            );
+        }
+        rest = inside.get(end + close.len()..).unwrap_or_default();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sql_problem;
+
+    #[test]
+    fn places_are_bound_only_where_values_stand() {
+        assert_eq!(
+            sql_problem("SELECT 'it''s' FROM \"t\" WHERE a = {{a}} -- all\n AND b = {{ b }}"),
+            None
+        );
+        for sql in [
+            "SELECT '{{a}}'",
+            "SELECT 'é' || '%{{a}}%'",
+            "SELECT \"{{a}}\"",
+            "SELECT `{{a}}`",
+            "-- {{a}}",
+            "/* {{a}} */",
+            " ",
+        ] {
+            assert!(sql_problem(sql).is_some(), "{sql}");
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Reads features that are declared as data, and checks what their expressions refer to.
+//!
+//! Invariant: what is read runs: each reference is to an input that is declared, or to an event that comes before; features
+//! within features end.
+
+use super::{members, required_tag};
+use crate::api::fields::{Fields, describe, nearest, shown};
+use crate::error::Problem;
+use crate::expr::{self, Limits};
+use crate::model::Namespace;
+use crate::resources::{Feature, FeatureEvent, FeatureInput, FeatureSequence, InputKind, Resources};
+
+/// Most events of a feature; each is a step, and a run has a thousand of those.
+const MOST_EVENTS: usize = 200;
+/// Features within features.
+const DEEPEST: usize = 8;
+/// Most retries of an event.
+const MOST_RETRIES: i64 = 1_000;
+
+/// What `type` says, and where such an event goes.
+const TYPES: [(&str, Namespace); 14] = [
+    ("action", Namespace::Actions),
+    ("app", Namespace::Actions),
+    ("notification", Namespace::Notifications),
+    ("storage", Namespace::Storage),
+    ("publish", Namespace::Events),
+    ("event", Namespace::Events),
+    ("database_action", Namespace::DatabaseActions),
+    ("db_action", Namespace::DatabaseActions),
+    ("database", Namespace::Databases),
+    ("graph_action", Namespace::GraphActions),
+    ("graph", Namespace::Graphs),
+    ("feature", Namespace::Features),
+    ("workflow", Namespace::Features),
+    ("job", Namespace::Features),
+];
+
+pub(super) fn read(feature: &mut Fields<'_>, product: &str, resources: &mut Resources) {
+    feature.refuse_unknown(&["tag", "name", "description", "input", "sequence", "output"]);
+    let tag = required_tag(feature);
+    let input = read_input(feature);
+    let mut known = Known {
+        inputs: input
+            .as_ref()
+            .map(|all| all.iter().map(|field| field.name.clone()).collect()),
+        events: Vec::new(),
+    };
+    let sequence = read_sequences(feature, &mut known);
+    let output: Option<Box<str>> = feature.raw("output").map(Into::into);
+    if let Some(output) = &output {
+        known.check(feature, "output", output);
+    }
+    let Some(tag) = tag else { return };
+    let read = Feature {
+        tag: tag.as_ref().into(),
+        input,
+        sequence,
+        output,
+    };
+    if !resources.features.add(product, &tag, read) {
+        feature.problem("tag", format!("'{tag}' is the tag of another feature of the product"));
+    }
+}
+
+/// `{ name: { type, required, default } }`.
+fn read_input(feature: &mut Fields<'_>) -> Option<Vec<FeatureInput>> {
+    let mut object = feature.object("input")?;
+    let mut all = Vec::new();
+    for name in object.names() {
+        let Some(mut field) = object.object(&name) else {
+            continue;
+        };
+        field.refuse_unknown(&["type", "required", "default", "description"]);
+        let kind = field.word("type", &InputKind::NAMES).unwrap_or(InputKind::Any);
+        let required = field.boolean("required").unwrap_or(false);
+        let default: Option<Box<str>> = field.raw("default").map(Into::into);
+        if let Some(default) = &default {
+            if required {
+                field.problem("default", "is never used: the input is `required`");
+            }
+            if !kind.admits(default) {
+                let message = format!("must be of the type '{}', got {}", kind.name(), describe(default));
+                field.problem("default", message);
+            }
+        }
+        object.absorb(field);
+        all.push(FeatureInput {
+            name: name.into(),
+            kind,
+            required,
+            default,
+        });
+    }
+    feature.absorb(object);
+    Some(all)
+}
+
+fn read_sequences(feature: &mut Fields<'_>, known: &mut Known) -> Vec<FeatureSequence> {
+    let mut all: Vec<FeatureSequence> = Vec::new();
+    if feature.raw("sequence").is_none() {
+        feature.problem("sequence", "is missing; it is a list of `{ tag, events }`");
+    }
+    let mut count = 0;
+    for mut sequence in members(feature, "sequence") {
+        sequence.refuse_unknown(&["tag", "name", "description", "events"]);
+        let tag = read_tag(&mut sequence, "tag");
+        if let Some(tag) = &tag
+            && all.iter().any(|other| other.tag == *tag)
+        {
+            sequence.problem("tag", format!("'{tag}' is the tag of another sequence of the feature"));
+        }
+        let mut events: Vec<FeatureEvent> = Vec::new();
+        for mut event in members(&mut sequence, "events") {
+            count += 1;
+            if let Some(read) = read_event(&mut event, known) {
+                if events.iter().any(|other| other.tag == read.tag) {
+                    let message = format!(
+                        "the sequence has an event '{}' already; give one of them another `tag`",
+                        read.tag
+                    );
+                    event.problem("tag", message);
+                }
+                if let Some(tag) = &tag {
+                    known.events.push((tag.clone(), read.tag.clone()));
+                }
+                events.push(read);
+            }
+            sequence.absorb(event);
+        }
+        if sequence.raw("events").is_none_or(|text| text.trim() == "[]") {
+            sequence.problem("events", "must have at least one event");
+        }
+        if let Some(tag) = tag {
+            all.push(FeatureSequence { tag, events });
+        }
+        feature.absorb(sequence);
+    }
+    if count > MOST_EVENTS {
+        feature.problem(
+            "sequence",
+            format!("must have at most {MOST_EVENTS} events, got {count}; split the feature"),
+        );
+    }
+    all
+}
+
+/// A tag that can stand in the name of a step and in `$Sequence{…}`.
+fn read_tag(fields: &mut Fields<'_>, name: &str) -> Option<Box<str>> {
+    if fields.raw(name).is_none() {
+        fields.problem(name, "is missing; it must be a string");
+        return None;
+    }
+    let tag = fields.tag(name)?;
+    if tag.chars().any(|c| matches!(c, '/' | '{' | '}')) {
+        fields.problem(name, format!("'{}' must not hold any of / {{ }}", shown(&tag)));
+        return None;
+    }
+    Some(tag.as_ref().into())
+}
+
+fn read_event(event: &mut Fields<'_>, known: &Known) -> Option<FeatureEvent> {
+    let namespace = read_type(event)?;
+    let fields: Vec<&str> = match namespace {
+        // Its own tag is the event's name.
+        Namespace::Features => vec!["event"],
+        other => other.target_fields().to_vec(),
+    };
+    let mut allowed = vec!["type", "tag", "name", "description", "input", "retries", "allow_fail"];
+    allowed.extend(&fields);
+    event.refuse_unknown(&allowed);
+    let target = read_target(event, namespace, &fields);
+    let tag = match event.raw("tag") {
+        Some(_) => read_tag(event, "tag"),
+        None => name_of(event, target.as_deref()),
+    };
+    let input = event.raw("input").unwrap_or("{}");
+    if !input.trim_start().starts_with('{') {
+        event.problem("input", format!("must be an object, got {}", describe(input)));
+    }
+    known.check(event, "input", input);
+    let retries = event.integer("retries", 0, MOST_RETRIES).unwrap_or(0);
+    let allow_fail = event.boolean("allow_fail").unwrap_or(false);
+    Some(FeatureEvent {
+        tag: tag?,
+        namespace: namespace.as_str(),
+        target: target?,
+        input: input.into(),
+        retries: u32::try_from(retries).unwrap_or(0),
+        allow_fail,
+    })
+}
+
+fn read_type(event: &mut Fields<'_>) -> Option<Namespace> {
+    if event.raw("type").is_none() {
+        event.problem(
+            "type",
+            "is missing; it says what the event is: 'action', 'notification', 'storage', 'publish', …",
+        );
+        return None;
+    }
+    let name = event.string("type")?;
+    let found = TYPES.iter().find(|(known, _)| *known == name);
+    if found.is_none() {
+        let names = TYPES.map(|(name, _)| name);
+        let message = match nearest(&name, &names) {
+            Some(near) => format!("'{}' is not known; did you mean '{near}'?", shown(&name)),
+            None => format!("'{}' is not known; known are {}", shown(&name), names.join(", ")),
+        };
+        event.problem("type", message);
+    }
+    found.map(|(_, namespace)| *namespace)
+}
+
+/// The fields of the target. A message may be published to `event: 'broker:topic'`.
+fn read_target(event: &mut Fields<'_>, namespace: Namespace, names: &[&str]) -> Option<Vec<Box<str>>> {
+    if namespace == Namespace::Events
+        && event.raw("broker").is_none()
+        && let Some(both) = event.tag("event")
+        && let Some((broker, topic)) = both.split_once(':')
+    {
+        return Some(vec![broker.into(), topic.into()]);
+    }
+    let mut target = Vec::with_capacity(names.len());
+    for name in names {
+        if event.raw(name).is_none() {
+            event.problem(name, "is missing; it must be a string");
+            continue;
+        }
+        target.extend(event.tag(name).map(|text| Box::from(text.as_ref())));
+    }
+    (target.len() == names.len()).then_some(target)
+}
+
+/// The name of an event that has no tag: what it does.
+fn name_of(event: &mut Fields<'_>, target: Option<&[Box<str>]>) -> Option<Box<str>> {
+    let name = target?.last()?;
+    if name.chars().any(|c| matches!(c, '/' | '{' | '}')) {
+        let message = format!(
+            "is missing: '{}' holds one of / {{ }} and cannot name the event",
+            shown(name)
+        );
+        event.problem("tag", message);
+        return None;
+    }
+    Some(name.clone())
+}
+
+/// What expressions may refer to so far.
+struct Known {
+    /// Names of inputs; `None`: any.
+    inputs: Option<Vec<Box<str>>>,
+    /// Events, by sequence and tag.
+    events: Vec<(Box<str>, Box<str>)>,
+}
+
+impl Known {
+    /// Reads the expressions of a text and notes what is wrong with them.
+    fn check(&self, fields: &mut Fields<'_>, name: &str, json: &str) {
+        if !json.contains('$') {
+            return;
+        }
+        let uses = match expr::check(json, &Limits::default()) {
+            Ok(uses) => uses,
+            Err(faults) => {
+                let root = fields.path(name);
+                fields.problems.extend(faults.into_iter().map(|fault| {
+                    let inner = fault.problem.path.strip_prefix("input").unwrap_or_default();
+                    Problem::new(format!("{root}{inner}"), fault.problem.message)
+                }));
+                return;
+            }
+        };
+        for path in &uses.inputs {
+            let (Some(inputs), Some(first)) = (&self.inputs, path.first()) else {
+                continue;
+            };
+            if !inputs.iter().any(|input| **input == **first) {
+                let names: Vec<&str> = inputs.iter().map(|input| &**input).collect();
+                let hint = nearest(first, &names).map(|near| format!("; did you mean '{near}'?"));
+                let message = format!(
+                    "$Input{{{first}}} is not declared in `input`{}",
+                    hint.unwrap_or_default()
+                );
+                fields.problem(name, message);
+            }
+        }
+        for path in &uses.sequences {
+            self.check_event(fields, name, path);
+        }
+    }
+
+    fn check_event(&self, fields: &mut Fields<'_>, name: &str, path: &[String]) {
+        let written: String = path.iter().map(|key| format!("{{{key}}}")).collect();
+        let written = shown(&written);
+        let [sequence, event, ..] = path else {
+            let message = format!(
+                "$Sequence{written} must name a sequence and an event of it: $Sequence{{main}}{{charge}}{{id}}"
+            );
+            fields.problem(name, message);
+            return;
+        };
+        let is_known = self
+            .events
+            .iter()
+            .any(|(tag, name)| **tag == **sequence && **name == **event);
+        if !is_known {
+            let message = format!("$Sequence{written} refers to no event that comes before");
+            fields.problem(name, message);
+        }
+    }
+}
+
+/// What is wrong with features within features, once all are known.
+pub(super) fn nesting_problems(resources: &Resources) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (product, feature) in resources.features.iter() {
+        let mut above = vec![&*feature.tag];
+        if let Some(message) = too_deep(resources, product, feature, &mut above) {
+            problems.push(Problem::new(format!("resources.features.{}", feature.tag), message));
+        }
+    }
+    problems
+}
+
+fn too_deep<'a>(
+    resources: &'a Resources,
+    product: &str,
+    feature: &'a Feature,
+    above: &mut Vec<&'a str>,
+) -> Option<String> {
+    for (_, event) in feature.events() {
+        if event.namespace != Namespace::Features.as_str() {
+            continue;
+        }
+        // One that is not declared here may be code.
+        let Some(inner) = event
+            .target
+            .first()
+            .and_then(|tag| resources.features.get(product, tag))
+        else {
+            continue;
+        };
+        if above.contains(&&*inner.tag) {
+            above.push(&inner.tag);
+            return Some(format!("runs itself: {}", above.join(" → ")));
+        }
+        if above.len() >= DEEPEST {
+            return Some(format!(
+                "has features within features more than {DEEPEST} deep: {}",
+                above.join(" → ")
+            ));
+        }
+        above.push(&inner.tag);
+        let found = too_deep(resources, product, inner, above);
+        above.pop();
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}

@@ -1,0 +1,204 @@
+//! Reads what the messages of one environment are sent with.
+//!
+//! Texts that hold no `$` are checked here; the others when the resource is opened.
+
+use super::super::auth::read_auth;
+use super::super::texts::headers;
+use crate::api::fields::{Fields, nearest, shown};
+use crate::resources::{Callback, Channels, ForeignProvider, MailProvider, MailSecurity, Method, Smtp, Text};
+
+/// Providers of e-mail by name.
+const MAIL: [&str; 5] = ["smtp", "sendgrid", "mailgun", "postmark", "brevo"];
+/// Providers of text messages by name.
+const SMS: [&str; 3] = ["twilio", "nexmo", "plivo"];
+/// Providers of push notifications by name.
+const PUSH: [&str; 2] = ["EXPO", "FIREBASE"];
+/// How connections are secured, by name.
+const SECURITY: [(&str, MailSecurity); 3] = [
+    ("tls", MailSecurity::Tls),
+    ("starttls", MailSecurity::StartTls),
+    ("none", MailSecurity::None),
+];
+pub(super) fn read(env: &mut Fields<'_>, slug: Box<str>) -> Channels {
+    env.refuse_unknown(&[
+        "slug",
+        "emails",
+        "sms",
+        "push_notifications",
+        "callbacks",
+        "description",
+    ]);
+    Channels {
+        slug,
+        emails: env.object("emails").and_then(|mut emails| {
+            let provider = read_mail(&mut emails);
+            env.absorb(emails);
+            provider
+        }),
+        sms: read_foreign(env, "sms", "provider", &SMS),
+        push_notifications: read_foreign(env, "push_notifications", "type", &PUSH),
+        callbacks: env.object("callbacks").and_then(|mut callbacks| {
+            let callback = read_callback(&mut callbacks);
+            env.absorb(callbacks);
+            callback
+        }),
+    }
+}
+
+/// The name of a provider.
+fn provider(channel: &mut Fields<'_>, member: &str, known: &'static [&'static str]) -> Option<&'static str> {
+    if channel.raw(member).is_none() {
+        channel.problem(member, format!("is missing; known are {}", known.join(", ")));
+        return None;
+    }
+    let name = channel.string(member)?;
+    let found = known.iter().find(|known| ***known == *name).copied();
+    if found.is_none() {
+        let message = match nearest(&name, known) {
+            Some(near) => format!("'{}' is not known; did you mean '{near}'?", shown(&name)),
+            None => format!("'{}' is not known; known are {}", shown(&name), known.join(", ")),
+        };
+        channel.problem(member, message);
+    }
+    found
+}
+
+/// A channel whose providers are all handlers' business: the rest of its members is theirs.
+fn read_foreign(
+    env: &mut Fields<'_>,
+    name: &str,
+    member: &str,
+    known: &'static [&'static str],
+) -> Option<ForeignProvider> {
+    let mut channel = env.object(name)?;
+    let found = provider(&mut channel, member, known);
+    env.absorb(channel);
+    found.map(ForeignProvider)
+}
+
+fn read_mail(emails: &mut Fields<'_>) -> Option<MailProvider> {
+    let name = provider(emails, "provider", &MAIL)?;
+    if name != "smtp" {
+        return Some(MailProvider::Foreign(ForeignProvider(name)));
+    }
+    emails.refuse_unknown(&[
+        "provider", "host", "port", "security", "username", "password", "from", "replyTo", "ca",
+    ]);
+    let security = emails.word("security", &SECURITY).unwrap_or(MailSecurity::StartTls);
+    let port = emails
+        .integer("port", 1, 65_535)
+        .and_then(|port| u16::try_from(port).ok());
+    let host = required(emails, "host", "the mail server's name, as in 'smtp.example.com'");
+    let from = required(emails, "from", "an address, as in 'Shop <shop@example.com>'");
+    let credentials = read_credentials(emails);
+    let reply_to = text(emails, "replyTo");
+    let ca = text(emails, "ca");
+    if let Some(host) = host
+        .as_ref()
+        .filter(|host| host.is_plain() && !is_host(host.as_written()))
+    {
+        let message = format!(
+            "must be the name or address of a host, without a scheme, port or path, got '{}'",
+            shown(host.as_written())
+        );
+        emails.problem("host", message);
+    }
+    for (name, mailbox) in [("from", &from), ("replyTo", &reply_to)] {
+        if let Some(mailbox) = mailbox.as_ref().filter(|text| text.is_plain())
+            && !(mailbox.as_written().contains('@') && is_line(mailbox.as_written()))
+        {
+            emails.problem(name, "must be an address, as in 'Shop <shop@example.com>', on one line");
+        }
+    }
+    if let Some(ca) = ca.as_ref().filter(|text| text.is_plain())
+        && !ca.as_written().contains("-----BEGIN CERTIFICATE-----")
+    {
+        emails.problem("ca", "must be certificates in PEM (BEGIN CERTIFICATE)");
+    }
+    Some(MailProvider::Smtp(Box::new(Smtp {
+        host: host?,
+        port: port.unwrap_or_else(|| security.port()),
+        security,
+        credentials,
+        from: from?,
+        reply_to,
+        ca,
+    })))
+}
+
+/// User name and password: both or none.
+fn read_credentials(fields: &mut Fields<'_>) -> Option<(Text, Text)> {
+    match (text(fields, "username"), text(fields, "password")) {
+        (Some(username), Some(password)) => Some((username, password)),
+        (Some(_), None) if fields.raw("password").is_none() => {
+            fields.problem("password", "is missing; `username` goes with it");
+            None
+        }
+        (None, Some(_)) if fields.raw("username").is_none() => {
+            fields.problem("username", "is missing; `password` goes with it");
+            None
+        }
+        _ => None,
+    }
+}
+
+fn read_callback(callbacks: &mut Fields<'_>) -> Option<Callback> {
+    callbacks.refuse_unknown(&["url", "method", "auth", "headers"]);
+    let url = required(callbacks, "url", "where to call, as in 'https://example.com/hooks/:id'");
+    if let Some(url) = url.as_ref().filter(|url| url.is_plain())
+        && let Some(message) = url_problem(url.as_written())
+    {
+        callbacks.problem("url", message);
+    }
+    let method = callbacks.word("method", &Method::NAMES).unwrap_or(Method::Post);
+    let auth = read_auth(callbacks);
+    let headers = headers(callbacks, "headers");
+    Some(Callback {
+        url: url?,
+        method,
+        auth,
+        headers,
+    })
+}
+
+/// A text that must be there and not be empty.
+fn required(fields: &mut Fields<'_>, name: &str, what: &str) -> Option<Text> {
+    if fields.raw(name).is_none() {
+        fields.problem(name, format!("is missing; it must be {what}"));
+        return None;
+    }
+    text(fields, name)
+}
+
+/// A text that must not be empty, and whose expressions must be well-formed.
+fn text(fields: &mut Fields<'_>, name: &str) -> Option<Text> {
+    let value = super::super::texts::text(fields, name)?;
+    if value.as_written().is_empty() {
+        fields.problem(name, "must not be empty");
+        return None;
+    }
+    Some(value)
+}
+
+fn is_line(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+fn is_host(text: &str) -> bool {
+    let address = text.parse::<std::net::IpAddr>().is_ok();
+    address || (!text.contains(['/', '@', ':', '?', '#', ' ', '%', '[', ']']) && url::Host::parse(text).is_ok())
+}
+
+fn url_problem(text: &str) -> Option<String> {
+    match url::Url::parse(text) {
+        Err(error) => Some(format!("is no URL: {error}")),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => Some(format!(
+            "must begin with https:// or http://, got '{}:'",
+            shown(url.scheme())
+        )),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Some("must hold no user name and password; give them in `auth`".to_owned())
+        }
+        Ok(_) => None,
+    }
+}

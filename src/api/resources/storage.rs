@@ -1,0 +1,120 @@
+//! Reads storage: where its files are, by environment, and what its events do.
+
+use super::environments::environments;
+use super::{members, required_tag};
+use crate::api::fields::{Fields, nearest, shown};
+use crate::resources::{LocalFolder, Resources, Storage, StorageEnv, StorageEvent, StorageOperation, StoragePlace};
+
+/// Where files can be, by name.
+const TYPES: [&str; 4] = ["local", "aws", "gcp", "azure"];
+/// Most bytes that a file may be given.
+const LARGEST: i64 = 32 << 20;
+
+pub(super) fn read(storage: &mut Fields<'_>, product: &str, resources: &mut Resources) {
+    storage.refuse_unknown(&["tag", "envs", "events", "name", "description"]);
+    let tag = required_tag(storage);
+    let mut envs = Vec::new();
+    for (slug, mut env) in environments(storage) {
+        if let Some(place) = read_place(&mut env) {
+            envs.push(StorageEnv { slug, place });
+        }
+        storage.absorb(env);
+    }
+    let events = read_events(storage);
+    let Some(tag) = tag else {
+        return;
+    };
+    let definition = Storage {
+        tag: tag.as_ref().into(),
+        envs,
+        events,
+    };
+    if !resources.storage.add(product, &tag, definition) {
+        storage.problem("tag", format!("'{tag}' is the tag of another storage of the product"));
+    }
+}
+
+fn read_place(env: &mut Fields<'_>) -> Option<StoragePlace> {
+    env.refuse_unknown(&["slug", "type", "config", "description"]);
+    if env.raw("type").is_none() {
+        env.problem("type", format!("is missing; known are {}", TYPES.join(", ")));
+        return None;
+    }
+    let name = env.string("type")?;
+    let Some(known) = TYPES.into_iter().find(|known| *known == name) else {
+        let message = match nearest(&name, &TYPES) {
+            Some(near) => format!("'{}' is not known; did you mean '{near}'?", shown(&name)),
+            None => format!("'{}' is not known; known are {}", shown(&name), TYPES.join(", ")),
+        };
+        env.problem("type", message);
+        return None;
+    };
+    if known != "local" {
+        return Some(StoragePlace::Foreign(known));
+    }
+    let Some(mut config) = env.object("config") else {
+        if env.raw("config").is_none() {
+            env.problem(
+                "config",
+                "is missing; it must be an object, as in { \"root\": \"./files\" }",
+            );
+        }
+        return None;
+    };
+    let folder = read_folder(&mut config);
+    env.absorb(config);
+    folder.map(StoragePlace::Local)
+}
+
+fn read_folder(config: &mut Fields<'_>) -> Option<LocalFolder> {
+    config.refuse_unknown(&["root", "create"]);
+    let create = config.boolean("create").unwrap_or(true);
+    if config.raw("root").is_none() {
+        config.problem("root", "is missing; it must be the path of a folder");
+    }
+    let root = config.string("root")?;
+    if root.is_empty() || root.contains('\0') {
+        config.problem("root", "must be the path of a folder");
+        return None;
+    }
+    Some(LocalFolder {
+        root: root.as_ref().into(),
+        create,
+    })
+}
+
+fn read_events(storage: &mut Fields<'_>) -> Vec<StorageEvent> {
+    let mut read: Vec<StorageEvent> = Vec::new();
+    for mut event in members(storage, "events") {
+        event.refuse_unknown(&["tag", "operation", "path", "maxBytes", "name", "description"]);
+        let operation = event.word("operation", &StorageOperation::NAMES);
+        if event.raw("operation").is_none() {
+            let names = StorageOperation::NAMES.map(|(name, _)| name).join(", ");
+            event.problem("operation", format!("is missing; known are {names}"));
+        }
+        let max_bytes = event
+            .integer("maxBytes", 1, LARGEST)
+            .and_then(|bytes| usize::try_from(bytes).ok());
+        if max_bytes.is_some() && operation.is_some_and(|operation| operation != StorageOperation::Upload) {
+            event.problem("maxBytes", "is for uploads");
+        }
+        let path = event.string("path").map(|path| Box::from(&*path));
+        if let Some(Err(why)) = path.as_deref().map(crate::resources::FilePath::folder) {
+            event.problem("path", why);
+        }
+        if let Some(tag) = required_tag(&mut event) {
+            if read.iter().any(|known| *known.tag == *tag) {
+                event.problem("tag", format!("'{tag}' is the tag of another event of it"));
+            } else if let Some(operation) = operation {
+                read.push(StorageEvent {
+                    tag: tag.as_ref().into(),
+                    operation,
+                    path,
+                    max_bytes,
+                });
+            }
+        }
+        storage.absorb(event);
+    }
+    read
+}

@@ -1,0 +1,92 @@
+//! Texts of definitions that may hold expressions, headers among them.
+
+use crate::api::fields::{Fields, describe, shown};
+use crate::expr;
+use crate::resources::{Text, is_of_the_connection};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// A text that may hold expressions, which must be well-formed.
+pub(super) fn text(fields: &mut Fields<'_>, name: &str) -> Option<Text> {
+    let text = fields.string(name)?;
+    let quoted = fields.raw(name).unwrap_or_default();
+    check_expressions(fields, name, quoted);
+    Some(Text::from(&*text))
+}
+
+/// JSON whose strings may hold expressions, which must be well-formed.
+pub(super) fn template(fields: &mut Fields<'_>, name: &str) -> Option<Text> {
+    let json = fields.raw(name)?;
+    check_expressions(fields, name, json);
+    Some(Text::from(json))
+}
+
+/// The same for an object.
+pub(super) fn object_template(fields: &mut Fields<'_>, name: &str) -> Option<Text> {
+    let json = fields.raw(name)?;
+    if !json.starts_with('{') {
+        fields.problem(name, format!("must be an object, got {}", describe(json)));
+        return None;
+    }
+    template(fields, name)
+}
+
+fn check_expressions(fields: &mut Fields<'_>, name: &str, json: &str) {
+    if !json.contains('$') {
+        return;
+    }
+    if let Err(faults) = expr::check(json, &expr::Limits::default()) {
+        for fault in faults {
+            fields.problem(name, fault.problem.message);
+        }
+    }
+}
+
+/// Headers: names, and texts that may hold expressions.
+pub(super) fn headers(fields: &mut Fields<'_>, name: &str) -> Vec<(Box<str>, Text)> {
+    let Some(mut inner) = fields.object(name) else {
+        return Vec::new();
+    };
+    let members: BTreeMap<String, &RawValue> = fields
+        .raw(name)
+        .and_then(|json| serde_json::from_str(json).ok())
+        .unwrap_or_default();
+    let mut read = Vec::with_capacity(members.len());
+    for header in members.keys() {
+        let Some(known) = header_name(&mut inner, header, header) else {
+            continue;
+        };
+        let Some(value) = text(&mut inner, header) else {
+            continue;
+        };
+        if value
+            .as_written()
+            .chars()
+            .any(|character| character.is_control() && character != '\t')
+        {
+            inner.problem(header, "must hold no line breaks and no other control characters");
+            continue;
+        }
+        read.push((known, value));
+    }
+    fields.absorb(inner);
+    read
+}
+
+/// The name of a header, lower case; a problem with it is noted at `place`.
+pub(super) fn header_name(fields: &mut Fields<'_>, place: &str, name: &str) -> Option<Box<str>> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        fields.problem(
+            place,
+            format!("'{}' is no name of a header", shown(&name.escape_debug().to_string())),
+        );
+        return None;
+    }
+    let name = name.to_ascii_lowercase();
+    if is_of_the_connection(&name) {
+        fields.problem(place, format!("'{name}' is set by the connection itself"));
+        return None;
+    }
+    Some(name.into())
+}

@@ -1,0 +1,138 @@
+//! The body of a request, in the form that the action says.
+
+use super::super::Failure;
+use super::address::push_pairs;
+use super::json::{Kind, Object, kind};
+use super::multipart;
+use crate::resources::RequestType;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// A body and its media type.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Body {
+    /// For `Content-Type`.
+    pub(super) media_type: String,
+    /// What is sent.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Writes JSON text in the form that is wanted.
+///
+/// # Errors
+/// `VALIDATION_ERROR` for what has no such form.
+pub(super) fn write(json: &str, form: &RequestType) -> Result<Body, Failure> {
+    let (media_type, bytes) = match form {
+        RequestType::Json(name) => (name.to_string(), json.as_bytes().to_vec()),
+        RequestType::Form => {
+            let mut text = String::new();
+            push_pairs(&mut text, &object(json)?, "body")?;
+            ("application/x-www-form-urlencoded".to_owned(), text.into_bytes())
+        }
+        RequestType::Multipart => {
+            let boundary = multipart::boundary();
+            let bytes = multipart::write(&object(json)?, &boundary)?;
+            (format!("multipart/form-data; boundary={boundary}"), bytes)
+        }
+        RequestType::Raw(name) => (with_charset(name), raw(json)?),
+    };
+    Ok(Body { media_type, bytes })
+}
+
+fn object(json: &str) -> Result<Object<'_>, Failure> {
+    Object::read(json).ok_or_else(|| Failure::invalid("body: must be an object, for the action sends a form"))
+}
+
+/// Text is sent as UTF-8, which not every receiver assumes.
+fn with_charset(name: &str) -> String {
+    if name.starts_with("text/") && !name.contains(';') {
+        format!("{name}; charset=utf-8")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// A text, or `{ content }`, or `{ content, encoding: 'base64' }` for bytes.
+fn raw(json: &str) -> Result<Vec<u8>, Failure> {
+    let wanted = || {
+        Failure::invalid(
+            "body: must be { content: 'text' }, or { content, encoding: 'base64' } for bytes, since the action sends neither JSON nor a form",
+        )
+    };
+    match kind(json, "body")? {
+        Kind::Scalar(text) if json.starts_with('"') => Ok(text.into_bytes()),
+        Kind::Object => {
+            let object = Object::read(json).ok_or_else(wanted)?;
+            let json = object
+                .get("content")
+                .filter(|json| json.starts_with('"'))
+                .ok_or_else(wanted)?;
+            let Kind::Scalar(content) = kind(json, "body.content")? else {
+                return Err(wanted());
+            };
+            match object.get("encoding") {
+                None => Ok(content.into_bytes()),
+                Some("\"base64\"") => decoded(&content, "body.content"),
+                Some(_) => Err(wanted()),
+            }
+        }
+        _ => Err(wanted()),
+    }
+}
+
+/// Bytes of a text in base64.
+pub(super) fn decoded(text: &str, place: &str) -> Result<Vec<u8>, Failure> {
+    STANDARD
+        .decode(text)
+        .map_err(|_| Failure::invalid(format!("{place}: must be base64")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(json: &str, form: &RequestType) -> Result<(String, String), String> {
+        write(json, form)
+            .map(|body| (body.media_type, String::from_utf8(body.bytes).unwrap()))
+            .map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn json_is_sent_as_it_is_written() {
+        let form = RequestType::Json("application/vnd.api+json".into());
+        let json = r#"{"n":12345678901234567890,"x":1.10}"#;
+        assert_eq!(
+            sent(json, &form).unwrap(),
+            ("application/vnd.api+json".into(), json.into())
+        );
+    }
+
+    #[test]
+    fn forms_are_pairs() {
+        let (_, text) = sent(r#"{"a":"1&2=3","b":[1,2],"c":null}"#, &RequestType::Form).unwrap();
+        assert_eq!(text, "a=1%262%3D3&b=1&b=2");
+        assert!(sent("[1]", &RequestType::Form).is_err() && sent("\"a=1\"", &RequestType::Form).is_err());
+    }
+
+    #[test]
+    fn other_media_types_are_texts_or_bytes() {
+        let text = RequestType::Raw("text/plain".into());
+        let expected = ("text/plain; charset=utf-8".into(), "é\n".into());
+        assert_eq!(sent("\"é\\n\"", &text).unwrap(), expected);
+        assert_eq!(sent("{\"content\":\"é\\n\"}", &text).unwrap(), expected);
+        let bytes = RequestType::Raw("application/octet-stream".into());
+        let made = write(r#"{"content":"AP8=","encoding":"base64"}"#, &bytes).unwrap();
+        assert_eq!(made.bytes, [0, 255]);
+        for json in [
+            "1",
+            "null",
+            "[]",
+            "{}",
+            r#"{"content":1}"#,
+            r#"{"content":"AP8=","encoding":"hex"}"#,
+            r#"{"content":"***","encoding":"base64"}"#,
+        ] {
+            assert!(sent(json, &bytes).unwrap_err().starts_with("body"), "{json}");
+        }
+    }
+}

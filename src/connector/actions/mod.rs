@@ -1,0 +1,82 @@
+//! Actions: calls of HTTP services.
+//!
+//! The way of a call: [`input`] sorts what the job brings, [`request`] merges it into what the action defines and makes
+//! the request ([`address`], [`body`]), `http` sends it, [`answer`] makes the result. Invariants: no value of an input can
+//! leave its place in the request; a failure names the host and the status and nothing that was sent or answered.
+
+mod address;
+mod answer;
+mod body;
+mod input;
+mod json;
+mod multipart;
+mod request;
+mod service;
+#[cfg(test)]
+mod tests;
+
+pub(super) use address::url as address_of;
+pub(super) use json::{Object, merge, push_string};
+pub(super) use request::{method, put_header};
+
+use super::{Connector, Definition, Failure, Name, Target};
+use crate::engine::preparation::Preparation;
+use crate::engine::routing::Pattern;
+use crate::model::Namespace;
+use crate::resources::{App, AppEnv, Resources};
+use async_trait::async_trait;
+use service::Service;
+use std::sync::Arc;
+
+/// What `resources` define of it.
+pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
+    let mut all: Vec<Arc<dyn Definition>> = Vec::new();
+    for (product, app) in resources.apps.iter() {
+        for env in &app.envs {
+            all.push(Arc::new(AppDefinition {
+                product: product.into(),
+                app: Arc::clone(app),
+                env: env.clone(),
+            }));
+        }
+    }
+    all
+}
+
+/// An app in one environment.
+struct AppDefinition {
+    product: Box<str>,
+    app: Arc<App>,
+    env: AppEnv,
+}
+
+#[async_trait]
+impl Definition for AppDefinition {
+    fn name(&self) -> Name {
+        Name {
+            product: self.product.clone(),
+            kind: "app",
+            tag: self.app.tag.clone(),
+            env: self.env.slug.clone(),
+        }
+    }
+
+    /// One for each action: jobs of others are left for a process that knows them.
+    fn targets(&self) -> Vec<Target> {
+        let target = |action: &crate::resources::Action| Target {
+            pattern: Pattern {
+                namespace: Namespace::Actions,
+                product: Some(self.product.clone()),
+                env: Some(self.env.slug.clone()),
+                target: vec![Some(self.app.tag.clone()), Some(action.tag.clone())],
+            },
+            timeout: action.timeout,
+        };
+        self.app.actions.iter().map(target).collect()
+    }
+
+    async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
+        let service = Service::open(Arc::clone(&self.app), &self.env, preparation).await?;
+        Ok(Arc::new(service))
+    }
+}

@@ -1,0 +1,210 @@
+//! Where a broker is and who asks: the definition's texts with their secrets in them.
+//!
+//! Invariant: nothing here is shown but host and port.
+
+use crate::connector::Failure;
+use crate::engine::preparation::Preparation;
+use crate::resources::{BrokerEnv, Text};
+use std::fmt;
+use url::{Host, Url};
+
+/// Largest file of certificates that is read, in bytes.
+const LARGEST_FILE: u64 = 4 << 20;
+
+/// A broker's address and credentials.
+#[derive(Clone)]
+pub(super) struct Server {
+    /// Name or address, without brackets.
+    pub(super) host: String,
+    /// Port.
+    pub(super) port: u16,
+    /// Whether the connection is encrypted.
+    pub(super) tls: bool,
+    /// What the address says after host and port, decoded, without the first slash; `None`: not even the slash.
+    pub(super) path: Option<String>,
+    /// Who.
+    pub(super) username: Option<String>,
+    /// By which password.
+    pub(super) password: Option<String>,
+    /// NATS: by which token.
+    pub(super) token: Option<String>,
+    /// NATS: what stands in a credentials file.
+    pub(super) credentials: Option<String>,
+    /// NATS: prefix of the subjects that acknowledgements arrive on.
+    pub(super) inbox_prefix: Option<Box<str>>,
+    /// Certificates in PEM that are trusted instead of the system's.
+    pub(super) ca: Option<String>,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl Server {
+    /// Puts the secrets in.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for an address that is none, and what the source of secrets says.
+    pub(super) async fn reveal(env: &BrokerEnv, preparation: &Preparation) -> Result<Self, Failure> {
+        let config = &env.config;
+        let url = preparation.reveal(config.url.as_written()).await?;
+        let mut server = Self::parse(&url, env.kind.schemes())?;
+        server.username = reveal(config.username.as_ref(), preparation).await?.or(server.username);
+        server.password = reveal(config.password.as_ref(), preparation).await?.or(server.password);
+        server.token = reveal(config.token.as_ref(), preparation).await?;
+        server.credentials = reveal(config.credentials.as_ref(), preparation).await?;
+        server.inbox_prefix = config.inbox_prefix.clone();
+        if let Some(ca) = reveal(config.ca.as_ref(), preparation).await? {
+            server.ca = Some(read_pem(ca).await?);
+        }
+        Ok(server)
+    }
+
+    /// Reads an address; of the schemes that it may have the last one is with TLS.
+    fn parse(text: &str, schemes: &[(&str, u16)]) -> Result<Self, Failure> {
+        let wrong = |what: &str| {
+            Failure::invalid(format!(
+                "config.url: {what}; special characters in user and password must be percent-encoded, or given as `username` and `password`"
+            ))
+        };
+        let url = Url::parse(text.trim()).map_err(|_| wrong("is no address once its secrets are in it"))?;
+        let scheme = schemes.iter().position(|(scheme, _)| *scheme == url.scheme());
+        let Some((index, (_, default_port))) = scheme.and_then(|index| Some((index, schemes.get(index)?))) else {
+            return Err(wrong("has a scheme that is not of this type of broker"));
+        };
+        let host = match url.host() {
+            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+            _ => return Err(wrong("names no host")),
+        };
+        let decoded = |text: &str| decode(text).ok_or_else(|| wrong("is not UTF-8 once it is decoded"));
+        let user = (!url.username().is_empty())
+            .then(|| decoded(url.username()))
+            .transpose()?;
+        Ok(Self {
+            host,
+            port: url.port().unwrap_or(*default_port),
+            tls: index > 0,
+            path: url.path().strip_prefix('/').map(decoded).transpose()?,
+            username: user,
+            password: url.password().map(decoded).transpose()?,
+            token: None,
+            credentials: None,
+            inbox_prefix: None,
+            ca: None,
+        })
+    }
+
+    /// There is no connection.
+    pub(super) fn unreachable(&self, why: impl fmt::Display) -> Failure {
+        Failure::connection(format!("cannot connect to {self}: {why}"))
+    }
+
+    /// The credentials were refused.
+    pub(super) fn unauthorized(&self) -> Failure {
+        let given = [&self.username, &self.password, &self.token, &self.credentials];
+        let who = if given.iter().any(|given| given.is_some()) {
+            "the credentials are refused; check them in the broker's `config`"
+        } else {
+            "it wants credentials; give `username` and `password` in the broker's `config`"
+        };
+        Failure::unauthorized(format!("{self}: {who}"))
+    }
+}
+
+async fn reveal(text: Option<&Text>, preparation: &Preparation) -> Result<Option<String>, Failure> {
+    match text {
+        Some(text) => Ok(Some(preparation.reveal(text.as_written()).await?)),
+        None => Ok(None),
+    }
+}
+
+/// PEM itself, or what is in the file of that path.
+async fn read_pem(text: String) -> Result<String, Failure> {
+    if text.trim_start().starts_with("-----BEGIN") {
+        return Ok(text);
+    }
+    let read = tokio::task::spawn_blocking(move || {
+        let found = std::fs::metadata(&text)?;
+        if found.len() > LARGEST_FILE {
+            return Err(std::io::Error::other(format!("it is larger than {LARGEST_FILE} bytes")));
+        }
+        std::fs::read_to_string(&text)
+    });
+    let read = read.await.unwrap_or_else(|_| Err(std::io::Error::other("interrupted")));
+    read.map_err(|error| Failure::invalid(format!("config.ca: the file cannot be read: {error}")))
+}
+
+/// Undoes percent-encoding; `None`: what comes out is no text.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = match tail {
+            [high, low, after @ ..] if *first == b'%' => hex(*high).zip(hex(*low)).map(|digits| (digits, after)),
+            _ => None,
+        };
+        match code {
+            Some(((high, low), after)) => {
+                bytes.push(high * 16 + low);
+                rest = after;
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AMQP: [(&str, u16); 2] = [("amqp", 5672), ("amqps", 5671)];
+
+    #[test]
+    fn an_address_is_read_with_its_defaults() {
+        let plain = Server::parse("amqp://broker", &AMQP).unwrap();
+        assert_eq!((plain.host.as_str(), plain.port, plain.tls), ("broker", 5672, false));
+        assert_eq!((plain.username, plain.password, plain.path), (None, None, None));
+        let whole = Server::parse("amqps://us%40er:p%2F%25w%C3%BC@10.0.0.1:99/%2fv", &AMQP).unwrap();
+        assert_eq!((whole.host.as_str(), whole.port, whole.tls), ("10.0.0.1", 99, true));
+        assert_eq!(whole.username.as_deref(), Some("us@er"));
+        assert_eq!(whole.password.as_deref(), Some("p/%wü"));
+        assert_eq!(whole.path.as_deref(), Some("/v"));
+        let six = Server::parse("amqp://[::1]:5/", &AMQP).unwrap();
+        assert_eq!((six.host.as_str(), six.to_string().as_str()), ("::1", "[::1]:5"));
+        assert_eq!(six.path.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_showing_it() {
+        for text in [
+            "",
+            "broker:5672",
+            "http://u:secret@h",
+            "amqp://",
+            "amqp://u:se/cret@h",
+            "amqp://u:%ff@h",
+        ] {
+            let failure = Server::parse(text, &AMQP).map(|server| server.to_string()).unwrap_err();
+            assert_eq!(&*failure.code, "VALIDATION_ERROR", "{text}");
+            assert!(!failure.message.contains("se/cret") && !failure.message.contains("secret@"));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What is sent: the message of a job, as it is.
+//!
+//! Pure. Invariant: the body is the text of `input.message` as the job holds it, byte for byte; a string is sent as its
+//! characters, without the quotes and escapes of JSON.
+
+use crate::connector::Failure;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Media type of a message that is JSON.
+const JSON: &str = "application/json";
+/// Media type of a message that is a string.
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What every message carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    /// The same for each attempt of a run.
+    pub(super) id: String,
+    /// What it is about.
+    pub(super) body: Vec<u8>,
+    /// What the body is.
+    pub(super) content_type: &'static str,
+}
+
+impl Message {
+    /// The message in the input of a job.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for an input without one, or with something beside it.
+    pub(super) fn read(input: &str, id: String) -> Result<Self, Failure> {
+        let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(input) else {
+            return Err(Failure::invalid("input: must be an object, as in { \"message\": … }"));
+        };
+        if let Some(other) = members.keys().find(|name| *name != "message") {
+            let name: String = other.chars().take(60).collect();
+            return Err(Failure::invalid(format!(
+                "input.{name}: is not known; what is sent is `message` alone, and topics say how"
+            )));
+        }
+        let Some(message) = members.get("message").map(|message| message.get()) else {
+            return Err(Failure::invalid("input.message: is missing; it is what is sent"));
+        };
+        let text = message
+            .starts_with('"')
+            .then(|| serde_json::from_str::<String>(message));
+        Ok(match text {
+            Some(Ok(text)) => Self {
+                id,
+                body: text.into_bytes(),
+                content_type: TEXT,
+            },
+            _ => Self {
+                id,
+                body: message.as_bytes().to_vec(),
+                content_type: JSON,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(input: &str) -> Result<(Vec<u8>, &'static str), Failure> {
+        Message::read(input, "job_1/1".into()).map(|message| (message.body, message.content_type))
+    }
+
+    #[test]
+    fn the_body_is_the_text_of_the_message() {
+        for text in [
+            r#"{"b":1,"a":2}"#,
+            r#"{ "id" : 12345678901234567890, "n": 1.50e3 }"#,
+            "[1,  2]",
+            "null",
+            "0",
+            r#"{"a":1,"a":2}"#,
+        ] {
+            let input = format!("{{\"message\":{text}}}");
+            assert_eq!(read(&input), Ok((text.as_bytes().to_vec(), JSON)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_string_is_sent_as_its_characters() {
+        assert_eq!(
+            read(r#"{"message":"a \"b\" \u00fc\n"}"#),
+            Ok(("a \"b\" ü\n".into(), TEXT))
+        );
+    }
+
+    #[test]
+    fn what_is_no_message_is_told_by_its_place() {
+        for (input, place) in [
+            ("{}", "input.message:"),
+            ("[]", "input:"),
+            (r#"{"message":{},"key":"k"}"#, "input.key:"),
+        ] {
+            let failure = read(input).unwrap_err();
+            assert_eq!(&*failure.code, "VALIDATION_ERROR");
+            assert!(failure.message.starts_with(place), "{}", failure.message);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Events: messages to brokers, each with its acknowledgement.
+//!
+//! One module for each kind of server, and around them what all have in common: which topic an event is ([`topics`]), what
+//! is sent ([`message`]), and the one connection that all attempts share ([`link`]). Invariants: a message is sent by the
+//! attempt that wants it or not at all, since no client here keeps messages for a connection that is to come; an attempt
+//! succeeds only after the server has said that it has the message; what is sent is the job's `message`, byte for byte.
+
+mod address;
+mod link;
+mod message;
+mod publisher;
+mod topics;
+mod trouble;
+
+#[cfg(feature = "mqtt")]
+mod mqtt;
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(test)]
+mod tests;
+#[cfg(any(feature = "rabbitmq", feature = "nats", feature = "mqtt", feature = "redis"))]
+mod tls;
+
+use super::{Connector, Definition, Failure, Name, Target};
+use crate::engine::preparation::Preparation;
+use crate::engine::routing::Pattern;
+use crate::model::Namespace;
+use crate::resources::{Broker, BrokerEnv, BrokerKind, Resources};
+use async_trait::async_trait;
+use link::Patience;
+use publisher::{Publisher, Transport};
+use std::sync::Arc;
+use topics::Topics;
+
+/// What `resources` define of it.
+pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
+    let mut all: Vec<Arc<dyn Definition>> = Vec::new();
+    for (product, broker) in resources.brokers.iter() {
+        for env in 0..broker.envs.len() {
+            all.push(Arc::new(BrokerDefinition {
+                product: product.into(),
+                broker: Arc::clone(broker),
+                env,
+                patience: Patience::default(),
+            }));
+        }
+    }
+    all
+}
+
+/// One broker in one environment.
+struct BrokerDefinition {
+    product: Box<str>,
+    broker: Arc<Broker>,
+    /// Which of the broker's environments.
+    env: usize,
+    patience: Patience,
+}
+
+impl BrokerDefinition {
+    fn env(&self) -> Option<&BrokerEnv> {
+        self.broker.envs.get(self.env)
+    }
+
+    fn publisher<T: Transport>(&self, transport: T, topics: Topics) -> Arc<dyn Connector> {
+        Arc::new(Publisher::new(transport, topics, self.patience))
+    }
+}
+
+#[async_trait]
+impl Definition for BrokerDefinition {
+    fn name(&self) -> Name {
+        Name {
+            product: self.product.clone(),
+            kind: "broker",
+            tag: self.broker.tag.clone(),
+            env: self.env().map_or_else(|| "".into(), |env| env.slug.clone()),
+        }
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        let slug = self.env().map(|env| env.slug.clone());
+        let target = |event: Option<Box<str>>| Target {
+            pattern: Pattern {
+                namespace: Namespace::Events,
+                product: Some(self.product.clone()),
+                env: slug.clone(),
+                target: vec![Some(self.broker.tag.clone()), event],
+            },
+            timeout: None,
+        };
+        let Some(topics) = &self.broker.topics else {
+            return vec![target(None)];
+        };
+        let names = topics
+            .iter()
+            .flat_map(|topic| [topic.tag.clone(), topics::qualified(&self.broker.tag, &topic.tag)]);
+        names.map(|name| target(Some(name))).collect()
+    }
+
+    async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
+        let Some(env) = self.env() else {
+            return Err(Failure::invalid("the broker has no such environment"));
+        };
+        let server = address::Server::reveal(env, preparation).await?;
+        let topics = Topics::reveal(&self.broker, &env.config, preparation).await?;
+        match env.kind {
+            #[cfg(feature = "rabbitmq")]
+            BrokerKind::RabbitMq => Ok(self.publisher(rabbitmq::RabbitMq::new(server, self.patience)?, topics)),
+            #[cfg(feature = "redis")]
+            BrokerKind::Redis => Ok(self.publisher(redis::Redis::new(server, self.patience)?, topics)),
+            #[cfg(feature = "nats")]
+            BrokerKind::Nats => Ok(self.publisher(nats::Nats::new(server, self.patience)?, topics)),
+            #[cfg(feature = "mqtt")]
+            BrokerKind::Mqtt => Ok(self.publisher(mqtt::Mqtt::new(server, self.patience)?, topics)),
+            kind => Err(Failure::invalid(format!(
+                "this build of the package cannot speak to {}; publish in a handler, registered by `ductape.events.handle`",
+                kind.name()
+            ))),
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! RabbitMQ and what speaks AMQP 0-9-1 like it: messages with publisher confirms.
+//!
+//! Each message that is on its way has a channel of its own, from a pool that grows with the attempts that go at once: so
+//! the server's words (confirmed, returned, no such exchange) can only be about that message, and a channel that the
+//! server closes takes no other message with it. The client moves its packets in a thread; the connection's socket is kept
+//! here too, so that it can be ended whatever that thread waits for.
+
+use super::address::Server;
+use super::link::Patience;
+use super::message::Message;
+use super::publisher::Transport;
+use super::tls;
+use super::topics::Destination;
+use super::trouble::{Trouble, broken, unsent};
+use crate::connector::Failure;
+use async_trait::async_trait;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::tcp::{AMQPUriTcpExt, OwnedTLSConfig, RustlsConnector};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use lapin::{AsyncTcpStream, BasicProperties, Channel, Confirmation, ConnectionProperties, ErrorKind};
+use serde_json::json;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Seconds without a word after which the other side is taken for dead, twice over.
+const HEARTBEAT: u16 = 10;
+/// Messages on their way at once over one connection; more attempts wait.
+const AT_ONCE: usize = 256;
+/// Delivery mode of a message that survives a restart of the server.
+const PERSISTENT: u8 = 2;
+const TRANSIENT: u8 = 1;
+
+/// A RabbitMQ server.
+pub(super) struct RabbitMq {
+    server: Server,
+    uri: AMQPUri,
+    /// TLS with certificates of the definition's own.
+    tls: Option<RustlsConnector>,
+}
+
+/// A connection with its channels.
+pub(super) struct Connection {
+    client: lapin::Connection,
+    channels: Arc<Channels>,
+    socket: Socket,
+}
+
+/// Channels that nothing is on its way on.
+struct Channels {
+    idle: Mutex<Vec<Channel>>,
+    slots: Arc<Semaphore>,
+}
+
+/// Another handle of the socket beneath a connection.
+#[derive(Clone, Default)]
+struct Socket(Arc<Mutex<Option<std::net::TcpStream>>>);
+
+impl Socket {
+    fn keep(&self, stream: &TcpStream) {
+        #[cfg(unix)]
+        let copy = std::os::fd::AsFd::as_fd(stream).try_clone_to_owned();
+        #[cfg(windows)]
+        let copy = std::os::windows::io::AsSocket::as_socket(stream).try_clone_to_owned();
+        if let Ok(copy) = copy {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy.into());
+        }
+    }
+
+    /// Both sides see the end of it.
+    fn end(&self) {
+        if let Some(socket) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
+    /// Leaves the connection to its client.
+    fn release(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// Ends the socket of a connection that was given up before it stood.
+struct Opening(Option<Socket>);
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if let Some(socket) = &self.0 {
+            socket.end();
+        }
+    }
+}
+
+impl RabbitMq {
+    pub(super) fn new(server: Server, _: Patience) -> Result<Self, Failure> {
+        let tls = match &server.ca {
+            Some(pem) if server.tls => Some(tls::trusting(pem)?.into()),
+            _ => None,
+        };
+        if server.tls {
+            crate::tls::prepare();
+        }
+        let uri = AMQPUri {
+            scheme: if server.tls {
+                AMQPScheme::AMQPS
+            } else {
+                AMQPScheme::AMQP
+            },
+            authority: AMQPAuthority {
+                userinfo: AMQPUserInfo {
+                    username: server.username.clone().unwrap_or_else(|| "guest".to_owned()),
+                    password: server.password.clone().unwrap_or_else(|| "guest".to_owned()),
+                },
+                host: server.host.clone(),
+                port: server.port,
+            },
+            // `amqp://host` and `amqp://host/` both mean the default one.
+            vhost: match server.path.as_deref() {
+                None | Some("") => "/".to_owned(),
+                Some(vhost) => vhost.to_owned(),
+            },
+            query: AMQPQueryString {
+                heartbeat: Some(HEARTBEAT),
+                ..AMQPQueryString::default()
+            },
+        };
+        Ok(Self { server, uri, tls })
+    }
+
+    /// What is wrong when a connection cannot be made.
+    fn refusal(&self, error: &lapin::Error) -> Failure {
+        let (server, vhost) = (&self.server, &self.uri.vhost);
+        let ErrorKind::ProtocolError(said) = error.kind() else {
+            return server.unreachable(plain(error));
+        };
+        match said.kind() {
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => server.unauthorized(),
+            AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
+                let text = said.get_message().to_string();
+                if text.contains("not found") {
+                    Failure::not_found(format!("{server}: there is no virtual host '{vhost}'"))
+                } else if text.contains("access to vhost") {
+                    Failure::forbidden(format!("{server}: the user may not use the virtual host '{vhost}'"))
+                } else {
+                    // Limits of connections and the like.
+                    Failure::unavailable(format!("{server}: {text}"))
+                }
+            }
+            _ => server.unreachable(plain(error)),
+        }
+    }
+}
+
+/// The server's or the system's words.
+fn plain(error: &lapin::Error) -> String {
+    match error.kind() {
+        ErrorKind::IOError(cause) => cause.to_string(),
+        ErrorKind::ProtocolError(said) => said.get_message().to_string(),
+        _ => error.to_string(),
+    }
+}
+
+/// What an error of a message that may have been sent means.
+fn trouble(error: &lapin::Error, to: &Route<'_>) -> Trouble {
+    let ErrorKind::ProtocolError(said) = error.kind() else {
+        return broken(plain(error));
+    };
+    let text = said.get_message().to_string();
+    match said.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => {
+            Trouble::Refused(Failure::not_found(format!("there is no exchange '{}'", to.exchange)))
+        }
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
+            let exchange = to.exchange;
+            Trouble::Refused(Failure::forbidden(format!(
+                "may not be published to exchange '{exchange}': {text}"
+            )))
+        }
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::CONTENTTOOLARGE) => {
+            Trouble::Refused(Failure::invalid(text))
+        }
+        AMQPErrorKind::Soft(_) => Trouble::Refused(Failure::unavailable(text)),
+        AMQPErrorKind::Hard(_) => broken(text),
+    }
+}
+
+/// What RabbitMQ calls a destination.
+struct Route<'a> {
+    exchange: &'a str,
+    key: &'a str,
+}
+
+impl<'a> Route<'a> {
+    fn of(to: &'a Destination) -> Self {
+        Self {
+            exchange: to.options.exchange.as_deref().unwrap_or_default(),
+            key: to.options.routing_key.as_deref().unwrap_or(&to.name),
+        }
+    }
+}
+
+impl Channels {
+    /// A channel that is this message's alone, and its slot.
+    async fn take(&self, client: &lapin::Connection) -> Result<(Channel, OwnedSemaphorePermit), Trouble> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(unsent)?;
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match idle {
+                Some(channel) if channel.status().connected() => return Ok((channel, slot)),
+                // The server closed it meanwhile.
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let channel = client.create_channel().await.map_err(|error| unsent(plain(&error)))?;
+        let confirms = channel.confirm_select(ConfirmSelectOptions::default()).await;
+        confirms.map_err(|error| unsent(plain(&error)))?;
+        Ok((channel, slot))
+    }
+
+    fn give_back(&self, channel: Channel) {
+        if channel.status().connected() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
+        }
+    }
+}
+
+/// What publishing came to.
+type Published = Result<Confirmation, (lapin::Error, bool)>;
+
+/// Publishes and waits for the confirmation, also when nobody waits for it any more: until then the channel is not free,
+/// and the slot is taken.
+async fn publish(
+    channels: Arc<Channels>,
+    channel: Channel,
+    slot: OwnedSemaphorePermit,
+    to: (Box<str>, Box<str>, bool),
+    body: Vec<u8>,
+    properties: BasicProperties,
+) -> Published {
+    let (exchange, key, mandatory) = to;
+    let options = BasicPublishOptions {
+        mandatory,
+        ..BasicPublishOptions::default()
+    };
+    let was_open = channel.status().connected();
+    let sent = channel
+        .basic_publish((&*exchange).into(), (&*key).into(), options, &body, properties)
+        .await;
+    let answer = match sent {
+        Ok(confirmation) => confirmation.await.map_err(|error| (error, true)),
+        Err(error) => Err((error, was_open)),
+    };
+    if answer.is_ok() {
+        channels.give_back(channel);
+    }
+    drop(slot);
+    answer
+}
+
+#[async_trait]
+impl Transport for RabbitMq {
+    type Connection = Connection;
+
+    async fn connect(&self) -> Result<Self::Connection, Failure> {
+        let runtime = lapin::runtime::default_runtime().map_err(|error| self.refusal(&error))?;
+        let properties = ConnectionProperties::default().with_connection_name("ductape".into());
+        let socket = Socket::default();
+        let mut opening = Opening(Some(socket.clone()));
+        let (kept, tls) = (socket.clone(), self.tls.clone());
+        let connected = lapin::Connection::connector(
+            self.uri.clone(),
+            runtime,
+            async move |uri, runtime| {
+                let plain = AMQPUri {
+                    scheme: AMQPScheme::AMQP,
+                    ..uri.clone()
+                };
+                let none = OwnedTLSConfig::default();
+                let stream = plain.connect_with_config_async(none.as_ref(), &runtime).await?;
+                if let AsyncTcpStream::Plain(stream) = &stream {
+                    kept.keep(stream.get_ref());
+                }
+                let host = uri.authority.host;
+                Ok(match (uri.scheme, &tls) {
+                    (AMQPScheme::AMQP, _) => stream,
+                    (AMQPScheme::AMQPS, Some(tls)) => stream.into_rustls(tls, &host).await?,
+                    (AMQPScheme::AMQPS, None) => stream.into_tls(&host, none.as_ref()).await?,
+                })
+            },
+            properties,
+        );
+        let connected = connected.await;
+        let client = connected.map_err(|error| self.refusal(&error))?;
+        opening.0 = None;
+        Ok(Connection {
+            client,
+            channels: Arc::new(Channels {
+                idle: Mutex::default(),
+                slots: Arc::new(Semaphore::new(AT_ONCE)),
+            }),
+            socket,
+        })
+    }
+
+    fn is_usable(&self, connection: &Self::Connection) -> bool {
+        connection.client.status().connected()
+    }
+
+    async fn probe(&self, connection: &Self::Connection) -> Result<(), Trouble> {
+        let opened = connection.client.create_channel().await;
+        let channel = opened.map_err(|error| unsent(plain(&error)))?;
+        let closed = channel.close(200, "OK".into()).await;
+        closed.map_err(|error| unsent(plain(&error)))
+    }
+
+    async fn publish(
+        &self,
+        connection: &Self::Connection,
+        message: &Message,
+        to: &Destination,
+    ) -> Result<String, Trouble> {
+        let route = Route::of(to);
+        if let Some(what) = too_long(&route) {
+            return Err(Trouble::Refused(Failure::invalid(what)));
+        }
+        if connection.client.status().blocked() {
+            return Err(Trouble::Refused(Failure::unavailable(
+                "the server takes no messages for now (an alarm of its memory or disk)",
+            )));
+        }
+        let (channel, slot) = connection.channels.take(&connection.client).await?;
+        let mandatory = to.options.mandatory.unwrap_or(true);
+        let work = publish(
+            Arc::clone(&connection.channels),
+            channel,
+            slot,
+            (route.exchange.into(), route.key.into(), mandatory),
+            message.body.clone(),
+            properties(message, to),
+        );
+        let answer = match tokio::spawn(work).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(broken(error)),
+        };
+        match answer {
+            Ok(Confirmation::Ack(None)) => {}
+            Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => {
+                return Err(Trouble::Refused(Failure::not_found(format!(
+                    "no queue gets messages of exchange '{}' with routing key '{}'; bind one, or set `mandatory: false`",
+                    route.exchange, route.key
+                ))));
+            }
+            Ok(Confirmation::Nack(None)) => {
+                return Err(Trouble::Refused(Failure::unavailable(
+                    "the server could not take the message (it was nacked, as by a full queue)",
+                )));
+            }
+            Ok(Confirmation::NotRequested) => return Err(broken("the channel has no confirms")),
+            Err((error, true)) => return Err(trouble(&error, &route)),
+            Err((error, false)) => return Err(unsent(plain(&error))),
+        }
+        let result = json!({ "message_id": message.id, "exchange": route.exchange, "routing_key": route.key });
+        Ok(result.to_string())
+    }
+
+    async fn close(&self, connection: &Self::Connection) {
+        let closed = connection.client.close(200, "OK".into()).await;
+        if closed.is_ok() {
+            connection.socket.release();
+        } else {
+            connection.socket.end();
+        }
+    }
+
+    fn abandon(&self, connection: &Self::Connection) {
+        connection.socket.end();
+    }
+}
+
+/// Names are short strings in the protocol.
+fn too_long(route: &Route<'_>) -> Option<String> {
+    let (what, name) = [("exchange", route.exchange), ("routing key", route.key)]
+        .into_iter()
+        .find(|(_, name)| name.len() > 255)?;
+    Some(format!("the {what} has {} bytes, and may have 255", name.len()))
+}
+
+fn properties(message: &Message, to: &Destination) -> BasicProperties {
+    let persistent = to.options.persistent.unwrap_or(true);
+    let properties = BasicProperties::default()
+        .with_content_type(message.content_type.into())
+        .with_delivery_mode(if persistent { PERSISTENT } else { TRANSIENT })
+        .with_message_id(message.id.as_str().into())
+        .with_app_id("ductape".into());
+    if to.headers.is_empty() {
+        return properties;
+    }
+    let mut headers = FieldTable::default();
+    for (name, value) in &to.headers {
+        headers.insert((&**name).into(), AMQPValue::LongString(value.as_str().into()));
+    }
+    properties.with_headers(headers)
+}

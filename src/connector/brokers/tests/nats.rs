@@ -1,0 +1,210 @@
+//! What only NATS has.
+
+use super::common::for_way;
+use super::kit::{Listener, Received, Way, address, at_port, place, plain, publish, publish_as, unique};
+use crate::model::JobId;
+use crate::resources::{BrokerKind, TopicOptions};
+use crate::testing::proxy::Proxy;
+use async_nats::jetstream::{self, stream};
+use async_nats::{Client, Subscriber};
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream as futures};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const KIND: BrokerKind = BrokerKind::Nats;
+
+fn stored() -> TopicOptions {
+    TopicOptions {
+        jetstream: Some(true),
+        ..TopicOptions::default()
+    }
+}
+
+/// To whoever listens.
+struct Core;
+/// Into a stream.
+struct Stored;
+
+struct NatsListener {
+    client: Client,
+    subscription: Subscriber,
+    stream: Option<String>,
+}
+
+async fn listen(url: &str, name: &str, with_stream: bool) -> Box<dyn Listener> {
+    let client = async_nats::connect(url).await.unwrap();
+    if with_stream {
+        make_stream(&client, name).await;
+    }
+    let subscription = client.subscribe(name.to_owned()).await.unwrap();
+    client.flush().await.unwrap();
+    // So that the server has it before anything is published.
+    let _ = client.request(client.new_inbox(), "".into()).await;
+    Box::new(NatsListener {
+        client,
+        subscription,
+        stream: with_stream.then(|| name.to_owned()),
+    })
+}
+
+async fn make_stream(client: &Client, name: &str) -> stream::Stream {
+    let config = stream::Config {
+        name: name.to_owned(),
+        subjects: vec![name.to_owned()],
+        storage: stream::StorageType::Memory,
+        ..stream::Config::default()
+    };
+    jetstream::new(client.clone()).create_stream(config).await.unwrap()
+}
+
+#[async_trait]
+impl Listener for NatsListener {
+    async fn next(&mut self, wait: Duration) -> Option<Received> {
+        let message = tokio::time::timeout(wait, self.subscription.next()).await.ok()??;
+        let headers = message.headers.unwrap_or_default();
+        let mut all: std::collections::BTreeMap<String, String> = headers
+            .iter()
+            .map(|(name, values)| (name.to_string(), values[0].to_string()))
+            .collect();
+        Some(Received {
+            body: message.payload.to_vec(),
+            id: all.remove("Nats-Msg-Id"),
+            content_type: all.remove("Content-Type"),
+            headers: all,
+            flags: Vec::new(),
+        })
+    }
+
+    async fn remove(self: Box<Self>) {
+        if let Some(stream) = &self.stream {
+            jetstream::new(self.client.clone()).delete_stream(stream).await.unwrap();
+        }
+    }
+}
+
+#[async_trait]
+impl Way for Core {
+    fn kind(&self) -> BrokerKind {
+        KIND
+    }
+
+    fn options(&self) -> TopicOptions {
+        TopicOptions::default()
+    }
+
+    async fn listen(&self, url: &str, name: &str) -> Box<dyn Listener> {
+        listen(url, name, false).await
+    }
+}
+
+#[async_trait]
+impl Way for Stored {
+    fn kind(&self) -> BrokerKind {
+        KIND
+    }
+
+    fn options(&self) -> TopicOptions {
+        stored()
+    }
+
+    async fn listen(&self, url: &str, name: &str) -> Box<dyn Listener> {
+        listen(url, name, true).await
+    }
+}
+
+mod core {
+    use super::*;
+    for_way!(Core);
+}
+
+mod jet_stream {
+    use super::*;
+    for_way!(Stored);
+}
+
+#[tokio::test]
+async fn a_stream_knows_the_repetition_of_a_message() {
+    let Some(url) = address(KIND, "a_stream_knows_the_repetition_of_a_message") else {
+        return;
+    };
+    let (connector, name) = (plain(KIND, &url, stored()).await, unique());
+    let client = async_nats::connect(&url).await.unwrap();
+    let mut stream = make_stream(&client, &name).await;
+    let id = JobId::generate();
+    let first = publish_as(&connector, &name, "{}", id.clone()).await.unwrap();
+    assert_eq!(
+        (&first["stream"], &first["seq"], &first["duplicate"]),
+        (&name.as_str().into(), &1.into(), &false.into())
+    );
+    let second = publish_as(&connector, &name, "{}", id).await.unwrap();
+    assert_eq!((&second["seq"], &second["duplicate"]), (&1.into(), &true.into()));
+    assert_eq!(stream.info().await.unwrap().state.messages, 1);
+    jetstream::new(client).delete_stream(&name).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_subject_that_no_stream_stores_is_not_found() {
+    let Some(url) = address(KIND, "a_subject_that_no_stream_stores_is_not_found") else {
+        return;
+    };
+    let connector = plain(KIND, &url, stored()).await;
+    let failure = publish(&connector, &unique(), "{}").await.unwrap_err();
+    assert_eq!(&*failure.code, "NOT_FOUND");
+    assert!(failure.message.contains("stream"));
+}
+
+#[tokio::test]
+async fn what_is_no_subject_or_too_large_is_refused_before_it_is_sent() {
+    let Some(url) = address(KIND, "what_is_no_subject_or_too_large_is_refused_before_it_is_sent") else {
+        return;
+    };
+    for options in [TopicOptions::default(), stored()] {
+        let proxy = Proxy::to(&place(&url)).await;
+        let connector = plain(KIND, &at_port(&url, proxy.port()), options).await;
+        for subject in ["a..b", "orders.>", "a b", "*", "", "x\r\nPUB y 0"] {
+            let failure = publish(&connector, subject, "{}").await.unwrap_err();
+            assert_eq!(&*failure.code, "VALIDATION_ERROR", "{subject}");
+        }
+        let large = format!("\"{}\"", "x".repeat(2 << 20));
+        let failure = publish(&connector, &unique(), &large).await.unwrap_err();
+        assert_eq!(&*failure.code, "VALIDATION_ERROR");
+        assert!(failure.message.len() < 300);
+        connector.check().await.unwrap();
+        assert_eq!(proxy.connections(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_stores_each_message_once_although_connections_break() {
+    let Some(url) = address(KIND, "a_stream_stores_each_message_once_although_connections_break") else {
+        return;
+    };
+    let proxy = Arc::new(Proxy::to(&place(&url)).await);
+    let (connector, name) = (plain(KIND, &at_port(&url, proxy.port()), stored()).await, unique());
+    let client = async_nats::connect(&url).await.unwrap();
+    let mut stream = make_stream(&client, &name).await;
+    let going = Arc::new(AtomicBool::new(true));
+    let cutter = {
+        let (proxy, going) = (Arc::clone(&proxy), Arc::clone(&going));
+        tokio::spawn(async move {
+            while going.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                proxy.cut();
+            }
+        })
+    };
+    let publishes = futures::iter(0..200).map(|_| async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let id = JobId::generate();
+        while publish_as(&connector, &name, "{}", id.clone()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    publishes.buffer_unordered(10).collect::<Vec<()>>().await;
+    going.store(false, Ordering::Relaxed);
+    cutter.await.unwrap();
+    assert_eq!(stream.info().await.unwrap().state.messages, 200);
+    jetstream::new(client).delete_stream(&name).await.unwrap();
+}

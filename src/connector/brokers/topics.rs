@@ -1,0 +1,201 @@
+//! Which topic an event is, and how it is published to.
+//!
+//! Invariant: a topic's options win over the broker's, and those over the defaults.
+
+use crate::connector::Failure;
+use crate::engine::preparation::Preparation;
+use crate::resources::{Broker, BrokerConfig, RedisTarget, TopicOptions};
+use std::borrow::Cow;
+
+/// The topics of a broker in one environment.
+pub(super) struct Topics {
+    broker: Box<str>,
+    /// `None`: any event is one.
+    listed: Option<Vec<(Box<str>, Destination)>>,
+    defaults: TopicOptions,
+}
+
+/// Where a message goes, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Destination {
+    /// Its name at the server.
+    pub(super) name: Box<str>,
+    /// Names and values that go with each message.
+    pub(super) headers: Vec<(Box<str>, String)>,
+    /// The topic's own, then the broker's.
+    pub(super) options: TopicOptions,
+}
+
+/// The name of an event that says which broker it is of.
+pub(super) fn qualified(broker: &str, topic: &str) -> Box<str> {
+    format!("{broker}:{topic}").into()
+}
+
+impl Topics {
+    /// Reads a broker's topics, and puts the secrets into their headers.
+    pub(super) async fn reveal(
+        broker: &Broker,
+        config: &BrokerConfig,
+        preparation: &Preparation,
+    ) -> Result<Self, Failure> {
+        let mut listed = None;
+        for topic in broker.topics.iter().flatten() {
+            let mut headers = Vec::with_capacity(topic.headers.len());
+            for (name, value) in &topic.headers {
+                headers.push((name.clone(), preparation.reveal(value.as_written()).await?));
+            }
+            let destination = Destination {
+                name: topic.name.clone().unwrap_or_else(|| topic.tag.clone()),
+                headers,
+                options: merged(&topic.options, &config.defaults),
+            };
+            listed
+                .get_or_insert_with(Vec::new)
+                .push((topic.tag.clone(), destination));
+        }
+        if broker.topics.is_some() && listed.is_none() {
+            listed = Some(Vec::new());
+        }
+        Ok(Self {
+            broker: broker.tag.clone(),
+            listed,
+            defaults: config.defaults.clone(),
+        })
+    }
+
+    /// The topic of an event: `topic`, or `broker:topic`.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` when topics are listed and it is none of them.
+    pub(super) fn find(&self, event: &str) -> Result<Cow<'_, Destination>, Failure> {
+        let named = |tag: &str| {
+            let listed = self.listed.iter().flatten();
+            listed
+                .filter(|(known, _)| **known == *tag)
+                .map(|(_, destination)| destination)
+                .next()
+        };
+        let local = event.strip_prefix(&*qualified(&self.broker, ""));
+        if self.listed.is_some() {
+            return named(event)
+                .or_else(|| named(local?))
+                .map(Cow::Borrowed)
+                .ok_or_else(|| {
+                    Failure::not_found(format!("the broker has no topic '{event}'; name it in its `topics`"))
+                });
+        }
+        Ok(Cow::Owned(Destination {
+            name: local.unwrap_or(event).into(),
+            headers: Vec::new(),
+            options: self.defaults.clone(),
+        }))
+    }
+}
+
+fn merged(own: &TopicOptions, all: &TopicOptions) -> TopicOptions {
+    TopicOptions {
+        exchange: own.exchange.clone().or_else(|| all.exchange.clone()),
+        routing_key: own.routing_key.clone().or_else(|| all.routing_key.clone()),
+        persistent: own.persistent.or(all.persistent),
+        mandatory: own.mandatory.or(all.mandatory),
+        redis: own.redis.clone().or_else(|| all.redis.clone()),
+        // The broker's is for its streams; a channel keeps nothing.
+        maxlen: match &own.redis {
+            Some(RedisTarget::Channel(_)) => None,
+            _ => own.maxlen.or(all.maxlen),
+        },
+        jetstream: own.jetstream.or(all.jetstream),
+        qos: own.qos.or(all.qos),
+        retain: own.retain.or(all.retain),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::{Text, Topic};
+
+    fn config(defaults: TopicOptions) -> BrokerConfig {
+        BrokerConfig {
+            url: Text::from("nats://h"),
+            username: None,
+            password: None,
+            token: None,
+            credentials: None,
+            inbox_prefix: None,
+            ca: None,
+            defaults,
+        }
+    }
+
+    async fn topics(topics: Option<Vec<Topic>>, defaults: TopicOptions) -> Topics {
+        let broker = Broker {
+            tag: "b".into(),
+            envs: Vec::new(),
+            topics,
+        };
+        Topics::reveal(&broker, &config(defaults), &Preparation::default())
+            .await
+            .unwrap()
+    }
+
+    fn topic(tag: &str, name: Option<&str>, options: TopicOptions) -> Topic {
+        Topic {
+            tag: tag.into(),
+            name: name.map(Into::into),
+            headers: Vec::new(),
+            options,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_is_a_topic_by_its_tag_with_or_without_the_broker() {
+        let listed = topics(
+            Some(vec![
+                topic("orders", Some("shop.orders"), TopicOptions::default()),
+                topic("b:orders", Some("odd"), TopicOptions::default()),
+                topic("plain", None, TopicOptions::default()),
+            ]),
+            TopicOptions::default(),
+        )
+        .await;
+        let name = |event: &str| listed.find(event).map(|found| found.name.to_string());
+        assert_eq!(name("orders").unwrap(), "shop.orders");
+        assert_eq!(name("b:orders").unwrap(), "odd");
+        assert_eq!(name("b:plain").unwrap(), "plain");
+        for unknown in ["other", "c:plain", "b:other", "shop.orders", ""] {
+            assert_eq!(&*name(unknown).unwrap_err().code, "NOT_FOUND", "{unknown}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_topics_an_event_goes_under_its_own_name() {
+        let open = topics(None, TopicOptions::default()).await;
+        for (event, name) in [("orders", "orders"), ("b:orders", "orders"), ("c:orders", "c:orders")] {
+            assert_eq!(&*open.find(event).unwrap().name, name);
+        }
+        let none = topics(Some(Vec::new()), TopicOptions::default()).await;
+        assert!(none.find("orders").is_err());
+    }
+
+    #[tokio::test]
+    async fn what_a_topic_says_wins_over_what_the_broker_says() {
+        let all = TopicOptions {
+            qos: Some(0),
+            maxlen: Some(9),
+            exchange: Some("x".into()),
+            ..TopicOptions::default()
+        };
+        let own = TopicOptions {
+            qos: Some(2),
+            redis: Some(RedisTarget::Channel(Some("c".into()))),
+            ..TopicOptions::default()
+        };
+        let found = topics(Some(vec![topic("t", None, own)]), all).await;
+        let options = found.find("t").unwrap().options.clone();
+        assert_eq!(
+            (options.qos, options.exchange.as_deref(), options.maxlen),
+            (Some(2), Some("x"), None)
+        );
+    }
+}

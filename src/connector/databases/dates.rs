@@ -1,0 +1,226 @@
+//! Points in time as databases write them: UTC, in microseconds since 1970.
+//!
+//! Pure. A date without a time is midnight; one without an offset is UTC.
+
+/// Microseconds of a millisecond, a second and a day.
+const MILLI: i64 = 1_000;
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+/// A day of the calendar.
+fn civil(days: i64) -> (i64, i64, i64) {
+    // Years begin in March, so that the leap day is the last of one; 146,097 days are 400 years.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day = shifted.rem_euclid(146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    (year, month, date)
+}
+
+/// Days since 1970; `None`: there is no such day.
+fn days(year: i64, month: i64, date: i64) -> Option<i64> {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&date) || !(-290_000..=290_000).contains(&year) {
+        return None;
+    }
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let era = shifted.div_euclid(400);
+    let of_era = shifted.rem_euclid(400);
+    let march = if month > 2 { month - 3 } else { month + 9 };
+    let of_year = (153 * march + 2) / 5 + date - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    (civil(days) == (year, month, date)).then_some(days)
+}
+
+/// How a point in time is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `2026-01-31T09:00:00.000Z`, with microseconds only where there are any.
+    Iso,
+    /// `2026-01-31 09:00:00.000000`, as MySQL reads it.
+    #[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "used by its own feature"))]
+    Micros,
+    /// `2026-01-31 09:00:00`, with milliseconds only where there are any: SQLite's own form.
+    Plain,
+}
+
+/// Writes a point in time.
+pub(super) fn stamp(micros: i64, style: Style) -> String {
+    let (day, rest) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
+    let (seconds, fraction) = (rest / SECOND, rest % SECOND);
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let date = date(day);
+    let time = format!("{hour:02}:{minute:02}:{second:02}");
+    let millis = fraction / MILLI;
+    match style {
+        Style::Iso if fraction % MILLI == 0 => format!("{date}T{time}.{millis:03}Z"),
+        Style::Iso => format!("{date}T{time}.{fraction:06}Z"),
+        Style::Micros => format!("{date} {time}.{fraction:06}"),
+        Style::Plain if millis == 0 => format!("{date} {time}"),
+        Style::Plain => format!("{date} {time}.{millis:03}"),
+    }
+}
+
+/// Writes a day, given as days since 1970.
+pub(super) fn date(day: i64) -> String {
+    let (year, month, date) = civil(day);
+    match year {
+        0..=9_999 => format!("{year:04}-{month:02}-{date:02}"),
+        // As JavaScript and ISO 8601 have it.
+        10_000.. => format!("+{year:06}-{month:02}-{date:02}"),
+        _ => format!("-{:06}-{month:02}-{date:02}", -year),
+    }
+}
+
+/// The day of a point in time, as days since 1970.
+pub(super) fn day_of(micros: i64) -> i64 {
+    micros.div_euclid(DAY)
+}
+
+/// Reads a point in time: a date, or a date and a time with or without an offset.
+pub(super) fn read(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (day, rest) = read_date(text)?;
+    let midnight = day.checked_mul(DAY)?;
+    let Some(rest) = rest.strip_prefix(['T', 't', ' ']) else {
+        return rest.is_empty().then_some(midnight);
+    };
+    let at = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
+    let (time, offset) = rest.split_at(at);
+    midnight
+        .checked_add(read_time(time.trim_end())?)?
+        .checked_sub(read_offset(offset)?)
+}
+
+/// Days since 1970, and what follows the date.
+fn read_date(text: &str) -> Option<(i64, &str)> {
+    let (sign, body) = match text.as_bytes().first()? {
+        b'+' => (1, text.get(1..)?),
+        b'-' => (-1, text.get(1..)?),
+        _ => (1, text),
+    };
+    let dash = body.find('-')?;
+    let year = body.get(..dash).filter(|year| year.len() == 4 || year.len() == 6)?;
+    let rest = body.get(dash + 1..)?;
+    let month = digits(rest.get(..2)?)?;
+    let date = digits(rest.get(2..)?.strip_prefix('-')?.get(..2)?)?;
+    Some((days(sign * digits(year)?, month, date)?, rest.get(5..)?))
+}
+
+fn read_time(text: &str) -> Option<i64> {
+    let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut parts = clock.split(':');
+    let hour = digits(parts.next()?)?;
+    let minute = digits(parts.next()?)?;
+    let second = parts.next().map_or(Some(0), digits)?;
+    if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut micros = 0;
+    for place in 0..6 {
+        let digit = fraction.as_bytes().get(place).copied().unwrap_or(b'0');
+        micros = micros * 10 + i64::from(digit.is_ascii_digit().then(|| digit - b'0')?);
+    }
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some((hour * 3_600 + minute * 60 + second) * SECOND + micros)
+}
+
+fn read_offset(text: &str) -> Option<i64> {
+    let sign = match text.as_bytes().first() {
+        None => return Some(0),
+        Some(b'Z' | b'z') => return (text.len() == 1).then_some(0),
+        Some(b'-') => -1,
+        Some(_) => 1,
+    };
+    let body = text.get(1..)?.replace(':', "");
+    let (hours, minutes) = match body.len() {
+        2 => (digits(&body)?, 0),
+        4 => (digits(body.get(..2)?)?, digits(body.get(2..)?)?),
+        _ => return None,
+    };
+    (hours <= 18 && minutes <= 59).then_some(sign * (hours * 60 + minutes) * 60 * SECOND)
+}
+
+fn digits(text: &str) -> Option<i64> {
+    let all = !text.is_empty() && text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    all.then(|| text.parse().ok()).flatten()
+}
+
+/// Milliseconds that a JSON number says; a fraction of one is cut off.
+pub(super) fn from_millis(number: &str) -> Option<i64> {
+    let millis: f64 = number.parse().ok()?;
+    // What JavaScript's Date can hold.
+    (millis.abs() <= 8.64e15).then(|| millis.trunc() as i64 * MILLI)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_in_time_are_read_in_their_many_forms() {
+        let expected = Some(1_769_850_000_123_000);
+        for text in [
+            "2026-01-31T09:00:00.123Z",
+            "2026-01-31 09:00:00.123",
+            "2026-01-31T10:00:00.123+01:00",
+            "2026-01-31T03:30:00.123-0530",
+            "2026-01-31T09:00:00.123000+00",
+            "+002026-01-31T09:00:00.123Z",
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+        assert_eq!(read("1970-01-01"), Some(0));
+        assert_eq!(read("1969-12-31T23:59"), Some(-60 * SECOND));
+        assert_eq!(read("2024-02-29").map(day_of).map(date).as_deref(), Some("2024-02-29"));
+    }
+
+    #[test]
+    fn what_is_no_date_is_none() {
+        for text in [
+            "",
+            "now",
+            "2026",
+            "2026-13-01",
+            "2026-02-30",
+            "2026-01-31T25:00",
+            "2026-01-31T09:00:00.x",
+            "2026-01-31Tjunk",
+            "2026-01-31'; drop",
+            "2026-01-31T09:00:00+99:00",
+            "99999999-01-01",
+            "é026-01-01",
+            "2026-é1-01",
+            "2026-01-é1",
+            "2026-01-31T09:00é",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_point_in_time_is_written_and_read_again() {
+        for micros in [
+            0,
+            1,
+            -1,
+            1_769_850_000_123_456,
+            -62_135_596_800_000_000,
+            253_402_300_800_000_000,
+        ] {
+            assert_eq!(read(&stamp(micros, Style::Iso)), Some(micros), "{micros}");
+        }
+        assert_eq!(stamp(1_769_850_000_123_000, Style::Iso), "2026-01-31T09:00:00.123Z");
+        assert_eq!(
+            stamp(1_769_850_000_123_456, Style::Micros),
+            "2026-01-31 09:00:00.123456"
+        );
+        assert_eq!(stamp(1_769_850_000_000_000, Style::Plain), "2026-01-31 09:00:00");
+    }
+}

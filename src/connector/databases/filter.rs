@@ -1,0 +1,403 @@
+//! Filters: which rows are meant, read from JSON into a tree that says nothing of SQL.
+//!
+//! Invariants: operators are those of the list and nothing else; depth and number of conditions are bounded; a value that a
+//! job put into a template is a value here, also when it looks like an operator.
+
+use super::Dialect;
+use super::json::Json;
+use super::name::{column, hint, shown};
+use crate::connector::Failure;
+
+/// Deepest nesting of `$and`, `$or`, `$nor` and `$not`.
+const DEEPEST: usize = 16;
+/// Most conditions in one filter.
+const MOST: usize = 1_000;
+/// Most values of one `$in`.
+const MOST_VALUES: usize = 10_000;
+
+/// Which rows are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Filter {
+    /// All of these; none: every row.
+    All(Vec<Filter>),
+    /// At least one of these.
+    Any(Vec<Filter>),
+    Not(Box<Filter>),
+    Column(Box<str>, Test),
+}
+
+/// What is asked of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Test {
+    Compare(Comparison, Json),
+    /// One of a list; `false`: none of it.
+    In(Vec<Json>, bool),
+    Between(Json, Json),
+    IsNull(bool),
+    Like(Pattern),
+    Regex(Json),
+}
+
+/// How two values compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A pattern of `LIKE`, in which `escape` takes the meaning from `%`, `_` and itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern {
+    pub(super) text: Json,
+    pub(super) escape: char,
+}
+
+/// Every operator, in the spelling of the documents.
+const OPERATORS: [&str; 23] = [
+    "$eq",
+    "$ne",
+    "$gt",
+    "$gte",
+    "$lt",
+    "$lte",
+    "$in",
+    "$nin",
+    "$notIn",
+    "$between",
+    "$notBetween",
+    "$like",
+    "$notLike",
+    "$contains",
+    "$startsWith",
+    "$endsWith",
+    "$regex",
+    "$isNull",
+    "$isNotNull",
+    "$exists",
+    "$not",
+    "$and",
+    "$or",
+];
+/// What stands where columns do.
+const GROUPS: [&str; 4] = ["$and", "$or", "$nor", "$not"];
+
+/// Reads filters and counts what is in them.
+struct Reader {
+    dialect: Dialect,
+    conditions: usize,
+}
+
+/// Reads a filter.
+pub(super) fn read(json: &Json, dialect: Dialect) -> Result<Filter, Failure> {
+    let mut reader = Reader { dialect, conditions: 0 };
+    reader.filter(json, 0)
+}
+
+impl Filter {
+    /// Whether every row is meant, however that is written.
+    pub(super) fn is_unbounded(&self) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().all(Self::is_unbounded),
+            Self::Any(parts) => parts.iter().any(Self::is_unbounded),
+            Self::Not(inner) => inner.is_void(),
+            Self::Column(_, Test::In(values, wanted)) => values.is_empty() && !wanted,
+            Self::Column(..) => false,
+        }
+    }
+
+    /// Whether no row can be meant.
+    fn is_void(&self) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().any(Self::is_void),
+            Self::Any(parts) => parts.iter().all(Self::is_void),
+            Self::Not(inner) => inner.is_unbounded(),
+            Self::Column(_, Test::In(values, wanted)) => values.is_empty() && *wanted,
+            Self::Column(..) => false,
+        }
+    }
+}
+
+impl Reader {
+    fn filter(&mut self, json: &Json, depth: usize) -> Result<Filter, Failure> {
+        if depth > DEEPEST {
+            return Err(Failure::invalid(format!(
+                "a filter may be nested {DEEPEST} levels deep"
+            )));
+        }
+        let Json::Map(entries) = json else {
+            return Err(Failure::invalid(format!(
+                "a filter must be an object of columns, as in {{ status: 'open' }}, got {}",
+                json.kind()
+            )));
+        };
+        let mut parts = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            parts.push(if key.starts_with('$') {
+                self.group(key, value, depth)?
+            } else {
+                let name = column(key, self.dialect)?;
+                self.column(&name, value, depth)?
+            });
+        }
+        Ok(one(parts))
+    }
+
+    /// `$and`, `$or`, `$nor` and `$not` around filters.
+    fn group(&mut self, key: &str, value: &Json, depth: usize) -> Result<Filter, Failure> {
+        match &*normal(key) {
+            "and" => Ok(one(self.filters(key, value, depth)?)),
+            "or" => Ok(Filter::Any(self.filters(key, value, depth)?)),
+            "nor" => {
+                let parts = self.filters(key, value, depth)?;
+                Ok(Filter::Not(Box::new(Filter::Any(parts))))
+            }
+            "not" => {
+                let inner = self.filter(value, depth + 1)?;
+                if inner.is_unbounded() {
+                    return Err(Failure::invalid("$not must hold a condition"));
+                }
+                Ok(Filter::Not(Box::new(inner)))
+            }
+            known if OPERATORS.iter().any(|name| normal(name) == known) => Err(Failure::invalid(format!(
+                "{} belongs to a column, as in {{ column: {{ {}: … }} }}",
+                shown(key),
+                shown(key)
+            ))),
+            _ => Err(Failure::invalid(format!(
+                "{} is no operator of filters; {}",
+                shown(key),
+                hint(key, &GROUPS)
+            ))),
+        }
+    }
+
+    fn filters(&mut self, key: &str, value: &Json, depth: usize) -> Result<Vec<Filter>, Failure> {
+        match value {
+            Json::List(list) if !list.is_empty() => list.iter().map(|part| self.filter(part, depth + 1)).collect(),
+            _ => Err(Failure::invalid(format!("{key} must be a list of at least one filter"))),
+        }
+    }
+
+    fn column(&mut self, name: &str, value: &Json, depth: usize) -> Result<Filter, Failure> {
+        if depth > DEEPEST {
+            return Err(Failure::invalid(format!(
+                "a filter may be nested {DEEPEST} levels deep"
+            )));
+        }
+        let is_operators = |entries: &[(Box<str>, Json)]| entries.iter().any(|(key, _)| key.starts_with('$'));
+        match value {
+            Json::Map(entries) if value.bytes().is_none() && (entries.is_empty() || is_operators(entries)) => {
+                if entries.is_empty() {
+                    return Err(Failure::invalid(format!(
+                        "the filter of '{}' is an empty object; give a value or an operator, as in {{ $gt: 5 }}",
+                        shown(name)
+                    )));
+                }
+                let parts = entries.iter().map(|(key, value)| self.test(name, key, value, depth));
+                Ok(one(parts.collect::<Result<_, _>>()?))
+            }
+            _ => self.compare(name, Comparison::Equal, value),
+        }
+    }
+
+    fn count(&mut self) -> Result<(), Failure> {
+        self.conditions += 1;
+        if self.conditions > MOST {
+            return Err(Failure::invalid(format!("a filter may have at most {MOST} conditions")));
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, name: &str, how: Comparison, value: &Json) -> Result<Filter, Failure> {
+        self.count()?;
+        let test = match (value.value(), how) {
+            (Json::Null, Comparison::Equal) => Test::IsNull(true),
+            (Json::Null, Comparison::NotEqual) => Test::IsNull(false),
+            (Json::Null, _) => {
+                return Err(Failure::invalid(format!(
+                    "nothing compares with null; '{}' needs a value, or $isNull",
+                    shown(name)
+                )));
+            }
+            _ => Test::Compare(how, value.clone()),
+        };
+        Ok(Filter::Column(name.into(), test))
+    }
+
+    /// One operator of a column.
+    fn test(&mut self, name: &str, key: &str, value: &Json, depth: usize) -> Result<Filter, Failure> {
+        let is = |filter: &mut Self, test| {
+            filter.count()?;
+            Ok(Filter::Column(name.into(), test))
+        };
+        let not = |filter: Filter| Filter::Not(Box::new(filter));
+        if !key.starts_with('$') {
+            return Err(Failure::invalid(format!(
+                "the filter of '{}' mixes operators and other keys; quote a value that is an object as {{ $eq: … }}",
+                shown(name)
+            )));
+        }
+        match &*normal(key) {
+            "eq" => self.compare(name, Comparison::Equal, value),
+            "ne" => self.compare(name, Comparison::NotEqual, value),
+            "gt" => self.compare(name, Comparison::Greater, value),
+            "gte" => self.compare(name, Comparison::GreaterOrEqual, value),
+            "lt" => self.compare(name, Comparison::Less, value),
+            "lte" => self.compare(name, Comparison::LessOrEqual, value),
+            "in" => self.membership(name, key, value, true),
+            "nin" | "notin" => self.membership(name, key, value, false),
+            "between" => {
+                let test = between(key, value)?;
+                is(self, test)
+            }
+            "notbetween" => {
+                let test = between(key, value)?;
+                is(self, test).map(not)
+            }
+            "isnull" => {
+                let wanted = flag(key, value)?;
+                is(self, Test::IsNull(wanted))
+            }
+            "isnotnull" | "exists" => {
+                let wanted = flag(key, value)?;
+                is(self, Test::IsNull(!wanted))
+            }
+            "regex" => {
+                text(key, value)?;
+                is(self, Test::Regex(value.clone()))
+            }
+            "not" => match value {
+                Json::Map(entries) if !entries.is_empty() => Ok(not(self.column(name, value, depth + 1)?)),
+                _ => Err(Failure::invalid(format!("{key} must be an object of operators"))),
+            },
+            _ => {
+                let (test, negative) = pattern(key, value)?;
+                let filter = is(self, test)?;
+                Ok(if negative { not(filter) } else { filter })
+            }
+        }
+    }
+
+    fn membership(&mut self, name: &str, key: &str, value: &Json, wanted: bool) -> Result<Filter, Failure> {
+        self.count()?;
+        let Json::List(values) = value.value() else {
+            return Err(Failure::invalid(format!("{key} must be a list, got {}", value.kind())));
+        };
+        if values.len() > MOST_VALUES {
+            return Err(Failure::invalid(format!(
+                "{key} may have at most {MOST_VALUES} values, got {}",
+                values.len()
+            )));
+        }
+        let some: Vec<Json> = values
+            .iter()
+            .filter(|value| *value.value() != Json::Null)
+            .cloned()
+            .collect();
+        let has_null = some.len() < values.len();
+        let among = Filter::Column(name.into(), Test::In(some, wanted));
+        if !has_null {
+            return Ok(among);
+        }
+        // SQL's own IN never finds NULL, and NOT IN with a NULL finds nothing at all.
+        let null = Filter::Column(name.into(), Test::IsNull(wanted));
+        Ok(if wanted {
+            Filter::Any(vec![among, null])
+        } else {
+            Filter::All(vec![among, null])
+        })
+    }
+}
+
+/// Without `$` and underscores, in lower case.
+fn normal(key: &str) -> String {
+    let name = key.strip_prefix('$').unwrap_or(key);
+    name.chars()
+        .filter(|character| *character != '_')
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+fn one(mut parts: Vec<Filter>) -> Filter {
+    match parts.pop() {
+        Some(part) if parts.is_empty() => part,
+        Some(part) => {
+            parts.push(part);
+            Filter::All(parts)
+        }
+        None => Filter::All(parts),
+    }
+}
+
+fn between(key: &str, value: &Json) -> Result<Test, Failure> {
+    match value.value() {
+        Json::List(ends) => match ends.as_slice() {
+            [low, high] if *low.value() != Json::Null && *high.value() != Json::Null => {
+                Ok(Test::Between(low.clone(), high.clone()))
+            }
+            _ => Err(Failure::invalid(format!("{key} must be a list of two values"))),
+        },
+        _ => Err(Failure::invalid(format!(
+            "{key} must be a list of two values, got {}",
+            value.kind()
+        ))),
+    }
+}
+
+fn flag(key: &str, value: &Json) -> Result<bool, Failure> {
+    match value.value() {
+        Json::Bool(flag) => Ok(*flag),
+        _ => Err(Failure::invalid(format!(
+            "{key} must be true or false, got {}",
+            value.kind()
+        ))),
+    }
+}
+
+fn text<'a>(key: &str, value: &'a Json) -> Result<&'a str, Failure> {
+    value
+        .as_text()
+        .ok_or_else(|| Failure::invalid(format!("{key} must be a string, got {}", value.kind())))
+}
+
+/// Operators that are `LIKE` underneath, and whether they are denied.
+fn pattern(key: &str, value: &Json) -> Result<(Test, bool), Failure> {
+    // Not the backslash, which is special in the literals of some dialects.
+    const ESCAPE: char = '!';
+    let literal = |before: &str, after: &str| {
+        let mut pattern = String::from(before);
+        for character in text(key, value)?.chars() {
+            if matches!(character, '%' | '_' | ESCAPE) {
+                pattern.push(ESCAPE);
+            }
+            pattern.push(character);
+        }
+        pattern.push_str(after);
+        Ok::<_, Failure>(Pattern {
+            text: Json::Text(pattern.into()),
+            escape: ESCAPE,
+        })
+    };
+    let (pattern, negative) = match &*normal(key) {
+        kind @ ("like" | "notlike") => {
+            text(key, value)?;
+            let text = value.clone();
+            (Pattern { text, escape: '\\' }, kind == "notlike")
+        }
+        "contains" => (literal("%", "%")?, false),
+        "startswith" => (literal("", "%")?, false),
+        "endswith" => (literal("%", "")?, false),
+        _ => {
+            return Err(Failure::invalid(format!(
+                "{} is no operator of filters; {}",
+                shown(key),
+                hint(key, &OPERATORS)
+            )));
+        }
+    };
+    Ok((Test::Like(pattern), negative))
+}

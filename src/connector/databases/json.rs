@@ -1,0 +1,250 @@
+//! JSON as databases need it: numbers stay the text they were written as, and keys keep their order.
+//!
+//! Invariant: nesting is bounded, so that nothing here recurses far.
+
+use crate::connector::Failure;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// Deepest nesting of an input.
+const DEEPEST: usize = 32;
+/// The one key of an object that stands for bytes.
+const BYTES: &str = "$bytes";
+
+/// A JSON value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Json {
+    Null,
+    Bool(bool),
+    /// As it was written.
+    Number(Box<str>),
+    Text(Box<str>),
+    List(Vec<Json>),
+    Map(Vec<(Box<str>, Json)>),
+    /// What a job put into a template: a value, and never an operator, whatever it looks like.
+    Fixed(Box<Json>),
+}
+
+/// The entries of an object, unread.
+struct Entries<'a>(Vec<(Box<str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Entries<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+impl Json {
+    /// Reads JSON text.
+    pub(super) fn read(text: &str) -> Result<Self, Failure> {
+        Self::read_at(text.trim(), 0)
+    }
+
+    fn read_at(text: &str, depth: usize) -> Result<Self, Failure> {
+        if depth > DEEPEST {
+            return Err(Failure::invalid(format!(
+                "the input is nested deeper than {DEEPEST} levels"
+            )));
+        }
+        let unreadable = |_| Failure::invalid("the input is no JSON");
+        Ok(match text.as_bytes().first() {
+            Some(b'{') => {
+                let Entries(entries) = serde_json::from_str(text).map_err(unreadable)?;
+                let mut map: Vec<(Box<str>, Self)> = Vec::with_capacity(entries.len());
+                for (key, value) in entries {
+                    let value = Self::read_at(value.get(), depth + 1)?;
+                    // As JavaScript: of a key that is there twice, the last counts.
+                    match map.iter_mut().find(|(known, _)| *known == key) {
+                        Some(entry) => entry.1 = value,
+                        None => map.push((key, value)),
+                    }
+                }
+                Self::Map(map)
+            }
+            Some(b'[') => {
+                let list: Vec<&RawValue> = serde_json::from_str(text).map_err(unreadable)?;
+                let read = list.into_iter().map(|value| Self::read_at(value.get(), depth + 1));
+                Self::List(read.collect::<Result<_, _>>()?)
+            }
+            Some(b'"') => Self::Text(serde_json::from_str(text).map_err(unreadable)?),
+            Some(b't') => Self::Bool(true),
+            Some(b'f') => Self::Bool(false),
+            Some(b'n') => Self::Null,
+            Some(_) => Self::Number(text.into()),
+            None => return Err(Failure::invalid("the input is empty")),
+        })
+    }
+
+    /// Itself, also where a template holds it.
+    pub(super) fn value(&self) -> &Self {
+        match self {
+            Self::Fixed(inner) => inner.value(),
+            other => other,
+        }
+    }
+
+    /// What kind of value it is, for errors; never the value itself.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.value() {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a string",
+            Self::List(_) => "a list",
+            _ => "an object",
+        }
+    }
+
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self.value() {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The bytes that `{ "$bytes": "base64" }` stands for, when it is that; `Err`: it is no base64.
+    pub(super) fn bytes(&self) -> Option<Result<Vec<u8>, Failure>> {
+        let Self::Map(entries) = self.value() else { return None };
+        let [(key, value)] = entries.as_slice() else {
+            return None;
+        };
+        if **key != *BYTES {
+            return None;
+        }
+        let decoded = value.as_text().and_then(|text| STANDARD.decode(text).ok());
+        Some(decoded.ok_or_else(|| Failure::invalid("$bytes must be a string of base64")))
+    }
+
+    /// As JSON text.
+    pub(super) fn text(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) {
+        match self.value() {
+            Self::Null => out.push_str("null"),
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Self::Number(text) => out.push_str(text),
+            Self::Text(text) => quote(out, text),
+            Self::List(list) => {
+                out.push('[');
+                for (index, value) in list.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    value.write(out);
+                }
+                out.push(']');
+            }
+            Self::Map(entries) => {
+                out.push('{');
+                for (index, (key, value)) in entries.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    quote(out, key);
+                    out.push(':');
+                    value.write(out);
+                }
+                out.push('}');
+            }
+            Self::Fixed(_) => {}
+        }
+    }
+}
+
+/// Writes a JSON string.
+pub(super) fn quote(out: &mut String, text: &str) {
+    // A string can always be written.
+    out.push_str(&serde_json::to_string(text).unwrap_or_default());
+}
+
+/// Writes bytes as they are read again.
+pub(super) fn quote_bytes(out: &mut String, bytes: &[u8]) {
+    out.push_str("{\"$bytes\":\"");
+    STANDARD.encode_string(bytes, out);
+    out.push_str("\"}");
+}
+
+/// Writes a whole number: as one, as long as JavaScript can hold it, else as a string.
+pub(super) fn whole(out: &mut String, number: i128) {
+    const SAFE: i128 = 9_007_199_254_740_991;
+    if (-SAFE..=SAFE).contains(&number) {
+        out.push_str(&number.to_string());
+    } else {
+        quote(out, &number.to_string());
+    }
+}
+
+/// Writes a floating point number; what JSON has no number for, as a string.
+pub(super) fn float(out: &mut String, number: f64) {
+    match serde_json::to_string(&number) {
+        Ok(text) if number.is_finite() => out.push_str(&text),
+        _ if number.is_nan() => out.push_str("\"NaN\""),
+        _ if number > 0.0 => out.push_str("\"Infinity\""),
+        _ => out.push_str("\"-Infinity\""),
+    }
+}
+
+/// Writes text that the database says is JSON.
+pub(super) fn raw(out: &mut String, text: &str) {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(value) => out.push_str(value.get()),
+        Err(_) => quote(out, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_digits_and_keys_their_order() {
+        let text = r#"{"b":9007199254740993,"a":[1.10,"x\n",null,true,{"$bytes":"AQI="}]}"#;
+        assert_eq!(Json::read(text).unwrap().text(), text);
+        assert_eq!(Json::read(r#"{"a":1,"a":2}"#).unwrap().text(), r#"{"a":2}"#);
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let deep = format!("{}{}", "[".repeat(40), "]".repeat(40));
+        assert_eq!(&*Json::read(&deep).unwrap_err().code, "VALIDATION_ERROR");
+    }
+
+    #[test]
+    fn numbers_are_written_without_loss() {
+        let written = |write: fn(&mut String)| {
+            let mut out = String::new();
+            write(&mut out);
+            out
+        };
+        assert_eq!(written(|out| whole(out, 9_007_199_254_740_991)), "9007199254740991");
+        assert_eq!(
+            written(|out| whole(out, -9_007_199_254_740_992)),
+            "\"-9007199254740992\""
+        );
+        assert_eq!(written(|out| float(out, f64::NAN)), "\"NaN\"");
+        assert_eq!(written(|out| float(out, 0.1)), "0.1");
+        assert_eq!(written(|out| raw(out, "{\"a\": 1}")), "{\"a\": 1}");
+        assert_eq!(written(|out| raw(out, "{broken")), "\"{broken\"");
+    }
+}

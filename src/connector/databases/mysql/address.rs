@@ -1,0 +1,98 @@
+//! Reads `mysql://user:password@host:port/database?…`.
+//!
+//! Connects to nothing. Invariant: nothing of an address is in an error.
+
+use crate::connector::Failure;
+use crate::connector::databases::name::hint;
+use mysql_async::{Opts, OptsBuilder, SslOpts};
+
+/// How the server's certificate is checked, as PostgreSQL names it; MySQL's own names are taken too. `verify-ca` is not
+/// among them: the driver has a setting for it that does not work, since it looks for words that rustls does not use.
+const MODES: [&str; 3] = ["disable", "require", "verify-full"];
+
+/// What the driver connects with.
+pub(super) fn read(url: &str, ca: Option<&str>) -> Result<Opts, Failure> {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let base = match base.strip_prefix("mariadb://") {
+        Some(rest) => format!("mysql://{rest}"),
+        None => base.to_owned(),
+    };
+    let mut mode = None;
+    let mut rest = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=').unwrap_or((pair, "")) {
+            ("sslmode" | "ssl-mode" | "ssl_mode", value) => mode = Some(value.to_lowercase().replace('_', "-")),
+            _ => rest.push(pair),
+        }
+    }
+    let driver = if rest.is_empty() {
+        base
+    } else {
+        format!("{base}?{}", rest.join("&"))
+    };
+    let opts = Opts::from_url(&driver).map_err(|_| {
+        Failure::invalid(
+            "connection_url is no address of MySQL; it must look like 'mysql://user:password@host:3306/database', with special characters in the password percent-encoded",
+        )
+    })?;
+    // A certificate to check against is there to be checked.
+    let default = if ca.is_some() { "verify-full" } else { "disable" };
+    let tls = match mode.as_deref().unwrap_or(default) {
+        "disable" | "disabled" => None,
+        "require" | "required" => Some(
+            SslOpts::default()
+                .with_danger_accept_invalid_certs(true)
+                .with_danger_skip_domain_validation(true),
+        ),
+        "verify-full" | "verify-identity" => Some(trusting(ca)),
+        other => {
+            let hint = hint(other, &MODES);
+            return Err(Failure::invalid(format!("sslmode of connection_url is none; {hint}")));
+        }
+    };
+    Ok(OptsBuilder::from_opts(opts)
+        .ssl_opts(tls)
+        // A row that is set to what it was counts as met, as with the other databases.
+        .client_found_rows(true)
+        .prefer_socket(false)
+        .into())
+}
+
+fn trusting(ca: Option<&str>) -> SslOpts {
+    match ca {
+        None => SslOpts::default(),
+        Some(pem) if pem.contains("-----BEGIN") => {
+            SslOpts::default().with_root_certs(vec![pem.as_bytes().to_vec().into()])
+        }
+        Some(path) => SslOpts::default().with_root_certs(vec![std::path::PathBuf::from(path).into()]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_password() {
+        assert!(
+            read("mariadb://u:p@h/d?ssl-mode=VERIFY_IDENTITY", None)
+                .unwrap()
+                .ssl_opts()
+                .is_some()
+        );
+        assert!(read("mysql://u:p@h/d", None).unwrap().ssl_opts().is_none());
+        let checked = read("mysql://u:p@h/d", Some("/ca.pem")).unwrap();
+        assert!(!checked.ssl_opts().unwrap().accept_invalid_certs());
+        for url in [
+            "mysql://u:s3cret@h:port/d",
+            "mysql://u:s3cret@h/d?sslmode=s3cret",
+            "mysql://u:s3cret@h/d?sslmode=verify-ca",
+            "postgres://u:s3cret@h/d",
+            "s3cret",
+        ] {
+            let failure = read(url, None).unwrap_err();
+            assert_eq!(&*failure.code, "VALIDATION_ERROR");
+            assert!(!failure.message.contains("s3cret"), "{}", failure.message);
+        }
+    }
+}

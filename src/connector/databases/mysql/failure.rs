@@ -1,0 +1,68 @@
+//! What failures of MySQL and MariaDB mean for a job, by error number.
+//!
+//! Invariant: a message of the server is shown only where it speaks of names; where it quotes a value, it is left out.
+
+use crate::connector::Failure;
+use crate::error::ErrorCode;
+use mysql_async::{DriverError, Error, ServerError};
+
+/// What a failure of the driver means.
+pub(super) fn failure(error: &Error) -> Failure {
+    match error {
+        Error::Server(refused) => of_server(refused),
+        Error::Io(io) => Failure::connection(format!("MySQL: {io}")),
+        Error::Driver(DriverError::StmtParamsMismatch { required, supplied }) => {
+            Failure::invalid(format!("the SQL takes {required} parameters, got {supplied}"))
+        }
+        Error::Driver(DriverError::UnknownAuthPlugin { .. } | DriverError::MysqlOldPasswordDisabled) => {
+            Failure::unauthorized("MySQL: the server wants a way of logging in that is not supported")
+        }
+        Error::Driver(DriverError::NoClientSslFlagFromServer) => {
+            Failure::connection("MySQL: the server has no TLS, which the address asks for")
+        }
+        Error::Driver(_) | Error::Other(_) => Failure::connection("MySQL: the connection was lost"),
+        Error::Url(_) => Failure::invalid("connection_url is no address of MySQL"),
+    }
+}
+
+fn of_server(error: &ServerError) -> Failure {
+    let (code, what) = meaning(error.code);
+    let message = match error.code {
+        // Names only: refused logins and rights, unknown and missing things, columns without a value.
+        1044 | 1045 | 1048 | 1049 | 1051 | 1054 | 1136 | 1142 | 1143 | 1146 | 1227 | 1295 | 1364 | 1698 => {
+            error.message.clone()
+        }
+        // Ends with the name of the key, and begins with the value.
+        1062 | 1586 => match error.message.rsplit_once(" for key ") {
+            Some((_, key)) => format!("{what}, key {key}"),
+            None => what.to_owned(),
+        },
+        _ => what.to_owned(),
+    };
+    Failure::new(code, format!("MySQL: {message} ({})", error.code))
+}
+
+fn meaning(number: u16) -> (ErrorCode, &'static str) {
+    match number {
+        1045 | 1698 => (ErrorCode::Unauthorized, "the credentials were refused"),
+        1044 | 1130 | 1142 | 1143 | 1227 | 1370 | 1410 => (ErrorCode::Forbidden, "the user lacks the right"),
+        1049 => (ErrorCode::NotFound, "there is no such database"),
+        1051 | 1146 => (ErrorCode::NotFound, "there is no such table"),
+        1062 | 1586 => (ErrorCode::ValidationError, "a unique key is there already"),
+        1216 | 1217 | 1451 | 1452 => (ErrorCode::ValidationError, "a foreign key is not met"),
+        3819 | 4025 => (ErrorCode::ValidationError, "a check is not met"),
+        1205 => (ErrorCode::ServiceUnavailable, "a lock was not free"),
+        1213 => (ErrorCode::ServiceUnavailable, "another transaction was in the way"),
+        1040 | 1129 | 1203 | 1226 => (ErrorCode::ServiceUnavailable, "the server has too many connections"),
+        1021 | 1037 | 1038 | 1041 | 1053 | 1114 | 1290 | 1836 => {
+            (ErrorCode::ServiceUnavailable, "the server cannot do it now")
+        }
+        1317 | 1969 | 3024 => (ErrorCode::Timeout, "the statement took too long, or was cancelled"),
+        1152..=1161 | 1184 | 1927 => (ErrorCode::ConnectionError, "the server ended the connection"),
+        1264 | 1265 | 1292 | 1366 | 1367 | 1406 | 1411 => {
+            (ErrorCode::ValidationError, "a value does not fit its column")
+        }
+        1064 => (ErrorCode::ValidationError, "the SQL cannot be read"),
+        _ => (ErrorCode::ValidationError, "the statement was refused"),
+    }
+}

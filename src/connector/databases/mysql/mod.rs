@@ -1,0 +1,327 @@
+//! MySQL and MariaDB: statements are prepared; what columns hold is read from the server's catalogue, since parameters
+//! have no types of their own.
+//!
+//! Invariants: a session that is dropped in the middle of a statement has it killed on the server and is closed; times are
+//! UTC; values are never cut to fit.
+
+mod address;
+mod cell;
+mod failure;
+
+use self::failure::failure;
+use super::dates::Style;
+use super::name::{Table, shown};
+use super::plan::{Plan, Statement};
+use super::pool::{Lease, Pool};
+use super::rows::{Outcome, Rows};
+use super::value::{Kind, Kinds};
+use super::{Backend, CONNECTING, Dialect, leaves_no_trace};
+use crate::connector::Failure;
+use async_trait::async_trait;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, Params, Value};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long the statement of a dropped session may take to be killed.
+const KILLING: Duration = Duration::from_secs(5);
+/// How long a connection may rest before it is asked whether it is still there.
+const RESTED: Duration = Duration::from_millis(500);
+
+/// A MySQL or MariaDB database.
+pub(super) struct MySql {
+    opts: Opts,
+    pool: Arc<Pool<Session>>,
+}
+
+/// A connection, and what it was told.
+struct Session {
+    conn: Conn,
+    is_mariadb: bool,
+    /// Longest statement, ms; 0: nothing was said.
+    timeout: u128,
+}
+
+/// A session that is in use.
+struct Held {
+    session: Option<(Session, Lease<Session>)>,
+    opts: Opts,
+    /// Whether the server may be at work for it.
+    busy: bool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some((session, lease)) = self.session.take().filter(|_| self.busy) else {
+            return;
+        };
+        let (id, opts) = (session.conn.id(), self.opts.clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let kill = async {
+                    let mut conn = Conn::new(opts).await?;
+                    conn.query_drop(format!("KILL QUERY {id}")).await?;
+                    conn.disconnect().await
+                };
+                let _ = tokio::time::timeout(KILLING, kill).await;
+                drop(session);
+                drop(lease);
+            });
+        }
+    }
+}
+
+impl Held {
+    fn session(&mut self) -> Result<&mut Session, Failure> {
+        let held = self.session.as_mut().map(|(session, _)| session);
+        held.ok_or_else(|| Failure::connection("MySQL: the connection was lost"))
+    }
+}
+
+impl MySql {
+    pub(super) fn new(url: &str, ca: Option<&str>, connections: usize) -> Result<Self, Failure> {
+        Ok(Self {
+            opts: address::read(url, ca)?,
+            pool: Arc::new(Pool::new(connections)),
+        })
+    }
+
+    async fn connect(&self) -> Result<Session, Failure> {
+        let late = || Failure::connection(format!("MySQL: no answer within {} s", CONNECTING.as_secs()));
+        let connecting = async {
+            let mut conn = Conn::new(self.opts.clone()).await?;
+            let version: Option<String> = conn.query_first("SELECT VERSION()").await?;
+            // Without the strict mode the server cuts values to fit, and only warns.
+            let settings = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')";
+            conn.query_drop(settings).await?;
+            Ok(Session {
+                is_mariadb: version.is_some_and(|version| version.contains("MariaDB")),
+                conn,
+                timeout: 0,
+            })
+        };
+        let connected = tokio::time::timeout(CONNECTING, connecting).await.map_err(|_| late())?;
+        connected.map_err(|error: mysql_async::Error| failure(&error))
+    }
+
+    async fn held(&self) -> Result<Held, Failure> {
+        let mut lease = self.pool.lease().await?;
+        let session = match lease.used.take() {
+            Some((session, since)) => revive(session, since).await,
+            None => None,
+        };
+        let session = match session {
+            Some(session) => session,
+            None => self.connect().await?,
+        };
+        Ok(Held {
+            session: Some((session, lease)),
+            opts: self.opts.clone(),
+            busy: false,
+        })
+    }
+
+    fn give_back(&self, held: &mut Held) {
+        if let Some((session, lease)) = held.session.take()
+            && !session.conn.is_disconnected()
+        {
+            self.pool.give_back(session, lease);
+        }
+    }
+}
+
+/// A connection that is still there.
+async fn revive(mut session: Session, since: Instant) -> Option<Session> {
+    if since.elapsed() > RESTED {
+        tokio::time::timeout(CONNECTING, session.conn.ping()).await.ok()?.ok()?;
+    }
+    Some(session)
+}
+
+impl Session {
+    async fn limit(&mut self, timeout: Duration) -> Result<(), Failure> {
+        let wanted = timeout.as_millis().clamp(1, 31_536_000_000);
+        if self.timeout == wanted {
+            return Ok(());
+        }
+        let setting = if self.is_mariadb {
+            format!("SET max_statement_time = {}.{:03}", wanted / 1_000, wanted % 1_000)
+        } else {
+            // Of reading statements; the others end with the attempt.
+            format!("SET max_execution_time = {}", wanted.min(u32::MAX.into()))
+        };
+        self.conn.query_drop(setting).await.map_err(|error| failure(&error))?;
+        self.timeout = wanted;
+        Ok(())
+    }
+
+    /// Runs all statements, in one transaction if they are several.
+    async fn execute(&mut self, plan: &Plan) -> Result<Outcome, Failure> {
+        let several = plan.statements.len() > 1;
+        let mut outcome = Outcome {
+            rows: None,
+            changed: 0,
+            id: None,
+        };
+        if several {
+            self.conn.query_drop("BEGIN").await.map_err(|error| failure(&error))?;
+        }
+        for statement in &plan.statements {
+            self.run(plan, statement, &mut outcome).await?;
+        }
+        if several {
+            self.conn.query_drop("COMMIT").await.map_err(|error| failure(&error))?;
+        }
+        Ok(outcome)
+    }
+
+    async fn run(&mut self, plan: &Plan, statement: &Statement, outcome: &mut Outcome) -> Result<(), Failure> {
+        let values = statement
+            .values
+            .iter()
+            .map(|bound| Ok(cell::value(bound.scalar(Style::Micros)?)));
+        let values: Vec<Value> = values.collect::<Result<_, Failure>>()?;
+        let params = if values.is_empty() {
+            Params::Empty
+        } else {
+            Params::Positional(values)
+        };
+        let answer = self.conn.exec_iter(statement.sql.as_str(), params).await;
+        let mut answer = answer.map_err(|error| failure(&error))?;
+        outcome.changed += answer.affected_rows();
+        if let Some(id) = answer.last_insert_id().filter(|id| *id > 0) {
+            outcome.id = Some(id.into());
+        }
+        let columns = answer.columns().filter(|columns| !columns.is_empty());
+        let mut wanted = columns.is_some();
+        if wanted && outcome.rows.is_none() {
+            outcome.rows = Some(Rows::new(plan.shape));
+        }
+        let columns = columns.unwrap_or_default();
+        let described: Vec<(String, Kind)> = columns
+            .iter()
+            .map(|column| {
+                let name = column.name_str().into_owned();
+                let kind = plan.kinds.get(&name).unwrap_or_default();
+                (name, kind)
+            })
+            .collect();
+        // All are read, also those that nobody wants: the connection is in order only then.
+        while let Some(row) = answer.next().await.map_err(|error| failure(&error))? {
+            let Some(rows) = outcome.rows.as_mut().filter(|_| wanted) else {
+                continue;
+            };
+            wanted = rows.begin();
+            if !wanted {
+                continue;
+            }
+            for (index, ((name, kind), column)) in described.iter().zip(columns.iter()).enumerate() {
+                let cell = row.as_ref(index).unwrap_or(&Value::NULL);
+                rows.cell(name, |out| cell::write(out, cell, column, *kind));
+            }
+            wanted = rows.end();
+        }
+        Ok(())
+    }
+
+    /// The columns of a table, by the catalogue.
+    async fn kinds(&mut self, table: &Table) -> mysql_async::Result<Kinds> {
+        let of_table = "table_schema = COALESCE(?, DATABASE()) AND table_name = ?";
+        let names = || (table.schema.as_deref(), &*table.name);
+        let sql =
+            format!("SELECT column_name, data_type, column_type FROM information_schema.columns WHERE {of_table}");
+        let columns: Vec<(String, String, String)> = self.conn.exec(sql, names()).await?;
+        let mut json: Vec<String> = Vec::new();
+        if self.is_mariadb {
+            let sql = "SELECT check_clause FROM information_schema.check_constraints \
+                 WHERE constraint_schema = COALESCE(?, DATABASE()) AND table_name = ?";
+            let checks: Vec<String> = self.conn.exec(sql, names()).await?;
+            let column = |check: &String| {
+                let name = check.strip_prefix("json_valid(`")?.strip_suffix("`)")?;
+                Some(name.replace("``", "`"))
+            };
+            json = checks.iter().filter_map(column).collect();
+        }
+        let kinds = columns.into_iter().map(|(name, data, full)| {
+            let kind = if json.contains(&name) {
+                Kind::Json
+            } else {
+                kind(&data, &full)
+            };
+            (name, kind)
+        });
+        Ok(Kinds::new(kinds))
+    }
+}
+
+fn kind(data: &str, full: &str) -> Kind {
+    match data.to_ascii_lowercase().as_str() {
+        "tinyint" if full.to_ascii_lowercase().starts_with("tinyint(1)") => Kind::Bool,
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "year" => Kind::Integer,
+        "decimal" => Kind::Decimal,
+        "float" | "double" => Kind::Float,
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" | "uuid" | "inet4"
+        | "inet6" => Kind::Text,
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Kind::Bytes,
+        "date" => Kind::Date,
+        "time" => Kind::Time,
+        "datetime" | "timestamp" => Kind::Timestamp,
+        "json" => Kind::Json,
+        _ => Kind::Any,
+    }
+}
+
+#[async_trait]
+impl Backend for MySql {
+    fn dialect(&self) -> Dialect {
+        Dialect::MySql
+    }
+
+    async fn kinds(&self, table: &Table) -> Result<Kinds, Failure> {
+        let mut held = self.held().await?;
+        held.busy = true;
+        let kinds = held.session()?.kinds(table).await.map_err(|error| failure(&error));
+        held.busy = false;
+        let kinds = kinds?;
+        self.give_back(&mut held);
+        if kinds.is_empty() {
+            let name = shown(&table.name);
+            return Err(Failure::not_found(format!("MySQL: there is no table '{name}'")));
+        }
+        Ok(kinds)
+    }
+
+    async fn run(&self, plan: Plan, timeout: Duration) -> Result<Outcome, Failure> {
+        let mut held = self.held().await?;
+        held.busy = true;
+        let ran = async {
+            let session = held.session()?;
+            session.limit(timeout).await?;
+            session.execute(&plan).await
+        };
+        let ran = ran.await;
+        held.busy = false;
+        // A failed transaction is still open: closing the connection ends it.
+        let clean = match &ran {
+            Ok(_) => !plan.raw || plan.statements.iter().all(|statement| leaves_no_trace(&statement.sql)),
+            Err(_) => !plan.raw && plan.statements.len() < 2,
+        };
+        if clean {
+            self.give_back(&mut held);
+        }
+        ran
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        let mut held = self.held().await?;
+        held.session()?.conn.ping().await.map_err(|error| failure(&error))?;
+        self.give_back(&mut held);
+        Ok(())
+    }
+
+    async fn close(&self) {
+        for session in self.pool.close() {
+            let _ = session.conn.disconnect().await;
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Names of tables and columns: checked here, quoted where SQL is built.
+
+use super::Dialect;
+use crate::connector::Failure;
+use sea_query::{Alias, DynIden, IntoIden, TableName, TableRef};
+
+/// A table, maybe with its schema.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Table {
+    pub(super) schema: Option<Box<str>>,
+    pub(super) name: Box<str>,
+}
+
+impl Table {
+    /// Reads `table` or `schema.table`.
+    pub(super) fn read(text: &str, dialect: Dialect) -> Result<Self, Failure> {
+        let (schema, name) = match text.split_once('.') {
+            Some((schema, name)) => (Some(checked("schema", schema, dialect)?), name),
+            None => (None, text),
+        };
+        if name.contains('.') {
+            return Err(Failure::invalid(
+                "`table` must be a name, as in 'orders', or a schema and a name, as in 'sales.orders'",
+            ));
+        }
+        Ok(Self {
+            schema,
+            name: checked("table", name, dialect)?,
+        })
+    }
+
+    pub(super) fn reference(&self) -> TableRef {
+        let name = Alias::new(&*self.name);
+        let table = match &self.schema {
+            Some(schema) => TableName::from((Alias::new(&**schema), name)),
+            None => TableName::from(name),
+        };
+        TableRef::Table(table, None)
+    }
+}
+
+/// Checks the name of a column.
+pub(super) fn column(text: &str, dialect: Dialect) -> Result<Box<str>, Failure> {
+    checked("column", text, dialect)
+}
+
+/// A name in SQL, to be quoted by the builder.
+pub(super) fn iden(name: &str) -> DynIden {
+    // Never from a static text, which the builder would not escape.
+    Alias::new(name).into_iden()
+}
+
+fn checked(what: &str, text: &str, dialect: Dialect) -> Result<Box<str>, Failure> {
+    let (length, most, unit) = match dialect {
+        // Longer ones are cut by the server, and would name another thing.
+        Dialect::Postgres => (text.len(), 63, "bytes"),
+        Dialect::MySql => (text.chars().count(), 64, "characters"),
+        Dialect::Sqlite => (text.chars().count(), 255, "characters"),
+    };
+    if length == 0 || length > most {
+        return Err(Failure::invalid(format!(
+            "the name of a {what} must have 1 to {most} {unit}, got {length}"
+        )));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Failure::invalid(format!(
+            "the name of a {what} must not contain control characters"
+        )));
+    }
+    if dialect == Dialect::MySql && text.ends_with(' ') {
+        return Err(Failure::invalid(format!(
+            "the name of a {what} must not end with a space"
+        )));
+    }
+    Ok(text.into())
+}
+
+/// A name as an error shows it: cut to a length that one can bear.
+pub(super) fn shown(name: &str) -> String {
+    const MOST: usize = 60;
+    if name.chars().count() <= MOST {
+        name.to_owned()
+    } else {
+        name.chars().take(MOST).chain(['…']).collect()
+    }
+}
+
+/// The entry of `known` that a word is most likely a misspelling of, as the end of a message.
+pub(super) fn hint(word: &str, known: &[&str]) -> String {
+    let squash = |text: &str| text.to_lowercase().replace(['_', '-', '$'], "");
+    let word: String = squash(&word.chars().take(64).collect::<String>());
+    let near = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(&word, &squash(name)), *name))
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance);
+    match near {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None => format!("known are {}", known.join(", ")),
+    }
+}

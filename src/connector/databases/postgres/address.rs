@@ -1,0 +1,135 @@
+//! Reads `postgres://user:password@host:port/database?…` with the parameters of libpq.
+//!
+//! Connects to nothing. Invariant: nothing of an address is in an error.
+
+use crate::connector::Failure;
+use crate::connector::databases::{CONNECTING, name::hint};
+use crate::tls::Trust;
+use std::time::Duration;
+use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
+
+/// The values of `sslmode`, in libpq's order.
+const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// A server, and how its certificate is checked.
+pub(super) struct Address {
+    pub(super) config: Config,
+    pub(super) trust: Trust,
+    /// PEM, or the path of such a file.
+    pub(super) ca: Option<String>,
+}
+
+impl Address {
+    pub(super) fn read(url: &str, ca: Option<&str>) -> Result<Self, Failure> {
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut ca = ca.map(str::to_owned);
+        let mut mode = None;
+        let mut rest = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=').unwrap_or((pair, "")) {
+                ("sslmode", value) => mode = Some(decode(value)),
+                ("sslrootcert", value) => ca = ca.or_else(|| Some(decode(value))),
+                _ => rest.push(pair),
+            }
+        }
+        let driver = if rest.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}?{}", rest.join("&"))
+        };
+        let mut config: Config = driver.parse().map_err(|_| {
+            Failure::invalid(
+                "connection_url is no address of PostgreSQL; it must look like 'postgres://user:password@host:5432/database', with special characters in the password percent-encoded",
+            )
+        })?;
+        if config.get_hosts().is_empty() {
+            return Err(Failure::invalid("connection_url names no host"));
+        }
+        // A certificate to check against is there to be checked.
+        let default = if ca.is_some() { "verify-full" } else { "prefer" };
+        let (ssl, trust) = match mode.as_deref().unwrap_or(default) {
+            "disable" => (SslMode::Disable, Trust::Anyone),
+            "allow" | "prefer" => (SslMode::Prefer, Trust::Anyone),
+            "require" if ca.is_none() => (SslMode::Require, Trust::Anyone),
+            "require" | "verify-ca" => (SslMode::Require, Trust::Signed),
+            "verify-full" => (SslMode::Require, Trust::Named),
+            other => {
+                let hint = hint(other, &MODES);
+                return Err(Failure::invalid(format!("sslmode of connection_url is none; {hint}")));
+            }
+        };
+        config
+            .ssl_mode(ssl)
+            .connect_timeout(CONNECTING)
+            .keepalives_idle(Duration::from_secs(30));
+        if config.get_application_name().is_none() {
+            config.application_name("ductape");
+        }
+        Ok(Self { config, trust, ca })
+    }
+}
+
+/// Undoes percent-encoding; what is not properly encoded stays as it is.
+fn decode(text: &str) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = match (first, after) {
+            (b'%', [high, low, ..]) => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                digit(*high).zip(digit(*low)).map(|(high, low)| (high * 16 + low) as u8)
+            }
+            _ => None,
+        };
+        decoded.push(code.unwrap_or(*first));
+        rest = after.get(if code.is_some() { 2 } else { 0 }..).unwrap_or_default();
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_those_of_libpq_and_a_certificate_is_checked() {
+        for (url, ca, ssl, trust) in [
+            ("postgres://h/d", None, SslMode::Prefer, Trust::Anyone),
+            ("postgres://h/d", Some("/ca"), SslMode::Require, Trust::Named),
+            ("postgres://h/d?sslmode=disable", None, SslMode::Disable, Trust::Anyone),
+            ("postgres://h/d?sslmode=require", None, SslMode::Require, Trust::Anyone),
+            (
+                "postgres://h/d?sslmode=require&sslrootcert=%2Fca",
+                None,
+                SslMode::Require,
+                Trust::Signed,
+            ),
+            (
+                "postgres://h/d?sslmode=verify-full",
+                None,
+                SslMode::Require,
+                Trust::Named,
+            ),
+        ] {
+            let address = Address::read(url, ca).unwrap();
+            assert_eq!((address.config.get_ssl_mode(), address.trust), (ssl, trust), "{url}");
+        }
+        let address = Address::read("postgres://h/d?sslrootcert=%2Fca%20x", None).unwrap();
+        assert_eq!(address.ca.as_deref(), Some("/ca x"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_password() {
+        for url in [
+            "postgres://u:s3cret@h:port/d",
+            "postgres://u:s3cret@h/d?sslmode=s3cret",
+            "mysql://u:s3cret@h/d",
+            "s3cret",
+        ] {
+            let failure = Address::read(url, None).err().unwrap();
+            assert_eq!(&*failure.code, "VALIDATION_ERROR");
+            assert!(!failure.message.contains("s3cret"), "{}", failure.message);
+        }
+    }
+}

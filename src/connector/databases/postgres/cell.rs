@@ -1,0 +1,295 @@
+//! Values that PostgreSQL answers with, read from their binary form and written as JSON.
+//!
+//! Invariants: what JavaScript's numbers cannot hold is a string; bytes of any length and content are an error at worst.
+
+use crate::connector::Failure;
+use crate::connector::databases::dates::{self, Style};
+use crate::connector::databases::json;
+use std::error::Error;
+use tokio_postgres::types::{FromSql, Kind, Type};
+
+/// Days, and microseconds, from 1970 to 2000, where PostgreSQL begins to count.
+const EPOCH_DAYS: i64 = 10_957;
+const EPOCH: i64 = EPOCH_DAYS * 86_400 * 1_000_000;
+
+/// The bytes of a value of any type.
+pub(super) struct Cell<'a>(pub(super) Option<&'a [u8]>);
+
+impl<'a> FromSql<'a> for Cell<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(Some(raw)))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(None))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// Whether values of a type can be read; others are asked for as text.
+pub(super) fn is_known(ty: &Type) -> bool {
+    match ty.kind() {
+        Kind::Enum(_) => true,
+        Kind::Domain(inner) => is_known(inner),
+        Kind::Array(element) => !matches!(element.kind(), Kind::Array(_)) && is_known(element),
+        _ => {
+            const KNOWN: [Type; 24] = [
+                Type::BOOL,
+                Type::BYTEA,
+                Type::CHAR,
+                Type::NAME,
+                Type::INT8,
+                Type::INT2,
+                Type::INT4,
+                Type::TEXT,
+                Type::OID,
+                Type::JSON,
+                Type::XML,
+                Type::FLOAT4,
+                Type::FLOAT8,
+                Type::UUID,
+                Type::JSONB,
+                Type::DATE,
+                Type::TIME,
+                Type::TIMESTAMP,
+                Type::TIMESTAMPTZ,
+                Type::NUMERIC,
+                Type::VARCHAR,
+                Type::BPCHAR,
+                Type::UNKNOWN,
+                Type::VOID,
+            ];
+            KNOWN.contains(ty) || ty.name() == "citext"
+        }
+    }
+}
+
+/// Reads big-endian numbers from the front.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn i16(&mut self) -> Option<i16> {
+        self.array().map(i16::from_be_bytes)
+    }
+
+    fn i32(&mut self) -> Option<i32> {
+        self.array().map(i32::from_be_bytes)
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.array().map(i64::from_be_bytes)
+    }
+}
+
+/// Writes a value as JSON.
+pub(super) fn write(out: &mut String, ty: &Type, bytes: &[u8]) -> Result<(), Failure> {
+    written(out, ty, bytes)
+        .ok_or_else(|| Failure::connection(format!("the server sent a value of type {ty} that cannot be read")))
+}
+
+fn written(out: &mut String, ty: &Type, bytes: &[u8]) -> Option<()> {
+    match ty.kind() {
+        Kind::Domain(inner) => return written(out, inner, bytes),
+        Kind::Array(element) => return list(out, element, bytes),
+        _ => {}
+    }
+    let mut reader = Reader(bytes);
+    match *ty {
+        Type::BOOL => out.push_str(if *bytes.first()? == 0 { "false" } else { "true" }),
+        Type::BYTEA => json::quote_bytes(out, bytes),
+        Type::CHAR => json::quote(out, &char::from(*bytes.first()?).to_string()),
+        Type::INT2 => json::whole(out, reader.i16()?.into()),
+        Type::INT4 => json::whole(out, reader.i32()?.into()),
+        Type::OID => json::whole(out, u32::from_be_bytes(reader.array()?).into()),
+        Type::INT8 => json::whole(out, reader.i64()?.into()),
+        // Through its own text: 0.1 stays 0.1.
+        Type::FLOAT4 => float4(out, f32::from_be_bytes(reader.array()?)),
+        Type::FLOAT8 => json::float(out, f64::from_be_bytes(reader.array()?)),
+        Type::NUMERIC => json::quote(out, &numeric(reader)?),
+        Type::JSON => json::raw(out, std::str::from_utf8(bytes).ok()?),
+        // The first byte is the version of the format.
+        Type::JSONB => json::raw(out, std::str::from_utf8(bytes.get(1..)?).ok()?),
+        Type::UUID => json::quote(out, &uuid(bytes)?),
+        Type::DATE => json::quote(
+            out,
+            &match reader.i32()? {
+                i32::MAX => "infinity".to_owned(),
+                i32::MIN => "-infinity".to_owned(),
+                days => dates::date(i64::from(days) + EPOCH_DAYS),
+            },
+        ),
+        Type::TIME => json::quote(out, &time(reader.i64()?)),
+        Type::TIMESTAMP | Type::TIMESTAMPTZ => json::quote(
+            out,
+            &match reader.i64()? {
+                i64::MAX => "infinity".to_owned(),
+                i64::MIN => "-infinity".to_owned(),
+                micros => dates::stamp(micros.checked_add(EPOCH)?, Style::Iso),
+            },
+        ),
+        Type::VOID => out.push_str("null"),
+        _ => json::quote(out, std::str::from_utf8(bytes).ok()?),
+    }
+    Some(())
+}
+
+fn float4(out: &mut String, number: f32) {
+    match number.to_string().parse() {
+        Ok(exact) if number.is_finite() => json::float(out, exact),
+        _ => json::float(out, number.into()),
+    }
+}
+
+fn uuid(bytes: &[u8]) -> Option<String> {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let part = |from: usize, to: usize| hex.get(from..to);
+    let parts = [part(0, 8)?, part(8, 12)?, part(12, 16)?, part(16, 20)?, part(20, 32)?];
+    Some(parts.join("-"))
+}
+
+fn time(micros: i64) -> String {
+    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
+    let clock = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    if fraction == 0 {
+        clock
+    } else {
+        format!("{clock}.{fraction:06}")
+    }
+}
+
+/// Groups of four digits, of which the first stands `weight` groups before the point.
+fn numeric(mut reader: Reader<'_>) -> Option<String> {
+    let groups = reader.i16()?;
+    let weight = i32::from(reader.i16()?);
+    let sign = reader.i16()? as u16;
+    let scale = usize::try_from(reader.i16()?).ok()?;
+    match sign {
+        0xC000 => return Some("NaN".into()),
+        0xD000 => return Some("Infinity".into()),
+        0xF000 => return Some("-Infinity".into()),
+        _ => {}
+    }
+    let digits: Vec<i16> = (0..groups).map(|_| reader.i16()).collect::<Option<_>>()?;
+    let group = |at: i32| {
+        let index = usize::try_from(at).ok();
+        index.and_then(|index| digits.get(index)).copied().unwrap_or(0)
+    };
+    let mut text = String::from(if sign == 0x4000 { "-" } else { "" });
+    if weight < 0 {
+        text.push('0');
+    }
+    for at in 0..=weight {
+        let digits = group(at);
+        text.push_str(&if at == 0 {
+            digits.to_string()
+        } else {
+            format!("{digits:04}")
+        });
+    }
+    if scale > 0 {
+        let mut fraction = String::new();
+        let mut at = weight + 1;
+        while fraction.len() < scale {
+            fraction.push_str(&format!("{:04}", group(at)));
+            at += 1;
+        }
+        text.push('.');
+        text.push_str(fraction.get(..scale)?);
+    }
+    Some(text)
+}
+
+fn list(out: &mut String, element: &Type, bytes: &[u8]) -> Option<()> {
+    let mut reader = Reader(bytes);
+    let dimensions = usize::try_from(reader.i32()?).ok().filter(|count| *count <= 6)?;
+    reader.i32()?;
+    reader.i32()?;
+    let mut lengths = Vec::with_capacity(dimensions);
+    for _ in 0..dimensions {
+        lengths.push(usize::try_from(reader.i32()?).ok()?);
+        reader.i32()?;
+    }
+    if lengths.is_empty() {
+        out.push_str("[]");
+        return Some(());
+    }
+    dimension(out, element, &lengths, &mut reader)
+}
+
+fn dimension(out: &mut String, element: &Type, lengths: &[usize], reader: &mut Reader<'_>) -> Option<()> {
+    let (length, inner) = lengths.split_first()?;
+    out.push('[');
+    for index in 0..*length {
+        if index > 0 {
+            out.push(',');
+        }
+        if !inner.is_empty() {
+            dimension(out, element, inner, reader)?;
+            continue;
+        }
+        match usize::try_from(reader.i32()?) {
+            Ok(size) => written(out, element, reader.take(size)?)?,
+            Err(_) => out.push_str("null"),
+        }
+    }
+    out.push(']');
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(ty: &Type, bytes: &[u8]) -> Option<String> {
+        let mut out = String::new();
+        written(&mut out, ty, bytes).map(|()| out)
+    }
+
+    #[test]
+    fn numbers_without_end_keep_all_their_digits() {
+        let numeric = |words: &[i16]| {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+            shown(&Type::NUMERIC, &bytes).unwrap()
+        };
+        assert_eq!(numeric(&[3, 1, 0, 2, 1, 2345, 6700]), "\"12345.67\"");
+        assert_eq!(numeric(&[1, -2, 0x4000, 6, 1200]), "\"-0.000012\"");
+        assert_eq!(numeric(&[1, 2, 0, 0, 1]), "\"100000000\"");
+        assert_eq!(numeric(&[0, 0, 0, 2]), "\"0.00\"");
+        assert_eq!(numeric(&[0, 0, 0xC000_u16 as i16, 0]), "\"NaN\"");
+    }
+
+    #[test]
+    fn bytes_that_are_no_value_are_an_error() {
+        for ty in [
+            Type::INT8,
+            Type::NUMERIC,
+            Type::TIMESTAMPTZ,
+            Type::INT4_ARRAY,
+            Type::JSONB,
+            Type::BOOL,
+            Type::UUID,
+        ] {
+            assert_eq!(shown(&ty, &[]), None, "{ty}");
+        }
+        assert_eq!(shown(&Type::TEXT, &[0xff]), None);
+        // A list that says it is longer than it is.
+        let list: Vec<u8> = [1, 0, 23, i32::MAX, 1, 4, 7]
+            .iter()
+            .flat_map(|word: &i32| word.to_be_bytes())
+            .collect();
+        assert_eq!(shown(&Type::INT4_ARRAY, &list), None);
+    }
+}

@@ -1,0 +1,279 @@
+//! PostgreSQL: statements are prepared, so that the server says which types it wants and gives.
+//!
+//! Invariants: a session that is dropped in the middle of a statement has it cancelled on the server and is closed; one
+//! whose transaction failed, or whose statement may have left a mark, is closed too.
+
+mod address;
+mod cell;
+mod failure;
+mod param;
+
+use self::address::Address;
+use self::cell::Cell;
+use self::failure::failure;
+use self::param::Param;
+use super::name::Table;
+use super::plan::{Plan, Statement};
+use super::pool::{Lease, Pool};
+use super::rows::{Outcome, Rows};
+use super::value::Kinds;
+use super::{Backend, CONNECTING, Dialect, leaves_no_trace};
+use crate::connector::Failure;
+use crate::tls;
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// How long a statement of a dropped session may take to be cancelled.
+const CANCELLING: Duration = Duration::from_secs(5);
+
+/// A PostgreSQL database.
+pub(super) struct Postgres {
+    config: Config,
+    tls: MakeRustlsConnect,
+    pool: Arc<Pool<Session>>,
+}
+
+/// A connection, and what it was told.
+struct Session {
+    client: Client,
+    /// Longest statement, ms; 0: nothing was said.
+    timeout: u128,
+}
+
+/// A session that is in use.
+struct Held {
+    session: Option<(Session, Lease<Session>)>,
+    tls: MakeRustlsConnect,
+    /// Whether the server may be at work for it.
+    busy: bool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some((session, lease)) = self.session.take().filter(|_| self.busy) else {
+            return;
+        };
+        let (token, tls) = (session.client.cancel_token(), self.tls.clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let _ = tokio::time::timeout(CANCELLING, token.cancel_query(tls)).await;
+                drop(session);
+                drop(lease);
+            });
+        }
+    }
+}
+
+impl Held {
+    fn client(&self) -> Result<&Client, Failure> {
+        let held = self.session.as_ref().map(|(session, _)| &session.client);
+        held.ok_or_else(|| Failure::connection("PostgreSQL: the connection was lost"))
+    }
+}
+
+impl Postgres {
+    pub(super) fn new(url: &str, ca: Option<&str>, connections: usize) -> Result<Self, Failure> {
+        let address = Address::read(url, ca)?;
+        let settings = tls::client(address.trust, address.ca.as_deref())
+            .map_err(|why| Failure::invalid(format!("the certificates of `ca`: {why}")))?;
+        Ok(Self {
+            tls: MakeRustlsConnect::new(settings),
+            config: address.config,
+            pool: Arc::new(Pool::new(connections)),
+        })
+    }
+
+    async fn connect(&self) -> Result<Session, Failure> {
+        let late = || Failure::connection(format!("PostgreSQL: no answer within {} s", CONNECTING.as_secs()));
+        let connecting = tokio::time::timeout(CONNECTING, self.config.connect(self.tls.clone()));
+        let (client, connection) = connecting.await.map_err(|_| late())?.map_err(|error| failure(&error))?;
+        // Ends when the client is dropped, or the server is gone: the client then says so.
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        Ok(Session { client, timeout: 0 })
+    }
+
+    async fn session(&self) -> Result<Held, Failure> {
+        let mut lease = self.pool.lease().await?;
+        let used = lease.used.take().filter(|(session, _)| !session.client.is_closed());
+        let session = match used {
+            Some((session, _)) => session,
+            None => self.connect().await?,
+        };
+        Ok(Held {
+            session: Some((session, lease)),
+            tls: self.tls.clone(),
+            busy: false,
+        })
+    }
+
+    async fn limit(&self, held: &mut Held, timeout: Duration) -> Result<(), Failure> {
+        let wanted = timeout.as_millis().clamp(1, i32::MAX as u128);
+        let Some((session, _)) = &mut held.session else {
+            return Ok(());
+        };
+        if session.timeout != wanted {
+            let setting = format!("SET statement_timeout = {wanted}");
+            let set = session.client.batch_execute(&setting).await;
+            set.map_err(|error| failure(&error))?;
+            session.timeout = wanted;
+        }
+        Ok(())
+    }
+
+    fn give_back(&self, held: &mut Held) {
+        if let Some((session, lease)) = held.session.take()
+            && !session.client.is_closed()
+        {
+            self.pool.give_back(session, lease);
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for Postgres {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    async fn kinds(&self, _: &Table) -> Result<Kinds, Failure> {
+        Ok(Kinds::default())
+    }
+
+    async fn run(&self, plan: Plan, timeout: Duration) -> Result<Outcome, Failure> {
+        let mut held = self.session().await?;
+        held.busy = true;
+        let ran = async {
+            self.limit(&mut held, timeout).await?;
+            execute(held.client()?, &plan).await
+        };
+        let ran = ran.await;
+        held.busy = false;
+        // A failed transaction is still open: closing the connection ends it.
+        let clean = match &ran {
+            Ok(_) => !plan.raw || plan.statements.iter().all(|statement| leaves_no_trace(&statement.sql)),
+            Err(_) => !plan.raw && plan.statements.len() < 2,
+        };
+        if clean {
+            self.give_back(&mut held);
+        }
+        ran
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        let mut held = self.session().await?;
+        let checked = held.client()?.check_connection().await;
+        checked.map_err(|error| failure(&error))?;
+        self.give_back(&mut held);
+        Ok(())
+    }
+
+    async fn close(&self) {
+        drop(self.pool.close());
+    }
+}
+
+/// Runs all statements, in one transaction if they are several.
+async fn execute(client: &Client, plan: &Plan) -> Result<Outcome, Failure> {
+    let several = plan.statements.len() > 1;
+    let order = async |sql: &str| client.batch_execute(sql).await.map_err(|error| failure(&error));
+    let mut outcome = Outcome {
+        rows: None,
+        changed: 0,
+        id: None,
+    };
+    if several {
+        order("BEGIN").await?;
+    }
+    for statement in &plan.statements {
+        run(client, plan, statement, &mut outcome).await?;
+    }
+    if several {
+        order("COMMIT").await?;
+    }
+    Ok(outcome)
+}
+
+async fn run(client: &Client, plan: &Plan, statement: &Statement, outcome: &mut Outcome) -> Result<(), Failure> {
+    let prepared = prepare(client, plan, statement).await?;
+    let (types, values) = (prepared.params(), &statement.values);
+    if types.len() != values.len() {
+        return Err(Failure::invalid(format!(
+            "the SQL takes {} parameters, got {}",
+            types.len(),
+            values.len()
+        )));
+    }
+    let params = values.iter().zip(types).map(|(bound, ty)| Param::new(&bound.value, ty));
+    let params: Vec<Param> = params.collect::<Result<_, _>>()?;
+    let mut stream = pin!(
+        client
+            .query_raw(&prepared, params)
+            .await
+            .map_err(|error| failure(&error))?
+    );
+    let columns = prepared.columns();
+    let mut wanted = true;
+    if !columns.is_empty() && outcome.rows.is_none() {
+        outcome.rows = Some(Rows::new(plan.shape));
+    }
+    // All are read, also those that nobody wants: a statement that is given up is undone.
+    while let Some(row) = stream.try_next().await.map_err(|error| failure(&error))? {
+        let Some(rows) = outcome.rows.as_mut().filter(|_| wanted) else {
+            continue;
+        };
+        wanted = rows.begin();
+        if !wanted {
+            continue;
+        }
+        for (index, column) in columns.iter().enumerate() {
+            let Cell(cell) = row.try_get(index).map_err(|error| failure(&error))?;
+            let mut fault = Ok(());
+            rows.cell(column.name(), |out| match cell {
+                Some(bytes) => fault = cell::write(out, column.type_(), bytes),
+                None => out.push_str("null"),
+            });
+            fault?;
+        }
+        wanted = rows.end();
+    }
+    outcome.changed += stream.rows_affected().unwrap_or(0);
+    Ok(())
+}
+
+/// Prepares a statement whose values can all be read: those of other types are asked for as text.
+async fn prepare(client: &Client, plan: &Plan, statement: &Statement) -> Result<tokio_postgres::Statement, Failure> {
+    let prepare = async |sql: &str| client.prepare(sql).await.map_err(|error| failure(&error));
+    let prepared = prepare(&statement.sql).await?;
+    let strange = prepared.columns().iter().find(|column| !cell::is_known(column.type_()));
+    let Some(strange) = strange else { return Ok(prepared) };
+    if plan.raw {
+        return Err(Failure::invalid(format!(
+            "the column '{}' is of the type {}, which cannot be read; cast it to text in the SQL",
+            strange.name(),
+            strange.type_()
+        )));
+    }
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let columns = prepared.columns().iter().map(|column| {
+        let name = quoted(column.name());
+        if cell::is_known(column.type_()) {
+            name
+        } else {
+            format!("{name}::text AS {name}")
+        }
+    });
+    let columns: Vec<_> = columns.collect();
+    let wrapped = format!(
+        "WITH \"answer\" AS ({}) SELECT {} FROM \"answer\"",
+        statement.sql,
+        columns.join(", ")
+    );
+    prepare(&wrapped).await
+}

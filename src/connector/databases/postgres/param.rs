@@ -1,0 +1,202 @@
+//! Parameters of PostgreSQL: sent as text and read by the server as what the statement needs there, so that nothing is lost
+//! on the way; points in time are made of milliseconds where the server says that it wants one.
+
+use crate::connector::Failure;
+use crate::connector::databases::dates::{self, Style};
+use crate::connector::databases::json::Json;
+use std::error::Error;
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type};
+
+/// Text for a parameter of any type.
+#[derive(Debug)]
+pub(super) struct Param(Option<String>);
+
+impl Param {
+    /// The value as the type takes it.
+    pub(super) fn new(value: &Json, ty: &Type) -> Result<Self, Failure> {
+        text(value, ty).map(Self)
+    }
+}
+
+impl ToSql for Param {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match &self.0 {
+            None => Ok(IsNull::Yes),
+            Some(text) => {
+                out.extend_from_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    fn to_sql_checked(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.to_sql(ty, out)
+    }
+}
+
+/// Names no value: it may be a secret.
+fn unfit(value: &Json, ty: &Type, wanted: &str) -> Failure {
+    Failure::invalid(format!(
+        "a value does not fit the type {ty}, which takes {wanted}; got {}",
+        value.kind()
+    ))
+}
+
+fn text(value: &Json, ty: &Type) -> Result<Option<String>, Failure> {
+    match ty.kind() {
+        Kind::Domain(inner) => return text(value, inner),
+        Kind::Array(element) => return list(value, ty, element),
+        _ => {}
+    }
+    let value = value.value();
+    if *value == Json::Null {
+        return Ok(None);
+    }
+    if *ty == Type::JSON || *ty == Type::JSONB {
+        return Ok(Some(value.text()));
+    }
+    if let Some(bytes) = value.bytes() {
+        if *ty != Type::BYTEA {
+            return Err(unfit(value, ty, "no bytes"));
+        }
+        return bytes.map(|bytes| Some(hex(&bytes)));
+    }
+    if *ty == Type::BYTEA {
+        return Err(unfit(value, ty, "bytes as { $bytes: base64 }"));
+    }
+    if *ty == Type::TIMESTAMPTZ || *ty == Type::TIMESTAMP || *ty == Type::DATE {
+        return moment(value, ty).map(Some);
+    }
+    match value {
+        Json::Text(text) => Ok(Some(text.to_string())),
+        Json::Number(text) if *ty != Type::BOOL => Ok(Some(text.to_string())),
+        Json::Bool(flag) if *ty == Type::BOOL || is_text(ty) => Ok(Some(flag.to_string())),
+        _ if *ty == Type::BOOL => Err(unfit(value, ty, "true or false")),
+        _ => Err(unfit(value, ty, "a string or a number")),
+    }
+}
+
+fn is_text(ty: &Type) -> bool {
+    [Type::TEXT, Type::VARCHAR, Type::BPCHAR, Type::NAME].contains(ty)
+}
+
+/// A point in time: milliseconds, or ISO 8601.
+fn moment(value: &Json, ty: &Type) -> Result<String, Failure> {
+    let micros = match value {
+        Json::Number(text) => dates::from_millis(text),
+        Json::Text(text) if matches!(&**text, "infinity" | "-infinity") => return Ok(text.to_string()),
+        Json::Text(text) => dates::read(text),
+        _ => None,
+    };
+    let wanted = "a point in time, in ISO 8601 or in milliseconds";
+    let micros = micros.ok_or_else(|| unfit(value, ty, wanted))?;
+    Ok(if *ty == Type::DATE {
+        dates::date(dates::day_of(micros))
+    } else {
+        dates::stamp(micros, Style::Iso)
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(2 + bytes.len() * 2);
+    text.push_str("\\x");
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn list(value: &Json, ty: &Type, element: &Type) -> Result<Option<String>, Failure> {
+    match value.value() {
+        Json::Null => Ok(None),
+        Json::List(values) => {
+            let mut out = String::new();
+            elements(values, element, &mut out)?;
+            Ok(Some(out))
+        }
+        _ => Err(unfit(value, ty, "a list")),
+    }
+}
+
+fn elements(values: &[Json], ty: &Type, out: &mut String) -> Result<(), Failure> {
+    out.push('{');
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        let nested = *ty != Type::JSON && *ty != Type::JSONB;
+        if let (Json::List(inner), true) = (value.value(), nested) {
+            elements(inner, ty, out)?;
+            continue;
+        }
+        match text(value, ty)? {
+            None => out.push_str("NULL"),
+            Some(text) => {
+                out.push('"');
+                for character in text.chars() {
+                    if matches!(character, '"' | '\\') {
+                        out.push('\\');
+                    }
+                    out.push(character);
+                }
+                out.push('"');
+            }
+        }
+    }
+    out.push('}');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(json: &str, ty: &Type) -> Option<String> {
+        text(&Json::read(json).unwrap(), ty).ok().flatten()
+    }
+
+    #[test]
+    fn values_are_written_as_their_types_read_them() {
+        for (json, ty, expected) in [
+            ("1769850000123", Type::TIMESTAMPTZ, Some("2026-01-31T09:00:00.123Z")),
+            // The server would ignore the offset of a type without one.
+            (
+                "\"2026-01-31T10:00:00+01:00\"",
+                Type::TIMESTAMP,
+                Some("2026-01-31T09:00:00.000Z"),
+            ),
+            ("\"infinity\"", Type::TIMESTAMPTZ, Some("infinity")),
+            ("\"now\"", Type::TIMESTAMPTZ, None),
+            ("1769850000123", Type::DATE, Some("2026-01-31")),
+            ("1769850000123", Type::INT8, Some("1769850000123")),
+            ("\"9007199254740993\"", Type::INT8, Some("9007199254740993")),
+            ("\"a\"", Type::JSONB, Some("\"a\"")),
+            ("[1,null]", Type::JSONB, Some("[1,null]")),
+            (
+                "[\"a\\\"b\\\\\",null,\"{}\"]",
+                Type::TEXT_ARRAY,
+                Some(r#"{"a\"b\\",NULL,"{}"}"#),
+            ),
+            ("[[1,2],[3,4]]", Type::INT4_ARRAY, Some(r#"{{"1","2"},{"3","4"}}"#)),
+            ("\"{1}\"", Type::INT4_ARRAY, None),
+            (r#"{"$bytes":"AQI="}"#, Type::BYTEA, Some("\\x0102")),
+            ("\"AQI=\"", Type::BYTEA, None),
+            ("{\"a\":1}", Type::TEXT, None),
+            ("1", Type::BOOL, None),
+            ("true", Type::BOOL, Some("true")),
+            ("null", Type::INT4, None),
+        ] {
+            assert_eq!(shown(json, &ty).as_deref(), expected, "{json} {ty}");
+        }
+    }
+}

@@ -1,0 +1,525 @@
+//! Reads what a job asks of a database from its input.
+//!
+//! Invariant: every word that is not a value is one of a closed list, or a checked name.
+
+use super::Dialect;
+use super::filter::{self, Filter};
+use super::json::Json;
+use super::name::{Table, column, hint, shown};
+use super::operation::{Aggregate, Columns, Conflict, Function, Insert, Operation, Order, Row, Select};
+use crate::connector::Failure;
+
+/// Rows that are read when nothing else is said.
+pub(super) const DEFAULT_LIMIT: u64 = 1_000;
+/// Most rows that are read, however many are asked for.
+const MOST_ROWS: i64 = 100_000;
+/// Most rows that are written at once.
+const MOST_WRITTEN: usize = 10_000;
+/// Most columns that are named in one place.
+const MOST_COLUMNS: usize = 500;
+
+/// The operations, in the order of the documents.
+const OPERATIONS: [&str; 13] = [
+    "query",
+    "find",
+    "findOne",
+    "insert",
+    "insertMany",
+    "update",
+    "updateMany",
+    "upsert",
+    "delete",
+    "deleteMany",
+    "count",
+    "aggregate",
+    "raw",
+];
+
+/// What an operation is read with.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'a> {
+    pub(super) dialect: Dialect,
+    /// The table when none is named.
+    pub(super) table: Option<&'a str>,
+    /// Whether SQL may come from the job.
+    pub(super) raw: bool,
+}
+
+/// Reads an operation by its name and input.
+pub(super) fn read(name: &str, input: &Json, setting: Setting<'_>) -> Result<Operation, Failure> {
+    let Json::Map(entries) = input else {
+        return Err(Failure::invalid(format!(
+            "the input must be an object, got {}",
+            input.kind()
+        )));
+    };
+    let fields = Fields { entries, setting };
+    match name {
+        "query" | "find" => fields.select().map(Operation::Find),
+        "findOne" => fields.select().map(Operation::FindOne),
+        "count" => {
+            fields.only(&["table", "collection", "where", "filter"])?;
+            Ok(Operation::Count(fields.table()?, fields.filter()?))
+        }
+        "aggregate" => fields.aggregate(),
+        "insert" => fields.insert(false),
+        "insertMany" => fields.insert(true),
+        "upsert" => fields.upsert(),
+        "update" | "updateMany" => fields.update(),
+        "delete" | "deleteMany" => fields.delete(),
+        "raw" => fields.raw(),
+        _ => Err(Failure::invalid(format!(
+            "'{}' is no operation of databases; {}",
+            shown(name),
+            hint(name, &OPERATIONS)
+        ))),
+    }
+}
+
+struct Fields<'a> {
+    entries: &'a [(Box<str>, Json)],
+    setting: Setting<'a>,
+}
+
+impl<'a> Fields<'a> {
+    fn only(&self, known: &[&str]) -> Result<(), Failure> {
+        match self.entries.iter().find(|(key, _)| !known.contains(&&**key)) {
+            Some((key, _)) => Err(Failure::invalid(format!(
+                "input.{}: is not known here; {}",
+                shown(key),
+                hint(key, known)
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The value of one of several names for the same; `null` counts as absent.
+    fn get(&self, names: &[&str]) -> Result<Option<&'a Json>, Failure> {
+        let mut found = None;
+        for (key, value) in self.entries.iter().filter(|(key, _)| names.contains(&&**key)) {
+            if *value.value() == Json::Null {
+                continue;
+            }
+            if found.is_some() {
+                return Err(Failure::invalid(format!(
+                    "give one of {}, not several",
+                    names.join(", ")
+                )));
+            }
+            found = Some((key, value));
+        }
+        Ok(found.map(|(_, value)| value))
+    }
+
+    fn table(&self) -> Result<Table, Failure> {
+        let named = match self.get(&["table", "collection"])? {
+            None => None,
+            Some(json) => Some(json.as_text().ok_or_else(|| wrong("table", "a string", json))?),
+        };
+        let name = named.or(self.setting.table).ok_or_else(|| {
+            Failure::invalid("no table is named; give `table` in the input, or in the definition of the database")
+        })?;
+        Table::read(name, self.setting.dialect)
+    }
+
+    fn filter(&self) -> Result<Filter, Failure> {
+        match self.get(&["where", "filter"])? {
+            None => Ok(Filter::All(Vec::new())),
+            Some(json) => filter::read(json, self.setting.dialect),
+        }
+    }
+
+    /// A filter that must leave rows out, unless every row is asked for by name.
+    fn narrow_filter(&self, verb: &str) -> Result<Filter, Failure> {
+        let all = match self.get(&["all"])? {
+            None => false,
+            Some(json) => match json.value() {
+                Json::Bool(all) => *all,
+                _ => return Err(wrong("all", "true or false", json)),
+            },
+        };
+        let filter = self.filter()?;
+        if filter.is_unbounded() && !all {
+            return Err(Failure::invalid(format!(
+                "the filter is empty, so that {verb} would meet every row; give `where`, or `all: true` if that is meant"
+            )));
+        }
+        Ok(filter)
+    }
+
+    fn column(&self, text: &str) -> Result<Box<str>, Failure> {
+        column(text, self.setting.dialect)
+    }
+
+    fn column_list(&self, names: &[&str]) -> Result<Option<Vec<Box<str>>>, Failure> {
+        let Some(json) = self.get(names)? else { return Ok(None) };
+        let name = names.first().copied().unwrap_or_default();
+        let list = match json.value() {
+            Json::Text(text) => return Ok(Some(vec![self.column(text)?])),
+            Json::List(list) => list,
+            _ => return Err(wrong(name, "a list of columns", json)),
+        };
+        if list.len() > MOST_COLUMNS {
+            return Err(Failure::invalid(format!(
+                "input.{name}: may have at most {MOST_COLUMNS} columns"
+            )));
+        }
+        let mut columns: Vec<Box<str>> = Vec::with_capacity(list.len());
+        for entry in list {
+            let text = entry.as_text().ok_or_else(|| wrong(name, "a list of columns", entry))?;
+            let column = self.column(text)?;
+            if columns.contains(&column) {
+                return Err(Failure::invalid(format!("input.{name}: names '{}' twice", shown(text))));
+            }
+            columns.push(column);
+        }
+        Ok(Some(columns))
+    }
+
+    fn columns(&self) -> Result<Columns, Failure> {
+        Ok(match self.column_list(&["fields", "select"])? {
+            None => Columns::All,
+            Some(list) if list.is_empty() || list.iter().any(|name| **name == *"*") => Columns::All,
+            Some(list) => Columns::These(list),
+        })
+    }
+
+    fn returning(&self) -> Result<Option<Columns>, Failure> {
+        let columns = match self.get(&["returning"])?.map(Json::value) {
+            None | Some(Json::Bool(false)) => return Ok(None),
+            Some(Json::Bool(true)) => Columns::All,
+            Some(_) => match self.column_list(&["returning"])? {
+                Some(list) if !list.is_empty() => Columns::These(list),
+                _ => Columns::All,
+            },
+        };
+        if self.setting.dialect == Dialect::MySql {
+            return Err(Failure::invalid(
+                "input.returning: MySQL returns no rows of a change; read them with a query",
+            ));
+        }
+        Ok(Some(columns))
+    }
+
+    fn whole(&self, name: &str, least: i64) -> Result<Option<u64>, Failure> {
+        let Some(json) = self.get(&[name])? else {
+            return Ok(None);
+        };
+        let number = match json.value() {
+            Json::Number(text) => text.parse::<i64>().ok(),
+            _ => None,
+        };
+        let most = if name == "limit" { MOST_ROWS } else { i64::MAX };
+        number
+            .filter(|number| (least..=most).contains(number))
+            .map(|number| Some(number.unsigned_abs()))
+            .ok_or_else(|| Failure::invalid(format!("input.{name}: must be an integer from {least} to {most}")))
+    }
+
+    fn order(&self) -> Result<Vec<Order>, Failure> {
+        let Some(json) = self.get(&["orderBy"])? else {
+            return Ok(Vec::new());
+        };
+        let mut order = Vec::new();
+        match json.value() {
+            Json::List(list) => {
+                for entry in list.iter().take(MOST_COLUMNS) {
+                    self.order_entry(entry, &mut order)?;
+                }
+            }
+            _ => self.order_entry(json, &mut order)?,
+        }
+        Ok(order)
+    }
+
+    fn order_entry(&self, json: &Json, order: &mut Vec<Order>) -> Result<(), Failure> {
+        match json.value() {
+            Json::Text(text) => order.push(Order {
+                column: self.column(text)?,
+                descending: false,
+            }),
+            Json::Map(entries) => {
+                for (name, direction) in entries {
+                    order.push(Order {
+                        column: self.column(name)?,
+                        descending: descending(direction)?,
+                    });
+                }
+            }
+            _ => {
+                return Err(wrong(
+                    "orderBy",
+                    "a column, or an object such as { created: 'desc' }",
+                    json,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn select(&self) -> Result<Select, Failure> {
+        self.only(&[
+            "table",
+            "collection",
+            "where",
+            "filter",
+            "fields",
+            "select",
+            "orderBy",
+            "limit",
+            "offset",
+        ])?;
+        self.selected(self.columns()?)
+    }
+
+    fn selected(&self, columns: Columns) -> Result<Select, Failure> {
+        Ok(Select {
+            table: self.table()?,
+            columns,
+            filter: self.filter()?,
+            order: self.order()?,
+            limit: self.whole("limit", 1)?,
+            offset: self.whole("offset", 0)?.unwrap_or(0),
+        })
+    }
+
+    fn aggregate(&self) -> Result<Operation, Failure> {
+        self.only(&[
+            "table",
+            "collection",
+            "where",
+            "filter",
+            "aggregate",
+            "groupBy",
+            "having",
+            "orderBy",
+            "limit",
+            "offset",
+        ])?;
+        let Some(Json::Map(entries)) = self.get(&["aggregate"])?.map(Json::value) else {
+            return Err(Failure::invalid(
+                "input.aggregate: must be an object of names and functions, as in { total: { $sum: 'amount' } }",
+            ));
+        };
+        let groups = self.column_list(&["groupBy"])?.unwrap_or_default();
+        let mut measures = Vec::with_capacity(entries.len());
+        for (name, what) in entries {
+            let alias = self.column(name)?;
+            if groups.contains(&alias) {
+                return Err(Failure::invalid(format!(
+                    "input.aggregate: '{}' is the name of a column of groupBy too",
+                    shown(name)
+                )));
+            }
+            let (function, column) = self.measure(name, what)?;
+            measures.push((alias, function, column));
+        }
+        if measures.is_empty() && groups.is_empty() {
+            return Err(Failure::invalid("input.aggregate: must name something to compute"));
+        }
+        let having = match self.get(&["having"])? {
+            None => Filter::All(Vec::new()),
+            Some(json) => filter::read(json, self.setting.dialect)?,
+        };
+        Ok(Operation::Aggregate(Aggregate {
+            select: self.selected(Columns::All)?,
+            measures,
+            groups,
+            having,
+        }))
+    }
+
+    fn measure(&self, name: &str, what: &Json) -> Result<(Function, Option<Box<str>>), Failure> {
+        const FUNCTIONS: [(&str, Function); 6] = [
+            ("$count", Function::Count),
+            ("$countDistinct", Function::CountDistinct),
+            ("$sum", Function::Sum),
+            ("$avg", Function::Average),
+            ("$min", Function::Least),
+            ("$max", Function::Greatest),
+        ];
+        let Json::Map(entries) = what.value() else {
+            return Err(wrong(
+                "aggregate",
+                "an object such as { total: { $sum: 'amount' } }",
+                what,
+            ));
+        };
+        let [(key, of)] = entries.as_slice() else {
+            return Err(Failure::invalid(format!(
+                "input.aggregate: '{}' must have one function",
+                shown(name)
+            )));
+        };
+        let squash = |text: &str| text.replace('_', "").to_lowercase();
+        let found = FUNCTIONS.iter().find(|(known, _)| squash(known) == squash(key));
+        let Some((_, function)) = found else {
+            let names = FUNCTIONS.map(|(name, _)| name);
+            return Err(Failure::invalid(format!(
+                "input.aggregate: {} is no function; {}",
+                shown(key),
+                hint(key, &names)
+            )));
+        };
+        match of.value() {
+            Json::Text(text) if **text == *"*" && *function == Function::Count => Ok((*function, None)),
+            Json::Text(text) => Ok((*function, Some(self.column(text)?))),
+            Json::Bool(true) if *function == Function::Count => Ok((*function, None)),
+            _ => Err(wrong("aggregate", "the name of a column for each function", of)),
+        }
+    }
+
+    fn row(&self, json: &Json) -> Result<Row, Failure> {
+        let Json::Map(entries) = json.value() else {
+            return Err(wrong("data", "an object of columns and values", json));
+        };
+        if entries.is_empty() || entries.len() > MOST_COLUMNS {
+            return Err(Failure::invalid(format!(
+                "input.data: must have 1 to {MOST_COLUMNS} columns, got {}",
+                entries.len()
+            )));
+        }
+        let row = entries
+            .iter()
+            .map(|(name, value)| Ok((self.column(name)?, value.clone())));
+        row.collect()
+    }
+
+    fn rows(&self, several: Option<bool>) -> Result<Vec<Row>, Failure> {
+        let json = self
+            .get(&["data", "values"])?
+            .ok_or_else(|| Failure::invalid("input.data: is missing; give columns and their values"))?;
+        match (json.value(), several) {
+            (Json::List(list), None | Some(true)) => {
+                if list.is_empty() || list.len() > MOST_WRITTEN {
+                    return Err(Failure::invalid(format!(
+                        "input.data: must have 1 to {MOST_WRITTEN} rows, got {}",
+                        list.len()
+                    )));
+                }
+                list.iter().map(|row| self.row(row)).collect()
+            }
+            (_, Some(true)) => Err(wrong("data", "a list of objects", json)),
+            (Json::List(_), Some(false)) => Err(Failure::invalid(
+                "input.data: must be an object; insertMany takes a list",
+            )),
+            _ => Ok(vec![self.row(json)?]),
+        }
+    }
+
+    fn insert(&self, several: bool) -> Result<Operation, Failure> {
+        self.only(&["table", "collection", "data", "values", "returning"])?;
+        Ok(Operation::Insert(Insert {
+            table: self.table()?,
+            rows: self.rows(Some(several))?,
+            conflict: None,
+            returning: self.returning()?,
+        }))
+    }
+
+    fn upsert(&self) -> Result<Operation, Failure> {
+        self.only(&[
+            "table",
+            "collection",
+            "data",
+            "values",
+            "conflictColumns",
+            "updateColumns",
+            "returning",
+        ])?;
+        let columns = self.column_list(&["conflictColumns"])?.unwrap_or_default();
+        if columns.is_empty() {
+            return Err(Failure::invalid(
+                "input.conflictColumns: is missing; name the columns of the unique key, as in ['id']",
+            ));
+        }
+        let rows = self.rows(None)?;
+        for row in &rows {
+            if let Some(missing) = columns
+                .iter()
+                .find(|column| !row.iter().any(|(name, _)| name == *column))
+            {
+                return Err(Failure::invalid(format!(
+                    "input.data: lacks '{}', which conflictColumns names",
+                    shown(missing)
+                )));
+            }
+        }
+        Ok(Operation::Insert(Insert {
+            table: self.table()?,
+            rows,
+            conflict: Some(Conflict {
+                columns,
+                update: self.column_list(&["updateColumns"])?,
+            }),
+            returning: self.returning()?,
+        }))
+    }
+
+    fn update(&self) -> Result<Operation, Failure> {
+        self.only(&[
+            "table",
+            "collection",
+            "where",
+            "filter",
+            "data",
+            "values",
+            "returning",
+            "all",
+        ])?;
+        let mut rows = self.rows(Some(false))?;
+        Ok(Operation::Update {
+            table: self.table()?,
+            filter: self.narrow_filter("an update")?,
+            set: rows.pop().unwrap_or_default(),
+            returning: self.returning()?,
+        })
+    }
+
+    fn delete(&self) -> Result<Operation, Failure> {
+        self.only(&["table", "collection", "where", "filter", "returning", "all"])?;
+        Ok(Operation::Delete {
+            table: self.table()?,
+            filter: self.narrow_filter("a deletion")?,
+            returning: self.returning()?,
+        })
+    }
+
+    fn raw(&self) -> Result<Operation, Failure> {
+        if !self.setting.raw {
+            return Err(Failure::invalid(
+                "this database takes no SQL from jobs (its definition says `raw: false`); use an action",
+            ));
+        }
+        self.only(&["sql", "params"])?;
+        let sql = self
+            .get(&["sql"])?
+            .and_then(Json::as_text)
+            .filter(|sql| !sql.trim().is_empty());
+        let sql = sql.ok_or_else(|| Failure::invalid("input.sql: is missing; it must be a string of SQL"))?;
+        let params = match self.get(&["params"])?.map(Json::value) {
+            None => Vec::new(),
+            Some(Json::List(list)) => list.clone(),
+            Some(other) => return Err(wrong("params", "a list of values", other)),
+        };
+        Ok(Operation::Raw {
+            sql: sql.into(),
+            params,
+        })
+    }
+}
+
+fn descending(direction: &Json) -> Result<bool, Failure> {
+    let wrong = || Failure::invalid("input.orderBy: a direction must be 'asc' or 'desc'");
+    match direction.value() {
+        Json::Text(text) if text.eq_ignore_ascii_case("asc") => Ok(false),
+        Json::Text(text) if text.eq_ignore_ascii_case("desc") => Ok(true),
+        Json::Number(text) if **text == *"1" => Ok(false),
+        Json::Number(text) if **text == *"-1" => Ok(true),
+        _ => Err(wrong()),
+    }
+}
+
+fn wrong(name: &str, expected: &str, got: &Json) -> Failure {
+    Failure::invalid(format!("input.{name}: must be {expected}, got {}", got.kind()))
+}

@@ -1,0 +1,131 @@
+//! Rows of an answer, written as JSON while they come, within bounds.
+//!
+//! Invariant: what is kept is bounded, and what was left out is said.
+
+use super::json;
+use super::plan::Shape;
+use crate::connector::Failure;
+
+/// Most bytes of the rows of one result: the engine keeps no result above 1 MiB.
+const MOST_BYTES: usize = 1_000_000;
+
+/// Takes rows and writes them as a JSON list.
+pub(super) struct Rows {
+    text: String,
+    count: u64,
+    most: u64,
+    truncated: bool,
+    first_of_row: bool,
+    begun: usize,
+}
+
+impl Rows {
+    /// Takes at most as many rows as the shape asks for.
+    pub(super) fn new(shape: Shape) -> Self {
+        let most = match shape {
+            Shape::Rows(most) => most,
+            Shape::FirstRow | Shape::Count => 1,
+            Shape::Changes => u64::MAX,
+            Shape::Whatever => super::request::DEFAULT_LIMIT,
+        };
+        Self {
+            text: String::new(),
+            count: 0,
+            most,
+            truncated: false,
+            first_of_row: true,
+            begun: 0,
+        }
+    }
+
+    /// Begins a row; `false`: no more are wanted.
+    pub(super) fn begin(&mut self) -> bool {
+        if self.count >= self.most {
+            self.truncated = true;
+            return false;
+        }
+        self.begun = self.text.len();
+        if self.count > 0 {
+            self.text.push(',');
+        }
+        self.text.push('{');
+        self.first_of_row = true;
+        true
+    }
+
+    /// Writes a cell of the row.
+    pub(super) fn cell(&mut self, name: &str, write: impl FnOnce(&mut String)) {
+        if !self.first_of_row {
+            self.text.push(',');
+        }
+        self.first_of_row = false;
+        json::quote(&mut self.text, name);
+        self.text.push(':');
+        write(&mut self.text);
+    }
+
+    /// Ends the row; `false`: it was too large and is left out, and so is what follows.
+    pub(super) fn end(&mut self) -> bool {
+        self.text.push('}');
+        if self.text.len() > MOST_BYTES {
+            self.text.truncate(self.begun);
+            self.truncated = true;
+            return false;
+        }
+        self.count += 1;
+        true
+    }
+}
+
+/// What a plan came to.
+pub(super) struct Outcome {
+    /// The rows of the last statement that had any columns.
+    pub(super) rows: Option<Rows>,
+    /// How many rows were changed.
+    pub(super) changed: u64,
+    /// The number that the database gave to a row that was added.
+    pub(super) id: Option<i128>,
+}
+
+impl Outcome {
+    /// The result of the job, as JSON text.
+    pub(super) fn result(self, shape: Shape, given: Option<usize>) -> Result<String, Failure> {
+        let changed = given.map_or(self.changed, |given| given as u64);
+        match (shape, self.rows) {
+            (Shape::FirstRow | Shape::Count, Some(rows)) if rows.truncated && rows.count == 0 => Err(too_large()),
+            (Shape::FirstRow, rows) => Ok(rows
+                .filter(|rows| rows.count > 0)
+                .map_or("null".into(), |rows| rows.text)),
+            (Shape::Count, rows) => Ok(rows.map_or_else(|| "{\"count\":0}".into(), |rows| rows.text)),
+            (Shape::Rows(_) | Shape::Whatever, Some(rows)) => {
+                if rows.truncated && rows.count == 0 && rows.most > 0 {
+                    return Err(too_large());
+                }
+                let truncated = if rows.truncated { ",\"truncated\":true" } else { "" };
+                Ok(format!(
+                    "{{\"rows\":[{}],\"count\":{}{truncated}}}",
+                    rows.text, rows.count
+                ))
+            }
+            (Shape::Changes, Some(rows)) => {
+                let truncated = if rows.truncated { ",\"truncated\":true" } else { "" };
+                Ok(format!("{{\"count\":{changed},\"rows\":[{}]{truncated}}}", rows.text))
+            }
+            (_, None) => {
+                let mut text = format!("{{\"count\":{changed}");
+                if let Some(id) = self.id {
+                    text.push_str(",\"insertId\":");
+                    json::whole(&mut text, id);
+                }
+                text.push('}');
+                Ok(text)
+            }
+        }
+    }
+}
+
+fn too_large() -> Failure {
+    Failure::invalid(format!(
+        "a row is larger than {MOST_BYTES} bytes, the most that a job's result may have; select fewer columns"
+    ))
+}

@@ -1,0 +1,216 @@
+//! SQLite: a file, opened by the same copy of the library as the store's, on threads that may block.
+//!
+//! Invariants: a file that holds a store of jobs is refused; only SQL of a job or an action makes a file; a statement whose
+//! job is dropped is interrupted, and its connection closed.
+
+mod answer;
+mod failure;
+
+use self::failure::failure;
+use super::name::Table;
+use super::plan::Plan;
+use super::pool::{Lease, Pool};
+use super::rows::Outcome;
+use super::value::{Kind, Kinds};
+use super::{Backend, Dialect, leaves_no_trace};
+use crate::connector::Failure;
+use async_trait::async_trait;
+use rusqlite::{Connection, InterruptHandle, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What the files of stores are marked with.
+const STORE: i32 = 0x6475_6374;
+/// How long a statement waits for another program's lock.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A SQLite database.
+pub(super) struct Sqlite {
+    path: PathBuf,
+    pool: Arc<Pool<Connection>>,
+}
+
+/// Stops the statement of a job that is dropped.
+struct Interrupt {
+    handle: Option<InterruptHandle>,
+    /// Said to work that has not begun yet, which no interruption would meet.
+    dropped: Arc<AtomicBool>,
+}
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.handle {
+            self.dropped.store(true, Ordering::Release);
+            handle.interrupt();
+        }
+    }
+}
+
+impl Sqlite {
+    pub(super) fn new(url: &str, connections: usize) -> Result<Self, Failure> {
+        let path = url.strip_prefix("sqlite:").unwrap_or(url);
+        // Both `sqlite:///srv/app.db` and `sqlite:app.db` are common.
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path.contains(['?', '\0']) || path.starts_with(':') || path.starts_with("file:") {
+            return Err(Failure::invalid(
+                "connection_url must be the path of a SQLite file, as in 'sqlite:/srv/app.db'",
+            ));
+        }
+        Ok(Self {
+            path: path.into(),
+            pool: Arc::new(Pool::new(connections)),
+        })
+    }
+
+    async fn connection(&self, make: bool) -> Result<(Connection, Lease<Connection>), Failure> {
+        let mut lease = self.pool.lease().await?;
+        if let Some((connection, _)) = lease.used.take() {
+            return Ok((connection, lease));
+        }
+        let path = self.path.clone();
+        let opened = tokio::task::spawn_blocking(move || open(&path, make)).await;
+        Ok((opened.map_err(|_| interrupted())??, lease))
+    }
+
+    /// Does something with a connection, which is kept if `keep` says so of the answer.
+    async fn with<T: Send + 'static>(
+        &self,
+        make: bool,
+        keep: impl FnOnce(&Result<T, Failure>) -> bool + Send,
+        work: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (mut connection, lease) = self.connection(make).await?;
+        let dropped = Arc::new(AtomicBool::new(false));
+        let mut interrupt = Interrupt {
+            handle: Some(connection.get_interrupt_handle()),
+            dropped: Arc::clone(&dropped),
+        };
+        let done = tokio::task::spawn_blocking(move || {
+            let answer = if dropped.load(Ordering::Acquire) {
+                Err(interrupted())
+            } else {
+                work(&mut connection)
+            };
+            (answer, connection, lease)
+        });
+        let done = done.await;
+        interrupt.handle = None;
+        let (answer, connection, lease) = done.map_err(|_| interrupted())?;
+        if keep(&answer) {
+            self.pool.give_back(connection, lease);
+        }
+        answer
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::unavailable("SQLite: the work was interrupted")
+}
+
+fn open(path: &Path, make: bool) -> Result<Connection, Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if !path.is_file() && (!make || folder.is_some_and(|folder| !folder.is_dir())) {
+        return Err(Failure::not_found(
+            "SQLite: there is no such file; CREATE TABLE by `raw` or a RAW_SQL action makes it, in a folder that is there",
+        ));
+    }
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if make {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| failure(&error))?;
+    connection.busy_timeout(PATIENCE).map_err(|error| failure(&error))?;
+    let owner: i32 = connection
+        .query_row("PRAGMA application_id", [], |row| row.get(0))
+        .map_err(|error| failure(&error))?;
+    if owner == STORE {
+        return Err(Failure::invalid(
+            "SQLite: this file is a store of jobs; a database must be a file of its own",
+        ));
+    }
+    // As the other databases have it; SQLite leaves it off for old files' sake.
+    connection
+        .execute_batch("PRAGMA foreign_keys = ON")
+        .map_err(|error| failure(&error))?;
+    Ok(connection)
+}
+
+#[async_trait]
+impl Backend for Sqlite {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    async fn kinds(&self, table: &Table) -> Result<Kinds, Failure> {
+        let table = table.clone();
+        self.with(false, Result::is_ok, move |connection| columns(connection, &table))
+            .await
+    }
+
+    async fn run(&self, plan: Plan, timeout: Duration) -> Result<Outcome, Failure> {
+        let traceless = !plan.raw || plan.statements.iter().all(|statement| leaves_no_trace(&statement.sql));
+        let keep = move |answer: &Result<Outcome, Failure>| answer.is_ok() && traceless;
+        let work = self.with(plan.raw, keep, move |connection| answer::execute(connection, &plan));
+        let late = || {
+            Failure::timeout(format!(
+                "SQLite: the statement took longer than {} ms",
+                timeout.as_millis()
+            ))
+        };
+        tokio::time::timeout(timeout, work)
+            .await
+            .unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        self.with(false, Result::is_ok, |connection| {
+            let read = connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0));
+            read.map(|_| ()).map_err(|error| failure(&error))
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        let idle = self.pool.close();
+        let _ = tokio::task::spawn_blocking(move || drop(idle)).await;
+    }
+}
+
+/// The declared columns of a table.
+fn columns(connection: &Connection, table: &Table) -> Result<Kinds, Failure> {
+    let read = || {
+        let schema = table.schema.as_deref();
+        let mut statement = connection.prepare_cached("SELECT name, type FROM pragma_table_xinfo(?1, ?2)")?;
+        let rows = statement.query_map((&*table.name, schema.unwrap_or("main")), |row| {
+            Ok((row.get::<_, String>(0)?, kind(&row.get::<_, String>(1)?)))
+        })?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let columns = read().map_err(|error| failure(&error))?;
+    if columns.is_empty() {
+        let name = super::name::shown(&table.name);
+        return Err(Failure::not_found(format!("SQLite: there is no table '{name}'")));
+    }
+    Ok(Kinds::new(columns))
+}
+
+/// What a column declares to hold. SQLite itself holds anything anywhere.
+fn kind(declared: &str) -> Kind {
+    let declared = declared.to_ascii_uppercase();
+    let name = declared.split('(').next().unwrap_or_default().trim();
+    match name {
+        "BOOLEAN" | "BOOL" => Kind::Bool,
+        "DATE" => Kind::Date,
+        "TIME" => Kind::Time,
+        "JSON" | "JSONB" => Kind::Json,
+        "BLOB" => Kind::Bytes,
+        "REAL" | "FLOAT" | "DOUBLE" | "DOUBLE PRECISION" => Kind::Float,
+        "DECIMAL" | "NUMERIC" => Kind::Decimal,
+        _ if name.starts_with("DATETIME") || name.starts_with("TIMESTAMP") => Kind::Timestamp,
+        _ if name.contains("INT") => Kind::Integer,
+        _ if name.contains("CHAR") || name.contains("TEXT") || name.contains("CLOB") || name == "UUID" => Kind::Text,
+        _ => Kind::Any,
+    }
+}

@@ -1,0 +1,109 @@
+//! Every operator on every kind of database, and what is refused.
+
+use super::kit::Place;
+
+#[tokio::test]
+async fn every_operator_finds_its_rows() {
+    for place in Place::all().await {
+        place.sql("CREATE TABLE f (id int, s varchar(40), n int)").await;
+        let rows = r#"{"table":"f","data":[{"id":1,"s":"100%","n":1},{"id":2,"s":"100 percent","n":2},{"id":3,"s":"a_b!c","n":null},
+            {"id":4,"s":"axb\\c","n":4}]}"#;
+        place.run("insertMany", rows).await;
+        for (filter, ids) in [
+            (r#"{"id":1,"n":1}"#, "1"),
+            (r#"{"id":{"$eq":1}}"#, "1"),
+            (r#"{"id":{"$NE":1}}"#, "2,3,4"),
+            (r#"{"id":{"$gt":2}}"#, "3,4"),
+            (r#"{"id":{"$GTE":2,"$lt":4}}"#, "2,3"),
+            (r#"{"id":{"$LTE":2}}"#, "1,2"),
+            (r#"{"id":{"$in":[1,4]}}"#, "1,4"),
+            (r#"{"id":{"$in":[]}}"#, ""),
+            (r#"{"id":{"$NOT_IN":[1,4]}}"#, "2,3"),
+            (r#"{"n":{"$in":[1,null]}}"#, "1,3"),
+            (r#"{"n":{"$nin":[1,null]}}"#, "2,4"),
+            (r#"{"id":{"$between":[2,3]}}"#, "2,3"),
+            (r#"{"id":{"$NOT_BETWEEN":[2,3]}}"#, "1,4"),
+            (r#"{"n":null}"#, "3"),
+            (r#"{"n":{"$ne":null}}"#, "1,2,4"),
+            (r#"{"n":{"$isNull":true}}"#, "3"),
+            (r#"{"n":{"$IS_NOT_NULL":true}}"#, "1,2,4"),
+            (r#"{"n":{"$exists":false}}"#, "3"),
+            (r#"{"s":{"$like":"100%"}}"#, "1,2"),
+            (r#"{"s":{"$like":"100\\%"}}"#, "1"),
+            (r#"{"s":{"$notLike":"1%"}}"#, "3,4"),
+            (r#"{"s":{"$contains":"%"}}"#, "1"),
+            (r#"{"s":{"$contains":"_"}}"#, "3"),
+            (r#"{"s":{"$contains":"!"}}"#, "3"),
+            (r#"{"s":{"$contains":"\\"}}"#, "4"),
+            (r#"{"s":{"$STARTS_WITH":"a_"}}"#, "3"),
+            (r#"{"s":{"$endsWith":"t"}}"#, "2"),
+            (r#"{"$or":[{"id":1},{"s":{"$endsWith":"c"}}]}"#, "1,3,4"),
+            (r#"{"$AND":[{"id":{"$gt":1}},{"id":{"$lt":3}}]}"#, "2"),
+            (r#"{"$nor":[{"id":1},{"id":2}]}"#, "3,4"),
+            (r#"{"$not":{"$or":[{"id":1},{"id":4}]}}"#, "2,3"),
+            (r#"{"id":{"$not":{"$in":[1,2]}}}"#, "3,4"),
+            (
+                r#"{"$or":[{"$and":[{"id":1},{"n":1}]},{"$nor":[{"id":{"$lt":4}}]}],"id":{"$gt":0}}"#,
+                "1,4",
+            ),
+        ] {
+            let input = format!(r#"{{"table":"f","fields":["id"],"orderBy":"id","where":{filter}}}"#);
+            let found = place.run("find", &input).await;
+            let found: Vec<&str> = found.split("\"id\":").skip(1).map(|rest| &rest[..1]).collect();
+            assert_eq!(found.join(","), ids, "{:?} {filter}", place.dialect);
+        }
+        let regex = r#"{"table":"f","where":{"s":{"$regex":"^a.b"}}}"#;
+        if place.by("", "", "sqlite") == "sqlite" {
+            let (code, message) = place.refusal("count", regex).await;
+            assert!(code == "VALIDATION_ERROR" && message.contains("$regex"), "{message}");
+        } else {
+            assert_eq!(place.run("count", regex).await, r#"{"count":2}"#);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_filter_is_refused_with_the_nearest_operator() {
+    let place = Place::sqlite();
+    place.sql("CREATE TABLE f (id int, s text)").await;
+    for (filter, part) in [
+        (r#"{"id":{"$gtt":1}}"#, "`$gt`"),
+        (r#"{"id":{"$where":"1=1"}}"#, "no operator"),
+        (r#"{"$ro":[]}"#, "no operator"),
+        (r#"{"$gt":1}"#, "belongs to a column"),
+        (r#"{"$or":[]}"#, "at least one"),
+        (r#"{"$or":{"id":1}}"#, "list"),
+        (r#"{"$not":{}}"#, "condition"),
+        (r#"{"id":{}}"#, "empty object"),
+        (r#"{"id":{"$gt":null}}"#, "null"),
+        (r#"{"id":{"$in":1}}"#, "list"),
+        (r#"{"id":{"$between":[1]}}"#, "two"),
+        (r#"{"id":{"$isNull":1}}"#, "true or false"),
+        (r#"{"s":{"$like":1}}"#, "string"),
+        (r#"{"s":{"$eq":1,"x":2}}"#, "mixes"),
+        ("[]", "object"),
+        ("\"1=1\"", "object"),
+    ] {
+        let (code, message) = place
+            .refusal("count", &format!(r#"{{"table":"f","where":{filter}}}"#))
+            .await;
+        assert!(
+            code == "VALIDATION_ERROR" && message.contains(part),
+            "{filter}: {message}"
+        );
+    }
+    let deep = format!("{}{{\"id\":1}}{}", r#"{"$not":"#.repeat(20), "}".repeat(20));
+    assert_eq!(
+        place
+            .refusal("count", &format!(r#"{{"table":"f","where":{deep}}}"#))
+            .await
+            .0,
+        "VALIDATION_ERROR"
+    );
+    let wide: Vec<_> = (0..1_000).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+    let wide = format!(r#"{{"table":"f","where":{{"$or":[{}]}}}}"#, wide.join(","));
+    assert_eq!(place.run("count", &wide).await, r#"{"count":0}"#);
+    let wider: Vec<_> = (0..1_001).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+    let wider = format!(r#"{{"table":"f","where":{{"$or":[{}]}}}}"#, wider.join(","));
+    assert_eq!(place.refusal("count", &wider).await.0, "VALIDATION_ERROR");
+}

@@ -1,0 +1,185 @@
+//! Strings that mean harm, in every place of an input: nothing changes but what was meant, and no other row is seen.
+
+use super::kit::Place;
+use crate::connector::databases::json::quote;
+
+const HEADS: [&str; 12] = ["", "'", "\"", "`", "\\", "\\'", "')", "\")", "`)", "1", "*/", "id"];
+const TAILS: [&str; 14] = [
+    "; DROP TABLE canary",
+    "; DROP TABLE canary; --",
+    " OR 1=1",
+    " OR '1'='1",
+    " OR 1=1 --",
+    " OR 1=1 #",
+    " UNION SELECT * FROM canary",
+    "; UPDATE canary SET v = 'x'",
+    " || (SELECT v FROM canary)",
+    "/*",
+    " = 1; DELETE FROM canary; --",
+    "\\",
+    "; TRUNCATE canary",
+    "::text",
+];
+
+fn corpus() -> Vec<String> {
+    let mut all: Vec<String> = HEADS
+        .iter()
+        .flat_map(|head| TAILS.iter().map(move |tail| format!("{head}{tail}")))
+        .collect();
+    let odd = [
+        "$1",
+        "?",
+        "?1",
+        ":id",
+        "@@version",
+        "{{id}}",
+        "$$",
+        "%s",
+        "x.y.z",
+        "canary\u{0}x",
+        "\u{feff}id",
+        "ｉｄ",
+        "'\u{2019}",
+        "$gt",
+        "$where",
+        "asc; DROP TABLE canary",
+        "desc, (SELECT 1)",
+        "COUNT(*)",
+        "*",
+        "id AS x",
+        "information_schema.tables",
+        "pg_catalog.pg_class",
+    ];
+    all.extend(odd.map(str::to_owned));
+    all
+}
+
+#[tokio::test]
+async fn nothing_of_an_input_reaches_sql_as_text() {
+    for place in Place::all().await {
+        place
+            .sql("CREATE TABLE canary (id int PRIMARY KEY, v varchar(50))")
+            .await;
+        place.sql("CREATE TABLE t (id int PRIMARY KEY, s text)").await;
+        place
+            .run(
+                "insertMany",
+                r#"{"table":"canary","data":[{"id":1,"v":"alive"},{"id":2,"v":"well"}]}"#,
+            )
+            .await;
+        place.run("insert", r#"{"table":"t","data":{"id":1,"s":"mine"}}"#).await;
+        let tables = place.by(
+            "SELECT count(*)::text AS n FROM information_schema.tables WHERE table_schema = current_schema()",
+            "SELECT count(*) AS n FROM information_schema.tables WHERE table_schema = DATABASE()",
+            "SELECT count(*) AS n FROM sqlite_master",
+        );
+        let dump = async || {
+            let rows = place.run("find", r#"{"table":"canary","orderBy":"id"}"#).await;
+            let mine = place.run("find", r#"{"table":"t","orderBy":"id"}"#).await;
+            (rows, mine, place.sql(tables).await)
+        };
+        let before = dump().await;
+        let mut tried = 0;
+        for text in corpus() {
+            let mut bad = String::new();
+            quote(&mut bad, &text);
+            // Names, words and structure: all are refused, or name nothing there is.
+            for (name, input) in [
+                ("find", format!(r#"{{"table":{bad}}}"#)),
+                ("find", format!(r#"{{"table":"t","fields":[{bad}]}}"#)),
+                ("find", format!(r#"{{"table":"t","where":{{{bad}:1}}}}"#)),
+                ("find", format!(r#"{{"table":"t","where":{{"id":{{{bad}:1}}}}}}"#)),
+                ("find", format!(r#"{{"table":"t","orderBy":{bad}}}"#)),
+                ("find", format!(r#"{{"table":"t","orderBy":{{"id":{bad}}}}}"#)),
+                ("find", format!(r#"{{"table":"t","limit":{bad}}}"#)),
+                (
+                    "aggregate",
+                    format!(r#"{{"table":"t","groupBy":[{bad}],"aggregate":{{"n":{{"$count":"*"}}}}}}"#),
+                ),
+                (
+                    "aggregate",
+                    format!(r#"{{"table":"t","aggregate":{{"n":{{{bad}:"id"}}}}}}"#),
+                ),
+                (
+                    "aggregate",
+                    format!(r#"{{"table":"t","aggregate":{{"n":{{"$max":{bad}}}}}}}"#),
+                ),
+                (
+                    "aggregate",
+                    format!(
+                        r#"{{"table":"t","groupBy":["id"],"aggregate":{{"n":{{"$count":"*"}}}},"having":{{{bad}:1}}}}"#
+                    ),
+                ),
+                ("insert", format!(r#"{{"table":"t","data":{{{bad}:5}}}}"#)),
+                (
+                    "update",
+                    format!(r#"{{"table":"t","where":{{"id":9}},"data":{{{bad}:5}}}}"#),
+                ),
+                (
+                    "upsert",
+                    format!(r#"{{"table":"t","data":{{"id":1,{bad}:5}},"conflictColumns":[{bad}]}}"#),
+                ),
+                (&*text, r#"{"table":"t"}"#.to_owned()),
+            ] {
+                tried += 1;
+                // `*` selects all columns, `$gt` is an operator, and catalogues are tables: as documented.
+                let schemas = ["information_schema", "pg_catalog"];
+                let meant = ["*", "$gt"].contains(&&*text) || schemas.iter().any(|schema| text.contains(schema));
+                match place.try_run(name, &input).await {
+                    Ok(answer) => assert!(meant, "{:?} {name} {input} gave {answer}", place.dialect),
+                    Err(failure) => assert!(
+                        meant || ["VALIDATION_ERROR", "NOT_FOUND"].contains(&&*failure.code),
+                        "{:?} {name} {input}: {failure:?}",
+                        place.dialect
+                    ),
+                }
+            }
+            // An alias is a name of the caller's own: quoted, whatever it is.
+            let _ = place
+                .try_run(
+                    "aggregate",
+                    &format!(r#"{{"table":"t","aggregate":{{{bad}:{{"$count":"*"}}}}}}"#),
+                )
+                .await;
+            // Values: stored and found as they are.
+            if text.contains('\u{0}') {
+                continue;
+            }
+            tried += 6;
+            place
+                .run("insert", &format!(r#"{{"table":"t","data":{{"id":7,"s":{bad}}}}}"#))
+                .await;
+            for test in [
+                bad.clone(),
+                format!(r#"{{"$in":[{bad}]}}"#),
+                format!(r#"{{"$contains":{bad}}}"#),
+                format!(r#"{{"$startsWith":{bad}}}"#),
+            ] {
+                let found = place
+                    .run(
+                        "find",
+                        &format!(r#"{{"table":"t","fields":["id"],"where":{{"s":{test}}}}}"#),
+                    )
+                    .await;
+                assert_eq!(found, r#"{"rows":[{"id":7}],"count":1}"#, "{:?} {test}", place.dialect);
+            }
+            place
+                .run(
+                    "update",
+                    &format!(r#"{{"table":"t","where":{{"s":{bad}}},"data":{{"s":{bad}}}}}"#),
+                )
+                .await;
+            assert_eq!(
+                place
+                    .run("deleteMany", &format!(r#"{{"table":"t","where":{{"s":{bad}}}}}"#))
+                    .await,
+                r#"{"count":1}"#
+            );
+            let _ = place
+                .try_run("count", &format!(r#"{{"table":"t","where":{{"id":{bad}}}}}"#))
+                .await;
+        }
+        assert_eq!(dump().await, before, "{:?}", place.dialect);
+        assert!(tried > 3_000, "{tried}");
+    }
+}

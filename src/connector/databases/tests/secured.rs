@@ -1,0 +1,118 @@
+//! Servers that are reached by TLS alone: what each `sslmode` lets pass.
+
+use super::kit::run;
+use crate::connector::Failure;
+use crate::connector::databases::{Opened, backend};
+use crate::resources::{Database, DatabaseKind};
+use crate::testing::authority::Authority;
+use crate::testing::private::Private;
+use crate::testing::servers;
+use std::sync::{Arc, Mutex};
+
+fn open(kind: DatabaseKind, url: &str, ca: Option<&str>) -> Result<Opened, Failure> {
+    Ok(Opened {
+        database: Arc::new(Database {
+            tag: "db".into(),
+            kind,
+            table: None,
+            raw: true,
+            envs: Vec::new(),
+            actions: Vec::new(),
+        }),
+        backend: backend(kind, url, ca, 2)?,
+        known: Mutex::default(),
+    })
+}
+
+/// Runs `sql`, which says whether the connection is encrypted, by each mode.
+async fn modes(
+    kind: DatabaseKind,
+    server: &Private,
+    place: &str,
+    authority: &Authority,
+    (sql, encrypted): (&str, &str),
+) {
+    let stranger = Authority::new();
+    let scheme = place.split("//").next().unwrap();
+    let (known, strange) = (Some(&*authority.ca), Some(&*stranger.ca));
+    // MySQL's driver cannot do it.
+    let signed = [
+        ("127.0.0.1", "?sslmode=verify-ca", known, true),
+        ("127.0.0.1", "?sslmode=verify-ca", strange, false),
+    ];
+    let signed = signed.into_iter().filter(|_| kind == DatabaseKind::Postgresql);
+    let all = [
+        ("localhost", "?sslmode=verify-full", known, true),
+        // With authorities at hand that is the default.
+        ("localhost", "", known, true),
+        ("127.0.0.1", "", known, false),
+        ("localhost", "", strange, false),
+        ("127.0.0.1", "?sslmode=verify-full", known, false),
+        ("localhost", "?sslmode=verify-full", strange, false),
+        // Not on the system's list.
+        ("localhost", "?sslmode=verify-full", None, false),
+        ("127.0.0.1", "?sslmode=require", None, true),
+        ("127.0.0.1", "?sslmode=disable", None, false),
+    ];
+    for (host, mode, ca, expected) in all.into_iter().chain(signed) {
+        let (user, database) = place.split_once("//").unwrap().1.split_once('/').unwrap();
+        let url = format!("{scheme}//{user}@{host}:{}/{database}{mode}", server.port);
+        let opened = open(kind, &url, ca).unwrap();
+        let answer = run(&opened, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await;
+        let checked = opened.backend.check().await;
+        opened.backend.close().await;
+        if expected {
+            let answer = answer.unwrap_or_else(|failure| panic!("{url}: {failure:?}"));
+            assert!(answer.contains(encrypted), "{url}: {answer}");
+            checked.unwrap();
+        } else {
+            for failure in [answer.map(|_| ()).unwrap_err(), checked.map(|_| ()).unwrap_err()] {
+                // A server that wants TLS refuses the user who comes without it.
+                let code = if mode.contains("disable") {
+                    "UNAUTHORIZED"
+                } else {
+                    "CONNECTION_ERROR"
+                };
+                assert_eq!(&*failure.code, code, "{url}: {failure:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn postgresql_is_reached_by_tls_as_its_address_says() {
+    let authority = Authority::new();
+    let Some(server) = servers::postgres("postgresql_is_reached_by_tls_as_its_address_says", &authority) else {
+        return;
+    };
+    let encrypted = (
+        "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+        r#""ssl":true"#,
+    );
+    modes(
+        DatabaseKind::Postgresql,
+        &server,
+        "postgres://ann/postgres",
+        &authority,
+        encrypted,
+    )
+    .await;
+}
+
+#[cfg(feature = "mysql")]
+#[tokio::test]
+async fn mariadb_is_reached_by_tls_as_its_address_says() {
+    let authority = Authority::new();
+    let Some(server) = servers::mariadb("mariadb_is_reached_by_tls_as_its_address_says", &authority) else {
+        return;
+    };
+    let encrypted = ("SHOW STATUS LIKE 'Ssl_version'", "TLSv1");
+    modes(
+        DatabaseKind::Mysql,
+        &server,
+        "mysql://root/mysql",
+        &authority,
+        encrypted,
+    )
+    .await;
+}

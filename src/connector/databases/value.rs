@@ -1,0 +1,246 @@
+//! Kinds of columns, and values as drivers without typed parameters take them.
+//!
+//! Invariant: a value never changes its meaning on the way: what does not fit the kind of its column is refused here,
+//! where the database would convert it silently (`'abc'` to 0, 2⁵³ + 1 to 2⁵³).
+
+use super::dates::{self, Style};
+use super::json::Json;
+use crate::connector::Failure;
+use std::collections::HashMap;
+
+/// What a column holds, as far as it matters to values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Unknown, or known to the database alone.
+    #[default]
+    Any,
+    /// Whole numbers.
+    Integer,
+    /// Numbers that are exact.
+    Decimal,
+    /// Numbers that are not.
+    Float,
+    /// 0 and 1.
+    Bool,
+    Text,
+    Bytes,
+    Date,
+    Time,
+    /// A point in time.
+    Timestamp,
+    /// A point in time that is compared as milliseconds since 1970.
+    Instant,
+    Json,
+}
+
+/// The columns of a table with their kinds; none: nothing is known, and the database knows better.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kinds(HashMap<String, Kind>);
+
+impl Kinds {
+    pub(super) fn new(columns: impl IntoIterator<Item = (String, Kind)>) -> Self {
+        let lower = |(name, kind): (String, Kind)| (name.to_lowercase(), kind);
+        Self(columns.into_iter().map(lower).collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The kind of a column; names differ in more than case.
+    pub(super) fn get(&self, column: &str) -> Option<Kind> {
+        self.0.get(&column.to_lowercase()).copied()
+    }
+}
+
+/// A value for one parameter of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub(super) value: Json,
+    pub(super) kind: Kind,
+}
+
+/// What drivers bind.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Scalar {
+    Null,
+    Integer(i64),
+    Unsigned(u64),
+    Float(f64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Bound {
+    pub(super) fn any(value: Json) -> Self {
+        Self { value, kind: Kind::Any }
+    }
+
+    /// The value as it is bound, with points in time written in this style.
+    pub(super) fn scalar(&self, style: Style) -> Result<Scalar, Failure> {
+        if let Some(bytes) = self.value.bytes() {
+            return bytes.map(Scalar::Bytes);
+        }
+        let value = self.value.value();
+        if self.kind == Kind::Json && *value != Json::Null {
+            return Ok(Scalar::Text(value.text()));
+        }
+        match value {
+            Json::Null => Ok(Scalar::Null),
+            Json::Bool(flag) => self.flag(*flag),
+            Json::Number(text) => self.number(text, style),
+            Json::Text(text) => self.text(text, style),
+            _ => Err(self.unfit()),
+        }
+    }
+
+    fn flag(&self, flag: bool) -> Result<Scalar, Failure> {
+        match self.kind {
+            Kind::Any | Kind::Bool | Kind::Integer | Kind::Decimal | Kind::Float => Ok(Scalar::Integer(flag.into())),
+            _ => Err(self.unfit()),
+        }
+    }
+
+    fn number(&self, text: &str, style: Style) -> Result<Scalar, Failure> {
+        match self.kind {
+            Kind::Timestamp | Kind::Instant => {
+                let micros = dates::from_millis(text).ok_or_else(|| self.unfit())?;
+                Ok(self.moment(micros, style))
+            }
+            Kind::Date => {
+                let micros = dates::from_millis(text).ok_or_else(|| self.unfit())?;
+                Ok(Scalar::Text(dates::date(dates::day_of(micros))))
+            }
+            Kind::Text | Kind::Decimal => Ok(Scalar::Text(text.to_owned())),
+            Kind::Bytes | Kind::Time => Err(self.unfit()),
+            _ => numeric(text).ok_or_else(|| self.unfit()),
+        }
+    }
+
+    fn text(&self, text: &str, style: Style) -> Result<Scalar, Failure> {
+        match self.kind {
+            Kind::Timestamp | Kind::Instant => {
+                let micros = dates::read(text).ok_or_else(|| self.unfit())?;
+                Ok(self.moment(micros, style))
+            }
+            Kind::Date => {
+                let micros = dates::read(text).ok_or_else(|| self.unfit())?;
+                Ok(Scalar::Text(dates::date(dates::day_of(micros))))
+            }
+            Kind::Integer | Kind::Bool => match numeric(text) {
+                Some(whole @ (Scalar::Integer(_) | Scalar::Unsigned(_))) => Ok(whole),
+                _ => Err(self.unfit()),
+            },
+            Kind::Decimal if numeric(text).is_some() => Ok(Scalar::Text(text.to_owned())),
+            Kind::Float => numeric(text).ok_or_else(|| self.unfit()),
+            Kind::Decimal | Kind::Bytes => Err(self.unfit()),
+            _ => Ok(Scalar::Text(text.to_owned())),
+        }
+    }
+
+    fn moment(&self, micros: i64, style: Style) -> Scalar {
+        if self.kind == Kind::Instant {
+            Scalar::Integer(micros.div_euclid(1_000))
+        } else {
+            Scalar::Text(dates::stamp(micros, style))
+        }
+    }
+
+    /// Names no value: it may be a secret.
+    fn unfit(&self) -> Failure {
+        let wanted = match self.kind {
+            Kind::Any => "a string, a number, a boolean, null, or bytes as { $bytes: base64 }",
+            Kind::Integer => "a whole number, as a number or as a string of digits",
+            Kind::Decimal | Kind::Float => "a number, as a number or as a string of digits",
+            Kind::Bool => "true or false",
+            Kind::Text => "a string",
+            Kind::Bytes => "bytes as { $bytes: base64 }",
+            Kind::Date => "a date, as 'YYYY-MM-DD' or in milliseconds",
+            Kind::Time => "a time, as 'HH:MM:SS'",
+            Kind::Timestamp | Kind::Instant => "a point in time, in ISO 8601 or in milliseconds",
+            Kind::Json => "JSON",
+        };
+        Failure::invalid(format!(
+            "a value does not fit its column, which takes {wanted}; got {}",
+            self.value.kind()
+        ))
+    }
+}
+
+/// A number without loss, where it is one.
+fn numeric(text: &str) -> Option<Scalar> {
+    if let Ok(number) = text.parse() {
+        return Some(Scalar::Integer(number));
+    }
+    if let Ok(number) = text.parse() {
+        return Some(Scalar::Unsigned(number));
+    }
+    // Not what only Rust takes for a number.
+    let digits = text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'));
+    let number: f64 = text.parse().ok().filter(|_| digits)?;
+    number.is_finite().then_some(Scalar::Float(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scalar(json: &str, kind: Kind) -> Option<Scalar> {
+        let value = Json::read(json).unwrap();
+        Bound { value, kind }.scalar(Style::Plain).ok()
+    }
+
+    #[test]
+    fn values_fit_their_columns_or_are_refused() {
+        let text = |text: &str| Some(Scalar::Text(text.to_owned()));
+        for (json, kind, expected) in [
+            (
+                "9007199254740993",
+                Kind::Integer,
+                Some(Scalar::Integer(9_007_199_254_740_993)),
+            ),
+            (
+                "\"9007199254740993\"",
+                Kind::Integer,
+                Some(Scalar::Integer(9_007_199_254_740_993)),
+            ),
+            (
+                "\"18446744073709551615\"",
+                Kind::Integer,
+                Some(Scalar::Unsigned(u64::MAX)),
+            ),
+            ("\"abc\"", Kind::Integer, None),
+            ("\"1 or 1=1\"", Kind::Integer, None),
+            ("\"inf\"", Kind::Float, None),
+            ("\"1.50\"", Kind::Decimal, text("1.50")),
+            ("0", Kind::Text, text("0")),
+            ("true", Kind::Text, None),
+            ("true", Kind::Bool, Some(Scalar::Integer(1))),
+            ("\"x\"", Kind::Bytes, None),
+            (r#"{"$bytes":"AQI="}"#, Kind::Bytes, Some(Scalar::Bytes(vec![1, 2]))),
+            (r#"{"$bytes":"%"}"#, Kind::Bytes, None),
+            ("1769850000123", Kind::Timestamp, text("2026-01-31 09:00:00.123")),
+            (
+                "\"2026-01-31T10:00:00+01:00\"",
+                Kind::Timestamp,
+                text("2026-01-31 09:00:00"),
+            ),
+            (
+                "\"2026-01-31T09:00:00.123Z\"",
+                Kind::Instant,
+                Some(Scalar::Integer(1_769_850_000_123)),
+            ),
+            ("1769850000123", Kind::Date, text("2026-01-31")),
+            ("\"now\"", Kind::Timestamp, None),
+            ("\"a\"", Kind::Json, text("\"a\"")),
+            (r#"{"a":1}"#, Kind::Json, text(r#"{"a":1}"#)),
+            (r#"{"a":1}"#, Kind::Any, None),
+            ("[1]", Kind::Text, None),
+            ("null", Kind::Json, Some(Scalar::Null)),
+        ] {
+            assert_eq!(scalar(json, kind), expected, "{json} {kind:?}");
+        }
+    }
+}

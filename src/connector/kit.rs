@@ -1,0 +1,48 @@
+//! Attempts for the tests of connectors.
+
+use crate::engine::Attempt;
+use crate::model::{JobId, JobOptions, Namespace, Route};
+use crate::store::ClaimedRun;
+use std::sync::Arc;
+
+/// The first attempt of a job's run, of product `p` in environment `e`.
+pub(in crate::connector) fn attempt(
+    namespace: Namespace,
+    target: [&str; 2],
+    (id, run): (JobId, i64),
+    input: &str,
+) -> Attempt {
+    let run = ClaimedRun {
+        job: 1,
+        run,
+        attempt: 1,
+        crashes: 0,
+        token: 7,
+        id,
+        route: 1,
+        due: 0,
+        scheduled_at: 0,
+        missed: 0,
+        priority: 0,
+        retries: 0,
+        options: None,
+        input: input.into(),
+        created: 0,
+        recurring: false,
+    };
+    let route = Route {
+        namespace,
+        product: "p".into(),
+        env: "e".into(),
+        target: target.map(Into::into).into(),
+    };
+    Attempt {
+        run,
+        instance: 1,
+        part: None,
+        route: Arc::new(route),
+        options: JobOptions::default(),
+        claims: None,
+        started_at: 1_767_225_600_000,
+    }
+}

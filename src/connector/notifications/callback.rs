@@ -1,0 +1,278 @@
+//! Callbacks: one HTTP request for each job.
+//!
+//! Invariants: no value of an input can leave its place in the request; a failure names the host and the status, and
+//! nothing that was sent or answered.
+
+use super::input::{Values, lookup, members, scalar};
+use super::memory::Fate;
+use super::ready::ReadyCallback;
+use crate::clock::{Clock, SystemClock};
+use crate::connector::actions::{Object, address_of, merge, method, push_string, put_header};
+use crate::connector::{Call, Failure, auth};
+use crate::engine::preparation::Preparation;
+use crate::http::{Client, Setup};
+use crate::resources::{Callback, Resource, Segment, Template};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, Url};
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What a call is remembered by.
+pub(super) const STEP: &str = "callback";
+/// Longest time until a program has answered, ms.
+const PATIENCE: i64 = 30_000;
+
+/// A program that can be called.
+pub(super) struct Caller {
+    client: Client,
+    method: Method,
+    takes_body: bool,
+    /// Scheme and host, without a slash at its end.
+    base: String,
+    host: String,
+    resource: Resource,
+    /// Headers of every request, credentials among them.
+    headers: HeaderMap,
+}
+
+/// A request that can be sent, as often as it takes.
+pub(super) struct Ring {
+    url: Url,
+    headers: HeaderMap,
+    body: Option<String>,
+}
+
+impl Caller {
+    /// Puts the secrets in. Connects to nothing yet.
+    pub(super) async fn open(callback: &Callback, preparation: &Preparation) -> Result<Self, Failure> {
+        let url = preparation.reveal(callback.url.as_written()).await?;
+        let (base, resource) = split(&url)?;
+        let host = Url::parse(&base)
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned))
+            .unwrap_or_default();
+        let mut headers = HeaderMap::new();
+        for (name, value) in &callback.headers {
+            put_header(&mut headers, name, &preparation.reveal(value.as_written()).await?)?;
+        }
+        if let Some(credentials) = &callback.auth {
+            let (name, value) = auth::header(credentials, preparation).await?;
+            headers.insert(name, value);
+        }
+        Ok(Self {
+            client: Client::open(Setup::new(preparation.outbound.clone())).await?,
+            method: method(callback.method),
+            takes_body: callback.method.takes_body(),
+            base,
+            host,
+            resource,
+            headers,
+        })
+    }
+
+    /// The request of a job: what the message says, with what the job brings merged into it.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for what is missing or has no place in a request.
+    pub(super) fn ring(&self, message: &ReadyCallback, input: &RawValue, key: &str) -> Result<Ring, Failure> {
+        const PATH: &str = "input.callback";
+        let given = members(Some(input), PATH)?;
+        let part = |name: &str, template: &Option<String>| {
+            part(template.as_deref(), given.get(name).copied(), &format!("{PATH}.{name}"))
+        };
+        let (query, params) = (part("query", &message.query)?, part("params", &message.params)?);
+        let (extra, body) = (part("headers", &message.headers)?, part("body", &message.body)?);
+        let object = |text| Object::read(text).ok_or_else(|| Failure::invalid(format!("{PATH}: must hold objects")));
+        let url = address_of(&self.base, &self.resource, &object(&params)?, &object(&query)?)?;
+        let mut headers = self.headers.clone();
+        put_header(&mut headers, "idempotency-key", key)?;
+        for (name, json) in object(&extra)?.iter() {
+            let value: &RawValue =
+                serde_json::from_str(json).map_err(|_| Failure::invalid(format!("{PATH}.headers: must hold texts")))?;
+            put_header(&mut headers, name, &scalar(value, &format!("{PATH}.headers"))?)?;
+        }
+        let body = (self.takes_body || !object(&body)?.is_empty()).then_some(body);
+        if body.is_some() && !headers.contains_key(CONTENT_TYPE) {
+            put_header(&mut headers, "content-type", "application/json")?;
+        }
+        Ok(Ring { url, headers, body })
+    }
+
+    /// Sends a request.
+    pub(super) async fn call(&self, ring: &Ring, call: &Call<'_>) -> Fate {
+        let mut request = self
+            .client
+            .request(self.method.clone(), ring.url.clone())
+            .headers(ring.headers.clone());
+        if let Some(body) = &ring.body {
+            request = request.body(body.clone());
+        }
+        let patience = call.attempt.options.timeout.unwrap_or(PATIENCE).min(PATIENCE);
+        let deadline = Duration::from_millis(patience.unsigned_abs());
+        match self.client.send(request, deadline, SystemClock.now()).await {
+            Ok(()) => Fate::Done,
+            Err(failure) => {
+                let mut failure = Failure::from(failure);
+                failure.message = format!("{}: {}", self.host, failure.message);
+                Fate::Failed(failure)
+            }
+        }
+    }
+
+    /// Asks for the head of the place above: a program is there when it answers, whatever it says.
+    pub(super) async fn check(&self) -> Result<(), Failure> {
+        let url = Url::parse(&self.base).map_err(|_| Failure::invalid("callbacks.url is no URL"))?;
+        let request = self.client.request(Method::HEAD, url);
+        let deadline = Duration::from_millis(PATIENCE.unsigned_abs());
+        match self.client.send(request, deadline, SystemClock.now()).await {
+            Err(failure) if failure.status.is_none() => {
+                let mut failure = Failure::from(failure);
+                failure.message = format!("{}: {}", self.host, failure.message);
+                Err(failure)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Scheme and host of a URL, and its path with its parameters. The URL is not repeated in a message.
+fn split(text: &str) -> Result<(String, Resource), Failure> {
+    let wrong = |why: &str| Failure::invalid(format!("callbacks.url {why}"));
+    let url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    if !matches!(url.scheme(), "http" | "https") || has_user || url.fragment().is_some() {
+        return Err(wrong(
+            "must be a URL of http or https without a user and a fragment; give credentials as `auth`",
+        ));
+    }
+    let base = url.origin().ascii_serialization();
+    let resource = Resource {
+        segments: url.path().trim_start_matches('/').split('/').map(segment).collect(),
+        query: url.query().filter(|query| !query.is_empty()).map(Into::into),
+    };
+    Ok((base, resource))
+}
+
+fn segment(text: &str) -> Segment {
+    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let Some(rest) = text.strip_prefix(':').filter(|rest| rest.starts_with(is_name)) else {
+        return Segment::Literal(text.into());
+    };
+    let end = rest.find(|character| !is_name(character)).unwrap_or(rest.len());
+    let (name, suffix) = rest.split_at(end);
+    Segment::Param {
+        name: name.into(),
+        suffix: suffix.into(),
+    }
+}
+
+/// JSON text of one part of a request: its template filled with what the job brings, and the rest of that merged into it.
+/// What a template has a place for is not sent by itself.
+fn part(template: Option<&str>, given: Option<&RawValue>, path: &str) -> Result<String, Failure> {
+    let given = given.filter(|given| given.get() != "null");
+    let values = members(given, path)?;
+    let Some(template) = template else {
+        return Ok(given.map_or("{}", RawValue::get).to_owned());
+    };
+    let mut placed = BTreeSet::new();
+    let filled = fill(template, &values, path, &mut placed)?;
+    let given = given.map_or("{}", RawValue::get);
+    let mut rest = Object::default();
+    for (name, json) in Object::read(given).unwrap_or_default().iter() {
+        if !placed.contains(name) {
+            rest.put(name.to_owned(), json);
+        }
+    }
+    Ok(merge(&filled, &rest.to_json()))
+}
+
+/// JSON text with its strings filled. A string that is one place takes the value itself, of whatever type.
+fn fill(json: &str, values: &Values<'_>, path: &str, placed: &mut BTreeSet<String>) -> Result<String, Failure> {
+    match json.as_bytes().first() {
+        Some(b'{') => {
+            let object = Object::read(json).ok_or_else(|| unreadable(path))?;
+            let mut text = String::from("{");
+            for (name, json) in object.iter() {
+                if text.len() > 1 {
+                    text.push(',');
+                }
+                push_string(&mut text, name);
+                text.push(':');
+                text.push_str(&fill(json, values, path, placed)?);
+            }
+            text.push('}');
+            Ok(text)
+        }
+        Some(b'[') => {
+            let list: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| unreadable(path))?;
+            let filled: Result<Vec<String>, Failure> = list
+                .into_iter()
+                .map(|json| fill(json.get(), values, path, placed))
+                .collect();
+            Ok(format!("[{}]", filled?.join(",")))
+        }
+        Some(b'"') => {
+            let text: String = serde_json::from_str(json).map_err(|_| unreadable(path))?;
+            let template =
+                Template::parse(&text).map_err(|why| Failure::invalid(format!("messages.callback: {why}")))?;
+            let first = |name: &str| {
+                let whole = values.contains_key(name);
+                if whole {
+                    name.to_owned()
+                } else {
+                    name.split('.').next().unwrap_or(name).to_owned()
+                }
+            };
+            placed.extend(template.names().map(first));
+            if let Some(name) = template.only_name() {
+                return Ok(lookup(values, name, path)?.get().to_owned());
+            }
+            let filled = super::input::fill(&template, values, path, super::input::Into::Text)?;
+            let mut quoted = String::new();
+            push_string(&mut quoted, &filled);
+            Ok(quoted)
+        }
+        _ => Ok(json.to_owned()),
+    }
+}
+
+fn unreadable(path: &str) -> Failure {
+    Failure::invalid(format!("{path}: the message's template cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(template: &str, given: &str) -> Result<String, String> {
+        let given: &RawValue = serde_json::from_str(given).unwrap();
+        part(Some(template), Some(given), "input.callback.body").map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn a_template_is_filled_and_the_rest_is_merged_into_it() {
+        let template = r#"{"text":"Hi {{name}}","id":"{{id}}","deep":{"list":["{{user.mail}}",1.10]},"kind":"x"}"#;
+        let given =
+            r#"{"name":"<Ann> \"{{id}}\"","id":12345678901234567890,"user":{"mail":"a"},"kind":"y","more":null}"#;
+        let expected = r#"{"text":"Hi <Ann> \"{{id}}\"","id":12345678901234567890,"deep":{"list":["a",1.10]},"kind":"y","more":null}"#;
+        assert_eq!(made(template, given), Ok(expected.to_owned()));
+    }
+
+    #[test]
+    fn a_missing_name_is_told() {
+        let message = made(r#"{"a":["{{b}}"]}"#, r#"{"c":"payload"}"#).unwrap_err();
+        assert!(message.starts_with("input.callback.body.b: is missing"), "{message}");
+    }
+
+    #[test]
+    fn a_url_is_split_into_its_host_and_its_parameters() {
+        let (base, resource) = split("https://api.example.com:8443/v1/:kind/:id.json?x=1").unwrap();
+        assert_eq!(base, "https://api.example.com:8443");
+        assert_eq!(resource.params().collect::<Vec<_>>(), ["kind", "id"]);
+        assert_eq!(resource.query.as_deref(), Some("x=1"));
+        for text in ["ftp://x/", "https://u:p@x/", "x", "https://x/#f"] {
+            assert!(split(text).is_err(), "{text}");
+        }
+    }
+}

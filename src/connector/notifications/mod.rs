@@ -1,0 +1,92 @@
+//! Notifications: e-mail and callbacks.
+//!
+//! Text messages, push notifications and providers of e-mail other than a mail server have their place in definitions and
+//! are not built in: a job that needs one fails before anything is sent, with the remedy. Invariants: an input is checked
+//! whole before its first part is sent; what was sent is not sent again by a later attempt of the run.
+
+mod callback;
+mod input;
+mod memory;
+mod notifier;
+mod outcome;
+mod ready;
+#[cfg(feature = "smtp")]
+mod smtp;
+#[cfg(not(feature = "smtp"))]
+#[path = "without_smtp.rs"]
+mod smtp;
+
+use super::{Connector, Definition, Failure, Name, Target};
+use crate::engine::preparation::Preparation;
+use crate::engine::routing::Pattern;
+use crate::model::Namespace;
+use crate::resources::{Channels, Message, Notification, Resources};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// What `resources` define of it.
+pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
+    let mut all: Vec<Arc<dyn Definition>> = Vec::new();
+    for (product, notification) in resources.notifications.iter() {
+        for place in 0..notification.envs.len() {
+            all.push(Arc::new(NotificationDefinition {
+                product: product.into(),
+                notification: Arc::clone(notification),
+                place,
+            }));
+        }
+    }
+    all
+}
+
+/// One notification in one environment.
+struct NotificationDefinition {
+    product: Box<str>,
+    notification: Arc<Notification>,
+    /// Which of its environments.
+    place: usize,
+}
+
+impl NotificationDefinition {
+    fn channels(&self) -> Option<&Channels> {
+        self.notification.envs.get(self.place)
+    }
+
+    fn messages(&self) -> &[Message] {
+        &self.notification.messages
+    }
+}
+
+#[async_trait]
+impl Definition for NotificationDefinition {
+    fn name(&self) -> Name {
+        Name {
+            product: self.product.clone(),
+            kind: "notification",
+            tag: self.notification.tag.clone(),
+            env: self.channels().map(|env| env.slug.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        let name = self.name();
+        let target = |message: &Message| Target {
+            pattern: Pattern {
+                namespace: Namespace::Notifications,
+                product: Some(name.product.clone()),
+                env: Some(name.env.clone()),
+                target: vec![Some(name.tag.clone()), Some(message.tag.clone())],
+            },
+            timeout: None,
+        };
+        self.messages().iter().map(target).collect()
+    }
+
+    async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
+        let channels = self
+            .channels()
+            .ok_or_else(|| Failure::invalid("there is no such environment"))?;
+        let notifier = notifier::Notifier::open(channels, self.messages(), preparation).await?;
+        Ok(Arc::new(notifier))
+    }
+}

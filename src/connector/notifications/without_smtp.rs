@@ -1,0 +1,56 @@
+//! Takes the place of e-mail in a build without it.
+
+use super::memory::{Fate, Memory};
+use crate::connector::Failure;
+use crate::engine::preparation::Preparation;
+use crate::resources::Smtp;
+
+/// There is none.
+pub(super) enum Mailer {}
+
+/// There is none.
+pub(super) enum Letter {}
+
+/// One of those who would get an e-mail.
+pub(super) struct Recipient {
+    pub written: String,
+    pub place: usize,
+    pub message_id: String,
+}
+
+/// The texts of an e-mail.
+pub(super) struct Texts {
+    pub subject: String,
+    pub html: String,
+    pub plain: Option<String>,
+}
+
+impl Letter {
+    pub(super) fn recipients(&self) -> &[Recipient] {
+        match *self {}
+    }
+}
+
+impl Mailer {
+    pub(super) async fn open(_: &Smtp, _: &Preparation) -> Result<Self, Failure> {
+        Err(Failure::invalid(
+            "this build of the package has no e-mail (the cargo feature `smtp`)",
+        ))
+    }
+
+    pub(super) fn letter(&self, _: Texts, _: Vec<String>, _: &str) -> Result<Letter, Failure> {
+        match *self {}
+    }
+
+    pub(super) async fn send(&self, _: &Letter, _: &Memory<'_>) -> Vec<Fate> {
+        match *self {}
+    }
+
+    pub(super) async fn check(&self) -> Result<(), Failure> {
+        match *self {}
+    }
+
+    pub(super) async fn close(&self) {
+        match *self {}
+    }
+}

@@ -1,0 +1,241 @@
+//! All resources of an instance: opens them when they are needed, runs attempts by them, checks and closes them.
+//!
+//! Invariants: a resource is opened by one attempt at a time, and the others wait for it; one whose credentials are
+//! refused is opened anew by the next attempt, since a secret may have changed.
+
+use super::{Call, Connector, Definition, Failure, Limits, Name};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::preparation::Preparation;
+use crate::engine::routing::Lane;
+use crate::engine::steps::Steps;
+use crate::engine::{Attempt, HandlerFailure, Native, NativeTarget, Reply, Work};
+use crate::error::{Error, ErrorCode};
+use crate::store::Store;
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// Resources that are checked or closed at once.
+const AT_ONCE: usize = 8;
+/// How long a resource may take to end its connections.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// What became of the attempts of a resource in this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Attempts that ended.
+    pub calls: u64,
+    /// How many of them failed.
+    pub failures: u64,
+}
+
+/// What a check of a resource found.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Which one.
+    pub name: Name,
+    /// Why it cannot be used.
+    pub failure: Option<Failure>,
+    /// How long it took, ms.
+    pub duration_ms: i64,
+    /// What became of its attempts.
+    pub usage: Usage,
+}
+
+/// One resource, with its connector when it is open.
+struct Resource {
+    definition: Arc<dyn Definition>,
+    preparation: Arc<Preparation>,
+    limits: Limits,
+    open: Mutex<Option<Arc<dyn Connector>>>,
+    calls: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Resource {
+    async fn connector(&self) -> Result<Arc<dyn Connector>, Failure> {
+        let mut open = self.open.lock().await;
+        if let Some(connector) = &*open {
+            return Ok(Arc::clone(connector));
+        }
+        let connector = self.definition.open(&self.preparation).await.map_err(|mut failure| {
+            failure.message = format!("{}: {}", self.definition.name(), failure.message);
+            failure
+        })?;
+        *open = Some(Arc::clone(&connector));
+        Ok(connector)
+    }
+
+    /// Refused credentials: a secret may have changed, so that the next attempt asks for it again.
+    async fn reconsider(&self, used: &Arc<dyn Connector>, failure: &Failure) {
+        if &*failure.code != ErrorCode::Unauthorized.as_str() {
+            return;
+        }
+        let mut open = self.open.lock().await;
+        if open.as_ref().is_some_and(|connector| Arc::ptr_eq(connector, used)) {
+            *open = None;
+            drop(open);
+            let _ = tokio::time::timeout(PARTING, used.close()).await;
+        }
+    }
+
+    async fn run(&self, attempt: &Attempt, steps: &Steps) -> Result<Option<Box<str>>, Failure> {
+        let connector = self.connector().await?;
+        let call = Call {
+            attempt,
+            preparation: &self.preparation,
+            steps,
+            limits: &self.limits,
+        };
+        let answer = connector.run(&call).await;
+        if let Err(failure) = &answer {
+            self.reconsider(&connector, failure).await;
+        }
+        answer
+    }
+
+    async fn check(&self, patience: Duration) -> Checked {
+        let from = SystemClock.now();
+        let checked = async {
+            let connector = self.connector().await?;
+            let answer = connector.check().await;
+            if let Err(failure) = &answer {
+                self.reconsider(&connector, failure).await;
+            }
+            answer
+        };
+        let late = || Failure::timeout(format!("no answer within {} ms", patience.as_millis()));
+        let answer = tokio::time::timeout(patience, checked).await;
+        let failure = answer.unwrap_or_else(|_| Err(late())).err();
+        Checked {
+            name: self.definition.name(),
+            failure,
+            duration_ms: SystemClock.now().saturating_sub(from).max(0),
+            usage: Usage {
+                calls: self.calls.load(Ordering::Relaxed),
+                failures: self.failures.load(Ordering::Relaxed),
+            },
+        }
+    }
+
+    async fn close(&self) {
+        let connector = self.open.lock().await.take();
+        if let Some(connector) = connector {
+            let _ = tokio::time::timeout(PARTING, connector.close()).await;
+        }
+    }
+}
+
+/// Attempts of one resource, as the engine calls them.
+struct ResourceWork {
+    resource: Arc<Resource>,
+    /// Not kept open by it: a store in memory ends with its last user.
+    store: Weak<dyn Store>,
+}
+
+#[async_trait]
+impl Work for ResourceWork {
+    async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
+        let steps = Steps::new(Weak::clone(&self.store), attempt);
+        let answer = self.resource.run(attempt, &steps).await;
+        self.resource.calls.fetch_add(1, Ordering::Relaxed);
+        match answer {
+            Ok(result) => Ok(Reply::Done(result)),
+            Err(failure) => {
+                self.resource.failures.fetch_add(1, Ordering::Relaxed);
+                Err(failure.into())
+            }
+        }
+    }
+}
+
+/// All resources of an instance.
+pub struct Registry {
+    resources: Vec<Arc<Resource>>,
+    limits: Limits,
+}
+
+impl Registry {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(definitions: Vec<Arc<dyn Definition>>, preparation: &Arc<Preparation>, limits: Limits) -> Self {
+        let resource = |definition| {
+            Arc::new(Resource {
+                definition,
+                preparation: Arc::clone(preparation),
+                limits,
+                open: Mutex::new(None),
+                calls: AtomicU64::new(0),
+                failures: AtomicU64::new(0),
+            })
+        };
+        Self {
+            resources: definitions.into_iter().map(resource).collect(),
+            limits,
+        }
+    }
+
+    /// Whether there is nothing to run.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.resources.is_empty()
+    }
+
+    /// What the resources serve, for the engine; jobs that wait in this store.
+    #[must_use]
+    pub fn targets(&self, store: &Arc<dyn Store>) -> Vec<NativeTarget> {
+        let mut all = Vec::new();
+        for resource in &self.resources {
+            let handler = Native::new(ResourceWork {
+                resource: Arc::clone(resource),
+                store: Arc::downgrade(store),
+            });
+            all.extend(resource.definition.targets().into_iter().map(|target| NativeTarget {
+                pattern: target.pattern,
+                handler: Arc::clone(&handler) as Arc<dyn crate::engine::Handler>,
+                concurrency: None,
+                timeout: Some(target.timeout.unwrap_or(self.limits.timeout)),
+                lane: Lane::Jobs,
+                built_in: true,
+            }));
+        }
+        all
+    }
+
+    /// Connects to each resource that is wanted, several at once, in the order they are defined.
+    pub async fn check(&self, wanted: impl Fn(&Name) -> bool, patience: Duration) -> Vec<Checked> {
+        let all = self.resources.iter();
+        let chosen: Vec<_> = all
+            .filter(|resource| wanted(&resource.definition.name()))
+            .cloned()
+            .collect();
+        stream::iter(
+            chosen
+                .into_iter()
+                .map(|resource| async move { resource.check(patience).await }),
+        )
+        .buffered(AT_ONCE)
+        .collect()
+        .await
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        stream::iter(self.resources.iter().cloned())
+            .for_each_concurrent(AT_ONCE, |resource| async move { resource.close().await })
+            .await;
+    }
+}
+
+impl From<&Failure> for Error {
+    fn from(failure: &Failure) -> Self {
+        let code = ErrorCode::parse(&failure.code).unwrap_or(ErrorCode::HandlerError);
+        let mut error = Self::new(code, failure.message.as_str());
+        error.own_code = (code == ErrorCode::HandlerError).then(|| failure.code.clone());
+        error
+    }
+}

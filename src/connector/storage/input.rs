@@ -1,0 +1,129 @@
+//! Inputs of storage jobs: reads and checks them. Pure.
+//!
+//! Invariant: no message here holds what is in a file, or its name.
+
+use super::media::is_media_type;
+use crate::connector::Failure;
+use crate::resources::{FilePath, name_problem};
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+
+/// Most bytes of a file that is written.
+pub(super) const LARGEST: usize = 32 << 20;
+/// Files listed when nothing else is said.
+const LISTED: usize = 100;
+/// Most files listed at once.
+const MOST_LISTED: i64 = 1_000;
+/// Base64 with or without its padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// An input whose expressions are resolved.
+pub(super) struct Input<'a>(HashMap<String, &'a RawValue>);
+
+/// Which part of a folder is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listing {
+    /// What names begin with.
+    pub prefix: Box<str>,
+    /// Only names after this one.
+    pub after: Option<Box<str>>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl<'a> Input<'a> {
+    /// Reads the JSON text of an input.
+    pub(super) fn read(text: &'a str) -> Result<Self, Failure> {
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|_| Failure::invalid("input: must be an object"))
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, Failure> {
+        let Some(value) = self.0.get(name).filter(|value| value.get() != "null") else {
+            return Ok(None);
+        };
+        serde_json::from_str(value.get())
+            .map(Some)
+            .map_err(|_| Failure::invalid(format!("input.{name}: must be a string")))
+    }
+
+    /// The folder, within that of the event.
+    pub(super) fn folder(&self, outer: &FilePath) -> Result<FilePath, Failure> {
+        let path = self.text("path")?.unwrap_or_default();
+        let inner = FilePath::folder(&path).map_err(|why| Failure::invalid(format!("input.path: {why}")))?;
+        Ok(inner.within(outer))
+    }
+
+    /// The file's name.
+    pub(super) fn file_name(&self) -> Result<String, Failure> {
+        let name = self
+            .text("fileName")?
+            .ok_or_else(|| Failure::invalid("input.fileName: is missing"))?;
+        match name_problem(&name) {
+            None => Ok(name),
+            Some(problem) => Err(Failure::invalid(format!(
+                "input.fileName: must be the name of a file, and {problem}; folders go into `path`"
+            ))),
+        }
+    }
+
+    /// What is written.
+    pub(super) fn bytes(&self, most: usize) -> Result<Vec<u8>, Failure> {
+        let text = self
+            .text("buffer")?
+            .ok_or_else(|| Failure::invalid("input.buffer: is missing; it is what is written"))?;
+        let too_large =
+            |size: usize| Failure::invalid(format!("input.buffer: must have at most {most} bytes, got {size}"));
+        if text.len() / 4 * 3 > most.saturating_add(2) {
+            return Err(too_large(text.len() / 4 * 3));
+        }
+        let bytes = BASE64
+            .decode(text)
+            .map_err(|_| Failure::invalid("input.buffer: is no base64; give a Buffer, a Uint8Array or base64 text"))?;
+        if bytes.len() > most {
+            return Err(too_large(bytes.len()));
+        }
+        Ok(bytes)
+    }
+
+    /// The media type, if one is given.
+    pub(super) fn mime_type(&self) -> Result<Option<String>, Failure> {
+        let given = self.text("mimeType")?;
+        match &given {
+            Some(text) if !is_media_type(text) => Err(Failure::invalid(
+                "input.mimeType: must be a media type, as in 'image/png'",
+            )),
+            _ => Ok(given),
+        }
+    }
+
+    /// Which part of the folder is listed.
+    pub(super) fn listing(&self) -> Result<Listing, Failure> {
+        let prefix = self.text("fileName")?.unwrap_or_default();
+        if prefix.contains(['/', '\\']) || prefix.chars().any(char::is_control) {
+            return Err(Failure::invalid(
+                "input.fileName: must be what names begin with, without separators; the folder goes into `path`",
+            ));
+        }
+        let limit = match self.0.get("limit").filter(|value| value.get() != "null") {
+            None => LISTED,
+            Some(value) => serde_json::from_str::<i64>(value.get())
+                .ok()
+                .filter(|limit| (1..=MOST_LISTED).contains(limit))
+                .and_then(|limit| usize::try_from(limit).ok())
+                .ok_or_else(|| Failure::invalid(format!("input.limit: must be an integer from 1 to {MOST_LISTED}")))?,
+        };
+        Ok(Listing {
+            prefix: prefix.into(),
+            after: self.text("cursor")?.map(Into::into),
+            limit,
+        })
+    }
+}

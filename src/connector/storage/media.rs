@@ -1,0 +1,115 @@
+//! Media types by the ends of names. Pure.
+
+/// Ends of names and what they mean.
+const KNOWN: [(&str, &str); 40] = [
+    ("7z", "application/x-7z-compressed"),
+    ("avif", "image/avif"),
+    ("bmp", "image/bmp"),
+    ("css", "text/css"),
+    ("csv", "text/csv"),
+    ("doc", "application/msword"),
+    (
+        "docx",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ),
+    ("epub", "application/epub+zip"),
+    ("gif", "image/gif"),
+    ("gz", "application/gzip"),
+    ("htm", "text/html"),
+    ("html", "text/html"),
+    ("ico", "image/vnd.microsoft.icon"),
+    ("ics", "text/calendar"),
+    ("jpeg", "image/jpeg"),
+    ("jpg", "image/jpeg"),
+    ("js", "text/javascript"),
+    ("json", "application/json"),
+    ("md", "text/markdown"),
+    ("mov", "video/quicktime"),
+    ("mp3", "audio/mpeg"),
+    ("mp4", "video/mp4"),
+    ("odt", "application/vnd.oasis.opendocument.text"),
+    ("ogg", "audio/ogg"),
+    ("pdf", "application/pdf"),
+    ("png", "image/png"),
+    ("ppt", "application/vnd.ms-powerpoint"),
+    (
+        "pptx",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    ),
+    ("rtf", "application/rtf"),
+    ("svg", "image/svg+xml"),
+    ("tar", "application/x-tar"),
+    ("tiff", "image/tiff"),
+    ("txt", "text/plain"),
+    ("wav", "audio/wav"),
+    ("webm", "video/webm"),
+    ("webp", "image/webp"),
+    ("xls", "application/vnd.ms-excel"),
+    (
+        "xlsx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ),
+    ("xml", "application/xml"),
+    ("zip", "application/zip"),
+];
+
+/// What a file of this name most likely is.
+pub(super) fn media_type(name: &str) -> Option<&'static str> {
+    let (_, end) = name.rsplit_once('.')?;
+    let end = end.to_ascii_lowercase();
+    KNOWN
+        .iter()
+        .find(|(known, _)| *known == end)
+        .map(|(_, media_type)| *media_type)
+}
+
+/// Whether a text names a media type, as in `image/png` or `text/plain; charset=utf-8`.
+pub(super) fn is_media_type(text: &str) -> bool {
+    let token = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
+    };
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let sound = parameters.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    text.len() <= 255
+        && sound
+        && essence
+            .trim()
+            .split_once('/')
+            .is_some_and(|(kind, sub)| token(kind) && token(sub))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_name_tells_its_type() {
+        assert_eq!(media_type("a.b.PNG"), Some("image/png"));
+        assert_eq!(
+            (media_type("png"), media_type("a."), media_type("a.unknown")),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn what_is_no_media_type_is_known() {
+        for sound in ["image/png", "text/plain; charset=utf-8", "application/vnd.x+json"] {
+            assert!(is_media_type(sound), "{sound}");
+        }
+        for wrong in [
+            "",
+            "png",
+            "a/",
+            "/b",
+            "a/b/c",
+            "a/b\r\nx: y",
+            "a b/c",
+            "text/plain;\u{0}",
+        ] {
+            assert!(!is_media_type(wrong), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Storage: files in a folder of this machine.
+//!
+//! Knows no network. The providers `aws`, `gcp` and `azure` have their place in definitions and are not built in: their
+//! jobs fail with the remedy. Invariants: no path leads out of the root, through a link or otherwise; a file is seen
+//! whole or not at all.
+
+mod beneath;
+mod input;
+mod local;
+mod media;
+mod trouble;
+
+use super::{Connector, Definition, Failure, Name, Target};
+use crate::engine::preparation::Preparation;
+use crate::engine::routing::Pattern;
+use crate::model::Namespace;
+use crate::resources::{FilePath, Resources, StorageEvent, StorageOperation, StoragePlace};
+use async_trait::async_trait;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What `resources` define of it.
+pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
+    let mut all: Vec<Arc<dyn Definition>> = Vec::new();
+    for (product, storage) in resources.storage.iter() {
+        let events: Arc<[Event]> = storage.events.iter().map(Event::from).collect();
+        for env in &storage.envs {
+            all.push(Arc::new(StorageDefinition {
+                name: Name {
+                    product: product.into(),
+                    kind: "storage",
+                    tag: storage.tag.clone(),
+                    env: env.slug.clone(),
+                },
+                place: env.place.clone(),
+                // Whoever changes the working folder later does not move the files.
+                base: std::env::current_dir().unwrap_or_default(),
+                events: Arc::clone(&events),
+            }));
+        }
+    }
+    all
+}
+
+/// What the jobs of one event do.
+#[derive(Clone, Debug)]
+struct Event {
+    tag: Box<str>,
+    operation: StorageOperation,
+    folder: FilePath,
+    max_bytes: Option<usize>,
+}
+
+impl From<&StorageEvent> for Event {
+    fn from(event: &StorageEvent) -> Self {
+        Self {
+            tag: event.tag.clone(),
+            operation: event.operation,
+            // Checked when it was read.
+            folder: FilePath::folder(event.path.as_deref().unwrap_or_default()).unwrap_or_default(),
+            max_bytes: event.max_bytes,
+        }
+    }
+}
+
+/// One storage in one environment.
+struct StorageDefinition {
+    name: Name,
+    place: StoragePlace,
+    base: PathBuf,
+    events: Arc<[Event]>,
+}
+
+#[async_trait]
+impl Definition for StorageDefinition {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        if matches!(self.place, StoragePlace::Foreign(_)) {
+            // Left for a process that has a handler.
+            return Vec::new();
+        }
+        let pattern = Pattern {
+            namespace: Namespace::Storage,
+            product: Some(self.name.product.clone()),
+            env: Some(self.name.env.clone()),
+            // An event that is not listed is an upload, so that all are served.
+            target: vec![Some(self.name.tag.clone()), None],
+        };
+        vec![Target { pattern, timeout: None }]
+    }
+
+    async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
+        match &self.place {
+            StoragePlace::Local(folder) => {
+                let root = preparation.reveal(folder.root.as_written()).await?;
+                if root.is_empty() || root.contains('\0') {
+                    return Err(Failure::invalid("`root` is no path of a folder"));
+                }
+                let root = self.base.join(root);
+                Ok(local::Local::open(root, folder.create, Arc::clone(&self.events)).await)
+            }
+            StoragePlace::Foreign(kind) => Err(Failure::invalid(format!(
+                "storage of type '{kind}' is not built in yet; register a handler with ductape.storage.handle for it"
+            ))),
+        }
+    }
+}

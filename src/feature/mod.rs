@@ -1,0 +1,293 @@
+//! Features declared as data: does their events one after the other, each through whoever serves its target here.
+//!
+//! Knows neither connectors nor Node: an event is a call of a [`Handler`](crate::engine::Handler), JavaScript's or built in,
+//! that the engine's routing finds. Invariants: a finished event is written down before the next begins, and no later
+//! attempt of the run does it again; when the attempt is given up, so is the event that is going.
+
+mod event;
+mod input;
+
+use crate::clock::Clock;
+use crate::engine::preparation::Preparation;
+use crate::engine::routing::{Lane, Pattern, Routing};
+use crate::engine::steps::Steps;
+use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, Native, NativeTarget, Reply, Work};
+use crate::error::Error;
+use crate::expr::Surroundings;
+use crate::model::{Namespace, RetryDecision, Route};
+use crate::resources::{Feature, FeatureEvent};
+use crate::store::{MAX_STEP_RESULT, Note, NoteKind, Store, Token};
+use async_trait::async_trait;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+/// What features are done with.
+#[derive(Clone)]
+pub struct Surround {
+    /// Who serves what. Not kept by it, since it holds the features.
+    pub routing: Weak<Routing>,
+    /// Resolves expressions.
+    pub preparation: Arc<Preparation>,
+    /// Not kept open by it: a store in memory ends with its last user.
+    pub store: Weak<dyn Store>,
+    /// The instance's.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The features of `resources`, for the engine.
+#[must_use]
+pub fn targets(surround: &Surround) -> Vec<NativeTarget> {
+    let features = surround.preparation.resources.features.iter();
+    let target = |(product, feature): (&str, &Arc<Feature>)| NativeTarget {
+        pattern: Pattern {
+            namespace: Namespace::Features,
+            product: Some(product.into()),
+            env: None,
+            target: vec![Some(feature.tag.clone())],
+        },
+        handler: Native::new(Sequence {
+            feature: Arc::clone(feature),
+            surround: surround.clone(),
+            going: Going::default(),
+        }),
+        concurrency: None,
+        timeout: None,
+        lane: Lane::Jobs,
+        built_in: true,
+    };
+    features.map(target).collect()
+}
+
+/// The handlers that do an event at the moment and the keys of their calls, by the key of the feature's attempt.
+type Going = Mutex<Calls>;
+type Calls = HashMap<Token, (Arc<dyn Handler>, Token)>;
+
+fn lock(going: &Going) -> MutexGuard<'_, Calls> {
+    going.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The work of one feature.
+struct Sequence {
+    feature: Arc<Feature>,
+    surround: Surround,
+    going: Going,
+}
+
+/// What an event is done for, in a route of the feature.
+fn route_of(event: &FeatureEvent, feature: &Route) -> Option<Route> {
+    Some(Route {
+        namespace: Namespace::parse_public(event.namespace)?,
+        product: feature.product.clone(),
+        env: feature.env.clone(),
+        target: event.target.clone(),
+    })
+}
+
+#[async_trait]
+impl Work for Sequence {
+    fn needs(&self, route: &Route) -> Vec<Route> {
+        let events = self.feature.events();
+        events.filter_map(|(_, event)| route_of(event, route)).collect()
+    }
+
+    fn aborted(&self, key: Token, reason: &AbortReason) {
+        let going = lock(&self.going).remove(&key);
+        if let Some((handler, key)) = going {
+            handler.abort(key, reason);
+        }
+    }
+
+    async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
+        let input = input::complete(self.feature.input.as_deref(), &attempt.run.input).map_err(failure)?;
+        let steps = Steps::new(Weak::clone(&self.surround.store), attempt);
+        let finished = steps.finished().await.map_err(failure)?;
+        let mut results = Results::default();
+        for (sequence, event) in self.feature.events() {
+            let name = format!("{}/{}", sequence.tag, event.tag);
+            let known = finished.iter().find(|step| *step.tag == *name);
+            let result = match known {
+                Some(step) => step.result.clone(),
+                None => match self.event(attempt, event, &name, &input, &results.text()).await? {
+                    Reply::Done(result) => {
+                        let result = self.bounded(attempt, &name, result).await;
+                        steps.record(&name, result.as_deref()).await.map_err(failure)?;
+                        result
+                    }
+                    // What is finished stays so; this event is asked again then.
+                    snooze @ Reply::Snooze(_) => return Ok(snooze),
+                },
+            };
+            results.add(&sequence.tag, &event.tag, result);
+        }
+        let Some(output) = &self.feature.output else {
+            return Ok(Reply::Done(results.last));
+        };
+        let text = self.resolve(output, attempt, &input, &results.text()).await?;
+        Ok(Reply::Done(Some(text.into())))
+    }
+}
+
+impl Sequence {
+    async fn resolve(
+        &self,
+        json: &str,
+        attempt: &Attempt,
+        input: &str,
+        results: &str,
+    ) -> Result<String, HandlerFailure> {
+        let within = Surroundings { input, results };
+        let now = self.surround.clock.now();
+        let resolved = self.surround.preparation.resolve_within(json, attempt, within, now);
+        resolved.await.map_err(failure)
+    }
+
+    /// Does one event, again if it fails and may be tried again.
+    async fn event(
+        &self,
+        attempt: &Attempt,
+        event: &FeatureEvent,
+        name: &str,
+        input: &str,
+        results: &str,
+    ) -> Result<Reply, HandlerFailure> {
+        let mut spent = 0;
+        loop {
+            let tried = match self.resolve(&event.input, attempt, input, results).await {
+                Ok(resolved) => self.call(attempt, event, name, resolved).await,
+                Err(failure) => Err(failure),
+            };
+            let failure = match tried {
+                Ok(reply) => return Ok(reply),
+                Err(failure) => failure,
+            };
+            match attempt.tries(&failure, spent, event.retries, 0.5) {
+                RetryDecision::After(delay) => {
+                    spent += 1;
+                    self.note(
+                        attempt,
+                        format!("{name} failed and is tried again in {delay} ms: {}", shown(&failure)),
+                    )
+                    .await;
+                    if !self.surround.clock.is_manual() {
+                        tokio::time::sleep(Duration::from_millis(delay.unsigned_abs())).await;
+                    }
+                }
+                RetryDecision::GiveUp if event.allow_fail => {
+                    self.note(
+                        attempt,
+                        format!("{name} failed, and the feature goes on: {}", shown(&failure)),
+                    )
+                    .await;
+                    return Ok(Reply::Done(None));
+                }
+                RetryDecision::GiveUp => {
+                    return Err(HandlerFailure {
+                        message: format!("{name}: {}", failure.message).into(),
+                        ..failure
+                    });
+                }
+            }
+        }
+    }
+
+    async fn call(
+        &self,
+        attempt: &Attempt,
+        event: &FeatureEvent,
+        name: &str,
+        input: String,
+    ) -> Result<Reply, HandlerFailure> {
+        let served = route_of(event, &attempt.route)
+            .zip(self.surround.routing.upgrade())
+            .and_then(|(route, routing)| routing.find_part(&route).map(|registration| (route, registration)));
+        let Some((route, registration)) = served else {
+            // Taken away since the claim: the job is left for whoever serves all of it.
+            return Ok(Reply::Snooze(0));
+        };
+        let inner = event::attempt(attempt, route, name, input);
+        event::call(&self.going, attempt.key(), &registration, inner).await
+    }
+
+    /// A result that can be kept: of one that is too large only that it was there.
+    async fn bounded(&self, attempt: &Attempt, name: &str, result: Option<Box<str>>) -> Option<Box<str>> {
+        let size = result.as_ref().map_or(0, |result| result.len());
+        if size <= MAX_STEP_RESULT {
+            return result;
+        }
+        let message = format!("the result of {name} has {size} bytes, the limit is {MAX_STEP_RESULT}; it is dropped");
+        self.note(attempt, message).await;
+        None
+    }
+
+    /// A line of the job's log. That it is there is worth less than the work itself.
+    async fn note(&self, attempt: &Attempt, message: String) {
+        let Some(store) = self.surround.store.upgrade() else {
+            return;
+        };
+        let masker = &self.surround.preparation.secrets.masker;
+        let note = Note {
+            job: attempt.run.job,
+            run: attempt.run.run,
+            attempt: attempt.run.attempt,
+            at: self.surround.clock.now(),
+            kind: NoteKind::Log(masker.mask(&message).into()),
+        };
+        let _ = store.annotate(vec![note]).await;
+    }
+}
+
+/// What events have yielded, as `$Sequence{…}` sees it.
+#[derive(Default)]
+struct Results {
+    /// Per sequence its tag, and the JSON of its events without the last bracket.
+    sequences: Vec<(Box<str>, String)>,
+    last: Option<Box<str>>,
+}
+
+impl Results {
+    fn add(&mut self, sequence: &str, event: &str, result: Option<Box<str>>) {
+        if self.sequences.last().is_none_or(|(tag, _)| **tag != *sequence) {
+            self.sequences.push((sequence.into(), String::new()));
+        }
+        if let Some((_, events)) = self.sequences.last_mut() {
+            let between = if events.is_empty() { '{' } else { ',' };
+            // Writing to a String cannot fail.
+            let _ = write!(
+                events,
+                "{between}{}:{}",
+                quoted(event),
+                result.as_deref().unwrap_or("null")
+            );
+        }
+        self.last = result;
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from("{");
+        for (tag, events) in &self.sequences {
+            let between = if text.len() > 1 { "," } else { "" };
+            let _ = write!(text, "{between}{}:{events}}}", quoted(tag));
+        }
+        text.push('}');
+        text
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+fn shown(failure: &HandlerFailure) -> String {
+    format!("{}: {}", failure.code, failure.message)
+}
+
+fn failure(error: Error) -> HandlerFailure {
+    HandlerFailure {
+        code: error.code_text().into(),
+        message: error.message.into(),
+        stack: None,
+        retry_after: None,
+    }
+}

@@ -1,0 +1,87 @@
+//! Keeps requests from going where they may not: by the host of each URL, and by the addresses that names stand for.
+//!
+//! Invariant: an address is judged after its name was resolved and before anything connects to it, so that a name whose
+//! addresses change cannot lead elsewhere.
+
+use super::Failure;
+use crate::resources::Outbound;
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::error::Error;
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+/// Judges URLs and addresses.
+#[derive(Clone, Debug)]
+pub(super) struct Guard(Arc<Outbound>);
+
+impl Guard {
+    pub(super) fn new(outbound: Outbound) -> Self {
+        Self(Arc::new(outbound))
+    }
+
+    /// Whether a URL may be asked; the addresses of a name are judged when it is resolved.
+    pub(super) fn admit(&self, url: &Url) -> Result<(), Failure> {
+        let Some(host) = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")) else {
+            return Err(Failure::new(
+                "VALIDATION_ERROR",
+                "the URL is not one of http or https".to_owned(),
+            ));
+        };
+        if !self.0.admits_host(host) {
+            let message = format!("the host {host} is not among `outbound.hosts` of the constructor");
+            return Err(Failure::new("FORBIDDEN", message));
+        }
+        if !self.0.admits_literal(host) {
+            return Err(Failure::new("FORBIDDEN", Refused(host.to_owned()).to_string()));
+        }
+        Ok(())
+    }
+
+    /// Resolves names to the addresses that may be reached; `None`: all may.
+    pub(super) fn resolver(&self) -> Option<Guarded> {
+        (!self.0.private_addresses).then(|| Guarded(Arc::clone(&self.0)))
+    }
+}
+
+/// The system's resolver, without the addresses that may not be reached.
+pub(super) struct Guarded(Arc<Outbound>);
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let outbound = Arc::clone(&self.0);
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found = tokio::task::spawn_blocking(move || {
+                let found: Vec<SocketAddr> = (host.as_str(), 0).to_socket_addrs()?.collect();
+                Ok::<_, std::io::Error>((host, found))
+            });
+            let (host, found) = found.await??;
+            let admitted: Vec<SocketAddr> = found
+                .into_iter()
+                .filter(|address| outbound.admits_address(address.ip()))
+                .collect();
+            if admitted.is_empty() {
+                return Err(Box::new(Refused(host)) as Box<dyn Error + Send + Sync>);
+            }
+            Ok(Box::new(admitted.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// A host that has no address which may be reached.
+#[derive(Debug)]
+pub(super) struct Refused(String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = &self.0;
+        write!(
+            f,
+            "the host {host} has a private address, which `outbound` of the constructor forbids"
+        )
+    }
+}
+
+impl Error for Refused {}

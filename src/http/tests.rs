@@ -1,0 +1,278 @@
+//! Exchanges with servers that misbehave, each in the way its script says.
+
+use super::*;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+/// What a server does with a connection, whose request head it has read.
+type Script = Box<dyn Fn(&str, &mut TcpStream) + Send>;
+
+/// A server of one script; gives its address, and the heads of the requests it got.
+fn server(script: impl Fn(&str, &mut TcpStream) + Send + 'static) -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (sender, heads) = channel();
+    let script: Script = Box::new(script);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let head = head_of(&mut stream);
+            script(&head, &mut stream);
+            let _ = sender.send(head);
+        }
+    });
+    (address, heads)
+}
+
+fn head_of(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
+        head.push(byte[0]);
+    }
+    String::from_utf8_lossy(&head).to_lowercase()
+}
+
+fn answers(text: impl Into<String>) -> impl Fn(&str, &mut TcpStream) + Send + 'static {
+    let text = text.into();
+    move |_, stream| {
+        let _ = stream.write_all(text.as_bytes());
+    }
+}
+
+fn client(outbound: Outbound) -> Client {
+    Client::new(Setup::new(outbound)).unwrap()
+}
+
+const BOUNDS: Bounds = Bounds {
+    deadline: Duration::from_secs(5),
+    response_bytes: 100_000,
+    redirects: 5,
+    now: 784_111_777_000,
+};
+
+async fn get(url: &str, bounds: Bounds) -> std::result::Result<Answer, Failure> {
+    let client = client(Outbound::default());
+    let request = client.request(Method::GET, Url::parse(url).unwrap());
+    client.exchange(request, &bounds).await
+}
+
+async fn fails(address: &str) -> Failure {
+    get(&format!("http://{address}/path?token=hunter2"), BOUNDS)
+        .await
+        .unwrap_err()
+}
+
+#[tokio::test]
+async fn an_answer_is_read_whole() {
+    let (address, _) = server(answers("HTTP/1.1 201 Made\r\nx-a: 1\r\ncontent-length: 5\r\n\r\nhello"));
+    let answer = get(&format!("http://{address}/"), BOUNDS).await.unwrap();
+    assert_eq!((answer.status, &*answer.body), (201, &b"hello"[..]));
+    assert_eq!(answer.headers.get("x-a").unwrap(), "1");
+}
+
+#[tokio::test]
+async fn each_way_to_fail_has_its_code() {
+    let (garbage, _) = server(answers("220 mail.example.com ESMTP\r\n"));
+    let failure = fails(&garbage).await;
+    assert_eq!(failure.code, "CONNECTION_ERROR", "{failure:?}");
+    let (cut, _) = server(answers("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe"));
+    assert_eq!(fails(&cut).await.code, "CONNECTION_ERROR");
+    let (closes, _) = server(|_, _| {});
+    assert_eq!(fails(&closes).await.code, "CONNECTION_ERROR");
+    let refused = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    assert_eq!(fails(&refused).await.code, "CONNECTION_ERROR");
+    assert_eq!(fails("nowhere.invalid").await.code, "CONNECTION_ERROR");
+    let (busy, _) = server(answers(
+        "HTTP/1.1 429 No\r\nretry-after: 7\r\ncontent-length: 900\r\n\r\nhunter3",
+    ));
+    let failure = fails(&busy).await;
+    assert_eq!((failure.code, failure.retry_after), ("RATE_LIMITED", Some(7_000)));
+    for failure in [fails(&garbage).await, fails(&cut).await, failure] {
+        assert!(!format!("{failure:?}").contains("hunter"), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stalls_costs_no_more_than_the_deadline() {
+    let bounds = Bounds {
+        deadline: Duration::from_millis(150),
+        ..BOUNDS
+    };
+    for text in [
+        "",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe",
+    ] {
+        let (address, _) = server(move |_, stream| {
+            let _ = stream.write_all(text.as_bytes());
+            // Until the client gives up.
+            let _ = stream.read(&mut [0; 1]);
+        });
+        let failure = get(&format!("http://{address}/"), bounds).await.unwrap_err();
+        assert_eq!(failure, Failure::too_late(bounds.deadline), "{text:?}");
+    }
+}
+
+// The connection is closed beside the test, which waits for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_answer_is_bounded_said_or_unsaid_and_packed_or_not() {
+    let (said, _) = server(answers("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n"));
+    assert_eq!(fails(&said).await, Failure::too_large(100_000));
+    let (endless, heads) = server(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while stream.write_all(&[b'a'; 65_536]).is_ok() {}
+    });
+    assert_eq!(fails(&endless).await, Failure::too_large(100_000));
+    assert!(
+        heads.recv().is_ok(),
+        "the connection is closed, or the server would write for ever"
+    );
+    // 10 MB of zeros in 10 kB: one block of literal zero bytes, repeated by hand.
+    let bomb = include_bytes!("tests/bomb.gz");
+    let (packed, _) = server(move |_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n");
+        let _ = stream.write_all(bomb);
+    });
+    assert!(bomb.len() < 100_000);
+    assert_eq!(fails(&packed).await, Failure::too_large(100_000));
+}
+
+/// A server that points elsewhere once, and says so.
+fn points(status: u16, target: &str) -> (String, Receiver<String>) {
+    server(answers(format!(
+        "HTTP/1.1 {status} Elsewhere\r\nlocation: {target}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    )))
+}
+
+const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+async fn post(client: &Client, address: &str) -> std::result::Result<Answer, Failure> {
+    let url = Url::parse(&format!("http://{address}/")).unwrap();
+    let request = client
+        .request(Method::POST, url)
+        .header("authorization", "Bearer hunter2")
+        .header("x-api-key", "hunter2")
+        .header("idempotency-key", "k")
+        .header("content-type", "text/plain")
+        .body("body");
+    client.exchange(request, &BOUNDS).await
+}
+
+#[tokio::test]
+async fn a_redirect_takes_no_credentials_to_another_origin_and_its_method_by_the_rules() {
+    let client = client(Outbound::default());
+    for (status, method, has_body) in [
+        (301, "get", false),
+        (302, "get", false),
+        (303, "get", false),
+        (307, "post", true),
+        (308, "post", true),
+    ] {
+        let (target, heads) = server(answers(FINE));
+        let (first, _) = points(status, &format!("http://user:secret@{target}/next"));
+        assert_eq!(post(&client, &first).await.unwrap().status, 200);
+        let head = heads.recv().unwrap();
+        assert!(head.starts_with(&format!("{method} /next http/1.1")), "{status} {head}");
+        assert_eq!(head.contains("content-type: text/plain"), has_body, "{status} {head}");
+        assert_eq!(head.contains("content-length: 4"), has_body, "{status} {head}");
+        assert!(
+            head.contains("idempotency-key: k") && !head.contains("authorization"),
+            "{head}"
+        );
+        assert!(!head.contains("hunter2"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_origin_keeps_what_was_sent() {
+    let (address, heads) = server(|head, stream| {
+        let text = if head.starts_with("post /next") {
+            FINE
+        } else {
+            "HTTP/1.1 307 Elsewhere\r\nlocation: next\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        };
+        let _ = stream.write_all(text.as_bytes());
+    });
+    assert!(post(&client(Outbound::default()), &address).await.is_ok());
+    let _first = heads.recv();
+    assert!(heads.recv().unwrap().contains("x-api-key: hunter2"));
+}
+
+#[tokio::test]
+async fn redirects_that_are_not_followed_say_why() {
+    let client = client(Outbound::default());
+    let (scheme, _) = points(302, "https://127.0.0.1/");
+    let failure = post(&client, &scheme).await.unwrap_err();
+    assert_eq!((failure.code, failure.status), ("FORBIDDEN", Some(302)));
+    let (file, _) = points(302, "file:///etc/passwd");
+    assert_eq!(post(&client, &file).await.unwrap_err().code, "FORBIDDEN");
+    let (nowhere, _) = server(answers("HTTP/1.1 302 Elsewhere\r\ncontent-length: 0\r\n\r\n"));
+    assert_eq!(post(&client, &nowhere).await.unwrap_err().status, Some(302));
+    let (circle, heads) = points(307, "/");
+    assert_eq!(
+        post(&client, &circle).await.unwrap_err().message,
+        "more than 5 redirects"
+    );
+    assert_eq!(heads.try_iter().count(), 6);
+}
+
+#[tokio::test]
+async fn what_outbound_does_not_allow_is_not_reached_directly_by_name_or_by_redirect() {
+    let (address, heads) = server(answers(FINE));
+    let port = address.rsplit(':').next().unwrap().to_owned();
+    let closed = client(Outbound {
+        private_addresses: false,
+        ..Outbound::default()
+    });
+    for host in [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f.1",
+        "[::ffff:127.0.0.1]",
+        "localhost",
+        "LOCALHOST",
+    ] {
+        let failure = post(&closed, &format!("{host}:{port}")).await.unwrap_err();
+        assert_eq!(
+            (failure.code, failure.status),
+            ("FORBIDDEN", None),
+            "{host} {failure:?}"
+        );
+    }
+    let some = client(Outbound {
+        hosts: Some(vec!["127.0.0.1".into()]),
+        ..Outbound::default()
+    });
+    assert!(post(&some, &address).await.is_ok());
+    let _allowed = heads.recv();
+    let (first, _) = points(307, &format!("http://localhost:{port}/"));
+    let failure = post(&some, &first).await.unwrap_err();
+    assert_eq!(failure.code, "FORBIDDEN");
+    assert!(
+        failure.message.contains("localhost") && failure.message.contains("redirect"),
+        "{failure:?}"
+    );
+    assert_eq!(post(&some, "example.com").await.unwrap_err().code, "FORBIDDEN");
+    assert!(heads.try_recv().is_err(), "nobody else came by");
+}
+
+#[tokio::test]
+async fn authorities_are_certificates() {
+    for pem in [
+        "",
+        "not PEM",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ] {
+        let mut setup = Setup::new(Outbound::default());
+        setup.authorities = Some(pem.to_owned());
+        let error = Client::open(setup).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::ValidationError, "{pem} {error}");
+    }
+}

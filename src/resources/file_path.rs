@@ -1,0 +1,232 @@
+//! Paths of files within a storage: names that lead nowhere else. Pure.
+//!
+//! Invariant: no name of a path is `.`, `..` or empty, holds a separator of any system or a control character, or becomes
+//! such a name when percent-encoding is undone, however often it was applied.
+
+/// Longest name of a file or folder, in bytes: what file systems bear.
+const LONGEST_NAME: usize = 255;
+/// Longest path, in bytes.
+const LONGEST_PATH: usize = 1_024;
+/// Most folders in each other.
+const DEEPEST: usize = 32;
+/// Rounds of percent-encoding that are undone; what still changes after that is no name that anybody means.
+const ROUNDS: usize = 4;
+/// What names of the package's own begin with.
+const OWN: &str = ".ductape";
+
+/// A path below the root of a storage: folders, and the name of a file if it is one's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilePath(Vec<Box<str>>);
+
+impl FilePath {
+    /// Where files of a folder are; empty: in the root.
+    ///
+    /// # Errors
+    /// Says why it is none.
+    pub fn folder(path: &str) -> Result<Self, String> {
+        if path.is_empty() {
+            return Ok(Self::default());
+        }
+        if path.len() > LONGEST_PATH {
+            return Err(format!("must have at most {LONGEST_PATH} bytes"));
+        }
+        let names = path.strip_suffix('/').unwrap_or(path);
+        if names.is_empty() || names.starts_with('/') {
+            return Err("must be relative to the root of the storage, without a '/' at its beginning".to_owned());
+        }
+        let names: Vec<Box<str>> = names.split('/').map(Into::into).collect();
+        if names.len() > DEEPEST {
+            return Err(format!("must have at most {DEEPEST} folders in each other"));
+        }
+        match names.iter().find_map(|name| name_problem(name)) {
+            Some(problem) => Err(format!("has a folder whose name {problem}")),
+            None => Ok(Self(names)),
+        }
+    }
+
+    /// This folder within another.
+    #[must_use]
+    pub fn within(self, outer: &Self) -> Self {
+        Self(outer.0.iter().cloned().chain(self.0).collect())
+    }
+
+    /// Names of the folders from the root on.
+    #[must_use]
+    pub fn names(&self) -> &[Box<str>] {
+        &self.0
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.0.join("/")
+    }
+}
+
+/// Why a text cannot be the name of a file or folder.
+#[must_use]
+pub fn name_problem(name: &str) -> Option<String> {
+    if name.is_empty() {
+        return Some("is empty".to_owned());
+    }
+    if name.len() > LONGEST_NAME {
+        return Some(format!("has more than {LONGEST_NAME} bytes"));
+    }
+    if name.len() >= OWN.len() && name.as_bytes()[..OWN.len()].eq_ignore_ascii_case(OWN.as_bytes()) {
+        return Some(format!("begins with {OWN}, which is kept for the package's own files"));
+    }
+    let mut plain = name.to_owned();
+    for _ in 0..=ROUNDS {
+        if let Some(problem) = escape(&plain) {
+            return Some(problem);
+        }
+        let decoded = decode(&plain);
+        if decoded == plain {
+            return foreign(&plain);
+        }
+        plain = decoded;
+    }
+    Some("is percent-encoded again and again".to_owned())
+}
+
+/// Why a name leads out of its folder.
+fn escape(name: &str) -> Option<String> {
+    if name == "." || name == ".." {
+        return Some("is '.' or '..', which leads elsewhere".to_owned());
+    }
+    if name.contains(['/', '\\']) {
+        return Some("holds a '/' or '\\', which separates folders".to_owned());
+    }
+    if name.chars().any(char::is_control) {
+        return Some("holds a control character".to_owned());
+    }
+    None
+}
+
+/// Why a name means something else on Windows: a drive, a stream, a device, or the same name without its end.
+fn foreign(name: &str) -> Option<String> {
+    const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
+    if !cfg!(windows) {
+        return None;
+    }
+    let base = name.split('.').next().unwrap_or_default().to_lowercase();
+    let device = DEVICES.contains(&base.trim_end_matches(|digit: char| digit.is_ascii_digit()));
+    if device || name.contains(['<', '>', ':', '"', '|', '?', '*']) || name.ends_with(['.', ' ']) {
+        return Some("means something else on Windows".to_owned());
+    }
+    None
+}
+
+/// The text with one round of percent-encoding undone. Bytes that are no text become characters that are no separators.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let digits = bytes
+            .get(at + 1..at + 3)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
+        let hexadecimal = digits.filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match hexadecimal.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(encoded) if *byte == b'%' => {
+                decoded.push(encoded);
+                at += 3;
+            }
+            _ => {
+                decoded.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names that lead out of a folder, or would where somebody reads them differently.
+    const HOSTILE: [&str; 28] = [
+        "",
+        ".",
+        "..",
+        "../x",
+        "..\\x",
+        "a/b",
+        "a\\b",
+        "/etc",
+        "\\\\host\\share",
+        "a\0",
+        "\0",
+        "a\nb",
+        "a\u{7f}b",
+        "a\u{85}b",
+        "%2e",
+        "%2e%2e",
+        "%2E.",
+        ".%2e",
+        "%2f",
+        "a%2fb",
+        "a%5cb",
+        "%5C",
+        "a%00",
+        "%252e%252e",
+        "%25%32%65%25%32%65",
+        "%2525252525252e",
+        ".ductape",
+        ".Ductape-x",
+    ];
+
+    #[test]
+    fn a_name_that_leads_elsewhere_is_none() {
+        for name in HOSTILE {
+            assert!(name_problem(name).is_some(), "{name:?}");
+            if name != "a/b" {
+                assert!(FilePath::folder(&format!("a/{name}/b")).is_err(), "{name:?}");
+            }
+        }
+        assert!(name_problem(&"x".repeat(256)).is_some());
+    }
+
+    #[test]
+    fn an_ordinary_name_is_one() {
+        for name in [
+            "a",
+            "...",
+            "..a",
+            "a..",
+            ".profile",
+            "100%",
+            "100%.txt",
+            "50%off",
+            "%zz",
+            "naïve 🎉.pdf",
+            "a b",
+            "..%",
+            "~",
+            "-rf",
+            "$(x)",
+            "%E2%82%AC.txt",
+            "%25.txt",
+        ] {
+            assert_eq!(name_problem(name), None, "{name:?}");
+        }
+        assert_eq!(name_problem(&"x".repeat(255)), None);
+    }
+
+    #[test]
+    fn a_folder_is_relative_and_plain() {
+        for path in [
+            "/", "//", "/etc", "a//b", "a/", "..", "a/../b", "./a", "a/.", " /..", "\\a", "C:\\x",
+        ] {
+            let allowed = path == "a/";
+            assert_eq!(FilePath::folder(path).is_ok(), allowed, "{path:?}");
+        }
+        assert_eq!(FilePath::folder("a/b/").unwrap().text(), "a/b");
+        assert!(FilePath::folder("").unwrap().names().is_empty());
+        assert!(FilePath::folder(&"a/".repeat(33)).is_err());
+        assert!(FilePath::folder(&"a".repeat(2_000)).is_err());
+        let inner = FilePath::folder("c").unwrap().within(&FilePath::folder("a/b").unwrap());
+        assert_eq!(inner.text(), "a/b/c");
+    }
+}

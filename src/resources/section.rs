@@ -1,0 +1,48 @@
+//! Resources of one kind, by product and tag, in the order they are defined.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Name of a resource: product and tag.
+type Name = (Box<str>, Box<str>);
+
+/// The resources of one kind, of all products.
+#[derive(Clone, Debug)]
+pub struct Section<T> {
+    members: Vec<(Box<str>, Arc<T>)>,
+    places: HashMap<Name, usize>,
+}
+
+impl<T> Default for Section<T> {
+    fn default() -> Self {
+        Self {
+            members: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+}
+
+impl<T> Section<T> {
+    /// Adds one; `false`, and nothing is added: the product has one of that tag.
+    pub fn add(&mut self, product: &str, tag: &str, member: T) -> bool {
+        let name = (product.into(), tag.into());
+        if self.places.contains_key(&name) {
+            return false;
+        }
+        self.places.insert(name, self.members.len());
+        self.members.push((product.into(), Arc::new(member)));
+        true
+    }
+
+    /// The one of that tag.
+    #[must_use]
+    pub fn get(&self, product: &str, tag: &str) -> Option<&Arc<T>> {
+        let place = *self.places.get(&(product.into(), tag.into()))?;
+        self.members.get(place).map(|(_, member)| member)
+    }
+
+    /// All with the tags of their products, in the order they are defined.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<T>)> {
+        self.members.iter().map(|(product, member)| (&**product, member))
+    }
+}

@@ -1,0 +1,159 @@
+//! Texts with places to fill, as in `Hello {{name}}`. Pure.
+//!
+//! Invariants: what is filled in is never read as a template; a text that is filled stays within its bound.
+
+/// Longest text that comes of filling a template, in bytes.
+const LARGEST: usize = 10 << 20;
+
+/// Part of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    /// As it is written.
+    Text(Box<str>),
+    /// Filled with the value of this name.
+    Name(Box<str>),
+}
+
+/// A text with places to fill.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Template(Vec<Piece>);
+
+impl Template {
+    /// Reads a text. `{{name}}` is a place: letters, digits, `_`, `-`, and `.` between the names of nested values.
+    ///
+    /// # Errors
+    /// For a `{{` that begins no place, and says which.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("{{") {
+            let name = after.split_once("}}").map(|(name, _)| name.trim());
+            let Some(name) = name.filter(|name| is_name(name)) else {
+                let begin: String = after.chars().take(20).collect();
+                return Err(format!(
+                    "'{{{{{begin}' is no place to fill; only {{{{name}}}} is known, without loops and conditions"
+                ));
+            };
+            if !before.is_empty() {
+                pieces.push(Piece::Text(before.into()));
+            }
+            pieces.push(Piece::Name(name.into()));
+            rest = after.split_once("}}").map_or("", |(_, rest)| rest);
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest.into()));
+        }
+        Ok(Self(pieces))
+    }
+
+    /// The names of its places, as often as they are there.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Name(name) => Some(&**name),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// The name of its place, if the text is one place and nothing else.
+    #[must_use]
+    pub fn only_name(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [Piece::Name(name)] => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The text with `value` of each name in its place.
+    ///
+    /// # Errors
+    /// What `value` says; a text that has become too large.
+    pub fn fill<E: From<String>>(&self, mut value: impl FnMut(&str) -> Result<String, E>) -> Result<String, E> {
+        let mut filled = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => filled.push_str(text),
+                Piece::Name(name) => filled.push_str(&value(name)?),
+            }
+            if filled.len() > LARGEST {
+                return Err(format!("becomes longer than {LARGEST} bytes").into());
+            }
+        }
+        Ok(filled)
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let sound = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|character| character.is_alphanumeric() || matches!(character, '_' | '-'))
+    };
+    name.len() <= 255 && name.split('.').all(sound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(text: &str) -> Result<String, String> {
+        Template::parse(text)?.fill(|name| Ok::<_, String>(format!("<{name}>")))
+    }
+
+    #[test]
+    fn places_are_filled_and_the_rest_stays() {
+        assert_eq!(
+            fill("Hello {{name}}, {{ user.first-name }}!"),
+            Ok("Hello <name>, <user.first-name>!".into())
+        );
+        for untouched in ["", "plain", "{ {a} }", "}}", "a { b } {", "p { color: red }", "żółć 🎉"] {
+            assert_eq!(fill(untouched), Ok(untouched.into()));
+        }
+        assert_eq!(fill("{{a}}{{b}}"), Ok("<a><b>".into()));
+        assert_eq!(fill("{{größe}}"), Ok("<größe>".into()));
+        assert_eq!(
+            Template::parse("{{a}} {{b}} {{a}}")
+                .unwrap()
+                .names()
+                .collect::<Vec<_>>(),
+            ["a", "b", "a"]
+        );
+    }
+
+    #[test]
+    fn what_is_filled_in_is_not_read_again() {
+        let template = Template::parse("{{a}} {{b}}").unwrap();
+        let filled = template.fill(|_| Ok::<_, String>("{{b}}".to_owned()));
+        assert_eq!(filled, Ok("{{b}} {{b}}".into()));
+    }
+
+    #[test]
+    fn what_other_template_languages_mean_is_refused() {
+        for text in [
+            "{{#if a}}",
+            "{{/if}}",
+            "{{{raw}}}",
+            "{{",
+            "{{a",
+            "{{}}",
+            "{{a b}}",
+            "{{a..b}}",
+            "{{.a}}",
+            "{{a\n}}}",
+        ] {
+            // A break within a place is space around a name.
+            if text != "{{a\n}}}" {
+                assert!(Template::parse(text).is_err(), "{text}");
+            }
+        }
+        assert_eq!(fill("{{a\n}}}"), Ok("<a>}".into()));
+    }
+
+    #[test]
+    fn a_text_that_grows_without_end_is_refused() {
+        let template = Template::parse(&"{{a}}".repeat(100)).unwrap();
+        let value = "x".repeat(1 << 20);
+        let filled = template.fill(|_| Ok::<_, String>(value.clone()));
+        assert!(filled.unwrap_err().contains("longer than"));
+    }
+}

@@ -1,0 +1,96 @@
+//! The walk's steps in which runs finish theirs, and what the plain model remembers of them.
+
+use super::{Run, Walk, number};
+use crate::clock::Millis;
+use crate::model::Status;
+use crate::store::{ClaimedRun, Holder};
+use std::collections::BTreeMap;
+
+/// What the runs of a job have finished: none of those that completed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Steps {
+    of_runs: BTreeMap<i64, Vec<String>>,
+    /// Of a series, the run that failed last, and when.
+    failed: Option<(Millis, i64)>,
+    /// A run whose steps went with its history, or did not.
+    unsure: Option<i64>,
+    swept: bool,
+}
+
+impl Steps {
+    pub(super) fn over(&mut self, run: i64, recurring: bool, status: Status, now: Millis) {
+        match status {
+            Status::Failed if recurring => {
+                self.failed = self.failed.max(Some((now, run)));
+                self.swept = false;
+            }
+            Status::Failed => {}
+            Status::Cancelled if !recurring => {}
+            _ => drop(self.of_runs.remove(&run)),
+        }
+    }
+
+    pub(super) fn rerun_failed(&mut self, as_run: i64) {
+        let Some((_, failed)) = self.failed else { return };
+        self.unsure = self.swept.then_some(as_run);
+        if let Some(steps) = self.of_runs.remove(&failed) {
+            self.of_runs.insert(as_run, steps);
+        }
+    }
+
+    /// History may have been trimmed.
+    pub(super) fn swept(&mut self) {
+        self.swept = true;
+    }
+}
+
+impl Walk<'_> {
+    /// A process says that a run has finished something.
+    pub(super) async fn finish_step(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let at = usize::try_from(self.chance.below(self.held.len() as u64)).unwrap();
+        let (process, name, run) = self.held[at].clone();
+        let tag = self.chance.below(4).to_string();
+        let holder = Holder::of(process, &run);
+        let forget = self.chance.below(10) == 0;
+        let done = if forget {
+            self.s.store.forget_steps(holder).await
+        } else {
+            self.s.finish_step(process, &run, &tag).await
+        };
+        let number = number(&run);
+        let is_held = self.processes.contains(&process)
+            && self.jobs.get(&name).and_then(|job| job.runs.get(&number)).is_some_and(
+                |(place, _)| matches!(place, Run::Running(by, token, _) if (*by, *token) == (process, run.token)),
+            );
+        assert_eq!(done.is_ok(), is_held, "{name} {run:?} {done:?}");
+        let Some(job) = self.jobs.get_mut(&name).filter(|_| is_held) else {
+            return;
+        };
+        self.finished += 1;
+        if forget {
+            job.steps.of_runs.remove(&number);
+            return;
+        }
+        let steps = job.steps.of_runs.entry(number).or_default();
+        if !steps.contains(&tag) {
+            steps.push(tag);
+        }
+    }
+
+    /// A run that is claimed has what was finished of it.
+    pub(super) async fn check_steps(&mut self, name: &str, run: &ClaimedRun) {
+        let found = self.s.finished(run).await;
+        let number = number(run);
+        let steps = &mut self.jobs.get_mut(name).unwrap().steps;
+        if steps.unsure == Some(number) {
+            steps.unsure = None;
+            steps.of_runs.insert(number, found.clone());
+        }
+        let known = steps.of_runs.get(&number).cloned().unwrap_or_default();
+        assert_eq!(found, known, "{name} {run:?} {steps:?}");
+        self.recalled += usize::from(!found.is_empty());
+    }
+}

@@ -1,0 +1,183 @@
+//! Beside a transaction that is old, what was taken stays in the queue's pages: claims must not step over it each time.
+//! Counted in pages, which come out the same however busy the machine is.
+
+use super::super::PostgresStore;
+use super::kit::{Schema, Server, served};
+use crate::model::NewJob;
+use crate::store::contract::kit::{T0, done, one_off, retry};
+use crate::store::{ClaimParams, ClaimedRun, CompleteParams, Completed, Completion, InsertParams, InstanceId, Store};
+use std::sync::Arc;
+
+/// Jobs that are done while the snapshot is open.
+const DONE: usize = 20_000;
+/// The time of all verbs; what was done was due at `T0`.
+const NOW: i64 = T0 + 2_000;
+
+async fn add(store: &PostgresStore, name: &str, count: usize, change: impl Fn(NewJob) -> NewJob) {
+    for from in (0..count).step_by(2_000) {
+        let jobs = (from..count.min(from + 2_000))
+            .map(|n| change(one_off(&format!("{name}{n}"))))
+            .collect();
+        let params = InsertParams {
+            jobs,
+            all_or_nothing: true,
+            now: NOW,
+        };
+        store.insert(params).await.unwrap();
+    }
+}
+
+async fn claim(store: &PostgresStore, instance: InstanceId, slots: usize) -> Vec<ClaimedRun> {
+    let params = ClaimParams {
+        now: NOW,
+        instance,
+        served: served(store).await,
+        group_slots: vec![slots],
+        slots,
+    };
+    store.claim(params).await.unwrap().runs
+}
+
+async fn end(store: &PostgresStore, instance: InstanceId, runs: Vec<ClaimedRun>) {
+    let completions = runs.iter().map(|run| Completion {
+        job: run.job,
+        run: run.run,
+        token: run.token,
+        started_at: T0,
+        ended_at: T0,
+        outcome: done(),
+    });
+    let params = CompleteParams {
+        now: T0,
+        instance,
+        completions: completions.collect(),
+    };
+    let counted = store.complete(params).await.unwrap();
+    assert!(counted.iter().all(|answer| matches!(answer, Completed::Counted(_))));
+}
+
+/// A store with much that was done beside an open snapshot, and the connection that holds that.
+async fn stepped_over(schema: &Schema) -> (Arc<PostgresStore>, InstanceId, tokio_postgres::Client) {
+    let store = schema.open().await;
+    let instance = store.register(3_600_000).await.unwrap();
+    let old = schema.client().await;
+    old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+        .await
+        .unwrap();
+    add(&store, "done", DONE, |job| job).await;
+    loop {
+        let runs = claim(&store, instance, 500).await;
+        if runs.is_empty() {
+            break;
+        }
+        end(&store, instance, runs).await;
+    }
+    (store, instance, old)
+}
+
+/// Pages that one claim asks for, which finds what was just added.
+async fn pages_of_a_claim(store: &PostgresStore, instance: InstanceId, name: &str) -> i64 {
+    let later = |job: NewJob| NewJob {
+        due: Some(T0 + 1_000),
+        ..job
+    };
+    add(store, name, 5, later).await;
+    let before = store.inner.frontier.pages().0;
+    let runs = claim(store, instance, 10).await;
+    assert_eq!(runs.len(), 5, "{name}");
+    end(store, instance, runs).await;
+    store.inner.frontier.pages().0 - before
+}
+
+#[tokio::test]
+async fn claims_beside_an_old_snapshot_look_behind_what_was_done() {
+    let Some(server) = Server::named() else {
+        return crate::store::contract::skipped("claims_beside_an_old_snapshot_look_behind_what_was_done");
+    };
+    let schema = server.schema();
+    let (store, instance, old) = stepped_over(&schema).await;
+    store.inner.frontier.end_rest();
+    let from_the_beginning = pages_of_a_claim(&store, instance, "first").await;
+    store.inner.frontier.prolong_rest();
+    let mut behind = Vec::new();
+    for n in 0..10 {
+        behind.push(pages_of_a_claim(&store, instance, &format!("then{n}-")).await);
+    }
+    assert!(
+        from_the_beginning > 300,
+        "{from_the_beginning} pages: nothing was left to step over"
+    );
+    assert!(
+        behind.iter().all(|pages| *pages * 5 < from_the_beginning),
+        "{from_the_beginning} pages from the beginning, then {behind:?}"
+    );
+    drop(old);
+    store.check_invariants().await;
+}
+
+#[tokio::test]
+async fn what_this_process_puts_behind_the_place_is_claimed_next() {
+    let Some(server) = Server::named() else {
+        return crate::store::contract::skipped("what_this_process_puts_behind_the_place_is_claimed_next");
+    };
+    let schema = server.schema();
+    let (store, instance, _old) = stepped_over(&schema).await;
+    store.inner.frontier.end_rest();
+    pages_of_a_claim(&store, instance, "first").await;
+    store.inner.frontier.prolong_rest();
+    assert!(!store.inner.frontier.pages().1, "no place is remembered");
+    // Due earlier than all that was done, and of better priority.
+    let early = |job: NewJob| NewJob {
+        due: Some(T0 - 5_000),
+        ..job
+    };
+    let urgent = |job: NewJob| NewJob { priority: -7, ..job };
+    add(&store, "early", 3, early).await;
+    add(&store, "urgent", 2, urgent).await;
+    let first = claim(&store, instance, 2).await;
+    assert!(first.iter().all(|run| run.priority == -7), "{first:?}");
+    // More of them than slots: those that remain are not passed by.
+    for left in [2, 1] {
+        assert_eq!(claim(&store, instance, 1).await.len(), 1, "{left} left");
+    }
+    let last = claim(&store, instance, 1).await;
+    assert_eq!(last.len(), 1);
+    let completion = Completion {
+        job: last[0].job,
+        run: last[0].run,
+        token: last[0].token,
+        started_at: T0,
+        ended_at: T0,
+        outcome: retry(T0 - 1_000),
+    };
+    let params = CompleteParams {
+        now: T0,
+        instance,
+        completions: vec![completion],
+    };
+    store.complete(params).await.unwrap();
+    assert_eq!(claim(&store, instance, 10).await.len(), 1, "the retry");
+}
+
+#[tokio::test]
+async fn what_another_process_puts_behind_the_place_waits_no_longer_than_the_rest() {
+    let Some(server) = Server::named() else {
+        let name = "what_another_process_puts_behind_the_place_waits_no_longer_than_the_rest";
+        return crate::store::contract::skipped(name);
+    };
+    let schema = server.schema();
+    let (store, instance, _old) = stepped_over(&schema).await;
+    let other = schema.open().await;
+    store.inner.frontier.end_rest();
+    pages_of_a_claim(&store, instance, "first").await;
+    let early = |job: NewJob| NewJob {
+        due: Some(T0 - 5_000),
+        ..job
+    };
+    add(&other, "early", 1, early).await;
+    let began = std::time::Instant::now();
+    while claim(&store, instance, 10).await.is_empty() {
+        assert!(began.elapsed().as_secs() < 10, "never found");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

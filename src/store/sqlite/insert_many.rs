@@ -1,0 +1,109 @@
+//! Writes jobs that are due and ask for nothing special, several with each statement: beginning and ending one costs as
+//! much as a row.
+//!
+//! Invariant: what is written here is what [`super::insert`] would have written; what this cannot write is left to it, as
+//! if it had not been tried.
+
+use super::insert::options_text;
+use super::jobs::IdParam;
+use super::queue::rows;
+use super::tx::Tx;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{EventKind, NewJob, Status};
+use crate::store::{JobSeq, RouteId};
+use std::fmt::Write;
+use std::sync::OnceLock;
+
+/// Jobs of one statement.
+const ROWS: usize = 16;
+/// Parameters of each, besides the number of the first one, which they share.
+const COLUMNS: usize = 8;
+
+const PUT_READY: &str = include_str!("sql/ready_put_many.sql");
+const UNDO: &str = "DELETE FROM jobs WHERE seq BETWEEN ?1 AND ?2";
+
+/// The statement that writes so many jobs.
+pub(super) fn statement() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let mut text = String::from(
+            "INSERT INTO jobs (seq, id, route, priority, due, retries, recurring, run, created, updated, options, input) VALUES ",
+        );
+        for row in 0..ROWS {
+            let [id, route, priority, due, retries, created, options, input] =
+                std::array::from_fn(|column| 2 + row * COLUMNS + column);
+            let comma = if row == 0 { "" } else { ", " };
+            // Writing to a String cannot fail.
+            let _ = write!(
+                text,
+                "{comma}(?1 + {row}, ?{id}, ?{route}, ?{priority}, ?{due}, ?{retries}, 0, 1, ?{created}, ?{created}, ?{options}, ?{input})"
+            );
+        }
+        text.push_str(" ON CONFLICT (id) DO NOTHING");
+        text
+    })
+}
+
+/// Writes the first of these jobs, as many as go this way; returns how many those were. All of them are new.
+pub(super) fn apply(tx: &mut Tx<'_>, jobs: &[NewJob], now: Millis) -> Result<usize> {
+    let whole = |jobs: &[NewJob]| jobs.iter().all(|job| is_plain(job, now));
+    if !jobs.get(..ROWS).is_some_and(whole) || tx.wants(EventKind::Scheduled)? {
+        return Ok(0);
+    }
+    let (mut first, mut last) = (None, 0);
+    let mut written = 0;
+    for some in jobs.chunks_exact(ROWS).take_while(|some| whole(some)) {
+        let Some(number) = write_jobs(tx, some)? else { break };
+        first.get_or_insert(number);
+        last = number + rows(ROWS) - 1;
+        written += ROWS;
+    }
+    if let Some(first) = first {
+        tx.connection.prepare_cached(PUT_READY)?.execute((first, last))?;
+        tx.wake();
+    }
+    Ok(written)
+}
+
+/// Due, and with no rows but its own and the one that makes it ready.
+fn is_plain(job: &NewJob, now: Millis) -> bool {
+    let options = &job.options;
+    job.recurrence.is_none()
+        && job.due.unwrap_or(job.created) <= now
+        && options.unique.is_none()
+        && options.concurrency.is_none()
+        && options.tags.is_empty()
+}
+
+/// The number of the first one; they follow each other. `None`: an id is taken, and nothing was written.
+fn write_jobs(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Result<Option<JobSeq>> {
+    let mut routes: [RouteId; ROWS] = [0; ROWS];
+    for (route, job) in routes.iter_mut().zip(jobs) {
+        *route = tx.intern(&job.route)?;
+    }
+    let first = tx.next_numbers(rows(ROWS))?;
+    let statement = tx.insert_jobs()?;
+    statement.raw_bind_parameter(1, first)?;
+    for (row, (job, route)) in jobs.iter().zip(routes).enumerate() {
+        let at = 2 + row * COLUMNS;
+        statement.raw_bind_parameter(at, IdParam(&job.id))?;
+        statement.raw_bind_parameter(at + 1, route)?;
+        statement.raw_bind_parameter(at + 2, job.priority)?;
+        statement.raw_bind_parameter(at + 3, job.due.unwrap_or(job.created))?;
+        statement.raw_bind_parameter(at + 4, job.retries)?;
+        statement.raw_bind_parameter(at + 5, job.created)?;
+        statement.raw_bind_parameter(at + 6, options_text(&job.options)?)?;
+        statement.raw_bind_parameter(at + 7, &*job.input)?;
+    }
+    if statement.raw_execute()? < ROWS {
+        tx.connection
+            .prepare_cached(UNDO)?
+            .execute((first, first + rows(ROWS) - 1))?;
+        return Ok(None);
+    }
+    for route in routes {
+        tx.shift(route, None, Some(Status::Queued));
+    }
+    Ok(Some(first))
+}

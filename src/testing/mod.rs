@@ -1,0 +1,8 @@
+//! What tests of several modules are written with: servers of their own, certificates, a network that breaks at will.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+pub(crate) mod authority;
+pub(crate) mod private;
+pub(crate) mod proxy;
+pub(crate) mod servers;
+pub(crate) mod terminator;

@@ -1,0 +1,69 @@
+//! Database servers of a test's own that are reached by TLS alone, on a name of this machine and its address.
+
+use super::authority::Authority;
+use super::private::{Home, Private, complete, unprivileged};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// PostgreSQL, with the user `ann`, who needs no password, and the database `postgres`.
+pub(crate) fn postgres(test: &str, authority: &Authority) -> Option<Private> {
+    let server = Private::start(test, "postgres", |program, home| {
+        certified(home, authority);
+        let mut make = unprivileged(&program.with_file_name("initdb"), home.path());
+        make.args(["-D", "data", "-U", "ann", "--auth=trust", "--no-sync"]);
+        complete(make);
+        std::fs::write(home.path().join("data/pg_hba.conf"), "hostssl all all all trust\n").unwrap();
+        let mut serve = unprivileged(program, home.path());
+        serve.args(["-D", "data", "-p", &home.port.to_string(), "-k", "", "-c", "ssl=on"]);
+        serve.args(["-c", "ssl_cert_file=../cert.pem", "-c", "ssl_key_file=../key.pem"]);
+        serve
+    })?;
+    let mut ready = Command::new(super::private::program("pg_isready")?);
+    ready.args(["-q", "-h", "127.0.0.1", "-p", &server.port.to_string()]);
+    while !ready.status().unwrap().success() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Some(server)
+}
+
+/// MariaDB, with the user `root`, who needs no password, and the database `mysql`.
+pub(crate) fn mariadb(test: &str, authority: &Authority) -> Option<Private> {
+    Private::start(test, "mariadbd", |program, home| {
+        certified(home, authority);
+        let make = super::private::program("mariadb-install-db").unwrap();
+        let mut make = unprivileged(&make, home.path());
+        make.args([
+            "--no-defaults",
+            "--skip-test-db",
+            "--auth-root-authentication-method=normal",
+        ]);
+        make.arg(in_home(home, "--datadir", "data"));
+        complete(make);
+        let mut serve = unprivileged(program, home.path());
+        serve.args([
+            "--no-defaults",
+            "--bind-address=127.0.0.1",
+            "--require-secure-transport=ON",
+        ]);
+        serve.arg(format!("--port={}", home.port));
+        for (option, name) in [("--datadir", "data"), ("--socket", "socket"), ("--pid-file", "pid")] {
+            serve.arg(in_home(home, option, name));
+        }
+        serve.args([
+            in_home(home, "--ssl-cert", "cert.pem"),
+            in_home(home, "--ssl-key", "key.pem"),
+        ]);
+        serve
+    })
+}
+
+fn certified(home: &Home, authority: &Authority) {
+    home.file("cert.pem", &authority.certificate);
+    home.file("key.pem", &authority.key);
+}
+
+fn in_home(home: &Home, option: &str, name: &str) -> String {
+    let path: &Path = home.path();
+    format!("{option}={}", path.join(name).display())
+}

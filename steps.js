@@ -1,0 +1,236 @@
+'use strict';
+// The steps of one attempt: what is finished is written down and not done again, and undone when the job fails for good.
+// Knows the native side only through the functions that it is given.
+
+// Taken here, so that fake timers installed later do not stop a step that waits for its next try.
+const { setTimeout, clearTimeout } = require('node:timers');
+const { DuctapeError, refuse, stringify, toFailure } = require('./errors.js');
+
+/** Longest tag, in bytes. */
+const MAX_TAG = 200;
+const MAX_RETRIES = 1000;
+/** Tags that begin with this are this package's. */
+const OWN = 'ductape:';
+/** Written down before the first rollback: from then on the run is only undone. Its result is the failure. */
+const UNDOING = `${OWN}undoing`;
+/** Before the tag of a step whose rollback is over. */
+const UNDONE = `${OWN}undone:`;
+/** Longest text of a failure that is kept. */
+const MAX_TEXT = 10_000;
+/** ms between tries of what the store cannot take now. */
+const PAUSE = 1000;
+
+function checkTag(tag, begun) {
+  if (typeof tag !== 'string' || tag === '') refuse('step', 'the tag must be a text that is not empty');
+  if (Buffer.byteLength(tag) > MAX_TAG) refuse('step', `the tag must have at most ${MAX_TAG} bytes`);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(tag)) refuse('step', 'the tag must not hold control characters');
+  if (tag.startsWith(OWN)) refuse('step', `the tag must not begin with '${OWN}'`);
+  if (begun.has(tag)) {
+    refuse('step', `this attempt has a step '${tag}' already; give each step a tag of its own, as in 'charge:\${i}'`);
+  }
+}
+
+function checkOptions(options) {
+  if (options === undefined || options === null) return { retries: 0 };
+  if (typeof options !== 'object') refuse('step', `options must be an object, got ${typeof options}`);
+  const { retries = 0, rollback, ...rest } = options;
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) refuse('step', `there is no option '${unknown}', only retries and rollback`);
+  if (!Number.isInteger(retries) || retries < 0 || retries > MAX_RETRIES) {
+    refuse('step', `retries must be an integer from 0 to ${MAX_RETRIES}, got ${String(retries)}`);
+  }
+  if (rollback !== undefined && typeof rollback !== 'function') {
+    refuse('step', `rollback must be a function, got ${rollback === null ? 'null' : typeof rollback}`);
+  }
+  return { retries, rollback };
+}
+
+/** The failure that an earlier attempt began to undo the run for. */
+function thrown({ code, message }) {
+  return new DuctapeError(code, message);
+}
+
+class Steps {
+  #job;
+  #native;
+  /** Tags of this attempt. */
+  #begun = new Set();
+  /** Promises of steps that have not settled. */
+  #going = new Set();
+  /** What earlier attempts finished: a promise of a map from tag to JSON text or undefined. */
+  #known;
+  /** Finished steps that can be undone: `{ order, tag, rollback, retries, result }`. */
+  #undoable = [];
+  /** Steps finished by any attempt, so that each has a number. */
+  #finished = 0;
+  /** The failure that the run is being undone for. */
+  #undoing;
+
+  /**
+   * `native`: `recall()`, `record(tag, text)` and `forget()` answer with promises; `delay(failure, spent, retries)` gives
+   * the ms until the next try, null when there is none, -1 when the attempt is over; without `spent` it asks for the next attempt of the job.
+   * `mask(text)` hides secrets, `warn(message)` tells the operator, `waits` says whether time passes by itself.
+   */
+  constructor(job, native) {
+    this.#job = job;
+    this.#native = native;
+  }
+
+  begin(tag, work, options) {
+    const step = this.#step(tag, work, options);
+    this.#going.add(step);
+    const settled = () => this.#going.delete(step);
+    // Also: a step that nobody awaits must not end the process when it fails.
+    step.then(settled, settled);
+    return step;
+  }
+
+  async #step(tag, work, options) {
+    checkTag(tag, this.#begun);
+    if (typeof work !== 'function') refuse('step', `the work of '${tag}' must be a function, got ${typeof work}`);
+    const { retries, rollback } = checkOptions(options);
+    if (rollback && this.#job.part !== undefined) {
+      refuse('step', `'${tag}' has a rollback, and the job is a feature that is declared as data, which is not undone`);
+    }
+    this.#begun.add(tag);
+    this.#stopIfAborted();
+    this.#known ??= this.#recall();
+    const known = await this.#known;
+    this.#stopIfAborted();
+    const found = known.get(tag);
+    if (found) {
+      const result = found.text === undefined ? undefined : JSON.parse(found.text);
+      if (!known.has(UNDONE + tag)) this.#keep(found.order, tag, rollback, retries, result);
+      return result;
+    }
+    if (this.#undoing) throw thrown(this.#undoing);
+    const value = await this.#tries(`step '${tag}'`, retries, (tries) => work(this.#context(tag, tries)));
+    this.#stopIfAborted();
+    // What a later attempt would get, this one gets too.
+    const text = value === undefined ? undefined : stringify(value, `result of the step '${tag}'`);
+    const result = text === undefined ? undefined : JSON.parse(text);
+    this.#keep(this.#finished++, tag, rollback, retries, result);
+    await this.#native.record(tag, text);
+    return result;
+  }
+
+  #context(tag, tries) {
+    const { id, run, part } = this.#job;
+    const of = part === undefined ? '' : `${part}/`;
+    const context = { attempt: tries, idempotency_key: `${id}/${run}/${of}${tag}` };
+    // Made only for who asks.
+    Object.defineProperty(context, 'signal', { enumerable: true, get: () => this.#job.signal });
+    return context;
+  }
+
+  #keep(order, tag, rollback, retries, result) {
+    if (rollback) this.#undoable.push({ order, tag, rollback, retries, result });
+  }
+
+  async #recall() {
+    const known = new Map();
+    for (const [tag, text] of await this.#native.recall()) {
+      known.set(tag, { order: this.#finished++, text: text ?? undefined });
+    }
+    const undoing = known.get(UNDOING);
+    if (undoing) this.#undoing = JSON.parse(undoing.text);
+    return known;
+  }
+
+  #stopIfAborted() {
+    if (this.#job.signal.aborted) throw this.#job.signal.reason;
+  }
+
+  /** Does something until it succeeds or there is no further try. */
+  async #tries(what, retries, act) {
+    for (let spent = 0; ; spent++) {
+      try {
+        return await act(spent + 1);
+      } catch (error) {
+        this.#stopIfAborted();
+        const failure = toFailure(error);
+        const delay = this.#native.delay(failure, spent, retries);
+        if (delay === null || delay < 0) throw error;
+        this.#job.log(`${what} failed and is tried again in ${delay} ms: ${failure.code}: ${failure.message}`);
+        await this.#wait(delay);
+        this.#stopIfAborted();
+      }
+    }
+  }
+
+  #wait(ms) {
+    const { signal } = this.#job;
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(end, this.#native.waits ? ms : 0);
+      signal.addEventListener('abort', end);
+      if (signal.aborted) end();
+    });
+  }
+
+  /**
+   * The handler is done, with this failure or none. Waits for steps that nobody awaited, and undoes what is finished if no
+   * further attempt follows. Resolves with the failure of the attempt.
+   */
+  async end(failure) {
+    while (this.#going.size > 0) await Promise.allSettled([...this.#going]);
+    try {
+      if (!this.#undoing) {
+        const undone = failure && this.#undoable.length > 0 && !this.#job.signal.aborted;
+        if (!undone || this.#native.delay(failure) !== null) return failure;
+        const kept = this.#kept(failure);
+        await this.#insist(() => this.#native.record(UNDOING, JSON.stringify(kept)));
+        this.#undoing = kept;
+      }
+      await this.#undo();
+      return this.#undoing;
+    } catch {
+      // The run is somebody else's, or nobody's: what this attempt answers no longer counts.
+      return failure ?? toFailure(this.#job.signal.reason);
+    }
+  }
+
+  /** A failure as it may be stored: without the values of secrets, and short. */
+  #kept({ code, message, stack }) {
+    const cut = (text) => text && this.#native.mask(text).slice(0, MAX_TEXT).toWellFormed();
+    return { code: cut(code), message: cut(message), stack: cut(stack) };
+  }
+
+  async #undo() {
+    this.#undoable.sort((one, other) => other.order - one.order);
+    for (const { tag, rollback, retries, result } of this.#undoable) {
+      this.#stopIfAborted();
+      const what = `the rollback of step '${tag}'`;
+      try {
+        await this.#tries(what, retries, (tries) => rollback(result, this.#context(tag, tries)));
+      } catch (error) {
+        this.#stopIfAborted();
+        const { code, message } = toFailure(error);
+        this.#job.log(`${what} failed: ${code}: ${message}`);
+        this.#native.warn(`${what} of job ${this.#job.id} failed, and is not tried again: ${code}: ${message}`);
+      }
+      await this.#insist(() => this.#native.record(UNDONE + tag, undefined));
+    }
+    await this.#insist(() => this.#native.forget());
+  }
+
+  /** Does not go on before the store has taken it. Rejects when the run is no longer this attempt's. */
+  async #insist(write) {
+    for (;;) {
+      this.#stopIfAborted();
+      try {
+        return await write();
+      } catch (error) {
+        if (error.code === 'LEASE_LOST' || error.code === 'CLOSED' || error.code === 'VALIDATION_ERROR') throw error;
+        await this.#wait(PAUSE);
+      }
+    }
+  }
+}
+
+module.exports = { Steps };
