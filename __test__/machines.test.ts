@@ -1,9 +1,8 @@
 // Many workers and dispatchers on one PostgreSQL database, workers dying all along.
-import { exec } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { cluster, installed } from './support/cluster.js';
 import { create, eventually, job, temporaryFolder } from './support/instances.js';
 import { expectEachOccurrenceOnce, recoveryOf, ticksOf } from './support/occurrences.js';
 import { linesOf, type Program, program, tally } from './support/processes.js';
@@ -68,13 +67,11 @@ describe(`four workers and two dispatchers on PostgreSQL${server ? '' : ' (needs
 });
 
 describe('a server that is restarted under load', () => {
-  const restart = process.env.DUCTAPE_TEST_POSTGRES_RESTART;
-  const needs = restart ? '' : ' (needs DUCTAPE_TEST_POSTGRES_RESTART, a command that restarts it)';
-  it.skipIf(!server || !restart)(
-    `loses nothing, and work goes on within seconds${needs}`,
-    { timeout: 120_000 },
+  it.skipIf(!installed)(
+    `loses nothing, and work goes on within seconds${installed ? '' : ' (needs an installed PostgreSQL)'}`,
+    { timeout: 180_000 },
     async () => {
-      const { store } = await postgresStore();
+      const { url: store, restart } = await cluster();
       const effects = join(await temporaryFolder(), 'effects');
       const worker = create({ store, worker: { concurrency: 20 } });
       const ran = new Map<number, number>();
@@ -103,7 +100,7 @@ describe('a server that is restarted under load', () => {
         await wait(2_000);
         const before = ran.size;
         const began = Date.now();
-        await promisify(exec)(restart ?? '');
+        await restart();
         await eventually(() => expect(ran.size).toBeGreaterThan(before + 100), 30_000);
         gaps.push(Date.now() - began);
       }
