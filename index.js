@@ -14,6 +14,8 @@ const { isUint8Array } = require('node:util/types');
 
 /** Messages handled in one macrotask, so that a flood of them does not starve the event loop. */
 const MESSAGES_PER_TURN = 2000;
+/** A batch of fewer messages is followed by another one only in the next macrotask. */
+const GATHERED = 16;
 /** ms after which a macrotask handles no further message: handlers and listeners run in it, and may take their time. */
 const TURN = 4;
 
@@ -307,19 +309,21 @@ class Bridge {
   /** Handles what the native side has; the rest, if there is much or it takes long, in the next macrotask. */
   #deliver() {
     const until = now() + TURN;
-    for (let handled = 0; this.#hasMessage(); handled++) {
-      if (handled === MESSAGES_PER_TURN || (handled > 0 && now() >= until)) {
-        // Nobody wakes this side before it has seen that nothing is left.
-        setImmediate(() => this.#deliver());
-        return;
+    for (let handled = 0; ; handled++) {
+      if (this.#handled === this.#taken.length) {
+        // The other side is at it: in a moment more will have gathered.
+        if (handled > 0 && this.#taken.length < GATHERED) break;
+        if (!this.#take()) return;
       }
+      if (handled === MESSAGES_PER_TURN || (handled > 0 && now() >= until)) break;
       this.#receive(this.#taken[this.#handled++]);
     }
+    // Nobody wakes this side before it has seen that nothing is left.
+    setImmediate(() => this.#deliver());
   }
 
-  /** Takes the next batch when the last one is done. */
-  #hasMessage() {
-    if (this.#handled < this.#taken.length) return true;
+  /** Takes the next batch; `false`: there is none. */
+  #take() {
     const text = this.#native.take();
     this.#taken = text === '' ? [] : JSON.parse(text);
     this.#handled = 0;

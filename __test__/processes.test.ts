@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { create, eventually, job, stopwatch, temporaryFolder } from './support/instances.js';
 import { linesOf, type Program, program, script, tally } from './support/processes.js';
+import { shared } from './support/stores.js';
 
 const now = () => performance.timeOrigin + performance.now();
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
@@ -225,5 +226,36 @@ describe('several workers', () => {
       expect((await ductape.jobs.getStats()).total).toBe(4);
       await ductape.close();
     }
+  });
+});
+
+describe.each(shared)('a worker on $kind whose jobs were quick', ({ missing, make }) => {
+  it.skipIf(missing)('hands back what it has claimed ahead of slow ones', { timeout: 60_000 }, async () => {
+    const store = await make();
+    const busy = create({ store, worker: { concurrency: 2 } });
+    let finish = () => {};
+    const held = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    busy.features.define('quick', () => 'busy');
+    busy.features.define('slow', ({ input }) => (input.hold ? held : undefined));
+    // One of each target, and enough for the worker to learn that its work is quick.
+    await busy.features.dispatchMany([job('slow'), ...Array(500).fill(job('quick'))]);
+    await eventually(async () => expect((await busy.jobs.getStats()).completed).toBe(501), 20_000);
+
+    const slow = job('slow', { input: { hold: true }, priority: -1 });
+    const jobs = [slow, slow, ...Array(20).fill(job('quick'))];
+    const quick = (await busy.features.dispatchMany(jobs)).slice(2).map(({ job_id }) => job_id);
+    await eventually(async () => expect((await busy.jobs.getStats()).running).toBe(22));
+    // Nobody else is there: they wait in the queue, not in the hands of a worker that claims them again and again.
+    await eventually(async () => expect((await busy.jobs.getStats()).running).toBe(2));
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(await busy.jobs.getStats()).toMatchObject({ running: 2, queued: 20 });
+
+    const free = create({ store, worker: { concurrency: 1 } });
+    free.features.define('quick', () => 'free');
+    expect(new Set(await Promise.all(quick.map((id) => free.jobs.wait(id))))).toEqual(new Set(['free']));
+    for (const id of quick) expect(await free.jobs.get(id)).toMatchObject({ attempt: 1, status: 'completed' });
+    finish();
   });
 });

@@ -1,7 +1,7 @@
 //! How many runs to claim ahead of the slots that are free.
 //!
-//! Where a claim costs a round trip, work that takes less than that leaves slots empty between two claims, and makes claims
-//! of a few runs each. So as many runs are claimed ahead as are done within a few hundredths of a second: enough for the
+//! Work that takes less time than a claim leaves slots empty between two claims, and makes claims of a few runs each, which
+//! cost nearly as much as claims of many. So as many runs are claimed ahead as are done within a few hundredths of a second: enough for the
 //! next claim to be under way meanwhile, and too short for another process to miss them. Work that takes its time is never
 //! claimed ahead. Pure; knows no store and no run.
 

@@ -65,6 +65,11 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
                 (pause, true, true)
             }
         };
+        let sleep = if engine.running.waiting() > 0 {
+            sleep.min(ahead::PATIENCE)
+        } else {
+            sleep
+        };
         tokio::select! {
             _ = stop.changed() => {}
             _ = claiming.changed() => {}
@@ -106,6 +111,8 @@ pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
         return Ok(IDLE);
     }
     let now = engine.clock.now();
+    // Before `served`, which may be about more routes: others learn of them too.
+    let highest_known = engine.routing.highest_route();
     let served = engine.routing.served();
     let group_slots = served.group_slots();
     let Some(slots) = slots(engine, &group_slots) else {
@@ -132,7 +139,7 @@ pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
     }
     let beside = claim_beside(engine, instance, now).await?;
     let mut again = claimed.more;
-    if claimed.highest_route > engine.routing.highest_route() {
+    if claimed.highest_route > highest_known {
         engine.learn_routes().await?;
         again = true;
     }
@@ -151,7 +158,7 @@ fn slots(engine: &Engine, group_slots: &[usize]) -> Option<usize> {
     let free = engine.free_slots();
     // Ahead of a handler with a limit of its own it cannot be said whose slot will be free next.
     let limited = group_slots.iter().any(|slots| *slots != usize::MAX);
-    if limited || engine.config.manual_clock || !engine.store.claims_ahead() {
+    if limited || engine.config.manual_clock {
         return Some(free);
     }
     engine.running.release_waiting(ahead::PATIENCE);

@@ -211,7 +211,8 @@ impl Running {
         ahead
     }
 
-    /// Gives back attempts that have waited for a slot for longer than `limit`.
+    /// Gives back attempts that have waited for a slot for longer than `limit`; then none are worth claiming ahead until
+    /// those that keep them waiting are done.
     pub fn release_waiting(&self, limit: Duration) {
         let mut state = self.state();
         if state.waiting == 0 {
@@ -222,6 +223,9 @@ impl Running {
             .values_mut()
             .filter(|entry| entry.waits.is_some() && entry.started.elapsed() >= limit);
         let senders: Vec<_> = late.filter_map(|entry| entry.abort.take()).collect();
+        if !senders.is_empty() {
+            state.pace.took(limit);
+        }
         drop(state);
         for sender in senders {
             let _ = sender.send(AbortReason::Closed);

@@ -226,12 +226,6 @@ pub trait Store: WebhookStore + Send + Sync {
     /// Watches for commits of other processes from now on (or no longer).
     fn watch_others(&self, watch: bool);
 
-    /// Whether a claim is worth so much more than the runs it brings that a process should claim some before it has slots
-    /// for them.
-    fn claims_ahead(&self) -> bool {
-        false
-    }
-
     /// Flushes and releases everything. Later calls fail with `CLOSED`.
     async fn close(&self) -> Result<()>;
 }

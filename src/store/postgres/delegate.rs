@@ -394,10 +394,6 @@ impl Store for PostgresStore {
         self.inner.changes.subscribe()
     }
 
-    fn claims_ahead(&self) -> bool {
-        true
-    }
-
     fn watch_others(&self, watch: bool) {
         self.inner.watch_others.send_replace(watch);
     }
