@@ -4,9 +4,11 @@ import {
   countOf,
   create,
   deferred,
+  env,
   eventually,
   job,
   pathsOf,
+  product,
   ranOnce,
   recorder,
   refusal,
@@ -182,6 +184,45 @@ describe('dispatchMany', () => {
     expect(pathsOf(error)).toEqual(['[1].job_id']);
     expect(await countOf(ductape)).toBe(1);
     expect((await refusal(ductape.jobs.get('free'))).code).toBe('NOT_FOUND');
+  });
+
+  it.each([300, 5_000])('of %i names what is wrong in order, and writes nothing', async (count) => {
+    const ductape = create({ worker: false });
+    const wrong = [1, count / 2 - 1, count / 2, count - 1];
+    const jobs = Array.from({ length: count }, (_, n) => job('report', wrong.includes(n) ? { retries: -1 } : {}));
+    const error = await refusal(ductape.features.dispatchMany(jobs));
+    expect(error.code).toBe('VALIDATION_ERROR');
+    expect(pathsOf(error)).toEqual(wrong.map((n) => `[${n}].retries`));
+    const all = await refusal(ductape.features.dispatchMany(Array(count).fill(job('report', { retries: -1 }))));
+    expect(pathsOf(all).slice(-2)).toEqual(['[100].retries', '']);
+    expect(await countOf(ductape)).toBe(0);
+  });
+
+  it('sends each job to its own target, whatever the one before it was', async () => {
+    const ductape = create({ worker: false });
+    const targets: { tag: string; product?: string | null; env?: string }[] = [
+      { tag: 'a' },
+      { tag: 'a' },
+      { tag: 'b' },
+      { tag: 'a', product: 'other' },
+      { tag: 'a', env: 'other' },
+      { tag: 'a' },
+      { tag: 'other', product: 'a' },
+      { tag: '\u00e9"' },
+      { tag: 'a', product: null },
+    ];
+    const jobs = Array.from({ length: 900 }, (_, n) => ({ tag: '', ...targets[n % targets.length], input: {} }));
+    const expected = jobs.map((one) => ({ tag: one.tag, product: one.product ?? product, env: one.env ?? env }));
+    const found = async (ids: string[]) =>
+      (await Promise.all(ids.map((id) => ductape.jobs.get(id)))).map(({ target, product, env }) => ({
+        tag: (target as { tag: string }).tag,
+        product,
+        env,
+      }));
+    const many = await ductape.features.dispatchMany(jobs as never);
+    expect(await found(many.map(({ job_id }) => job_id))).toEqual(expected);
+    const each = await Promise.all(jobs.map((one) => ductape.features.dispatch(one as never)));
+    expect(await found(each.map(({ job_id }) => job_id))).toEqual(expected);
   });
 
   it('mixes schedules and ids, and gives each its result', async () => {

@@ -45,16 +45,16 @@ struct Bench {
     client: Client,
 }
 
-fn route(name: &str) -> Route {
-    Route {
+fn route(name: &str) -> Arc<Route> {
+    Arc::new(Route {
         namespace: Namespace::Notifications,
         product: "shop".into(),
         env: "prd".into(),
         target: vec![name.into(), "sent".into()],
-    }
+    })
 }
 
-fn job(on: &Route, due: i64) -> NewJob {
+fn job(on: &Arc<Route>, due: i64) -> NewJob {
     NewJob {
         id: JobId::generate(),
         on_conflict: OnConflict::Return,
@@ -145,7 +145,7 @@ impl Bench {
         );
         let instance = store.register(3_600_000).await.unwrap();
         let routes = store.routes_after(0).await.unwrap();
-        let mine = routes.into_iter().filter(|(_, route)| *route == mine);
+        let mine = routes.into_iter().filter(|(_, route)| *route == *mine);
         let served: Arc<[ServedRoute]> = mine.map(|(route, _)| ServedRoute { route, group: 0 }).collect();
         let params = || ClaimParams {
             now: T0,

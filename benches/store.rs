@@ -82,16 +82,16 @@ fn main() {
     });
 }
 
-fn route(name: &str) -> Route {
-    Route {
+fn route(name: &str) -> Arc<Route> {
+    Arc::new(Route {
         namespace: Namespace::Notifications,
         product: "shop".into(),
         env: "prd".into(),
         target: vec![name.into(), "sent".into()],
-    }
+    })
 }
 
-fn job(on: &Route, due: i64) -> NewJob {
+fn job(on: &Arc<Route>, due: i64) -> NewJob {
     NewJob {
         id: JobId::generate(),
         on_conflict: OnConflict::Return,
@@ -278,7 +278,7 @@ async fn claim_round(what: &str, waiting: usize, rows: usize, hooked: bool) {
     let routes = store.routes_after(0).await.unwrap();
     let served: Arc<[ServedRoute]> = routes
         .iter()
-        .filter(|(_, route)| *route == mine)
+        .filter(|(_, route)| *route == *mine)
         .map(|(route, _)| ServedRoute {
             route: *route,
             group: 0,
@@ -361,7 +361,7 @@ impl Worker {
     }
 }
 
-fn keyed(on: &Route, limit: i64) -> NewJob {
+fn keyed(on: &Arc<Route>, limit: i64) -> NewJob {
     NewJob {
         priority: -1,
         options: JobOptions {

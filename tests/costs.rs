@@ -157,7 +157,8 @@ fn job(n: usize, due: i64) -> NewJob {
             product: "shop".into(),
             env: "prd".into(),
             target: vec!["report".into()],
-        },
+        }
+        .into(),
         priority: 0,
         due: Some(due),
         created: T0,

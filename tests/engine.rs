@@ -108,7 +108,7 @@ fn job(due: Millis, now: Millis) -> NewJob {
     NewJob {
         id: JobId::generate(),
         on_conflict: OnConflict::Return,
-        route: route(),
+        route: route().into(),
         priority: 0,
         due: Some(due),
         created: now,

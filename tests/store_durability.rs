@@ -55,7 +55,8 @@ fn job() -> NewJob {
             product: "p".into(),
             env: "e".into(),
             target: vec!["t".into()],
-        },
+        }
+        .into(),
         priority: 0,
         due: Some(0),
         created: 0,

@@ -32,7 +32,7 @@ impl Announced {
             .filter(|_| wanted)
             .map(|job| Dispatched {
                 id: job.id.clone(),
-                route: Arc::new(job.route.clone()),
+                route: Arc::clone(&job.route),
                 due: job.due,
                 created: job.created,
             })

@@ -124,77 +124,124 @@ fn conflict(id: &JobId, reason: &str) -> Error {
     error
 }
 
-/// Reads one dispatch of `namespace` from `text`, the JSON of its only argument, at the time `now`.
+/// Reads dispatches, those of one text after the other.
 ///
-/// # Errors
-/// `VALIDATION_ERROR`, `INVALID_SCHEDULE`, `INVALID_CRON` or `INVALID_TIMEZONE`, with every problem in its details.
-pub fn read_dispatch(namespace: Namespace, text: &str, defaults: &Defaults, now: Millis) -> Result<Dispatch> {
-    let mut fields =
-        Fields::read(text, "").map_err(|problem| Error::invalid(ErrorCode::ValidationError, vec![problem]))?;
-    fields.refuse_unknown(known_fields(namespace));
-
-    let route = read_route(&mut fields, namespace, defaults);
-    let input = read_input(&mut fields, namespace, defaults);
-    let retries = fields.integer("retries", 0, MAX_RETRIES).unwrap_or(0);
-    let priority = fields
-        .integer("priority", i64::from(i32::MIN), i64::from(i32::MAX))
-        .unwrap_or(0);
-    let mut options = read_options(&mut fields);
-    let malformed = input.and_then(|input| expressions::check(&mut fields, input, &mut options, defaults));
-    let (id, chosen) = read_id(&mut fields);
-    let on_conflict = fields.word(
-        "onConflict",
-        &[
-            ("return", OnConflict::Return),
-            ("replace", OnConflict::Replace),
-            ("error", OnConflict::Error),
-        ],
-    );
-    if on_conflict.is_some() && !chosen {
-        fields.problem("onConflict", "needs a `job_id` that can be in conflict");
-    }
-    let seed = || match &route {
-        Some(route) if !chosen => route.to_string(),
-        _ => id.to_string(),
-    };
-    let plan = schedule::read_schedule(&mut fields, &defaults.timezone, seed, now);
-
-    let (Some(route), Some(input), Some(plan), true) = (route, input, plan.value, fields.problems.is_empty()) else {
-        // The most specific code wins, unless there is more wrong than the schedule.
-        let only = |count| fields.problems.len() == count;
-        let code = match malformed {
-            _ if only(plan.problems) => plan.code,
-            Some((code, count)) if only(count) => code,
-            _ => ErrorCode::ValidationError,
-        };
-        return Err(Error::invalid(code, fields.problems));
-    };
-    let default_conflict = if plan.recurrence.is_some() {
-        OnConflict::Replace
-    } else {
-        OnConflict::Return
-    };
-    Ok(Dispatch {
-        job: NewJob {
-            id,
-            on_conflict: on_conflict.unwrap_or(default_conflict),
-            route,
-            priority: i32::try_from(priority).unwrap_or(0),
-            due: plan.due,
-            created: now,
-            retries: u32::try_from(retries).unwrap_or(0),
-            options,
-            input: input.into(),
-            recurrence: plan.recurrence,
-        },
-        warning: plan.warning,
-    })
+/// Most name the same target as the one before, so that it is neither read nor stored again.
+pub struct Reader<'a> {
+    defaults: &'a Defaults,
+    now: Millis,
+    /// The last route, and what it was read from.
+    last: Option<(Named<'a>, Arc<Route>)>,
 }
 
-/// Reads the list of a `dispatchMany`; problems carry the index of their entry.
+/// Texts of the fields that make a route, unread: the namespace's, with product and environment before its own.
+#[derive(PartialEq)]
+struct Named<'a>(Namespace, [Option<&'a str>; 4]);
+
+impl<'a> Reader<'a> {
+    /// At the time `now`.
+    #[must_use]
+    pub fn new(defaults: &'a Defaults, now: Millis) -> Self {
+        Self {
+            defaults,
+            now,
+            last: None,
+        }
+    }
+
+    /// Reads one dispatch of `namespace` from `text`, the JSON of its only argument.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR`, `INVALID_SCHEDULE`, `INVALID_CRON` or `INVALID_TIMEZONE`, with every problem in its details.
+    pub fn read(&mut self, namespace: Namespace, text: &'a str) -> Result<Dispatch> {
+        let (defaults, now) = (self.defaults, self.now);
+        let mut fields =
+            Fields::read(text, "").map_err(|problem| Error::invalid(ErrorCode::ValidationError, vec![problem]))?;
+        fields.refuse_unknown(known_fields(namespace));
+
+        let route = self.route(&mut fields, namespace);
+        let input = read_input(&mut fields, namespace, defaults);
+        let retries = fields.integer("retries", 0, MAX_RETRIES).unwrap_or(0);
+        let priority = fields
+            .integer("priority", i64::from(i32::MIN), i64::from(i32::MAX))
+            .unwrap_or(0);
+        let mut options = read_options(&mut fields);
+        let malformed = input.and_then(|input| expressions::check(&mut fields, input, &mut options, defaults));
+        let (id, chosen) = read_id(&mut fields);
+        let on_conflict = fields.word(
+            "onConflict",
+            &[
+                ("return", OnConflict::Return),
+                ("replace", OnConflict::Replace),
+                ("error", OnConflict::Error),
+            ],
+        );
+        if on_conflict.is_some() && !chosen {
+            fields.problem("onConflict", "needs a `job_id` that can be in conflict");
+        }
+        let seed = || match &route {
+            Some(route) if !chosen => route.to_string(),
+            _ => id.to_string(),
+        };
+        let plan = schedule::read_schedule(&mut fields, &defaults.timezone, seed, now);
+
+        let (Some(route), Some(input), Some(plan), true) = (route, input, plan.value, fields.problems.is_empty())
+        else {
+            // The most specific code wins, unless there is more wrong than the schedule.
+            let only = |count| fields.problems.len() == count;
+            let code = match malformed {
+                _ if only(plan.problems) => plan.code,
+                Some((code, count)) if only(count) => code,
+                _ => ErrorCode::ValidationError,
+            };
+            return Err(Error::invalid(code, fields.problems));
+        };
+        let default_conflict = if plan.recurrence.is_some() {
+            OnConflict::Replace
+        } else {
+            OnConflict::Return
+        };
+        Ok(Dispatch {
+            job: NewJob {
+                id,
+                on_conflict: on_conflict.unwrap_or(default_conflict),
+                route,
+                priority: i32::try_from(priority).unwrap_or(0),
+                due: plan.due,
+                created: now,
+                retries: u32::try_from(retries).unwrap_or(0),
+                options,
+                input: input.into(),
+                recurrence: plan.recurrence,
+            },
+            warning: plan.warning,
+        })
+    }
+
+    /// The fields' route, if nothing is wrong with it.
+    fn route(&mut self, fields: &mut Fields<'a>, namespace: Namespace) -> Option<Arc<Route>> {
+        let mut texts = [fields.raw("product"), fields.raw("env"), None, None];
+        for (text, name) in texts.iter_mut().skip(2).zip(namespace.target_fields()) {
+            *text = fields.raw(name);
+        }
+        let named = Named(namespace, texts);
+        if let Some((_, route)) = self.last.as_ref().filter(|(last, _)| *last == named) {
+            return Some(Arc::clone(route));
+        }
+        let route = Arc::new(read_route(fields, namespace, self.defaults)?);
+        self.last = Some((named, Arc::clone(&route)));
+        Some(route)
+    }
+}
+
+/// Dispatches of one list that a second thread is worth.
+const WORTH_A_THREAD: usize = 256;
+
+/// Reads the list of a `dispatchMany`; problems carry the index of their entry. A long list is read by two threads, since
+/// its caller waits and the store has nothing to do meanwhile.
 ///
 /// # Errors
-/// As [`read_dispatch`]; also when `text` is no list or has more than [`MAX_BATCH`] entries.
+/// As [`Reader::read`]; also when `text` is no list or has more than [`MAX_BATCH`] entries.
 pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults, now: Millis) -> Result<Vec<Dispatch>> {
     let invalid = |message: String| Error::invalid(ErrorCode::ValidationError, vec![Problem::new("", message)]);
     let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| {
@@ -209,31 +256,81 @@ pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults,
             entries.len()
         )));
     }
-    let mut jobs = Vec::with_capacity(entries.len());
-    let mut details = Vec::new();
-    let mut code = None;
-    for (index, entry) in entries.iter().enumerate() {
-        match read_dispatch(namespace, entry.get(), defaults, now) {
-            Ok(job) => jobs.push(job),
-            Err(error) => {
-                code = Some(code.map_or(error.code, |seen| {
-                    if seen == error.code {
-                        seen
-                    } else {
-                        ErrorCode::ValidationError
-                    }
-                }));
-                details.extend(error.details.into_iter().map(|problem| indexed(index, problem)));
+    let read = |offset: usize, entries: &[&RawValue]| Part::read(namespace, entries, offset, defaults, now);
+    let whole = if entries.len() < WORTH_A_THREAD {
+        read(0, &entries)
+    } else {
+        let (first, second) = entries.split_at(entries.len() / 2);
+        std::thread::scope(|scope| {
+            let other = std::thread::Builder::new().spawn_scoped(scope, || read(first.len(), second));
+            let part = read(0, first);
+            // Without a thread to be had, or with one that ended badly, it is read here.
+            let other = other.ok().and_then(|other| other.join().ok());
+            part.and(other.unwrap_or_else(|| read(first.len(), second)))
+        })
+    };
+    match whole.code {
+        None => Ok(whole.dispatches),
+        Some(code) => Err(Error::invalid(code, whole.details)),
+    }
+}
+
+/// Some entries of a list, as far as they were read.
+struct Part {
+    dispatches: Vec<Dispatch>,
+    details: Vec<Problem>,
+    /// What is wrong, if anything.
+    code: Option<ErrorCode>,
+}
+
+impl Part {
+    /// Reads entries, the first of which has the index `offset`.
+    fn read(namespace: Namespace, entries: &[&RawValue], offset: usize, defaults: &Defaults, now: Millis) -> Self {
+        let mut part = Self {
+            dispatches: Vec::with_capacity(entries.len()),
+            details: Vec::new(),
+            code: None,
+        };
+        let mut reader = Reader::new(defaults, now);
+        for (index, entry) in entries.iter().enumerate() {
+            match reader.read(namespace, entry.get()) {
+                Ok(dispatch) => part.dispatches.push(dispatch),
+                Err(error) => {
+                    part.code = either(part.code, Some(error.code));
+                    let details = error.details.into_iter();
+                    part.details
+                        .extend(details.map(|problem| indexed(offset + index, problem)));
+                }
+            }
+            if part.is_hopeless() {
+                part.details.push(Problem::new("", "… more problems are left out"));
+                break;
             }
         }
-        if details.len() > MAX_REPORTED {
-            details.push(Problem::new("", "… more problems are left out"));
-            break;
-        }
+        part
     }
-    match code {
-        None => Ok(jobs),
-        Some(code) => Err(Error::invalid(code, details)),
+
+    /// Whether there is more wrong than anybody reads.
+    fn is_hopeless(&self) -> bool {
+        self.details.len() > MAX_REPORTED
+    }
+
+    /// This and what follows it.
+    fn and(mut self, next: Self) -> Self {
+        if !self.is_hopeless() {
+            self.dispatches.extend(next.dispatches);
+            self.details.extend(next.details);
+            self.code = either(self.code, next.code);
+        }
+        self
+    }
+}
+
+/// One code for two errors.
+fn either(one: Option<ErrorCode>, other: Option<ErrorCode>) -> Option<ErrorCode> {
+    match (one, other) {
+        (Some(one), Some(other)) if one != other => Some(ErrorCode::ValidationError),
+        (one, other) => one.or(other),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::admission;
 use super::announced::Announced;
-use super::dispatch::{Dispatch, read_dispatch, read_dispatch_many};
+use super::dispatch::{Dispatch, Reader, read_dispatch_many};
 use super::instance::Instance;
 use crate::clock::Millis;
 use crate::engine::{Engine, Level};
@@ -277,6 +277,7 @@ impl Desk {
         let mut refused = Vec::new();
         let now = engine.clock.now();
         let defaults = &self.instance.options.defaults;
+        let mut reader = Reader::new(defaults, now);
         for (ticket, request) in parcels.iter().flat_map(Parcel::requests) {
             let Some(request) = request else {
                 refused.push((ticket, Err(unreadable())));
@@ -299,7 +300,7 @@ impl Desk {
                 }
                 continue;
             }
-            let admitted = match read_dispatch(request.namespace, request.text, defaults, now) {
+            let admitted = match reader.read(request.namespace, request.text) {
                 Ok(dispatch) if dispatch.job.options.session.is_some() => {
                     admission::admit(&engine, dispatch, now).await
                 }

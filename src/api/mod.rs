@@ -30,7 +30,7 @@ mod steps;
 pub mod view;
 mod webhooks;
 
-pub use dispatch::{Defaults, Dispatch, DispatchResult, read_dispatch, read_dispatch_many};
+pub use dispatch::{Defaults, Dispatch, DispatchResult, Reader, read_dispatch_many};
 pub use event_view::event_json;
 pub use handler::{HandlerRequest, read_handler};
 pub use instance::Instance;

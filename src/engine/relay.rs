@@ -129,7 +129,7 @@ fn delivery(webhook: &Webhook, event: &StoredEvent, payload: Box<str>) -> NewJob
     NewJob {
         id: JobId::generate(),
         on_conflict: OnConflict::Return,
-        route: route_to(&webhook.id),
+        route: route_to(&webhook.id).into(),
         priority: 0,
         due: Some(event.at),
         created: event.at,

@@ -3,6 +3,7 @@
 use super::{JobId, Recurrence, RetryPolicy, Route};
 use crate::clock::Millis;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What a second dispatch under the same `job_id` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +90,8 @@ pub struct NewJob {
     pub id: JobId,
     /// What to do when the id is taken.
     pub on_conflict: OnConflict,
-    /// Where it goes.
-    pub route: Route,
+    /// Where it goes; jobs that are read together share it.
+    pub route: Arc<Route>,
     /// Lower runs first.
     pub priority: i32,
     /// When its first run is due. `None`: a recurring job that has no run to come.

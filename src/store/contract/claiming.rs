@@ -40,7 +40,7 @@ pub async fn a_claim_takes_no_more_than_its_slots(s: &Subject) {
 
 pub async fn a_group_without_slots_gets_nothing(s: &Subject) {
     let on = |text: &str, name| NewJob {
-        route: route(name),
+        route: route(name).into(),
         ..one_off(text)
     };
     s.insert(vec![
@@ -77,7 +77,7 @@ pub async fn a_route_that_is_not_served_is_left_alone(s: &Subject) {
     s.insert(vec![
         one_off("x"),
         NewJob {
-            route: route("b"),
+            route: route("b").into(),
             ..one_off("y")
         },
     ])
@@ -175,7 +175,7 @@ pub async fn a_claim_reports_the_highest_route(s: &Subject) {
     s.insert(vec![
         one_off("x"),
         NewJob {
-            route: route("b"),
+            route: route("b").into(),
             ..one_off("y")
         },
     ])
@@ -196,7 +196,7 @@ pub async fn many_routes_are_merged_into_one_order(s: &Subject) {
     let jobs = (0..600).map(|n: i64| {
         let priority = i32::try_from(n * 7 % 5).unwrap();
         NewJob {
-            route: route(&format!("r{}", n % 60)),
+            route: route(&format!("r{}", n % 60)).into(),
             priority,
             due: Some(T0 - n * 31 % 97),
             ..one_off(&n.to_string())
@@ -227,7 +227,7 @@ pub async fn due_runs_are_counted_by_route(s: &Subject) {
     .await;
     s.insert(vec![
         NewJob {
-            route: route("b"),
+            route: route("b").into(),
             ..one_off("5")
         },
         series("6"),

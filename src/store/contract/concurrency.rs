@@ -4,7 +4,7 @@
 use super::changing::resume;
 use super::kit::*;
 use crate::clock::Millis;
-use crate::model::{Concurrency, JobOptions, NewJob, RunOutcome, Status};
+use crate::model::{Concurrency, JobOptions, NewJob, Route, RunOutcome, Status};
 use crate::store::{Change, ClaimParams, ClaimedRun, InstanceId, RunPlace, ServedRoute};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ fn keyed(text: &str, key: &str, limit: i64) -> NewJob {
 
 fn on(name: &str, job: NewJob) -> NewJob {
     NewJob {
-        route: route(name),
+        route: route(name).into(),
         ..job
     }
 }
@@ -113,7 +113,12 @@ pub async fn runs_of_a_key_start_by_priority_then_due_time(s: &Subject) {
 pub async fn a_key_is_of_one_product_and_environment(s: &Subject) {
     let elsewhere = |text: &str, product: &str, env: &str| {
         let mut job = keyed(text, "k", 1);
-        (job.route.product, job.route.env) = (product.into(), env.into());
+        job.route = Route {
+            product: product.into(),
+            env: env.into(),
+            ..Route::clone(&job.route)
+        }
+        .into();
         job
     };
     s.insert(vec![

@@ -60,7 +60,7 @@ pub async fn a_waiting_job_is_replaced_by_a_new_dispatch(s: &Subject) {
         .await;
         let new = NewJob {
             due: Some(after),
-            route: route("b"),
+            route: route("b").into(),
             priority: 3,
             input: "[]".into(),
             ..one_off("x")
@@ -133,7 +133,7 @@ pub async fn one_conflict_among_all_or_nothing_writes_nothing(s: &Subject) {
     let jobs = vec![
         one_off("new"),
         NewJob {
-            route: route("b"),
+            route: route("b").into(),
             ..one_off("other")
         },
         taken,
@@ -149,7 +149,7 @@ pub async fn one_conflict_among_all_or_nothing_writes_nothing(s: &Subject) {
     assert_eq!(s.store.stats(None).await.unwrap().by_status[Status::Queued as usize], 1);
     assert_eq!(
         s.add(NewJob {
-            route: route("b"),
+            route: route("b").into(),
             ..one_off("other")
         })
         .await,
@@ -201,7 +201,7 @@ fn one_of_many(set: &str, n: usize) -> NewJob {
         110 => job.options.tags = vec![format!("{set}tag").into()],
         111 => job.options.timeout = Some(7),
         130 => job = series(&format!("{set}{n}")),
-        131..140 => job.route = route("b"),
+        131..140 => job.route = route("b").into(),
         _ => {}
     }
     job

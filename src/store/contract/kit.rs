@@ -52,7 +52,7 @@ pub fn one_off(text: &str) -> NewJob {
     NewJob {
         id: id(text),
         on_conflict: OnConflict::Return,
-        route: route("a"),
+        route: route("a").into(),
         priority: 0,
         due: Some(T0),
         created: T0,

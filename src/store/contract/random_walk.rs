@@ -214,7 +214,7 @@ impl Walk<'_> {
         let job = NewJob {
             due: (!gone).then_some(due),
             priority,
-            route: route(on),
+            route: route(on).into(),
             created: self.now,
             options: self.options(),
             ..base

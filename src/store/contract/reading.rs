@@ -69,7 +69,7 @@ pub async fn pages_are_filtered_by_state_route_kind_and_time(s: &Subject) {
         at("2", T0 + 1),
         at("3", T0 + 2),
         NewJob {
-            route: route("b"),
+            route: route("b").into(),
             ..one_off("4")
         },
     ])
@@ -289,7 +289,7 @@ pub async fn stats_count_jobs_by_state_and_runs_by_outcome(s: &Subject) {
         one_off("1"),
         one_off("2"),
         NewJob {
-            route: route("b"),
+            route: route("b").into(),
             ..one_off("3")
         },
         series("4"),
@@ -346,7 +346,7 @@ pub async fn routes_are_numbered_once(s: &Subject) {
     s.insert(vec![
         one_off("1"),
         NewJob {
-            route: route("b"),
+            route: route("b").into(),
             ..one_off("2")
         },
         one_off("3"),

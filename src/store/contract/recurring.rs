@@ -202,7 +202,7 @@ pub async fn a_replaced_series_moves_its_live_runs_to_the_new_route(s: &Subject)
     let process = s.process().await;
     let run = s.claim_with(process, T0 + 1, 1).await.runs.remove(0);
     s.add(NewJob {
-        route: route("b"),
+        route: route("b").into(),
         priority: 5,
         due: Some(T0 + 9),
         ..series("x")

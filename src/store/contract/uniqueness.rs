@@ -62,7 +62,7 @@ pub async fn a_unique_job_is_the_only_one_until_it_has_ended(s: &Subject) {
 
 pub async fn a_unique_key_belongs_to_its_route(s: &Subject) {
     let on = |text: &str, name: &str| NewJob {
-        route: route(name),
+        route: route(name).into(),
         ..unique(text, "k", None)
     };
     assert_eq!(s.add(on("1", "a")).await, Inserted::Created);

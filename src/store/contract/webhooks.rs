@@ -49,7 +49,8 @@ fn delivery(event: &StoredEvent) -> NewJob {
             product: "".into(),
             env: "".into(),
             target: vec!["wh_a".into()],
-        },
+        }
+        .into(),
         input: format!("{{\"seq\":{}}}", event.seq).into(),
         ..one_off("unused")
     }

@@ -78,7 +78,7 @@ pub async fn runs_before_a_ready_one_are_counted_up_to_a_bound(s: &Subject) {
         with("worse", 1, T0 - 9),
         with("older", 0, T0 - 2),
         NewJob {
-            route: route("b"),
+            route: route("b").into(),
             ..with("elsewhere", -9, T0 - 9)
         },
     ])

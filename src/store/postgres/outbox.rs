@@ -122,7 +122,7 @@ pub(super) async fn relay(
     let all: Vec<_> = relayed
         .iter()
         .flat_map(|event| &event.deliveries)
-        .map(|job| &job.route)
+        .map(|job| &*job.route)
         .collect();
     let numbers = routes.intern(session, &all).await?;
     let mut tx = Tx::begin(session).await?;

@@ -139,7 +139,7 @@ async fn apply(
     now: Millis,
 ) -> Attempt<insert::Outcome> {
     let jobs = || batch.iter().flat_map(|request| &request.params.jobs);
-    let routes: Vec<&Route> = jobs().map(|job| &job.route).collect();
+    let routes: Vec<&Route> = jobs().map(|job| &*job.route).collect();
     let numbers = inner.routes.intern(session, &routes).await?;
     let routed: Vec<Routed<'_>> = jobs().zip(numbers).map(|(job, route)| Routed { job, route }).collect();
     if together {

@@ -11,7 +11,7 @@ async fn fill(store: &PostgresStore, count: usize, on: &str, priority: i32) {
     for from in (0..count).step_by(2_000) {
         let jobs = (from..count.min(from + 2_000))
             .map(|n| NewJob {
-                route: route(on),
+                route: route(on).into(),
                 priority,
                 ..one_off(&format!("{on}{n}"))
             })

@@ -158,7 +158,7 @@ async fn dispatch(store: &PostgresStore, name: &str, dice: usize, now: i64) {
     };
     let job = NewJob {
         on_conflict: OnConflict::Replace,
-        route: route(["a", "b"][dice % 2]),
+        route: route(["a", "b"][dice % 2]).into(),
         priority: i32::try_from(dice % 3).unwrap(),
         due: Some(now + [0, 0, 50, DAY * 5][dice % 4]),
         created: now,
