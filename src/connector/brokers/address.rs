@@ -20,6 +20,7 @@ pub(super) struct Server {
     pub(super) port: u16,
     /// Whether the connection is encrypted.
     pub(super) tls: bool,
+    #[cfg_attr(not(any(feature = "rabbitmq", feature = "redis")), allow(dead_code))]
     /// What the address says after host and port, decoded, without the first slash; `None`: not even the slash.
     pub(super) path: Option<String>,
     /// Who.

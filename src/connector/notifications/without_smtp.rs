@@ -18,7 +18,8 @@ pub(super) struct Recipient {
     pub message_id: String,
 }
 
-/// The texts of an e-mail.
+/// The texts of an e-mail, which nobody reads.
+#[allow(dead_code)]
 pub(super) struct Texts {
     pub subject: String,
     pub html: String,

@@ -15,6 +15,16 @@ const KINDS: [(BrokerKind, &str); 4] = [
     (BrokerKind::Mqtt, "mqtt"),
 ];
 
+/// A broker of each kind at this port.
+async fn at(port: u16) -> Vec<(&'static str, Arc<dyn Connector>)> {
+    let mut connectors = Vec::new();
+    for (kind, scheme) in KINDS {
+        let url = format!("{scheme}://user:hidden@127.0.0.1:{port}");
+        connectors.push((scheme, plain(kind, &url, TopicOptions::default()).await));
+    }
+    connectors
+}
+
 async fn code(connector: &Arc<dyn Connector>) -> String {
     let failure = publish(connector, "x", "\"a secret message\"").await.unwrap_err();
     for secret in ["hidden", "secret"] {
@@ -64,13 +74,7 @@ async fn impostor(answer: Option<&'static [u8]>) -> u16 {
 #[tokio::test]
 async fn a_server_that_never_answers_is_a_connection_error_in_time() {
     let port = impostor(None).await;
-    for (kind, scheme) in KINDS {
-        let connector = plain(
-            kind,
-            &format!("{scheme}://user:hidden@127.0.0.1:{port}"),
-            TopicOptions::default(),
-        )
-        .await;
+    for (scheme, connector) in at(port).await {
         let began = Instant::now();
         // Those that come while one waits share its wait.
         let waiting = (0..10).map(|_| publish(&connector, "x", "{}"));
@@ -84,13 +88,7 @@ async fn a_server_that_never_answers_is_a_connection_error_in_time() {
 #[tokio::test]
 async fn a_server_that_talks_of_something_else_is_a_connection_error() {
     let port = impostor(Some(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nno\n")).await;
-    for (kind, scheme) in KINDS {
-        let connector = plain(
-            kind,
-            &format!("{scheme}://user:hidden@127.0.0.1:{port}"),
-            TopicOptions::default(),
-        )
-        .await;
+    for (scheme, connector) in at(port).await {
         assert_eq!(code(&connector).await, "CONNECTION_ERROR", "{scheme}");
     }
 }
@@ -99,13 +97,7 @@ async fn a_server_that_talks_of_something_else_is_a_connection_error() {
 async fn a_server_that_talks_without_end_is_a_connection_error() {
     static NOISE: [u8; 1 << 20] = [b'0'; 1 << 20];
     let port = impostor(Some(&NOISE)).await;
-    for (kind, scheme) in KINDS {
-        let connector = plain(
-            kind,
-            &format!("{scheme}://user:hidden@127.0.0.1:{port}"),
-            TopicOptions::default(),
-        )
-        .await;
+    for (scheme, connector) in at(port).await {
         assert_eq!(code(&connector).await, "CONNECTION_ERROR", "{scheme}");
     }
 }

@@ -101,24 +101,11 @@ fn servers() -> Vec<Start> {
         ..TopicOptions::default()
     };
     let any = TopicOptions::default;
-    let all: [(bool, Start); 3] = [
-        (
-            cfg!(feature = "nats"),
-            start(BrokerKind::Nats, ["nats", "tls"], any(), "nats-server", nats),
-        ),
-        (
-            cfg!(feature = "redis"),
-            start(BrokerKind::Redis, ["redis", "rediss"], stream, "redis-server", redis),
-        ),
-        (
-            cfg!(feature = "mqtt"),
-            start(BrokerKind::Mqtt, ["mqtt", "mqtts"], any(), "mosquitto", mosquitto),
-        ),
-    ];
-    all.into_iter()
-        .filter(|(built, _)| *built)
-        .map(|(_, server)| server)
-        .collect()
+    vec![
+        start(BrokerKind::Nats, ["nats", "tls"], any(), "nats-server", nats),
+        start(BrokerKind::Redis, ["redis", "rediss"], stream, "redis-server", redis),
+        start(BrokerKind::Mqtt, ["mqtt", "mqtts"], any(), "mosquitto", mosquitto),
+    ]
 }
 
 /// A broker at this address, and a message to `event`; then what a check says.
@@ -210,7 +197,6 @@ async fn a_certificate_is_checked_before_anything_is_said() {
     }
 }
 
-#[cfg(feature = "rabbitmq")]
 #[tokio::test]
 async fn rabbitmq_is_reached_by_tls() {
     let Some(url) = address(BrokerKind::RabbitMq, "rabbitmq_is_reached_by_tls") else {

@@ -30,6 +30,11 @@ fn variable(name: &str) -> Option<String> {
 
 /// A database that connects to an address.
 pub(super) fn open(kind: DatabaseKind, url: &str) -> Result<Opened, Failure> {
+    open_trusting(kind, url, None)
+}
+
+/// The same with the definition's `ca`.
+pub(super) fn open_trusting(kind: DatabaseKind, url: &str, ca: Option<&str>) -> Result<Opened, Failure> {
     Ok(Opened {
         database: Arc::new(Database {
             tag: "db".into(),
@@ -39,7 +44,7 @@ pub(super) fn open(kind: DatabaseKind, url: &str) -> Result<Opened, Failure> {
             envs: Vec::new(),
             actions: Vec::new(),
         }),
-        backend: backend(kind, url, None, 4)?,
+        backend: backend(kind, url, ca, 4)?,
         known: Mutex::default(),
     })
 }

@@ -1,28 +1,10 @@
 //! Servers that are reached by TLS alone: what each `sslmode` lets pass.
 
-use super::kit::run;
-use crate::connector::Failure;
-use crate::connector::databases::{Opened, backend};
-use crate::resources::{Database, DatabaseKind};
+use super::kit::{open_trusting, run};
+use crate::resources::DatabaseKind;
 use crate::testing::authority::Authority;
 use crate::testing::private::Private;
 use crate::testing::servers;
-use std::sync::{Arc, Mutex};
-
-fn open(kind: DatabaseKind, url: &str, ca: Option<&str>) -> Result<Opened, Failure> {
-    Ok(Opened {
-        database: Arc::new(Database {
-            tag: "db".into(),
-            kind,
-            table: None,
-            raw: true,
-            envs: Vec::new(),
-            actions: Vec::new(),
-        }),
-        backend: backend(kind, url, ca, 2)?,
-        known: Mutex::default(),
-    })
-}
 
 /// Runs `sql`, which says whether the connection is encrypted, by each mode.
 async fn modes(
@@ -57,7 +39,7 @@ async fn modes(
     for (host, mode, ca, expected) in all.into_iter().chain(signed) {
         let (user, database) = place.split_once("//").unwrap().1.split_once('/').unwrap();
         let url = format!("{scheme}//{user}@{host}:{}/{database}{mode}", server.port);
-        let opened = open(kind, &url, ca).unwrap();
+        let opened = open_trusting(kind, &url, ca).unwrap();
         let answer = run(&opened, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await;
         let checked = opened.backend.check().await;
         opened.backend.close().await;

@@ -162,6 +162,12 @@ async fn at_work(place: &Place, mark: &str) -> bool {
     !place.sql(&sql).await.contains("\"n\":0")
 }
 
+/// The first `id` of an answer.
+fn id_in(answer: &str) -> u64 {
+    let (_, rest) = answer.split_once("\"id\":").unwrap();
+    rest.split('}').next().unwrap().parse().unwrap()
+}
+
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let since = Instant::now();
     while !holds().await {
@@ -236,15 +242,7 @@ async fn a_connection_that_was_killed_is_replaced() {
             _ => ("SELECT connection_id() AS id", "KILL {}"),
         };
         let id = place.run("raw", &format!(r#"{{"sql":"{own}"}}"#)).await;
-        let id: u64 = id
-            .split("\"id\":")
-            .nth(1)
-            .unwrap()
-            .split('}')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let id = id_in(&id);
         let other = open(
             if place.dialect == Dialect::Postgres {
                 DatabaseKind::Postgresql
@@ -288,15 +286,7 @@ async fn a_connection_that_dies_under_a_statement_is_a_connection_error() {
                     "SELECT id FROM information_schema.processlist WHERE info LIKE '%{mark}%' AND id <> connection_id()"
                 ))
                 .await;
-            let id: u64 = id
-                .split("\"id\":")
-                .nth(1)
-                .unwrap()
-                .split('}')
-                .next()
-                .unwrap()
-                .parse()
-                .unwrap();
+            let id = id_in(&id);
             place.sql(&format!("KILL {id}")).await;
         }
         let failure = task.await.unwrap().unwrap_err();
