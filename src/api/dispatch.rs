@@ -1,6 +1,6 @@
 //! From the JSON of a dispatch to a job that can be stored, or to every problem it has.
 
-use super::fields::{self, Fields, describe};
+use super::fields::{self, Fields};
 use super::{expressions, keys, request, schedule};
 use crate::clock::Millis;
 use crate::engine::preparation::Preparation;
@@ -9,11 +9,8 @@ use crate::model::job::Session;
 use crate::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, RetryPolicy, Route, Status};
 use crate::store::{Inserted, Standing};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use std::sync::Arc;
 
-/// Most jobs of one `dispatchMany`: it holds the write lock for all processes of the store.
-pub const MAX_BATCH: usize = 10_000;
 /// Most retries a job may have.
 pub const MAX_RETRIES: i64 = 1_000;
 /// Most tags a job may have.
@@ -231,121 +228,6 @@ impl<'a> Reader<'a> {
         let route = Arc::new(read_route(fields, namespace, self.defaults)?);
         self.last = Some((named, Arc::clone(&route)));
         Some(route)
-    }
-}
-
-/// Dispatches of one list that a second thread is worth.
-const WORTH_A_THREAD: usize = 256;
-
-/// Reads the list of a `dispatchMany`; problems carry the index of their entry. A long list is read by two threads, since
-/// its caller waits and the store has nothing to do meanwhile.
-///
-/// # Errors
-/// As [`Reader::read`]; also when `text` is no list or has more than [`MAX_BATCH`] entries.
-pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults, now: Millis) -> Result<Vec<Dispatch>> {
-    let invalid = |message: String| Error::invalid(ErrorCode::ValidationError, vec![Problem::new("", message)]);
-    let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| {
-        invalid(format!(
-            "dispatchMany takes a list of dispatches, got {}",
-            describe(text)
-        ))
-    })?;
-    if entries.len() > MAX_BATCH {
-        return Err(invalid(format!(
-            "dispatchMany takes at most {MAX_BATCH} jobs at a time, got {}; split the list",
-            entries.len()
-        )));
-    }
-    let read = |offset: usize, entries: &[&RawValue]| Part::read(namespace, entries, offset, defaults, now);
-    let whole = if entries.len() < WORTH_A_THREAD {
-        read(0, &entries)
-    } else {
-        let (first, second) = entries.split_at(entries.len() / 2);
-        std::thread::scope(|scope| {
-            let other = std::thread::Builder::new().spawn_scoped(scope, || read(first.len(), second));
-            let part = read(0, first);
-            // Without a thread to be had, or with one that ended badly, it is read here.
-            let other = other.ok().and_then(|other| other.join().ok());
-            part.and(other.unwrap_or_else(|| read(first.len(), second)))
-        })
-    };
-    match whole.code {
-        None => Ok(whole.dispatches),
-        Some(code) => Err(Error::invalid(code, whole.details)),
-    }
-}
-
-/// Some entries of a list, as far as they were read.
-struct Part {
-    dispatches: Vec<Dispatch>,
-    details: Vec<Problem>,
-    /// What is wrong, if anything.
-    code: Option<ErrorCode>,
-}
-
-impl Part {
-    /// Reads entries, the first of which has the index `offset`.
-    fn read(namespace: Namespace, entries: &[&RawValue], offset: usize, defaults: &Defaults, now: Millis) -> Self {
-        let mut part = Self {
-            dispatches: Vec::with_capacity(entries.len()),
-            details: Vec::new(),
-            code: None,
-        };
-        let mut reader = Reader::new(defaults, now);
-        for (index, entry) in entries.iter().enumerate() {
-            match reader.read(namespace, entry.get()) {
-                Ok(dispatch) => part.dispatches.push(dispatch),
-                Err(error) => {
-                    part.code = either(part.code, Some(error.code));
-                    let details = error.details.into_iter();
-                    part.details
-                        .extend(details.map(|problem| indexed(offset + index, problem)));
-                }
-            }
-            if part.is_hopeless() {
-                part.details.push(Problem::new("", "… more problems are left out"));
-                break;
-            }
-        }
-        part
-    }
-
-    /// Whether there is more wrong than anybody reads.
-    fn is_hopeless(&self) -> bool {
-        self.details.len() > MAX_REPORTED
-    }
-
-    /// This and what follows it.
-    fn and(mut self, next: Self) -> Self {
-        if !self.is_hopeless() {
-            self.dispatches.extend(next.dispatches);
-            self.details.extend(next.details);
-            self.code = either(self.code, next.code);
-        }
-        self
-    }
-}
-
-/// One code for two errors.
-fn either(one: Option<ErrorCode>, other: Option<ErrorCode>) -> Option<ErrorCode> {
-    match (one, other) {
-        (Some(one), Some(other)) if one != other => Some(ErrorCode::ValidationError),
-        (one, other) => one.or(other),
-    }
-}
-
-/// Problems of a batch that are listed before the rest is left out.
-const MAX_REPORTED: usize = 100;
-
-fn indexed(index: usize, problem: Problem) -> Problem {
-    let path = if problem.path.is_empty() {
-        format!("[{index}]")
-    } else {
-        format!("[{index}].{}", problem.path)
-    };
-    Problem {
-        path,
-        message: problem.message,
     }
 }
 

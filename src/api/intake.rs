@@ -5,7 +5,8 @@
 
 use super::admission;
 use super::announced::Announced;
-use super::dispatch::{Dispatch, Reader, read_dispatch_many};
+use super::batch::read_dispatch_many;
+use super::dispatch::{Dispatch, Reader};
 use super::instance::Instance;
 use crate::clock::Millis;
 use crate::engine::{Engine, Level};

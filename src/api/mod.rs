@@ -5,6 +5,7 @@
 
 mod admission;
 mod announced;
+mod batch;
 mod caches;
 mod changes;
 mod dispatch;
@@ -30,7 +31,8 @@ mod steps;
 pub mod view;
 mod webhooks;
 
-pub use dispatch::{Defaults, Dispatch, DispatchResult, Reader, read_dispatch_many};
+pub use batch::read_dispatch_many;
+pub use dispatch::{Defaults, Dispatch, DispatchResult, Reader};
 pub use event_view::event_json;
 pub use handler::{HandlerRequest, read_handler};
 pub use instance::Instance;

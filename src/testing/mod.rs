@@ -1,6 +1,8 @@
 //! What tests of several modules are written with: servers of their own, certificates, a network that breaks at will.
-// Builds with fewer connectors have fewer tests.
-#![cfg_attr(not(feature = "connectors"), allow(dead_code))]
+#![cfg_attr(
+    not(feature = "connectors"),
+    allow(dead_code, reason = "fewer connectors have fewer tests")
+)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 pub(crate) mod authority;

@@ -20,8 +20,14 @@ pub(super) struct Server {
     pub(super) port: u16,
     /// Whether the connection is encrypted.
     pub(super) tls: bool,
-    #[cfg_attr(not(any(feature = "rabbitmq", feature = "redis")), allow(dead_code))]
     /// What the address says after host and port, decoded, without the first slash; `None`: not even the slash.
+    #[cfg_attr(
+        not(any(feature = "rabbitmq", feature = "redis")),
+        allow(
+            dead_code,
+            reason = "a virtual host or the number of a database; the others have neither"
+        )
+    )]
     pub(super) path: Option<String>,
     /// Who.
     pub(super) username: Option<String>,

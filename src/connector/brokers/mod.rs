@@ -4,10 +4,13 @@
 //! is sent ([`message`]), and the one connection that all attempts share ([`link`]). Invariants: a message is sent by the
 //! attempt that wants it or not at all, since no client here keeps messages for a connection that is to come; an attempt
 //! succeeds only after the server has said that it has the message; what is sent is the job's `message`, byte for byte.
-// A build without any of them still knows which jobs would be theirs.
 #![cfg_attr(
     not(any(feature = "rabbitmq", feature = "redis", feature = "nats", feature = "mqtt")),
-    allow(dead_code, unused_variables)
+    allow(
+        dead_code,
+        unused_variables,
+        reason = "a build without any still knows which jobs would be theirs"
+    )
 )]
 
 mod address;

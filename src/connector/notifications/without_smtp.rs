@@ -18,8 +18,8 @@ pub(super) struct Recipient {
     pub message_id: String,
 }
 
-/// The texts of an e-mail, which nobody reads.
-#[allow(dead_code)]
+/// The texts of an e-mail.
+#[allow(dead_code, reason = "nobody reads them here")]
 pub(super) struct Texts {
     pub subject: String,
     pub html: String,

@@ -10,12 +10,11 @@ use crate::testing::servers;
 async fn modes(
     kind: DatabaseKind,
     server: &Private,
-    place: &str,
+    (scheme, user, database): (&str, &str, &str),
     authority: &Authority,
     (sql, encrypted): (&str, &str),
 ) {
     let stranger = Authority::new();
-    let scheme = place.split("//").next().unwrap();
     let (known, strange) = (Some(&*authority.ca), Some(&*stranger.ca));
     // MySQL's driver cannot do it.
     let signed = [
@@ -37,8 +36,7 @@ async fn modes(
         ("127.0.0.1", "?sslmode=disable", None, false),
     ];
     for (host, mode, ca, expected) in all.into_iter().chain(signed) {
-        let (user, database) = place.split_once("//").unwrap().1.split_once('/').unwrap();
-        let url = format!("{scheme}//{user}@{host}:{}/{database}{mode}", server.port);
+        let url = format!("{scheme}://{user}@{host}:{}/{database}{mode}", server.port);
         let opened = open_trusting(kind, &url, ca).unwrap();
         let answer = run(&opened, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await;
         let checked = opened.backend.check().await;
@@ -74,7 +72,7 @@ async fn postgresql_is_reached_by_tls_as_its_address_says() {
     modes(
         DatabaseKind::Postgresql,
         &server,
-        "postgres://ann/postgres",
+        ("postgres", "ann", "postgres"),
         &authority,
         encrypted,
     )
@@ -92,7 +90,7 @@ async fn mariadb_is_reached_by_tls_as_its_address_says() {
     modes(
         DatabaseKind::Mysql,
         &server,
-        "mysql://root/mysql",
+        ("mysql", "root", "mysql"),
         &authority,
         encrypted,
     )

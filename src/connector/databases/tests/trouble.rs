@@ -7,6 +7,7 @@ use crate::resources::DatabaseKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 /// Answers of a check and of an operation at an address.
 async fn answers(kind: DatabaseKind, url: &str) -> [Failure; 2] {
@@ -168,6 +169,16 @@ fn id_in(answer: &str) -> u64 {
     rest.split('}').next().unwrap().parse().unwrap()
 }
 
+/// A statement that the server is at work on for a minute, with the mark in it.
+async fn sleeping(place: &Place) -> (String, JoinHandle<Result<String, Failure>>) {
+    let mark = format!("m{}", uuid::Uuid::now_v7().simple());
+    let sql = format!("SELECT {} AS x /* {mark} */", place.by("pg_sleep(60)", "SLEEP(60)", ""));
+    let opened = Arc::clone(&place.opened);
+    let task = tokio::spawn(async move { run(&opened, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await });
+    until("at work", async || at_work(place, &mark).await).await;
+    (mark, task)
+}
+
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let since = Instant::now();
     while !holds().await {
@@ -183,12 +194,7 @@ async fn a_job_that_is_dropped_leaves_no_statement_on_the_server() {
         .into_iter()
         .filter(|place| place.dialect != Dialect::Sqlite)
     {
-        let place = Arc::new(place);
-        let mark = format!("m{}", uuid::Uuid::now_v7().simple());
-        let sql = format!("SELECT {} AS x /* {mark} */", place.by("pg_sleep(60)", "SLEEP(60)", ""));
-        let opened = Arc::clone(&place.opened);
-        let task = tokio::spawn(async move { run(&opened, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await });
-        until("at work", async || at_work(&place, &mark).await).await;
+        let (mark, task) = sleeping(&place).await;
         task.abort();
         until("stopped", async || !at_work(&place, &mark).await).await;
         // Nobody gets that connection again.
@@ -272,12 +278,7 @@ async fn a_connection_that_dies_under_a_statement_is_a_connection_error() {
         .into_iter()
         .filter(|place| place.dialect != Dialect::Sqlite)
     {
-        let place = Arc::new(place);
-        let mark = format!("m{}", uuid::Uuid::now_v7().simple());
-        let sql = format!("SELECT {} AS x /* {mark} */", place.by("pg_sleep(60)", "SLEEP(60)", ""));
-        let opened = Arc::clone(&place.opened);
-        let task = tokio::spawn(async move { run(&opened, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await });
-        until("at work", async || at_work(&place, &mark).await).await;
+        let (mark, task) = sleeping(&place).await;
         if place.dialect == Dialect::Postgres {
             place.sql(&format!("SELECT pg_terminate_backend(pid) AS x FROM pg_stat_activity WHERE query LIKE '%{mark}%' AND pid <> pg_backend_pid()")).await;
         } else {
