@@ -15,14 +15,14 @@ const { isUint8Array } = require('node:util/types');
 /** Messages handled in one macrotask, so that a flood of them does not starve the event loop. */
 const MESSAGES_PER_TURN = 2000;
 /** A batch of fewer messages is followed by another one only in the next macrotask. */
-const GATHERED = 16;
+const MIN_FOLLOW_UP_MESSAGES = 16;
 /** ms after which a macrotask handles no further message: handlers and listeners run in it, and may take their time. */
-const TURN = 4;
+const MAX_TURN_MS = 4;
 
 /** Dispatches that cross together, at most, so that the native side begins while others are made. */
-const PARCEL = 64;
+const MAX_BATCH_DISPATCHES = 64;
 /** Length of their texts from which on they cross at once. */
-const PARCEL_LENGTH = 64 * 1024;
+const MAX_BATCH_CHARS = 64 * 1024;
 
 /** Largest result that is kept, in bytes of JSON. */
 const MAX_RESULT_BYTES = 1024 * 1024;
@@ -95,21 +95,21 @@ function checkLogger(logger) {
 }
 
 /** Instances that are not closed: what they hold is handed back when the process ends, `process.exit()` included. */
-const open = new Set();
+const openBridges = new Set();
 
-function keepUntilExit(bridge) {
-  if (open.size === 0) process.once('exit', shutDownAll);
-  open.add(bridge);
+function shutDownOnExit(bridge) {
+  if (openBridges.size === 0) process.once('exit', shutDownAll);
+  openBridges.add(bridge);
 }
 
 function shutDownAll() {
-  for (const bridge of open) bridge.shutDown();
-  open.clear();
+  for (const bridge of openBridges) bridge.shutDown();
+  openBridges.clear();
 }
 
-function forget(bridge) {
-  open.delete(bridge);
-  if (open.size === 0) process.removeListener('exit', shutDownAll);
+function forgetBridge(bridge) {
+  openBridges.delete(bridge);
+  if (openBridges.size === 0) process.removeListener('exit', shutDownAll);
 }
 
 /** The traffic of one instance with its native side. */
@@ -123,23 +123,23 @@ class Bridge {
   #lastHandler = 0;
   #jobs = new Map();
   /** Messages that were taken, and how many of them were handled. */
-  #taken = [];
-  #handled = 0;
+  #incoming = [];
+  #handledCount = 0;
   #answers = '';
   /** Dispatches that have not crossed yet, a line each, and the ticket of the first; their tickets follow each other. */
-  #parcel = '';
-  #enclosed = 0;
+  #batch = '';
+  #batchSize = 0;
   #firstTicket = 0;
   #listeners;
   /** Whether time passes by itself. */
-  #waits;
+  #timePasses;
   #ended = false;
 
   constructor(options) {
     const { Ductape: Native } = loadNative();
     const { logger, secrets, ...rest } = options;
     checkLogger(logger);
-    this.#waits = rest.clock !== 'manual';
+    this.#timePasses = rest.clock !== 'manual';
     const asks = typeof secrets === 'function';
     this.#secrets = secrets;
     if (secrets !== undefined && secrets !== null) rest.secrets = asks || secrets;
@@ -162,7 +162,7 @@ class Bridge {
         this.#log('error', `a listener of ${payload.event} failed, for job ${payload.job.id}: ${stack ?? message}`);
       },
     });
-    keepUntilExit(this);
+    shutDownOnExit(this);
   }
 
   get listeners() {
@@ -178,12 +178,12 @@ class Bridge {
   end() {
     this.#ended = true;
     this.hold(false);
-    this.#endThreads();
+    this.#shutDownWhenIdle();
   }
 
-  #endThreads() {
+  #shutDownWhenIdle() {
     if (!this.#ended || this.#tickets.size > 0) return;
-    forget(this);
+    forgetBridge(this);
     setImmediate(() => this.shutDown());
   }
 
@@ -200,32 +200,32 @@ class Bridge {
       const text = stringify(taken, many ? 'inputs' : 'input');
       const ticket = ++this.#lastTicket;
       this.#tickets.set(ticket, { resolve, reject });
-      this.#enclose(ticket, `${namespace} ${many ? 'many' : 'one'} ${text}`);
+      this.#addToBatch(ticket, `${namespace} ${many ? 'many' : 'one'} ${text}`);
     });
   }
 
   /** Collects dispatches until the microtasks that wait have run, or there are enough, then sends them together. */
-  #enclose(ticket, line) {
-    if (this.#enclosed === 0) {
-      this.#parcel = line;
+  #addToBatch(ticket, line) {
+    if (this.#batchSize === 0) {
+      this.#batch = line;
       this.#firstTicket = ticket;
       Promise.resolve().then(() => this.#send());
     } else {
-      this.#parcel += `\n${line}`;
+      this.#batch += `\n${line}`;
     }
-    this.#enclosed++;
-    if (this.#enclosed === PARCEL || this.#parcel.length > PARCEL_LENGTH) this.#send();
+    this.#batchSize++;
+    if (this.#batchSize === MAX_BATCH_DISPATCHES || this.#batch.length > MAX_BATCH_CHARS) this.#send();
   }
 
   #send() {
-    if (this.#enclosed === 0) return;
-    const [first, count, parcel] = [this.#firstTicket, this.#enclosed, this.#parcel];
-    this.#enclosed = 0;
-    this.#parcel = '';
+    if (this.#batchSize === 0) return;
+    const [first, count, batch] = [this.#firstTicket, this.#batchSize, this.#batch];
+    this.#batchSize = 0;
+    this.#batch = '';
     try {
-      this.#native.dispatch(first, count, parcel);
+      this.#native.dispatch(first, count, batch);
     } catch (error) {
-      for (let ticket = first; ticket < first + count; ticket++) this.#ticket(ticket)?.reject(error);
+      for (let ticket = first; ticket < first + count; ticket++) this.#takeTicket(ticket)?.reject(error);
     }
   }
 
@@ -288,7 +288,7 @@ class Bridge {
     // What a part of a feature finishes is its own.
     const prefix = part === undefined ? '' : `${part}/`;
     return {
-      waits: this.#waits,
+      timePasses: this.#timePasses,
       recall: async () => {
         const all = await this.call('steps.recall', claim);
         const own = all.filter(([tag]) => tag.startsWith(prefix));
@@ -308,15 +308,15 @@ class Bridge {
 
   /** Handles what the native side has; the rest, if there is much or it takes long, in the next macrotask. */
   #deliver() {
-    const until = now() + TURN;
+    const until = now() + MAX_TURN_MS;
     for (let handled = 0; ; handled++) {
-      if (this.#handled === this.#taken.length) {
+      if (this.#handledCount === this.#incoming.length) {
         // The other side is at it: in a moment more will have gathered.
-        if (handled > 0 && this.#taken.length < GATHERED) break;
+        if (handled > 0 && this.#incoming.length < MIN_FOLLOW_UP_MESSAGES) break;
         if (!this.#take()) return;
       }
       if (handled === MESSAGES_PER_TURN || (handled > 0 && now() >= until)) break;
-      this.#receive(this.#taken[this.#handled++]);
+      this.#receive(this.#incoming[this.#handledCount++]);
     }
     // Nobody wakes this side before it has seen that nothing is left.
     setImmediate(() => this.#deliver());
@@ -325,8 +325,8 @@ class Bridge {
   /** Takes the next batch; `false`: there is none. */
   #take() {
     const text = this.#native.take();
-    this.#taken = text === '' ? [] : JSON.parse(text);
-    this.#handled = 0;
+    this.#incoming = text === '' ? [] : JSON.parse(text);
+    this.#handledCount = 0;
     return text !== '';
   }
 
@@ -334,17 +334,17 @@ class Bridge {
     switch (message[0]) {
       case 'd':
         for (let at = 2; at < message.length; at += 2) {
-          this.#ticket(message[at])?.resolve(queued(message[at + 1], message[1]));
+          this.#takeTicket(message[at])?.resolve(queued(message[at + 1], message[1]));
         }
         break;
       case 'm':
-        this.#ticket(message[2])?.resolve(message[3].map((id) => queued(id, message[1])));
+        this.#takeTicket(message[2])?.resolve(message[3].map((id) => queued(id, message[1])));
         break;
       case 'r':
-        this.#ticket(message[1])?.resolve(message[2]);
+        this.#takeTicket(message[1])?.resolve(message[2]);
         break;
       case 'e':
-        this.#ticket(message[1])?.reject(toError(message[2]));
+        this.#takeTicket(message[1])?.reject(toError(message[2]));
         break;
       case 'x':
         this.#execute(message[1], message[2], message[3]);
@@ -353,7 +353,7 @@ class Bridge {
         this.#abort(message[1], new DuctapeError(message[2], message[3]));
         break;
       case 'v':
-        this.#listeners.tell(message[1]);
+        this.#listeners.emit(message[1]);
         break;
       case 'l':
         this.#log(message[1], message[2]);
@@ -362,13 +362,13 @@ class Bridge {
         this.#native.work();
         break;
       case 's':
-        this.#tellSecret(message[1], message[2]);
+        this.#answerSecret(message[1], message[2]);
         break;
     }
   }
 
   /** Asks the function of the options, whose answer may be a promise. */
-  async #tellSecret(number, key) {
+  async #answerSecret(number, key) {
     let answer;
     try {
       const value = await this.#secrets(key);
@@ -380,10 +380,10 @@ class Bridge {
     this.#native.secret(number, JSON.stringify(answer));
   }
 
-  #ticket(number) {
+  #takeTicket(number) {
     const ticket = this.#tickets.get(number);
     this.#tickets.delete(number);
-    this.#endThreads();
+    this.#shutDownWhenIdle();
     return ticket;
   }
 
@@ -404,31 +404,31 @@ class Bridge {
     try {
       returned = handler(job);
     } catch (error) {
-      return this.#settled(key, job, toFailure(error));
+      return this.#handlerReturned(key, job, toFailure(error));
     }
     // Also for values that are no promises, so that answers of one turn travel together.
     Promise.resolve(returned).then(
-      (value) => this.#settled(key, job, undefined, value),
-      (error) => this.#settled(key, job, toFailure(error)),
+      (value) => this.#handlerReturned(key, job, undefined, value),
+      (error) => this.#handlerReturned(key, job, toFailure(error)),
     );
   }
 
   /** A handler is done; its steps may not be. */
-  #settled(key, job, failure, value) {
+  #handlerReturned(key, job, failure, value) {
     const steps = JobContext.steps(job);
     if (steps) {
-      steps.end(failure).then((failure) => this.#finished(key, job, failure, value));
+      steps.end(failure).then((failure) => this.#stepsEnded(key, job, failure, value));
     } else {
-      this.#finished(key, job, failure, value);
+      this.#stepsEnded(key, job, failure, value);
     }
   }
 
-  #finished(key, job, failure, value) {
+  #stepsEnded(key, job, failure, value) {
     if (failure) this.#answer(key, 1, JSON.stringify(failure));
-    else this.#done(key, job, value);
+    else this.#succeeded(key, job, value);
   }
 
-  #done(key, job, value) {
+  #succeeded(key, job, value) {
     const snooze = JobContext.snoozed(job);
     if (snooze !== undefined) return this.#answer(key, 2, String(snooze));
     let text;
@@ -498,7 +498,7 @@ function closeOnSignal(instance) {
   workers.add(instance);
 }
 
-function leaveSignals(instance) {
+function stopClosingOnSignal(instance) {
   workers.delete(instance);
   if (workers.size === 0) for (const signal of SIGNALS) process.removeListener(signal, onSignal);
 }
@@ -601,7 +601,7 @@ class Ductape {
       throw error;
     } finally {
       if (closed) {
-        leaveSignals(this);
+        stopClosingOnSignal(this);
         this.#bridge.end();
       } else {
         this.#closed = undefined;

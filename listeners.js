@@ -4,9 +4,9 @@
 /** Calls the listeners of one instance and keeps account of which events have any. */
 class Listeners {
   #names;
-  #wanted;
+  #onMaskChange;
   #refuse;
-  #failed;
+  #onListenerError;
   /** Per event its listeners in the order they were added; a list is replaced and never changed, so that telling needs no copy. */
   #entries = new Map();
 
@@ -16,14 +16,14 @@ class Listeners {
    */
   constructor(names, { wanted, refuse, failed }) {
     this.#names = names;
-    this.#wanted = wanted;
+    this.#onMaskChange = wanted;
     this.#refuse = refuse;
-    this.#failed = failed;
+    this.#onListenerError = failed;
   }
 
   add(event, listener, once) {
     this.#check(event, listener);
-    const entry = { listener, once, gone: false };
+    const entry = { listener, once, removed: false };
     this.#replace(event, [...this.#of(event), entry]);
     return () => this.#remove(event, entry);
   }
@@ -35,10 +35,10 @@ class Listeners {
     if (entry) this.#remove(event, entry);
   }
 
-  tell(payload) {
+  emit(payload) {
     for (const entry of this.#of(payload.event)) {
       // Taken away by another listener of the same event.
-      if (entry.gone) continue;
+      if (entry.removed) continue;
       if (entry.once) this.#remove(payload.event, entry);
       this.#call(entry.listener, payload);
     }
@@ -47,9 +47,10 @@ class Listeners {
   #call(listener, payload) {
     try {
       const returned = listener(payload);
-      if (typeof returned?.then === 'function') returned.then(undefined, (error) => this.#failed(payload, error));
+      if (typeof returned?.then === 'function')
+        returned.then(undefined, (error) => this.#onListenerError(payload, error));
     } catch (error) {
-      this.#failed(payload, error);
+      this.#onListenerError(payload, error);
     }
   }
 
@@ -58,7 +59,7 @@ class Listeners {
   }
 
   #remove(event, entry) {
-    entry.gone = true;
+    entry.removed = true;
     this.#replace(
       event,
       this.#of(event).filter((each) => each !== entry),
@@ -69,7 +70,7 @@ class Listeners {
     const before = this.#of(event).length;
     this.#entries.set(event, entries);
     if ((before === 0) === (entries.length === 0)) return;
-    this.#wanted(
+    this.#onMaskChange(
       this.#names.reduce((mask, name, place) => (this.#of(name).length > 0 ? mask | (1 << place) : mask), 0),
     );
   }

@@ -7,25 +7,25 @@ const { setTimeout, clearTimeout } = require('node:timers');
 const { DuctapeError, refuse, stringify, toFailure } = require('./errors.js');
 
 /** Longest tag, in bytes. */
-const MAX_TAG = 200;
+const MAX_TAG_BYTES = 200;
 const MAX_RETRIES = 1000;
 /** Tags that begin with this are this package's. */
-const OWN = 'ductape:';
+const RESERVED_PREFIX = 'ductape:';
 /** Written down before the first rollback: from then on the run is only undone. Its result is the failure. */
-const UNDOING = `${OWN}undoing`;
+const UNDOING_TAG = `${RESERVED_PREFIX}undoing`;
 /** Before the tag of a step whose rollback is over. */
-const UNDONE = `${OWN}undone:`;
+const UNDONE_PREFIX = `${RESERVED_PREFIX}undone:`;
 /** Longest text of a failure that is kept. */
-const MAX_TEXT = 10_000;
+const MAX_FAILURE_CHARS = 10_000;
 /** ms between tries of what the store cannot take now. */
-const PAUSE = 1000;
+const RETRY_PAUSE_MS = 1000;
 
 function checkTag(tag, begun) {
   if (typeof tag !== 'string' || tag === '') refuse('step', 'the tag must be a text that is not empty');
-  if (Buffer.byteLength(tag) > MAX_TAG) refuse('step', `the tag must have at most ${MAX_TAG} bytes`);
+  if (Buffer.byteLength(tag) > MAX_TAG_BYTES) refuse('step', `the tag must have at most ${MAX_TAG_BYTES} bytes`);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(tag)) refuse('step', 'the tag must not hold control characters');
-  if (tag.startsWith(OWN)) refuse('step', `the tag must not begin with '${OWN}'`);
+  if (tag.startsWith(RESERVED_PREFIX)) refuse('step', `the tag must not begin with '${RESERVED_PREFIX}'`);
   if (begun.has(tag)) {
     refuse('step', `this attempt has a step '${tag}' already; give each step a tag of its own, as in 'charge:\${i}'`);
   }
@@ -47,7 +47,7 @@ function checkOptions(options) {
 }
 
 /** The failure that an earlier attempt began to undo the run for. */
-function thrown({ code, message }) {
+function toDuctapeError({ code, message }) {
   return new DuctapeError(code, message);
 }
 
@@ -57,9 +57,9 @@ class Steps {
   /** Tags of this attempt. */
   #begun = new Set();
   /** Promises of steps that have not settled. */
-  #going = new Set();
+  #pending = new Set();
   /** What earlier attempts finished: a promise of a map from tag to JSON text or undefined. */
-  #known;
+  #recalled;
   /** Finished steps that can be undone: `{ order, tag, rollback, retries, result }`. */
   #undoable = [];
   /** Steps finished by any attempt, so that each has a number. */
@@ -70,7 +70,7 @@ class Steps {
   /**
    * `native`: `recall()`, `record(tag, text)` and `forget()` answer with promises; `delay(failure, spent, retries)` gives
    * the ms until the next try, null when there is none, -1 when the attempt is over; without `spent` it asks for the next attempt of the job.
-   * `mask(text)` hides secrets, `warn(message)` tells the operator, `waits` says whether time passes by itself.
+   * `mask(text)` hides secrets, `warn(message)` tells the operator, `timePasses` says whether time passes by itself.
    */
   constructor(job, native) {
     this.#job = job;
@@ -78,15 +78,15 @@ class Steps {
   }
 
   begin(tag, work, options) {
-    const step = this.#step(tag, work, options);
-    this.#going.add(step);
-    const settled = () => this.#going.delete(step);
+    const step = this.#runStep(tag, work, options);
+    this.#pending.add(step);
+    const settled = () => this.#pending.delete(step);
     // Also: a step that nobody awaits must not end the process when it fails.
     step.then(settled, settled);
     return step;
   }
 
-  async #step(tag, work, options) {
+  async #runStep(tag, work, options) {
     checkTag(tag, this.#begun);
     if (typeof work !== 'function') refuse('step', `the work of '${tag}' must be a function, got ${typeof work}`);
     const { retries, rollback } = checkOptions(options);
@@ -95,22 +95,22 @@ class Steps {
     }
     this.#begun.add(tag);
     this.#stopIfAborted();
-    this.#known ??= this.#recall();
-    const known = await this.#known;
+    this.#recalled ??= this.#recall();
+    const known = await this.#recalled;
     this.#stopIfAborted();
     const found = known.get(tag);
     if (found) {
       const result = found.text === undefined ? undefined : JSON.parse(found.text);
-      if (!known.has(UNDONE + tag)) this.#keep(found.order, tag, rollback, retries, result);
+      if (!known.has(UNDONE_PREFIX + tag)) this.#addUndoable(found.order, tag, rollback, retries, result);
       return result;
     }
-    if (this.#undoing) throw thrown(this.#undoing);
-    const value = await this.#tries(`step '${tag}'`, retries, (tries) => work(this.#context(tag, tries)));
+    if (this.#undoing) throw toDuctapeError(this.#undoing);
+    const value = await this.#runWithRetries(`step '${tag}'`, retries, (tries) => work(this.#context(tag, tries)));
     this.#stopIfAborted();
     // What a later attempt would get, this one gets too.
     const text = value === undefined ? undefined : stringify(value, `result of the step '${tag}'`);
     const result = text === undefined ? undefined : JSON.parse(text);
-    this.#keep(this.#finished++, tag, rollback, retries, result);
+    this.#addUndoable(this.#finished++, tag, rollback, retries, result);
     await this.#native.record(tag, text);
     return result;
   }
@@ -124,7 +124,7 @@ class Steps {
     return context;
   }
 
-  #keep(order, tag, rollback, retries, result) {
+  #addUndoable(order, tag, rollback, retries, result) {
     if (rollback) this.#undoable.push({ order, tag, rollback, retries, result });
   }
 
@@ -133,7 +133,7 @@ class Steps {
     for (const [tag, text] of await this.#native.recall()) {
       known.set(tag, { order: this.#finished++, text: text ?? undefined });
     }
-    const undoing = known.get(UNDOING);
+    const undoing = known.get(UNDOING_TAG);
     if (undoing) this.#undoing = JSON.parse(undoing.text);
     return known;
   }
@@ -143,7 +143,7 @@ class Steps {
   }
 
   /** Does something until it succeeds or there is no further try. */
-  async #tries(what, retries, act) {
+  async #runWithRetries(what, retries, act) {
     for (let spent = 0; ; spent++) {
       try {
         return await act(spent + 1);
@@ -167,7 +167,7 @@ class Steps {
         signal.removeEventListener('abort', end);
         resolve();
       };
-      const timer = setTimeout(end, this.#native.waits ? ms : 0);
+      const timer = setTimeout(end, this.#native.timePasses ? ms : 0);
       signal.addEventListener('abort', end);
       if (signal.aborted) end();
     });
@@ -178,13 +178,13 @@ class Steps {
    * further attempt follows. Resolves with the failure of the attempt.
    */
   async end(failure) {
-    while (this.#going.size > 0) await Promise.allSettled([...this.#going]);
+    while (this.#pending.size > 0) await Promise.allSettled([...this.#pending]);
     try {
       if (!this.#undoing) {
         const undone = failure && this.#undoable.length > 0 && !this.#job.signal.aborted;
         if (!undone || this.#native.delay(failure) !== null) return failure;
-        const kept = this.#kept(failure);
-        await this.#insist(() => this.#native.record(UNDOING, JSON.stringify(kept)));
+        const kept = this.#storableFailure(failure);
+        await this.#retryUntilStored(() => this.#native.record(UNDOING_TAG, JSON.stringify(kept)));
         this.#undoing = kept;
       }
       await this.#undo();
@@ -196,8 +196,8 @@ class Steps {
   }
 
   /** A failure as it may be stored: without the values of secrets, and short. */
-  #kept({ code, message, stack }) {
-    const cut = (text) => text && this.#native.mask(text).slice(0, MAX_TEXT).toWellFormed();
+  #storableFailure({ code, message, stack }) {
+    const cut = (text) => text && this.#native.mask(text).slice(0, MAX_FAILURE_CHARS).toWellFormed();
     return { code: cut(code), message: cut(message), stack: cut(stack) };
   }
 
@@ -207,27 +207,27 @@ class Steps {
       this.#stopIfAborted();
       const what = `the rollback of step '${tag}'`;
       try {
-        await this.#tries(what, retries, (tries) => rollback(result, this.#context(tag, tries)));
+        await this.#runWithRetries(what, retries, (tries) => rollback(result, this.#context(tag, tries)));
       } catch (error) {
         this.#stopIfAborted();
         const { code, message } = toFailure(error);
         this.#job.log(`${what} failed: ${code}: ${message}`);
         this.#native.warn(`${what} of job ${this.#job.id} failed, and is not tried again: ${code}: ${message}`);
       }
-      await this.#insist(() => this.#native.record(UNDONE + tag, undefined));
+      await this.#retryUntilStored(() => this.#native.record(UNDONE_PREFIX + tag, undefined));
     }
-    await this.#insist(() => this.#native.forget());
+    await this.#retryUntilStored(() => this.#native.forget());
   }
 
   /** Does not go on before the store has taken it. Rejects when the run is no longer this attempt's. */
-  async #insist(write) {
+  async #retryUntilStored(write) {
     for (;;) {
       this.#stopIfAborted();
       try {
         return await write();
       } catch (error) {
         if (error.code === 'LEASE_LOST' || error.code === 'CLOSED' || error.code === 'VALIDATION_ERROR') throw error;
-        await this.#wait(PAUSE);
+        await this.#wait(RETRY_PAUSE_MS);
       }
     }
   }

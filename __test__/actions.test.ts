@@ -2,15 +2,24 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { AppAction, DuctapeOptions, IActionRequest } from './support/ductape.js';
-import { create, deferred, env, eventually, product, recorder, refusal, stopwatch } from './support/instances.js';
-import { called, closedPort, rawService, secureService, service, shop } from './support/services.js';
+import {
+  create,
+  deferred,
+  env,
+  eventually,
+  product,
+  recordingLogger,
+  rejection,
+  stopwatch,
+} from './support/instances.js';
+import { runCall, closedPort, rawService, secureService, service, shop } from './support/services.js';
 
 /** 12 MB in 12 kB. */
 const bomb = gzipSync(Buffer.alloc(12_000_000));
 const json = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n';
 
 describe('a call', () => {
-  it('is the action with the input in it, and its result the answer', async () => {
+  it('sends the request of its action with the input and results in the response', async () => {
     const { url, requests } = await service((_, response) => {
       response.setHeader('content-type', 'application/problem+json; charset=utf-8');
       response.setHeader('set-cookie', ['a=1', 'b=2']);
@@ -24,7 +33,7 @@ describe('a call', () => {
       query: { expand: ['items', 'customer'], page: 1 },
       body: { currency: 'EUR', price: { net: '$99.99', vat: 19 } },
     };
-    const job = await called(
+    const job = await runCall(
       {
         ...shop(`${url}/v1/`, action, { auth: { type: 'basic', username: 'ann', password: '$Secret{PASSWORD}' } }),
         secrets: { KEPT: 'kept in a header', PASSWORD: 'hunter2hunter2' },
@@ -53,21 +62,21 @@ describe('a call', () => {
     expect(requests).toHaveLength(1);
   });
 
-  it('takes flat fields and fields with a prefix', async () => {
+  it('accepts flat fields and fields with a prefix', async () => {
     const { url, requests } = await service();
     const flat = { id: 7, note: 'n', 'query:q': 1, 'headers:x-h': 2, 'body:id': 3 } as IActionRequest;
-    expect((await called(shop(url, { resource: '/orders/:id' }), flat)).status).toBe('completed');
+    expect((await runCall(shop(url, { resource: '/orders/:id' }), flat)).status).toBe('completed');
     expect(requests[0]).toMatchObject({ url: '/orders/7?q=1', headers: { 'x-h': '2' } });
     expect(`${requests[0]?.body}`).toBe('{"note":"n","id":3}');
-    await called(shop(url, { method: 'DELETE', resource: '/orders/:id' }), { id: 7, note: 'n' } as IActionRequest);
+    await runCall(shop(url, { method: 'DELETE', resource: '/orders/:id' }), { id: 7, note: 'n' } as IActionRequest);
     expect(requests[1]).toMatchObject({ method: 'DELETE', url: '/orders/7?note=n' });
     expect(requests[1]?.body).toHaveLength(0);
   });
 
-  it('has its expressions resolved, and text that only looks like one is left', async () => {
+  it('resolves expressions and leaves text that only resembles one', async () => {
     const { url, requests } = await service();
     const action = { query: { product: '$Var(product)x', at: '$Now()' }, body: { text: '$$5' } };
-    await called(shop(url, action), { body: { double: '$Add(1, 1)', price: '$5' } });
+    await runCall(shop(url, action), { body: { double: '$Add(1, 1)', price: '$5' } });
     expect(`${requests[0]?.body}`).toBe('{"text":"$5","double":2,"price":"$5"}');
     expect(Number(new URL(`http://h${requests[0]?.url}`).searchParams.get('at'))).toBeGreaterThan(1_700_000_000_000);
   });
@@ -75,7 +84,7 @@ describe('a call', () => {
   it('sends forms, files and texts', async () => {
     const { url, requests } = await service();
     const sent = async (request_type: string, body: IActionRequest['body']) => {
-      const job = await called(shop(url, { request_type }), { body } as IActionRequest);
+      const job = await runCall(shop(url, { request_type }), { body } as IActionRequest);
       expect(job.error).toBeUndefined();
       const last = requests.at(-1);
       return new Response(last?.body, { headers: { 'content-type': last?.headers['content-type'] ?? '' } });
@@ -105,20 +114,20 @@ describe('a call', () => {
     ['bytes as base64', 'image/png', Buffer.from([0, 255]), 'AP8=', 'base64'],
   ])('gives %s', async (_, type, body, data, encoding) => {
     const { url } = await service((__, response) => void response.setHeader('content-type', type).end(body));
-    const { result } = await called(shop(url));
+    const { result } = await runCall(shop(url));
     expect(result.data).toEqual(data);
     expect(result.encoding).toBe(encoding);
   });
 
-  it('goes by HTTP/2 where the server speaks it, to authorities that are named', async () => {
+  it('uses HTTP/2 where the server supports it and trusts the configured authority', async () => {
     const { url, ca, versions } = await secureService();
-    expect((await called(shop(url, {}, { ca }))).result).toMatchObject({ status: 200, data: {} });
+    expect((await runCall(shop(url, {}, { ca }))).result).toMatchObject({ status: 200, data: {} });
     expect(versions).toEqual(['2.0']);
-    const refused = await called(shop(url));
+    const refused = await runCall(shop(url));
     expect(refused.error).toMatchObject({ code: 'CONNECTION_ERROR', message: expect.stringMatching(/certificate/i) });
   });
 
-  it('is a handler of the program where there is one, and one of another process where it is not defined', async () => {
+  it('is run by a handler where there is one, and left to other processes where the action is undefined', async () => {
     const { url, requests } = await service();
     const ductape = create(shop(url));
     ductape.actions.handle({}, () => 'by hand');
@@ -168,7 +177,7 @@ describe('a call that fails', () => {
     ],
   ])('by %s', async (_, start, code, again) => {
     const { url } = await start();
-    const job = await called(shop(`${url}/token-in-path`), { body: { card: 'payload' } }, retried);
+    const job = await runCall(shop(`${url}/token-in-path`), { body: { card: 'payload' } }, retried);
     expect(job.status).toBe('failed');
     expect(job.error?.code).toBe(code);
     expect(job.attempt, 'attempts').toBe(again ? 2 : 1);
@@ -176,7 +185,7 @@ describe('a call that fails', () => {
     expect(JSON.stringify(job.error)).not.toMatch(/token-in-path|payload|secret/);
   });
 
-  it('by an answer without end, packed or not, is let go of', async () => {
+  it('stops reading an endless response, compressed or not', async () => {
     const closed = deferred();
     const endless = await rawService((socket) => {
       socket.write(`${json}\r\n`);
@@ -186,7 +195,7 @@ describe('a call that fails', () => {
       socket.on('drain', more).on('close', () => closed.resolve());
       more();
     });
-    expect((await called(shop(endless.url))).error).toMatchObject({
+    expect((await runCall(shop(endless.url))).error).toMatchObject({
       code: 'VALIDATION_ERROR',
       message: '127.0.0.1: the answer is larger than 10485760 bytes',
     });
@@ -195,17 +204,17 @@ describe('a call that fails', () => {
       response.writeHead(200, { 'content-encoding': 'gzip' });
       response.end(bomb);
     });
-    expect((await called(shop(packed.url))).error?.code).toBe('VALIDATION_ERROR');
+    expect((await runCall(shop(packed.url))).error?.code).toBe('VALIDATION_ERROR');
   });
 
-  it('waits as long as the service asks for', async () => {
+  it('is retried after the delay the service asks for', async () => {
     const elapsed = stopwatch();
     let first = true;
     const { url, requests } = await service((_, response) => {
       response.writeHead(first ? 429 : 200, first ? { 'retry-after': '1' } : {}).end();
       first = false;
     });
-    expect((await called(shop(url), {}, retried)).status).toBe('completed');
+    expect((await runCall(shop(url), {}, retried)).status).toBe('completed');
     expect(elapsed()).toBeGreaterThan(950);
     const keys = requests.map((request) => request.headers['idempotency-key']);
     expect(new Set(keys).size, 'one key for all attempts').toBe(1);
@@ -217,23 +226,23 @@ describe('a call that fails', () => {
     ['within its headers', 'HTTP/1.1 200 OK\r\nx: ', {}],
     ['within its body', `${json}content-length: 9\r\n\r\n{`, {}],
     ['and the action has a timeout', '', { timeout: 60_000 }],
-  ])('by a server that stalls %s is late, and dropped', async (_, text, action) => {
+  ])('times out and closes the connection when the server stalls %s', async (_, text, action) => {
     const closed = deferred();
     const { url } = await rawService((socket) => {
       socket.on('close', () => closed.resolve());
       socket.write(text);
     });
-    const job = await called(shop(url, action), {}, { timeout: 2_000 });
+    const job = await runCall(shop(url, action), {}, { timeout: 2_000 });
     expect(job.error?.code).toBe('TIMEOUT');
     await closed.promise;
   });
 
-  it('is late after the timeout of its action', async () => {
+  it('times out after the timeout of its action', async () => {
     const { url } = await rawService(() => {});
-    expect((await called(shop(url, { timeout: 100 }))).error?.code).toBe('TIMEOUT');
+    expect((await runCall(shop(url, { timeout: 100 }))).error?.code).toBe('TIMEOUT');
   });
 
-  it('because its job is cancelled is dropped in the middle', async () => {
+  it('is aborted when its job is cancelled', async () => {
     const [asked, closed] = [deferred(), deferred()];
     const { url } = await rawService((socket) => {
       socket.on('close', () => closed.resolve());
@@ -256,14 +265,14 @@ describe('a call that fails', () => {
     ['a query that is a text', { id: 1, 'query:a': { b: { c: 1 } }, headers: { a: [] } }, /headers\.a/],
   ])('by %s sends nothing', async (_, input, message) => {
     const { url, requests } = await service();
-    const job = await called(shop(url, { resource: '/orders/:id' }), input, retried);
+    const job = await runCall(shop(url, { resource: '/orders/:id' }), input, retried);
     expect(job.error).toMatchObject({ code: 'VALIDATION_ERROR', message: expect.stringMatching(message) });
     expect(job.error?.message).not.toContain('payload');
     expect(job.attempt).toBe(1);
     expect(requests).toHaveLength(0);
   });
 
-  it('by a secret that is missing or makes no URL names it', async () => {
+  it('names the secret that is missing or makes an invalid URL', async () => {
     const cases: [string, DuctapeOptions['secrets'], RegExp][] = [
       ['$Secret{BASE}', {}, /BASE/],
       ['$Secret{BASE}', { BASE: 'not a URL' }, /app shop .*base_url/],
@@ -271,7 +280,7 @@ describe('a call that fails', () => {
       ['$Secret{BASE}', { BASE: 'https://ann:hunter2@example.com' }, /auth/],
     ];
     for (const [base, secrets, message] of cases) {
-      const { error } = await called({ ...shop(base), ...(secrets && { secrets }) });
+      const { error } = await runCall({ ...shop(base), ...(secrets && { secrets }) });
       expect(error).toMatchObject({ code: 'VALIDATION_ERROR', message: expect.stringMatching(message) });
       expect(error?.message).not.toContain('hunter2');
     }
@@ -279,14 +288,14 @@ describe('a call that fails', () => {
 });
 
 describe('credentials', () => {
-  it('that are refused are asked for anew, and are in no error, log or history', async () => {
+  it('that are rejected are fetched again, and appear in no error, log or history', async () => {
     const [old, fresh] = ['an old secret key', 'a fresh secret key'];
     let value = old;
     const { url, requests } = await service((request, response) => {
       const right = request.headers.authorization === `Bearer ${fresh}`;
       response.writeHead(right ? 200 : 401).end(request.headers.authorization);
     });
-    const logger = recorder();
+    const logger = recordingLogger();
     const ductape = create({
       ...shop(url, {}, { auth: { type: 'bearer', token: '$Secret{KEY}' } }),
       secrets: () => value,
@@ -306,13 +315,13 @@ describe('credentials', () => {
     expect(requests.map((request) => request.headers.authorization)).toEqual([`Bearer ${old}`, `Bearer ${fresh}`]);
   });
 
-  it('go to no other host by a redirect', async () => {
+  it('are not sent to another host by a redirect', async () => {
     const target = await service();
     const { url } = await service((_, response) => {
       response.writeHead(307, { location: `http://localhost:${target.port}/next` }).end();
     });
     const auth = { type: 'header', name: 'X-Api-Key', value: 'hunter2' } as const;
-    const { status } = await called(shop(url, {}, { auth }), { body: { a: 1 } });
+    const { status } = await runCall(shop(url, {}, { auth }), { body: { a: 1 } });
     expect(status).toBe('completed');
     expect(target.requests[0]).toMatchObject({ method: 'POST', url: '/next' });
     expect(`${target.requests[0]?.body}`).toBe('{"a":1}');
@@ -327,39 +336,39 @@ describe('outbound', () => {
     ['an address', 'http://127.0.0.1'],
     ['an address in disguise', 'http://0x7f000001'],
     ['a name', 'http://localhost'],
-  ])('keeps calls from private networks: %s', async (_, host) => {
+  ])('blocks calls to private networks: %s', async (_, host) => {
     const { port, requests } = await service();
     const options = { ...shop(`${host}:${port}`), outbound: { privateAddresses: false } };
-    const job = await called(options, {}, retried);
+    const job = await runCall(options, {}, retried);
     expect(job).toMatchObject({ attempt: 1, error: refused });
     expect(requests).toHaveLength(0);
   });
 
-  it('keeps calls to the hosts that are listed, also by redirect', async () => {
+  it('limits calls and redirects to the listed hosts', async () => {
     const { url, port, requests } = await service((request, response) => {
       const elsewhere = `http://localhost:${port}/`;
       response.writeHead(request.url === '/away' ? 302 : 200, { location: elsewhere }).end();
     });
     const outbound = { hosts: ['127.0.0.1', '*.example.com'] };
-    expect((await called({ ...shop(url), outbound })).status).toBe('completed');
-    expect((await called({ ...shop('http://example.com'), outbound })).error).toMatchObject(refused);
-    expect((await called({ ...shop(url, { resource: '/away' }), outbound })).error).toMatchObject(refused);
+    expect((await runCall({ ...shop(url), outbound })).status).toBe('completed');
+    expect((await runCall({ ...shop('http://example.com'), outbound })).error).toMatchObject(refused);
+    expect((await runCall({ ...shop(url, { resource: '/away' }), outbound })).error).toMatchObject(refused);
     expect(requests.map((request) => request.url)).toEqual(['/', '/away']);
   });
 
-  it('holds for webhooks', async () => {
+  it('applies to webhooks', async () => {
     const ductape = create({ outbound: { hosts: ['hooks.example.com'], privateAddresses: false } });
     const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
     for (const url of ['https://example.com/', 'http://10.0.0.1/']) {
-      const error = await refusal(ductape.jobs.setWebhook({ url, events: ['job.failed'], secret }));
+      const error = await rejection(ductape.jobs.setWebhook({ url, events: ['job.failed'], secret }));
       expect(error.details?.[0]).toMatchObject({ path: 'url', message: expect.stringMatching(/outbound/) });
     }
     await ductape.jobs.setWebhook({ url: 'https://hooks.example.com/', events: ['job.failed'], secret });
   });
 
-  it('is checked', async () => {
+  it('is validated', async () => {
     const outbound = { hosts: ['https://a.example'], private: false } as never;
-    const error = await refusal(() => create({ outbound }));
+    const error = await rejection(() => create({ outbound }));
     const paths = error.details?.map((problem) => problem.path);
     expect(paths).toEqual(['options.outbound.private', 'options.outbound.hosts[0]']);
   });
@@ -376,7 +385,7 @@ describe('a check', () => {
     [403, 'FORBIDDEN'],
     [500, 'SERVICE_UNAVAILABLE'],
     [503, 'SERVICE_UNAVAILABLE'],
-  ])('finds of %i: %s', async (status, code) => {
+  ])('reports for status %i: %s', async (status, code) => {
     const { url, requests } = await service(
       (_, response) => void response.writeHead(status, { location: '/login' }).end(),
     );
@@ -386,7 +395,7 @@ describe('a check', () => {
     expect(requests).toMatchObject([{ method: 'HEAD', url: '/v1' }]);
   });
 
-  it('finds that nobody is there', async () => {
+  it('reports that nothing is listening', async () => {
     const [found] = await create(shop(`http://127.0.0.1:${await closedPort()}`)).resources.check();
     expect(found?.error?.code).toBe('CONNECTION_ERROR');
     const { url } = await rawService(() => {});

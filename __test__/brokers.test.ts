@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { BrokerEnvironment, BrokerTopic, Resources } from './support/ductape.js';
-import { create, env, eventually, product, recorder } from './support/instances.js';
+import { create, env, eventually, product, recordingLogger } from './support/instances.js';
 
 type Type = BrokerEnvironment['type'];
 
@@ -23,16 +23,16 @@ function broker(type: Type, url: string, topics?: BrokerTopic[]): Resources {
 }
 
 /** A conversation in lines with a server. */
-async function talk(url: string): Promise<{ socket: Socket; heard: () => string }> {
+async function openConnection(url: string): Promise<{ socket: Socket; received: () => string }> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
-  let heard = '';
+  let received = '';
   socket.setEncoding('utf8').on('data', (text) => {
-    heard += text;
+    received += text;
   });
   await once(socket, 'connect');
   onTestFinished(() => void socket.destroy());
-  return { socket, heard: () => heard };
+  return { socket, received: () => received };
 }
 
 describe.skipIf(!addresses.REDIS)('on Redis', () => {
@@ -47,22 +47,22 @@ describe.skipIf(!addresses.REDIS)('on Redis', () => {
     });
     const result = await ductape.jobs.wait(job_id, { timeout: 10_000 });
     expect(result).toEqual({ message_id: `${job_id}/1`, stream, id: expect.stringMatching(/^\d+-\d+$/) });
-    const { socket, heard } = await talk(url);
+    const { socket, received } = await openConnection(url);
     socket.write(`XRANGE ${stream} - +\r\nDEL ${stream}\r\n`);
-    await eventually(() => expect(heard()).toMatch(/:1\r\n$/));
-    expect(heard()).toContain('{"z":1,"a":"ü","total":1.5}');
-    expect(heard()).toContain(`${job_id}/1`);
+    await eventually(() => expect(received()).toMatch(/:1\r\n$/));
+    expect(received()).toContain('{"z":1,"a":"ü","total":1.5}');
+    expect(received()).toContain(`${job_id}/1`);
     expect(await ductape.resources.check()).toMatchObject([{ type: 'broker', tag: 'bus', ok: true, calls: 1 }]);
   });
 
-  it('what goes wrong has its code, is told in its words, and shows no message', async () => {
+  it('failures have a code and the reason of the server, and never contain the message', async () => {
     const url = addresses.REDIS as string;
-    const logger = recorder();
+    const logger = recordingLogger();
     const ductape = create({ logger, resources: broker('REDIS', url) });
     const key = unique();
-    const { socket, heard } = await talk(url);
+    const { socket, received } = await openConnection(url);
     socket.write(`SET ${key} text\r\n`);
-    await eventually(() => expect(heard()).toContain('+OK'));
+    await eventually(() => expect(received()).toContain('+OK'));
     const wrong = await ductape.events.dispatch({
       broker: 'bus',
       event: key,
@@ -81,12 +81,12 @@ describe.skipIf(!addresses.REDIS)('on Redis', () => {
 });
 
 describe.skipIf(!addresses.NATS)('on NATS', () => {
-  it('a message reaches who listens, with its id', async () => {
+  it('a message reaches subscribers with its id', async () => {
     const url = addresses.NATS as string;
     const subject = unique();
-    const { socket, heard } = await talk(url);
+    const { socket, received } = await openConnection(url);
     socket.write(`CONNECT {"verbose":false,"headers":true}\r\nSUB ${subject} 1\r\nPING\r\n`);
-    await eventually(() => expect(heard()).toContain('PONG'));
+    await eventually(() => expect(received()).toContain('PONG'));
     const ductape = create({ resources: broker('NATS', url) });
     const { job_id } = await ductape.events.dispatch({
       broker: 'bus',
@@ -94,13 +94,13 @@ describe.skipIf(!addresses.NATS)('on NATS', () => {
       input: { message: { b: 1, a: 2 } },
     });
     expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toEqual({ message_id: `${job_id}/1`, subject });
-    await eventually(() => expect(heard()).toContain('{"b":1,"a":2}\r\n'));
-    expect(heard()).toContain(`Nats-Msg-Id: ${job_id}/1\r\n`);
+    await eventually(() => expect(received()).toContain('{"b":1,"a":2}\r\n'));
+    expect(received()).toContain(`Nats-Msg-Id: ${job_id}/1\r\n`);
   });
 });
 
 describe.skipIf(!addresses.RABBITMQ)('on RabbitMQ', () => {
-  it('a message that no queue gets is not found, unless that is all right', async () => {
+  it('an unroutable message fails as NOT_FOUND unless that is allowed', async () => {
     const topics = [{ tag: unique() }, { tag: unique(), mandatory: false }] as const;
     const ductape = create({ resources: broker('RABBITMQ', addresses.RABBITMQ as string, [...topics]) });
     const publish = async (event: string) => {
@@ -112,10 +112,10 @@ describe.skipIf(!addresses.RABBITMQ)('on RabbitMQ', () => {
     expect(await ductape.resources.check()).toMatchObject([{ ok: true, calls: 2, failures: 1 }]);
   });
 
-  it('a wrong password is told without it', async () => {
+  it('an error about a wrong password does not contain it', async () => {
     const url = new URL(addresses.RABBITMQ as string);
     url.password = 'not-this-password';
-    const logger = recorder();
+    const logger = recordingLogger();
     const ductape = create({ logger, resources: broker('RABBITMQ', url.href) });
     const { job_id } = await ductape.events.dispatch({ broker: 'bus', event: 'x', input: { message: {} }, retries: 2 });
     await expect(ductape.jobs.wait(job_id, { timeout: 20_000 })).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
@@ -138,7 +138,7 @@ describe.skipIf(!addresses.MQTT)('on MQTT', () => {
 });
 
 describe('a broker', () => {
-  it('that never answers fails jobs, which are tried again and can be cancelled', async () => {
+  it('that never answers fails jobs, which are retried and can be cancelled', async () => {
     const sockets: Socket[] = [];
     const silent = createServer((socket) => void sockets.push(socket.on('error', () => {}))).listen(0, '127.0.0.1');
     await once(silent, 'listening');
@@ -165,7 +165,7 @@ describe('a broker', () => {
     await eventually(() => expect(sockets.every((socket) => socket.readableEnded || socket.destroyed)).toBe(true));
   });
 
-  it('stands back behind a handler', async () => {
+  it('gives precedence to a handler', async () => {
     const ductape = create({ resources: broker('MQTT', 'mqtt://127.0.0.1:1') });
     ductape.events.handle({ broker: 'bus', event: '*' }, (job) => job.input.message);
     const { job_id } = await ductape.events.dispatch({ broker: 'bus', event: 'x', input: { message: { a: 1 } } });

@@ -1,12 +1,12 @@
 // Caches: results that later jobs get without running, and values of the program's own.
 import { describe, expect, it } from 'vitest';
 import { type DispatchInput, Ductape, type DuctapeOptions, type IFeatureDispatchInput } from './support/ductape.js';
-import { create, deferred, env, job, pathsOf, product, refusal, temporaryStore } from './support/instances.js';
+import { create, deferred, env, job, problemPaths, product, rejection, temporaryStore } from './support/instances.js';
 
 const hour = 3_600_000;
 
 /** An instance whose handler counts its runs, and a way to dispatch to it and wait. */
-function counting(options: DuctapeOptions = {}) {
+function createRunCounter(options: DuctapeOptions = {}) {
   const ductape = create(options);
   let runs = 0;
   ductape.features.handle({ product: '*', env: '*' }, (run) => ({ run: ++runs, input: run.input }));
@@ -18,8 +18,8 @@ function counting(options: DuctapeOptions = {}) {
 }
 
 describe('a job with a cache', () => {
-  it('completes with the result of one that had the same input, without running', async () => {
-    const { ductape, result, runs } = counting();
+  it('completes with the cached result of a job with the same input, without running', async () => {
+    const { ductape, result, runs } = createRunCounter();
     expect(await result({ a: 1, b: [1, { c: 2, d: 3 }] })).toBe(1);
     expect(await result({ b: [1, { d: 3, c: 2 }], a: 1 })).toBe(1);
     expect(runs()).toBe(1);
@@ -30,8 +30,8 @@ describe('a job with a cache', () => {
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'completed', result: { run: 1 } });
   });
 
-  it('runs when anything of what it depends on differs', async () => {
-    const { result } = counting();
+  it('runs when anything its cache key depends on differs', async () => {
+    const { result } = createRunCounter();
     const runs = [
       await result({ a: 1 }),
       await result({ a: 2 }),
@@ -46,24 +46,24 @@ describe('a job with a cache', () => {
     expect(new Set(runs).size).toBe(runs.length);
   });
 
-  it('goes by the input as the expressions resolve it', async () => {
-    const { result } = counting();
+  it('uses the resolved input for its cache key', async () => {
+    const { result } = createRunCounter();
     expect(await result({ a: '$Add(1, 1)' })).toBe(1);
     expect(await result({ a: 2 })).toBe(1);
     expect(await result({ id: '$Var(job_id)' })).toBe(2);
     expect(await result({ id: '$Var(job_id)' })).toBe(3);
   });
 
-  it('does not show one user what another one saw', async () => {
+  it('does not share results between users', async () => {
     const sessions = [{ tag: 'user', secret: 'a secret for sessions' }];
-    const { ductape, result } = counting({ resources: { products: [{ tag: product, sessions }] } });
+    const { ductape, result } = createRunCounter({ resources: { products: [{ tag: product, sessions }] } });
     const session = async (id: number) => (await ductape.sessions.start({ tag: 'user', data: { id } })).token;
     expect(await result({}, { session: await session(1) })).toBe(1);
     expect(await result({}, { session: await session(2) })).toBe(2);
     expect(await result({}, { session: await session(1) })).toBe(1);
   });
 
-  it('keeps its result as long as the cache says', async () => {
+  it('keeps its result for the lifetime of the cache', async () => {
     const ductape = create({
       clock: 'manual',
       resources: { products: [{ tag: product, caches: [{ tag: 'c', expiry: 2 * hour }] }] },
@@ -84,7 +84,7 @@ describe('a job with a cache', () => {
     expect(await dispatch('c')).toBe(4);
   });
 
-  it('does not keep failures', async () => {
+  it('does not cache failures', async () => {
     const ductape = create();
     let runs = 0;
     ductape.features.define('f', () => {
@@ -95,12 +95,12 @@ describe('a job with a cache', () => {
       const { job_id } = await ductape.features.dispatch(job('f', { cache: 'c' }));
       return ductape.jobs.wait(job_id, { timeout: 10_000 });
     };
-    await refusal(result());
+    await rejection(result());
     expect(await result()).toBe(2);
     expect(await result()).toBe(2);
   });
 
-  it('waits for one with the same input that is running, and takes over when that fails', async () => {
+  it('waits for a running job with the same input, and runs itself when that fails', async () => {
     const ductape = create();
     const first = deferred();
     const started = deferred();
@@ -121,7 +121,7 @@ describe('a job with a cache', () => {
     expect(runs).toBe(2);
   });
 
-  it('that waits for another one times out and is cancelled like any', async () => {
+  it('can time out and be cancelled while it waits for another job', async () => {
     const ductape = create();
     const started = deferred();
     const end = deferred();
@@ -132,26 +132,26 @@ describe('a job with a cache', () => {
     await ductape.features.dispatch(job('f', { cache: 'c' }));
     await started.promise;
     const slow = await ductape.features.dispatch(job('f', { cache: 'c', timeout: 50 }));
-    expect((await refusal(ductape.jobs.wait(slow.job_id, { timeout: 10_000 }))).code).toBe('TIMEOUT');
+    expect((await rejection(ductape.jobs.wait(slow.job_id, { timeout: 10_000 }))).code).toBe('TIMEOUT');
     const waiting = await ductape.features.dispatch(job('f', { cache: 'c' }));
     await ductape.jobs.cancel(waiting.job_id);
-    expect((await refusal(ductape.jobs.wait(waiting.job_id, { timeout: 10_000 }))).code).toBe('CANCELLED');
+    expect((await rejection(ductape.jobs.wait(waiting.job_id, { timeout: 10_000 }))).code).toBe('CANCELLED');
     end.resolve();
   });
 
   it('shares results between instances on one store', async () => {
     const store = await temporaryStore();
-    const one = counting({ store });
+    const one = createRunCounter({ store });
     expect(await one.result({ a: 1 })).toBe(1);
     await one.ductape.close();
-    const other = counting({ store });
+    const other = createRunCounter({ store });
     expect(await other.result({ a: 1 })).toBe(1);
     expect(other.runs()).toBe(0);
   });
 });
 
 describe('ductape.caches', () => {
-  it('keeps values of the program for a time', async () => {
+  it('stores values of the program until they expire', async () => {
     const { caches, clock } = create({ clock: 'manual' });
     const entry = { tag: 'c', key: 'k' };
     expect(await caches.get(entry)).toBeUndefined();
@@ -169,19 +169,19 @@ describe('ductape.caches', () => {
     expect(await caches.get({ ...entry, product: 'other', env })).toBe(1);
   });
 
-  it('clears what jobs keep as well', async () => {
-    const { ductape, result } = counting();
+  it('clears results cached by jobs', async () => {
+    const { ductape, result } = createRunCounter();
     expect([await result({ a: 1 }), await result({ a: 1 })]).toEqual([1, 1]);
     await ductape.caches.set({ tag: 'c', key: 'k', value: 1 });
     expect(await ductape.caches.clearAll({ tag: 'c' })).toEqual({ count: 2 });
     expect(await result({ a: 1 })).toBe(2);
   });
 
-  it('refuses wrong arguments', async () => {
+  it('rejects invalid arguments', async () => {
     const { caches } = new Ductape({ store: 'memory:', product });
-    const error = await refusal(caches.set({ key: 1, valu: 1, expiry: 0 } as never));
-    expect(pathsOf(error).sort()).toEqual(['env', 'expiry', 'key', 'tag', 'valu']);
+    const error = await rejection(caches.set({ key: 1, valu: 1, expiry: 0 } as never));
+    expect(problemPaths(error).sort()).toEqual(['env', 'expiry', 'key', 'tag', 'valu']);
     const large = { env, tag: 'c', key: 'k', value: 'x'.repeat(300_000) };
-    expect(pathsOf(await refusal(caches.set(large)))).toEqual(['value']);
+    expect(problemPaths(await rejection(caches.set(large)))).toEqual(['value']);
   });
 });

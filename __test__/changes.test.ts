@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import type { DuctapeError, IJobStats } from './support/ductape.js';
-import { create, deferred, eventually, job, pathsOf, refusal, temporaryStore } from './support/instances.js';
+import { create, deferred, eventually, job, problemPaths, rejection, temporaryStore } from './support/instances.js';
 
 const HOUR = 3_600_000;
 
 /** An instance whose time is moved by hand. */
-const still = () => create({ clock: 'manual' });
+const createWithManualClock = () => create({ clock: 'manual' });
 
-const later = (ms: number) => ({ schedule: { start_at: Date.now() + ms } });
+const startingIn = (ms: number) => ({ schedule: { start_at: Date.now() + ms } });
 
 const statusOf = async (ductape: ReturnType<typeof create>, id: string) => (await ductape.jobs.get(id)).status;
 
 describe('a paused job', () => {
-  it('does not run before it is resumed, and then at once if it is overdue', async () => {
-    const ductape = still();
+  it('does not run before it is resumed, then runs at once if overdue', async () => {
+    const ductape = createWithManualClock();
     const runs: number[] = [];
     ductape.features.define('report', () => void runs.push(ductape.clock.now()));
     const start = ductape.clock.now();
@@ -27,8 +27,8 @@ describe('a paused job', () => {
     expect(runs).toEqual([start + 5 * HOUR]);
   });
 
-  it('that recurs does not make up for what it missed', async () => {
-    const ductape = still();
+  it('that recurs does not make up for missed occurrences', async () => {
+    const ductape = createWithManualClock();
     const runs: number[] = [];
     ductape.features.define('report', ({ scheduled_at }) => void runs.push(scheduled_at));
     const start = ductape.clock.now();
@@ -46,7 +46,7 @@ describe('a paused job', () => {
   });
 
   it('keeps its limit', async () => {
-    const ductape = still();
+    const ductape = createWithManualClock();
     let runs = 0;
     ductape.features.define('report', () => void runs++);
     const { job_id } = await ductape.features.dispatch(job('report', { schedule: { every: HOUR, limit: 3 } }));
@@ -58,7 +58,7 @@ describe('a paused job', () => {
     expect([runs, await statusOf(ductape, job_id)]).toEqual([3, 'completed']);
   });
 
-  it('that recurs lets the run that is going end', async () => {
+  it('that recurs lets its current run finish', async () => {
     const ductape = create();
     const [started, release] = [deferred(), deferred()];
     ductape.features.define('report', async ({ signal }) => {
@@ -75,7 +75,7 @@ describe('a paused job', () => {
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'paused', execution_count: 1 });
   });
 
-  it('stays paused over a dispatch under its id at the next start', async () => {
+  it('stays paused when it is dispatched again under its id', async () => {
     const ductape = create({ worker: false });
     const dispatch = () =>
       ductape.features.dispatch(job('report', { job_id: 'daily', schedule: { cron: '0 9 * * *' } }));
@@ -106,10 +106,10 @@ describe('retry', () => {
     expect(await ductape.jobs.getHistory(job_id)).toMatchObject({ total_executions: 2, failed_executions: 1 });
   });
 
-  it('waits for its delay', async () => {
-    const ductape = still();
+  it('waits for the given delay', async () => {
+    const ductape = createWithManualClock();
     ductape.features.define('report', () => {});
-    const { job_id } = await ductape.features.dispatch(job('report', later(HOUR)));
+    const { job_id } = await ductape.features.dispatch(job('report', startingIn(HOUR)));
     await ductape.jobs.cancel(job_id);
     await ductape.jobs.retry(job_id, { delay: HOUR });
     expect(await ductape.jobs.get(job_id)).toMatchObject({
@@ -120,8 +120,8 @@ describe('retry', () => {
     expect(await statusOf(ductape, job_id)).toBe('completed');
   });
 
-  it('of a recurring job runs its last failed run again, for the time that it was for', async () => {
-    const ductape = still();
+  it('of a recurring job repeats its last failed run for the original occurrence', async () => {
+    const ductape = createWithManualClock();
     const seen: number[] = [];
     ductape.features.define('report', ({ scheduled_at }) => {
       seen.push(scheduled_at);
@@ -134,35 +134,35 @@ describe('retry', () => {
     await ductape.clock.advance(2 * HOUR);
     // What ran again does not count towards the limit.
     expect(seen).toEqual([start, start, start + HOUR]);
-    expect((await refusal(ductape.jobs.retry(job_id))).code).toBe('CONFLICT');
+    expect((await rejection(ductape.jobs.retry(job_id))).code).toBe('CONFLICT');
   });
 });
 
 describe('delete', () => {
-  it('takes the job away with its history', async () => {
+  it('removes the job and its history', async () => {
     const ductape = create();
     ductape.features.define('report', ({ log }) => log('here'));
     const { job_id } = await ductape.features.dispatch(job('report', { tags: ['red'] }));
     await ductape.jobs.wait(job_id, { timeout: 10_000 });
     await ductape.jobs.delete(job_id);
     for (const gone of [ductape.jobs.get(job_id), ductape.jobs.logs(job_id), ductape.jobs.getHistory(job_id)]) {
-      expect((await refusal(gone)).code).toBe('NOT_FOUND');
+      expect((await rejection(gone)).code).toBe('NOT_FOUND');
     }
     expect(await ductape.jobs.list({ tags: ['red'], count: true })).toMatchObject({ jobs: [], total: 0 });
   });
 
-  it('lets whoever waits for the job know', async () => {
+  it('rejects pending waits for the job', async () => {
     const ductape = create({ worker: false });
     const { job_id } = await ductape.features.dispatch(job('report'));
-    const waiting = refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+    const waiting = rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     await ductape.jobs.delete(job_id);
     expect((await waiting).code).toBe('NOT_FOUND');
   });
 });
 
 describe('reschedule', () => {
-  it('gives a waiting job another time', async () => {
-    const ductape = still();
+  it('moves a waiting job to another time', async () => {
+    const ductape = createWithManualClock();
     const runs: number[] = [];
     ductape.features.define('report', () => void runs.push(ductape.clock.now()));
     const start = ductape.clock.now();
@@ -173,7 +173,7 @@ describe('reschedule', () => {
     expect(runs).toEqual([start + HOUR]);
   });
 
-  it('gives a recurring job another schedule, while a run is going too', async () => {
+  it('changes the schedule of a recurring job, also during a run', async () => {
     const ductape = create();
     const [started, release] = [deferred(), deferred()];
     ductape.features.define('report', async () => {
@@ -205,20 +205,20 @@ describe('reschedule', () => {
   ])('refuses %s', async (_name, more, schedule, code, path) => {
     const ductape = create({ worker: false });
     const { job_id } = await ductape.features.dispatch(job('report', more));
-    const error = await refusal(ductape.jobs.reschedule(job_id, schedule as object));
-    expect([error.code, pathsOf(error)]).toEqual([code, [path]]);
+    const error = await rejection(ductape.jobs.reschedule(job_id, schedule as object));
+    expect([error.code, problemPaths(error)]).toEqual([code, [path]]);
   });
 
-  it('refuses to guess when it is given nothing', async () => {
+  it('rejects an empty change', async () => {
     const ductape = create({ worker: false });
-    const { job_id } = await ductape.features.dispatch(job('report', later(HOUR)));
+    const { job_id } = await ductape.features.dispatch(job('report', startingIn(HOUR)));
     const nothing = undefined as unknown as object;
-    expect((await refusal(ductape.jobs.reschedule(job_id, nothing))).code).toBe('VALIDATION_ERROR');
+    expect((await rejection(ductape.jobs.reschedule(job_id, nothing))).code).toBe('VALIDATION_ERROR');
   });
 });
 
 describe('cancelRun', () => {
-  it('ends the run that is going, and the recurring job goes on', async () => {
+  it('ends the current run while the recurring job continues', async () => {
     const ductape = create();
     const [started, aborted] = [deferred(), deferred<unknown>()];
     ductape.features.define('report', async ({ signal }) => {
@@ -228,12 +228,12 @@ describe('cancelRun', () => {
     });
     const { job_id } = await ductape.features.dispatch(job('report', { schedule: { every: HOUR } }));
     await started.promise;
-    const waiting = refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+    const waiting = rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     await ductape.jobs.cancelRun(job_id, { reason: 'too slow' });
     expect(await aborted.promise).toMatchObject({ code: 'CANCELLED' });
     expect((await waiting).message).toContain('too slow');
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'scheduled', execution_count: 1 });
-    expect((await refusal(ductape.jobs.cancelRun(job_id))).code).toBe('CONFLICT');
+    expect((await rejection(ductape.jobs.cancelRun(job_id))).code).toBe('CONFLICT');
   });
 
   it('reaches a run of another process', async () => {
@@ -251,7 +251,7 @@ describe('cancelRun', () => {
     expect(await aborted.promise).toMatchObject({ code: 'CANCELLED', message: expect.stringContaining('from afar') });
   });
 
-  it('of a one-off job is its cancellation', async () => {
+  it('cancels a one-off job', async () => {
     const ductape = create({ worker: false });
     const { job_id } = await ductape.features.dispatch(job('report'));
     await ductape.jobs.cancelRun(job_id);
@@ -265,7 +265,7 @@ describe('a change of many jobs', () => {
     return names.map((name) => stats[name]);
   };
 
-  it('concerns those that match, and passes over those whose state forbids it', async () => {
+  it('applies to matching jobs and skips those whose state forbids it', async () => {
     const ductape = create({ worker: false });
     const [red, blue] = [{ tags: ['red'] }, { tags: ['blue', 'blue'] }];
     await ductape.features.dispatchMany(Array.from({ length: 450 }, () => job('report', red)));
@@ -319,8 +319,8 @@ describe('a change of many jobs', () => {
     await ductape.features.dispatch(job('report'));
     const { jobs } = ductape;
     for (const change of [jobs.cancelMany, jobs.pauseMany, jobs.resumeMany, jobs.retryMany, jobs.deleteMany]) {
-      const error = await refusal(change(filter as { all?: boolean }));
-      expect([error.code, pathsOf(error)]).toEqual(['VALIDATION_ERROR', ['filter']]);
+      const error = await rejection(change(filter as { all?: boolean }));
+      expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', ['filter']]);
       expect(error.message).toContain('all: true');
     }
     expect((await jobs.getStats()).queued).toBe(1);
@@ -334,12 +334,12 @@ describe('a change of many jobs', () => {
     ['a tag that is none', { tags: [''] }, ['filter.tags[0]']],
   ])('is refused for %s', async (_name, filter, paths) => {
     const ductape = create({ worker: false });
-    const error = await refusal(ductape.jobs.deleteMany(filter as object));
-    expect([error.code, pathsOf(error)]).toEqual(['VALIDATION_ERROR', paths]);
+    const error = await rejection(ductape.jobs.deleteMany(filter as object));
+    expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', paths]);
   });
 });
 
-describe('a change that cannot be', () => {
+describe('an impossible change', () => {
   type Call = (ductape: ReturnType<typeof create>, id: string) => Promise<unknown>;
   const calls: Record<string, Call> = {
     pause: ({ jobs }, id) => jobs.pause(id),
@@ -350,21 +350,21 @@ describe('a change that cannot be', () => {
     reschedule: ({ jobs }, id) => jobs.reschedule(id, { start_at: 1 }),
   };
 
-  it.each(Object.entries(calls))('%s of a job that is not there', async (_name, call) => {
+  it.each(Object.entries(calls))('%s of a missing job rejects', async (_name, call) => {
     const ductape = create({ worker: false });
     for (const id of ['nobody', `job_${crypto.randomUUID()}`, '', 'a\nb', 'x'.repeat(300)]) {
-      expect((await refusal(call(ductape, id))).code).toBe('NOT_FOUND');
+      expect((await rejection(call(ductape, id))).code).toBe('NOT_FOUND');
     }
-    const error = await refusal(call(ductape, 7 as unknown as string));
-    expect([error.code, pathsOf(error)]).toEqual(['VALIDATION_ERROR', ['id']]);
+    const error = await rejection(call(ductape, 7 as unknown as string));
+    expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', ['id']]);
   });
 
   const conflict = (error: DuctapeError, text: string) => {
-    expect([error.code, pathsOf(error)]).toEqual(['CONFLICT', ['id']]);
+    expect([error.code, problemPaths(error)]).toEqual(['CONFLICT', ['id']]);
     expect(error.message).toContain(text);
   };
 
-  it('names the state and what can be done', async () => {
+  it('names the state of the job and the remedy', async () => {
     const ductape = create();
     const [started, release] = [deferred(), deferred()];
     ductape.features.define('report', () => {
@@ -373,24 +373,24 @@ describe('a change that cannot be', () => {
     });
     const { job_id } = await ductape.features.dispatch(job('report'));
     await started.promise;
-    conflict(await refusal(ductape.jobs.retry(job_id)), 'is running and cannot be retried: its run has not ended');
-    conflict(await refusal(ductape.jobs.pause(job_id)), 'is running and cannot be paused');
-    conflict(await refusal(ductape.jobs.delete(job_id)), 'cancel it first');
-    conflict(await refusal(ductape.jobs.reschedule(job_id, {})), 'is running and cannot be rescheduled');
+    conflict(await rejection(ductape.jobs.retry(job_id)), 'is running and cannot be retried: its run has not ended');
+    conflict(await rejection(ductape.jobs.pause(job_id)), 'is running and cannot be paused');
+    conflict(await rejection(ductape.jobs.delete(job_id)), 'cancel it first');
+    conflict(await rejection(ductape.jobs.reschedule(job_id, {})), 'is running and cannot be rescheduled');
     release.resolve();
     await ductape.jobs.wait(job_id, { timeout: 10_000 });
-    conflict(await refusal(ductape.jobs.pause(job_id)), 'is completed and cannot be paused');
-    conflict(await refusal(ductape.jobs.retry(job_id)), 'dispatch it again');
-    conflict(await refusal(ductape.jobs.resume(job_id)), 'only a paused job can be');
-    conflict(await refusal(ductape.jobs.cancel(job_id)), 'is completed and cannot be cancelled');
+    conflict(await rejection(ductape.jobs.pause(job_id)), 'is completed and cannot be paused');
+    conflict(await rejection(ductape.jobs.retry(job_id)), 'dispatch it again');
+    conflict(await rejection(ductape.jobs.resume(job_id)), 'only a paused job can be');
+    conflict(await rejection(ductape.jobs.cancel(job_id)), 'is completed and cannot be cancelled');
   });
 
-  it('names options that are none', async () => {
+  it('names unknown options', async () => {
     const ductape = create({ worker: false });
     const { job_id } = await ductape.features.dispatch(job('report'));
     for (const options of [{ delay: -1 }, { delay: 'soon' }, { wait: 1 }]) {
-      const error = await refusal(ductape.jobs.retry(job_id, options as object));
-      expect([error.code, pathsOf(error)]).toEqual(['VALIDATION_ERROR', [`options.${Object.keys(options)[0]}`]]);
+      const error = await rejection(ductape.jobs.retry(job_id, options as object));
+      expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', [`options.${Object.keys(options)[0]}`]]);
     }
   });
 });

@@ -1,8 +1,8 @@
 // The manual clock: time as a test moves it.
 import { expect, test, vi } from 'vitest';
-import { create, refusal, stopwatch } from './support/instances.js';
+import { create, rejection, stopwatch } from './support/instances.js';
 
-const NINE_IN_NEW_YORK = (day: Date) => {
+const nineInNewYork = (day: Date) => {
   const parts = new Intl.DateTimeFormat('en-US', {
     timeZone: 'America/New_York',
     hour: '2-digit',
@@ -34,7 +34,7 @@ test('a year of a daily job runs in seconds, every run at nine in New York', asy
   expect(elapsed()).toBeLessThan(10_000);
 
   expect(runs).toHaveLength(365);
-  expect(new Set(runs.map((run) => NINE_IN_NEW_YORK(new Date(run))))).toEqual(new Set(['09:00']));
+  expect(new Set(runs.map((run) => nineInNewYork(new Date(run))))).toEqual(new Set(['09:00']));
   const days = runs.map((run) => new Date(run).toISOString().slice(0, 10));
   const expected = Array.from({ length: 365 }, (_, day) =>
     new Date(Date.UTC(2027, 0, 1 + day)).toISOString().slice(0, 10),
@@ -81,28 +81,28 @@ test('jobs, retries and recurrences run in the order of their times', async () =
   ]);
 });
 
-test('time stands still between moves, and does not go back', async () => {
+test('time only moves when told to, and never backwards', async () => {
   const ductape = create({ clock: 'manual' });
   const before = ductape.clock.now();
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(ductape.clock.now()).toBe(before);
   await ductape.clock.advance('PT1H');
   expect(ductape.clock.now()).toBe(before + 3_600_000);
-  expect((await refusal(ductape.clock.set(before))).code).toBe('VALIDATION_ERROR');
-  expect((await refusal(ductape.clock.advance(-1))).code).toBe('VALIDATION_ERROR');
-  expect((await refusal(ductape.clock.advance('1 day'))).message).toContain('P1DT2H');
+  expect((await rejection(ductape.clock.set(before))).code).toBe('VALIDATION_ERROR');
+  expect((await rejection(ductape.clock.advance(-1))).code).toBe('VALIDATION_ERROR');
+  expect((await rejection(ductape.clock.advance('1 day'))).message).toContain('P1DT2H');
 });
 
-test('the system clock and shared stores refuse to be moved', async () => {
-  expect((await refusal(create().clock.advance(1))).code).toBe('CONFLICT');
-  expect((await refusal(() => create({ clock: 'manual', store: 'memory:shared' }))).message).toContain('memory:');
+test('moving the time is refused for the system clock and shared stores', async () => {
+  expect((await rejection(create().clock.advance(1))).code).toBe('CONFLICT');
+  expect((await rejection(() => create({ clock: 'manual', store: 'memory:shared' }))).message).toContain('memory:');
 });
 
-test('a clock that cannot go on names the jobs that hold it up', async () => {
+test('a clock that cannot advance names the jobs that block it', async () => {
   const ductape = create({ clock: 'manual' });
   ductape.features.define('stuck', () => new Promise(() => {}));
   const { job_id } = await ductape.features.dispatch({ tag: 'stuck', input: {} });
-  const error = await refusal(ductape.clock.advance(1, { timeout: 50 }));
+  const error = await rejection(ductape.clock.advance(1, { timeout: 50 }));
   expect(error.code).toBe('TIMEOUT');
   expect(error.message).toContain(job_id);
   await ductape.close({ timeout: 0 });

@@ -75,7 +75,7 @@ async function perJob(work: () => Promise<unknown>): Promise<typeof counts> {
   };
 }
 
-it('wakes JavaScript once for many promises', async () => {
+it('wakes JavaScript once for many resolved promises', async () => {
   const ductape = create({ worker: false });
   const each = await perJob(() =>
     Promise.all(Array.from({ length: JOBS }, () => ductape.features.dispatch(job('nobody')))),
@@ -91,7 +91,7 @@ it('wakes JavaScript once for many promises', async () => {
   expect(each.takes, REMEDY).toBeLessThan(0.01);
 });
 
-it('crosses once for a dispatch of many', async () => {
+it('calls Rust once for a dispatchMany', async () => {
   const ductape = create({ worker: false });
   const each = await perJob(() => ductape.features.dispatchMany(Array.from({ length: JOBS }, () => job('nobody'))));
   expect(each.dispatches * JOBS).toBe(1);
@@ -100,7 +100,7 @@ it('crosses once for a dispatch of many', async () => {
   expect(each.wakes * JOBS, REMEDY).toBeLessThan(5);
 });
 
-it('wakes JavaScript once for many handlers, and sends their answers together', async () => {
+it('wakes JavaScript once for many handlers and sends their results together', async () => {
   const ductape = create({ worker: { concurrency: 100 } });
   await ductape.features.dispatchMany(Array.from({ length: JOBS }, () => job('counted')));
   const each = await perJob(async () => {
@@ -117,7 +117,7 @@ it('wakes JavaScript once for many handlers, and sends their answers together', 
   expect(each.finishes, REMEDY).toBeLessThan(0.2);
 });
 
-it('leaves the event loop free between handlers that take their time', async () => {
+it('leaves the event loop free between slow handlers', async () => {
   const handlers = 50;
   const ductape = create({ worker: { concurrency: handlers } });
   await ductape.features.dispatchMany(Array.from({ length: handlers }, () => job('slow')));

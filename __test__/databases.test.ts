@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Ductape, DuctapeOptions, Resources } from './support/ductape.js';
-import { create, env, product, recorder, refusal, temporaryFolder } from './support/instances.js';
+import { create, env, product, recordingLogger, rejection, temporaryFolder } from './support/instances.js';
 
 type Database = NonNullable<NonNullable<Resources['products']>[number]['databases']>[number];
 
@@ -55,7 +55,7 @@ describe('databases', () => {
     });
   }
 
-  it('run actions, to which a job brings values and nothing else', async () => {
+  it('run actions for which a job supplies only values', async () => {
     const ductape = instance({
       type: 'sqlite',
       table: 'items',
@@ -74,15 +74,15 @@ describe('databases', () => {
     await act('make', {});
     await act('put', { data: { sku: 'a', n: 1 } });
     await act('put', { data: { sku: 'a', n: 2 } });
-    const harm = await refusal(act('drop', { filter: { sku: { $ne: '' } } }));
+    const harm = await rejection(act('drop', { filter: { sku: { $ne: '' } } }));
     expect(harm.code).toBe('VALIDATION_ERROR');
-    expect((await refusal(act('put', { data: { sku: 'b' } }))).message).toContain('{{n}}');
-    expect((await refusal(operate(ductape, 'raw', { sql: 'SELECT 1' }))).message).toContain('raw: false');
+    expect((await rejection(act('put', { data: { sku: 'b' } }))).message).toContain('{{n}}');
+    expect((await rejection(operate(ductape, 'raw', { sql: 'SELECT 1' }))).message).toContain('raw: false');
     expect(await operate(ductape, 'find', {})).toEqual({ rows: [{ sku: 'a', n: 2 }], count: 1 });
   });
 
-  it('fail with a code that says whether another attempt may help, and without the password', async () => {
-    const logger = recorder();
+  it('fail with a code that tells whether to retry, and without the password', async () => {
+    const logger = recordingLogger();
     const connection_url = 'postgres://me:$Secret{PASSWORD}@127.0.0.1:1/d';
     const password = 'a-very-secret-password';
     const ductape = instance(
@@ -97,7 +97,7 @@ describe('databases', () => {
       retries: 1,
       retryConfig: { initialDelay: 1 },
     });
-    const lost = await refusal(ductape.jobs.wait(job.job_id));
+    const lost = await rejection(ductape.jobs.wait(job.job_id));
     expect(lost.code).toBe('CONNECTION_ERROR');
     expect((await ductape.jobs.get(job.job_id)).attempt).toBe(2);
     const history = JSON.stringify(await ductape.jobs.getHistory(job.job_id));
@@ -107,22 +107,22 @@ describe('databases', () => {
     const [checked] = await ductape.resources.check();
     expect(checked).toMatchObject({ ok: false, error: { code: 'CONNECTION_ERROR' } });
     expect(JSON.stringify(checked)).not.toContain(password);
-    const wrong = await refusal(operate(ductape, 'delete', {}, 3));
+    const wrong = await rejection(operate(ductape, 'delete', {}, 3));
     expect(wrong.code).toBe('VALIDATION_ERROR');
   });
 
-  it('never touch the file of a store', async () => {
+  it('refuse to open the file of a store', async () => {
     const store = join(await temporaryFolder(), 'jobs.db');
     const ductape = instance(
       { type: 'sqlite', envs: [{ slug: env, connection_url: store }] },
       { store: `sqlite:${store}` },
     );
-    const refused = await refusal(operate(ductape, 'raw', { sql: 'DELETE FROM job' }));
+    const refused = await rejection(operate(ductape, 'raw', { sql: 'DELETE FROM job' }));
     expect(refused.code).toBe('VALIDATION_ERROR');
     expect(refused.message).toContain('store of jobs');
   });
 
-  it('leave a mongodb to a handler', async () => {
+  it('leave mongodb to a handler', async () => {
     const ductape = instance({ type: 'mongodb', envs: [{ slug: env, connection_url: 'mongodb://127.0.0.1/d' }] });
     const { job_id } = await ductape.databases.dispatch({ database: 'logs-db', operation: 'find', input: {} });
     expect((await ductape.jobs.explain(job_id)).reasons.map(({ code }) => code)).toContain('NO_HANDLER');

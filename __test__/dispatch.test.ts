@@ -1,17 +1,17 @@
 // What a dispatch stores, how often, and in which order it comes out again.
 import { describe, expect, it } from 'vitest';
 import {
-  countOf,
+  countJobs,
   create,
   deferred,
   env,
   eventually,
   job,
-  pathsOf,
+  problemPaths,
   product,
-  ranOnce,
-  recorder,
-  refusal,
+  waitForFirstRun,
+  recordingLogger,
+  rejection,
   temporaryStore,
 } from './support/instances.js';
 
@@ -19,17 +19,17 @@ const hour = 3_600_000;
 const sorted = (values: readonly string[]) => [...values].sort();
 
 describe('a job_id', () => {
-  it('makes one job of any number of dispatches', async () => {
+  it('yields one job for repeated dispatches', async () => {
     const ductape = create({ worker: false });
     const first = await ductape.features.dispatch(job('report', { job_id: 'r-1', input: { version: 1 } }));
     const again = await ductape.features.dispatch(job('report', { job_id: 'r-1', input: { version: 2 } }));
     expect(again).toEqual(first);
     expect(again.job_id).toBe('r-1');
-    expect(await countOf(ductape)).toBe(1);
+    expect(await countJobs(ductape)).toBe(1);
     expect((await ductape.jobs.get('r-1')).input).toEqual({ version: 1 });
   });
 
-  it('makes one job of dispatches made at the same time', async () => {
+  it('yields one job for concurrent dispatches', async () => {
     const ductape = create({ worker: false });
     const results = await Promise.all(
       Array.from({ length: 50 }, (_, version) =>
@@ -37,11 +37,11 @@ describe('a job_id', () => {
       ),
     );
     expect(new Set(results.map((result) => JSON.stringify(result))).size).toBe(1);
-    expect(await countOf(ductape)).toBe(1);
+    expect(await countJobs(ductape)).toBe(1);
     expect((await ductape.jobs.get('r-1')).input).toEqual({ version: 0 });
   });
 
-  it('of a job that has ended gives that job and runs nothing again', async () => {
+  it('of a finished job returns that job without running it again', async () => {
     const ductape = create();
     let runs = 0;
     ductape.features.define('report', () => ++runs);
@@ -60,7 +60,7 @@ describe('a job_id', () => {
     const second = create({ store, worker: false });
     await second.features.dispatch(job('report', { job_id: 'r-1', input: { version: 2 } }));
     expect((await second.jobs.get('r-1')).input).toEqual({ version: 1 });
-    expect(await countOf(second)).toBe(1);
+    expect(await countJobs(second)).toBe(1);
   });
 
   it('of a recurring job replaces its schedule and input, and keeps its count', async () => {
@@ -69,7 +69,7 @@ describe('a job_id', () => {
     const every = (ms: number, version: number) =>
       job('report', { job_id: 'daily', input: { version }, schedule: { every: ms } });
     await ductape.features.dispatch(every(hour, 1));
-    const before = await ranOnce(ductape, 'daily');
+    const before = await waitForFirstRun(ductape, 'daily');
     expect(before).toMatchObject({ execution_count: 1, every: hour, input: { version: 1 } });
     const replaced = await ductape.features.dispatch(
       job('report', { job_id: 'daily', input: { version: 2 }, schedule: { cron: '0 9 * * *' } }),
@@ -78,7 +78,7 @@ describe('a job_id', () => {
     expect(after).toMatchObject({ recurring: true, cron: '0 9 * * *', input: { version: 2 }, execution_count: 1 });
     expect(after).not.toHaveProperty('every');
     expect(after.next_run_at).toBe(replaced.next_run_at);
-    expect(await countOf(ductape)).toBe(1);
+    expect(await countJobs(ductape)).toBe(1);
     expect((await ductape.jobs.getHistory('daily')).total_executions).toBe(1);
   });
 
@@ -103,17 +103,17 @@ describe('a job_id', () => {
       retries: 2,
       scheduled_at: later + hour,
     });
-    expect(await countOf(ductape)).toBe(1);
+    expect(await countJobs(ductape)).toBe(1);
   });
 
   it("with onConflict 'error' rejects with CONFLICT and changes nothing", async () => {
     const ductape = create({ worker: false });
     await ductape.features.dispatch(job('report', { job_id: 'r-1', input: { version: 1 } }));
-    const error = await refusal(
+    const error = await rejection(
       ductape.features.dispatch(job('report', { job_id: 'r-1', onConflict: 'error', input: { version: 2 } })),
     );
     expect(error.code).toBe('CONFLICT');
-    expect(pathsOf(error)).toEqual(['job_id']);
+    expect(problemPaths(error)).toEqual(['job_id']);
     expect(error.message).toContain('r-1');
     expect((await ductape.jobs.get('r-1')).input).toEqual({ version: 1 });
     // A free one is no conflict.
@@ -129,23 +129,23 @@ describe('a job_id', () => {
     expect((await ductape.jobs.get('daily')).every).toBe(hour);
   });
 
-  it('may hold any printable characters, and is found by them', async () => {
+  it('may contain any printable characters', async () => {
     const ductape = create({ worker: false });
     for (const job_id of ['a b/c?d=%20', "'; DROP TABLE jobs; --", '日本語', '👩‍👩‍👧', 'x'.repeat(255)]) {
       expect((await ductape.features.dispatch(job('report', { job_id }))).job_id).toBe(job_id);
       expect((await ductape.jobs.get(job_id)).id).toBe(job_id);
     }
-    expect(await countOf(ductape)).toBe(5);
+    expect(await countJobs(ductape)).toBe(5);
   });
 
-  it('that is missing from identical recurring jobs is warned about', async () => {
-    const logger = recorder();
+  it('that is missing from identical recurring jobs causes a warning', async () => {
+    const logger = recordingLogger();
     const ductape = create({ worker: false, logger });
     const input = job('report', { schedule: { every: hour } });
     await ductape.features.dispatch(input);
-    expect(logger.of('warn')).toEqual([]);
+    expect(logger.messagesAt('warn')).toEqual([]);
     await ductape.features.dispatch(input);
-    await eventually(() => expect(logger.of('warn').join('\n')).toMatch(/job_id/));
+    await eventually(() => expect(logger.messagesAt('warn').join('\n')).toMatch(/job_id/));
   });
 });
 
@@ -160,20 +160,20 @@ describe('dispatchMany', () => {
       expect((await ductape.jobs.get(results[index]?.job_id ?? '')).input).toEqual({ index });
     }
     expect(new Set(results.map(({ job_id }) => job_id)).size).toBe(1_000);
-    expect(await countOf(ductape)).toBe(1_000);
+    expect(await countJobs(ductape)).toBe(1_000);
   });
 
-  it('takes 10,000 jobs, and none', async () => {
+  it('accepts 10,000 jobs and an empty list', async () => {
     const ductape = create({ worker: false });
     expect(await ductape.features.dispatchMany([])).toEqual([]);
     await ductape.features.dispatchMany(Array.from({ length: 10_000 }, () => job('report')));
-    expect(await countOf(ductape)).toBe(10_000);
+    expect(await countJobs(ductape)).toBe(10_000);
   });
 
-  it('with a conflict writes nothing at all', async () => {
+  it('writes nothing when one entry conflicts', async () => {
     const ductape = create({ worker: false });
     await ductape.features.dispatch(job('report', { job_id: 'taken' }));
-    const error = await refusal(
+    const error = await rejection(
       ductape.features.dispatchMany([
         job('report', { job_id: 'free' }),
         job('report', { job_id: 'taken', onConflict: 'error' }),
@@ -181,24 +181,24 @@ describe('dispatchMany', () => {
       ]),
     );
     expect(error.code).toBe('CONFLICT');
-    expect(pathsOf(error)).toEqual(['[1].job_id']);
-    expect(await countOf(ductape)).toBe(1);
-    expect((await refusal(ductape.jobs.get('free'))).code).toBe('NOT_FOUND');
+    expect(problemPaths(error)).toEqual(['[1].job_id']);
+    expect(await countJobs(ductape)).toBe(1);
+    expect((await rejection(ductape.jobs.get('free'))).code).toBe('NOT_FOUND');
   });
 
-  it.each([300, 5_000])('of %i names what is wrong in order, and writes nothing', async (count) => {
+  it.each([300, 5_000])('of %i lists all problems in order and writes nothing', async (count) => {
     const ductape = create({ worker: false });
     const wrong = [1, count / 2 - 1, count / 2, count - 1];
     const jobs = Array.from({ length: count }, (_, n) => job('report', wrong.includes(n) ? { retries: -1 } : {}));
-    const error = await refusal(ductape.features.dispatchMany(jobs));
+    const error = await rejection(ductape.features.dispatchMany(jobs));
     expect(error.code).toBe('VALIDATION_ERROR');
-    expect(pathsOf(error)).toEqual(wrong.map((n) => `[${n}].retries`));
-    const all = await refusal(ductape.features.dispatchMany(Array(count).fill(job('report', { retries: -1 }))));
-    expect(pathsOf(all).slice(-2)).toEqual(['[100].retries', '']);
-    expect(await countOf(ductape)).toBe(0);
+    expect(problemPaths(error)).toEqual(wrong.map((n) => `[${n}].retries`));
+    const all = await rejection(ductape.features.dispatchMany(Array(count).fill(job('report', { retries: -1 }))));
+    expect(problemPaths(all).slice(-2)).toEqual(['[100].retries', '']);
+    expect(await countJobs(ductape)).toBe(0);
   });
 
-  it('sends each job to its own target, whatever the one before it was', async () => {
+  it('routes each job to its own target', async () => {
     const ductape = create({ worker: false });
     const targets: { tag: string; product?: string | null; env?: string }[] = [
       { tag: 'a' },
@@ -225,7 +225,7 @@ describe('dispatchMany', () => {
     expect(await found(each.map(({ job_id }) => job_id))).toEqual(expected);
   });
 
-  it('mixes schedules and ids, and gives each its result', async () => {
+  it('accepts a mix of schedules and ids', async () => {
     const ductape = create({ worker: false });
     const at = Date.now() + hour;
     const results = await ductape.actions.dispatchMany([
@@ -311,7 +311,7 @@ describe('start_at', () => {
     expect(await at({ start_at: '2100-01-01T09:00:00+02:00' })).toBe(Date.parse('2100-01-01T07:00:00Z'));
   });
 
-  it('that has passed means at once', async () => {
+  it('in the past means at once', async () => {
     const ductape = create({ worker: false });
     const before = Date.now();
     const result = await ductape.features.dispatch(job('report', { schedule: { start_at: 0 } }));
@@ -334,7 +334,7 @@ describe('the input', () => {
     return seen;
   }
 
-  it('arrives as JSON.stringify writes it, key for key', async () => {
+  it('reaches the handler exactly as JSON.stringify writes it', async () => {
     const input = {
       zebra: 1,
       apple: { y: [1, [2, [3]]], x: {} },
@@ -375,7 +375,7 @@ describe('the input', () => {
     expect(seen.text === input.text).toBe(true);
   });
 
-  it('is taken at the call: what is changed afterwards stays out', async () => {
+  it('is captured by the call and unaffected by later changes', async () => {
     const ductape = create({ worker: false });
     const input = job('report', { input: { list: [1] }, tags: ['a'] });
     const promise = ductape.features.dispatch(input);
@@ -389,7 +389,7 @@ describe('the input', () => {
     });
   });
 
-  it('is not changed by the dispatch', async () => {
+  it('is not mutated by the dispatch', async () => {
     const ductape = create({ worker: false });
     const input = {
       storage: 'files',

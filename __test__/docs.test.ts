@@ -82,11 +82,11 @@ afterAll(async () => {
 });
 
 describe('the code in the documents', () => {
-  it('is there', () => {
+  it('is found', () => {
     expect(blocks.length).toBeGreaterThanOrEqual(10);
   });
 
-  it('is correct by the types', { timeout: 120_000 }, async () => {
+  it('type-checks', { timeout: 120_000 }, async () => {
     const compiler = join(root, 'node_modules/typescript/bin/tsc');
     const errors = await run(process.execPath, [compiler, '--project', folder, '--pretty', 'false'], {
       cwd: folder,

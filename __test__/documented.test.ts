@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Ductape, IDispatchResult, JobNamespaceName } from './support/ductape.js';
-import { create, env, eventually, product, ranOnce, recorder } from './support/instances.js';
+import { create, env, eventually, product, waitForFirstRun, recordingLogger } from './support/instances.js';
 
 const markdown = await readFile(join(import.meta.dirname, 'fixtures/scheduling-jobs.md'), 'utf8');
 const day = 86_400_000;
@@ -56,7 +56,7 @@ async function dispatchedBy(heading: string): Promise<Dispatched> {
   return dispatched;
 }
 
-const nine = (ductape: Ductape) => ({
+const namespacesOf = (ductape: Ductape) => ({
   actions: ductape.actions,
   features: ductape.features,
   notifications: ductape.notifications,
@@ -137,7 +137,7 @@ describe('the documented examples', () => {
     if (comes) expect(job.next_run_at).toBe(job.scheduled_at);
   });
 
-  it.each(Object.keys(documented))('%s stores what it dispatches', async (heading) => {
+  it.each(Object.keys(documented))('%s stores the dispatched job', async (heading) => {
     const ductape = create({ worker: false });
     const { namespace, input } = await dispatchedBy(heading);
     const { job } = await run(heading, ductape);
@@ -153,7 +153,7 @@ describe('the documented examples', () => {
     if (session) expect(JSON.stringify(stored)).not.toContain((session as { token: string }).token);
   });
 
-  it('print what they say they print', async () => {
+  it('print the documented output', async () => {
     const ductape = create({ worker: false });
     const quick = await run('Quick Example', ductape);
     expect(quick.logged).toEqual([
@@ -170,7 +170,7 @@ describe('the documented examples', () => {
   it('run in handlers at their time, with their input', async () => {
     const ductape = create();
     const seen = new Map<string, unknown>();
-    for (const space of Object.values(nine(ductape))) {
+    for (const space of Object.values(namespacesOf(ductape))) {
       (space as Ductape['features']).handle({ product: '*', env: '*' }, (job) => {
         seen.set(job.id, job.input);
         return { done: job.namespace };
@@ -183,7 +183,7 @@ describe('the documented examples', () => {
         // Its token is a stand-in: nobody can say whose addresses it gives.
         await eventually(async () => expect((await ductape.jobs.get(job.job_id)).error?.code).toBe('UNAUTHORIZED'));
       } else if (status === 'queued') {
-        expect((await ranOnce(ductape, job.job_id)).result).toEqual({ done: namespace });
+        expect((await waitForFirstRun(ductape, job.job_id)).result).toEqual({ done: namespace });
         expect(seen.get(job.job_id)).toEqual(input.input);
       } else {
         expect(seen.has(job.job_id)).toBe(false);
@@ -191,13 +191,13 @@ describe('the documented examples', () => {
     }
   });
 
-  it('until a date that has passed is kept as completed, with a warning', async () => {
-    const logger = recorder();
+  it('with an end date in the past are stored as completed, with a warning', async () => {
+    const logger = recordingLogger();
     const ductape = create({ worker: false, logger });
     const { job } = await run('Recurring job until a date', ductape);
     expect(await ductape.jobs.get(job.job_id)).toMatchObject({ status: 'completed', execution_count: 0 });
     expect(await ductape.jobs.get(job.job_id)).not.toHaveProperty('next_run_at');
-    expect(logger.of('warn').join('\n')).toMatch(/endDate/);
+    expect(logger.messagesAt('warn').join('\n')).toMatch(/endDate/);
   });
 });
 
@@ -243,10 +243,10 @@ describe('the nine namespaces', () => {
 
   it.each(Object.entries(targets))('%s dispatches to the handler of its target', async (name, target) => {
     const ductape = create();
-    const space = nine(ductape)[name as JobNamespaceName] as Ductape['features'];
+    const space = namespacesOf(ductape)[name as JobNamespaceName] as Ductape['features'];
     const input = inputs[name as JobNamespaceName] ?? {};
     const others: string[] = [];
-    for (const [other, each] of Object.entries(nine(ductape))) {
+    for (const [other, each] of Object.entries(namespacesOf(ductape))) {
       if (other !== name) (each as Ductape['features']).handle({}, () => void others.push(other));
     }
     // The job's own fields come back as the result.
@@ -272,7 +272,7 @@ describe('the nine namespaces', () => {
     expect(ductape.graph).toBe(ductape.graphs);
   });
 
-  it('have methods that work when they are taken out of their object', async () => {
+  it('have methods that work detached from their object', async () => {
     const ductape = create({ worker: false });
     const { dispatch } = ductape.features;
     const { get } = ductape.jobs;

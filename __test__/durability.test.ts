@@ -5,16 +5,16 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { IJob } from './support/ductape.js';
 import { create, eventually, job, stopwatch, temporaryFolder } from './support/instances.js';
-import { expectEachOccurrenceOnce, recoveryOf, ticksOf } from './support/occurrences.js';
-import { linesOf, program, script, tally } from './support/processes.js';
-import { shared } from './support/stores.js';
+import { expectEachOccurrenceOnce, expectRecoveryWithin, parseTicks } from './support/occurrences.js';
+import { readLines, program, script, tally } from './support/processes.js';
+import { sharedStores } from './support/stores.js';
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe.each(shared)('jobs that a process dispatches and runs on $kind', ({ missing, make }) => {
+describe.each(sharedStores)('jobs that a process dispatches and runs on $kind', ({ unavailable, make }) => {
   const kills = Number(process.env.DUCTAPE_TEST_ROUNDS ?? 20);
   const timeout = 90_000 + kills * 3_000;
-  it.skipIf(missing)(`are all done in the end, though it is killed ${kills} times`, { timeout }, async () => {
+  it.skipIf(unavailable)(`are all done in the end, though it is killed ${kills} times`, { timeout }, async () => {
     const folder = await temporaryFolder();
     const store = await make();
     const acknowledged = join(folder, 'acknowledged');
@@ -24,7 +24,7 @@ describe.each(shared)('jobs that a process dispatches and runs on $kind', ({ mis
     for (let kill = 0; kill < kills; kill++) {
       const child = program('crash', [store, acknowledged, effects]);
       // Some die before they have opened the store, most in the middle of their work.
-      if (kill % 5 !== 0) await child.said('ready');
+      if (kill % 5 !== 0) await child.waitForLine('ready');
       await wait(20 + Math.random() * 500);
       child.process.kill('SIGKILL');
       const { signal } = await child.ended;
@@ -49,8 +49,8 @@ describe.each(shared)('jobs that a process dispatches and runs on $kind', ({ mis
       expect({ scheduled, queued, running }).toEqual({ scheduled: 0, queued: 0, running: 0 });
     }, 60_000);
 
-    const ids = await linesOf(acknowledged);
-    const done = tally(await linesOf(effects));
+    const ids = await readLines(acknowledged);
+    const done = tally(await readLines(effects));
     // A test in which nothing was under way would show nothing.
     expect(ids.length).toBeGreaterThan(200);
     expect(new Set(ids).size).toBe(ids.length);
@@ -119,7 +119,7 @@ describe('a dispatch', () => {
 });
 
 describe('a recurring job', () => {
-  it('goes on after its process was killed in the middle of a run', async () => {
+  it('continues after its process was killed during a run', async () => {
     const folder = await temporaryFolder();
     const store = `sqlite:${join(folder, 'jobs.db')}`;
     const child = script(
@@ -130,7 +130,7 @@ describe('a recurring job', () => {
        await ductape.start();`,
       [store],
     );
-    await child.said('started');
+    await child.waitForLine('started');
     child.process.kill('SIGKILL');
     await child.ended;
     const ductape = create({ store });
@@ -143,10 +143,10 @@ describe('a recurring job', () => {
   });
 });
 
-describe.each(shared)('recurring jobs on $kind whose processes are killed', ({ missing, make }) => {
+describe.each(sharedStores)('recurring jobs on $kind whose processes are killed', ({ unavailable, make }) => {
   const seconds = Math.max(10, Number(process.env.DUCTAPE_TEST_ROUNDS ?? 0) * 0.6);
   const timeout = 120_000 + seconds * 4_000;
-  it.skipIf(missing)('have each occurrence accounted for exactly once', { timeout }, async () => {
+  it.skipIf(unavailable)('account for each occurrence exactly once', { timeout }, async () => {
     const folder = await temporaryFolder();
     const store = await make();
     const [acknowledged, effects] = [join(folder, 'acknowledged'), join(folder, 'effects')];
@@ -186,20 +186,20 @@ describe.each(shared)('recurring jobs on $kind whose processes are killed', ({ m
       expect({ scheduled, queued, running }).toEqual({ scheduled: 0, queued: 0, running: 0 });
     }, 60_000);
 
-    const lines = await linesOf(effects);
-    const ids = await linesOf(acknowledged);
+    const lines = await readLines(effects);
+    const ids = await readLines(acknowledged);
     const worked = new Set(lines.filter((line) => line.startsWith('work ')).map((line) => line.slice(5)));
     expect(ids.length).toBeGreaterThan(1_000);
     expect(ids.filter((id) => !worked.has(id))).toEqual([]);
-    const ticks = ticksOf(lines);
+    const ticks = parseTicks(lines);
     await expectEachOccurrenceOnce(ductape, ticks, start, end);
-    const recovery = recoveryOf(ticks, kills, 15_000);
+    const recovery = expectRecoveryWithin(ticks, kills, 15_000);
     console.info(`${kills.length} kills: ${ids.length} one-offs, ${ticks.length} calls for occurrences, ${recovery}`);
   });
 });
 
 describe('a store that another process left behind', () => {
-  it('has what was running given back at the first look', async () => {
+  it('has its interrupted runs released when it is opened', async () => {
     const folder = await temporaryFolder();
     const store = `sqlite:${join(folder, 'jobs.db')}`;
     const first = create({ store });

@@ -6,16 +6,16 @@ import { dirname, join, resolve } from 'node:path';
 import vm from 'node:vm';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Ductape, DuctapeError, type Ductape as Instance } from './support/ductape.js';
-import { create, eventually, job, refusal, temporaryStore } from './support/instances.js';
+import { create, eventually, job, rejection, temporaryStore } from './support/instances.js';
 import { program, script, tally } from './support/processes.js';
 
 const root = resolve(import.meta.dirname, '..');
 const require = createRequire(import.meta.url);
 
 describe('worker threads', () => {
-  it('with an instance each share the jobs of one store', async () => {
+  it('with one instance each share the jobs of a store', async () => {
     const child = program('threads', [await temporaryStore(), 'share']);
-    const calls: Array<{ name: string; id: string }> = JSON.parse(await child.said('calls'));
+    const calls: Array<{ name: string; id: string }> = JSON.parse(await child.waitForLine('calls'));
     expect(await child.ended).toMatchObject({ code: 0, signal: null });
     expect(child.stderr()).toBe('');
     const runs = tally(calls.map(({ id }) => id));
@@ -24,10 +24,10 @@ describe('worker threads', () => {
     expect([...tally(calls.map(({ name }) => name)).keys()].sort()).toEqual(['a', 'b']);
   });
 
-  it('may be terminated in the middle of a job: another thread takes it', async () => {
+  it('may be terminated during a job, which another thread takes over', async () => {
     const child = program('threads', [await temporaryStore(), 'terminate']);
-    expect(await child.said('result')).toBe('done');
-    expect(['1', '2']).toContain(await child.said('taken'));
+    expect(await child.waitForLine('result')).toBe('done');
+    expect(['1', '2']).toContain(await child.waitForLine('taken'));
     expect(await child.ended).toMatchObject({ code: 0, signal: null });
   });
 
@@ -49,7 +49,7 @@ describe('worker threads', () => {
        console.log('result', await ductape.jobs.wait(job_id, { timeout: 10000 }));
        await worker.terminate();`,
     );
-    expect(await child.said('result')).toBe('from the thread');
+    expect(await child.waitForLine('result')).toBe('from the thread');
     expect(await child.ended).toMatchObject({ code: 0, signal: null });
   });
 });
@@ -59,7 +59,7 @@ describe('fake timers', () => {
     vi.useRealTimers();
   });
 
-  it('stop neither dispatches nor handlers', async () => {
+  it('affect neither dispatches nor handlers', async () => {
     const ductape = create({ store: await temporaryStore() });
     vi.useFakeTimers({
       toFake: [
@@ -94,7 +94,7 @@ describe('fake timers', () => {
     await ductape.close();
   });
 
-  it('do not hold up a flood of messages', async () => {
+  it('do not block a burst of messages', async () => {
     const ductape = create({ worker: { concurrency: 1_000 } });
     vi.useFakeTimers();
     let ran = 0;
@@ -134,7 +134,7 @@ describe('two instances in one process', () => {
     expect(await second.jobs.wait(job_id, { timeout: 10_000 })).toBe('second');
   });
 
-  it('see what the other dispatches, by whichever name the file goes', async () => {
+  it('see each other’s jobs, whatever path names the file', async () => {
     const store = await temporaryStore();
     const path = store.slice('sqlite:'.length);
     const other = `sqlite:${join(dirname(path), '.', 'x', '..')}/jobs.db`;
@@ -145,23 +145,23 @@ describe('two instances in one process', () => {
     expect(await dispatcher.jobs.wait(job_id, { timeout: 10_000 })).toBe('done');
   });
 
-  it('have a memory store each, unless they give it a name', async () => {
+  it('have separate memory stores unless they name one', async () => {
     const [first, second] = [create(), create()];
     const { job_id } = await first.features.dispatch(job('report'));
-    expect((await refusal(second.jobs.get(job_id))).code).toBe('NOT_FOUND');
+    expect((await rejection(second.jobs.get(job_id))).code).toBe('NOT_FOUND');
 
     const [left, right, apart] = ['one', 'one', 'two'].map((name) =>
       create({ store: `memory:${name}`, worker: false }),
     ) as [Instance, Instance, Instance];
     const shared = await left.features.dispatch(job('report'));
     expect((await right.jobs.get(shared.job_id)).id).toBe(shared.job_id);
-    expect((await refusal(apart.jobs.get(shared.job_id))).code).toBe('NOT_FOUND');
+    expect((await rejection(apart.jobs.get(shared.job_id))).code).toBe('NOT_FOUND');
     // It lives as long as somebody uses it, and no longer.
     await left.close();
     expect((await right.jobs.get(shared.job_id)).id).toBe(shared.job_id);
     await right.close();
     const next = create({ store: 'memory:one', worker: false });
-    expect((await refusal(next.jobs.get(shared.job_id))).code).toBe('NOT_FOUND');
+    expect((await rejection(next.jobs.get(shared.job_id))).code).toBe('NOT_FOUND');
   });
 });
 
@@ -174,10 +174,10 @@ describe('a copy of the package', () => {
        console.log('same', Default === Ductape, required.Ductape === Ductape, required.default === Ductape, required.DuctapeError === DuctapeError);`,
       [join(root, 'index.js')],
     );
-    expect(await child.said('same')).toBe('true true true true');
+    expect(await child.waitForLine('same')).toBe('true true true true');
   });
 
-  it('loaded a second time knows the errors of the first', async () => {
+  it('loaded a second time recognizes errors of the first', async () => {
     const path = require.resolve('../index.js');
     const loaded = [path, require.resolve('../errors.js')].map((file) => [file, require.cache[file]] as const);
     for (const [file] of loaded) delete require.cache[file];
@@ -194,7 +194,7 @@ describe('a copy of the package', () => {
     await instance.close();
   });
 
-  it('loaded in another context, as test runners do, works and gives errors known here', async () => {
+  it('loaded in another context works, and its errors are recognized here', async () => {
     const path = join(root, 'index.js');
     const context = vm.createContext({ console, process, Buffer, setTimeout, AbortController });
     const wrapper = vm.runInContext(`(function (exports, require) {${await readFile(path, 'utf8')}\n})`, context, {
@@ -239,13 +239,13 @@ describe('many instances', () => {
     await eventually(async () => expect((await last.jobs.getStats()).completed).toBe(40));
   });
 
-  it('need not be closed to be collected', async () => {
+  it('can be garbage-collected without being closed', async () => {
     const child = script(
       `import Ductape from 'ductape';
        for (let index = 0; index < 200; index++) new Ductape({ store: 'memory:', product: 'shop', env: 'test' });
        console.log('made');`,
     );
-    expect(await child.said('made')).toBe('');
+    expect(await child.waitForLine('made')).toBe('');
     expect(await child.ended).toMatchObject({ code: 0, signal: null });
     expect(child.stderr()).toBe('');
   });

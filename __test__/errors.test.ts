@@ -3,14 +3,22 @@ import { mkdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Ductape, DuctapeError, type DuctapeOptions, type ErrorCode } from './support/ductape.js';
-import { countOf, create, job, pathsOf, refusal, temporaryFolder, temporaryStore } from './support/instances.js';
+import {
+  countJobs,
+  create,
+  job,
+  problemPaths,
+  rejection,
+  temporaryFolder,
+  temporaryStore,
+} from './support/instances.js';
 
 const cycle: Record<string, unknown> = {};
 cycle.self = cycle;
 const hour = 3_600_000;
 const action = { app: 'mail', event: 'send', input: {} };
 
-interface Bad {
+interface InvalidCase {
   /** Replaces fields of a dispatch that would be accepted; `undefined` leaves one out. */
   change: Record<string, unknown>;
   code: ErrorCode;
@@ -18,20 +26,20 @@ interface Bad {
   message: RegExp;
 }
 
-const invalid = (change: Bad['change'], path: string, message: RegExp): Bad => ({
+const invalid = (change: InvalidCase['change'], path: string, message: RegExp): InvalidCase => ({
   change,
   code: 'VALIDATION_ERROR',
   paths: [path],
   message,
 });
-const schedule = (schedule: unknown, code: ErrorCode, path: string, message: RegExp): Bad => ({
+const schedule = (schedule: unknown, code: ErrorCode, path: string, message: RegExp): InvalidCase => ({
   change: { schedule },
   code,
   paths: [`schedule.${path}`],
   message,
 });
 
-const bad: Record<string, Bad> = {
+const invalidCases: Record<string, InvalidCase> = {
   'a missing app': invalid({ app: undefined }, 'app', /missing/),
   'null for an app': invalid({ app: null }, 'app', /missing/),
   'an empty app': invalid({ app: '' }, 'app', /empty/),
@@ -111,7 +119,7 @@ const bad: Record<string, Bad> = {
 };
 
 describe('a dispatch', () => {
-  it.each(Object.entries(bad))('with %s is refused', async (_name, { change, code, paths, message }) => {
+  it.each(Object.entries(invalidCases))('with %s is refused', async (_name, { change, code, paths, message }) => {
     const ductape = create({ worker: false });
     const input = { ...action, ...change };
     let promise: Promise<unknown> | undefined;
@@ -119,17 +127,17 @@ describe('a dispatch', () => {
     expect(() => {
       promise = ductape.actions.dispatch(input as never);
     }).not.toThrow();
-    const error = await refusal(promise as Promise<unknown>);
+    const error = await rejection(promise as Promise<unknown>);
     expect(error.code).toBe(code);
-    expect(pathsOf(error)).toEqual(paths);
+    expect(problemPaths(error)).toEqual(paths);
     expect(error.message).toMatch(message);
     expect(error.message).toContain(paths[0]);
     expect(error.message.length).toBeLessThan(500);
     expect(error.stack).not.toBe('');
-    expect(await countOf(ductape)).toBe(0);
+    expect(await countJobs(ductape)).toBe(0);
     // The instance is none the worse for it.
     await ductape.actions.dispatch(action);
-    expect(await countOf(ductape)).toBe(1);
+    expect(await countJobs(ductape)).toBe(1);
   });
 
   it.each([
@@ -140,15 +148,15 @@ describe('a dispatch', () => {
     ['a function', () => {}],
   ])('of %s is refused', async (_name, input) => {
     const ductape = create({ worker: false });
-    const error = await refusal(ductape.actions.dispatch(input as never));
+    const error = await rejection(ductape.actions.dispatch(input as never));
     expect(error.code).toBe('VALIDATION_ERROR');
     expect(error.message).toMatch(/object/);
-    expect(await countOf(ductape)).toBe(0);
+    expect(await countJobs(ductape)).toBe(0);
   });
 
-  it('with several problems is told all of them', async () => {
+  it('with several problems lists all of them', async () => {
     const ductape = create({ worker: false });
-    const error = await refusal(
+    const error = await rejection(
       ductape.actions.dispatch({
         app: 7,
         retries: -1,
@@ -157,18 +165,18 @@ describe('a dispatch', () => {
       } as never),
     );
     expect(error.code).toBe('VALIDATION_ERROR');
-    expect(pathsOf(error).sort()).toEqual(
+    expect(problemPaths(error).sort()).toEqual(
       ['app', 'event', 'retries', 'schedule.cron', 'schedule.every', 'schedule.every', 'schedule.tz'].sort(),
     );
     for (const { path, message } of error.details ?? []) expect(error.message).toContain(`${path}: ${message}`);
-    expect(await countOf(ductape)).toBe(0);
+    expect(await countJobs(ductape)).toBe(0);
   });
 
-  it('without product and env anywhere is told of both', async () => {
+  it('without product and env names both', async () => {
     const ductape = new Ductape({ store: 'memory:', worker: false });
-    const error = await refusal(ductape.features.dispatch(job('report')));
+    const error = await rejection(ductape.features.dispatch(job('report')));
     expect(error.code).toBe('VALIDATION_ERROR');
-    expect(pathsOf(error)).toEqual(['product', 'env']);
+    expect(problemPaths(error)).toEqual(['product', 'env']);
     await ductape.close();
   });
 
@@ -183,22 +191,22 @@ describe('a dispatch', () => {
       ductape.features.dispatch(job('report', { input })),
       ductape.storage.dispatch({ storage: 'files', event: 'upload', input: input as never }),
     ]) {
-      const error = await refusal(promise);
+      const error = await rejection(promise);
       expect(error.code).toBe('VALIDATION_ERROR');
       expect(error.message).toContain('no such file');
     }
-    expect(await countOf(ductape)).toBe(0);
+    expect(await countJobs(ductape)).toBe(0);
   });
 
-  it('of more than 1 MiB is told its size and the option to raise', async () => {
+  it('of more than 1 MiB names its size and the option to raise', async () => {
     const ductape = create({ worker: false });
     const input = { text: 'x'.repeat(1024 * 1024) };
-    const error = await refusal(ductape.features.dispatch(job('report', { input })));
+    const error = await rejection(ductape.features.dispatch(job('report', { input })));
     expect(error.code).toBe('VALIDATION_ERROR');
-    expect(pathsOf(error)).toEqual(['input']);
+    expect(problemPaths(error)).toEqual(['input']);
     expect(error.message).toContain(String(JSON.stringify(input).length));
     expect(error.message).toContain('maxInputBytes');
-    expect(await countOf(ductape)).toBe(0);
+    expect(await countJobs(ductape)).toBe(0);
   });
 
   it('is refused by size as maxInputBytes says, in bytes of UTF-8', async () => {
@@ -206,36 +214,36 @@ describe('a dispatch', () => {
     const fits = { text: 'x'.repeat(100 - '{"text":""}'.length) };
     await ductape.features.dispatch(job('report', { input: fits }));
     // As many characters, but two bytes each.
-    const error = await refusal(
+    const error = await rejection(
       ductape.features.dispatch(job('report', { input: { text: fits.text.replaceAll('x', 'é') } })),
     );
-    expect(pathsOf(error)).toEqual(['input']);
-    expect(await countOf(ductape)).toBe(1);
+    expect(problemPaths(error)).toEqual(['input']);
+    expect(await countJobs(ductape)).toBe(1);
   });
 });
 
 describe('dispatchMany', () => {
   it('of 10,001 is refused', async () => {
     const ductape = create({ worker: false });
-    const error = await refusal(ductape.features.dispatchMany(Array.from({ length: 10_001 }, () => job('report'))));
+    const error = await rejection(ductape.features.dispatchMany(Array.from({ length: 10_001 }, () => job('report'))));
     expect(error.code).toBe('VALIDATION_ERROR');
     expect(error.message).toMatch(/10,?000.*10,?001/);
-    expect(await countOf(ductape)).toBe(0);
+    expect(await countJobs(ductape)).toBe(0);
   });
 
-  it('with one bad entry says which, and writes nothing', async () => {
+  it('with one invalid entry names it and writes nothing', async () => {
     const ductape = create({ worker: false });
     const list = [job('a'), job('b'), job('c', { retries: -1 }), job('d')];
-    const error = await refusal(ductape.features.dispatchMany(list));
+    const error = await rejection(ductape.features.dispatchMany(list));
     expect(error.code).toBe('VALIDATION_ERROR');
-    expect(pathsOf(error)).toEqual(['[2].retries']);
-    expect(await countOf(ductape)).toBe(0);
+    expect(problemPaths(error)).toEqual(['[2].retries']);
+    expect(await countJobs(ductape)).toBe(0);
   });
 
-  it('of something that is no list is refused', async () => {
+  it('of anything but a list is refused', async () => {
     const ductape = create({ worker: false });
     for (const input of [undefined, null, {}, 'x']) {
-      const error = await refusal(ductape.features.dispatchMany(input as never));
+      const error = await rejection(ductape.features.dispatchMany(input as never));
       expect(error.code).toBe('VALIDATION_ERROR');
       expect(error.message).toMatch(/list/);
     }
@@ -275,21 +283,21 @@ describe('a store that cannot be opened rejects the calls that need it', () => {
       () => ductape.jobs.list(),
       () => ductape.features.dispatchMany([job('report')]),
     ]) {
-      const error = await refusal(call());
+      const error = await rejection(call());
       expect(error.code).toBe(code);
       expect(error.message).toContain(folder);
     }
     await ductape.close();
   });
 
-  it('until its cause goes away', async () => {
+  it('until the cause is removed', async () => {
     const folder = await temporaryFolder();
     await mkdir(join(folder, 'jobs.db'));
     const ductape = create({ store: `sqlite:${join(folder, 'jobs.db')}`, worker: false });
-    await refusal(ductape.features.dispatch(job('report')));
+    await rejection(ductape.features.dispatch(job('report')));
     await rmdir(join(folder, 'jobs.db'));
     await ductape.features.dispatch(job('report'));
-    expect(await countOf(ductape)).toBe(1);
+    expect(await countJobs(ductape)).toBe(1);
   });
 });
 
@@ -317,21 +325,21 @@ describe('after close', () => {
       drain: () => ductape.drain(),
     };
     for (const [name, call] of Object.entries(calls)) {
-      expect((await refusal(call())).code, name).toBe('CLOSED');
+      expect((await rejection(call())).code, name).toBe('CLOSED');
     }
-    expect((await refusal(() => ductape.features.handle({}, () => {}))).code).toBe('CLOSED');
+    expect((await rejection(() => ductape.features.handle({}, () => {}))).code).toBe('CLOSED');
   });
 
-  it('an instance that opened nothing has closed too', async () => {
+  it('an instance that opened nothing counts as closed', async () => {
     const ductape = new Ductape({ store: 'memory:' });
     await ductape.close();
-    expect((await refusal(ductape.jobs.list())).code).toBe('CLOSED');
+    expect((await rejection(ductape.jobs.list())).code).toBe('CLOSED');
   });
 
   it('a wait that was pending has been rejected', async () => {
     const ductape = create({ worker: false });
     const { job_id } = await ductape.features.dispatch(job('report'));
-    const waiting = refusal(ductape.jobs.wait(job_id));
+    const waiting = rejection(ductape.jobs.wait(job_id));
     await ductape.close();
     expect((await waiting).code).toBe('CLOSED');
   });
@@ -342,7 +350,7 @@ describe('after close', () => {
     const dispatched = Array.from({ length: 50 }, () => first.features.dispatch(job('report')));
     await first.close();
     await Promise.all(dispatched);
-    expect(await countOf(create({ store, worker: false }))).toBe(50);
+    expect(await countJobs(create({ store, worker: false }))).toBe(50);
   });
 });
 
@@ -365,21 +373,21 @@ describe('the constructor throws at once', () => {
     ['a manual clock on a file', { clock: 'manual', store: 'sqlite:x.db' }, 'options.clock', /memory/],
   ];
   it.each(wrong)('for %s', async (_name, options, path, message) => {
-    const error = await refusal(() => new Ductape(options as DuctapeOptions));
+    const error = await rejection(() => new Ductape(options as DuctapeOptions));
     expect(error.code).toBe('VALIDATION_ERROR');
-    expect(pathsOf(error)).toEqual([path]);
+    expect(problemPaths(error)).toEqual([path]);
     expect(error.message).toMatch(message);
     expect(error.message).not.toContain('secret');
   });
 
   it.each([null, 'sqlite:jobs.db', 5])('for %j as its options', async (options) => {
-    const error = await refusal(() => new Ductape(options as never));
+    const error = await rejection(() => new Ductape(options as never));
     expect(error.code).toBe('VALIDATION_ERROR');
   });
 
-  it('for a logger that lacks a method, or is none', async () => {
+  it('for an invalid logger', async () => {
     for (const logger of [{ warn() {} }, 'console', 5]) {
-      const error = await refusal(() => new Ductape({ store: 'memory:', logger: logger as never }));
+      const error = await rejection(() => new Ductape({ store: 'memory:', logger: logger as never }));
       expect(error.code).toBe('VALIDATION_ERROR');
       expect(error.message).toContain('logger');
     }
@@ -400,7 +408,7 @@ describe('handle throws at once', () => {
     ['for an unknown option', () => ductape.features.define('a', handler, { timout: 5 } as never), /`timeout`/],
   ];
   it.each(wrong)('%s', async (_name, call, message) => {
-    const error = await refusal(call);
+    const error = await rejection(call);
     expect(error.code).toBe('VALIDATION_ERROR');
     expect(error.message).toMatch(message);
     expect(error.details?.length).toBeGreaterThan(0);
@@ -413,37 +421,37 @@ describe('ductape.jobs rejects', () => {
     const { get, wait, cancel, getHistory } = ductape.jobs;
     for (const call of [get, wait, cancel, getHistory]) {
       for (const id of ['job_unknown', '', 'x'.repeat(300)]) {
-        const error = await refusal(call(id));
+        const error = await rejection(call(id));
         expect(error.code).toBe('NOT_FOUND');
       }
     }
   });
 
-  it('an id that is no text with VALIDATION_ERROR', async () => {
+  it('an id that is not a string with VALIDATION_ERROR', async () => {
     const ductape = create({ worker: false });
     for (const id of [undefined, null, 5, {}]) {
-      expect((await refusal(ductape.jobs.get(id as never))).code).toBe('VALIDATION_ERROR');
+      expect((await rejection(ductape.jobs.get(id as never))).code).toBe('VALIDATION_ERROR');
     }
   });
 
   it('wrong filters with the path of each problem', async () => {
     const ductape = create({ worker: false });
-    const error = await refusal(
+    const error = await rejection(
       ductape.jobs.list({ status: 'done', limit: 0, namespace: 'x', statsu: 1, offset: 1, cursor: '5' } as never),
     );
     expect(error.code).toBe('VALIDATION_ERROR');
-    expect(pathsOf(error).sort()).toEqual(['limit', 'namespace', 'offset', 'statsu', 'status']);
+    expect(problemPaths(error).sort()).toEqual(['limit', 'namespace', 'offset', 'statsu', 'status']);
     expect(error.message).toMatch(/`status`/);
-    expect((await refusal(ductape.jobs.getStats({ status: 'failed' } as never))).code).toBe('VALIDATION_ERROR');
+    expect((await rejection(ductape.jobs.getStats({ status: 'failed' } as never))).code).toBe('VALIDATION_ERROR');
   });
 
   it('a cancel of a job that has ended with CONFLICT', async () => {
     const ductape = create({ worker: false });
     const { job_id } = await ductape.features.dispatch(job('report'));
     await ductape.jobs.cancel(job_id, { reason: 'not needed' });
-    expect((await refusal(ductape.jobs.cancel(job_id))).code).toBe('CONFLICT');
+    expect((await rejection(ductape.jobs.cancel(job_id))).code).toBe('CONFLICT');
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'cancelled', cancel_reason: 'not needed' });
-    const waited = await refusal(ductape.jobs.wait(job_id));
+    const waited = await rejection(ductape.jobs.wait(job_id));
     expect(waited.code).toBe('CANCELLED');
     expect(waited.message).toContain('not needed');
   });
@@ -451,16 +459,16 @@ describe('ductape.jobs rejects', () => {
   it('a wait that takes too long with TIMEOUT', async () => {
     const ductape = create({ worker: false });
     const { job_id } = await ductape.features.dispatch(job('report'));
-    expect((await refusal(ductape.jobs.wait(job_id, { timeout: 20 }))).code).toBe('TIMEOUT');
+    expect((await rejection(ductape.jobs.wait(job_id, { timeout: 20 }))).code).toBe('TIMEOUT');
   });
 
-  it('a preview of a schedule as a dispatch of it would be', async () => {
+  it('an invalid preview with the error of its dispatch', async () => {
     const ductape = create({ worker: false });
-    for (const { change, code, paths } of Object.values(bad)) {
+    for (const { change, code, paths } of Object.values(invalidCases)) {
       if (typeof change.schedule !== 'object') continue;
-      const error = await refusal(ductape.jobs.preview(change.schedule as never));
+      const error = await rejection(ductape.jobs.preview(change.schedule as never));
       expect(error.code).toBe(code);
-      expect(pathsOf(error)).toEqual(paths);
+      expect(problemPaths(error)).toEqual(paths);
     }
   });
 });

@@ -8,8 +8,8 @@ import {
   eventually,
   job,
   product,
-  recorder,
-  refusal,
+  recordingLogger,
+  rejection,
   temporaryStore,
 } from './support/instances.js';
 import { script } from './support/processes.js';
@@ -32,21 +32,21 @@ function listen(ductape: Ductape): IJobEvent[] {
   return events;
 }
 
-const told = (events: readonly IJobEvent[]) => events.map(({ event }) => event.slice('job.'.length));
+const eventNames = (events: readonly IJobEvent[]) => events.map(({ event }) => event.slice('job.'.length));
 const runs = (events: readonly IJobEvent[]) =>
   events.map(({ event, job }) => `${event.slice(4)} ${job.run}.${job.attempt}`);
 
 /** Waits a moment in which a surplus event would come. */
-const moment = () => new Promise((resolve) => setTimeout(resolve, 60));
+const shortPause = () => new Promise((resolve) => setTimeout(resolve, 60));
 
 describe('the events of a job', () => {
-  it('that runs at once: scheduled, started, completed, with what is known of each', async () => {
+  it('that runs at once: scheduled, started, completed, with their details', async () => {
     const ductape = create();
     const events = listen(ductape);
     ductape.actions.handle({ app: 'mail', event: 'send' }, () => ({ sent: 1 }));
     const { job_id, scheduled_at } = await ductape.actions.dispatch({ app: 'mail', event: 'send', input: {} });
-    await eventually(() => expect(told(events)).toContain('completed'));
-    await moment();
+    await eventually(() => expect(eventNames(events)).toContain('completed'));
+    await shortPause();
     const common = {
       id: job_id,
       namespace: 'actions',
@@ -65,7 +65,7 @@ describe('the events of a job', () => {
     for (const event of events) expect(Math.abs(event.timestamp - Date.now())).toBeLessThan(10_000);
   });
 
-  it('come after the commit that they tell of', async () => {
+  it('are emitted after the commit', async () => {
     const ductape = create({ store: await temporaryStore() });
     const status = deferred<string>();
     ductape.jobs.on('job.completed', async ({ job }) => status.resolve((await ductape.jobs.get(job.id)).status));
@@ -74,15 +74,15 @@ describe('the events of a job', () => {
     expect(await status.promise).toBe('completed');
   });
 
-  it('that is retried: one more start, and when and why', async () => {
+  it('that is retried: retrying with time and reason, then started again', async () => {
     const ductape = create();
     const events = listen(ductape);
     ductape.features.define('work', ({ attempt }) => {
       if (attempt < 3) throw Object.assign(new Error(`no ${attempt}`), { code: 'FLAKY' });
     });
     await ductape.features.dispatch(job('work', { retries: 5, retryConfig: { initialDelay: 0 } }));
-    await eventually(() => expect(told(events)).toContain('completed'));
-    await moment();
+    await eventually(() => expect(eventNames(events)).toContain('completed'));
+    await shortPause();
     expect(runs(events.slice(1))).toEqual([
       'started 1.1',
       'retrying 1.1',
@@ -94,14 +94,14 @@ describe('the events of a job', () => {
     expect(events[2]?.job.error).toMatchObject({ code: 'FLAKY', message: 'no 1' });
   });
 
-  it('whose retry waits: the time of the next attempt', async () => {
+  it('whose retry is delayed: retrying with the time of the next attempt', async () => {
     const ductape = create();
     const events = listen(ductape);
     ductape.features.define('work', () => Promise.reject(new Error('no')));
     const { job_id } = await ductape.features.dispatch(
       job('work', { retries: 1, retryConfig: { initialDelay: 60_000 } }),
     );
-    await eventually(() => expect(told(events)).toEqual(['scheduled', 'started', 'retrying']));
+    await eventually(() => expect(eventNames(events)).toEqual(['scheduled', 'started', 'retrying']));
     expect(events[2]?.job).toMatchObject({
       status: 'scheduled',
       scheduled_at: (await ductape.jobs.get(job_id)).scheduled_at,
@@ -116,14 +116,14 @@ describe('the events of a job', () => {
       throw Object.assign(new Error('not yours'), { code: 'FORBIDDEN' });
     });
     await ductape.features.dispatch(job('work', { retries: 5 }));
-    await eventually(() => expect(told(events)).toContain('failed'));
-    await moment();
-    expect(told(events)).toEqual(['scheduled', 'started', 'failed']);
+    await eventually(() => expect(eventNames(events)).toContain('failed'));
+    await shortPause();
+    expect(eventNames(events)).toEqual(['scheduled', 'started', 'failed']);
     expect(events[2]?.job).toMatchObject({ status: 'failed', error: { code: 'FORBIDDEN', message: 'not yours' } });
     expect(events[2]?.job).not.toHaveProperty('result');
   });
 
-  it('that is cancelled while it runs: cancelled, and nothing of what its handler then returns', async () => {
+  it('that is cancelled during a run: cancelled, and no completion afterwards', async () => {
     const ductape = create();
     const events = listen(ductape);
     const [running, finish] = [deferred(), deferred()];
@@ -136,11 +136,11 @@ describe('the events of a job', () => {
     await running.promise;
     await ductape.jobs.cancel(job_id, { reason: 'enough' });
     finish.resolve();
-    await moment();
-    expect(told(events)).toEqual(['scheduled', 'started', 'cancelled']);
+    await shortPause();
+    expect(eventNames(events)).toEqual(['scheduled', 'started', 'cancelled']);
     expect(events[2]?.job).toMatchObject({ status: 'cancelled', cancel_reason: 'enough', execution_count: 1 });
     await expect(ductape.jobs.cancel(job_id)).rejects.toMatchObject({ code: 'CONFLICT' });
-    await moment();
+    await shortPause();
     expect(events).toHaveLength(3);
   });
 
@@ -183,8 +183,8 @@ describe('the events of a job', () => {
     await ductape.features.dispatch(job('work', { job_id: 'mine', ...later }));
     await ductape.features.dispatch(job('work', { job_id: 'mine' }));
     await ductape.features.dispatch(job('work', { job_id: 'mine', onConflict: 'replace' }));
-    await refusal(ductape.features.dispatch(job('work', { job_id: 'mine', onConflict: 'error' })));
-    await refusal(ductape.features.dispatchMany([job('new'), job('work', { job_id: 'mine', onConflict: 'error' })]));
+    await rejection(ductape.features.dispatch(job('work', { job_id: 'mine', onConflict: 'error' })));
+    await rejection(ductape.features.dispatchMany([job('new'), job('work', { job_id: 'mine', onConflict: 'error' })]));
     await ductape.jobs.get('mine');
     expect(events.map(({ job }) => job.status)).toEqual(['scheduled', 'queued']);
   });
@@ -195,11 +195,11 @@ describe('the events of a job', () => {
     const [here, there] = [listen(web), listen(worker)];
     worker.features.define('work', () => {});
     await web.features.dispatch(job('work'));
-    await eventually(() => expect(told(there)).toEqual(['started', 'completed']));
-    expect(told(here)).toEqual(['scheduled']);
+    await eventually(() => expect(eventNames(there)).toEqual(['started', 'completed']));
+    expect(eventNames(here)).toEqual(['scheduled']);
   });
 
-  it('that another instance cancels under its handler: no end is told here', async () => {
+  it('that another instance cancels during a run: no end event here', async () => {
     const store = await temporaryStore();
     const [web, worker] = [create({ store, worker: false }), create({ store })];
     const [here, there] = [listen(web), listen(worker)];
@@ -213,9 +213,9 @@ describe('the events of a job', () => {
     await web.jobs.cancel(job_id);
     // The completion is refused: the run is no longer this worker's.
     finish.resolve();
-    await moment();
+    await shortPause();
     await worker.close();
-    expect([told(here), told(there)]).toEqual([['scheduled', 'cancelled'], ['started']]);
+    expect([eventNames(here), eventNames(there)]).toEqual([['scheduled', 'cancelled'], ['started']]);
   });
 
   it('10,000 times: each once', { timeout: 60_000 }, async () => {
@@ -239,7 +239,7 @@ describe('the events of a job', () => {
     await ductape.features.dispatchMany(Array.from({ length: 5_000 }, () => job('work')));
     await Promise.all(Array.from({ length: 5_000 }, () => ductape.features.dispatch(job('work'))));
     await eventually(() => expect(counts.get('job.completed')).toBe(10_000), 50_000);
-    await moment();
+    await shortPause();
     expect(Object.fromEntries(counts)).toEqual({
       'job.scheduled': 10_000,
       'job.started': 10_000,
@@ -250,7 +250,7 @@ describe('the events of a job', () => {
 });
 
 describe('a listener', () => {
-  it('is called until it is taken away, in either way', async () => {
+  it('is called until it is removed, in either way', async () => {
     const ductape = create({ worker: false });
     const heard: string[] = [];
     const first = () => void heard.push('first');
@@ -275,7 +275,7 @@ describe('a listener', () => {
     expect(await dispatch()).toEqual(['first']);
   });
 
-  it('can take itself and others away while an event is told', async () => {
+  it('can remove itself and others during an event', async () => {
     const ductape = create({ worker: false });
     const heard: string[] = [];
     const stop = ductape.jobs.on('job.scheduled', () => {
@@ -291,8 +291,8 @@ describe('a listener', () => {
     expect(heard).toEqual(['a', 'c', 'c']);
   });
 
-  it('that throws or rejects is logged, and the others hear all the same', async () => {
-    const logger = recorder();
+  it('that throws or rejects is logged, and the others are still called', async () => {
+    const logger = recordingLogger();
     const ductape = create({ worker: false, logger });
     const heard: string[] = [];
     ductape.jobs.on('job.scheduled', () => {
@@ -303,26 +303,26 @@ describe('a listener', () => {
     });
     ductape.jobs.on('job.scheduled', ({ job }) => void heard.push(job.id));
     const { job_id } = await ductape.features.dispatch(job('work'));
-    await eventually(() => expect(logger.of('error')).toHaveLength(2));
+    await eventually(() => expect(logger.messagesAt('error')).toHaveLength(2));
     expect(heard).toEqual([job_id]);
-    expect(logger.of('error')[0]).toMatch(
+    expect(logger.messagesAt('error')[0]).toMatch(
       new RegExp(`a listener of job.scheduled failed, for job ${job_id}: .*thrown on purpose`),
     );
-    expect(logger.of('error')[1]).toMatch(/rejected on purpose/);
+    expect(logger.messagesAt('error')[1]).toMatch(/rejected on purpose/);
   });
 
-  it('of an unknown event, or that is no function, is refused', async () => {
+  it('of an unknown event, or that is not a function, is refused', async () => {
     const ductape = create();
     // @ts-expect-error: not an event
-    const unknown = await refusal(() => ductape.jobs.on('job.exploded', () => {}));
+    const unknown = await rejection(() => ductape.jobs.on('job.exploded', () => {}));
     expect(unknown).toMatchObject({ code: 'VALIDATION_ERROR', details: [{ path: 'event' }] });
     expect(unknown.message).toMatch(/job\.exploded.*job\.scheduled/);
     // @ts-expect-error: not a function
-    const nothing = await refusal(() => ductape.jobs.once('job.failed', null));
+    const nothing = await rejection(() => ductape.jobs.once('job.failed', null));
     expect(nothing).toMatchObject({ code: 'VALIDATION_ERROR', details: [{ path: 'listener' }] });
   });
 
-  it('does not keep a script running', async () => {
+  it('does not keep the process alive', async () => {
     const program = script(`
       import Ductape from 'ductape';
       const ductape = new Ductape({ store: 'memory:', product: 'p', env: 'e' });
@@ -336,8 +336,8 @@ describe('a listener', () => {
     expect(program.stderr()).toBe('');
   });
 
-  it('that blocks for too long loses events, which is said once', { timeout: 60_000 }, async () => {
-    const logger = recorder();
+  it('that blocks for too long loses events, with one warning', { timeout: 60_000 }, async () => {
+    const logger = recordingLogger();
     const ductape = create({ worker: false, logger });
     let heard = 0;
     ductape.jobs.on('job.scheduled', () => void heard++);
@@ -349,7 +349,7 @@ describe('a listener', () => {
     await Promise.all(dispatched);
     expect((await ductape.jobs.getStats()).total).toBe(12_000);
     expect(heard).toBe(10_000);
-    expect(logger.of('warn')).toEqual([
+    expect(logger.messagesAt('warn')).toEqual([
       expect.stringMatching(/listeners of job events are too slow: 10000 events wait/),
     ]);
     await ductape.features.dispatch(job('work'));
@@ -358,7 +358,7 @@ describe('a listener', () => {
   });
 });
 
-it('changes on request are told, one by one and of many', async () => {
+it('changes of one job and of many emit events', async () => {
   const ductape = create({ worker: false });
   const told: string[] = [];
   for (const event of ['job.scheduled', 'job.cancelled', 'job.paused', 'job.resumed'] as const) {

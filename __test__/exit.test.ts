@@ -25,20 +25,20 @@ describe('a script that only dispatches', () => {
     console.log('last', Date.now());
   `;
 
-  it('gets its result and exits at once; its job runs in the next process', async () => {
+  it('gets its result and exits at once, and its job runs in the next process', async () => {
     const times: number[] = [];
     const bare: number[] = [];
     for (let round = 0; round < 5; round++) {
       const store = await temporaryStore();
       const child = script(source, [store]);
       const ended = await endsWith(child, 0);
-      times.push(ended - Number(await child.said('last')));
+      times.push(ended - Number(await child.waitForLine('last')));
       const empty = script(`console.log('last', Date.now())`);
-      bare.push((await endsWith(empty, 0)) - Number(await empty.said('last')));
+      bare.push((await endsWith(empty, 0)) - Number(await empty.waitForLine('last')));
 
       const ductape = create({ store });
       ductape.features.define('report', ({ input, attempt }) => ({ input, attempt }));
-      expect(await ductape.jobs.wait(await child.said('job'), { timeout: 10_000 })).toEqual({
+      expect(await ductape.jobs.wait(await child.waitForLine('job'), { timeout: 10_000 })).toEqual({
         input: { a: 1 },
         attempt: 1,
       });
@@ -87,10 +87,10 @@ describe('a script', () => {
   ])('%s exits by itself', async (_name, source) => {
     const child = script(`${source}\nconsole.log('last', Date.now());`, [await temporaryStore()]);
     const ended = await endsWith(child, 0);
-    expect(ended - Number(await child.said('last'))).toBeLessThan(2_000);
+    expect(ended - Number(await child.waitForLine('last'))).toBeLessThan(2_000);
   });
 
-  it('that leaves a handler running exits too, and its run is handed back without spending an attempt', async () => {
+  it('with a running handler exits and releases the run without spending an attempt', async () => {
     const store = await temporaryStore();
     const child = script(
       `${instance}
@@ -106,13 +106,13 @@ describe('a script', () => {
       [store],
     );
     const ended = await endsWith(child, 0);
-    expect(ended - Number(await child.said('last'))).toBeLessThan(3_000);
+    expect(ended - Number(await child.waitForLine('last'))).toBeLessThan(3_000);
     const ductape = create({ store });
     ductape.features.define('report', ({ attempt }) => attempt);
-    expect(await ductape.jobs.wait(await child.said('job'), { timeout: 10_000 })).toBe(1);
+    expect(await ductape.jobs.wait(await child.waitForLine('job'), { timeout: 10_000 })).toBe(1);
   });
 
-  it('that exits while jobs are claimed hands them to the next process as they were', async () => {
+  it('that exits with claimed jobs releases them unchanged', async () => {
     // What is under way at the exit differs from one time to the next.
     for (let round = 0; round < 8; round++) {
       const store = await temporaryStore();
@@ -125,7 +125,7 @@ describe('a script', () => {
         [store],
       );
       const ended = await endsWith(child, 0);
-      const [calls = 0, last = 0] = (await child.said('calls')).split(' ').map(Number);
+      const [calls = 0, last = 0] = (await child.waitForLine('calls')).split(' ').map(Number);
       expect(ended - last).toBeLessThan(1_000);
       const ductape = create({ store, worker: { concurrency: 50 } });
       let rest = 0;
@@ -155,11 +155,11 @@ describe('a process stays alive', () => {
        console.log('result', await ductape.jobs.wait(job_id));`,
       [await temporaryStore()],
     );
-    expect(await child.said('result')).toBe('done');
+    expect(await child.waitForLine('result')).toBe('done');
     await endsWith(child, 0);
   });
 
-  it('from start to close, and works meanwhile', async () => {
+  it('from start to close', async () => {
     const store = await temporaryStore();
     const child = script(
       `${instance}
@@ -169,18 +169,18 @@ describe('a process stays alive', () => {
        console.log('started');`,
       [store],
     );
-    await child.said('started');
+    await child.waitForLine('started');
     const ductape = create({ store, worker: false });
     // A job now and then, in a time in which it would have exited otherwise.
     for (let round = 0; round < 4; round++) {
       const at = Date.now() + 250;
       const { job_id } = await ductape.features.dispatch(job('report', { schedule: { start_at: at } }));
-      await child.said(`ran ${job_id}`);
+      await child.waitForLine(`ran ${job_id}`);
     }
     expect(child.process.exitCode).toBeNull();
     child.process.kill('SIGUSR2');
     const ended = await endsWith(child, 0);
-    expect(ended - Number(await child.said('last'))).toBeLessThan(1_000);
+    expect(ended - Number(await child.waitForLine('last'))).toBeLessThan(1_000);
   });
 });
 
@@ -199,10 +199,10 @@ describe('a signal', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)('%s lets a running handler finish, then ends the process', async (signal) => {
     const store = await temporaryStore();
     const child = script(source('await ductape.start();'), [store]);
-    await child.said('up');
+    await child.waitForLine('up');
     const ductape = create({ store, worker: false });
     const { job_id } = await ductape.features.dispatch(job('report'));
-    await child.said('started');
+    await child.waitForLine('started');
     child.process.kill(signal);
     const ended = await child.ended;
     expect([ended.code, ended.signal, child.stderr()]).toEqual([null, signal, '']);
@@ -228,19 +228,19 @@ describe('a signal', () => {
        await work('short', 200);`,
       [store],
     );
-    await Promise.all([child.said('started long'), child.said('started short')]);
+    await Promise.all([child.waitForLine('started long'), child.waitForLine('started short')]);
     child.process.kill('SIGTERM');
     expect(await child.ended).toMatchObject({ code: null, signal: 'SIGTERM' });
     expect(child.lines).toContain('finished short');
     expect(child.lines).toContain('finished long');
   });
 
-  it('that comes a second time does not wait for the handlers', async () => {
+  it('received a second time does not wait for the handlers', async () => {
     const store = await temporaryStore();
     const child = script(source('await ductape.start();').replace('600', '15000'), [store]);
-    await child.said('up');
+    await child.waitForLine('up');
     await create({ store, worker: false }).features.dispatch(job('report'));
-    await child.said('started');
+    await child.waitForLine('started');
     const passed = stopwatch();
     child.process.kill('SIGTERM');
     // Until the first one has been heard, the second would be the same.
@@ -251,27 +251,27 @@ describe('a signal', () => {
     expect(passed()).toBeLessThan(5_000);
   });
 
-  it('ends nothing where the program listens for it too', async () => {
+  it('does not end a process whose program listens for it too', async () => {
     const store = await temporaryStore();
     const child = script(
       source(`process.on('SIGTERM', () => console.log('heard'));
               await ductape.start();`),
       [store],
     );
-    await child.said('up');
+    await child.waitForLine('up');
     child.process.kill('SIGTERM');
-    await child.said('heard');
+    await child.waitForLine('heard');
     // By itself, since nothing is left to do, and not by the signal.
     await endsWith(child, 0);
   });
 
-  it('is left alone with signals: false', async () => {
+  it('is ignored with signals: false', async () => {
     const store = await temporaryStore();
     const child = script(source('await ductape.start({ signals: false });'), [store]);
-    await child.said('up');
+    await child.waitForLine('up');
     const ductape = create({ store, worker: false });
     const { job_id } = await ductape.features.dispatch(job('report'));
-    await child.said('started');
+    await child.waitForLine('started');
     child.process.kill('SIGTERM');
     expect(await child.ended).toMatchObject({ code: null, signal: 'SIGTERM' });
     expect(child.lines).not.toContain(`finished ${job_id}`);
@@ -289,7 +289,7 @@ describe('a signal', () => {
        console.log('listeners', before, during, count());`,
       ['memory:'],
     );
-    expect(await child.said('listeners')).toBe('0 2 0');
+    expect(await child.waitForLine('listeners')).toBe('0 2 0');
     await endsWith(child, 0);
   });
 });
@@ -320,7 +320,7 @@ describe('process.exit()', () => {
       [store],
     );
     const ended = await endsWith(child, 7);
-    expect(ended - Number(await child.said('last'))).toBeLessThan(3_000);
+    expect(ended - Number(await child.waitForLine('last'))).toBeLessThan(3_000);
     // What it leaves is sound, and is finished by the next.
     const ductape = create({ store });
     ductape.features.handle({}, () => 'done');

@@ -1,7 +1,7 @@
 // Why a job has not run, as the store and this instance know it.
 import { describe, expect, it } from 'vitest';
 import type { Ductape, JobReasonCode } from './support/ductape.js';
-import { create, deferred, eventually, job, refusal, temporaryStore } from './support/instances.js';
+import { create, deferred, eventually, job, rejection, temporaryStore } from './support/instances.js';
 
 const codes = async (ductape: Ductape, id: string): Promise<JobReasonCode[]> =>
   (await ductape.jobs.explain(id)).reasons.map(({ code }) => code);
@@ -18,7 +18,7 @@ describe('a job that has not run', () => {
     expect(reasons[0]?.message).toMatch(/^the job is due at 20\d\d-.*, in (59 min|1 h 0 min)/);
   });
 
-  it('because nobody here runs it', async () => {
+  it('because nothing here handles it', async () => {
     const ductape = create();
     ductape.features.define('other', () => {});
     await ductape.start({ signals: false });
@@ -28,7 +28,7 @@ describe('a job that has not run', () => {
     expect(reasons[0]?.message).toMatch(/features work \(shop, test\).*not known here/);
   });
 
-  it('because this instance is no worker, not yet, or not for it', async () => {
+  it('because this instance is no worker, not started, or filters it out', async () => {
     const store = await temporaryStore();
     const [web, idle, elsewhere] = [
       create({ store, worker: false }),
@@ -44,7 +44,7 @@ describe('a job that has not run', () => {
     expect(reasons).toEqual([{ code: 'NO_HANDLER', message: expect.stringMatching(/`worker` option/) }]);
   });
 
-  it('because its handler or the worker is busy, and others come first', async () => {
+  it('because its handler or the worker is busy and others come first', async () => {
     const ductape = create({ worker: { concurrency: 2 } });
     const finish = deferred();
     ductape.features.define('work', () => finish.promise, { concurrency: 1 });
@@ -61,7 +61,7 @@ describe('a job that has not run', () => {
     finish.resolve();
   });
 
-  it('because it waits for a retry, or its handler asked for later', async () => {
+  it('because it waits for a retry or was snoozed', async () => {
     const ductape = create();
     ductape.features.define('fails', () => Promise.reject(Object.assign(new Error('no luck'), { code: 'FLAKY' })));
     ductape.features.define('snoozes', ({ snooze }) => snooze(60_000));
@@ -76,7 +76,7 @@ describe('a job that has not run', () => {
 });
 
 describe('a job that runs', () => {
-  it('says where and since when', async () => {
+  it('reports where and since when', async () => {
     const store = await temporaryStore();
     const [web, worker] = [create({ store, worker: false }), create({ store })];
     const [running, finish] = [deferred(), deferred()];
@@ -94,8 +94,8 @@ describe('a job that runs', () => {
   });
 });
 
-describe('a job that is over', () => {
-  it('says how', async () => {
+describe('a finished job', () => {
+  it('reports how it ended', async () => {
     const ductape = create();
     ductape.features.define('work', () => {});
     ductape.features.define('fails', () => Promise.reject(new TypeError('no luck')));
@@ -104,7 +104,7 @@ describe('a job that is over', () => {
     const cancelled = await ductape.features.dispatch(job('nobody'));
     await ductape.jobs.cancel(cancelled.job_id, { reason: 'enough' });
     await ductape.jobs.wait(completed.job_id);
-    await refusal(ductape.jobs.wait(failed.job_id));
+    await rejection(ductape.jobs.wait(failed.job_id));
     const messages = [];
     for (const { job_id } of [completed, failed, cancelled]) {
       const { reasons } = await ductape.jobs.explain(job_id);
@@ -116,7 +116,7 @@ describe('a job that is over', () => {
     expect(messages[2]).toMatch(/^the job was cancelled at 20.*: enough$/);
   });
 
-  it('after its last run, or rests before the next', async () => {
+  it('reports that its series has ended or waits for the next occurrence', async () => {
     const ductape = create({ clock: 'manual' });
     ductape.features.define('report', () => {});
     const { job_id } = await ductape.features.dispatch(job('report', { schedule: { every: 60_000, limit: 2 } }));
@@ -134,10 +134,10 @@ describe('a job that is over', () => {
     });
   });
 
-  it('or was never there', async () => {
+  it('is not found if it never existed', async () => {
     const ductape = create();
-    expect(await refusal(ductape.jobs.explain('nobody'))).toMatchObject({ code: 'NOT_FOUND' });
+    expect(await rejection(ductape.jobs.explain('nobody'))).toMatchObject({ code: 'NOT_FOUND' });
     // @ts-expect-error: no text
-    expect(await refusal(ductape.jobs.explain(7))).toMatchObject({ code: 'VALIDATION_ERROR' });
+    expect(await rejection(ductape.jobs.explain(7))).toMatchObject({ code: 'VALIDATION_ERROR' });
   });
 });

@@ -1,12 +1,16 @@
 // Expressions through the whole way: dispatch, store, handler.
 import { describe, expect, it } from 'vitest';
 import { Ductape, type DuctapeOptions, literal } from './support/ductape.js';
-import { create, env, job, pathsOf, product, refusal } from './support/instances.js';
+import { create, env, job, problemPaths, product, rejection } from './support/instances.js';
 
 const day = 86_400_000;
 
 /** What a handler gets for an input. */
-async function handed(input: Record<string, unknown>, more = {}, options: DuctapeOptions = {}): Promise<unknown> {
+async function receivedInput(
+  input: Record<string, unknown>,
+  more = {},
+  options: DuctapeOptions = {},
+): Promise<unknown> {
   const ductape = create(options);
   ductape.features.define('f', (run) => run.input as object);
   const { job_id } = await ductape.features.dispatch(job('f', { input, ...more }));
@@ -28,7 +32,7 @@ describe('expressions', () => {
     expect((await ductape.jobs.get(job_id)).input).toEqual(input);
   });
 
-  it('of the documented database example give the date of thirty days before each run', async () => {
+  it('of the documented database example yield the date thirty days before each run', async () => {
     const ductape = create({ clock: 'manual' });
     const seen: { at: number; before: number }[] = [];
     ductape.databases.handle({ database: 'logs-db', operation: 'deleteMany' }, (run) => {
@@ -63,7 +67,7 @@ describe('expressions', () => {
     expect(seen).toEqual([{ at: '2030-01-01 09:00' }, { at: '2030-01-02 09:00' }]);
   });
 
-  it('know the run', async () => {
+  it('can refer to facts about the run', async () => {
     const ductape = create();
     ductape.features.define('f', (run) => {
       if (run.attempt === 1) throw new Error('again');
@@ -94,9 +98,9 @@ describe('expressions', () => {
       c: { d: "$Add('1', 2)" },
       e: `${'$Trim('.repeat(10_000)}'x'${')'.repeat(10_000)}`,
     };
-    const error = await refusal(ductape.features.dispatch(job('f', { input })));
+    const error = await rejection(ductape.features.dispatch(job('f', { input })));
     expect(error.code).toBe('INVALID_EXPRESSION');
-    expect(pathsOf(error)).toEqual(['input.a', 'input.b[0]', 'input.c.d', 'input.e']);
+    expect(problemPaths(error)).toEqual(['input.a', 'input.b[0]', 'input.c.d', 'input.e']);
     expect(error.details?.map(({ message }) => message)).toEqual([
       expect.stringContaining(
         'at character 1: the braces of $Session{…} are not balanced; it is $Session{user}{email}',
@@ -106,9 +110,9 @@ describe('expressions', () => {
       expect.stringContaining('is nested more than 32 deep'),
     ]);
     expect((await ductape.jobs.list()).jobs).toEqual([]);
-    const many = await refusal(ductape.features.dispatchMany([job('f'), job('f', { input: { x: '$Add(1)' } })]));
-    expect([many.code, pathsOf(many)]).toEqual(['INVALID_EXPRESSION', ['[1].input.x']]);
-    const mixed = await refusal(ductape.features.dispatch(job('f', { input: { x: '$Add(1)' }, retries: -1 })));
+    const many = await rejection(ductape.features.dispatchMany([job('f'), job('f', { input: { x: '$Add(1)' } })]));
+    expect([many.code, problemPaths(many)]).toEqual(['INVALID_EXPRESSION', ['[1].input.x']]);
+    const mixed = await rejection(ductape.features.dispatch(job('f', { input: { x: '$Add(1)' }, retries: -1 })));
     expect(mixed.code).toBe('VALIDATION_ERROR');
   });
 
@@ -118,11 +122,11 @@ describe('expressions', () => {
     ['arithmetic on a text', { a: '$Add($Input{b}, 1)', b: 'x' }, 'argument 1 of $Add must be a number, got a string'],
     ['an index out of range', { a: '$Pick($Input{b}, 5)', b: [1] }, 'index 5 is out of range'],
     ['too much work', { a: "$Split($Input{b}, ',')", b: 'a,'.repeat(500_000) }, 'takes more than 100000 steps'],
-  ])('that cannot be computed fail the attempt once and for all: %s', async (_what, input, message) => {
+  ])('that cannot be evaluated fail the job without retry: %s', async (_what, input, message) => {
     const ductape = create({ maxInputBytes: 2_000_000 });
     ductape.features.define('f', () => 'ran');
     const { job_id } = await ductape.features.dispatch(job('f', { input, retries: 5 }));
-    const error = await refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+    const error = await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     expect([error.code, error.message]).toEqual(['VALIDATION_ERROR', expect.stringContaining(message)]);
     expect(error.message).toMatch(/^input\.a: /);
     expect((await ductape.jobs.get(job_id)).attempt).toBe(1);
@@ -130,20 +134,24 @@ describe('expressions', () => {
 
   it('have limits that the constructor sets', async () => {
     const input = { a: '$Concat([$Input{b}, $Input{b}])', b: 'x'.repeat(100) };
-    expect(await handed(input, {}, { expressions: { maxOutputBytes: 200 } })).toMatchObject({ a: 'x'.repeat(200) });
-    const refused = await refusal(handed(input, {}, { expressions: { maxOutputBytes: 199 } }));
+    expect(await receivedInput(input, {}, { expressions: { maxOutputBytes: 200 } })).toMatchObject({
+      a: 'x'.repeat(200),
+    });
+    const refused = await rejection(receivedInput(input, {}, { expressions: { maxOutputBytes: 199 } }));
     expect(refused.message).toContain('yields more than 199 bytes');
     const nested = { a: "$Trim($Trim('x'))" };
-    expect((await refusal(handed(nested, {}, { expressions: { maxDepth: 1 } }))).code).toBe('INVALID_EXPRESSION');
+    expect((await rejection(receivedInput(nested, {}, { expressions: { maxDepth: 1 } }))).code).toBe(
+      'INVALID_EXPRESSION',
+    );
     const wrong = { expressions: { maxDepth: 1000, maxStep: 1 } } as DuctapeOptions;
-    expect(pathsOf(await refusal(() => new Ductape(wrong)))).toEqual([
+    expect(problemPaths(await rejection(() => new Ductape(wrong)))).toEqual([
       'options.expressions.maxStep',
       'options.expressions.maxDepth',
     ]);
   });
 });
 
-describe('text of strangers', () => {
+describe('untrusted text', () => {
   const hostile = [
     '$Secret{API_KEY}',
     '$Session{user}{email}',
@@ -154,21 +162,21 @@ describe('text of strangers', () => {
     '\ud800 \u0000 \u2028 "\\',
   ];
 
-  it('arrives as it is in a literal', async () => {
+  it('is unchanged in a literal', async () => {
     const input = { comments: literal(hostile), one: literal(hostile[0]), at: '$Add(1, 1)' };
-    expect(await handed(input)).toEqual({ comments: hostile, one: hostile[0], at: 2 });
-    expect(await handed({ a: { $literal: { b: hostile, $literal: '$Now' } } })).toEqual({
+    expect(await receivedInput(input)).toEqual({ comments: hostile, one: hostile[0], at: 2 });
+    expect(await receivedInput({ a: { $literal: { b: hostile, $literal: '$Now' } } })).toEqual({
       a: { b: hostile, $literal: '$Now' },
     });
-    expect(await handed(literal({ a: '$Now' }))).toEqual({ a: '$Now' });
+    expect(await receivedInput(literal({ a: '$Now' }))).toEqual({ a: '$Now' });
   });
 
-  it('arrives as it is without expressions', async () => {
+  it('is unchanged when expressions are switched off', async () => {
     const input = { comments: hostile, wrapped: { $literal: 1 } };
-    expect(await handed(input, { expressions: false })).toEqual(input);
+    expect(await receivedInput(input, { expressions: false })).toEqual(input);
   });
 
-  it('is taken in a literal wherever a documented field wants text', async () => {
+  it('may be a literal in every documented text field', async () => {
     const ductape = create();
     ductape.notifications.handle({}, (run) => run.input as object);
     const input = { email: { recipients: [literal('$Now')], subject: literal({ title: '$Add(' }) } };
@@ -177,19 +185,19 @@ describe('text of strangers', () => {
       email: { recipients: ['$Now'], subject: { title: '$Add(' } },
     });
     const wrong = { email: { recipients: [literal(1 as never)] } };
-    const refused = await refusal(ductape.notifications.dispatch({ notification: 'n', event: 'e', input: wrong }));
-    expect(pathsOf(refused)).toEqual(['input.email.recipients']);
+    const refused = await rejection(ductape.notifications.dispatch({ notification: 'n', event: 'e', input: wrong }));
+    expect(problemPaths(refused)).toEqual(['input.email.recipients']);
   });
 
-  it('that an expression yields is not read again', async () => {
+  it('that an expression yields is not evaluated again', async () => {
     const input = { name: literal('$Secret{API_KEY} $Now()'), text: 'Hello $Input{name}!' };
-    expect(await handed(input)).toEqual({
+    expect(await receivedInput(input)).toEqual({
       name: '$Secret{API_KEY} $Now()',
       text: 'Hello $Secret{API_KEY} $Now()!',
     });
   });
 
-  it('keeps keys, their order and what prototypes are made of', async () => {
+  it('keeps keys, their order and __proto__', async () => {
     const ductape = create();
     const text = '{"b":1,"__proto__":{"x":"$Add(1, 1)"},"constructor":"$$","a":"$Input{__proto__}{x}"}';
     ductape.features.define('f', (run) => JSON.stringify(run.input));

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DuctapeOptions, FeatureResource, JobContext, Resources } from './support/ductape.js';
 import { DuctapeError } from './support/ductape.js';
-import { create, deferred, env, eventually, job, product, refusal, temporaryFolder } from './support/instances.js';
-import { linesOf, script, tally } from './support/processes.js';
-import { shared } from './support/stores.js';
+import { create, deferred, env, eventually, job, product, rejection, temporaryFolder } from './support/instances.js';
+import { readLines, script, tally } from './support/processes.js';
+import { sharedStores } from './support/stores.js';
 
-const of = (...features: FeatureResource[]): Resources => ({ products: [{ tag: product, features }] });
+const resourcesWith = (...features: FeatureResource[]): Resources => ({ products: [{ tag: product, features }] });
 /** The second of two values: for what is done beside it. */
-const and = <T>(_: unknown, value: T): T => value;
-const soon = { initialDelay: 1, maxDelay: 5 };
+const andReturn = <T>(_: unknown, value: T): T => value;
+const fastRetry = { initialDelay: 1, maxDelay: 5 };
 
 const order: FeatureResource = {
   tag: 'order',
@@ -46,18 +46,18 @@ const order: FeatureResource = {
 /** An instance that serves the targets of `order` and notes what they are called with. */
 function shop(more: { charge?: (job: JobContext) => unknown } = {}, options: DuctapeOptions = {}) {
   const calls: [string, unknown][] = [];
-  const ductape = create({ resources: of(order), ...options });
+  const ductape = create({ resources: resourcesWith(order), ...options });
   ductape.actions.handle({ app: 'bank', event: 'charge' }, (job) => {
     calls.push(['charge', job.input]);
     return more.charge ? more.charge(job) : { id: 'ch_1', text: '$Now() is no expression' };
   });
-  ductape.databases.action.handle({ database: 'main' }, ({ event, input }) => and(calls.push([event, input]), 7));
+  ductape.databases.action.handle({ database: 'main' }, ({ event, input }) => andReturn(calls.push([event, input]), 7));
   ductape.notifications.handle({}, ({ event, input }) => void calls.push([event, input]));
   return { ductape, calls };
 }
 
 describe('a feature declared as data', () => {
-  it('does its events in order, with what came before, and yields its output', async () => {
+  it('runs its events in order with earlier results and yields its output', async () => {
     const { ductape, calls } = shop();
     const { job_id } = await ductape.features.dispatch(job('order', { input: { id: 5, email: 'a@b.c' } }));
     expect(await ductape.jobs.wait(job_id)).toEqual({
@@ -72,32 +72,32 @@ describe('a feature declared as data', () => {
     ]);
   });
 
-  it('yields what its last event does when it has no output', async () => {
+  it('yields the result of its last event when it declares no output', async () => {
     const feature: FeatureResource = {
       tag: 'f',
       sequence: [{ tag: 's', events: [{ type: 'action', app: 'a', event: 'e' }] }],
     };
-    const ductape = create({ resources: of(feature) });
+    const ductape = create({ resources: resourcesWith(feature) });
     ductape.actions.handle({}, () => [1, 2]);
     const { job_id } = await ductape.features.dispatch(job('f'));
     expect(await ductape.jobs.wait(job_id)).toEqual([1, 2]);
   });
 
-  it('is worked on without any handler when its events need none', async () => {
+  it('runs without any handler when its events need none', async () => {
     const inner: FeatureResource = { tag: 'inner', sequence: [], output: { n: '$Length{$Input{list}}' } };
     const outer: FeatureResource = {
       tag: 'outer',
       sequence: [{ tag: 's', events: [{ type: 'feature', event: 'inner', input: { list: '$Input{list}' } }] }],
     };
-    const ductape = create({ resources: of(inner, outer) });
+    const ductape = create({ resources: resourcesWith(inner, outer) });
     const { job_id } = await ductape.features.dispatch(job('outer', { input: { list: [1, 2, 3] } }));
     expect(await ductape.jobs.wait(job_id, { timeout: 5_000 })).toEqual({ n: 3 });
   });
 
-  it('refuses an input that is not what it declares, with every problem', async () => {
+  it('rejects an input that does not match its declaration, with every problem', async () => {
     const { ductape, calls } = shop();
     const { job_id } = await ductape.features.dispatch(job('order', { retries: 3, input: { email: 5 } }));
-    const error = await refusal(ductape.jobs.wait(job_id));
+    const error = await rejection(ductape.jobs.wait(job_id));
     expect(error.code).toBe('VALIDATION_ERROR');
     expect(error.message).toContain('input.id');
     expect(error.message).toContain('input.email');
@@ -107,21 +107,22 @@ describe('a feature declared as data', () => {
   it('gives each event a key of its own, and the session of the job', async () => {
     const seen: Partial<JobContext>[] = [];
     const { ductape } = shop({
-      charge: ({ id, part, run, namespace }) => and(seen.push({ id, part: part ?? '', run, namespace }), { id: 1 }),
+      charge: ({ id, part, run, namespace }) =>
+        andReturn(seen.push({ id, part: part ?? '', run, namespace }), { id: 1 }),
     });
     const { job_id } = await ductape.features.dispatch(job('order', { input: { id: 5 } }));
     await ductape.jobs.wait(job_id);
     expect(seen).toEqual([{ id: job_id, part: 'pay/charge', run: 1, namespace: 'actions' }]);
   });
 
-  it('gives way to code', async () => {
+  it('is overridden by a handler', async () => {
     const { ductape } = shop();
     ductape.features.define('order', () => 'code');
     const { job_id } = await ductape.features.dispatch(job('order'));
     expect(await ductape.jobs.wait(job_id)).toBe('code');
   });
 
-  it('does features within features', async () => {
+  it('runs features within features', async () => {
     const inner: FeatureResource = {
       tag: 'inner',
       sequence: [{ tag: 's', events: [{ type: 'action', app: 'a', event: 'e', input: { n: '$Input{n}' } }] }],
@@ -139,27 +140,29 @@ describe('a feature declared as data', () => {
         },
       ],
     };
-    const ductape = create({ resources: of(inner, outer) });
+    const ductape = create({ resources: resourcesWith(inner, outer) });
     const parts: unknown[] = [];
-    ductape.actions.handle({}, ({ input, part }) => and(parts.push(part), Number((input as { n: number }).n) * 2));
-    ductape.features.define('code', ({ input, part }) => and(parts.push(part), Number(input.n) + 1));
+    ductape.actions.handle({}, ({ input, part }) =>
+      andReturn(parts.push(part), Number((input as { n: number }).n) * 2),
+    );
+    ductape.features.define('code', ({ input, part }) => andReturn(parts.push(part), Number(input.n) + 1));
     const { job_id } = await ductape.features.dispatch(job('outer'));
     expect(await ductape.jobs.wait(job_id)).toBe(9);
     expect(parts).toEqual(['s/inner/s/e', 's/code']);
   });
 
-  it('refuses at construction to run itself', async () => {
+  it('that runs itself is refused at construction', async () => {
     const feature = (tag: string, event: string): FeatureResource => ({
       tag,
       sequence: [{ tag: 's', events: [{ type: 'feature', event }] }],
     });
-    const error = await refusal(() => create({ resources: of(feature('a', 'b'), feature('b', 'a')) }));
+    const error = await rejection(() => create({ resources: resourcesWith(feature('a', 'b'), feature('b', 'a')) }));
     expect(error.message).toContain('runs itself: a → b → a');
   });
 });
 
 describe('an event that fails', () => {
-  it('fails the feature, whose next attempt goes on behind what is finished', async () => {
+  it('fails the feature, whose next attempt resumes after the finished events', async () => {
     let tries = 0;
     const { ductape, calls } = shop();
     ductape.notifications.handle({ notification: 'mail' }, () => {
@@ -167,7 +170,7 @@ describe('an event that fails', () => {
       if (tries < 3) throw new DuctapeError('TIMEOUT', 'slow');
     });
     const { job_id } = await ductape.features.dispatch(
-      job('order', { input: { id: 5 }, retries: 2, retryConfig: soon }),
+      job('order', { input: { id: 5 }, retries: 2, retryConfig: fastRetry }),
     );
     await ductape.jobs.wait(job_id);
     expect([tries, calls.map(([name]) => name)]).toEqual([3, ['charge', 'save']]);
@@ -177,13 +180,13 @@ describe('an event that fails', () => {
   it('is named in the error', async () => {
     const { ductape } = shop({ charge: () => Promise.reject(new DuctapeError('FORBIDDEN', 'card refused')) });
     const { job_id } = await ductape.features.dispatch(job('order', { input: { id: 5 }, retries: 2 }));
-    expect(await refusal(ductape.jobs.wait(job_id))).toMatchObject({
+    expect(await rejection(ductape.jobs.wait(job_id))).toMatchObject({
       code: 'FORBIDDEN',
       message: 'pay/charge: card refused',
     });
   });
 
-  it('is tried again within the attempt, and may fail when the feature says so', async () => {
+  it('is retried within the attempt, and may fail if declared so', async () => {
     const feature: FeatureResource = {
       tag: 'f',
       sequence: [
@@ -197,14 +200,14 @@ describe('an event that fails', () => {
         },
       ],
     };
-    const ductape = create({ resources: of(feature) });
+    const ductape = create({ resources: resourcesWith(feature) });
     const calls: string[] = [];
     ductape.actions.handle({}, ({ event, input }) => {
       calls.push(event);
       if (event === 'broken' || (event === 'flaky' && calls.length < 4)) throw new Error(`${event}!`);
       return input;
     });
-    const { job_id } = await ductape.features.dispatch(job('f', { retryConfig: soon }));
+    const { job_id } = await ductape.features.dispatch(job('f', { retryConfig: fastRetry }));
     expect(await ductape.jobs.wait(job_id)).toEqual({ broken: null });
     expect(calls).toEqual(['flaky', 'flaky', 'flaky', 'flaky', 'broken', 'broken', 'last']);
     const lines = (await ductape.jobs.logs(job_id)).map(({ message }) => message);
@@ -226,19 +229,19 @@ describe('an event', () => {
     const [first, second] = [...begun];
     const late = await ductape.features.dispatch(job('order', { input: { id: 5 }, timeout: 50 }));
     await first?.promise;
-    expect(await refusal(ductape.jobs.wait(late.job_id))).toMatchObject({ code: 'TIMEOUT' });
+    expect(await rejection(ductape.jobs.wait(late.job_id))).toMatchObject({ code: 'TIMEOUT' });
     const cancelled = await ductape.features.dispatch(job('order', { input: { id: 6 } }));
     await second?.promise;
     await ductape.jobs.cancel(cancelled.job_id);
     await eventually(() => expect(aborted).toEqual(['TIMEOUT', 'CANCELLED']));
   });
 
-  it('has the timeout of its handler, and a late answer is not taken for that of the next try', async () => {
+  it('has the timeout of its handler, and a late result is not taken for that of the retry', async () => {
     const feature: FeatureResource = {
       tag: 'f',
       sequence: [{ tag: 's', events: [{ type: 'action', app: 'a', event: 'e', retries: 1 }] }],
     };
-    const ductape = create({ resources: of(feature) });
+    const ductape = create({ resources: resourcesWith(feature) });
     let tries = 0;
     const late = deferred();
     ductape.actions.handle(
@@ -254,7 +257,7 @@ describe('an event', () => {
       },
       { timeout: 60 },
     );
-    const { job_id } = await ductape.features.dispatch(job('f', { retryConfig: soon }));
+    const { job_id } = await ductape.features.dispatch(job('f', { retryConfig: fastRetry }));
     expect(await ductape.jobs.wait(job_id)).toBe('in time');
   });
 
@@ -271,7 +274,7 @@ describe('an event', () => {
       },
     });
     const { job_id } = await ductape.features.dispatch(
-      job('order', { input: { id: 5 }, retries: 1, retryConfig: soon }),
+      job('order', { input: { id: 5 }, retries: 1, retryConfig: fastRetry }),
     );
     expect(await ductape.jobs.wait(job_id)).toMatchObject({ charge: { id: 1 } });
     await eventually(async () =>
@@ -279,7 +282,7 @@ describe('an event', () => {
     );
   });
 
-  it('may ask to be done later: what is finished stays so', async () => {
+  it('may snooze, and finished events are kept', async () => {
     let snoozed = false;
     const { ductape, calls } = shop();
     ductape.notifications.handle({ notification: 'mail' }, ({ snooze }) => {
@@ -293,9 +296,9 @@ describe('an event', () => {
   });
 });
 
-describe('a feature that is not served in full', () => {
-  it('is left until somebody serves all of it', async () => {
-    const ductape = create({ resources: of(order) });
+describe('a feature with unserved events', () => {
+  it('is not claimed until a process serves all of it', async () => {
+    const ductape = create({ resources: resourcesWith(order) });
     ductape.actions.handle({}, () => ({ id: 1 }));
     ductape.databases.action.handle({}, () => 7);
     const { job_id } = await ductape.features.dispatch(job('order', { input: { id: 5 } }));
@@ -306,8 +309,8 @@ describe('a feature that is not served in full', () => {
   });
 });
 
-describe.each(shared)('on $kind, a process that is killed within a feature', ({ missing, make }) => {
-  it.skipIf(missing)('repeats no finished event', { timeout: 60_000 }, async () => {
+describe.each(sharedStores)('on $kind, a process that is killed within a feature', ({ unavailable, make }) => {
+  it.skipIf(unavailable)('repeats no finished event', { timeout: 60_000 }, async () => {
     const store = await make();
     const log = join(await temporaryFolder(), 'calls');
     const worker = (hang: string) =>
@@ -315,7 +318,7 @@ describe.each(shared)('on $kind, a process that is killed within a feature', ({ 
         `import { appendFileSync } from 'node:fs';
          import Ductape from 'ductape';
          const ductape = new Ductape({
-           store: ${JSON.stringify(store)}, product: '${product}', env: '${env}', resources: ${JSON.stringify(of(order))},
+           store: ${JSON.stringify(store)}, product: '${product}', env: '${env}', resources: ${JSON.stringify(resourcesWith(order))},
          });
          const called = async (event, result) => {
            if (event === ${JSON.stringify(hang)}) {
@@ -334,13 +337,13 @@ describe.each(shared)('on $kind, a process that is killed within a feature', ({ 
     const { job_id } = await ductape.features.dispatch(job('order', { input: { id: 5 } }));
     for (const hang of ['save', 'receipt']) {
       const first = worker(hang);
-      await first.said('hangs');
+      await first.waitForLine('hangs');
       first.process.kill('SIGKILL');
       await first.ended;
     }
     worker('');
     expect(await ductape.jobs.wait(job_id, { timeout: 50_000 })).toMatchObject({ charge: { id: 'ch_1' }, saved: 7 });
-    expect(tally(await linesOf(log))).toEqual(
+    expect(tally(await readLines(log))).toEqual(
       new Map([
         ['charge', 1],
         ['save', 1],

@@ -8,8 +8,8 @@ import {
   eventually,
   job,
   product,
-  recorder,
-  refusal,
+  recordingLogger,
+  rejection,
   stopwatch,
   temporaryStore,
 } from './support/instances.js';
@@ -21,7 +21,7 @@ const aborted = (signal: AbortSignal) =>
     else signal.addEventListener('abort', () => resolve(signal.reason), { once: true });
   });
 const never = () => new Promise<never>(() => {});
-const quick = { initialDelay: 5 };
+const fastRetry = { initialDelay: 5 };
 
 describe('of several handlers', () => {
   it('the most specific one gets the job', async () => {
@@ -45,7 +45,7 @@ describe('of several handlers', () => {
     expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toBe('send');
   });
 
-  it('the later one for the same target gets the job, and the earlier one again when that is taken away', async () => {
+  it('the later one for a target gets the job, and the earlier one again once that is removed', async () => {
     const ductape = create();
     const result = async () =>
       ductape.jobs.wait((await ductape.features.dispatch(job('report'))).job_id, { timeout: 10_000 });
@@ -72,7 +72,7 @@ describe('of several handlers', () => {
     expect(await ductape.jobs.wait(staging.job_id, { timeout: 10_000 })).toEqual([product, 'staging']);
   });
 
-  it('none gets a job after it was taken away', async () => {
+  it('none gets a job after it was removed', async () => {
     const ductape = create();
     let runs = 0;
     const unregister = ductape.features.define('report', () => ++runs);
@@ -87,7 +87,7 @@ describe('of several handlers', () => {
 });
 
 describe('a handler sees', () => {
-  it('the documented members of its job and no others', async () => {
+  it('exactly the documented members of its job', async () => {
     const ductape = create();
     const before = Date.now();
     let members: string[] = [];
@@ -130,7 +130,7 @@ describe('a handler sees', () => {
     expect(seen.lateness).toBeLessThan(5_000);
   });
 
-  it('one signal, however often it asks', async () => {
+  it('the same signal on every access', async () => {
     const ductape = create();
     ductape.features.define('report', (job) => {
       const { signal } = job;
@@ -140,7 +140,7 @@ describe('a handler sees', () => {
     expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toEqual([true, false]);
   });
 
-  it('an aborted signal also when it asks for it only afterwards', async () => {
+  it('an aborted signal even when first accessed after the abort', async () => {
     const ductape = create();
     const late = deferred<unknown>();
     const cancelled = deferred();
@@ -166,7 +166,7 @@ describe('a handler sees', () => {
       if (attempt < 3) throw new Error(`attempt ${attempt}`);
       return { attempt, run };
     });
-    const { job_id } = await ductape.features.dispatch(job('report', { retries: 5, retryConfig: quick }));
+    const { job_id } = await ductape.features.dispatch(job('report', { retries: 5, retryConfig: fastRetry }));
     expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toEqual({ attempt: 3, run: 1 });
     expect(attempts).toEqual([1, 2, 3]);
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'completed', attempt: 3, retry_count: 2 });
@@ -174,7 +174,7 @@ describe('a handler sees', () => {
 });
 
 describe('the progress a handler reports', () => {
-  it('shows in the job while it runs', async () => {
+  it('is visible in the job while it runs', async () => {
     const ductape = create();
     const finish = deferred();
     ductape.features.define('report', async ({ progress }) => {
@@ -187,7 +187,7 @@ describe('the progress a handler reports', () => {
     await ductape.jobs.wait(job_id, { timeout: 10_000 });
   });
 
-  it('and its log lines harm nothing, whatever they are', async () => {
+  it('and log lines with invalid values do not fail the run', async () => {
     const ductape = create();
     ductape.features.define('report', ({ progress, log }) => {
       for (const value of [undefined, null, Number.NaN, 'x'.repeat(100_000)]) {
@@ -265,7 +265,7 @@ describe('what a handler throws', () => {
     ductape.features.define('fine', () => 'fine');
     for (const tag of ['throws', 'rejects']) {
       const { job_id } = await ductape.features.dispatch(job(tag));
-      await refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+      await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
       const failed = await ductape.jobs.get(job_id);
       expect(failed).toMatchObject({ status: 'failed', ...expected });
       expect(failed.error?.code).not.toBe('');
@@ -276,24 +276,24 @@ describe('what a handler throws', () => {
     expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toBe('fine');
   });
 
-  it('reaches who waits for the job, with its code and message', async () => {
+  it('rejects waits for the job with its code and message', async () => {
     const ductape = create();
     ductape.features.define('report', () => {
       throw Object.assign(new Error('no paper'), { code: 'E_PAPER' });
     });
     const { job_id } = await ductape.features.dispatch(job('report'));
-    const error = await refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+    const error = await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     expect(error.code).toBe('E_PAPER');
     expect(error.message).toContain('no paper');
   });
 
-  it('keeps its stack', async () => {
+  it('is stored with its stack', async () => {
     const ductape = create();
     ductape.features.define('report', function printReport() {
       throw new Error('no paper');
     });
     const { job_id } = await ductape.features.dispatch(job('report'));
-    await refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+    await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     expect((await ductape.jobs.get(job_id)).error?.stack).toContain('printReport');
   });
 });
@@ -316,8 +316,8 @@ describe('a failed attempt', () => {
       calls++;
       throw Object.assign(new Error('x'), { code });
     });
-    const { job_id } = await ductape.features.dispatch(job('report', { retries: 2, retryConfig: quick }));
-    await refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+    const { job_id } = await ductape.features.dispatch(job('report', { retries: 2, retryConfig: fastRetry }));
+    await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     expect(calls).toBe(attempts);
     expect(await ductape.jobs.get(job_id)).toMatchObject({
       status: 'failed',
@@ -327,7 +327,7 @@ describe('a failed attempt', () => {
     });
   });
 
-  it('is retried as retryConfig lists its code, and nonRetryableErrors wins', async () => {
+  it('is retried when retryConfig lists its code, unless nonRetryableErrors does', async () => {
     const ductape = create();
     const calls: Record<string, number> = {};
     ductape.features.handle({}, ({ tag }) => {
@@ -335,18 +335,18 @@ describe('a failed attempt', () => {
       throw Object.assign(new Error('x'), { code: tag });
     });
     const retryConfig = {
-      ...quick,
+      ...fastRetry,
       retryableErrors: ['NOT_FOUND', 'A', 'B'],
       nonRetryableErrors: ['B'],
     };
     for (const tag of ['NOT_FOUND', 'A', 'B', 'C']) {
       const { job_id } = await ductape.features.dispatch(job(tag, { retries: 1, retryConfig }));
-      await refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+      await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     }
     expect(calls).toEqual({ NOT_FOUND: 2, A: 2, B: 1, C: 1 });
   });
 
-  it('is made again after delays that grow', async () => {
+  it('is retried after growing delays', async () => {
     const ductape = create();
     const times: number[] = [];
     ductape.features.define('report', () => {
@@ -355,7 +355,7 @@ describe('a failed attempt', () => {
     });
     const retryConfig = { initialDelay: 50, backoffMultiplier: 3, maxDelay: 200 };
     const { job_id } = await ductape.features.dispatch(job('report', { retries: 3, retryConfig }));
-    await refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+    await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     const delays = times.slice(1).map((time, index) => time - (times[index] ?? 0));
     expect(delays).toHaveLength(3);
     // 50, 150, and 450 cut to 200. Times are whole milliseconds on both sides.
@@ -384,7 +384,7 @@ describe('a failed attempt', () => {
   it.each([
     ['shorter', { initialDelay: 60_000 }, 20],
     ['longer', { initialDelay: 1 }, 300],
-  ])('is made again after its error’s retryAfter, when that is %s', async (_name, retryConfig, retryAfter) => {
+  ])('is retried after the retryAfter of its error, when that is %s', async (_name, retryConfig, retryAfter) => {
     const ductape = create();
     ductape.features.define('report', ({ attempt }) => {
       if (attempt === 1) throw Object.assign(new Error('busy'), { code: 'RATE_LIMITED', retryAfter });
@@ -396,7 +396,7 @@ describe('a failed attempt', () => {
     expect(passed()).toBeLessThan(retryAfter + 5_000);
   });
 
-  it.each([0, undefined])('is not made again with retries: %s', async (retries) => {
+  it.each([0, undefined])('is not retried with retries: %s', async (retries) => {
     const ductape = create();
     let calls = 0;
     ductape.features.define('report', () => {
@@ -404,8 +404,8 @@ describe('a failed attempt', () => {
       throw new Error('x');
     });
     const options = retries === undefined ? {} : { retries };
-    const { job_id } = await ductape.features.dispatch(job('report', { ...options, retryConfig: quick }));
-    await refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+    const { job_id } = await ductape.features.dispatch(job('report', { ...options, retryConfig: fastRetry }));
+    await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     expect(calls).toBe(1);
   });
 });
@@ -430,26 +430,28 @@ describe('a handler that never settles', () => {
       ductape.features.define('next', () => 'ran');
       const hung = await ductape.features.dispatch(job('hangs', ofJob));
       const next = await ductape.features.dispatch(job('next'));
-      expect((await refusal(ductape.jobs.wait(hung.job_id, { timeout: 10_000 }))).code).toBe('TIMEOUT');
+      expect((await rejection(ductape.jobs.wait(hung.job_id, { timeout: 10_000 }))).code).toBe('TIMEOUT');
       expect(await reason.promise).toMatchObject({ name: 'DuctapeError', code: 'TIMEOUT' });
       expect(await ductape.jobs.wait(next.job_id, { timeout: 10_000 })).toBe('ran');
       expect(await ductape.jobs.get(hung.job_id)).toMatchObject({ status: 'failed', error: { code: 'TIMEOUT' } });
     },
   );
 
-  it('is tried again as its retries say', async () => {
+  it('is retried according to its retries', async () => {
     const ductape = create();
     ductape.features.define('hangs', ({ attempt }) => (attempt === 1 ? never() : 'second'));
-    const { job_id } = await ductape.features.dispatch(job('hangs', { timeout: 30, retries: 1, retryConfig: quick }));
+    const { job_id } = await ductape.features.dispatch(
+      job('hangs', { timeout: 30, retries: 1, retryConfig: fastRetry }),
+    );
     expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toBe('second');
   });
 
-  it('that answers after its timeout changes nothing any more', async () => {
+  it('that returns after its timeout has no effect', async () => {
     const ductape = create();
     const late = deferred<string>();
     ductape.features.define('hangs', () => late.promise);
     const { job_id } = await ductape.features.dispatch(job('hangs', { timeout: 30 }));
-    await refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+    await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     late.resolve('too late');
     ductape.features.define('next', () => 'ran');
     await ductape.jobs.wait((await ductape.features.dispatch(job('next'))).job_id, { timeout: 10_000 });
@@ -495,8 +497,8 @@ describe('the result of a handler', () => {
     expect((await ductape.jobs.getHistory(job_id)).executions[0]?.result).toEqual(result);
   });
 
-  it('undefined is none', async () => {
-    const logger = recorder();
+  it('undefined is stored as no result', async () => {
+    const logger = recordingLogger();
     const ductape = create({ logger });
     ductape.features.define('report', async () => {});
     const { job_id } = await ductape.features.dispatch(job('report'));
@@ -523,22 +525,22 @@ describe('the result of a handler', () => {
     // Fewer than 1 Mi characters, but more than 1 MiB of UTF-8.
     ['of more than 1 MiB in bytes', '日'.repeat(500_000), /1 MiB/],
   ])('%s is dropped with a warning, and the run completed once', async (_name, result, message) => {
-    const logger = recorder();
+    const logger = recordingLogger();
     const ductape = create({ logger });
     let runs = 0;
     ductape.features.define('report', () => {
       runs++;
       return result;
     });
-    const { job_id } = await ductape.features.dispatch(job('report', { retries: 3, retryConfig: quick }));
+    const { job_id } = await ductape.features.dispatch(job('report', { retries: 3, retryConfig: fastRetry }));
     expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toBeUndefined();
     const done = await ductape.jobs.get(job_id);
     expect(done).toMatchObject({ status: 'completed', execution_count: 1, retry_count: 0 });
     expect(done).not.toHaveProperty('result');
     expect(runs).toBe(1);
-    expect(logger.of('warn')).toHaveLength(1);
-    expect(logger.of('warn')[0]).toMatch(message);
-    expect(logger.of('warn')[0]).toContain(job_id);
+    expect(logger.messagesAt('warn')).toHaveLength(1);
+    expect(logger.messagesAt('warn')[0]).toMatch(message);
+    expect(logger.messagesAt('warn')[0]).toContain(job_id);
   });
 });
 
@@ -563,11 +565,11 @@ describe('snooze', () => {
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'completed', retry_count: 0, execution_count: 1 });
   });
 
-  it('refuses what is no time', async () => {
+  it('rejects an invalid delay', async () => {
     const ductape = create();
     ductape.features.define('report', async ({ snooze }) => {
       for (const ms of [-1, Number.NaN, '5']) {
-        const error = await refusal(() => snooze(ms as number));
+        const error = await rejection(() => snooze(ms as number));
         expect(error.code).toBe('VALIDATION_ERROR');
       }
       return 'done';
@@ -577,7 +579,7 @@ describe('snooze', () => {
   });
 });
 
-describe('how many run at once', () => {
+describe('the number of concurrent runs', () => {
   /** A handler that counts how many of its calls are open, and lets them go when told. */
   function gate() {
     const open = deferred();
@@ -631,26 +633,26 @@ describe('how many run at once', () => {
   });
 });
 
-describe('a job that nobody here handles', () => {
+describe('a job without a handler here', () => {
   it('waits, is warned about once, and never fails', async () => {
-    const logger = recorder();
+    const logger = recordingLogger();
     const ductape = create({ logger });
     ductape.features.define('known', () => 'ran');
     const unknown = await ductape.features.dispatchMany([job('unknown'), job('unknown'), job('unknown')]);
     const known = await ductape.features.dispatch(job('known'));
     expect(await ductape.jobs.wait(known.job_id, { timeout: 10_000 })).toBe('ran');
-    await eventually(() => expect(logger.of('warn')).toHaveLength(1), 15_000);
-    expect(logger.of('warn')[0]).toContain('unknown');
+    await eventually(() => expect(logger.messagesAt('warn')).toHaveLength(1), 15_000);
+    expect(logger.messagesAt('warn')[0]).toContain('unknown');
     for (const { job_id } of unknown) {
       expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'queued', attempt: 0 });
     }
     // A handler that comes later takes them all.
     ductape.features.define('unknown', () => 'late');
     for (const { job_id } of unknown) expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toBe('late');
-    expect(logger.of('warn')).toHaveLength(1);
+    expect(logger.messagesAt('warn')).toHaveLength(1);
   });
 
-  it('does not keep the others waiting', async () => {
+  it('does not delay other jobs', async () => {
     const ductape = create({ worker: { concurrency: 1 } });
     await ductape.features.dispatchMany(Array.from({ length: 5_000 }, () => job('unknown', { priority: -1 })));
     ductape.features.define('known', () => 'ran');
@@ -683,7 +685,7 @@ describe('a worker', () => {
     expect((await ductape.jobs.get(other.job_id)).status).toBe('queued');
   });
 
-  it('that is switched off runs nothing, and says so when it is started', async () => {
+  it('that is disabled runs nothing and warns when started', async () => {
     const store = await temporaryStore();
     const off = create({ store, worker: false });
     let ran = 0;
@@ -696,13 +698,13 @@ describe('a worker', () => {
     expect((await off.jobs.get(job_id)).status).toBe('queued');
     expect(ran).toBe(0);
     for (const call of [() => off.start(), () => off.drain()]) {
-      const error = await refusal(call());
+      const error = await rejection(call());
       expect(error.code).toBe('VALIDATION_ERROR');
       expect(error.message).toContain('worker: false');
     }
   });
 
-  it('that floods the process with jobs leaves the event loop alive', async () => {
+  it('with a flood of jobs keeps the event loop responsive', async () => {
     const ductape = create({ worker: { concurrency: 200 } });
     let longest = 0;
     let last = performance.now();
@@ -720,7 +722,7 @@ describe('a worker', () => {
 });
 
 describe('a logger that throws', () => {
-  it('stops nothing', async () => {
+  it('does not affect jobs', async () => {
     const ductape = create({
       logger: {
         debug() {},

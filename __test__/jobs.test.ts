@@ -1,12 +1,12 @@
 // Looking at jobs: lists, pages, counts, histories, logs.
 import { describe, expect, it } from 'vitest';
 import type { IJobListFilter } from './support/ductape.js';
-import { create, deferred, eventually, job, refusal } from './support/instances.js';
+import { create, deferred, eventually, job, rejection } from './support/instances.js';
 
 const hour = 3_600_000;
 
 describe('a list', () => {
-  it('is newest first and comes in pages that neither repeat nor leave out', async () => {
+  it('is newest first, in pages that neither repeat nor skip jobs', async () => {
     const ductape = create({ worker: false });
     const results = await ductape.features.dispatchMany(Array.from({ length: 25 }, () => job('report')));
     const newest = results.map(({ job_id }) => job_id).reverse();
@@ -25,7 +25,7 @@ describe('a list', () => {
     expect(sizes).toEqual([10, 10, 5]);
   });
 
-  it('has a hundred jobs to a page unless told otherwise, and counts when asked', async () => {
+  it('has 100 jobs a page by default, and counts on request', async () => {
     const ductape = create({ worker: false });
     await ductape.features.dispatchMany(Array.from({ length: 150 }, () => job('report')));
     const page = await ductape.jobs.list();
@@ -40,7 +40,7 @@ describe('a list', () => {
     expect(empty).toEqual({ jobs: [] });
   });
 
-  it('has the jobs that meet all conditions', async () => {
+  it('contains the jobs that match all filters', async () => {
     const ductape = create({ worker: false });
     const before = Date.now();
     const dispatched: Record<string, Promise<{ job_id: string }>> = {
@@ -112,7 +112,7 @@ describe('statistics', () => {
 });
 
 describe('the history of a job', () => {
-  it('has its runs, newest first, with their ends', async () => {
+  it('lists its runs, newest first, with their outcomes', async () => {
     const ductape = create();
     ductape.features.define('report', ({ run }) => {
       if (run === 2) throw Object.assign(new Error('no paper'), { code: 'E_PAPER' });
@@ -158,7 +158,7 @@ describe('the times of a job', () => {
 });
 
 describe('waiting', () => {
-  it('for a recurring job ends with its next run, and may begin again', async () => {
+  it('for a recurring job ends with its next run and can be repeated', async () => {
     const ductape = create();
     ductape.features.define('report', ({ run }) => run);
     const { job_id } = await ductape.features.dispatch(job('report', { schedule: { every: 200 } }));
@@ -183,7 +183,7 @@ describe('waiting', () => {
   it('ends when the job is cancelled', async () => {
     const ductape = create({ worker: false });
     const { job_id } = await ductape.features.dispatch(job('report'));
-    const waiting = refusal(ductape.jobs.wait(job_id));
+    const waiting = rejection(ductape.jobs.wait(job_id));
     await ductape.jobs.cancel(job_id, { reason: 'too late' });
     const error = await waiting;
     expect(error.code).toBe('CANCELLED');
@@ -202,6 +202,6 @@ describe('the log of a job', () => {
     await ductape.jobs.wait(job_id);
     const lines = await ductape.jobs.logs(job_id);
     expect(lines.map(({ message }) => message)).toEqual(['first', 'second\nof two lines']);
-    expect((await refusal(ductape.jobs.logs('none'))).code).toBe('NOT_FOUND');
+    expect((await rejection(ductape.jobs.logs('none'))).code).toBe('NOT_FOUND');
   });
 });

@@ -2,19 +2,19 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
-  countOf,
+  countJobs,
   create,
   deferred,
   eventually,
   job,
-  refusal,
+  rejection,
   temporaryFolder,
   temporaryStore,
 } from './support/instances.js';
-import { linesOf, program } from './support/processes.js';
+import { readLines, program } from './support/processes.js';
 
 describe('a unique key', () => {
-  it('makes one job of several dispatches, in whatever way they are made', async () => {
+  it('yields one job for repeated dispatches, however they are made', async () => {
     const ductape = create();
     const announced: string[] = [];
     ductape.jobs.on('job.scheduled', ({ job }) => void announced.push(job.id));
@@ -28,11 +28,11 @@ describe('a unique key', () => {
     const together = await Promise.all([1, 2, 3].map(() => ductape.features.dispatch(job('other', { unique }))));
     expect(new Set(together.map(({ job_id }) => job_id)).size).toBe(1);
     expect(together[0]?.job_id).not.toBe(first.job_id);
-    expect(await countOf(ductape)).toBe(3);
+    expect(await countJobs(ductape)).toBe(3);
     await eventually(() => expect(announced).toEqual([first.job_id, many[1]?.job_id, together[0]?.job_id]));
   });
 
-  it('is free again when the job has ended, and its period is over', async () => {
+  it('is released when the job has ended and its period is over', async () => {
     const ductape = create({ clock: 'manual' });
     ductape.features.define('sync', () => {});
     const dispatch = async (unique: { key: string; period?: number }) =>
@@ -47,7 +47,7 @@ describe('a unique key', () => {
     expect(await dispatch({ key: 'long' })).not.toBe(long);
   });
 
-  it('comes after the job_id', async () => {
+  it('is checked after the job_id', async () => {
     const ductape = create();
     const first = await ductape.features.dispatch(job('sync', { job_id: 'a', unique: { key: 'k' } }));
     await ductape.features.dispatch(job('sync', { job_id: 'b' }));
@@ -55,11 +55,11 @@ describe('a unique key', () => {
     expect(await ductape.features.dispatch(job('sync', { job_id: 'c', unique }))).toEqual(first);
     expect((await ductape.features.dispatch(job('sync', { job_id: 'b', unique }))).job_id).toBe('b');
     const replacing = job('sync', { job_id: 'b', onConflict: 'replace', unique });
-    const error = await refusal(ductape.features.dispatch(replacing));
+    const error = await rejection(ductape.features.dispatch(replacing));
     expect([error.code, error.message]).toEqual(['CONFLICT', expect.stringMatching(/unique key 'k'.*job a/)]);
   });
 
-  it('holds when several processes dispatch at once', async () => {
+  it('is unique across concurrent processes', async () => {
     const store = await temporaryStore();
     const instances = [create({ store, worker: false }), create({ store, worker: false })];
     const dispatches = Array.from({ length: 400 }, (_, n) =>
@@ -67,7 +67,7 @@ describe('a unique key', () => {
     );
     const ids = new Set((await Promise.all(dispatches)).map((result) => result?.job_id));
     expect(ids.size).toBe(7);
-    expect(await countOf(instances[0] ?? create())).toBe(7);
+    expect(await countJobs(instances[0] ?? create())).toBe(7);
   });
 });
 
@@ -100,7 +100,7 @@ describe('a concurrency key', () => {
     await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBe(6));
   });
 
-  it('lets a drain go on without what waits for another process', async () => {
+  it('does not block a drain on runs that wait for another process', async () => {
     const store = await temporaryStore();
     const [one, two] = [create({ store }), create({ store })];
     const finish = deferred();
@@ -115,14 +115,14 @@ describe('a concurrency key', () => {
     await one.jobs.wait(job_id);
   });
 
-  it('is never exceeded by several processes, and all jobs are done', { timeout: 60_000 }, async () => {
+  it('is never exceeded by several processes, and all jobs run', { timeout: 60_000 }, async () => {
     const folder = await temporaryFolder();
     const [store, log] = [`sqlite:${join(folder, 'jobs.db')}`, join(folder, 'calls')];
     const ductape = create({ store, worker: false });
     // None of them has slots for as many runs as the key allows.
     const options = JSON.stringify({ worker: { concurrency: 2 } });
     const workers = [1, 2, 3].map(() => program('worker', [store, log, options]));
-    for (const worker of workers) await worker.said('ready');
+    for (const worker of workers) await worker.waitForLine('ready');
     const [keyed, free] = [90, 20];
     const concurrency = { key: 'vendor', limit: 3 };
     await ductape.features.dispatchMany([
@@ -133,14 +133,14 @@ describe('a concurrency key', () => {
     let [going, most] = [0, 0];
     const ended = new Set<string>();
     // A line is appended at once: their order is that of what happened.
-    for (const [word = '', id = ''] of (await linesOf(log)).map((line) => line.split(' '))) {
+    for (const [word = '', id = ''] of (await readLines(log)).map((line) => line.split(' '))) {
       if (word === 'begin') most = Math.max(most, ++going);
       if (word !== 'end') continue;
       going--;
       ended.add(id);
     }
     expect([most, going, ended.size]).toEqual([3, 0, keyed]);
-    for (const worker of workers) worker.tell('stop');
+    for (const worker of workers) worker.sendLine('stop');
     for (const worker of workers) expect(await worker.ended).toMatchObject({ code: 0 });
   });
 
@@ -150,9 +150,9 @@ describe('a concurrency key', () => {
     const victim = program('worker', [store, log]);
     const ductape = create({ store });
     const concurrency = { key: 'k', limit: 1 };
-    await victim.said('ready');
+    await victim.waitForLine('ready');
     const first = await ductape.features.dispatch(job('hang', { concurrency }));
-    await victim.said('hangs');
+    await victim.waitForLine('hangs');
     const ran: string[] = [];
     ductape.features.define('hang', ({ attempt }) => void ran.push(`hang ${attempt}`));
     ductape.features.define('next', () => void ran.push('next'));

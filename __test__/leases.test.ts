@@ -11,15 +11,15 @@ async function workerAndOther() {
   const folder = await temporaryFolder();
   const store = `sqlite:${join(folder, 'jobs.db')}`;
   const worker = program('worker', [store, join(folder, 'calls'), JSON.stringify({ worker: { concurrency: 1 } })]);
-  await worker.said('ready');
+  await worker.waitForLine('ready');
   return { worker, other: create({ store }) };
 }
 
 describe('a process that was stopped for longer than its lease', () => {
-  it('cannot complete the job that another one took', { timeout: 60_000 }, async () => {
+  it('cannot complete a job that another one took over', { timeout: 60_000 }, async () => {
     const { worker, other } = await workerAndOther();
-    const { job_id } = await other.features.dispatch(job('obey'));
-    await worker.said('waits');
+    const { job_id } = await other.features.dispatch(job('wait-for-abort'));
+    await worker.waitForLine('waits');
     // Not in the middle of a transaction: it renews its lease for some microseconds every three seconds.
     worker.process.kill('SIGSTOP');
     const attempts: number[] = [];
@@ -29,10 +29,10 @@ describe('a process that was stopped for longer than its lease', () => {
     });
     expect(await other.jobs.wait(job_id, { timeout: 30_000 })).toBe('taken over');
     worker.process.kill('SIGCONT');
-    expect(await worker.said('aborted')).toBe('LEASE_LOST');
+    expect(await worker.waitForLine('aborted')).toBe('LEASE_LOST');
     // Its handler returns all the same; what it says no longer counts. Then it goes on with the next job.
     const next = await other.features.dispatch(job('time'));
-    expect(await worker.said('ran')).toContain(next.job_id);
+    expect(await worker.waitForLine('ran')).toContain(next.job_id);
     expect(attempts).toEqual([2]);
     expect(await other.jobs.get(job_id)).toMatchObject({
       status: 'completed',
@@ -50,10 +50,10 @@ describe('a process that was stopped for longer than its lease', () => {
 });
 
 describe('a handler that blocks the event loop', () => {
-  it('keeps its job, however long that takes', { timeout: 60_000 }, async () => {
+  it('keeps its lease, however long it blocks', { timeout: 60_000 }, async () => {
     const { worker, other } = await workerAndOther();
     const { job_id } = await other.features.dispatch(job('block', { input: { takes: TOO_LONG } }));
-    await worker.said('blocks');
+    await worker.waitForLine('blocks');
     let taken = 0;
     other.features.define('block', () => void taken++);
     await other.start({ signals: false });
@@ -65,13 +65,13 @@ describe('a handler that blocks the event loop', () => {
   it('fails by its timeout, and the process goes on with the next job', { timeout: 60_000 }, async () => {
     const { worker, other } = await workerAndOther();
     const blocking = await other.features.dispatch(job('block', { input: { takes: 5_000 }, timeout: 1_000 }));
-    await worker.said('blocks');
+    await worker.waitForLine('blocks');
     // The timeout is noticed while the event loop is blocked.
     await eventually(async () => {
       expect(await other.jobs.get(blocking.job_id)).toMatchObject({ status: 'failed', error: { code: 'TIMEOUT' } });
     }, 4_000);
     const next = await other.features.dispatch(job('time'));
-    expect(await worker.said('ran')).toContain(next.job_id);
+    expect(await worker.waitForLine('ran')).toContain(next.job_id);
     expect(await other.jobs.get(blocking.job_id)).toMatchObject({ status: 'failed', execution_count: 1 });
   });
 });

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Ductape } from './support/ductape.js';
 import {
-  countOf,
+  countJobs,
   create,
   deferred,
   eventually,
   job,
-  refusal,
+  rejection,
   stopwatch,
   temporaryFolder,
   temporaryStore,
@@ -51,7 +51,7 @@ describe('close', () => {
     });
   });
 
-  it('starts nothing new meanwhile', async () => {
+  it('starts no new runs while closing', async () => {
     const store = await temporaryStore();
     const ductape = create({ store, worker: { concurrency: 1 } });
     const started = deferred();
@@ -72,7 +72,7 @@ describe('close', () => {
     expect(await next.jobs.getStats()).toMatchObject({ completed: 1, queued: 4, running: 0 });
   });
 
-  it('aborts at its timeout, and hands the run back without spending an attempt', async () => {
+  it('aborts at its timeout and releases the run without spending an attempt', async () => {
     const store = await temporaryStore();
     const first = create({ store });
     const started = deferred();
@@ -96,7 +96,7 @@ describe('close', () => {
     expect(await second.jobs.get(job_id)).toMatchObject({ attempt: 1, retry_count: 0 });
   });
 
-  it('is not held up by a handler that never ends, while claims are under way', async () => {
+  it('is not blocked by a handler that never ends during claims', async () => {
     // The moment at which it comes varies, and with it what is being claimed.
     for (let round = 0; round < 20; round++) {
       const ductape = create({ worker: { concurrency: 5 } });
@@ -109,9 +109,9 @@ describe('close', () => {
     }
   });
 
-  it('refuses what is no timeout', async () => {
+  it('rejects an invalid timeout', async () => {
     const ductape = new Ductape({ store: 'memory:' });
-    expect((await refusal(ductape.close({ timeout: -1 }))).code).toBe('VALIDATION_ERROR');
+    expect((await rejection(ductape.close({ timeout: -1 }))).code).toBe('VALIDATION_ERROR');
     await ductape.close();
   });
 });
@@ -153,7 +153,7 @@ describe('drain', () => {
     expect(await ductape.drain()).toEqual({ completed: 0, failed: 0, retried: 0, released: 0, remaining: 0 });
   });
 
-  it('gives back at its timeout what still runs, and what it did not come to', async () => {
+  it('releases running and unstarted runs at its timeout', async () => {
     const store = await temporaryStore();
     const ductape = create({ store, worker: { concurrency: 1 } });
     const reason = deferred<unknown>();
@@ -177,7 +177,7 @@ describe('drain', () => {
     expect(jobs.map(({ result }) => result)).toEqual([1, 1, 1]);
   });
 
-  it('reports every run, in whichever moment it ends', async () => {
+  it('reports every run, whenever it ends', async () => {
     for (let round = 0; round < 20; round++) {
       const ductape = create();
       ductape.features.define('hang', never);
@@ -194,7 +194,7 @@ describe('drain', () => {
     }
   });
 
-  it('serves an endpoint: dispatched elsewhere, drained, nothing left behind', async () => {
+  it('works in an HTTP endpoint for jobs dispatched elsewhere', async () => {
     const store = await temporaryStore();
     const dispatcher = create({ store, worker: false });
     for (let round = 1; round <= 3; round++) {
@@ -221,24 +221,24 @@ describe('the store', () => {
   it('is .ductape/jobs.db in the working folder by default, kept out of git', async () => {
     const cwd = await temporaryFolder();
     const child = script(report, [], { cwd });
-    expect(await child.said('status')).toBe('queued');
+    expect(await child.waitForLine('status')).toBe('queued');
     expect(await child.ended).toMatchObject({ code: 0 });
     expect(await readFile(join(cwd, '.ductape/.gitignore'), 'utf8')).toBe('*\n');
-    expect(await countOf(create({ store: `sqlite:${join(cwd, '.ductape/jobs.db')}`, worker: false }))).toBe(1);
+    expect(await countJobs(create({ store: `sqlite:${join(cwd, '.ductape/jobs.db')}`, worker: false }))).toBe(1);
   });
 
-  it('is what DUCTAPE_STORE says', async () => {
+  it('is taken from DUCTAPE_STORE', async () => {
     const cwd = await temporaryFolder();
     const child = script(report, [], { cwd, env: { DUCTAPE_STORE: 'sqlite:elsewhere/mine.db' } });
-    expect(await child.said('status')).toBe('queued');
+    expect(await child.waitForLine('status')).toBe('queued');
     await child.ended;
     expect(await exists(join(cwd, '.ductape'))).toBe(false);
     // A folder that the program chose is the program's business.
     expect(await exists(join(cwd, 'elsewhere/.gitignore'))).toBe(false);
-    expect(await countOf(create({ store: `sqlite:${join(cwd, 'elsewhere/mine.db')}`, worker: false }))).toBe(1);
+    expect(await countJobs(create({ store: `sqlite:${join(cwd, 'elsewhere/mine.db')}`, worker: false }))).toBe(1);
   });
 
-  it('is the option rather than DUCTAPE_STORE', async () => {
+  it('is taken from the option before DUCTAPE_STORE', async () => {
     const cwd = await temporaryFolder();
     const child = script(report.replace('{ product', `{ store: 'sqlite:option.db', product`), [], {
       cwd,
@@ -269,10 +269,10 @@ describe('the store', () => {
     ['AWS_LAMBDA_FUNCTION_NAME', 'Lambda'],
     ['VERCEL', 'Vercel'],
     ['K_SERVICE', 'Cloud Run'],
-  ])('is refused with the remedy where %s says that the disk does not last', async (variable, name) => {
+  ])('is refused with a remedy where %s indicates an ephemeral disk', async (variable, name) => {
     const cwd = await temporaryFolder();
     const child = script(report, [], { cwd, env: { [variable]: 'x' } });
-    const refused = await child.said('refused');
+    const refused = await child.waitForLine('refused');
     expect(refused).toMatch(/^STORE_ERROR /);
     expect(refused).toContain(name);
     expect(refused).toMatch(/store: 'sqlite:/);
@@ -280,10 +280,10 @@ describe('the store', () => {
     expect(await readdir(cwd)).toEqual([]);
   });
 
-  it('is accepted there when it is named', async () => {
+  it('is accepted there when given explicitly', async () => {
     const cwd = await temporaryFolder();
     const env = { AWS_LAMBDA_FUNCTION_NAME: 'x', DUCTAPE_STORE: 'sqlite:mnt/jobs.db' };
-    expect(await script(report, [], { cwd, env }).said('status')).toBe('queued');
+    expect(await script(report, [], { cwd, env }).waitForLine('status')).toBe('queued');
   });
 
   it('is readable by its owner alone', async () => {
@@ -296,14 +296,14 @@ describe('the store', () => {
     if (await exists(`${path}-wal`)) expect((await stat(`${path}-wal`)).mode & 0o777).toBe(0o600);
   });
 
-  it('makes the folders it needs', async () => {
+  it('creates missing folders', async () => {
     const folder = await temporaryFolder();
     const ductape = create({ store: `sqlite:${join(folder, 'a/b/c/jobs.db')}`, worker: false });
     await ductape.features.dispatch(job('report'));
     expect(await exists(join(folder, 'a/b/c/jobs.db'))).toBe(true);
   });
 
-  it('is not touched before the first call that needs it', async () => {
+  it('is not opened before the first call that needs it', async () => {
     const folder = await temporaryFolder();
     const ductape = create({ store: `sqlite:${join(folder, 'jobs.db')}` });
     expect(ductape.version.package).toMatch(/^\d+\.\d+\.\d+/);
@@ -315,7 +315,7 @@ describe('the store', () => {
     await eventually(async () => expect(await readdir(folder)).toContain('jobs.db'));
   });
 
-  it('keeps everything for the next instance', async () => {
+  it('persists everything for the next instance', async () => {
     const store = await temporaryStore();
     const first = create({ store });
     first.features.define('report', () => ({ pages: 3 }));

@@ -2,10 +2,10 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { cluster, installed } from './support/cluster.js';
+import { postgresInstalled, startPostgres } from './support/postgres-server.js';
 import { create, eventually, job, temporaryFolder } from './support/instances.js';
-import { expectEachOccurrenceOnce, recoveryOf, ticksOf } from './support/occurrences.js';
-import { linesOf, type Program, program, tally } from './support/processes.js';
+import { expectEachOccurrenceOnce, expectRecoveryWithin, parseTicks } from './support/occurrences.js';
+import { readLines, type Program, program, tally } from './support/processes.js';
 import { postgresStore, server } from './support/stores.js';
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -44,7 +44,7 @@ describe(`four workers and two dispatchers on PostgreSQL${server ? '' : ' (needs
         workers.push(worker());
       }
       for (const { ended, stderr } of dispatchers) expect([await ended, stderr()]).toMatchObject([{ code: 0 }, '']);
-      const ids = await linesOf(acknowledged);
+      const ids = await readLines(acknowledged);
       expect(ids).toHaveLength(2 * each);
       await eventually(async () => {
         const { scheduled, queued, running, completed } = await ductape.jobs.getStats();
@@ -52,26 +52,26 @@ describe(`four workers and two dispatchers on PostgreSQL${server ? '' : ' (needs
         expect(completed).toBe(2 * each + 20);
       }, 90_000);
 
-      const lines = await linesOf(effects);
+      const lines = await readLines(effects);
       const worked = tally(lines.filter((line) => line.startsWith('work ')).map((line) => line.slice(5)));
       expect(ids.filter((id) => !worked.has(id))).toEqual([]);
-      const ticks = ticksOf(lines);
+      const ticks = parseTicks(lines);
       await expectEachOccurrenceOnce(ductape, ticks, start, end);
       const twice = [...worked.values()].reduce((sum, count) => sum + count - 1, 0);
       console.info(
         `${kills.length} kills: ${ids.length} one-offs, ${twice} done twice, ${ticks.length} calls for occurrences, ` +
-          recoveryOf(ticks, kills, 20_000),
+          expectRecoveryWithin(ticks, kills, 20_000),
       );
     },
   );
 });
 
 describe('a server that is restarted under load', () => {
-  it.skipIf(!installed)(
-    `loses nothing, and work goes on within seconds${installed ? '' : ' (needs an installed PostgreSQL)'}`,
+  it.skipIf(!postgresInstalled)(
+    `loses nothing, and work goes on within seconds${postgresInstalled ? '' : ' (needs an installed PostgreSQL)'}`,
     { timeout: 180_000 },
     async () => {
-      const { url: store, restart } = await cluster();
+      const { url: store, restart } = await startPostgres();
       const effects = join(await temporaryFolder(), 'effects');
       const worker = create({ store, worker: { concurrency: 20 } });
       const ran = new Map<number, number>();
@@ -107,7 +107,7 @@ describe('a server that is restarted under load', () => {
       going = false;
       await Promise.all(lanes);
       await eventually(() => expect(acknowledged.filter((n) => !ran.has(n))).toEqual([]), 60_000);
-      const calls = (await linesOf(effects)).length;
+      const calls = (await readLines(effects)).length;
       console.info(
         `${acknowledged.length} acknowledged, ${refused} refused, ${calls - ran.size} done twice; ` +
           `100 runs after each restart began: ${gaps.join(', ')} ms`,

@@ -4,8 +4,8 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { type AddressInfo, createConnection } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DuctapeError, DuctapeOptions, INotificationRequest, NotificationMessage } from './support/ductape.js';
-import { create, env, eventually, product, recorder, refusal, temporaryStore } from './support/instances.js';
-import { certificate, closedPort, mailServer, rawServer } from './support/mail.js';
+import { create, env, eventually, product, recordingLogger, rejection, temporaryStore } from './support/instances.js';
+import { certificate, closedPort, mailServer, rawServer } from './support/mail-server.js';
 import { script } from './support/processes.js';
 
 const messages: NotificationMessage[] = [
@@ -36,14 +36,14 @@ const notifying = (channels: object) => ({
   products: [{ tag: product, notifications: [{ tag: 'orders', envs: [{ slug: env, ...channels }], messages }] }],
 });
 
-const fast = { initialDelay: 1, maxDelay: 5 };
+const fastRetry = { initialDelay: 1, maxDelay: 5 };
 
 /** An instance that sends by these channels. */
 const sender = (channels: object, options: DuctapeOptions = {}) =>
   create({ resources: notifying(channels) as never, ...options });
 
 const send = async (ductape: ReturnType<typeof create>, input: INotificationRequest, more: object = {}) => {
-  const dispatched = { notification: 'orders', event: 'welcome', input, retryConfig: fast, ...more };
+  const dispatched = { notification: 'orders', event: 'welcome', input, retryConfig: fastRetry, ...more };
   const { job_id } = await ductape.notifications.dispatch(dispatched);
   return job_id;
 };
@@ -59,13 +59,13 @@ async function failure(
   more: object = {},
 ): Promise<{ code: string; message: string; attempts: number }> {
   const id = await send(ductape, input, { retries: 1, ...more });
-  const error: DuctapeError = await refusal(ductape.jobs.wait(id));
+  const error: DuctapeError = await rejection(ductape.jobs.wait(id));
   const job = await ductape.jobs.get(id);
   expect(JSON.stringify(await ductape.jobs.getHistory(id))).not.toContain('hunter2hunter2');
   return { code: error.code, message: error.message, attempts: job.attempt };
 }
 
-interface Got {
+interface ReceivedCall {
   method: string;
   url: string;
   headers: IncomingHttpHeaders;
@@ -74,7 +74,7 @@ interface Got {
 
 /** A program that is called. */
 async function receiver(statuses: number[] = [], headers: Record<string, string> = {}) {
-  const calls: Got[] = [];
+  const calls: ReceivedCall[] = [];
   const server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request.setEncoding('utf8')) body += chunk;
@@ -92,7 +92,7 @@ async function receiver(statuses: number[] = [], headers: Record<string, string>
 }
 
 describe('an e-mail', () => {
-  it('is sent to each recipient by itself, with its texts filled', async () => {
+  it('is sent to each recipient separately, with its templates filled', async () => {
     const server = await mailServer();
     const ductape = sender({ emails: smtp(server.port, { replyTo: 'help@example.com' }) });
     const name = `<b>Zoë</b> & "Söhne" '🎉'`;
@@ -101,8 +101,8 @@ describe('an e-mail', () => {
     };
     const id = await send(ductape, input);
     const result = (await ductape.jobs.wait(id)) as { email: { recipient: string; ok: boolean; message_id: string }[] };
-    expect(server.letters.map((letter) => letter.to).sort()).toEqual(['ann@example.com', 'bob@example.com']);
-    for (const { parsed, raw, to: recipient } of server.letters) {
+    expect(server.emails.map((letter) => letter.to).sort()).toEqual(['ann@example.com', 'bob@example.com']);
+    for (const { parsed, raw, to: recipient } of server.emails) {
       expect(parsed.subject).toBe(`Welcome ${name}`);
       expect(parsed.html).toContain('<p>Hello &lt;b&gt;Zoë&lt;/b&gt; &amp; &quot;Söhne&quot; &#39;🎉&#39;</p>');
       expect(parsed.text?.trim()).toBe(`Hello ${name}`);
@@ -118,15 +118,15 @@ describe('an e-mail', () => {
     expect(result.email.map((one) => one.recipient)).toEqual(input.email.recipients);
   });
 
-  it('without a text of its own has none made up', async () => {
+  it('without a text part gets none', async () => {
     const server = await mailServer();
     const id = await send(sender({ emails: smtp(server.port) }), to('a@example.com'), { event: 'plain' });
-    await eventually(() => expect(server.letters).toHaveLength(1));
-    expect(server.letters[0]?.parsed.headers.get('content-type')).toMatchObject({ value: 'text/html' });
+    await eventually(() => expect(server.emails).toHaveLength(1));
+    expect(server.emails[0]?.parsed.headers.get('content-type')).toMatchObject({ value: 'text/html' });
     expect(id).toBeTruthy();
   });
 
-  it.each(['starttls', 'tls'] as const)('goes by %s to a server whose authority is given', async (security) => {
+  it.each(['starttls', 'tls'] as const)('is sent by %s to a server with a configured authority', async (security) => {
     const { key, cert } = certificate('IP:127.0.0.1,DNS:localhost');
     const secured = { key, cert, secure: security === 'tls', hideSTARTTLS: false, allowInsecureAuth: false };
     const login = { user: 'shop', password: 'hunter2hunter2' };
@@ -135,7 +135,7 @@ describe('an e-mail', () => {
     const secrets = { MAIL: 'hunter2hunter2', CA: cert };
     const ductape = sender({ emails: smtp(server.port, { security, ca: '$Secret{CA}', ...credentials }) }, { secrets });
     await ductape.jobs.wait(await send(ductape, to('a@example.com')));
-    expect(server.got('a@example.com')).toBe(1);
+    expect(server.countFor('a@example.com')).toBe(1);
     expect(await ductape.resources.check()).toMatchObject([{ type: 'notification', tag: 'orders', ok: true }]);
     // Nobody vouches for it without the authority; another name is another server.
     const strange = await failure(sender({ emails: smtp(server.port, { security }) }), to('a@example.com'));
@@ -145,7 +145,7 @@ describe('an e-mail', () => {
     const misnamed = await mailServer({ server: { ...secured, ...other } });
     const wrong = sender({ emails: smtp(misnamed.port, { security, ca: other.cert }) });
     expect(await failure(wrong, to('a@example.com'))).toMatchObject({ code: 'CONNECTION_ERROR', attempts: 2 });
-    expect(misnamed.letters).toEqual([]);
+    expect(misnamed.emails).toEqual([]);
   });
 
   it('is never sent in the clear by a server that lacks STARTTLS', async () => {
@@ -154,10 +154,10 @@ describe('an e-mail', () => {
     const refused = await failure(ductape, to('a@example.com'));
     expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
     expect(refused.message).toContain('STARTTLS');
-    expect(server.letters).toEqual([]);
+    expect(server.emails).toEqual([]);
   });
 
-  it('is not sent when answers were slipped in before the connection was secure', async () => {
+  it('is not sent when replies were injected before TLS', async () => {
     const slipped = '220 go\r\n250 fake\r\n250 fake\r\n250 fake\r\n250 fake\r\n354 fake\r\n250 fake\r\n';
     let heard = '';
     const server = await rawServer((socket) => {
@@ -174,10 +174,10 @@ describe('an e-mail', () => {
     expect(heard).not.toContain('MAIL FROM');
   });
 
-  it('with wrong credentials fails for good, and tells nobody the password', async () => {
+  it('with wrong credentials fails for good without revealing the password', async () => {
     const login = { user: 'shop', password: 'right' };
     const server = await mailServer({ login });
-    const logger = recorder();
+    const logger = recordingLogger();
     const credentials = { username: 'shop', password: 'hunter2hunter2' };
     const ductape = sender({ emails: smtp(server.port, credentials) }, { logger });
     const refused = await failure(ductape, to('a@example.com', 'b@example.com'));
@@ -185,10 +185,10 @@ describe('an e-mail', () => {
     const [checked] = await ductape.resources.check();
     expect(checked).toMatchObject({ ok: false, error: { code: 'UNAUTHORIZED' } });
     expect(JSON.stringify([refused, checked, logger.lines])).not.toMatch(/hunter2|aHVudGVyM/);
-    expect(server.letters).toEqual([]);
+    expect(server.emails).toEqual([]);
   });
 
-  it('fails clearly where the server takes no credentials', async () => {
+  it('fails with a clear error where the server supports no authentication', async () => {
     const server = await mailServer();
     const ductape = sender({ emails: smtp(server.port, { username: 'u', password: 'p' }) });
     expect(await failure(ductape, to('a@example.com'))).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
@@ -196,7 +196,7 @@ describe('an e-mail', () => {
 });
 
 describe('a recipient', () => {
-  it('that is refused for good is told, the others get theirs, and nothing is retried', async () => {
+  it('that is rejected for good is reported, the others are served, and nothing is retried', async () => {
     const refuse = (address: string) =>
       address.startsWith('no') ? { code: 550, text: `5.1.1 <${address}> is nobody here` } : undefined;
     const server = await mailServer({ refuse });
@@ -205,10 +205,10 @@ describe('a recipient', () => {
     expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
     expect(refused.message).toContain('email: 1 of 3 failed: recipients[1]: 550 5.1.1 … is nobody here (not retried)');
     expect(refused.message).not.toContain('@example');
-    expect([server.got('a@example.com'), server.got('b@example.com')]).toEqual([1, 1]);
+    expect([server.countFor('a@example.com'), server.countFor('b@example.com')]).toEqual([1, 1]);
   });
 
-  it('that is put off is tried again, and nobody else is', async () => {
+  it('that is deferred is retried alone', async () => {
     const refuse = (address: string, times: number) => {
       if (address.startsWith('no')) return { code: 550 };
       return address.startsWith('later') && times < 3 ? { code: 451, text: '4.3.0 greylisted' } : undefined;
@@ -217,59 +217,59 @@ describe('a recipient', () => {
     const ductape = sender({ emails: smtp(server.port) });
     const recipients = ['a@example.com', 'later@example.com', 'b@example.com'];
     await ductape.jobs.wait(await send(ductape, to(...recipients), { retries: 5 }));
-    expect(recipients.map((recipient) => server.got(recipient))).toEqual([1, 1, 1]);
-    expect(server.offered.get('later@example.com')).toBe(3);
-    expect(server.offered.get('a@example.com')).toBe(1);
+    expect(recipients.map((recipient) => server.countFor(recipient))).toEqual([1, 1, 1]);
+    expect(server.recipientAttempts.get('later@example.com')).toBe(3);
+    expect(server.recipientAttempts.get('a@example.com')).toBe(1);
     // One that is refused for good is not asked for again by the retry that another one gets.
     const mixed = await failure(ductape, to('no@example.com', 'later2@example.com'), { retries: 5 });
     expect(mixed).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 3 });
-    expect(server.offered.get('no@example.com')).toBe(1);
-    expect(server.got('later2@example.com')).toBe(1);
+    expect(server.recipientAttempts.get('no@example.com')).toBe(1);
+    expect(server.countFor('later2@example.com')).toBe(1);
   });
 
-  it('that was refused is asked for again when somebody retries the job, and the others are not', async () => {
+  it('that was rejected is retried alone when the job is retried by hand', async () => {
     let known = false;
     const refuse = (address: string) => (address.startsWith('new') && !known ? { code: 550 } : undefined);
     const server = await mailServer({ refuse });
     const ductape = sender({ emails: smtp(server.port) });
     const id = await send(ductape, to('a@example.com', 'new@example.com'));
-    await refusal(ductape.jobs.wait(id));
+    await rejection(ductape.jobs.wait(id));
     known = true;
     await ductape.jobs.retry(id);
     await eventually(async () => expect((await ductape.jobs.get(id)).status).toBe('completed'));
-    expect([server.got('a@example.com'), server.got('new@example.com')]).toEqual([1, 1]);
+    expect([server.countFor('a@example.com'), server.countFor('new@example.com')]).toEqual([1, 1]);
   });
 
-  it('whose e-mail is refused by its text is told like one that is refused by its name', async () => {
+  it('whose message is rejected is reported like a rejected address', async () => {
     const refuseData = (address: string) => ({ code: address.startsWith('no') ? 554 : 452 });
     const ductape = sender({ emails: smtp((await mailServer({ refuseData })).port) });
     expect(await failure(ductape, to('no@example.com'))).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
     expect(await failure(ductape, to('full@example.com'))).toMatchObject({ code: 'SERVICE_UNAVAILABLE', attempts: 2 });
   });
 
-  it('that is named twice gets one e-mail, of an id that stays the same', async () => {
+  it('that is listed twice gets one e-mail with a stable id', async () => {
     const taken = await mailServer();
     const ductape = sender({ emails: smtp(taken.port) });
     await ductape.jobs.wait(await send(ductape, to('a@example.com', 'A <a@example.com>', 'a@EXAMPLE.com')));
-    expect(taken.letters).toHaveLength(1);
-    expect(taken.letters[0]?.parsed.messageId).toMatch(/^<[0-9a-f]{32}@example\.com>$/);
+    expect(taken.emails).toHaveLength(1);
+    expect(taken.emails[0]?.parsed.messageId).toMatch(/^<[0-9a-f]{32}@example\.com>$/);
   });
 
-  it('is one of 490 at most, and they share few connections', async () => {
+  it('is one of at most 490, who share few connections', async () => {
     const server = await mailServer();
     const ductape = sender({ emails: smtp(server.port) });
     const recipients = Array.from({ length: 205 }, (_, index) => `a${index}@example.com`);
     await ductape.jobs.wait(await send(ductape, to(...recipients)));
-    expect(new Set(server.letters.map((letter) => letter.to)).size).toBe(205);
-    expect(server.letters).toHaveLength(205);
+    expect(new Set(server.emails.map((letter) => letter.to)).size).toBe(205);
+    expect(server.emails).toHaveLength(205);
     expect(server.connections()).toBeLessThanOrEqual(8);
     const many = Array.from({ length: 491 }, (_, index) => `a${index}@example.com`);
     expect((await failure(ductape, to(...many))).message).toContain('at most 490');
-    expect(server.letters).toHaveLength(205);
+    expect(server.emails).toHaveLength(205);
   });
 });
 
-describe('what could end a line', () => {
+describe('a line separator', () => {
   const hostile = ['a\r\nBcc: x@evil.example', 'a\nb', 'a\rb', 'a\0b', 'a\u0085b'];
 
   it.each(hostile)('is refused in a subject: %j', async (name) => {
@@ -310,18 +310,18 @@ describe('what could end a line', () => {
       const input = { email: { recipients: ['a@example.com'], subject: { name: 'x' }, template: { name } } };
       await ductape.jobs.wait(await send(ductape, input));
       await ductape.jobs.wait(await send(ductape, to('b@example.com')));
-      expect(server.letters.map((letter) => letter.to)).toEqual(['a@example.com', 'b@example.com']);
+      expect(server.emails.map((letter) => letter.to)).toEqual(['a@example.com', 'b@example.com']);
       const lines = (value: string | false | undefined) =>
         String(value)
           .replace(/\r\n|\r/g, '\n')
           .trim();
-      expect(lines(server.letters[0]?.parsed.text)).toBe(lines(`Hello ${name}`));
+      expect(lines(server.emails[0]?.parsed.text)).toBe(lines(`Hello ${name}`));
     },
   );
 });
 
 describe('a mail server', () => {
-  it('that is not there, or has no name, is a connection error', async () => {
+  it('that is unreachable or unknown is a connection error', async () => {
     const refused = await failure(sender({ emails: smtp(await closedPort()) }), to('a@example.com'));
     expect(refused).toMatchObject({ code: 'CONNECTION_ERROR', attempts: 2 });
     expect(refused.message).toContain('127.0.0.1');
@@ -339,7 +339,7 @@ describe('a mail server', () => {
     ['closes at once', (_: unknown, end: () => void) => end(), 'CONNECTION_ERROR'],
     ['greets without end', (write: (text: string) => void) => write('220-'.padEnd(600_000, 'x')), 'CONNECTION_ERROR'],
     ['takes no connections', (write: (text: string) => void) => write('421 4.3.2 too busy\r\n'), 'SERVICE_UNAVAILABLE'],
-  ])('that %s is told', async (_, serve, code) => {
+  ])('that %s is reported', async (_, serve, code) => {
     const server = await rawServer((socket) =>
       serve(
         (text) => socket.write(text),
@@ -352,18 +352,18 @@ describe('a mail server', () => {
     });
   });
 
-  it('that never answers costs the job its timeout, and the connection is dropped', async () => {
+  it('that never answers makes the job time out and the connection close', async () => {
     const server = await rawServer(() => {});
     const stalled = await failure(sender({ emails: smtp(server.port) }), to('a@example.com'), { timeout: 200 });
     expect(stalled).toMatchObject({ code: 'TIMEOUT', attempts: 2 });
     await eventually(() => expect(server.sockets.size).toBe(0));
   });
 
-  it('that dies in the middle is asked again, and who has it does not get it twice', async () => {
+  it('that dies during delivery is retried without sending twice to served recipients', async () => {
     let cut = () => {};
     let deliveries = 0;
     const server = await mailServer({
-      hold: async (address) => {
+      beforeReply: async (address) => {
         if (address === 'dies@example.com' && ++deliveries === 1) cut();
       },
     });
@@ -379,22 +379,22 @@ describe('a mail server', () => {
     const ductape = sender({ emails: smtp(proxy.port) });
     await ductape.jobs.wait(await send(ductape, to('first@example.com'), { retries: 3 }));
     await ductape.jobs.wait(await send(ductape, to('dies@example.com'), { retries: 3 }));
-    expect(server.got('first@example.com')).toBe(1);
+    expect(server.countFor('first@example.com')).toBe(1);
     // Its answer got lost: it comes again, and can be known by its id.
-    const twice = server.letters.filter((letter) => letter.to === 'dies@example.com');
+    const twice = server.emails.filter((letter) => letter.to === 'dies@example.com');
     expect(twice).toHaveLength(2);
     expect(new Set(twice.map((letter) => letter.parsed.messageId)).size).toBe(1);
   });
 
-  it('is left alone by a job that is cancelled', async () => {
+  it('is disconnected when the job is cancelled', async () => {
     let release = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const server = await mailServer({ hold: () => held });
+    const server = await mailServer({ beforeReply: () => held });
     const ductape = sender({ emails: smtp(server.port) });
     const id = await send(ductape, to('a@example.com'));
-    await eventually(() => expect(server.letters).toHaveLength(1));
+    await eventually(() => expect(server.emails).toHaveLength(1));
     await ductape.jobs.cancel(id);
     release();
     expect((await ductape.jobs.get(id)).status).toBe('cancelled');
@@ -403,17 +403,17 @@ describe('a mail server', () => {
     expect(server.connections()).toBe(2);
   });
 
-  it('is used for the next job while its connection is alive', async () => {
+  it('is reused over a live connection by the next job', async () => {
     const server = await mailServer();
     const ductape = sender({ emails: smtp(server.port) });
     for (const name of ['a', 'b', 'c']) await ductape.jobs.wait(await send(ductape, to(`${name}@example.com`)));
     expect(server.connections()).toBe(1);
-    expect(server.letters).toHaveLength(3);
+    expect(server.emails).toHaveLength(3);
   });
 });
 
 describe('a callback', () => {
-  it('is a request made of the definition and the input', async () => {
+  it('sends a request built from the definition and the input', async () => {
     const { base, calls } = await receiver();
     const auth = { type: 'basic', username: 'shop', password: '$Secret{HOOK}' };
     const callbacks = { url: `${base}/hooks/:id?v=1`, auth, headers: { 'x-from': 'shop' } };
@@ -446,7 +446,7 @@ describe('a callback', () => {
     [408, 'TIMEOUT', 2],
     [429, 'RATE_LIMITED', 2],
     [500, 'SERVICE_UNAVAILABLE', 2],
-  ])('that is answered %i fails as %s', async (status, code, attempts) => {
+  ])('answered with %i fails as %s', async (status, code, attempts) => {
     const { base, calls } = await receiver([status, status]);
     const input = { callback: { body: { name: 'payload' } } };
     const failed = await failure(sender({ callbacks: { url: `${base}/token` } }), input);
@@ -455,7 +455,7 @@ describe('a callback', () => {
     expect(failed.message).not.toMatch(/token|payload/);
   });
 
-  it('is checked before anything is sent', async () => {
+  it('is validated before anything is sent', async () => {
     const server = await mailServer();
     const { base, calls } = await receiver();
     const ductape = sender({ emails: smtp(server.port), callbacks: { url: `${base}/:id` } });
@@ -470,27 +470,27 @@ describe('a callback', () => {
 describe('several channels', () => {
   const both = (...recipients: string[]) => ({ ...to(...recipients), callback: { body: { name: 'Ann' } } });
 
-  it('are all sent, and only what failed is repeated', async () => {
+  it('are all sent, and only failed ones are retried', async () => {
     const refuse = (_: string, times: number) => (times < 3 ? { code: 451 } : undefined);
     const server = await mailServer({ refuse });
     const { base, calls } = await receiver();
     const ductape = sender({ emails: smtp(server.port), callbacks: { url: base } });
     const result = await ductape.jobs.wait(await send(ductape, both('a@example.com'), { retries: 4 }));
     expect(result).toMatchObject({ email: [{ recipient: 'a@example.com', ok: true }], callback: { ok: true } });
-    expect([calls.length, server.got('a@example.com')]).toEqual([1, 1]);
+    expect([calls.length, server.countFor('a@example.com')]).toEqual([1, 1]);
   });
 
-  it('are told by name when one fails', async () => {
+  it('are named in the error when one fails', async () => {
     const server = await mailServer();
     const { base } = await receiver([503, 503]);
     const ductape = sender({ emails: smtp(server.port), callbacks: { url: base } });
     const failed = await failure(ductape, both('a@example.com'));
     expect(failed).toMatchObject({ code: 'SERVICE_UNAVAILABLE', attempts: 2 });
     expect(failed.message).toMatch(/^callback: 127\.0\.0\.1: .*503.* \(retried\)/);
-    expect(server.got('a@example.com')).toBe(1);
+    expect(server.countFor('a@example.com')).toBe(1);
   });
 
-  it('are remembered by another process', async () => {
+  it('are not repeated by another process once sent', async () => {
     const server = await mailServer();
     const { base, calls } = await receiver([503]);
     const store = await temporaryStore();
@@ -518,19 +518,19 @@ describe('several channels', () => {
         }),
       ],
     );
-    const id = await first.said('failed');
+    const id = await first.waitForLine('failed');
     first.process.kill('SIGKILL');
     await first.ended;
-    expect([server.got('a@example.com'), calls.length]).toEqual([1, 1]);
+    expect([server.countFor('a@example.com'), calls.length]).toEqual([1, 1]);
     const second = create({ store, resources: resources as never });
     await second.start({ signals: false });
     expect(await second.jobs.wait(id)).toMatchObject({ callback: { ok: true } });
-    expect([server.got('a@example.com'), calls.length]).toEqual([1, 2]);
+    expect([server.countFor('a@example.com'), calls.length]).toEqual([1, 2]);
     expect(calls[0]?.headers['idempotency-key']).toBe(calls[1]?.headers['idempotency-key']);
   });
 });
 
-describe('what is not there', () => {
+describe('a missing or unsupported definition', () => {
   it.each([
     ['nothing', {}, 'welcome', 'names nobody'],
     ['a text message', { sms: { recipients: ['1'] } }, 'plain', 'twilio is not built in yet; register a handler'],
@@ -545,7 +545,7 @@ describe('what is not there', () => {
     ],
     ['a recipient', { email: { recipients: [] } }, 'plain', 'input.email.recipients'],
     ['an e-mail beside a text message', { ...to('a@b.example'), sms: { recipients: ['1'] } }, 'plain', 'twilio'],
-  ])('%s is told before anything is sent', async (_, input, event, told) => {
+  ])('%s is reported before anything is sent', async (_, input, event, told) => {
     const server = await mailServer();
     const others = { sms: { provider: 'twilio' }, push_notifications: { type: 'EXPO' } };
     const refused = await failure(sender({ emails: smtp(server.port), ...others }), input as INotificationRequest, {
@@ -556,7 +556,7 @@ describe('what is not there', () => {
     expect(server.connections()).toBe(0);
   });
 
-  it('is done by a handler where there is one', async () => {
+  it('is overridden by a handler', async () => {
     const ductape = sender({ sms: { provider: 'twilio' } });
     ductape.notifications.handle({ notification: 'orders' }, () => 'by hand');
     expect(await ductape.jobs.wait(await send(ductape, { sms: { recipients: ['1'] } }, { event: 'plain' }))).toBe(
@@ -564,7 +564,7 @@ describe('what is not there', () => {
     );
   });
 
-  it('is a provider of e-mail that is known by name', async () => {
+  it('names an unsupported e-mail provider', async () => {
     const refused = await failure(sender({ emails: { provider: 'sendgrid' } }), to('a@b.example'));
     expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
     expect(refused.message).toContain('e-mail by sendgrid is not built in yet; register a handler');

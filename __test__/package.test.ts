@@ -47,7 +47,7 @@ afterAll(async () => {
 });
 
 describe('the packed package', () => {
-  it('holds what it needs and nothing else', async () => {
+  it('contains exactly the needed files', async () => {
     const files = await readdir(join(consumer, 'node_modules/ductape'), { recursive: true });
     const binaries = files.filter((file) => file.endsWith('.node'));
     expect(binaries.length).toBeGreaterThan(0);
@@ -127,7 +127,7 @@ describe('the packed package', () => {
     expect(await complaints('publint/src/cli.js', ['run', tarball, '--strict'])).toBe('');
   });
 
-  it('resolves to the right types everywhere', async () => {
+  it('resolves to the right types under every module resolution', async () => {
     expect(await complaints('@arethetypeswrong/cli/dist/index.js', [tarball, '--no-emoji', '--no-color'])).toBe('');
   });
 });

@@ -45,7 +45,7 @@ describe.skipIf(!pooler)('through PgBouncer in transaction mode', () => {
     expect((await ductape.jobs.list({ tags: ['x'] })).jobs).toHaveLength(1);
   });
 
-  it('the jobs of another process are found without a connection that listens', { timeout: 60_000 }, async () => {
+  it('jobs of another process are found without LISTEN', { timeout: 60_000 }, async () => {
     const store = schema();
     const worker = create({ store });
     const seen: number[] = [];

@@ -4,8 +4,16 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Ductape } from './support/ductape.js';
-import { create, eventually, job, ranOnce, recorder, refusal, temporaryFolder } from './support/instances.js';
-import { linesOf, type Program, program, script, tally } from './support/processes.js';
+import {
+  create,
+  eventually,
+  job,
+  waitForFirstRun,
+  recordingLogger,
+  rejection,
+  temporaryFolder,
+} from './support/instances.js';
+import { readLines, type Program, program, script, tally } from './support/processes.js';
 
 const server = process.env.DUCTAPE_TEST_POSTGRES;
 let number = 0;
@@ -26,12 +34,12 @@ function schema(): string {
 }
 
 async function stop(child: Program) {
-  child.tell('stop');
+  child.sendLine('stop');
   expect(await child.ended).toMatchObject({ code: 0, signal: null });
 }
 
 describe.skipIf(!server)('on PostgreSQL', () => {
-  it('jobs are dispatched, run, and looked at', async () => {
+  it('jobs are dispatched, run and listed', async () => {
     const ductape = create({ store: schema() });
     const seen: unknown[] = [];
     ductape.features.define('report', ({ input, attempt }) => {
@@ -50,7 +58,7 @@ describe.skipIf(!server)('on PostgreSQL', () => {
     expect(await ductape.jobs.getHistory(job_id)).toMatchObject({ total_executions: 1, successful_executions: 1 });
   });
 
-  it('a retry, a recurring job, keys and changes do what they do everywhere', async () => {
+  it('retries, recurring jobs, keys and changes work as on other stores', async () => {
     const ductape = create({ store: schema() });
     let calls = 0;
     ductape.features.define('flaky', () => {
@@ -83,7 +91,7 @@ describe.skipIf(!server)('on PostgreSQL', () => {
     const options = JSON.stringify({ worker: { concurrency: 50 } });
     const logs = [1, 2].map((name) => join(folder, `calls-${name}`));
     const workers = logs.map((log) => program('worker', [store, log, options]));
-    await Promise.all(workers.map((worker) => worker.said('ready')));
+    await Promise.all(workers.map((worker) => worker.waitForLine('ready')));
     const ductape = create({ store, worker: false });
     const results = [];
     for (let batch = 0; batch < 8; batch++) {
@@ -91,7 +99,7 @@ describe.skipIf(!server)('on PostgreSQL', () => {
     }
     results.push(...(await Promise.all(Array.from({ length: 2_000 }, () => ductape.features.dispatch(job('count'))))));
     await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBe(10_000), 60_000);
-    const calls = tally((await Promise.all(logs.map((log) => linesOf(log)))).flat());
+    const calls = tally((await Promise.all(logs.map((log) => readLines(log)))).flat());
     expect(calls.size).toBe(10_000);
     expect([...calls].filter(([, count]) => count !== 1)).toEqual([]);
     expect(results.filter(({ job_id }) => !calls.has(job_id))).toEqual([]);
@@ -104,7 +112,7 @@ describe.skipIf(!server)('on PostgreSQL', () => {
     const worker = program('worker', [store, join(await temporaryFolder(), 'calls'), options]);
     const ductape = create({ store, worker: false });
     const { job_id } = await ductape.features.dispatch(job('hang'));
-    await worker.said('hangs');
+    await worker.waitForLine('hangs');
     await ductape.jobs.cancel(job_id, { reason: 'from afar' });
     // The slot it held, the only one, becomes free.
     const next = await ductape.features.dispatch(job('count'));
@@ -118,9 +126,9 @@ describe.skipIf(!server)('on PostgreSQL', () => {
     const store = schema();
     const victim = program('worker', [store, join(await temporaryFolder(), 'calls')]);
     const ductape = create({ store });
-    await victim.said('ready');
+    await victim.waitForLine('ready');
     const { job_id } = await ductape.features.dispatch(job('hang'));
-    await victim.said('hangs');
+    await victim.waitForLine('hangs');
     ductape.features.define('hang', () => 'done');
     victim.process.kill('SIGKILL');
     expect(await ductape.jobs.wait(job_id, { timeout: 30_000 })).toBe('done');
@@ -134,12 +142,12 @@ describe.skipIf(!server)('on PostgreSQL', () => {
       console.log('status', (await ductape.features.dispatch({ tag: 'report', input: {} })).status);
     `;
     const child = script(source, [schema()]);
-    expect(await child.said('status')).toBe('queued');
+    expect(await child.waitForLine('status')).toBe('queued');
     expect(await child.ended).toMatchObject({ code: 0 });
     expect(child.stderr()).toBe('');
   });
 
-  it('a dispatch in a transaction of the caller counts with its commit', async () => {
+  it('a dispatch in a transaction of the caller takes effect with its commit', async () => {
     const ductape = create({ store: schema() });
     const ran: string[] = [];
     ductape.features.define('report', ({ id }) => void ran.push(id));
@@ -157,54 +165,54 @@ describe.skipIf(!server)('on PostgreSQL', () => {
     const done = await dispatched('COMMIT');
     expect(done).toMatchObject({ status: 'queued' });
     await eventually(() => expect(ran).toEqual([done?.job_id]), 5_000);
-    expect((await refusal(ductape.jobs.get(undone?.job_id ?? ''))).code).toBe('NOT_FOUND');
+    expect((await rejection(ductape.jobs.get(undone?.job_id ?? ''))).code).toBe('NOT_FOUND');
     expect(await ductape.jobs.get(done?.job_id ?? '')).toMatchObject({ input: { a: '\u0000ü' }, tags: ['x'] });
     const later = job('report', { job_id: 'mine', schedule: { start_at: Date.now() + 3_600_000 } });
     expect(await dispatched('COMMIT', later)).toMatchObject({ job_id: 'mine', status: 'scheduled' });
     expect(await dispatched('COMMIT', later)).toMatchObject({ job_id: 'mine', status: 'scheduled' });
-    const refused = await refusal(ductape.features.statement(job('report', { unique: { key: 'k' } })));
+    const refused = await rejection(ductape.features.statement(job('report', { unique: { key: 'k' } })));
     expect(refused).toMatchObject({ code: 'VALIDATION_ERROR' });
     expect(refused.message).toMatch(/unique: /);
     const elsewhere = create();
-    expect((await refusal(elsewhere.features.statement(job('report')))).message).toMatch(/PostgreSQL/);
+    expect((await rejection(elsewhere.features.statement(job('report')))).message).toMatch(/PostgreSQL/);
   });
 
-  it('through a pooler the same calls work', async () => {
+  it('the same calls work through a pooler', async () => {
     const ductape = create({ store: `${schema()}&pgbouncer=true&connections=2` });
     ductape.features.define('report', () => 1);
     const { job_id } = await ductape.features.dispatch(job('report'));
-    expect((await ranOnce(ductape, job_id)).status).toBe('completed');
+    expect((await waitForFirstRun(ductape, job_id)).status).toBe('completed');
   });
 
-  it('a database that is not there is named, and the call rejects', async () => {
+  it('a call rejects and names a missing database', async () => {
     const url = new URL(server ?? '');
     url.pathname = '/no_such_database';
     const ductape = create({ store: url.href, worker: false });
-    const error = await refusal(ductape.features.dispatch(job('report')));
+    const error = await rejection(ductape.features.dispatch(job('report')));
     expect(error.code).toBe('CONNECTION_ERROR');
     expect(error.message).toContain('no_such_database');
   });
 });
 
 describe('an address of PostgreSQL', () => {
-  it('is checked at construction, and its password is in no message', async () => {
+  it('is validated at construction, without its password in messages', async () => {
     for (const store of [
       'postgres://me:s3cret@h/d?sslmode=maybe',
       'postgres://me:s3cret@:x/d',
       'postgres://me:s3cret@h/d?schema=a.b',
     ]) {
-      const error = await refusal(() => new Ductape({ store, product: 'shop', env: 'test' }));
+      const error = await rejection(() => new Ductape({ store, product: 'shop', env: 'test' }));
       expect(error.code).toBe('VALIDATION_ERROR');
       expect(error.message).toMatch(/store: /);
       expect(error.message).not.toContain('s3cret');
     }
   });
 
-  it('that nobody answers blocks nothing, and rejects with CONNECTION_ERROR', { timeout: 40_000 }, async () => {
+  it('that does not respond rejects with CONNECTION_ERROR and blocks nothing', { timeout: 40_000 }, async () => {
     const began = Date.now();
-    const ductape = create({ store: 'postgres://me:s3cret@127.0.0.1:1/d', worker: false, logger: recorder() });
+    const ductape = create({ store: 'postgres://me:s3cret@127.0.0.1:1/d', worker: false, logger: recordingLogger() });
     expect(Date.now() - began).toBeLessThan(2_000);
-    const error = await refusal(ductape.features.dispatch(job('report')));
+    const error = await rejection(ductape.features.dispatch(job('report')));
     expect(error.code).toBe('CONNECTION_ERROR');
     expect(error.message).not.toContain('s3cret');
   });

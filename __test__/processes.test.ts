@@ -2,12 +2,12 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { create, eventually, job, stopwatch, temporaryFolder } from './support/instances.js';
-import { linesOf, type Program, program, script, tally } from './support/processes.js';
-import { shared } from './support/stores.js';
+import { readLines, type Program, program, script, tally } from './support/processes.js';
+import { sharedStores } from './support/stores.js';
 
 const now = () => performance.timeOrigin + performance.now();
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-const one = (value: number) => Math.round(value * 10) / 10;
+const oneDecimal = (value: number) => Math.round(value * 10) / 10;
 
 async function files() {
   const folder = await temporaryFolder();
@@ -15,7 +15,7 @@ async function files() {
 }
 
 async function stop(child: Program) {
-  child.tell('stop');
+  child.sendLine('stop');
   expect(await child.ended).toMatchObject({ code: 0, signal: null });
   expect(child.stderr().replace(/^.*took over.*\n/gm, '')).toBe('');
 }
@@ -25,7 +25,7 @@ describe('jobs dispatched in one process', () => {
     const { store, log } = await files();
     const worker = program('worker', [store, log, JSON.stringify({ worker: { concurrency: 100 } })]);
     const ductape = create({ store, worker: false });
-    await worker.said('ready');
+    await worker.waitForLine('ready');
     const passed = stopwatch();
     const results = [];
     for (let batch = 0; batch < 8; batch++) {
@@ -34,7 +34,7 @@ describe('jobs dispatched in one process', () => {
     results.push(...(await Promise.all(Array.from({ length: 2_000 }, () => ductape.features.dispatch(job('count'))))));
     await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBe(10_000), 60_000);
     const took = passed();
-    const calls = tally(await linesOf(log));
+    const calls = tally(await readLines(log));
     expect(calls.size).toBe(10_000);
     expect([...calls].filter(([, count]) => count !== 1)).toEqual([]);
     expect(results.filter(({ job_id }) => !calls.has(job_id))).toEqual([]);
@@ -42,26 +42,28 @@ describe('jobs dispatched in one process', () => {
     console.info(`10,000 jobs through two processes: ${Math.round(took)} ms`);
   });
 
-  it('are picked up by an idle one at once', async () => {
+  it('are picked up by an idle process at once', async () => {
     const { store, log } = await files();
     const worker = program('worker', [store, log]);
     const ductape = create({ store, worker: false });
-    await worker.said('ready');
+    await worker.waitForLine('ready');
     const delays: number[] = [];
     for (let index = 0; index < 30; index++) {
       const { job_id } = await ductape.features.dispatch(job('time'));
       const stored = now();
-      delays.push(Number(await worker.said(`ran ${job_id}`)) - stored);
+      delays.push(Number(await worker.waitForLine(`ran ${job_id}`)) - stored);
       // Not in step with anything that looks at the store at intervals.
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
     }
-    console.info(`picked up by another process: median ${one(median(delays))} ms, most ${one(Math.max(...delays))} ms`);
+    console.info(
+      `picked up by another process: median ${oneDecimal(median(delays))} ms, most ${oneDecimal(Math.max(...delays))} ms`,
+    );
     expect(median(delays)).toBeLessThan(1_000);
     expect(Math.max(...delays)).toBeLessThan(5_000);
     await stop(worker);
   });
 
-  it('give their result to who waits in another one', async () => {
+  it('give their result to a wait in another process', async () => {
     const { store } = await files();
     const waiter = create({ store, worker: false });
     const runner = create({ store });
@@ -71,12 +73,12 @@ describe('jobs dispatched in one process', () => {
     expect(await waiting).toEqual({ pages: 3 });
   });
 
-  it('can be cancelled from another one while they run', async () => {
+  it('can be cancelled from another process while they run', async () => {
     const { store, log } = await files();
     const worker = program('worker', [store, log, JSON.stringify({ worker: { concurrency: 1 } })]);
     const ductape = create({ store, worker: false });
     const { job_id } = await ductape.features.dispatch(job('hang'));
-    await worker.said('hangs');
+    await worker.waitForLine('hangs');
     await ductape.jobs.cancel(job_id, { reason: 'from afar' });
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'cancelled', cancel_reason: 'from afar' });
     // The slot it held, the only one, is free again.
@@ -93,9 +95,9 @@ describe('a job whose process was killed', () => {
     for (let round = 0; round < 3; round++) {
       const victim = program('worker', [store, log]);
       const ductape = create({ store });
-      await victim.said('ready');
+      await victim.waitForLine('ready');
       const { job_id } = await ductape.features.dispatch(job('hang'));
-      await victim.said('hangs');
+      await victim.waitForLine('hangs');
       const taken = new Promise<number>((resolve) => {
         ductape.features.define('hang', ({ attempt }) => {
           resolve(attempt);
@@ -113,7 +115,9 @@ describe('a job whose process was killed', () => {
       expect(await ductape.jobs.get(job_id)).toMatchObject({ attempt: 2, retry_count: 0, retries: 0 });
       await ductape.close();
     }
-    console.info(`taken over after kill -9: median ${one(median(times))} ms, most ${one(Math.max(...times))} ms`);
+    console.info(
+      `taken over after kill -9: median ${oneDecimal(median(times))} ms, most ${oneDecimal(Math.max(...times))} ms`,
+    );
     expect(Math.max(...times)).toBeLessThan(5_000);
   });
 
@@ -123,7 +127,7 @@ describe('a job whose process was killed', () => {
     const { job_id } = await ductape.features.dispatch(job('hang'));
     for (let crash = 0; crash < 10; crash++) {
       const victim = program('worker', [store, log]);
-      await victim.said('hangs');
+      await victim.waitForLine('hangs');
       victim.process.kill('SIGKILL');
       await victim.ended;
     }
@@ -134,12 +138,12 @@ describe('a job whose process was killed', () => {
     expect(last.lines.filter((line) => line.startsWith('hangs'))).toEqual([]);
   });
 
-  it('is not taken over while its process only stands still for a while', async () => {
+  it('is not taken over while its process is briefly suspended', async () => {
     const { store, log } = await files();
     const worker = program('worker', [store, log]);
     const ductape = create({ store });
     const { job_id } = await ductape.features.dispatch(job('hang'));
-    await worker.said('hangs');
+    await worker.waitForLine('hangs');
     let taken = 0;
     ductape.features.define('hang', () => void taken++);
     worker.process.kill('SIGSTOP');
@@ -159,12 +163,12 @@ describe('several workers', () => {
     const { store, log } = await files();
     const options = JSON.stringify({ worker: { concurrency: 5 } });
     const workers = [1, 2, 3].map((name) => program('worker', [store, `${log}-${name}`, options]));
-    await Promise.all(workers.map((worker) => worker.said('ready')));
+    await Promise.all(workers.map((worker) => worker.waitForLine('ready')));
     const ductape = create({ store, worker: false });
     const jobs = Array.from({ length: 1_500 }, () => job('slow', { input: { takes: 5 } }));
     await ductape.features.dispatchMany(jobs);
     await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBe(jobs.length), 40_000);
-    const shares = await Promise.all([1, 2, 3].map((name) => linesOf(`${log}-${name}`)));
+    const shares = await Promise.all([1, 2, 3].map((name) => readLines(`${log}-${name}`)));
     const calls = tally(shares.flat());
     expect(calls.size).toBe(jobs.length);
     expect([...calls].filter(([, count]) => count !== 1)).toEqual([]);
@@ -173,18 +177,18 @@ describe('several workers', () => {
     console.info(`shares of three workers: ${shares.map((share) => share.length).join(', ')}`);
   });
 
-  it('lose nothing when one of them is killed', { timeout: 60_000 }, async () => {
+  it('lose no jobs when one is killed', { timeout: 60_000 }, async () => {
     const { store, log } = await files();
     const options = JSON.stringify({ worker: { concurrency: 5 } });
     const workers = [1, 2].map(() => program('worker', [store, log, options]));
-    await Promise.all(workers.map((worker) => worker.said('ready')));
+    await Promise.all(workers.map((worker) => worker.waitForLine('ready')));
     const ductape = create({ store, worker: false });
     const jobs = Array.from({ length: 400 }, () => job('slow', { input: { takes: 10 } }));
     const results = await ductape.features.dispatchMany(jobs);
-    await eventually(async () => expect((await linesOf(log)).length).toBeGreaterThan(50));
+    await eventually(async () => expect((await readLines(log)).length).toBeGreaterThan(50));
     workers[0]?.process.kill('SIGKILL');
     await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBe(jobs.length), 30_000);
-    const calls = tally(await linesOf(log));
+    const calls = tally(await readLines(log));
     expect(results.filter(({ job_id }) => !calls.has(job_id))).toEqual([]);
     const twice = [...calls.values()].reduce((sum, count) => sum + count - 1, 0);
     expect(twice).toBeLessThanOrEqual(30);
@@ -193,7 +197,7 @@ describe('several workers', () => {
   it('of node:cluster share the jobs too', { timeout: 60_000 }, async () => {
     const { store } = await files();
     const child = program('cluster', [store, '300', '2']);
-    const calls: number[][] = JSON.parse(await child.said('calls'));
+    const calls: number[][] = JSON.parse(await child.waitForLine('calls'));
     expect(calls).toHaveLength(300);
     expect(calls.filter((workers) => workers.length !== 1)).toEqual([]);
     expect([...tally(calls.flat().map(String)).keys()].sort()).toEqual(['1', '2']);
@@ -201,7 +205,7 @@ describe('several workers', () => {
     expect(child.stderr()).toBe('');
   });
 
-  it('may open new stores at the same moments', { timeout: 60_000 }, async () => {
+  it('can create stores concurrently', { timeout: 60_000 }, async () => {
     const folder = await temporaryFolder();
     const stores = Array.from({ length: 60 }, (_, index) => `sqlite:${join(folder, `jobs-${index}.db`)}`);
     const source = `
@@ -229,8 +233,8 @@ describe('several workers', () => {
   });
 });
 
-describe.each(shared)('a worker on $kind whose jobs were quick', ({ missing, make }) => {
-  it.skipIf(missing)('hands back what it has claimed ahead of slow ones', { timeout: 60_000 }, async () => {
+describe.each(sharedStores)('a worker on $kind after fast jobs', ({ unavailable, make }) => {
+  it.skipIf(unavailable)('releases runs prefetched behind slow ones', { timeout: 60_000 }, async () => {
     const store = await make();
     const busy = create({ store, worker: { concurrency: 2 } });
     let finish = () => {};

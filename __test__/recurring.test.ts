@@ -2,14 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { IDispatchSchedule, IJobHistory } from './support/ductape.js';
-import { create, deferred, eventually, job, ranOnce, refusal, temporaryStore } from './support/instances.js';
+import { create, deferred, eventually, job, waitForFirstRun, rejection, temporaryStore } from './support/instances.js';
 
 const minute = 60_000;
 const hour = 60 * minute;
 const iso = (times: readonly number[]) => times.map((time) => new Date(time).toISOString());
 
 describe('an interval', () => {
-  it('with a limit runs that often, on its grid, and is then completed', async () => {
+  it('with a limit runs that often on its grid, then completes', async () => {
     const ductape = create();
     const due: number[] = [];
     const runs: number[] = [];
@@ -34,11 +34,11 @@ describe('an interval', () => {
     expect((await ductape.jobs.getHistory(job_id)).executions.map(({ number }) => number)).toEqual([4, 3, 2, 1]);
   });
 
-  it('runs for the first time at once and shows when it runs next', async () => {
+  it('runs at once first, and shows its next run', async () => {
     const ductape = create();
     ductape.features.define('report', () => 'done');
     const { job_id, scheduled_at } = await ductape.features.dispatch(job('report', { schedule: { every: hour } }));
-    expect(await ranOnce(ductape, job_id)).toMatchObject({
+    expect(await waitForFirstRun(ductape, job_id)).toMatchObject({
       status: 'scheduled',
       result: 'done',
       next_run_at: scheduled_at + hour,
@@ -61,7 +61,7 @@ describe('an interval', () => {
     for (const time of due) expect((time - scheduled_at) % 100).toBe(0);
   });
 
-  it('with a start in the past goes on along the grid that this sets', async () => {
+  it('with a start in the past continues on the grid of that start', async () => {
     const ductape = create({ worker: false });
     const start = Date.now() - 10 * hour - 17 * minute;
     const { scheduled_at } = await ductape.features.dispatch(
@@ -70,7 +70,7 @@ describe('an interval', () => {
     expect(scheduled_at).toBe(start + 11 * hour);
   });
 
-  it('ends with its endDate, which is itself included', async () => {
+  it('ends with its endDate, inclusive', async () => {
     const ductape = create();
     const due: number[] = [];
     ductape.features.define('report', ({ scheduled_at }) => void due.push(scheduled_at));
@@ -117,8 +117,8 @@ describe('an interval', () => {
   });
 });
 
-describe('a run that falls due while the one before is going', () => {
-  it('is left out', async () => {
+describe('an occurrence that falls due during the previous run', () => {
+  it('is skipped', async () => {
     const ductape = create();
     const release = deferred();
     let running = 0;
@@ -169,7 +169,7 @@ describe('runs missed while no process was up', () => {
     first.features.define('report', () => ++early);
     const schedule = { every, ...(misfire && { misfire }) };
     const { job_id, scheduled_at } = await first.features.dispatch(job('report', { schedule }));
-    await ranOnce(first, job_id);
+    await waitForFirstRun(first, job_id);
     await first.close();
     await eventually(() => expect(Date.now()).toBeGreaterThan(scheduled_at + (early + intervals) * every));
 
@@ -185,7 +185,7 @@ describe('runs missed while no process was up', () => {
     return { ran, opened, early, grid: (time: number) => (time - scheduled_at) / every };
   }
 
-  it('are made up for by one run, which knows how many they were', async () => {
+  it('are made up for by one run that knows their number', async () => {
     const { ran, opened, early, grid } = await interrupted(undefined, 5);
     const [catchUp, next] = ran;
     expect(ran.filter((run) => run.missed > 0)).toHaveLength(1);
@@ -199,7 +199,7 @@ describe('runs missed while no process was up', () => {
     expect(Number.isInteger(grid(next?.scheduled_at ?? 0.5))).toBe(true);
   });
 
-  it("are left out with misfire: 'skip'", async () => {
+  it("are skipped with misfire: 'skip'", async () => {
     const { ran, opened, grid } = await interrupted('skip', 5);
     // One that is late by less than an interval was not missed.
     for (const run of ran) expect(run.scheduled_at).toBeGreaterThan(opened - every);
@@ -229,10 +229,10 @@ describe('cancelling', () => {
     const other = await ductape.features.dispatch(job('other', { schedule: { start_at: Date.now() + 200 } }));
     await ductape.jobs.wait(other.job_id, { timeout: 10_000 });
     expect(runs).toBeLessThanOrEqual(after + 1);
-    expect((await refusal(ductape.jobs.wait(job_id))).code).toBe('CANCELLED');
+    expect((await rejection(ductape.jobs.wait(job_id))).code).toBe('CANCELLED');
   });
 
-  it('a job that is scheduled keeps it from ever running', async () => {
+  it('prevents a scheduled job from running', async () => {
     const ductape = create();
     const ran: string[] = [];
     ductape.features.handle({}, ({ tag }) => void ran.push(tag));
@@ -262,7 +262,7 @@ describe('a recurring job that is dispatched again at every start', () => {
     expect(await after.jobs.get('nightly')).toMatchObject({ next_run_at: schedule.start_at + hour });
   });
 
-  it('does not begin its interval anew', async () => {
+  it('keeps its interval grid', async () => {
     const ductape = create({ clock: 'manual' });
     const start = Date.now();
     const ran: number[] = [];
@@ -281,7 +281,7 @@ describe('a recurring job that is dispatched again at every start', () => {
 });
 
 describe('several processes’ worth of instances', () => {
-  it('run each occurrence once between them', async () => {
+  it('run each occurrence once in total', async () => {
     const store = await temporaryStore();
     const due: number[] = [];
     const instances = [create({ store }), create({ store }), create({ store })];
@@ -297,7 +297,7 @@ describe('several processes’ worth of instances', () => {
 });
 
 describe('a preview', () => {
-  it('of a cron is in its time zone, across a change of clocks', async () => {
+  it('of a cron is in its time zone, across a DST change', async () => {
     const times = await create().jobs.preview(
       { cron: '30 2 * * *', tz: 'Europe/Berlin' },
       { from: '2026-03-27T12:00:00Z', count: 3 },
@@ -312,7 +312,7 @@ describe('a preview', () => {
     expect(iso(times)).toEqual(['2026-01-02T00:00:00.000Z']);
   });
 
-  it('has five times from now unless told otherwise, and makes no job', async () => {
+  it('has five times from now by default and creates no job', async () => {
     const ductape = create();
     const now = Date.now();
     const times = await ductape.jobs.preview({ cron: '* * * * *' });

@@ -6,7 +6,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import type { Resources } from './support/ductape.js';
 import { defineResources } from './support/ductape.js';
-import { create, product, refusal } from './support/instances.js';
+import { create, product, rejection } from './support/instances.js';
 
 const folder = join(import.meta.dirname, 'fixtures/resources');
 
@@ -46,7 +46,7 @@ describe.each(sections)('$section', ({ section, corpus }) => {
     'refuses %s in %s',
     async (path, _, { member, beyondSchema }) => {
       const definition = resources(section, member);
-      const error = await refusal(() => create({ resources: definition }));
+      const error = await rejection(() => create({ resources: definition }));
       expect(error.code).toBe('VALIDATION_ERROR');
       const root = `resources.products[0].${section}[0]`;
       const paths = error.details?.map((problem) => problem.path);
@@ -63,18 +63,18 @@ describe('resources', () => {
     ['resources.products[0].tag', { products: [{}] }],
     ['resources.products[0].app', { products: [{ tag: 'p', app: [] }] }],
     ['resources.products[0].apps[0]', { products: [{ tag: 'p', apps: [1] }] }],
-  ])('%s is told by its path', async (path, definition) => {
-    const error = await refusal(() => create({ resources: definition as unknown as Resources }));
+  ])('%s is reported by its path', async (path, definition) => {
+    const error = await rejection(() => create({ resources: definition as unknown as Resources }));
     expect(error.details?.map((problem) => problem.path)).toContain(path);
     expect(validate(definition)).toBe(false);
   });
 
-  it('may name their schema', () => {
+  it('may contain $schema', () => {
     create({ resources: defineResources({ $schema: './node_modules/ductape/resources.schema.json', products: [] }) });
   });
 
-  it('are checked when there are none', async () => {
+  it('can be checked when empty', async () => {
     expect(await create().resources.check()).toEqual([]);
-    expect((await refusal(create().resources.check({ timeout: -1 }))).details?.[0]?.path).toBe('options.timeout');
+    expect((await rejection(create().resources.check({ timeout: -1 }))).details?.[0]?.path).toBe('options.timeout');
   });
 });

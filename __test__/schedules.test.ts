@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { IDispatchSchedule, IScheduleOptions } from './support/ductape.js';
-import { create, eventually, pathsOf, refusal, temporaryFolder } from './support/instances.js';
-import { linesOf, program } from './support/processes.js';
+import { create, eventually, problemPaths, rejection, temporaryFolder } from './support/instances.js';
+import { readLines, program } from './support/processes.js';
 
 interface Vector {
   cat: string;
@@ -37,25 +37,25 @@ test('jobs.preview gives the instants of every conformance vector', async () => 
   }
 });
 
-test('what never fires, is no expression or names no zone is refused with its code and place', async () => {
+test('invalid crons, never-firing crons and unknown zones are refused with code and path', async () => {
   const ductape = create();
   const refused = vectors.filter((vector) => !vector.next || vector.next.length === 0);
   expect(refused.length).toBeGreaterThan(50);
   for (const vector of refused) {
-    const error = await refusal(ductape.jobs.preview({ cron: expressionOf(vector), tz: vector.tz }));
+    const error = await rejection(ductape.jobs.preview({ cron: expressionOf(vector), tz: vector.tz }));
     const expected = vector.next ? 'INVALID_SCHEDULE' : vector.cat === 'error' ? 'INVALID_CRON' : 'INVALID_TIMEZONE';
     expect(error.code, JSON.stringify(vector)).toBe(expected);
-    expect(pathsOf(error)).toEqual([expected === 'INVALID_TIMEZONE' ? 'schedule.tz' : 'schedule.cron']);
+    expect(problemPaths(error)).toEqual([expected === 'INVALID_TIMEZONE' ? 'schedule.tz' : 'schedule.cron']);
   }
 });
 
-test('a refused cron says what would be valid, a refused zone which one is nearest', async () => {
+test('errors suggest a valid cron or the nearest zone', async () => {
   const ductape = create();
   const input = { tag: 'report', input: {} };
-  const seconds = await refusal(ductape.features.dispatch({ ...input, schedule: { cron: '0 0 9 * * *' } }));
+  const seconds = await rejection(ductape.features.dispatch({ ...input, schedule: { cron: '0 0 9 * * *' } }));
   expect(seconds.code).toBe('INVALID_CRON');
   expect(seconds.message).toMatch(/6 fields.*every/);
-  const zone = await refusal(
+  const zone = await rejection(
     ductape.features.dispatch({ ...input, schedule: { cron: '0 9 * * *', tz: 'America/NewYork' } }),
   );
   expect(zone.code).toBe('INVALID_TIMEZONE');
@@ -74,7 +74,7 @@ test('start_at is ms, an ISO date with an offset, or local time of tz', async ()
   expect((await dispatch({ start_at: '2036-07-01T08:00', tz: 'America/New_York' })).scheduled_at).toBe(noon);
 });
 
-test('dst options decide what a fixed time does in a gap and in an overlap', async () => {
+test('dst options decide about fixed times in a gap and an overlap', async () => {
   const ductape = create();
   const at = async (schedule: IDispatchSchedule & IScheduleOptions, from: string) => {
     const [first] = await ductape.jobs.preview({ tz: 'America/New_York', ...schedule }, { from, count: 1 });
@@ -96,7 +96,7 @@ test('dst options decide what a fixed time does in a gap and in an overlap', asy
   ]);
 });
 
-test('a spread gives each job its own fixed place within the span', async () => {
+test('a spread gives each job a fixed offset within the span', async () => {
   const ductape = create({ clock: 'manual' });
   await ductape.clock.set('2036-01-01T00:00:30Z');
   const schedule = { cron: '0 * * * *', spread: 600_000 };
@@ -113,7 +113,7 @@ test('a spread gives each job its own fixed place within the span', async () => 
   expect(again.next_run_at).toBe(first[7]?.next_run_at);
 });
 
-test('a process that was stopped for ten seconds catches up once, then follows the grid', {
+test('a process suspended for ten seconds catches up once, then follows the grid', {
   timeout: 60_000,
 }, async () => {
   const interval = 1_000;
@@ -121,20 +121,20 @@ test('a process that was stopped for ten seconds catches up once, then follows t
     const folder = await temporaryFolder();
     const [store, log] = [`sqlite:${join(folder, 'jobs.db')}`, join(folder, 'log')];
     const ticking = program('ticking', [store, log, String(interval), misfire]);
-    await eventually(async () => expect((await linesOf(log)).length).toBeGreaterThanOrEqual(2));
+    await eventually(async () => expect((await readLines(log)).length).toBeGreaterThanOrEqual(2));
     ticking.process.kill('SIGSTOP');
     await delay(10_000);
     const resumed = Date.now();
     ticking.process.kill('SIGCONT');
     await eventually(async () => {
-      const after = (await linesOf(log)).map((line) => JSON.parse(line) as Tick).filter((tick) => tick.at >= resumed);
+      const after = (await readLines(log)).map((line) => JSON.parse(line) as Tick).filter((tick) => tick.at >= resumed);
       expect(after.length).toBeGreaterThanOrEqual(misfire === 'all' ? 12 : 3);
     }, 20_000);
-    ticking.tell('close');
+    ticking.sendLine('close');
     await ticking.ended;
     check(
       misfire,
-      (await linesOf(log)).map((line) => JSON.parse(line) as Tick),
+      (await readLines(log)).map((line) => JSON.parse(line) as Tick),
       resumed,
     );
   };

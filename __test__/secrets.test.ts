@@ -3,13 +3,22 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DuctapeOptions } from './support/ductape.js';
-import { create, deferred, job, pathsOf, product, recorder, refusal, temporaryStore } from './support/instances.js';
+import {
+  create,
+  deferred,
+  job,
+  problemPaths,
+  product,
+  recordingLogger,
+  rejection,
+  temporaryStore,
+} from './support/instances.js';
 import { script } from './support/processes.js';
 
 const value = 'sk_live_51-"quoted"\\and\nlong';
 
 /** What a job sees that refers to a secret. */
-async function seen(options: DuctapeOptions, text = 'Bearer $Secret{API_KEY}') {
+async function runWithSecret(options: DuctapeOptions, text = 'Bearer $Secret{API_KEY}') {
   const ductape = create({ inputSecrets: ['API_KEY'], ...options });
   ductape.features.define('f', (run) => ({ ok: (run.input as { auth: string }).auth === `Bearer ${value}` }));
   const { job_id } = await ductape.features.dispatch(job('f', { input: { auth: text } }));
@@ -22,11 +31,11 @@ describe('a secret', () => {
     ['a function', (key) => (key === 'API_KEY' ? value : undefined)],
     ['a function that answers later', async (key) => (key === 'API_KEY' ? value : undefined)],
   ])('comes from %s', async (_what, secrets) => {
-    expect(await seen({ secrets })).toEqual({ ok: true });
-    expect(await seen({ secrets }, 'Bearer $Token{API_KEY}')).toEqual({ ok: true });
+    expect(await runWithSecret({ secrets })).toEqual({ ok: true });
+    expect(await runWithSecret({ secrets }, 'Bearer $Token{API_KEY}')).toEqual({ ok: true });
   });
 
-  it('comes from the environment where none are given', async () => {
+  it('comes from the environment by default', async () => {
     const program = script(
       `import { Ductape } from 'ductape';
        const ductape = new Ductape({ store: 'memory:', product: 'p', env: 'e', inputSecrets: ['API_KEY'] });
@@ -37,12 +46,12 @@ describe('a secret', () => {
       [],
       { env: { DUCTAPE_SECRET_API_KEY: 'from the environment' } },
     );
-    expect(await program.said('length')).toBe('20');
+    expect(await program.waitForLine('length')).toBe('20');
   });
 
-  it('may be used by inputs only when it is listed', async () => {
+  it('can be used in inputs only when listed in inputSecrets', async () => {
     const ductape = create({ secrets: { API_KEY: value, OTHER: 'other secret' }, inputSecrets: ['API_KEY'] });
-    const error = await refusal(ductape.features.dispatch(job('f', { input: { a: '$Secret{OTHER}' } })));
+    const error = await rejection(ductape.features.dispatch(job('f', { input: { a: '$Secret{OTHER}' } })));
     expect([error.code, error.message]).toEqual([
       'VALIDATION_ERROR',
       expect.stringContaining("inputs may not use the secret 'OTHER'; list it in `inputSecrets`"),
@@ -53,24 +62,24 @@ describe('a secret', () => {
     const { job_id } = await lax.features.dispatch(job('f', { input: { a: '$Secret{OTHER}' } }));
     const worker = create({ store, secrets: { OTHER: 'other secret' } });
     worker.features.define('f', () => 'ran');
-    const failed = await refusal(worker.jobs.wait(job_id, { timeout: 10_000 }));
+    const failed = await rejection(worker.jobs.wait(job_id, { timeout: 10_000 }));
     expect([failed.code, failed.message]).toEqual(['VALIDATION_ERROR', expect.stringContaining('inputSecrets')]);
   });
 
   it('that is missing, or whose source fails, fails the attempt', async () => {
-    expect((await refusal(seen({ secrets: {} }))).message).toContain(
+    expect((await rejection(runWithSecret({ secrets: {} }))).message).toContain(
       '$Secret{API_KEY} is missing: there is no such secret',
     );
     const failing = () => {
       throw new Error('vault is sealed');
     };
-    const error = await refusal(seen({ secrets: failing }));
+    const error = await rejection(runWithSecret({ secrets: failing }));
     expect([error.code, error.message]).toEqual(['SERVICE_UNAVAILABLE', expect.stringContaining('vault is sealed')]);
-    expect((await refusal(seen({ secrets: (() => 7) as never }))).message).toContain('must give a string');
-    expect(pathsOf(await refusal(() => create({ secrets: { A: 1 } as never })))).toEqual(['options.secrets']);
+    expect((await rejection(runWithSecret({ secrets: (() => 7) as never }))).message).toContain('must give a string');
+    expect(problemPaths(await rejection(() => create({ secrets: { A: 1 } as never })))).toEqual(['options.secrets']);
   });
 
-  it('is asked for again in each run', async () => {
+  it('is fetched again for each run', async () => {
     let asked = 0;
     const ductape = create({ secrets: () => `value ${++asked}`, inputSecrets: ['N'] });
     ductape.features.define('f', (run) => (run.input as { n: string }).n.length);
@@ -89,15 +98,15 @@ describe('a secret', () => {
     const { token } = await ductape.sessions.start({ tag: 'user', data: { id: 1 } });
     const plain = { products: [{ tag: product, sessions: [{ tag: 'user', secret: key }] }] };
     expect((await create({ resources: plain }).sessions.verify({ token })).data).toMatchObject({ id: 1 });
-    const without = await refusal(create({ resources, secrets: {} }).sessions.start({ tag: 'user' }));
+    const without = await rejection(create({ resources, secrets: {} }).sessions.start({ tag: 'user' }));
     expect(without.message).toContain('resources.sessions.user: $Secret{SESSION_KEY} is missing');
   });
 });
 
 describe('the value of a secret', () => {
-  it('is nowhere: not in the store, the log, the history, the events or the errors', async () => {
+  it('is in no store, log, history, event or error', async () => {
     const store = await temporaryStore();
-    const logger = recorder();
+    const logger = recordingLogger();
     const ductape = create({
       store,
       logger,
@@ -123,7 +132,7 @@ describe('the value of a secret', () => {
     const { job_id } = await ductape.features.dispatch(
       job('f', { input, session: token, retries: 1, retryConfig: { initialDelay: 1 } }),
     );
-    const error = await refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+    const error = await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     expect(error.message).toBe('401 for Bearer [secret] and Bearer [secret]');
     const shown = JSON.stringify([
       error.message,
@@ -157,14 +166,14 @@ describe('the value of a secret', () => {
     expect(stored).toContain('$Secret{API_KEY}');
   });
 
-  it("stays in results, which are the program's data", async () => {
+  it("is not masked in results, which are the program's data", async () => {
     const ductape = create({ secrets: { API_KEY: value }, inputSecrets: ['API_KEY'] });
     ductape.features.define('f', (run) => run.input as object);
     const { job_id } = await ductape.features.dispatch(job('f', { input: { a: '$Secret{API_KEY}' } }));
     expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toEqual({ a: value });
   });
 
-  it('does not hold up a run that is cancelled while the source is silent', async () => {
+  it('does not block the cancellation of a run while its source is pending', async () => {
     const asked = deferred();
     const ductape = create({
       secrets: () => {
@@ -177,6 +186,6 @@ describe('the value of a secret', () => {
     const { job_id } = await ductape.features.dispatch(job('f', { input: { a: '$Secret{API_KEY}' } }));
     await asked.promise;
     await ductape.jobs.cancel(job_id);
-    expect((await refusal(ductape.jobs.wait(job_id, { timeout: 10_000 }))).code).toBe('CANCELLED');
+    expect((await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }))).code).toBe('CANCELLED');
   });
 });

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DuctapeOptions, SessionResource } from './support/ductape.js';
-import { create, job, pathsOf, product, refusal, temporaryFolder, temporaryStore } from './support/instances.js';
+import { create, job, problemPaths, product, rejection, temporaryFolder, temporaryStore } from './support/instances.js';
 
 const secret = 'a secret of more than sixteen bytes';
 const claims = { user: { id: 'u1', email: 'ann@example.com' }, exp: Math.floor(Date.now() / 1000) + 600 };
@@ -49,7 +49,7 @@ const resources = (session: Partial<SessionResource>, tag = product): DuctapeOpt
 const greeting = { to: '$Session{user}{email}' };
 
 /** What a job with this session sees. */
-async function seen(
+async function runWithSession(
   options: DuctapeOptions,
   session: { tag: string; token: string } | string,
   input: object = greeting,
@@ -66,29 +66,32 @@ describe('a session', () => {
     ["'tag:token'", (jwt: string) => `user:${jwt}`],
     ["{ tag, token: 'tag:token' }", (jwt: string) => ({ tag: 'user', token: `user:${jwt}` })],
   ])('is given as %s', async (_form, session) => {
-    const found = await seen(resources({ secret }), session(token('HS256', secret)));
+    const found = await runWithSession(resources({ secret }), session(token('HS256', secret)));
     expect(found).toEqual({ input: { to: 'ann@example.com' }, session: claims });
   });
 
   it.each(['HS256', 'HS384', 'HS512'] as const)('may be signed with %s', async (algorithm) => {
-    const found = await seen(resources({ secret, algorithm }), { tag: 'user', token: token(algorithm, secret) });
+    const found = await runWithSession(resources({ secret, algorithm }), {
+      tag: 'user',
+      token: token(algorithm, secret),
+    });
     expect(found.session).toEqual(claims);
   });
 
   it.each(Object.entries(pairs))('may be signed with %s', async (name, { publicKey, privateKey }) => {
     const algorithm = name as keyof typeof pairs;
     const session = { tag: 'user', token: token(algorithm, privateKey, claims, { kid: 'k1' }) };
-    const found = await seen(resources({ algorithm, publicKey: pem(publicKey) }), session);
+    const found = await runWithSession(resources({ algorithm, publicKey: pem(publicKey) }), session);
     expect(found.input).toEqual({ to: 'ann@example.com' });
     const other = { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'k0' };
     const jwks = { keys: [other, { ...publicKey.export({ format: 'jwk' }), kid: 'k1' }] };
-    expect((await seen(resources({ algorithm, jwks }), session)).session).toEqual(claims);
+    expect((await runWithSession(resources({ algorithm, jwks }), session)).session).toEqual(claims);
     const path = join(await temporaryFolder(), 'jwks.json');
     await writeFile(path, JSON.stringify(jwks));
-    expect((await seen(resources({ algorithm, jwks: path }), session)).session).toEqual(claims);
+    expect((await runWithSession(resources({ algorithm, jwks: path }), session)).session).toEqual(claims);
   });
 
-  it('is resolved at the run, forty days after a dispatch with a token of minutes', async () => {
+  it('is resolved at the run, even forty days after its short-lived token expired', async () => {
     const ductape = create({ ...resources({ secret }, 'notifications'), clock: 'manual' });
     const addresses: unknown[] = [];
     ductape.notifications.handle({ product: '*', env: '*' }, (run) => void addresses.push(run.input));
@@ -123,44 +126,44 @@ describe('a session', () => {
     ['is signed in another way', token('HS512', secret), 'is not signed with HS256'],
     ['is no token', 'eyJhbGciOi...', 'is no JWT'],
     ['needs an extension', token('HS256', secret, claims, { crit: ['b64'], b64: false }), '`crit`'],
-  ])('that %s is not let in, and its token is not shown', async (_what, bad, message) => {
+  ])('that %s is rejected without showing its token', async (_what, bad, message) => {
     const ductape = create(resources({ secret }));
     const session = { tag: 'user', token: bad };
-    const error = await refusal(ductape.features.dispatch(job('f', { session })));
-    expect([error.code, pathsOf(error)]).toEqual(['UNAUTHORIZED', ['session.token']]);
+    const error = await rejection(ductape.features.dispatch(job('f', { session })));
+    expect([error.code, problemPaths(error)]).toEqual(['UNAUTHORIZED', ['session.token']]);
     expect(error.message).toContain(message);
     expect(JSON.stringify([error.message, error.details, error.stack])).not.toContain(bad.split('.')[1] || bad);
-    const many = await refusal(ductape.features.dispatchMany([job('f'), job('f', { session })]));
-    expect([many.code, pathsOf(many)]).toEqual(['UNAUTHORIZED', ['[1].session.token']]);
+    const many = await rejection(ductape.features.dispatchMany([job('f'), job('f', { session })]));
+    expect([many.code, problemPaths(many)]).toEqual(['UNAUTHORIZED', ['[1].session.token']]);
     expect((await ductape.jobs.list()).jobs).toEqual([]);
   });
 
-  it('is not let in with a public key used as a secret', async () => {
+  it('is rejected when a public key is used as the secret', async () => {
     const publicKey = pem(rsa.publicKey);
     const forged = token('HS256', publicKey);
     const ductape = create(resources({ algorithm: 'RS256', publicKey }));
-    const error = await refusal(ductape.features.dispatch(job('f', { session: { tag: 'user', token: forged } })));
+    const error = await rejection(ductape.features.dispatch(job('f', { session: { tag: 'user', token: forged } })));
     expect([error.code, error.message]).toEqual(['UNAUTHORIZED', expect.stringContaining('is not signed with RS256')]);
     for (const wrong of [
       { algorithm: 'HS256' as const, secret: publicKey },
       { algorithm: 'HS256' as const, publicKey },
     ]) {
-      const refused = await refusal(() => create(resources(wrong)));
+      const refused = await rejection(() => create(resources(wrong)));
       expect(refused.code).toBe('VALIDATION_ERROR');
-      expect(pathsOf(refused)[0]).toMatch(/^resources\.products\[0\]\.sessions\[0\]\./);
+      expect(problemPaths(refused)[0]).toMatch(/^resources\.products\[0\]\.sessions\[0\]\./);
     }
   });
 
-  it('without a key here is accepted, and fails a run that refers to it', async () => {
+  it('without a local key is accepted, and fails a run that refers to it', async () => {
     for (const options of [{}, resources({})]) {
-      const error = await refusal(seen(options, { tag: 'user', token: 'eyJhbGciOi...' }));
+      const error = await rejection(runWithSession(options, { tag: 'user', token: 'eyJhbGciOi...' }));
       expect([error.code, error.message]).toEqual([
         'UNAUTHORIZED',
         expect.stringContaining('input.to: $Session{user}{email}'),
       ]);
-      expect(await seen(options, { tag: 'user', token: 'eyJhbGciOi...' }, {})).toEqual({ input: {} });
+      expect(await runWithSession(options, { tag: 'user', token: 'eyJhbGciOi...' }, {})).toEqual({ input: {} });
     }
-    const unchecked = await seen(resources({ verify: false }), `user:${none('none')}`);
+    const unchecked = await runWithSession(resources({ verify: false }), `user:${none('none')}`);
     expect(unchecked).toEqual({ input: { to: 'ann@example.com' }, session: claims });
   });
 
@@ -172,16 +175,16 @@ describe('a session', () => {
     );
     const worker = create({ store, ...resources({ secret }) });
     worker.features.define('f', () => 'ran');
-    const error = await refusal(worker.jobs.wait(job_id, { timeout: 10_000 }));
+    const error = await rejection(worker.jobs.wait(job_id, { timeout: 10_000 }));
     expect([error.code, error.message]).toEqual(['UNAUTHORIZED', expect.stringContaining('has a wrong signature')]);
   });
 
   it('that is missing rejects a dispatch that refers to it', async () => {
-    const error = await refusal(create().features.dispatch(job('f', { input: greeting })));
+    const error = await rejection(create().features.dispatch(job('f', { input: greeting })));
     expect([error.code, error.message]).toEqual(['VALIDATION_ERROR', expect.stringContaining('without `session`')]);
   });
 
-  it('has a resource whose mistakes are all named', async () => {
+  it('has a resource whose problems are all listed', async () => {
     const wrong = {
       products: [
         { sessions: [] },
@@ -201,9 +204,9 @@ describe('a session', () => {
         },
       ],
     };
-    const error = await refusal(() => create({ resources: wrong as never }));
+    const error = await rejection(() => create({ resources: wrong as never }));
     const sessions = 'resources.products[1].sessions';
-    expect(pathsOf(error)).toEqual([
+    expect(problemPaths(error)).toEqual([
       'resources.products[0].tag',
       `${sessions}[0].algorithm`,
       `${sessions}[1].secret`,
@@ -217,18 +220,18 @@ describe('a session', () => {
     ]);
     expect(error.message).not.toContain(secret);
     const path = join(await temporaryFolder(), 'resources.json');
-    expect(pathsOf(await refusal(() => create({ resources: path })))).toEqual(['options.resources']);
+    expect(problemPaths(await rejection(() => create({ resources: path })))).toEqual(['options.resources']);
     await writeFile(path, '{ "products": [');
-    expect((await refusal(() => create({ resources: path }))).message).toContain('it is no JSON');
+    expect((await rejection(() => create({ resources: path }))).message).toContain('it is no JSON');
     await writeFile(path, JSON.stringify(resources({ secret }).resources));
-    expect((await seen({ resources: path }, `user:${jwt}`)).session).toEqual(claims);
+    expect((await runWithSession({ resources: path }, `user:${jwt}`)).session).toEqual(claims);
   });
 });
 
 describe('ductape.sessions', () => {
   const data = { user: { id: 'u1', email: 'ann@example.com' } };
 
-  it('starts sessions whose token a dispatch takes as it is', async () => {
+  it('starts sessions whose token a dispatch accepts', async () => {
     const ductape = create(resources({ secret, expiry: 10, period: 'minutes' }));
     ductape.features.define('f', (run) => run.input as object);
     const before = Date.now();
@@ -256,17 +259,17 @@ describe('ductape.sessions', () => {
     expect(verify(hash, Buffer.from(`${header}.${payload}`), key, Buffer.from(signed, 'base64url'))).toBe(true);
   });
 
-  it('renews a session with a token that is good once', async () => {
+  it('refreshes a session with a single-use token', async () => {
     const ductape = create({ ...resources({ secret }), clock: 'manual' });
     const first = await ductape.sessions.start({ tag: 'user', data });
     await ductape.clock.advance('PT2H');
-    expect((await refusal(ductape.sessions.verify({ token: first.token }))).message).toContain('has expired');
+    expect((await rejection(ductape.sessions.verify({ token: first.token }))).message).toContain('has expired');
     const next = await ductape.sessions.refresh({ tag: 'user', refresh_token: first.refresh_token });
     expect((await ductape.sessions.verify({ token: next.token })).data).toMatchObject(data);
-    const again = await refusal(ductape.sessions.refresh({ tag: 'user', refresh_token: first.refresh_token }));
-    expect([again.code, pathsOf(again)]).toEqual(['UNAUTHORIZED', ['refresh_token']]);
+    const again = await rejection(ductape.sessions.refresh({ tag: 'user', refresh_token: first.refresh_token }));
+    expect([again.code, problemPaths(again)]).toEqual(['UNAUTHORIZED', ['refresh_token']]);
     await ductape.clock.advance('P31D');
-    const late = await refusal(ductape.sessions.refresh({ tag: 'user', refresh_token: next.refresh_token }));
+    const late = await rejection(ductape.sessions.refresh({ tag: 'user', refresh_token: next.refresh_token }));
     expect(late.code).toBe('UNAUTHORIZED');
   });
 
@@ -282,27 +285,31 @@ describe('ductape.sessions', () => {
       const kept = await one.sessions.start({ tag: 'user', data });
       await one.sessions.revoke({ tag: 'user', [by]: started[by] } as never);
       await one.sessions.revoke({ tag: 'user', [by]: started[by] } as never);
-      const refused = await refusal(other.sessions.verify({ token: started.token }));
+      const refused = await rejection(other.sessions.verify({ token: started.token }));
       expect([refused.code, refused.message]).toEqual(['UNAUTHORIZED', 'session.token: was revoked']);
       const { refresh_token } = started;
-      expect((await refusal(other.sessions.refresh({ tag: 'user', refresh_token }))).code).toBe('UNAUTHORIZED');
-      expect((await refusal(other.features.dispatch(job('f', { session: started.token })))).code).toBe('UNAUTHORIZED');
+      expect((await rejection(other.sessions.refresh({ tag: 'user', refresh_token }))).code).toBe('UNAUTHORIZED');
+      expect((await rejection(other.features.dispatch(job('f', { session: started.token })))).code).toBe(
+        'UNAUTHORIZED',
+      );
       // A job that waits for its time does not get through either.
       other.features.define('f', () => 'ran');
-      expect((await refusal(other.jobs.wait(waiting.job_id, { timeout: 10_000 }))).code).toBe('UNAUTHORIZED');
+      expect((await rejection(other.jobs.wait(waiting.job_id, { timeout: 10_000 }))).code).toBe('UNAUTHORIZED');
       expect((await other.sessions.verify({ token: kept.token })).data).toMatchObject(data);
     },
   );
 
-  it('refuses what it cannot do', async () => {
+  it('rejects unsupported operations', async () => {
     const ductape = create(resources({ algorithm: 'RS256', publicKey: pem(rsa.publicKey) }));
-    expect((await refusal(ductape.sessions.start({ tag: 'user' }))).message).toContain('has no key to sign with');
-    expect((await refusal(ductape.sessions.start({ tag: 'nobody' }))).code).toBe('NOT_FOUND');
+    expect((await rejection(ductape.sessions.start({ tag: 'user' }))).message).toContain('has no key to sign with');
+    expect((await rejection(ductape.sessions.start({ tag: 'nobody' }))).code).toBe('NOT_FOUND');
     const sessions = create(resources({ secret })).sessions;
-    expect(pathsOf(await refusal(sessions.start({ tag: 'user', data: { exp: 1 } })))).toEqual(['data.exp']);
-    expect(pathsOf(await refusal(sessions.start({ tag: 'user', data: { a: 'x'.repeat(20_000) } })))).toEqual(['data']);
-    expect(pathsOf(await refusal(sessions.start({ tag: 'user', dat: {} } as never)))).toEqual(['dat']);
-    expect(pathsOf(await refusal(sessions.verify({ tag: 'user' } as never)))).toEqual(['token']);
-    expect((await refusal(sessions.verify({ tag: 'user', token: 'x' }))).code).toBe('UNAUTHORIZED');
+    expect(problemPaths(await rejection(sessions.start({ tag: 'user', data: { exp: 1 } })))).toEqual(['data.exp']);
+    expect(problemPaths(await rejection(sessions.start({ tag: 'user', data: { a: 'x'.repeat(20_000) } })))).toEqual([
+      'data',
+    ]);
+    expect(problemPaths(await rejection(sessions.start({ tag: 'user', dat: {} } as never)))).toEqual(['dat']);
+    expect(problemPaths(await rejection(sessions.verify({ tag: 'user' } as never)))).toEqual(['token']);
+    expect((await rejection(sessions.verify({ tag: 'user', token: 'x' }))).code).toBe('UNAUTHORIZED');
   });
 });

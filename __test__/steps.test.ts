@@ -11,16 +11,16 @@ import {
   eventually,
   job,
   product,
-  recorder,
-  refusal,
+  recordingLogger,
+  rejection,
   temporaryFolder,
 } from './support/instances.js';
-import { linesOf, script, tally } from './support/processes.js';
-import { shared } from './support/stores.js';
+import { readLines, script, tally } from './support/processes.js';
+import { sharedStores } from './support/stores.js';
 
 /** The second of two values: for what is done beside it. */
-const and = <T>(_: unknown, value: T): T => value;
-const soon = { initialDelay: 1, maxDelay: 5 };
+const andReturn = <T>(_: unknown, value: T): T => value;
+const fastRetry = { initialDelay: 1, maxDelay: 5 };
 
 /** Runs one job with this handler to its end. */
 async function run(
@@ -30,7 +30,7 @@ async function run(
 ) {
   const ductape = create(options);
   ductape.features.define('f', handler);
-  const { job_id } = await ductape.features.dispatch(job('f', { retryConfig: soon, ...more }));
+  const { job_id } = await ductape.features.dispatch(job('f', { retryConfig: fastRetry, ...more }));
   const settled = await ductape.jobs.wait(job_id).then(
     (result) => ({ result, error: undefined }),
     (error: DuctapeError) => ({ result: undefined, error }),
@@ -39,12 +39,12 @@ async function run(
 }
 
 describe('a finished step', () => {
-  it('is not done again when the job is retried', async () => {
+  it('is not repeated when the job is retried', async () => {
     const calls: string[] = [];
     const { result } = await run(
       async ({ step, attempt }) => {
-        const a = await step('a', () => and(calls.push('a'), { at: new Date(0), attempt }));
-        const b = await step('b', () => and(calls.push('b'), undefined));
+        const a = await step('a', () => andReturn(calls.push('a'), { at: new Date(0), attempt }));
+        const b = await step('b', () => andReturn(calls.push('b'), undefined));
         const c = await step('c', () => {
           calls.push('c');
           if (attempt < 3) throw new Error('not yet');
@@ -59,12 +59,12 @@ describe('a finished step', () => {
     expect(result).toEqual({ a: { at: '1970-01-01T00:00:00.000Z', attempt: 1 }, b: true, c: '12345678901234567890' });
   });
 
-  it('yields at once what JSON gives back', async () => {
+  it('yields its result as JSON round-trips it, also the first time', async () => {
     const { result } = await run(async ({ step }) => typeof (await step('a', () => new Date(0) as unknown)));
     expect(result).toBe('string');
   });
 
-  it('is not done again after a snooze', async () => {
+  it('is not repeated after a snooze', async () => {
     let calls = 0;
     let snoozed = false;
     const { result } = await run(async ({ step, snooze }) => {
@@ -78,7 +78,7 @@ describe('a finished step', () => {
     expect([result, calls]).toEqual([1, 1]);
   });
 
-  it('is not done again when a failed job is run again by hand', async () => {
+  it('is not repeated when a failed job is retried by hand', async () => {
     let calls = 0;
     let broken = true;
     const { ductape, job_id, error } = await run(async ({ step }) => {
@@ -94,7 +94,7 @@ describe('a finished step', () => {
     );
   });
 
-  it('belongs to its run: the next run of a recurring job does it again', async () => {
+  it('belongs to its run and is repeated in the next run of a recurring job', async () => {
     const ductape = create({ clock: 'manual' });
     let calls = 0;
     ductape.features.define('f', async ({ step }) => step('a', () => ++calls));
@@ -106,7 +106,7 @@ describe('a finished step', () => {
 });
 
 describe('steps', () => {
-  it('may go on at once', async () => {
+  it('may run in parallel', async () => {
     const [first, second] = [deferred(), deferred()];
     const { result } = await run(async ({ step }) =>
       Promise.all([
@@ -125,7 +125,7 @@ describe('steps', () => {
     expect(result).toEqual([1, 2]);
   });
 
-  it('are waited for when the handler does not', async () => {
+  it('are awaited when the handler does not', async () => {
     const order: string[] = [];
     await run(({ step }) => {
       void step('a', async () => {
@@ -137,7 +137,7 @@ describe('steps', () => {
     expect(order).toEqual(['handler', 'a']);
   });
 
-  it('that nobody awaits do not end the process when they fail', async () => {
+  it('that fail without being awaited do not crash the process', async () => {
     const { result } = await run(({ step }) => {
       void step('a', () => Promise.reject(new Error('alone')));
       return 'done';
@@ -145,7 +145,7 @@ describe('steps', () => {
     expect(result).toBe('done');
   });
 
-  it('are tried again within the attempt, by the retryConfig of the job', async () => {
+  it('are retried within the attempt according to retryConfig', async () => {
     const tries: number[] = [];
     const { ductape, job_id, result } = await run(async ({ step, attempt }) =>
       step(
@@ -166,14 +166,14 @@ describe('steps', () => {
     });
     tries.length = 0;
     const refused = await run(async ({ step }) =>
-      step('a', ({ attempt: of }) => and(tries.push(of), Promise.reject(new DuctapeError('NOT_FOUND', 'gone'))), {
+      step('a', ({ attempt: of }) => andReturn(tries.push(of), Promise.reject(new DuctapeError('NOT_FOUND', 'gone'))), {
         retries: 5,
       }),
     );
     expect([refused.error?.code, tries]).toEqual(['NOT_FOUND', [1]]);
   });
 
-  it('have a key of their own that is the same in every attempt', async () => {
+  it('have an idempotency key that is stable across attempts', async () => {
     const keys: string[] = [];
     const { job_id } = await run(
       async ({ step }) =>
@@ -211,7 +211,7 @@ describe('steps', () => {
     expect(error?.message).toMatch(message);
   });
 
-  it('reject once the job is cancelled, and write nothing down', async () => {
+  it('reject once the job is cancelled, and store nothing', async () => {
     const [begun, go, seen] = [deferred(), deferred(), deferred<unknown>()];
     const ductape = create();
     ductape.features.define('f', async ({ step, signal }) => {
@@ -237,7 +237,7 @@ describe('rollbacks', () => {
     (done: string[], more: { fails?: () => void; rollback?: (tag: string) => void } = {}) =>
     async ({ step }: JobContext) => {
       for (const tag of ['a', 'b', 'c']) {
-        await step(tag, () => and(done.push(tag), { tag }), {
+        await step(tag, () => andReturn(done.push(tag), { tag }), {
           retries: 2,
           rollback: (result) => {
             expect(result).toEqual({ tag });
@@ -250,14 +250,14 @@ describe('rollbacks', () => {
       throw Object.assign(new Error('sold out'), { code: 'NO_STOCK' });
     };
 
-  it('undo finished steps, the last one first, when no attempt follows', async () => {
+  it('undo finished steps in reverse order when no attempt follows', async () => {
     const done: string[] = [];
     const { error } = await run(saga(done), { retries: 1 });
     expect(error).toMatchObject({ code: 'NO_STOCK', message: 'sold out' });
     expect(done).toEqual(['a', 'b', 'c', '-c', '-b', '-a']);
   });
 
-  it('undo at once what is not worth another attempt', async () => {
+  it('run at once after an error that is not retried', async () => {
     const done: string[] = [];
     const fails = () => {
       throw new DuctapeError('FORBIDDEN', 'no');
@@ -267,7 +267,7 @@ describe('rollbacks', () => {
     expect((await ductape.jobs.get(job_id)).attempt).toBe(1);
   });
 
-  it('leave nothing: a job that is run again by hand begins anew', async () => {
+  it('clear the steps, so that a retry by hand starts over', async () => {
     const done: string[] = [];
     const { ductape, job_id } = await run(saga(done));
     await ductape.jobs.retry(job_id);
@@ -275,10 +275,10 @@ describe('rollbacks', () => {
     expect(done.slice(6)).toEqual(['a', 'b', 'c', '-c', '-b', '-a']);
   });
 
-  it('that fail are tried again, then told of, and the others follow', async () => {
+  it('that fail are retried, then logged, and the others still run', async () => {
     const done: string[] = [];
     let tries = 0;
-    const logger = recorder();
+    const logger = recordingLogger();
     const rollback = (tag: string) => {
       if (tag === 'b') {
         tries++;
@@ -288,7 +288,7 @@ describe('rollbacks', () => {
     const { ductape, job_id, error } = await run(saga(done, { rollback }), {}, { logger });
     expect(error?.code).toBe('NO_STOCK');
     expect([tries, done]).toEqual([3, ['a', 'b', 'c', '-c', '-a']]);
-    expect(logger.of('error').join()).toMatch(
+    expect(logger.messagesAt('error').join()).toMatch(
       /the rollback of step 'b' of job .* failed, and is not tried again: Error: stuck/,
     );
     await eventually(async () =>
@@ -308,7 +308,7 @@ describe('rollbacks', () => {
     expect([result, undone]).toEqual(['fine', []]);
   });
 
-  it('include a step that was still going when the handler failed', async () => {
+  it('include a step that was still running when the handler failed', async () => {
     const undone: string[] = [];
     const { error } = await run(async ({ step }) => {
       const slow = step('slow', () => new Promise((resolve) => setTimeout(resolve, 50)), {
@@ -319,7 +319,7 @@ describe('rollbacks', () => {
     expect([error?.message, undone]).toEqual(['no', ['slow']]);
   });
 
-  it('store no secret of the failure that they were called for', async () => {
+  it('store no secret of the causing error', async () => {
     const secret = 'do-not-store-this-value';
     const ductape = create({ secrets: { KEY: secret } });
     let kept = '';
@@ -328,7 +328,7 @@ describe('rollbacks', () => {
       throw new Error(`failed with ${secret}`);
     });
     const { job_id } = await ductape.features.dispatch(job('f', { input: { key: '$Now()' } }));
-    await refusal(ductape.jobs.wait(job_id)).then((error) => {
+    await rejection(ductape.jobs.wait(job_id)).then((error) => {
       kept += error.message;
     });
     expect(kept).toContain('failed with');
@@ -340,7 +340,7 @@ describe('rollbacks', () => {
   });
 });
 
-describe.each(shared)('on $kind, a process that is killed', ({ missing, make }) => {
+describe.each(sharedStores)('on $kind, a process that is killed', ({ unavailable, make }) => {
   const worker = (store: string, log: string, hang: string) =>
     script(
       `import { appendFileSync } from 'node:fs';
@@ -371,7 +371,7 @@ describe.each(shared)('on $kind, a process that is killed', ({ missing, make }) 
        await ductape.start();`,
     );
 
-  it.skipIf(missing)('repeats no finished step', { timeout: 60_000 }, async () => {
+  it.skipIf(unavailable)('repeats no finished step', { timeout: 60_000 }, async () => {
     const store = await make();
     const log = join(await temporaryFolder(), 'calls');
     appendFileSync(log, '');
@@ -379,13 +379,13 @@ describe.each(shared)('on $kind, a process that is killed', ({ missing, make }) 
     const { job_id } = await ductape.features.dispatch(job('f'));
     for (const hang of ['in b', 'in c', 'end']) {
       const first = worker(store, log, hang);
-      await first.said('hangs');
+      await first.waitForLine('hangs');
       first.process.kill('SIGKILL');
       await first.ended;
     }
     worker(store, log, '');
     expect(await ductape.jobs.wait(job_id, { timeout: 50_000 })).toBe('aa,bb,cc');
-    expect(tally(await linesOf(log))).toEqual(
+    expect(tally(await readLines(log))).toEqual(
       new Map([
         ['a', 1],
         ['b', 1],
@@ -394,19 +394,19 @@ describe.each(shared)('on $kind, a process that is killed', ({ missing, make }) 
     );
   });
 
-  it.skipIf(missing)('goes on undoing, and does nothing else any more', { timeout: 60_000 }, async () => {
+  it.skipIf(unavailable)('resumes its rollbacks and runs nothing else', { timeout: 60_000 }, async () => {
     const store = await make();
     const log = join(await temporaryFolder(), 'calls');
     const ductape = create({ store, worker: false });
     const { job_id } = await ductape.features.dispatch(job('f', { input: { fails: true } }));
     const first = worker(store, log, 'undoing b');
-    await first.said('hangs');
+    await first.waitForLine('hangs');
     first.process.kill('SIGKILL');
     await first.ended;
     worker(store, log, '');
-    const error = await refusal(ductape.jobs.wait(job_id, { timeout: 50_000 }));
+    const error = await rejection(ductape.jobs.wait(job_id, { timeout: 50_000 }));
     expect(error).toMatchObject({ code: 'NO_STOCK', message: 'sold out' });
-    const lines = (await linesOf(log)).filter((line) => line !== 'fails');
+    const lines = (await readLines(log)).filter((line) => line !== 'fails');
     expect(lines).toEqual(['a', 'b', 'c', '-cc', '-bb', '-aa']);
   });
 });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DuctapeOptions, IStorageRequest } from './support/ductape.js';
-import { create, env, product, refusal, temporaryFolder } from './support/instances.js';
+import { create, env, product, rejection, temporaryFolder } from './support/instances.js';
 import { script } from './support/processes.js';
 
 const events = [
@@ -46,7 +46,7 @@ function mounts() {
 
 type Instance = ReturnType<typeof create>;
 
-interface Told {
+interface FileInfo {
   fileName: string;
   path?: string;
   size: number;
@@ -57,13 +57,13 @@ interface Told {
 }
 
 /** Members of all results. */
-interface Result extends Told {
-  files: Told[];
+interface Result extends FileInfo {
+  files: FileInfo[];
   next?: string;
 }
 
 /** What a job of an event gives. */
-async function done(ductape: Instance, event: string, input: IStorageRequest): Promise<Result> {
+async function runToResult(ductape: Instance, event: string, input: IStorageRequest): Promise<Result> {
   const { job_id } = await ductape.storage.dispatch({ storage: 'files', event, input });
   return (await ductape.jobs.wait(job_id)) as Result;
 }
@@ -72,16 +72,16 @@ async function done(ductape: Instance, event: string, input: IStorageRequest): P
 async function failure(ductape: Instance, event: string, input: IStorageRequest, more: object = {}) {
   const retrying = { retries: 1, retryConfig: { initialDelay: 1 }, ...more };
   const { job_id } = await ductape.storage.dispatch({ storage: 'files', event, input, ...retrying });
-  const { code, message } = await refusal(ductape.jobs.wait(job_id));
+  const { code, message } = await rejection(ductape.jobs.wait(job_id));
   return { code, message, attempts: (await ductape.jobs.get(job_id)).attempt };
 }
 
 describe('a file', () => {
-  it('is written, told, read, listed and removed', async () => {
+  it('is written, described, read, listed and removed', async () => {
     const { root, ductape } = await instance();
     const bytes = Buffer.from([0, 1, 254, 255, 10, 13]);
     const before = Date.now();
-    const written = await done(ductape, 'save', {
+    const written = await runToResult(ductape, 'save', {
       fileName: 'größe 1.png',
       buffer: bytes,
       path: 'a/b',
@@ -100,56 +100,63 @@ describe('a file', () => {
     const file = { fileName: 'größe 1.png', path: 'a/b/' };
     const { mimeType, ...same } = written;
     expect(mimeType).toBe('image/x-own');
-    expect(await done(ductape, 'stats', file)).toEqual({ exists: true, ...same, mimeType: 'image/png' });
-    expect(await done(ductape, 'read', file)).toEqual({
+    expect(await runToResult(ductape, 'stats', file)).toEqual({ exists: true, ...same, mimeType: 'image/png' });
+    expect(await runToResult(ductape, 'read', file)).toEqual({
       ...same,
       mimeType: 'image/png',
       buffer: bytes.toString('base64'),
     });
-    expect(await done(ductape, 'list', { fileName: '', path: 'a/b' })).toEqual({
+    expect(await runToResult(ductape, 'list', { fileName: '', path: 'a/b' })).toEqual({
       files: [{ ...same, mimeType: 'image/png' }],
     });
-    expect(await done(ductape, 'remove', file)).toEqual({ removed: true });
-    expect(await done(ductape, 'remove', file)).toEqual({ removed: false });
-    expect(await done(ductape, 'stats', file)).toEqual({ exists: false });
+    expect(await runToResult(ductape, 'remove', file)).toEqual({ removed: true });
+    expect(await runToResult(ductape, 'remove', file)).toEqual({ removed: false });
+    expect(await runToResult(ductape, 'stats', file)).toEqual({ exists: false });
     expect(await failure(ductape, 'read', file)).toMatchObject({ code: 'NOT_FOUND', attempts: 1 });
   });
 
-  it('may be empty, given as base64, and written again', async () => {
+  it('may be empty, given as base64, and overwritten', async () => {
     const { root, ductape } = await instance();
-    await done(ductape, 'save', { fileName: 'a', buffer: Buffer.from('first').toString('base64') });
-    await done(ductape, 'save', { fileName: 'a', buffer: Buffer.from('second').toString('base64').replace(/=+$/, '') });
+    await runToResult(ductape, 'save', { fileName: 'a', buffer: Buffer.from('first').toString('base64') });
+    await runToResult(ductape, 'save', {
+      fileName: 'a',
+      buffer: Buffer.from('second').toString('base64').replace(/=+$/, ''),
+    });
     expect(await readFile(join(root, 'a'), 'utf8')).toBe('second');
-    await done(ductape, 'save', { fileName: 'a', buffer: '' });
+    await runToResult(ductape, 'save', { fileName: 'a', buffer: '' });
     expect((await stat(join(root, 'a'))).size).toBe(0);
     expect(await readdir(join(root, '.ductape'))).toEqual([]);
   });
 
-  it('of an event is kept to its folder and its size', async () => {
+  it('is limited to the folder and size of its event', async () => {
     const { root, ductape } = await instance();
-    await done(ductape, 'avatar', { fileName: 'ann.png', buffer: Buffer.alloc(8), path: 'small' });
+    await runToResult(ductape, 'avatar', { fileName: 'ann.png', buffer: Buffer.alloc(8), path: 'small' });
     expect((await stat(join(root, 'avatars/small/ann.png'))).size).toBe(8);
     const large = await failure(ductape, 'avatar', { fileName: 'ann.png', buffer: Buffer.alloc(9) });
     expect(large).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
     expect(large.message).toContain('at most 8 bytes');
-    expect(await done(ductape, 'read avatar', { fileName: 'ann.png', path: 'small' })).toMatchObject({ size: 8 });
+    expect(await runToResult(ductape, 'read avatar', { fileName: 'ann.png', path: 'small' })).toMatchObject({
+      size: 8,
+    });
   });
 
-  it('is written up to 32 MiB, and read up to what a result holds', async () => {
+  it('is written up to 32 MiB, and read up to the size limit of a result', async () => {
     const { root, ductape } = await instance();
     const bytes = Buffer.alloc(32 << 20, 'x');
-    expect(await done(ductape, 'save', { fileName: 'large', buffer: bytes })).toMatchObject({ size: bytes.length });
+    expect(await runToResult(ductape, 'save', { fileName: 'large', buffer: bytes })).toMatchObject({
+      size: bytes.length,
+    });
     expect((await readFile(join(root, 'large'))).equals(bytes)).toBe(true);
     const refused = await failure(ductape, 'read', { fileName: 'large' });
     expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
     expect(refused.message).toContain('a result holds at most');
     const most = Buffer.alloc(785_408, 'y');
-    await done(ductape, 'save', { fileName: 'most', buffer: most });
-    const { buffer } = await done(ductape, 'read', { fileName: 'most' });
+    await runToResult(ductape, 'save', { fileName: 'most', buffer: most });
+    const { buffer } = await runToResult(ductape, 'read', { fileName: 'most' });
     expect(Buffer.from(buffer, 'base64').equals(most)).toBe(true);
   });
 
-  it('is never seen by half, however its writer ends', { timeout: 90_000 }, async () => {
+  it('is never partially visible, even when its writer is killed', { timeout: 90_000 }, async () => {
     const root = await temporaryFolder();
     const folder = await temporaryFolder();
     const resources = JSON.stringify(storing({ root }));
@@ -171,7 +178,7 @@ describe('a file', () => {
     let seen = 0;
     for (let round = 0; round < 4; round++) {
       const writer = script(source, [`sqlite:${join(folder, `${round}.db`)}`, resources]);
-      await writer.said('writing');
+      await writer.waitForLine('writing');
       const until = Date.now() + 150 + round * 90;
       do {
         expect(await isWhole()).toBe(true);
@@ -189,14 +196,14 @@ describe('a file', () => {
     const past = new Date(Date.now() - 2 * 3_600_000);
     await utimes(left, past, past);
     const ductape = create({ resources: JSON.parse(resources) });
-    const { files } = await done(ductape, 'list', { fileName: '' });
+    const { files } = await runToResult(ductape, 'list', { fileName: '' });
     expect(files.map((file) => file.fileName)).toEqual(['a']);
     expect(await readdir(join(root, '.ductape'))).not.toContain('left.part');
     expect(await readdir(join(root, '.ductape'))).toContain('young.part');
   });
 });
 
-describe('a path that leads elsewhere', () => {
+describe('a path outside the root', () => {
   const names = [
     '..',
     '.',
@@ -260,14 +267,14 @@ describe('a path that leads elsewhere', () => {
     expect(await readdir(root)).toEqual([]);
   });
 
-  it('is refused where an expression makes it', async () => {
+  it('is refused when an expression yields it', async () => {
     const { root, ductape } = await instance();
     const refused = await failure(ductape, 'save', { fileName: 'a', path: "$Join(['..','x'],'/')", buffer: 'YQ==' });
     expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
     expect(await readdir(root)).toEqual([]);
   });
 
-  it('is refused where a link leads, whatever it leads to', async () => {
+  it('is refused when reached through a symbolic link', async () => {
     const { root, ductape } = await instance();
     const outside = await temporaryFolder();
     await writeFile(join(outside, 'secret'), 'secret of others');
@@ -296,10 +303,10 @@ describe('a path that leads elsewhere', () => {
     }
     expect(await readdir(outside)).toEqual(['secret']);
     expect(await readFile(join(outside, 'secret'), 'utf8')).toBe('secret of others');
-    expect((await done(ductape, 'list', { fileName: '' })).files).toEqual([]);
+    expect((await runToResult(ductape, 'list', { fileName: '' })).files).toEqual([]);
   });
 
-  it('is refused however fast folder and link change places', async () => {
+  it('is refused while a folder and a link are swapped concurrently', async () => {
     const { root, ductape } = await instance();
     const outside = await temporaryFolder();
     await mkdir(join(root, 'real'));
@@ -323,7 +330,7 @@ describe('a path that leads elsewhere', () => {
     expect(await readdir(outside)).toEqual([]);
   });
 
-  it('is no file where it is a folder, a pipe or a part of another', async () => {
+  it('is not a file when it names a folder, a pipe or a child of a file', async () => {
     const { root, ductape } = await instance();
     await mkdir(join(root, 'folder'));
     await writeFile(join(root, 'file'), 'x');
@@ -341,13 +348,13 @@ describe('a path that leads elsewhere', () => {
       expect(refused, JSON.stringify([event, input])).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
     }
     // A file of two names is written under one of them.
-    await done(ductape, 'save', { fileName: 'file', buffer: 'eQ==' });
+    await runToResult(ductape, 'save', { fileName: 'file', buffer: 'eQ==' });
     expect(await readFile(join(root, 'other name'), 'utf8')).toBe('x');
   });
 });
 
 describe('a list', () => {
-  it('is given in order, by beginnings and in parts', async () => {
+  it('is sorted, filtered by prefix and paged', async () => {
     const { root, ductape } = await instance();
     const names = ['b1', 'a', 'b3', 'b2', 'ü', 'B', 'c'];
     await Promise.all(names.map((name) => writeFile(join(root, name), name)));
@@ -355,7 +362,7 @@ describe('a list', () => {
     await writeFile(join(root, 'b0/inner'), '');
     await writeFile(Buffer.from(`${root}/\xff\xfe`, 'latin1'), '');
     const listed = async (input: Partial<IStorageRequest>) => {
-      const { files, next } = await done(ductape, 'list', { fileName: '', ...input });
+      const { files, next } = await runToResult(ductape, 'list', { fileName: '', ...input });
       return [files.map((file) => file.fileName).join(' '), next];
     };
     expect(await listed({})).toEqual(['B a b1 b2 b3 c ü', undefined]);
@@ -378,14 +385,14 @@ describe('a list', () => {
     }
   });
 
-  it('of many files is given in parts that miss and repeat none', async () => {
+  it('of many files is paged without gaps or repeats', async () => {
     const { root, ductape } = await instance();
     const names = Array.from({ length: 2_500 }, (_, n) => `f${n}`);
     for (const name of names) await writeFile(join(root, name), '');
     const all: string[] = [];
     let cursor: string | undefined;
     do {
-      const { files, next }: Result = await done(ductape, 'list', {
+      const { files, next }: Result = await runToResult(ductape, 'list', {
         fileName: '',
         limit: 1_000,
         ...(cursor && { cursor }),
@@ -397,14 +404,14 @@ describe('a list', () => {
   });
 });
 
-describe('an input that is none', () => {
+describe('an invalid input', () => {
   it.each([
     ['no bytes', { fileName: 'a' }, 'input.buffer: is missing'],
     ['no base64', { fileName: 'a', buffer: '***' }, 'input.buffer: is no base64'],
     ['base64 of another alphabet', { fileName: 'a', buffer: '-_-_' }, 'input.buffer: is no base64'],
     ['a media type that is none', { fileName: 'a', buffer: '', mimeType: 'image' }, 'input.mimeType'],
     ['a media type that ends a line', { fileName: 'a', buffer: '', mimeType: 'a/b\r\nx: y' }, 'input.mimeType'],
-  ])('is told: %s', async (_, input, told) => {
+  ])('is reported: %s', async (_, input, told) => {
     const { root, ductape } = await instance();
     const refused = await failure(ductape, 'save', input);
     expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
@@ -414,18 +421,18 @@ describe('an input that is none', () => {
 });
 
 describe('a root', () => {
-  it('is made by the first upload, and by nothing else', async () => {
+  it('is created by the first upload only', async () => {
     const root = join(await temporaryFolder(), 'new/files');
     const ductape = create({ resources: storing({ root }) as never });
     expect(await ductape.resources.check()).toMatchObject([{ type: 'storage', ok: true }]);
-    expect(await done(ductape, 'list', { fileName: '' })).toEqual({ files: [] });
-    expect(await done(ductape, 'remove', { fileName: 'a' })).toEqual({ removed: false });
+    expect(await runToResult(ductape, 'list', { fileName: '' })).toEqual({ files: [] });
+    expect(await runToResult(ductape, 'remove', { fileName: 'a' })).toEqual({ removed: false });
     await expect(stat(root)).rejects.toThrow('ENOENT');
-    await done(ductape, 'save', { fileName: 'a', buffer: '' });
+    await runToResult(ductape, 'save', { fileName: 'a', buffer: '' });
     expect((await stat(root)).isDirectory()).toBe(true);
   });
 
-  it('that must be there is told when it is not', async () => {
+  it('that must exist is reported when missing', async () => {
     const root = join(await temporaryFolder(), 'gone');
     const ductape = create({ resources: storing({ root, create: false }) as never });
     const refused = await failure(ductape, 'save', { fileName: 'a', buffer: '' });
@@ -437,18 +444,18 @@ describe('a root', () => {
   it('may be a secret', async () => {
     const root = await temporaryFolder();
     const ductape = create({ resources: storing({ root: '$Secret{ROOT}' }) as never, secrets: { ROOT: root } });
-    await done(ductape, 'save', { fileName: 'a', buffer: '' });
+    await runToResult(ductape, 'save', { fileName: 'a', buffer: '' });
     expect(await readdir(root)).toContain('a');
   });
 
-  it('that is a file is told', async () => {
+  it('that is a file is reported', async () => {
     const root = join(await temporaryFolder(), 'file');
     await writeFile(root, '');
     const ductape = create({ resources: storing({ root }) as never });
     expect(await failure(ductape, 'save', { fileName: 'a', buffer: '' })).toMatchObject({ code: 'VALIDATION_ERROR' });
   });
 
-  it('that may not be written to is told, and retried by nobody', async () => {
+  it('without write permission is reported and not retried', async () => {
     const root = await temporaryFolder();
     await mkdir(join(root, 'locked'));
     await chmod(join(root, 'locked'), 0o555);
@@ -469,22 +476,22 @@ describe('a root', () => {
         await ductape.close();
       });`;
     const run = script(source, [JSON.stringify(storing({ root: join(root, 'locked') }))]);
-    expect(await run.said('failed')).toBe('FORBIDDEN 1');
-    expect(await run.said('checked')).toBe('FORBIDDEN');
+    expect(await run.waitForLine('failed')).toBe('FORBIDDEN 1');
+    expect(await run.waitForLine('checked')).toBe('FORBIDDEN');
   });
 
-  it.skipIf(!mounts())('that is full is told, and keeps what it had', async () => {
+  it.skipIf(!mounts())('on a full disk is reported and keeps its files', async () => {
     const root = await temporaryFolder();
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'none', root]);
     try {
       const ductape = create({ resources: storing({ root }) as never });
       const save = (size: number) => ({ fileName: 'a', buffer: Buffer.alloc(size, 'x').toString('base64') });
-      await done(ductape, 'save', save(100_000));
+      await runToResult(ductape, 'save', save(100_000));
       expect(await failure(ductape, 'save', save(300_000))).toMatchObject({ code: 'SERVICE_UNAVAILABLE', attempts: 2 });
       // Neither was the old file touched, nor did anything of the new one stay.
-      expect((await done(ductape, 'read', { fileName: 'a' })).size).toBe(100_000);
+      expect((await runToResult(ductape, 'read', { fileName: 'a' })).size).toBe(100_000);
       expect(await readdir(join(root, '.ductape'))).toEqual([]);
-      await done(ductape, 'save', save(50_000));
+      await runToResult(ductape, 'save', save(50_000));
       await ductape.close();
     } finally {
       execFileSync('umount', ['-l', root]);

@@ -65,7 +65,7 @@ function parse(markdown: string): Documented {
 const namesOf = (block: string) => [...block.matchAll(/^interface (\w+)/gm)].map(([, name]) => name as string);
 
 /** A module that proves each interface of the block to be the exported one of its name, in both directions. */
-function proof(block: string): string {
+function typeEqualityModule(block: string): string {
   const declared = namesOf(block);
   const mentioned = new Set([...block.matchAll(/\bI[A-Z]+[a-z]\w*/g)].map(([name]) => name));
   const imported = [...mentioned].filter((name) => !declared.includes(name));
@@ -118,7 +118,7 @@ async function compile(
     'methods.ts': methodModule(methods),
   };
   declarations.forEach((block, index) => {
-    files[`documented${index + 1}.ts`] = proof(block);
+    files[`documented${index + 1}.ts`] = typeEqualityModule(block);
   });
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   const errors = await run(process.execPath, [compilers[compiler], '--project', folder, '--pretty', 'false'], {
@@ -136,7 +136,7 @@ afterEach(async () => {
 });
 
 describe('the documentation and the types', () => {
-  it('are taken whole from the document', async () => {
+  it('are extracted completely from the document', async () => {
     const { declarations, examples, methods } = parse(await readFile(fixture, 'utf8'));
     expect(new Set(declarations.flatMap(namesOf)).size).toBe(12);
     expect(methods).toHaveLength(9);

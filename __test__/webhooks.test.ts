@@ -6,16 +6,16 @@ import { Webhook } from 'standardwebhooks';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Ductape, IWebhookPayload, WebhookEventName } from './support/ductape.js';
 import {
-  countOf,
+  countJobs,
   create,
   deferred,
   env,
   eventually,
   job,
-  pathsOf,
+  problemPaths,
   product,
-  recorder,
-  refusal,
+  recordingLogger,
+  rejection,
   stopwatch,
   temporaryFolder,
   temporaryStore,
@@ -89,7 +89,7 @@ const status =
     response.writeHead(code, headers).end();
 
 /** A moment in which a surplus delivery would come. */
-const moment = () => new Promise((resolve) => setTimeout(resolve, 150));
+const shortPause = () => new Promise((resolve) => setTimeout(resolve, 150));
 
 const first = async (ductape: Ductape) => {
   const [webhook] = await ductape.jobs.listWebhooks();
@@ -98,7 +98,7 @@ const first = async (ductape: Ductape) => {
 };
 
 describe('a webhook', () => {
-  it('is told what programs wrote as it is, whatever it looks like', async () => {
+  it('receives data of programs unchanged', async () => {
     const ductape = create({ secrets: { KEY: 'value of the secret' }, inputSecrets: ['KEY'] });
     const { url, deliveries } = await receiver();
     await ductape.jobs.setWebhook({ url, events: ['job.failed'], secret });
@@ -111,7 +111,7 @@ describe('a webhook', () => {
     expect(deliveries[0]?.payload.job.error?.message).toBe(`${text} [secret]`);
   });
 
-  it('is told of what happens to a job, signed', async () => {
+  it('receives signed events of a job', async () => {
     const ductape = create();
     const { url, deliveries, told } = await receiver();
     await ductape.jobs.setWebhook({ url, events: all, secret });
@@ -159,11 +159,11 @@ describe('a webhook', () => {
       'webhook-signature': expect.stringMatching(/^v1,/),
       'user-agent': expect.stringMatching(/^ductape\//),
     });
-    await moment();
+    await shortPause();
     expect(deliveries).toHaveLength(10);
   });
 
-  it('gets the events it asked for and no others', async () => {
+  it('receives only the events it subscribed to', async () => {
     const ductape = create();
     const [some, others] = [await receiver(), await receiver()];
     await ductape.jobs.setWebhook({ url: some.url, events: ['job.completed'], secret });
@@ -184,7 +184,7 @@ describe('a webhook', () => {
     await eventually(() => expect(told()).toEqual(['job.scheduled x']));
   });
 
-  it('is changed by setting its URL again, and keeps its id', async () => {
+  it('is updated by setting its URL again, and keeps its id', async () => {
     const ductape = create();
     const { url } = await receiver();
     const made = await ductape.jobs.setWebhook({ url, events: ['job.failed', 'job.failed'], secret });
@@ -203,7 +203,7 @@ describe('a webhook', () => {
     expect(changed).toMatchObject({ id: made.id, events: ['job.completed'], created_at: made.created_at });
   });
 
-  it.each(['id', 'url'] as const)('that was deleted by its %s gets nothing any more', async (by) => {
+  it.each(['id', 'url'] as const)('deleted by its %s receives nothing', async (by) => {
     const ductape = create({ clock: 'manual' });
     const { url, deliveries } = await receiver(status(500));
     const webhook = await ductape.jobs.setWebhook({ url, events: ['job.scheduled'], secret });
@@ -216,12 +216,12 @@ describe('a webhook', () => {
     await ductape.clock.advance('P2D');
     expect(deliveries).toHaveLength(1);
     expect(await ductape.jobs.listWebhooks()).toEqual([]);
-    expect((await refusal(ductape.jobs.deleteWebhook(webhook[by]))).code).toBe('NOT_FOUND');
+    expect((await rejection(ductape.jobs.deleteWebhook(webhook[by]))).code).toBe('NOT_FOUND');
   });
 });
 
 describe('a delivery', () => {
-  it('that fails is tried again until it arrives, under the same id', async () => {
+  it('that fails is retried under the same id until it succeeds', async () => {
     const ductape = create({ clock: 'manual' });
     const answers: Answer[] = [
       status(500),
@@ -260,7 +260,7 @@ describe('a delivery', () => {
   });
 
   it('is given up after the last attempt, with a warning that names no secret and no path', async () => {
-    const logger = recorder();
+    const logger = recordingLogger();
     const ductape = create({ clock: 'manual', logger });
     const { url, deliveries } = await receiver(status(404));
     const { id } = await ductape.jobs.setWebhook({ url, events: ['job.scheduled'], secret });
@@ -269,7 +269,7 @@ describe('a delivery', () => {
     await ductape.clock.advance('P2D');
     expect(deliveries).toHaveLength(11);
     expect(await first(ductape)).toMatchObject({ failed_count: 1, last_error: 'the answer was HTTP 404' });
-    const warnings = logger.of('warn');
+    const warnings = logger.messagesAt('warn');
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(`webhook ${id} (127.0.0.1): event msg_`);
     const shown = JSON.stringify([logger.lines, await ductape.jobs.listWebhooks()]);
@@ -311,7 +311,7 @@ describe('a delivery', () => {
     expect(deliveries).toHaveLength(2);
   });
 
-  it('to a receiver that hangs ends in time, and takes no slot of the jobs', { timeout: 30_000 }, async () => {
+  it('to a receiver that hangs times out and uses no slot of the jobs', { timeout: 30_000 }, async () => {
     const ductape = create({ worker: { concurrency: 1 } });
     const { url, deliveries } = await receiver(() => {});
     await ductape.jobs.setWebhook({ url, events: ['job.scheduled'], secret });
@@ -322,7 +322,7 @@ describe('a delivery', () => {
     await eventually(async () => expect((await first(ductape)).last_error).toBe('no answer within 10000 ms'), 20_000);
   });
 
-  it('may be answered at any length', async () => {
+  it('accepts responses of any length', async () => {
     const ductape = create({ clock: 'manual' });
     const { url, deliveries } = await receiver((response) => response.end('x'.repeat(5_000_000)));
     await ductape.jobs.setWebhook({ url, events: ['job.scheduled'], secret });
@@ -333,7 +333,7 @@ describe('a delivery', () => {
     expect(await first(ductape)).toHaveProperty('last_delivered_at');
   });
 
-  it('is in no list, no number and no change of many jobs', async () => {
+  it('is excluded from lists, statistics and bulk changes', async () => {
     const ductape = create({ clock: 'manual' });
     let code = 500;
     const { url, deliveries } = await receiver((response) => response.writeHead(code).end());
@@ -346,16 +346,16 @@ describe('a delivery', () => {
     expect([jobs.map(({ id }) => id), total]).toEqual([[job_id], 1]);
     expect(await ductape.jobs.getStats()).toMatchObject({ total: 1, completed: 1, scheduled: 0, avg_retry_count: 0 });
     const hidden = (deliveries[0] as Delivery).id.replace('msg_', 'job_');
-    expect((await refusal(ductape.jobs.get(hidden))).code).toBe('NOT_FOUND');
+    expect((await rejection(ductape.jobs.get(hidden))).code).toBe('NOT_FOUND');
     expect(await ductape.jobs.cancelMany({ all: true })).toEqual({ count: 0 });
     expect(await ductape.jobs.deleteMany({ all: true })).toEqual({ count: 1 });
-    expect(await countOf(ductape)).toBe(0);
+    expect(await countJobs(ductape)).toBe(0);
     code = 200;
     await ductape.clock.advance(10_000);
     expect(deliveries).toHaveLength(2);
   });
 
-  it('is made by a drain too, and not counted', async () => {
+  it('is made by a drain but not counted in its report', async () => {
     const ductape = create({ store: await temporaryStore() });
     const { url, told } = await receiver();
     await ductape.jobs.setWebhook({ url, events: all, secret });
@@ -367,12 +367,12 @@ describe('a delivery', () => {
 });
 
 describe('several processes', () => {
-  it('share webhooks: what one changes, another delivers', { timeout: 30_000 }, async () => {
+  it('share webhooks: events of one are delivered by another', { timeout: 30_000 }, async () => {
     const store = await temporaryStore();
     const web = create({ store, worker: false });
     const { url, told } = await receiver();
     const worker = program('worker', [store, `${await temporaryFolder()}/log`]);
-    await worker.said('ready');
+    await worker.waitForLine('ready');
     await web.jobs.setWebhook({ url, events: ['job.scheduled', 'job.completed', 'job.cancelled'], secret });
     await web.features.dispatch(job('count', { job_id: 'x' }));
     await web.features.dispatch(job('nobody', { job_id: 'y' }));
@@ -382,7 +382,7 @@ describe('several processes', () => {
     );
   });
 
-  it('lose no event when one is killed between the change and the delivery', { timeout: 60_000 }, async () => {
+  it('lose no event when killed between change and delivery', { timeout: 60_000 }, async () => {
     const store = await temporaryStore();
     const held = deferred();
     const { url, deliveries, told } = await receiver((response, number) => {
@@ -405,7 +405,7 @@ describe('several processes', () => {
     worker.process.kill('SIGKILL');
     await worker.ended;
     const before = deliveries.length;
-    await program('worker', [store, log]).said('ready');
+    await program('worker', [store, log]).waitForLine('ready');
     await eventually(() => {
       expect(deliveries.length).toBeGreaterThan(before);
       expect(new Set(deliveries.slice(-3).map(({ id }) => id)).size).toBe(3);
@@ -413,7 +413,7 @@ describe('several processes', () => {
     expect(told()).toEqual(['job.scheduled j1', 'job.scheduled j2', 'job.scheduled j3']);
   });
 
-  it('that only dispatch end at once, whatever is to be delivered', { timeout: 30_000 }, async () => {
+  it('that only dispatch exit at once despite pending deliveries', { timeout: 30_000 }, async () => {
     const store = await temporaryStore();
     const { url, deliveries } = await receiver();
     const sinceStart = stopwatch();
@@ -448,30 +448,30 @@ describe('a wrong argument', () => {
     ['an unknown option', { event: ['job.failed'] }, 'event', /did you mean `events`/],
   ])('is refused: %s', async (_, change, path, message) => {
     const ductape = create();
-    const error = await refusal(ductape.jobs.setWebhook({ ...good, ...change } as never));
+    const error = await rejection(ductape.jobs.setWebhook({ ...good, ...change } as never));
     expect(error.code).toBe('VALIDATION_ERROR');
-    expect(pathsOf(error)).toEqual([path]);
+    expect(problemPaths(error)).toEqual([path]);
     expect(error.message).toMatch(message);
     expect(error.message).not.toContain('hunter2');
     expect(await ductape.jobs.listWebhooks()).toEqual([]);
   });
 
-  it('is listed with all others', async () => {
-    const error = await refusal(create().jobs.setWebhook({ url: '', events: [], secret: '' }));
-    expect(pathsOf(error)).toEqual(['url', 'events', 'secret']);
+  it('is reported with all others', async () => {
+    const error = await rejection(create().jobs.setWebhook({ url: '', events: [], secret: '' }));
+    expect(problemPaths(error)).toEqual(['url', 'events', 'secret']);
   });
 
-  it('is one webhook too many', async () => {
+  it('rejects one webhook too many', async () => {
     const ductape = create();
     for (let i = 0; i < 50; i++) await ductape.jobs.setWebhook({ ...good, url: `https://example.com/${i}` });
-    const error = await refusal(ductape.jobs.setWebhook(good));
+    const error = await rejection(ductape.jobs.setWebhook(good));
     expect([error.code, error.message]).toEqual(['CONFLICT', expect.stringMatching(/50 webhooks.*deleteWebhook/)]);
     await ductape.jobs.setWebhook({ ...good, url: 'https://example.com/7' });
   });
 
-  it('names a webhook that is not there', async () => {
+  it('rejects an unknown webhook', async () => {
     const ductape = create();
-    expect((await refusal(ductape.jobs.deleteWebhook('https://example.com/'))).code).toBe('NOT_FOUND');
-    expect((await refusal(ductape.jobs.deleteWebhook(7 as never))).code).toBe('VALIDATION_ERROR');
+    expect((await rejection(ductape.jobs.deleteWebhook('https://example.com/'))).code).toBe('NOT_FOUND');
+    expect((await rejection(ductape.jobs.deleteWebhook(7 as never))).code).toBe('VALIDATION_ERROR');
   });
 });

@@ -18,11 +18,11 @@ use chrono::{DateTime, FixedOffset, Utc};
 use ductape::cron::{CronExpr, DstPolicy, Zone};
 
 /// 2025-03-01T00:00Z, and how far apart the instants that are asked for lie.
-const FROM: i64 = 1_740_787_200_000;
-const APART: i64 = 37 * 3_600_000 + 61_000;
-const INSTANTS: i64 = 32;
+const FIRST_INSTANT_MS: i64 = 1_740_787_200_000;
+const INSTANT_STEP_MS: i64 = 37 * 3_600_000 + 61_000;
+const INSTANT_COUNT: i64 = 32;
 const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_millis(60);
+const ROUND_DURATION: Duration = Duration::from_millis(60);
 
 const CASES: [(&str, &str); 7] = [
     ("* * * * *", "UTC"),
@@ -37,16 +37,16 @@ const CASES: [(&str, &str); 7] = [
 type Results = BTreeMap<String, BTreeMap<String, BTreeMap<String, f64>>>;
 
 /// The nanoseconds of one call: the median of several rounds.
-fn nanoseconds(mut call: impl FnMut(i64)) -> f64 {
+fn nanoseconds_per_call(mut call: impl FnMut(i64)) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let start = Instant::now();
             let mut calls = 0;
-            while start.elapsed() < ROUND {
-                for index in 0..INSTANTS {
-                    call(FROM + index * APART);
+            while start.elapsed() < ROUND_DURATION {
+                for index in 0..INSTANT_COUNT {
+                    call(FIRST_INSTANT_MS + index * INSTANT_STEP_MS);
                 }
-                calls += INSTANTS;
+                calls += INSTANT_COUNT;
             }
             start.elapsed().as_nanos() as f64 / calls as f64
         })
@@ -65,24 +65,24 @@ fn main() {
         let case = format!("{pattern} {name}");
         let zone = Zone::get(name).expect("a known zone");
         let dst = DstPolicy::default();
-        let parse = nanoseconds(|_| {
+        let parse = nanoseconds_per_call(|_| {
             black_box(CronExpr::parse(black_box(pattern)).expect("valid"));
         });
         record("ductape", "parse", case.clone(), parse);
         let expr = CronExpr::parse(pattern).expect("valid");
-        let next = nanoseconds(|after| {
+        let next = nanoseconds_per_call(|after| {
             black_box(expr.next_after(black_box(after), &zone, dst));
         });
         record("ductape", "next", case.clone(), next);
 
-        let parse = nanoseconds(|_| {
+        let parse = nanoseconds_per_call(|_| {
             black_box(croner::Cron::from_str(black_box(pattern)).expect("valid"));
         });
         record("croner (Rust)", "parse", case.clone(), parse);
         // croner takes its zones from chrono; a fixed offset is the cheapest it can be given.
         let other = croner::Cron::from_str(pattern).expect("valid");
-        let offset = FixedOffset::east_opt(zone.offset_at(FROM)).expect("an offset");
-        let next = nanoseconds(|after| {
+        let offset = FixedOffset::east_opt(zone.offset_at(FIRST_INSTANT_MS)).expect("an offset");
+        let next = nanoseconds_per_call(|after| {
             let utc: DateTime<Utc> = DateTime::from_timestamp_millis(after).expect("an instant");
             let _ = black_box(other.find_next_occurrence(&utc.with_timezone(&offset), false));
         });

@@ -9,27 +9,27 @@ use std::hint::black_box;
 use std::time::Duration;
 
 const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_millis(200);
+const ROUND_CPU_TIME: Duration = Duration::from_millis(200);
 
 /// Time that this process has computed, not waited for a core.
-fn computed() -> Duration {
+fn process_cpu_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// ns of one call: the median of several rounds.
-fn nanoseconds(mut call: impl FnMut()) -> f64 {
+fn nanoseconds_per_call(mut call: impl FnMut()) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
-            let start = computed();
+            let start = process_cpu_time();
             let mut calls = 0_u32;
-            while computed() - start < ROUND {
+            while process_cpu_time() - start < ROUND_CPU_TIME {
                 for _ in 0..256 {
                     call();
                 }
                 calls += 256;
             }
-            (computed() - start).as_secs_f64() * 1e9 / f64::from(calls)
+            (process_cpu_time() - start).as_secs_f64() * 1e9 / f64::from(calls)
         })
         .collect();
     rounds.sort_by(f64::total_cmp);
@@ -56,12 +56,15 @@ fn options() -> JobOptions {
 
 fn main() {
     let mut figures = BTreeMap::new();
-    figures.insert("an id is made", nanoseconds(|| drop(black_box(JobId::generate()))));
+    figures.insert(
+        "an id is made",
+        nanoseconds_per_call(|| drop(black_box(JobId::generate()))),
+    );
     let id = JobId::generate();
     let mut text = String::with_capacity(64);
     figures.insert(
         "an id is written",
-        nanoseconds(|| {
+        nanoseconds_per_call(|| {
             text.clear();
             black_box(&id).append_to(&mut text);
             black_box(&text);
@@ -69,17 +72,17 @@ fn main() {
     );
     figures.insert(
         "an id is read",
-        nanoseconds(|| drop(black_box(JobId::parse(black_box(&text))))),
+        nanoseconds_per_call(|| drop(black_box(JobId::parse(black_box(&text))))),
     );
     let options = options();
     figures.insert(
         "options are written",
-        nanoseconds(|| drop(black_box(serde_json::to_string(black_box(&options)).unwrap()))),
+        nanoseconds_per_call(|| drop(black_box(serde_json::to_string(black_box(&options)).unwrap()))),
     );
     let written = serde_json::to_string(&options).unwrap();
     figures.insert(
         "options are read",
-        nanoseconds(|| {
+        nanoseconds_per_call(|| {
             drop(black_box(
                 serde_json::from_str::<JobOptions>(black_box(&written)).unwrap(),
             ))

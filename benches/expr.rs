@@ -16,7 +16,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_millis(200);
+const ROUND_CPU_TIME: Duration = Duration::from_millis(200);
 
 struct NoSecrets;
 
@@ -27,24 +27,24 @@ impl SecretValues for NoSecrets {
 }
 
 /// Time that this process has computed, not waited for a core.
-fn computed() -> Duration {
+fn process_cpu_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// Calls a second of computing: the median of several rounds.
-fn a_second(mut call: impl FnMut()) -> f64 {
+fn calls_per_second(mut call: impl FnMut()) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
-            let start = computed();
+            let start = process_cpu_time();
             let mut calls = 0_u32;
-            while computed() - start < ROUND {
+            while process_cpu_time() - start < ROUND_CPU_TIME {
                 for _ in 0..64 {
                     call();
                 }
                 calls += 64;
             }
-            f64::from(calls) / (computed() - start).as_secs_f64()
+            f64::from(calls) / (process_cpu_time() - start).as_secs_f64()
         })
         .collect();
     rounds.sort_by(f64::total_cmp);
@@ -105,19 +105,19 @@ fn main() {
     let mut results = BTreeMap::new();
     results.insert(
         format!("resolve {} bytes with 10 expressions", with.len()),
-        a_second(|| {
+        calls_per_second(|| {
             black_box(resolve(black_box(&with), &scope, &limits).expect("resolves"));
         }),
     );
     results.insert(
         format!("check {} bytes with 10 expressions", with.len()),
-        a_second(|| {
+        calls_per_second(|| {
             black_box(check(black_box(&with), &limits).expect("is well formed"));
         }),
     );
     results.insert(
         format!("resolve {} bytes without a dollar", without.len()),
-        a_second(|| {
+        calls_per_second(|| {
             black_box(resolve(black_box(&without), &scope, &limits).expect("resolves"));
         }),
     );

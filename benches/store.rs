@@ -9,8 +9,8 @@ use ductape::model::{
 };
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
 use ductape::store::{
-    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, Keep, NewWebhook,
-    Retention, ServedRoute, Store, WebhookStore,
+    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, NewWebhook, Retention,
+    RetentionLimit, ServedRoute, Store, WebhookStore,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ fn main() {
         claim_round("empty otherwise", 0, rows, false).await;
         claim_round("with a webhook for all events", 0, rows, true).await;
         claim_round("1,000,000 waiting", 1_000_000, rows, false).await;
-        held_round(100_000, rows).await;
+        blocked_round(100_000, rows).await;
         sweep_round(rows).await;
     });
 }
@@ -206,7 +206,7 @@ async fn want_all(store: &SqliteStore) {
     let webhook = NewWebhook {
         id: "wh".into(),
         url: "https://example.com/".into(),
-        events: EventMask::of(&EventKind::OF_WEBHOOKS),
+        events: EventMask::of(&EventKind::DELIVERED_TO_WEBHOOKS),
         secret: WebhookSecret::parse("a plain text of 24 bytes").unwrap(),
     };
     store.set_webhook(webhook, 1, T0).await.unwrap();
@@ -214,7 +214,7 @@ async fn want_all(store: &SqliteStore) {
 
 /// The statements of the three verbs alone, in memory: no file, no sync, calls of a hundred jobs.
 async fn verbs_round(rows: usize) {
-    const CALL: usize = 100;
+    const JOBS_PER_CALL: usize = 100;
     let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
     let on = route("mail");
     fill(&store, 1, |_| job(&on, T0)).await;
@@ -226,11 +226,11 @@ async fn verbs_round(rows: usize) {
         instance,
         served,
     };
-    let runs = worker.claim(CALL).await.runs;
+    let runs = worker.claim(JOBS_PER_CALL).await.runs;
     worker.complete(&runs).await;
     let mut spent = [0.0; 3];
-    for _ in 0..rows / CALL {
-        let jobs: Vec<NewJob> = (0..CALL).map(|_| job(&on, T0)).collect();
+    for _ in 0..rows / JOBS_PER_CALL {
+        let jobs: Vec<NewJob> = (0..JOBS_PER_CALL).map(|_| job(&on, T0)).collect();
         let params = InsertParams {
             jobs,
             all_or_nothing: false,
@@ -239,7 +239,7 @@ async fn verbs_round(rows: usize) {
         let started = Instant::now();
         worker.store.insert(params).await.unwrap();
         let inserted = Instant::now();
-        let runs = worker.claim(CALL).await.runs;
+        let runs = worker.claim(JOBS_PER_CALL).await.runs;
         let claimed = Instant::now();
         worker.complete(&runs).await;
         spent[0] += (inserted - started).as_secs_f64();
@@ -376,7 +376,7 @@ fn keyed(on: &Arc<Route>, limit: i64) -> NewJob {
 }
 
 /// Jobs behind one full concurrency key: what they cost others, and how fast they run one after the other.
-async fn held_round(held: usize, rows: usize) {
+async fn blocked_round(held: usize, rows: usize) {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("jobs.db"));
     let on = route("mail");
@@ -437,7 +437,7 @@ async fn sweep_round(rows: usize) {
     };
     worker.run_all(100).await;
     let nothing = Retention {
-        completed: Keep {
+        completed: RetentionLimit {
             age: None,
             count: Some(0),
         },

@@ -22,7 +22,7 @@ const CHECKS = {
   crash: {
     about: 'processes that are killed while they work, --rounds times',
     command: async ({ rounds }) => {
-      const files = await filesThatSay('DUCTAPE_TEST_ROUNDS');
+      const files = await testFilesMentioning('DUCTAPE_TEST_ROUNDS');
       if (files.length === 0) return undefined;
       // A round may take seconds; the limits of the test run are for few of them.
       const limit = String(60_000 + rounds * 10_000);
@@ -51,7 +51,7 @@ const CHECKS = {
 };
 
 /** Test files that mention `text`. */
-async function filesThatSay(text) {
+async function testFilesMentioning(text) {
   const files = (await readdir(join(root, '__test__'))).filter((file) => file.endsWith('.test.ts'));
   const texts = await Promise.all(files.map((file) => readFile(join(root, '__test__', file), 'utf8')));
   return files.filter((_, index) => texts[index].includes(text));

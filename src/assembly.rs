@@ -1,19 +1,19 @@
 //! Puts stores, engines and work in Rust together: the only module that opens a concrete store or connector.
 
-use crate::api::instance::OpenStore;
+use crate::api::instance::StoreOpener;
 use crate::api::options::{Durability, Options, StoreLocation};
-use crate::api::resources::check::{Connections, Finding, Wanted};
+use crate::api::resources::check::{Connections, ResourceFilter, ResourceReport};
 use crate::clock::Clock;
 use crate::connector::{self, Limits, Registry};
 use crate::engine::preparation::Preparation;
 use crate::engine::routing::Routing;
-use crate::engine::{Journal, Level, NativeTarget};
+use crate::engine::{HandlerSpec, Level, Logger};
 use crate::error::{Error, ErrorCode, Result};
-use crate::feature::{self, Surround};
+use crate::feature::{self, FeatureContext};
 use crate::store::Store;
 use crate::store::postgres::{PostgresConfig, PostgresStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
-use crate::webhook::Delivery;
+use crate::webhook::DeliveryHandler;
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,21 +24,21 @@ use std::time::Duration;
 pub struct ConfiguredStore {
     location: StoreLocation,
     durability: Durability,
-    journal: Arc<dyn Journal>,
-    servers: Arc<Servers>,
+    logger: Arc<dyn Logger>,
+    connections: Arc<ConfiguredConnections>,
 }
 
 impl ConfiguredStore {
     /// Opens nothing yet.
     #[must_use]
-    pub fn new(options: &Options, journal: Arc<dyn Journal>) -> Self {
+    pub fn new(options: &Options, logger: Arc<dyn Logger>) -> Self {
         let preparation = Arc::clone(&options.engine.preparation);
         let definitions = connector::definitions(&preparation.resources);
         Self {
             location: options.store.clone(),
             durability: options.durability,
-            journal,
-            servers: Arc::new(Servers {
+            logger,
+            connections: Arc::new(ConfiguredConnections {
                 registry: Registry::new(definitions, &preparation, Limits::default()),
                 preparation,
             }),
@@ -56,14 +56,14 @@ impl ConfiguredStore {
             Error::new(ErrorCode::StoreError, "opening the store was interrupted").with_source(error)
         })??;
         for warning in store.warnings() {
-            self.journal.log(Level::Warn, warning);
+            self.logger.log(Level::Warn, warning);
         }
         Ok(store)
     }
 }
 
 #[async_trait]
-impl OpenStore for ConfiguredStore {
+impl StoreOpener for ConfiguredStore {
     async fn open(&self) -> Result<Arc<dyn Store>> {
         match &self.location {
             StoreLocation::Sqlite { path, default } => {
@@ -89,22 +89,27 @@ impl OpenStore for ConfiguredStore {
         }
     }
 
-    fn targets(&self, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, routing: &Arc<Routing>) -> Vec<NativeTarget> {
-        let (clock, journal) = (Arc::clone(clock), Arc::clone(&self.journal));
-        let outbound = self.servers.preparation.outbound.clone();
-        let mut targets = self.servers.registry.targets(store);
-        targets.extend(feature::targets(&Surround {
+    fn native_handlers(
+        &self,
+        store: &Arc<dyn Store>,
+        clock: &Arc<dyn Clock>,
+        routing: &Arc<Routing>,
+    ) -> Vec<HandlerSpec> {
+        let (clock, logger) = (Arc::clone(clock), Arc::clone(&self.logger));
+        let outbound = self.connections.preparation.outbound.clone();
+        let mut targets = self.connections.registry.targets(store);
+        targets.extend(feature::targets(&FeatureContext {
             routing: Arc::downgrade(routing),
-            preparation: Arc::clone(&self.servers.preparation),
+            preparation: Arc::clone(&self.connections.preparation),
             store: Arc::downgrade(store),
             clock: Arc::clone(&clock),
         }));
-        targets.push(Delivery::target(Arc::downgrade(store), clock, journal, outbound));
+        targets.push(DeliveryHandler::target(Arc::downgrade(store), clock, logger, outbound));
         targets
     }
 
     fn connections(&self) -> Option<Arc<dyn Connections>> {
-        Some(Arc::clone(&self.servers) as Arc<dyn Connections>)
+        Some(Arc::clone(&self.connections) as Arc<dyn Connections>)
     }
 
     async fn release(&self, store: Arc<dyn Store>) -> Result<()> {
@@ -117,25 +122,25 @@ impl OpenStore for ConfiguredStore {
 }
 
 /// The servers that `resources` describe.
-struct Servers {
+struct ConfiguredConnections {
     registry: Registry,
     preparation: Arc<Preparation>,
 }
 
 #[async_trait]
-impl Connections for Servers {
+impl Connections for ConfiguredConnections {
     fn is_empty(&self) -> bool {
         self.registry.is_empty()
     }
 
-    async fn check(&self, wanted: &Wanted, patience: Duration) -> Vec<Finding> {
+    async fn check(&self, filter: &ResourceFilter, timeout: Duration) -> Vec<ResourceReport> {
         let fits = |wanted: &Option<Box<str>>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
         let checked = self.registry.check(
-            |name| fits(&wanted.product, &name.product) && fits(&wanted.env, &name.env) && fits(&wanted.tag, &name.tag),
-            patience,
+            |name| fits(&filter.product, &name.product) && fits(&filter.env, &name.env) && fits(&filter.tag, &name.tag),
+            timeout,
         );
         let masker = &self.preparation.secrets.masker;
-        let finding = |checked: connector::Checked| Finding {
+        let report = |checked: connector::CheckResult| ResourceReport {
             error: checked.failure.as_ref().map(|failure| {
                 let mut error = Error::from(failure);
                 error.message = masker.mask(&error.message).into_owned();
@@ -149,7 +154,7 @@ impl Connections for Servers {
             calls: checked.usage.calls,
             failures: checked.usage.failures,
         };
-        checked.await.into_iter().map(finding).collect()
+        checked.await.into_iter().map(report).collect()
     }
 
     async fn close(&self) {
@@ -159,15 +164,15 @@ impl Connections for Servers {
 
 /// Memory stores that have a name, for as long as somebody uses them. Shared by all instances of the process, which is
 /// what the name is for.
-static SHARED: Mutex<Option<HashMap<Box<str>, Weak<SqliteStore>>>> = Mutex::new(None);
+static SHARED_MEMORY_STORES: Mutex<Option<HashMap<Box<str>, Weak<SqliteStore>>>> = Mutex::new(None);
 
 impl ConfiguredStore {
     async fn open_shared(&self, name: &str) -> Result<Arc<dyn Store>> {
-        if let Some(store) = shared(name) {
+        if let Some(store) = find_shared(name) {
             return Ok(store);
         }
         let opened = self.open_sqlite(sqlite::Location::Memory).await?;
-        let mut stores = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stores = SHARED_MEMORY_STORES.lock().unwrap_or_else(PoisonError::into_inner);
         let stores = stores.get_or_insert_default();
         stores.retain(|_, store| store.strong_count() > 0);
         // Another instance may have been faster.
@@ -179,8 +184,8 @@ impl ConfiguredStore {
     }
 }
 
-fn shared(name: &str) -> Option<Arc<dyn Store>> {
-    let stores = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+fn find_shared(name: &str) -> Option<Arc<dyn Store>> {
+    let stores = SHARED_MEMORY_STORES.lock().unwrap_or_else(PoisonError::into_inner);
     let store = stores.as_ref()?.get(name)?.upgrade()?;
     Some(store)
 }

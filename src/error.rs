@@ -156,7 +156,7 @@ pub struct Error {
     /// Every problem found, when an input was refused.
     pub details: Vec<Problem>,
     /// The code to show instead of `code`: a handler's own, of no closed list.
-    pub own_code: Option<Box<str>>,
+    pub handler_code: Option<Box<str>>,
     /// The failure underneath, for `error.cause`.
     #[source]
     pub source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
@@ -172,7 +172,7 @@ impl Error {
             code,
             message: message.into(),
             details: Vec::new(),
-            own_code: None,
+            handler_code: None,
             source: None,
         }
     }
@@ -185,7 +185,7 @@ impl Error {
             code,
             message,
             details,
-            own_code: None,
+            handler_code: None,
             source: None,
         }
     }
@@ -193,7 +193,7 @@ impl Error {
     /// What `error.code` says.
     #[must_use]
     pub fn code_text(&self) -> &str {
-        self.own_code.as_deref().unwrap_or(self.code.as_str())
+        self.handler_code.as_deref().unwrap_or(self.code.as_str())
     }
 
     /// The same error with the failure that caused it.

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Where systems keep the certificates that they trust.
-const SYSTEM: [&str; 4] = [
+const SYSTEM_CA_FILES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
@@ -21,17 +21,17 @@ const SYSTEM: [&str; 4] = [
 
 /// How far a server's certificate is checked, in the steps of libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub enum CertificateCheck {
     /// Not at all: the connection is secret, but with whom is not known.
-    Anyone,
+    Skip,
     /// It must be signed by one of the authorities; whose name it bears does not matter.
-    Signed,
+    Authority,
     /// It must also bear the name of the host.
-    Named,
+    AuthorityAndName,
 }
 
 /// Clients that make their own settings find ring.
-pub fn prepare() {
+pub fn install_crypto_provider() {
     // Whoever came first has installed the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
@@ -40,21 +40,21 @@ pub fn prepare() {
 ///
 /// # Errors
 /// What is wrong with the certificates, to be put after the name of the setting that they came from.
-pub fn client(trust: Trust, authorities: Option<&str>) -> Result<ClientConfig, String> {
+pub fn client_config(trust: CertificateCheck, authorities: Option<&str>) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|failure| format!("TLS cannot be set up: {failure}"))?;
     let verifier = match trust {
-        Trust::Anyone => Lenient::new(&provider, None),
-        Trust::Signed => {
-            let roots = Arc::new(roots(authorities)?);
-            let strict = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
-            Lenient::new(&provider, Some(strict.map_err(|failure| failure.to_string())?))
+        CertificateCheck::Skip => LenientVerifier::new(&provider, None),
+        CertificateCheck::Authority => {
+            let root_store = Arc::new(root_store(authorities)?);
+            let strict = WebPkiServerVerifier::builder_with_provider(root_store, Arc::clone(&provider)).build();
+            LenientVerifier::new(&provider, Some(strict.map_err(|failure| failure.to_string())?))
         }
-        Trust::Named => {
+        CertificateCheck::AuthorityAndName => {
             return Ok(builder
-                .with_root_certificates(roots(authorities)?)
+                .with_root_certificates(root_store(authorities)?)
                 .with_no_client_auth());
         }
     };
@@ -62,51 +62,51 @@ pub fn client(trust: Trust, authorities: Option<&str>) -> Result<ClientConfig, S
     Ok(builder.with_no_client_auth())
 }
 
-fn roots(authorities: Option<&str>) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
+fn root_store(authorities: Option<&str>) -> Result<RootCertStore, String> {
+    let mut root_store = RootCertStore::empty();
     let unreadable = |failure: rustls::pki_types::pem::Error| format!("a certificate cannot be read: {failure}");
     // Lists of systems hold certificates of forms that nobody reads any more; at least one must be usable.
     match authorities {
         Some(pem) if pem.contains("-----BEGIN") => {
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                let _ = roots.add(certificate.map_err(unreadable)?);
+                let _ = root_store.add(certificate.map_err(unreadable)?);
             }
         }
         path => {
             let path = match path {
-                None | Some("system") => SYSTEM.into_iter().find(|path| Path::new(path).exists()),
+                None | Some("system") => SYSTEM_CA_FILES.into_iter().find(|path| Path::new(path).exists()),
                 path => path,
             };
             let path = path.ok_or("this system has no list of trusted certificates; name a file")?;
             let read = CertificateDer::pem_file_iter(path).map_err(|failure| format!("cannot be read: {failure}"))?;
             for certificate in read {
-                let _ = roots.add(certificate.map_err(unreadable)?);
+                let _ = root_store.add(certificate.map_err(unreadable)?);
             }
         }
     }
-    if roots.is_empty() {
+    if root_store.is_empty() {
         return Err("there is no usable certificate in it; it must be PEM".to_owned());
     }
-    Ok(roots)
+    Ok(root_store)
 }
 
 /// Checks less than a browser.
 #[derive(Debug)]
-struct Lenient {
+struct LenientVerifier {
     algorithms: WebPkiSupportedAlgorithms,
-    signed: Option<Arc<WebPkiServerVerifier>>,
+    chain_verifier: Option<Arc<WebPkiServerVerifier>>,
 }
 
-impl Lenient {
-    fn new(provider: &CryptoProvider, signed: Option<Arc<WebPkiServerVerifier>>) -> Self {
+impl LenientVerifier {
+    fn new(provider: &CryptoProvider, chain_verifier: Option<Arc<WebPkiServerVerifier>>) -> Self {
         Self {
             algorithms: provider.signature_verification_algorithms,
-            signed,
+            chain_verifier,
         }
     }
 }
 
-impl ServerCertVerifier for Lenient {
+impl ServerCertVerifier for LenientVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -115,10 +115,10 @@ impl ServerCertVerifier for Lenient {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(signed) = &self.signed else {
+        let Some(chain_verifier) = &self.chain_verifier else {
             return Ok(ServerCertVerified::assertion());
         };
-        match signed.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+        match chain_verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),

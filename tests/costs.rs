@@ -13,17 +13,17 @@ use tokio::sync::Mutex;
 const T0: i64 = 1_700_000_000_000;
 const DAY: i64 = 86_400_000;
 /// Jobs of one call of a verb, and calls.
-const BATCH: usize = 100;
+const JOBS_PER_CALL: usize = 100;
 const CALLS: usize = 20;
 /// By how much a job may cost more beside many others.
-const FLAT: f64 = 1.02;
+const MAX_GROWTH: f64 = 1.02;
 
 static STATEMENTS: AtomicUsize = AtomicUsize::new(0);
 static STEPS: AtomicUsize = AtomicUsize::new(0);
 static COMMITS: AtomicUsize = AtomicUsize::new(0);
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 /// One test at a time: what the others do would be counted as well.
-static ONE: Mutex<()> = Mutex::const_new(());
+static SERIAL: Mutex<()> = Mutex::const_new(());
 
 /// Counts what Rust allocates; SQLite has an allocator of its own.
 mod allocations {
@@ -119,7 +119,7 @@ impl Cost {
 
     fn add_since(&mut self, before: Self) {
         let now = Self::now();
-        let jobs = (BATCH * CALLS) as f64;
+        let jobs = (JOBS_PER_CALL * CALLS) as f64;
         self.statements += (now.statements - before.statements) / jobs;
         self.steps += (now.steps - before.steps) / jobs;
         self.allocations += (now.allocations - before.allocations) / jobs;
@@ -175,7 +175,7 @@ impl Bench {
         let instance = store.register(3_600_000).await.unwrap();
         let bench = Self { store, instance };
         // What is prepared and cached once is no cost of a job.
-        bench.insert((0..BATCH).map(|n| job(n, T0)).collect()).await;
+        bench.insert((0..JOBS_PER_CALL).map(|n| job(n, T0)).collect()).await;
         let runs = bench.claim().await;
         bench.complete(&runs).await;
         bench
@@ -204,8 +204,8 @@ impl Bench {
             now: T0,
             instance: self.instance,
             served: Arc::new([ServedRoute { route: 1, group: 0 }]),
-            group_slots: vec![BATCH],
-            slots: BATCH,
+            group_slots: vec![JOBS_PER_CALL],
+            slots: JOBS_PER_CALL,
         };
         self.store.claim(params).await.unwrap().runs
     }
@@ -233,14 +233,14 @@ impl Bench {
     async fn costs(&self) -> [Cost; 3] {
         let mut costs = [Cost::default(); 3];
         for _ in 0..CALLS {
-            let jobs = (0..BATCH).map(|n| job(n, T0)).collect();
+            let jobs = (0..JOBS_PER_CALL).map(|n| job(n, T0)).collect();
             let before = Cost::now();
             self.insert(jobs).await;
             costs[0].add_since(before);
             let before = Cost::now();
             let runs = self.claim().await;
             costs[1].add_since(before);
-            assert_eq!(runs.len(), BATCH);
+            assert_eq!(runs.len(), JOBS_PER_CALL);
             let before = Cost::now();
             self.complete(&runs).await;
             costs[2].add_since(before);
@@ -277,8 +277,8 @@ const REMEDY: &str = "\nFind out what the change added to every job (the counts 
                       raise the bounds in tests/costs.rs to a fifth above the new counts, and say why in the commit.";
 
 #[tokio::test]
-async fn a_job_costs_no_more_than_it_did() {
-    let _one = ONE.lock().await;
+async fn cost_per_job_stays_within_bounds() {
+    let _one = SERIAL.lock().await;
     statements::count();
     let costs = Bench::open().await.costs().await;
     let mut above = Vec::new();
@@ -294,8 +294,8 @@ async fn a_job_costs_no_more_than_it_did() {
 }
 
 #[tokio::test]
-async fn a_job_costs_the_same_however_many_others_wait() {
-    let _one = ONE.lock().await;
+async fn cost_per_job_is_independent_of_queue_length() {
+    let _one = SERIAL.lock().await;
     statements::count();
     let (few, many) = (Bench::open().await, Bench::open().await);
     few.fill(1_000).await;
@@ -303,9 +303,9 @@ async fn a_job_costs_the_same_however_many_others_wait() {
     let (few, many) = (few.costs().await, many.costs().await);
     for (verb, (few, many)) in VERBS.iter().zip(few.iter().zip(&many)) {
         let bound = Cost {
-            statements: few.statements * FLAT,
-            steps: few.steps * FLAT,
-            allocations: few.allocations * FLAT,
+            statements: few.statements * MAX_GROWTH,
+            steps: few.steps * MAX_GROWTH,
+            allocations: few.allocations * MAX_GROWTH,
             transactions: few.transactions,
         };
         let above = many.above(verb, &bound);

@@ -7,7 +7,7 @@
     clippy::print_stderr
 )]
 
-use ductape::cron::{CronExpr, DstPolicy, Gap, Overlap, Zone};
+use ductape::cron::{CronExpr, DstPolicy, GapPolicy, OverlapPolicy, Zone};
 
 const DOCUMENT: &str = include_str!("../docs/cron.md");
 
@@ -28,15 +28,15 @@ fn policy(cell: &str) -> DstPolicy {
     match cell.trim_matches('`') {
         "default" => default,
         "gap: 'skip'" => DstPolicy {
-            gap: Gap::Skip,
+            gap: GapPolicy::Skip,
             ..default
         },
         "overlap: 'last'" => DstPolicy {
-            overlap: Overlap::Last,
+            overlap: OverlapPolicy::Last,
             ..default
         },
         "overlap: 'both'" => DstPolicy {
-            overlap: Overlap::Both,
+            overlap: OverlapPolicy::Both,
             ..default
         },
         other => panic!("unknown policy {other}"),
@@ -44,13 +44,13 @@ fn policy(cell: &str) -> DstPolicy {
 }
 
 #[test]
-fn the_worked_examples_are_what_the_engine_computes() {
+fn documented_examples_match_computed_instants() {
     let mut wrong = Vec::new();
     let rows = rows("zone and change");
     for cells in &rows {
         let zone = Zone::get(cells[0].split(',').next().expect("a name")).expect("a known zone");
         let expr = CronExpr::parse(code(cells[1])).expect("a valid expression");
-        let mut at = zone.read_date_time(cells[3]).expect("a date-time");
+        let mut at = zone.parse_date_time(cells[3]).expect("a date-time");
         let count = cells[4].split(", ").count();
         let mut runs = Vec::new();
         for _ in 0..count {
@@ -66,7 +66,7 @@ fn the_worked_examples_are_what_the_engine_computes() {
 }
 
 #[test]
-fn the_refusals_give_the_documented_hints() {
+fn documented_errors_give_the_documented_hints() {
     for cells in rows("written") {
         let error = CronExpr::parse(code(cells[0])).expect_err(cells[0]);
         assert_eq!(error.hint, cells[1], "{}", cells[0]);
@@ -74,7 +74,7 @@ fn the_refusals_give_the_documented_hints() {
 }
 
 #[test]
-fn the_examples_are_accepted() {
+fn documented_expressions_parse() {
     for cells in rows("expression") {
         let expr = CronExpr::parse(code(cells[0])).expect(cells[0]);
         assert!(!expr.never_matches(), "{}", cells[0]);

@@ -25,7 +25,7 @@ fn expression(vector: &Value) -> String {
 }
 
 fn instant(text: &str) -> i64 {
-    Zone::utc().read_date_time(text).expect("an instant")
+    Zone::utc().parse_date_time(text).expect("an instant")
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn every_vector_fires_at_the_given_instants() {
 }
 
 #[test]
-fn every_faulty_vector_is_refused_with_a_place_and_a_hint() {
+fn every_invalid_vector_is_refused_with_a_position_and_a_hint() {
     let mut tested = 0;
     for vector in vectors().iter().filter(|vector| vector["cat"] == "error") {
         let text = expression(vector);

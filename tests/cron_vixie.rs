@@ -3,7 +3,7 @@
 //!
 //! Compared are the instants at which something runs. Vixie cron starts a job once per missed
 //! run, all at the same instant; here they are one run. Beyond that there are four classes of
-//! differences, each a switch of [`Rules`] and a line of `docs/cron.md`.
+//! differences, each a switch of [`Differences`] and a line of `docs/cron.md`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,20 +19,20 @@ mod random;
 #[path = "cron/transitions.rs"]
 mod transitions;
 
-use definition::{Definition, date};
+use definition::{Definition, date_of_day};
 use ductape::cron::{CronExpr, DstPolicy, Zone};
 use random::{Random, expression_around};
 use transitions::{TRANSITIONS, Transition};
 
-const EXPRESSIONS: usize = 1_000;
+const EXPRESSIONS_PER_TRANSITION: usize = 1_000;
 /// How far around a change the loop runs, in minutes; longer changes add their length.
-const BEFORE: i64 = 4 * 60;
-const AFTER: i64 = 5 * 60;
-const THREE_HOURS: i64 = 180;
+const MINUTES_BEFORE: i64 = 4 * 60;
+const MINUTES_AFTER: i64 = 5 * 60;
+const THREE_HOURS_MINUTES: i64 = 180;
 
 /// Where the policy departs from Vixie cron. All `false` is Vixie cron itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Rules {
+struct Differences {
     /// `stepped-day-star`: `*/2` restricts a day field; Vixie cron looks at the first character.
     stepped_day_star: bool,
     /// `later-star`: `0,*/7` is an interval; Vixie cron looks at the first character.
@@ -54,7 +54,7 @@ struct Job {
 }
 
 impl Job {
-    fn new(text: &str, transition: &Transition, rules: Rules) -> Job {
+    fn new(text: &str, transition: &Transition, rules: Differences) -> Job {
         let definition = Definition::of(text);
         let first_star = text.split(' ').take(2).any(|field| field.starts_with('*'));
         let day_star: fn(&str) -> bool = match rules.stepped_day_star {
@@ -68,7 +68,7 @@ impl Job {
         };
         let first_day = transition.minute().div_euclid(1440) - 4;
         let days = (first_day..first_day + 8)
-            .map(|day| definition.date_matches_if(date(day), day_star))
+            .map(|day| definition.date_matches_if(date_of_day(day), day_star))
             .collect();
         Job {
             definition,
@@ -86,15 +86,19 @@ impl Job {
 
 /// Acts out the loop: once per real minute it compares the wall clock with a virtual clock, the
 /// last local minute whose jobs have run, and tells by their distance what has happened.
-fn vixie(job: &Job, transition: &Transition, rules: Rules) -> Vec<i64> {
-    let start = transition.minute() - BEFORE;
+fn simulate_vixie(job: &Job, transition: &Transition, rules: Differences) -> Vec<i64> {
+    let start = transition.minute() - MINUTES_BEFORE;
     let mut runs = Vec::new();
     let mut virtual_clock = transition.local(start - 1);
-    for minute in start..end(transition) {
+    for minute in start..last_minute(transition) {
         let wall_clock = transition.local(minute);
         let ahead = wall_clock - virtual_clock;
         let late_wake_up = 2..=if rules.short_gap { 1 } else { 5 };
-        let far_back = if rules.long_overlap { i64::MIN } else { -THREE_HOURS };
+        let far_back = if rules.long_overlap {
+            i64::MIN
+        } else {
+            -THREE_HOURS_MINUTES
+        };
         let mut run = |due: bool| {
             if due {
                 runs.push(minute);
@@ -108,7 +112,7 @@ fn vixie(job: &Job, transition: &Transition, rules: Rules) -> Vec<i64> {
                 run(job.matches(missed));
             }
             virtual_clock = wall_clock;
-        } else if ahead > 1 && ahead <= THREE_HOURS {
+        } else if ahead > 1 && ahead <= THREE_HOURS_MINUTES {
             // The clock went forward: interval jobs follow it, the others are made up for.
             run(job.interval && job.matches(wall_clock));
             for missed in virtual_clock + 1..=wall_clock {
@@ -124,20 +128,20 @@ fn vixie(job: &Job, transition: &Transition, rules: Rules) -> Vec<i64> {
     runs
 }
 
-fn end(transition: &Transition) -> i64 {
+fn last_minute(transition: &Transition) -> i64 {
     let (before, after) = transition.offsets();
-    transition.minute() + AFTER + (after - before).abs() / 60
+    transition.minute() + MINUTES_AFTER + (after - before).abs() / 60
 }
 
-fn ours(text: &str, transition: &Transition) -> Vec<i64> {
+fn computed_runs(text: &str, transition: &Transition) -> Vec<i64> {
     let expr = CronExpr::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
     let zone = Zone::get(transition.zone).expect("a known zone");
-    let end = end(transition) * 60_000;
-    let mut at = (transition.minute() - BEFORE) * 60_000 - 1;
+    let last_minute = last_minute(transition) * 60_000;
+    let mut at = (transition.minute() - MINUTES_BEFORE) * 60_000 - 1;
     let mut runs = Vec::new();
     while let Some(next) = expr.next_after(at, &zone, DstPolicy::default()) {
         assert!(next > at, "{text} {}", transition.zone);
-        if next >= end {
+        if next >= last_minute {
             break;
         }
         runs.push(next / 60_000);
@@ -147,46 +151,49 @@ fn ours(text: &str, transition: &Transition) -> Vec<i64> {
 }
 
 /// The classes that this expression and this change can belong to.
-fn classes(text: &str, transition: &Transition) -> Rules {
+fn possible_differences(text: &str, transition: &Transition) -> Differences {
     let fields: Vec<&str> = text.split(' ').collect();
     let (before, after) = transition.offsets();
     let forward = after.div_euclid(60) - before.div_euclid(60);
     let starts = |field: &&str| field.starts_with('*');
     let has_star = |field: &&str| field.split(',').any(|item| item.starts_with('*'));
-    Rules {
+    Differences {
         stepped_day_star: [fields[2], fields[4]]
             .iter()
             .any(|field| starts(field) && *field != "*"),
         later_star: !fields[..2].iter().any(starts) && fields[..2].iter().any(has_star),
         short_gap: (1..5).contains(&forward),
-        long_overlap: forward < -THREE_HOURS,
+        long_overlap: forward < -THREE_HOURS_MINUTES,
     }
 }
 
 #[test]
-fn a_thousand_random_expressions_run_when_vixie_cron_runs_them() {
+fn random_expressions_agree_with_vixie_cron() {
     let mut random = Random(0x1987);
-    let mut seen = Rules::default();
+    let mut seen = Differences::default();
     let mut different = 0;
     for transition in &TRANSITIONS {
-        for _ in 0..EXPRESSIONS {
+        for _ in 0..EXPRESSIONS_PER_TRANSITION {
             let text = expression_around(&mut random, transition.hour());
-            let rules = Rules::default();
-            let runs = ours(&text, transition);
-            if runs == vixie(&Job::new(&text, transition, rules), transition, rules) {
+            let rules = Differences::default();
+            let runs = computed_runs(&text, transition);
+            if runs == simulate_vixie(&Job::new(&text, transition, rules), transition, rules) {
                 continue;
             }
             different += 1;
-            let named = classes(&text, transition);
+            let named = possible_differences(&text, transition);
             assert_ne!(
                 named,
-                Rules::default(),
+                Differences::default(),
                 "unnamed: {text} {} {}",
                 transition.zone,
                 transition.at
             );
-            let expected = vixie(&Job::new(&text, transition, named), transition, named);
-            let wrong = runs.iter().zip(&expected).find(|(ours, vixie)| ours != vixie);
+            let expected = simulate_vixie(&Job::new(&text, transition, named), transition, named);
+            let wrong = runs
+                .iter()
+                .zip(&expected)
+                .find(|(computed_runs, simulate_vixie)| computed_runs != simulate_vixie);
             assert!(runs == expected, "{text} {} {named:?} {wrong:?}", transition.zone);
             seen.stepped_day_star |= named.stepped_day_star;
             seen.later_star |= named.later_star;
@@ -194,7 +201,7 @@ fn a_thousand_random_expressions_run_when_vixie_cron_runs_them() {
             seen.long_overlap |= named.long_overlap;
         }
     }
-    let all = Rules {
+    let all = Differences {
         stepped_day_star: true,
         later_star: true,
         short_gap: true,
@@ -203,12 +210,12 @@ fn a_thousand_random_expressions_run_when_vixie_cron_runs_them() {
     assert_eq!(seen, all, "a class without a case is to be removed");
     println!(
         "{different} of {} cases belong to a named class",
-        TRANSITIONS.len() * EXPRESSIONS
+        TRANSITIONS.len() * EXPRESSIONS_PER_TRANSITION
     );
 }
 
 #[test]
-fn the_bundled_database_knows_the_transitions_as_written_down() {
+fn bundled_database_has_the_listed_transitions() {
     for transition in &TRANSITIONS {
         let zone = Zone::get(transition.zone).expect("a known zone");
         let (before, after) = transition.offsets();

@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use async_trait::async_trait;
-use ductape::api::instance::{Instance, OpenStore};
+use ductape::api::instance::{Instance, StoreOpener};
 use ductape::api::options::read_options;
 use ductape::clock::{Clock, ManualClock, Millis};
 use ductape::engine::routing::{Pattern, Routing, WorkerFilter};
 use ductape::engine::{
-    AbortReason, Announcer, Engine, EngineConfig, Handler, HandlerFailure, Invocation, Journal, Level, Reply,
+    AbortReason, Announcer, Engine, EngineConfig, Handler, HandlerFailure, Invocation, Level, Logger, Reply,
     WorkerConfig,
 };
 use ductape::error::Result;
@@ -25,20 +25,20 @@ use tokio::time::{Instant, sleep, timeout};
 const START: Millis = 1_767_225_600_000;
 const MINUTE: Millis = 60_000;
 
-struct Silent;
-impl Journal for Silent {
+struct NullLogger;
+impl Logger for NullLogger {
     fn log(&self, _: Level, _: &str) {}
 }
 
 /// Notes what it was called with, and answers as told.
-struct Recorder {
+struct RecordingHandler {
     calls: Mutex<Vec<(Millis, i64, u32)>>,
     aborted: Mutex<Vec<AbortReason>>,
     kept: Mutex<Vec<Invocation>>,
     answer: Box<dyn Fn(u32) -> Option<std::result::Result<Reply, HandlerFailure>> + Send + Sync>,
 }
 
-impl Recorder {
+impl RecordingHandler {
     fn new(
         answer: impl Fn(u32) -> Option<std::result::Result<Reply, HandlerFailure>> + Send + Sync + 'static,
     ) -> Arc<Self> {
@@ -61,7 +61,7 @@ impl Recorder {
     }
 }
 
-impl Handler for Recorder {
+impl Handler for RecordingHandler {
     fn call(&self, invocation: Invocation) {
         let run = &invocation.attempt.run;
         self.calls
@@ -185,7 +185,7 @@ fn engine(store: &Arc<dyn Store>, clock: Arc<dyn Clock>, handler: Arc<dyn Handle
     Engine::new(
         Arc::clone(store),
         clock,
-        Arc::new(Silent),
+        Arc::new(NullLogger),
         routing,
         Arc::new(Announcer::default()),
         config,
@@ -211,7 +211,7 @@ async fn after_an_hours_pause(misfire: Misfire, expected_runs: usize) -> Vec<(Mi
     let now = START + 60 * MINUTE + 30_000;
     let clock = Arc::new(JumpingClock(Mutex::new(now)));
     let store = open(&path).await;
-    let handler = Recorder::done();
+    let handler = RecordingHandler::done();
     let engine = engine(
         &store,
         Arc::clone(&clock) as Arc<dyn Clock>,
@@ -237,13 +237,13 @@ async fn after_an_hours_pause(misfire: Misfire, expected_runs: usize) -> Vec<(Mi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_an_hours_pause_one_run_stands_for_sixty() {
+async fn after_an_hours_pause_misfire_once_makes_one_run_for_sixty() {
     let calls = after_an_hours_pause(Misfire::Once, 1).await;
     assert_eq!(calls, [(START + 60 * MINUTE, 60, 1), (START + 61 * MINUTE, 0, 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_an_hours_pause_misfire_skip_waits_for_the_grid() {
+async fn after_an_hours_pause_misfire_skip_waits_for_the_next_occurrence() {
     let calls = after_an_hours_pause(Misfire::Skip, 0).await;
     assert_eq!(calls, [(START + 61 * MINUTE, 0, 1)]);
 }
@@ -259,7 +259,7 @@ async fn after_an_hours_pause_misfire_all_makes_up_for_every_run_in_order() {
 async fn misfire_all_runs_one_after_the_other() {
     let store = memory().await;
     let clock = Arc::new(JumpingClock(Mutex::new(START + 5 * MINUTE)));
-    let handler = Recorder::new(|_| None);
+    let handler = RecordingHandler::new(|_| None);
     let engine = engine(&store, clock, Arc::clone(&handler) as Arc<dyn Handler>);
     insert(&store, minutely(Misfire::All)).await;
     engine.work().await.unwrap();
@@ -278,10 +278,10 @@ async fn misfire_all_runs_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_jumps_forward_runs_what_it_passed_over_within_a_second() {
+async fn after_a_clock_jump_forward_due_jobs_run_within_a_second() {
     let store = memory().await;
     let clock = Arc::new(JumpingClock(Mutex::new(START)));
-    let handler = Recorder::done();
+    let handler = RecordingHandler::done();
     let engine = engine(
         &store,
         Arc::clone(&clock) as Arc<dyn Clock>,
@@ -299,10 +299,10 @@ async fn a_clock_that_jumps_forward_runs_what_it_passed_over_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_jumps_back_repeats_no_run_and_loses_none() {
+async fn after_a_clock_jump_back_no_run_is_repeated_or_lost() {
     let store = memory().await;
     let clock = Arc::new(JumpingClock(Mutex::new(START)));
-    let handler = Recorder::done();
+    let handler = RecordingHandler::done();
     let engine = engine(
         &store,
         Arc::clone(&clock) as Arc<dyn Clock>,
@@ -325,10 +325,10 @@ async fn a_clock_that_jumps_back_repeats_no_run_and_loses_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_beyond_the_longest_timer_waits_for_its_time() {
+async fn a_job_beyond_the_longest_javascript_timer_waits_for_its_time() {
     let store = memory().await;
     let clock = Arc::new(ManualClock::new(START));
-    let handler = Recorder::done();
+    let handler = RecordingHandler::done();
     let engine = engine(
         &store,
         Arc::clone(&clock) as Arc<dyn Clock>,
@@ -348,10 +348,10 @@ async fn a_job_beyond_the_longest_timer_waits_for_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_hands_back_what_does_not_finish_and_spends_no_attempt() {
+async fn stop_releases_unfinished_runs_without_spending_an_attempt() {
     let store = memory().await;
     let clock = Arc::new(ManualClock::new(START));
-    let hanging = Recorder::new(|_| None);
+    let hanging = RecordingHandler::new(|_| None);
     let first = engine(
         &store,
         Arc::clone(&clock) as Arc<dyn Clock>,
@@ -364,7 +364,7 @@ async fn a_stop_hands_back_what_does_not_finish_and_spends_no_attempt() {
     assert_eq!(*hanging.aborted.lock().unwrap(), [AbortReason::Closed]);
     assert_eq!(store.get(&id).await.unwrap().unwrap().status, Status::Queued);
 
-    let handler = Recorder::done();
+    let handler = RecordingHandler::done();
     let second = engine(&store, clock, Arc::clone(&handler) as Arc<dyn Handler>);
     second.work().await.unwrap();
     until("the second start", || handler.calls().len() == 1).await;
@@ -373,9 +373,9 @@ async fn a_stop_hands_back_what_does_not_finish_and_spends_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cancelled_run_is_told_even_when_another_process_cancels_it() {
+async fn a_handler_is_aborted_when_another_process_cancels_its_run() {
     let store = memory().await;
-    let handler = Recorder::new(|_| None);
+    let handler = RecordingHandler::new(|_| None);
     let engine = engine(
         &store,
         Arc::new(ManualClock::new(START)),
@@ -416,15 +416,15 @@ async fn newer_time_zone_data_moves_the_next_run_of_a_stored_cron() {
         },
     )
     .await;
-    store.set_mark("tzdb", "2025b").await.unwrap();
-    let handler = Recorder::done();
+    store.set_metadata("tzdb", "2025b").await.unwrap();
+    let handler = RecordingHandler::done();
     let engine = engine(&store, Arc::new(ManualClock::new(now)), handler);
     engine.work().await.unwrap();
     engine.stop(Duration::from_secs(1)).await;
     let record = store.get(&id).await.unwrap().unwrap();
     assert_eq!(record.next_run_at, Some(stale - 3_600_000));
     assert_eq!(
-        store.mark_of("tzdb").await.unwrap().as_deref(),
+        store.metadata("tzdb").await.unwrap().as_deref(),
         Some(ductape::cron::tzdb_version())
     );
 }
@@ -433,7 +433,7 @@ async fn newer_time_zone_data_moves_the_next_run_of_a_stored_cron() {
 async fn a_store_that_cannot_be_opened_is_tried_again_by_the_next_call() {
     struct Flaky(Mutex<u32>);
     #[async_trait]
-    impl OpenStore for Flaky {
+    impl StoreOpener for Flaky {
         async fn open(&self) -> Result<Arc<dyn Store>> {
             let first = std::mem::replace(&mut *self.0.lock().unwrap(), 1) == 0;
             if first {
@@ -451,7 +451,7 @@ async fn a_store_that_cannot_be_opened_is_tried_again_by_the_next_call() {
     let options = read_options("{}", &[]).unwrap();
     let instance = Instance::new(
         options,
-        Arc::new(Silent),
+        Arc::new(NullLogger),
         Arc::default(),
         Box::new(Flaky(Mutex::new(0))),
     );

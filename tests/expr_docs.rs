@@ -8,7 +8,7 @@ fn document() -> String {
 }
 
 #[test]
-fn every_operator_is_documented_as_it_is() {
+fn every_operator_is_documented() {
     let document = document();
     for operator in operators() {
         let row = format!("| `{}` | {} |", operator.signature, operator.about);

@@ -151,10 +151,10 @@ const RULES: &[Rule] = &[
 ];
 
 /// Modules with rows of their own below `store`.
-const STORES: [&str; 2] = ["store::postgres", "store::sqlite"];
+const STORE_MODULES: [&str; 2] = ["store::postgres", "store::sqlite"];
 
 /// What only one place may name, and the place; of several lines for one name, each is a place.
-const CONFINED: &[(&str, &str)] = &[
+const CONFINED_CRATES: &[(&str, &str)] = &[
     ("napi", "src/node/"),
     ("napi_derive", "src/node/"),
     ("rusqlite", "src/store/sqlite/"),
@@ -224,7 +224,7 @@ fn sources() -> io::Result<Vec<Source>> {
         }
         sources.push(Source {
             path: format!("{}.rs", names.join("/")),
-            module: STORES
+            module: STORE_MODULES
                 .into_iter()
                 .find(|store| modules.len() > 1 && *store == modules[..2].join("::"))
                 .map_or_else(|| modules.first().cloned().unwrap_or_default(), str::to_owned),
@@ -266,13 +266,13 @@ fn first_name(text: &str) -> &str {
 }
 
 /// Modules of this crate that a file names from the crate's root.
-fn own_modules(source: &Source) -> BTreeSet<String> {
+fn crate_modules_used(source: &Source) -> BTreeSet<String> {
     let from_root = "super::".repeat(source.depth);
     let mut named = BTreeSet::new();
     for rest in after(&source.code, "crate::").chain(after(&source.code, &from_root)) {
         let name = first_name(rest);
         let known = RULES.iter().any(|(module, ..)| *module == name);
-        if let Some(store) = STORES.into_iter().find(|store| rest.starts_with(store)) {
+        if let Some(store) = STORE_MODULES.into_iter().find(|store| rest.starts_with(store)) {
             named.insert(store.into());
         } else if known {
             named.insert(name.into());
@@ -299,26 +299,26 @@ fn dependencies() -> io::Result<BTreeSet<String>> {
     Ok(names)
 }
 
-fn names_crate(source: &Source, name: &str) -> bool {
+fn uses_crate(source: &Source, name: &str) -> bool {
     after(&source.code, &format!("{name}::")).next().is_some()
 }
 
 #[test]
-fn every_module_is_in_the_table_and_every_row_is_a_module() {
+fn table_rows_and_modules_match() {
     let modules: BTreeSet<String> = sources().unwrap().into_iter().map(|source| source.module).collect();
     let rows: BTreeSet<String> = RULES.iter().map(|(module, ..)| (*module).to_owned()).collect();
     assert_eq!(modules, rows);
 }
 
 #[test]
-fn a_module_names_only_the_modules_it_may_know() {
+fn modules_use_only_allowed_modules() {
     let mut wrong = Vec::new();
     for source in sources().unwrap() {
         let allowed = RULES
             .iter()
             .find(|(module, ..)| *module == source.module)
             .map_or(&[][..], |(_, own, _)| own);
-        for name in own_modules(&source)
+        for name in crate_modules_used(&source)
             .iter()
             .filter(|name| !allowed.contains(&name.as_str()))
         {
@@ -329,7 +329,7 @@ fn a_module_names_only_the_modules_it_may_know() {
 }
 
 #[test]
-fn a_module_names_only_the_crates_it_may_know() {
+fn modules_use_only_allowed_crates() {
     let crates = dependencies().unwrap();
     assert!(
         crates.contains("rusqlite") && crates.contains("rustix"),
@@ -343,7 +343,7 @@ fn a_module_names_only_the_crates_it_may_know() {
             .map_or(&[][..], |(_, _, crates)| crates);
         for name in crates
             .iter()
-            .filter(|name| !allowed.contains(&name.as_str()) && names_crate(&source, name))
+            .filter(|name| !allowed.contains(&name.as_str()) && uses_crate(&source, name))
         {
             wrong.push(format!("{} ({}) names the crate {name}", source.path, source.module));
         }
@@ -352,11 +352,11 @@ fn a_module_names_only_the_crates_it_may_know() {
 }
 
 #[test]
-fn what_is_confined_to_one_place_is_named_nowhere_else() {
+fn confined_crates_are_used_only_in_their_modules() {
     let mut wrong = Vec::new();
     for source in sources().unwrap() {
-        for (name, _) in CONFINED.iter().filter(|(name, _)| names_crate(&source, name)) {
-            let places = CONFINED.iter().filter(|(confined, _)| confined == name);
+        for (name, _) in CONFINED_CRATES.iter().filter(|(name, _)| uses_crate(&source, name)) {
+            let places = CONFINED_CRATES.iter().filter(|(confined, _)| confined == name);
             if !places.clone().any(|(_, place)| source.path.starts_with(place)) {
                 let places: Vec<_> = places.map(|(_, place)| *place).collect();
                 wrong.push(format!(
@@ -371,7 +371,7 @@ fn what_is_confined_to_one_place_is_named_nowhere_else() {
 }
 
 #[test]
-fn the_table_in_the_documentation_is_this_one() {
+fn documented_table_matches_the_rules() {
     let document = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let list = |names: &[&str]| {
         if names.is_empty() {
@@ -387,14 +387,19 @@ fn the_table_in_the_documentation_is_this_one() {
 }
 
 #[test]
-fn a_forbidden_name_is_found_in_any_spelling() {
+fn forbidden_uses_are_found_in_any_spelling() {
     let source = |code: &str| Source {
         path: "src/engine/claimer.rs".into(),
         module: "engine".into(),
         depth: 2,
         code: without_tests(&without_comments(code)),
     };
-    let own = |code: &str| own_modules(&source(code)).into_iter().collect::<Vec<_>>().join(",");
+    let own = |code: &str| {
+        crate_modules_used(&source(code))
+            .into_iter()
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     assert_eq!(own("use crate::api::Instance;"), "api");
     assert_eq!(
         own("fn f(store: &crate::store::sqlite::SqliteStore) {}"),
@@ -406,11 +411,11 @@ fn a_forbidden_name_is_found_in_any_spelling() {
         ""
     );
     assert!(own("use crate::{api, node};").starts_with("several"));
-    assert!(names_crate(
+    assert!(uses_crate(
         &source("let x = rusqlite::Connection::open(p);"),
         "rusqlite"
     ));
-    assert!(!names_crate(
+    assert!(!uses_crate(
         &source("use crate::rusqlite::x; my_rusqlite::y();"),
         "rusqlite"
     ));

@@ -111,7 +111,7 @@ async fn syncs(durability: Durability) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn every_acknowledged_dispatch_is_synced_under_full_durability_and_claims_never_are() {
+async fn full_durability_syncs_dispatches_and_not_claims() {
     assert_eq!(syncs(Durability::Full).await, (10, 0));
     assert_eq!(syncs(Durability::Relaxed).await, (0, 0));
 }

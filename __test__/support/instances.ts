@@ -23,19 +23,20 @@ export async function temporaryStore(): Promise<string> {
   return `sqlite:${join(await temporaryFolder(), 'jobs.db')}`;
 }
 
-export interface Recorder extends Logger {
+export interface RecordingLogger extends Logger {
   /** `level: message`, in order. */
   lines: string[];
   /** The messages of one level. */
-  of(level: 'debug' | 'info' | 'warn' | 'error'): string[];
+  messagesAt(level: 'debug' | 'info' | 'warn' | 'error'): string[];
 }
 
-export function recorder(): Recorder {
+export function recordingLogger(): RecordingLogger {
   const lines: string[] = [];
   const at = (level: string) => (message: string) => void lines.push(`${level}: ${message}`);
   return {
     lines,
-    of: (level) => lines.filter((line) => line.startsWith(`${level}: `)).map((line) => line.slice(level.length + 2)),
+    messagesAt: (level) =>
+      lines.filter((line) => line.startsWith(`${level}: `)).map((line) => line.slice(level.length + 2)),
     debug: at('debug'),
     info: at('info'),
     warn: at('warn'),
@@ -45,7 +46,7 @@ export function recorder(): Recorder {
 
 /** An instance on a memory store of its own, unless told otherwise; closed when the test ends. */
 export function create(options: DuctapeOptions = {}): Ductape {
-  const ductape = new Ductape({ store: 'memory:', product, env, logger: recorder(), ...options });
+  const ductape = new Ductape({ store: 'memory:', product, env, logger: recordingLogger(), ...options });
   // What a test leaves running is none of the next test's business.
   onTestFinished(() => ductape.close({ timeout: 0 }));
   return ductape;
@@ -60,7 +61,7 @@ export function job(
 }
 
 /** The error that a promise rejects with, or a sync call of a function throws; one of the package's own. */
-export async function refusal(subject: Promise<unknown> | (() => unknown)): Promise<DuctapeError> {
+export async function rejection(subject: Promise<unknown> | (() => unknown)): Promise<DuctapeError> {
   let error: unknown;
   try {
     const value = typeof subject === 'function' ? subject() : await subject;
@@ -75,7 +76,7 @@ export async function refusal(subject: Promise<unknown> | (() => unknown)): Prom
 }
 
 /** The paths of an error's problems, in order. */
-export const pathsOf = (error: DuctapeError): string[] => (error.details ?? []).map((problem) => problem.path);
+export const problemPaths = (error: DuctapeError): string[] => (error.details ?? []).map((problem) => problem.path);
 
 /** Asserts until it holds; fails with the last complaint after `within` ms. */
 export function eventually<T>(check: () => T | Promise<T>, within = 10_000): Promise<T> {
@@ -104,7 +105,7 @@ export const stopwatch = (): (() => number) => {
 };
 
 /** A job once its first run has ended. `jobs.wait` would wait for the second, had the first ended before the call. */
-export const ranOnce = (ductape: Ductape, id: string): Promise<IJob> =>
+export const waitForFirstRun = (ductape: Ductape, id: string): Promise<IJob> =>
   eventually(async () => {
     const found = await ductape.jobs.get(id);
     expect(found.execution_count).toBeGreaterThanOrEqual(1);
@@ -112,6 +113,6 @@ export const ranOnce = (ductape: Ductape, id: string): Promise<IJob> =>
   });
 
 /** How many jobs the store holds. */
-export async function countOf(ductape: Ductape): Promise<number> {
+export async function countJobs(ductape: Ductape): Promise<number> {
   return (await ductape.jobs.getStats()).total;
 }

@@ -12,7 +12,7 @@ export interface Tick {
 }
 
 /** Calls that the programs logged as `tick id run attempt scheduled_at missed at`. */
-export function ticksOf(lines: readonly string[]): Tick[] {
+export function parseTicks(lines: readonly string[]): Tick[] {
   return lines
     .map((line) => line.split(' '))
     .filter(([kind]) => kind === 'tick')
@@ -49,7 +49,7 @@ export async function expectEachOccurrenceOnce(ductape: Ductape, ticks: readonly
 }
 
 /** Says how long after the kill before it each interrupted run began again, and expects it within `most` ms. */
-export function recoveryOf(ticks: readonly Tick[], kills: readonly number[], most: number): string {
+export function expectRecoveryWithin(ticks: readonly Tick[], kills: readonly number[], most: number): string {
   const times = ticks
     .filter(({ attempt }) => attempt > 1)
     .map(({ at }) => at - Math.max(...kills.filter((kill) => kill <= at)))

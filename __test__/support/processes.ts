@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 
 const programs = join(import.meta.dirname, 'programs');
 
-export interface Ended {
+export interface ExitStatus {
   code: number | null;
   signal: NodeJS.Signals | null;
   /** When the exit was seen, in ms of `Date.now()`. */
@@ -20,10 +20,10 @@ export interface Program {
   /** Its standard error so far. */
   stderr(): string;
   /** Resolves with the first line that starts with `word`, without the word; rejects when the process ends before. */
-  said(word: string): Promise<string>;
+  waitForLine(word: string): Promise<string>;
   /** Sends a line to its standard input. */
-  tell(line: string): void;
-  ended: Promise<Ended>;
+  sendLine(line: string): void;
+  ended: Promise<ExitStatus>;
 }
 
 export interface ProgramOptions {
@@ -58,7 +58,7 @@ export function node(args: string[], options: ProgramOptions = {}): Program {
     exited = Date.now();
   });
   let over = false;
-  const ended = new Promise<Ended>((resolve, reject) => {
+  const ended = new Promise<ExitStatus>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => {
       over = true;
@@ -70,19 +70,26 @@ export function node(args: string[], options: ProgramOptions = {}): Program {
     child.kill('SIGKILL');
     await ended;
   });
-  const said = (word: string) =>
+  const waitForLine = (word: string) =>
     new Promise<string>((resolve, reject) => {
-      const look = () => {
+      const checkLines = () => {
         const line = lines.find((each) => each === word || each.startsWith(`${word} `));
         if (line === undefined && !over) return;
-        listeners.delete(look);
+        listeners.delete(checkLines);
         if (line === undefined) reject(new Error(`the process ended before it said ${word}: ${errors}`));
         else resolve(line.slice(word.length + 1));
       };
-      listeners.add(look);
-      look();
+      listeners.add(checkLines);
+      checkLines();
     });
-  return { process: child, lines, stderr: () => errors, said, tell: (line) => child.stdin.write(`${line}\n`), ended };
+  return {
+    process: child,
+    lines,
+    stderr: () => errors,
+    waitForLine,
+    sendLine: (line) => child.stdin.write(`${line}\n`),
+    ended,
+  };
 }
 
 /** Starts a program of the folder `programs`. */
@@ -97,7 +104,7 @@ export function script(source: string, args: string[] = [], options: ProgramOpti
 }
 
 /** The whole lines of a file that a program appends to; none when it has not been made yet. */
-export async function linesOf(path: string): Promise<string[]> {
+export async function readLines(path: string): Promise<string[]> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
     throw error;

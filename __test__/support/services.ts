@@ -10,7 +10,7 @@ import { onTestFinished } from 'vitest';
 import type { AppAction, AppEnv, DuctapeOptions, IActionRequest, IActionResult, IJob } from './ductape.js';
 import { create, env, eventually, product, temporaryFolder } from './instances.js';
 
-export interface Sent {
+export interface ReceivedRequest {
   method: string;
   url: string;
   headers: IncomingHttpHeaders;
@@ -21,7 +21,7 @@ export interface Service {
   url: string;
   port: number;
   /** Requests so far, in order. */
-  requests: Sent[];
+  requests: ReceivedRequest[];
 }
 
 async function listen(server: Server | Http2Server | ReturnType<typeof createSocketServer>): Promise<number> {
@@ -41,7 +41,7 @@ async function listen(server: Server | Http2Server | ReturnType<typeof createSoc
 }
 
 /** Notes each request with its body, then lets `answer` answer it; the answer `{}` as JSON by default. */
-function noting(requests: Sent[], answer?: RequestListener): RequestListener {
+function recordRequests(requests: ReceivedRequest[], answer?: RequestListener): RequestListener {
   return async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
@@ -53,19 +53,19 @@ function noting(requests: Sent[], answer?: RequestListener): RequestListener {
 }
 
 export async function service(answer?: RequestListener): Promise<Service> {
-  const requests: Sent[] = [];
-  const port = await listen(createServer(noting(requests, answer)));
+  const requests: ReceivedRequest[] = [];
+  const port = await listen(createServer(recordRequests(requests, answer)));
   return { url: `http://127.0.0.1:${port}`, port, requests };
 }
 
 /** The same with TLS, by HTTP/2 where the client wants it; `ca` is the certificate of its authority. */
 export async function secureService(): Promise<Service & { ca: string; versions: string[] }> {
   const { ca, cert, key } = await certificates();
-  const requests: Sent[] = [];
+  const requests: ReceivedRequest[] = [];
   const versions: string[] = [];
   const server = createSecureServer({ cert, key, allowHTTP1: true }, (request, response) => {
     versions.push(request.httpVersion);
-    noting(requests)(request as never, response as never);
+    recordRequests(requests)(request as never, response as never);
   });
   const port = await listen(server);
   return { url: `https://localhost:${port}`, port, requests, ca, versions };
@@ -100,7 +100,7 @@ async function certificates(): Promise<{ ca: string; cert: string; key: string }
 
 /** A server that gets a connection once the head of a request has come, and the number of requests so far. */
 export async function rawService(script: (socket: Socket, count: number) => void): Promise<Service> {
-  const requests: Sent[] = [];
+  const requests: ReceivedRequest[] = [];
   const server = createSocketServer((socket) => {
     let text = '';
     socket.on('data', (chunk) => {
@@ -137,7 +137,7 @@ export function shop(
 }
 
 /** The job of one call, once it has ended. */
-export async function called(
+export async function runCall(
   options: DuctapeOptions,
   input: IActionRequest = {},
   more: object = {},

@@ -24,15 +24,15 @@ export async function postgresStore(): Promise<{ store: string; schema: string }
 }
 
 /** Each kind of store that processes can share, with a function that makes one of this test's own. */
-export const shared = [
+export const sharedStores = [
   {
     kind: 'a SQLite file',
-    missing: false,
+    unavailable: false,
     make: async () => `sqlite:${join(await temporaryFolder(), 'jobs.db')}`,
   },
   {
     kind: server ? 'PostgreSQL' : 'PostgreSQL (needs DUCTAPE_TEST_POSTGRES)',
-    missing: !server,
+    unavailable: !server,
     make: async () => (await postgresStore()).store,
   },
 ];

@@ -9,9 +9,9 @@ import { CronExpressionParser } from 'cron-parser';
 import { Cron } from 'croner';
 
 // The same instants and the same method as in benches/cron.rs.
-const FROM = Date.UTC(2025, 2, 1);
-const APART = 37 * 3_600_000 + 61_000;
-const INSTANTS = 32;
+const FIRST_INSTANT_MS = Date.UTC(2025, 2, 1);
+const INSTANT_STEP_MS = 37 * 3_600_000 + 61_000;
+const INSTANT_COUNT = 32;
 const ROUNDS = 5;
 const ROUND_MS = 60;
 
@@ -22,7 +22,7 @@ const LIBRARIES = {
     next: (cron) => (after) => cron.nextRun(after),
   },
   'cron-parser (npm)': {
-    parse: (pattern, tz) => CronExpressionParser.parse(pattern, { tz, currentDate: new Date(FROM) }),
+    parse: (pattern, tz) => CronExpressionParser.parse(pattern, { tz, currentDate: new Date(FIRST_INSTANT_MS) }),
     next: (expression) => (after) => {
       expression.reset(after);
       return expression.next();
@@ -37,8 +37,8 @@ function nanoseconds(call) {
     const start = performance.now();
     let calls = 0;
     while (performance.now() - start < ROUND_MS) {
-      for (let index = 0; index < INSTANTS; index += 1) call(new Date(FROM + index * APART));
-      calls += INSTANTS;
+      for (let index = 0; index < INSTANT_COUNT; index += 1) call(new Date(FIRST_INSTANT_MS + index * INSTANT_STEP_MS));
+      calls += INSTANT_COUNT;
     }
     rounds.push(((performance.now() - start) * 1e6) / calls);
   }
@@ -49,7 +49,7 @@ function nanoseconds(call) {
 function measure(prepare) {
   try {
     const call = prepare();
-    call(new Date(FROM));
+    call(new Date(FIRST_INSTANT_MS));
     return nanoseconds(call);
   } catch {
     return undefined;

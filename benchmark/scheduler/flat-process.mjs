@@ -7,25 +7,25 @@ import { quantile, withResolvers } from './figures.mjs';
 const JOBS = 100_000;
 const ROUNDS = 3;
 const IN_FLIGHT = 500;
-const ONE_BY_ONE = 500;
+const LATENCY_SAMPLES = 500;
 const input = { body: { userId: 'user_123', email: 'john@example.com', template: 'welcome' } };
 const target = { app: 'email-service', event: 'send_welcome_email' };
 const single = { app: 'email-service', event: 'one_by_one' };
 
 const rss = { open: 0, most: 0 };
-const look = () => {
+const sampleRss = () => {
   rss.most = Math.max(rss.most, process.memoryUsage.rss());
 };
-const looking = setInterval(look, 50);
+const rssSampler = setInterval(sampleRss, 50);
 
 /** How long it took, and the CPU time of this process, both for one job, in µs. */
-async function measured(work) {
+async function measurePerJob(work) {
   const cpu = process.cpuUsage();
   const start = performance.now();
   await work();
   const wall = ((performance.now() - start) * 1000) / JOBS;
   const { user, system } = process.cpuUsage(cpu);
-  look();
+  sampleRss();
   return { wall, cpu: (user + system) / JOBS };
 }
 
@@ -49,7 +49,7 @@ async function runAll(ductape) {
 }
 
 /** 99 of 100 delays of the event loop were shorter, in ms. */
-async function watched(work) {
+async function withLoopDelay(work) {
   const loop = monitorEventLoopDelay({ resolution: 1 });
   loop.enable();
   const result = await work();
@@ -61,7 +61,7 @@ async function latency(ductape) {
   let started;
   ductape.actions.handle(single, () => started(performance.now()));
   const times = [];
-  for (let n = 0; n < ONE_BY_ONE; n++) {
+  for (let n = 0; n < LATENCY_SAMPLES; n++) {
     const start = new Promise((resolve) => {
       started = resolve;
     });
@@ -83,16 +83,16 @@ const ductape = new Ductape({
 await ductape.actions.dispatch({ app: 'other', event: 'warm-up', input });
 rss.open = process.memoryUsage.rss();
 await ductape.start();
-const idle = await watched(() => delay(1_000));
+const idle = await withLoopDelay(() => delay(1_000));
 const rounds = [];
 for (let n = 0; n < ROUNDS; n++) {
-  const dispatch = await measured(() => dispatchAll(ductape));
-  const { result: run, delay: loop } = await watched(() => measured(() => runAll(ductape)));
+  const dispatch = await measurePerJob(() => dispatchAll(ductape));
+  const { result: run, delay: loop } = await withLoopDelay(() => measurePerJob(() => runAll(ductape)));
   rounds.push({ dispatch, run, loop });
 }
 const times = await latency(ductape);
-look();
-clearInterval(looking);
+sampleRss();
+clearInterval(rssSampler);
 // The machine is rarely ours alone: the best of some rounds is nearest to what the work takes.
 const best = (read) => Math.min(...rounds.map(read));
 process.stdout.write(

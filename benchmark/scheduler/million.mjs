@@ -14,7 +14,7 @@ const file = join(folder, 'jobs.db');
 const quantile = (values, q) =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(q * values.length))];
 const row = (...cells) => console.log(`| ${cells.join(' | ')} |`);
-const spread = (times) => `p50 ${quantile(times, 0.5).toFixed(2)} ms, p99 ${quantile(times, 0.99).toFixed(2)} ms`;
+const percentiles = (times) => `p50 ${quantile(times, 0.5).toFixed(2)} ms, p99 ${quantile(times, 0.99).toFixed(2)} ms`;
 
 async function timed(work) {
   const start = performance.now();
@@ -23,7 +23,7 @@ async function timed(work) {
 }
 
 /** The same question, often. */
-async function ask(name, question, times = 50) {
+async function measureQuery(name, question, times = 50) {
   const all = [];
   let last;
   for (let n = 0; n < times; n++) {
@@ -31,12 +31,12 @@ async function ask(name, question, times = 50) {
     all.push(ms);
     last = result;
   }
-  row(name, spread(all));
+  row(name, percentiles(all));
   return last;
 }
 
 /** One dispatch after the other, until `work` is done. */
-async function dispatchBeside(ductape, work) {
+async function dispatchDuring(ductape, work) {
   let going = true;
   const busy = timed(work).finally(() => {
     going = false;
@@ -70,36 +70,36 @@ try {
   );
   row('measure', 'result');
   row('---', '---');
-  await ask('`getStats()`', () => ductape.jobs.getStats());
-  await ask('`getStats` by product, env and namespace', () =>
+  await measureQuery('`getStats()`', () => ductape.jobs.getStats());
+  await measureQuery('`getStats` by product, env and namespace', () =>
     ductape.jobs.getStats({ product: 'shop', env: 'prd', namespace: 'features' }),
   );
-  await ask('`list`, first page of 100', () => ductape.jobs.list());
-  await ask('`list`, first page of one state of one namespace', () =>
+  await measureQuery('`list`, first page of 100', () => ductape.jobs.list());
+  await measureQuery('`list`, first page of one state of one namespace', () =>
     ductape.jobs.list({ status: 'scheduled', namespace: 'features' }),
   );
-  await ask('`list`, first page by tag', () => ductape.jobs.list({ tags: ['even'] }));
+  await measureQuery('`list`, first page by tag', () => ductape.jobs.list({ tags: ['even'] }));
   const deep = Math.floor(jobs * 0.9);
-  const { next } = await ask(
+  const { next } = await measureQuery(
     `\`list\`, one job at offset ${deep.toLocaleString('en')}`,
     () => ductape.jobs.list({ offset: deep, limit: 1 }),
     5,
   );
-  await ask(`\`list\`, page of 100 by the cursor at ${deep.toLocaleString('en')}`, () =>
+  await measureQuery(`\`list\`, page of 100 by the cursor at ${deep.toLocaleString('en')}`, () =>
     ductape.jobs.list({ cursor: next }),
   );
 
-  const idle = await dispatchBeside(ductape, () => delay(5_000));
-  row('dispatch, nothing beside it', spread(idle.times));
+  const idle = await dispatchDuring(ductape, () => delay(5_000));
+  row('dispatch, nothing beside it', percentiles(idle.times));
   for (const [name, change] of [
     ['cancelMany', () => ductape.jobs.cancelMany({ tags: ['even'] })],
     ['deleteMany', () => ductape.jobs.deleteMany({ status: 'cancelled' })],
   ]) {
-    const beside = await dispatchBeside(ductape, change);
+    const beside = await dispatchDuring(ductape, change);
     const { count } = beside.result;
     if (count !== Math.ceil(jobs / 2)) throw new Error(`${name} changed ${count}`);
     row(`\`${name}\` of ${count.toLocaleString('en')}`, `${(beside.ms / 1000).toFixed(1)} s`);
-    row(`dispatch beside it`, spread(beside.times));
+    row(`dispatch beside it`, percentiles(beside.times));
   }
 } finally {
   await ductape.close();

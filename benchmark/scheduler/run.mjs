@@ -78,7 +78,7 @@ async function throughput(durability) {
     await ductape.start();
     await all.promise;
   });
-  const stats = await settled(ductape, jobs);
+  const stats = await waitForRuns(ductape, jobs);
   if (seen.size !== jobs || stats.completed !== jobs)
     throw new Error(`${seen.size} ran, ${stats.completed} completed of ${jobs}`);
   row(
@@ -103,7 +103,7 @@ function withResolvers() {
   return { promise, resolve };
 }
 
-async function settled(ductape, count) {
+async function waitForRuns(ductape, count) {
   for (;;) {
     const stats = await ductape.jobs.getStats();
     if (stats.completed >= count || stats.running + stats.queued === 0) return stats;

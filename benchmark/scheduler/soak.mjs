@@ -15,14 +15,14 @@ const rate = Number(values.rate ?? Number.POSITIVE_INFINITY);
 if (!(minutes > 0 && rate > 0)) throw new Error('--minutes and --rate must be numbers above 0');
 
 /** Jobs that have been dispatched and have not run; more are not dispatched. */
-const MOST_WAITING = 10_000;
-const LANES = 1_000;
-const MOST_SAMPLES = 240;
+const MAX_WAITING_JOBS = 10_000;
+const DISPATCHER_COUNT = 1_000;
+const MAX_SAMPLES = 240;
 /** Most that the last quarter may have above the third. */
-const GROWTH = 1.25;
-const KEPT = 100_000;
+const MAX_GROWTH_FACTOR = 1.25;
+const RETAINED_JOBS = 100_000;
 /** The store may hold some more than are kept: what ended since the last sweep. */
-const STORED = 3 * KEPT;
+const MAX_STORED_JOBS = 3 * RETAINED_JOBS;
 
 const folder = mkdtempSync(join(tmpdir(), 'ductape-soak-'));
 const file = join(folder, 'jobs.db');
@@ -46,7 +46,7 @@ class Tally {
 const dispatched = new Tally();
 const ran = new Tally();
 const until = performance.now() + minutes * 60_000;
-const keep = { age: 60_000, count: KEPT };
+const keep = { age: 60_000, count: RETAINED_JOBS };
 
 /** Most jobs are due at once, some a little later, and one of a hundred fails. */
 function next(n) {
@@ -59,10 +59,10 @@ function handle({ input: { n } }) {
   if (n % 100 === 0) throw new Error('one of a hundred');
 }
 
-async function lane(ductape, began, state) {
+async function dispatchLoop(ductape, began, state) {
   while (performance.now() < until) {
     const allowed = ((performance.now() - began) / 1000) * rate;
-    if (dispatched.count - ran.count >= MOST_WAITING || state.last >= allowed) {
+    if (dispatched.count - ran.count >= MAX_WAITING_JOBS || state.last >= allowed) {
       await delay(5);
       continue;
     }
@@ -73,7 +73,7 @@ async function lane(ductape, began, state) {
 }
 
 async function sample(ductape, samples) {
-  const every = Math.max(2_000, (minutes * 60_000) / MOST_SAMPLES);
+  const every = Math.max(2_000, (minutes * 60_000) / MAX_SAMPLES);
   const began = performance.now();
   const loop = monitorEventLoopDelay({ resolution: 1 });
   loop.enable();
@@ -100,19 +100,19 @@ async function sample(ductape, samples) {
   }
 }
 
-async function allRan() {
-  const patience = performance.now() + 60_000;
-  while (ran.count < dispatched.count && performance.now() < patience) await delay(50);
+async function waitUntilAllRan() {
+  const deadline = performance.now() + 60_000;
+  while (ran.count < dispatched.count && performance.now() < deadline) await delay(50);
 }
 
 /** What is wrong with how a figure went on; nothing if it has levelled off. */
-function growth(name, figures, shown) {
+function checkGrowth(name, figures, shown) {
   const quarter = (n) =>
     figures.slice(Math.floor((figures.length * n) / 4), Math.floor((figures.length * (n + 1)) / 4));
   const [third, fourth] = [quantile(quarter(2), 0.5), quantile(quarter(3), 0.5)];
   const verdict = `${name}: median ${shown(third)} in the third quarter, ${shown(fourth)} in the last`;
   console.log(verdict);
-  return fourth > third * GROWTH ? [`${verdict}: it grows`] : [];
+  return fourth > third * MAX_GROWTH_FACTOR ? [`${verdict}: it grows`] : [];
 }
 
 const ductape = new Ductape({
@@ -129,30 +129,32 @@ try {
   const samples = [];
   const state = { last: 0 };
   const began = performance.now();
-  const lanes = Array.from({ length: LANES }, () => lane(ductape, began, state));
-  await Promise.all([sample(ductape, samples), ...lanes]);
-  await allRan();
+  const dispatchers = Array.from({ length: DISPATCHER_COUNT }, () => dispatchLoop(ductape, began, state));
+  await Promise.all([sample(ductape, samples), ...dispatchers]);
+  await waitUntilAllRan();
   console.log(`\ndispatched: ${dispatched.text}\nran:        ${ran.text}`);
   if (dispatched.text !== ran.text) wrong.push('not every job ran exactly once');
   if (samples.length < 8) wrong.push(`${samples.length} samples say nothing; let it run for longer`);
   else {
     wrong.push(
-      ...growth(
+      ...checkGrowth(
         'RSS',
         samples.map(({ rss }) => rss),
         mib,
       ),
     );
     wrong.push(
-      ...growth(
+      ...checkGrowth(
         'file and log',
         samples.map(({ size }) => size),
         mib,
       ),
     );
     const most = Math.max(...samples.map(({ ended }) => ended));
-    console.log(`most ended jobs in the store: ${most.toLocaleString('en')}, ${KEPT.toLocaleString('en')} are kept`);
-    if (most > STORED) wrong.push(`retention does not keep up: ${most} ended jobs, bound ${STORED}`);
+    console.log(
+      `most ended jobs in the store: ${most.toLocaleString('en')}, ${RETAINED_JOBS.toLocaleString('en')} are kept`,
+    );
+    if (most > MAX_STORED_JOBS) wrong.push(`retention does not keep up: ${most} ended jobs, bound ${MAX_STORED_JOBS}`);
   }
 } finally {
   await ductape.close();

@@ -23,7 +23,7 @@ const ZONES: [&str; 10] = [
     "Pacific/Kwajalein",
 ];
 /// Instants as they come are mostly in the very distant future; this brings most of them near.
-const NEAR: i64 = 300 * 31_556_952_000;
+const NEAR_RANGE_MS: i64 = 300 * 31_556_952_000;
 
 fuzz_target!(|data: &[u8]| {
     let Some((head, text)) = data.split_at_checked(10) else {
@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let instant = i64::from_le_bytes(instant);
     let after = if policy & 0x80 == 0 {
-        instant % NEAR
+        instant % NEAR_RANGE_MS
     } else {
         instant
     };

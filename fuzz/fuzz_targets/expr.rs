@@ -64,12 +64,12 @@ fn run(input: &str, limits: &Limits) {
             // Escapes make a text at most six times as long.
             assert!(text.len() <= input.len() + 6 * limits.output_bytes);
         }
-        (Ok(_), Err(fault)) => {
-            assert_ne!(fault.code.as_str(), "INVALID_EXPRESSION", "{input}: {fault:?}");
-            assert!(!fault.problem.message.contains(&secrets.0[..16]), "{input}: {fault:?}");
+        (Ok(_), Err(error)) => {
+            assert_ne!(error.code.as_str(), "INVALID_EXPRESSION", "{input}: {fault:?}");
+            assert!(!error.problem.message.contains(&secrets.0[..16]), "{input}: {fault:?}");
         }
         (Err(_), Err(_)) => {}
-        (Err(faults), Ok(text)) => panic!("{input} is refused with {faults:?} and becomes {text}"),
+        (Err(errors), Ok(text)) => panic!("{input} is refused with {faults:?} and becomes {text}"),
     }
 }
 

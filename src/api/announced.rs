@@ -3,14 +3,14 @@
 //! Knows the engine's announcer, no store. Invariant: a dispatch that met a job that stays as it was announces nothing.
 
 use crate::clock::Millis;
-use crate::engine::{Engine, EventKind, Hold, JobEvent};
+use crate::engine::{Engine, EventDeferral, EventKind, JobEvent};
 use crate::model::{JobId, NewJob, Route, Status};
 use crate::store::Inserted;
 use std::sync::Arc;
 
 /// Dispatches under way, as far as somebody listens.
 pub struct Announced {
-    hold: Hold,
+    deferral: EventDeferral,
     dispatches: Vec<Dispatched>,
     now: Millis,
 }
@@ -39,20 +39,20 @@ impl Announced {
             .collect();
         let ids: Vec<JobId> = dispatches.iter().map(|dispatched| dispatched.id.clone()).collect();
         Self {
-            hold: engine.announcer.hold(ids),
+            deferral: engine.announcer.defer(ids),
             dispatches,
             now,
         }
     }
 
     /// The insert is committed, with these answers.
-    pub fn tell(self, inserted: &[Inserted]) {
+    pub fn publish(self, inserted: &[Inserted]) {
         let now = self.now;
         let told = self.dispatches.into_iter().zip(inserted);
         let events = told
             .filter_map(|(dispatched, inserted)| dispatched.event(inserted, now))
             .collect();
-        self.hold.release(events);
+        self.deferral.release(events);
     }
 }
 
@@ -60,8 +60,8 @@ impl Dispatched {
     fn event(self, inserted: &Inserted, now: Millis) -> Option<JobEvent> {
         let (status, scheduled_at) = match inserted {
             // Without a run to come nothing was scheduled: the campaign is over.
-            Inserted::Created | Inserted::CreatedBeside(_) => (self.first_status(), self.due?),
-            Inserted::Replaced(standing) => (standing.status, standing.scheduled_at),
+            Inserted::Created | Inserted::CreatedDuplicateSeries(_) => (self.first_status(), self.due?),
+            Inserted::Replaced(summary) => (summary.status, summary.scheduled_at),
             Inserted::Existing(_) | Inserted::Duplicate(..) | Inserted::Conflict(_) => return None,
         };
         let kind = EventKind::Scheduled;

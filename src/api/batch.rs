@@ -1,6 +1,6 @@
 //! The list of a `dispatchMany`: all of it is stored, or nothing, with every problem named.
 
-use super::dispatch::{Defaults, Dispatch, Reader};
+use super::dispatch::{Defaults, Dispatch, DispatchReader};
 use super::fields::describe;
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -8,17 +8,17 @@ use crate::model::Namespace;
 use serde_json::value::RawValue;
 
 /// Most jobs of one `dispatchMany`: it holds the write lock for all processes of the store.
-pub const MAX_BATCH: usize = 10_000;
+pub const MAX_BATCH_JOBS: usize = 10_000;
 /// Problems of a list that are named before the rest is left out.
-const MAX_REPORTED: usize = 101;
+const MAX_REPORTED_PROBLEMS: usize = 101;
 /// Dispatches of one list that a second thread is worth.
-const WORTH_A_THREAD: usize = 256;
+const PARALLEL_THRESHOLD: usize = 256;
 
 /// Reads the list of a `dispatchMany`; problems carry the index of their entry. A long list is read by two threads, since
 /// its caller waits and the store has nothing to do meanwhile.
 ///
 /// # Errors
-/// As [`Reader::read`]; also when `text` is no list or has more than [`MAX_BATCH`] entries.
+/// As [`DispatchReader::read`]; also when `text` is no list or has more than [`MAX_BATCH_JOBS`] entries.
 pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults, now: Millis) -> Result<Vec<Dispatch>> {
     let invalid = |message: String| Error::invalid(ErrorCode::ValidationError, vec![Problem::new("", message)]);
     let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| {
@@ -27,14 +27,14 @@ pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults,
             describe(text)
         ))
     })?;
-    if entries.len() > MAX_BATCH {
+    if entries.len() > MAX_BATCH_JOBS {
         return Err(invalid(format!(
-            "dispatchMany takes at most {MAX_BATCH} jobs at a time, got {}; split the list",
+            "dispatchMany takes at most {MAX_BATCH_JOBS} jobs at a time, got {}; split the list",
             entries.len()
         )));
     }
-    let read = |offset: usize, entries: &[&RawValue]| Part::read(namespace, entries, offset, defaults, now);
-    let whole = if entries.len() < WORTH_A_THREAD {
+    let read = |offset: usize, entries: &[&RawValue]| ParsedEntries::read(namespace, entries, offset, defaults, now);
+    let whole = if entries.len() < PARALLEL_THRESHOLD {
         read(0, &entries)
     } else {
         let (first, second) = entries.split_at(entries.len() / 2);
@@ -43,29 +43,29 @@ pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults,
             let part = read(0, first);
             // Without a thread to be had, or with one that ended badly, it is read here.
             let other = other.ok().and_then(|other| other.join().ok());
-            part.and(other.unwrap_or_else(|| read(first.len(), second)))
+            part.append(other.unwrap_or_else(|| read(first.len(), second)))
         })
     };
     let Some(code) = whole.code else {
         return Ok(whole.dispatches);
     };
     let mut details = whole.details;
-    if details.len() > MAX_REPORTED {
-        details.truncate(MAX_REPORTED);
+    if details.len() > MAX_REPORTED_PROBLEMS {
+        details.truncate(MAX_REPORTED_PROBLEMS);
         details.push(Problem::new("", "… more problems are left out"));
     }
     Err(Error::invalid(code, details))
 }
 
 /// Some entries of a list, as far as they were read.
-struct Part {
+struct ParsedEntries {
     dispatches: Vec<Dispatch>,
     details: Vec<Problem>,
     /// What is wrong, if anything.
     code: Option<ErrorCode>,
 }
 
-impl Part {
+impl ParsedEntries {
     /// Reads entries, the first of which has the index `offset`.
     fn read(namespace: Namespace, entries: &[&RawValue], offset: usize, defaults: &Defaults, now: Millis) -> Self {
         let mut part = Self {
@@ -73,18 +73,18 @@ impl Part {
             details: Vec::new(),
             code: None,
         };
-        let mut reader = Reader::new(defaults, now);
+        let mut reader = DispatchReader::new(defaults, now);
         for (index, entry) in entries.iter().enumerate() {
             match reader.read(namespace, entry.get()) {
                 Ok(dispatch) => part.dispatches.push(dispatch),
                 Err(error) => {
-                    part.code = either(part.code, Some(error.code));
+                    part.code = merge_codes(part.code, Some(error.code));
                     let details = error.details.into_iter();
                     part.details
                         .extend(details.map(|problem| indexed(offset + index, problem)));
                 }
             }
-            if part.details.len() > MAX_REPORTED {
+            if part.details.len() > MAX_REPORTED_PROBLEMS {
                 break;
             }
         }
@@ -92,16 +92,16 @@ impl Part {
     }
 
     /// This and what follows it.
-    fn and(mut self, next: Self) -> Self {
+    fn append(mut self, next: Self) -> Self {
         self.dispatches.extend(next.dispatches);
         self.details.extend(next.details);
-        self.code = either(self.code, next.code);
+        self.code = merge_codes(self.code, next.code);
         self
     }
 }
 
 /// One code for two errors.
-fn either(one: Option<ErrorCode>, other: Option<ErrorCode>) -> Option<ErrorCode> {
+fn merge_codes(one: Option<ErrorCode>, other: Option<ErrorCode>) -> Option<ErrorCode> {
     match (one, other) {
         (Some(one), Some(other)) if one != other => Some(ErrorCode::ValidationError),
         (one, other) => one.or(other),

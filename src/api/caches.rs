@@ -7,11 +7,11 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::store::{Entry, EntryKey, EntryKind};
 
 /// Largest value, in bytes of JSON.
-const LARGEST: usize = 256 * 1024;
+const MAX_VALUE_BYTES: usize = 256 * 1024;
 /// Longest key, in characters.
-const LONGEST_KEY: usize = 1_024;
+const MAX_KEY_CHARS: usize = 1_024;
 /// The longest expiry, ms.
-const LONGEST: i64 = 9_007_199_254_740_991;
+const MAX_EXPIRY_MS: i64 = 9_007_199_254_740_991;
 
 /// Answers `caches.get`, `set`, `clear` or `clearAll`.
 ///
@@ -31,12 +31,12 @@ pub(super) async fn call(instance: &Instance, method: &str, text: &str) -> Resul
     let env = name(&mut fields, "env", defaults.env.as_deref());
     let tag = name(&mut fields, "tag", None);
     let key = known.contains(&"key").then(|| read_key(&mut fields)).flatten();
-    let expiry = fields.integer("expiry", 1, LONGEST);
+    let expiry = fields.integer("expiry", 1, MAX_EXPIRY_MS);
     let value = fields.raw("value").unwrap_or("null");
-    if value.len() > LARGEST {
+    if value.len() > MAX_VALUE_BYTES {
         fields.problem(
             "value",
-            format!("is {} bytes of JSON, the limit is {LARGEST}", value.len()),
+            format!("is {} bytes of JSON, the limit is {MAX_VALUE_BYTES}", value.len()),
         );
     }
     if !fields.problems.is_empty() {
@@ -84,8 +84,8 @@ fn read_key(fields: &mut Fields<'_>) -> Option<Box<str>> {
         return None;
     }
     let key = fields.string("key")?;
-    if key.chars().count() > LONGEST_KEY {
-        fields.problem("key", format!("must have at most {LONGEST_KEY} characters"));
+    if key.chars().count() > MAX_KEY_CHARS {
+        fields.problem("key", format!("must have at most {MAX_KEY_CHARS} characters"));
         return None;
     }
     // Apart from the results of jobs.

@@ -5,22 +5,22 @@
 
 use super::dispatch::Dispatch;
 use super::fields::Fields;
-use super::filter::{CONDITIONS, is_unconditional, read_conditions, without_own};
+use super::filter::{CONDITION_FIELDS, exclude_internal_routes, is_unconditional, read_conditions};
 use super::jobs::{invalid, not_found, read_id, record, route_of, to_json};
 use super::schedule;
-use crate::engine::changes::resume_at;
+use crate::engine::changes::resume_change;
 use crate::engine::{Engine, Level};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{Action, JobId, Kind, Status};
-use crate::store::{Change, Changed, Inserted, JobRecord, Timing};
+use crate::store::{Change, ChangeOutcome, Inserted, JobRecord, Timing};
 use serde::Serialize;
 
 /// Longest delay of a retry, ms: it leads to a time that JavaScript's `Date` can show.
-const MAX_DELAY: i64 = 8_000_000_000_000_000;
+const MAX_RETRY_DELAY_MS: i64 = 8_000_000_000_000_000;
 
 /// A method's name without `jobs.`; `None`: it changes nothing.
 #[must_use]
-pub fn method(name: &str) -> Option<(Action, bool)> {
+pub fn parse_method(name: &str) -> Option<(Action, bool)> {
     let (name, many) = match name.strip_suffix("Many") {
         Some(name) => (name, true),
         None => (name, false),
@@ -43,11 +43,11 @@ pub fn method(name: &str) -> Option<(Action, bool)> {
 ///
 /// # Errors
 /// `NOT_FOUND`; `CONFLICT` when the job's state forbids it; `VALIDATION_ERROR`.
-pub async fn one(engine: &Engine, action: Action, id: &str, options: &str) -> Result<String> {
+pub async fn change_one(engine: &Engine, action: Action, id: &str, options: &str) -> Result<String> {
     let id = read_id(id)?;
     let change = read_change(engine, action, options)?;
     match engine.change(&id, change).await? {
-        Changed::Done { .. } => Ok(String::new()),
+        ChangeOutcome::Done { .. } => Ok(String::new()),
         refused => Err(refusal(&id, action, &refused)),
     }
 }
@@ -56,28 +56,28 @@ pub async fn one(engine: &Engine, action: Action, id: &str, options: &str) -> Re
 ///
 /// # Errors
 /// `VALIDATION_ERROR`, also for a filter without a condition.
-pub async fn many(engine: &Engine, action: Action, filter: &str, options: &str) -> Result<String> {
+pub async fn change_matching(engine: &Engine, action: Action, filter: &str, options: &str) -> Result<String> {
     #[derive(Serialize)]
     struct Count {
         count: usize,
     }
-    engine.learn_routes().await?;
+    engine.load_routes().await?;
     let mut fields = Fields::read(filter, "filter").map_err(|problem| invalid(vec![problem]))?;
-    let known: Vec<&str> = CONDITIONS.into_iter().chain(["all"]).collect();
+    let known: Vec<&str> = CONDITION_FIELDS.into_iter().chain(["all"]).collect();
     fields.refuse_unknown(&known);
     let mut filter = read_conditions(engine, &mut fields);
     let all = fields.boolean("all").unwrap_or(false);
     if fields.problems.is_empty() && is_unconditional(&filter) && !all {
         let message = format!(
             "has no condition, and so means every job of the store; give one, or `all: true` if all are to be {}",
-            action.participle()
+            action.past_participle()
         );
         fields.problems.push(Problem::new("filter", message));
     }
     if !fields.problems.is_empty() {
         return Err(invalid(fields.problems));
     }
-    filter.routes = without_own(engine, filter.routes);
+    filter.routes = exclude_internal_routes(engine, filter.routes);
     let change = read_change(engine, action, options)?;
     let count = engine.change_many(filter, change).await?;
     to_json(&Count { count })
@@ -92,7 +92,7 @@ fn read_change(engine: &Engine, action: Action, options: &str) -> Result<Change>
         _ => &[],
     });
     let reason = fields.tag("reason").map(|reason| reason.as_ref().into());
-    let delay = fields.integer("delay", 0, MAX_DELAY).unwrap_or(0);
+    let delay = fields.integer("delay", 0, MAX_RETRY_DELAY_MS).unwrap_or(0);
     if !fields.problems.is_empty() {
         return Err(invalid(fields.problems));
     }
@@ -101,7 +101,7 @@ fn read_change(engine: &Engine, action: Action, options: &str) -> Result<Change>
         Action::Cancel => Change::Cancel { reason },
         Action::CancelRun => Change::CancelRun { reason },
         Action::Pause => Change::Pause,
-        Action::Resume => resume_at(now),
+        Action::Resume => resume_change(now),
         Action::Retry => Change::Retry {
             due: now.saturating_add(delay),
         },
@@ -122,53 +122,52 @@ pub async fn reschedule(engine: &Engine, id: &str, schedule: &str, timezone: &st
     let id = read_id(id)?;
     let now = engine.clock.now();
     let known = record(engine, &id).await?;
-    let seed = seed(engine, &known).await?;
+    let seed = spread_seed(engine, &known).await?;
     let plan = schedule::read_plan_of(schedule, timezone, &seed, now)?;
     let timing = Timing {
         due: plan.due,
         recurrence: plan.recurrence,
     };
     match engine.change(&id, Change::Reschedule(timing)).await? {
-        Changed::Done {
-            standing: Some(standing),
-            ..
+        ChangeOutcome::Done {
+            summary: Some(summary), ..
         } => {
             if let Some(warning) = plan.warning {
-                engine.journal.log(Level::Warn, &format!("job {id}: {warning}"));
+                engine.logger.log(Level::Warn, &format!("job {id}: {warning}"));
             }
-            to_json(&Dispatch::result(&id, None, now, false, Inserted::Replaced(standing))?)
+            to_json(&Dispatch::result(&id, None, now, false, Inserted::Replaced(summary))?)
         }
         refused => Err(refusal(&id, Action::Reschedule, &refused)),
     }
 }
 
 /// What fixes the place of a job within its `spread`: as at its dispatch.
-async fn seed(engine: &Engine, job: &JobRecord) -> Result<String> {
+async fn spread_seed(engine: &Engine, job: &JobRecord) -> Result<String> {
     Ok(match &job.id {
         JobId::Custom(text) => text.to_string(),
         JobId::Generated(_) => route_of(engine, job.route).await?.to_string(),
     })
 }
 
-fn refusal(id: &JobId, action: Action, changed: &Changed) -> Error {
-    let done = action.participle();
+fn refusal(id: &JobId, action: Action, changed: &ChangeOutcome) -> Error {
+    let done = action.past_participle();
     let conflict = |message| Error::invalid(ErrorCode::Conflict, vec![Problem::new("id", message)]);
     match changed {
-        Changed::Forbidden(status) => conflict(format!(
+        ChangeOutcome::Forbidden(status) => conflict(format!(
             "job {id} is {} and cannot be {done}: {}",
             status.as_str(),
             remedy(action, *status)
         )),
-        Changed::NoRun(status) if action == Action::Retry => conflict(format!(
+        ChangeOutcome::NoRun(status) if action == Action::Retry => conflict(format!(
             "job {id} is {} and has no failed run that could be {done}",
             status.as_str()
         )),
-        Changed::NoRun(status) => conflict(format!(
+        ChangeOutcome::NoRun(status) => conflict(format!(
             "job {id} is {} and has no run that could be {done}; `cancel` ends the job itself",
             status.as_str()
         )),
-        Changed::OtherKind(kind) => other_kind(id, *kind),
-        Changed::NotFound | Changed::Done { .. } => not_found(&id.to_string()),
+        ChangeOutcome::OtherKind(kind) => other_kind(id, *kind),
+        ChangeOutcome::NotFound | ChangeOutcome::Done { .. } => not_found(&id.to_string()),
     }
 }
 

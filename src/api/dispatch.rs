@@ -7,7 +7,7 @@ use crate::engine::preparation::Preparation;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::job::Session;
 use crate::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, RetryPolicy, Route, Status};
-use crate::store::{Inserted, Standing};
+use crate::store::{Inserted, JobSummary};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub const MAX_TAGS: usize = 50;
 /// Largest decoded `buffer` of a storage input, in bytes.
 pub const MAX_BUFFER_BYTES: usize = 32 << 20;
 /// ms of about 285,000 years: what JavaScript's `Date` and exact integers can bear.
-pub(super) const MAX_DURATION: i64 = 9_007_199_254_740_991;
+pub(super) const MAX_DURATION_MS: i64 = 9_007_199_254_740_991;
 
 /// What the constructor gave for dispatches that leave it out.
 #[derive(Clone, Debug)]
@@ -81,8 +81,8 @@ impl Dispatch {
         recurring: bool,
         inserted: Inserted,
     ) -> Result<DispatchResult> {
-        let standing = match inserted {
-            Inserted::Created | Inserted::CreatedBeside(_) => Standing {
+        let summary = match inserted {
+            Inserted::Created | Inserted::CreatedDuplicateSeries(_) => JobSummary {
                 status: if due.is_some_and(|due| due <= created) {
                     Status::Queued
                 } else {
@@ -92,24 +92,24 @@ impl Dispatch {
                 recurring,
                 next_run_at: due.filter(|_| recurring),
             },
-            Inserted::Existing(standing) | Inserted::Replaced(standing) => standing,
-            Inserted::Duplicate(other, standing) => return Ok(Self::as_it_stands(&other, &standing)),
+            Inserted::Existing(summary) | Inserted::Replaced(summary) => summary,
+            Inserted::Duplicate(other, summary) => return Ok(Self::from_summary(&other, &summary)),
             Inserted::Conflict(reason) => return Err(conflict(id, &reason)),
         };
-        Ok(Self::as_it_stands(id, &standing))
+        Ok(Self::from_summary(id, &summary))
     }
 
-    fn as_it_stands(id: &JobId, standing: &Standing) -> DispatchResult {
+    fn from_summary(id: &JobId, summary: &JobSummary) -> DispatchResult {
         // The documented result knows two states: what is or was due counts as queued, all else as scheduled. A series
         // waits for its next occurrence by nature.
-        let waits = matches!(standing.status, Status::Scheduled | Status::Paused)
-            || (standing.recurring && standing.status.is_ended());
+        let waits = matches!(summary.status, Status::Scheduled | Status::Paused)
+            || (summary.recurring && summary.status.is_ended());
         DispatchResult {
             job_id: id.to_string(),
             status: if waits { "scheduled" } else { "queued" },
-            scheduled_at: standing.scheduled_at,
-            recurring: standing.recurring,
-            next_run_at: standing.next_run_at,
+            scheduled_at: summary.scheduled_at,
+            recurring: summary.recurring,
+            next_run_at: summary.next_run_at,
         }
     }
 }
@@ -124,18 +124,18 @@ fn conflict(id: &JobId, reason: &str) -> Error {
 /// Reads dispatches, those of one text after the other.
 ///
 /// Most name the same target as the one before, so that it is neither read nor stored again.
-pub struct Reader<'a> {
+pub struct DispatchReader<'a> {
     defaults: &'a Defaults,
     now: Millis,
     /// The last route, and what it was read from.
-    last: Option<(Named<'a>, Arc<Route>)>,
+    last: Option<(RouteFields<'a>, Arc<Route>)>,
 }
 
 /// Texts of the fields that make a route, unread: the namespace's, with product and environment before its own.
 #[derive(PartialEq)]
-struct Named<'a>(Namespace, [Option<&'a str>; 4]);
+struct RouteFields<'a>(Namespace, [Option<&'a str>; 4]);
 
-impl<'a> Reader<'a> {
+impl<'a> DispatchReader<'a> {
     /// At the time `now`.
     #[must_use]
     pub fn new(defaults: &'a Defaults, now: Millis) -> Self {
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
         let mut options = read_options(&mut fields);
         let malformed = input.and_then(|input| expressions::check(&mut fields, input, &mut options, defaults));
         let (id, chosen) = read_id(&mut fields);
-        let on_conflict = fields.word(
+        let on_conflict = fields.one_of(
             "onConflict",
             &[
                 ("return", OnConflict::Return),
@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
         for (text, name) in texts.iter_mut().skip(2).zip(namespace.target_fields()) {
             *text = fields.raw(name);
         }
-        let named = Named(namespace, texts);
+        let named = RouteFields(namespace, texts);
         if let Some((_, route)) = self.last.as_ref().filter(|(last, _)| *last == named) {
             return Some(Arc::clone(route));
         }
@@ -322,7 +322,7 @@ fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defa
         );
         return None;
     }
-    let inner = match Fields::read(request::inside_literal(text), "input") {
+    let inner = match Fields::read(request::unwrap_literal(text), "input") {
         Ok(inner) => inner,
         Err(problem) => {
             fields.problems.push(problem);
@@ -338,7 +338,7 @@ fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defa
 fn read_options(fields: &mut Fields<'_>) -> JobOptions {
     JobOptions {
         retry: read_retry(fields),
-        timeout: fields.integer("timeout", 1, MAX_DURATION),
+        timeout: fields.integer("timeout", 1, MAX_DURATION_MS),
         session: read_session(fields),
         cache: fields.tag("cache").map(|tag| tag.as_ref().into()),
         plain: false,
@@ -360,7 +360,7 @@ fn read_retry(fields: &mut Fields<'_>) -> Option<RetryPolicy> {
         "retryableErrors",
         "nonRetryableErrors",
     ]);
-    let longest = MAX_DURATION as f64;
+    let longest = MAX_DURATION_MS as f64;
     let default = RetryPolicy::default();
     let jitter = inner.boolean("jitter").unwrap_or(false);
     let policy = RetryPolicy {
@@ -433,7 +433,7 @@ fn read_id(fields: &mut Fields<'_>) -> (JobId, bool) {
                 "job_id",
                 format!(
                     "must be 1 to 255 printable characters, got '{}'",
-                    fields::shown(&text).escape_debug()
+                    fields::truncated(&text).escape_debug()
                 ),
             );
         }

@@ -73,7 +73,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn an_event_shows_what_it_knows_and_nothing_else() {
+    fn an_event_shows_only_the_members_it_has() {
         let route = Route {
             namespace: Namespace::Actions,
             product: "shop".into(),

@@ -1,7 +1,7 @@
 //! `ductape.jobs.explain`: gathers what the store and this instance know of a job; [`reasons`](super::reasons) decides.
 
 use super::jobs::{not_found, read_id, route_of, to_json};
-use super::reasons::{COUNTED_AHEAD, Facts, Reason, Server, Worker, reasons};
+use super::reasons::{Facts, HandlerState, MAX_COUNTED_AHEAD, Reason, WorkerState, reasons};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::Route;
@@ -18,7 +18,7 @@ pub async fn explain(engine: &Engine, id: &str) -> Result<String> {
         reasons: Vec<Reason>,
     }
     let id = read_id(id)?;
-    let found = engine.store.whereabouts(&id, COUNTED_AHEAD).await?;
+    let found = engine.store.run_location(&id, MAX_COUNTED_AHEAD).await?;
     let found = found.ok_or_else(|| not_found(&id.to_string()))?;
     let route = route_of(engine, found.record.route).await?;
     let facts = Facts {
@@ -26,8 +26,8 @@ pub async fn explain(engine: &Engine, id: &str) -> Result<String> {
         found: &found,
         route: &route,
         instance: engine.instance(),
-        worker: worker(engine),
-        server: server(engine, &route),
+        worker: worker_state(engine),
+        handler: handler_state(engine, &route),
     };
     to_json(&Explanation {
         status: found.record.status.as_str(),
@@ -35,26 +35,29 @@ pub async fn explain(engine: &Engine, id: &str) -> Result<String> {
     })
 }
 
-fn worker(engine: &Engine) -> Worker {
+fn worker_state(engine: &Engine) -> WorkerState {
     if engine.config.worker.is_none() {
-        return Worker::Off;
+        return WorkerState::Off;
     }
     if !engine.is_claiming() {
-        return Worker::Idle;
+        return WorkerState::Idle;
     }
     if engine.instance().is_none() {
-        return Worker::Unregistered;
+        return WorkerState::Unregistered;
     }
-    let (busy, slots) = engine.load();
-    Worker::Working { busy, slots }
+    let (busy, slots) = engine.slot_usage();
+    WorkerState::Working { busy, slots }
 }
 
-fn server(engine: &Engine, route: &Route) -> Server {
+fn handler_state(engine: &Engine, route: &Route) -> HandlerState {
     if !engine.routing.admits(route) {
-        return Server::Excluded;
+        return HandlerState::Excluded;
     }
-    engine.routing.find(route).map_or(Server::Nobody, |registration| {
-        let (running, most) = registration.load();
-        Server::Handler { running, most }
-    })
+    engine
+        .routing
+        .find(route)
+        .map_or(HandlerState::NoHandler, |registration| {
+            let (running, concurrency) = registration.slot_usage();
+            HandlerState::Handler { running, concurrency }
+        })
 }

@@ -125,7 +125,7 @@ impl<'a> Fields<'a> {
                 Some(name) => format!("is not a known option; did you mean `{name}`?"),
                 None => format!("is not a known option; known are {}", known.join(", ")),
             };
-            self.problem(&shown(&key), message);
+            self.problem(&truncated(&key), message);
         }
     }
 
@@ -190,7 +190,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One of a few words.
-    pub fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+    pub fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let value = self.string(name)?;
         let found = words
             .iter()
@@ -202,7 +202,7 @@ impl<'a> Fields<'a> {
                 .map(|(word, _)| format!("'{word}'"))
                 .collect::<Vec<_>>()
                 .join(", ");
-            self.problem(name, format!("must be one of {list}, got '{}'", shown(&value)));
+            self.problem(name, format!("must be one of {list}, got '{}'", truncated(&value)));
         }
         found
     }
@@ -281,17 +281,17 @@ pub fn describe(text: &str) -> String {
         Some(b'{') => "an object".to_owned(),
         Some(b'[') => "an array".to_owned(),
         Some(b't' | b'f' | b'n') => text.to_owned(),
-        Some(_) => format!("the number {}", shown(text)),
+        Some(_) => format!("the number {}", truncated(text)),
         None => "nothing".to_owned(),
     }
 }
 
 /// A value cut to a length an error message can bear.
-pub fn shown(value: &str) -> String {
-    const MOST: usize = 60;
-    if value.chars().count() <= MOST {
+pub fn truncated(value: &str) -> String {
+    const MAX_SHOWN_CHARS: usize = 60;
+    if value.chars().count() <= MAX_SHOWN_CHARS {
         value.to_owned()
     } else {
-        value.chars().take(MOST).chain(['…']).collect()
+        value.chars().take(MAX_SHOWN_CHARS).chain(['…']).collect()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every condition must hold; one that is left out holds for all jobs.
 
-use super::fields::{Fields, shown};
+use super::fields::{Fields, truncated};
 use super::schedule;
 use crate::cron::Zone;
 use crate::engine::Engine;
@@ -13,7 +13,7 @@ use crate::store::{ListFilter, RouteId};
 const MAX_TAGS: usize = 50;
 
 /// The names of all conditions.
-pub const CONDITIONS: [&str; 9] = [
+pub const CONDITION_FIELDS: [&str; 9] = [
     "status",
     "recurring",
     "product",
@@ -47,7 +47,7 @@ pub fn read_conditions(engine: &Engine, fields: &mut Fields<'_>) -> ListFilter {
 
 /// Leaves out the package's own jobs, which nobody dispatched: of routes that were not asked for. To be applied to every
 /// filter before a store sees it; `None` stays while there are no such routes.
-pub fn without_own(engine: &Engine, routes: Option<Vec<RouteId>>) -> Option<Vec<RouteId>> {
+pub fn exclude_internal_routes(engine: &Engine, routes: Option<Vec<RouteId>>) -> Option<Vec<RouteId>> {
     if routes.is_some() {
         return routes;
     }
@@ -83,7 +83,10 @@ fn read_statuses(fields: &mut Fields<'_>) -> Vec<Status> {
             Some(status) => statuses.push(status),
             None => {
                 let known = Status::ALL.map(Status::as_str).join(", ");
-                fields.problem("status", format!("'{}' is no status; known are {known}", shown(&name)));
+                fields.problem(
+                    "status",
+                    format!("'{}' is no status; known are {known}", truncated(&name)),
+                );
             }
         }
     }
@@ -95,7 +98,7 @@ pub fn read_routes(engine: &Engine, fields: &mut Fields<'_>) -> Option<Vec<Route
     let product = fields.tag("product");
     let env = fields.tag("env");
     let names = Namespace::ALL.map(|namespace| (namespace.as_str(), namespace));
-    let namespace = fields.word("namespace", &names);
+    let namespace = fields.one_of("namespace", &names);
     let target = read_target(fields);
     if product.is_none() && env.is_none() && namespace.is_none() && target.is_empty() {
         return None;

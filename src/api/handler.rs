@@ -9,7 +9,7 @@ use crate::model::Namespace;
 /// Most attempts of one handler at once.
 const MAX_CONCURRENCY: i64 = 100_000;
 /// Longest timeout, ms.
-const MAX_TIMEOUT: i64 = 9_007_199_254_740_991;
+const MAX_TIMEOUT_MS: i64 = 9_007_199_254_740_991;
 
 /// What `handle` was asked for.
 #[derive(Clone, Debug)]
@@ -46,13 +46,13 @@ pub fn read_handler(namespace: Namespace, target: &str, options: &str, defaults:
         env: value("env", defaults.env.as_ref()),
         target: namespace.target_fields().iter().map(|name| value(name, None)).collect(),
     };
-    let mut asked = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
-    asked.refuse_unknown(&["concurrency", "timeout"]);
-    let concurrency = asked
+    let mut options_fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    options_fields.refuse_unknown(&["concurrency", "timeout"]);
+    let concurrency = options_fields
         .integer("concurrency", 1, MAX_CONCURRENCY)
         .and_then(|count| usize::try_from(count).ok());
-    let timeout = asked.integer("timeout", 1, MAX_TIMEOUT);
-    fields.absorb(asked);
+    let timeout = options_fields.integer("timeout", 1, MAX_TIMEOUT_MS);
+    fields.absorb(options_fields);
     if !fields.problems.is_empty() {
         return Err(invalid(fields.problems));
     }

@@ -9,7 +9,7 @@ use super::{caches, changes, explain, jobs, schedule, sessions, statement, steps
 use crate::clock::{Clock, ManualClock, Millis, SystemClock};
 use crate::cron::Zone;
 use crate::engine::routing::Routing;
-use crate::engine::{Announcer, Engine, Journal, Level, NativeTarget, manual};
+use crate::engine::{Announcer, Engine, HandlerSpec, Level, Logger, manual};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::Action;
 use crate::store::{NoteKind, Store, Token};
@@ -21,22 +21,27 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 
 /// Default time that `close` gives running handlers.
-const CLOSE_TIMEOUT: i64 = 10_000;
+const DEFAULT_CLOSE_TIMEOUT_MS: i64 = 10_000;
 /// Longest line of a job's log, bytes.
-const MAX_LOG_LINE: usize = 8 * 1024;
+const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
 /// Default real time that the work of one instant of a manual clock may take.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+const MANUAL_CLOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time a method may be told to wait, ms: what a timer can bear.
-const LONGEST: i64 = 9_007_199_254_740_991;
+const MAX_TIMEOUT_MS: i64 = 9_007_199_254_740_991;
 
 /// Opens the store an instance was configured with.
 #[async_trait]
-pub trait OpenStore: Send + Sync {
+pub trait StoreOpener: Send + Sync {
     /// Opens it; called again after a failure.
     async fn open(&self) -> Result<Arc<dyn Store>>;
 
     /// Work on its jobs that is done in Rust; none unless said otherwise.
-    fn targets(&self, _store: &Arc<dyn Store>, _clock: &Arc<dyn Clock>, _routing: &Arc<Routing>) -> Vec<NativeTarget> {
+    fn native_handlers(
+        &self,
+        _store: &Arc<dyn Store>,
+        _clock: &Arc<dyn Clock>,
+        _routing: &Arc<Routing>,
+    ) -> Vec<HandlerSpec> {
         Vec::new()
     }
 
@@ -57,16 +62,16 @@ pub struct Instance {
     pub clock: Arc<dyn Clock>,
     manual: Option<Arc<ManualClock>>,
     /// Where messages go.
-    pub journal: Arc<dyn Journal>,
+    pub logger: Arc<dyn Logger>,
     /// Who listens to what happens to jobs.
     pub announcer: Arc<Announcer>,
     /// Handlers; they may come before anything is open.
     pub routing: Arc<Routing>,
-    opener: Box<dyn OpenStore>,
+    opener: Box<dyn StoreOpener>,
     engine: Mutex<Option<Arc<Engine>>>,
     closing: watch::Sender<bool>,
     /// Claiming has begun, or a drain has decided against it.
-    working: AtomicBool,
+    claiming_decided: AtomicBool,
     /// `start` was called: a drain is followed by more work.
     started: AtomicBool,
 }
@@ -76,9 +81,9 @@ impl Instance {
     #[must_use]
     pub fn new(
         options: Options,
-        journal: Arc<dyn Journal>,
+        logger: Arc<dyn Logger>,
         announcer: Arc<Announcer>,
-        opener: Box<dyn OpenStore>,
+        opener: Box<dyn StoreOpener>,
     ) -> Arc<Self> {
         let manual = options
             .engine
@@ -98,13 +103,13 @@ impl Instance {
             options,
             clock,
             manual,
-            journal,
+            logger,
             announcer,
             routing: Arc::new(Routing::new(filter)),
             opener,
             engine: Mutex::new(None),
             closing: watch::Sender::new(false),
-            working: AtomicBool::new(false),
+            claiming_decided: AtomicBool::new(false),
             started: AtomicBool::new(false),
         })
     }
@@ -128,14 +133,14 @@ impl Instance {
             return Ok(Arc::clone(engine));
         }
         let store = self.opener.open().await?;
-        for target in self.opener.targets(&store, &self.clock, &self.routing) {
+        for target in self.opener.native_handlers(&store, &self.clock, &self.routing) {
             self.routing.add(target);
         }
-        let (clock, journal) = (Arc::clone(&self.clock), Arc::clone(&self.journal));
+        let (clock, logger) = (Arc::clone(&self.clock), Arc::clone(&self.logger));
         let opened = Engine::new(
             store,
             clock,
-            journal,
+            logger,
             Arc::clone(&self.routing),
             Arc::clone(&self.announcer),
             self.options.engine.clone(),
@@ -147,7 +152,7 @@ impl Instance {
     /// A handler was registered: this process becomes a worker, unless it only dispatches. Keeps trying while the store
     /// cannot be opened.
     pub async fn work_when_possible(&self) {
-        if self.options.engine.worker.is_none() || self.working.swap(true, Ordering::AcqRel) {
+        if self.options.engine.worker.is_none() || self.claiming_decided.swap(true, Ordering::AcqRel) {
             return;
         }
         let mut closing = self.closing.subscribe();
@@ -160,7 +165,7 @@ impl Instance {
             match worked {
                 Ok(()) => return,
                 Err(error) if error.code == ErrorCode::Closed => return,
-                Err(error) => self.journal.log(
+                Err(error) => self.logger.log(
                     Level::Error,
                     &format!("cannot start running jobs, will try again: {error}"),
                 ),
@@ -235,16 +240,16 @@ impl Instance {
             "start" => self.start().await,
             "drain" => self.drain(given(0, "{}")).await,
             "close" => self.close(read_timeout(given(0, "{}"))?).await,
-            _ => match changes::method(method) {
+            _ => match changes::parse_method(method) {
                 Some((action, true)) => {
                     let engine = self.engine().await?;
-                    changes::many(&engine, action, given(0, "{}"), given(1, "{}")).await
+                    changes::change_matching(&engine, action, given(0, "{}"), given(1, "{}")).await
                 }
                 Some((Action::Reschedule, false)) => {
                     let timezone = &self.options.defaults.timezone;
                     changes::reschedule(&*self.engine().await?, id, argument(1).unwrap_or("null"), timezone).await
                 }
-                Some((action, false)) => changes::one(&*self.engine().await?, action, id, given(1, "{}")).await,
+                Some((action, false)) => changes::change_one(&*self.engine().await?, action, id, given(1, "{}")).await,
                 None => Err(Error::new(ErrorCode::NotFound, format!("there is no method {method}"))),
             },
         }
@@ -252,7 +257,7 @@ impl Instance {
 
     /// Whether `resources` alone give this process something to run.
     #[must_use]
-    pub fn has_own_work(&self) -> bool {
+    pub fn has_built_in_work(&self) -> bool {
         let features = &self.options.engine.preparation.resources.features;
         let connections = self.opener.connections();
         features.iter().next().is_some() || connections.is_some_and(|connections| !connections.is_empty())
@@ -288,7 +293,7 @@ impl Instance {
 
     async fn start(&self) -> Result<String> {
         self.engine().await?.work().await?;
-        self.working.store(true, Ordering::Release);
+        self.claiming_decided.store(true, Ordering::Release);
         self.started.store(true, Ordering::Release);
         Ok(String::new())
     }
@@ -296,7 +301,7 @@ impl Instance {
     async fn drain(&self, options: &str) -> Result<String> {
         let timeout = read_timeout(options)?;
         // Handlers alone no longer make this process claim: what is left is for the next drain.
-        self.working.store(true, Ordering::Release);
+        self.claiming_decided.store(true, Ordering::Release);
         let engine = self.engine().await?;
         let report = engine.drain(timeout).await?;
         if self.started.load(Ordering::Acquire) {
@@ -313,9 +318,9 @@ impl Instance {
                 "clock: this instance runs on the system clock; make it with `clock: 'manual'` to move time by hand";
             return Err(Error::new(ErrorCode::Conflict, message));
         };
-        let patience = read_timeout(options)?.unwrap_or(SETTLE_TIMEOUT);
+        let timeout = read_timeout(options)?.unwrap_or(MANUAL_CLOCK_TIMEOUT);
         let target = self.read_target(text, absolute)?;
-        manual::advance(&self.engine().await?, manual, target, patience).await?;
+        manual::advance(&self.engine().await?, manual, target, timeout).await?;
         Ok(String::new())
     }
 
@@ -327,7 +332,7 @@ impl Instance {
         let zone = Zone::get(&self.options.defaults.timezone).unwrap_or_else(|_| Zone::utc());
         if let Ok(text) = serde_json::from_str::<String>(text) {
             let read = if absolute {
-                zone.read_date_time(&text).ok()
+                zone.parse_date_time(&text).ok()
             } else {
                 zone.after_duration(now, &text)
             };
@@ -336,7 +341,7 @@ impl Instance {
             } else {
                 "an ISO 8601 duration such as 'P1DT2H'"
             };
-            return read.ok_or_else(|| invalid(format!("'{}' is not {wanted}", super::fields::shown(&text))));
+            return read.ok_or_else(|| invalid(format!("'{}' is not {wanted}", super::fields::truncated(&text))));
         }
         let number = super::fields::number(text).filter(|value| absolute || *value >= 0.0);
         let number = number.ok_or_else(|| {
@@ -361,7 +366,7 @@ impl Instance {
         let mut engine = self.engine.lock().await;
         if let Some(engine) = engine.take() {
             engine
-                .stop(timeout.unwrap_or(Duration::from_millis(CLOSE_TIMEOUT.unsigned_abs())))
+                .stop(timeout.unwrap_or(Duration::from_millis(DEFAULT_CLOSE_TIMEOUT_MS.unsigned_abs())))
                 .await;
             let released = self.opener.release(Arc::clone(&engine.store)).await;
             self.disconnect().await;
@@ -388,7 +393,7 @@ impl Instance {
 /// The text of a log line, cut to a length a store can bear.
 fn log_line(json: &str) -> Box<str> {
     let mut text: String = serde_json::from_str(json).unwrap_or_default();
-    text.truncate(text.floor_char_boundary(MAX_LOG_LINE));
+    text.truncate(text.floor_char_boundary(MAX_LOG_LINE_BYTES));
     text.into()
 }
 
@@ -397,7 +402,7 @@ fn read_timeout(options: &str) -> Result<Option<Duration>> {
     let invalid = |problems| Error::invalid(ErrorCode::ValidationError, problems);
     let mut fields = super::fields::Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
     fields.refuse_unknown(&["timeout", "signals"]);
-    let timeout = fields.integer("timeout", 0, LONGEST);
+    let timeout = fields.integer("timeout", 0, MAX_TIMEOUT_MS);
     if fields.problems.is_empty() {
         Ok(timeout.map(|timeout| Duration::from_millis(timeout.unsigned_abs())))
     } else {

@@ -6,7 +6,7 @@
 use super::admission;
 use super::announced::Announced;
 use super::batch::read_dispatch_many;
-use super::dispatch::{Dispatch, Reader};
+use super::dispatch::{Dispatch, DispatchReader};
 use super::instance::Instance;
 use crate::clock::Millis;
 use crate::engine::{Engine, Level};
@@ -22,17 +22,17 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// Bytes of inputs that may wait to be committed.
-const MAX_WAITING_BYTES: usize = 256 << 20;
+const MAX_QUEUED_BYTES: usize = 256 << 20;
 /// Parcels whose dispatches are inserted together; JavaScript bounds what is in one.
-const BATCH: usize = 16;
+const MAX_BATCHES_PER_INSERT: usize = 16;
 /// Inserts under way at once: one that the store works on, and one that waits for its turn there.
-const IN_FLIGHT: usize = 2;
+const MAX_INSERTS_IN_FLIGHT: usize = 2;
 /// A dispatch is worth a warning when nobody has run it after this time and this process could be expected to.
-const UNSERVED_AFTER: Duration = Duration::from_secs(5);
+const UNSERVED_WARNING_DELAY: Duration = Duration::from_secs(5);
 
 /// Dispatches on their way.
 #[derive(Debug)]
-pub struct Parcel {
+pub struct DispatchBatch {
     /// Names the promise of the first one's caller; the others follow by one each.
     pub first_ticket: u64,
     /// How many there are.
@@ -42,7 +42,7 @@ pub struct Parcel {
     pub text: String,
 }
 
-impl Parcel {
+impl DispatchBatch {
     /// Names the promises.
     #[must_use]
     pub fn tickets(&self) -> std::ops::Range<u64> {
@@ -77,7 +77,7 @@ impl<'a> Request<'a> {
 
 /// What a promise of a dispatch is told.
 #[derive(Debug)]
-pub enum Settled {
+pub enum Resolution {
     /// JSON of the result.
     Json(String),
     /// A new job that is due since then: what nearly all are.
@@ -87,79 +87,84 @@ pub enum Settled {
 }
 
 /// An answer and the ticket of who waits for it.
-pub type Answer = (u64, Result<Settled>);
+pub type Answer = (u64, Result<Resolution>);
 
 /// Takes answers.
-pub trait Settle: Send + Sync {
+pub trait PromiseResolver: Send + Sync {
     /// Settles promises; must not block.
-    fn settle(&self, answers: Vec<Answer>);
+    fn resolve(&self, answers: Vec<Answer>);
 }
 
 /// Where dispatches go in.
 pub struct Intake {
-    sender: mpsc::UnboundedSender<Parcel>,
-    waiting: Arc<Waiting>,
+    sender: mpsc::UnboundedSender<DispatchBatch>,
+    queued_dispatches: Arc<QueuedDispatches>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct QueuedDispatches {
     bytes: AtomicUsize,
     requests: AtomicUsize,
-    emptied: Notify,
+    became_empty: Notify,
 }
 
 impl Intake {
     /// Starts the task that takes requests; needs a tokio runtime.
     #[must_use]
-    pub fn start(instance: Arc<Instance>, answers: Arc<dyn Settle>) -> Self {
+    pub fn start(instance: Arc<Instance>, answers: Arc<dyn PromiseResolver>) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let waiting = Arc::new(Waiting::default());
-        let desk = Desk {
+        let queued_dispatches = Arc::new(QueuedDispatches::default());
+        let task = IntakeTask {
             instance,
             answers,
-            waiting: Arc::clone(&waiting),
+            queued_dispatches: Arc::clone(&queued_dispatches),
             watched: AtomicBool::new(false),
         };
-        tokio::spawn(desk.run(receiver));
-        Self { sender, waiting }
+        tokio::spawn(task.run(receiver));
+        Self {
+            sender,
+            queued_dispatches,
+        }
     }
 
-    /// Takes dispatches; their answers come to the [`Settle`] later.
+    /// Takes dispatches; their answers come to the [`PromiseResolver`] later.
     ///
     /// # Errors
     /// `RATE_LIMITED` when too much waits already, `CLOSED` when nobody takes requests any more.
-    pub fn submit(&self, parcel: Parcel) -> Result<()> {
-        let size = parcel.text.len();
-        let before = self.waiting.bytes.fetch_add(size, Ordering::AcqRel);
-        if before > 0 && before + size > MAX_WAITING_BYTES {
-            self.waiting.bytes.fetch_sub(size, Ordering::AcqRel);
+    pub fn submit(&self, batch: DispatchBatch) -> Result<()> {
+        let size = batch.text.len();
+        let before = self.queued_dispatches.bytes.fetch_add(size, Ordering::AcqRel);
+        if before > 0 && before + size > MAX_QUEUED_BYTES {
+            self.queued_dispatches.bytes.fetch_sub(size, Ordering::AcqRel);
             let message =
                 format!("{before} bytes of dispatches are waiting to be stored; await earlier ones before making more");
             return Err(Error::new(ErrorCode::RateLimited, message));
         }
-        self.waiting.requests.fetch_add(parcel.count as usize, Ordering::AcqRel);
-        self.sender.send(parcel).map_err(|_| Error::closed())
+        self.queued_dispatches
+            .requests
+            .fetch_add(batch.count as usize, Ordering::AcqRel);
+        self.sender.send(batch).map_err(|_| Error::closed())
     }
 
     /// Waits until every dispatch made so far has been answered.
-    pub async fn flushed(&self) {
-        while self.waiting.requests.load(Ordering::Acquire) > 0 {
-            let emptied = self.waiting.emptied.notified();
-            let _ = tokio::time::timeout(Duration::from_millis(20), emptied).await;
+    pub async fn wait_until_empty(&self) {
+        while self.queued_dispatches.requests.load(Ordering::Acquire) > 0 {
+            let became_empty = self.queued_dispatches.became_empty.notified();
+            let _ = tokio::time::timeout(Duration::from_millis(20), became_empty).await;
         }
     }
 }
 
 /// Does the work behind the intake.
-struct Desk {
+struct IntakeTask {
     instance: Arc<Instance>,
-    answers: Arc<dyn Settle>,
-    waiting: Arc<Waiting>,
+    answers: Arc<dyn PromiseResolver>,
+    queued_dispatches: Arc<QueuedDispatches>,
     watched: AtomicBool,
 }
 
 /// What the caller will be told, but for what the store says.
-struct Promised {
+struct PendingResult {
     ticket: u64,
     id: JobId,
     due: Option<Millis>,
@@ -167,7 +172,7 @@ struct Promised {
     recurring: bool,
 }
 
-impl Promised {
+impl PendingResult {
     fn new(ticket: u64, job: &NewJob) -> Self {
         Self {
             ticket,
@@ -184,10 +189,10 @@ impl Promised {
         self.due.filter(|due| plain && *due <= self.created)
     }
 
-    fn settled(self, inserted: Inserted) -> Result<Settled> {
+    fn resolution(self, inserted: Inserted) -> Result<Resolution> {
         match self.queued(&inserted) {
-            Some(due) => Ok(Settled::Queued(self.id, due)),
-            None => self.result(inserted).map(Settled::Json),
+            Some(due) => Ok(Resolution::Queued(self.id, due)),
+            None => self.result(inserted).map(Resolution::Json),
         }
     }
 
@@ -204,9 +209,9 @@ type Answers = Vec<Answer>;
 
 /// Inserts under way, oldest first. Polled together, so that the next one waits at the store when the first is done.
 #[derive(Default)]
-struct InFlight(VecDeque<(Insert, Option<Answers>)>);
+struct InsertsInFlight(VecDeque<(Insert, Option<Answers>)>);
 
-impl InFlight {
+impl InsertsInFlight {
     fn push(&mut self, insert: Insert) {
         self.0.push_back((insert, None));
     }
@@ -231,20 +236,20 @@ impl InFlight {
     }
 }
 
-impl Desk {
-    async fn run(self, mut receiver: mpsc::UnboundedReceiver<Parcel>) {
-        let mut in_flight = InFlight::default();
-        let mut batch = Vec::new();
+impl IntakeTask {
+    async fn run(self, mut receiver: mpsc::UnboundedReceiver<DispatchBatch>) {
+        let mut in_flight = InsertsInFlight::default();
+        let mut batches = Vec::new();
         loop {
-            let (full, idle) = (in_flight.0.len() >= IN_FLIGHT, in_flight.0.is_empty());
+            let (full, idle) = (in_flight.0.len() >= MAX_INSERTS_IN_FLIGHT, in_flight.0.is_empty());
             tokio::select! {
                 biased;
                 answers = in_flight.next(), if !idle => self.answer(answers),
-                received = receiver.recv_many(&mut batch, BATCH), if !full => {
+                received = receiver.recv_many(&mut batches, MAX_BATCHES_PER_INSERT), if !full => {
                     if received == 0 {
                         break;
                     }
-                    self.take(std::mem::take(&mut batch), &mut in_flight).await;
+                    self.take(std::mem::take(&mut batches), &mut in_flight).await;
                 }
             }
         }
@@ -256,30 +261,30 @@ impl Desk {
 
     fn answer(&self, answers: Answers) {
         let count = answers.len();
-        self.answers.settle(answers);
-        if self.waiting.requests.fetch_sub(count, Ordering::AcqRel) == count {
-            self.waiting.emptied.notify_waiters();
+        self.answers.resolve(answers);
+        if self.queued_dispatches.requests.fetch_sub(count, Ordering::AcqRel) == count {
+            self.queued_dispatches.became_empty.notify_waiters();
         }
     }
 
     /// Checks requests and puts their inserts under way; what is refused is answered at once.
-    async fn take(&self, parcels: Vec<Parcel>, in_flight: &mut InFlight) {
+    async fn take(&self, batches: Vec<DispatchBatch>, in_flight: &mut InsertsInFlight) {
         // From here on they count as jobs, not as waiting text.
-        let bytes = parcels.iter().map(|parcel| parcel.text.len()).sum();
-        self.waiting.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        let bytes = batches.iter().map(|batch| batch.text.len()).sum();
+        self.queued_dispatches.bytes.fetch_sub(bytes, Ordering::AcqRel);
         let engine = match self.instance.engine().await {
             Ok(engine) => engine,
             Err(error) => {
-                let tickets = parcels.iter().flat_map(Parcel::tickets);
+                let tickets = batches.iter().flat_map(DispatchBatch::tickets);
                 return self.answer(tickets.map(|ticket| (ticket, Err(error.clone()))).collect());
             }
         };
-        let mut singles = Vec::with_capacity(parcels.iter().map(|parcel| parcel.count as usize).sum());
+        let mut singles = Vec::with_capacity(batches.iter().map(|batch| batch.count as usize).sum());
         let mut refused = Vec::new();
         let now = engine.clock.now();
         let defaults = &self.instance.options.defaults;
-        let mut reader = Reader::new(defaults, now);
-        for (ticket, request) in parcels.iter().flat_map(Parcel::requests) {
+        let mut reader = DispatchReader::new(defaults, now);
+        for (ticket, request) in batches.iter().flat_map(DispatchBatch::requests) {
             let Some(request) = request else {
                 refused.push((ticket, Err(unreadable())));
                 continue;
@@ -294,7 +299,10 @@ impl Desk {
                 };
                 match admitted {
                     Ok(dispatches) => {
-                        let jobs = dispatches.into_iter().map(|dispatch| self.warned(dispatch)).collect();
+                        let jobs = dispatches
+                            .into_iter()
+                            .map(|dispatch| self.log_warning(dispatch))
+                            .collect();
                         in_flight.push(Box::pin(insert_many(engine.clone(), ticket, jobs, now)));
                     }
                     Err(error) => refused.push((ticket, Err(error))),
@@ -308,7 +316,7 @@ impl Desk {
                 read => read,
             };
             match admitted {
-                Ok(dispatch) => singles.push((ticket, self.warned(dispatch))),
+                Ok(dispatch) => singles.push((ticket, self.log_warning(dispatch))),
                 Err(error) => refused.push((ticket, Err(error))),
             }
         }
@@ -319,9 +327,9 @@ impl Desk {
         self.watch_unserved(&engine);
     }
 
-    fn warned(&self, dispatch: Dispatch) -> NewJob {
+    fn log_warning(&self, dispatch: Dispatch) -> NewJob {
         if let Some(warning) = dispatch.warning {
-            self.instance.journal.log(
+            self.instance.logger.log(
                 Level::Warn,
                 &format!("job {} ({}): {warning}", dispatch.job.id, dispatch.job.route),
             );
@@ -336,34 +344,37 @@ impl Desk {
         }
         let engine = Arc::clone(engine);
         tokio::spawn(async move {
-            tokio::time::sleep(UNSERVED_AFTER).await;
-            engine.warn_unserved().await;
+            tokio::time::sleep(UNSERVED_WARNING_DELAY).await;
+            engine.warn_unserved_routes().await;
         });
     }
 }
 
-fn push_singles(engine: &Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis, in_flight: &mut InFlight) {
+fn push_singles(engine: &Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis, in_flight: &mut InsertsInFlight) {
     if !jobs.is_empty() {
         in_flight.push(Box::pin(insert_singles(Arc::clone(engine), jobs, now)));
     }
 }
 
 /// Two recurring jobs of the same kind are most often one that is dispatched at every start of the program.
-fn warn_of_twins(engine: &Engine, promised: &[Promised], inserted: &[Inserted]) {
-    for (promise, inserted) in promised.iter().zip(inserted) {
-        if let Inserted::CreatedBeside(twin) = inserted {
+fn warn_of_duplicate_series(engine: &Engine, pending_results: &[PendingResult], inserted: &[Inserted]) {
+    for (pending, inserted) in pending_results.iter().zip(inserted) {
+        if let Inserted::CreatedDuplicateSeries(duplicate) = inserted {
             let message = format!(
-                "recurring job {} has the same target, schedule and input as {twin}, and both will run; give it a `job_id`, \
+                "recurring job {} has the same target, schedule and input as {duplicate}, and both will run; give it a `job_id`, \
                  so that dispatching it again keeps one job",
-                promise.id
+                pending.id
             );
-            engine.journal.log(Level::Warn, &message);
+            engine.logger.log(Level::Warn, &message);
         }
     }
 }
 
 async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis) -> Answers {
-    let promised: Vec<Promised> = jobs.iter().map(|(ticket, job)| Promised::new(*ticket, job)).collect();
+    let pending_results: Vec<PendingResult> = jobs
+        .iter()
+        .map(|(ticket, job)| PendingResult::new(*ticket, job))
+        .collect();
     let jobs: Vec<NewJob> = jobs.into_iter().map(|(_, job)| job).collect();
     let announced = Announced::new(&engine, &jobs, now);
     match engine
@@ -376,16 +387,16 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Mill
         .await
     {
         Ok(inserted) => {
-            announced.tell(&inserted);
-            warn_of_twins(&engine, &promised, &inserted);
-            let answers = promised.into_iter().zip(inserted);
+            announced.publish(&inserted);
+            warn_of_duplicate_series(&engine, &pending_results, &inserted);
+            let answers = pending_results.into_iter().zip(inserted);
             answers
-                .map(|(promise, inserted)| (promise.ticket, promise.settled(inserted)))
+                .map(|(pending, inserted)| (pending.ticket, pending.resolution(inserted)))
                 .collect()
         }
-        Err(error) => promised
+        Err(error) => pending_results
             .iter()
-            .map(|promise| (promise.ticket, Err(error.clone())))
+            .map(|pending| (pending.ticket, Err(error.clone())))
             .collect(),
     }
 }
@@ -402,8 +413,8 @@ async fn insert_many(engine: Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, now: M
     vec![(ticket, insert_all(&engine, ticket, jobs, now).await)]
 }
 
-async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Result<Settled> {
-    let promised: Vec<Promised> = jobs.iter().map(|job| Promised::new(ticket, job)).collect();
+async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Result<Resolution> {
+    let pending_results: Vec<PendingResult> = jobs.iter().map(|job| PendingResult::new(ticket, job)).collect();
     let announced = Announced::new(engine, &jobs, now);
     let inserted = engine
         .store
@@ -417,45 +428,44 @@ async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis
         .iter()
         .any(|inserted| matches!(inserted, Inserted::Conflict(_)))
     {
-        return Err(first_conflict(&promised, inserted));
+        return Err(first_conflict(&pending_results, inserted));
     }
-    announced.tell(&inserted);
-    warn_of_twins(engine, &promised, &inserted);
-    if let Some(since) = all_queued(&promised, &inserted) {
-        let ids = promised.into_iter().map(|promise| promise.id).collect();
-        return Ok(Settled::AllQueued(ids, since));
+    announced.publish(&inserted);
+    warn_of_duplicate_series(engine, &pending_results, &inserted);
+    if let Some(since) = all_queued(&pending_results, &inserted) {
+        let ids = pending_results.into_iter().map(|pending| pending.id).collect();
+        return Ok(Resolution::AllQueued(ids, since));
     }
-    let results: Result<Vec<String>> = promised
+    let results: Result<Vec<String>> = pending_results
         .iter()
         .zip(inserted)
-        .map(|(promise, inserted)| promise.result(inserted))
+        .map(|(pending, inserted)| pending.result(inserted))
         .collect();
-    Ok(Settled::Json(format!("[{}]", results?.join(","))))
+    Ok(Resolution::Json(format!("[{}]", results?.join(","))))
 }
 
 /// Since when all of them are due, if there is nothing more to say of any.
-fn all_queued(promised: &[Promised], inserted: &[Inserted]) -> Option<Millis> {
-    let mut since = promised
+fn all_queued(pending_results: &[PendingResult], inserted: &[Inserted]) -> Option<Millis> {
+    let mut since = pending_results
         .iter()
         .zip(inserted)
-        .map(|(promise, inserted)| promise.queued(inserted));
+        .map(|(pending, inserted)| pending.queued(inserted));
     let first = since.next()??;
     since.all(|each| each == Some(first)).then_some(first)
 }
 
 /// Every conflict of a batch of which nothing was written.
-fn first_conflict(promised: &[Promised], inserted: Vec<Inserted>) -> Error {
-    let conflicts =
-        promised
-            .iter()
-            .zip(inserted)
-            .enumerate()
-            .filter_map(|(index, (promise, inserted))| match inserted {
-                Inserted::Conflict(reason) => Some(crate::error::Problem::new(
-                    format!("[{index}].job_id"),
-                    format!("{}: {reason}", promise.id),
-                )),
-                _ => None,
-            });
+fn first_conflict(pending_results: &[PendingResult], inserted: Vec<Inserted>) -> Error {
+    let conflicts = pending_results
+        .iter()
+        .zip(inserted)
+        .enumerate()
+        .filter_map(|(index, (pending, inserted))| match inserted {
+            Inserted::Conflict(reason) => Some(crate::error::Problem::new(
+                format!("[{index}].job_id"),
+                format!("{}: {reason}", pending.id),
+            )),
+            _ => None,
+        });
     Error::invalid(ErrorCode::Conflict, conflicts.collect())
 }

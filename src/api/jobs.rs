@@ -1,7 +1,7 @@
 //! The methods of `ductape.jobs` that look at jobs: arguments and answers are JSON texts.
 
 use super::fields::{Fields, describe};
-use super::filter::{CONDITIONS, read_conditions, read_routes, without_own};
+use super::filter::{CONDITION_FIELDS, exclude_internal_routes, read_conditions, read_routes};
 use super::view::{HistoryView, JobView, StatsView};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -13,17 +13,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Default and largest page of `list`.
-const PAGE: i64 = 100;
-const LARGEST_PAGE: i64 = 1_000;
+const DEFAULT_PAGE_SIZE: i64 = 100;
+const MAX_PAGE_SIZE: i64 = 1_000;
 /// Jobs counted exactly by `list({ count: true })`.
-const COUNTED: usize = 10_000;
+const MAX_EXACT_COUNT: usize = 10_000;
 /// Default and largest number of attempts of `getHistory`.
-const HISTORY: i64 = 100;
-const LARGEST_HISTORY: i64 = 10_000;
+const DEFAULT_HISTORY_LIMIT: i64 = 100;
+const MAX_HISTORY_LIMIT: i64 = 10_000;
 /// Longest time between two looks at a job that is waited for: another process may end it.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Shortest time between two looks, however much happens in the store.
-const BREATH: Duration = Duration::from_millis(10);
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 pub(super) fn invalid(problems: Vec<Problem>) -> Error {
     Error::invalid(ErrorCode::ValidationError, problems)
@@ -32,7 +32,7 @@ pub(super) fn invalid(problems: Vec<Problem>) -> Error {
 pub(super) fn not_found(id: &str) -> Error {
     let message = format!(
         "no job has the id '{}'; it may have been deleted by retention",
-        super::fields::shown(id)
+        super::fields::truncated(id)
     );
     Error::invalid(ErrorCode::NotFound, vec![Problem::new("id", message)])
 }
@@ -67,7 +67,7 @@ pub(super) async fn route_of(engine: &Engine, id: RouteId) -> Result<Arc<Route>>
     if let Some(route) = engine.routing.route(id) {
         return Ok(route);
     }
-    engine.learn_routes().await?;
+    engine.load_routes().await?;
     engine.routing.route(id).ok_or_else(|| {
         Error::new(
             ErrorCode::StoreCorrupt,
@@ -101,7 +101,7 @@ pub async fn list(engine: &Engine, filter: &str) -> Result<String> {
         #[serde(skip_serializing_if = "Option::is_none")]
         total_exact: Option<bool>,
     }
-    engine.learn_routes().await?;
+    engine.load_routes().await?;
     let filter = read_list(engine, filter)?;
     let page = engine.store.list(filter).await?;
     let mut jobs = Vec::with_capacity(page.jobs.len());
@@ -112,14 +112,14 @@ pub async fn list(engine: &Engine, filter: &str) -> Result<String> {
     to_json(&List {
         jobs,
         next: page.next.map(|seq| seq.to_string()),
-        total: page.total.map(|total| total.min(COUNTED)),
-        total_exact: page.total.map(|total| total <= COUNTED),
+        total: page.total.map(|total| total.min(MAX_EXACT_COUNT)),
+        total_exact: page.total.map(|total| total <= MAX_EXACT_COUNT),
     })
 }
 
 fn read_list(engine: &Engine, text: &str) -> Result<ListFilter> {
     let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
-    let known: Vec<&str> = CONDITIONS
+    let known: Vec<&str> = CONDITION_FIELDS
         .into_iter()
         .chain(["limit", "cursor", "offset", "count"])
         .collect();
@@ -131,11 +131,14 @@ fn read_list(engine: &Engine, text: &str) -> Result<ListFilter> {
         fields.problem("offset", "cannot be combined with `cursor`; give one of them");
     }
     let filter = ListFilter {
-        routes: without_own(engine, conditions.routes),
+        routes: exclude_internal_routes(engine, conditions.routes),
         before,
         offset: usize::try_from(offset.unwrap_or(0)).unwrap_or(0),
-        limit: usize::try_from(fields.integer("limit", 1, LARGEST_PAGE).unwrap_or(PAGE)).unwrap_or(0),
-        count_up_to: fields.boolean("count").filter(|count| *count).map(|_| COUNTED + 1),
+        limit: usize::try_from(fields.integer("limit", 1, MAX_PAGE_SIZE).unwrap_or(DEFAULT_PAGE_SIZE)).unwrap_or(0),
+        count_up_to: fields
+            .boolean("count")
+            .filter(|count| *count)
+            .map(|_| MAX_EXACT_COUNT + 1),
         ..conditions
     };
     if fields.problems.is_empty() {
@@ -159,14 +162,14 @@ fn read_cursor(fields: &mut Fields<'_>) -> Option<i64> {
 /// # Errors
 /// `VALIDATION_ERROR` for an unknown filter.
 pub async fn stats(engine: &Engine, filter: &str) -> Result<String> {
-    engine.learn_routes().await?;
+    engine.load_routes().await?;
     let mut fields = Fields::read(filter, "").map_err(|problem| invalid(vec![problem]))?;
     fields.refuse_unknown(&["product", "env", "namespace"]);
     let routes = read_routes(engine, &mut fields);
     if !fields.problems.is_empty() {
         return Err(invalid(fields.problems));
     }
-    let routes = without_own(engine, routes);
+    let routes = exclude_internal_routes(engine, routes);
     to_json(&StatsView::new(&engine.store.stats(routes).await?))
 }
 
@@ -178,7 +181,9 @@ pub async fn history(engine: &Engine, id: &str, options: &str) -> Result<String>
     let id = read_id(id)?;
     let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
     fields.refuse_unknown(&["limit"]);
-    let limit = fields.integer("limit", 1, LARGEST_HISTORY).unwrap_or(HISTORY);
+    let limit = fields
+        .integer("limit", 1, MAX_HISTORY_LIMIT)
+        .unwrap_or(DEFAULT_HISTORY_LIMIT);
     if !fields.problems.is_empty() {
         return Err(invalid(fields.problems));
     }
@@ -229,15 +234,15 @@ pub async fn wait(engine: &Engine, id: &str, options: &str) -> Result<String> {
         return Err(invalid(fields.problems));
     }
     let first = record(engine, &id).await?;
-    engine.watch_others(true);
+    engine.watch_other_processes(true);
     let waited = wait_for(engine, &id, &first, timeout).await;
-    engine.watch_others(false);
+    engine.watch_other_processes(false);
     waited
 }
 
 async fn wait_for(engine: &Engine, id: &JobId, first: &JobRecord, timeout: Option<i64>) -> Result<String> {
     let until = timeout.and_then(|timeout| Instant::now().checked_add(Duration::from_millis(timeout.unsigned_abs())));
-    let watched = engine.events.watch(first.job);
+    let watched = engine.job_watchers.watch(first.job);
     let ended = async {
         let mut changes = engine.store.changes();
         loop {
@@ -245,13 +250,13 @@ async fn wait_for(engine: &Engine, id: &JobId, first: &JobRecord, timeout: Optio
             tokio::pin!(ended_here);
             ended_here.as_mut().enable();
             changes.mark_unchanged();
-            if let Some(answer) = outcome(engine, id, first).await? {
+            if let Some(answer) = ended_run_result(engine, id, first).await? {
                 return Ok(answer);
             }
             tokio::select! {
                 () = ended_here => {}
-                _ = async { tokio::time::sleep(BREATH).await; changes.changed().await } => {}
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                _ = async { tokio::time::sleep(MIN_POLL_INTERVAL).await; changes.changed().await } => {}
+                () = tokio::time::sleep(MAX_POLL_INTERVAL) => {}
             }
         }
     };
@@ -259,13 +264,13 @@ async fn wait_for(engine: &Engine, id: &JobId, first: &JobRecord, timeout: Optio
         None => ended.await,
         Some(until) => tokio::time::timeout_at(until, ended)
             .await
-            .unwrap_or_else(|_| Err(too_long(id, timeout))),
+            .unwrap_or_else(|_| Err(wait_timeout_error(id, timeout))),
     };
-    engine.events.unwatch(first.job, watched);
+    engine.job_watchers.unwatch(first.job, watched);
     answer
 }
 
-fn too_long(id: &JobId, timeout: Option<i64>) -> Error {
+fn wait_timeout_error(id: &JobId, timeout: Option<i64>) -> Error {
     let limit = timeout.unwrap_or_default();
     Error::new(
         ErrorCode::Timeout,
@@ -274,7 +279,7 @@ fn too_long(id: &JobId, timeout: Option<i64>) -> Error {
 }
 
 /// What came of the run that was waited for, if it is over.
-async fn outcome(engine: &Engine, id: &JobId, first: &JobRecord) -> Result<Option<String>> {
+async fn ended_run_result(engine: &Engine, id: &JobId, first: &JobRecord) -> Result<Option<String>> {
     let now = record(engine, id).await?;
     if now.status == Status::Cancelled {
         let reason = now
@@ -287,8 +292,8 @@ async fn outcome(engine: &Engine, id: &JobId, first: &JobRecord) -> Result<Optio
             format!("job {id} was cancelled{reason}"),
         ));
     }
-    let over = now.status.is_ended() || now.execution_count > first.execution_count;
-    if !over {
+    let has_ended = now.status.is_ended() || now.execution_count > first.execution_count;
+    if !has_ended {
         return Ok(None);
     }
     // A recurring job may have ended more than one run meanwhile: the first of them is the one that was waited for.
@@ -332,7 +337,7 @@ fn run_cancelled(id: &JobId, run: i64, error: Option<&crate::model::RunError>) -
 fn run_error(id: &JobId, run: i64, error: &crate::model::RunError) -> Error {
     let code = ErrorCode::parse(&error.code).unwrap_or(ErrorCode::HandlerError);
     let mut failure = Error::new(code, error.message.to_string());
-    failure.own_code = Some(error.code.clone());
+    failure.handler_code = Some(error.code.clone());
     failure.details.push(Problem::new(
         "job",
         format!("run {run} of job {id} failed: {}", error.code),

@@ -1,18 +1,18 @@
 //! The keys of a dispatch: `unique` and `concurrency`.
 
-use super::dispatch::MAX_DURATION;
+use super::dispatch::MAX_DURATION_MS;
 use super::fields::Fields;
 use crate::model::{Concurrency, Unique};
 
 /// Highest `limit` of a concurrency key.
-pub const MAX_LIMIT: i64 = 1_000_000;
+pub const MAX_CONCURRENCY_LIMIT: i64 = 1_000_000;
 
 /// `unique: { key, period? }`
 pub(super) fn read_unique(fields: &mut Fields<'_>) -> Option<Unique> {
     let mut inner = fields.object("unique")?;
     inner.refuse_unknown(&["key", "period"]);
     let key = read_key(&mut inner);
-    let period = inner.integer("period", 1, MAX_DURATION);
+    let period = inner.integer("period", 1, MAX_DURATION_MS);
     fields.absorb(inner);
     Some(Unique { key: key?, period })
 }
@@ -25,10 +25,10 @@ pub(super) fn read_concurrency(fields: &mut Fields<'_>) -> Option<Concurrency> {
     if inner.raw("limit").is_none() {
         inner.problem(
             "limit",
-            format!("is missing; it must be an integer from 1 to {MAX_LIMIT}"),
+            format!("is missing; it must be an integer from 1 to {MAX_CONCURRENCY_LIMIT}"),
         );
     }
-    let limit = inner.integer("limit", 1, MAX_LIMIT);
+    let limit = inner.integer("limit", 1, MAX_CONCURRENCY_LIMIT);
     fields.absorb(inner);
     Some(Concurrency {
         key: key?,

@@ -32,7 +32,7 @@ pub mod view;
 mod webhooks;
 
 pub use batch::read_dispatch_many;
-pub use dispatch::{Defaults, Dispatch, DispatchResult, Reader};
+pub use dispatch::{Defaults, Dispatch, DispatchReader, DispatchResult};
 pub use event_view::event_json;
 pub use handler::{HandlerRequest, read_handler};
 pub use instance::Instance;

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Limits;
 use crate::model::Namespace;
 use crate::store::postgres::Address;
-use crate::store::{Keep, Retention};
+use crate::store::{Retention, RetentionLimit};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const MAX_CONCURRENCY: i64 = 100_000;
 /// Largest `maxInputBytes`: what one row of a store can bear with room to spare.
 const MAX_INPUT_BYTES: i64 = 256 << 20;
 /// ms: the longest age a rule may have.
-const MAX_AGE: i64 = 9_007_199_254_740_991;
+const MAX_RETENTION_VALUE: i64 = 9_007_199_254_740_991;
 
 /// Where jobs live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
         "outbound",
     ]);
     let manual = fields
-        .word("clock", &[("system", false), ("manual", true)])
+        .one_of("clock", &[("system", false), ("manual", true)])
         .unwrap_or(false);
     let store = read_store(&mut fields, environment);
     if manual && !matches!(store, Some(StoreLocation::Memory(None)) | None) {
@@ -112,7 +112,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
         },
         store: store.unwrap_or(StoreLocation::Memory(None)),
         durability: fields
-            .word(
+            .one_of(
                 "durability",
                 &[("full", Durability::Full), ("relaxed", Durability::Relaxed)],
             )
@@ -133,7 +133,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
 }
 
 /// Beginning of the environment variables that hold secrets.
-pub const SECRET_VARIABLES: &str = "DUCTAPE_SECRET_";
+pub const SECRET_VARIABLE_PREFIX: &str = "DUCTAPE_SECRET_";
 
 fn read_preparation(fields: &mut Fields<'_>, environment: &[(String, String)]) -> Preparation {
     let given = read_secrets(fields, environment);
@@ -146,9 +146,9 @@ fn read_preparation(fields: &mut Fields<'_>, environment: &[(String, String)]) -
 /// Values that are given; none when a function (`true`) is to be asked for them.
 fn read_secrets(fields: &mut Fields<'_>, environment: &[(String, String)]) -> HashMap<Box<str>, Box<str>> {
     let Some(text) = fields.raw("secrets") else {
-        let variables = environment
-            .iter()
-            .filter_map(|(name, value)| Some((name.strip_prefix(SECRET_VARIABLES)?.into(), value.as_str().into())));
+        let variables = environment.iter().filter_map(|(name, value)| {
+            Some((name.strip_prefix(SECRET_VARIABLE_PREFIX)?.into(), value.as_str().into()))
+        });
         return variables.collect();
     };
     if text == "true" {
@@ -194,7 +194,7 @@ fn read_timezone(fields: &mut Fields<'_>) -> Box<str> {
 }
 
 /// Signs of a host whose disk is gone after the call, with the name a reader knows it by.
-pub const SERVERLESS_SIGNS: [(&str, &str); 6] = [
+pub const SERVERLESS_VARIABLES: [(&str, &str); 6] = [
     ("AWS_LAMBDA_FUNCTION_NAME", "AWS Lambda"),
     ("VERCEL", "Vercel"),
     ("NETLIFY", "Netlify"),
@@ -210,7 +210,7 @@ fn read_store(fields: &mut Fields<'_>, environment: &[(String, String)]) -> Opti
         return None;
     }
     let Some(url) = given.or_else(|| variable("DUCTAPE_STORE").map(|(_, value)| value.clone())) else {
-        let sign = SERVERLESS_SIGNS.iter().find(|(name, _)| variable(name).is_some());
+        let sign = SERVERLESS_VARIABLES.iter().find(|(name, _)| variable(name).is_some());
         return match sign {
             Some((_, host)) => Some(StoreLocation::Serverless((*host).into())),
             None => sqlite(fields, ".ductape/jobs.db", true),
@@ -289,7 +289,7 @@ fn read_namespaces(fields: &mut Fields<'_>, names: &[Box<str>]) -> Vec<Namespace
                 let known = Namespace::ALL.map(Namespace::as_str).join(", ");
                 fields.problem(
                     "namespaces",
-                    format!("'{}' is none; known are {known}", super::fields::shown(name)),
+                    format!("'{}' is none; known are {known}", super::fields::truncated(name)),
                 );
             }
         }
@@ -298,13 +298,13 @@ fn read_namespaces(fields: &mut Fields<'_>, names: &[Box<str>]) -> Vec<Namespace
 }
 
 fn read_retention(fields: &mut Fields<'_>) -> Retention {
-    const FOR_EVER: Keep = Keep { age: None, count: None };
+    const KEEP_FOREVER: RetentionLimit = RetentionLimit { age: None, count: None };
     if fields.raw("retention") == Some("false") {
         return Retention {
-            completed: FOR_EVER,
-            failed: FOR_EVER,
-            cancelled: FOR_EVER,
-            runs: FOR_EVER,
+            completed: KEEP_FOREVER,
+            failed: KEEP_FOREVER,
+            cancelled: KEEP_FOREVER,
+            runs: KEEP_FOREVER,
         };
     }
     let default = Retention::default();
@@ -322,19 +322,19 @@ fn read_retention(fields: &mut Fields<'_>) -> Retention {
     retention
 }
 
-fn read_keep(fields: &mut Fields<'_>, name: &str, default: Keep) -> Keep {
+fn read_keep(fields: &mut Fields<'_>, name: &str, default: RetentionLimit) -> RetentionLimit {
     match fields.raw(name) {
         None => return default,
-        Some("false") => return Keep { age: None, count: None },
+        Some("false") => return RetentionLimit { age: None, count: None },
         Some(_) => {}
     }
     let Some(mut inner) = fields.object(name) else {
         return default;
     };
     inner.refuse_unknown(&["age", "count"]);
-    let keep = Keep {
-        age: inner.integer("age", 0, MAX_AGE),
-        count: inner.integer("count", 0, MAX_AGE),
+    let keep = RetentionLimit {
+        age: inner.integer("age", 0, MAX_RETENTION_VALUE),
+        count: inner.integer("count", 0, MAX_RETENTION_VALUE),
     };
     if inner.raw("age").is_none() && inner.raw("count").is_none() {
         inner.problem(

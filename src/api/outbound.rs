@@ -1,11 +1,11 @@
 //! Reads `outbound` of the constructor: where HTTP requests of jobs may go.
 
-use super::fields::{Fields, shown};
+use super::fields::{Fields, truncated};
 use crate::resources::Outbound;
 use url::Host;
 
 /// Most hosts that can be listed.
-const MOST_HOSTS: usize = 10_000;
+const MAX_HOSTS: usize = 10_000;
 
 /// Reads the option; problems are noted in `options`.
 pub(super) fn read_outbound(options: &mut Fields<'_>) -> Outbound {
@@ -15,7 +15,7 @@ pub(super) fn read_outbound(options: &mut Fields<'_>) -> Outbound {
     };
     fields.refuse_unknown(&["hosts", "privateAddresses"]);
     outbound.private_addresses = fields.boolean("privateAddresses").unwrap_or(true);
-    if let Some(hosts) = fields.tags("hosts", MOST_HOSTS) {
+    if let Some(hosts) = fields.tags("hosts", MAX_HOSTS) {
         let mut known = Vec::with_capacity(hosts.len());
         for (index, host) in hosts.iter().enumerate() {
             match read_host(host) {
@@ -24,7 +24,7 @@ pub(super) fn read_outbound(options: &mut Fields<'_>) -> Outbound {
                     &format!("hosts[{index}]"),
                     format!(
                         "'{}' is no name of a host; give one as in 'api.example.com', or '*.example.com' for all below it, without scheme, port and path",
-                        shown(host)
+                        truncated(host)
                     ),
                 ),
             }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_told_by_its_place() {
+    fn invalid_hosts_are_reported_with_their_index() {
         let (_, problems) = read(
             r#"{"hosts":["https://a.b","a.b:80","a/b","*","a.*.b","*.10.0.0.1","a b"],"privateAddresses":0,"host":[]}"#,
         );

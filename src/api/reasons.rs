@@ -5,11 +5,11 @@
 use crate::clock::Millis;
 use crate::cron::Zone;
 use crate::model::{JobOptions, Recurrence, Route, RunStatus, Status};
-use crate::store::{InstanceId, JobRecord, RunPlace, Whereabouts};
+use crate::store::{InstanceId, JobRecord, RunLocation, RunPosition};
 use serde::Serialize;
 
 /// Runs before this one are counted up to here.
-pub(super) const COUNTED_AHEAD: usize = 10_000;
+pub(super) const MAX_COUNTED_AHEAD: usize = 10_000;
 
 /// One reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,7 +29,7 @@ fn reason(code: &'static str, message: impl Into<String>) -> Reason {
 
 /// Whether this instance runs jobs at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Worker {
+pub(super) enum WorkerState {
     /// It was made to only dispatch.
     Off,
     /// It does not claim now.
@@ -47,17 +47,17 @@ pub(super) enum Worker {
 
 /// What this instance has for the job's route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Server {
+pub(super) enum HandlerState {
     /// The worker's own filter leaves the route out.
     Excluded,
     /// No handler.
-    Nobody,
+    NoHandler,
     /// A handler, with its attempts going and the most it may have.
     Handler {
         /// Attempts going.
         running: usize,
         /// The most at once.
-        most: Option<usize>,
+        concurrency: Option<usize>,
     },
 }
 
@@ -67,15 +67,15 @@ pub(super) struct Facts<'a> {
     /// Wall time.
     pub(super) now: Millis,
     /// The job, by the store.
-    pub(super) found: &'a Whereabouts,
+    pub(super) found: &'a RunLocation,
     /// Where it goes.
     pub(super) route: &'a Route,
     /// This instance's registration.
     pub(super) instance: Option<InstanceId>,
     /// This instance as a worker.
-    pub(super) worker: Worker,
+    pub(super) worker: WorkerState,
     /// This instance's handler.
-    pub(super) server: Server,
+    pub(super) handler: HandlerState,
 }
 
 /// The reasons, the first obstacle first.
@@ -84,7 +84,7 @@ pub(super) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     if record.status.is_ended() {
         return vec![ended(record)];
     }
-    if let RunPlace::Running { instance, since } = facts.found.place {
+    if let RunPosition::Running { instance, since } = facts.found.position {
         return vec![running(facts, instance, since)];
     }
     let mut reasons = Vec::new();
@@ -97,9 +97,9 @@ pub(super) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
         reasons.extend(not_yet(facts));
     }
     let is_due = reasons.is_empty();
-    reasons.extend(unserved(facts));
+    reasons.extend(not_served(facts));
     if is_due {
-        reasons.extend(crowded(facts));
+        reasons.extend(contention(facts));
     }
     if reasons.is_empty() {
         reasons.push(reason(
@@ -113,7 +113,7 @@ pub(super) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
 fn ended(record: &JobRecord) -> Reason {
     let when = record
         .completed_at
-        .map(|at| format!(" at {}", time(at)))
+        .map(|at| format!(" at {}", format_time(at)))
         .unwrap_or_default();
     match record.status {
         Status::Cancelled => {
@@ -150,25 +150,25 @@ fn series_over(record: &JobRecord, when: &str) -> String {
     let count = record.execution_count;
     let why = match (limit, end) {
         (Some(limit), _) if count >= limit => format!("it had the {limit} runs of its `limit`"),
-        (_, Some(end)) => format!("no run falls before its `endDate`, {}", time(end)),
+        (_, Some(end)) => format!("no run falls before its `endDate`, {}", format_time(end)),
         _ => "its schedule has no further time".to_owned(),
     };
     format!("the recurring job completed{when} after {count} runs: {why}")
 }
 
 fn running(facts: &Facts<'_>, instance: InstanceId, since: Millis) -> Reason {
-    let place = if facts.instance == Some(instance) {
+    let position = if facts.instance == Some(instance) {
         "this instance".to_owned()
     } else {
         format!("another process or instance (registration {instance})")
     };
     let record = &facts.found.record;
     let message = format!(
-        "attempt {} of {} is running in {place} since {}, for {}",
+        "attempt {} of {} is running in {position} since {}, for {}",
         record.attempt,
         attempts(record),
-        time(since),
-        span(facts.now.saturating_sub(since)),
+        format_time(since),
+        format_duration(facts.now.saturating_sub(since)),
     );
     reason("LEASE_HELD", message)
 }
@@ -181,16 +181,16 @@ fn attempts(record: &JobRecord) -> u32 {
 /// What waits for a time.
 fn not_yet(facts: &Facts<'_>) -> Option<Reason> {
     let record = &facts.found.record;
-    let due = match facts.found.place {
-        RunPlace::Waiting { due } => due,
-        RunPlace::AtRest => record.next_run_at?,
-        RunPlace::Ready { .. } | RunPlace::Held { .. } | RunPlace::Running { .. } => return None,
+    let due = match facts.found.position {
+        RunPosition::Waiting { due } => due,
+        RunPosition::Idle => record.next_run_at?,
+        RunPosition::Ready { .. } | RunPosition::Blocked { .. } | RunPosition::Running { .. } => return None,
     };
     if due <= facts.now {
         return None;
     }
-    let when = format!("{}, in {}", time(due), span(due - facts.now));
-    let waits = matches!(facts.found.place, RunPlace::Waiting { .. });
+    let when = format!("{}, in {}", format_time(due), format_duration(due - facts.now));
+    let waits = matches!(facts.found.position, RunPosition::Waiting { .. });
     Some(match facts.found.last_attempt {
         Some(RunStatus::Retried) if waits => reason("WAITING_FOR_RETRY", retry(record, &when)),
         Some(RunStatus::Snoozed) if waits => {
@@ -216,61 +216,61 @@ fn retry(record: &JobRecord, when: &str) -> String {
 }
 
 /// Why this instance would not take the job, due or not.
-fn unserved(facts: &Facts<'_>) -> Vec<Reason> {
+fn not_served(facts: &Facts<'_>) -> Vec<Reason> {
     const OTHERS: &str = "whether another process has one is not known here";
     let route = facts.route;
     let mut reasons = Vec::new();
     match facts.worker {
-        Worker::Off => {
+        WorkerState::Off => {
             let message = "this instance was made with `worker: false` and only dispatches; another process has to run the job";
             return vec![reason("WORKER_OFF", message)];
         }
-        Worker::Idle => reasons.push(reason(
+        WorkerState::Idle => reasons.push(reason(
             "WORKER_OFF",
             "this instance does not claim jobs now: it does so once a handler is registered, or `start` or `drain` is called",
         )),
-        Worker::Unregistered => reasons.push(reason(
+        WorkerState::Unregistered => reasons.push(reason(
             "WORKER_OFF",
             "this instance has lost its registration with the store and is registering again",
         )),
-        Worker::Working { .. } => {}
+        WorkerState::Working { .. } => {}
     }
-    match facts.server {
-        Server::Excluded => reasons.push(reason(
+    match facts.handler {
+        HandlerState::Excluded => reasons.push(reason(
             "NO_HANDLER",
             format!("the `worker` option of this instance leaves out {route}, handlers or not"),
         )),
-        Server::Nobody => reasons.push(reason(
+        HandlerState::NoHandler => reasons.push(reason(
             "NO_HANDLER",
             format!("this instance has no handler for {route}; {OTHERS}"),
         )),
-        Server::Handler { .. } => {}
+        HandlerState::Handler { .. } => {}
     }
     reasons
 }
 
 /// What keeps a due job waiting in an instance that could run it.
-fn crowded(facts: &Facts<'_>) -> Vec<Reason> {
-    let mut reasons: Vec<Reason> = key_full(facts).into_iter().collect();
-    if let Server::Handler {
+fn contention(facts: &Facts<'_>) -> Vec<Reason> {
+    let mut reasons: Vec<Reason> = key_limit_reached(facts).into_iter().collect();
+    if let HandlerState::Handler {
         running,
-        most: Some(most),
-    } = facts.server
-        && running >= most
+        concurrency: Some(concurrency),
+    } = facts.handler
+        && running >= concurrency
     {
-        let message = format!("its handler is busy here: {running} jobs run, its `concurrency` is {most}");
+        let message = format!("its handler is busy here: {running} jobs run, its `concurrency` is {concurrency}");
         reasons.push(reason("HANDLER_BUSY", message));
     }
-    if let Worker::Working { busy, slots } = facts.worker
+    if let WorkerState::Working { busy, slots } = facts.worker
         && busy >= slots
     {
         let message = format!("this instance is busy: {busy} jobs run, the worker's `concurrency` is {slots}");
         reasons.push(reason("NO_FREE_SLOT", message));
     }
-    if let RunPlace::Ready { ahead, .. } = facts.found.place
+    if let RunPosition::Ready { ahead, .. } = facts.found.position
         && ahead > 0
     {
-        let more = if ahead >= COUNTED_AHEAD { "at least " } else { "" };
+        let more = if ahead >= MAX_COUNTED_AHEAD { "at least " } else { "" };
         let message = format!(
             "{more}{ahead} runs of {} come before it, by priority and due time",
             facts.route
@@ -281,8 +281,8 @@ fn crowded(facts: &Facts<'_>) -> Vec<Reason> {
 }
 
 /// What waits for runs with the same concurrency key, wherever these are.
-fn key_full(facts: &Facts<'_>) -> Option<Reason> {
-    let RunPlace::Held { running, limit, .. } = facts.found.place else {
+fn key_limit_reached(facts: &Facts<'_>) -> Option<Reason> {
+    let RunPosition::Blocked { running, limit, .. } = facts.found.position else {
         return None;
     };
     let options = facts.found.record.options.as_deref()?;
@@ -293,12 +293,12 @@ fn key_full(facts: &Facts<'_>) -> Option<Reason> {
     Some(reason("CONCURRENCY_LIMIT", message))
 }
 
-fn time(at: Millis) -> String {
+fn format_time(at: Millis) -> String {
     Zone::utc().to_iso(at)
 }
 
 /// A length of time in words, two units at most.
-fn span(ms: i64) -> String {
+fn format_duration(ms: i64) -> String {
     let ms = ms.max(0);
     let (seconds, minutes, hours) = (ms / 1_000, ms / 60_000, ms / 3_600_000);
     match ms {

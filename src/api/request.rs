@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 enum Shape {
     Object,
     Text,
-    Texts,
+    TextList,
     /// A file: base64 text by the time it arrives here.
     Bytes,
-    Part(&'static [(&'static str, Shape, bool)]),
+    Nested(&'static [(&'static str, Shape, bool)]),
 }
 
 type Members = &'static [(&'static str, Shape, bool)];
@@ -27,8 +27,8 @@ const ACTION: Members = &[
 const NOTIFICATION: Members = &[
     (
         "push_notification",
-        Shape::Part(&[
-            ("device_tokens", Shape::Texts, true),
+        Shape::Nested(&[
+            ("device_tokens", Shape::TextList, true),
             ("title", Shape::Object, false),
             ("body", Shape::Object, false),
             ("data", Shape::Object, false),
@@ -37,8 +37,8 @@ const NOTIFICATION: Members = &[
     ),
     (
         "email",
-        Shape::Part(&[
-            ("recipients", Shape::Texts, true),
+        Shape::Nested(&[
+            ("recipients", Shape::TextList, true),
             ("subject", Shape::Object, false),
             ("template", Shape::Object, false),
         ]),
@@ -46,10 +46,10 @@ const NOTIFICATION: Members = &[
     ),
     (
         "sms",
-        Shape::Part(&[("recipients", Shape::Texts, true), ("body", Shape::Object, false)]),
+        Shape::Nested(&[("recipients", Shape::TextList, true), ("body", Shape::Object, false)]),
         false,
     ),
-    ("callback", Shape::Part(ACTION), false),
+    ("callback", Shape::Nested(ACTION), false),
 ];
 
 const STORAGE: Members = &[
@@ -107,7 +107,7 @@ fn check_members(fields: &mut Fields<'_>, members: Members) {
 }
 
 fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
-    let text = inside_literal(text);
+    let text = unwrap_literal(text);
     match shape {
         Shape::Object if text.starts_with('{') || is_expression(text) => {}
         Shape::Object => fields.problem(name, format!("must be an object, got {}", describe(text))),
@@ -116,9 +116,9 @@ fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
                 fields.problem(name, format!("must be a string, got {}", describe(text)));
             }
         }
-        Shape::Texts => {
+        Shape::TextList => {
             let texts = serde_json::from_str::<Vec<&RawValue>>(text);
-            let is_text = |value: &&RawValue| inside_literal(value.get()).starts_with('"');
+            let is_text = |value: &&RawValue| unwrap_literal(value.get()).starts_with('"');
             if !is_expression(text) && !texts.is_ok_and(|texts| texts.iter().all(is_text)) {
                 fields.problem(name, format!("must be a list of strings, got {}", describe(text)));
             }
@@ -131,7 +131,7 @@ fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
                 );
             }
         }
-        Shape::Part(members) => {
+        Shape::Nested(members) => {
             if is_expression(text) {
                 return;
             }
@@ -147,8 +147,8 @@ fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
 }
 
 /// What `{ "$literal": value }` holds; any other value itself.
-pub fn inside_literal(text: &str) -> &str {
-    crate::expr::inside_literal(text)
+pub fn unwrap_literal(text: &str) -> &str {
+    crate::expr::unwrap_literal(text)
 }
 
 /// A string that holds an expression may become anything when the run starts.

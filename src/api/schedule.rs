@@ -5,17 +5,17 @@ use crate::clock::Millis;
 use crate::cron::{CronExpr, Zone};
 use crate::engine::recurrence::Timetable;
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::model::schedule::{Dst, FNV_OFFSET, Gap, Overlap, fnv};
+use crate::model::schedule::{Dst, FNV1A_OFFSET_BASIS, Gap, Overlap, fnv1a};
 use crate::model::{IfRunning, Misfire, Recurrence, Rule};
 
 /// Largest instant that JavaScript's `Date` can show, ms.
-const MAX_INSTANT: f64 = 8_640_000_000_000_000.0;
+const MAX_INSTANT_MS: f64 = 8_640_000_000_000_000.0;
 /// Largest interval, ms: what a float still holds exactly.
-const MAX_INTERVAL: i64 = 9_007_199_254_740_991;
+const MAX_INTERVAL_MS: i64 = 9_007_199_254_740_991;
 /// Most instants of a preview.
-const MAX_PREVIEW: i64 = 10_000;
+const MAX_PREVIEW_RUNS: i64 = 10_000;
 
-const KNOWN: [&str; 10] = [
+const SCHEDULE_FIELDS: [&str; 10] = [
     "start_at",
     "cron",
     "every",
@@ -41,7 +41,7 @@ pub struct Plan {
 
 /// A plan, if there is one, and what kind of mistake stood in its way.
 #[derive(Debug)]
-pub struct Reading {
+pub struct ParsedSchedule {
     /// The plan.
     pub value: Option<Plan>,
     /// The most specific code for what is wrong.
@@ -51,14 +51,19 @@ pub struct Reading {
 }
 
 /// Reads the field `schedule`; problems are noted in `fields`. `seed` fixes the place of the job within its `spread`.
-pub fn read_schedule(fields: &mut Fields<'_>, timezone: &str, seed: impl FnOnce() -> String, now: Millis) -> Reading {
+pub fn read_schedule(
+    fields: &mut Fields<'_>,
+    timezone: &str,
+    seed: impl FnOnce() -> String,
+    now: Millis,
+) -> ParsedSchedule {
     let Some(mut inner) = fields.object("schedule") else {
         let sound = fields.raw("schedule").is_none();
         let value = sound.then(|| Plan {
             due: Some(now),
             ..Plan::default()
         });
-        return Reading {
+        return ParsedSchedule {
             value,
             code: ErrorCode::ValidationError,
             problems: 0,
@@ -68,7 +73,7 @@ pub fn read_schedule(fields: &mut Fields<'_>, timezone: &str, seed: impl FnOnce(
     let value = read_plan(&mut inner, &mut code, timezone, &seed(), now);
     let problems = inner.problems.len();
     fields.absorb(inner);
-    Reading {
+    ParsedSchedule {
         value: value.filter(|_| problems == 0),
         code,
         problems,
@@ -76,23 +81,23 @@ pub fn read_schedule(fields: &mut Fields<'_>, timezone: &str, seed: impl FnOnce(
 }
 
 fn read_plan(fields: &mut Fields<'_>, code: &mut ErrorCode, timezone: &str, seed: &str, now: Millis) -> Option<Plan> {
-    fields.refuse_unknown(&KNOWN);
+    fields.refuse_unknown(&SCHEDULE_FIELDS);
     let zone = read_zone(fields, code, timezone);
     let start_at = read_instant(fields, "start_at", zone.as_ref());
     let end_at = read_instant(fields, "endDate", zone.as_ref());
-    let limit = fields.integer("limit", 1, MAX_INTERVAL);
-    let every = fields.integer("every", 1, MAX_INTERVAL);
+    let limit = fields.integer("limit", 1, MAX_INTERVAL_MS);
+    let every = fields.integer("every", 1, MAX_INTERVAL_MS);
     let cron = read_cron(fields, code);
     if fields.raw("limit").is_some() && limit.is_none() || fields.raw("every").is_some() && every.is_none() {
         *code = schedule_code(*code);
     }
     let dst = read_dst(fields);
-    let misfire = fields.word(
+    let misfire = fields.one_of(
         "misfire",
         &[("once", Misfire::Once), ("skip", Misfire::Skip), ("all", Misfire::All)],
     );
-    let if_running = fields.word("ifRunning", &[("skip", IfRunning::Skip), ("allow", IfRunning::Allow)]);
-    let spread = fields.integer("spread", 0, MAX_INTERVAL);
+    let if_running = fields.one_of("ifRunning", &[("skip", IfRunning::Skip), ("allow", IfRunning::Allow)]);
+    let spread = fields.integer("spread", 0, MAX_INTERVAL_MS);
     check_combination(fields, code, start_at, end_at);
     if !fields.problems.is_empty() {
         return None;
@@ -176,7 +181,7 @@ pub fn read_instant(fields: &mut Fields<'_>, name: &str, zone: Option<&Zone>) ->
     let text = fields.raw(name)?;
     if text.starts_with('"') {
         let value = fields.string(name)?;
-        return match zone?.read_date_time(value.trim()) {
+        return match zone?.parse_date_time(value.trim()) {
             Ok(instant) => Some(instant),
             Err(unreadable) => {
                 fields.problem(name, unreadable.to_string());
@@ -185,7 +190,7 @@ pub fn read_instant(fields: &mut Fields<'_>, name: &str, zone: Option<&Zone>) ->
         };
     }
     let instant = number(text)
-        .filter(|value| value.abs() <= MAX_INSTANT)
+        .filter(|value| value.abs() <= MAX_INSTANT_MS)
         .map(|value| value.floor() as Millis);
     if instant.is_none() {
         fields.problem(
@@ -218,10 +223,10 @@ fn read_dst(fields: &mut Fields<'_>) -> Option<Dst> {
     let mut inner = fields.object("dst")?;
     inner.refuse_unknown(&["gap", "overlap"]);
     let gap = inner
-        .word("gap", &[("after", Gap::After), ("skip", Gap::Skip)])
+        .one_of("gap", &[("after", Gap::After), ("skip", Gap::Skip)])
         .unwrap_or_default();
     let overlap = inner
-        .word(
+        .one_of(
             "overlap",
             &[
                 ("first", Overlap::First),
@@ -275,7 +280,7 @@ fn spread_offset(seed: &str, spread: i64) -> i64 {
     if spread <= 0 {
         return 0;
     }
-    let hash = fnv(FNV_OFFSET, seed);
+    let hash = fnv1a(FNV1A_OFFSET_BASIS, seed);
     i64::try_from(hash % spread.unsigned_abs()).unwrap_or(0)
 }
 
@@ -302,7 +307,7 @@ pub fn read_preview(text: &str, options: Option<&str>, timezone: &str, now: Mill
     asked.refuse_unknown(&["from", "count"]);
     let zone = Zone::get(timezone).unwrap_or_else(|_| Zone::utc());
     let from = read_instant(&mut asked, "from", Some(&zone)).unwrap_or(now);
-    let count = asked.integer("count", 0, MAX_PREVIEW).unwrap_or(5);
+    let count = asked.integer("count", 0, MAX_PREVIEW_RUNS).unwrap_or(5);
 
     let mut schedule = Fields::read(text, "schedule").map_err(invalid)?;
     let mut code = ErrorCode::ValidationError;

@@ -6,7 +6,7 @@
 use super::fields::{Fields, describe};
 use super::instance::Instance;
 use crate::clock::Millis;
-use crate::engine::preparation::{Admission, SessionKeys, revocation, space};
+use crate::engine::preparation::{Admission, SessionKeys, entry_space, revocation_key};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::job::Session;
 use crate::sessions;
@@ -20,29 +20,29 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// How long a refresh token is good, ms.
-const REFRESH: i64 = 30 * 86_400_000;
+const REFRESH_TOKEN_LIFETIME_MS: i64 = 30 * 86_400_000;
 /// Largest data of a session, in bytes of JSON: it travels with every job.
-const LARGEST: usize = 16 * 1024;
+const MAX_DATA_BYTES: usize = 16 * 1024;
 /// Claims that are set here.
-const RESERVED: [&str; 5] = ["exp", "iat", "nbf", "jti", "sid"];
+const RESERVED_CLAIMS: [&str; 5] = ["exp", "iat", "nbf", "jti", "sid"];
 
 /// What is remembered of a refresh token.
 #[derive(Deserialize, Serialize)]
-struct Remembered<'a> {
+struct RefreshTokenRecord<'a> {
     sid: &'a str,
     #[serde(borrow)]
     data: &'a RawValue,
 }
 
 #[derive(Serialize)]
-struct Started {
+struct StartedSession {
     token: String,
     refresh_token: String,
     expires_at: Millis,
 }
 
 #[derive(Serialize)]
-struct Verified<'a> {
+struct VerifiedSession<'a> {
     tag: &'a str,
     data: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ struct Verified<'a> {
 }
 
 /// A call's argument, read: whose session it is.
-struct Request<'a> {
+struct SessionRequest<'a> {
     fields: Fields<'a>,
     product: Box<str>,
     tag: Box<str>,
@@ -73,7 +73,7 @@ pub(super) async fn call(instance: &Instance, method: &str, text: &str) -> Resul
     }
 }
 
-fn read<'a>(instance: &Instance, text: &'a str, known: &[&str]) -> Result<Request<'a>> {
+fn read<'a>(instance: &Instance, text: &'a str, known: &[&str]) -> Result<SessionRequest<'a>> {
     let invalid = |problems| Error::invalid(ErrorCode::ValidationError, problems);
     let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
     fields.refuse_unknown(&[&["product", "env", "tag"], known].concat());
@@ -95,7 +95,7 @@ fn read<'a>(instance: &Instance, text: &'a str, known: &[&str]) -> Result<Reques
         fields.problem("tag", "is missing; it must be the tag of a session resource");
     }
     match (product, tag) {
-        (Some(product), Some(tag)) if fields.problems.is_empty() => Ok(Request {
+        (Some(product), Some(tag)) if fields.problems.is_empty() => Ok(SessionRequest {
             fields,
             product,
             tag,
@@ -105,12 +105,12 @@ fn read<'a>(instance: &Instance, text: &'a str, known: &[&str]) -> Result<Reques
     }
 }
 
-fn missing(name: &str, message: &str) -> Error {
+fn invalid_field(name: &str, message: &str) -> Error {
     Error::invalid(ErrorCode::ValidationError, vec![Problem::new(name, message)])
 }
 
 /// The keys of the session resource of a request.
-async fn keys_of(instance: &Instance, request: &Request<'_>) -> Result<Arc<SessionKeys>> {
+async fn keys_of(instance: &Instance, request: &SessionRequest<'_>) -> Result<Arc<SessionKeys>> {
     let preparation = &instance.options.engine.preparation;
     let keys = preparation.session_keys(&request.product, &request.tag).await?;
     keys.ok_or_else(|| {
@@ -126,17 +126,17 @@ async fn start(instance: &Instance, store: &dyn Store, text: &str) -> Result<Str
     let request = read(instance, text, &["data"])?;
     let data = request.fields.raw("data").unwrap_or("{}");
     let given = Fields::read(data, "data")
-        .map_err(|_| missing("data", &format!("must be an object, got {}", describe(data))))?;
-    if let Some(name) = RESERVED.into_iter().find(|name| given.raw(name).is_some()) {
-        return Err(missing(
+        .map_err(|_| invalid_field("data", &format!("must be an object, got {}", describe(data))))?;
+    if let Some(name) = RESERVED_CLAIMS.into_iter().find(|name| given.raw(name).is_some()) {
+        return Err(invalid_field(
             &format!("data.{name}"),
             "is set by the session itself; choose another name",
         ));
     }
-    if data.len() > LARGEST {
-        return Err(missing(
+    if data.len() > MAX_DATA_BYTES {
+        return Err(invalid_field(
             "data",
-            &format!("is {} bytes of JSON, the limit is {LARGEST}", data.len()),
+            &format!("is {} bytes of JSON, the limit is {MAX_DATA_BYTES}", data.len()),
         ));
     }
     let keys = keys_of(instance, &request).await?;
@@ -147,14 +147,14 @@ async fn start(instance: &Instance, store: &dyn Store, text: &str) -> Result<Str
 async fn issue(
     instance: &Instance,
     store: &dyn Store,
-    request: &Request<'_>,
+    request: &SessionRequest<'_>,
     keys: &SessionKeys,
     sid: &str,
     data: &str,
 ) -> Result<String> {
     let Some(key) = &keys.signing else {
         let message = "has no key to sign with; give it a `secret` or a `privateKey`";
-        return Err(missing(&format!("resources.sessions.{}", request.tag), message));
+        return Err(invalid_field(&format!("resources.sessions.{}", request.tag), message));
     };
     let now = instance.now();
     let expires_at = now.saturating_add(keys.resource.expiry);
@@ -164,15 +164,15 @@ async fn issue(
     let claims = format!(r#"{{"iat":{issued},"exp":{end},"sid":"{sid}"{comma}{inner}"#);
     let token = sessions::issue(&claims, key)?;
     let refresh_token = random(32)?;
-    let data = serde_json::from_str(data).map_err(|_| missing("data", "must be an object"))?;
-    let remembered = Remembered { sid, data };
+    let data = serde_json::from_str(data).map_err(|_| invalid_field("data", "must be an object"))?;
+    let record = RefreshTokenRecord { sid, data };
     let entry = Entry {
         at: refresh_key(request, &refresh_token),
-        value: to_json(&remembered)?.into(),
-        expires: now.saturating_add(REFRESH),
+        value: to_json(&record)?.into(),
+        expires: now.saturating_add(REFRESH_TOKEN_LIFETIME_MS),
     };
     store.put_entry(entry).await?;
-    to_json(&Started {
+    to_json(&StartedSession {
         token: format!("{}:{token}", request.tag),
         refresh_token,
         expires_at: end * 1000,
@@ -181,9 +181,9 @@ async fn issue(
 
 async fn verify(instance: &Instance, store: &dyn Store, text: &str) -> Result<String> {
     let request = read(instance, text, &["token"])?;
-    let payload = admitted(instance, store, &request, Some(instance.now())).await?;
+    let payload = verified_payload(instance, store, &request, Some(instance.now())).await?;
     let data = serde_json::from_str(&payload.claims).map_err(|_| sessions::unauthorized("has unreadable claims"))?;
-    to_json(&Verified {
+    to_json(&VerifiedSession {
         tag: &request.tag,
         data,
         expires_at: payload.expires,
@@ -191,19 +191,19 @@ async fn verify(instance: &Instance, store: &dyn Store, text: &str) -> Result<St
 }
 
 /// What the token of a request says, once it is found right.
-async fn admitted(
+async fn verified_payload(
     instance: &Instance,
     store: &dyn Store,
-    request: &Request<'_>,
+    request: &SessionRequest<'_>,
     now: Option<Millis>,
-) -> Result<sessions::Payload> {
+) -> Result<sessions::TokenPayload> {
     let Some(token) = &request.token else {
-        return Err(missing("token", "is missing; it must be a string"));
+        return Err(invalid_field("token", "is missing; it must be a string"));
     };
     let keys = keys_of(instance, request).await?;
     if keys.verifying.is_none() {
         let message = "has no key to check tokens with; give it a `secret`, a `publicKey` or `jwks`";
-        return Err(missing(&format!("resources.sessions.{}", request.tag), message));
+        return Err(invalid_field(&format!("resources.sessions.{}", request.tag), message));
     }
     let session = Session {
         tag: request.tag.clone(),
@@ -220,7 +220,7 @@ async fn refresh(instance: &Instance, store: &dyn Store, text: &str) -> Result<S
     let mut request = read(instance, text, &["refresh_token"])?;
     let keys = keys_of(instance, &request).await?;
     let Some(token) = request.fields.string("refresh_token") else {
-        return Err(missing("refresh_token", "is missing; it must be a string"));
+        return Err(invalid_field("refresh_token", "is missing; it must be a string"));
     };
     let now = instance.now();
     let taken = store.take_entry(refresh_key(&request, &token), now).await?;
@@ -232,14 +232,14 @@ async fn refresh(instance: &Instance, store: &dyn Store, text: &str) -> Result<S
         Error::invalid(ErrorCode::Unauthorized, vec![problem])
     };
     let taken = taken.ok_or_else(refused)?;
-    let remembered: Remembered<'_> = serde_json::from_str(&taken).map_err(|_| refused())?;
+    let record: RefreshTokenRecord<'_> = serde_json::from_str(&taken).map_err(|_| refused())?;
     let revoked = store
-        .entry(revocation(&request.product, &request.tag, remembered.sid), Millis::MIN)
+        .entry(revocation_key(&request.product, &request.tag, record.sid), Millis::MIN)
         .await?;
     if revoked.is_some() {
         return Err(refused());
     }
-    issue(instance, store, &request, &keys, remembered.sid, remembered.data.get()).await
+    issue(instance, store, &request, &keys, record.sid, record.data.get()).await
 }
 
 async fn revoke(instance: &Instance, store: &dyn Store, text: &str) -> Result<String> {
@@ -249,11 +249,11 @@ async fn revoke(instance: &Instance, store: &dyn Store, text: &str) -> Result<St
         Some(token) => {
             let taken = store.take_entry(refresh_key(&request, &token), now).await?;
             let Some(taken) = taken else { return Ok(String::new()) };
-            let remembered: Option<Remembered<'_>> = serde_json::from_str(&taken).ok();
-            (remembered.map(|remembered| Box::from(remembered.sid)), now)
+            let record: Option<RefreshTokenRecord<'_>> = serde_json::from_str(&taken).ok();
+            (record.map(|record| Box::from(record.sid)), now)
         }
         None => {
-            let payload = match admitted(instance, store, &request, None).await {
+            let payload = match verified_payload(instance, store, &request, None).await {
                 Ok(payload) => payload,
                 // Whoever revokes twice has what was asked for.
                 Err(error) if is_revoked(&error) => return Ok(String::new()),
@@ -263,16 +263,18 @@ async fn revoke(instance: &Instance, store: &dyn Store, text: &str) -> Result<St
         }
     };
     let Some(id) = id else {
-        return Err(missing(
+        return Err(invalid_field(
             "token",
             "has neither `sid` nor `jti`, so that it cannot be told from others",
         ));
     };
     let entry = Entry {
-        at: revocation(&request.product, &request.tag, &id),
+        at: revocation_key(&request.product, &request.tag, &id),
         value: "".into(),
         // As long as a refresh token of the session may be about; with leeway for clocks that differ.
-        expires: expires.max(now.saturating_add(REFRESH)).saturating_add(60_000),
+        expires: expires
+            .max(now.saturating_add(REFRESH_TOKEN_LIFETIME_MS))
+            .saturating_add(60_000),
     };
     store.put_entry(entry).await?;
     Ok(String::new())
@@ -283,11 +285,11 @@ fn is_revoked(error: &Error) -> bool {
 }
 
 /// Where a refresh token is remembered: under its hash, so that the store's file opens no session.
-fn refresh_key(request: &Request<'_>, token: &str) -> EntryKey {
+fn refresh_key(request: &SessionRequest<'_>, token: &str) -> EntryKey {
     let hash = digest::digest(&digest::SHA256, token.as_bytes());
     EntryKey {
         kind: EntryKind::Session,
-        space: space("refresh", &request.product, &request.tag),
+        space: entry_space("refresh", &request.product, &request.tag),
         key: URL_SAFE_NO_PAD.encode(hash).into(),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Reads and checks the input as a dispatch does. Invariant: nothing is promised that a single statement cannot keep.
 
-use super::dispatch::{Defaults, Reader};
+use super::dispatch::{Defaults, DispatchReader};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{Namespace, OnConflict};
@@ -13,7 +13,9 @@ pub async fn statement(engine: &Engine, defaults: &Defaults, namespace: &str, in
     let name: String = serde_json::from_str(namespace).unwrap_or_default();
     let namespace = Namespace::parse_public(&name)
         .ok_or_else(|| Error::new(ErrorCode::NotFound, format!("there is no namespace {name}")))?;
-    let job = Reader::new(defaults, engine.clock.now()).read(namespace, input)?.job;
+    let job = DispatchReader::new(defaults, engine.clock.now())
+        .read(namespace, input)?
+        .job;
     let refuse = |path: &str, message: &str| {
         Err(Error::invalid(
             ErrorCode::ValidationError,

@@ -4,7 +4,7 @@
 
 use crate::clock::Millis;
 use crate::model::{JobOptions, Recurrence, Route, Rule, RunError};
-use crate::store::{GapKind, GridGap, History, HistoryEntry, JobRecord, Stats};
+use crate::store::{GapKind, History, HistoryEntry, JobRecord, OccurrenceGap, Stats};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -123,8 +123,8 @@ pub struct HistoryView {
     successful_executions: i64,
     failed_executions: i64,
     executions: Vec<ExecutionView>,
-    missed: Vec<RangeView>,
-    skipped: Vec<RangeView>,
+    missed: Vec<GapView>,
+    skipped: Vec<GapView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -144,7 +144,7 @@ struct ExecutionView {
 }
 
 #[derive(Debug, Serialize)]
-struct RangeView {
+struct GapView {
     from: Millis,
     to: Millis,
     count: i64,
@@ -157,7 +157,7 @@ impl HistoryView {
         let ranges = |kind: GapKind| {
             let of_kind = history.gaps.iter().filter(move |gap| gap.kind == kind);
             of_kind
-                .map(|gap: &GridGap| RangeView {
+                .map(|gap: &OccurrenceGap| GapView {
                     from: gap.first,
                     to: gap.last,
                     count: gap.count,

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a secret goes in and never comes out.
 
-use super::fields::{Fields, describe, nearest, shown};
+use super::fields::{Fields, describe, nearest, truncated};
 use super::jobs::{invalid, to_json};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// Most webhooks of a store: each event is delivered to as many.
 const MAX_WEBHOOKS: usize = 50;
 /// Longest URL, bytes.
-const MAX_URL: usize = 2_048;
+const MAX_URL_BYTES: usize = 2_048;
 
 #[derive(Serialize)]
 struct WebhookView<'a> {
@@ -124,7 +124,7 @@ pub async fn delete(engine: &Engine, text: &str) -> Result<String> {
     }
     Err(Error::new(
         ErrorCode::NotFound,
-        format!("there is no webhook {}; `listWebhooks` names all", shown(&which)),
+        format!("there is no webhook {}; `listWebhooks` names all", truncated(&which)),
     ))
 }
 
@@ -152,7 +152,7 @@ fn check_url(text: &str, outbound: &Outbound) -> std::result::Result<Box<str>, S
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!(
             "must begin with http:// or https://, got {}://; {wanted}",
-            shown(url.scheme())
+            truncated(url.scheme())
         ));
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -162,18 +162,18 @@ fn check_url(text: &str, outbound: &Outbound) -> std::result::Result<Box<str>, S
     if !outbound.admits_host(host) || !outbound.admits_literal(host) {
         return Err(format!(
             "leads to the host {}, which `outbound` of the constructor forbids",
-            shown(host)
+            truncated(host)
         ));
     }
     let url = canonical(url).to_string();
-    if url.len() > MAX_URL {
-        return Err(format!("must have at most {MAX_URL} bytes, got {}", url.len()));
+    if url.len() > MAX_URL_BYTES {
+        return Err(format!("must have at most {MAX_URL_BYTES} bytes, got {}", url.len()));
     }
     Ok(url.into())
 }
 
 fn read_events(fields: &mut Fields<'_>) -> Option<EventMask> {
-    let known = EventKind::OF_WEBHOOKS.map(EventKind::as_str);
+    let known = EventKind::DELIVERED_TO_WEBHOOKS.map(EventKind::as_str);
     if fields.raw("events").is_none() {
         fields.problem("events", format!("is missing; list some of {}", known.join(", ")));
         return None;
@@ -188,18 +188,20 @@ fn read_events(fields: &mut Fields<'_>) -> Option<EventMask> {
     }
     let mut mask = EventMask::default();
     for (index, name) in names.iter().enumerate() {
-        let kind = EventKind::OF_WEBHOOKS.into_iter().find(|kind| kind.as_str() == &**name);
+        let kind = EventKind::DELIVERED_TO_WEBHOOKS
+            .into_iter()
+            .find(|kind| kind.as_str() == &**name);
         match (kind, nearest(name, &known)) {
             (Some(kind), _) => mask.0 |= kind.bit(),
             (None, Some(near)) => fields.problem(
                 &format!("events[{index}]"),
-                format!("'{}' is no event of webhooks; did you mean '{near}'?", shown(name)),
+                format!("'{}' is no event of webhooks; did you mean '{near}'?", truncated(name)),
             ),
             (None, None) => fields.problem(
                 &format!("events[{index}]"),
                 format!(
                     "'{}' is no event of webhooks; known are {}",
-                    shown(name),
+                    truncated(name),
                     known.join(", ")
                 ),
             ),
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_url_does_not_repeat_it() {
+    fn url_problems_do_not_repeat_the_url() {
         assert!(
             !check_url("https://u:hunter2@example.com/")
                 .unwrap_err()

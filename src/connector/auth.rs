@@ -17,7 +17,7 @@ pub(super) async fn header(auth: &HttpAuth, preparation: &Preparation) -> Result
             let username = preparation.reveal(username.as_written()).await?;
             let password = preparation.reveal(password.as_written()).await?;
             let encoded = STANDARD.encode(format!("{username}:{password}"));
-            preparation.secrets.masker.learn(&encoded);
+            preparation.secrets.masker.add_secret(&encoded);
             (AUTHORIZATION, format!("Basic {encoded}"))
         }
         HttpAuth::Bearer(token) => {

@@ -12,17 +12,17 @@ mod brokers;
 mod call;
 mod databases;
 mod failure;
-#[cfg(test)]
-mod kit;
 mod notifications;
 mod registry;
 mod storage;
+#[cfg(test)]
+mod test_support;
 #[cfg(test)]
 mod tests;
 
 pub use call::{Call, Limits};
 pub use failure::Failure;
-pub use registry::{Checked, Registry};
+pub use registry::{CheckResult, Registry};
 
 use crate::engine::preparation::Preparation;
 use crate::engine::routing::Pattern;
@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 /// Which resource, in which environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
+pub struct ResourceName {
     /// Tag of the product.
     pub product: Box<str>,
     /// What it is: `app`, `notification`, `storage`, `broker`, `database`, `graph`.
@@ -44,7 +44,7 @@ pub struct Name {
     pub env: Box<str>,
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for ResourceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} ({}, {})", self.kind, self.tag, self.product, self.env)
     }
@@ -52,7 +52,7 @@ impl fmt::Display for Name {
 
 /// Routes that a resource serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct ServedTarget {
     /// Which routes.
     pub pattern: Pattern,
     /// Longest attempt for jobs that set none, ms; `None`: a minute.
@@ -63,10 +63,10 @@ pub struct Target {
 #[async_trait]
 pub trait Definition: Send + Sync {
     /// Which one.
-    fn name(&self) -> Name;
+    fn name(&self) -> ResourceName;
 
     /// What it serves.
-    fn targets(&self) -> Vec<Target>;
+    fn targets(&self) -> Vec<ServedTarget>;
 
     /// Puts the secrets in, and makes what is needed to reach it. Need not connect yet: the first call may.
     ///

@@ -3,12 +3,12 @@
 //! Invariants: a resource is opened by one attempt at a time, and the others wait for it; one whose credentials are
 //! refused is opened anew by the next attempt, since a secret may have changed.
 
-use super::{Call, Connector, Definition, Failure, Limits, Name};
+use super::{Call, Connector, Definition, Failure, Limits, ResourceName};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::preparation::Preparation;
 use crate::engine::routing::Lane;
 use crate::engine::steps::Steps;
-use crate::engine::{Attempt, HandlerFailure, Native, NativeTarget, Reply, Work};
+use crate::engine::{Attempt, HandlerFailure, HandlerSpec, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, ErrorCode};
 use crate::store::Store;
 use async_trait::async_trait;
@@ -20,9 +20,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Resources that are checked or closed at once.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENT_CHECKS: usize = 8;
 /// How long a resource may take to end its connections.
-const PARTING: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What became of the attempts of a resource in this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,9 +35,9 @@ pub struct Usage {
 
 /// What a check of a resource found.
 #[derive(Clone, Debug)]
-pub struct Checked {
+pub struct CheckResult {
     /// Which one.
-    pub name: Name,
+    pub name: ResourceName,
     /// Why it cannot be used.
     pub failure: Option<Failure>,
     /// How long it took, ms.
@@ -47,7 +47,7 @@ pub struct Checked {
 }
 
 /// One resource, with its connector when it is open.
-struct Resource {
+struct RegisteredResource {
     definition: Arc<dyn Definition>,
     preparation: Arc<Preparation>,
     limits: Limits,
@@ -56,7 +56,7 @@ struct Resource {
     failures: AtomicU64,
 }
 
-impl Resource {
+impl RegisteredResource {
     async fn connector(&self) -> Result<Arc<dyn Connector>, Failure> {
         let mut open = self.open.lock().await;
         if let Some(connector) = &*open {
@@ -71,7 +71,7 @@ impl Resource {
     }
 
     /// Refused credentials: a secret may have changed, so that the next attempt asks for it again.
-    async fn reconsider(&self, used: &Arc<dyn Connector>, failure: &Failure) {
+    async fn reopen_if_unauthorized(&self, used: &Arc<dyn Connector>, failure: &Failure) {
         if &*failure.code != ErrorCode::Unauthorized.as_str() {
             return;
         }
@@ -79,7 +79,7 @@ impl Resource {
         if open.as_ref().is_some_and(|connector| Arc::ptr_eq(connector, used)) {
             *open = None;
             drop(open);
-            let _ = tokio::time::timeout(PARTING, used.close()).await;
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, used.close()).await;
         }
     }
 
@@ -93,25 +93,25 @@ impl Resource {
         };
         let answer = connector.run(&call).await;
         if let Err(failure) = &answer {
-            self.reconsider(&connector, failure).await;
+            self.reopen_if_unauthorized(&connector, failure).await;
         }
         answer
     }
 
-    async fn check(&self, patience: Duration) -> Checked {
+    async fn check(&self, timeout: Duration) -> CheckResult {
         let from = SystemClock.now();
         let checked = async {
             let connector = self.connector().await?;
             let answer = connector.check().await;
             if let Err(failure) = &answer {
-                self.reconsider(&connector, failure).await;
+                self.reopen_if_unauthorized(&connector, failure).await;
             }
             answer
         };
-        let late = || Failure::timeout(format!("no answer within {} ms", patience.as_millis()));
-        let answer = tokio::time::timeout(patience, checked).await;
+        let late = || Failure::timeout(format!("no answer within {} ms", timeout.as_millis()));
+        let answer = tokio::time::timeout(timeout, checked).await;
         let failure = answer.unwrap_or_else(|_| Err(late())).err();
-        Checked {
+        CheckResult {
             name: self.definition.name(),
             failure,
             duration_ms: SystemClock.now().saturating_sub(from).max(0),
@@ -125,20 +125,20 @@ impl Resource {
     async fn close(&self) {
         let connector = self.open.lock().await.take();
         if let Some(connector) = connector {
-            let _ = tokio::time::timeout(PARTING, connector.close()).await;
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, connector.close()).await;
         }
     }
 }
 
 /// Attempts of one resource, as the engine calls them.
-struct ResourceWork {
-    resource: Arc<Resource>,
+struct ConnectorWork {
+    resource: Arc<RegisteredResource>,
     /// Not kept open by it: a store in memory ends with its last user.
     store: Weak<dyn Store>,
 }
 
 #[async_trait]
-impl Work for ResourceWork {
+impl NativeWork for ConnectorWork {
     async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
         let steps = Steps::new(Weak::clone(&self.store), attempt);
         let answer = self.resource.run(attempt, &steps).await;
@@ -155,7 +155,7 @@ impl Work for ResourceWork {
 
 /// All resources of an instance.
 pub struct Registry {
-    resources: Vec<Arc<Resource>>,
+    resources: Vec<Arc<RegisteredResource>>,
     limits: Limits,
 }
 
@@ -164,7 +164,7 @@ impl Registry {
     #[must_use]
     pub fn new(definitions: Vec<Arc<dyn Definition>>, preparation: &Arc<Preparation>, limits: Limits) -> Self {
         let resource = |definition| {
-            Arc::new(Resource {
+            Arc::new(RegisteredResource {
                 definition,
                 preparation: Arc::clone(preparation),
                 limits,
@@ -187,14 +187,14 @@ impl Registry {
 
     /// What the resources serve, for the engine; jobs that wait in this store.
     #[must_use]
-    pub fn targets(&self, store: &Arc<dyn Store>) -> Vec<NativeTarget> {
+    pub fn targets(&self, store: &Arc<dyn Store>) -> Vec<HandlerSpec> {
         let mut all = Vec::new();
         for resource in &self.resources {
-            let handler = Native::new(ResourceWork {
+            let handler = NativeHandler::new(ConnectorWork {
                 resource: Arc::clone(resource),
                 store: Arc::downgrade(store),
             });
-            all.extend(resource.definition.targets().into_iter().map(|target| NativeTarget {
+            all.extend(resource.definition.targets().into_iter().map(|target| HandlerSpec {
                 pattern: target.pattern,
                 handler: Arc::clone(&handler) as Arc<dyn crate::engine::Handler>,
                 concurrency: None,
@@ -207,7 +207,7 @@ impl Registry {
     }
 
     /// Connects to each resource that is wanted, several at once, in the order they are defined.
-    pub async fn check(&self, wanted: impl Fn(&Name) -> bool, patience: Duration) -> Vec<Checked> {
+    pub async fn check(&self, wanted: impl Fn(&ResourceName) -> bool, timeout: Duration) -> Vec<CheckResult> {
         let all = self.resources.iter();
         let chosen: Vec<_> = all
             .filter(|resource| wanted(&resource.definition.name()))
@@ -216,9 +216,9 @@ impl Registry {
         stream::iter(
             chosen
                 .into_iter()
-                .map(|resource| async move { resource.check(patience).await }),
+                .map(|resource| async move { resource.check(timeout).await }),
         )
-        .buffered(AT_ONCE)
+        .buffered(MAX_CONCURRENT_CHECKS)
         .collect()
         .await
     }
@@ -226,7 +226,7 @@ impl Registry {
     /// Ends all connections.
     pub async fn close(&self) {
         stream::iter(self.resources.iter().cloned())
-            .for_each_concurrent(AT_ONCE, |resource| async move { resource.close().await })
+            .for_each_concurrent(MAX_CONCURRENT_CHECKS, |resource| async move { resource.close().await })
             .await;
     }
 }
@@ -235,7 +235,7 @@ impl From<&Failure> for Error {
     fn from(failure: &Failure) -> Self {
         let code = ErrorCode::parse(&failure.code).unwrap_or(ErrorCode::HandlerError);
         let mut error = Self::new(code, failure.message.as_str());
-        error.own_code = (code == ErrorCode::HandlerError).then(|| failure.code.clone());
+        error.handler_code = (code == ErrorCode::HandlerError).then(|| failure.code.clone());
         error
     }
 }

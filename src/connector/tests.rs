@@ -14,19 +14,19 @@ use tokio::sync::oneshot;
 
 /// What happened to a definition.
 #[derive(Default)]
-struct Log {
+struct CallLog {
     opened: AtomicUsize,
     closed: AtomicUsize,
     answers: Mutex<Vec<Result<Option<Box<str>>, Failure>>>,
     hangs: bool,
 }
 
-struct Scripted(Arc<Log>);
+struct Scripted(Arc<CallLog>);
 
 #[async_trait]
 impl Definition for Scripted {
-    fn name(&self) -> Name {
-        Name {
+    fn name(&self) -> ResourceName {
+        ResourceName {
             product: "p".into(),
             kind: "app",
             tag: "a".into(),
@@ -34,14 +34,14 @@ impl Definition for Scripted {
         }
     }
 
-    fn targets(&self) -> Vec<Target> {
+    fn targets(&self) -> Vec<ServedTarget> {
         let pattern = Pattern {
             namespace: Namespace::Actions,
             product: Some("p".into()),
             env: Some("e".into()),
             target: vec![Some("a".into()), None],
         };
-        vec![Target { pattern, timeout: None }]
+        vec![ServedTarget { pattern, timeout: None }]
     }
 
     async fn open(&self, _: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
@@ -71,14 +71,14 @@ impl Connector for Scripted {
     }
 }
 
-fn registry(log: &Arc<Log>) -> Registry {
+fn registry(log: &Arc<CallLog>) -> Registry {
     let definition: Arc<dyn Definition> = Arc::new(Scripted(Arc::clone(log)));
     Registry::new(vec![definition], &Arc::default(), Limits::default())
 }
 
 async fn call(handler: &Arc<dyn Handler>) -> Result<Reply, HandlerFailure> {
     let (reply, answer) = oneshot::channel();
-    let attempt = kit::attempt(Namespace::Actions, ["a", "x"], (JobId::generate(), 3), "{}");
+    let attempt = test_support::attempt(Namespace::Actions, ["a", "x"], (JobId::generate(), 3), "{}");
     let attempt = Arc::new(attempt);
     handler.call(Invocation { attempt, reply });
     answer.await.unwrap()
@@ -96,8 +96,8 @@ fn handler(registry: &Registry) -> (Arc<dyn Store>, Arc<dyn Handler>) {
 }
 
 #[tokio::test]
-async fn a_resource_is_opened_once_for_all_its_attempts_and_closed_at_the_end() {
-    let log = Arc::new(Log::default());
+async fn connector_is_opened_once_and_closed_at_the_end() {
+    let log = Arc::new(CallLog::default());
     let registry = registry(&log);
     let (_store, handler) = handler(&registry);
     assert_eq!(log.opened.load(Ordering::Relaxed), 0);
@@ -113,8 +113,8 @@ async fn a_resource_is_opened_once_for_all_its_attempts_and_closed_at_the_end() 
 }
 
 #[tokio::test]
-async fn refused_credentials_are_asked_for_anew_and_other_failures_keep_the_connection() {
-    let log = Arc::new(Log::default());
+async fn unauthorized_reopens_the_connector_and_other_failures_keep_it() {
+    let log = Arc::new(CallLog::default());
     let registry = registry(&log);
     let (_store, handler) = handler(&registry);
     let refusals = [Failure::connection("cut"), Failure::unauthorized("wrong password")];
@@ -130,10 +130,10 @@ async fn refused_credentials_are_asked_for_anew_and_other_failures_keep_the_conn
 }
 
 #[tokio::test]
-async fn a_check_of_a_server_that_does_not_answer_ends() {
-    let log = Arc::new(Log {
+async fn connector_check_times_out() {
+    let log = Arc::new(CallLog {
         hangs: true,
-        ..Log::default()
+        ..CallLog::default()
     });
     let registry = registry(&log);
     let checked = registry

@@ -20,12 +20,12 @@ pub(super) struct DayRule {
     pub near_workday: u32,
     /// Bit w: every weekday w, 0 for Sunday.
     pub weekdays: u8,
-    /// Bit `8 w + k`: `w#k`, the k-th weekday w; k = [`LAST`] is `wL`, the last one.
+    /// Bit `8 w + k`: `w#k`, the k-th weekday w; k = [`LAST_ORDINAL`] is `wL`, the last one.
     pub nth: u64,
 }
 
 /// The ordinal that stands for the last weekday of its kind in [`DayRule::nth`].
-pub(super) const LAST: u32 = 6;
+pub(super) const LAST_ORDINAL: u32 = 6;
 
 impl DayRule {
     /// No day at all, to begin with.
@@ -78,7 +78,7 @@ impl DayRule {
             let (weekday, ordinal) = (bit / 8, bit % 8);
             let earliest = 1 + (weekday + 7 - first) % 7;
             let day = match ordinal {
-                LAST => earliest + 7 * ((length - earliest) / 7),
+                LAST_ORDINAL => earliest + 7 * ((length - earliest) / 7),
                 _ => earliest + 7 * (ordinal - 1),
             };
             if day <= length {

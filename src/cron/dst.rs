@@ -8,15 +8,15 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DstPolicy {
     /// What happens to a run whose local time is skipped.
-    pub gap: Gap,
+    pub gap: GapPolicy,
     /// What happens to a run whose local time comes twice.
-    pub overlap: Overlap,
+    pub overlap: OverlapPolicy,
 }
 
 /// What happens to a run whose local time falls into a gap of less than three hours. Runs in a
 /// longer gap, a calendar change rather than daylight saving, are always skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Gap {
+pub enum GapPolicy {
     /// Run once, at the first instant after the gap.
     #[default]
     After,
@@ -26,7 +26,7 @@ pub enum Gap {
 
 /// What happens to a run whose local time comes twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Overlap {
+pub enum OverlapPolicy {
     /// Run at the first of the two instants.
     #[default]
     First,

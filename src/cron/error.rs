@@ -8,7 +8,7 @@ use std::fmt;
 use super::Field;
 
 /// How many bytes of a refused piece of text an error repeats.
-const SHOWN_BYTES: usize = 40;
+const MAX_QUOTED_BYTES: usize = 40;
 
 /// A refused expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,10 +57,10 @@ impl std::error::Error for CronError {}
 
 /// The beginning of `text` as an error shows it: in backquotes, without control characters, cut
 /// to a length that fits into a line.
-pub(super) fn quoted(text: &str) -> String {
+pub(super) fn quote_excerpt(text: &str) -> String {
     let mut shown = String::from("`");
     for character in text.chars() {
-        if shown.len() >= SHOWN_BYTES {
+        if shown.len() >= MAX_QUOTED_BYTES {
             shown.push('…');
             break;
         }

@@ -23,7 +23,7 @@ pub struct CronExpr {
 impl CronExpr {
     /// Completes an expression from its fields; the masks must not be empty.
     pub(super) fn new(minutes: u64, hours: u32, months: u32, days: DayRule, interval: bool) -> CronExpr {
-        let never = !some_year_has_a_day(months, &days);
+        let never = !matches_some_date(months, &days);
         CronExpr {
             minutes,
             hours,
@@ -51,7 +51,7 @@ impl CronExpr {
 
 /// Decides for good whether a date matches: a year is one of 14 types, by the weekday on which
 /// it begins and its length.
-fn some_year_has_a_day(months: u32, days: &DayRule) -> bool {
+fn matches_some_date(months: u32, days: &DayRule) -> bool {
     [false, true].into_iter().any(|leap| {
         (0..7).any(|weekday_of_new_year| {
             let mut first = weekday_of_new_year;

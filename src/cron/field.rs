@@ -54,7 +54,7 @@ impl Field {
     }
 
     /// The last value of `*`: that of the field, but 6 for the weekday, whose 7 repeats 0.
-    pub(super) fn last_of_star(self) -> u32 {
+    pub(super) fn largest_of_star(self) -> u32 {
         self.largest().min(match self {
             Field::DayOfWeek => 6,
             _ => u32::MAX,
@@ -62,8 +62,8 @@ impl Field {
     }
 
     /// How many different values the field has, which is also its largest step.
-    pub(super) fn span(self) -> u32 {
-        self.last_of_star() - self.smallest() + 1
+    pub(super) fn value_count(self) -> u32 {
+        self.largest_of_star() - self.smallest() + 1
     }
 
     /// The value of a three-letter name in this field, in any case.
@@ -85,7 +85,7 @@ impl Field {
     }
 
     /// What may be written in this field, for hints.
-    pub(super) fn valid(self) -> &'static str {
+    pub(super) fn valid_values_hint(self) -> &'static str {
         match self {
             Field::Minute => "use 0-59",
             Field::Hour => "use 0-23",

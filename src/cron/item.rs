@@ -3,8 +3,8 @@
 //! It must not know the other fields or items. Invariant: an item that is returned lies within
 //! the range of its field; an error's position lies within the item or right after it.
 
-use super::days::LAST;
-use super::error::quoted;
+use super::days::LAST_ORDINAL;
+use super::error::quote_excerpt;
 use super::{CronError, Field};
 
 /// What one item selects.
@@ -18,14 +18,14 @@ pub(super) enum Item {
     LastWorkday,
     /// `15W`.
     NearWorkday(u32),
-    /// `1#2`, and `1L` with the ordinal [`LAST`].
+    /// `1#2`, and `1L` with the ordinal [`LAST_ORDINAL`].
     Nth { weekday: u32, ordinal: u32 },
 }
 
 /// Reads an item that begins at byte `start` of the expression; `alone` tells whether it is the
 /// only one of its field.
 pub(super) fn read_item(field: Field, start: usize, text: &str, alone: bool) -> Result<Item, CronError> {
-    let mut reader = Reader {
+    let mut reader = ItemReader {
         field,
         start,
         text,
@@ -42,12 +42,12 @@ pub(super) fn read_item(field: Field, start: usize, text: &str, alone: bool) -> 
     };
     match reader.rest() {
         "" => Ok(item),
-        rest => Err(reader.unexpected(rest)),
+        rest => Err(reader.unexpected_text_error(rest)),
     }
 }
 
 /// Reads one item from left to right.
-pub(super) struct Reader<'t> {
+pub(super) struct ItemReader<'t> {
     pub(super) field: Field,
     /// The byte of the expression at which the item begins.
     pub(super) start: usize,
@@ -56,7 +56,7 @@ pub(super) struct Reader<'t> {
     pub(super) at: usize,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> ItemReader<'t> {
     pub(super) fn rest(&self) -> &'t str {
         self.text.get(self.at..).unwrap_or_default()
     }
@@ -81,7 +81,7 @@ impl<'t> Reader<'t> {
 
     fn star(&mut self) -> Result<Item, CronError> {
         self.at += 1;
-        self.stepped(self.field.smallest(), self.field.last_of_star(), true)
+        self.stepped(self.field.smallest(), self.field.largest_of_star(), true)
     }
 
     fn question(&mut self, alone: bool) -> Result<Item, CronError> {
@@ -98,7 +98,7 @@ impl<'t> Reader<'t> {
     fn last_day(&mut self) -> Result<Item, CronError> {
         self.at += 1;
         if self.peek() == Some(b'-') {
-            let message = format!("{} counts back from the last day", quoted(self.text));
+            let message = format!("{} counts back from the last day", quote_excerpt(self.text));
             let hint = "`L-n` is not supported; use `L`, or a fixed day such as `28`";
             return Err(self.error(0, &message, hint));
         }
@@ -117,7 +117,7 @@ impl<'t> Reader<'t> {
             return self.range(first, self.sunday_at_the_end(first, last, last_at));
         }
         match (self.field, self.peek()) {
-            (_, Some(b'/')) => Err(self.step_without_range(first)),
+            (_, Some(b'/')) => Err(self.step_without_range_error(first)),
             (Field::DayOfMonth, Some(b'W' | b'w')) => {
                 self.at += 1;
                 Ok(Item::NearWorkday(first))
@@ -126,7 +126,7 @@ impl<'t> Reader<'t> {
                 self.at += 1;
                 Ok(Item::Nth {
                     weekday: first % 7,
-                    ordinal: LAST,
+                    ordinal: LAST_ORDINAL,
                 })
             }
             (Field::DayOfWeek, Some(b'#')) => self.nth(first % 7),
@@ -146,8 +146,8 @@ impl<'t> Reader<'t> {
 
     fn range(&mut self, first: u32, last: u32) -> Result<Item, CronError> {
         if first > last {
-            let message = format!("the range {} runs backwards", quoted(self.text));
-            return Err(self.error(0, &message, self.split_range(first, last)));
+            let message = format!("the range {} runs backwards", quote_excerpt(self.text));
+            return Err(self.error(0, &message, self.split_range_hint(first, last)));
         }
         self.stepped(first, last, false)
     }
@@ -164,15 +164,15 @@ impl<'t> Reader<'t> {
     fn step(&mut self) -> Result<usize, CronError> {
         let at = self.at;
         let digits = self.take(u8::is_ascii_digit);
-        let span = self.field.span();
+        let span = self.field.value_count();
         let valid = format!("use a step of 1 to {span}");
         if digits.is_empty() {
             return Err(self.error(at, "a step is missing after `/`", valid));
         }
         match number(digits) {
-            0 => Err(self.error(at, &format!("{} is no step", quoted(digits)), valid)),
+            0 => Err(self.error(at, &format!("{} is no step", quote_excerpt(digits)), valid)),
             step if step > span => {
-                let message = format!("the step {} is larger than the field", quoted(digits));
+                let message = format!("the step {} is larger than the field", quote_excerpt(digits));
                 let hint = format!("{valid}, or the `every` option for any other interval");
                 Err(self.error(at, &message, hint))
             }
@@ -184,13 +184,16 @@ impl<'t> Reader<'t> {
         self.at += 1;
         let at = self.at;
         if self.skip(b'L') {
-            return Ok(Item::Nth { weekday, ordinal: LAST });
+            return Ok(Item::Nth {
+                weekday,
+                ordinal: LAST_ORDINAL,
+            });
         }
         let digits = self.take(u8::is_ascii_digit);
         match number(digits) {
             ordinal @ 1..=5 if !digits.is_empty() => Ok(Item::Nth { weekday, ordinal }),
             _ => {
-                let message = format!("{} names no week of the month", quoted(self.text));
+                let message = format!("{} names no week of the month", quote_excerpt(self.text));
                 Err(self.error(at, &message, "use `#1` to `#5`, or `L` for the last"))
             }
         }
@@ -203,18 +206,18 @@ impl<'t> Reader<'t> {
             let digits = self.take(u8::is_ascii_digit);
             let value = number(digits);
             if !(self.field.smallest()..=self.field.largest()).contains(&value) {
-                let message = format!("{} is out of range", quoted(digits));
-                return Err(self.error(at, &message, self.field.valid()));
+                let message = format!("{} is out of range", quote_excerpt(digits));
+                return Err(self.error(at, &message, self.field.valid_values_hint()));
             }
             return Ok(value);
         }
         let letters = self.take(u8::is_ascii_alphabetic);
         if letters.is_empty() {
             let message = match self.rest() {
-                "" => format!("a value is missing in {}", quoted(self.text)),
-                rest => format!("{} is not a value", quoted(rest)),
+                "" => format!("a value is missing in {}", quote_excerpt(self.text)),
+                rest => format!("{} is not a value", quote_excerpt(rest)),
             };
-            return Err(self.error(at, &message, self.field.valid()));
+            return Err(self.error(at, &message, self.field.valid_values_hint()));
         }
         // `MONL` is a name and the suffix `L`, which the caller reads.
         let (name, suffix) = letters.split_at(letters.len().min(3));
@@ -223,7 +226,7 @@ impl<'t> Reader<'t> {
                 self.at -= suffix.len();
                 Ok(value)
             }
-            _ => Err(self.unknown_name(at, letters)),
+            _ => Err(self.unknown_name_error(at, letters)),
         }
     }
 }

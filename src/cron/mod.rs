@@ -24,15 +24,15 @@ mod error;
 mod expr;
 mod field;
 mod item;
+mod item_errors;
 mod nearest;
 mod parse;
-mod refusal;
 mod search;
 mod spans;
 mod zone;
 
-pub use dst::{DstPolicy, Gap, Overlap};
+pub use dst::{DstPolicy, GapPolicy, OverlapPolicy};
 pub use error::CronError;
 pub use expr::CronExpr;
 pub use field::Field;
-pub use zone::{UnknownZone, UnreadableDateTime, Zone, tzdb_version};
+pub use zone::{InvalidDateTime, UnknownZone, Zone, tzdb_version};

@@ -4,14 +4,14 @@
 //! longer than any real one get no suggestion.
 
 /// Longer names are not compared: the longest real one has 32 bytes.
-const LONGEST: usize = 48;
+const MAX_NAME_BYTES: usize = 48;
 
 /// The candidate nearest to `name` by edit distance, to the whole of it or, as in `newyork`, to
 /// its last part; `None` if nothing is near. Case, `_`, `-` and spaces do not count.
 pub(super) fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let wanted = simplified(name);
     // Short names are abbreviations such as `PST`; near ones mean something else altogether.
-    if wanted.len() < 4 || name.len() > LONGEST {
+    if wanted.len() < 4 || name.len() > MAX_NAME_BYTES {
         return None;
     }
     let allowed = 1 + wanted.len() / 6;

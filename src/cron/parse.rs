@@ -4,13 +4,13 @@
 //! text at all yields an expression or an error, in time linear in at most 256 bytes.
 
 use super::days::DayRule;
-use super::error::quoted;
+use super::error::quote_excerpt;
 use super::item::{Item, read_item};
 use super::{CronError, CronExpr, Field};
 
 /// Longer texts are refused unread.
-const LONGEST: usize = 256;
-const FORM: &str = "write 5 fields: minute hour day-of-month month day-of-week, as in `0 9 * * MON-FRI`";
+const MAX_EXPRESSION_BYTES: usize = 256;
+const FIVE_FIELDS_HINT: &str = "write 5 fields: minute hour day-of-month month day-of-week, as in `0 9 * * MON-FRI`";
 const ALIASES: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
     ("@annually", "0 0 1 1 *"),
@@ -28,15 +28,19 @@ impl CronExpr {
     ///
     /// [`CronError`] with the position of the first fault and what to write instead.
     pub fn parse(text: &str) -> Result<CronExpr, CronError> {
-        refuse_strange_text(text)?;
+        check_length_and_characters(text)?;
         let first = words(text).next();
         let Some((position, word)) = first else {
-            return Err(CronError::whole(0, "the expression is empty".to_owned(), FORM));
+            return Err(CronError::whole(
+                0,
+                "the expression is empty".to_owned(),
+                FIVE_FIELDS_HINT,
+            ));
         };
         if word.starts_with('@') {
             return parse_fields(expand_alias(text, position, word)?);
         }
-        refuse_zone_prefix(position, word)?;
+        reject_zone_prefix(position, word)?;
         parse_fields(text)
     }
 }
@@ -53,12 +57,12 @@ fn parse_fields(text: &str) -> Result<CronExpr, CronError> {
     let mut found = words(text);
     let mut fields = [(0, ""); Field::ALL.len()];
     for (index, field) in fields.iter_mut().enumerate() {
-        *field = found.next().ok_or_else(|| too_few(text, index))?;
+        *field = found.next().ok_or_else(|| too_few_fields(text, index))?;
     }
     if let Some((position, _)) = found.next() {
-        return Err(too_many(position, Field::ALL.len() + 1 + found.count()));
+        return Err(too_many_fields(position, Field::ALL.len() + 1 + found.count()));
     }
-    let mut parsed = Parsed {
+    let mut parsed = PartialExpr {
         bits: [0; 5],
         days: DayRule::NONE,
         interval: false,
@@ -70,14 +74,14 @@ fn parse_fields(text: &str) -> Result<CronExpr, CronError> {
 }
 
 /// What has been read so far.
-struct Parsed {
+struct PartialExpr {
     /// Per field, bit n for value n.
     bits: [u64; 5],
     days: DayRule,
     interval: bool,
 }
 
-impl Parsed {
+impl PartialExpr {
     fn read_field(&mut self, field: Field, position: usize, word: &str) -> Result<(), CronError> {
         if matches!(word, "*" | "?") {
             match field {
@@ -129,10 +133,10 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-fn refuse_strange_text(text: &str) -> Result<(), CronError> {
-    if text.len() > LONGEST {
+fn check_length_and_characters(text: &str) -> Result<(), CronError> {
+    if text.len() > MAX_EXPRESSION_BYTES {
         let message = format!("the expression has {} bytes", text.len());
-        let position = text.floor_char_boundary(LONGEST);
+        let position = text.floor_char_boundary(MAX_EXPRESSION_BYTES);
         return Err(CronError::whole(position, message, "use at most 256 bytes"));
     }
     let strange = text
@@ -158,7 +162,7 @@ fn expand_alias(text: &str, position: usize, word: &str) -> Result<&'static str,
             None => Ok(fields),
             Some((extra, _)) => Err(CronError::whole(
                 extra,
-                format!("{} is followed by more text", quoted(word)),
+                format!("{} is followed by more text", quote_excerpt(word)),
                 "write the alias alone, or five fields instead of it",
             )),
         };
@@ -172,20 +176,20 @@ fn expand_alias(text: &str, position: usize, word: &str) -> Result<&'static str,
     };
     Err(CronError::whole(
         position,
-        format!("{} is not a known alias", quoted(word)),
+        format!("{} is not a known alias", quote_excerpt(word)),
         hint,
     ))
 }
 
-fn refuse_zone_prefix(position: usize, word: &str) -> Result<(), CronError> {
+fn reject_zone_prefix(position: usize, word: &str) -> Result<(), CronError> {
     if word.starts_with("TZ=") || word.starts_with("CRON_TZ=") {
-        let message = format!("{} sets a time zone inside the expression", quoted(word));
+        let message = format!("{} sets a time zone inside the expression", quote_excerpt(word));
         return Err(CronError::whole(position, message, "use the `tz` option"));
     }
     Ok(())
 }
 
-fn too_few(text: &str, found: usize) -> CronError {
+fn too_few_fields(text: &str, found: usize) -> CronError {
     let missing = Field::ALL
         .get(found)
         .map_or(String::new(), |field| format!("{field} is missing, "));
@@ -193,15 +197,15 @@ fn too_few(text: &str, found: usize) -> CronError {
     CronError::whole(
         text.len(),
         format!("{found} {fields} instead of 5"),
-        format!("{missing}{FORM}"),
+        format!("{missing}{FIVE_FIELDS_HINT}"),
     )
 }
 
-fn too_many(position: usize, found: usize) -> CronError {
+fn too_many_fields(position: usize, found: usize) -> CronError {
     let hint = match found {
         6 => "6 fields: use `every` for seconds, `start_at` and `endDate` for years",
         7 => "7 fields: drop seconds and year, which are `every`, `start_at` and `endDate` here",
-        _ => FORM,
+        _ => FIVE_FIELDS_HINT,
     };
     CronError::whole(position, format!("{found} fields instead of 5"), hint)
 }

@@ -8,19 +8,19 @@
 //! have matched. 40 years is the longest wait: a leap day on a given weekday across 2100.
 
 use super::calendar::{DAYS_PER_CYCLE, Date, MINUTES_PER_DAY, date_of, day_of, length_of_month, weekday_of};
-use super::dst::{DstPolicy, Gap, Overlap};
+use super::dst::{DstPolicy, GapPolicy, OverlapPolicy};
 use super::expr::CronExpr;
 use super::spans::{Span, Spans};
 use super::zone::{LAST_CYCLE_MINUTE, Zone};
 
 const MILLISECONDS_PER_MINUTE: i64 = 60_000;
 /// The latest instant that an ECMAScript date can hold; its negative is the earliest.
-const LATEST: i64 = 8_640_000_000_000_000;
+const MAX_INSTANT_MS: i64 = 8_640_000_000_000_000;
 /// The search gives up after this many minutes: 41 years.
-const SEARCH_MINUTES: i64 = 41 * 366 * MINUTES_PER_DAY;
-const SEARCH_MONTHS: u32 = 42 * 12;
+const MAX_SEARCH_MINUTES: i64 = 41 * 366 * MINUTES_PER_DAY;
+const MAX_SEARCH_MONTHS: u32 = 42 * 12;
 /// A gap of this many minutes or more is a calendar change: its runs are not made up for.
-const CALENDAR_CHANGE: i64 = 180;
+const MIN_CALENDAR_CHANGE_MINUTES: i64 = 180;
 const CYCLE_MINUTES: i64 = DAYS_PER_CYCLE * MINUTES_PER_DAY;
 
 impl CronExpr {
@@ -28,37 +28,37 @@ impl CronExpr {
     /// `zone`. Both are milliseconds since 1970-01-01T00:00Z; the result is a whole minute.
     ///
     /// `None` means never again: the expression matches no date, or only past the year 275760
-    /// with which ECMAScript dates end, or, with [`Gap::Skip`], all its times of 41 years fall
+    /// with which ECMAScript dates end, or, with [`GapPolicy::Skip`], all its times of 41 years fall
     /// into gaps, like 02:30 on second Sundays in March in New York.
     pub fn next_after(&self, after: i64, zone: &Zone, dst: DstPolicy) -> Option<i64> {
-        if self.never_matches() || after >= LATEST {
+        if self.never_matches() || after >= MAX_INSTANT_MS {
             return None;
         }
-        let first = after.max(-LATEST - 1).div_euclid(MILLISECONDS_PER_MINUTE) + 1;
+        let first = after.max(-MAX_INSTANT_MS - 1).div_euclid(MILLISECONDS_PER_MINUTE) + 1;
         // The calendar and the zones' rules repeat every 400 years, so the far future is looked
         // up in the last cycle that the zone's table holds.
         let cycles = (first - LAST_CYCLE_MINUTE).div_euclid(CYCLE_MINUTES).max(0);
         let folded = first - cycles * CYCLE_MINUTES;
         let minute = self.next_minute(folded, zone.spans(), dst)?;
         let instant = (minute + cycles * CYCLE_MINUTES) * MILLISECONDS_PER_MINUTE;
-        (instant <= LATEST).then_some(instant)
+        (instant <= MAX_INSTANT_MS).then_some(instant)
     }
 
     /// The first minute at or after `from` at which this expression fires.
     fn next_minute(&self, from: i64, spans: &Spans, dst: DstPolicy) -> Option<i64> {
-        let limit = from + SEARCH_MINUTES;
+        let limit = from + MAX_SEARCH_MINUTES;
         let mut matches = LocalMatches::new(self, limit);
         let mut index = spans.index_at(from);
         let mut minute = from;
         while minute <= limit {
             let span = spans.get(index)?;
             if minute == span.start
-                && self.makes_up(dst, spans.forward_at(index))
-                && matches.first_from(span.reached) < span.first_local()
+                && self.runs_after_gap(dst, spans.minutes_forward_at(index))
+                && matches.first_from(span.first_new_local) < span.first_local()
             {
                 return Some(minute);
             }
-            let (earliest, end) = self.eligible(span, dst);
+            let (earliest, end) = self.eligible_local_minutes(span, dst);
             let local = matches.first_from(earliest.max(minute + span.offset));
             if local < end {
                 return Some(local - span.offset);
@@ -70,18 +70,18 @@ impl CronExpr {
     }
 
     /// Tells whether runs missed in a gap of `forward` minutes happen right after it.
-    fn makes_up(&self, dst: DstPolicy, forward: i64) -> bool {
-        !self.interval && dst.gap == Gap::After && (1..CALENDAR_CHANGE).contains(&forward)
+    fn runs_after_gap(&self, dst: DstPolicy, forward: i64) -> bool {
+        !self.interval && dst.gap == GapPolicy::After && (1..MIN_CALENDAR_CHANGE_MINUTES).contains(&forward)
     }
 
     /// The local minutes of a span at which this expression may fire: first, and end.
-    fn eligible(&self, span: &Span, dst: DstPolicy) -> (i64, i64) {
+    fn eligible_local_minutes(&self, span: &Span, dst: DstPolicy) -> (i64, i64) {
         let (first, end) = (span.first_local(), span.end_local());
         match dst.overlap {
             _ if self.interval => (first, end),
-            Overlap::First => (first.max(span.reached), end),
-            Overlap::Last => (first, end.min(span.returns)),
-            Overlap::Both => (first, end),
+            OverlapPolicy::First => (first.max(span.first_new_local), end),
+            OverlapPolicy::Last => (first, end.min(span.first_repeated_local)),
+            OverlapPolicy::Both => (first, end),
         }
     }
 
@@ -105,7 +105,7 @@ impl CronExpr {
             mut month,
             day: mut first_day,
         } = date_of(from);
-        for _ in 0..SEARCH_MONTHS {
+        for _ in 0..MAX_SEARCH_MONTHS {
             if self.months & (1 << month) != 0 {
                 let before_first = day_of(Date { year, month, day: 1 }) - 1;
                 let length = length_of_month(year, month);
@@ -136,7 +136,7 @@ impl CronExpr {
 struct LocalMatches<'e> {
     expr: &'e CronExpr,
     last_day: i64,
-    asked: i64,
+    searched_from: i64,
     found: i64,
 }
 
@@ -147,15 +147,15 @@ impl LocalMatches<'_> {
         LocalMatches {
             expr,
             last_day,
-            asked: i64::MAX,
+            searched_from: i64::MAX,
             found: i64::MIN,
         }
     }
 
     /// The first matching local minute at or after `from`, `i64::MAX` if there is none.
     fn first_from(&mut self, from: i64) -> i64 {
-        if !(self.asked..=self.found).contains(&from) {
-            self.asked = from;
+        if !(self.searched_from..=self.found).contains(&from) {
+            self.searched_from = from;
             self.found = self.search(from).unwrap_or(i64::MAX);
         }
         self.found

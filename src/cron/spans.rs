@@ -17,9 +17,9 @@ pub(super) struct Span {
     /// Local time minus UTC, in minutes.
     pub offset: i64,
     /// The first local minute that the wall clock had not reached before this span.
-    pub reached: i64,
+    pub first_new_local: i64,
     /// The first local minute that the wall clock shows again after this span.
-    pub returns: i64,
+    pub first_repeated_local: i64,
 }
 
 impl Span {
@@ -46,16 +46,16 @@ impl Spans {
             start: i64::MIN,
             end: i64::MAX,
             offset: first_offset.div_euclid(60),
-            reached: i64::MIN,
-            returns: i64::MAX,
+            first_new_local: i64::MIN,
+            first_repeated_local: i64::MAX,
         }];
         for (second, offset) in changes {
             append(&mut spans, -(-second).div_euclid(60), offset.div_euclid(60));
         }
-        let mut returns = i64::MAX;
+        let mut first_repeated_local = i64::MAX;
         for span in spans.iter_mut().rev() {
-            span.returns = returns;
-            returns = returns.min(span.first_local());
+            span.first_repeated_local = first_repeated_local;
+            first_repeated_local = first_repeated_local.min(span.first_local());
         }
         Spans(spans)
     }
@@ -72,7 +72,7 @@ impl Spans {
 
     /// By how many minutes the clocks went forward when the span began; negative for backward,
     /// 0 for the first span.
-    pub(super) fn forward_at(&self, index: usize) -> i64 {
+    pub(super) fn minutes_forward_at(&self, index: usize) -> i64 {
         let before = index.checked_sub(1).and_then(|index| self.0.get(index));
         match (before, self.0.get(index)) {
             (Some(before), Some(span)) => span.offset - before.offset,
@@ -93,12 +93,12 @@ fn append(spans: &mut Vec<Span>, start: i64, offset: i64) {
         return;
     }
     last.end = start;
-    let reached = last.reached.max(last.end_local());
+    let first_new_local = last.first_new_local.max(last.end_local());
     spans.push(Span {
         start,
         end: i64::MAX,
         offset,
-        reached,
-        returns: i64::MAX,
+        first_new_local,
+        first_repeated_local: i64::MAX,
     });
 }

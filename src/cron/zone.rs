@@ -14,7 +14,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Span, Timestamp};
 
-use super::error::quoted;
+use super::error::quote_excerpt;
 use super::nearest::nearest;
 use super::spans::Spans;
 
@@ -22,23 +22,23 @@ use super::spans::Spans;
 /// calendar cycle of 400 years and the span of one search.
 pub(super) const LAST_CYCLE_MINUTE: i64 = 4_102_444_800 / 60;
 /// 2543-01-01T00:00Z, in seconds: where the tables end.
-const TABLE_END: i64 = 18_082_137_600;
+const TABLE_END_SECONDS: i64 = 18_082_137_600;
 
 /// A time zone. Copying it is free; two zones are equal when their names are.
 #[derive(Clone, Copy)]
-pub struct Zone(&'static Loaded);
+pub struct Zone(&'static ZoneData);
 
 /// A zone's data, kept for the life of the process.
-struct Loaded {
+struct ZoneData {
     name: String,
     time_zone: TimeZone,
     spans: Spans,
 }
 
 /// A name of the database and, once someone asked for it, its data.
-struct Entry {
+struct ZoneEntry {
     name: String,
-    loaded: OnceLock<Option<Loaded>>,
+    loaded: OnceLock<Option<ZoneData>>,
 }
 
 impl Zone {
@@ -48,12 +48,17 @@ impl Zone {
     ///
     /// [`UnknownZone`] if the database has no such name.
     pub fn get(name: &str) -> Result<Zone, UnknownZone> {
-        let entries = catalogue();
+        let entries = zone_entries();
         entries
             .binary_search_by(|entry| compare_ignoring_case(&entry.name, name))
             .ok()
             .and_then(|index| entries.get(index))
-            .and_then(|entry| entry.loaded.get_or_init(|| Loaded::from_database(&entry.name)).as_ref())
+            .and_then(|entry| {
+                entry
+                    .loaded
+                    .get_or_init(|| ZoneData::from_database(&entry.name))
+                    .as_ref()
+            })
             .map(Zone)
             .ok_or_else(|| UnknownZone {
                 name: name.to_owned(),
@@ -63,8 +68,8 @@ impl Zone {
 
     /// Coordinated Universal Time.
     pub fn utc() -> Zone {
-        static UTC: OnceLock<Loaded> = OnceLock::new();
-        Zone(UTC.get_or_init(|| Loaded::new("UTC", TimeZone::UTC)))
+        static UTC: OnceLock<ZoneData> = OnceLock::new();
+        Zone(UTC.get_or_init(|| ZoneData::new("UTC", TimeZone::UTC)))
     }
 
     /// The name as the database spells it.
@@ -78,19 +83,19 @@ impl Zone {
     ///
     /// # Errors
     ///
-    /// [`UnreadableDateTime`] if the text is nothing of the kind, or outside the years -9999 to
+    /// [`InvalidDateTime`] if the text is nothing of the kind, or outside the years -9999 to
     /// 9999.
-    pub fn read_date_time(&self, text: &str) -> Result<i64, UnreadableDateTime> {
-        let unreadable = || UnreadableDateTime { text: text.to_owned() };
+    pub fn parse_date_time(&self, text: &str) -> Result<i64, InvalidDateTime> {
+        let invalid = || InvalidDateTime { text: text.to_owned() };
         if let Ok(instant) = text.parse::<Timestamp>() {
             return Ok(instant.as_millisecond());
         }
         // A bracketed zone would contradict this one, so it is not silently ignored.
         if text.contains('[') {
-            return Err(unreadable());
+            return Err(invalid());
         }
-        let local: DateTime = text.parse().map_err(|_| unreadable())?;
-        let instant = self.0.time_zone.to_timestamp(local).map_err(|_| unreadable())?;
+        let local: DateTime = text.parse().map_err(|_| invalid())?;
+        let instant = self.0.time_zone.to_timestamp(local).map_err(|_| invalid())?;
         Ok(instant.as_millisecond())
     }
 
@@ -107,13 +112,13 @@ impl Zone {
     /// The offset from UTC at an instant, in seconds, positive to the east. Instants outside the
     /// years -9999 to 9999 get that of the nearest year inside.
     pub fn offset_at(&self, instant: i64) -> i32 {
-        self.0.time_zone.to_offset(clamped(instant)).seconds()
+        self.0.time_zone.to_offset(clamp_to_timestamp(instant)).seconds()
     }
 
     /// The instant of a local time of this zone, which is given as the milliseconds that a clock without an offset would
     /// show. If the clocks skip it, it moves forward by the length of the gap; if it comes twice, the first is meant.
     /// `None` outside the years -9999 to 9999.
-    pub fn instant_of(&self, local: i64) -> Option<i64> {
+    pub fn instant_of_local(&self, local: i64) -> Option<i64> {
         let local = TimeZone::UTC.to_datetime(Timestamp::from_millisecond(local).ok()?);
         let instant = self.0.time_zone.to_timestamp(local).ok()?;
         Some(instant.as_millisecond())
@@ -123,7 +128,7 @@ impl Zone {
     /// `2026-03-08T03:00:00-04:00`; milliseconds appear when there are any. Instants outside the
     /// years -9999 to 9999 are shown as the nearest one inside.
     pub fn to_iso(&self, instant: i64) -> String {
-        let instant = clamped(instant);
+        let instant = clamp_to_timestamp(instant);
         instant
             .display_with_offset(self.0.time_zone.to_offset(instant))
             .to_string()
@@ -134,24 +139,24 @@ impl Zone {
     }
 }
 
-impl Loaded {
-    fn new(name: &str, time_zone: TimeZone) -> Loaded {
+impl ZoneData {
+    fn new(name: &str, time_zone: TimeZone) -> ZoneData {
         let first_offset = time_zone.to_offset(Timestamp::MIN).seconds();
         let changes = time_zone
             .following(Timestamp::MIN)
             .map(|change| (change.timestamp().as_second(), i64::from(change.offset().seconds())))
-            .take_while(|(second, _)| *second < TABLE_END);
+            .take_while(|(second, _)| *second < TABLE_END_SECONDS);
         let spans = Spans::new(i64::from(first_offset), changes);
-        Loaded {
+        ZoneData {
             name: name.to_owned(),
             time_zone,
             spans,
         }
     }
 
-    fn from_database(name: &str) -> Option<Loaded> {
+    fn from_database(name: &str) -> Option<ZoneData> {
         let time_zone = database().get(name).ok()?;
-        Some(Loaded::new(name, time_zone))
+        Some(ZoneData::new(name, time_zone))
     }
 }
 
@@ -180,7 +185,7 @@ pub struct UnknownZone {
 
 impl fmt::Display for UnknownZone {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} is not a known time zone; ", quoted(&self.name))?;
+        write!(formatter, "{} is not a known time zone; ", quote_excerpt(&self.name))?;
         match &self.nearest {
             Some(nearest) => write!(formatter, "did you mean `{nearest}`?"),
             None => formatter.write_str("use an IANA name such as `Europe/London`"),
@@ -192,20 +197,20 @@ impl std::error::Error for UnknownZone {}
 
 /// A text that is not an ISO 8601 date or date-time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnreadableDateTime {
+pub struct InvalidDateTime {
     /// The text as it was given.
     pub text: String,
 }
 
-impl fmt::Display for UnreadableDateTime {
+impl fmt::Display for InvalidDateTime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = quoted(&self.text);
+        let shown = quote_excerpt(&self.text);
         write!(formatter, "{shown} is not an ISO 8601 date-time; ")?;
         formatter.write_str("use the form `2026-03-08T09:00:00`, with an offset or `Z` if needed")
     }
 }
 
-impl std::error::Error for UnreadableDateTime {}
+impl std::error::Error for InvalidDateTime {}
 
 /// The version of the time zone database that is compiled in, such as `2026f`.
 pub fn tzdb_version() -> &'static str {
@@ -218,12 +223,12 @@ fn database() -> &'static TimeZoneDatabase {
 }
 
 /// Every name of the database, in order without regard to case.
-fn catalogue() -> &'static [Entry] {
-    static CATALOGUE: OnceLock<Vec<Entry>> = OnceLock::new();
+fn zone_entries() -> &'static [ZoneEntry] {
+    static CATALOGUE: OnceLock<Vec<ZoneEntry>> = OnceLock::new();
     CATALOGUE.get_or_init(|| {
-        let mut entries: Vec<Entry> = database()
+        let mut entries: Vec<ZoneEntry> = database()
             .available()
-            .map(|name| Entry {
+            .map(|name| ZoneEntry {
                 name: name.as_str().to_owned(),
                 loaded: OnceLock::new(),
             })
@@ -238,7 +243,7 @@ fn compare_ignoring_case(left: &str, right: &str) -> Ordering {
     left.cmp(right.bytes().map(|byte| byte.to_ascii_lowercase()))
 }
 
-fn clamped(instant: i64) -> Timestamp {
+fn clamp_to_timestamp(instant: i64) -> Timestamp {
     let earliest = Timestamp::MIN.as_millisecond();
     let latest = Timestamp::MAX.as_millisecond();
     Timestamp::from_millisecond(instant.clamp(earliest, latest)).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -249,8 +254,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_table_agrees_with_the_database() {
-        for entry in catalogue() {
+    fn offset_tables_agree_with_the_database() {
+        for entry in zone_entries() {
             let zone = Zone::get(&entry.name).expect("a name of the catalogue");
             assert_eq!(zone.name(), entry.name);
             // From 1900 to 2540, at steps that fall on ever new dates and hours.
@@ -268,7 +273,7 @@ mod tests {
     #[test]
     fn every_zone_repeats_after_a_cycle_of_the_calendar() {
         let cycle = 146_097 * 1_440;
-        for entry in catalogue() {
+        for entry in zone_entries() {
             let zone = Zone::get(&entry.name).expect("a name of the catalogue");
             for step in 0..500 {
                 let at = (LAST_CYCLE_MINUTE + step * 40_009) * 60_000;

@@ -1,7 +1,7 @@
 //! Tells whoever listens in this process what happened to jobs: the one way that events take.
 //!
 //! Knows neither stores nor Node. Invariants: with nobody listening an event costs one atomic load and is never built;
-//! the listener is told of a job's changes in the order they were committed, as far as a [`Hold`] covers them.
+//! the listener is told of a job's changes in the order they were committed, as far as a [`EventDeferral`] covers them.
 
 use crate::clock::Millis;
 pub use crate::model::EventKind;
@@ -70,28 +70,28 @@ impl JobEvent {
 /// Takes events. Must not block and must not announce anything itself.
 pub trait Listener: Send + Sync {
     /// Takes some, in order.
-    fn hear(&self, events: Vec<JobEvent>);
+    fn on_events(&self, events: Vec<JobEvent>);
 }
 
 /// Events of a job that wait for the news of an earlier change.
 #[derive(Default)]
-struct Held {
-    holds: usize,
+struct DeferredEvents {
+    deferrals: usize,
     events: Vec<JobEvent>,
 }
 
 /// Who listens to which events.
 #[derive(Default)]
 pub struct Announcer {
-    wanted: AtomicU32,
+    wanted_mask: AtomicU32,
     listener: Option<Arc<dyn Listener>>,
-    held: Mutex<HashMap<JobId, Held>>,
+    deferred: Mutex<HashMap<JobId, DeferredEvents>>,
 }
 
 impl std::fmt::Debug for Announcer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Announcer")
-            .field("wanted", &self.wanted)
+            .field("wanted", &self.wanted_mask)
             .finish_non_exhaustive()
     }
 }
@@ -108,29 +108,29 @@ impl Announcer {
 
     /// From now on the events whose bits are set are wanted, and no others.
     pub fn listen(&self, mask: u32) {
-        self.wanted.store(mask, Ordering::Relaxed);
+        self.wanted_mask.store(mask, Ordering::Relaxed);
     }
 
     /// Whether anybody listens to anything.
     #[must_use]
-    pub fn is_listened_to(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed) != 0
+    pub fn has_listeners(&self) -> bool {
+        self.wanted_mask.load(Ordering::Relaxed) != 0
     }
 
     /// Whether anybody listens to this.
     #[must_use]
     pub fn wants(&self, kind: EventKind) -> bool {
-        self.wanted.load(Ordering::Relaxed) & kind.bit() != 0
+        self.wanted_mask.load(Ordering::Relaxed) & kind.bit() != 0
     }
 
     /// Tells of an event, which is built only when somebody wants it.
     pub fn announce(&self, kind: EventKind, event: impl FnOnce() -> JobEvent) {
         if self.wants(kind) {
             let event = event();
-            let mut held = self.held();
-            match held.get_mut(&event.id) {
+            let mut deferred = self.deferred();
+            match deferred.get_mut(&event.id) {
                 Some(earlier) => earlier.events.push(event),
-                None => self.tell(vec![event]),
+                None => self.notify_listener(vec![event]),
             }
         }
     }
@@ -138,63 +138,63 @@ impl Announcer {
     /// Keeps back what is announced about these jobs until the returned hold is gone. To be asked for before a change is
     /// sent to the store: what follows from the change may be seen here before the store's answer to it is.
     #[must_use]
-    pub fn hold(self: &Arc<Self>, ids: impl IntoIterator<Item = JobId>) -> Hold {
+    pub fn defer(self: &Arc<Self>, ids: impl IntoIterator<Item = JobId>) -> EventDeferral {
         let mut jobs = Vec::new();
-        if self.is_listened_to() {
+        if self.has_listeners() {
             jobs.extend(ids);
-            let mut held = self.held();
+            let mut deferred = self.deferred();
             for id in &jobs {
-                held.entry(id.clone()).or_default().holds += 1;
+                deferred.entry(id.clone()).or_default().deferrals += 1;
             }
         }
-        Hold {
+        EventDeferral {
             announcer: Arc::clone(self),
             jobs,
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<JobId, Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn deferred(&self) -> MutexGuard<'_, HashMap<JobId, DeferredEvents>> {
+        self.deferred.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, mut events: Vec<JobEvent>) {
+    fn notify_listener(&self, mut events: Vec<JobEvent>) {
         events.retain(|event| self.wants(event.kind));
         if let Some(listener) = self.listener.as_ref().filter(|_| !events.is_empty()) {
-            listener.hear(events);
+            listener.on_events(events);
         }
     }
 }
 
 /// Jobs whose events wait, until this is dropped.
 #[derive(Debug)]
-pub struct Hold {
+pub struct EventDeferral {
     announcer: Arc<Announcer>,
     jobs: Vec<JobId>,
 }
 
-impl Hold {
+impl EventDeferral {
     /// Tells of the changes that were waited for, then of what waited for them.
     pub fn release(self, events: Vec<JobEvent>) {
         if !events.is_empty() {
-            let _order = self.announcer.held();
-            self.announcer.tell(events);
+            let _order = self.announcer.deferred();
+            self.announcer.notify_listener(events);
         }
     }
 }
 
-impl Drop for Hold {
+impl Drop for EventDeferral {
     fn drop(&mut self) {
         if self.jobs.is_empty() {
             return;
         }
-        let mut held = self.announcer.held();
+        let mut deferred = self.announcer.deferred();
         for id in &self.jobs {
-            let Some(waiting) = held.get_mut(id) else { continue };
-            waiting.holds -= 1;
-            if waiting.holds == 0
-                && let Some(waiting) = held.remove(id)
+            let Some(entry) = deferred.get_mut(id) else { continue };
+            entry.deferrals -= 1;
+            if entry.deferrals == 0
+                && let Some(entry) = deferred.remove(id)
             {
-                self.announcer.tell(waiting.events);
+                self.announcer.notify_listener(entry.events);
             }
         }
     }

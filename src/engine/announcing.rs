@@ -2,9 +2,9 @@
 //!
 //! Writes nothing. Invariant: an end is announced only when the store has counted it.
 
-use super::announcer::{EventKind, Hold, JobEvent};
+use super::announcer::{EventDeferral, EventKind, JobEvent};
 use super::handler::Attempt;
-use super::running::Subject;
+use super::in_flight::AttemptInfo;
 use super::worker::Engine;
 use crate::model::{JobId, Route, RunOutcome, Status};
 use crate::store::{Completed, Completion, RouteId};
@@ -31,68 +31,73 @@ pub(super) fn started(engine: &Engine, attempt: &Attempt) {
 }
 
 /// Attempts on their way into the store, for the events that tell of them.
-pub(super) struct Ends {
-    hold: Hold,
-    subjects: Vec<Option<Subject>>,
+pub(super) struct CompletionEvents {
+    deferral: EventDeferral,
+    attempts: Vec<Option<AttemptInfo>>,
 }
 
-impl Ends {
+impl CompletionEvents {
     /// To be made before the store is asked; costs nothing when nobody listens.
     pub(super) fn of(engine: &Engine, completions: &[Completion]) -> Self {
-        let subjects = if engine.announcer.is_listened_to() {
+        let attempts = if engine.announcer.has_listeners() {
             engine
-                .running
-                .subjects(completions.iter().map(|completion| completion.token))
+                .in_flight
+                .attempt_infos(completions.iter().map(|completion| completion.token))
         } else {
             Vec::new()
         };
-        let ids = subjects.iter().flatten().map(|subject| subject.id.clone());
+        let ids = attempts.iter().flatten().map(|attempt| attempt.id.clone());
         Self {
-            hold: engine.announcer.hold(ids.collect::<Vec<_>>()),
-            subjects,
+            deferral: engine.announcer.defer(ids.collect::<Vec<_>>()),
+            attempts,
         }
     }
 
     /// The store has answered: tells of what counted.
-    pub(super) fn tell(self, engine: &Engine, completions: &[Completion], results: &[Completed]) {
-        let attempts = self.subjects.into_iter().zip(completions).zip(results);
-        let events = attempts.filter_map(|((subject, completion), result)| match result {
-            Completed::Counted(status) => ended(engine, subject?, completion, *status),
+    pub(super) fn publish(self, engine: &Engine, completions: &[Completion], results: &[Completed]) {
+        let ended = self.attempts.into_iter().zip(completions).zip(results);
+        let events = ended.filter_map(|((attempt, completion), result)| match result {
+            Completed::Accepted(status) => completion_event(engine, attempt?, completion, *status),
             Completed::LeaseLost => None,
         });
         let events = events.collect();
-        self.hold.release(events);
+        self.deferral.release(events);
     }
 }
 
-fn ended(engine: &Engine, subject: Subject, completion: &Completion, status: Status) -> Option<JobEvent> {
+fn completion_event(
+    engine: &Engine,
+    attempt: AttemptInfo,
+    completion: &Completion,
+    status: Status,
+) -> Option<JobEvent> {
     let (kind, error, result, due) = match &completion.outcome {
         RunOutcome::Completed { result } => (EventKind::Completed, None, result.clone(), None),
         RunOutcome::Failed { error } => (EventKind::Failed, Some(error.clone()), None, None),
         RunOutcome::Retry { error, due } => (EventKind::Retrying, Some(error.clone()), None, Some(*due)),
-        RunOutcome::Snoozed { .. } | RunOutcome::Released | RunOutcome::Forgotten => return None,
+        RunOutcome::Snoozed { .. } | RunOutcome::Released | RunOutcome::Discarded => return None,
     };
     if !engine.announcer.wants(kind) {
         return None;
     }
-    let route = engine.routing.route(subject.route)?;
+    let route = engine.routing.route(attempt.route)?;
     if route.namespace.is_internal() {
         return None;
     }
-    let scheduled_at = due.unwrap_or(subject.scheduled_at);
+    let scheduled_at = due.unwrap_or(attempt.scheduled_at);
     Some(JobEvent {
         run: Some(completion.run),
-        attempt: Some(subject.attempt),
+        attempt: Some(attempt.attempt),
         error,
         result,
-        ..JobEvent::new(kind, completion.ended_at, subject.id, status, route, scheduled_at)
+        ..JobEvent::new(kind, completion.ended_at, attempt.id, status, route, scheduled_at)
     })
 }
 
 impl Engine {
-    /// Tells of a change that somebody asked for and that is committed: cancelled, paused, resumed. `hold` was asked for
+    /// Tells of a change that somebody asked for and that is committed: cancelled, paused, resumed. `deferral` was asked for
     /// before the store was.
-    pub async fn announce_change(&self, hold: Hold, kind: EventKind, id: &JobId) {
+    pub async fn announce_change(&self, deferral: EventDeferral, kind: EventKind, id: &JobId) {
         if !self.announcer.wants(kind) {
             return;
         }
@@ -113,14 +118,14 @@ impl Engine {
             cancel_reason: record.cancel_reason.filter(|_| kind == EventKind::Cancelled),
             ..JobEvent::new(kind, now, record.id, record.status, route, record.scheduled_at)
         };
-        hold.release(vec![event]);
+        deferral.release(vec![event]);
     }
 
     pub(super) async fn route_of(&self, id: RouteId) -> Option<Arc<Route>> {
         if let Some(route) = self.routing.route(id) {
             return Some(route);
         }
-        self.learn_routes().await.ok()?;
+        self.load_routes().await.ok()?;
         self.routing.route(id)
     }
 }

@@ -5,7 +5,7 @@
 //! of it.
 
 use super::handler::Level;
-use super::preparation::{Prepared, space};
+use super::preparation::{PreparedInput, entry_space};
 use super::worker::Engine;
 use crate::clock::Millis;
 use crate::model::Route;
@@ -17,62 +17,68 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// Largest result that is kept, in bytes of JSON.
-const LARGEST: usize = 256 * 1024;
+const MAX_CACHED_RESULT_BYTES: usize = 256 * 1024;
 /// Claims that differ from token to token of the same user.
-const FLEETING: [&str; 5] = ["iat", "exp", "nbf", "jti", "sid"];
+const PER_TOKEN_CLAIMS: [&str; 5] = ["iat", "exp", "nbf", "jti", "sid"];
 
 /// Jobs that others wait for.
 #[derive(Debug, Default)]
-pub struct Flights(Mutex<HashMap<Box<str>, watch::Receiver<()>>>);
+pub struct SingleFlight(Mutex<HashMap<Box<str>, watch::Receiver<()>>>);
 
 /// The lead of a flight; ends when it is dropped.
-pub(super) struct Lead {
+pub(super) struct Leader {
     engine: Arc<Engine>,
-    pub(super) place: Place,
+    pub(super) cache_target: CacheTarget,
     /// Dropped with this: whoever waits is told.
     _sender: watch::Sender<()>,
 }
 
 /// Where a result is kept, and for how long.
-pub(super) struct Place {
+pub(super) struct CacheTarget {
     at: EntryKey,
     expiry: i64,
 }
 
 /// What a cache says before a run.
-pub(super) enum Lookup {
+pub(super) enum CacheLookup {
     /// JSON text of the result; empty: the run had none.
     Hit(Box<str>),
     /// The run is to go on and to keep its result.
-    Lead(Lead),
+    Miss(Leader),
 }
 
-impl Drop for Lead {
+impl Drop for Leader {
     fn drop(&mut self) {
-        let flights = &self.engine.config.preparation.flights;
-        let mut flights = flights.0.lock().unwrap_or_else(PoisonError::into_inner);
-        flights.remove(&name_of(&self.place.at));
+        let single_flight = &self.engine.config.preparation.single_flight;
+        let mut single_flight = single_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
+        single_flight.remove(&flight_key(&self.cache_target.at));
     }
 }
 
-fn name_of(at: &EntryKey) -> Box<str> {
+fn flight_key(at: &EntryKey) -> Box<str> {
     format!("{}{}", at.space, at.key).into()
 }
 
 /// The space of a cache.
 #[must_use]
 pub fn cache_space(product: &str, env: &str, tag: &str) -> Box<str> {
-    space(product, env, tag)
+    entry_space(product, env, tag)
 }
 
 /// Where the result of a run is kept.
-pub(super) fn place_of(engine: &Engine, run: &ClaimedRun, route: &Route, tag: &str, prepared: &Prepared) -> Place {
+pub(super) fn cache_target_of(
+    engine: &Engine,
+    run: &ClaimedRun,
+    route: &Route,
+    tag: &str,
+    prepared: &PreparedInput,
+) -> CacheTarget {
     let mut text = format!("{}\n{:?}\n", route.namespace.as_str(), route.target);
-    super::canonical::write(prepared.input.as_deref().unwrap_or(&run.input), &mut text);
+    super::canonical_json::write(prepared.input.as_deref().unwrap_or(&run.input), &mut text);
     if let Some(claims) = &prepared.claims {
         // What one user may see is not shown to another.
         text.push('\n');
-        super::canonical::write(&lasting(claims), &mut text);
+        super::canonical_json::write(&without_per_token_claims(claims), &mut text);
     }
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     let mut key = String::from("job:");
@@ -80,7 +86,7 @@ pub(super) fn place_of(engine: &Engine, run: &ClaimedRun, route: &Route, tag: &s
         // Writing to a String cannot fail.
         let _ = write!(key, "{byte:02x}");
     }
-    Place {
+    CacheTarget {
         at: EntryKey {
             kind: EntryKind::Cache,
             space: cache_space(&route.product, &route.env, tag),
@@ -90,72 +96,72 @@ pub(super) fn place_of(engine: &Engine, run: &ClaimedRun, route: &Route, tag: &s
     }
 }
 
-fn lasting(claims: &str) -> String {
+fn without_per_token_claims(claims: &str) -> String {
     let Ok(mut entries) = serde_json::from_str::<BTreeMap<String, &serde_json::value::RawValue>>(claims) else {
         return claims.to_owned();
     };
-    entries.retain(|name, _| !FLEETING.contains(&name.as_str()));
+    entries.retain(|name, _| !PER_TOKEN_CLAIMS.contains(&name.as_str()));
     serde_json::to_string(&entries).unwrap_or_default()
 }
 
 /// Looks for a result. While another attempt of this process works on the same, waits for it.
-pub(super) async fn look_up(engine: &Arc<Engine>, place: Place) -> Lookup {
-    let place = Arc::new(place);
+pub(super) async fn find_or_lead(engine: &Arc<Engine>, cache_target: CacheTarget) -> CacheLookup {
+    let cache_target = Arc::new(cache_target);
     loop {
         let now = engine.clock.now();
-        match engine.store.entry(place.at.clone(), now).await {
-            Ok(Some(result)) => return Lookup::Hit(result),
+        match engine.store.entry(cache_target.at.clone(), now).await {
+            Ok(Some(result)) => return CacheLookup::Hit(result),
             Ok(None) => {}
             Err(error) => engine
-                .journal
+                .logger
                 .log(Level::Warn, &format!("cannot read a cache, the job runs: {error}")),
         }
-        match join(engine, &place) {
-            Ok(lead) => return Lookup::Lead(lead),
+        match join_or_lead(engine, &cache_target) {
+            Ok(leader) => return CacheLookup::Miss(leader),
             // It ends when the leader drops its half.
             Err(mut flight) => while flight.changed().await.is_ok() {},
         }
     }
 }
 
-fn join(engine: &Arc<Engine>, place: &Place) -> Result<Lead, watch::Receiver<()>> {
-    let flights = &engine.config.preparation.flights;
-    let mut flights = flights.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let name = name_of(&place.at);
-    if let Some(flight) = flights.get(&name) {
+fn join_or_lead(engine: &Arc<Engine>, cache_target: &CacheTarget) -> Result<Leader, watch::Receiver<()>> {
+    let single_flight = &engine.config.preparation.single_flight;
+    let mut single_flight = single_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = flight_key(&cache_target.at);
+    if let Some(flight) = single_flight.get(&name) {
         return Err(flight.clone());
     }
     let (sender, receiver) = watch::channel(());
-    flights.insert(name, receiver);
-    Ok(Lead {
+    single_flight.insert(name, receiver);
+    Ok(Leader {
         engine: Arc::clone(engine),
-        place: Place {
-            at: place.at.clone(),
-            expiry: place.expiry,
+        cache_target: CacheTarget {
+            at: cache_target.at.clone(),
+            expiry: cache_target.expiry,
         },
         _sender: sender,
     })
 }
 
-impl Lead {
+impl Leader {
     /// Keeps the result of the run.
-    pub(super) async fn keep(&self, result: Option<&str>, now: Millis) {
+    pub(super) async fn store_result(&self, result: Option<&str>, now: Millis) {
         let value = result.unwrap_or_default();
-        let journal = &self.engine.journal;
-        if value.len() > LARGEST {
+        let logger = &self.engine.logger;
+        if value.len() > MAX_CACHED_RESULT_BYTES {
             let message = format!(
-                "a result of {} bytes is not cached, the limit is {LARGEST}",
+                "a result of {} bytes is not cached, the limit is {MAX_CACHED_RESULT_BYTES}",
                 value.len()
             );
-            return journal.log(Level::Warn, &message);
+            return logger.log(Level::Warn, &message);
         }
         let entry = Entry {
-            at: self.place.at.clone(),
+            at: self.cache_target.at.clone(),
             value: value.into(),
-            expires: now.saturating_add(self.place.expiry),
+            expires: now.saturating_add(self.cache_target.expiry),
         };
         if let Err(error) = self.engine.store.put_entry(entry).await {
-            journal.log(Level::Warn, &format!("cannot keep a result in its cache: {error}"));
+            logger.log(Level::Warn, &format!("cannot keep a result in its cache: {error}"));
         }
     }
 }

@@ -9,27 +9,27 @@ use super::worker::Engine;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Recurrence};
-use crate::store::{Change, Changed, HeldRun, JobSeq, ListFilter, NextOccurrence};
+use crate::store::{Change, ChangeOutcome, JobSeq, ListFilter, NextOccurrence, RevokedClaim};
 use std::sync::Arc;
 
 /// Jobs looked up at a time.
-const FOUND: usize = 10_000;
+const FIND_BATCH_JOBS: usize = 10_000;
 /// Jobs changed in one transaction: between two of them others get their turn.
-const CHANGED: usize = 200;
+const CHANGE_BATCH_JOBS: usize = 200;
 
 impl Engine {
     /// Changes a job.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn change(&self, id: &JobId, change: Change) -> Result<Changed> {
+    pub async fn change(&self, id: &JobId, change: Change) -> Result<ChangeOutcome> {
         let (reason, kind) = (abort_reason(&change), change.event());
-        let hold = self.announcer.hold([id.clone()]);
+        let deferral = self.announcer.defer([id.clone()]);
         let changed = self.store.change(id, change, self.clock.now()).await?;
-        if let Changed::Done { job, running, .. } = &changed {
-            self.tell(&[*job], running, &reason);
+        if let ChangeOutcome::Done { job, running, .. } = &changed {
+            self.notify_changed(&[*job], running, &reason);
             if let Some(kind) = kind {
-                self.announce_change(hold, kind, id).await;
+                self.announce_change(deferral, kind, id).await;
             }
         }
         Ok(changed)
@@ -47,27 +47,27 @@ impl Engine {
         filter.statuses = allowed
             .filter(|status| wanted.is_empty() || wanted.contains(status))
             .collect();
-        filter.limit = FOUND;
+        filter.limit = FIND_BATCH_JOBS;
         let mut count = 0;
         // An empty list would mean any state.
         while !filter.statuses.is_empty() {
-            let found = self.store.matching(filter.clone()).await?;
-            for jobs in found.chunks(CHANGED) {
+            let found = self.store.matching_jobs(filter.clone()).await?;
+            for jobs in found.chunks(CHANGE_BATCH_JOBS) {
                 let (statuses, change) = (filter.statuses.clone(), change.clone());
-                let changed = self.store.change_some(jobs.to_vec(), statuses, change, now).await?;
+                let changed = self.store.change_many(jobs.to_vec(), statuses, change, now).await?;
                 count += changed.jobs.len();
-                self.tell(&changed.jobs, &changed.running, &reason);
+                self.notify_changed(&changed.jobs, &changed.running, &reason);
                 for id in changed
                     .ids
                     .iter()
                     .filter(|_| kind.is_some_and(|kind| self.announcer.wants(kind)))
                 {
                     if let Some(kind) = kind {
-                        self.announce_change(self.announcer.hold([]), kind, id).await;
+                        self.announce_change(self.announcer.defer([]), kind, id).await;
                     }
                 }
             }
-            if found.len() < FOUND {
+            if found.len() < FIND_BATCH_JOBS {
                 break;
             }
             filter.before = found.last().copied();
@@ -75,14 +75,14 @@ impl Engine {
         Ok(count)
     }
 
-    fn tell(&self, jobs: &[JobSeq], running: &[HeldRun], reason: &AbortReason) {
+    fn notify_changed(&self, jobs: &[JobSeq], running: &[RevokedClaim], reason: &AbortReason) {
         for (_, instance, token) in running {
             if self.instance() == Some(*instance) {
-                self.running.abort(*token, reason.clone());
+                self.in_flight.abort(*token, reason.clone());
             }
         }
         for job in jobs {
-            self.events.run_ended(*job);
+            self.job_watchers.notify_changed_job(*job);
         }
     }
 }
@@ -97,11 +97,11 @@ fn abort_reason(change: &Change) -> AbortReason {
 
 /// The change that resumes a job at `now`: a series goes on with its first occurrence after that.
 #[must_use]
-pub fn resume_at(now: Millis) -> Change {
+pub fn resume_change(now: Millis) -> Change {
     Change::Resume(NextOccurrence(Arc::new(move |text, runs| {
         // A schedule that cannot be read is due at once, and so comes to the claimer, which reports such schedules.
         match serde_json::from_str::<Recurrence>(text) {
-            Ok(recurrence) => recurrence::resumed(&recurrence, runs, now).or(Ok(Some(now))),
+            Ok(recurrence) => recurrence::next_after_resume(&recurrence, runs, now).or(Ok(Some(now))),
             Err(_) => Ok(Some(now)),
         }
     })))

@@ -3,9 +3,9 @@
 //! Sleeps until the store tells of a change, a slot becomes free, a handler comes or goes, or the next due time; never
 //! longer than a second, so that a change of the wall clock or a suspended machine costs no more than that.
 
-use super::ahead;
 use super::executor;
 use super::handler::Level;
+use super::prefetch;
 use super::recurrence;
 use super::worker::Engine;
 use crate::clock::Millis;
@@ -17,9 +17,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Longest sleep: wall time may jump while a monotonic timer runs.
-const LONGEST_SLEEP: i64 = 1_000;
+const MAX_SLEEP_MS: i64 = 1_000;
 /// A series whose schedule this version cannot compute is looked at again after this time, ms.
-const BROKEN_SERIES_PAUSE: i64 = 3_600_000;
+const BROKEN_SERIES_RETRY_MS: i64 = 3_600_000;
 
 /// What one round of claiming came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,29 +44,33 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow_and_update() {
         changes.mark_unchanged();
         let may_claim = *claiming.borrow_and_update();
-        let freed = engine.running.changed.notified();
-        let woken = engine.wake.notified();
+        let freed = engine.in_flight.changed.notified();
+        let woken = engine.claimer_wake.notified();
         tokio::pin!(freed, woken);
         freed.as_mut().enable();
         woken.as_mut().enable();
-        let round = if may_claim { round(&engine).await } else { Ok(IDLE) };
+        let round = if may_claim {
+            round(&engine).await
+        } else {
+            Ok(IDLE_ROUND)
+        };
         let (sleep, full, shut) = match round {
             Ok(round) if round.again => continue,
             Ok(round) => {
                 pause = Duration::from_millis(50);
-                (until(&engine, round.next_due), round.full, round.shut)
+                (time_until_due(&engine, round.next_due), round.full, round.shut)
             }
             Err(error) if error.code == ErrorCode::Closed => return,
             Err(error) => {
                 engine
-                    .journal
+                    .logger
                     .log(Level::Error, &format!("cannot claim jobs, will try again: {error}"));
                 pause = (pause * 2).min(Duration::from_secs(5));
                 (pause, true, true)
             }
         };
-        let sleep = if engine.running.waiting() > 0 {
-            sleep.min(ahead::PATIENCE)
+        let sleep = if engine.in_flight.waiting() > 0 {
+            sleep.min(prefetch::PREFETCH_TIMEOUT)
         } else {
             sleep
         };
@@ -81,7 +85,7 @@ pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-const IDLE: Round = Round {
+const IDLE_ROUND: Round = Round {
     again: false,
     started: 0,
     full: false,
@@ -89,37 +93,37 @@ const IDLE: Round = Round {
     next_due: None,
 };
 
-fn until(engine: &Engine, next_due: Option<Millis>) -> Duration {
-    let wait = next_due.map_or(LONGEST_SLEEP, |due| due.saturating_sub(engine.clock.now()));
-    let longest = if engine.config.manual_clock {
-        LONGEST_SLEEP
+fn time_until_due(engine: &Engine, next_due: Option<Millis>) -> Duration {
+    let wait = next_due.map_or(MAX_SLEEP_MS, |due| due.saturating_sub(engine.clock.now()));
+    let sleep = if engine.config.manual_clock {
+        MAX_SLEEP_MS
     } else {
-        wait.clamp(0, LONGEST_SLEEP)
+        wait.clamp(0, MAX_SLEEP_MS)
     };
-    Duration::from_millis(longest.unsigned_abs())
+    Duration::from_millis(sleep.unsigned_abs())
 }
 
 /// Moves what is due and claims what fits, once.
 pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
     let Some(instance) = engine.instance() else {
-        return Ok(IDLE);
+        return Ok(IDLE_ROUND);
     };
     // One round at a time: two would both see the same free slots.
-    let _turn = engine.turn.lock().await;
+    let _claim_guard = engine.claim_lock.lock().await;
     // Asked for under the lock: once claiming is off and the lock was free, no run can start any more.
     if !*engine.claiming.borrow() {
-        return Ok(IDLE);
+        return Ok(IDLE_ROUND);
     }
     let now = engine.clock.now();
     // Before `served`, which may be about more routes: others learn of them too.
     let highest_known = engine.routing.highest_route();
     let served = engine.routing.served();
     let group_slots = served.group_slots();
-    let Some(slots) = slots(engine, &group_slots) else {
+    let Some(slots) = slots_to_claim(engine, &group_slots) else {
         return Ok(Round {
             full: true,
             shut: true,
-            ..IDLE
+            ..IDLE_ROUND
         });
     };
     let full = slots == 0 || group_slots.contains(&0);
@@ -137,52 +141,55 @@ pub async fn round(engine: &Arc<Engine>) -> Result<Round> {
     for run in claimed.runs {
         executor::start(engine, instance, run);
     }
-    let beside = claim_beside(engine, instance, now).await?;
+    let internal = claim_internal(engine, instance, now).await?;
     let mut again = claimed.more;
     if claimed.highest_route > highest_known {
-        engine.learn_routes().await?;
+        engine.load_routes().await?;
         again = true;
     }
-    again |= advance(engine, claimed.series, now).await? > 0;
+    again |= advance_series(engine, claimed.series, now).await? > 0;
     Ok(Round {
         again,
-        started: started + beside.started,
-        full: shut || beside.full,
+        started: started + internal.started,
+        full: shut || internal.full,
         shut,
         next_due: claimed.next_due,
     })
 }
 
 /// How many runs to claim: for the slots that are free, and ahead of those to come. `None`: enough are waiting.
-fn slots(engine: &Engine, group_slots: &[usize]) -> Option<usize> {
+fn slots_to_claim(engine: &Engine, group_slots: &[usize]) -> Option<usize> {
     let free = engine.free_slots();
     // Ahead of a handler with a limit of its own it cannot be said whose slot will be free next.
     let limited = group_slots.iter().any(|slots| *slots != usize::MAX);
     if limited || engine.config.manual_clock {
         return Some(free);
     }
-    engine.running.release_waiting(ahead::PATIENCE);
-    let (_, concurrency) = engine.load();
-    let (ahead, waiting) = (engine.running.worth_ahead(concurrency), engine.running.waiting());
-    if free == 0 && ahead > 0 && waiting > ahead / 2 {
+    engine.in_flight.release_prefetched(prefetch::PREFETCH_TIMEOUT);
+    let (_, concurrency) = engine.slot_usage();
+    let (prefetch, waiting) = (
+        engine.in_flight.runs_to_prefetch(concurrency),
+        engine.in_flight.waiting(),
+    );
+    if free == 0 && prefetch > 0 && waiting > prefetch / 2 {
         return None;
     }
-    Some(free + ahead.saturating_sub(waiting))
+    Some(free + prefetch.saturating_sub(waiting))
 }
 
 /// What was claimed in slots of the package's own.
-struct Beside {
+struct InternalClaim {
     started: usize,
     full: bool,
 }
 
 /// Claims for work of the package's own; costs nothing while there has never been any. What was due has been moved.
-async fn claim_beside(engine: &Arc<Engine>, instance: InstanceId, now: Millis) -> Result<Beside> {
-    let served = engine.routing.own_served();
-    let slots = served.own_slots();
+async fn claim_internal(engine: &Arc<Engine>, instance: InstanceId, now: Millis) -> Result<InternalClaim> {
+    let served = engine.routing.internal_served();
+    let slots = served.internal_slots();
     if slots == 0 {
         let full = !served.routes.is_empty();
-        return Ok(Beside { started: 0, full });
+        return Ok(InternalClaim { started: 0, full });
     }
     let params = ClaimParams {
         now,
@@ -197,24 +204,24 @@ async fn claim_beside(engine: &Arc<Engine>, instance: InstanceId, now: Millis) -
         executor::start(engine, instance, run);
     }
     let full = started >= slots;
-    Ok(Beside { started, full })
+    Ok(InternalClaim { started, full })
 }
 
 /// Turns due occurrences into runs.
-async fn advance(engine: &Engine, series: Vec<DueSeries>, now: Millis) -> Result<usize> {
+async fn advance_series(engine: &Engine, series: Vec<DueSeries>, now: Millis) -> Result<usize> {
     if series.is_empty() {
         return Ok(0);
     }
-    let advances = series.iter().map(|due| plan(engine, due, now)).collect();
+    let advances = series.iter().map(|due| plan_advance(engine, due, now)).collect();
     engine.store.advance(now, advances).await
 }
 
-fn plan(engine: &Engine, due: &DueSeries, now: Millis) -> SeriesAdvance {
+fn plan_advance(engine: &Engine, due: &DueSeries, now: Millis) -> SeriesAdvance {
     let planned = serde_json::from_str::<Recurrence>(&due.recurrence)
         .map_err(|error| error.to_string())
         .and_then(|recurrence| recurrence::plan(&recurrence, due, now).map_err(|error| error.to_string()));
     planned.unwrap_or_else(|error| {
-        engine.journal.log(
+        engine.logger.log(
             Level::Error,
             &format!(
                 "job {}: its schedule cannot be computed, will try again in an hour: {error}",
@@ -226,8 +233,8 @@ fn plan(engine: &Engine, due: &DueSeries, now: Millis) -> SeriesAdvance {
             version: due.version,
             occurrences: Vec::new(),
             gaps: Vec::new(),
-            next_at: Some(now.saturating_add(BROKEN_SERIES_PAUSE)),
-            after_live: false,
+            next_at: Some(now.saturating_add(BROKEN_SERIES_RETRY_MS)),
+            after_live_runs: false,
         }
     })
 }

@@ -3,7 +3,7 @@
 //! Invariant: an attempt is settled (forgotten by this process) only when the store has it or has refused it. Holds
 //! nothing back: whatever waits goes into the next batch.
 
-use super::announcing::Ends;
+use super::announcing::CompletionEvents;
 use super::handler::Level;
 use super::worker::Engine;
 use crate::model::RunOutcome;
@@ -14,13 +14,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Ended attempts that may wait; more make their executors wait, and no slot is claimed for meanwhile.
-const CAPACITY: usize = 8_192;
+const MAX_QUEUED_COMPLETIONS: usize = 8_192;
 /// Most attempts of one batch.
-const BATCH: usize = 1_000;
+const MAX_BATCH_COMPLETIONS: usize = 1_000;
 
 /// How attempts of this process went so far.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct AttemptCounters {
     /// Runs that completed.
     pub completed: AtomicU64,
     /// Runs that failed for good.
@@ -31,36 +31,36 @@ pub struct Tally {
     pub released: AtomicU64,
 }
 
-impl Tally {
+impl AttemptCounters {
     fn count(&self, outcome: &RunOutcome) {
         let counter = match outcome {
             RunOutcome::Completed { .. } => &self.completed,
             RunOutcome::Failed { .. } => &self.failed,
             RunOutcome::Retry { .. } => &self.retried,
             RunOutcome::Released => &self.released,
-            RunOutcome::Snoozed { .. } | RunOutcome::Forgotten => return,
+            RunOutcome::Snoozed { .. } | RunOutcome::Discarded => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-type Ended = (InstanceId, Completion);
+type EndedAttempt = (InstanceId, Completion);
 
 /// The way of ended attempts into the store.
 pub struct Completer {
-    sender: mpsc::Sender<Ended>,
-    receiver: Mutex<Option<mpsc::Receiver<Ended>>>,
+    sender: mpsc::Sender<EndedAttempt>,
+    receiver: Mutex<Option<mpsc::Receiver<EndedAttempt>>>,
     /// How attempts went.
-    pub tally: Tally,
+    pub counters: AttemptCounters,
 }
 
 impl Default for Completer {
     fn default() -> Self {
-        let (sender, receiver) = mpsc::channel(CAPACITY);
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED_COMPLETIONS);
         Self {
             sender,
             receiver: Mutex::new(Some(receiver)),
-            tally: Tally::default(),
+            counters: AttemptCounters::default(),
         }
     }
 }
@@ -73,13 +73,13 @@ impl Completer {
     }
 
     /// Starts the writing task, once.
-    pub fn run(&self, engine: &Arc<Engine>) {
+    pub fn start(&self, engine: &Arc<Engine>) {
         let taken = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut receiver) = taken else { return };
         let engine = Arc::downgrade(engine);
         tokio::spawn(async move {
             let mut batch = Vec::new();
-            while receiver.recv_many(&mut batch, BATCH).await > 0 {
+            while receiver.recv_many(&mut batch, MAX_BATCH_COMPLETIONS).await > 0 {
                 let Some(engine) = engine.upgrade() else { return };
                 write(&engine, std::mem::take(&mut batch)).await;
             }
@@ -88,10 +88,11 @@ impl Completer {
 }
 
 /// Writes a batch; one call of the store for each registration in it, which is one but in the moment a lease was lost.
-async fn write(engine: &Engine, mut batch: Vec<Ended>) {
+async fn write(engine: &Engine, mut batch: Vec<EndedAttempt>) {
     while let Some(instance) = batch.first().map(|(instance, _)| *instance) {
-        let (mine, others): (Vec<Ended>, Vec<Ended>) = batch.into_iter().partition(|(owner, _)| *owner == instance);
-        write_for(
+        let (mine, others): (Vec<EndedAttempt>, Vec<EndedAttempt>) =
+            batch.into_iter().partition(|(owner, _)| *owner == instance);
+        write_for_instance(
             engine,
             instance,
             mine.into_iter().map(|(_, completion)| completion).collect(),
@@ -101,8 +102,8 @@ async fn write(engine: &Engine, mut batch: Vec<Ended>) {
     }
 }
 
-async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Completion>) {
-    let ends = Ends::of(engine, &completions);
+async fn write_for_instance(engine: &Engine, instance: InstanceId, completions: Vec<Completion>) {
+    let completion_events = CompletionEvents::of(engine, &completions);
     let mut pause = Duration::from_millis(50);
     let results = loop {
         let params = CompleteParams {
@@ -114,7 +115,7 @@ async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Compl
             Ok(results) => break results,
             Err(error) if error.code == crate::error::ErrorCode::Closed => return,
             Err(error) => {
-                engine.journal.log(
+                engine.logger.log(
                     Level::Error,
                     &format!(
                         "cannot write how {} runs ended, will try again: {error}",
@@ -127,17 +128,18 @@ async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Compl
         }
     };
     // Before anybody learns that the attempts are settled: who waited for that has the events by then.
-    ends.tell(engine, &completions, &results);
+    completion_events.publish(engine, &completions, &results);
     for (completion, result) in completions.iter().zip(results) {
         match result {
             // Counted before it is settled: whoever waits for the settlement reads the numbers next.
-            Completed::Counted(_) => {
-                if !engine.running.is_own(completion.token) && !engine.running.never_begun(completion.token) {
-                    engine.completer.tally.count(&completion.outcome);
+            Completed::Accepted(_) => {
+                if !engine.in_flight.is_internal(completion.token) && !engine.in_flight.never_started(completion.token)
+                {
+                    engine.completer.counters.count(&completion.outcome);
                 }
-                engine.events.run_ended(completion.job);
+                engine.job_watchers.notify_changed_job(completion.job);
             }
-            Completed::LeaseLost => engine.journal.log(
+            Completed::LeaseLost => engine.logger.log(
                 Level::Debug,
                 &format!(
                     "run {} of job number {} ended after it was cancelled or taken over; its outcome does not count",
@@ -147,6 +149,6 @@ async fn write_for(engine: &Engine, instance: InstanceId, completions: Vec<Compl
         }
     }
     engine
-        .running
-        .settle(completions.iter().map(|completion| completion.token));
+        .in_flight
+        .finish(completions.iter().map(|completion| completion.token));
 }

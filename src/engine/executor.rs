@@ -2,7 +2,7 @@
 //! a cancellation and the shutdown, decide what follows.
 
 use super::announcing;
-use super::caching::{self, Lead, Lookup};
+use super::caching::{self, CacheLookup, Leader};
 use super::handler::{AbortReason, Attempt, HandlerFailure, Invocation, Level, Reply};
 use super::preparation::Preparation;
 use super::routing::{Lane, Registration};
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// How an attempt ended, before anybody decided what follows from it.
-enum Ending {
+enum AttemptEnd {
     Answered(Result<Reply, HandlerFailure>),
     Aborted(AbortReason),
     /// The handler's side went away without an answer.
@@ -27,13 +27,15 @@ enum Ending {
 pub fn start(engine: &Arc<Engine>, instance: InstanceId, run: ClaimedRun) {
     let route = engine.routing.route(run.route);
     let registration = route.as_deref().and_then(|route| engine.routing.find(route));
-    let own = registration.as_ref().is_some_and(|best| best.lane == Lane::Own);
-    let (_, concurrency) = engine.load();
-    let begun = engine.running.begin(&run, instance, registration.clone(), concurrency);
+    let is_internal = registration.as_ref().is_some_and(|best| best.lane == Lane::Internal);
+    let (_, concurrency) = engine.slot_usage();
+    let signals = engine
+        .in_flight
+        .begin(&run, instance, registration.clone(), concurrency);
     let engine = Arc::clone(engine);
     tokio::spawn(async move {
-        let mut abort = begun.abort;
-        let given_up = match begun.slot {
+        let mut abort = signals.abort;
+        let given_up = match signals.slot {
             Some(slot) => wait_for_slot(slot, &mut abort).await,
             None => None,
         };
@@ -42,15 +44,21 @@ pub fn start(engine: &Arc<Engine>, instance: InstanceId, run: ClaimedRun) {
         let outcome = match (given_up, route, registration) {
             (Some(AbortReason::Cancelled(_) | AbortReason::LeaseLost), ..) => None,
             (None, Some(route), Some(registration)) => {
-                attempt(&engine, &route, &registration, (instance, run), started_at, abort).await
+                run_attempt(&engine, &route, &registration, (instance, run), started_at, abort).await
             }
             // Given back before it began, or its handler was taken away between claim and start.
             _ => Some(RunOutcome::Released),
         };
-        engine.running.free_slot(token);
-        let outcome = outcome.map(|outcome| if own { forgetting(outcome) } else { outcome });
+        engine.in_flight.free_slot(token);
+        let outcome = outcome.map(|outcome| {
+            if is_internal {
+                forget_internal_outcome(outcome)
+            } else {
+                outcome
+            }
+        });
         let Some(outcome) = outcome else {
-            engine.running.settle([token]);
+            engine.in_flight.finish([token]);
             return;
         };
         let ended_at = engine.clock.now();
@@ -81,7 +89,7 @@ async fn wait_for_slot(slot: oneshot::Receiver<()>, abort: &mut oneshot::Receive
 }
 
 /// Runs the handler. `None`: the run is no longer ours, there is nothing to write.
-async fn attempt(
+async fn run_attempt(
     engine: &Arc<Engine>,
     route: &Arc<Route>,
     registration: &Registration,
@@ -93,7 +101,7 @@ async fn attempt(
         Ok(options) => options,
         Err(error) => return Some(RunOutcome::Failed { error }),
     };
-    let mut bounds = Bounds::new(abort, options.timeout.or(registration.timeout));
+    let mut limits = AttemptLimits::new(abort, options.timeout.or(registration.timeout));
     let mut attempt = Attempt {
         run,
         instance,
@@ -103,11 +111,11 @@ async fn attempt(
         claims: None,
         started_at,
     };
-    let lead = match bounds.race(prepare(engine, &mut attempt)).await {
-        Ok(Readiness::Ready(lead)) => lead,
-        Ok(Readiness::Known(result)) => return Some(RunOutcome::Completed { result }),
-        Ok(Readiness::Failed(failure)) => return decide(engine, &attempt, Ending::Answered(Err(failure))),
-        Err(reason) => return decide(engine, &attempt, Ending::Aborted(reason)),
+    let leader = match limits.race(prepare(engine, &mut attempt)).await {
+        Ok(Readiness::Ready(leader)) => leader,
+        Ok(Readiness::Cached(result)) => return Some(RunOutcome::Completed { result }),
+        Ok(Readiness::Failed(failure)) => return outcome_after(engine, &attempt, AttemptEnd::Answered(Err(failure))),
+        Err(reason) => return outcome_after(engine, &attempt, AttemptEnd::Aborted(reason)),
     };
     let attempt = Arc::new(attempt);
     let (sender, receiver) = oneshot::channel();
@@ -116,16 +124,16 @@ async fn attempt(
         attempt: Arc::clone(&attempt),
         reply: sender,
     });
-    let ending = match bounds.race(receiver).await {
-        Ok(answer) => answer.map_or(Ending::Dropped, Ending::Answered),
+    let end = match limits.race(receiver).await {
+        Ok(answer) => answer.map_or(AttemptEnd::Dropped, AttemptEnd::Answered),
         Err(reason) => {
             registration.handler.abort(attempt.key(), &reason);
-            Ending::Aborted(reason)
+            AttemptEnd::Aborted(reason)
         }
     };
-    let outcome = decide(engine, &attempt, ending);
-    if let (Some(lead), Some(RunOutcome::Completed { result })) = (lead, &outcome) {
-        lead.keep(result.as_deref(), engine.clock.now()).await;
+    let outcome = outcome_after(engine, &attempt, end);
+    if let (Some(leader), Some(RunOutcome::Completed { result })) = (leader, &outcome) {
+        leader.store_result(result.as_deref(), engine.clock.now()).await;
     }
     outcome
 }
@@ -133,9 +141,9 @@ async fn attempt(
 /// Whether a run can go on.
 enum Readiness {
     /// It can; when it leads a flight, its result is to be kept.
-    Ready(Option<Lead>),
+    Ready(Option<Leader>),
     /// It need not: a cache has its result.
-    Known(Option<Box<str>>),
+    Cached(Option<Box<str>>),
     /// It cannot.
     Failed(HandlerFailure),
 }
@@ -145,7 +153,7 @@ async fn prepare(engine: &Arc<Engine>, attempt: &mut Attempt) -> Readiness {
     let Attempt {
         run, route, options, ..
     } = attempt;
-    if Preparation::is_needless(run, route, options) {
+    if Preparation::can_skip(run, route, options) {
         return Readiness::Ready(None);
     }
     let preparation = &engine.config.preparation;
@@ -163,25 +171,25 @@ async fn prepare(engine: &Arc<Engine>, attempt: &mut Attempt) -> Readiness {
             });
         }
     };
-    let place = options
+    let cache_target = options
         .cache
         .as_deref()
-        .map(|tag| caching::place_of(engine, run, route, tag, &prepared));
+        .map(|tag| caching::cache_target_of(engine, run, route, tag, &prepared));
     if let Some(input) = prepared.input {
         run.input = input;
     }
     attempt.claims = prepared.claims;
-    let Some(place) = place else {
+    let Some(cache_target) = cache_target else {
         return Readiness::Ready(None);
     };
-    match caching::look_up(engine, place).await {
-        Lookup::Hit(result) => Readiness::Known((!result.is_empty()).then_some(result)),
-        Lookup::Lead(lead) => Readiness::Ready(Some(lead)),
+    match caching::find_or_lead(engine, cache_target).await {
+        CacheLookup::Hit(result) => Readiness::Cached((!result.is_empty()).then_some(result)),
+        CacheLookup::Miss(leader) => Readiness::Ready(Some(leader)),
     }
 }
 
 /// What ends an attempt before its work is done.
-struct Bounds {
+struct AttemptLimits {
     /// `None` once nobody can abort any more.
     abort: Option<oneshot::Receiver<AbortReason>>,
     deadline: Option<(Instant, i64)>,
@@ -199,7 +207,7 @@ async fn aborted(abort: &mut Option<oneshot::Receiver<AbortReason>>) -> AbortRea
     std::future::pending().await
 }
 
-impl Bounds {
+impl AttemptLimits {
     fn new(abort: oneshot::Receiver<AbortReason>, timeout: Option<i64>) -> Self {
         let at = |limit: i64| Instant::now().checked_add(Duration::from_millis(limit.unsigned_abs()));
         let deadline = timeout.and_then(|limit| Some((at(limit)?, limit)));
@@ -238,17 +246,17 @@ fn read_options(run: &ClaimedRun) -> Result<JobOptions, RunError> {
         .map_err(|error| RunError::new("STORE_CORRUPT", &format!("unreadable options: {error}"), None))
 }
 
-fn decide(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<RunOutcome> {
+fn outcome_after(engine: &Engine, attempt: &Attempt, end: AttemptEnd) -> Option<RunOutcome> {
     let now = engine.clock.now();
-    match ending {
-        Ending::Answered(Ok(Reply::Done(result))) => Some(RunOutcome::Completed { result }),
-        Ending::Answered(Ok(Reply::Snooze(delay))) => Some(RunOutcome::Snoozed {
+    match end {
+        AttemptEnd::Answered(Ok(Reply::Done(result))) => Some(RunOutcome::Completed { result }),
+        AttemptEnd::Answered(Ok(Reply::Snooze(delay))) => Some(RunOutcome::Snoozed {
             due: now.saturating_add(delay.max(0)),
         }),
-        Ending::Answered(Err(failure)) => Some(after_failure(engine, attempt, &failure, now)),
-        Ending::Aborted(reason @ AbortReason::Timeout(_)) => {
+        AttemptEnd::Answered(Err(failure)) => Some(after_failure(engine, attempt, &failure, now)),
+        AttemptEnd::Aborted(reason @ AbortReason::Timeout(_)) => {
             let message = reason.message();
-            engine.journal.log(
+            engine.logger.log(
                 Level::Warn,
                 &format!("job {} ({}): {message}", attempt.run.id, attempt.route),
             );
@@ -260,14 +268,14 @@ fn decide(engine: &Engine, attempt: &Attempt, ending: Ending) -> Option<RunOutco
             };
             Some(after_failure(engine, attempt, &failure, now))
         }
-        Ending::Aborted(AbortReason::Closed) | Ending::Dropped => Some(RunOutcome::Released),
-        Ending::Aborted(AbortReason::Cancelled(_) | AbortReason::LeaseLost) => None,
+        AttemptEnd::Aborted(AbortReason::Closed) | AttemptEnd::Dropped => Some(RunOutcome::Released),
+        AttemptEnd::Aborted(AbortReason::Cancelled(_) | AbortReason::LeaseLost) => None,
     }
 }
 
 fn after_failure(engine: &Engine, attempt: &Attempt, failure: &HandlerFailure, now: Millis) -> RunOutcome {
-    let error = masked(engine, failure);
-    match attempt.after(failure, random_fraction(attempt.run.token)) {
+    let error = masked_error(engine, failure);
+    match attempt.decide_retry(failure, random_fraction(attempt.run.token)) {
         RetryDecision::After(delay) => RunOutcome::Retry {
             error,
             due: now.saturating_add(delay),
@@ -277,7 +285,7 @@ fn after_failure(engine: &Engine, attempt: &Attempt, failure: &HandlerFailure, n
 }
 
 /// The error as it is stored and shown: without the values of secrets.
-fn masked(engine: &Engine, failure: &HandlerFailure) -> RunError {
+fn masked_error(engine: &Engine, failure: &HandlerFailure) -> RunError {
     let masker = &engine.config.preparation.secrets.masker;
     let stack = failure.stack.as_deref().map(|stack| masker.mask(stack));
     RunError::new(
@@ -288,9 +296,9 @@ fn masked(engine: &Engine, failure: &HandlerFailure) -> RunError {
 }
 
 /// Of work of the package's own nothing stays when it is over: its handler has written down what came of it.
-fn forgetting(outcome: RunOutcome) -> RunOutcome {
+fn forget_internal_outcome(outcome: RunOutcome) -> RunOutcome {
     match outcome {
-        RunOutcome::Completed { .. } | RunOutcome::Failed { .. } => RunOutcome::Forgotten,
+        RunOutcome::Completed { .. } | RunOutcome::Failed { .. } => RunOutcome::Discarded,
         other => other,
     }
 }

@@ -33,7 +33,7 @@ impl Level {
 }
 
 /// Where messages about background work go. Must not block.
-pub trait Journal: Send + Sync {
+pub trait Logger: Send + Sync {
     /// Takes a message. It never holds a payload, a token or a secret.
     fn log(&self, level: Level, message: &str);
 }
@@ -78,7 +78,7 @@ impl AbortReason {
 
 /// A part of a feature that is declared as data.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct FeaturePart {
     /// Sequence and event, with slashes between them; of nested ones one behind the other.
     pub name: Box<str>,
     /// Names this call within the process: a part that is tried again must not be taken for the call before.
@@ -93,7 +93,7 @@ pub struct Attempt {
     /// The registration of this process that it was claimed by.
     pub instance: InstanceId,
     /// Which part of a feature it is done for.
-    pub part: Option<Part>,
+    pub part: Option<FeaturePart>,
     /// Its route.
     pub route: Arc<Route>,
     /// Its options.
@@ -119,13 +119,13 @@ impl Attempt {
 
     /// What follows when the attempt fails in this way. `random` is a number from 0 to 1.
     #[must_use]
-    pub fn after(&self, failure: &HandlerFailure, random: f64) -> RetryDecision {
-        self.tries(failure, self.spent_retries(), self.run.retries, random)
+    pub fn decide_retry(&self, failure: &HandlerFailure, random: f64) -> RetryDecision {
+        self.decide_part_retry(failure, self.spent_retries(), self.run.retries, random)
     }
 
     /// The same for a part of the attempt that has retries of its own, of which so many are spent.
     #[must_use]
-    pub fn tries(&self, failure: &HandlerFailure, spent: u32, retries: u32, random: f64) -> RetryDecision {
+    pub fn decide_part_retry(&self, failure: &HandlerFailure, spent: u32, retries: u32, random: f64) -> RetryDecision {
         let default = RetryPolicy::default();
         let policy = self.options.retry.as_ref().unwrap_or(&default);
         policy.decide(&failure.code, spent, retries, failure.retry_after, random)
@@ -182,7 +182,7 @@ pub struct Invocation {
 /// Does the work of some routes.
 pub trait Handler: Send + Sync {
     /// What must be served as well for it to do this route.
-    fn needs(&self, _route: &Route) -> Vec<Route> {
+    fn required_routes(&self, _route: &Route) -> Vec<Route> {
         Vec::new()
     }
 

@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 use std::sync::{PoisonError, RwLock};
 
 /// Values shorter than this are left: masking them would tear holes into ordinary words.
-const SHORTEST: usize = 8;
+const MIN_MASKED_CHARS: usize = 8;
 /// Values that are remembered; of a source that gives ever new ones, the oldest are forgotten.
-const MOST: usize = 1_000;
+const MAX_MASKED_VALUES: usize = 1_000;
 /// What stands in their place.
-const MASK: &str = "[secret]";
+const MASK_TEXT: &str = "[secret]";
 
 /// Knows the values of secrets.
 #[derive(Default)]
@@ -25,28 +25,28 @@ impl std::fmt::Debug for Masker {
 
 impl Masker {
     /// Remembers a value, and how it looks inside a JSON string.
-    pub fn learn(&self, value: &str) {
-        self.remember(value);
+    pub fn add_secret(&self, value: &str) {
+        self.insert(value);
         if let Ok(quoted) = serde_json::to_string(value)
             && let Some(inner) = quoted.get(1..quoted.len().saturating_sub(1))
             && inner != value
         {
-            self.remember(inner);
+            self.insert(inner);
         }
     }
 
-    fn remember(&self, value: &str) {
-        if value.chars().count() < SHORTEST || self.knows(value) {
+    fn insert(&self, value: &str) {
+        if value.chars().count() < MIN_MASKED_CHARS || self.contains(value) {
             return;
         }
         let mut values = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if values.len() >= MOST {
+        if values.len() >= MAX_MASKED_VALUES {
             values.pop_front();
         }
         values.push_back(value.into());
     }
 
-    fn knows(&self, value: &str) -> bool {
+    fn contains(&self, value: &str) -> bool {
         let values = self.0.read().unwrap_or_else(PoisonError::into_inner);
         values.iter().any(|known| **known == *value)
     }
@@ -67,7 +67,7 @@ impl Masker {
         found.sort_by_key(|value| std::cmp::Reverse(value.len()));
         let mut masked = text.to_owned();
         for value in found {
-            masked = masked.replace(value, MASK);
+            masked = masked.replace(value, MASK_TEXT);
         }
         Cow::Owned(masked)
     }
@@ -80,7 +80,7 @@ impl Masker {
         match self.mask(json) {
             // A secret may look like part of a number.
             Cow::Owned(masked) if serde_json::from_str::<serde::de::IgnoredAny>(&masked).is_err() => {
-                Cow::Owned(format!("\"{MASK}\""))
+                Cow::Owned(format!("\"{MASK_TEXT}\""))
             }
             masked => masked,
         }
@@ -94,26 +94,26 @@ mod tests {
     #[test]
     fn values_are_masked_wherever_they_stand() {
         let masker = Masker::default();
-        masker.learn("hunter2-hunter2");
-        masker.learn("hunter2-hunter2-long");
-        masker.learn("short");
-        masker.learn("quo\"te\nline");
+        masker.add_secret("hunter2-hunter2");
+        masker.add_secret("hunter2-hunter2-long");
+        masker.add_secret("short");
+        masker.add_secret("quo\"te\nline");
         let masked = masker.mask("xhunter2-hunter2x hunter2-hunter2-long short");
         assert_eq!(masked, "x[secret]x [secret] short");
         assert_eq!(masker.mask(r#"{"m":"quo\"te\nline"}"#), r#"{"m":"[secret]"}"#);
         assert!(matches!(masker.mask("nothing here"), Cow::Borrowed(_)));
-        masker.learn("12345678");
+        masker.add_secret("12345678");
         assert_eq!(masker.mask_json(r#"{"n":"a12345678"}"#), r#"{"n":"a[secret]"}"#);
         assert_eq!(masker.mask_json(r#"{"n":123456789}"#), r#""[secret]""#);
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn the_number_of_masked_values_is_bounded() {
         let masker = Masker::default();
         for n in 0..2_000 {
-            masker.learn(&format!("secret number {n}"));
+            masker.add_secret(&format!("secret number {n}"));
         }
-        assert!(masker.0.read().unwrap().len() <= MOST);
-        assert_eq!(masker.mask("secret number 1999"), MASK);
+        assert!(masker.0.read().unwrap().len() <= MAX_MASKED_VALUES);
+        assert_eq!(masker.mask("secret number 1999"), MASK_TEXT);
     }
 }

@@ -14,21 +14,21 @@ use tokio::task::AbortHandle;
 
 /// Does the work of one attempt. The future is dropped when the attempt is aborted, at whatever point it waits.
 #[async_trait]
-pub trait Work: Send + Sync + 'static {
+pub trait NativeWork: Send + Sync + 'static {
     /// Does it; the answer means what a JavaScript handler's would.
     async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure>;
 
     /// What must be served as well for it to do this route.
-    fn needs(&self, _route: &Route) -> Vec<Route> {
+    fn required_routes(&self, _route: &Route) -> Vec<Route> {
         Vec::new()
     }
 
     /// The attempt with this key is given up; its future is dropped next. Must return at once.
-    fn aborted(&self, _key: Token, _reason: &AbortReason) {}
+    fn on_abort(&self, _key: Token, _reason: &AbortReason) {}
 }
 
 /// Work, and which routes it is for.
-pub struct NativeTarget {
+pub struct HandlerSpec {
     /// Which routes.
     pub pattern: Pattern,
     /// Who does it.
@@ -44,48 +44,48 @@ pub struct NativeTarget {
 }
 
 /// Attempts that are being worked on.
-type Going = Arc<Mutex<HashMap<Token, AbortHandle>>>;
+type InFlightTasks = Arc<Mutex<HashMap<Token, AbortHandle>>>;
 
 /// Makes a handler of work.
-pub struct Native<W> {
+pub struct NativeHandler<W> {
     work: Arc<W>,
-    going: Going,
+    tasks: InFlightTasks,
 }
 
-impl<W: Work> Native<W> {
+impl<W: NativeWork> NativeHandler<W> {
     /// A handler that does this work.
     #[must_use]
     pub fn new(work: W) -> Arc<Self> {
         Arc::new(Self {
             work: Arc::new(work),
-            going: Going::default(),
+            tasks: InFlightTasks::default(),
         })
     }
 }
 
-fn lock(going: &Going) -> MutexGuard<'_, HashMap<Token, AbortHandle>> {
-    going.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(tasks: &InFlightTasks) -> MutexGuard<'_, HashMap<Token, AbortHandle>> {
+    tasks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<W: Work> Handler for Native<W> {
-    fn needs(&self, route: &Route) -> Vec<Route> {
-        self.work.needs(route)
+impl<W: NativeWork> Handler for NativeHandler<W> {
+    fn required_routes(&self, route: &Route) -> Vec<Route> {
+        self.work.required_routes(route)
     }
 
     fn call(&self, invocation: Invocation) {
         let Invocation { attempt, reply } = invocation;
         let (work, key) = (Arc::clone(&self.work), attempt.key());
         let task = tokio::spawn(async move { work.run(&attempt).await });
-        lock(&self.going).insert(key, task.abort_handle());
-        let going = Arc::clone(&self.going);
+        lock(&self.tasks).insert(key, task.abort_handle());
+        let tasks = Arc::clone(&self.tasks);
         tokio::spawn(async move {
             let answer = match task.await {
                 Ok(answer) => Some(answer),
-                Err(failure) if failure.is_panic() => Some(Err(broken())),
+                Err(failure) if failure.is_panic() => Some(Err(internal_error())),
                 // Aborted: nobody waits for an answer.
                 Err(_) => None,
             };
-            lock(&going).remove(&key);
+            lock(&tasks).remove(&key);
             if let Some(answer) = answer {
                 let _ = reply.send(answer);
             }
@@ -93,14 +93,14 @@ impl<W: Work> Handler for Native<W> {
     }
 
     fn abort(&self, key: Token, reason: &AbortReason) {
-        self.work.aborted(key, reason);
-        if let Some(task) = lock(&self.going).remove(&key) {
+        self.work.on_abort(key, reason);
+        if let Some(task) = lock(&self.tasks).remove(&key) {
             task.abort();
         }
     }
 }
 
-fn broken() -> HandlerFailure {
+fn internal_error() -> HandlerFailure {
     HandlerFailure {
         code: "INTERNAL_ERROR".into(),
         message: "the work failed by a defect of its own; please report it".into(),
@@ -155,26 +155,26 @@ mod tests {
         (Invocation { attempt, reply }, answer)
     }
 
-    struct Answers;
+    struct EchoWork;
     #[async_trait]
-    impl Work for Answers {
+    impl NativeWork for EchoWork {
         async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
             Ok(Reply::Done(Some(attempt.run.input.clone())))
         }
     }
 
-    struct Breaks;
+    struct PanickingWork;
     #[async_trait]
-    impl Work for Breaks {
+    impl NativeWork for PanickingWork {
         async fn run(&self, _: &Attempt) -> Result<Reply, HandlerFailure> {
             std::panic::resume_unwind(Box::new("a defect"))
         }
     }
 
     /// Waits for ever; says when it is dropped.
-    struct Waits(Mutex<Option<oneshot::Sender<()>>>);
+    struct HangingWork(Mutex<Option<oneshot::Sender<()>>>);
     #[async_trait]
-    impl Work for Waits {
+    impl NativeWork for HangingWork {
         async fn run(&self, _: &Attempt) -> Result<Reply, HandlerFailure> {
             let _dropped = self.0.lock().unwrap().take();
             std::future::pending().await
@@ -184,26 +184,26 @@ mod tests {
     #[tokio::test]
     async fn an_attempt_is_answered() {
         let (invocation, answer) = invocation();
-        Native::new(Answers).call(invocation);
+        NativeHandler::new(EchoWork).call(invocation);
         assert_eq!(answer.await.unwrap(), Ok(Reply::Done(Some("{}".into()))));
     }
 
     #[tokio::test]
     async fn work_that_panics_is_a_failed_attempt() {
         let (invocation, answer) = invocation();
-        Native::new(Breaks).call(invocation);
+        NativeHandler::new(PanickingWork).call(invocation);
         assert_eq!(&*answer.await.unwrap().unwrap_err().code, "INTERNAL_ERROR");
     }
 
     #[tokio::test]
     async fn an_aborted_attempt_is_dropped_and_not_answered() {
         let (sender, dropped) = oneshot::channel();
-        let native = Native::new(Waits(Mutex::new(Some(sender))));
+        let native = NativeHandler::new(HangingWork(Mutex::new(Some(sender))));
         let (invocation, answer) = invocation();
         native.call(invocation);
         tokio::task::yield_now().await;
         native.abort(7, &AbortReason::Closed);
         assert!(dropped.await.is_err() && answer.await.is_err());
-        assert!(lock(&native.going).is_empty());
+        assert!(lock(&native.tasks).is_empty());
     }
 }

@@ -2,17 +2,17 @@
 //!
 //! A job without expressions, session and cache passes by untouched. Nothing of what is resolved is stored.
 
-use super::caching::Flights;
+use super::caching::SingleFlight;
 use super::handler::Attempt;
-use super::secrets::{Revealed, Secrets, not_listed};
+use super::secrets::{RevealedSecrets, Secrets, not_listed_message};
 use crate::clock::Millis;
 use crate::cron::Zone;
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::expr::{self, Claims, Limits, Scope, Surroundings, Uses, Variables};
+use crate::expr::{self, Claims, FeatureScope, InputReferences, Limits, Scope, Variables};
 use crate::model::job::Session;
 use crate::model::{JobOptions, Namespace, Route};
 use crate::resources::{KeySource, Outbound, Resources, SessionResource};
-use crate::sessions::{self, Payload, SigningKey, VerifyingKey};
+use crate::sessions::{self, SigningKey, TokenPayload, VerifyingKey};
 use crate::store::{ClaimedRun, EntryKey, EntryKind, Store};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -30,12 +30,12 @@ pub struct Preparation {
     /// Where HTTP requests may go.
     pub outbound: Outbound,
     /// Jobs that others wait for.
-    pub flights: Flights,
-    keys: Mutex<KnownKeys>,
+    pub single_flight: SingleFlight,
+    keys: Mutex<SessionKeyCache>,
 }
 
 /// Keys that were read, by product and tag; there are no more than resources.
-type KnownKeys = HashMap<(Box<str>, Box<str>), Arc<SessionKeys>>;
+type SessionKeyCache = HashMap<(Box<str>, Box<str>), Arc<SessionKeys>>;
 
 /// A session resource with its keys read.
 #[derive(Debug)]
@@ -51,16 +51,16 @@ pub struct SessionKeys {
 /// What became of a session.
 pub enum Admission {
     /// Its token is right.
-    Verified(Payload),
+    Verified(TokenPayload),
     /// Its resource says that tokens are not checked.
-    Unchecked(Payload),
+    Unchecked(TokenPayload),
     /// Nobody here can check it; says why.
     Unknown(String),
 }
 
 /// What a handler sees instead of what is stored.
 #[derive(Debug, Default)]
-pub struct Prepared {
+pub struct PreparedInput {
     /// The input, if it has changed.
     pub input: Option<Box<str>>,
     /// JSON text of the session's data.
@@ -69,17 +69,17 @@ pub struct Prepared {
 
 /// Where the revocations of a session resource are remembered.
 #[must_use]
-pub fn revocation(product: &str, tag: &str, id: &str) -> EntryKey {
+pub fn revocation_key(product: &str, tag: &str, id: &str) -> EntryKey {
     EntryKey {
         kind: EntryKind::Session,
-        space: space("revoked", product, tag),
+        space: entry_space("revoked", product, tag),
         key: id.into(),
     }
 }
 
 /// A space of a product's resource, for the store.
 #[must_use]
-pub fn space(kind: &str, product: &str, tag: &str) -> Box<str> {
+pub fn entry_space(kind: &str, product: &str, tag: &str) -> Box<str> {
     serde_json::to_string(&[kind, product, tag]).unwrap_or_default().into()
 }
 
@@ -97,7 +97,7 @@ impl Preparation {
 
     /// Whether there is nothing to do for a run. Work of the package's own carries what programs wrote, as it is.
     #[must_use]
-    pub fn is_needless(run: &ClaimedRun, route: &Route, options: &JobOptions) -> bool {
+    pub fn can_skip(run: &ClaimedRun, route: &Route, options: &JobOptions) -> bool {
         if route.namespace == Namespace::Webhooks {
             return true;
         }
@@ -108,9 +108,13 @@ impl Preparation {
     ///
     /// # Errors
     /// Every problem, with the code that all of them have in common, else `VALIDATION_ERROR`.
-    pub fn check(&self, input: &str, has_session: bool) -> std::result::Result<Uses, (ErrorCode, Vec<Problem>)> {
-        let uses = expr::check(input, &self.limits).map_err(|faults| {
-            let problems = faults.into_iter().map(|fault| fault.problem).collect();
+    pub fn check(
+        &self,
+        input: &str,
+        has_session: bool,
+    ) -> std::result::Result<InputReferences, (ErrorCode, Vec<Problem>)> {
+        let uses = expr::check(input, &self.limits).map_err(|errors| {
+            let problems = errors.into_iter().map(|fault| fault.problem).collect();
             (ErrorCode::InvalidExpression, problems)
         })?;
         let mut problems = Vec::new();
@@ -118,8 +122,12 @@ impl Preparation {
             let message = "refers to $Session{…}, and the job is dispatched without `session`";
             problems.push(Problem::new("input", message));
         }
-        for key in uses.secrets.iter().filter(|key| !self.secrets.is_for_inputs(key)) {
-            problems.push(Problem::new("input", not_listed(key)));
+        for key in uses
+            .secrets
+            .iter()
+            .filter(|key| !self.secrets.is_allowed_in_inputs(key))
+        {
+            problems.push(Problem::new("input", not_listed_message(key)));
         }
         if problems.is_empty() {
             Ok(uses)
@@ -139,7 +147,7 @@ impl Preparation {
         route: &Route,
         options: &JobOptions,
         now: Millis,
-    ) -> Result<Prepared> {
+    ) -> Result<PreparedInput> {
         let admission = match &options.session {
             Some(session) => Some(self.admit(store, &route.product, session, None).await?),
             None => None,
@@ -152,7 +160,7 @@ impl Preparation {
         let input = if options.plain || !run.input.contains('$') {
             None
         } else {
-            let secrets = self.secrets_of(&run.input).await?;
+            let secrets = self.secrets_for_input(&run.input).await?;
             let id = run.id.to_string();
             let scope = Scope {
                 now,
@@ -166,26 +174,27 @@ impl Preparation {
                 feature: None,
                 secrets: &secrets,
             };
-            let resolved = expr::resolve(&run.input, &scope, &self.limits).map_err(expr::Fault::into_error)?;
+            let resolved =
+                expr::resolve(&run.input, &scope, &self.limits).map_err(expr::ExpressionError::into_error)?;
             Some(resolved.into())
         };
         let claims = match admission {
             Some(Admission::Verified(payload) | Admission::Unchecked(payload)) => Some(payload.claims),
             _ => None,
         };
-        Ok(Prepared { input, claims })
+        Ok(PreparedInput { input, claims })
     }
 
     /// The secrets an input asks for.
-    async fn secrets_of(&self, input: &str) -> Result<Revealed> {
+    async fn secrets_for_input(&self, input: &str) -> Result<RevealedSecrets> {
         if !input.contains("$Secret{") && !input.contains("$Token{") {
-            return Ok(Revealed::default());
+            return Ok(RevealedSecrets::default());
         }
-        let uses = expr::check(input, &self.limits).map_err(|mut faults| match faults.pop() {
+        let uses = expr::check(input, &self.limits).map_err(|mut errors| match errors.pop() {
             Some(fault) => fault.into_error(),
             None => Error::new(ErrorCode::InvalidExpression, "input: unreadable"),
         })?;
-        self.secrets.for_input(uses.secrets).await
+        self.secrets.reveal_for_input(uses.secrets).await
     }
 
     /// Checks a session's token: its signature and whether it was revoked; with `now`, also its time.
@@ -206,7 +215,7 @@ impl Preparation {
             )));
         };
         if !keys.resource.verify {
-            return sessions::read_unchecked(&session.token).map(Admission::Unchecked);
+            return sessions::read_unverified(&session.token).map(Admission::Unchecked);
         }
         let Some(key) = &keys.verifying else {
             return Ok(Admission::Unknown(format!(
@@ -216,11 +225,13 @@ impl Preparation {
         };
         let payload = sessions::verify(&session.token, key)?;
         if let Some(now) = now {
-            sessions::is_expired(&payload, now)?;
+            sessions::check_validity_period(&payload, now)?;
         }
         if let Some(id) = &payload.id {
             // A revocation is kept as long as its token could be valid; by then no time must be passed.
-            let revoked = store.entry(revocation(product, &session.tag, id), Millis::MIN).await?;
+            let revoked = store
+                .entry(revocation_key(product, &session.tag, id), Millis::MIN)
+                .await?;
             if revoked.is_some() {
                 return Err(sessions::unauthorized("was revoked"));
             }
@@ -263,7 +274,7 @@ impl Preparation {
             KeySource::Absent => None,
             KeySource::Secret(secret) => {
                 let secret = self.reveal(secret).await?;
-                self.secrets.masker.learn(&secret);
+                self.secrets.masker.add_secret(&secret);
                 let key = VerifyingKey::from_secret(algorithm, &secret)?;
                 signing = Some(SigningKey::from_secret(algorithm, &secret));
                 Some(key)
@@ -285,18 +296,18 @@ impl Preparation {
     ///
     /// # Errors
     /// `VALIDATION_ERROR` for a value that is missing, `UNAUTHORIZED`, and what the source of secrets says.
-    pub async fn resolve_within(
+    pub async fn resolve_in_feature(
         &self,
         json: &str,
         attempt: &Attempt,
-        feature: Surroundings<'_>,
+        feature: FeatureScope<'_>,
         now: Millis,
     ) -> Result<String> {
         if !json.contains('$') {
             return Ok(json.to_owned());
         }
         let uses = expr::check(json, &self.limits)
-            .map_err(|mut faults| faults.pop().map_or_else(unreadable, expr::Fault::into_error))?;
+            .map_err(|mut errors| errors.pop().map_or_else(unreadable, expr::ExpressionError::into_error))?;
         let secrets = self.secrets.reveal(uses.secrets).await?;
         let id = attempt.run.id.to_string();
         let zone = attempt.options.tz.as_deref().and_then(|tz| Zone::get(tz).ok());
@@ -312,7 +323,7 @@ impl Preparation {
             feature: Some(feature),
             secrets: &secrets,
         };
-        let resolved = expr::resolve(json, &scope, &self.limits).map_err(expr::Fault::into_error)?;
+        let resolved = expr::resolve(json, &scope, &self.limits).map_err(expr::ExpressionError::into_error)?;
         Ok(resolved.into_owned())
     }
 
@@ -338,7 +349,7 @@ impl Preparation {
             return Ok(json.to_owned());
         }
         let uses = expr::check(json, &self.limits)
-            .map_err(|mut faults| faults.pop().map_or_else(unreadable, expr::Fault::into_error))?;
+            .map_err(|mut errors| errors.pop().map_or_else(unreadable, expr::ExpressionError::into_error))?;
         let secrets = self.secrets.reveal(uses.secrets).await?;
         let scope = Scope {
             now,

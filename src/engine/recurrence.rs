@@ -5,17 +5,17 @@
 //! computed from the current time where the scheduled time is known.
 
 use crate::clock::Millis;
-use crate::cron::{CronExpr, DstPolicy, Gap as CronGap, Overlap as CronOverlap, Zone};
+use crate::cron::{CronExpr, DstPolicy, GapPolicy, OverlapPolicy, Zone};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::schedule::{Dst, Gap, Overlap};
 use crate::model::{IfRunning, Misfire, Recurrence, Rule};
-use crate::store::{DueSeries, GapKind, GridGap, Occurrence, SeriesAdvance};
+use crate::store::{DueSeries, GapKind, Occurrence, OccurrenceGap, SeriesAdvance};
 
 /// Most runs that `misfire: 'all'` makes up for at once.
-const MAX_CATCH_UP: usize = 1_000;
+const MAX_CATCH_UP_RUNS: usize = 1_000;
 /// Most grid points of a cron looked at in one step: two years of minutes. Of a longer backlog the oldest part is
 /// recorded as missed first, and the step is taken again.
-const MAX_STEP: i64 = 1_000_000;
+const MAX_CRON_POINTS_PER_STEP: i64 = 1_000_000;
 
 /// The instants of a schedule.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl Timetable {
         let end = self.end_at.map_or(now, |end| end.saturating_add(self.offset).min(now));
         let steps = end.saturating_sub(first) / interval;
         let point = |k: i64| first.saturating_add(k.saturating_mul(interval));
-        let from = steps.saturating_add(1).saturating_sub(MAX_CATCH_UP as i64).max(0);
+        let from = steps.saturating_add(1).saturating_sub(MAX_CATCH_UP_RUNS as i64).max(0);
         let recent = (from..=steps).map(point).collect();
         let before = (from > 0).then(|| point(from - 1));
         DuePoints {
@@ -128,8 +128,8 @@ impl Timetable {
         let mut recent = std::collections::VecDeque::from([first]);
         let (mut count, mut before) = (1, None);
         let mut next = self.after(first);
-        while let Some(at) = next.filter(|at| *at <= now && count < MAX_STEP) {
-            if recent.len() == MAX_CATCH_UP {
+        while let Some(at) = next.filter(|at| *at <= now && count < MAX_CRON_POINTS_PER_STEP) {
+            if recent.len() == MAX_CATCH_UP_RUNS {
                 before = recent.pop_front();
             }
             recent.push_back(at);
@@ -160,13 +160,13 @@ fn every_at_or_after(anchor: Millis, interval: i64, from: Millis) -> Option<Mill
 fn dst_policy(dst: Dst) -> DstPolicy {
     DstPolicy {
         gap: match dst.gap {
-            Gap::After => CronGap::After,
-            Gap::Skip => CronGap::Skip,
+            Gap::After => GapPolicy::After,
+            Gap::Skip => GapPolicy::Skip,
         },
         overlap: match dst.overlap {
-            Overlap::First => CronOverlap::First,
-            Overlap::Last => CronOverlap::Last,
-            Overlap::Both => CronOverlap::Both,
+            Overlap::First => OverlapPolicy::First,
+            Overlap::Last => OverlapPolicy::Last,
+            Overlap::Both => OverlapPolicy::Both,
         },
     }
 }
@@ -178,7 +178,7 @@ struct DuePoints {
     count: i64,
     /// The last one before `recent`.
     before: Option<Millis>,
-    /// The last of them, at most [`MAX_CATCH_UP`].
+    /// The last of them, at most [`MAX_CATCH_UP_RUNS`].
     recent: Vec<Millis>,
     /// The one after them.
     next: Option<Millis>,
@@ -192,8 +192,8 @@ impl DuePoints {
     }
 
     /// The range of the first `count` points, when there are any.
-    fn gap(&self, kind: GapKind, count: i64, last: Millis) -> Option<GridGap> {
-        (count > 0).then_some(GridGap {
+    fn gap(&self, kind: GapKind, count: i64, last: Millis) -> Option<OccurrenceGap> {
+        (count > 0).then_some(OccurrenceGap {
             kind,
             first: self.first,
             last,
@@ -211,12 +211,12 @@ pub fn plan(recurrence: &Recurrence, series: &DueSeries, now: Millis) -> Result<
     let due = timetable.due(series.next_at, now);
     let overlapping = recurrence.if_running == IfRunning::Skip && series.live > 0;
     let (occurrences, gaps) = if overlapping {
-        (Vec::new(), skipped(&due))
+        (Vec::new(), skip_all_due(&due))
     } else {
-        caught_up(recurrence.misfire, &due)
+        catch_up(recurrence.misfire, &due)
     };
     if recurrence.misfire == Misfire::All && recurrence.if_running == IfRunning::Skip && occurrences.len() > 1 {
-        return Ok(one_by_one(recurrence, series, &due, gaps));
+        return Ok(catch_up_one_by_one(recurrence, series, &due, gaps));
     }
     let room = recurrence
         .limit
@@ -233,7 +233,7 @@ pub fn plan(recurrence: &Recurrence, series: &DueSeries, now: Millis) -> Result<
         occurrences,
         gaps,
         next_at: due.next.filter(|_| !exhausted),
-        after_live: false,
+        after_live_runs: false,
     })
 }
 
@@ -242,7 +242,7 @@ pub fn plan(recurrence: &Recurrence, series: &DueSeries, now: Millis) -> Result<
 ///
 /// # Errors
 /// As [`Timetable::compile`].
-pub fn resumed(recurrence: &Recurrence, runs: i64, now: Millis) -> Result<Option<Millis>> {
+pub fn next_after_resume(recurrence: &Recurrence, runs: i64, now: Millis) -> Result<Option<Millis>> {
     if recurrence.limit.is_some_and(|limit| runs >= limit) {
         return Ok(None);
     }
@@ -250,7 +250,12 @@ pub fn resumed(recurrence: &Recurrence, runs: i64, now: Millis) -> Result<Option
 }
 
 /// A backlog of which every point gets its run, without two at a time: one run now, the next point when it has ended.
-fn one_by_one(recurrence: &Recurrence, series: &DueSeries, due: &DuePoints, gaps: Vec<GridGap>) -> SeriesAdvance {
+fn catch_up_one_by_one(
+    recurrence: &Recurrence,
+    series: &DueSeries,
+    due: &DuePoints,
+    gaps: Vec<OccurrenceGap>,
+) -> SeriesAdvance {
     let (job, version) = (series.job, series.version);
     let mut points = due.recent.iter().copied();
     let room = recurrence
@@ -267,17 +272,17 @@ fn one_by_one(recurrence: &Recurrence, series: &DueSeries, due: &DuePoints, gaps
         occurrences: occurrences.into_iter().collect(),
         gaps,
         next_at,
-        after_live: next_at.is_some(),
+        after_live_runs: next_at.is_some(),
     }
 }
 
 /// A run is still going: all that came due meanwhile is passed over.
-fn skipped(due: &DuePoints) -> Vec<GridGap> {
+fn skip_all_due(due: &DuePoints) -> Vec<OccurrenceGap> {
     due.gap(GapKind::Skipped, due.count, due.last()).into_iter().collect()
 }
 
 /// Nothing is going. A point is missed when its successor is due too.
-fn caught_up(misfire: Misfire, due: &DuePoints) -> (Vec<Occurrence>, Vec<GridGap>) {
+fn catch_up(misfire: Misfire, due: &DuePoints) -> (Vec<Occurrence>, Vec<OccurrenceGap>) {
     let on_time = |scheduled_at| Occurrence {
         scheduled_at,
         missed: 0,

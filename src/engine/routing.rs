@@ -4,7 +4,7 @@
 //! rebuilt when one of them changes and shared until then.
 
 use super::handler::Handler;
-use super::native::NativeTarget;
+use super::native::HandlerSpec;
 use crate::model::{Namespace, Route};
 use crate::store::{RouteId, ServedRoute};
 use std::collections::HashMap;
@@ -53,7 +53,7 @@ pub enum Lane {
     #[default]
     Jobs,
     /// The package's own, so many beside the worker's: what it does for itself takes nothing from users' jobs.
-    Own,
+    Internal,
 }
 
 /// A handler and how it is to be used.
@@ -75,24 +75,24 @@ pub struct Registration {
 
 impl Registration {
     /// An attempt begins.
-    pub fn begin(&self) {
+    pub fn attempt_started(&self) {
         self.running.fetch_add(1, Ordering::Relaxed);
     }
 
     /// An attempt ended.
-    pub fn end(&self) {
+    pub fn attempt_ended(&self) {
         self.running.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Free slots of a handler that has its own.
     #[must_use]
-    pub fn own_slots(&self) -> usize {
-        if self.lane == Lane::Own { self.free() } else { 0 }
+    pub fn internal_slots(&self) -> usize {
+        if self.lane == Lane::Internal { self.free() } else { 0 }
     }
 
     /// Attempts going, and the most there may be.
     #[must_use]
-    pub fn load(&self) -> (usize, Option<usize>) {
+    pub fn slot_usage(&self) -> (usize, Option<usize>) {
         (self.running.load(Ordering::Relaxed), self.concurrency)
     }
 
@@ -133,13 +133,13 @@ impl WorkerFilter {
 
 /// The routes this process serves, and by whom.
 #[derive(Clone, Default)]
-pub struct Served {
+pub struct ServedRoutes {
     /// For the store's claim.
     pub routes: Arc<[ServedRoute]>,
     groups: Arc<[Arc<Registration>]>,
 }
 
-impl Served {
+impl ServedRoutes {
     /// Free slots of each group.
     #[must_use]
     pub fn group_slots(&self) -> Vec<usize> {
@@ -148,8 +148,11 @@ impl Served {
 
     /// The most that one claim can begin: what the handlers together have free.
     #[must_use]
-    pub fn own_slots(&self) -> usize {
-        self.groups.iter().map(|registration| registration.own_slots()).sum()
+    pub fn internal_slots(&self) -> usize {
+        self.groups
+            .iter()
+            .map(|registration| registration.internal_slots())
+            .sum()
     }
 
     /// Numbers of the served routes.
@@ -164,8 +167,8 @@ struct State {
     registrations: Vec<Arc<Registration>>,
     last_id: u32,
     routes: HashMap<RouteId, Arc<Route>>,
-    highest: RouteId,
-    served: Option<(Served, Served)>,
+    highest_route_id: RouteId,
+    served: Option<(ServedRoutes, ServedRoutes)>,
 }
 
 /// All handlers and all known routes.
@@ -196,7 +199,7 @@ impl Routing {
         concurrency: Option<usize>,
         timeout: Option<i64>,
     ) -> u32 {
-        self.add(NativeTarget {
+        self.add(HandlerSpec {
             pattern,
             handler,
             concurrency,
@@ -207,8 +210,8 @@ impl Routing {
     }
 
     /// Adds work that is done in Rust, by the same rules.
-    pub fn add(&self, target: NativeTarget) -> u32 {
-        let NativeTarget {
+    pub fn add(&self, target: HandlerSpec) -> u32 {
+        let HandlerSpec {
             pattern,
             handler,
             concurrency,
@@ -244,17 +247,17 @@ impl Routing {
     /// Highest route number known.
     #[must_use]
     pub fn highest_route(&self) -> RouteId {
-        self.state().highest
+        self.state().highest_route_id
     }
 
     /// Makes routes known.
-    pub fn learn(&self, routes: Vec<(RouteId, Route)>) {
+    pub fn add_routes(&self, routes: Vec<(RouteId, Route)>) {
         if routes.is_empty() {
             return;
         }
         let mut state = self.state();
         for (id, route) in routes {
-            state.highest = state.highest.max(id);
+            state.highest_route_id = state.highest_route_id.max(id);
             state.routes.entry(id).or_insert_with(|| Arc::new(route));
         }
         state.served = None;
@@ -289,43 +292,46 @@ impl Routing {
     pub fn find(&self, route: &Route) -> Option<Arc<Registration>> {
         self.filter
             .admits(route)
-            .then(|| best(&self.state().registrations, route))
+            .then(|| best_handler(&self.state().registrations, route))
             .flatten()
     }
 
     /// The handler of a part of a feature, whatever the worker's filter: who works on the feature works on all of it.
     #[must_use]
-    pub fn find_part(&self, route: &Route) -> Option<Arc<Registration>> {
-        best(&self.state().registrations, route)
+    pub fn find_for_part(&self, route: &Route) -> Option<Arc<Registration>> {
+        best_handler(&self.state().registrations, route)
     }
 
     /// What this process serves in the worker's slots, as of now.
     #[must_use]
-    pub fn served(&self) -> Served {
-        self.both().0
+    pub fn served(&self) -> ServedRoutes {
+        self.served_by_lane().0
     }
 
     /// What it serves in slots of the package's own.
     #[must_use]
-    pub fn own_served(&self) -> Served {
-        self.both().1
+    pub fn internal_served(&self) -> ServedRoutes {
+        self.served_by_lane().1
     }
 
-    fn both(&self) -> (Served, Served) {
+    fn served_by_lane(&self) -> (ServedRoutes, ServedRoutes) {
         let mut state = self.state();
         if let Some(served) = &state.served {
             return served.clone();
         }
-        let served = (self.compute(&state, Lane::Jobs), self.compute(&state, Lane::Own));
+        let served = (
+            self.compute_served(&state, Lane::Jobs),
+            self.compute_served(&state, Lane::Internal),
+        );
         state.served = Some(served.clone());
         served
     }
 
-    fn compute(&self, state: &State, lane: Lane) -> Served {
+    fn compute_served(&self, state: &State, lane: Lane) -> ServedRoutes {
         let mut groups: Vec<Arc<Registration>> = Vec::new();
         let mut routes = Vec::new();
         for (id, route) in state.routes.iter().filter(|(_, route)| self.filter.admits(route)) {
-            let Some(registration) = best(&state.registrations, route).filter(|best| best.lane == lane) else {
+            let Some(registration) = best_handler(&state.registrations, route).filter(|best| best.lane == lane) else {
                 continue;
             };
             let known = groups.iter().position(|group| group.id == registration.id);
@@ -336,7 +342,7 @@ impl Routing {
             routes.push(ServedRoute { route: *id, group });
         }
         routes.sort_by_key(|served| served.route);
-        Served {
+        ServedRoutes {
             routes: routes.into(),
             groups: groups.into(),
         }
@@ -344,25 +350,25 @@ impl Routing {
 }
 
 /// Features within features that are looked at.
-const DEEPEST: usize = 8;
+const MAX_FEATURE_DEPTH: usize = 8;
 
-fn best(registrations: &[Arc<Registration>], route: &Route) -> Option<Arc<Registration>> {
-    complete(registrations, route, DEEPEST)
+fn best_handler(registrations: &[Arc<Registration>], route: &Route) -> Option<Arc<Registration>> {
+    find_complete(registrations, route, MAX_FEATURE_DEPTH)
 }
 
 /// The best handler, if all that it needs is served as well.
-fn complete(registrations: &[Arc<Registration>], route: &Route, depth: usize) -> Option<Arc<Registration>> {
-    let found = fitting(registrations, route)?;
-    let needs = found.handler.needs(route);
-    let served = |need: &Route| depth > 0 && complete(registrations, need, depth - 1).is_some();
-    needs.iter().all(served).then_some(found)
+fn find_complete(registrations: &[Arc<Registration>], route: &Route, depth: usize) -> Option<Arc<Registration>> {
+    let found = most_specific(registrations, route)?;
+    let required_routes = found.handler.required_routes(route);
+    let served = |need: &Route| depth > 0 && find_complete(registrations, need, depth - 1).is_some();
+    required_routes.iter().all(served).then_some(found)
 }
 
-fn fitting(registrations: &[Arc<Registration>], route: &Route) -> Option<Arc<Registration>> {
-    let fitting = registrations
+fn most_specific(registrations: &[Arc<Registration>], route: &Route) -> Option<Arc<Registration>> {
+    let most_specific = registrations
         .iter()
         .filter(|registration| registration.pattern.matches(route));
-    fitting
+    most_specific
         .max_by_key(|registration| {
             let pattern = &registration.pattern;
             (!registration.built_in, pattern.specificity(), registration.id)
@@ -375,8 +381,8 @@ mod tests {
     use super::super::handler::{AbortReason, Invocation};
     use super::*;
 
-    struct Nobody;
-    impl Handler for Nobody {
+    struct NoopHandler;
+    impl Handler for NoopHandler {
         fn call(&self, _: Invocation) {}
         fn abort(&self, _: i64, _: &AbortReason) {}
     }
@@ -403,7 +409,7 @@ mod tests {
     fn routing(patterns: Vec<Pattern>) -> Routing {
         let routing = Routing::new(WorkerFilter::default());
         for pattern in patterns {
-            routing.register(pattern, Arc::new(Nobody), None, None);
+            routing.register(pattern, Arc::new(NoopHandler), None, None);
         }
         routing
     }
@@ -428,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_equal_handlers_the_later_one_wins_until_it_is_taken_away() {
+    fn the_later_of_two_equal_handlers_wins_until_unregistered() {
         let routing = routing(vec![pattern(None, Some("a"), None), pattern(None, Some("a"), None)]);
         assert_eq!(winner(&routing), Some(2));
         routing.unregister(2);
@@ -436,11 +442,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_built_in_stands_back_behind_any_handler() {
+    fn user_handler_takes_precedence_over_builtin() {
         let routing = routing(vec![pattern(None, None, None)]);
-        routing.add(NativeTarget {
+        routing.add(HandlerSpec {
             pattern: pattern(Some("p"), Some("a"), Some("x")),
-            handler: Arc::new(Nobody),
+            handler: Arc::new(NoopHandler),
             concurrency: None,
             timeout: None,
             lane: Lane::Jobs,
@@ -458,8 +464,8 @@ mod tests {
             ..WorkerFilter::default()
         };
         let routing = Routing::new(filter);
-        routing.register(pattern(None, None, None), Arc::new(Nobody), None, None);
-        routing.learn(vec![(1, route())]);
+        routing.register(pattern(None, None, None), Arc::new(NoopHandler), None, None);
+        routing.add_routes(vec![(1, route())]);
         assert_eq!(winner(&routing), None);
         assert!(routing.served().routes.is_empty());
     }

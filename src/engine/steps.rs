@@ -4,14 +4,14 @@
 
 use super::{Attempt, Engine};
 use crate::error::{Error, ErrorCode, Result};
-use crate::store::{Holder, Step, Store, Token};
+use crate::store::{ClaimRef, Step, Store, Token};
 use std::sync::{Arc, Weak};
 
 /// The finished steps of one run.
 pub struct Steps {
     /// Not kept open by it: a store in memory ends with its last user.
     store: Weak<dyn Store>,
-    holder: Holder,
+    holder: ClaimRef,
     /// Before all tags: what a part of a feature finishes is its own.
     prefix: String,
 }
@@ -20,7 +20,7 @@ impl Steps {
     /// Those of an attempt's run.
     #[must_use]
     pub fn new(store: Weak<dyn Store>, attempt: &Attempt) -> Self {
-        let holder = Holder::of(attempt.instance, &attempt.run);
+        let holder = ClaimRef::of(attempt.instance, &attempt.run);
         let prefix = attempt
             .part
             .as_ref()
@@ -34,7 +34,7 @@ impl Steps {
     /// `LEASE_LOST` when it is over, or was given up.
     pub fn of_token(engine: &Engine, token: Token) -> Result<Self> {
         let store = Arc::downgrade(&engine.store);
-        match engine.running.holder(token) {
+        match engine.in_flight.holder(token) {
             Some(holder) => Ok(Self {
                 store,
                 holder,

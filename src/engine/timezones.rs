@@ -10,13 +10,13 @@ use crate::model::{Recurrence, Rule};
 use crate::store::{DueSeries, SeriesAdvance};
 
 /// The store's mark that names the version.
-const MARK: &str = "tzdb";
+const TZDB_MARK: &str = "tzdb";
 /// Series looked at in one step.
-const PAGE: usize = 500;
+const PAGE_SERIES: usize = 500;
 
 /// Recomputes future occurrences of crons, if the store has seen only older data. An occurrence that is due already stays.
-pub async fn refresh(engine: &Engine) -> Result<()> {
-    let known = engine.store.mark_of(MARK).await?;
+pub async fn refresh_next_runs(engine: &Engine) -> Result<()> {
+    let known = engine.store.metadata(TZDB_MARK).await?;
     // Versions are a year and a letter, so they sort as text. Of two versions in use at once, the newer one counts.
     if known.as_deref().is_some_and(|known| known >= tzdb_version()) {
         return Ok(());
@@ -27,19 +27,22 @@ pub async fn refresh(engine: &Engine) -> Result<()> {
             "time zone data went from {known} to {}; {moved} next runs moved",
             tzdb_version()
         );
-        engine.journal.log(Level::Info, &message);
+        engine.logger.log(Level::Info, &message);
     }
-    engine.store.set_mark(MARK, tzdb_version()).await
+    engine.store.set_metadata(TZDB_MARK, tzdb_version()).await
 }
 
 async fn recompute(engine: &Engine) -> Result<usize> {
     let (mut after, mut moved) = (0, 0);
     loop {
-        let page = engine.store.series_after(after, PAGE).await?;
+        let page = engine.store.series_after(after, PAGE_SERIES).await?;
         let Some(last) = page.last() else { return Ok(moved) };
         after = last.job;
         let now = engine.clock.now();
-        let advances: Vec<SeriesAdvance> = page.iter().filter_map(|series| correction(series, now)).collect();
+        let advances: Vec<SeriesAdvance> = page
+            .iter()
+            .filter_map(|series| corrected_advance(series, now))
+            .collect();
         if !advances.is_empty() {
             moved += engine.store.advance(now, advances).await?;
         }
@@ -47,7 +50,7 @@ async fn recompute(engine: &Engine) -> Result<usize> {
 }
 
 /// The change a series needs, if any. A schedule that can no longer be computed is left for the claimer to report.
-fn correction(series: &DueSeries, now: i64) -> Option<SeriesAdvance> {
+fn corrected_advance(series: &DueSeries, now: i64) -> Option<SeriesAdvance> {
     let recurrence: Recurrence = serde_json::from_str(&series.recurrence).ok()?;
     if series.next_at <= now || !matches!(recurrence.rule, Rule::Cron { .. }) {
         return None;
@@ -59,6 +62,6 @@ fn correction(series: &DueSeries, now: i64) -> Option<SeriesAdvance> {
         occurrences: Vec::new(),
         gaps: Vec::new(),
         next_at,
-        after_live: false,
+        after_live_runs: false,
     })
 }

@@ -1,14 +1,14 @@
 //! The engine as a whole: its parts, and how they start, drain and stop.
 
-use super::annotator::Annotator;
 use super::announcer::Announcer;
 use super::completer::Completer;
-use super::events::Events;
-use super::handler::{AbortReason, Journal, Level};
+use super::handler::{AbortReason, Level, Logger};
+use super::in_flight::InFlightAttempts;
+use super::job_watchers::JobWatchers;
 use super::preparation::Preparation;
+use super::progress_writer::ProgressWriter;
 use super::routing::{Routing, WorkerFilter};
-use super::running::Running;
-use super::{claimer, lease, relay, sweeper, timezones};
+use super::{claimer, lease, outbox_relay, retention_sweeper, timezones};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{InstanceId, Note, NoteKind, Retention, RouteId, Store, Token};
@@ -21,9 +21,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 /// How long the store is given to take the last completions when the engine stops.
-const FLUSH: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Runs counted at most when a drain looks at what is left.
-const COUNT_LIMIT: usize = 100_000;
+const MAX_COUNTED_RUNS: usize = 100_000;
 
 /// What this process works on.
 #[derive(Clone, Debug)]
@@ -53,9 +53,9 @@ pub struct EngineConfig {
     /// How long a silent process keeps its runs.
     pub lease: Duration,
     /// Time between two renewals.
-    pub renew_every: Duration,
+    pub renew_interval: Duration,
     /// Time between two looks for dead processes.
-    pub recover_every: Duration,
+    pub recover_interval: Duration,
     /// Crashes after which a run has failed.
     pub max_crashes: u32,
     /// Time is moved by hand: nothing sleeps until a due time.
@@ -70,8 +70,8 @@ impl Default for EngineConfig {
             worker: Some(WorkerConfig::default()),
             retention: Retention::default(),
             lease: Duration::from_secs(10),
-            renew_every: Duration::from_secs(3),
-            recover_every: Duration::from_millis(500),
+            renew_interval: Duration::from_secs(3),
+            recover_interval: Duration::from_millis(500),
             max_crashes: 10,
             manual_clock: false,
             preparation: Arc::default(),
@@ -101,17 +101,17 @@ pub struct Engine {
     /// Wall time.
     pub clock: Arc<dyn Clock>,
     /// Where messages go.
-    pub journal: Arc<dyn Journal>,
+    pub logger: Arc<dyn Logger>,
     /// Who does what.
     pub routing: Arc<Routing>,
     /// What is being done.
-    pub running: Running,
+    pub in_flight: InFlightAttempts,
     /// What is done.
     pub completer: Completer,
     /// What handlers say meanwhile.
-    pub annotator: Annotator,
+    pub progress_writer: ProgressWriter,
     /// Who wants to know.
-    pub events: Events,
+    pub job_watchers: JobWatchers,
     /// Who listens to everything of a kind.
     pub announcer: Arc<Announcer>,
     /// The numbers.
@@ -119,11 +119,11 @@ pub struct Engine {
     /// Whether to claim.
     pub(super) claiming: watch::Sender<bool>,
     /// Told when handlers or routes changed.
-    pub(super) wake: Notify,
+    pub(super) claimer_wake: Notify,
     /// Held during a round of claiming.
-    pub(super) turn: tokio::sync::Mutex<()>,
+    pub(super) claim_lock: tokio::sync::Mutex<()>,
     /// Held while events are relayed: how many have been.
-    pub(super) relayed: tokio::sync::Mutex<usize>,
+    pub(super) relayed_count: tokio::sync::Mutex<usize>,
     instance: AtomicI64,
     stop: watch::Sender<bool>,
     started: tokio::sync::Mutex<bool>,
@@ -137,7 +137,7 @@ impl Engine {
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        journal: Arc<dyn Journal>,
+        logger: Arc<dyn Logger>,
         routing: Arc<Routing>,
         announcer: Arc<Announcer>,
         config: EngineConfig,
@@ -145,18 +145,18 @@ impl Engine {
         Arc::new(Self {
             store,
             clock,
-            journal,
+            logger,
             routing,
-            running: Running::default(),
+            in_flight: InFlightAttempts::default(),
             completer: Completer::default(),
-            annotator: Annotator::default(),
-            events: Events::default(),
+            progress_writer: ProgressWriter::default(),
+            job_watchers: JobWatchers::default(),
             announcer,
             config,
             claiming: watch::Sender::new(false),
-            wake: Notify::new(),
-            turn: tokio::sync::Mutex::default(),
-            relayed: tokio::sync::Mutex::default(),
+            claimer_wake: Notify::new(),
+            claim_lock: tokio::sync::Mutex::default(),
+            relayed_count: tokio::sync::Mutex::default(),
             instance: AtomicI64::new(0),
             stop: watch::Sender::new(false),
             started: tokio::sync::Mutex::new(false),
@@ -198,20 +198,20 @@ impl Engine {
 
     /// Attempts that take a slot, and how many may.
     #[must_use]
-    pub fn load(&self) -> (usize, usize) {
+    pub fn slot_usage(&self) -> (usize, usize) {
         let concurrency = self.config.worker.as_ref().map_or(0, |worker| worker.concurrency);
-        (self.running.busy(), concurrency)
+        (self.in_flight.busy(), concurrency)
     }
 
     /// Slots that a claim may fill.
     pub(super) fn free_slots(&self) -> usize {
-        let (busy, concurrency) = self.load();
+        let (busy, concurrency) = self.slot_usage();
         concurrency.saturating_sub(busy)
     }
 
     /// Handlers or routes changed: the claimer should look again.
     pub fn handlers_changed(&self) {
-        self.wake.notify_one();
+        self.claimer_wake.notify_one();
     }
 
     /// Keeps what a handler says about the attempt with this token, if that is still going.
@@ -221,8 +221,8 @@ impl Engine {
             NoteKind::Progress(text) => NoteKind::Progress(masker.mask_json(&text).into()),
             NoteKind::Log(text) => NoteKind::Log(masker.mask(&text).into()),
         };
-        if let Some((job, run, attempt)) = self.running.attempt_of(token) {
-            self.annotator.submit(
+        if let Some((job, run, attempt)) = self.in_flight.attempt_of(token) {
+            self.progress_writer.submit(
                 self,
                 Note {
                     job,
@@ -236,9 +236,9 @@ impl Engine {
     }
 
     /// Loads routes that other processes or earlier lives have added.
-    pub async fn learn_routes(&self) -> Result<()> {
+    pub async fn load_routes(&self) -> Result<()> {
         let routes = self.store.routes_after(self.routing.highest_route()).await?;
-        self.routing.learn(routes);
+        self.routing.add_routes(routes);
         Ok(())
     }
 
@@ -247,12 +247,12 @@ impl Engine {
     /// # Errors
     /// `VALIDATION_ERROR` when the instance was made with `worker: false`; what the store says otherwise.
     pub async fn work(self: &Arc<Self>) -> Result<()> {
-        self.begin().await?;
+        self.start_services().await?;
         self.claiming.send_replace(true);
         Ok(())
     }
 
-    async fn begin(self: &Arc<Self>) -> Result<()> {
+    async fn start_services(self: &Arc<Self>) -> Result<()> {
         if self.config.worker.is_none() {
             return Err(Error::new(
                 ErrorCode::ValidationError,
@@ -266,29 +266,29 @@ impl Engine {
         if *self.stop.borrow() {
             return Err(Error::closed());
         }
-        self.learn_routes().await?;
-        timezones::refresh(self).await?;
+        self.load_routes().await?;
+        timezones::refresh_next_runs(self).await?;
         self.register().await?;
-        self.watch_others(true);
-        self.completer.run(self);
-        self.annotator.run(self);
+        self.watch_other_processes(true);
+        self.completer.start(self);
+        self.progress_writer.start(self);
         tokio::spawn(claimer::run(Arc::clone(self), self.stop.subscribe()));
         tokio::spawn(lease::run(Arc::clone(self), self.stop.subscribe()));
-        tokio::spawn(sweeper::run(Arc::clone(self), self.stop.subscribe()));
-        tokio::spawn(relay::run(Arc::clone(self), self.stop.subscribe()));
+        tokio::spawn(retention_sweeper::run(Arc::clone(self), self.stop.subscribe()));
+        tokio::spawn(outbox_relay::run(Arc::clone(self), self.stop.subscribe()));
         *started = true;
         Ok(())
     }
 
     /// Asks the store to notice what other processes write, for as long as somebody wants to know.
-    pub fn watch_others(&self, watch: bool) {
+    pub fn watch_other_processes(&self, watch: bool) {
         let before = if watch {
             self.others_watched.fetch_add(1, Ordering::AcqRel)
         } else {
             self.others_watched.fetch_sub(1, Ordering::AcqRel) - 1
         };
         if before == 0 {
-            self.store.watch_others(watch);
+            self.store.watch_other_processes(watch);
         }
     }
 
@@ -298,22 +298,26 @@ impl Engine {
     /// As [`work`](Self::work).
     pub async fn drain(self: &Arc<Self>, timeout: Option<Duration>) -> Result<DrainReport> {
         let until = timeout.map(|timeout| Instant::now() + timeout);
-        let before = self.tallied();
+        let before = self.counter_snapshot();
         let due_by = self.clock.now();
-        self.begin().await?;
+        self.start_services().await?;
         self.claiming.send_replace(true);
         let drained = self.wait_drained(due_by, until).await;
         self.stop_claiming().await;
         if !drained {
-            self.running.abort_all(&AbortReason::Closed);
+            self.in_flight.abort_all(&AbortReason::Closed);
         }
-        self.wait_settled(if drained { until } else { Some(Instant::now() + FLUSH) })
-            .await;
+        self.wait_finished(if drained {
+            until
+        } else {
+            Some(Instant::now() + FLUSH_TIMEOUT)
+        })
+        .await;
         // What the last claims brought and did not end in time.
-        self.running.abort_all(&AbortReason::Closed);
-        self.wait_settled(Some(Instant::now() + FLUSH)).await;
-        let remaining = self.count_due(due_by).await? + self.count_held().await?;
-        let after = self.tallied();
+        self.in_flight.abort_all(&AbortReason::Closed);
+        self.wait_finished(Some(Instant::now() + FLUSH_TIMEOUT)).await;
+        let remaining = self.count_due(due_by).await? + self.count_blocked().await?;
+        let after = self.counter_snapshot();
         Ok(DrainReport {
             completed: after.completed - before.completed,
             failed: after.failed - before.failed,
@@ -326,18 +330,18 @@ impl Engine {
     /// After this, no run starts: a claim under way has started its runs, and the next one finds claiming off.
     async fn stop_claiming(&self) {
         self.claiming.send_replace(false);
-        drop(self.turn.lock().await);
+        drop(self.claim_lock.lock().await);
     }
 
     /// Waits until nothing that was due is left. `false`: time ran out.
     async fn wait_drained(&self, due_by: i64, until: Option<Instant>) -> bool {
         loop {
-            let changed = self.running.changed.notified();
-            let relayed = relay::all(self).await.ok();
+            let changed = self.in_flight.changed.notified();
+            let relayed = outbox_relay::relay_pending(self).await.ok();
             // Between two rounds: within one, a run may be claimed and not begun.
-            let turn = self.turn.lock().await;
-            let idle = self.running.unsettled() == 0;
-            drop(turn);
+            let claim_lock = self.claim_lock.lock().await;
+            let idle = self.in_flight.unfinished() == 0;
+            drop(claim_lock);
             if idle && self.count_due(due_by).await.is_ok_and(|due| due == 0) && self.is_relayed(relayed).await {
                 return true;
             }
@@ -350,46 +354,46 @@ impl Engine {
     }
 
     async fn count_due(&self, due_by: i64) -> Result<usize> {
-        self.learn_routes().await?;
+        self.load_routes().await?;
         self.store
-            .count_due(self.routing.served().route_ids(), due_by, COUNT_LIMIT)
+            .count_due(self.routing.served().route_ids(), due_by, MAX_COUNTED_RUNS)
             .await
     }
 
     /// What waits for runs of other processes with the same concurrency key.
-    async fn count_held(&self) -> Result<usize> {
+    async fn count_blocked(&self) -> Result<usize> {
         let routes = self.routing.served().route_ids();
-        self.store.count_held(routes, COUNT_LIMIT).await
+        self.store.count_blocked(routes, MAX_COUNTED_RUNS).await
     }
 
     /// Whether what the runs have said to webhooks is delivered, as far as it is due, and nothing was relayed since
     /// `before`.
     async fn is_relayed(&self, before: Option<usize>) -> bool {
-        let own = self.routing.own_served().route_ids();
+        let internal_routes = self.routing.internal_served().route_ids();
         let due = async move || {
             self.store
-                .count_due(own, self.clock.now(), 1)
+                .count_due(internal_routes, self.clock.now(), 1)
                 .await
                 .is_ok_and(|due| due > 0)
         };
-        before.is_some() && !due().await && relay::all(self).await.ok() == before
+        before.is_some() && !due().await && outbox_relay::relay_pending(self).await.ok() == before
     }
 
-    async fn wait_settled(&self, until: Option<Instant>) {
-        let in_time = || until.is_none_or(|until| Instant::now() < until);
-        while (self.running.unsettled() > 0 || self.annotator.is_waiting()) && in_time() {
-            let changed = self.running.changed.notified();
+    async fn wait_finished(&self, until: Option<Instant>) {
+        let has_time = || until.is_none_or(|until| Instant::now() < until);
+        while (self.in_flight.unfinished() > 0 || self.progress_writer.has_queued_notes()) && has_time() {
+            let changed = self.in_flight.changed.notified();
             let _ = tokio::time::timeout(Duration::from_millis(20), changed).await;
         }
     }
 
-    fn tallied(&self) -> DrainReport {
-        let tally = &self.completer.tally;
+    fn counter_snapshot(&self) -> DrainReport {
+        let counters = &self.completer.counters;
         DrainReport {
-            completed: tally.completed.load(Ordering::Relaxed),
-            failed: tally.failed.load(Ordering::Relaxed),
-            retried: tally.retried.load(Ordering::Relaxed),
-            released: tally.released.load(Ordering::Relaxed),
+            completed: counters.completed.load(Ordering::Relaxed),
+            failed: counters.failed.load(Ordering::Relaxed),
+            retried: counters.retried.load(Ordering::Relaxed),
+            released: counters.released.load(Ordering::Relaxed),
             remaining: 0,
         }
     }
@@ -397,7 +401,7 @@ impl Engine {
     /// Stops claiming, gives running handlers `timeout` to finish, aborts the rest, writes what ended and hands back
     /// what did not. Safe to call twice; the store stays open.
     pub async fn stop(&self, timeout: Duration) {
-        let _ = tokio::time::timeout(FLUSH, self.stop_claiming()).await;
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.stop_claiming()).await;
         // Waits for a start that is under way, so that it is stopped too.
         let started = *self.started.lock().await;
         self.stop.send_replace(true);
@@ -405,18 +409,18 @@ impl Engine {
             return;
         }
         // What was claimed ahead of its slot is for others now.
-        self.running.release_waiting(Duration::ZERO);
+        self.in_flight.release_prefetched(Duration::ZERO);
         let until = Instant::now() + timeout;
-        while self.running.all_busy() > 0 && Instant::now() < until {
-            let changed = self.running.changed.notified();
+        while self.in_flight.total_busy() > 0 && Instant::now() < until {
+            let changed = self.in_flight.changed.notified();
             let _ = tokio::time::timeout(Duration::from_millis(20), changed).await;
         }
-        self.running.abort_all(&AbortReason::Closed);
-        self.wait_settled(Some(Instant::now() + FLUSH)).await;
+        self.in_flight.abort_all(&AbortReason::Closed);
+        self.wait_finished(Some(Instant::now() + FLUSH_TIMEOUT)).await;
         if let Some(instance) = self.instance() {
             self.forget_instance();
             if let Err(error) = self.store.unregister(instance, self.clock.now()).await {
-                self.journal.log(
+                self.logger.log(
                     Level::Warn,
                     &format!("cannot hand back the last runs, they follow when the lease ends: {error}"),
                 );
@@ -425,11 +429,11 @@ impl Engine {
     }
 
     /// Names, once each, the routes that have jobs waiting and nobody here to run them.
-    pub async fn warn_unserved(&self) {
+    pub async fn warn_unserved_routes(&self) {
         let Ok(ready) = self.store.ready_routes().await else {
             return;
         };
-        if self.learn_routes().await.is_err() {
+        if self.load_routes().await.is_err() {
             return;
         }
         for id in ready {
@@ -442,7 +446,7 @@ impl Engine {
                     .unwrap_or_else(PoisonError::into_inner)
                     .insert(id)
             {
-                self.journal.log(
+                self.logger.log(
                     Level::Warn,
                     &format!("jobs for {route} are waiting and this process has no handler for them; they are left for one that has"),
                 );

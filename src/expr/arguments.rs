@@ -1,11 +1,11 @@
 //! The arguments of a call, computed, as the operators take them.
 
 use super::compare::Comparison;
-use super::dates::{Unit, read_date};
-use super::fault::Fault;
+use super::dates::{Unit, parse_date};
+use super::error::ExpressionError;
 use super::limits::Budget;
 use super::number::Number;
-use super::operators::{Kind, Operator};
+use super::operators::{ArgumentKind, Operator};
 use super::scope::Scope;
 use super::value::Value;
 use crate::clock::Millis;
@@ -33,81 +33,81 @@ impl<'a> Arguments<'_, 'a> {
             .map_or(Value::Null, |value| std::mem::replace(value, Value::Null))
     }
 
-    fn wrong<T>(&self, index: usize, kind: Kind, got: &str) -> Result<T, Fault> {
-        Err(Fault::invalid(self.operator.refusal(index, kind, Some(got))))
+    fn wrong<T>(&self, index: usize, kind: ArgumentKind, got: &str) -> Result<T, ExpressionError> {
+        Err(ExpressionError::invalid(self.operator.refusal(index, kind, Some(got))))
     }
 
     /// A refusal that names the operator.
-    pub(super) fn fail<T>(&self, message: &str) -> Result<T, Fault> {
-        Err(Fault::invalid(format!("${}: {message}", self.operator.name)))
+    pub(super) fn fail<T>(&self, message: &str) -> Result<T, ExpressionError> {
+        Err(ExpressionError::invalid(format!("${}: {message}", self.operator.name)))
     }
 
-    pub(super) fn number(&mut self, index: usize) -> Result<Number<'a>, Fault> {
+    pub(super) fn number(&mut self, index: usize) -> Result<Number<'a>, ExpressionError> {
         let value = self.take(index);
         match value.number() {
             Some(number) => Ok(number),
-            None => self.wrong(index, Kind::Number, value.kind()),
+            None => self.wrong(index, ArgumentKind::Number, value.kind()),
         }
     }
 
-    pub(super) fn whole(&mut self, index: usize) -> Result<i64, Fault> {
+    pub(super) fn integer(&mut self, index: usize) -> Result<i64, ExpressionError> {
         let value = self.take(index);
-        match value.number().and_then(|number| number.whole()) {
+        match value.number().and_then(|number| number.as_integer()) {
             Some(whole) => Ok(whole),
-            None => self.wrong(index, Kind::Whole, value.kind()),
+            None => self.wrong(index, ArgumentKind::Integer, value.kind()),
         }
     }
 
-    pub(super) fn text(&mut self, index: usize) -> Result<Cow<'a, str>, Fault> {
+    pub(super) fn text(&mut self, index: usize) -> Result<Cow<'a, str>, ExpressionError> {
         match self.take(index).text() {
             Ok(text) => {
-                self.budget.text(text.len())?;
+                self.budget.charge_text(text.len())?;
                 Ok(text)
             }
-            Err(other) => self.wrong(index, Kind::Text, other.kind()),
+            Err(other) => self.wrong(index, ArgumentKind::Text, other.kind()),
         }
     }
 
-    pub(super) fn list(&mut self, index: usize) -> Result<Vec<Value<'a>>, Fault> {
+    pub(super) fn list(&mut self, index: usize) -> Result<Vec<Value<'a>>, ExpressionError> {
         let value = self.take(index);
         // Before they are taken apart.
-        self.budget.read(value.weight())?;
-        self.budget.step(value.count().unwrap_or_default())?;
+        self.budget.charge_read(value.approximate_bytes())?;
+        self.budget.spend_steps(value.count().unwrap_or_default())?;
         match value.list() {
             Ok(values) => Ok(values),
-            Err(other) => self.wrong(index, Kind::List, other.kind()),
+            Err(other) => self.wrong(index, ArgumentKind::List, other.kind()),
         }
     }
 
-    pub(super) fn date(&mut self, index: usize, zone: Zone) -> Result<Millis, Fault> {
+    pub(super) fn date(&mut self, index: usize, zone: Zone) -> Result<Millis, ExpressionError> {
         let value = self.take(index);
         let kind = value.kind();
         let read = match value.number() {
-            Some(number) => number.whole().or(Some(number.float().floor() as i64)),
-            None => value.text().ok().and_then(|text| read_date(&text, zone)),
+            Some(number) => number.as_integer().or(Some(number.as_f64().floor() as i64)),
+            None => value.text().ok().and_then(|text| parse_date(&text, zone)),
         };
         // Beyond this JavaScript has no dates.
         match read.filter(|ms| ms.unsigned_abs() <= 8_640_000_000_000_000) {
             Some(ms) => Ok(ms),
-            None => self.wrong(index, Kind::Date, kind),
+            None => self.wrong(index, ArgumentKind::Date, kind),
         }
     }
 
-    pub(super) fn unit(&mut self, index: usize) -> Result<Unit, Fault> {
+    pub(super) fn unit(&mut self, index: usize) -> Result<Unit, ExpressionError> {
         let value = self.take(index);
         let kind = value.kind();
         match value.text().ok().and_then(|text| Unit::find(&text)) {
             Some(unit) => Ok(unit),
-            None => self.wrong(index, Kind::Unit, kind),
+            None => self.wrong(index, ArgumentKind::Unit, kind),
         }
     }
 
-    pub(super) fn comparison(&mut self, index: usize) -> Result<Comparison, Fault> {
+    pub(super) fn comparison(&mut self, index: usize) -> Result<Comparison, ExpressionError> {
         let value = self.take(index);
         let kind = value.kind();
         match value.text().ok().and_then(|text| Comparison::find(&text)) {
             Some(comparison) => Ok(comparison),
-            None => self.wrong(index, Kind::Comparison, kind),
+            None => self.wrong(index, ArgumentKind::Comparison, kind),
         }
     }
 }

@@ -12,9 +12,9 @@ pub(super) enum Comparison {
     AtLeast,
     AtMost,
     Equal,
-    Same,
+    StrictlyEqual,
     Unequal,
-    Different,
+    StrictlyUnequal,
 }
 
 impl Comparison {
@@ -27,31 +27,31 @@ impl Comparison {
             ">=" => Self::AtLeast,
             "<=" => Self::AtMost,
             "==" => Self::Equal,
-            "===" => Self::Same,
+            "===" => Self::StrictlyEqual,
             "!=" => Self::Unequal,
-            "!==" => Self::Different,
+            "!==" => Self::StrictlyUnequal,
             _ => return None,
         })
     }
 
     /// Whether it holds. Values that have no order are neither less nor greater.
     pub(super) fn holds(self, left: &Value<'_>, right: &Value<'_>) -> bool {
-        let order = || order(left, right);
+        let compare_values = || compare_values(left, right);
         match self {
-            Self::Greater => order() == Some(Ordering::Greater),
-            Self::Less => order() == Some(Ordering::Less),
-            Self::AtLeast => order().is_some_and(Ordering::is_ge),
-            Self::AtMost => order().is_some_and(Ordering::is_le),
-            Self::Equal => equal(left, right),
-            Self::Unequal => !equal(left, right),
-            Self::Same => same(left, right),
-            Self::Different => !same(left, right),
+            Self::Greater => compare_values() == Some(Ordering::Greater),
+            Self::Less => compare_values() == Some(Ordering::Less),
+            Self::AtLeast => compare_values().is_some_and(Ordering::is_ge),
+            Self::AtMost => compare_values().is_some_and(Ordering::is_le),
+            Self::Equal => loosely_equal(left, right),
+            Self::Unequal => !loosely_equal(left, right),
+            Self::StrictlyEqual => strictly_equal(left, right),
+            Self::StrictlyUnequal => !strictly_equal(left, right),
         }
     }
 }
 
 /// Numbers by value, texts by their characters; a text that reads as a number is one beside a number.
-fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
+fn compare_values(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
     if let (Some(a), Some(b)) = (left.number(), right.number()) {
         return a.compare(&b);
     }
@@ -72,12 +72,12 @@ fn as_number(text: &str) -> Option<Number<'static>> {
 }
 
 /// Equal in kind and value.
-fn same(left: &Value<'_>, right: &Value<'_>) -> bool {
+fn strictly_equal(left: &Value<'_>, right: &Value<'_>) -> bool {
     match (left, right) {
         (Value::Null, Value::Null) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,
         (Value::Number(a), Value::Number(b)) => a.compare(b) == Some(Ordering::Equal),
-        (Value::Text(_) | Value::Quoted(_), Value::Text(_) | Value::Quoted(_)) => {
+        (Value::Text(_) | Value::EscapedText(_), Value::Text(_) | Value::EscapedText(_)) => {
             left.clone().text().ok() == right.clone().text().ok()
         }
         (Value::List(_) | Value::Object(_) | Value::Json(_), Value::List(_) | Value::Object(_) | Value::Json(_)) => {
@@ -88,6 +88,6 @@ fn same(left: &Value<'_>, right: &Value<'_>) -> bool {
 }
 
 /// The same, or a number and a text that reads as it.
-fn equal(left: &Value<'_>, right: &Value<'_>) -> bool {
-    same(left, right) || (left.kind() != right.kind() && order(left, right) == Some(Ordering::Equal))
+fn loosely_equal(left: &Value<'_>, right: &Value<'_>) -> bool {
+    strictly_equal(left, right) || (left.kind() != right.kind() && compare_values(left, right) == Some(Ordering::Equal))
 }

@@ -16,12 +16,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Where it stands, in bytes of the raw content.
-    pub(super) fn place(&self) -> usize {
+    pub(super) fn offset(&self) -> usize {
         self.at
     }
 
     /// The raw content from `start` to here.
-    pub(super) fn since(&self, start: usize) -> &'a str {
+    pub(super) fn text_since(&self, start: usize) -> &'a str {
         slice(self.raw, start, self.at)
     }
 
@@ -56,7 +56,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a name of letters, digits and underscores.
-    pub(super) fn word(&mut self) -> &'a str {
+    pub(super) fn identifier(&mut self) -> &'a str {
         let start = self.at;
         let bytes = self.raw.as_bytes();
         while bytes
@@ -65,7 +65,7 @@ impl<'a> Cursor<'a> {
         {
             self.at += 1;
         }
-        self.since(start)
+        self.text_since(start)
     }
 
     /// Takes what stands before the next `quote`, and that too, if none of it is escaped.
@@ -159,13 +159,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_are_read_as_they_were_meant() {
+    fn escapes_are_decoded() {
         assert_eq!(unescape(r#"a\"b\\c\/d\n\u00e9\ud83d\ude00"#), "a\"b\\c/d\né😀");
         assert_eq!(unescape("plain é"), "plain é");
     }
 
     #[test]
-    fn half_a_surrogate_pair_and_broken_escapes_are_replaced() {
+    fn lone_surrogates_and_broken_escapes_become_replacement_characters() {
         assert_eq!(unescape(r"\ud83dx"), "\u{fffd}x");
         assert_eq!(unescape(r"\ude00\ud83d\u0041"), "\u{fffd}\u{fffd}A");
         assert_eq!(unescape(r"\uzz"), "\u{fffd}zz");

@@ -1,13 +1,13 @@
 //! A whole input: finds the strings that may hold expressions, and puts what they become in their place.
 
+use super::ast::Node;
+use super::error::ExpressionError;
 use super::evaluate::Evaluator;
-use super::fault::Fault;
 use super::json::{path_of, skip_space, slice, string_end, string_start, value_end};
 use super::limits::{Budget, Limits};
 use super::references::Reference;
 use super::scope::Scope;
 use super::template::{Part, Parts, render};
-use super::tree::Node;
 use memchr::memchr;
 use std::borrow::Cow;
 
@@ -15,10 +15,10 @@ use std::borrow::Cow;
 pub(super) const LITERAL: &str = "$literal";
 
 /// Where the input stands in what the user dispatched.
-const ROOT: &str = "input";
+const ROOT_PATH: &str = "input";
 
 /// A place of the input that does not simply stay.
-enum Place {
+enum Substitution {
     /// A string value with a `$` in it, quotes included.
     Text { start: usize, end: usize },
     /// `{ "$literal": value }`, and the value in it.
@@ -30,15 +30,15 @@ enum Place {
 }
 
 /// The places of an input, in order.
-struct Places<'a> {
+struct Substitutions<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl Iterator for Places<'_> {
-    type Item = Place;
+impl Iterator for Substitutions<'_> {
+    type Item = Substitution;
 
-    fn next(&mut self) -> Option<Place> {
+    fn next(&mut self) -> Option<Substitution> {
         let bytes = self.text.as_bytes();
         loop {
             let dollar = self.at + memchr(b'$', bytes.get(self.at..)?)?;
@@ -46,22 +46,22 @@ impl Iterator for Places<'_> {
             let start = string_start(self.text, dollar)?;
             let end = string_end(self.text, dollar) + 1;
             self.at = end;
-            let behind = skip_space(self.text, end);
-            if bytes.get(behind) != Some(&b':') {
-                return Some(Place::Text { start, end });
+            let after_string = skip_space(self.text, end);
+            if bytes.get(after_string) != Some(&b':') {
+                return Some(Substitution::Text { start, end });
             }
             if slice(self.text, start + 1, end.saturating_sub(1)) == LITERAL
-                && let Some(place) = self.literal(start, behind + 1)
+                && let Some(substitution) = self.literal(start, after_string + 1)
             {
-                return Some(place);
+                return Some(substitution);
             }
         }
     }
 }
 
-impl Places<'_> {
+impl Substitutions<'_> {
     /// The object whose only key starts at `key`, with its value behind `colon`.
-    fn literal(&mut self, key: usize, colon: usize) -> Option<Place> {
+    fn literal(&mut self, key: usize, colon: usize) -> Option<Substitution> {
         let bytes = self.text.as_bytes();
         let before = bytes.get(..key)?.iter().rposition(|byte| !byte.is_ascii_whitespace())?;
         let value = skip_space(self.text, colon);
@@ -71,7 +71,7 @@ impl Places<'_> {
             return None;
         }
         self.at = close + 1;
-        Some(Place::Literal {
+        Some(Substitution::Literal {
             start: before,
             end: close + 1,
             inner: (value, value_end),
@@ -81,7 +81,7 @@ impl Places<'_> {
 
 /// What an input's expressions refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Uses {
+pub struct InputReferences {
     /// `$Session{…}`.
     pub session: bool,
     /// Keys of secrets.
@@ -98,32 +98,34 @@ pub struct Uses {
 ///
 /// # Errors
 /// Every text that is malformed, with its path, up to a bound.
-pub fn check(input: &str, limits: &Limits) -> Result<Uses, Vec<Fault>> {
+pub fn check(input: &str, limits: &Limits) -> Result<InputReferences, Vec<ExpressionError>> {
     /// Malformed texts that are listed.
-    const MOST: usize = 20;
-    let mut uses = Uses::default();
-    let mut faults = Vec::new();
-    for place in (Places { text: input, at: 0 }) {
-        let Place::Text { start, end } = place else { continue };
+    const MAX_LISTED_ERRORS: usize = 20;
+    let mut references = InputReferences::default();
+    let mut errors = Vec::new();
+    for substitution in (Substitutions { text: input, at: 0 }) {
+        let Substitution::Text { start, end } = substitution else {
+            continue;
+        };
         for part in Parts::of(slice(input, start + 1, end.saturating_sub(1)), limits) {
             match part {
                 Ok(Part::Expression(node)) => {
-                    uses.expressions += 1;
-                    uses.note(&node);
+                    references.expressions += 1;
+                    references.collect(&node);
                 }
                 Ok(Part::Text(_)) => {}
-                Err(fault) => faults.push(fault.at(path_of(input, start, ROOT))),
+                Err(error) => errors.push(error.at(path_of(input, start, ROOT_PATH))),
             }
         }
-        if faults.len() >= MOST {
+        if errors.len() >= MAX_LISTED_ERRORS {
             break;
         }
     }
-    if faults.is_empty() { Ok(uses) } else { Err(faults) }
+    if errors.is_empty() { Ok(references) } else { Err(errors) }
 }
 
-impl Uses {
-    fn note(&mut self, node: &Node<'_>) {
+impl InputReferences {
+    fn collect(&mut self, node: &Node<'_>) {
         match node {
             Node::Reference { reference, path, .. } => match reference {
                 Reference::Session => self.session = true,
@@ -137,8 +139,8 @@ impl Uses {
                 }
                 _ => {}
             },
-            Node::List(nodes) | Node::Call { arguments: nodes, .. } => nodes.iter().for_each(|node| self.note(node)),
-            Node::Object(entries) => entries.iter().for_each(|(_, node)| self.note(node)),
+            Node::List(nodes) | Node::Call { arguments: nodes, .. } => nodes.iter().for_each(|node| self.collect(node)),
+            Node::Object(entries) => entries.iter().for_each(|(_, node)| self.collect(node)),
             Node::Null | Node::Bool(_) | Node::Number(_) | Node::Text(_) => {}
         }
     }
@@ -148,7 +150,7 @@ impl Uses {
 ///
 /// # Errors
 /// The first expression that cannot be computed, with its path.
-pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result<Cow<'a, str>, Fault> {
+pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result<Cow<'a, str>, ExpressionError> {
     if memchr(b'$', input.as_bytes()).is_none() {
         return Ok(Cow::Borrowed(input));
     }
@@ -159,15 +161,16 @@ pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result
     };
     let mut out = String::with_capacity(input.len() + 256);
     let mut copied = 0;
-    for place in (Places { text: input, at: 0 }) {
-        match place {
-            Place::Text { start, end } => {
+    for substitution in (Substitutions { text: input, at: 0 }) {
+        match substitution {
+            Substitution::Text { start, end } => {
                 out.push_str(slice(input, copied, start));
                 let raw = slice(input, start + 1, end.saturating_sub(1));
-                render(raw, limits, &mut evaluator, &mut out).map_err(|fault| fault.at(path_of(input, start, ROOT)))?;
+                render(raw, limits, &mut evaluator, &mut out)
+                    .map_err(|error| error.at(path_of(input, start, ROOT_PATH)))?;
                 copied = end;
             }
-            Place::Literal { start, end, inner } => {
+            Substitution::Literal { start, end, inner } => {
                 out.push_str(slice(input, copied, start));
                 out.push_str(slice(input, inner.0, inner.1));
                 copied = end;
@@ -182,14 +185,14 @@ pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result
 }
 
 /// A part of the input without the marks of literals in it.
-pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
+pub(super) fn without_literal_markers(text: &str) -> Cow<'_, str> {
     if !text.contains(LITERAL) {
         return Cow::Borrowed(text);
     }
     let mut out = String::new();
     let mut copied = 0;
-    for place in (Places { text, at: 0 }) {
-        if let Place::Literal { start, end, inner } = place {
+    for substitution in (Substitutions { text, at: 0 }) {
+        if let Substitution::Literal { start, end, inner } = substitution {
             out.push_str(slice(text, copied, start));
             out.push_str(slice(text, inner.0, inner.1));
             copied = end;

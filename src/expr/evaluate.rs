@@ -1,14 +1,14 @@
 //! Computes an expression that was read. Recursion is bounded by the depth the parser allowed.
 
 use super::arguments::Arguments;
-use super::document::unwrapped;
-use super::fault::Fault;
+use super::ast::{Key, Node};
+use super::document::without_literal_markers;
+use super::error::ExpressionError;
 use super::json::Entries;
 use super::limits::Budget;
 use super::number::Number;
-use super::references::{Reference, short};
+use super::references::{Reference, truncated};
 use super::scope::{Claims, Scope};
-use super::tree::{Key, Node};
 use super::value::Value;
 use crate::error::ErrorCode;
 use std::borrow::Cow;
@@ -22,14 +22,14 @@ pub(super) struct Evaluator<'c, 'a> {
 
 impl<'a> Evaluator<'_, 'a> {
     /// A value that is about to be written out, counted as output.
-    pub(super) fn output(&mut self, node: Node<'a>) -> Result<Value<'a>, Fault> {
+    pub(super) fn output(&mut self, node: Node<'a>) -> Result<Value<'a>, ExpressionError> {
         let value = self.value(node)?;
-        self.budget.output(value.weight())?;
+        self.budget.charge_output(value.approximate_bytes())?;
         Ok(value)
     }
 
-    pub(super) fn value(&mut self, node: Node<'a>) -> Result<Value<'a>, Fault> {
-        self.budget.step(1)?;
+    pub(super) fn value(&mut self, node: Node<'a>) -> Result<Value<'a>, ExpressionError> {
+        self.budget.spend_steps(1)?;
         Ok(match node {
             Node::Null => Value::Null,
             Node::Bool(value) => Value::Bool(value),
@@ -46,8 +46,8 @@ impl<'a> Evaluator<'_, 'a> {
             Node::Reference {
                 reference,
                 path,
-                written,
-            } => self.reference(reference, &path, written)?,
+                source_text,
+            } => self.reference(reference, &path, source_text)?,
             Node::Call { operator, arguments } => {
                 let values = self.values(arguments)?;
                 let mut arguments = Arguments {
@@ -61,7 +61,7 @@ impl<'a> Evaluator<'_, 'a> {
         })
     }
 
-    fn values(&mut self, nodes: Vec<Node<'a>>) -> Result<Vec<Value<'a>>, Fault> {
+    fn values(&mut self, nodes: Vec<Node<'a>>) -> Result<Vec<Value<'a>>, ExpressionError> {
         let mut values = Vec::with_capacity(nodes.len());
         for node in nodes {
             values.push(self.value(node)?);
@@ -69,43 +69,56 @@ impl<'a> Evaluator<'_, 'a> {
         Ok(values)
     }
 
-    fn reference(&mut self, reference: Reference, path: &[Key<'a>], written: &str) -> Result<Value<'a>, Fault> {
+    fn reference(
+        &mut self,
+        reference: Reference,
+        path: &[Key<'a>],
+        source_text: &str,
+    ) -> Result<Value<'a>, ExpressionError> {
         match reference {
             Reference::Now => Ok(Value::Number(Number::Integer(self.scope.now))),
             Reference::Var => Ok(self.variable(path)),
             Reference::Input => {
                 let input = self.scope.feature.map_or(self.input, |feature| feature.input);
-                self.found(input, path, written, "the input has no such value")
+                self.value_at_path(input, path, source_text, "the input has no such value")
             }
-            Reference::Session => self.claim(path, written),
+            Reference::Session => self.session_claim(path, source_text),
             Reference::Secret | Reference::Token => {
                 let key = path.join(".");
                 match self.scope.secrets.value_of(&key) {
                     Ok(secret) => Ok(Value::Text(secret.into())),
-                    Err(why) => missing(written, &why),
+                    Err(why) => missing_value(source_text, &why),
                 }
             }
             Reference::Variable | Reference::Constant | Reference::Auth => {
-                missing(written, "no resource defines it in this version")
+                missing_value(source_text, "no resource defines it in this version")
             }
             Reference::Sequence => match self.scope.feature {
-                Some(feature) => self.found(feature.results, path, written, "no event has yielded such a value"),
-                None => missing(written, "the job is no step of a feature"),
+                Some(feature) => {
+                    self.value_at_path(feature.results, path, source_text, "no event has yielded such a value")
+                }
+                None => missing_value(source_text, "the job is no step of a feature"),
             },
-            Reference::Response => missing(written, "there is no response"),
-            Reference::Default => missing(written, "no resource defines a default for this field"),
+            Reference::Response => missing_value(source_text, "there is no response"),
+            Reference::Default => missing_value(source_text, "no resource defines a default for this field"),
         }
     }
 
     /// The value at a path of a JSON text.
-    fn found(&mut self, text: &'a str, path: &[Key<'a>], written: &str, why: &str) -> Result<Value<'a>, Fault> {
+    fn value_at_path(
+        &mut self,
+        text: &'a str,
+        path: &[Key<'a>],
+        source_text: &str,
+        why: &str,
+    ) -> Result<Value<'a>, ExpressionError> {
         let Some(value) = lookup(text, path) else {
-            return missing(written, why);
+            return missing_value(source_text, why);
         };
         // What was passed over to find it, and the value itself.
         let end = (value.as_ptr() as usize + value.len()).saturating_sub(text.as_ptr() as usize);
-        self.budget.read(end)?;
-        Ok(match unwrapped(value) {
+        self.budget.charge_read(end)?;
+        Ok(match without_literal_markers(value) {
             Cow::Borrowed(value) => Value::from_json(value),
             Cow::Owned(value) => Value::Json(value.into()),
         })
@@ -126,44 +139,47 @@ impl<'a> Evaluator<'_, 'a> {
         }
     }
 
-    fn claim(&self, path: &[Key<'a>], written: &str) -> Result<Value<'a>, Fault> {
+    fn session_claim(&self, path: &[Key<'a>], source_text: &str) -> Result<Value<'a>, ExpressionError> {
         match self.scope.claims {
             Claims::Known(claims) => match lookup(claims, path) {
                 Some(text) => Ok(Value::from_json(text)),
-                None => missing(written, "the session's data has no such value"),
+                None => missing_value(source_text, "the session's data has no such value"),
             },
-            Claims::Absent => missing(written, "the job was dispatched without `session`"),
-            Claims::Unverified(why) => Err(Fault::new(
+            Claims::Absent => missing_value(source_text, "the job was dispatched without `session`"),
+            Claims::Unverified(why) => Err(ExpressionError::new(
                 ErrorCode::Unauthorized,
-                format!("{} cannot be used: {why}", short(written)),
+                format!("{} cannot be used: {why}", truncated(source_text)),
             )),
         }
     }
 }
 
-fn missing<T>(written: &str, why: &str) -> Result<T, Fault> {
-    Err(Fault::invalid(format!("{} is missing: {why}", short(written))))
+fn missing_value<T>(source_text: &str, why: &str) -> Result<T, ExpressionError> {
+    Err(ExpressionError::invalid(format!(
+        "{} is missing: {why}",
+        truncated(source_text)
+    )))
 }
 
 /// The value at a path of a JSON text; a number is also the index of an element. A literal on the way counts as what
 /// it holds.
 fn lookup<'a>(text: &'a str, path: &[Key<'_>]) -> Option<&'a str> {
-    let mut value = inside_literal(text.trim());
+    let mut value = unwrap_literal(text.trim());
     for key in path {
         let mut entries = Entries::of(value);
         value = if value.starts_with('[') {
             entries.nth(key.parse().ok()?)?.1
         } else {
-            entries.find(|(written, _)| is_key(written, key))?.1
+            entries.find(|(source_text, _)| is_key(source_text, key))?.1
         };
-        value = inside_literal(value);
+        value = unwrap_literal(value);
     }
     Some(value)
 }
 
 /// What `{ "$literal": value }` holds; any other value itself.
 #[must_use]
-pub fn inside_literal(value: &str) -> &str {
+pub fn unwrap_literal(value: &str) -> &str {
     if !value.starts_with('{') {
         return value;
     }
@@ -174,10 +190,10 @@ pub fn inside_literal(value: &str) -> &str {
     }
 }
 
-fn is_key(written: &str, key: &str) -> bool {
-    if written.contains('\\') {
-        super::cursor::unescape(written) == key
+fn is_key(source_text: &str, key: &str) -> bool {
+    if source_text.contains('\\') {
+        super::cursor::unescape(source_text) == key
     } else {
-        written == key
+        source_text == key
     }
 }

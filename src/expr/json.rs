@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_found_whatever_their_values_hold() {
+    fn entries_are_found_among_nested_values() {
         let text = r#"{"a" : "x,\"]}" , "b":[1,{"c":[]}] ,"d":-1.5e3, "e":{} }"#;
         let found: Vec<_> = Entries::of(text).collect();
         assert_eq!(
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_is_found_from_within() {
+    fn string_start_is_found_from_inside() {
         let text = r#"{"a":"x\"y\\","b":"\\\"$"}"#;
         let dollar = text.find('$').unwrap();
         let start = string_start(text, dollar).unwrap();
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn a_place_has_a_path() {
+    fn path_of_a_value_is_found() {
         let text = r#" {"a":{"b":[0,{"c d":"$"}]}}"#;
         assert_eq!(path_of(text, text.find("\"$").unwrap(), "input"), "input.a.b[1].c d");
     }
 
     #[test]
-    fn what_is_no_json_ends() {
+    fn invalid_json_terminates() {
         for text in [
             "{", "[", "{\"", "{\"a\"", "{\"a\":", "[,", "[}", "{:}", "\"\\", "[[[", "{\"a\":}",
         ] {

@@ -1,6 +1,6 @@
 //! How much an input's expressions may cost, and what is left of it.
 
-use super::fault::Fault;
+use super::error::ExpressionError;
 
 /// Bounds of one input's expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +47,13 @@ impl Budget {
     }
 
     /// Takes steps.
-    pub(super) fn step(&mut self, steps: usize) -> Result<(), Fault> {
+    pub(super) fn spend_steps(&mut self, steps: usize) -> Result<(), ExpressionError> {
         match self.steps.checked_sub(steps) {
             Some(left) => {
                 self.steps = left;
                 Ok(())
             }
-            None => Err(Fault::invalid(format!(
+            None => Err(ExpressionError::invalid(format!(
                 "takes more than {} steps; hand the work to the handler, or raise `expressions.maxSteps`",
                 self.limits.steps
             ))),
@@ -61,37 +61,37 @@ impl Budget {
     }
 
     /// Takes the steps that a text of this length is worth; no text may be longer than all output.
-    pub(super) fn text(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.most(bytes)?;
-        self.step(1 + bytes / 1024)
+    pub(super) fn charge_text(&mut self, bytes: usize) -> Result<(), ExpressionError> {
+        self.check_text_size(bytes)?;
+        self.spend_steps(1 + bytes / 1024)
     }
 
     /// No text may be longer than all output.
-    pub(super) fn most(&self, bytes: usize) -> Result<(), Fault> {
+    pub(super) fn check_text_size(&self, bytes: usize) -> Result<(), ExpressionError> {
         if bytes > self.limits.output_bytes {
-            return Err(self.too_long());
+            return Err(self.output_exceeded());
         }
         Ok(())
     }
 
     /// Takes the steps that looking at so many bytes is worth.
-    pub(super) fn read(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.step(bytes / 4096)
+    pub(super) fn charge_read(&mut self, bytes: usize) -> Result<(), ExpressionError> {
+        self.spend_steps(bytes / 4096)
     }
 
     /// Counts what an expression has yielded.
-    pub(super) fn output(&mut self, bytes: usize) -> Result<(), Fault> {
+    pub(super) fn charge_output(&mut self, bytes: usize) -> Result<(), ExpressionError> {
         match self.bytes.checked_sub(bytes) {
             Some(left) => {
                 self.bytes = left;
                 Ok(())
             }
-            None => Err(self.too_long()),
+            None => Err(self.output_exceeded()),
         }
     }
 
-    fn too_long(&self) -> Fault {
-        Fault::invalid(format!(
+    fn output_exceeded(&self) -> ExpressionError {
+        ExpressionError::invalid(format!(
             "yields more than {} bytes; dispatch a reference, or raise `expressions.maxOutputBytes`",
             self.limits.output_bytes
         ))

@@ -2,21 +2,21 @@
 
 use super::arguments::Arguments;
 use super::compare::Comparison;
-use super::fault::Fault;
+use super::error::ExpressionError;
 use super::number::Number;
 use super::value::Value;
 
-type Outcome<'a> = Result<Value<'a>, Fault>;
+type OperatorResult<'a> = Result<Value<'a>, ExpressionError>;
 
-pub(super) fn concat<'a>(arguments: &mut Arguments<'_, 'a>) -> Outcome<'a> {
-    glue(arguments, "")
+pub(super) fn concat<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> {
+    join_values(arguments, "")
 }
 
-pub(super) fn join<'a>(arguments: &mut Arguments<'_, 'a>) -> Outcome<'a> {
-    glue(arguments, ",")
+pub(super) fn join<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> {
+    join_values(arguments, ",")
 }
 
-fn glue<'a>(arguments: &mut Arguments<'_, 'a>, default: &'static str) -> Outcome<'a> {
+fn join_values<'a>(arguments: &mut Arguments<'_, 'a>, default: &'static str) -> OperatorResult<'a> {
     let values = arguments.list(0)?;
     let delimiter = if arguments.has(1) {
         arguments.text(1)?
@@ -29,17 +29,19 @@ fn glue<'a>(arguments: &mut Arguments<'_, 'a>, default: &'static str) -> Outcome
             text.push_str(&delimiter);
         }
         // What is made is bounded before it is made.
-        arguments.budget.text(value.weight() + delimiter.len())?;
-        arguments.budget.most(text.len())?;
-        text.push_str(&value.into_shown());
+        arguments
+            .budget
+            .charge_text(value.approximate_bytes() + delimiter.len())?;
+        arguments.budget.check_text_size(text.len())?;
+        text.push_str(&value.into_display_text());
     }
-    arguments.budget.text(text.len())?;
+    arguments.budget.charge_text(text.len())?;
     Ok(Value::Text(text.into()))
 }
 
-pub(super) fn pick<'a>(arguments: &mut Arguments<'_, 'a>) -> Outcome<'a> {
+pub(super) fn pick<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> {
     let mut values = arguments.list(0)?;
-    let index = arguments.whole(1)?;
+    let index = arguments.integer(1)?;
     let length = values.len();
     let from_start = if index < 0 {
         index.saturating_add(i64::try_from(length).unwrap_or(i64::MAX))
@@ -54,41 +56,45 @@ pub(super) fn pick<'a>(arguments: &mut Arguments<'_, 'a>) -> Outcome<'a> {
     }
 }
 
-pub(super) fn filter<'a>(arguments: &mut Arguments<'_, 'a>) -> Outcome<'a> {
-    let (values, comparison, wanted) = searched(arguments)?;
+pub(super) fn filter<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> {
+    let (values, comparison, wanted) = search_arguments(arguments)?;
     let holds = |value: &Value<'a>| comparison.holds(value, &wanted);
     Ok(Value::List(values.into_iter().filter(holds).collect()))
 }
 
-pub(super) fn find<'a>(arguments: &mut Arguments<'_, 'a>) -> Outcome<'a> {
-    let (values, comparison, wanted) = searched(arguments)?;
+pub(super) fn find<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> {
+    let (values, comparison, wanted) = search_arguments(arguments)?;
     let found = values.into_iter().find(|value| comparison.holds(value, &wanted));
     Ok(found.unwrap_or(Value::Null))
 }
 
-fn searched<'a>(arguments: &mut Arguments<'_, 'a>) -> Result<(Vec<Value<'a>>, Comparison, Value<'a>), Fault> {
+fn search_arguments<'a>(
+    arguments: &mut Arguments<'_, 'a>,
+) -> Result<(Vec<Value<'a>>, Comparison, Value<'a>), ExpressionError> {
     let values = arguments.list(0)?;
     let comparison = arguments.comparison(1)?;
     let wanted = arguments.take(2);
     // A comparison may take as long as what is compared.
-    let size = wanted.weight().saturating_mul(values.len());
-    let all = values.iter().map(Value::weight).sum::<usize>();
-    arguments.budget.read(size.saturating_add(all).saturating_mul(4))?;
+    let size = wanted.approximate_bytes().saturating_mul(values.len());
+    let all = values.iter().map(Value::approximate_bytes).sum::<usize>();
+    arguments
+        .budget
+        .charge_read(size.saturating_add(all).saturating_mul(4))?;
     Ok((values, comparison, wanted))
 }
 
-pub(super) fn size<'a>(arguments: &mut Arguments<'_, 'a>) -> Outcome<'a> {
-    measure(arguments, str::len)
+pub(super) fn size<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> {
+    count_with(arguments, str::len)
 }
 
-pub(super) fn length<'a>(arguments: &mut Arguments<'_, 'a>) -> Outcome<'a> {
-    measure(arguments, |text| text.chars().count())
+pub(super) fn length<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> {
+    count_with(arguments, |text| text.chars().count())
 }
 
-fn measure<'a>(arguments: &mut Arguments<'_, 'a>, of_text: fn(&str) -> usize) -> Outcome<'a> {
+fn count_with<'a>(arguments: &mut Arguments<'_, 'a>, of_text: fn(&str) -> usize) -> OperatorResult<'a> {
     let value = arguments.take(0);
     let kind = value.kind();
-    arguments.budget.read(value.weight())?;
+    arguments.budget.charge_read(value.approximate_bytes())?;
     let count = value.count().or_else(|| value.text().ok().map(|text| of_text(&text)));
     match count.and_then(|count| i64::try_from(count).ok()) {
         Some(count) => Ok(Value::Number(Number::Integer(count))),

@@ -10,33 +10,33 @@
 //! [`parse`] reads an expression, [`evaluate`] computes it with the [`operators`].
 
 mod arguments;
+mod ast;
 mod compare;
 mod cursor;
 mod dates;
 mod document;
+mod error;
 mod evaluate;
-mod fault;
 mod json;
 mod limits;
 mod lists;
-mod names;
+mod nearest;
 mod number;
 mod operators;
 mod parse;
 mod references;
 mod scope;
+mod strings;
 mod template;
-mod texts;
-mod tree;
 mod value;
 
-pub use document::{Uses, check, resolve};
-pub use evaluate::inside_literal;
-pub use fault::Fault;
+pub use document::{InputReferences, check, resolve};
+pub use error::ExpressionError;
+pub use evaluate::unwrap_literal;
 pub use limits::Limits;
 pub use operators::{Operator, operators};
 pub use references::{Reference, references};
-pub use scope::{Claims, Scope, SecretValues, Surroundings, Variables};
+pub use scope::{Claims, FeatureScope, Scope, SecretValues, Variables};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 /// The largest whole number that a float holds exactly, with all below it.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 
 /// A number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub(super) enum Number<'a> {
     /// Finite.
     Float(f64),
     /// As it is written in the input.
-    Spelled(&'a str),
+    Raw(&'a str),
 }
 
 impl<'a> Number<'a> {
@@ -24,20 +24,23 @@ impl<'a> Number<'a> {
     }
 
     /// Its value when it is whole and can be told exactly.
-    pub(super) fn whole(&self) -> Option<i64> {
+    pub(super) fn as_integer(&self) -> Option<i64> {
         match self {
             Self::Integer(value) => Some(*value),
-            Self::Float(value) => (value.fract() == 0.0 && value.abs() <= EXACT).then_some(*value as i64),
-            Self::Spelled(text) => text.parse().ok().or_else(|| Self::Float(text.parse().ok()?).whole()),
+            Self::Float(value) => (value.fract() == 0.0 && value.abs() <= MAX_EXACT_INTEGER).then_some(*value as i64),
+            Self::Raw(text) => text
+                .parse()
+                .ok()
+                .or_else(|| Self::Float(text.parse().ok()?).as_integer()),
         }
     }
 
-    pub(super) fn float(&self) -> f64 {
+    pub(super) fn as_f64(&self) -> f64 {
         match self {
             Self::Integer(value) => *value as f64,
             Self::Float(value) => *value,
             // A spelling beyond all floats is infinite: no operator passes that on.
-            Self::Spelled(text) => text.parse().unwrap_or(f64::INFINITY),
+            Self::Raw(text) => text.parse().unwrap_or(f64::INFINITY),
         }
     }
 
@@ -57,17 +60,17 @@ impl<'a> Number<'a> {
         whole: fn(i64, i64) -> Option<i64>,
         float: fn(f64, f64) -> f64,
     ) -> Option<Number<'static>> {
-        let exact = self.whole().zip(other.whole()).and_then(|(a, b)| whole(a, b));
+        let exact = self.as_integer().zip(other.as_integer()).and_then(|(a, b)| whole(a, b));
         match exact {
             Some(value) => Some(Number::Integer(value)),
-            None => Number::finite(float(self.float(), other.float())),
+            None => Number::finite(float(self.as_f64(), other.as_f64())),
         }
     }
 
     pub(super) fn compare(&self, other: &Self) -> Option<Ordering> {
-        match self.whole().zip(other.whole()) {
+        match self.as_integer().zip(other.as_integer()) {
             Some((a, b)) => Some(a.cmp(&b)),
-            None => self.float().partial_cmp(&other.float()),
+            None => self.as_f64().partial_cmp(&other.as_f64()),
         }
     }
 }
@@ -77,7 +80,7 @@ impl fmt::Display for Number<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Integer(value) => write!(f, "{value}"),
-            Self::Spelled(text) => f.write_str(text),
+            Self::Raw(text) => f.write_str(text),
             Self::Float(value) if *value == 0.0 => f.write_str("0"),
             Self::Float(value) if (1e-6..1e21).contains(&value.abs()) => write!(f, "{value}"),
             Self::Float(value) => write!(f, "{value:e}"),

@@ -1,28 +1,28 @@
 //! Reads one expression. Recursion is bounded by [`Limits::depth`].
 
+use super::ast::{Key, Node};
 use super::cursor::Cursor;
-use super::fault::Fault;
+use super::error::ExpressionError;
 use super::limits::Limits;
-use super::names::nearest;
+use super::nearest::nearest;
 use super::number::Number;
 use super::operators::{self, Operator};
-use super::references::{Form, Reference, VARIABLES, references, short, unknown_variable};
-use super::tree::{Key, Node};
+use super::references::{Form, Reference, VARIABLE_NAMES, references, truncated, unknown_variable_message};
 use std::borrow::Cow;
 
-type Read<T> = Result<T, Fault>;
+type ParseResult<T> = Result<T, ExpressionError>;
 
 /// Reads the expression whose `$` is at `start` of `raw`, the content of a JSON string, and where it ends. `None`: no
 /// known name stands there, it is text.
-pub(super) fn parse<'a>(raw: &'a str, start: usize, limits: &Limits) -> Read<Option<(Node<'a>, usize)>> {
+pub(super) fn parse<'a>(raw: &'a str, start: usize, limits: &Limits) -> ParseResult<Option<(Node<'a>, usize)>> {
     let mut parser = Parser {
         cursor: Cursor::new(raw, start),
         depth: limits.depth.min(Limits::MAX_DEPTH),
         limit: limits.depth.min(Limits::MAX_DEPTH),
     };
     parser.cursor.eat('$');
-    let node = parser.named(start)?;
-    Ok(node.map(|node| (node, parser.cursor.place())))
+    let node = parser.after_dollar(start)?;
+    Ok(node.map(|node| (node, parser.cursor.offset())))
 }
 
 struct Parser<'a> {
@@ -34,30 +34,30 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     /// A refusal that names the position of `place`.
-    fn fail<T>(&self, place: usize, message: impl AsRef<str>) -> Read<T> {
+    fn fail<T>(&self, place: usize, message: impl AsRef<str>) -> ParseResult<T> {
         let position = self.cursor.position_of(place);
-        Err(Fault::malformed(format!(
+        Err(ExpressionError::malformed(format!(
             "at character {position}: {}",
             message.as_ref()
         )))
     }
 
     /// A refusal at the place of the cursor.
-    fn fail_here<T>(&self, message: impl AsRef<str>) -> Read<T> {
-        self.fail(self.cursor.place(), message)
+    fn fail_here<T>(&self, message: impl AsRef<str>) -> ParseResult<T> {
+        self.fail(self.cursor.offset(), message)
     }
 
     /// What follows a `$` at `start`; `None` when no known name does.
-    fn named(&mut self, start: usize) -> Read<Option<Node<'a>>> {
-        let name = self.cursor.word();
+    fn after_dollar(&mut self, start: usize) -> ParseResult<Option<Node<'a>>> {
+        let name = self.cursor.identifier();
         let next = self.cursor.peek();
         if let Some((reference, form)) = Reference::find(name) {
             return match (form, next) {
-                (Form::Alone, Some('(')) => self.empty_parentheses(reference, start).map(Some),
-                (Form::Alone, _) => Ok(Some(self.reference(reference, Vec::new(), start))),
+                (Form::Bare, Some('(')) => self.empty_parentheses(reference, start).map(Some),
+                (Form::Bare, _) => Ok(Some(self.reference(reference, Vec::new(), start))),
                 (Form::Path, Some('{')) => self.path(reference, start).map(Some),
-                (Form::Named, Some('(')) => self.variable(reference, start).map(Some),
-                (Form::Path | Form::Named, _) => Ok(None),
+                (Form::Parenthesized, Some('(')) => self.variable(reference, start).map(Some),
+                (Form::Path | Form::Parenthesized, _) => Ok(None),
             };
         }
         match (operators::find(name), next) {
@@ -71,11 +71,11 @@ impl<'a> Parser<'a> {
         Node::Reference {
             reference,
             path,
-            written: self.cursor.since(start),
+            source_text: self.cursor.text_since(start),
         }
     }
 
-    fn empty_parentheses(&mut self, reference: Reference, start: usize) -> Read<Node<'a>> {
+    fn empty_parentheses(&mut self, reference: Reference, start: usize) -> ParseResult<Node<'a>> {
         self.cursor.eat('(');
         self.cursor.skip_space();
         if !self.cursor.eat(')') {
@@ -88,13 +88,13 @@ impl<'a> Parser<'a> {
         Ok(self.reference(reference, Vec::new(), start))
     }
 
-    fn variable(&mut self, reference: Reference, start: usize) -> Read<Node<'a>> {
+    fn variable(&mut self, reference: Reference, start: usize) -> ParseResult<Node<'a>> {
         self.cursor.eat('(');
         self.cursor.skip_space();
-        let place = self.cursor.place();
-        let name = self.cursor.word();
-        if !VARIABLES.contains(&name) {
-            return self.fail(place, format!("$Var {}", unknown_variable(name)));
+        let place = self.cursor.offset();
+        let name = self.cursor.identifier();
+        if !VARIABLE_NAMES.contains(&name) {
+            return self.fail(place, format!("$Var {}", unknown_variable_message(name)));
         }
         self.cursor.skip_space();
         if !self.cursor.eat(')') {
@@ -104,7 +104,7 @@ impl<'a> Parser<'a> {
     }
 
     /// One or more keys in braces, each of them `a`, `a.b` or `"a.b"`.
-    fn path(&mut self, reference: Reference, start: usize) -> Read<Node<'a>> {
+    fn path(&mut self, reference: Reference, start: usize) -> ParseResult<Node<'a>> {
         let mut keys = Vec::with_capacity(2);
         while self.cursor.eat('{') {
             self.keys(reference, start, &mut keys)?;
@@ -112,25 +112,25 @@ impl<'a> Parser<'a> {
         Ok(self.reference(reference, keys, start))
     }
 
-    fn keys(&mut self, reference: Reference, start: usize, keys: &mut Vec<Key<'a>>) -> Read<()> {
+    fn keys(&mut self, reference: Reference, start: usize, keys: &mut Vec<Key<'a>>) -> ParseResult<()> {
         self.cursor.skip_space();
         if let Some(quote @ ('"' | '\'')) = self.cursor.peek() {
             keys.push(self.quoted(quote)?);
             self.cursor.skip_space();
             if !self.cursor.eat('}') {
-                return self.fail(start, unbalanced(reference));
+                return self.fail(start, unbalanced_braces_message(reference));
             }
             return Ok(());
         }
-        let begin = self.cursor.place();
+        let begin = self.cursor.offset();
         loop {
             match self.cursor.peek() {
                 Some('}') => break,
-                None | Some('{') => return self.fail(start, unbalanced(reference)),
+                None | Some('{') => return self.fail(start, unbalanced_braces_message(reference)),
                 Some(_) => self.cursor.next(),
             };
         }
-        let raw = self.cursor.since(begin).trim();
+        let raw = self.cursor.text_since(begin).trim();
         self.cursor.eat('}');
         if raw.split('.').any(|key| key.trim().is_empty()) {
             return self.fail(begin, format!("${}{{…}} has an empty key", reference.name()));
@@ -143,7 +143,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `$Size{…}` and `$Length{…}`: one expression in braces.
-    fn braced(&mut self, operator: &'static Operator, start: usize) -> Read<Node<'a>> {
+    fn braced(&mut self, operator: &'static Operator, start: usize) -> ParseResult<Node<'a>> {
         self.cursor.eat('{');
         self.cursor.skip_space();
         let argument = self.nested(Self::argument)?;
@@ -158,7 +158,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn call(&mut self, operator: &'static Operator, start: usize) -> Read<Node<'a>> {
+    fn call(&mut self, operator: &'static Operator, start: usize) -> ParseResult<Node<'a>> {
         self.cursor.eat('(');
         let arguments = self.nested(|parser| parser.items(')', Self::argument))?;
         let Some(arguments) = arguments else {
@@ -175,7 +175,7 @@ impl<'a> Parser<'a> {
     }
 
     /// One level deeper.
-    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> ParseResult<T>) -> ParseResult<T> {
         let Some(depth) = self.depth.checked_sub(1) else {
             let limit = self.limit;
             return self.fail_here(format!(
@@ -189,7 +189,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Items with commas between them, up to `end`; `None`: the text ended before.
-    fn items<T>(&mut self, end: char, read: impl Fn(&mut Self) -> Read<T>) -> Read<Option<Vec<T>>> {
+    fn items<T>(&mut self, end: char, read: impl Fn(&mut Self) -> ParseResult<T>) -> ParseResult<Option<Vec<T>>> {
         let mut items = Vec::new();
         self.cursor.skip_space();
         if self.cursor.eat(end) {
@@ -214,8 +214,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn argument(&mut self) -> Read<Node<'a>> {
-        let place = self.cursor.place();
+    fn argument(&mut self) -> ParseResult<Node<'a>> {
+        let place = self.cursor.offset();
         match self.cursor.peek() {
             Some('$') => self.nested_expression(place),
             Some(quote @ ('"' | '\'')) => Ok(Node::Text(self.quoted(quote)?)),
@@ -230,29 +230,41 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn nested_expression(&mut self, place: usize) -> Read<Node<'a>> {
+    fn nested_expression(&mut self, place: usize) -> ParseResult<Node<'a>> {
         self.cursor.eat('$');
-        if let Some(node) = self.named(place)? {
+        if let Some(node) = self.after_dollar(place)? {
             return Ok(node);
         }
-        let written = self.cursor.since(place);
-        let name = written.trim_start_matches('$');
+        let source_text = self.cursor.text_since(place);
+        let name = source_text.trim_start_matches('$');
         if let Some((reference, _)) = Reference::find(name) {
-            return self.fail(place, format!("{written} is incomplete; it is {}", reference.example()));
+            return self.fail(
+                place,
+                format!("{source_text} is incomplete; it is {}", reference.example()),
+            );
         }
         if let Some(operator) = operators::find(name) {
-            return self.fail(place, format!("{written} is incomplete; it is {}", operator.signature));
+            return self.fail(
+                place,
+                format!("{source_text} is incomplete; it is {}", operator.signature),
+            );
         }
         let known = operators::operators().map(|operator| operator.name);
         match nearest(name, known.chain(references().map(Reference::name))) {
-            Some(known) => self.fail(place, format!("there is no ${}; did you mean ${known}?", short(name))),
-            None => self.fail(place, format!("there is no ${}; texts stand in quotes", short(name))),
+            Some(known) => self.fail(
+                place,
+                format!("there is no ${}; did you mean ${known}?", truncated(name)),
+            ),
+            None => self.fail(
+                place,
+                format!("there is no ${}; texts stand in quotes", truncated(name)),
+            ),
         }
     }
 
     /// A text in quotes. A backslash makes the next character plain; `\n` and `\t` are a line's end and a tab.
-    fn quoted(&mut self, quote: char) -> Read<Cow<'a, str>> {
-        let start = self.cursor.place();
+    fn quoted(&mut self, quote: char) -> ParseResult<Cow<'a, str>> {
+        let start = self.cursor.offset();
         self.cursor.next();
         if let Some(plain) = self.cursor.take_plain(quote) {
             return Ok(plain.into());
@@ -272,37 +284,37 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn number(&mut self) -> Read<Node<'a>> {
-        let start = self.cursor.place();
+    fn number(&mut self) -> ParseResult<Node<'a>> {
+        let start = self.cursor.offset();
         while let Some('-' | '+' | '.' | 'e' | 'E' | '0'..='9') = self.cursor.peek() {
             self.cursor.next();
         }
-        let written = self.cursor.since(start);
-        let number = match written.parse() {
+        let source_text = self.cursor.text_since(start);
+        let number = match source_text.parse() {
             Ok(whole) => Some(Number::Integer(whole)),
-            Err(_) => written.parse().ok().and_then(Number::finite),
+            Err(_) => source_text.parse().ok().and_then(Number::finite),
         };
         match number {
             Some(number) => Ok(Node::Number(number)),
-            None => self.fail(start, format!("{} is no number", short(written))),
+            None => self.fail(start, format!("{} is no number", truncated(source_text))),
         }
     }
 
     fn comparison(&mut self) -> &'a str {
-        let start = self.cursor.place();
+        let start = self.cursor.offset();
         while let Some('<' | '>' | '=' | '!') = self.cursor.peek() {
             self.cursor.next();
         }
-        self.cursor.since(start)
+        self.cursor.text_since(start)
     }
 
-    fn constant(&mut self, start: usize) -> Read<Node<'a>> {
-        match self.cursor.word() {
+    fn constant(&mut self, start: usize) -> ParseResult<Node<'a>> {
+        match self.cursor.identifier() {
             "true" => Ok(Node::Bool(true)),
             "false" => Ok(Node::Bool(false)),
             "null" => Ok(Node::Null),
             word => {
-                let word = short(word);
+                let word = truncated(word);
                 self.fail(
                     start,
                     format!("{word} is no value; texts stand in quotes, as in '{word}'"),
@@ -311,8 +323,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn list(&mut self) -> Read<Node<'a>> {
-        let start = self.cursor.place();
+    fn list(&mut self) -> ParseResult<Node<'a>> {
+        let start = self.cursor.offset();
         self.cursor.next();
         match self.nested(|parser| parser.items(']', Self::argument))? {
             Some(items) => Ok(Node::List(items)),
@@ -320,8 +332,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn object(&mut self) -> Read<Node<'a>> {
-        let start = self.cursor.place();
+    fn object(&mut self) -> ParseResult<Node<'a>> {
+        let start = self.cursor.offset();
         self.cursor.next();
         match self.nested(|parser| parser.items('}', Self::entry))? {
             Some(entries) => Ok(Node::Object(entries)),
@@ -329,10 +341,10 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn entry(&mut self) -> Read<(Cow<'a, str>, Node<'a>)> {
+    fn entry(&mut self) -> ParseResult<(Cow<'a, str>, Node<'a>)> {
         let key = match self.cursor.peek() {
             Some(quote @ ('"' | '\'')) => self.quoted(quote)?,
-            _ => self.cursor.word().into(),
+            _ => self.cursor.identifier().into(),
         };
         if key.is_empty() {
             return self.fail_here("an object's key is missing");
@@ -346,7 +358,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn unbalanced(reference: Reference) -> String {
+fn unbalanced_braces_message(reference: Reference) -> String {
     format!(
         "the braces of ${}{{…}} are not balanced; it is {}",
         reference.name(),

@@ -1,6 +1,6 @@
 //! The table of references: what `$Input{…}` and its kin are called and look like.
 
-use super::names::nearest;
+use super::nearest::nearest;
 
 /// What a reference refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,23 +35,23 @@ pub enum Reference {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// Alone, or with empty parentheses.
-    Alone,
+    Bare,
     /// With a path: `{a}{b}` or `{a.b}`.
     Path,
     /// With a name in parentheses.
-    Named,
+    Parenthesized,
 }
 
 /// Name, what it is, how it is written, and an example.
 type Row = (&'static str, Reference, Form, &'static str);
 
-const TABLE: [Row; 12] = [
-    ("Now", Reference::Now, Form::Alone, "$Now()"),
+const REFERENCES: [Row; 12] = [
+    ("Now", Reference::Now, Form::Bare, "$Now()"),
     ("Input", Reference::Input, Form::Path, "$Input{user}{name}"),
     ("Session", Reference::Session, Form::Path, "$Session{user}{email}"),
     ("Secret", Reference::Secret, Form::Path, "$Secret{API_KEY}"),
     ("Token", Reference::Token, Form::Path, "$Token{API_KEY}"),
-    ("Var", Reference::Var, Form::Named, "$Var(attempt)"),
+    ("Var", Reference::Var, Form::Parenthesized, "$Var(attempt)"),
     ("Variable", Reference::Variable, Form::Path, "$Variable{app}{key}"),
     ("Constant", Reference::Constant, Form::Path, "$Constant{app}{key}"),
     ("Auth", Reference::Auth, Form::Path, "$Auth{app}{token}"),
@@ -62,15 +62,15 @@ const TABLE: [Row; 12] = [
         "$Sequence{main}{charge}{id}",
     ),
     ("Response", Reference::Response, Form::Path, "$Response{body}{id}"),
-    ("Default", Reference::Default, Form::Alone, "$Default"),
+    ("Default", Reference::Default, Form::Bare, "$Default"),
 ];
 
 /// Facts about the run that `$Var(…)` knows.
-pub(super) const VARIABLES: [&str; 6] = ["execution_count", "attempt", "job_id", "scheduled_at", "product", "env"];
+pub(super) const VARIABLE_NAMES: [&str; 6] = ["execution_count", "attempt", "job_id", "scheduled_at", "product", "env"];
 
 impl Reference {
     pub(super) fn find(name: &str) -> Option<(Self, Form)> {
-        TABLE
+        REFERENCES
             .iter()
             .find(|(known, ..)| *known == name)
             .map(|(_, reference, form, _)| (*reference, *form))
@@ -79,7 +79,7 @@ impl Reference {
     /// Its name, without the dollar.
     #[must_use]
     pub fn name(self) -> &'static str {
-        TABLE
+        REFERENCES
             .iter()
             .find(|(_, reference, ..)| *reference == self)
             .map_or("", |(name, ..)| name)
@@ -88,7 +88,7 @@ impl Reference {
     /// How it is written.
     #[must_use]
     pub fn example(self) -> &'static str {
-        TABLE
+        REFERENCES
             .iter()
             .find(|(_, reference, ..)| *reference == self)
             .map_or("", |(.., example)| example)
@@ -97,20 +97,23 @@ impl Reference {
 
 /// All references, for documentation.
 pub fn references() -> impl Iterator<Item = Reference> {
-    TABLE.iter().map(|(_, reference, ..)| *reference)
+    REFERENCES.iter().map(|(_, reference, ..)| *reference)
 }
 
-pub(super) fn unknown_variable(name: &str) -> String {
-    match nearest(name, VARIABLES.iter().copied()) {
-        Some(known) => format!("does not know the variable '{}'; did you mean '{known}'?", short(name)),
+pub(super) fn unknown_variable_message(name: &str) -> String {
+    match nearest(name, VARIABLE_NAMES.iter().copied()) {
+        Some(known) => format!(
+            "does not know the variable '{}'; did you mean '{known}'?",
+            truncated(name)
+        ),
         None => format!(
             "does not know the variable '{}'; known are {}",
-            short(name),
-            VARIABLES.join(", ")
+            truncated(name),
+            VARIABLE_NAMES.join(", ")
         ),
     }
 }
 
-pub(super) fn short(text: &str) -> String {
+pub(super) fn truncated(text: &str) -> String {
     text.chars().take(60).collect()
 }

@@ -42,7 +42,7 @@ pub trait SecretValues: Sync {
 
 /// What surrounds a text of a feature that is declared as data.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
+pub struct FeatureScope<'a> {
     /// JSON text of the feature's input: `$Input{…}` refers to it.
     pub input: &'a str,
     /// JSON text of what its events have yielded, by sequence and event: `$Sequence{…}` refers to it.
@@ -61,7 +61,7 @@ pub struct Scope<'a> {
     /// Facts about the run.
     pub variables: Variables<'a>,
     /// Set for a text of a feature; else the text is an input, and `$Input{…}` refers to itself.
-    pub feature: Option<Surroundings<'a>>,
+    pub feature: Option<FeatureScope<'a>>,
     /// Secrets.
     pub secrets: &'a dyn SecretValues,
 }

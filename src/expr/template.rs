@@ -1,11 +1,11 @@
 //! One string with expressions in it: finds them, and puts what they yield in their place.
 
+use super::ast::Node;
+use super::error::ExpressionError;
 use super::evaluate::Evaluator;
-use super::fault::Fault;
 use super::json::slice;
 use super::limits::Limits;
 use super::parse::parse;
-use super::tree::Node;
 use memchr::memchr;
 
 /// A part of a string's content.
@@ -35,7 +35,7 @@ impl<'a, 'l> Parts<'a, 'l> {
         }
     }
 
-    fn advance(&mut self) -> Result<Option<Part<'a>>, Fault> {
+    fn advance(&mut self) -> Result<Option<Part<'a>>, ExpressionError> {
         if let Some(node) = self.next.take() {
             return Ok(Some(Part::Expression(node)));
         }
@@ -65,7 +65,7 @@ impl<'a, 'l> Parts<'a, 'l> {
 }
 
 impl<'a> Iterator for Parts<'a, '_> {
-    type Item = Result<Part<'a>, Fault>;
+    type Item = Result<Part<'a>, ExpressionError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let part = self.advance().transpose();
@@ -82,7 +82,7 @@ pub(super) fn render<'a>(
     limits: &Limits,
     evaluator: &mut Evaluator<'_, 'a>,
     out: &mut String,
-) -> Result<(), Fault> {
+) -> Result<(), ExpressionError> {
     let mut parts = Parts::of(raw, limits);
     let Some(first) = parts.next().transpose()? else {
         out.push_str("\"\"");
@@ -96,7 +96,7 @@ pub(super) fn render<'a>(
             for part in [Some(first), second].into_iter().flatten().map(Ok).chain(parts) {
                 match part? {
                     Part::Text(text) => out.push_str(text),
-                    Part::Expression(node) => evaluator.output(node)?.write_content(out),
+                    Part::Expression(node) => evaluator.output(node)?.write_string_content(out),
                 }
             }
             out.push('"');

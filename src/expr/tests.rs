@@ -2,8 +2,8 @@
 
 mod bounds;
 mod malformed;
-mod untouched;
-mod yields;
+mod results;
+mod unchanged;
 
 use super::{Claims, Limits, Scope, SecretValues, Variables, check, resolve};
 use crate::cron::Zone;
@@ -44,14 +44,14 @@ fn scope<'a>(zone: &str) -> Scope<'a> {
 }
 
 /// Resolves a whole input.
-fn resolved(input: &str) -> String {
+fn resolve_or_panic(input: &str) -> String {
     resolve(input, &scope("UTC"), &Limits::default())
-        .unwrap_or_else(|fault| panic!("{input}: {fault:?}"))
+        .unwrap_or_else(|error| panic!("{input}: {error:?}"))
         .into_owned()
 }
 
 /// What the text `expression` becomes in an input with some data in it, as JSON.
-fn value_in(expression: &str, zone: &str) -> Result<String, (ErrorCode, String)> {
+fn evaluate_in_zone(expression: &str, zone: &str) -> Result<String, (ErrorCode, String)> {
     let data = concat!(
         r#""text":"Hello","name":"Ann \"A\" \u00e9","n":41,"big":9007199254740993123,"odd":1.50e1,"#,
         r#""list":[3,1,"2",null,{"k":1}],"words":["b","a"],"o":{"x":{"y":[10,20]},"a.b":"dot"},"empty":"","no":null,"yes":true,"#,
@@ -60,8 +60,8 @@ fn value_in(expression: &str, zone: &str) -> Result<String, (ErrorCode, String)>
     let text = serde_json::to_string(expression).unwrap();
     let input = format!(r#"{{{data},"value":{text}}}"#);
     let limits = Limits::default();
-    let failed = |fault: super::Fault| (fault.code, fault.problem.to_string());
-    check(&input, &limits).map_err(|mut faults| failed(faults.remove(0)))?;
+    let failed = |error: super::ExpressionError| (error.code, error.problem.to_string());
+    check(&input, &limits).map_err(|mut errors| failed(errors.remove(0)))?;
     let scope = scope(zone);
     // The data's own expression is not what is asked for.
     let out = resolve(&input, &scope, &limits).map_err(failed)?;
@@ -69,6 +69,6 @@ fn value_in(expression: &str, zone: &str) -> Result<String, (ErrorCode, String)>
     Ok(value["value"].get().to_owned())
 }
 
-fn yields(expression: &str) -> String {
-    value_in(expression, "UTC").unwrap_or_else(|error| panic!("{expression}: {error:?}"))
+fn evaluate_in_utc(expression: &str) -> String {
+    evaluate_in_zone(expression, "UTC").unwrap_or_else(|error| panic!("{expression}: {error:?}"))
 }

@@ -14,7 +14,7 @@ pub(super) enum Value<'a> {
     Number(Number<'a>),
     Text(Cow<'a, str>),
     /// The content of a JSON string, with its escapes.
-    Quoted(&'a str),
+    EscapedText(&'a str),
     List(Vec<Value<'a>>),
     Object(Vec<(Cow<'a, str>, Value<'a>)>),
     /// The JSON text of an array or an object.
@@ -25,11 +25,11 @@ impl<'a> Value<'a> {
     /// The value that a JSON text stands for.
     pub(super) fn from_json(text: &'a str) -> Self {
         match text.as_bytes().first() {
-            Some(b'"') => Self::Quoted(slice(text, 1, text.len().saturating_sub(1))),
+            Some(b'"') => Self::EscapedText(slice(text, 1, text.len().saturating_sub(1))),
             Some(b'{' | b'[') => Self::Json(text.into()),
             Some(b't') => Self::Bool(true),
             Some(b'f') => Self::Bool(false),
-            Some(b'-' | b'0'..=b'9') => Self::Number(Number::Spelled(text)),
+            Some(b'-' | b'0'..=b'9') => Self::Number(Number::Raw(text)),
             _ => Self::Null,
         }
     }
@@ -40,7 +40,7 @@ impl<'a> Value<'a> {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
             Self::Number(_) => "a number",
-            Self::Text(_) | Self::Quoted(_) => "a string",
+            Self::Text(_) | Self::EscapedText(_) => "a string",
             Self::List(_) => "a list",
             Self::Object(_) => "an object",
             Self::Json(text) if text.starts_with('[') => "a list",
@@ -52,7 +52,7 @@ impl<'a> Value<'a> {
     pub(super) fn text(self) -> Result<Cow<'a, str>, Self> {
         match self {
             Self::Text(text) => Ok(text),
-            Self::Quoted(raw) => Ok(unescape(raw)),
+            Self::EscapedText(raw) => Ok(unescape(raw)),
             other => Err(other),
         }
     }
@@ -73,20 +73,23 @@ impl<'a> Value<'a> {
                 Ok(Entries::of(text).map(|(_, value)| Self::from_json(value)).collect())
             }
             Self::Json(Cow::Owned(text)) if text.starts_with('[') => Ok(Entries::of(&text)
-                .map(|(_, value)| Value::from_json(value).owned())
+                .map(|(_, value)| Value::from_json(value).into_static())
                 .collect()),
             other => Err(other),
         }
     }
 
     /// About how many bytes of JSON it is.
-    pub(super) fn weight(&self) -> usize {
+    pub(super) fn approximate_bytes(&self) -> usize {
         match self {
             Self::Null | Self::Bool(_) | Self::Number(_) => 4,
             Self::Text(text) | Self::Json(text) => text.len(),
-            Self::Quoted(raw) => raw.len(),
-            Self::List(values) => values.iter().map(|value| value.weight() + 1).sum(),
-            Self::Object(entries) => entries.iter().map(|(key, value)| key.len() + value.weight() + 4).sum(),
+            Self::EscapedText(raw) => raw.len(),
+            Self::List(values) => values.iter().map(|value| value.approximate_bytes() + 1).sum(),
+            Self::Object(entries) => entries
+                .iter()
+                .map(|(key, value)| key.len() + value.approximate_bytes() + 4)
+                .sum(),
         }
     }
 
@@ -101,23 +104,23 @@ impl<'a> Value<'a> {
     }
 
     /// The same, living for itself.
-    fn owned<'b>(self) -> Value<'b> {
+    fn into_static<'b>(self) -> Value<'b> {
         match self {
             Self::Null => Value::Null,
             Self::Bool(value) => Value::Bool(value),
             Self::Number(Number::Integer(value)) => Value::Number(Number::Integer(value)),
             Self::Number(number) => number
-                .whole()
-                .map_or(Value::Number(Number::Float(number.float())), |whole| {
+                .as_integer()
+                .map_or(Value::Number(Number::Float(number.as_f64())), |whole| {
                     Value::Number(Number::Integer(whole))
                 }),
             Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
-            Self::Quoted(raw) => Value::Text(Cow::Owned(unescape(raw).into_owned())),
-            Self::List(values) => Value::List(values.into_iter().map(Value::owned).collect()),
+            Self::EscapedText(raw) => Value::Text(Cow::Owned(unescape(raw).into_owned())),
+            Self::List(values) => Value::List(values.into_iter().map(Value::into_static).collect()),
             Self::Object(entries) => Value::Object(
                 entries
                     .into_iter()
-                    .map(|(key, value)| (Cow::Owned(key.into_owned()), value.owned()))
+                    .map(|(key, value)| (Cow::Owned(key.into_owned()), value.into_static()))
                     .collect(),
             ),
             Self::Json(text) => Value::Json(Cow::Owned(text.into_owned())),
@@ -134,7 +137,7 @@ impl<'a> Value<'a> {
                 let _ = write!(out, "{number}");
             }
             Self::Text(text) => quote(text, out),
-            Self::Quoted(raw) => {
+            Self::EscapedText(raw) => {
                 out.push('"');
                 out.push_str(raw);
                 out.push('"');
@@ -150,22 +153,22 @@ impl<'a> Value<'a> {
     }
 
     /// Appends it to the content of a JSON string: a text as it is, null as nothing, all else as its JSON.
-    pub(super) fn write_content(&self, out: &mut String) {
+    pub(super) fn write_string_content(&self, out: &mut String) {
         match self {
             Self::Null => {}
             Self::Text(text) => escape(text, out),
-            Self::Quoted(raw) => out.push_str(raw),
+            Self::EscapedText(raw) => out.push_str(raw),
             Self::Bool(_) | Self::Number(_) => self.write_json(out),
             Self::List(_) | Self::Object(_) | Self::Json(_) => escape(&self.to_json(), out),
         }
     }
 
     /// The text that takes its place when it is joined to others.
-    pub(super) fn into_shown(self) -> Cow<'a, str> {
+    pub(super) fn into_display_text(self) -> Cow<'a, str> {
         match self {
             Self::Null => "".into(),
             Self::Text(text) => text,
-            Self::Quoted(raw) => unescape(raw),
+            Self::EscapedText(raw) => unescape(raw),
             other => other.to_json().into(),
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! Invariant: when this is dropped or late, the handler is told that its answer no longer counts.
 
-use super::{Going, lock};
+use super::{InFlightEvents, lock};
 use crate::engine::routing::Registration;
-use crate::engine::{AbortReason, Attempt, HandlerFailure, Invocation, Part, Reply};
+use crate::engine::{AbortReason, Attempt, FeaturePart, HandlerFailure, Invocation, Reply};
 use crate::model::Route;
 use crate::store::{ClaimedRun, Token};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Keys of calls: below those of claims, which are not negative.
-static LAST: AtomicI64 = AtomicI64::new(0);
+static LAST_CALL_KEY: AtomicI64 = AtomicI64::new(0);
 
 /// The attempt as the event's handler sees it.
 pub(super) fn attempt(outer: &Attempt, route: Route, name: &str, input: String) -> Attempt {
@@ -21,14 +21,14 @@ pub(super) fn attempt(outer: &Attempt, route: Route, name: &str, input: String) 
         Some(part) => format!("{}/{name}", part.name),
         None => name.to_owned(),
     };
-    let key = LAST.fetch_sub(1, Ordering::Relaxed) - 1;
+    let key = LAST_CALL_KEY.fetch_sub(1, Ordering::Relaxed) - 1;
     Attempt {
         run: ClaimedRun {
             input: input.into(),
             ..outer.run.clone()
         },
         instance: outer.instance,
-        part: Some(Part { name: name.into(), key }),
+        part: Some(FeaturePart { name: name.into(), key }),
         route: Arc::new(route),
         options: outer.options.clone(),
         claims: outer.claims.clone(),
@@ -37,23 +37,23 @@ pub(super) fn attempt(outer: &Attempt, route: Route, name: &str, input: String) 
 }
 
 /// Says that an event of a feature's attempt is going, as long as it is there.
-struct Guard<'a> {
-    going: &'a Going,
+struct CallGuard<'a> {
+    in_flight: &'a InFlightEvents,
     /// Key of the feature's attempt.
     outer: Token,
 }
 
-impl Guard<'_> {
+impl CallGuard<'_> {
     /// Has the handler told that its answer no longer counts, unless that was done.
     fn abort(&self, reason: &AbortReason) {
-        let going = lock(self.going).remove(&self.outer);
-        if let Some((handler, key)) = going {
+        let in_flight = lock(self.in_flight).remove(&self.outer);
+        if let Some((handler, key)) = in_flight {
             handler.abort(key, reason);
         }
     }
 }
 
-impl Drop for Guard<'_> {
+impl Drop for CallGuard<'_> {
     fn drop(&mut self) {
         self.abort(&AbortReason::Closed);
     }
@@ -61,14 +61,14 @@ impl Drop for Guard<'_> {
 
 /// Calls the handler and waits for its answer, as long as its registration allows.
 pub(super) async fn call(
-    going: &Going,
+    in_flight: &InFlightEvents,
     outer: Token,
     registration: &Registration,
     inner: Attempt,
 ) -> Result<Reply, HandlerFailure> {
     let (reply, answer) = oneshot::channel();
-    lock(going).insert(outer, (Arc::clone(&registration.handler), inner.key()));
-    let guard = Guard { going, outer };
+    lock(in_flight).insert(outer, (Arc::clone(&registration.handler), inner.key()));
+    let guard = CallGuard { in_flight, outer };
     let attempt = Arc::new(inner);
     registration.handler.call(Invocation { attempt, reply });
     let answered = match registration.timeout {
@@ -87,7 +87,7 @@ pub(super) async fn call(
             }
         },
     };
-    lock(going).remove(&outer);
+    lock(in_flight).remove(&outer);
     // Without an answer its side has gone, with the program or because the handler was taken away: whoever serves the
     // feature then goes on.
     answered.unwrap_or(Ok(Reply::Snooze(0)))

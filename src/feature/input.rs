@@ -10,7 +10,7 @@ use std::fmt::Write;
 ///
 /// # Errors
 /// `VALIDATION_ERROR` with everything that is missing or of another type.
-pub(super) fn complete(declared: Option<&[FeatureInput]>, input: &str) -> Result<String> {
+pub(super) fn validate_and_fill(declared: Option<&[FeatureInput]>, input: &str) -> Result<String> {
     let Some(declared) = declared else {
         return Ok(input.to_owned());
     };

@@ -11,12 +11,12 @@ use crate::clock::Clock;
 use crate::engine::preparation::Preparation;
 use crate::engine::routing::{Lane, Pattern, Routing};
 use crate::engine::steps::Steps;
-use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, Native, NativeTarget, Reply, Work};
+use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, HandlerSpec, NativeHandler, NativeWork, Reply};
 use crate::error::Error;
-use crate::expr::Surroundings;
+use crate::expr::FeatureScope;
 use crate::model::{Namespace, RetryDecision, Route};
 use crate::resources::{Feature, FeatureEvent};
-use crate::store::{MAX_STEP_RESULT, Note, NoteKind, Store, Token};
+use crate::store::{MAX_STEP_RESULT_BYTES, Note, NoteKind, Store, Token};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -25,7 +25,7 @@ use std::time::Duration;
 
 /// What features are done with.
 #[derive(Clone)]
-pub struct Surround {
+pub struct FeatureContext {
     /// Who serves what. Not kept by it, since it holds the features.
     pub routing: Weak<Routing>,
     /// Resolves expressions.
@@ -38,19 +38,19 @@ pub struct Surround {
 
 /// The features of `resources`, for the engine.
 #[must_use]
-pub fn targets(surround: &Surround) -> Vec<NativeTarget> {
-    let features = surround.preparation.resources.features.iter();
-    let target = |(product, feature): (&str, &Arc<Feature>)| NativeTarget {
+pub fn targets(context: &FeatureContext) -> Vec<HandlerSpec> {
+    let features = context.preparation.resources.features.iter();
+    let target = |(product, feature): (&str, &Arc<Feature>)| HandlerSpec {
         pattern: Pattern {
             namespace: Namespace::Features,
             product: Some(product.into()),
             env: None,
             target: vec![Some(feature.tag.clone())],
         },
-        handler: Native::new(Sequence {
+        handler: NativeHandler::new(FeatureWork {
             feature: Arc::clone(feature),
-            surround: surround.clone(),
-            going: Going::default(),
+            context: context.clone(),
+            in_flight: InFlightEvents::default(),
         }),
         concurrency: None,
         timeout: None,
@@ -61,18 +61,18 @@ pub fn targets(surround: &Surround) -> Vec<NativeTarget> {
 }
 
 /// The handlers that do an event at the moment and the keys of their calls, by the key of the feature's attempt.
-type Going = Mutex<Calls>;
-type Calls = HashMap<Token, (Arc<dyn Handler>, Token)>;
+type InFlightEvents = Mutex<EventCalls>;
+type EventCalls = HashMap<Token, (Arc<dyn Handler>, Token)>;
 
-fn lock(going: &Going) -> MutexGuard<'_, Calls> {
-    going.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(in_flight: &InFlightEvents) -> MutexGuard<'_, EventCalls> {
+    in_flight.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The work of one feature.
-struct Sequence {
+struct FeatureWork {
     feature: Arc<Feature>,
-    surround: Surround,
-    going: Going,
+    context: FeatureContext,
+    in_flight: InFlightEvents,
 }
 
 /// What an event is done for, in a route of the feature.
@@ -86,33 +86,34 @@ fn route_of(event: &FeatureEvent, feature: &Route) -> Option<Route> {
 }
 
 #[async_trait]
-impl Work for Sequence {
-    fn needs(&self, route: &Route) -> Vec<Route> {
+impl NativeWork for FeatureWork {
+    fn required_routes(&self, route: &Route) -> Vec<Route> {
         let events = self.feature.events();
         events.filter_map(|(_, event)| route_of(event, route)).collect()
     }
 
-    fn aborted(&self, key: Token, reason: &AbortReason) {
-        let going = lock(&self.going).remove(&key);
-        if let Some((handler, key)) = going {
+    fn on_abort(&self, key: Token, reason: &AbortReason) {
+        let in_flight = lock(&self.in_flight).remove(&key);
+        if let Some((handler, key)) = in_flight {
             handler.abort(key, reason);
         }
     }
 
     async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
-        let input = input::complete(self.feature.input.as_deref(), &attempt.run.input).map_err(failure)?;
-        let steps = Steps::new(Weak::clone(&self.surround.store), attempt);
-        let finished = steps.finished().await.map_err(failure)?;
+        let input =
+            input::validate_and_fill(self.feature.input.as_deref(), &attempt.run.input).map_err(handler_failure)?;
+        let steps = Steps::new(Weak::clone(&self.context.store), attempt);
+        let finished = steps.finished().await.map_err(handler_failure)?;
         let mut results = Results::default();
         for (sequence, event) in self.feature.events() {
             let name = format!("{}/{}", sequence.tag, event.tag);
             let known = finished.iter().find(|step| *step.tag == *name);
             let result = match known {
                 Some(step) => step.result.clone(),
-                None => match self.event(attempt, event, &name, &input, &results.text()).await? {
+                None => match self.run_event(attempt, event, &name, &input, &results.text()).await? {
                     Reply::Done(result) => {
-                        let result = self.bounded(attempt, &name, result).await;
-                        steps.record(&name, result.as_deref()).await.map_err(failure)?;
+                        let result = self.drop_if_too_large(attempt, &name, result).await;
+                        steps.record(&name, result.as_deref()).await.map_err(handler_failure)?;
                         result
                     }
                     // What is finished stays so; this event is asked again then.
@@ -129,7 +130,7 @@ impl Work for Sequence {
     }
 }
 
-impl Sequence {
+impl FeatureWork {
     async fn resolve(
         &self,
         json: &str,
@@ -137,14 +138,14 @@ impl Sequence {
         input: &str,
         results: &str,
     ) -> Result<String, HandlerFailure> {
-        let within = Surroundings { input, results };
-        let now = self.surround.clock.now();
-        let resolved = self.surround.preparation.resolve_within(json, attempt, within, now);
-        resolved.await.map_err(failure)
+        let within = FeatureScope { input, results };
+        let now = self.context.clock.now();
+        let resolved = self.context.preparation.resolve_in_feature(json, attempt, within, now);
+        resolved.await.map_err(handler_failure)
     }
 
     /// Does one event, again if it fails and may be tried again.
-    async fn event(
+    async fn run_event(
         &self,
         attempt: &Attempt,
         event: &FeatureEvent,
@@ -154,30 +155,30 @@ impl Sequence {
     ) -> Result<Reply, HandlerFailure> {
         let mut spent = 0;
         loop {
-            let tried = match self.resolve(&event.input, attempt, input, results).await {
+            let outcome = match self.resolve(&event.input, attempt, input, results).await {
                 Ok(resolved) => self.call(attempt, event, name, resolved).await,
                 Err(failure) => Err(failure),
             };
-            let failure = match tried {
+            let failure = match outcome {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
-            match attempt.tries(&failure, spent, event.retries, 0.5) {
+            match attempt.decide_part_retry(&failure, spent, event.retries, 0.5) {
                 RetryDecision::After(delay) => {
                     spent += 1;
-                    self.note(
+                    self.log(
                         attempt,
-                        format!("{name} failed and is tried again in {delay} ms: {}", shown(&failure)),
+                        format!("{name} failed and is tried again in {delay} ms: {}", describe(&failure)),
                     )
                     .await;
-                    if !self.surround.clock.is_manual() {
+                    if !self.context.clock.is_manual() {
                         tokio::time::sleep(Duration::from_millis(delay.unsigned_abs())).await;
                     }
                 }
                 RetryDecision::GiveUp if event.allow_fail => {
-                    self.note(
+                    self.log(
                         attempt,
-                        format!("{name} failed, and the feature goes on: {}", shown(&failure)),
+                        format!("{name} failed, and the feature goes on: {}", describe(&failure)),
                     )
                     .await;
                     return Ok(Reply::Done(None));
@@ -200,41 +201,42 @@ impl Sequence {
         input: String,
     ) -> Result<Reply, HandlerFailure> {
         let served = route_of(event, &attempt.route)
-            .zip(self.surround.routing.upgrade())
-            .and_then(|(route, routing)| routing.find_part(&route).map(|registration| (route, registration)));
+            .zip(self.context.routing.upgrade())
+            .and_then(|(route, routing)| routing.find_for_part(&route).map(|registration| (route, registration)));
         let Some((route, registration)) = served else {
             // Taken away since the claim: the job is left for whoever serves all of it.
             return Ok(Reply::Snooze(0));
         };
         let inner = event::attempt(attempt, route, name, input);
-        event::call(&self.going, attempt.key(), &registration, inner).await
+        event::call(&self.in_flight, attempt.key(), &registration, inner).await
     }
 
     /// A result that can be kept: of one that is too large only that it was there.
-    async fn bounded(&self, attempt: &Attempt, name: &str, result: Option<Box<str>>) -> Option<Box<str>> {
+    async fn drop_if_too_large(&self, attempt: &Attempt, name: &str, result: Option<Box<str>>) -> Option<Box<str>> {
         let size = result.as_ref().map_or(0, |result| result.len());
-        if size <= MAX_STEP_RESULT {
+        if size <= MAX_STEP_RESULT_BYTES {
             return result;
         }
-        let message = format!("the result of {name} has {size} bytes, the limit is {MAX_STEP_RESULT}; it is dropped");
-        self.note(attempt, message).await;
+        let message =
+            format!("the result of {name} has {size} bytes, the limit is {MAX_STEP_RESULT_BYTES}; it is dropped");
+        self.log(attempt, message).await;
         None
     }
 
     /// A line of the job's log. That it is there is worth less than the work itself.
-    async fn note(&self, attempt: &Attempt, message: String) {
-        let Some(store) = self.surround.store.upgrade() else {
+    async fn log(&self, attempt: &Attempt, message: String) {
+        let Some(store) = self.context.store.upgrade() else {
             return;
         };
-        let masker = &self.surround.preparation.secrets.masker;
+        let masker = &self.context.preparation.secrets.masker;
         let note = Note {
             job: attempt.run.job,
             run: attempt.run.run,
             attempt: attempt.run.attempt,
-            at: self.surround.clock.now(),
+            at: self.context.clock.now(),
             kind: NoteKind::Log(masker.mask(&message).into()),
         };
-        let _ = store.annotate(vec![note]).await;
+        let _ = store.save_notes(vec![note]).await;
     }
 }
 
@@ -257,7 +259,7 @@ impl Results {
             let _ = write!(
                 events,
                 "{between}{}:{}",
-                quoted(event),
+                json_string(event),
                 result.as_deref().unwrap_or("null")
             );
         }
@@ -268,22 +270,22 @@ impl Results {
         let mut text = String::from("{");
         for (tag, events) in &self.sequences {
             let between = if text.len() > 1 { "," } else { "" };
-            let _ = write!(text, "{between}{}:{events}}}", quoted(tag));
+            let _ = write!(text, "{between}{}:{events}}}", json_string(tag));
         }
         text.push('}');
         text
     }
 }
 
-fn quoted(text: &str) -> String {
+fn json_string(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-fn shown(failure: &HandlerFailure) -> String {
+fn describe(failure: &HandlerFailure) -> String {
     format!("{}: {}", failure.code, failure.message)
 }
 
-fn failure(error: Error) -> HandlerFailure {
+fn handler_failure(error: Error) -> HandlerFailure {
     HandlerFailure {
         code: error.code_text().into(),
         message: error.message.into(),

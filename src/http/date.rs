@@ -12,11 +12,11 @@ pub(super) fn retry_after(value: &str, now: i64) -> Option<i64> {
         let seconds: i64 = value.parse().unwrap_or(i64::MAX);
         return Some(seconds.saturating_mul(1_000));
     }
-    Some((date(value)? - now).max(0))
+    Some((parse_http_date(value)? - now).max(0))
 }
 
 /// ms since the epoch of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn date(text: &str) -> Option<i64> {
+fn parse_http_date(text: &str) -> Option<i64> {
     let (_, rest) = text.split_once(", ")?;
     let mut parts = rest.split(' ');
     let day: i64 = parts.next()?.parse().ok()?;
@@ -28,12 +28,12 @@ fn date(text: &str) -> Option<i64> {
     let sound = (1..=31).contains(&day) && (1970..=9999).contains(&year) && hour < 24 && minute < 60 && second < 61;
     let over = parts.next() == Some("GMT") && parts.next().is_none() && time.next().is_none();
     (sound && over && hour.min(minute).min(second) >= 0)
-        .then(|| ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second)
+        .then(|| ((days_since_epoch(year, month, day) * 24 + hour) * 60 + minute) * 60 + second)
         .map(|seconds| seconds * 1_000)
 }
 
 /// Days since the epoch of a date in the Gregorian calendar, from March on, so that a leap day comes last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
+fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 {
         (year, month - 3)
     } else {
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_and_dates_are_delays() {
+    fn retry_after_accepts_seconds_and_dates() {
         assert_eq!(retry_after("120", 0), Some(120_000));
         assert_eq!(retry_after("99999999999999999999", 0), Some(i64::MAX));
         assert_eq!(
@@ -59,12 +59,12 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_is_past_is_now() {
+    fn retry_after_date_in_the_past_is_zero() {
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", i64::MAX / 2), Some(0));
     }
 
     #[test]
-    fn anything_else_asks_for_nothing() {
+    fn invalid_retry_after_is_ignored() {
         for value in [
             "",
             "soon",

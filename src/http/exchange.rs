@@ -1,14 +1,14 @@
 //! One request and its answer, within bounds.
 
-use super::redirect::{self, Step};
-use super::{Client, DRAINED, DRAINING, Failure, of_status, retry_after};
+use super::redirect::{self, RedirectStep};
+use super::{Client, DRAIN_TIMEOUT, Failure, MAX_DRAIN_BYTES, from_status, retry_after};
 use reqwest::header::HeaderMap;
 use reqwest::{Request, RequestBuilder, Response};
 use std::time::Duration;
 
 /// What an exchange may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct ExchangeLimits {
     /// Longest time until the answer is there, with all redirects.
     pub deadline: Duration,
     /// Most bytes of a body, also after it was decompressed.
@@ -21,7 +21,7 @@ pub struct Bounds {
 
 /// An answer with a status of success.
 #[derive(Debug)]
-pub struct Answer {
+pub struct HttpResponse {
     /// 200 to 299.
     pub status: u16,
     /// Its headers; those of the body's compression are gone when it was decompressed.
@@ -31,14 +31,14 @@ pub struct Answer {
 }
 
 impl Client {
-    /// Sends a request and reads its answer, all within `bounds`.
+    /// Sends a request and reads its answer, all within `limits`.
     ///
     /// # Errors
     /// When the request is none, may not go there, has no whole answer in time, or one that is no success; the body of
     /// that is not read.
-    pub async fn exchange(&self, request: RequestBuilder, bounds: &Bounds) -> Result<Answer, Failure> {
-        let request = request.build().map_err(|error| Failure::of_request(&error))?;
-        within(bounds.deadline, self.follow(request, bounds)).await
+    pub async fn exchange(&self, request: RequestBuilder, limits: &ExchangeLimits) -> Result<HttpResponse, Failure> {
+        let request = request.build().map_err(|error| Failure::from_client_error(&error))?;
+        with_deadline(limits.deadline, self.send_following_redirects(request, limits)).await
     }
 
     /// Sends a request and drops the body of its answer, all within `deadline`. Follows no redirect.
@@ -46,41 +46,45 @@ impl Client {
     /// # Errors
     /// As [`exchange`](Self::exchange).
     pub async fn send(&self, request: RequestBuilder, deadline: Duration, now: i64) -> Result<(), Failure> {
-        let request = request.build().map_err(|error| Failure::of_request(&error))?;
+        let request = request.build().map_err(|error| Failure::from_client_error(&error))?;
         let exchange = async {
-            let response = self.ask(request).await?;
-            let failure = of_status(response.status().as_u16(), retry_after(&response, now));
+            let response = self.send_once(request).await?;
+            let failure = from_status(response.status().as_u16(), retry_after(&response, now));
             drain(response).await;
             failure.map_or(Ok(()), Err)
         };
-        within(deadline, exchange).await
+        with_deadline(deadline, exchange).await
     }
 
-    async fn ask(&self, request: Request) -> Result<Response, Failure> {
-        self.guard.admit(request.url())?;
+    async fn send_once(&self, request: Request) -> Result<Response, Failure> {
+        self.guard.check_url(request.url())?;
         self.inner
             .execute(request)
             .await
-            .map_err(|error| Failure::of_request(&error))
+            .map_err(|error| Failure::from_client_error(&error))
     }
 
-    async fn follow(&self, mut request: Request, bounds: &Bounds) -> Result<Answer, Failure> {
+    async fn send_following_redirects(
+        &self,
+        mut request: Request,
+        limits: &ExchangeLimits,
+    ) -> Result<HttpResponse, Failure> {
         let mut followed = 0;
         loop {
             let again = request.try_clone();
             let response = self
-                .ask(request)
+                .send_once(request)
                 .await
-                .map_err(|failure| told_where(failure, followed))?;
+                .map_err(|failure| with_redirect_note(failure, followed))?;
             let next = match redirect::step(&response, again)? {
-                Step::Stay => {
-                    return answer(response, bounds)
+                RedirectStep::Final => {
+                    return read_response(response, limits)
                         .await
-                        .map_err(|failure| told_where(failure, followed));
+                        .map_err(|failure| with_redirect_note(failure, followed));
                 }
-                Step::Go(next) => next,
+                RedirectStep::Follow(next) => next,
             };
-            if followed >= bounds.redirects {
+            if followed >= limits.redirects {
                 let mut failure = Failure::new("HTTP_ERROR", format!("more than {followed} redirects"));
                 failure.status = Some(response.status().as_u16());
                 return Err(failure);
@@ -93,39 +97,46 @@ impl Client {
 }
 
 /// Says that it was not the host that was asked at first.
-fn told_where(mut failure: Failure, followed: usize) -> Failure {
+fn with_redirect_note(mut failure: Failure, followed: usize) -> Failure {
     if followed > 0 {
         failure.message.insert_str(0, "after a redirect, ");
     }
     failure
 }
 
-async fn within<T>(deadline: Duration, exchange: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn with_deadline<T>(
+    deadline: Duration,
+    exchange: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     tokio::time::timeout(deadline, exchange)
         .await
-        .unwrap_or_else(|_| Err(Failure::too_late(deadline)))
+        .unwrap_or_else(|_| Err(Failure::timed_out(deadline)))
 }
 
-async fn answer(response: Response, bounds: &Bounds) -> Result<Answer, Failure> {
+async fn read_response(response: Response, limits: &ExchangeLimits) -> Result<HttpResponse, Failure> {
     let status = response.status().as_u16();
-    if let Some(failure) = of_status(status, retry_after(&response, bounds.now)) {
+    if let Some(failure) = from_status(status, retry_after(&response, limits.now)) {
         drain(response).await;
         return Err(failure);
     }
-    let most = bounds.response_bytes;
+    let most = limits.response_bytes;
     // What a server says of its answer before it sends it; after decompression it may be more.
     if response.content_length().is_some_and(|length| length > most as u64) {
         return Err(Failure::too_large(most));
     }
     let headers = response.headers().clone();
-    let body = read(response, most).await?;
-    Ok(Answer { status, headers, body })
+    let body = read_body(response, most).await?;
+    Ok(HttpResponse { status, headers, body })
 }
 
 /// Reads a body to its end; dropping a longer one costs its connection.
-async fn read(mut response: Response, most: usize) -> Result<Vec<u8>, Failure> {
+async fn read_body(mut response: Response, most: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Failure::of_request(&error))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Failure::from_client_error(&error))?
+    {
         if chunk.len() > most - body.len() {
             return Err(Failure::too_large(most));
         }
@@ -138,7 +149,7 @@ async fn read(mut response: Response, most: usize) -> Result<Vec<u8>, Failure> {
 async fn drain(mut response: Response) {
     let reading = async {
         let mut read = 0;
-        while read < DRAINED {
+        while read < MAX_DRAIN_BYTES {
             match response.chunk().await {
                 Ok(Some(chunk)) => read += chunk.len(),
                 _ => return,
@@ -146,5 +157,5 @@ async fn drain(mut response: Response) {
         }
     };
     // The status is known, and what is said of it must not wait for a body that does not come.
-    let _ = tokio::time::timeout(DRAINING, reading).await;
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, reading).await;
 }

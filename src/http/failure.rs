@@ -2,7 +2,7 @@
 //!
 //! Pure but for reading the client's own error. Invariant: no text here holds a URL, a header or a body.
 
-use super::guard::Refused;
+use super::guard::NoAllowedAddress;
 use std::error::Error;
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ impl Failure {
     }
 
     /// There was no whole answer.
-    pub(super) fn of_request(error: &reqwest::Error) -> Self {
-        if let Some(refused) = find::<Refused>(error) {
+    pub(super) fn from_client_error(error: &reqwest::Error) -> Self {
+        if let Some(refused) = find_cause::<NoAllowedAddress>(error) {
             return Self::new("FORBIDDEN", refused.to_string());
         }
         if error.is_timeout() {
@@ -41,7 +41,7 @@ impl Failure {
         if error.is_builder() {
             return Self::new(
                 "VALIDATION_ERROR",
-                format!("no request can be made: {}", innermost(error)),
+                format!("no request can be made: {}", root_cause(error)),
             );
         }
         let what = if error.is_connect() {
@@ -51,7 +51,7 @@ impl Failure {
         } else {
             "the connection broke"
         };
-        Self::new("CONNECTION_ERROR", format!("{what}: {}", innermost(error)))
+        Self::new("CONNECTION_ERROR", format!("{what}: {}", root_cause(error)))
     }
 
     /// There is more of an answer than anybody wanted. Another attempt would get as much.
@@ -60,13 +60,13 @@ impl Failure {
     }
 
     /// There was no answer by then.
-    pub(super) fn too_late(deadline: Duration) -> Self {
+    pub(super) fn timed_out(deadline: Duration) -> Self {
         Self::new("TIMEOUT", format!("no answer within {} ms", deadline.as_millis()))
     }
 }
 
 /// The first cause of a type.
-fn find<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+fn find_cause<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
     let mut cause = error.source();
     while let Some(found) = cause {
         if let Some(wanted) = found.downcast_ref() {
@@ -78,7 +78,7 @@ fn find<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
 }
 
 /// The last cause: the outer ones repeat the URL.
-fn innermost(error: &reqwest::Error) -> String {
+fn root_cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn Error = match error.source() {
         Some(source) => source,
         None => return "no reason was given".to_owned(),
@@ -91,7 +91,7 @@ fn innermost(error: &reqwest::Error) -> String {
 
 /// What an answer with this status means; `None`: it is a success.
 #[must_use]
-pub fn of_status(status: u16, retry_after: Option<i64>) -> Option<Failure> {
+pub fn from_status(status: u16, retry_after: Option<i64>) -> Option<Failure> {
     let code = match status {
         200..=299 => return None,
         401 => "UNAUTHORIZED",
@@ -121,11 +121,11 @@ mod tests {
     use super::*;
 
     fn code(status: u16) -> Option<&'static str> {
-        of_status(status, None).map(|failure| failure.code)
+        from_status(status, None).map(|failure| failure.code)
     }
 
     #[test]
-    fn a_status_has_the_code_that_retries_go_by() {
+    fn http_status_maps_to_an_error_code() {
         assert_eq!((code(200), code(204)), (None, None));
         let expected = [
             (307, "HTTP_ERROR"),
@@ -145,8 +145,8 @@ mod tests {
     }
 
     #[test]
-    fn what_the_other_side_asks_for_is_kept() {
-        let failure = of_status(429, Some(7_000)).unwrap();
+    fn retry_after_is_kept_in_the_failure() {
+        let failure = from_status(429, Some(7_000)).unwrap();
         assert_eq!((failure.status, failure.retry_after), (Some(429), Some(7_000)));
     }
 }

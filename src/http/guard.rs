@@ -14,15 +14,15 @@ use std::sync::Arc;
 
 /// Judges URLs and addresses.
 #[derive(Clone, Debug)]
-pub(super) struct Guard(Arc<Outbound>);
+pub(super) struct OutboundGuard(Arc<Outbound>);
 
-impl Guard {
+impl OutboundGuard {
     pub(super) fn new(outbound: Outbound) -> Self {
         Self(Arc::new(outbound))
     }
 
     /// Whether a URL may be asked; the addresses of a name are judged when it is resolved.
-    pub(super) fn admit(&self, url: &Url) -> Result<(), Failure> {
+    pub(super) fn check_url(&self, url: &Url) -> Result<(), Failure> {
         let Some(host) = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")) else {
             return Err(Failure::new(
                 "VALIDATION_ERROR",
@@ -34,21 +34,21 @@ impl Guard {
             return Err(Failure::new("FORBIDDEN", message));
         }
         if !self.0.admits_literal(host) {
-            return Err(Failure::new("FORBIDDEN", Refused(host.to_owned()).to_string()));
+            return Err(Failure::new("FORBIDDEN", NoAllowedAddress(host.to_owned()).to_string()));
         }
         Ok(())
     }
 
     /// Resolves names to the addresses that may be reached; `None`: all may.
-    pub(super) fn resolver(&self) -> Option<Guarded> {
-        (!self.0.private_addresses).then(|| Guarded(Arc::clone(&self.0)))
+    pub(super) fn resolver(&self) -> Option<GuardedResolver> {
+        (!self.0.private_addresses).then(|| GuardedResolver(Arc::clone(&self.0)))
     }
 }
 
 /// The system's resolver, without the addresses that may not be reached.
-pub(super) struct Guarded(Arc<Outbound>);
+pub(super) struct GuardedResolver(Arc<Outbound>);
 
-impl Resolve for Guarded {
+impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let outbound = Arc::clone(&self.0);
         Box::pin(async move {
@@ -63,7 +63,7 @@ impl Resolve for Guarded {
                 .filter(|address| outbound.admits_address(address.ip()))
                 .collect();
             if admitted.is_empty() {
-                return Err(Box::new(Refused(host)) as Box<dyn Error + Send + Sync>);
+                return Err(Box::new(NoAllowedAddress(host)) as Box<dyn Error + Send + Sync>);
             }
             Ok(Box::new(admitted.into_iter()) as Addrs)
         })
@@ -72,9 +72,9 @@ impl Resolve for Guarded {
 
 /// A host that has no address which may be reached.
 #[derive(Debug)]
-pub(super) struct Refused(String);
+pub(super) struct NoAllowedAddress(String);
 
-impl fmt::Display for Refused {
+impl fmt::Display for NoAllowedAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = &self.0;
         write!(
@@ -84,4 +84,4 @@ impl fmt::Display for Refused {
     }
 }
 
-impl Error for Refused {}
+impl Error for NoAllowedAddress {}

@@ -13,30 +13,30 @@ mod redirect;
 #[cfg(test)]
 mod tests;
 
-pub use exchange::{Answer, Bounds};
-pub use failure::{Failure, of_status};
+pub use exchange::{ExchangeLimits, HttpResponse};
+pub use failure::{Failure, from_status};
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::resources::Outbound;
 use crate::tls;
-use guard::Guard;
+use guard::OutboundGuard;
 use reqwest::{Certificate, Method, RequestBuilder, Response, Url};
 use std::time::Duration;
 
 /// Longest time until a connection stands.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Idle connections kept for each host, unless said otherwise.
-const IDLE_PER_HOST: usize = 4;
+const MAX_IDLE_PER_HOST: usize = 4;
 /// Most bytes of an answer that are read so that its connection can be used again.
-const DRAINED: usize = 16 * 1024;
+const MAX_DRAIN_BYTES: usize = 16 * 1024;
 /// Longest time that takes.
-const DRAINING: Duration = Duration::from_millis(250);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// What a client is made with.
 #[derive(Clone, Debug)]
-pub struct Setup {
+pub struct ClientOptions {
     /// Where it may go.
     pub outbound: Outbound,
     /// Certificates of authorities in PEM that it trusts beside the system's.
@@ -45,14 +45,14 @@ pub struct Setup {
     pub idle_per_host: usize,
 }
 
-impl Setup {
+impl ClientOptions {
     /// For requests that go where `outbound` says.
     #[must_use]
     pub fn new(outbound: Outbound) -> Self {
         Self {
             outbound,
             authorities: None,
-            idle_per_host: IDLE_PER_HOST,
+            idle_per_host: MAX_IDLE_PER_HOST,
         }
     }
 }
@@ -61,7 +61,7 @@ impl Setup {
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: reqwest::Client,
-    guard: Guard,
+    guard: OutboundGuard,
 }
 
 impl Client {
@@ -70,8 +70,8 @@ impl Client {
     /// # Errors
     /// `VALIDATION_ERROR` when the authorities are no certificates, `CONNECTION_ERROR` when the system's certificates
     /// cannot be read.
-    pub async fn open(setup: Setup) -> Result<Self> {
-        let made = tokio::task::spawn_blocking(move || Self::new(setup)).await;
+    pub async fn open(options: ClientOptions) -> Result<Self> {
+        let made = tokio::task::spawn_blocking(move || Self::new(options)).await;
         made.unwrap_or_else(|_| Err(Error::closed()))
     }
 
@@ -79,23 +79,23 @@ impl Client {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn new(setup: Setup) -> Result<Self> {
-        tls::prepare();
-        let guard = Guard::new(setup.outbound);
+    pub fn new(options: ClientOptions) -> Result<Self> {
+        tls::install_crypto_provider();
+        let guard = OutboundGuard::new(options.outbound);
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(setup.idle_per_host)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(options.idle_per_host)
             .user_agent(concat!("ductape/", env!("CARGO_PKG_VERSION")));
         if let Some(resolver) = guard.resolver() {
             // A proxy would resolve names itself, and reach what the resolver here refuses.
             builder = builder.no_proxy().dns_resolver(resolver);
         }
-        if let Some(pem) = &setup.authorities {
+        if let Some(pem) = &options.authorities {
             builder = builder.tls_certs_merge(certificates(pem)?);
         }
-        let named = setup.authorities.is_some();
+        let named = options.authorities.is_some();
         let inner = builder.build().map_err(|error| {
             // The system's certificates alone have never kept a client from being made.
             let (code, message) = if named {

@@ -43,38 +43,38 @@ fn answers(text: impl Into<String>) -> impl Fn(&str, &mut TcpStream) + Send + 's
 }
 
 fn client(outbound: Outbound) -> Client {
-    Client::new(Setup::new(outbound)).unwrap()
+    Client::new(ClientOptions::new(outbound)).unwrap()
 }
 
-const BOUNDS: Bounds = Bounds {
+const LIMITS: ExchangeLimits = ExchangeLimits {
     deadline: Duration::from_secs(5),
     response_bytes: 100_000,
     redirects: 5,
     now: 784_111_777_000,
 };
 
-async fn get(url: &str, bounds: Bounds) -> std::result::Result<Answer, Failure> {
+async fn get(url: &str, limits: ExchangeLimits) -> std::result::Result<HttpResponse, Failure> {
     let client = client(Outbound::default());
     let request = client.request(Method::GET, Url::parse(url).unwrap());
-    client.exchange(request, &bounds).await
+    client.exchange(request, &limits).await
 }
 
 async fn fails(address: &str) -> Failure {
-    get(&format!("http://{address}/path?token=hunter2"), BOUNDS)
+    get(&format!("http://{address}/path?token=hunter2"), LIMITS)
         .await
         .unwrap_err()
 }
 
 #[tokio::test]
-async fn an_answer_is_read_whole() {
+async fn response_is_read_completely() {
     let (address, _) = server(answers("HTTP/1.1 201 Made\r\nx-a: 1\r\ncontent-length: 5\r\n\r\nhello"));
-    let answer = get(&format!("http://{address}/"), BOUNDS).await.unwrap();
+    let answer = get(&format!("http://{address}/"), LIMITS).await.unwrap();
     assert_eq!((answer.status, &*answer.body), (201, &b"hello"[..]));
     assert_eq!(answer.headers.get("x-a").unwrap(), "1");
 }
 
 #[tokio::test]
-async fn each_way_to_fail_has_its_code() {
+async fn each_exchange_failure_has_its_code() {
     let (garbage, _) = server(answers("220 mail.example.com ESMTP\r\n"));
     let failure = fails(&garbage).await;
     assert_eq!(failure.code, "CONNECTION_ERROR", "{failure:?}");
@@ -100,10 +100,10 @@ async fn each_way_to_fail_has_its_code() {
 }
 
 #[tokio::test]
-async fn a_server_that_stalls_costs_no_more_than_the_deadline() {
-    let bounds = Bounds {
+async fn stalled_response_ends_at_the_deadline() {
+    let limits = ExchangeLimits {
         deadline: Duration::from_millis(150),
-        ..BOUNDS
+        ..LIMITS
     };
     for text in [
         "",
@@ -115,14 +115,14 @@ async fn a_server_that_stalls_costs_no_more_than_the_deadline() {
             // Until the client gives up.
             let _ = stream.read(&mut [0; 1]);
         });
-        let failure = get(&format!("http://{address}/"), bounds).await.unwrap_err();
-        assert_eq!(failure, Failure::too_late(bounds.deadline), "{text:?}");
+        let failure = get(&format!("http://{address}/"), limits).await.unwrap_err();
+        assert_eq!(failure, Failure::timed_out(limits.deadline), "{text:?}");
     }
 }
 
 // The connection is closed beside the test, which waits for that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn an_answer_is_bounded_said_or_unsaid_and_packed_or_not() {
+async fn response_size_limit_applies_with_or_without_length_and_compression() {
     let (said, _) = server(answers("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n"));
     assert_eq!(fails(&said).await, Failure::too_large(100_000));
     let (endless, heads) = server(|_, stream| {
@@ -145,15 +145,15 @@ async fn an_answer_is_bounded_said_or_unsaid_and_packed_or_not() {
 }
 
 /// A server that points elsewhere once, and says so.
-fn points(status: u16, target: &str) -> (String, Receiver<String>) {
+fn redirecting_server(status: u16, target: &str) -> (String, Receiver<String>) {
     server(answers(format!(
         "HTTP/1.1 {status} Elsewhere\r\nlocation: {target}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     )))
 }
 
-const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const OK_RESPONSE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-async fn post(client: &Client, address: &str) -> std::result::Result<Answer, Failure> {
+async fn post(client: &Client, address: &str) -> std::result::Result<HttpResponse, Failure> {
     let url = Url::parse(&format!("http://{address}/")).unwrap();
     let request = client
         .request(Method::POST, url)
@@ -162,11 +162,11 @@ async fn post(client: &Client, address: &str) -> std::result::Result<Answer, Fai
         .header("idempotency-key", "k")
         .header("content-type", "text/plain")
         .body("body");
-    client.exchange(request, &BOUNDS).await
+    client.exchange(request, &LIMITS).await
 }
 
 #[tokio::test]
-async fn a_redirect_takes_no_credentials_to_another_origin_and_its_method_by_the_rules() {
+async fn cross_origin_redirect_drops_credentials_and_method_follows_the_status() {
     let client = client(Outbound::default());
     for (status, method, has_body) in [
         (301, "get", false),
@@ -175,8 +175,8 @@ async fn a_redirect_takes_no_credentials_to_another_origin_and_its_method_by_the
         (307, "post", true),
         (308, "post", true),
     ] {
-        let (target, heads) = server(answers(FINE));
-        let (first, _) = points(status, &format!("http://user:secret@{target}/next"));
+        let (target, heads) = server(answers(OK_RESPONSE));
+        let (first, _) = redirecting_server(status, &format!("http://user:secret@{target}/next"));
         assert_eq!(post(&client, &first).await.unwrap().status, 200);
         let head = heads.recv().unwrap();
         assert!(head.starts_with(&format!("{method} /next http/1.1")), "{status} {head}");
@@ -191,10 +191,10 @@ async fn a_redirect_takes_no_credentials_to_another_origin_and_its_method_by_the
 }
 
 #[tokio::test]
-async fn a_redirect_within_the_origin_keeps_what_was_sent() {
+async fn same_origin_redirect_keeps_headers_and_body() {
     let (address, heads) = server(|head, stream| {
         let text = if head.starts_with("post /next") {
-            FINE
+            OK_RESPONSE
         } else {
             "HTTP/1.1 307 Elsewhere\r\nlocation: next\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         };
@@ -208,14 +208,14 @@ async fn a_redirect_within_the_origin_keeps_what_was_sent() {
 #[tokio::test]
 async fn redirects_that_are_not_followed_say_why() {
     let client = client(Outbound::default());
-    let (scheme, _) = points(302, "https://127.0.0.1/");
+    let (scheme, _) = redirecting_server(302, "https://127.0.0.1/");
     let failure = post(&client, &scheme).await.unwrap_err();
     assert_eq!((failure.code, failure.status), ("FORBIDDEN", Some(302)));
-    let (file, _) = points(302, "file:///etc/passwd");
+    let (file, _) = redirecting_server(302, "file:///etc/passwd");
     assert_eq!(post(&client, &file).await.unwrap_err().code, "FORBIDDEN");
     let (nowhere, _) = server(answers("HTTP/1.1 302 Elsewhere\r\ncontent-length: 0\r\n\r\n"));
     assert_eq!(post(&client, &nowhere).await.unwrap_err().status, Some(302));
-    let (circle, heads) = points(307, "/");
+    let (circle, heads) = redirecting_server(307, "/");
     assert_eq!(
         post(&client, &circle).await.unwrap_err().message,
         "more than 5 redirects"
@@ -224,8 +224,8 @@ async fn redirects_that_are_not_followed_say_why() {
 }
 
 #[tokio::test]
-async fn what_outbound_does_not_allow_is_not_reached_directly_by_name_or_by_redirect() {
-    let (address, heads) = server(answers(FINE));
+async fn disallowed_host_is_unreachable_directly_by_name_and_by_redirect() {
+    let (address, heads) = server(answers(OK_RESPONSE));
     let port = address.rsplit(':').next().unwrap().to_owned();
     let closed = client(Outbound {
         private_addresses: false,
@@ -252,7 +252,7 @@ async fn what_outbound_does_not_allow_is_not_reached_directly_by_name_or_by_redi
     });
     assert!(post(&some, &address).await.is_ok());
     let _allowed = heads.recv();
-    let (first, _) = points(307, &format!("http://localhost:{port}/"));
+    let (first, _) = redirecting_server(307, &format!("http://localhost:{port}/"));
     let failure = post(&some, &first).await.unwrap_err();
     assert_eq!(failure.code, "FORBIDDEN");
     assert!(
@@ -264,15 +264,15 @@ async fn what_outbound_does_not_allow_is_not_reached_directly_by_name_or_by_redi
 }
 
 #[tokio::test]
-async fn authorities_are_certificates() {
+async fn invalid_ca_is_refused() {
     for pem in [
         "",
         "not PEM",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     ] {
-        let mut setup = Setup::new(Outbound::default());
-        setup.authorities = Some(pem.to_owned());
-        let error = Client::open(setup).await.unwrap_err();
+        let mut options = ClientOptions::new(Outbound::default());
+        options.authorities = Some(pem.to_owned());
+        let error = Client::open(options).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::ValidationError, "{pem} {error}");
     }
 }

@@ -38,7 +38,7 @@ impl EventKind {
     ];
 
     /// Those that webhooks are told of: a retry is an affair of the process that runs the job.
-    pub const OF_WEBHOOKS: [Self; 7] = [
+    pub const DELIVERED_TO_WEBHOOKS: [Self; 7] = [
         Self::Scheduled,
         Self::Started,
         Self::Completed,

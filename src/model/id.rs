@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// Longest id a caller may choose, in bytes.
 pub const MAX_ID_BYTES: usize = 255;
 
-const PREFIX: &str = "job_";
+const GENERATED_PREFIX: &str = "job_";
 
 /// The public id of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +38,7 @@ impl JobId {
     pub fn append_to(&self, text: &mut String) {
         match self {
             Self::Generated(uuid) => {
-                text.push_str(PREFIX);
+                text.push_str(GENERATED_PREFIX);
                 text.push_str(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
             }
             Self::Custom(own) => text.push_str(own),
@@ -48,7 +48,7 @@ impl JobId {
     /// Reads an id; `None` when no job can have it (empty, too long, or with control characters).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if let Some(uuid) = text.strip_prefix(PREFIX).and_then(canonical_uuid) {
+        if let Some(uuid) = text.strip_prefix(GENERATED_PREFIX).and_then(canonical_uuid) {
             return Some(Self::Generated(uuid));
         }
         let printable = !text.is_empty() && text.len() <= MAX_ID_BYTES && !text.chars().any(char::is_control);
@@ -67,8 +67,8 @@ struct Sequence {
 }
 
 /// The random bits of a UUIDv7: twelve above the two of its variant, and 62 below.
-const HIGH: u128 = 0xFFF << 64;
-const LOW: u128 = (1 << 62) - 1;
+const HIGH_RANDOM_BITS: u128 = 0xFFF << 64;
+const LOW_RANDOM_BITS: u128 = (1 << 62) - 1;
 
 impl Sequence {
     fn next(&mut self, millis: Millis, fresh: impl FnOnce() -> Uuid) -> Uuid {
@@ -79,15 +79,21 @@ impl Sequence {
         };
         self.millis = Some(millis);
         // After a step back of the clock a fresh one may be earlier.
-        self.last = if fresh > self.last { fresh } else { self.following() };
+        self.last = if fresh > self.last {
+            fresh
+        } else {
+            self.next_in_sequence()
+        };
         Uuid::from_u128(self.last)
     }
 
     /// A fresh one leaves its highest random bit clear, so that a carry stays within the random bits.
-    fn following(&self) -> u128 {
+    fn next_in_sequence(&self) -> u128 {
         let distance = 1 + u128::from(self.distances.hash_one(self.last) >> 32);
-        let random = ((self.last & HIGH) >> 2 | (self.last & LOW)) + distance;
-        (self.last & !(HIGH | LOW)) | (random << 2 & HIGH) | (random & LOW)
+        let random = ((self.last & HIGH_RANDOM_BITS) >> 2 | (self.last & LOW_RANDOM_BITS)) + distance;
+        (self.last & !(HIGH_RANDOM_BITS | LOW_RANDOM_BITS))
+            | (random << 2 & HIGH_RANDOM_BITS)
+            | (random & LOW_RANDOM_BITS)
     }
 }
 
@@ -102,7 +108,7 @@ impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Generated(uuid) => {
-                f.write_str(PREFIX)?;
+                f.write_str(GENERATED_PREFIX)?;
                 f.write_str(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
             }
             Self::Custom(text) => f.write_str(text),
@@ -116,13 +122,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generated_id_reads_back_as_itself() {
+    fn generated_id_round_trips() {
         let id = JobId::generate();
         assert_eq!(JobId::parse(&id.to_string()), Some(id));
     }
 
     #[test]
-    fn generated_ids_are_in_order_and_stay_what_they_are() {
+    fn generated_ids_ascend_and_are_valid_uuid_v7() {
         let mut last = Uuid::nil();
         for _ in 0..10_000 {
             let JobId::Generated(id) = JobId::generate() else {
@@ -135,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_stay_in_order_when_the_clock_steps_back_and_the_low_bits_run_over() {
+    fn ids_ascend_across_clock_steps_and_low_bit_overflow() {
         let at = |text: &str| Uuid::parse_str(text).unwrap();
         let mut sequence = Sequence::default();
         let full = at("01890000-0000-7abc-bfff-ffffffffffff");
@@ -148,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn another_spelling_of_a_uuid_is_the_callers_own_text() {
+    fn other_spellings_of_a_uuid_are_custom_ids() {
         let upper = JobId::generate().to_string().to_uppercase().replace("JOB_", "job_");
         assert!(matches!(JobId::parse(&upper), Some(JobId::Custom(_))));
     }
 
     #[test]
-    fn ids_no_job_can_have_are_refused() {
+    fn invalid_ids_are_refused() {
         for text in ["", "a\nb", &"x".repeat(256)] {
             assert_eq!(JobId::parse(text), None, "{text:?}");
         }

@@ -25,15 +25,15 @@ impl RunError {
     #[must_use]
     pub fn new(code: &str, message: &str, stack: Option<&str>) -> Self {
         Self {
-            code: cut(code, 255).into(),
-            message: cut(message, MAX_MESSAGE_BYTES).into(),
-            stack: stack.map(|text| cut(text, MAX_STACK_BYTES).into()),
+            code: truncate_to(code, 255).into(),
+            message: truncate_to(message, MAX_MESSAGE_BYTES).into(),
+            stack: stack.map(|text| truncate_to(text, MAX_STACK_BYTES).into()),
         }
     }
 }
 
 /// The longest prefix of `text` that fits in `bytes` and ends at a character.
-fn cut(text: &str, bytes: usize) -> &str {
+fn truncate_to(text: &str, bytes: usize) -> &str {
     if text.len() <= bytes {
         text
     } else {
@@ -68,7 +68,7 @@ pub enum RunOutcome {
     },
     /// The run is over, and its job is deleted with all it has left behind: nobody will ask for it. Only for a one-off
     /// of the package's own; what came of it is kept elsewhere.
-    Forgotten,
+    Discarded,
     /// Handed back unstarted or undone, to be run by whoever comes next; the attempt is not counted.
     Released,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Error types that are never worth another try, unless the job lists them as retryable.
-const NOT_RETRIED: [&str; 4] = ["VALIDATION_ERROR", "NOT_FOUND", "UNAUTHORIZED", "FORBIDDEN"];
+const NON_RETRYABLE_BY_DEFAULT: [&str; 4] = ["VALIDATION_ERROR", "NOT_FOUND", "UNAUTHORIZED", "FORBIDDEN"];
 
 /// `retryConfig` of a job, with its defaults filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ impl RetryPolicy {
         if lists(&self.non_retryable_errors) == Some(true) {
             return false;
         }
-        lists(&self.retryable_errors).unwrap_or_else(|| !NOT_RETRIED.contains(&code))
+        lists(&self.retryable_errors).unwrap_or_else(|| !NON_RETRYABLE_BY_DEFAULT.contains(&code))
     }
 
     /// Delay before retry number `retry` (1-based), ms, for a random number `random` from 0 to 1.
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_backoff_doubles_from_a_second_to_five_minutes() {
+    fn default_backoff_doubles_from_one_second_to_five_minutes() {
         let policy = RetryPolicy::default();
         let delays: Vec<i64> = (1..=10).map(|retry| policy.delay(retry, 0.5)).collect();
         assert_eq!(
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn error_types_decide_and_non_retryable_wins() {
+    fn non_retryable_errors_take_precedence() {
         let policy = RetryPolicy::default();
         assert!(policy.retries_error("TIMEOUT") && policy.retries_error("Error"));
         assert!(!policy.retries_error("VALIDATION_ERROR"));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_honoured_up_to_the_maximum() {
+    fn retry_after_is_capped_at_the_maximum_delay() {
         let policy = RetryPolicy::default();
         assert_eq!(
             policy.decide("RATE_LIMITED", 0, 1, Some(7_000), 0.0),

@@ -136,17 +136,17 @@ impl Recurrence {
         let bounds = format!("{:?} {:?} {:?}", self.start_at, self.limit, self.end_at);
         let hash = [kind, &rule, zone, &bounds, input]
             .iter()
-            .fold(FNV_OFFSET, |hash, part| fnv(fnv(hash, part), "\0"));
+            .fold(FNV1A_OFFSET_BASIS, |hash, part| fnv1a(fnv1a(hash, part), "\0"));
         i64::from_ne_bytes(hash.to_ne_bytes())
     }
 }
 
 /// Start of an FNV-1a hash, which is the same in every process and version.
-pub const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+pub const FNV1A_OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// Continues an FNV-1a hash with `text`.
 #[must_use]
-pub fn fnv(hash: u64, text: &str) -> u64 {
+pub fn fnv1a(hash: u64, text: &str) -> u64 {
     text.bytes().fold(hash, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

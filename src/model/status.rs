@@ -130,7 +130,7 @@ impl Action {
 
     /// What becomes of a job by it, as in "cannot be paused".
     #[must_use]
-    pub fn participle(self) -> &'static str {
+    pub fn past_participle(self) -> &'static str {
         match self {
             Self::Cancel | Self::CancelRun => "cancelled",
             Self::Pause => "paused",
@@ -269,7 +269,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_pair_of_state_and_action_is_settled() {
+    fn every_state_and_action_pair_has_an_expected_result() {
         for (status, kind, row) in EXPECTED {
             let allowed: String = Action::ALL
                 .into_iter()
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_action_has_one_row() {
+    fn each_action_has_one_transition_row() {
         for action in Action::ALL {
             assert_eq!(
                 TRANSITIONS.iter().filter(|row| row.0 == action).count(),

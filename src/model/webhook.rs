@@ -8,11 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 
 /// Fewest bytes of a key: what the Standard Webhooks scheme asks for.
-const MIN_KEY: usize = 24;
+const MIN_KEY_BYTES: usize = 24;
 /// Most bytes of a key.
-const MAX_KEY: usize = 256;
+const MAX_KEY_BYTES: usize = 256;
 /// What a key in Base64 begins with.
-const PREFIX: &str = "whsec_";
+const BASE64_PREFIX: &str = "whsec_";
 
 /// The secret that a webhook's receiver shares: `whsec_` and the key in Base64, or a text whose bytes are the key.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,11 +28,11 @@ impl WebhookSecret {
         let Some(key) = secret.decoded() else {
             return Err("begins with whsec_ and is not Base64 after that".to_owned());
         };
-        if (MIN_KEY..=MAX_KEY).contains(&key.len()) {
+        if (MIN_KEY_BYTES..=MAX_KEY_BYTES).contains(&key.len()) {
             return Ok(secret);
         }
         Err(format!(
-            "must be a key of {MIN_KEY} to {MAX_KEY} bytes, got {}; make one with `'whsec_' + crypto.randomBytes(32).toString('base64')`",
+            "must be a key of {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes, got {}; make one with `'whsec_' + crypto.randomBytes(32).toString('base64')`",
             key.len()
         ))
     }
@@ -59,7 +59,7 @@ impl WebhookSecret {
     /// What is shown in its place.
     #[must_use]
     pub fn masked(&self) -> &'static str {
-        if self.0.starts_with(PREFIX) {
+        if self.0.starts_with(BASE64_PREFIX) {
             "whsec_****"
         } else {
             "****"
@@ -67,7 +67,7 @@ impl WebhookSecret {
     }
 
     fn decoded(&self) -> Option<Vec<u8>> {
-        match self.0.strip_prefix(PREFIX) {
+        match self.0.strip_prefix(BASE64_PREFIX) {
             Some(encoded) => STANDARD.decode(encoded).ok(),
             None => Some(self.0.as_bytes().to_vec()),
         }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_base64_after_its_prefix_and_plain_text_without_it() {
+    fn secret_is_base64_with_prefix_and_plain_text_without() {
         let key = STANDARD.encode([7_u8; 24]);
         assert_eq!(WebhookSecret::parse(&format!("whsec_{key}")).unwrap().key(), [7_u8; 24]);
         let plain = "a plain text of 24 bytes";
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_long_or_malformed_secret_is_refused_and_not_repeated() {
+    fn invalid_secret_is_refused_without_echoing_it() {
         let short = format!("whsec_{}", STANDARD.encode([7_u8; 23]));
         for text in ["", "tooshort", "whsec_", "whsec_&&&&", &short, &"x".repeat(257)] {
             let refused = WebhookSecret::parse(text).unwrap_err();
@@ -128,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_not_shown() {
+    fn secret_is_masked_in_debug_output() {
         let secret = WebhookSecret::parse("a plain text of 24 bytes").unwrap();
         assert_eq!(format!("{secret:?} {}", secret.masked()), "**** ****");
     }
 
     #[test]
-    fn a_mask_holds_what_it_was_made_of() {
+    fn event_mask_round_trips() {
         let mask = EventMask::of(&[EventKind::Failed, EventKind::Scheduled]);
         assert_eq!(
             mask.kinds().collect::<Vec<_>>(),

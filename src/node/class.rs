@@ -1,18 +1,18 @@
 //! The class that JavaScript sees. `index.js` wraps it in the documented shape.
 
 use super::handlers::JsHandler;
-use super::host::Host;
-use super::masked::MaskedJournal;
-use super::outbox::{Outbox, error_json};
+use super::instance_runtime::InstanceRuntime;
+use super::masked_logger::MaskedLogger;
+use super::message_queue::{MessageQueue, error_json};
 use super::secrets::JsSecrets;
-use super::wake::Wake;
-use crate::api::intake::Parcel;
-use crate::api::options::{SECRET_VARIABLES, SERVERLESS_SIGNS, read_options};
+use super::waker::JsWaker;
+use crate::api::intake::DispatchBatch;
+use crate::api::options::{SECRET_VARIABLE_PREFIX, SERVERLESS_VARIABLES, read_options};
 use crate::api::{Instance, read_handler};
 use crate::assembly::ConfiguredStore;
 use crate::cron::tzdb_version;
-use crate::engine::secrets::AskSecret;
-use crate::engine::{Announcer, EventKind, Journal, Listener};
+use crate::engine::secrets::SecretSource;
+use crate::engine::{Announcer, EventKind, Listener, Logger};
 use crate::error::{Error, ErrorCode};
 use crate::model::Namespace;
 use napi::Env;
@@ -24,12 +24,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// The native side of one instance.
 #[napi]
 pub struct Ductape {
-    host: Arc<Host>,
+    instance_runtime: Arc<InstanceRuntime>,
     secrets: Arc<JsSecrets>,
     /// Promises that JavaScript waits for.
-    waiting: AtomicUsize,
+    pending_promises: AtomicUsize,
     /// Whether `start` holds the event loop open.
-    held: AtomicBool,
+    kept_open: AtomicBool,
 }
 
 /// An error that JavaScript turns into its own: the message is the JSON of it.
@@ -51,41 +51,41 @@ impl Ductape {
     ) -> napi::Result<Self> {
         let environment: Vec<(String, String)> = serde_json::from_str(&environment).unwrap_or_default();
         let options = read_options(&options, &environment).map_err(|error| thrown(&error))?;
-        let outbox = Outbox::new(Wake::new(&wake)?);
+        let queue = MessageQueue::new(JsWaker::new(&wake)?);
         let known = &options.engine.preparation.secrets;
-        let secrets = JsSecrets::new(Arc::clone(&outbox));
+        let secrets = JsSecrets::new(Arc::clone(&queue));
         if asks {
-            known.ask_from(Arc::clone(&secrets) as Arc<dyn AskSecret>);
+            known.set_source(Arc::clone(&secrets) as Arc<dyn SecretSource>);
         }
-        let journal: Arc<dyn Journal> = Arc::new(MaskedJournal {
-            outbox: Arc::clone(&outbox),
+        let logger: Arc<dyn Logger> = Arc::new(MaskedLogger {
+            queue: Arc::clone(&queue),
             masker: Arc::clone(&known.masker),
         });
-        let opener = ConfiguredStore::new(&options, Arc::clone(&journal));
-        let announcer = Announcer::new(Arc::clone(&outbox) as Arc<dyn Listener>);
-        let instance = Instance::new(options, journal, announcer, Box::new(opener));
-        let host = Host::new(instance, outbox);
-        let hooked = Arc::clone(&host);
-        env.add_env_cleanup_hook(hooked, |host| host.shut_down())?;
+        let opener = ConfiguredStore::new(&options, Arc::clone(&logger));
+        let announcer = Announcer::new(Arc::clone(&queue) as Arc<dyn Listener>);
+        let instance = Instance::new(options, logger, announcer, Box::new(opener));
+        let instance_runtime = InstanceRuntime::new(instance, queue);
+        let hooked = Arc::clone(&instance_runtime);
+        env.add_env_cleanup_hook(hooked, |instance_runtime| instance_runtime.shut_down())?;
         Ok(Self {
-            host,
+            instance_runtime,
             secrets,
-            waiting: AtomicUsize::new(0),
-            held: AtomicBool::new(false),
+            pending_promises: AtomicUsize::new(0),
+            kept_open: AtomicBool::new(false),
         })
     }
 
     /// Names of the environment variables that the constructor wants to see.
     #[napi]
     pub fn environment_names() -> Vec<String> {
-        let names = SERVERLESS_SIGNS.iter().map(|(name, _)| (*name).to_owned());
+        let names = SERVERLESS_VARIABLES.iter().map(|(name, _)| (*name).to_owned());
         names.chain(["DUCTAPE_STORE".to_owned()]).collect()
     }
 
     /// Beginning of the names of the environment variables that hold secrets.
     #[napi]
     pub fn secret_variables() -> String {
-        SECRET_VARIABLES.to_owned()
+        SECRET_VARIABLE_PREFIX.to_owned()
     }
 
     /// Takes the answer to a question for a secret: JSON.
@@ -97,7 +97,7 @@ impl Ductape {
     /// The text with the values of secrets masked.
     #[napi]
     pub fn mask(&self, text: String) -> String {
-        let masker = &self.host.instance.options.engine.preparation.secrets.masker;
+        let masker = &self.instance_runtime.instance.options.engine.preparation.secrets.masker;
         masker.mask(&text).into_owned()
     }
 
@@ -116,14 +116,14 @@ impl Ductape {
     /// Which events have listeners: nothing is told of the others.
     #[napi]
     pub fn listen(&self, mask: u32) {
-        self.host.instance.announcer.listen(mask);
+        self.instance_runtime.instance.announcer.listen(mask);
     }
 
-    /// Takes `count` dispatches, a line of `text` for each as [`Parcel::text`] has it; their tickets follow each other.
+    /// Takes `count` dispatches, a line of `text` for each as [`DispatchBatch::text`] has it; their tickets follow each other.
     #[napi]
     pub fn dispatch(&self, env: Env, first_ticket: f64, count: u32, text: String) -> napi::Result<()> {
-        self.expect(&env, count as usize)?;
-        self.host.dispatch(Parcel {
+        self.add_pending_promises(&env, count as usize)?;
+        self.instance_runtime.dispatch(DispatchBatch {
             first_ticket: first_ticket as u64,
             count,
             text,
@@ -134,20 +134,20 @@ impl Ductape {
     /// Answers a method later; `arguments` is a JSON list.
     #[napi]
     pub fn call(&self, env: Env, ticket: f64, method: String, arguments: String) -> napi::Result<()> {
-        self.expect(&env, 1)?;
-        self.host.call(ticket as u64, method, arguments);
+        self.add_pending_promises(&env, 1)?;
+        self.instance_runtime.call(ticket as u64, method, arguments);
         Ok(())
     }
 
     /// The next batch of messages as a JSON list; empty when there is none.
     #[napi]
     pub fn take(&self, env: Env) -> napi::Result<String> {
-        let Some(chunk) = self.host.outbox.take() else {
+        let Some(chunk) = self.instance_runtime.queue.take() else {
             return Ok(String::new());
         };
-        let settled = chunk.settled;
-        if settled > 0 && self.waiting.fetch_sub(settled, Ordering::AcqRel) == settled {
-            self.update_hold(&env)?;
+        let resolved = chunk.resolved;
+        if resolved > 0 && self.pending_promises.fetch_sub(resolved, Ordering::AcqRel) == resolved {
+            self.update_keep_alive(&env)?;
         }
         Ok(chunk.into_text())
     }
@@ -155,7 +155,10 @@ impl Ductape {
     /// Takes answers of handlers: a JSON list of `[key, kind, value]`.
     #[napi]
     pub fn finish(&self, answers: String) -> napi::Result<()> {
-        self.host.pending.finish(&answers).map_err(|error| thrown(&error))
+        self.instance_runtime
+            .pending
+            .finish(&answers)
+            .map_err(|error| thrown(&error))
     }
 
     /// When an attempt that fails with this failure (JSON) is tried again, ms; with `spent` and `retries` a part of it that
@@ -163,32 +166,31 @@ impl Ductape {
     #[napi]
     pub fn delay(&self, key: f64, failure: String, spent: Option<u32>, retries: Option<u32>) -> Option<f64> {
         let part = spent.zip(retries);
-        let delay = self.host.pending.delay(key as i64, &failure, part)?;
+        let delay = self.instance_runtime.pending.delay(key as i64, &failure, part)?;
         Some(delay as f64)
     }
 
     /// A handler reports progress or a log line, as JSON, about the attempt with this key.
     #[napi]
     pub fn note(&self, key: f64, kind: String, value: String) {
-        self.host.note(key as i64, kind, value);
+        self.instance_runtime.note(key as i64, kind, value);
     }
 
     /// Registers handler number `number` for a target; returns the number to unregister it by.
     #[napi]
     pub fn register(&self, namespace: String, number: u32, target: String, options: String) -> napi::Result<u32> {
         let namespace = read_namespace(&namespace)?;
-        let instance = &self.host.instance;
+        let instance = &self.instance_runtime.instance;
         if instance.is_closed() {
             return Err(thrown(&Error::closed()));
         }
         let registration =
             read_handler(namespace, &target, &options, &instance.options.defaults).map_err(|error| thrown(&error))?;
-        let (outbox, pending) = (Arc::clone(&self.host.outbox), Arc::clone(&self.host.pending));
-        let handler = Arc::new(JsHandler {
-            number,
-            outbox,
-            pending,
-        });
+        let (queue, pending) = (
+            Arc::clone(&self.instance_runtime.queue),
+            Arc::clone(&self.instance_runtime.pending),
+        );
+        let handler = Arc::new(JsHandler { number, queue, pending });
         let id = instance.routing.register(
             registration.pattern,
             handler,
@@ -196,54 +198,58 @@ impl Ductape {
             registration.timeout,
         );
         // Claiming starts one macrotask later: by then all handlers of this tick are known.
-        self.host.outbox.echo("work");
-        self.host.handlers_changed();
+        self.instance_runtime.queue.echo("work");
+        self.instance_runtime.handlers_changed();
         Ok(id)
     }
 
     /// Takes a handler away.
     #[napi]
     pub fn unregister(&self, id: u32) {
-        self.host.instance.routing.unregister(id);
-        self.host.handlers_changed();
+        self.instance_runtime.instance.routing.unregister(id);
+        self.instance_runtime.handlers_changed();
     }
 
     /// A macrotask has passed since a handler was registered.
     #[napi]
     pub fn work(&self) {
-        self.host.work();
+        self.instance_runtime.work();
     }
 
     /// Holds the event loop open from `start` to `close`.
     #[napi]
     pub fn hold(&self, env: Env, on: bool) -> napi::Result<()> {
-        self.held.store(on, Ordering::Release);
-        self.update_hold(&env)
+        self.kept_open.store(on, Ordering::Release);
+        self.update_keep_alive(&env)
     }
 
     /// The process ends: hands back what is claimed and ends the threads. Blocks for a bounded time.
     #[napi]
     pub fn shut_down(&self) {
-        self.host.shut_down();
+        self.instance_runtime.shut_down();
     }
 
     /// The instance's time, ms since the epoch.
     #[napi]
     pub fn now(&self) -> f64 {
-        self.host.instance.now() as f64
+        self.instance_runtime.instance.now() as f64
     }
 
     /// More promises to settle.
-    fn expect(&self, env: &Env, promises: usize) -> napi::Result<()> {
-        if self.waiting.fetch_add(promises, Ordering::AcqRel) == 0 {
-            self.update_hold(env)?;
+    fn add_pending_promises(&self, env: &Env, promises: usize) -> napi::Result<()> {
+        if self.pending_promises.fetch_add(promises, Ordering::AcqRel) == 0 {
+            self.update_keep_alive(env)?;
         }
         Ok(())
     }
 
-    fn update_hold(&self, env: &Env) -> napi::Result<()> {
-        let hold = self.held.load(Ordering::Acquire) || self.waiting.load(Ordering::Acquire) > 0;
-        self.host.outbox.wake().hold(env, hold).map_err(|error| thrown(&error))
+    fn update_keep_alive(&self, env: &Env) -> napi::Result<()> {
+        let keep_alive = self.kept_open.load(Ordering::Acquire) || self.pending_promises.load(Ordering::Acquire) > 0;
+        self.instance_runtime
+            .queue
+            .waker()
+            .keep_alive(env, keep_alive)
+            .map_err(|error| thrown(&error))
     }
 }
 

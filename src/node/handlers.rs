@@ -1,6 +1,6 @@
 //! JavaScript functions as handlers: an attempt goes out through the outbox, its answer comes back by its key.
 
-use super::outbox::{Outbox, json};
+use super::message_queue::{MessageQueue, json};
 use crate::engine::executor::random_fraction;
 use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
 use crate::error::{Error, ErrorCode, Result};
@@ -16,13 +16,13 @@ type Answer = std::result::Result<Reply, HandlerFailure>;
 
 /// Attempts that JavaScript has not answered.
 #[derive(Default)]
-pub struct Pending(Mutex<HashMap<Token, Waiting>>);
+pub struct PendingAttempts(Mutex<HashMap<Token, PendingAttempt>>);
 
 /// An attempt, and who waits for its answer.
-type Waiting = (oneshot::Sender<Answer>, Arc<Attempt>);
+type PendingAttempt = (oneshot::Sender<Answer>, Arc<Attempt>);
 
-impl Pending {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Token, Waiting>> {
+impl PendingAttempts {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Token, PendingAttempt>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,8 +55,8 @@ impl Pending {
         };
         let random = random_fraction(key);
         let decision = match part {
-            Some((spent, retries)) => attempt.tries(&failure, spent, retries, random),
-            None => attempt.after(&failure, random),
+            Some((spent, retries)) => attempt.decide_part_retry(&failure, spent, retries, random),
+            None => attempt.decide_retry(&failure, random),
         };
         match decision {
             RetryDecision::After(delay) => Some(delay),
@@ -106,9 +106,9 @@ pub struct JsHandler {
     /// Its number on the JavaScript side.
     pub number: u32,
     /// The way there.
-    pub outbox: Arc<Outbox>,
+    pub queue: Arc<MessageQueue>,
     /// The way back.
-    pub pending: Arc<Pending>,
+    pub pending: Arc<PendingAttempts>,
 }
 
 impl Handler for JsHandler {
@@ -116,12 +116,12 @@ impl Handler for JsHandler {
         let Invocation { attempt, reply } = invocation;
         let key = attempt.key();
         self.pending.lock().insert(key, (reply, Arc::clone(&attempt)));
-        self.outbox.execute(self.number, key, &job_json(&attempt));
+        self.queue.execute(self.number, key, &job_json(&attempt));
     }
 
     fn abort(&self, key: Token, reason: &AbortReason) {
         self.pending.lock().remove(&key);
-        self.outbox.abort(key, reason.code(), &reason.message());
+        self.queue.abort(key, reason.code(), &reason.message());
     }
 }
 

@@ -1,7 +1,7 @@
 //! The function `secrets` of the constructor: a question goes out through the outbox, its answer comes back by number.
 
-use super::outbox::Outbox;
-use crate::engine::secrets::AskSecret;
+use super::message_queue::MessageQueue;
+use crate::engine::secrets::SecretSource;
 use crate::error::{Error, ErrorCode, Result};
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -19,20 +19,20 @@ struct Answer {
 #[derive(Default)]
 struct State {
     last: u32,
-    open: HashMap<u32, oneshot::Sender<Answer>>,
+    pending: HashMap<u32, oneshot::Sender<Answer>>,
 }
 
 /// Asks the JavaScript function.
 pub struct JsSecrets {
-    outbox: Arc<Outbox>,
+    queue: Arc<MessageQueue>,
     state: Mutex<State>,
 }
 
 impl JsSecrets {
     /// Asks through this outbox.
-    pub fn new(outbox: Arc<Outbox>) -> Arc<Self> {
+    pub fn new(queue: Arc<MessageQueue>) -> Arc<Self> {
         Arc::new(Self {
-            outbox,
+            queue,
             state: Mutex::default(),
         })
     }
@@ -48,37 +48,37 @@ impl JsSecrets {
             error: Some("it must give a string or undefined".to_owned()),
         });
         // Nobody waits any more for what came too late.
-        if let Some(sender) = self.state().open.remove(&number) {
+        if let Some(sender) = self.state().pending.remove(&number) {
             let _ = sender.send(answer);
         }
     }
 }
 
 /// Forgets a question when nobody waits for its answer any more.
-struct Question<'a> {
+struct PendingQuestion<'a> {
     secrets: &'a JsSecrets,
     number: u32,
 }
 
-impl Drop for Question<'_> {
+impl Drop for PendingQuestion<'_> {
     fn drop(&mut self) {
-        self.secrets.state().open.remove(&self.number);
+        self.secrets.state().pending.remove(&self.number);
     }
 }
 
 #[async_trait]
-impl AskSecret for JsSecrets {
+impl SecretSource for JsSecrets {
     async fn ask(&self, key: &str) -> Result<Option<Box<str>>> {
         let (sender, receiver) = oneshot::channel();
         let number = {
             let mut state = self.state();
             state.last = state.last.wrapping_add(1);
             let number = state.last;
-            state.open.insert(number, sender);
+            state.pending.insert(number, sender);
             number
         };
-        let question = Question { secrets: self, number };
-        self.outbox.ask(number, key);
+        let question = PendingQuestion { secrets: self, number };
+        self.queue.ask(number, key);
         let answer = receiver.await.map_err(|_| Error::closed())?;
         drop(question);
         match answer.error {

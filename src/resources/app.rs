@@ -36,7 +36,7 @@ pub struct Action {
     /// Its method.
     pub method: Method,
     /// Its path.
-    pub resource: Resource,
+    pub resource: PathTemplate,
     /// The form of its body.
     pub request_type: RequestType,
     /// Longest attempt for jobs that set none, ms.
@@ -85,7 +85,7 @@ impl Method {
 
 /// The path of an action, as in `/orders/:id?expand=items`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Resource {
+pub struct PathTemplate {
     /// What stands between slashes; the first slash is not among them.
     pub segments: Vec<Segment>,
     /// What follows the question mark, as it is.
@@ -106,7 +106,7 @@ pub enum Segment {
     },
 }
 
-impl Resource {
+impl PathTemplate {
     /// The names of its parameters.
     pub fn params(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {

@@ -4,15 +4,15 @@
 //! such a name when percent-encoding is undone, however often it was applied.
 
 /// Longest name of a file or folder, in bytes: what file systems bear.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME_BYTES: usize = 255;
 /// Longest path, in bytes.
-const LONGEST_PATH: usize = 1_024;
+const MAX_PATH_BYTES: usize = 1_024;
 /// Most folders in each other.
-const DEEPEST: usize = 32;
+const MAX_FOLDER_DEPTH: usize = 32;
 /// Rounds of percent-encoding that are undone; what still changes after that is no name that anybody means.
-const ROUNDS: usize = 4;
+const MAX_DECODE_ROUNDS: usize = 4;
 /// What names of the package's own begin with.
-const OWN: &str = ".ductape";
+const RESERVED_PREFIX: &str = ".ductape";
 
 /// A path below the root of a storage: folders, and the name of a file if it is one's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,16 +27,16 @@ impl FilePath {
         if path.is_empty() {
             return Ok(Self::default());
         }
-        if path.len() > LONGEST_PATH {
-            return Err(format!("must have at most {LONGEST_PATH} bytes"));
+        if path.len() > MAX_PATH_BYTES {
+            return Err(format!("must have at most {MAX_PATH_BYTES} bytes"));
         }
         let names = path.strip_suffix('/').unwrap_or(path);
         if names.is_empty() || names.starts_with('/') {
             return Err("must be relative to the root of the storage, without a '/' at its beginning".to_owned());
         }
         let names: Vec<Box<str>> = names.split('/').map(Into::into).collect();
-        if names.len() > DEEPEST {
-            return Err(format!("must have at most {DEEPEST} folders in each other"));
+        if names.len() > MAX_FOLDER_DEPTH {
+            return Err(format!("must have at most {MAX_FOLDER_DEPTH} folders in each other"));
         }
         match names.iter().find_map(|name| name_problem(name)) {
             Some(problem) => Err(format!("has a folder whose name {problem}")),
@@ -69,20 +69,24 @@ pub fn name_problem(name: &str) -> Option<String> {
     if name.is_empty() {
         return Some("is empty".to_owned());
     }
-    if name.len() > LONGEST_NAME {
-        return Some(format!("has more than {LONGEST_NAME} bytes"));
+    if name.len() > MAX_NAME_BYTES {
+        return Some(format!("has more than {MAX_NAME_BYTES} bytes"));
     }
-    if name.len() >= OWN.len() && name.as_bytes()[..OWN.len()].eq_ignore_ascii_case(OWN.as_bytes()) {
-        return Some(format!("begins with {OWN}, which is kept for the package's own files"));
+    if name.len() >= RESERVED_PREFIX.len()
+        && name.as_bytes()[..RESERVED_PREFIX.len()].eq_ignore_ascii_case(RESERVED_PREFIX.as_bytes())
+    {
+        return Some(format!(
+            "begins with {RESERVED_PREFIX}, which is kept for the package's own files"
+        ));
     }
     let mut plain = name.to_owned();
-    for _ in 0..=ROUNDS {
-        if let Some(problem) = escape(&plain) {
+    for _ in 0..=MAX_DECODE_ROUNDS {
+        if let Some(problem) = traversal_problem(&plain) {
             return Some(problem);
         }
-        let decoded = decode(&plain);
+        let decoded = percent_decode(&plain);
         if decoded == plain {
-            return foreign(&plain);
+            return windows_problem(&plain);
         }
         plain = decoded;
     }
@@ -90,7 +94,7 @@ pub fn name_problem(name: &str) -> Option<String> {
 }
 
 /// Why a name leads out of its folder.
-fn escape(name: &str) -> Option<String> {
+fn traversal_problem(name: &str) -> Option<String> {
     if name == "." || name == ".." {
         return Some("is '.' or '..', which leads elsewhere".to_owned());
     }
@@ -104,7 +108,7 @@ fn escape(name: &str) -> Option<String> {
 }
 
 /// Why a name means something else on Windows: a drive, a stream, a device, or the same name without its end.
-fn foreign(name: &str) -> Option<String> {
+fn windows_problem(name: &str) -> Option<String> {
     const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
     if !cfg!(windows) {
         return None;
@@ -118,7 +122,7 @@ fn foreign(name: &str) -> Option<String> {
 }
 
 /// The text with one round of percent-encoding undone. Bytes that are no text become characters that are no separators.
-fn decode(text: &str) -> String {
+fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -178,7 +182,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_name_that_leads_elsewhere_is_none() {
+    fn path_traversal_names_are_refused() {
         for name in HOSTILE {
             assert!(name_problem(name).is_some(), "{name:?}");
             if name != "a/b" {
@@ -189,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_name_is_one() {
+    fn ordinary_names_are_accepted() {
         for name in [
             "a",
             "...",

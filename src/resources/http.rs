@@ -24,7 +24,7 @@ pub enum HttpAuth {
 }
 
 /// Headers that the connection sets, or that would make it another one.
-const OF_THE_CONNECTION: [&str; 10] = [
+const CONNECTION_HEADERS: [&str; 10] = [
     "connection",
     "content-length",
     "expect",
@@ -39,6 +39,6 @@ const OF_THE_CONNECTION: [&str; 10] = [
 
 /// Whether a header, by its name in lower case, is set by the connection and by nobody else.
 #[must_use]
-pub fn is_of_the_connection(name: &str) -> bool {
-    OF_THE_CONNECTION.contains(&name)
+pub fn is_connection_header(name: &str) -> bool {
+    CONNECTION_HEADERS.contains(&name)
 }

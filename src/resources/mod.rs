@@ -17,20 +17,20 @@ mod storage;
 mod template;
 mod text;
 
-pub use app::{Action, App, AppEnv, Method, RequestType, Resource, Segment};
+pub use app::{Action, App, AppEnv, Method, PathTemplate, RequestType, Segment};
 pub use broker::{Broker, BrokerConfig, BrokerEnv, BrokerKind, RedisTarget, Topic, TopicOptions};
 pub use database::{ActionVerb, Database, DatabaseAction, DatabaseEnv, DatabaseKind};
 pub use feature::{Feature, FeatureEvent, FeatureInput, FeatureSequence, InputKind};
 pub use file_path::{FilePath, name_problem};
-pub use http::{HttpAuth, is_of_the_connection};
+pub use http::{HttpAuth, is_connection_header};
 pub use notification::{
-    Callback, CallbackMessage, Channels, ForeignProvider, MailMessage, MailProvider, MailSecurity, Message,
-    Notification, PushMessage, Smtp,
+    Callback, CallbackMessage, Channels, EmailMessage, EmailProvider, ExternalProvider, Message, Notification,
+    PushMessage, Smtp, SmtpSecurity,
 };
 pub use outbound::Outbound;
 pub use section::Section;
 pub use session::{Algorithm, KeySource, SessionResource};
-pub use storage::{LocalFolder, Storage, StorageEnv, StorageEvent, StorageOperation, StoragePlace};
+pub use storage::{LocalFolder, Storage, StorageEnv, StorageEvent, StorageLocation, StorageOperation};
 pub use template::Template;
 pub use text::Text;
 

@@ -19,31 +19,31 @@ pub struct Channels {
     /// Slug of the environment.
     pub slug: Box<str>,
     /// Who takes e-mail.
-    pub emails: Option<MailProvider>,
+    pub emails: Option<EmailProvider>,
     /// Who takes text messages.
-    pub sms: Option<ForeignProvider>,
+    pub sms: Option<ExternalProvider>,
     /// Who takes push notifications.
-    pub push_notifications: Option<ForeignProvider>,
+    pub push_notifications: Option<ExternalProvider>,
     /// Which program is called.
     pub callbacks: Option<Callback>,
 }
 
 /// Who takes e-mail.
 #[derive(Clone, Debug)]
-pub enum MailProvider {
+pub enum EmailProvider {
     /// A mail server.
     Smtp(Box<Smtp>),
     /// A provider with an interface of its own.
-    Foreign(ForeignProvider),
+    External(ExternalProvider),
 }
 
 /// A provider that is known by name and not built in: its jobs are done by handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ForeignProvider(pub &'static str);
+pub struct ExternalProvider(pub &'static str);
 
 /// How a connection to a mail server is secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailSecurity {
+pub enum SmtpSecurity {
     /// TLS from the first byte.
     Tls,
     /// In the clear until `STARTTLS`, which must succeed.
@@ -52,7 +52,7 @@ pub enum MailSecurity {
     None,
 }
 
-impl MailSecurity {
+impl SmtpSecurity {
     /// The port that goes with it.
     #[must_use]
     pub fn port(self) -> u16 {
@@ -72,7 +72,7 @@ pub struct Smtp {
     /// Its port.
     pub port: u16,
     /// How the connection is secured.
-    pub security: MailSecurity,
+    pub security: SmtpSecurity,
     /// User name and password.
     pub credentials: Option<(Text, Text)>,
     /// Who sends.
@@ -102,7 +102,7 @@ pub struct Message {
     /// Its name; the `event` of its jobs.
     pub tag: Box<str>,
     /// By e-mail.
-    pub email: Option<MailMessage>,
+    pub email: Option<EmailMessage>,
     /// By text message.
     pub sms: Option<Text>,
     /// By push notification.
@@ -113,7 +113,7 @@ pub struct Message {
 
 /// An e-mail. Its texts are templates.
 #[derive(Clone, Debug)]
-pub struct MailMessage {
+pub struct EmailMessage {
     /// Its subject.
     pub subject: Text,
     /// Its text in HTML.

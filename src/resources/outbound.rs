@@ -28,7 +28,7 @@ impl Outbound {
         let Some(hosts) = &self.hosts else {
             return true;
         };
-        let bare = bare(host).to_ascii_lowercase();
+        let bare = normalize_host(host).to_ascii_lowercase();
         hosts.iter().any(|known| match known.strip_prefix("*.") {
             Some(parent) => bare
                 .strip_suffix(parent)
@@ -46,12 +46,14 @@ impl Outbound {
     /// The same for a host that may be an address; a name is admitted, since only a resolver knows its addresses.
     #[must_use]
     pub fn admits_literal(&self, host: &str) -> bool {
-        bare(host).parse().map_or(true, |address| self.admits_address(address))
+        normalize_host(host)
+            .parse()
+            .map_or(true, |address| self.admits_address(address))
     }
 }
 
 /// A host without brackets and without the dot that ends a full name.
-fn bare(host: &str) -> &str {
+fn normalize_host(host: &str) -> &str {
     let host = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_are_not_public_are_told_from_those_that_are() {
+    fn public_addresses_are_distinguished_from_private_ones() {
         let outbound = Outbound {
             private_addresses: false,
             ..Outbound::default()

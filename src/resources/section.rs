@@ -4,20 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Name of a resource: product and tag.
-type Name = (Box<str>, Box<str>);
+type ResourceKey = (Box<str>, Box<str>);
 
 /// The resources of one kind, of all products.
 #[derive(Clone, Debug)]
 pub struct Section<T> {
     members: Vec<(Box<str>, Arc<T>)>,
-    places: HashMap<Name, usize>,
+    index_by_key: HashMap<ResourceKey, usize>,
 }
 
 impl<T> Default for Section<T> {
     fn default() -> Self {
         Self {
             members: Vec::new(),
-            places: HashMap::new(),
+            index_by_key: HashMap::new(),
         }
     }
 }
@@ -26,10 +26,10 @@ impl<T> Section<T> {
     /// Adds one; `false`, and nothing is added: the product has one of that tag.
     pub fn add(&mut self, product: &str, tag: &str, member: T) -> bool {
         let name = (product.into(), tag.into());
-        if self.places.contains_key(&name) {
+        if self.index_by_key.contains_key(&name) {
             return false;
         }
-        self.places.insert(name, self.members.len());
+        self.index_by_key.insert(name, self.members.len());
         self.members.push((product.into(), Arc::new(member)));
         true
     }
@@ -37,7 +37,7 @@ impl<T> Section<T> {
     /// The one of that tag.
     #[must_use]
     pub fn get(&self, product: &str, tag: &str) -> Option<&Arc<T>> {
-        let place = *self.places.get(&(product.into(), tag.into()))?;
+        let place = *self.index_by_key.get(&(product.into(), tag.into()))?;
         self.members.get(place).map(|(_, member)| member)
     }
 

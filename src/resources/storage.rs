@@ -19,16 +19,16 @@ pub struct StorageEnv {
     /// Slug of the environment.
     pub slug: Box<str>,
     /// Where.
-    pub place: StoragePlace,
+    pub place: StorageLocation,
 }
 
 /// Where files are.
 #[derive(Clone, Debug)]
-pub enum StoragePlace {
+pub enum StorageLocation {
     /// A folder of this machine.
     Local(LocalFolder),
     /// A provider that is known by name and not built in: its jobs are done by handlers.
-    Foreign(&'static str),
+    External(&'static str),
 }
 
 /// A folder of this machine.

@@ -3,7 +3,7 @@
 //! Invariants: what is filled in is never read as a template; a text that is filled stays within its bound.
 
 /// Longest text that comes of filling a template, in bytes.
-const LARGEST: usize = 10 << 20;
+const MAX_FILLED_BYTES: usize = 10 << 20;
 
 /// Part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +74,8 @@ impl Template {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Name(name) => filled.push_str(&value(name)?),
             }
-            if filled.len() > LARGEST {
-                return Err(format!("becomes longer than {LARGEST} bytes").into());
+            if filled.len() > MAX_FILLED_BYTES {
+                return Err(format!("becomes longer than {MAX_FILLED_BYTES} bytes").into());
             }
         }
         Ok(filled)
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_filled_and_the_rest_stays() {
+    fn template_placeholders_are_filled() {
         assert_eq!(
             fill("Hello {{name}}, {{ user.first-name }}!"),
             Ok("Hello <name>, <user.first-name>!".into())
@@ -121,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_filled_in_is_not_read_again() {
+    fn filled_values_are_not_parsed_as_templates() {
         let template = Template::parse("{{a}} {{b}}").unwrap();
         let filled = template.fill(|_| Ok::<_, String>("{{b}}".to_owned()));
         assert_eq!(filled, Ok("{{b}} {{b}}".into()));
     }
 
     #[test]
-    fn what_other_template_languages_mean_is_refused() {
+    fn syntax_of_other_template_languages_is_refused() {
         for text in [
             "{{#if a}}",
             "{{/if}}",
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_grows_without_end_is_refused() {
+    fn filled_template_size_is_bounded() {
         let template = Template::parse(&"{{a}}".repeat(100)).unwrap();
         let value = "x".repeat(1 << 20);
         let filled = template.fill(|_| Ok::<_, String>(value.clone()));

@@ -10,8 +10,8 @@ pub(super) enum KeyKind {
 }
 
 const SEQUENCE: u8 = 0x30;
-const OBJECT: u8 = 0x06;
-const BITS: u8 = 0x03;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+const BIT_STRING: u8 = 0x03;
 
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
@@ -20,7 +20,7 @@ const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
 /// Takes one element with this tag off; returns its content and what follows it.
-fn element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+fn read_element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (first, rest) = bytes.split_first()?;
     if *first != tag {
         return None;
@@ -40,23 +40,23 @@ fn element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The kind of a public key, and the bytes of it.
 pub(super) fn public_key(info: &[u8]) -> Option<(KeyKind, &[u8])> {
-    let (info, rest) = element(SEQUENCE, info)?;
+    let (info, rest) = read_element(SEQUENCE, info)?;
     if !rest.is_empty() {
         return None;
     }
-    let (algorithm, rest) = element(SEQUENCE, info)?;
-    let (object, parameters) = element(OBJECT, algorithm)?;
+    let (algorithm, rest) = read_element(SEQUENCE, info)?;
+    let (object, parameters) = read_element(OBJECT_IDENTIFIER, algorithm)?;
     let kind = match object {
         RSA => KeyKind::Rsa,
         ED25519 => KeyKind::Ed25519,
-        EC => match element(OBJECT, parameters)?.0 {
+        EC => match read_element(OBJECT_IDENTIFIER, parameters)?.0 {
             P256 => KeyKind::P256,
             P384 => KeyKind::P384,
             _ => return None,
         },
         _ => return None,
     };
-    let (bits, rest) = element(BITS, rest)?;
+    let (bits, rest) = read_element(BIT_STRING, rest)?;
     // The first byte says how many bits of the last are not used: none.
     match bits.split_first() {
         Some((0, key)) if rest.is_empty() => Some((kind, key)),
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn broken_keys_are_no_keys() {
+    fn malformed_der_is_rejected() {
         let ed25519 = [
             &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00][..],
             &[7; 32],

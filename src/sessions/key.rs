@@ -2,7 +2,7 @@
 
 use super::der::{KeyKind, public_key};
 use super::jwk::{self, Jwk};
-use super::{unauthorized, unusable};
+use super::{key_error, unauthorized};
 use crate::error::Result;
 use crate::resources::Algorithm;
 use ring::{hmac, signature};
@@ -10,10 +10,10 @@ use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
 
 /// The shortest secret that is taken, in bytes.
-const SHORTEST_SECRET: usize = 16;
+const MIN_SECRET_BYTES: usize = 16;
 
 /// What a signature is checked with.
-pub(super) enum Material {
+pub(super) enum KeyMaterial {
     Shared(hmac::Key),
     /// Bytes as `ring` takes them for the algorithm.
     Public(Vec<u8>),
@@ -28,7 +28,7 @@ pub(super) enum Material {
 pub struct VerifyingKey {
     algorithm: Algorithm,
     /// With the name that a token may call each by.
-    keys: Vec<(Option<Box<str>>, Material)>,
+    keys: Vec<(Option<Box<str>>, KeyMaterial)>,
 }
 
 impl std::fmt::Debug for VerifyingKey {
@@ -44,22 +44,22 @@ impl VerifyingKey {
     /// The algorithm is not symmetric, the secret is short, or it is in truth a public key, which everybody knows.
     pub fn from_secret(algorithm: Algorithm, secret: &str) -> Result<Self> {
         if !algorithm.is_symmetric() {
-            return Err(unusable(format!(
+            return Err(key_error(format!(
                 "{} needs a `publicKey` or `jwks`, not a `secret`",
                 algorithm.name()
             )));
         }
         if secret.contains("-----BEGIN ") {
-            return Err(unusable(
+            return Err(key_error(
                 "the `secret` is a key in PEM; give it as `publicKey`, with the algorithm of that key",
             ));
         }
-        if secret.len() < SHORTEST_SECRET {
-            return Err(unusable(format!(
-                "the `secret` must have at least {SHORTEST_SECRET} bytes; make one with `openssl rand -base64 32`"
+        if secret.len() < MIN_SECRET_BYTES {
+            return Err(key_error(format!(
+                "the `secret` must have at least {MIN_SECRET_BYTES} bytes; make one with `openssl rand -base64 32`"
             )));
         }
-        let key = Material::Shared(hmac::Key::new(hmac_of(algorithm), secret.as_bytes()));
+        let key = KeyMaterial::Shared(hmac::Key::new(hmac_algorithm(algorithm), secret.as_bytes()));
         Ok(Self {
             algorithm,
             keys: vec![(None, key)],
@@ -72,24 +72,24 @@ impl VerifyingKey {
     /// It is none, or one of another kind than the algorithm's.
     pub fn from_pem(algorithm: Algorithm, pem: &str) -> Result<Self> {
         if algorithm.is_symmetric() {
-            return Err(unusable(format!(
+            return Err(key_error(format!(
                 "{} needs a `secret`, not a `publicKey`",
                 algorithm.name()
             )));
         }
         let info = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| unusable("the `publicKey` must be PEM that begins with -----BEGIN PUBLIC KEY-----"))?;
+            .map_err(|_| key_error("the `publicKey` must be PEM that begins with -----BEGIN PUBLIC KEY-----"))?;
         let (kind, bytes) = public_key(&info)
-            .ok_or_else(|| unusable("the `publicKey` is none of RSA, EC (P-256, P-384) or Ed25519"))?;
-        if kind != kind_of(algorithm) {
-            return Err(unusable(format!(
+            .ok_or_else(|| key_error("the `publicKey` is none of RSA, EC (P-256, P-384) or Ed25519"))?;
+        if kind != required_key_kind(algorithm) {
+            return Err(key_error(format!(
                 "the `publicKey` is not for {}: it is {kind:?}",
                 algorithm.name()
             )));
         }
         Ok(Self {
             algorithm,
-            keys: vec![(None, Material::Public(bytes.to_vec()))],
+            keys: vec![(None, KeyMaterial::Public(bytes.to_vec()))],
         })
     }
 
@@ -99,10 +99,10 @@ impl VerifyingKey {
     /// There is none.
     pub fn from_jwks(algorithm: Algorithm, json: &str) -> Result<Self> {
         let set = jwk::read_set(json)?;
-        let usable = |key: &Jwk| Some((key.kid.clone(), key.material(algorithm)?));
+        let usable = |key: &Jwk| Some((key.kid.clone(), key.key_material(algorithm)?));
         let keys: Vec<_> = set.iter().filter_map(usable).collect();
         if keys.is_empty() {
-            return Err(unusable(format!("the `jwks` has no key for {}", algorithm.name())));
+            return Err(key_error(format!("the `jwks` has no key for {}", algorithm.name())));
         }
         Ok(Self { algorithm, keys })
     }
@@ -114,7 +114,7 @@ impl VerifyingKey {
     }
 
     /// Checks a signature of `message`. `kid` is the key that the token asks for.
-    pub(super) fn verify(&self, kid: Option<&str>, message: &[u8], signed: &[u8]) -> Result<()> {
+    pub(super) fn verify(&self, kid: Option<&str>, message: &[u8], signature_bytes: &[u8]) -> Result<()> {
         let fits = |name: &Option<Box<str>>| match (name.as_deref(), kid) {
             (Some(name), Some(kid)) => name == kid,
             _ => true,
@@ -126,31 +126,34 @@ impl VerifyingKey {
             ));
         }
         // More than one only where neither the token nor the set names keys.
-        if candidates.take(16).any(|(_, key)| self.matches(key, message, signed)) {
+        if candidates
+            .take(16)
+            .any(|(_, key)| self.matches(key, message, signature_bytes))
+        {
             Ok(())
         } else {
             Err(unauthorized("has a wrong signature"))
         }
     }
 
-    fn matches(&self, key: &Material, message: &[u8], signed: &[u8]) -> bool {
+    fn matches(&self, key: &KeyMaterial, message: &[u8], signature_bytes: &[u8]) -> bool {
         match key {
-            Material::Shared(key) => hmac::verify(key, message, signed).is_ok(),
-            Material::Rsa { n, e } => rsa_of(self.algorithm).is_some_and(|rsa| {
+            KeyMaterial::Shared(key) => hmac::verify(key, message, signature_bytes).is_ok(),
+            KeyMaterial::Rsa { n, e } => rsa_parameters(self.algorithm).is_some_and(|rsa| {
                 signature::RsaPublicKeyComponents { n, e }
-                    .verify(rsa, message, signed)
+                    .verify(rsa, message, signature_bytes)
                     .is_ok()
             }),
-            Material::Public(bytes) => public_of(self.algorithm).is_some_and(|algorithm| {
+            KeyMaterial::Public(bytes) => verification_algorithm(self.algorithm).is_some_and(|algorithm| {
                 signature::UnparsedPublicKey::new(algorithm, bytes)
-                    .verify(message, signed)
+                    .verify(message, signature_bytes)
                     .is_ok()
             }),
         }
     }
 }
 
-pub(super) fn hmac_of(algorithm: Algorithm) -> hmac::Algorithm {
+pub(super) fn hmac_algorithm(algorithm: Algorithm) -> hmac::Algorithm {
     match algorithm {
         Algorithm::Hs384 => hmac::HMAC_SHA384,
         Algorithm::Hs512 => hmac::HMAC_SHA512,
@@ -158,7 +161,7 @@ pub(super) fn hmac_of(algorithm: Algorithm) -> hmac::Algorithm {
     }
 }
 
-fn rsa_of(algorithm: Algorithm) -> Option<&'static signature::RsaParameters> {
+fn rsa_parameters(algorithm: Algorithm) -> Option<&'static signature::RsaParameters> {
     Some(match algorithm {
         Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
         Algorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
@@ -170,8 +173,8 @@ fn rsa_of(algorithm: Algorithm) -> Option<&'static signature::RsaParameters> {
     })
 }
 
-fn public_of(algorithm: Algorithm) -> Option<&'static dyn signature::VerificationAlgorithm> {
-    if let Some(rsa) = rsa_of(algorithm) {
+fn verification_algorithm(algorithm: Algorithm) -> Option<&'static dyn signature::VerificationAlgorithm> {
+    if let Some(rsa) = rsa_parameters(algorithm) {
         return Some(rsa);
     }
     Some(match algorithm {
@@ -183,7 +186,7 @@ fn public_of(algorithm: Algorithm) -> Option<&'static dyn signature::Verificatio
 }
 
 /// The kind of key that an asymmetric algorithm needs.
-pub(super) fn kind_of(algorithm: Algorithm) -> KeyKind {
+pub(super) fn required_key_kind(algorithm: Algorithm) -> KeyKind {
     match algorithm {
         Algorithm::Es256 => KeyKind::P256,
         Algorithm::Es384 => KeyKind::P384,

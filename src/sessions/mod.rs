@@ -12,7 +12,7 @@ mod token;
 
 pub use key::VerifyingKey;
 pub use signing::SigningKey;
-pub use token::{Payload, is_expired, issue, read_unchecked, verify};
+pub use token::{TokenPayload, check_validity_period, issue, read_unverified, verify};
 
 use crate::error::{Error, ErrorCode, Problem};
 
@@ -23,7 +23,7 @@ pub fn unauthorized(why: impl std::fmt::Display) -> Error {
 }
 
 /// A key that is of no use.
-fn unusable(why: impl std::fmt::Display) -> Error {
+fn key_error(why: impl std::fmt::Display) -> Error {
     Error::new(ErrorCode::ValidationError, why.to_string())
 }
 

@@ -1,7 +1,7 @@
 //! Keys that sign the tokens this package issues.
 
-use super::key::hmac_of;
-use super::unusable;
+use super::key::hmac_algorithm;
+use super::key_error;
 use crate::error::Result;
 use crate::resources::Algorithm;
 use ring::rand::SystemRandom;
@@ -9,7 +9,7 @@ use ring::{hmac, signature};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
-enum Pair {
+enum KeyPair {
     Shared(hmac::Key),
     Rsa(Box<signature::RsaKeyPair>),
     Ec(Box<signature::EcdsaKeyPair>),
@@ -19,7 +19,7 @@ enum Pair {
 /// A key that signs, bound to the one algorithm it is for.
 pub struct SigningKey {
     algorithm: Algorithm,
-    pair: Pair,
+    key_pair: KeyPair,
 }
 
 impl std::fmt::Debug for SigningKey {
@@ -34,7 +34,7 @@ impl SigningKey {
     pub fn from_secret(algorithm: Algorithm, secret: &str) -> Self {
         Self {
             algorithm,
-            pair: Pair::Shared(hmac::Key::new(hmac_of(algorithm), secret.as_bytes())),
+            key_pair: KeyPair::Shared(hmac::Key::new(hmac_algorithm(algorithm), secret.as_bytes())),
         }
     }
 
@@ -44,35 +44,35 @@ impl SigningKey {
     /// It is none, or one of another kind than the algorithm's.
     pub fn from_pem(algorithm: Algorithm, pem: &str) -> Result<Self> {
         let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| unusable("the `privateKey` must be PEM that begins with -----BEGIN PRIVATE KEY-----"))?;
+            .map_err(|_| key_error("the `privateKey` must be PEM that begins with -----BEGIN PRIVATE KEY-----"))?;
         let wrong = || {
-            unusable(format!(
+            key_error(format!(
                 "the `privateKey` cannot sign with {}; give a PKCS#8 key of that kind (`openssl pkcs8 -topk8 -nocrypt` converts)",
                 algorithm.name()
             ))
         };
-        let pair = match algorithm {
+        let key_pair = match algorithm {
             Algorithm::Es256 => Self::ec(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, &key),
             Algorithm::Es384 => Self::ec(&signature::ECDSA_P384_SHA384_FIXED_SIGNING, &key),
             Algorithm::EdDsa => signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(key.secret_der())
                 .ok()
-                .map(|pair| Pair::Ed25519(Box::new(pair))),
+                .map(|key_pair| KeyPair::Ed25519(Box::new(key_pair))),
             Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => None,
             _ => match &key {
                 PrivateKeyDer::Pkcs1(der) => signature::RsaKeyPair::from_der(der.secret_pkcs1_der()).ok(),
                 other => signature::RsaKeyPair::from_pkcs8(other.secret_der()).ok(),
             }
-            .map(|pair| Pair::Rsa(Box::new(pair))),
+            .map(|key_pair| KeyPair::Rsa(Box::new(key_pair))),
         };
         Ok(Self {
             algorithm,
-            pair: pair.ok_or_else(wrong)?,
+            key_pair: key_pair.ok_or_else(wrong)?,
         })
     }
 
-    fn ec(algorithm: &'static signature::EcdsaSigningAlgorithm, key: &PrivateKeyDer<'_>) -> Option<Pair> {
-        let pair = signature::EcdsaKeyPair::from_pkcs8(algorithm, key.secret_der(), &SystemRandom::new()).ok()?;
-        Some(Pair::Ec(Box::new(pair)))
+    fn ec(algorithm: &'static signature::EcdsaSigningAlgorithm, key: &PrivateKeyDer<'_>) -> Option<KeyPair> {
+        let key_pair = signature::EcdsaKeyPair::from_pkcs8(algorithm, key.secret_der(), &SystemRandom::new()).ok()?;
+        Some(KeyPair::Ec(Box::new(key_pair)))
     }
 
     /// The algorithm that its tokens name.
@@ -83,14 +83,15 @@ impl SigningKey {
 
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
         let random = SystemRandom::new();
-        let failed = |_| unusable("the token could not be signed");
-        match &self.pair {
-            Pair::Shared(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
-            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-            Pair::Ec(pair) => Ok(pair.sign(&random, message).map_err(failed)?.as_ref().to_vec()),
-            Pair::Rsa(pair) => {
-                let mut signed = vec![0; pair.public().modulus_len()];
-                pair.sign(rsa_of(self.algorithm), &random, message, &mut signed)
+        let failed = |_| key_error("the token could not be signed");
+        match &self.key_pair {
+            KeyPair::Shared(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+            KeyPair::Ed25519(key_pair) => Ok(key_pair.sign(message).as_ref().to_vec()),
+            KeyPair::Ec(key_pair) => Ok(key_pair.sign(&random, message).map_err(failed)?.as_ref().to_vec()),
+            KeyPair::Rsa(key_pair) => {
+                let mut signed = vec![0; key_pair.public().modulus_len()];
+                key_pair
+                    .sign(rsa_encoding(self.algorithm), &random, message, &mut signed)
                     .map_err(failed)?;
                 Ok(signed)
             }
@@ -98,7 +99,7 @@ impl SigningKey {
     }
 }
 
-fn rsa_of(algorithm: Algorithm) -> &'static dyn signature::RsaEncoding {
+fn rsa_encoding(algorithm: Algorithm) -> &'static dyn signature::RsaEncoding {
     match algorithm {
         Algorithm::Rs384 => &signature::RSA_PKCS1_SHA384,
         Algorithm::Rs512 => &signature::RSA_PKCS1_SHA512,

@@ -28,7 +28,7 @@ fn ed25519() -> (String, String) {
     (pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", &info.concat()))
 }
 
-fn refused(token: &str, key: &VerifyingKey) -> String {
+fn rejection_message(token: &str, key: &VerifyingKey) -> String {
     let error = verify(token, key).expect_err("was taken");
     assert_eq!(error.code, ErrorCode::Unauthorized);
     assert!(token.len() < 8 || !error.message.contains(&token[..8]), "{error}");
@@ -40,7 +40,7 @@ fn unsigned(header: &str, claims: &str) -> String {
 }
 
 #[test]
-fn a_token_signed_with_the_secret_is_taken() {
+fn token_signed_with_the_secret_verifies() {
     for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
         let token = issue(CLAIMS, &SigningKey::from_secret(algorithm, SECRET)).unwrap();
         let key = VerifyingKey::from_secret(algorithm, SECRET).unwrap();
@@ -51,32 +51,32 @@ fn a_token_signed_with_the_secret_is_taken() {
 }
 
 #[test]
-fn keys_of_a_pair_sign_and_verify() {
+fn private_key_signs_and_public_key_verifies() {
     let (private, public) = ed25519();
     let token = issue(CLAIMS, &SigningKey::from_pem(Algorithm::EdDsa, &private).unwrap()).unwrap();
     let key = VerifyingKey::from_pem(Algorithm::EdDsa, &public).unwrap();
     assert!(verify(&token, &key).is_ok());
     let other = VerifyingKey::from_pem(Algorithm::EdDsa, &ed25519().1).unwrap();
-    assert!(refused(&token, &other).contains("wrong signature"));
+    assert!(rejection_message(&token, &other).contains("wrong signature"));
 }
 
 #[test]
-fn what_is_not_signed_is_refused() {
+fn unsigned_tokens_are_rejected() {
     let key = VerifyingKey::from_secret(Algorithm::Hs256, SECRET).unwrap();
     for alg in ["none", "None", "NONE", "HS256"] {
         let token = unsigned(&format!(r#"{{"alg":"{alg}"}}"#), CLAIMS);
-        assert!(refused(&token, &key).contains("is not signed"));
-        assert!(!refused(&format!("{token}AAAA"), &key).is_empty());
+        assert!(rejection_message(&token, &key).contains("is not signed"));
+        assert!(!rejection_message(&format!("{token}AAAA"), &key).is_empty());
     }
 }
 
 #[test]
-fn the_algorithm_is_the_resources_and_not_the_tokens() {
+fn algorithm_comes_from_the_resource_not_the_token() {
     let (_, public) = ed25519();
     // Signed with the public key as if it were a secret.
     let forged = issue(CLAIMS, &SigningKey::from_secret(Algorithm::Hs256, &public)).unwrap();
     let key = VerifyingKey::from_pem(Algorithm::EdDsa, &public).unwrap();
-    assert!(refused(&forged, &key).contains("is not signed with EdDSA"));
+    assert!(rejection_message(&forged, &key).contains("is not signed with EdDSA"));
     // Nor can a resource be set up so that it would be taken.
     assert!(VerifyingKey::from_secret(Algorithm::Hs256, &public).is_err());
     assert!(VerifyingKey::from_pem(Algorithm::Hs256, &public).is_err());
@@ -84,54 +84,54 @@ fn the_algorithm_is_the_resources_and_not_the_tokens() {
     assert!(VerifyingKey::from_secret(Algorithm::Rs256, SECRET).is_err());
     let longer = issue(CLAIMS, &SigningKey::from_secret(Algorithm::Hs512, SECRET)).unwrap();
     let key = VerifyingKey::from_secret(Algorithm::Hs256, SECRET).unwrap();
-    assert!(refused(&longer, &key).contains("is not signed with HS256"));
+    assert!(rejection_message(&longer, &key).contains("is not signed with HS256"));
 }
 
 #[test]
-fn a_token_that_was_changed_is_refused() {
+fn tampered_tokens_are_rejected() {
     let key = VerifyingKey::from_secret(Algorithm::Hs256, SECRET).unwrap();
     let token = issue(CLAIMS, &SigningKey::from_secret(Algorithm::Hs256, SECRET)).unwrap();
     let parts: Vec<&str> = token.split('.').collect();
     let claims = URL_SAFE_NO_PAD.encode(r#"{"sub":"admin"}"#);
-    assert!(refused(&format!("{}.{claims}.{}", parts[0], parts[2]), &key).contains("wrong signature"));
+    assert!(rejection_message(&format!("{}.{claims}.{}", parts[0], parts[2]), &key).contains("wrong signature"));
     let other = issue(
         CLAIMS,
         &SigningKey::from_secret(Algorithm::Hs256, "another secret of some length"),
     )
     .unwrap();
-    assert!(refused(&other, &key).contains("wrong signature"));
+    assert!(rejection_message(&other, &key).contains("wrong signature"));
 }
 
 #[test]
-fn what_is_no_token_is_refused() {
+fn malformed_tokens_are_rejected() {
     let key = VerifyingKey::from_secret(Algorithm::Hs256, SECRET).unwrap();
     let long = "a".repeat(100_000);
     for token in ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "é.é.é", &long, "e30.e30.AAAA"] {
-        assert!(!refused(token, &key).is_empty(), "{token}");
+        assert!(!rejection_message(token, &key).is_empty(), "{token}");
     }
     let signing = SigningKey::from_secret(Algorithm::Hs256, SECRET);
     for claims in ["[]", "1", "", "{", r#"{"exp":"soon"}"#] {
         assert!(
-            refused(&issue(claims, &signing).unwrap(), &key).contains("claims"),
+            rejection_message(&issue(claims, &signing).unwrap(), &key).contains("claims"),
             "{claims}"
         );
     }
 }
 
 #[test]
-fn a_token_has_its_time() {
+fn expiry_and_not_before_are_checked_with_leeway() {
     let token = issue(CLAIMS, &SigningKey::from_secret(Algorithm::Hs256, SECRET)).unwrap();
-    let payload = read_unchecked(&token).unwrap();
-    assert!(is_expired(&payload, 999_000).is_ok());
-    assert!(is_expired(&payload, 1_000_000 + 4_999).is_ok());
+    let payload = read_unverified(&token).unwrap();
+    assert!(check_validity_period(&payload, 999_000).is_ok());
+    assert!(check_validity_period(&payload, 1_000_000 + 4_999).is_ok());
     assert!(
-        is_expired(&payload, 1_000_000 + 5_000)
+        check_validity_period(&payload, 1_000_000 + 5_000)
             .unwrap_err()
             .message
             .contains("expired")
     );
     assert!(
-        is_expired(&payload, 4_999)
+        check_validity_period(&payload, 4_999)
             .unwrap_err()
             .message
             .contains("not valid yet")
@@ -139,7 +139,7 @@ fn a_token_has_its_time() {
 }
 
 #[test]
-fn a_key_set_is_searched_for_the_key_that_the_token_names() {
+fn key_is_chosen_by_the_tokens_kid() {
     let (private, public) = ed25519();
     let token = issue(CLAIMS, &SigningKey::from_pem(Algorithm::EdDsa, &private).unwrap()).unwrap();
     let body: String = public.lines().filter(|line| !line.starts_with('-')).collect();
@@ -156,6 +156,6 @@ fn a_key_set_is_searched_for_the_key_that_the_token_names() {
 }
 
 #[test]
-fn short_secrets_are_refused() {
+fn short_secrets_are_rejected() {
     assert!(VerifyingKey::from_secret(Algorithm::Hs256, "short").is_err());
 }

@@ -8,9 +8,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 /// Longest token that is looked at, in bytes.
-const LONGEST: usize = 64 * 1024;
+const MAX_TOKEN_BYTES: usize = 64 * 1024;
 /// Difference between the clocks of who issues and who checks that is forgiven, ms.
-const LEEWAY: i64 = 5_000;
+const CLOCK_LEEWAY_MS: i64 = 5_000;
 
 #[derive(Deserialize)]
 struct Header {
@@ -22,7 +22,7 @@ struct Header {
 
 /// Claims that are read here.
 #[derive(Debug, Deserialize)]
-struct Registered {
+struct RegisteredClaims {
     exp: Option<f64>,
     nbf: Option<f64>,
     jti: Option<Box<str>>,
@@ -31,7 +31,7 @@ struct Registered {
 
 /// What a token says.
 #[derive(Clone)]
-pub struct Payload {
+pub struct TokenPayload {
     /// JSON text of its claims.
     pub claims: Box<str>,
     /// When it ends, ms.
@@ -42,17 +42,17 @@ pub struct Payload {
     pub id: Option<Box<str>>,
 }
 
-impl std::fmt::Debug for Payload {
+impl std::fmt::Debug for TokenPayload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Payload(…)")
     }
 }
 
-fn decode(part: &str) -> Option<Vec<u8>> {
+fn decode_base64(part: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
 }
 
-struct Split<'a> {
+struct TokenParts<'a> {
     header: &'a str,
     claims: &'a str,
     signature: &'a str,
@@ -60,17 +60,17 @@ struct Split<'a> {
     message: &'a str,
 }
 
-fn split(token: &str) -> Result<Split<'_>> {
+fn split_token(token: &str) -> Result<TokenParts<'_>> {
     let malformed = || unauthorized("is no JWT: it must be three parts of base64url with dots between them");
-    if token.len() > LONGEST {
-        return Err(unauthorized(format!("is longer than {LONGEST} bytes")));
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(unauthorized(format!("is longer than {MAX_TOKEN_BYTES} bytes")));
     }
     let (message, signature) = token.rsplit_once('.').ok_or_else(malformed)?;
     let (header, claims) = message.split_once('.').ok_or_else(malformed)?;
     if claims.contains('.') {
         return Err(malformed());
     }
-    Ok(Split {
+    Ok(TokenParts {
         header,
         claims,
         signature,
@@ -78,18 +78,18 @@ fn split(token: &str) -> Result<Split<'_>> {
     })
 }
 
-fn payload(part: &str) -> Result<Payload> {
+fn parse_payload(part: &str) -> Result<TokenPayload> {
     let unreadable = || unauthorized("has claims that are no JSON object");
-    let claims = decode(part)
+    let claims = decode_base64(part)
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .ok_or_else(unreadable)?;
     let claims = claims.trim();
     if !claims.starts_with('{') {
         return Err(unreadable());
     }
-    let registered: Registered = serde_json::from_str(claims).map_err(|_| unreadable())?;
+    let registered: RegisteredClaims = serde_json::from_str(claims).map_err(|_| unreadable())?;
     let ms = |seconds: f64| (seconds * 1000.0) as Millis;
-    Ok(Payload {
+    Ok(TokenPayload {
         claims: claims.into(),
         expires: registered.exp.map(ms),
         not_before: registered.nbf.map(ms),
@@ -97,13 +97,13 @@ fn payload(part: &str) -> Result<Payload> {
     })
 }
 
-/// What a token says, once its signature is found right. Its time is not looked at: [`is_expired`] does.
+/// What a token says, once its signature is found right. Its time is not looked at: [`check_validity_period`] does.
 ///
 /// # Errors
 /// `UNAUTHORIZED`, in words that hold no part of the token.
-pub fn verify(token: &str, key: &VerifyingKey) -> Result<Payload> {
-    let parts = split(token)?;
-    let header: Header = decode(parts.header)
+pub fn verify(token: &str, key: &VerifyingKey) -> Result<TokenPayload> {
+    let parts = split_token(token)?;
+    let header: Header = decode_base64(parts.header)
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .ok_or_else(|| unauthorized("has no readable header"))?;
     let wanted = key.algorithm().name();
@@ -118,30 +118,33 @@ pub fn verify(token: &str, key: &VerifyingKey) -> Result<Payload> {
     if header.crit.is_some() {
         return Err(unauthorized("needs extensions (`crit`) that are not known"));
     }
-    let signature = decode(parts.signature).ok_or_else(|| unauthorized("has no readable signature"))?;
+    let signature = decode_base64(parts.signature).ok_or_else(|| unauthorized("has no readable signature"))?;
     key.verify(header.kid.as_deref(), parts.message.as_bytes(), &signature)?;
-    payload(parts.claims)
+    parse_payload(parts.claims)
 }
 
 /// What a token says, whoever signed it.
 ///
 /// # Errors
 /// `UNAUTHORIZED` when it cannot be read.
-pub fn read_unchecked(token: &str) -> Result<Payload> {
-    payload(split(token)?.claims)
+pub fn read_unverified(token: &str) -> Result<TokenPayload> {
+    parse_payload(split_token(token)?.claims)
 }
 
 /// Refuses what has ended by `now`, or has not begun.
 ///
 /// # Errors
 /// `UNAUTHORIZED`.
-pub fn is_expired(payload: &Payload, now: Millis) -> Result<()> {
-    if payload.expires.is_some_and(|end| end.saturating_add(LEEWAY) <= now) {
+pub fn check_validity_period(payload: &TokenPayload, now: Millis) -> Result<()> {
+    if payload
+        .expires
+        .is_some_and(|end| end.saturating_add(CLOCK_LEEWAY_MS) <= now)
+    {
         return Err(unauthorized("has expired; start or refresh the session"));
     }
     if payload
         .not_before
-        .is_some_and(|start| start.saturating_sub(LEEWAY) > now)
+        .is_some_and(|start| start.saturating_sub(CLOCK_LEEWAY_MS) > now)
     {
         return Err(unauthorized("is not valid yet"));
     }

@@ -2,7 +2,7 @@
 //!
 //! Data only. Knows no schedule arithmetic: what follows in a schedule is computed by a function that is passed in.
 
-use super::{InstanceId, JobSeq, Standing, Token};
+use super::{InstanceId, JobSeq, JobSummary, Token};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{Action, EventKind, JobId, Kind, Recurrence, Status};
@@ -75,11 +75,11 @@ pub struct Timing {
 }
 
 /// From the JSON text of a [`Recurrence`] and the number of runs that count towards its limit to an occurrence.
-type Compute = dyn Fn(&str, i64) -> Result<Option<Millis>> + Send + Sync;
+type ComputeNext = dyn Fn(&str, i64) -> Result<Option<Millis>> + Send + Sync;
 
 /// Computes the next occurrence of a series that is resumed.
 #[derive(Clone)]
-pub struct NextOccurrence(pub Arc<Compute>);
+pub struct NextOccurrence(pub Arc<ComputeNext>);
 
 impl fmt::Debug for NextOccurrence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,11 +95,11 @@ pub struct Cancellation {
 }
 
 /// A run that was going, with its holder's proof.
-pub type HeldRun = (i64, InstanceId, Token);
+pub type RevokedClaim = (i64, InstanceId, Token);
 
 /// What a change of one job did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Changed {
+pub enum ChangeOutcome {
     /// No such job.
     NotFound,
     /// The job's state, which is this, forbids it.
@@ -113,36 +113,36 @@ pub enum Changed {
         /// The job's number.
         job: JobSeq,
         /// Runs that were going and are no longer their holders': their handlers must be told.
-        running: Vec<HeldRun>,
+        running: Vec<RevokedClaim>,
         /// Where the job stands, after [`Change::Reschedule`].
-        standing: Option<Standing>,
+        summary: Option<JobSummary>,
     },
 }
 
-impl Changed {
+impl ChangeOutcome {
     /// Done, with nothing more to say.
     #[must_use]
     pub fn done(job: JobSeq) -> Self {
         Self::Done {
             job,
             running: Vec::new(),
-            standing: None,
+            summary: None,
         }
     }
 }
 
 /// What a change of several jobs did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChangedSome {
+pub struct BulkChangeOutcome {
     /// Jobs that were changed; the others were in a state that forbids it, or gone.
     pub jobs: Vec<JobSeq>,
     /// Their public ids, in the same order.
     pub ids: Vec<JobId>,
     /// Runs that were going and are no longer their holders'.
-    pub running: Vec<HeldRun>,
+    pub running: Vec<RevokedClaim>,
 }
 
-impl ChangedSome {
+impl BulkChangeOutcome {
     /// Adds what was done to other jobs.
     pub fn extend(&mut self, other: Self) {
         self.jobs.extend(other.jobs);

@@ -113,7 +113,7 @@ pub struct Completion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completed {
     /// It counted; the job is now in this state.
-    Counted(Status),
+    Accepted(Status),
     /// The run is no longer this process's (another took it, or it was cancelled): nothing was changed.
     LeaseLost,
 }

@@ -1,6 +1,6 @@
 //! The suite every store passes: one test per promise of [`crate::store::Store`].
 //!
-//! Knows no store. A store's tests call [`store_contract`] with a function that makes a [`Subject`]; wall time and the
+//! Knows no store. A store's tests call [`store_contract`] with a function that makes a [`TestStore`]; wall time and the
 //! clock of the leases are the suite's own, so that nothing sleeps.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -10,22 +10,22 @@ pub mod completing;
 pub mod concurrency;
 pub mod dispatch;
 pub mod entries;
-pub mod kit;
 pub mod processes;
 pub mod random_walk;
 pub mod reading;
 pub mod recurring;
 pub mod retention;
+pub mod run_location;
 pub mod steps;
+pub mod test_support;
 pub mod uniqueness;
 pub mod webhooks;
-pub mod whereabouts;
 
-pub use kit::Subject;
+pub use test_support::TestStore;
 
 /// Says that a test of a store did not run.
 #[allow(clippy::print_stderr)]
-pub fn skipped(test: &str) {
+pub fn report_skipped(test: &str) {
     eprintln!(
         "SKIPPED {test}: neither DUCTAPE_TEST_POSTGRES nor, for a pooler, DUCTAPE_TEST_PGBOUNCER names its server"
     );
@@ -37,28 +37,28 @@ macro_rules! store_contract {
         $crate::store::contract::store_contract!(@tests $make, dispatch: {
             a_new_job_that_is_due_is_queued,
             a_new_job_that_is_due_later_is_scheduled,
-            an_id_that_is_taken_returns_the_job_that_is_there,
-            an_id_that_is_taken_is_a_conflict_on_request,
+            existing_id_returns_the_existing_job,
+            existing_id_is_a_conflict_on_request,
             a_waiting_job_is_replaced_by_a_new_dispatch,
             an_ended_job_is_opened_again_as_its_next_run,
             a_job_that_waits_for_a_retry_starts_anew_when_replaced,
             a_running_job_is_not_replaced,
-            a_one_off_is_not_replaced_by_a_series_nor_the_other_way_round,
+            one_off_and_series_cannot_replace_each_other,
             one_conflict_among_all_or_nothing_writes_nothing,
             a_conflict_without_all_or_nothing_concerns_itself_only,
             duplicates_in_one_batch_behave_as_if_dispatched_in_turn,
-            many_jobs_in_one_call_become_what_they_would_one_by_one,
-            a_dispatch_that_is_sent_again_counts_as_written_once,
-            an_insert_bumps_the_changes,
+            batch_insert_equals_single_inserts,
+            resent_dispatch_is_written_once,
+            insert_notifies_watchers,
         });
         $crate::store::contract::store_contract!(@tests $make, claiming: {
             claims_come_by_priority_then_due_time_then_dispatch,
             a_claim_takes_no_more_than_its_slots,
             a_group_without_slots_gets_nothing,
             a_route_that_is_not_served_is_left_alone,
-            a_job_in_the_far_future_runs_on_its_day,
+            job_scheduled_by_day_runs_on_its_day,
             a_claim_without_slots_only_moves_what_is_due,
-            a_claim_says_when_to_look_again,
+            claim_reports_the_next_due_time,
             more_than_a_thousand_due_jobs_are_moved_in_several_claims,
             a_claim_reports_the_highest_route,
             a_process_that_is_not_registered_claims_nothing,
@@ -75,7 +75,7 @@ macro_rules! store_contract {
             a_completion_counts_once,
             a_cancelled_job_never_runs,
             a_running_job_is_cancelled_under_its_holder,
-            a_run_of_a_cancelled_job_does_not_come_back,
+            cancelled_run_is_not_requeued,
             an_ended_job_cannot_be_cancelled,
             a_job_that_is_not_there_cannot_be_cancelled,
         });
@@ -83,40 +83,40 @@ macro_rules! store_contract {
             an_occurrence_becomes_a_run_and_the_series_moves_on,
             an_advance_from_an_old_version_does_nothing,
             an_identical_series_without_a_chosen_id_is_reported,
-            a_held_occurrence_waits_for_the_run_that_is_going,
+            deferred_occurrence_waits_for_the_live_run,
             a_series_ends_with_its_last_run,
-            a_series_without_a_run_to_come_is_completed_at_once,
+            series_without_future_occurrences_completes_at_once,
             a_failed_run_does_not_end_its_series,
             a_replaced_series_keeps_its_counts_and_history,
-            a_series_that_is_dispatched_again_as_it_is_keeps_its_next_occurrence,
+            identical_redispatch_keeps_the_next_occurrence,
             a_replaced_series_moves_its_live_runs_to_the_new_route,
             an_ended_series_is_opened_again,
-            a_replacement_whose_limit_is_used_up_ends_the_series,
+            replacement_with_exhausted_limit_ends_the_series,
             cancelling_a_series_ends_all_its_runs,
-            overlapping_runs_make_the_state_of_their_series,
-            gaps_without_a_run_between_them_are_one,
-            a_catch_up_run_knows_what_it_stands_for,
+            overlapping_runs_determine_the_series_state,
+            adjacent_gaps_are_merged,
+            catch_up_run_reports_missed_occurrences,
         });
         $crate::store::contract::store_contract!(@tests $make, changing: {
             a_paused_job_waits_until_it_is_resumed,
             a_job_that_waits_for_a_retry_is_paused_with_its_attempts,
             a_change_is_refused_where_the_state_forbids_it,
-            a_paused_series_ends_the_run_that_is_going_and_makes_no_other,
-            a_waiting_run_of_a_paused_series_waits_with_it,
-            a_series_without_an_occurrence_to_come_ends_when_it_is_resumed,
+            paused_series_finishes_its_live_run_and_starts_no_other,
+            waiting_run_is_paused_with_its_series,
+            resumed_series_without_future_occurrences_ends,
             a_paused_series_stays_paused_when_it_is_replaced,
             a_failed_job_runs_again_as_its_next_run,
             a_cancelled_job_runs_again_on_request,
             a_series_runs_its_last_failed_run_again,
             a_completed_series_opens_for_its_failed_run,
-            a_waiting_job_gets_another_time,
+            waiting_job_is_rescheduled,
             a_paused_job_stays_paused_at_its_new_time,
-            a_series_gets_another_schedule_while_a_run_is_going,
+            series_is_rescheduled_during_a_run,
             a_schedule_of_the_other_kind_is_refused,
             a_cancelled_run_does_not_end_its_series,
             a_deleted_job_leaves_nothing_behind,
             a_series_with_a_run_that_is_going_is_not_deleted,
-            several_jobs_are_changed_as_far_as_they_may_be,
+            bulk_change_skips_forbidden_jobs,
             jobs_are_found_by_all_of_their_tags,
         });
         $crate::store::contract::store_contract!(@tests $make, processes: {
@@ -125,13 +125,13 @@ macro_rules! store_contract {
             a_run_that_crashes_too_often_fails,
             a_crash_spends_no_retry,
             a_process_that_ends_hands_back_its_runs,
-            a_registration_is_never_given_twice,
-            the_claims_of_a_process_are_known,
+            instance_ids_are_never_reused,
+            claims_of_an_instance_are_listed,
             many_runs_of_a_dead_process_are_all_taken_back,
             a_closed_store_refuses_every_verb,
         });
         $crate::store::contract::store_contract!(@tests $make, reading: {
-            a_record_shows_the_job_as_it_stands,
+            record_shows_the_current_state,
             a_job_that_is_not_there_has_no_record,
             pages_are_newest_first_and_follow_their_cursor,
             pages_are_filtered_by_state_route_kind_and_time,
@@ -151,52 +151,52 @@ macro_rules! store_contract {
             history_of_a_run_that_goes_on_is_kept,
         });
         $crate::store::contract::store_contract!(@tests $make, entries: {
-            an_entry_is_there_until_its_time,
-            an_entry_takes_the_place_of_another,
-            an_entry_is_taken_once,
+            entry_exists_until_it_expires,
+            put_replaces_an_existing_entry,
+            entry_is_taken_exactly_once,
             entries_of_a_space_are_cleared_together,
-            entries_are_swept_when_they_have_ended_or_are_too_many,
+            expired_and_excess_entries_are_swept,
         });
-        $crate::store::contract::store_contract!(@tests $make, whereabouts: {
-            a_job_that_is_not_there_is_nowhere,
-            a_run_is_found_wherever_it_goes,
-            a_series_rests_between_its_runs,
+        $crate::store::contract::store_contract!(@tests $make, run_location: {
+            missing_job_has_no_location,
+            run_position_follows_its_lifecycle,
+            series_is_idle_between_runs,
             runs_before_a_ready_one_are_counted_up_to_a_bound,
         });
         $crate::store::contract::store_contract!(@tests $make, concurrency: {
-            no_more_runs_than_the_limit_go_at_once,
+            concurrency_limit_bounds_running_runs,
             runs_behind_a_full_key_do_not_hold_up_others,
             runs_of_a_key_start_by_priority_then_due_time,
             a_key_is_of_one_product_and_environment,
-            a_free_slot_goes_to_a_route_that_somebody_serves,
+            free_slot_goes_to_a_served_route,
             a_raised_limit_lets_more_runs_begin,
-            a_limit_that_is_raised_far_is_used_up,
+            greatly_raised_limit_is_fully_used,
             a_lowered_limit_takes_effect_as_runs_end,
-            every_way_out_of_a_run_frees_its_slot,
-            a_lost_claim_frees_no_slot_again,
+            every_end_of_a_run_frees_its_slot,
+            lost_claim_does_not_free_a_second_slot,
             a_retry_waits_for_its_key_as_well,
             runs_of_a_series_obey_its_key,
-            a_held_run_is_found_and_shown_as_queued,
-            a_held_run_is_changed_like_any_that_waits,
-            a_freed_run_that_is_taken_away_gives_way_to_the_next,
+            blocked_run_is_shown_as_queued,
+            blocked_run_can_be_changed_like_a_waiting_run,
+            removed_unblocked_run_unblocks_the_next,
             a_replaced_job_waits_for_its_new_key,
-            a_series_that_is_replaced_while_it_runs_leaves_the_key_it_began_with,
-            a_key_that_nobody_has_is_forgotten,
-            a_run_that_a_slot_became_free_for_bumps_the_changes,
+            running_run_keeps_its_old_key_when_its_series_is_replaced,
+            unused_key_is_deleted,
+            unblocked_run_notifies_watchers,
         });
         $crate::store::contract::store_contract!(@tests $make, uniqueness: {
-            a_unique_job_is_the_only_one_until_it_has_ended,
+            unique_key_blocks_duplicates_until_the_job_ends,
             a_unique_key_belongs_to_its_route,
             a_period_keeps_the_key_of_a_job_that_has_ended,
             a_period_outlives_the_job_that_retention_deletes,
             duplicates_by_unique_key_in_one_batch_make_one_job,
             a_batch_that_is_undone_leaves_no_keys,
-            an_id_is_looked_at_before_a_unique_key,
+            id_is_checked_before_unique_key,
             a_replaced_job_has_the_unique_key_of_the_last_dispatch,
             a_replaced_job_counts_its_period_from_then_on,
             a_deleted_job_frees_its_unique_key,
             a_cancelled_job_frees_its_unique_key_after_its_period,
-            a_job_that_is_retried_has_its_unique_key_again_unless_it_is_taken,
+            retried_job_reacquires_its_unique_key_if_free,
             a_series_keeps_its_unique_key_between_its_runs,
             a_paused_job_keeps_its_unique_key,
         });
@@ -205,16 +205,16 @@ macro_rules! store_contract {
             a_step_that_is_recorded_again_stays_as_it_is,
             steps_are_there_for_the_attempts_that_follow,
             steps_survive_the_death_of_their_process,
-            a_step_counts_only_with_its_claim,
+            step_requires_a_valid_claim,
             steps_of_a_run_are_bounded,
-            steps_go_with_the_run_that_completes,
+            completed_run_deletes_its_steps,
             a_failed_run_that_is_run_again_has_its_steps,
             a_series_runs_its_last_failed_run_again_with_its_steps,
             runs_of_a_series_have_steps_of_their_own,
             steps_that_were_undone_are_forgotten,
             a_replaced_one_off_begins_without_steps,
             a_replaced_series_keeps_the_steps_of_its_live_runs,
-            steps_go_with_their_job,
+            deleted_job_deletes_its_steps,
         });
         $crate::store::contract::store_contract!(@tests $make, webhooks: {
             a_webhook_is_kept_with_its_secret,
@@ -223,17 +223,17 @@ macro_rules! store_contract {
             a_webhook_is_deleted_by_its_id_or_url,
             without_a_webhook_nothing_is_written_to_the_outbox,
             each_change_that_is_wanted_is_one_event,
-            what_changes_nothing_is_no_event,
+            no_change_no_event,
             the_runs_of_a_series_are_events_and_its_occurrences_are_not,
             a_run_that_crashed_too_often_is_an_event,
             a_relayed_event_leaves_the_outbox_for_its_deliveries,
             deliveries_raise_no_events_and_leave_nothing_behind,
-            how_deliveries_went_is_noted,
-            a_webhook_that_is_gone_wants_nothing_until_it_is_set_again,
+            delivery_results_are_recorded,
+            gone_webhook_receives_nothing_until_set_again,
             an_event_outlives_its_job,
         });
         $crate::store::contract::store_contract!(@tests $make, random_walk: {
-            a_random_walk_agrees_with_a_plain_model,
+            random_walk_matches_the_model,
         });
     };
     (@tests $make:path, $part:ident: { $($name:ident,)* }) => {
@@ -242,11 +242,11 @@ macro_rules! store_contract {
                 #[tokio::test]
                 async fn $name() {
                     // A store whose server is not there has no subject.
-                    let Some(subject) = Option::<crate::store::contract::Subject>::from($make().await) else {
-                        return crate::store::contract::skipped(concat!(stringify!($part), "::", stringify!($name)));
+                    let Some(test_store) = Option::<crate::store::contract::TestStore>::from($make().await) else {
+                        return crate::store::contract::report_skipped(concat!(stringify!($part), "::", stringify!($name)));
                     };
-                    crate::store::contract::$part::$name(&subject).await;
-                    subject.check().await;
+                    crate::store::contract::$part::$name(&test_store).await;
+                    test_store.check().await;
                 }
             )*
         }

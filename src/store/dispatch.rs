@@ -16,7 +16,7 @@ pub struct InsertParams {
 
 /// Where a job stands, as a dispatch reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct JobSummary {
     /// Its state.
     pub status: Status,
     /// When its current (or, ended, its last) run is (was) due.
@@ -33,13 +33,13 @@ pub enum Inserted {
     /// It is new.
     Created,
     /// It is new, and a series with this id has the same target, schedule and input; neither has an id of the caller's.
-    CreatedBeside(JobId),
+    CreatedDuplicateSeries(JobId),
     /// A job with this id was there and stays as it was.
-    Existing(Standing),
+    Existing(JobSummary),
     /// The id is free, and the job with this id keeps the unique key; it stays as it is and nothing was written.
-    Duplicate(JobId, Standing),
+    Duplicate(JobId, JobSummary),
     /// A job with this id was there and has the new schedule, input and options.
-    Replaced(Standing),
+    Replaced(JobSummary),
     /// A job with this id is there and may not be touched; says why. Nothing was written for it.
     Conflict(String),
 }

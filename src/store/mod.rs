@@ -55,17 +55,17 @@ pub mod sqlite;
 mod step;
 mod webhook;
 
-pub use change::{Cancellation, Change, Changed, ChangedSome, HeldRun, NextOccurrence, Timing};
+pub use change::{BulkChangeOutcome, Cancellation, Change, ChangeOutcome, NextOccurrence, RevokedClaim, Timing};
 pub use claim::{ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, Recovered, ServedRoute};
-pub use dispatch::{InsertParams, Inserted, Standing, Statement};
+pub use dispatch::{InsertParams, Inserted, JobSummary, Statement};
 pub use entry::{Entry, EntryKey, EntryKind};
-pub use occurrence::{DueSeries, GapKind, GridGap, Occurrence, SeriesAdvance};
+pub use occurrence::{DueSeries, GapKind, Occurrence, OccurrenceGap, SeriesAdvance};
 pub use record::{
-    History, HistoryEntry, JobRecord, ListFilter, LogLine, Note, NoteKind, Page, RunPlace, Stats, Whereabouts,
+    History, HistoryEntry, JobRecord, ListFilter, LogLine, Note, NoteKind, Page, RunLocation, RunPosition, Stats,
 };
-pub use retention::{Keep, Retention};
-pub use step::{Holder, MAX_STEP_RESULT, MAX_STEP_TAG, MAX_STEPS, Step};
-pub use webhook::{DeliveryReport, EventSeq, NewWebhook, Relayed, StoredEvent, Webhook, WebhookSet, WebhookStore};
+pub use retention::{Retention, RetentionLimit};
+pub use step::{ClaimRef, MAX_STEP_RESULT_BYTES, MAX_STEP_TAG_BYTES, MAX_STEPS_PER_RUN, Step};
+pub use webhook::{DeliveryReport, EventSeq, NewWebhook, RelayedEvent, StoredEvent, Webhook, WebhookSet, WebhookStore};
 
 #[cfg(test)]
 pub mod contract;
@@ -99,24 +99,24 @@ pub trait Store: WebhookStore + Send + Sync {
     async fn complete(&self, params: CompleteParams) -> Result<Vec<Completed>>;
 
     /// Changes a job, if its state allows it.
-    async fn change(&self, id: &JobId, change: Change, now: Millis) -> Result<Changed>;
+    async fn change(&self, id: &JobId, change: Change, now: Millis) -> Result<ChangeOutcome>;
 
     /// Changes these jobs, as far as they are in one of `statuses` (empty = any) and their state allows it. Each job is
     /// changed as a whole; between one and the next others may get their turn. After a failure, those changed before
     /// it stay changed.
-    async fn change_some(
+    async fn change_many(
         &self,
         jobs: Vec<JobSeq>,
         statuses: Vec<Status>,
         change: Change,
         now: Millis,
-    ) -> Result<ChangedSome>;
+    ) -> Result<BulkChangeOutcome>;
 
     /// Numbers of the jobs that match, newest first, by the filter's `before` and `limit`.
-    async fn matching(&self, filter: ListFilter) -> Result<Vec<JobSeq>>;
+    async fn matching_jobs(&self, filter: ListFilter) -> Result<Vec<JobSeq>>;
 
     /// Cancels a job and its runs.
-    async fn cancel(&self, id: &JobId, reason: Option<&str>, now: Millis) -> Result<Changed> {
+    async fn cancel(&self, id: &JobId, reason: Option<&str>, now: Millis) -> Result<ChangeOutcome> {
         let reason = reason.map(Into::into);
         self.change(id, Change::Cancel { reason }, now).await
     }
@@ -135,16 +135,16 @@ pub trait Store: WebhookStore + Send + Sync {
     async fn recover(&self, now: Millis, max_crashes: u32) -> Result<Recovered>;
 
     /// The claims an instance holds by the store's account.
-    async fn held(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>>;
+    async fn claims_of(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>>;
 
     /// Up to `limit` series with an occurrence to come, by number, from after `after` on.
     async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>>;
 
     /// Remembers a fact about the store itself.
-    async fn set_mark(&self, name: &str, value: &str) -> Result<()>;
+    async fn set_metadata(&self, name: &str, value: &str) -> Result<()>;
 
     /// Recalls it.
-    async fn mark_of(&self, name: &str) -> Result<Option<String>>;
+    async fn metadata(&self, name: &str) -> Result<Option<String>>;
 
     /// Keeps a value until its time, in place of one under the same key.
     async fn put_entry(&self, entry: Entry) -> Result<()>;
@@ -163,17 +163,17 @@ pub trait Store: WebhookStore + Send + Sync {
     async fn sweep_entries(&self, now: Millis, most: usize, limit: usize) -> Result<usize>;
 
     /// Keeps what handlers said about their jobs, in order; notes of jobs that are gone are dropped.
-    async fn annotate(&self, notes: Vec<Note>) -> Result<()>;
+    async fn save_notes(&self, notes: Vec<Note>) -> Result<()>;
 
     /// The steps that a run has finished, in the order they were.
     async fn steps(&self, job: JobSeq, run: i64) -> Result<Vec<Step>>;
 
     /// Writes down a finished step of a run; one of the same tag stays as it is. Fails with `LEASE_LOST` when somebody
     /// else has the run by now, with `VALIDATION_ERROR` for a step that is too large or one too many.
-    async fn record_step(&self, holder: Holder, step: Step) -> Result<()>;
+    async fn record_step(&self, holder: ClaimRef, step: Step) -> Result<()>;
 
     /// Forgets all steps of a run, since what they did was undone. Fails with `LEASE_LOST` as [`Store::record_step`].
-    async fn forget_steps(&self, holder: Holder) -> Result<()>;
+    async fn forget_steps(&self, holder: ClaimRef) -> Result<()>;
 
     /// A job's log, oldest line first, at most its last 1,000 lines; `None`: no such job.
     async fn logs(&self, id: &JobId) -> Result<Option<Vec<LogLine>>>;
@@ -182,7 +182,7 @@ pub trait Store: WebhookStore + Send + Sync {
     async fn get(&self, id: &JobId) -> Result<Option<JobRecord>>;
 
     /// One job with the place of its run; runs before it are counted up to `count_up_to`.
-    async fn whereabouts(&self, id: &JobId, count_up_to: usize) -> Result<Option<Whereabouts>>;
+    async fn run_location(&self, id: &JobId, count_up_to: usize) -> Result<Option<RunLocation>>;
 
     /// Whether a run was cancelled, with its job or alone.
     async fn cancellation(&self, job: JobSeq, run: i64) -> Result<Option<Cancellation>>;
@@ -214,7 +214,7 @@ pub trait Store: WebhookStore + Send + Sync {
     }
 
     /// How many due runs of these routes wait behind a full concurrency key, up to `limit`.
-    async fn count_held(&self, routes: Vec<RouteId>, limit: usize) -> Result<usize>;
+    async fn count_blocked(&self, routes: Vec<RouteId>, limit: usize) -> Result<usize>;
 
     /// Deletes what retention no longer keeps, at most about `limit` jobs; returns how many.
     async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize>;
@@ -224,7 +224,7 @@ pub trait Store: WebhookStore + Send + Sync {
     fn changes(&self) -> watch::Receiver<u64>;
 
     /// Watches for commits of other processes from now on (or no longer).
-    fn watch_others(&self, watch: bool);
+    fn watch_other_processes(&self, watch: bool);
 
     /// Flushes and releases everything. Later calls fail with `CLOSED`.
     async fn close(&self) -> Result<()>;

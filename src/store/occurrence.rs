@@ -25,7 +25,7 @@ pub struct DueSeries {
 
 /// Grid points of a series that were not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GridGap {
+pub struct OccurrenceGap {
     /// Why.
     pub kind: GapKind,
     /// First of them.
@@ -65,9 +65,9 @@ pub struct SeriesAdvance {
     /// Runs to create, due at once, numbered on from the last.
     pub occurrences: Vec<Occurrence>,
     /// Grid points passed over.
-    pub gaps: Vec<GridGap>,
+    pub gaps: Vec<OccurrenceGap>,
     /// The next occurrence; `None`: there is none, the job is completed when its last run ends.
     pub next_at: Option<Millis>,
     /// The next occurrence is not due before the runs that are going have ended, however late that is.
-    pub after_live: bool,
+    pub after_live_runs: bool,
 }

@@ -1,6 +1,6 @@
 //! Jobs as they are shown: their state, their history, and what their handlers said.
 
-use super::{GridGap, InstanceId, JobSeq, RouteId};
+use super::{InstanceId, JobSeq, OccurrenceGap, RouteId};
 use crate::clock::Millis;
 use crate::model::{JobId, RunError, RunStatus, Status};
 
@@ -55,20 +55,20 @@ pub struct JobRecord {
 
 /// A job, and where the run is that stands for its state.
 #[derive(Clone, Debug)]
-pub struct Whereabouts {
+pub struct RunLocation {
     /// The job.
     pub record: JobRecord,
     /// Where its current run is.
-    pub place: RunPlace,
+    pub position: RunPosition,
     /// How the last attempt of that run ended, if one has.
     pub last_attempt: Option<RunStatus>,
 }
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunPlace {
+pub enum RunPosition {
     /// Nowhere: the job has ended, or is a series between two runs.
-    AtRest,
+    Idle,
     /// It waits for its time.
     Waiting {
         /// When that is.
@@ -82,7 +82,7 @@ pub enum RunPlace {
         ahead: usize,
     },
     /// It is due, and as many runs with its concurrency key are going as may.
-    Held {
+    Blocked {
         /// When it was due.
         due: Millis,
         /// Runs with the key that are going; more than the limit, when it was lowered meanwhile.
@@ -218,5 +218,5 @@ pub struct History {
     /// Attempts, newest first.
     pub entries: Vec<HistoryEntry>,
     /// Grid points that were not run, newest first.
-    pub gaps: Vec<GridGap>,
+    pub gaps: Vec<OccurrenceGap>,
 }

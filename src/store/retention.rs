@@ -2,7 +2,7 @@
 
 /// How long ended work is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
+pub struct RetentionLimit {
     /// ms after its end; `None` = for ever.
     pub age: Option<i64>,
     /// At most so many; `None` = any number.
@@ -13,30 +13,30 @@ pub struct Keep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Completed jobs.
-    pub completed: Keep,
+    pub completed: RetentionLimit,
     /// Failed jobs.
-    pub failed: Keep,
+    pub failed: RetentionLimit,
     /// Cancelled jobs.
-    pub cancelled: Keep,
+    pub cancelled: RetentionLimit,
     /// Runs of a recurring job that goes on.
-    pub runs: Keep,
+    pub runs: RetentionLimit,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         const DAY: i64 = 86_400_000;
-        let month = Keep {
+        let month = RetentionLimit {
             age: Some(30 * DAY),
             count: None,
         };
         Self {
-            completed: Keep {
+            completed: RetentionLimit {
                 age: Some(7 * DAY),
                 count: None,
             },
             failed: month,
             cancelled: month,
-            runs: Keep {
+            runs: RetentionLimit {
                 age: Some(7 * DAY),
                 count: Some(1_000),
             },

@@ -4,11 +4,11 @@ use super::{ClaimedRun, InstanceId, JobSeq, Token};
 use crate::error::{Error, ErrorCode, Problem, Result};
 
 /// Most steps that a run may finish.
-pub const MAX_STEPS: usize = 1_000;
+pub const MAX_STEPS_PER_RUN: usize = 1_000;
 /// Most bytes of a step's result.
-pub const MAX_STEP_RESULT: usize = 1 << 20;
+pub const MAX_STEP_RESULT_BYTES: usize = 1 << 20;
 /// Most bytes of a step's tag.
-pub const MAX_STEP_TAG: usize = 1_000;
+pub const MAX_STEP_TAG_BYTES: usize = 1_000;
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +25,15 @@ impl Step {
     /// # Errors
     /// `VALIDATION_ERROR` for a tag or a result that is too long.
     pub fn check(&self) -> Result<()> {
-        if self.tag.is_empty() || self.tag.len() > MAX_STEP_TAG {
-            return Err(refused(format!(
-                "the tag of a step must have 1 to {MAX_STEP_TAG} bytes"
+        if self.tag.is_empty() || self.tag.len() > MAX_STEP_TAG_BYTES {
+            return Err(validation_error(format!(
+                "the tag of a step must have 1 to {MAX_STEP_TAG_BYTES} bytes"
             )));
         }
         let size = self.result.as_ref().map_or(0, |result| result.len());
-        if size > MAX_STEP_RESULT {
-            return Err(refused(format!(
-                "the result of the step '{}' has {size} bytes, and at most {MAX_STEP_RESULT} are kept; \
+        if size > MAX_STEP_RESULT_BYTES {
+            return Err(validation_error(format!(
+                "the result of the step '{}' has {size} bytes, and at most {MAX_STEP_RESULT_BYTES} are kept; \
                  keep it elsewhere and return where it is",
                 self.tag
             )));
@@ -44,7 +44,7 @@ impl Step {
 
 /// Who has a run: what was recorded for it counts only with this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct ClaimRef {
     /// The job.
     pub job: JobSeq,
     /// The run.
@@ -55,7 +55,7 @@ pub struct Holder {
     pub token: Token,
 }
 
-impl Holder {
+impl ClaimRef {
     /// The process that claimed a run.
     #[must_use]
     pub fn of(instance: InstanceId, run: &ClaimedRun) -> Self {
@@ -70,31 +70,31 @@ impl Holder {
 
 /// What became of a step that was to be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Recorded {
+pub(in crate::store) enum StepRecording {
     /// It is there now, or was before.
-    Kept,
+    Stored,
     /// The run is no longer that process's.
     LeaseLost,
     /// The run has as many as it may.
     TooMany,
 }
 
-impl Recorded {
+impl StepRecording {
     /// The answer of the verb.
     pub(in crate::store) fn answer(self) -> Result<()> {
         match self {
-            Self::Kept => Ok(()),
+            Self::Stored => Ok(()),
             Self::LeaseLost => Err(Error::new(
                 ErrorCode::LeaseLost,
                 "the run is no longer this process's: its lease has ended, or the job was cancelled",
             )),
-            Self::TooMany => Err(refused(format!(
-                "a run may finish at most {MAX_STEPS} steps; put several things into one, or dispatch jobs for them"
+            Self::TooMany => Err(validation_error(format!(
+                "a run may finish at most {MAX_STEPS_PER_RUN} steps; put several things into one, or dispatch jobs for them"
             ))),
         }
     }
 }
 
-fn refused(message: String) -> Error {
+fn validation_error(message: String) -> Error {
     Error::invalid(ErrorCode::ValidationError, vec![Problem::new("step", message)])
 }

@@ -103,7 +103,7 @@ pub struct StoredEvent {
 
 /// An event with what is to be delivered of it: one job for each webhook that wants it.
 #[derive(Clone, Debug)]
-pub struct Relayed {
+pub struct RelayedEvent {
     /// The event.
     pub event: EventSeq,
     /// The jobs. Each has an id of its own that no other job has.
@@ -142,5 +142,5 @@ pub trait WebhookStore {
 
     /// Takes events out of the outbox and inserts what is to be delivered of them, in one transaction. An event that is
     /// no longer there (another process relayed it) is passed over with its deliveries. Returns how many counted.
-    async fn relay(&self, relayed: Vec<Relayed>, now: Millis) -> Result<usize>;
+    async fn relay(&self, relayed: Vec<RelayedEvent>, now: Millis) -> Result<usize>;
 }

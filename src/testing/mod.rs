@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 pub(crate) mod authority;
-pub(crate) mod private;
 pub(crate) mod proxy;
 pub(crate) mod servers;
-pub(crate) mod terminator;
+pub(crate) mod test_server;
+pub(crate) mod tls_terminator;

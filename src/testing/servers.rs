@@ -1,25 +1,25 @@
 //! Database servers of a test's own that are reached by TLS alone, on a name of this machine and its address.
 
 use super::authority::Authority;
-use super::private::{Home, Private, complete, unprivileged};
+use super::test_server::{ServerFolder, TestServer, run_to_completion, unprivileged_command};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 /// PostgreSQL, with the user `ann`, who needs no password, and the database `postgres`.
-pub(crate) fn postgres(test: &str, authority: &Authority) -> Option<Private> {
-    let server = Private::start(test, "postgres", |program, home| {
-        certified(home, authority);
-        let mut make = unprivileged(&program.with_file_name("initdb"), home.path());
+pub(crate) fn postgres(test: &str, authority: &Authority) -> Option<TestServer> {
+    let server = TestServer::start(test, "postgres", |program, home| {
+        write_certificate(home, authority);
+        let mut make = unprivileged_command(&program.with_file_name("initdb"), home.path());
         make.args(["-D", "data", "-U", "ann", "--auth=trust", "--no-sync"]);
-        complete(make);
+        run_to_completion(make);
         std::fs::write(home.path().join("data/pg_hba.conf"), "hostssl all all all trust\n").unwrap();
-        let mut serve = unprivileged(program, home.path());
+        let mut serve = unprivileged_command(program, home.path());
         serve.args(["-D", "data", "-p", &home.port.to_string(), "-k", "", "-c", "ssl=on"]);
         serve.args(["-c", "ssl_cert_file=../cert.pem", "-c", "ssl_key_file=../key.pem"]);
         serve
     })?;
-    let mut ready = Command::new(super::private::program("pg_isready")?);
+    let mut ready = Command::new(super::test_server::find_program("pg_isready")?);
     ready.args(["-q", "-h", "127.0.0.1", "-p", &server.port.to_string()]);
     while !ready.status().unwrap().success() {
         std::thread::sleep(Duration::from_millis(20));
@@ -28,19 +28,19 @@ pub(crate) fn postgres(test: &str, authority: &Authority) -> Option<Private> {
 }
 
 /// MariaDB, with the user `root`, who needs no password, and the database `mysql`.
-pub(crate) fn mariadb(test: &str, authority: &Authority) -> Option<Private> {
-    Private::start(test, "mariadbd", |program, home| {
-        certified(home, authority);
-        let make = super::private::program("mariadb-install-db").unwrap();
-        let mut make = unprivileged(&make, home.path());
+pub(crate) fn mariadb(test: &str, authority: &Authority) -> Option<TestServer> {
+    TestServer::start(test, "mariadbd", |program, home| {
+        write_certificate(home, authority);
+        let make = super::test_server::find_program("mariadb-install-db").unwrap();
+        let mut make = unprivileged_command(&make, home.path());
         make.args([
             "--no-defaults",
             "--skip-test-db",
             "--auth-root-authentication-method=normal",
         ]);
         make.arg(in_home(home, "--datadir", "data"));
-        complete(make);
-        let mut serve = unprivileged(program, home.path());
+        run_to_completion(make);
+        let mut serve = unprivileged_command(program, home.path());
         serve.args([
             "--no-defaults",
             "--bind-address=127.0.0.1",
@@ -58,12 +58,12 @@ pub(crate) fn mariadb(test: &str, authority: &Authority) -> Option<Private> {
     })
 }
 
-fn certified(home: &Home, authority: &Authority) {
+fn write_certificate(home: &ServerFolder, authority: &Authority) {
     home.file("cert.pem", &authority.certificate);
     home.file("key.pem", &authority.key);
 }
 
-fn in_home(home: &Home, option: &str, name: &str) -> String {
+fn in_home(home: &ServerFolder, option: &str, name: &str) -> String {
     let path: &Path = home.path();
     format!("{option}={}", path.join(name).display())
 }

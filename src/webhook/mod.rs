@@ -7,9 +7,9 @@ mod signature;
 
 use crate::clock::{Clock, SystemClock};
 use crate::engine::routing::{Lane, Pattern};
-use crate::engine::{Attempt, HandlerFailure, Journal, Level, Native, NativeTarget, Reply, Work};
+use crate::engine::{Attempt, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, Result};
-use crate::http::{Client, Failure, Setup};
+use crate::http::{Client, ClientOptions, Failure};
 use crate::model::Namespace;
 use crate::resources::Outbound;
 use crate::store::{DeliveryReport, Store, Webhook};
@@ -20,51 +20,51 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 /// Deliveries at once in one process, beside the worker's own jobs.
-const CONCURRENCY: usize = 10;
+const MAX_CONCURRENT_DELIVERIES: usize = 10;
 /// Longest time until a receiver has answered.
-const DEADLINE: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest attempt, should the deadline not hold, ms.
-const TIMEOUT: i64 = 60_000;
+const ATTEMPT_TIMEOUT_MS: i64 = 60_000;
 /// The status that ends a webhook.
-const GONE: u16 = 410;
+const STATUS_GONE: u16 = 410;
 
 /// Delivers what is due to webhooks.
-pub struct Delivery {
+pub struct DeliveryHandler {
     /// Not kept open by it: a store in memory ends with its last user.
     store: Weak<dyn Store>,
     clock: Arc<dyn Clock>,
-    journal: Arc<dyn Journal>,
+    logger: Arc<dyn Logger>,
     outbound: Outbound,
     /// Made by the first delivery.
     client: OnceCell<Client>,
 }
 
-impl Delivery {
+impl DeliveryHandler {
     /// The target of all deliveries; opens nothing yet.
     #[must_use]
     pub fn target(
         store: Weak<dyn Store>,
         clock: Arc<dyn Clock>,
-        journal: Arc<dyn Journal>,
+        logger: Arc<dyn Logger>,
         outbound: Outbound,
-    ) -> NativeTarget {
-        NativeTarget {
+    ) -> HandlerSpec {
+        HandlerSpec {
             pattern: Pattern {
                 namespace: Namespace::Webhooks,
                 product: None,
                 env: None,
                 target: vec![None],
             },
-            handler: Native::new(Self {
+            handler: NativeHandler::new(Self {
                 store,
                 clock,
-                journal,
+                logger,
                 outbound,
                 client: OnceCell::new(),
             }),
-            concurrency: Some(CONCURRENCY),
-            timeout: Some(TIMEOUT),
-            lane: Lane::Own,
+            concurrency: Some(MAX_CONCURRENT_DELIVERIES),
+            timeout: Some(ATTEMPT_TIMEOUT_MS),
+            lane: Lane::Internal,
             built_in: true,
         }
     }
@@ -83,13 +83,13 @@ impl Delivery {
 
     async fn client(&self) -> Result<&Client> {
         self.client
-            .get_or_try_init(|| Client::open(Setup::new(self.outbound.clone())))
+            .get_or_try_init(|| Client::open(ClientOptions::new(self.outbound.clone())))
             .await
     }
 
     async fn send(&self, webhook: &Webhook, attempt: &Attempt) -> std::result::Result<(), Failure> {
-        let client = self.client().await.map_err(|error| local(&error))?;
-        let url = Url::parse(&webhook.url).map_err(|_| no_url())?;
+        let client = self.client().await.map_err(|error| local_failure(&error))?;
+        let url = Url::parse(&webhook.url).map_err(|_| unreadable_url())?;
         // Of the real world, whatever clock the jobs go by: the receiver compares it with its own.
         let now = SystemClock.now();
         let id = message_id(attempt);
@@ -103,7 +103,7 @@ impl Delivery {
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", signature)
             .body(body);
-        client.send(request, DEADLINE, now).await
+        client.send(request, RESPONSE_TIMEOUT, now).await
     }
 
     async fn report(&self, webhook: &Webhook, report: DeliveryReport) {
@@ -114,12 +114,12 @@ impl Delivery {
         if let Err(error) = noted {
             // Only an account of the delivery, which is not repeated for it.
             let message = format!("cannot note how a delivery to webhook {} went: {error}", webhook.id);
-            self.journal.log(Level::Debug, &message);
+            self.logger.log(Level::Debug, &message);
         }
     }
 
-    async fn failed(&self, webhook: &Webhook, attempt: &Attempt, failure: Failure) -> HandlerFailure {
-        let gone = failure.status == Some(GONE);
+    async fn report_failure(&self, webhook: &Webhook, attempt: &Attempt, failure: Failure) -> HandlerFailure {
+        let gone = failure.status == Some(STATUS_GONE);
         let given_up = gone || attempt.is_last();
         if given_up {
             let (id, host) = (&webhook.id, host(&webhook.url));
@@ -128,7 +128,7 @@ impl Delivery {
             } else {
                 format!("event {} was not delivered: {}", message_id(attempt), failure.message)
             };
-            self.journal.log(Level::Warn, &format!("webhook {id} ({host}): {what}"));
+            self.logger.log(Level::Warn, &format!("webhook {id} ({host}): {what}"));
         }
         let report = DeliveryReport::Failed {
             error: failure.message.as_str().into(),
@@ -146,7 +146,7 @@ impl Delivery {
 }
 
 #[async_trait]
-impl Work for Delivery {
+impl NativeWork for DeliveryHandler {
     async fn run(&self, attempt: &Attempt) -> std::result::Result<Reply, HandlerFailure> {
         let webhook = match self.webhook(attempt).await {
             Ok(Some(webhook)) => webhook,
@@ -160,7 +160,7 @@ impl Work for Delivery {
                 self.report(&webhook, DeliveryReport::Delivered).await;
                 Ok(Reply::Done(None))
             }
-            Err(failure) => Err(self.failed(&webhook, attempt, failure).await),
+            Err(failure) => Err(self.report_failure(&webhook, attempt, failure).await),
         }
     }
 }
@@ -176,7 +176,7 @@ fn host(url: &str) -> String {
     host.unwrap_or_else(|| "no host".to_owned())
 }
 
-fn no_url() -> Failure {
+fn unreadable_url() -> Failure {
     Failure {
         code: "VALIDATION_ERROR",
         status: None,
@@ -185,7 +185,7 @@ fn no_url() -> Failure {
     }
 }
 
-fn local(error: &Error) -> Failure {
+fn local_failure(error: &Error) -> Failure {
     Failure {
         code: "CONNECTION_ERROR",
         status: None,

@@ -34,27 +34,29 @@ impl Definition {
         let fields: [String; 5] = fields.try_into().expect("five fields");
         let starts_with_star = |field: &String| field.split(',').any(|item| item.starts_with('*'));
         Definition {
-            minutes: std::array::from_fn(|value| listed(&fields[0], value as u32, 0, 59)),
-            hours: std::array::from_fn(|value| listed(&fields[1], value as u32, 0, 23)),
-            months: std::array::from_fn(|value| listed(&named(&fields[3], MONTHS, 1), value as u32, 1, 12)),
+            minutes: std::array::from_fn(|value| list_contains(&fields[0], value as u32, 0, 59)),
+            hours: std::array::from_fn(|value| list_contains(&fields[1], value as u32, 0, 23)),
+            months: std::array::from_fn(|value| {
+                list_contains(&replace_names(&fields[3], MONTHS, 1), value as u32, 1, 12)
+            }),
             interval: starts_with_star(&fields[0]) || starts_with_star(&fields[1]),
             fields,
         }
     }
 
     /// Whether the date fields match, with `is_star` telling which day field is unrestricted.
-    pub fn date_matches_if(&self, date: NaiveDate, is_star: fn(&str) -> bool) -> bool {
-        let (day, weekday) = (self.day_matches(date), self.weekday_matches(date));
+    pub fn date_matches_if(&self, date_of_day: NaiveDate, is_star: fn(&str) -> bool) -> bool {
+        let (day, weekday) = (self.day_matches(date_of_day), self.weekday_matches(date_of_day));
         let days = match (is_star(&self.fields[2]), is_star(&self.fields[4])) {
             (false, false) => day || weekday,
             _ => day && weekday,
         };
-        self.months[date.month() as usize] && days
+        self.months[date_of_day.month() as usize] && days
     }
 
     /// Whether the date fields match: day fields are ORed unless one is exactly `*` or `?`.
-    pub fn date_matches(&self, date: NaiveDate) -> bool {
-        self.date_matches_if(date, |field| matches!(field, "*" | "?"))
+    pub fn date_matches(&self, date_of_day: NaiveDate) -> bool {
+        self.date_matches_if(date_of_day, |field| matches!(field, "*" | "?"))
     }
 
     pub fn time_matches(&self, minute_of_day: u32) -> bool {
@@ -63,45 +65,45 @@ impl Definition {
 
     /// Whether a local time, in minutes since 1970-01-01T00:00 on the wall clock, matches.
     pub fn matches(&self, local_minute: i64) -> bool {
-        let date = date(local_minute.div_euclid(1440));
-        self.time_matches(local_minute.rem_euclid(1440) as u32) && self.date_matches(date)
+        let date_of_day = date_of_day(local_minute.div_euclid(1440));
+        self.time_matches(local_minute.rem_euclid(1440) as u32) && self.date_matches(date_of_day)
     }
 
-    fn day_matches(&self, date: NaiveDate) -> bool {
-        let length = date.num_days_in_month() as u32;
+    fn day_matches(&self, date_of_day: NaiveDate) -> bool {
+        let length = date_of_day.num_days_in_month() as u32;
         let workday_near = |day: u32| {
             let distance = |other: u32| other.abs_diff(day);
             (1..=length)
                 .filter(|other| {
-                    let weekday = date.with_day(*other).expect("a day of the month").weekday();
+                    let weekday = date_of_day.with_day(*other).expect("a day of the month").weekday();
                     !matches!(weekday, Weekday::Sat | Weekday::Sun)
                 })
                 .min_by_key(|other| distance(*other))
         };
         self.fields[2].split(',').any(|item| match item {
             "?" => true,
-            "L" => date.day() == length,
-            "LW" => workday_near(length) == Some(date.day()),
+            "L" => date_of_day.day() == length,
+            "LW" => workday_near(length) == Some(date_of_day.day()),
             item => match item.strip_suffix('W') {
                 Some(day) => {
                     let day: u32 = day.parse().expect("a day");
-                    day <= length && workday_near(day) == Some(date.day())
+                    day <= length && workday_near(day) == Some(date_of_day.day())
                 }
-                None => listed(item, date.day(), 1, 31),
+                None => list_contains(item, date_of_day.day(), 1, 31),
             },
         })
     }
 
-    fn weekday_matches(&self, date: NaiveDate) -> bool {
-        let weekday = date.weekday().num_days_from_sunday();
-        let is = |text: &str| named(text, WEEKDAYS, 0).parse::<u32>().expect("a weekday") % 7 == weekday;
-        let last_of_kind = date.day() + 7 > date.num_days_in_month() as u32;
+    fn weekday_matches(&self, date_of_day: NaiveDate) -> bool {
+        let weekday = date_of_day.weekday().num_days_from_sunday();
+        let is = |text: &str| replace_names(text, WEEKDAYS, 0).parse::<u32>().expect("a weekday") % 7 == weekday;
+        let last_of_kind = date_of_day.day() + 7 > date_of_day.num_days_in_month() as u32;
         self.fields[4].split(',').any(|item| {
             if item == "?" {
                 return true;
             }
             if let Some((text, nth)) = item.split_once('#') {
-                let this = date.day().div_ceil(7).to_string();
+                let this = date_of_day.day().div_ceil(7).to_string();
                 return is(text)
                     && (if nth == "L" {
                         last_of_kind
@@ -113,25 +115,25 @@ impl Definition {
                 return is(text) && last_of_kind;
             }
             let item = match item.split_once("-SUN") {
-                Some((first, step)) if !named(first, WEEKDAYS, 0).trim_matches('0').is_empty() => {
+                Some((first, step)) if !replace_names(first, WEEKDAYS, 0).trim_matches('0').is_empty() => {
                     format!("{first}-7{step}")
                 }
                 _ => item.to_owned(),
             };
-            let item = named(&item, WEEKDAYS, 0);
+            let item = replace_names(&item, WEEKDAYS, 0);
             // In a range that reaches 7, 7 is the Sunday at its end.
             let last = if item.starts_with('*') { 6 } else { 7 };
-            listed(&item, weekday, 0, last) || (weekday == 0 && listed(&item, 7, 0, last))
+            list_contains(&item, weekday, 0, last) || (weekday == 0 && list_contains(&item, 7, 0, last))
         })
     }
 }
 
 /// The date of a day since 1970-01-01.
-pub fn date(day: i64) -> NaiveDate {
+pub fn date_of_day(day: i64) -> NaiveDate {
     NaiveDate::from_epoch_days(day as i32).expect("a date")
 }
 
-fn listed(field: &str, value: u32, smallest: u32, largest: u32) -> bool {
+fn list_contains(field: &str, value: u32, smallest: u32, largest: u32) -> bool {
     field.split(',').any(|item| {
         let (range, step) = item.split_once('/').unwrap_or((item, "1"));
         let (first, last) = match range.split_once('-') {
@@ -148,7 +150,7 @@ fn number(text: &str) -> u32 {
 }
 
 /// Replaces three-letter names by their numbers.
-fn named(text: &str, names: &str, first: usize) -> String {
+fn replace_names(text: &str, names: &str, first: usize) -> String {
     if !text.contains(char::is_alphabetic) {
         return text.to_owned();
     }

@@ -3,7 +3,7 @@
 import cluster from 'node:cluster';
 import { once } from 'node:events';
 import Ductape from 'ductape';
-import { say, sleep } from './lines.mjs';
+import { sleep, writeLine } from './stdio.mjs';
 
 const [store, jobs, workers] = process.argv.slice(2);
 const ductape = new Ductape({ store, product: 'shop', env: 'test', ...(cluster.isPrimary && { worker: false }) });
@@ -26,7 +26,7 @@ if (cluster.isPrimary) {
   await Promise.all(results.map(({ job_id }) => ductape.jobs.wait(job_id)));
   for (const worker of forked) worker.disconnect();
   await Promise.all(forked.map((worker) => once(worker, 'exit')));
-  say('calls', JSON.stringify(Object.values(calls)));
+  writeLine('calls', JSON.stringify(Object.values(calls)));
   await ductape.close();
 } else {
   ductape.features.define('share', async ({ id }) => {

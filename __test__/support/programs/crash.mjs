@@ -1,7 +1,7 @@
 // Dispatches and runs jobs until it is killed. Arguments: store, log of acknowledged jobs, log of handler calls.
 import { appendFileSync } from 'node:fs';
 import Ductape from 'ductape';
-import { say, sleep } from './lines.mjs';
+import { sleep, writeLine } from './stdio.mjs';
 
 const [store, acknowledged, effects] = process.argv.slice(2);
 const ductape = new Ductape({ store, product: 'shop', env: 'test', worker: { concurrency: 10 } });
@@ -33,7 +33,7 @@ async function dispatchSome() {
   appendFileSync(acknowledged, results.map(({ job_id }) => `${job_id}\n`).join(''));
 }
 
-say('ready');
+writeLine('ready');
 while (true) {
   await dispatchSome();
   await sleep(10);

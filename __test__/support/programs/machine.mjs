@@ -4,7 +4,7 @@
 // one-offs, logs the ids that were acknowledged, and ends.
 import { appendFileSync } from 'node:fs';
 import Ductape from 'ductape';
-import { say, sleep } from './lines.mjs';
+import { sleep, writeLine } from './stdio.mjs';
 
 const [role, store, file, start, end, count] = process.argv.slice(2);
 const ductape = new Ductape({
@@ -25,7 +25,7 @@ async function work() {
     log(`work ${id}`);
   });
   await ductape.start();
-  say('ready');
+  writeLine('ready');
 }
 
 async function dispatch() {
@@ -37,7 +37,7 @@ async function dispatch() {
       schedule: { start_at: Number(start), endDate: Number(end), every: 100 },
     })),
   );
-  say('ready');
+  writeLine('ready');
   for (let left = Number(count); left > 0; left -= 50) {
     const jobs = Array.from({ length: Math.min(50, left) }, (_, n) => ({ tag: 'work', input: { n } }));
     const results = await (left % 100 === 0
@@ -46,7 +46,7 @@ async function dispatch() {
     log(results.map(({ job_id }) => job_id).join('\n'));
     await sleep(5);
   }
-  say('done');
+  writeLine('done');
   await ductape.close();
 }
 

@@ -2,7 +2,7 @@
 // handler calls, start and end of the grids. Like any deployment it dispatches its recurring jobs at every start.
 import { appendFileSync } from 'node:fs';
 import Ductape from 'ductape';
-import { say, sleep } from './lines.mjs';
+import { sleep, writeLine } from './stdio.mjs';
 
 const [store, acknowledged, effects, start, end] = process.argv.slice(2);
 const ductape = new Ductape({ store, product: 'shop', env: 'test', worker: { concurrency: 20 } });
@@ -36,7 +36,7 @@ await ductape.features.dispatchMany(
     schedule: { start_at: Number(start), endDate: Number(end), ...schedule },
   })),
 );
-say('ready');
+writeLine('ready');
 while (true) {
   const results = await ductape.features.dispatchMany(Array.from({ length: 20 }, () => ({ tag: 'work', input: {} })));
   appendFileSync(acknowledged, results.map(({ job_id }) => `${job_id}\n`).join(''));

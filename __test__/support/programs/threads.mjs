@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import Ductape from 'ductape';
-import { say, sleep } from './lines.mjs';
+import { sleep, writeLine } from './stdio.mjs';
 
 async function inThread({ store, name }) {
   const ductape = new Ductape({ store, product: 'shop', env: 'test' });
@@ -28,7 +28,7 @@ async function inThread({ store, name }) {
 async function thread(store, name, calls) {
   const worker = new Worker(new URL(import.meta.url), { workerData: { store, name } });
   const ready = Promise.withResolvers ? Promise.withResolvers() : deferred();
-  worker.on('error', (error) => say('error', error.stack));
+  worker.on('error', (error) => writeLine('error', error.stack));
   worker.on('message', (message) => (message === 'ready' ? ready.resolve() : calls.push(message)));
   await ready.promise;
   return worker;
@@ -54,7 +54,7 @@ async function share(store) {
   const results = await ductape.features.dispatchMany(Array.from({ length: 300 }, () => ({ tag: 'share', input: {} })));
   await Promise.all(results.map(({ job_id }) => ductape.jobs.wait(job_id)));
   await Promise.all(workers.map(stop));
-  say('calls', JSON.stringify(calls));
+  writeLine('calls', JSON.stringify(calls));
   await ductape.close();
 }
 
@@ -66,8 +66,8 @@ async function terminate(store) {
   while (calls.length === 0) await sleep(5);
   await victim.terminate();
   const other = await thread(store, 'other', calls);
-  say('result', await ductape.jobs.wait(job_id, { timeout: 15_000 }));
-  say('taken', calls.at(-1).attempt);
+  writeLine('result', await ductape.jobs.wait(job_id, { timeout: 15_000 }));
+  writeLine('taken', calls.at(-1).attempt);
   await stop(other);
   await ductape.close();
 }

@@ -7,8 +7,11 @@ use crate::model::{IfRunning, JobId, Misfire, Namespace, Rule, RunError};
 
 const NOW: Millis = 1_767_225_600_000;
 const HERE: InstanceId = 7;
-const WORKING: Worker = Worker::Working { busy: 1, slots: 10 };
-const SERVED: Server = Server::Handler { running: 1, most: None };
+const WORKING: WorkerState = WorkerState::Working { busy: 1, slots: 10 };
+const SERVED: HandlerState = HandlerState::Handler {
+    running: 1,
+    concurrency: None,
+};
 
 fn record(status: Status) -> JobRecord {
     JobRecord {
@@ -37,10 +40,10 @@ fn record(status: Status) -> JobRecord {
     }
 }
 
-fn found(record: JobRecord, place: RunPlace) -> Whereabouts {
-    Whereabouts {
+fn found(record: JobRecord, position: RunPosition) -> RunLocation {
+    RunLocation {
         record,
-        place,
+        position,
         last_attempt: None,
     }
 }
@@ -52,7 +55,7 @@ fn keyed() -> JobRecord {
     }
 }
 
-fn decide(found: &Whereabouts, worker: Worker, server: Server) -> Vec<Reason> {
+fn decide(found: &RunLocation, worker: WorkerState, handler: HandlerState) -> Vec<Reason> {
     let route = Route {
         namespace: Namespace::Features,
         product: "shop".into(),
@@ -65,28 +68,31 @@ fn decide(found: &Whereabouts, worker: Worker, server: Server) -> Vec<Reason> {
         route: &route,
         instance: Some(HERE),
         worker,
-        server,
+        handler,
     })
 }
 
-fn codes(found: &Whereabouts, worker: Worker, server: Server) -> Vec<&'static str> {
-    decide(found, worker, server).iter().map(|reason| reason.code).collect()
+fn codes(found: &RunLocation, worker: WorkerState, handler: HandlerState) -> Vec<&'static str> {
+    decide(found, worker, handler)
+        .iter()
+        .map(|reason| reason.code)
+        .collect()
 }
 
-fn message(found: &Whereabouts) -> String {
+fn message(found: &RunLocation) -> String {
     decide(found, WORKING, SERVED).remove(0).message
 }
 
 #[test]
 fn each_situation_has_its_reasons() {
-    let ready = |ahead| found(record(Status::Queued), RunPlace::Ready { due: NOW - 1, ahead });
-    let later = found(record(Status::Scheduled), RunPlace::Waiting { due: NOW + 1 });
-    let due = found(record(Status::Scheduled), RunPlace::Waiting { due: NOW });
-    let paused = found(record(Status::Paused), RunPlace::Ready { due: NOW, ahead: 3 });
+    let ready = |ahead| found(record(Status::Queued), RunPosition::Ready { due: NOW - 1, ahead });
+    let later = found(record(Status::Scheduled), RunPosition::Waiting { due: NOW + 1 });
+    let due = found(record(Status::Scheduled), RunPosition::Waiting { due: NOW });
+    let paused = found(record(Status::Paused), RunPosition::Ready { due: NOW, ahead: 3 });
     let held = |instance| {
         found(
             record(Status::Running),
-            RunPlace::Running {
+            RunPosition::Running {
                 instance,
                 since: NOW - 9,
             },
@@ -95,73 +101,98 @@ fn each_situation_has_its_reasons() {
     let behind_key = || {
         found(
             keyed(),
-            RunPlace::Held {
+            RunPosition::Blocked {
                 due: NOW - 1,
                 running: 3,
                 limit: 2,
             },
         )
     };
-    let full = Worker::Working { busy: 10, slots: 10 };
-    let busy = Server::Handler {
+    let full = WorkerState::Working { busy: 10, slots: 10 };
+    let busy = HandlerState::Handler {
         running: 2,
-        most: Some(2),
+        concurrency: Some(2),
     };
-    let free = Server::Handler {
+    let free = HandlerState::Handler {
         running: 1,
-        most: Some(2),
+        concurrency: Some(2),
     };
-    let cases: Vec<(Whereabouts, Worker, Server, &[&str])> = vec![
+    let cases: Vec<(RunLocation, WorkerState, HandlerState, &[&str])> = vec![
         (ready(0), WORKING, SERVED, &["READY"]),
         (due, WORKING, free, &["READY"]),
-        (ready(0), WORKING, Server::Nobody, &["NO_HANDLER"]),
+        (ready(0), WORKING, HandlerState::NoHandler, &["NO_HANDLER"]),
         (behind_key(), WORKING, SERVED, &["CONCURRENCY_LIMIT"]),
         (behind_key(), WORKING, busy, &["CONCURRENCY_LIMIT", "HANDLER_BUSY"]),
         (
             behind_key(),
             WORKING,
-            Server::Nobody,
+            HandlerState::NoHandler,
             &["NO_HANDLER", "CONCURRENCY_LIMIT"],
         ),
-        (ready(0), WORKING, Server::Excluded, &["NO_HANDLER"]),
-        (ready(0), Worker::Off, Server::Nobody, &["WORKER_OFF"]),
-        (ready(0), Worker::Idle, Server::Nobody, &["WORKER_OFF", "NO_HANDLER"]),
-        (ready(0), Worker::Unregistered, SERVED, &["WORKER_OFF"]),
+        (ready(0), WORKING, HandlerState::Excluded, &["NO_HANDLER"]),
+        (ready(0), WorkerState::Off, HandlerState::NoHandler, &["WORKER_OFF"]),
+        (
+            ready(0),
+            WorkerState::Idle,
+            HandlerState::NoHandler,
+            &["WORKER_OFF", "NO_HANDLER"],
+        ),
+        (ready(0), WorkerState::Unregistered, SERVED, &["WORKER_OFF"]),
         (ready(0), full, SERVED, &["NO_FREE_SLOT"]),
         (ready(0), WORKING, busy, &["HANDLER_BUSY"]),
         (ready(2), full, busy, &["HANDLER_BUSY", "NO_FREE_SLOT", "BEHIND_OTHERS"]),
-        (ready(2), WORKING, Server::Nobody, &["NO_HANDLER", "BEHIND_OTHERS"]),
-        (later.clone(), full, busy, &["NOT_DUE"]),
-        (later.clone(), WORKING, Server::Nobody, &["NOT_DUE", "NO_HANDLER"]),
-        (later, Worker::Off, Server::Nobody, &["NOT_DUE", "WORKER_OFF"]),
-        (paused.clone(), full, SERVED, &["PAUSED"]),
-        (paused, WORKING, Server::Nobody, &["PAUSED", "NO_HANDLER"]),
-        (held(HERE), WORKING, SERVED, &["LEASE_HELD"]),
-        (held(HERE + 1), Worker::Off, Server::Nobody, &["LEASE_HELD"]),
         (
-            found(record(Status::Completed), RunPlace::AtRest),
+            ready(2),
             WORKING,
-            Server::Nobody,
+            HandlerState::NoHandler,
+            &["NO_HANDLER", "BEHIND_OTHERS"],
+        ),
+        (later.clone(), full, busy, &["NOT_DUE"]),
+        (
+            later.clone(),
+            WORKING,
+            HandlerState::NoHandler,
+            &["NOT_DUE", "NO_HANDLER"],
+        ),
+        (
+            later,
+            WorkerState::Off,
+            HandlerState::NoHandler,
+            &["NOT_DUE", "WORKER_OFF"],
+        ),
+        (paused.clone(), full, SERVED, &["PAUSED"]),
+        (paused, WORKING, HandlerState::NoHandler, &["PAUSED", "NO_HANDLER"]),
+        (held(HERE), WORKING, SERVED, &["LEASE_HELD"]),
+        (
+            held(HERE + 1),
+            WorkerState::Off,
+            HandlerState::NoHandler,
+            &["LEASE_HELD"],
+        ),
+        (
+            found(record(Status::Completed), RunPosition::Idle),
+            WORKING,
+            HandlerState::NoHandler,
             &["ENDED"],
         ),
         (
-            found(record(Status::Failed), RunPlace::AtRest),
+            found(record(Status::Failed), RunPosition::Idle),
             WORKING,
             SERVED,
             &["ENDED"],
         ),
         (
-            found(record(Status::Cancelled), RunPlace::AtRest),
+            found(record(Status::Cancelled), RunPosition::Idle),
             WORKING,
             SERVED,
             &["ENDED"],
         ),
     ];
-    for (found, worker, server, expected) in cases {
+    for (found, worker, handler, expected) in cases {
         assert_eq!(
-            codes(&found, worker, server),
+            codes(&found, worker, handler),
             expected,
-            "{found:?} {worker:?} {server:?}"
+            "{found:?} {worker:?} {handler:?}"
         );
     }
 }
@@ -194,7 +225,7 @@ fn a_series_waits_for_its_next_run_and_says_why_it_is_over() {
             next_run_at: Some(NOW + 90_000),
             ..recurring(Status::Scheduled, None, None)
         },
-        RunPlace::AtRest,
+        RunPosition::Idle,
     );
     assert_eq!(codes(&resting, WORKING, SERVED), ["NOT_DUE"]);
     assert!(message(&resting).ends_with("in 1 min 30 s"), "{}", message(&resting));
@@ -203,9 +234,12 @@ fn a_series_waits_for_its_next_run_and_says_why_it_is_over() {
             next_run_at: Some(NOW - 1),
             ..recurring(Status::Scheduled, None, None)
         },
-        RunPlace::AtRest,
+        RunPosition::Idle,
     );
-    assert_eq!(codes(&overdue, Worker::Off, Server::Nobody), ["WORKER_OFF"]);
+    assert_eq!(
+        codes(&overdue, WorkerState::Off, HandlerState::NoHandler),
+        ["WORKER_OFF"]
+    );
     for (limit, end, words) in [
         (Some(4), None, "it had the 4 runs of its `limit`"),
         (
@@ -215,7 +249,7 @@ fn a_series_waits_for_its_next_run_and_says_why_it_is_over() {
         ),
         (None, None, "its schedule has no further time"),
     ] {
-        let over = found(recurring(Status::Completed, limit, end), RunPlace::AtRest);
+        let over = found(recurring(Status::Completed, limit, end), RunPosition::Idle);
         assert_eq!(codes(&over, WORKING, SERVED), ["SERIES_OVER"]);
         assert!(message(&over).contains(words), "{}", message(&over));
     }
@@ -223,7 +257,7 @@ fn a_series_waits_for_its_next_run_and_says_why_it_is_over() {
 
 #[test]
 fn a_retry_says_which_attempt_comes_and_why() {
-    let waiting = Whereabouts {
+    let waiting = RunLocation {
         last_attempt: Some(RunStatus::Retried),
         ..found(
             JobRecord {
@@ -233,7 +267,7 @@ fn a_retry_says_which_attempt_comes_and_why() {
                 error: Some(RunError::new("TIMEOUT", "too slow", None)),
                 ..record(Status::Scheduled)
             },
-            RunPlace::Waiting { due: NOW + 2_500 },
+            RunPosition::Waiting { due: NOW + 2_500 },
         )
     };
     assert_eq!(codes(&waiting, WORKING, SERVED), ["WAITING_FOR_RETRY"]);
@@ -246,7 +280,7 @@ fn a_retry_says_which_attempt_comes_and_why() {
         message.ends_with("in 2500 ms; attempt 2 failed with TIMEOUT: too slow"),
         "{message}"
     );
-    let snoozed = Whereabouts {
+    let snoozed = RunLocation {
         last_attempt: Some(RunStatus::Snoozed),
         ..waiting
     };
@@ -254,7 +288,7 @@ fn a_retry_says_which_attempt_comes_and_why() {
 }
 
 #[test]
-fn a_running_job_names_its_holder() {
+fn a_running_job_names_the_instance_that_runs_it() {
     let held = |instance| {
         let record = JobRecord {
             attempt: 1,
@@ -263,7 +297,7 @@ fn a_running_job_names_its_holder() {
         };
         found(
             record,
-            RunPlace::Running {
+            RunPosition::Running {
                 instance,
                 since: NOW - 75_000,
             },
@@ -275,7 +309,7 @@ fn a_running_job_names_its_holder() {
 }
 
 #[test]
-fn lengths_of_time_are_told_in_two_units() {
+fn durations_are_shown_in_two_units() {
     for (ms, words) in [
         (-4, "0 ms"),
         (9_999, "9999 ms"),
@@ -284,13 +318,13 @@ fn lengths_of_time_are_told_in_two_units() {
         (86_399_999, "23 h 59 min"),
         (200_000_000, "2 d 7 h"),
     ] {
-        assert_eq!(span(ms), words);
+        assert_eq!(format_duration(ms), words);
     }
 }
 
 #[test]
-fn a_full_key_is_named_with_its_runs_and_its_limit() {
-    let behind = RunPlace::Held {
+fn an_exhausted_concurrency_key_is_named_with_its_runs_and_limit() {
+    let behind = RunPosition::Blocked {
         due: NOW,
         running: 3,
         limit: 2,

@@ -5,12 +5,12 @@ use super::environments::environments;
 use super::paths::read_resource;
 use super::texts::{headers, object_template, template, text};
 use super::{members, required_tag};
-use crate::api::fields::{Fields, shown};
+use crate::api::fields::{Fields, truncated};
 use crate::resources::{Action, App, AppEnv, Method, RequestType, Resources, Text};
 use url::Url;
 
 /// The longest timeout of an action, ms: a day.
-const LONGEST: i64 = 86_400_000;
+const MAX_ACTION_TIMEOUT_MS: i64 = 86_400_000;
 
 pub(super) fn read(app: &mut Fields<'_>, product: &str, resources: &mut Resources) {
     app.refuse_unknown(&["tag", "envs", "actions", "name", "description"]);
@@ -42,7 +42,7 @@ fn read_env(slug: Box<str>, env: &mut Fields<'_>) -> Option<AppEnv> {
     }
     let base_url = text(env, "base_url");
     if let Some(url) = base_url.as_ref().filter(|url| url.is_plain())
-        && let Err(message) = check_base(url.as_written())
+        && let Err(message) = check_base_url(url.as_written())
     {
         env.problem("base_url", message);
     }
@@ -68,13 +68,13 @@ fn read_env(slug: Box<str>, env: &mut Fields<'_>) -> Option<AppEnv> {
 }
 
 /// What can be said of a URL before its secrets are known. It is not repeated, since it may hold a token.
-fn check_base(text: &str) -> Result<(), String> {
+fn check_base_url(text: &str) -> Result<(), String> {
     let wanted = "give one such as 'https://api.example.com/v1'";
     let url = Url::parse(text).map_err(|error| format!("is no URL ({error}); {wanted}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!(
             "must begin with http:// or https://, got {}://; {wanted}",
-            shown(url.scheme())
+            truncated(url.scheme())
         ));
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -123,7 +123,7 @@ fn read_action(action: &mut Fields<'_>) -> Option<Action> {
     if action.raw("method").is_none() {
         action.problem("method", "is missing; it must be one as 'GET' or 'POST'");
     }
-    let method = action.word("method", &Method::NAMES);
+    let method = action.one_of("method", &Method::NAMES);
     if action.raw("resource").is_none() {
         action.problem("resource", "is missing; it must be a path as '/orders/:id'");
     }
@@ -135,7 +135,7 @@ fn read_action(action: &mut Fields<'_>) -> Option<Action> {
         }
     });
     let request_type = read_request_type(action);
-    let timeout = action.integer("timeout", 1, LONGEST);
+    let timeout = action.integer("timeout", 1, MAX_ACTION_TIMEOUT_MS);
     let headers = headers(action, "headers");
     let query = object_template(action, "query");
     let params = object_template(action, "params");
@@ -174,7 +174,7 @@ fn read_request_type(action: &mut Fields<'_>) -> Option<RequestType> {
             "request_type",
             format!(
                 "'{}' is no media type; it must be 'application/json', 'application/x-www-form-urlencoded', 'multipart/form-data', 'text/plain' or another one",
-                shown(&name)
+                truncated(&name)
             ),
         );
         return None;

@@ -22,7 +22,7 @@ pub(super) fn read_auth(resource: &mut Fields<'_>) -> Option<HttpAuth> {
     if auth.raw("type").is_none() {
         auth.problem("type", "is missing; it must be 'basic', 'bearer' or 'header'");
     }
-    let read = match auth.word("type", &kinds) {
+    let read = match auth.one_of("type", &kinds) {
         None => None,
         Some(Kind::Basic) => {
             auth.refuse_unknown(&["type", "username", "password"]);

@@ -2,7 +2,7 @@
 
 use super::environments::environments;
 use super::{members, required_tag};
-use crate::api::fields::{Fields, describe, shown, tag_problem};
+use crate::api::fields::{Fields, describe, tag_problem, truncated};
 use crate::resources::{
     Broker, BrokerConfig, BrokerEnv, BrokerKind, RedisTarget, Resources, Text, Topic, TopicOptions,
 };
@@ -11,16 +11,16 @@ use std::collections::BTreeMap;
 use url::Url;
 
 /// Longest name of something at a server, in bytes: what AMQP allows.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME_BYTES: usize = 255;
 /// Most headers of a topic.
-const MOST_HEADERS: usize = 50;
+const MAX_HEADERS: usize = 50;
 /// Most entries that a stream can be told to keep.
-const LONGEST_STREAM: i64 = 1_000_000_000_000;
+const MAX_STREAM_ENTRIES: i64 = 1_000_000_000_000;
 
 /// Members of `config` that every kind has.
-const COMMON: [&str; 4] = ["url", "username", "password", "ca"];
+const COMMON_CONFIG_FIELDS: [&str; 4] = ["url", "username", "password", "ca"];
 /// Members of `config` of each kind.
-const OF_KIND: [(BrokerKind, &[&str]); 4] = [
+const CONFIG_FIELDS_BY_KIND: [(BrokerKind, &[&str]); 4] = [
     (
         BrokerKind::RabbitMq,
         &["exchange", "routingKey", "persistent", "mandatory"],
@@ -30,7 +30,7 @@ const OF_KIND: [(BrokerKind, &[&str]); 4] = [
     (BrokerKind::Mqtt, &["qos", "retain"]),
 ];
 /// Members of a topic that belong to one kind.
-const OF_TOPIC: [(&str, BrokerKind); 11] = [
+const TOPIC_FIELDS: [(&str, BrokerKind); 11] = [
     ("exchange", BrokerKind::RabbitMq),
     ("routingKey", BrokerKind::RabbitMq),
     ("persistent", BrokerKind::RabbitMq),
@@ -94,7 +94,7 @@ fn read_kind(env: &mut Fields<'_>) -> Option<BrokerKind> {
         );
         return None;
     }
-    let kind = env.word("type", &BrokerKind::NAMES)?;
+    let kind = env.one_of("type", &BrokerKind::NAMES)?;
     if !kind.is_built_in() {
         let name = kind.name();
         env.problem(
@@ -109,17 +109,17 @@ fn read_kind(env: &mut Fields<'_>) -> Option<BrokerKind> {
 }
 
 fn read_config(kind: BrokerKind, config: &mut Fields<'_>) -> Option<BrokerConfig> {
-    let own = OF_KIND
+    let own = CONFIG_FIELDS_BY_KIND
         .iter()
         .find(|(known, _)| *known == kind)
         .map_or(&[][..], |(_, own)| own);
-    config.refuse_unknown(&[&COMMON[..], own].concat());
+    config.refuse_unknown(&[&COMMON_CONFIG_FIELDS[..], own].concat());
     let url = read_url(kind, config);
     let mut defaults = TopicOptions::default();
     match kind {
         BrokerKind::RabbitMq => read_rabbitmq(config, &mut defaults),
         BrokerKind::Redis => {
-            let mode = config.word("mode", &[("stream", true), ("pubsub", false)]);
+            let mode = config.one_of("mode", &[("stream", true), ("pubsub", false)]);
             defaults.redis = mode.map(|stream| {
                 if stream {
                     RedisTarget::Stream(None)
@@ -190,7 +190,11 @@ fn url_problem(kind: BrokerKind, text: &str) -> Option<String> {
         ));
     };
     if !schemes.contains(&url.scheme()) {
-        let message = format!("must begin with {}, got '{}://'", list(&schemes), shown(url.scheme()));
+        let message = format!(
+            "must begin with {}, got '{}://'",
+            list(&schemes),
+            truncated(url.scheme())
+        );
         return Some(message);
     }
     if url.host_str().is_none_or(str::is_empty) {
@@ -208,9 +212,9 @@ fn read_topics(broker: &mut Fields<'_>, envs: &[BrokerEnv]) -> Vec<Topic> {
     let mut topics: Vec<Topic> = Vec::new();
     for mut topic in members(broker, "topics") {
         let mut known = vec!["tag", "name", "description", "headers"];
-        known.extend(OF_TOPIC.map(|(name, _)| name));
+        known.extend(TOPIC_FIELDS.map(|(name, _)| name));
         topic.refuse_unknown(&known);
-        refuse_foreign(&mut topic, envs);
+        refuse_fields_of_other_kinds(&mut topic, envs);
         let tag = required_tag(&mut topic);
         if let Some(tag) = &tag
             && topics.iter().any(|other| *other.tag == **tag)
@@ -231,11 +235,11 @@ fn read_topics(broker: &mut Fields<'_>, envs: &[BrokerEnv]) -> Vec<Topic> {
 }
 
 /// A member of a kind that no environment is of would be without effect.
-fn refuse_foreign(topic: &mut Fields<'_>, envs: &[BrokerEnv]) {
+fn refuse_fields_of_other_kinds(topic: &mut Fields<'_>, envs: &[BrokerEnv]) {
     if envs.is_empty() {
         return;
     }
-    for (name, kind) in OF_TOPIC {
+    for (name, kind) in TOPIC_FIELDS {
         if topic.raw(name).is_some() && envs.iter().all(|env| env.kind != kind) {
             let kind = kind.name();
             topic.problem(
@@ -327,7 +331,7 @@ fn read_mqtt(fields: &mut Fields<'_>, options: &mut TopicOptions) {
 }
 
 fn read_maxlen(fields: &mut Fields<'_>) -> Option<u64> {
-    let count = fields.integer("maxlen", 1, LONGEST_STREAM)?;
+    let count = fields.integer("maxlen", 1, MAX_STREAM_ENTRIES)?;
     u64::try_from(count).ok()
 }
 
@@ -342,7 +346,7 @@ fn read_name(fields: &mut Fields<'_>, field: &str, kind: BrokerKind) -> Option<B
 /// Why nothing can be called that at a server of this kind.
 fn name_problem(kind: BrokerKind, name: &str) -> Option<String> {
     let wrong = match kind {
-        BrokerKind::RabbitMq if name.len() > LONGEST_NAME => "must have at most 255 bytes",
+        BrokerKind::RabbitMq if name.len() > MAX_NAME_BYTES => "must have at most 255 bytes",
         BrokerKind::Nats if name.contains(['*', '>']) => "cannot hold the wildcards '*' and '>'",
         BrokerKind::Nats if name.contains(char::is_whitespace) => "cannot hold white space",
         BrokerKind::Nats if name.split('.').any(str::is_empty) => {
@@ -367,7 +371,7 @@ fn read_headers(topic: &mut Fields<'_>) -> Vec<(Box<str>, Text)> {
     };
     let mut headers = Vec::new();
     for (name, value) in &entries {
-        let path = format!("headers.{}", shown(name));
+        let path = format!("headers.{}", truncated(name));
         match serde_json::from_str::<String>(value.get()) {
             _ if !is_header(name) => topic.problem(
                 &path,
@@ -380,10 +384,10 @@ fn read_headers(topic: &mut Fields<'_>) -> Vec<(Box<str>, Text)> {
             Err(_) => topic.problem(&path, format!("must be a string, got {}", describe(value.get()))),
         }
     }
-    if headers.len() > MOST_HEADERS {
+    if headers.len() > MAX_HEADERS {
         topic.problem(
             "headers",
-            format!("must have at most {MOST_HEADERS} entries, got {}", headers.len()),
+            format!("must have at most {MAX_HEADERS} entries, got {}", headers.len()),
         );
     }
     headers

@@ -7,13 +7,13 @@ use serde::Serialize;
 use std::time::Duration;
 
 /// Default time for each resource.
-const PATIENCE: i64 = 10_000;
+const DEFAULT_CHECK_TIMEOUT_MS: i64 = 10_000;
 /// Longest time for each resource, ms.
-const LONGEST: i64 = 600_000;
+const MAX_CHECK_TIMEOUT_MS: i64 = 600_000;
 
 /// Which resources are meant; what is left out is any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ResourceFilter {
     /// Tag of the product.
     pub product: Option<Box<str>>,
     /// Slug of the environment.
@@ -24,7 +24,7 @@ pub struct Wanted {
 
 /// What was found of one resource.
 #[derive(Clone, Debug)]
-pub struct Finding {
+pub struct ResourceReport {
     /// Tag of the product.
     pub product: Box<str>,
     /// Slug of the environment.
@@ -49,8 +49,8 @@ pub trait Connections: Send + Sync {
     /// Whether there are none.
     fn is_empty(&self) -> bool;
 
-    /// Connects to each that is wanted, and gives up after `patience`.
-    async fn check(&self, wanted: &Wanted, patience: Duration) -> Vec<Finding>;
+    /// Connects to each that is wanted, and gives up after `timeout`.
+    async fn check(&self, filter: &ResourceFilter, timeout: Duration) -> Vec<ResourceReport>;
 
     /// Ends all connections.
     async fn close(&self);
@@ -65,26 +65,28 @@ pub async fn check(connections: &dyn Connections, options: &str) -> Result<Strin
     let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
     fields.refuse_unknown(&["product", "env", "tag", "timeout"]);
     let mut tag = |name: &str| fields.tag(name).map(|tag| tag.as_ref().into());
-    let wanted = Wanted {
+    let filter = ResourceFilter {
         product: tag("product"),
         env: tag("env"),
         tag: tag("tag"),
     };
-    let patience = fields.integer("timeout", 1, LONGEST).unwrap_or(PATIENCE);
+    let timeout = fields
+        .integer("timeout", 1, MAX_CHECK_TIMEOUT_MS)
+        .unwrap_or(DEFAULT_CHECK_TIMEOUT_MS);
     if !fields.problems.is_empty() {
         return Err(invalid(fields.problems));
     }
-    let findings = connections
-        .check(&wanted, Duration::from_millis(patience.unsigned_abs()))
+    let reports = connections
+        .check(&filter, Duration::from_millis(timeout.unsigned_abs()))
         .await;
-    let shown: Vec<_> = findings.iter().map(Shown::from).collect();
+    let shown: Vec<_> = reports.iter().map(ReportView::from).collect();
     serde_json::to_string(&shown)
         .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
 }
 
 /// A finding as JavaScript sees it.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ReportView<'a> {
     product: &'a str,
     env: &'a str,
     r#type: &'a str,
@@ -94,27 +96,27 @@ struct Shown<'a> {
     calls: u64,
     failures: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ShownError<'a>>,
+    error: Option<ReportErrorView<'a>>,
 }
 
 #[derive(Serialize)]
-struct ShownError<'a> {
+struct ReportErrorView<'a> {
     code: &'a str,
     message: &'a str,
 }
 
-impl<'a> From<&'a Finding> for Shown<'a> {
-    fn from(finding: &'a Finding) -> Self {
+impl<'a> From<&'a ResourceReport> for ReportView<'a> {
+    fn from(report: &'a ResourceReport) -> Self {
         Self {
-            product: &finding.product,
-            env: &finding.env,
-            r#type: finding.kind,
-            tag: &finding.tag,
-            ok: finding.error.is_none(),
-            duration_ms: finding.duration_ms,
-            calls: finding.calls,
-            failures: finding.failures,
-            error: finding.error.as_ref().map(|error| ShownError {
+            product: &report.product,
+            env: &report.env,
+            r#type: report.kind,
+            tag: &report.tag,
+            ok: report.error.is_none(),
+            duration_ms: report.duration_ms,
+            calls: report.calls,
+            failures: report.failures,
+            error: report.error.as_ref().map(|error| ReportErrorView {
                 code: error.code_text(),
                 message: &error.message,
             }),

@@ -7,7 +7,7 @@ use crate::resources::{ActionVerb, Database, DatabaseAction, DatabaseEnv, Databa
 use url::Url;
 
 /// Most connections to one database.
-const MOST_CONNECTIONS: i64 = 1_000;
+const MAX_CONNECTIONS: i64 = 1_000;
 
 const KINDS: [(&str, DatabaseKind); 4] = [
     ("postgresql", DatabaseKind::Postgresql),
@@ -35,7 +35,7 @@ pub(super) fn read(database: &mut Fields<'_>, product: &str, resources: &mut Res
             "is missing; it must be 'postgresql', 'mysql', 'sqlite' or 'mongodb'",
         );
     }
-    let kind = database.word("type", &KINDS);
+    let kind = database.one_of("type", &KINDS);
     let table = database.tag("table").map(|table| table.as_ref().into());
     let raw = database.boolean("raw").unwrap_or(true);
     let mut envs = Vec::new();
@@ -85,7 +85,7 @@ fn read_env(env: &mut Fields<'_>, slug: Box<str>, kind: Option<DatabaseKind>) ->
         env.problem("connection_url", problem);
     }
     let ca = env.string("ca").map(|ca| Text::from(&*ca));
-    let most = env.integer("max_connections", 1, MOST_CONNECTIONS);
+    let most = env.integer("max_connections", 1, MAX_CONNECTIONS);
     Some(DatabaseEnv {
         slug,
         connection_url: url?,
@@ -161,7 +161,7 @@ fn read_action(action: &mut Fields<'_>, has_table: bool) -> Option<DatabaseActio
             "is missing; it must be one of QUERY, INSERT, UPDATE, DELETE, UPSERT, AGGREGATE, RAW_SQL",
         );
     }
-    let verb = action.word("operation", &VERBS);
+    let verb = action.one_of("operation", &VERBS);
     let table = action.tag("tableName").map(|table| table.as_ref().into());
     if table.is_none()
         && !has_table
@@ -276,7 +276,7 @@ mod tests {
     use super::sql_problem;
 
     #[test]
-    fn places_are_bound_only_where_values_stand() {
+    fn sql_placeholders_are_refused_within_quotes_and_comments() {
         assert_eq!(
             sql_problem("SELECT 'it''s' FROM \"t\" WHERE a = {{a}} -- all\n AND b = {{ b }}"),
             None

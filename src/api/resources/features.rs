@@ -4,21 +4,21 @@
 //! within features end.
 
 use super::{members, required_tag};
-use crate::api::fields::{Fields, describe, nearest, shown};
+use crate::api::fields::{Fields, describe, nearest, truncated};
 use crate::error::Problem;
 use crate::expr::{self, Limits};
 use crate::model::Namespace;
 use crate::resources::{Feature, FeatureEvent, FeatureInput, FeatureSequence, InputKind, Resources};
 
 /// Most events of a feature; each is a step, and a run has a thousand of those.
-const MOST_EVENTS: usize = 200;
+const MAX_EVENTS: usize = 200;
 /// Features within features.
-const DEEPEST: usize = 8;
+const MAX_NESTING: usize = 8;
 /// Most retries of an event.
-const MOST_RETRIES: i64 = 1_000;
+const MAX_RETRIES: i64 = 1_000;
 
 /// What `type` says, and where such an event goes.
-const TYPES: [(&str, Namespace); 14] = [
+const EVENT_TYPES: [(&str, Namespace); 14] = [
     ("action", Namespace::Actions),
     ("app", Namespace::Actions),
     ("notification", Namespace::Notifications),
@@ -39,7 +39,7 @@ pub(super) fn read(feature: &mut Fields<'_>, product: &str, resources: &mut Reso
     feature.refuse_unknown(&["tag", "name", "description", "input", "sequence", "output"]);
     let tag = required_tag(feature);
     let input = read_input(feature);
-    let mut known = Known {
+    let mut known = KnownReferences {
         inputs: input
             .as_ref()
             .map(|all| all.iter().map(|field| field.name.clone()).collect()),
@@ -71,7 +71,7 @@ fn read_input(feature: &mut Fields<'_>) -> Option<Vec<FeatureInput>> {
             continue;
         };
         field.refuse_unknown(&["type", "required", "default", "description"]);
-        let kind = field.word("type", &InputKind::NAMES).unwrap_or(InputKind::Any);
+        let kind = field.one_of("type", &InputKind::NAMES).unwrap_or(InputKind::Any);
         let required = field.boolean("required").unwrap_or(false);
         let default: Option<Box<str>> = field.raw("default").map(Into::into);
         if let Some(default) = &default {
@@ -95,7 +95,7 @@ fn read_input(feature: &mut Fields<'_>) -> Option<Vec<FeatureInput>> {
     Some(all)
 }
 
-fn read_sequences(feature: &mut Fields<'_>, known: &mut Known) -> Vec<FeatureSequence> {
+fn read_sequences(feature: &mut Fields<'_>, known: &mut KnownReferences) -> Vec<FeatureSequence> {
     let mut all: Vec<FeatureSequence> = Vec::new();
     if feature.raw("sequence").is_none() {
         feature.problem("sequence", "is missing; it is a list of `{ tag, events }`");
@@ -135,10 +135,10 @@ fn read_sequences(feature: &mut Fields<'_>, known: &mut Known) -> Vec<FeatureSeq
         }
         feature.absorb(sequence);
     }
-    if count > MOST_EVENTS {
+    if count > MAX_EVENTS {
         feature.problem(
             "sequence",
-            format!("must have at most {MOST_EVENTS} events, got {count}; split the feature"),
+            format!("must have at most {MAX_EVENTS} events, got {count}; split the feature"),
         );
     }
     all
@@ -152,13 +152,13 @@ fn read_tag(fields: &mut Fields<'_>, name: &str) -> Option<Box<str>> {
     }
     let tag = fields.tag(name)?;
     if tag.chars().any(|c| matches!(c, '/' | '{' | '}')) {
-        fields.problem(name, format!("'{}' must not hold any of / {{ }}", shown(&tag)));
+        fields.problem(name, format!("'{}' must not hold any of / {{ }}", truncated(&tag)));
         return None;
     }
     Some(tag.as_ref().into())
 }
 
-fn read_event(event: &mut Fields<'_>, known: &Known) -> Option<FeatureEvent> {
+fn read_event(event: &mut Fields<'_>, known: &KnownReferences) -> Option<FeatureEvent> {
     let namespace = read_type(event)?;
     let fields: Vec<&str> = match namespace {
         // Its own tag is the event's name.
@@ -171,14 +171,14 @@ fn read_event(event: &mut Fields<'_>, known: &Known) -> Option<FeatureEvent> {
     let target = read_target(event, namespace, &fields);
     let tag = match event.raw("tag") {
         Some(_) => read_tag(event, "tag"),
-        None => name_of(event, target.as_deref()),
+        None => default_tag(event, target.as_deref()),
     };
     let input = event.raw("input").unwrap_or("{}");
     if !input.trim_start().starts_with('{') {
         event.problem("input", format!("must be an object, got {}", describe(input)));
     }
     known.check(event, "input", input);
-    let retries = event.integer("retries", 0, MOST_RETRIES).unwrap_or(0);
+    let retries = event.integer("retries", 0, MAX_RETRIES).unwrap_or(0);
     let allow_fail = event.boolean("allow_fail").unwrap_or(false);
     Some(FeatureEvent {
         tag: tag?,
@@ -199,12 +199,12 @@ fn read_type(event: &mut Fields<'_>) -> Option<Namespace> {
         return None;
     }
     let name = event.string("type")?;
-    let found = TYPES.iter().find(|(known, _)| *known == name);
+    let found = EVENT_TYPES.iter().find(|(known, _)| *known == name);
     if found.is_none() {
-        let names = TYPES.map(|(name, _)| name);
+        let names = EVENT_TYPES.map(|(name, _)| name);
         let message = match nearest(&name, &names) {
-            Some(near) => format!("'{}' is not known; did you mean '{near}'?", shown(&name)),
-            None => format!("'{}' is not known; known are {}", shown(&name), names.join(", ")),
+            Some(near) => format!("'{}' is not known; did you mean '{near}'?", truncated(&name)),
+            None => format!("'{}' is not known; known are {}", truncated(&name), names.join(", ")),
         };
         event.problem("type", message);
     }
@@ -232,12 +232,12 @@ fn read_target(event: &mut Fields<'_>, namespace: Namespace, names: &[&str]) -> 
 }
 
 /// The name of an event that has no tag: what it does.
-fn name_of(event: &mut Fields<'_>, target: Option<&[Box<str>]>) -> Option<Box<str>> {
+fn default_tag(event: &mut Fields<'_>, target: Option<&[Box<str>]>) -> Option<Box<str>> {
     let name = target?.last()?;
     if name.chars().any(|c| matches!(c, '/' | '{' | '}')) {
         let message = format!(
             "is missing: '{}' holds one of / {{ }} and cannot name the event",
-            shown(name)
+            truncated(name)
         );
         event.problem("tag", message);
         return None;
@@ -246,14 +246,14 @@ fn name_of(event: &mut Fields<'_>, target: Option<&[Box<str>]>) -> Option<Box<st
 }
 
 /// What expressions may refer to so far.
-struct Known {
+struct KnownReferences {
     /// Names of inputs; `None`: any.
     inputs: Option<Vec<Box<str>>>,
     /// Events, by sequence and tag.
     events: Vec<(Box<str>, Box<str>)>,
 }
 
-impl Known {
+impl KnownReferences {
     /// Reads the expressions of a text and notes what is wrong with them.
     fn check(&self, fields: &mut Fields<'_>, name: &str, json: &str) {
         if !json.contains('$') {
@@ -291,7 +291,7 @@ impl Known {
 
     fn check_event(&self, fields: &mut Fields<'_>, name: &str, path: &[String]) {
         let written: String = path.iter().map(|key| format!("{{{key}}}")).collect();
-        let written = shown(&written);
+        let written = truncated(&written);
         let [sequence, event, ..] = path else {
             let message = format!(
                 "$Sequence{written} must name a sequence and an event of it: $Sequence{{main}}{{charge}}{{id}}"
@@ -315,14 +315,14 @@ pub(super) fn nesting_problems(resources: &Resources) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (product, feature) in resources.features.iter() {
         let mut above = vec![&*feature.tag];
-        if let Some(message) = too_deep(resources, product, feature, &mut above) {
+        if let Some(message) = nesting_problem(resources, product, feature, &mut above) {
             problems.push(Problem::new(format!("resources.features.{}", feature.tag), message));
         }
     }
     problems
 }
 
-fn too_deep<'a>(
+fn nesting_problem<'a>(
     resources: &'a Resources,
     product: &str,
     feature: &'a Feature,
@@ -344,14 +344,14 @@ fn too_deep<'a>(
             above.push(&inner.tag);
             return Some(format!("runs itself: {}", above.join(" → ")));
         }
-        if above.len() >= DEEPEST {
+        if above.len() >= MAX_NESTING {
             return Some(format!(
-                "has features within features more than {DEEPEST} deep: {}",
+                "has features within features more than {MAX_NESTING} deep: {}",
                 above.join(" → ")
             ));
         }
         above.push(&inner.tag);
-        let found = too_deep(resources, product, inner, above);
+        let found = nesting_problem(resources, product, inner, above);
         above.pop();
         if found.is_some() {
             return found;

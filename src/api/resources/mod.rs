@@ -23,7 +23,7 @@ use crate::resources::Resources;
 use serde_json::value::RawValue;
 
 /// Largest file that is read, in bytes.
-const LARGEST_FILE: u64 = 16 << 20;
+const MAX_FILE_BYTES: u64 = 16 << 20;
 /// Reads one member of a section of a product; problems are noted in it.
 type ReadMember = for<'a, 'b, 'c> fn(&'a mut Fields<'b>, product: &'c str, &'a mut Resources);
 
@@ -64,8 +64,8 @@ pub fn read_resources(options: &mut Fields<'_>) -> Resources {
 
 fn read_file(path: &str) -> Result<String, String> {
     let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if found.len() > LARGEST_FILE {
-        return Err(format!("it is larger than {LARGEST_FILE} bytes"));
+    if found.len() > MAX_FILE_BYTES {
+        return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
     }
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     serde_json::from_str::<&RawValue>(&text).map_err(|error| format!("it is no JSON: {error}"))?;

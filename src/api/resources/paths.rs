@@ -1,20 +1,20 @@
 //! Reads the path of an action, as in `/orders/:id?expand=items`.
 
-use crate::api::fields::shown;
-use crate::resources::{Resource, Segment};
+use crate::api::fields::truncated;
+use crate::resources::{PathTemplate, Segment};
 
 /// Longest path, bytes.
-const LONGEST: usize = 2_048;
+const MAX_PATH_BYTES: usize = 2_048;
 
 /// Reads it, or says what is wrong with it.
-pub(super) fn read_resource(text: &str) -> Result<Resource, String> {
-    if text.len() > LONGEST {
-        return Err(format!("must have at most {LONGEST} bytes, got {}", text.len()));
+pub(super) fn read_resource(text: &str) -> Result<PathTemplate, String> {
+    if text.len() > MAX_PATH_BYTES {
+        return Err(format!("must have at most {MAX_PATH_BYTES} bytes, got {}", text.len()));
     }
     let Some(rest) = text.strip_prefix('/') else {
         return Err(format!(
             "must begin with a slash, as in '/orders/:id', got '{}'",
-            shown(text)
+            truncated(text)
         ));
     };
     if rest
@@ -28,7 +28,7 @@ pub(super) fn read_resource(text: &str) -> Result<Resource, String> {
         None => (rest, None),
     };
     let segments = path.split('/').map(read_segment).collect::<Result<Vec<_>, _>>()?;
-    let resource = Resource { segments, query };
+    let resource = PathTemplate { segments, query };
     let mut seen: Vec<&str> = Vec::new();
     for name in resource.params() {
         if seen.contains(&name) {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_begin_a_segment() {
+    fn parameters_stand_at_the_start_of_a_segment() {
         let resource = read_resource("/v1/orders/:order_id.json/items/:id:cancel?expand=a:b").unwrap();
         assert_eq!(resource.params().collect::<Vec<_>>(), ["order_id", "id"]);
         assert_eq!(resource.query.as_deref(), Some("expand=a:b"));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_refused() {
+    fn invalid_paths_are_refused() {
         for path in [
             "",
             "orders",

@@ -1,25 +1,25 @@
 //! Reads session resources and checks what can be said of their keys.
 
 use super::{read_file, required_tag};
-use crate::api::fields::{Fields, nearest, shown};
+use crate::api::fields::{Fields, nearest, truncated};
 use crate::resources::{Algorithm, KeySource, Resources, SessionResource};
 
 /// How long a token that is issued is valid when nothing else is said, ms.
-const DEFAULT_EXPIRY: i64 = 3_600_000;
+const DEFAULT_EXPIRY_MS: i64 = 3_600_000;
 /// The longest expiry, ms.
-const LONGEST: i64 = 9_007_199_254_740_991;
-const DAY: i64 = 86_400_000;
+const MAX_EXPIRY_MS: i64 = 9_007_199_254_740_991;
+const DAY_MS: i64 = 86_400_000;
 
 /// What `expiry` counts.
-const PERIODS: [(&str, i64); 8] = [
+const EXPIRY_UNITS: [(&str, i64); 8] = [
     ("milliseconds", 1),
     ("seconds", 1_000),
     ("minutes", 60_000),
     ("hours", 3_600_000),
-    ("days", DAY),
-    ("weeks", 7 * DAY),
-    ("months", 30 * DAY),
-    ("years", 365 * DAY),
+    ("days", DAY_MS),
+    ("weeks", 7 * DAY_MS),
+    ("months", 30 * DAY_MS),
+    ("years", 365 * DAY_MS),
 ];
 
 pub(super) fn read(session: &mut Fields<'_>, product: &str, resources: &mut Resources) {
@@ -70,8 +70,12 @@ fn read_algorithm(session: &mut Fields<'_>) -> Option<Algorithm> {
     if known.is_none() {
         let names = Algorithm::NAMES.map(|(name, _)| name);
         let message = match nearest(&name, &names) {
-            Some(near) => format!("'{}' is not supported; did you mean '{near}'?", shown(&name)),
-            None => format!("'{}' is not supported; known are {}", shown(&name), names.join(", ")),
+            Some(near) => format!("'{}' is not supported; did you mean '{near}'?", truncated(&name)),
+            None => format!(
+                "'{}' is not supported; known are {}",
+                truncated(&name),
+                names.join(", ")
+            ),
         };
         session.problem("algorithm", message);
     }
@@ -131,12 +135,12 @@ fn check_key(session: &mut Fields<'_>, algorithm: Algorithm, key: &KeySource) {
 }
 
 fn read_expiry(session: &mut Fields<'_>) -> i64 {
-    let unit = session.word("period", &PERIODS);
-    let count = session.integer("expiry", 1, LONGEST);
+    let unit = session.one_of("period", &EXPIRY_UNITS);
+    let count = session.integer("expiry", 1, MAX_EXPIRY_MS);
     if unit.is_some() && count.is_none() && session.raw("expiry").is_none() {
         session.problem("expiry", "is missing; `period` is its unit");
     }
-    count.map_or(DEFAULT_EXPIRY, |count| {
-        count.saturating_mul(unit.unwrap_or(1)).min(LONGEST)
+    count.map_or(DEFAULT_EXPIRY_MS, |count| {
+        count.saturating_mul(unit.unwrap_or(1)).min(MAX_EXPIRY_MS)
     })
 }

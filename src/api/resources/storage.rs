@@ -2,20 +2,20 @@
 
 use super::environments::environments;
 use super::{members, required_tag};
-use crate::api::fields::{Fields, nearest, shown};
-use crate::resources::{LocalFolder, Resources, Storage, StorageEnv, StorageEvent, StorageOperation, StoragePlace};
+use crate::api::fields::{Fields, nearest, truncated};
+use crate::resources::{LocalFolder, Resources, Storage, StorageEnv, StorageEvent, StorageLocation, StorageOperation};
 
 /// Where files can be, by name.
-const TYPES: [&str; 4] = ["local", "aws", "gcp", "azure"];
+const STORAGE_TYPES: [&str; 4] = ["local", "aws", "gcp", "azure"];
 /// Most bytes that a file may be given.
-const LARGEST: i64 = 32 << 20;
+const MAX_FILE_BYTES: i64 = 32 << 20;
 
 pub(super) fn read(storage: &mut Fields<'_>, product: &str, resources: &mut Resources) {
     storage.refuse_unknown(&["tag", "envs", "events", "name", "description"]);
     let tag = required_tag(storage);
     let mut envs = Vec::new();
     for (slug, mut env) in environments(storage) {
-        if let Some(place) = read_place(&mut env) {
+        if let Some(place) = read_location(&mut env) {
             envs.push(StorageEnv { slug, place });
         }
         storage.absorb(env);
@@ -34,23 +34,27 @@ pub(super) fn read(storage: &mut Fields<'_>, product: &str, resources: &mut Reso
     }
 }
 
-fn read_place(env: &mut Fields<'_>) -> Option<StoragePlace> {
+fn read_location(env: &mut Fields<'_>) -> Option<StorageLocation> {
     env.refuse_unknown(&["slug", "type", "config", "description"]);
     if env.raw("type").is_none() {
-        env.problem("type", format!("is missing; known are {}", TYPES.join(", ")));
+        env.problem("type", format!("is missing; known are {}", STORAGE_TYPES.join(", ")));
         return None;
     }
     let name = env.string("type")?;
-    let Some(known) = TYPES.into_iter().find(|known| *known == name) else {
-        let message = match nearest(&name, &TYPES) {
-            Some(near) => format!("'{}' is not known; did you mean '{near}'?", shown(&name)),
-            None => format!("'{}' is not known; known are {}", shown(&name), TYPES.join(", ")),
+    let Some(known) = STORAGE_TYPES.into_iter().find(|known| *known == name) else {
+        let message = match nearest(&name, &STORAGE_TYPES) {
+            Some(near) => format!("'{}' is not known; did you mean '{near}'?", truncated(&name)),
+            None => format!(
+                "'{}' is not known; known are {}",
+                truncated(&name),
+                STORAGE_TYPES.join(", ")
+            ),
         };
         env.problem("type", message);
         return None;
     };
     if known != "local" {
-        return Some(StoragePlace::Foreign(known));
+        return Some(StorageLocation::External(known));
     }
     let Some(mut config) = env.object("config") else {
         if env.raw("config").is_none() {
@@ -63,7 +67,7 @@ fn read_place(env: &mut Fields<'_>) -> Option<StoragePlace> {
     };
     let folder = read_folder(&mut config);
     env.absorb(config);
-    folder.map(StoragePlace::Local)
+    folder.map(StorageLocation::Local)
 }
 
 fn read_folder(config: &mut Fields<'_>) -> Option<LocalFolder> {
@@ -87,13 +91,13 @@ fn read_events(storage: &mut Fields<'_>) -> Vec<StorageEvent> {
     let mut read: Vec<StorageEvent> = Vec::new();
     for mut event in members(storage, "events") {
         event.refuse_unknown(&["tag", "operation", "path", "maxBytes", "name", "description"]);
-        let operation = event.word("operation", &StorageOperation::NAMES);
+        let operation = event.one_of("operation", &StorageOperation::NAMES);
         if event.raw("operation").is_none() {
             let names = StorageOperation::NAMES.map(|(name, _)| name).join(", ");
             event.problem("operation", format!("is missing; known are {names}"));
         }
         let max_bytes = event
-            .integer("maxBytes", 1, LARGEST)
+            .integer("maxBytes", 1, MAX_FILE_BYTES)
             .and_then(|bytes| usize::try_from(bytes).ok());
         if max_bytes.is_some() && operation.is_some_and(|operation| operation != StorageOperation::Upload) {
             event.problem("maxBytes", "is for uploads");

@@ -1,8 +1,8 @@
 //! Texts of definitions that may hold expressions, headers among them.
 
-use crate::api::fields::{Fields, describe, shown};
+use crate::api::fields::{Fields, describe, truncated};
 use crate::expr;
-use crate::resources::{Text, is_of_the_connection};
+use crate::resources::{Text, is_connection_header};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -79,12 +79,15 @@ pub(super) fn header_name(fields: &mut Fields<'_>, place: &str, name: &str) -> O
     if name.is_empty() || !name.bytes().all(is_token) {
         fields.problem(
             place,
-            format!("'{}' is no name of a header", shown(&name.escape_debug().to_string())),
+            format!(
+                "'{}' is no name of a header",
+                truncated(&name.escape_debug().to_string())
+            ),
         );
         return None;
     }
     let name = name.to_ascii_lowercase();
-    if is_of_the_connection(&name) {
+    if is_connection_header(&name) {
         fields.problem(place, format!("'{name}' is set by the connection itself"));
         return None;
     }

@@ -1,9 +1,9 @@
 //! The body of a request, in the form that the action says.
 
 use super::super::Failure;
-use super::address::push_pairs;
-use super::json::{Kind, Object, kind};
+use super::json::{JsonKind, Object, kind};
 use super::multipart;
+use super::url::push_pairs;
 use crate::resources::RequestType;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,7 +34,7 @@ pub(super) fn write(json: &str, form: &RequestType) -> Result<Body, Failure> {
             let bytes = multipart::write(&object(json)?, &boundary)?;
             (format!("multipart/form-data; boundary={boundary}"), bytes)
         }
-        RequestType::Raw(name) => (with_charset(name), raw(json)?),
+        RequestType::Raw(name) => (with_charset(name), raw_bytes(json)?),
     };
     Ok(Body { media_type, bytes })
 }
@@ -53,26 +53,26 @@ fn with_charset(name: &str) -> String {
 }
 
 /// A text, or `{ content }`, or `{ content, encoding: 'base64' }` for bytes.
-fn raw(json: &str) -> Result<Vec<u8>, Failure> {
+fn raw_bytes(json: &str) -> Result<Vec<u8>, Failure> {
     let wanted = || {
         Failure::invalid(
             "body: must be { content: 'text' }, or { content, encoding: 'base64' } for bytes, since the action sends neither JSON nor a form",
         )
     };
     match kind(json, "body")? {
-        Kind::Scalar(text) if json.starts_with('"') => Ok(text.into_bytes()),
-        Kind::Object => {
+        JsonKind::Scalar(text) if json.starts_with('"') => Ok(text.into_bytes()),
+        JsonKind::Object => {
             let object = Object::read(json).ok_or_else(wanted)?;
             let json = object
                 .get("content")
                 .filter(|json| json.starts_with('"'))
                 .ok_or_else(wanted)?;
-            let Kind::Scalar(content) = kind(json, "body.content")? else {
+            let JsonKind::Scalar(content) = kind(json, "body.content")? else {
                 return Err(wanted());
             };
             match object.get("encoding") {
                 None => Ok(content.into_bytes()),
-                Some("\"base64\"") => decoded(&content, "body.content"),
+                Some("\"base64\"") => decode_base64(&content, "body.content"),
                 Some(_) => Err(wanted()),
             }
         }
@@ -81,7 +81,7 @@ fn raw(json: &str) -> Result<Vec<u8>, Failure> {
 }
 
 /// Bytes of a text in base64.
-pub(super) fn decoded(text: &str, place: &str) -> Result<Vec<u8>, Failure> {
+pub(super) fn decode_base64(text: &str, place: &str) -> Result<Vec<u8>, Failure> {
     STANDARD
         .decode(text)
         .map_err(|_| Failure::invalid(format!("{place}: must be base64")))
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_sent_as_it_is_written() {
+    fn json_body_is_sent_unchanged() {
         let form = RequestType::Json("application/vnd.api+json".into());
         let json = r#"{"n":12345678901234567890,"x":1.10}"#;
         assert_eq!(
@@ -108,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn forms_are_pairs() {
+    fn form_body_is_url_encoded_pairs() {
         let (_, text) = sent(r#"{"a":"1&2=3","b":[1,2],"c":null}"#, &RequestType::Form).unwrap();
         assert_eq!(text, "a=1%262%3D3&b=1&b=2");
         assert!(sent("[1]", &RequestType::Form).is_err() && sent("\"a=1\"", &RequestType::Form).is_err());
     }
 
     #[test]
-    fn other_media_types_are_texts_or_bytes() {
+    fn raw_body_is_text_or_base64_bytes() {
         let text = RequestType::Raw("text/plain".into());
         let expected = ("text/plain; charset=utf-8".into(), "é\n".into());
         assert_eq!(sent("\"é\\n\"", &text).unwrap(), expected);

@@ -1,13 +1,13 @@
 //! Which part of a request each field of an input is for.
 
 use super::super::Failure;
-use super::json::{Kind, Object, kind};
+use super::json::{JsonKind, Object, kind};
 use crate::resources::Action;
 use std::borrow::Cow;
 
 /// The parts of a request that an input gives.
 #[derive(Debug, Default)]
-pub(super) struct Parts<'a> {
+pub(super) struct RequestParts<'a> {
     /// After the question mark.
     pub(super) query: Object<'a>,
     /// Of the path.
@@ -23,19 +23,19 @@ pub(super) struct Parts<'a> {
 ///
 /// # Errors
 /// `VALIDATION_ERROR` for what is no input.
-pub(super) fn read<'a>(input: &'a str, action: &Action) -> Result<Parts<'a>, Failure> {
+pub(super) fn read<'a>(input: &'a str, action: &Action) -> Result<RequestParts<'a>, Failure> {
     let fields = Object::read(input)
         .ok_or_else(|| Failure::invalid("input: must be an object whose names are valid Unicode"))?;
-    let mut parts = Parts::default();
+    let mut parts = RequestParts::default();
     let mut loose = Object::default();
     let mut whole = None;
     for (name, json) in fields.iter() {
         match name {
-            "query" => parts.query.put_all(section(name, json)?),
-            "params" => parts.params.put_all(section(name, json)?),
-            "headers" => parts.headers.put_all(section(name, json)?),
+            "query" => parts.query.extend(object_section(name, json)?),
+            "params" => parts.params.extend(object_section(name, json)?),
+            "headers" => parts.headers.extend(object_section(name, json)?),
             // Also what dispatches take for no body: a list, a text.
-            "body" | "body:" => whole = (kind(json, "input.body")? != Kind::Null).then_some(json),
+            "body" | "body:" => whole = (kind(json, "input.body")? != JsonKind::Null).then_some(json),
             _ => match name.split_once(':').filter(|(_, rest)| !rest.is_empty()) {
                 Some(("query", rest)) => parts.query.put(rest.to_owned(), json),
                 Some(("params", rest)) => parts.params.put(rest.to_owned(), json),
@@ -51,10 +51,10 @@ pub(super) fn read<'a>(input: &'a str, action: &Action) -> Result<Parts<'a>, Fai
     Ok(parts)
 }
 
-fn section<'a>(name: &str, json: &'a str) -> Result<Object<'a>, Failure> {
+fn object_section<'a>(name: &str, json: &'a str) -> Result<Object<'a>, Failure> {
     match kind(json, name)? {
-        Kind::Null => Ok(Object::default()),
-        Kind::Object => Object::read(json)
+        JsonKind::Null => Ok(Object::default()),
+        JsonKind::Object => Object::read(json)
             .ok_or_else(|| Failure::invalid(format!("input.{name}: must be an object whose names are valid Unicode"))),
         _ => Err(Failure::invalid(format!(
             "input.{name}: must be an object; a field of that name is written with its place, as in 'body:{name}' or 'query:{name}'"
@@ -75,14 +75,14 @@ fn body<'a>(whole: Option<&'a str>, loose: Object<'a>) -> Result<Option<Cow<'a, 
             "input.body: must be an object where other fields go to the body too; a field of that name is written 'body:body'",
         )
     })?;
-    object.put_all(loose);
+    object.extend(loose);
     Ok(Some(Cow::Owned(object.to_json())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resources::{Method, RequestType, Resource, Segment};
+    use crate::resources::{Method, PathTemplate, RequestType, Segment};
 
     fn action(method: Method) -> Action {
         let param = Segment::Param {
@@ -92,7 +92,7 @@ mod tests {
         Action {
             tag: "a".into(),
             method,
-            resource: Resource {
+            resource: PathTemplate {
                 segments: vec![param],
                 query: None,
             },
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn each_field_has_its_place() {
+    fn input_fields_are_sorted_into_request_parts() {
         let cases = [
             ("{}", "{} {} {} -", "{} {} {} -"),
             (

@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Debug, Default)]
 pub(in crate::connector) struct Object<'a> {
     members: Vec<(String, &'a str)>,
-    places: HashMap<String, usize>,
+    index_by_name: HashMap<String, usize>,
 }
 
 impl<'a> Object<'a> {
@@ -21,16 +21,20 @@ impl<'a> Object<'a> {
 
     /// Adds a member, or replaces it.
     pub(in crate::connector) fn put(&mut self, name: String, json: &'a str) {
-        if let Some(member) = self.places.get(&name).and_then(|place| self.members.get_mut(*place)) {
+        if let Some(member) = self
+            .index_by_name
+            .get(&name)
+            .and_then(|place| self.members.get_mut(*place))
+        {
             member.1 = json;
             return;
         }
-        self.places.insert(name.clone(), self.members.len());
+        self.index_by_name.insert(name.clone(), self.members.len());
         self.members.push((name, json));
     }
 
     /// Adds all members of another one, or replaces them.
-    pub(super) fn put_all(&mut self, other: Object<'a>) {
+    pub(super) fn extend(&mut self, other: Object<'a>) {
         for (name, json) in other.members {
             self.put(name, json);
         }
@@ -38,7 +42,7 @@ impl<'a> Object<'a> {
 
     /// The JSON text of a member.
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
-        let place = *self.places.get(name)?;
+        let place = *self.index_by_name.get(name)?;
         self.members.get(place).map(|(_, json)| *json)
     }
 
@@ -106,7 +110,7 @@ fn push_name(text: &mut String, name: &str) {
 
 /// What a JSON text is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum JsonKind {
     /// `null`.
     Null,
     /// A string, a number as it is written, `true` or `false`.
@@ -118,30 +122,30 @@ pub(super) enum Kind {
 }
 
 /// What a JSON text is; `place` is for the message.
-pub(super) fn kind(json: &str, place: &str) -> Result<Kind, Failure> {
+pub(super) fn kind(json: &str, place: &str) -> Result<JsonKind, Failure> {
     Ok(match json.as_bytes().first() {
-        Some(b'{') => Kind::Object,
-        Some(b'[') => Kind::List,
-        Some(b'n') => Kind::Null,
+        Some(b'{') => JsonKind::Object,
+        Some(b'[') => JsonKind::List,
+        Some(b'n') => JsonKind::Null,
         Some(b'"') => {
-            Kind::Scalar(serde_json::from_str(json).map_err(|_| {
+            JsonKind::Scalar(serde_json::from_str(json).map_err(|_| {
                 Failure::invalid(format!("{place}: the text is no valid Unicode (half a surrogate pair)"))
             })?)
         }
-        _ => Kind::Scalar(json.to_owned()),
+        _ => JsonKind::Scalar(json.to_owned()),
     })
 }
 
 /// Most objects within each other that are merged; below that the input's replaces the template's.
-const DEEPEST: usize = 64;
+const MAX_MERGE_DEPTH: usize = 64;
 
 /// Merges an input into a template: objects member by member, all else as the input has it.
 pub(in crate::connector) fn merge(template: &str, input: &str) -> String {
-    merged(template, input, 0)
+    merge_at_depth(template, input, 0)
 }
 
-fn merged(template: &str, input: &str, depth: usize) -> String {
-    if depth >= DEEPEST || !input.starts_with('{') {
+fn merge_at_depth(template: &str, input: &str, depth: usize) -> String {
+    if depth >= MAX_MERGE_DEPTH || !input.starts_with('{') {
         return input.to_owned();
     }
     let (Some(template), Some(input)) = (Object::read(template), Object::read(input)) else {
@@ -151,7 +155,7 @@ fn merged(template: &str, input: &str, depth: usize) -> String {
     for (name, known) in template.iter() {
         push_name(&mut text, name);
         match input.get(name) {
-            Some(given) => text.push_str(&merged(known, given, depth + 1)),
+            Some(given) => text.push_str(&merge_at_depth(known, given, depth + 1)),
             None => text.push_str(known),
         }
     }
@@ -168,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_input_goes_before_a_template_member_by_member() {
+    fn merge_prefers_input_over_template_member_by_member() {
         let template = r#"{"a":1,"b":{"c":[1],"d":12345678901234567890},"e":null}"#;
         let cases = [
             ("{}", template),
@@ -191,13 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn depth_costs_no_stack() {
+    fn deeply_nested_json_does_not_overflow_the_stack() {
         let deep = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
         assert_eq!(merge(&deep, &deep), deep);
     }
 
     #[test]
-    fn a_name_that_comes_again_replaces_what_it_named() {
+    fn repeated_member_replaces_the_earlier_one() {
         let object = Object::read(r#"{"a":1,"b":2,"a":3}"#).unwrap();
         assert_eq!(object.to_json(), r#"{"a":3,"b":2}"#);
         assert!(Object::read("[]").is_none() && Object::read("{\"\\ud800\":1}").is_none());

@@ -1,31 +1,31 @@
 //! Actions: calls of HTTP services.
 //!
 //! The way of a call: [`input`] sorts what the job brings, [`request`] merges it into what the action defines and makes
-//! the request ([`address`], [`body`]), `http` sends it, [`answer`] makes the result. Invariants: no value of an input can
+//! the request ([`url`], [`body`]), `http` sends it, [`response`] makes the result. Invariants: no value of an input can
 //! leave its place in the request; a failure names the host and the status and nothing that was sent or answered.
 
-mod address;
-mod answer;
 mod body;
+mod connector;
 mod input;
 mod json;
 mod multipart;
 mod request;
-mod service;
+mod response;
 #[cfg(test)]
 mod tests;
+mod url;
 
-pub(super) use address::url as address_of;
 pub(super) use json::{Object, merge, push_string};
 pub(super) use request::{method, put_header};
+pub(super) use url::build as build_url;
 
-use super::{Connector, Definition, Failure, Name, Target};
+use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
 use crate::engine::preparation::Preparation;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
 use crate::resources::{App, AppEnv, Resources};
 use async_trait::async_trait;
-use service::Service;
+use connector::AppConnector;
 use std::sync::Arc;
 
 /// What `resources` define of it.
@@ -52,8 +52,8 @@ struct AppDefinition {
 
 #[async_trait]
 impl Definition for AppDefinition {
-    fn name(&self) -> Name {
-        Name {
+    fn name(&self) -> ResourceName {
+        ResourceName {
             product: self.product.clone(),
             kind: "app",
             tag: self.app.tag.clone(),
@@ -62,8 +62,8 @@ impl Definition for AppDefinition {
     }
 
     /// One for each action: jobs of others are left for a process that knows them.
-    fn targets(&self) -> Vec<Target> {
-        let target = |action: &crate::resources::Action| Target {
+    fn targets(&self) -> Vec<ServedTarget> {
+        let target = |action: &crate::resources::Action| ServedTarget {
             pattern: Pattern {
                 namespace: Namespace::Actions,
                 product: Some(self.product.clone()),
@@ -76,7 +76,7 @@ impl Definition for AppDefinition {
     }
 
     async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
-        let service = Service::open(Arc::clone(&self.app), &self.env, preparation).await?;
-        Ok(Arc::new(service))
+        let connector = AppConnector::open(Arc::clone(&self.app), &self.env, preparation).await?;
+        Ok(Arc::new(connector))
     }
 }

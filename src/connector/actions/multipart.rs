@@ -3,8 +3,8 @@
 //! Written as bytes, not as a stream, so that its length is known and a redirect can repeat it.
 
 use super::super::Failure;
-use super::body::decoded;
-use super::json::{Kind, Object, kind, list};
+use super::body::decode_base64;
+use super::json::{JsonKind, Object, kind, list};
 use uuid::Uuid;
 
 /// What parts are divided by: random, so that no field can hold it.
@@ -20,7 +20,7 @@ pub(super) fn write(fields: &Object<'_>, boundary: &str) -> Result<Vec<u8>, Fail
     let mut bytes = Vec::new();
     for (name, json) in fields.iter() {
         let place = format!("body.{}", name.chars().take(60).collect::<String>());
-        if kind(json, &place)? == Kind::List {
+        if kind(json, &place)? == JsonKind::List {
             for element in list(json).unwrap_or_default() {
                 part(&mut bytes, boundary, name, element, &place)?;
             }
@@ -35,9 +35,9 @@ pub(super) fn write(fields: &Object<'_>, boundary: &str) -> Result<Vec<u8>, Fail
 fn part(bytes: &mut Vec<u8>, boundary: &str, name: &str, json: &str, place: &str) -> Result<(), Failure> {
     let name = quoted(name);
     let (head, content) = match kind(json, place)? {
-        Kind::Null => return Ok(()),
-        Kind::Scalar(text) => (format!("name=\"{name}\""), text.into_bytes()),
-        Kind::Object => match file(json, place)? {
+        JsonKind::Null => return Ok(()),
+        JsonKind::Scalar(text) => (format!("name=\"{name}\""), text.into_bytes()),
+        JsonKind::Object => match file(json, place)? {
             Some(file) => {
                 let filename = quoted(&file.name);
                 let media_type = file.media_type;
@@ -46,7 +46,7 @@ fn part(bytes: &mut Vec<u8>, boundary: &str, name: &str, json: &str, place: &str
             }
             None => as_json(&name, json),
         },
-        Kind::List => as_json(&name, json),
+        JsonKind::List => as_json(&name, json),
     };
     bytes.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes());
     bytes.extend_from_slice(&content);
@@ -73,8 +73,8 @@ fn file(json: &str, place: &str) -> Result<Option<File>, Failure> {
         return Ok(None);
     }
     let text = |member: &str| match object.get(member).map(|json| kind(json, place)).transpose()? {
-        None | Some(Kind::Null) => Ok(None),
-        Some(Kind::Scalar(text)) => Ok(Some(text)),
+        None | Some(JsonKind::Null) => Ok(None),
+        Some(JsonKind::Scalar(text)) => Ok(Some(text)),
         Some(_) => Err(Failure::invalid(format!("{place}.{member}: must be a string"))),
     };
     let missing = |member: &str| {
@@ -91,7 +91,7 @@ fn file(json: &str, place: &str) -> Result<Option<File>, Failure> {
     Ok(Some(File {
         name,
         media_type,
-        content: decoded(&content, &format!("{place}.content"))?,
+        content: decode_base64(&content, &format!("{place}.content"))?,
     }))
 }
 
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_and_files_are_parts() {
+    fn multipart_body_has_a_part_per_field_and_file() {
         let file = r#"{"filename":"a\"b\r\n.txt","content":"aGk=","contentType":"text/plain"}"#;
         let json = format!(r#"{{"t":"x","n":1.0,"z":null,"l":["1",{file}],"o":{{"a":1}},"q\"\n":true}}"#);
         let expected = [
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_none_are_told_by_their_place() {
+    fn invalid_file_error_names_its_path() {
         let cases = [
             (r#"{"f":{"filename":"a"}}"#, "body.f.content"),
             (r#"{"f":{"filename":"a","content":"*"}}"#, "body.f.content"),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn boundaries_differ() {
+    fn multipart_boundaries_are_random() {
         assert_ne!(boundary(), boundary());
         assert!(boundary().len() <= 70 + 8);
     }

@@ -1,43 +1,43 @@
 //! Makes the request of a call: what the action defines, with what the job brings merged into it.
 
 use super::super::{Call, Failure};
-use super::input::Parts;
-use super::json::{Kind, Object, kind, merge, push_string};
-use super::{address, body};
-use crate::resources::{self, Action, RequestType, Text, is_of_the_connection};
+use super::input::RequestParts;
+use super::json::{JsonKind, Object, kind, merge, push_string};
+use super::{body, url};
+use crate::resources::{self, Action, RequestType, Text, is_connection_header};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
 /// What is sent.
-type Made = (Url, HeaderMap, Option<Vec<u8>>);
+type BuiltRequest = (Url, HeaderMap, Option<Vec<u8>>);
 
 /// The URL, the headers and the body.
 ///
 /// # Errors
 /// `VALIDATION_ERROR` for what is missing or has no place in a request; what the source of secrets says.
-pub(super) async fn make(
+pub(super) async fn build(
     base: &str,
     common: &HeaderMap,
     action: &Action,
-    parts: Parts<'_>,
+    parts: RequestParts<'_>,
     call: &Call<'_>,
-) -> Result<Made, Failure> {
+) -> Result<BuiltRequest, Failure> {
     let params = revealed(action.params.as_ref(), call).await?;
     let query = revealed(action.query.as_ref(), call).await?;
     let template = match &action.body {
         Some(template) => Some(reveal(template, call).await?),
         None => None,
     };
-    let url = address::url(
+    let url = url::build(
         base,
         &action.resource,
-        &overlaid(&params, parts.params)?,
-        &overlaid(&query, parts.query)?,
+        &merge_over_template(&params, parts.params)?,
+        &merge_over_template(&query, parts.query)?,
     )?;
     let mut headers = headers(common, action, &parts.headers, call).await?;
     let json = match (template, parts.body) {
-        (Some(template), Some(given)) => Some(merge(&template, &given)),
-        (template, given) => template.or(given.map(Into::into)),
+        (Some(template), Some(input)) => Some(merge(&template, &input)),
+        (template, input) => template.or(input.map(Into::into)),
     };
     let Some(json) = json else {
         return Ok((url, headers, None));
@@ -63,16 +63,16 @@ async fn revealed(template: Option<&Text>, call: &Call<'_>) -> Result<String, Fa
 }
 
 /// The members of a template, and before them those of an input.
-fn overlaid<'a>(template: &'a str, given: Object<'a>) -> Result<Object<'a>, Failure> {
+fn merge_over_template<'a>(template: &'a str, input: Object<'a>) -> Result<Object<'a>, Failure> {
     let mut object = Object::read(template).ok_or_else(|| Failure::invalid("a template of the action is no object"))?;
-    object.put_all(given);
+    object.extend(input);
     Ok(object)
 }
 
 async fn headers(
     common: &HeaderMap,
     action: &Action,
-    given: &Object<'_>,
+    input: &Object<'_>,
     call: &Call<'_>,
 ) -> Result<HeaderMap, Failure> {
     let mut headers = common.clone();
@@ -85,12 +85,12 @@ async fn headers(
         };
         put_header(&mut headers, name, &value)?;
     }
-    for (name, json) in given.iter() {
-        let place = shown(name);
+    for (name, json) in input.iter() {
+        let place = header_path(name);
         match kind(json, &place)? {
-            Kind::Scalar(value) => put_header(&mut headers, name, &value)?,
+            JsonKind::Scalar(value) => put_header(&mut headers, name, &value)?,
             // Takes away what the definition sets.
-            Kind::Null => drop(headers.remove(name)),
+            JsonKind::Null => drop(headers.remove(name)),
             _ => {
                 return Err(Failure::invalid(format!(
                     "{place}: must be a string, a number, true or false"
@@ -106,13 +106,16 @@ async fn header_value(name: &str, text: &Text, call: &Call<'_>) -> Result<String
     let mut quoted = String::new();
     push_string(&mut quoted, text.as_written());
     let json = call.preparation.reveal_json(&quoted, call.attempt.started_at).await?;
-    match kind(&json, &shown(name))? {
-        Kind::Scalar(value) => Ok(value),
-        _ => Err(Failure::invalid(format!("{}: must be a text or a number", shown(name)))),
+    match kind(&json, &header_path(name))? {
+        JsonKind::Scalar(value) => Ok(value),
+        _ => Err(Failure::invalid(format!(
+            "{}: must be a text or a number",
+            header_path(name)
+        ))),
     }
 }
 
-fn shown(name: &str) -> String {
+fn header_path(name: &str) -> String {
     let name: String = name.chars().take(60).collect();
     format!("headers.{}", name.escape_debug())
 }
@@ -122,10 +125,10 @@ fn shown(name: &str) -> String {
 /// # Errors
 /// `VALIDATION_ERROR` for a name or a value that is none, and for headers that are the connection's.
 pub(in crate::connector) fn put_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Failure> {
-    let place = || shown(name);
+    let place = || header_path(name);
     let header = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| Failure::invalid(format!("{}: is no name of a header", place())))?;
-    if is_of_the_connection(header.as_str()) {
+    if is_connection_header(header.as_str()) {
         return Err(Failure::invalid(format!(
             "{}: is set by the connection itself",
             place()

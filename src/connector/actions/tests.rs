@@ -1,13 +1,13 @@
 //! What a definition and an input become on the wire, and what comes back; failures are those of `http`, and of the tests
 //! through the package.
 
-use super::super::{Call, Connector, Limits, kit};
+use super::super::{Call, Connector, Limits, test_support};
 use super::*;
 use crate::engine::secrets::Secrets;
 use crate::engine::steps::Steps;
 use crate::expr;
 use crate::model::JobId;
-use crate::resources::{Action, HttpAuth, Method, RequestType, Resource, Segment, Text};
+use crate::resources::{Action, HttpAuth, Method, PathTemplate, RequestType, Segment, Text};
 use crate::store::sqlite::{Location, SqliteConfig, SqliteStore};
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -49,7 +49,7 @@ fn is_whole(text: &str) -> bool {
     body.len() >= length.map_or(0, |length| length.parse().unwrap())
 }
 
-const FINE: &str =
+const OK_RESPONSE: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10\r\nconnection: close\r\n\r\n{\"n\":1.00}";
 
 fn preparation() -> Preparation {
@@ -66,7 +66,7 @@ fn action() -> Action {
     Action {
         tag: "place".into(),
         method: Method::Post,
-        resource: Resource {
+        resource: PathTemplate {
             segments: vec![
                 Segment::Literal("orders".into()),
                 Segment::Param {
@@ -114,9 +114,9 @@ async fn call(
     preparation: &Preparation,
     input: &str,
 ) -> Result<Option<Box<str>>, Failure> {
-    let service = Service::open(app(action), &env, preparation).await?;
+    let connector = AppConnector::open(app(action), &env, preparation).await?;
     let store: Arc<dyn crate::store::Store> = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
-    let attempt = kit::attempt(Namespace::Actions, ["shop", "place"], (JobId::generate(), 3), input);
+    let attempt = test_support::attempt(Namespace::Actions, ["shop", "place"], (JobId::generate(), 3), input);
     let steps = Steps::new(Arc::downgrade(&store), &attempt);
     let call = Call {
         attempt: &attempt,
@@ -124,12 +124,12 @@ async fn call(
         steps: &steps,
         limits: &Limits::default(),
     };
-    service.run(&call).await
+    connector.run(&call).await
 }
 
 #[tokio::test]
 async fn an_input_is_merged_into_what_the_action_defines() {
-    let (address, sent) = server(FINE);
+    let (address, sent) = server(OK_RESPONSE);
     let auth = HttpAuth::Bearer(Text::from("$Secret{TOKEN}"));
     let preparation = preparation();
     let input = r#"{"id":7,"at":null,"body:more":[1.10],"query:page":2,"headers:x-both":"input"}"#;
@@ -165,7 +165,7 @@ async fn an_input_is_merged_into_what_the_action_defines() {
 }
 
 #[tokio::test]
-async fn credentials_are_a_header() {
+async fn credentials_are_sent_as_a_header() {
     let text = |text: &str| Text::from(text);
     let cases = [
         (
@@ -184,7 +184,7 @@ async fn credentials_are_a_header() {
         ),
     ];
     for (auth, line) in cases {
-        let (address, sent) = server(FINE);
+        let (address, sent) = server(OK_RESPONSE);
         call(action(), env(&address, Some(auth)), &preparation(), r#"{"id":1}"#)
             .await
             .unwrap();
@@ -194,8 +194,8 @@ async fn credentials_are_a_header() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_is_told_before_anything_is_sent() {
-    let (address, sent) = server(FINE);
+async fn invalid_request_fails_before_anything_is_sent() {
+    let (address, sent) = server(OK_RESPONSE);
     let inputs = [
         (r#"{}"#, "params.id"),
         (r#"{"id":".."}"#, "params.id"),

@@ -9,11 +9,11 @@ use std::fmt;
 use url::{Host, Url};
 
 /// Largest file of certificates that is read, in bytes.
-const LARGEST_FILE: u64 = 4 << 20;
+const MAX_PEM_FILE_BYTES: u64 = 4 << 20;
 
 /// A broker's address and credentials.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(super) struct BrokerAddress {
     /// Name or address, without brackets.
     pub(super) host: String,
     /// Port.
@@ -43,7 +43,7 @@ pub(super) struct Server {
     pub(super) ca: Option<String>,
 }
 
-impl fmt::Display for Server {
+impl fmt::Display for BrokerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
@@ -53,7 +53,7 @@ impl fmt::Display for Server {
     }
 }
 
-impl Server {
+impl BrokerAddress {
     /// Puts the secrets in.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl Server {
             Some(Host::Ipv6(address)) => address.to_string(),
             _ => return Err(wrong("names no host")),
         };
-        let decoded = |text: &str| decode(text).ok_or_else(|| wrong("is not UTF-8 once it is decoded"));
+        let decoded = |text: &str| percent_decode(text).ok_or_else(|| wrong("is not UTF-8 once it is decoded"));
         let user = (!url.username().is_empty())
             .then(|| decoded(url.username()))
             .transpose()?;
@@ -140,8 +140,10 @@ async fn read_pem(text: String) -> Result<String, Failure> {
     }
     let read = tokio::task::spawn_blocking(move || {
         let found = std::fs::metadata(&text)?;
-        if found.len() > LARGEST_FILE {
-            return Err(std::io::Error::other(format!("it is larger than {LARGEST_FILE} bytes")));
+        if found.len() > MAX_PEM_FILE_BYTES {
+            return Err(std::io::Error::other(format!(
+                "it is larger than {MAX_PEM_FILE_BYTES} bytes"
+            )));
         }
         std::fs::read_to_string(&text)
     });
@@ -150,12 +152,14 @@ async fn read_pem(text: String) -> Result<String, Failure> {
 }
 
 /// Undoes percent-encoding; `None`: what comes out is no text.
-fn decode(text: &str) -> Option<String> {
+fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
         let code = match tail {
-            [high, low, after @ ..] if *first == b'%' => hex(*high).zip(hex(*low)).map(|digits| (digits, after)),
+            [high, low, after @ ..] if *first == b'%' => {
+                hex_digit(*high).zip(hex_digit(*low)).map(|digits| (digits, after))
+            }
             _ => None,
         };
         match code {
@@ -172,7 +176,7 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn hex(digit: u8) -> Option<u8> {
+fn hex_digit(digit: u8) -> Option<u8> {
     char::from(digit)
         .to_digit(16)
         .and_then(|value| u8::try_from(value).ok())
@@ -186,21 +190,21 @@ mod tests {
 
     #[test]
     fn an_address_is_read_with_its_defaults() {
-        let plain = Server::parse("amqp://broker", &AMQP).unwrap();
+        let plain = BrokerAddress::parse("amqp://broker", &AMQP).unwrap();
         assert_eq!((plain.host.as_str(), plain.port, plain.tls), ("broker", 5672, false));
         assert_eq!((plain.username, plain.password, plain.path), (None, None, None));
-        let whole = Server::parse("amqps://us%40er:p%2F%25w%C3%BC@10.0.0.1:99/%2fv", &AMQP).unwrap();
+        let whole = BrokerAddress::parse("amqps://us%40er:p%2F%25w%C3%BC@10.0.0.1:99/%2fv", &AMQP).unwrap();
         assert_eq!((whole.host.as_str(), whole.port, whole.tls), ("10.0.0.1", 99, true));
         assert_eq!(whole.username.as_deref(), Some("us@er"));
         assert_eq!(whole.password.as_deref(), Some("p/%wü"));
         assert_eq!(whole.path.as_deref(), Some("/v"));
-        let six = Server::parse("amqp://[::1]:5/", &AMQP).unwrap();
+        let six = BrokerAddress::parse("amqp://[::1]:5/", &AMQP).unwrap();
         assert_eq!((six.host.as_str(), six.to_string().as_str()), ("::1", "[::1]:5"));
         assert_eq!(six.path.as_deref(), Some(""));
     }
 
     #[test]
-    fn what_is_no_address_is_refused_without_showing_it() {
+    fn invalid_address_error_does_not_reveal_the_address() {
         for text in [
             "",
             "broker:5672",
@@ -209,7 +213,9 @@ mod tests {
             "amqp://u:se/cret@h",
             "amqp://u:%ff@h",
         ] {
-            let failure = Server::parse(text, &AMQP).map(|server| server.to_string()).unwrap_err();
+            let failure = BrokerAddress::parse(text, &AMQP)
+                .map(|server| server.to_string())
+                .unwrap_err();
             assert_eq!(&*failure.code, "VALIDATION_ERROR", "{text}");
             assert!(!failure.message.contains("se/cret") && !failure.message.contains("secret@"));
         }

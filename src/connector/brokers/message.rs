@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// Media type of a message that is JSON.
-const JSON: &str = "application/json";
+const JSON_MEDIA_TYPE: &str = "application/json";
 /// Media type of a message that is a string.
-const TEXT: &str = "text/plain; charset=utf-8";
+const TEXT_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 
 /// What every message carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +48,12 @@ impl Message {
             Some(Ok(text)) => Self {
                 id,
                 body: text.into_bytes(),
-                content_type: TEXT,
+                content_type: TEXT_MEDIA_TYPE,
             },
             _ => Self {
                 id,
                 body: message.as_bytes().to_vec(),
-                content_type: JSON,
+                content_type: JSON_MEDIA_TYPE,
             },
         })
     }
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_the_text_of_the_message() {
+    fn message_body_is_the_json_text_unchanged() {
         for text in [
             r#"{"b":1,"a":2}"#,
             r#"{ "id" : 12345678901234567890, "n": 1.50e3 }"#,
@@ -78,20 +78,20 @@ mod tests {
             r#"{"a":1,"a":2}"#,
         ] {
             let input = format!("{{\"message\":{text}}}");
-            assert_eq!(read(&input), Ok((text.as_bytes().to_vec(), JSON)), "{text}");
+            assert_eq!(read(&input), Ok((text.as_bytes().to_vec(), JSON_MEDIA_TYPE)), "{text}");
         }
     }
 
     #[test]
-    fn a_string_is_sent_as_its_characters() {
+    fn string_message_is_sent_without_json_quotes() {
         assert_eq!(
             read(r#"{"message":"a \"b\" \u00fc\n"}"#),
-            Ok(("a \"b\" ü\n".into(), TEXT))
+            Ok(("a \"b\" ü\n".into(), TEXT_MEDIA_TYPE))
         );
     }
 
     #[test]
-    fn what_is_no_message_is_told_by_its_place() {
+    fn invalid_message_error_names_its_path() {
         for (input, place) in [
             ("{}", "input.message:"),
             ("[]", "input:"),

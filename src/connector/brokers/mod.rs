@@ -1,7 +1,7 @@
 //! Events: messages to brokers, each with its acknowledgement.
 //!
 //! One module for each kind of server, and around them what all have in common: which topic an event is ([`topics`]), what
-//! is sent ([`message`]), and the one connection that all attempts share ([`link`]). Invariants: a message is sent by the
+//! is sent ([`message`]), and the one connection that all attempts share ([`shared_connection`]). Invariants: a message is sent by the
 //! attempt that wants it or not at all, since no client here keeps messages for a connection that is to come; an attempt
 //! succeeds only after the server has said that it has the message; what is sent is the job's `message`, byte for byte.
 #![cfg_attr(
@@ -14,11 +14,11 @@
 )]
 
 mod address;
-mod link;
+mod connector;
+mod connector_error;
 mod message;
-mod publisher;
+mod shared_connection;
 mod topics;
-mod trouble;
 
 #[cfg(feature = "mqtt")]
 mod mqtt;
@@ -34,7 +34,7 @@ mod tests;
 #[cfg(any(feature = "rabbitmq", feature = "nats", feature = "mqtt", feature = "redis"))]
 mod tls;
 
-use super::{Connector, Definition, Failure, Name, Target};
+use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
 use crate::engine::preparation::Preparation;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
@@ -42,8 +42,8 @@ use crate::model::Namespace;
 use crate::resources::BrokerKind;
 use crate::resources::{Broker, BrokerEnv, Resources};
 use async_trait::async_trait;
-use link::Patience;
-use publisher::{Publisher, Transport};
+use connector::{BrokerConnector, Transport};
+use shared_connection::Timeouts;
 use std::sync::Arc;
 use topics::Topics;
 
@@ -56,7 +56,7 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
                 product: product.into(),
                 broker: Arc::clone(broker),
                 env,
-                patience: Patience::default(),
+                timeouts: Timeouts::default(),
             }));
         }
     }
@@ -69,7 +69,7 @@ struct BrokerDefinition {
     broker: Arc<Broker>,
     /// Which of the broker's environments.
     env: usize,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 impl BrokerDefinition {
@@ -77,15 +77,15 @@ impl BrokerDefinition {
         self.broker.envs.get(self.env)
     }
 
-    fn publisher<T: Transport>(&self, transport: T, topics: Topics) -> Arc<dyn Connector> {
-        Arc::new(Publisher::new(transport, topics, self.patience))
+    fn connector<T: Transport>(&self, transport: T, topics: Topics) -> Arc<dyn Connector> {
+        Arc::new(BrokerConnector::new(transport, topics, self.timeouts))
     }
 }
 
 #[async_trait]
 impl Definition for BrokerDefinition {
-    fn name(&self) -> Name {
-        Name {
+    fn name(&self) -> ResourceName {
+        ResourceName {
             product: self.product.clone(),
             kind: "broker",
             tag: self.broker.tag.clone(),
@@ -93,9 +93,9 @@ impl Definition for BrokerDefinition {
         }
     }
 
-    fn targets(&self) -> Vec<Target> {
+    fn targets(&self) -> Vec<ServedTarget> {
         let slug = self.env().map(|env| env.slug.clone());
-        let target = |event: Option<Box<str>>| Target {
+        let target = |event: Option<Box<str>>| ServedTarget {
             pattern: Pattern {
                 namespace: Namespace::Events,
                 product: Some(self.product.clone()),
@@ -109,7 +109,7 @@ impl Definition for BrokerDefinition {
         };
         let names = topics
             .iter()
-            .flat_map(|topic| [topic.tag.clone(), topics::qualified(&self.broker.tag, &topic.tag)]);
+            .flat_map(|topic| [topic.tag.clone(), topics::qualified_event(&self.broker.tag, &topic.tag)]);
         names.map(|name| target(Some(name))).collect()
     }
 
@@ -117,17 +117,17 @@ impl Definition for BrokerDefinition {
         let Some(env) = self.env() else {
             return Err(Failure::invalid("the broker has no such environment"));
         };
-        let server = address::Server::reveal(env, preparation).await?;
+        let server = address::BrokerAddress::reveal(env, preparation).await?;
         let topics = Topics::reveal(&self.broker, &env.config, preparation).await?;
         match env.kind {
             #[cfg(feature = "rabbitmq")]
-            BrokerKind::RabbitMq => Ok(self.publisher(rabbitmq::RabbitMq::new(server, self.patience)?, topics)),
+            BrokerKind::RabbitMq => Ok(self.connector(rabbitmq::RabbitMq::new(server, self.timeouts)?, topics)),
             #[cfg(feature = "redis")]
-            BrokerKind::Redis => Ok(self.publisher(redis::Redis::new(server, self.patience)?, topics)),
+            BrokerKind::Redis => Ok(self.connector(redis::Redis::new(server, self.timeouts)?, topics)),
             #[cfg(feature = "nats")]
-            BrokerKind::Nats => Ok(self.publisher(nats::Nats::new(server, self.patience)?, topics)),
+            BrokerKind::Nats => Ok(self.connector(nats::Nats::new(server, self.timeouts)?, topics)),
             #[cfg(feature = "mqtt")]
-            BrokerKind::Mqtt => Ok(self.publisher(mqtt::Mqtt::new(server, self.patience)?, topics)),
+            BrokerKind::Mqtt => Ok(self.connector(mqtt::Mqtt::new(server, self.timeouts)?, topics)),
             kind => Err(Failure::invalid(format!(
                 "this build of the package cannot speak to {}; publish in a handler, registered by `ductape.events.handle`",
                 kind.name()

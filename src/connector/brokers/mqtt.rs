@@ -4,13 +4,13 @@
 //! all that waits in it fails. Invariant: a message is acknowledged when the server has said so (QoS 1 and 2), or when it
 //! was written to the connection (QoS 0).
 
-use super::address::Server;
-use super::link::Patience;
+use super::address::BrokerAddress;
+use super::connector::Transport;
+use super::connector_error::{ConnectorError, broken, unsent};
 use super::message::Message;
-use super::publisher::Transport;
+use super::shared_connection::Timeouts;
 use super::tls;
 use super::topics::Destination;
-use super::trouble::{Trouble, broken, unsent};
 use crate::connector::Failure;
 use async_trait::async_trait;
 use rumqttc::mqttbytes::QoS;
@@ -19,7 +19,7 @@ use rumqttc::mqttbytes::v5::{
 };
 use rumqttc::{
     AsyncClient, ClientError, ConnectionError, Event, EventLoop, MqttOptions, PublishNoticeError, PublishOptions,
-    PublishResult, Transport as Wire,
+    PublishResult, Transport as MqttTransport,
 };
 use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,18 +27,18 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// Seconds without a word after which the server is asked for one.
-const KEEP_ALIVE: u16 = 15;
+const KEEP_ALIVE_SECONDS: u16 = 15;
 /// Messages that wait to be written; an attempt that comes then waits.
-const WAITING: usize = 100;
+const MAX_QUEUED_MESSAGES: usize = 100;
 /// Largest packet that the server may send, in bytes: none of ours is large.
-const LARGEST_INCOMING: u32 = 64 << 10;
+const MAX_INCOMING_PACKET_BYTES: u32 = 64 << 10;
 /// The message's id, among its user properties.
-const ID: &str = "message_id";
+const MESSAGE_ID_PROPERTY: &str = "message_id";
 
 /// An MQTT server.
 pub(super) struct Mqtt {
-    server: Server,
-    wire: Option<Wire>,
+    server: BrokerAddress,
+    transport: Option<MqttTransport>,
 }
 
 /// A connection, and the task that moves its packets.
@@ -46,16 +46,16 @@ pub(super) struct Connection {
     client: AsyncClient,
     driver: AbortHandle,
     /// Why it ended.
-    ended: Ended,
+    end_reason: EndReason,
     /// Closed when it has ended.
-    going: watch::Receiver<()>,
+    driver_alive: watch::Receiver<()>,
     /// Largest packet that the server takes, in bytes.
-    largest: Option<usize>,
+    max_packet_bytes: Option<usize>,
     /// Highest quality of service that the server offers.
-    most: u8,
+    max_qos: u8,
 }
 
-type Ended = Arc<Mutex<Option<String>>>;
+type EndReason = Arc<Mutex<Option<String>>>;
 
 impl Drop for Connection {
     fn drop(&mut self) {
@@ -64,17 +64,17 @@ impl Drop for Connection {
 }
 
 impl Mqtt {
-    pub(super) fn new(server: Server, _: Patience) -> Result<Self, Failure> {
-        let wire = if server.tls {
-            crate::tls::prepare();
+    pub(super) fn new(server: BrokerAddress, _: Timeouts) -> Result<Self, Failure> {
+        let transport = if server.tls {
+            crate::tls::install_crypto_provider();
             match &server.ca {
-                Some(pem) => Some(Wire::tls_with_config(tls::trusting(pem)?.into())),
+                Some(pem) => Some(MqttTransport::tls_with_config(tls::client_config_for_ca(pem)?.into())),
                 None => None,
             }
         } else {
-            Some(Wire::Tcp)
+            Some(MqttTransport::Tcp)
         };
-        Ok(Self { server, wire })
+        Ok(Self { server, transport })
     }
 
     async fn options(&self) -> Result<MqttOptions, Failure> {
@@ -82,8 +82,8 @@ impl Mqtt {
         // Two connections with one name end each other.
         let name = format!("ductape-{}", uuid::Uuid::now_v7().simple());
         let mut options = MqttOptions::new(name, (server.host.clone(), server.port));
-        options.set_keep_alive(KEEP_ALIVE);
-        options.set_max_packet_size(Some(LARGEST_INCOMING));
+        options.set_keep_alive(KEEP_ALIVE_SECONDS);
+        options.set_max_packet_size(Some(MAX_INCOMING_PACKET_BYTES));
         match (&server.username, &server.password) {
             (Some(username), Some(password)) => {
                 options.set_credentials(username.clone(), password.clone().into_bytes());
@@ -96,18 +96,18 @@ impl Mqtt {
             }
             (None, None) => {}
         }
-        let wire = match &self.wire {
-            Some(wire) => wire.clone(),
+        let transport = match &self.transport {
+            Some(transport) => transport.clone(),
             None => system_tls().await?,
         };
-        options.set_transport(wire);
+        options.set_transport(transport);
         Ok(options)
     }
 
-    fn refusal(&self, error: &ConnectionError) -> Failure {
+    fn connect_failure(&self, error: &ConnectionError) -> Failure {
         let server = &self.server;
         let ConnectionError::ConnectionRefused(code) = error else {
-            return server.unreachable(plain(error));
+            return server.unreachable(root_cause(error));
         };
         match code {
             ConnectReturnCode::BadUserNamePassword
@@ -127,17 +127,17 @@ impl Mqtt {
 }
 
 /// Reads the system's certificates, which blocks.
-async fn system_tls() -> Result<Wire, Failure> {
-    let read = tokio::task::spawn_blocking(Wire::try_tls_with_default_config).await;
+async fn system_tls() -> Result<MqttTransport, Failure> {
+    let read = tokio::task::spawn_blocking(MqttTransport::try_tls_with_default_config).await;
     match read {
-        Ok(Ok(wire)) => Ok(wire),
+        Ok(Ok(transport)) => Ok(transport),
         Ok(Err(error)) => Err(Failure::connection(format!("cannot set up TLS: {error}"))),
         Err(_) => Err(Failure::connection("setting up TLS was interrupted")),
     }
 }
 
 /// Its innermost words.
-fn plain(error: &dyn std::error::Error) -> String {
+fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -146,11 +146,11 @@ fn plain(error: &dyn std::error::Error) -> String {
 }
 
 /// Moves packets until the connection ends; then all that waits in it fails.
-async fn drive(mut events: EventLoop, ended: Ended, _going: watch::Sender<()>) {
+async fn drive(mut events: EventLoop, end_reason: EndReason, _driver_alive: watch::Sender<()>) {
     loop {
         if let Err(error) = events.poll().await {
-            let mut why = ended.lock().unwrap_or_else(PoisonError::into_inner);
-            why.get_or_insert_with(|| plain(&error));
+            let mut why = end_reason.lock().unwrap_or_else(PoisonError::into_inner);
+            why.get_or_insert_with(|| root_cause(&error));
             return;
         }
     }
@@ -162,24 +162,24 @@ impl Transport for Mqtt {
 
     async fn connect(&self) -> Result<Self::Connection, Failure> {
         let options = self.options().await?;
-        let (client, mut events) = AsyncClient::builder(options).capacity(WAITING).build();
+        let (client, mut events) = AsyncClient::builder(options).capacity(MAX_QUEUED_MESSAGES).build();
         let greeting = loop {
             match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(greeting))) => break greeting,
                 Ok(_) => {}
-                Err(error) => return Err(self.refusal(&error)),
+                Err(error) => return Err(self.connect_failure(&error)),
             }
         };
-        let ended = Ended::default();
-        let (alive, going) = watch::channel(());
-        let driver = tokio::spawn(drive(events, Arc::clone(&ended), alive)).abort_handle();
+        let end_reason = EndReason::default();
+        let (driver_guard, driver_alive) = watch::channel(());
+        let driver = tokio::spawn(drive(events, Arc::clone(&end_reason), driver_guard)).abort_handle();
         Ok(Connection {
             client,
             driver,
-            ended,
-            going,
-            largest: largest(&greeting),
-            most: greeting.properties.as_ref().and_then(|said| said.max_qos).unwrap_or(2),
+            end_reason,
+            driver_alive,
+            max_packet_bytes: max_packet_bytes(&greeting),
+            max_qos: greeting.properties.as_ref().and_then(|said| said.max_qos).unwrap_or(2),
         })
     }
 
@@ -187,8 +187,8 @@ impl Transport for Mqtt {
         !connection.driver.is_finished()
     }
 
-    async fn probe(&self, connection: &Self::Connection) -> Result<(), Trouble> {
-        // The server is asked by the client, as often as `KEEP_ALIVE` says.
+    async fn probe(&self, connection: &Self::Connection) -> Result<(), ConnectorError> {
+        // The server is asked by the client, as often as `KEEP_ALIVE_SECONDS` says.
         if connection.driver.is_finished() {
             return Err(unsent(reason(connection)));
         }
@@ -200,11 +200,11 @@ impl Transport for Mqtt {
         connection: &Self::Connection,
         message: &Message,
         to: &Destination,
-    ) -> Result<String, Trouble> {
+    ) -> Result<String, ConnectorError> {
         let qos = to.options.qos.unwrap_or(1);
-        check(connection, message, to, qos)?;
+        check_limits(connection, message, to, qos)?;
         let retain = to.options.retain.unwrap_or(false);
-        let options = PublishOptions::new(level(qos))
+        let options = PublishOptions::new(to_qos(qos))
             .retain(retain)
             .properties(properties(message, to));
         let sent = connection
@@ -212,15 +212,17 @@ impl Transport for Mqtt {
             .publish_tracked(to.name.to_string(), message.body.clone(), options)
             .await;
         let notice = sent.map_err(|error| match error {
-            ClientError::InvalidRequest(_) => Trouble::Refused(Failure::invalid("the topic cannot be published to")),
+            ClientError::InvalidRequest(_) => {
+                ConnectorError::Refused(Failure::invalid("the topic cannot be published to"))
+            }
             _ => unsent(reason(connection)),
         })?;
-        let mut going = connection.going.clone();
+        let mut driver_alive = connection.driver_alive.clone();
         let answer = tokio::select! {
             biased;
             answer = notice.wait_async() => answer,
             // What was queued and never taken up gets no answer of its own.
-            _ = going.changed() => return Err(broken(reason(connection))),
+            _ = driver_alive.changed() => return Err(broken(reason(connection))),
         };
         acknowledged(answer, connection)?;
         let result = json!({ "message_id": message.id, "topic": to.name, "qos": qos, "retain": retain });
@@ -241,12 +243,12 @@ impl Transport for Mqtt {
     }
 }
 
-fn largest(greeting: &ConnAck) -> Option<usize> {
-    let most = greeting.properties.as_ref()?.max_packet_size?;
-    usize::try_from(most).ok()
+fn max_packet_bytes(greeting: &ConnAck) -> Option<usize> {
+    let max_qos = greeting.properties.as_ref()?.max_packet_size?;
+    usize::try_from(max_qos).ok()
 }
 
-fn level(qos: u8) -> QoS {
+fn to_qos(qos: u8) -> QoS {
     match qos {
         0 => QoS::AtMostOnce,
         1 => QoS::AtLeastOnce,
@@ -255,7 +257,7 @@ fn level(qos: u8) -> QoS {
 }
 
 fn properties(message: &Message, to: &Destination) -> PublishProperties {
-    let mut user = vec![(ID.to_owned(), message.id.clone())];
+    let mut user = vec![(MESSAGE_ID_PROPERTY.to_owned(), message.id.clone())];
     user.extend(to.headers.iter().map(|(name, value)| (name.to_string(), value.clone())));
     PublishProperties {
         payload_format_indicator: Some(1),
@@ -267,14 +269,16 @@ fn properties(message: &Message, to: &Destination) -> PublishProperties {
 }
 
 /// What the server would end the connection for.
-fn check(connection: &Connection, message: &Message, to: &Destination, qos: u8) -> Result<(), Trouble> {
-    let invalid = |why: String| Err(Trouble::Refused(Failure::invalid(why)));
+fn check_limits(connection: &Connection, message: &Message, to: &Destination, qos: u8) -> Result<(), ConnectorError> {
+    let invalid = |why: String| Err(ConnectorError::Refused(Failure::invalid(why)));
     if to.name.is_empty() || to.name.contains(['#', '+', '\0']) {
         return invalid(format!("'{}' is no topic to publish to", to.name));
     }
-    if qos > connection.most {
-        let most = connection.most;
-        return invalid(format!("the server offers QoS up to {most}, and the topic wants {qos}"));
+    if qos > connection.max_qos {
+        let max_qos = connection.max_qos;
+        return invalid(format!(
+            "the server offers QoS up to {max_qos}, and the topic wants {qos}"
+        ));
     }
     // Lengths, identifiers and flags beside what is written out.
     let headers: usize = to
@@ -283,20 +287,23 @@ fn check(connection: &Connection, message: &Message, to: &Destination, qos: u8) 
         .map(|(name, value)| name.len() + value.len() + 5)
         .sum();
     let size = message.body.len() + to.name.len() + 2 * message.id.len() + headers + 100;
-    match connection.largest {
-        Some(largest) if size > largest => invalid(format!(
-            "the message has about {size} bytes, and the server takes {largest}"
+    match connection.max_packet_bytes {
+        Some(max_packet_bytes) if size > max_packet_bytes => invalid(format!(
+            "the message has about {size} bytes, and the server takes {max_packet_bytes}"
         )),
         _ => Ok(()),
     }
 }
 
 fn reason(connection: &Connection) -> String {
-    let why = connection.ended.lock().unwrap_or_else(PoisonError::into_inner);
+    let why = connection.end_reason.lock().unwrap_or_else(PoisonError::into_inner);
     why.clone().unwrap_or_else(|| "it was closed".to_owned())
 }
 
-fn acknowledged(answer: Result<PublishResult, PublishNoticeError>, connection: &Connection) -> Result<(), Trouble> {
+fn acknowledged(
+    answer: Result<PublishResult, PublishNoticeError>,
+    connection: &Connection,
+) -> Result<(), ConnectorError> {
     let refused = |code: &str, reason: String| match code {
         "NotAuthorized" => Failure::forbidden(reason),
         "QuotaExceeded" => Failure::new(crate::error::ErrorCode::RateLimited, reason),
@@ -318,7 +325,7 @@ fn acknowledged(answer: Result<PublishResult, PublishNoticeError>, connection: &
             other => format!("{other:?}"),
         },
         Err(PublishNoticeError::RetainNotSupported) => {
-            return Err(Trouble::Refused(Failure::invalid(
+            return Err(ConnectorError::Refused(Failure::invalid(
                 "the server keeps no messages, and the topic says `retain`",
             )));
         }
@@ -328,5 +335,5 @@ fn acknowledged(answer: Result<PublishResult, PublishNoticeError>, connection: &
         Err(_) => return Err(broken(reason(connection))),
     };
     let reason = format!("the server refused the message ({code})");
-    Err(Trouble::Refused(refused(&code, reason)))
+    Err(ConnectorError::Refused(refused(&code, reason)))
 }

@@ -5,13 +5,13 @@
 //! that a question is sent after it on the same connection: whoever gets its answer knows that the server has taken what
 //! came before. What the server says about rights it says beside all that, and is listened for.
 
-use super::address::Server;
-use super::link::Patience;
+use super::address::BrokerAddress;
+use super::connector::Transport;
+use super::connector_error::{ConnectorError, broken, unsent};
 use super::message::Message;
-use super::publisher::Transport;
+use super::shared_connection::Timeouts;
 use super::tls;
 use super::topics::Destination;
-use super::trouble::{Trouble, broken, unsent};
 use crate::connector::Failure;
 use async_nats::client::{PublishErrorKind, RequestErrorKind};
 use async_nats::jetstream::context::{Context, ContextBuilder, PublishErrorKind as StoreErrorKind};
@@ -28,76 +28,80 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Without a word for so long the server is asked for one; it is given up after three.
-const PING: Duration = Duration::from_secs(5);
+const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a word about missing rights may take from one task to another, once it is here.
-const GRACE: Duration = Duration::from_millis(25);
+const NOTICE_GRACE: Duration = Duration::from_millis(25);
 /// Subjects of which it is known that they may be published to.
-const KNOWN: usize = 1_000;
+const MAX_REMEMBERED_SUBJECTS: usize = 1_000;
 /// Nobody listens there.
-const NOWHERE: &str = "nats://127.0.0.1:0";
+const UNREACHABLE_ADDRESS: &str = "nats://127.0.0.1:0";
 /// By this header a stream knows a message that it has.
-const ID: &str = "Nats-Msg-Id";
-const CONTENT_TYPE: &str = "Content-Type";
+const MESSAGE_ID_HEADER: &str = "Nats-Msg-Id";
+const CONTENT_TYPE_HEADER: &str = "Content-Type";
 
 /// A NATS server.
 pub(super) struct Nats {
-    server: Server,
+    server: BrokerAddress,
     address: ServerAddr,
-    nowhere: ServerAddr,
+    unreachable_address: ServerAddr,
     tls: Option<rustls::ClientConfig>,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 /// A connection.
 pub(super) struct Connection {
     client: Client,
     streams: Context,
-    words: Arc<Words>,
+    notices: Arc<ServerNotices>,
 }
 
 /// What the server says beside answers.
 #[derive(Default)]
-struct Words {
-    heard: Mutex<Heard>,
+struct ServerNotices {
+    notice_state: Mutex<NoticeState>,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct Heard {
+struct NoticeState {
     /// What may not be done: the server's words.
     forbidden: HashSet<String>,
     /// Subjects that were published to without such words.
     allowed: HashSet<String>,
-    ended: bool,
+    is_closed: bool,
 }
 
-impl Words {
-    fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+impl ServerNotices {
+    fn notice_state(&self) -> MutexGuard<'_, NoticeState> {
+        self.notice_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hear(&self, event: &Event) {
+    fn handle_event(&self, event: &Event) {
         match event {
             Event::ServerError(ServerError::Other(text)) if text.to_lowercase().contains("permissions violation") => {
-                let mut heard = self.heard();
-                if heard.forbidden.len() < KNOWN {
-                    heard.forbidden.insert(text.clone());
+                let mut notice_state = self.notice_state();
+                if notice_state.forbidden.len() < MAX_REMEMBERED_SUBJECTS {
+                    notice_state.forbidden.insert(text.clone());
                 }
             }
-            Event::Disconnected | Event::Closed => self.heard().ended = true,
+            Event::Disconnected | Event::Closed => self.notice_state().is_closed = true,
             _ => return,
         }
         self.changed.notify_waiters();
     }
 
     /// What was said against publishing to this subject, or against hearing of the answer.
-    fn objection(&self, subject: &str) -> Option<Failure> {
-        let heard = self.heard();
+    fn permission_failure(&self, subject: &str) -> Option<Failure> {
+        let notice_state = self.notice_state();
         let quoted = format!("\"{}\"", subject.to_lowercase());
-        if heard.forbidden.iter().any(|text| text.to_lowercase().contains(&quoted)) {
+        if notice_state
+            .forbidden
+            .iter()
+            .any(|text| text.to_lowercase().contains(&quoted))
+        {
             return Some(Failure::forbidden(format!("the user may not publish to '{subject}'")));
         }
-        let inbox = heard
+        let inbox = notice_state
             .forbidden
             .iter()
             .any(|text| text.contains("_INBOX") || text.to_lowercase().contains("subscription"));
@@ -109,51 +113,51 @@ impl Words {
     }
 
     /// Ends when there is an objection.
-    async fn objected(&self, subject: &str) -> Failure {
+    async fn permission_denied(&self, subject: &str) -> Failure {
         loop {
             let changed = self.changed.notified();
-            if let Some(failure) = self.objection(subject) {
+            if let Some(failure) = self.permission_failure(subject) {
                 return failure;
             }
             changed.await;
         }
     }
 
-    fn is_known(&self, subject: &str) -> bool {
-        self.heard().allowed.contains(subject)
+    fn is_allowed(&self, subject: &str) -> bool {
+        self.notice_state().allowed.contains(subject)
     }
 
-    fn know(&self, subject: &str) {
-        let mut heard = self.heard();
-        if heard.allowed.len() >= KNOWN {
-            heard.allowed.clear();
+    fn mark_allowed(&self, subject: &str) {
+        let mut notice_state = self.notice_state();
+        if notice_state.allowed.len() >= MAX_REMEMBERED_SUBJECTS {
+            notice_state.allowed.clear();
         }
-        heard.allowed.insert(subject.to_owned());
+        notice_state.allowed.insert(subject.to_owned());
     }
 }
 
 impl Nats {
-    pub(super) fn new(server: Server, patience: Patience) -> Result<Self, Failure> {
+    pub(super) fn new(server: BrokerAddress, timeouts: Timeouts) -> Result<Self, Failure> {
         let scheme = if server.tls { "tls" } else { "nats" };
         let parse = |text: &str| {
             text.parse::<ServerAddr>()
                 .map_err(|_| Failure::invalid("config.url: is no address of a NATS server"))
         };
         let tls = match &server.ca {
-            Some(pem) => Some(tls::trusting(pem)?),
+            Some(pem) => Some(tls::client_config_for_ca(pem)?),
             None => None,
         };
-        crate::tls::prepare();
+        crate::tls::install_crypto_provider();
         Ok(Self {
             address: parse(&format!("{scheme}://{server}"))?,
-            nowhere: parse(NOWHERE)?,
+            unreachable_address: parse(UNREACHABLE_ADDRESS)?,
             tls,
-            patience,
+            timeouts,
             server,
         })
     }
 
-    fn options(&self, words: &Arc<Words>) -> Result<ConnectOptions, Failure> {
+    fn options(&self, notices: &Arc<ServerNotices>) -> Result<ConnectOptions, Failure> {
         let server = &self.server;
         let mut options = ConnectOptions::new();
         if let Some(credentials) = &server.credentials {
@@ -175,20 +179,20 @@ impl Nats {
         if let Some(prefix) = &server.inbox_prefix {
             options = options.custom_inbox_prefix(prefix);
         }
-        let heard = Arc::clone(words);
-        let (address, nowhere) = (self.address.clone(), self.nowhere.clone());
+        let notice_state = Arc::clone(notices);
+        let (address, unreachable_address) = (self.address.clone(), self.unreachable_address.clone());
         let used = AtomicBool::new(false);
         Ok(options
             .name("ductape")
-            .connection_timeout(self.patience.connect)
-            .ping_interval(PING)
+            .connection_timeout(self.timeouts.connect)
+            .ping_interval(PING_INTERVAL)
             .request_timeout(None)
             .ignore_discovered_servers()
             .retain_servers_order()
             .max_reconnects(1)
             .reconnect_to_server_callback(move |_, _| {
                 let addr = if used.swap(true, Ordering::Relaxed) {
-                    &nowhere
+                    &unreachable_address
                 } else {
                     &address
                 };
@@ -199,16 +203,16 @@ impl Nats {
                 async move { Some(to) }
             })
             .event_callback(move |event| {
-                heard.hear(&event);
+                notice_state.handle_event(&event);
                 std::future::ready(())
             }))
     }
 
-    fn refusal(&self, error: &ConnectError) -> Failure {
+    fn connect_failure(&self, error: &ConnectError) -> Failure {
         match error.kind() {
             ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => self.server.unauthorized(),
             _ => {
-                let text = plain(error);
+                let text = root_cause(error);
                 if text.to_lowercase().contains("authorization violation")
                     || text.to_lowercase().contains("authentication")
                 {
@@ -221,7 +225,7 @@ impl Nats {
 }
 
 /// Its innermost words.
-fn plain(error: &dyn std::error::Error) -> String {
+fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -231,49 +235,55 @@ fn plain(error: &dyn std::error::Error) -> String {
 
 fn headers(message: &Message, to: &Destination) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(ID, message.id.as_str());
-    headers.insert(CONTENT_TYPE, message.content_type);
+    headers.insert(MESSAGE_ID_HEADER, message.id.as_str());
+    headers.insert(CONTENT_TYPE_HEADER, message.content_type);
     for (name, value) in &to.headers {
         headers.insert(&**name, value.as_str());
     }
     headers
 }
 
-fn too_large(connection: &Connection, message: &Message) -> Trouble {
+fn too_large(connection: &Connection, message: &Message) -> ConnectorError {
     let (size, most) = (message.body.len(), connection.client.max_payload());
-    Trouble::Refused(Failure::invalid(format!(
+    ConnectorError::Refused(Failure::invalid(format!(
         "the message has {size} bytes, and the server takes {most} with its headers"
     )))
 }
 
-fn no_subject(to: &Destination) -> Trouble {
-    Trouble::Refused(Failure::invalid(format!("'{}' is no subject to publish to", to.name)))
+fn no_subject(to: &Destination) -> ConnectorError {
+    ConnectorError::Refused(Failure::invalid(format!("'{}' is no subject to publish to", to.name)))
 }
 
-async fn store(connection: &Connection, message: &Message, to: &Destination) -> Result<String, Trouble> {
-    let trouble = |error: async_nats::jetstream::context::PublishError| match error.kind() {
-        StoreErrorKind::StreamNotFound => Trouble::Refused(Failure::not_found(format!(
+async fn publish_to_stream(
+    connection: &Connection,
+    message: &Message,
+    to: &Destination,
+) -> Result<String, ConnectorError> {
+    let connector_error = |error: async_nats::jetstream::context::PublishError| match error.kind() {
+        StoreErrorKind::StreamNotFound => ConnectorError::Refused(Failure::not_found(format!(
             "no stream stores the subject '{}'; make one, or set `jetstream: false`",
             to.name
         ))),
         StoreErrorKind::MaxPayloadExceeded => too_large(connection, message),
-        StoreErrorKind::TimedOut => Trouble::Broken(Failure::timeout("the stream did not acknowledge the message")),
+        StoreErrorKind::TimedOut => {
+            ConnectorError::Broken(Failure::timeout("the stream did not acknowledge the message"))
+        }
         StoreErrorKind::BrokenPipe => broken("it was closed"),
         StoreErrorKind::MaxAckPending => {
-            Trouble::Refused(Failure::unavailable("too many messages await acknowledgement"))
+            ConnectorError::Refused(Failure::unavailable("too many messages await acknowledgement"))
         }
         StoreErrorKind::WrongLastMessageId | StoreErrorKind::WrongLastSequence => {
-            Trouble::Refused(Failure::invalid(plain(&error)))
+            ConnectorError::Refused(Failure::invalid(root_cause(&error)))
         }
         // The stream's own words: full, sealed, without a leader.
-        StoreErrorKind::Other if connection.words.heard().ended => broken("it was closed"),
-        StoreErrorKind::Other => Trouble::Refused(Failure::unavailable(plain(&error))),
+        StoreErrorKind::Other if connection.notices.notice_state().is_closed => broken("it was closed"),
+        StoreErrorKind::Other => ConnectorError::Refused(Failure::unavailable(root_cause(&error))),
     };
     let sent = connection
         .streams
         .publish_with_headers(to.name.to_string(), headers(message, to), message.body.clone().into())
         .await;
-    let stored = sent.map_err(trouble)?.await.map_err(trouble)?;
+    let stored = sent.map_err(connector_error)?.await.map_err(connector_error)?;
     let result = json!({
         "message_id": message.id,
         "subject": to.name,
@@ -285,15 +295,15 @@ async fn store(connection: &Connection, message: &Message, to: &Destination) -> 
 }
 
 /// Nobody listens to a new inbox: the server says so, after it has taken what came before.
-async fn question(client: &Client) -> Result<(), String> {
+async fn round_trip(client: &Client) -> Result<(), String> {
     match client.send_request(client.new_inbox(), Request::new()).await {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == RequestErrorKind::NoResponders => Ok(()),
-        Err(error) => Err(plain(&error)),
+        Err(error) => Err(root_cause(&error)),
     }
 }
 
-async fn tell(connection: &Connection, message: &Message, to: &Destination) -> Result<String, Trouble> {
+async fn publish_core(connection: &Connection, message: &Message, to: &Destination) -> Result<String, ConnectorError> {
     let client = &connection.client;
     let sent = client
         .publish_with_headers(to.name.to_string(), headers(message, to), message.body.clone().into())
@@ -303,14 +313,14 @@ async fn tell(connection: &Connection, message: &Message, to: &Destination) -> R
         PublishErrorKind::InvalidSubject => no_subject(to),
         PublishErrorKind::Send => unsent("it was closed"),
     })?;
-    question(client).await.map_err(broken)?;
-    if !connection.words.is_known(&to.name) {
+    round_trip(client).await.map_err(broken)?;
+    if !connection.notices.is_allowed(&to.name) {
         // A word against the message came before that answer, and by another way.
-        tokio::time::sleep(GRACE).await;
-        if let Some(failure) = connection.words.objection(&to.name) {
-            return Err(Trouble::Refused(failure));
+        tokio::time::sleep(NOTICE_GRACE).await;
+        if let Some(failure) = connection.notices.permission_failure(&to.name) {
+            return Err(ConnectorError::Refused(failure));
         }
-        connection.words.know(&to.name);
+        connection.notices.mark_allowed(&to.name);
     }
     Ok(json!({ "message_id": message.id, "subject": to.name }).to_string())
 }
@@ -325,24 +335,28 @@ impl Transport for Nats {
     type Connection = Connection;
 
     async fn connect(&self) -> Result<Self::Connection, Failure> {
-        let words = Arc::<Words>::default();
-        let servers = vec![self.address.clone(), self.nowhere.clone()];
-        let connected = self.options(&words)?.connect(servers).await;
-        let client = connected.map_err(|error| self.refusal(&error))?;
+        let notices = Arc::<ServerNotices>::default();
+        let servers = vec![self.address.clone(), self.unreachable_address.clone()];
+        let connected = self.options(&notices)?.connect(servers).await;
+        let client = connected.map_err(|error| self.connect_failure(&error))?;
         let streams = ContextBuilder::new()
-            .timeout(self.patience.answer)
+            .timeout(self.timeouts.answer)
             .build(client.clone());
-        Ok(Connection { client, streams, words })
+        Ok(Connection {
+            client,
+            streams,
+            notices,
+        })
     }
 
     fn is_usable(&self, connection: &Self::Connection) -> bool {
-        !connection.words.heard().ended
+        !connection.notices.notice_state().is_closed
     }
 
-    async fn probe(&self, connection: &Self::Connection) -> Result<(), Trouble> {
+    async fn probe(&self, connection: &Self::Connection) -> Result<(), ConnectorError> {
         tokio::select! {
-            answer = question(&connection.client) => answer.map_err(unsent),
-            failure = connection.words.objected("") => Err(Trouble::Refused(failure)),
+            answer = round_trip(&connection.client) => answer.map_err(unsent),
+            failure = connection.notices.permission_denied("") => Err(ConnectorError::Refused(failure)),
         }
     }
 
@@ -351,20 +365,20 @@ impl Transport for Nats {
         connection: &Self::Connection,
         message: &Message,
         to: &Destination,
-    ) -> Result<String, Trouble> {
+    ) -> Result<String, ConnectorError> {
         if !is_subject(&to.name) {
             return Err(no_subject(to));
         }
         let exchange = async {
             if to.options.jetstream.unwrap_or(false) {
-                store(connection, message, to).await
+                publish_to_stream(connection, message, to).await
             } else {
-                tell(connection, message, to).await
+                publish_core(connection, message, to).await
             }
         };
         tokio::select! {
             answer = exchange => answer,
-            failure = connection.words.objected(&to.name) => Err(Trouble::Refused(failure)),
+            failure = connection.notices.permission_denied(&to.name) => Err(ConnectorError::Refused(failure)),
         }
     }
 
@@ -373,11 +387,11 @@ impl Transport for Nats {
     }
 
     fn abandon(&self, connection: &Self::Connection) {
-        connection.words.heard().ended = true;
+        connection.notices.notice_state().is_closed = true;
         // It is led nowhere, and what waits in it fails.
         let client = connection.client.clone();
         tokio::spawn(async move {
-            let _ = tokio::time::timeout(GRACE, client.force_reconnect()).await;
+            let _ = tokio::time::timeout(NOTICE_GRACE, client.force_reconnect()).await;
         });
     }
 }

@@ -5,13 +5,13 @@
 //! server closes takes no other message with it. The client moves its packets in a thread; the connection's socket is kept
 //! here too, so that it can be ended whatever that thread waits for.
 
-use super::address::Server;
-use super::link::Patience;
+use super::address::BrokerAddress;
+use super::connector::Transport;
+use super::connector_error::{ConnectorError, broken, unsent};
 use super::message::Message;
-use super::publisher::Transport;
+use super::shared_connection::Timeouts;
 use super::tls;
 use super::topics::Destination;
-use super::trouble::{Trouble, broken, unsent};
 use crate::connector::Failure;
 use async_trait::async_trait;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
@@ -26,16 +26,16 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Seconds without a word after which the other side is taken for dead, twice over.
-const HEARTBEAT: u16 = 10;
+const HEARTBEAT_SECONDS: u16 = 10;
 /// Messages on their way at once over one connection; more attempts wait.
-const AT_ONCE: usize = 256;
+const MAX_IN_FLIGHT: usize = 256;
 /// Delivery mode of a message that survives a restart of the server.
-const PERSISTENT: u8 = 2;
-const TRANSIENT: u8 = 1;
+const DELIVERY_MODE_PERSISTENT: u8 = 2;
+const DELIVERY_MODE_TRANSIENT: u8 = 1;
 
 /// A RabbitMQ server.
 pub(super) struct RabbitMq {
-    server: Server,
+    server: BrokerAddress,
     uri: AMQPUri,
     /// TLS with certificates of the definition's own.
     tls: Option<RustlsConnector>,
@@ -83,9 +83,9 @@ impl Socket {
 }
 
 /// Ends the socket of a connection that was given up before it stood.
-struct Opening(Option<Socket>);
+struct SocketGuard(Option<Socket>);
 
-impl Drop for Opening {
+impl Drop for SocketGuard {
     fn drop(&mut self) {
         if let Some(socket) = &self.0 {
             socket.end();
@@ -94,13 +94,13 @@ impl Drop for Opening {
 }
 
 impl RabbitMq {
-    pub(super) fn new(server: Server, _: Patience) -> Result<Self, Failure> {
+    pub(super) fn new(server: BrokerAddress, _: Timeouts) -> Result<Self, Failure> {
         let tls = match &server.ca {
-            Some(pem) if server.tls => Some(tls::trusting(pem)?.into()),
+            Some(pem) if server.tls => Some(tls::client_config_for_ca(pem)?.into()),
             _ => None,
         };
         if server.tls {
-            crate::tls::prepare();
+            crate::tls::install_crypto_provider();
         }
         let uri = AMQPUri {
             scheme: if server.tls {
@@ -122,7 +122,7 @@ impl RabbitMq {
                 Some(vhost) => vhost.to_owned(),
             },
             query: AMQPQueryString {
-                heartbeat: Some(HEARTBEAT),
+                heartbeat: Some(HEARTBEAT_SECONDS),
                 ..AMQPQueryString::default()
             },
         };
@@ -130,10 +130,10 @@ impl RabbitMq {
     }
 
     /// What is wrong when a connection cannot be made.
-    fn refusal(&self, error: &lapin::Error) -> Failure {
+    fn connect_failure(&self, error: &lapin::Error) -> Failure {
         let (server, vhost) = (&self.server, &self.uri.vhost);
         let ErrorKind::ProtocolError(said) = error.kind() else {
-            return server.unreachable(plain(error));
+            return server.unreachable(error_text(error));
         };
         match said.kind() {
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => server.unauthorized(),
@@ -148,13 +148,13 @@ impl RabbitMq {
                     Failure::unavailable(format!("{server}: {text}"))
                 }
             }
-            _ => server.unreachable(plain(error)),
+            _ => server.unreachable(error_text(error)),
         }
     }
 }
 
 /// The server's or the system's words.
-fn plain(error: &lapin::Error) -> String {
+fn error_text(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::IOError(cause) => cause.to_string(),
         ErrorKind::ProtocolError(said) => said.get_message().to_string(),
@@ -163,36 +163,36 @@ fn plain(error: &lapin::Error) -> String {
 }
 
 /// What an error of a message that may have been sent means.
-fn trouble(error: &lapin::Error, to: &Route<'_>) -> Trouble {
+fn connector_error(error: &lapin::Error, to: &AmqpTarget<'_>) -> ConnectorError {
     let ErrorKind::ProtocolError(said) = error.kind() else {
-        return broken(plain(error));
+        return broken(error_text(error));
     };
     let text = said.get_message().to_string();
     match said.kind() {
         AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => {
-            Trouble::Refused(Failure::not_found(format!("there is no exchange '{}'", to.exchange)))
+            ConnectorError::Refused(Failure::not_found(format!("there is no exchange '{}'", to.exchange)))
         }
         AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
             let exchange = to.exchange;
-            Trouble::Refused(Failure::forbidden(format!(
+            ConnectorError::Refused(Failure::forbidden(format!(
                 "may not be published to exchange '{exchange}': {text}"
             )))
         }
         AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::CONTENTTOOLARGE) => {
-            Trouble::Refused(Failure::invalid(text))
+            ConnectorError::Refused(Failure::invalid(text))
         }
-        AMQPErrorKind::Soft(_) => Trouble::Refused(Failure::unavailable(text)),
+        AMQPErrorKind::Soft(_) => ConnectorError::Refused(Failure::unavailable(text)),
         AMQPErrorKind::Hard(_) => broken(text),
     }
 }
 
 /// What RabbitMQ calls a destination.
-struct Route<'a> {
+struct AmqpTarget<'a> {
     exchange: &'a str,
     key: &'a str,
 }
 
-impl<'a> Route<'a> {
+impl<'a> AmqpTarget<'a> {
     fn of(to: &'a Destination) -> Self {
         Self {
             exchange: to.options.exchange.as_deref().unwrap_or_default(),
@@ -203,7 +203,7 @@ impl<'a> Route<'a> {
 
 impl Channels {
     /// A channel that is this message's alone, and its slot.
-    async fn take(&self, client: &lapin::Connection) -> Result<(Channel, OwnedSemaphorePermit), Trouble> {
+    async fn take(&self, client: &lapin::Connection) -> Result<(Channel, OwnedSemaphorePermit), ConnectorError> {
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(unsent)?;
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -214,9 +214,12 @@ impl Channels {
                 None => break,
             }
         }
-        let channel = client.create_channel().await.map_err(|error| unsent(plain(&error)))?;
+        let channel = client
+            .create_channel()
+            .await
+            .map_err(|error| unsent(error_text(&error)))?;
         let confirms = channel.confirm_select(ConfirmSelectOptions::default()).await;
-        confirms.map_err(|error| unsent(plain(&error)))?;
+        confirms.map_err(|error| unsent(error_text(&error)))?;
         Ok((channel, slot))
     }
 
@@ -228,7 +231,7 @@ impl Channels {
 }
 
 /// What publishing came to.
-type Published = Result<Confirmation, (lapin::Error, bool)>;
+type PublishOutcome = Result<Confirmation, (lapin::Error, bool)>;
 
 /// Publishes and waits for the confirmation, also when nobody waits for it any more: until then the channel is not free,
 /// and the slot is taken.
@@ -239,7 +242,7 @@ async fn publish(
     to: (Box<str>, Box<str>, bool),
     body: Vec<u8>,
     properties: BasicProperties,
-) -> Published {
+) -> PublishOutcome {
     let (exchange, key, mandatory) = to;
     let options = BasicPublishOptions {
         mandatory,
@@ -265,10 +268,10 @@ impl Transport for RabbitMq {
     type Connection = Connection;
 
     async fn connect(&self) -> Result<Self::Connection, Failure> {
-        let runtime = lapin::runtime::default_runtime().map_err(|error| self.refusal(&error))?;
+        let runtime = lapin::runtime::default_runtime().map_err(|error| self.connect_failure(&error))?;
         let properties = ConnectionProperties::default().with_connection_name("ductape".into());
         let socket = Socket::default();
-        let mut opening = Opening(Some(socket.clone()));
+        let mut opening = SocketGuard(Some(socket.clone()));
         let (kept, tls) = (socket.clone(), self.tls.clone());
         let connected = lapin::Connection::connector(
             self.uri.clone(),
@@ -293,13 +296,13 @@ impl Transport for RabbitMq {
             properties,
         );
         let connected = connected.await;
-        let client = connected.map_err(|error| self.refusal(&error))?;
+        let client = connected.map_err(|error| self.connect_failure(&error))?;
         opening.0 = None;
         Ok(Connection {
             client,
             channels: Arc::new(Channels {
                 idle: Mutex::default(),
-                slots: Arc::new(Semaphore::new(AT_ONCE)),
+                slots: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             }),
             socket,
         })
@@ -309,11 +312,11 @@ impl Transport for RabbitMq {
         connection.client.status().connected()
     }
 
-    async fn probe(&self, connection: &Self::Connection) -> Result<(), Trouble> {
+    async fn probe(&self, connection: &Self::Connection) -> Result<(), ConnectorError> {
         let opened = connection.client.create_channel().await;
-        let channel = opened.map_err(|error| unsent(plain(&error)))?;
+        let channel = opened.map_err(|error| unsent(error_text(&error)))?;
         let closed = channel.close(200, "OK".into()).await;
-        closed.map_err(|error| unsent(plain(&error)))
+        closed.map_err(|error| unsent(error_text(&error)))
     }
 
     async fn publish(
@@ -321,13 +324,13 @@ impl Transport for RabbitMq {
         connection: &Self::Connection,
         message: &Message,
         to: &Destination,
-    ) -> Result<String, Trouble> {
-        let route = Route::of(to);
+    ) -> Result<String, ConnectorError> {
+        let route = AmqpTarget::of(to);
         if let Some(what) = too_long(&route) {
-            return Err(Trouble::Refused(Failure::invalid(what)));
+            return Err(ConnectorError::Refused(Failure::invalid(what)));
         }
         if connection.client.status().blocked() {
-            return Err(Trouble::Refused(Failure::unavailable(
+            return Err(ConnectorError::Refused(Failure::unavailable(
                 "the server takes no messages for now (an alarm of its memory or disk)",
             )));
         }
@@ -348,19 +351,19 @@ impl Transport for RabbitMq {
         match answer {
             Ok(Confirmation::Ack(None)) => {}
             Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => {
-                return Err(Trouble::Refused(Failure::not_found(format!(
+                return Err(ConnectorError::Refused(Failure::not_found(format!(
                     "no queue gets messages of exchange '{}' with routing key '{}'; bind one, or set `mandatory: false`",
                     route.exchange, route.key
                 ))));
             }
             Ok(Confirmation::Nack(None)) => {
-                return Err(Trouble::Refused(Failure::unavailable(
+                return Err(ConnectorError::Refused(Failure::unavailable(
                     "the server could not take the message (it was nacked, as by a full queue)",
                 )));
             }
             Ok(Confirmation::NotRequested) => return Err(broken("the channel has no confirms")),
-            Err((error, true)) => return Err(trouble(&error, &route)),
-            Err((error, false)) => return Err(unsent(plain(&error))),
+            Err((error, true)) => return Err(connector_error(&error, &route)),
+            Err((error, false)) => return Err(unsent(error_text(&error))),
         }
         let result = json!({ "message_id": message.id, "exchange": route.exchange, "routing_key": route.key });
         Ok(result.to_string())
@@ -381,7 +384,7 @@ impl Transport for RabbitMq {
 }
 
 /// Names are short strings in the protocol.
-fn too_long(route: &Route<'_>) -> Option<String> {
+fn too_long(route: &AmqpTarget<'_>) -> Option<String> {
     let (what, name) = [("exchange", route.exchange), ("routing key", route.key)]
         .into_iter()
         .find(|(_, name)| name.len() > 255)?;
@@ -392,7 +395,11 @@ fn properties(message: &Message, to: &Destination) -> BasicProperties {
     let persistent = to.options.persistent.unwrap_or(true);
     let properties = BasicProperties::default()
         .with_content_type(message.content_type.into())
-        .with_delivery_mode(if persistent { PERSISTENT } else { TRANSIENT })
+        .with_delivery_mode(if persistent {
+            DELIVERY_MODE_PERSISTENT
+        } else {
+            DELIVERY_MODE_TRANSIENT
+        })
         .with_message_id(message.id.as_str().into())
         .with_app_id("ductape".into());
     if to.headers.is_empty() {

@@ -3,13 +3,13 @@
 //! The client sends what it is given and keeps nothing for another connection: one that has broken fails every request at
 //! once. It tells only the next request that it has broken, so that a connection that was idle is asked before it is used.
 
-use super::address::Server;
-use super::link::Patience;
+use super::address::BrokerAddress;
+use super::connector::Transport;
+use super::connector_error::{ConnectorError, broken, unsent};
 use super::message::Message;
-use super::publisher::Transport;
+use super::shared_connection::Timeouts;
 use super::tls;
 use super::topics::Destination;
-use super::trouble::{Trouble, broken, unsent};
 use crate::connector::Failure;
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
@@ -23,21 +23,21 @@ use std::time::Duration;
 use crate::resources::RedisTarget;
 
 /// A connection that has answered within this time is used without asking.
-const FRESH: Duration = Duration::from_secs(1);
+const PROBE_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// Fields of a stream's entry that are the message's; headers stand beside them.
-const BODY: &str = "message";
-const ID: &str = "message_id";
-const CONTENT_TYPE: &str = "content_type";
+const BODY_FIELD: &str = "message";
+const MESSAGE_ID_FIELD: &str = "message_id";
+const CONTENT_TYPE_FIELD: &str = "content_type";
 
 /// A Redis server.
 pub(super) struct Redis {
     client: Client,
     config: AsyncConnectionConfig,
-    server: Server,
+    server: BrokerAddress,
 }
 
 impl Redis {
-    pub(super) fn new(server: Server, patience: Patience) -> Result<Self, Failure> {
+    pub(super) fn new(server: BrokerAddress, timeouts: Timeouts) -> Result<Self, Failure> {
         let database = match server.path.as_deref() {
             None | Some("") => 0,
             Some(number) => number.parse().map_err(|_| {
@@ -54,7 +54,7 @@ impl Redis {
             login = login.set_password(password);
         }
         let address = if server.tls {
-            crate::tls::prepare();
+            crate::tls::install_crypto_provider();
             ConnectionAddr::TcpTls {
                 host: server.host.clone(),
                 port: server.port,
@@ -64,7 +64,7 @@ impl Redis {
         } else {
             ConnectionAddr::Tcp(server.host.clone(), server.port)
         };
-        let unusable = |error: RedisError| Failure::invalid(format!("config: cannot be used: {}", plain(&error)));
+        let unusable = |error: RedisError| Failure::invalid(format!("config: cannot be used: {}", error_text(&error)));
         let info = address
             .into_connection_info()
             .map_err(unusable)?
@@ -72,7 +72,7 @@ impl Redis {
         let client = match &server.ca {
             Some(pem) if server.tls => {
                 // Says better than the client what is wrong with it.
-                tls::trusting(pem)?;
+                tls::client_config_for_ca(pem)?;
                 let certificates = TlsCertificates {
                     client_tls: None,
                     root_cert: Some(pem.clone().into_bytes()),
@@ -82,7 +82,7 @@ impl Redis {
             _ => Client::open(info),
         };
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(patience.connect))
+            .set_connection_timeout(Some(timeouts.connect))
             // The attempt's own bound, so that a request that nobody waits for is not forgotten by the client.
             .set_response_timeout(None);
         Ok(Self {
@@ -93,26 +93,26 @@ impl Redis {
     }
 
     /// What is wrong when a connection cannot be made.
-    fn refusal(&self, error: &RedisError) -> Failure {
+    fn connect_failure(&self, error: &RedisError) -> Failure {
         let server = &self.server;
         match (error.kind(), error.code()) {
             (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => server.unauthorized(),
             (ErrorKind::Server(ServerErrorKind::NoPerm), _) => {
-                Failure::forbidden(format!("{server}: {}", plain(error)))
+                Failure::forbidden(format!("{server}: {}", error_text(error)))
             }
             (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => {
                 Failure::unavailable(format!("{server}: it is loading its data"))
             }
             (ErrorKind::Server(ServerErrorKind::ResponseError), _) => {
-                Failure::invalid(format!("{server}: {}", plain(error)))
+                Failure::invalid(format!("{server}: {}", error_text(error)))
             }
-            _ => server.unreachable(plain(error)),
+            _ => server.unreachable(error_text(error)),
         }
     }
 }
 
 /// The server's or the system's words; neither repeats a request.
-fn plain(error: &RedisError) -> String {
+fn error_text(error: &RedisError) -> String {
     match (error.code(), error.detail()) {
         (Some(code), Some(detail)) => format!("{code} {detail}"),
         (Some(code), None) => code.to_owned(),
@@ -121,19 +121,19 @@ fn plain(error: &RedisError) -> String {
 }
 
 /// What an error of a request means.
-fn trouble(error: &RedisError) -> Trouble {
-    let text = plain(error);
+fn connector_error(error: &RedisError) -> ConnectorError {
+    let text = error_text(error);
     if error.is_unrecoverable_error() || error.is_io_error() || error.is_connection_dropped() || error.is_timeout() {
         return broken(text);
     }
-    Trouble::Refused(match (error.kind(), error.code()) {
+    ConnectorError::Refused(match (error.kind(), error.code()) {
         (ErrorKind::Server(ServerErrorKind::NoPerm), _) => Failure::forbidden(text),
         (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH")) => Failure::unauthorized(text),
         // The key of the stream holds something else.
         (_, Some("WRONGTYPE")) => Failure::invalid(text),
         (ErrorKind::Server(ServerErrorKind::ResponseError), _) => Failure::invalid(text),
         (ErrorKind::Parse | ErrorKind::UnexpectedReturnType, _) => {
-            return Trouble::Broken(Failure::connection("the server's answer is none of Redis"));
+            return ConnectorError::Broken(Failure::connection("the server's answer is none of Redis"));
         }
         // Full (OOM), read-only, failing over, loading: passes.
         (ErrorKind::Server(_) | ErrorKind::Extension, _) => Failure::unavailable(text),
@@ -150,10 +150,10 @@ impl Transport for Redis {
             .client
             .get_multiplexed_async_connection_with_config(&self.config)
             .await;
-        let mut connection = connection.map_err(|error| self.refusal(&error))?;
+        let mut connection = connection.map_err(|error| self.connect_failure(&error))?;
         // Without a password a server that wants one lets us connect, and says so now.
         let pong = redis::cmd("PING").query_async::<String>(&mut connection).await;
-        pong.map_err(|error| self.refusal(&error))?;
+        pong.map_err(|error| self.connect_failure(&error))?;
         let name = redis::cmd("CLIENT").arg("SETNAME").arg("ductape").take();
         // A name is for people; a user may lack the right to give one.
         let _ = name.query_async::<()>(&mut connection).await;
@@ -164,14 +164,14 @@ impl Transport for Redis {
         true
     }
 
-    async fn probe(&self, connection: &Self::Connection) -> Result<(), Trouble> {
+    async fn probe(&self, connection: &Self::Connection) -> Result<(), ConnectorError> {
         let mut connection = connection.clone();
         let pong = redis::cmd("PING").query_async::<String>(&mut connection).await;
-        pong.map(|_| ()).map_err(|error| unsent(plain(&error)))
+        pong.map(|_| ()).map_err(|error| unsent(error_text(&error)))
     }
 
-    fn fresh(&self) -> Option<Duration> {
-        Some(FRESH)
+    fn probe_after_idle(&self) -> Option<Duration> {
+        Some(PROBE_AFTER_IDLE)
     }
 
     async fn publish(
@@ -179,7 +179,7 @@ impl Transport for Redis {
         connection: &Self::Connection,
         message: &Message,
         to: &Destination,
-    ) -> Result<String, Trouble> {
+    ) -> Result<String, ConnectorError> {
         let mut connection = connection.clone();
         if let Some(RedisTarget::Channel(channel)) = &to.options.redis {
             let channel = channel.as_ref().unwrap_or(&to.name);
@@ -187,7 +187,7 @@ impl Transport for Redis {
             let receivers: i64 = publish
                 .query_async(&mut connection)
                 .await
-                .map_err(|error| trouble(&error))?;
+                .map_err(|error| connector_error(&error))?;
             let result = json!({ "message_id": message.id, "channel": channel, "receivers": receivers });
             return Ok(result.to_string());
         }
@@ -195,10 +195,10 @@ impl Transport for Redis {
             Some(RedisTarget::Stream(Some(stream))) => stream,
             _ => &to.name,
         };
-        let id: String = append(stream, message, to)
+        let id: String = append_command(stream, message, to)
             .query_async(&mut connection)
             .await
-            .map_err(|error| trouble(&error))?;
+            .map_err(|error| connector_error(&error))?;
         Ok(json!({ "message_id": message.id, "stream": stream, "id": id }).to_string())
     }
 
@@ -207,19 +207,19 @@ impl Transport for Redis {
     }
 }
 
-fn append(stream: &str, message: &Message, to: &Destination) -> Cmd {
-    let mut append = redis::cmd("XADD");
-    append.arg(stream);
+fn append_command(stream: &str, message: &Message, to: &Destination) -> Cmd {
+    let mut append_command = redis::cmd("XADD");
+    append_command.arg(stream);
     if let Some(most) = to.options.maxlen {
         // About so many: exact trimming costs the server far more.
-        append.arg("MAXLEN").arg("~").arg(most);
+        append_command.arg("MAXLEN").arg("~").arg(most);
     }
-    append.arg("*");
-    append.arg(BODY).arg(&message.body);
-    append.arg(ID).arg(&message.id);
-    append.arg(CONTENT_TYPE).arg(message.content_type);
+    append_command.arg("*");
+    append_command.arg(BODY_FIELD).arg(&message.body);
+    append_command.arg(MESSAGE_ID_FIELD).arg(&message.id);
+    append_command.arg(CONTENT_TYPE_FIELD).arg(message.content_type);
     for (name, value) in &to.headers {
-        append.arg(&**name).arg(value);
+        append_command.arg(&**name).arg(value);
     }
-    append
+    append_command
 }

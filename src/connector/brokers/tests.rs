@@ -4,9 +4,9 @@
 
 mod common;
 mod faults;
-mod kit;
 mod mqtt;
 mod nats;
 mod rabbitmq;
 mod redis;
 mod secured;
+mod support;

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 pub(super) struct Topics {
     broker: Box<str>,
     /// `None`: any event is one.
-    listed: Option<Vec<(Box<str>, Destination)>>,
+    known_topics: Option<Vec<(Box<str>, Destination)>>,
     defaults: TopicOptions,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Destination {
 }
 
 /// The name of an event that says which broker it is of.
-pub(super) fn qualified(broker: &str, topic: &str) -> Box<str> {
+pub(super) fn qualified_event(broker: &str, topic: &str) -> Box<str> {
     format!("{broker}:{topic}").into()
 }
 
@@ -38,7 +38,7 @@ impl Topics {
         config: &BrokerConfig,
         preparation: &Preparation,
     ) -> Result<Self, Failure> {
-        let mut listed = None;
+        let mut known_topics = None;
         for topic in broker.topics.iter().flatten() {
             let mut headers = Vec::with_capacity(topic.headers.len());
             for (name, value) in &topic.headers {
@@ -47,18 +47,18 @@ impl Topics {
             let destination = Destination {
                 name: topic.name.clone().unwrap_or_else(|| topic.tag.clone()),
                 headers,
-                options: merged(&topic.options, &config.defaults),
+                options: merge_options(&topic.options, &config.defaults),
             };
-            listed
+            known_topics
                 .get_or_insert_with(Vec::new)
                 .push((topic.tag.clone(), destination));
         }
-        if broker.topics.is_some() && listed.is_none() {
-            listed = Some(Vec::new());
+        if broker.topics.is_some() && known_topics.is_none() {
+            known_topics = Some(Vec::new());
         }
         Ok(Self {
             broker: broker.tag.clone(),
-            listed,
+            known_topics,
             defaults: config.defaults.clone(),
         })
     }
@@ -69,14 +69,14 @@ impl Topics {
     /// `NOT_FOUND` when topics are listed and it is none of them.
     pub(super) fn find(&self, event: &str) -> Result<Cow<'_, Destination>, Failure> {
         let named = |tag: &str| {
-            let listed = self.listed.iter().flatten();
-            listed
+            let known_topics = self.known_topics.iter().flatten();
+            known_topics
                 .filter(|(known, _)| **known == *tag)
                 .map(|(_, destination)| destination)
                 .next()
         };
-        let local = event.strip_prefix(&*qualified(&self.broker, ""));
-        if self.listed.is_some() {
+        let local = event.strip_prefix(&*qualified_event(&self.broker, ""));
+        if self.known_topics.is_some() {
             return named(event)
                 .or_else(|| named(local?))
                 .map(Cow::Borrowed)
@@ -92,7 +92,7 @@ impl Topics {
     }
 }
 
-fn merged(own: &TopicOptions, all: &TopicOptions) -> TopicOptions {
+fn merge_options(own: &TopicOptions, all: &TopicOptions) -> TopicOptions {
     TopicOptions {
         exchange: own.exchange.clone().or_else(|| all.exchange.clone()),
         routing_key: own.routing_key.clone().or_else(|| all.routing_key.clone()),
@@ -150,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_event_is_a_topic_by_its_tag_with_or_without_the_broker() {
-        let listed = topics(
+        let known_topics = topics(
             Some(vec![
                 topic("orders", Some("shop.orders"), TopicOptions::default()),
                 topic("b:orders", Some("odd"), TopicOptions::default()),
@@ -159,7 +159,7 @@ mod tests {
             TopicOptions::default(),
         )
         .await;
-        let name = |event: &str| listed.find(event).map(|found| found.name.to_string());
+        let name = |event: &str| known_topics.find(event).map(|found| found.name.to_string());
         assert_eq!(name("orders").unwrap(), "shop.orders");
         assert_eq!(name("b:orders").unwrap(), "odd");
         assert_eq!(name("b:plain").unwrap(), "plain");
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_topic_says_wins_over_what_the_broker_says() {
+    async fn topic_options_override_broker_options() {
         let all = TopicOptions {
             qos: Some(0),
             maxlen: Some(9),

@@ -4,9 +4,9 @@
 
 use super::Dialect;
 use super::json::Json;
-use super::name::shown;
+use super::name::shortened;
 use super::operation::Operation;
-use super::request::{self, Setting};
+use super::request::{self, ReadContext};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
 use crate::engine::preparation::Preparation;
@@ -54,7 +54,7 @@ impl Templates {
 }
 
 /// Where values of names are looked up.
-struct Source<'a> {
+struct ValueSource<'a> {
     parts: Vec<(&'static str, &'a Json)>,
     defaults: Option<&'a Json>,
 }
@@ -64,7 +64,7 @@ pub(super) fn operation(
     action: &DatabaseAction,
     templates: &Templates,
     input: &Json,
-    setting: Setting<'_>,
+    context: ReadContext<'_>,
 ) -> Result<Operation, Failure> {
     let Json::Map(entries) = input else {
         return Err(Failure::invalid(format!(
@@ -76,25 +76,25 @@ pub(super) fn operation(
     if let Some((key, _)) = entries.iter().find(|(key, _)| !PARTS.contains(&&**key)) {
         return Err(Failure::invalid(format!(
             "input.{}: is not known here; {}",
-            shown(key),
-            super::name::hint(key, &PARTS)
+            shortened(key),
+            super::name::suggestion(key, &PARTS)
         )));
     }
     let part = |name: &str| entries.iter().find(|(key, _)| **key == *name).map(|(_, value)| value);
-    let source = |order: [&'static str; 3]| Source {
+    let source = |order: [&'static str; 3]| ValueSource {
         parts: order.into_iter().filter_map(|name| Some((name, part(name)?))).collect(),
         defaults: templates.defaults.as_ref(),
     };
     let (values, filters) = (source(["data", "query", "filter"]), source(["filter", "query", "data"]));
     // Of the definition: what the job may decide by `raw` is none of its business.
-    let setting = Setting {
-        table: action.table.as_deref().or(setting.table),
+    let context = ReadContext {
+        table: action.table.as_deref().or(context.table),
         raw: true,
-        ..setting
+        ..context
     };
     if action.verb == ActionVerb::RawSql {
         let sql = templates.template.as_ref().and_then(Json::as_text).unwrap_or_default();
-        let (sql, params) = bind(sql, setting.dialect, &values)?;
+        let (sql, params) = bind_sql(sql, context.dialect, &values)?;
         return Ok(Operation::Raw {
             sql: sql.into(),
             params,
@@ -105,7 +105,7 @@ pub(super) fn operation(
         // Where names of columns stand, a job has no say.
         let takes_values = matches!(&**name, "limit" | "offset" | "having");
         let option = if takes_values {
-            fill(option, &values)?
+            fill_template(option, &values)?
         } else {
             option.clone()
         };
@@ -125,7 +125,7 @@ pub(super) fn operation(
                 .cloned()
         };
         let filter = match &templates.filter {
-            Some(template) => Some(fill(template, &filters)?),
+            Some(template) => Some(fill_template(template, &filters)?),
             None => own(),
         };
         request.extend(filter.map(|filter| ("where".into(), filter)));
@@ -133,7 +133,7 @@ pub(super) fn operation(
     match action.verb {
         ActionVerb::Insert | ActionVerb::Update | ActionVerb::Upsert => {
             let data = match &templates.template {
-                Some(template) => Some(fill(template, &values)?),
+                Some(template) => Some(fill_template(template, &values)?),
                 None => part("data").cloned(),
             };
             request.extend(data.map(|data| ("data".into(), data)));
@@ -155,35 +155,35 @@ pub(super) fn operation(
         ActionVerb::Upsert => "upsert",
         ActionVerb::Aggregate => "aggregate",
     };
-    request::read(name, &Json::Map(request), setting)
+    request::read(name, &Json::Map(request), context)
 }
 
-impl Source<'_> {
+impl ValueSource<'_> {
     /// The value of a name: `name`, `a.b`, or `data.name` for the one of that part.
     fn value(&self, name: &str) -> Result<Json, Failure> {
         let found = self.parts.iter().find_map(|(part, json)| {
             let rest = name.strip_prefix(part)?.strip_prefix('.')?;
-            reach(json, rest)
+            value_at(json, rest)
         });
-        let found = found.or_else(|| self.parts.iter().find_map(|(_, json)| reach(json, name)));
-        let found = found.or_else(|| self.defaults.and_then(|defaults| reach(defaults, name)));
+        let found = found.or_else(|| self.parts.iter().find_map(|(_, json)| value_at(json, name)));
+        let found = found.or_else(|| self.defaults.and_then(|defaults| value_at(defaults, name)));
         found.cloned().ok_or_else(|| {
             Failure::invalid(format!(
                 "the input has no value for {{{{{}}}}}; give it in data, query or filter, or as one of the action's `defaults`",
-                shown(name)
+                shortened(name)
             ))
         })
     }
 }
 
-fn reach<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
+fn value_at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
     let Json::Map(entries) = json.value() else { return None };
     if let Some((_, value)) = entries.iter().find(|(key, _)| **key == *path) {
         return Some(value);
     }
     let (first, rest) = path.split_once('.')?;
     let (_, value) = entries.iter().find(|(key, _)| **key == *first)?;
-    reach(value, rest)
+    value_at(value, rest)
 }
 
 /// A part of a template: text, or a name.
@@ -192,7 +192,7 @@ enum Piece<'t> {
     Name(&'t str),
 }
 
-fn pieces(template: &str) -> Vec<Piece<'_>> {
+fn split_template(template: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -212,13 +212,13 @@ fn pieces(template: &str) -> Vec<Piece<'_>> {
 }
 
 /// A template with its places filled.
-fn fill(template: &Json, source: &Source<'_>) -> Result<Json, Failure> {
+fn fill_template(template: &Json, source: &ValueSource<'_>) -> Result<Json, Failure> {
     Ok(match template {
         Json::Text(text) if text.contains("{{") => {
-            let pieces = pieces(text);
+            let pieces = split_template(text);
             // A value that is one place keeps its type.
             if let [Piece::Name(name)] = pieces.as_slice() {
-                return Ok(Json::Fixed(Box::new(source.value(name)?)));
+                return Ok(Json::Literal(Box::new(source.value(name)?)));
             }
             let mut filled = String::new();
             for piece in pieces {
@@ -231,13 +231,17 @@ fn fill(template: &Json, source: &Source<'_>) -> Result<Json, Failure> {
                     },
                 }
             }
-            Json::Fixed(Box::new(Json::Text(filled.into())))
+            Json::Literal(Box::new(Json::Text(filled.into())))
         }
-        Json::List(list) => Json::List(list.iter().map(|part| fill(part, source)).collect::<Result<_, _>>()?),
+        Json::List(list) => Json::List(
+            list.iter()
+                .map(|part| fill_template(part, source))
+                .collect::<Result<_, _>>()?,
+        ),
         Json::Map(entries) => {
             let filled = entries
                 .iter()
-                .map(|(key, value)| Ok((key.clone(), fill(value, source)?)));
+                .map(|(key, value)| Ok((key.clone(), fill_template(value, source)?)));
             Json::Map(filled.collect::<Result<_, Failure>>()?)
         }
         other => other.clone(),
@@ -245,11 +249,11 @@ fn fill(template: &Json, source: &Source<'_>) -> Result<Json, Failure> {
 }
 
 /// SQL of a definition, with its places bound.
-fn bind(sql: &str, dialect: Dialect, source: &Source<'_>) -> Result<(String, Vec<Json>), Failure> {
+fn bind_sql(sql: &str, dialect: Dialect, source: &ValueSource<'_>) -> Result<(String, Vec<Json>), Failure> {
     let mut text = String::new();
     let mut params = Vec::new();
     let mut names: Vec<&str> = Vec::new();
-    for piece in pieces(sql) {
+    for piece in split_template(sql) {
         match piece {
             Piece::Text(part) => text.push_str(part),
             Piece::Name(name) if dialect == Dialect::Postgres => {

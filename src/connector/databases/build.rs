@@ -4,13 +4,13 @@
 //! value goes through the builder as its number in a list of our own, so that no conversion but the driver's touches it.
 
 use super::Dialect;
-use super::filter::{Comparison, Filter, Pattern, Test};
+use super::filter::{Comparison, Filter, Pattern, Predicate};
 use super::json::Json;
-use super::name::{Table, iden, shown};
+use super::name::{Table, identifier, shortened};
 use super::operation::{Aggregate, Columns, Function, Insert, Operation, Order, Row, Select};
 use super::plan::{Plan, Shape, Statement};
-use super::request::DEFAULT_LIMIT;
-use super::value::{Bound, Kind, Kinds};
+use super::request::DEFAULT_ROW_LIMIT;
+use super::value::{BoundValue, Kind, Kinds};
 use crate::connector::Failure;
 use sea_query::{
     BinOper, DeleteStatement, Expr, ExprTrait, Func, InsertStatement, MysqlQueryBuilder, OnConflict,
@@ -19,8 +19,8 @@ use sea_query::{
 };
 
 /// Most rows, and most parameters, of one statement.
-const ROWS: usize = 1_000;
-const PARAMETERS: usize = 30_000;
+const MAX_ROWS_PER_STATEMENT: usize = 1_000;
+const MAX_PARAMETERS: usize = 30_000;
 
 /// Builds the statements of an operation.
 pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Result<Plan, Failure> {
@@ -38,8 +38,8 @@ pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Re
     };
     match operation {
         Operation::Find(select) => {
-            plan.shape = Shape::Rows(select.limit.unwrap_or(DEFAULT_LIMIT));
-            let limit = select.limit.unwrap_or(DEFAULT_LIMIT + 1);
+            plan.shape = Shape::Rows(select.limit.unwrap_or(DEFAULT_ROW_LIMIT));
+            let limit = select.limit.unwrap_or(DEFAULT_ROW_LIMIT + 1);
             plan.statements.push(builder.select(select, limit)?);
         }
         Operation::FindOne(select) => {
@@ -51,8 +51,8 @@ pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Re
             plan.statements.push(builder.count(table, filter)?);
         }
         Operation::Aggregate(aggregate) => {
-            plan.shape = Shape::Rows(aggregate.select.limit.unwrap_or(DEFAULT_LIMIT));
-            plan.kinds = builder.kinds_of(aggregate);
+            plan.shape = Shape::Rows(aggregate.select.limit.unwrap_or(DEFAULT_ROW_LIMIT));
+            plan.kinds = builder.aggregate_kinds(aggregate);
             plan.statements.push(builder.aggregate(aggregate)?);
         }
         Operation::Insert(insert) => {
@@ -73,11 +73,11 @@ pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Re
             returning,
         } => plan.statements.push(builder.delete(table, filter, returning.as_ref())?),
         Operation::Raw { sql, params } => {
-            plan.shape = Shape::Whatever;
+            plan.shape = Shape::RowsOrChanges;
             plan.raw = true;
             plan.statements.push(Statement {
                 sql: sql.to_string(),
-                values: params.iter().cloned().map(Bound::any).collect(),
+                values: params.iter().cloned().map(BoundValue::any).collect(),
             });
         }
     }
@@ -87,7 +87,7 @@ pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Re
 struct Builder<'a> {
     dialect: Dialect,
     kinds: &'a Kinds,
-    values: Vec<Bound>,
+    values: Vec<BoundValue>,
 }
 
 /// What a name in a filter stands for, and the kind of it.
@@ -101,13 +101,16 @@ impl Builder<'_> {
             None if self.kinds.is_empty() => Ok(Kind::Any),
             None if self.dialect == Dialect::Sqlite && column.eq_ignore_ascii_case("rowid") => Ok(Kind::Integer),
             // SQLite takes the quoted name of a column that there is not for a text.
-            None => Err(Failure::invalid(format!("the table has no column '{}'", shown(column)))),
+            None => Err(Failure::invalid(format!(
+                "the table has no column '{}'",
+                shortened(column)
+            ))),
         }
     }
 
     fn bind(&mut self, value: &Json, kind: Kind) -> Expr {
         let index = self.values.len() as i64;
-        self.values.push(Bound {
+        self.values.push(BoundValue {
             value: value.clone(),
             kind,
         });
@@ -123,7 +126,7 @@ impl Builder<'_> {
                 Value::BigUnsigned(Some(number)) => {
                     let value = Json::Number(number.to_string().into());
                     let kind = Kind::Integer;
-                    Some(Bound { value, kind })
+                    Some(BoundValue { value, kind })
                 }
                 _ => None,
             };
@@ -133,7 +136,7 @@ impl Builder<'_> {
         Ok(Statement { sql, values })
     }
 
-    fn select_done(&mut self, query: &SelectStatement) -> Result<Statement, Failure> {
+    fn finish_select(&mut self, query: &SelectStatement) -> Result<Statement, Failure> {
         let built = match self.dialect {
             Dialect::Postgres => query.build_any(&PostgresQueryBuilder),
             Dialect::MySql => query.build_any(&MysqlQueryBuilder),
@@ -142,7 +145,7 @@ impl Builder<'_> {
         self.finish(built)
     }
 
-    fn insert_done(&mut self, query: &InsertStatement) -> Result<Statement, Failure> {
+    fn finish_insert(&mut self, query: &InsertStatement) -> Result<Statement, Failure> {
         let built = match self.dialect {
             Dialect::Postgres => query.build_any(&PostgresQueryBuilder),
             Dialect::MySql => query.build_any(&MysqlQueryBuilder),
@@ -151,7 +154,7 @@ impl Builder<'_> {
         self.finish(built)
     }
 
-    fn update_done(&mut self, query: &UpdateStatement) -> Result<Statement, Failure> {
+    fn finish_update(&mut self, query: &UpdateStatement) -> Result<Statement, Failure> {
         let built = match self.dialect {
             Dialect::Postgres => query.build_any(&PostgresQueryBuilder),
             Dialect::MySql => query.build_any(&MysqlQueryBuilder),
@@ -160,7 +163,7 @@ impl Builder<'_> {
         self.finish(built)
     }
 
-    fn delete_done(&mut self, query: &DeleteStatement) -> Result<Statement, Failure> {
+    fn finish_delete(&mut self, query: &DeleteStatement) -> Result<Statement, Failure> {
         let built = match self.dialect {
             Dialect::Postgres => query.build_any(&PostgresQueryBuilder),
             Dialect::MySql => query.build_any(&MysqlQueryBuilder),
@@ -177,7 +180,7 @@ impl Builder<'_> {
             kinds,
             values: Vec::new(),
         };
-        let resolve = |name: &str| Ok((Expr::col(iden(name)), known.kind(name)?));
+        let resolve = |name: &str| Ok((Expr::col(identifier(name)), known.kind(name)?));
         self.filter(filter, &resolve)
     }
 
@@ -189,7 +192,7 @@ impl Builder<'_> {
                 for part in parts {
                     all.extend(self.filter(part, resolve)?);
                 }
-                join(all, BinOper::And)
+                combine(all, BinOper::And)
             }
             Filter::Any(parts) => {
                 let mut any = Vec::with_capacity(parts.len());
@@ -199,24 +202,24 @@ impl Builder<'_> {
                         None => return Ok(None),
                     }
                 }
-                join(any, BinOper::Or)
+                combine(any, BinOper::Or)
             }
             Filter::Not(inner) => {
                 let inner = self.filter(inner, resolve)?;
                 Some(inner.unwrap_or_else(|| Expr::cust("1 = 1")).not())
             }
-            Filter::Column(name, test) => {
+            Filter::Column(name, predicate) => {
                 let (expression, kind) = resolve(name)?;
-                self.test(expression, kind, test)?
+                self.predicate(expression, kind, predicate)?
             }
         })
     }
 
-    fn test(&mut self, of: Expr, kind: Kind, test: &Test) -> Result<Option<Expr>, Failure> {
-        Ok(Some(match test {
-            Test::IsNull(true) => of.is_null(),
-            Test::IsNull(false) => of.is_not_null(),
-            Test::Compare(how, value) => {
+    fn predicate(&mut self, of: Expr, kind: Kind, predicate: &Predicate) -> Result<Option<Expr>, Failure> {
+        Ok(Some(match predicate {
+            Predicate::IsNull(true) => of.is_null(),
+            Predicate::IsNull(false) => of.is_not_null(),
+            Predicate::Compare(how, value) => {
                 let (of, kind) = self.comparable(of, kind);
                 let value = self.bind(value, kind);
                 match how {
@@ -228,8 +231,8 @@ impl Builder<'_> {
                     Comparison::GreaterOrEqual => of.gte(value),
                 }
             }
-            Test::In(values, wanted) if values.is_empty() => return Ok((*wanted).then(|| Expr::cust("1 = 0"))),
-            Test::In(values, wanted) => {
+            Predicate::In(values, wanted) if values.is_empty() => return Ok((*wanted).then(|| Expr::cust("1 = 0"))),
+            Predicate::In(values, wanted) => {
                 let (of, kind) = self.comparable(of, kind);
                 let values: Vec<Expr> = values.iter().map(|value| self.bind(value, kind)).collect();
                 if *wanted {
@@ -238,13 +241,13 @@ impl Builder<'_> {
                     of.is_not_in(values)
                 }
             }
-            Test::Between(low, high) => {
+            Predicate::Between(low, high) => {
                 let (of, kind) = self.comparable(of, kind);
                 let (low, high) = (self.bind(low, kind), self.bind(high, kind));
                 of.between(low, high)
             }
-            Test::Like(pattern) => self.like(of, pattern),
-            Test::Regex(pattern) => {
+            Predicate::Like(pattern) => self.like(of, pattern),
+            Predicate::Regex(pattern) => {
                 let operator = match self.dialect {
                     Dialect::Postgres => BinOper::Custom("~"),
                     Dialect::MySql => BinOper::Custom("REGEXP"),
@@ -293,7 +296,7 @@ impl Builder<'_> {
             Columns::These(names) => {
                 for name in names {
                     self.kind(name)?;
-                    query.column(iden(name));
+                    query.column(identifier(name));
                 }
             }
         }
@@ -302,28 +305,28 @@ impl Builder<'_> {
         }
         for order in &select.order {
             self.kind(&order.column)?;
-            query.order_by(iden(&order.column), direction(order));
+            query.order_by(identifier(&order.column), direction(order));
         }
         query.limit(limit);
         if select.offset > 0 {
             query.offset(select.offset);
         }
-        self.select_done(&query)
+        self.finish_select(&query)
     }
 
     fn count(&mut self, table: &Table, filter: &Filter) -> Result<Statement, Failure> {
         let mut query = Query::select();
         query
-            .expr_as(Expr::cust("COUNT(*)"), iden("count"))
+            .expr_as(Expr::cust("COUNT(*)"), identifier("count"))
             .from(table.reference());
         if let Some(condition) = self.condition(filter)? {
             query.and_where(condition);
         }
-        self.select_done(&query)
+        self.finish_select(&query)
     }
 
     /// Kinds of what an aggregate yields.
-    fn kinds_of(&self, aggregate: &Aggregate) -> Kinds {
+    fn aggregate_kinds(&self, aggregate: &Aggregate) -> Kinds {
         let group = |name: &str| (name.to_owned(), self.kinds.get(name).unwrap_or_default());
         let measures = aggregate.measures.iter().map(|(name, function, column)| {
             let kind = match (function, column) {
@@ -335,12 +338,12 @@ impl Builder<'_> {
         Kinds::new(aggregate.groups.iter().map(|name| group(name)).chain(measures))
     }
 
-    fn measured(&self, function: Function, column: Option<&str>) -> Result<(Expr, Kind), Failure> {
+    fn measure(&self, function: Function, column: Option<&str>) -> Result<(Expr, Kind), Failure> {
         let Some(name) = column else {
             return Ok((Expr::cust("COUNT(*)"), Kind::Any));
         };
         let kind = self.kind(name)?;
-        let column = Expr::col(iden(name));
+        let column = Expr::col(identifier(name));
         Ok(match function {
             Function::Count => (Func::count(column).into(), Kind::Any),
             Function::CountDistinct => (Func::count_distinct(column).into(), Kind::Any),
@@ -357,25 +360,28 @@ impl Builder<'_> {
         query.from(select.table.reference());
         for name in &aggregate.groups {
             self.kind(name)?;
-            query.column(iden(name));
-            query.add_group_by([Expr::col(iden(name))]);
+            query.column(identifier(name));
+            query.add_group_by([Expr::col(identifier(name))]);
         }
         let mut measures = Vec::with_capacity(aggregate.measures.len());
         for (name, function, column) in &aggregate.measures {
-            let (expression, kind) = self.measured(*function, column.as_deref())?;
-            query.expr_as(expression.clone(), iden(name));
+            let (expression, kind) = self.measure(*function, column.as_deref())?;
+            query.expr_as(expression.clone(), identifier(name));
             measures.push((name, expression, kind));
         }
         let mut groups = Vec::with_capacity(aggregate.groups.len());
         for name in &aggregate.groups {
-            groups.push((name, Expr::col(iden(name)), self.kind(name)?));
+            groups.push((name, Expr::col(identifier(name)), self.kind(name)?));
         }
         let of_result = |name: &str| {
             let found = measures.iter().chain(&groups).find(|(known, ..)| ***known == *name);
             found
                 .map(|(_, expression, kind)| (expression.clone(), *kind))
                 .ok_or_else(|| {
-                    Failure::invalid(format!("'{}' is neither computed nor a column of groupBy", shown(name)))
+                    Failure::invalid(format!(
+                        "'{}' is neither computed nor a column of groupBy",
+                        shortened(name)
+                    ))
                 })
         };
         if let Some(condition) = self.condition(&select.filter)? {
@@ -388,11 +394,11 @@ impl Builder<'_> {
             let (expression, _) = of_result(&order.column)?;
             query.order_by_expr(expression, direction(order));
         }
-        query.limit(select.limit.unwrap_or(DEFAULT_LIMIT + 1));
+        query.limit(select.limit.unwrap_or(DEFAULT_ROW_LIMIT + 1));
         if select.offset > 0 {
             query.offset(select.offset);
         }
-        self.select_done(&query)
+        self.finish_select(&query)
     }
 
     /// Statements that add all rows: neighbours with the same columns share one.
@@ -400,7 +406,7 @@ impl Builder<'_> {
         let mut statements = Vec::new();
         let mut rest = insert.rows.as_slice();
         while let Some(first) = rest.first() {
-            let most = (PARAMETERS / first.len().max(1)).clamp(1, ROWS);
+            let most = (MAX_PARAMETERS / first.len().max(1)).clamp(1, MAX_ROWS_PER_STATEMENT);
             let alike = rest
                 .iter()
                 .take(most)
@@ -417,7 +423,7 @@ impl Builder<'_> {
     fn insert_rows(&mut self, insert: &Insert, first: &Row, rows: &[Row]) -> Result<Statement, Failure> {
         let mut query = Query::insert();
         query.into_table(insert.table.reference());
-        query.columns(first.iter().map(|(name, _)| iden(name)));
+        query.columns(first.iter().map(|(name, _)| identifier(name)));
         for row in rows {
             let mut values = Vec::with_capacity(row.len());
             for (name, _) in first {
@@ -444,18 +450,18 @@ impl Builder<'_> {
             for name in conflict.columns.iter().chain(update.iter().copied()) {
                 self.kind(name)?;
             }
-            let mut clause = OnConflict::columns(conflict.columns.iter().map(|name| iden(name)));
+            let mut clause = OnConflict::columns(conflict.columns.iter().map(|name| identifier(name)));
             if update.is_empty() {
-                clause.do_nothing_on(conflict.columns.iter().map(|name| iden(name)));
+                clause.do_nothing_on(conflict.columns.iter().map(|name| identifier(name)));
             } else {
-                clause.update_columns(update.into_iter().map(|name| iden(name)));
+                clause.update_columns(update.into_iter().map(|name| identifier(name)));
             }
             query.on_conflict(clause);
         }
         if let Some(columns) = &insert.returning {
             query.returning(self.returning(columns)?);
         }
-        self.insert_done(&query)
+        self.finish_insert(&query)
     }
 
     fn returning(&self, columns: &Columns) -> Result<ReturningClause, Failure> {
@@ -465,7 +471,7 @@ impl Builder<'_> {
                 for name in names {
                     self.kind(name)?;
                 }
-                Query::returning().columns(names.iter().map(|name| iden(name)))
+                Query::returning().columns(names.iter().map(|name| identifier(name)))
             }
         })
     }
@@ -482,7 +488,7 @@ impl Builder<'_> {
         for (name, value) in set {
             let kind = self.kind(name)?;
             let value = self.bind(value, kind);
-            query.value(iden(name), value);
+            query.value(identifier(name), value);
         }
         if let Some(condition) = self.condition(filter)? {
             query.and_where(condition);
@@ -490,7 +496,7 @@ impl Builder<'_> {
         if let Some(columns) = returning {
             query.returning(self.returning(columns)?);
         }
-        self.update_done(&query)
+        self.finish_update(&query)
     }
 
     fn delete(&mut self, table: &Table, filter: &Filter, returning: Option<&Columns>) -> Result<Statement, Failure> {
@@ -502,7 +508,7 @@ impl Builder<'_> {
         if let Some(columns) = returning {
             query.returning(self.returning(columns)?);
         }
-        self.delete_done(&query)
+        self.finish_delete(&query)
     }
 }
 
@@ -519,7 +525,7 @@ fn same_columns(row: &Row, other: &Row) -> bool {
 }
 
 /// All conditions as one, as a tree that is flat: the builder goes down it by recursion.
-fn join(mut parts: Vec<Expr>, operator: BinOper) -> Option<Expr> {
+fn combine(mut parts: Vec<Expr>, operator: BinOper) -> Option<Expr> {
     while parts.len() > 1 {
         let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
         let mut rest = parts.into_iter();

@@ -3,12 +3,12 @@
 //! Pure. A date without a time is midnight; one without an offset is UTC.
 
 /// Microseconds of a millisecond, a second and a day.
-const MILLI: i64 = 1_000;
-const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
+const MICROS_PER_MILLI: i64 = 1_000;
+const MICROS_PER_SECOND: i64 = 1_000_000;
+const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
 /// A day of the calendar.
-fn civil(days: i64) -> (i64, i64, i64) {
+fn date_from_days(days: i64) -> (i64, i64, i64) {
     // Years begin in March, so that the leap day is the last of one; 146,097 days are 400 years.
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -33,12 +33,12 @@ fn days(year: i64, month: i64, date: i64) -> Option<i64> {
     let march = if month > 2 { month - 3 } else { month + 9 };
     let of_year = (153 * march + 2) / 5 + date - 1;
     let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    (civil(days) == (year, month, date)).then_some(days)
+    (date_from_days(days) == (year, month, date)).then_some(days)
 }
 
 /// How a point in time is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub(super) enum TimestampStyle {
     /// `2026-01-31T09:00:00.000Z`, with microseconds only where there are any.
     Iso,
     /// `2026-01-31 09:00:00.000000`, as MySQL reads it.
@@ -49,25 +49,25 @@ pub(super) enum Style {
 }
 
 /// Writes a point in time.
-pub(super) fn stamp(micros: i64, style: Style) -> String {
-    let (day, rest) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
-    let (seconds, fraction) = (rest / SECOND, rest % SECOND);
+pub(super) fn format_timestamp(micros: i64, style: TimestampStyle) -> String {
+    let (day, rest) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY));
+    let (seconds, fraction) = (rest / MICROS_PER_SECOND, rest % MICROS_PER_SECOND);
     let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    let date = date(day);
+    let date = format_date(day);
     let time = format!("{hour:02}:{minute:02}:{second:02}");
-    let millis = fraction / MILLI;
+    let millis = fraction / MICROS_PER_MILLI;
     match style {
-        Style::Iso if fraction % MILLI == 0 => format!("{date}T{time}.{millis:03}Z"),
-        Style::Iso => format!("{date}T{time}.{fraction:06}Z"),
-        Style::Micros => format!("{date} {time}.{fraction:06}"),
-        Style::Plain if millis == 0 => format!("{date} {time}"),
-        Style::Plain => format!("{date} {time}.{millis:03}"),
+        TimestampStyle::Iso if fraction % MICROS_PER_MILLI == 0 => format!("{date}T{time}.{millis:03}Z"),
+        TimestampStyle::Iso => format!("{date}T{time}.{fraction:06}Z"),
+        TimestampStyle::Micros => format!("{date} {time}.{fraction:06}"),
+        TimestampStyle::Plain if millis == 0 => format!("{date} {time}"),
+        TimestampStyle::Plain => format!("{date} {time}.{millis:03}"),
     }
 }
 
 /// Writes a day, given as days since 1970.
-pub(super) fn date(day: i64) -> String {
-    let (year, month, date) = civil(day);
+pub(super) fn format_date(day: i64) -> String {
+    let (year, month, date) = date_from_days(day);
     match year {
         0..=9_999 => format!("{year:04}-{month:02}-{date:02}"),
         // As JavaScript and ISO 8601 have it.
@@ -78,26 +78,26 @@ pub(super) fn date(day: i64) -> String {
 
 /// The day of a point in time, as days since 1970.
 pub(super) fn day_of(micros: i64) -> i64 {
-    micros.div_euclid(DAY)
+    micros.div_euclid(MICROS_PER_DAY)
 }
 
 /// Reads a point in time: a date, or a date and a time with or without an offset.
-pub(super) fn read(text: &str) -> Option<i64> {
+pub(super) fn parse_timestamp(text: &str) -> Option<i64> {
     let text = text.trim();
-    let (day, rest) = read_date(text)?;
-    let midnight = day.checked_mul(DAY)?;
+    let (day, rest) = parse_date(text)?;
+    let midnight = day.checked_mul(MICROS_PER_DAY)?;
     let Some(rest) = rest.strip_prefix(['T', 't', ' ']) else {
         return rest.is_empty().then_some(midnight);
     };
     let at = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
     let (time, offset) = rest.split_at(at);
     midnight
-        .checked_add(read_time(time.trim_end())?)?
-        .checked_sub(read_offset(offset)?)
+        .checked_add(parse_time(time.trim_end())?)?
+        .checked_sub(parse_offset(offset)?)
 }
 
 /// Days since 1970, and what follows the date.
-fn read_date(text: &str) -> Option<(i64, &str)> {
+fn parse_date(text: &str) -> Option<(i64, &str)> {
     let (sign, body) = match text.as_bytes().first()? {
         b'+' => (1, text.get(1..)?),
         b'-' => (-1, text.get(1..)?),
@@ -111,7 +111,7 @@ fn read_date(text: &str) -> Option<(i64, &str)> {
     Some((days(sign * digits(year)?, month, date)?, rest.get(5..)?))
 }
 
-fn read_time(text: &str) -> Option<i64> {
+fn parse_time(text: &str) -> Option<i64> {
     let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut parts = clock.split(':');
     let hour = digits(parts.next()?)?;
@@ -128,10 +128,10 @@ fn read_time(text: &str) -> Option<i64> {
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    Some((hour * 3_600 + minute * 60 + second) * SECOND + micros)
+    Some((hour * 3_600 + minute * 60 + second) * MICROS_PER_SECOND + micros)
 }
 
-fn read_offset(text: &str) -> Option<i64> {
+fn parse_offset(text: &str) -> Option<i64> {
     let sign = match text.as_bytes().first() {
         None => return Some(0),
         Some(b'Z' | b'z') => return (text.len() == 1).then_some(0),
@@ -144,7 +144,7 @@ fn read_offset(text: &str) -> Option<i64> {
         4 => (digits(body.get(..2)?)?, digits(body.get(2..)?)?),
         _ => return None,
     };
-    (hours <= 18 && minutes <= 59).then_some(sign * (hours * 60 + minutes) * 60 * SECOND)
+    (hours <= 18 && minutes <= 59).then_some(sign * (hours * 60 + minutes) * 60 * MICROS_PER_SECOND)
 }
 
 fn digits(text: &str) -> Option<i64> {
@@ -156,7 +156,7 @@ fn digits(text: &str) -> Option<i64> {
 pub(super) fn from_millis(number: &str) -> Option<i64> {
     let millis: f64 = number.parse().ok()?;
     // What JavaScript's Date can hold.
-    (millis.abs() <= 8.64e15).then(|| millis.trunc() as i64 * MILLI)
+    (millis.abs() <= 8.64e15).then(|| millis.trunc() as i64 * MICROS_PER_MILLI)
 }
 
 #[cfg(test)]
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn points_in_time_are_read_in_their_many_forms() {
+    fn timestamps_are_parsed_in_all_supported_forms() {
         let expected = Some(1_769_850_000_123_000);
         for text in [
             "2026-01-31T09:00:00.123Z",
@@ -174,15 +174,18 @@ mod tests {
             "2026-01-31T09:00:00.123000+00",
             "+002026-01-31T09:00:00.123Z",
         ] {
-            assert_eq!(read(text), expected, "{text}");
+            assert_eq!(parse_timestamp(text), expected, "{text}");
         }
-        assert_eq!(read("1970-01-01"), Some(0));
-        assert_eq!(read("1969-12-31T23:59"), Some(-60 * SECOND));
-        assert_eq!(read("2024-02-29").map(day_of).map(date).as_deref(), Some("2024-02-29"));
+        assert_eq!(parse_timestamp("1970-01-01"), Some(0));
+        assert_eq!(parse_timestamp("1969-12-31T23:59"), Some(-60 * MICROS_PER_SECOND));
+        assert_eq!(
+            parse_timestamp("2024-02-29").map(day_of).map(format_date).as_deref(),
+            Some("2024-02-29")
+        );
     }
 
     #[test]
-    fn what_is_no_date_is_none() {
+    fn invalid_dates_are_rejected() {
         for text in [
             "",
             "now",
@@ -200,12 +203,12 @@ mod tests {
             "2026-01-é1",
             "2026-01-31T09:00é",
         ] {
-            assert_eq!(read(text), None, "{text}");
+            assert_eq!(parse_timestamp(text), None, "{text}");
         }
     }
 
     #[test]
-    fn a_point_in_time_is_written_and_read_again() {
+    fn timestamps_round_trip() {
         for micros in [
             0,
             1,
@@ -214,13 +217,23 @@ mod tests {
             -62_135_596_800_000_000,
             253_402_300_800_000_000,
         ] {
-            assert_eq!(read(&stamp(micros, Style::Iso)), Some(micros), "{micros}");
+            assert_eq!(
+                parse_timestamp(&format_timestamp(micros, TimestampStyle::Iso)),
+                Some(micros),
+                "{micros}"
+            );
         }
-        assert_eq!(stamp(1_769_850_000_123_000, Style::Iso), "2026-01-31T09:00:00.123Z");
         assert_eq!(
-            stamp(1_769_850_000_123_456, Style::Micros),
+            format_timestamp(1_769_850_000_123_000, TimestampStyle::Iso),
+            "2026-01-31T09:00:00.123Z"
+        );
+        assert_eq!(
+            format_timestamp(1_769_850_000_123_456, TimestampStyle::Micros),
             "2026-01-31 09:00:00.123456"
         );
-        assert_eq!(stamp(1_769_850_000_000_000, Style::Plain), "2026-01-31 09:00:00");
+        assert_eq!(
+            format_timestamp(1_769_850_000_000_000, TimestampStyle::Plain),
+            "2026-01-31 09:00:00"
+        );
     }
 }

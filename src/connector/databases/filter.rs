@@ -5,15 +5,15 @@
 
 use super::Dialect;
 use super::json::Json;
-use super::name::{column, hint, shown};
+use super::name::{column, shortened, suggestion};
 use crate::connector::Failure;
 
 /// Deepest nesting of `$and`, `$or`, `$nor` and `$not`.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 /// Most conditions in one filter.
-const MOST: usize = 1_000;
+const MAX_CONDITIONS: usize = 1_000;
 /// Most values of one `$in`.
-const MOST_VALUES: usize = 10_000;
+const MAX_IN_VALUES: usize = 10_000;
 
 /// Which rows are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +23,12 @@ pub(super) enum Filter {
     /// At least one of these.
     Any(Vec<Filter>),
     Not(Box<Filter>),
-    Column(Box<str>, Test),
+    Column(Box<str>, Predicate),
 }
 
 /// What is asked of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Test {
+pub(super) enum Predicate {
     Compare(Comparison, Json),
     /// One of a list; `false`: none of it.
     In(Vec<Json>, bool),
@@ -83,7 +83,7 @@ const OPERATORS: [&str; 23] = [
     "$or",
 ];
 /// What stands where columns do.
-const GROUPS: [&str; 4] = ["$and", "$or", "$nor", "$not"];
+const GROUP_OPERATORS: [&str; 4] = ["$and", "$or", "$nor", "$not"];
 
 /// Reads filters and counts what is in them.
 struct Reader {
@@ -99,23 +99,23 @@ pub(super) fn read(json: &Json, dialect: Dialect) -> Result<Filter, Failure> {
 
 impl Filter {
     /// Whether every row is meant, however that is written.
-    pub(super) fn is_unbounded(&self) -> bool {
+    pub(super) fn matches_everything(&self) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(Self::is_unbounded),
-            Self::Any(parts) => parts.iter().any(Self::is_unbounded),
-            Self::Not(inner) => inner.is_void(),
-            Self::Column(_, Test::In(values, wanted)) => values.is_empty() && !wanted,
+            Self::All(parts) => parts.iter().all(Self::matches_everything),
+            Self::Any(parts) => parts.iter().any(Self::matches_everything),
+            Self::Not(inner) => inner.matches_nothing(),
+            Self::Column(_, Predicate::In(values, wanted)) => values.is_empty() && !wanted,
             Self::Column(..) => false,
         }
     }
 
     /// Whether no row can be meant.
-    fn is_void(&self) -> bool {
+    fn matches_nothing(&self) -> bool {
         match self {
-            Self::All(parts) => parts.iter().any(Self::is_void),
-            Self::Any(parts) => parts.iter().all(Self::is_void),
-            Self::Not(inner) => inner.is_unbounded(),
-            Self::Column(_, Test::In(values, wanted)) => values.is_empty() && *wanted,
+            Self::All(parts) => parts.iter().any(Self::matches_nothing),
+            Self::Any(parts) => parts.iter().all(Self::matches_nothing),
+            Self::Not(inner) => inner.matches_everything(),
+            Self::Column(_, Predicate::In(values, wanted)) => values.is_empty() && *wanted,
             Self::Column(..) => false,
         }
     }
@@ -123,9 +123,9 @@ impl Filter {
 
 impl Reader {
     fn filter(&mut self, json: &Json, depth: usize) -> Result<Filter, Failure> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(Failure::invalid(format!(
-                "a filter may be nested {DEEPEST} levels deep"
+                "a filter may be nested {MAX_DEPTH} levels deep"
             )));
         }
         let Json::Map(entries) = json else {
@@ -143,13 +143,13 @@ impl Reader {
                 self.column(&name, value, depth)?
             });
         }
-        Ok(one(parts))
+        Ok(single_or_all(parts))
     }
 
     /// `$and`, `$or`, `$nor` and `$not` around filters.
     fn group(&mut self, key: &str, value: &Json, depth: usize) -> Result<Filter, Failure> {
-        match &*normal(key) {
-            "and" => Ok(one(self.filters(key, value, depth)?)),
+        match &*normalize_operator(key) {
+            "and" => Ok(single_or_all(self.filters(key, value, depth)?)),
             "or" => Ok(Filter::Any(self.filters(key, value, depth)?)),
             "nor" => {
                 let parts = self.filters(key, value, depth)?;
@@ -157,20 +157,20 @@ impl Reader {
             }
             "not" => {
                 let inner = self.filter(value, depth + 1)?;
-                if inner.is_unbounded() {
+                if inner.matches_everything() {
                     return Err(Failure::invalid("$not must hold a condition"));
                 }
                 Ok(Filter::Not(Box::new(inner)))
             }
-            known if OPERATORS.iter().any(|name| normal(name) == known) => Err(Failure::invalid(format!(
+            known if OPERATORS.iter().any(|name| normalize_operator(name) == known) => Err(Failure::invalid(format!(
                 "{} belongs to a column, as in {{ column: {{ {}: … }} }}",
-                shown(key),
-                shown(key)
+                shortened(key),
+                shortened(key)
             ))),
             _ => Err(Failure::invalid(format!(
                 "{} is no operator of filters; {}",
-                shown(key),
-                hint(key, &GROUPS)
+                shortened(key),
+                suggestion(key, &GROUP_OPERATORS)
             ))),
         }
     }
@@ -183,9 +183,9 @@ impl Reader {
     }
 
     fn column(&mut self, name: &str, value: &Json, depth: usize) -> Result<Filter, Failure> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(Failure::invalid(format!(
-                "a filter may be nested {DEEPEST} levels deep"
+                "a filter may be nested {MAX_DEPTH} levels deep"
             )));
         }
         let is_operators = |entries: &[(Box<str>, Json)]| entries.iter().any(|(key, _)| key.starts_with('$'));
@@ -194,11 +194,11 @@ impl Reader {
                 if entries.is_empty() {
                     return Err(Failure::invalid(format!(
                         "the filter of '{}' is an empty object; give a value or an operator, as in {{ $gt: 5 }}",
-                        shown(name)
+                        shortened(name)
                     )));
                 }
                 let parts = entries.iter().map(|(key, value)| self.test(name, key, value, depth));
-                Ok(one(parts.collect::<Result<_, _>>()?))
+                Ok(single_or_all(parts.collect::<Result<_, _>>()?))
             }
             _ => self.compare(name, Comparison::Equal, value),
         }
@@ -206,8 +206,10 @@ impl Reader {
 
     fn count(&mut self) -> Result<(), Failure> {
         self.conditions += 1;
-        if self.conditions > MOST {
-            return Err(Failure::invalid(format!("a filter may have at most {MOST} conditions")));
+        if self.conditions > MAX_CONDITIONS {
+            return Err(Failure::invalid(format!(
+                "a filter may have at most {MAX_CONDITIONS} conditions"
+            )));
         }
         Ok(())
     }
@@ -215,15 +217,15 @@ impl Reader {
     fn compare(&mut self, name: &str, how: Comparison, value: &Json) -> Result<Filter, Failure> {
         self.count()?;
         let test = match (value.value(), how) {
-            (Json::Null, Comparison::Equal) => Test::IsNull(true),
-            (Json::Null, Comparison::NotEqual) => Test::IsNull(false),
+            (Json::Null, Comparison::Equal) => Predicate::IsNull(true),
+            (Json::Null, Comparison::NotEqual) => Predicate::IsNull(false),
             (Json::Null, _) => {
                 return Err(Failure::invalid(format!(
                     "nothing compares with null; '{}' needs a value, or $isNull",
-                    shown(name)
+                    shortened(name)
                 )));
             }
-            _ => Test::Compare(how, value.clone()),
+            _ => Predicate::Compare(how, value.clone()),
         };
         Ok(Filter::Column(name.into(), test))
     }
@@ -238,10 +240,10 @@ impl Reader {
         if !key.starts_with('$') {
             return Err(Failure::invalid(format!(
                 "the filter of '{}' mixes operators and other keys; quote a value that is an object as {{ $eq: … }}",
-                shown(name)
+                shortened(name)
             )));
         }
-        match &*normal(key) {
+        match &*normalize_operator(key) {
             "eq" => self.compare(name, Comparison::Equal, value),
             "ne" => self.compare(name, Comparison::NotEqual, value),
             "gt" => self.compare(name, Comparison::Greater, value),
@@ -259,16 +261,16 @@ impl Reader {
                 is(self, test).map(not)
             }
             "isnull" => {
-                let wanted = flag(key, value)?;
-                is(self, Test::IsNull(wanted))
+                let wanted = read_flag(key, value)?;
+                is(self, Predicate::IsNull(wanted))
             }
             "isnotnull" | "exists" => {
-                let wanted = flag(key, value)?;
-                is(self, Test::IsNull(!wanted))
+                let wanted = read_flag(key, value)?;
+                is(self, Predicate::IsNull(!wanted))
             }
             "regex" => {
                 text(key, value)?;
-                is(self, Test::Regex(value.clone()))
+                is(self, Predicate::Regex(value.clone()))
             }
             "not" => match value {
                 Json::Map(entries) if !entries.is_empty() => Ok(not(self.column(name, value, depth + 1)?)),
@@ -287,9 +289,9 @@ impl Reader {
         let Json::List(values) = value.value() else {
             return Err(Failure::invalid(format!("{key} must be a list, got {}", value.kind())));
         };
-        if values.len() > MOST_VALUES {
+        if values.len() > MAX_IN_VALUES {
             return Err(Failure::invalid(format!(
-                "{key} may have at most {MOST_VALUES} values, got {}",
+                "{key} may have at most {MAX_IN_VALUES} values, got {}",
                 values.len()
             )));
         }
@@ -299,12 +301,12 @@ impl Reader {
             .cloned()
             .collect();
         let has_null = some.len() < values.len();
-        let among = Filter::Column(name.into(), Test::In(some, wanted));
+        let among = Filter::Column(name.into(), Predicate::In(some, wanted));
         if !has_null {
             return Ok(among);
         }
         // SQL's own IN never finds NULL, and NOT IN with a NULL finds nothing at all.
-        let null = Filter::Column(name.into(), Test::IsNull(wanted));
+        let null = Filter::Column(name.into(), Predicate::IsNull(wanted));
         Ok(if wanted {
             Filter::Any(vec![among, null])
         } else {
@@ -314,7 +316,7 @@ impl Reader {
 }
 
 /// Without `$` and underscores, in lower case.
-fn normal(key: &str) -> String {
+fn normalize_operator(key: &str) -> String {
     let name = key.strip_prefix('$').unwrap_or(key);
     name.chars()
         .filter(|character| *character != '_')
@@ -322,7 +324,7 @@ fn normal(key: &str) -> String {
         .collect()
 }
 
-fn one(mut parts: Vec<Filter>) -> Filter {
+fn single_or_all(mut parts: Vec<Filter>) -> Filter {
     match parts.pop() {
         Some(part) if parts.is_empty() => part,
         Some(part) => {
@@ -333,11 +335,11 @@ fn one(mut parts: Vec<Filter>) -> Filter {
     }
 }
 
-fn between(key: &str, value: &Json) -> Result<Test, Failure> {
+fn between(key: &str, value: &Json) -> Result<Predicate, Failure> {
     match value.value() {
         Json::List(ends) => match ends.as_slice() {
             [low, high] if *low.value() != Json::Null && *high.value() != Json::Null => {
-                Ok(Test::Between(low.clone(), high.clone()))
+                Ok(Predicate::Between(low.clone(), high.clone()))
             }
             _ => Err(Failure::invalid(format!("{key} must be a list of two values"))),
         },
@@ -348,7 +350,7 @@ fn between(key: &str, value: &Json) -> Result<Test, Failure> {
     }
 }
 
-fn flag(key: &str, value: &Json) -> Result<bool, Failure> {
+fn read_flag(key: &str, value: &Json) -> Result<bool, Failure> {
     match value.value() {
         Json::Bool(flag) => Ok(*flag),
         _ => Err(Failure::invalid(format!(
@@ -365,7 +367,7 @@ fn text<'a>(key: &str, value: &'a Json) -> Result<&'a str, Failure> {
 }
 
 /// Operators that are `LIKE` underneath, and whether they are denied.
-fn pattern(key: &str, value: &Json) -> Result<(Test, bool), Failure> {
+fn pattern(key: &str, value: &Json) -> Result<(Predicate, bool), Failure> {
     // Not the backslash, which is special in the literals of some dialects.
     const ESCAPE: char = '!';
     let literal = |before: &str, after: &str| {
@@ -382,7 +384,7 @@ fn pattern(key: &str, value: &Json) -> Result<(Test, bool), Failure> {
             escape: ESCAPE,
         })
     };
-    let (pattern, negative) = match &*normal(key) {
+    let (pattern, negative) = match &*normalize_operator(key) {
         kind @ ("like" | "notlike") => {
             text(key, value)?;
             let text = value.clone();
@@ -394,10 +396,10 @@ fn pattern(key: &str, value: &Json) -> Result<(Test, bool), Failure> {
         _ => {
             return Err(Failure::invalid(format!(
                 "{} is no operator of filters; {}",
-                shown(key),
-                hint(key, &OPERATORS)
+                shortened(key),
+                suggestion(key, &OPERATORS)
             )));
         }
     };
-    Ok((Test::Like(pattern), negative))
+    Ok((Predicate::Like(pattern), negative))
 }

@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 use std::fmt;
 
 /// Deepest nesting of an input.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 /// The one key of an object that stands for bytes.
-const BYTES: &str = "$bytes";
+const BYTES_KEY: &str = "$bytes";
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) enum Json {
     List(Vec<Json>),
     Map(Vec<(Box<str>, Json)>),
     /// What a job put into a template: a value, and never an operator, whatever it looks like.
-    Fixed(Box<Json>),
+    Literal(Box<Json>),
 }
 
 /// The entries of an object, unread.
@@ -58,9 +58,9 @@ impl Json {
     }
 
     fn read_at(text: &str, depth: usize) -> Result<Self, Failure> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(Failure::invalid(format!(
-                "the input is nested deeper than {DEEPEST} levels"
+                "the input is nested deeper than {MAX_DEPTH} levels"
             )));
         }
         let unreadable = |_| Failure::invalid("the input is no JSON");
@@ -95,7 +95,7 @@ impl Json {
     /// Itself, also where a template holds it.
     pub(super) fn value(&self) -> &Self {
         match self {
-            Self::Fixed(inner) => inner.value(),
+            Self::Literal(inner) => inner.value(),
             other => other,
         }
     }
@@ -125,7 +125,7 @@ impl Json {
         let [(key, value)] = entries.as_slice() else {
             return None;
         };
-        if **key != *BYTES {
+        if **key != *BYTES_KEY {
             return None;
         }
         let decoded = value.as_text().and_then(|text| STANDARD.decode(text).ok());
@@ -144,7 +144,7 @@ impl Json {
             Self::Null => out.push_str("null"),
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Number(text) => out.push_str(text),
-            Self::Text(text) => quote(out, text),
+            Self::Text(text) => push_string(out, text),
             Self::List(list) => {
                 out.push('[');
                 for (index, value) in list.iter().enumerate() {
@@ -161,42 +161,42 @@ impl Json {
                     if index > 0 {
                         out.push(',');
                     }
-                    quote(out, key);
+                    push_string(out, key);
                     out.push(':');
                     value.write(out);
                 }
                 out.push('}');
             }
-            Self::Fixed(_) => {}
+            Self::Literal(_) => {}
         }
     }
 }
 
 /// Writes a JSON string.
-pub(super) fn quote(out: &mut String, text: &str) {
+pub(super) fn push_string(out: &mut String, text: &str) {
     // A string can always be written.
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
 /// Writes bytes as they are read again.
-pub(super) fn quote_bytes(out: &mut String, bytes: &[u8]) {
+pub(super) fn push_bytes(out: &mut String, bytes: &[u8]) {
     out.push_str("{\"$bytes\":\"");
     STANDARD.encode_string(bytes, out);
     out.push_str("\"}");
 }
 
 /// Writes a whole number: as one, as long as JavaScript can hold it, else as a string.
-pub(super) fn whole(out: &mut String, number: i128) {
+pub(super) fn push_integer(out: &mut String, number: i128) {
     const SAFE: i128 = 9_007_199_254_740_991;
     if (-SAFE..=SAFE).contains(&number) {
         out.push_str(&number.to_string());
     } else {
-        quote(out, &number.to_string());
+        push_string(out, &number.to_string());
     }
 }
 
 /// Writes a floating point number; what JSON has no number for, as a string.
-pub(super) fn float(out: &mut String, number: f64) {
+pub(super) fn push_float(out: &mut String, number: f64) {
     match serde_json::to_string(&number) {
         Ok(text) if number.is_finite() => out.push_str(&text),
         _ if number.is_nan() => out.push_str("\"NaN\""),
@@ -206,10 +206,10 @@ pub(super) fn float(out: &mut String, number: f64) {
 }
 
 /// Writes text that the database says is JSON.
-pub(super) fn raw(out: &mut String, text: &str) {
+pub(super) fn push_raw(out: &mut String, text: &str) {
     match serde_json::from_str::<&RawValue>(text) {
         Ok(value) => out.push_str(value.get()),
-        Err(_) => quote(out, text),
+        Err(_) => push_string(out, text),
     }
 }
 
@@ -237,14 +237,17 @@ mod tests {
             write(&mut out);
             out
         };
-        assert_eq!(written(|out| whole(out, 9_007_199_254_740_991)), "9007199254740991");
         assert_eq!(
-            written(|out| whole(out, -9_007_199_254_740_992)),
+            written(|out| push_integer(out, 9_007_199_254_740_991)),
+            "9007199254740991"
+        );
+        assert_eq!(
+            written(|out| push_integer(out, -9_007_199_254_740_992)),
             "\"-9007199254740992\""
         );
-        assert_eq!(written(|out| float(out, f64::NAN)), "\"NaN\"");
-        assert_eq!(written(|out| float(out, 0.1)), "0.1");
-        assert_eq!(written(|out| raw(out, "{\"a\": 1}")), "{\"a\": 1}");
-        assert_eq!(written(|out| raw(out, "{broken")), "\"{broken\"");
+        assert_eq!(written(|out| push_float(out, f64::NAN)), "\"NaN\"");
+        assert_eq!(written(|out| push_float(out, 0.1)), "0.1");
+        assert_eq!(written(|out| push_raw(out, "{\"a\": 1}")), "{\"a\": 1}");
+        assert_eq!(written(|out| push_raw(out, "{broken")), "\"{broken\"");
     }
 }

@@ -28,10 +28,10 @@ use self::json::Json;
 use self::name::Table;
 use self::operation::Operation;
 use self::plan::Plan;
-use self::request::Setting;
+use self::request::ReadContext;
 use self::rows::Outcome;
 use self::value::Kinds;
-use super::{Call, Connector, Definition, Failure, Name, Target};
+use super::{Call, Connector, Definition, Failure, ResourceName, ServedTarget};
 use crate::engine::preparation::Preparation;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
@@ -42,12 +42,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Connections to one database when nothing else is said.
-const CONNECTIONS: usize = 10;
+const DEFAULT_MAX_CONNECTIONS: usize = 10;
 /// Tables whose columns are remembered, and for how long.
-const TABLES: usize = 256;
-const REMEMBERED: Duration = Duration::from_secs(60);
+const MAX_CACHED_TABLES: usize = 256;
+const TABLE_CACHE_TTL: Duration = Duration::from_secs(60);
 /// How long a server may take to let a connection in.
-const CONNECTING: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Which SQL is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, database) in resources.databases.iter() {
         all.extend(database.envs.iter().map(|env| {
-            Arc::new(Defined {
+            Arc::new(DatabaseDefinition {
                 product: product.into(),
                 database: Arc::clone(database),
                 env: env.clone(),
@@ -95,16 +95,16 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
 }
 
 /// A database in one environment.
-struct Defined {
+struct DatabaseDefinition {
     product: Box<str>,
     database: Arc<Database>,
     env: DatabaseEnv,
 }
 
 #[async_trait]
-impl Definition for Defined {
-    fn name(&self) -> Name {
-        Name {
+impl Definition for DatabaseDefinition {
+    fn name(&self) -> ResourceName {
+        ResourceName {
             product: self.product.clone(),
             kind: "database",
             tag: self.database.tag.clone(),
@@ -112,12 +112,12 @@ impl Definition for Defined {
         }
     }
 
-    fn targets(&self) -> Vec<Target> {
+    fn targets(&self) -> Vec<ServedTarget> {
         if !self.database.kind.is_built_in() {
             // Left for a process that has a handler.
             return Vec::new();
         }
-        let target = |namespace, event| Target {
+        let target = |namespace, event| ServedTarget {
             pattern: Pattern {
                 namespace,
                 product: Some(self.product.clone()),
@@ -140,12 +140,12 @@ impl Definition for Defined {
             Some(ca) => Some(preparation.reveal(ca.as_written()).await?),
             None => None,
         };
-        let connections = self.env.max_connections.unwrap_or(CONNECTIONS);
+        let connections = self.env.max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS);
         let backend = backend(self.database.kind, &url, ca.as_deref(), connections)?;
-        Ok(Arc::new(Opened {
+        Ok(Arc::new(DatabaseConnector {
             database: Arc::clone(&self.database),
             backend,
-            known: Mutex::default(),
+            table_cache: Mutex::default(),
         }))
     }
 }
@@ -172,18 +172,18 @@ fn backend(kind: DatabaseKind, url: &str, ca: Option<&str>, connections: usize) 
 }
 
 /// Columns of tables, and when they were read.
-type Known = HashMap<Table, (Kinds, Instant)>;
+type TableCache = HashMap<Table, (Kinds, Instant)>;
 
 /// A database that can be used.
-struct Opened {
+struct DatabaseConnector {
     database: Arc<Database>,
     backend: Arc<dyn Backend>,
-    known: Mutex<Known>,
+    table_cache: Mutex<TableCache>,
 }
 
-impl Opened {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+impl DatabaseConnector {
+    fn table_cache(&self) -> MutexGuard<'_, TableCache> {
+        self.table_cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The columns of a table, and whether they were remembered.
@@ -191,20 +191,20 @@ impl Opened {
         if self.backend.dialect() == Dialect::Postgres {
             return Ok((Kinds::default(), false));
         }
-        let remembered = self
-            .known()
+        let cached = self
+            .table_cache()
             .get(table)
-            .filter(|(_, since)| since.elapsed() < REMEMBERED)
+            .filter(|(_, since)| since.elapsed() < TABLE_CACHE_TTL)
             .cloned();
-        if let Some((kinds, _)) = remembered {
+        if let Some((kinds, _)) = cached {
             return Ok((kinds, true));
         }
         let kinds = self.backend.kinds(table).await?;
-        let mut known = self.known();
-        if known.len() >= TABLES {
-            known.clear();
+        let mut table_cache = self.table_cache();
+        if table_cache.len() >= MAX_CACHED_TABLES {
+            table_cache.clear();
         }
-        known.insert(table.clone(), (kinds.clone(), Instant::now()));
+        table_cache.insert(table.clone(), (kinds.clone(), Instant::now()));
         Ok((kinds, false))
     }
 
@@ -213,11 +213,11 @@ impl Opened {
         let Some(table) = operation.table() else {
             return build::plan(operation, dialect, &Kinds::default());
         };
-        let (kinds, remembered) = self.kinds(table).await?;
+        let (kinds, cached) = self.kinds(table).await?;
         match build::plan(operation, dialect, &kinds) {
             // The table may have another column by now.
-            Err(_) if remembered => {
-                self.known().remove(table);
+            Err(_) if cached => {
+                self.table_cache().remove(table);
                 let (kinds, _) = self.kinds(table).await?;
                 build::plan(operation, dialect, &kinds)
             }
@@ -226,20 +226,20 @@ impl Opened {
     }
 
     /// Runs one operation: JSON text of its result.
-    async fn operate(&self, operation: &Operation, timeout: Duration) -> Result<String, Failure> {
+    async fn run_operation(&self, operation: &Operation, timeout: Duration) -> Result<String, Failure> {
         let plan = self.plan(operation).await?;
         let (shape, given) = (plan.shape, plan.given);
         let outcome = self.backend.run(plan, timeout).await;
         if outcome.is_err()
             && let Some(table) = operation.table()
         {
-            self.known().remove(table);
+            self.table_cache().remove(table);
         }
         outcome?.result(shape, given)
     }
 
-    fn setting(&self) -> Setting<'_> {
-        Setting {
+    fn context(&self) -> ReadContext<'_> {
+        ReadContext {
             dialect: self.backend.dialect(),
             table: self.database.table.as_deref(),
             raw: self.database.raw,
@@ -248,7 +248,7 @@ impl Opened {
 }
 
 #[async_trait]
-impl Connector for Opened {
+impl Connector for DatabaseConnector {
     async fn run(&self, call: &Call<'_>) -> Result<Option<Box<str>>, Failure> {
         let input = Json::read(call.input())?;
         let operation = match call.attempt.route.namespace {
@@ -257,13 +257,13 @@ impl Connector for Opened {
                 let action = self.database.actions.iter().find(|action| *action.tag == *wanted);
                 let action = action.ok_or_else(|| Failure::not_found(format!("there is no action '{wanted}'")))?;
                 let templates = action::Templates::reveal(action, call.preparation).await?;
-                action::operation(action, &templates, &input, self.setting())?
+                action::operation(action, &templates, &input, self.context())?
             }
-            _ => request::read(call.event(), &input, self.setting())?,
+            _ => request::read(call.event(), &input, self.context())?,
         };
         let timeout = call.attempt.options.timeout.unwrap_or(call.limits.timeout).max(1);
         let result = self
-            .operate(&operation, Duration::from_millis(timeout.unsigned_abs()))
+            .run_operation(&operation, Duration::from_millis(timeout.unsigned_abs()))
             .await?;
         Ok(Some(result.into()))
     }
@@ -278,7 +278,7 @@ impl Connector for Opened {
 }
 
 /// Whether what a statement does ends with it: others may leave their mark on the connection.
-fn leaves_no_trace(sql: &str) -> bool {
+fn leaves_session_unchanged(sql: &str) -> bool {
     const ENDING: [&str; 8] = [
         "select", "insert", "update", "delete", "with", "values", "merge", "replace",
     ];

@@ -15,7 +15,7 @@ impl Table {
     /// Reads `table` or `schema.table`.
     pub(super) fn read(text: &str, dialect: Dialect) -> Result<Self, Failure> {
         let (schema, name) = match text.split_once('.') {
-            Some((schema, name)) => (Some(checked("schema", schema, dialect)?), name),
+            Some((schema, name)) => (Some(checked_name("schema", schema, dialect)?), name),
             None => (None, text),
         };
         if name.contains('.') {
@@ -25,7 +25,7 @@ impl Table {
         }
         Ok(Self {
             schema,
-            name: checked("table", name, dialect)?,
+            name: checked_name("table", name, dialect)?,
         })
     }
 
@@ -41,16 +41,16 @@ impl Table {
 
 /// Checks the name of a column.
 pub(super) fn column(text: &str, dialect: Dialect) -> Result<Box<str>, Failure> {
-    checked("column", text, dialect)
+    checked_name("column", text, dialect)
 }
 
 /// A name in SQL, to be quoted by the builder.
-pub(super) fn iden(name: &str) -> DynIden {
+pub(super) fn identifier(name: &str) -> DynIden {
     // Never from a static text, which the builder would not escape.
     Alias::new(name).into_iden()
 }
 
-fn checked(what: &str, text: &str, dialect: Dialect) -> Result<Box<str>, Failure> {
+fn checked_name(what: &str, text: &str, dialect: Dialect) -> Result<Box<str>, Failure> {
     let (length, most, unit) = match dialect {
         // Longer ones are cut by the server, and would name another thing.
         Dialect::Postgres => (text.len(), 63, "bytes"),
@@ -76,7 +76,7 @@ fn checked(what: &str, text: &str, dialect: Dialect) -> Result<Box<str>, Failure
 }
 
 /// A name as an error shows it: cut to a length that one can bear.
-pub(super) fn shown(name: &str) -> String {
+pub(super) fn shortened(name: &str) -> String {
     const MOST: usize = 60;
     if name.chars().count() <= MOST {
         name.to_owned()
@@ -86,7 +86,7 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 /// The entry of `known` that a word is most likely a misspelling of, as the end of a message.
-pub(super) fn hint(word: &str, known: &[&str]) -> String {
+pub(super) fn suggestion(word: &str, known: &[&str]) -> String {
     let squash = |text: &str| text.to_lowercase().replace(['_', '-', '$'], "");
     let word: String = squash(&word.chars().take(64).collect::<String>());
     let near = known

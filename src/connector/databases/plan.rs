@@ -1,12 +1,12 @@
 //! What a database is told to do: statements with their values, and what becomes of their rows.
 
-use super::value::{Bound, Kinds};
+use super::value::{BoundValue, Kinds};
 
 /// One statement with its values.
 #[derive(Clone, Debug)]
 pub(super) struct Statement {
     pub(super) sql: String,
-    pub(super) values: Vec<Bound>,
+    pub(super) values: Vec<BoundValue>,
 }
 
 /// What becomes of the rows.
@@ -21,7 +21,7 @@ pub(super) enum Shape {
     /// How many were changed, and the rows themselves if they are returned.
     Changes,
     /// A list if there are columns, else how many were changed.
-    Whatever,
+    RowsOrChanges,
 }
 
 /// Statements that are done together, or not at all.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a connection is kept that nobody uses.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Connections of one database.
 pub(super) struct Pool<C> {
@@ -18,17 +18,17 @@ pub(super) struct Pool<C> {
 }
 
 /// A connection that is in use, or the right to make one.
-pub(super) struct Lease<C> {
+pub(super) struct ConnectionPermit<C> {
     /// One that was used before, and when.
     pub(super) used: Option<(C, Instant)>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl<C> Pool<C> {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(max_connections: usize) -> Self {
         Self {
             idle: Mutex::new(Vec::new()),
-            permits: Arc::new(Semaphore::new(most.max(1))),
+            permits: Arc::new(Semaphore::new(max_connections.max(1))),
         }
     }
 
@@ -37,23 +37,23 @@ impl<C> Pool<C> {
     }
 
     /// Waits until fewer than the most are in use.
-    pub(super) async fn lease(&self) -> Result<Lease<C>, Failure> {
+    pub(super) async fn acquire(&self) -> Result<ConnectionPermit<C>, Failure> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_| Failure::connection("the database is closed here"))?;
         let mut idle = self.idle();
         let now = Instant::now();
-        idle.retain(|(_, since)| now.duration_since(*since) < IDLE);
+        idle.retain(|(_, since)| now.duration_since(*since) < IDLE_TIMEOUT);
         // The one that was used last: the others may then grow old.
         let used = idle.pop();
-        Ok(Lease { used, _permit: permit })
+        Ok(ConnectionPermit { used, _permit: permit })
     }
 
     /// Keeps a connection that is in good order.
-    pub(super) fn give_back(&self, connection: C, lease: Lease<C>) {
+    pub(super) fn give_back(&self, connection: C, permit: ConnectionPermit<C>) {
         if !self.permits.is_closed() {
             self.idle().push((connection, Instant::now()));
         }
-        drop(lease);
+        drop(permit);
     }
 
     /// Lets nobody in any more, and hands out what is idle.
@@ -68,18 +68,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_connection_is_used_again_only_when_it_is_given_back() {
+    async fn connection_is_reused_only_after_it_was_given_back() {
         let pool = Arc::new(Pool::new(1));
-        let lease = pool.lease().await.unwrap();
-        assert!(lease.used.is_none());
-        let waiting = tokio::time::timeout(Duration::from_millis(20), pool.lease()).await;
+        let permit = pool.acquire().await.unwrap();
+        assert!(permit.used.is_none());
+        let waiting = tokio::time::timeout(Duration::from_millis(20), pool.acquire()).await;
         assert!(waiting.is_err(), "a second one is out");
-        pool.give_back(7, lease);
-        let lease = pool.lease().await.unwrap();
-        assert_eq!(lease.used.as_ref().map(|(connection, _)| *connection), Some(7));
-        drop(lease);
-        assert!(pool.lease().await.unwrap().used.is_none());
+        pool.give_back(7, permit);
+        let permit = pool.acquire().await.unwrap();
+        assert_eq!(permit.used.as_ref().map(|(connection, _)| *connection), Some(7));
+        drop(permit);
+        assert!(pool.acquire().await.unwrap().used.is_none());
         assert!(pool.close().is_empty());
-        assert!(pool.lease().await.is_err());
+        assert!(pool.acquire().await.is_err());
     }
 }

@@ -5,18 +5,18 @@
 use super::Dialect;
 use super::filter::{self, Filter};
 use super::json::Json;
-use super::name::{Table, column, hint, shown};
+use super::name::{Table, column, shortened, suggestion};
 use super::operation::{Aggregate, Columns, Conflict, Function, Insert, Operation, Order, Row, Select};
 use crate::connector::Failure;
 
 /// Rows that are read when nothing else is said.
-pub(super) const DEFAULT_LIMIT: u64 = 1_000;
+pub(super) const DEFAULT_ROW_LIMIT: u64 = 1_000;
 /// Most rows that are read, however many are asked for.
-const MOST_ROWS: i64 = 100_000;
+const MAX_ROWS_READ: i64 = 100_000;
 /// Most rows that are written at once.
-const MOST_WRITTEN: usize = 10_000;
+const MAX_ROWS_WRITTEN: usize = 10_000;
 /// Most columns that are named in one place.
-const MOST_COLUMNS: usize = 500;
+const MAX_COLUMNS: usize = 500;
 
 /// The operations, in the order of the documents.
 const OPERATIONS: [&str; 13] = [
@@ -37,7 +37,7 @@ const OPERATIONS: [&str; 13] = [
 
 /// What an operation is read with.
 #[derive(Clone, Copy)]
-pub(super) struct Setting<'a> {
+pub(super) struct ReadContext<'a> {
     pub(super) dialect: Dialect,
     /// The table when none is named.
     pub(super) table: Option<&'a str>,
@@ -46,19 +46,19 @@ pub(super) struct Setting<'a> {
 }
 
 /// Reads an operation by its name and input.
-pub(super) fn read(name: &str, input: &Json, setting: Setting<'_>) -> Result<Operation, Failure> {
+pub(super) fn read(name: &str, input: &Json, context: ReadContext<'_>) -> Result<Operation, Failure> {
     let Json::Map(entries) = input else {
         return Err(Failure::invalid(format!(
             "the input must be an object, got {}",
             input.kind()
         )));
     };
-    let fields = Fields { entries, setting };
+    let fields = Fields { entries, context };
     match name {
         "query" | "find" => fields.select().map(Operation::Find),
         "findOne" => fields.select().map(Operation::FindOne),
         "count" => {
-            fields.only(&["table", "collection", "where", "filter"])?;
+            fields.reject_unknown_fields(&["table", "collection", "where", "filter"])?;
             Ok(Operation::Count(fields.table()?, fields.filter()?))
         }
         "aggregate" => fields.aggregate(),
@@ -70,24 +70,24 @@ pub(super) fn read(name: &str, input: &Json, setting: Setting<'_>) -> Result<Ope
         "raw" => fields.raw(),
         _ => Err(Failure::invalid(format!(
             "'{}' is no operation of databases; {}",
-            shown(name),
-            hint(name, &OPERATIONS)
+            shortened(name),
+            suggestion(name, &OPERATIONS)
         ))),
     }
 }
 
 struct Fields<'a> {
     entries: &'a [(Box<str>, Json)],
-    setting: Setting<'a>,
+    context: ReadContext<'a>,
 }
 
 impl<'a> Fields<'a> {
-    fn only(&self, known: &[&str]) -> Result<(), Failure> {
+    fn reject_unknown_fields(&self, known: &[&str]) -> Result<(), Failure> {
         match self.entries.iter().find(|(key, _)| !known.contains(&&**key)) {
             Some((key, _)) => Err(Failure::invalid(format!(
                 "input.{}: is not known here; {}",
-                shown(key),
-                hint(key, known)
+                shortened(key),
+                suggestion(key, known)
             ))),
             None => Ok(()),
         }
@@ -114,32 +114,32 @@ impl<'a> Fields<'a> {
     fn table(&self) -> Result<Table, Failure> {
         let named = match self.get(&["table", "collection"])? {
             None => None,
-            Some(json) => Some(json.as_text().ok_or_else(|| wrong("table", "a string", json))?),
+            Some(json) => Some(json.as_text().ok_or_else(|| type_mismatch("table", "a string", json))?),
         };
-        let name = named.or(self.setting.table).ok_or_else(|| {
+        let name = named.or(self.context.table).ok_or_else(|| {
             Failure::invalid("no table is named; give `table` in the input, or in the definition of the database")
         })?;
-        Table::read(name, self.setting.dialect)
+        Table::read(name, self.context.dialect)
     }
 
     fn filter(&self) -> Result<Filter, Failure> {
         match self.get(&["where", "filter"])? {
             None => Ok(Filter::All(Vec::new())),
-            Some(json) => filter::read(json, self.setting.dialect),
+            Some(json) => filter::read(json, self.context.dialect),
         }
     }
 
     /// A filter that must leave rows out, unless every row is asked for by name.
-    fn narrow_filter(&self, verb: &str) -> Result<Filter, Failure> {
+    fn bounded_filter(&self, verb: &str) -> Result<Filter, Failure> {
         let all = match self.get(&["all"])? {
             None => false,
             Some(json) => match json.value() {
                 Json::Bool(all) => *all,
-                _ => return Err(wrong("all", "true or false", json)),
+                _ => return Err(type_mismatch("all", "true or false", json)),
             },
         };
         let filter = self.filter()?;
-        if filter.is_unbounded() && !all {
+        if filter.matches_everything() && !all {
             return Err(Failure::invalid(format!(
                 "the filter is empty, so that {verb} would meet every row; give `where`, or `all: true` if that is meant"
             )));
@@ -148,7 +148,7 @@ impl<'a> Fields<'a> {
     }
 
     fn column(&self, text: &str) -> Result<Box<str>, Failure> {
-        column(text, self.setting.dialect)
+        column(text, self.context.dialect)
     }
 
     fn column_list(&self, names: &[&str]) -> Result<Option<Vec<Box<str>>>, Failure> {
@@ -157,19 +157,24 @@ impl<'a> Fields<'a> {
         let list = match json.value() {
             Json::Text(text) => return Ok(Some(vec![self.column(text)?])),
             Json::List(list) => list,
-            _ => return Err(wrong(name, "a list of columns", json)),
+            _ => return Err(type_mismatch(name, "a list of columns", json)),
         };
-        if list.len() > MOST_COLUMNS {
+        if list.len() > MAX_COLUMNS {
             return Err(Failure::invalid(format!(
-                "input.{name}: may have at most {MOST_COLUMNS} columns"
+                "input.{name}: may have at most {MAX_COLUMNS} columns"
             )));
         }
         let mut columns: Vec<Box<str>> = Vec::with_capacity(list.len());
         for entry in list {
-            let text = entry.as_text().ok_or_else(|| wrong(name, "a list of columns", entry))?;
+            let text = entry
+                .as_text()
+                .ok_or_else(|| type_mismatch(name, "a list of columns", entry))?;
             let column = self.column(text)?;
             if columns.contains(&column) {
-                return Err(Failure::invalid(format!("input.{name}: names '{}' twice", shown(text))));
+                return Err(Failure::invalid(format!(
+                    "input.{name}: names '{}' twice",
+                    shortened(text)
+                )));
             }
             columns.push(column);
         }
@@ -193,7 +198,7 @@ impl<'a> Fields<'a> {
                 _ => Columns::All,
             },
         };
-        if self.setting.dialect == Dialect::MySql {
+        if self.context.dialect == Dialect::MySql {
             return Err(Failure::invalid(
                 "input.returning: MySQL returns no rows of a change; read them with a query",
             ));
@@ -201,7 +206,7 @@ impl<'a> Fields<'a> {
         Ok(Some(columns))
     }
 
-    fn whole(&self, name: &str, least: i64) -> Result<Option<u64>, Failure> {
+    fn whole_number(&self, name: &str, least: i64) -> Result<Option<u64>, Failure> {
         let Some(json) = self.get(&[name])? else {
             return Ok(None);
         };
@@ -209,7 +214,7 @@ impl<'a> Fields<'a> {
             Json::Number(text) => text.parse::<i64>().ok(),
             _ => None,
         };
-        let most = if name == "limit" { MOST_ROWS } else { i64::MAX };
+        let most = if name == "limit" { MAX_ROWS_READ } else { i64::MAX };
         number
             .filter(|number| (least..=most).contains(number))
             .map(|number| Some(number.unsigned_abs()))
@@ -223,7 +228,7 @@ impl<'a> Fields<'a> {
         let mut order = Vec::new();
         match json.value() {
             Json::List(list) => {
-                for entry in list.iter().take(MOST_COLUMNS) {
+                for entry in list.iter().take(MAX_COLUMNS) {
                     self.order_entry(entry, &mut order)?;
                 }
             }
@@ -247,7 +252,7 @@ impl<'a> Fields<'a> {
                 }
             }
             _ => {
-                return Err(wrong(
+                return Err(type_mismatch(
                     "orderBy",
                     "a column, or an object such as { created: 'desc' }",
                     json,
@@ -258,7 +263,7 @@ impl<'a> Fields<'a> {
     }
 
     fn select(&self) -> Result<Select, Failure> {
-        self.only(&[
+        self.reject_unknown_fields(&[
             "table",
             "collection",
             "where",
@@ -278,13 +283,13 @@ impl<'a> Fields<'a> {
             columns,
             filter: self.filter()?,
             order: self.order()?,
-            limit: self.whole("limit", 1)?,
-            offset: self.whole("offset", 0)?.unwrap_or(0),
+            limit: self.whole_number("limit", 1)?,
+            offset: self.whole_number("offset", 0)?.unwrap_or(0),
         })
     }
 
     fn aggregate(&self) -> Result<Operation, Failure> {
-        self.only(&[
+        self.reject_unknown_fields(&[
             "table",
             "collection",
             "where",
@@ -308,7 +313,7 @@ impl<'a> Fields<'a> {
             if groups.contains(&alias) {
                 return Err(Failure::invalid(format!(
                     "input.aggregate: '{}' is the name of a column of groupBy too",
-                    shown(name)
+                    shortened(name)
                 )));
             }
             let (function, column) = self.measure(name, what)?;
@@ -319,7 +324,7 @@ impl<'a> Fields<'a> {
         }
         let having = match self.get(&["having"])? {
             None => Filter::All(Vec::new()),
-            Some(json) => filter::read(json, self.setting.dialect)?,
+            Some(json) => filter::read(json, self.context.dialect)?,
         };
         Ok(Operation::Aggregate(Aggregate {
             select: self.selected(Columns::All)?,
@@ -339,7 +344,7 @@ impl<'a> Fields<'a> {
             ("$max", Function::Greatest),
         ];
         let Json::Map(entries) = what.value() else {
-            return Err(wrong(
+            return Err(type_mismatch(
                 "aggregate",
                 "an object such as { total: { $sum: 'amount' } }",
                 what,
@@ -348,7 +353,7 @@ impl<'a> Fields<'a> {
         let [(key, of)] = entries.as_slice() else {
             return Err(Failure::invalid(format!(
                 "input.aggregate: '{}' must have one function",
-                shown(name)
+                shortened(name)
             )));
         };
         let squash = |text: &str| text.replace('_', "").to_lowercase();
@@ -357,25 +362,25 @@ impl<'a> Fields<'a> {
             let names = FUNCTIONS.map(|(name, _)| name);
             return Err(Failure::invalid(format!(
                 "input.aggregate: {} is no function; {}",
-                shown(key),
-                hint(key, &names)
+                shortened(key),
+                suggestion(key, &names)
             )));
         };
         match of.value() {
             Json::Text(text) if **text == *"*" && *function == Function::Count => Ok((*function, None)),
             Json::Text(text) => Ok((*function, Some(self.column(text)?))),
             Json::Bool(true) if *function == Function::Count => Ok((*function, None)),
-            _ => Err(wrong("aggregate", "the name of a column for each function", of)),
+            _ => Err(type_mismatch("aggregate", "the name of a column for each function", of)),
         }
     }
 
     fn row(&self, json: &Json) -> Result<Row, Failure> {
         let Json::Map(entries) = json.value() else {
-            return Err(wrong("data", "an object of columns and values", json));
+            return Err(type_mismatch("data", "an object of columns and values", json));
         };
-        if entries.is_empty() || entries.len() > MOST_COLUMNS {
+        if entries.is_empty() || entries.len() > MAX_COLUMNS {
             return Err(Failure::invalid(format!(
-                "input.data: must have 1 to {MOST_COLUMNS} columns, got {}",
+                "input.data: must have 1 to {MAX_COLUMNS} columns, got {}",
                 entries.len()
             )));
         }
@@ -391,15 +396,15 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| Failure::invalid("input.data: is missing; give columns and their values"))?;
         match (json.value(), several) {
             (Json::List(list), None | Some(true)) => {
-                if list.is_empty() || list.len() > MOST_WRITTEN {
+                if list.is_empty() || list.len() > MAX_ROWS_WRITTEN {
                     return Err(Failure::invalid(format!(
-                        "input.data: must have 1 to {MOST_WRITTEN} rows, got {}",
+                        "input.data: must have 1 to {MAX_ROWS_WRITTEN} rows, got {}",
                         list.len()
                     )));
                 }
                 list.iter().map(|row| self.row(row)).collect()
             }
-            (_, Some(true)) => Err(wrong("data", "a list of objects", json)),
+            (_, Some(true)) => Err(type_mismatch("data", "a list of objects", json)),
             (Json::List(_), Some(false)) => Err(Failure::invalid(
                 "input.data: must be an object; insertMany takes a list",
             )),
@@ -408,7 +413,7 @@ impl<'a> Fields<'a> {
     }
 
     fn insert(&self, several: bool) -> Result<Operation, Failure> {
-        self.only(&["table", "collection", "data", "values", "returning"])?;
+        self.reject_unknown_fields(&["table", "collection", "data", "values", "returning"])?;
         Ok(Operation::Insert(Insert {
             table: self.table()?,
             rows: self.rows(Some(several))?,
@@ -418,7 +423,7 @@ impl<'a> Fields<'a> {
     }
 
     fn upsert(&self) -> Result<Operation, Failure> {
-        self.only(&[
+        self.reject_unknown_fields(&[
             "table",
             "collection",
             "data",
@@ -441,7 +446,7 @@ impl<'a> Fields<'a> {
             {
                 return Err(Failure::invalid(format!(
                     "input.data: lacks '{}', which conflictColumns names",
-                    shown(missing)
+                    shortened(missing)
                 )));
             }
         }
@@ -457,7 +462,7 @@ impl<'a> Fields<'a> {
     }
 
     fn update(&self) -> Result<Operation, Failure> {
-        self.only(&[
+        self.reject_unknown_fields(&[
             "table",
             "collection",
             "where",
@@ -470,28 +475,28 @@ impl<'a> Fields<'a> {
         let mut rows = self.rows(Some(false))?;
         Ok(Operation::Update {
             table: self.table()?,
-            filter: self.narrow_filter("an update")?,
+            filter: self.bounded_filter("an update")?,
             set: rows.pop().unwrap_or_default(),
             returning: self.returning()?,
         })
     }
 
     fn delete(&self) -> Result<Operation, Failure> {
-        self.only(&["table", "collection", "where", "filter", "returning", "all"])?;
+        self.reject_unknown_fields(&["table", "collection", "where", "filter", "returning", "all"])?;
         Ok(Operation::Delete {
             table: self.table()?,
-            filter: self.narrow_filter("a deletion")?,
+            filter: self.bounded_filter("a deletion")?,
             returning: self.returning()?,
         })
     }
 
     fn raw(&self) -> Result<Operation, Failure> {
-        if !self.setting.raw {
+        if !self.context.raw {
             return Err(Failure::invalid(
                 "this database takes no SQL from jobs (its definition says `raw: false`); use an action",
             ));
         }
-        self.only(&["sql", "params"])?;
+        self.reject_unknown_fields(&["sql", "params"])?;
         let sql = self
             .get(&["sql"])?
             .and_then(Json::as_text)
@@ -500,7 +505,7 @@ impl<'a> Fields<'a> {
         let params = match self.get(&["params"])?.map(Json::value) {
             None => Vec::new(),
             Some(Json::List(list)) => list.clone(),
-            Some(other) => return Err(wrong("params", "a list of values", other)),
+            Some(other) => return Err(type_mismatch("params", "a list of values", other)),
         };
         Ok(Operation::Raw {
             sql: sql.into(),
@@ -510,16 +515,16 @@ impl<'a> Fields<'a> {
 }
 
 fn descending(direction: &Json) -> Result<bool, Failure> {
-    let wrong = || Failure::invalid("input.orderBy: a direction must be 'asc' or 'desc'");
+    let type_mismatch = || Failure::invalid("input.orderBy: a direction must be 'asc' or 'desc'");
     match direction.value() {
         Json::Text(text) if text.eq_ignore_ascii_case("asc") => Ok(false),
         Json::Text(text) if text.eq_ignore_ascii_case("desc") => Ok(true),
         Json::Number(text) if **text == *"1" => Ok(false),
         Json::Number(text) if **text == *"-1" => Ok(true),
-        _ => Err(wrong()),
+        _ => Err(type_mismatch()),
     }
 }
 
-fn wrong(name: &str, expected: &str, got: &Json) -> Failure {
+fn type_mismatch(name: &str, expected: &str, got: &Json) -> Failure {
     Failure::invalid(format!("input.{name}: must be {expected}, got {}", got.kind()))
 }

@@ -7,44 +7,44 @@ use super::plan::Shape;
 use crate::connector::Failure;
 
 /// Most bytes of the rows of one result: the engine keeps no result above 1 MiB.
-const MOST_BYTES: usize = 1_000_000;
+const MAX_RESULT_BYTES: usize = 1_000_000;
 
 /// Takes rows and writes them as a JSON list.
-pub(super) struct Rows {
+pub(super) struct RowWriter {
     text: String,
     count: u64,
-    most: u64,
+    max_rows: u64,
     truncated: bool,
     first_of_row: bool,
-    begun: usize,
+    row_start: usize,
 }
 
-impl Rows {
+impl RowWriter {
     /// Takes at most as many rows as the shape asks for.
     pub(super) fn new(shape: Shape) -> Self {
-        let most = match shape {
-            Shape::Rows(most) => most,
+        let max_rows = match shape {
+            Shape::Rows(max_rows) => max_rows,
             Shape::FirstRow | Shape::Count => 1,
             Shape::Changes => u64::MAX,
-            Shape::Whatever => super::request::DEFAULT_LIMIT,
+            Shape::RowsOrChanges => super::request::DEFAULT_ROW_LIMIT,
         };
         Self {
             text: String::new(),
             count: 0,
-            most,
+            max_rows,
             truncated: false,
             first_of_row: true,
-            begun: 0,
+            row_start: 0,
         }
     }
 
     /// Begins a row; `false`: no more are wanted.
     pub(super) fn begin(&mut self) -> bool {
-        if self.count >= self.most {
+        if self.count >= self.max_rows {
             self.truncated = true;
             return false;
         }
-        self.begun = self.text.len();
+        self.row_start = self.text.len();
         if self.count > 0 {
             self.text.push(',');
         }
@@ -59,7 +59,7 @@ impl Rows {
             self.text.push(',');
         }
         self.first_of_row = false;
-        json::quote(&mut self.text, name);
+        json::push_string(&mut self.text, name);
         self.text.push(':');
         write(&mut self.text);
     }
@@ -67,8 +67,8 @@ impl Rows {
     /// Ends the row; `false`: it was too large and is left out, and so is what follows.
     pub(super) fn end(&mut self) -> bool {
         self.text.push('}');
-        if self.text.len() > MOST_BYTES {
-            self.text.truncate(self.begun);
+        if self.text.len() > MAX_RESULT_BYTES {
+            self.text.truncate(self.row_start);
             self.truncated = true;
             return false;
         }
@@ -80,7 +80,7 @@ impl Rows {
 /// What a plan came to.
 pub(super) struct Outcome {
     /// The rows of the last statement that had any columns.
-    pub(super) rows: Option<Rows>,
+    pub(super) rows: Option<RowWriter>,
     /// How many rows were changed.
     pub(super) changed: u64,
     /// The number that the database gave to a row that was added.
@@ -97,8 +97,8 @@ impl Outcome {
                 .filter(|rows| rows.count > 0)
                 .map_or("null".into(), |rows| rows.text)),
             (Shape::Count, rows) => Ok(rows.map_or_else(|| "{\"count\":0}".into(), |rows| rows.text)),
-            (Shape::Rows(_) | Shape::Whatever, Some(rows)) => {
-                if rows.truncated && rows.count == 0 && rows.most > 0 {
+            (Shape::Rows(_) | Shape::RowsOrChanges, Some(rows)) => {
+                if rows.truncated && rows.count == 0 && rows.max_rows > 0 {
                     return Err(too_large());
                 }
                 let truncated = if rows.truncated { ",\"truncated\":true" } else { "" };
@@ -115,7 +115,7 @@ impl Outcome {
                 let mut text = format!("{{\"count\":{changed}");
                 if let Some(id) = self.id {
                     text.push_str(",\"insertId\":");
-                    json::whole(&mut text, id);
+                    json::push_integer(&mut text, id);
                 }
                 text.push('}');
                 Ok(text)
@@ -126,6 +126,6 @@ impl Outcome {
 
 fn too_large() -> Failure {
     Failure::invalid(format!(
-        "a row is larger than {MOST_BYTES} bytes, the most that a job's result may have; select fewer columns"
+        "a row is larger than {MAX_RESULT_BYTES} bytes, the most that a job's result may have; select fewer columns"
     ))
 }

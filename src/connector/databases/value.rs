@@ -3,7 +3,7 @@
 //! Invariant: a value never changes its meaning on the way: what does not fit the kind of its column is refused here,
 //! where the database would convert it silently (`'abc'` to 0, 2⁵³ + 1 to 2⁵³).
 
-use super::dates::{self, Style};
+use super::dates::{self, TimestampStyle};
 use super::json::Json;
 use crate::connector::Failure;
 use std::collections::HashMap;
@@ -55,7 +55,7 @@ impl Kinds {
 
 /// A value for one parameter of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Bound {
+pub(super) struct BoundValue {
     pub(super) value: Json,
     pub(super) kind: Kind,
 }
@@ -71,13 +71,13 @@ pub(super) enum Scalar {
     Bytes(Vec<u8>),
 }
 
-impl Bound {
+impl BoundValue {
     pub(super) fn any(value: Json) -> Self {
         Self { value, kind: Kind::Any }
     }
 
     /// The value as it is bound, with points in time written in this style.
-    pub(super) fn scalar(&self, style: Style) -> Result<Scalar, Failure> {
+    pub(super) fn scalar(&self, style: TimestampStyle) -> Result<Scalar, Failure> {
         if let Some(bytes) = self.value.bytes() {
             return bytes.map(Scalar::Bytes);
         }
@@ -90,64 +90,64 @@ impl Bound {
             Json::Bool(flag) => self.flag(*flag),
             Json::Number(text) => self.number(text, style),
             Json::Text(text) => self.text(text, style),
-            _ => Err(self.unfit()),
+            _ => Err(self.type_mismatch()),
         }
     }
 
     fn flag(&self, flag: bool) -> Result<Scalar, Failure> {
         match self.kind {
             Kind::Any | Kind::Bool | Kind::Integer | Kind::Decimal | Kind::Float => Ok(Scalar::Integer(flag.into())),
-            _ => Err(self.unfit()),
+            _ => Err(self.type_mismatch()),
         }
     }
 
-    fn number(&self, text: &str, style: Style) -> Result<Scalar, Failure> {
+    fn number(&self, text: &str, style: TimestampStyle) -> Result<Scalar, Failure> {
         match self.kind {
             Kind::Timestamp | Kind::Instant => {
-                let micros = dates::from_millis(text).ok_or_else(|| self.unfit())?;
-                Ok(self.moment(micros, style))
+                let micros = dates::from_millis(text).ok_or_else(|| self.type_mismatch())?;
+                Ok(self.timestamp(micros, style))
             }
             Kind::Date => {
-                let micros = dates::from_millis(text).ok_or_else(|| self.unfit())?;
-                Ok(Scalar::Text(dates::date(dates::day_of(micros))))
+                let micros = dates::from_millis(text).ok_or_else(|| self.type_mismatch())?;
+                Ok(Scalar::Text(dates::format_date(dates::day_of(micros))))
             }
             Kind::Text | Kind::Decimal => Ok(Scalar::Text(text.to_owned())),
-            Kind::Bytes | Kind::Time => Err(self.unfit()),
-            _ => numeric(text).ok_or_else(|| self.unfit()),
+            Kind::Bytes | Kind::Time => Err(self.type_mismatch()),
+            _ => numeric(text).ok_or_else(|| self.type_mismatch()),
         }
     }
 
-    fn text(&self, text: &str, style: Style) -> Result<Scalar, Failure> {
+    fn text(&self, text: &str, style: TimestampStyle) -> Result<Scalar, Failure> {
         match self.kind {
             Kind::Timestamp | Kind::Instant => {
-                let micros = dates::read(text).ok_or_else(|| self.unfit())?;
-                Ok(self.moment(micros, style))
+                let micros = dates::parse_timestamp(text).ok_or_else(|| self.type_mismatch())?;
+                Ok(self.timestamp(micros, style))
             }
             Kind::Date => {
-                let micros = dates::read(text).ok_or_else(|| self.unfit())?;
-                Ok(Scalar::Text(dates::date(dates::day_of(micros))))
+                let micros = dates::parse_timestamp(text).ok_or_else(|| self.type_mismatch())?;
+                Ok(Scalar::Text(dates::format_date(dates::day_of(micros))))
             }
             Kind::Integer | Kind::Bool => match numeric(text) {
                 Some(whole @ (Scalar::Integer(_) | Scalar::Unsigned(_))) => Ok(whole),
-                _ => Err(self.unfit()),
+                _ => Err(self.type_mismatch()),
             },
             Kind::Decimal if numeric(text).is_some() => Ok(Scalar::Text(text.to_owned())),
-            Kind::Float => numeric(text).ok_or_else(|| self.unfit()),
-            Kind::Decimal | Kind::Bytes => Err(self.unfit()),
+            Kind::Float => numeric(text).ok_or_else(|| self.type_mismatch()),
+            Kind::Decimal | Kind::Bytes => Err(self.type_mismatch()),
             _ => Ok(Scalar::Text(text.to_owned())),
         }
     }
 
-    fn moment(&self, micros: i64, style: Style) -> Scalar {
+    fn timestamp(&self, micros: i64, style: TimestampStyle) -> Scalar {
         if self.kind == Kind::Instant {
             Scalar::Integer(micros.div_euclid(1_000))
         } else {
-            Scalar::Text(dates::stamp(micros, style))
+            Scalar::Text(dates::format_timestamp(micros, style))
         }
     }
 
     /// Names no value: it may be a secret.
-    fn unfit(&self) -> Failure {
+    fn type_mismatch(&self) -> Failure {
         let wanted = match self.kind {
             Kind::Any => "a string, a number, a boolean, null, or bytes as { $bytes: base64 }",
             Kind::Integer => "a whole number, as a number or as a string of digits",
@@ -189,11 +189,11 @@ mod tests {
 
     fn scalar(json: &str, kind: Kind) -> Option<Scalar> {
         let value = Json::read(json).unwrap();
-        Bound { value, kind }.scalar(Style::Plain).ok()
+        BoundValue { value, kind }.scalar(TimestampStyle::Plain).ok()
     }
 
     #[test]
-    fn values_fit_their_columns_or_are_refused() {
+    fn value_not_fitting_its_column_is_refused() {
         let text = |text: &str| Some(Scalar::Text(text.to_owned()));
         for (json, kind, expected) in [
             (

@@ -3,15 +3,15 @@
 //! Invariants: no value of an input can leave its place in the request; a failure names the host and the status, and
 //! nothing that was sent or answered.
 
-use super::input::{Values, lookup, members, scalar};
-use super::memory::Fate;
-use super::ready::ReadyCallback;
+use super::history::DeliveryOutcome;
+use super::input::{Values, lookup, object_members, scalar_text};
+use super::resolved::ResolvedCallback;
 use crate::clock::{Clock, SystemClock};
-use crate::connector::actions::{Object, address_of, merge, method, push_string, put_header};
+use crate::connector::actions::{Object, build_url, merge, method, push_string, put_header};
 use crate::connector::{Call, Failure, auth};
 use crate::engine::preparation::Preparation;
-use crate::http::{Client, Setup};
-use crate::resources::{Callback, Resource, Segment, Template};
+use crate::http::{Client, ClientOptions};
+use crate::resources::{Callback, PathTemplate, Segment, Template};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Url};
 use serde_json::value::RawValue;
@@ -19,35 +19,35 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What a call is remembered by.
-pub(super) const STEP: &str = "callback";
+pub(super) const CALLBACK_STEP: &str = "callback";
 /// Longest time until a program has answered, ms.
-const PATIENCE: i64 = 30_000;
+const CALLBACK_TIMEOUT_MS: i64 = 30_000;
 
 /// A program that can be called.
-pub(super) struct Caller {
+pub(super) struct CallbackClient {
     client: Client,
     method: Method,
     takes_body: bool,
     /// Scheme and host, without a slash at its end.
     base: String,
     host: String,
-    resource: Resource,
+    resource: PathTemplate,
     /// Headers of every request, credentials among them.
     headers: HeaderMap,
 }
 
 /// A request that can be sent, as often as it takes.
-pub(super) struct Ring {
+pub(super) struct CallbackRequest {
     url: Url,
     headers: HeaderMap,
     body: Option<String>,
 }
 
-impl Caller {
+impl CallbackClient {
     /// Puts the secrets in. Connects to nothing yet.
     pub(super) async fn open(callback: &Callback, preparation: &Preparation) -> Result<Self, Failure> {
         let url = preparation.reveal(callback.url.as_written()).await?;
-        let (base, resource) = split(&url)?;
+        let (base, resource) = split_url(&url)?;
         let host = Url::parse(&base)
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned))
@@ -61,7 +61,7 @@ impl Caller {
             headers.insert(name, value);
         }
         Ok(Self {
-            client: Client::open(Setup::new(preparation.outbound.clone())).await?,
+            client: Client::open(ClientOptions::new(preparation.outbound.clone())).await?,
             method: method(callback.method),
             takes_body: callback.method.takes_body(),
             base,
@@ -75,47 +75,63 @@ impl Caller {
     ///
     /// # Errors
     /// `VALIDATION_ERROR` for what is missing or has no place in a request.
-    pub(super) fn ring(&self, message: &ReadyCallback, input: &RawValue, key: &str) -> Result<Ring, Failure> {
+    pub(super) fn callback(
+        &self,
+        message: &ResolvedCallback,
+        input: &RawValue,
+        key: &str,
+    ) -> Result<CallbackRequest, Failure> {
         const PATH: &str = "input.callback";
-        let given = members(Some(input), PATH)?;
-        let part = |name: &str, template: &Option<String>| {
-            part(template.as_deref(), given.get(name).copied(), &format!("{PATH}.{name}"))
+        let given = object_members(Some(input), PATH)?;
+        let request_part = |name: &str, template: &Option<String>| {
+            request_part(template.as_deref(), given.get(name).copied(), &format!("{PATH}.{name}"))
         };
-        let (query, params) = (part("query", &message.query)?, part("params", &message.params)?);
-        let (extra, body) = (part("headers", &message.headers)?, part("body", &message.body)?);
+        let (query, params) = (
+            request_part("query", &message.query)?,
+            request_part("params", &message.params)?,
+        );
+        let (extra, body) = (
+            request_part("headers", &message.headers)?,
+            request_part("body", &message.body)?,
+        );
         let object = |text| Object::read(text).ok_or_else(|| Failure::invalid(format!("{PATH}: must hold objects")));
-        let url = address_of(&self.base, &self.resource, &object(&params)?, &object(&query)?)?;
+        let url = build_url(&self.base, &self.resource, &object(&params)?, &object(&query)?)?;
         let mut headers = self.headers.clone();
         put_header(&mut headers, "idempotency-key", key)?;
         for (name, json) in object(&extra)?.iter() {
             let value: &RawValue =
                 serde_json::from_str(json).map_err(|_| Failure::invalid(format!("{PATH}.headers: must hold texts")))?;
-            put_header(&mut headers, name, &scalar(value, &format!("{PATH}.headers"))?)?;
+            put_header(&mut headers, name, &scalar_text(value, &format!("{PATH}.headers"))?)?;
         }
         let body = (self.takes_body || !object(&body)?.is_empty()).then_some(body);
         if body.is_some() && !headers.contains_key(CONTENT_TYPE) {
             put_header(&mut headers, "content-type", "application/json")?;
         }
-        Ok(Ring { url, headers, body })
+        Ok(CallbackRequest { url, headers, body })
     }
 
     /// Sends a request.
-    pub(super) async fn call(&self, ring: &Ring, call: &Call<'_>) -> Fate {
+    pub(super) async fn call(&self, callback: &CallbackRequest, call: &Call<'_>) -> DeliveryOutcome {
         let mut request = self
             .client
-            .request(self.method.clone(), ring.url.clone())
-            .headers(ring.headers.clone());
-        if let Some(body) = &ring.body {
+            .request(self.method.clone(), callback.url.clone())
+            .headers(callback.headers.clone());
+        if let Some(body) = &callback.body {
             request = request.body(body.clone());
         }
-        let patience = call.attempt.options.timeout.unwrap_or(PATIENCE).min(PATIENCE);
-        let deadline = Duration::from_millis(patience.unsigned_abs());
+        let timeout_ms = call
+            .attempt
+            .options
+            .timeout
+            .unwrap_or(CALLBACK_TIMEOUT_MS)
+            .min(CALLBACK_TIMEOUT_MS);
+        let deadline = Duration::from_millis(timeout_ms.unsigned_abs());
         match self.client.send(request, deadline, SystemClock.now()).await {
-            Ok(()) => Fate::Done,
+            Ok(()) => DeliveryOutcome::Sent,
             Err(failure) => {
                 let mut failure = Failure::from(failure);
                 failure.message = format!("{}: {}", self.host, failure.message);
-                Fate::Failed(failure)
+                DeliveryOutcome::Failed(failure)
             }
         }
     }
@@ -124,7 +140,7 @@ impl Caller {
     pub(super) async fn check(&self) -> Result<(), Failure> {
         let url = Url::parse(&self.base).map_err(|_| Failure::invalid("callbacks.url is no URL"))?;
         let request = self.client.request(Method::HEAD, url);
-        let deadline = Duration::from_millis(PATIENCE.unsigned_abs());
+        let deadline = Duration::from_millis(CALLBACK_TIMEOUT_MS.unsigned_abs());
         match self.client.send(request, deadline, SystemClock.now()).await {
             Err(failure) if failure.status.is_none() => {
                 let mut failure = Failure::from(failure);
@@ -137,7 +153,7 @@ impl Caller {
 }
 
 /// Scheme and host of a URL, and its path with its parameters. The URL is not repeated in a message.
-fn split(text: &str) -> Result<(String, Resource), Failure> {
+fn split_url(text: &str) -> Result<(String, PathTemplate), Failure> {
     let wrong = |why: &str| Failure::invalid(format!("callbacks.url {why}"));
     let url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
     let has_user = !url.username().is_empty() || url.password().is_some();
@@ -147,7 +163,7 @@ fn split(text: &str) -> Result<(String, Resource), Failure> {
         ));
     }
     let base = url.origin().ascii_serialization();
-    let resource = Resource {
+    let resource = PathTemplate {
         segments: url.path().trim_start_matches('/').split('/').map(segment).collect(),
         query: url.query().filter(|query| !query.is_empty()).map(Into::into),
     };
@@ -169,18 +185,18 @@ fn segment(text: &str) -> Segment {
 
 /// JSON text of one part of a request: its template filled with what the job brings, and the rest of that merged into it.
 /// What a template has a place for is not sent by itself.
-fn part(template: Option<&str>, given: Option<&RawValue>, path: &str) -> Result<String, Failure> {
+fn request_part(template: Option<&str>, given: Option<&RawValue>, path: &str) -> Result<String, Failure> {
     let given = given.filter(|given| given.get() != "null");
-    let values = members(given, path)?;
+    let values = object_members(given, path)?;
     let Some(template) = template else {
         return Ok(given.map_or("{}", RawValue::get).to_owned());
     };
-    let mut placed = BTreeSet::new();
-    let filled = fill(template, &values, path, &mut placed)?;
+    let mut used_names = BTreeSet::new();
+    let filled = fill_json(template, &values, path, &mut used_names)?;
     let given = given.map_or("{}", RawValue::get);
     let mut rest = Object::default();
     for (name, json) in Object::read(given).unwrap_or_default().iter() {
-        if !placed.contains(name) {
+        if !used_names.contains(name) {
             rest.put(name.to_owned(), json);
         }
     }
@@ -188,7 +204,12 @@ fn part(template: Option<&str>, given: Option<&RawValue>, path: &str) -> Result<
 }
 
 /// JSON text with its strings filled. A string that is one place takes the value itself, of whatever type.
-fn fill(json: &str, values: &Values<'_>, path: &str, placed: &mut BTreeSet<String>) -> Result<String, Failure> {
+fn fill_json(
+    json: &str,
+    values: &Values<'_>,
+    path: &str,
+    used_names: &mut BTreeSet<String>,
+) -> Result<String, Failure> {
     match json.as_bytes().first() {
         Some(b'{') => {
             let object = Object::read(json).ok_or_else(|| unreadable(path))?;
@@ -199,7 +220,7 @@ fn fill(json: &str, values: &Values<'_>, path: &str, placed: &mut BTreeSet<Strin
                 }
                 push_string(&mut text, name);
                 text.push(':');
-                text.push_str(&fill(json, values, path, placed)?);
+                text.push_str(&fill_json(json, values, path, used_names)?);
             }
             text.push('}');
             Ok(text)
@@ -208,7 +229,7 @@ fn fill(json: &str, values: &Values<'_>, path: &str, placed: &mut BTreeSet<Strin
             let list: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| unreadable(path))?;
             let filled: Result<Vec<String>, Failure> = list
                 .into_iter()
-                .map(|json| fill(json.get(), values, path, placed))
+                .map(|json| fill_json(json.get(), values, path, used_names))
                 .collect();
             Ok(format!("[{}]", filled?.join(",")))
         }
@@ -224,11 +245,11 @@ fn fill(json: &str, values: &Values<'_>, path: &str, placed: &mut BTreeSet<Strin
                     name.split('.').next().unwrap_or(name).to_owned()
                 }
             };
-            placed.extend(template.names().map(first));
+            used_names.extend(template.names().map(first));
             if let Some(name) = template.only_name() {
                 return Ok(lookup(values, name, path)?.get().to_owned());
             }
-            let filled = super::input::fill(&template, values, path, super::input::Into::Text)?;
+            let filled = super::input::fill(&template, values, path, super::input::Escaping::Text)?;
             let mut quoted = String::new();
             push_string(&mut quoted, &filled);
             Ok(quoted)
@@ -247,7 +268,7 @@ mod tests {
 
     fn made(template: &str, given: &str) -> Result<String, String> {
         let given: &RawValue = serde_json::from_str(given).unwrap();
-        part(Some(template), Some(given), "input.callback.body").map_err(|failure| failure.message)
+        request_part(Some(template), Some(given), "input.callback.body").map_err(|failure| failure.message)
     }
 
     #[test]
@@ -260,19 +281,19 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_name_is_told() {
+    fn missing_template_value_is_named() {
         let message = made(r#"{"a":["{{b}}"]}"#, r#"{"c":"payload"}"#).unwrap_err();
         assert!(message.starts_with("input.callback.body.b: is missing"), "{message}");
     }
 
     #[test]
     fn a_url_is_split_into_its_host_and_its_parameters() {
-        let (base, resource) = split("https://api.example.com:8443/v1/:kind/:id.json?x=1").unwrap();
+        let (base, resource) = split_url("https://api.example.com:8443/v1/:kind/:id.json?x=1").unwrap();
         assert_eq!(base, "https://api.example.com:8443");
         assert_eq!(resource.params().collect::<Vec<_>>(), ["kind", "id"]);
         assert_eq!(resource.query.as_deref(), Some("x=1"));
         for text in ["ftp://x/", "https://u:p@x/", "x", "https://x/#f"] {
-            assert!(split(text).is_err(), "{text}");
+            assert!(split_url(text).is_err(), "{text}");
         }
     }
 }

@@ -33,7 +33,7 @@ impl<'a> Input<'a> {
 }
 
 /// The members of an object; nothing has none.
-pub(super) fn members<'a>(value: Option<&'a RawValue>, path: &str) -> Result<Values<'a>, Failure> {
+pub(super) fn object_members<'a>(value: Option<&'a RawValue>, path: &str) -> Result<Values<'a>, Failure> {
     let Some(value) = value.filter(|value| value.get() != "null") else {
         return Ok(Values::new());
     };
@@ -41,7 +41,7 @@ pub(super) fn members<'a>(value: Option<&'a RawValue>, path: &str) -> Result<Val
 }
 
 /// A list of texts.
-pub(super) fn texts(value: Option<&&RawValue>, path: &str) -> Result<Vec<String>, Failure> {
+pub(super) fn string_list(value: Option<&&RawValue>, path: &str) -> Result<Vec<String>, Failure> {
     let Some(value) = value else {
         return Err(Failure::invalid(format!("{path}: is missing")));
     };
@@ -50,7 +50,7 @@ pub(super) fn texts(value: Option<&&RawValue>, path: &str) -> Result<Vec<String>
 
 /// What becomes of a value that is put into a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Into {
+pub(super) enum Escaping {
     /// As it is.
     Text,
     /// As it is, and it must be on one line.
@@ -60,45 +60,50 @@ pub(super) enum Into {
 }
 
 /// Fills a template with the values of one part of an input.
-pub(super) fn fill(template: &Template, values: &Values<'_>, path: &str, into: Into) -> Result<String, Failure> {
+pub(super) fn fill(
+    template: &Template,
+    values: &Values<'_>,
+    path: &str,
+    escaping: Escaping,
+) -> Result<String, Failure> {
     let filled = template.fill(|name| {
-        let text = scalar(lookup(values, name, path)?, &format!("{path}.{name}"))?;
-        match into {
-            Into::Text => Ok(text),
-            Into::Line if text.chars().any(char::is_control) => Err(Problem::Of(Failure::invalid(format!(
+        let text = scalar_text(lookup(values, name, path)?, &format!("{path}.{name}"))?;
+        match escaping {
+            Escaping::Text => Ok(text),
+            Escaping::Line if text.chars().any(char::is_control) => Err(FillError::Failed(Failure::invalid(format!(
                 "{path}.{name}: must be on one line, without control characters"
             )))),
-            Into::Line => Ok(text),
-            Into::Html => Ok(escaped(&text)),
+            Escaping::Line => Ok(text),
+            Escaping::Html => Ok(escape_html(&text)),
         }
     });
     filled.map_err(|problem| problem.into_failure(path))
 }
 
 /// Why a template is not filled.
-enum Problem {
-    Of(Failure),
+enum FillError {
+    Failed(Failure),
     Text(String),
 }
 
-impl Problem {
+impl FillError {
     fn into_failure(self, path: &str) -> Failure {
         match self {
-            Self::Of(failure) => failure,
+            Self::Failed(failure) => failure,
             Self::Text(why) => Failure::invalid(format!("{path}: the text {why}")),
         }
     }
 }
 
-impl From<String> for Problem {
+impl From<String> for FillError {
     fn from(why: String) -> Self {
         Self::Text(why)
     }
 }
 
-impl From<Failure> for Problem {
+impl From<Failure> for FillError {
     fn from(failure: Failure) -> Self {
-        Self::Of(failure)
+        Self::Failed(failure)
     }
 }
 
@@ -119,7 +124,7 @@ pub(super) fn lookup<'a>(values: &Values<'a>, name: &str, path: &str) -> Result<
 }
 
 /// A text, a number or a truth value as text.
-pub(super) fn scalar(value: &RawValue, path: &str) -> Result<String, Failure> {
+pub(super) fn scalar_text(value: &RawValue, path: &str) -> Result<String, Failure> {
     let text = value.get();
     match text.as_bytes().first() {
         Some(b'"') => serde_json::from_str(text).map_err(|_| Failure::invalid(format!("{path}: is no text"))),
@@ -130,7 +135,7 @@ pub(super) fn scalar(value: &RawValue, path: &str) -> Result<String, Failure> {
     }
 }
 
-fn escaped(text: &str) -> String {
+fn escape_html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
     for character in text.chars() {
         match character {
@@ -149,46 +154,46 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn filled(template: &str, values: &str, into: Into) -> Result<String, String> {
+    fn filled(template: &str, values: &str, escaping: Escaping) -> Result<String, String> {
         let raw: &RawValue = serde_json::from_str(values).unwrap();
-        let values = members(Some(raw), "input.x").unwrap();
-        fill(&Template::parse(template).unwrap(), &values, "input.x", into).map_err(|failure| failure.message)
+        let values = object_members(Some(raw), "input.x").unwrap();
+        fill(&Template::parse(template).unwrap(), &values, "input.x", escaping).map_err(|failure| failure.message)
     }
 
     #[test]
-    fn values_are_put_in_as_they_are_and_escaped_in_html() {
+    fn filled_values_are_escaped_only_in_html() {
         let values = r#"{"a":"<b>&\"'</b>","n":12345678901234567890.10,"t":true,"in":{"ner":{"x":"ü"}},"d.t":"dot"}"#;
         let text = "{{a}} {{n}} {{t}} {{in.ner.x}} {{d.t}}";
         assert_eq!(
-            filled(text, values, Into::Text),
+            filled(text, values, Escaping::Text),
             Ok("<b>&\"'</b> 12345678901234567890.10 true ü dot".into())
         );
         assert_eq!(
-            filled("<i>{{a}}</i>", values, Into::Html),
+            filled("<i>{{a}}</i>", values, Escaping::Html),
             Ok("<i>&lt;b&gt;&amp;&quot;&#39;&lt;/b&gt;</i>".into())
         );
     }
 
     #[test]
-    fn a_missing_value_is_named_and_its_neighbours_are_not_shown() {
+    fn missing_value_error_names_it_and_reveals_no_other_value() {
         for name in ["b", "a.b", "nothing", "list.0", "in.x", "in.deep.x"] {
             let values = r#"{"a":"payload","nothing":null,"list":[1],"in":{"x":null}}"#;
-            let message = filled(&format!("{{{{{name}}}}}"), values, Into::Text).unwrap_err();
+            let message = filled(&format!("{{{{{name}}}}}"), values, Escaping::Text).unwrap_err();
             assert!(message.starts_with(&format!("input.x.{name}: is missing")), "{message}");
             assert!(!message.contains("payload"));
         }
     }
 
     #[test]
-    fn a_value_that_is_no_text_is_refused() {
+    fn non_scalar_value_is_refused() {
         for value in ["[1]", "{}"] {
-            let message = filled("{{a}}", &format!("{{\"a\":{value}}}"), Into::Text).unwrap_err();
+            let message = filled("{{a}}", &format!("{{\"a\":{value}}}"), Escaping::Text).unwrap_err();
             assert_eq!(message, "input.x.a: must be a string, a number or a truth value");
         }
     }
 
     #[test]
-    fn a_line_stays_one() {
+    fn single_line_value_cannot_contain_line_breaks() {
         for text in [
             "a\\r\\nBcc: x@y.z",
             "a\\nb",
@@ -197,14 +202,14 @@ mod tests {
             "\\u0085",
             "a\\u2028b\\n",
         ] {
-            let answer = filled("{{a}}", &format!("{{\"a\":\"{text}\"}}"), Into::Line);
+            let answer = filled("{{a}}", &format!("{{\"a\":\"{text}\"}}"), Escaping::Line);
             assert!(
                 answer.unwrap_err().starts_with("input.x.a: must be on one line"),
                 "{text}"
             );
         }
         assert_eq!(
-            filled("Hi {{a}}", r#"{"a":"żółć <b>"}"#, Into::Line),
+            filled("Hi {{a}}", r#"{"a":"żółć <b>"}"#, Escaping::Line),
             Ok("Hi żółć <b>".into())
         );
     }

@@ -5,18 +5,18 @@
 //! whole before its first part is sent; what was sent is not sent again by a later attempt of the run.
 
 mod callback;
+mod connector;
+mod history;
 mod input;
-mod memory;
-mod notifier;
 mod outcome;
-mod ready;
+mod resolved;
 #[cfg(feature = "smtp")]
 mod smtp;
 #[cfg(not(feature = "smtp"))]
 #[path = "without_smtp.rs"]
 mod smtp;
 
-use super::{Connector, Definition, Failure, Name, Target};
+use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
 use crate::engine::preparation::Preparation;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
@@ -59,8 +59,8 @@ impl NotificationDefinition {
 
 #[async_trait]
 impl Definition for NotificationDefinition {
-    fn name(&self) -> Name {
-        Name {
+    fn name(&self) -> ResourceName {
+        ResourceName {
             product: self.product.clone(),
             kind: "notification",
             tag: self.notification.tag.clone(),
@@ -68,9 +68,9 @@ impl Definition for NotificationDefinition {
         }
     }
 
-    fn targets(&self) -> Vec<Target> {
+    fn targets(&self) -> Vec<ServedTarget> {
         let name = self.name();
-        let target = |message: &Message| Target {
+        let target = |message: &Message| ServedTarget {
             pattern: Pattern {
                 namespace: Namespace::Notifications,
                 product: Some(name.product.clone()),
@@ -86,7 +86,7 @@ impl Definition for NotificationDefinition {
         let channels = self
             .channels()
             .ok_or_else(|| Failure::invalid("there is no such environment"))?;
-        let notifier = notifier::Notifier::open(channels, self.messages(), preparation).await?;
+        let notifier = connector::NotificationConnector::open(channels, self.messages(), preparation).await?;
         Ok(Arc::new(notifier))
     }
 }

@@ -1,49 +1,56 @@
 //! What a notification came to: its result, or one failure that tells of all channels. Pure.
 
-use super::memory::Fate;
+use super::history::DeliveryOutcome;
 use crate::connector::Failure;
 use crate::error::ErrorCode;
 use crate::model::RetryPolicy;
 
 /// Parts of one channel that a message names; the rest is counted.
-const NAMED: usize = 5;
+const MAX_NAMED_PARTS: usize = 5;
 
 /// One part of a channel and what became of it.
 #[derive(Clone, Debug)]
-pub(super) struct Part {
+pub(super) struct PartOutcome {
     /// Where in the input it is, as in `email.recipients[3]`.
     pub place: String,
     /// What became of it.
-    pub fate: Fate,
+    pub outcome: DeliveryOutcome,
 }
 
 /// The parts of one channel.
 #[derive(Clone, Debug)]
-pub(super) struct Channel {
+pub(super) struct ChannelOutcome {
     /// Its name in the input.
     pub name: &'static str,
     /// Its parts.
-    pub parts: Vec<Part>,
+    pub parts: Vec<PartOutcome>,
 }
 
-impl Channel {
-    fn is_done(&self) -> bool {
-        self.parts.iter().all(|part| part.fate == Fate::Done)
+impl ChannelOutcome {
+    fn is_sent(&self) -> bool {
+        self.parts.iter().all(|part| part.outcome == DeliveryOutcome::Sent)
     }
 
     /// `email: 2 of 3 failed: …`
-    fn told(&self, policy: &RetryPolicy) -> String {
-        let missed: Vec<&Part> = self.parts.iter().filter(|part| part.fate != Fate::Done).collect();
-        let mut told: Vec<String> = missed
+    fn describe(&self, policy: &RetryPolicy) -> String {
+        let unsent: Vec<&PartOutcome> = self
+            .parts
             .iter()
-            .filter(|part| part.fate != Fate::Untried)
-            .take(NAMED)
-            .map(|part| part.told(policy))
+            .filter(|part| part.outcome != DeliveryOutcome::Sent)
             .collect();
-        let left = missed.len() - told.len();
+        let mut descriptions: Vec<String> = unsent
+            .iter()
+            .filter(|part| part.outcome != DeliveryOutcome::NotAttempted)
+            .take(MAX_NAMED_PARTS)
+            .map(|part| part.describe(policy))
+            .collect();
+        let left = unsent.len() - descriptions.len();
         if left > 0 {
-            let untried = missed.iter().filter(|part| part.fate == Fate::Untried).count();
-            told.push(if untried == left {
+            let untried = unsent
+                .iter()
+                .filter(|part| part.outcome == DeliveryOutcome::NotAttempted)
+                .count();
+            descriptions.push(if untried == left {
                 format!("{left} more not tried")
             } else {
                 format!("{left} more")
@@ -51,26 +58,26 @@ impl Channel {
         }
         let count = match self.parts.len() {
             1 => String::new(),
-            all => format!("{} of {all} failed: ", missed.len()),
+            all => format!("{} of {all} failed: ", unsent.len()),
         };
-        format!("{}: {count}{}", self.name, told.join(", "))
+        format!("{}: {count}{}", self.name, descriptions.join(", "))
     }
 }
 
-impl Part {
-    fn told(&self, policy: &RetryPolicy) -> String {
+impl PartOutcome {
+    fn describe(&self, policy: &RetryPolicy) -> String {
         let place = if self.place.is_empty() {
             String::new()
         } else {
             format!("{}: ", self.place)
         };
-        match &self.fate {
-            Fate::Refused(why) => format!("{place}{why} (not retried)"),
-            Fate::Failed(failure) if policy.retries_error(&failure.code) => {
+        match &self.outcome {
+            DeliveryOutcome::Refused(why) => format!("{place}{why} (not retried)"),
+            DeliveryOutcome::Failed(failure) if policy.retries_error(&failure.code) => {
                 format!("{place}{} (retried)", failure.message)
             }
-            Fate::Failed(failure) => format!("{place}{} (not retried)", failure.message),
-            Fate::Done | Fate::Untried => self.place.clone(),
+            DeliveryOutcome::Failed(failure) => format!("{place}{} (not retried)", failure.message),
+            DeliveryOutcome::Sent | DeliveryOutcome::NotAttempted => self.place.clone(),
         }
     }
 }
@@ -79,8 +86,8 @@ impl Part {
 ///
 /// # Errors
 /// See above.
-pub(super) fn judge(channels: &[Channel], policy: &RetryPolicy) -> Result<(), Failure> {
-    let failed: Vec<&Channel> = channels.iter().filter(|channel| !channel.is_done()).collect();
+pub(super) fn overall_result(channels: &[ChannelOutcome], policy: &RetryPolicy) -> Result<(), Failure> {
+    let failed: Vec<&ChannelOutcome> = channels.iter().filter(|channel| !channel.is_sent()).collect();
     if failed.is_empty() {
         return Ok(());
     }
@@ -88,8 +95,8 @@ pub(super) fn judge(channels: &[Channel], policy: &RetryPolicy) -> Result<(), Fa
         failed
             .iter()
             .flat_map(|channel| &channel.parts)
-            .filter_map(|part| match &part.fate {
-                Fate::Failed(failure) => Some(failure),
+            .filter_map(|part| match &part.outcome {
+                DeliveryOutcome::Failed(failure) => Some(failure),
                 _ => None,
             })
     };
@@ -97,11 +104,11 @@ pub(super) fn judge(channels: &[Channel], policy: &RetryPolicy) -> Result<(), Fa
     let code = retried
         .or_else(|| failures().next())
         .map_or(ErrorCode::ValidationError.as_str(), |failure| &failure.code);
-    let told: Vec<String> = failed.iter().map(|channel| channel.told(policy)).collect();
+    let descriptions: Vec<String> = failed.iter().map(|channel| channel.describe(policy)).collect();
     let done = channels.len() > failed.len()
         || failed
             .iter()
-            .any(|channel| channel.parts.iter().any(|part| part.fate == Fate::Done));
+            .any(|channel| channel.parts.iter().any(|part| part.outcome == DeliveryOutcome::Sent));
     let rest = match (retried.is_some(), done) {
         (true, true) => "; a retry repeats only what is retried",
         (false, true) => "; the rest is sent",
@@ -113,7 +120,7 @@ pub(super) fn judge(channels: &[Channel], policy: &RetryPolicy) -> Result<(), Fa
         .max();
     Err(Failure {
         code: code.into(),
-        message: format!("{}{rest}", told.join("; ")),
+        message: format!("{}{rest}", descriptions.join("; ")),
         retry_after: asked,
     })
 }
@@ -122,51 +129,54 @@ pub(super) fn judge(channels: &[Channel], policy: &RetryPolicy) -> Result<(), Fa
 mod tests {
     use super::*;
 
-    fn channel(name: &'static str, fates: Vec<Fate>) -> Channel {
-        let several = fates.len() > 1;
-        let part = |(index, fate)| Part {
+    fn channel(name: &'static str, outcomes: Vec<DeliveryOutcome>) -> ChannelOutcome {
+        let several = outcomes.len() > 1;
+        let part = |(index, outcome)| PartOutcome {
             place: if several {
                 format!("recipients[{index}]")
             } else {
                 String::new()
             },
-            fate,
+            outcome,
         };
-        Channel {
+        ChannelOutcome {
             name,
-            parts: fates.into_iter().enumerate().map(part).collect(),
+            parts: outcomes.into_iter().enumerate().map(part).collect(),
         }
     }
 
-    fn judged(channels: &[Channel]) -> (String, String) {
-        let failure = judge(channels, &RetryPolicy::default()).unwrap_err();
+    fn judged(channels: &[ChannelOutcome]) -> (String, String) {
+        let failure = overall_result(channels, &RetryPolicy::default()).unwrap_err();
         (failure.code.into(), failure.message)
     }
 
     #[test]
-    fn all_parts_must_be_done() {
-        let done = channel("email", vec![Fate::Done, Fate::Done]);
+    fn notification_succeeds_only_if_all_parts_were_sent() {
+        let done = channel("email", vec![DeliveryOutcome::Sent, DeliveryOutcome::Sent]);
         assert_eq!(
-            judge(
-                &[done.clone(), channel("callback", vec![Fate::Done])],
+            overall_result(
+                &[done.clone(), channel("callback", vec![DeliveryOutcome::Sent])],
                 &RetryPolicy::default()
             ),
             Ok(())
         );
-        let failed = channel("callback", vec![Fate::Failed(Failure::not_found("HTTP 404"))]);
+        let failed = channel(
+            "callback",
+            vec![DeliveryOutcome::Failed(Failure::not_found("HTTP 404"))],
+        );
         let expected = "callback: HTTP 404 (not retried); the rest is sent";
         assert_eq!(judged(&[done, failed]), ("NOT_FOUND".into(), expected.into()));
     }
 
     #[test]
-    fn a_failure_that_is_retried_goes_before_one_that_is_not() {
+    fn retryable_failure_takes_precedence() {
         let mixed = channel(
             "email",
             vec![
-                Fate::Refused("550 no".into()),
-                Fate::Failed(Failure::unauthorized("wrong password")),
-                Fate::Failed(Failure::unavailable("451 later")),
-                Fate::Untried,
+                DeliveryOutcome::Refused("550 no".into()),
+                DeliveryOutcome::Failed(Failure::unauthorized("wrong password")),
+                DeliveryOutcome::Failed(Failure::unavailable("451 later")),
+                DeliveryOutcome::NotAttempted,
             ],
         );
         let expected = "email: 4 of 4 failed: recipients[0]: 550 no (not retried), recipients[1]: wrong password (not \
@@ -175,8 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_for_good_is_no_reason_to_retry() {
-        let refused = channel("email", vec![Fate::Refused("550 no".into()), Fate::Done]);
+    fn permanent_refusal_is_not_retried() {
+        let refused = channel(
+            "email",
+            vec![DeliveryOutcome::Refused("550 no".into()), DeliveryOutcome::Sent],
+        );
         let (code, message) = judged(&[refused]);
         assert_eq!(code, "VALIDATION_ERROR");
         assert_eq!(
@@ -186,26 +199,34 @@ mod tests {
     }
 
     #[test]
-    fn the_message_is_bounded_and_the_longest_delay_is_asked_for() {
+    fn failure_message_is_bounded_and_longest_retry_delay_wins() {
         let later = |ms| {
-            Fate::Failed(Failure {
+            DeliveryOutcome::Failed(Failure {
                 retry_after: Some(ms),
                 ..Failure::unavailable("later")
             })
         };
         let many = channel("email", (0..1_000).map(later).collect());
-        let failure = judge(&[many], &RetryPolicy::default()).unwrap_err();
+        let failure = overall_result(&[many], &RetryPolicy::default()).unwrap_err();
         assert_eq!(failure.retry_after, Some(999));
         assert!(failure.message.len() < 400 && failure.message.contains("995 more"));
     }
 
     #[test]
-    fn the_jobs_own_list_of_codes_says_what_is_retried() {
+    fn job_retry_policy_decides_which_codes_are_retried() {
         let policy = RetryPolicy {
             retryable_errors: Some(vec!["NOT_FOUND".into()]),
             ..RetryPolicy::default()
         };
-        let failed = channel("callback", vec![Fate::Failed(Failure::not_found("HTTP 404"))]);
-        assert!(judge(&[failed], &policy).unwrap_err().message.contains("(retried)"));
+        let failed = channel(
+            "callback",
+            vec![DeliveryOutcome::Failed(Failure::not_found("HTTP 404"))],
+        );
+        assert!(
+            overall_result(&[failed], &policy)
+                .unwrap_err()
+                .message
+                .contains("(retried)")
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Takes the place of e-mail in a build without it.
 
-use super::memory::{Fate, Memory};
+use super::history::{DeliveryHistory, DeliveryOutcome};
 use crate::connector::Failure;
 use crate::engine::preparation::Preparation;
 use crate::resources::Smtp;
@@ -9,7 +9,7 @@ use crate::resources::Smtp;
 pub(super) enum Mailer {}
 
 /// There is none.
-pub(super) enum Letter {}
+pub(super) enum Email {}
 
 /// One of those who would get an e-mail.
 pub(super) struct Recipient {
@@ -26,7 +26,7 @@ pub(super) struct Texts {
     pub plain: Option<String>,
 }
 
-impl Letter {
+impl Email {
     pub(super) fn recipients(&self) -> &[Recipient] {
         match *self {}
     }
@@ -39,11 +39,11 @@ impl Mailer {
         ))
     }
 
-    pub(super) fn letter(&self, _: Texts, _: Vec<String>, _: &str) -> Result<Letter, Failure> {
+    pub(super) fn email(&self, _: Texts, _: Vec<String>, _: &str) -> Result<Email, Failure> {
         match *self {}
     }
 
-    pub(super) async fn send(&self, _: &Letter, _: &Memory<'_>) -> Vec<Fate> {
+    pub(super) async fn send(&self, _: &Email, _: &DeliveryHistory<'_>) -> Vec<DeliveryOutcome> {
         match *self {}
     }
 

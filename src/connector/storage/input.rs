@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 
 /// Most bytes of a file that is written.
-pub(super) const LARGEST: usize = 32 << 20;
+pub(super) const MAX_UPLOAD_BYTES: usize = 32 << 20;
 /// Files listed when nothing else is said.
-const LISTED: usize = 100;
+const DEFAULT_LIST_LIMIT: usize = 100;
 /// Most files listed at once.
-const MOST_LISTED: i64 = 1_000;
+const MAX_LIST_LIMIT: i64 = 1_000;
 /// Base64 with or without its padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -113,12 +113,14 @@ impl<'a> Input<'a> {
             ));
         }
         let limit = match self.0.get("limit").filter(|value| value.get() != "null") {
-            None => LISTED,
+            None => DEFAULT_LIST_LIMIT,
             Some(value) => serde_json::from_str::<i64>(value.get())
                 .ok()
-                .filter(|limit| (1..=MOST_LISTED).contains(limit))
+                .filter(|limit| (1..=MAX_LIST_LIMIT).contains(limit))
                 .and_then(|limit| usize::try_from(limit).ok())
-                .ok_or_else(|| Failure::invalid(format!("input.limit: must be an integer from 1 to {MOST_LISTED}")))?,
+                .ok_or_else(|| {
+                    Failure::invalid(format!("input.limit: must be an integer from 1 to {MAX_LIST_LIMIT}"))
+                })?,
         };
         Ok(Listing {
             prefix: prefix.into(),

@@ -4,10 +4,10 @@
 //! is on the disk. Invariants: nobody ever sees half a file, also after a crash; only so many operations wait for the
 //! disk at once, also when it does not answer.
 
-use super::beneath::{Folder, Kind, Status};
-use super::input::{Input, LARGEST, Listing};
+use super::error::FileSystemError;
+use super::input::{Input, Listing, MAX_UPLOAD_BYTES};
 use super::media::media_type;
-use super::trouble::Trouble;
+use super::sandbox::{Folder, Kind, Status};
 use super::{Event, FilePath};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::{Call, Connector, Failure, Limits};
@@ -24,23 +24,23 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// Where files are until they are whole, in the root.
-const STAGING: &str = ".ductape";
+const STAGING_FOLDER: &str = ".ductape";
 /// What names there end with.
-const UNFINISHED: &str = ".part";
+const UNFINISHED_SUFFIX: &str = ".part";
 /// How long ago an unfinished file was last written when nobody can be writing it any more, ms.
-const ABANDONED: i64 = 3_600_000;
+const ABANDONED_AFTER_MS: i64 = 3_600_000;
 /// Largest file that is read into a result, in bytes: a result holds 1 MiB of JSON, and base64 makes four characters of
 /// three bytes.
-const LARGEST_RESULT: u64 = 768 * 1024 - 1_024;
+const MAX_DOWNLOAD_BYTES: u64 = 768 * 1024 - 1_024;
 
 /// A folder of this machine.
-pub(super) struct Local {
-    place: Arc<Place>,
+pub(super) struct StorageConnector {
+    storage_root: Arc<StorageRoot>,
     events: Arc<[Event]>,
     slots: Arc<Semaphore>,
 }
 
-struct Place {
+struct StorageRoot {
     root: PathBuf,
     create: bool,
 }
@@ -48,7 +48,7 @@ struct Place {
 /// A file, as results tell it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct FileInfo {
     file_name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     path: String,
@@ -62,7 +62,7 @@ struct Shown {
 }
 
 #[derive(Serialize)]
-struct Removed {
+struct RemoveResult {
     removed: bool,
 }
 
@@ -70,12 +70,12 @@ struct Removed {
 struct Stats {
     exists: bool,
     #[serde(flatten)]
-    file: Option<Shown>,
+    file: Option<FileInfo>,
 }
 
 #[derive(Serialize)]
-struct Listed {
-    files: Vec<Shown>,
+struct ListResult {
+    files: Vec<FileInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -89,14 +89,14 @@ enum Task {
     List(FilePath, Listing),
 }
 
-impl Local {
+impl StorageConnector {
     /// Clears away what crashes left; makes nothing.
     pub(super) async fn open(root: PathBuf, create: bool, events: Arc<[Event]>) -> Arc<Self> {
-        let place = Arc::new(Place { root, create });
-        let sweeping = Arc::clone(&place);
-        let _ = tokio::task::spawn_blocking(move || sweeping.sweep(SystemClock.now())).await;
+        let storage_root = Arc::new(StorageRoot { root, create });
+        let cleaning = Arc::clone(&storage_root);
+        let _ = tokio::task::spawn_blocking(move || cleaning.remove_abandoned(SystemClock.now())).await;
         Arc::new(Self {
-            place,
+            storage_root,
             events,
             slots: Arc::new(Semaphore::new(Limits::default().connections)),
         })
@@ -112,7 +112,7 @@ impl Local {
         };
         match event.map_or(StorageOperation::Upload, |event| event.operation) {
             StorageOperation::Upload => {
-                let most = event.and_then(|event| event.max_bytes).unwrap_or(LARGEST);
+                let most = event.and_then(|event| event.max_bytes).unwrap_or(MAX_UPLOAD_BYTES);
                 let name = input.file_name()?;
                 Ok(Task::Upload(folder, name, input.mime_type()?, input.bytes(most)?))
             }
@@ -126,16 +126,16 @@ impl Local {
     /// Does what blocks beside the runtime. What is under way goes on when nobody waits for it any more, and keeps its slot.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Place) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&StorageRoot) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let slots = Arc::clone(&self.slots);
         let slot = slots
             .acquire_owned()
             .await
             .map_err(|_| Failure::unavailable("the storage is closed"))?;
-        let place = Arc::clone(&self.place);
+        let storage_root = Arc::clone(&self.storage_root);
         let done = tokio::task::spawn_blocking(move || {
-            let answer = work(&place);
+            let answer = work(&storage_root);
             drop(slot);
             answer
         });
@@ -145,26 +145,26 @@ impl Local {
 }
 
 #[async_trait]
-impl Connector for Local {
+impl Connector for StorageConnector {
     async fn run(&self, call: &Call<'_>) -> Result<Option<Box<str>>, Failure> {
         let task = self.task(call)?;
-        let answer = self.blocking(move |place| place.perform(task)).await?;
+        let answer = self.blocking(move |storage_root| storage_root.perform(task)).await?;
         Ok(Some(answer.into()))
     }
 
     async fn check(&self) -> Result<(), Failure> {
-        self.blocking(Place::check).await
+        self.blocking(StorageRoot::check).await
     }
 }
 
-impl Place {
+impl StorageRoot {
     fn perform(&self, task: Task) -> Result<String, Failure> {
         let answer = match task {
             Task::Upload(folder, name, mime_type, bytes) => {
                 serde_json::to_string(&self.upload(&folder, name, mime_type, &bytes)?)
             }
             Task::Download(folder, name) => serde_json::to_string(&self.download(&folder, name)?),
-            Task::Remove(folder, name) => serde_json::to_string(&Removed {
+            Task::Remove(folder, name) => serde_json::to_string(&RemoveResult {
                 removed: self.remove(&folder, &name)?,
             }),
             Task::Stats(folder, name) => serde_json::to_string(&self.stats(&folder, name)?),
@@ -174,11 +174,11 @@ impl Place {
     }
 
     /// The root; a job about a file that is there does not make it.
-    fn root(&self, create: bool) -> Result<Folder, Trouble> {
+    fn root(&self, create: bool) -> Result<Folder, FileSystemError> {
         Folder::root(&self.root, create && self.create)
     }
 
-    fn enter(&self, path: &FilePath, create: bool) -> Result<Folder, Trouble> {
+    fn enter(&self, path: &FilePath, create: bool) -> Result<Folder, FileSystemError> {
         let mut folder = self.root(create)?;
         for name in path.names() {
             folder = folder.enter(name, create)?;
@@ -186,49 +186,55 @@ impl Place {
         Ok(folder)
     }
 
-    fn upload(&self, path: &FilePath, name: String, mime_type: Option<String>, bytes: &[u8]) -> Result<Shown, Failure> {
-        let root = self.root(true).map_err(|trouble| self.missing_root(trouble))?;
+    fn upload(
+        &self,
+        path: &FilePath,
+        name: String,
+        mime_type: Option<String>,
+        bytes: &[u8],
+    ) -> Result<FileInfo, Failure> {
+        let root = self.root(true).map_err(|error| self.missing_root(error))?;
         let folder = self.enter(path, true)?;
         match folder.status(&name).map(|status| status.kind) {
-            Ok(Kind::Folder) => return Err(Trouble::Kind("a folder has the file's name").into()),
-            Ok(Kind::Link) => return Err(Trouble::Link.into()),
+            Ok(Kind::Folder) => return Err(FileSystemError::Kind("a folder has the file's name").into()),
+            Ok(Kind::Link) => return Err(FileSystemError::Link.into()),
             Ok(Kind::File | Kind::Other) | Err(_) => {}
         }
-        let staging = root.enter(STAGING, true)?;
-        let unfinished = Unfinished::new(&staging)?;
+        let staging = root.enter(STAGING_FOLDER, true)?;
+        let unfinished = UnfinishedFile::new(&staging)?;
         let mut file = staging.create(&unfinished.name)?;
-        file.write_all(bytes).map_err(Trouble::from)?;
+        file.write_all(bytes).map_err(FileSystemError::from)?;
         // A name that outlives the bytes behind it would be half a file after a power cut.
-        file.sync_all().map_err(Trouble::from)?;
+        file.sync_all().map_err(FileSystemError::from)?;
         drop(file);
         staging.rename(&unfinished.name, &folder, &name)?;
-        unfinished.done();
+        unfinished.keep();
         folder.sync()?;
         let status = folder.status(&name)?;
-        Ok(shown(path, name, mime_type, &status))
+        Ok(file_info(path, name, mime_type, &status))
     }
 
-    fn download(&self, path: &FilePath, name: String) -> Result<Shown, Failure> {
+    fn download(&self, path: &FilePath, name: String) -> Result<FileInfo, Failure> {
         let folder = self.enter(path, false)?;
         let (file, status) = folder.read(&name)?;
         if status.kind != Kind::File {
-            return Err(Trouble::Kind("what has the file's name is no file").into());
+            return Err(FileSystemError::Kind("what has the file's name is no file").into());
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(status.size.min(LARGEST_RESULT)).unwrap_or_default());
-        file.take(LARGEST_RESULT + 1)
+        let mut bytes = Vec::with_capacity(usize::try_from(status.size.min(MAX_DOWNLOAD_BYTES)).unwrap_or_default());
+        file.take(MAX_DOWNLOAD_BYTES + 1)
             .read_to_end(&mut bytes)
-            .map_err(Trouble::from)?;
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST_RESULT {
+            .map_err(FileSystemError::from)?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_DOWNLOAD_BYTES {
             return Err(Failure::invalid(format!(
-                "the file has {} bytes, and a result holds at most {LARGEST_RESULT}; read it where it is",
+                "the file has {} bytes, and a result holds at most {MAX_DOWNLOAD_BYTES}; read it where it is",
                 status.size
             )));
         }
         let mime_type = media_type(&name).map(str::to_owned);
-        let mut shown = shown(path, name, mime_type, &status);
-        shown.size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        shown.buffer = Some(STANDARD.encode(bytes));
-        Ok(shown)
+        let mut file_info = file_info(path, name, mime_type, &status);
+        file_info.size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        file_info.buffer = Some(STANDARD.encode(bytes));
+        Ok(file_info)
     }
 
     /// Whether there was one. That there is none is no failure: an earlier attempt may have removed it.
@@ -236,17 +242,17 @@ impl Place {
         let removed = self.enter(path, false).and_then(|folder| {
             match folder.status(name)?.kind {
                 Kind::File => {}
-                Kind::Folder => return Err(Trouble::Kind("a folder has the file's name")),
-                Kind::Link => return Err(Trouble::Link),
-                Kind::Other => return Err(Trouble::Kind("what has the file's name is no file")),
+                Kind::Folder => return Err(FileSystemError::Kind("a folder has the file's name")),
+                Kind::Link => return Err(FileSystemError::Link),
+                Kind::Other => return Err(FileSystemError::Kind("what has the file's name is no file")),
             }
             folder.remove(name)?;
             folder.sync()
         });
         match removed {
             Ok(()) => Ok(true),
-            Err(trouble) if trouble.is_absence() => Ok(false),
-            Err(trouble) => Err(trouble.into()),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -256,32 +262,32 @@ impl Place {
                 let mime_type = media_type(&name).map(str::to_owned);
                 Ok(Stats {
                     exists: true,
-                    file: Some(shown(path, name, mime_type, &status)),
+                    file: Some(file_info(path, name, mime_type, &status)),
                 })
             }
-            Ok(Status { kind: Kind::Link, .. }) => Err(Trouble::Link.into()),
+            Ok(Status { kind: Kind::Link, .. }) => Err(FileSystemError::Link.into()),
             Ok(_) => Ok(Stats {
                 exists: false,
                 file: None,
             }),
-            Err(trouble) if trouble.is_absence() => Ok(Stats {
+            Err(error) if error.is_not_found() => Ok(Stats {
                 exists: false,
                 file: None,
             }),
-            Err(trouble) => Err(trouble.into()),
+            Err(error) => Err(error.into()),
         }
     }
 
-    fn list(&self, path: &FilePath, listing: &Listing) -> Result<Listed, Failure> {
-        let mut listed = Listed {
+    fn list(&self, path: &FilePath, listing: &Listing) -> Result<ListResult, Failure> {
+        let mut listed = ListResult {
             files: Vec::new(),
             next: None,
         };
         let folder = match self.enter(path, false) {
             Ok(folder) => folder,
             // A folder comes with its first file.
-            Err(trouble) if trouble.is_absence() => return Ok(listed),
-            Err(trouble) => return Err(trouble.into()),
+            Err(error) if error.is_not_found() => return Ok(listed),
+            Err(error) => return Err(error.into()),
         };
         // The first names in order, however many there are: the last of those kept makes room for one before it.
         let mut first: BinaryHeap<Box<str>> = BinaryHeap::with_capacity(listing.limit + 2);
@@ -306,12 +312,12 @@ impl Place {
             match folder.status(&name) {
                 Ok(status) if status.kind == Kind::File => {
                     let mime_type = media_type(&name).map(str::to_owned);
-                    listed.files.push(shown(path, name.into(), mime_type, &status));
+                    listed.files.push(file_info(path, name.into(), mime_type, &status));
                 }
                 Ok(_) => {}
                 // Removed meanwhile.
-                Err(trouble) if trouble.is_absence() => {}
-                Err(trouble) => return Err(trouble.into()),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(listed)
@@ -321,33 +327,33 @@ impl Place {
         match self.root(false) {
             Ok(root) => Ok(root.writable()?),
             // The first upload makes it.
-            Err(trouble) if trouble.is_absence() && self.create => Ok(()),
-            Err(trouble) => Err(self.missing_root(trouble)),
+            Err(error) if error.is_not_found() && self.create => Ok(()),
+            Err(error) => Err(self.missing_root(error)),
         }
     }
 
-    fn missing_root(&self, trouble: Trouble) -> Failure {
-        if trouble.is_absence() {
+    fn missing_root(&self, error: FileSystemError) -> Failure {
+        if error.is_not_found() {
             return Failure::not_found("the storage's root is not there, and `create` is false");
         }
-        trouble.into()
+        error.into()
     }
 
     /// Removes what crashes left unfinished. What fails is left for the next time.
-    fn sweep(&self, now: i64) {
-        let Ok(staging) = self.root(false).and_then(|root| root.enter(STAGING, false)) else {
+    fn remove_abandoned(&self, now: i64) {
+        let Ok(staging) = self.root(false).and_then(|root| root.enter(STAGING_FOLDER, false)) else {
             return;
         };
         let mut left = Vec::new();
         let _ = staging.names(|name| {
-            if name.ends_with(UNFINISHED) {
+            if name.ends_with(UNFINISHED_SUFFIX) {
                 left.push(Box::<str>::from(name));
             }
         });
         for name in left {
             let old = staging
                 .status(&name)
-                .is_ok_and(|status| status.modified_ms() < now.saturating_sub(ABANDONED));
+                .is_ok_and(|status| status.modified_ms() < now.saturating_sub(ABANDONED_AFTER_MS));
             if old {
                 let _ = staging.remove(&name);
             }
@@ -356,13 +362,13 @@ impl Place {
 }
 
 /// A name in the staging folder, whose file is removed unless it found its place.
-struct Unfinished<'a> {
+struct UnfinishedFile<'a> {
     staging: &'a Folder,
     name: String,
-    placed: bool,
+    is_moved: bool,
 }
 
-impl<'a> Unfinished<'a> {
+impl<'a> UnfinishedFile<'a> {
     fn new(staging: &'a Folder) -> Result<Self, Failure> {
         let mut random = [0; 16];
         SystemRandom::new()
@@ -370,26 +376,26 @@ impl<'a> Unfinished<'a> {
             .map_err(|_| Failure::unavailable("the system gives no random numbers"))?;
         Ok(Self {
             staging,
-            name: format!("{:032x}{UNFINISHED}", u128::from_le_bytes(random)),
-            placed: false,
+            name: format!("{:032x}{UNFINISHED_SUFFIX}", u128::from_le_bytes(random)),
+            is_moved: false,
         })
     }
 
-    fn done(mut self) {
-        self.placed = true;
+    fn keep(mut self) {
+        self.is_moved = true;
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for UnfinishedFile<'_> {
     fn drop(&mut self) {
-        if !self.placed {
+        if !self.is_moved {
             let _ = self.staging.remove(&self.name);
         }
     }
 }
 
-fn shown(path: &FilePath, file_name: String, mime_type: Option<String>, status: &Status) -> Shown {
-    Shown {
+fn file_info(path: &FilePath, file_name: String, mime_type: Option<String>, status: &Status) -> FileInfo {
+    FileInfo {
         file_name,
         path: path.text(),
         buffer: None,

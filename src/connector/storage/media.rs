@@ -1,7 +1,7 @@
 //! Media types by the ends of names. Pure.
 
 /// Ends of names and what they mean.
-const KNOWN: [(&str, &str); 40] = [
+const MEDIA_TYPES: [(&str, &str); 40] = [
     ("7z", "application/x-7z-compressed"),
     ("avif", "image/avif"),
     ("bmp", "image/bmp"),
@@ -57,7 +57,7 @@ const KNOWN: [(&str, &str); 40] = [
 pub(super) fn media_type(name: &str) -> Option<&'static str> {
     let (_, end) = name.rsplit_once('.')?;
     let end = end.to_ascii_lowercase();
-    KNOWN
+    MEDIA_TYPES
         .iter()
         .find(|(known, _)| *known == end)
         .map(|(_, media_type)| *media_type)
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_name_tells_its_type() {
+    fn media_type_is_known_by_file_extension() {
         assert_eq!(media_type("a.b.PNG"), Some("image/png"));
         assert_eq!(
             (media_type("png"), media_type("a."), media_type("a.unknown")),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_media_type_is_known() {
+    fn invalid_media_type_is_rejected() {
         for sound in ["image/png", "text/plain; charset=utf-8", "application/vnd.x+json"] {
             assert!(is_media_type(sound), "{sound}");
         }

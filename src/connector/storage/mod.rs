@@ -4,17 +4,17 @@
 //! jobs fail with the remedy. Invariants: no path leads out of the root, through a link or otherwise; a file is seen
 //! whole or not at all.
 
-mod beneath;
+mod error;
 mod input;
 mod local;
 mod media;
-mod trouble;
+mod sandbox;
 
-use super::{Connector, Definition, Failure, Name, Target};
+use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
 use crate::engine::preparation::Preparation;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
-use crate::resources::{FilePath, Resources, StorageEvent, StorageOperation, StoragePlace};
+use crate::resources::{FilePath, Resources, StorageEvent, StorageLocation, StorageOperation};
 use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
         let events: Arc<[Event]> = storage.events.iter().map(Event::from).collect();
         for env in &storage.envs {
             all.push(Arc::new(StorageDefinition {
-                name: Name {
+                name: ResourceName {
                     product: product.into(),
                     kind: "storage",
                     tag: storage.tag.clone(),
@@ -65,20 +65,20 @@ impl From<&StorageEvent> for Event {
 
 /// One storage in one environment.
 struct StorageDefinition {
-    name: Name,
-    place: StoragePlace,
+    name: ResourceName,
+    place: StorageLocation,
     base: PathBuf,
     events: Arc<[Event]>,
 }
 
 #[async_trait]
 impl Definition for StorageDefinition {
-    fn name(&self) -> Name {
+    fn name(&self) -> ResourceName {
         self.name.clone()
     }
 
-    fn targets(&self) -> Vec<Target> {
-        if matches!(self.place, StoragePlace::Foreign(_)) {
+    fn targets(&self) -> Vec<ServedTarget> {
+        if matches!(self.place, StorageLocation::External(_)) {
             // Left for a process that has a handler.
             return Vec::new();
         }
@@ -89,20 +89,20 @@ impl Definition for StorageDefinition {
             // An event that is not listed is an upload, so that all are served.
             target: vec![Some(self.name.tag.clone()), None],
         };
-        vec![Target { pattern, timeout: None }]
+        vec![ServedTarget { pattern, timeout: None }]
     }
 
     async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
         match &self.place {
-            StoragePlace::Local(folder) => {
+            StorageLocation::Local(folder) => {
                 let root = preparation.reveal(folder.root.as_written()).await?;
                 if root.is_empty() || root.contains('\0') {
                     return Err(Failure::invalid("`root` is no path of a folder"));
                 }
                 let root = self.base.join(root);
-                Ok(local::Local::open(root, folder.create, Arc::clone(&self.events)).await)
+                Ok(local::StorageConnector::open(root, folder.create, Arc::clone(&self.events)).await)
             }
-            StoragePlace::Foreign(kind) => Err(Failure::invalid(format!(
+            StorageLocation::External(kind) => Err(Failure::invalid(format!(
                 "storage of type '{kind}' is not built in yet; register a handler with ductape.storage.handle for it"
             ))),
         }

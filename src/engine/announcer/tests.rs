@@ -4,11 +4,11 @@ use super::*;
 use crate::model::Namespace;
 
 #[derive(Default)]
-struct Ear(Mutex<Vec<(EventKind, String)>>);
-impl Listener for Ear {
-    fn hear(&self, events: Vec<JobEvent>) {
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.extend(events.into_iter().map(|event| (event.kind, event.id.to_string())));
+struct RecordingListener(Mutex<Vec<(EventKind, String)>>);
+impl Listener for RecordingListener {
+    fn on_events(&self, events: Vec<JobEvent>) {
+        let mut received = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        received.extend(events.into_iter().map(|event| (event.kind, event.id.to_string())));
     }
 }
 
@@ -22,20 +22,20 @@ fn event(kind: EventKind, id: &str) -> JobEvent {
     JobEvent::new(kind, 0, JobId::Custom(id.into()), Status::Queued, Arc::new(route), 0)
 }
 
-fn listening(mask: u32) -> (Arc<Ear>, Arc<Announcer>) {
-    let ear = Arc::new(Ear::default());
-    let announcer = Announcer::new(Arc::clone(&ear) as Arc<dyn Listener>);
+fn listening(mask: u32) -> (Arc<RecordingListener>, Arc<Announcer>) {
+    let listener = Arc::new(RecordingListener::default());
+    let announcer = Announcer::new(Arc::clone(&listener) as Arc<dyn Listener>);
     announcer.listen(mask);
-    (ear, announcer)
+    (listener, announcer)
 }
 
-fn heard(ear: &Ear) -> Vec<(EventKind, String)> {
-    ear.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+fn received_events(listener: &RecordingListener) -> Vec<(EventKind, String)> {
+    listener.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 #[test]
 fn an_event_that_nobody_wants_is_not_built() {
-    let (ear, announcer) = listening(EventKind::Failed.bit());
+    let (listener, announcer) = listening(EventKind::Failed.bit());
     let mut built = false;
     announcer.announce(EventKind::Started, || {
         built = true;
@@ -43,18 +43,18 @@ fn an_event_that_nobody_wants_is_not_built() {
     });
     announcer.announce(EventKind::Failed, || event(EventKind::Failed, "x"));
     assert!(!built);
-    assert_eq!(heard(&ear), [(EventKind::Failed, "x".to_owned())]);
+    assert_eq!(received_events(&listener), [(EventKind::Failed, "x".to_owned())]);
 }
 
 #[test]
-fn later_events_of_a_held_job_wait_for_the_earlier_one() {
-    let (ear, announcer) = listening(u32::MAX);
-    let hold = announcer.hold([JobId::Custom("x".into())]);
+fn later_events_of_a_deferred_job_wait_for_the_earlier_one() {
+    let (listener, announcer) = listening(u32::MAX);
+    let deferral = announcer.defer([JobId::Custom("x".into())]);
     announcer.announce(EventKind::Started, || event(EventKind::Started, "x"));
     announcer.announce(EventKind::Started, || event(EventKind::Started, "y"));
-    hold.release(vec![event(EventKind::Scheduled, "x")]);
+    deferral.release(vec![event(EventKind::Scheduled, "x")]);
     announcer.announce(EventKind::Completed, || event(EventKind::Completed, "x"));
-    let kinds: Vec<_> = heard(&ear);
+    let kinds: Vec<_> = received_events(&listener);
     assert_eq!(
         kinds,
         [
@@ -64,19 +64,19 @@ fn later_events_of_a_held_job_wait_for_the_earlier_one() {
             (EventKind::Completed, "x".to_owned()),
         ]
     );
-    assert!(announcer.held().is_empty());
+    assert!(announcer.deferred().is_empty());
 }
 
 #[test]
-fn a_job_that_is_held_twice_waits_for_both() {
-    let (ear, announcer) = listening(u32::MAX);
+fn events_deferred_twice_wait_for_both_deferrals() {
+    let (listener, announcer) = listening(u32::MAX);
     let id = || JobId::Custom("x".into());
-    let (first, second) = (announcer.hold([id()]), announcer.hold([id()]));
+    let (first, second) = (announcer.defer([id()]), announcer.defer([id()]));
     announcer.announce(EventKind::Started, || event(EventKind::Started, "x"));
     drop(first);
-    assert_eq!(heard(&ear), []);
+    assert_eq!(received_events(&listener), []);
     drop(second);
-    assert_eq!(heard(&ear).len(), 1);
+    assert_eq!(received_events(&listener).len(), 1);
 }
 
 #[test]

@@ -52,8 +52,8 @@ fn run(scheduled_at: i64, missed: i64) -> Occurrence {
     Occurrence { scheduled_at, missed }
 }
 
-fn missed(first: i64, last: i64, count: i64) -> GridGap {
-    GridGap {
+fn missed(first: i64, last: i64, count: i64) -> OccurrenceGap {
+    OccurrenceGap {
         kind: GapKind::Missed,
         first,
         last,
@@ -124,7 +124,7 @@ fn an_end_is_inclusive() {
 }
 
 #[test]
-fn a_spread_moves_every_run_and_no_grid_point() {
+fn spread_shifts_runs_and_not_the_schedule_grid() {
     let rule = Recurrence {
         offset: 90 * SECOND,
         end_at: Some(START + HOUR),
@@ -150,7 +150,7 @@ fn a_run_is_late_and_not_missed_while_its_successor_is_not_due() {
 }
 
 #[test]
-fn after_a_pause_one_run_stands_for_all_that_was_missed() {
+fn misfire_once_makes_one_run_for_the_whole_backlog() {
     let now = START + 5 * HOUR + 60 * SECOND;
     for rule in [every(HOUR), cron("0 * * * *")] {
         let advance = plan(&rule, &series(START, 0, 0), now).unwrap();
@@ -198,9 +198,9 @@ fn misfire_all_without_overlap_is_one_run_at_a_time() {
     };
     let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR).unwrap();
     assert_eq!(advance.occurrences, [run(START, 0)]);
-    assert_eq!((advance.next_at, advance.after_live), (Some(START + HOUR), true));
+    assert_eq!((advance.next_at, advance.after_live_runs), (Some(START + HOUR), true));
     let last = plan(&rule, &series(START + 5 * HOUR, 5, 0), START + 5 * HOUR).unwrap();
-    assert_eq!((last.next_at, last.after_live), (Some(START + 6 * HOUR), false));
+    assert_eq!((last.next_at, last.after_live_runs), (Some(START + 6 * HOUR), false));
 }
 
 #[test]
@@ -213,11 +213,14 @@ fn a_millisecond_interval_that_slept_for_a_year_is_one_step() {
 }
 
 #[test]
-fn a_very_long_backlog_of_a_cron_is_recorded_in_parts_before_one_run_catches_up() {
+fn a_long_cron_backlog_is_recorded_in_steps_before_one_run_catches_up() {
     let rule = cron("* * * * *");
     let now = START + 3 * 365 * DAY;
     let first = plan(&rule, &series(START, 0, 0), now).unwrap();
-    assert_eq!((first.occurrences.len(), first.gaps[0].count), (0, MAX_STEP));
+    assert_eq!(
+        (first.occurrences.len(), first.gaps[0].count),
+        (0, MAX_CRON_POINTS_PER_STEP)
+    );
     let next = first.next_at.unwrap();
     assert!(next <= now);
     let second = plan(&rule, &series(next, 0, 0), now).unwrap();
@@ -226,12 +229,12 @@ fn a_very_long_backlog_of_a_cron_is_recorded_in_parts_before_one_run_catches_up(
 }
 
 #[test]
-fn what_falls_due_while_a_run_is_going_is_skipped() {
+fn occurrences_due_while_a_run_is_active_are_skipped() {
     let advance = plan(&every(HOUR), &series(START, 1, 1), START + 2 * HOUR).unwrap();
     assert_eq!(advance.occurrences, []);
     assert_eq!(
         advance.gaps,
-        [GridGap {
+        [OccurrenceGap {
             kind: GapKind::Skipped,
             first: START,
             last: START + 2 * HOUR,
@@ -297,7 +300,7 @@ fn nothing_runs_after_the_end_and_the_backlog_before_it_is_still_caught_up() {
 }
 
 #[test]
-fn next_occurrences_follow_the_grid_and_not_the_clock() {
+fn next_occurrences_follow_the_schedule_and_not_the_clock() {
     let rule = every(HOUR);
     let mut next = START;
     for step in 0..1_000 {
@@ -314,7 +317,7 @@ fn a_resumed_series_goes_on_after_now_within_its_limit_and_end() {
         end_at: Some(START + 5 * HOUR),
         ..every(HOUR)
     };
-    let resumed = |runs, now| resumed(&limited, runs, now).unwrap();
+    let resumed = |runs, now| super::next_after_resume(&limited, runs, now).unwrap();
     assert_eq!(resumed(2, START + HOUR), Some(START + 2 * HOUR));
     assert_eq!(resumed(2, START + HOUR + 1), Some(START + 2 * HOUR));
     assert_eq!(resumed(3, START), None);

@@ -3,47 +3,51 @@
 use super::*;
 use std::time::{Duration, Instant};
 
-fn refused(input: &str) -> (ErrorCode, String) {
+fn expect_error(input: &str) -> (ErrorCode, String) {
     let limits = Limits::default();
     let start = Instant::now();
-    let fault = match check(input, &limits) {
-        Err(mut faults) => faults.remove(0),
+    let error = match check(input, &limits) {
+        Err(mut errors) => errors.remove(0),
         Ok(_) => resolve(input, &scope("UTC"), &limits).expect_err("within the limits"),
     };
     assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
-    (fault.code, fault.problem.message)
+    (error.code, error.problem.message)
 }
 
 #[test]
 fn nesting_is_bounded() {
     for (open, close) in [("$Trim(", ")"), ("$Length{", "}"), ("$Concat([", "])")] {
         let text = format!("{}'a'{}", open.repeat(10_000), close.repeat(10_000));
-        let (code, message) = refused(&format!(r#"{{"a":"{text}"}}"#));
+        let (code, message) = expect_error(&format!(r#"{{"a":"{text}"}}"#));
         assert_eq!(code, ErrorCode::InvalidExpression);
         assert!(message.contains("nested more than 32 deep"), "{message}");
     }
     let lists = format!("$Concat({}", "[".repeat(100_000));
     assert!(
-        refused(&format!(r#"{{"a":"{lists}"}}"#))
+        expect_error(&format!(r#"{{"a":"{lists}"}}"#))
             .1
             .contains("nested more than 32 deep")
     );
     let keys = format!("$Input{}", "{a}".repeat(100_000));
-    assert!(refused(&format!(r#"{{"a":"{keys}"}}"#)).1.contains("too many keys"));
+    assert!(
+        expect_error(&format!(r#"{{"a":"{keys}"}}"#))
+            .1
+            .contains("too many keys")
+    );
 }
 
 #[test]
 fn steps_are_bounded() {
     let long = "a,".repeat(500_000);
-    let (code, message) = refused(&format!(r#"{{"a":"$Split($Input{{b}}, ',')","b":"{long}"}}"#));
+    let (code, message) = expect_error(&format!(r#"{{"a":"$Split($Input{{b}}, ',')","b":"{long}"}}"#));
     assert_eq!(code, ErrorCode::ValidationError);
     assert!(message.contains("takes more than 100000 steps"), "{message}");
-    let (_, message) = refused(&format!(r#"{{"a":"$Split($Input{{b}}, '')","b":"{long}"}}"#));
+    let (_, message) = expect_error(&format!(r#"{{"a":"$Split($Input{{b}}, '')","b":"{long}"}}"#));
     assert!(message.contains("steps"), "{message}");
 }
 
 #[test]
-fn what_is_passed_over_costs_steps() {
+fn scanning_input_costs_steps() {
     // Each of these looks at all of a large input, and there are many of them.
     let block = "y".repeat(500_000);
     let rows = [
@@ -57,7 +61,7 @@ fn what_is_passed_over_costs_steps() {
     ];
     for expression in rows {
         let many = expression.repeat(400_000 / expression.len());
-        let (_, message) = refused(&format!(r#"{{"a":"{many}","b":["{block}"],"c":"z"}}"#));
+        let (_, message) = expect_error(&format!(r#"{{"a":"{many}","b":["{block}"],"c":"z"}}"#));
         assert!(
             message.contains("steps") || message.contains("bytes"),
             "{expression}: {message}"
@@ -69,38 +73,38 @@ fn what_is_passed_over_costs_steps() {
 fn output_is_bounded() {
     let block = "x".repeat(1_000);
     let doubled = r#"$Replace($Replace($Input{b}, 'x', $Input{b}), 'x', $Input{b})"#;
-    let (_, message) = refused(&format!(r#"{{"a":"{doubled}","b":"{block}"}}"#));
+    let (_, message) = expect_error(&format!(r#"{{"a":"{doubled}","b":"{block}"}}"#));
     assert!(message.contains("yields more than 1048576 bytes"), "{message}");
     let again = "$Input{b}".repeat(1_200);
-    let (_, message) = refused(&format!(r#"{{"a":"{again}","b":"{block}"}}"#));
+    let (_, message) = expect_error(&format!(r#"{{"a":"{again}","b":"{block}"}}"#));
     assert!(message.contains("yields more than 1048576 bytes"), "{message}");
     // A list that is small as long as nobody writes it out.
     let list = "$Input{b},".repeat(2_000);
-    let (_, message) = refused(&format!(r#"{{"a":"$Concat([[{list}1]])","b":"{block}"}}"#));
+    let (_, message) = expect_error(&format!(r#"{{"a":"$Concat([[{list}1]])","b":"{block}"}}"#));
     assert!(message.contains("yields more than 1048576 bytes"), "{message}");
     let entries = r#""$Input{b}","#.repeat(1_200);
-    let (_, message) = refused(&format!(r#"{{"a":[{entries}1],"b":"{block}"}}"#));
+    let (_, message) = expect_error(&format!(r#"{{"a":[{entries}1],"b":"{block}"}}"#));
     assert!(message.contains("yields more than 1048576 bytes"), "{message}");
 }
 
 #[test]
-fn a_comparison_with_something_large_costs_steps() {
+fn comparing_large_values_costs_steps() {
     let items = "1,".repeat(50_000);
     let block = "y".repeat(100_000);
-    let (_, message) = refused(&format!(
+    let (_, message) = expect_error(&format!(
         r#"{{"a":"$Filter($Input{{l}}, ===, $Input{{b}})","l":[{items}1],"b":"{block}"}}"#
     ));
     assert!(message.contains("steps"), "{message}");
 }
 
 #[test]
-fn many_malformed_texts_are_not_all_listed() {
+fn number_of_listed_errors_is_bounded() {
     let input = format!("[{}1]", r#""$Add(","#.repeat(10_000));
     assert!(check(&input, &Limits::default()).unwrap_err().len() <= 20);
 }
 
 #[test]
-fn limits_are_the_callers() {
+fn callers_limits_are_enforced() {
     let limits = Limits {
         depth: 2,
         steps: 3,
@@ -108,7 +112,7 @@ fn limits_are_the_callers() {
     };
     let run = |expression: &str| {
         let input = format!(r#"{{"a":"{expression}"}}"#);
-        check(&input, &limits).map_err(|mut faults| faults.remove(0))?;
+        check(&input, &limits).map_err(|mut errors| errors.remove(0))?;
         resolve(&input, &scope("UTC"), &limits).map(std::borrow::Cow::into_owned)
     };
     assert!(run("$Var(attempt)").is_ok());

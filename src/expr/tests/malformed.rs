@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn malformed_expressions_are_refused_when_they_are_read() {
+fn malformed_expressions_fail_the_check() {
     let rows = [
         (
             "$Session{user",
@@ -75,7 +75,7 @@ fn malformed_expressions_are_refused_when_they_are_read() {
         ("$Uppercase(#)", "`#` begins no argument"),
     ];
     for (expression, wanted) in rows {
-        let (code, message) = value_in(expression, "UTC").expect_err(expression);
+        let (code, message) = evaluate_in_zone(expression, "UTC").expect_err(expression);
         assert_eq!(code, ErrorCode::InvalidExpression, "{expression}: {message}");
         assert!(
             message.starts_with("input.value: at character "),
@@ -88,13 +88,13 @@ fn malformed_expressions_are_refused_when_they_are_read() {
 #[test]
 fn every_malformed_text_is_listed_with_its_path() {
     let input = r#"{"a":["$Add(","ok"],"b":{"c d":"$Trim()"},"$Add(":1}"#;
-    let faults = check(input, &Limits::default()).unwrap_err();
-    let paths: Vec<_> = faults.iter().map(|fault| fault.problem.path.as_str()).collect();
+    let errors = check(input, &Limits::default()).unwrap_err();
+    let paths: Vec<_> = errors.iter().map(|error| error.problem.path.as_str()).collect();
     assert_eq!(paths, ["input.a[0]", "input.b.c d"]);
 }
 
 #[test]
-fn what_is_missing_or_does_not_fit_is_refused_when_it_is_computed() {
+fn missing_or_mistyped_values_fail_the_evaluation() {
     let rows = [
         (
             "$Input{nobody}",
@@ -167,7 +167,7 @@ fn what_is_missing_or_does_not_fit_is_refused_when_it_is_computed() {
         ),
     ];
     for (expression, wanted) in rows {
-        let (code, message) = value_in(expression, "UTC").expect_err(expression);
+        let (code, message) = evaluate_in_zone(expression, "UTC").expect_err(expression);
         assert_eq!(code, ErrorCode::ValidationError, "{expression}: {message}");
         assert!(message.contains(wanted), "{expression}: {message}");
         assert!(message.starts_with("input.value: "), "{expression}: {message}");
@@ -175,25 +175,25 @@ fn what_is_missing_or_does_not_fit_is_refused_when_it_is_computed() {
 }
 
 #[test]
-fn a_session_that_nobody_can_check_is_unauthorized() {
+fn unverifiable_session_is_unauthorized() {
     let scope = Scope {
         claims: Claims::Unverified("no key"),
         ..scope("UTC")
     };
-    let fault = resolve(r#"{"a":"$Session{x}"}"#, &scope, &Limits::default()).unwrap_err();
-    assert_eq!(fault.code, ErrorCode::Unauthorized);
+    let error = resolve(r#"{"a":"$Session{x}"}"#, &scope, &Limits::default()).unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unauthorized);
     let scope = Scope {
         claims: Claims::Absent,
         ..scope
     };
-    let fault = resolve(r#"{"a":"$Session{x}"}"#, &scope, &Limits::default()).unwrap_err();
-    assert_eq!(fault.code, ErrorCode::ValidationError);
+    let error = resolve(r#"{"a":"$Session{x}"}"#, &scope, &Limits::default()).unwrap_err();
+    assert_eq!(error.code, ErrorCode::ValidationError);
 }
 
 #[test]
-fn no_message_shows_a_value() {
-    let error = value_in("$Add($Secret{API_KEY}, 1)", "UTC").unwrap_err();
+fn error_messages_never_contain_values() {
+    let error = evaluate_in_zone("$Add($Secret{API_KEY}, 1)", "UTC").unwrap_err();
     assert!(!error.1.contains("s3cr"), "{error:?}");
-    let error = value_in("$DateAdd(0, 1, $Secret{API_KEY})", "UTC").unwrap_err();
+    let error = evaluate_in_zone("$DateAdd(0, 1, $Secret{API_KEY})", "UTC").unwrap_err();
     assert!(!error.1.contains("s3cr"), "{error:?}");
 }

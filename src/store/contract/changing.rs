@@ -1,10 +1,10 @@
 //! What a user can do to stored jobs: pause, resume, reschedule, retry, delete, one by one and many at once.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::clock::Millis;
 use crate::model::{Kind, NewJob, Recurrence, RunStatus, Status};
-use crate::store::{Cancellation, Change, Changed, Completed, ListFilter, NextOccurrence, Timing};
+use crate::store::{Cancellation, Change, ChangeOutcome, Completed, ListFilter, NextOccurrence, Timing};
 use std::sync::Arc;
 
 /// Resumes; a series goes on at `next`.
@@ -36,11 +36,11 @@ fn only_run() -> Change {
     }
 }
 
-fn is_done(changed: &Changed) -> bool {
-    matches!(changed, Changed::Done { .. })
+fn is_done(changed: &ChangeOutcome) -> bool {
+    matches!(changed, ChangeOutcome::Done { .. })
 }
 
-pub async fn a_paused_job_waits_until_it_is_resumed(s: &Subject) {
+pub async fn a_paused_job_waits_until_it_is_resumed(s: &TestStore) {
     let process = s.process().await;
     s.insert(vec![
         one_off("ready"),
@@ -72,7 +72,7 @@ pub async fn a_paused_job_waits_until_it_is_resumed(s: &Subject) {
     assert_eq!(s.claim_one(process, T0 + 40 * DAY).await.id, id("far"));
 }
 
-pub async fn a_job_that_waits_for_a_retry_is_paused_with_its_attempts(s: &Subject) {
+pub async fn a_job_that_waits_for_a_retry_is_paused_with_its_attempts(s: &TestStore) {
     let process = s.process().await;
     s.add(one_off("x")).await;
     let run = s.claim_one(process, T0).await;
@@ -85,10 +85,10 @@ pub async fn a_job_that_waits_for_a_retry_is_paused_with_its_attempts(s: &Subjec
     assert_eq!((run.run, run.attempt, run.due), (1, 2, T0 + 10));
 }
 
-pub async fn a_change_is_refused_where_the_state_forbids_it(s: &Subject) {
+pub async fn a_change_is_refused_where_the_state_forbids_it(s: &TestStore) {
     let process = s.process().await;
     s.add(one_off("x")).await;
-    let forbidden = |status| Changed::Forbidden(status);
+    let forbidden = |status| ChangeOutcome::Forbidden(status);
     assert_eq!(s.change("x", resume(None), T0).await, forbidden(Status::Queued));
     assert_eq!(s.change("x", again(T0), T0).await, forbidden(Status::Queued));
     let run = s.claim_one(process, T0).await;
@@ -99,13 +99,13 @@ pub async fn a_change_is_refused_where_the_state_forbids_it(s: &Subject) {
     for change in [Change::Pause, again(T0), resume(None), at(T0), only_run()] {
         assert_eq!(s.change("x", change, T0).await, forbidden(Status::Completed));
     }
-    assert_eq!(s.change("y", Change::Pause, T0).await, Changed::NotFound);
+    assert_eq!(s.change("y", Change::Pause, T0).await, ChangeOutcome::NotFound);
 }
 
-pub async fn a_paused_series_ends_the_run_that_is_going_and_makes_no_other(s: &Subject) {
+pub async fn paused_series_finishes_its_live_run_and_starts_no_other(s: &TestStore) {
     let process = s.process().await;
     s.add(series("x")).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let run = s.claim_one(process, T0).await;
     let due = s.due_series(T0 + 1_000).await.remove(0);
     assert!(is_done(&s.change("x", Change::Pause, T0).await));
@@ -115,10 +115,10 @@ pub async fn a_paused_series_ends_the_run_that_is_going_and_makes_no_other(s: &S
     let late = s.store.advance(T0 + 1_000, vec![step(&due, None)]).await.unwrap();
     assert_eq!(late, 0);
     let counted = s.complete(process, &run, done(), T0).await;
-    assert_eq!(counted, Completed::Counted(Status::Paused));
+    assert_eq!(counted, Completed::Accepted(Status::Paused));
     assert_eq!(
         s.change("x", Change::Pause, T0).await,
-        Changed::Forbidden(Status::Paused)
+        ChangeOutcome::Forbidden(Status::Paused)
     );
     s.change("x", resume(Some(T0 + 9_000)), T0 + 8_500).await;
     let record = s.record("x").await;
@@ -128,12 +128,12 @@ pub async fn a_paused_series_ends_the_run_that_is_going_and_makes_no_other(s: &S
     );
 }
 
-pub async fn a_waiting_run_of_a_paused_series_waits_with_it(s: &Subject) {
+pub async fn waiting_run_is_paused_with_its_series(s: &TestStore) {
     let process = s.process().await;
     s.add(series("x")).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let first = s.claim_one(process, T0).await;
-    s.occur(T0 + 1_000, Some(T0 + 2_000)).await;
+    s.run_due_occurrence(T0 + 1_000, Some(T0 + 2_000)).await;
     s.change("x", Change::Pause, T0 + 1_000).await;
     s.check().await;
     // What is going may go on, but not beyond its attempt.
@@ -145,14 +145,14 @@ pub async fn a_waiting_run_of_a_paused_series_waits_with_it(s: &Subject) {
     assert_eq!(s.claim_one(process, T0 + 1_500).await.attempt, 2);
 }
 
-pub async fn a_series_without_an_occurrence_to_come_ends_when_it_is_resumed(s: &Subject) {
+pub async fn resumed_series_without_future_occurrences_ends(s: &TestStore) {
     s.add(series("x")).await;
     s.change("x", Change::Pause, T0).await;
     s.change("x", resume(None), T0).await;
     assert_eq!(s.status("x").await, Status::Completed);
 }
 
-pub async fn a_paused_series_stays_paused_when_it_is_replaced(s: &Subject) {
+pub async fn a_paused_series_stays_paused_when_it_is_replaced(s: &TestStore) {
     s.add(series("x")).await;
     s.change("x", Change::Pause, T0).await;
     s.add(series("x")).await;
@@ -162,7 +162,7 @@ pub async fn a_paused_series_stays_paused_when_it_is_replaced(s: &Subject) {
     assert_eq!(s.status("x").await, Status::Cancelled);
 }
 
-pub async fn a_failed_job_runs_again_as_its_next_run(s: &Subject) {
+pub async fn a_failed_job_runs_again_as_its_next_run(s: &TestStore) {
     let process = s.process().await;
     s.add(one_off("x")).await;
     let run = s.claim_one(process, T0).await;
@@ -176,24 +176,27 @@ pub async fn a_failed_job_runs_again_as_its_next_run(s: &Subject) {
     assert_eq!((history.executions, history.succeeded, history.failed), (2, 1, 1));
 }
 
-pub async fn a_cancelled_job_runs_again_on_request(s: &Subject) {
+pub async fn a_cancelled_job_runs_again_on_request(s: &TestStore) {
     s.add(one_off("x")).await;
     s.change("x", Change::Cancel { reason: None }, T0).await;
     assert!(is_done(&s.change("x", again(T0), T0).await));
     assert_eq!(s.status("x").await, Status::Queued);
 }
 
-pub async fn a_series_runs_its_last_failed_run_again(s: &Subject) {
+pub async fn a_series_runs_its_last_failed_run_again(s: &TestStore) {
     let process = s.process().await;
     s.add(series("x")).await;
-    assert_eq!(s.change("x", again(T0), T0).await, Changed::NoRun(Status::Scheduled));
-    s.occur(T0, Some(T0 + 1_000)).await;
+    assert_eq!(
+        s.change("x", again(T0), T0).await,
+        ChangeOutcome::NoRun(Status::Scheduled)
+    );
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, failed(), T0).await;
     assert!(is_done(&s.change("x", again(T0 + 30), T0 + 20).await));
     assert_eq!(
         s.change("x", again(T0), T0 + 20).await,
-        Changed::Forbidden(Status::Scheduled)
+        ChangeOutcome::Forbidden(Status::Scheduled)
     );
     s.check().await;
     let run = s.claim_one(process, T0 + 30).await;
@@ -201,16 +204,16 @@ pub async fn a_series_runs_its_last_failed_run_again(s: &Subject) {
     s.complete(process, &run, done(), T0 + 31).await;
     assert_eq!(
         s.change("x", again(T0), T0 + 40).await,
-        Changed::NoRun(Status::Scheduled)
+        ChangeOutcome::NoRun(Status::Scheduled)
     );
     // What runs again is no run of the schedule, and so does not use up its limit.
     assert_eq!(s.due_series(T0 + 1_000).await[0].runs, 1);
 }
 
-pub async fn a_completed_series_opens_for_its_failed_run(s: &Subject) {
+pub async fn a_completed_series_opens_for_its_failed_run(s: &TestStore) {
     let process = s.process().await;
     s.add(series("x")).await;
-    s.occur(T0, None).await;
+    s.run_due_occurrence(T0, None).await;
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, failed(), T0).await;
     assert_eq!(s.status("x").await, Status::Completed);
@@ -222,13 +225,13 @@ pub async fn a_completed_series_opens_for_its_failed_run(s: &Subject) {
     assert_eq!(s.status("x").await, Status::Completed);
 }
 
-pub async fn a_waiting_job_gets_another_time(s: &Subject) {
+pub async fn waiting_job_is_rescheduled(s: &TestStore) {
     let process = s.process().await;
     s.add(one_off("x")).await;
     for due in [T0 + 40 * DAY, T0 + 7, T0 + DAY, T0 + 5] {
         let changed = s.change("x", at(due), T0).await;
         assert!(
-            matches!(changed, Changed::Done { standing: Some(ref standing), .. } if standing.scheduled_at == due),
+            matches!(changed, ChangeOutcome::Done { summary: Some(ref summary), .. } if summary.scheduled_at == due),
             "{changed:?}"
         );
         s.check().await;
@@ -241,7 +244,7 @@ pub async fn a_waiting_job_gets_another_time(s: &Subject) {
     assert_eq!((run.attempt, run.scheduled_at), (2, T0 + 5));
 }
 
-pub async fn a_paused_job_stays_paused_at_its_new_time(s: &Subject) {
+pub async fn a_paused_job_stays_paused_at_its_new_time(s: &TestStore) {
     let process = s.process().await;
     s.add(one_off("x")).await;
     s.change("x", Change::Pause, T0).await;
@@ -252,14 +255,14 @@ pub async fn a_paused_job_stays_paused_at_its_new_time(s: &Subject) {
     s.claim_one(process, T0 + 9).await;
 }
 
-pub async fn a_series_gets_another_schedule_while_a_run_is_going(s: &Subject) {
+pub async fn series_is_rescheduled_during_a_run(s: &TestStore) {
     let process = s.process().await;
     s.add(series("x")).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let run = s.claim_one(process, T0).await;
     let changed = s.change("x", by(every(50), Some(T0 + 50)), T0).await;
     assert!(
-        matches!(changed, Changed::Done { standing: Some(ref standing), .. } if standing.next_run_at == Some(T0 + 50)),
+        matches!(changed, ChangeOutcome::Done { summary: Some(ref summary), .. } if summary.next_run_at == Some(T0 + 50)),
         "{changed:?}"
     );
     s.complete(process, &run, done(), T0 + 1).await;
@@ -274,24 +277,30 @@ pub async fn a_series_gets_another_schedule_while_a_run_is_going(s: &Subject) {
     assert_eq!(s.status("x").await, Status::Completed);
 }
 
-pub async fn a_schedule_of_the_other_kind_is_refused(s: &Subject) {
+pub async fn a_schedule_of_the_other_kind_is_refused(s: &TestStore) {
     s.insert(vec![one_off("once"), series("often")]).await;
     assert_eq!(
         s.change("once", by(every(50), Some(T0)), T0).await,
-        Changed::OtherKind(Kind::OneOff)
+        ChangeOutcome::OtherKind(Kind::OneOff)
     );
-    assert_eq!(s.change("often", at(T0), T0).await, Changed::OtherKind(Kind::Recurring));
+    assert_eq!(
+        s.change("often", at(T0), T0).await,
+        ChangeOutcome::OtherKind(Kind::Recurring)
+    );
 }
 
-pub async fn a_cancelled_run_does_not_end_its_series(s: &Subject) {
+pub async fn a_cancelled_run_does_not_end_its_series(s: &TestStore) {
     let process = s.process().await;
     s.add(series("x")).await;
-    assert_eq!(s.change("x", only_run(), T0).await, Changed::NoRun(Status::Scheduled));
-    s.occur(T0, Some(T0 + 1_000)).await;
+    assert_eq!(
+        s.change("x", only_run(), T0).await,
+        ChangeOutcome::NoRun(Status::Scheduled)
+    );
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let run = s.claim_one(process, T0).await;
     let answer = s.change("x", only_run(), T0 + 1).await;
     assert!(
-        matches!(answer, Changed::Done { ref running, .. } if *running == [(1, process, run.token)]),
+        matches!(answer, ChangeOutcome::Done { ref running, .. } if *running == [(1, process, run.token)]),
         "{answer:?}"
     );
     assert_eq!(s.complete(process, &run, done(), T0 + 2).await, Completed::LeaseLost);
@@ -304,7 +313,7 @@ pub async fn a_cancelled_run_does_not_end_its_series(s: &Subject) {
     assert_eq!(history.entries[0].status, RunStatus::Cancelled);
 }
 
-pub async fn a_deleted_job_leaves_nothing_behind(s: &Subject) {
+pub async fn a_deleted_job_leaves_nothing_behind(s: &TestStore) {
     let process = s.process().await;
     s.insert(vec![
         one_off("ended"),
@@ -319,7 +328,7 @@ pub async fn a_deleted_job_leaves_nothing_behind(s: &Subject) {
     s.change("waiting", Change::Pause, T0).await;
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, done(), T0).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     for text in ["ended", "waiting", "often", "far"] {
         assert!(is_done(&s.change(text, Change::Delete, T0).await));
         assert!(s.store.get(&id(text)).await.unwrap().is_none());
@@ -328,19 +337,19 @@ pub async fn a_deleted_job_leaves_nothing_behind(s: &Subject) {
     assert_eq!(s.store.stats(None).await.unwrap().by_status, [0; 7]);
 }
 
-pub async fn a_series_with_a_run_that_is_going_is_not_deleted(s: &Subject) {
+pub async fn a_series_with_a_run_that_is_going_is_not_deleted(s: &TestStore) {
     let process = s.process().await;
     s.add(series("x")).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     s.claim_one(process, T0).await;
     s.change("x", Change::Pause, T0).await;
     assert_eq!(
         s.change("x", Change::Delete, T0).await,
-        Changed::Forbidden(Status::Running)
+        ChangeOutcome::Forbidden(Status::Running)
     );
 }
 
-pub async fn several_jobs_are_changed_as_far_as_they_may_be(s: &Subject) {
+pub async fn bulk_change_skips_forbidden_jobs(s: &TestStore) {
     s.insert((0..9).map(|n| one_off(&n.to_string())).collect()).await;
     for text in ["1", "2"] {
         s.change(text, Change::Pause, T0).await;
@@ -349,22 +358,22 @@ pub async fn several_jobs_are_changed_as_far_as_they_may_be(s: &Subject) {
         limit: 4,
         ..ListFilter::default()
     };
-    let found = s.store.matching(filter()).await.unwrap();
+    let found = s.store.matching_jobs(filter()).await.unwrap();
     let later = ListFilter {
         before: found.last().copied(),
         ..filter()
     };
-    let rest = s.store.matching(later).await.unwrap();
+    let rest = s.store.matching_jobs(later).await.unwrap();
     assert_eq!((found.len(), rest.len()), (4, 4));
     let all: Vec<_> = found.into_iter().chain(rest).chain([12_345]).collect();
     let cancel = || Change::Cancel { reason: None };
     let paused = s
         .store
-        .change_some(all.clone(), vec![Status::Paused], cancel(), T0)
+        .change_many(all.clone(), vec![Status::Paused], cancel(), T0)
         .await
         .unwrap();
     assert_eq!(paused.jobs.len(), 2);
-    let others = s.store.change_some(all, vec![], cancel(), T0).await.unwrap();
+    let others = s.store.change_many(all, vec![], cancel(), T0).await.unwrap();
     assert_eq!(others.jobs.len(), 6);
 }
 
@@ -374,7 +383,7 @@ fn tagged(text: &str, tags: &[&str]) -> NewJob {
     job
 }
 
-pub async fn jobs_are_found_by_all_of_their_tags(s: &Subject) {
+pub async fn jobs_are_found_by_all_of_their_tags(s: &TestStore) {
     s.insert(vec![
         tagged("1", &["red", "red"]),
         tagged("2", &["red", "big"]),
@@ -393,7 +402,10 @@ pub async fn jobs_are_found_by_all_of_their_tags(s: &Subject) {
         };
         let page = s.store.list(filter.clone()).await.unwrap();
         assert_eq!(page.total, Some(page.jobs.len()));
-        assert_eq!(s.store.matching(filter.clone()).await.unwrap().len(), page.jobs.len());
+        assert_eq!(
+            s.store.matching_jobs(filter.clone()).await.unwrap().len(),
+            page.jobs.len()
+        );
         s.list(filter).await
     };
     assert_eq!(found(&["red"], &[]).await, ["2", "1"]);

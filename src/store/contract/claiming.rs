@@ -1,12 +1,12 @@
 //! What falls due, and who gets it in which order.
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::model::{NewJob, Status};
 use crate::store::{ClaimParams, ServedRoute};
 use std::sync::Arc;
 
-pub async fn claims_come_by_priority_then_due_time_then_dispatch(s: &Subject) {
+pub async fn claims_come_by_priority_then_due_time_then_dispatch(s: &TestStore) {
     let job = |text, priority, due| NewJob {
         priority,
         due: Some(due),
@@ -30,7 +30,7 @@ pub async fn claims_come_by_priority_then_due_time_then_dispatch(s: &Subject) {
     assert_eq!(order, ["a", "b", "c", "d", "e"]);
 }
 
-pub async fn a_claim_takes_no_more_than_its_slots(s: &Subject) {
+pub async fn a_claim_takes_no_more_than_its_slots(s: &TestStore) {
     s.insert((0..10).map(|n| one_off(&n.to_string())).collect()).await;
     let process = s.process().await;
     assert_eq!(s.claim_with(process, T0, 3).await.runs.len(), 3);
@@ -38,7 +38,7 @@ pub async fn a_claim_takes_no_more_than_its_slots(s: &Subject) {
     assert!(s.claim(process, T0).await.is_empty());
 }
 
-pub async fn a_group_without_slots_gets_nothing(s: &Subject) {
+pub async fn a_group_without_slots_gets_nothing(s: &TestStore) {
     let on = |text: &str, name| NewJob {
         route: route(name).into(),
         ..one_off(text)
@@ -73,7 +73,7 @@ pub async fn a_group_without_slots_gets_nothing(s: &Subject) {
     assert_eq!(ids, ["1", "5"]);
 }
 
-pub async fn a_route_that_is_not_served_is_left_alone(s: &Subject) {
+pub async fn a_route_that_is_not_served_is_left_alone(s: &TestStore) {
     s.insert(vec![
         one_off("x"),
         NewJob {
@@ -96,7 +96,7 @@ pub async fn a_route_that_is_not_served_is_left_alone(s: &Subject) {
     assert_eq!(s.store.ready_routes().await.unwrap(), [s.route_id("a").await]);
 }
 
-pub async fn a_job_in_the_far_future_runs_on_its_day(s: &Subject) {
+pub async fn job_scheduled_by_day_runs_on_its_day(s: &TestStore) {
     let due = T0 + 40 * DAY + 7;
     s.add(NewJob {
         due: Some(due),
@@ -120,7 +120,7 @@ pub async fn a_job_in_the_far_future_runs_on_its_day(s: &Subject) {
     assert_eq!(s.claim_one(process, due + 90 * DAY).await.due, due);
 }
 
-pub async fn a_claim_without_slots_only_moves_what_is_due(s: &Subject) {
+pub async fn a_claim_without_slots_only_moves_what_is_due(s: &TestStore) {
     s.add(NewJob {
         due: Some(T0 + 1),
         ..one_off("x")
@@ -131,7 +131,7 @@ pub async fn a_claim_without_slots_only_moves_what_is_due(s: &Subject) {
     assert_eq!(s.status("x").await, Status::Queued);
 }
 
-pub async fn a_claim_says_when_to_look_again(s: &Subject) {
+pub async fn claim_reports_the_next_due_time(s: &TestStore) {
     let process = s.process().await;
     assert_eq!(s.claim_with(process, T0, 9).await.next_due, None);
     s.insert(vec![
@@ -152,7 +152,7 @@ pub async fn a_claim_says_when_to_look_again(s: &Subject) {
     assert_eq!((claimed.series.len(), claimed.next_due), (1, Some(T0 + 500)));
 }
 
-pub async fn more_than_a_thousand_due_jobs_are_moved_in_several_claims(s: &Subject) {
+pub async fn more_than_a_thousand_due_jobs_are_moved_in_several_claims(s: &TestStore) {
     s.insert(
         (0..1_500)
             .map(|n| NewJob {
@@ -169,7 +169,7 @@ pub async fn more_than_a_thousand_due_jobs_are_moved_in_several_claims(s: &Subje
     assert_eq!((second.runs.len(), second.more), (500, false));
 }
 
-pub async fn a_claim_reports_the_highest_route(s: &Subject) {
+pub async fn a_claim_reports_the_highest_route(s: &TestStore) {
     let process = s.process().await;
     assert_eq!(s.claim_with(process, T0, 0).await.highest_route, 0);
     s.insert(vec![
@@ -184,7 +184,7 @@ pub async fn a_claim_reports_the_highest_route(s: &Subject) {
     assert_eq!(highest, s.store.routes_after(0).await.unwrap().last().unwrap().0);
 }
 
-pub async fn a_process_that_is_not_registered_claims_nothing(s: &Subject) {
+pub async fn a_process_that_is_not_registered_claims_nothing(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     s.store.unregister(process, T0).await.unwrap();
@@ -192,7 +192,7 @@ pub async fn a_process_that_is_not_registered_claims_nothing(s: &Subject) {
     assert_eq!(s.status("x").await, Status::Queued);
 }
 
-pub async fn many_routes_are_merged_into_one_order(s: &Subject) {
+pub async fn many_routes_are_merged_into_one_order(s: &TestStore) {
     let jobs = (0..600).map(|n: i64| {
         let priority = i32::try_from(n * 7 % 5).unwrap();
         NewJob {
@@ -213,7 +213,7 @@ pub async fn many_routes_are_merged_into_one_order(s: &Subject) {
     assert!(order.is_sorted());
 }
 
-pub async fn due_runs_are_counted_by_route(s: &Subject) {
+pub async fn due_runs_are_counted_by_route(s: &TestStore) {
     let at = |text: &str, due| NewJob {
         due: Some(due),
         ..one_off(text)

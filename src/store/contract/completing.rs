@@ -1,18 +1,18 @@
 //! How attempts end: well, badly, later, elsewhere, or on request.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::model::{NewJob, RunOutcome, RunStatus, Status};
-use crate::store::{Cancellation, Changed, Completed};
+use crate::store::{Cancellation, ChangeOutcome, Completed};
 
-pub async fn a_completed_run_ends_its_job(s: &Subject) {
+pub async fn a_completed_run_ends_its_job(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     assert_eq!(s.status("x").await, Status::Running);
     assert_eq!(
         s.complete(process, &run, done(), T0 + 5).await,
-        Completed::Counted(Status::Completed)
+        Completed::Accepted(Status::Completed)
     );
     let record = s.record("x").await;
     assert_eq!(
@@ -25,19 +25,19 @@ pub async fn a_completed_run_ends_its_job(s: &Subject) {
     );
 }
 
-pub async fn a_failed_run_ends_its_job(s: &Subject) {
+pub async fn a_failed_run_ends_its_job(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     assert_eq!(
         s.complete(process, &run, failed(), T0 + 5).await,
-        Completed::Counted(Status::Failed)
+        Completed::Accepted(Status::Failed)
     );
     let record = s.record("x").await;
     assert_eq!((record.status, record.error), (Status::Failed, Some(failure())));
 }
 
-pub async fn a_retry_waits_and_runs_as_the_next_attempt(s: &Subject) {
+pub async fn a_retry_waits_and_runs_as_the_next_attempt(s: &TestStore) {
     s.add(NewJob {
         retries: 2,
         ..one_off("x")
@@ -47,7 +47,7 @@ pub async fn a_retry_waits_and_runs_as_the_next_attempt(s: &Subject) {
     let run = s.claim_one(process, T0).await;
     assert_eq!(
         s.complete(process, &run, retry(T0 + 50), T0 + 1).await,
-        Completed::Counted(Status::Scheduled)
+        Completed::Accepted(Status::Scheduled)
     );
     let record = s.record("x").await;
     assert_eq!(
@@ -63,7 +63,7 @@ pub async fn a_retry_waits_and_runs_as_the_next_attempt(s: &Subject) {
     // A retry that is due at once is queued at once.
     assert_eq!(
         s.complete(process, &run, retry(T0 + 60), T0 + 60).await,
-        Completed::Counted(Status::Queued)
+        Completed::Accepted(Status::Queued)
     );
     let run = s.claim_one(process, T0 + 60).await;
     s.complete(process, &run, done(), T0 + 61).await;
@@ -73,7 +73,7 @@ pub async fn a_retry_waits_and_runs_as_the_next_attempt(s: &Subject) {
     assert_eq!((stats.first_try, stats.after_retry, stats.retries), (0, 1, 2));
 }
 
-pub async fn a_snooze_spends_no_attempt(s: &Subject) {
+pub async fn a_snooze_spends_no_attempt(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     for round in 1..4 {
@@ -92,7 +92,7 @@ pub async fn a_snooze_spends_no_attempt(s: &Subject) {
     assert_eq!((entries.len(), entries[0].status), (1, RunStatus::Completed));
 }
 
-pub async fn a_released_run_keeps_its_attempt(s: &Subject) {
+pub async fn a_released_run_keeps_its_attempt(s: &TestStore) {
     s.add(NewJob {
         due: Some(T0 - 3),
         ..one_off("x")
@@ -102,14 +102,14 @@ pub async fn a_released_run_keeps_its_attempt(s: &Subject) {
     let run = s.claim_one(process, T0).await;
     assert_eq!(
         s.complete(process, &run, RunOutcome::Released, T0).await,
-        Completed::Counted(Status::Queued)
+        Completed::Accepted(Status::Queued)
     );
     let again = s.claim_one(process, T0).await;
     assert_eq!((again.attempt, again.crashes, again.due), (1, 0, T0 - 3));
     assert_ne!(again.token, run.token);
 }
 
-pub async fn a_completion_with_a_wrong_token_is_refused(s: &Subject) {
+pub async fn a_completion_with_a_wrong_token_is_refused(s: &TestStore) {
     s.add(one_off("x")).await;
     let (process, other) = (s.process().await, s.process().await);
     let run = s.claim_one(process, T0).await;
@@ -120,7 +120,7 @@ pub async fn a_completion_with_a_wrong_token_is_refused(s: &Subject) {
     assert_eq!(s.status("x").await, Status::Running);
 }
 
-pub async fn a_completion_counts_once(s: &Subject) {
+pub async fn a_completion_counts_once(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -129,7 +129,7 @@ pub async fn a_completion_counts_once(s: &Subject) {
     assert_eq!(s.status("x").await, Status::Completed);
 }
 
-pub async fn a_cancelled_job_never_runs(s: &Subject) {
+pub async fn a_cancelled_job_never_runs(s: &TestStore) {
     for (text, due) in [("far", T0 + 40 * DAY), ("soon", T0 + 5), ("now", T0)] {
         s.add(NewJob {
             due: Some(due),
@@ -138,7 +138,7 @@ pub async fn a_cancelled_job_never_runs(s: &Subject) {
         .await;
         let answer = s.store.cancel(&id(text), Some("no need"), T0).await.unwrap();
         assert!(
-            matches!(answer, Changed::Done { ref running, .. } if running.is_empty()),
+            matches!(answer, ChangeOutcome::Done { ref running, .. } if running.is_empty()),
             "{answer:?}"
         );
         let record = s.record(text).await;
@@ -155,24 +155,24 @@ pub async fn a_cancelled_job_never_runs(s: &Subject) {
     assert!(s.claim(process, T0 + 90 * DAY).await.is_empty());
 }
 
-pub async fn a_running_job_is_cancelled_under_its_holder(s: &Subject) {
+pub async fn a_running_job_is_cancelled_under_its_holder(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     let answer = s.store.cancel(&id("x"), None, T0).await.unwrap();
     assert_eq!(
         answer,
-        Changed::Done {
+        ChangeOutcome::Done {
             job: run.job,
             running: vec![(1, process, run.token)],
-            standing: None,
+            summary: None,
         }
     );
     assert_eq!(s.complete(process, &run, done(), T0).await, Completed::LeaseLost);
     assert_eq!(s.status("x").await, Status::Cancelled);
 }
 
-pub async fn a_run_of_a_cancelled_job_does_not_come_back(s: &Subject) {
+pub async fn cancelled_run_is_not_requeued(s: &TestStore) {
     s.insert(vec![one_off("x"), one_off("y")]).await;
     let process = s.process().await;
     let runs = s.claim(process, T0).await;
@@ -188,16 +188,19 @@ pub async fn a_run_of_a_cancelled_job_does_not_come_back(s: &Subject) {
     assert!(s.claim(other, T0).await.is_empty());
 }
 
-pub async fn an_ended_job_cannot_be_cancelled(s: &Subject) {
+pub async fn an_ended_job_cannot_be_cancelled(s: &TestStore) {
     s.add(one_off("x")).await;
     s.store.cancel(&id("x"), None, T0).await.unwrap();
     assert_eq!(
         s.store.cancel(&id("x"), None, T0).await.unwrap(),
-        Changed::Forbidden(Status::Cancelled)
+        ChangeOutcome::Forbidden(Status::Cancelled)
     );
 }
 
-pub async fn a_job_that_is_not_there_cannot_be_cancelled(s: &Subject) {
-    assert_eq!(s.store.cancel(&id("x"), None, T0).await.unwrap(), Changed::NotFound);
+pub async fn a_job_that_is_not_there_cannot_be_cancelled(s: &TestStore) {
+    assert_eq!(
+        s.store.cancel(&id("x"), None, T0).await.unwrap(),
+        ChangeOutcome::NotFound
+    );
     assert_eq!(s.store.cancellation(1, 1).await.unwrap(), None);
 }

@@ -2,10 +2,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::changing::resume;
-use super::kit::*;
+use super::test_support::*;
 use crate::clock::Millis;
 use crate::model::{Concurrency, JobOptions, NewJob, Route, RunOutcome, Status};
-use crate::store::{Change, ClaimParams, ClaimedRun, InstanceId, RunPlace, ServedRoute};
+use crate::store::{Change, ClaimParams, ClaimedRun, InstanceId, RunPosition, ServedRoute};
 use std::sync::Arc;
 
 fn keyed(text: &str, key: &str, limit: i64) -> NewJob {
@@ -29,19 +29,19 @@ fn ids(runs: &[ClaimedRun]) -> Vec<String> {
     runs.iter().map(|run| run.id.to_string()).collect()
 }
 
-async fn claim_ids(s: &Subject, process: InstanceId, now: Millis) -> Vec<String> {
+async fn claim_ids(s: &TestStore, process: InstanceId, now: Millis) -> Vec<String> {
     ids(&s.claim(process, now).await)
 }
 
-async fn place(s: &Subject, text: &str) -> RunPlace {
-    s.store.whereabouts(&id(text), 9).await.unwrap().unwrap().place
+async fn position(s: &TestStore, text: &str) -> RunPosition {
+    s.store.run_location(&id(text), 9).await.unwrap().unwrap().position
 }
 
-fn is_held(place: RunPlace, wanted: (i64, i64)) -> bool {
-    matches!(place, RunPlace::Held { running, limit, .. } if (running, limit) == wanted)
+fn is_blocked(position: RunPosition, wanted: (i64, i64)) -> bool {
+    matches!(position, RunPosition::Blocked { running, limit, .. } if (running, limit) == wanted)
 }
 
-pub async fn no_more_runs_than_the_limit_go_at_once(s: &Subject) {
+pub async fn concurrency_limit_bounds_running_runs(s: &TestStore) {
     s.insert((0..9).map(|n| keyed(&n.to_string(), "k", 2)).collect()).await;
     let (one, other) = (s.process().await, s.process().await);
     let mut running = s.claim_with(one, T0, 1).await.runs;
@@ -59,7 +59,7 @@ pub async fn no_more_runs_than_the_limit_go_at_once(s: &Subject) {
     }
 }
 
-pub async fn runs_behind_a_full_key_do_not_hold_up_others(s: &Subject) {
+pub async fn runs_behind_a_full_key_do_not_hold_up_others(s: &TestStore) {
     let mut jobs: Vec<_> = (0..3_000)
         .map(|n| NewJob {
             priority: -1,
@@ -84,12 +84,12 @@ pub async fn runs_behind_a_full_key_do_not_hold_up_others(s: &Subject) {
     );
     let a = s.route_id("a").await;
     assert_eq!(s.store.count_due(vec![a], T0, 10_000).await.unwrap(), 0);
-    assert_eq!(s.store.count_held(vec![a], 10_000).await.unwrap(), 2_999);
-    assert_eq!(s.store.count_held(vec![a], 10).await.unwrap(), 10);
-    assert_eq!(s.store.count_held(vec![a + 1], 10).await.unwrap(), 0);
+    assert_eq!(s.store.count_blocked(vec![a], 10_000).await.unwrap(), 2_999);
+    assert_eq!(s.store.count_blocked(vec![a], 10).await.unwrap(), 10);
+    assert_eq!(s.store.count_blocked(vec![a + 1], 10).await.unwrap(), 0);
 }
 
-pub async fn runs_of_a_key_start_by_priority_then_due_time(s: &Subject) {
+pub async fn runs_of_a_key_start_by_priority_then_due_time(s: &TestStore) {
     let job = |text: &str, priority, due| NewJob {
         priority,
         due: Some(due),
@@ -110,7 +110,7 @@ pub async fn runs_of_a_key_start_by_priority_then_due_time(s: &Subject) {
     assert_eq!(order, ["b", "a", "c", "d", "e"]);
 }
 
-pub async fn a_key_is_of_one_product_and_environment(s: &Subject) {
+pub async fn a_key_is_of_one_product_and_environment(s: &TestStore) {
     let elsewhere = |text: &str, product: &str, env: &str| {
         let mut job = keyed(text, "k", 1);
         job.route = Route {
@@ -134,7 +134,7 @@ pub async fn a_key_is_of_one_product_and_environment(s: &Subject) {
     assert_eq!(claim_ids(s, process, T0).await, ["1", "3", "4", "5"]);
 }
 
-pub async fn a_free_slot_goes_to_a_route_that_somebody_serves(s: &Subject) {
+pub async fn free_slot_goes_to_a_served_route(s: &TestStore) {
     s.insert(vec![
         on("b", keyed("first", "k", 1)),
         on("b", keyed("1", "k", 1)),
@@ -164,7 +164,7 @@ pub async fn a_free_slot_goes_to_a_route_that_somebody_serves(s: &Subject) {
     assert_eq!(ids(&s.store.claim(params()).await.unwrap().runs), ["3"]);
 }
 
-pub async fn a_raised_limit_lets_more_runs_begin(s: &Subject) {
+pub async fn a_raised_limit_lets_more_runs_begin(s: &TestStore) {
     s.insert((0..9).map(|n| keyed(&n.to_string(), "k", 1)).collect()).await;
     let process = s.process().await;
     assert_eq!(claim_ids(s, process, T0).await, ["0"]);
@@ -175,7 +175,7 @@ pub async fn a_raised_limit_lets_more_runs_begin(s: &Subject) {
     assert!(s.claim(process, T0).await.is_empty());
 }
 
-pub async fn a_limit_that_is_raised_far_is_used_up(s: &Subject) {
+pub async fn greatly_raised_limit_is_fully_used(s: &TestStore) {
     s.insert((0..2_500).map(|n| keyed(&n.to_string(), "k", 1)).collect())
         .await;
     let process = s.process().await;
@@ -188,13 +188,13 @@ pub async fn a_limit_that_is_raised_far_is_used_up(s: &Subject) {
     assert_eq!(claimed, 2_400);
 }
 
-pub async fn a_lowered_limit_takes_effect_as_runs_end(s: &Subject) {
+pub async fn a_lowered_limit_takes_effect_as_runs_end(s: &TestStore) {
     s.insert((0..6).map(|n| keyed(&n.to_string(), "k", 3)).collect()).await;
     let process = s.process().await;
     let runs = s.claim(process, T0).await;
     assert_eq!(runs.len(), 3);
     s.add(keyed("last", "k", 1)).await;
-    assert!(is_held(place(s, "4").await, (3, 1)));
+    assert!(is_blocked(position(s, "4").await, (3, 1)));
     for run in &runs[..2] {
         s.complete(process, run, done(), T0).await;
         assert!(s.claim(process, T0).await.is_empty());
@@ -203,7 +203,7 @@ pub async fn a_lowered_limit_takes_effect_as_runs_end(s: &Subject) {
     assert_eq!(claim_ids(s, process, T0).await, ["3"]);
 }
 
-pub async fn every_way_out_of_a_run_frees_its_slot(s: &Subject) {
+pub async fn every_end_of_a_run_frees_its_slot(s: &TestStore) {
     let outcomes = [done(), failed(), retry(T0 + DAY), RunOutcome::Snoozed { due: T0 + DAY }];
     s.insert((0..9).map(|n| keyed(&n.to_string(), "k", 1)).collect()).await;
     let process = s.process().await;
@@ -232,7 +232,7 @@ pub async fn every_way_out_of_a_run_frees_its_slot(s: &Subject) {
     assert_eq!(s.claim_one(last, T0).await.id, id("7"));
 }
 
-pub async fn a_lost_claim_frees_no_slot_again(s: &Subject) {
+pub async fn lost_claim_does_not_free_a_second_slot(s: &TestStore) {
     s.insert((0..4).map(|n| keyed(&n.to_string(), "k", 1)).collect()).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -242,27 +242,27 @@ pub async fn a_lost_claim_frees_no_slot_again(s: &Subject) {
     assert!(s.claim(process, T0).await.is_empty());
 }
 
-pub async fn a_retry_waits_for_its_key_as_well(s: &Subject) {
+pub async fn a_retry_waits_for_its_key_as_well(s: &TestStore) {
     s.insert(vec![keyed("x", "k", 1), keyed("y", "k", 1)]).await;
     let process = s.process().await;
     let x = s.claim_one(process, T0).await;
     s.complete(process, &x, retry(T0 + 5), T0).await;
     let y = s.claim_one(process, T0).await;
     assert!(s.claim(process, T0 + 5).await.is_empty());
-    assert!(is_held(place(s, "x").await, (1, 1)));
+    assert!(is_blocked(position(s, "x").await, (1, 1)));
     s.complete(process, &y, done(), T0 + 6).await;
     let again = s.claim_one(process, T0 + 6).await;
     assert_eq!((again.id, again.attempt, again.due), (id("x"), 2, T0 + 5));
 }
 
-pub async fn runs_of_a_series_obey_its_key(s: &Subject) {
+pub async fn runs_of_a_series_obey_its_key(s: &TestStore) {
     s.add(NewJob {
         recurrence: Some(every(1_000)),
         ..keyed("x", "k", 1)
     })
     .await;
-    s.occur(T0, Some(T0 + 1_000)).await;
-    s.occur(T0 + 1_000, Some(T0 + 2_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0 + 1_000, Some(T0 + 2_000)).await;
     let process = s.process().await;
     let first = s.claim_one(process, T0 + 1_000).await;
     assert_eq!(first.run, 1);
@@ -272,20 +272,20 @@ pub async fn runs_of_a_series_obey_its_key(s: &Subject) {
     assert_eq!(s.claim_one(process, T0 + 1_001).await.run, 2);
 }
 
-pub async fn a_held_run_is_found_and_shown_as_queued(s: &Subject) {
+pub async fn blocked_run_is_shown_as_queued(s: &TestStore) {
     s.insert(vec![keyed("x", "k", 1), keyed("y", "k", 1), one_off("z")])
         .await;
-    assert!(matches!(place(s, "y").await, RunPlace::Ready { ahead: 1, .. }));
+    assert!(matches!(position(s, "y").await, RunPosition::Ready { ahead: 1, .. }));
     let process = s.process().await;
     s.claim_with(process, T0, 1).await;
     // Whether or not a claim has looked at it.
     for _ in 0..2 {
-        let held = RunPlace::Held {
+        let held = RunPosition::Blocked {
             due: T0,
             running: 1,
             limit: 1,
         };
-        assert_eq!(place(s, "y").await, held);
+        assert_eq!(position(s, "y").await, held);
         let record = s.record("y").await;
         assert_eq!((record.status, record.scheduled_at), (Status::Queued, T0));
         s.claim(process, T0).await;
@@ -298,7 +298,7 @@ pub async fn a_held_run_is_found_and_shown_as_queued(s: &Subject) {
     assert_eq!(s.list(queued).await, ["y"]);
 }
 
-pub async fn a_held_run_is_changed_like_any_that_waits(s: &Subject) {
+pub async fn blocked_run_can_be_changed_like_a_waiting_run(s: &TestStore) {
     s.insert((0..6).map(|n| keyed(&n.to_string(), "k", 1)).collect()).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -315,7 +315,7 @@ pub async fn a_held_run_is_changed_like_any_that_waits(s: &Subject) {
     assert_eq!(statuses, [Status::Cancelled, Status::Paused, Status::Scheduled]);
     s.check().await;
     s.change("2", resume(None), T0).await;
-    assert!(is_held(place(s, "2").await, (1, 1)));
+    assert!(is_blocked(position(s, "2").await, (1, 1)));
     s.complete(process, &run, done(), T0).await;
     for next in ["2", "5", "4"] {
         let run = s.claim_one(process, T0 + 60).await;
@@ -324,7 +324,7 @@ pub async fn a_held_run_is_changed_like_any_that_waits(s: &Subject) {
     }
 }
 
-pub async fn a_freed_run_that_is_taken_away_gives_way_to_the_next(s: &Subject) {
+pub async fn removed_unblocked_run_unblocks_the_next(s: &TestStore) {
     s.insert((0..5).map(|n| keyed(&n.to_string(), "k", 1)).collect()).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -336,7 +336,7 @@ pub async fn a_freed_run_that_is_taken_away_gives_way_to_the_next(s: &Subject) {
     assert_eq!(claim_ids(s, process, T0).await, ["4"]);
 }
 
-pub async fn a_replaced_job_waits_for_its_new_key(s: &Subject) {
+pub async fn a_replaced_job_waits_for_its_new_key(s: &TestStore) {
     let jobs = ["busy", "moved", "free", "other"].map(|text| keyed(text, "k", 1));
     s.insert(jobs.into()).await;
     let process = s.process().await;
@@ -346,10 +346,10 @@ pub async fn a_replaced_job_waits_for_its_new_key(s: &Subject) {
     s.add(replacing(one_off("free"))).await;
     assert_eq!(claim_ids(s, process, T0).await, ["moved", "free"]);
     s.add(replacing(keyed("other", "l", 1))).await;
-    assert!(is_held(place(s, "other").await, (1, 1)));
+    assert!(is_blocked(position(s, "other").await, (1, 1)));
 }
 
-pub async fn a_series_that_is_replaced_while_it_runs_leaves_the_key_it_began_with(s: &Subject) {
+pub async fn running_run_keeps_its_old_key_when_its_series_is_replaced(s: &TestStore) {
     let recurring = |key: Option<&str>| {
         let job = key.map_or(one_off("x"), |key| keyed("x", key, 1));
         replacing(NewJob {
@@ -358,7 +358,7 @@ pub async fn a_series_that_is_replaced_while_it_runs_leaves_the_key_it_began_wit
         })
     };
     s.add(recurring(Some("k"))).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     s.insert(vec![keyed("k1", "k", 1), keyed("l1", "l", 1)]).await;
@@ -367,16 +367,16 @@ pub async fn a_series_that_is_replaced_while_it_runs_leaves_the_key_it_began_wit
     assert_eq!(claim_ids(s, process, T0).await, ["l1"]);
     s.complete(process, &run, retry(T0), T0).await;
     assert_eq!(claim_ids(s, process, T0).await, ["k1"]);
-    assert!(is_held(place(s, "x").await, (1, 1)));
+    assert!(is_blocked(position(s, "x").await, (1, 1)));
     s.add(recurring(None)).await;
     let again = s.claim_one(process, T0).await;
     assert_eq!((again.id.clone(), again.attempt), (id("x"), 2));
     s.add(recurring(Some("l"))).await;
     s.complete(process, &again, RunOutcome::Released, T0).await;
-    assert!(is_held(place(s, "x").await, (1, 1)));
+    assert!(is_blocked(position(s, "x").await, (1, 1)));
 }
 
-pub async fn a_key_that_nobody_has_is_forgotten(s: &Subject) {
+pub async fn unused_key_is_deleted(s: &TestStore) {
     s.add(keyed("x", "k", 1)).await;
     s.change("x", Change::Delete, T0).await;
     s.check().await;
@@ -385,7 +385,7 @@ pub async fn a_key_that_nobody_has_is_forgotten(s: &Subject) {
     assert_eq!(claim_ids(s, process, T0).await, ["y", "z"]);
 }
 
-pub async fn a_run_that_a_slot_became_free_for_bumps_the_changes(s: &Subject) {
+pub async fn unblocked_run_notifies_watchers(s: &TestStore) {
     s.insert(vec![keyed("x", "k", 1), keyed("y", "k", 1)]).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;

@@ -1,11 +1,11 @@
 //! Inserting jobs, new ones and ones whose id is taken.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::model::{JobId, NewJob, OnConflict, Status, Unique};
 use crate::store::{InsertParams, Inserted, JobRecord, ListFilter};
 
-pub async fn a_new_job_that_is_due_is_queued(s: &Subject) {
+pub async fn a_new_job_that_is_due_is_queued(s: &TestStore) {
     assert_eq!(s.add(one_off("x")).await, Inserted::Created);
     let record = s.record("x").await;
     assert_eq!(
@@ -15,7 +15,7 @@ pub async fn a_new_job_that_is_due_is_queued(s: &Subject) {
     assert_eq!(&*record.input, "{\"id\":\"x\"}");
 }
 
-pub async fn a_new_job_that_is_due_later_is_scheduled(s: &Subject) {
+pub async fn a_new_job_that_is_due_later_is_scheduled(s: &TestStore) {
     for (text, due) in [("soon", T0 + 1), ("far", T0 + 40 * DAY)] {
         s.add(NewJob {
             due: Some(due),
@@ -27,20 +27,20 @@ pub async fn a_new_job_that_is_due_later_is_scheduled(s: &Subject) {
     }
 }
 
-pub async fn an_id_that_is_taken_returns_the_job_that_is_there(s: &Subject) {
+pub async fn existing_id_returns_the_existing_job(s: &TestStore) {
     s.add(NewJob {
         due: Some(T0 + 5),
         ..one_off("x")
     })
     .await;
-    let Inserted::Existing(standing) = s.add(one_off("x")).await else {
+    let Inserted::Existing(summary) = s.add(one_off("x")).await else {
         panic!("not existing")
     };
-    assert_eq!((standing.status, standing.scheduled_at), (Status::Scheduled, T0 + 5));
-    assert!(!standing.recurring && standing.next_run_at.is_none());
+    assert_eq!((summary.status, summary.scheduled_at), (Status::Scheduled, T0 + 5));
+    assert!(!summary.recurring && summary.next_run_at.is_none());
 }
 
-pub async fn an_id_that_is_taken_is_a_conflict_on_request(s: &Subject) {
+pub async fn existing_id_is_a_conflict_on_request(s: &TestStore) {
     s.add(one_off("x")).await;
     let answer = s
         .add(NewJob {
@@ -51,7 +51,7 @@ pub async fn an_id_that_is_taken_is_a_conflict_on_request(s: &Subject) {
     assert!(matches!(answer, Inserted::Conflict(why) if why.contains("x exists")));
 }
 
-pub async fn a_waiting_job_is_replaced_by_a_new_dispatch(s: &Subject) {
+pub async fn a_waiting_job_is_replaced_by_a_new_dispatch(s: &TestStore) {
     for (before, after) in [(T0, T0 + 40 * DAY), (T0 + 40 * DAY, T0 + 5), (T0 + 5, T0)] {
         s.add(NewJob {
             due: Some(before),
@@ -65,10 +65,10 @@ pub async fn a_waiting_job_is_replaced_by_a_new_dispatch(s: &Subject) {
             input: "[]".into(),
             ..one_off("x")
         };
-        let Inserted::Replaced(standing) = s.add(replacing(new)).await else {
+        let Inserted::Replaced(summary) = s.add(replacing(new)).await else {
             panic!("not replaced")
         };
-        assert_eq!(standing.scheduled_at, after);
+        assert_eq!(summary.scheduled_at, after);
         let record = s.record("x").await;
         assert_eq!(
             (&*record.input, record.priority, record.route),
@@ -79,7 +79,7 @@ pub async fn a_waiting_job_is_replaced_by_a_new_dispatch(s: &Subject) {
     assert_eq!(s.claim_one(process, T0).await.run, 1);
 }
 
-pub async fn an_ended_job_is_opened_again_as_its_next_run(s: &Subject) {
+pub async fn an_ended_job_is_opened_again_as_its_next_run(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -92,7 +92,7 @@ pub async fn an_ended_job_is_opened_again_as_its_next_run(s: &Subject) {
     assert_eq!((record.status, record.execution_count), (Status::Failed, 2));
 }
 
-pub async fn a_job_that_waits_for_a_retry_starts_anew_when_replaced(s: &Subject) {
+pub async fn a_job_that_waits_for_a_retry_starts_anew_when_replaced(s: &TestStore) {
     s.add(NewJob {
         retries: 3,
         ..one_off("x")
@@ -107,7 +107,7 @@ pub async fn a_job_that_waits_for_a_retry_starts_anew_when_replaced(s: &Subject)
     assert_eq!(s.store.history(&id("x"), 9).await.unwrap().unwrap().entries.len(), 1);
 }
 
-pub async fn a_running_job_is_not_replaced(s: &Subject) {
+pub async fn a_running_job_is_not_replaced(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     s.claim_one(process, T0).await;
@@ -115,7 +115,7 @@ pub async fn a_running_job_is_not_replaced(s: &Subject) {
     assert!(matches!(answer, Inserted::Conflict(why) if why.contains("is running")));
 }
 
-pub async fn a_one_off_is_not_replaced_by_a_series_nor_the_other_way_round(s: &Subject) {
+pub async fn one_off_and_series_cannot_replace_each_other(s: &TestStore) {
     s.insert(vec![one_off("x"), series("y")]).await;
     let answers = s.insert(vec![series("x"), replacing(one_off("y"))]).await;
     assert!(
@@ -124,7 +124,7 @@ pub async fn a_one_off_is_not_replaced_by_a_series_nor_the_other_way_round(s: &S
     );
 }
 
-pub async fn one_conflict_among_all_or_nothing_writes_nothing(s: &Subject) {
+pub async fn one_conflict_among_all_or_nothing_writes_nothing(s: &TestStore) {
     s.add(one_off("x")).await;
     let taken = NewJob {
         on_conflict: OnConflict::Error,
@@ -157,7 +157,7 @@ pub async fn one_conflict_among_all_or_nothing_writes_nothing(s: &Subject) {
     );
 }
 
-pub async fn a_conflict_without_all_or_nothing_concerns_itself_only(s: &Subject) {
+pub async fn a_conflict_without_all_or_nothing_concerns_itself_only(s: &TestStore) {
     s.add(one_off("x")).await;
     let taken = NewJob {
         on_conflict: OnConflict::Error,
@@ -170,7 +170,7 @@ pub async fn a_conflict_without_all_or_nothing_concerns_itself_only(s: &Subject)
     ));
 }
 
-pub async fn duplicates_in_one_batch_behave_as_if_dispatched_in_turn(s: &Subject) {
+pub async fn duplicates_in_one_batch_behave_as_if_dispatched_in_turn(s: &TestStore) {
     let again = NewJob {
         due: Some(T0 + 7),
         ..replacing(one_off("x"))
@@ -214,7 +214,7 @@ fn unique(key: &str) -> Unique {
     }
 }
 
-pub async fn many_jobs_in_one_call_become_what_they_would_one_by_one(s: &Subject) {
+pub async fn batch_insert_equals_single_inserts(s: &TestStore) {
     const MANY: usize = 150;
     let mut told = Vec::new();
     for n in 0..MANY {
@@ -241,7 +241,7 @@ pub async fn many_jobs_in_one_call_become_what_they_would_one_by_one(s: &Subject
         limit: MANY,
         ..ListFilter::default()
     };
-    assert_eq!(s.store.matching(filter("all-")).await.unwrap().len(), 1);
+    assert_eq!(s.store.matching_jobs(filter("all-")).await.unwrap().len(), 1);
     // Whatever is due of both can be claimed.
     let process = s.process().await;
     let mut claimed = Vec::new();
@@ -261,7 +261,7 @@ pub async fn many_jobs_in_one_call_become_what_they_would_one_by_one(s: &Subject
     assert!(claimed.len() > 2 * (MANY - 8), "{}", claimed.len());
 }
 
-pub async fn a_dispatch_that_is_sent_again_counts_as_written_once(s: &Subject) {
+pub async fn resent_dispatch_is_written_once(s: &TestStore) {
     let job = NewJob {
         id: JobId::generate(),
         on_conflict: OnConflict::Error,
@@ -275,7 +275,7 @@ pub async fn a_dispatch_that_is_sent_again_counts_as_written_once(s: &Subject) {
     assert!(matches!(s.add(reused).await, Inserted::Conflict(_)));
 }
 
-pub async fn an_insert_bumps_the_changes(s: &Subject) {
+pub async fn insert_notifies_watchers(s: &TestStore) {
     let mut changes = s.store.changes();
     changes.mark_unchanged();
     s.add(one_off("x")).await;

@@ -1,7 +1,7 @@
 //! Values with an end.
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::store::{Entry, EntryKey, EntryKind};
 
 fn at(kind: EntryKind, space: &str, key: &str) -> EntryKey {
@@ -12,12 +12,12 @@ fn at(kind: EntryKind, space: &str, key: &str) -> EntryKey {
     }
 }
 
-async fn put(s: &Subject, at: EntryKey, value: &str, expires: i64) {
+async fn put(s: &TestStore, at: EntryKey, value: &str, expires: i64) {
     let value = value.into();
     s.store.put_entry(Entry { at, value, expires }).await.unwrap();
 }
 
-pub async fn an_entry_is_there_until_its_time(s: &Subject) {
+pub async fn entry_exists_until_it_expires(s: &TestStore) {
     let key = at(EntryKind::Cache, "a", "k");
     put(s, key.clone(), "{\"v\":1}", T0 + 10).await;
     assert_eq!(
@@ -34,14 +34,14 @@ pub async fn an_entry_is_there_until_its_time(s: &Subject) {
     }
 }
 
-pub async fn an_entry_takes_the_place_of_another(s: &Subject) {
+pub async fn put_replaces_an_existing_entry(s: &TestStore) {
     let key = at(EntryKind::Cache, "a", "k");
     put(s, key.clone(), "1", T0 + 10).await;
     put(s, key.clone(), "2", T0 + 20).await;
     assert_eq!(s.store.entry(key, T0 + 15).await.unwrap().as_deref(), Some("2"));
 }
 
-pub async fn an_entry_is_taken_once(s: &Subject) {
+pub async fn entry_is_taken_exactly_once(s: &TestStore) {
     let key = at(EntryKind::Session, "a", "k");
     put(s, key.clone(), "1", T0 + 10).await;
     let both = tokio::join!(s.store.take_entry(key.clone(), T0), s.store.take_entry(key.clone(), T0));
@@ -52,7 +52,7 @@ pub async fn an_entry_is_taken_once(s: &Subject) {
     assert_eq!(s.store.entry(key, T0).await.unwrap(), None);
 }
 
-pub async fn entries_of_a_space_are_cleared_together(s: &Subject) {
+pub async fn entries_of_a_space_are_cleared_together(s: &TestStore) {
     for n in 0..600 {
         put(s, at(EntryKind::Cache, "a", &n.to_string()), "1", T0 + 10).await;
     }
@@ -76,7 +76,7 @@ pub async fn entries_of_a_space_are_cleared_together(s: &Subject) {
     );
 }
 
-pub async fn entries_are_swept_when_they_have_ended_or_are_too_many(s: &Subject) {
+pub async fn expired_and_excess_entries_are_swept(s: &TestStore) {
     for n in 0..10 {
         let key = n.to_string();
         put(s, at(EntryKind::Cache, "a", &key), "1", T0 + n).await;

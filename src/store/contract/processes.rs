@@ -1,12 +1,12 @@
 //! Processes: leases, crashes, and orderly ends.
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::error::ErrorCode;
 use crate::model::{NewJob, RunStatus, Status};
 use crate::store::{Completed, InsertParams, ListFilter, Recovered, Retention};
 
-pub async fn a_crashed_run_is_reclaimed_after_its_lease(s: &Subject) {
+pub async fn a_crashed_run_is_reclaimed_after_its_lease(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -28,7 +28,7 @@ pub async fn a_crashed_run_is_reclaimed_after_its_lease(s: &Subject) {
     assert!(!s.store.renew(process, LEASE).await.unwrap());
     assert_eq!(
         s.complete(other, &again, done(), T0 + 8).await,
-        Completed::Counted(Status::Completed)
+        Completed::Accepted(Status::Completed)
     );
     let entries = s.store.history(&id("x"), 9).await.unwrap().unwrap().entries;
     assert_eq!(
@@ -37,7 +37,7 @@ pub async fn a_crashed_run_is_reclaimed_after_its_lease(s: &Subject) {
     );
 }
 
-pub async fn a_renewed_lease_protects_its_runs(s: &Subject) {
+pub async fn a_renewed_lease_protects_its_runs(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -48,11 +48,11 @@ pub async fn a_renewed_lease_protects_its_runs(s: &Subject) {
     }
     assert_eq!(
         s.complete(process, &run, done(), T0).await,
-        Completed::Counted(Status::Completed)
+        Completed::Accepted(Status::Completed)
     );
 }
 
-pub async fn a_lease_of_another_boot_is_dead(s: &Subject) {
+pub async fn a_lease_of_another_boot_is_dead(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     s.claim_one(process, T0).await;
@@ -61,7 +61,7 @@ pub async fn a_lease_of_another_boot_is_dead(s: &Subject) {
     assert_eq!(s.store.recover(T0, 10).await.unwrap().requeued, 1);
 }
 
-pub async fn a_run_that_crashes_too_often_fails(s: &Subject) {
+pub async fn a_run_that_crashes_too_often_fails(s: &TestStore) {
     s.add(one_off("x")).await;
     for crash in 1..=3 {
         let process = s.process().await;
@@ -77,7 +77,7 @@ pub async fn a_run_that_crashes_too_often_fails(s: &Subject) {
     );
 }
 
-pub async fn a_crash_spends_no_retry(s: &Subject) {
+pub async fn a_crash_spends_no_retry(s: &TestStore) {
     s.add(NewJob {
         retries: 1,
         ..one_off("x")
@@ -97,26 +97,26 @@ pub async fn a_crash_spends_no_retry(s: &Subject) {
     assert_eq!(s.store.stats(None).await.unwrap().retries, 1);
 }
 
-pub async fn a_process_that_ends_hands_back_its_runs(s: &Subject) {
+pub async fn a_process_that_ends_hands_back_its_runs(s: &TestStore) {
     s.insert(vec![one_off("x"), series("y")]).await;
-    s.occur(T0, Some(T0 + 1)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1)).await;
     let process = s.process().await;
     assert_eq!(s.claim(process, T0).await.len(), 2);
     s.store.unregister(process, T0).await.unwrap();
-    assert!(s.store.held(process).await.unwrap().is_empty());
+    assert!(s.store.claims_of(process).await.unwrap().is_empty());
     let other = s.process().await;
     let runs = s.claim(other, T0).await;
     assert!(runs.len() == 2 && runs.iter().all(|run| run.attempt == 1 && run.crashes == 0));
     assert!(!s.store.renew(process, LEASE).await.unwrap());
 }
 
-pub async fn a_registration_is_never_given_twice(s: &Subject) {
+pub async fn instance_ids_are_never_reused(s: &TestStore) {
     let first = s.process().await;
     s.store.unregister(first, T0).await.unwrap();
     assert!(s.process().await > first);
 }
 
-pub async fn the_claims_of_a_process_are_known(s: &Subject) {
+pub async fn claims_of_an_instance_are_listed(s: &TestStore) {
     s.insert(vec![one_off("x"), one_off("y")]).await;
     let process = s.process().await;
     let claims: Vec<_> = s
@@ -125,10 +125,10 @@ pub async fn the_claims_of_a_process_are_known(s: &Subject) {
         .iter()
         .map(|run| (run.job, run.run, run.token))
         .collect();
-    assert_eq!(s.store.held(process).await.unwrap(), claims);
+    assert_eq!(s.store.claims_of(process).await.unwrap(), claims);
 }
 
-pub async fn many_runs_of_a_dead_process_are_all_taken_back(s: &Subject) {
+pub async fn many_runs_of_a_dead_process_are_all_taken_back(s: &TestStore) {
     s.insert((0..1_200).map(|n| one_off(&n.to_string())).collect()).await;
     let process = s.process().await;
     assert_eq!(s.claim_with(process, T0, 5_000).await.runs.len(), 1_200);
@@ -144,7 +144,7 @@ pub async fn many_runs_of_a_dead_process_are_all_taken_back(s: &Subject) {
     );
 }
 
-pub async fn a_closed_store_refuses_every_verb(s: &Subject) {
+pub async fn a_closed_store_refuses_every_verb(s: &TestStore) {
     let params = InsertParams {
         jobs: vec![one_off("x")],
         all_or_nothing: false,

@@ -8,23 +8,23 @@ mod steps;
 
 use self::keys::{Keys, Uniques};
 use self::steps::Steps;
-use super::kit::*;
+use super::test_support::*;
 use crate::clock::Millis;
 use crate::model::{Action, EventKind, Kind, NewJob, RunOutcome, Status};
 use crate::store::{
-    Changed, ClaimedRun, Completed, GapKind, GridGap, Inserted, InstanceId, Keep, Occurrence, Relayed, Retention,
-    SeriesAdvance, Token,
+    ChangeOutcome, ClaimedRun, Completed, GapKind, Inserted, InstanceId, Occurrence, OccurrenceGap, RelayedEvent,
+    Retention, RetentionLimit, SeriesAdvance, Token,
 };
 use std::collections::BTreeMap;
 
-const STEPS: usize = 10_000;
-const NAMES: u64 = 60;
+const WALK_STEPS: usize = 10_000;
+const MAX_NAMES: u64 = 60;
 const MAX_CRASHES: u32 = 3;
 
 /// A small generator of numbers (splitmix64), the same on every machine.
-struct Chance(u64);
+struct Rng(u64);
 
-impl Chance {
+impl Rng {
     fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -43,7 +43,7 @@ enum Run {
     Waiting(Millis),
     Ready,
     /// Until the job is resumed.
-    Held(Millis),
+    Paused(Millis),
     /// With the concurrency key it was claimed with.
     Running(InstanceId, Token, Option<&'static str>),
 }
@@ -63,7 +63,7 @@ struct Job {
     /// A run of the series failed last and was not run again.
     failed: bool,
     /// Tells it from others that had its name before.
-    born: usize,
+    incarnation: usize,
     key: Option<&'static str>,
     /// What its runs have finished, as far as it is remembered.
     steps: Steps,
@@ -82,9 +82,9 @@ impl Job {
     }
 
     /// A run is over; so is the job, if it was the last.
-    fn over(&mut self, run: i64, status: Status, now: Millis) {
+    fn run_ended(&mut self, run: i64, status: Status, now: Millis) {
         self.runs.remove(&run);
-        self.steps.over(run, self.recurring, status, now);
+        self.steps.run_ended(run, self.recurring, status, now);
         self.executions += 1;
         self.failed |= status == Status::Failed;
         if !self.recurring {
@@ -95,20 +95,20 @@ impl Job {
     }
 
     /// Puts a run back that a process had.
-    fn put_back(&mut self, run: i64, to: Run) {
-        if let Some((place, _)) = self.runs.get_mut(&run) {
-            *place = if self.paused { to.held() } else { to };
+    fn return_run(&mut self, run: i64, to: Run) {
+        if let Some((position, _)) = self.runs.get_mut(&run) {
+            *position = if self.paused { to.paused() } else { to };
         }
     }
 }
 
 struct Walk<'a> {
-    s: &'a Subject,
-    chance: Chance,
+    s: &'a TestStore,
+    rng: Rng,
     now: Millis,
     jobs: BTreeMap<String, Job>,
     processes: Vec<InstanceId>,
-    held: Vec<(InstanceId, String, ClaimedRun)>,
+    claims: Vec<(InstanceId, String, ClaimedRun)>,
     /// Completions, by their answer.
     counted: usize,
     refused: usize,
@@ -117,11 +117,11 @@ struct Walk<'a> {
     /// Claims that left runs behind full keys.
     crowded: usize,
     duplicates: usize,
-    born: usize,
+    incarnation: usize,
     limits: Keys,
     uniques: Uniques,
     /// What webhooks are to be told since the last comparison, with the state of the job then.
-    told: Vec<(EventKind, String, Status)>,
+    expected_events: Vec<(EventKind, String, Status)>,
     events: usize,
     /// Steps that were written down.
     finished: usize,
@@ -129,32 +129,32 @@ struct Walk<'a> {
     recalled: usize,
 }
 
-pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
+pub async fn random_walk_matches_the_model(s: &TestStore) {
     let mut walk = Walk {
         s,
-        chance: Chance(7),
+        rng: Rng(7),
         now: T0,
         jobs: BTreeMap::new(),
         processes: vec![],
-        held: vec![],
+        claims: vec![],
         counted: 0,
         refused: 0,
         changed: 0,
         crowded: 0,
         duplicates: 0,
-        born: 0,
+        incarnation: 0,
         limits: Keys::new(),
         uniques: Uniques::new(),
-        told: vec![],
+        expected_events: vec![],
         events: 0,
         finished: 0,
         recalled: 0,
     };
-    let everything = super::webhooks::webhook("all", &EventKind::OF_WEBHOOKS);
+    let everything = super::webhooks::webhook("all", &EventKind::DELIVERED_TO_WEBHOOKS);
     s.store.set_webhook(everything, 1, T0).await.unwrap();
     walk.processes.push(s.process().await);
-    for step in 0..STEPS {
-        match walk.chance.below(26) {
+    for step in 0..WALK_STEPS {
+        match walk.rng.below(26) {
             0..=5 => walk.insert().await,
             6..=9 => walk.claim().await,
             10..=13 => walk.complete().await,
@@ -163,7 +163,7 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
             17 => walk.pass().await,
             18 => walk.crash_or_leave().await,
             19..=21 => walk.change().await,
-            22 => walk.change_some().await,
+            22 => walk.change_many().await,
             23 | 24 => walk.finish_step().await,
             _ => walk.sweep().await,
         }
@@ -197,20 +197,20 @@ pub async fn a_random_walk_agrees_with_a_plain_model(s: &Subject) {
 
 impl Walk<'_> {
     fn later(&mut self) -> Millis {
-        self.now + self.chance.of(&[-5, 0, 0, 1, 10, 100, 5_000, DAY, 3 * DAY, 40 * DAY])
+        self.now + self.rng.of(&[-5, 0, 0, 1, 10, 100, 5_000, DAY, 3 * DAY, 40 * DAY])
     }
 
     async fn insert(&mut self) {
-        let name = self.chance.below(NAMES).to_string();
+        let name = self.rng.below(MAX_NAMES).to_string();
         let recurring = name.ends_with('3') || name.ends_with('7');
-        let (due, priority) = (self.later(), i32::try_from(self.chance.below(3)).unwrap());
-        let on = self.chance.of(&["a", "b", "c"]);
-        let interval = self.chance.of(&[1_000, 1_000, 2_000]);
+        let (due, priority) = (self.later(), i32::try_from(self.rng.below(3)).unwrap());
+        let on = self.rng.of(&["a", "b", "c"]);
+        let interval = self.rng.of(&[1_000, 1_000, 2_000]);
         let base = NewJob {
             recurrence: recurring.then(|| every(interval)),
             ..if recurring { series(&name) } else { one_off(&name) }
         };
-        let gone = recurring && self.chance.below(8) == 0;
+        let gone = recurring && self.rng.below(8) == 0;
         let job = NewJob {
             due: (!gone).then_some(due),
             priority,
@@ -219,7 +219,7 @@ impl Walk<'_> {
             options: self.options(),
             ..base
         };
-        let job = if self.chance.below(3) > 0 {
+        let job = if self.rng.below(3) > 0 {
             replacing(job)
         } else {
             NewJob {
@@ -231,35 +231,35 @@ impl Walk<'_> {
         let answer = self.s.insert_at(vec![job.clone()], self.now).await.remove(0);
         let due = (!gone).then_some(due);
         let now = self.now;
-        let keeper = self.keeper(&name, on, job.options.unique.as_ref());
+        let unique_key_owner = self.unique_key_owner(&name, on, job.options.unique.as_ref());
         let Some(known) = self.jobs.get_mut(&name) else {
-            if let Some(keeper) = keeper {
-                self.check_duplicate(&keeper, &answer);
+            if let Some(unique_key_owner) = unique_key_owner {
+                self.check_duplicate(&unique_key_owner, &answer);
                 return;
             }
             assert_eq!(answer, Inserted::Created);
-            self.born += 1;
-            let new = new_job(recurring.then_some(interval), due, now, self.born);
+            self.incarnation += 1;
+            let new = new_job(recurring.then_some(interval), due, now, self.incarnation);
             self.jobs.insert(name.clone(), new);
             self.keep(&name, on, &job.options);
             if !gone {
-                self.tell(EventKind::Scheduled, &name);
+                self.expect_event(EventKind::Scheduled, &name);
             }
             return;
         };
         match answer {
-            Inserted::Existing(standing) => assert!(!replace && standing.status == known.status()),
+            Inserted::Existing(summary) => assert!(!replace && summary.status == known.status()),
             Inserted::Conflict(_) => assert!(
                 replace
-                    && (keeper.is_some()
+                    && (unique_key_owner.is_some()
                         || !known.recurring && !known.status().allows(Action::ReplaceOneOff, Kind::OneOff))
             ),
-            Inserted::Replaced(standing) => {
+            Inserted::Replaced(summary) => {
                 replace_in_model(known, due, interval, now);
-                assert!(replace && keeper.is_none(), "{known:?} {keeper:?}");
-                assert_eq!(standing.status, known.status(), "{known:?}");
+                assert!(replace && unique_key_owner.is_none(), "{known:?} {unique_key_owner:?}");
+                assert_eq!(summary.status, known.status(), "{known:?}");
                 self.keep(&name, on, &job.options);
-                self.tell(EventKind::Scheduled, &name);
+                self.expect_event(EventKind::Scheduled, &name);
             }
             other => panic!("{name} was there: {other:?}"),
         }
@@ -267,12 +267,12 @@ impl Walk<'_> {
 
     async fn claim(&mut self) {
         let Some(&process) = self.processes.first() else { return };
-        let process = if self.chance.below(2) == 0 {
+        let process = if self.rng.below(2) == 0 {
             process
         } else {
             *self.processes.last().unwrap()
         };
-        let slots = self.chance.of(&[0, 1, 3, 50]);
+        let slots = self.rng.of(&[0, 1, 3, 50]);
         let claimed = self.s.claim_with(process, self.now, slots).await;
         self.fall_due();
         let open = self.claimable();
@@ -286,12 +286,12 @@ impl Walk<'_> {
             let name = run.id.to_string();
             let job = self.jobs.get_mut(&name).unwrap();
             let key = job.key;
-            let (place, crashes) = job.runs.get_mut(&number(&run)).unwrap();
-            assert_eq!((*place, *crashes), (Run::Ready, run.crashes));
-            *place = Run::Running(process, run.token, key);
-            self.tell(EventKind::Started, &name);
+            let (position, crashes) = job.runs.get_mut(&number(&run)).unwrap();
+            assert_eq!((*position, *crashes), (Run::Ready, run.crashes));
+            *position = Run::Running(process, run.token, key);
+            self.expect_event(EventKind::Started, &name);
             self.check_steps(&name, &run).await;
-            self.held.push((process, name, run));
+            self.claims.push((process, name, run));
             assert!(key.is_none_or(|key| self.running_with(key) <= self.limits[key]));
         }
     }
@@ -305,13 +305,13 @@ impl Walk<'_> {
     }
 
     async fn complete(&mut self) {
-        if self.held.is_empty() {
+        if self.claims.is_empty() {
             return;
         }
-        let at = usize::try_from(self.chance.below(self.held.len() as u64)).unwrap();
-        let (process, name, run) = self.held.swap_remove(at);
+        let at = usize::try_from(self.rng.below(self.claims.len() as u64)).unwrap();
+        let (process, name, run) = self.claims.swap_remove(at);
         let due = self.later();
-        let outcome = match self.chance.below(6) {
+        let outcome = match self.rng.below(6) {
             0 | 1 => done(),
             2 => failed(),
             3 => retry(due),
@@ -322,36 +322,36 @@ impl Walk<'_> {
         let now = self.now;
         let job = self.jobs.get_mut(&name);
         let number = number(&run);
-        let held = |job: &&mut Job| {
+        let claims = |job: &&mut Job| {
             job.runs.get(&number).is_some_and(
-                |(place, _)| matches!(place, Run::Running(by, token, _) if (*by, *token) == (process, run.token)),
+                |(position, _)| matches!(position, Run::Running(by, token, _) if (*by, *token) == (process, run.token)),
             )
         };
-        let Some(job) = job.filter(held).filter(|_| self.processes.contains(&process)) else {
+        let Some(job) = job.filter(claims).filter(|_| self.processes.contains(&process)) else {
             assert_eq!(answer, Completed::LeaseLost);
             self.refused += 1;
             return;
         };
         match outcome {
-            RunOutcome::Completed { .. } => job.over(number, Status::Completed, now),
-            RunOutcome::Failed { .. } => job.over(number, Status::Failed, now),
+            RunOutcome::Completed { .. } => job.run_ended(number, Status::Completed, now),
+            RunOutcome::Failed { .. } => job.run_ended(number, Status::Failed, now),
             RunOutcome::Retry { .. } | RunOutcome::Snoozed { .. } => {
-                job.put_back(number, first(Some(due), now));
+                job.return_run(number, first(Some(due), now));
             }
-            RunOutcome::Released => job.put_back(number, Run::Ready),
-            RunOutcome::Forgotten => panic!("no job of this walk is forgotten"),
+            RunOutcome::Released => job.return_run(number, Run::Ready),
+            RunOutcome::Discarded => panic!("no job of this walk is forgotten"),
         }
-        assert_eq!(answer, Completed::Counted(job.status()));
+        assert_eq!(answer, Completed::Accepted(job.status()));
         self.counted += 1;
         match outcome {
-            RunOutcome::Completed { .. } => self.tell(EventKind::Completed, &name),
-            RunOutcome::Failed { .. } => self.tell(EventKind::Failed, &name),
+            RunOutcome::Completed { .. } => self.expect_event(EventKind::Completed, &name),
+            RunOutcome::Failed { .. } => self.expect_event(EventKind::Failed, &name),
             _ => {}
         }
     }
 
     async fn cancel(&mut self) {
-        let name = self.chance.below(NAMES).to_string();
+        let name = self.rng.below(MAX_NAMES).to_string();
         let answer = self
             .s
             .store
@@ -359,11 +359,11 @@ impl Walk<'_> {
             .await
             .unwrap();
         let Some(job) = self.jobs.get_mut(&name) else {
-            assert_eq!(answer, Changed::NotFound);
+            assert_eq!(answer, ChangeOutcome::NotFound);
             return;
         };
         if job.status().is_ended() {
-            assert_eq!(answer, Changed::Forbidden(job.status()));
+            assert_eq!(answer, ChangeOutcome::Forbidden(job.status()));
             return;
         }
         let running = job
@@ -372,21 +372,21 @@ impl Walk<'_> {
             .filter(|(run, _)| matches!(run, Run::Running(..)))
             .count();
         assert!(
-            matches!(answer, Changed::Done { running: ref told, .. } if told.len() == running),
+            matches!(answer, ChangeOutcome::Done { running: ref expected_events, .. } if expected_events.len() == running),
             "{answer:?} {job:?}"
         );
         job.executions += i64::try_from(job.runs.len()).unwrap();
         for run in std::mem::take(&mut job.runs).into_keys() {
-            job.steps.over(run, job.recurring, Status::Cancelled, self.now);
+            job.steps.run_ended(run, job.recurring, Status::Cancelled, self.now);
         }
         (job.ended, job.next_at, job.paused) = (Some(Status::Cancelled), None, false);
-        self.tell(EventKind::Cancelled, &name);
+        self.expect_event(EventKind::Cancelled, &name);
     }
 
     /// A change that is an event; the job is as it left it.
-    fn tell(&mut self, kind: EventKind, name: &str) {
+    fn expect_event(&mut self, kind: EventKind, name: &str) {
         let status = self.jobs[name].status();
-        self.told.push((kind, name.to_owned(), status));
+        self.expected_events.push((kind, name.to_owned(), status));
     }
 
     async fn advance(&mut self) {
@@ -396,11 +396,11 @@ impl Walk<'_> {
                 (Some(due.next_at), due.live),
                 (job.next_at, i64::try_from(job.runs.len()).unwrap())
             );
-            let stale = self.chance.below(5) == 0;
-            let new = usize::try_from(self.chance.below(3)).unwrap();
+            let stale = self.rng.below(5) == 0;
+            let new = usize::try_from(self.rng.below(3)).unwrap();
             let next_at =
-                (self.chance.below(4) > 0).then_some(self.now + 1 + i64::try_from(self.chance.below(2_000)).unwrap());
-            let gap = GridGap {
+                (self.rng.below(4) > 0).then_some(self.now + 1 + i64::try_from(self.rng.below(2_000)).unwrap());
+            let gap = OccurrenceGap {
                 kind: GapKind::Skipped,
                 first: due.next_at,
                 last: due.next_at,
@@ -420,7 +420,7 @@ impl Walk<'_> {
                 occurrences,
                 gaps: vec![gap],
                 next_at,
-                after_live: false,
+                after_live_runs: false,
             };
             let counted = self.s.store.advance(self.now, vec![advance]).await.unwrap();
             assert_eq!(counted, usize::from(!stale));
@@ -440,7 +440,7 @@ impl Walk<'_> {
     }
 
     async fn pass(&mut self) {
-        self.now += self.chance.of(&[1, 10, 1_000, DAY / 2, 2 * DAY]);
+        self.now += self.rng.of(&[1, 10, 1_000, DAY / 2, 2 * DAY]);
         if self.processes.len() < 3 {
             self.processes.push(self.s.process().await);
         }
@@ -448,13 +448,13 @@ impl Walk<'_> {
 
     /// One process leaves in order or all but the last die.
     async fn crash_or_leave(&mut self) {
-        if self.chance.below(3) > 0 {
+        if self.rng.below(3) > 0 {
             return;
         }
         // Most of what the dead held is never heard of again.
-        let Self { held, chance, .. } = self;
-        held.retain(|_| chance.below(4) == 0);
-        if self.chance.below(2) == 0 {
+        let Self { claims, rng, .. } = self;
+        claims.retain(|_| rng.below(4) == 0);
+        if self.rng.below(2) == 0 {
             let process = self.processes.remove(0);
             self.s.store.unregister(process, self.now).await.unwrap();
             self.take_back(&[process], |_| false);
@@ -474,10 +474,14 @@ impl Walk<'_> {
             // A recovery takes the runs of a job in an order of its own, on which the states between depend.
             let stored = self.take_events().await.into_iter();
             let mut stored: Vec<_> = stored.map(|(kind, name, _)| (kind, name)).collect();
-            let mut told: Vec<_> = self.told.drain(..).map(|(kind, name, _)| (kind, name)).collect();
+            let mut expected_events: Vec<_> = self
+                .expected_events
+                .drain(..)
+                .map(|(kind, name, _)| (kind, name))
+                .collect();
             stored.sort();
-            told.sort();
-            assert_eq!(stored, told);
+            expected_events.sort();
+            assert_eq!(stored, expected_events);
         }
         if self.processes.is_empty() {
             self.processes.push(self.s.process().await);
@@ -486,36 +490,36 @@ impl Walk<'_> {
 
     fn take_back(&mut self, from: &[InstanceId], fails: impl Fn(&mut u32) -> bool) -> (usize, usize) {
         let (mut requeued, mut failed) = (0, 0);
-        let mut told = Vec::new();
+        let mut expected_events = Vec::new();
         for (name, job) in &mut self.jobs {
             for number in job.runs.keys().copied().collect::<Vec<_>>() {
-                let (place, crashes) = job.runs.get_mut(&number).unwrap();
-                if !matches!(place, Run::Running(process, ..) if from.contains(process)) {
+                let (position, crashes) = job.runs.get_mut(&number).unwrap();
+                if !matches!(position, Run::Running(process, ..) if from.contains(process)) {
                     continue;
                 }
                 if fails(crashes) {
-                    job.over(number, Status::Failed, self.now);
-                    told.push((EventKind::Failed, name.clone(), job.status()));
+                    job.run_ended(number, Status::Failed, self.now);
+                    expected_events.push((EventKind::Failed, name.clone(), job.status()));
                     failed += 1;
                 } else {
-                    job.put_back(number, Run::Ready);
+                    job.return_run(number, Run::Ready);
                     requeued += 1;
                 }
             }
         }
-        self.told.extend(told);
+        self.expected_events.extend(expected_events);
         (requeued, failed)
     }
 
     async fn sweep(&mut self) {
-        if self.chance.below(10) > 0 {
+        if self.rng.below(10) > 0 {
             return;
         }
-        let all = Keep {
+        let all = RetentionLimit {
             age: None,
             count: Some(0),
         };
-        let some = Keep {
+        let some = RetentionLimit {
             age: Some(DAY),
             count: Some(2),
         };
@@ -548,7 +552,7 @@ impl Walk<'_> {
                 "{name} {job:?} {record:?}"
             );
             by_status[job.status() as usize] += 1;
-            self.check_place(name, job).await;
+            self.check_position(name, job).await;
         }
         assert_eq!(self.s.store.stats(None).await.unwrap().by_status, by_status);
     }
@@ -558,16 +562,16 @@ impl Walk<'_> {
     /// Each change has left one event, and nothing else has.
     async fn compare_events(&mut self) {
         let mut stored = self.take_events().await;
-        let mut told = std::mem::take(&mut self.told);
+        let mut expected_events = std::mem::take(&mut self.expected_events);
         // A claim answers in another order than it works.
         stored.sort();
-        told.sort();
-        assert_eq!(stored, told);
+        expected_events.sort();
+        assert_eq!(stored, expected_events);
     }
 
     async fn take_events(&mut self) -> Vec<(EventKind, String, Status)> {
         let stored = self.s.store.outbox(100_000).await.unwrap();
-        let taken = stored.iter().map(|event| Relayed {
+        let taken = stored.iter().map(|event| RelayedEvent {
             event: event.seq,
             deliveries: vec![],
         });
@@ -585,7 +589,7 @@ fn number(run: &ClaimedRun) -> i64 {
     if run.recurring { run.run } else { 0 }
 }
 
-fn new_job(interval: Option<i64>, due: Option<Millis>, now: Millis, born: usize) -> Job {
+fn new_job(interval: Option<i64>, due: Option<Millis>, now: Millis, incarnation: usize) -> Job {
     let recurring = interval.is_some();
     let mut job = Job {
         recurring,
@@ -597,7 +601,7 @@ fn new_job(interval: Option<i64>, due: Option<Millis>, now: Millis, born: usize)
         executions: 0,
         paused: false,
         failed: false,
-        born,
+        incarnation,
         key: None,
         steps: Steps::default(),
     };

@@ -1,11 +1,11 @@
 //! Records, pages, numbers and history.
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::model::{JobOptions, NewJob, RunStatus, Status};
 use crate::store::ListFilter;
 
-pub async fn a_record_shows_the_job_as_it_stands(s: &Subject) {
+pub async fn record_shows_the_current_state(s: &TestStore) {
     let options = JobOptions {
         timeout: Some(5),
         ..JobOptions::default()
@@ -31,12 +31,12 @@ pub async fn a_record_shows_the_job_as_it_stands(s: &Subject) {
     );
 }
 
-pub async fn a_job_that_is_not_there_has_no_record(s: &Subject) {
+pub async fn a_job_that_is_not_there_has_no_record(s: &TestStore) {
     assert!(s.store.get(&id("x")).await.unwrap().is_none());
     assert!(s.store.history(&id("x"), 5).await.unwrap().is_none());
 }
 
-pub async fn pages_are_newest_first_and_follow_their_cursor(s: &Subject) {
+pub async fn pages_are_newest_first_and_follow_their_cursor(s: &TestStore) {
     s.insert((0..25).map(|n| one_off(&n.to_string())).collect()).await;
     let mut seen = Vec::new();
     let mut before = None;
@@ -59,7 +59,7 @@ pub async fn pages_are_newest_first_and_follow_their_cursor(s: &Subject) {
     assert_eq!(seen, (0..25).rev().map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
-pub async fn pages_are_filtered_by_state_route_kind_and_time(s: &Subject) {
+pub async fn pages_are_filtered_by_state_route_kind_and_time(s: &TestStore) {
     let at = |text: &str, created| NewJob {
         created,
         ..one_off(text)
@@ -178,7 +178,7 @@ pub async fn pages_are_filtered_by_state_route_kind_and_time(s: &Subject) {
     }
 }
 
-pub async fn a_rare_state_is_found_among_many_jobs(s: &Subject) {
+pub async fn a_rare_state_is_found_among_many_jobs(s: &TestStore) {
     let process = s.process().await;
     s.add(one_off("failed")).await;
     let run = s.claim_one(process, T0).await;
@@ -211,7 +211,7 @@ pub async fn a_rare_state_is_found_among_many_jobs(s: &Subject) {
     assert_eq!(s.list(filter).await, ["5", "4"]);
 }
 
-pub async fn pages_of_a_rare_state_follow_their_cursor(s: &Subject) {
+pub async fn pages_of_a_rare_state_follow_their_cursor(s: &TestStore) {
     let process = s.process().await;
     for text in ["1", "2", "3"] {
         s.add(one_off(text)).await;
@@ -238,7 +238,7 @@ pub async fn pages_of_a_rare_state_follow_their_cursor(s: &Subject) {
     assert_eq!(seen, ["3", "2", "1"]);
 }
 
-pub async fn an_offset_passes_over_matches(s: &Subject) {
+pub async fn an_offset_passes_over_matches(s: &TestStore) {
     s.insert(
         (0..9)
             .map(|n| NewJob {
@@ -266,7 +266,7 @@ pub async fn an_offset_passes_over_matches(s: &Subject) {
     );
 }
 
-pub async fn totals_are_counted_up_to_a_bound(s: &Subject) {
+pub async fn totals_are_counted_up_to_a_bound(s: &TestStore) {
     s.insert((0..9).map(|n| one_off(&n.to_string())).collect()).await;
     for (bound, total) in [(5, 5), (100, 9)] {
         let everything = ListFilter {
@@ -284,7 +284,7 @@ pub async fn totals_are_counted_up_to_a_bound(s: &Subject) {
     }
 }
 
-pub async fn stats_count_jobs_by_state_and_runs_by_outcome(s: &Subject) {
+pub async fn stats_count_jobs_by_state_and_runs_by_outcome(s: &TestStore) {
     s.insert(vec![
         one_off("1"),
         one_off("2"),
@@ -315,7 +315,7 @@ pub async fn stats_count_jobs_by_state_and_runs_by_outcome(s: &Subject) {
     );
 }
 
-pub async fn history_lists_attempts_newest_first(s: &Subject) {
+pub async fn history_lists_attempts_newest_first(s: &TestStore) {
     s.add(NewJob {
         retries: 2,
         ..one_off("x")
@@ -342,7 +342,7 @@ pub async fn history_lists_attempts_newest_first(s: &Subject) {
     );
 }
 
-pub async fn routes_are_numbered_once(s: &Subject) {
+pub async fn routes_are_numbered_once(s: &TestStore) {
     s.insert(vec![
         one_off("1"),
         NewJob {

@@ -1,14 +1,14 @@
 //! Series: occurrences, overlaps, gaps, replacement, and their end.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::model::{JobId, NewJob, Recurrence, Rule, RunStatus, Status};
-use crate::store::{Changed, Completed, GapKind, GridGap, Inserted, Occurrence, SeriesAdvance};
+use crate::store::{ChangeOutcome, Completed, GapKind, Inserted, Occurrence, OccurrenceGap, SeriesAdvance};
 
-pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &Subject) {
+pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &TestStore) {
     s.add(series("x")).await;
     assert_eq!(s.status("x").await, Status::Scheduled);
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let record = s.record("x").await;
     assert_eq!(
         (record.status, record.scheduled_at, record.next_run_at),
@@ -19,7 +19,7 @@ pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &Subject) {
     assert!(run.recurring && run.run == 1 && run.scheduled_at == T0);
     assert_eq!(
         s.complete(process, &run, done(), T0 + 3).await,
-        Completed::Counted(Status::Scheduled)
+        Completed::Accepted(Status::Scheduled)
     );
     let record = s.record("x").await;
     assert_eq!(
@@ -30,7 +30,7 @@ pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &Subject) {
     assert!(record.recurrence.is_some());
 }
 
-pub async fn an_identical_series_without_a_chosen_id_is_reported(s: &Subject) {
+pub async fn an_identical_series_without_a_chosen_id_is_reported(s: &TestStore) {
     let anonymous = |job: NewJob| NewJob {
         id: JobId::generate(),
         ..job
@@ -38,7 +38,10 @@ pub async fn an_identical_series_without_a_chosen_id_is_reported(s: &Subject) {
     let first = anonymous(series("x"));
     let id = first.id.clone();
     assert_eq!(s.add(first).await, Inserted::Created);
-    assert_eq!(s.add(anonymous(series("x"))).await, Inserted::CreatedBeside(id));
+    assert_eq!(
+        s.add(anonymous(series("x"))).await,
+        Inserted::CreatedDuplicateSeries(id)
+    );
     let other_input = NewJob {
         input: "{\"other\":1}".into(),
         ..series("x")
@@ -48,11 +51,11 @@ pub async fn an_identical_series_without_a_chosen_id_is_reported(s: &Subject) {
     assert_eq!(s.add(series("x")).await, Inserted::Created);
 }
 
-pub async fn a_held_occurrence_waits_for_the_run_that_is_going(s: &Subject) {
+pub async fn deferred_occurrence_waits_for_the_live_run(s: &TestStore) {
     s.add(series("x")).await;
     let due = s.due_series(T0 + 9).await.remove(0);
     let held = SeriesAdvance {
-        after_live: true,
+        after_live_runs: true,
         ..step(&due, Some(T0 + 1))
     };
     assert_eq!(s.store.advance(T0 + 9, vec![held]).await.unwrap(), 1);
@@ -66,7 +69,7 @@ pub async fn a_held_occurrence_waits_for_the_run_that_is_going(s: &Subject) {
     assert_eq!(s.due_series(T0 + 9).await.remove(0).next_at, T0 + 1);
 }
 
-pub async fn an_advance_from_an_old_version_does_nothing(s: &Subject) {
+pub async fn an_advance_from_an_old_version_does_nothing(s: &TestStore) {
     s.add(series("x")).await;
     let due = s.due_series(T0).await.remove(0);
     assert_eq!(s.store.advance(T0, vec![step(&due, Some(T0 + 1))]).await.unwrap(), 1);
@@ -82,15 +85,15 @@ pub async fn an_advance_from_an_old_version_does_nothing(s: &Subject) {
     assert_eq!(s.record("x").await.next_run_at, Some(T0 + 5));
 }
 
-pub async fn a_series_ends_with_its_last_run(s: &Subject) {
+pub async fn a_series_ends_with_its_last_run(s: &TestStore) {
     s.add(series("x")).await;
-    s.occur(T0, None).await;
+    s.run_due_occurrence(T0, None).await;
     assert_eq!(s.status("x").await, Status::Queued);
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     assert_eq!(
         s.complete(process, &run, failed(), T0 + 4).await,
-        Completed::Counted(Status::Completed)
+        Completed::Accepted(Status::Completed)
     );
     let record = s.record("x").await;
     assert_eq!(
@@ -108,7 +111,7 @@ pub async fn a_series_ends_with_its_last_run(s: &Subject) {
     assert_eq!(s.status("y").await, Status::Completed);
 }
 
-pub async fn a_series_without_a_run_to_come_is_completed_at_once(s: &Subject) {
+pub async fn series_without_future_occurrences_completes_at_once(s: &TestStore) {
     assert_eq!(
         s.add(NewJob {
             due: None,
@@ -125,23 +128,23 @@ pub async fn a_series_without_a_run_to_come_is_completed_at_once(s: &Subject) {
     assert!(s.due_series(T0 + DAY).await.is_empty());
 }
 
-pub async fn a_failed_run_does_not_end_its_series(s: &Subject) {
+pub async fn a_failed_run_does_not_end_its_series(s: &TestStore) {
     s.add(series("x")).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     assert_eq!(
         s.complete(process, &run, failed(), T0).await,
-        Completed::Counted(Status::Scheduled)
+        Completed::Accepted(Status::Scheduled)
     );
     let history = s.store.history(&id("x"), 9).await.unwrap().unwrap();
     assert_eq!((history.executions, history.succeeded, history.failed), (1, 0, 1));
     assert_eq!(s.store.stats(None).await.unwrap().failed_runs, 1);
 }
 
-pub async fn a_replaced_series_keeps_its_counts_and_history(s: &Subject) {
+pub async fn a_replaced_series_keeps_its_counts_and_history(s: &TestStore) {
     s.add(series("x")).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, done(), T0).await;
@@ -151,18 +154,18 @@ pub async fn a_replaced_series_keeps_its_counts_and_history(s: &Subject) {
         input: "1".into(),
         ..series("x")
     };
-    let Inserted::Replaced(standing) = s.add(new).await else {
+    let Inserted::Replaced(summary) = s.add(new).await else {
         panic!("not replaced")
     };
-    assert_eq!((standing.next_run_at, standing.recurring), (Some(T0 + 70), true));
+    assert_eq!((summary.next_run_at, summary.recurring), (Some(T0 + 70), true));
     let record = s.record("x").await;
     assert_eq!((record.execution_count, &*record.input), (1, "1"));
-    s.occur(T0 + 70, None).await;
+    s.run_due_occurrence(T0 + 70, None).await;
     assert_eq!(s.claim_one(process, T0 + 70).await.run, 2);
     assert_eq!(s.store.history(&id("x"), 9).await.unwrap().unwrap().entries.len(), 1);
 }
 
-pub async fn a_series_that_is_dispatched_again_as_it_is_keeps_its_next_occurrence(s: &Subject) {
+pub async fn identical_redispatch_keeps_the_next_occurrence(s: &TestStore) {
     s.add(series("x")).await;
     let before = s.due_series(T0).await.remove(0);
     let at_a_later_start = |recurrence| NewJob {
@@ -182,7 +185,7 @@ pub async fn a_series_that_is_dispatched_again_as_it_is_keeps_its_next_occurrenc
         ..every(1_000)
     };
     let answer = s.add(at_a_later_start(begun_anew.clone())).await;
-    assert!(matches!(&answer, Inserted::Replaced(standing) if standing.next_run_at == Some(T0)));
+    assert!(matches!(&answer, Inserted::Replaced(summary) if summary.next_run_at == Some(T0)));
     assert_eq!(&*s.record("x").await.input, "1");
     // The grid is still the first one's.
     assert_eq!(s.due_series(T0).await.remove(0).recurrence, before.recurrence);
@@ -192,13 +195,13 @@ pub async fn a_series_that_is_dispatched_again_as_it_is_keeps_its_next_occurrenc
         ..begun_anew
     };
     let answer = s.add(at_a_later_start(other)).await;
-    assert!(matches!(&answer, Inserted::Replaced(standing) if standing.next_run_at == Some(T0 + 5_000)));
+    assert!(matches!(&answer, Inserted::Replaced(summary) if summary.next_run_at == Some(T0 + 5_000)));
 }
 
-pub async fn a_replaced_series_moves_its_live_runs_to_the_new_route(s: &Subject) {
+pub async fn a_replaced_series_moves_its_live_runs_to_the_new_route(s: &TestStore) {
     s.add(series("x")).await;
-    s.occur(T0, Some(T0 + 1)).await;
-    s.occur(T0 + 1, Some(T0 + 2)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1)).await;
+    s.run_due_occurrence(T0 + 1, Some(T0 + 2)).await;
     let process = s.process().await;
     let run = s.claim_with(process, T0 + 1, 1).await.runs.remove(0);
     s.add(NewJob {
@@ -217,7 +220,7 @@ pub async fn a_replaced_series_moves_its_live_runs_to_the_new_route(s: &Subject)
     assert_eq!(s.claim_one(process, T0 + 1).await.route, s.route_id("b").await);
 }
 
-pub async fn an_ended_series_is_opened_again(s: &Subject) {
+pub async fn an_ended_series_is_opened_again(s: &TestStore) {
     s.add(NewJob {
         due: None,
         ..series("x")
@@ -237,9 +240,9 @@ pub async fn an_ended_series_is_opened_again(s: &Subject) {
     );
 }
 
-pub async fn a_replacement_whose_limit_is_used_up_ends_the_series(s: &Subject) {
+pub async fn replacement_with_exhausted_limit_ends_the_series(s: &TestStore) {
     s.add(series("x")).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let limited = Recurrence {
         limit: Some(1),
         ..every(1_000)
@@ -258,23 +261,23 @@ pub async fn a_replacement_whose_limit_is_used_up_ends_the_series(s: &Subject) {
     let run = s.claim_one(process, T0).await;
     assert_eq!(
         s.complete(process, &run, done(), T0).await,
-        Completed::Counted(Status::Completed)
+        Completed::Accepted(Status::Completed)
     );
 }
 
-pub async fn cancelling_a_series_ends_all_its_runs(s: &Subject) {
+pub async fn cancelling_a_series_ends_all_its_runs(s: &TestStore) {
     s.add(series("x")).await;
-    s.occur(T0, Some(T0 + 1)).await;
-    s.occur(T0 + 1, Some(T0 + 2)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1)).await;
+    s.run_due_occurrence(T0 + 1, Some(T0 + 2)).await;
     let process = s.process().await;
     let run = s.claim_with(process, T0 + 1, 1).await.runs.remove(0);
     let answer = s.store.cancel(&id("x"), Some("enough"), T0 + 2).await.unwrap();
     assert_eq!(
         answer,
-        Changed::Done {
+        ChangeOutcome::Done {
             job: run.job,
             running: vec![(1, process, run.token)],
-            standing: None,
+            summary: None,
         }
     );
     let record = s.record("x").await;
@@ -290,31 +293,31 @@ pub async fn cancelling_a_series_ends_all_its_runs(s: &Subject) {
     assert_eq!(entries.iter().map(|entry| entry.attempt).collect::<Vec<_>>(), [0, 1]);
 }
 
-pub async fn overlapping_runs_make_the_state_of_their_series(s: &Subject) {
+pub async fn overlapping_runs_determine_the_series_state(s: &TestStore) {
     s.add(series("x")).await;
-    s.occur(T0, Some(T0 + 1)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1)).await;
     let process = s.process().await;
     let first = s.claim_one(process, T0).await;
-    s.occur(T0 + 1, Some(T0 + 2)).await;
+    s.run_due_occurrence(T0 + 1, Some(T0 + 2)).await;
     assert_eq!(s.status("x").await, Status::Running);
     assert_eq!(s.due_series(T0 + 2).await[0].live, 2);
     assert_eq!(
         s.complete(process, &first, retry(T0 + 50), T0 + 1).await,
-        Completed::Counted(Status::Queued)
+        Completed::Accepted(Status::Queued)
     );
     let second = s.claim_one(process, T0 + 1).await;
     assert_eq!(
         s.complete(process, &second, done(), T0 + 1).await,
-        Completed::Counted(Status::Scheduled)
+        Completed::Accepted(Status::Scheduled)
     );
     assert_eq!(s.record("x").await.scheduled_at, T0 + 50);
     let again = s.claim_one(process, T0 + 50).await;
     assert_eq!((again.run, again.attempt, again.scheduled_at), (1, 2, T0));
 }
 
-pub async fn gaps_without_a_run_between_them_are_one(s: &Subject) {
+pub async fn adjacent_gaps_are_merged(s: &TestStore) {
     s.add(series("x")).await;
-    let gap = |first, last, count| GridGap {
+    let gap = |first, last, count| OccurrenceGap {
         kind: GapKind::Skipped,
         first,
         last,
@@ -344,7 +347,7 @@ pub async fn gaps_without_a_run_between_them_are_one(s: &Subject) {
     assert_eq!(gaps, [gap(T0 + 4, T0 + 4, 1), gap(T0, T0 + 3, 4)]);
 }
 
-pub async fn a_catch_up_run_knows_what_it_stands_for(s: &Subject) {
+pub async fn catch_up_run_reports_missed_occurrences(s: &TestStore) {
     s.add(series("x")).await;
     let due = s.due_series(T0 + 9_500).await.remove(0);
     let advance = SeriesAdvance {
@@ -352,7 +355,7 @@ pub async fn a_catch_up_run_knows_what_it_stands_for(s: &Subject) {
             scheduled_at: T0 + 9_000,
             missed: 9,
         }],
-        gaps: vec![GridGap {
+        gaps: vec![OccurrenceGap {
             kind: GapKind::Missed,
             first: T0,
             last: T0 + 8_000,

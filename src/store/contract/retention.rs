@@ -1,13 +1,13 @@
 //! What is deleted when, and what must stay.
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::model::{NewJob, Status};
-use crate::store::{Keep, Retention};
+use crate::store::{Retention, RetentionLimit};
 
-const FOREVER: Keep = Keep { age: None, count: None };
+const FOREVER: RetentionLimit = RetentionLimit { age: None, count: None };
 
-fn keep(completed: Keep, runs: Keep) -> Retention {
+fn keep(completed: RetentionLimit, runs: RetentionLimit) -> Retention {
     Retention {
         completed,
         failed: FOREVER,
@@ -16,7 +16,7 @@ fn keep(completed: Keep, runs: Keep) -> Retention {
     }
 }
 
-async fn run_some(s: &Subject, count: i64) {
+async fn run_some(s: &TestStore, count: i64) {
     let process = s.process().await;
     for n in 0..count {
         s.add(one_off(&n.to_string())).await;
@@ -25,11 +25,11 @@ async fn run_some(s: &Subject, count: i64) {
     }
 }
 
-pub async fn ended_jobs_are_deleted_after_their_time(s: &Subject) {
+pub async fn ended_jobs_are_deleted_after_their_time(s: &TestStore) {
     run_some(s, 6).await;
     s.add(one_off("waiting")).await;
     let aged = keep(
-        Keep {
+        RetentionLimit {
             age: Some(1_000),
             count: None,
         },
@@ -43,11 +43,11 @@ pub async fn ended_jobs_are_deleted_after_their_time(s: &Subject) {
     assert_eq!(s.status("waiting").await, Status::Queued);
 }
 
-pub async fn more_ended_jobs_than_are_kept_are_deleted_oldest_first(s: &Subject) {
+pub async fn more_ended_jobs_than_are_kept_are_deleted_oldest_first(s: &TestStore) {
     run_some(s, 6).await;
     s.store.cancel(&id("5"), None, T0).await.unwrap();
     let few = keep(
-        Keep {
+        RetentionLimit {
             age: None,
             count: Some(2),
         },
@@ -64,10 +64,10 @@ pub async fn more_ended_jobs_than_are_kept_are_deleted_oldest_first(s: &Subject)
     );
 }
 
-pub async fn a_sweep_is_bounded(s: &Subject) {
+pub async fn a_sweep_is_bounded(s: &TestStore) {
     run_some(s, 6).await;
     let none = keep(
-        Keep {
+        RetentionLimit {
             age: None,
             count: Some(0),
         },
@@ -77,23 +77,23 @@ pub async fn a_sweep_is_bounded(s: &Subject) {
     assert_eq!(s.store.sweep(none, T0, 4).await.unwrap(), 2);
 }
 
-async fn occur_and_complete(s: &Subject, runs: i64) {
+async fn occur_and_complete(s: &TestStore, runs: i64) {
     let process = s.process().await;
     for n in 0..runs {
-        s.occur(T0 + n, Some(T0 + n + 1)).await;
+        s.run_due_occurrence(T0 + n, Some(T0 + n + 1)).await;
         let run = s.claim_one(process, T0 + n).await;
         s.complete(process, &run, done(), T0 + n).await;
     }
 }
 
-pub async fn history_of_a_series_is_trimmed_by_count_and_age(s: &Subject) {
+pub async fn history_of_a_series_is_trimmed_by_count_and_age(s: &TestStore) {
     s.add(series("x")).await;
     occur_and_complete(s, 10).await;
     s.store
         .sweep(
             keep(
                 FOREVER,
-                Keep {
+                RetentionLimit {
                     age: None,
                     count: Some(6),
                 },
@@ -110,7 +110,7 @@ pub async fn history_of_a_series_is_trimmed_by_count_and_age(s: &Subject) {
         .sweep(
             keep(
                 FOREVER,
-                Keep {
+                RetentionLimit {
                     age: Some(100),
                     count: None,
                 },
@@ -124,13 +124,13 @@ pub async fn history_of_a_series_is_trimmed_by_count_and_age(s: &Subject) {
     assert_eq!((history.entries.len(), history.succeeded), (2, 10));
 }
 
-pub async fn history_of_a_run_that_goes_on_is_kept(s: &Subject) {
+pub async fn history_of_a_run_that_goes_on_is_kept(s: &TestStore) {
     s.add(NewJob {
         retries: 3,
         ..series("x")
     })
     .await;
-    s.occur(T0, Some(T0 + 1)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1)).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, retry(T0 + DAY), T0).await;
@@ -138,7 +138,7 @@ pub async fn history_of_a_run_that_goes_on_is_kept(s: &Subject) {
         .sweep(
             keep(
                 FOREVER,
-                Keep {
+                RetentionLimit {
                     age: Some(1),
                     count: Some(0),
                 },

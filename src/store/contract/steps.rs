@@ -1,11 +1,12 @@
 //! What a run has finished, and for whom it is remembered.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::error::{ErrorCode, Result};
 use crate::model::{NewJob, RunOutcome, Status};
 use crate::store::{
-    Change, Changed, ClaimedRun, Holder, InstanceId, Keep, MAX_STEP_RESULT, MAX_STEP_TAG, MAX_STEPS, Retention, Step,
+    Change, ChangeOutcome, ClaimRef, ClaimedRun, InstanceId, MAX_STEP_RESULT_BYTES, MAX_STEP_TAG_BYTES,
+    MAX_STEPS_PER_RUN, Retention, RetentionLimit, Step,
 };
 
 fn step_of(tag: &str, result: Option<&str>) -> Step {
@@ -15,9 +16,9 @@ fn step_of(tag: &str, result: Option<&str>) -> Step {
     }
 }
 
-impl Subject {
+impl TestStore {
     pub async fn finish_step(&self, process: InstanceId, run: &ClaimedRun, tag: &str) -> Result<()> {
-        let holder = Holder::of(process, run);
+        let holder = ClaimRef::of(process, run);
         self.store.record_step(holder, step_of(tag, Some("1"))).await
     }
 
@@ -31,7 +32,7 @@ fn is_lost(outcome: Result<()>) -> bool {
     outcome.is_err_and(|error| error.code == ErrorCode::LeaseLost)
 }
 
-pub async fn steps_come_in_the_order_in_which_they_were_finished(s: &Subject) {
+pub async fn steps_come_in_the_order_in_which_they_were_finished(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -43,7 +44,7 @@ pub async fn steps_come_in_the_order_in_which_they_were_finished(s: &Subject) {
     ];
     for step in &steps {
         s.store
-            .record_step(Holder::of(process, &run), step.clone())
+            .record_step(ClaimRef::of(process, &run), step.clone())
             .await
             .unwrap();
     }
@@ -51,13 +52,13 @@ pub async fn steps_come_in_the_order_in_which_they_were_finished(s: &Subject) {
     assert_eq!(s.store.steps(run.job, run.run + 1).await.unwrap(), vec![]);
 }
 
-pub async fn a_step_that_is_recorded_again_stays_as_it_is(s: &Subject) {
+pub async fn a_step_that_is_recorded_again_stays_as_it_is(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     for result in [Some("1"), Some("2"), None] {
         let step = step_of("a", result);
-        s.store.record_step(Holder::of(process, &run), step).await.unwrap();
+        s.store.record_step(ClaimRef::of(process, &run), step).await.unwrap();
     }
     assert_eq!(
         s.store.steps(run.job, run.run).await.unwrap(),
@@ -65,7 +66,7 @@ pub async fn a_step_that_is_recorded_again_stays_as_it_is(s: &Subject) {
     );
 }
 
-pub async fn steps_are_there_for_the_attempts_that_follow(s: &Subject) {
+pub async fn steps_are_there_for_the_attempts_that_follow(s: &TestStore) {
     s.add(NewJob {
         retries: 1,
         ..one_off("x")
@@ -93,7 +94,7 @@ pub async fn steps_are_there_for_the_attempts_that_follow(s: &Subject) {
     assert_eq!(s.finished(&run).await, known);
 }
 
-pub async fn steps_survive_the_death_of_their_process(s: &Subject) {
+pub async fn steps_survive_the_death_of_their_process(s: &TestStore) {
     s.add(one_off("x")).await;
     let dead = s.process().await;
     let lost = s.claim_one(dead, T0).await;
@@ -113,7 +114,7 @@ pub async fn steps_survive_the_death_of_their_process(s: &Subject) {
     assert_eq!(s.finished(&run).await, ["a", "b"]);
 }
 
-pub async fn a_step_counts_only_with_its_claim(s: &Subject) {
+pub async fn step_requires_a_valid_claim(s: &TestStore) {
     s.add(one_off("x")).await;
     let (process, other) = (s.process().await, s.process().await);
     let run = s.claim_one(process, T0).await;
@@ -121,15 +122,15 @@ pub async fn a_step_counts_only_with_its_claim(s: &Subject) {
     forged.token += 1;
     assert!(is_lost(s.finish_step(process, &forged, "a").await));
     assert!(is_lost(s.finish_step(other, &run, "a").await));
-    assert!(is_lost(s.store.forget_steps(Holder::of(other, &run)).await));
+    assert!(is_lost(s.store.forget_steps(ClaimRef::of(other, &run)).await));
     s.finish_step(process, &run, "a").await.unwrap();
     s.store.cancel(&id("x"), None, T0).await.unwrap();
     assert!(is_lost(s.finish_step(process, &run, "b").await));
-    assert!(is_lost(s.store.forget_steps(Holder::of(process, &run)).await));
+    assert!(is_lost(s.store.forget_steps(ClaimRef::of(process, &run)).await));
     assert_eq!(s.finished(&run).await, ["a"]);
 }
 
-pub async fn steps_of_a_run_are_bounded(s: &Subject) {
+pub async fn steps_of_a_run_are_bounded(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -138,8 +139,8 @@ pub async fn steps_of_a_run_are_bounded(s: &Subject) {
         assert_eq!(error.code, ErrorCode::ValidationError);
         assert!(error.message.contains(about), "{error}");
     };
-    let holder = Holder::of(process, &run);
-    let large = "1".repeat(MAX_STEP_RESULT);
+    let holder = ClaimRef::of(process, &run);
+    let large = "1".repeat(MAX_STEP_RESULT_BYTES);
     s.store
         .record_step(holder, step_of("large", Some(&large)))
         .await
@@ -149,26 +150,26 @@ pub async fn steps_of_a_run_are_bounded(s: &Subject) {
         s.store.record_step(holder, step_of("larger", Some(&larger))).await,
         "larger",
     );
-    let tag = "t".repeat(MAX_STEP_TAG);
+    let tag = "t".repeat(MAX_STEP_TAG_BYTES);
     s.store.record_step(holder, step_of(&tag, None)).await.unwrap();
     refused(
         s.store.record_step(holder, step_of(&format!("{tag}t"), None)).await,
         "tag",
     );
     refused(s.store.record_step(holder, step_of("", None)).await, "tag");
-    for n in 2..MAX_STEPS {
+    for n in 2..MAX_STEPS_PER_RUN {
         s.finish_step(process, &run, &n.to_string()).await.unwrap();
     }
     refused(s.finish_step(process, &run, "one too many").await, "at most 1000");
     // Those that are there may be told again.
     s.finish_step(process, &run, "2").await.unwrap();
-    assert_eq!(s.finished(&run).await.len(), MAX_STEPS);
+    assert_eq!(s.finished(&run).await.len(), MAX_STEPS_PER_RUN);
 }
 
-pub async fn steps_go_with_the_run_that_completes(s: &Subject) {
+pub async fn completed_run_deletes_its_steps(s: &TestStore) {
     s.insert(vec![one_off("x"), one_off("y")]).await;
     s.add(series("s")).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let process = s.process().await;
     let runs = s.claim(process, T0).await;
     assert_eq!(runs.len(), 3);
@@ -177,7 +178,7 @@ pub async fn steps_go_with_the_run_that_completes(s: &Subject) {
     }
     for run in &runs {
         let outcome = if run.id == id("y") {
-            RunOutcome::Forgotten
+            RunOutcome::Discarded
         } else {
             done()
         };
@@ -187,7 +188,7 @@ pub async fn steps_go_with_the_run_that_completes(s: &Subject) {
     }
 }
 
-pub async fn a_failed_run_that_is_run_again_has_its_steps(s: &Subject) {
+pub async fn a_failed_run_that_is_run_again_has_its_steps(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -207,13 +208,13 @@ pub async fn a_failed_run_that_is_run_again_has_its_steps(s: &Subject) {
     assert_eq!(s.finished(&run).await, Vec::<String>::new());
 }
 
-pub async fn a_series_runs_its_last_failed_run_again_with_its_steps(s: &Subject) {
+pub async fn a_series_runs_its_last_failed_run_again_with_its_steps(s: &TestStore) {
     s.add(series("s")).await;
     let process = s.process().await;
     let mut first = None;
     for n in 0..3 {
         let at = T0 + n * 1_000;
-        s.occur(at, Some(at + 1_000)).await;
+        s.run_due_occurrence(at, Some(at + 1_000)).await;
         let run = s.claim_one(process, at).await;
         s.finish_step(process, &run, &n.to_string()).await.unwrap();
         let outcome = if n == 2 { done() } else { failed() };
@@ -231,12 +232,12 @@ pub async fn a_series_runs_its_last_failed_run_again_with_its_steps(s: &Subject)
     assert_eq!(s.finished(&run).await, Vec::<String>::new());
 }
 
-pub async fn runs_of_a_series_have_steps_of_their_own(s: &Subject) {
+pub async fn runs_of_a_series_have_steps_of_their_own(s: &TestStore) {
     s.add(series("s")).await;
     let process = s.process().await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let one = s.claim_one(process, T0).await;
-    s.occur(T0 + 1_000, Some(T0 + 2_000)).await;
+    s.run_due_occurrence(T0 + 1_000, Some(T0 + 2_000)).await;
     let two = s.claim_one(process, T0 + 1_000).await;
     s.finish_step(process, &one, "a").await.unwrap();
     s.finish_step(process, &two, "b").await.unwrap();
@@ -248,21 +249,21 @@ pub async fn runs_of_a_series_have_steps_of_their_own(s: &Subject) {
     assert_eq!(s.finished(&two).await, Vec::<String>::new());
 }
 
-pub async fn steps_that_were_undone_are_forgotten(s: &Subject) {
+pub async fn steps_that_were_undone_are_forgotten(s: &TestStore) {
     s.insert(vec![one_off("x"), one_off("y")]).await;
     let process = s.process().await;
     let runs = s.claim(process, T0).await;
     for run in &runs {
         s.finish_step(process, run, "a").await.unwrap();
     }
-    s.store.forget_steps(Holder::of(process, &runs[0])).await.unwrap();
+    s.store.forget_steps(ClaimRef::of(process, &runs[0])).await.unwrap();
     assert_eq!(s.finished(&runs[0]).await, Vec::<String>::new());
     assert_eq!(s.finished(&runs[1]).await, ["a"]);
     s.finish_step(process, &runs[0], "a").await.unwrap();
     assert_eq!(s.finished(&runs[0]).await, ["a"]);
 }
 
-pub async fn a_replaced_one_off_begins_without_steps(s: &Subject) {
+pub async fn a_replaced_one_off_begins_without_steps(s: &TestStore) {
     s.add(NewJob {
         retries: 1,
         ..one_off("x")
@@ -281,10 +282,10 @@ pub async fn a_replaced_one_off_begins_without_steps(s: &Subject) {
     assert_eq!(s.finished(&run).await, Vec::<String>::new());
 }
 
-pub async fn a_replaced_series_keeps_the_steps_of_its_live_runs(s: &Subject) {
+pub async fn a_replaced_series_keeps_the_steps_of_its_live_runs(s: &TestStore) {
     s.add(series("s")).await;
     let process = s.process().await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let run = s.claim_one(process, T0).await;
     s.finish_step(process, &run, "a").await.unwrap();
     s.complete(process, &run, retry(T0 + 5), T0).await;
@@ -297,10 +298,10 @@ pub async fn a_replaced_series_keeps_the_steps_of_its_live_runs(s: &Subject) {
     assert_eq!((run.attempt, s.finished(&run).await), (2, vec!["a".to_owned()]));
 }
 
-pub async fn steps_go_with_their_job(s: &Subject) {
+pub async fn deleted_job_deletes_its_steps(s: &TestStore) {
     s.insert(vec![one_off("deleted"), one_off("swept")]).await;
     s.add(series("s")).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let process = s.process().await;
     let runs = s.claim(process, T0).await;
     for run in &runs {
@@ -309,10 +310,10 @@ pub async fn steps_go_with_their_job(s: &Subject) {
     }
     assert_eq!(
         s.change("deleted", Change::Delete, T0).await,
-        Changed::done(runs[0].job)
+        ChangeOutcome::done(runs[0].job)
     );
     assert_eq!(s.status("s").await, Status::Scheduled);
-    let none = Keep {
+    let none = RetentionLimit {
         age: None,
         count: Some(0),
     };

@@ -1,10 +1,10 @@
 //! Jobs that are the only one of their kind.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::clock::Millis;
 use crate::model::{JobId, JobOptions, NewJob, Status, Unique};
-use crate::store::{Change, InsertParams, Inserted, Keep, Retention, Standing};
+use crate::store::{Change, InsertParams, Inserted, JobSummary, Retention, RetentionLimit};
 
 fn unique(text: &str, key: &str, period: Option<i64>) -> NewJob {
     NewJob {
@@ -19,8 +19,8 @@ fn unique(text: &str, key: &str, period: Option<i64>) -> NewJob {
     }
 }
 
-fn standing(status: Status, scheduled_at: Millis) -> Standing {
-    Standing {
+fn summary(status: Status, scheduled_at: Millis) -> JobSummary {
+    JobSummary {
         status,
         scheduled_at,
         recurring: false,
@@ -29,23 +29,23 @@ fn standing(status: Status, scheduled_at: Millis) -> Standing {
 }
 
 fn duplicate(text: &str, status: Status) -> Inserted {
-    Inserted::Duplicate(id(text), standing(status, T0))
+    Inserted::Duplicate(id(text), summary(status, T0))
 }
 
 /// Ends the only due run.
-async fn run_it(s: &Subject, now: Millis) {
+async fn run_it(s: &TestStore, now: Millis) {
     let process = s.process().await;
     let run = s.claim_one(process, now).await;
     s.complete(process, &run, done(), now).await;
 }
 
-pub async fn a_unique_job_is_the_only_one_until_it_has_ended(s: &Subject) {
+pub async fn unique_key_blocks_duplicates_until_the_job_ends(s: &TestStore) {
     let later = NewJob {
         due: Some(T0 + 5),
         ..unique("x", "k", None)
     };
     assert_eq!(s.add(later).await, Inserted::Created);
-    let scheduled = Inserted::Duplicate(id("x"), standing(Status::Scheduled, T0 + 5));
+    let scheduled = Inserted::Duplicate(id("x"), summary(Status::Scheduled, T0 + 5));
     assert_eq!(s.add(unique("y", "k", None)).await, scheduled);
     assert!(s.store.get(&id("y")).await.unwrap().is_none());
     let process = s.process().await;
@@ -60,7 +60,7 @@ pub async fn a_unique_job_is_the_only_one_until_it_has_ended(s: &Subject) {
     assert_eq!(s.store.stats(None).await.unwrap().by_status[Status::Queued as usize], 1);
 }
 
-pub async fn a_unique_key_belongs_to_its_route(s: &Subject) {
+pub async fn a_unique_key_belongs_to_its_route(s: &TestStore) {
     let on = |text: &str, name: &str| NewJob {
         route: route(name).into(),
         ..unique(text, "k", None)
@@ -71,7 +71,7 @@ pub async fn a_unique_key_belongs_to_its_route(s: &Subject) {
     assert_eq!(s.add(on("4", "b")).await, duplicate("2", Status::Queued));
 }
 
-pub async fn a_period_keeps_the_key_of_a_job_that_has_ended(s: &Subject) {
+pub async fn a_period_keeps_the_key_of_a_job_that_has_ended(s: &TestStore) {
     s.add(unique("x", "k", Some(1_000))).await;
     run_it(s, T0).await;
     let again = |text: &str| unique(text, "k", Some(1_000));
@@ -84,14 +84,14 @@ pub async fn a_period_keeps_the_key_of_a_job_that_has_ended(s: &Subject) {
     assert_eq!(later, duplicate("y", Status::Queued));
 }
 
-pub async fn a_period_outlives_the_job_that_retention_deletes(s: &Subject) {
+pub async fn a_period_outlives_the_job_that_retention_deletes(s: &TestStore) {
     s.insert(vec![unique("x", "k", Some(DAY)), unique("y", "l", None)])
         .await;
     let process = s.process().await;
     for run in s.claim(process, T0).await {
         s.complete(process, &run, failed(), T0).await;
     }
-    let none = Keep {
+    let none = RetentionLimit {
         age: None,
         count: Some(0),
     };
@@ -113,7 +113,7 @@ pub async fn a_period_outlives_the_job_that_retention_deletes(s: &Subject) {
     assert_eq!(answer, Inserted::Created);
 }
 
-pub async fn duplicates_by_unique_key_in_one_batch_make_one_job(s: &Subject) {
+pub async fn duplicates_by_unique_key_in_one_batch_make_one_job(s: &TestStore) {
     let jobs = vec![
         unique("1", "k", None),
         unique("2", "k", None),
@@ -134,7 +134,7 @@ pub async fn duplicates_by_unique_key_in_one_batch_make_one_job(s: &Subject) {
     assert_eq!(s.store.insert(params).await.unwrap(), expected);
 }
 
-pub async fn a_batch_that_is_undone_leaves_no_keys(s: &Subject) {
+pub async fn a_batch_that_is_undone_leaves_no_keys(s: &TestStore) {
     s.add(one_off("taken")).await;
     let taken = NewJob {
         on_conflict: crate::model::OnConflict::Error,
@@ -149,7 +149,7 @@ pub async fn a_batch_that_is_undone_leaves_no_keys(s: &Subject) {
     assert_eq!(s.add(unique("y", "k", None)).await, Inserted::Created);
 }
 
-pub async fn an_id_is_looked_at_before_a_unique_key(s: &Subject) {
+pub async fn id_is_checked_before_unique_key(s: &TestStore) {
     s.insert(vec![unique("x", "k", None), one_off("y")]).await;
     assert!(matches!(s.add(unique("y", "k", None)).await, Inserted::Existing(_)));
     let answer = s.add(replacing(unique("y", "k", None))).await;
@@ -170,7 +170,7 @@ pub async fn an_id_is_looked_at_before_a_unique_key(s: &Subject) {
     assert_eq!(s.add(sent_again).await, Inserted::Created);
 }
 
-pub async fn a_replaced_job_has_the_unique_key_of_the_last_dispatch(s: &Subject) {
+pub async fn a_replaced_job_has_the_unique_key_of_the_last_dispatch(s: &TestStore) {
     s.add(unique("x", "k", Some(DAY))).await;
     s.add(replacing(unique("x", "l", None))).await;
     let answers = s.insert(vec![unique("1", "k", None), unique("2", "l", None)]).await;
@@ -179,7 +179,7 @@ pub async fn a_replaced_job_has_the_unique_key_of_the_last_dispatch(s: &Subject)
     assert_eq!(s.add(unique("2", "l", None)).await, Inserted::Created);
 }
 
-pub async fn a_replaced_job_counts_its_period_from_then_on(s: &Subject) {
+pub async fn a_replaced_job_counts_its_period_from_then_on(s: &TestStore) {
     s.add(unique("x", "k", Some(100))).await;
     let again = replacing(unique("x", "k", Some(100)));
     s.insert_at(vec![again], T0 + 90).await;
@@ -190,13 +190,13 @@ pub async fn a_replaced_job_counts_its_period_from_then_on(s: &Subject) {
     assert_eq!(s.insert_at(new(), T0 + 190).await, [Inserted::Created]);
 }
 
-pub async fn a_deleted_job_frees_its_unique_key(s: &Subject) {
+pub async fn a_deleted_job_frees_its_unique_key(s: &TestStore) {
     s.add(unique("x", "k", Some(DAY))).await;
     s.change("x", Change::Delete, T0).await;
     assert_eq!(s.add(unique("y", "k", None)).await, Inserted::Created);
 }
 
-pub async fn a_cancelled_job_frees_its_unique_key_after_its_period(s: &Subject) {
+pub async fn a_cancelled_job_frees_its_unique_key_after_its_period(s: &TestStore) {
     s.insert(vec![unique("x", "k", None), unique("y", "l", Some(10))]).await;
     for text in ["x", "y"] {
         s.store.cancel(&id(text), None, T0).await.unwrap();
@@ -205,7 +205,7 @@ pub async fn a_cancelled_job_frees_its_unique_key_after_its_period(s: &Subject) 
     assert_eq!(answers, [Inserted::Created, duplicate("y", Status::Cancelled)]);
 }
 
-pub async fn a_job_that_is_retried_has_its_unique_key_again_unless_it_is_taken(s: &Subject) {
+pub async fn retried_job_reacquires_its_unique_key_if_free(s: &TestStore) {
     s.insert(vec![unique("x", "k", None), unique("y", "l", None)]).await;
     let process = s.process().await;
     for run in s.claim(process, T0).await {
@@ -225,13 +225,13 @@ pub async fn a_job_that_is_retried_has_its_unique_key_again_unless_it_is_taken(s
     assert_eq!(s.add(unique("2", "l", None)).await, duplicate("taker", Status::Queued));
 }
 
-pub async fn a_series_keeps_its_unique_key_between_its_runs(s: &Subject) {
+pub async fn a_series_keeps_its_unique_key_between_its_runs(s: &TestStore) {
     let recurring = |text: &str| NewJob {
         recurrence: Some(every(1_000)),
         ..unique(text, "k", None)
     };
     s.add(recurring("x")).await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     run_it(s, T0).await;
     let Inserted::Duplicate(of, found) = s.add(recurring("y")).await else {
         panic!("no duplicate")
@@ -244,7 +244,7 @@ pub async fn a_series_keeps_its_unique_key_between_its_runs(s: &Subject) {
     assert_eq!(s.add(recurring("y")).await, Inserted::Created);
 }
 
-pub async fn a_paused_job_keeps_its_unique_key(s: &Subject) {
+pub async fn a_paused_job_keeps_its_unique_key(s: &TestStore) {
     s.add(unique("x", "k", None)).await;
     s.change("x", Change::Pause, T0).await;
     assert_eq!(s.add(unique("y", "k", None)).await, duplicate("x", Status::Paused));

@@ -7,9 +7,11 @@
     clippy::missing_panics_doc
 )]
 
-use super::kit::*;
+use super::test_support::*;
 use crate::model::{EventKind, EventMask, JobId, Namespace, NewJob, Route, RunOutcome, Status, WebhookSecret};
-use crate::store::{Change, DeliveryReport, ListFilter, NewWebhook, Relayed, StoredEvent, Timing, Webhook, WebhookSet};
+use crate::store::{
+    Change, DeliveryReport, ListFilter, NewWebhook, RelayedEvent, StoredEvent, Timing, Webhook, WebhookSet,
+};
 
 const SECRET: &str = "a plain text of 24 bytes";
 
@@ -22,18 +24,18 @@ pub fn webhook(url: &str, kinds: &[EventKind]) -> NewWebhook {
     }
 }
 
-async fn set(s: &Subject, url: &str, kinds: &[EventKind]) -> Webhook {
+async fn set(s: &TestStore, url: &str, kinds: &[EventKind]) -> Webhook {
     match s.store.set_webhook(webhook(url, kinds), 10, T0).await.unwrap() {
         WebhookSet::Done(webhook) => webhook,
         WebhookSet::Full => panic!("full"),
     }
 }
 
-async fn events(s: &Subject) -> Vec<StoredEvent> {
+async fn events(s: &TestStore) -> Vec<StoredEvent> {
     s.store.outbox(100).await.unwrap()
 }
 
-async fn kinds(s: &Subject) -> Vec<(EventKind, String, Status)> {
+async fn kinds(s: &TestStore) -> Vec<(EventKind, String, Status)> {
     let events = events(s).await;
     events
         .into_iter()
@@ -56,7 +58,7 @@ fn delivery(event: &StoredEvent) -> NewJob {
     }
 }
 
-pub async fn a_webhook_is_kept_with_its_secret(s: &Subject) {
+pub async fn a_webhook_is_kept_with_its_secret(s: &TestStore) {
     let made = set(s, "a", &[EventKind::Failed]).await;
     set(s, "b", &[EventKind::Completed]).await;
     let all = s.store.webhooks().await.unwrap();
@@ -66,7 +68,7 @@ pub async fn a_webhook_is_kept_with_its_secret(s: &Subject) {
     assert_eq!((made.failed_count, made.disabled_at), (0, None));
 }
 
-pub async fn a_webhook_that_is_set_again_keeps_its_id(s: &Subject) {
+pub async fn a_webhook_that_is_set_again_keeps_its_id(s: &TestStore) {
     let first = set(s, "a", &[EventKind::Failed]).await;
     let again = NewWebhook {
         id: "another".into(),
@@ -83,14 +85,14 @@ pub async fn a_webhook_that_is_set_again_keeps_its_id(s: &Subject) {
     assert_eq!(s.store.webhooks().await.unwrap(), [second]);
 }
 
-pub async fn more_webhooks_than_there_may_be_are_refused(s: &Subject) {
+pub async fn more_webhooks_than_there_may_be_are_refused(s: &TestStore) {
     set(s, "a", &[EventKind::Failed]).await;
     let answer = s.store.set_webhook(webhook("b", &[EventKind::Failed]), 1, T0).await;
     assert_eq!(answer.unwrap(), WebhookSet::Full);
     assert_eq!(s.store.webhooks().await.unwrap().len(), 1);
 }
 
-pub async fn a_webhook_is_deleted_by_its_id_or_url(s: &Subject) {
+pub async fn a_webhook_is_deleted_by_its_id_or_url(s: &TestStore) {
     set(s, "a", &[EventKind::Scheduled]).await;
     set(s, "b", &[EventKind::Scheduled]).await;
     assert!(s.store.delete_webhook("wh_a").await.unwrap());
@@ -100,7 +102,7 @@ pub async fn a_webhook_is_deleted_by_its_id_or_url(s: &Subject) {
     assert_eq!(events(s).await, []);
 }
 
-pub async fn without_a_webhook_nothing_is_written_to_the_outbox(s: &Subject) {
+pub async fn without_a_webhook_nothing_is_written_to_the_outbox(s: &TestStore) {
     set(s, "a", &[EventKind::Paused]).await;
     let process = s.process().await;
     s.add(one_off("x")).await;
@@ -109,8 +111,8 @@ pub async fn without_a_webhook_nothing_is_written_to_the_outbox(s: &Subject) {
     assert_eq!(events(s).await, []);
 }
 
-pub async fn each_change_that_is_wanted_is_one_event(s: &Subject) {
-    set(s, "a", &EventKind::OF_WEBHOOKS).await;
+pub async fn each_change_that_is_wanted_is_one_event(s: &TestStore) {
+    set(s, "a", &EventKind::DELIVERED_TO_WEBHOOKS).await;
     let process = s.process().await;
     s.add(one_off("x")).await;
     let run = s.claim_one(process, T0 + 1).await;
@@ -148,8 +150,8 @@ pub async fn each_change_that_is_wanted_is_one_event(s: &Subject) {
     );
 }
 
-pub async fn what_changes_nothing_is_no_event(s: &Subject) {
-    set(s, "a", &EventKind::OF_WEBHOOKS).await;
+pub async fn no_change_no_event(s: &TestStore) {
+    set(s, "a", &EventKind::DELIVERED_TO_WEBHOOKS).await;
     let process = s.process().await;
     s.add(one_off("x")).await;
     s.add(one_off("x")).await;
@@ -169,8 +171,8 @@ fn resume_never() -> crate::store::NextOccurrence {
     crate::store::NextOccurrence(std::sync::Arc::new(|_, _| Ok(None)))
 }
 
-pub async fn the_runs_of_a_series_are_events_and_its_occurrences_are_not(s: &Subject) {
-    set(s, "a", &EventKind::OF_WEBHOOKS).await;
+pub async fn the_runs_of_a_series_are_events_and_its_occurrences_are_not(s: &TestStore) {
+    set(s, "a", &EventKind::DELIVERED_TO_WEBHOOKS).await;
     let process = s.process().await;
     s.add(series("x")).await;
     s.add(NewJob {
@@ -178,10 +180,10 @@ pub async fn the_runs_of_a_series_are_events_and_its_occurrences_are_not(s: &Sub
         ..series("over")
     })
     .await;
-    s.occur(T0, Some(T0 + 1_000)).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let run = s.claim_one(process, T0 + 5).await;
     s.complete(process, &run, done(), T0 + 9).await;
-    s.occur(T0 + 1_000, Some(T0 + 2_000)).await;
+    s.run_due_occurrence(T0 + 1_000, Some(T0 + 2_000)).await;
     s.change("x", Change::CancelRun { reason: None }, T0 + 1_001).await;
     s.change(
         "x",
@@ -206,7 +208,7 @@ pub async fn the_runs_of_a_series_are_events_and_its_occurrences_are_not(s: &Sub
     assert_eq!(seen, expected);
 }
 
-pub async fn a_run_that_crashed_too_often_is_an_event(s: &Subject) {
+pub async fn a_run_that_crashed_too_often_is_an_event(s: &TestStore) {
     set(s, "a", &[EventKind::Failed]).await;
     let process = s.process().await;
     s.add(one_off("x")).await;
@@ -219,13 +221,13 @@ pub async fn a_run_that_crashed_too_often_is_an_event(s: &Subject) {
     assert_eq!(&*events[0].error.as_ref().unwrap().code, "CRASHED");
 }
 
-pub async fn a_relayed_event_leaves_the_outbox_for_its_deliveries(s: &Subject) {
+pub async fn a_relayed_event_leaves_the_outbox_for_its_deliveries(s: &TestStore) {
     set(s, "a", &[EventKind::Scheduled]).await;
     s.insert(vec![one_off("x"), one_off("y")]).await;
     let events = events(s).await;
-    let relayed: Vec<Relayed> = events
+    let relayed: Vec<RelayedEvent> = events
         .iter()
-        .map(|event| Relayed {
+        .map(|event| RelayedEvent {
             event: event.seq,
             deliveries: vec![delivery(event)],
         })
@@ -236,7 +238,7 @@ pub async fn a_relayed_event_leaves_the_outbox_for_its_deliveries(s: &Subject) {
     let late = relayed
         .into_iter()
         .zip(&events)
-        .map(|(relayed, event)| Relayed {
+        .map(|(relayed, event)| RelayedEvent {
             deliveries: vec![delivery(event)],
             ..relayed
         })
@@ -248,8 +250,8 @@ pub async fn a_relayed_event_leaves_the_outbox_for_its_deliveries(s: &Subject) {
     assert_eq!(inputs, ["{\"seq\":1}", "{\"seq\":2}"].map(Box::<str>::from));
 }
 
-pub async fn deliveries_raise_no_events_and_leave_nothing_behind(s: &Subject) {
-    set(s, "a", &EventKind::OF_WEBHOOKS).await;
+pub async fn deliveries_raise_no_events_and_leave_nothing_behind(s: &TestStore) {
+    set(s, "a", &EventKind::DELIVERED_TO_WEBHOOKS).await;
     let process = s.process().await;
     s.add(NewJob {
         due: Some(T0 + DAY),
@@ -259,7 +261,7 @@ pub async fn deliveries_raise_no_events_and_leave_nothing_behind(s: &Subject) {
     let event = events(s).await.remove(0);
     let job = delivery(&event);
     let id = job.id.clone();
-    let relayed = Relayed {
+    let relayed = RelayedEvent {
         event: event.seq,
         deliveries: vec![job],
     };
@@ -267,7 +269,7 @@ pub async fn deliveries_raise_no_events_and_leave_nothing_behind(s: &Subject) {
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, retry(T0), T0).await;
     let run = s.claim_one(process, T0).await;
-    s.complete(process, &run, RunOutcome::Forgotten, T0).await;
+    s.complete(process, &run, RunOutcome::Discarded, T0).await;
     assert!(s.store.get(&id).await.unwrap().is_none());
     assert_eq!(events(s).await, []);
     let stats = s.store.stats(None).await.unwrap();
@@ -282,7 +284,7 @@ pub async fn deliveries_raise_no_events_and_leave_nothing_behind(s: &Subject) {
     assert_eq!(s.list(all).await, ["x"]);
 }
 
-pub async fn how_deliveries_went_is_noted(s: &Subject) {
+pub async fn delivery_results_are_recorded(s: &TestStore) {
     set(s, "a", &[EventKind::Scheduled]).await;
     let failure = |given_up, gone| DeliveryReport::Failed {
         error: "HTTP 500".into(),
@@ -308,7 +310,7 @@ pub async fn how_deliveries_went_is_noted(s: &Subject) {
     assert_eq!(noted.disabled_at, None);
 }
 
-pub async fn a_webhook_that_is_gone_wants_nothing_until_it_is_set_again(s: &Subject) {
+pub async fn gone_webhook_receives_nothing_until_set_again(s: &TestStore) {
     set(s, "a", &[EventKind::Scheduled]).await;
     let gone = DeliveryReport::Failed {
         error: "HTTP 410".into(),
@@ -324,7 +326,7 @@ pub async fn a_webhook_that_is_gone_wants_nothing_until_it_is_set_again(s: &Subj
     assert_eq!(events(s).await.len(), 1);
 }
 
-pub async fn an_event_outlives_its_job(s: &Subject) {
+pub async fn an_event_outlives_its_job(s: &TestStore) {
     set(s, "a", &[EventKind::Scheduled]).await;
     s.add(one_off("x")).await;
     s.change("x", Change::Delete, T0).await;

@@ -3,14 +3,14 @@
 //! Connects to nothing. Invariant: nothing that is shown, logged or in an error holds the password.
 
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::tls::Trust;
+use crate::tls::CertificateCheck;
 use std::fmt;
 use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 
 /// Longest schema name PostgreSQL keeps, in bytes.
-const MAX_NAME: usize = 63;
+const MAX_SCHEMA_BYTES: usize = 63;
 const MAX_CONNECTIONS: usize = 64;
 
 /// A server, and how it is used.
@@ -18,7 +18,7 @@ const MAX_CONNECTIONS: usize = 64;
 pub struct Address {
     pub(super) config: Config,
     /// How far the server's certificate is checked, and against which file; `None`: the system's list.
-    pub(super) trust: (Trust, Option<Box<str>>),
+    pub(super) trust: (CertificateCheck, Option<Box<str>>),
     pub(super) schema: Box<str>,
     /// Through a pooler that gives each transaction another connection of the server.
     pub(super) pooled: bool,
@@ -46,7 +46,7 @@ impl Eq for Address {}
 
 /// Parameters of our own, and those of libpq that the driver does not know.
 #[derive(Default)]
-struct Own {
+struct OwnParameters {
     schema: Option<String>,
     pooled: Option<String>,
     connections: Option<String>,
@@ -71,7 +71,7 @@ impl Address {
             ));
         }
         let schema = own.schema.unwrap_or_else(|| "ductape".into());
-        if schema.is_empty() || schema.len() > MAX_NAME || schema.contains(['"', '\0', '\'', '.']) {
+        if schema.is_empty() || schema.len() > MAX_SCHEMA_BYTES || schema.contains(['"', '\0', '\'', '.']) {
             return Err(invalid(
                 "`schema` must be a name of 1 to 63 bytes without quotes and dots",
             ));
@@ -121,14 +121,14 @@ fn number(name: &str, text: Option<&str>, default: usize, least: usize, most: us
     number.ok_or_else(|| invalid(&format!("`{name}` must be a whole number from {least} to {most}")))
 }
 
-fn read_trust(config: &mut Config, mode: Option<&str>, has_root: bool) -> Result<Trust> {
+fn read_trust(config: &mut Config, mode: Option<&str>, has_root: bool) -> Result<CertificateCheck> {
     let (mode, trust) = match mode.unwrap_or("prefer") {
-        "disable" => (SslMode::Disable, Trust::Anyone),
-        "allow" | "prefer" => (SslMode::Prefer, Trust::Anyone),
+        "disable" => (SslMode::Disable, CertificateCheck::Skip),
+        "allow" | "prefer" => (SslMode::Prefer, CertificateCheck::Skip),
         // As libpq: with a root certificate `require` checks the signature.
-        "require" if !has_root => (SslMode::Require, Trust::Anyone),
-        "require" | "verify-ca" => (SslMode::Require, Trust::Signed),
-        "verify-full" => (SslMode::Require, Trust::Named),
+        "require" if !has_root => (SslMode::Require, CertificateCheck::Skip),
+        "require" | "verify-ca" => (SslMode::Require, CertificateCheck::Authority),
+        "verify-full" => (SslMode::Require, CertificateCheck::AuthorityAndName),
         _ => {
             return Err(invalid(
                 "`sslmode` must be one of disable, allow, prefer, require, verify-ca, verify-full",
@@ -144,15 +144,15 @@ fn invalid(what: &str) -> Error {
 }
 
 /// Takes our parameters out of the address; what remains is the driver's.
-fn split(url: &str) -> (Own, String) {
-    let mut own = Own::default();
+fn split(url: &str) -> (OwnParameters, String) {
+    let mut own = OwnParameters::default();
     let Some((base, query)) = url.split_once('?') else {
         return (own, url.to_owned());
     };
     let mut rest = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let place = match name {
+        let slot = match name {
             "schema" => &mut own.schema,
             "pgbouncer" => &mut own.pooled,
             "connections" => &mut own.connections,
@@ -164,7 +164,7 @@ fn split(url: &str) -> (Own, String) {
                 continue;
             }
         };
-        *place = Some(decode(value));
+        *slot = Some(decode(value));
     }
     let rest = if rest.is_empty() {
         base.to_owned()
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_sensible_defaults() {
+    fn address_defaults() {
         let address = Address::parse("postgres://me:secret@db.example:6432/jobs").unwrap();
         assert_eq!(
             (&*address.schema, address.pooled, address.connections),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_of_our_own_are_taken_and_the_others_left_to_the_driver() {
+    fn own_parameters_are_removed_and_others_passed_to_the_driver() {
         let url = "postgresql://h/d?schema=my%20jobs&pgbouncer=true&connections=2&application_name=shop&sslmode=verify-full&sslrootcert=/ca.pem";
         let address = Address::parse(url).unwrap();
         assert_eq!(
@@ -215,11 +215,14 @@ mod tests {
             ("my jobs", true, 2)
         );
         assert_eq!(address.config.get_application_name(), Some("shop"));
-        assert_eq!(address.trust, (Trust::Named, Some("/ca.pem".into())));
+        assert_eq!(
+            address.trust,
+            (CertificateCheck::AuthorityAndName, Some("/ca.pem".into()))
+        );
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_the_password_is_not() {
+    fn address_errors_name_the_parameter_without_the_password() {
         for (url, named) in [
             ("postgres://me:s3cret@h/d?schema=a%22b", "schema"),
             ("postgres://me:s3cret@h/d?schema=pg_jobs", "pg_"),
@@ -238,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_shows_no_password() {
+    fn address_debug_hides_the_password() {
         let address = Address::parse("postgres://me:s3cret@h/d").unwrap();
         assert!(!format!("{address:?}").contains("s3cret"));
     }

@@ -3,51 +3,61 @@
 //! Invariant: a cancelled run is in no queue and nobody's; whoever had it can neither complete nor release it.
 
 use super::complete::error_text;
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::queue::Ended;
 use super::series::{self, EndedRun};
-use super::state::{Place, Run, Subject};
+use super::state::{Run, RunState, StoredJob};
 use super::steps;
 use super::tx::{Tx, params};
 use crate::clock::Millis;
 use crate::model::{RunError, RunStatus, Status};
-use crate::store::{Changed, HeldRun};
+use crate::store::{ChangeOutcome, RevokedClaim};
 
-const DROP_OCCURRENCES: &str = "DELETE FROM ductape.occurrences WHERE job = $1";
+const DELETE_OCCURRENCES: &str = "DELETE FROM ductape.occurrences WHERE job = $1";
 
 /// Cancels the job.
-pub(super) fn job(tx: &mut Tx<'_>, subject: Subject, reason: Option<&str>, now: Millis) -> Attempt<Changed> {
+pub(super) fn job(
+    tx: &mut Tx<'_>,
+    stored_job: StoredJob,
+    reason: Option<&str>,
+    now: Millis,
+) -> DbResult<ChangeOutcome> {
     let mut running = Vec::new();
-    for run in &subject.runs {
-        running.extend(cancel_run(tx, &subject, run, reason, now)?);
+    for run in &stored_job.runs {
+        running.extend(cancel_run(tx, &stored_job, run, reason, now)?);
     }
-    let (job, before) = (subject.job.clone(), subject.status());
-    match subject.series {
+    let (job, before) = (stored_job.job.clone(), stored_job.status());
+    match stored_job.series {
         Some(mut series) => {
-            tx.later(DROP_OCCURRENCES, params![job.seq]);
+            tx.write_later(DELETE_OCCURRENCES, params![job.seq]);
             series.ended += series.live.total();
             series.live = crate::store::phase::LiveRuns::default();
             series.end(tx, job.seq, Status::Cancelled, reason, now);
             series.save(tx, job.seq);
         }
-        None => tx.puts.ended.push((Status::Cancelled, now, job.seq)),
+        None => tx.inserts.ended.push((Status::Cancelled, now, job.seq)),
     }
-    tx.shift(job.route, Some(before), Some(Status::Cancelled));
+    tx.count_transition(job.route, Some(before), Some(Status::Cancelled));
     Ok(done(job.seq, running))
 }
 
 /// Cancels the run of a one-off, and the job with it; of a series the run that stands for its state.
-pub(super) fn run(tx: &mut Tx<'_>, subject: Subject, reason: Option<&str>, now: Millis) -> Attempt<Changed> {
-    let before = subject.status();
-    let Some(mut series) = subject.series.clone() else {
-        return job(tx, subject, reason, now);
+pub(super) fn run(
+    tx: &mut Tx<'_>,
+    stored_job: StoredJob,
+    reason: Option<&str>,
+    now: Millis,
+) -> DbResult<ChangeOutcome> {
+    let before = stored_job.status();
+    let Some(mut series) = stored_job.series.clone() else {
+        return job(tx, stored_job, reason, now);
     };
-    let current = subject.current().copied();
-    let Some((run, phase)) = current.and_then(|run| Some((run, run.place.phase()?))) else {
-        return Ok(Changed::NoRun(before));
+    let current = stored_job.current().copied();
+    let Some((run, phase)) = current.and_then(|run| Some((run, run.run_state.phase()?))) else {
+        return Ok(ChangeOutcome::NoRun(before));
     };
-    let held = cancel_run(tx, &subject, &run, reason, now)?;
-    let job = &subject.job;
+    let revoked = cancel_run(tx, &stored_job, &run, reason, now)?;
+    let job = &stored_job.job;
     let ended = EndedRun {
         job: job.seq,
         run: run.run,
@@ -56,47 +66,47 @@ pub(super) fn run(tx: &mut Tx<'_>, subject: Subject, reason: Option<&str>, now: 
     series.run_ended(tx, ended, phase, RunStatus::Cancelled, now);
     series::count(tx, (job.route, before), (job.route, series.status()));
     series.save(tx, job.seq);
-    Ok(done(job.seq, held.into_iter().collect()))
+    Ok(done(job.seq, revoked.into_iter().collect()))
 }
 
-fn done(job: i64, running: Vec<HeldRun>) -> Changed {
-    Changed::Done {
+fn done(job: i64, running: Vec<RevokedClaim>) -> ChangeOutcome {
+    ChangeOutcome::Done {
         job,
         running,
-        standing: None,
+        summary: None,
     }
 }
 
 /// Takes a run from where it is and writes its last attempt; returns who had it.
 fn cancel_run(
     tx: &mut Tx<'_>,
-    subject: &Subject,
+    stored_job: &StoredJob,
     run: &Run,
     reason: Option<&str>,
     now: Millis,
-) -> Attempt<Option<HeldRun>> {
-    subject.remove(tx, run);
-    if subject.job.recurring {
+) -> DbResult<Option<RevokedClaim>> {
+    stored_job.remove(tx, run);
+    if stored_job.job.recurring {
         // Only a run that failed is run again.
-        steps::drop_run(tx, subject.job.seq, run.run);
+        steps::delete_steps_of_run(tx, stored_job.job.seq, run.run);
     }
-    let held = match run.place {
-        Place::Running(running) => Some(running),
+    let revoked = match run.run_state {
+        RunState::Running(running) => Some(running),
         _ => None,
     };
     let error = reason
         .map(|reason| error_text(&RunError::new("CANCELLED", reason, None)))
         .transpose()?;
-    tx.puts.attempts.push(Ended {
-        job: subject.job.seq,
+    tx.inserts.attempts.push(Ended {
+        job: stored_job.job.seq,
         run: run.run,
-        attempt: run.place.attempt().0,
+        attempt: run.run_state.attempt().0,
         status: RunStatus::Cancelled,
-        started: held.map(|running| running.started),
+        started: revoked.map(|running| running.started),
         ended: now,
         next_due: None,
         error,
         result: None,
     });
-    Ok(held.map(|running| (run.run, running.owner, running.token)))
+    Ok(revoked.map(|running| (run.run, running.owner, running.token)))
 }

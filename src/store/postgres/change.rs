@@ -2,33 +2,38 @@
 //!
 //! Invariant: no verb touches a job in a state that the table forbids it in.
 
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::outbox::Event;
 use super::session::Session;
-use super::state::{self, Subject};
-use super::tx::{After, Tx};
+use super::state::{self, StoredJob};
+use super::tx::{Effects, Tx};
 use super::{cancel, delete, pause, reschedule, retry};
 use crate::clock::Millis;
 use crate::model::{JobId, Status};
-use crate::store::{Change, Changed, ChangedSome, JobSeq};
+use crate::store::{BulkChangeOutcome, Change, ChangeOutcome, JobSeq};
 use futures_util::future::try_join;
 
 /// Changes the job with this id. Also says whether something may be claimable now.
-pub(super) async fn by_id(session: &Session, id: &JobId, change: &Change, now: Millis) -> Attempt<(Changed, After)> {
+pub(super) async fn by_id(
+    session: &Session,
+    id: &JobId,
+    change: &Change,
+    now: Millis,
+) -> DbResult<(ChangeOutcome, Effects)> {
     let (mut tx, seq) = try_join(Tx::begin(session), state::lock(session, id)).await?;
     let Some(seq) = seq else {
         tx.roll_back().await?;
-        return Ok((Changed::NotFound, After::default()));
+        return Ok((ChangeOutcome::NotFound, Effects::default()));
     };
-    let subject = state::lock_series(session, &vec![seq]).await?.pop();
-    let Some(subject) = subject else {
+    let stored_job = state::lock_series(session, &vec![seq]).await?.pop();
+    let Some(stored_job) = stored_job else {
         tx.roll_back().await?;
-        return Ok((Changed::NotFound, After::default()));
+        return Ok((ChangeOutcome::NotFound, Effects::default()));
     };
-    let changed = one(&mut tx, subject, &[], change, now).await?;
-    if !matches!(changed, Changed::Done { .. }) {
+    let changed = one(&mut tx, stored_job, &[], change, now).await?;
+    if !matches!(changed, ChangeOutcome::Done { .. }) {
         tx.roll_back().await?;
-        return Ok((changed, After::default()));
+        return Ok((changed, Effects::default()));
     }
     let after = tx.commit().await?;
     Ok((changed, after))
@@ -41,13 +46,13 @@ pub(super) async fn some(
     statuses: &[Status],
     change: &Change,
     now: Millis,
-) -> Attempt<(ChangedSome, After)> {
+) -> DbResult<(BulkChangeOutcome, Effects)> {
     let mut tx = Tx::begin(session).await?;
     let jobs = state::lock_all(session, &jobs.to_vec()).await?;
-    let mut changed = ChangedSome::default();
-    for subject in state::lock_series(session, &jobs).await? {
-        let id = subject.job.id.clone();
-        if let Changed::Done { job, running, .. } = one(&mut tx, subject, statuses, change, now).await? {
+    let mut changed = BulkChangeOutcome::default();
+    for stored_job in state::lock_series(session, &jobs).await? {
+        let id = stored_job.job.id.clone();
+        if let ChangeOutcome::Done { job, running, .. } = one(&mut tx, stored_job, statuses, change, now).await? {
             changed.jobs.push(job);
             changed.ids.push(id);
             changed.running.extend(running);
@@ -57,24 +62,30 @@ pub(super) async fn some(
     Ok((changed, after))
 }
 
-async fn one(tx: &mut Tx<'_>, subject: Subject, statuses: &[Status], change: &Change, now: Millis) -> Attempt<Changed> {
-    let status = subject.status();
+async fn one(
+    tx: &mut Tx<'_>,
+    stored_job: StoredJob,
+    statuses: &[Status],
+    change: &Change,
+    now: Millis,
+) -> DbResult<ChangeOutcome> {
+    let status = stored_job.status();
     let wanted = statuses.is_empty() || statuses.contains(&status);
-    if !wanted || !status.allows(change.action(), subject.kind()) {
-        return Ok(Changed::Forbidden(status));
+    if !wanted || !status.allows(change.action(), stored_job.kind()) {
+        return Ok(ChangeOutcome::Forbidden(status));
     }
-    let job = subject.job.seq;
+    let job = stored_job.job.seq;
     let changed = match change {
-        Change::Cancel { reason } => cancel::job(tx, subject, reason.as_deref(), now),
-        Change::CancelRun { reason } => cancel::run(tx, subject, reason.as_deref(), now),
-        Change::Pause => Ok(pause::pause(tx, subject)),
-        Change::Resume(next) => pause::resume(tx, subject, next, now),
-        Change::Reschedule(timing) => reschedule::apply(tx, subject, timing, now),
-        Change::Retry { due } => Ok(retry::apply(tx, subject, *due, now)),
-        Change::Delete => Ok(delete::apply(tx, &subject)),
+        Change::Cancel { reason } => cancel::job(tx, stored_job, reason.as_deref(), now),
+        Change::CancelRun { reason } => cancel::run(tx, stored_job, reason.as_deref(), now),
+        Change::Pause => Ok(pause::pause(tx, stored_job)),
+        Change::Resume(next) => pause::resume(tx, stored_job, next, now),
+        Change::Reschedule(timing) => reschedule::apply(tx, stored_job, timing, now),
+        Change::Retry { due } => Ok(retry::apply(tx, stored_job, *due, now)),
+        Change::Delete => Ok(delete::apply(tx, &stored_job)),
     }?;
-    if let (Changed::Done { .. }, Some(kind)) = (&changed, change.event()) {
-        tx.tell(Event::new(kind, job, now));
+    if let (ChangeOutcome::Done { .. }, Some(kind)) = (&changed, change.event()) {
+        tx.add_event(Event::new(kind, job, now));
     }
     Ok(changed)
 }

@@ -1,72 +1,75 @@
 //! Moves what is due, then claims: the best ready runs of the served routes go to `running`.
 //!
-//! Both are one function of the schema, so that a claim is one round trip. Where it begins to look, `frontier` says.
+//! Both are one function of the schema, so that a claim is one round trip. Where it begins to look, `scan_positions` says.
 //! Invariant: a claimed run is in `running` with a token that no other claim of this process has.
 
-use super::failure::Attempt;
-use super::frontier::Frontier;
-use super::param::{rows, small};
+use super::failure::DbResult;
+use super::param::{rows, to_i32};
+use super::scan_positions::ScanPositions;
 use super::session::Session;
 use super::state::{read_id, unsigned};
 use crate::store::{ClaimParams, Claimed, ClaimedRun, DueSeries, JobSeq, ServedRoute, Token};
 use tokio_postgres::Row;
 
 /// Series listed in one claim.
-const DUE_SERIES: usize = 200;
+const MAX_DUE_SERIES: usize = 200;
 /// Most runs of one claim: each has its payload in the answer.
-const MOST: usize = 2_000;
+const MAX_SLOTS: usize = 2_000;
 /// Ready runs looked at beyond the slots, for those that other processes have locked at this moment.
-pub(super) const SPARE: usize = 32;
+pub(super) const SPARE_ROWS: usize = 32;
 
-const CLAIM: &str = "SELECT * FROM ductape.claim_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-const SERIES: &str = include_str!("sql/series_due.sql");
-const SERIES_AFTER: &str = include_str!("sql/series_after.sql");
+const CALL_CLAIM: &str = "SELECT * FROM ductape.claim_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+const SELECT_DUE_SERIES: &str = include_str!("sql/series_due.sql");
+const SELECT_SERIES_AFTER: &str = include_str!("sql/series_after.sql");
 
 /// One claim; its tokens follow `token`.
 pub(super) async fn apply(
     session: &Session,
-    frontier: &Frontier,
+    scan_positions: &ScanPositions,
     params: &ClaimParams,
     token: Token,
-) -> Attempt<Claimed> {
+) -> DbResult<Claimed> {
     let params = &without_groups(params);
-    let look = frontier.look(params);
-    let group_slots: Vec<i32> = params.group_slots.iter().map(|slots| small(*slots)).collect();
-    let (slots, spare, limit) = (small(params.slots), small(SPARE), rows(DUE_SERIES));
+    let scan = scan_positions.start_scan(params);
+    let group_slots: Vec<i32> = params.group_slots.iter().map(|slots| to_i32(*slots)).collect();
+    let (slots, spare, limit) = (to_i32(params.slots), to_i32(SPARE_ROWS), rows(MAX_DUE_SERIES));
     let claim: [&dyn super::param::Param; 14] = [
         &params.now,
-        &look.since,
+        &scan.since,
         &params.instance,
         &token,
-        &look.routes,
-        &look.groups,
-        &look.priorities,
-        &look.dues,
-        &look.jobs,
-        &look.runs,
-        &look.befores,
+        &scan.routes,
+        &scan.groups,
+        &scan.priorities,
+        &scan.dues,
+        &scan.jobs,
+        &scan.runs,
+        &scan.befores,
         &group_slots,
         &slots,
         &spare,
     ];
     let series_params: [&dyn super::param::Param; 2] = [&params.now, &limit];
-    let (found, series) =
-        futures_util::future::try_join(session.query(CLAIM, &claim), session.query(SERIES, &series_params)).await?;
+    let (found, series) = futures_util::future::try_join(
+        session.query(CALL_CLAIM, &claim),
+        session.query(SELECT_DUE_SERIES, &series_params),
+    )
+    .await?;
     let mut claimed = Claimed::default();
     let mut pages = 0;
     for row in &found {
         pages += read(row, &mut claimed)?;
     }
     claimed.runs.sort_unstable_by_key(|run| run.token);
-    frontier.found(params, &look, &claimed, pages);
-    claimed.more |= series.len() == DUE_SERIES;
-    claimed.series = series.iter().map(read_series).collect::<Attempt<_>>()?;
+    scan_positions.scan_finished(params, &scan, &claimed, pages);
+    claimed.more |= series.len() == MAX_DUE_SERIES;
+    claimed.series = series.iter().map(read_series).collect::<DbResult<_>>()?;
     Ok(claimed)
 }
 
 /// The same claim with one group, if no group has fewer slots than there are in all: most processes limit no handler.
 fn without_groups(params: &ClaimParams) -> ClaimParams {
-    let slots = params.slots.min(MOST);
+    let slots = params.slots.min(MAX_SLOTS);
     if params.group_slots.iter().any(|free| *free < slots) {
         return ClaimParams {
             slots,
@@ -83,7 +86,7 @@ fn without_groups(params: &ClaimParams) -> ClaimParams {
 }
 
 /// Reads one run, or what the last row says of them all: then, how many pages were looked at.
-fn read(row: &Row, claimed: &mut Claimed) -> Attempt<i64> {
+fn read(row: &Row, claimed: &mut Claimed) -> DbResult<i64> {
     let Some(job) = row.try_get(0)? else {
         claimed.more |= row.try_get::<_, bool>(17)?;
         claimed.highest_route = row.try_get(7)?;
@@ -112,12 +115,12 @@ fn read(row: &Row, claimed: &mut Claimed) -> Attempt<i64> {
 }
 
 /// Up to `most` series with an occurrence to come, of higher number than `after`.
-pub(super) async fn series_after(session: &Session, after: JobSeq, most: usize) -> Attempt<Vec<DueSeries>> {
-    let found = session.query(SERIES_AFTER, &[&after, &rows(most)]).await?;
+pub(super) async fn series_after(session: &Session, after: JobSeq, most: usize) -> DbResult<Vec<DueSeries>> {
+    let found = session.query(SELECT_SERIES_AFTER, &[&after, &rows(most)]).await?;
     found.iter().map(read_series).collect()
 }
 
-fn read_series(row: &Row) -> Attempt<DueSeries> {
+fn read_series(row: &Row) -> DbResult<DueSeries> {
     Ok(DueSeries {
         job: row.try_get(0)?,
         id: read_id(row, 1, 2)?,

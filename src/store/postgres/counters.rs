@@ -3,61 +3,66 @@
 //! Every transaction appends by how much it changed a number; now and then the changes are summed up. Invariant: no
 //! number costs a scan of the jobs, and no two transactions wait for each other to count.
 
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::param::rows;
 use super::session::Session;
-use super::tx::Tally;
+use super::tx::RunCounter;
 use crate::clock::Millis;
 use crate::model::Status;
 use crate::store::{RouteId, Stats};
 
-const SUMS: &str = include_str!("sql/counters_sums.sql");
-const COMPACT: &str = include_str!("sql/counters_compact.sql");
-const HELD: &str = "SELECT count(*) FROM (SELECT 1 FROM ductape.held WHERE route = ANY ($1) LIMIT $2) AS found";
-const DUE: &str = include_str!("sql/due_count.sql");
+const SELECT_COUNTER_SUMS: &str = include_str!("sql/counters_sums.sql");
+const COMPACT_COUNTERS: &str = include_str!("sql/counters_compact.sql");
+const COUNT_BLOCKED: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM ductape.held WHERE route = ANY ($1) LIMIT $2) AS found";
+const COUNT_DUE: &str = include_str!("sql/due_count.sql");
 
 /// Numbers of these routes, or of all.
-pub(super) async fn stats(session: &Session, routes: Option<&[RouteId]>) -> Attempt<Stats> {
+pub(super) async fn stats(session: &Session, routes: Option<&[RouteId]>) -> DbResult<Stats> {
     let mut stats = Stats::default();
     let routes = routes.map(<[RouteId]>::to_vec);
-    for row in session.query(SUMS, &[&routes]).await? {
+    for row in session.query(SELECT_COUNTER_SUMS, &[&routes]).await? {
         let (kind, n): (i32, i64) = (row.try_get(0)?, row.try_get(1)?);
-        if let Some(place) = place(&mut stats, kind) {
-            *place += n;
+        if let Some(counter_mut) = counter_mut(&mut stats, kind) {
+            *counter_mut += n;
         }
     }
     Ok(stats)
 }
 
-fn place(stats: &mut Stats, kind: i32) -> Option<&mut i64> {
+fn counter_mut(stats: &mut Stats, kind: i32) -> Option<&mut i64> {
     if let Some(status) = Status::from_code(i64::from(kind)) {
         return stats.by_status.get_mut(status as usize);
     }
     match kind {
-        k if k == Tally::FirstTry as i32 => Some(&mut stats.first_try),
-        k if k == Tally::AfterRetry as i32 => Some(&mut stats.after_retry),
-        k if k == Tally::FailedRuns as i32 => Some(&mut stats.failed_runs),
-        k if k == Tally::Retries as i32 => Some(&mut stats.retries),
+        k if k == RunCounter::FirstTry as i32 => Some(&mut stats.first_try),
+        k if k == RunCounter::AfterRetry as i32 => Some(&mut stats.after_retry),
+        k if k == RunCounter::FailedRuns as i32 => Some(&mut stats.failed_runs),
+        k if k == RunCounter::Retries as i32 => Some(&mut stats.retries),
         _ => None,
     }
 }
 
 /// Sums up changes that nobody else is summing up; returns how many there were.
-pub(super) async fn compact(session: &Session) -> Attempt<i64> {
-    let row = session.query_opt(COMPACT, &[]).await?;
+pub(super) async fn compact(session: &Session) -> DbResult<i64> {
+    let row = session.query_opt(COMPACT_COUNTERS, &[]).await?;
     Ok(row.map_or(Ok(0), |row| row.try_get(0))?)
 }
 
 /// How many runs of these routes are due or waiting to be claimed, up to `limit`.
-pub(super) async fn due(session: &Session, routes: &[RouteId], now: Millis, limit: usize) -> Attempt<usize> {
-    let row = session.query_opt(DUE, &[&routes.to_vec(), &now, &rows(limit)]).await?;
+pub(super) async fn due(session: &Session, routes: &[RouteId], now: Millis, limit: usize) -> DbResult<usize> {
+    let row = session
+        .query_opt(COUNT_DUE, &[&routes.to_vec(), &now, &rows(limit)])
+        .await?;
     let count: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
     Ok(usize::try_from(count).unwrap_or(0).min(limit))
 }
 
 /// How many due runs of these routes wait for their concurrency key, up to `limit`.
-pub(super) async fn held(session: &Session, routes: &[RouteId], limit: usize) -> Attempt<usize> {
-    let row = session.query_opt(HELD, &[&routes.to_vec(), &rows(limit)]).await?;
+pub(super) async fn blocked(session: &Session, routes: &[RouteId], limit: usize) -> DbResult<usize> {
+    let row = session
+        .query_opt(COUNT_BLOCKED, &[&routes.to_vec(), &rows(limit)])
+        .await?;
     let count: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
     Ok(usize::try_from(count).unwrap_or(0))
 }

@@ -1,24 +1,25 @@
 //! Values with an end, by kind, space and key.
 
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::param::{rows, storable};
 use super::session::Session;
 use crate::clock::Millis;
 use crate::store::{Entry, EntryKey, EntryKind};
 
 /// Most entries of a space that are cleared in one statement.
-pub(super) const CLEARED: usize = 1_000;
+pub(super) const MAX_ENTRIES_PER_TRANSACTION: usize = 1_000;
 
-const PUT: &str = "INSERT INTO ductape.entries (kind, space, key, value, expires) VALUES ($1, $2, $3, $4, $5) \
+const UPSERT_ENTRY: &str = "INSERT INTO ductape.entries (kind, space, key, value, expires) VALUES ($1, $2, $3, $4, $5) \
                    ON CONFLICT (kind, space, key) DO UPDATE SET value = excluded.value, expires = excluded.expires";
-const GET: &str = "SELECT value FROM ductape.entries WHERE kind = $1 AND space = $2 AND key = $3 AND expires > $4";
-const TAKE: &str =
+const SELECT_ENTRY: &str =
+    "SELECT value FROM ductape.entries WHERE kind = $1 AND space = $2 AND key = $3 AND expires > $4";
+const DELETE_ENTRY: &str =
     "DELETE FROM ductape.entries WHERE kind = $1 AND space = $2 AND key = $3 RETURNING value, expires > $4";
-const CLEAR: &str = include_str!("sql/entries_clear.sql");
-const EXPIRED: &str = include_str!("sql/entries_expired.sql");
-const SPACES: &str =
+const DELETE_ENTRIES_OF_SPACE: &str = include_str!("sql/entries_clear.sql");
+const DELETE_EXPIRED_ENTRIES: &str = include_str!("sql/entries_expired.sql");
+const SELECT_CROWDED_SPACES: &str =
     "SELECT space, count(*) FROM ductape.entries WHERE kind = $1 GROUP BY space HAVING count(*) > $2 ORDER BY space";
-const EXCESS: &str = include_str!("sql/entries_excess.sql");
+const DELETE_EXCESS_ENTRIES: &str = include_str!("sql/entries_excess.sql");
 
 /// What an entry is found by, as parameters.
 fn named(at: &EntryKey) -> (i32, String, String) {
@@ -27,47 +28,56 @@ fn named(at: &EntryKey) -> (i32, String, String) {
 }
 
 /// Puts an entry, in place of one that is there.
-pub(super) async fn put(session: &Session, entry: &Entry) -> Attempt<()> {
+pub(super) async fn put(session: &Session, entry: &Entry) -> DbResult<()> {
     let (kind, space, key) = named(&entry.at);
     let value = storable(&entry.value).into_owned();
     session
-        .execute(PUT, &[&kind, &space, &key, &value, &entry.expires])
+        .execute(UPSERT_ENTRY, &[&kind, &space, &key, &value, &entry.expires])
         .await?;
     Ok(())
 }
 
 /// The value of an entry that has not ended.
-pub(super) async fn get(session: &Session, at: &EntryKey, now: Millis) -> Attempt<Option<Box<str>>> {
+pub(super) async fn get(session: &Session, at: &EntryKey, now: Millis) -> DbResult<Option<Box<str>>> {
     let (kind, space, key) = named(at);
-    let row = session.query_opt(GET, &[&kind, &space, &key, &now]).await?;
+    let row = session.query_opt(SELECT_ENTRY, &[&kind, &space, &key, &now]).await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 /// Takes an entry away; its value, if it had not ended.
-pub(super) async fn take(session: &Session, at: &EntryKey, now: Millis) -> Attempt<Option<Box<str>>> {
+pub(super) async fn take(session: &Session, at: &EntryKey, now: Millis) -> DbResult<Option<Box<str>>> {
     let (kind, space, key) = named(at);
-    let Some(row) = session.query_opt(TAKE, &[&kind, &space, &key, &now]).await? else {
+    let Some(row) = session.query_opt(DELETE_ENTRY, &[&kind, &space, &key, &now]).await? else {
         return Ok(None);
     };
     let lives: bool = row.try_get(1)?;
     Ok(if lives { Some(row.try_get(0)?) } else { None })
 }
 
-/// Takes some entries of a space away; returns how many: fewer than [`CLEARED`] when they were the last.
-pub(super) async fn clear(session: &Session, kind: EntryKind, space: &str) -> Attempt<usize> {
+/// Takes some entries of a space away; returns how many: fewer than [`MAX_ENTRIES_PER_TRANSACTION`] when they were the last.
+pub(super) async fn clear(session: &Session, kind: EntryKind, space: &str) -> DbResult<usize> {
     let (kind, space) = (kind as i32, storable(space).into_owned());
-    let cleared = session.execute(CLEAR, &[&kind, &space, &rows(CLEARED)]).await?;
+    let cleared = session
+        .execute(
+            DELETE_ENTRIES_OF_SPACE,
+            &[&kind, &space, &rows(MAX_ENTRIES_PER_TRANSACTION)],
+        )
+        .await?;
     Ok(counted(cleared))
 }
 
 /// Deletes at most `limit` entries that have ended, or that are beyond `most` of their cache.
-pub(super) async fn sweep(session: &Session, now: Millis, most: usize, limit: usize) -> Attempt<usize> {
-    let mut deleted = counted(session.execute(EXPIRED, &[&now, &rows(limit)]).await?);
+pub(super) async fn sweep(session: &Session, now: Millis, most: usize, limit: usize) -> DbResult<usize> {
+    let mut deleted = counted(session.execute(DELETE_EXPIRED_ENTRIES, &[&now, &rows(limit)]).await?);
     let (kind, most) = (EntryKind::Cache as i32, rows(most));
-    for row in session.query(SPACES, &[&kind, &most]).await? {
+    for row in session.query(SELECT_CROWDED_SPACES, &[&kind, &most]).await? {
         let (space, count): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
         let excess = count.saturating_sub(most).min(rows(limit.saturating_sub(deleted)));
-        deleted += counted(session.execute(EXCESS, &[&kind, &space, &excess]).await?);
+        deleted += counted(
+            session
+                .execute(DELETE_EXCESS_ENTRIES, &[&kind, &space, &excess])
+                .await?,
+        );
     }
     Ok(deleted)
 }

@@ -14,14 +14,14 @@ pub(super) enum Failure {
     /// The connection failed while a commit may have been under way.
     Unknown(tokio_postgres::Error),
     /// No answer in time.
-    Late(Duration),
+    TimedOut(Duration),
     /// Another process moved a row in the meantime: the verb begins anew.
-    Moved,
+    ConcurrentChange,
     /// An error for the caller.
-    Refused(Error),
+    Rejected(Error),
 }
 
-pub(super) type Attempt<T> = std::result::Result<T, Failure>;
+pub(super) type DbResult<T> = std::result::Result<T, Failure>;
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(failure: tokio_postgres::Error) -> Self {
@@ -31,13 +31,13 @@ impl From<tokio_postgres::Error> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Refused(error)
+        Self::Rejected(error)
     }
 }
 
 /// What to do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Remedy {
+pub(super) enum FailureAction {
     /// Begin anew at once: another transaction was in the way.
     Again,
     /// Begin anew on another connection.
@@ -47,40 +47,40 @@ pub(super) enum Remedy {
 }
 
 impl Failure {
-    pub(super) fn remedy(&self) -> Remedy {
+    pub(super) fn remedy(&self) -> FailureAction {
         match self {
-            Self::Moved => Remedy::Again,
-            Self::Late(_) => Remedy::Reconnect,
-            Self::Refused(_) => Remedy::Tell,
+            Self::ConcurrentChange => FailureAction::Again,
+            Self::TimedOut(_) => FailureAction::Reconnect,
+            Self::Rejected(_) => FailureAction::Tell,
             Self::Database(failure) | Self::Unknown(failure) => remedy_of(failure),
         }
     }
 
     /// Whether the work may have been committed all the same.
     pub(super) fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown(_) | Self::Late(_))
+        matches!(self, Self::Unknown(_) | Self::TimedOut(_))
     }
 
     /// As the caller sees it.
     pub(super) fn into_error(self) -> Error {
         match self {
-            Self::Refused(error) => error,
-            Self::Moved => Error::new(
+            Self::Rejected(error) => error,
+            Self::ConcurrentChange => Error::new(
                 ErrorCode::StoreError,
                 "the job kept changing in other processes; try again",
             ),
-            Self::Late(after) => Error::new(
+            Self::TimedOut(after) => Error::new(
                 ErrorCode::ConnectionError,
                 format!(
                     "the store's server did not answer within {} s; whether the change was made is unknown",
                     after.as_secs()
                 ),
             ),
-            Self::Database(failure) => describe(&failure).with_source(Shown::of(&failure)),
+            Self::Database(failure) => describe(&failure).with_source(ErrorText::of(&failure)),
             Self::Unknown(failure) => {
                 let error = describe(&failure);
                 let message = format!("{}; whether the change was made is unknown", error.message);
-                Error::new(error.code, message).with_source(Shown::of(&failure))
+                Error::new(error.code, message).with_source(ErrorText::of(&failure))
             }
         }
     }
@@ -89,9 +89,9 @@ impl Failure {
 /// A failure of the driver as text: the driver's own value may hold more than a log should.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Shown(String);
+struct ErrorText(String);
 
-impl Shown {
+impl ErrorText {
     fn of(failure: &tokio_postgres::Error) -> Self {
         Self(text_of(failure))
     }
@@ -107,27 +107,27 @@ fn text_of(failure: &tokio_postgres::Error) -> String {
     }
 }
 
-fn remedy_of(failure: &tokio_postgres::Error) -> Remedy {
+fn remedy_of(failure: &tokio_postgres::Error) -> FailureAction {
     let Some(code) = failure.code() else {
         // No answer of the server at all: the connection, or what it takes to make one.
         return if is_permanent(failure) {
-            Remedy::Tell
+            FailureAction::Tell
         } else {
-            Remedy::Reconnect
+            FailureAction::Reconnect
         };
     };
     match *code {
-        SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Remedy::Again,
+        SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => FailureAction::Again,
         SqlState::ADMIN_SHUTDOWN
         | SqlState::CRASH_SHUTDOWN
         | SqlState::CANNOT_CONNECT_NOW
         | SqlState::TOO_MANY_CONNECTIONS
         | SqlState::READ_ONLY_SQL_TRANSACTION
-        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Remedy::Reconnect,
-        _ if code.code().starts_with("08") => Remedy::Reconnect,
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => FailureAction::Reconnect,
+        _ if code.code().starts_with("08") => FailureAction::Reconnect,
         // A statement that a pooler's other server connection does not know.
-        SqlState::INVALID_SQL_STATEMENT_NAME => Remedy::Reconnect,
-        _ => Remedy::Tell,
+        SqlState::INVALID_SQL_STATEMENT_NAME => FailureAction::Reconnect,
+        _ => FailureAction::Tell,
     }
 }
 
@@ -180,7 +180,7 @@ fn describe(failure: &tokio_postgres::Error) -> Error {
         ),
         _ => (ErrorCode::StoreError, "see the server's log for more"),
     };
-    let kind = if remedy_of(failure) == Remedy::Reconnect {
+    let kind = if remedy_of(failure) == FailureAction::Reconnect {
         ErrorCode::ConnectionError
     } else {
         kind

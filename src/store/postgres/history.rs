@@ -2,24 +2,24 @@
 //!
 //! Writes nothing. Invariant: counts cover all runs there ever were; entries only those that retention has kept.
 
-use super::failure::{Attempt, damaged};
+use super::failure::{DbResult, damaged};
 use super::param::rows;
 use super::read::error_of;
 use super::session::Session;
 use super::state::{self, unsigned};
 use crate::clock::Millis;
 use crate::model::{JobId, RunStatus};
-use crate::store::{GapKind, GridGap, History, HistoryEntry, JobSeq};
+use crate::store::{GapKind, History, HistoryEntry, JobSeq, OccurrenceGap};
 use tokio_postgres::Row;
 
-const ENTRIES: &str = "SELECT run, attempt, status, started, ended, error, result FROM ductape.runs WHERE job = $1 \
+const SELECT_ATTEMPTS: &str = "SELECT run, attempt, status, started, ended, error, result FROM ductape.runs WHERE job = $1 \
                        ORDER BY run DESC, attempt DESC LIMIT $2";
-const GAPS: &str =
+const SELECT_GAPS: &str =
     "SELECT kind, first, last, count FROM ductape.gaps WHERE job = $1 ORDER BY first DESC, kind DESC LIMIT $2";
-const COUNTS: &str = include_str!("sql/runs_counts.sql");
+const COUNT_ENDED_RUNS: &str = include_str!("sql/runs_counts.sql");
 
 /// The history of the job with this id.
-pub(super) async fn of(session: &Session, id: &JobId, limit: usize) -> Attempt<Option<History>> {
+pub(super) async fn of(session: &Session, id: &JobId, limit: usize) -> DbResult<Option<History>> {
     session.snapshot().await?;
     let history = match state::find(session, id).await? {
         Some(job) => Some(read(session, job, rows(limit)).await?),
@@ -29,23 +29,23 @@ pub(super) async fn of(session: &Session, id: &JobId, limit: usize) -> Attempt<O
     Ok(history)
 }
 
-async fn read(session: &Session, job: JobSeq, limit: i64) -> Attempt<History> {
+async fn read(session: &Session, job: JobSeq, limit: i64) -> DbResult<History> {
     let counts = session
-        .query_opt(COUNTS, &[&job])
+        .query_opt(COUNT_ENDED_RUNS, &[&job])
         .await?
         .ok_or_else(|| damaged("no counts"))?;
-    let entries = session.query(ENTRIES, &[&job, &limit]).await?;
-    let gaps = session.query(GAPS, &[&job, &limit]).await?;
+    let entries = session.query(SELECT_ATTEMPTS, &[&job, &limit]).await?;
+    let gaps = session.query(SELECT_GAPS, &[&job, &limit]).await?;
     Ok(History {
         executions: counts.try_get(0)?,
         succeeded: counts.try_get(1)?,
         failed: counts.try_get(2)?,
-        entries: entries.iter().map(entry).collect::<Attempt<_>>()?,
-        gaps: gaps.iter().map(gap).collect::<Attempt<_>>()?,
+        entries: entries.iter().map(entry).collect::<DbResult<_>>()?,
+        gaps: gaps.iter().map(gap).collect::<DbResult<_>>()?,
     })
 }
 
-fn entry(row: &Row) -> Attempt<HistoryEntry> {
+fn entry(row: &Row) -> DbResult<HistoryEntry> {
     let started_at: Option<Millis> = row.try_get(3)?;
     let status: i32 = row.try_get(2)?;
     Ok(HistoryEntry {
@@ -59,13 +59,13 @@ fn entry(row: &Row) -> Attempt<HistoryEntry> {
     })
 }
 
-fn gap(row: &Row) -> Attempt<GridGap> {
+fn gap(row: &Row) -> DbResult<OccurrenceGap> {
     let kind = if row.try_get::<_, i32>(0)? == GapKind::Missed as i32 {
         GapKind::Missed
     } else {
         GapKind::Skipped
     };
-    Ok(GridGap {
+    Ok(OccurrenceGap {
         kind,
         first: row.try_get(1)?,
         last: row.try_get(2)?,

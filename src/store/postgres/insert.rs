@@ -3,13 +3,13 @@
 //! Invariant: a dispatch that is sent again because its outcome was unknown writes nothing twice: the same generated id
 //! with the same time of dispatch is the same dispatch.
 
-use super::failure::{Attempt, Failure, damaged};
+use super::failure::{DbResult, Failure, damaged};
 use super::keys::{KeyId, Keys};
 use super::param::storable;
 use super::replace;
 use super::session::Session;
 use super::state;
-use super::tx::{After, Tx};
+use super::tx::{Effects, Tx};
 use super::uniques;
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
@@ -18,13 +18,13 @@ use crate::store::{Inserted, RouteId};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-const INSERT: &str =
+const CALL_INSERT: &str =
     "SELECT * FROM ductape.insert_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS place";
-const TWINS: &str = include_str!("sql/series_twins.sql");
+const SELECT_DUPLICATE_SERIES: &str = include_str!("sql/duplicate_series.sql");
 
 /// A job with the number of its route.
 #[derive(Clone, Copy)]
-pub(super) struct Routed<'a> {
+pub(super) struct RoutedJob<'a> {
     pub(super) job: &'a NewJob,
     pub(super) route: RouteId,
 }
@@ -44,14 +44,14 @@ struct Columns {
     options: Vec<Option<String>>,
     inputs: Vec<Box<str>>,
     keys: Vec<Option<KeyId>>,
-    tag_places: Vec<i64>,
+    tag_indices: Vec<i64>,
     tags: Vec<String>,
 }
 
 impl Columns {
-    fn of(jobs: &[Routed<'_>], keys: &Keys) -> Result<Self> {
+    fn of(jobs: &[RoutedJob<'_>], keys: &Keys) -> Result<Self> {
         let mut columns = Self::default();
-        for (place, Routed { job, route }) in (1..).zip(jobs) {
+        for (index, RoutedJob { job, route }) in (1..).zip(jobs) {
             let (id, name) = match &job.id {
                 JobId::Generated(id) => (Some(*id), None),
                 JobId::Custom(name) => (None, Some(name.clone())),
@@ -69,17 +69,17 @@ impl Columns {
             columns.inputs.push(job.input.clone());
             columns.keys.push(keys.of(job));
             for tag in &job.options.tags {
-                columns.tag_places.push(place);
+                columns.tag_indices.push(index);
                 columns.tags.push(storable(tag).into_owned());
             }
         }
         Ok(columns)
     }
 
-    async fn insert(&self, session: &Session, now: Millis) -> Attempt<Vec<usize>> {
+    async fn insert(&self, session: &Session, now: Millis) -> DbResult<Vec<usize>> {
         let written = session
             .query(
-                INSERT,
+                CALL_INSERT,
                 &[
                     &now,
                     &self.ids,
@@ -94,23 +94,23 @@ impl Columns {
                     &self.options,
                     &self.inputs,
                     &self.keys,
-                    &self.tag_places,
+                    &self.tag_indices,
                     &self.tags,
                 ],
             )
             .await?;
-        let place = |row: &tokio_postgres::Row| Ok(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0));
-        written.iter().map(place).collect()
+        let index = |row: &tokio_postgres::Row| Ok(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0));
+        written.iter().map(index).collect()
     }
 }
 
 /// What an insert did, and what follows it.
-pub(super) type Outcome = (Vec<Inserted>, After);
+pub(super) type Outcome = (Vec<Inserted>, Effects);
 
 /// Writes the jobs; those whose id is taken, and those with a unique key, come after the others, each in a transaction of
 /// its own.
-pub(super) async fn each(session: &Session, jobs: &[Routed<'_>], now: Millis) -> Attempt<Outcome> {
-    let mut after = After::default();
+pub(super) async fn insert_each(session: &Session, jobs: &[RoutedJob<'_>], now: Millis) -> DbResult<Outcome> {
+    let mut after = Effects::default();
     let (mut answers, rest) = if jobs.iter().any(|routed| routed.job.options.concurrency.is_some()) {
         let mut tx = Tx::begin(session).await?;
         let written = write(&mut tx, jobs, now).await?;
@@ -132,19 +132,19 @@ pub(super) async fn each(session: &Session, jobs: &[Routed<'_>], now: Millis) ->
 }
 
 /// Writes all of the jobs or none.
-pub(super) async fn all(session: &Session, jobs: &[Routed<'_>], now: Millis) -> Attempt<Outcome> {
+pub(super) async fn insert_all_or_nothing(session: &Session, jobs: &[RoutedJob<'_>], now: Millis) -> DbResult<Outcome> {
     let mut tx = Tx::begin(session).await?;
     uniques::lock(session, jobs).await?;
-    let answers = within(&mut tx, jobs, now).await?;
+    let answers = insert_in(&mut tx, jobs, now).await?;
     if answers.iter().any(|answer| matches!(answer, Inserted::Conflict(_))) {
         tx.roll_back().await?;
-        return Ok((answers, After::default()));
+        return Ok((answers, Effects::default()));
     }
     Ok((answers, tx.commit().await?))
 }
 
 /// Writes jobs as a part of a transaction.
-pub(super) async fn within(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) -> Attempt<Vec<Inserted>> {
+pub(super) async fn insert_in(tx: &mut Tx<'_>, jobs: &[RoutedJob<'_>], now: Millis) -> DbResult<Vec<Inserted>> {
     let (mut answers, rest) = write(tx, jobs, now).await?;
     for at in rest {
         if let (Some(job), Some(answer)) = (jobs.get(at), answers.get_mut(at)) {
@@ -157,11 +157,11 @@ pub(super) async fn within(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) ->
 }
 
 /// Writes the jobs without unique keys whose ids are free; also the places of the others.
-async fn write(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) -> Attempt<(Vec<Inserted>, Vec<usize>)> {
+async fn write(tx: &mut Tx<'_>, jobs: &[RoutedJob<'_>], now: Millis) -> DbResult<(Vec<Inserted>, Vec<usize>)> {
     let mut answers = vec![Inserted::Created; jobs.len()];
     let (first, mut rest) = first_of_each(jobs);
-    name_twins(tx.session, &first, jobs, &mut answers).await?;
-    let plain: Vec<Routed<'_>> = first.iter().filter_map(|at| jobs.get(*at).copied()).collect();
+    mark_duplicate_series(tx.session, &first, jobs, &mut answers).await?;
+    let plain: Vec<RoutedJob<'_>> = first.iter().filter_map(|at| jobs.get(*at).copied()).collect();
     let is_new = write_new(tx, &plain, now).await?;
     rest.extend(
         first
@@ -175,14 +175,14 @@ async fn write(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) -> Attempt<(Ve
 }
 
 /// Writes those of the jobs whose ids are free, with their concurrency keys; says which.
-async fn write_new(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) -> Attempt<Vec<bool>> {
+async fn write_new(tx: &mut Tx<'_>, jobs: &[RoutedJob<'_>], now: Millis) -> DbResult<Vec<bool>> {
     let mut is_new = vec![false; jobs.len()];
     if jobs.is_empty() {
         return Ok(is_new);
     }
     let keys = Keys::find(tx.session, jobs.iter().map(|routed| routed.job)).await?;
-    for place in Columns::of(jobs, &keys)?.insert(tx.session, now).await? {
-        if let Some(new) = place.checked_sub(1).and_then(|at| is_new.get_mut(at)) {
+    for index in Columns::of(jobs, &keys)?.insert(tx.session, now).await? {
+        if let Some(new) = index.checked_sub(1).and_then(|at| is_new.get_mut(at)) {
             *new = true;
         }
     }
@@ -192,15 +192,15 @@ async fn write_new(tx: &mut Tx<'_>, jobs: &[Routed<'_>], now: Millis) -> Attempt
 }
 
 /// Writes one job, or meets the one that is there.
-async fn one(tx: &mut Tx<'_>, routed: Routed<'_>, now: Millis) -> Attempt<Inserted> {
+async fn one(tx: &mut Tx<'_>, routed: RoutedJob<'_>, now: Millis) -> DbResult<Inserted> {
     if state::find(tx.session, &routed.job.id).await?.is_some() {
-        return meet_existing(tx, routed, now).await;
+        return resolve_existing(tx, routed, now).await;
     }
-    if let Some(holder) = uniques::holder(tx.session, routed, now).await? {
-        return Ok(Inserted::Duplicate(holder.id, holder.standing));
+    if let Some(key_owner) = uniques::key_owner(tx.session, routed, now).await? {
+        return Ok(Inserted::Duplicate(key_owner.id, key_owner.summary));
     }
     if !write_new(tx, &[routed], now).await?.contains(&true) {
-        return meet_existing(tx, routed, now).await;
+        return resolve_existing(tx, routed, now).await;
     }
     uniques::take(tx, routed, routed.job.created);
     tx.wake();
@@ -208,7 +208,7 @@ async fn one(tx: &mut Tx<'_>, routed: Routed<'_>, now: Millis) -> Attempt<Insert
 }
 
 /// Places of the first job of each id, if it has no unique key, and of the others.
-fn first_of_each(jobs: &[Routed<'_>]) -> (Vec<usize>, Vec<usize>) {
+fn first_of_each(jobs: &[RoutedJob<'_>]) -> (Vec<usize>, Vec<usize>) {
     let mut seen = std::collections::HashSet::with_capacity(jobs.len());
     (0..jobs.len()).partition(|at| {
         jobs.get(*at)
@@ -217,10 +217,15 @@ fn first_of_each(jobs: &[Routed<'_>]) -> (Vec<usize>, Vec<usize>) {
 }
 
 /// Finds live series to the same target with the same schedule and input, when nobody chose an id for either.
-async fn name_twins(session: &Session, places: &[usize], jobs: &[Routed<'_>], answers: &mut [Inserted]) -> Attempt<()> {
+async fn mark_duplicate_series(
+    session: &Session,
+    places: &[usize],
+    jobs: &[RoutedJob<'_>],
+    answers: &mut [Inserted],
+) -> DbResult<()> {
     let mut wanted: Vec<(usize, i64, RouteId, &JobId)> = Vec::new();
     for at in places {
-        if let Some(Routed { job, route }) = jobs.get(*at)
+        if let Some(RoutedJob { job, route }) = jobs.get(*at)
             && let Some(fingerprint) = fingerprint(job)
         {
             wanted.push((*at, fingerprint, *route, &job.id));
@@ -232,15 +237,18 @@ async fn name_twins(session: &Session, places: &[usize], jobs: &[Routed<'_>], an
     let fingerprints: Vec<i64> = wanted.iter().map(|row| row.1).collect();
     let routes: Vec<i64> = wanted.iter().map(|row| row.2).collect();
     let mut known: HashMap<(i64, RouteId), JobId> = HashMap::new();
-    for row in session.query(TWINS, &[&fingerprints, &routes]).await? {
+    for row in session
+        .query(SELECT_DUPLICATE_SERIES, &[&fingerprints, &routes])
+        .await?
+    {
         known.insert((row.try_get(0)?, row.try_get(1)?), state::read_id(&row, 2, 3)?);
     }
     for (at, fingerprint, route, id) in wanted {
         match known.get(&(fingerprint, route)) {
             // A dispatch that is sent again finds itself.
-            Some(twin) if twin != id => {
+            Some(duplicate) if duplicate != id => {
                 if let Some(answer) = answers.get_mut(at) {
-                    *answer = Inserted::CreatedBeside(twin.clone());
+                    *answer = Inserted::CreatedDuplicateSeries(duplicate.clone());
                 }
             }
             Some(_) => {}
@@ -252,18 +260,18 @@ async fn name_twins(session: &Session, places: &[usize], jobs: &[Routed<'_>], an
     Ok(())
 }
 
-async fn meet_existing(tx: &mut Tx<'_>, routed: Routed<'_>, now: Millis) -> Attempt<Inserted> {
+async fn resolve_existing(tx: &mut Tx<'_>, routed: RoutedJob<'_>, now: Millis) -> DbResult<Inserted> {
     let job = routed.job;
     let seq = state::lock(tx.session, &job.id).await?;
     // Deleted since: the whole begins anew.
-    let seq = seq.ok_or(Failure::Moved)?;
+    let seq = seq.ok_or(Failure::ConcurrentChange)?;
     let known = state::lock_series(tx.session, &vec![seq]).await?.pop();
     let known = known.ok_or_else(|| damaged("an id without its job"))?;
     if matches!(job.id, JobId::Generated(_)) && job.created == known.job.created {
         return Ok(Inserted::Created);
     }
     match job.on_conflict {
-        OnConflict::Return => Ok(Inserted::Existing(known.standing())),
+        OnConflict::Return => Ok(Inserted::Existing(known.summary())),
         OnConflict::Error => Ok(Inserted::Conflict(format!("a job with the id {} exists", job.id))),
         OnConflict::Replace => replace::apply(tx, routed, known, now).await,
     }
@@ -294,15 +302,15 @@ pub(super) fn options_text(options: &JobOptions) -> Result<Option<String>> {
     }
     serde_json::to_string(&options)
         .map(Some)
-        .map_err(|e| unwritable("options", e))
+        .map_err(|e| not_serializable("options", e))
 }
 
 /// JSON text of a schedule.
 pub(super) fn spec_text(recurrence: &Recurrence) -> Result<String> {
-    serde_json::to_string(recurrence).map_err(|e| unwritable("schedule", e))
+    serde_json::to_string(recurrence).map_err(|e| not_serializable("schedule", e))
 }
 
-fn unwritable(what: &str, failure: serde_json::Error) -> Error {
+fn not_serializable(what: &str, failure: serde_json::Error) -> Error {
     Error::new(
         ErrorCode::ValidationError,
         format!("the job's {what} cannot be written as JSON: {failure}"),

@@ -3,30 +3,31 @@
 //! Leases are counted by the server's clock, which all processes share. Invariant: a registration is deleted only when it
 //! holds no run any more, and claims nothing meanwhile, so that every run in `running` has an owner that somebody watches.
 
-use super::complete::{Next, Taken, error_text};
-use super::failure::Attempt;
+use super::complete::{EndedClaim, NextAttempt, error_text};
+use super::failure::DbResult;
 use super::session::Session;
-use super::state::{self, Place, Run};
-use super::tx::{After, Tx, params};
+use super::state::{self, Run, RunState};
+use super::tx::{Effects, Tx, params};
 use crate::clock::Millis;
 use crate::error::ErrorCode;
 use crate::model::{RunError, RunStatus};
 use crate::store::{InstanceId, JobSeq, Recovered, Token};
 
 /// Runs taken back in one transaction.
-const RUNS: i64 = 500;
+const MAX_RUNS_PER_TRANSACTION: i64 = 500;
 
-const REGISTER: &str = include_str!("sql/instances_register.sql");
-const RENEW: &str = include_str!("sql/instances_renew.sql");
-const ANY_DEAD: &str = include_str!("sql/instances_any_dead.sql");
-const LOCK_DEAD: &str = include_str!("sql/instances_lock_dead.sql");
-const LOCK: &str = "SELECT id FROM ductape.instances WHERE id = $1 FOR UPDATE";
-const UNREGISTER: &str = "DELETE FROM ductape.instances WHERE id = $1";
-const HELD: &str = "SELECT job, run, token FROM ductape.running WHERE owner = $1 ORDER BY job, run LIMIT $2";
+const INSERT_INSTANCE: &str = include_str!("sql/instances_register.sql");
+const UPDATE_INSTANCE_LEASE: &str = include_str!("sql/instances_renew.sql");
+const SELECT_ANY_DEAD_INSTANCE: &str = include_str!("sql/instances_any_dead.sql");
+const LOCK_DEAD_INSTANCE: &str = include_str!("sql/instances_lock_dead.sql");
+const LOCK_INSTANCE: &str = "SELECT id FROM ductape.instances WHERE id = $1 FOR UPDATE";
+const DELETE_INSTANCE: &str = "DELETE FROM ductape.instances WHERE id = $1";
+const SELECT_CLAIMS_OF_INSTANCE: &str =
+    "SELECT job, run, token FROM ductape.running WHERE owner = $1 ORDER BY job, run LIMIT $2";
 
 /// Registers a process. `clock`: the time in place of the server's, for tests.
-pub(super) async fn register(session: &Session, clock: Option<Millis>, lease: i64) -> Attempt<InstanceId> {
-    let rows = session.query(REGISTER, &[&clock, &lease]).await?;
+pub(super) async fn register(session: &Session, clock: Option<Millis>, lease: i64) -> DbResult<InstanceId> {
+    let rows = session.query(INSERT_INSTANCE, &[&clock, &lease]).await?;
     match rows.first() {
         Some(row) => Ok(row.try_get(0)?),
         None => Err(super::failure::damaged("no registration").into()),
@@ -34,19 +35,27 @@ pub(super) async fn register(session: &Session, clock: Option<Millis>, lease: i6
 }
 
 /// Renews a lease that has not been taken away.
-pub(super) async fn renew(session: &Session, clock: Option<Millis>, instance: InstanceId, lease: i64) -> Attempt<bool> {
-    Ok(session.execute(RENEW, &[&clock, &lease, &instance]).await? > 0)
+pub(super) async fn renew(
+    session: &Session,
+    clock: Option<Millis>,
+    instance: InstanceId,
+    lease: i64,
+) -> DbResult<bool> {
+    Ok(session
+        .execute(UPDATE_INSTANCE_LEASE, &[&clock, &lease, &instance])
+        .await?
+        > 0)
 }
 
 /// Hands back runs of a process that ends, and its registration with the last of them. `true`: there are more.
-pub(super) async fn hand_back(session: &Session, instance: InstanceId, now: Millis) -> Attempt<(bool, After)> {
+pub(super) async fn release_claims(session: &Session, instance: InstanceId, now: Millis) -> DbResult<(bool, Effects)> {
     let mut tx = Tx::begin(session).await?;
-    session.query(LOCK, &[&instance]).await?;
-    let mut release = |tx: &mut Tx<'_>, mut taken: Taken<'_>| {
-        taken.release(tx, now);
+    session.query(LOCK_INSTANCE, &[&instance]).await?;
+    let mut release = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>| {
+        ended_claim.release(tx, now);
         Ok(())
     };
-    let more = take_back(&mut tx, instance, &mut release).await?;
+    let more = end_claims(&mut tx, instance, &mut release).await?;
     let after = tx.commit().await?;
     Ok((more, after))
 }
@@ -57,7 +66,7 @@ pub(super) struct RecoveryStep {
     pub(super) found: Recovered,
     /// There may be another process, or more runs of this one.
     pub(super) more: bool,
-    pub(super) after: After,
+    pub(super) after: Effects,
 }
 
 /// Takes back runs of a process whose lease has ended, if there is one.
@@ -66,26 +75,26 @@ pub(super) async fn recover(
     clock: Option<Millis>,
     now: Millis,
     max_crashes: u32,
-) -> Attempt<RecoveryStep> {
+) -> DbResult<RecoveryStep> {
     let mut step = RecoveryStep::default();
-    if session.query(ANY_DEAD, &[&clock]).await?.is_empty() {
+    if session.query(SELECT_ANY_DEAD_INSTANCE, &[&clock]).await?.is_empty() {
         return Ok(step);
     }
     let mut tx = Tx::begin(session).await?;
     // Another process may be at the same one.
-    let Some(dead) = session.query_opt(LOCK_DEAD, &[&clock]).await? else {
+    let Some(dead) = session.query_opt(LOCK_DEAD_INSTANCE, &[&clock]).await? else {
         tx.roll_back().await?;
         return Ok(step);
     };
     let instance: InstanceId = dead.try_get(0)?;
     let found = &mut step.found;
-    let mut crashed = |tx: &mut Tx<'_>, taken: Taken<'_>| {
-        let failed = crash(tx, taken, now, max_crashes)?;
+    let mut crashed = |tx: &mut Tx<'_>, ended_claim: EndedClaim<'_>| {
+        let failed = crash(tx, ended_claim, now, max_crashes)?;
         found.failed += usize::from(failed);
         found.requeued += usize::from(!failed);
         Ok(())
     };
-    let rest = take_back(&mut tx, instance, &mut crashed).await?;
+    let rest = end_claims(&mut tx, instance, &mut crashed).await?;
     step.after = tx.commit().await?;
     step.found.instances = usize::from(!rest);
     step.more = true;
@@ -93,40 +102,40 @@ pub(super) async fn recover(
 }
 
 /// Takes runs from a process whose registration is locked, and deletes that with the last of them.
-async fn take_back(
+async fn end_claims(
     tx: &mut Tx<'_>,
     instance: InstanceId,
-    each: &mut (dyn FnMut(&mut Tx<'_>, Taken<'_>) -> Attempt<()> + Send),
-) -> Attempt<bool> {
-    let held = held_some(tx.session, instance, RUNS).await?;
-    let mut jobs: Vec<JobSeq> = held.iter().map(|(job, _, _)| *job).collect();
+    each: &mut (dyn FnMut(&mut Tx<'_>, EndedClaim<'_>) -> DbResult<()> + Send),
+) -> DbResult<bool> {
+    let claims_of = some_claims_of(tx.session, instance, MAX_RUNS_PER_TRANSACTION).await?;
+    let mut jobs: Vec<JobSeq> = claims_of.iter().map(|(job, _, _)| *job).collect();
     jobs.dedup();
-    let mut subjects = state::lock_series(tx.session, &jobs).await?;
-    for (job, run, token) in &held {
-        let subject = subjects.iter_mut().find(|subject| subject.job.seq == *job);
+    let mut stored_jobs = state::lock_series(tx.session, &jobs).await?;
+    for (job, run, token) in &claims_of {
+        let stored_job = stored_jobs.iter_mut().find(|stored_job| stored_job.job.seq == *job);
         let wanted = |found: &Run| {
             found.run == *run
-                && matches!(&found.place, Place::Running(running) if running.token == *token && running.owner == instance)
+                && matches!(&found.run_state, RunState::Running(running) if running.token == *token && running.owner == instance)
         };
-        if let Some(taken) = subject.and_then(|subject| Taken::from(subject, wanted)) {
-            each(tx, taken)?;
+        if let Some(ended_claim) = stored_job.and_then(|stored_job| EndedClaim::from(stored_job, wanted)) {
+            each(tx, ended_claim)?;
         }
     }
-    for subject in subjects {
-        if let Some(series) = subject.series {
-            series.save(tx, subject.job.seq);
+    for stored_job in stored_jobs {
+        if let Some(series) = stored_job.series {
+            series.save(tx, stored_job.job.seq);
         }
     }
-    let more = super::param::rows(held.len()) == RUNS;
+    let more = super::param::rows(claims_of.len()) == MAX_RUNS_PER_TRANSACTION;
     if !more {
-        tx.later(UNREGISTER, params![instance]);
+        tx.write_later(DELETE_INSTANCE, params![instance]);
     }
     Ok(more)
 }
 
 /// An attempt whose process died: the run goes on with another one, or fails. `true`: it failed.
-fn crash(tx: &mut Tx<'_>, mut taken: Taken<'_>, now: Millis, max_crashes: u32) -> Attempt<bool> {
-    let running = taken.running;
+fn crash(tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, now: Millis, max_crashes: u32) -> DbResult<bool> {
+    let running = ended_claim.running;
     let crashes = running.crashes + 1;
     let fails = crashes >= max_crashes;
     let message = if fails {
@@ -136,31 +145,31 @@ fn crash(tx: &mut Tx<'_>, mut taken: Taken<'_>, now: Millis, max_crashes: u32) -
     };
     let error = error_text(&RunError::new(ErrorCode::Crashed.as_str(), &message, None))?;
     let status = if fails { RunStatus::Failed } else { RunStatus::Crashed };
-    let mut row = taken.history(status, running.started, now);
+    let mut row = ended_claim.history(status, running.started, now);
     row.error = Some(error);
     if fails {
-        taken.finish(tx, row, now);
+        ended_claim.finish(tx, row, now);
         return Ok(true);
     }
     row.next_due = Some(running.due);
-    tx.puts.attempts.push(row);
-    let next = Next {
+    tx.inserts.attempts.push(row);
+    let next = NextAttempt {
         attempt: running.attempt + 1,
         crashes,
         due: running.due,
         at_once: true,
     };
-    taken.requeue(tx, next, now);
+    ended_claim.requeue(tx, next, now);
     Ok(false)
 }
 
 /// All claims of a process.
-pub(super) async fn held(session: &Session, instance: InstanceId) -> Attempt<Vec<(JobSeq, i64, Token)>> {
-    held_some(session, instance, i64::MAX).await
+pub(super) async fn claims_of(session: &Session, instance: InstanceId) -> DbResult<Vec<(JobSeq, i64, Token)>> {
+    some_claims_of(session, instance, i64::MAX).await
 }
 
-async fn held_some(session: &Session, instance: InstanceId, most: i64) -> Attempt<Vec<(JobSeq, i64, Token)>> {
-    let rows = session.query(HELD, &[&instance, &most]).await?;
+async fn some_claims_of(session: &Session, instance: InstanceId, most: i64) -> DbResult<Vec<(JobSeq, i64, Token)>> {
+    let rows = session.query(SELECT_CLAIMS_OF_INSTANCE, &[&instance, &most]).await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()

@@ -1,13 +1,13 @@
 //! Concurrency keys: how many runs with a key are going, and which wait until one of them has ended.
 //!
 //! A due run is put among the claimable ones; a claim that meets a full key moves it to `held`. After a transaction in
-//! which a run with a key ended or was taken away, [`free`] makes the best held runs *of each route* claimable, as many as
+//! which a run with a key ended or was taken away, [`unblock`] makes the best held runs *of each route* claimable, as many as
 //! there is room for; it may be called at any time, and is, so that a process that dies in between leaves no slot unused.
 //!
 //! Invariant: how many runs with a key are going is the number of its rows in `running`, and whoever adds one has locked
 //! the key before counting them.
 
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::param::storable;
 use super::session::Session;
 use super::tx::Tx;
@@ -17,14 +17,14 @@ use std::collections::BTreeMap;
 /// Number of a key inside one store.
 pub(super) type KeyId = i64;
 
-const ADD: &str = include_str!("sql/keys_add.sql");
-const FIND: &str = include_str!("sql/keys_find.sql");
-const LIMIT: &str = include_str!("sql/keys_limit.sql");
-const FREE: &str = "SELECT ductape.free_v1($1)";
-const FREE_ALL: &str = "SELECT ductape.free_v1(ARRAY (SELECT * FROM ductape.keys_with_held_v1()))";
-const USE: &str =
+const INSERT_KEYS: &str = include_str!("sql/keys_add.sql");
+const SELECT_KEYS: &str = include_str!("sql/keys_find.sql");
+const UPDATE_KEY_LIMITS: &str = include_str!("sql/keys_limit.sql");
+const CALL_UNBLOCK: &str = "SELECT ductape.free_v1($1)";
+const CALL_UNBLOCK_ALL: &str = "SELECT ductape.free_v1(ARRAY (SELECT * FROM ductape.keys_with_held_v1()))";
+const SELECT_KEY_USAGE: &str =
     "SELECT (SELECT count(*) FROM ductape.running WHERE key = keys.id), max FROM ductape.keys WHERE id = $1";
-const DROP_UNUSED: &str = include_str!("sql/keys_drop_unused.sql");
+const DELETE_UNUSED_KEYS: &str = include_str!("sql/keys_drop_unused.sql");
 
 type Name = (Box<str>, Box<str>, String);
 
@@ -40,7 +40,7 @@ fn name(job: &NewJob) -> Option<Name> {
 
 impl Keys {
     /// Finds them; those that are new are made, within the caller's transaction.
-    pub(super) async fn find<'a>(session: &Session, jobs: impl Iterator<Item = &'a NewJob>) -> Attempt<Self> {
+    pub(super) async fn find<'a>(session: &Session, jobs: impl Iterator<Item = &'a NewJob>) -> DbResult<Self> {
         let mut limits: BTreeMap<Name, i64> = BTreeMap::new();
         for job in jobs {
             if let (Some(name), Some(concurrency)) = (name(job), &job.options.concurrency) {
@@ -57,9 +57,9 @@ impl Keys {
             names.push(name);
             most.push(limit);
         }
-        session.execute(ADD, &[&products, &envs, &names, &most]).await?;
+        session.execute(INSERT_KEYS, &[&products, &envs, &names, &most]).await?;
         let mut keys = Self::default();
-        for row in session.query(FIND, &[&products, &envs, &names]).await? {
+        for row in session.query(SELECT_KEYS, &[&products, &envs, &names]).await? {
             keys.0
                 .insert((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?), row.try_get(0)?);
         }
@@ -72,7 +72,7 @@ impl Keys {
     }
 
     /// The limits of these jobs, which are written, count from now on; the last one of each key.
-    pub(super) async fn limit<'a>(&self, tx: &mut Tx<'_>, jobs: impl Iterator<Item = &'a NewJob>) -> Attempt<()> {
+    pub(super) async fn limit<'a>(&self, tx: &mut Tx<'_>, jobs: impl Iterator<Item = &'a NewJob>) -> DbResult<()> {
         let mut limits: BTreeMap<KeyId, i64> = BTreeMap::new();
         for job in jobs {
             if let (Some(key), Some(concurrency)) = (self.of(job), &job.options.concurrency) {
@@ -83,30 +83,30 @@ impl Keys {
             return Ok(());
         }
         let (keys, limits): (Vec<KeyId>, Vec<i64>) = limits.into_iter().unzip();
-        tx.session.execute(LIMIT, &[&keys, &limits]).await?;
+        tx.session.execute(UPDATE_KEY_LIMITS, &[&keys, &limits]).await?;
         // A raised limit lets more runs begin.
-        keys.into_iter().for_each(|key| tx.freed(Some(key)));
+        keys.into_iter().for_each(|key| tx.slot_freed(Some(key)));
         Ok(())
     }
 }
 
 /// Makes the best runs behind these keys claimable, as far as there is room; returns how many.
-pub(super) async fn free(session: &Session, keys: &[KeyId]) -> Attempt<i64> {
-    let row = session.query_opt(FREE, &[&keys.to_vec()]).await?;
+pub(super) async fn unblock(session: &Session, keys: &[KeyId]) -> DbResult<i64> {
+    let row = session.query_opt(CALL_UNBLOCK, &[&keys.to_vec()]).await?;
     Ok(row.map_or(Ok(0), |row| row.try_get(0))?)
 }
 
 /// The same for all keys behind which runs wait.
-pub(super) async fn free_all(session: &Session) -> Attempt<i64> {
-    let row = session.query_opt(FREE_ALL, &[]).await?;
-    let freed: Option<i64> = row.map_or(Ok(None), |row| row.try_get(0))?;
-    Ok(freed.unwrap_or(0))
+pub(super) async fn unblock_all(session: &Session) -> DbResult<i64> {
+    let row = session.query_opt(CALL_UNBLOCK_ALL, &[]).await?;
+    let slot_freed: Option<i64> = row.map_or(Ok(None), |row| row.try_get(0))?;
+    Ok(slot_freed.unwrap_or(0))
 }
 
 /// How many runs with the key are going and how many may, when there are no fewer.
-pub(super) async fn full(session: &Session, key: Option<KeyId>) -> Attempt<Option<(i64, i64)>> {
+pub(super) async fn usage_if_full(session: &Session, key: Option<KeyId>) -> DbResult<Option<(i64, i64)>> {
     let Some(key) = key else { return Ok(None) };
-    let Some(row) = session.query_opt(USE, &[&key]).await? else {
+    let Some(row) = session.query_opt(SELECT_KEY_USAGE, &[&key]).await? else {
         return Ok(None);
     };
     let (running, limit): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -114,7 +114,7 @@ pub(super) async fn full(session: &Session, key: Option<KeyId>) -> Attempt<Optio
 }
 
 /// Forgets keys that no job and no run has.
-pub(super) async fn drop_unused(session: &Session) -> Attempt<()> {
-    session.execute(DROP_UNUSED, &[]).await?;
+pub(super) async fn delete_unused(session: &Session) -> DbResult<()> {
+    session.execute(DELETE_UNUSED_KEYS, &[]).await?;
     Ok(())
 }

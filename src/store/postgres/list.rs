@@ -5,23 +5,23 @@
 //! matching job between its cursors, however long that takes.
 
 use super::counters;
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::param::{Param, rows, storable};
 use super::read;
 use super::session::Session;
-use super::state::{self, Subject};
+use super::state::{self, StoredJob};
 use crate::model::Status;
 use crate::store::{JobSeq, ListFilter, Page, RouteId, Stats};
 
 /// Finding the state of a job on a walk costs about as much as this many rows of a state's table.
-const WALK_COST: i64 = 8;
+const RARE_STATE_COST_FACTOR: i64 = 8;
 /// Jobs read at a time.
-const CHUNK: usize = 256;
+const CHUNK_JOBS: usize = 256;
 /// More routes than this are not looked up one by one.
-const MERGED_ROUTES: usize = 32;
+const MAX_MERGED_ROUTES: usize = 32;
 
 /// What a job must be like, whatever its state; parameters 2 to 6.
-macro_rules! fits {
+macro_rules! matches_filter {
     () => {
         "($2::boolean IS NULL OR recurring = $2) AND ($3::bigint IS NULL OR created >= $3) \
          AND ($4::bigint IS NULL OR created <= $4) AND ($5::bigint[] IS NULL OR route = ANY ($5)) \
@@ -30,38 +30,38 @@ macro_rules! fits {
     };
 }
 
-const NEWEST: &str = concat!(
+const SELECT_NEWEST: &str = concat!(
     "SELECT seq FROM ductape.jobs WHERE seq < $1 AND ",
-    fits!(),
+    matches_filter!(),
     " ORDER BY seq DESC LIMIT $7"
 );
-const NEWEST_OF_ROUTES: &str = concat!(
+const SELECT_NEWEST_OF_ROUTES: &str = concat!(
     "SELECT found.seq FROM (SELECT DISTINCT unnest($5::bigint[]) AS number) AS wanted CROSS JOIN LATERAL \
      (SELECT seq FROM ductape.jobs WHERE route = wanted.number AND seq < $1 AND ",
-    fits!(),
+    matches_filter!(),
     " ORDER BY route, seq DESC LIMIT $7) AS found ORDER BY found.seq DESC LIMIT $7"
 );
-const NEWEST_OF_TAG: &str = concat!(
+const SELECT_NEWEST_OF_TAG: &str = concat!(
     "SELECT seq FROM ductape.tags JOIN ductape.jobs ON seq = job WHERE tag = ($6::text[])[1] AND job < $1 AND ",
-    fits!(),
+    matches_filter!(),
     " ORDER BY job DESC LIMIT $7"
 );
-const SOME: &str = concat!(
+const SELECT_FILTERED: &str = concat!(
     "SELECT seq FROM ductape.jobs WHERE seq = ANY ($1) AND ",
-    fits!(),
+    matches_filter!(),
     " ORDER BY seq DESC"
 );
-const IN_STATES: &str = include_str!("sql/jobs_in_states.sql");
+const SELECT_IN_STATES: &str = include_str!("sql/jobs_in_states.sql");
 
 /// One page, and the number of all matches if it was asked for.
-pub(super) async fn page(session: &Session, filter: &ListFilter) -> Attempt<Page> {
+pub(super) async fn page(session: &Session, filter: &ListFilter) -> DbResult<Page> {
     session.snapshot().await?;
     let page = read_page(session, filter).await?;
     session.end_snapshot().await?;
     Ok(page)
 }
 
-async fn read_page(session: &Session, filter: &ListFilter) -> Attempt<Page> {
+async fn read_page(session: &Session, filter: &ListFilter) -> DbResult<Page> {
     let numbers = counters::stats(session, filter.routes.as_deref()).await?;
     let total = match filter.count_up_to {
         Some(bound) => Some(total(session, filter, &numbers, bound).await?),
@@ -71,14 +71,14 @@ async fn read_page(session: &Session, filter: &ListFilter) -> Attempt<Page> {
         total,
         ..Page::default()
     };
-    if filter.limit == 0 || matching(filter, &numbers) == 0 {
+    if filter.limit == 0 || count_matching(filter, &numbers) == 0 {
         return Ok(page);
     }
     let wanted = filter.offset.saturating_add(filter.limit).saturating_add(1);
-    let mut walk = Walk::new(session, filter, &numbers, wanted).await?;
+    let mut scan = JobScan::new(session, filter, &numbers, wanted).await?;
     let mut passed = 0;
     let mut found: Vec<JobSeq> = Vec::new();
-    'walk: while let Some(chunk) = walk.next(session).await? {
+    'scan: while let Some(chunk) = scan.next(session).await? {
         for job in chunk {
             if passed < filter.offset {
                 passed += 1;
@@ -86,26 +86,26 @@ async fn read_page(session: &Session, filter: &ListFilter) -> Attempt<Page> {
             }
             if found.len() == filter.limit {
                 page.next = found.last().copied();
-                break 'walk;
+                break 'scan;
             }
             found.push(job);
         }
     }
-    let mut subjects = state::of(session, &found).await?;
-    subjects.reverse();
-    page.jobs = read::records(session, &subjects).await?;
+    let mut stored_jobs = state::of(session, &found).await?;
+    stored_jobs.reverse();
+    page.jobs = read::records(session, &stored_jobs).await?;
     Ok(page)
 }
 
 /// Numbers of the jobs that match, newest first, by the cursor and limit of the filter.
-pub(super) async fn numbers(session: &Session, filter: &ListFilter) -> Attempt<Vec<JobSeq>> {
+pub(super) async fn numbers(session: &Session, filter: &ListFilter) -> DbResult<Vec<JobSeq>> {
     session.snapshot().await?;
     let numbers = counters::stats(session, filter.routes.as_deref()).await?;
     let mut found = Vec::new();
-    if matching(filter, &numbers) > 0 {
-        let mut walk = Walk::new(session, filter, &numbers, filter.limit).await?;
+    if count_matching(filter, &numbers) > 0 {
+        let mut scan = JobScan::new(session, filter, &numbers, filter.limit).await?;
         while found.len() < filter.limit
-            && let Some(chunk) = walk.next(session).await?
+            && let Some(chunk) = scan.next(session).await?
         {
             found.extend(chunk);
         }
@@ -116,14 +116,14 @@ pub(super) async fn numbers(session: &Session, filter: &ListFilter) -> Attempt<V
 }
 
 /// How many jobs can match, by the counters.
-fn matching(filter: &ListFilter, numbers: &Stats) -> i64 {
+fn count_matching(filter: &ListFilter, numbers: &Stats) -> i64 {
     let wanted = |status: &Status| filter.statuses.is_empty() || filter.statuses.contains(status);
     let counts = Status::ALL.iter().zip(numbers.by_status);
     counts.filter(|(status, _)| wanted(status)).map(|(_, n)| n).sum()
 }
 
-async fn total(session: &Session, filter: &ListFilter, numbers: &Stats, bound: usize) -> Attempt<usize> {
-    let by_counters = usize::try_from(matching(filter, numbers)).unwrap_or(0);
+async fn total(session: &Session, filter: &ListFilter, numbers: &Stats, bound: usize) -> DbResult<usize> {
+    let by_counters = usize::try_from(count_matching(filter, numbers)).unwrap_or(0);
     let counted = filter.recurring.is_none() && filter.tags.is_empty() && filter.from.is_none() && filter.to.is_none();
     if counted || by_counters == 0 {
         return Ok(by_counters.min(bound));
@@ -132,10 +132,10 @@ async fn total(session: &Session, filter: &ListFilter, numbers: &Stats, bound: u
         before: None,
         ..filter.clone()
     };
-    let mut walk = Walk::new(session, &all, numbers, bound).await?;
+    let mut scan = JobScan::new(session, &all, numbers, bound).await?;
     let mut count = 0;
     while count < bound
-        && let Some(chunk) = walk.next(session).await?
+        && let Some(chunk) = scan.next(session).await?
     {
         count += chunk.len();
     }
@@ -143,7 +143,7 @@ async fn total(session: &Session, filter: &ListFilter, numbers: &Stats, bound: u
 }
 
 /// Goes through matching jobs, newest first, some at a time.
-struct Walk<'a> {
+struct JobScan<'a> {
     filter: &'a ListFilter,
     routes: Option<Vec<RouteId>>,
     tags: Vec<String>,
@@ -154,8 +154,8 @@ struct Walk<'a> {
     done: bool,
 }
 
-impl<'a> Walk<'a> {
-    async fn new(session: &Session, filter: &'a ListFilter, numbers: &Stats, wanted: usize) -> Attempt<Self> {
+impl<'a> JobScan<'a> {
+    async fn new(session: &Session, filter: &'a ListFilter, numbers: &Stats, wanted: usize) -> DbResult<Self> {
         let below = filter.before.unwrap_or(JobSeq::MAX);
         let rare = if is_rare(session, filter, numbers, wanted).await? {
             Some(in_states(session, &filter.statuses, below).await?.into_iter())
@@ -172,14 +172,14 @@ impl<'a> Walk<'a> {
             chunk: if filter.statuses.is_empty() {
                 wanted.clamp(16, 2_000)
             } else {
-                CHUNK
+                CHUNK_JOBS
             },
             done: false,
         })
     }
 
     /// The next matches; `None`: there are no more.
-    async fn next(&mut self, session: &Session) -> Attempt<Option<Vec<JobSeq>>> {
+    async fn next(&mut self, session: &Session) -> DbResult<Option<Vec<JobSeq>>> {
         while !self.done {
             let candidates = self.candidates(session).await?;
             if candidates.is_empty() {
@@ -188,13 +188,13 @@ impl<'a> Walk<'a> {
             if self.filter.statuses.is_empty() {
                 return Ok(Some(candidates));
             }
-            let mut subjects = state::of(session, &candidates).await?;
-            subjects.reverse();
-            let wanted = |subject: &Subject| self.filter.statuses.contains(&subject.status());
-            let found: Vec<JobSeq> = subjects
+            let mut stored_jobs = state::of(session, &candidates).await?;
+            stored_jobs.reverse();
+            let wanted = |stored_job: &StoredJob| self.filter.statuses.contains(&stored_job.status());
+            let found: Vec<JobSeq> = stored_jobs
                 .iter()
-                .filter(|subject| wanted(subject))
-                .map(|subject| subject.job.seq)
+                .filter(|stored_job| wanted(stored_job))
+                .map(|stored_job| stored_job.job.seq)
                 .collect();
             if !found.is_empty() {
                 return Ok(Some(found));
@@ -203,17 +203,20 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
-    async fn candidates(&mut self, session: &Session) -> Attempt<Vec<JobSeq>> {
+    async fn candidates(&mut self, session: &Session) -> DbResult<Vec<JobSeq>> {
         if let Some(rare) = &mut self.rare {
-            let some: Vec<JobSeq> = rare.take(CHUNK).collect();
-            self.done = some.len() < CHUNK;
-            return self.select(session, SOME, &some, None).await;
+            let some: Vec<JobSeq> = rare.take(CHUNK_JOBS).collect();
+            self.done = some.len() < CHUNK_JOBS;
+            return self.select(session, SELECT_FILTERED, &some, None).await;
         }
-        let few = self.routes.as_ref().is_some_and(|routes| routes.len() <= MERGED_ROUTES);
+        let few = self
+            .routes
+            .as_ref()
+            .is_some_and(|routes| routes.len() <= MAX_MERGED_ROUTES);
         let query = match (self.tags.is_empty(), few) {
-            (false, _) => NEWEST_OF_TAG,
-            (true, true) => NEWEST_OF_ROUTES,
-            (true, false) => NEWEST,
+            (false, _) => SELECT_NEWEST_OF_TAG,
+            (true, true) => SELECT_NEWEST_OF_ROUTES,
+            (true, false) => SELECT_NEWEST,
         };
         let limit = rows(self.chunk);
         let below = self.below;
@@ -229,7 +232,7 @@ impl<'a> Walk<'a> {
         query: &'static str,
         first: &dyn Param,
         limit: Option<i64>,
-    ) -> Attempt<Vec<JobSeq>> {
+    ) -> DbResult<Vec<JobSeq>> {
         let filter = self.filter;
         let mut params: Vec<&dyn Param> = vec![
             first,
@@ -248,24 +251,24 @@ impl<'a> Walk<'a> {
 }
 
 /// Numbers of jobs that may be in one of these states, newest first, each once.
-async fn in_states(session: &Session, statuses: &[Status], below: JobSeq) -> Attempt<Vec<JobSeq>> {
+async fn in_states(session: &Session, statuses: &[Status], below: JobSeq) -> DbResult<Vec<JobSeq>> {
     let statuses: Vec<i32> = statuses.iter().map(|status| *status as i32).collect();
-    let found = session.query(IN_STATES, &[&statuses, &below]).await?;
+    let found = session.query(SELECT_IN_STATES, &[&statuses, &below]).await?;
     found.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Whether the tables of the wanted states are shorter than the walk to `wanted` matches.
-async fn is_rare(session: &Session, filter: &ListFilter, numbers: &Stats, wanted: usize) -> Attempt<bool> {
+async fn is_rare(session: &Session, filter: &ListFilter, numbers: &Stats, wanted: usize) -> DbResult<bool> {
     if filter.statuses.is_empty() {
         return Ok(false);
     }
     let all = counters::stats(session, None).await?;
-    let table = matching(filter, &all);
+    let table = count_matching(filter, &all);
     let jobs: i64 = if filter.routes.is_some() { numbers } else { &all }
         .by_status
         .iter()
         .sum();
-    let per_match = jobs / matching(filter, numbers).max(1) + 1;
+    let per_match = jobs / count_matching(filter, numbers).max(1) + 1;
     let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-    Ok(table <= wanted.saturating_mul(per_match).saturating_mul(WALK_COST))
+    Ok(table <= wanted.saturating_mul(per_match).saturating_mul(RARE_STATE_COST_FACTOR))
 }

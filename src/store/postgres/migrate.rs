@@ -2,10 +2,10 @@
 //!
 //! Invariant: a schema that is newer than this code, or another program's, is left as it is.
 
-use super::failure::{Attempt, Failure};
+use super::failure::{DbResult, Failure};
 use super::session::{Session, in_schema};
 use crate::error::{Error, ErrorCode};
-use crate::model::schedule::{FNV_OFFSET, fnv};
+use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
 use tokio_postgres::error::SqlState;
 
 /// The migrations, by number: each is one or more scripts.
@@ -18,25 +18,25 @@ const MIGRATIONS: [&[&str]; 1] = [&[
     include_str!("migrations/0001_dispatch.sql"),
 ]];
 /// The oldest server whose SQL is what we write.
-const OLDEST_SERVER: i32 = 130_000;
+const OLDEST_SERVER_VERSION: i32 = 130_000;
 
-const SERVER: &str = "SELECT current_setting('server_version_num')::integer";
-const EXISTS: &str = "SELECT 1 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace \
+const SELECT_SERVER_VERSION: &str = "SELECT current_setting('server_version_num')::integer";
+const SELECT_VERSIONS_TABLE_EXISTS: &str = "SELECT 1 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace \
                       WHERE nspname = $1 AND relname = 'versions'";
-const SCHEMA_EXISTS: &str = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1";
-const VERSION: &str = "SELECT max(number) FROM ductape.versions";
-const LOCK: &str = "SELECT 1 FROM pg_catalog.pg_advisory_xact_lock($1)";
-const REMEMBER: &str = "INSERT INTO ductape.versions (number) VALUES ($1)";
+const SELECT_SCHEMA_EXISTS: &str = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1";
+const SELECT_SCHEMA_VERSION: &str = "SELECT max(number) FROM ductape.versions";
+const LOCK_MIGRATIONS: &str = "SELECT 1 FROM pg_catalog.pg_advisory_xact_lock($1)";
+const INSERT_VERSION: &str = "INSERT INTO ductape.versions (number) VALUES ($1)";
 
 /// Migrates, if there is anything to do.
-pub(super) async fn apply(session: &Session) -> Attempt<()> {
+pub(super) async fn apply(session: &Session) -> DbResult<()> {
     refuse_old_server(session).await?;
     if version(session).await? == newest() {
         return Ok(());
     }
     session.begin().await?;
-    let key = i64::from_ne_bytes(fnv(FNV_OFFSET, &session.connector().address.schema).to_ne_bytes());
-    session.query(LOCK, &[&key]).await?;
+    let key = i64::from_ne_bytes(fnv1a(FNV1A_OFFSET_BASIS, &session.connector().address.schema).to_ne_bytes());
+    session.query(LOCK_MIGRATIONS, &[&key]).await?;
     // Another process may have been faster.
     let from = version(session).await?;
     if from == 0 {
@@ -47,21 +47,21 @@ pub(super) async fn apply(session: &Session) -> Attempt<()> {
         for script in scripts {
             run(session, script).await?;
         }
-        session.execute(REMEMBER, &[&number]).await?;
+        session.execute(INSERT_VERSION, &[&number]).await?;
     }
     session.run("COMMIT").await?;
-    session.mend();
+    session.mark_usable();
     Ok(())
 }
 
 fn newest() -> i32 {
-    super::param::small(MIGRATIONS.len())
+    super::param::to_i32(MIGRATIONS.len())
 }
 
-async fn refuse_old_server(session: &Session) -> Attempt<()> {
-    let row = session.query_opt(SERVER, &[]).await?;
+async fn refuse_old_server(session: &Session) -> DbResult<()> {
+    let row = session.query_opt(SELECT_SERVER_VERSION, &[]).await?;
     let version: i32 = row.map_or(Ok(0), |row| row.try_get(0))?;
-    if version >= OLDEST_SERVER {
+    if version >= OLDEST_SERVER_VERSION {
         return Ok(());
     }
     let message = format!(
@@ -72,12 +72,16 @@ async fn refuse_old_server(session: &Session) -> Attempt<()> {
 }
 
 /// The version the schema has; 0: there is none.
-async fn version(session: &Session) -> Attempt<i32> {
+async fn version(session: &Session) -> DbResult<i32> {
     let schema = session.connector().address.schema.clone();
-    if session.query(EXISTS, &[&schema]).await?.is_empty() {
+    if session
+        .query(SELECT_VERSIONS_TABLE_EXISTS, &[&schema])
+        .await?
+        .is_empty()
+    {
         return Ok(0);
     }
-    let row = session.query_opt(VERSION, &[]).await?;
+    let row = session.query_opt(SELECT_SCHEMA_VERSION, &[]).await?;
     let version: Option<i32> = row.map_or(Ok(None), |row| row.try_get(0))?;
     let version = version.unwrap_or(0);
     if version <= newest() {
@@ -90,10 +94,10 @@ async fn version(session: &Session) -> Attempt<i32> {
     Err(Error::new(ErrorCode::StoreError, message).into())
 }
 
-async fn create_schema(session: &Session) -> Attempt<()> {
+async fn create_schema(session: &Session) -> DbResult<()> {
     let schema = session.connector().address.schema.clone();
     // Asked for first: who may not create schemas may well use one that was made for it.
-    if session.query(SCHEMA_EXISTS, &[&schema]).await?.is_empty() {
+    if session.query(SELECT_SCHEMA_EXISTS, &[&schema]).await?.is_empty() {
         let quoted = session.connector().address.quoted_schema();
         session.run(&format!("CREATE SCHEMA {quoted}")).await?;
     }
@@ -104,7 +108,7 @@ async fn create_schema(session: &Session) -> Attempt<()> {
     .await
 }
 
-async fn run(session: &Session, script: &str) -> Attempt<()> {
+async fn run(session: &Session, script: &str) -> DbResult<()> {
     let text = in_schema(script, &session.connector().address.quoted_schema());
     match session.run(&text).await {
         Err(Failure::Database(failure)) if failure.code() == Some(&SqlState::DUPLICATE_TABLE) => {

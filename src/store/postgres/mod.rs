@@ -13,17 +13,15 @@ mod change;
 mod claim;
 mod complete;
 mod counters;
-mod delegate;
 mod delete;
 mod entries;
 mod failure;
-mod frontier;
 mod history;
 mod insert;
 mod instances;
 mod keys;
 mod list;
-mod marks;
+mod metadata;
 mod migrate;
 mod notes;
 mod notify;
@@ -37,11 +35,13 @@ mod replace;
 mod reschedule;
 mod retry;
 mod routes;
+mod scan_positions;
 mod series;
 mod session;
 mod state;
 mod statement;
 mod steps;
+mod store_impl;
 mod sweep;
 mod tags;
 mod tx;
@@ -56,11 +56,11 @@ mod tests;
 
 pub use address::Address;
 
-use self::frontier::Frontier;
-use self::pool::{Manner, Pool, attempt};
+use self::pool::{Pool, WriteOptions, with_session};
 use self::routes::RouteCache;
+use self::scan_positions::ScanPositions;
 use self::session::Connector;
-use self::tx::After;
+use self::tx::Effects;
 use self::writer::Writer;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
@@ -71,7 +71,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 /// Transactions that count before the counts are summed up.
-const COMPACT_AFTER: usize = 256;
+const COMPACT_AFTER_WRITES: usize = 256;
 
 /// A source of time in place of the server's, for tests.
 pub type LeaseClock = Arc<dyn Fn() -> Millis + Send + Sync>;
@@ -117,15 +117,15 @@ struct Inner {
     urgent: Pool,
     routes: RouteCache,
     /// Where claims begin to look.
-    frontier: Frontier,
+    scan_positions: ScanPositions,
     changes: watch::Sender<u64>,
-    watch_others: watch::Sender<bool>,
+    watch_other_processes: watch::Sender<bool>,
     closed: AtomicBool,
     /// There is something to tell other processes.
-    told: Notify,
+    wake_others: Notify,
     /// Names this process in notifications.
     name: String,
-    counts: AtomicUsize,
+    counter_writes: AtomicUsize,
 }
 
 impl Inner {
@@ -133,24 +133,24 @@ impl Inner {
         self.closed.load(Ordering::Acquire)
     }
 
-    fn bump(&self) {
+    fn notify_changes(&self) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Something may be claimable that was not, or earlier than known: here and in other processes.
     fn wake(&self) {
-        self.bump();
-        self.told.notify_one();
+        self.notify_changes();
+        self.wake_others.notify_one();
     }
 
     /// Does what follows a commit.
-    async fn follow(&self, after: After) {
+    async fn apply_effects(&self, after: Effects) {
         let mut wake = after.wake;
-        if !after.freed.is_empty() {
+        if !after.freed_keys.is_empty() {
             // If it fails, the next look for dead processes does it.
-            let freed = self.free(&after.freed).await.is_ok_and(|freed| freed > 0);
+            let freed = self.unblock(&after.freed_keys).await.is_ok_and(|freed| freed > 0);
             if freed {
-                self.frontier.put_some();
+                self.scan_positions.runs_added();
             }
             wake |= freed;
         }
@@ -159,15 +159,15 @@ impl Inner {
         }
     }
 
-    async fn free(&self, keys: &[i64]) -> Result<i64> {
-        Ok(attempt!(self.general, Manner::ENGINE, |session| keys::free(
-            session, keys
-        )))
+    async fn unblock(&self, keys: &[i64]) -> Result<i64> {
+        Ok(with_session!(self.general, WriteOptions::ENGINE, |session| {
+            keys::unblock(session, keys)
+        }))
     }
 
     /// A transaction has counted.
-    fn counted(&self) {
-        self.counts.fetch_add(1, Ordering::Relaxed);
+    fn counters_written(&self) {
+        self.counter_writes.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -179,7 +179,7 @@ pub struct PostgresStore {
     lease_clock: Option<LeaseClock>,
     last_token: AtomicI64,
     /// The series whose history was trimmed last; the next sweep goes on behind it.
-    trimmed: AtomicI64,
+    trim_cursor: AtomicI64,
     compacting: AtomicBool,
 }
 
@@ -193,7 +193,7 @@ impl std::fmt::Debug for PostgresStore {
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
-        self.end();
+        self.shut_down();
     }
 }
 
@@ -212,17 +212,19 @@ impl PostgresStore {
             urgent: Pool::new(Arc::clone(&connector), 1),
             connector,
             routes: RouteCache::default(),
-            frontier: Frontier::default(),
+            scan_positions: ScanPositions::default(),
             changes: watch::Sender::new(0),
-            watch_others: watch::Sender::new(false),
+            watch_other_processes: watch::Sender::new(false),
             closed: AtomicBool::new(false),
-            told: Notify::new(),
+            wake_others: Notify::new(),
             name: Uuid::now_v7().to_string(),
-            counts: AtomicUsize::new(0),
+            counter_writes: AtomicUsize::new(0),
         });
-        attempt!(inner.general, Manner::LONG, |session| migrate::apply(session));
+        with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| migrate::apply(
+            session
+        ));
         let tasks = vec![
-            tokio::spawn(notify::tell(Arc::clone(&inner))),
+            tokio::spawn(notify::notify_others(Arc::clone(&inner))),
             tokio::spawn(notify::listen(Arc::clone(&inner))),
         ];
         Ok(Arc::new(Self {
@@ -231,13 +233,13 @@ impl PostgresStore {
             tasks,
             lease_clock: config.lease_clock,
             last_token: AtomicI64::new(0),
-            trimmed: AtomicI64::new(JobSeq::MIN),
+            trim_cursor: AtomicI64::new(JobSeq::MIN),
             compacting: AtomicBool::new(false),
         }))
     }
 
     /// An error once the store is closed.
-    fn opened(&self) -> Result<&Inner> {
+    fn inner_if_open(&self) -> Result<&Inner> {
         if self.inner.is_closed() {
             return Err(Error::closed());
         }
@@ -250,28 +252,30 @@ impl PostgresStore {
     }
 
     /// Tokens for a claim: the last one before them.
-    fn tokens(&self, count: usize) -> Token {
+    fn reserve_tokens(&self, count: usize) -> Token {
         self.last_token.fetch_add(param::rows(count.max(1)), Ordering::Relaxed)
     }
 
     /// Sums up counts when there are enough of them; one caller at a time.
     async fn compact_if_due(&self) {
-        if self.inner.counts.load(Ordering::Relaxed) < COMPACT_AFTER || self.compacting.swap(true, Ordering::AcqRel) {
+        if self.inner.counter_writes.load(Ordering::Relaxed) < COMPACT_AFTER_WRITES
+            || self.compacting.swap(true, Ordering::AcqRel)
+        {
             return;
         }
-        self.inner.counts.store(0, Ordering::Relaxed);
+        self.inner.counter_writes.store(0, Ordering::Relaxed);
         // What is not summed up now is summed up next time.
         let _ = self.compact().await;
         self.compacting.store(false, Ordering::Release);
     }
 
     async fn compact(&self) -> Result<i64> {
-        Ok(attempt!(self.inner.general, Manner::ENGINE, |session| {
+        Ok(with_session!(self.inner.general, WriteOptions::ENGINE, |session| {
             counters::compact(session)
         }))
     }
 
-    fn end(&self) {
+    fn shut_down(&self) {
         self.inner.closed.store(true, Ordering::Release);
         self.inner.general.close();
         self.inner.urgent.close();

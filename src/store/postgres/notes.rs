@@ -3,7 +3,7 @@
 //! Invariant: a job's log is bounded; the oldest lines go first. Notes of a job that is gone are dropped, and it does not
 //! go while they are written.
 
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::param::storable;
 use super::session::Session;
 use super::state;
@@ -12,13 +12,13 @@ use crate::model::JobId;
 use crate::store::{JobSeq, LogLine, Note, NoteKind};
 use std::collections::BTreeMap;
 
-const PUT_PROGRESS: &str = include_str!("sql/progress_put.sql");
-const PUT_LINES: &str = include_str!("sql/logs_put.sql");
-const TRIM: &str = include_str!("sql/logs_trim.sql");
-const LINES: &str = "SELECT run, attempt, at, message FROM ductape.logs WHERE job = $1 ORDER BY number";
+const UPSERT_PROGRESS: &str = include_str!("sql/progress_put.sql");
+const INSERT_LOG_LINES: &str = include_str!("sql/logs_put.sql");
+const DELETE_OLD_LOG_LINES: &str = include_str!("sql/logs_trim.sql");
+const SELECT_LOG_LINES: &str = "SELECT run, attempt, at, message FROM ductape.logs WHERE job = $1 ORDER BY number";
 
 /// Writes notes, in order.
-pub(super) async fn apply(session: &Session, notes: &[Note]) -> Attempt<()> {
+pub(super) async fn apply(session: &Session, notes: &[Note]) -> DbResult<()> {
     let mut tx = Tx::begin(session).await?;
     let mut jobs: Vec<JobSeq> = notes.iter().map(|note| note.job).collect();
     jobs.sort_unstable();
@@ -43,24 +43,24 @@ pub(super) async fn apply(session: &Session, notes: &[Note]) -> Attempt<()> {
     }
     if !progress.is_empty() {
         let (jobs, values): (Vec<JobSeq>, Vec<String>) = progress.into_iter().unzip();
-        tx.later(PUT_PROGRESS, params![jobs, values]);
+        tx.write_later(UPSERT_PROGRESS, params![jobs, values]);
     }
     if !of.is_empty() {
         let logged = of.clone();
-        tx.later(PUT_LINES, params![of, runs, attempts, times, messages]);
-        tx.later(TRIM, params![logged]);
+        tx.write_later(INSERT_LOG_LINES, params![of, runs, attempts, times, messages]);
+        tx.write_later(DELETE_OLD_LOG_LINES, params![logged]);
     }
     tx.commit().await?;
     Ok(())
 }
 
 /// The log of a job, oldest line first; `None`: no such job.
-pub(super) async fn lines(session: &Session, id: &JobId) -> Attempt<Option<Vec<LogLine>>> {
+pub(super) async fn log_lines(session: &Session, id: &JobId) -> DbResult<Option<Vec<LogLine>>> {
     let Some(job) = state::find(session, id).await? else {
         return Ok(None);
     };
-    let rows = session.query(LINES, &[&job]).await?;
-    let lines: Attempt<Vec<LogLine>> = rows
+    let rows = session.query(SELECT_LOG_LINES, &[&job]).await?;
+    let log_lines: DbResult<Vec<LogLine>> = rows
         .iter()
         .map(|row| {
             Ok(LogLine {
@@ -71,5 +71,5 @@ pub(super) async fn lines(session: &Session, id: &JobId) -> Attempt<Option<Vec<L
             })
         })
         .collect();
-    lines.map(Some)
+    log_lines.map(Some)
 }

@@ -5,95 +5,98 @@
 //! misses one looks again within a second.
 
 use super::Inner;
-use super::pool::{Manner, attempt};
+use super::pool::{WriteOptions, with_session};
 use super::session::{Connector, Session};
 use crate::error::Result;
-use crate::model::schedule::{FNV_OFFSET, fnv};
+use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// Least time between two notifications of a process.
-const INTERVAL: Duration = Duration::from_millis(10);
+const MIN_NOTIFY_INTERVAL: Duration = Duration::from_millis(10);
 /// How often a quiet connection is asked whether it is still there.
-const PROBE: Duration = Duration::from_secs(15);
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 /// How often to look without a connection that listens.
-const POLL: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(5);
 
-const NOTIFY: &str = "SELECT pg_catalog.pg_notify($1, $2)";
+const CALL_NOTIFY: &str = "SELECT pg_catalog.pg_notify($1, $2)";
 
 /// The channel of a schema.
 fn channel(schema: &str) -> String {
-    format!("ductape_{:016x}", fnv(FNV_OFFSET, schema))
+    format!("ductape_{:016x}", fnv1a(FNV1A_OFFSET_BASIS, schema))
 }
 
 /// Sends what there is to tell, until the store is closed.
-pub(super) async fn tell(inner: Arc<Inner>) {
+pub(super) async fn notify_others(inner: Arc<Inner>) {
     let channel = channel(&inner.connector.address.schema);
     loop {
-        inner.told.notified().await;
+        inner.wake_others.notified().await;
         if inner.is_closed() {
             return;
         }
         // Without an answer the others look by themselves.
         let _ = notify(&inner, &channel).await;
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(MIN_NOTIFY_INTERVAL).await;
     }
 }
 
 async fn notify(inner: &Inner, channel: &str) -> Result<()> {
     let (channel, name) = (channel.to_owned(), inner.name.clone());
-    attempt!(inner.urgent, Manner::SIGN, |session| session
-        .query(NOTIFY, &[&channel, &name]));
+    with_session!(inner.urgent, WriteOptions::HEARTBEAT, |session| session
+        .query(CALL_NOTIFY, &[&channel, &name]));
     Ok(())
 }
 
 /// Listens while somebody wants to know, until the store is closed.
 pub(super) async fn listen(inner: Arc<Inner>) {
-    let mut watched = inner.watch_others.subscribe();
-    let mut pause = INTERVAL;
+    let mut watched = inner.watch_other_processes.subscribe();
+    let mut pause = MIN_NOTIFY_INTERVAL;
     while watched.wait_for(|watched| *watched).await.is_ok() && !inner.is_closed() {
         if inner.connector.address.pooled {
             // A pooler gives a listener's connection to others.
-            let _ = tokio::time::timeout(POLL, watched.wait_for(|watched| !*watched)).await;
-            inner.bump();
+            let _ = tokio::time::timeout(POLL_INTERVAL, watched.wait_for(|watched| !*watched)).await;
+            inner.notify_changes();
             continue;
         }
         if let Some(session) = connect(&inner).await {
-            pause = INTERVAL;
+            pause = MIN_NOTIFY_INTERVAL;
             // Something may have been told before this connection was made.
-            inner.bump();
-            keep(&session, &mut watched).await;
+            inner.notify_changes();
+            watch_session(&session, &mut watched).await;
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_RECONNECT_PAUSE);
         let _ = tokio::time::timeout(pause, watched.wait_for(|watched| !*watched)).await;
     }
 }
 
 async fn connect(inner: &Arc<Inner>) -> Option<Session> {
     let connector: &Arc<Connector> = &inner.connector;
-    let hearer = Arc::clone(inner);
-    let hear = move |told: &tokio_postgres::Notification| {
-        if told.payload() != hearer.name {
-            hearer.bump();
+    let listener = Arc::clone(inner);
+    let on_notification = move |wake_others: &tokio_postgres::Notification| {
+        if wake_others.payload() != listener.name {
+            listener.notify_changes();
         }
     };
     let limit = connector.address.connect_timeout;
-    let session = tokio::time::timeout(limit, connector.connect(hear)).await.ok()?.ok()?;
+    let session = tokio::time::timeout(limit, connector.connect(on_notification))
+        .await
+        .ok()?
+        .ok()?;
     let listen = format!("LISTEN {}", channel(&connector.address.schema));
     tokio::time::timeout(limit, session.run(&listen)).await.ok()?.ok()?;
     Some(session)
 }
 
 /// Returns when the connection is gone or nobody wants to know any more.
-async fn keep(session: &Session, watched: &mut watch::Receiver<bool>) {
-    while session.is_sound() {
+async fn watch_session(session: &Session, watched: &mut watch::Receiver<bool>) {
+    while session.is_usable() {
         let stop = watched.wait_for(|watched| !*watched);
-        if tokio::time::timeout(PROBE, stop).await.is_ok() {
+        if tokio::time::timeout(PROBE_INTERVAL, stop).await.is_ok() {
             return;
         }
-        let alive = tokio::time::timeout(PROBE, session.run("SELECT 1")).await;
+        let alive = tokio::time::timeout(PROBE_INTERVAL, session.run("SELECT 1")).await;
         if !matches!(alive, Ok(Ok(()))) {
             return;
         }

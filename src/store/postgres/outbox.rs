@@ -3,24 +3,24 @@
 //! Knows no webhook and no payload; the hot verbs append theirs by themselves. Invariant: a row is taken out in the
 //! transaction that inserts its deliveries.
 
-use super::failure::{Attempt, damaged};
-use super::insert::{self, Routed};
+use super::failure::{DbResult, damaged};
+use super::insert::{self, RoutedJob};
 use super::param::rows;
 use super::read::error_of;
 use super::routes::RouteCache;
 use super::session::Session;
 use super::state::{self, read_id};
-use super::tx::{After, Tx};
+use super::tx::{Effects, Tx};
 use crate::clock::Millis;
 use crate::model::{EventKind, EventMask, NewJob, RunError, Status};
-use crate::store::{JobSeq, Relayed, StoredEvent};
+use crate::store::{JobSeq, RelayedEvent, StoredEvent};
 use tokio_postgres::Row;
 
-const WANTED: &str = "SELECT coalesce(bit_or(events), 0) FROM ductape.webhooks WHERE disabled IS NULL";
-const PUT: &str = include_str!("sql/outbox_put.sql");
-const OLDEST: &str = "SELECT seq, kind, at, id, name, route, status, scheduled_at, executions, error \
+const SELECT_WANTED_EVENTS: &str = "SELECT coalesce(bit_or(events), 0) FROM ductape.webhooks WHERE disabled IS NULL";
+const INSERT_EVENT: &str = include_str!("sql/outbox_put.sql");
+const SELECT_OLDEST_EVENTS: &str = "SELECT seq, kind, at, id, name, route, status, scheduled_at, executions, error \
                       FROM ductape.outbox ORDER BY seq LIMIT $1";
-const TAKE: &str = "DELETE FROM ductape.outbox WHERE seq = ANY ($1) RETURNING seq";
+const DELETE_EVENT: &str = "DELETE FROM ductape.outbox WHERE seq = ANY ($1) RETURNING seq";
 
 /// An event, but for what is read of its job.
 #[derive(Clone, Debug)]
@@ -48,26 +48,26 @@ impl Event {
 }
 
 /// Which events webhooks want now.
-pub(super) async fn wanted(session: &Session) -> Attempt<EventMask> {
-    let row = session.query_opt(WANTED, &[]).await?;
-    let wanted: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
-    Ok(EventMask(u32::try_from(wanted).unwrap_or(0)))
+pub(super) async fn wanted_events(session: &Session) -> DbResult<EventMask> {
+    let row = session.query_opt(SELECT_WANTED_EVENTS, &[]).await?;
+    let wanted_events: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    Ok(EventMask(u32::try_from(wanted_events).unwrap_or(0)))
 }
 
 /// Appends events whose changes are complete in the tables; `true`: there is something to relay.
-pub(super) async fn tell(session: &Session, events: &[Event]) -> Attempt<bool> {
-    let mut told = false;
+pub(super) async fn append(session: &Session, events: &[Event]) -> DbResult<bool> {
+    let mut appended = false;
     for event in events {
-        let Some(subject) = state::of(session, &vec![event.job]).await?.pop() else {
+        let Some(stored_job) = state::of(session, &vec![event.job]).await?.pop() else {
             continue;
         };
-        let status = subject.status();
+        let status = stored_job.status();
         // One run of a series was cancelled: the job itself goes on, and is not what the event would say.
         if event.kind == EventKind::Cancelled && status != Status::Cancelled {
             continue;
         }
         let error = event.error.as_deref().map(without_stack).transpose()?;
-        let scheduled_at = event.scheduled_at.unwrap_or_else(|| subject.scheduled_at());
+        let scheduled_at = event.scheduled_at.unwrap_or_else(|| stored_job.scheduled_at());
         let row: [&dyn super::param::Param; 6] = [
             &event.job,
             &(event.kind as i32),
@@ -76,27 +76,27 @@ pub(super) async fn tell(session: &Session, events: &[Event]) -> Attempt<bool> {
             &scheduled_at,
             &error,
         ];
-        told |= session.execute(PUT, &row).await? > 0;
+        appended |= session.execute(INSERT_EVENT, &row).await? > 0;
     }
-    Ok(told)
+    Ok(appended)
 }
 
-fn without_stack(error: &str) -> Attempt<String> {
+fn without_stack(error: &str) -> DbResult<String> {
     let error: RunError = serde_json::from_str(error).map_err(|_| damaged("an error that cannot be read"))?;
     super::complete::error_text(&RunError { stack: None, ..error })
 }
 
 /// The oldest events.
-pub(super) async fn oldest(session: &Session, limit: usize) -> Attempt<Vec<StoredEvent>> {
+pub(super) async fn oldest(session: &Session, limit: usize) -> DbResult<Vec<StoredEvent>> {
     session
-        .query(OLDEST, &[&rows(limit)])
+        .query(SELECT_OLDEST_EVENTS, &[&rows(limit)])
         .await?
         .iter()
         .map(read_event)
         .collect()
 }
 
-fn read_event(row: &Row) -> Attempt<StoredEvent> {
+fn read_event(row: &Row) -> DbResult<StoredEvent> {
     let (kind, status): (i32, i32) = (row.try_get(1)?, row.try_get(6)?);
     Ok(StoredEvent {
         seq: row.try_get(0)?,
@@ -115,9 +115,9 @@ fn read_event(row: &Row) -> Attempt<StoredEvent> {
 pub(super) async fn relay(
     session: &Session,
     routes: &RouteCache,
-    relayed: &[Relayed],
+    relayed: &[RelayedEvent],
     now: Millis,
-) -> Attempt<(usize, After)> {
+) -> DbResult<(usize, Effects)> {
     // Numbers of routes are given in transactions of their own, before this one.
     let all: Vec<_> = relayed
         .iter()
@@ -128,11 +128,11 @@ pub(super) async fn relay(
     let mut tx = Tx::begin(session).await?;
     let events: Vec<i64> = relayed.iter().map(|event| event.event).collect();
     let taken: Vec<i64> = session
-        .query(TAKE, &[&events])
+        .query(DELETE_EVENT, &[&events])
         .await?
         .iter()
         .map(|row| Ok(row.try_get(0)?))
-        .collect::<Attempt<_>>()?;
+        .collect::<DbResult<_>>()?;
     let deliveries = relayed
         .iter()
         .flat_map(|event| event.deliveries.iter().map(move |job| (event.event, job)))
@@ -141,8 +141,11 @@ pub(super) async fn relay(
         .filter(|((event, _), _)| taken.contains(event))
         .map(|((_, job), route)| (job, route))
         .collect();
-    let routed: Vec<Routed<'_>> = jobs.iter().map(|(job, route)| Routed { job, route: *route }).collect();
-    insert::within(&mut tx, &routed, now).await?;
+    let routed: Vec<RoutedJob<'_>> = jobs
+        .iter()
+        .map(|(job, route)| RoutedJob { job, route: *route })
+        .collect();
+    insert::insert_in(&mut tx, &routed, now).await?;
     let after = tx.commit().await?;
     Ok((taken.len(), after))
 }

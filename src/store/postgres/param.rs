@@ -9,25 +9,25 @@ use uuid::Uuid;
 /// A value that can be bound.
 pub(super) trait Param: ToSql + Send + Sync {
     /// Its type in PostgreSQL.
-    fn kind(&self) -> Type;
+    fn sql_type(&self) -> Type;
     /// As the driver wants it.
     fn as_sql(&self) -> &(dyn ToSql + Sync);
 }
 
 /// A Rust type that is always the same type in PostgreSQL.
 pub(super) trait Typed {
-    const KIND: Type;
-    const LIST: Type;
+    const SQL_TYPE: Type;
+    const SQL_ARRAY_TYPE: Type;
 }
 
 macro_rules! typed {
-    ($($rust:ty => $kind:ident, $list:ident;)*) => { $(
+    ($($rust:ty => $sql_type:ident, $list:ident;)*) => { $(
         impl Typed for $rust {
-            const KIND: Type = Type::$kind;
-            const LIST: Type = Type::$list;
+            const SQL_TYPE: Type = Type::$sql_type;
+            const SQL_ARRAY_TYPE: Type = Type::$list;
         }
         impl Param for $rust {
-            fn kind(&self) -> Type { Type::$kind }
+            fn sql_type(&self) -> Type { Type::$sql_type }
             fn as_sql(&self) -> &(dyn ToSql + Sync) { self }
         }
     )* };
@@ -45,8 +45,8 @@ typed! {
 }
 
 impl<T: Typed + ToSql + Send + Sync> Param for Option<T> {
-    fn kind(&self) -> Type {
-        T::KIND
+    fn sql_type(&self) -> Type {
+        T::SQL_TYPE
     }
     fn as_sql(&self) -> &(dyn ToSql + Sync) {
         self
@@ -54,8 +54,8 @@ impl<T: Typed + ToSql + Send + Sync> Param for Option<T> {
 }
 
 impl<T: Typed + ToSql + Send + Sync> Param for Vec<T> {
-    fn kind(&self) -> Type {
-        T::LIST
+    fn sql_type(&self) -> Type {
+        T::SQL_ARRAY_TYPE
     }
     fn as_sql(&self) -> &(dyn ToSql + Sync) {
         self
@@ -63,7 +63,7 @@ impl<T: Typed + ToSql + Send + Sync> Param for Vec<T> {
 }
 
 impl Param for Option<Vec<i64>> {
-    fn kind(&self) -> Type {
+    fn sql_type(&self) -> Type {
         Type::INT8_ARRAY
     }
     fn as_sql(&self) -> &(dyn ToSql + Sync) {
@@ -72,8 +72,8 @@ impl Param for Option<Vec<i64>> {
 }
 
 impl<T: Typed + ToSql + Send + Sync> Param for Vec<Option<T>> {
-    fn kind(&self) -> Type {
-        T::LIST
+    fn sql_type(&self) -> Type {
+        T::SQL_ARRAY_TYPE
     }
     fn as_sql(&self) -> &(dyn ToSql + Sync) {
         self
@@ -95,6 +95,6 @@ pub(super) fn rows(count: usize) -> i64 {
 }
 
 /// A small number as a parameter.
-pub(super) fn small(count: usize) -> i32 {
+pub(super) fn to_i32(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }

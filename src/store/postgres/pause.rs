@@ -3,25 +3,25 @@
 //! Invariant: while a job is paused none of its runs is where it could be claimed or fall due. A run that is going is
 //! left alone; if it is to go on afterwards, it waits with the others.
 
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::queue;
 use super::series;
-use super::state::{Place, Run, Subject};
+use super::state::{Run, RunState, StoredJob};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::model::Status;
 use crate::store::phase::Phase;
-use crate::store::{Changed, NextOccurrence};
+use crate::store::{ChangeOutcome, NextOccurrence};
 
 /// Pauses a job that goes on.
-pub(super) fn pause(tx: &mut Tx<'_>, subject: Subject) -> Changed {
-    let (job, before) = (subject.job.clone(), subject.status());
-    let mut series = subject.series.clone();
-    for run in &subject.runs {
-        if hold(tx, &subject, run)
+pub(super) fn pause(tx: &mut Tx<'_>, stored_job: StoredJob) -> ChangeOutcome {
+    let (job, before) = (stored_job.job.clone(), stored_job.status());
+    let mut series = stored_job.series.clone();
+    for run in &stored_job.runs {
+        if pause_run(tx, &stored_job, run)
             && let Some(series) = &mut series
         {
-            series.run_moved(run.place.phase(), Phase::Waiting);
+            series.run_changed_phase(run.run_state.phase(), Phase::Waiting);
         }
     }
     if let Some(mut series) = series {
@@ -29,34 +29,39 @@ pub(super) fn pause(tx: &mut Tx<'_>, subject: Subject) -> Changed {
         series.version += 1;
         series.save(tx, job.seq);
     }
-    tx.shift(job.route, Some(before), Some(Status::Paused));
-    Changed::done(job.seq)
+    tx.count_transition(job.route, Some(before), Some(Status::Paused));
+    ChangeOutcome::done(job.seq)
 }
 
 /// Moves a run out of the way, if it waits.
-fn hold(tx: &mut Tx<'_>, subject: &Subject, run: &Run) -> bool {
-    let Some((due, waiting)) = subject.waiting(run) else {
+fn pause_run(tx: &mut Tx<'_>, stored_job: &StoredJob, run: &Run) -> bool {
+    let Some((due, waiting)) = stored_job.waiting(run) else {
         return false;
     };
-    subject.remove(tx, run);
-    tx.puts.paused.push((due, waiting));
+    stored_job.remove(tx, run);
+    tx.inserts.paused.push((due, waiting));
     true
 }
 
 /// Lets a paused job go on; `next` says where a series does.
-pub(super) fn resume(tx: &mut Tx<'_>, subject: Subject, next: &NextOccurrence, now: Millis) -> Attempt<Changed> {
-    let job = subject.job.clone();
-    let mut series = subject.series.clone();
+pub(super) fn resume(
+    tx: &mut Tx<'_>,
+    stored_job: StoredJob,
+    next: &NextOccurrence,
+    now: Millis,
+) -> DbResult<ChangeOutcome> {
+    let job = stored_job.job.clone();
+    let mut series = stored_job.series.clone();
     let mut after = Status::Paused;
-    for run in &subject.runs {
-        let Place::Paused(due, waiting) = run.place else {
+    for run in &stored_job.runs {
+        let RunState::Paused(due, waiting) = run.run_state else {
             continue;
         };
-        subject.remove(tx, run);
-        let phase = queue::put_waiting(tx, subject.rank(due), waiting, now);
+        stored_job.remove(tx, run);
+        let phase = queue::enqueue(tx, stored_job.rank(due), waiting, now);
         after = phase.status();
         if let Some(series) = &mut series {
-            series.run_moved(Some(Phase::Waiting), phase);
+            series.run_changed_phase(Some(Phase::Waiting), phase);
         }
     }
     if let Some(mut series) = series {
@@ -66,7 +71,7 @@ pub(super) fn resume(tx: &mut Tx<'_>, subject: Subject, next: &NextOccurrence, n
             None => None,
         };
         series.paused = false;
-        series.held = false;
+        series.after_live_runs = false;
         series.version += 1;
         series.end_if_over(tx, job.seq, now);
         after = series.status();
@@ -74,5 +79,5 @@ pub(super) fn resume(tx: &mut Tx<'_>, subject: Subject, next: &NextOccurrence, n
     }
     series::count(tx, (job.route, Status::Paused), (job.route, after));
     tx.wake();
-    Ok(Changed::done(job.seq))
+    Ok(ChangeOutcome::done(job.seq))
 }

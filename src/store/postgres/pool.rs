@@ -3,7 +3,7 @@
 //! Knows no verb. Invariant: a session is used by one verb at a time; a verb waits for a server that is away no longer
 //! than its patience, and for an answer no longer than its deadline.
 
-use super::failure::{Attempt, Failure, Remedy};
+use super::failure::{DbResult, Failure, FailureAction};
 use super::session::{Connector, Session};
 use crate::error::{Error, Result};
 use std::future::Future;
@@ -14,50 +14,50 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 /// Times a verb begins anew because other transactions were in its way.
-const TRIES: usize = 20;
+const MAX_TRIES: usize = 20;
 /// Pause before the second try to connect; doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a verb is treated.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
+pub(super) struct WriteOptions {
     /// How long to wait for one answer.
     pub(super) deadline: Duration,
     /// How long to keep trying while there is no server.
-    pub(super) patience: Duration,
+    pub(super) retry_for: Duration,
     /// Whether it may be sent again when its outcome is unknown.
     pub(super) resend: bool,
 }
 
-impl Manner {
+impl WriteOptions {
     /// What a user waits for; sending it twice does no harm.
-    pub(super) const PATIENT: Self = Self {
+    pub(super) const DEFAULT: Self = Self {
         deadline: Duration::from_secs(5),
-        patience: Duration::from_secs(10),
+        retry_for: Duration::from_secs(10),
         resend: true,
     };
     /// What a user waits for, and what would be refused or done twice when sent twice.
-    pub(super) const ONCE: Self = Self {
+    pub(super) const NO_RESEND: Self = Self {
         resend: false,
-        ..Self::PATIENT
+        ..Self::DEFAULT
     };
     /// What the engine tries again by itself.
     pub(super) const ENGINE: Self = Self {
         deadline: Duration::from_secs(8),
-        patience: Duration::from_secs(2),
+        retry_for: Duration::from_secs(2),
         resend: true,
     };
     /// What reads much.
-    pub(super) const LONG: Self = Self {
+    pub(super) const LONG_RUNNING: Self = Self {
         deadline: Duration::from_secs(45),
-        patience: Duration::from_secs(10),
+        retry_for: Duration::from_secs(10),
         resend: true,
     };
     /// A sign of life, well within a lease.
-    pub(super) const SIGN: Self = Self {
+    pub(super) const HEARTBEAT: Self = Self {
         deadline: Duration::from_secs(2),
-        patience: Duration::from_secs(2),
+        retry_for: Duration::from_secs(2),
         resend: true,
     };
 }
@@ -70,13 +70,13 @@ pub(super) struct Pool {
 }
 
 /// A session that belongs to one verb; goes back when it is dropped, if it is sound.
-pub(super) struct Lease {
+pub(super) struct PooledSession {
     session: Arc<Session>,
     idle: Arc<Mutex<Vec<Arc<Session>>>>,
     permit: OwnedSemaphorePermit,
 }
 
-impl Deref for Lease {
+impl Deref for PooledSession {
     type Target = Session;
 
     fn deref(&self) -> &Session {
@@ -84,9 +84,9 @@ impl Deref for Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for PooledSession {
     fn drop(&mut self) {
-        if self.session.is_sound() && !self.permit.semaphore().is_closed() {
+        if self.session.is_usable() && !self.permit.semaphore().is_closed() {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.push(Arc::clone(&self.session));
         }
@@ -109,11 +109,11 @@ impl Pool {
     }
 
     /// The tries of one verb.
-    pub(super) fn attempts(&self, manner: Manner) -> Attempts<'_> {
-        Attempts {
+    pub(super) fn attempts(&self, options: WriteOptions) -> CallAttempts<'_> {
+        CallAttempts {
             pool: self,
-            manner,
-            give_up: Instant::now() + manner.patience,
+            options,
+            give_up: Instant::now() + options.retry_for,
             pause: FIRST_PAUSE,
             tries: 0,
             resent: false,
@@ -121,7 +121,7 @@ impl Pool {
     }
 
     /// A session, within `limit` if it has to be made.
-    async fn lease(&self, limit: Duration) -> Attempt<Lease> {
+    async fn checked_out(&self, limit: Duration) -> DbResult<PooledSession> {
         let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
@@ -129,7 +129,7 @@ impl Pool {
         let idle = loop {
             let found = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match found {
-                Some(session) if !session.is_sound() => {}
+                Some(session) if !session.is_usable() => {}
                 found => break found,
             }
         };
@@ -137,39 +137,39 @@ impl Pool {
             Some(session) => session,
             None => Arc::new(self.connect(limit).await?),
         };
-        Ok(Lease {
+        Ok(PooledSession {
             session,
             idle: Arc::clone(&self.idle),
             permit,
         })
     }
 
-    async fn connect(&self, limit: Duration) -> Attempt<Session> {
+    async fn connect(&self, limit: Duration) -> DbResult<Session> {
         let limit = self.connector.address.connect_timeout.min(limit);
         match tokio::time::timeout(limit, self.connector.connect(|_| {})).await {
             Ok(connected) => connected,
-            Err(_) => Err(Failure::Late(limit)),
+            Err(_) => Err(Failure::TimedOut(limit)),
         }
     }
 }
 
 /// The tries of one verb.
-pub(super) struct Attempts<'a> {
+pub(super) struct CallAttempts<'a> {
     pool: &'a Pool,
-    manner: Manner,
+    options: WriteOptions,
     give_up: Instant,
     pause: Duration,
     tries: usize,
     resent: bool,
 }
 
-impl Attempts<'_> {
+impl CallAttempts<'_> {
     /// A session for the next try.
-    pub(super) async fn session(&mut self) -> Result<Lease> {
+    pub(super) async fn session(&mut self) -> Result<PooledSession> {
         loop {
-            match self.pool.lease(self.manner.deadline).await {
-                Ok(lease) => return Ok(lease),
-                Err(failure) => self.consider(failure).await?,
+            match self.pool.checked_out(self.options.deadline).await {
+                Ok(checked_out) => return Ok(checked_out),
+                Err(failure) => self.wait_or_fail(failure).await?,
             }
         }
     }
@@ -180,51 +180,59 @@ impl Attempts<'_> {
     }
 
     /// Waits for an answer as long as the deadline says.
-    pub(super) async fn bounded<T>(&self, session: &Session, verb: impl Future<Output = Attempt<T>>) -> Attempt<T> {
-        match tokio::time::timeout(self.manner.deadline, verb).await {
+    pub(super) async fn with_deadline<T>(
+        &self,
+        session: &Session,
+        verb: impl Future<Output = DbResult<T>>,
+    ) -> DbResult<T> {
+        match tokio::time::timeout(self.options.deadline, verb).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                session.taint();
-                Err(Failure::Late(self.manner.deadline))
+                session.mark_broken();
+                Err(Failure::TimedOut(self.options.deadline))
             }
         }
     }
 
     /// The answer; `None`: try again.
-    pub(super) async fn settle<T>(&mut self, lease: Lease, outcome: Attempt<T>) -> Result<Option<T>> {
+    pub(super) async fn finish_call<T>(
+        &mut self,
+        checked_out: PooledSession,
+        outcome: DbResult<T>,
+    ) -> Result<Option<T>> {
         let failure = match outcome {
             Ok(answer) => return Ok(Some(answer)),
             Err(failure) => failure,
         };
-        if failure.remedy() == Remedy::Reconnect {
-            lease.taint();
+        if failure.remedy() == FailureAction::Reconnect {
+            checked_out.mark_broken();
         }
         // Given back first: while this verb waits, others may try.
-        drop(lease);
-        if failure.remedy() == Remedy::Reconnect {
-            if failure.is_unknown() && !self.manner.resend {
+        drop(checked_out);
+        if failure.remedy() == FailureAction::Reconnect {
+            if failure.is_unknown() && !self.options.resend {
                 return Err(failure.into_error());
             }
             // A statement that was a transaction by itself may have been committed.
             self.resent = true;
         }
-        self.consider(failure).await?;
+        self.wait_or_fail(failure).await?;
         Ok(None)
     }
 
-    async fn consider(&mut self, failure: Failure) -> Result<()> {
+    async fn wait_or_fail(&mut self, failure: Failure) -> Result<()> {
         self.tries += 1;
         match failure.remedy() {
-            Remedy::Again if self.tries < TRIES => {
+            FailureAction::Again if self.tries < MAX_TRIES => {
                 // Two that are in each other's way should not meet again at the same moment.
                 if self.tries > 2 {
                     tokio::time::sleep(Duration::from_millis(self.tries as u64)).await;
                 }
                 Ok(())
             }
-            Remedy::Reconnect if Instant::now() + self.pause < self.give_up => {
+            FailureAction::Reconnect if Instant::now() + self.pause < self.give_up => {
                 tokio::time::sleep(self.pause).await;
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                self.pause = (self.pause * 2).min(MAX_PAUSE);
                 Ok(())
             }
             _ => Err(failure.into_error()),
@@ -233,23 +241,23 @@ impl Attempts<'_> {
 }
 
 /// Runs a verb on a session of a pool until it has an answer, or there is no hope.
-macro_rules! attempt {
-    ($pool:expr, $manner:expr, |$session:ident, $resent:ident| $verb:expr) => {{
-        let mut attempts = $pool.attempts($manner);
+macro_rules! with_session {
+    ($pool:expr, $options:expr, |$session:ident, $resent:ident| $verb:expr) => {{
+        let mut attempts = $pool.attempts($options);
         loop {
-            let lease = attempts.session().await?;
+            let checked_out = attempts.session().await?;
             let $resent = attempts.resent();
             let outcome = {
-                let $session: &crate::store::postgres::session::Session = &lease;
-                attempts.bounded($session, $verb).await
+                let $session: &crate::store::postgres::session::Session = &checked_out;
+                attempts.with_deadline($session, $verb).await
             };
-            if let Some(answer) = attempts.settle(lease, outcome).await? {
+            if let Some(answer) = attempts.finish_call(checked_out, outcome).await? {
                 break answer;
             }
         }
     }};
-    ($pool:expr, $manner:expr, |$session:ident| $verb:expr) => {
-        crate::store::postgres::pool::attempt!($pool, $manner, |$session, _resent| $verb)
+    ($pool:expr, $options:expr, |$session:ident| $verb:expr) => {
+        crate::store::postgres::pool::with_session!($pool, $options, |$session, _resent| $verb)
     };
 }
-pub(super) use attempt;
+pub(super) use with_session;

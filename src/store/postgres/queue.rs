@@ -12,29 +12,29 @@ use crate::model::{RunStatus, Status};
 use crate::store::phase::Phase;
 use crate::store::{JobSeq, RouteId};
 
-/// ms per bucket of `far`.
+/// ms per bucket of `scheduled_by_day`.
 pub(super) const DAY: i64 = 86_400_000;
 
-const TAKE_READY: &str =
+const DELETE_READY: &str =
     "DELETE FROM ductape.ready WHERE route = $1 AND priority = $2 AND due = $3 AND job = $4 AND run = $5";
-const TAKE_HELD: &str = "DELETE FROM ductape.held \
+const DELETE_BLOCKED: &str = "DELETE FROM ductape.held \
      WHERE key = $1 AND route = $2 AND priority = $3 AND due = $4 AND job = $5 AND run = $6";
-const TAKE_SCHEDULED: &str = "DELETE FROM ductape.scheduled WHERE due = $1 AND job = $2 AND run = $3";
-const TAKE_FAR: &str = "DELETE FROM ductape.far WHERE day = $1 AND job = $2";
-const TAKE_PAUSED: &str = "DELETE FROM ductape.paused WHERE job = $1 AND run = $2";
-const TAKE_RUNNING: &str = "DELETE FROM ductape.running WHERE job = $1 AND run = $2 AND token = $3";
-const TAKE_ENDED: &str = "DELETE FROM ductape.ended WHERE status = $1 AND ended = $2 AND job = $3";
-const PUT_READY: &str = "INSERT INTO ductape.ready (route, priority, due, job, run, attempt, crashes, recurring, key) \
+const DELETE_SCHEDULED: &str = "DELETE FROM ductape.scheduled WHERE due = $1 AND job = $2 AND run = $3";
+const DELETE_SCHEDULED_BY_DAY: &str = "DELETE FROM ductape.far WHERE day = $1 AND job = $2";
+const DELETE_PAUSED: &str = "DELETE FROM ductape.paused WHERE job = $1 AND run = $2";
+const DELETE_RUNNING: &str = "DELETE FROM ductape.running WHERE job = $1 AND run = $2 AND token = $3";
+const DELETE_ENDED: &str = "DELETE FROM ductape.ended WHERE status = $1 AND ended = $2 AND job = $3";
+const INSERT_READY: &str = "INSERT INTO ductape.ready (route, priority, due, job, run, attempt, crashes, recurring, key) \
                          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const PUT_SCHEDULED: &str = "INSERT INTO ductape.scheduled (due, job, run, attempt, crashes, recurring) \
+const INSERT_SCHEDULED: &str = "INSERT INTO ductape.scheduled (due, job, run, attempt, crashes, recurring) \
                              SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
-const PUT_FAR: &str = "INSERT INTO ductape.far (day, job) SELECT * FROM unnest($1, $2)";
-const PUT_PAUSED: &str =
+const INSERT_SCHEDULED_BY_DAY: &str = "INSERT INTO ductape.far (day, job) SELECT * FROM unnest($1, $2)";
+const INSERT_PAUSED: &str =
     "INSERT INTO ductape.paused (due, job, run, attempt, crashes) SELECT * FROM unnest($1, $2, $3, $4, $5)";
-const PUT_ENDED: &str = "INSERT INTO ductape.ended (status, ended, job) SELECT * FROM unnest($1, $2, $3)";
-const PUT_OCCURRENCES: &str = "INSERT INTO ductape.occurrences (job, run, scheduled_at, due, missed) \
+const INSERT_ENDED: &str = "INSERT INTO ductape.ended (status, ended, job) SELECT * FROM unnest($1, $2, $3)";
+const INSERT_OCCURRENCES: &str = "INSERT INTO ductape.occurrences (job, run, scheduled_at, due, missed) \
                                SELECT * FROM unnest($1, $2, $3, $4, $5)";
-const PUT_ATTEMPTS: &str = include_str!("sql/runs_put.sql");
+const INSERT_ATTEMPTS: &str = include_str!("sql/runs_put.sql");
 
 /// A run's attempt that waits, without where and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,10 +99,10 @@ pub(super) struct Ended {
 
 /// Rows to put.
 #[derive(Default)]
-pub(super) struct Puts {
+pub(super) struct PendingInserts {
     pub(super) ready: Vec<(Rank, Waiting)>,
     pub(super) scheduled: Vec<(Millis, Waiting)>,
-    pub(super) far: Vec<(i64, JobSeq)>,
+    pub(super) scheduled_by_day: Vec<(i64, JobSeq)>,
     pub(super) paused: Vec<(Millis, Waiting)>,
     pub(super) ended: Vec<(Status, Millis, JobSeq)>,
     pub(super) occurrences: Vec<NewOccurrence>,
@@ -122,7 +122,7 @@ pub(super) fn int4(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-impl Puts {
+impl PendingInserts {
     /// One statement for each table with something to put.
     pub(super) fn statements(&self) -> Vec<(&'static str, Vec<Box<dyn Param>>)> {
         let mut statements = Vec::new();
@@ -132,7 +132,7 @@ impl Puts {
             }
         };
         let ready = &self.ready;
-        add(ready.len(), PUT_READY, &|| {
+        add(ready.len(), INSERT_READY, &|| {
             vec![
                 column(ready, |(rank, _)| rank.route),
                 column(ready, |(rank, _)| rank.priority),
@@ -146,18 +146,21 @@ impl Puts {
             ]
         });
         let scheduled = &self.scheduled;
-        add(scheduled.len(), PUT_SCHEDULED, &|| {
+        add(scheduled.len(), INSERT_SCHEDULED, &|| {
             let mut columns = waiting_columns(scheduled);
             columns.push(column(scheduled, |(_, run)| run.recurring));
             columns
         });
-        add(self.paused.len(), PUT_PAUSED, &|| waiting_columns(&self.paused));
-        let far = &self.far;
-        add(far.len(), PUT_FAR, &|| {
-            vec![column(far, |row| row.0), column(far, |row| row.1)]
+        add(self.paused.len(), INSERT_PAUSED, &|| waiting_columns(&self.paused));
+        let scheduled_by_day = &self.scheduled_by_day;
+        add(scheduled_by_day.len(), INSERT_SCHEDULED_BY_DAY, &|| {
+            vec![
+                column(scheduled_by_day, |row| row.0),
+                column(scheduled_by_day, |row| row.1),
+            ]
         });
         let ended = &self.ended;
-        add(ended.len(), PUT_ENDED, &|| {
+        add(ended.len(), INSERT_ENDED, &|| {
             vec![
                 column(ended, |row| row.0 as i32),
                 column(ended, |row| row.1),
@@ -165,7 +168,7 @@ impl Puts {
             ]
         });
         let occurrences = &self.occurrences;
-        add(occurrences.len(), PUT_OCCURRENCES, &|| {
+        add(occurrences.len(), INSERT_OCCURRENCES, &|| {
             vec![
                 column(occurrences, |row| row.job),
                 column(occurrences, |row| row.run),
@@ -174,7 +177,9 @@ impl Puts {
                 column(occurrences, |row| row.missed),
             ]
         });
-        add(self.attempts.len(), PUT_ATTEMPTS, &|| attempt_columns(&self.attempts));
+        add(self.attempts.len(), INSERT_ATTEMPTS, &|| {
+            attempt_columns(&self.attempts)
+        });
         statements
     }
 }
@@ -203,37 +208,40 @@ fn attempt_columns(rows: &[Ended]) -> Vec<Box<dyn Param>> {
     ]
 }
 
-pub(super) fn take_ready(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
-    tx.take(TAKE_READY, params![rank.route, rank.priority, rank.due, job, run]);
+pub(super) fn delete_ready(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
+    tx.delete(DELETE_READY, params![rank.route, rank.priority, rank.due, job, run]);
     // Another run with the key may be claimed in its place.
-    tx.freed(rank.key);
+    tx.slot_freed(rank.key);
 }
 
-pub(super) fn take_scheduled(tx: &mut Tx<'_>, due: Millis, job: JobSeq, run: i64) {
-    tx.take(TAKE_SCHEDULED, params![due, job, run]);
+pub(super) fn delete_scheduled(tx: &mut Tx<'_>, due: Millis, job: JobSeq, run: i64) {
+    tx.delete(DELETE_SCHEDULED, params![due, job, run]);
 }
 
-pub(super) fn take_far(tx: &mut Tx<'_>, due: Millis, job: JobSeq) {
-    tx.take(TAKE_FAR, params![day_of(due), job]);
+pub(super) fn delete_scheduled_by_day(tx: &mut Tx<'_>, due: Millis, job: JobSeq) {
+    tx.delete(DELETE_SCHEDULED_BY_DAY, params![day_of(due), job]);
 }
 
-pub(super) fn take_paused(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
-    tx.take(TAKE_PAUSED, params![job, run]);
+pub(super) fn delete_paused(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
+    tx.delete(DELETE_PAUSED, params![job, run]);
 }
 
-pub(super) fn take_running(tx: &mut Tx<'_>, job: JobSeq, run: i64, running: &Running) {
-    tx.take(TAKE_RUNNING, params![job, run, running.token]);
-    tx.freed(running.key);
+pub(super) fn delete_running(tx: &mut Tx<'_>, job: JobSeq, run: i64, running: &Running) {
+    tx.delete(DELETE_RUNNING, params![job, run, running.token]);
+    tx.slot_freed(running.key);
 }
 
 /// Takes a run from among those that wait for their concurrency key.
-pub(super) fn take_held(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
+pub(super) fn delete_blocked(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
     let key = rank.key.unwrap_or_default();
-    tx.take(TAKE_HELD, params![key, rank.route, rank.priority, rank.due, job, run]);
+    tx.delete(
+        DELETE_BLOCKED,
+        params![key, rank.route, rank.priority, rank.due, job, run],
+    );
 }
 
-pub(super) fn take_ended(tx: &mut Tx<'_>, status: Status, ended: Millis, job: JobSeq) {
-    tx.take(TAKE_ENDED, params![status as i32, ended, job]);
+pub(super) fn delete_ended(tx: &mut Tx<'_>, status: Status, ended: Millis, job: JobSeq) {
+    tx.delete(DELETE_ENDED, params![status as i32, ended, job]);
 }
 
 /// Day bucket of a due time.
@@ -242,20 +250,20 @@ pub(super) fn day_of(due: Millis) -> i64 {
 }
 
 /// Puts the first attempt of a one-off where its due time belongs; returns the state it then is in.
-pub(super) fn put_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Status {
+pub(super) fn enqueue_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Status {
     if rank.due > now && day_of(rank.due) > day_of(now) + 1 {
-        tx.puts.far.push((day_of(rank.due), job));
+        tx.inserts.scheduled_by_day.push((day_of(rank.due), job));
         return Status::Scheduled;
     }
-    put_waiting(tx, rank, Waiting::first(job, run, false), now).status()
+    enqueue(tx, rank, Waiting::first(job, run, false), now).status()
 }
 
 /// Puts a run that waited elsewhere where its due time belongs.
-pub(super) fn put_waiting(tx: &mut Tx<'_>, rank: Rank, run: Waiting, now: Millis) -> Phase {
+pub(super) fn enqueue(tx: &mut Tx<'_>, rank: Rank, run: Waiting, now: Millis) -> Phase {
     if rank.due <= now {
-        tx.puts.ready.push((rank, run));
+        tx.inserts.ready.push((rank, run));
         return Phase::Queued;
     }
-    tx.puts.scheduled.push((rank.due, run));
+    tx.inserts.scheduled.push((rank.due, run));
     Phase::Waiting
 }

@@ -2,25 +2,25 @@
 //!
 //! Writes nothing. Invariant: what is shown together is of one snapshot.
 
-use super::failure::{Attempt, damaged};
+use super::failure::{DbResult, damaged};
 use super::keys;
 use super::session::Session;
-use super::state::{self, Place, Subject, read_last, unsigned};
+use super::state::{self, RunState, StoredJob, read_last, unsigned};
 use crate::clock::Millis;
 use crate::model::{JobId, RunError, RunStatus, Status};
 use crate::store::phase::LastAttempt;
-use crate::store::{Cancellation, JobRecord, JobSeq, RunPlace, Whereabouts};
+use crate::store::{Cancellation, JobRecord, JobSeq, RunLocation, RunPosition};
 use futures_util::future::{try_join, try_join3};
 use std::collections::HashMap;
 use tokio_postgres::Row;
 
-const RECORDS: &str = include_str!("sql/records.sql");
-const CANCELLATION: &str = include_str!("sql/runs_last.sql");
-const AHEAD: &str = include_str!("sql/ready_ahead.sql");
+const SELECT_JOBS: &str = include_str!("sql/records.sql");
+const SELECT_LAST_ATTEMPT: &str = include_str!("sql/runs_last.sql");
+const COUNT_READY_AHEAD: &str = include_str!("sql/ready_ahead.sql");
 
 /// Whether a run was cancelled, and why.
-pub(super) async fn cancellation(session: &Session, job: JobSeq, run: i64) -> Attempt<Option<Cancellation>> {
-    let Some(row) = session.query_opt(CANCELLATION, &[&job, &run]).await? else {
+pub(super) async fn cancellation(session: &Session, job: JobSeq, run: i64) -> DbResult<Option<Cancellation>> {
+    let Some(row) = session.query_opt(SELECT_LAST_ATTEMPT, &[&job, &run]).await? else {
         return Ok(None);
     };
     if row.try_get::<_, i32>(0)? != RunStatus::Cancelled as i32 {
@@ -31,24 +31,26 @@ pub(super) async fn cancellation(session: &Session, job: JobSeq, run: i64) -> At
 }
 
 /// The job with this id.
-pub(super) async fn get(session: &Session, id: &JobId) -> Attempt<Option<JobRecord>> {
+pub(super) async fn get(session: &Session, id: &JobId) -> DbResult<Option<JobRecord>> {
     let ((), seq) = try_join(session.snapshot(), state::find(session, id)).await?;
     let jobs: Vec<JobSeq> = seq.into_iter().collect();
-    state::learn(session, &jobs).await?;
-    session.learn(RECORDS, &[&jobs]).await?;
+    state::prepare_ahead(session, &jobs).await?;
+    session.prepare_ahead(SELECT_JOBS, &[&jobs]).await?;
     // In one go.
-    let (subjects, rows, ()) = try_join3(
+    let (stored_jobs, rows, ()) = try_join3(
         state::of(session, &jobs),
-        session.query(RECORDS, &[&jobs]),
+        session.query(SELECT_JOBS, &[&jobs]),
         session.end_snapshot(),
     )
     .await?;
-    let shown = subjects.first().zip(rows.first());
-    shown.map(|(subject, row)| Ok(record(subject, row)?.0)).transpose()
+    let shown = stored_jobs.first().zip(rows.first());
+    shown
+        .map(|(stored_job, row)| Ok(record(stored_job, row)?.0))
+        .transpose()
 }
 
 /// Begins a snapshot and finds a job in it.
-async fn found(session: &Session, id: &JobId) -> Attempt<Option<Subject>> {
+async fn found(session: &Session, id: &JobId) -> DbResult<Option<StoredJob>> {
     let ((), seq) = try_join(session.snapshot(), state::find(session, id)).await?;
     match seq {
         Some(seq) => Ok(state::of(session, &vec![seq]).await?.pop()),
@@ -57,86 +59,93 @@ async fn found(session: &Session, id: &JobId) -> Attempt<Option<Subject>> {
 }
 
 /// The job with this id and where its run is; runs before it are counted up to `count_up_to`.
-pub(super) async fn whereabouts(session: &Session, id: &JobId, count_up_to: usize) -> Attempt<Option<Whereabouts>> {
-    let Some(subject) = found(session, id).await? else {
+pub(super) async fn run_location(session: &Session, id: &JobId, count_up_to: usize) -> DbResult<Option<RunLocation>> {
+    let Some(stored_job) = found(session, id).await? else {
         session.end_snapshot().await?;
         return Ok(None);
     };
-    let current = subject.current().copied();
-    let place = match current.map(|run| (run.run, run.place)) {
-        None | Some((_, Place::Ended(_))) => RunPlace::AtRest,
-        Some((_, Place::Scheduled(due, _) | Place::Far(due) | Place::Paused(due, _))) => RunPlace::Waiting { due },
-        Some((run, Place::Ready(due, _) | Place::Held(due, _))) => match keys::full(session, subject.job.key).await? {
-            Some((running, limit)) => RunPlace::Held { due, running, limit },
-            None => RunPlace::Ready {
-                due,
-                ahead: ahead(session, &subject, due, run, count_up_to).await?,
-            },
-        },
-        Some((_, Place::Running(running))) => RunPlace::Running {
+    let current = stored_job.current().copied();
+    let run_state = match current.map(|run| (run.run, run.run_state)) {
+        None | Some((_, RunState::Ended(_))) => RunPosition::Idle,
+        Some((_, RunState::Scheduled(due, _) | RunState::ScheduledByDay(due) | RunState::Paused(due, _))) => {
+            RunPosition::Waiting { due }
+        }
+        Some((run, RunState::Ready(due, _) | RunState::Blocked(due, _))) => {
+            match keys::usage_if_full(session, stored_job.job.key).await? {
+                Some((running, limit)) => RunPosition::Blocked { due, running, limit },
+                None => RunPosition::Ready {
+                    due,
+                    ahead: ahead(session, &stored_job, due, run, count_up_to).await?,
+                },
+            }
+        }
+        Some((_, RunState::Running(running))) => RunPosition::Running {
             instance: running.owner,
             since: running.started,
         },
     };
-    let mut shown = all(session, std::slice::from_ref(&subject)).await?;
+    let mut shown = all(session, std::slice::from_ref(&stored_job)).await?;
     session.end_snapshot().await?;
-    Ok(shown.pop().map(|(record, last)| Whereabouts {
+    Ok(shown.pop().map(|(record, last)| RunLocation {
         record,
-        place,
+        position: run_state,
         last_attempt: last.map(|last| last.status),
     }))
 }
 
-async fn ahead(session: &Session, subject: &Subject, due: Millis, run: i64, most: usize) -> Attempt<usize> {
-    let job = &subject.job;
+async fn ahead(session: &Session, stored_job: &StoredJob, due: Millis, run: i64, most: usize) -> DbResult<usize> {
+    let job = &stored_job.job;
     let most = super::param::rows(most);
     let row = session
-        .query_opt(AHEAD, &[&job.route, &job.priority, &due, &job.seq, &run, &most])
+        .query_opt(
+            COUNT_READY_AHEAD,
+            &[&job.route, &job.priority, &due, &job.seq, &run, &most],
+        )
         .await?;
     let count: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// The records of jobs, in their order; in the snapshot they were found in.
-pub(super) async fn records(session: &Session, subjects: &[Subject]) -> Attempt<Vec<JobRecord>> {
-    Ok(all(session, subjects)
+pub(super) async fn records(session: &Session, stored_jobs: &[StoredJob]) -> DbResult<Vec<JobRecord>> {
+    Ok(all(session, stored_jobs)
         .await?
         .into_iter()
         .map(|(record, _)| record)
         .collect())
 }
 
-async fn all(session: &Session, subjects: &[Subject]) -> Attempt<Vec<(JobRecord, Option<LastAttempt>)>> {
-    if subjects.is_empty() {
+async fn all(session: &Session, stored_jobs: &[StoredJob]) -> DbResult<Vec<(JobRecord, Option<LastAttempt>)>> {
+    if stored_jobs.is_empty() {
         return Ok(Vec::new());
     }
-    let jobs: Vec<JobSeq> = subjects.iter().map(|subject| subject.job.seq).collect();
-    let rows = session.query(RECORDS, &[&jobs]).await?;
+    let jobs: Vec<JobSeq> = stored_jobs.iter().map(|stored_job| stored_job.job.seq).collect();
+    let rows = session.query(SELECT_JOBS, &[&jobs]).await?;
     let mut by_job: HashMap<JobSeq, &Row> = HashMap::with_capacity(rows.len());
     for row in &rows {
         by_job.insert(row.try_get(0)?, row);
     }
-    subjects
+    stored_jobs
         .iter()
-        .map(|subject| {
+        .map(|stored_job| {
             let row = by_job
-                .get(&subject.job.seq)
+                .get(&stored_job.job.seq)
                 .ok_or_else(|| damaged("a job without its row"))?;
-            record(subject, row)
+            record(stored_job, row)
         })
         .collect()
 }
 
-fn record(subject: &Subject, row: &Row) -> Attempt<(JobRecord, Option<LastAttempt>)> {
-    let job = &subject.job;
-    let status = subject.status();
+fn record(stored_job: &StoredJob, row: &Row) -> DbResult<(JobRecord, Option<LastAttempt>)> {
+    let job = &stored_job.job;
+    let status = stored_job.status();
     let last = read_last(row, 10)?;
-    let attempts = Attempts::of(subject, row, last.as_ref())?;
-    let completed_at = match &subject.series {
+    let attempts = AttemptSummary::of(stored_job, row, last.as_ref())?;
+    let completed_at = match &stored_job.series {
         Some(series) => series.ended_at,
         None => last.filter(|_| status.is_ended()).map(|last| last.ended),
     };
-    let cancel_reason = match (&subject.series, status) {
+    let cancel_reason = match (&stored_job.series, status) {
         (Some(series), Status::Cancelled) => series.reason.clone(),
         (None, Status::Cancelled) => error_of(row, 15)?.map(|error| error.message),
         _ => None,
@@ -147,12 +156,12 @@ fn record(subject: &Subject, row: &Row) -> Attempt<(JobRecord, Option<LastAttemp
         id: job.id.clone(),
         route: job.route,
         status,
-        scheduled_at: subject.scheduled_at(),
+        scheduled_at: stored_job.scheduled_at(),
         started_at: attempts.started_at,
         completed_at,
-        recurrence: subject.series.as_ref().map(|series| series.spec.clone()),
-        next_run_at: subject.next_run_at(),
-        execution_count: match &subject.series {
+        recurrence: stored_job.series.as_ref().map(|series| series.spec.clone()),
+        next_run_at: stored_job.next_run_at(),
+        execution_count: match &stored_job.series {
             Some(series) => series.ended,
             None => row.try_get(7)?,
         },
@@ -176,17 +185,17 @@ fn record(subject: &Subject, row: &Row) -> Attempt<(JobRecord, Option<LastAttemp
 }
 
 /// What a record says of the attempts of the current or last run.
-struct Attempts {
+struct AttemptSummary {
     number: u32,
     crashes: u32,
     started_at: Option<Millis>,
     changed_at: Option<Millis>,
 }
 
-impl Attempts {
-    fn of(subject: &Subject, row: &Row, last: Option<&LastAttempt>) -> Attempt<Self> {
-        let place = subject.current().map(|run| run.place);
-        if let Some(Place::Running(running)) = place {
+impl AttemptSummary {
+    fn of(stored_job: &StoredJob, row: &Row, last: Option<&LastAttempt>) -> DbResult<Self> {
+        let run_state = stored_job.current().map(|run| run.run_state);
+        if let Some(RunState::Running(running)) = run_state {
             return Ok(Self {
                 number: running.attempt,
                 crashes: running.crashes,
@@ -194,10 +203,10 @@ impl Attempts {
                 changed_at: Some(running.started),
             });
         }
-        let number = match (last, place) {
+        let number = match (last, run_state) {
             (Some(last), _) if last.started.is_some() => last.attempt,
             (Some(last), _) => last.attempt.saturating_sub(1),
-            (None, Some(place)) => place.attempt().0.saturating_sub(1),
+            (None, Some(run_state)) => run_state.attempt().0.saturating_sub(1),
             (None, None) => 0,
         };
         let crashes: i64 = row.try_get(8)?;
@@ -211,7 +220,7 @@ impl Attempts {
 }
 
 /// An error from a column with its JSON text.
-pub(super) fn error_of(row: &Row, at: usize) -> Attempt<Option<RunError>> {
+pub(super) fn error_of(row: &Row, at: usize) -> DbResult<Option<RunError>> {
     let text: Option<&str> = row.try_get(at)?;
     let read = |text: &str| serde_json::from_str(text).map_err(|_| damaged("an error that cannot be read"));
     Ok(text.map(read).transpose()?)

@@ -3,65 +3,65 @@
 //! Invariant: history, counts and a run that is going stay. A new due time is written where [`super::state`] finds it:
 //! in the history of a run that has some, else in the job.
 
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::insert::spec_text;
 use super::queue;
 use super::replace;
 use super::series;
-use super::state::{Place, Subject};
+use super::state::{RunState, StoredJob};
 use super::tx::{Tx, params};
 use crate::clock::Millis;
 use crate::model::{Recurrence, Status};
-use crate::store::{Changed, Standing, Timing};
+use crate::store::{ChangeOutcome, JobSummary, Timing};
 
-const DUE: &str = "UPDATE ductape.jobs SET due = $2, updated = $3 WHERE seq = $1";
-const TOUCH: &str = "UPDATE ductape.jobs SET updated = $2 WHERE seq = $1";
-const NEXT_DUE: &str = "UPDATE ductape.runs SET next_due = $4 WHERE job = $1 AND run = $2 AND attempt = $3";
+const UPDATE_JOB_DUE: &str = "UPDATE ductape.jobs SET due = $2, updated = $3 WHERE seq = $1";
+const UPDATE_JOB_UPDATED: &str = "UPDATE ductape.jobs SET updated = $2 WHERE seq = $1";
+const UPDATE_NEXT_DUE: &str = "UPDATE ductape.runs SET next_due = $4 WHERE job = $1 AND run = $2 AND attempt = $3";
 
 /// Applies a new timing of the job's own kind.
-pub(super) fn apply(tx: &mut Tx<'_>, subject: Subject, timing: &Timing, now: Millis) -> Attempt<Changed> {
-    let job = subject.job.seq;
-    let standing = match (subject.job.recurring, &timing.recurrence) {
-        (false, None) => one_off(tx, subject, timing.due.unwrap_or(now), now),
-        (true, Some(recurrence)) => whole_series(tx, subject, recurrence, timing.due, now)?,
-        _ => return Ok(Changed::OtherKind(subject.kind())),
+pub(super) fn apply(tx: &mut Tx<'_>, stored_job: StoredJob, timing: &Timing, now: Millis) -> DbResult<ChangeOutcome> {
+    let job = stored_job.job.seq;
+    let summary = match (stored_job.job.recurring, &timing.recurrence) {
+        (false, None) => one_off(tx, stored_job, timing.due.unwrap_or(now), now),
+        (true, Some(recurrence)) => whole_series(tx, stored_job, recurrence, timing.due, now)?,
+        _ => return Ok(ChangeOutcome::OtherKind(stored_job.kind())),
     };
     tx.wake();
-    Ok(Changed::Done {
+    Ok(ChangeOutcome::Done {
         job,
         running: Vec::new(),
-        standing: Some(standing),
+        summary: Some(summary),
     })
 }
 
-fn one_off(tx: &mut Tx<'_>, subject: Subject, due: Millis, now: Millis) -> Standing {
-    let waiting = subject
+fn one_off(tx: &mut Tx<'_>, stored_job: StoredJob, due: Millis, now: Millis) -> JobSummary {
+    let waiting = stored_job
         .runs
         .first()
-        .and_then(|run| Some((run, subject.waiting(run)?.1)));
+        .and_then(|run| Some((run, stored_job.waiting(run)?.1)));
     let Some((run, waiting)) = waiting else {
-        return subject.standing();
+        return stored_job.summary();
     };
-    let (job, before) = (subject.job.seq, subject.status());
-    subject.remove(tx, run);
+    let (job, before) = (stored_job.job.seq, stored_job.status());
+    stored_job.remove(tx, run);
     match run.last {
         Some(last) => {
-            tx.later(NEXT_DUE, params![job, run.run, queue::int4(last.attempt), due]);
-            tx.later(TOUCH, params![job, now]);
+            tx.write_later(UPDATE_NEXT_DUE, params![job, run.run, queue::int4(last.attempt), due]);
+            tx.write_later(UPDATE_JOB_UPDATED, params![job, now]);
         }
-        None => tx.later(DUE, params![job, due, now]),
+        None => tx.write_later(UPDATE_JOB_DUE, params![job, due, now]),
     }
-    let rank = subject.rank(due);
-    let after = if matches!(run.place, Place::Paused(..)) {
-        tx.puts.paused.push((due, waiting));
+    let rank = stored_job.rank(due);
+    let after = if matches!(run.run_state, RunState::Paused(..)) {
+        tx.inserts.paused.push((due, waiting));
         Status::Paused
     } else if run.last.is_none() {
-        queue::put_first(tx, rank, job, run.run, now)
+        queue::enqueue_first(tx, rank, job, run.run, now)
     } else {
-        queue::put_waiting(tx, rank, waiting, now).status()
+        queue::enqueue(tx, rank, waiting, now).status()
     };
-    tx.shift(subject.job.route, Some(before), Some(after));
-    Standing {
+    tx.count_transition(stored_job.job.route, Some(before), Some(after));
+    JobSummary {
         status: after,
         scheduled_at: due,
         recurring: false,
@@ -71,24 +71,24 @@ fn one_off(tx: &mut Tx<'_>, subject: Subject, due: Millis, now: Millis) -> Stand
 
 fn whole_series(
     tx: &mut Tx<'_>,
-    mut subject: Subject,
+    mut stored_job: StoredJob,
     recurrence: &Recurrence,
     due: Option<Millis>,
     now: Millis,
-) -> Attempt<Standing> {
-    let (job, before) = (subject.job.seq, subject.status());
-    if let Some(series) = &mut subject.series {
+) -> DbResult<JobSummary> {
+    let (job, before) = (stored_job.job.seq, stored_job.status());
+    if let Some(series) = &mut stored_job.series {
         let due = due.filter(|_| replace::has_runs_left(recurrence, series));
-        tx.later(DUE, params![job, due, now]);
+        tx.write_later(UPDATE_JOB_DUE, params![job, due, now]);
         series.spec = spec_text(recurrence)?.into();
         series.next_at = due;
-        series.held = false;
+        series.after_live_runs = false;
         series.reopen();
         series.end_if_over(tx, job, now);
-        let route = subject.job.route;
+        let route = stored_job.job.route;
         series::count(tx, (route, before), (route, series.status()));
         series.clone().save(tx, job);
-        subject.job.due = due;
+        stored_job.job.due = due;
     }
-    Ok(subject.standing())
+    Ok(stored_job.summary())
 }

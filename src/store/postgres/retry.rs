@@ -6,71 +6,71 @@
 use super::queue::{self, NewOccurrence, Waiting};
 use super::replace;
 use super::series;
-use super::state::{Place, Subject};
+use super::state::{RunState, StoredJob};
 use super::steps;
 use super::tx::{Tx, params};
 use crate::clock::Millis;
-use crate::store::Changed;
+use crate::store::ChangeOutcome;
 
-const NEXT_RUN: &str = "UPDATE ductape.jobs SET run = $2, due = $3, updated = $4 WHERE seq = $1";
-const TOUCH: &str = "UPDATE ductape.jobs SET updated = $2 WHERE seq = $1";
+const UPDATE_JOB_RUN: &str = "UPDATE ductape.jobs SET run = $2, due = $3, updated = $4 WHERE seq = $1";
+const UPDATE_JOB_UPDATED: &str = "UPDATE ductape.jobs SET updated = $2 WHERE seq = $1";
 
 /// Runs the job again at `due`; of a series its last run that failed.
-pub(super) fn apply(tx: &mut Tx<'_>, subject: Subject, due: Millis, now: Millis) -> Changed {
-    let job = subject.job.seq;
-    if let Some(series) = &subject.series {
+pub(super) fn apply(tx: &mut Tx<'_>, stored_job: StoredJob, due: Millis, now: Millis) -> ChangeOutcome {
+    let job = stored_job.job.seq;
+    if let Some(series) = &stored_job.series {
         if series.live.total() > 0 {
-            return Changed::Forbidden(series.status());
+            return ChangeOutcome::Forbidden(series.status());
         }
         let Some(failed_at) = series.failed_at else {
-            return Changed::NoRun(series.status());
+            return ChangeOutcome::NoRun(series.status());
         };
-        failed_run(tx, &subject, failed_at, due, now);
+        retry_failed_run(tx, &stored_job, failed_at, due, now);
     } else {
-        one_off(tx, &subject, due, now);
+        one_off(tx, &stored_job, due, now);
     }
     tx.wake();
-    Changed::done(job)
+    ChangeOutcome::done(job)
 }
 
-fn one_off(tx: &mut Tx<'_>, subject: &Subject, due: Millis, now: Millis) {
-    let (job, before) = (&subject.job, subject.status());
-    if let Some(Place::Ended(last)) = subject.runs.first().map(|run| run.place) {
-        queue::take_ended(tx, before, last.ended, job.seq);
+fn one_off(tx: &mut Tx<'_>, stored_job: &StoredJob, due: Millis, now: Millis) {
+    let (job, before) = (&stored_job.job, stored_job.status());
+    if let Some(RunState::Ended(last)) = stored_job.runs.first().map(|run| run.run_state) {
+        queue::delete_ended(tx, before, last.ended, job.seq);
     }
     let run = job.run + 1;
-    tx.later(NEXT_RUN, params![job.seq, run, due, now]);
-    replace::forget_old_runs(tx, job.seq, run);
+    tx.write_later(UPDATE_JOB_RUN, params![job.seq, run, due, now]);
+    replace::delete_old_runs(tx, job.seq, run);
     steps::rerun(tx, job.seq, job.run);
-    let after = queue::put_first(tx, subject.rank(due), job.seq, run, now);
-    tx.shift(job.route, Some(before), Some(after));
+    let after = queue::enqueue_first(tx, stored_job.rank(due), job.seq, run, now);
+    tx.count_transition(job.route, Some(before), Some(after));
 }
 
 /// A new run for the grid point of one that failed. A series that has ended goes on until that run has.
-fn failed_run(tx: &mut Tx<'_>, subject: &Subject, failed_at: Millis, due: Millis, now: Millis) {
-    let (job, before) = (&subject.job, subject.status());
-    let Some(mut series) = subject.series.clone() else {
+fn retry_failed_run(tx: &mut Tx<'_>, stored_job: &StoredJob, failed_at: Millis, due: Millis, now: Millis) {
+    let (job, before) = (&stored_job.job, stored_job.status());
+    let Some(mut series) = stored_job.series.clone() else {
         return;
     };
     if let Some(ended_at) = series.ended_at {
-        queue::take_ended(tx, before, ended_at, job.seq);
+        queue::delete_ended(tx, before, ended_at, job.seq);
     }
     series.reopen();
     series.failed_at = None;
     series.runs += 1;
     series.reruns += 1;
     let run = series.runs;
-    tx.later(TOUCH, params![job.seq, now]);
+    tx.write_later(UPDATE_JOB_UPDATED, params![job.seq, now]);
     steps::rerun_failed(tx, job.seq, run);
-    tx.puts.occurrences.push(NewOccurrence {
+    tx.inserts.occurrences.push(NewOccurrence {
         job: job.seq,
         run,
         scheduled_at: failed_at,
         due,
         missed: 0,
     });
-    let phase = queue::put_waiting(tx, subject.rank(due), Waiting::first(job.seq, run, true), now);
-    series.run_moved(None, phase);
+    let phase = queue::enqueue(tx, stored_job.rank(due), Waiting::first(job.seq, run, true), now);
+    series.run_changed_phase(None, phase);
     series::count(tx, (job.route, before), (job.route, series.status()));
     series.save(tx, job.seq);
 }

@@ -3,7 +3,7 @@
 //! Invariant: a number belongs to one route for ever, and whoever sees a number sees all lower ones: numbers are given
 //! under a lock, in a transaction of their own, so that what is remembered here is committed.
 
-use super::failure::{Attempt, damaged};
+use super::failure::{DbResult, damaged};
 use super::session::Session;
 use crate::model::{Namespace, Route};
 use crate::store::RouteId;
@@ -12,12 +12,13 @@ use std::sync::{Mutex, PoisonError};
 use tokio_postgres::Row;
 
 /// Routes kept in memory; a store with more of them looks the others up.
-const CACHED: usize = 10_000;
+const MAX_CACHED_ROUTES: usize = 10_000;
 
-const FIND: &str = include_str!("sql/routes_find.sql");
-const ADD: &str = include_str!("sql/routes_add.sql");
-const AFTER: &str = "SELECT id, namespace, product, env, target FROM ductape.routes WHERE id > $1 ORDER BY id";
-const WITH_READY: &str = include_str!("sql/routes_with_ready.sql");
+const SELECT_ROUTE_IDS: &str = include_str!("sql/routes_find.sql");
+const INSERT_ROUTES: &str = include_str!("sql/routes_add.sql");
+const SELECT_ROUTES_AFTER: &str =
+    "SELECT id, namespace, product, env, target FROM ductape.routes WHERE id > $1 ORDER BY id";
+const SELECT_ROUTES_WITH_READY: &str = include_str!("sql/routes_with_ready.sql");
 
 /// Numbers of the routes last used.
 #[derive(Debug, Default)]
@@ -25,10 +26,10 @@ pub(super) struct RouteCache(Mutex<HashMap<Route, RouteId>>);
 
 impl RouteCache {
     /// The numbers of these routes, in their order; who has none is given one.
-    pub(super) async fn intern(&self, session: &Session, routes: &[&Route]) -> Attempt<Vec<RouteId>> {
+    pub(super) async fn intern(&self, session: &Session, routes: &[&Route]) -> DbResult<Vec<RouteId>> {
         let unknown = self.unknown(routes);
         if !unknown.is_empty() {
-            self.learn(session, unknown).await?;
+            self.load(session, unknown).await?;
         }
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let numbers = routes.iter().map(|route| known.get(*route).copied());
@@ -44,7 +45,7 @@ impl RouteCache {
                 unknown.push((*route).clone());
             }
         }
-        if known.len() + unknown.len() > CACHED {
+        if known.len() + unknown.len() > MAX_CACHED_ROUTES {
             // Those of this batch are looked up again with the others.
             known.clear();
             unknown = routes.iter().map(|route| (*route).clone()).collect();
@@ -54,7 +55,7 @@ impl RouteCache {
         unknown
     }
 
-    async fn learn(&self, session: &Session, routes: Vec<Route>) -> Attempt<()> {
+    async fn load(&self, session: &Session, routes: Vec<Route>) -> DbResult<()> {
         let columns = Columns::of(&routes)?;
         let mut numbers = columns.find(session).await?;
         if numbers.iter().any(Option::is_none) {
@@ -67,12 +68,12 @@ impl RouteCache {
                 .await?;
             session
                 .execute(
-                    ADD,
+                    INSERT_ROUTES,
                     &[&columns.namespaces, &columns.products, &columns.envs, &columns.targets],
                 )
                 .await?;
             session.run("COMMIT").await?;
-            session.mend();
+            session.mark_usable();
             numbers = columns.find(session).await?;
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +93,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(routes: &[Route]) -> Attempt<Self> {
+    fn of(routes: &[Route]) -> DbResult<Self> {
         let mut columns = Self::default();
         for route in routes {
             columns.namespaces.push(route.namespace.as_str());
@@ -106,21 +107,24 @@ impl Columns {
         Ok(columns)
     }
 
-    async fn find(&self, session: &Session) -> Attempt<Vec<Option<RouteId>>> {
+    async fn find(&self, session: &Session) -> DbResult<Vec<Option<RouteId>>> {
         let rows = session
-            .query(FIND, &[&self.namespaces, &self.products, &self.envs, &self.targets])
+            .query(
+                SELECT_ROUTE_IDS,
+                &[&self.namespaces, &self.products, &self.envs, &self.targets],
+            )
             .await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 }
 
 /// Routes with a higher number than `after`, in order.
-pub(super) async fn after(session: &Session, after: RouteId) -> Attempt<Vec<(RouteId, Route)>> {
-    let rows = session.query(AFTER, &[&after]).await?;
+pub(super) async fn after(session: &Session, after: RouteId) -> DbResult<Vec<(RouteId, Route)>> {
+    let rows = session.query(SELECT_ROUTES_AFTER, &[&after]).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, read(row)?))).collect()
 }
 
-fn read(row: &Row) -> Attempt<Route> {
+fn read(row: &Row) -> DbResult<Route> {
     let namespace: String = row.try_get(1)?;
     let target: String = row.try_get(4)?;
     Ok(Route {
@@ -132,7 +136,7 @@ fn read(row: &Row) -> Attempt<Route> {
 }
 
 /// Routes that have rows in `ready`, found by skipping through its index.
-pub(super) async fn with_ready(session: &Session) -> Attempt<Vec<RouteId>> {
-    let rows = session.query(WITH_READY, &[]).await?;
+pub(super) async fn with_ready(session: &Session) -> DbResult<Vec<RouteId>> {
+    let rows = session.query(SELECT_ROUTES_WITH_READY, &[]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

@@ -3,7 +3,7 @@
 //! A series is locked, read, changed here in memory, and written once. Knows no schedule arithmetic. Invariant: the state
 //! of a series is what its row says, and the job counters follow every change of that.
 
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::tx::{Tx, params};
 use crate::clock::Millis;
 use crate::model::{RunStatus, Status};
@@ -11,8 +11,8 @@ use crate::store::phase::{LiveRuns, Phase};
 use crate::store::{JobSeq, RouteId};
 use tokio_postgres::Row;
 
-const SAVE: &str = include_str!("sql/series_save.sql");
-const DROP_OCCURRENCE: &str = "DELETE FROM ductape.occurrences WHERE job = $1 AND run = $2";
+const UPDATE_SERIES: &str = include_str!("sql/series_save.sql");
+const DELETE_OCCURRENCE: &str = "DELETE FROM ductape.occurrences WHERE job = $1 AND run = $2";
 
 /// A series, as it stands or will stand.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Series {
     pub(super) reason: Option<Box<str>>,
     pub(super) next_at: Option<Millis>,
     /// `next_at` is not due before the live runs have ended.
-    pub(super) held: bool,
+    pub(super) after_live_runs: bool,
     pub(super) last_at: Option<Millis>,
     pub(super) runs: i64,
     pub(super) ended: i64,
@@ -39,11 +39,11 @@ pub(super) struct Series {
 }
 
 /// How many columns [`Series::read`] takes.
-pub(super) const COLUMNS: usize = 18;
+pub(super) const COLUMN_COUNT: usize = 18;
 
 impl Series {
     /// Reads the columns from `at` on; `None`: there is no series.
-    pub(super) fn read(row: &Row, at: usize) -> Attempt<Option<Self>> {
+    pub(super) fn read(row: &Row, at: usize) -> DbResult<Option<Self>> {
         let Some(spec) = row.try_get(at)? else { return Ok(None) };
         Ok(Some(Self {
             spec,
@@ -52,7 +52,7 @@ impl Series {
             ended_at: row.try_get(at + 3)?,
             reason: row.try_get(at + 4)?,
             next_at: row.try_get(at + 5)?,
-            held: row.try_get(at + 6)?,
+            after_live_runs: row.try_get(at + 6)?,
             last_at: row.try_get(at + 7)?,
             runs: row.try_get(at + 8)?,
             ended: row.try_get(at + 9)?,
@@ -72,8 +72,8 @@ impl Series {
     /// Writes it at the end of the transaction.
     pub(super) fn save(self, tx: &mut Tx<'_>, job: JobSeq) {
         let live = self.live;
-        tx.later(
-            SAVE,
+        tx.write_later(
+            UPDATE_SERIES,
             params![
                 job,
                 self.spec,
@@ -82,7 +82,7 @@ impl Series {
                 self.ended_at,
                 self.reason,
                 self.next_at,
-                self.held,
+                self.after_live_runs,
                 self.last_at,
                 self.runs,
                 self.ended,
@@ -111,7 +111,7 @@ impl Series {
     }
 
     /// A run moved from one phase to another; `from` is `None` for a new run.
-    pub(super) fn run_moved(&mut self, from: Option<Phase>, to: Phase) {
+    pub(super) fn run_changed_phase(&mut self, from: Option<Phase>, to: Phase) {
         if let Some(from) = from {
             *self.live.at(from) -= 1;
         }
@@ -120,7 +120,7 @@ impl Series {
 
     /// A run is over, and the series after its last one.
     pub(super) fn run_ended(&mut self, tx: &mut Tx<'_>, run: EndedRun, from: Phase, how: RunStatus, now: Millis) {
-        tx.later(DROP_OCCURRENCE, params![run.job, run.run]);
+        tx.write_later(DELETE_OCCURRENCE, params![run.job, run.run]);
         *self.live.at(from) -= 1;
         self.ended += 1;
         self.succeeded += i64::from(how == RunStatus::Completed);
@@ -128,7 +128,7 @@ impl Series {
             self.failed += 1;
             self.failed_at = Some(run.scheduled_at);
         }
-        if self.held && self.live.total() == 0 {
+        if self.after_live_runs && self.live.total() == 0 {
             // The occurrence that waited for this run can be made now.
             tx.wake();
         }
@@ -150,7 +150,7 @@ impl Series {
         self.next_at = None;
         self.paused = false;
         self.version += 1;
-        tx.puts.ended.push((to, now, job));
+        tx.inserts.ended.push((to, now, job));
     }
 
     /// Opens one that has ended, or begins it anew.
@@ -173,7 +173,7 @@ pub(super) struct EndedRun {
 /// Counts what changed between two states of a series.
 pub(super) fn count(tx: &mut Tx<'_>, before: (RouteId, Status), after: (RouteId, Status)) {
     if before != after {
-        tx.shift(before.0, Some(before.1), None);
-        tx.shift(after.0, None, Some(after.1));
+        tx.count_transition(before.0, Some(before.1), None);
+        tx.count_transition(after.0, None, Some(after.1));
     }
 }

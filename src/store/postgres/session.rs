@@ -3,7 +3,7 @@
 //! Knows no verb. Invariant: a session that may be inside a transaction, or has not answered in time, is not used again.
 
 use super::address::Address;
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::param::Param;
 use crate::error::{Error, ErrorCode, Result};
 use crate::tls;
@@ -17,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Queue tables are empty one moment and long the next: what the planner believes of them is often wrong, and all rows
 /// are found by keys. The server also ends by itself what a client that is cut off has left open.
-const SETTINGS: &str = "enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
+const SESSION_SETTINGS: &str = "enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
     SET plan_cache_mode = force_generic_plan; SET statement_timeout = '60s'; SET lock_timeout = '10s'; \
     SET idle_in_transaction_session_timeout = '15s'";
 
@@ -43,7 +43,7 @@ pub(super) struct Session {
 impl Connector {
     pub(super) fn new(address: Address, synced: bool) -> Result<Self> {
         let (trust, root) = &address.trust;
-        let settings = tls::client(*trust, root.as_deref()).map_err(|why| {
+        let settings = tls::client_config(*trust, root.as_deref()).map_err(|why| {
             let what = root.as_deref().unwrap_or("the list of trusted certificates");
             Error::new(
                 ErrorCode::ConnectionError,
@@ -62,7 +62,7 @@ impl Connector {
     pub(super) async fn connect(
         self: &Arc<Self>,
         mut listen: impl FnMut(&tokio_postgres::Notification) + Send + 'static,
-    ) -> Attempt<Session> {
+    ) -> DbResult<Session> {
         let (client, mut connection) = self.address.config.connect(self.tls.clone()).await?;
         let driver = tokio::spawn(async move {
             // An error ends the connection; whoever waits for an answer is told by the client.
@@ -85,7 +85,7 @@ impl Connector {
             } else {
                 "; SET synchronous_commit = off"
             };
-            session.run(&format!("SET {SETTINGS}{sync}")).await?;
+            session.run(&format!("SET {SESSION_SETTINGS}{sync}")).await?;
         }
         Ok(session)
     }
@@ -113,16 +113,16 @@ impl Drop for Session {
 
 impl Session {
     /// Whether it can be used for another verb.
-    pub(super) fn is_sound(&self) -> bool {
+    pub(super) fn is_usable(&self) -> bool {
         !self.broken.load(Ordering::Acquire) && !self.client.is_closed()
     }
 
-    /// Says that it cannot, until [`Session::mend`].
-    pub(super) fn taint(&self) {
+    /// Says that it cannot, until [`Session::mark_usable`].
+    pub(super) fn mark_broken(&self) {
         self.broken.store(true, Ordering::Release);
     }
 
-    pub(super) fn mend(&self) {
+    pub(super) fn mark_usable(&self) {
         self.broken.store(false, Ordering::Release);
     }
 
@@ -131,36 +131,36 @@ impl Session {
     }
 
     /// Runs statements without parameters.
-    pub(super) async fn run(&self, sql: &str) -> Attempt<()> {
+    pub(super) async fn run(&self, sql: &str) -> DbResult<()> {
         Ok(self.client.batch_execute(sql).await?)
     }
 
     /// Begins a transaction.
-    pub(super) async fn begin(&self) -> Attempt<()> {
-        self.taint();
+    pub(super) async fn begin(&self) -> DbResult<()> {
+        self.mark_broken();
         if self.connector.address.pooled {
             // What other connections set once is gone with each transaction here.
-            let local = SETTINGS.replace("SET ", "SET LOCAL ");
+            let local = SESSION_SETTINGS.replace("SET ", "SET LOCAL ");
             return self.run(&format!("BEGIN; SET LOCAL {local}")).await;
         }
         self.run("BEGIN").await
     }
 
     /// Begins to read, all of one moment.
-    pub(super) async fn snapshot(&self) -> Attempt<()> {
-        self.taint();
+    pub(super) async fn snapshot(&self) -> DbResult<()> {
+        self.mark_broken();
         self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
     }
 
-    pub(super) async fn end_snapshot(&self) -> Attempt<()> {
+    pub(super) async fn end_snapshot(&self) -> DbResult<()> {
         self.run("COMMIT").await?;
-        self.mend();
+        self.mark_usable();
         Ok(())
     }
 
-    pub(super) async fn query(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<Vec<Row>> {
+    pub(super) async fn query(&self, sql: &'static str, params: &[&dyn Param]) -> DbResult<Vec<Row>> {
         if self.connector.address.pooled {
-            let typed: Vec<_> = params.iter().map(|param| (param.as_sql(), param.kind())).collect();
+            let typed: Vec<_> = params.iter().map(|param| (param.as_sql(), param.sql_type())).collect();
             let text = self.connector.text(sql);
             return Ok(self.client.query_typed(&text, &typed).await?);
         }
@@ -169,9 +169,9 @@ impl Session {
         Ok(self.client.query(&statement, &params).await?)
     }
 
-    pub(super) async fn execute(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<u64> {
+    pub(super) async fn execute(&self, sql: &'static str, params: &[&dyn Param]) -> DbResult<u64> {
         if self.connector.address.pooled {
-            let typed: Vec<_> = params.iter().map(|param| (param.as_sql(), param.kind())).collect();
+            let typed: Vec<_> = params.iter().map(|param| (param.as_sql(), param.sql_type())).collect();
             let text = self.connector.text(sql);
             return Ok(self.client.execute_typed(&text, &typed).await?);
         }
@@ -180,30 +180,30 @@ impl Session {
         Ok(self.client.execute(&statement, &params).await?)
     }
 
-    pub(super) async fn query_opt(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<Option<Row>> {
+    pub(super) async fn query_opt(&self, sql: &'static str, params: &[&dyn Param]) -> DbResult<Option<Row>> {
         Ok(self.query(sql, params).await?.into_iter().next())
     }
 
     /// Prepares a statement if that has not been done, so that it can be sent at once and in order with others.
-    pub(super) async fn learn(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<()> {
+    pub(super) async fn prepare_ahead(&self, sql: &'static str, params: &[&dyn Param]) -> DbResult<()> {
         if !self.connector.address.pooled {
             self.prepare(sql, params).await?;
         }
         Ok(())
     }
 
-    async fn prepare(&self, sql: &'static str, params: &[&dyn Param]) -> Attempt<Statement> {
-        if let Some(statement) = self.known(sql) {
+    async fn prepare(&self, sql: &'static str, params: &[&dyn Param]) -> DbResult<Statement> {
+        if let Some(statement) = self.cached_statement(sql) {
             return Ok(statement);
         }
-        let types: Vec<_> = params.iter().map(|param| param.kind()).collect();
+        let types: Vec<_> = params.iter().map(|param| param.sql_type()).collect();
         let statement = self.client.prepare_typed(&self.connector.text(sql), &types).await?;
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         prepared.insert(sql, statement.clone());
         Ok(statement)
     }
 
-    fn known(&self, sql: &'static str) -> Option<Statement> {
+    fn cached_statement(&self, sql: &'static str) -> Option<Statement> {
         let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         prepared.get(sql).cloned()
     }

@@ -3,19 +3,19 @@
 //! Invariant: what others wait for (the number of the route, the row of a concurrency key) is settled before, in
 //! transactions of our own; the statement itself holds no lock that others need.
 
-use super::failure::{Attempt, damaged};
+use super::failure::{DbResult, damaged};
 use super::insert::{fingerprint, first_due, options_text, spec_text};
 use super::keys::Keys;
 use super::param::storable;
 use super::routes::RouteCache;
 use super::session::Session;
-use super::tx::{After, Tx};
+use super::tx::{Effects, Tx};
 use crate::model::{JobId, NewJob, OnConflict};
 use crate::store::Statement;
 use serde_json::json;
 
 /// The statement that dispatches this job.
-pub(super) async fn of(session: &Session, routes: &RouteCache, job: &NewJob) -> Attempt<(Statement, After)> {
+pub(super) async fn of(session: &Session, routes: &RouteCache, job: &NewJob) -> DbResult<(Statement, Effects)> {
     let route = routes.intern(session, &[&job.route]).await?;
     let mut tx = Tx::begin(session).await?;
     let keys = Keys::find(session, [job].into_iter()).await?;

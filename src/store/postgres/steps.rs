@@ -2,27 +2,27 @@
 //!
 //! Invariant: a run that has completed has none, and neither has a job that is gone.
 
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::param::{rows, storable};
 use super::session::Session;
 use super::tx::{Tx, params};
 use crate::model::RunStatus;
-use crate::store::step::Recorded;
-use crate::store::{Holder, JobSeq, MAX_STEPS, Step};
+use crate::store::step::StepRecording;
+use crate::store::{ClaimRef, JobSeq, MAX_STEPS_PER_RUN, Step};
 
-const RECORD: &str = include_str!("sql/steps_record.sql");
-const FORGET: &str = include_str!("sql/steps_forget.sql");
-const OF_RUN: &str = "SELECT tag, result FROM ductape.steps WHERE job = $1 AND run = $2 ORDER BY number";
-const ENDED: &str = include_str!("sql/steps_ended.sql");
-const MOVE: &str = "UPDATE ductape.steps SET run = $3 WHERE job = $1 AND run = $2";
-const RERUN_FAILED: &str = include_str!("sql/steps_rerun_failed.sql");
-const DROP_RUN: &str = "DELETE FROM ductape.steps WHERE job = $1 AND run = $2";
+const INSERT_STEP: &str = include_str!("sql/steps_record.sql");
+const DELETE_STEPS_OF_CLAIM: &str = include_str!("sql/steps_forget.sql");
+const SELECT_STEPS_OF_RUN: &str = "SELECT tag, result FROM ductape.steps WHERE job = $1 AND run = $2 ORDER BY number";
+const DELETE_STEPS_OF_ENDED_RUNS: &str = include_str!("sql/steps_ended.sql");
+const UPDATE_STEPS_RUN: &str = "UPDATE ductape.steps SET run = $3 WHERE job = $1 AND run = $2";
+const UPDATE_STEPS_OF_LAST_FAILED_RUN: &str = include_str!("sql/steps_rerun_failed.sql");
+const DELETE_STEPS_OF_RUN: &str = "DELETE FROM ductape.steps WHERE job = $1 AND run = $2";
 /// All of a job.
-pub(super) const DROP_JOB: &str = "DELETE FROM ductape.steps WHERE job = $1";
+pub(super) const DELETE_STEPS_OF_JOB: &str = "DELETE FROM ductape.steps WHERE job = $1";
 
 /// The steps of a run, in the order they were finished.
-pub(super) async fn of_run(session: &Session, job: JobSeq, run: i64) -> Attempt<Vec<Step>> {
-    let found = session.query(OF_RUN, &[&job, &run]).await?;
+pub(super) async fn of_run(session: &Session, job: JobSeq, run: i64) -> DbResult<Vec<Step>> {
+    let found = session.query(SELECT_STEPS_OF_RUN, &[&job, &run]).await?;
     let steps = found.iter().map(|row| {
         Ok(Step {
             tag: row.try_get(0)?,
@@ -33,8 +33,8 @@ pub(super) async fn of_run(session: &Session, job: JobSeq, run: i64) -> Attempt<
 }
 
 /// Writes a step down, if its run is held as it should be. Done twice, it does the same as once.
-pub(super) async fn record(session: &Session, holder: Holder, step: &Step) -> Attempt<Recorded> {
-    let Holder {
+pub(super) async fn record(session: &Session, holder: ClaimRef, step: &Step) -> DbResult<StepRecording> {
+    let ClaimRef {
         job,
         run,
         instance,
@@ -44,43 +44,49 @@ pub(super) async fn record(session: &Session, holder: Holder, step: &Step) -> At
     let result = step.result.as_deref().map(|result| storable(result).into_owned());
     let row = session
         .query_opt(
-            RECORD,
-            &[&job, &run, &instance, &token, &tag, &result, &rows(MAX_STEPS)],
+            INSERT_STEP,
+            &[&job, &run, &instance, &token, &tag, &result, &rows(MAX_STEPS_PER_RUN)],
         )
         .await?;
-    let (held, room): (bool, bool) = match row {
+    let (claimed, room): (bool, bool) = match row {
         Some(row) => (row.try_get(0)?, row.try_get(1)?),
         None => (false, false),
     };
-    Ok(match (held, room) {
-        (false, _) => Recorded::LeaseLost,
-        (true, false) => Recorded::TooMany,
-        (true, true) => Recorded::Kept,
+    Ok(match (claimed, room) {
+        (false, _) => StepRecording::LeaseLost,
+        (true, false) => StepRecording::TooMany,
+        (true, true) => StepRecording::Stored,
     })
 }
 
 /// Forgets the steps of a run, if it is held as it should be.
-pub(super) async fn forget(session: &Session, holder: Holder) -> Attempt<Recorded> {
-    let Holder {
+pub(super) async fn delete_all(session: &Session, holder: ClaimRef) -> DbResult<StepRecording> {
+    let ClaimRef {
         job,
         run,
         instance,
         token,
     } = holder;
-    let row = session.query_opt(FORGET, &[&job, &run, &instance, &token]).await?;
-    let held = row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false);
-    Ok(if held { Recorded::Kept } else { Recorded::LeaseLost })
+    let row = session
+        .query_opt(DELETE_STEPS_OF_CLAIM, &[&job, &run, &instance, &token])
+        .await?;
+    let claimed = row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false);
+    Ok(if claimed {
+        StepRecording::Stored
+    } else {
+        StepRecording::LeaseLost
+    })
 }
 
 /// Runs of series that are over.
 #[derive(Debug, Default)]
-pub(super) struct Over {
+pub(super) struct EndedRuns {
     jobs: Vec<JobSeq>,
     runs: Vec<i64>,
     failed: Vec<bool>,
 }
 
-impl Over {
+impl EndedRuns {
     /// Adds one: one that failed keeps its steps, in case it is run again.
     pub(super) fn add(&mut self, job: JobSeq, run: i64, how: RunStatus) {
         self.jobs.push(job);
@@ -91,22 +97,25 @@ impl Over {
     /// Forgets what is to be forgotten.
     pub(super) fn apply(self, tx: &mut Tx<'_>) {
         if !self.jobs.is_empty() {
-            tx.later(ENDED, params![self.jobs, self.runs, self.failed]);
+            tx.write_later(DELETE_STEPS_OF_ENDED_RUNS, params![self.jobs, self.runs, self.failed]);
         }
     }
 }
 
 /// The run `run` of a one-off is run again as the next one.
 pub(super) fn rerun(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
-    tx.later(MOVE, params![job, run, run + 1]);
+    tx.write_later(UPDATE_STEPS_RUN, params![job, run, run + 1]);
 }
 
 /// The run of a series that failed last is run again as `run`.
 pub(super) fn rerun_failed(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
-    tx.later(RERUN_FAILED, params![job, run, RunStatus::Failed as i32]);
+    tx.write_later(
+        UPDATE_STEPS_OF_LAST_FAILED_RUN,
+        params![job, run, RunStatus::Failed as i32],
+    );
 }
 
 /// A run of a series was cancelled.
-pub(super) fn drop_run(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
-    tx.later(DROP_RUN, params![job, run]);
+pub(super) fn delete_steps_of_run(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
+    tx.write_later(DELETE_STEPS_OF_RUN, params![job, run]);
 }

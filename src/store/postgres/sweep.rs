@@ -4,28 +4,28 @@
 //! job that somebody changes at this moment is left for the next sweep.
 
 use super::counters;
-use super::failure::Attempt;
+use super::failure::DbResult;
 use super::param::rows;
 use super::session::Session;
 use crate::clock::Millis;
 use crate::model::Status;
-use crate::store::{JobSeq, Keep, Retention};
+use crate::store::{JobSeq, Retention, RetentionLimit};
 
 /// Most jobs deleted in one transaction.
-pub(super) const JOBS: usize = 500;
+pub(super) const MAX_JOBS_PER_STEP: usize = 500;
 /// Most transactions that trim history in one sweep.
-pub(super) const TRIM_STEPS: usize = 32;
+pub(super) const MAX_TRIM_STEPS: usize = 32;
 /// Rows of history of one series deleted in one transaction; the number stands in the statement.
-const RUNS: i64 = 500;
+const MAX_ATTEMPTS_PER_STEP: i64 = 500;
 /// Series looked at in one transaction.
-const SERIES: i64 = 100;
+const SERIES_PER_STEP: i64 = 100;
 
-const DELETE: &str = include_str!("sql/sweep_jobs.sql");
-const TRIM: &str = include_str!("sql/sweep_runs.sql");
-const TRIM_GAPS: &str = include_str!("sql/sweep_gaps.sql");
+const DELETE_JOBS: &str = include_str!("sql/sweep_jobs.sql");
+const DELETE_OLD_RUNS: &str = include_str!("sql/sweep_runs.sql");
+const DELETE_OLD_GAPS: &str = include_str!("sql/sweep_gaps.sql");
 
 /// Deletes at most `most` jobs that have ended; returns how many.
-pub(super) async fn jobs(session: &Session, retention: Retention, now: Millis, most: usize) -> Attempt<usize> {
+pub(super) async fn jobs(session: &Session, retention: Retention, now: Millis, most: usize) -> DbResult<usize> {
     let kept = [
         (Status::Completed, retention.completed),
         (Status::Failed, retention.failed),
@@ -41,7 +41,13 @@ pub(super) async fn jobs(session: &Session, retention: Retention, now: Millis, m
     Ok(deleted)
 }
 
-async fn by_count(session: &Session, status: Status, keep: Keep, now: Millis, most: usize) -> Attempt<usize> {
+async fn by_count(
+    session: &Session,
+    status: Status,
+    keep: RetentionLimit,
+    now: Millis,
+    most: usize,
+) -> DbResult<usize> {
     let Some(count) = keep.count.filter(|_| most > 0) else {
         return Ok(0);
     };
@@ -54,33 +60,43 @@ async fn by_count(session: &Session, status: Status, keep: Keep, now: Millis, mo
 }
 
 /// Deletes the oldest jobs that ended in this state before `before`.
-async fn delete(session: &Session, status: Status, before: Millis, now: Millis, most: usize) -> Attempt<usize> {
+async fn delete(session: &Session, status: Status, before: Millis, now: Millis, most: usize) -> DbResult<usize> {
     if most == 0 {
         return Ok(0);
     }
     let status = status as i32;
     let row = session
-        .query_opt(DELETE, &[&status, &before, &rows(most), &now])
+        .query_opt(DELETE_JOBS, &[&status, &before, &rows(most), &now])
         .await?;
     let deleted: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
     Ok(usize::try_from(deleted).unwrap_or(0))
 }
 
 /// Trims the history of some series behind `after`; returns where to go on, `None` after the last one.
-pub(super) async fn runs(session: &Session, keep: Keep, now: Millis, after: JobSeq) -> Attempt<Option<JobSeq>> {
+pub(super) async fn runs(
+    session: &Session,
+    keep: RetentionLimit,
+    now: Millis,
+    after: JobSeq,
+) -> DbResult<Option<JobSeq>> {
     if keep.age.is_none() && keep.count.is_none() {
         return Ok(None);
     }
     let before = keep.age.map_or(Millis::MIN, |age| now.saturating_sub(age));
     let count = keep.count.map(|count| count.max(0));
-    session.execute(TRIM_GAPS, &[&after, &count, &before, &SERIES]).await?;
-    let Some(row) = session.query_opt(TRIM, &[&after, &count, &before, &SERIES]).await? else {
+    session
+        .execute(DELETE_OLD_GAPS, &[&after, &count, &before, &SERIES_PER_STEP])
+        .await?;
+    let Some(row) = session
+        .query_opt(DELETE_OLD_RUNS, &[&after, &count, &before, &SERIES_PER_STEP])
+        .await?
+    else {
         return Ok(None);
     };
     let (last, series, longest): (Option<JobSeq>, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    if longest == RUNS {
+    if longest == MAX_ATTEMPTS_PER_STEP {
         // Not done with one of them: the next step begins with the same ones.
         return Ok(Some(after));
     }
-    Ok(last.filter(|_| series == SERIES))
+    Ok(last.filter(|_| series == SERIES_PER_STEP))
 }

@@ -8,15 +8,15 @@ use super::tx::{Tx, params};
 use crate::store::JobSeq;
 
 /// Removes the tags of a job whose row is as it was when they were written.
-pub(super) const REMOVE: &str = include_str!("sql/tags_remove.sql");
-const PUT: &str =
+pub(super) const DELETE_TAGS: &str = include_str!("sql/tags_remove.sql");
+const INSERT_TAG: &str =
     "INSERT INTO ductape.tags (tag, job) SELECT DISTINCT tag, $2::bigint FROM unnest($1::text[]) AS tags (tag)";
 
 /// Gives a job other tags.
 pub(super) fn replace(tx: &mut Tx<'_>, job: JobSeq, tags: &[Box<str>]) {
-    tx.later(REMOVE, params![job]);
+    tx.write_later(DELETE_TAGS, params![job]);
     if !tags.is_empty() {
         let tags: Vec<String> = tags.iter().map(|tag| storable(tag).into_owned()).collect();
-        tx.later(PUT, params![tags, job]);
+        tx.write_later(INSERT_TAG, params![tags, job]);
     }
 }

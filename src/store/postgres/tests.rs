@@ -3,32 +3,32 @@
 //! mode: the contract suite then runs through that as well.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod connection_failures;
 mod costs;
-mod kit;
 mod plans;
 mod processes;
 mod schema;
-mod secured;
 mod snapshots;
-mod trouble;
+mod test_support;
+mod tls_connections;
 
-use self::kit::Server;
+use self::test_support::Server;
 use super::{Address, LeaseClock, PostgresConfig, PostgresStore};
-use crate::store::contract::Subject;
+use crate::store::contract::TestStore;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// A store in a schema of its own, whose leases follow a clock of the test's own.
-async fn subject() -> Option<Subject> {
-    subject_on(&Server::named()?, "").await
+async fn test_store() -> Option<TestStore> {
+    test_store_on(&Server::named()?, "").await
 }
 
 /// The same through a pooler.
-async fn pooled_subject() -> Option<Subject> {
-    subject_on(&Server::pooled()?, "&pgbouncer=true").await
+async fn pooled_test_store() -> Option<TestStore> {
+    test_store_on(&Server::pooled()?, "&pgbouncer=true").await
 }
 
-async fn subject_on(server: &Server, more: &str) -> Option<Subject> {
+async fn test_store_on(server: &Server, more: &str) -> Option<TestStore> {
     let schema = server.schema();
     let lease_clock = Arc::new(AtomicI64::new(1_000));
     let millis = Arc::clone(&lease_clock);
@@ -43,7 +43,7 @@ async fn subject_on(server: &Server, more: &str) -> Option<Subject> {
         let store = Arc::clone(&checked);
         Box::pin(async move { store.check_invariants().await }) as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
     });
-    Some(Subject {
+    Some(TestStore {
         store,
         lease_clock,
         boot: Arc::default(),
@@ -53,9 +53,9 @@ async fn subject_on(server: &Server, more: &str) -> Option<Subject> {
 }
 
 mod contract {
-    crate::store::contract::store_contract!(crate::store::postgres::tests::subject);
+    crate::store::contract::store_contract!(crate::store::postgres::tests::test_store);
 }
 
 mod pooled {
-    crate::store::contract::store_contract!(crate::store::postgres::tests::pooled_subject);
+    crate::store::contract::store_contract!(crate::store::postgres::tests::pooled_test_store);
 }

@@ -3,11 +3,11 @@
 //! Knows no verb. Invariants: rows are locked in one order, jobs, then series, then runs, each by rising number, so that
 //! two verbs wait for each other in no circle; a row that had to be there and was not undoes everything.
 
-use super::failure::{Attempt, Failure};
+use super::failure::{DbResult, Failure};
 use super::keys::KeyId;
 use super::outbox::{self, Event};
 use super::param::Param;
-use super::queue::Puts;
+use super::queue::PendingInserts;
 use super::session::Session;
 use crate::model::Status;
 use crate::store::RouteId;
@@ -19,7 +19,7 @@ use std::task::Poll;
 /// What a counter counts besides jobs by [`Status`] number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
-pub(super) enum Tally {
+pub(super) enum RunCounter {
     /// Runs that completed in their first attempt.
     FirstTry = 10,
     /// Runs that completed after a retry.
@@ -30,7 +30,7 @@ pub(super) enum Tally {
     Retries = 13,
 }
 
-const COUNT: &str = "INSERT INTO ductape.counters (route, kind, n) SELECT * FROM unnest($1, $2, $3)";
+const INSERT_COUNTERS: &str = "INSERT INTO ductape.counters (route, kind, n) SELECT * FROM unnest($1, $2, $3)";
 
 /// A statement that waits for the end of its verb.
 type Statement = (&'static str, Vec<Box<dyn Param>>);
@@ -44,35 +44,35 @@ pub(super) use params;
 /// A running write transaction.
 pub(super) struct Tx<'a> {
     pub(super) session: &'a Session,
-    pub(super) puts: Puts,
-    takes: Vec<Statement>,
-    later: Vec<Statement>,
+    pub(super) inserts: PendingInserts,
+    deletes: Vec<Statement>,
+    write_later: Vec<Statement>,
     deltas: BTreeMap<(RouteId, i32), i64>,
     wake: bool,
-    freed: BTreeSet<KeyId>,
+    freed_keys: BTreeSet<KeyId>,
     events: Vec<Event>,
 }
 
 /// What follows a commit.
 #[derive(Debug, Default)]
-pub(super) struct After {
+pub(super) struct Effects {
     /// There may be something new to claim or to relay.
     pub(super) wake: bool,
     /// Concurrency keys that may have room for another run.
-    pub(super) freed: Vec<KeyId>,
+    pub(super) freed_keys: Vec<KeyId>,
 }
 
-impl After {
+impl Effects {
     /// Adds what follows another transaction.
     pub(super) fn merge(&mut self, other: Self) {
         self.wake |= other.wake;
-        self.freed.extend(other.freed);
+        self.freed_keys.extend(other.freed_keys);
     }
 }
 
 impl<'a> Tx<'a> {
     /// Begins one.
-    pub(super) async fn begin(session: &'a Session) -> Attempt<Self> {
+    pub(super) async fn begin(session: &'a Session) -> DbResult<Self> {
         session.begin().await?;
         Ok(Self::resume(session))
     }
@@ -81,28 +81,28 @@ impl<'a> Tx<'a> {
     pub(super) fn resume(session: &'a Session) -> Self {
         Self {
             session,
-            puts: Puts::default(),
-            takes: Vec::new(),
-            later: Vec::new(),
+            inserts: PendingInserts::default(),
+            deletes: Vec::new(),
+            write_later: Vec::new(),
             deltas: BTreeMap::new(),
             wake: false,
-            freed: BTreeSet::new(),
+            freed_keys: BTreeSet::new(),
             events: Vec::new(),
         }
     }
 
     /// Takes a row away that must be there: it is gone if another process moved it since it was read.
-    pub(super) fn take(&mut self, sql: &'static str, params: Vec<Box<dyn Param>>) {
-        self.takes.push((sql, params));
+    pub(super) fn delete(&mut self, sql: &'static str, params: Vec<Box<dyn Param>>) {
+        self.deletes.push((sql, params));
     }
 
     /// Executes a statement at the end, after rows were taken and before others are put.
-    pub(super) fn later(&mut self, sql: &'static str, params: Vec<Box<dyn Param>>) {
-        self.later.push((sql, params));
+    pub(super) fn write_later(&mut self, sql: &'static str, params: Vec<Box<dyn Param>>) {
+        self.write_later.push((sql, params));
     }
 
     /// Counts a job that moves from one state to another; `None` is "not there".
-    pub(super) fn shift(&mut self, route: RouteId, from: Option<Status>, to: Option<Status>) {
+    pub(super) fn count_transition(&mut self, route: RouteId, from: Option<Status>, to: Option<Status>) {
         if from == to {
             return;
         }
@@ -115,7 +115,7 @@ impl<'a> Tx<'a> {
     }
 
     /// Counts runs.
-    pub(super) fn tally(&mut self, route: RouteId, what: Tally, n: i64) {
+    pub(super) fn count_runs(&mut self, route: RouteId, what: RunCounter, n: i64) {
         self.add(route, what as i32, n);
     }
 
@@ -129,18 +129,18 @@ impl<'a> Tx<'a> {
     }
 
     /// A run with this concurrency key is no longer going, or no longer claimable.
-    pub(super) fn freed(&mut self, key: Option<KeyId>) {
-        self.freed.extend(key);
+    pub(super) fn slot_freed(&mut self, key: Option<KeyId>) {
+        self.freed_keys.extend(key);
     }
 
     /// Something happened that webhooks may want to be told of, once it is complete in the tables.
-    pub(super) fn tell(&mut self, event: Event) {
+    pub(super) fn add_event(&mut self, event: Event) {
         self.events.push(event);
     }
 
     /// Writes what was gathered and commits.
-    pub(super) async fn commit(mut self) -> Attempt<After> {
-        self.relay_events().await?;
+    pub(super) async fn commit(mut self) -> DbResult<Effects> {
+        self.append_events().await?;
         let writes = self.write().await?;
         let session = self.session;
         // In one go: whatever fails undoes the rest, and the commit then commits nothing.
@@ -150,57 +150,60 @@ impl<'a> Tx<'a> {
             Err(Failure::Database(failure)) if failure.code().is_none() => return Err(Failure::Unknown(failure)),
             Err(failure) => return Err(failure),
         }
-        session.mend();
-        Ok(After {
+        session.mark_usable();
+        Ok(Effects {
             wake: self.wake,
-            freed: self.freed.into_iter().collect(),
+            freed_keys: self.freed_keys.into_iter().collect(),
         })
     }
 
-    async fn relay_events(&mut self) -> Attempt<()> {
+    async fn append_events(&mut self) -> DbResult<()> {
         let events = std::mem::take(&mut self.events);
         if events.is_empty() {
             return Ok(());
         }
-        let wanted = outbox::wanted(self.session).await?;
-        let events: Vec<Event> = events.into_iter().filter(|event| wanted.has(event.kind)).collect();
+        let wanted_events = outbox::wanted_events(self.session).await?;
+        let events: Vec<Event> = events
+            .into_iter()
+            .filter(|event| wanted_events.has(event.kind))
+            .collect();
         if !events.is_empty() {
             self.flush().await?;
-            self.wake |= outbox::tell(self.session, &events).await?;
+            self.wake |= outbox::append(self.session, &events).await?;
         }
         Ok(())
     }
 
     /// Writes what was gathered so far.
-    pub(super) async fn flush(&mut self) -> Attempt<()> {
+    pub(super) async fn flush(&mut self) -> DbResult<()> {
         let writes = self.write().await?;
         send(self.session, &writes).await?;
         Ok(())
     }
 
     /// Takes the rows that are to be taken; returns what is to be written now that they are there.
-    async fn write(&mut self) -> Attempt<Vec<Statement>> {
-        let takes = std::mem::take(&mut self.takes);
-        prepare(self.session, &takes).await?;
-        let counts = send(self.session, &takes).await?;
-        if counts.iter().any(|count| *count != 1) {
-            return Err(Failure::Moved);
+    async fn write(&mut self) -> DbResult<Vec<Statement>> {
+        let deletes = std::mem::take(&mut self.deletes);
+        prepare(self.session, &deletes).await?;
+        let counter_statement = send(self.session, &deletes).await?;
+        if counter_statement.iter().any(|count| *count != 1) {
+            return Err(Failure::ConcurrentChange);
         }
-        let mut writes = std::mem::take(&mut self.later);
-        writes.extend(std::mem::take(&mut self.puts).statements());
-        writes.extend(self.counts());
+        let mut writes = std::mem::take(&mut self.write_later);
+        writes.extend(std::mem::take(&mut self.inserts).statements());
+        writes.extend(self.counter_statement());
         prepare(self.session, &writes).await?;
         Ok(writes)
     }
 
     /// Undoes everything.
-    pub(super) async fn roll_back(self) -> Attempt<()> {
+    pub(super) async fn roll_back(self) -> DbResult<()> {
         self.session.run("ROLLBACK").await?;
-        self.session.mend();
+        self.session.mark_usable();
         Ok(())
     }
 
-    fn counts(&mut self) -> Option<Statement> {
+    fn counter_statement(&mut self) -> Option<Statement> {
         let deltas = std::mem::take(&mut self.deltas);
         let deltas: Vec<_> = deltas.iter().filter(|(_, n)| **n != 0).collect();
         if deltas.is_empty() {
@@ -209,7 +212,7 @@ impl<'a> Tx<'a> {
         let routes: Vec<i64> = deltas.iter().map(|((route, _), _)| *route).collect();
         let kinds: Vec<i32> = deltas.iter().map(|((_, kind), _)| *kind).collect();
         let numbers: Vec<i64> = deltas.iter().map(|(_, n)| **n).collect();
-        Some((COUNT, params![routes, kinds, numbers]))
+        Some((INSERT_COUNTERS, params![routes, kinds, numbers]))
     }
 }
 
@@ -218,9 +221,9 @@ fn borrowed(params: &[Box<dyn Param>]) -> Vec<&dyn Param> {
 }
 
 /// Makes sure that statements can be sent in order without waiting for one another.
-async fn prepare(session: &Session, statements: &[Statement]) -> Attempt<()> {
+async fn prepare(session: &Session, statements: &[Statement]) -> DbResult<()> {
     for (sql, params) in statements {
-        session.learn(sql, &borrowed(params)).await?;
+        session.prepare_ahead(sql, &borrowed(params)).await?;
     }
     Ok(())
 }
@@ -228,15 +231,19 @@ async fn prepare(session: &Session, statements: &[Statement]) -> Attempt<()> {
 /// In one go: the server gets the next statement while it works on the one before. Returns how many rows each found.
 ///
 /// All are sent when this is polled first, so that what is polled after it comes after them.
-async fn send(session: &Session, statements: &[Statement]) -> Attempt<Vec<u64>> {
+async fn send(session: &Session, statements: &[Statement]) -> DbResult<Vec<u64>> {
     let mut sent: Vec<_> = statements
         .iter()
         .map(|(sql, params)| Box::pin(async move { session.execute(sql, &borrowed(params)).await }))
         .collect();
-    let mut counts: Vec<Option<u64>> = vec![None; sent.len()];
+    let mut counter_statement: Vec<Option<u64>> = vec![None; sent.len()];
     let mut begun = false;
     poll_fn(|context| {
-        for (statement, count) in sent.iter_mut().zip(&mut counts).filter(|(_, count)| count.is_none()) {
+        for (statement, count) in sent
+            .iter_mut()
+            .zip(&mut counter_statement)
+            .filter(|(_, count)| count.is_none())
+        {
             match statement.as_mut().poll(context)? {
                 Poll::Ready(found) => *count = Some(found),
                 // Answers come in order: behind one that is out, none is there.
@@ -245,12 +252,12 @@ async fn send(session: &Session, statements: &[Statement]) -> Attempt<Vec<u64>> 
             }
         }
         begun = true;
-        if counts.iter().all(Option::is_some) {
+        if counter_statement.iter().all(Option::is_some) {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending
         }
     })
     .await
-    .map(|()| counts.into_iter().flatten().collect())
+    .map(|()| counter_statement.into_iter().flatten().collect())
 }

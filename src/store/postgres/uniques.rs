@@ -4,42 +4,43 @@
 //! Invariants: a key of a route has one row; whoever asks for a key has locked it; a row goes with its job, unless
 //! retention deletes the job before the key's period is over: then the row says what a dispatch answers.
 
-use super::failure::{Attempt, damaged};
-use super::insert::Routed;
+use super::failure::{DbResult, damaged};
+use super::insert::RoutedJob;
 use super::param::storable;
 use super::session::Session;
 use super::state;
 use super::tx::{Tx, params};
 use crate::clock::Millis;
-use crate::model::schedule::{FNV_OFFSET, fnv};
+use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
 use crate::model::{JobId, Status};
-use crate::store::{JobSeq, Standing};
+use crate::store::{JobSeq, JobSummary};
 use uuid::Uuid;
 
-const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(lock) FROM unnest($1::bigint[]) AS locks (lock)";
-const FIND: &str =
+const LOCK_UNIQUE_KEYS: &str =
+    "SELECT pg_catalog.pg_advisory_xact_lock(lock) FROM unnest($1::bigint[]) AS locks (lock)";
+const SELECT_UNIQUE_KEY: &str =
     "SELECT job, until, id, name, status, due, recurring FROM ductape.uniques WHERE route = $1 AND key = $2";
-const TAKE: &str = include_str!("sql/uniques_take.sql");
+const UPSERT_UNIQUE_KEY: &str = include_str!("sql/uniques_take.sql");
 /// Takes the unique key from a job whose row is as it was when it got it.
-pub(super) const RELEASE: &str = include_str!("sql/uniques_release.sql");
-const EXPIRE: &str = include_str!("sql/uniques_expire.sql");
+pub(super) const DELETE_UNIQUE_KEY: &str = include_str!("sql/uniques_release.sql");
+const DELETE_EXPIRED_KEYS: &str = include_str!("sql/uniques_expire.sql");
 
 /// The job that keeps a unique key.
 #[derive(Clone, Debug)]
-pub(super) struct Holder {
+pub(super) struct KeyOwner {
     /// Never given again, even if the job has been deleted.
     pub(super) job: JobSeq,
     pub(super) id: JobId,
-    pub(super) standing: Standing,
+    pub(super) summary: JobSummary,
 }
 
 /// Lets nobody else ask for the unique keys of these jobs before this transaction ends.
-pub(super) async fn lock(session: &Session, jobs: &[Routed<'_>]) -> Attempt<()> {
+pub(super) async fn lock(session: &Session, jobs: &[RoutedJob<'_>]) -> DbResult<()> {
     let mut locks: Vec<i64> = jobs
         .iter()
         .filter_map(|routed| {
             let unique = routed.job.options.unique.as_ref()?;
-            let hash = fnv(fnv(FNV_OFFSET, &format!("{} ", routed.route)), &unique.key);
+            let hash = fnv1a(fnv1a(FNV1A_OFFSET_BASIS, &format!("{} ", routed.route)), &unique.key);
             Some(i64::from_ne_bytes(hash.to_ne_bytes()))
         })
         .collect();
@@ -48,29 +49,29 @@ pub(super) async fn lock(session: &Session, jobs: &[Routed<'_>]) -> Attempt<()> 
     }
     locks.sort_unstable();
     locks.dedup();
-    session.query(LOCK, &[&locks]).await?;
+    session.query(LOCK_UNIQUE_KEYS, &[&locks]).await?;
     Ok(())
 }
 
 /// Who keeps the unique key of this dispatch at `now`: a job that has not ended, or one whose period is not over.
-pub(super) async fn holder(session: &Session, routed: Routed<'_>, now: Millis) -> Attempt<Option<Holder>> {
+pub(super) async fn key_owner(session: &Session, routed: RoutedJob<'_>, now: Millis) -> DbResult<Option<KeyOwner>> {
     let Some(unique) = &routed.job.options.unique else {
         return Ok(None);
     };
     let key = storable(&unique.key).into_owned();
-    let Some(row) = session.query_opt(FIND, &[&routed.route, &key]).await? else {
+    let Some(row) = session.query_opt(SELECT_UNIQUE_KEY, &[&routed.route, &key]).await? else {
         return Ok(None);
     };
     let (job, until): (JobSeq, Millis) = (row.try_get(0)?, row.try_get(1)?);
-    let left: Option<i32> = row.try_get(4)?;
-    let holder = match left {
-        Some(status) => Holder {
+    let retained_status: Option<i32> = row.try_get(4)?;
+    let key_owner = match retained_status {
+        Some(status) => KeyOwner {
             job,
             id: match row.try_get::<_, Option<Uuid>>(2)? {
                 Some(id) => JobId::Generated(id),
                 None => JobId::Custom(row.try_get(3)?),
             },
-            standing: Standing {
+            summary: JobSummary {
                 status: Status::from_code(i64::from(status))
                     .ok_or_else(|| damaged("a unique key of a job in no state"))?,
                 scheduled_at: row.try_get(5)?,
@@ -79,19 +80,19 @@ pub(super) async fn holder(session: &Session, routed: Routed<'_>, now: Millis) -
             },
         },
         None => match state::of(session, &vec![job]).await?.pop() {
-            Some(subject) => Holder {
+            Some(stored_job) => KeyOwner {
                 job,
-                id: subject.job.id.clone(),
-                standing: subject.standing(),
+                id: stored_job.job.id.clone(),
+                summary: stored_job.summary(),
             },
             None => return Ok(None),
         },
     };
-    Ok((until > now || !holder.standing.status.is_ended()).then_some(holder))
+    Ok((until > now || !key_owner.summary.status.is_ended()).then_some(key_owner))
 }
 
 /// Gives a job that is new its unique key, for its period from `from` on and until it has ended.
-pub(super) fn take(tx: &mut Tx<'_>, routed: Routed<'_>, from: Millis) {
+pub(super) fn take(tx: &mut Tx<'_>, routed: RoutedJob<'_>, from: Millis) {
     let (id, name) = match &routed.job.id {
         JobId::Generated(id) => (Some(*id), None),
         JobId::Custom(name) => (None, Some(name.clone())),
@@ -100,13 +101,13 @@ pub(super) fn take(tx: &mut Tx<'_>, routed: Routed<'_>, from: Millis) {
 }
 
 /// Gives a job that is there the unique key of another dispatch.
-pub(super) fn take_for(tx: &mut Tx<'_>, routed: Routed<'_>, job: JobSeq, from: Millis) {
+pub(super) fn take_for(tx: &mut Tx<'_>, routed: RoutedJob<'_>, job: JobSeq, from: Millis) {
     put(tx, routed, Some(job), (None, None), from);
 }
 
 fn put(
     tx: &mut Tx<'_>,
-    routed: Routed<'_>,
+    routed: RoutedJob<'_>,
     job: Option<JobSeq>,
     (id, name): (Option<Uuid>, Option<Box<str>>),
     from: Millis,
@@ -116,16 +117,16 @@ fn put(
     };
     let until = from.saturating_add(unique.period.unwrap_or(0));
     let key = storable(&unique.key).into_owned();
-    tx.later(TAKE, params![routed.route, key, until, job, id, name]);
+    tx.write_later(UPSERT_UNIQUE_KEY, params![routed.route, key, until, job, id, name]);
 }
 
 /// Takes the unique key from a job, if it has one.
 pub(super) fn release(tx: &mut Tx<'_>, job: JobSeq) {
-    tx.later(RELEASE, params![job]);
+    tx.write_later(DELETE_UNIQUE_KEY, params![job]);
 }
 
 /// Deletes keys that were left behind and whose period is over.
-pub(super) async fn expire(session: &Session, now: Millis) -> Attempt<()> {
-    session.execute(EXPIRE, &[&now]).await?;
+pub(super) async fn expire(session: &Session, now: Millis) -> DbResult<()> {
+    session.execute(DELETE_EXPIRED_KEYS, &[&now]).await?;
     Ok(())
 }

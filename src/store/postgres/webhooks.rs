@@ -3,25 +3,25 @@
 //! Invariant: which events are wanted is asked in each transaction that may have one, so that a webhook counts from its
 //! commit on, in every process.
 
-use super::failure::{Attempt, damaged};
+use super::failure::{DbResult, damaged};
 use super::session::Session;
 use crate::clock::Millis;
 use crate::model::{EventMask, WebhookSecret};
 use crate::store::{DeliveryReport, NewWebhook, Webhook, WebhookSet};
 use tokio_postgres::Row;
 
-const LOCK: &str = "SELECT number FROM ductape.webhooks ORDER BY number FOR UPDATE";
-const SET: &str = include_str!("sql/webhooks_set.sql");
-const ALL: &str = "SELECT id, url, events, secret, created, updated, delivered, failed, last_error, failed_count, disabled \
+const LOCK_WEBHOOKS: &str = "SELECT number FROM ductape.webhooks ORDER BY number FOR UPDATE";
+const UPSERT_WEBHOOK: &str = include_str!("sql/webhooks_set.sql");
+const SELECT_WEBHOOKS: &str = "SELECT id, url, events, secret, created, updated, delivered, failed, last_error, failed_count, disabled \
                    FROM ductape.webhooks ORDER BY number";
-const DELETE: &str = "DELETE FROM ductape.webhooks WHERE id = $1 OR url = $1";
-const DELIVERED: &str = "UPDATE ductape.webhooks SET delivered = $2 WHERE id = $1";
-const FAILED: &str = "UPDATE ductape.webhooks SET failed = $2, last_error = $3, failed_count = failed_count + $4, \
+const DELETE_WEBHOOK: &str = "DELETE FROM ductape.webhooks WHERE id = $1 OR url = $1";
+const UPDATE_DELIVERED: &str = "UPDATE ductape.webhooks SET delivered = $2 WHERE id = $1";
+const UPDATE_DELIVERY_FAILED: &str = "UPDATE ductape.webhooks SET failed = $2, last_error = $3, failed_count = failed_count + $4, \
                       disabled = CASE WHEN $5 THEN coalesce(disabled, $2) ELSE disabled END WHERE id = $1";
 
 /// Makes a webhook, or changes the one with this URL.
-pub(super) async fn set(session: &Session, webhook: &NewWebhook, most: usize, now: Millis) -> Attempt<WebhookSet> {
-    session.query(LOCK, &[]).await?;
+pub(super) async fn set(session: &Session, webhook: &NewWebhook, most: usize, now: Millis) -> DbResult<WebhookSet> {
+    session.query(LOCK_WEBHOOKS, &[]).await?;
     let (id, url, secret) = (
         webhook.id.clone(),
         webhook.url.clone(),
@@ -29,7 +29,7 @@ pub(super) async fn set(session: &Session, webhook: &NewWebhook, most: usize, no
     );
     let (events, most) = (i64::from(webhook.events.0), super::param::rows(most));
     let row = session
-        .query_opt(SET, &[&id, &url, &events, &secret, &now, &most])
+        .query_opt(UPSERT_WEBHOOK, &[&id, &url, &events, &secret, &now, &most])
         .await?;
     match row {
         Some(row) => Ok(WebhookSet::Done(read(&row)?)),
@@ -38,11 +38,11 @@ pub(super) async fn set(session: &Session, webhook: &NewWebhook, most: usize, no
 }
 
 /// All webhooks, oldest first.
-pub(super) async fn all(session: &Session) -> Attempt<Vec<Webhook>> {
-    session.query(ALL, &[]).await?.iter().map(read).collect()
+pub(super) async fn all(session: &Session) -> DbResult<Vec<Webhook>> {
+    session.query(SELECT_WEBHOOKS, &[]).await?.iter().map(read).collect()
 }
 
-fn read(row: &Row) -> Attempt<Webhook> {
+fn read(row: &Row) -> DbResult<Webhook> {
     let events: i64 = row.try_get(2)?;
     Ok(Webhook {
         id: row.try_get(0)?,
@@ -60,19 +60,21 @@ fn read(row: &Row) -> Attempt<Webhook> {
 }
 
 /// Takes a webhook away.
-pub(super) async fn delete(session: &Session, id_or_url: &str) -> Attempt<bool> {
-    Ok(session.execute(DELETE, &[&id_or_url.to_owned()]).await? > 0)
+pub(super) async fn delete(session: &Session, id_or_url: &str) -> DbResult<bool> {
+    Ok(session.execute(DELETE_WEBHOOK, &[&id_or_url.to_owned()]).await? > 0)
 }
 
 /// Notes how an attempt to deliver went.
-pub(super) async fn note(session: &Session, id: &str, report: &DeliveryReport, now: Millis) -> Attempt<()> {
+pub(super) async fn record_delivery(session: &Session, id: &str, report: &DeliveryReport, now: Millis) -> DbResult<()> {
     let id = id.to_owned();
     match report {
-        DeliveryReport::Delivered => session.execute(DELIVERED, &[&id, &now]).await?,
+        DeliveryReport::Delivered => session.execute(UPDATE_DELIVERED, &[&id, &now]).await?,
         DeliveryReport::Failed { error, given_up, gone } => {
             let error = super::param::storable(error).into_owned();
             let given_up = i64::from(*given_up);
-            session.execute(FAILED, &[&id, &now, &error, &given_up, gone]).await?
+            session
+                .execute(UPDATE_DELIVERY_FAILED, &[&id, &now, &error, &given_up, gone])
+                .await?
         }
     };
     Ok(())

@@ -4,9 +4,9 @@
 //! Invariant: a dispatch that fails, fails alone.
 
 use super::Inner;
-use super::failure::Attempt;
-use super::insert::{self, Routed};
-use super::pool::{Manner, attempt};
+use super::failure::DbResult;
+use super::insert::{self, RoutedJob};
+use super::pool::{WriteOptions, with_session};
 use super::session::Session;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
@@ -16,14 +16,14 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// Inserts that may wait; a caller beyond them waits before it sends.
-const WAITING: usize = 8_192;
+const MAX_QUEUED_REQUESTS: usize = 8_192;
 /// Most jobs of one statement.
-const MOST: usize = 2_000;
+const MAX_BATCH_JOBS: usize = 2_000;
 
 /// One insert and who waits for it.
 pub(super) struct Request {
     params: InsertParams,
-    caller: oneshot::Sender<Result<Vec<Inserted>>>,
+    reply_to: oneshot::Sender<Result<Vec<Inserted>>>,
 }
 
 /// The way to the task that inserts.
@@ -31,23 +31,23 @@ pub(super) struct Writer(mpsc::Sender<Request>);
 
 impl Writer {
     pub(super) fn start(inner: Arc<Inner>) -> Self {
-        let (sender, receiver) = mpsc::channel(WAITING);
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED_REQUESTS);
         tokio::spawn(run(inner, receiver));
         Self(sender)
     }
 
     pub(super) async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>> {
-        let (caller, answer) = oneshot::channel();
-        let request = Request { params, caller };
+        let (reply_to, answer) = oneshot::channel();
+        let request = Request { params, reply_to };
         self.0.send(request).await.map_err(|_| Error::closed())?;
         answer.await.map_err(|_| Error::closed())?
     }
 }
 
 async fn run(inner: Arc<Inner>, mut receiver: mpsc::Receiver<Request>) {
-    let mut held: Option<Request> = None;
+    let mut deferred: Option<Request> = None;
     loop {
-        let first = match held.take() {
+        let first = match deferred.take() {
             Some(request) => request,
             None => match receiver.recv().await {
                 Some(request) => request,
@@ -56,10 +56,12 @@ async fn run(inner: Arc<Inner>, mut receiver: mpsc::Receiver<Request>) {
         };
         let mut rows = first.params.jobs.len();
         let mut batch = vec![first];
-        while rows < MOST && !is_alone(&batch) {
+        while rows < MAX_BATCH_JOBS && !is_alone(&batch) {
             let Ok(next) = receiver.try_recv() else { break };
-            if next.params.all_or_nothing && next.params.jobs.len() > 1 || rows + next.params.jobs.len() > MOST {
-                held = Some(next);
+            if next.params.all_or_nothing && next.params.jobs.len() > 1
+                || rows + next.params.jobs.len() > MAX_BATCH_JOBS
+            {
+                deferred = Some(next);
                 break;
             }
             rows += next.params.jobs.len();
@@ -82,19 +84,19 @@ async fn write(inner: &Inner, batch: Vec<Request>) {
         Ok(mut answers) => {
             for request in batch {
                 let rest = answers.split_off(request.params.jobs.len().min(answers.len()));
-                let _ = request.caller.send(Ok(std::mem::replace(&mut answers, rest)));
+                let _ = request.reply_to.send(Ok(std::mem::replace(&mut answers, rest)));
             }
         }
         Err(error) if !many || error.code == crate::error::ErrorCode::ConnectionError => {
             for request in batch {
-                let _ = request.caller.send(Err(error.clone()));
+                let _ = request.reply_to.send(Err(error.clone()));
             }
         }
         // One of them is at fault: each by itself.
         Err(_) => {
             for request in batch {
                 let answer = insert(inner, std::slice::from_ref(&request)).await;
-                let _ = request.caller.send(answer);
+                let _ = request.reply_to.send(answer);
             }
         }
     }
@@ -106,7 +108,7 @@ async fn insert(inner: &Inner, batch: &[Request]) -> Result<Vec<Inserted>> {
     }
     let now = batch.iter().map(|request| request.params.now).max().unwrap_or_default();
     let together = is_alone(batch);
-    let (answers, after) = attempt!(inner.general, Manner::PATIENT, |session| {
+    let (answers, after) = with_session!(inner.general, WriteOptions::DEFAULT, |session| {
         apply(inner, session, batch, together, now)
     });
     if answers.iter().all(|answer| *answer == Inserted::Created) {
@@ -114,11 +116,11 @@ async fn insert(inner: &Inner, batch: &[Request]) -> Result<Vec<Inserted>> {
             .iter()
             .flat_map(|request| &request.params.jobs)
             .filter_map(|job| job.due);
-        inner.frontier.put(dues.min().unwrap_or(Millis::MAX));
+        inner.scan_positions.run_added(dues.min().unwrap_or(Millis::MAX));
     } else {
-        inner.frontier.put_some();
+        inner.scan_positions.runs_added();
     }
-    inner.follow(after).await;
+    inner.apply_effects(after).await;
     if answers.iter().any(|answer| {
         !matches!(
             answer,
@@ -127,7 +129,7 @@ async fn insert(inner: &Inner, batch: &[Request]) -> Result<Vec<Inserted>> {
     }) {
         inner.wake();
     }
-    inner.counted();
+    inner.counters_written();
     Ok(answers)
 }
 
@@ -137,14 +139,17 @@ async fn apply(
     batch: &[Request],
     together: bool,
     now: Millis,
-) -> Attempt<insert::Outcome> {
+) -> DbResult<insert::Outcome> {
     let jobs = || batch.iter().flat_map(|request| &request.params.jobs);
     let routes: Vec<&Route> = jobs().map(|job| &*job.route).collect();
     let numbers = inner.routes.intern(session, &routes).await?;
-    let routed: Vec<Routed<'_>> = jobs().zip(numbers).map(|(job, route)| Routed { job, route }).collect();
+    let routed: Vec<RoutedJob<'_>> = jobs()
+        .zip(numbers)
+        .map(|(job, route)| RoutedJob { job, route })
+        .collect();
     if together {
-        insert::all(session, &routed, now).await
+        insert::insert_all_or_nothing(session, &routed, now).await
     } else {
-        insert::each(session, &routed, now).await
+        insert::insert_each(session, &routed, now).await
     }
 }

@@ -5,22 +5,23 @@
 
 use super::jobs::{self, JobKey};
 use super::queue::{self, Waiting};
-use super::series::{self, Owner};
+use super::series::{self, JobRef};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
 use crate::store::phase::Phase;
-use crate::store::{GridGap, Occurrence, SeriesAdvance};
+use crate::store::{Occurrence, OccurrenceGap, SeriesAdvance};
 use rusqlite::{Connection, OptionalExtension};
 
-const ADVANCE: &str = include_str!("sql/series_advance.sql");
-const PUT_OCCURRENCE: &str =
+const UPDATE_SERIES_ADVANCE: &str = include_str!("sql/series_advance.sql");
+const INSERT_OCCURRENCE: &str =
     "INSERT INTO occurrences (job, run, scheduled_at, due, missed) VALUES (?1, ?2, ?3, ?3, ?4)";
-const LAST_GAP: &str =
+const SELECT_LAST_GAP: &str =
     "SELECT first FROM gaps WHERE job = ?1 AND kind = ?2 AND runs = ?3 AND last < ?4 ORDER BY first DESC LIMIT 1";
-const EXTEND_GAP: &str = "UPDATE gaps SET last = ?4, count = count + ?5 WHERE job = ?1 AND kind = ?2 AND first = ?3";
-const PUT_GAP: &str = "INSERT INTO gaps (job, first, kind, last, count, runs) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+const UPDATE_GAP_END: &str =
+    "UPDATE gaps SET last = ?4, count = count + ?5 WHERE job = ?1 AND kind = ?2 AND first = ?3";
+const UPSERT_GAP: &str = "INSERT INTO gaps (job, first, kind, last, count, runs) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                        ON CONFLICT (job, first, kind) DO UPDATE SET last = max(last, excluded.last), count = excluded.count";
 
 /// Applies the advances; returns how many counted.
@@ -45,20 +46,20 @@ fn apply_one(tx: &mut Tx<'_>, advance: &SeriesAdvance, now: Millis) -> Result<bo
         advance.next_at,
         created,
         last_at,
-        advance.after_live,
+        advance.after_live_runs,
     );
     let runs: Option<i64> = connection
-        .prepare_cached(ADVANCE)?
+        .prepare_cached(UPDATE_SERIES_ADVANCE)?
         .query_row(row, |row| row.get(0))
         .optional()?;
     let Some(runs) = runs else { return Ok(false) };
     let job = jobs::expect(connection, advance.job)?;
     let before = runs - created;
     for gap in &advance.gaps {
-        put_gap(connection, &job, gap, before)?;
+        insert_gap(connection, &job, gap, before)?;
     }
     for (number, occurrence) in (before + 1..).zip(&advance.occurrences) {
-        put_run(tx, &job, number, occurrence)?;
+        insert_run(tx, &job, number, occurrence)?;
     }
     if advance.next_at.is_none() {
         end_if_over(tx, &job, now)?;
@@ -66,29 +67,29 @@ fn apply_one(tx: &mut Tx<'_>, advance: &SeriesAdvance, now: Millis) -> Result<bo
     Ok(true)
 }
 
-fn put_run(tx: &mut Tx<'_>, job: &JobKey, run: i64, occurrence: &Occurrence) -> Result<()> {
+fn insert_run(tx: &mut Tx<'_>, job: &JobKey, run: i64, occurrence: &Occurrence) -> Result<()> {
     let Occurrence { scheduled_at, missed } = *occurrence;
     tx.connection
-        .prepare_cached(PUT_OCCURRENCE)?
+        .prepare_cached(INSERT_OCCURRENCE)?
         .execute((job.seq, run, scheduled_at, missed))?;
-    queue::put_ready(tx, job.rank(scheduled_at), Waiting::first(job.seq, run))?;
-    series::run_moved(tx, owner(job), None, Phase::Queued)
+    queue::insert_ready(tx, job.rank(scheduled_at), Waiting::first(job.seq, run))?;
+    series::run_changed_phase(tx, job_ref(job), None, Phase::Queued)
 }
 
 /// A gap that continues the last one, with no run between them, makes that one longer.
-fn put_gap(connection: &Connection, job: &JobKey, gap: &GridGap, runs: i64) -> Result<()> {
+fn insert_gap(connection: &Connection, job: &JobKey, gap: &OccurrenceGap, runs: i64) -> Result<()> {
     let kind = gap.kind as i64;
     let key = (job.seq, kind, runs, gap.first);
     let last: Option<Millis> = connection
-        .prepare_cached(LAST_GAP)?
+        .prepare_cached(SELECT_LAST_GAP)?
         .query_row(key, |row| row.get(0))
         .optional()?;
     match last {
         Some(first) => connection
-            .prepare_cached(EXTEND_GAP)?
+            .prepare_cached(UPDATE_GAP_END)?
             .execute((job.seq, kind, first, gap.last, gap.count))?,
         None => connection
-            .prepare_cached(PUT_GAP)?
+            .prepare_cached(UPSERT_GAP)?
             .execute((job.seq, gap.first, kind, gap.last, gap.count, runs))?,
     };
     Ok(())
@@ -97,13 +98,13 @@ fn put_gap(connection: &Connection, job: &JobKey, gap: &GridGap, runs: i64) -> R
 fn end_if_over(tx: &mut Tx<'_>, job: &JobKey, now: Millis) -> Result<()> {
     let series = series::expect(tx.connection, job.seq)?;
     if series.live.total() == 0 {
-        series::end(tx, owner(job), series.status(), Status::Completed, None, now)?;
+        series::end(tx, job_ref(job), series.status(), Status::Completed, None, now)?;
     }
     Ok(())
 }
 
-fn owner(job: &JobKey) -> Owner {
-    Owner {
+fn job_ref(job: &JobKey) -> JobRef {
+    JobRef {
         job: job.seq,
         route: job.route,
         recurring: true,

@@ -4,8 +4,8 @@
 //! so beyond a bound the writer does the rest itself, between two transactions. Invariant: only PASSIVE while working,
 //! since every other mode waits for readers.
 
+use super::fair_lock::FairLock;
 use super::open;
-use super::turnstile::Turnstile;
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::Connection;
 use std::path::Path;
@@ -13,32 +13,32 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// Frames (pages) not yet in the database file from which on the background thread is called: 4 MiB.
-const BACKGROUND_FRAMES: i64 = 1_024;
+const BACKGROUND_CHECKPOINT_FRAMES: i64 = 1_024;
 /// Length of the log, in frames, from which on the writer helps: 32 MiB.
-const OWN_FRAMES: i64 = 8_192;
+const WRITER_CHECKPOINT_FRAMES: i64 = 8_192;
 /// The writer spends at most about one part in this many of its time on checkpoints.
-const OWN_SHARE: u32 = 8;
+const WRITER_CHECKPOINT_PAUSE_FACTOR: u32 = 8;
 /// Longest wait for the background thread at the end.
-const JOIN: Duration = Duration::from_secs(5);
+const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The writer's side of the checkpoints of one file.
 pub(super) struct Checkpoints {
     request: Option<SyncSender<()>>,
     ended: Receiver<()>,
-    own_again: Option<Instant>,
+    next_writer_checkpoint: Option<Instant>,
 }
 
 impl Checkpoints {
     /// Starts the background thread on a connection of its own.
     pub(super) fn start(path: &Path) -> Result<Self> {
-        let connection = open::open_beside(path)?;
+        let connection = open::open_additional(path)?;
         let (request, requests) = sync_channel(1);
         let (end, ended) = sync_channel(1);
         std::thread::Builder::new()
             .name("ductape-checkpoint".into())
             .spawn(move || {
                 for () in requests {
-                    let _ = passive(&connection);
+                    let _ = passive_checkpoint(&connection);
                 }
                 drop(connection);
                 let _ = end.send(());
@@ -47,22 +47,24 @@ impl Checkpoints {
         Ok(Self {
             request: Some(request),
             ended,
-            own_again: None,
+            next_writer_checkpoint: None,
         })
     }
 
     /// Looks at the log and has it moved if it is long.
-    pub(super) fn after_commit(&mut self, connection: &Connection, turnstile: Option<&Turnstile>) {
-        let Ok(log) = Log::of(connection, "PRAGMA wal_checkpoint(NOOP)") else {
+    pub(super) fn after_commit(&mut self, connection: &Connection, fair_lock: Option<&FairLock>) {
+        let Ok(wal) = WalState::of(connection, "PRAGMA wal_checkpoint(NOOP)") else {
             return;
         };
-        if log.frames > OWN_FRAMES && self.own_again.is_none_or(|again| Instant::now() >= again) {
+        if wal.frames > WRITER_CHECKPOINT_FRAMES
+            && self.next_writer_checkpoint.is_none_or(|again| Instant::now() >= again)
+        {
             let started = Instant::now();
             // Within the turn nobody adds frames, so that the next transaction can start the log anew.
-            let _turn = turnstile.map(Turnstile::enter);
-            let _ = passive(connection);
-            self.own_again = Some(Instant::now() + started.elapsed() * OWN_SHARE);
-        } else if log.frames - log.moved > BACKGROUND_FRAMES
+            let _turn = fair_lock.map(FairLock::acquire);
+            let _ = passive_checkpoint(connection);
+            self.next_writer_checkpoint = Some(Instant::now() + started.elapsed() * WRITER_CHECKPOINT_PAUSE_FACTOR);
+        } else if wal.frames - wal.checkpointed_frames > BACKGROUND_CHECKPOINT_FRAMES
             && let Some(request) = &self.request
         {
             // Full: it has been called already.
@@ -74,36 +76,36 @@ impl Checkpoints {
 impl Drop for Checkpoints {
     fn drop(&mut self) {
         self.request = None;
-        let _ = self.ended.recv_timeout(JOIN);
+        let _ = self.ended.recv_timeout(JOIN_TIMEOUT);
     }
 }
 
 /// State of a write-ahead log.
 #[derive(Clone, Copy, Debug)]
-struct Log {
+struct WalState {
     frames: i64,
-    moved: i64,
+    checkpointed_frames: i64,
 }
 
-impl Log {
+impl WalState {
     fn of(connection: &Connection, pragma: &str) -> std::result::Result<Self, rusqlite::Error> {
         let read = |row: &rusqlite::Row<'_>| {
             Ok(Self {
                 frames: row.get(1)?,
-                moved: row.get(2)?,
+                checkpointed_frames: row.get(2)?,
             })
         };
         connection.prepare_cached(pragma)?.query_row([], read)
     }
 }
 
-fn passive(connection: &Connection) -> std::result::Result<Log, rusqlite::Error> {
-    Log::of(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+fn passive_checkpoint(connection: &Connection) -> std::result::Result<WalState, rusqlite::Error> {
+    WalState::of(connection, "PRAGMA wal_checkpoint(PASSIVE)")
 }
 
 /// The last checkpoint: tries to empty the log, and leaves it when others still use it. Takes no turn: a process that
 /// was stopped in its own must not keep this one from ending.
-pub(super) fn last(connection: &Connection) {
+pub(super) fn final_checkpoint(connection: &Connection) {
     let _ = connection.busy_timeout(Duration::from_millis(100));
-    let _ = Log::of(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
+    let _ = WalState::of(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
 }

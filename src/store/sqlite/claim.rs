@@ -3,13 +3,13 @@
 //! Invariants: falling due and being claimed share a transaction; a claimed run is in `running` with a token that no
 //! other claim has, and holds a slot of its concurrency key; a run whose key is full is moved out of the way.
 
-use super::claim_cursor::{self, Candidate, Verdict};
+use super::claim_cursor::{self, Candidate, ClaimDecision};
 use super::failure::damaged;
 use super::jobs::IdColumn;
 use super::keys::{self, KeyId};
 use super::outbox::{self, Event};
 use super::queue::Rank;
-use super::series::{self, Owner};
+use super::series::{self, JobRef};
 use super::tx::Tx;
 use super::{promote, queue, routes};
 use crate::clock::Millis;
@@ -21,31 +21,32 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashSet;
 
 /// Series listed in one claim.
-const DUE_SERIES: usize = 200;
+const MAX_DUE_SERIES: usize = 200;
 /// Runs behind full keys that are moved out of the way in one claim.
-const REFUSED: usize = 250;
+const MAX_BLOCKED_PER_CLAIM: usize = 250;
 
-const DETAILS: &str = include_str!("sql/claim_details.sql");
-const SERIES: &str = include_str!("sql/series_due.sql");
-const SERIES_AFTER: &str = include_str!("sql/series_after.sql");
-const NEXT_SERIES: &str = "SELECT next_at FROM series WHERE next_at > ?1 AND paused = 0 ORDER BY next_at LIMIT 1";
-const OCCURRENCE: &str = "SELECT scheduled_at, missed FROM occurrences WHERE job = ?1 AND run = ?2";
-const PUT_RUNNING: &str = "INSERT INTO running (job, run, owner, token, attempt, crashes, route, priority, due, started, recurring, key) \
+const SELECT_CLAIM_DETAILS: &str = include_str!("sql/claim_details.sql");
+const SELECT_DUE_SERIES: &str = include_str!("sql/series_due.sql");
+const SELECT_SERIES_AFTER: &str = include_str!("sql/series_after.sql");
+const SELECT_NEXT_SERIES: &str =
+    "SELECT next_at FROM series WHERE next_at > ?1 AND paused = 0 ORDER BY next_at LIMIT 1";
+const SELECT_OCCURRENCE: &str = "SELECT scheduled_at, missed FROM occurrences WHERE job = ?1 AND run = ?2";
+const INSERT_RUNNING: &str = "INSERT INTO running (job, run, owner, token, attempt, crashes, route, priority, due, started, recurring, key) \
                            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-const REGISTERED: &str = "SELECT 1 FROM instances WHERE id = ?1";
+const SELECT_INSTANCE_EXISTS: &str = "SELECT 1 FROM instances WHERE id = ?1";
 
 /// One claim.
 pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {
     let connection = tx.connection;
     let moved_all = !promote::apply(tx, params.now)?;
     let series = due_series(connection, params.now)?;
-    let mut best = Best::default();
+    let mut selection = ClaimSelection::default();
     if params.slots > 0 && is_registered(connection, params)? {
-        best.claim(tx, params)?;
+        selection.claim(tx, params)?;
     }
-    let more = !moved_all || series.len() == DUE_SERIES || best.refused == REFUSED;
+    let more = !moved_all || series.len() == MAX_DUE_SERIES || selection.blocked == MAX_BLOCKED_PER_CLAIM;
     Ok(Claimed {
-        runs: best.runs,
+        runs: selection.runs,
         series,
         next_due: next_due(connection, params.now)?,
         more,
@@ -55,20 +56,22 @@ pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {
 
 /// A process whose registration was taken away must not claim: nobody would take its runs back.
 fn is_registered(connection: &Connection, params: &ClaimParams) -> Result<bool> {
-    Ok(connection.prepare_cached(REGISTERED)?.exists([params.instance])?)
+    Ok(connection
+        .prepare_cached(SELECT_INSTANCE_EXISTS)?
+        .exists([params.instance])?)
 }
 
 /// The runs that are claimed, as they are found.
 #[derive(Default)]
-struct Best {
+struct ClaimSelection {
     runs: Vec<ClaimedRun>,
     /// Keys that turned out to be full.
-    full: HashSet<KeyId>,
+    full_keys: HashSet<KeyId>,
     /// Runs that were moved out of the way.
-    refused: usize,
+    blocked: usize,
 }
 
-impl Best {
+impl ClaimSelection {
     fn claim(&mut self, tx: &mut Tx<'_>, params: &ClaimParams) -> Result<()> {
         let ClaimParams {
             served,
@@ -76,31 +79,31 @@ impl Best {
             slots,
             ..
         } = params;
-        claim_cursor::best(tx.connection, served, group_slots, *slots, |candidate| {
+        claim_cursor::select_best(tx.connection, served, group_slots, *slots, |candidate| {
             self.decide(tx, candidate, params)
         })
     }
 
-    fn decide(&mut self, tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<Verdict> {
+    fn decide(&mut self, tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<ClaimDecision> {
         if let Some(key) = candidate.rank.key
-            && (self.full.contains(&key) || !keys::enter(tx, key)?)
+            && (self.full_keys.contains(&key) || !keys::take_slot(tx, key)?)
         {
-            return self.refuse(tx, candidate, key);
+            return self.block(tx, candidate, key);
         }
         self.runs.push(take(tx, candidate, params)?);
-        Ok(Verdict::Taken)
+        Ok(ClaimDecision::Taken)
     }
 
-    fn refuse(&mut self, tx: &Tx<'_>, candidate: &Candidate, key: KeyId) -> Result<Verdict> {
-        if self.refused == REFUSED {
-            return Ok(Verdict::Enough);
+    fn block(&mut self, tx: &Tx<'_>, candidate: &Candidate, key: KeyId) -> Result<ClaimDecision> {
+        if self.blocked == MAX_BLOCKED_PER_CLAIM {
+            return Ok(ClaimDecision::Stop);
         }
-        self.full.insert(key);
-        self.refused += 1;
+        self.full_keys.insert(key);
+        self.blocked += 1;
         let Candidate { rank, run } = *candidate;
-        queue::take_ready(tx.connection, rank, run.job, run.run)?;
-        keys::hold(tx.connection, rank, run)?;
-        Ok(Verdict::Refused)
+        queue::delete_ready(tx.connection, rank, run.job, run.run)?;
+        keys::block(tx.connection, rank, run)?;
+        Ok(ClaimDecision::Blocked)
     }
 }
 
@@ -109,24 +112,24 @@ fn take(tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<
     let Candidate { rank, run } = *candidate;
     let token = tx.next_token();
     let claimed = details(connection, candidate, token)?;
-    queue::take_ready(connection, rank, run.job, run.run)?;
+    queue::delete_ready(connection, rank, run.job, run.run)?;
     let identity = (run.job, run.run, params.instance, token, run.attempt, run.crashes);
-    put_running(connection, identity, candidate, params.now, claimed.recurring)?;
-    let owner = Owner {
+    insert_running(connection, identity, candidate, params.now, claimed.recurring)?;
+    let job_ref = JobRef {
         job: run.job,
         route: rank.route,
         recurring: claimed.recurring,
     };
-    series::run_moved(tx, owner, Some(Phase::Queued), Phase::Running)?;
+    series::run_changed_phase(tx, job_ref, Some(Phase::Queued), Phase::Running)?;
     let event = Event {
         scheduled_at: Some(claimed.scheduled_at),
         ..Event::new(EventKind::Started, run.job, params.now)
     };
-    outbox::tell(tx, event)?;
+    outbox::append(tx, event)?;
     Ok(claimed)
 }
 
-fn put_running(
+fn insert_running(
     connection: &Connection,
     (job, run, owner, token, attempt, crashes): (JobSeq, i64, InstanceId, Token, u32, u32),
     candidate: &Candidate,
@@ -142,19 +145,19 @@ fn put_running(
     let row = (
         job, run, owner, token, attempt, crashes, route, priority, due, now, recurring, key,
     );
-    connection.prepare_cached(PUT_RUNNING)?.execute(row)?;
+    connection.prepare_cached(INSERT_RUNNING)?.execute(row)?;
     Ok(())
 }
 
 fn details(connection: &Connection, candidate: &Candidate, token: Token) -> Result<ClaimedRun> {
-    let mut select = connection.prepare_cached(DETAILS)?;
+    let mut select = connection.prepare_cached(SELECT_CLAIM_DETAILS)?;
     let read = |row: &Row<'_>| read_details(row, candidate, token);
     let claimed = select.query_row([candidate.run.job], read).optional()?;
     let mut claimed = claimed.ok_or_else(|| damaged("a ready run without its job"))?;
     if claimed.recurring {
         let key = (claimed.job, claimed.run);
         let occurrence = connection
-            .prepare_cached(OCCURRENCE)?
+            .prepare_cached(SELECT_OCCURRENCE)?
             .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)));
         let occurrence = occurrence
             .optional()?
@@ -191,12 +194,12 @@ fn read_details(row: &Row<'_>, candidate: &Candidate, token: Token) -> rusqlite:
 }
 
 fn due_series(connection: &Connection, now: Millis) -> Result<Vec<DueSeries>> {
-    select_series(connection, SERIES, now, DUE_SERIES)
+    select_series(connection, SELECT_DUE_SERIES, now, MAX_DUE_SERIES)
 }
 
 /// Up to `most` series with an occurrence to come, of higher number than `after`.
 pub(super) fn series_after(connection: &Connection, after: JobSeq, most: usize) -> Result<Vec<DueSeries>> {
-    select_series(connection, SERIES_AFTER, after, most)
+    select_series(connection, SELECT_SERIES_AFTER, after, most)
 }
 
 fn select_series(connection: &Connection, sql: &str, bound: i64, most: usize) -> Result<Vec<DueSeries>> {
@@ -221,7 +224,7 @@ fn select_series(connection: &Connection, sql: &str, bound: i64, most: usize) ->
 fn next_due(connection: &Connection, now: Millis) -> Result<Option<Millis>> {
     let moved = promote::next_due(connection)?;
     let series = connection
-        .prepare_cached(NEXT_SERIES)?
+        .prepare_cached(SELECT_NEXT_SERIES)?
         .query_row([now], |row| row.get(0))
         .optional()?;
     Ok([moved, series].into_iter().flatten().min())

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-const AHEAD: &str = include_str!("sql/ready_ahead.sql");
+const SELECT_READY_AFTER: &str = include_str!("sql/ready_ahead.sql");
 
 /// A run that can be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,21 +21,21 @@ pub(super) struct Candidate {
     pub(super) run: Waiting,
 }
 
-type Order = (i32, Millis, JobSeq, i64);
+type SortKey = (i32, Millis, JobSeq, i64);
 
 /// What becomes of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ClaimDecision {
     /// It is claimed.
     Taken,
     /// It has been moved out of the way.
-    Refused,
+    Blocked,
     /// Nothing: enough of them were refused for one transaction.
-    Enough,
+    Stop,
 }
 
 impl Candidate {
-    fn order(&self) -> Order {
+    fn sort_key(&self) -> SortKey {
         (self.rank.priority, self.rank.due, self.run.job, self.run.run)
     }
 }
@@ -48,18 +48,18 @@ struct Cursor {
 }
 
 /// Candidates to be decided on at a time, after some were refused.
-const BEHIND_REFUSED: usize = 128;
+const MIN_READ_AFTER_BLOCKED: usize = 128;
 
 /// Shows the candidates to `decide`, best first, until `slots` of them in all are taken, and `group_slots` of each group.
-pub(super) fn best(
+pub(super) fn select_best(
     connection: &Connection,
     served: &[ServedRoute],
     group_slots: &[usize],
     slots: usize,
-    mut decide: impl FnMut(&Candidate) -> Result<Verdict>,
+    mut decide: impl FnMut(&Candidate) -> Result<ClaimDecision>,
 ) -> Result<()> {
     let mut free = group_slots.to_vec();
-    let routes = ready_of(connection, served, &free)?;
+    let routes = served_routes_with_ready(connection, served, &free)?;
     let chunk = slots.div_ceil(routes.len().max(1)).clamp(4, 512);
     let mut cursors = Vec::with_capacity(routes.len());
     let mut heads = BinaryHeap::new();
@@ -71,7 +71,12 @@ pub(super) fn best(
             more: true,
         };
         cursor.fill(connection, None, chunk)?;
-        heads.extend(cursor.read.front().map(|head| Reverse((head.order(), cursors.len()))));
+        heads.extend(
+            cursor
+                .read
+                .front()
+                .map(|head| Reverse((head.sort_key(), cursors.len()))),
+        );
         cursors.push(cursor);
     }
     let mut taken = 0;
@@ -85,16 +90,16 @@ pub(super) fn best(
             continue;
         };
         let wanted = match decide(&candidate)? {
-            Verdict::Enough => break,
-            Verdict::Refused => chunk.max(BEHIND_REFUSED),
-            Verdict::Taken => {
+            ClaimDecision::Stop => break,
+            ClaimDecision::Blocked => chunk.max(MIN_READ_AFTER_BLOCKED),
+            ClaimDecision::Taken => {
                 *left -= 1;
                 taken += 1;
                 chunk.min(slots - taken + 1)
             }
         };
         cursor.fill(connection, Some(candidate), wanted)?;
-        heads.extend(cursor.read.front().map(|head| Reverse((head.order(), at))));
+        heads.extend(cursor.read.front().map(|head| Reverse((head.sort_key(), at))));
     }
     Ok(())
 }
@@ -110,7 +115,7 @@ impl Cursor {
             let rank = last.rank;
             (i64::from(rank.priority), rank.due, last.run.job, last.run.run)
         });
-        let mut select = connection.prepare_cached(AHEAD)?;
+        let mut select = connection.prepare_cached(SELECT_READY_AFTER)?;
         let mut rows = select.query((route, behind.0, behind.1, behind.2, behind.3, queue::rows(count)))?;
         while let Some(row) = rows.next()? {
             let run = Waiting {
@@ -134,7 +139,11 @@ impl Cursor {
 
 /// The served routes that have ready rows and a free slot, found by leaping through both lists in turn: the cost is
 /// that of the shorter one.
-fn ready_of(connection: &Connection, served: &[ServedRoute], free: &[usize]) -> Result<Vec<ServedRoute>> {
+fn served_routes_with_ready(
+    connection: &Connection,
+    served: &[ServedRoute],
+    free: &[usize],
+) -> Result<Vec<ServedRoute>> {
     let mut open: Vec<ServedRoute> = served
         .iter()
         .copied()

@@ -7,9 +7,9 @@ use super::failure::damaged;
 use super::keys::{self, KeyId};
 use super::outbox::{self, Event};
 use super::queue::{self, Ended, Rank, Waiting};
-use super::series::{self, Owner};
+use super::series::{self, JobRef};
 use super::steps;
-use super::tx::{Tally, Tx};
+use super::tx::{RunCounter, Tx};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{EventKind, RunError, RunOutcome, RunStatus, Status};
@@ -17,11 +17,11 @@ use crate::store::phase::Phase;
 use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{OptionalExtension, Row};
 
-const TAKE: &str = include_str!("sql/running_take.sql");
+const DELETE_RUNNING: &str = include_str!("sql/running_take.sql");
 
 /// A claimed run that has been taken out of `running`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Taken {
+pub(super) struct EndedClaim {
     pub(super) job: JobSeq,
     pub(super) run: i64,
     pub(super) attempt: u32,
@@ -37,7 +37,7 @@ pub(super) struct Taken {
 
 /// How the last attempt of a run ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Final<'a> {
+pub(super) struct FinalResult<'a> {
     pub(super) status: RunStatus,
     pub(super) started: Millis,
     pub(super) ended: Millis,
@@ -45,9 +45,9 @@ pub(super) struct Final<'a> {
     pub(super) result: Option<&'a str>,
 }
 
-impl Taken {
+impl EndedClaim {
     /// Takes a run from its holder, and with it its slot of its key; `None`: it is not the holder.
-    pub(super) fn from_holder(
+    pub(super) fn end_claim(
         tx: &mut Tx<'_>,
         (job, run): (JobSeq, i64),
         owner: InstanceId,
@@ -67,19 +67,19 @@ impl Taken {
                 key: row.get(7)?,
             })
         };
-        let taken = tx
+        let ended_claim = tx
             .connection
-            .prepare_cached(TAKE)?
+            .prepare_cached(DELETE_RUNNING)?
             .query_row((job, run, owner, token), read)
             .optional()?;
-        if let Some(key) = taken.and_then(|taken| taken.key) {
-            keys::leave(tx, key)?;
+        if let Some(key) = ended_claim.and_then(|ended_claim| ended_claim.key) {
+            keys::return_slot(tx, key)?;
         }
-        Ok(taken)
+        Ok(ended_claim)
     }
 
-    fn owner(&self) -> Owner {
-        Owner {
+    fn job_ref(&self) -> JobRef {
+        JobRef {
             job: self.job,
             route: self.route,
             recurring: self.recurring,
@@ -87,8 +87,8 @@ impl Taken {
     }
 
     /// Ends the run, and a one-off with it. Returns the state of the job.
-    pub(super) fn finish(&self, tx: &mut Tx<'_>, how: Final<'_>, now: Millis) -> Result<Status> {
-        let Final {
+    pub(super) fn finish(&self, tx: &mut Tx<'_>, how: FinalResult<'_>, now: Millis) -> Result<Status> {
+        let FinalResult {
             status,
             started,
             ended,
@@ -96,7 +96,7 @@ impl Taken {
             result,
         } = how;
         let row = self.history(status, Some(started), ended);
-        queue::put_attempt(tx.connection, Ended { error, result, ..row })?;
+        queue::insert_attempt(tx.connection, Ended { error, result, ..row })?;
         self.count(tx, status);
         steps::run_ended(tx, self.job, self.run, self.recurring, status)?;
         let (kind, state) = if status == RunStatus::Completed {
@@ -112,25 +112,25 @@ impl Taken {
             if tx.wants(kind)? {
                 event.scheduled_at = series::scheduled_at(tx.connection, self.job, self.run)?;
             }
-            series::run_ended(tx, self.owner(), self.run, Phase::Running, status, now)?
+            series::run_ended(tx, self.job_ref(), self.run, Phase::Running, status, now)?
         } else {
-            queue::put_ended(tx.connection, state, ended, self.job)?;
-            tx.shift(self.route, Some(Status::Running), Some(state));
+            queue::insert_ended(tx.connection, state, ended, self.job)?;
+            tx.count_transition(self.route, Some(Status::Running), Some(state));
             state
         };
-        outbox::tell(tx, event)?;
+        outbox::append(tx, event)?;
         Ok(state)
     }
 
     /// Ends the run and deletes its job.
-    fn forget(&self, tx: &mut Tx<'_>) -> Result<Status> {
-        tx.shift(self.route, Some(Status::Running), None);
-        delete::forget(tx.connection, self.job, self.recurring)?;
+    fn delete_job(&self, tx: &mut Tx<'_>) -> Result<Status> {
+        tx.count_transition(self.route, Some(Status::Running), None);
+        delete::delete_job(tx.connection, self.job, self.recurring)?;
         Ok(Status::Completed)
     }
 
     /// Queues the run again: now, or when it is due, or when its series is resumed.
-    pub(super) fn requeue(&self, tx: &mut Tx<'_>, next: Next, now: Millis) -> Result<Status> {
+    pub(super) fn requeue(&self, tx: &mut Tx<'_>, next: NextAttempt, now: Millis) -> Result<Status> {
         let waiting = Waiting {
             job: self.job,
             run: self.run,
@@ -144,8 +144,8 @@ impl Taken {
         // A series may have got another key since the claim.
         let key = series.as_ref().map_or(self.key, |series| series.key);
         if series.is_some_and(|series| series.paused) {
-            queue::put_paused(tx.connection, next.due, waiting)?;
-            series::run_moved(tx, self.owner(), Some(Phase::Running), Phase::Waiting)?;
+            queue::insert_paused(tx.connection, next.due, waiting)?;
+            series::run_changed_phase(tx, self.job_ref(), Some(Phase::Running), Phase::Waiting)?;
             return Ok(Status::Paused);
         }
         let phase = if next.at_once || next.due <= now {
@@ -155,13 +155,13 @@ impl Taken {
                 due: next.due,
                 key,
             };
-            queue::put_ready(tx, rank, waiting)?;
+            queue::insert_ready(tx, rank, waiting)?;
             Phase::Queued
         } else {
-            queue::put_scheduled(tx.connection, next.due, waiting)?;
+            queue::insert_scheduled(tx.connection, next.due, waiting)?;
             Phase::Waiting
         };
-        series::run_moved(tx, self.owner(), Some(Phase::Running), phase)?;
+        series::run_changed_phase(tx, self.job_ref(), Some(Phase::Running), phase)?;
         tx.wake();
         if self.recurring {
             return Ok(series::expect(tx.connection, self.job)?.status());
@@ -170,8 +170,8 @@ impl Taken {
     }
 
     /// The same attempt, where it was before it was claimed.
-    pub(super) fn released(&self) -> Next {
-        Next {
+    pub(super) fn released(&self) -> NextAttempt {
+        NextAttempt {
             attempt: self.attempt,
             crashes: self.crashes,
             due: self.due,
@@ -197,18 +197,18 @@ impl Taken {
     fn count(&self, tx: &mut Tx<'_>, status: RunStatus) {
         let retries = i64::from(self.attempt) - 1 - i64::from(self.crashes);
         let how = match status {
-            RunStatus::Completed if retries == 0 => Tally::FirstTry,
-            RunStatus::Completed => Tally::AfterRetry,
-            _ => Tally::FailedRuns,
+            RunStatus::Completed if retries == 0 => RunCounter::FirstTry,
+            RunStatus::Completed => RunCounter::AfterRetry,
+            _ => RunCounter::FailedRuns,
         };
-        tx.tally(self.route, how, 1);
-        tx.tally(self.route, Tally::Retries, retries);
+        tx.count_runs(self.route, how, 1);
+        tx.count_runs(self.route, RunCounter::Retries, retries);
     }
 }
 
 /// The attempt that follows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Next {
+pub(super) struct NextAttempt {
     pub(super) attempt: u32,
     pub(super) crashes: u32,
     pub(super) due: Millis,
@@ -227,16 +227,16 @@ pub(super) fn apply(tx: &mut Tx<'_>, params: &CompleteParams) -> Result<Vec<Comp
 
 fn complete_one(tx: &mut Tx<'_>, params: &CompleteParams, completion: &Completion) -> Result<Completed> {
     let key = (completion.job, completion.run);
-    let Some(taken) = Taken::from_holder(tx, key, params.instance, completion.token)? else {
+    let Some(ended_claim) = EndedClaim::end_claim(tx, key, params.instance, completion.token)? else {
         return Ok(Completed::LeaseLost);
     };
-    let state = settle(tx, &taken, completion, params.now)?;
-    Ok(Completed::Counted(state))
+    let state = apply_outcome(tx, &ended_claim, completion, params.now)?;
+    Ok(Completed::Accepted(state))
 }
 
-fn settle(tx: &mut Tx<'_>, taken: &Taken, completion: &Completion, now: Millis) -> Result<Status> {
+fn apply_outcome(tx: &mut Tx<'_>, ended_claim: &EndedClaim, completion: &Completion, now: Millis) -> Result<Status> {
     let (started, ended) = (completion.started_at, completion.ended_at);
-    let end = |status, error, result| Final {
+    let end = |status, error, result| FinalResult {
         status,
         started,
         ended,
@@ -244,15 +244,17 @@ fn settle(tx: &mut Tx<'_>, taken: &Taken, completion: &Completion, now: Millis) 
         result,
     };
     match &completion.outcome {
-        RunOutcome::Completed { result } => taken.finish(tx, end(RunStatus::Completed, None, result.as_deref()), now),
+        RunOutcome::Completed { result } => {
+            ended_claim.finish(tx, end(RunStatus::Completed, None, result.as_deref()), now)
+        }
         RunOutcome::Failed { error } => {
             let error = error_text(error)?;
-            taken.finish(tx, end(RunStatus::Failed, Some(&error), None), now)
+            ended_claim.finish(tx, end(RunStatus::Failed, Some(&error), None), now)
         }
         RunOutcome::Retry { error, due } => {
             let error = error_text(error)?;
-            let row = taken.history(RunStatus::Retried, Some(started), ended);
-            queue::put_attempt(
+            let row = ended_claim.history(RunStatus::Retried, Some(started), ended);
+            queue::insert_attempt(
                 tx.connection,
                 Ended {
                     next_due: Some(*due),
@@ -260,33 +262,33 @@ fn settle(tx: &mut Tx<'_>, taken: &Taken, completion: &Completion, now: Millis) 
                     ..row
                 },
             )?;
-            let next = Next {
-                attempt: taken.attempt + 1,
-                crashes: taken.crashes,
+            let next = NextAttempt {
+                attempt: ended_claim.attempt + 1,
+                crashes: ended_claim.crashes,
                 due: *due,
                 at_once: false,
             };
-            taken.requeue(tx, next, now)
+            ended_claim.requeue(tx, next, now)
         }
         RunOutcome::Snoozed { due } => {
-            let row = taken.history(RunStatus::Snoozed, Some(started), ended);
-            queue::put_attempt(
+            let row = ended_claim.history(RunStatus::Snoozed, Some(started), ended);
+            queue::insert_attempt(
                 tx.connection,
                 Ended {
                     next_due: Some(*due),
                     ..row
                 },
             )?;
-            let next = Next {
-                attempt: taken.attempt,
-                crashes: taken.crashes,
+            let next = NextAttempt {
+                attempt: ended_claim.attempt,
+                crashes: ended_claim.crashes,
                 due: *due,
                 at_once: false,
             };
-            taken.requeue(tx, next, now)
+            ended_claim.requeue(tx, next, now)
         }
-        RunOutcome::Forgotten => taken.forget(tx),
-        RunOutcome::Released => taken.requeue(tx, taken.released(), now),
+        RunOutcome::Discarded => ended_claim.delete_job(tx),
+        RunOutcome::Released => ended_claim.requeue(tx, ended_claim.released(), now),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Writes nothing; the counters are kept by [`super::tx`]. Invariant: no number costs a scan of the jobs.
 
 use super::queue::rows;
-use super::tx::Tally;
+use super::tx::RunCounter;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
@@ -11,24 +11,24 @@ use crate::store::{RouteId, Stats};
 use rusqlite::{Connection, Statement};
 use std::collections::HashSet;
 
-const ALL: &str = "SELECT kind, sum(n) FROM counters GROUP BY kind";
-const OF_ROUTE: &str = "SELECT kind, n FROM counters WHERE route = ?1";
-const READY: &str = "SELECT count(*) FROM (SELECT 1 FROM ready WHERE route = ?1 LIMIT ?2)";
-const HELD: &str = "SELECT route FROM held";
-const SCHEDULED: &str =
+const SELECT_COUNTERS: &str = "SELECT kind, sum(n) FROM counters GROUP BY kind";
+const SELECT_COUNTERS_OF_ROUTE: &str = "SELECT kind, n FROM counters WHERE route = ?1";
+const COUNT_READY_OF_ROUTE: &str = "SELECT count(*) FROM (SELECT 1 FROM ready WHERE route = ?1 LIMIT ?2)";
+const SELECT_ROUTES_OF_BLOCKED: &str = "SELECT route FROM held";
+const SELECT_ROUTES_OF_DUE_SCHEDULED: &str =
     "SELECT jobs.route FROM scheduled JOIN jobs ON jobs.seq = scheduled.job WHERE scheduled.due <= ?1";
-const FAR: &str =
+const SELECT_ROUTES_OF_DUE_BY_DAY: &str =
     "SELECT jobs.route FROM far JOIN jobs ON jobs.seq = far.job WHERE far.day <= ?1 / 86400000 AND jobs.due <= ?1";
-const SERIES: &str =
+const SELECT_ROUTES_OF_DUE_SERIES: &str =
     "SELECT jobs.route FROM series JOIN jobs ON jobs.seq = series.job WHERE series.next_at <= ?1 AND paused = 0";
 
 /// Numbers of these routes, or of all.
 pub(super) fn stats(connection: &Connection, routes: Option<&[RouteId]>) -> Result<Stats> {
     let mut stats = Stats::default();
     match routes {
-        None => add(&mut stats, &mut *connection.prepare_cached(ALL)?, [])?,
+        None => add(&mut stats, &mut *connection.prepare_cached(SELECT_COUNTERS)?, [])?,
         Some(routes) => {
-            let mut select = connection.prepare_cached(OF_ROUTE)?;
+            let mut select = connection.prepare_cached(SELECT_COUNTERS_OF_ROUTE)?;
             for route in routes.iter().collect::<HashSet<_>>() {
                 add(&mut stats, &mut select, [route])?;
             }
@@ -41,36 +41,36 @@ fn add(stats: &mut Stats, select: &mut Statement<'_>, params: impl rusqlite::Par
     let mut found = select.query(params)?;
     while let Some(row) = found.next()? {
         let (kind, n): (i64, i64) = (row.get(0)?, row.get(1)?);
-        if let Some(place) = place(stats, kind) {
-            *place += n;
+        if let Some(counter_mut) = counter_mut(stats, kind) {
+            *counter_mut += n;
         }
     }
     Ok(())
 }
 
-fn place(stats: &mut Stats, kind: i64) -> Option<&mut i64> {
+fn counter_mut(stats: &mut Stats, kind: i64) -> Option<&mut i64> {
     if let Some(status) = Status::from_code(kind) {
         return stats.by_status.get_mut(status as usize);
     }
     match kind {
-        k if k == Tally::FirstTry as i64 => Some(&mut stats.first_try),
-        k if k == Tally::AfterRetry as i64 => Some(&mut stats.after_retry),
-        k if k == Tally::FailedRuns as i64 => Some(&mut stats.failed_runs),
-        k if k == Tally::Retries as i64 => Some(&mut stats.retries),
+        k if k == RunCounter::FirstTry as i64 => Some(&mut stats.first_try),
+        k if k == RunCounter::AfterRetry as i64 => Some(&mut stats.after_retry),
+        k if k == RunCounter::FailedRuns as i64 => Some(&mut stats.failed_runs),
+        k if k == RunCounter::Retries as i64 => Some(&mut stats.retries),
         _ => None,
     }
 }
 
 /// How many jobs are in a state.
-pub(super) fn in_state(connection: &Connection, status: Status) -> Result<i64> {
+pub(super) fn count_in_state(connection: &Connection, status: Status) -> Result<i64> {
     let stats = stats(connection, None)?;
     Ok(stats.by_status.get(status as usize).copied().unwrap_or(0))
 }
 
 /// How many due runs of these routes wait for their concurrency key, up to `limit`.
-pub(super) fn held(connection: &Connection, routes: &[RouteId], limit: usize) -> Result<usize> {
+pub(super) fn blocked(connection: &Connection, routes: &[RouteId], limit: usize) -> Result<usize> {
     let wanted: HashSet<RouteId> = routes.iter().copied().collect();
-    let mut select = connection.prepare_cached(HELD)?;
+    let mut select = connection.prepare_cached(SELECT_ROUTES_OF_BLOCKED)?;
     let mut found = select.query([])?;
     let mut count = 0;
     while count < limit
@@ -86,14 +86,18 @@ pub(super) fn due(connection: &Connection, routes: &[RouteId], now: Millis, limi
     let wanted: HashSet<RouteId> = routes.iter().copied().collect();
     let limit = rows(limit);
     let mut count: i64 = 0;
-    let mut ready = connection.prepare_cached(READY)?;
+    let mut ready = connection.prepare_cached(COUNT_READY_OF_ROUTE)?;
     for route in &wanted {
         if count >= limit {
             break;
         }
         count += ready.query_row((route, limit - count), |row| row.get::<_, i64>(0))?;
     }
-    for query in [SCHEDULED, FAR, SERIES] {
+    for query in [
+        SELECT_ROUTES_OF_DUE_SCHEDULED,
+        SELECT_ROUTES_OF_DUE_BY_DAY,
+        SELECT_ROUTES_OF_DUE_SERIES,
+    ] {
         let mut select = connection.prepare_cached(query)?;
         let mut found = select.query([now])?;
         while count < limit

@@ -2,22 +2,22 @@
 //!
 //! Invariant: of a deleted job no table holds a row; a run that a process has is never taken from under it.
 
-use super::change::Subject;
+use super::change::ChangeTarget;
 use super::jobs::JobKey;
-use super::locate::{self, Place, RunKey};
+use super::locate::{self, RunKey, RunState};
 use super::queue;
 use super::series::{self, Series};
-use super::traces::Traces;
+use super::side_rows::SideRows;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
-use crate::store::{Changed, JobSeq};
+use crate::store::{ChangeOutcome, JobSeq};
 use rusqlite::Connection;
 
-/// Everything a job that is in no queue has left behind, by its number; [`traces`](super::traces) go first, as they are
+/// Everything a job that is in no queue has left behind, by its number; [`side_rows`](super::traces) go first, as they are
 /// found by its row.
-const DROP_JOB: [&str; 5] = [
+const DELETE_JOB_ROWS: [&str; 5] = [
     "DELETE FROM jobs WHERE seq = ?1",
     "DELETE FROM runs WHERE job = ?1",
     "DELETE FROM progress WHERE job = ?1",
@@ -25,63 +25,63 @@ const DROP_JOB: [&str; 5] = [
     "DELETE FROM steps WHERE job = ?1",
 ];
 /// What only a series leaves behind.
-const DROP_SERIES: [&str; 3] = [
+const DELETE_SERIES_ROWS: [&str; 3] = [
     "DELETE FROM series WHERE job = ?1",
     "DELETE FROM occurrences WHERE job = ?1",
     "DELETE FROM gaps WHERE job = ?1",
 ];
 
 /// Deletes a job that is not running.
-pub(super) fn apply(tx: &mut Tx<'_>, job: &JobKey, subject: &Subject) -> Result<Changed> {
-    match subject {
-        Subject::OneOff(key, place) => {
-            locate::remove(tx, key, place)?;
-            if let Place::Ended(last) = place {
-                queue::take_ended(tx.connection, place.status(), last.ended, job.seq)?;
+pub(super) fn apply(tx: &mut Tx<'_>, job: &JobKey, target: &ChangeTarget) -> Result<ChangeOutcome> {
+    match target {
+        ChangeTarget::OneOff(key, run_state) => {
+            locate::remove(tx, key, run_state)?;
+            if let RunState::Ended(last) = run_state {
+                queue::delete_ended(tx.connection, run_state.status(), last.ended, job.seq)?;
             }
-            tx.shift(job.route, Some(place.status()), None);
+            tx.count_transition(job.route, Some(run_state.status()), None);
         }
-        Subject::Series(series) => {
+        ChangeTarget::Series(series) => {
             // Paused, and its last run is still going.
             if series.live.running > 0 {
-                return Ok(Changed::Forbidden(Status::Running));
+                return Ok(ChangeOutcome::Forbidden(Status::Running));
             }
-            unqueue(tx, job, series)?;
+            remove_live_runs(tx, job, series)?;
         }
     }
-    forget(tx.connection, job.seq, job.recurring)?;
-    Ok(Changed::done(job.seq))
+    delete_job(tx.connection, job.seq, job.recurring)?;
+    Ok(ChangeOutcome::done(job.seq))
 }
 
-fn unqueue(tx: &mut Tx<'_>, job: &JobKey, series: &Series) -> Result<()> {
+fn remove_live_runs(tx: &mut Tx<'_>, job: &JobKey, series: &Series) -> Result<()> {
     for run in series::live_runs(tx.connection, job.seq)? {
         let key = RunKey::of_series(job, run);
-        let place = locate::run(tx.connection, &key)?;
-        locate::remove(tx, &key, &place)?;
+        let run_state = locate::run(tx.connection, &key)?;
+        locate::remove(tx, &key, &run_state)?;
     }
     let status = series.status();
     if let Some(ended_at) = series.ended_at {
-        queue::take_ended(tx.connection, status, ended_at, job.seq)?;
+        queue::delete_ended(tx.connection, status, ended_at, job.seq)?;
     }
-    tx.shift(job.route, Some(status), None);
+    tx.count_transition(job.route, Some(status), None);
     Ok(())
 }
 
 /// Deletes all rows of a job that is in no queue.
-pub(super) fn forget(connection: &Connection, job: JobSeq, recurring: bool) -> Result<()> {
-    Traces::of(connection, job)?.remove(connection, job)?;
-    drop_rows(connection, job, recurring)
+pub(super) fn delete_job(connection: &Connection, job: JobSeq, recurring: bool) -> Result<()> {
+    SideRows::of(connection, job)?.remove(connection, job)?;
+    delete_rows(connection, job, recurring)
 }
 
 /// Deletes all rows of a job that retention does not keep and that is in no queue.
 pub(super) fn sweep(connection: &Connection, job: JobSeq, recurring: bool, now: Millis) -> Result<()> {
-    Traces::of(connection, job)?.sweep(connection, job, now)?;
-    drop_rows(connection, job, recurring)
+    SideRows::of(connection, job)?.sweep(connection, job, now)?;
+    delete_rows(connection, job, recurring)
 }
 
-fn drop_rows(connection: &Connection, job: JobSeq, recurring: bool) -> Result<()> {
-    let of_series: &[&str] = if recurring { &DROP_SERIES } else { &[] };
-    for statement in DROP_JOB.iter().chain(of_series) {
+fn delete_rows(connection: &Connection, job: JobSeq, recurring: bool) -> Result<()> {
+    let of_series: &[&str] = if recurring { &DELETE_SERIES_ROWS } else { &[] };
+    for statement in DELETE_JOB_ROWS.iter().chain(of_series) {
         connection.prepare_cached(statement)?.execute([job])?;
     }
     Ok(())

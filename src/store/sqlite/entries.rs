@@ -8,34 +8,35 @@ use crate::store::{Entry, EntryKey, EntryKind};
 use rusqlite::{Connection, OptionalExtension};
 
 /// Most entries deleted in one transaction.
-pub(super) const BATCH: usize = 250;
+pub(super) const MAX_ENTRIES_PER_TRANSACTION: usize = 250;
 
-const PUT: &str = include_str!("sql/entry_put.sql");
-const GET: &str = "SELECT value FROM entries WHERE kind = ?1 AND space = ?2 AND key = ?3 AND expires > ?4";
-const TAKE: &str = "DELETE FROM entries WHERE kind = ?1 AND space = ?2 AND key = ?3 RETURNING value, expires";
-const CLEAR: &str = include_str!("sql/entries_clear.sql");
-const EXPIRED: &str = include_str!("sql/entries_expired.sql");
-const SPACES: &str = "SELECT space, count(*) FROM entries WHERE kind = ?1 GROUP BY space HAVING count(*) > ?2";
-const EXCESS: &str = include_str!("sql/entries_excess.sql");
+const UPSERT_ENTRY: &str = include_str!("sql/entry_put.sql");
+const SELECT_ENTRY: &str = "SELECT value FROM entries WHERE kind = ?1 AND space = ?2 AND key = ?3 AND expires > ?4";
+const DELETE_ENTRY: &str = "DELETE FROM entries WHERE kind = ?1 AND space = ?2 AND key = ?3 RETURNING value, expires";
+const DELETE_ENTRIES_OF_SPACE: &str = include_str!("sql/entries_clear.sql");
+const DELETE_EXPIRED_ENTRIES: &str = include_str!("sql/entries_expired.sql");
+const SELECT_CROWDED_SPACES: &str =
+    "SELECT space, count(*) FROM entries WHERE kind = ?1 GROUP BY space HAVING count(*) > ?2";
+const DELETE_EXCESS_ENTRIES: &str = include_str!("sql/entries_excess.sql");
 
 /// Puts an entry, in place of one that is there.
 pub(super) fn put(tx: &mut Tx<'_>, entry: &Entry) -> Result<()> {
     let EntryKey { kind, space, key } = &entry.at;
-    let mut put = tx.connection.prepare_cached(PUT)?;
+    let mut put = tx.connection.prepare_cached(UPSERT_ENTRY)?;
     put.execute((*kind as i64, space, key, &entry.value, entry.expires))?;
     Ok(())
 }
 
 /// The value of an entry that has not ended.
 pub(super) fn get(connection: &Connection, at: &EntryKey, now: Millis) -> Result<Option<Box<str>>> {
-    let mut get = connection.prepare_cached(GET)?;
+    let mut get = connection.prepare_cached(SELECT_ENTRY)?;
     let row = (at.kind as i64, &at.space, &at.key, now);
     Ok(get.query_row(row, |row| row.get(0)).optional()?)
 }
 
 /// Takes an entry away; its value, if it had not ended.
 pub(super) fn take(tx: &mut Tx<'_>, at: &EntryKey, now: Millis) -> Result<Option<Box<str>>> {
-    let mut take = tx.connection.prepare_cached(TAKE)?;
+    let mut take = tx.connection.prepare_cached(DELETE_ENTRY)?;
     let found: Option<(Box<str>, Millis)> = take
         .query_row((at.kind as i64, &at.space, &at.key), |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -46,16 +47,18 @@ pub(super) fn take(tx: &mut Tx<'_>, at: &EntryKey, now: Millis) -> Result<Option
 
 /// Takes up to `most` entries of a space away; returns how many.
 pub(super) fn clear(tx: &mut Tx<'_>, kind: EntryKind, space: &str, most: usize) -> Result<usize> {
-    let mut clear = tx.connection.prepare_cached(CLEAR)?;
+    let mut clear = tx.connection.prepare_cached(DELETE_ENTRIES_OF_SPACE)?;
     Ok(clear.execute((kind as i64, space, queue::rows(most)))?)
 }
 
 /// Deletes at most `limit` entries that have ended, or that are beyond `most` of their cache.
 pub(super) fn sweep(tx: &mut Tx<'_>, now: Millis, most: usize, limit: usize) -> Result<usize> {
     let connection = tx.connection;
-    let mut deleted = connection.prepare_cached(EXPIRED)?.execute((now, queue::rows(limit)))?;
+    let mut deleted = connection
+        .prepare_cached(DELETE_EXPIRED_ENTRIES)?
+        .execute((now, queue::rows(limit)))?;
     let crowded: Vec<(Box<str>, i64)> = {
-        let mut spaces = connection.prepare_cached(SPACES)?;
+        let mut spaces = connection.prepare_cached(SELECT_CROWDED_SPACES)?;
         let rows = spaces.query_map((EntryKind::Cache as i64, queue::rows(most)), |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
@@ -64,7 +67,7 @@ pub(super) fn sweep(tx: &mut Tx<'_>, now: Millis, most: usize, limit: usize) -> 
     for (space, count) in crowded {
         let room = limit.saturating_sub(deleted);
         let excess = count.saturating_sub(queue::rows(most)).min(queue::rows(room));
-        let mut drop = connection.prepare_cached(EXCESS)?;
+        let mut drop = connection.prepare_cached(DELETE_EXCESS_ENTRIES)?;
         deleted += drop.execute((EntryKind::Cache as i64, space, excess))?;
     }
     Ok(deleted)

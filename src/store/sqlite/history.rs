@@ -10,13 +10,14 @@ use super::series;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, RunStatus};
-use crate::store::{GapKind, GridGap, History, HistoryEntry};
+use crate::store::{GapKind, History, HistoryEntry, OccurrenceGap};
 use rusqlite::{Connection, Row};
 
-const ENTRIES: &str = "SELECT run, attempt, status, started, ended, error, result FROM runs WHERE job = ?1 \
+const SELECT_ATTEMPTS: &str = "SELECT run, attempt, status, started, ended, error, result FROM runs WHERE job = ?1 \
                        ORDER BY run DESC, attempt DESC LIMIT ?2";
-const GAPS: &str = "SELECT kind, first, last, count FROM gaps WHERE job = ?1 ORDER BY first DESC, kind DESC LIMIT ?2";
-const COUNTS: &str = "SELECT count(*), coalesce(sum(status = 3), 0), coalesce(sum(status = 4), 0) FROM runs \
+const SELECT_GAPS: &str =
+    "SELECT kind, first, last, count FROM gaps WHERE job = ?1 ORDER BY first DESC, kind DESC LIMIT ?2";
+const COUNT_ENDED_RUNS: &str = "SELECT count(*), coalesce(sum(status = 3), 0), coalesce(sum(status = 4), 0) FROM runs \
                       WHERE job = ?1 AND status IN (3, 4, 5)";
 
 /// The history of the job with this id.
@@ -41,11 +42,13 @@ fn counts(connection: &Connection, job: &JobKey) -> Result<(i64, i64, i64)> {
         return Ok((series.ended, series.succeeded, series.failed));
     }
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    Ok(connection.prepare_cached(COUNTS)?.query_row([job.seq], read)?)
+    Ok(connection
+        .prepare_cached(COUNT_ENDED_RUNS)?
+        .query_row([job.seq], read)?)
 }
 
 fn entries(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<HistoryEntry>> {
-    let mut select = connection.prepare_cached(ENTRIES)?;
+    let mut select = connection.prepare_cached(SELECT_ATTEMPTS)?;
     let mut rows = select.query((job.seq, queue::rows(limit)))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
@@ -64,15 +67,15 @@ fn entries(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<Hi
     Ok(entries)
 }
 
-fn gaps(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<GridGap>> {
-    let mut select = connection.prepare_cached(GAPS)?;
+fn gaps(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<OccurrenceGap>> {
+    let mut select = connection.prepare_cached(SELECT_GAPS)?;
     let rows = select.query_map((job.seq, queue::rows(limit)), |row| {
         let kind = if row.get::<_, i64>(0)? == GapKind::Missed as i64 {
             GapKind::Missed
         } else {
             GapKind::Skipped
         };
-        Ok(GridGap {
+        Ok(OccurrenceGap {
             kind,
             first: row.get(1)?,
             last: row.get(2)?,

@@ -8,22 +8,22 @@ use super::jobs::{self, IdColumn, IdParam, JobKey};
 use super::keys::KeyId;
 use super::outbox::{self, Event};
 use super::queue::{self, Rank};
-use super::series::{self, Owner};
+use super::series::{self, JobRef};
 use super::tx::Tx;
-use super::{insert_many, keys, read, replace, traces, uniques};
+use super::{insert_many, keys, read, replace, side_rows, uniques};
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{EventKind, JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
 use crate::store::{InsertParams, Inserted, JobSeq, RouteId};
 use rusqlite::OptionalExtension;
 
-const TWIN: &str = include_str!("sql/series_twin.sql");
+const SELECT_DUPLICATE_SERIES: &str = include_str!("sql/duplicate_series.sql");
 const INSERT_SERIES: &str = include_str!("sql/series_insert.sql");
 
 /// Writes the jobs, one after the other.
 pub(super) fn apply(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Inserted>> {
     if params.all_or_nothing && params.jobs.len() > 1 {
-        return tx.undoable(|tx| {
+        return tx.in_savepoint(|tx| {
             let answers = insert_each(tx, params)?;
             let clean = !answers.iter().any(|answer| matches!(answer, Inserted::Conflict(_)));
             Ok((clean, answers))
@@ -50,17 +50,17 @@ fn insert_each(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Inserted>> 
 
 fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
     let route = tx.intern(&job.route)?;
-    if let Some(answer) = meet_by_keys(tx, job, route, now)? {
+    if let Some(answer) = resolve_by_keys(tx, job, route, now)? {
         return Ok(answer);
     }
-    let key = keys::adopt(tx, job)?;
+    let key = keys::attach(tx, job)?;
     let Some(seq) = write_job(tx, job, route, key)? else {
-        return meet_existing(tx, job, route, now);
+        return resolve_existing(tx, job, route, now);
     };
-    let mut twin = None;
+    let mut duplicate = None;
     match &job.recurrence {
         Some(recurrence) => {
-            twin = find_twin(tx, job, recurrence, route)?;
+            duplicate = find_duplicate_series(tx, job, recurrence, route)?;
             write_series(tx, job, recurrence, seq, route, now)?;
         }
         None => {
@@ -70,40 +70,40 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
                 due: job.due.unwrap_or(job.created),
                 key,
             };
-            let status = queue::put_first(tx, rank, seq, 1, now)?;
-            tx.shift(route, None, Some(status));
+            let status = queue::enqueue_first(tx, rank, seq, 1, now)?;
+            tx.count_transition(route, None, Some(status));
         }
     }
     // Without a run to come nothing was scheduled.
-    let told = !job.route.namespace.is_internal() && (job.due.is_some() || job.recurrence.is_none());
-    if told {
-        outbox::tell(tx, Event::new(EventKind::Scheduled, seq, now))?;
+    let is_announced = !job.route.namespace.is_internal() && (job.due.is_some() || job.recurrence.is_none());
+    if is_announced {
+        outbox::append(tx, Event::new(EventKind::Scheduled, seq, now))?;
     }
     tx.wake();
-    Ok(twin.map_or(Inserted::Created, Inserted::CreatedBeside))
+    Ok(duplicate.map_or(Inserted::Created, Inserted::CreatedDuplicateSeries))
 }
 
 /// The answer for a job with keys that is not to be written: its id, or else its unique key, is taken. Jobs without keys
 /// are spared the question: whether their id is taken is learnt by writing them.
-fn meet_by_keys(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Option<Inserted>> {
+fn resolve_by_keys(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Option<Inserted>> {
     if job.options.unique.is_none() && job.options.concurrency.is_none() {
         return Ok(None);
     }
     if jobs::by_id(tx.connection, &job.id)?.is_some() {
-        return meet_existing(tx, job, route, now).map(Some);
+        return resolve_existing(tx, job, route, now).map(Some);
     }
     let Some(unique) = &job.options.unique else {
         return Ok(None);
     };
-    let holder = uniques::holder(tx.connection, route, unique, now)?;
-    Ok(holder.map(|holder| Inserted::Duplicate(holder.id, holder.standing)))
+    let key_owner = uniques::key_owner(tx.connection, route, unique, now)?;
+    Ok(key_owner.map(|key_owner| Inserted::Duplicate(key_owner.id, key_owner.summary)))
 }
 
 /// `None`: a job with this id is there.
 fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, key: Option<KeyId>) -> Result<Option<JobSeq>> {
     let options = options_text(&job.options)?;
     let due = job.due.or_else(|| job.recurrence.is_none().then_some(job.created));
-    let seq = tx.next_numbers(1)?;
+    let seq = tx.reserve_job_numbers(1)?;
     let row = (
         seq,
         IdParam(&job.id),
@@ -120,7 +120,7 @@ fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, key: Option<KeyId>) 
     if tx.insert_job(row)? == 0 {
         return Ok(None);
     }
-    traces::put(tx.connection, seq, route, &job.options, job.created)?;
+    side_rows::put(tx.connection, seq, route, &job.options, job.created)?;
     Ok(Some(seq))
 }
 
@@ -138,31 +138,31 @@ fn write_series(
         job.due,
         fingerprint(job, recurrence),
     ))?;
-    tx.shift(route, None, Some(Status::Scheduled));
+    tx.count_transition(route, None, Some(Status::Scheduled));
     if job.due.is_none() {
-        let owner = Owner {
+        let job_ref = JobRef {
             job: seq,
             route,
             recurring: true,
         };
-        series::end(tx, owner, Status::Scheduled, Status::Completed, None, now)?;
+        series::end(tx, job_ref, Status::Scheduled, Status::Completed, None, now)?;
     }
     Ok(())
 }
 
 /// A live series to the same target with the same schedule and input, when nobody chose an id for either.
-fn find_twin(tx: &Tx<'_>, job: &NewJob, recurrence: &Recurrence, route: RouteId) -> Result<Option<JobId>> {
+fn find_duplicate_series(tx: &Tx<'_>, job: &NewJob, recurrence: &Recurrence, route: RouteId) -> Result<Option<JobId>> {
     let Some(fingerprint) = fingerprint(job, recurrence) else {
         return Ok(None);
     };
-    let twin = tx
+    let duplicate = tx
         .connection
-        .prepare_cached(TWIN)?
+        .prepare_cached(SELECT_DUPLICATE_SERIES)?
         .query_row((fingerprint, route), |row| {
             let IdColumn(id) = row.get(0)?;
             Ok(id)
         });
-    Ok(twin.optional()?)
+    Ok(duplicate.optional()?)
 }
 
 fn fingerprint(job: &NewJob, recurrence: &Recurrence) -> Option<i64> {
@@ -176,15 +176,15 @@ pub(super) fn options_text(options: &JobOptions) -> Result<Option<String>> {
     }
     serde_json::to_string(options)
         .map(Some)
-        .map_err(|e| unwritable("options", e))
+        .map_err(|e| not_serializable("options", e))
 }
 
 /// JSON text of a schedule.
 pub(super) fn spec_text(recurrence: &Recurrence) -> Result<String> {
-    serde_json::to_string(recurrence).map_err(|e| unwritable("schedule", e))
+    serde_json::to_string(recurrence).map_err(|e| not_serializable("schedule", e))
 }
 
-fn unwritable(what: &str, failure: serde_json::Error) -> Error {
+fn not_serializable(what: &str, failure: serde_json::Error) -> Error {
     Error::new(
         ErrorCode::ValidationError,
         format!("the job's {what} cannot be written as JSON: {failure}"),
@@ -192,18 +192,18 @@ fn unwritable(what: &str, failure: serde_json::Error) -> Error {
     .with_source(failure)
 }
 
-fn meet_existing(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Inserted> {
+fn resolve_existing(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Inserted> {
     let known = jobs::by_id(tx.connection, &job.id)?.ok_or_else(|| damaged("an id without its job"))?;
     if is_resent(job, &known) {
         return Ok(Inserted::Created);
     }
     match job.on_conflict {
-        OnConflict::Return => Ok(Inserted::Existing(read::standing(tx.connection, &known)?)),
+        OnConflict::Return => Ok(Inserted::Existing(read::summary(tx.connection, &known)?)),
         OnConflict::Error => Ok(Inserted::Conflict(format!("a job with the id {} exists", job.id))),
         OnConflict::Replace => {
             let answer = replace::apply(tx, job, &known, route, now)?;
             if matches!(answer, Inserted::Replaced(_)) {
-                outbox::tell(tx, Event::new(EventKind::Scheduled, known.seq, now))?;
+                outbox::append(tx, Event::new(EventKind::Scheduled, known.seq, now))?;
             }
             Ok(answer)
         }

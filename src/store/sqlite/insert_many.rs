@@ -16,12 +16,12 @@ use std::fmt::Write;
 use std::sync::OnceLock;
 
 /// Jobs of one statement.
-const ROWS: usize = 16;
+const ROWS_PER_STATEMENT: usize = 16;
 /// Parameters of each, besides the number of the first one, which they share.
-const COLUMNS: usize = 8;
+const PARAMS_PER_ROW: usize = 8;
 
-const PUT_READY: &str = include_str!("sql/ready_put_many.sql");
-const UNDO: &str = "DELETE FROM jobs WHERE seq BETWEEN ?1 AND ?2";
+const INSERT_READY: &str = include_str!("sql/ready_put_many.sql");
+const DELETE_INSERTED_JOBS: &str = "DELETE FROM jobs WHERE seq BETWEEN ?1 AND ?2";
 
 /// The statement that writes so many jobs.
 pub(super) fn statement() -> &'static str {
@@ -30,9 +30,9 @@ pub(super) fn statement() -> &'static str {
         let mut text = String::from(
             "INSERT INTO jobs (seq, id, route, priority, due, retries, recurring, run, created, updated, options, input) VALUES ",
         );
-        for row in 0..ROWS {
+        for row in 0..ROWS_PER_STATEMENT {
             let [id, route, priority, due, retries, created, options, input] =
-                std::array::from_fn(|column| 2 + row * COLUMNS + column);
+                std::array::from_fn(|column| 2 + row * PARAMS_PER_ROW + column);
             let comma = if row == 0 { "" } else { ", " };
             // Writing to a String cannot fail.
             let _ = write!(
@@ -47,20 +47,23 @@ pub(super) fn statement() -> &'static str {
 
 /// Writes the first of these jobs, as many as go this way; returns how many those were. All of them are new.
 pub(super) fn apply(tx: &mut Tx<'_>, jobs: &[NewJob], now: Millis) -> Result<usize> {
-    let whole = |jobs: &[NewJob]| jobs.iter().all(|job| is_plain(job, now));
-    if !jobs.get(..ROWS).is_some_and(whole) || tx.wants(EventKind::Scheduled)? {
+    let all_plain = |jobs: &[NewJob]| jobs.iter().all(|job| is_plain(job, now));
+    if !jobs.get(..ROWS_PER_STATEMENT).is_some_and(all_plain) || tx.wants(EventKind::Scheduled)? {
         return Ok(0);
     }
     let (mut first, mut last) = (None, 0);
     let mut written = 0;
-    for some in jobs.chunks_exact(ROWS).take_while(|some| whole(some)) {
-        let Some(number) = write_jobs(tx, some)? else { break };
+    for chunk in jobs
+        .chunks_exact(ROWS_PER_STATEMENT)
+        .take_while(|chunk| all_plain(chunk))
+    {
+        let Some(number) = write_jobs(tx, chunk)? else { break };
         first.get_or_insert(number);
-        last = number + rows(ROWS) - 1;
-        written += ROWS;
+        last = number + rows(ROWS_PER_STATEMENT) - 1;
+        written += ROWS_PER_STATEMENT;
     }
     if let Some(first) = first {
-        tx.connection.prepare_cached(PUT_READY)?.execute((first, last))?;
+        tx.connection.prepare_cached(INSERT_READY)?.execute((first, last))?;
         tx.wake();
     }
     Ok(written)
@@ -78,15 +81,15 @@ fn is_plain(job: &NewJob, now: Millis) -> bool {
 
 /// The number of the first one; they follow each other. `None`: an id is taken, and nothing was written.
 fn write_jobs(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Result<Option<JobSeq>> {
-    let mut routes: [RouteId; ROWS] = [0; ROWS];
+    let mut routes: [RouteId; ROWS_PER_STATEMENT] = [0; ROWS_PER_STATEMENT];
     for (route, job) in routes.iter_mut().zip(jobs) {
         *route = tx.intern(&job.route)?;
     }
-    let first = tx.next_numbers(rows(ROWS))?;
+    let first = tx.reserve_job_numbers(rows(ROWS_PER_STATEMENT))?;
     let statement = tx.insert_jobs()?;
     statement.raw_bind_parameter(1, first)?;
     for (row, (job, route)) in jobs.iter().zip(routes).enumerate() {
-        let at = 2 + row * COLUMNS;
+        let at = 2 + row * PARAMS_PER_ROW;
         statement.raw_bind_parameter(at, IdParam(&job.id))?;
         statement.raw_bind_parameter(at + 1, route)?;
         statement.raw_bind_parameter(at + 2, job.priority)?;
@@ -96,14 +99,14 @@ fn write_jobs(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Result<Option<JobSeq>> {
         statement.raw_bind_parameter(at + 6, options_text(&job.options)?)?;
         statement.raw_bind_parameter(at + 7, &*job.input)?;
     }
-    if statement.raw_execute()? < ROWS {
+    if statement.raw_execute()? < ROWS_PER_STATEMENT {
         tx.connection
-            .prepare_cached(UNDO)?
-            .execute((first, first + rows(ROWS) - 1))?;
+            .prepare_cached(DELETE_INSERTED_JOBS)?
+            .execute((first, first + rows(ROWS_PER_STATEMENT) - 1))?;
         return Ok(None);
     }
     for route in routes {
-        tx.shift(route, None, Some(Status::Queued));
+        tx.count_transition(route, None, Some(Status::Queued));
     }
     Ok(Some(first))
 }

@@ -4,7 +4,7 @@
 //! process id says nothing. Invariant: the file is locked before its registration is committed, and removed only after
 //! the registration is gone, so that a registered process whose file can be locked is dead.
 
-use super::turnstile::lock_file;
+use super::fair_lock::lock_file;
 use crate::store::InstanceId;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //! Invariant: a registration is deleted only when it holds no run any more, so that every run in `running` has an owner
 //! that somebody watches.
 
-use super::complete::{Final, Next, Taken, error_text};
+use super::complete::{EndedClaim, FinalResult, NextAttempt, error_text};
 use super::instance_lock::{self, InstanceLock};
 use super::queue::{self, Ended};
 use super::tx::Tx;
@@ -14,19 +14,20 @@ use crate::store::{InstanceId, JobSeq, Recovered, Token};
 use rusqlite::Connection;
 
 /// Runs taken back in one transaction.
-const RUNS: usize = 500;
+const MAX_RUNS_PER_TRANSACTION: usize = 500;
 
-const REGISTER: &str = "INSERT INTO instances (boot, lease) VALUES (?1, ?2)";
-const RENEW: &str = "UPDATE instances SET lease = ?2 WHERE id = ?1 AND boot = ?3";
-const UNREGISTER: &str = "DELETE FROM instances WHERE id = ?1";
-const ALL: &str = "SELECT id, boot, lease FROM instances";
-const HELD: &str = "SELECT job, run, token FROM running WHERE owner = ?1 ORDER BY job, run LIMIT ?2";
+const INSERT_INSTANCE: &str = "INSERT INTO instances (boot, lease) VALUES (?1, ?2)";
+const UPDATE_INSTANCE_LEASE: &str = "UPDATE instances SET lease = ?2 WHERE id = ?1 AND boot = ?3";
+const DELETE_INSTANCE: &str = "DELETE FROM instances WHERE id = ?1";
+const SELECT_INSTANCES: &str = "SELECT id, boot, lease FROM instances";
+const SELECT_CLAIMS_OF_INSTANCE: &str =
+    "SELECT job, run, token FROM running WHERE owner = ?1 ORDER BY job, run LIMIT ?2";
 
 /// Registers a process and locks its file before anybody can see the registration.
 pub(super) fn register(tx: &mut Tx<'_>, time: &BootTime, lease: i64) -> Result<(InstanceId, Option<InstanceLock>)> {
     let instance = tx
         .connection
-        .prepare_cached(REGISTER)?
+        .prepare_cached(INSERT_INSTANCE)?
         .insert((&time.boot, time.millis.saturating_add(lease)))?;
     // Where the folder cannot be written, only the lease will tell.
     let lock = tx
@@ -38,24 +39,24 @@ pub(super) fn register(tx: &mut Tx<'_>, time: &BootTime, lease: i64) -> Result<(
 /// Renews a lease that has not been taken away.
 pub(super) fn renew(tx: &mut Tx<'_>, instance: InstanceId, time: &BootTime, lease: i64) -> Result<bool> {
     let row = (instance, time.millis.saturating_add(lease), &time.boot);
-    Ok(tx.connection.prepare_cached(RENEW)?.execute(row)? > 0)
+    Ok(tx.connection.prepare_cached(UPDATE_INSTANCE_LEASE)?.execute(row)? > 0)
 }
 
 /// Hands back runs of a process that ends, and its registration with the last of them. `true`: there are more.
-pub(super) fn hand_back(tx: &mut Tx<'_>, instance: InstanceId, now: Millis) -> Result<bool> {
-    let held = held_some(tx.connection, instance, RUNS)?;
-    for (job, run, token) in &held {
-        if let Some(taken) = Taken::from_holder(tx, (*job, *run), instance, *token)? {
-            taken.requeue(tx, taken.released(), now)?;
+pub(super) fn release_claims(tx: &mut Tx<'_>, instance: InstanceId, now: Millis) -> Result<bool> {
+    let claims_of = some_claims_of(tx.connection, instance, MAX_RUNS_PER_TRANSACTION)?;
+    for (job, run, token) in &claims_of {
+        if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
+            ended_claim.requeue(tx, ended_claim.released(), now)?;
         }
     }
-    delete_if_done(tx, instance, held.len())
+    delete_if_done(tx, instance, claims_of.len())
 }
 
-fn delete_if_done(tx: &mut Tx<'_>, instance: InstanceId, taken: usize) -> Result<bool> {
-    let more = taken == RUNS;
-    if !more && tx.connection.prepare_cached(UNREGISTER)?.execute([instance])? > 0 {
-        tx.gone(instance);
+fn delete_if_done(tx: &mut Tx<'_>, instance: InstanceId, ended_claim: usize) -> Result<bool> {
+    let more = ended_claim == MAX_RUNS_PER_TRANSACTION;
+    if !more && tx.connection.prepare_cached(DELETE_INSTANCE)?.execute([instance])? > 0 {
+        tx.instance_ended(instance);
     }
     Ok(more)
 }
@@ -77,16 +78,16 @@ pub(super) fn recover(
     max_crashes: u32,
 ) -> Result<RecoveryStep> {
     let mut step = RecoveryStep::default();
-    for instance in dead(tx, time, own)? {
-        let held = held_some(tx.connection, instance, RUNS)?;
-        for (job, run, token) in &held {
-            if let Some(taken) = Taken::from_holder(tx, (*job, *run), instance, *token)? {
-                let failed = crash(tx, &taken, now, max_crashes)?;
+    for instance in dead_instances(tx, time, own)? {
+        let claims_of = some_claims_of(tx.connection, instance, MAX_RUNS_PER_TRANSACTION)?;
+        for (job, run, token) in &claims_of {
+            if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
+                let failed = crash(tx, &ended_claim, now, max_crashes)?;
                 step.found.failed += usize::from(failed);
                 step.found.requeued += usize::from(!failed);
             }
         }
-        if delete_if_done(tx, instance, held.len())? {
+        if delete_if_done(tx, instance, claims_of.len())? {
             step.more = true;
             break;
         }
@@ -95,35 +96,35 @@ pub(super) fn recover(
     Ok(step)
 }
 
-fn dead(tx: &Tx<'_>, time: &BootTime, own: &[InstanceId]) -> Result<Vec<InstanceId>> {
-    let mut select = tx.connection.prepare_cached(ALL)?;
+fn dead_instances(tx: &Tx<'_>, time: &BootTime, own: &[InstanceId]) -> Result<Vec<InstanceId>> {
+    let mut select = tx.connection.prepare_cached(SELECT_INSTANCES)?;
     let mut rows = select.query([])?;
-    let mut dead = Vec::new();
+    let mut dead_instances = Vec::new();
     while let Some(row) = rows.next()? {
         let (instance, boot, lease): (InstanceId, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let freed =
+        let lock_is_free =
             || !own.contains(&instance) && tx.locks.is_some_and(|folder| instance_lock::is_dead(folder, instance));
-        if boot != time.boot || lease <= time.millis || freed() {
-            dead.push(instance);
+        if boot != time.boot || lease <= time.millis || lock_is_free() {
+            dead_instances.push(instance);
         }
     }
-    Ok(dead)
+    Ok(dead_instances)
 }
 
 /// An attempt whose process died: the run goes on with another one, or fails. `true`: it failed.
-fn crash(tx: &mut Tx<'_>, taken: &Taken, now: Millis, max_crashes: u32) -> Result<bool> {
-    let crashes = taken.crashes + 1;
+fn crash(tx: &mut Tx<'_>, ended_claim: &EndedClaim, now: Millis, max_crashes: u32) -> Result<bool> {
+    let crashes = ended_claim.crashes + 1;
     if crashes >= max_crashes {
         let message = format!("the process that ran it died {crashes} times");
         let error = error_text(&RunError::new(ErrorCode::Crashed.as_str(), &message, None))?;
-        let end = Final {
+        let end = FinalResult {
             status: RunStatus::Failed,
-            started: taken.started,
+            started: ended_claim.started,
             ended: now,
             error: Some(&error),
             result: None,
         };
-        taken.finish(tx, end, now)?;
+        ended_claim.finish(tx, end, now)?;
         return Ok(true);
     }
     let error = error_text(&RunError::new(
@@ -131,32 +132,32 @@ fn crash(tx: &mut Tx<'_>, taken: &Taken, now: Millis, max_crashes: u32) -> Resul
         "the process that ran it died",
         None,
     ))?;
-    let row = taken.history(RunStatus::Crashed, Some(taken.started), now);
-    queue::put_attempt(
+    let row = ended_claim.history(RunStatus::Crashed, Some(ended_claim.started), now);
+    queue::insert_attempt(
         tx.connection,
         Ended {
-            next_due: Some(taken.due),
+            next_due: Some(ended_claim.due),
             error: Some(&error),
             ..row
         },
     )?;
-    let next = Next {
-        attempt: taken.attempt + 1,
+    let next = NextAttempt {
+        attempt: ended_claim.attempt + 1,
         crashes,
-        due: taken.due,
+        due: ended_claim.due,
         at_once: true,
     };
-    taken.requeue(tx, next, now)?;
+    ended_claim.requeue(tx, next, now)?;
     Ok(false)
 }
 
 /// All claims of a process.
-pub(super) fn held(connection: &Connection, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>> {
-    held_some(connection, instance, usize::MAX)
+pub(super) fn claims_of(connection: &Connection, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>> {
+    some_claims_of(connection, instance, usize::MAX)
 }
 
-fn held_some(connection: &Connection, instance: InstanceId, most: usize) -> Result<Vec<(JobSeq, i64, Token)>> {
-    let mut select = connection.prepare_cached(HELD)?;
+fn some_claims_of(connection: &Connection, instance: InstanceId, most: usize) -> Result<Vec<(JobSeq, i64, Token)>> {
+    let mut select = connection.prepare_cached(SELECT_CLAIMS_OF_INSTANCE)?;
     let rows = select.query_map((instance, queue::rows(most)), |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })?;

@@ -3,10 +3,10 @@
 
 use super::SqliteStore;
 use super::jobs::JobKey;
-use super::locate::{self, Place, RunKey};
-use super::read::State;
+use super::locate::{self, RunKey, RunState};
+use super::read::JobState;
 use super::series;
-use super::verb::Treatment;
+use super::write_operation::WriteOptions;
 use crate::error::Result;
 use crate::model::Status;
 use rusqlite::Connection;
@@ -19,7 +19,7 @@ impl SqliteStore {
             return;
         }
         let problems = self
-            .write(Treatment::plain(1), |tx| problems(tx.connection))
+            .write(WriteOptions::plain(1), |tx| problems(tx.connection))
             .await
             .unwrap();
         assert!(problems.is_empty(), "{problems:#?}");
@@ -42,7 +42,7 @@ fn problems(connection: &Connection) -> Result<Vec<String>> {
         *counted.entry((job.route, status as i64)).or_default() += 1;
     }
     counter_problems(connection, &counted, &mut problems)?;
-    for (what, query) in ORPHANS {
+    for (what, query) in SELECT_ORPHANS {
         let found: i64 = connection.query_row(query, [], |row| row.get(0))?;
         if found > 0 {
             problems.push(format!("{found} {what}"));
@@ -51,7 +51,7 @@ fn problems(connection: &Connection) -> Result<Vec<String>> {
     Ok(problems)
 }
 
-const ORPHANS: [(&str, &str); 18] = [
+const SELECT_ORPHANS: [(&str, &str); 18] = [
     (
         "jobs with a number that may be given again",
         "SELECT count(*) FROM jobs WHERE seq > (SELECT last_job FROM numbers)",
@@ -134,7 +134,7 @@ const ORPHANS: [(&str, &str); 18] = [
     ),
 ];
 
-fn places(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 6]> {
+fn run_states(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 6]> {
     let count = |table: &str| -> Result<i64> {
         let narrow = if run.is_some() && table != "far" {
             " AND run = ?2"
@@ -157,31 +157,31 @@ fn places(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 6
 }
 
 fn one_off_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<String>) -> Result<Status> {
-    let found = places(connection, job.seq, None)?;
-    let place = match locate::run(connection, &RunKey::of_one_off(job)) {
-        Ok(place) => place,
+    let found = run_states(connection, job.seq, None)?;
+    let run_state = match locate::run(connection, &RunKey::of_one_off(job)) {
+        Ok(run_state) => run_state,
         Err(error) => {
             problems.push(format!("{job:?} is lost: {error}; it is in {found:?}"));
             return Ok(Status::Paused);
         }
     };
     let ended: i64 = connection.query_row("SELECT count(*) FROM ended WHERE job = ?1", [job.seq], |row| row.get(0))?;
-    let expected = match &place {
-        Place::Running(_) => ([1, 0, 0, 0, 0, 0], 0),
-        Place::Ready(..) => ([0, 1, 0, 0, 0, 0], 0),
-        Place::Scheduled(..) => ([0, 0, 1, 0, 0, 0], 0),
-        Place::Far(_) => ([0, 0, 0, 1, 0, 0], 0),
-        Place::Paused(..) => ([0, 0, 0, 0, 1, 0], 0),
-        Place::Held(..) => ([0, 0, 0, 0, 0, 1], 0),
-        Place::Ended(_) => ([0; 6], 1),
+    let expected = match &run_state {
+        RunState::Running(_) => ([1, 0, 0, 0, 0, 0], 0),
+        RunState::Ready(..) => ([0, 1, 0, 0, 0, 0], 0),
+        RunState::Scheduled(..) => ([0, 0, 1, 0, 0, 0], 0),
+        RunState::ScheduledByDay(_) => ([0, 0, 0, 1, 0, 0], 0),
+        RunState::Paused(..) => ([0, 0, 0, 0, 1, 0], 0),
+        RunState::Blocked(..) => ([0, 0, 0, 0, 0, 1], 0),
+        RunState::Ended(_) => ([0; 6], 1),
     };
     if (found, ended) != expected {
         problems.push(format!(
-            "{job:?} is in {place:?} by its history, but its rows are {found:?}, ended {ended}"
+            "{job:?} is in {run_state:?} by its history, but its rows are {found:?}, ended {ended}"
         ));
     }
-    if let Place::Ended(last) = &place {
-        let key = (place.status() as i64, last.ended, job.seq);
+    if let RunState::Ended(last) = &run_state {
+        let key = (run_state.status() as i64, last.ended, job.seq);
         if !connection
             .prepare_cached("SELECT 1 FROM ended WHERE status = ?1 AND ended = ?2 AND job = ?3")?
             .exists(key)?
@@ -189,7 +189,7 @@ fn one_off_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<St
             problems.push(format!("{job:?} has ended as {last:?}, but not in `ended`"));
         }
     }
-    Ok(place.status())
+    Ok(run_state.status())
 }
 
 fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<String>) -> Result<Status> {
@@ -197,15 +197,15 @@ fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<Str
     let live = series::live_runs(connection, job.seq)?;
     let mut phases = [0_i64; 3];
     for run in &live {
-        let place = locate::run(connection, &RunKey::of_series(job, *run))?;
-        let found = places(connection, job.seq, Some(run.run))?;
-        let at = match place {
-            Place::Ready(..) | Place::Held(..) if !series.paused => 0,
-            Place::Running(_) => 1,
-            Place::Scheduled(..) if !series.paused => 2,
-            Place::Paused(..) if series.paused => 2,
+        let run_state = locate::run(connection, &RunKey::of_series(job, *run))?;
+        let found = run_states(connection, job.seq, Some(run.run))?;
+        let at = match run_state {
+            RunState::Ready(..) | RunState::Blocked(..) if !series.paused => 0,
+            RunState::Running(_) => 1,
+            RunState::Scheduled(..) if !series.paused => 2,
+            RunState::Paused(..) if series.paused => 2,
             _ => {
-                problems.push(format!("{job:?} run {run:?} is live, but {place:?}"));
+                problems.push(format!("{job:?} run {run:?} is live, but {run_state:?}"));
                 continue;
             }
         };
@@ -214,7 +214,7 @@ fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<Str
             problems.push(format!("{job:?} run {run:?} is in {found:?}"));
         }
     }
-    let rows: i64 = places(connection, job.seq, None)?.iter().sum();
+    let rows: i64 = run_states(connection, job.seq, None)?.iter().sum();
     let counts = [series.live.queued, series.live.running, series.live.waiting];
     let live = i64::try_from(live.len()).unwrap();
     if counts != phases || rows != live || series.runs != series.ended + live {
@@ -230,7 +230,7 @@ fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<Str
     if (ended == 1) != series.status().is_ended() || (series.next_at.is_none() && live == 0) != (ended == 1) {
         problems.push(format!("{job:?} {series:?} has {ended} rows in `ended`"));
     }
-    Ok(State::of(connection, job)?.status)
+    Ok(JobState::of(connection, job)?.status)
 }
 
 fn counter_problems(

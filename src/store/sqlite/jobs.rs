@@ -86,14 +86,15 @@ impl JobKey {
     }
 }
 
-const BY_ID: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs WHERE id = ?1";
-const ID_OF: &str = "SELECT id FROM jobs WHERE seq = ?1";
-const BY_SEQ: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs WHERE seq = ?1";
+const SELECT_JOB_BY_ID: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs WHERE id = ?1";
+const SELECT_JOB_ID: &str = "SELECT id FROM jobs WHERE seq = ?1";
+const SELECT_JOB_BY_SEQ: &str =
+    "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs WHERE seq = ?1";
 
 /// The job with this id.
 pub(super) fn by_id(connection: &Connection, id: &JobId) -> Result<Option<JobKey>> {
     Ok(connection
-        .prepare_cached(BY_ID)?
+        .prepare_cached(SELECT_JOB_BY_ID)?
         .query_row([IdParam(id)], JobKey::read)
         .optional()?)
 }
@@ -101,14 +102,16 @@ pub(super) fn by_id(connection: &Connection, id: &JobId) -> Result<Option<JobKey
 /// The job with this number, if it is there.
 pub(super) fn by_seq(connection: &Connection, seq: JobSeq) -> Result<Option<JobKey>> {
     Ok(connection
-        .prepare_cached(BY_SEQ)?
+        .prepare_cached(SELECT_JOB_BY_SEQ)?
         .query_row([seq], JobKey::read)
         .optional()?)
 }
 
 /// The public id of a job that is there.
 pub(super) fn id_of(connection: &Connection, seq: JobSeq) -> Result<JobId> {
-    let IdColumn(id) = connection.prepare_cached(ID_OF)?.query_row([seq], |row| row.get(0))?;
+    let IdColumn(id) = connection
+        .prepare_cached(SELECT_JOB_ID)?
+        .query_row([seq], |row| row.get(0))?;
     Ok(id)
 }
 

@@ -1,6 +1,6 @@
 //! Concurrency keys: how many runs with a key are going, and which wait until one of them has ended.
 //!
-//! Knows no verb. A due run is put among the claimable ones while its key has room, else into `held`; a claim that meets
+//! Knows no verb. A due run is put among the claimable ones while its key has room, else into `find_blocked`; a claim that meets
 //! a full key moves the run there too. When a slot of the key becomes free, the best held run *of each route* is made
 //! claimable, since whoever claims next may serve one route and not another; those that come too late go back.
 //!
@@ -19,117 +19,127 @@ use rusqlite::{Connection, OptionalExtension, Row};
 pub(super) type KeyId = i64;
 
 /// Held runs of a route that a raised limit makes claimable at once; the others follow as these are claimed.
-const RAISED: i64 = 200;
+const MAX_UNBLOCKED_BY_RAISE: i64 = 200;
 /// Of these others, how many follow each claim and each end of a run.
-const PAID: i64 = 8;
+const MAX_UNBLOCKED_PER_CLAIM: i64 = 8;
 
-const FIND: &str = "SELECT id, max, running, owed FROM keys WHERE kind = 0 AND product = ?1 AND env = ?2 AND name = ?3";
-const ADD: &str =
+const SELECT_KEY: &str =
+    "SELECT id, max, running, owed FROM keys WHERE kind = 0 AND product = ?1 AND env = ?2 AND name = ?3";
+const INSERT_KEY: &str =
     "INSERT INTO keys (kind, product, env, name, max, running, owed, jobs) VALUES (0, ?1, ?2, ?3, ?4, 0, 0, 1)";
-const ADOPT: &str = "UPDATE keys SET max = ?2, owed = ?3, jobs = jobs + 1 WHERE id = ?1";
-const DISOWN: &str = "UPDATE keys SET jobs = jobs - 1 WHERE id = ?1 RETURNING jobs, running";
-const DROP: &str = "DELETE FROM keys WHERE id = ?1";
-const USE: &str = "SELECT running, max FROM keys WHERE id = ?1";
-const ENTER: &str = "UPDATE keys SET running = running + 1 WHERE id = ?1 AND running < max RETURNING owed";
-const LEAVE: &str = "UPDATE keys SET running = running - 1 WHERE id = ?1 RETURNING running, max, owed, jobs";
-const OWED: &str = "UPDATE keys SET owed = ?2 WHERE id = ?1";
-const BEST: &str = include_str!("sql/held_best.sql");
-const BEST_OF_NEXT: &str = include_str!("sql/held_best_of_next.sql");
-const PUT: &str = "INSERT INTO held (key, route, priority, due, job, run, attempt, crashes) \
+const UPDATE_KEY_ATTACH_JOB: &str = "UPDATE keys SET max = ?2, owed = ?3, jobs = jobs + 1 WHERE id = ?1";
+const UPDATE_KEY_DETACH_JOB: &str = "UPDATE keys SET jobs = jobs - 1 WHERE id = ?1 RETURNING jobs, running";
+const DELETE_KEY: &str = "DELETE FROM keys WHERE id = ?1";
+const SELECT_KEY_USAGE: &str = "SELECT running, max FROM keys WHERE id = ?1";
+const UPDATE_KEY_TAKE_SLOT: &str =
+    "UPDATE keys SET running = running + 1 WHERE id = ?1 AND running < max RETURNING owed";
+const UPDATE_KEY_RETURN_SLOT: &str =
+    "UPDATE keys SET running = running - 1 WHERE id = ?1 RETURNING running, max, owed, jobs";
+const UPDATE_KEY_OWED: &str = "UPDATE keys SET owed = ?2 WHERE id = ?1";
+const SELECT_BEST_BLOCKED_OF_ROUTE: &str = include_str!("sql/blocked_best_of_route.sql");
+const SELECT_BEST_BLOCKED_OF_NEXT_ROUTE: &str = include_str!("sql/blocked_best_of_next_route.sql");
+const INSERT_BLOCKED: &str = "INSERT INTO held (key, route, priority, due, job, run, attempt, crashes) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-const TAKE: &str = "DELETE FROM held \
+const DELETE_BLOCKED: &str = "DELETE FROM held \
                     WHERE key = ?1 AND route = ?2 AND priority = ?3 AND due = ?4 AND job = ?5 AND run = ?6";
-const HELD: &str = "SELECT attempt, crashes FROM held \
+const SELECT_BLOCKED: &str = "SELECT attempt, crashes FROM held \
                     WHERE key = ?1 AND route = ?2 AND priority = ?3 AND due = ?4 AND job = ?5 AND run = ?6";
 
 /// The key of a job that is about to be written, with its limit as the one that counts from now on. `None`: it has none.
-pub(super) fn adopt(tx: &mut Tx<'_>, job: &NewJob) -> Result<Option<KeyId>> {
+pub(super) fn attach(tx: &mut Tx<'_>, job: &NewJob) -> Result<Option<KeyId>> {
     match &job.options.concurrency {
-        Some(concurrency) => adopt_key(tx, &job.route, concurrency).map(Some),
+        Some(concurrency) => attach_key(tx, &job.route, concurrency).map(Some),
         None => Ok(None),
     }
 }
 
-fn adopt_key(tx: &mut Tx<'_>, route: &Route, wanted: &Concurrency) -> Result<KeyId> {
+fn attach_key(tx: &mut Tx<'_>, route: &Route, wanted: &Concurrency) -> Result<KeyId> {
     let connection = tx.connection;
     let name = (&*route.product, &*route.env, &*wanted.key);
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    let known: Option<(KeyId, i64, i64, i64)> = connection.prepare_cached(FIND)?.query_row(name, read).optional()?;
+    let known: Option<(KeyId, i64, i64, i64)> = connection
+        .prepare_cached(SELECT_KEY)?
+        .query_row(name, read)
+        .optional()?;
     let limit = wanted.limit;
     let Some((key, max, running, owed)) = known else {
         let row = (&*route.product, &*route.env, &*wanted.key, limit);
-        return Ok(connection.prepare_cached(ADD)?.insert(row)?);
+        return Ok(connection.prepare_cached(INSERT_KEY)?.insert(row)?);
     };
     let raised = (limit - max.max(running)).max(0);
     let owed = (owed + raised).clamp(0, (limit - running).max(0));
-    connection.prepare_cached(ADOPT)?.execute((key, limit, owed))?;
-    pay(tx, key, owed, RAISED)?;
+    connection
+        .prepare_cached(UPDATE_KEY_ATTACH_JOB)?
+        .execute((key, limit, owed))?;
+    unblock_owed(tx, key, owed, MAX_UNBLOCKED_BY_RAISE)?;
     Ok(key)
 }
 
 /// A job that had the key has it no longer.
-pub(super) fn disown(connection: &Connection, key: KeyId) -> Result<()> {
+pub(super) fn detach(connection: &Connection, key: KeyId) -> Result<()> {
     let (jobs, running): (i64, i64) = connection
-        .prepare_cached(DISOWN)?
+        .prepare_cached(UPDATE_KEY_DETACH_JOB)?
         .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    drop_unused(connection, key, jobs, running)
+    delete_if_unused(connection, key, jobs, running)
 }
 
-fn drop_unused(connection: &Connection, key: KeyId, jobs: i64, running: i64) -> Result<()> {
+fn delete_if_unused(connection: &Connection, key: KeyId, jobs: i64, running: i64) -> Result<()> {
     if jobs == 0 && running == 0 {
-        connection.prepare_cached(DROP)?.execute([key])?;
+        connection.prepare_cached(DELETE_KEY)?.execute([key])?;
     }
     Ok(())
 }
 
 /// How many runs with the key are going, and how many may.
-pub(super) fn in_use(connection: &Connection, key: KeyId) -> Result<(i64, i64)> {
+pub(super) fn usage(connection: &Connection, key: KeyId) -> Result<(i64, i64)> {
     Ok(connection
-        .prepare_cached(USE)?
+        .prepare_cached(SELECT_KEY_USAGE)?
         .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 /// Whether another run with the key may begin.
-pub(super) fn has_room(connection: &Connection, key: KeyId) -> Result<bool> {
-    let (running, max) = in_use(connection, key)?;
+pub(super) fn has_free_slot(connection: &Connection, key: KeyId) -> Result<bool> {
+    let (running, max) = usage(connection, key)?;
     Ok(running < max)
 }
 
 /// A run with the key begins. `false`: the key is full.
-pub(super) fn enter(tx: &mut Tx<'_>, key: KeyId) -> Result<bool> {
+pub(super) fn take_slot(tx: &mut Tx<'_>, key: KeyId) -> Result<bool> {
     let owed: Option<i64> = tx
         .connection
-        .prepare_cached(ENTER)?
+        .prepare_cached(UPDATE_KEY_TAKE_SLOT)?
         .query_row([key], |row| row.get(0))
         .optional()?;
     if let Some(owed) = owed {
-        pay(tx, key, owed, PAID)?;
+        unblock_owed(tx, key, owed, MAX_UNBLOCKED_PER_CLAIM)?;
     }
     Ok(owed.is_some())
 }
 
 /// A run with the key is no longer going: the best of those that wait may.
-pub(super) fn leave(tx: &mut Tx<'_>, key: KeyId) -> Result<()> {
+pub(super) fn return_slot(tx: &mut Tx<'_>, key: KeyId) -> Result<()> {
     let connection = tx.connection;
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    let (running, max, owed, jobs): (i64, i64, i64, i64) = connection.prepare_cached(LEAVE)?.query_row([key], read)?;
+    let (running, max, owed, jobs): (i64, i64, i64, i64) = connection
+        .prepare_cached(UPDATE_KEY_RETURN_SLOT)?
+        .query_row([key], read)?;
     if running < max {
-        free(tx, key, 1)?;
-        pay(tx, key, owed, PAID)?;
+        unblock(tx, key, 1)?;
+        unblock_owed(tx, key, owed, MAX_UNBLOCKED_PER_CLAIM)?;
     }
-    drop_unused(connection, key, jobs, running)
+    delete_if_unused(connection, key, jobs, running)
 }
 
 /// A claimable run with the key was taken away unclaimed.
-pub(super) fn unqueued(tx: &mut Tx<'_>, key: KeyId, route: RouteId) -> Result<()> {
-    if has_room(tx.connection, key)? {
-        free_of_route(tx, key, route, 1)?;
+pub(super) fn ready_run_removed(tx: &mut Tx<'_>, key: KeyId, route: RouteId) -> Result<()> {
+    if has_free_slot(tx.connection, key)? {
+        unblock_of_route(tx, key, route, 1)?;
     }
     Ok(())
 }
 
 /// Lets a due run wait for its key.
-pub(super) fn hold(connection: &Connection, rank: Rank, run: Waiting) -> Result<()> {
+pub(super) fn block(connection: &Connection, rank: Rank, run: Waiting) -> Result<()> {
     let Rank {
         route,
         priority,
@@ -137,71 +147,70 @@ pub(super) fn hold(connection: &Connection, rank: Rank, run: Waiting) -> Result<
         key,
     } = rank;
     let row = (key, route, priority, due, run.job, run.run, run.attempt, run.crashes);
-    connection.prepare_cached(PUT)?.execute(row)?;
+    connection.prepare_cached(INSERT_BLOCKED)?.execute(row)?;
     Ok(())
 }
 
 /// Takes a run from among those that wait for their key.
-pub(super) fn take_held(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<()> {
+pub(super) fn delete_blocked(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<()> {
     let row = (rank.key, rank.route, rank.priority, rank.due, job, run);
-    connection.prepare_cached(TAKE)?.execute(row)?;
+    connection.prepare_cached(DELETE_BLOCKED)?.execute(row)?;
     Ok(())
 }
 
 /// The attempt of a held run and its crashes; `None`: it is not held.
-pub(super) fn held(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<Option<(u32, u32)>> {
+pub(super) fn find_blocked(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<Option<(u32, u32)>> {
     let row = (rank.key, rank.route, rank.priority, rank.due, job, run);
     Ok(connection
-        .prepare_cached(HELD)?
+        .prepare_cached(SELECT_BLOCKED)?
         .query_row(row, |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?)
 }
 
 /// Makes runs claimable for slots that a raised limit has added, at most `most` of each route.
-fn pay(tx: &mut Tx<'_>, key: KeyId, owed: i64, most: i64) -> Result<()> {
+fn unblock_owed(tx: &mut Tx<'_>, key: KeyId, owed: i64, most: i64) -> Result<()> {
     if owed == 0 {
         return Ok(());
     }
     let now = owed.min(most);
-    let left = if free(tx, key, now)? { owed - now } else { 0 };
-    tx.connection.prepare_cached(OWED)?.execute((key, left))?;
+    let left = if unblock(tx, key, now)? { owed - now } else { 0 };
+    tx.connection.prepare_cached(UPDATE_KEY_OWED)?.execute((key, left))?;
     Ok(())
 }
 
 /// Makes the best `most` held runs of each route claimable. `false`: none is held.
-fn free(tx: &mut Tx<'_>, key: KeyId, most: i64) -> Result<bool> {
+fn unblock(tx: &mut Tx<'_>, key: KeyId, most: i64) -> Result<bool> {
     let connection = tx.connection;
-    let mut best_of_next = connection.prepare_cached(BEST_OF_NEXT)?;
+    let mut best_of_next = connection.prepare_cached(SELECT_BEST_BLOCKED_OF_NEXT_ROUTE)?;
     let mut behind = RouteId::MIN;
     let mut found = false;
-    while let Some((rank, run)) = best_of_next.query_row((key, behind), read_held).optional()? {
-        make_claimable(tx, rank, run)?;
+    while let Some((rank, run)) = best_of_next.query_row((key, behind), read_blocked).optional()? {
+        unblock_run(tx, rank, run)?;
         if most > 1 {
-            free_of_route(tx, key, rank.route, most - 1)?;
+            unblock_of_route(tx, key, rank.route, most - 1)?;
         }
         (behind, found) = (rank.route, true);
     }
     Ok(found)
 }
 
-fn free_of_route(tx: &mut Tx<'_>, key: KeyId, route: RouteId, most: i64) -> Result<()> {
+fn unblock_of_route(tx: &mut Tx<'_>, key: KeyId, route: RouteId, most: i64) -> Result<()> {
     let best: Vec<(Rank, Waiting)> = tx
         .connection
-        .prepare_cached(BEST)?
-        .query_map((key, route, most), read_held)?
+        .prepare_cached(SELECT_BEST_BLOCKED_OF_ROUTE)?
+        .query_map((key, route, most), read_blocked)?
         .collect::<rusqlite::Result<_>>()?;
-    best.into_iter()
-        .try_for_each(|(rank, run)| make_claimable(tx, rank, run))
+    best.into_iter().try_for_each(|(rank, run)| unblock_run(tx, rank, run))
 }
 
-fn make_claimable(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
-    take_held(tx.connection, rank, run.job, run.run)?;
-    queue::put_claimable(tx, rank, run)?;
+fn unblock_run(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
+    delete_blocked(tx.connection, rank, run.job, run.run)?;
+    queue::insert_claimable(tx, rank, run)?;
     tx.wake();
     Ok(())
 }
 
-fn read_held(row: &Row<'_>) -> rusqlite::Result<(Rank, Waiting)> {
+fn read_blocked(row: &Row<'_>) -> rusqlite::Result<(Rank, Waiting)> {
     let rank = Rank {
         key: row.get(0)?,
         route: row.get(1)?,

@@ -5,7 +5,7 @@
 //! matching job between its cursors, however long that takes.
 
 use super::jobs::{self, JobKey};
-use super::read::{self, State};
+use super::read::{self, JobState};
 use super::{candidates, counters, tags};
 use crate::error::Result;
 use crate::model::Status;
@@ -14,9 +14,9 @@ use rusqlite::Connection;
 use std::collections::HashSet;
 
 /// Finding the state of a job on a walk costs about as much as this many rows of a state's table.
-const WALK_COST: i64 = 8;
+const RARE_STATE_COST_FACTOR: i64 = 8;
 /// Jobs read at a time.
-const CHUNK: usize = 256;
+const CHUNK_JOBS: usize = 256;
 
 /// One page, and the number of all matches if it was asked for.
 pub(super) fn page(connection: &Connection, filter: &ListFilter) -> Result<Page> {
@@ -25,7 +25,7 @@ pub(super) fn page(connection: &Connection, filter: &ListFilter) -> Result<Page>
         .count_up_to
         .map(|bound| total(connection, filter, &numbers, bound))
         .transpose()?;
-    if filter.limit == 0 || matching(filter, &numbers) == 0 {
+    if filter.limit == 0 || count_matching(filter, &numbers) == 0 {
         return Ok(Page {
             total,
             ..Page::default()
@@ -35,10 +35,10 @@ pub(super) fn page(connection: &Connection, filter: &ListFilter) -> Result<Page>
         total,
         ..Page::default()
     };
-    let mut walk = Walk::new(connection, filter, &numbers, filter.offset.saturating_add(filter.limit))?;
-    walk.below = filter.before.unwrap_or(JobSeq::MAX);
+    let mut scan = JobScan::new(connection, filter, &numbers, filter.offset.saturating_add(filter.limit))?;
+    scan.below = filter.before.unwrap_or(JobSeq::MAX);
     let mut passed = 0;
-    while let Some((job, state)) = walk.next(connection)? {
+    while let Some((job, state)) = scan.next(connection)? {
         if passed < filter.offset {
             passed += 1;
             continue;
@@ -47,7 +47,7 @@ pub(super) fn page(connection: &Connection, filter: &ListFilter) -> Result<Page>
             page.next = page.jobs.last().map(|last| last.job);
             break;
         }
-        let state = state.map_or_else(|| State::of(connection, &job), Ok)?;
+        let state = state.map_or_else(|| JobState::of(connection, &job), Ok)?;
         page.jobs.push(read::record(connection, &job, &state)?);
     }
     Ok(page)
@@ -56,14 +56,14 @@ pub(super) fn page(connection: &Connection, filter: &ListFilter) -> Result<Page>
 /// Numbers of the jobs that match, newest first, by the cursor and limit of the filter.
 pub(super) fn numbers(connection: &Connection, filter: &ListFilter) -> Result<Vec<JobSeq>> {
     let numbers = counters::stats(connection, filter.routes.as_deref())?;
-    if matching(filter, &numbers) == 0 {
+    if count_matching(filter, &numbers) == 0 {
         return Ok(Vec::new());
     }
-    let mut walk = Walk::new(connection, filter, &numbers, filter.limit)?;
-    walk.below = filter.before.unwrap_or(JobSeq::MAX);
+    let mut scan = JobScan::new(connection, filter, &numbers, filter.limit)?;
+    scan.below = filter.before.unwrap_or(JobSeq::MAX);
     let mut found = Vec::new();
     while found.len() < filter.limit
-        && let Some((job, _)) = walk.next(connection)?
+        && let Some((job, _)) = scan.next(connection)?
     {
         found.push(job.seq);
     }
@@ -71,28 +71,28 @@ pub(super) fn numbers(connection: &Connection, filter: &ListFilter) -> Result<Ve
 }
 
 /// How many jobs can match, by the counters.
-fn matching(filter: &ListFilter, numbers: &Stats) -> i64 {
+fn count_matching(filter: &ListFilter, numbers: &Stats) -> i64 {
     let wanted = |status: &Status| filter.statuses.is_empty() || filter.statuses.contains(status);
     let counts = Status::ALL.iter().zip(numbers.by_status);
     counts.filter(|(status, _)| wanted(status)).map(|(_, n)| n).sum()
 }
 
 fn total(connection: &Connection, filter: &ListFilter, numbers: &Stats, bound: usize) -> Result<usize> {
-    let by_counters = usize::try_from(matching(filter, numbers)).unwrap_or(0);
+    let by_counters = usize::try_from(count_matching(filter, numbers)).unwrap_or(0);
     let counted = filter.recurring.is_none() && filter.tags.is_empty() && filter.from.is_none() && filter.to.is_none();
     if counted || by_counters == 0 {
         return Ok(by_counters.min(bound));
     }
-    let mut walk = Walk::new(connection, filter, numbers, bound)?;
+    let mut scan = JobScan::new(connection, filter, numbers, bound)?;
     let mut count = 0;
-    while count < bound && walk.next(connection)?.is_some() {
+    while count < bound && scan.next(connection)?.is_some() {
         count += 1;
     }
     Ok(count)
 }
 
 /// Goes through matching jobs, newest first.
-struct Walk<'a> {
+struct JobScan<'a> {
     filter: &'a ListFilter,
     routes: Option<HashSet<i64>>,
     /// Numbers of the jobs that may match, ascending; `None`: all jobs.
@@ -101,7 +101,7 @@ struct Walk<'a> {
     read: std::vec::IntoIter<JobKey>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> JobScan<'a> {
     fn new(connection: &Connection, filter: &'a ListFilter, numbers: &Stats, wanted: usize) -> Result<Self> {
         let rare = if is_rare(connection, filter, numbers, wanted)? {
             Some(candidates::in_states(connection, &filter.statuses)?)
@@ -119,25 +119,25 @@ impl<'a> Walk<'a> {
     }
 
     /// The next match, with its state if that had to be found out.
-    fn next(&mut self, connection: &Connection) -> Result<Option<(JobKey, Option<State>)>> {
+    fn next(&mut self, connection: &Connection) -> Result<Option<(JobKey, Option<JobState>)>> {
         loop {
             let Some(job) = self.next_candidate(connection)? else {
                 return Ok(None);
             };
-            if !self.fits(&job) || !tags::has_all(connection, job.seq, &self.filter.tags)? {
+            if !self.matches_filter(&job) || !tags::has_all(connection, job.seq, &self.filter.tags)? {
                 continue;
             }
             if self.filter.statuses.is_empty() {
                 return Ok(Some((job, None)));
             }
-            let state = State::of(connection, &job)?;
+            let state = JobState::of(connection, &job)?;
             if self.filter.statuses.contains(&state.status) {
                 return Ok(Some((job, Some(state))));
             }
         }
     }
 
-    fn fits(&self, job: &JobKey) -> bool {
+    fn matches_filter(&self, job: &JobKey) -> bool {
         self.routes.as_ref().is_none_or(|routes| routes.contains(&job.route))
             && self.filter.recurring.is_none_or(|recurring| recurring == job.recurring)
             && self.filter.from.is_none_or(|from| job.created >= from)
@@ -158,8 +158,8 @@ impl<'a> Walk<'a> {
             return Ok(Some(job));
         }
         let read = match self.filter.tags.first() {
-            Some(tag) => tags::newest(connection, tag, self.below, CHUNK)?,
-            None => candidates::newest(connection, self.filter.routes.as_deref(), self.below, CHUNK)?,
+            Some(tag) => tags::newest(connection, tag, self.below, CHUNK_JOBS)?,
+            None => candidates::newest(connection, self.filter.routes.as_deref(), self.below, CHUNK_JOBS)?,
         };
         self.read = read.into_iter();
         let job = self.read.next();
@@ -174,12 +174,12 @@ fn is_rare(connection: &Connection, filter: &ListFilter, numbers: &Stats, wanted
         return Ok(false);
     }
     let all = counters::stats(connection, None)?;
-    let table = matching(filter, &all);
+    let table = count_matching(filter, &all);
     let jobs: i64 = if filter.routes.is_some() { numbers } else { &all }
         .by_status
         .iter()
         .sum();
-    let per_match = jobs / matching(filter, numbers).max(1) + 1;
+    let per_match = jobs / count_matching(filter, numbers).max(1) + 1;
     let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-    Ok(table <= wanted.saturating_mul(per_match).saturating_mul(WALK_COST))
+    Ok(table <= wanted.saturating_mul(per_match).saturating_mul(RARE_STATE_COST_FACTOR))
 }

@@ -17,13 +17,14 @@ use crate::store::phase::Phase;
 use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-const RUNNING: &str = "SELECT owner, token, attempt, crashes, started, key FROM running WHERE job = ?1 AND run = ?2";
-const READY: &str =
+const SELECT_RUNNING: &str =
+    "SELECT owner, token, attempt, crashes, started, key FROM running WHERE job = ?1 AND run = ?2";
+const SELECT_READY: &str =
     "SELECT attempt, crashes FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
-const SCHEDULED: &str = "SELECT attempt, crashes FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
-const FAR: &str = "SELECT 1 FROM far WHERE day = ?1 AND job = ?2";
-const PAUSED: &str = "SELECT due, attempt, crashes FROM paused WHERE job = ?1 AND run = ?2";
-const LAST_ATTEMPT: &str = "SELECT attempt, status, started, ended, next_due FROM runs WHERE job = ?1 AND run = ?2 \
+const SELECT_SCHEDULED: &str = "SELECT attempt, crashes FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
+const SELECT_SCHEDULED_BY_DAY: &str = "SELECT 1 FROM far WHERE day = ?1 AND job = ?2";
+const SELECT_PAUSED: &str = "SELECT due, attempt, crashes FROM paused WHERE job = ?1 AND run = ?2";
+const SELECT_LAST_ATTEMPT: &str = "SELECT attempt, status, started, ended, next_due FROM runs WHERE job = ?1 AND run = ?2 \
                             ORDER BY attempt DESC LIMIT 1";
 
 /// A run, and what its place depends on.
@@ -88,30 +89,30 @@ pub(super) struct Running {
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum RunState {
     /// A process has it.
     Running(Running),
     /// In `ready`, with this due time.
     Ready(Millis, Waiting),
     /// In `held`, behind its full concurrency key, with this due time.
-    Held(Millis, Waiting),
+    Blocked(Millis, Waiting),
     /// In `scheduled`, with this due time.
     Scheduled(Millis, Waiting),
     /// In `far`.
-    Far(Millis),
+    ScheduledByDay(Millis),
     /// In `paused`, with the time it was or will be due.
     Paused(Millis, Waiting),
     /// Over.
     Ended(LastAttempt),
 }
 
-impl Place {
+impl RunState {
     /// The state of a one-off whose run is here.
     pub(super) fn status(&self) -> Status {
         match self {
             Self::Running(_) => Status::Running,
-            Self::Ready(..) | Self::Held(..) => Status::Queued,
-            Self::Scheduled(..) | Self::Far(_) => Status::Scheduled,
+            Self::Ready(..) | Self::Blocked(..) => Status::Queued,
+            Self::Scheduled(..) | Self::ScheduledByDay(_) => Status::Scheduled,
             Self::Paused(..) => Status::Paused,
             Self::Ended(last) => last.job_status(),
         }
@@ -121,8 +122,8 @@ impl Place {
     pub(super) fn phase(&self) -> Option<Phase> {
         match self {
             Self::Running(_) => Some(Phase::Running),
-            Self::Ready(..) | Self::Held(..) => Some(Phase::Queued),
-            Self::Scheduled(..) | Self::Far(_) | Self::Paused(..) => Some(Phase::Waiting),
+            Self::Ready(..) | Self::Blocked(..) => Some(Phase::Queued),
+            Self::Scheduled(..) | Self::ScheduledByDay(_) | Self::Paused(..) => Some(Phase::Waiting),
             Self::Ended(_) => None,
         }
     }
@@ -131,10 +132,10 @@ impl Place {
     pub(super) fn waiting(&self, key: &RunKey) -> Option<(Millis, Waiting)> {
         match self {
             Self::Ready(due, waiting)
-            | Self::Held(due, waiting)
+            | Self::Blocked(due, waiting)
             | Self::Scheduled(due, waiting)
             | Self::Paused(due, waiting) => Some((*due, *waiting)),
-            Self::Far(due) => Some((*due, Waiting::first(key.job, key.run))),
+            Self::ScheduledByDay(due) => Some((*due, Waiting::first(key.job, key.run))),
             Self::Running(_) | Self::Ended(_) => None,
         }
     }
@@ -144,29 +145,29 @@ impl Place {
         match self {
             Self::Running(running) => (running.attempt, running.crashes),
             Self::Ready(_, waiting)
-            | Self::Held(_, waiting)
+            | Self::Blocked(_, waiting)
             | Self::Scheduled(_, waiting)
             | Self::Paused(_, waiting) => (waiting.attempt, waiting.crashes),
-            Self::Far(_) => (1, 0),
+            Self::ScheduledByDay(_) => (1, 0),
             Self::Ended(last) => (last.attempt, 0),
         }
     }
 }
 
 /// Finds a run.
-pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<Place> {
+pub(super) fn run(connection: &Connection, key: &RunKey) -> Result<RunState> {
     if let Some(running) = running(connection, key.job, key.run)? {
-        return Ok(Place::Running(running));
+        return Ok(RunState::Running(running));
     }
     let last = last_attempt(connection, key.job, key.run)?;
     if let Some(last) = last.filter(|last| last.status.is_final()) {
-        return Ok(Place::Ended(last));
+        return Ok(RunState::Ended(last));
     }
     let due = last.and_then(|last| last.next_due).unwrap_or(key.first_due);
     waiting(connection, key, due)?.ok_or_else(|| damaged("a run that is in no table"))
 }
 
-fn waiting(connection: &Connection, key: &RunKey, due: Millis) -> Result<Option<Place>> {
+fn waiting(connection: &Connection, key: &RunKey, due: Millis) -> Result<Option<RunState>> {
     let read = |row: &Row<'_>| {
         Ok(Waiting {
             job: key.job,
@@ -176,11 +177,15 @@ fn waiting(connection: &Connection, key: &RunKey, due: Millis) -> Result<Option<
         })
     };
     let ready = (key.route, key.priority, due, key.job, key.run);
-    if let Some(row) = connection.prepare_cached(READY)?.query_row(ready, read).optional()? {
-        return Ok(Some(Place::Ready(due, row)));
+    if let Some(row) = connection
+        .prepare_cached(SELECT_READY)?
+        .query_row(ready, read)
+        .optional()?
+    {
+        return Ok(Some(RunState::Ready(due, row)));
     }
     if key.key.is_some()
-        && let Some((attempt, crashes)) = keys::held(connection, key.rank(due), key.job, key.run)?
+        && let Some((attempt, crashes)) = keys::find_blocked(connection, key.rank(due), key.job, key.run)?
     {
         let (job, run) = (key.job, key.run);
         let row = Waiting {
@@ -189,22 +194,25 @@ fn waiting(connection: &Connection, key: &RunKey, due: Millis) -> Result<Option<
             attempt,
             crashes,
         };
-        return Ok(Some(Place::Held(due, row)));
+        return Ok(Some(RunState::Blocked(due, row)));
     }
     if let Some(row) = connection
-        .prepare_cached(SCHEDULED)?
+        .prepare_cached(SELECT_SCHEDULED)?
         .query_row((due, key.job, key.run), read)
         .optional()?
     {
-        return Ok(Some(Place::Scheduled(due, row)));
+        return Ok(Some(RunState::Scheduled(due, row)));
     }
-    if connection.prepare_cached(FAR)?.exists((queue::day_of(due), key.job))? {
-        return Ok(Some(Place::Far(due)));
+    if connection
+        .prepare_cached(SELECT_SCHEDULED_BY_DAY)?
+        .exists((queue::day_of(due), key.job))?
+    {
+        return Ok(Some(RunState::ScheduledByDay(due)));
     }
     paused(connection, key)
 }
 
-fn paused(connection: &Connection, key: &RunKey) -> Result<Option<Place>> {
+fn paused(connection: &Connection, key: &RunKey) -> Result<Option<RunState>> {
     let read = |row: &Row<'_>| {
         let waiting = Waiting {
             job: key.job,
@@ -212,10 +220,10 @@ fn paused(connection: &Connection, key: &RunKey) -> Result<Option<Place>> {
             attempt: row.get(1)?,
             crashes: row.get(2)?,
         };
-        Ok(Place::Paused(row.get(0)?, waiting))
+        Ok(RunState::Paused(row.get(0)?, waiting))
     };
     Ok(connection
-        .prepare_cached(PAUSED)?
+        .prepare_cached(SELECT_PAUSED)?
         .query_row((key.job, key.run), read)
         .optional()?)
 }
@@ -233,14 +241,14 @@ pub(super) fn running(connection: &Connection, job: JobSeq, run: i64) -> Result<
         })
     };
     Ok(connection
-        .prepare_cached(RUNNING)?
+        .prepare_cached(SELECT_RUNNING)?
         .query_row((job, run), read)
         .optional()?)
 }
 
 /// The last attempt of a run that is in its history.
 pub(super) fn last_attempt(connection: &Connection, job: JobSeq, run: i64) -> Result<Option<LastAttempt>> {
-    let mut select = connection.prepare_cached(LAST_ATTEMPT)?;
+    let mut select = connection.prepare_cached(SELECT_LAST_ATTEMPT)?;
     let mut rows = select.query((job, run))?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let status = RunStatus::from_code(row.get(1)?).ok_or_else(|| damaged("an attempt in an unknown state"))?;
@@ -254,21 +262,21 @@ pub(super) fn last_attempt(connection: &Connection, job: JobSeq, run: i64) -> Re
 }
 
 /// Takes a run from where it is; one that has ended stays in history. Another run of its concurrency key may follow.
-pub(super) fn remove(tx: &mut Tx<'_>, key: &RunKey, place: &Place) -> Result<()> {
+pub(super) fn remove(tx: &mut Tx<'_>, key: &RunKey, run_state: &RunState) -> Result<()> {
     let connection = tx.connection;
-    match place {
-        Place::Running(running) => {
-            queue::take_running(connection, key.job, key.run)?;
-            running.key.map_or(Ok(()), |of| keys::leave(tx, of))
+    match run_state {
+        RunState::Running(running) => {
+            queue::delete_running(connection, key.job, key.run)?;
+            running.key.map_or(Ok(()), |of| keys::return_slot(tx, of))
         }
-        Place::Ready(due, _) => {
-            queue::take_ready(connection, key.rank(*due), key.job, key.run)?;
-            key.key.map_or(Ok(()), |of| keys::unqueued(tx, of, key.route))
+        RunState::Ready(due, _) => {
+            queue::delete_ready(connection, key.rank(*due), key.job, key.run)?;
+            key.key.map_or(Ok(()), |of| keys::ready_run_removed(tx, of, key.route))
         }
-        Place::Held(due, _) => keys::take_held(connection, key.rank(*due), key.job, key.run),
-        Place::Scheduled(due, _) => queue::take_scheduled(connection, *due, key.job, key.run),
-        Place::Far(due) => queue::take_far(connection, *due, key.job),
-        Place::Paused(..) => queue::take_paused(connection, key.job, key.run),
-        Place::Ended(_) => Ok(()),
+        RunState::Blocked(due, _) => keys::delete_blocked(connection, key.rank(*due), key.job, key.run),
+        RunState::Scheduled(due, _) => queue::delete_scheduled(connection, *due, key.job, key.run),
+        RunState::ScheduledByDay(due) => queue::delete_scheduled_by_day(connection, *due, key.job),
+        RunState::Paused(..) => queue::delete_paused(connection, key.job, key.run),
+        RunState::Ended(_) => Ok(()),
     }
 }

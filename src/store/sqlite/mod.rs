@@ -15,10 +15,10 @@ mod claim;
 mod claim_cursor;
 mod complete;
 mod counters;
-mod delegate;
 mod delete;
 mod entries;
 mod failure;
+mod fair_lock;
 mod history;
 mod insert;
 mod insert_many;
@@ -28,12 +28,12 @@ mod jobs;
 mod keys;
 mod list;
 mod locate;
-mod marks;
+mod metadata;
 mod migrate;
 mod notes;
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-mod ofd;
 mod open;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod open_file_locks;
 mod open_files;
 mod outbox;
 mod pause;
@@ -45,18 +45,18 @@ mod replace;
 mod reschedule;
 mod retry;
 mod routes;
+mod run_location;
 mod series;
-mod slice;
+mod side_rows;
 mod steps;
+mod store_impl;
 mod sweep;
 mod tags;
-mod traces;
-mod turnstile;
+mod time_slice;
 mod tx;
 mod uniques;
-mod verb;
 mod webhooks;
-mod whereabouts;
+mod write_operation;
 mod writer;
 
 #[cfg(test)]
@@ -65,11 +65,11 @@ pub(crate) mod invariants;
 mod tests;
 
 use self::checkpoint::Checkpoints;
+use self::fair_lock::FairLock;
 use self::instance_lock::InstanceLock;
 use self::readers::Readers;
-use self::turnstile::Turnstile;
 use self::tx::Tx;
-use self::verb::{Call, Treatment};
+use self::write_operation::{WriteCall, WriteOptions};
 use self::writer::{Message, Writer};
 use crate::clock::BootTime;
 use crate::error::{Error, ErrorCode, Result};
@@ -84,9 +84,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 /// Verbs that may wait for the writer; a caller beyond them waits before it sends.
-const WAITING_VERBS: usize = 16_384;
+const MAX_QUEUED_WRITES: usize = 16_384;
 /// Longest wait for the writer at the end.
-const CLOSE: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a store is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,33 +144,33 @@ impl std::fmt::Debug for SqliteConfig {
 /// What the writer's thread and the store's callers share.
 struct Shared {
     changes: watch::Sender<u64>,
-    watch_others: AtomicBool,
+    watch_other_processes: AtomicBool,
     closed: AtomicBool,
     ended: watch::Sender<bool>,
-    room: Semaphore,
+    write_permits: Semaphore,
 }
 
 impl Shared {
     fn new() -> Self {
         Self {
             changes: watch::Sender::new(0),
-            watch_others: AtomicBool::new(false),
+            watch_other_processes: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             ended: watch::Sender::new(false),
-            room: Semaphore::new(WAITING_VERBS),
+            write_permits: Semaphore::new(MAX_QUEUED_WRITES),
         }
     }
 
-    fn bump(&self) {
+    fn notify_changes(&self) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     fn watches_others(&self) -> bool {
-        self.watch_others.load(Ordering::Relaxed)
+        self.watch_other_processes.load(Ordering::Relaxed)
     }
 
-    fn verbs_left(&self, count: usize) {
-        self.room.add_permits(count);
+    fn release_write_permits(&self, count: usize) {
+        self.write_permits.add_permits(count);
     }
 
     fn is_closed(&self) -> bool {
@@ -183,7 +183,7 @@ impl Shared {
 
     fn mark_ended(&self) {
         // Whoever still waits for room must not wait for ever.
-        self.room.close();
+        self.write_permits.close();
         self.ended.send_replace(true);
     }
 }
@@ -197,7 +197,7 @@ pub struct SqliteStore {
     lease_clock: LeaseClock,
     locks: Mutex<HashMap<InstanceId, InstanceLock>>,
     /// The series whose history was trimmed last; the next sweep goes on behind it.
-    trimmed: AtomicI64,
+    trim_cursor: AtomicI64,
     warnings: Vec<String>,
 }
 
@@ -217,7 +217,7 @@ impl SqliteStore {
     /// or no store of this package. Each message names the remedy.
     pub fn open(config: SqliteConfig) -> Result<Arc<Self>> {
         let (connection, mut file) = open::open_writer(&config.location)?;
-        let turnstile = file.as_ref().and_then(|file| Turnstile::open(&file.locks).ok());
+        let fair_lock = file.as_ref().and_then(|file| FairLock::open(&file.locks).ok());
         let checkpoints = file.as_ref().map(|file| Checkpoints::start(&file.path)).transpose()?;
         let readers = file.as_ref().map(|file| Arc::new(Readers::new(file.path.clone())));
         let warnings = file
@@ -229,12 +229,12 @@ impl SqliteStore {
         start(Writer {
             connection,
             file,
-            turnstile,
+            fair_lock,
             checkpoints,
             inbox,
             shared: Arc::clone(&shared),
             durability: config.durability,
-            state: writer::State::default(),
+            state: writer::WriterState::default(),
         })?;
         Ok(Arc::new(Self {
             writer,
@@ -242,7 +242,7 @@ impl SqliteStore {
             readers,
             lease_clock: config.lease_clock,
             locks: Mutex::new(HashMap::new()),
-            trimmed: AtomicI64::new(JobSeq::MIN),
+            trim_cursor: AtomicI64::new(JobSeq::MIN),
             warnings,
         }))
     }
@@ -254,7 +254,7 @@ impl SqliteStore {
     }
 
     /// Has the writer run `run` in a transaction; it may run more than once, the last time counts.
-    async fn write<R, F>(&self, treatment: Treatment, run: F) -> Result<R>
+    async fn write<R, F>(&self, options: WriteOptions, run: F) -> Result<R>
     where
         R: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<R> + Send + 'static,
@@ -262,14 +262,14 @@ impl SqliteStore {
         if self.shared.is_closed() {
             return Err(Error::closed());
         }
-        let room = self.shared.room.acquire().await.map_err(|_| Error::closed())?;
-        let (call, answer) = Call::new(treatment, run);
+        let write_permits = self.shared.write_permits.acquire().await.map_err(|_| Error::closed())?;
+        let (call, answer) = WriteCall::new(options, run);
         self.writer
-            .send(Message::Verb(Box::new(call)))
-            .map_err(|_| self.writer_gone())?;
+            .send(Message::WriteOperation(Box::new(call)))
+            .map_err(|_| self.writer_ended_error())?;
         // Given back by the writer when the verb is answered.
-        room.forget();
-        answer.await.map_err(|_| self.writer_gone())?
+        write_permits.forget();
+        answer.await.map_err(|_| self.writer_ended_error())?
     }
 
     /// Runs `run` on one snapshot of the store.
@@ -283,11 +283,11 @@ impl SqliteStore {
         }
         match &self.readers {
             Some(readers) => readers.read(run).await,
-            None => self.write(Treatment::plain(1), move |tx| run(tx.connection)).await,
+            None => self.write(WriteOptions::plain(1), move |tx| run(tx.connection)).await,
         }
     }
 
-    fn writer_gone(&self) -> Error {
+    fn writer_ended_error(&self) -> Error {
         if self.shared.is_closed() {
             return Error::closed();
         }
@@ -297,18 +297,18 @@ impl SqliteStore {
         )
     }
 
-    fn nudge(&self) {
-        let _ = self.writer.send(Message::Nudge);
+    fn wake_writer(&self) {
+        let _ = self.writer.send(Message::WakeUp);
     }
 
-    async fn shut(&self) -> Result<()> {
+    async fn close_writer(&self) -> Result<()> {
         self.shared.mark_closed();
         if let Some(readers) = &self.readers {
             readers.close().await;
         }
         let _ = self.writer.send(Message::Close);
         let mut ended = self.shared.ended.subscribe();
-        let waited = tokio::time::timeout(CLOSE, ended.wait_for(|ended| *ended)).await;
+        let waited = tokio::time::timeout(CLOSE_TIMEOUT, ended.wait_for(|ended| *ended)).await;
         self.instance_locks().clear();
         waited.map(|_| ()).map_err(|_| {
             Error::new(

@@ -10,16 +10,17 @@ use crate::store::{JobSeq, LogLine, Note, NoteKind};
 use rusqlite::{Connection, OptionalExtension};
 
 /// Lines kept of each job's log.
-const MAX_LINES: i64 = 1_000;
+const MAX_LOG_LINES: i64 = 1_000;
 
-const EXISTS: &str = "SELECT 1 FROM jobs WHERE seq = ?1";
-const PUT_PROGRESS: &str =
+const SELECT_JOB_EXISTS: &str = "SELECT 1 FROM jobs WHERE seq = ?1";
+const UPSERT_PROGRESS: &str =
     "INSERT INTO progress (job, value) VALUES (?1, ?2) ON CONFLICT (job) DO UPDATE SET value = excluded.value";
-const LAST_LINE: &str = "SELECT coalesce(max(number), 0) FROM logs WHERE job = ?1";
-const PUT_LINE: &str = "INSERT INTO logs (job, number, run, attempt, at, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const TRIM: &str = "DELETE FROM logs WHERE job = ?1 AND number <= ?2";
-const PROGRESS: &str = "SELECT value FROM progress WHERE job = ?1";
-const LINES: &str = "SELECT run, attempt, at, message FROM logs WHERE job = ?1 ORDER BY number";
+const SELECT_LAST_LINE_NUMBER: &str = "SELECT coalesce(max(number), 0) FROM logs WHERE job = ?1";
+const INSERT_LOG_LINE: &str =
+    "INSERT INTO logs (job, number, run, attempt, at, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const DELETE_OLD_LOG_LINES: &str = "DELETE FROM logs WHERE job = ?1 AND number <= ?2";
+const SELECT_PROGRESS: &str = "SELECT value FROM progress WHERE job = ?1";
+const SELECT_LOG_LINES: &str = "SELECT run, attempt, at, message FROM logs WHERE job = ?1 ORDER BY number";
 
 /// Writes notes, in order.
 pub(super) fn apply(tx: &mut Tx<'_>, notes: &[Note]) -> Result<()> {
@@ -30,22 +31,22 @@ pub(super) fn apply(tx: &mut Tx<'_>, notes: &[Note]) -> Result<()> {
 }
 
 fn put(connection: &Connection, note: &Note) -> Result<()> {
-    if !connection.prepare_cached(EXISTS)?.exists([note.job])? {
+    if !connection.prepare_cached(SELECT_JOB_EXISTS)?.exists([note.job])? {
         return Ok(());
     }
     match &note.kind {
         NoteKind::Progress(value) => {
-            connection.prepare_cached(PUT_PROGRESS)?.execute((note.job, value))?;
+            connection.prepare_cached(UPSERT_PROGRESS)?.execute((note.job, value))?;
         }
         NoteKind::Log(message) => {
             let last: i64 = connection
-                .prepare_cached(LAST_LINE)?
+                .prepare_cached(SELECT_LAST_LINE_NUMBER)?
                 .query_row([note.job], |row| row.get(0))?;
             let row = (note.job, last + 1, note.run, note.attempt, note.at, message);
-            connection.prepare_cached(PUT_LINE)?.execute(row)?;
+            connection.prepare_cached(INSERT_LOG_LINE)?.execute(row)?;
             connection
-                .prepare_cached(TRIM)?
-                .execute((note.job, last + 1 - MAX_LINES))?;
+                .prepare_cached(DELETE_OLD_LOG_LINES)?
+                .execute((note.job, last + 1 - MAX_LOG_LINES))?;
         }
     }
     Ok(())
@@ -54,18 +55,18 @@ fn put(connection: &Connection, note: &Note) -> Result<()> {
 /// JSON text of the last progress of a job.
 pub(super) fn progress(connection: &Connection, job: JobSeq) -> Result<Option<Box<str>>> {
     Ok(connection
-        .prepare_cached(PROGRESS)?
+        .prepare_cached(SELECT_PROGRESS)?
         .query_row([job], |row| row.get(0))
         .optional()?)
 }
 
 /// The log of a job, oldest line first; `None`: no such job.
-pub(super) fn lines(connection: &Connection, id: &JobId) -> Result<Option<Vec<LogLine>>> {
+pub(super) fn log_lines(connection: &Connection, id: &JobId) -> Result<Option<Vec<LogLine>>> {
     let Some(job) = jobs::by_id(connection, id)? else {
         return Ok(None);
     };
-    let mut select = connection.prepare_cached(LINES)?;
-    let lines = select.query_map([job.seq], |row| {
+    let mut select = connection.prepare_cached(SELECT_LOG_LINES)?;
+    let log_lines = select.query_map([job.seq], |row| {
         Ok(LogLine {
             run: row.get(0)?,
             attempt: row.get(1)?,
@@ -73,5 +74,5 @@ pub(super) fn lines(connection: &Connection, id: &JobId) -> Result<Option<Vec<Lo
             message: row.get(3)?,
         })
     })?;
-    Ok(Some(lines.collect::<rusqlite::Result<_>>()?))
+    Ok(Some(log_lines.collect::<rusqlite::Result<_>>()?))
 }

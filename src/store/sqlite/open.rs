@@ -4,8 +4,8 @@
 //! never opened while another copy of SQLite in this process has it.
 
 use super::failure::file_error;
+use super::fair_lock::lock_file;
 use super::open_files::{self, OpenFile};
-use super::turnstile::lock_file;
 use super::{Location, migrate};
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::{Connection, OpenFlags};
@@ -14,13 +14,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Prepared statements kept per connection; there are fewer.
-const STATEMENTS: usize = 160;
+const STATEMENT_CACHE_CAPACITY: usize = 160;
 /// How long a foreign writer may hold the database before a transaction fails with `BUSY`.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for another process that is opening the same store.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Length to which the write-ahead log is cut when it starts anew, bytes.
-const WAL_KEPT: i64 = 64 << 20;
+const MAX_WAL_BYTES: i64 = 64 << 20;
 
 /// A file that passed every check, with what must live as long as its connections.
 pub(super) struct OpenedFile {
@@ -48,7 +48,7 @@ pub(super) fn open_writer(location: &Location) -> Result<(Connection, Option<Ope
 }
 
 /// Opens a further connection to a file that is open for writing.
-pub(super) fn open_beside(path: &Path) -> Result<Connection> {
+pub(super) fn open_additional(path: &Path) -> Result<Connection> {
     let connection = connect(path)?;
     configure(&connection)?;
     Ok(connection)
@@ -61,7 +61,7 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     let _one = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
 
     #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-    super::ofd::install();
+    super::open_file_locks::install();
     let path = std::path::absolute(path).map_err(|e| file_error("find", path, e))?;
     check_target(&path)?;
     create_folder(path.parent().unwrap_or(&path))?;
@@ -119,23 +119,23 @@ fn opening_lock(locks: &Path, path: &Path) -> Result<std::fs::File> {
 
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|e| opening(path, e))?;
+    let connection = Connection::open_with_flags(path, flags).map_err(|e| open_error(path, e))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 
-fn opening(path: &Path, failure: rusqlite::Error) -> Error {
+fn open_error(path: &Path, failure: rusqlite::Error) -> Error {
     let Error { code, message, .. } = Error::from(failure);
     Error::new(code, format!("cannot open the store {}: {message}", path.display()))
 }
 
 /// Settings of every connection.
 fn configure(connection: &Connection) -> Result<()> {
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE_CAPACITY);
     let settings = format!(
         "PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; \
          PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 0; \
-         PRAGMA journal_size_limit = {WAL_KEPT}; PRAGMA synchronous = NORMAL;"
+         PRAGMA journal_size_limit = {MAX_WAL_BYTES}; PRAGMA synchronous = NORMAL;"
     );
     Ok(connection.execute_batch(&settings)?)
 }
@@ -210,11 +210,11 @@ fn create_file(path: &Path) -> Result<()> {
 fn check_writable(path: &Path) -> Result<()> {
     use rustix::fs::{Access, access};
     let folder = path.parent().unwrap_or(path);
-    for (what, place) in [
+    for (what, target) in [
         ("write to the store", path),
         ("write to the folder of the store", folder),
     ] {
-        access(place, Access::READ_OK | Access::WRITE_OK).map_err(|e| file_error(what, place, e.into()))?;
+        access(target, Access::READ_OK | Access::WRITE_OK).map_err(|e| file_error(what, target, e.into()))?;
     }
     Ok(())
 }
@@ -242,7 +242,7 @@ fn locks_folder(path: &Path) -> Result<PathBuf> {
 
 /// File systems whose locks or shared memory cannot be relied upon, by their `statfs` magic.
 #[cfg(target_os = "linux")]
-const NETWORK: [(u32, &str); 9] = [
+const NETWORK_FILE_SYSTEMS: [(u32, &str); 9] = [
     (0x6969, "NFS"),
     (0x517B, "SMB"),
     (0xFF53_4D42, "CIFS"),
@@ -257,7 +257,7 @@ const NETWORK: [(u32, &str); 9] = [
 #[cfg(target_os = "linux")]
 fn network_warning(folder: &Path) -> Option<String> {
     let magic = rustix::fs::statfs(folder).ok()?.f_type as u32;
-    let (_, name) = NETWORK.iter().find(|(number, _)| *number == magic)?;
+    let (_, name) = NETWORK_FILE_SYSTEMS.iter().find(|(number, _)| *number == magic)?;
     Some(format!(
         "the store's folder {} is on a network or user-space file system ({name}), where locks may not hold; put it on a local disk",
         folder.display()

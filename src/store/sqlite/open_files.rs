@@ -27,7 +27,7 @@ mod unix {
     /// Device and inode.
     type FileId = (u64, u64);
 
-    static OURS: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
+    static OPEN_FILES: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 
     /// One open store of this process.
     #[derive(Debug)]
@@ -35,7 +35,7 @@ mod unix {
 
     impl Drop for OpenFile {
         fn drop(&mut self) {
-            let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut ours = OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(at) = ours.iter().position(|file| *file == self.0) {
                 ours.swap_remove(at);
             }
@@ -43,7 +43,7 @@ mod unix {
     }
 
     pub(super) fn register(path: &Path, file: FileId) -> Result<OpenFile> {
-        let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ours = OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner);
         if !ours.contains(&file) && is_open_in_process(file) {
             let message = format!(
                 "the store {} is already open in this process through another copy of SQLite (better-sqlite3, node:sqlite, …); \

@@ -4,19 +4,19 @@
 
 use super::failure::damaged;
 use super::jobs::{self, IdColumn};
-use super::read::{self, State};
+use super::read::{self, JobState};
 use super::tx::Tx;
 use super::{insert, queue};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{EventKind, RunError, Status};
-use crate::store::{InsertParams, JobSeq, Relayed, StoredEvent};
+use crate::store::{InsertParams, JobSeq, RelayedEvent, StoredEvent};
 use rusqlite::{Connection, Row};
 
-const PUT: &str = include_str!("sql/outbox_put.sql");
-const OLDEST: &str =
+const INSERT_EVENT: &str = include_str!("sql/outbox_put.sql");
+const SELECT_OLDEST_EVENTS: &str =
     "SELECT seq, kind, at, id, route, status, scheduled_at, executions, error FROM outbox ORDER BY seq LIMIT ?1";
-const TAKE: &str = "DELETE FROM outbox WHERE seq = ?1";
+const DELETE_EVENT: &str = "DELETE FROM outbox WHERE seq = ?1";
 
 /// An event, but for what is read of its job.
 #[derive(Clone, Copy, Debug)]
@@ -45,13 +45,13 @@ impl Event<'_> {
 
 /// Appends an event that a webhook wants. To be called when the change is complete in the tables; costs nothing when
 /// nobody wants it.
-pub(super) fn tell(tx: &mut Tx<'_>, event: Event<'_>) -> Result<()> {
+pub(super) fn append(tx: &mut Tx<'_>, event: Event<'_>) -> Result<()> {
     if !tx.wants(event.kind)? {
         return Ok(());
     }
     let connection = tx.connection;
     let job = jobs::expect(connection, event.job)?;
-    let state = State::of(connection, &job)?;
+    let state = JobState::of(connection, &job)?;
     // One run of a series was cancelled: the job itself goes on, and is not what the event would say.
     if event.kind == EventKind::Cancelled && state.status != Status::Cancelled {
         return Ok(());
@@ -65,7 +65,7 @@ pub(super) fn tell(tx: &mut Tx<'_>, event: Event<'_>) -> Result<()> {
         read::executions(connection, &job, &state)?,
         event.error.map(without_stack).transpose()?,
     );
-    if connection.prepare_cached(PUT)?.execute(row)? > 0 {
+    if connection.prepare_cached(INSERT_EVENT)?.execute(row)? > 0 {
         tx.wake();
     }
     Ok(())
@@ -78,7 +78,7 @@ fn without_stack(error: &str) -> Result<String> {
 
 /// The oldest events.
 pub(super) fn oldest(connection: &Connection, limit: usize) -> Result<Vec<StoredEvent>> {
-    let mut select = connection.prepare_cached(OLDEST)?;
+    let mut select = connection.prepare_cached(SELECT_OLDEST_EVENTS)?;
     let mut rows = select.query([queue::rows(limit)])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
@@ -104,10 +104,10 @@ fn read_event(row: &Row<'_>) -> Result<StoredEvent> {
 }
 
 /// Takes events out and inserts their deliveries; returns how many events were still there.
-pub(super) fn relay(tx: &mut Tx<'_>, relayed: &[Relayed], now: Millis) -> Result<usize> {
+pub(super) fn relay(tx: &mut Tx<'_>, relayed: &[RelayedEvent], now: Millis) -> Result<usize> {
     let mut counted = 0;
-    for Relayed { event, deliveries } in relayed {
-        if tx.connection.prepare_cached(TAKE)?.execute([event])? == 0 {
+    for RelayedEvent { event, deliveries } in relayed {
+        if tx.connection.prepare_cached(DELETE_EVENT)?.execute([event])? == 0 {
             continue;
         }
         counted += 1;

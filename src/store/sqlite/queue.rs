@@ -14,17 +14,18 @@ use rusqlite::Connection;
 /// ms per bucket of `far`.
 pub(super) const DAY: i64 = 86_400_000;
 
-const TAKE_READY: &str = "DELETE FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
-const PUT_SCHEDULED: &str = "INSERT INTO scheduled (due, job, run, attempt, crashes) VALUES (?1, ?2, ?3, ?4, ?5)";
-const TAKE_SCHEDULED: &str = "DELETE FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
-const PUT_FAR: &str = "INSERT INTO far (day, job) VALUES (?1, ?2)";
-const TAKE_FAR: &str = "DELETE FROM far WHERE day = ?1 AND job = ?2";
-const PUT_PAUSED: &str = "INSERT INTO paused (due, job, run, attempt, crashes) VALUES (?1, ?2, ?3, ?4, ?5)";
-const TAKE_PAUSED: &str = "DELETE FROM paused WHERE job = ?1 AND run = ?2";
-const TAKE_RUNNING: &str = "DELETE FROM running WHERE job = ?1 AND run = ?2";
-const PUT_ENDED: &str = "INSERT INTO ended (status, ended, job) VALUES (?1, ?2, ?3)";
-const TAKE_ENDED: &str = "DELETE FROM ended WHERE status = ?1 AND ended = ?2 AND job = ?3";
-const PUT_ATTEMPT: &str = "INSERT OR REPLACE INTO runs (job, run, attempt, status, started, ended, next_due, error, result) \
+const DELETE_READY: &str =
+    "DELETE FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
+const INSERT_SCHEDULED: &str = "INSERT INTO scheduled (due, job, run, attempt, crashes) VALUES (?1, ?2, ?3, ?4, ?5)";
+const DELETE_SCHEDULED: &str = "DELETE FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
+const INSERT_SCHEDULED_BY_DAY: &str = "INSERT INTO far (day, job) VALUES (?1, ?2)";
+const DELETE_SCHEDULED_BY_DAY: &str = "DELETE FROM far WHERE day = ?1 AND job = ?2";
+const INSERT_PAUSED: &str = "INSERT INTO paused (due, job, run, attempt, crashes) VALUES (?1, ?2, ?3, ?4, ?5)";
+const DELETE_PAUSED: &str = "DELETE FROM paused WHERE job = ?1 AND run = ?2";
+const DELETE_RUNNING: &str = "DELETE FROM running WHERE job = ?1 AND run = ?2";
+const INSERT_ENDED: &str = "INSERT INTO ended (status, ended, job) VALUES (?1, ?2, ?3)";
+const DELETE_ENDED: &str = "DELETE FROM ended WHERE status = ?1 AND ended = ?2 AND job = ?3";
+const INSERT_ATTEMPT: &str = "INSERT OR REPLACE INTO runs (job, run, attempt, status, started, ended, next_due, error, result) \
                            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 /// A number of rows as a parameter; SQLite counts in signed 64 bits.
@@ -64,16 +65,16 @@ pub(super) struct Rank {
 }
 
 /// Puts a due run where it can be claimed; behind a full concurrency key, where it waits for its turn.
-pub(super) fn put_ready(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
+pub(super) fn insert_ready(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
     match rank.key {
-        Some(key) if !keys::has_room(tx.connection, key)? => keys::hold(tx.connection, rank, run),
-        _ => put_claimable(tx, rank, run),
+        Some(key) if !keys::has_free_slot(tx.connection, key)? => keys::block(tx.connection, rank, run),
+        _ => insert_claimable(tx, rank, run),
     }
 }
 
 /// Puts a run where the next claim finds it, whether or not its key is full.
-pub(super) fn put_claimable(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
-    tx.put_ready((
+pub(super) fn insert_claimable(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
+    tx.insert_ready((
         rank.route,
         rank.priority,
         rank.due,
@@ -85,57 +86,59 @@ pub(super) fn put_claimable(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result
     ))
 }
 
-pub(super) fn take_ready(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<()> {
+pub(super) fn delete_ready(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<()> {
     connection
-        .prepare_cached(TAKE_READY)?
+        .prepare_cached(DELETE_READY)?
         .execute((rank.route, rank.priority, rank.due, job, run))?;
     Ok(())
 }
 
-pub(super) fn put_scheduled(connection: &Connection, due: Millis, run: Waiting) -> Result<()> {
+pub(super) fn insert_scheduled(connection: &Connection, due: Millis, run: Waiting) -> Result<()> {
     connection
-        .prepare_cached(PUT_SCHEDULED)?
+        .prepare_cached(INSERT_SCHEDULED)?
         .execute((due, run.job, run.run, run.attempt, run.crashes))?;
     Ok(())
 }
 
-pub(super) fn take_scheduled(connection: &Connection, due: Millis, job: JobSeq, run: i64) -> Result<()> {
-    connection.prepare_cached(TAKE_SCHEDULED)?.execute((due, job, run))?;
+pub(super) fn delete_scheduled(connection: &Connection, due: Millis, job: JobSeq, run: i64) -> Result<()> {
+    connection.prepare_cached(DELETE_SCHEDULED)?.execute((due, job, run))?;
     Ok(())
 }
 
-pub(super) fn take_far(connection: &Connection, due: Millis, job: JobSeq) -> Result<()> {
-    connection.prepare_cached(TAKE_FAR)?.execute((day_of(due), job))?;
-    Ok(())
-}
-
-pub(super) fn put_paused(connection: &Connection, due: Millis, run: Waiting) -> Result<()> {
+pub(super) fn delete_scheduled_by_day(connection: &Connection, due: Millis, job: JobSeq) -> Result<()> {
     connection
-        .prepare_cached(PUT_PAUSED)?
+        .prepare_cached(DELETE_SCHEDULED_BY_DAY)?
+        .execute((day_of(due), job))?;
+    Ok(())
+}
+
+pub(super) fn insert_paused(connection: &Connection, due: Millis, run: Waiting) -> Result<()> {
+    connection
+        .prepare_cached(INSERT_PAUSED)?
         .execute((due, run.job, run.run, run.attempt, run.crashes))?;
     Ok(())
 }
 
-pub(super) fn take_paused(connection: &Connection, job: JobSeq, run: i64) -> Result<()> {
-    connection.prepare_cached(TAKE_PAUSED)?.execute((job, run))?;
+pub(super) fn delete_paused(connection: &Connection, job: JobSeq, run: i64) -> Result<()> {
+    connection.prepare_cached(DELETE_PAUSED)?.execute((job, run))?;
     Ok(())
 }
 
-pub(super) fn take_running(connection: &Connection, job: JobSeq, run: i64) -> Result<()> {
-    connection.prepare_cached(TAKE_RUNNING)?.execute((job, run))?;
+pub(super) fn delete_running(connection: &Connection, job: JobSeq, run: i64) -> Result<()> {
+    connection.prepare_cached(DELETE_RUNNING)?.execute((job, run))?;
     Ok(())
 }
 
-pub(super) fn put_ended(connection: &Connection, status: Status, ended: Millis, job: JobSeq) -> Result<()> {
+pub(super) fn insert_ended(connection: &Connection, status: Status, ended: Millis, job: JobSeq) -> Result<()> {
     connection
-        .prepare_cached(PUT_ENDED)?
+        .prepare_cached(INSERT_ENDED)?
         .execute((status as i64, ended, job))?;
     Ok(())
 }
 
-pub(super) fn take_ended(connection: &Connection, status: Status, ended: Millis, job: JobSeq) -> Result<()> {
+pub(super) fn delete_ended(connection: &Connection, status: Status, ended: Millis, job: JobSeq) -> Result<()> {
     connection
-        .prepare_cached(TAKE_ENDED)?
+        .prepare_cached(DELETE_ENDED)?
         .execute((status as i64, ended, job))?;
     Ok(())
 }
@@ -151,28 +154,30 @@ pub(super) fn last_near_day(now: Millis) -> i64 {
 }
 
 /// Puts the first attempt of a one-off where its due time belongs; returns the state it then is in.
-pub(super) fn put_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Result<Status> {
+pub(super) fn enqueue_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Result<Status> {
     let waiting = Waiting::first(job, run);
     if rank.due <= now {
-        put_ready(tx, rank, waiting)?;
+        insert_ready(tx, rank, waiting)?;
         return Ok(Status::Queued);
     }
     let connection = tx.connection;
     if day_of(rank.due) > last_near_day(now) {
-        connection.prepare_cached(PUT_FAR)?.execute((day_of(rank.due), job))?;
+        connection
+            .prepare_cached(INSERT_SCHEDULED_BY_DAY)?
+            .execute((day_of(rank.due), job))?;
     } else {
-        put_scheduled(connection, rank.due, waiting)?;
+        insert_scheduled(connection, rank.due, waiting)?;
     }
     Ok(Status::Scheduled)
 }
 
 /// Puts a run that waited elsewhere where its due time belongs.
-pub(super) fn put_waiting(tx: &mut Tx<'_>, rank: Rank, run: Waiting, now: Millis) -> Result<Phase> {
+pub(super) fn enqueue(tx: &mut Tx<'_>, rank: Rank, run: Waiting, now: Millis) -> Result<Phase> {
     if rank.due <= now {
-        put_ready(tx, rank, run)?;
+        insert_ready(tx, rank, run)?;
         return Ok(Phase::Queued);
     }
-    put_scheduled(tx.connection, rank.due, run)?;
+    insert_scheduled(tx.connection, rank.due, run)?;
     Ok(Phase::Waiting)
 }
 
@@ -195,7 +200,7 @@ pub(super) struct Ended<'a> {
 }
 
 /// Writes history. An attempt that was snoozed and has now ended otherwise is one attempt: its row is replaced.
-pub(super) fn put_attempt(connection: &Connection, row: Ended<'_>) -> Result<()> {
+pub(super) fn insert_attempt(connection: &Connection, row: Ended<'_>) -> Result<()> {
     let Ended {
         job,
         run,
@@ -218,6 +223,6 @@ pub(super) fn put_attempt(connection: &Connection, row: Ended<'_>) -> Result<()>
         error,
         result,
     );
-    connection.prepare_cached(PUT_ATTEMPT)?.execute(row)?;
+    connection.prepare_cached(INSERT_ATTEMPT)?.execute(row)?;
     Ok(())
 }

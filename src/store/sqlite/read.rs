@@ -4,47 +4,47 @@
 
 use super::failure::damaged;
 use super::jobs::{self, IdColumn, JobKey};
-use super::locate::{self, Place, RunKey};
+use super::locate::{self, RunKey, RunState};
 use super::notes;
 use super::series::{self, Series};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, RunError, RunStatus, Status};
 use crate::store::phase::LastAttempt;
-use crate::store::{Cancellation, JobRecord, JobSeq, Standing};
+use crate::store::{Cancellation, JobRecord, JobSeq, JobSummary};
 use rusqlite::{Connection, OptionalExtension};
 
-const RECORD: &str = include_str!("sql/job_record.sql");
-const LAST_ERROR: &str = include_str!("sql/runs_last_error.sql");
-const LAST_RESULT: &str = include_str!("sql/runs_last_result.sql");
-const ERROR_OF: &str = "SELECT error FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
-const RUNS_ENDED: &str = "SELECT count(*) FROM runs WHERE job = ?1 AND status IN (3, 4, 5)";
-const CRASHES: &str = "SELECT count(*) FROM runs WHERE job = ?1 AND run = ?2 AND status = 9";
+const SELECT_JOB: &str = include_str!("sql/job_record.sql");
+const SELECT_LAST_ERROR: &str = include_str!("sql/runs_last_error.sql");
+const SELECT_LAST_RESULT: &str = include_str!("sql/runs_last_result.sql");
+const SELECT_ERROR_OF_ATTEMPT: &str = "SELECT error FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
+const COUNT_ENDED_RUNS: &str = "SELECT count(*) FROM runs WHERE job = ?1 AND status IN (3, 4, 5)";
+const COUNT_CRASHES: &str = "SELECT count(*) FROM runs WHERE job = ?1 AND run = ?2 AND status = 9";
 
 /// The state of a job and what it follows from.
 #[derive(Clone, Debug)]
-pub(super) struct State {
+pub(super) struct JobState {
     pub(super) status: Status,
     pub(super) scheduled_at: Millis,
     /// Its current or last run; 0: it has had none.
     pub(super) run: i64,
-    place: Option<Place>,
+    run_state: Option<RunState>,
     series: Option<Series>,
 }
 
-impl State {
+impl JobState {
     /// Finds it.
     pub(super) fn of(connection: &Connection, job: &JobKey) -> Result<Self> {
         if job.recurring {
             return Self::of_series(connection, job);
         }
-        let place = locate::run(connection, &RunKey::of_one_off(job))?;
-        let scheduled_at = due_of(&place).unwrap_or_else(|| job.first_due());
+        let run_state = locate::run(connection, &RunKey::of_one_off(job))?;
+        let scheduled_at = due_of(&run_state).unwrap_or_else(|| job.first_due());
         Ok(Self {
-            status: place.status(),
+            status: run_state.status(),
             scheduled_at,
             run: job.run,
-            place: Some(place),
+            run_state: Some(run_state),
             series: None,
         })
     }
@@ -59,24 +59,24 @@ impl State {
                 status,
                 scheduled_at,
                 run: series.runs,
-                place: None,
+                run_state: None,
                 series: Some(series),
             });
         };
-        let place = locate::run(connection, &RunKey::of_series(job, live))?;
-        let scheduled_at = due_of(&place).unwrap_or(live.due);
+        let run_state = locate::run(connection, &RunKey::of_series(job, live))?;
+        let scheduled_at = due_of(&run_state).unwrap_or(live.due);
         Ok(Self {
             status,
             scheduled_at,
             run: live.run,
-            place: Some(place),
+            run_state: Some(run_state),
             series: Some(series),
         })
     }
 
     /// Where its current run is; `None`: a series between two runs, or one that is over.
-    pub(super) fn place(&self) -> Option<&Place> {
-        self.place.as_ref()
+    pub(super) fn run_state(&self) -> Option<&RunState> {
+        self.run_state.as_ref()
     }
 
     fn next_run_at(&self) -> Option<Millis> {
@@ -87,21 +87,21 @@ impl State {
 }
 
 /// When a waiting run is due.
-fn due_of(place: &Place) -> Option<Millis> {
-    match place {
-        Place::Ready(due, _)
-        | Place::Held(due, _)
-        | Place::Scheduled(due, _)
-        | Place::Far(due)
-        | Place::Paused(due, _) => Some(*due),
-        Place::Running(_) | Place::Ended(_) => None,
+fn due_of(run_state: &RunState) -> Option<Millis> {
+    match run_state {
+        RunState::Ready(due, _)
+        | RunState::Blocked(due, _)
+        | RunState::Scheduled(due, _)
+        | RunState::ScheduledByDay(due)
+        | RunState::Paused(due, _) => Some(*due),
+        RunState::Running(_) | RunState::Ended(_) => None,
     }
 }
 
 /// Where a job stands, for a dispatch that met it.
-pub(super) fn standing(connection: &Connection, job: &JobKey) -> Result<Standing> {
-    let state = State::of(connection, job)?;
-    Ok(Standing {
+pub(super) fn summary(connection: &Connection, job: &JobKey) -> Result<JobSummary> {
+    let state = JobState::of(connection, job)?;
+    Ok(JobSummary {
         status: state.status,
         scheduled_at: state.scheduled_at,
         recurring: job.recurring,
@@ -124,25 +124,25 @@ pub(super) fn get(connection: &Connection, id: &JobId) -> Result<Option<JobRecor
     let Some(job) = jobs::by_id(connection, id)? else {
         return Ok(None);
     };
-    let state = State::of(connection, &job)?;
+    let state = JobState::of(connection, &job)?;
     record(connection, &job, &state).map(Some)
 }
 
 /// The record of a job in a state that was found in the same snapshot.
-pub(super) fn record(connection: &Connection, job: &JobKey, state: &State) -> Result<JobRecord> {
+pub(super) fn record(connection: &Connection, job: &JobKey, state: &JobState) -> Result<JobRecord> {
     let last = locate::last_attempt(connection, job.seq, state.run)?;
-    let attempts = Attempts::of(connection, job, state, last.as_ref())?;
+    let attempts = AttemptSummary::of(connection, job, state, last.as_ref())?;
     let cancel_reason = cancel_reason(connection, job, state)?;
     let execution_count = executions(connection, job, state)?;
     let error = last_error(connection, job.seq)?;
     let result = connection
-        .prepare_cached(LAST_RESULT)?
+        .prepare_cached(SELECT_LAST_RESULT)?
         .query_row([job.seq], |row| row.get(0))
         .optional()?
         .flatten();
     let progress = notes::progress(connection, job.seq)?;
     let completed_at = completed_at(state, last.as_ref());
-    let mut select = connection.prepare_cached(RECORD)?;
+    let mut select = connection.prepare_cached(SELECT_JOB)?;
     let row = select.query_row([job.seq], |row| {
         let IdColumn(id) = row.get(0)?;
         let updated: Millis = row.get(2)?;
@@ -178,16 +178,16 @@ pub(super) fn record(connection: &Connection, job: &JobKey, state: &State) -> Re
 }
 
 /// What a record says of the attempts of the current or last run.
-struct Attempts {
+struct AttemptSummary {
     number: u32,
     crashes: u32,
     started_at: Option<Millis>,
     changed_at: Option<Millis>,
 }
 
-impl Attempts {
-    fn of(connection: &Connection, job: &JobKey, state: &State, last: Option<&LastAttempt>) -> Result<Self> {
-        if let Some(Place::Running(running)) = &state.place {
+impl AttemptSummary {
+    fn of(connection: &Connection, job: &JobKey, state: &JobState, last: Option<&LastAttempt>) -> Result<Self> {
+        if let Some(RunState::Running(running)) = &state.run_state {
             return Ok(Self {
                 number: running.attempt,
                 crashes: running.crashes,
@@ -195,14 +195,14 @@ impl Attempts {
                 changed_at: Some(running.started),
             });
         }
-        let number = match (last, &state.place) {
+        let number = match (last, &state.run_state) {
             (Some(last), _) if last.started.is_some() => last.attempt,
             (Some(last), _) => last.attempt.saturating_sub(1),
-            (None, Some(place)) => place.attempt().0.saturating_sub(1),
+            (None, Some(run_state)) => run_state.attempt().0.saturating_sub(1),
             (None, None) => 0,
         };
         let crashes = connection
-            .prepare_cached(CRASHES)?
+            .prepare_cached(COUNT_CRASHES)?
             .query_row((job.seq, state.run), |row| row.get(0))?;
         Ok(Self {
             number,
@@ -213,7 +213,7 @@ impl Attempts {
     }
 }
 
-fn completed_at(state: &State, last: Option<&LastAttempt>) -> Option<Millis> {
+fn completed_at(state: &JobState, last: Option<&LastAttempt>) -> Option<Millis> {
     match &state.series {
         Some(series) => series.ended_at,
         None => last.filter(|_| state.status.is_ended()).map(|last| last.ended),
@@ -221,18 +221,18 @@ fn completed_at(state: &State, last: Option<&LastAttempt>) -> Option<Millis> {
 }
 
 /// How many runs have ended.
-pub(super) fn executions(connection: &Connection, job: &JobKey, state: &State) -> Result<i64> {
+pub(super) fn executions(connection: &Connection, job: &JobKey, state: &JobState) -> Result<i64> {
     match &state.series {
         Some(series) => Ok(series.ended),
         None => Ok(connection
-            .prepare_cached(RUNS_ENDED)?
+            .prepare_cached(COUNT_ENDED_RUNS)?
             .query_row([job.seq], |row| row.get(0))?),
     }
 }
 
 fn last_error(connection: &Connection, job: JobSeq) -> Result<Option<RunError>> {
     let text: Option<Option<Box<str>>> = connection
-        .prepare_cached(LAST_ERROR)?
+        .prepare_cached(SELECT_LAST_ERROR)?
         .query_row([job], |row| row.get(0))
         .optional()?;
     text.flatten().map(|text| read_error(&text)).transpose()
@@ -243,21 +243,23 @@ pub(super) fn read_error(text: &str) -> Result<RunError> {
     serde_json::from_str(text).map_err(|_| damaged("an error that cannot be read"))
 }
 
-fn cancel_reason(connection: &Connection, job: &JobKey, state: &State) -> Result<Option<Box<str>>> {
+fn cancel_reason(connection: &Connection, job: &JobKey, state: &JobState) -> Result<Option<Box<str>>> {
     if state.status != Status::Cancelled {
         return Ok(None);
     }
     if let Some(series) = &state.series {
         return Ok(series.reason.clone());
     }
-    let Some(place) = &state.place else { return Ok(None) };
-    message_of(connection, job.seq, state.run, place.attempt().0)
+    let Some(run_state) = &state.run_state else {
+        return Ok(None);
+    };
+    message_of(connection, job.seq, state.run, run_state.attempt().0)
 }
 
 /// The message of an attempt's error.
 fn message_of(connection: &Connection, job: JobSeq, run: i64, attempt: u32) -> Result<Option<Box<str>>> {
     let text: Option<Box<str>> = connection
-        .prepare_cached(ERROR_OF)?
+        .prepare_cached(SELECT_ERROR_OF_ATTEMPT)?
         .query_row((job, run, attempt), |row| row.get(0))
         .optional()?
         .flatten();

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Connections, and so reads at a time.
-const CONNECTIONS: u32 = 2;
+const MAX_CONNECTIONS: u32 = 2;
 /// Longest wait for reads that are going when the store is closed.
-const CLOSE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The reading connections of one file.
 pub(super) struct Readers {
@@ -28,7 +28,7 @@ impl Readers {
     pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
-            slots: Semaphore::new(CONNECTIONS as usize),
+            slots: Semaphore::new(MAX_CONNECTIONS as usize),
             idle: Mutex::new(Vec::new()),
         }
     }
@@ -50,7 +50,7 @@ impl Readers {
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => open::open_beside(&self.path)?,
+            None => open::open_additional(&self.path)?,
         };
         let snapshot = connection.unchecked_transaction()?;
         let result = run(&snapshot);
@@ -64,7 +64,7 @@ impl Readers {
 
     /// Refuses further reads, waits a little for those that are going, and closes the connections.
     pub(super) async fn close(&self) {
-        let _ = tokio::time::timeout(CLOSE, self.slots.acquire_many(CONNECTIONS)).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.slots.acquire_many(MAX_CONNECTIONS)).await;
         self.slots.close();
         self.idle().clear();
     }

@@ -6,12 +6,12 @@
 use super::insert::{options_text, spec_text};
 use super::jobs::{self, JobKey};
 use super::keys;
-use super::locate::{self, Place, RunKey};
+use super::locate::{self, RunKey, RunState};
 use super::queue::{self, Rank};
 use super::read;
-use super::series::{self, Owner, Series};
+use super::series::{self, JobRef, Series};
+use super::side_rows::{self, SideRows};
 use super::steps;
-use super::traces::{self, Traces};
 use super::tx::Tx;
 use super::uniques;
 use crate::clock::Millis;
@@ -19,24 +19,24 @@ use crate::error::Result;
 use crate::model::{Action, Kind, NewJob, Recurrence, Status};
 use crate::store::{Inserted, JobSeq, RouteId};
 
-const REPLACE_JOB: &str = include_str!("sql/job_replace.sql");
+const UPDATE_JOB: &str = include_str!("sql/job_replace.sql");
 /// Gives a series another schedule and next occurrence; opens one that has ended.
-pub(super) const REPLACE_SERIES: &str = include_str!("sql/series_replace.sql");
-const REROUTE_RUNNING: &str = "UPDATE running SET route = ?2, priority = ?3 WHERE job = ?1";
-const FORGET_OLD_RUNS: &str = "DELETE FROM runs WHERE job = ?1 AND run <= ?2";
+pub(super) const UPDATE_SERIES_SCHEDULE: &str = include_str!("sql/series_replace.sql");
+const UPDATE_ROUTE_OF_RUNNING: &str = "UPDATE running SET route = ?2, priority = ?3 WHERE job = ?1";
+const DELETE_OLD_RUNS: &str = "DELETE FROM runs WHERE job = ?1 AND run <= ?2";
 
 /// Runs of a one-off that are kept when it is dispatched again and again.
-const KEPT_RUNS: i64 = 1_000;
+const MAX_KEPT_RUNS: i64 = 1_000;
 
 /// Gives the job its new schedule, input, options, route and priority, if its state allows it.
 pub(super) fn apply(tx: &mut Tx<'_>, job: &NewJob, known: &JobKey, route: RouteId, now: Millis) -> Result<Inserted> {
     if let Some(unique) = &job.options.unique
-        && let Some(holder) = uniques::holder(tx.connection, route, unique, now)?
-        && holder.job != known.seq
+        && let Some(key_owner) = uniques::key_owner(tx.connection, route, unique, now)?
+        && key_owner.job != known.seq
     {
         return Ok(Inserted::Conflict(format!(
             "the unique key '{}' is taken by the job {}",
-            unique.key, holder.id
+            unique.key, key_owner.id
         )));
     }
     match (&job.recurrence, known.recurring) {
@@ -46,15 +46,15 @@ pub(super) fn apply(tx: &mut Tx<'_>, job: &NewJob, known: &JobKey, route: RouteI
                 return Ok(conflict);
             }
         }
-        (Some(_), false) => return Ok(mismatch(job, "runs once", "recurs")),
-        (None, true) => return Ok(mismatch(job, "recurs", "runs once")),
+        (Some(_), false) => return Ok(kind_conflict(job, "runs once", "recurs")),
+        (None, true) => return Ok(kind_conflict(job, "recurs", "runs once")),
     }
     tx.wake();
     let replaced = jobs::expect(tx.connection, known.seq)?;
-    Ok(Inserted::Replaced(read::standing(tx.connection, &replaced)?))
+    Ok(Inserted::Replaced(read::summary(tx.connection, &replaced)?))
 }
 
-fn mismatch(job: &NewJob, is: &str, would_be: &str) -> Inserted {
+fn kind_conflict(job: &NewJob, is: &str, would_be: &str) -> Inserted {
     Inserted::Conflict(format!(
         "the job with the id {} {is} and cannot be replaced by one that {would_be}; cancel it and use another id",
         job.id
@@ -69,19 +69,19 @@ fn replace_one_off(
     now: Millis,
 ) -> Result<Option<Inserted>> {
     let key = RunKey::of_one_off(known);
-    let place = locate::run(tx.connection, &key)?;
-    let before = place.status();
+    let run_state = locate::run(tx.connection, &key)?;
+    let before = run_state.status();
     if !before.allows(Action::ReplaceOneOff, Kind::OneOff) {
         return Ok(Some(Inserted::Conflict(format!(
             "the job with the id {} is running",
             job.id
         ))));
     }
-    locate::remove(tx, &key, &place)?;
+    locate::remove(tx, &key, &run_state)?;
     // Only now: a higher limit makes held runs claimable, and this one must not be among them.
-    let new_key = keys::adopt(tx, job)?;
-    if let Place::Ended(last) = place {
-        queue::take_ended(tx.connection, before, last.ended, known.seq)?;
+    let new_key = keys::attach(tx, job)?;
+    if let RunState::Ended(last) = run_state {
+        queue::delete_ended(tx.connection, before, last.ended, known.seq)?;
     }
     // A run with history cannot begin at its first attempt again: the new dispatch is a run of its own.
     let fresh = locate::last_attempt(tx.connection, known.seq, known.run)?.is_none();
@@ -94,19 +94,19 @@ fn replace_one_off(
         key: new_key,
     };
     write_job(tx, job, known, rank, Some(due), run, now)?;
-    forget_old_runs(tx, known.seq, run)?;
+    delete_old_runs(tx, known.seq, run)?;
     steps::replaced(tx, known.seq)?;
-    let status = queue::put_first(tx, rank, known.seq, run, now)?;
-    tx.shift(known.route, Some(before), None);
-    tx.shift(route, None, Some(status));
+    let status = queue::enqueue_first(tx, rank, known.seq, run, now)?;
+    tx.count_transition(known.route, Some(before), None);
+    tx.count_transition(route, None, Some(status));
     Ok(None)
 }
 
 /// Deletes history of a one-off beyond its last runs, before it gets the run `run`.
-pub(super) fn forget_old_runs(tx: &Tx<'_>, job: JobSeq, run: i64) -> Result<()> {
+pub(super) fn delete_old_runs(tx: &Tx<'_>, job: JobSeq, run: i64) -> Result<()> {
     tx.connection
-        .prepare_cached(FORGET_OLD_RUNS)?
-        .execute((job, run - KEPT_RUNS))?;
+        .prepare_cached(DELETE_OLD_RUNS)?
+        .execute((job, run - MAX_KEPT_RUNS))?;
     Ok(())
 }
 
@@ -128,19 +128,19 @@ fn replace_series(
         route,
         priority: job.priority,
         due: job.due.unwrap_or(now),
-        key: keys::adopt(tx, job)?,
+        key: keys::attach(tx, job)?,
     };
     requeue_live_runs(tx, known, rank)?;
-    if before.ended_at.is_none() && has_schedule(&before, recurrence) {
+    if before.ended_at.is_none() && is_schedule_unchanged(&before, recurrence) {
         write_job(tx, job, known, rank, known.due, known.run, now)?;
         return count_replaced(tx, &before, known, route, before.next_at, now);
     }
     if let Some(ended_at) = before.ended_at {
-        queue::take_ended(tx.connection, before.status(), ended_at, known.seq)?;
+        queue::delete_ended(tx.connection, before.status(), ended_at, known.seq)?;
     }
     let next_at = job.due.filter(|_| has_runs_left(recurrence, &before));
     tx.connection
-        .prepare_cached(REPLACE_SERIES)?
+        .prepare_cached(UPDATE_SERIES_SCHEDULE)?
         .execute((known.seq, spec_text(recurrence)?, next_at))?;
     write_job(tx, job, known, rank, job.due, known.run, now)?;
     count_replaced(tx, &before, known, route, next_at, now)
@@ -148,7 +148,7 @@ fn replace_series(
 
 /// Whether the series has this schedule already. What is dispatched at every start then changes nothing about when it
 /// runs: occurrences that were missed meanwhile are made up for, and an interval does not begin anew.
-fn has_schedule(series: &Series, recurrence: &Recurrence) -> bool {
+fn is_schedule_unchanged(series: &Series, recurrence: &Recurrence) -> bool {
     // One that cannot be read is replaced.
     serde_json::from_str::<Recurrence>(&series.spec).is_ok_and(|known| known.is_same_schedule(recurrence))
 }
@@ -161,16 +161,16 @@ fn count_replaced(
     next_at: Option<Millis>,
     now: Millis,
 ) -> Result<()> {
-    tx.shift(known.route, Some(before.status()), None);
+    tx.count_transition(known.route, Some(before.status()), None);
     // A paused series stays paused: what is dispatched at every start must not undo that.
     let after = before.live.status(before.paused);
-    tx.shift(route, None, Some(after));
+    tx.count_transition(route, None, Some(after));
     if next_at.is_none() && before.live.total() == 0 {
-        let owner = Owner {
+        let job_ref = JobRef {
             route,
-            ..Owner::of(known)
+            ..JobRef::of(known)
         };
-        series::end(tx, owner, after, Status::Completed, None, now)?;
+        series::end(tx, job_ref, after, Status::Completed, None, now)?;
     }
     Ok(())
 }
@@ -183,14 +183,14 @@ fn requeue_live_runs(tx: &mut Tx<'_>, known: &JobKey, to: Rank) -> Result<()> {
     let connection = tx.connection;
     for live in series::live_runs(connection, known.seq)? {
         let key = RunKey::of_series(known, live);
-        let place = locate::run(connection, &key)?;
-        if let Place::Ready(due, waiting) | Place::Held(due, waiting) = place {
-            locate::remove(tx, &key, &place)?;
-            queue::put_ready(tx, Rank { due, ..to }, waiting)?;
+        let run_state = locate::run(connection, &key)?;
+        if let RunState::Ready(due, waiting) | RunState::Blocked(due, waiting) = run_state {
+            locate::remove(tx, &key, &run_state)?;
+            queue::insert_ready(tx, Rank { due, ..to }, waiting)?;
         }
     }
     connection
-        .prepare_cached(REROUTE_RUNNING)?
+        .prepare_cached(UPDATE_ROUTE_OF_RUNNING)?
         .execute((known.seq, to.route, to.priority))?;
     Ok(())
 }
@@ -205,7 +205,7 @@ fn write_job(
     now: Millis,
 ) -> Result<()> {
     let options = options_text(&job.options)?;
-    Traces::of(tx.connection, known.seq)?.remove(tx.connection, known.seq)?;
+    SideRows::of(tx.connection, known.seq)?.remove(tx.connection, known.seq)?;
     let row = (
         known.seq,
         rank.route,
@@ -218,6 +218,6 @@ fn write_job(
         &*job.input,
         rank.key,
     );
-    tx.connection.prepare_cached(REPLACE_JOB)?.execute(row)?;
-    traces::put(tx.connection, known.seq, rank.route, &job.options, now)
+    tx.connection.prepare_cached(UPDATE_JOB)?.execute(row)?;
+    side_rows::put(tx.connection, known.seq, rank.route, &job.options, now)
 }

@@ -1,7 +1,7 @@
 //! Routes and their numbers.
 //!
 //! Invariant: a number belongs to one route for ever. The cache holds only what the current transaction may rely on:
-//! whoever rolls back calls [`RouteCache::forget`].
+//! whoever rolls back calls [`RouteCache::clear`].
 
 use super::failure::damaged;
 use crate::error::Result;
@@ -11,11 +11,12 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashMap;
 
 /// Routes kept in memory; a store with more of them looks the others up.
-const CACHED: usize = 10_000;
+const MAX_CACHED_ROUTES: usize = 10_000;
 
-const FIND: &str = "SELECT id FROM routes WHERE namespace = ?1 AND product = ?2 AND env = ?3 AND target = ?4";
-const ADD: &str = "INSERT INTO routes (namespace, product, env, target) VALUES (?1, ?2, ?3, ?4)";
-const AFTER: &str = "SELECT id, namespace, product, env, target FROM routes WHERE id > ?1 ORDER BY id";
+const SELECT_ROUTE_IDS: &str =
+    "SELECT id FROM routes WHERE namespace = ?1 AND product = ?2 AND env = ?3 AND target = ?4";
+const INSERT_ROUTES: &str = "INSERT INTO routes (namespace, product, env, target) VALUES (?1, ?2, ?3, ?4)";
+const SELECT_ROUTES_AFTER: &str = "SELECT id, namespace, product, env, target FROM routes WHERE id > ?1 ORDER BY id";
 
 /// Numbers of the routes last used.
 #[derive(Debug, Default)]
@@ -33,15 +34,15 @@ impl RouteCache {
         }
         let id = match self.known.get(route) {
             Some(id) => *id,
-            None => self.learn(connection, route)?,
+            None => self.load(connection, route)?,
         };
         self.last = Some((route.clone(), id));
         Ok(id)
     }
 
-    fn learn(&mut self, connection: &Connection, route: &Route) -> Result<RouteId> {
+    fn load(&mut self, connection: &Connection, route: &Route) -> Result<RouteId> {
         let id = find_or_add(connection, route)?;
-        if self.known.len() >= CACHED {
+        if self.known.len() >= MAX_CACHED_ROUTES {
             self.known.clear();
         }
         self.known.insert(route.clone(), id);
@@ -49,7 +50,7 @@ impl RouteCache {
     }
 
     /// Drops everything: some of it may have been rolled back.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.known.clear();
         self.last = None;
     }
@@ -59,18 +60,18 @@ fn find_or_add(connection: &Connection, route: &Route) -> Result<RouteId> {
     let target = serde_json::to_string(&route.target).map_err(|_| damaged("a route that cannot be written"))?;
     let row = (route.namespace.as_str(), &*route.product, &*route.env, target.as_str());
     let known = connection
-        .prepare_cached(FIND)?
+        .prepare_cached(SELECT_ROUTE_IDS)?
         .query_row(row, |row| row.get(0))
         .optional()?;
     match known {
         Some(id) => Ok(id),
-        None => Ok(connection.prepare_cached(ADD)?.insert(row)?),
+        None => Ok(connection.prepare_cached(INSERT_ROUTES)?.insert(row)?),
     }
 }
 
 /// Routes with a higher number than `after`, in order.
 pub(super) fn after(connection: &Connection, after: RouteId) -> Result<Vec<(RouteId, Route)>> {
-    let mut select = connection.prepare_cached(AFTER)?;
+    let mut select = connection.prepare_cached(SELECT_ROUTES_AFTER)?;
     let mut rows = select.query([after])?;
     let mut routes = Vec::new();
     while let Some(row) = rows.next()? {

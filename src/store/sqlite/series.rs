@@ -15,14 +15,14 @@ use crate::store::phase::{LiveRuns, Phase};
 use crate::store::{JobSeq, RouteId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-const LOAD: &str = include_str!("sql/series_load.sql");
-const SHIFT: &str = include_str!("sql/series_shift.sql");
-const RUN_ENDED: &str = include_str!("sql/series_run_ended.sql");
-const END: &str = include_str!("sql/series_end.sql");
-const LIVE_RUNS: &str = "SELECT run, due FROM occurrences WHERE job = ?1 ORDER BY run";
-const FIRST_LIVE: &str = include_str!("sql/series_first_live.sql");
-const SCHEDULED_AT: &str = "SELECT scheduled_at FROM occurrences WHERE job = ?1 AND run = ?2";
-const DROP_OCCURRENCE: &str = "DELETE FROM occurrences WHERE job = ?1 AND run = ?2 RETURNING scheduled_at";
+const SELECT_SERIES: &str = include_str!("sql/series_load.sql");
+const UPDATE_LIVE_RUNS: &str = include_str!("sql/series_shift.sql");
+const UPDATE_SERIES_RUN_ENDED: &str = include_str!("sql/series_run_ended.sql");
+const UPDATE_SERIES_END: &str = include_str!("sql/series_end.sql");
+const SELECT_LIVE_RUNS: &str = "SELECT run, due FROM occurrences WHERE job = ?1 ORDER BY run";
+const SELECT_CURRENT_RUN: &str = include_str!("sql/series_first_live.sql");
+const SELECT_SCHEDULED_AT: &str = "SELECT scheduled_at FROM occurrences WHERE job = ?1 AND run = ?2";
+const DELETE_OCCURRENCE: &str = "DELETE FROM occurrences WHERE job = ?1 AND run = ?2 RETURNING scheduled_at";
 
 /// A series.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl Series {
 /// The series of a job.
 pub(super) fn load(connection: &Connection, job: JobSeq) -> Result<Option<Series>> {
     Ok(connection
-        .prepare_cached(LOAD)?
+        .prepare_cached(SELECT_SERIES)?
         .query_row([job], Series::read)
         .optional()?)
 }
@@ -108,7 +108,7 @@ pub(super) struct LiveRun {
 
 /// The runs of a series that have not ended, oldest first.
 pub(super) fn live_runs(connection: &Connection, job: JobSeq) -> Result<Vec<LiveRun>> {
-    let mut select = connection.prepare_cached(LIVE_RUNS)?;
+    let mut select = connection.prepare_cached(SELECT_LIVE_RUNS)?;
     let runs = select.query_map([job], |row| {
         Ok(LiveRun {
             run: row.get(0)?,
@@ -127,7 +127,7 @@ pub(super) fn current_run(connection: &Connection, job: JobSeq) -> Result<Option
         })
     };
     Ok(connection
-        .prepare_cached(FIRST_LIVE)?
+        .prepare_cached(SELECT_CURRENT_RUN)?
         .query_row([job], read)
         .optional()?)
 }
@@ -135,20 +135,20 @@ pub(super) fn current_run(connection: &Connection, job: JobSeq) -> Result<Option
 /// The grid point of a run that has not ended.
 pub(super) fn scheduled_at(connection: &Connection, job: JobSeq, run: i64) -> Result<Option<Millis>> {
     Ok(connection
-        .prepare_cached(SCHEDULED_AT)?
+        .prepare_cached(SELECT_SCHEDULED_AT)?
         .query_row((job, run), |row| row.get(0))
         .optional()?)
 }
 
 /// The job of a run that moves.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Owner {
+pub(super) struct JobRef {
     pub(super) job: JobSeq,
     pub(super) route: RouteId,
     pub(super) recurring: bool,
 }
 
-impl Owner {
+impl JobRef {
     /// Of a job's runs.
     pub(super) fn of(job: &JobKey) -> Self {
         Self {
@@ -160,24 +160,24 @@ impl Owner {
 }
 
 /// Counts a run that moved from one phase to another; `from` is `None` for a new run of a series.
-pub(super) fn run_moved(tx: &mut Tx<'_>, owner: Owner, from: Option<Phase>, to: Phase) -> Result<()> {
+pub(super) fn run_changed_phase(tx: &mut Tx<'_>, job_ref: JobRef, from: Option<Phase>, to: Phase) -> Result<()> {
     if from == Some(to) {
         return Ok(());
     }
-    if !owner.recurring {
-        tx.shift(owner.route, from.map(Phase::status), Some(to.status()));
+    if !job_ref.recurring {
+        tx.count_transition(job_ref.route, from.map(Phase::status), Some(to.status()));
         return Ok(());
     }
     let left = from.map(LiveRuns::one).unwrap_or_default();
     let delta = LiveRuns::one(to).minus(left);
-    let (now, paused) = shift(tx.connection, owner.job, delta)?;
+    let (now, paused) = shift_live_runs(tx.connection, job_ref.job, delta)?;
     let before = now.minus(delta).status(paused);
-    tx.shift(owner.route, Some(before), Some(now.status(paused)));
+    tx.count_transition(job_ref.route, Some(before), Some(now.status(paused)));
     Ok(())
 }
 
 /// Changes the numbers of live runs; returns them, and whether the series is paused.
-fn shift(connection: &Connection, job: JobSeq, delta: LiveRuns) -> Result<(LiveRuns, bool)> {
+fn shift_live_runs(connection: &Connection, job: JobSeq, delta: LiveRuns) -> Result<(LiveRuns, bool)> {
     let read = |row: &Row<'_>| {
         let live = LiveRuns {
             queued: row.get(0)?,
@@ -187,13 +187,13 @@ fn shift(connection: &Connection, job: JobSeq, delta: LiveRuns) -> Result<(LiveR
         Ok((live, row.get(3)?))
     };
     let row = (job, delta.queued, delta.running, delta.waiting);
-    Ok(connection.prepare_cached(SHIFT)?.query_row(row, read)?)
+    Ok(connection.prepare_cached(UPDATE_LIVE_RUNS)?.query_row(row, read)?)
 }
 
 /// Counts a run that has ended, and ends the series after its last one. Returns the state of the job.
 pub(super) fn run_ended(
     tx: &mut Tx<'_>,
-    owner: Owner,
+    job_ref: JobRef,
     run: i64,
     from: Phase,
     how: RunStatus,
@@ -201,20 +201,20 @@ pub(super) fn run_ended(
 ) -> Result<Status> {
     let connection = tx.connection;
     let scheduled_at: Option<Millis> = connection
-        .prepare_cached(DROP_OCCURRENCE)?
-        .query_row((owner.job, run), |row| row.get(0))
+        .prepare_cached(DELETE_OCCURRENCE)?
+        .query_row((job_ref.job, run), |row| row.get(0))
         .optional()?;
     let left = LiveRuns::one(from);
-    let (live, paused) = shift(connection, owner.job, LiveRuns::default().minus(left))?;
+    let (live, paused) = shift_live_runs(connection, job_ref.job, LiveRuns::default().minus(left))?;
     let (succeeded, failed) = (
         i64::from(how == RunStatus::Completed),
         i64::from(how == RunStatus::Failed),
     );
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let (next_at, held): (Option<Millis>, bool) = connection
-        .prepare_cached(RUN_ENDED)?
-        .query_row((owner.job, succeeded, failed, scheduled_at), read)?;
-    if held && live.total() == 0 {
+    let (next_at, after_live_runs): (Option<Millis>, bool) = connection
+        .prepare_cached(UPDATE_SERIES_RUN_ENDED)?
+        .query_row((job_ref.job, succeeded, failed, scheduled_at), read)?;
+    if after_live_runs && live.total() == 0 {
         // The occurrence that waited for this run can be made now.
         tx.wake();
     }
@@ -224,27 +224,27 @@ pub(super) fn run_ended(
         waiting: live.waiting + left.waiting,
     };
     if next_at.is_none() && live.total() == 0 {
-        end(tx, owner, before.status(paused), Status::Completed, None, now)?;
+        end(tx, job_ref, before.status(paused), Status::Completed, None, now)?;
         return Ok(Status::Completed);
     }
     let after = live.status(paused);
-    tx.shift(owner.route, Some(before.status(paused)), Some(after));
+    tx.count_transition(job_ref.route, Some(before.status(paused)), Some(after));
     Ok(after)
 }
 
 /// Ends a series: no occurrence comes any more.
 pub(super) fn end(
     tx: &mut Tx<'_>,
-    owner: Owner,
+    job_ref: JobRef,
     from: Status,
     to: Status,
     reason: Option<&str>,
     now: Millis,
 ) -> Result<()> {
     tx.connection
-        .prepare_cached(END)?
-        .execute((owner.job, to as i64, now, reason))?;
-    queue::put_ended(tx.connection, to, now, owner.job)?;
-    tx.shift(owner.route, Some(from), Some(to));
+        .prepare_cached(UPDATE_SERIES_END)?
+        .execute((job_ref.job, to as i64, now, reason))?;
+    queue::insert_ended(tx.connection, to, now, job_ref.job)?;
+    tx.count_transition(job_ref.route, Some(from), Some(to));
     Ok(())
 }

@@ -7,28 +7,28 @@ use super::queue;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::RunStatus;
-use crate::store::step::Recorded;
-use crate::store::{Holder, JobSeq, MAX_STEPS, Step};
+use crate::store::step::StepRecording;
+use crate::store::{ClaimRef, JobSeq, MAX_STEPS_PER_RUN, Step};
 use rusqlite::Connection;
 
-const ANY: &str = "SELECT 1 FROM steps LIMIT 1";
-const HELD: &str = "SELECT 1 FROM running WHERE job = ?1 AND run = ?2 AND owner = ?3 AND token = ?4";
-const KNOWN: &str = "SELECT 1 FROM steps WHERE job = ?1 AND run = ?2 AND tag = ?3";
-const COUNT: &str = "SELECT count(*) FROM steps WHERE job = ?1 AND run = ?2";
-const PUT: &str = "INSERT INTO steps (job, run, tag, result) VALUES (?1, ?2, ?3, ?4)";
-const OF_RUN: &str = "SELECT tag, result FROM steps WHERE job = ?1 AND run = ?2 ORDER BY number";
-const DROP_RUN: &str = "DELETE FROM steps WHERE job = ?1 AND run = ?2";
-const DROP_JOB: &str = "DELETE FROM steps WHERE job = ?1";
+const SELECT_ANY_STEP: &str = "SELECT 1 FROM steps LIMIT 1";
+const SELECT_CLAIM: &str = "SELECT 1 FROM running WHERE job = ?1 AND run = ?2 AND owner = ?3 AND token = ?4";
+const SELECT_STEP: &str = "SELECT 1 FROM steps WHERE job = ?1 AND run = ?2 AND tag = ?3";
+const COUNT_STEPS_OF_RUN: &str = "SELECT count(*) FROM steps WHERE job = ?1 AND run = ?2";
+const INSERT_STEP: &str = "INSERT INTO steps (job, run, tag, result) VALUES (?1, ?2, ?3, ?4)";
+const SELECT_STEPS_OF_RUN: &str = "SELECT tag, result FROM steps WHERE job = ?1 AND run = ?2 ORDER BY number";
+const DELETE_STEPS_OF_RUN: &str = "DELETE FROM steps WHERE job = ?1 AND run = ?2";
+const DELETE_STEPS_OF_JOB: &str = "DELETE FROM steps WHERE job = ?1";
 /// Those of earlier runs of a series that are over.
-const DROP_EARLIER: &str = "DELETE FROM steps WHERE job = ?1 AND run < ?2 \
+const DELETE_STEPS_OF_EARLIER_RUNS: &str = "DELETE FROM steps WHERE job = ?1 AND run < ?2 \
                             AND run NOT IN (SELECT run FROM occurrences WHERE job = ?1)";
-const MOVE: &str = "UPDATE steps SET run = ?3 WHERE job = ?1 AND run = ?2";
-const LAST_FAILED: &str = "UPDATE steps SET run = ?2 WHERE job = ?1 AND run = \
+const UPDATE_STEPS_RUN: &str = "UPDATE steps SET run = ?3 WHERE job = ?1 AND run = ?2";
+const UPDATE_STEPS_OF_LAST_FAILED_RUN: &str = "UPDATE steps SET run = ?2 WHERE job = ?1 AND run = \
                            (SELECT run FROM runs WHERE job = ?1 AND status = ?3 ORDER BY ended DESC, run DESC LIMIT 1)";
 
 /// The steps of a run, in the order they were finished.
 pub(super) fn of_run(connection: &Connection, job: JobSeq, run: i64) -> Result<Vec<Step>> {
-    let mut select = connection.prepare_cached(OF_RUN)?;
+    let mut select = connection.prepare_cached(SELECT_STEPS_OF_RUN)?;
     let steps = select.query_map((job, run), |row| {
         Ok(Step {
             tag: row.get(0)?,
@@ -39,100 +39,108 @@ pub(super) fn of_run(connection: &Connection, job: JobSeq, run: i64) -> Result<V
 }
 
 /// Writes a step down, if its run is held as it should be.
-pub(super) fn record(tx: &mut Tx<'_>, holder: Holder, step: &Step) -> Result<Recorded> {
+pub(super) fn record(tx: &mut Tx<'_>, holder: ClaimRef, step: &Step) -> Result<StepRecording> {
     let connection = tx.connection;
-    let Holder { job, run, .. } = holder;
-    if !is_held(connection, holder)? {
-        return Ok(Recorded::LeaseLost);
+    let ClaimRef { job, run, .. } = holder;
+    if !is_claimed(connection, holder)? {
+        return Ok(StepRecording::LeaseLost);
     }
-    if connection.prepare_cached(KNOWN)?.exists((job, run, &step.tag))? {
-        return Ok(Recorded::Kept);
+    if connection.prepare_cached(SELECT_STEP)?.exists((job, run, &step.tag))? {
+        return Ok(StepRecording::Stored);
     }
     let count: i64 = connection
-        .prepare_cached(COUNT)?
+        .prepare_cached(COUNT_STEPS_OF_RUN)?
         .query_row((job, run), |row| row.get(0))?;
-    if count >= queue::rows(MAX_STEPS) {
-        return Ok(Recorded::TooMany);
+    if count >= queue::rows(MAX_STEPS_PER_RUN) {
+        return Ok(StepRecording::TooMany);
     }
     connection
-        .prepare_cached(PUT)?
+        .prepare_cached(INSERT_STEP)?
         .execute((job, run, &step.tag, &step.result))?;
     tx.has_steps = Some(true);
-    Ok(Recorded::Kept)
+    Ok(StepRecording::Stored)
 }
 
 /// Forgets the steps of a run, if it is held as it should be.
-pub(super) fn forget(tx: &mut Tx<'_>, holder: Holder) -> Result<Recorded> {
-    if !is_held(tx.connection, holder)? {
-        return Ok(Recorded::LeaseLost);
+pub(super) fn delete_all(tx: &mut Tx<'_>, holder: ClaimRef) -> Result<StepRecording> {
+    if !is_claimed(tx.connection, holder)? {
+        return Ok(StepRecording::LeaseLost);
     }
-    drop_run(tx.connection, holder.job, holder.run)?;
-    Ok(Recorded::Kept)
+    delete_steps_of_run(tx.connection, holder.job, holder.run)?;
+    Ok(StepRecording::Stored)
 }
 
-fn is_held(connection: &Connection, holder: Holder) -> Result<bool> {
-    let Holder {
+fn is_claimed(connection: &Connection, holder: ClaimRef) -> Result<bool> {
+    let ClaimRef {
         job,
         run,
         instance,
         token,
     } = holder;
-    Ok(connection.prepare_cached(HELD)?.exists((job, run, instance, token))?)
+    Ok(connection
+        .prepare_cached(SELECT_CLAIM)?
+        .exists((job, run, instance, token))?)
 }
 
 /// Whether any run has steps.
-pub(super) fn any(tx: &mut Tx<'_>) -> Result<bool> {
+pub(super) fn any_exist(tx: &mut Tx<'_>) -> Result<bool> {
     if let Some(known) = tx.has_steps {
         return Ok(known);
     }
-    let found = tx.connection.prepare_cached(ANY)?.exists([])?;
+    let found = tx.connection.prepare_cached(SELECT_ANY_STEP)?.exists([])?;
     tx.has_steps = Some(found);
     Ok(found)
 }
 
 /// A run is over: one that failed keeps its steps, in case it is run again.
 pub(super) fn run_ended(tx: &mut Tx<'_>, job: JobSeq, run: i64, recurring: bool, how: RunStatus) -> Result<()> {
-    if !any(tx)? {
+    if !any_exist(tx)? {
         return Ok(());
     }
     match how {
         RunStatus::Failed if recurring => {
-            tx.connection.prepare_cached(DROP_EARLIER)?.execute((job, run))?;
+            tx.connection
+                .prepare_cached(DELETE_STEPS_OF_EARLIER_RUNS)?
+                .execute((job, run))?;
             Ok(())
         }
         RunStatus::Failed => Ok(()),
         RunStatus::Cancelled if !recurring => Ok(()),
-        _ => drop_run(tx.connection, job, run),
+        _ => delete_steps_of_run(tx.connection, job, run),
     }
 }
 
 /// The run `run` of a one-off is run again as the next one.
 pub(super) fn rerun(tx: &mut Tx<'_>, job: JobSeq, run: i64) -> Result<()> {
-    if any(tx)? {
-        tx.connection.prepare_cached(MOVE)?.execute((job, run, run + 1))?;
+    if any_exist(tx)? {
+        tx.connection
+            .prepare_cached(UPDATE_STEPS_RUN)?
+            .execute((job, run, run + 1))?;
     }
     Ok(())
 }
 
 /// The run of a series that failed last is run again as `run`.
 pub(super) fn rerun_failed(tx: &mut Tx<'_>, job: JobSeq, run: i64) -> Result<()> {
-    if any(tx)? {
+    if any_exist(tx)? {
         let failed = RunStatus::Failed as i64;
-        tx.connection.prepare_cached(LAST_FAILED)?.execute((job, run, failed))?;
+        tx.connection
+            .prepare_cached(UPDATE_STEPS_OF_LAST_FAILED_RUN)?
+            .execute((job, run, failed))?;
     }
     Ok(())
 }
 
 /// A one-off begins anew.
 pub(super) fn replaced(tx: &mut Tx<'_>, job: JobSeq) -> Result<()> {
-    if any(tx)? {
-        tx.connection.prepare_cached(DROP_JOB)?.execute([job])?;
+    if any_exist(tx)? {
+        tx.connection.prepare_cached(DELETE_STEPS_OF_JOB)?.execute([job])?;
     }
     Ok(())
 }
 
 /// The history of a run is deleted.
-pub(super) fn drop_run(connection: &Connection, job: JobSeq, run: i64) -> Result<()> {
-    connection.prepare_cached(DROP_RUN)?.execute((job, run))?;
+pub(super) fn delete_steps_of_run(connection: &Connection, job: JobSeq, run: i64) -> Result<()> {
+    connection.prepare_cached(DELETE_STEPS_OF_RUN)?.execute((job, run))?;
     Ok(())
 }

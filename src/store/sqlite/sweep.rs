@@ -3,37 +3,40 @@
 //! Invariant: bounded per transaction; the history of a run that has not ended stays, since it says where the run is.
 
 use super::failure::damaged;
-use super::slice::Slice;
+use super::time_slice::TimeSlice;
 use super::tx::Tx;
 use super::{counters, delete, queue, steps, uniques};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
-use crate::store::{JobSeq, Keep, Retention};
+use crate::store::{JobSeq, Retention, RetentionLimit};
 use rusqlite::{Connection, OptionalExtension};
 
 /// Jobs looked up at a time: a slice may end after any of them.
-const LOOKED_UP: usize = 50;
+const JOBS_PER_LOOKUP: usize = 50;
 /// Most transactions that trim history in one sweep.
-pub(super) const TRIM_STEPS: usize = 32;
+pub(super) const MAX_TRIM_STEPS: usize = 32;
 /// Rows of history deleted in one transaction.
-const RUNS: usize = 500;
+const MAX_ATTEMPTS_PER_STEP: usize = 500;
 /// Unique keys deleted in one transaction.
-const EXPIRED: usize = 100;
+const MAX_EXPIRED_KEYS: usize = 100;
 /// Series looked at in one transaction.
-const SERIES: usize = 100;
+const SERIES_PER_STEP: usize = 100;
 
-const OLDEST: &str = "SELECT ended, job FROM ended WHERE status = ?1 AND ended < ?2 ORDER BY ended, job LIMIT ?3";
-const KEPT: &str = "SELECT route, recurring FROM jobs WHERE seq = ?1";
-const OLDEST_RUNS: &str = "SELECT run, attempt, run, ended FROM runs WHERE job = ?1 ORDER BY run, attempt LIMIT ?2";
-const OLDEST_GAPS: &str = "SELECT first, kind, runs, last FROM gaps WHERE job = ?1 ORDER BY first, kind LIMIT ?2";
-const IS_LIVE: &str = "SELECT 1 FROM occurrences WHERE job = ?1 AND run = ?2";
-const DROP_GAP: &str = "DELETE FROM gaps WHERE job = ?1 AND first = ?2 AND kind = ?3";
-const DROP_ATTEMPT: &str = "DELETE FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
-const NEXT_SERIES: &str = "SELECT job, runs FROM series WHERE job > ?1 AND state = 0 ORDER BY job LIMIT ?2";
+const SELECT_OLDEST_ENDED: &str =
+    "SELECT ended, job FROM ended WHERE status = ?1 AND ended < ?2 ORDER BY ended, job LIMIT ?3";
+const SELECT_JOB: &str = "SELECT route, recurring FROM jobs WHERE seq = ?1";
+const SELECT_OLDEST_RUNS: &str =
+    "SELECT run, attempt, run, ended FROM runs WHERE job = ?1 ORDER BY run, attempt LIMIT ?2";
+const SELECT_OLDEST_GAPS: &str =
+    "SELECT first, kind, runs, last FROM gaps WHERE job = ?1 ORDER BY first, kind LIMIT ?2";
+const SELECT_IS_LIVE: &str = "SELECT 1 FROM occurrences WHERE job = ?1 AND run = ?2";
+const DELETE_GAP: &str = "DELETE FROM gaps WHERE job = ?1 AND first = ?2 AND kind = ?3";
+const DELETE_ATTEMPT: &str = "DELETE FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
+const SELECT_NEXT_SERIES: &str = "SELECT job, runs FROM series WHERE job > ?1 AND state = 0 ORDER BY job LIMIT ?2";
 
 /// How many jobs may be deleted, and for how long.
-type Room<'a> = (usize, &'a Slice);
+type Budget<'a> = (usize, &'a TimeSlice);
 
 /// Deletes at most `most` jobs that have ended, fewer if it takes long, and unique keys that outlived theirs; returns how
 /// many jobs: 0 only if there are none.
@@ -43,40 +46,52 @@ pub(super) fn jobs(tx: &mut Tx<'_>, retention: Retention, now: Millis, most: usi
         (Status::Failed, retention.failed),
         (Status::Cancelled, retention.cancelled),
     ];
-    uniques::expire(tx, now, EXPIRED)?;
-    let slice = Slice::beside(tx.work_of_others());
+    uniques::expire(tx, now, MAX_EXPIRED_KEYS)?;
+    let time_slice = TimeSlice::matching_work_of(tx.take_work_of_others());
     let mut deleted = 0;
     for (status, keep) in kept {
-        deleted += by_age(tx, status, keep, now, (most - deleted, &slice))?;
-        deleted += by_count(tx, status, keep, now, (most - deleted, &slice))?;
+        deleted += by_age(tx, status, keep, now, (most - deleted, &time_slice))?;
+        deleted += by_count(tx, status, keep, now, (most - deleted, &time_slice))?;
     }
     Ok(deleted)
 }
 
-fn by_age(tx: &mut Tx<'_>, status: Status, keep: Keep, now: Millis, room: Room<'_>) -> Result<usize> {
+fn by_age(tx: &mut Tx<'_>, status: Status, keep: RetentionLimit, now: Millis, budget: Budget<'_>) -> Result<usize> {
     match keep.age {
-        Some(age) if room.0 > 0 => delete(tx, status, now.saturating_sub(age), now, room),
+        Some(age) if budget.0 > 0 => delete(tx, status, now.saturating_sub(age), now, budget),
         _ => Ok(0),
     }
 }
 
-fn by_count(tx: &mut Tx<'_>, status: Status, keep: Keep, now: Millis, (most, slice): Room<'_>) -> Result<usize> {
+fn by_count(
+    tx: &mut Tx<'_>,
+    status: Status,
+    keep: RetentionLimit,
+    now: Millis,
+    (most, time_slice): Budget<'_>,
+) -> Result<usize> {
     let Some(count) = keep.count else { return Ok(0) };
-    let excess = counters::in_state(tx.connection, status)? + tx.pending(status) - count.max(0);
+    let excess = counters::count_in_state(tx.connection, status)? + tx.pending_count(status) - count.max(0);
     match usize::try_from(excess) {
-        Ok(excess) if excess > 0 && most > 0 => delete(tx, status, Millis::MAX, now, (most.min(excess), slice)),
+        Ok(excess) if excess > 0 && most > 0 => delete(tx, status, Millis::MAX, now, (most.min(excess), time_slice)),
         _ => Ok(0),
     }
 }
 
 /// Deletes the oldest jobs that ended in this state before `before`.
-fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, now: Millis, (most, slice): Room<'_>) -> Result<usize> {
+fn delete(
+    tx: &mut Tx<'_>,
+    status: Status,
+    before: Millis,
+    now: Millis,
+    (most, time_slice): Budget<'_>,
+) -> Result<usize> {
     let mut deleted = 0;
     while deleted < most {
-        let wanted = LOOKED_UP.min(most - deleted);
+        let wanted = JOBS_PER_LOOKUP.min(most - deleted);
         let jobs = oldest_jobs(tx.connection, status, before, wanted)?;
         for (ended, job) in &jobs {
-            if deleted > 0 && slice.is_over() {
+            if deleted > 0 && time_slice.is_over() {
                 return Ok(deleted);
             }
             delete_one(tx, status, (*ended, *job), now)?;
@@ -90,7 +105,7 @@ fn delete(tx: &mut Tx<'_>, status: Status, before: Millis, now: Millis, (most, s
 }
 
 fn oldest_jobs(connection: &Connection, status: Status, before: Millis, most: usize) -> Result<Vec<(Millis, JobSeq)>> {
-    let mut select = connection.prepare_cached(OLDEST)?;
+    let mut select = connection.prepare_cached(SELECT_OLDEST_ENDED)?;
     let rows = select.query_map((status as i64, before, queue::rows(most)), |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?;
@@ -100,61 +115,63 @@ fn oldest_jobs(connection: &Connection, status: Status, before: Millis, most: us
 fn delete_one(tx: &mut Tx<'_>, status: Status, (ended, job): (Millis, JobSeq), now: Millis) -> Result<()> {
     let connection = tx.connection;
     let kept = connection
-        .prepare_cached(KEPT)?
+        .prepare_cached(SELECT_JOB)?
         .query_row([job], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let (route, recurring) = kept.ok_or_else(|| damaged("an ended job that is not there"))?;
-    queue::take_ended(connection, status, ended, job)?;
+    queue::delete_ended(connection, status, ended, job)?;
     delete::sweep(connection, job, recurring, now)?;
-    tx.shift(route, Some(status), None);
+    tx.count_transition(route, Some(status), None);
     Ok(())
 }
 
 /// Trims the history of some series behind `after`; returns where to go on, `None` after the last one.
-pub(super) fn runs(tx: &mut Tx<'_>, keep: Keep, now: Millis, after: JobSeq) -> Result<Option<JobSeq>> {
+pub(super) fn runs(tx: &mut Tx<'_>, keep: RetentionLimit, now: Millis, after: JobSeq) -> Result<Option<JobSeq>> {
     if keep.age.is_none() && keep.count.is_none() {
         return Ok(None);
     }
     let connection = tx.connection;
     let series: Vec<(JobSeq, i64)> = {
-        let mut select = connection.prepare_cached(NEXT_SERIES)?;
-        let rows = select.query_map((after, queue::rows(SERIES)), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut select = connection.prepare_cached(SELECT_NEXT_SERIES)?;
+        let rows = select.query_map((after, queue::rows(SERIES_PER_STEP)), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
         rows.collect::<rusqlite::Result<_>>()?
     };
-    let mut room = RUNS;
+    let mut budget = MAX_ATTEMPTS_PER_STEP;
     let mut last = after;
     for (job, created) in &series {
-        let trimmed = trim(tx, *job, *created, keep, now, room)?;
-        room -= trimmed;
-        if room == 0 {
+        let trimmed = trim(tx, *job, *created, keep, now, budget)?;
+        budget -= trimmed;
+        if budget == 0 {
             // Not done with this one: the next step begins with it again.
             return Ok(Some(last));
         }
         last = *job;
     }
-    Ok((series.len() == SERIES).then_some(last))
+    Ok((series.len() == SERIES_PER_STEP).then_some(last))
 }
 
 /// Deletes from the oldest on and stops at the first that stays, so that it costs only what it deletes.
-fn trim(tx: &mut Tx<'_>, job: JobSeq, created: i64, keep: Keep, now: Millis, room: usize) -> Result<usize> {
-    let has_steps = steps::any(tx)?;
+fn trim(tx: &mut Tx<'_>, job: JobSeq, created: i64, keep: RetentionLimit, now: Millis, budget: usize) -> Result<usize> {
+    let has_steps = steps::any_exist(tx)?;
     let connection = tx.connection;
     let before = keep.age.map_or(Millis::MIN, |age| now.saturating_sub(age));
     let up_to = keep.count.map_or(0, |count| created.saturating_sub(count.max(0)));
     let old = |run: i64, ended: Millis| run <= up_to || ended < before;
-    let runs = oldest(connection, OLDEST_RUNS, job, room, old)?;
-    let mut is_live = connection.prepare_cached(IS_LIVE)?;
-    let mut drop = connection.prepare_cached(DROP_ATTEMPT)?;
+    let runs = oldest(connection, SELECT_OLDEST_RUNS, job, budget, old)?;
+    let mut is_live = connection.prepare_cached(SELECT_IS_LIVE)?;
+    let mut drop = connection.prepare_cached(DELETE_ATTEMPT)?;
     for (run, attempt) in &runs {
         if !is_live.exists((job, run))? {
             drop.execute((job, run, attempt))?;
             if has_steps {
-                steps::drop_run(connection, job, *run)?;
+                steps::delete_steps_of_run(connection, job, *run)?;
             }
         }
     }
-    let mut drop = connection.prepare_cached(DROP_GAP)?;
-    for (first, kind) in oldest(connection, OLDEST_GAPS, job, room, old)? {
+    let mut drop = connection.prepare_cached(DELETE_GAP)?;
+    for (first, kind) in oldest(connection, SELECT_OLDEST_GAPS, job, budget, old)? {
         drop.execute((job, first, kind))?;
     }
     Ok(runs.len())

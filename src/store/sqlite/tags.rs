@@ -9,16 +9,16 @@ use crate::error::Result;
 use crate::store::JobSeq;
 use rusqlite::Connection;
 
-const PUT: &str = "INSERT OR IGNORE INTO tags (tag, job) VALUES (?1, ?2)";
-const TAKE: &str = "DELETE FROM tags WHERE tag = ?1 AND job = ?2";
-const HAS: &str = "SELECT 1 FROM tags WHERE tag = ?1 AND job = ?2";
-const NEWEST: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM tags JOIN jobs ON seq = job \
+const INSERT_TAG: &str = "INSERT OR IGNORE INTO tags (tag, job) VALUES (?1, ?2)";
+const DELETE_TAG: &str = "DELETE FROM tags WHERE tag = ?1 AND job = ?2";
+const SELECT_HAS_TAG: &str = "SELECT 1 FROM tags WHERE tag = ?1 AND job = ?2";
+const SELECT_NEWEST_OF_TAG: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM tags JOIN jobs ON seq = job \
                       WHERE tag = ?1 AND job < ?2 ORDER BY job DESC LIMIT ?3";
 
 /// Writes the tags of a job that has none yet.
 pub(super) fn put(connection: &Connection, job: JobSeq, tags: &[Box<str>]) -> Result<()> {
     for tag in tags {
-        connection.prepare_cached(PUT)?.execute((tag, job))?;
+        connection.prepare_cached(INSERT_TAG)?.execute((tag, job))?;
     }
     Ok(())
 }
@@ -26,14 +26,14 @@ pub(super) fn put(connection: &Connection, job: JobSeq, tags: &[Box<str>]) -> Re
 /// Removes these tags of a job.
 pub(super) fn remove(connection: &Connection, job: JobSeq, tags: &[Box<str>]) -> Result<()> {
     for tag in tags {
-        connection.prepare_cached(TAKE)?.execute((tag, job))?;
+        connection.prepare_cached(DELETE_TAG)?.execute((tag, job))?;
     }
     Ok(())
 }
 
 /// Whether the job has all of these tags.
 pub(super) fn has_all(connection: &Connection, job: JobSeq, tags: &[Box<str>]) -> Result<bool> {
-    let mut has = connection.prepare_cached(HAS)?;
+    let mut has = connection.prepare_cached(SELECT_HAS_TAG)?;
     for tag in tags {
         if !has.exists((tag, job))? {
             return Ok(false);
@@ -44,7 +44,7 @@ pub(super) fn has_all(connection: &Connection, job: JobSeq, tags: &[Box<str>]) -
 
 /// The next jobs below `below` with this tag, newest first.
 pub(super) fn newest(connection: &Connection, tag: &str, below: JobSeq, count: usize) -> Result<Vec<JobKey>> {
-    let mut select = connection.prepare_cached(NEWEST)?;
+    let mut select = connection.prepare_cached(SELECT_NEWEST_OF_TAG)?;
     let jobs = select.query_map((tag, below, rows(count)), JobKey::read)?;
     Ok(jobs.collect::<rusqlite::Result<_>>()?)
 }

@@ -7,13 +7,13 @@ mod writing;
 
 use super::{Durability, Location, SqliteConfig, SqliteStore};
 use crate::clock::BootTime;
-use crate::store::contract::Subject;
+use crate::store::contract::TestStore;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A store whose leases follow a clock of the test's own.
-async fn subject(location: Location, keep: Box<dyn std::any::Any + Send + Sync>) -> Subject {
+async fn test_store(location: Location, keep: Box<dyn std::any::Any + Send + Sync>) -> TestStore {
     let lease_clock = Arc::new(AtomicI64::new(1_000));
     let boot = Arc::new(Mutex::new("this".to_owned()));
     let (millis, name) = (Arc::clone(&lease_clock), Arc::clone(&boot));
@@ -32,7 +32,7 @@ async fn subject(location: Location, keep: Box<dyn std::any::Any + Send + Sync>)
         let store = Arc::clone(&checked);
         Box::pin(async move { store.check_invariants().await }) as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
     });
-    Subject {
+    TestStore {
         store,
         lease_clock,
         boot,
@@ -41,13 +41,13 @@ async fn subject(location: Location, keep: Box<dyn std::any::Any + Send + Sync>)
     }
 }
 
-async fn in_file() -> Subject {
+async fn file_test_store() -> TestStore {
     let folder = tempfile::tempdir().unwrap();
-    subject(Location::File(folder.path().join("jobs.db")), Box::new(folder)).await
+    test_store(Location::File(folder.path().join("jobs.db")), Box::new(folder)).await
 }
 
-async fn in_memory() -> Subject {
-    subject(Location::Memory, Box::new(())).await
+async fn memory_test_store() -> TestStore {
+    test_store(Location::Memory, Box::new(())).await
 }
 
 fn open(path: &Path) -> Arc<SqliteStore> {
@@ -56,16 +56,16 @@ fn open(path: &Path) -> Arc<SqliteStore> {
 
 #[tokio::test]
 async fn a_lease_of_another_boot_is_dead() {
-    for subject in [in_file().await, in_memory().await] {
-        crate::store::contract::processes::a_lease_of_another_boot_is_dead(&subject).await;
-        subject.check().await;
+    for test_store in [file_test_store().await, memory_test_store().await] {
+        crate::store::contract::processes::a_lease_of_another_boot_is_dead(&test_store).await;
+        test_store.check().await;
     }
 }
 
 mod file_contract {
-    crate::store::contract::store_contract!(crate::store::sqlite::tests::in_file);
+    crate::store::contract::store_contract!(crate::store::sqlite::tests::file_test_store);
 }
 
 mod memory_contract {
-    crate::store::contract::store_contract!(crate::store::sqlite::tests::in_memory);
+    crate::store::contract::store_contract!(crate::store::sqlite::tests::memory_test_store);
 }

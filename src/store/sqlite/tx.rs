@@ -17,7 +17,7 @@ use std::time::Duration;
 /// What a counter counts besides jobs by [`Status`] number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Tally {
+pub(super) enum RunCounter {
     /// Runs that completed in their first attempt.
     FirstTry = 10,
     /// Runs that completed after a retry.
@@ -29,10 +29,10 @@ pub(super) enum Tally {
 }
 
 const INSERT_JOB: &str = include_str!("sql/job_insert.sql");
-const PUT_READY: &str = include_str!("sql/ready_put.sql");
-const LAST_NUMBER: &str = "SELECT last_job FROM numbers";
-const SET_LAST_NUMBER: &str = "UPDATE numbers SET last_job = ?1";
-const ADD_TO_COUNTER: &str = "INSERT INTO counters (route, kind, n) VALUES (?1, ?2, ?3) \
+const INSERT_READY: &str = include_str!("sql/ready_put.sql");
+const SELECT_LAST_JOB_NUMBER: &str = "SELECT last_job FROM numbers";
+const UPDATE_LAST_JOB_NUMBER: &str = "UPDATE numbers SET last_job = ?1";
+const UPSERT_COUNTER: &str = "INSERT INTO counters (route, kind, n) VALUES (?1, ?2, ?3) \
                               ON CONFLICT (route, kind) DO UPDATE SET n = n + excluded.n";
 
 /// Changes of counters, by route and kind.
@@ -47,15 +47,15 @@ pub(super) struct Tx<'a> {
     routes: &'a mut RouteCache,
     subscriptions: &'a mut Subscriptions,
     /// Whether `subscriptions` is known to be as this transaction sees the tables.
-    asked: bool,
+    subscriptions_fresh: bool,
     /// Whether any run has steps, once that was asked.
     pub(super) has_steps: Option<bool>,
     last_token: &'a mut Token,
-    worked: &'a mut Duration,
+    work_time: &'a mut Duration,
     deltas: Deltas,
     /// The counter that was changed last: nearly always the next one as well.
     last: ((RouteId, i64), i64),
-    hot: HotStatements<'a>,
+    cached: CachedStatements<'a>,
     /// The last number given to a job, once a transaction has given one.
     last_number: Option<JobSeq>,
     effects: Effects,
@@ -63,10 +63,10 @@ pub(super) struct Tx<'a> {
 
 /// Statements a transaction executes for nearly every verb; kept at hand, since looking one up costs a tenth of an insert.
 #[derive(Default)]
-struct HotStatements<'a> {
+struct CachedStatements<'a> {
     insert_job: Option<CachedStatement<'a>>,
     insert_jobs: Option<CachedStatement<'a>>,
-    put_ready: Option<CachedStatement<'a>>,
+    insert_ready: Option<CachedStatement<'a>>,
 }
 
 /// What happens once a transaction is committed.
@@ -75,7 +75,7 @@ pub(super) struct Effects {
     /// Something may be claimable that was not, or earlier than known.
     pub(super) wake: bool,
     /// Registrations that are gone.
-    pub(super) gone: Vec<InstanceId>,
+    pub(super) instance_ended: Vec<InstanceId>,
 }
 
 impl<'a> Tx<'a> {
@@ -85,20 +85,20 @@ impl<'a> Tx<'a> {
         routes: &'a mut RouteCache,
         subscriptions: &'a mut Subscriptions,
         last_token: &'a mut Token,
-        worked: &'a mut Duration,
+        work_time: &'a mut Duration,
     ) -> Self {
         Self {
             connection,
             locks,
             routes,
             subscriptions,
-            asked: false,
+            subscriptions_fresh: false,
             has_steps: None,
             last_token,
-            worked,
+            work_time,
             deltas: Deltas::new(),
             last: ((0, 0), 0),
-            hot: HotStatements::default(),
+            cached: CachedStatements::default(),
             last_number: None,
             effects: Effects::default(),
         }
@@ -111,17 +111,17 @@ impl<'a> Tx<'a> {
 
     /// Whether a webhook wants this event. The first question in a transaction costs a pragma.
     pub(super) fn wants(&mut self, kind: EventKind) -> Result<bool> {
-        if !self.asked {
+        if !self.subscriptions_fresh {
             self.subscriptions.refresh(self.connection)?;
-            self.asked = true;
+            self.subscriptions_fresh = true;
         }
-        Ok(self.subscriptions.want(kind))
+        Ok(self.subscriptions.wants(kind))
     }
 
     /// Webhooks were changed in this transaction.
-    pub(super) fn subscriptions_changed(&mut self) {
-        self.subscriptions.forget();
-        self.asked = false;
+    pub(super) fn invalidate_subscriptions(&mut self) {
+        self.subscriptions.clear();
+        self.subscriptions_fresh = false;
     }
 
     /// A token no claim of this process has had.
@@ -131,17 +131,17 @@ impl<'a> Tx<'a> {
     }
 
     /// The verbs of this transaction took so long.
-    pub(super) fn has_worked(&mut self, time: Duration) {
-        *self.worked += time;
+    pub(super) fn add_work_time(&mut self, time: Duration) {
+        *self.work_time += time;
     }
 
     /// How long others have worked since this was asked last.
-    pub(super) fn work_of_others(&mut self) -> Duration {
-        std::mem::take(self.worked)
+    pub(super) fn take_work_of_others(&mut self) -> Duration {
+        std::mem::take(self.work_time)
     }
 
     /// Counts a job that moves from one state to another; `None` is "not there".
-    pub(super) fn shift(&mut self, route: RouteId, from: Option<Status>, to: Option<Status>) {
+    pub(super) fn count_transition(&mut self, route: RouteId, from: Option<Status>, to: Option<Status>) {
         if from == to {
             return;
         }
@@ -154,19 +154,19 @@ impl<'a> Tx<'a> {
     }
 
     /// Counts runs.
-    pub(super) fn tally(&mut self, route: RouteId, what: Tally, n: i64) {
+    pub(super) fn count_runs(&mut self, route: RouteId, what: RunCounter, n: i64) {
         self.add(route, what as i64, n);
     }
 
     fn add(&mut self, route: RouteId, kind: i64, n: i64) {
         if self.last.0 != (route, kind) {
-            self.settle_last();
+            self.flush_last_delta();
             self.last = ((route, kind), 0);
         }
         self.last.1 += n;
     }
 
-    fn settle_last(&mut self) {
+    fn flush_last_delta(&mut self) {
         let (key, n) = std::mem::take(&mut self.last);
         if n != 0 {
             *self.deltas.entry(key).or_insert(0) += n;
@@ -174,12 +174,12 @@ impl<'a> Tx<'a> {
     }
 
     /// Numbers that no job has had, `count` of them from the one returned on.
-    pub(super) fn next_numbers(&mut self, count: i64) -> Result<JobSeq> {
+    pub(super) fn reserve_job_numbers(&mut self, count: i64) -> Result<JobSeq> {
         let last = match self.last_number {
             Some(last) => last,
             None => self
                 .connection
-                .prepare_cached(LAST_NUMBER)?
+                .prepare_cached(SELECT_LAST_JOB_NUMBER)?
                 .query_row([], |row| row.get(0))?,
         };
         self.last_number = Some(last + count);
@@ -189,7 +189,7 @@ impl<'a> Tx<'a> {
     /// The statement that writes several jobs, its parameters not bound yet.
     pub(super) fn insert_jobs(&mut self) -> Result<&mut CachedStatement<'a>> {
         let connection = self.connection;
-        Ok(match &mut self.hot.insert_jobs {
+        Ok(match &mut self.cached.insert_jobs {
             Some(statement) => statement,
             none => none.insert(connection.prepare_cached(insert_many::statement())?),
         })
@@ -198,7 +198,7 @@ impl<'a> Tx<'a> {
     /// Executes the statement that writes a job; returns how many rows it wrote.
     pub(super) fn insert_job(&mut self, row: impl Params) -> Result<usize> {
         let connection = self.connection;
-        let statement = match &mut self.hot.insert_job {
+        let statement = match &mut self.cached.insert_job {
             Some(statement) => statement,
             none => none.insert(connection.prepare_cached(INSERT_JOB)?),
         };
@@ -206,18 +206,18 @@ impl<'a> Tx<'a> {
     }
 
     /// Executes the statement that makes a run ready.
-    pub(super) fn put_ready(&mut self, row: impl Params) -> Result<()> {
+    pub(super) fn insert_ready(&mut self, row: impl Params) -> Result<()> {
         let connection = self.connection;
-        let statement = match &mut self.hot.put_ready {
+        let statement = match &mut self.cached.insert_ready {
             Some(statement) => statement,
-            none => none.insert(connection.prepare_cached(PUT_READY)?),
+            none => none.insert(connection.prepare_cached(INSERT_READY)?),
         };
         statement.execute(row)?;
         Ok(())
     }
 
     /// By how much the jobs in a state have become more in this transaction, which the table does not say yet.
-    pub(super) fn pending(&self, status: Status) -> i64 {
+    pub(super) fn pending_count(&self, status: Status) -> i64 {
         let last = (&self.last.0, &self.last.1);
         let of_state = self
             .deltas
@@ -233,14 +233,14 @@ impl<'a> Tx<'a> {
     }
 
     /// A registration was deleted; its lock file goes after the commit.
-    pub(super) fn gone(&mut self, instance: InstanceId) {
-        self.effects.gone.push(instance);
+    pub(super) fn instance_ended(&mut self, instance: InstanceId) {
+        self.effects.instance_ended.push(instance);
     }
 
     /// Runs `part` so that it can be undone without the rest of the transaction: `Ok(false)` undoes it.
-    pub(super) fn undoable<R>(&mut self, part: impl FnOnce(&mut Self) -> Result<(bool, R)>) -> Result<R> {
+    pub(super) fn in_savepoint<R>(&mut self, part: impl FnOnce(&mut Self) -> Result<(bool, R)>) -> Result<R> {
         let connection = self.connection;
-        self.settle_last();
+        self.flush_last_delta();
         let before = self.deltas.clone();
         connection.prepare_cached("SAVEPOINT part")?.execute([])?;
         let (keep, result) = part(self)?;
@@ -248,7 +248,7 @@ impl<'a> Tx<'a> {
             connection.prepare_cached("ROLLBACK TO part")?.execute([])?;
             self.last = Default::default();
             self.deltas = before;
-            self.routes.forget();
+            self.routes.clear();
         }
         connection.prepare_cached("RELEASE part")?.execute([])?;
         Ok(result)
@@ -256,11 +256,13 @@ impl<'a> Tx<'a> {
 
     /// Writes the gathered counters; the last step before the commit.
     pub(super) fn finish(mut self) -> Result<Effects> {
-        self.settle_last();
+        self.flush_last_delta();
         if let Some(last) = self.last_number {
-            self.connection.prepare_cached(SET_LAST_NUMBER)?.execute([last])?;
+            self.connection
+                .prepare_cached(UPDATE_LAST_JOB_NUMBER)?
+                .execute([last])?;
         }
-        let mut add = self.connection.prepare_cached(ADD_TO_COUNTER)?;
+        let mut add = self.connection.prepare_cached(UPSERT_COUNTER)?;
         for ((route, kind), n) in self.deltas.into_iter().filter(|(_, n)| *n != 0) {
             add.execute((route, kind, n))?;
         }

@@ -12,61 +12,68 @@ use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Status, Unique};
-use crate::store::{JobSeq, RouteId, Standing};
+use crate::store::{JobSeq, JobSummary, RouteId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-const FIND: &str = "SELECT job, until, id, status, due, recurring FROM uniques WHERE route = ?1 AND key = ?2";
-const TAKE: &str = "INSERT OR REPLACE INTO uniques (route, key, job, until) VALUES (?1, ?2, ?3, ?4)";
-const RELEASE: &str = "DELETE FROM uniques WHERE route = ?1 AND key = ?2 AND job = ?3";
-const KEPT: &str = "SELECT 1 FROM uniques WHERE route = ?1 AND key = ?2 AND job = ?3 AND until > ?4";
-const LEAVE: &str = "UPDATE uniques SET id = ?3, status = ?4, due = ?5, recurring = ?6 WHERE route = ?1 AND key = ?2";
-const EXPIRED: &str =
+const SELECT_UNIQUE_KEY: &str =
+    "SELECT job, until, id, status, due, recurring FROM uniques WHERE route = ?1 AND key = ?2";
+const UPSERT_UNIQUE_KEY: &str = "INSERT OR REPLACE INTO uniques (route, key, job, until) VALUES (?1, ?2, ?3, ?4)";
+const DELETE_UNIQUE_KEY: &str = "DELETE FROM uniques WHERE route = ?1 AND key = ?2 AND job = ?3";
+const SELECT_UNEXPIRED_KEY: &str = "SELECT 1 FROM uniques WHERE route = ?1 AND key = ?2 AND job = ?3 AND until > ?4";
+const UPDATE_KEY_OF_DELETED_JOB: &str =
+    "UPDATE uniques SET id = ?3, status = ?4, due = ?5, recurring = ?6 WHERE route = ?1 AND key = ?2";
+const SELECT_EXPIRED_KEYS: &str =
     "SELECT route, key, job FROM uniques WHERE id IS NOT NULL AND until <= ?1 ORDER BY until LIMIT ?2";
 
 /// The job that keeps a unique key.
 #[derive(Clone, Debug)]
-pub(super) struct Holder {
+pub(super) struct KeyOwner {
     /// Never given again, even if the job has been deleted.
     pub(super) job: JobSeq,
     pub(super) id: JobId,
-    pub(super) standing: Standing,
+    pub(super) summary: JobSummary,
 }
 
 /// Who keeps the key at `now`: a job that has not ended, or one whose period is not over.
-pub(super) fn holder(connection: &Connection, route: RouteId, unique: &Unique, now: Millis) -> Result<Option<Holder>> {
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, Left::read(row)?));
-    let found: Option<(JobSeq, Millis, Option<Left>)> = connection
-        .prepare_cached(FIND)?
+pub(super) fn key_owner(
+    connection: &Connection,
+    route: RouteId,
+    unique: &Unique,
+    now: Millis,
+) -> Result<Option<KeyOwner>> {
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, RetainedKey::read(row)?));
+    let found: Option<(JobSeq, Millis, Option<RetainedKey>)> = connection
+        .prepare_cached(SELECT_UNIQUE_KEY)?
         .query_row((route, &unique.key), read)
         .optional()?;
-    let Some((job, until, left)) = found else {
+    let Some((job, until, retained)) = found else {
         return Ok(None);
     };
-    let holder = match left {
-        Some(left) => left.holder(job)?,
-        None => living(connection, job)?,
+    let key_owner = match retained {
+        Some(retained) => retained.key_owner(job)?,
+        None => owner_of_live_job(connection, job)?,
     };
-    Ok((until > now || !holder.standing.status.is_ended()).then_some(holder))
+    Ok((until > now || !key_owner.summary.status.is_ended()).then_some(key_owner))
 }
 
-fn living(connection: &Connection, job: JobSeq) -> Result<Holder> {
+fn owner_of_live_job(connection: &Connection, job: JobSeq) -> Result<KeyOwner> {
     let key = jobs::expect(connection, job)?;
-    Ok(Holder {
+    Ok(KeyOwner {
         job,
         id: jobs::id_of(connection, job)?,
-        standing: read::standing(connection, &key)?,
+        summary: read::summary(connection, &key)?,
     })
 }
 
 /// What is left of a job that retention has deleted.
-struct Left {
+struct RetainedKey {
     id: JobId,
     status: i64,
     due: Millis,
     recurring: bool,
 }
 
-impl Left {
+impl RetainedKey {
     fn read(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
         let Some(IdColumn(id)) = row.get(2)? else {
             return Ok(None);
@@ -79,12 +86,12 @@ impl Left {
         }))
     }
 
-    fn holder(self, job: JobSeq) -> Result<Holder> {
+    fn key_owner(self, job: JobSeq) -> Result<KeyOwner> {
         let status = Status::from_code(self.status).ok_or_else(|| damaged("a unique key of a job in no state"))?;
-        Ok(Holder {
+        Ok(KeyOwner {
             job,
             id: self.id,
-            standing: Standing {
+            summary: JobSummary {
                 status,
                 scheduled_at: self.due,
                 recurring: self.recurring,
@@ -98,19 +105,21 @@ impl Left {
 pub(super) fn take(connection: &Connection, route: RouteId, unique: &Unique, job: JobSeq, from: Millis) -> Result<()> {
     let until = from.saturating_add(unique.period.unwrap_or(0));
     connection
-        .prepare_cached(TAKE)?
+        .prepare_cached(UPSERT_UNIQUE_KEY)?
         .execute((route, &unique.key, job, until))?;
     Ok(())
 }
 
 /// Takes the key from a job, if it has it.
 pub(super) fn release(connection: &Connection, route: RouteId, unique: &Unique, job: JobSeq) -> Result<()> {
-    connection.prepare_cached(RELEASE)?.execute((route, &unique.key, job))?;
+    connection
+        .prepare_cached(DELETE_UNIQUE_KEY)?
+        .execute((route, &unique.key, job))?;
     Ok(())
 }
 
 /// The job, which has ended, is about to be deleted by retention: its key stays until its period is over.
-pub(super) fn leave_behind(
+pub(super) fn retain_after_deletion(
     connection: &Connection,
     route: RouteId,
     unique: &Unique,
@@ -118,14 +127,19 @@ pub(super) fn leave_behind(
     now: Millis,
 ) -> Result<()> {
     let key = (route, &unique.key, job, now);
-    if !connection.prepare_cached(KEPT)?.exists(key)? {
+    if !connection.prepare_cached(SELECT_UNEXPIRED_KEY)?.exists(key)? {
         return release(connection, route, unique, job);
     }
-    let Holder { id, standing, .. } = living(connection, job)?;
-    let (status, due) = (standing.status as i64, standing.scheduled_at);
-    connection
-        .prepare_cached(LEAVE)?
-        .execute((route, &unique.key, IdParam(&id), status, due, standing.recurring))?;
+    let KeyOwner { id, summary, .. } = owner_of_live_job(connection, job)?;
+    let (status, due) = (summary.status as i64, summary.scheduled_at);
+    connection.prepare_cached(UPDATE_KEY_OF_DELETED_JOB)?.execute((
+        route,
+        &unique.key,
+        IdParam(&id),
+        status,
+        due,
+        summary.recurring,
+    ))?;
     Ok(())
 }
 
@@ -134,11 +148,11 @@ pub(super) fn expire(tx: &Tx<'_>, now: Millis, most: usize) -> Result<()> {
     let connection = tx.connection;
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     let expired: Vec<(RouteId, Box<str>, JobSeq)> = connection
-        .prepare_cached(EXPIRED)?
+        .prepare_cached(SELECT_EXPIRED_KEYS)?
         .query_map((now, rows(most)), read)?
         .collect::<rusqlite::Result<_>>()?;
     for row in expired {
-        connection.prepare_cached(RELEASE)?.execute(row)?;
+        connection.prepare_cached(DELETE_UNIQUE_KEY)?.execute(row)?;
     }
     Ok(())
 }

@@ -11,21 +11,21 @@ use rusqlite::{Connection, Row};
 
 const COLUMNS: &str =
     "id, url, events, secret, created, updated, delivered, failed, last_error, failed_count, disabled";
-const SET: &str = "INSERT INTO webhooks (id, url, events, secret, created, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?5) \
+const UPSERT_WEBHOOK: &str = "INSERT INTO webhooks (id, url, events, secret, created, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?5) \
                    ON CONFLICT (url) DO UPDATE SET events = excluded.events, secret = excluded.secret, \
                    updated = excluded.updated, disabled = NULL";
-const IS_KNOWN: &str = "SELECT 1 FROM webhooks WHERE url = ?1";
-const COUNT: &str = "SELECT count(*) FROM webhooks";
-const DELETE: &str = "DELETE FROM webhooks WHERE id = ?1 OR url = ?1";
-const WANTED: &str = "SELECT DISTINCT events FROM webhooks WHERE disabled IS NULL";
-const DELIVERED: &str = "UPDATE webhooks SET delivered = ?2 WHERE id = ?1";
-const FAILED: &str = "UPDATE webhooks SET failed = ?2, last_error = ?3, failed_count = failed_count + ?4, \
+const SELECT_WEBHOOK_EXISTS: &str = "SELECT 1 FROM webhooks WHERE url = ?1";
+const COUNT_WEBHOOKS: &str = "SELECT count(*) FROM webhooks";
+const DELETE_WEBHOOK: &str = "DELETE FROM webhooks WHERE id = ?1 OR url = ?1";
+const SELECT_WANTED_EVENTS: &str = "SELECT DISTINCT events FROM webhooks WHERE disabled IS NULL";
+const UPDATE_DELIVERED: &str = "UPDATE webhooks SET delivered = ?2 WHERE id = ?1";
+const UPDATE_DELIVERY_FAILED: &str = "UPDATE webhooks SET failed = ?2, last_error = ?3, failed_count = failed_count + ?4, \
                       disabled = CASE WHEN ?5 THEN coalesce(disabled, ?2) ELSE disabled END WHERE id = ?1";
 
 /// Which events are wanted, as the writer last read it.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    wanted: EventMask,
+    wanted_events: EventMask,
     /// The database's version then; `None`: to be read again.
     version: Option<i64>,
 }
@@ -37,46 +37,50 @@ impl Subscriptions {
             .prepare_cached("PRAGMA data_version")?
             .query_row([], |row| row.get(0))?;
         if self.version != Some(version) {
-            self.wanted = wanted(connection)?;
+            self.wanted_events = wanted_events(connection)?;
             self.version = Some(version);
         }
         Ok(())
     }
 
     /// Whether a webhook wants this, as of the last refresh.
-    pub(super) fn want(&self, kind: EventKind) -> bool {
-        self.wanted.has(kind)
+    pub(super) fn wants(&self, kind: EventKind) -> bool {
+        self.wanted_events.has(kind)
     }
 
     /// The tables are, or may be, other than what was read.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.version = None;
     }
 }
 
-fn wanted(connection: &Connection) -> Result<EventMask> {
-    let mut select = connection.prepare_cached(WANTED)?;
+fn wanted_events(connection: &Connection) -> Result<EventMask> {
+    let mut select = connection.prepare_cached(SELECT_WANTED_EVENTS)?;
     let mut rows = select.query([])?;
-    let mut wanted = EventMask::default();
+    let mut wanted_events = EventMask::default();
     while let Some(row) = rows.next()? {
-        wanted.0 |= row.get::<_, u32>(0)?;
+        wanted_events.0 |= row.get::<_, u32>(0)?;
     }
-    Ok(wanted)
+    Ok(wanted_events)
 }
 
 /// Makes a webhook, or changes the one with this URL.
 pub(super) fn set(tx: &mut Tx<'_>, webhook: &NewWebhook, most: usize, now: Millis) -> Result<WebhookSet> {
     let connection = tx.connection;
-    let known = connection.prepare_cached(IS_KNOWN)?.exists([&*webhook.url])?;
-    let count: i64 = connection.prepare_cached(COUNT)?.query_row([], |row| row.get(0))?;
+    let known = connection
+        .prepare_cached(SELECT_WEBHOOK_EXISTS)?
+        .exists([&*webhook.url])?;
+    let count: i64 = connection
+        .prepare_cached(COUNT_WEBHOOKS)?
+        .query_row([], |row| row.get(0))?;
     if !known && usize::try_from(count).unwrap_or(usize::MAX) >= most {
         return Ok(WebhookSet::Full);
     }
     let (id, url, secret) = (&*webhook.id, &*webhook.url, webhook.secret.expose());
     connection
-        .prepare_cached(SET)?
+        .prepare_cached(UPSERT_WEBHOOK)?
         .execute((id, url, webhook.events.0, secret, now))?;
-    tx.subscriptions_changed();
+    tx.invalidate_subscriptions();
     let query = format!("SELECT {COLUMNS} FROM webhooks WHERE url = ?1");
     Ok(WebhookSet::Done(
         connection.prepare_cached(&query)?.query_row([url], read)?,
@@ -109,19 +113,19 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Webhook> {
 
 /// Takes a webhook away.
 pub(super) fn delete(tx: &mut Tx<'_>, id_or_url: &str) -> Result<bool> {
-    let deleted = tx.connection.prepare_cached(DELETE)?.execute([id_or_url])?;
-    tx.subscriptions_changed();
+    let deleted = tx.connection.prepare_cached(DELETE_WEBHOOK)?.execute([id_or_url])?;
+    tx.invalidate_subscriptions();
     Ok(deleted > 0)
 }
 
 /// Notes how an attempt to deliver went.
-pub(super) fn note(tx: &mut Tx<'_>, id: &str, report: &DeliveryReport, now: Millis) -> Result<()> {
+pub(super) fn record_delivery(tx: &mut Tx<'_>, id: &str, report: &DeliveryReport, now: Millis) -> Result<()> {
     match report {
-        DeliveryReport::Delivered => tx.connection.prepare_cached(DELIVERED)?.execute((id, now))?,
+        DeliveryReport::Delivered => tx.connection.prepare_cached(UPDATE_DELIVERED)?.execute((id, now))?,
         DeliveryReport::Failed { error, given_up, gone } => {
-            tx.subscriptions_changed();
+            tx.invalidate_subscriptions();
             let row = (id, now, &**error, i64::from(*given_up), *gone);
-            tx.connection.prepare_cached(FAILED)?.execute(row)?
+            tx.connection.prepare_cached(UPDATE_DELIVERY_FAILED)?.execute(row)?
         }
     };
     Ok(())

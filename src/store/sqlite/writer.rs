@@ -5,12 +5,12 @@
 
 use super::checkpoint::Checkpoints;
 use super::failure::is_transient;
+use super::fair_lock::FairLock;
 use super::open::OpenedFile;
 use super::routes::RouteCache;
-use super::turnstile::Turnstile;
 use super::tx::{Effects, Tx};
-use super::verb::{Treatment, Verb};
 use super::webhooks::Subscriptions;
+use super::write_operation::{WriteOperation, WriteOptions};
 use super::{Durability, Shared, instance_lock};
 use crate::error::{Error, Result};
 use crate::store::Token;
@@ -21,13 +21,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// Most rows moved in one transaction, about.
-const BATCH_ROWS: usize = 2_000;
+const MAX_BATCH_ROWS: usize = 2_000;
 /// Longest time verbs are added to one transaction: other processes wait meanwhile.
-const BATCH_TIME: Duration = Duration::from_millis(4);
+const MAX_BATCH_TIME: Duration = Duration::from_millis(4);
 /// How often commits of other processes are looked for.
-const POLL: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Pauses before a batch is tried again.
-const PAUSES: [Duration; 3] = [
+const RETRY_PAUSES: [Duration; 3] = [
     Duration::from_millis(5),
     Duration::from_millis(50),
     Duration::from_millis(250),
@@ -36,9 +36,9 @@ const PAUSES: [Duration; 3] = [
 /// What the writer is told.
 pub(super) enum Message {
     /// Something to do.
-    Verb(Box<dyn Verb>),
+    WriteOperation(Box<dyn WriteOperation>),
     /// A setting has changed: look at it.
-    Nudge,
+    WakeUp,
     /// Do what waits, then end.
     Close,
 }
@@ -47,23 +47,23 @@ pub(super) enum Message {
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) file: Option<OpenedFile>,
-    pub(super) turnstile: Option<Turnstile>,
+    pub(super) fair_lock: Option<FairLock>,
     pub(super) checkpoints: Option<Checkpoints>,
     pub(super) inbox: Receiver<Message>,
     pub(super) shared: Arc<Shared>,
     pub(super) durability: Durability,
-    pub(super) state: State,
+    pub(super) state: WriterState,
 }
 
 /// What the writer remembers between transactions.
 #[derive(Default)]
-pub(super) struct State {
-    waiting: VecDeque<Box<dyn Verb>>,
+pub(super) struct WriterState {
+    queued: VecDeque<Box<dyn WriteOperation>>,
     routes: RouteCache,
     subscriptions: Subscriptions,
     last_token: Token,
     /// Time verbs have had in transactions since the last slice of work that keeps pace with them.
-    worked: Duration,
+    work_time: Duration,
     synced: Option<bool>,
     closing: bool,
     last_poll: Option<Instant>,
@@ -74,23 +74,23 @@ impl Writer {
     /// Works until told to close or until nobody is left to tell it anything.
     pub(super) fn run(mut self) {
         while self.wait_for_work() {
-            self.take_turn();
-            self.look_for_others();
+            self.run_next_batch();
+            self.poll_other_processes();
         }
         self.end();
     }
 
     /// Waits for verbs, or for the next look at other processes. `false`: it is over.
     fn wait_for_work(&mut self) -> bool {
-        self.drain();
-        if !self.state.waiting.is_empty() {
+        self.drain_inbox();
+        if !self.state.queued.is_empty() {
             return true;
         }
         if self.state.closing {
             return false;
         }
         let message = if self.shared.watches_others() {
-            self.inbox.recv_timeout(POLL)
+            self.inbox.recv_timeout(POLL_INTERVAL)
         } else {
             self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
         };
@@ -99,11 +99,11 @@ impl Writer {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => self.state.closing = true,
         }
-        self.drain();
+        self.drain_inbox();
         true
     }
 
-    fn drain(&mut self) {
+    fn drain_inbox(&mut self) {
         while let Ok(message) = self.inbox.try_recv() {
             self.accept(message);
         }
@@ -111,73 +111,75 @@ impl Writer {
 
     fn accept(&mut self, message: Message) {
         match message {
-            Message::Verb(verb) if verb.treatment().urgent => self.state.waiting.push_front(verb),
-            Message::Verb(verb) => self.state.waiting.push_back(verb),
-            Message::Nudge => {}
+            Message::WriteOperation(operation) if operation.options().urgent => self.state.queued.push_front(operation),
+            Message::WriteOperation(operation) => self.state.queued.push_back(operation),
+            Message::WakeUp => {}
             Message::Close => self.state.closing = true,
         }
     }
 
     /// Takes one batch from what waits and settles it.
-    fn take_turn(&mut self) {
+    fn run_next_batch(&mut self) {
         let mut batch = Vec::new();
         let mut rows = 0;
-        while let Some(verb) = self.state.waiting.pop_front() {
-            let Treatment { rows: more, aside, .. } = verb.treatment();
-            if !batch.is_empty() && (aside || rows + more > BATCH_ROWS) {
-                self.state.waiting.push_front(verb);
+        while let Some(operation) = self.state.queued.pop_front() {
+            let WriteOptions { rows: more, alone, .. } = operation.options();
+            if !batch.is_empty() && (alone || rows + more > MAX_BATCH_ROWS) {
+                self.state.queued.push_front(operation);
                 break;
             }
             rows += more;
-            batch.push(verb);
-            if aside {
+            batch.push(operation);
+            if alone {
                 break;
             }
         }
         if !batch.is_empty() {
-            self.settle(batch);
-            self.tend_log();
+            self.run_batch(batch);
+            self.checkpoint_if_due();
         }
     }
 
-    fn settle(&mut self, mut batch: Vec<Box<dyn Verb>>) {
-        match self.persist(&mut batch) {
+    fn run_batch(&mut self, mut batch: Vec<Box<dyn WriteOperation>>) {
+        match self.commit_with_retries(&mut batch) {
             Ok(applied) => {
                 let rest = batch.split_off(applied.min(batch.len()));
                 self.answer(batch, &Ok(()));
                 rest.into_iter()
                     .rev()
-                    .for_each(|verb| self.state.waiting.push_front(verb));
+                    .for_each(|operation| self.state.queued.push_front(operation));
             }
             Err(error) if batch.len() == 1 || is_transient(&error) => self.answer(batch, &Err(error)),
             // One of them is to blame: each on its own.
-            Err(_) => batch.into_iter().for_each(|verb| self.settle_alone(verb)),
+            Err(_) => batch.into_iter().for_each(|operation| self.run_alone(operation)),
         }
     }
 
-    fn settle_alone(&mut self, verb: Box<dyn Verb>) {
-        let mut batch = vec![verb];
-        let outcome = self.persist(&mut batch).map(|_| ());
+    fn run_alone(&mut self, operation: Box<dyn WriteOperation>) {
+        let mut batch = vec![operation];
+        let outcome = self.commit_with_retries(&mut batch).map(|_| ());
         self.answer(batch, &outcome);
     }
 
-    fn answer(&self, batch: Vec<Box<dyn Verb>>, outcome: &Result<()>) {
-        self.shared.verbs_left(batch.len());
-        batch.into_iter().for_each(|verb| verb.answer(outcome.clone()));
+    fn answer(&self, batch: Vec<Box<dyn WriteOperation>>, outcome: &Result<()>) {
+        self.shared.release_write_permits(batch.len());
+        batch
+            .into_iter()
+            .for_each(|operation| operation.answer(outcome.clone()));
     }
 
     /// Commits a batch, trying again when the failure may pass. Returns how many verbs were in time.
-    fn persist(&mut self, batch: &mut [Box<dyn Verb>]) -> Result<usize> {
-        let mut pauses = PAUSES.iter();
+    fn commit_with_retries(&mut self, batch: &mut [Box<dyn WriteOperation>]) -> Result<usize> {
+        let mut pauses = RETRY_PAUSES.iter();
         loop {
-            let error = match self.attempt(batch) {
+            let error = match self.try_commit(batch) {
                 Ok((applied, effects)) => {
-                    self.take_effect(effects);
+                    self.apply_effects(effects);
                     return Ok(applied);
                 }
                 Err(error) => error,
             };
-            self.undo();
+            self.roll_back();
             match pauses.next() {
                 Some(pause) if is_transient(&error) => std::thread::sleep(*pause),
                 _ => return Err(error),
@@ -185,33 +187,33 @@ impl Writer {
         }
     }
 
-    fn attempt(&mut self, batch: &mut [Box<dyn Verb>]) -> Result<(usize, Effects)> {
-        let synced = self.durability == Durability::Full && batch.iter().any(|verb| verb.treatment().synced);
+    fn try_commit(&mut self, batch: &mut [Box<dyn WriteOperation>]) -> Result<(usize, Effects)> {
+        let synced = self.durability == Durability::Full && batch.iter().any(|operation| operation.options().synced);
         self.set_synchronous(synced)?;
-        let _turn = self.turnstile.as_ref().map(Turnstile::enter);
+        let _turn = self.fair_lock.as_ref().map(FairLock::acquire);
         let connection = &self.connection;
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let locks = self.file.as_ref().map(|file| file.locks.as_path());
-        let State {
+        let WriterState {
             routes,
             subscriptions,
             last_token,
-            worked,
+            work_time,
             ..
         } = &mut self.state;
-        let mut tx = Tx::new(connection, locks, routes, subscriptions, last_token, worked);
+        let mut tx = Tx::new(connection, locks, routes, subscriptions, last_token, work_time);
         let started = Instant::now();
         let mut applied = 0;
-        let aside = batch.iter().any(|verb| verb.treatment().aside);
-        for verb in batch {
-            if applied > 0 && started.elapsed() > BATCH_TIME {
+        let alone = batch.iter().any(|operation| operation.options().alone);
+        for operation in batch {
+            if applied > 0 && started.elapsed() > MAX_BATCH_TIME {
                 break;
             }
-            verb.apply(&mut tx)?;
+            operation.apply(&mut tx)?;
             applied += 1;
         }
-        if !aside {
-            tx.has_worked(started.elapsed());
+        if !alone {
+            tx.add_work_time(started.elapsed());
         }
         let effects = tx.finish()?;
         connection.prepare_cached("COMMIT")?.execute([])?;
@@ -233,36 +235,36 @@ impl Writer {
         Ok(())
     }
 
-    fn undo(&mut self) {
-        self.state.routes.forget();
-        self.state.subscriptions.forget();
+    fn roll_back(&mut self) {
+        self.state.routes.clear();
+        self.state.subscriptions.clear();
         if !self.connection.is_autocommit() {
             // Fails only when SQLite has rolled back by itself.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
     }
 
-    fn take_effect(&self, effects: Effects) {
+    fn apply_effects(&self, effects: Effects) {
         if let Some(file) = &self.file {
             effects
-                .gone
+                .instance_ended
                 .iter()
                 .for_each(|instance| instance_lock::remove(&file.locks, *instance));
         }
         if effects.wake {
-            self.shared.bump();
+            self.shared.notify_changes();
         }
     }
 
-    fn tend_log(&mut self) {
+    fn checkpoint_if_due(&mut self) {
         if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.after_commit(&self.connection, self.turnstile.as_ref());
+            checkpoints.after_commit(&self.connection, self.fair_lock.as_ref());
         }
     }
 
     /// Tells the claimer when another process has committed since the last look.
-    fn look_for_others(&mut self) {
-        if !self.shared.watches_others() || self.state.last_poll.is_some_and(|last| last.elapsed() < POLL) {
+    fn poll_other_processes(&mut self) {
+        if !self.shared.watches_others() || self.state.last_poll.is_some_and(|last| last.elapsed() < POLL_INTERVAL) {
             return;
         }
         self.state.last_poll = Some(Instant::now());
@@ -270,7 +272,7 @@ impl Writer {
             && version != self.state.data_version
         {
             self.state.data_version = version;
-            self.shared.bump();
+            self.shared.notify_changes();
         }
     }
 
@@ -280,7 +282,7 @@ impl Writer {
             .query_row([], |row| row.get(0))
     }
 
-    /// Ends: the other connections first, this one last (see `ofd`), then the entry in the list of open files.
+    /// Ends: the other connections first, this one last (see `open_file_locks`), then the entry in the list of open files.
     fn end(self) {
         let Self {
             connection,
@@ -293,13 +295,13 @@ impl Writer {
         shared.mark_closed();
         // Whoever sent in spite of it learns that it is over.
         for message in inbox.try_iter() {
-            if let Message::Verb(verb) = message {
-                verb.answer(Err(Error::closed()));
+            if let Message::WriteOperation(operation) = message {
+                operation.answer(Err(Error::closed()));
             }
         }
         drop(checkpoints);
         if file.is_some() {
-            super::checkpoint::last(&connection);
+            super::checkpoint::final_checkpoint(&connection);
         }
         drop(connection);
         drop(file);

@@ -4,20 +4,20 @@
 
 use super::super::auth::read_auth;
 use super::super::texts::headers;
-use crate::api::fields::{Fields, nearest, shown};
-use crate::resources::{Callback, Channels, ForeignProvider, MailProvider, MailSecurity, Method, Smtp, Text};
+use crate::api::fields::{Fields, nearest, truncated};
+use crate::resources::{Callback, Channels, EmailProvider, ExternalProvider, Method, Smtp, SmtpSecurity, Text};
 
 /// Providers of e-mail by name.
-const MAIL: [&str; 5] = ["smtp", "sendgrid", "mailgun", "postmark", "brevo"];
+const MAIL_PROVIDERS: [&str; 5] = ["smtp", "sendgrid", "mailgun", "postmark", "brevo"];
 /// Providers of text messages by name.
-const SMS: [&str; 3] = ["twilio", "nexmo", "plivo"];
+const SMS_PROVIDERS: [&str; 3] = ["twilio", "nexmo", "plivo"];
 /// Providers of push notifications by name.
-const PUSH: [&str; 2] = ["EXPO", "FIREBASE"];
+const PUSH_PROVIDERS: [&str; 2] = ["EXPO", "FIREBASE"];
 /// How connections are secured, by name.
-const SECURITY: [(&str, MailSecurity); 3] = [
-    ("tls", MailSecurity::Tls),
-    ("starttls", MailSecurity::StartTls),
-    ("none", MailSecurity::None),
+const MAIL_SECURITY_MODES: [(&str, SmtpSecurity); 3] = [
+    ("tls", SmtpSecurity::Tls),
+    ("starttls", SmtpSecurity::StartTls),
+    ("none", SmtpSecurity::None),
 ];
 pub(super) fn read(env: &mut Fields<'_>, slug: Box<str>) -> Channels {
     env.refuse_unknown(&[
@@ -35,8 +35,8 @@ pub(super) fn read(env: &mut Fields<'_>, slug: Box<str>) -> Channels {
             env.absorb(emails);
             provider
         }),
-        sms: read_foreign(env, "sms", "provider", &SMS),
-        push_notifications: read_foreign(env, "push_notifications", "type", &PUSH),
+        sms: read_foreign(env, "sms", "provider", &SMS_PROVIDERS),
+        push_notifications: read_foreign(env, "push_notifications", "type", &PUSH_PROVIDERS),
         callbacks: env.object("callbacks").and_then(|mut callbacks| {
             let callback = read_callback(&mut callbacks);
             env.absorb(callbacks);
@@ -55,8 +55,8 @@ fn provider(channel: &mut Fields<'_>, member: &str, known: &'static [&'static st
     let found = known.iter().find(|known| ***known == *name).copied();
     if found.is_none() {
         let message = match nearest(&name, known) {
-            Some(near) => format!("'{}' is not known; did you mean '{near}'?", shown(&name)),
-            None => format!("'{}' is not known; known are {}", shown(&name), known.join(", ")),
+            Some(near) => format!("'{}' is not known; did you mean '{near}'?", truncated(&name)),
+            None => format!("'{}' is not known; known are {}", truncated(&name), known.join(", ")),
         };
         channel.problem(member, message);
     }
@@ -69,22 +69,24 @@ fn read_foreign(
     name: &str,
     member: &str,
     known: &'static [&'static str],
-) -> Option<ForeignProvider> {
+) -> Option<ExternalProvider> {
     let mut channel = env.object(name)?;
     let found = provider(&mut channel, member, known);
     env.absorb(channel);
-    found.map(ForeignProvider)
+    found.map(ExternalProvider)
 }
 
-fn read_mail(emails: &mut Fields<'_>) -> Option<MailProvider> {
-    let name = provider(emails, "provider", &MAIL)?;
+fn read_mail(emails: &mut Fields<'_>) -> Option<EmailProvider> {
+    let name = provider(emails, "provider", &MAIL_PROVIDERS)?;
     if name != "smtp" {
-        return Some(MailProvider::Foreign(ForeignProvider(name)));
+        return Some(EmailProvider::External(ExternalProvider(name)));
     }
     emails.refuse_unknown(&[
         "provider", "host", "port", "security", "username", "password", "from", "replyTo", "ca",
     ]);
-    let security = emails.word("security", &SECURITY).unwrap_or(MailSecurity::StartTls);
+    let security = emails
+        .one_of("security", &MAIL_SECURITY_MODES)
+        .unwrap_or(SmtpSecurity::StartTls);
     let port = emails
         .integer("port", 1, 65_535)
         .and_then(|port| u16::try_from(port).ok());
@@ -99,7 +101,7 @@ fn read_mail(emails: &mut Fields<'_>) -> Option<MailProvider> {
     {
         let message = format!(
             "must be the name or address of a host, without a scheme, port or path, got '{}'",
-            shown(host.as_written())
+            truncated(host.as_written())
         );
         emails.problem("host", message);
     }
@@ -115,7 +117,7 @@ fn read_mail(emails: &mut Fields<'_>) -> Option<MailProvider> {
     {
         emails.problem("ca", "must be certificates in PEM (BEGIN CERTIFICATE)");
     }
-    Some(MailProvider::Smtp(Box::new(Smtp {
+    Some(EmailProvider::Smtp(Box::new(Smtp {
         host: host?,
         port: port.unwrap_or_else(|| security.port()),
         security,
@@ -150,7 +152,7 @@ fn read_callback(callbacks: &mut Fields<'_>) -> Option<Callback> {
     {
         callbacks.problem("url", message);
     }
-    let method = callbacks.word("method", &Method::NAMES).unwrap_or(Method::Post);
+    let method = callbacks.one_of("method", &Method::NAMES).unwrap_or(Method::Post);
     let auth = read_auth(callbacks);
     let headers = headers(callbacks, "headers");
     Some(Callback {
@@ -194,7 +196,7 @@ fn url_problem(text: &str) -> Option<String> {
         Err(error) => Some(format!("is no URL: {error}")),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => Some(format!(
             "must begin with https:// or http://, got '{}:'",
-            shown(url.scheme())
+            truncated(url.scheme())
         )),
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
             Some("must hold no user name and password; give them in `auth`".to_owned())

@@ -2,7 +2,7 @@
 
 use super::super::texts::{object_template, text};
 use crate::api::fields::Fields;
-use crate::resources::{CallbackMessage, MailMessage, Message, PushMessage, Template, Text};
+use crate::resources::{CallbackMessage, EmailMessage, Message, PushMessage, Template, Text};
 
 pub(super) fn read(message: &mut Fields<'_>, tag: Box<str>) -> Message {
     message.refuse_unknown(&[
@@ -36,7 +36,7 @@ pub(super) fn read(message: &mut Fields<'_>, tag: Box<str>) -> Message {
     read
 }
 
-fn read_mail(email: &mut Fields<'_>) -> Option<MailMessage> {
+fn read_mail(email: &mut Fields<'_>) -> Option<EmailMessage> {
     email.refuse_unknown(&["subject", "template", "text"]);
     for (name, example) in [("subject", "Hello {{name}}"), ("template", "<p>Hello {{name}}</p>")] {
         if email.raw(name).is_none() {
@@ -51,7 +51,7 @@ fn read_mail(email: &mut Fields<'_>) -> Option<MailMessage> {
     }
     let html = template(email, "template");
     let text = template(email, "text");
-    Some(MailMessage {
+    Some(EmailMessage {
         subject: subject?,
         template: html?,
         text,

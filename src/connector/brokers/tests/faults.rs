@@ -1,6 +1,6 @@
 //! Addresses behind which there is no broker, or none that lets us in.
 
-use super::kit::{QUICK, config, plain, publish};
+use super::support::{SHORT_TIMEOUTS, config, plain, publish};
 use crate::connector::Connector;
 use crate::resources::{BrokerKind, TopicOptions};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ async fn code(connector: &Arc<dyn Connector>) -> String {
 }
 
 #[tokio::test]
-async fn nobody_there_is_a_connection_error() {
+async fn unreachable_broker_is_a_connection_error() {
     // A port that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0")
         .await
@@ -45,16 +45,16 @@ async fn nobody_there_is_a_connection_error() {
         .unwrap()
         .port();
     for (kind, scheme) in KINDS {
-        for place in [format!("127.0.0.1:{free}"), format!("no-such-host.invalid:{free}")] {
-            let url = format!("{scheme}://user:hidden@{place}");
+        for host_and_port in [format!("127.0.0.1:{free}"), format!("no-such-host.invalid:{free}")] {
+            let url = format!("{scheme}://user:hidden@{host_and_port}");
             let connector = plain(kind, &url, TopicOptions::default()).await;
-            assert_eq!(code(&connector).await, "CONNECTION_ERROR", "{scheme} {place}");
+            assert_eq!(code(&connector).await, "CONNECTION_ERROR", "{scheme} {host_and_port}");
         }
     }
 }
 
 /// Answers whoever connects with this, and then says no more.
-async fn impostor(answer: Option<&'static [u8]>) -> u16 {
+async fn fake_server(answer: Option<&'static [u8]>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -72,8 +72,8 @@ async fn impostor(answer: Option<&'static [u8]>) -> u16 {
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_is_a_connection_error_in_time() {
-    let port = impostor(None).await;
+async fn unresponsive_server_is_a_connection_error_in_time() {
+    let port = fake_server(None).await;
     for (scheme, connector) in at(port).await {
         let began = Instant::now();
         // Those that come while one waits share its wait.
@@ -81,50 +81,56 @@ async fn a_server_that_never_answers_is_a_connection_error_in_time() {
         for answer in futures_util::future::join_all(waiting).await {
             assert_eq!(&*answer.unwrap_err().code, "CONNECTION_ERROR", "{scheme}");
         }
-        assert!(began.elapsed() < QUICK.connect + Duration::from_secs(1), "{scheme}");
+        assert!(
+            began.elapsed() < SHORT_TIMEOUTS.connect + Duration::from_secs(1),
+            "{scheme}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_server_that_talks_of_something_else_is_a_connection_error() {
-    let port = impostor(Some(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nno\n")).await;
+async fn server_of_another_protocol_is_a_connection_error() {
+    let port = fake_server(Some(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nno\n")).await;
     for (scheme, connector) in at(port).await {
         assert_eq!(code(&connector).await, "CONNECTION_ERROR", "{scheme}");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_talks_without_end_is_a_connection_error() {
+async fn endless_server_greeting_is_a_connection_error() {
     static NOISE: [u8; 1 << 20] = [b'0'; 1 << 20];
-    let port = impostor(Some(&NOISE)).await;
+    let port = fake_server(Some(&NOISE)).await;
     for (scheme, connector) in at(port).await {
         assert_eq!(code(&connector).await, "CONNECTION_ERROR", "{scheme}");
     }
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_definition_is_told_when_it_is_opened() {
+async fn invalid_definition_fails_on_open() {
     for (kind, scheme) in KINDS {
         let mut with_ca = config(
             &format!("{scheme}s://h").replace("natss", "tls"),
             TopicOptions::default(),
         );
         with_ca.ca = Some("-----BEGIN CERTIFICATE-----\nhidden\n-----END CERTIFICATE-----".into());
-        let failure = super::kit::open(kind, with_ca.clone(), None).await.err().unwrap();
+        let failure = super::support::open(kind, with_ca.clone(), None).await.err().unwrap();
         assert_eq!(&*failure.code, "VALIDATION_ERROR", "{scheme}");
         assert!(
             failure.message.starts_with("config.ca") && !failure.message.contains("hidden"),
             "{failure:?}"
         );
         with_ca.ca = Some("/no/such/file.pem".into());
-        let failure = super::kit::open(kind, with_ca, None).await.err().unwrap();
+        let failure = super::support::open(kind, with_ca, None).await.err().unwrap();
         assert!(failure.message.starts_with("config.ca"), "{failure:?}");
     }
     let wrong = config("redis://h/twelve", TopicOptions::default());
-    let failure = super::kit::open(BrokerKind::Redis, wrong, None).await.err().unwrap();
+    let failure = super::support::open(BrokerKind::Redis, wrong, None)
+        .await
+        .err()
+        .unwrap();
     assert!(failure.message.starts_with("config.url"), "{failure:?}");
     let mut wrong = config("nats://h", TopicOptions::default());
     wrong.credentials = Some("hidden".into());
-    let nats = super::kit::open(BrokerKind::Nats, wrong, None).await.unwrap();
+    let nats = super::support::open(BrokerKind::Nats, wrong, None).await.unwrap();
     assert_eq!(code(&nats).await, "VALIDATION_ERROR");
 }

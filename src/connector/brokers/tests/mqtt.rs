@@ -1,7 +1,7 @@
 //! What only MQTT has.
 
-use super::common::{for_way, tests_of};
-use super::kit::{Listener, Received, Way, address, all, plain, publish, unique};
+use super::common::{common_tests, selected_common_tests};
+use super::support::{Listener, PublishMode, Received, address, plain, publish, receive_all, unique};
 use crate::resources::{BrokerKind, TopicOptions};
 use async_trait::async_trait;
 use rumqttc::mqttbytes::QoS;
@@ -29,7 +29,7 @@ fn options(qos: u8) -> TopicOptions {
 }
 
 #[async_trait]
-impl Way for Qos {
+impl PublishMode for Qos {
     fn kind(&self) -> BrokerKind {
         KIND
     }
@@ -100,24 +100,24 @@ impl Listener for TopicListener {
 
 mod qos_1 {
     use super::*;
-    for_way!(Qos(1));
+    common_tests!(Qos(1));
 }
 
 mod qos_2 {
     use super::*;
-    for_way!(Qos(2));
+    common_tests!(Qos(2));
 }
 
 /// What is written to a connection that has just broken is lost, which is what QoS 0 means.
 mod qos_0 {
     use super::*;
-    tests_of!(Qos(0);
-        a_message_arrives_as_it_is,
+    selected_common_tests!(Qos(0);
+        message_arrives_unchanged,
     );
 }
 
 #[tokio::test]
-async fn quality_of_service_and_retention_are_the_topics() {
+async fn mqtt_qos_and_retain_come_from_the_topic() {
     let Some(url) = address(KIND, "quality_of_service_and_retention_are_the_topics") else {
         return;
     };
@@ -133,11 +133,11 @@ async fn quality_of_service_and_retention_are_the_topics() {
         assert_eq!((&result["qos"], &result["retain"]), (&qos.into(), &(qos == 2).into()));
         connector.close().await;
     }
-    let heard = all(&mut early, 3).await;
+    let heard = receive_all(&mut early, 3).await;
     let levels: Vec<_> = heard.iter().map(|message| message.flags[0].as_str()).collect();
     assert_eq!(levels, ["AtMostOnce", "AtLeastOnce", "ExactlyOnce"]);
     let mut late = Qos(1).listen(&url, &name).await;
-    let kept = all(&mut late, 1).await;
+    let kept = receive_all(&mut late, 1).await;
     assert_eq!(
         (kept.len(), kept[0].body.as_slice(), kept[0].flags[1].as_str()),
         (1, &b"2"[..], "retained: true")
@@ -147,7 +147,7 @@ async fn quality_of_service_and_retention_are_the_topics() {
 }
 
 #[tokio::test]
-async fn what_is_no_topic_is_refused_before_it_is_sent() {
+async fn invalid_mqtt_topic_is_refused_before_sending() {
     let Some(url) = address(KIND, "what_is_no_topic_is_refused_before_it_is_sent") else {
         return;
     };

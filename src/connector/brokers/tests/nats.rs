@@ -1,7 +1,9 @@
 //! What only NATS has.
 
-use super::common::for_way;
-use super::kit::{Listener, Received, Way, address, at_port, place, plain, publish, publish_as, unique};
+use super::common::common_tests;
+use super::support::{
+    Listener, PublishMode, Received, address, at_port, host_and_port, plain, publish, publish_as, unique,
+};
 use crate::model::JobId;
 use crate::resources::{BrokerKind, TopicOptions};
 use crate::testing::proxy::Proxy;
@@ -85,7 +87,7 @@ impl Listener for NatsListener {
 }
 
 #[async_trait]
-impl Way for Core {
+impl PublishMode for Core {
     fn kind(&self) -> BrokerKind {
         KIND
     }
@@ -100,7 +102,7 @@ impl Way for Core {
 }
 
 #[async_trait]
-impl Way for Stored {
+impl PublishMode for Stored {
     fn kind(&self) -> BrokerKind {
         KIND
     }
@@ -116,16 +118,16 @@ impl Way for Stored {
 
 mod core {
     use super::*;
-    for_way!(Core);
+    common_tests!(Core);
 }
 
 mod jet_stream {
     use super::*;
-    for_way!(Stored);
+    common_tests!(Stored);
 }
 
 #[tokio::test]
-async fn a_stream_knows_the_repetition_of_a_message() {
+async fn nats_stream_deduplicates_a_repeated_message() {
     let Some(url) = address(KIND, "a_stream_knows_the_repetition_of_a_message") else {
         return;
     };
@@ -145,7 +147,7 @@ async fn a_stream_knows_the_repetition_of_a_message() {
 }
 
 #[tokio::test]
-async fn a_subject_that_no_stream_stores_is_not_found() {
+async fn nats_subject_without_a_stream_is_not_found() {
     let Some(url) = address(KIND, "a_subject_that_no_stream_stores_is_not_found") else {
         return;
     };
@@ -156,12 +158,12 @@ async fn a_subject_that_no_stream_stores_is_not_found() {
 }
 
 #[tokio::test]
-async fn what_is_no_subject_or_too_large_is_refused_before_it_is_sent() {
+async fn invalid_nats_subject_or_oversized_message_is_refused_before_sending() {
     let Some(url) = address(KIND, "what_is_no_subject_or_too_large_is_refused_before_it_is_sent") else {
         return;
     };
     for options in [TopicOptions::default(), stored()] {
-        let proxy = Proxy::to(&place(&url)).await;
+        let proxy = Proxy::to(&host_and_port(&url)).await;
         let connector = plain(KIND, &at_port(&url, proxy.port()), options).await;
         for subject in ["a..b", "orders.>", "a b", "*", "", "x\r\nPUB y 0"] {
             let failure = publish(&connector, subject, "{}").await.unwrap_err();
@@ -181,7 +183,7 @@ async fn a_stream_stores_each_message_once_although_connections_break() {
     let Some(url) = address(KIND, "a_stream_stores_each_message_once_although_connections_break") else {
         return;
     };
-    let proxy = Arc::new(Proxy::to(&place(&url)).await);
+    let proxy = Arc::new(Proxy::to(&host_and_port(&url)).await);
     let (connector, name) = (plain(KIND, &at_port(&url, proxy.port()), stored()).await, unique());
     let client = async_nats::connect(&url).await.unwrap();
     let mut stream = make_stream(&client, &name).await;

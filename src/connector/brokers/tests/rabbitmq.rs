@@ -1,7 +1,10 @@
 //! What only RabbitMQ has.
 
-use super::common::for_way;
-use super::kit::{Listener, Received, Way, address, all, at_port, config, open, place, plain, publish, topic, unique};
+use super::common::common_tests;
+use super::support::{
+    Listener, PublishMode, Received, address, at_port, config, host_and_port, open, plain, publish, receive_all, topic,
+    unique,
+};
 use crate::resources::{BrokerKind, TopicOptions};
 use crate::testing::proxy::Proxy;
 use async_trait::async_trait;
@@ -42,7 +45,7 @@ async fn listen(url: &str, name: &str, arguments: FieldTable) -> QueueListener {
 }
 
 #[async_trait]
-impl Way for Queue {
+impl PublishMode for Queue {
     fn kind(&self) -> BrokerKind {
         KIND
     }
@@ -97,7 +100,7 @@ impl Listener for QueueListener {
 
 mod queue {
     use super::*;
-    for_way!(Queue);
+    common_tests!(Queue);
 }
 
 async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind, internal: bool) {
@@ -119,7 +122,7 @@ async fn remove_exchange(channel: &Channel, name: &str) {
 }
 
 #[tokio::test]
-async fn exchange_key_and_persistence_are_the_topics() {
+async fn rabbitmq_exchange_key_and_persistence_come_from_the_topic() {
     let Some(url) = address(KIND, "exchange_key_and_persistence_are_the_topics") else {
         return;
     };
@@ -169,7 +172,7 @@ async fn exchange_key_and_persistence_are_the_topics() {
     assert!(failure.message.contains("bills.created") && !failure.message.contains("secret"));
     publish(&connector, "maybe", "4").await.unwrap();
     let mut listener: Box<dyn Listener> = Box::new(listener);
-    let flags: Vec<_> = all(&mut listener, 2)
+    let flags: Vec<_> = receive_all(&mut listener, 2)
         .await
         .into_iter()
         .map(|message| message.flags.join(", "))
@@ -186,7 +189,7 @@ async fn exchange_key_and_persistence_are_the_topics() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_s_word_on_one_message_is_not_taken_for_that_on_another() {
+async fn concurrent_confirms_and_returns_are_matched_to_their_message() {
     let Some(url) = address(
         KIND,
         "the_server_s_word_on_one_message_is_not_taken_for_that_on_another",
@@ -207,7 +210,7 @@ async fn the_server_s_word_on_one_message_is_not_taken_for_that_on_another() {
         topic("missing", to(&nowhere)),
         topic("internal", to(&forbidden)),
     ];
-    let proxy = Proxy::to(&place(&url)).await;
+    let proxy = Proxy::to(&host_and_port(&url)).await;
     let server = config(&at_port(&url, proxy.port()), TopicOptions::default());
     let connector = open(KIND, server, Some(topics)).await.unwrap();
     let wanted = [
@@ -226,7 +229,7 @@ async fn the_server_s_word_on_one_message_is_not_taken_for_that_on_another() {
         }
     });
     attempts.buffer_unordered(50).collect::<Vec<()>>().await;
-    assert_eq!(all(&mut listener, 100).await.len(), 100);
+    assert_eq!(receive_all(&mut listener, 100).await.len(), 100);
     assert_eq!(proxy.connections(), 1);
     remove_exchange(&helper.channel, &forbidden).await;
     Box::new(helper).remove().await;
@@ -234,7 +237,7 @@ async fn the_server_s_word_on_one_message_is_not_taken_for_that_on_another() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_full_refuses_and_is_tried_again() {
+async fn full_queue_is_a_retryable_failure() {
     let Some(url) = address(KIND, "a_queue_that_is_full_refuses_and_is_tried_again") else {
         return;
     };
@@ -251,18 +254,21 @@ async fn a_queue_that_is_full_refuses_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn virtual_hosts_and_passwords_are_the_server_s_to_judge() {
+async fn unknown_virtual_host_and_wrong_password_have_their_codes() {
     let Some(url) = address(KIND, "virtual_hosts_and_passwords_are_the_server_s_to_judge") else {
         return;
     };
-    let place = place(&url);
+    let host_and_port = host_and_port(&url);
     let cases = [
-        (format!("amqp://guest:not-this-password@{place}"), "UNAUTHORIZED"),
         (
-            format!("amqp://nobody-there:not-this-password@{place}/"),
+            format!("amqp://guest:not-this-password@{host_and_port}"),
             "UNAUTHORIZED",
         ),
-        (format!("amqp://guest:guest@{place}/no-such-host"), "NOT_FOUND"),
+        (
+            format!("amqp://nobody-there:not-this-password@{host_and_port}/"),
+            "UNAUTHORIZED",
+        ),
+        (format!("amqp://guest:guest@{host_and_port}/no-such-host"), "NOT_FOUND"),
     ];
     for (url, code) in cases {
         let connector = plain(KIND, &url, TopicOptions::default()).await;
@@ -274,7 +280,7 @@ async fn virtual_hosts_and_passwords_are_the_server_s_to_judge() {
     for path in ["", "/", "/%2f"] {
         let connector = plain(
             KIND,
-            &format!("amqp://guest:guest@{place}{path}"),
+            &format!("amqp://guest:guest@{host_and_port}{path}"),
             TopicOptions::default(),
         )
         .await;

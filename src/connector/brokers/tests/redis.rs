@@ -1,7 +1,7 @@
 //! What only Redis has.
 
-use super::common::for_way;
-use super::kit::{Listener, Received, Way, address, config, open, plain, publish, topic, unique};
+use super::common::common_tests;
+use super::support::{Listener, PublishMode, Received, address, config, open, plain, publish, topic, unique};
 use crate::resources::{BrokerKind, RedisTarget, TopicOptions};
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -31,7 +31,7 @@ struct StreamListener {
 }
 
 #[async_trait]
-impl Way for Streams {
+impl PublishMode for Streams {
     fn kind(&self) -> BrokerKind {
         KIND
     }
@@ -96,7 +96,7 @@ struct Channels;
 struct ChannelListener(PubSub);
 
 #[async_trait]
-impl Way for Channels {
+impl PublishMode for Channels {
     fn kind(&self) -> BrokerKind {
         KIND
     }
@@ -131,16 +131,16 @@ impl Listener for ChannelListener {
 
 mod streams {
     use super::*;
-    for_way!(Streams);
+    common_tests!(Streams);
 }
 
 mod channels {
     use super::*;
-    for_way!(Channels);
+    common_tests!(Channels);
 }
 
 #[tokio::test]
-async fn the_result_says_what_redis_said() {
+async fn redis_result_reports_the_entry_id_or_receivers() {
     let Some(url) = address(KIND, "the_result_says_what_redis_said") else {
         return;
     };
@@ -171,7 +171,7 @@ async fn the_result_says_what_redis_said() {
 }
 
 #[tokio::test]
-async fn a_stream_keeps_about_as_many_entries_as_it_is_told() {
+async fn redis_stream_is_trimmed_to_about_maxlen() {
     let Some(url) = address(KIND, "a_stream_keeps_about_as_many_entries_as_it_is_told") else {
         return;
     };
@@ -188,7 +188,7 @@ async fn a_stream_keeps_about_as_many_entries_as_it_is_told() {
 }
 
 #[tokio::test]
-async fn a_key_that_holds_something_else_is_not_retried_and_harms_nobody() {
+async fn redis_key_of_wrong_type_is_not_retried_and_keeps_the_connection() {
     let Some(url) = address(KIND, "a_key_that_holds_something_else_is_not_retried_and_harms_nobody") else {
         return;
     };

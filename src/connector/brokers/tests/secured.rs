@@ -1,17 +1,17 @@
 //! Brokers that let in only some, allow them only some things, or speak only TLS: servers of the test's own.
 
-use super::kit::{address, config, open, place, publish};
+use super::support::{address, config, host_and_port, open, publish};
 use crate::connector::{Connector, Failure};
 use crate::resources::{BrokerKind, RedisTarget, TopicOptions};
 use crate::testing::authority::Authority;
-use crate::testing::private::{Home, Private};
-use crate::testing::terminator::Terminator;
+use crate::testing::test_server::{ServerFolder, TestServer};
+use crate::testing::tls_terminator::TlsTerminator;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 /// How a broker is reached.
-struct Reach {
+struct BrokerAccess {
     kind: BrokerKind,
     /// Of its addresses without and with TLS.
     schemes: [&'static str; 2],
@@ -19,14 +19,14 @@ struct Reach {
 }
 
 /// How one is started.
-struct Start {
-    reach: Reach,
+struct ServerProgram {
+    access: BrokerAccess,
     program: &'static str,
     /// Writes its settings: user `ann` with the password `r1ght`, who may publish to `allowed` alone; or TLS for everyone.
-    command: fn(&Path, &Home, Option<&Authority>) -> Command,
+    command: fn(&Path, &ServerFolder, Option<&Authority>) -> Command,
 }
 
-fn nats(program: &Path, home: &Home, tls: Option<&Authority>) -> Command {
+fn nats(program: &Path, home: &ServerFolder, tls: Option<&Authority>) -> Command {
     let port = home.port;
     let inner = match tls {
         Some(authority) => {
@@ -46,7 +46,7 @@ fn nats(program: &Path, home: &Home, tls: Option<&Authority>) -> Command {
     command
 }
 
-fn redis(program: &Path, home: &Home, tls: Option<&Authority>) -> Command {
+fn redis(program: &Path, home: &ServerFolder, tls: Option<&Authority>) -> Command {
     let port = home.port;
     let inner = match tls {
         Some(authority) => format!(
@@ -63,7 +63,7 @@ fn redis(program: &Path, home: &Home, tls: Option<&Authority>) -> Command {
     command
 }
 
-fn mosquitto(program: &Path, home: &Home, tls: Option<&Authority>) -> Command {
+fn mosquitto(program: &Path, home: &ServerFolder, tls: Option<&Authority>) -> Command {
     let port = home.port;
     let inner = match tls {
         Some(authority) => format!(
@@ -90,9 +90,9 @@ fn mosquitto(program: &Path, home: &Home, tls: Option<&Authority>) -> Command {
 
 const HASHED: &str = "ann:$7$101$VYUVf6n+XIzp1Ja+$akYZo3GisKqClTMpoavBo2/U/82Fw0BNQl+qSXRtD1JIe10gmhWzUd4NN8+NtyQb4sPNdoM2abbFlsqW6NPEJA==\n";
 
-fn servers() -> Vec<Start> {
-    let start = |kind, schemes, options, program, command| Start {
-        reach: Reach { kind, schemes, options },
+fn servers() -> Vec<ServerProgram> {
+    let start = |kind, schemes, options, program, command| ServerProgram {
+        access: BrokerAccess { kind, schemes, options },
         program,
         command,
     };
@@ -109,10 +109,10 @@ fn servers() -> Vec<Start> {
 }
 
 /// A broker at this address, and a message to `event`; then what a check says.
-async fn attempt(reach: &Reach, url: &str, ca: Option<&str>, event: &str) -> [Result<(), Failure>; 2] {
-    let mut settings = config(url, reach.options.clone());
+async fn attempt(access: &BrokerAccess, url: &str, ca: Option<&str>, event: &str) -> [Result<(), Failure>; 2] {
+    let mut settings = config(url, access.options.clone());
     settings.ca = ca.map(Into::into);
-    let connector: Arc<dyn Connector> = open(reach.kind, settings, None).await.unwrap();
+    let connector: Arc<dyn Connector> = open(access.kind, settings, None).await.unwrap();
     let answers = [
         publish(&connector, event, "\"a s3cret message\"").await.map(|_| ()),
         connector.check().await.map(|_| ()),
@@ -131,19 +131,19 @@ fn codes(answers: [Result<(), Failure>; 2]) -> [String; 2] {
 }
 
 #[tokio::test]
-async fn wrong_credentials_and_missing_rights_are_told_apart() {
-    for Start {
-        reach,
+async fn wrong_credentials_are_unauthorized_and_missing_rights_forbidden() {
+    for ServerProgram {
+        access,
         program,
         command,
     } in servers()
     {
-        let start = |path: &Path, home: &Home| command(path, home, None);
+        let start = |path: &Path, home: &ServerFolder| command(path, home, None);
         let test = "wrong_credentials_and_missing_rights_are_told_apart";
-        let Some(server) = Private::start(test, program, start) else {
+        let Some(server) = TestServer::start(test, program, start) else {
             continue;
         };
-        let at = |user: &str| format!("{}://{user}127.0.0.1:{}", reach.schemes[0], server.port);
+        let at = |user: &str| format!("{}://{user}127.0.0.1:{}", access.schemes[0], server.port);
         for (user, event, expected) in [
             ("ann:r1ght@", "allowed", ["ok", "ok"]),
             ("ann:r1ght@", "forbidden", ["FORBIDDEN", "ok"]),
@@ -151,16 +151,16 @@ async fn wrong_credentials_and_missing_rights_are_told_apart() {
             ("bob:r1ght@", "allowed", ["UNAUTHORIZED"; 2]),
             ("", "allowed", ["UNAUTHORIZED"; 2]),
         ] {
-            let answers = attempt(&reach, &at(user), None, event).await;
+            let answers = attempt(&access, &at(user), None, event).await;
             assert_eq!(codes(answers), expected, "{program}: {user}, {event}");
         }
     }
 }
 
 /// What holds of a server at this port that speaks only TLS, with that authority's certificate.
-async fn speaks_only_tls(reach: &Reach, user: &str, port: u16, authority: &Authority) {
+async fn speaks_only_tls(access: &BrokerAccess, user: &str, port: u16, authority: &Authority) {
     let stranger = Authority::new();
-    let [plain, tls] = reach.schemes;
+    let [plain, tls] = access.schemes;
     for (scheme, host, ca, expected) in [
         (tls, "localhost", Some(&authority.ca), "ok"),
         // The certificate bears another name.
@@ -171,7 +171,7 @@ async fn speaks_only_tls(reach: &Reach, user: &str, port: u16, authority: &Autho
         (plain, "localhost", None, "CONNECTION_ERROR"),
     ] {
         let url = format!("{scheme}://{user}{host}:{port}");
-        let answers = attempt(reach, &url, ca.map(String::as_str), "allowed").await;
+        let answers = attempt(access, &url, ca.map(String::as_str), "allowed").await;
         let told = format!("{answers:?}");
         assert_eq!(codes(answers), [expected; 2], "{url}, ca: {}: {told}", ca.is_some());
         if scheme == tls && expected != "ok" {
@@ -181,18 +181,18 @@ async fn speaks_only_tls(reach: &Reach, user: &str, port: u16, authority: &Autho
 }
 
 #[tokio::test]
-async fn a_certificate_is_checked_before_anything_is_said() {
-    for Start {
-        reach,
+async fn certificate_is_checked_before_credentials_are_sent() {
+    for ServerProgram {
+        access,
         program,
         command,
     } in servers()
     {
         let authority = Authority::new();
-        let start = |path: &Path, home: &Home| command(path, home, Some(&authority));
+        let start = |path: &Path, home: &ServerFolder| command(path, home, Some(&authority));
         let test = "a_certificate_is_checked_before_anything_is_said";
-        if let Some(server) = Private::start(test, program, start) {
-            speaks_only_tls(&reach, "", server.port, &authority).await;
+        if let Some(server) = TestServer::start(test, program, start) {
+            speaks_only_tls(&access, "", server.port, &authority).await;
         }
     }
 }
@@ -202,7 +202,7 @@ async fn rabbitmq_is_reached_by_tls() {
     let Some(url) = address(BrokerKind::RabbitMq, "rabbitmq_is_reached_by_tls") else {
         return;
     };
-    let reach = Reach {
+    let access = BrokerAccess {
         kind: BrokerKind::RabbitMq,
         schemes: ["amqp", "amqps"],
         // Whether a queue gets it is another matter.
@@ -213,6 +213,6 @@ async fn rabbitmq_is_reached_by_tls() {
         },
     };
     let authority = Authority::new();
-    let terminator = Terminator::to(&place(&url), &authority).await;
-    speaks_only_tls(&reach, "guest:guest@", terminator.port, &authority).await;
+    let tls_terminator = TlsTerminator::to(&host_and_port(&url), &authority).await;
+    speaks_only_tls(&access, "guest:guest@", tls_terminator.port, &authority).await;
 }

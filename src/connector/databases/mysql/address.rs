@@ -3,12 +3,12 @@
 //! Connects to nothing. Invariant: nothing of an address is in an error.
 
 use crate::connector::Failure;
-use crate::connector::databases::name::hint;
+use crate::connector::databases::name::suggestion;
 use mysql_async::{Opts, OptsBuilder, SslOpts};
 
 /// How the server's certificate is checked, as PostgreSQL names it; MySQL's own names are taken too. `verify-ca` is not
 /// among them: the driver has a setting for it that does not work, since it looks for words that rustls does not use.
-const MODES: [&str; 3] = ["disable", "require", "verify-full"];
+const SSL_MODES: [&str; 3] = ["disable", "require", "verify-full"];
 
 /// What the driver connects with.
 pub(super) fn read(url: &str, ca: Option<&str>) -> Result<Opts, Failure> {
@@ -44,10 +44,12 @@ pub(super) fn read(url: &str, ca: Option<&str>) -> Result<Opts, Failure> {
                 .with_danger_accept_invalid_certs(true)
                 .with_danger_skip_domain_validation(true),
         ),
-        "verify-full" | "verify-identity" => Some(trusting(ca)),
+        "verify-full" | "verify-identity" => Some(ssl_options(ca)),
         other => {
-            let hint = hint(other, &MODES);
-            return Err(Failure::invalid(format!("sslmode of connection_url is none; {hint}")));
+            let suggestion = suggestion(other, &SSL_MODES);
+            return Err(Failure::invalid(format!(
+                "sslmode of connection_url is none; {suggestion}"
+            )));
         }
     };
     Ok(OptsBuilder::from_opts(opts)
@@ -58,7 +60,7 @@ pub(super) fn read(url: &str, ca: Option<&str>) -> Result<Opts, Failure> {
         .into())
 }
 
-fn trusting(ca: Option<&str>) -> SslOpts {
+fn ssl_options(ca: Option<&str>) -> SslOpts {
     match ca {
         None => SslOpts::default(),
         Some(pem) if pem.contains("-----BEGIN") => {
@@ -73,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_is_said_without_the_password() {
+    fn address_error_does_not_reveal_the_password() {
         assert!(
             read("mariadb://u:p@h/d?ssl-mode=VERIFY_IDENTITY", None)
                 .unwrap()

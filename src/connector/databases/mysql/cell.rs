@@ -2,14 +2,14 @@
 //!
 //! Invariant: what JavaScript's numbers cannot hold is a string.
 
-use crate::connector::databases::dates::{self, Style};
+use crate::connector::databases::dates::{self, TimestampStyle};
 use crate::connector::databases::json;
 use crate::connector::databases::value::{Kind, Scalar};
 use mysql_async::consts::ColumnType;
 use mysql_async::{Column, Value};
 
 /// The character set of what is bytes and no text.
-const BINARY: u16 = 63;
+const BINARY_CHARSET: u16 = 63;
 
 pub(super) fn value(scalar: Scalar) -> Value {
     match scalar {
@@ -27,20 +27,20 @@ pub(super) fn write(out: &mut String, value: &Value, column: &Column, kind: Kind
     match value {
         Value::NULL => out.push_str("null"),
         Value::Int(flag @ (0 | 1)) if kind == Kind::Bool => out.push_str(if *flag == 1 { "true" } else { "false" }),
-        Value::Int(number) => json::whole(out, (*number).into()),
-        Value::UInt(number) => json::whole(out, (*number).into()),
+        Value::Int(number) => json::push_integer(out, (*number).into()),
+        Value::UInt(number) => json::push_integer(out, (*number).into()),
         // Through its own text: 0.1 stays 0.1.
-        Value::Float(number) => json::float(out, number.to_string().parse().unwrap_or_else(|_| (*number).into())),
-        Value::Double(number) => json::float(out, *number),
+        Value::Float(number) => json::push_float(out, number.to_string().parse().unwrap_or_else(|_| (*number).into())),
+        Value::Double(number) => json::push_float(out, *number),
         Value::Date(year, month, day, hour, minute, second, micros) => {
             let date = format!("{year:04}-{month:02}-{day:02}");
             if column.column_type() == ColumnType::MYSQL_TYPE_DATE {
-                return json::quote(out, &date);
+                return json::push_string(out, &date);
             }
             let text = format!("{date} {hour:02}:{minute:02}:{second:02}.{micros:06}");
             // The date of zeros is none, and stays the text it is.
-            let read = dates::read(&text).map(|micros| dates::stamp(micros, Style::Iso));
-            json::quote(out, &read.unwrap_or(text));
+            let read = dates::parse_timestamp(&text).map(|micros| dates::format_timestamp(micros, TimestampStyle::Iso));
+            json::push_string(out, &read.unwrap_or(text));
         }
         Value::Time(negative, days, hours, minutes, seconds, micros) => {
             let sign = if *negative { "-" } else { "" };
@@ -50,7 +50,7 @@ pub(super) fn write(out: &mut String, value: &Value, column: &Column, kind: Kind
             } else {
                 format!(".{micros:06}")
             };
-            json::quote(out, &format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{fraction}"));
+            json::push_string(out, &format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{fraction}"));
         }
         Value::Bytes(bytes) => write_bytes(out, bytes, column, kind),
     }
@@ -60,19 +60,19 @@ fn write_bytes(out: &mut String, bytes: &[u8], column: &Column, kind: Kind) {
     use ColumnType::{MYSQL_TYPE_BIT, MYSQL_TYPE_DECIMAL, MYSQL_TYPE_GEOMETRY, MYSQL_TYPE_JSON, MYSQL_TYPE_NEWDECIMAL};
     let text = String::from_utf8_lossy(bytes);
     match column.column_type() {
-        MYSQL_TYPE_JSON => json::raw(out, &text),
-        MYSQL_TYPE_NEWDECIMAL | MYSQL_TYPE_DECIMAL => json::quote(out, &text),
+        MYSQL_TYPE_JSON => json::push_raw(out, &text),
+        MYSQL_TYPE_NEWDECIMAL | MYSQL_TYPE_DECIMAL => json::push_string(out, &text),
         MYSQL_TYPE_BIT => {
             let number = bytes
                 .iter()
                 .take(8)
                 .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
-            json::whole(out, number.into());
+            json::push_integer(out, number.into());
         }
-        MYSQL_TYPE_GEOMETRY => json::quote_bytes(out, bytes),
-        _ if column.character_set() == BINARY => json::quote_bytes(out, bytes),
+        MYSQL_TYPE_GEOMETRY => json::push_bytes(out, bytes),
+        _ if column.character_set() == BINARY_CHARSET => json::push_bytes(out, bytes),
         // MariaDB's JSON is a text with a check.
-        _ if kind == Kind::Json => json::raw(out, &text),
-        _ => json::quote(out, &text),
+        _ if kind == Kind::Json => json::push_raw(out, &text),
+        _ => json::push_string(out, &text),
     }
 }

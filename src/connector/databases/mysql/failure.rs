@@ -9,7 +9,7 @@ use mysql_async::{DriverError, Error, ServerError};
 /// What a failure of the driver means.
 pub(super) fn failure(error: &Error) -> Failure {
     match error {
-        Error::Server(refused) => of_server(refused),
+        Error::Server(refused) => from_server(refused),
         Error::Io(io) => Failure::connection(format!("MySQL: {io}")),
         Error::Driver(DriverError::StmtParamsMismatch { required, supplied }) => {
             Failure::invalid(format!("the SQL takes {required} parameters, got {supplied}"))
@@ -25,7 +25,7 @@ pub(super) fn failure(error: &Error) -> Failure {
     }
 }
 
-fn of_server(error: &ServerError) -> Failure {
+fn from_server(error: &ServerError) -> Failure {
     let (code, what) = meaning(error.code);
     let message = match error.code {
         // Names only: refused logins and rights, unknown and missing things, columns without a value.

@@ -9,13 +9,13 @@ mod cell;
 mod failure;
 
 use self::failure::failure;
-use super::dates::Style;
-use super::name::{Table, shown};
+use super::dates::TimestampStyle;
+use super::name::{Table, shortened};
 use super::plan::{Plan, Statement};
-use super::pool::{Lease, Pool};
-use super::rows::{Outcome, Rows};
+use super::pool::{ConnectionPermit, Pool};
+use super::rows::{Outcome, RowWriter};
 use super::value::{Kind, Kinds};
-use super::{Backend, CONNECTING, Dialect, leaves_no_trace};
+use super::{Backend, CONNECT_TIMEOUT, Dialect, leaves_session_unchanged};
 use crate::connector::Failure;
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
@@ -24,9 +24,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long the statement of a dropped session may take to be killed.
-const KILLING: Duration = Duration::from_secs(5);
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may rest before it is asked whether it is still there.
-const RESTED: Duration = Duration::from_millis(500);
+const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
 
 /// A MySQL or MariaDB database.
 pub(super) struct MySql {
@@ -43,16 +43,16 @@ struct Session {
 }
 
 /// A session that is in use.
-struct Held {
-    session: Option<(Session, Lease<Session>)>,
+struct LeasedSession {
+    session: Option<(Session, ConnectionPermit<Session>)>,
     opts: Opts,
     /// Whether the server may be at work for it.
     busy: bool,
 }
 
-impl Drop for Held {
+impl Drop for LeasedSession {
     fn drop(&mut self) {
-        let Some((session, lease)) = self.session.take().filter(|_| self.busy) else {
+        let Some((session, permit)) = self.session.take().filter(|_| self.busy) else {
             return;
         };
         let (id, opts) = (session.conn.id(), self.opts.clone());
@@ -63,18 +63,18 @@ impl Drop for Held {
                     conn.query_drop(format!("KILL QUERY {id}")).await?;
                     conn.disconnect().await
                 };
-                let _ = tokio::time::timeout(KILLING, kill).await;
+                let _ = tokio::time::timeout(KILL_TIMEOUT, kill).await;
                 drop(session);
-                drop(lease);
+                drop(permit);
             });
         }
     }
 }
 
-impl Held {
+impl LeasedSession {
     fn session(&mut self) -> Result<&mut Session, Failure> {
-        let held = self.session.as_mut().map(|(session, _)| session);
-        held.ok_or_else(|| Failure::connection("MySQL: the connection was lost"))
+        let leased = self.session.as_mut().map(|(session, _)| session);
+        leased.ok_or_else(|| Failure::connection("MySQL: the connection was lost"))
     }
 }
 
@@ -87,7 +87,7 @@ impl MySql {
     }
 
     async fn connect(&self) -> Result<Session, Failure> {
-        let late = || Failure::connection(format!("MySQL: no answer within {} s", CONNECTING.as_secs()));
+        let late = || Failure::connection(format!("MySQL: no answer within {} s", CONNECT_TIMEOUT.as_secs()));
         let connecting = async {
             let mut conn = Conn::new(self.opts.clone()).await?;
             let version: Option<String> = conn.query_first("SELECT VERSION()").await?;
@@ -100,46 +100,51 @@ impl MySql {
                 timeout: 0,
             })
         };
-        let connected = tokio::time::timeout(CONNECTING, connecting).await.map_err(|_| late())?;
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+            .await
+            .map_err(|_| late())?;
         connected.map_err(|error: mysql_async::Error| failure(&error))
     }
 
-    async fn held(&self) -> Result<Held, Failure> {
-        let mut lease = self.pool.lease().await?;
-        let session = match lease.used.take() {
-            Some((session, since)) => revive(session, since).await,
+    async fn lease_session(&self) -> Result<LeasedSession, Failure> {
+        let mut permit = self.pool.acquire().await?;
+        let session = match permit.used.take() {
+            Some((session, since)) => ping_if_idle(session, since).await,
             None => None,
         };
         let session = match session {
             Some(session) => session,
             None => self.connect().await?,
         };
-        Ok(Held {
-            session: Some((session, lease)),
+        Ok(LeasedSession {
+            session: Some((session, permit)),
             opts: self.opts.clone(),
             busy: false,
         })
     }
 
-    fn give_back(&self, held: &mut Held) {
-        if let Some((session, lease)) = held.session.take()
+    fn give_back(&self, leased: &mut LeasedSession) {
+        if let Some((session, permit)) = leased.session.take()
             && !session.conn.is_disconnected()
         {
-            self.pool.give_back(session, lease);
+            self.pool.give_back(session, permit);
         }
     }
 }
 
 /// A connection that is still there.
-async fn revive(mut session: Session, since: Instant) -> Option<Session> {
-    if since.elapsed() > RESTED {
-        tokio::time::timeout(CONNECTING, session.conn.ping()).await.ok()?.ok()?;
+async fn ping_if_idle(mut session: Session, since: Instant) -> Option<Session> {
+    if since.elapsed() > PING_AFTER_IDLE {
+        tokio::time::timeout(CONNECT_TIMEOUT, session.conn.ping())
+            .await
+            .ok()?
+            .ok()?;
     }
     Some(session)
 }
 
 impl Session {
-    async fn limit(&mut self, timeout: Duration) -> Result<(), Failure> {
+    async fn set_statement_timeout(&mut self, timeout: Duration) -> Result<(), Failure> {
         let wanted = timeout.as_millis().clamp(1, 31_536_000_000);
         if self.timeout == wanted {
             return Ok(());
@@ -179,7 +184,7 @@ impl Session {
         let values = statement
             .values
             .iter()
-            .map(|bound| Ok(cell::value(bound.scalar(Style::Micros)?)));
+            .map(|bound| Ok(cell::value(bound.scalar(TimestampStyle::Micros)?)));
         let values: Vec<Value> = values.collect::<Result<_, Failure>>()?;
         let params = if values.is_empty() {
             Params::Empty
@@ -195,7 +200,7 @@ impl Session {
         let columns = answer.columns().filter(|columns| !columns.is_empty());
         let mut wanted = columns.is_some();
         if wanted && outcome.rows.is_none() {
-            outcome.rows = Some(Rows::new(plan.shape));
+            outcome.rows = Some(RowWriter::new(plan.shape));
         }
         let columns = columns.unwrap_or_default();
         let described: Vec<(String, Kind)> = columns
@@ -278,44 +283,50 @@ impl Backend for MySql {
     }
 
     async fn kinds(&self, table: &Table) -> Result<Kinds, Failure> {
-        let mut held = self.held().await?;
-        held.busy = true;
-        let kinds = held.session()?.kinds(table).await.map_err(|error| failure(&error));
-        held.busy = false;
+        let mut leased = self.lease_session().await?;
+        leased.busy = true;
+        let kinds = leased.session()?.kinds(table).await.map_err(|error| failure(&error));
+        leased.busy = false;
         let kinds = kinds?;
-        self.give_back(&mut held);
+        self.give_back(&mut leased);
         if kinds.is_empty() {
-            let name = shown(&table.name);
+            let name = shortened(&table.name);
             return Err(Failure::not_found(format!("MySQL: there is no table '{name}'")));
         }
         Ok(kinds)
     }
 
     async fn run(&self, plan: Plan, timeout: Duration) -> Result<Outcome, Failure> {
-        let mut held = self.held().await?;
-        held.busy = true;
+        let mut leased = self.lease_session().await?;
+        leased.busy = true;
         let ran = async {
-            let session = held.session()?;
-            session.limit(timeout).await?;
+            let session = leased.session()?;
+            session.set_statement_timeout(timeout).await?;
             session.execute(&plan).await
         };
         let ran = ran.await;
-        held.busy = false;
+        leased.busy = false;
         // A failed transaction is still open: closing the connection ends it.
         let clean = match &ran {
-            Ok(_) => !plan.raw || plan.statements.iter().all(|statement| leaves_no_trace(&statement.sql)),
+            Ok(_) => {
+                !plan.raw
+                    || plan
+                        .statements
+                        .iter()
+                        .all(|statement| leaves_session_unchanged(&statement.sql))
+            }
             Err(_) => !plan.raw && plan.statements.len() < 2,
         };
         if clean {
-            self.give_back(&mut held);
+            self.give_back(&mut leased);
         }
         ran
     }
 
     async fn check(&self) -> Result<(), Failure> {
-        let mut held = self.held().await?;
-        held.session()?.conn.ping().await.map_err(|error| failure(&error))?;
-        self.give_back(&mut held);
+        let mut leased = self.lease_session().await?;
+        leased.session()?.conn.ping().await.map_err(|error| failure(&error))?;
+        self.give_back(&mut leased);
         Ok(())
     }
 

@@ -3,19 +3,19 @@
 //! Connects to nothing. Invariant: nothing of an address is in an error.
 
 use crate::connector::Failure;
-use crate::connector::databases::{CONNECTING, name::hint};
-use crate::tls::Trust;
+use crate::connector::databases::{CONNECT_TIMEOUT, name::suggestion};
+use crate::tls::CertificateCheck;
 use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 
 /// The values of `sslmode`, in libpq's order.
-const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /// A server, and how its certificate is checked.
 pub(super) struct Address {
     pub(super) config: Config,
-    pub(super) trust: Trust,
+    pub(super) trust: CertificateCheck,
     /// PEM, or the path of such a file.
     pub(super) ca: Option<String>,
 }
@@ -28,8 +28,8 @@ impl Address {
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=').unwrap_or((pair, "")) {
-                ("sslmode", value) => mode = Some(decode(value)),
-                ("sslrootcert", value) => ca = ca.or_else(|| Some(decode(value))),
+                ("sslmode", value) => mode = Some(percent_decode(value)),
+                ("sslrootcert", value) => ca = ca.or_else(|| Some(percent_decode(value))),
                 _ => rest.push(pair),
             }
         }
@@ -49,19 +49,21 @@ impl Address {
         // A certificate to check against is there to be checked.
         let default = if ca.is_some() { "verify-full" } else { "prefer" };
         let (ssl, trust) = match mode.as_deref().unwrap_or(default) {
-            "disable" => (SslMode::Disable, Trust::Anyone),
-            "allow" | "prefer" => (SslMode::Prefer, Trust::Anyone),
-            "require" if ca.is_none() => (SslMode::Require, Trust::Anyone),
-            "require" | "verify-ca" => (SslMode::Require, Trust::Signed),
-            "verify-full" => (SslMode::Require, Trust::Named),
+            "disable" => (SslMode::Disable, CertificateCheck::Skip),
+            "allow" | "prefer" => (SslMode::Prefer, CertificateCheck::Skip),
+            "require" if ca.is_none() => (SslMode::Require, CertificateCheck::Skip),
+            "require" | "verify-ca" => (SslMode::Require, CertificateCheck::Authority),
+            "verify-full" => (SslMode::Require, CertificateCheck::AuthorityAndName),
             other => {
-                let hint = hint(other, &MODES);
-                return Err(Failure::invalid(format!("sslmode of connection_url is none; {hint}")));
+                let suggestion = suggestion(other, &SSL_MODES);
+                return Err(Failure::invalid(format!(
+                    "sslmode of connection_url is none; {suggestion}"
+                )));
             }
         };
         config
             .ssl_mode(ssl)
-            .connect_timeout(CONNECTING)
+            .connect_timeout(CONNECT_TIMEOUT)
             .keepalives_idle(Duration::from_secs(30));
         if config.get_application_name().is_none() {
             config.application_name("ductape");
@@ -71,7 +73,7 @@ impl Address {
 }
 
 /// Undoes percent-encoding; what is not properly encoded stays as it is.
-fn decode(text: &str) -> String {
+fn percent_decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -95,21 +97,36 @@ mod tests {
     #[test]
     fn modes_are_those_of_libpq_and_a_certificate_is_checked() {
         for (url, ca, ssl, trust) in [
-            ("postgres://h/d", None, SslMode::Prefer, Trust::Anyone),
-            ("postgres://h/d", Some("/ca"), SslMode::Require, Trust::Named),
-            ("postgres://h/d?sslmode=disable", None, SslMode::Disable, Trust::Anyone),
-            ("postgres://h/d?sslmode=require", None, SslMode::Require, Trust::Anyone),
+            ("postgres://h/d", None, SslMode::Prefer, CertificateCheck::Skip),
+            (
+                "postgres://h/d",
+                Some("/ca"),
+                SslMode::Require,
+                CertificateCheck::AuthorityAndName,
+            ),
+            (
+                "postgres://h/d?sslmode=disable",
+                None,
+                SslMode::Disable,
+                CertificateCheck::Skip,
+            ),
+            (
+                "postgres://h/d?sslmode=require",
+                None,
+                SslMode::Require,
+                CertificateCheck::Skip,
+            ),
             (
                 "postgres://h/d?sslmode=require&sslrootcert=%2Fca",
                 None,
                 SslMode::Require,
-                Trust::Signed,
+                CertificateCheck::Authority,
             ),
             (
                 "postgres://h/d?sslmode=verify-full",
                 None,
                 SslMode::Require,
-                Trust::Named,
+                CertificateCheck::AuthorityAndName,
             ),
         ] {
             let address = Address::read(url, ca).unwrap();
@@ -120,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_password() {
+    fn address_error_does_not_reveal_the_password() {
         for url in [
             "postgres://u:s3cret@h:port/d",
             "postgres://u:s3cret@h/d?sslmode=s3cret",

@@ -3,14 +3,14 @@
 //! Invariants: what JavaScript's numbers cannot hold is a string; bytes of any length and content are an error at worst.
 
 use crate::connector::Failure;
-use crate::connector::databases::dates::{self, Style};
+use crate::connector::databases::dates::{self, TimestampStyle};
 use crate::connector::databases::json;
 use std::error::Error;
 use tokio_postgres::types::{FromSql, Kind, Type};
 
 /// Days, and microseconds, from 1970 to 2000, where PostgreSQL begins to count.
-const EPOCH_DAYS: i64 = 10_957;
-const EPOCH: i64 = EPOCH_DAYS * 86_400 * 1_000_000;
+const POSTGRES_EPOCH_DAYS: i64 = 10_957;
+const POSTGRES_EPOCH_MICROS: i64 = POSTGRES_EPOCH_DAYS * 86_400 * 1_000_000;
 
 /// The bytes of a value of any type.
 pub(super) struct Cell<'a>(pub(super) Option<&'a [u8]>);
@@ -30,11 +30,11 @@ impl<'a> FromSql<'a> for Cell<'a> {
 }
 
 /// Whether values of a type can be read; others are asked for as text.
-pub(super) fn is_known(ty: &Type) -> bool {
+pub(super) fn is_readable(ty: &Type) -> bool {
     match ty.kind() {
         Kind::Enum(_) => true,
-        Kind::Domain(inner) => is_known(inner),
-        Kind::Array(element) => !matches!(element.kind(), Kind::Array(_)) && is_known(element),
+        Kind::Domain(inner) => is_readable(inner),
+        Kind::Array(element) => !matches!(element.kind(), Kind::Array(_)) && is_readable(element),
         _ => {
             const KNOWN: [Type; 24] = [
                 Type::BOOL,
@@ -109,47 +109,47 @@ fn written(out: &mut String, ty: &Type, bytes: &[u8]) -> Option<()> {
     let mut reader = Reader(bytes);
     match *ty {
         Type::BOOL => out.push_str(if *bytes.first()? == 0 { "false" } else { "true" }),
-        Type::BYTEA => json::quote_bytes(out, bytes),
-        Type::CHAR => json::quote(out, &char::from(*bytes.first()?).to_string()),
-        Type::INT2 => json::whole(out, reader.i16()?.into()),
-        Type::INT4 => json::whole(out, reader.i32()?.into()),
-        Type::OID => json::whole(out, u32::from_be_bytes(reader.array()?).into()),
-        Type::INT8 => json::whole(out, reader.i64()?.into()),
+        Type::BYTEA => json::push_bytes(out, bytes),
+        Type::CHAR => json::push_string(out, &char::from(*bytes.first()?).to_string()),
+        Type::INT2 => json::push_integer(out, reader.i16()?.into()),
+        Type::INT4 => json::push_integer(out, reader.i32()?.into()),
+        Type::OID => json::push_integer(out, u32::from_be_bytes(reader.array()?).into()),
+        Type::INT8 => json::push_integer(out, reader.i64()?.into()),
         // Through its own text: 0.1 stays 0.1.
         Type::FLOAT4 => float4(out, f32::from_be_bytes(reader.array()?)),
-        Type::FLOAT8 => json::float(out, f64::from_be_bytes(reader.array()?)),
-        Type::NUMERIC => json::quote(out, &numeric(reader)?),
-        Type::JSON => json::raw(out, std::str::from_utf8(bytes).ok()?),
+        Type::FLOAT8 => json::push_float(out, f64::from_be_bytes(reader.array()?)),
+        Type::NUMERIC => json::push_string(out, &numeric(reader)?),
+        Type::JSON => json::push_raw(out, std::str::from_utf8(bytes).ok()?),
         // The first byte is the version of the format.
-        Type::JSONB => json::raw(out, std::str::from_utf8(bytes.get(1..)?).ok()?),
-        Type::UUID => json::quote(out, &uuid(bytes)?),
-        Type::DATE => json::quote(
+        Type::JSONB => json::push_raw(out, std::str::from_utf8(bytes.get(1..)?).ok()?),
+        Type::UUID => json::push_string(out, &uuid(bytes)?),
+        Type::DATE => json::push_string(
             out,
             &match reader.i32()? {
                 i32::MAX => "infinity".to_owned(),
                 i32::MIN => "-infinity".to_owned(),
-                days => dates::date(i64::from(days) + EPOCH_DAYS),
+                days => dates::format_date(i64::from(days) + POSTGRES_EPOCH_DAYS),
             },
         ),
-        Type::TIME => json::quote(out, &time(reader.i64()?)),
-        Type::TIMESTAMP | Type::TIMESTAMPTZ => json::quote(
+        Type::TIME => json::push_string(out, &time(reader.i64()?)),
+        Type::TIMESTAMP | Type::TIMESTAMPTZ => json::push_string(
             out,
             &match reader.i64()? {
                 i64::MAX => "infinity".to_owned(),
                 i64::MIN => "-infinity".to_owned(),
-                micros => dates::stamp(micros.checked_add(EPOCH)?, Style::Iso),
+                micros => dates::format_timestamp(micros.checked_add(POSTGRES_EPOCH_MICROS)?, TimestampStyle::Iso),
             },
         ),
         Type::VOID => out.push_str("null"),
-        _ => json::quote(out, std::str::from_utf8(bytes).ok()?),
+        _ => json::push_string(out, std::str::from_utf8(bytes).ok()?),
     }
     Some(())
 }
 
 fn float4(out: &mut String, number: f32) {
     match number.to_string().parse() {
-        Ok(exact) if number.is_finite() => json::float(out, exact),
-        _ => json::float(out, number.into()),
+        Ok(exact) if number.is_finite() => json::push_float(out, exact),
+        _ => json::push_float(out, number.into()),
     }
 }
 
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_without_end_keep_all_their_digits() {
+    fn numeric_values_keep_all_digits() {
         let numeric = |words: &[i16]| {
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
             shown(&Type::NUMERIC, &bytes).unwrap()
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_value_are_an_error() {
+    fn malformed_binary_value_is_an_error() {
         for ty in [
             Type::INT8,
             Type::NUMERIC,

@@ -11,7 +11,7 @@ use tokio_postgres::error::DbError;
 /// What a failure of the driver means.
 pub(super) fn failure(error: &Error) -> Failure {
     match error.as_db_error() {
-        Some(refused) => of_server(refused),
+        Some(refused) => from_server(refused),
         None if error.is_closed() => Failure::connection("PostgreSQL: the connection was lost"),
         None => {
             // The cause says more than the driver does, as in "connection refused".
@@ -22,7 +22,7 @@ pub(super) fn failure(error: &Error) -> Failure {
     }
 }
 
-fn of_server(error: &DbError) -> Failure {
+fn from_server(error: &DbError) -> Failure {
     let state = error.code().code();
     let (code, what) = meaning(state);
     let mut message = format!("PostgreSQL: {what}");

@@ -14,10 +14,10 @@ use self::failure::failure;
 use self::param::Param;
 use super::name::Table;
 use super::plan::{Plan, Statement};
-use super::pool::{Lease, Pool};
-use super::rows::{Outcome, Rows};
+use super::pool::{ConnectionPermit, Pool};
+use super::rows::{Outcome, RowWriter};
 use super::value::Kinds;
-use super::{Backend, CONNECTING, Dialect, leaves_no_trace};
+use super::{Backend, CONNECT_TIMEOUT, Dialect, leaves_session_unchanged};
 use crate::connector::Failure;
 use crate::tls;
 use async_trait::async_trait;
@@ -29,7 +29,7 @@ use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long a statement of a dropped session may take to be cancelled.
-const CANCELLING: Duration = Duration::from_secs(5);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A PostgreSQL database.
 pub(super) struct Postgres {
@@ -46,40 +46,40 @@ struct Session {
 }
 
 /// A session that is in use.
-struct Held {
-    session: Option<(Session, Lease<Session>)>,
+struct LeasedSession {
+    session: Option<(Session, ConnectionPermit<Session>)>,
     tls: MakeRustlsConnect,
     /// Whether the server may be at work for it.
     busy: bool,
 }
 
-impl Drop for Held {
+impl Drop for LeasedSession {
     fn drop(&mut self) {
-        let Some((session, lease)) = self.session.take().filter(|_| self.busy) else {
+        let Some((session, permit)) = self.session.take().filter(|_| self.busy) else {
             return;
         };
         let (token, tls) = (session.client.cancel_token(), self.tls.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let _ = tokio::time::timeout(CANCELLING, token.cancel_query(tls)).await;
+                let _ = tokio::time::timeout(CANCEL_TIMEOUT, token.cancel_query(tls)).await;
                 drop(session);
-                drop(lease);
+                drop(permit);
             });
         }
     }
 }
 
-impl Held {
+impl LeasedSession {
     fn client(&self) -> Result<&Client, Failure> {
-        let held = self.session.as_ref().map(|(session, _)| &session.client);
-        held.ok_or_else(|| Failure::connection("PostgreSQL: the connection was lost"))
+        let leased = self.session.as_ref().map(|(session, _)| &session.client);
+        leased.ok_or_else(|| Failure::connection("PostgreSQL: the connection was lost"))
     }
 }
 
 impl Postgres {
     pub(super) fn new(url: &str, ca: Option<&str>, connections: usize) -> Result<Self, Failure> {
         let address = Address::read(url, ca)?;
-        let settings = tls::client(address.trust, address.ca.as_deref())
+        let settings = tls::client_config(address.trust, address.ca.as_deref())
             .map_err(|why| Failure::invalid(format!("the certificates of `ca`: {why}")))?;
         Ok(Self {
             tls: MakeRustlsConnect::new(settings),
@@ -89,8 +89,8 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Result<Session, Failure> {
-        let late = || Failure::connection(format!("PostgreSQL: no answer within {} s", CONNECTING.as_secs()));
-        let connecting = tokio::time::timeout(CONNECTING, self.config.connect(self.tls.clone()));
+        let late = || Failure::connection(format!("PostgreSQL: no answer within {} s", CONNECT_TIMEOUT.as_secs()));
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.config.connect(self.tls.clone()));
         let (client, connection) = connecting.await.map_err(|_| late())?.map_err(|error| failure(&error))?;
         // Ends when the client is dropped, or the server is gone: the client then says so.
         tokio::spawn(async move {
@@ -99,23 +99,23 @@ impl Postgres {
         Ok(Session { client, timeout: 0 })
     }
 
-    async fn session(&self) -> Result<Held, Failure> {
-        let mut lease = self.pool.lease().await?;
-        let used = lease.used.take().filter(|(session, _)| !session.client.is_closed());
+    async fn lease_session(&self) -> Result<LeasedSession, Failure> {
+        let mut permit = self.pool.acquire().await?;
+        let used = permit.used.take().filter(|(session, _)| !session.client.is_closed());
         let session = match used {
             Some((session, _)) => session,
             None => self.connect().await?,
         };
-        Ok(Held {
-            session: Some((session, lease)),
+        Ok(LeasedSession {
+            session: Some((session, permit)),
             tls: self.tls.clone(),
             busy: false,
         })
     }
 
-    async fn limit(&self, held: &mut Held, timeout: Duration) -> Result<(), Failure> {
+    async fn set_statement_timeout(&self, leased: &mut LeasedSession, timeout: Duration) -> Result<(), Failure> {
         let wanted = timeout.as_millis().clamp(1, i32::MAX as u128);
-        let Some((session, _)) = &mut held.session else {
+        let Some((session, _)) = &mut leased.session else {
             return Ok(());
         };
         if session.timeout != wanted {
@@ -127,11 +127,11 @@ impl Postgres {
         Ok(())
     }
 
-    fn give_back(&self, held: &mut Held) {
-        if let Some((session, lease)) = held.session.take()
+    fn give_back(&self, leased: &mut LeasedSession) {
+        if let Some((session, permit)) = leased.session.take()
             && !session.client.is_closed()
         {
-            self.pool.give_back(session, lease);
+            self.pool.give_back(session, permit);
         }
     }
 }
@@ -147,30 +147,36 @@ impl Backend for Postgres {
     }
 
     async fn run(&self, plan: Plan, timeout: Duration) -> Result<Outcome, Failure> {
-        let mut held = self.session().await?;
-        held.busy = true;
+        let mut leased = self.lease_session().await?;
+        leased.busy = true;
         let ran = async {
-            self.limit(&mut held, timeout).await?;
-            execute(held.client()?, &plan).await
+            self.set_statement_timeout(&mut leased, timeout).await?;
+            execute(leased.client()?, &plan).await
         };
         let ran = ran.await;
-        held.busy = false;
+        leased.busy = false;
         // A failed transaction is still open: closing the connection ends it.
         let clean = match &ran {
-            Ok(_) => !plan.raw || plan.statements.iter().all(|statement| leaves_no_trace(&statement.sql)),
+            Ok(_) => {
+                !plan.raw
+                    || plan
+                        .statements
+                        .iter()
+                        .all(|statement| leaves_session_unchanged(&statement.sql))
+            }
             Err(_) => !plan.raw && plan.statements.len() < 2,
         };
         if clean {
-            self.give_back(&mut held);
+            self.give_back(&mut leased);
         }
         ran
     }
 
     async fn check(&self) -> Result<(), Failure> {
-        let mut held = self.session().await?;
-        let checked = held.client()?.check_connection().await;
+        let mut leased = self.lease_session().await?;
+        let checked = leased.client()?.check_connection().await;
         checked.map_err(|error| failure(&error))?;
-        self.give_back(&mut held);
+        self.give_back(&mut leased);
         Ok(())
     }
 
@@ -221,7 +227,7 @@ async fn run(client: &Client, plan: &Plan, statement: &Statement, outcome: &mut 
     let columns = prepared.columns();
     let mut wanted = true;
     if !columns.is_empty() && outcome.rows.is_none() {
-        outcome.rows = Some(Rows::new(plan.shape));
+        outcome.rows = Some(RowWriter::new(plan.shape));
     }
     // All are read, also those that nobody wants: a statement that is given up is undone.
     while let Some(row) = stream.try_next().await.map_err(|error| failure(&error))? {
@@ -251,7 +257,10 @@ async fn run(client: &Client, plan: &Plan, statement: &Statement, outcome: &mut 
 async fn prepare(client: &Client, plan: &Plan, statement: &Statement) -> Result<tokio_postgres::Statement, Failure> {
     let prepare = async |sql: &str| client.prepare(sql).await.map_err(|error| failure(&error));
     let prepared = prepare(&statement.sql).await?;
-    let strange = prepared.columns().iter().find(|column| !cell::is_known(column.type_()));
+    let strange = prepared
+        .columns()
+        .iter()
+        .find(|column| !cell::is_readable(column.type_()));
     let Some(strange) = strange else { return Ok(prepared) };
     if plan.raw {
         return Err(Failure::invalid(format!(
@@ -263,7 +272,7 @@ async fn prepare(client: &Client, plan: &Plan, statement: &Statement) -> Result<
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let columns = prepared.columns().iter().map(|column| {
         let name = quoted(column.name());
-        if cell::is_known(column.type_()) {
+        if cell::is_readable(column.type_()) {
             name
         } else {
             format!("{name}::text AS {name}")

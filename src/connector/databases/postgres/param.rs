@@ -2,7 +2,7 @@
 //! on the way; points in time are made of milliseconds where the server says that it wants one.
 
 use crate::connector::Failure;
-use crate::connector::databases::dates::{self, Style};
+use crate::connector::databases::dates::{self, TimestampStyle};
 use crate::connector::databases::json::Json;
 use std::error::Error;
 use tokio_postgres::types::private::BytesMut;
@@ -15,7 +15,7 @@ pub(super) struct Param(Option<String>);
 impl Param {
     /// The value as the type takes it.
     pub(super) fn new(value: &Json, ty: &Type) -> Result<Self, Failure> {
-        text(value, ty).map(Self)
+        param_text(value, ty).map(Self)
     }
 }
 
@@ -44,17 +44,17 @@ impl ToSql for Param {
 }
 
 /// Names no value: it may be a secret.
-fn unfit(value: &Json, ty: &Type, wanted: &str) -> Failure {
+fn type_mismatch(value: &Json, ty: &Type, wanted: &str) -> Failure {
     Failure::invalid(format!(
         "a value does not fit the type {ty}, which takes {wanted}; got {}",
         value.kind()
     ))
 }
 
-fn text(value: &Json, ty: &Type) -> Result<Option<String>, Failure> {
+fn param_text(value: &Json, ty: &Type) -> Result<Option<String>, Failure> {
     match ty.kind() {
-        Kind::Domain(inner) => return text(value, inner),
-        Kind::Array(element) => return list(value, ty, element),
+        Kind::Domain(inner) => return param_text(value, inner),
+        Kind::Array(element) => return array_text(value, ty, element),
         _ => {}
     }
     let value = value.value();
@@ -66,22 +66,22 @@ fn text(value: &Json, ty: &Type) -> Result<Option<String>, Failure> {
     }
     if let Some(bytes) = value.bytes() {
         if *ty != Type::BYTEA {
-            return Err(unfit(value, ty, "no bytes"));
+            return Err(type_mismatch(value, ty, "no bytes"));
         }
         return bytes.map(|bytes| Some(hex(&bytes)));
     }
     if *ty == Type::BYTEA {
-        return Err(unfit(value, ty, "bytes as { $bytes: base64 }"));
+        return Err(type_mismatch(value, ty, "bytes as { $bytes: base64 }"));
     }
     if *ty == Type::TIMESTAMPTZ || *ty == Type::TIMESTAMP || *ty == Type::DATE {
-        return moment(value, ty).map(Some);
+        return timestamp_text(value, ty).map(Some);
     }
     match value {
         Json::Text(text) => Ok(Some(text.to_string())),
         Json::Number(text) if *ty != Type::BOOL => Ok(Some(text.to_string())),
         Json::Bool(flag) if *ty == Type::BOOL || is_text(ty) => Ok(Some(flag.to_string())),
-        _ if *ty == Type::BOOL => Err(unfit(value, ty, "true or false")),
-        _ => Err(unfit(value, ty, "a string or a number")),
+        _ if *ty == Type::BOOL => Err(type_mismatch(value, ty, "true or false")),
+        _ => Err(type_mismatch(value, ty, "a string or a number")),
     }
 }
 
@@ -90,19 +90,19 @@ fn is_text(ty: &Type) -> bool {
 }
 
 /// A point in time: milliseconds, or ISO 8601.
-fn moment(value: &Json, ty: &Type) -> Result<String, Failure> {
+fn timestamp_text(value: &Json, ty: &Type) -> Result<String, Failure> {
     let micros = match value {
         Json::Number(text) => dates::from_millis(text),
         Json::Text(text) if matches!(&**text, "infinity" | "-infinity") => return Ok(text.to_string()),
-        Json::Text(text) => dates::read(text),
+        Json::Text(text) => dates::parse_timestamp(text),
         _ => None,
     };
     let wanted = "a point in time, in ISO 8601 or in milliseconds";
-    let micros = micros.ok_or_else(|| unfit(value, ty, wanted))?;
+    let micros = micros.ok_or_else(|| type_mismatch(value, ty, wanted))?;
     Ok(if *ty == Type::DATE {
-        dates::date(dates::day_of(micros))
+        dates::format_date(dates::day_of(micros))
     } else {
-        dates::stamp(micros, Style::Iso)
+        dates::format_timestamp(micros, TimestampStyle::Iso)
     })
 }
 
@@ -116,19 +116,19 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-fn list(value: &Json, ty: &Type, element: &Type) -> Result<Option<String>, Failure> {
+fn array_text(value: &Json, ty: &Type, element: &Type) -> Result<Option<String>, Failure> {
     match value.value() {
         Json::Null => Ok(None),
         Json::List(values) => {
             let mut out = String::new();
-            elements(values, element, &mut out)?;
+            push_elements(values, element, &mut out)?;
             Ok(Some(out))
         }
-        _ => Err(unfit(value, ty, "a list")),
+        _ => Err(type_mismatch(value, ty, "a list")),
     }
 }
 
-fn elements(values: &[Json], ty: &Type, out: &mut String) -> Result<(), Failure> {
+fn push_elements(values: &[Json], ty: &Type, out: &mut String) -> Result<(), Failure> {
     out.push('{');
     for (index, value) in values.iter().enumerate() {
         if index > 0 {
@@ -136,10 +136,10 @@ fn elements(values: &[Json], ty: &Type, out: &mut String) -> Result<(), Failure>
         }
         let nested = *ty != Type::JSON && *ty != Type::JSONB;
         if let (Json::List(inner), true) = (value.value(), nested) {
-            elements(inner, ty, out)?;
+            push_elements(inner, ty, out)?;
             continue;
         }
-        match text(value, ty)? {
+        match param_text(value, ty)? {
             None => out.push_str("NULL"),
             Some(text) => {
                 out.push('"');
@@ -162,11 +162,11 @@ mod tests {
     use super::*;
 
     fn shown(json: &str, ty: &Type) -> Option<String> {
-        text(&Json::read(json).unwrap(), ty).ok().flatten()
+        param_text(&Json::read(json).unwrap(), ty).ok().flatten()
     }
 
     #[test]
-    fn values_are_written_as_their_types_read_them() {
+    fn parameters_are_written_in_the_text_form_of_their_type() {
         for (json, ty, expected) in [
             ("1769850000123", Type::TIMESTAMPTZ, Some("2026-01-31T09:00:00.123Z")),
             // The server would ignore the offset of a type without one.

@@ -7,20 +7,20 @@ use rusqlite::{Error, ffi};
 pub(super) fn failure(error: &Error) -> Failure {
     let (code, message) = match error {
         Error::SqliteFailure(cause, message) => (meaning(cause), message.clone()),
-        Error::SqlInputError { msg, .. } => (of_text(msg), Some(msg.clone())),
+        Error::SqlInputError { msg, .. } => (code_from_text(msg), Some(msg.clone())),
         Error::MultipleStatement => (ErrorCode::ValidationError, Some("the SQL must be one statement".into())),
         _ => (ErrorCode::ValidationError, None),
     };
     let message = message.unwrap_or_else(|| "the statement was refused".into());
     let code = if code == ErrorCode::ValidationError {
-        of_text(&message)
+        code_from_text(&message)
     } else {
         code
     };
     Failure::new(code, format!("SQLite: {message}"))
 }
 
-fn of_text(message: &str) -> ErrorCode {
+fn code_from_text(message: &str) -> ErrorCode {
     if message.starts_with("no such table") {
         ErrorCode::NotFound
     } else {

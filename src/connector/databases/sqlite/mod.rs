@@ -3,16 +3,16 @@
 //! Invariants: a file that holds a store of jobs is refused; only SQL of a job or an action makes a file; a statement whose
 //! job is dropped is interrupted, and its connection closed.
 
-mod answer;
+mod execute;
 mod failure;
 
 use self::failure::failure;
 use super::name::Table;
 use super::plan::Plan;
-use super::pool::{Lease, Pool};
+use super::pool::{ConnectionPermit, Pool};
 use super::rows::Outcome;
 use super::value::{Kind, Kinds};
-use super::{Backend, Dialect, leaves_no_trace};
+use super::{Backend, Dialect, leaves_session_unchanged};
 use crate::connector::Failure;
 use async_trait::async_trait;
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
@@ -22,9 +22,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What the files of stores are marked with.
-const STORE: i32 = 0x6475_6374;
+const STORE_APPLICATION_ID: i32 = 0x6475_6374;
 /// How long a statement waits for another program's lock.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A SQLite database.
 pub(super) struct Sqlite {
@@ -33,13 +33,13 @@ pub(super) struct Sqlite {
 }
 
 /// Stops the statement of a job that is dropped.
-struct Interrupt {
+struct InterruptGuard {
     handle: Option<InterruptHandle>,
     /// Said to work that has not begun yet, which no interruption would meet.
     dropped: Arc<AtomicBool>,
 }
 
-impl Drop for Interrupt {
+impl Drop for InterruptGuard {
     fn drop(&mut self) {
         if let Some(handle) = &self.handle {
             self.dropped.store(true, Ordering::Release);
@@ -64,26 +64,26 @@ impl Sqlite {
         })
     }
 
-    async fn connection(&self, make: bool) -> Result<(Connection, Lease<Connection>), Failure> {
-        let mut lease = self.pool.lease().await?;
-        if let Some((connection, _)) = lease.used.take() {
-            return Ok((connection, lease));
+    async fn connection(&self, create: bool) -> Result<(Connection, ConnectionPermit<Connection>), Failure> {
+        let mut permit = self.pool.acquire().await?;
+        if let Some((connection, _)) = permit.used.take() {
+            return Ok((connection, permit));
         }
         let path = self.path.clone();
-        let opened = tokio::task::spawn_blocking(move || open(&path, make)).await;
-        Ok((opened.map_err(|_| interrupted())??, lease))
+        let opened = tokio::task::spawn_blocking(move || open(&path, create)).await;
+        Ok((opened.map_err(|_| interrupted())??, permit))
     }
 
     /// Does something with a connection, which is kept if `keep` says so of the answer.
-    async fn with<T: Send + 'static>(
+    async fn with_connection<T: Send + 'static>(
         &self,
-        make: bool,
+        create: bool,
         keep: impl FnOnce(&Result<T, Failure>) -> bool + Send,
         work: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let (mut connection, lease) = self.connection(make).await?;
+        let (mut connection, permit) = self.connection(create).await?;
         let dropped = Arc::new(AtomicBool::new(false));
-        let mut interrupt = Interrupt {
+        let mut interrupt = InterruptGuard {
             handle: Some(connection.get_interrupt_handle()),
             dropped: Arc::clone(&dropped),
         };
@@ -93,13 +93,13 @@ impl Sqlite {
             } else {
                 work(&mut connection)
             };
-            (answer, connection, lease)
+            (answer, connection, permit)
         });
         let done = done.await;
         interrupt.handle = None;
-        let (answer, connection, lease) = done.map_err(|_| interrupted())?;
+        let (answer, connection, permit) = done.map_err(|_| interrupted())?;
         if keep(&answer) {
-            self.pool.give_back(connection, lease);
+            self.pool.give_back(connection, permit);
         }
         answer
     }
@@ -109,23 +109,23 @@ fn interrupted() -> Failure {
     Failure::unavailable("SQLite: the work was interrupted")
 }
 
-fn open(path: &Path, make: bool) -> Result<Connection, Failure> {
+fn open(path: &Path, create: bool) -> Result<Connection, Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if !path.is_file() && (!make || folder.is_some_and(|folder| !folder.is_dir())) {
+    if !path.is_file() && (!create || folder.is_some_and(|folder| !folder.is_dir())) {
         return Err(Failure::not_found(
             "SQLite: there is no such file; CREATE TABLE by `raw` or a RAW_SQL action makes it, in a folder that is there",
         ));
     }
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    if make {
+    if create {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
     let connection = Connection::open_with_flags(path, flags).map_err(|error| failure(&error))?;
-    connection.busy_timeout(PATIENCE).map_err(|error| failure(&error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| failure(&error))?;
     let owner: i32 = connection
         .query_row("PRAGMA application_id", [], |row| row.get(0))
         .map_err(|error| failure(&error))?;
-    if owner == STORE {
+    if owner == STORE_APPLICATION_ID {
         return Err(Failure::invalid(
             "SQLite: this file is a store of jobs; a database must be a file of its own",
         ));
@@ -145,14 +145,18 @@ impl Backend for Sqlite {
 
     async fn kinds(&self, table: &Table) -> Result<Kinds, Failure> {
         let table = table.clone();
-        self.with(false, Result::is_ok, move |connection| columns(connection, &table))
+        self.with_connection(false, Result::is_ok, move |connection| columns(connection, &table))
             .await
     }
 
     async fn run(&self, plan: Plan, timeout: Duration) -> Result<Outcome, Failure> {
-        let traceless = !plan.raw || plan.statements.iter().all(|statement| leaves_no_trace(&statement.sql));
+        let traceless = !plan.raw
+            || plan
+                .statements
+                .iter()
+                .all(|statement| leaves_session_unchanged(&statement.sql));
         let keep = move |answer: &Result<Outcome, Failure>| answer.is_ok() && traceless;
-        let work = self.with(plan.raw, keep, move |connection| answer::execute(connection, &plan));
+        let work = self.with_connection(plan.raw, keep, move |connection| execute::execute(connection, &plan));
         let late = || {
             Failure::timeout(format!(
                 "SQLite: the statement took longer than {} ms",
@@ -165,7 +169,7 @@ impl Backend for Sqlite {
     }
 
     async fn check(&self) -> Result<(), Failure> {
-        self.with(false, Result::is_ok, |connection| {
+        self.with_connection(false, Result::is_ok, |connection| {
             let read = connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0));
             read.map(|_| ()).map_err(|error| failure(&error))
         })
@@ -190,7 +194,7 @@ fn columns(connection: &Connection, table: &Table) -> Result<Kinds, Failure> {
     };
     let columns = read().map_err(|error| failure(&error))?;
     if columns.is_empty() {
-        let name = super::name::shown(&table.name);
+        let name = super::name::shortened(&table.name);
         return Err(Failure::not_found(format!("SQLite: there is no table '{name}'")));
     }
     Ok(Kinds::new(columns))

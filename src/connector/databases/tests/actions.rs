@@ -1,6 +1,6 @@
 //! Actions: what a job brings is a value, and never anything else.
 
-use super::kit::Place;
+use super::support::TestDatabase;
 use crate::connector::Failure;
 use crate::connector::databases::action::{self, Templates};
 use crate::connector::databases::json::Json;
@@ -23,16 +23,19 @@ fn defined(verb: ActionVerb, template: Option<&str>, filter: Option<&str>, optio
     }
 }
 
-async fn act(place: &Place, action: &DatabaseAction, input: &str) -> Result<String, Failure> {
+async fn act(database: &TestDatabase, action: &DatabaseAction, input: &str) -> Result<String, Failure> {
     let templates = Templates::reveal(action, &Preparation::default()).await?;
-    let operation = action::operation(action, &templates, &Json::read(input)?, place.opened.setting())?;
-    place.opened.operate(&operation, Duration::from_secs(30)).await
+    let operation = action::operation(action, &templates, &Json::read(input)?, database.connector.context())?;
+    database
+        .connector
+        .run_operation(&operation, Duration::from_secs(30))
+        .await
 }
 
 #[tokio::test]
-async fn places_are_filled_with_values_of_their_type() {
-    for place in Place::all().await {
-        place
+async fn action_template_is_filled_with_typed_values() {
+    for database in TestDatabase::all().await {
+        database
             .sql("CREATE TABLE t (id int PRIMARY KEY, s varchar(60), state varchar(20))")
             .await;
         let insert = defined(
@@ -41,27 +44,27 @@ async fn places_are_filled_with_values_of_their_type() {
             None,
             &[],
         );
-        act(&place, &insert, r#"{"data":{"id":1,"user":{"name":"O'Hara"}}}"#)
+        act(&database, &insert, r#"{"data":{"id":1,"user":{"name":"O'Hara"}}}"#)
             .await
             .unwrap();
         act(
-            &place,
+            &database,
             &insert,
             r#"{"data":{"id":2,"user":{"name":"{{state}}"},"state":"old"}}"#,
         )
         .await
         .unwrap();
-        let rows = place.run("find", r#"{"table":"t","orderBy":"id"}"#).await;
+        let rows = database.run("find", r#"{"table":"t","orderBy":"id"}"#).await;
         assert_eq!(
             rows,
             r#"{"rows":[{"id":1,"s":"no 1: O'Hara","state":"new"},{"id":2,"s":"no 2: {{state}}","state":"old"}],"count":2}"#
         );
-        let missing = act(&place, &insert, r#"{"data":{"id":3}}"#).await.unwrap_err();
+        let missing = act(&database, &insert, r#"{"data":{"id":3}}"#).await.unwrap_err();
         assert!(
             &*missing.code == "VALIDATION_ERROR" && missing.message.contains("user.name"),
             "{missing:?}"
         );
-        let unknown = act(&place, &insert, r#"{"dta":{}}"#).await.unwrap_err();
+        let unknown = act(&database, &insert, r#"{"dta":{}}"#).await.unwrap_err();
         assert!(unknown.message.contains("`data`"), "{unknown:?}");
 
         let query = defined(
@@ -71,7 +74,7 @@ async fn places_are_filled_with_values_of_their_type() {
             &[("fields", r#"["id"]"#), ("limit", r#""{{most}}""#)],
         );
         let found = act(
-            &place,
+            &database,
             &query,
             r#"{"filter":{"ids":[1,2],"state":"old"},"query":{"most":5}}"#,
         )
@@ -87,12 +90,12 @@ async fn places_are_filled_with_values_of_their_type() {
             r#""1 OR 1=1""#,
             r#"{"$in":[1,2]}"#,
         ] {
-            let refused = act(&place, &by_id, &format!(r#"{{"filter":{{"id":{harm}}}}}"#))
+            let refused = act(&database, &by_id, &format!(r#"{{"filter":{{"id":{harm}}}}}"#))
                 .await
                 .unwrap_err();
             assert_eq!(&*refused.code, "VALIDATION_ERROR", "{harm}");
         }
-        let none = act(&place, &by_id, r#"{"filter":{"id":null}}"#).await.unwrap();
+        let none = act(&database, &by_id, r#"{"filter":{"id":null}}"#).await.unwrap();
         assert_eq!(none, r#"{"count":0}"#);
         let update = defined(
             ActionVerb::Update,
@@ -101,13 +104,13 @@ async fn places_are_filled_with_values_of_their_type() {
             &[],
         );
         assert_eq!(
-            act(&place, &update, r#"{"data":{"state":"x"},"filter":{"state":"old"}}"#)
+            act(&database, &update, r#"{"data":{"state":"x"},"filter":{"state":"old"}}"#)
                 .await
                 .unwrap(),
             r#"{"count":1}"#
         );
         let upsert = defined(ActionVerb::Upsert, None, None, &[("conflictColumns", r#"["id"]"#)]);
-        act(&place, &upsert, r#"{"data":{"id":2,"s":"up"}}"#).await.unwrap();
+        act(&database, &upsert, r#"{"data":{"id":2,"s":"up"}}"#).await.unwrap();
         let sums = defined(
             ActionVerb::Aggregate,
             Some(r#"{"n":{"$count":"*"}}"#),
@@ -115,7 +118,7 @@ async fn places_are_filled_with_values_of_their_type() {
             &[],
         );
         assert_eq!(
-            act(&place, &sums, r#"{"query":{"from":2}}"#).await.unwrap(),
+            act(&database, &sums, r#"{"query":{"from":2}}"#).await.unwrap(),
             r#"{"rows":[{"n":1}],"count":1}"#
         );
         let raw = defined(
@@ -125,13 +128,13 @@ async fn places_are_filled_with_values_of_their_type() {
             &[],
         );
         assert_eq!(
-            act(&place, &raw, r#"{"data":{"s":"up","id":9}}"#).await.unwrap(),
+            act(&database, &raw, r#"{"data":{"s":"up","id":9}}"#).await.unwrap(),
             r#"{"rows":[{"id":2}],"count":1}"#
         );
-        let harmless = act(&place, &raw, r#"{"data":{"s":"' OR 1=1 --","id":9}}"#)
+        let harmless = act(&database, &raw, r#"{"data":{"s":"' OR 1=1 --","id":9}}"#)
             .await
             .unwrap();
         assert_eq!(harmless, r#"{"rows":[],"count":0}"#);
-        assert_eq!(place.run("count", r#"{"table":"t"}"#).await, r#"{"count":2}"#);
+        assert_eq!(database.run("count", r#"{"table":"t"}"#).await, r#"{"count":2}"#);
     }
 }

@@ -1,14 +1,14 @@
 //! Every operator on every kind of database, and what is refused.
 
-use super::kit::Place;
+use super::support::TestDatabase;
 
 #[tokio::test]
 async fn every_operator_finds_its_rows() {
-    for place in Place::all().await {
-        place.sql("CREATE TABLE f (id int, s varchar(40), n int)").await;
+    for database in TestDatabase::all().await {
+        database.sql("CREATE TABLE f (id int, s varchar(40), n int)").await;
         let rows = r#"{"table":"f","data":[{"id":1,"s":"100%","n":1},{"id":2,"s":"100 percent","n":2},{"id":3,"s":"a_b!c","n":null},
             {"id":4,"s":"axb\\c","n":4}]}"#;
-        place.run("insertMany", rows).await;
+        database.run("insertMany", rows).await;
         for (filter, ids) in [
             (r#"{"id":1,"n":1}"#, "1"),
             (r#"{"id":{"$eq":1}}"#, "1"),
@@ -48,24 +48,24 @@ async fn every_operator_finds_its_rows() {
             ),
         ] {
             let input = format!(r#"{{"table":"f","fields":["id"],"orderBy":"id","where":{filter}}}"#);
-            let found = place.run("find", &input).await;
+            let found = database.run("find", &input).await;
             let found: Vec<&str> = found.split("\"id\":").skip(1).map(|rest| &rest[..1]).collect();
-            assert_eq!(found.join(","), ids, "{:?} {filter}", place.dialect);
+            assert_eq!(found.join(","), ids, "{:?} {filter}", database.dialect);
         }
         let regex = r#"{"table":"f","where":{"s":{"$regex":"^a.b"}}}"#;
-        if place.by("", "", "sqlite") == "sqlite" {
-            let (code, message) = place.refusal("count", regex).await;
+        if database.per_dialect("", "", "sqlite") == "sqlite" {
+            let (code, message) = database.refusal("count", regex).await;
             assert!(code == "VALIDATION_ERROR" && message.contains("$regex"), "{message}");
         } else {
-            assert_eq!(place.run("count", regex).await, r#"{"count":2}"#);
+            assert_eq!(database.run("count", regex).await, r#"{"count":2}"#);
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_no_filter_is_refused_with_the_nearest_operator() {
-    let place = Place::sqlite();
-    place.sql("CREATE TABLE f (id int, s text)").await;
+async fn invalid_filter_error_suggests_the_nearest_operator() {
+    let database = TestDatabase::sqlite();
+    database.sql("CREATE TABLE f (id int, s text)").await;
     for (filter, part) in [
         (r#"{"id":{"$gtt":1}}"#, "`$gt`"),
         (r#"{"id":{"$where":"1=1"}}"#, "no operator"),
@@ -84,7 +84,7 @@ async fn what_is_no_filter_is_refused_with_the_nearest_operator() {
         ("[]", "object"),
         ("\"1=1\"", "object"),
     ] {
-        let (code, message) = place
+        let (code, message) = database
             .refusal("count", &format!(r#"{{"table":"f","where":{filter}}}"#))
             .await;
         assert!(
@@ -94,7 +94,7 @@ async fn what_is_no_filter_is_refused_with_the_nearest_operator() {
     }
     let deep = format!("{}{{\"id\":1}}{}", r#"{"$not":"#.repeat(20), "}".repeat(20));
     assert_eq!(
-        place
+        database
             .refusal("count", &format!(r#"{{"table":"f","where":{deep}}}"#))
             .await
             .0,
@@ -102,8 +102,8 @@ async fn what_is_no_filter_is_refused_with_the_nearest_operator() {
     );
     let wide: Vec<_> = (0..1_000).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
     let wide = format!(r#"{{"table":"f","where":{{"$or":[{}]}}}}"#, wide.join(","));
-    assert_eq!(place.run("count", &wide).await, r#"{"count":0}"#);
+    assert_eq!(database.run("count", &wide).await, r#"{"count":0}"#);
     let wider: Vec<_> = (0..1_001).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
     let wider = format!(r#"{{"table":"f","where":{{"$or":[{}]}}}}"#, wider.join(","));
-    assert_eq!(place.refusal("count", &wider).await.0, "VALIDATION_ERROR");
+    assert_eq!(database.refusal("count", &wider).await.0, "VALIDATION_ERROR");
 }

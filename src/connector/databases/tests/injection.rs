@@ -1,7 +1,7 @@
 //! Strings that mean harm, in every place of an input: nothing changes but what was meant, and no other row is seen.
 
-use super::kit::Place;
-use crate::connector::databases::json::quote;
+use super::support::TestDatabase;
+use crate::connector::databases::json::push_string;
 
 const HEADS: [&str; 12] = ["", "'", "\"", "`", "\\", "\\'", "')", "\")", "`)", "1", "*/", "id"];
 const TAILS: [&str; 14] = [
@@ -56,33 +56,35 @@ fn corpus() -> Vec<String> {
 
 #[tokio::test]
 async fn nothing_of_an_input_reaches_sql_as_text() {
-    for place in Place::all().await {
-        place
+    for database in TestDatabase::all().await {
+        database
             .sql("CREATE TABLE canary (id int PRIMARY KEY, v varchar(50))")
             .await;
-        place.sql("CREATE TABLE t (id int PRIMARY KEY, s text)").await;
-        place
+        database.sql("CREATE TABLE t (id int PRIMARY KEY, s text)").await;
+        database
             .run(
                 "insertMany",
                 r#"{"table":"canary","data":[{"id":1,"v":"alive"},{"id":2,"v":"well"}]}"#,
             )
             .await;
-        place.run("insert", r#"{"table":"t","data":{"id":1,"s":"mine"}}"#).await;
-        let tables = place.by(
+        database
+            .run("insert", r#"{"table":"t","data":{"id":1,"s":"mine"}}"#)
+            .await;
+        let tables = database.per_dialect(
             "SELECT count(*)::text AS n FROM information_schema.tables WHERE table_schema = current_schema()",
             "SELECT count(*) AS n FROM information_schema.tables WHERE table_schema = DATABASE()",
             "SELECT count(*) AS n FROM sqlite_master",
         );
         let dump = async || {
-            let rows = place.run("find", r#"{"table":"canary","orderBy":"id"}"#).await;
-            let mine = place.run("find", r#"{"table":"t","orderBy":"id"}"#).await;
-            (rows, mine, place.sql(tables).await)
+            let rows = database.run("find", r#"{"table":"canary","orderBy":"id"}"#).await;
+            let mine = database.run("find", r#"{"table":"t","orderBy":"id"}"#).await;
+            (rows, mine, database.sql(tables).await)
         };
         let before = dump().await;
         let mut tried = 0;
         for text in corpus() {
             let mut bad = String::new();
-            quote(&mut bad, &text);
+            push_string(&mut bad, &text);
             // Names, words and structure: all are refused, or name nothing there is.
             for (name, input) in [
                 ("find", format!(r#"{{"table":{bad}}}"#)),
@@ -125,17 +127,17 @@ async fn nothing_of_an_input_reaches_sql_as_text() {
                 // `*` selects all columns, `$gt` is an operator, and catalogues are tables: as documented.
                 let schemas = ["information_schema", "pg_catalog"];
                 let meant = ["*", "$gt"].contains(&&*text) || schemas.iter().any(|schema| text.contains(schema));
-                match place.try_run(name, &input).await {
-                    Ok(answer) => assert!(meant, "{:?} {name} {input} gave {answer}", place.dialect),
+                match database.try_run(name, &input).await {
+                    Ok(answer) => assert!(meant, "{:?} {name} {input} gave {answer}", database.dialect),
                     Err(failure) => assert!(
                         meant || ["VALIDATION_ERROR", "NOT_FOUND"].contains(&&*failure.code),
                         "{:?} {name} {input}: {failure:?}",
-                        place.dialect
+                        database.dialect
                     ),
                 }
             }
             // An alias is a name of the caller's own: quoted, whatever it is.
-            let _ = place
+            let _ = database
                 .try_run(
                     "aggregate",
                     &format!(r#"{{"table":"t","aggregate":{{{bad}:{{"$count":"*"}}}}}}"#),
@@ -146,7 +148,7 @@ async fn nothing_of_an_input_reaches_sql_as_text() {
                 continue;
             }
             tried += 6;
-            place
+            database
                 .run("insert", &format!(r#"{{"table":"t","data":{{"id":7,"s":{bad}}}}}"#))
                 .await;
             for test in [
@@ -155,31 +157,35 @@ async fn nothing_of_an_input_reaches_sql_as_text() {
                 format!(r#"{{"$contains":{bad}}}"#),
                 format!(r#"{{"$startsWith":{bad}}}"#),
             ] {
-                let found = place
+                let found = database
                     .run(
                         "find",
                         &format!(r#"{{"table":"t","fields":["id"],"where":{{"s":{test}}}}}"#),
                     )
                     .await;
-                assert_eq!(found, r#"{"rows":[{"id":7}],"count":1}"#, "{:?} {test}", place.dialect);
+                assert_eq!(
+                    found, r#"{"rows":[{"id":7}],"count":1}"#,
+                    "{:?} {test}",
+                    database.dialect
+                );
             }
-            place
+            database
                 .run(
                     "update",
                     &format!(r#"{{"table":"t","where":{{"s":{bad}}},"data":{{"s":{bad}}}}}"#),
                 )
                 .await;
             assert_eq!(
-                place
+                database
                     .run("deleteMany", &format!(r#"{{"table":"t","where":{{"s":{bad}}}}}"#))
                     .await,
                 r#"{"count":1}"#
             );
-            let _ = place
+            let _ = database
                 .try_run("count", &format!(r#"{{"table":"t","where":{{"id":{bad}}}}}"#))
                 .await;
         }
-        assert_eq!(dump().await, before, "{:?}", place.dialect);
+        assert_eq!(dump().await, before, "{:?}", database.dialect);
         assert!(tried > 3_000, "{tried}");
     }
 }

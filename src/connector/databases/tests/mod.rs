@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod actions;
+mod faults;
 mod filters;
 mod injection;
-mod kit;
 mod operations;
 mod secured;
-mod trouble;
+mod support;
 mod types;

@@ -1,58 +1,60 @@
 //! Every operation on every kind of database.
 
-use super::kit::Place;
+use super::support::TestDatabase;
 use crate::connector::databases::Dialect;
 
 const ORDERS: &str =
     "CREATE TABLE orders (id bigint PRIMARY KEY, customer varchar(100), amount decimal(12,2), state varchar(20))";
 
-async fn orders() -> Vec<Place> {
-    let places = Place::all().await;
-    for place in &places {
-        place.sql(ORDERS).await;
+async fn orders() -> Vec<TestDatabase> {
+    let places = TestDatabase::all().await;
+    for database in &places {
+        database.sql(ORDERS).await;
         let rows = r#"{"table":"orders","data":[
             {"id":1,"customer":"ann","amount":"10.50","state":"open"},
             {"id":2,"customer":"bob","amount":20,"state":"open"},
             {"id":3,"amount":5.25,"customer":"ann","state":"paid"},
             {"id":4,"customer":null,"state":"void"}]}"#;
-        assert!(place.run("insertMany", rows).await.starts_with(r#"{"count":4"#));
+        assert!(database.run("insertMany", rows).await.starts_with(r#"{"count":4"#));
     }
     places
 }
 
 #[tokio::test]
 async fn rows_are_read_in_order_with_columns_limit_and_offset() {
-    for place in orders().await {
+    for database in orders().await {
         for name in ["query", "find"] {
-            let found = place
+            let found = database
                 .run(
                     name,
                     r#"{"table":"orders","where":{"state":"open"},"select":["id","amount"],"orderBy":{"id":"desc"}}"#,
                 )
                 .await;
-            let amount = place.by("\"20.00\"", "\"20.00\"", "\"20\"");
-            let other = place.by("\"10.50\"", "\"10.50\"", "\"10.5\"");
+            let amount = database.per_dialect("\"20.00\"", "\"20.00\"", "\"20\"");
+            let other = database.per_dialect("\"10.50\"", "\"10.50\"", "\"10.5\"");
             let rows = format!(r#"{{"rows":[{{"id":2,"amount":{amount}}},{{"id":1,"amount":{other}}}],"count":2}}"#);
             assert_eq!(found, rows);
         }
-        let page = place
+        let page = database
             .run(
                 "find",
                 r#"{"collection":"orders","fields":["id"],"orderBy":["customer",{"id":"desc"}],"limit":2,"offset":1}"#,
             )
             .await;
         assert_eq!(page.matches("\"id\"").count(), 2);
-        let one = place
+        let one = database
             .run("findOne", r#"{"table":"orders","filter":{"id":3},"fields":"customer"}"#)
             .await;
         assert_eq!(one, r#"{"customer":"ann"}"#);
         assert_eq!(
-            place.run("findOne", r#"{"table":"orders","filter":{"id":99}}"#).await,
+            database
+                .run("findOne", r#"{"table":"orders","filter":{"id":99}}"#)
+                .await,
             "null"
         );
-        assert_eq!(place.run("count", r#"{"table":"orders"}"#).await, r#"{"count":4}"#);
+        assert_eq!(database.run("count", r#"{"table":"orders"}"#).await, r#"{"count":4}"#);
         assert_eq!(
-            place
+            database
                 .run("count", r#"{"table":"orders","where":{"customer":"ann"}}"#)
                 .await,
             r#"{"count":2}"#
@@ -61,13 +63,13 @@ async fn rows_are_read_in_order_with_columns_limit_and_offset() {
 }
 
 #[tokio::test]
-async fn rows_are_changed_and_deleted_only_where_they_are_meant() {
-    for place in orders().await {
+async fn update_and_delete_affect_only_matching_rows() {
+    for database in orders().await {
         let changed = r#"{"table":"orders","where":{"state":"open"},"data":{"state":"late"}}"#;
-        assert_eq!(place.run("update", changed).await, r#"{"count":2}"#);
+        assert_eq!(database.run("update", changed).await, r#"{"count":2}"#);
         let again = r#"{"table":"orders","where":{"state":"late"},"values":{"state":"late"}}"#;
         assert_eq!(
-            place.run("updateMany", again).await,
+            database.run("updateMany", again).await,
             r#"{"count":2}"#,
             "rows that are met count"
         );
@@ -86,26 +88,26 @@ async fn rows_are_changed_and_deleted_only_where_they_are_meant() {
             ("deleteMany", r#"{"table":"orders","filter":{},"all":"true"}"#),
             ("deleteMany", r#"{"table":"orders","filter":null}"#),
         ] {
-            assert_eq!(place.refusal(name, input).await.0, "VALIDATION_ERROR", "{input}");
+            assert_eq!(database.refusal(name, input).await.0, "VALIDATION_ERROR", "{input}");
         }
         assert_eq!(
-            place
+            database
                 .run("count", r#"{"table":"orders","where":{"state":"late"}}"#)
                 .await,
             r#"{"count":2}"#
         );
         assert_eq!(
-            place.run("delete", r#"{"table":"orders","where":{"id":1}}"#).await,
+            database.run("delete", r#"{"table":"orders","where":{"id":1}}"#).await,
             r#"{"count":1}"#
         );
         assert_eq!(
-            place
+            database
                 .run("deleteMany", r#"{"table":"orders","where":{"id":{"$gt":2}}}"#)
                 .await,
             r#"{"count":2}"#
         );
         assert_eq!(
-            place.run("deleteMany", r#"{"table":"orders","all":true}"#).await,
+            database.run("deleteMany", r#"{"table":"orders","all":true}"#).await,
             r#"{"count":1}"#
         );
     }
@@ -113,20 +115,20 @@ async fn rows_are_changed_and_deleted_only_where_they_are_meant() {
 
 #[tokio::test]
 async fn rows_are_inserted_all_or_not_at_all() {
-    for place in orders().await {
+    for database in orders().await {
         // Other columns make another statement, which fails.
         let rows = r#"{"table":"orders","data":[{"id":10},{"id":11,"customer":"eve"},{"id":1,"state":"twice","customer":"x"}]}"#;
-        let (code, message) = place.refusal("insertMany", rows).await;
+        let (code, message) = database.refusal("insertMany", rows).await;
         assert_eq!(code, "VALIDATION_ERROR", "{message}");
-        assert_eq!(place.run("count", r#"{"table":"orders"}"#).await, r#"{"count":4}"#);
-        let one = place.run("insert", r#"{"table":"orders","data":{"id":12}}"#).await;
+        assert_eq!(database.run("count", r#"{"table":"orders"}"#).await, r#"{"count":4}"#);
+        let one = database.run("insert", r#"{"table":"orders","data":{"id":12}}"#).await;
         assert!(one.starts_with(r#"{"count":1"#), "{one}");
         let many: Vec<String> = (100..2_600)
             .map(|id| format!(r#"{{"id":{id},"state":"bulk"}}"#))
             .collect();
         let many = format!(r#"{{"table":"orders","data":[{}]}}"#, many.join(","));
-        assert!(place.run("insertMany", &many).await.starts_with(r#"{"count":2500"#));
-        let found = place
+        assert!(database.run("insertMany", &many).await.starts_with(r#"{"count":2500"#));
+        let found = database
             .run("find", r#"{"table":"orders","where":{"state":"bulk"},"fields":["id"]}"#)
             .await;
         assert!(
@@ -134,7 +136,7 @@ async fn rows_are_inserted_all_or_not_at_all() {
             "{}",
             &found[found.len() - 60..]
         );
-        let found = place
+        let found = database
             .run(
                 "find",
                 r#"{"table":"orders","where":{"state":"bulk"},"fields":["id"],"limit":2000}"#,
@@ -145,17 +147,17 @@ async fn rows_are_inserted_all_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_there_is_changed_by_an_upsert() {
-    for place in orders().await {
+async fn upsert_updates_an_existing_row() {
+    for database in orders().await {
         let rows =
             r#"{"table":"orders","conflictColumns":["id"],"data":[{"id":1,"state":"new"},{"id":50,"state":"new"}]}"#;
-        let answer = place.run("upsert", rows).await;
+        let answer = database.run("upsert", rows).await;
         assert!(answer.starts_with(r#"{"count":2"#), "{answer}");
         let kept = r#"{"table":"orders","conflictColumns":"id","data":{"id":1,"state":"x","customer":"zoe"},"updateColumns":["customer"]}"#;
-        place.run("upsert", kept).await;
+        database.run("upsert", kept).await;
         let nothing = r#"{"table":"orders","conflictColumns":["id"],"data":{"id":1}}"#;
-        place.run("upsert", nothing).await;
-        let found = place
+        database.run("upsert", nothing).await;
+        let found = database
             .run(
                 "find",
                 r#"{"table":"orders","where":{"id":{"$in":[1,50]}},"fields":["id","customer","state"],"orderBy":"id"}"#,
@@ -166,16 +168,19 @@ async fn a_row_that_is_there_is_changed_by_an_upsert() {
             r#"{"rows":[{"id":1,"customer":"zoe","state":"new"},{"id":50,"customer":null,"state":"new"}],"count":2}"#
         );
         assert_eq!(
-            place.refusal("upsert", r#"{"table":"orders","data":{"id":1}}"#).await.0,
+            database
+                .refusal("upsert", r#"{"table":"orders","data":{"id":1}}"#)
+                .await
+                .0,
             "VALIDATION_ERROR"
         );
     }
 }
 
 #[tokio::test]
-async fn figures_are_computed_by_group() {
-    for place in orders().await {
-        let answer = place
+async fn aggregates_are_computed_per_group() {
+    for database in orders().await {
+        let answer = database
             .run(
                 "aggregate",
                 r#"{"table":"orders","groupBy":["customer"],"where":{"customer":{"$exists":true}},
@@ -187,7 +192,7 @@ async fn figures_are_computed_by_group() {
             answer,
             r#"{"rows":[{"customer":"ann","n":2,"largest":3,"kinds":2},{"customer":"bob","n":1,"largest":2,"kinds":1}],"count":2}"#
         );
-        let total = place
+        let total = database
             .run(
                 "aggregate",
                 r#"{"table":"orders","aggregate":{"total":{"$SUM":"amount"}}}"#,
@@ -200,18 +205,22 @@ async fn figures_are_computed_by_group() {
             r#"{"table":"orders","aggregate":{"n":{"$count":"*"}},"having":{"id":1}}"#,
             r#"{"table":"orders","aggregate":{"n":{"$sum":"*"}},"orderBy":"id"}"#,
         ] {
-            assert_eq!(place.refusal("aggregate", wrong).await.0, "VALIDATION_ERROR", "{wrong}");
+            assert_eq!(
+                database.refusal("aggregate", wrong).await.0,
+                "VALIDATION_ERROR",
+                "{wrong}"
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn sql_of_a_job_is_run_with_its_parameters_bound() {
-    for place in orders().await {
-        let sql = place.by("$1 AND state = $2", "? AND state = ?", "?1 AND state = ?2");
+    for database in orders().await {
+        let sql = database.per_dialect("$1 AND state = $2", "? AND state = ?", "?1 AND state = ?2");
         let input = format!(r#"{{"sql":"SELECT id FROM orders WHERE customer = {sql}","params":["ann","open"]}}"#);
-        assert_eq!(place.run("raw", &input).await, r#"{"rows":[{"id":1}],"count":1}"#);
-        let changed = place.sql("UPDATE orders SET state = 'x' WHERE id < 3").await;
+        assert_eq!(database.run("raw", &input).await, r#"{"rows":[{"id":1}],"count":1}"#);
+        let changed = database.sql("UPDATE orders SET state = 'x' WHERE id < 3").await;
         assert_eq!(changed, r#"{"count":2}"#);
         for wrong in [
             r#"{"sql":"SELECT 1; DROP TABLE orders"}"#,
@@ -220,27 +229,27 @@ async fn sql_of_a_job_is_run_with_its_parameters_bound() {
             r#"{"sql":" "}"#,
             r#"{"sql":"SELEC 's3cret'"}"#,
         ] {
-            let (code, message) = place.refusal("raw", wrong).await;
-            assert_eq!(code, "VALIDATION_ERROR", "{:?} {wrong} {message}", place.dialect);
+            let (code, message) = database.refusal("raw", wrong).await;
+            assert_eq!(code, "VALIDATION_ERROR", "{:?} {wrong} {message}", database.dialect);
             assert!(!message.contains("s3cret"), "{message}");
         }
-        assert_eq!(place.run("count", r#"{"table":"orders"}"#).await, r#"{"count":4}"#);
+        assert_eq!(database.run("count", r#"{"table":"orders"}"#).await, r#"{"count":4}"#);
     }
 }
 
 #[tokio::test]
 async fn changed_rows_are_returned_where_the_database_can() {
-    for place in orders().await {
+    for database in orders().await {
         let input = r#"{"table":"orders","where":{"id":1},"data":{"state":"x"},"returning":["id","state"]}"#;
-        if place.dialect == Dialect::MySql {
-            assert_eq!(place.refusal("update", input).await.0, "VALIDATION_ERROR");
+        if database.dialect == Dialect::MySql {
+            assert_eq!(database.refusal("update", input).await.0, "VALIDATION_ERROR");
             continue;
         }
         assert_eq!(
-            place.run("update", input).await,
+            database.run("update", input).await,
             r#"{"count":1,"rows":[{"id":1,"state":"x"}]}"#
         );
-        let gone = place
+        let gone = database
             .run("delete", r#"{"table":"orders","where":{"id":2},"returning":true}"#)
             .await;
         assert!(gone.starts_with(r#"{"count":1,"rows":[{"id":2,"#), "{gone}");
@@ -248,23 +257,25 @@ async fn changed_rows_are_returned_where_the_database_can() {
 }
 
 #[tokio::test]
-async fn what_there_is_not_is_named() {
-    for place in orders().await {
-        let (code, message) = place.refusal("find", r#"{"table":"order"}"#).await;
+async fn missing_table_or_column_is_named() {
+    for database in orders().await {
+        let (code, message) = database.refusal("find", r#"{"table":"order"}"#).await;
         assert_eq!(code, "NOT_FOUND");
         assert!(message.contains("order"), "{message}");
-        let (code, message) = place.refusal("find", r#"{"table":"orders","where":{"nmae":1}}"#).await;
+        let (code, message) = database
+            .refusal("find", r#"{"table":"orders","where":{"nmae":1}}"#)
+            .await;
         assert_eq!(code, "VALIDATION_ERROR");
         assert!(message.contains("nmae"), "{message}");
-        let (code, message) = place.refusal("findone", r#"{"table":"orders"}"#).await;
+        let (code, message) = database.refusal("findone", r#"{"table":"orders"}"#).await;
         assert!(code == "VALIDATION_ERROR" && message.contains("`findOne`"), "{message}");
-        let (_, message) = place.refusal("find", r#"{"table":"orders","were":{}}"#).await;
+        let (_, message) = database.refusal("find", r#"{"table":"orders","were":{}}"#).await;
         assert!(message.contains("`where`"), "{message}");
-        let (_, message) = place.refusal("find", r#"{"where":{}}"#).await;
+        let (_, message) = database.refusal("find", r#"{"where":{}}"#).await;
         assert!(message.contains("no table is named"), "{message}");
         // A column that is made later is found.
-        place.sql("ALTER TABLE orders ADD COLUMN note varchar(20)").await;
-        place
+        database.sql("ALTER TABLE orders ADD COLUMN note varchar(20)").await;
+        database
             .run("update", r#"{"table":"orders","where":{"id":1},"data":{"note":"x"}}"#)
             .await;
     }
@@ -272,9 +283,9 @@ async fn what_there_is_not_is_named() {
 
 #[tokio::test]
 async fn results_are_bounded_in_bytes() {
-    for place in Place::all().await {
-        place
-            .sql(place.by(
+    for database in TestDatabase::all().await {
+        database
+            .sql(database.per_dialect(
                 "CREATE TABLE big (id int, body text)",
                 "CREATE TABLE big (id int, body longtext)",
                 "CREATE TABLE big (id int, body text)",
@@ -282,25 +293,28 @@ async fn results_are_bounded_in_bytes() {
             .await;
         for id in 0..5 {
             let body = "x".repeat(300_000);
-            place
+            database
                 .run(
                     "insert",
                     &format!(r#"{{"table":"big","data":{{"id":{id},"body":"{body}"}}}}"#),
                 )
                 .await;
         }
-        let found = place.run("find", r#"{"table":"big"}"#).await;
+        let found = database.run("find", r#"{"table":"big"}"#).await;
         assert!(found.ends_with(r#""count":3,"truncated":true}"#) && found.len() < 1 << 20);
-        let grown = place.by(
+        let grown = database.per_dialect(
             "UPDATE big SET body = repeat('y', 1200000)",
             "UPDATE big SET body = repeat('y', 1200000)",
             "UPDATE big SET body = printf('%.*c', 1200000, 'y')",
         );
-        place.sql(grown).await;
+        database.sql(grown).await;
         assert_eq!(
-            place.refusal("findOne", r#"{"table":"big"}"#).await.0,
+            database.refusal("findOne", r#"{"table":"big"}"#).await.0,
             "VALIDATION_ERROR"
         );
-        assert_eq!(place.refusal("find", r#"{"table":"big"}"#).await.0, "VALIDATION_ERROR");
+        assert_eq!(
+            database.refusal("find", r#"{"table":"big"}"#).await.0,
+            "VALIDATION_ERROR"
+        );
     }
 }

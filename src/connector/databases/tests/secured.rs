@@ -1,15 +1,15 @@
 //! Servers that are reached by TLS alone: what each `sslmode` lets pass.
 
-use super::kit::{open_trusting, run};
+use super::support::{open_trusting, run};
 use crate::resources::DatabaseKind;
 use crate::testing::authority::Authority;
-use crate::testing::private::Private;
 use crate::testing::servers;
+use crate::testing::test_server::TestServer;
 
 /// Runs `sql`, which says whether the connection is encrypted, by each mode.
 async fn modes(
     kind: DatabaseKind,
-    server: &Private,
+    server: &TestServer,
     (scheme, user, database): (&str, &str, &str),
     authority: &Authority,
     (sql, encrypted): (&str, &str),
@@ -37,10 +37,10 @@ async fn modes(
     ];
     for (host, mode, ca, expected) in all.into_iter().chain(signed) {
         let url = format!("{scheme}://{user}@{host}:{}/{database}{mode}", server.port);
-        let opened = open_trusting(kind, &url, ca).unwrap();
-        let answer = run(&opened, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await;
-        let checked = opened.backend.check().await;
-        opened.backend.close().await;
+        let connector = open_trusting(kind, &url, ca).unwrap();
+        let answer = run(&connector, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await;
+        let checked = connector.backend.check().await;
+        connector.backend.close().await;
         if expected {
             let answer = answer.unwrap_or_else(|failure| panic!("{url}: {failure:?}"));
             assert!(answer.contains(encrypted), "{url}: {answer}");

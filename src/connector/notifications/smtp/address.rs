@@ -7,9 +7,9 @@ use lettre::Address;
 use lettre::message::Mailbox;
 
 /// Longest name beside an address, in characters.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME_CHARS: usize = 255;
 /// Longest part before the `@`, in bytes.
-const LONGEST_LOCAL: usize = 64;
+const MAX_LOCAL_PART_BYTES: usize = 64;
 
 /// Reads `name@domain` or `Somebody <name@domain>`.
 ///
@@ -29,7 +29,7 @@ pub(super) fn mailbox(text: &str) -> Result<Mailbox, &'static str> {
     let name = name.trim();
     let unquoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
     let name = unquoted.unwrap_or(name);
-    if name.chars().count() > LONGEST_NAME {
+    if name.chars().count() > MAX_NAME_CHARS {
         return Err("must have a shorter name before its address");
     }
     if name.contains(['<', '>', '"', '\\']) {
@@ -42,7 +42,7 @@ pub(super) fn mailbox(text: &str) -> Result<Mailbox, &'static str> {
 fn address(text: &str) -> Result<Address, &'static str> {
     const WRONG: &str = "must be an address, as in 'name@example.com'";
     let (local, domain) = text.rsplit_once('@').ok_or(WRONG)?;
-    if local.len() > LONGEST_LOCAL || !local.split('.').all(is_atom) {
+    if local.len() > MAX_LOCAL_PART_BYTES || !local.split('.').all(is_atom) {
         return Err(WRONG);
     }
     let plain = |character: char| character.is_alphanumeric() || matches!(character, '-' | '.');
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_taken_with_and_without_a_name() {
+    fn mailbox_is_parsed_with_and_without_a_display_name() {
         let plain = |address: &str| Some((None, address.to_owned()));
         assert_eq!(shown("a.b+c@example.com"), plain("a.b+c@example.com"));
         assert_eq!(shown(" a@localhost "), plain("a@localhost"));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_mean_more_than_one_address_is_none() {
+    fn ambiguous_address_is_refused() {
         for text in [
             "",
             "@",

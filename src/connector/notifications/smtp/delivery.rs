@@ -1,6 +1,6 @@
 //! One e-mail to one recipient, command by command: which one fails tells what is wrong.
 
-use super::failures::{self, Said};
+use super::failures::{self, ReplyKind};
 use crate::connector::Failure;
 use lettre::Address;
 use lettre::transport::smtp::Error;
@@ -11,21 +11,21 @@ use std::time::Duration;
 
 /// What came of one e-mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum SmtpOutcome {
     /// The server has it.
     Sent,
     /// The server refuses it for good: with these words.
     Refused(String),
     /// It may go later.
-    PutOff(Failure),
+    Deferred(Failure),
     /// Nothing goes by this server as it is.
-    Down(Failure),
+    ServerUnusable(Failure),
 }
 
 /// Codes of a server that wants credentials, or better ones.
-const CREDENTIALS: [u16; 4] = [530, 534, 535, 538];
+const CREDENTIAL_CODES: [u16; 4] = [530, 534, 535, 538];
 /// The code of a server that is about to close the connection.
-const CLOSING: u16 = 421;
+const CLOSING_CODE: u16 = 421;
 
 /// Sends an e-mail. The connection can be used again when the second part of the answer says so.
 pub(super) async fn deliver(
@@ -33,25 +33,25 @@ pub(super) async fn deliver(
     host: &str,
     (from, to): (&Address, &Address),
     message: &[u8],
-    patience: Duration,
-) -> (Verdict, bool) {
+    time_limit: Duration,
+) -> (SmtpOutcome, bool) {
     let late = || {
-        Verdict::PutOff(Failure::timeout(format!(
+        SmtpOutcome::Deferred(Failure::timeout(format!(
             "the mail server {host} did not take an e-mail within {} ms",
-            patience.as_millis()
+            time_limit.as_millis()
         )))
     };
     let exchange = async {
-        let verdict = transaction(connection, host, from, to, message).await;
-        let whole = match &verdict {
-            (Verdict::Sent, usable) => *usable,
+        let smtp_outcome = transaction(connection, host, from, to, message).await;
+        let whole = match &smtp_outcome {
+            (SmtpOutcome::Sent, usable) => *usable,
             // What the server has begun to hear is forgotten.
             (_, true) => connection.command(Rset).await.is_ok(),
             (_, false) => false,
         };
-        (verdict.0, whole)
+        (smtp_outcome.0, whole)
     };
-    tokio::time::timeout(patience, exchange)
+    tokio::time::timeout(time_limit, exchange)
         .await
         .unwrap_or_else(|_| (late(), false))
 }
@@ -62,51 +62,51 @@ async fn transaction(
     from: &Address,
     to: &Address,
     message: &[u8],
-) -> (Verdict, bool) {
+) -> (SmtpOutcome, bool) {
     let mut parameters = Vec::new();
     if !(from.to_string().is_ascii() && to.to_string().is_ascii()) {
         if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
             let why = "the server takes no addresses in other than ASCII (SMTPUTF8)";
-            return (Verdict::Refused(why.to_owned()), true);
+            return (SmtpOutcome::Refused(why.to_owned()), true);
         }
         parameters.push(MailParameter::SmtpUtfEight);
     }
     if let Err(error) = connection.command(Mail::new(Some(from.clone()), parameters)).await {
-        return match failures::said(&error) {
-            Said::Never(code) if CREDENTIALS.contains(&code) => {
-                let failure = failures::credentials(&error, host);
-                (Verdict::Down(failure), false)
+        return match failures::reply_kind(&error) {
+            ReplyKind::Permanent(code) if CREDENTIAL_CODES.contains(&code) => {
+                let failure = failures::credentials_refused(&error, host);
+                (SmtpOutcome::ServerUnusable(failure), false)
             }
-            Said::Never(_) => {
+            ReplyKind::Permanent(_) => {
                 let why = format!(
                     "the mail server {host} refuses the sender `from`: {}",
-                    failures::answer(&error)
+                    failures::reply_text(&error)
                 );
-                (Verdict::Down(Failure::invalid(why)), true)
+                (SmtpOutcome::ServerUnusable(Failure::invalid(why)), true)
             }
-            Said::Later(_) | Said::Nothing => judged(&error, host),
+            ReplyKind::Transient(_) | ReplyKind::Unreadable => outcome_of_error(&error, host),
         };
     }
     if let Err(error) = connection.command(Rcpt::new(to.clone(), Vec::new())).await {
-        return judged(&error, host);
+        return outcome_of_error(&error, host);
     }
     if let Err(error) = connection.command(Data).await {
-        return judged(&error, host);
+        return outcome_of_error(&error, host);
     }
     match connection.message(message).await {
-        Ok(_) => (Verdict::Sent, true),
-        Err(error) => judged(&error, host),
+        Ok(_) => (SmtpOutcome::Sent, true),
+        Err(error) => outcome_of_error(&error, host),
     }
 }
 
 /// What a failed command means for the recipient, and whether the connection can be used again.
-fn judged(error: &Error, host: &str) -> (Verdict, bool) {
-    match failures::said(error) {
-        Said::Later(code) => {
-            let failure = Failure::unavailable(failures::answer(error));
-            (Verdict::PutOff(failure), code != CLOSING)
+fn outcome_of_error(error: &Error, host: &str) -> (SmtpOutcome, bool) {
+    match failures::reply_kind(error) {
+        ReplyKind::Transient(code) => {
+            let failure = Failure::unavailable(failures::reply_text(error));
+            (SmtpOutcome::Deferred(failure), code != CLOSING_CODE)
         }
-        Said::Never(_) => (Verdict::Refused(failures::answer(error)), true),
-        Said::Nothing => (Verdict::PutOff(failures::broken(error, host)), false),
+        ReplyKind::Permanent(_) => (SmtpOutcome::Refused(failures::reply_text(error)), true),
+        ReplyKind::Unreadable => (SmtpOutcome::Deferred(failures::connection_broken(error, host)), false),
     }
 }

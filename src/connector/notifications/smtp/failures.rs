@@ -9,40 +9,40 @@ use std::error::Error as _;
 use std::io;
 
 /// Longest text of an answer that is shown, in characters.
-const LONGEST: usize = 160;
+const MAX_SHOWN_CHARS: usize = 160;
 
 /// What the server did with a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum ReplyKind {
     /// Refused for now (4yz), with its code.
-    Later(u16),
+    Transient(u16),
     /// Refused for good (5yz), with its code.
-    Never(u16),
+    Permanent(u16),
     /// No answer that can be read: the connection is of no use any more.
-    Nothing,
+    Unreadable,
 }
 
 /// What the server did with a command that failed.
-pub(super) fn said(error: &Error) -> Said {
+pub(super) fn reply_kind(error: &Error) -> ReplyKind {
     match error.status().map(u16::from) {
-        Some(code @ 400..=499) => Said::Later(code),
-        Some(code) => Said::Never(code),
-        None => Said::Nothing,
+        Some(code @ 400..=499) => ReplyKind::Transient(code),
+        Some(code) => ReplyKind::Permanent(code),
+        None => ReplyKind::Unreadable,
     }
 }
 
 /// The code and text of an answer, for people: `550 5.1.1 no such user`.
-pub(super) fn answer(error: &Error) -> String {
+pub(super) fn reply_text(error: &Error) -> String {
     let code = error.status().map_or(0, u16::from);
     let text = error.source().map(ToString::to_string).unwrap_or_default();
-    match cleaned(&text) {
+    match sanitized(&text) {
         text if text.is_empty() => code.to_string(),
         text => format!("{code} {text}"),
     }
 }
 
 /// Text of another program's, fit to be shown: printable, short, without addresses.
-fn cleaned(text: &str) -> String {
+fn sanitized(text: &str) -> String {
     let printable: String = text
         .chars()
         .map(|character| if character.is_control() { ' ' } else { character })
@@ -52,18 +52,18 @@ fn cleaned(text: &str) -> String {
         .map(|word| if word.contains('@') { "…" } else { word })
         .collect();
     let joined = words.join(" ");
-    if joined.chars().count() <= LONGEST {
+    if joined.chars().count() <= MAX_SHOWN_CHARS {
         return joined;
     }
-    joined.chars().take(LONGEST).chain(['…']).collect()
+    joined.chars().take(MAX_SHOWN_CHARS).chain(['…']).collect()
 }
 
 /// A server that cannot be reached, or that broke off.
-pub(super) fn broken(error: &Error, host: &str) -> Failure {
+pub(super) fn connection_broken(error: &Error, host: &str) -> Failure {
     if error.is_timeout() {
         return Failure::timeout(format!("the mail server {host} does not answer in time"));
     }
-    if let Some(tls) = find::<rustls::Error>(error) {
+    if let Some(tls) = find_cause::<rustls::Error>(error) {
         let remedy = match tls {
             rustls::Error::InvalidCertificate(_) => {
                 "; a certificate that no public authority vouches for is trusted by giving its `ca`"
@@ -72,7 +72,7 @@ pub(super) fn broken(error: &Error, host: &str) -> Failure {
         };
         return Failure::connection(format!("no secure connection to the mail server {host}: {tls}{remedy}"));
     }
-    if let Some(system) = find::<io::Error>(error) {
+    if let Some(system) = find_cause::<io::Error>(error) {
         let closed = matches!(
             system.kind(),
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
@@ -82,7 +82,7 @@ pub(super) fn broken(error: &Error, host: &str) -> Failure {
         }
         return Failure::connection(format!(
             "no connection to the mail server {host}: {}",
-            cleaned(&system.to_string())
+            sanitized(&system.to_string())
         ));
     }
     if error.is_response()
@@ -102,30 +102,31 @@ fn closed_by(host: &str) -> Failure {
 }
 
 /// A server that refuses the connection itself.
-pub(super) fn refused(error: &Error, host: &str) -> Failure {
-    match said(error) {
-        Said::Nothing => broken(error, host),
-        Said::Later(_) | Said::Never(_) => {
-            Failure::unavailable(format!("the mail server {host} takes no connection: {}", answer(error)))
-        }
+pub(super) fn connection_refused(error: &Error, host: &str) -> Failure {
+    match reply_kind(error) {
+        ReplyKind::Unreadable => connection_broken(error, host),
+        ReplyKind::Transient(_) | ReplyKind::Permanent(_) => Failure::unavailable(format!(
+            "the mail server {host} takes no connection: {}",
+            reply_text(error)
+        )),
     }
 }
 
 /// A server that refuses the credentials. Its text is left out: it may repeat what it was given.
-pub(super) fn credentials(error: &Error, host: &str) -> Failure {
-    match said(error) {
-        Said::Nothing => broken(error, host),
-        Said::Later(code) => Failure::unavailable(format!(
+pub(super) fn credentials_refused(error: &Error, host: &str) -> Failure {
+    match reply_kind(error) {
+        ReplyKind::Unreadable => connection_broken(error, host),
+        ReplyKind::Transient(code) => Failure::unavailable(format!(
             "the mail server {host} cannot check the credentials now ({code})"
         )),
-        Said::Never(code) => Failure::unauthorized(format!(
+        ReplyKind::Permanent(code) => Failure::unauthorized(format!(
             "the mail server {host} refuses the credentials ({code}); check `username` and `password`"
         )),
     }
 }
 
 /// The first cause of that type, also one that an error of the system carries.
-fn find<E: std::error::Error + 'static>(error: &Error) -> Option<&E> {
+fn find_cause<E: std::error::Error + 'static>(error: &Error) -> Option<&E> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
     while let Some(current) = cause {
         if let Some(found) = current.downcast_ref::<E>() {
@@ -148,12 +149,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_says_is_shown_without_addresses_and_in_one_short_line() {
+    fn smtp_reply_text_is_one_short_line_without_addresses() {
         assert_eq!(
-            cleaned("5.1.1 <ann@b.example>: no\r\nsuch user"),
+            sanitized("5.1.1 <ann@b.example>: no\r\nsuch user"),
             "5.1.1 … no such user"
         );
-        assert_eq!(cleaned("a\u{0}\u{1b}[31mb"), "a [31mb");
-        assert!(cleaned(&"long ".repeat(1_000)).chars().count() <= LONGEST + 1);
+        assert_eq!(sanitized("a\u{0}\u{1b}[31mb"), "a [31mb");
+        assert!(sanitized(&"long ".repeat(1_000)).chars().count() <= MAX_SHOWN_CHARS + 1);
     }
 }

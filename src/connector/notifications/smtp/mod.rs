@@ -5,33 +5,33 @@
 //! that connection; an e-mail that may be sent twice has the same `Message-ID` both times.
 
 mod address;
-mod connecting;
+mod connect;
 mod delivery;
+mod email;
 mod failures;
-mod letter;
-mod lines;
+mod line_stream;
 mod pool;
 #[cfg(test)]
 mod tests;
 
-pub(super) use letter::{Letter, Recipient, Texts};
+pub(super) use email::{Email, Recipient, Texts};
 
-use super::memory::{Fate, Memory};
+use super::history::{DeliveryHistory, DeliveryOutcome};
 use crate::connector::Failure;
 use crate::engine::preparation::Preparation;
-use crate::resources::{MailSecurity, Smtp};
-use connecting::{Patience, Server};
-use delivery::Verdict;
+use crate::resources::{Smtp, SmtpSecurity};
+use connect::{MailServer, Timeouts};
+use delivery::SmtpOutcome;
 use futures_util::future::join_all;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
-use pool::{Held, Pool};
+use pool::{Pool, PooledConnection};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Connections that one attempt uses at once.
-const AT_ONCE: usize = 4;
+const MAX_CONNECTIONS_PER_SEND: usize = 4;
 
 /// A mail server that can be used.
 pub(super) struct Mailer {
@@ -43,11 +43,11 @@ pub(super) struct Mailer {
 impl Mailer {
     /// Puts the secrets in. Connects to nothing yet.
     pub(super) async fn open(smtp: &Smtp, preparation: &Preparation) -> Result<Self, Failure> {
-        Self::with(smtp, preparation, Patience::default()).await
+        Self::with_timeouts(smtp, preparation, Timeouts::default()).await
     }
 
-    async fn with(smtp: &Smtp, preparation: &Preparation, patience: Patience) -> Result<Self, Failure> {
-        crate::tls::prepare();
+    async fn with_timeouts(smtp: &Smtp, preparation: &Preparation, timeouts: Timeouts) -> Result<Self, Failure> {
+        crate::tls::install_crypto_provider();
         let host = preparation.reveal(smtp.host.as_written()).await?;
         let sender = |name: &'static str| move |why| Failure::invalid(format!("emails.{name}: {why}"));
         let from = preparation.reveal(smtp.from.as_written()).await?;
@@ -62,7 +62,7 @@ impl Mailer {
         let credentials = match &smtp.credentials {
             Some((username, password)) => {
                 let password = preparation.reveal(password.as_written()).await?;
-                preparation.secrets.masker.learn(&password);
+                preparation.secrets.masker.add_secret(&password);
                 Some(Credentials::new(
                     preparation.reveal(username.as_written()).await?,
                     password,
@@ -75,16 +75,16 @@ impl Mailer {
             None => None,
         };
         let tls = match smtp.security {
-            MailSecurity::None => None,
-            MailSecurity::Tls | MailSecurity::StartTls => Some(tls(&host, ca.as_deref())?),
+            SmtpSecurity::None => None,
+            SmtpSecurity::Tls | SmtpSecurity::StartTls => Some(tls(&host, ca.as_deref())?),
         };
-        let server = Server {
+        let server = MailServer {
             host,
             port: smtp.port,
             security: smtp.security,
             tls,
             credentials,
-            patience,
+            timeouts,
         };
         Ok(Self {
             pool: Pool::new(server),
@@ -94,32 +94,39 @@ impl Mailer {
     }
 
     /// An e-mail to these recipients, which are checked.
-    pub(super) fn letter(&self, texts: Texts, recipients: Vec<String>, key: &str) -> Result<Letter, Failure> {
-        Letter::new(texts, recipients, key, &self.from)
+    pub(super) fn email(&self, texts: Texts, recipients: Vec<String>, key: &str) -> Result<Email, Failure> {
+        Email::new(texts, recipients, key, &self.from)
     }
 
     /// Sends an e-mail to each recipient that has no outcome yet: the outcome of each, in their order.
-    pub(super) async fn send(&self, letter: &Letter, memory: &Memory<'_>) -> Vec<Fate> {
-        let known: Vec<Option<Fate>> = letter.recipients().iter().map(|one| memory.fate(&step(one))).collect();
-        let open: Vec<usize> = (0..known.len()).filter(|index| known[*index].is_none()).collect();
-        let round = Round {
+    pub(super) async fn send(&self, email: &Email, history: &DeliveryHistory<'_>) -> Vec<DeliveryOutcome> {
+        let known: Vec<Option<DeliveryOutcome>> = email
+            .recipients()
+            .iter()
+            .map(|recipient| history.outcome(&step(recipient)))
+            .collect();
+        let pending: Vec<usize> = (0..known.len()).filter(|index| known[*index].is_none()).collect();
+        let bulk = BulkSend {
             mailer: self,
-            letter,
-            memory,
+            email,
+            history,
             next: AtomicUsize::new(0),
-            down: AtomicBool::new(false),
-            fates: Mutex::new(known),
-            open,
+            server_unusable: AtomicBool::new(false),
+            outcomes: Mutex::new(known),
+            pending,
         };
-        join_all((0..AT_ONCE.min(round.open.len())).map(|_| round.work())).await;
-        let fates = round.fates.into_inner().unwrap_or_else(PoisonError::into_inner);
-        fates.into_iter().map(|fate| fate.unwrap_or(Fate::Untried)).collect()
+        join_all((0..MAX_CONNECTIONS_PER_SEND.min(bulk.pending.len())).map(|_| bulk.work())).await;
+        let outcomes = bulk.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or(DeliveryOutcome::NotAttempted))
+            .collect()
     }
 
     /// Connects and authenticates.
     pub(super) async fn check(&self) -> Result<(), Failure> {
-        let held = self.pool.acquire().await?;
-        self.pool.release(held).await;
+        let pooled = self.pool.acquire().await?;
+        self.pool.release(pooled).await;
         Ok(())
     }
 
@@ -135,102 +142,102 @@ fn step(recipient: &Recipient) -> String {
 }
 
 /// Sending one e-mail to many: several connections take the next recipient each.
-struct Round<'a> {
+struct BulkSend<'a> {
     mailer: &'a Mailer,
-    letter: &'a Letter,
-    memory: &'a Memory<'a>,
+    email: &'a Email,
+    history: &'a DeliveryHistory<'a>,
     /// Recipients without an outcome, by their index.
-    open: Vec<usize>,
+    pending: Vec<usize>,
     /// The next of these.
     next: AtomicUsize,
     /// Nothing goes any more.
-    down: AtomicBool,
-    fates: Mutex<Vec<Option<Fate>>>,
+    server_unusable: AtomicBool,
+    outcomes: Mutex<Vec<Option<DeliveryOutcome>>>,
 }
 
-impl Round<'_> {
+impl BulkSend<'_> {
     async fn work(&self) {
-        let mut held = None;
-        while let Some(index) = self.take() {
-            let Some(recipient) = self.letter.recipients().get(index) else {
+        let mut pooled = None;
+        while let Some(index) = self.next_pending() {
+            let Some(recipient) = self.email.recipients().get(index) else {
                 break;
             };
-            let fate = self.one(recipient, &mut held).await;
-            let mut fates = self.fates.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(place) = fates.get_mut(index) {
-                *place = Some(fate);
+            let outcome = self.send_to(recipient, &mut pooled).await;
+            let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(place) = outcomes.get_mut(index) {
+                *place = Some(outcome);
             }
         }
-        if let Some(held) = held {
-            self.mailer.pool.release(held).await;
+        if let Some(pooled) = pooled {
+            self.mailer.pool.release(pooled).await;
         }
     }
 
-    fn take(&self) -> Option<usize> {
-        if self.down.load(Ordering::Relaxed) {
+    fn next_pending(&self) -> Option<usize> {
+        if self.server_unusable.load(Ordering::Relaxed) {
             return None;
         }
-        self.open.get(self.next.fetch_add(1, Ordering::Relaxed)).copied()
+        self.pending.get(self.next.fetch_add(1, Ordering::Relaxed)).copied()
     }
 
-    fn stop(&self, failure: Failure) -> Fate {
-        self.down.store(true, Ordering::Relaxed);
-        Fate::Failed(failure)
+    fn stop(&self, failure: Failure) -> DeliveryOutcome {
+        self.server_unusable.store(true, Ordering::Relaxed);
+        DeliveryOutcome::Failed(failure)
     }
 
     /// The outcome of one recipient, remembered if it is for good.
-    async fn one(&self, recipient: &Recipient, held: &mut Option<Held>) -> Fate {
-        let fate = match self.deliver(recipient, held).await {
-            Verdict::Sent => Fate::Done,
-            Verdict::Refused(why) => Fate::Refused(why),
-            Verdict::PutOff(failure) => return Fate::Failed(failure),
-            Verdict::Down(failure) => return self.stop(failure),
+    async fn send_to(&self, recipient: &Recipient, pooled: &mut Option<PooledConnection>) -> DeliveryOutcome {
+        let outcome = match self.deliver(recipient, pooled).await {
+            SmtpOutcome::Sent => DeliveryOutcome::Sent,
+            SmtpOutcome::Refused(why) => DeliveryOutcome::Refused(why),
+            SmtpOutcome::Deferred(failure) => return DeliveryOutcome::Failed(failure),
+            SmtpOutcome::ServerUnusable(failure) => return self.stop(failure),
         };
-        match self.memory.record(&step(recipient), &fate).await {
-            Ok(()) => fate,
+        match self.history.record(&step(recipient), &outcome).await {
+            Ok(()) => outcome,
             // A later attempt will be refused again.
-            Err(_) if matches!(fate, Fate::Refused(_)) => fate,
+            Err(_) if matches!(outcome, DeliveryOutcome::Refused(_)) => outcome,
             // Without memory each further e-mail would be sent again.
             Err(failure) => self.stop(failure),
         }
     }
 
-    async fn deliver(&self, recipient: &Recipient, held: &mut Option<Held>) -> Verdict {
+    async fn deliver(&self, recipient: &Recipient, pooled: &mut Option<PooledConnection>) -> SmtpOutcome {
         let mailer = self.mailer;
         let message = match self
-            .letter
-            .written_to(recipient, &mailer.from, mailer.reply_to.as_ref())
+            .email
+            .message_for(recipient, &mailer.from, mailer.reply_to.as_ref())
         {
             Ok(message) => message,
-            Err(failure) => return Verdict::Refused(failure.message),
+            Err(failure) => return SmtpOutcome::Refused(failure.message),
         };
-        if held.as_ref().is_some_and(Held::is_worn)
-            && let Some(worn) = held.take()
+        if pooled.as_ref().is_some_and(PooledConnection::is_used_up)
+            && let Some(worn) = pooled.take()
         {
             mailer.pool.release(worn).await;
         }
-        let mut used = match held.take() {
+        let mut used = match pooled.take() {
             Some(used) => used,
             None => match mailer.pool.acquire().await {
                 Ok(fresh) => fresh,
-                Err(failure) => return Verdict::Down(failure),
+                Err(failure) => return SmtpOutcome::ServerUnusable(failure),
             },
         };
-        used.used();
+        used.count_use();
         let server = &mailer.pool.server;
-        let way = (&mailer.from.email, &recipient.mailbox.email);
-        let (verdict, usable) = delivery::deliver(
+        let envelope = (&mailer.from.email, &recipient.mailbox.email);
+        let (smtp_outcome, usable) = delivery::deliver(
             &mut used.connection,
             &server.host,
-            way,
+            envelope,
             &message,
-            server.patience.sending,
+            server.timeouts.send,
         )
         .await;
         if usable {
-            *held = Some(used);
+            *pooled = Some(used);
         }
-        verdict
+        smtp_outcome
     }
 }
 

@@ -1,8 +1,8 @@
 //! How long a mail server is waited for. What real servers do is in `__test__/notifications.test.ts`.
 
-use super::connecting::Patience;
+use super::connect::Timeouts;
 use super::*;
-use crate::connector::kit;
+use crate::connector::test_support;
 use crate::engine::steps::Steps;
 use crate::model::{JobId, Namespace};
 use crate::resources::Text;
@@ -46,23 +46,25 @@ async fn mailer(port: u16) -> Mailer {
     let smtp = Smtp {
         host: Text::from("127.0.0.1"),
         port,
-        security: MailSecurity::None,
+        security: SmtpSecurity::None,
         credentials: None,
         from: Text::from("shop@b.example"),
         reply_to: None,
         ca: None,
     };
     let short = Duration::from_millis(100);
-    let patience = Patience {
-        connecting: short,
-        sending: short,
-        probing: short,
+    let timeouts = Timeouts {
+        connect: short,
+        send: short,
+        probe: short,
     };
-    Mailer::with(&smtp, &Preparation::default(), patience).await.unwrap()
+    Mailer::with_timeouts(&smtp, &Preparation::default(), timeouts)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_greet_is_given_up() {
+async fn smtp_server_without_greeting_times_out() {
     let (port, ends) = silent_after(&[]);
     let failure = mailer(port).await.check().await.unwrap_err();
     assert_eq!(&*failure.code, "TIMEOUT");
@@ -71,22 +73,22 @@ async fn a_server_that_does_not_greet_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_server_that_stalls_in_the_middle_puts_the_recipient_off_and_is_left() {
+async fn stalled_smtp_server_defers_the_recipient_and_closes_the_connection() {
     let (port, ends) = silent_after(&["220 hello\r\n", "250 hello\r\n", "250 fine\r\n"]);
     let mailer = mailer(port).await;
     let store: Arc<dyn Store> = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
-    let attempt = kit::attempt(Namespace::Notifications, ["n", "m"], (JobId::generate(), 1), "{}");
+    let attempt = test_support::attempt(Namespace::Notifications, ["n", "m"], (JobId::generate(), 1), "{}");
     let steps = Steps::new(Arc::downgrade(&store), &attempt);
-    let memory = Memory::of(&steps, 1).await.unwrap();
+    let history = DeliveryHistory::load(&steps, 1).await.unwrap();
     let texts = Texts {
         subject: "s".into(),
         html: "h".into(),
         plain: None,
     };
-    let letter = mailer.letter(texts, vec!["a@b.example".into()], "key").unwrap();
-    let fates = mailer.send(&letter, &memory).await;
-    let [Fate::Failed(failure)] = fates.as_slice() else {
-        panic!("{fates:?}");
+    let email = mailer.email(texts, vec!["a@b.example".into()], "key").unwrap();
+    let outcomes = mailer.send(&email, &history).await;
+    let [DeliveryOutcome::Failed(failure)] = outcomes.as_slice() else {
+        panic!("{outcomes:?}");
     };
     assert_eq!(&*failure.code, "TIMEOUT");
     // The connection is in the middle of an exchange: it is closed, not kept.

@@ -1,19 +1,19 @@
 //! The walk's steps by which a user changes jobs, and what the plain model says of them.
 
 use super::super::changing::resume;
-use super::super::kit::*;
-use super::{Job, NAMES, Run, Walk, first};
+use super::super::test_support::*;
+use super::{Job, MAX_NAMES, Run, Walk, first};
 use crate::clock::Millis;
 use crate::model::{EventKind, Kind, Status};
-use crate::store::{Change, Changed, ListFilter, Timing};
+use crate::store::{Change, ChangeOutcome, ListFilter, Timing};
 
 impl Walk<'_> {
     pub(super) async fn change(&mut self) {
-        let name = self.chance.below(NAMES).to_string();
+        let name = self.rng.below(MAX_NAMES).to_string();
         let due = self.later();
-        let gone = self.chance.below(8) == 0;
+        let gone = self.rng.below(8) == 0;
         let recurring = self.jobs.get(&name).is_some_and(|job| job.recurring);
-        let change = match self.chance.below(7) {
+        let change = match self.rng.below(7) {
             0 | 1 => Change::Pause,
             2 | 3 => resume((!gone).then_some(due)),
             4 => Change::Retry { due },
@@ -29,20 +29,20 @@ impl Walk<'_> {
     }
 
     /// The same change for several jobs, of which some forbid it.
-    pub(super) async fn change_some(&mut self) {
-        let recurring = Some(self.chance.below(2) == 0);
+    pub(super) async fn change_many(&mut self) {
+        let recurring = Some(self.rng.below(2) == 0);
         let filter = ListFilter {
             recurring,
             limit: 5,
             ..ListFilter::default()
         };
-        let jobs = self.s.store.matching(filter.clone()).await.unwrap();
+        let jobs = self.s.store.matching_jobs(filter.clone()).await.unwrap();
         let names = self.s.list(filter).await;
-        let (change, wanted) = self.chance_of_many();
+        let (change, wanted) = self.bulk_change();
         let done = self
             .s
             .store
-            .change_some(jobs.clone(), vec![wanted], change.clone(), self.now)
+            .change_many(jobs.clone(), vec![wanted], change.clone(), self.now)
             .await
             .unwrap();
         for (job, name) in jobs.into_iter().zip(names) {
@@ -56,30 +56,30 @@ impl Walk<'_> {
         }
     }
 
-    fn chance_of_many(&mut self) -> (Change, Status) {
-        match self.chance.below(3) {
+    fn bulk_change(&mut self) -> (Change, Status) {
+        match self.rng.below(3) {
             0 => (Change::Pause, Status::Scheduled),
             1 => (resume(Some(self.now + 1)), Status::Paused),
             _ => (Change::Retry { due: self.now }, Status::Failed),
         }
     }
 
-    fn check_change(&mut self, name: &str, change: &Change, answer: &Changed) {
+    fn check_change(&mut self, name: &str, change: &Change, answer: &ChangeOutcome) {
         let Some(job) = self.jobs.get(name) else {
-            assert_eq!(*answer, Changed::NotFound);
+            assert_eq!(*answer, ChangeOutcome::NotFound);
             return;
         };
         let allowed = self.allows(job, change);
         let context = format!("{name} {change:?} {job:?} {answer:?}");
         match answer {
-            Changed::Done { running, .. } => {
+            ChangeOutcome::Done { running, .. } => {
                 assert!(allowed, "{context}");
                 let cancels = matches!(change, Change::CancelRun { .. });
                 assert_eq!(running.len(), usize::from(cancels && job.is_running()), "{context}");
                 self.apply(name, change);
             }
-            Changed::Forbidden(_) | Changed::NoRun(_) => assert!(!allowed, "{context}"),
-            Changed::NotFound | Changed::OtherKind(_) => panic!("{context}"),
+            ChangeOutcome::Forbidden(_) | ChangeOutcome::NoRun(_) => assert!(!allowed, "{context}"),
+            ChangeOutcome::NotFound | ChangeOutcome::OtherKind(_) => panic!("{context}"),
         }
     }
 
@@ -105,7 +105,7 @@ impl Walk<'_> {
             Change::CancelRun { .. } if self.jobs[name].status() == Status::Cancelled => EventKind::Cancelled,
             _ => return,
         };
-        self.tell(kind, name);
+        self.expect_event(kind, name);
     }
 
     fn apply_to_model(&mut self, name: &str, change: &Change, now: Millis) {
@@ -117,7 +117,7 @@ impl Walk<'_> {
             Change::Reschedule(timing) => job.reschedule(timing.due, now),
             Change::CancelRun { .. } => {
                 let run = job.current_run();
-                job.over(run, Status::Cancelled, now);
+                job.run_ended(run, Status::Cancelled, now);
             }
             Change::Cancel { .. } => {}
             Change::Delete => {
@@ -142,14 +142,14 @@ impl Job {
     fn pause(&mut self) {
         self.paused = true;
         for (run, _) in self.runs.values_mut() {
-            *run = run.held();
+            *run = run.paused();
         }
     }
 
     fn resume(&mut self, next: Option<Millis>, now: Millis) {
         self.paused = false;
         for (run, _) in self.runs.values_mut() {
-            if let Run::Held(due) = *run {
+            if let Run::Paused(due) = *run {
                 *run = first(Some(due), now);
             }
         }
@@ -179,7 +179,7 @@ impl Job {
         let paused = self.paused;
         for (run, _) in self.runs.values_mut() {
             let new = first(due, now);
-            *run = if paused { Run::Held(due.unwrap_or(now)) } else { new };
+            *run = if paused { Run::Paused(due.unwrap_or(now)) } else { new };
         }
     }
 
@@ -193,10 +193,10 @@ impl Job {
 
 impl Run {
     /// The same run of a job that is paused. What is ready is due whenever it is resumed.
-    pub(super) fn held(self) -> Self {
+    pub(super) fn paused(self) -> Self {
         match self {
-            Self::Waiting(due) => Self::Held(due),
-            Self::Ready => Self::Held(Millis::MIN),
+            Self::Waiting(due) => Self::Paused(due),
+            Self::Ready => Self::Paused(Millis::MIN),
             other => other,
         }
     }

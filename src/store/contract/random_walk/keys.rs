@@ -1,30 +1,30 @@
 //! What the plain model knows of keys: how many runs may go at once, and which job is the only one of its kind.
 
-use super::super::kit::*;
+use super::super::test_support::*;
 use super::{Job, Run, Walk};
 use crate::clock::Millis;
 use crate::model::{Concurrency, JobOptions, Status, Unique};
-use crate::store::{Inserted, RunPlace};
+use crate::store::{Inserted, RunPosition};
 use std::collections::BTreeMap;
 
 /// Limits by concurrency key.
 pub(super) type Keys = BTreeMap<&'static str, i64>;
 /// Who had a unique key of a route last.
-pub(super) type Uniques = BTreeMap<(&'static str, Box<str>), Keeper>;
+pub(super) type Uniques = BTreeMap<(&'static str, Box<str>), UniqueKeyOwner>;
 
 #[derive(Clone, Debug)]
-pub(super) struct Keeper {
+pub(super) struct UniqueKeyOwner {
     name: String,
-    born: usize,
+    incarnation: usize,
     until: Millis,
 }
 
 impl Walk<'_> {
     pub(super) fn options(&mut self) -> JobOptions {
-        let key = self.chance.of(&[None, None, Some("k"), Some("l")]);
-        let limit = self.chance.of(&[1, 2, 2, 4]);
-        let unique = self.chance.of(&[None, None, None, Some("u"), Some("v")]);
-        let period = self.chance.of(&[None, Some(10), Some(5_000), Some(3 * DAY)]);
+        let key = self.rng.of(&[None, None, Some("k"), Some("l")]);
+        let limit = self.rng.of(&[1, 2, 2, 4]);
+        let unique = self.rng.of(&[None, None, None, Some("u"), Some("v")]);
+        let period = self.rng.of(&[None, Some(10), Some(5_000), Some(3 * DAY)]);
         JobOptions {
             concurrency: key.map(|key| Concurrency { key: key.into(), limit }),
             unique: unique.map(|key| Unique {
@@ -36,22 +36,34 @@ impl Walk<'_> {
     }
 
     /// The job that keeps a unique key from the job of this name.
-    pub(super) fn keeper(&self, name: &str, on: &'static str, unique: Option<&Unique>) -> Option<Keeper> {
-        let keeper = self.uniques.get(&(on, unique?.key.clone()))?;
-        let job = self.jobs.get(&keeper.name).filter(|job| job.born == keeper.born);
-        let own = keeper.name == name && job.is_some();
-        let keeps = keeper.until > self.now || job.is_some_and(|job| !job.status().is_ended());
-        (keeps && !own).then(|| keeper.clone())
+    pub(super) fn unique_key_owner(
+        &self,
+        name: &str,
+        on: &'static str,
+        unique: Option<&Unique>,
+    ) -> Option<UniqueKeyOwner> {
+        let unique_key_owner = self.uniques.get(&(on, unique?.key.clone()))?;
+        let job = self
+            .jobs
+            .get(&unique_key_owner.name)
+            .filter(|job| job.incarnation == unique_key_owner.incarnation);
+        let own = unique_key_owner.name == name && job.is_some();
+        let keeps = unique_key_owner.until > self.now || job.is_some_and(|job| !job.status().is_ended());
+        (keeps && !own).then(|| unique_key_owner.clone())
     }
 
-    pub(super) fn check_duplicate(&mut self, keeper: &Keeper, answer: &Inserted) {
-        let Inserted::Duplicate(found, standing) = answer else {
-            panic!("{answer:?} instead of {keeper:?}")
+    pub(super) fn check_duplicate(&mut self, unique_key_owner: &UniqueKeyOwner, answer: &Inserted) {
+        let Inserted::Duplicate(found, summary) = answer else {
+            panic!("{answer:?} instead of {unique_key_owner:?}")
         };
-        assert_eq!(*found, id(&keeper.name));
-        match self.jobs.get(&keeper.name).filter(|job| job.born == keeper.born) {
-            Some(job) => assert_eq!(standing.status, job.status()),
-            None => assert!(standing.status.is_ended()),
+        assert_eq!(*found, id(&unique_key_owner.name));
+        match self
+            .jobs
+            .get(&unique_key_owner.name)
+            .filter(|job| job.incarnation == unique_key_owner.incarnation)
+        {
+            Some(job) => assert_eq!(summary.status, job.status()),
+            None => assert!(summary.status.is_ended()),
         }
         self.duplicates += 1;
     }
@@ -68,30 +80,32 @@ impl Walk<'_> {
             self.limits.insert(key, concurrency.limit);
         }
         if let Some(unique) = &options.unique {
-            let keeper = Keeper {
+            let unique_key_owner = UniqueKeyOwner {
                 name: name.to_owned(),
-                born: job.born,
+                incarnation: job.incarnation,
                 until: self.now + unique.period.unwrap_or(0),
             };
-            self.uniques.insert((on, unique.key.clone()), keeper);
+            self.uniques.insert((on, unique.key.clone()), unique_key_owner);
         }
     }
 
     /// The job goes, or gets other keys.
     pub(super) fn forget_unique(&mut self, name: &str) {
-        let born = self.jobs.get(name).map(|job| job.born);
-        self.uniques
-            .retain(|_, keeper| keeper.name != name || Some(keeper.born) != born);
+        let incarnation = self.jobs.get(name).map(|job| job.incarnation);
+        self.uniques.retain(|_, unique_key_owner| {
+            unique_key_owner.name != name || Some(unique_key_owner.incarnation) != incarnation
+        });
     }
 
     /// Retention deletes what has ended: a unique key stays until its period is over.
     pub(super) fn sweep_uniques(&mut self) {
         let (jobs, now) = (&self.jobs, self.now);
-        let lives = |keeper: &Keeper| {
-            jobs.get(&keeper.name)
-                .is_some_and(|job| job.born == keeper.born && job.ended.is_none())
+        let lives = |unique_key_owner: &UniqueKeyOwner| {
+            jobs.get(&unique_key_owner.name)
+                .is_some_and(|job| job.incarnation == unique_key_owner.incarnation && job.ended.is_none())
         };
-        self.uniques.retain(|_, keeper| keeper.until > now || lives(keeper));
+        self.uniques
+            .retain(|_, unique_key_owner| unique_key_owner.until > now || lives(unique_key_owner));
     }
 
     pub(super) fn running_with(&self, key: &str) -> i64 {
@@ -118,24 +132,27 @@ impl Walk<'_> {
     }
 
     /// A due job is held exactly while its key is full.
-    pub(super) async fn check_place(&self, name: &str, job: &Job) {
+    pub(super) async fn check_position(&self, name: &str, job: &Job) {
         // Of several runs the store shows one.
         if job.status() != Status::Queued || job.runs.len() > 1 {
             return;
         }
-        let place = self.s.store.whereabouts(&id(name), 1).await.unwrap().unwrap().place;
+        let position = self.s.store.run_location(&id(name), 1).await.unwrap().unwrap().position;
         let Some(key) = job.key else {
-            assert!(matches!(place, RunPlace::Ready { .. }), "{name} {place:?}");
+            assert!(matches!(position, RunPosition::Ready { .. }), "{name} {position:?}");
             return;
         };
         let (running, limit) = (self.running_with(key), self.limits[key]);
-        match place {
-            RunPlace::Held {
+        match position {
+            RunPosition::Blocked {
                 running: seen,
                 limit: most,
                 ..
-            } => assert!((seen, most) == (running, limit) && running >= limit, "{name} {place:?}"),
-            RunPlace::Ready { .. } => assert!(running < limit, "{name} {place:?} {running} of {limit}"),
+            } => assert!(
+                (seen, most) == (running, limit) && running >= limit,
+                "{name} {position:?}"
+            ),
+            RunPosition::Ready { .. } => assert!(running < limit, "{name} {position:?} {running} of {limit}"),
             other => panic!("{name} {other:?}"),
         }
     }

@@ -3,7 +3,7 @@
 use super::{Run, Walk, number};
 use crate::clock::Millis;
 use crate::model::Status;
-use crate::store::{ClaimedRun, Holder};
+use crate::store::{ClaimRef, ClaimedRun};
 use std::collections::BTreeMap;
 
 /// What the runs of a job have finished: none of those that completed.
@@ -13,12 +13,12 @@ pub(super) struct Steps {
     /// Of a series, the run that failed last, and when.
     failed: Option<(Millis, i64)>,
     /// A run whose steps went with its history, or did not.
-    unsure: Option<i64>,
+    maybe_trimmed: Option<i64>,
     swept: bool,
 }
 
 impl Steps {
-    pub(super) fn over(&mut self, run: i64, recurring: bool, status: Status, now: Millis) {
+    pub(super) fn run_ended(&mut self, run: i64, recurring: bool, status: Status, now: Millis) {
         match status {
             Status::Failed if recurring => {
                 self.failed = self.failed.max(Some((now, run)));
@@ -32,7 +32,7 @@ impl Steps {
 
     pub(super) fn rerun_failed(&mut self, as_run: i64) {
         let Some((_, failed)) = self.failed else { return };
-        self.unsure = self.swept.then_some(as_run);
+        self.maybe_trimmed = self.swept.then_some(as_run);
         if let Some(steps) = self.of_runs.remove(&failed) {
             self.of_runs.insert(as_run, steps);
         }
@@ -47,26 +47,26 @@ impl Steps {
 impl Walk<'_> {
     /// A process says that a run has finished something.
     pub(super) async fn finish_step(&mut self) {
-        if self.held.is_empty() {
+        if self.claims.is_empty() {
             return;
         }
-        let at = usize::try_from(self.chance.below(self.held.len() as u64)).unwrap();
-        let (process, name, run) = self.held[at].clone();
-        let tag = self.chance.below(4).to_string();
-        let holder = Holder::of(process, &run);
-        let forget = self.chance.below(10) == 0;
+        let at = usize::try_from(self.rng.below(self.claims.len() as u64)).unwrap();
+        let (process, name, run) = self.claims[at].clone();
+        let tag = self.rng.below(4).to_string();
+        let holder = ClaimRef::of(process, &run);
+        let forget = self.rng.below(10) == 0;
         let done = if forget {
             self.s.store.forget_steps(holder).await
         } else {
             self.s.finish_step(process, &run, &tag).await
         };
         let number = number(&run);
-        let is_held = self.processes.contains(&process)
+        let is_claimed = self.processes.contains(&process)
             && self.jobs.get(&name).and_then(|job| job.runs.get(&number)).is_some_and(
-                |(place, _)| matches!(place, Run::Running(by, token, _) if (*by, *token) == (process, run.token)),
+                |(position, _)| matches!(position, Run::Running(by, token, _) if (*by, *token) == (process, run.token)),
             );
-        assert_eq!(done.is_ok(), is_held, "{name} {run:?} {done:?}");
-        let Some(job) = self.jobs.get_mut(&name).filter(|_| is_held) else {
+        assert_eq!(done.is_ok(), is_claimed, "{name} {run:?} {done:?}");
+        let Some(job) = self.jobs.get_mut(&name).filter(|_| is_claimed) else {
             return;
         };
         self.finished += 1;
@@ -85,8 +85,8 @@ impl Walk<'_> {
         let found = self.s.finished(run).await;
         let number = number(run);
         let steps = &mut self.jobs.get_mut(name).unwrap().steps;
-        if steps.unsure == Some(number) {
-            steps.unsure = None;
+        if steps.maybe_trimmed == Some(number) {
+            steps.maybe_trimmed = None;
             steps.of_runs.insert(number, found.clone());
         }
         let known = steps.of_runs.get(&number).cloned().unwrap_or_default();

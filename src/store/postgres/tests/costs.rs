@@ -2,8 +2,8 @@
 //! and records of the log for each job. CONTRIBUTING.md says what to do when a bound is met.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
-use super::kit::{Schema, Server, served};
-use crate::store::contract::kit::{T0, done, one_off};
+use super::test_support::{Schema, Server, served};
+use crate::store::contract::test_support::{T0, done, one_off};
 use crate::store::{ClaimParams, CompleteParams, Completion, InsertParams, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,12 +11,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Jobs of one call, and calls.
-const BATCH: usize = 100;
+const JOBS_PER_CALL: usize = 100;
 const CALLS: usize = 10;
 
 /// Between a store and its server: passes bytes on and counts what the store says.
 #[derive(Clone, Default)]
-struct Counted {
+struct CountingProxy {
     /// Times the store waits for an answer.
     round_trips: Arc<AtomicUsize>,
     /// Statements that are executed.
@@ -25,7 +25,7 @@ struct Counted {
     parsed: Arc<AtomicUsize>,
 }
 
-impl Counted {
+impl CountingProxy {
     fn now(&self) -> [usize; 3] {
         [&self.round_trips, &self.statements, &self.parsed].map(|counter| counter.load(Ordering::SeqCst))
     }
@@ -52,8 +52,8 @@ impl Counted {
                 let server = TcpStream::connect(&target).await.unwrap();
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                let counted = verbs.take().unwrap_or_default();
-                tokio::spawn(async move { counted.pass(from_client, to_server).await });
+                let proxy = verbs.take().unwrap_or_default();
+                tokio::spawn(async move { proxy.pass(from_client, to_server).await });
                 tokio::spawn(async move {
                     let (mut from, mut to) = (from_server, to_client);
                     let _ = tokio::io::copy(&mut from, &mut to).await;
@@ -91,16 +91,16 @@ impl Counted {
 }
 
 #[tokio::test]
-async fn a_call_takes_no_more_round_trips_than_it_did() {
+async fn round_trips_per_call_stay_within_bounds() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::skipped("a_call_takes_no_more_round_trips_than_it_did");
+        return crate::store::contract::report_skipped("a_call_takes_no_more_round_trips_than_it_did");
     };
     let schema = server.schema();
-    let counted = Counted::default();
-    let store = counted.store(&schema).await;
+    let proxy = CountingProxy::default();
+    let store = proxy.store(&schema).await;
     let instance = store.register(3_600_000).await.unwrap();
     let insert = async |n: usize| {
-        let jobs = (0..BATCH).map(|job| one_off(&format!("{n}-{job}"))).collect();
+        let jobs = (0..JOBS_PER_CALL).map(|job| one_off(&format!("{n}-{job}"))).collect();
         let params = InsertParams {
             jobs,
             all_or_nothing: false,
@@ -116,7 +116,7 @@ async fn a_call_takes_no_more_round_trips_than_it_did() {
             group_slots: vec![slots],
             slots,
         };
-        counted.of(store.claim(params)).await
+        proxy.of(store.claim(params)).await
     };
     let complete = async |runs: Vec<crate::store::ClaimedRun>| {
         let completions = runs.iter().map(|run| Completion {
@@ -132,18 +132,18 @@ async fn a_call_takes_no_more_round_trips_than_it_did() {
             instance,
             completions: completions.collect(),
         };
-        counted.of(store.complete(params)).await
+        proxy.of(store.complete(params)).await
     };
     // The first calls prepare their statements.
     insert(0).await;
-    let runs = claim(BATCH).await.0.unwrap().runs;
+    let runs = claim(JOBS_PER_CALL).await.0.unwrap().runs;
     complete(runs).await.0.unwrap();
     let mut most = [[0; 3]; 3];
     for n in 1..=CALLS {
-        let (_, inserted) = counted.of(insert(n)).await;
-        let (claimed, claiming) = claim(BATCH).await;
+        let (_, inserted) = proxy.of(insert(n)).await;
+        let (claimed, claiming) = claim(JOBS_PER_CALL).await;
         let runs = claimed.unwrap().runs;
-        assert_eq!(runs.len(), BATCH);
+        assert_eq!(runs.len(), JOBS_PER_CALL);
         let (_, completing) = complete(runs).await;
         for (most, call) in most.iter_mut().zip([inserted, claiming, completing]) {
             *most = std::array::from_fn(|n| most[n].max(call[n]));
@@ -182,20 +182,20 @@ async fn cost(client: &tokio_postgres::Client, statement: &str) -> (f64, f64) {
             records.get_or_insert(number("records=").unwrap_or(0.0));
         }
     }
-    let each = |count: Option<f64>| count.unwrap_or(0.0) / BATCH as f64;
+    let each = |count: Option<f64>| count.unwrap_or(0.0) / JOBS_PER_CALL as f64;
     (each(pages), each(records))
 }
 
 #[tokio::test]
-async fn a_job_costs_the_server_no_more_than_it_did() {
+async fn server_cost_per_job_stays_within_bounds() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::skipped("a_job_costs_the_server_no_more_than_it_did");
+        return crate::store::contract::report_skipped("a_job_costs_the_server_no_more_than_it_did");
     };
     let schema = server.schema();
     let store = schema.open().await;
     let instance = store.register(3_600_000).await.unwrap();
     for n in 0..20 {
-        let jobs = (0..BATCH).map(|job| one_off(&format!("{n}-{job}"))).collect();
+        let jobs = (0..JOBS_PER_CALL).map(|job| one_off(&format!("{n}-{job}"))).collect();
         let params = InsertParams {
             jobs,
             all_or_nothing: false,
@@ -208,28 +208,28 @@ async fn a_job_costs_the_server_no_more_than_it_did() {
     let name = &schema.name;
     let insert = |n: usize| {
         format!(
-            "SELECT * FROM \"{name}\".insert_v1({T0}, array_fill(NULL::uuid, ARRAY[{BATCH}]),
-                ARRAY (SELECT 'more-{n}-' || n FROM generate_series(1, {BATCH}) AS n), array_fill({route}::bigint, ARRAY[{BATCH}]),
-                array_fill(0, ARRAY[{BATCH}]), array_fill({T0}::bigint, ARRAY[{BATCH}]), array_fill(0, ARRAY[{BATCH}]),
-                array_fill(NULL::text, ARRAY[{BATCH}]), array_fill(NULL::bigint, ARRAY[{BATCH}]),
-                array_fill({T0}::bigint, ARRAY[{BATCH}]), array_fill(NULL::text, ARRAY[{BATCH}]),
-                array_fill('{{}}'::text, ARRAY[{BATCH}]), array_fill(NULL::bigint, ARRAY[{BATCH}]), '{{}}', '{{}}')"
+            "SELECT * FROM \"{name}\".insert_v1({T0}, array_fill(NULL::uuid, ARRAY[{JOBS_PER_CALL}]),
+                ARRAY (SELECT 'more-{n}-' || n FROM generate_series(1, {JOBS_PER_CALL}) AS n), array_fill({route}::bigint, ARRAY[{JOBS_PER_CALL}]),
+                array_fill(0, ARRAY[{JOBS_PER_CALL}]), array_fill({T0}::bigint, ARRAY[{JOBS_PER_CALL}]), array_fill(0, ARRAY[{JOBS_PER_CALL}]),
+                array_fill(NULL::text, ARRAY[{JOBS_PER_CALL}]), array_fill(NULL::bigint, ARRAY[{JOBS_PER_CALL}]),
+                array_fill({T0}::bigint, ARRAY[{JOBS_PER_CALL}]), array_fill(NULL::text, ARRAY[{JOBS_PER_CALL}]),
+                array_fill('{{}}'::text, ARRAY[{JOBS_PER_CALL}]), array_fill(NULL::bigint, ARRAY[{JOBS_PER_CALL}]), '{{}}', '{{}}')"
         )
     };
     let claim = |token: usize| {
         format!(
             "SELECT * FROM \"{name}\".claim_v1({T0}, {min}, {instance}, {token}, ARRAY[{route}], ARRAY[0], ARRAY[-2147483648],
-                ARRAY[{min}], ARRAY[0], ARRAY[0], ARRAY[2147483648], ARRAY[{BATCH}], {BATCH}, 32)",
+                ARRAY[{min}], ARRAY[0], ARRAY[0], ARRAY[2147483648], ARRAY[{JOBS_PER_CALL}], {JOBS_PER_CALL}, 32)",
             min = "(-9223372036854775808)"
         )
     };
     let complete = format!(
         "SELECT ended.* FROM (SELECT array_agg(job ORDER BY job) AS jobs, array_agg(run ORDER BY job) AS runs,
                 array_agg(token ORDER BY job) AS tokens
-             FROM (SELECT * FROM \"{name}\".running ORDER BY job LIMIT {BATCH}) AS first) AS these,
-            \"{name}\".complete_v1({T0}, {instance}, jobs, runs, tokens, array_fill({T0}::bigint, ARRAY[{BATCH}]),
-                array_fill({T0}::bigint, ARRAY[{BATCH}]), array_fill(3, ARRAY[{BATCH}]), array_fill(NULL::bigint, ARRAY[{BATCH}]),
-                array_fill(NULL::text, ARRAY[{BATCH}]), array_fill(NULL::text, ARRAY[{BATCH}]), array_fill(NULL::text, ARRAY[{BATCH}])
+             FROM (SELECT * FROM \"{name}\".running ORDER BY job LIMIT {JOBS_PER_CALL}) AS first) AS these,
+            \"{name}\".complete_v1({T0}, {instance}, jobs, runs, tokens, array_fill({T0}::bigint, ARRAY[{JOBS_PER_CALL}]),
+                array_fill({T0}::bigint, ARRAY[{JOBS_PER_CALL}]), array_fill(3, ARRAY[{JOBS_PER_CALL}]), array_fill(NULL::bigint, ARRAY[{JOBS_PER_CALL}]),
+                array_fill(NULL::text, ARRAY[{JOBS_PER_CALL}]), array_fill(NULL::text, ARRAY[{JOBS_PER_CALL}]), array_fill(NULL::text, ARRAY[{JOBS_PER_CALL}])
             ) AS ended"
     );
     // Pages and records of insert, claim and complete; of several calls the least, since now and then a page is split.

@@ -1,9 +1,9 @@
 //! Whatever plan the server chooses: a claim takes no more than it was asked for, and does not read the whole queue.
 
 use super::super::PostgresStore;
-use super::kit::{Server, claim};
+use super::test_support::{Server, claim};
 use crate::model::NewJob;
-use crate::store::contract::kit::{T0, one_off, route};
+use crate::store::contract::test_support::{T0, one_off, route};
 use crate::store::{InsertParams, Store};
 use std::time::Instant;
 
@@ -28,9 +28,9 @@ async fn fill(store: &PostgresStore, count: usize, on: &str, priority: i32) {
 }
 
 #[tokio::test]
-async fn a_claim_takes_no_more_than_its_slots_under_any_plan() {
+async fn claim_respects_its_slots_under_any_query_plan() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::skipped("a_claim_takes_no_more_than_its_slots_under_any_plan");
+        return crate::store::contract::report_skipped("a_claim_takes_no_more_than_its_slots_under_any_plan");
     };
     let schema = server.schema();
     let store = schema.open().await;
@@ -64,15 +64,17 @@ async fn a_claim_takes_no_more_than_its_slots_under_any_plan() {
 }
 
 #[tokio::test]
-async fn a_claim_beside_many_rows_that_nobody_serves_costs_what_it_takes() {
+async fn claim_cost_is_independent_of_unserved_rows() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::skipped("a_claim_beside_many_rows_that_nobody_serves_costs_what_it_takes");
+        return crate::store::contract::report_skipped(
+            "a_claim_beside_many_rows_that_nobody_serves_costs_what_it_takes",
+        );
     };
     let schema = server.schema();
     let store = schema.open().await;
     fill(&store, 200, "mine", 5).await;
     let instance = store.register(60_000).await.unwrap();
-    let mine: std::sync::Arc<[_]> = super::kit::served(&store).await;
+    let mine: std::sync::Arc<[_]> = super::test_support::served(&store).await;
     let time = async || {
         let params = crate::store::ClaimParams {
             now: T0,

@@ -2,9 +2,9 @@
 //! circle for good.
 
 use super::super::PostgresStore;
-use super::kit::{Server, add, claim, served};
+use super::test_support::{Server, add, claim, served};
 use crate::model::{NewJob, OnConflict, RunOutcome, Status};
-use crate::store::contract::kit::{DAY, T0, done, every, id, one_off, retry, route, series};
+use crate::store::contract::test_support::{DAY, T0, done, every, id, one_off, retry, route, series};
 use crate::store::{
     Change, ClaimParams, CompleteParams, Completed, Completion, InsertParams, NextOccurrence, Occurrence,
     SeriesAdvance, Store, Timing,
@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn processes_that_claim_at_the_same_time_share_the_jobs() {
+async fn concurrent_claims_share_the_jobs() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::skipped("processes_that_claim_at_the_same_time_share_the_jobs");
+        return crate::store::contract::report_skipped("processes_that_claim_at_the_same_time_share_the_jobs");
     };
     let schema = server.schema();
     let first = schema.open().await;
@@ -93,9 +93,9 @@ async fn complete_all(
 const NAMES: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn verbs_of_several_processes_on_the_same_jobs_leave_the_tables_in_agreement() {
+async fn concurrent_operations_keep_the_invariants() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::skipped("verbs_of_several_processes_on_the_same_jobs");
+        return crate::store::contract::report_skipped("verbs_of_several_processes_on_the_same_jobs");
     };
     let schema = server.schema();
     let store = schema.open().await;
@@ -195,7 +195,7 @@ async fn advance(store: &PostgresStore, now: i64) {
             }],
             gaps: vec![],
             next_at: (due.runs < 20).then_some(due.next_at + 10),
-            after_live: false,
+            after_live_runs: false,
         })
         .collect();
     store.advance(now, advances).await.unwrap();
@@ -223,22 +223,22 @@ async fn change(store: &PostgresStore, name: &str, dice: usize, now: i64) {
             limit: 8,
             ..Default::default()
         };
-        let jobs = store.matching(filter).await.unwrap();
-        store.change_some(jobs, vec![], change, now).await.unwrap();
+        let jobs = store.matching_jobs(filter).await.unwrap();
+        store.change_many(jobs, vec![], change, now).await.unwrap();
     } else {
         store.change(&id(name), change, now).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_dispatch_of_another_process_is_heard_at_once() {
+async fn dispatch_of_another_process_is_notified_at_once() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::skipped("a_dispatch_of_another_process_is_heard_at_once");
+        return crate::store::contract::report_skipped("a_dispatch_of_another_process_is_heard_at_once");
     };
     let schema = server.schema();
     let (here, there) = (schema.open().await, schema.open().await);
     let mut changes = here.changes();
-    here.watch_others(true);
+    here.watch_other_processes(true);
     // The connection that listens is made in the background, and says so.
     tokio::time::timeout(Duration::from_secs(20), changes.changed())
         .await
@@ -255,9 +255,9 @@ async fn a_dispatch_of_another_process_is_heard_at_once() {
 }
 
 #[tokio::test]
-async fn a_process_that_was_taken_for_dead_claims_nothing() {
+async fn process_declared_dead_claims_nothing() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::skipped("a_process_that_was_taken_for_dead_claims_nothing");
+        return crate::store::contract::report_skipped("a_process_that_was_taken_for_dead_claims_nothing");
     };
     let schema = server.schema();
     let store = schema.open().await;

@@ -1,9 +1,9 @@
 //! What is created, migrated and refused, and with which words.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
-use super::kit::{Schema, Server, add};
+use super::test_support::{Schema, Server, add};
 use crate::error::{Error, ErrorCode};
-use crate::store::contract::kit::id;
+use crate::store::contract::test_support::id;
 use crate::store::{Inserted, Store};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ async fn refusal(url: &str) -> Error {
 fn schema(test: &str) -> Option<Schema> {
     let server = Server::named();
     if server.is_none() {
-        crate::store::contract::skipped(test);
+        crate::store::contract::report_skipped(test);
     }
     server.map(|server| server.schema())
 }
@@ -110,7 +110,7 @@ async fn a_schema_with_any_name_works() {
 }
 
 #[tokio::test]
-async fn through_a_pooler_nothing_is_kept_in_the_session() {
+async fn pooled_mode_keeps_no_session_state() {
     let Some(schema) = schema("through_a_pooler_nothing_is_kept_in_the_session") else {
         return;
     };
@@ -128,9 +128,9 @@ async fn attempt(store: &PostgresStore) -> (i64, String) {
     let kept =
         "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name <> ''), current_setting('enable_seqscan')";
     let found: Result<_, Error> = async {
-        Ok(super::super::pool::attempt!(
+        Ok(super::super::pool::with_session!(
             store.inner.general,
-            super::super::pool::Manner::LONG,
+            super::super::pool::WriteOptions::LONG_RUNNING,
             |session| session.query(kept, &[])
         ))
     }
@@ -140,7 +140,7 @@ async fn attempt(store: &PostgresStore) -> (i64, String) {
 }
 
 #[tokio::test]
-async fn who_may_not_create_the_schema_is_told_what_to_grant() {
+async fn missing_create_privilege_names_the_grant() {
     let Some(schema) = schema("who_may_not_create_the_schema_is_told_what_to_grant") else {
         return;
     };
@@ -174,9 +174,11 @@ async fn who_may_not_create_the_schema_is_told_what_to_grant() {
 }
 
 #[tokio::test]
-async fn what_keeps_it_from_connecting_is_named_and_the_password_is_not() {
+async fn connection_errors_name_the_cause_without_the_password() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::skipped("what_keeps_it_from_connecting_is_named_and_the_password_is_not");
+        return crate::store::contract::report_skipped(
+            "what_keeps_it_from_connecting_is_named_and_the_password_is_not",
+        );
     };
     let missing = server.url().replacen("/test", "/no_such_database", 1);
     let error = refusal(&missing).await;

@@ -2,14 +2,14 @@
 //! Counted in pages, which come out the same however busy the machine is.
 
 use super::super::PostgresStore;
-use super::kit::{Schema, Server, served};
+use super::test_support::{Schema, Server, served};
 use crate::model::NewJob;
-use crate::store::contract::kit::{T0, done, one_off, retry};
+use crate::store::contract::test_support::{T0, done, one_off, retry};
 use crate::store::{ClaimParams, ClaimedRun, CompleteParams, Completed, Completion, InsertParams, InstanceId, Store};
 use std::sync::Arc;
 
 /// Jobs that are done while the snapshot is open.
-const DONE: usize = 20_000;
+const COMPLETED_JOBS: usize = 20_000;
 /// The time of all verbs; what was done was due at `T0`.
 const NOW: i64 = T0 + 2_000;
 
@@ -38,7 +38,7 @@ async fn claim(store: &PostgresStore, instance: InstanceId, slots: usize) -> Vec
     store.claim(params).await.unwrap().runs
 }
 
-async fn end(store: &PostgresStore, instance: InstanceId, runs: Vec<ClaimedRun>) {
+async fn complete_all(store: &PostgresStore, instance: InstanceId, runs: Vec<ClaimedRun>) {
     let completions = runs.iter().map(|run| Completion {
         job: run.job,
         run: run.run,
@@ -53,55 +53,55 @@ async fn end(store: &PostgresStore, instance: InstanceId, runs: Vec<ClaimedRun>)
         completions: completions.collect(),
     };
     let counted = store.complete(params).await.unwrap();
-    assert!(counted.iter().all(|answer| matches!(answer, Completed::Counted(_))));
+    assert!(counted.iter().all(|answer| matches!(answer, Completed::Accepted(_))));
 }
 
 /// A store with much that was done beside an open snapshot, and the connection that holds that.
-async fn stepped_over(schema: &Schema) -> (Arc<PostgresStore>, InstanceId, tokio_postgres::Client) {
+async fn store_with_old_snapshot(schema: &Schema) -> (Arc<PostgresStore>, InstanceId, tokio_postgres::Client) {
     let store = schema.open().await;
     let instance = store.register(3_600_000).await.unwrap();
     let old = schema.client().await;
     old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
         .await
         .unwrap();
-    add(&store, "done", DONE, |job| job).await;
+    add(&store, "done", COMPLETED_JOBS, |job| job).await;
     loop {
         let runs = claim(&store, instance, 500).await;
         if runs.is_empty() {
             break;
         }
-        end(&store, instance, runs).await;
+        complete_all(&store, instance, runs).await;
     }
     (store, instance, old)
 }
 
 /// Pages that one claim asks for, which finds what was just added.
-async fn pages_of_a_claim(store: &PostgresStore, instance: InstanceId, name: &str) -> i64 {
+async fn pages_read_by_claim(store: &PostgresStore, instance: InstanceId, name: &str) -> i64 {
     let later = |job: NewJob| NewJob {
         due: Some(T0 + 1_000),
         ..job
     };
     add(store, name, 5, later).await;
-    let before = store.inner.frontier.pages().0;
+    let before = store.inner.scan_positions.pages().0;
     let runs = claim(store, instance, 10).await;
     assert_eq!(runs.len(), 5, "{name}");
-    end(store, instance, runs).await;
-    store.inner.frontier.pages().0 - before
+    complete_all(store, instance, runs).await;
+    store.inner.scan_positions.pages().0 - before
 }
 
 #[tokio::test]
-async fn claims_beside_an_old_snapshot_look_behind_what_was_done() {
+async fn claims_skip_dead_rows_kept_by_an_old_snapshot() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::skipped("claims_beside_an_old_snapshot_look_behind_what_was_done");
+        return crate::store::contract::report_skipped("claims_beside_an_old_snapshot_look_behind_what_was_done");
     };
     let schema = server.schema();
-    let (store, instance, old) = stepped_over(&schema).await;
-    store.inner.frontier.end_rest();
-    let from_the_beginning = pages_of_a_claim(&store, instance, "first").await;
-    store.inner.frontier.prolong_rest();
+    let (store, instance, old) = store_with_old_snapshot(&schema).await;
+    store.inner.scan_positions.end_rest();
+    let from_the_beginning = pages_read_by_claim(&store, instance, "first").await;
+    store.inner.scan_positions.prolong_rest();
     let mut behind = Vec::new();
     for n in 0..10 {
-        behind.push(pages_of_a_claim(&store, instance, &format!("then{n}-")).await);
+        behind.push(pages_read_by_claim(&store, instance, &format!("then{n}-")).await);
     }
     assert!(
         from_the_beginning > 300,
@@ -116,16 +116,16 @@ async fn claims_beside_an_old_snapshot_look_behind_what_was_done() {
 }
 
 #[tokio::test]
-async fn what_this_process_puts_behind_the_place_is_claimed_next() {
+async fn runs_added_behind_the_scan_position_are_claimed_next() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::skipped("what_this_process_puts_behind_the_place_is_claimed_next");
+        return crate::store::contract::report_skipped("what_this_process_puts_behind_the_place_is_claimed_next");
     };
     let schema = server.schema();
-    let (store, instance, _old) = stepped_over(&schema).await;
-    store.inner.frontier.end_rest();
-    pages_of_a_claim(&store, instance, "first").await;
-    store.inner.frontier.prolong_rest();
-    assert!(!store.inner.frontier.pages().1, "no place is remembered");
+    let (store, instance, _old) = store_with_old_snapshot(&schema).await;
+    store.inner.scan_positions.end_rest();
+    pages_read_by_claim(&store, instance, "first").await;
+    store.inner.scan_positions.prolong_rest();
+    assert!(!store.inner.scan_positions.pages().1, "no place is remembered");
     // Due earlier than all that was done, and of better priority.
     let early = |job: NewJob| NewJob {
         due: Some(T0 - 5_000),
@@ -160,16 +160,16 @@ async fn what_this_process_puts_behind_the_place_is_claimed_next() {
 }
 
 #[tokio::test]
-async fn what_another_process_puts_behind_the_place_waits_no_longer_than_the_rest() {
+async fn runs_added_by_others_behind_the_scan_position_are_claimed_after_the_rest() {
     let Some(server) = Server::named() else {
         let name = "what_another_process_puts_behind_the_place_waits_no_longer_than_the_rest";
-        return crate::store::contract::skipped(name);
+        return crate::store::contract::report_skipped(name);
     };
     let schema = server.schema();
-    let (store, instance, _old) = stepped_over(&schema).await;
+    let (store, instance, _old) = store_with_old_snapshot(&schema).await;
     let other = schema.open().await;
-    store.inner.frontier.end_rest();
-    pages_of_a_claim(&store, instance, "first").await;
+    store.inner.scan_positions.end_rest();
+    pages_read_by_claim(&store, instance, "first").await;
     let early = |job: NewJob| NewJob {
         due: Some(T0 - 5_000),
         ..job

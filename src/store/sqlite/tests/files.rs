@@ -3,7 +3,7 @@
 use super::super::Location;
 use super::{SqliteConfig, SqliteStore, open};
 use crate::error::{Error, ErrorCode};
-use crate::store::contract::kit::{T0, one_off};
+use crate::store::contract::test_support::{T0, one_off};
 use crate::store::{InsertParams, Inserted, ListFilter, Store};
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use super::open;
 use crate::error::ErrorCode;
-use crate::store::contract::kit::{T0, one_off, route};
+use crate::store::contract::test_support::{T0, one_off, route};
 use crate::store::{ClaimParams, InsertParams, ServedRoute, Store};
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -75,7 +75,7 @@ fn say(word: &str) {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn our_locks_belong_to_the_open_file_so_that_a_posix_lock_of_this_process_meets_them() {
+async fn locks_are_open_file_descriptions_and_conflict_with_posix_locks_of_this_process() {
     use rustix::fs::{FlockOperation, fcntl_lock};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
@@ -113,7 +113,7 @@ fn a_file_that_another_copy_of_sqlite_has_open_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_of_another_process_counts_from_its_commit_on() {
+async fn webhook_of_another_process_applies_from_its_commit() {
     use crate::store::{WebhookStore, contract::webhooks::webhook};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
@@ -131,7 +131,7 @@ async fn a_webhook_of_another_process_counts_from_its_commit_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_stores_on_one_file_lose_nothing_and_share_every_run_once() {
+async fn two_stores_on_one_file_claim_every_run_exactly_once() {
     const JOBS: usize = 500;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
@@ -205,7 +205,7 @@ async fn two_processes_write_in_turn() {
 }
 
 #[tokio::test]
-async fn a_killed_process_is_found_by_its_lock_before_its_lease_ends() {
+async fn killed_process_is_detected_by_its_lock_before_its_lease_expires() {
     const NAME: &str = "a_killed_process_is_found_by_its_lock_before_its_lease_ends";
     if let Some(path) = std::env::var_os(CHILD) {
         let store = open(Path::new(&path));
@@ -235,7 +235,7 @@ async fn a_commit_of_another_store_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let (here, there) = (open(&path), open(&path));
-    here.watch_others(true);
+    here.watch_other_processes(true);
     let mut changes = here.changes();
     for text in ["x", "y"] {
         changes.mark_unchanged();

@@ -1,11 +1,11 @@
 //! The writer: durability, failures of one verb and of the disk, order, and its end.
 
-use super::super::verb::Treatment;
+use super::super::write_operation::WriteOptions;
 use super::super::{Durability, Location};
 use super::{SqliteConfig, SqliteStore, open};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::NewJob;
-use crate::store::contract::kit::{T0, one_off};
+use crate::store::contract::test_support::{T0, one_off};
 use crate::store::{Change, InsertParams, Inserted, Store};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,19 +27,19 @@ fn large(text: &str) -> NewJob {
     }
 }
 
-async fn level(store: &SqliteStore, treatment: Treatment) -> i64 {
+async fn level(store: &SqliteStore, options: WriteOptions) -> i64 {
     let read =
         |tx: &mut super::super::tx::Tx<'_>| Ok(tx.connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?);
-    store.write(treatment, read).await.unwrap()
+    store.write(options, read).await.unwrap()
 }
 
 #[tokio::test]
-async fn a_command_of_a_user_is_synced_and_bookkeeping_is_not() {
+async fn user_commands_are_synced_and_bookkeeping_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("full.db"));
     for _ in 0..3 {
-        assert_eq!(level(&store, Treatment::synced(1)).await, 2);
-        assert_eq!(level(&store, Treatment::plain(1)).await, 1);
+        assert_eq!(level(&store, WriteOptions::synced(1)).await, 2);
+        assert_eq!(level(&store, WriteOptions::plain(1)).await, 1);
     }
     let location = Location::File(folder.path().join("relaxed.db"));
     let store = SqliteStore::open(SqliteConfig {
@@ -47,28 +47,28 @@ async fn a_command_of_a_user_is_synced_and_bookkeeping_is_not() {
         ..SqliteConfig::new(location)
     })
     .unwrap();
-    assert_eq!(level(&store, Treatment::synced(1)).await, 1);
+    assert_eq!(level(&store, WriteOptions::synced(1)).await, 1);
 }
 
 #[tokio::test]
-async fn what_must_keep_pace_learns_how_long_others_have_worked() {
+async fn background_work_sees_the_work_time_of_others() {
     let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
     let work = Duration::from_millis(20);
-    let aside = |store: Arc<SqliteStore>| async move {
-        let asked = store.write(Treatment::aside(), |tx| Ok(tx.work_of_others()));
+    let alone = |store: Arc<SqliteStore>| async move {
+        let asked = store.write(WriteOptions::alone(), |tx| Ok(tx.take_work_of_others()));
         asked.await.unwrap()
     };
-    aside(Arc::clone(&store)).await;
+    alone(Arc::clone(&store)).await;
     for _ in 0..2 {
-        let busy = store.write(Treatment::plain(1), move |_| {
+        let busy = store.write(WriteOptions::plain(1), move |_| {
             std::thread::sleep(work);
             Ok(())
         });
         busy.await.unwrap();
     }
-    assert!(aside(Arc::clone(&store)).await >= 2 * work);
+    assert!(alone(Arc::clone(&store)).await >= 2 * work);
     assert_eq!(
-        aside(store).await,
+        alone(store).await,
         Duration::ZERO,
         "asked already, and slices are no work of others"
     );
@@ -82,17 +82,17 @@ fn busy(store: &Arc<SqliteStore>) -> tokio::task::JoinHandle<Result<()>> {
             std::thread::sleep(Duration::from_millis(100));
             Ok(())
         };
-        store.write(Treatment::plain(1), wait).await
+        store.write(WriteOptions::plain(1), wait).await
     })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_verb_that_fails_fails_alone() {
+async fn failing_operation_does_not_affect_its_batch() {
     let subject_folder = tempfile::tempdir().unwrap();
     let store = open(&subject_folder.path().join("jobs.db"));
     let wait = busy(&store);
     tokio::time::sleep(Duration::from_millis(30)).await;
-    let bad = store.write(Treatment::plain(1), |tx| {
+    let bad = store.write(WriteOptions::plain(1), |tx| {
         Ok(tx.connection.execute_batch("INSERT INTO nowhere VALUES (1)")?)
     });
     let (good, bad, other) = tokio::join!(add(&store, one_off("x")), bad, add(&store, one_off("y")));
@@ -106,17 +106,17 @@ async fn a_verb_that_fails_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_verb_that_panics_fails_and_the_writer_goes_on() {
+async fn panicking_operation_fails_and_the_writer_continues() {
     let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
     let broken = store
-        .write(Treatment::plain(1), |_| -> Result<()> { panic!("a test's own") })
+        .write(WriteOptions::plain(1), |_| -> Result<()> { panic!("a test's own") })
         .await;
     assert_eq!(broken.unwrap_err().code, ErrorCode::StoreError);
     add(&store, one_off("x")).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sign_of_life_goes_before_all_that_waits() {
+async fn lease_renewal_is_written_before_queued_operations() {
     let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
     let order = Arc::new(Mutex::new(Vec::new()));
     let note = |what: &'static str| {
@@ -128,8 +128,8 @@ async fn a_sign_of_life_goes_before_all_that_waits() {
     };
     let wait = busy(&store);
     tokio::time::sleep(Duration::from_millis(30)).await;
-    let plain = store.write(Treatment::plain(1), note("plain"));
-    let urgent = store.write(Treatment::urgent(), note("urgent"));
+    let plain = store.write(WriteOptions::plain(1), note("plain"));
+    let urgent = store.write(WriteOptions::urgent(), note("urgent"));
     let (plain, urgent) = tokio::join!(plain, urgent);
     wait.await.unwrap().unwrap();
     plain.and(urgent).unwrap();
@@ -144,11 +144,11 @@ async fn limit_pages(store: &SqliteStore, more: i64) {
             .query_row(&format!("PRAGMA max_page_count = {}", now + more), [], |row| row.get(0))?;
         Ok(())
     };
-    store.write(Treatment::plain(1), limit).await.unwrap();
+    store.write(WriteOptions::plain(1), limit).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_what_does_not_fit_and_recovers() {
+async fn full_disk_is_reported_and_recovered_from() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("jobs.db"));
     add(&store, one_off("before")).await.unwrap();
@@ -187,7 +187,7 @@ async fn the_write_ahead_log_stays_bounded() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_dropped_ends_its_threads_and_frees_its_file() {
+async fn dropped_store_ends_its_threads_and_releases_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("jobs.db"));
     let mut ended = store.shared.ended.subscribe();
@@ -201,7 +201,7 @@ async fn a_store_that_is_dropped_ends_its_threads_and_frees_its_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn verbs_that_wait_when_the_store_closes_are_done_first() {
+async fn close_completes_queued_operations() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("jobs.db"));
     let wait = busy(&store);
@@ -220,11 +220,11 @@ async fn newest(store: &SqliteStore) -> i64 {
             .connection
             .query_row("SELECT coalesce(max(seq), 0) FROM jobs", [], |row| row.get(0))?)
     };
-    store.write(Treatment::plain(1), read).await.unwrap()
+    store.write(WriteOptions::plain(1), read).await.unwrap()
 }
 
 #[tokio::test]
-async fn the_number_of_a_job_that_was_deleted_is_never_given_again() {
+async fn job_numbers_are_never_reused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let mut last = 0;

@@ -1,0 +1,58 @@
+// A PostgreSQL server of a test's own, which the test may restart.
+import { execFile } from 'node:child_process';
+import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { onTestFinished } from 'vitest';
+
+const run = promisify(execFile);
+/** PostgreSQL does not run as root. */
+const NOBODY_UID = 65_534;
+
+/** Where `initdb` and `pg_ctl` are; Debian keeps those of each version by themselves. */
+async function findPostgresPrograms(): Promise<string | undefined> {
+  const versions = await readdir('/usr/lib/postgresql').catch((): string[] => []);
+  const folders = versions.map((version) => join('/usr/lib/postgresql', version, 'bin'));
+  for (const folder of [...folders, ...(process.env.PATH ?? '').split(':')]) {
+    if ((await readdir(folder).catch((): string[] => [])).includes('initdb')) return folder;
+  }
+  return undefined;
+}
+
+const bin = await findPostgresPrograms();
+
+/** Whether PostgreSQL is installed here. */
+export const postgresInstalled = bin !== undefined;
+
+async function freePort(): Promise<number> {
+  const listener = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => listener.once('listening', resolve));
+  const { port } = listener.address() as { port: number };
+  await new Promise((resolve) => listener.close(resolve));
+  return port;
+}
+
+/** Its address, and what restarts it at once, ending every connection. Gone when the test ends. */
+export async function startPostgres(): Promise<{ url: string; restart(): Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'ductape-cluster-'));
+  const root = process.getuid?.() === 0;
+  if (root) await chown(folder, NOBODY_UID, NOBODY_UID);
+  const user = root ? { uid: NOBODY_UID, gid: NOBODY_UID } : {};
+  const call = (name: string, ...words: string[]) => run(join(bin ?? '', name), words, { cwd: folder, ...user });
+  const port = await freePort();
+  const [data, log] = [join(folder, 'data'), join(folder, 'log')];
+  await call('initdb', '-D', data, '-U', 'tester', '--auth=trust');
+  const settings = `-p ${port} -c listen_addresses=127.0.0.1 -k ''`;
+  const control = (verb: string, ...words: string[]) => call('pg_ctl', '-D', data, '-l', log, '-w', ...words, verb);
+  onTestFinished(async () => {
+    await control('stop', '-m', 'immediate');
+    await rm(folder, { recursive: true });
+  }, 30_000);
+  await control('start', '-o', settings);
+  return {
+    url: `postgres://tester@127.0.0.1:${port}/postgres`,
+    restart: async () => void (await control('restart', '-m', 'fast', '-o', settings)),
+  };
+}

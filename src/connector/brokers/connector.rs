@@ -1,0 +1,154 @@
+//! Attempts of one broker: each publishes its message and awaits the acknowledgement.
+//!
+//! Invariant: a message is sent twice by one attempt only when the first time nothing of it can have left.
+
+use super::connector_error::ConnectorError;
+use super::message::Message;
+use super::shared_connection::{LiveConnection, SharedConnection, Timeouts};
+use super::topics::{Destination, Topics};
+use crate::connector::{Call, Connector, Failure};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A kind of server.
+#[async_trait]
+pub(super) trait Transport: Send + Sync + 'static {
+    /// A connection that stands.
+    type Connection: Send + Sync + 'static;
+
+    /// Connects and authenticates.
+    async fn connect(&self) -> Result<Self::Connection, Failure>;
+
+    /// Whether a connection can still be used, as far as its client knows.
+    fn is_usable(&self, connection: &Self::Connection) -> bool;
+
+    /// Asks the server for a word, and changes nothing.
+    async fn probe(&self, connection: &Self::Connection) -> Result<(), ConnectorError>;
+
+    /// After how long without an answer a connection is probed before it is used; `None`: its client watches it.
+    fn probe_after_idle(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Publishes and awaits the acknowledgement: JSON text of the result. May be dropped at any await.
+    async fn publish(
+        &self,
+        connection: &Self::Connection,
+        message: &Message,
+        to: &Destination,
+    ) -> Result<String, ConnectorError>;
+
+    /// Ends a connection in good order.
+    async fn close(&self, connection: &Self::Connection);
+
+    /// Ends a connection that is of no more use.
+    fn abandon(&self, _connection: &Self::Connection) {}
+}
+
+/// A broker that can be published to.
+pub(super) struct BrokerConnector<T: Transport> {
+    transport: T,
+    topics: Topics,
+    shared_connection: SharedConnection<T::Connection>,
+    timeouts: Timeouts,
+}
+
+impl<T: Transport> BrokerConnector<T> {
+    pub(super) fn new(transport: T, topics: Topics, timeouts: Timeouts) -> Self {
+        Self {
+            transport,
+            topics,
+            shared_connection: SharedConnection::new(),
+            timeouts,
+        }
+    }
+
+    async fn connection(&self) -> Result<Arc<LiveConnection<T::Connection>>, Failure> {
+        let late = || Failure::connection(format!("no connection within {} ms", self.timeouts.connect.as_millis()));
+        let connect = || async {
+            let connected = tokio::time::timeout(self.timeouts.connect, self.transport.connect()).await;
+            connected.unwrap_or_else(|_| Err(late()))
+        };
+        let keep = |connection: &T::Connection, silent: bool| {
+            let kept = !silent && self.transport.is_usable(connection);
+            if !kept {
+                self.transport.abandon(connection);
+            }
+            kept
+        };
+        self.shared_connection.get(keep, self.timeouts.silence, connect).await
+    }
+
+    async fn discard_connection(&self, live: &Arc<LiveConnection<T::Connection>>) {
+        self.transport.abandon(&live.connection);
+        self.shared_connection.discard(live).await;
+    }
+
+    /// Over the connection there is.
+    async fn try_once(&self, message: &Message, to: &Destination) -> Result<String, ConnectorError> {
+        let live = self.connection().await.map_err(ConnectorError::Refused)?;
+        let began = Instant::now();
+        let idle = live.idle();
+        live.record_request();
+        let exchange = async {
+            if self
+                .transport
+                .probe_after_idle()
+                .is_some_and(|probe_after_idle| idle > probe_after_idle)
+            {
+                self.transport.probe(&live.connection).await?;
+            }
+            self.transport.publish(&live.connection, message, to).await
+        };
+        let Ok(answer) = tokio::time::timeout(self.timeouts.answer, exchange).await else {
+            let ms = self.timeouts.answer.as_millis();
+            let failure = Failure::timeout(format!(
+                "the message was not acknowledged within {ms} ms; it may have arrived"
+            ));
+            // One message may be slow; a connection that gave no other answer either is lost.
+            if !live.has_answered_since(began) {
+                self.discard_connection(&live).await;
+            }
+            return Err(ConnectorError::Broken(failure));
+        };
+        match &answer {
+            Ok(_) | Err(ConnectorError::Refused(_)) => live.record_answer(),
+            Err(ConnectorError::Unsent(_) | ConnectorError::Broken(_)) => self.discard_connection(&live).await,
+        }
+        answer
+    }
+
+    async fn publish(&self, message: &Message, to: &Destination) -> Result<String, Failure> {
+        let answer = match self.try_once(message, to).await {
+            Err(ConnectorError::Unsent(_)) => self.try_once(message, to).await,
+            answer => answer,
+        };
+        answer.map_err(ConnectorError::into_failure)
+    }
+}
+
+#[async_trait]
+impl<T: Transport> Connector for BrokerConnector<T> {
+    async fn run(&self, call: &Call<'_>) -> Result<Option<Box<str>>, Failure> {
+        let to = self.topics.find(call.event())?;
+        let message = Message::read(call.input(), call.idempotency_key())?;
+        let result = self.publish(&message, &to).await?;
+        Ok(Some(result.into()))
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        let live = self.connection().await?;
+        let answer = self.transport.probe(&live.connection).await;
+        if answer.is_err() {
+            self.discard_connection(&live).await;
+        }
+        answer.map_err(ConnectorError::into_failure)
+    }
+
+    async fn close(&self) {
+        if let Some(live) = self.shared_connection.take().await {
+            self.transport.close(&live.connection).await;
+        }
+    }
+}

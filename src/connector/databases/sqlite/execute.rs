@@ -1,0 +1,171 @@
+//! Runs plans on a connection to a SQLite file, and writes its rows as JSON.
+//!
+//! Blocks. Invariant: a transaction that fails is rolled back before the connection is used again.
+
+use super::failure::failure;
+use crate::connector::Failure;
+use crate::connector::databases::dates::{self, TimestampStyle};
+use crate::connector::databases::json;
+use crate::connector::databases::plan::{Plan, Statement};
+use crate::connector::databases::rows::{Outcome, RowWriter};
+use crate::connector::databases::value::{Kind, Scalar};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, TransactionBehavior, params_from_iter};
+
+/// Statements that reach beyond the file, or change what other jobs find.
+const FORBIDDEN_STATEMENTS: [&str; 3] = ["ATTACH", "DETACH", "VACUUM"];
+
+pub(super) fn execute(connection: &mut Connection, plan: &Plan) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome {
+        rows: None,
+        changed: 0,
+        id: None,
+    };
+    if plan.statements.len() < 2 {
+        for statement in &plan.statements {
+            run(connection, plan, statement, &mut outcome)?;
+        }
+        return Ok(outcome);
+    }
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| failure(&error))?;
+    for statement in &plan.statements {
+        run(&transaction, plan, statement, &mut outcome)?;
+    }
+    transaction.commit().map_err(|error| failure(&error))?;
+    Ok(outcome)
+}
+
+fn run(connection: &Connection, plan: &Plan, statement: &Statement, outcome: &mut Outcome) -> Result<(), Failure> {
+    if plan.raw {
+        reject_forbidden(&statement.sql)?;
+    }
+    let values = statement
+        .values
+        .iter()
+        .map(|bound| Ok(value(bound.scalar(TimestampStyle::Plain)?)));
+    let values: Vec<Value> = values.collect::<Result<_, Failure>>()?;
+    // Refuses text after the first statement.
+    let mut prepared = connection.prepare(&statement.sql).map_err(|error| failure(&error))?;
+    if prepared.parameter_count() != values.len() {
+        return Err(Failure::invalid(format!(
+            "the SQL takes {} parameters, got {}",
+            prepared.parameter_count(),
+            values.len()
+        )));
+    }
+    let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
+    let writes = !prepared.readonly();
+    let before = connection.total_changes();
+    if names.is_empty() {
+        prepared
+            .execute(params_from_iter(values))
+            .map_err(|error| failure(&error))?;
+    } else {
+        if outcome.rows.is_none() {
+            outcome.rows = Some(RowWriter::new(plan.shape));
+        }
+        let kinds: Vec<Kind> = names
+            .iter()
+            .map(|name| plan.kinds.get(name).unwrap_or_default())
+            .collect();
+        let mut answer = prepared
+            .query(params_from_iter(values))
+            .map_err(|error| failure(&error))?;
+        let mut wanted = true;
+        while let Some(row) = answer.next().map_err(|error| failure(&error))? {
+            let Some(rows) = outcome.rows.as_mut().filter(|_| wanted) else {
+                // What changes something has to come to its end.
+                if writes {
+                    continue;
+                }
+                break;
+            };
+            wanted = rows.begin();
+            if !wanted {
+                continue;
+            }
+            for (index, (name, kind)) in names.iter().zip(&kinds).enumerate() {
+                let cell = row.get_ref(index).map_err(|error| failure(&error))?;
+                rows.cell(name, |out| write(out, cell, *kind));
+            }
+            wanted = rows.end();
+        }
+    }
+    if writes {
+        outcome.changed += connection.total_changes().saturating_sub(before);
+        outcome.id = Some(connection.last_insert_rowid().into()).filter(|_| is_insert(&statement.sql));
+    }
+    Ok(())
+}
+
+fn is_insert(sql: &str) -> bool {
+    sql.trim_start()
+        .get(..6)
+        .is_some_and(|word| word.eq_ignore_ascii_case("insert"))
+}
+
+/// Refuses what a job's SQL must not do, whatever comments stand before it.
+fn reject_forbidden(sql: &str) -> Result<(), Failure> {
+    let mut rest = sql.trim_start();
+    loop {
+        let after = if let Some(comment) = rest.strip_prefix("--") {
+            comment.split_once('\n').map_or("", |(_, after)| after)
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            comment.split_once("*/").map_or("", |(_, after)| after)
+        } else if let Some(after) = rest.strip_prefix(';') {
+            after
+        } else {
+            break;
+        };
+        rest = after.trim_start();
+    }
+    let word: String = rest.chars().take_while(char::is_ascii_alphabetic).collect();
+    match FORBIDDEN_STATEMENTS
+        .iter()
+        .find(|refused| word.eq_ignore_ascii_case(refused))
+    {
+        Some(refused) => Err(Failure::invalid(format!("SQLite: {refused} is not for jobs"))),
+        None => Ok(()),
+    }
+}
+
+fn value(scalar: Scalar) -> Value {
+    match scalar {
+        Scalar::Null => Value::Null,
+        Scalar::Integer(number) => Value::Integer(number),
+        // As SQLite itself reads digits that are too many for it.
+        Scalar::Unsigned(number) => Value::Text(number.to_string()),
+        Scalar::Float(number) => Value::Real(number),
+        Scalar::Text(text) => Value::Text(text),
+        Scalar::Bytes(bytes) => Value::Blob(bytes),
+    }
+}
+
+/// A cell as JSON, by what its column declares and what it holds.
+fn write(out: &mut String, cell: ValueRef<'_>, kind: Kind) {
+    match (cell, kind) {
+        (ValueRef::Null, _) => out.push_str("null"),
+        (ValueRef::Integer(flag @ (0 | 1)), Kind::Bool) => out.push_str(if flag == 1 { "true" } else { "false" }),
+        (ValueRef::Integer(millis), Kind::Timestamp) => match millis.checked_mul(1_000) {
+            Some(micros) => json::push_string(out, &dates::format_timestamp(micros, TimestampStyle::Iso)),
+            None => json::push_integer(out, millis.into()),
+        },
+        (ValueRef::Integer(number), Kind::Decimal) => json::push_string(out, &number.to_string()),
+        (ValueRef::Integer(number), _) => json::push_integer(out, number.into()),
+        (ValueRef::Real(number), Kind::Decimal) => json::push_string(out, &number.to_string()),
+        (ValueRef::Real(number), _) => json::push_float(out, number),
+        (ValueRef::Text(bytes), kind) => {
+            let text = String::from_utf8_lossy(bytes);
+            match (kind, dates::parse_timestamp(&text)) {
+                (Kind::Timestamp, Some(micros)) => {
+                    json::push_string(out, &dates::format_timestamp(micros, TimestampStyle::Iso))
+                }
+                (Kind::Json, _) => json::push_raw(out, &text),
+                _ => json::push_string(out, &text),
+            }
+        }
+        (ValueRef::Blob(bytes), _) => json::push_bytes(out, bytes),
+    }
+}

@@ -1,0 +1,100 @@
+//! Messages with their secrets in them, and their templates read.
+
+use crate::clock::{Clock, SystemClock};
+use crate::connector::Failure;
+use crate::engine::preparation::Preparation;
+use crate::resources::{CallbackMessage, EmailMessage, Message, Template, Text};
+
+/// A message that can be filled.
+pub(super) struct ResolvedMessage {
+    /// By e-mail.
+    pub email: Option<ResolvedEmail>,
+    /// Whether it has a text for text messages.
+    pub sms: bool,
+    /// Whether it has a push notification.
+    pub push_notification: bool,
+    /// By a call.
+    pub callback: Option<ResolvedCallback>,
+}
+
+/// What a call holds beside what its job gives: JSON texts of objects, whose strings are templates.
+#[derive(Default)]
+pub(super) struct ResolvedCallback {
+    /// Its query.
+    pub query: Option<String>,
+    /// Its headers.
+    pub headers: Option<String>,
+    /// Its parameters in the path.
+    pub params: Option<String>,
+    /// Its body.
+    pub body: Option<String>,
+}
+
+/// An e-mail that can be filled.
+pub(super) struct ResolvedEmail {
+    /// Its subject.
+    pub subject: Template,
+    /// Its text in HTML.
+    pub html: Template,
+    /// Its text for readers without HTML.
+    pub plain: Option<Template>,
+}
+
+impl ResolvedMessage {
+    /// Puts the secrets in.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` for a text that is no template, or names a secret that is missing; what the source of secrets
+    /// says.
+    pub(super) async fn resolve(message: &Message, preparation: &Preparation) -> Result<Self, Failure> {
+        Ok(Self {
+            email: match &message.email {
+                Some(email) => Some(ResolvedEmail::resolve(email, preparation).await?),
+                None => None,
+            },
+            sms: message.sms.is_some(),
+            push_notification: message.push_notification.is_some(),
+            callback: match &message.callback {
+                Some(callback) => Some(ResolvedCallback::resolve(callback, preparation).await?),
+                None => None,
+            },
+        })
+    }
+}
+
+impl ResolvedEmail {
+    async fn resolve(email: &EmailMessage, preparation: &Preparation) -> Result<Self, Failure> {
+        let plain = match &email.text {
+            Some(text) => Some(template("text", text, preparation).await?),
+            None => None,
+        };
+        Ok(Self {
+            subject: template("subject", &email.subject, preparation).await?,
+            html: template("template", &email.template, preparation).await?,
+            plain,
+        })
+    }
+}
+
+impl ResolvedCallback {
+    async fn resolve(callback: &CallbackMessage, preparation: &Preparation) -> Result<Self, Failure> {
+        let mut resolved = Self::default();
+        let parts = [
+            (&callback.query, &mut resolved.query),
+            (&callback.headers, &mut resolved.headers),
+            (&callback.params, &mut resolved.params),
+            (&callback.body, &mut resolved.body),
+        ];
+        for (text, place) in parts {
+            if let Some(text) = text {
+                *place = Some(preparation.reveal_json(text.as_written(), SystemClock.now()).await?);
+            }
+        }
+        Ok(resolved)
+    }
+}
+
+async fn template(name: &str, text: &Text, preparation: &Preparation) -> Result<Template, Failure> {
+    let text = preparation.reveal(text.as_written()).await?;
+    Template::parse(&text).map_err(|why| Failure::invalid(format!("messages.email.{name}: {why}")))
+}

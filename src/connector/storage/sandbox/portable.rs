@@ -1,0 +1,125 @@
+//! Folders as paths, where the system has nothing better: each part is looked at before it is used.
+
+use super::{Kind, Status};
+use crate::connector::storage::error::FileSystemError;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// A folder that was entered.
+pub(in crate::connector::storage) struct Folder(PathBuf);
+
+impl Folder {
+    /// The root, which may be a link itself: it is the definition's, not a job's.
+    pub(in crate::connector::storage) fn root(path: &Path, create: bool) -> Result<Self, FileSystemError> {
+        if create {
+            fs::create_dir_all(path)?;
+        }
+        if !fs::metadata(path)?.is_dir() {
+            return Err(FileSystemError::Kind("the storage's root is no folder"));
+        }
+        Ok(Self(fs::canonicalize(path)?))
+    }
+
+    /// The folder of that name in this one.
+    pub(in crate::connector::storage) fn enter(&self, name: &str, create: bool) -> Result<Self, FileSystemError> {
+        let path = self.0.join(name);
+        if create
+            && let Err(error) = fs::create_dir(&path)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error.into());
+        }
+        match self.status(name)?.kind {
+            Kind::Folder => Ok(Self(path)),
+            Kind::Link => Err(FileSystemError::Link),
+            Kind::File | Kind::Other => Err(FileSystemError::Kind("a file has the name of a folder of the path")),
+        }
+    }
+
+    /// A file to be read.
+    pub(in crate::connector::storage) fn read(&self, name: &str) -> Result<(File, Status), FileSystemError> {
+        let found = self.status(name)?;
+        match found.kind {
+            Kind::Link => Err(FileSystemError::Link),
+            Kind::File => Ok((File::open(self.0.join(name))?, found)),
+            Kind::Folder | Kind::Other => Err(FileSystemError::Kind("what has the file's name is no file")),
+        }
+    }
+
+    /// A file that was not there before.
+    pub(in crate::connector::storage) fn create(&self, name: &str) -> Result<File, FileSystemError> {
+        Ok(OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(self.0.join(name))?)
+    }
+
+    /// What a name stands for.
+    pub(in crate::connector::storage) fn status(&self, name: &str) -> Result<Status, FileSystemError> {
+        Ok(status(&fs::symlink_metadata(self.0.join(name))?))
+    }
+
+    /// Gives a file of this folder another place, instead of what is there.
+    pub(in crate::connector::storage) fn rename(
+        &self,
+        name: &str,
+        to: &Self,
+        new: &str,
+    ) -> Result<(), FileSystemError> {
+        Ok(fs::rename(self.0.join(name), to.0.join(new))?)
+    }
+
+    /// Removes a file.
+    pub(in crate::connector::storage) fn remove(&self, name: &str) -> Result<(), FileSystemError> {
+        Ok(fs::remove_file(self.0.join(name))?)
+    }
+
+    /// Nothing to wait for: the system writes names itself.
+    pub(in crate::connector::storage) fn sync(&self) -> Result<(), FileSystemError> {
+        Ok(())
+    }
+
+    /// Whether files can be made in it.
+    pub(in crate::connector::storage) fn writable(&self) -> Result<(), FileSystemError> {
+        if fs::metadata(&self.0)?.permissions().readonly() {
+            return Err(io::Error::from(io::ErrorKind::PermissionDenied).into());
+        }
+        Ok(())
+    }
+
+    /// All names that may be those of files, in no order.
+    pub(in crate::connector::storage) fn names(&self, mut each: impl FnMut(&str)) -> Result<(), FileSystemError> {
+        for entry in fs::read_dir(&self.0)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file()
+                && let Some(name) = entry.file_name().to_str()
+            {
+                each(name);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn status(found: &Metadata) -> Status {
+    let kind = if found.is_symlink() {
+        Kind::Link
+    } else if found.is_dir() {
+        Kind::Folder
+    } else if found.is_file() {
+        Kind::File
+    } else {
+        Kind::Other
+    };
+    let modified = found
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Status {
+        kind,
+        size: found.len(),
+        modified: modified.map_or(0, |time| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX)),
+    }
+}

@@ -1,0 +1,134 @@
+//! Folders as open descriptors: each name is looked up in the folder that was entered, and no link is followed.
+
+use super::{Kind, Status};
+use crate::connector::storage::error::FileSystemError;
+use rustix::fs::{self, Access, AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// Rights of files and folders that are made, less the process's mask.
+const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
+const FOLDER_MODE: Mode = Mode::from_raw_mode(0o777);
+
+/// A folder that was entered.
+pub(in crate::connector::storage) struct Folder(OwnedFd);
+
+impl Folder {
+    /// The root, which may be a link itself: it is the definition's, not a job's.
+    pub(in crate::connector::storage) fn root(path: &Path, create: bool) -> Result<Self, FileSystemError> {
+        if create {
+            std::fs::create_dir_all(path)?;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?))
+    }
+
+    /// The folder of that name in this one.
+    pub(in crate::connector::storage) fn enter(&self, name: &str, create: bool) -> Result<Self, FileSystemError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || fs::openat(&self.0, name, flags, Mode::empty());
+        let mut opened = open();
+        if create && opened.as_ref().err() == Some(&Errno::NOENT) {
+            match fs::mkdirat(&self.0, name, FOLDER_MODE) {
+                Ok(()) => self.sync()?,
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(self.reason(name, error)),
+            }
+            opened = open();
+        }
+        opened.map(Self).map_err(|error| self.reason(name, error))
+    }
+
+    /// A file to be read, whose bytes do not have to come from somewhere first.
+    pub(in crate::connector::storage) fn read(&self, name: &str) -> Result<(File, Status), FileSystemError> {
+        // Opening a pipe would wait for whoever writes to it.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = fs::openat(&self.0, name, flags, Mode::empty()).map_err(|error| self.reason(name, error))?;
+        let status = status(&fs::fstat(&opened).map_err(io::Error::from)?);
+        Ok((File::from(opened), status))
+    }
+
+    /// A file that was not there before.
+    pub(in crate::connector::storage) fn create(&self, name: &str) -> Result<File, FileSystemError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = fs::openat(&self.0, name, flags, FILE_MODE).map_err(io::Error::from)?;
+        Ok(File::from(opened))
+    }
+
+    /// What a name stands for.
+    pub(in crate::connector::storage) fn status(&self, name: &str) -> Result<Status, FileSystemError> {
+        let found = fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map_err(io::Error::from)?;
+        Ok(status(&found))
+    }
+
+    /// Gives a file of this folder another place, instead of what is there: at once, and for whoever looks.
+    pub(in crate::connector::storage) fn rename(
+        &self,
+        name: &str,
+        to: &Self,
+        new: &str,
+    ) -> Result<(), FileSystemError> {
+        Ok(fs::renameat(&self.0, name, &to.0, new).map_err(io::Error::from)?)
+    }
+
+    /// Removes a file.
+    pub(in crate::connector::storage) fn remove(&self, name: &str) -> Result<(), FileSystemError> {
+        Ok(fs::unlinkat(&self.0, name, AtFlags::empty()).map_err(io::Error::from)?)
+    }
+
+    /// Waits until its names are on the disk.
+    pub(in crate::connector::storage) fn sync(&self) -> Result<(), FileSystemError> {
+        match fs::fsync(&self.0) {
+            // File systems that cannot do so for folders need not.
+            Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
+            Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+
+    /// Whether files can be made in it.
+    pub(in crate::connector::storage) fn writable(&self) -> Result<(), FileSystemError> {
+        let rights = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+        Ok(fs::accessat(&self.0, ".", rights, AtFlags::empty()).map_err(io::Error::from)?)
+    }
+
+    /// All names that may be those of files, in no order.
+    pub(in crate::connector::storage) fn names(&self, mut each: impl FnMut(&str)) -> Result<(), FileSystemError> {
+        let entries = Dir::read_from(&self.0).map_err(io::Error::from)?;
+        for entry in entries {
+            let entry = entry.map_err(io::Error::from)?;
+            if matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown)
+                && let Ok(name) = entry.file_name().to_str()
+            {
+                each(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// What an error of a name means: systems tell a link in different ways.
+    fn reason(&self, name: &str, error: Errno) -> FileSystemError {
+        let is_link = matches!(error, Errno::LOOP | Errno::NOTDIR | Errno::MLINK)
+            && matches!(self.status(name), Ok(Status { kind: Kind::Link, .. }));
+        if is_link {
+            return FileSystemError::Link;
+        }
+        io::Error::from(error).into()
+    }
+}
+
+fn status(found: &fs::Stat) -> Status {
+    let kind = match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Folder,
+        FileType::Symlink => Kind::Link,
+        _ => Kind::Other,
+    };
+    Status {
+        kind,
+        size: u64::try_from(found.st_size).unwrap_or_default(),
+        modified: i128::from(found.st_mtime) * 1_000_000_000 + i128::from(found.st_mtime_nsec),
+    }
+}

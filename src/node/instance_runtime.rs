@@ -1,0 +1,172 @@
+//! The threads behind one instance, and their orderly end.
+
+use super::handlers::PendingAttempts;
+use super::message_queue::MessageQueue;
+use crate::api::Instance;
+use crate::api::intake::{DispatchBatch, Intake, PromiseResolver};
+use crate::error::{Error, ErrorCode, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+/// Longest time that the end of an environment may take: a process that exits does not wait for more.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for dispatches under way when `close` is called.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The runtime, made by the first call that needs it.
+struct Threads {
+    runtime: Runtime,
+    intake: Arc<Intake>,
+}
+
+/// One instance and its threads.
+pub struct InstanceRuntime {
+    /// What it does.
+    pub instance: Arc<Instance>,
+    /// The way to JavaScript.
+    pub queue: Arc<MessageQueue>,
+    /// Attempts that JavaScript has.
+    pub pending: Arc<PendingAttempts>,
+    threads: Mutex<Option<Threads>>,
+    /// Whether a call was made.
+    has_begun: AtomicBool,
+}
+
+impl InstanceRuntime {
+    /// Starts nothing.
+    pub fn new(instance: Arc<Instance>, queue: Arc<MessageQueue>) -> Arc<Self> {
+        Arc::new(Self {
+            instance,
+            queue,
+            pending: Arc::default(),
+            threads: Mutex::new(None),
+            has_begun: AtomicBool::new(false),
+        })
+    }
+
+    /// Does something with the threads, which are started if need be.
+    fn with_threads<R>(&self, act: impl FnOnce(&Threads) -> R) -> Result<R> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads.is_none() {
+            *threads = Some(self.start()?);
+        }
+        threads.as_ref().map(act).ok_or_else(Error::closed)
+    }
+
+    fn start(&self) -> Result<Threads> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(4)
+            .thread_name("ductape")
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorCode::StoreError, "cannot start a background thread").with_source(error)
+            })?;
+        let guard = runtime.enter();
+        let intake = Arc::new(Intake::start(
+            Arc::clone(&self.instance),
+            Arc::clone(&self.queue) as Arc<dyn PromiseResolver>,
+        ));
+        drop(guard);
+        Ok(Threads { runtime, intake })
+    }
+
+    /// With the first call begins the work that needs no handler, one macrotask later: by then all handlers of this tick
+    /// are known, and stand before it.
+    fn begin(&self) {
+        if !self.has_begun.swap(true, Ordering::AcqRel) && self.instance.has_built_in_work() {
+            self.queue.echo("work");
+        }
+    }
+
+    /// Takes dispatches; the promises are settled later, or now with a refusal.
+    pub fn dispatch(&self, parcel: DispatchBatch) {
+        let tickets = parcel.tickets();
+        if let Err(error) = self.accept(parcel) {
+            self.queue
+                .resolve(tickets.map(|ticket| (ticket, Err(error.clone()))).collect());
+        }
+    }
+
+    fn accept(&self, parcel: DispatchBatch) -> Result<()> {
+        if self.instance.is_closed() {
+            return Err(Error::closed());
+        }
+        self.begin();
+        self.with_threads(|threads| threads.intake.submit(parcel))?
+    }
+
+    /// Answers a method later.
+    pub fn call(&self, ticket: u64, method: String, arguments: String) {
+        if method != "close" {
+            self.begin();
+        }
+        let (instance, queue) = (Arc::clone(&self.instance), Arc::clone(&self.queue));
+        let spawned = self.with_threads(|threads| {
+            let intake = Arc::clone(&threads.intake);
+            threads.runtime.spawn(async move {
+                if method == "close" {
+                    // What was dispatched before is stored before.
+                    let _ = tokio::time::timeout(FLUSH_TIMEOUT, intake.wait_until_empty()).await;
+                }
+                queue.answer(ticket, &instance.call(&method, &arguments).await);
+            });
+        });
+        if let Err(error) = spawned {
+            self.queue.answer(ticket, &Err(error));
+        }
+    }
+
+    /// Handlers came or went.
+    pub fn handlers_changed(&self) {
+        let instance = Arc::clone(&self.instance);
+        // Without threads nothing claims, so nobody needs to know.
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(threads) = &*threads {
+            threads.runtime.spawn(async move { instance.handlers_changed().await });
+        }
+    }
+
+    /// A handler said something about its attempt.
+    pub fn note(&self, key: i64, kind: String, value: String) {
+        let instance = Arc::clone(&self.instance);
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(threads) = &*threads {
+            threads
+                .runtime
+                .spawn(async move { instance.note(key, &kind, &value).await });
+        }
+    }
+
+    /// Becomes a worker in the background.
+    pub fn work(&self) {
+        let instance = Arc::clone(&self.instance);
+        let spawned = self.with_threads(|threads| {
+            threads
+                .runtime
+                .spawn(async move { instance.work_when_possible().await });
+        });
+        drop(spawned);
+    }
+
+    /// The environment ends: hands back what is claimed and ends the threads, within a bounded time.
+    pub fn shut_down(&self) {
+        self.queue.close();
+        self.pending.drop_all();
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(threads) = threads else { return };
+        let instance = Arc::clone(&self.instance);
+        threads.runtime.block_on(async move {
+            let intake = Arc::clone(&threads.intake);
+            let ended = async {
+                intake.wait_until_empty().await;
+                let _ = instance.close(Some(Duration::ZERO)).await;
+            };
+            let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, ended).await;
+        });
+        threads.runtime.shutdown_timeout(Duration::from_millis(200));
+    }
+}

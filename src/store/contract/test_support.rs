@@ -1,0 +1,253 @@
+//! What the suite's tests are written with: a store under test, jobs to dispatch, and short forms of the verbs.
+#![allow(missing_docs, clippy::missing_panics_doc)]
+
+use crate::clock::Millis;
+use crate::model::{
+    IfRunning, JobId, JobOptions, Misfire, Namespace, NewJob, OnConflict, Recurrence, Route, Rule, RunError,
+    RunOutcome, Status,
+};
+use crate::store::{
+    Change, ChangeOutcome, ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, DueSeries,
+    InsertParams, Inserted, InstanceId, JobRecord, ListFilter, Occurrence, RouteId, SeriesAdvance, ServedRoute, Store,
+};
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// The time at which every test begins.
+pub const T0: Millis = 1_700_000_000_000;
+pub const DAY: i64 = 86_400_000;
+/// Lease of a test's processes, ms.
+pub const LEASE: i64 = 10_000;
+
+type Check = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// A fresh store, the clock of its leases, and a check of its invariants.
+pub struct TestStore {
+    pub store: Arc<dyn Store>,
+    pub lease_clock: Arc<AtomicI64>,
+    pub boot: Arc<std::sync::Mutex<String>>,
+    pub check: Check,
+    /// Whatever must live as long, such as a folder.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+pub fn route(name: &str) -> Route {
+    Route {
+        namespace: Namespace::Features,
+        product: "shop".into(),
+        env: "prd".into(),
+        target: vec![name.into()],
+    }
+}
+
+pub fn id(text: &str) -> JobId {
+    JobId::parse(text).unwrap()
+}
+
+/// A one-off on the route `a`, due at [`T0`].
+pub fn one_off(text: &str) -> NewJob {
+    NewJob {
+        id: id(text),
+        on_conflict: OnConflict::Return,
+        route: route("a").into(),
+        priority: 0,
+        due: Some(T0),
+        created: T0,
+        retries: 0,
+        options: JobOptions::default(),
+        input: format!("{{\"id\":\"{text}\"}}").into(),
+        recurrence: None,
+    }
+}
+
+pub fn every(interval: i64) -> Recurrence {
+    Recurrence {
+        rule: Rule::Every { interval, anchor: T0 },
+        start_at: None,
+        limit: None,
+        end_at: None,
+        dst: crate::model::schedule::Dst::default(),
+        misfire: Misfire::Once,
+        if_running: IfRunning::Skip,
+        offset: 0,
+    }
+}
+
+/// A series on the route `a`, next due at [`T0`].
+pub fn series(text: &str) -> NewJob {
+    NewJob {
+        recurrence: Some(every(1_000)),
+        on_conflict: OnConflict::Replace,
+        ..one_off(text)
+    }
+}
+
+pub fn replacing(job: NewJob) -> NewJob {
+    NewJob {
+        on_conflict: OnConflict::Replace,
+        ..job
+    }
+}
+
+pub fn failure() -> RunError {
+    RunError::new("Error", "it broke", None)
+}
+
+pub fn done() -> RunOutcome {
+    RunOutcome::Completed {
+        result: Some("42".into()),
+    }
+}
+
+pub fn failed() -> RunOutcome {
+    RunOutcome::Failed { error: failure() }
+}
+
+pub fn retry(due: Millis) -> RunOutcome {
+    RunOutcome::Retry { error: failure(), due }
+}
+
+impl TestStore {
+    pub async fn check(&self) {
+        (self.check)().await;
+    }
+
+    /// Lets time pass for the leases.
+    pub fn pass(&self, ms: i64) {
+        self.lease_clock.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub async fn insert(&self, jobs: Vec<NewJob>) -> Vec<Inserted> {
+        self.insert_at(jobs, T0).await
+    }
+
+    pub async fn insert_at(&self, jobs: Vec<NewJob>, now: Millis) -> Vec<Inserted> {
+        self.store
+            .insert(InsertParams {
+                jobs,
+                all_or_nothing: false,
+                now,
+            })
+            .await
+            .unwrap()
+    }
+
+    pub async fn add(&self, job: NewJob) -> Inserted {
+        self.insert(vec![job]).await.remove(0)
+    }
+
+    pub async fn process(&self) -> InstanceId {
+        self.store.register(LEASE).await.unwrap()
+    }
+
+    pub async fn served(&self) -> Arc<[ServedRoute]> {
+        let routes = self.store.routes_after(0).await.unwrap();
+        routes
+            .into_iter()
+            .map(|(route, _)| ServedRoute { route, group: 0 })
+            .collect()
+    }
+
+    pub async fn route_id(&self, name: &str) -> RouteId {
+        let routes = self.store.routes_after(0).await.unwrap();
+        routes.into_iter().find(|(_, known)| *known == route(name)).unwrap().0
+    }
+
+    pub async fn claim_with(&self, instance: InstanceId, now: Millis, slots: usize) -> Claimed {
+        let served = self.served().await;
+        let params = ClaimParams {
+            now,
+            instance,
+            served,
+            group_slots: vec![slots],
+            slots,
+        };
+        self.store.claim(params).await.unwrap()
+    }
+
+    pub async fn claim(&self, instance: InstanceId, now: Millis) -> Vec<ClaimedRun> {
+        self.claim_with(instance, now, 100).await.runs
+    }
+
+    pub async fn claim_one(&self, instance: InstanceId, now: Millis) -> ClaimedRun {
+        let mut runs = self.claim(instance, now).await;
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        runs.remove(0)
+    }
+
+    pub async fn complete(
+        &self,
+        instance: InstanceId,
+        run: &ClaimedRun,
+        outcome: RunOutcome,
+        now: Millis,
+    ) -> Completed {
+        let completion = Completion {
+            job: run.job,
+            run: run.run,
+            token: run.token,
+            started_at: now - 1,
+            ended_at: now,
+            outcome,
+        };
+        let params = CompleteParams {
+            now,
+            instance,
+            completions: vec![completion],
+        };
+        self.store.complete(params).await.unwrap().remove(0)
+    }
+
+    pub async fn change(&self, text: &str, change: Change, now: Millis) -> ChangeOutcome {
+        self.store.change(&id(text), change, now).await.unwrap()
+    }
+
+    pub async fn record(&self, text: &str) -> JobRecord {
+        self.store.get(&id(text)).await.unwrap().unwrap()
+    }
+
+    pub async fn status(&self, text: &str) -> Status {
+        self.record(text).await.status
+    }
+
+    pub async fn due_series(&self, now: Millis) -> Vec<DueSeries> {
+        let params = ClaimParams {
+            now,
+            instance: 0,
+            served: Arc::new([]),
+            group_slots: vec![],
+            slots: 0,
+        };
+        self.store.claim(params).await.unwrap().series
+    }
+
+    /// Moves the one due series on with one run, and on to `next_at`.
+    pub async fn run_due_occurrence(&self, now: Millis, next_at: Option<Millis>) {
+        let due = self.due_series(now).await.remove(0);
+        let counted = self.store.advance(now, vec![step(&due, next_at)]).await.unwrap();
+        assert_eq!(counted, 1);
+    }
+
+    pub async fn list(&self, filter: ListFilter) -> Vec<String> {
+        let page = self.store.list(filter).await.unwrap();
+        page.jobs.into_iter().map(|job| job.id.to_string()).collect()
+    }
+}
+
+/// The advance that runs a due occurrence.
+pub fn step(due: &DueSeries, next_at: Option<Millis>) -> SeriesAdvance {
+    SeriesAdvance {
+        job: due.job,
+        version: due.version,
+        occurrences: vec![Occurrence {
+            scheduled_at: due.next_at,
+            missed: 0,
+        }],
+        gaps: vec![],
+        next_at,
+        after_live_runs: false,
+    }
+}

@@ -1,0 +1,471 @@
+//! The verbs of [`Store`], each handed to its module.
+//!
+//! Knows which verbs are urgent, which may be sent again and which are cut into several transactions; nothing of SQL.
+
+use super::pool::{WriteOptions, with_session};
+use super::{
+    PostgresStore, advance, change, claim, complete, counters, entries, history, instances, keys, list, metadata,
+    notes, outbox, read, routes, statement, steps, sweep, uniques, webhooks,
+};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{JobId, NewJob, Route, RunOutcome, Status};
+use crate::store::{
+    BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed, CompleteParams, Completed,
+    DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord,
+    JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, Recovered, RelayedEvent, Retention, RouteId, RunLocation,
+    SeriesAdvance, Statement, Stats, Step, Store, StoredEvent, Token, Webhook, WebhookSet, WebhookStore,
+};
+use async_trait::async_trait;
+use std::sync::atomic::Ordering;
+use tokio::sync::watch;
+
+/// Jobs that are changed in one transaction: others wait for their locks meanwhile.
+const CHANGED_TOGETHER: usize = 100;
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>> {
+        self.inner_if_open()?;
+        if params.jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.writer.insert(params).await
+    }
+
+    async fn claim(&self, params: ClaimParams) -> Result<Claimed> {
+        let inner = self.inner_if_open()?;
+        // Before the claim rather than after it: nothing that was claimed waits for this.
+        self.compact_if_due().await;
+        let token = self.reserve_tokens(params.slots);
+        let claimed = with_session!(inner.general, WriteOptions::ENGINE, |session| claim::apply(
+            session,
+            &inner.scan_positions,
+            &params,
+            token
+        ));
+        if !claimed.runs.is_empty() || claimed.more {
+            inner.counters_written();
+        }
+        Ok(claimed)
+    }
+
+    async fn advance(&self, now: Millis, advances: Vec<SeriesAdvance>) -> Result<usize> {
+        let inner = self.inner_if_open()?;
+        let counted = with_session!(inner.general, WriteOptions::ENGINE, |session| advance::apply(
+            session, now, &advances
+        ));
+        if counted > 0 {
+            inner.counters_written();
+            let dues = advances.iter().flat_map(|advance| &advance.occurrences);
+            let dues = dues.map(|occurrence| occurrence.scheduled_at.min(now));
+            inner.scan_positions.run_added(dues.min().unwrap_or(Millis::MAX));
+            inner.wake();
+        }
+        Ok(counted)
+    }
+
+    async fn complete(&self, params: CompleteParams) -> Result<Vec<Completed>> {
+        let inner = self.inner_if_open()?;
+        let (answers, after) = with_session!(inner.general, WriteOptions::ENGINE, |session, resent| {
+            complete::apply(session, &params, resent)
+        });
+        inner.counters_written();
+        for completion in &params.completions {
+            match completion.outcome {
+                RunOutcome::Retry { due, .. } | RunOutcome::Snoozed { due } => inner.scan_positions.run_added(due),
+                RunOutcome::Released => inner.scan_positions.runs_added(),
+                _ => {}
+            }
+        }
+        inner.apply_effects(after).await;
+        Ok(answers)
+    }
+
+    async fn change(&self, id: &JobId, change: Change, now: Millis) -> Result<ChangeOutcome> {
+        let inner = self.inner_if_open()?;
+        let (changed, after) = with_session!(inner.general, WriteOptions::NO_RESEND, |session| change::by_id(
+            session, id, &change, now
+        ));
+        inner.scan_positions.runs_added();
+        inner.apply_effects(after).await;
+        Ok(changed)
+    }
+
+    async fn change_many(
+        &self,
+        jobs: Vec<JobSeq>,
+        statuses: Vec<Status>,
+        change: Change,
+        now: Millis,
+    ) -> Result<BulkChangeOutcome> {
+        let inner = self.inner_if_open()?;
+        let mut changed = BulkChangeOutcome::default();
+        for some in jobs.chunks(CHANGED_TOGETHER) {
+            let (slice, after) = with_session!(inner.general, WriteOptions::NO_RESEND, |session| {
+                change::some(session, some, &statuses, &change, now)
+            });
+            changed.extend(slice);
+            inner.counters_written();
+            inner.scan_positions.runs_added();
+            inner.apply_effects(after).await;
+        }
+        Ok(changed)
+    }
+
+    async fn matching_jobs(&self, filter: ListFilter) -> Result<Vec<JobSeq>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| {
+            list::numbers(session, &filter)
+        }))
+    }
+
+    async fn register(&self, lease: i64) -> Result<InstanceId> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.urgent, WriteOptions::DEFAULT, |session| {
+            instances::register(session, self.lease_now(), lease)
+        }))
+    }
+
+    async fn renew(&self, instance: InstanceId, lease: i64) -> Result<bool> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.urgent, WriteOptions::HEARTBEAT, |session| {
+            instances::renew(session, self.lease_now(), instance, lease)
+        }))
+    }
+
+    async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()> {
+        let inner = self.inner_if_open()?;
+        loop {
+            let (more, after) = with_session!(inner.general, WriteOptions::ENGINE, |session| {
+                instances::release_claims(session, instance, now)
+            });
+            inner.scan_positions.runs_added();
+            inner.apply_effects(after).await;
+            if !more {
+                break;
+            }
+        }
+        inner.wake();
+        Ok(())
+    }
+
+    async fn recover(&self, now: Millis, max_crashes: u32) -> Result<Recovered> {
+        let inner = self.inner_if_open()?;
+        let mut total = Recovered::default();
+        loop {
+            let step = with_session!(inner.general, WriteOptions::ENGINE, |session| {
+                instances::recover(session, self.lease_now(), now, max_crashes)
+            });
+            total.instances += step.found.instances;
+            total.requeued += step.found.requeued;
+            total.failed += step.found.failed;
+            inner.apply_effects(step.after).await;
+            if !step.more {
+                break;
+            }
+        }
+        // A process may have died between the end of a run and what follows it.
+        let unblocked = with_session!(inner.general, WriteOptions::ENGINE, |session| keys::unblock_all(
+            session
+        ));
+        if unblocked > 0 || total.requeued > 0 {
+            inner.scan_positions.runs_added();
+            inner.wake();
+        }
+        Ok(total)
+    }
+
+    async fn claims_of(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::ENGINE, |session| {
+            instances::claims_of(session, instance)
+        }))
+    }
+
+    async fn save_notes(&self, notes: Vec<Note>) -> Result<()> {
+        let inner = self.inner_if_open()?;
+        with_session!(inner.general, WriteOptions::ENGINE, |session| notes::apply(
+            session, &notes
+        ));
+        Ok(())
+    }
+
+    async fn steps(&self, job: JobSeq, run: i64) -> Result<Vec<Step>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            steps::of_run(session, job, run)
+        }))
+    }
+
+    async fn record_step(&self, holder: ClaimRef, step: Step) -> Result<()> {
+        step.check()?;
+        let inner = self.inner_if_open()?;
+        let recorded = with_session!(inner.general, WriteOptions::DEFAULT, |session| steps::record(
+            session, holder, &step
+        ));
+        recorded.answer()
+    }
+
+    async fn forget_steps(&self, holder: ClaimRef) -> Result<()> {
+        let inner = self.inner_if_open()?;
+        let forgotten = with_session!(inner.general, WriteOptions::DEFAULT, |session| steps::delete_all(
+            session, holder
+        ));
+        forgotten.answer()
+    }
+
+    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::ENGINE, |session| {
+            claim::series_after(session, after, limit)
+        }))
+    }
+
+    async fn put_entry(&self, entry: Entry) -> Result<()> {
+        let inner = self.inner_if_open()?;
+        with_session!(inner.general, WriteOptions::DEFAULT, |session| entries::put(
+            session, &entry
+        ));
+        Ok(())
+    }
+
+    async fn entry(&self, at: EntryKey, now: Millis) -> Result<Option<Box<str>>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            entries::get(session, &at, now)
+        }))
+    }
+
+    async fn take_entry(&self, at: EntryKey, now: Millis) -> Result<Option<Box<str>>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::NO_RESEND, |session| {
+            entries::take(session, &at, now)
+        }))
+    }
+
+    async fn clear_entries(&self, kind: EntryKind, space: &str) -> Result<usize> {
+        let inner = self.inner_if_open()?;
+        let mut total = 0;
+        loop {
+            let step = with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| entries::clear(
+                session, kind, space
+            ));
+            total += step;
+            if step < entries::MAX_ENTRIES_PER_TRANSACTION {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn sweep_entries(&self, now: Millis, most: usize, limit: usize) -> Result<usize> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| {
+            entries::sweep(session, now, most, limit)
+        }))
+    }
+
+    async fn set_metadata(&self, name: &str, value: &str) -> Result<()> {
+        let inner = self.inner_if_open()?;
+        with_session!(inner.general, WriteOptions::DEFAULT, |session| metadata::set(
+            session, name, value
+        ));
+        Ok(())
+    }
+
+    async fn metadata(&self, name: &str) -> Result<Option<String>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            metadata::get(session, name)
+        }))
+    }
+
+    async fn logs(&self, id: &JobId) -> Result<Option<Vec<LogLine>>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            notes::log_lines(session, id)
+        }))
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<JobRecord>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(
+            inner.general,
+            WriteOptions::DEFAULT,
+            |session| read::get(session, id)
+        ))
+    }
+
+    async fn run_location(&self, id: &JobId, count_up_to: usize) -> Result<Option<RunLocation>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            read::run_location(session, id, count_up_to)
+        }))
+    }
+
+    async fn cancellation(&self, job: JobSeq, run: i64) -> Result<Option<Cancellation>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::ENGINE, |session| {
+            read::cancellation(session, job, run)
+        }))
+    }
+
+    async fn list(&self, filter: ListFilter) -> Result<Page> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| {
+            list::page(session, &filter)
+        }))
+    }
+
+    async fn stats(&self, routes: Option<Vec<RouteId>>) -> Result<Stats> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            counters::stats(session, routes.as_deref())
+        }))
+    }
+
+    async fn history(&self, id: &JobId, limit: usize) -> Result<Option<History>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            history::of(session, id, limit)
+        }))
+    }
+
+    async fn routes_after(&self, after: RouteId) -> Result<Vec<(RouteId, Route)>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            routes::after(session, after)
+        }))
+    }
+
+    async fn ready_routes(&self) -> Result<Vec<RouteId>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            routes::with_ready(session)
+        }))
+    }
+
+    async fn count_due(&self, routes: Vec<RouteId>, now: Millis, limit: usize) -> Result<usize> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            counters::due(session, &routes, now, limit)
+        }))
+    }
+
+    async fn statement(&self, job: &NewJob) -> Result<Option<Statement>> {
+        let inner = self.inner_if_open()?;
+        let (statement, after) = with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            statement::of(session, &inner.routes, job)
+        });
+        inner.apply_effects(after).await;
+        Ok(Some(statement))
+    }
+
+    async fn count_blocked(&self, routes: Vec<RouteId>, limit: usize) -> Result<usize> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            counters::blocked(session, &routes, limit)
+        }))
+    }
+
+    async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize> {
+        let inner = self.inner_if_open()?;
+        let mut deleted = 0;
+        while deleted < limit {
+            let most = (limit - deleted).min(sweep::MAX_JOBS_PER_STEP);
+            let step = with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| sweep::jobs(
+                session, retention, now, most
+            ));
+            deleted += step;
+            if step < most {
+                break;
+            }
+        }
+        for _ in 0..sweep::MAX_TRIM_STEPS {
+            let after = self.trim_cursor.load(Ordering::Relaxed);
+            let next = with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| {
+                sweep::runs(session, retention.runs, now, after)
+            });
+            self.trim_cursor.store(next.unwrap_or(JobSeq::MIN), Ordering::Relaxed);
+            if next.is_none() {
+                break;
+            }
+        }
+        with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| uniques::expire(
+            session, now
+        ));
+        with_session!(
+            inner.general,
+            WriteOptions::LONG_RUNNING,
+            |session| keys::delete_unused(session)
+        );
+        self.compact().await?;
+        Ok(deleted)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+
+    fn watch_other_processes(&self, watch: bool) {
+        self.inner.watch_other_processes.send_replace(watch);
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.shut_down();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl WebhookStore for PostgresStore {
+    async fn set_webhook(&self, webhook: NewWebhook, most: usize, now: Millis) -> Result<WebhookSet> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            webhooks::set(session, &webhook, most, now)
+        }))
+    }
+
+    async fn webhooks(&self) -> Result<Vec<Webhook>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            webhooks::all(session)
+        }))
+    }
+
+    async fn delete_webhook(&self, id_or_url: &str) -> Result<bool> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+            webhooks::delete(session, id_or_url)
+        }))
+    }
+
+    async fn note_delivery(&self, id: &str, report: DeliveryReport, now: Millis) -> Result<()> {
+        let inner = self.inner_if_open()?;
+        with_session!(
+            inner.general,
+            WriteOptions::ENGINE,
+            |session| webhooks::record_delivery(session, id, &report, now)
+        );
+        Ok(())
+    }
+
+    async fn outbox(&self, limit: usize) -> Result<Vec<StoredEvent>> {
+        let inner = self.inner_if_open()?;
+        Ok(with_session!(inner.general, WriteOptions::ENGINE, |session| {
+            outbox::oldest(session, limit)
+        }))
+    }
+
+    async fn relay(&self, relayed: Vec<RelayedEvent>, now: Millis) -> Result<usize> {
+        let inner = self.inner_if_open()?;
+        let (count, after) = with_session!(inner.general, WriteOptions::ENGINE, |session| {
+            outbox::relay(session, &inner.routes, &relayed, now)
+        });
+        inner.counters_written();
+        inner.scan_positions.runs_added();
+        inner.apply_effects(after).await;
+        inner.wake();
+        Ok(count)
+    }
+}

@@ -1,0 +1,56 @@
+//! A server that is reached by TLS alone: what each `sslmode` lets pass.
+
+use super::super::{Address, PostgresConfig, PostgresStore};
+use crate::error::ErrorCode;
+use crate::testing::authority::Authority;
+use crate::testing::servers;
+
+#[tokio::test]
+async fn tls_follows_sslmode_of_the_address() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let Some(server) = servers::postgres("the_store_is_reached_by_tls_as_its_address_says", &authority) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, pem: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        format!("&sslrootcert={}", path.display())
+    };
+    let (known, strange, none) = (
+        file("known", &authority.ca),
+        file("strange", &stranger.ca),
+        file("none", ""),
+    );
+    for (host, mode, root, expected) in [
+        ("localhost", "prefer", "", true),
+        ("127.0.0.1", "require", "", true),
+        // As libpq: with a root certificate `require` checks the signature.
+        ("127.0.0.1", "require", &*known, true),
+        ("127.0.0.1", "require", &*strange, false),
+        ("127.0.0.1", "verify-ca", &*known, true),
+        ("127.0.0.1", "verify-ca", &*strange, false),
+        ("localhost", "verify-full", &*known, true),
+        ("127.0.0.1", "verify-full", &*known, false),
+        ("localhost", "verify-full", &*strange, false),
+        // Not on the system's list.
+        ("localhost", "verify-full", "", false),
+        ("localhost", "verify-full", &*none, false),
+        ("localhost", "verify-full", "&sslrootcert=/no/such/file", false),
+        ("localhost", "disable", "", false),
+    ] {
+        let run_state = format!("postgres://ann@{host}:{}/postgres", server.port);
+        let url = format!("{run_state}?connect_timeout=2&connections=1&sslmode={mode}{root}");
+        let opened = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap())).await;
+        assert_eq!(opened.is_ok(), expected, "{url}: {:?}", opened.err());
+        if let Err(error) = opened {
+            // A server that wants TLS refuses the user who comes without it.
+            let code = if mode == "disable" {
+                ErrorCode::Unauthorized
+            } else {
+                ErrorCode::ConnectionError
+            };
+            assert_eq!(error.code, code, "{url}: {error:?}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The verbs of [`Store`], each handed to its module.
+//!
+//! Knows which verbs are synced, which are urgent and which are cut into several transactions; nothing of SQL.
+
+use super::write_operation::WriteOptions;
+use super::{
+    SqliteStore, advance, change, claim, complete, counters, entries, history, insert, instances, list, metadata,
+    notes, outbox, read, routes, run_location, steps, sweep, webhooks,
+};
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::model::{JobId, Route, Status};
+use crate::store::{
+    BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed, CompleteParams, Completed,
+    DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord,
+    JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, Recovered, RelayedEvent, Retention, RouteId, RunLocation,
+    SeriesAdvance, Stats, Step, Store, StoredEvent, Token, Webhook, WebhookSet, WebhookStore,
+};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::watch;
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>> {
+        let options = WriteOptions::synced(params.jobs.len());
+        self.write(options, move |tx| insert::apply(tx, &params)).await
+    }
+
+    async fn claim(&self, params: ClaimParams) -> Result<Claimed> {
+        let options = WriteOptions::plain(params.slots);
+        self.write(options, move |tx| claim::apply(tx, &params)).await
+    }
+
+    async fn advance(&self, now: Millis, advances: Vec<SeriesAdvance>) -> Result<usize> {
+        let options = WriteOptions::plain(advances.len());
+        self.write(options, move |tx| advance::apply(tx, now, &advances)).await
+    }
+
+    async fn complete(&self, params: CompleteParams) -> Result<Vec<Completed>> {
+        let options = WriteOptions::plain(params.completions.len());
+        self.write(options, move |tx| complete::apply(tx, &params)).await
+    }
+
+    async fn change(&self, id: &JobId, change: Change, now: Millis) -> Result<ChangeOutcome> {
+        let id = id.clone();
+        self.write(WriteOptions::synced(1), move |tx| change::by_id(tx, &id, &change, now))
+            .await
+    }
+
+    async fn change_many(
+        &self,
+        jobs: Vec<JobSeq>,
+        statuses: Vec<Status>,
+        change: Change,
+        now: Millis,
+    ) -> Result<BulkChangeOutcome> {
+        let (jobs, statuses): (Arc<[_]>, Arc<[_]>) = (jobs.into(), statuses.into());
+        let (mut changed, mut done) = (BulkChangeOutcome::default(), 0);
+        while done < jobs.len() {
+            let (jobs, statuses, change) = (Arc::clone(&jobs), Arc::clone(&statuses), change.clone());
+            let (time_slice, seen) = self
+                .write(WriteOptions::alone(), move |tx| {
+                    change::some(tx, &jobs[done..], &statuses, &change, now)
+                })
+                .await?;
+            changed.extend(time_slice);
+            done += seen;
+        }
+        if !changed.jobs.is_empty() {
+            // One sync for all slices: it covers what was committed before it.
+            self.set_metadata(metadata::LAST_BULK_CHANGE, &now.to_string()).await?;
+        }
+        Ok(changed)
+    }
+
+    async fn matching_jobs(&self, filter: ListFilter) -> Result<Vec<JobSeq>> {
+        self.read(move |connection| list::numbers(connection, &filter)).await
+    }
+
+    async fn register(&self, lease: i64) -> Result<InstanceId> {
+        let clock = Arc::clone(&self.lease_clock);
+        let (instance, lock) = self
+            .write(WriteOptions::urgent(), move |tx| {
+                instances::register(tx, &clock(), lease)
+            })
+            .await?;
+        if let Some(lock) = lock {
+            self.instance_locks().insert(instance, lock);
+        }
+        Ok(instance)
+    }
+
+    async fn renew(&self, instance: InstanceId, lease: i64) -> Result<bool> {
+        let clock = Arc::clone(&self.lease_clock);
+        self.write(WriteOptions::urgent(), move |tx| {
+            instances::renew(tx, instance, &clock(), lease)
+        })
+        .await
+    }
+
+    async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()> {
+        while self
+            .write(WriteOptions::plain(1), move |tx| {
+                instances::release_claims(tx, instance, now)
+            })
+            .await?
+        {}
+        self.instance_locks().remove(&instance);
+        Ok(())
+    }
+
+    async fn recover(&self, now: Millis, max_crashes: u32) -> Result<Recovered> {
+        let own: Vec<InstanceId> = self.instance_locks().keys().copied().collect();
+        let own: Arc<[InstanceId]> = own.into();
+        let mut total = Recovered::default();
+        loop {
+            let (clock, own) = (Arc::clone(&self.lease_clock), Arc::clone(&own));
+            let step = self
+                .write(WriteOptions::plain(1), move |tx| {
+                    instances::recover(tx, &clock(), &own, now, max_crashes)
+                })
+                .await?;
+            total.instances += step.found.instances;
+            total.requeued += step.found.requeued;
+            total.failed += step.found.failed;
+            if !step.more {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn claims_of(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>> {
+        self.read(move |connection| instances::claims_of(connection, instance))
+            .await
+    }
+
+    async fn save_notes(&self, notes: Vec<Note>) -> Result<()> {
+        self.write(WriteOptions::plain(notes.len()), move |tx| notes::apply(tx, &notes))
+            .await
+    }
+
+    async fn steps(&self, job: JobSeq, run: i64) -> Result<Vec<Step>> {
+        self.read(move |connection| steps::of_run(connection, job, run)).await
+    }
+
+    async fn record_step(&self, holder: ClaimRef, step: Step) -> Result<()> {
+        step.check()?;
+        // Synced: "finished" is a promise not to do it again, whatever happens to the machine.
+        self.write(WriteOptions::synced(1), move |tx| steps::record(tx, holder, &step))
+            .await?
+            .answer()
+    }
+
+    async fn forget_steps(&self, holder: ClaimRef) -> Result<()> {
+        self.write(WriteOptions::synced(1), move |tx| steps::delete_all(tx, holder))
+            .await?
+            .answer()
+    }
+
+    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>> {
+        self.read(move |connection| claim::series_after(connection, after, limit))
+            .await
+    }
+
+    async fn put_entry(&self, entry: Entry) -> Result<()> {
+        // A refresh token that was handed out, and a revocation, survive what a dispatch survives.
+        let options = match entry.at.kind {
+            EntryKind::Session => WriteOptions::synced(1),
+            EntryKind::Cache => WriteOptions::plain(1),
+        };
+        self.write(options, move |tx| entries::put(tx, &entry)).await
+    }
+
+    async fn entry(&self, at: EntryKey, now: Millis) -> Result<Option<Box<str>>> {
+        self.read(move |connection| entries::get(connection, &at, now)).await
+    }
+
+    async fn take_entry(&self, at: EntryKey, now: Millis) -> Result<Option<Box<str>>> {
+        self.write(WriteOptions::synced(1), move |tx| entries::take(tx, &at, now))
+            .await
+    }
+
+    async fn clear_entries(&self, kind: EntryKind, space: &str) -> Result<usize> {
+        let mut total = 0;
+        loop {
+            let space = space.to_owned();
+            let step = self
+                .write(WriteOptions::synced(entries::MAX_ENTRIES_PER_TRANSACTION), move |tx| {
+                    entries::clear(tx, kind, &space, entries::MAX_ENTRIES_PER_TRANSACTION)
+                })
+                .await?;
+            total += step;
+            if step < entries::MAX_ENTRIES_PER_TRANSACTION {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn sweep_entries(&self, now: Millis, most: usize, limit: usize) -> Result<usize> {
+        let limit = limit.min(entries::MAX_ENTRIES_PER_TRANSACTION);
+        self.write(WriteOptions::plain(limit), move |tx| {
+            entries::sweep(tx, now, most, limit)
+        })
+        .await
+    }
+
+    async fn set_metadata(&self, name: &str, value: &str) -> Result<()> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.write(WriteOptions::synced(1), move |tx| metadata::set(tx, &name, &value))
+            .await
+    }
+
+    async fn metadata(&self, name: &str) -> Result<Option<String>> {
+        let name = name.to_owned();
+        self.read(move |connection| metadata::get(connection, &name)).await
+    }
+
+    async fn logs(&self, id: &JobId) -> Result<Option<Vec<LogLine>>> {
+        let id = id.clone();
+        self.read(move |connection| notes::log_lines(connection, &id)).await
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<JobRecord>> {
+        let id = id.clone();
+        self.read(move |connection| read::get(connection, &id)).await
+    }
+
+    async fn run_location(&self, id: &JobId, count_up_to: usize) -> Result<Option<RunLocation>> {
+        let id = id.clone();
+        self.read(move |connection| run_location::of(connection, &id, count_up_to))
+            .await
+    }
+
+    async fn cancellation(&self, job: JobSeq, run: i64) -> Result<Option<Cancellation>> {
+        self.read(move |connection| read::cancellation(connection, job, run))
+            .await
+    }
+
+    async fn list(&self, filter: ListFilter) -> Result<Page> {
+        self.read(move |connection| list::page(connection, &filter)).await
+    }
+
+    async fn stats(&self, routes: Option<Vec<RouteId>>) -> Result<Stats> {
+        self.read(move |connection| counters::stats(connection, routes.as_deref()))
+            .await
+    }
+
+    async fn history(&self, id: &JobId, limit: usize) -> Result<Option<History>> {
+        let id = id.clone();
+        self.read(move |connection| history::of(connection, &id, limit)).await
+    }
+
+    async fn routes_after(&self, after: RouteId) -> Result<Vec<(RouteId, Route)>> {
+        self.read(move |connection| routes::after(connection, after)).await
+    }
+
+    async fn ready_routes(&self) -> Result<Vec<RouteId>> {
+        self.read(routes::with_ready).await
+    }
+
+    async fn count_due(&self, routes: Vec<RouteId>, now: Millis, limit: usize) -> Result<usize> {
+        self.read(move |connection| counters::due(connection, &routes, now, limit))
+            .await
+    }
+
+    async fn count_blocked(&self, routes: Vec<RouteId>, limit: usize) -> Result<usize> {
+        self.read(move |connection| counters::blocked(connection, &routes, limit))
+            .await
+    }
+
+    async fn sweep(&self, retention: Retention, now: Millis, limit: usize) -> Result<usize> {
+        let mut deleted = 0;
+        while deleted < limit {
+            let most = limit - deleted;
+            let step = self
+                .write(WriteOptions::alone(), move |tx| sweep::jobs(tx, retention, now, most))
+                .await?;
+            if step == 0 {
+                break;
+            }
+            deleted += step;
+        }
+        for _ in 0..sweep::MAX_TRIM_STEPS {
+            let after = self.trim_cursor.load(Ordering::Relaxed);
+            let step = self.write(WriteOptions::alone(), move |tx| {
+                sweep::runs(tx, retention.runs, now, after)
+            });
+            let next = step.await?;
+            self.trim_cursor.store(next.unwrap_or(JobSeq::MIN), Ordering::Relaxed);
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(deleted)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    fn watch_other_processes(&self, watch: bool) {
+        self.shared.watch_other_processes.store(watch, Ordering::Relaxed);
+        self.wake_writer();
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.close_writer().await
+    }
+}
+
+#[async_trait]
+impl WebhookStore for SqliteStore {
+    async fn set_webhook(&self, webhook: NewWebhook, most: usize, now: Millis) -> Result<WebhookSet> {
+        self.write(WriteOptions::synced(1), move |tx| {
+            webhooks::set(tx, &webhook, most, now)
+        })
+        .await
+    }
+
+    async fn webhooks(&self) -> Result<Vec<Webhook>> {
+        self.read(webhooks::all).await
+    }
+
+    async fn delete_webhook(&self, id_or_url: &str) -> Result<bool> {
+        let id_or_url = id_or_url.to_owned();
+        self.write(WriteOptions::synced(1), move |tx| webhooks::delete(tx, &id_or_url))
+            .await
+    }
+
+    async fn note_delivery(&self, id: &str, report: DeliveryReport, now: Millis) -> Result<()> {
+        let id = id.to_owned();
+        self.write(WriteOptions::plain(1), move |tx| {
+            webhooks::record_delivery(tx, &id, &report, now)
+        })
+        .await
+    }
+
+    async fn outbox(&self, limit: usize) -> Result<Vec<StoredEvent>> {
+        self.read(move |connection| outbox::oldest(connection, limit)).await
+    }
+
+    async fn relay(&self, relayed: Vec<RelayedEvent>, now: Millis) -> Result<usize> {
+        let rows = relayed.iter().map(|event| event.deliveries.len() + 1).sum();
+        self.write(WriteOptions::plain(rows), move |tx| outbox::relay(tx, &relayed, now))
+            .await
+    }
+}
