@@ -65,11 +65,11 @@ fn run(input: &str, limits: &Limits) {
             assert!(text.len() <= input.len() + 6 * limits.output_bytes);
         }
         (Ok(_), Err(error)) => {
-            assert_ne!(error.code.as_str(), "INVALID_EXPRESSION", "{input}: {fault:?}");
-            assert!(!error.problem.message.contains(&secrets.0[..16]), "{input}: {fault:?}");
+            assert_ne!(error.code.as_str(), "INVALID_EXPRESSION", "{input}: {error:?}");
+            assert!(!error.problem.message.contains(&secrets.0[..16]), "{input}: {error:?}");
         }
         (Err(_), Err(_)) => {}
-        (Err(errors), Ok(text)) => panic!("{input} is refused with {faults:?} and becomes {text}"),
+        (Err(errors), Ok(text)) => panic!("{input} is refused with {errors:?} and becomes {text}"),
     }
 }
 
