@@ -66,7 +66,7 @@ describe(`four workers and two dispatchers on PostgreSQL${server ? '' : ' (needs
   );
 });
 
-describe('a server that is restarted under load', () => {
+describe('a PostgreSQL server that is restarted under load', () => {
   it.skipIf(!installed)(
     `loses nothing, and work goes on within seconds${installed ? '' : ' (needs an installed PostgreSQL)'}`,
     { timeout: 180_000 },

@@ -6,8 +6,9 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { Ductape } from './support/ductape.js';
 import { create, eventually, job, ranOnce, recorder, refusal, temporaryFolder } from './support/instances.js';
 import { linesOf, type Program, program, script, tally } from './support/processes.js';
+import { address } from './support/servers.js';
 
-const server = process.env.DUCTAPE_TEST_POSTGRES;
+const server = address('DUCTAPE_TEST_POSTGRES');
 let number = 0;
 
 /** The address of a schema of this test's own, dropped when the test ends. */

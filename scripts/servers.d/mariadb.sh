@@ -14,7 +14,7 @@ start() {
   printf 'CREATE DATABASE test;\n' > start.sql
   chmod 644 start.sql
   run "${unprivileged[@]}" mariadbd --no-defaults --bind-address=127.0.0.1 --port="$port" --datadir="$folder/data" \
-    --socket="$folder/data/socket" --pid-file="$folder/data/pid" --init-file="$folder/start.sql"
+    --character-set-server=utf8mb4 --socket="$folder/data/socket" --pid-file="$folder/data/pid" --init-file="$folder/start.sql"
 }
 
 ready() {

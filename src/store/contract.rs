@@ -24,10 +24,10 @@ pub mod whereabouts;
 pub use kit::Subject;
 
 /// Says that a test of a store did not run.
-#[allow(clippy::print_stderr)]
 pub fn skipped(test: &str) {
-    eprintln!(
-        "SKIPPED {test}: neither DUCTAPE_TEST_POSTGRES nor, for a pooler, DUCTAPE_TEST_PGBOUNCER names its server"
+    crate::testing::skipped::skipped(
+        test,
+        "neither DUCTAPE_TEST_POSTGRES nor, for a pooler, DUCTAPE_TEST_PGBOUNCER names its server",
     );
 }
 

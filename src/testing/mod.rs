@@ -9,4 +9,5 @@ pub(crate) mod authority;
 pub(crate) mod private;
 pub(crate) mod proxy;
 pub(crate) mod servers;
+pub(crate) mod skipped;
 pub(crate) mod terminator;

@@ -185,7 +185,8 @@ async fn what_keeps_it_from_connecting_is_named_and_the_password_is_not() {
         error.message.contains("no_such_database") && error.message.contains("create"),
         "{error}"
     );
-    let error = refusal("postgres://me:s3cret@127.0.0.1:5432/test").await;
+    let stranger = format!("postgres://me:s3cret@{}/test", server.schema().server());
+    let error = refusal(&stranger).await;
     assert_eq!(error.code, ErrorCode::Unauthorized, "{error}");
     assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
 }
