@@ -24,12 +24,7 @@ pub(super) const SHORT_TIMEOUTS: Timeouts = Timeouts {
 
 /// The address in an environment variable; else the test is reported as skipped.
 pub(super) fn address(kind: BrokerKind, test: &str) -> Option<String> {
-    let variable = format!("DUCTAPE_TEST_{}", kind.name());
-    let named = std::env::var(&variable).ok().filter(|address| !address.is_empty());
-    if named.is_none() {
-        eprintln!("SKIPPED {test}: {variable} names no server");
-    }
-    named
+    crate::testing::skipped::address(&format!("DUCTAPE_TEST_{}", kind.name()), test)
 }
 
 /// `host:port` of an address.
