@@ -4,9 +4,9 @@
 //! Invariant: only results of runs that completed are kept; a flight ends with the attempt that leads it, whatever came
 //! of it.
 
+use super::context::Context;
 use super::handler::Level;
-use super::preparation::{PreparedInput, entry_space};
-use super::worker::Engine;
+use super::preparation::{Preparation, PreparedInput, entry_space};
 use crate::clock::Millis;
 use crate::model::Route;
 use crate::store::{ClaimedRun, Entry, EntryKey, EntryKind};
@@ -25,9 +25,18 @@ const PER_TOKEN_CLAIMS: [&str; 5] = ["iat", "exp", "nbf", "jti", "sid"];
 #[derive(Debug, Default)]
 pub struct SingleFlight(Mutex<HashMap<Box<str>, watch::Receiver<()>>>);
 
+/// What caches stand on.
+#[derive(Clone)]
+pub struct ResultCache {
+    /// Store, clock and logger.
+    pub context: Context,
+    /// Definitions of caches, and jobs that others wait for.
+    pub preparation: Arc<Preparation>,
+}
+
 /// The lead of a flight; ends when it is dropped.
 pub(super) struct Leader {
-    engine: Arc<Engine>,
+    cache: ResultCache,
     pub(super) cache_target: CacheTarget,
     /// Dropped with this: whoever waits is told.
     _sender: watch::Sender<()>,
@@ -49,7 +58,7 @@ pub(super) enum CacheLookup {
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        let single_flight = &self.engine.config.preparation.single_flight;
+        let single_flight = &self.cache.preparation.single_flight;
         let mut single_flight = single_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
         single_flight.remove(&flight_key(&self.cache_target.at));
     }
@@ -67,7 +76,7 @@ pub fn cache_space(product: &str, env: &str, tag: &str) -> Box<str> {
 
 /// Where the result of a run is kept.
 pub(super) fn cache_target_of(
-    engine: &Engine,
+    cache: &ResultCache,
     run: &ClaimedRun,
     route: &Route,
     tag: &str,
@@ -92,7 +101,7 @@ pub(super) fn cache_target_of(
             space: cache_space(&route.product, &route.env, tag),
             key: key.into(),
         },
-        expiry: engine.config.preparation.resources.cache_expiry(&route.product, tag),
+        expiry: cache.preparation.resources.cache_expiry(&route.product, tag),
     }
 }
 
@@ -105,18 +114,18 @@ fn without_per_token_claims(claims: &str) -> String {
 }
 
 /// Looks for a result. While another attempt of this process works on the same, waits for it.
-pub(super) async fn find_or_lead(engine: &Arc<Engine>, cache_target: CacheTarget) -> CacheLookup {
+pub(super) async fn find_or_lead(cache: &ResultCache, cache_target: CacheTarget) -> CacheLookup {
     let cache_target = Arc::new(cache_target);
     loop {
-        let now = engine.clock.now();
-        match engine.store.entry(cache_target.at.clone(), now).await {
+        let now = cache.context.now();
+        match cache.context.store.entry(cache_target.at.clone(), now).await {
             Ok(Some(result)) => return CacheLookup::Hit(result),
             Ok(None) => {}
-            Err(error) => engine
-                .logger
+            Err(error) => cache
+                .context
                 .log(Level::Warn, &format!("cannot read a cache, the job runs: {error}")),
         }
-        match join_or_lead(engine, &cache_target) {
+        match join_or_lead(cache, &cache_target) {
             Ok(leader) => return CacheLookup::Miss(leader),
             // It ends when the leader drops its half.
             Err(mut flight) => while flight.changed().await.is_ok() {},
@@ -124,8 +133,8 @@ pub(super) async fn find_or_lead(engine: &Arc<Engine>, cache_target: CacheTarget
     }
 }
 
-fn join_or_lead(engine: &Arc<Engine>, cache_target: &CacheTarget) -> Result<Leader, watch::Receiver<()>> {
-    let single_flight = &engine.config.preparation.single_flight;
+fn join_or_lead(cache: &ResultCache, cache_target: &CacheTarget) -> Result<Leader, watch::Receiver<()>> {
+    let single_flight = &cache.preparation.single_flight;
     let mut single_flight = single_flight.0.lock().unwrap_or_else(PoisonError::into_inner);
     let name = flight_key(&cache_target.at);
     if let Some(flight) = single_flight.get(&name) {
@@ -134,7 +143,7 @@ fn join_or_lead(engine: &Arc<Engine>, cache_target: &CacheTarget) -> Result<Lead
     let (sender, receiver) = watch::channel(());
     single_flight.insert(name, receiver);
     Ok(Leader {
-        engine: Arc::clone(engine),
+        cache: cache.clone(),
         cache_target: CacheTarget {
             at: cache_target.at.clone(),
             expiry: cache_target.expiry,
@@ -147,7 +156,7 @@ impl Leader {
     /// Keeps the result of the run.
     pub(super) async fn store_result(&self, result: Option<&str>, now: Millis) {
         let value = result.unwrap_or_default();
-        let logger = &self.engine.logger;
+        let logger = &self.cache.context.logger;
         if value.len() > MAX_CACHED_RESULT_BYTES {
             let message = format!(
                 "a result of {} bytes is not cached, the limit is {MAX_CACHED_RESULT_BYTES}",
@@ -160,7 +169,7 @@ impl Leader {
             value: value.into(),
             expires: now.saturating_add(self.cache_target.expiry),
         };
-        if let Err(error) = self.engine.store.put_entry(entry).await {
+        if let Err(error) = self.cache.context.store.put_entry(entry).await {
             logger.log(Level::Warn, &format!("cannot keep a result in its cache: {error}"));
         }
     }
