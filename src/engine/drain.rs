@@ -72,7 +72,8 @@ impl Engine {
             let relayed = self.outbox_relay.relay_pending().await.ok();
             // Between two rounds: within one, a run may be claimed and not begun.
             let round = self.gate.round().await;
-            let idle = self.in_flight.unfinished() == 0;
+            // Without a registration, runs that this process gave up may not be due again yet.
+            let idle = self.in_flight.unfinished() == 0 && self.instance().is_some();
             drop(round);
             if idle && self.count_due(due_by).await.is_ok_and(|due| due == 0) && self.is_relayed(relayed).await {
                 return Ok(true);

@@ -334,14 +334,13 @@ impl Engine {
         self.in_flight.abort_all(&AbortReason::Closed);
         self.wait_finished(Some(Instant::now() + FLUSH_TIMEOUT)).await;
         self.supervisor.stop(FLUSH_TIMEOUT).await;
-        self.unregister().await;
+        if let Some(instance) = self.registration.forget() {
+            self.unregister(instance).await;
+        }
     }
 
-    /// Gives the registration up, with all claims that are left under it.
-    async fn unregister(&self) {
-        let Some(instance) = self.registration.forget() else {
-            return;
-        };
+    /// Ends a registration, and hands back all claims that are left under it.
+    async fn unregister(&self, instance: InstanceId) {
         if let Err(error) = self.store.unregister(instance, self.clock.now()).await {
             self.logger.log(
                 Level::Warn,
@@ -365,11 +364,16 @@ impl Recovery for EngineRecovery {
 
     async fn give_up(&self, _: &ServiceFailure) {
         let Some(engine) = self.0.upgrade() else { return };
-        let instance = engine.registration.id();
+        // At once, without waiting for anybody; then so that nobody registers this process again.
+        let lost = engine.registration.forget();
         engine.in_flight.abort_all(&AbortReason::LeaseLost);
-        engine.unregister().await;
-        if let Some(instance) = instance {
-            engine.in_flight.forget_ended(instance);
+        let registered_again = engine.registration.give_up().await;
+        // A round that is under way may still claim under the registration: what it brings is given up with it.
+        drop(engine.gate.round().await);
+        engine.in_flight.abort_all(&AbortReason::LeaseLost);
+        engine.in_flight.forget_ended();
+        for instance in lost.into_iter().chain(registered_again) {
+            engine.unregister(instance).await;
         }
     }
 

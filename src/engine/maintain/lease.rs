@@ -111,7 +111,12 @@ impl LeaseKeeper {
 
     async fn keep_registered(&mut self) {
         let Some(instance) = self.registration.id() else {
-            if self.registration.register().await.is_ok() {
+            if self
+                .registration
+                .register_again()
+                .await
+                .is_ok_and(|registered| registered)
+            {
                 self.last_renewed = Instant::now();
             }
             return;

@@ -221,11 +221,10 @@ impl InFlightAttempts {
         self.changed.notify_waiters();
     }
 
-    /// Forgets attempts of a registration that was given up whose end was not written: others run them again.
-    pub fn forget_ended(&self, instance: InstanceId) {
-        self.state()
-            .entries
-            .retain(|_, entry| entry.instance != instance || !entry.has_ended);
+    /// Forgets attempts whose handler is done and whose end may never be written: their registration was given up, and
+    /// others run them again.
+    pub fn forget_ended(&self) {
+        self.state().entries.retain(|_, entry| !entry.has_ended);
         self.changed.notify_waiters();
     }
 
