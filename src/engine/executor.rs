@@ -2,9 +2,8 @@
 //! a cancellation and the shutdown, decide what follows.
 
 use super::announcing;
-use super::caching::{self, CacheLookup, Leader};
 use super::handler::{AbortReason, Attempt, HandlerFailure, Invocation, Level, Reply};
-use super::preparation::Preparation;
+use super::inputs::{self, CacheLookup, Leader};
 use super::routing::{Lane, Registration};
 use super::worker::Engine;
 use crate::clock::Millis;
@@ -150,18 +149,13 @@ enum Readiness {
 
 /// Checks the session, resolves the input, looks into the cache.
 async fn prepare(engine: &Arc<Engine>, attempt: &mut Attempt) -> Readiness {
-    let Attempt {
-        run, route, options, ..
-    } = attempt;
-    if Preparation::can_skip(run, route, options) {
+    if !inputs::needs_resolving(&attempt.run, &attempt.route, &attempt.options) {
         return Readiness::Ready(None);
     }
-    let preparation = &engine.config.preparation;
-    let prepared = preparation
-        .prepare(&*engine.store, run, route, options, attempt.started_at)
-        .await;
-    let prepared = match prepared {
-        Ok(prepared) => prepared,
+    let config = &engine.config;
+    let resolved = inputs::resolve(&config.sessions, &config.expressions, &*engine.store, attempt).await;
+    let resolved = match resolved {
+        Ok(resolved) => resolved,
         Err(error) => {
             return Readiness::Failed(HandlerFailure {
                 code: error.code_text().into(),
@@ -171,20 +165,18 @@ async fn prepare(engine: &Arc<Engine>, attempt: &mut Attempt) -> Readiness {
             });
         }
     };
-    let cache_target = options
-        .cache
-        .as_deref()
-        .map(|tag| caching::cache_target_of(engine, run, route, tag, &prepared));
-    if let Some(input) = prepared.input {
-        run.input = input;
-    }
-    attempt.claims = prepared.claims;
-    let Some(cache_target) = cache_target else {
-        return Readiness::Ready(None);
+    let lookup = match &attempt.options.cache {
+        Some(tag) => Some(engine.result_cache.find_or_lead(attempt, tag, &resolved).await),
+        None => None,
     };
-    match caching::find_or_lead(engine, cache_target).await {
-        CacheLookup::Hit(result) => Readiness::Cached((!result.is_empty()).then_some(result)),
-        CacheLookup::Miss(leader) => Readiness::Ready(Some(leader)),
+    if let Some(input) = resolved.input {
+        attempt.run.input = input;
+    }
+    attempt.claims = resolved.claims;
+    match lookup {
+        None => Readiness::Ready(None),
+        Some(CacheLookup::Hit(result)) => Readiness::Cached((!result.is_empty()).then_some(result)),
+        Some(CacheLookup::Miss(leader)) => Readiness::Ready(Some(leader)),
     }
 }
 
@@ -286,7 +278,7 @@ fn after_failure(engine: &Engine, attempt: &Attempt, failure: &HandlerFailure, n
 
 /// The error as it is stored and shown: without the values of secrets.
 fn masked_error(engine: &Engine, failure: &HandlerFailure) -> RunError {
-    let masker = &engine.config.preparation.secrets.masker;
+    let masker = &engine.config.secrets.masker;
     let stack = failure.stack.as_deref().map(|stack| masker.mask(stack));
     RunError::new(
         &masker.mask(&failure.code),

@@ -6,27 +6,23 @@
 
 pub mod announcer;
 mod announcing;
-pub mod caching;
-mod canonical_json;
 pub mod changes;
 pub mod claimer;
 pub mod completer;
 pub mod executor;
 pub mod handler;
 pub mod in_flight;
+pub mod inputs;
 pub mod job_watchers;
 pub mod lease;
 pub mod manual;
-pub mod masking;
 pub mod native;
 pub mod outbox_relay;
 mod prefetch;
-pub mod preparation;
 pub mod progress_writer;
 pub mod recurrence;
 pub mod retention_sweeper;
 pub mod routing;
-pub mod secrets;
 pub mod steps;
 pub mod timezones;
 mod worker;

@@ -4,13 +4,14 @@ use super::announcer::Announcer;
 use super::completer::Completer;
 use super::handler::{AbortReason, Level, Logger};
 use super::in_flight::InFlightAttempts;
+use super::inputs::{ExpressionResolver, ResultCache, SecretStore, SessionVerifier};
 use super::job_watchers::JobWatchers;
-use super::preparation::Preparation;
 use super::progress_writer::ProgressWriter;
 use super::routing::{Routing, WorkerFilter};
 use super::{claimer, lease, outbox_relay, retention_sweeper, timezones};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
+use crate::resources::{OutboundRules, Resources};
 use crate::store::{InstanceId, Note, NoteKind, Retention, RouteId, Store, Token};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -60,8 +61,16 @@ pub struct EngineConfig {
     pub max_crashes: u32,
     /// Time is moved by hand: nothing sleeps until a due time.
     pub manual_clock: bool,
-    /// What inputs may refer to.
-    pub preparation: Arc<Preparation>,
+    /// Values of secrets, and the mask over them.
+    pub secrets: Arc<SecretStore>,
+    /// What the constructor's `resources` define.
+    pub resources: Arc<Resources>,
+    /// Where HTTP requests may go.
+    pub outbound: OutboundRules,
+    /// Resolves expressions with the secrets.
+    pub expressions: Arc<ExpressionResolver>,
+    /// Verifies sessions of the resources.
+    pub sessions: Arc<SessionVerifier>,
 }
 
 impl Default for EngineConfig {
@@ -74,7 +83,11 @@ impl Default for EngineConfig {
             recover_interval: Duration::from_millis(500),
             max_crashes: 10,
             manual_clock: false,
-            preparation: Arc::default(),
+            secrets: Arc::default(),
+            resources: Arc::default(),
+            outbound: OutboundRules::default(),
+            expressions: Arc::default(),
+            sessions: Arc::default(),
         }
     }
 }
@@ -114,6 +127,8 @@ pub struct Engine {
     pub job_watchers: JobWatchers,
     /// Who listens to everything of a kind.
     pub announcer: Arc<Announcer>,
+    /// Results that are kept.
+    pub result_cache: ResultCache,
     /// The numbers.
     pub config: EngineConfig,
     /// Whether to claim.
@@ -142,6 +157,8 @@ impl Engine {
         announcer: Arc<Announcer>,
         config: EngineConfig,
     ) -> Arc<Self> {
+        let resources = Arc::clone(&config.resources);
+        let result_cache = ResultCache::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&logger), resources);
         Arc::new(Self {
             store,
             clock,
@@ -152,6 +169,7 @@ impl Engine {
             progress_writer: ProgressWriter::default(),
             job_watchers: JobWatchers::default(),
             announcer,
+            result_cache,
             config,
             claiming: watch::Sender::new(false),
             claimer_wake: Notify::new(),
@@ -216,7 +234,7 @@ impl Engine {
 
     /// Keeps what a handler says about the attempt with this token, if that is still going.
     pub fn note(&self, token: Token, kind: NoteKind) {
-        let masker = &self.config.preparation.secrets.masker;
+        let masker = &self.config.secrets.masker;
         let kind = match kind {
             NoteKind::Progress(text) => NoteKind::Progress(masker.mask_json(&text).into()),
             NoteKind::Log(text) => NoteKind::Log(masker.mask(&text).into()),
