@@ -259,7 +259,7 @@ impl Instance {
     /// Whether `resources` alone give this process something to run.
     #[must_use]
     pub fn has_built_in_work(&self) -> bool {
-        let features = &self.options.engine.preparation.resources.features;
+        let features = &self.options.engine.resources.features;
         let connections = self.opener.connections();
         features.iter().next().is_some() || connections.is_some_and(|connections| !connections.is_empty())
     }

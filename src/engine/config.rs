@@ -2,8 +2,9 @@
 
 use super::claim::routing::WorkerFilter;
 use super::failpoint::Failpoints;
+use super::inputs::{ExpressionResolver, SecretStore, SessionVerifier};
 use super::maintain::lease::LeaseTimes;
-use super::preparation::Preparation;
+use crate::resources::{OutboundRules, Resources};
 use crate::store::Retention;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +44,16 @@ pub struct EngineConfig {
     pub max_crashes: u32,
     /// Time is moved by hand: nothing sleeps until a due time.
     pub manual_clock: bool,
-    /// What inputs may refer to.
-    pub preparation: Arc<Preparation>,
+    /// Values of secrets, and the mask over them.
+    pub secrets: Arc<SecretStore>,
+    /// What the constructor's `resources` define.
+    pub resources: Arc<Resources>,
+    /// Where HTTP requests may go.
+    pub outbound: OutboundRules,
+    /// Resolves expressions with the secrets.
+    pub expressions: Arc<ExpressionResolver>,
+    /// Verifies sessions of the resources.
+    pub sessions: Arc<SessionVerifier>,
     /// Panics on demand, in tests.
     pub failpoints: Failpoints,
 }
@@ -59,7 +68,11 @@ impl Default for EngineConfig {
             recover_interval: Duration::from_millis(500),
             max_crashes: 10,
             manual_clock: false,
-            preparation: Arc::default(),
+            secrets: Arc::default(),
+            resources: Arc::default(),
+            outbound: OutboundRules::default(),
+            expressions: Arc::default(),
+            sessions: Arc::default(),
             failpoints: Failpoints::default(),
         }
     }

@@ -3,7 +3,6 @@
 //! Invariant: background work runs in services that one supervisor owns ([`service`](super::service)); when one of them
 //! dies, this process gives up its registration before anything else.
 
-use super::caching::ResultCache;
 use super::claim::claimer::{Claimer, ClaimerService};
 use super::claim::gate::ClaimGate;
 use super::claim::routes::Routes;
@@ -14,6 +13,7 @@ use super::context::Context;
 use super::events::announcer::Announcer;
 use super::events::job_watchers::JobWatchers;
 use super::handler::{AbortReason, Level, Logger};
+use super::inputs::ResultCache;
 use super::maintain::lease::LeaseKeeper;
 use super::maintain::outbox_relay::{OutboxRelay, OutboxRelayService};
 use super::maintain::registration::InstanceRegistration;
@@ -22,6 +22,7 @@ use super::maintain::unserved::UnservedRoutes;
 use super::run::completer::{Completer, Completions};
 use super::run::executor::{AttemptTasks, Executor, ExecutorService};
 use super::run::in_flight::InFlightAttempts;
+use super::run::preparer::Preparer;
 use super::run::progress_writer::{Notes, ProgressWriter};
 use super::service::{Recovery, Service, ServiceFailure, Supervisor};
 use crate::clock::Clock;
@@ -105,10 +106,18 @@ impl Engine {
             in_flight: Arc::clone(&in_flight),
             completions: Arc::clone(&completions),
             announcer: Arc::clone(&announcer),
-            cache: ResultCache {
-                context: context.clone(),
-                preparation: Arc::clone(&config.preparation),
+            preparer: Preparer {
+                store: Arc::clone(&store),
+                sessions: Arc::clone(&config.sessions),
+                expressions: Arc::clone(&config.expressions),
+                cache: ResultCache::new(
+                    Arc::clone(&store),
+                    Arc::clone(&clock),
+                    Arc::clone(&logger),
+                    Arc::clone(&config.resources),
+                ),
             },
+            masker: Arc::clone(&config.secrets.masker),
             concurrency,
             tasks: AttemptTasks::default(),
         });
@@ -176,7 +185,7 @@ impl Engine {
 
     /// Keeps what a handler says about the attempt with this token, if that is still going.
     pub fn note(&self, token: Token, kind: NoteKind) {
-        let masker = &self.config.preparation.secrets.masker;
+        let masker = &self.config.secrets.masker;
         let kind = match kind {
             NoteKind::Progress(text) => NoteKind::Progress(masker.mask_json(&text).into()),
             NoteKind::Log(text) => NoteKind::Log(masker.mask(&text).into()),

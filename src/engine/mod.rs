@@ -4,8 +4,6 @@
 //! [`run`] executes them, [`maintain`] keeps the lease and the store tidy, [`events`] tells of what happened. Knows the traits
 //! [`Store`](crate::store::Store), [`Handler`] and [`Clock`](crate::clock::Clock), never a concrete store, connector or Node.
 
-pub mod caching;
-mod canonical_json;
 pub mod changes;
 pub mod claim;
 mod config;
@@ -16,12 +14,10 @@ mod engine;
 pub mod events;
 mod failpoint;
 pub mod handler;
+pub mod inputs;
 pub mod maintain;
 pub mod manual;
-pub mod masking;
-pub mod preparation;
 pub mod run;
-pub mod secrets;
 pub mod service;
 
 pub use claim::routing::HandlerSpec;

@@ -8,14 +8,14 @@ use super::completer::Completions;
 use super::in_flight::{AttemptSignals, InFlightAttempts};
 use super::limits::AttemptLimits;
 use super::outcome::{AttemptEnd, PanicRetry, discard_internal, outcome_after};
-use super::preparer::{Readiness, prepare};
+use super::preparer::{Preparer, Readiness};
 use crate::clock::Millis;
-use crate::engine::caching::ResultCache;
 use crate::engine::claim::routing::{Lane, Registration, Routing};
 use crate::engine::context::Context;
 use crate::engine::events::announcer::Announcer;
 use crate::engine::events::completion_events;
 use crate::engine::handler::{AbortReason, Attempt, Invocation, Level};
+use crate::engine::inputs::Masker;
 use crate::engine::service::{Service, StopSignal};
 use crate::model::{JobOptions, Route, RunError, RunOutcome};
 use crate::store::{ClaimedRun, Completion, InstanceId, JobSeq, Token};
@@ -36,8 +36,10 @@ pub struct Executor {
     pub completions: Arc<Completions>,
     /// Who listens to events.
     pub announcer: Arc<Announcer>,
-    /// What inputs may refer to, and results that are kept.
-    pub cache: ResultCache,
+    /// Makes attempts ready.
+    pub preparer: Preparer,
+    /// Masks errors.
+    pub masker: Arc<Masker>,
     /// Attempts at once in the worker's slots.
     pub concurrency: usize,
     /// The tasks.
@@ -151,7 +153,7 @@ impl Executor {
             claims: None,
             started_at,
         };
-        let leader = match limits.race(prepare(&self.cache, &mut attempt)).await {
+        let leader = match limits.race(self.preparer.prepare(&mut attempt)).await {
             Ok(Readiness::Ready(leader)) => leader,
             Ok(Readiness::Cached(result)) => return Some(RunOutcome::Completed { result }),
             Ok(Readiness::Failed(failure)) => return self.outcome_after(&attempt, AttemptEnd::Answered(Err(failure))),
@@ -185,8 +187,7 @@ impl Executor {
                 &format!("job {} ({}): {}", attempt.run.id, attempt.route, reason.message()),
             );
         }
-        let masker = &self.cache.preparation.secrets.masker;
-        outcome_after(attempt, end, self.context.now(), masker)
+        outcome_after(attempt, end, self.context.now(), &self.masker)
     }
 }
 

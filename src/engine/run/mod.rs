@@ -6,7 +6,7 @@ pub mod in_flight;
 mod limits;
 pub mod native;
 pub mod outcome;
-mod preparer;
+pub mod preparer;
 pub mod progress_writer;
 mod slots;
 pub mod steps;

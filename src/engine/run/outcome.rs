@@ -4,7 +4,7 @@
 
 use crate::clock::Millis;
 use crate::engine::handler::{AbortReason, Attempt, HandlerFailure, Reply};
-use crate::engine::masking::Masker;
+use crate::engine::inputs::Masker;
 use crate::model::{RetryDecision, RetryPolicy, RunError, RunOutcome};
 use crate::store::{ClaimedRun, Token};
 

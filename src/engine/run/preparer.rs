@@ -1,12 +1,25 @@
 //! Makes an attempt ready for its handler: checks its session, resolves its input, looks into the cache.
 
-use crate::engine::caching::{self, CacheLookup, Leader, ResultCache};
 use crate::engine::handler::{Attempt, HandlerFailure};
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::{self, CacheLookup, ExpressionResolver, Leader, ResultCache, SessionVerifier};
+use crate::store::Store;
+use std::sync::Arc;
+
+/// What an attempt's input may need.
+pub struct Preparer {
+    /// Where sessions are revoked.
+    pub store: Arc<dyn Store>,
+    /// Verifies sessions.
+    pub sessions: Arc<SessionVerifier>,
+    /// Resolves expressions.
+    pub expressions: Arc<ExpressionResolver>,
+    /// Results that are kept.
+    pub cache: ResultCache,
+}
 
 /// Whether a run can go on.
 pub(super) enum Readiness {
-    /// It can; when it leads a flight, its result is to be kept.
+    /// It can; when others wait for its result, that is to be kept.
     Ready(Option<Leader>),
     /// It need not: a cache has its result.
     Cached(Option<Box<str>>),
@@ -14,42 +27,36 @@ pub(super) enum Readiness {
     Failed(HandlerFailure),
 }
 
-/// Checks the session, resolves the input, looks into the cache.
-pub(super) async fn prepare(cache: &ResultCache, attempt: &mut Attempt) -> Readiness {
-    let Attempt {
-        run, route, options, ..
-    } = attempt;
-    if Preparation::can_skip(run, route, options) {
-        return Readiness::Ready(None);
-    }
-    let prepared = cache
-        .preparation
-        .prepare(&*cache.context.store, run, route, options, attempt.started_at)
-        .await;
-    let prepared = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            return Readiness::Failed(HandlerFailure {
-                code: error.code_text().into(),
-                message: error.message.into(),
-                stack: None,
-                retry_after: None,
-            });
+impl Preparer {
+    /// Checks the session, resolves the input, looks into the cache.
+    pub(super) async fn prepare(&self, attempt: &mut Attempt) -> Readiness {
+        if !inputs::needs_resolving(&attempt.run, &attempt.route, &attempt.options) {
+            return Readiness::Ready(None);
         }
-    };
-    let cache_target = options
-        .cache
-        .as_deref()
-        .map(|tag| caching::cache_target_of(cache, run, route, tag, &prepared));
-    if let Some(input) = prepared.input {
-        run.input = input;
-    }
-    attempt.claims = prepared.claims;
-    let Some(cache_target) = cache_target else {
-        return Readiness::Ready(None);
-    };
-    match caching::find_or_lead(cache, cache_target).await {
-        CacheLookup::Hit(result) => Readiness::Cached((!result.is_empty()).then_some(result)),
-        CacheLookup::Miss(leader) => Readiness::Ready(Some(leader)),
+        let resolved = inputs::resolve(&self.sessions, &self.expressions, &*self.store, attempt).await;
+        let resolved = match resolved {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                return Readiness::Failed(HandlerFailure {
+                    code: error.code_text().into(),
+                    message: error.message.into(),
+                    stack: None,
+                    retry_after: None,
+                });
+            }
+        };
+        let lookup = match &attempt.options.cache {
+            Some(tag) => Some(self.cache.find_or_lead(attempt, tag, &resolved).await),
+            None => None,
+        };
+        if let Some(input) = resolved.input {
+            attempt.run.input = input;
+        }
+        attempt.claims = resolved.claims;
+        match lookup {
+            None => Readiness::Ready(None),
+            Some(CacheLookup::Hit(result)) => Readiness::Cached((!result.is_empty()).then_some(result)),
+            Some(CacheLookup::Miss(leader)) => Readiness::Ready(Some(leader)),
+        }
     }
 }
