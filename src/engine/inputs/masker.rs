@@ -71,9 +71,7 @@ impl Masker {
         }
         Cow::Owned(masked)
     }
-}
 
-impl Masker {
     /// A JSON text with every known value masked; it stays JSON, if need be as the mask alone.
     #[must_use]
     pub fn mask_json<'a>(&self, json: &'a str) -> Cow<'a, str> {

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a step that was recorded is seen by every later attempt of its run, whichever process makes it.
 
-use super::{Attempt, Engine};
+use crate::engine::engine::Engine;
+use crate::engine::handler::Attempt;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{ClaimRef, Step, Store, Token};
 use std::sync::{Arc, Weak};

@@ -2,11 +2,13 @@
 //!
 //! Knows no rule of retention. Invariant: what is deleted at a time, and the pauses between, are bounded.
 
-use super::handler::Level;
-use super::worker::Engine;
-use std::sync::Arc;
+use crate::engine::context::Context;
+use crate::engine::handler::Level;
+use crate::engine::service::{Service, StopSignal};
+use crate::error::Result;
+use crate::store::Retention;
+use async_trait::async_trait;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
 
 /// Jobs of one batch, which the store cuts into short transactions. A batch that is full is followed by the next.
 const BATCH_JOBS: usize = 2_000;
@@ -14,65 +16,74 @@ const BATCH_JOBS: usize = 2_000;
 const BATCH_ENTRIES: usize = 200;
 /// Shortest and longest time between two sweeps.
 const INTERVAL_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// Time for others between two batches: one such part of the batch's time.
+/// Between two batches others get the store for the time of the batch divided by this.
 const BATCH_TIME_DIVISOR: u32 = 8;
-/// The most of it.
+/// Upper bound of the pause between batches.
 const MAX_BATCH_PAUSE: Duration = Duration::from_millis(20);
 
 /// Values that each cache keeps at most.
 pub const MAX_ENTRIES_PER_CACHE: usize = 10_000;
 
-/// Deletes cached values and memories of sessions that have ended, in small batches.
-async fn sweep_entries(engine: &Engine) -> crate::error::Result<()> {
-    loop {
-        let now = engine.clock.now();
-        if engine
-            .store
-            .sweep_entries(now, MAX_ENTRIES_PER_CACHE, BATCH_ENTRIES)
-            .await?
-            < BATCH_ENTRIES
-        {
-            return Ok(());
-        }
-        tokio::time::sleep(MAX_BATCH_PAUSE).await;
-        if engine.is_stopping() {
-            return Ok(());
+/// Deletes ended jobs, cached values and what is remembered of sessions.
+pub struct RetentionSweeper {
+    /// Store, clock and logger.
+    pub context: Context,
+    /// What is kept.
+    pub retention: Retention,
+}
+
+#[async_trait]
+impl Service for RetentionSweeper {
+    fn name(&self) -> &'static str {
+        "retention sweeper"
+    }
+
+    async fn run(self: Box<Self>, mut stop: StopSignal) {
+        let mut pacing = SweepPacing::new(Instant::now());
+        let mut entries_swept: Option<Instant> = None;
+        while !stop.is_stopping() {
+            self.context.failpoints.pass("retention sweeper");
+            // They are counted for it, which costs more the more there are: not as often as jobs.
+            if entries_swept.is_none_or(|last| last.elapsed() >= INTERVAL_RANGE.1) {
+                if let Err(error) = self.sweep_entries(&stop).await {
+                    self.context
+                        .log(Level::Debug, &format!("cannot delete old cache entries: {error}"));
+                }
+                entries_swept = Some(Instant::now());
+            }
+            let began = Instant::now();
+            let now = self.context.now();
+            let pause = match self.context.store.sweep(self.retention, now, BATCH_JOBS).await {
+                Ok(deleted) => pacing.pause_after(began, Instant::now(), deleted),
+                Err(error) => {
+                    self.context
+                        .log(Level::Debug, &format!("cannot delete old jobs: {error}"));
+                    INTERVAL_RANGE.1
+                }
+            };
+            tokio::select! {
+                () = stop.stopped() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
         }
     }
 }
 
-/// Sweeps until told to stop.
-pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
-    let mut pacing = SweepPacing::new(Instant::now());
-    let mut entries_swept: Option<Instant> = None;
-    while !*stop.borrow_and_update() {
-        // They are counted for it, which costs more the more there are: not as often as jobs.
-        if entries_swept.is_none_or(|last| last.elapsed() >= INTERVAL_RANGE.1) {
-            if let Err(error) = sweep_entries(&engine).await {
-                engine
-                    .logger
-                    .log(Level::Debug, &format!("cannot delete old cache entries: {error}"));
+impl RetentionSweeper {
+    async fn sweep_entries(&self, stop: &StopSignal) -> Result<()> {
+        while !stop.is_stopping() {
+            let now = self.context.now();
+            let swept = self
+                .context
+                .store
+                .sweep_entries(now, MAX_ENTRIES_PER_CACHE, BATCH_ENTRIES)
+                .await?;
+            if swept < BATCH_ENTRIES {
+                break;
             }
-            entries_swept = Some(Instant::now());
+            tokio::time::sleep(MAX_BATCH_PAUSE).await;
         }
-        let began = Instant::now();
-        let swept = engine
-            .store
-            .sweep(engine.config.retention, engine.clock.now(), BATCH_JOBS)
-            .await;
-        let pause = match swept {
-            Ok(deleted) => pacing.pause_after(began, Instant::now(), deleted),
-            Err(error) => {
-                engine
-                    .logger
-                    .log(Level::Debug, &format!("cannot delete old jobs: {error}"));
-                INTERVAL_RANGE.1
-            }
-        };
-        tokio::select! {
-            _ = stop.changed() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+        Ok(())
     }
 }
 

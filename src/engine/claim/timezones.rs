@@ -1,10 +1,10 @@
 //! Brings stored next runs up to date when the package's time zone database is newer than the one they were computed
 //! with: governments change their clocks, sometimes weeks ahead.
 
-use super::handler::Level;
 use super::recurrence::Timetable;
-use super::worker::Engine;
 use crate::cron::tzdb_version;
+use crate::engine::context::Context;
+use crate::engine::handler::Level;
 use crate::error::Result;
 use crate::model::{Recurrence, Rule};
 use crate::store::{DueSeries, SeriesAdvance};
@@ -15,36 +15,36 @@ const TZDB_MARK: &str = "tzdb";
 const PAGE_SERIES: usize = 500;
 
 /// Recomputes future occurrences of crons, if the store has seen only older data. An occurrence that is due already stays.
-pub async fn refresh_next_runs(engine: &Engine) -> Result<()> {
-    let known = engine.store.metadata(TZDB_MARK).await?;
+pub async fn refresh_next_runs(context: &Context) -> Result<()> {
+    let known = context.store.metadata(TZDB_MARK).await?;
     // Versions are a year and a letter, so they sort as text. Of two versions in use at once, the newer one counts.
     if known.as_deref().is_some_and(|known| known >= tzdb_version()) {
         return Ok(());
     }
     if let Some(known) = known {
-        let moved = recompute(engine).await?;
+        let moved = recompute(context).await?;
         let message = format!(
             "time zone data went from {known} to {}; {moved} next runs moved",
             tzdb_version()
         );
-        engine.logger.log(Level::Info, &message);
+        context.log(Level::Info, &message);
     }
-    engine.store.set_metadata(TZDB_MARK, tzdb_version()).await
+    context.store.set_metadata(TZDB_MARK, tzdb_version()).await
 }
 
-async fn recompute(engine: &Engine) -> Result<usize> {
+async fn recompute(context: &Context) -> Result<usize> {
     let (mut after, mut moved) = (0, 0);
     loop {
-        let page = engine.store.series_after(after, PAGE_SERIES).await?;
+        let page = context.store.series_after(after, PAGE_SERIES).await?;
         let Some(last) = page.last() else { return Ok(moved) };
         after = last.job;
-        let now = engine.clock.now();
+        let now = context.now();
         let advances: Vec<SeriesAdvance> = page
             .iter()
             .filter_map(|series| corrected_advance(series, now))
             .collect();
         if !advances.is_empty() {
-            moved += engine.store.advance(now, advances).await?;
+            moved += context.store.advance(now, advances).await?;
         }
     }
 }

@@ -3,8 +3,7 @@
 //! Knows no protocol and no connector. Invariants: an attempt that is aborted is dropped, with the request it was in the
 //! middle of; work that panics is a failure of its attempt and of nothing else.
 
-use super::handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
-use super::routing::{Lane, Pattern};
+use crate::engine::handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
 use crate::model::Route;
 use crate::store::Token;
 use async_trait::async_trait;
@@ -25,22 +24,6 @@ pub trait NativeWork: Send + Sync + 'static {
 
     /// The attempt with this key is given up; its future is dropped next. Must return at once.
     fn on_abort(&self, _key: Token, _reason: &AbortReason) {}
-}
-
-/// Work, and which routes it is for.
-pub struct HandlerSpec {
-    /// Which routes.
-    pub pattern: Pattern,
-    /// Who does it.
-    pub handler: Arc<dyn Handler>,
-    /// Most attempts at once.
-    pub concurrency: Option<usize>,
-    /// Longest attempt for jobs that set none, ms.
-    pub timeout: Option<i64>,
-    /// Whose slots it takes.
-    pub lane: Lane,
-    /// Stands back behind any handler of the program's for the same route.
-    pub built_in: bool,
 }
 
 /// Attempts that are being worked on.

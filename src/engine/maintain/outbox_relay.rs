@@ -3,15 +3,18 @@
 //! Knows no HTTP and no secret. Invariants: an event leaves the outbox in the transaction that inserts its deliveries; a
 //! transaction inserts a bounded number of them.
 
-use super::handler::Level;
-use super::worker::Engine;
+use crate::engine::claim::routes::Routes;
+use crate::engine::context::Context;
+use crate::engine::handler::Level;
+use crate::engine::service::{Service, StopSignal};
 use crate::error::{ErrorCode, Result};
 use crate::model::{EventKind, JobId, JobOptions, Namespace, NewJob, OnConflict, RetryPolicy, Route, RunError};
 use crate::store::{RelayedEvent, StoredEvent, Webhook};
+use async_trait::async_trait;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::Mutex;
 
 /// Events read at a time.
 const MAX_BATCH_EVENTS: usize = 500;
@@ -50,79 +53,112 @@ pub fn webhook_route(webhook: &str) -> Route {
     }
 }
 
-/// Relays until told to stop.
-pub async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
-    let mut changes = engine.store.changes();
-    let mut failing = false;
-    while !*stop.borrow_and_update() {
-        changes.mark_unchanged();
-        match relay_pending(&engine).await {
-            Ok(_) => failing = false,
-            Err(error) if error.code == ErrorCode::Closed => return,
-            // Said once: the store's other users are loud enough.
-            Err(error) if !std::mem::replace(&mut failing, true) => engine.logger.log(
-                Level::Warn,
-                &format!("cannot relay events to webhooks, will try again: {error}"),
-            ),
-            Err(_) => {}
-        }
-        let changed = async {
-            let _ = changes.changed().await;
-            tokio::time::sleep(BATCHING_PAUSE).await;
-        };
-        tokio::select! {
-            _ = stop.changed() => {}
-            () = changed => {}
-            () = tokio::time::sleep(POLL_INTERVAL) => {}
+/// Makes deliveries of what waits in the outbox.
+pub struct OutboxRelay {
+    context: Context,
+    routes: Routes,
+    /// Events relayed so far; held while some are.
+    relayed: Mutex<usize>,
+}
+
+/// [`OutboxRelay`] as a background task.
+pub struct OutboxRelayService(pub Arc<OutboxRelay>);
+
+#[async_trait]
+impl Service for OutboxRelayService {
+    fn name(&self) -> &'static str {
+        "outbox relay"
+    }
+
+    async fn run(self: Box<Self>, mut stop: StopSignal) {
+        let context = &self.0.context;
+        let mut changes = context.store.changes();
+        let mut failing = false;
+        while !stop.is_stopping() {
+            changes.mark_unchanged();
+            context.failpoints.pass("outbox relay");
+            match self.0.relay_pending().await {
+                Ok(_) => failing = false,
+                // Said once: the store's other users are loud enough.
+                Err(error) if error.code != ErrorCode::Closed && !std::mem::replace(&mut failing, true) => context.log(
+                    Level::Warn,
+                    &format!("cannot relay events to webhooks, will try again: {error}"),
+                ),
+                Err(_) => {}
+            }
+            let changed = async {
+                let _ = changes.changed().await;
+                tokio::time::sleep(BATCHING_PAUSE).await;
+            };
+            tokio::select! {
+                () = stop.stopped() => {}
+                () = changed => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+            }
         }
     }
 }
 
-/// Relays what waits, up to a bound; returns how many events this process has relayed so far. Two equal answers: between
-/// them nobody here has made a delivery, and at the second none was left to be made.
-pub(super) async fn relay_pending(engine: &Engine) -> Result<usize> {
-    let mut total = engine.relayed_count.lock().await;
-    for _ in 0..MAX_ROUNDS {
-        let events = engine.store.outbox(MAX_BATCH_EVENTS).await?;
-        if events.is_empty() {
-            break;
-        }
-        *total += relay_events(engine, &events).await?;
-    }
-    Ok(*total)
-}
-
-async fn relay_events(engine: &Engine, events: &[StoredEvent]) -> Result<usize> {
-    let now = engine.clock.now();
-    let webhooks = engine.store.webhooks().await?;
-    let (mut counted, mut batch, mut size) = (0, Vec::new(), 0);
-    for event in events {
-        let relayed = deliveries_of(engine, event, &webhooks).await?;
-        size += relayed.deliveries.len();
-        batch.push(relayed);
-        if size >= MAX_BATCH_DELIVERIES {
-            counted += engine.store.relay(std::mem::take(&mut batch), now).await?;
-            size = 0;
+impl OutboxRelay {
+    /// Has relayed nothing yet.
+    #[must_use]
+    pub fn new(context: Context, routes: Routes) -> Self {
+        Self {
+            context,
+            routes,
+            relayed: Mutex::default(),
         }
     }
-    if !batch.is_empty() {
-        counted += engine.store.relay(batch, now).await?;
-    }
-    Ok(counted)
-}
 
-async fn deliveries_of(engine: &Engine, event: &StoredEvent, webhooks: &[Webhook]) -> Result<RelayedEvent> {
-    let route = engine.route_of(event.route).await;
-    let payload: Box<str> = payload(event, route.as_deref()).into();
-    let wanting = webhooks
-        .iter()
-        .filter(|webhook| webhook.disabled_at.is_none() && webhook.events.has(event.kind));
-    Ok(RelayedEvent {
-        event: event.seq,
-        deliveries: wanting
-            .map(|webhook| delivery(webhook, event, payload.clone()))
-            .collect(),
-    })
+    /// Relays what waits, up to a bound; returns how many events this process has relayed so far. Two equal answers: between
+    /// them nobody here has made a delivery, and at the second none was left to be made.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn relay_pending(&self) -> Result<usize> {
+        let mut total = self.relayed.lock().await;
+        for _ in 0..MAX_ROUNDS {
+            let events = self.context.store.outbox(MAX_BATCH_EVENTS).await?;
+            if events.is_empty() {
+                break;
+            }
+            *total += self.relay_events(&events).await?;
+        }
+        Ok(*total)
+    }
+
+    async fn relay_events(&self, events: &[StoredEvent]) -> Result<usize> {
+        let (store, now) = (&self.context.store, self.context.now());
+        let webhooks = store.webhooks().await?;
+        let (mut counted, mut batch, mut size) = (0, Vec::new(), 0);
+        for event in events {
+            let relayed = self.deliveries_of(event, &webhooks).await;
+            size += relayed.deliveries.len();
+            batch.push(relayed);
+            if size >= MAX_BATCH_DELIVERIES {
+                counted += store.relay(std::mem::take(&mut batch), now).await?;
+                size = 0;
+            }
+        }
+        if !batch.is_empty() {
+            counted += store.relay(batch, now).await?;
+        }
+        Ok(counted)
+    }
+
+    async fn deliveries_of(&self, event: &StoredEvent, webhooks: &[Webhook]) -> RelayedEvent {
+        let route = self.routes.find(event.route).await;
+        let payload: Box<str> = payload(event, route.as_deref()).into();
+        let wanting = webhooks
+            .iter()
+            .filter(|webhook| webhook.disabled_at.is_none() && webhook.events.has(event.kind));
+        RelayedEvent {
+            event: event.seq,
+            deliveries: wanting
+                .map(|webhook| delivery(webhook, event, payload.clone()))
+                .collect(),
+        }
+    }
 }
 
 fn delivery(webhook: &Webhook, event: &StoredEvent, payload: Box<str>) -> NewJob {

@@ -1,6 +1,6 @@
 //! Where the values of secrets come from: given at construction, or asked for when a run needs them. Never stored.
 
-use super::masking::Masker;
+use super::masker::Masker;
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::SecretValues;
 use async_trait::async_trait;
@@ -20,7 +20,7 @@ pub trait SecretSource: Send + Sync {
 
 /// Secrets of an instance.
 #[derive(Default)]
-pub struct Secrets {
+pub struct SecretStore {
     given: HashMap<Box<str>, Box<str>>,
     source: OnceLock<Arc<dyn SecretSource>>,
     /// Keys that inputs may use.
@@ -29,9 +29,9 @@ pub struct Secrets {
     pub masker: Arc<Masker>,
 }
 
-impl std::fmt::Debug for Secrets {
+impl std::fmt::Debug for SecretStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Secrets({} given)", self.given.len())
+        write!(f, "SecretStore({} given)", self.given.len())
     }
 }
 
@@ -63,7 +63,7 @@ pub fn not_listed_message(key: &str) -> String {
     )
 }
 
-impl Secrets {
+impl SecretStore {
     /// Secrets that are given, and the keys that inputs may use.
     #[must_use]
     pub fn new(given: HashMap<Box<str>, Box<str>>, allowed_in_inputs: Vec<Box<str>>) -> Self {

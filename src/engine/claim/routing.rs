@@ -3,8 +3,7 @@
 //! Invariant: the served list is a pure function of the handlers, the worker's filter and the known routes; it is
 //! rebuilt when one of them changes and shared until then.
 
-use super::handler::Handler;
-use super::native::HandlerSpec;
+use crate::engine::handler::Handler;
 use crate::model::{Namespace, Route};
 use crate::store::{RouteId, ServedRoute};
 use std::collections::HashMap;
@@ -54,6 +53,22 @@ pub enum Lane {
     Jobs,
     /// The package's own, so many beside the worker's: what it does for itself takes nothing from users' jobs.
     Internal,
+}
+
+/// Work, and which routes it is for.
+pub struct HandlerSpec {
+    /// Which routes.
+    pub pattern: Pattern,
+    /// Who does it.
+    pub handler: Arc<dyn Handler>,
+    /// Most attempts at once.
+    pub concurrency: Option<usize>,
+    /// Longest attempt for jobs that set none, ms.
+    pub timeout: Option<i64>,
+    /// Whose slots it takes.
+    pub lane: Lane,
+    /// Stands back behind any handler of the program's for the same route.
+    pub built_in: bool,
 }
 
 /// A handler and how it is to be used.
@@ -378,8 +393,8 @@ fn most_specific(registrations: &[Arc<Registration>], route: &Route) -> Option<A
 
 #[cfg(test)]
 mod tests {
-    use super::super::handler::{AbortReason, Invocation};
     use super::*;
+    use crate::engine::handler::{AbortReason, Invocation};
 
     struct NoopHandler;
     impl Handler for NoopHandler {

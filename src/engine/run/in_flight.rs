@@ -1,16 +1,16 @@
-//! The attempts this process has begun and not yet settled with the store.
+//! The attempts of this process whose end is not yet in the store.
 //!
 //! An entry lives from the claim until its completion is committed, so that the store's account of what this process
-//! holds can be compared with it. A slot, however, is free as soon as the handler is done or was given up. An attempt that
-//! was claimed ahead has an entry and no slot: it gets the next one that becomes free.
+//! has claimed can be compared with it. A slot, however, is free as soon as the handler is done or was given up. A prefetched
+//! attempt has an entry and no slot: it gets the next one that becomes free.
 
-use super::handler::AbortReason;
-use super::prefetch::AttemptAverages;
-use super::routing::{Lane, Registration};
+use super::slots::Slots;
 use crate::clock::Millis;
+use crate::engine::claim::routing::{Lane, Registration};
+use crate::engine::handler::AbortReason;
 use crate::model::JobId;
 use crate::store::{ClaimRef, ClaimedRun, InstanceId, JobSeq, RouteId, Token};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
@@ -33,9 +33,11 @@ struct AttemptEntry {
     registration: Option<Arc<Registration>>,
     warned: bool,
     lane: Lane,
+    /// Its handler is done or given up: what is left is to write how it ended.
+    has_ended: bool,
 }
 
-/// What an attempt that is not settled is about.
+/// What an attempt that is not finished is about.
 #[derive(Clone, Debug)]
 pub struct AttemptInfo {
     /// The job's public id.
@@ -51,15 +53,7 @@ pub struct AttemptInfo {
 #[derive(Default)]
 struct State {
     entries: HashMap<Token, AttemptEntry>,
-    /// Attempts with a handler that is going: in the worker's slots, and in others.
-    busy: usize,
-    internal_busy: usize,
-    /// Claimed ahead, in the order they are to begin; some may have been given up since.
-    queue: VecDeque<Token>,
-    waiting: usize,
-    /// So few waiting that it is time to claim more.
-    refill_at: usize,
-    averages: AttemptAverages,
+    slots: Slots,
 }
 
 /// What an attempt that was begun listens to.
@@ -71,16 +65,9 @@ pub struct AttemptSignals {
 }
 
 impl State {
-    fn busy_in(&mut self, lane: Lane) -> &mut usize {
-        match lane {
-            Lane::Jobs => &mut self.busy,
-            Lane::Internal => &mut self.internal_busy,
-        }
-    }
-
     /// Gives the free slot to the attempt that has waited longest; `false`: none waits.
     fn start_next(&mut self) -> bool {
-        while let Some(token) = self.queue.pop_front() {
+        while let Some(token) = self.slots.next_in_queue() {
             let Some(entry) = self.entries.get_mut(&token) else {
                 continue;
             };
@@ -94,8 +81,7 @@ impl State {
             if let Some(registration) = &entry.registration {
                 registration.attempt_started();
             }
-            self.busy += 1;
-            self.waiting = self.waiting.saturating_sub(1);
+            self.slots.start_waiting();
             let _ = slot.send(());
             return true;
         }
@@ -103,11 +89,11 @@ impl State {
     }
 }
 
-/// Begun attempts, and the slots they take.
+/// Attempts in flight, and the slots they take.
 #[derive(Default)]
 pub struct InFlightAttempts {
     state: Mutex<State>,
-    /// Told whenever a slot becomes free or an entry is settled.
+    /// Told whenever a slot becomes free or an entry is finished.
     pub changed: Notify,
 }
 
@@ -129,7 +115,6 @@ impl InFlightAttempts {
             .as_ref()
             .map_or(Lane::Jobs, |registration| registration.lane);
         let mut state = self.state();
-        state.averages.record_claim(run.input.len());
         let (job, id) = (run.job, run.id.clone());
         let mut entry = AttemptEntry {
             job,
@@ -146,18 +131,16 @@ impl InFlightAttempts {
             registration,
             warned: false,
             lane,
+            has_ended: false,
         };
         let mut slot = None;
-        if lane == Lane::Jobs && state.busy >= concurrency {
-            let (sender, receiver) = oneshot::channel();
-            (entry.slot_sender, entry.never_started, slot) = (Some(sender), true, Some(receiver));
-            state.queue.push_back(run.token);
-            state.waiting += 1;
-        } else {
+        if state.slots.take_or_queue(run.token, lane, run.input.len(), concurrency) {
             if let Some(registration) = &entry.registration {
                 registration.attempt_started();
             }
-            *state.busy_in(lane) += 1;
+        } else {
+            let (sender, receiver) = oneshot::channel();
+            (entry.slot_sender, entry.never_started, slot) = (Some(sender), true, Some(receiver));
         }
         state.entries.insert(run.token, entry);
         AttemptSignals { abort: receiver, slot }
@@ -170,11 +153,14 @@ impl InFlightAttempts {
         let Some(entry) = state.entries.get_mut(&token) else {
             return;
         };
+        if std::mem::replace(&mut entry.has_ended, true) {
+            return;
+        }
         entry.abort = None;
         let lane = entry.lane;
         let registration = entry.registration.take();
         if entry.slot_sender.take().is_some() {
-            state.waiting = state.waiting.saturating_sub(1);
+            state.slots.stop_waiting();
             drop(state);
             self.changed.notify_waiters();
             return;
@@ -183,13 +169,9 @@ impl InFlightAttempts {
         if let Some(registration) = registration {
             registration.attempt_ended();
         }
-        let busy = state.busy_in(lane);
-        *busy = busy.saturating_sub(1);
-        if lane == Lane::Jobs {
-            state.averages.record_duration(took);
-        }
+        state.slots.free(lane, took);
         // A slot that is passed on is nobody's business, until it is time to claim more.
-        let is_handed_over = lane == Lane::Jobs && state.start_next() && state.waiting != state.refill_at;
+        let is_handed_over = lane == Lane::Jobs && state.start_next() && !state.slots.is_time_to_refill();
         drop(state);
         if !is_handed_over {
             self.changed.notify_waiters();
@@ -199,23 +181,20 @@ impl InFlightAttempts {
     /// Attempts that wait for a slot.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.state().waiting
+        self.state().slots.waiting()
     }
 
     /// How many attempts are worth claiming ahead of `concurrency` slots. Tells of the slot that leaves half of them.
     #[must_use]
     pub fn runs_to_prefetch(&self, concurrency: usize) -> usize {
-        let mut state = self.state();
-        let prefetch = state.averages.runs_to_prefetch(concurrency);
-        state.refill_at = prefetch / 2;
-        prefetch
+        self.state().slots.runs_to_prefetch(concurrency)
     }
 
     /// Gives back attempts that have waited for a slot for longer than `limit`; then none are worth claiming ahead until
     /// those that keep them waiting are done.
     pub fn release_prefetched(&self, limit: Duration) {
         let mut state = self.state();
-        if state.waiting == 0 {
+        if state.slots.waiting() == 0 {
             return;
         }
         let late = state
@@ -224,7 +203,7 @@ impl InFlightAttempts {
             .filter(|entry| entry.slot_sender.is_some() && entry.started.elapsed() >= limit);
         let senders: Vec<_> = late.filter_map(|entry| entry.abort.take()).collect();
         if !senders.is_empty() {
-            state.averages.record_duration(limit);
+            state.slots.record_wait(limit);
         }
         drop(state);
         for sender in senders {
@@ -242,17 +221,23 @@ impl InFlightAttempts {
         self.changed.notify_waiters();
     }
 
+    /// Forgets attempts whose handler is done and whose end may never be written: their registration was given up, and
+    /// others run them again.
+    pub fn forget_ended(&self) {
+        self.state().entries.retain(|_, entry| !entry.has_ended);
+        self.changed.notify_waiters();
+    }
+
     /// Attempts that take a slot of the worker's.
     #[must_use]
     pub fn busy(&self) -> usize {
-        self.state().busy
+        self.state().slots.busy()
     }
 
     /// Attempts whose handler is going, whatever slot they take.
     #[must_use]
     pub fn total_busy(&self) -> usize {
-        let state = self.state();
-        state.busy + state.internal_busy
+        self.state().slots.total_busy()
     }
 
     /// Whether the attempt is work of the package's own.
@@ -273,7 +258,7 @@ impl InFlightAttempts {
             .is_some_and(|entry| entry.never_started)
     }
 
-    /// Attempts not settled yet, slots or not.
+    /// Attempts not finished yet, slots or not.
     #[must_use]
     pub fn unfinished(&self) -> usize {
         self.state().entries.len()
@@ -290,7 +275,7 @@ impl InFlightAttempts {
         active.map(|(token, _)| *token).collect()
     }
 
-    /// Public ids of the jobs of up to `most` attempts that are not settled.
+    /// Public ids of the jobs of up to `most` attempts that are not finished.
     #[must_use]
     pub fn job_ids(&self, most: usize) -> Vec<String> {
         self.state()
@@ -301,7 +286,7 @@ impl InFlightAttempts {
             .collect()
     }
 
-    /// What these attempts are about; `None` for one that is settled.
+    /// What these attempts are about; `None` for one that is finished.
     #[must_use]
     pub fn attempt_infos(&self, tokens: impl IntoIterator<Item = Token>) -> Vec<Option<AttemptInfo>> {
         let state = self.state();
@@ -323,7 +308,7 @@ impl InFlightAttempts {
         self.state().entries.contains_key(&token)
     }
 
-    /// Job, run and attempt number of an attempt that is not settled.
+    /// Job, run and attempt number of an attempt that is not finished.
     #[must_use]
     pub fn attempt_of(&self, token: Token) -> Option<(JobSeq, i64, u32)> {
         self.state()
