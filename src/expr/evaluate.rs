@@ -2,13 +2,13 @@
 
 use super::arguments::Arguments;
 use super::ast::{Key, Node};
-use super::document::without_literal_markers;
 use super::error::ExpressionError;
 use super::json::Entries;
 use super::limits::Budget;
 use super::number::Number;
 use super::references::{Reference, truncated};
 use super::scope::{Claims, Scope};
+use super::substitution::{unwrap_literal, without_literal_markers};
 use super::value::Value;
 use crate::error::ErrorCode;
 use std::borrow::Cow;
@@ -51,7 +51,7 @@ impl<'a> Evaluator<'_, 'a> {
             Node::Call { operator, arguments } => {
                 let values = self.values(arguments)?;
                 let mut arguments = Arguments {
-                    operator,
+                    signature: &operator.signature,
                     values,
                     scope: self.scope,
                     budget: &mut self.budget,
@@ -175,19 +175,6 @@ fn lookup<'a>(text: &'a str, path: &[Key<'_>]) -> Option<&'a str> {
         value = unwrap_literal(value);
     }
     Some(value)
-}
-
-/// What `{ "$literal": value }` holds; any other value itself.
-#[must_use]
-pub fn unwrap_literal(value: &str) -> &str {
-    if !value.starts_with('{') {
-        return value;
-    }
-    let mut entries = Entries::of(value);
-    match (entries.next(), entries.next()) {
-        (Some((super::document::LITERAL, inner)), None) => inner,
-        _ => value,
-    }
 }
 
 fn is_key(source_text: &str, key: &str) -> bool {

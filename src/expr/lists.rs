@@ -1,12 +1,10 @@
 //! Operators on lists.
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, OperatorResult};
 use super::compare::Comparison;
 use super::error::ExpressionError;
 use super::number::Number;
 use super::value::Value;
-
-type OperatorResult<'a> = Result<Value<'a>, ExpressionError>;
 
 pub(super) fn concat<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> {
     join_values(arguments, "")

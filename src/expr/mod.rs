@@ -11,6 +11,8 @@
 
 mod arguments;
 mod ast;
+mod calendar;
+mod check_call;
 mod compare;
 mod cursor;
 mod dates;
@@ -26,17 +28,20 @@ mod operators;
 mod parse;
 mod references;
 mod scope;
+mod signature;
 mod strings;
+mod substitution;
 mod template;
 mod value;
 
 pub use document::{InputReferences, check, resolve};
 pub use error::ExpressionError;
-pub use evaluate::unwrap_literal;
 pub use limits::Limits;
-pub use operators::{Operator, operators};
+pub use operators::operators;
 pub use references::{Reference, references};
 pub use scope::{Claims, FeatureScope, Scope, SecretValues, Variables};
+pub use signature::Signature;
+pub use substitution::unwrap_literal;
 
 #[cfg(test)]
 mod tests;

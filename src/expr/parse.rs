@@ -1,6 +1,7 @@
 //! Reads one expression. Recursion is bounded by [`Limits::depth`].
 
 use super::ast::{Key, Node};
+use super::check_call::check_call;
 use super::cursor::Cursor;
 use super::error::ExpressionError;
 use super::limits::Limits;
@@ -62,7 +63,7 @@ impl<'a> Parser<'a> {
         }
         match (operators::find(name), next) {
             (Some(operator), Some('(')) => self.call(operator, start).map(Some),
-            (Some(operator), Some('{')) if operator.braces => self.braced(operator, start).map(Some),
+            (Some(operator), Some('{')) if operator.signature.braces => self.braced(operator, start).map(Some),
             _ => Ok(None),
         }
     }
@@ -149,7 +150,10 @@ impl<'a> Parser<'a> {
         let argument = self.nested(Self::argument)?;
         self.cursor.skip_space();
         if !self.cursor.eat('}') {
-            let message = format!("${}{{…}} is not closed; it is {}", operator.name, operator.signature);
+            let message = format!(
+                "${}{{…}} is not closed; it is {}",
+                operator.signature.name, operator.signature.usage
+            );
             return self.fail(start, message);
         }
         Ok(Node::Call {
@@ -164,11 +168,11 @@ impl<'a> Parser<'a> {
         let Some(arguments) = arguments else {
             let message = format!(
                 "the call of ${} is not closed; it is {}",
-                operator.name, operator.signature
+                operator.signature.name, operator.signature.usage
             );
             return self.fail(start, message);
         };
-        if let Err(message) = operator.check(&arguments) {
+        if let Err(message) = check_call(&operator.signature, &arguments) {
             return self.fail(start, message);
         }
         Ok(Node::Call { operator, arguments })
@@ -246,10 +250,10 @@ impl<'a> Parser<'a> {
         if let Some(operator) = operators::find(name) {
             return self.fail(
                 place,
-                format!("{source_text} is incomplete; it is {}", operator.signature),
+                format!("{source_text} is incomplete; it is {}", operator.signature.usage),
             );
         }
-        let known = operators::operators().map(|operator| operator.name);
+        let known = operators::operators().map(|signature| signature.name);
         match nearest(name, known.chain(references().map(Reference::name))) {
             Some(known) => self.fail(
                 place,

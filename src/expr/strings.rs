@@ -1,12 +1,10 @@
 //! Operators on numbers and texts.
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, OperatorResult};
 use super::error::ExpressionError;
 use super::number::Number;
 use super::value::Value;
 use std::borrow::Cow;
-
-type OperatorResult<'a> = Result<Value<'a>, ExpressionError>;
 
 pub(super) fn add<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> {
     fold(arguments, |a, b| a.add(b))
