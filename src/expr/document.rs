@@ -1,4 +1,4 @@
-//! A whole input: finds the strings that may hold expressions, and puts what they become in their place.
+//! A whole input: checks and resolves the expressions in its strings.
 
 use super::ast::Node;
 use super::error::ExpressionError;
@@ -12,17 +12,17 @@ use super::template::{Part, Parts, render};
 use memchr::memchr;
 use std::borrow::Cow;
 
-/// Where the input stands in what the user dispatched.
+/// Path of the input within a dispatch, with which the paths of errors begin.
 const ROOT_PATH: &str = "input";
 
 /// What an input's expressions refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputReferences {
-    /// `$Session{…}`.
+    /// Whether there is a `$Session{…}`.
     pub session: bool,
-    /// Keys of secrets.
+    /// Keys of the secrets, each once.
     pub secrets: Vec<String>,
-    /// How many expressions there are.
+    /// Number of expressions.
     pub expressions: usize,
     /// Paths of `$Input{…}`.
     pub inputs: Vec<Vec<String>>,
@@ -30,12 +30,12 @@ pub struct InputReferences {
     pub sequences: Vec<Vec<String>>,
 }
 
-/// Reads every expression of `input`, a JSON text, without computing it.
+/// Parses every expression of `input`, a JSON text, without evaluating it.
 ///
 /// # Errors
-/// Every text that is malformed, with its path, up to a bound.
+/// Every malformed string with its path, up to about 20.
 pub fn check(input: &str, limits: &Limits) -> Result<InputReferences, Vec<ExpressionError>> {
-    /// Malformed texts that are listed.
+    /// Checking stops after the string with which this many errors are reached.
     const MAX_LISTED_ERRORS: usize = 20;
     let mut references = InputReferences::default();
     let mut errors = Vec::new();
@@ -82,10 +82,10 @@ impl InputReferences {
     }
 }
 
-/// Puts what the expressions of `input`, a JSON text, yield in their place. What holds none stays byte for byte.
+/// Replaces the expressions of `input`, a JSON text, by their values. Everything else stays byte for byte.
 ///
 /// # Errors
-/// The first expression that cannot be computed, with its path.
+/// The first expression that is malformed or cannot be evaluated, with its path.
 pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result<Cow<'a, str>, ExpressionError> {
     if memchr(b'$', input.as_bytes()).is_none() {
         return Ok(Cow::Borrowed(input));

@@ -6,7 +6,7 @@ use super::json::{Entries, skip_space, slice, string_end, string_start, value_en
 use memchr::memchr;
 use std::borrow::Cow;
 
-/// The key that marks a value to be left as it is.
+/// The key of an object whose value is to be taken verbatim.
 pub(super) const LITERAL: &str = "$literal";
 
 /// A place that may change.
@@ -38,7 +38,7 @@ impl Iterator for Substitutions<'_> {
         let bytes = self.text.as_bytes();
         loop {
             let dollar = self.at + memchr(b'$', bytes.get(self.at..)?)?;
-            // A dollar outside of a string is no JSON.
+            // In valid JSON a `$` is always inside a string.
             let start = string_start(self.text, dollar)?;
             let end = string_end(self.text, dollar) + 1;
             self.at = end;
@@ -56,11 +56,11 @@ impl Iterator for Substitutions<'_> {
 }
 
 impl Substitutions<'_> {
-    /// The object whose only key starts at `key`, with its value behind `colon`.
-    fn literal(&mut self, key: usize, colon: usize) -> Option<Substitution> {
+    /// The literal whose key starts at `key` and whose value follows `after_colon`; `None` if the object has other keys.
+    fn literal(&mut self, key: usize, after_colon: usize) -> Option<Substitution> {
         let bytes = self.text.as_bytes();
         let before = bytes.get(..key)?.iter().rposition(|byte| !byte.is_ascii_whitespace())?;
-        let value = skip_space(self.text, colon);
+        let value = skip_space(self.text, after_colon);
         let value_end = value_end(self.text, value);
         let close = skip_space(self.text, value_end);
         if bytes.get(before) != Some(&b'{') || bytes.get(close) != Some(&b'}') {
@@ -75,7 +75,7 @@ impl Substitutions<'_> {
     }
 }
 
-/// What `{ "$literal": value }` holds; any other value itself.
+/// The value within `{ "$literal": value }`; any other value itself.
 #[must_use]
 pub fn unwrap_literal(value: &str) -> &str {
     if !value.starts_with('{') {
@@ -88,7 +88,7 @@ pub fn unwrap_literal(value: &str) -> &str {
     }
 }
 
-/// A part of the input without the marks of literals in it.
+/// A part of an input with its literals unwrapped.
 pub(super) fn without_literal_markers(text: &str) -> Cow<'_, str> {
     if !text.contains(LITERAL) {
         return Cow::Borrowed(text);
