@@ -1,4 +1,4 @@
-//! The tables of `docs/expressions.md` against those of the code.
+//! Compares the tables in `docs/expressions.md` with those in the code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use ductape::expr::{operators, references};

@@ -21,7 +21,11 @@ impl Secrets {
 
 impl SecretValues for Secrets {
     fn value_of(&self, key: &str) -> Result<&str, String> {
-        if key == "K" { Ok(&self.0) } else { Err("there is none".into()) }
+        if key == "K" {
+            Ok(&self.0)
+        } else {
+            Err("there is none".into())
+        }
     }
 }
 
@@ -85,9 +89,17 @@ fuzz_target!(|text: &str| {
         let text = text.trim();
         let literal = format!(r#"{{"a":{{"$literal":{text}}}}}"#);
         let secrets = Secrets::of(text);
-        assert_eq!(resolve(&literal, &scope(&secrets), &limits).as_deref(), Ok(&*format!(r#"{{"a":{text}}}"#)));
+        assert_eq!(
+            resolve(&literal, &scope(&secrets), &limits).as_deref(),
+            Ok(&*format!(r#"{{"a":{text}}}"#))
+        );
     }
     if let Ok(quoted) = serde_json::to_string(text) {
-        run(&format!(r#"{{"v":{quoted},"d":{{"n":-1.5,"t":"x,y","l":[3,"a",null,{{"k":[]}}],"big":12345678901234567890}}}}"#), &limits);
+        run(
+            &format!(
+                r#"{{"v":{quoted},"d":{{"n":-1.5,"t":"x,y","l":[3,"a",null,{{"k":[]}}],"big":12345678901234567890}}}}"#
+            ),
+            &limits,
+        );
     }
 });
