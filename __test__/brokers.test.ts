@@ -5,14 +5,15 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { BrokerEnvironment, BrokerTopic, Resources } from './support/ductape.js';
 import { create, env, eventually, product, recordingLogger } from './support/instances.js';
+import { address } from './support/servers.js';
 
 type Type = BrokerEnvironment['type'];
 
 const addresses: Record<Type, string | undefined> = {
-  RABBITMQ: process.env.DUCTAPE_TEST_RABBITMQ,
-  REDIS: process.env.DUCTAPE_TEST_REDIS,
-  NATS: process.env.DUCTAPE_TEST_NATS,
-  MQTT: process.env.DUCTAPE_TEST_MQTT,
+  RABBITMQ: address('DUCTAPE_TEST_RABBITMQ'),
+  REDIS: address('DUCTAPE_TEST_REDIS'),
+  NATS: address('DUCTAPE_TEST_NATS'),
+  MQTT: address('DUCTAPE_TEST_MQTT'),
 };
 let number = 0;
 const unique = () => `ductape_js_${process.pid}_${number++}`;

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Ductape, DuctapeOptions, Resources } from './support/ductape.js';
 import { create, env, product, recordingLogger, rejection, temporaryFolder } from './support/instances.js';
+import { address } from './support/servers.js';
 
 type Database = NonNullable<NonNullable<Resources['products']>[number]['databases']>[number];
 
 const servers = [
-  { type: 'postgresql', url: process.env.DUCTAPE_TEST_POSTGRES, timestamp: 'timestamptz' },
-  { type: 'mysql', url: process.env.DUCTAPE_TEST_MYSQL, timestamp: 'datetime(3)' },
+  { type: 'postgresql', url: address('DUCTAPE_TEST_POSTGRES'), timestamp: 'timestamptz' },
+  { type: 'mysql', url: address('DUCTAPE_TEST_MYSQL'), timestamp: 'datetime(3)' },
   { type: 'sqlite', url: 'file', timestamp: 'TIMESTAMP' },
 ] as const;
 

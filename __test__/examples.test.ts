@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from './support/instances.js';
 import { node } from './support/processes.js';
+import { address } from './support/servers.js';
 
 const root = resolve(import.meta.dirname, '..');
-const broker = process.env.DUCTAPE_TEST_NATS;
+const broker = address('DUCTAPE_TEST_NATS');
 
 describe('examples/native', () => {
   /** What a part prints when all its jobs were done. */

@@ -66,7 +66,7 @@ describe(`four workers and two dispatchers on PostgreSQL${server ? '' : ' (needs
   );
 });
 
-describe('a server that is restarted under load', () => {
+describe('a PostgreSQL server that is restarted under load', () => {
   it.skipIf(!postgresInstalled)(
     `loses nothing, and work goes on within seconds${postgresInstalled ? '' : ' (needs an installed PostgreSQL)'}`,
     { timeout: 180_000 },

@@ -3,8 +3,9 @@
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { create, eventually, job } from './support/instances.js';
+import { address } from './support/servers.js';
 
-const pooler = process.env.DUCTAPE_TEST_PGBOUNCER;
+const pooler = address('DUCTAPE_TEST_PGBOUNCER');
 let number = 0;
 
 /** The address of a schema of this test's own, dropped when the test ends. */

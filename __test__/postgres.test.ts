@@ -14,8 +14,9 @@ import {
   temporaryFolder,
 } from './support/instances.js';
 import { readLines, type Program, program, script, tally } from './support/processes.js';
+import { address } from './support/servers.js';
 
-const server = process.env.DUCTAPE_TEST_POSTGRES;
+const server = address('DUCTAPE_TEST_POSTGRES');
 let number = 0;
 
 /** The address of a schema of this test's own, dropped when the test ends. */

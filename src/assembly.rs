@@ -5,11 +5,12 @@ use crate::api::options::{Durability, Options, StoreLocation};
 use crate::api::resources::check::{Connections, ResourceFilter, ResourceReport};
 use crate::clock::Clock;
 use crate::connector::{self, Limits, Registry};
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::{ExpressionResolver, Masker};
 use crate::engine::routing::Routing;
 use crate::engine::{HandlerSpec, Level, Logger};
 use crate::error::{Error, ErrorCode, Result};
 use crate::feature::{self, FeatureContext};
+use crate::resources::{OutboundRules, Resources};
 use crate::store::Store;
 use crate::store::postgres::{PostgresConfig, PostgresStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
@@ -26,22 +27,29 @@ pub struct ConfiguredStore {
     durability: Durability,
     logger: Arc<dyn Logger>,
     connections: Arc<ConfiguredConnections>,
+    expressions: Arc<ExpressionResolver>,
+    resources: Arc<Resources>,
+    outbound: OutboundRules,
 }
 
 impl ConfiguredStore {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(options: &Options, logger: Arc<dyn Logger>) -> Self {
-        let preparation = Arc::clone(&options.engine.preparation);
-        let definitions = connector::definitions(&preparation.resources);
+        let engine = &options.engine;
+        let definitions = connector::definitions(&engine.resources, &engine.outbound);
+        let registry = Registry::new(definitions, &engine.expressions, Limits::default());
         Self {
             location: options.store.clone(),
             durability: options.durability,
             logger,
             connections: Arc::new(ConfiguredConnections {
-                registry: Registry::new(definitions, &preparation, Limits::default()),
-                preparation,
+                registry,
+                masker: Arc::clone(&engine.secrets.masker),
             }),
+            expressions: Arc::clone(&engine.expressions),
+            resources: Arc::clone(&engine.resources),
+            outbound: engine.outbound.clone(),
         }
     }
 
@@ -96,14 +104,16 @@ impl StoreOpener for ConfiguredStore {
         routing: &Arc<Routing>,
     ) -> Vec<HandlerSpec> {
         let (clock, logger) = (Arc::clone(clock), Arc::clone(&self.logger));
-        let outbound = self.connections.preparation.outbound.clone();
         let mut targets = self.connections.registry.targets(store);
-        targets.extend(feature::targets(&FeatureContext {
+        let context = FeatureContext {
             routing: Arc::downgrade(routing),
-            preparation: Arc::clone(&self.connections.preparation),
+            expressions: Arc::clone(&self.expressions),
+            masker: Arc::clone(&self.connections.masker),
             store: Arc::downgrade(store),
             clock: Arc::clone(&clock),
-        }));
+        };
+        targets.extend(feature::targets(&self.resources, &context));
+        let outbound = self.outbound.clone();
         targets.push(DeliveryHandler::target(Arc::downgrade(store), clock, logger, outbound));
         targets
     }
@@ -124,7 +134,8 @@ impl StoreOpener for ConfiguredStore {
 /// The servers that `resources` describe.
 struct ConfiguredConnections {
     registry: Registry,
-    preparation: Arc<Preparation>,
+    /// Masks secrets in what a check found.
+    masker: Arc<Masker>,
 }
 
 #[async_trait]
@@ -139,11 +150,10 @@ impl Connections for ConfiguredConnections {
             |name| fits(&filter.product, &name.product) && fits(&filter.env, &name.env) && fits(&filter.tag, &name.tag),
             timeout,
         );
-        let masker = &self.preparation.secrets.masker;
         let report = |checked: connector::CheckResult| ResourceReport {
             error: checked.failure.as_ref().map(|failure| {
                 let mut error = Error::from(failure);
-                error.message = masker.mask(&error.message).into_owned();
+                error.message = self.masker.mask(&error.message).into_owned();
                 error
             }),
             product: checked.name.product,

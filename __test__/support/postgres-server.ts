@@ -6,16 +6,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
+import { absent } from './servers.js';
 
 const run = promisify(execFile);
 /** PostgreSQL does not run as root. */
 const NOBODY_UID = 65_534;
 
-/** Where `initdb` and `pg_ctl` are; Debian keeps those of each version by themselves. */
+/** Where `initdb` and `pg_ctl` are: on the path; Debian keeps those of each version by themselves. */
 async function findPostgresPrograms(): Promise<string | undefined> {
   const versions = await readdir('/usr/lib/postgresql').catch((): string[] => []);
   const folders = versions.map((version) => join('/usr/lib/postgresql', version, 'bin'));
-  for (const folder of [...folders, ...(process.env.PATH ?? '').split(':')]) {
+  for (const folder of [...(process.env.PATH ?? '').split(':'), ...folders]) {
     if ((await readdir(folder).catch((): string[] => [])).includes('initdb')) return folder;
   }
   return undefined;
@@ -25,6 +26,7 @@ const bin = await findPostgresPrograms();
 
 /** Whether PostgreSQL is installed here. */
 export const postgresInstalled = bin !== undefined;
+if (!postgresInstalled) absent('PostgreSQL is not installed');
 
 async function freePort(): Promise<number> {
   const listener = createServer().listen(0, '127.0.0.1');

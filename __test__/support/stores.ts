@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { onTestFinished } from 'vitest';
 import { temporaryFolder } from './instances.js';
+import { address } from './servers.js';
 
 /** URL of a PostgreSQL database whose user may make schemas. */
-export const server = process.env.DUCTAPE_TEST_POSTGRES;
+export const server = address('DUCTAPE_TEST_POSTGRES');
 
 /** A store in a schema of this test's own. */
 export async function postgresStore(): Promise<{ store: string; schema: string }> {

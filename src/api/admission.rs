@@ -9,8 +9,8 @@ use crate::error::{Error, Problem, Result};
 pub(super) async fn admit(engine: &Engine, dispatch: Dispatch, now: Millis) -> Result<Dispatch> {
     if let Some(session) = &dispatch.job.options.session {
         let product = &dispatch.job.route.product;
-        let preparation = &engine.config.preparation;
-        preparation.admit(&*engine.store, product, session, Some(now)).await?;
+        let sessions = &engine.config.sessions;
+        sessions.verify(&*engine.store, product, session, Some(now)).await?;
     }
     Ok(dispatch)
 }

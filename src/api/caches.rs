@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use super::instance::Instance;
-use crate::engine::caching::cache_space;
+use crate::engine::inputs::cache_space;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{Entry, EntryKey, EntryKind};
 
@@ -52,7 +52,7 @@ pub(super) async fn call(instance: &Instance, method: &str, text: &str) -> Resul
     match method {
         "caches.get" => Ok(store.entry(at, now).await?.map(String::from).unwrap_or_default()),
         "caches.set" => {
-            let resources = &instance.options.engine.preparation.resources;
+            let resources = &instance.options.engine.resources;
             let expiry = expiry.unwrap_or_else(|| resources.cache_expiry(&product, &tag));
             let expires = now.saturating_add(expiry);
             let value = value.into();

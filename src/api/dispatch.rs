@@ -3,7 +3,7 @@
 use super::fields::{self, Fields};
 use super::{expressions, keys, request, schedule};
 use crate::clock::Millis;
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::job::Session;
 use crate::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, RetryPolicy, Route, Status};
@@ -31,8 +31,8 @@ pub struct Defaults {
     pub timezone: Box<str>,
     /// Largest input, in bytes of JSON.
     pub max_input_bytes: usize,
-    /// What inputs may refer to.
-    pub preparation: Arc<Preparation>,
+    /// Checks the expressions of inputs.
+    pub expressions: Arc<ExpressionResolver>,
 }
 
 impl Default for Defaults {
@@ -42,7 +42,7 @@ impl Default for Defaults {
             env: None,
             timezone: "UTC".into(),
             max_input_bytes: 1 << 20,
-            preparation: Arc::default(),
+            expressions: Arc::default(),
         }
     }
 }

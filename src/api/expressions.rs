@@ -18,7 +18,7 @@ pub(super) fn check(
     if options.plain || !input.contains('$') {
         return None;
     }
-    match defaults.preparation.check(input, options.session.is_some()) {
+    match defaults.expressions.check_input(input, options.session.is_some()) {
         Ok(uses) if uses.expressions > 0 => {
             options.tz = zone(fields);
             None

@@ -123,13 +123,14 @@ impl Instance {
     /// The engine, on an open store.
     ///
     /// # Errors
-    /// `CLOSED`; why the store cannot be opened.
+    /// `CLOSED`; why the store cannot be opened; `STORE_ERROR` when the background work has failed for good.
     pub async fn engine(&self) -> Result<Arc<Engine>> {
         let mut engine = self.engine.lock().await;
         if self.is_closed() {
             return Err(Error::closed());
         }
         if let Some(engine) = &*engine {
+            engine.check_running()?;
             return Ok(Arc::clone(engine));
         }
         let store = self.opener.open().await?;
@@ -258,7 +259,7 @@ impl Instance {
     /// Whether `resources` alone give this process something to run.
     #[must_use]
     pub fn has_built_in_work(&self) -> bool {
-        let features = &self.options.engine.preparation.resources.features;
+        let features = &self.options.engine.resources.features;
         let connections = self.opener.connections();
         features.iter().next().is_some() || connections.is_some_and(|connections| !connections.is_empty())
     }
@@ -287,6 +288,7 @@ impl Instance {
         let mut closing = self.closing.subscribe();
         tokio::select! {
             answer = jobs::wait(&engine, id, options) => answer,
+            error = engine.failed() => Err(error),
             _ = closing.wait_for(|closing| *closing) => Err(Error::closed()),
         }
     }

@@ -5,9 +5,8 @@ use super::fields::Fields;
 use super::outbound::read_outbound;
 use super::resources::read_resources;
 use crate::cron::Zone;
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::{ExpressionResolver, SecretStore, SessionVerifier};
 use crate::engine::routing::WorkerFilter;
-use crate::engine::secrets::Secrets;
 use crate::engine::{EngineConfig, WorkerConfig};
 use crate::error::{Error, ErrorCode, Result};
 use crate::expr::Limits;
@@ -98,7 +97,12 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
     if manual && !matches!(store, Some(StoreLocation::Memory(None)) | None) {
         fields.problem("clock", "'manual' needs a store of its own: use `store: 'memory:'`");
     }
-    let preparation = Arc::new(read_preparation(&mut fields, environment));
+    let given = read_secrets(&mut fields, environment);
+    let allowed_in_inputs = fields.tags("inputSecrets", 1_000).unwrap_or_default();
+    let secrets = Arc::new(SecretStore::new(given, allowed_in_inputs));
+    let expressions = Arc::new(ExpressionResolver::new(read_limits(&mut fields), Arc::clone(&secrets)));
+    let resources = Arc::new(read_resources(&mut fields));
+    let sessions = SessionVerifier::new(Arc::clone(&resources), Arc::clone(&expressions));
     let options = Options {
         defaults: Defaults {
             product: fields.tag("product").map(|tag| tag.as_ref().into()),
@@ -108,7 +112,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
                 .integer("maxInputBytes", 1, MAX_INPUT_BYTES)
                 .and_then(|bytes| usize::try_from(bytes).ok())
                 .unwrap_or(Defaults::default().max_input_bytes),
-            preparation: Arc::clone(&preparation),
+            expressions: Arc::clone(&expressions),
         },
         store: store.unwrap_or(StoreLocation::Memory(None)),
         durability: fields
@@ -121,7 +125,11 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
             worker: read_worker(&mut fields),
             retention: read_retention(&mut fields),
             manual_clock: manual,
-            preparation,
+            secrets,
+            resources,
+            outbound: read_outbound(&mut fields),
+            expressions,
+            sessions: Arc::new(sessions),
             ..EngineConfig::default()
         },
     };
@@ -134,14 +142,6 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
 
 /// Beginning of the environment variables that hold secrets.
 pub const SECRET_VARIABLE_PREFIX: &str = "DUCTAPE_SECRET_";
-
-fn read_preparation(fields: &mut Fields<'_>, environment: &[(String, String)]) -> Preparation {
-    let given = read_secrets(fields, environment);
-    let inputs = fields.tags("inputSecrets", 1_000).unwrap_or_default();
-    let mut preparation = Preparation::new(read_limits(fields), Secrets::new(given, inputs), read_resources(fields));
-    preparation.outbound = read_outbound(fields);
-    preparation
-}
 
 /// Values that are given; none when a function (`true`) is to be asked for them.
 fn read_secrets(fields: &mut Fields<'_>, environment: &[(String, String)]) -> HashMap<Box<str>, Box<str>> {

@@ -1,15 +1,15 @@
 //! Reads `outbound` of the constructor: where HTTP requests of jobs may go.
 
 use super::fields::{Fields, truncated};
-use crate::resources::Outbound;
+use crate::resources::OutboundRules;
 use url::Host;
 
 /// Most hosts that can be listed.
 const MAX_HOSTS: usize = 10_000;
 
 /// Reads the option; problems are noted in `options`.
-pub(super) fn read_outbound(options: &mut Fields<'_>) -> Outbound {
-    let mut outbound = Outbound::default();
+pub(super) fn read_outbound(options: &mut Fields<'_>) -> OutboundRules {
+    let mut outbound = OutboundRules::default();
     let Some(mut fields) = options.object("outbound") else {
         return outbound;
     };
@@ -60,7 +60,7 @@ fn read_host(text: &str) -> Option<Box<str>> {
 mod tests {
     use super::*;
 
-    fn read(option: &str) -> (Outbound, Vec<String>) {
+    fn read(option: &str) -> (OutboundRules, Vec<String>) {
         let text = format!("{{\"outbound\":{option}}}");
         let mut fields = Fields::read(&text, "options").unwrap();
         let outbound = read_outbound(&mut fields);

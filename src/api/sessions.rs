@@ -6,7 +6,7 @@
 use super::fields::{Fields, describe};
 use super::instance::Instance;
 use crate::clock::Millis;
-use crate::engine::preparation::{Admission, SessionKeys, entry_space, revocation_key};
+use crate::engine::inputs::{SessionCheck, SessionKeys, entry_space, revocation_key};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::job::Session;
 use crate::sessions;
@@ -111,8 +111,8 @@ fn invalid_field(name: &str, message: &str) -> Error {
 
 /// The keys of the session resource of a request.
 async fn keys_of(instance: &Instance, request: &SessionRequest<'_>) -> Result<Arc<SessionKeys>> {
-    let preparation = &instance.options.engine.preparation;
-    let keys = preparation.session_keys(&request.product, &request.tag).await?;
+    let sessions = &instance.options.engine.sessions;
+    let keys = sessions.session_keys(&request.product, &request.tag).await?;
     keys.ok_or_else(|| {
         let message = format!(
             "`resources` has no session resource '{}' for the product '{}'",
@@ -209,10 +209,10 @@ async fn verified_payload(
         tag: request.tag.clone(),
         token: token.clone(),
     };
-    let preparation = &instance.options.engine.preparation;
-    match preparation.admit(store, &request.product, &session, now).await? {
-        Admission::Verified(payload) | Admission::Unchecked(payload) => Ok(payload),
-        Admission::Unknown(why) => Err(Error::new(ErrorCode::NotFound, why)),
+    let sessions = &instance.options.engine.sessions;
+    match sessions.verify(store, &request.product, &session, now).await? {
+        SessionCheck::Verified(payload) | SessionCheck::Unverified(payload) => Ok(payload),
+        SessionCheck::Unknown(why) => Err(Error::new(ErrorCode::NotFound, why)),
     }
 }
 

@@ -7,7 +7,7 @@ use super::jobs::{invalid, to_json};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{EventKind, EventMask, WebhookSecret};
-use crate::resources::Outbound;
+use crate::resources::OutboundRules;
 use crate::store::{NewWebhook, Webhook, WebhookSet};
 use serde::Serialize;
 use url::Url;
@@ -66,7 +66,7 @@ pub async fn set(engine: &Engine, text: &str) -> Result<String> {
     let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
     fields.refuse_unknown(&["url", "events", "secret"]);
     let (url, events, secret) = (
-        read_url(&mut fields, &engine.config.preparation.outbound),
+        read_url(&mut fields, &engine.config.outbound),
         read_events(&mut fields),
         read_secret(&mut fields),
     );
@@ -134,7 +134,7 @@ fn canonical(mut url: Url) -> Url {
     url
 }
 
-fn read_url(fields: &mut Fields<'_>, outbound: &Outbound) -> Option<Box<str>> {
+fn read_url(fields: &mut Fields<'_>, outbound: &OutboundRules) -> Option<Box<str>> {
     let text = required(fields, "url")?;
     match check_url(&text, outbound) {
         Ok(url) => Some(url),
@@ -145,7 +145,7 @@ fn read_url(fields: &mut Fields<'_>, outbound: &Outbound) -> Option<Box<str>> {
     }
 }
 
-fn check_url(text: &str, outbound: &Outbound) -> std::result::Result<Box<str>, String> {
+fn check_url(text: &str, outbound: &OutboundRules) -> std::result::Result<Box<str>, String> {
     let wanted = "give one such as 'https://example.com/hooks'";
     // Not repeated in a message: a URL may hold a token.
     let url = Url::parse(text).map_err(|error| format!("is no URL ({error}); {wanted}"))?;
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     fn check_url(text: &str) -> std::result::Result<Box<str>, String> {
-        super::check_url(text, &Outbound::default())
+        super::check_url(text, &OutboundRules::default())
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a connector is given: one attempt, and what goes with it.
 
 use crate::engine::Attempt;
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::engine::steps::Steps;
 
 /// Bounds of what connectors do.
@@ -30,7 +30,7 @@ pub struct Call<'a> {
     /// The attempt; the input in it has its expressions resolved.
     pub attempt: &'a Attempt,
     /// Resolves what definitions leave open until a call, such as secrets in templates.
-    pub preparation: &'a Preparation,
+    pub expressions: &'a ExpressionResolver,
     /// What earlier attempts of the run finished, and where this one writes what it finishes.
     pub steps: &'a Steps,
     /// Bounds.

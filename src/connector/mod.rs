@@ -24,9 +24,9 @@ pub use call::{Call, Limits};
 pub use failure::Failure;
 pub use registry::{CheckResult, Registry};
 
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
-use crate::resources::Resources;
+use crate::resources::{OutboundRules, Resources};
 use async_trait::async_trait;
 use std::fmt;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub trait Definition: Send + Sync {
     /// # Errors
     /// `VALIDATION_ERROR` for a text that is none of what it should be once its secrets are in it; what the source of
     /// secrets says.
-    async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure>;
+    async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure>;
 }
 
 /// A resource that can be used. Its connections are made on first use, mended when they break, and used by many
@@ -97,12 +97,12 @@ pub trait Connector: Send + Sync {
     async fn close(&self) {}
 }
 
-/// All definitions that connectors are for.
+/// All definitions that connectors are for; their HTTP requests go where `outbound` allows.
 #[must_use]
-pub fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
+pub fn definitions(resources: &Resources, outbound: &OutboundRules) -> Vec<Arc<dyn Definition>> {
     let families = [
-        actions::definitions(resources),
-        notifications::definitions(resources),
+        actions::definitions(resources, outbound),
+        notifications::definitions(resources, outbound),
         storage::definitions(resources),
         brokers::definitions(resources),
         databases::definitions(resources),

@@ -5,7 +5,7 @@
 
 use super::{Call, Connector, Definition, Failure, Limits, ResourceName};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Lane;
 use crate::engine::steps::Steps;
 use crate::engine::{Attempt, HandlerFailure, HandlerSpec, NativeHandler, NativeWork, Reply};
@@ -49,7 +49,7 @@ pub struct CheckResult {
 /// One resource, with its connector when it is open.
 struct RegisteredResource {
     definition: Arc<dyn Definition>,
-    preparation: Arc<Preparation>,
+    expressions: Arc<ExpressionResolver>,
     limits: Limits,
     open: Mutex<Option<Arc<dyn Connector>>>,
     calls: AtomicU64,
@@ -62,7 +62,7 @@ impl RegisteredResource {
         if let Some(connector) = &*open {
             return Ok(Arc::clone(connector));
         }
-        let connector = self.definition.open(&self.preparation).await.map_err(|mut failure| {
+        let connector = self.definition.open(&self.expressions).await.map_err(|mut failure| {
             failure.message = format!("{}: {}", self.definition.name(), failure.message);
             failure
         })?;
@@ -87,7 +87,7 @@ impl RegisteredResource {
         let connector = self.connector().await?;
         let call = Call {
             attempt,
-            preparation: &self.preparation,
+            expressions: &self.expressions,
             steps,
             limits: &self.limits,
         };
@@ -162,11 +162,11 @@ pub struct Registry {
 impl Registry {
     /// Opens nothing yet.
     #[must_use]
-    pub fn new(definitions: Vec<Arc<dyn Definition>>, preparation: &Arc<Preparation>, limits: Limits) -> Self {
+    pub fn new(definitions: Vec<Arc<dyn Definition>>, expressions: &Arc<ExpressionResolver>, limits: Limits) -> Self {
         let resource = |definition| {
             Arc::new(RegisteredResource {
                 definition,
-                preparation: Arc::clone(preparation),
+                expressions: Arc::clone(expressions),
                 limits,
                 open: Mutex::new(None),
                 calls: AtomicU64::new(0),

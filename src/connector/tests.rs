@@ -44,7 +44,7 @@ impl Definition for Scripted {
         vec![ServedTarget { pattern, timeout: None }]
     }
 
-    async fn open(&self, _: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
+    async fn open(&self, _: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
         self.0.opened.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(Scripted(Arc::clone(&self.0))))
     }

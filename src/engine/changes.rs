@@ -3,12 +3,13 @@
 //!
 //! Knows no JSON and no arguments. Invariant: what is told has been committed.
 
+use super::claim::recurrence;
+use super::engine::Engine;
+use super::events::announcer::{EventDeferral, EventKind, JobEvent};
 use super::handler::AbortReason;
-use super::recurrence;
-use super::worker::Engine;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{JobId, Recurrence};
+use crate::model::{JobId, Recurrence, Status};
 use crate::store::{Change, ChangeOutcome, JobSeq, ListFilter, NextOccurrence, RevokedClaim};
 use std::sync::Arc;
 
@@ -73,6 +74,32 @@ impl Engine {
             filter.before = found.last().copied();
         }
         Ok(count)
+    }
+
+    /// Tells of a change that somebody asked for and that is committed: cancelled, paused, resumed. `deferral` was asked for
+    /// before the store was.
+    pub async fn announce_change(&self, deferral: EventDeferral, kind: EventKind, id: &JobId) {
+        if !self.announcer.wants(kind) {
+            return;
+        }
+        // A job that cannot be read any more has nothing to be told about it; the change itself is committed.
+        let Ok(Some(record)) = self.store.get(id).await else {
+            return;
+        };
+        let Some(route) = self.routes.find(record.route).await else {
+            return;
+        };
+        // One run of a series was cancelled: the job itself goes on, and is not what the event would say.
+        if kind == EventKind::Cancelled && record.status != Status::Cancelled {
+            return;
+        }
+        let now = self.clock.now();
+        let event = JobEvent {
+            execution_count: Some(record.execution_count),
+            cancel_reason: record.cancel_reason.filter(|_| kind == EventKind::Cancelled),
+            ..JobEvent::new(kind, now, record.id, record.status, route, record.scheduled_at)
+        };
+        deferral.release(vec![event]);
     }
 
     fn notify_changed(&self, jobs: &[JobSeq], running: &[RevokedClaim], reason: &AbortReason) {

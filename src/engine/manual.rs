@@ -1,7 +1,7 @@
 //! Moving a manual clock: everything that falls due on the way runs, in order, before the clock goes on.
 
-use super::worker::Engine;
-use super::{claimer, outbox_relay};
+use super::claim::claimer::NextClaim;
+use super::engine::Engine;
 use crate::clock::{ManualClock, Millis};
 use crate::error::{Error, ErrorCode, Result};
 use std::sync::Arc;
@@ -40,14 +40,14 @@ async fn run_due(engine: &Arc<Engine>, timeout: Duration) -> Result<Option<Milli
     let deadline = Instant::now() + timeout;
     loop {
         // What the runs have said to webhooks is delivered at the same instant.
-        let relayed = outbox_relay::relay_pending(engine).await?;
-        let round = claimer::round(engine).await?;
-        if round.again || round.started > 0 || engine.in_flight.unfinished() > 0 {
+        let relayed = engine.outbox_relay.relay_pending().await?;
+        let round = engine.claimer.round().await?;
+        if round.next == NextClaim::Now || round.started > 0 || engine.in_flight.unfinished() > 0 {
             wait_until_finished(engine, deadline).await?;
             continue;
         }
-        if outbox_relay::relay_pending(engine).await? == relayed {
-            return Ok(round.next_due);
+        if engine.outbox_relay.relay_pending().await? == relayed {
+            return Ok(round.next_due());
         }
     }
 }

@@ -1,37 +1,33 @@
 //! Takes what is due from a store, runs it, and writes what came of it.
 //!
-//! Services with one contract each ([`claimer`], [`executor`], [`completer`], [`lease`], [`retention_sweeper`], [`announcer`], [`outbox_relay`]), tied
-//! together by [`Engine`]. Knows the traits [`Store`](crate::store::Store), [`Handler`] and
-//! [`Clock`](crate::clock::Clock), never a concrete store, connector or Node.
+//! [`Engine`] ties the parts together; what goes on in the background is a [`service`]. By subject: [`claim`] takes runs,
+//! [`run`] executes them, [`maintain`] keeps the lease and the store tidy, [`events`] tells of what happened. Knows the traits
+//! [`Store`](crate::store::Store), [`Handler`] and [`Clock`](crate::clock::Clock), never a concrete store, connector or Node.
 
-pub mod announcer;
-mod announcing;
-pub mod caching;
-mod canonical_json;
 pub mod changes;
-pub mod claimer;
-pub mod completer;
-pub mod executor;
+pub mod claim;
+mod config;
+mod context;
+mod drain;
+#[allow(clippy::module_inception, reason = "the type gives its file the name")]
+mod engine;
+pub mod events;
+mod failpoint;
 pub mod handler;
-pub mod in_flight;
-pub mod job_watchers;
-pub mod lease;
+pub mod inputs;
+pub mod maintain;
 pub mod manual;
-pub mod masking;
-pub mod native;
-pub mod outbox_relay;
-mod prefetch;
-pub mod preparation;
-pub mod progress_writer;
-pub mod recurrence;
-pub mod retention_sweeper;
-pub mod routing;
-pub mod secrets;
-pub mod steps;
-pub mod timezones;
-mod worker;
+pub mod run;
+pub mod service;
 
-pub use announcer::{Announcer, EventDeferral, EventKind, JobEvent, Listener};
+pub use claim::routing::HandlerSpec;
+pub use claim::{recurrence, routing};
+pub use config::{EngineConfig, WorkerConfig};
+pub use drain::DrainReport;
+pub use engine::Engine;
+pub use events::announcer::{Announcer, EventDeferral, EventKind, JobEvent, Listener};
+pub use failpoint::Failpoints;
 pub use handler::{AbortReason, Attempt, FeaturePart, Handler, HandlerFailure, Invocation, Level, Logger, Reply};
-pub use native::{HandlerSpec, NativeHandler, NativeWork};
-pub use worker::{DrainReport, Engine, EngineConfig, WorkerConfig};
+pub use maintain::{outbox_relay, retention_sweeper};
+pub use run::native::{NativeHandler, NativeWork};
+pub use run::{native, steps};

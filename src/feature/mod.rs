@@ -8,14 +8,14 @@ mod event;
 mod input;
 
 use crate::clock::Clock;
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::{ExpressionResolver, Masker};
 use crate::engine::routing::{Lane, Pattern, Routing};
 use crate::engine::steps::Steps;
 use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, HandlerSpec, NativeHandler, NativeWork, Reply};
 use crate::error::Error;
 use crate::expr::FeatureScope;
 use crate::model::{Namespace, RetryDecision, Route};
-use crate::resources::{Feature, FeatureEvent};
+use crate::resources::{Feature, FeatureEvent, Resources};
 use crate::store::{MAX_STEP_RESULT_BYTES, Note, NoteKind, Store, Token};
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -29,7 +29,9 @@ pub struct FeatureContext {
     /// Who serves what. Not kept by it, since it holds the features.
     pub routing: Weak<Routing>,
     /// Resolves expressions.
-    pub preparation: Arc<Preparation>,
+    pub expressions: Arc<ExpressionResolver>,
+    /// Masks secrets in what is logged.
+    pub masker: Arc<Masker>,
     /// Not kept open by it: a store in memory ends with its last user.
     pub store: Weak<dyn Store>,
     /// The instance's.
@@ -38,8 +40,8 @@ pub struct FeatureContext {
 
 /// The features of `resources`, for the engine.
 #[must_use]
-pub fn targets(context: &FeatureContext) -> Vec<HandlerSpec> {
-    let features = context.preparation.resources.features.iter();
+pub fn targets(resources: &Resources, context: &FeatureContext) -> Vec<HandlerSpec> {
+    let features = resources.features.iter();
     let target = |(product, feature): (&str, &Arc<Feature>)| HandlerSpec {
         pattern: Pattern {
             namespace: Namespace::Features,
@@ -140,7 +142,7 @@ impl FeatureWork {
     ) -> Result<String, HandlerFailure> {
         let within = FeatureScope { input, results };
         let now = self.context.clock.now();
-        let resolved = self.context.preparation.resolve_in_feature(json, attempt, within, now);
+        let resolved = self.context.expressions.resolve_in_feature(json, attempt, within, now);
         resolved.await.map_err(handler_failure)
     }
 
@@ -228,13 +230,12 @@ impl FeatureWork {
         let Some(store) = self.context.store.upgrade() else {
             return;
         };
-        let masker = &self.context.preparation.secrets.masker;
         let note = Note {
             job: attempt.run.job,
             run: attempt.run.run,
             attempt: attempt.run.attempt,
             at: self.context.clock.now(),
-            kind: NoteKind::Log(masker.mask(&message).into()),
+            kind: NoteKind::Log(self.context.masker.mask(&message).into()),
         };
         let _ = store.save_notes(vec![note]).await;
     }

@@ -4,7 +4,7 @@
 //! addresses change cannot lead elsewhere.
 
 use super::Failure;
-use crate::resources::Outbound;
+use crate::resources::OutboundRules;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::error::Error;
@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 /// Judges URLs and addresses.
 #[derive(Clone, Debug)]
-pub(super) struct OutboundGuard(Arc<Outbound>);
+pub(super) struct OutboundGuard(Arc<OutboundRules>);
 
 impl OutboundGuard {
-    pub(super) fn new(outbound: Outbound) -> Self {
+    pub(super) fn new(outbound: OutboundRules) -> Self {
         Self(Arc::new(outbound))
     }
 
@@ -46,7 +46,7 @@ impl OutboundGuard {
 }
 
 /// The system's resolver, without the addresses that may not be reached.
-pub(super) struct GuardedResolver(Arc<Outbound>);
+pub(super) struct GuardedResolver(Arc<OutboundRules>);
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {

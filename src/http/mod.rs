@@ -17,7 +17,7 @@ pub use exchange::{ExchangeLimits, HttpResponse};
 pub use failure::{Failure, from_status};
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::resources::Outbound;
+use crate::resources::OutboundRules;
 use crate::tls;
 use guard::OutboundGuard;
 use reqwest::{Certificate, Method, RequestBuilder, Response, Url};
@@ -38,7 +38,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
     /// Where it may go.
-    pub outbound: Outbound,
+    pub outbound: OutboundRules,
     /// Certificates of authorities in PEM that it trusts beside the system's.
     pub authorities: Option<String>,
     /// Idle connections that it keeps for each host.
@@ -48,7 +48,7 @@ pub struct ClientOptions {
 impl ClientOptions {
     /// For requests that go where `outbound` says.
     #[must_use]
-    pub fn new(outbound: Outbound) -> Self {
+    pub fn new(outbound: OutboundRules) -> Self {
         Self {
             outbound,
             authorities: None,

@@ -42,7 +42,7 @@ fn answers(text: impl Into<String>) -> impl Fn(&str, &mut TcpStream) + Send + 's
     }
 }
 
-fn client(outbound: Outbound) -> Client {
+fn client(outbound: OutboundRules) -> Client {
     Client::new(ClientOptions::new(outbound)).unwrap()
 }
 
@@ -54,7 +54,7 @@ const LIMITS: ExchangeLimits = ExchangeLimits {
 };
 
 async fn get(url: &str, limits: ExchangeLimits) -> std::result::Result<HttpResponse, Failure> {
-    let client = client(Outbound::default());
+    let client = client(OutboundRules::default());
     let request = client.request(Method::GET, Url::parse(url).unwrap());
     client.exchange(request, &limits).await
 }
@@ -167,7 +167,7 @@ async fn post(client: &Client, address: &str) -> std::result::Result<HttpRespons
 
 #[tokio::test]
 async fn cross_origin_redirect_drops_credentials_and_method_follows_the_status() {
-    let client = client(Outbound::default());
+    let client = client(OutboundRules::default());
     for (status, method, has_body) in [
         (301, "get", false),
         (302, "get", false),
@@ -200,14 +200,14 @@ async fn same_origin_redirect_keeps_headers_and_body() {
         };
         let _ = stream.write_all(text.as_bytes());
     });
-    assert!(post(&client(Outbound::default()), &address).await.is_ok());
+    assert!(post(&client(OutboundRules::default()), &address).await.is_ok());
     let _first = heads.recv();
     assert!(heads.recv().unwrap().contains("x-api-key: hunter2"));
 }
 
 #[tokio::test]
 async fn redirects_that_are_not_followed_say_why() {
-    let client = client(Outbound::default());
+    let client = client(OutboundRules::default());
     let (scheme, _) = redirecting_server(302, "https://127.0.0.1/");
     let failure = post(&client, &scheme).await.unwrap_err();
     assert_eq!((failure.code, failure.status), ("FORBIDDEN", Some(302)));
@@ -227,9 +227,9 @@ async fn redirects_that_are_not_followed_say_why() {
 async fn disallowed_host_is_unreachable_directly_by_name_and_by_redirect() {
     let (address, heads) = server(answers(OK_RESPONSE));
     let port = address.rsplit(':').next().unwrap().to_owned();
-    let closed = client(Outbound {
+    let closed = client(OutboundRules {
         private_addresses: false,
-        ..Outbound::default()
+        ..OutboundRules::default()
     });
     for host in [
         "127.0.0.1",
@@ -246,9 +246,9 @@ async fn disallowed_host_is_unreachable_directly_by_name_and_by_redirect() {
             "{host} {failure:?}"
         );
     }
-    let some = client(Outbound {
+    let some = client(OutboundRules {
         hosts: Some(vec!["127.0.0.1".into()]),
-        ..Outbound::default()
+        ..OutboundRules::default()
     });
     assert!(post(&some, &address).await.is_ok());
     let _allowed = heads.recv();
@@ -270,7 +270,7 @@ async fn invalid_ca_is_refused() {
         "not PEM",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     ] {
-        let mut options = ClientOptions::new(Outbound::default());
+        let mut options = ClientOptions::new(OutboundRules::default());
         options.authorities = Some(pem.to_owned());
         let error = Client::open(options).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::ValidationError, "{pem} {error}");

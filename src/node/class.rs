@@ -11,7 +11,7 @@ use crate::api::options::{SECRET_VARIABLE_PREFIX, SERVERLESS_VARIABLES, read_opt
 use crate::api::{Instance, read_handler};
 use crate::assembly::ConfiguredStore;
 use crate::cron::tzdb_version;
-use crate::engine::secrets::SecretSource;
+use crate::engine::inputs::SecretSource;
 use crate::engine::{Announcer, EventKind, Listener, Logger};
 use crate::error::{Error, ErrorCode};
 use crate::model::Namespace;
@@ -52,7 +52,7 @@ impl Ductape {
         let environment: Vec<(String, String)> = serde_json::from_str(&environment).unwrap_or_default();
         let options = read_options(&options, &environment).map_err(|error| thrown(&error))?;
         let queue = MessageQueue::new(JsWaker::new(&wake)?);
-        let known = &options.engine.preparation.secrets;
+        let known = &options.engine.secrets;
         let secrets = JsSecrets::new(Arc::clone(&queue));
         if asks {
             known.set_source(Arc::clone(&secrets) as Arc<dyn SecretSource>);
@@ -97,7 +97,7 @@ impl Ductape {
     /// The text with the values of secrets masked.
     #[napi]
     pub fn mask(&self, text: String) -> String {
-        let masker = &self.instance_runtime.instance.options.engine.preparation.secrets.masker;
+        let masker = &self.instance_runtime.instance.options.engine.secrets.masker;
         masker.mask(&text).into_owned()
     }
 

@@ -1,7 +1,7 @@
 //! The journal with the values of secrets masked.
 
 use super::message_queue::MessageQueue;
-use crate::engine::masking::Masker;
+use crate::engine::inputs::Masker;
 use crate::engine::{Level, Logger};
 use std::sync::Arc;
 

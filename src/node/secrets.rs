@@ -1,7 +1,7 @@
 //! The function `secrets` of the constructor: a question goes out through the outbox, its answer comes back by number.
 
 use super::message_queue::MessageQueue;
-use crate::engine::secrets::SecretSource;
+use crate::engine::inputs::SecretSource;
 use crate::error::{Error, ErrorCode, Result};
 use async_trait::async_trait;
 use serde::Deserialize;

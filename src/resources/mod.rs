@@ -27,7 +27,7 @@ pub use notification::{
     Callback, CallbackMessage, Channels, EmailMessage, EmailProvider, ExternalProvider, Message, Notification,
     PushMessage, Smtp, SmtpSecurity,
 };
-pub use outbound::Outbound;
+pub use outbound::OutboundRules;
 pub use section::Section;
 pub use session::{Algorithm, KeySource, SessionResource};
 pub use storage::{LocalFolder, Storage, StorageEnv, StorageEvent, StorageLocation, StorageOperation};

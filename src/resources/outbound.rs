@@ -4,14 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where HTTP requests of jobs may go. Everywhere, unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outbound {
+pub struct OutboundRules {
     /// Names of hosts, lower case; `*.example.com` is every name below that one. `None`: any.
     pub hosts: Option<Vec<Box<str>>>,
     /// Whether addresses that are not of the public internet may be reached.
     pub private_addresses: bool,
 }
 
-impl Default for Outbound {
+impl Default for OutboundRules {
     fn default() -> Self {
         Self {
             hosts: None,
@@ -20,7 +20,7 @@ impl Default for Outbound {
     }
 }
 
-impl Outbound {
+impl OutboundRules {
     /// Whether a host of this name may be asked; its addresses are another question. IPv6 addresses with or without
     /// brackets.
     #[must_use]
@@ -111,10 +111,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    fn only(hosts: &[&str]) -> Outbound {
-        Outbound {
+    fn only(hosts: &[&str]) -> OutboundRules {
+        OutboundRules {
             hosts: Some(hosts.iter().map(|host| (*host).into()).collect()),
-            ..Outbound::default()
+            ..OutboundRules::default()
         }
     }
 
@@ -146,14 +146,14 @@ mod tests {
             assert!(!outbound.admits_host(host), "{host}");
         }
         assert!(!only(&[]).admits_host("api.example.com"));
-        assert!(Outbound::default().admits_host("anything.at.all"));
+        assert!(OutboundRules::default().admits_host("anything.at.all"));
     }
 
     #[test]
     fn public_addresses_are_distinguished_from_private_ones() {
-        let outbound = Outbound {
+        let outbound = OutboundRules {
             private_addresses: false,
-            ..Outbound::default()
+            ..OutboundRules::default()
         };
         let private = [
             "127.0.0.1",
@@ -193,7 +193,7 @@ mod tests {
         for address in private {
             assert!(!outbound.admits_address(address.parse().unwrap()), "{address}");
             assert!(!outbound.admits_literal(&format!("[{address}]")), "{address}");
-            assert!(Outbound::default().admits_address(address.parse().unwrap()));
+            assert!(OutboundRules::default().admits_address(address.parse().unwrap()));
         }
         let public = [
             "1.1.1.1",

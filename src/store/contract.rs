@@ -24,10 +24,10 @@ pub mod webhooks;
 pub use test_support::TestStore;
 
 /// Says that a test of a store did not run.
-#[allow(clippy::print_stderr)]
 pub fn report_skipped(test: &str) {
-    eprintln!(
-        "SKIPPED {test}: neither DUCTAPE_TEST_POSTGRES nor, for a pooler, DUCTAPE_TEST_PGBOUNCER names its server"
+    crate::testing::skipped::skipped(
+        test,
+        "neither DUCTAPE_TEST_POSTGRES nor, for a pooler, DUCTAPE_TEST_PGBOUNCER names its server",
     );
 }
 

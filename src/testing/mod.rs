@@ -8,5 +8,6 @@
 pub(crate) mod authority;
 pub(crate) mod proxy;
 pub(crate) mod servers;
+pub(crate) mod skipped;
 pub(crate) mod test_server;
 pub(crate) mod tls_terminator;

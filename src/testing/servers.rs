@@ -19,7 +19,11 @@ pub(crate) fn postgres(test: &str, authority: &Authority) -> Option<TestServer> 
         serve.args(["-c", "ssl_cert_file=../cert.pem", "-c", "ssl_key_file=../key.pem"]);
         serve
     })?;
-    let mut ready = Command::new(super::test_server::find_program("pg_isready")?);
+    let Some(ready) = super::test_server::find_program("pg_isready") else {
+        super::skipped::skipped(test, "pg_isready is not installed");
+        return None;
+    };
+    let mut ready = Command::new(ready);
     ready.args(["-q", "-h", "127.0.0.1", "-p", &server.port.to_string()]);
     while !ready.status().unwrap().success() {
         std::thread::sleep(Duration::from_millis(20));

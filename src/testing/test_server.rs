@@ -1,5 +1,6 @@
 //! Servers of a test's own, started with settings that the server which all tests share does not have.
 
+use super::skipped::skipped;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -59,7 +60,7 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     folders.extend(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
     // Debian keeps the programs of each version of PostgreSQL by themselves.
     for version in std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
-        folders.insert(0, version.path().join("bin"));
+        folders.push(version.path().join("bin"));
     }
     folders
         .into_iter()
@@ -101,7 +102,7 @@ impl TestServer {
     /// where the program is not installed.
     pub(crate) fn start(test: &str, name: &str, command: impl Fn(&Path, &ServerFolder) -> Command) -> Option<Self> {
         let Some(program) = find_program(name) else {
-            eprintln!("SKIPPED {test}: {name} is not installed");
+            skipped(test, &format!("{name} is not installed"));
             return None;
         };
         for _ in 0..MAX_STARTS {

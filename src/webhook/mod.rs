@@ -11,7 +11,7 @@ use crate::engine::{Attempt, HandlerFailure, HandlerSpec, Level, Logger, NativeH
 use crate::error::{Error, Result};
 use crate::http::{Client, ClientOptions, Failure};
 use crate::model::Namespace;
-use crate::resources::Outbound;
+use crate::resources::OutboundRules;
 use crate::store::{DeliveryReport, Store, Webhook};
 use async_trait::async_trait;
 use reqwest::{Method, Url};
@@ -36,7 +36,7 @@ pub struct DeliveryHandler {
     store: Weak<dyn Store>,
     clock: Arc<dyn Clock>,
     logger: Arc<dyn Logger>,
-    outbound: Outbound,
+    outbound: OutboundRules,
     /// Created by the first delivery.
     client: OnceCell<Client>,
 }
@@ -48,7 +48,7 @@ impl DeliveryHandler {
         store: Weak<dyn Store>,
         clock: Arc<dyn Clock>,
         logger: Arc<dyn Logger>,
-        outbound: Outbound,
+        outbound: OutboundRules,
     ) -> HandlerSpec {
         HandlerSpec {
             pattern: Pattern {

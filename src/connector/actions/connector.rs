@@ -3,9 +3,9 @@
 use super::super::{Call, Connector, Failure, auth};
 use super::{input, request, response};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::http::{self, Client, ClientOptions, ExchangeLimits};
-use crate::resources::{Action, App, AppEnv};
+use crate::resources::{Action, App, AppEnv, OutboundRules};
 use async_trait::async_trait;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
@@ -32,23 +32,28 @@ pub(super) struct AppConnector {
 
 impl AppConnector {
     /// Puts the secrets in.
-    pub(super) async fn open(app: Arc<App>, env: &AppEnv, preparation: &Preparation) -> Result<Self, Failure> {
-        let base = base(&preparation.reveal(env.base_url.as_written()).await?)?;
+    pub(super) async fn open(
+        app: Arc<App>,
+        env: &AppEnv,
+        outbound: OutboundRules,
+        expressions: &ExpressionResolver,
+    ) -> Result<Self, Failure> {
+        let base = base(&expressions.reveal(env.base_url.as_written()).await?)?;
         let mut headers = HeaderMap::new();
         for (name, value) in &env.headers {
-            let value = preparation.reveal(value.as_written()).await?;
+            let value = expressions.reveal(value.as_written()).await?;
             request::put_header(&mut headers, name, &value)?;
         }
         if let Some(credentials) = &env.auth {
-            let (name, value) = auth::header(credentials, preparation).await?;
+            let (name, value) = auth::header(credentials, expressions).await?;
             headers.insert(name, value);
         }
         let authorities = match &env.ca {
-            Some(pem) => Some(preparation.reveal(pem.as_written()).await?),
+            Some(pem) => Some(expressions.reveal(pem.as_written()).await?),
             None => None,
         };
         let client = Client::open(ClientOptions {
-            outbound: preparation.outbound.clone(),
+            outbound,
             authorities,
             idle_per_host: MAX_IDLE_PER_HOST,
         });

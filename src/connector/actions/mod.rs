@@ -20,16 +20,16 @@ pub(super) use request::{method, put_header};
 pub(super) use url::build as build_url;
 
 use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
-use crate::resources::{App, AppEnv, Resources};
+use crate::resources::{App, AppEnv, OutboundRules, Resources};
 use async_trait::async_trait;
 use connector::AppConnector;
 use std::sync::Arc;
 
 /// What `resources` define of it.
-pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
+pub(super) fn definitions(resources: &Resources, outbound: &OutboundRules) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, app) in resources.apps.iter() {
         for env in &app.envs {
@@ -37,6 +37,7 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
                 product: product.into(),
                 app: Arc::clone(app),
                 env: env.clone(),
+                outbound: outbound.clone(),
             }));
         }
     }
@@ -48,6 +49,7 @@ struct AppDefinition {
     product: Box<str>,
     app: Arc<App>,
     env: AppEnv,
+    outbound: OutboundRules,
 }
 
 #[async_trait]
@@ -75,8 +77,8 @@ impl Definition for AppDefinition {
         self.app.actions.iter().map(target).collect()
     }
 
-    async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
-        let connector = AppConnector::open(Arc::clone(&self.app), &self.env, preparation).await?;
-        Ok(Arc::new(connector))
+    async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
+        let connector = AppConnector::open(Arc::clone(&self.app), &self.env, self.outbound.clone(), expressions);
+        Ok(Arc::new(connector.await?))
     }
 }

@@ -52,7 +52,7 @@ pub(super) async fn build(
 
 async fn reveal(template: &Text, call: &Call<'_>) -> Result<String, Failure> {
     let now = call.attempt.started_at;
-    Ok(call.preparation.reveal_json(template.as_written(), now).await?)
+    Ok(call.expressions.reveal_json(template.as_written(), now).await?)
 }
 
 async fn revealed(template: Option<&Text>, call: &Call<'_>) -> Result<String, Failure> {
@@ -105,7 +105,7 @@ async fn headers(
 async fn header_value(name: &str, text: &Text, call: &Call<'_>) -> Result<String, Failure> {
     let mut quoted = String::new();
     push_string(&mut quoted, text.as_written());
-    let json = call.preparation.reveal_json(&quoted, call.attempt.started_at).await?;
+    let json = call.expressions.reveal_json(&quoted, call.attempt.started_at).await?;
     match kind(&json, &header_path(name))? {
         JsonKind::Scalar(value) => Ok(value),
         _ => Err(Failure::invalid(format!(

@@ -3,11 +3,11 @@
 
 use super::super::{Call, Connector, Limits, test_support};
 use super::*;
-use crate::engine::secrets::Secrets;
+use crate::engine::inputs::SecretStore;
 use crate::engine::steps::Steps;
 use crate::expr;
 use crate::model::JobId;
-use crate::resources::{Action, HttpAuth, Method, PathTemplate, RequestType, Segment, Text};
+use crate::resources::{Action, HttpAuth, Method, OutboundRules, PathTemplate, RequestType, Segment, Text};
 use crate::store::sqlite::{Location, SqliteConfig, SqliteStore};
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -52,14 +52,11 @@ fn is_whole(text: &str) -> bool {
 const OK_RESPONSE: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10\r\nconnection: close\r\n\r\n{\"n\":1.00}";
 
-fn preparation() -> Preparation {
+fn expressions() -> ExpressionResolver {
     let values = [("TOKEN", "hunter2hunter2"), ("BAD", "a\r\nx: y")];
     let values: HashMap<Box<str>, Box<str>> = values.map(|(key, value)| (key.into(), value.into())).into();
-    Preparation::new(
-        expr::Limits::default(),
-        Secrets::new(values, Vec::new()),
-        Resources::default(),
-    )
+    let secrets = SecretStore::new(values, Vec::new());
+    ExpressionResolver::new(expr::Limits::default(), Arc::new(secrets))
 }
 
 fn action() -> Action {
@@ -111,16 +108,16 @@ fn env(address: &str, auth: Option<HttpAuth>) -> AppEnv {
 async fn call(
     action: Action,
     env: AppEnv,
-    preparation: &Preparation,
+    expressions: &ExpressionResolver,
     input: &str,
 ) -> Result<Option<Box<str>>, Failure> {
-    let connector = AppConnector::open(app(action), &env, preparation).await?;
+    let connector = AppConnector::open(app(action), &env, OutboundRules::default(), expressions).await?;
     let store: Arc<dyn crate::store::Store> = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
     let attempt = test_support::attempt(Namespace::Actions, ["shop", "place"], (JobId::generate(), 3), input);
     let steps = Steps::new(Arc::downgrade(&store), &attempt);
     let call = Call {
         attempt: &attempt,
-        preparation,
+        expressions,
         steps: &steps,
         limits: &Limits::default(),
     };
@@ -131,9 +128,9 @@ async fn call(
 async fn an_input_is_merged_into_what_the_action_defines() {
     let (address, sent) = server(OK_RESPONSE);
     let auth = HttpAuth::Bearer(Text::from("$Secret{TOKEN}"));
-    let preparation = preparation();
+    let expressions = expressions();
     let input = r#"{"id":7,"at":null,"body:more":[1.10],"query:page":2,"headers:x-both":"input"}"#;
-    let result = call(action(), env(&address, Some(auth)), &preparation, input)
+    let result = call(action(), env(&address, Some(auth)), &expressions, input)
         .await
         .unwrap()
         .unwrap();
@@ -185,7 +182,7 @@ async fn credentials_are_sent_as_a_header() {
     ];
     for (auth, line) in cases {
         let (address, sent) = server(OK_RESPONSE);
-        call(action(), env(&address, Some(auth)), &preparation(), r#"{"id":1}"#)
+        call(action(), env(&address, Some(auth)), &expressions(), r#"{"id":1}"#)
             .await
             .unwrap();
         let sent = sent.recv().unwrap();
@@ -207,7 +204,7 @@ async fn invalid_request_fails_before_anything_is_sent() {
         (r#"{"id":1,"query":[]}"#, "input.query"),
     ];
     for (input, place) in inputs {
-        let failure = call(action(), env(&address, None), &preparation(), input)
+        let failure = call(action(), env(&address, None), &expressions(), input)
             .await
             .unwrap_err();
         assert_eq!(&*failure.code, "VALIDATION_ERROR", "{input}");
@@ -222,7 +219,7 @@ async fn invalid_request_fails_before_anything_is_sent() {
         (HttpAuth::Bearer(Text::from("$Secret{MISSING}")), "MISSING"),
     ];
     for (auth, message) in definitions {
-        let failure = call(action(), env(&address, Some(auth)), &preparation(), r#"{"id":1}"#)
+        let failure = call(action(), env(&address, Some(auth)), &expressions(), r#"{"id":1}"#)
             .await
             .unwrap_err();
         assert_eq!(&*failure.code, "VALIDATION_ERROR");
@@ -231,7 +228,7 @@ async fn invalid_request_fails_before_anything_is_sent() {
     for base in ["ftp://h", "http://u:hunter2@h", "http://h/?a", "no URL"] {
         let mut env = env(&address, None);
         env.base_url = Text::from(base);
-        let failure = call(action(), env, &preparation(), r#"{"id":1}"#).await.unwrap_err();
+        let failure = call(action(), env, &expressions(), r#"{"id":1}"#).await.unwrap_err();
         assert!(
             failure.message.contains("`base_url`") && !failure.message.contains("hunter2"),
             "{base}"
@@ -244,7 +241,7 @@ async fn invalid_request_fails_before_anything_is_sent() {
 async fn a_failure_names_the_host_and_the_status() {
     let refusal = "HTTP/1.1 503 hunter3\r\nretry-after: 2\r\ncontent-length: 7\r\nconnection: close\r\n\r\nhunter3";
     let (address, _) = server(refusal);
-    let failure = call(action(), env(&address, None), &preparation(), r#"{"id":1}"#)
+    let failure = call(action(), env(&address, None), &expressions(), r#"{"id":1}"#)
         .await
         .unwrap_err();
     let expected = Failure {

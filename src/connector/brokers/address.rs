@@ -3,7 +3,7 @@
 //! Invariant: nothing here is shown but host and port.
 
 use crate::connector::Failure;
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{BrokerEnv, Text};
 use std::fmt;
 use url::{Host, Url};
@@ -58,16 +58,16 @@ impl BrokerAddress {
     ///
     /// # Errors
     /// `VALIDATION_ERROR` for an address that is none, and what the source of secrets says.
-    pub(super) async fn reveal(env: &BrokerEnv, preparation: &Preparation) -> Result<Self, Failure> {
+    pub(super) async fn reveal(env: &BrokerEnv, expressions: &ExpressionResolver) -> Result<Self, Failure> {
         let config = &env.config;
-        let url = preparation.reveal(config.url.as_written()).await?;
+        let url = expressions.reveal(config.url.as_written()).await?;
         let mut server = Self::parse(&url, env.kind.schemes())?;
-        server.username = reveal(config.username.as_ref(), preparation).await?.or(server.username);
-        server.password = reveal(config.password.as_ref(), preparation).await?.or(server.password);
-        server.token = reveal(config.token.as_ref(), preparation).await?;
-        server.credentials = reveal(config.credentials.as_ref(), preparation).await?;
+        server.username = reveal(config.username.as_ref(), expressions).await?.or(server.username);
+        server.password = reveal(config.password.as_ref(), expressions).await?.or(server.password);
+        server.token = reveal(config.token.as_ref(), expressions).await?;
+        server.credentials = reveal(config.credentials.as_ref(), expressions).await?;
         server.inbox_prefix = config.inbox_prefix.clone();
-        if let Some(ca) = reveal(config.ca.as_ref(), preparation).await? {
+        if let Some(ca) = reveal(config.ca.as_ref(), expressions).await? {
             server.ca = Some(read_pem(ca).await?);
         }
         Ok(server)
@@ -126,9 +126,9 @@ impl BrokerAddress {
     }
 }
 
-async fn reveal(text: Option<&Text>, preparation: &Preparation) -> Result<Option<String>, Failure> {
+async fn reveal(text: Option<&Text>, expressions: &ExpressionResolver) -> Result<Option<String>, Failure> {
     match text {
-        Some(text) => Ok(Some(preparation.reveal(text.as_written()).await?)),
+        Some(text) => Ok(Some(expressions.reveal(text.as_written()).await?)),
         None => Ok(None),
     }
 }

@@ -35,7 +35,7 @@ mod tests;
 mod tls;
 
 use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
 #[cfg(any(feature = "rabbitmq", feature = "nats", feature = "mqtt", feature = "redis"))]
@@ -113,12 +113,12 @@ impl Definition for BrokerDefinition {
         names.map(|name| target(Some(name))).collect()
     }
 
-    async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
+    async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
         let Some(env) = self.env() else {
             return Err(Failure::invalid("the broker has no such environment"));
         };
-        let server = address::BrokerAddress::reveal(env, preparation).await?;
-        let topics = Topics::reveal(&self.broker, &env.config, preparation).await?;
+        let server = address::BrokerAddress::reveal(env, expressions).await?;
+        let topics = Topics::reveal(&self.broker, &env.config, expressions).await?;
         match env.kind {
             #[cfg(feature = "rabbitmq")]
             BrokerKind::RabbitMq => Ok(self.connector(rabbitmq::RabbitMq::new(server, self.timeouts)?, topics)),

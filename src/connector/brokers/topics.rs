@@ -3,7 +3,7 @@
 //! Invariant: a topic's options win over the broker's, and those over the defaults.
 
 use crate::connector::Failure;
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{Broker, BrokerConfig, RedisTarget, TopicOptions};
 use std::borrow::Cow;
 
@@ -36,13 +36,13 @@ impl Topics {
     pub(super) async fn reveal(
         broker: &Broker,
         config: &BrokerConfig,
-        preparation: &Preparation,
+        expressions: &ExpressionResolver,
     ) -> Result<Self, Failure> {
         let mut known_topics = None;
         for topic in broker.topics.iter().flatten() {
             let mut headers = Vec::with_capacity(topic.headers.len());
             for (name, value) in &topic.headers {
-                headers.push((name.clone(), preparation.reveal(value.as_written()).await?));
+                headers.push((name.clone(), expressions.reveal(value.as_written()).await?));
             }
             let destination = Destination {
                 name: topic.name.clone().unwrap_or_else(|| topic.tag.clone()),
@@ -134,7 +134,7 @@ mod tests {
             envs: Vec::new(),
             topics,
         };
-        Topics::reveal(&broker, &config(defaults), &Preparation::default())
+        Topics::reveal(&broker, &config(defaults), &ExpressionResolver::default())
             .await
             .unwrap()
     }

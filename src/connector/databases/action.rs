@@ -9,7 +9,7 @@ use super::operation::Operation;
 use super::request::{self, ReadContext};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{ActionVerb, DatabaseAction};
 
 /// The texts of an action with its secrets and expressions resolved.
@@ -21,7 +21,7 @@ pub(super) struct Templates {
 }
 
 impl Templates {
-    pub(super) async fn reveal(action: &DatabaseAction, preparation: &Preparation) -> Result<Self, Failure> {
+    pub(super) async fn reveal(action: &DatabaseAction, expressions: &ExpressionResolver) -> Result<Self, Failure> {
         let now = SystemClock.now();
         // SQL has a use of its own for `$`.
         let is_sql = action.verb == ActionVerb::RawSql;
@@ -29,7 +29,7 @@ impl Templates {
             if plain {
                 return Json::read(text.as_written());
             }
-            Json::read(&preparation.reveal_json(text.as_written(), now).await?)
+            Json::read(&expressions.reveal_json(text.as_written(), now).await?)
         };
         let mut templates = Self {
             template: None,

@@ -32,7 +32,7 @@ use self::request::ReadContext;
 use self::rows::Outcome;
 use self::value::Kinds;
 use super::{Call, Connector, Definition, Failure, ResourceName, ServedTarget};
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
 use crate::resources::{Database, DatabaseEnv, DatabaseKind, Resources};
@@ -134,10 +134,10 @@ impl Definition for DatabaseDefinition {
         targets
     }
 
-    async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
-        let url = preparation.reveal(self.env.connection_url.as_written()).await?;
+    async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
+        let url = expressions.reveal(self.env.connection_url.as_written()).await?;
         let ca = match &self.env.ca {
-            Some(ca) => Some(preparation.reveal(ca.as_written()).await?),
+            Some(ca) => Some(expressions.reveal(ca.as_written()).await?),
             None => None,
         };
         let connections = self.env.max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS);
@@ -256,7 +256,7 @@ impl Connector for DatabaseConnector {
                 let wanted = call.event();
                 let action = self.database.actions.iter().find(|action| *action.tag == *wanted);
                 let action = action.ok_or_else(|| Failure::not_found(format!("there is no action '{wanted}'")))?;
-                let templates = action::Templates::reveal(action, call.preparation).await?;
+                let templates = action::Templates::reveal(action, call.expressions).await?;
                 action::operation(action, &templates, &input, self.context())?
             }
             _ => request::read(call.event(), &input, self.context())?,

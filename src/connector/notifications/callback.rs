@@ -9,9 +9,9 @@ use super::resolved::ResolvedCallback;
 use crate::clock::{Clock, SystemClock};
 use crate::connector::actions::{Object, build_url, merge, method, push_string, put_header};
 use crate::connector::{Call, Failure, auth};
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::http::{Client, ClientOptions};
-use crate::resources::{Callback, PathTemplate, Segment, Template};
+use crate::resources::{Callback, OutboundRules, PathTemplate, Segment, Template};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Url};
 use serde_json::value::RawValue;
@@ -45,8 +45,12 @@ pub(super) struct CallbackRequest {
 
 impl CallbackClient {
     /// Puts the secrets in. Connects to nothing yet.
-    pub(super) async fn open(callback: &Callback, preparation: &Preparation) -> Result<Self, Failure> {
-        let url = preparation.reveal(callback.url.as_written()).await?;
+    pub(super) async fn open(
+        callback: &Callback,
+        outbound: OutboundRules,
+        expressions: &ExpressionResolver,
+    ) -> Result<Self, Failure> {
+        let url = expressions.reveal(callback.url.as_written()).await?;
         let (base, resource) = split_url(&url)?;
         let host = Url::parse(&base)
             .ok()
@@ -54,14 +58,14 @@ impl CallbackClient {
             .unwrap_or_default();
         let mut headers = HeaderMap::new();
         for (name, value) in &callback.headers {
-            put_header(&mut headers, name, &preparation.reveal(value.as_written()).await?)?;
+            put_header(&mut headers, name, &expressions.reveal(value.as_written()).await?)?;
         }
         if let Some(credentials) = &callback.auth {
-            let (name, value) = auth::header(credentials, preparation).await?;
+            let (name, value) = auth::header(credentials, expressions).await?;
             headers.insert(name, value);
         }
         Ok(Self {
-            client: Client::open(ClientOptions::new(preparation.outbound.clone())).await?,
+            client: Client::open(ClientOptions::new(outbound)).await?,
             method: method(callback.method),
             takes_body: callback.method.takes_body(),
             base,

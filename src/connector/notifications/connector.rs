@@ -9,8 +9,8 @@ use super::outcome::{ChannelOutcome, PartOutcome, overall_result};
 use super::resolved::ResolvedMessage;
 use super::smtp::{Email, Mailer, Texts};
 use crate::connector::{Call, Connector, Failure};
-use crate::engine::preparation::Preparation;
-use crate::resources::{Channels, EmailProvider, ExternalProvider, Message};
+use crate::engine::inputs::ExpressionResolver;
+use crate::resources::{Channels, EmailProvider, ExternalProvider, Message, OutboundRules};
 use async_trait::async_trait;
 use futures_util::future::join;
 use serde::Serialize;
@@ -71,18 +71,19 @@ impl NotificationConnector {
     pub(super) async fn open(
         channels: &Channels,
         messages: &[Message],
-        preparation: &Preparation,
+        outbound: OutboundRules,
+        expressions: &ExpressionResolver,
     ) -> Result<Self, Failure> {
         let mail = match &channels.emails {
             None => EmailChannel::Absent,
             Some(EmailProvider::External(provider)) => EmailChannel::External(*provider),
-            Some(EmailProvider::Smtp(smtp)) => EmailChannel::Server(Box::new(Mailer::open(smtp, preparation).await?)),
+            Some(EmailProvider::Smtp(smtp)) => EmailChannel::Server(Box::new(Mailer::open(smtp, expressions).await?)),
         };
         let mut resolved = HashMap::with_capacity(messages.len());
         for message in messages {
             resolved.insert(
                 message.tag.clone(),
-                ResolvedMessage::resolve(message, preparation).await?,
+                ResolvedMessage::resolve(message, expressions).await?,
             );
         }
         Ok(Self {
@@ -90,7 +91,7 @@ impl NotificationConnector {
             sms: channels.sms,
             push: channels.push_notifications,
             caller: match &channels.callbacks {
-                Some(callback) => Some(CallbackClient::open(callback, preparation).await?),
+                Some(callback) => Some(CallbackClient::open(callback, outbound, expressions).await?),
                 None => None,
             },
             messages: resolved,

@@ -17,22 +17,24 @@ mod smtp;
 mod smtp;
 
 use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
-use crate::resources::{Channels, Message, Notification, Resources};
+use crate::resources::{Channels, Message, Notification, OutboundRules, Resources};
 use async_trait::async_trait;
+use connector::NotificationConnector;
 use std::sync::Arc;
 
 /// What `resources` define of it.
-pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
+pub(super) fn definitions(resources: &Resources, outbound: &OutboundRules) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, notification) in resources.notifications.iter() {
-        for place in 0..notification.envs.len() {
+        for channels in &notification.envs {
             all.push(Arc::new(NotificationDefinition {
                 product: product.into(),
                 notification: Arc::clone(notification),
-                place,
+                channels: channels.clone(),
+                outbound: outbound.clone(),
             }));
         }
     }
@@ -43,18 +45,9 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
 struct NotificationDefinition {
     product: Box<str>,
     notification: Arc<Notification>,
-    /// Which of its environments.
-    place: usize,
-}
-
-impl NotificationDefinition {
-    fn channels(&self) -> Option<&Channels> {
-        self.notification.envs.get(self.place)
-    }
-
-    fn messages(&self) -> &[Message] {
-        &self.notification.messages
-    }
+    /// Of this environment.
+    channels: Channels,
+    outbound: OutboundRules,
 }
 
 #[async_trait]
@@ -64,7 +57,7 @@ impl Definition for NotificationDefinition {
             product: self.product.clone(),
             kind: "notification",
             tag: self.notification.tag.clone(),
-            env: self.channels().map(|env| env.slug.clone()).unwrap_or_default(),
+            env: self.channels.slug.clone(),
         }
     }
 
@@ -79,14 +72,12 @@ impl Definition for NotificationDefinition {
             },
             timeout: None,
         };
-        self.messages().iter().map(target).collect()
+        self.notification.messages.iter().map(target).collect()
     }
 
-    async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
-        let channels = self
-            .channels()
-            .ok_or_else(|| Failure::invalid("there is no such environment"))?;
-        let notifier = connector::NotificationConnector::open(channels, self.messages(), preparation).await?;
-        Ok(Arc::new(notifier))
+    async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
+        let messages = &self.notification.messages;
+        let connector = NotificationConnector::open(&self.channels, messages, self.outbound.clone(), expressions);
+        Ok(Arc::new(connector.await?))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{CallbackMessage, EmailMessage, Message, Template, Text};
 
 /// A message that can be filled.
@@ -46,16 +46,16 @@ impl ResolvedMessage {
     /// # Errors
     /// `VALIDATION_ERROR` for a text that is no template, or names a secret that is missing; what the source of secrets
     /// says.
-    pub(super) async fn resolve(message: &Message, preparation: &Preparation) -> Result<Self, Failure> {
+    pub(super) async fn resolve(message: &Message, expressions: &ExpressionResolver) -> Result<Self, Failure> {
         Ok(Self {
             email: match &message.email {
-                Some(email) => Some(ResolvedEmail::resolve(email, preparation).await?),
+                Some(email) => Some(ResolvedEmail::resolve(email, expressions).await?),
                 None => None,
             },
             sms: message.sms.is_some(),
             push_notification: message.push_notification.is_some(),
             callback: match &message.callback {
-                Some(callback) => Some(ResolvedCallback::resolve(callback, preparation).await?),
+                Some(callback) => Some(ResolvedCallback::resolve(callback, expressions).await?),
                 None => None,
             },
         })
@@ -63,21 +63,21 @@ impl ResolvedMessage {
 }
 
 impl ResolvedEmail {
-    async fn resolve(email: &EmailMessage, preparation: &Preparation) -> Result<Self, Failure> {
+    async fn resolve(email: &EmailMessage, expressions: &ExpressionResolver) -> Result<Self, Failure> {
         let plain = match &email.text {
-            Some(text) => Some(template("text", text, preparation).await?),
+            Some(text) => Some(template("text", text, expressions).await?),
             None => None,
         };
         Ok(Self {
-            subject: template("subject", &email.subject, preparation).await?,
-            html: template("template", &email.template, preparation).await?,
+            subject: template("subject", &email.subject, expressions).await?,
+            html: template("template", &email.template, expressions).await?,
             plain,
         })
     }
 }
 
 impl ResolvedCallback {
-    async fn resolve(callback: &CallbackMessage, preparation: &Preparation) -> Result<Self, Failure> {
+    async fn resolve(callback: &CallbackMessage, expressions: &ExpressionResolver) -> Result<Self, Failure> {
         let mut resolved = Self::default();
         let parts = [
             (&callback.query, &mut resolved.query),
@@ -87,14 +87,14 @@ impl ResolvedCallback {
         ];
         for (text, place) in parts {
             if let Some(text) = text {
-                *place = Some(preparation.reveal_json(text.as_written(), SystemClock.now()).await?);
+                *place = Some(expressions.reveal_json(text.as_written(), SystemClock.now()).await?);
             }
         }
         Ok(resolved)
     }
 }
 
-async fn template(name: &str, text: &Text, preparation: &Preparation) -> Result<Template, Failure> {
-    let text = preparation.reveal(text.as_written()).await?;
+async fn template(name: &str, text: &Text, expressions: &ExpressionResolver) -> Result<Template, Failure> {
+    let text = expressions.reveal(text.as_written()).await?;
     Template::parse(&text).map_err(|why| Failure::invalid(format!("messages.email.{name}: {why}")))
 }

@@ -2,7 +2,7 @@
 
 use super::history::{DeliveryHistory, DeliveryOutcome};
 use crate::connector::Failure;
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::resources::Smtp;
 
 /// There is none.
@@ -33,7 +33,7 @@ impl Email {
 }
 
 impl Mailer {
-    pub(super) async fn open(_: &Smtp, _: &Preparation) -> Result<Self, Failure> {
+    pub(super) async fn open(_: &Smtp, _: &ExpressionResolver) -> Result<Self, Failure> {
         Err(Failure::invalid(
             "this build of the package has no e-mail (the cargo feature `smtp`)",
         ))

@@ -11,7 +11,7 @@ mod media;
 mod sandbox;
 
 use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
 use crate::resources::{FilePath, Resources, StorageEvent, StorageLocation, StorageOperation};
@@ -92,10 +92,10 @@ impl Definition for StorageDefinition {
         vec![ServedTarget { pattern, timeout: None }]
     }
 
-    async fn open(&self, preparation: &Preparation) -> Result<Arc<dyn Connector>, Failure> {
+    async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
         match &self.place {
             StorageLocation::Local(folder) => {
-                let root = preparation.reveal(folder.root.as_written()).await?;
+                let root = expressions.reveal(folder.root.as_written()).await?;
                 if root.is_empty() || root.contains('\0') {
                     return Err(Failure::invalid("`root` is no path of a folder"));
                 }

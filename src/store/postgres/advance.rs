@@ -13,7 +13,7 @@ use crate::clock::Millis;
 use crate::store::phase::Phase;
 use crate::store::{OccurrenceGap, SeriesAdvance};
 
-const UPSERT_GAP: &str = include_str!("sql/gaps_put.sql");
+const UPSERT_GAP: &str = include_str!("sql/upsert_gap.sql");
 
 /// Applies the advances; returns how many counted.
 pub(super) async fn apply(session: &Session, now: Millis, advances: &[SeriesAdvance]) -> DbResult<usize> {

@@ -13,7 +13,7 @@ use crate::clock::Millis;
 use crate::model::{RunError, RunStatus, Status};
 use crate::store::{ChangeOutcome, RevokedClaim};
 
-const DELETE_OCCURRENCES: &str = "DELETE FROM ductape.occurrences WHERE job = $1";
+const DELETE_OCCURRENCES: &str = include_str!("sql/delete_occurrences.sql");
 
 /// Cancels the job.
 pub(super) fn job(

@@ -18,9 +18,9 @@ const MAX_SLOTS: usize = 2_000;
 /// Ready runs looked at beyond the slots, for those that other processes have locked at this moment.
 pub(super) const SPARE_ROWS: usize = 32;
 
-const CALL_CLAIM: &str = "SELECT * FROM ductape.claim_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-const SELECT_DUE_SERIES: &str = include_str!("sql/series_due.sql");
-const SELECT_SERIES_AFTER: &str = include_str!("sql/series_after.sql");
+const CALL_CLAIM: &str = include_str!("sql/call_claim.sql");
+const SELECT_DUE_SERIES: &str = include_str!("sql/select_due_series.sql");
+const SELECT_SERIES_AFTER: &str = include_str!("sql/select_series_after.sql");
 
 /// One claim; its tokens follow `token`.
 pub(super) async fn apply(

@@ -18,9 +18,8 @@ use crate::model::{EventKind, RunError, RunOutcome, RunStatus, Status};
 use crate::store::phase::Phase;
 use crate::store::{CompleteParams, Completed, Completion, InstanceId};
 
-const CALL_COMPLETE: &str =
-    "SELECT place, status, key FROM ductape.complete_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-const SELECT_ACCEPTED_COMPLETION: &str = include_str!("sql/runs_counted.sql");
+const CALL_COMPLETE: &str = include_str!("sql/call_complete.sql");
+const SELECT_ACCEPTED_COMPLETION: &str = include_str!("sql/select_accepted_completion.sql");
 
 /// Ends the attempts, and says whether there may be something new to claim. `resent`: it may have been done already, and
 /// only the answer was lost.

@@ -11,11 +11,10 @@ use crate::clock::Millis;
 use crate::model::Status;
 use crate::store::{RouteId, Stats};
 
-const SELECT_COUNTER_SUMS: &str = include_str!("sql/counters_sums.sql");
-const COMPACT_COUNTERS: &str = include_str!("sql/counters_compact.sql");
-const COUNT_BLOCKED: &str =
-    "SELECT count(*) FROM (SELECT 1 FROM ductape.held WHERE route = ANY ($1) LIMIT $2) AS found";
-const COUNT_DUE: &str = include_str!("sql/due_count.sql");
+const SELECT_COUNTER_SUMS: &str = include_str!("sql/select_counter_sums.sql");
+const COMPACT_COUNTERS: &str = include_str!("sql/compact_counters.sql");
+const COUNT_BLOCKED: &str = include_str!("sql/count_blocked.sql");
+const COUNT_DUE: &str = include_str!("sql/count_due.sql");
 
 /// Numbers of these routes, or of all.
 pub(super) async fn stats(session: &Session, routes: Option<&[RouteId]>) -> DbResult<Stats> {

@@ -9,17 +9,13 @@ use crate::store::{Entry, EntryKey, EntryKind};
 /// Most entries of a space that are cleared in one statement.
 pub(super) const MAX_ENTRIES_PER_TRANSACTION: usize = 1_000;
 
-const UPSERT_ENTRY: &str = "INSERT INTO ductape.entries (kind, space, key, value, expires) VALUES ($1, $2, $3, $4, $5) \
-                   ON CONFLICT (kind, space, key) DO UPDATE SET value = excluded.value, expires = excluded.expires";
-const SELECT_ENTRY: &str =
-    "SELECT value FROM ductape.entries WHERE kind = $1 AND space = $2 AND key = $3 AND expires > $4";
-const DELETE_ENTRY: &str =
-    "DELETE FROM ductape.entries WHERE kind = $1 AND space = $2 AND key = $3 RETURNING value, expires > $4";
-const DELETE_ENTRIES_OF_SPACE: &str = include_str!("sql/entries_clear.sql");
-const DELETE_EXPIRED_ENTRIES: &str = include_str!("sql/entries_expired.sql");
-const SELECT_CROWDED_SPACES: &str =
-    "SELECT space, count(*) FROM ductape.entries WHERE kind = $1 GROUP BY space HAVING count(*) > $2 ORDER BY space";
-const DELETE_EXCESS_ENTRIES: &str = include_str!("sql/entries_excess.sql");
+const UPSERT_ENTRY: &str = include_str!("sql/upsert_entry.sql");
+const SELECT_ENTRY: &str = include_str!("sql/select_entry.sql");
+const DELETE_ENTRY: &str = include_str!("sql/delete_entry.sql");
+const DELETE_ENTRIES_OF_SPACE: &str = include_str!("sql/delete_entries_of_space.sql");
+const DELETE_EXPIRED_ENTRIES: &str = include_str!("sql/delete_expired_entries.sql");
+const SELECT_CROWDED_SPACES: &str = include_str!("sql/select_crowded_spaces.sql");
+const DELETE_EXCESS_ENTRIES: &str = include_str!("sql/delete_excess_entries.sql");
 
 /// What an entry is found by, as parameters.
 fn named(at: &EntryKey) -> (i32, String, String) {

@@ -12,11 +12,9 @@ use crate::model::{JobId, RunStatus};
 use crate::store::{GapKind, History, HistoryEntry, JobSeq, OccurrenceGap};
 use tokio_postgres::Row;
 
-const SELECT_ATTEMPTS: &str = "SELECT run, attempt, status, started, ended, error, result FROM ductape.runs WHERE job = $1 \
-                       ORDER BY run DESC, attempt DESC LIMIT $2";
-const SELECT_GAPS: &str =
-    "SELECT kind, first, last, count FROM ductape.gaps WHERE job = $1 ORDER BY first DESC, kind DESC LIMIT $2";
-const COUNT_ENDED_RUNS: &str = include_str!("sql/runs_counts.sql");
+const SELECT_ATTEMPTS: &str = include_str!("sql/select_attempts.sql");
+const SELECT_GAPS: &str = include_str!("sql/select_gaps.sql");
+const COUNT_ENDED_RUNS: &str = include_str!("sql/count_ended_runs.sql");
 
 /// The history of the job with this id.
 pub(super) async fn of(session: &Session, id: &JobId, limit: usize) -> DbResult<Option<History>> {

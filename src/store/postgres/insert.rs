@@ -18,9 +18,8 @@ use crate::store::{Inserted, RouteId};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-const CALL_INSERT: &str =
-    "SELECT * FROM ductape.insert_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS place";
-const SELECT_DUPLICATE_SERIES: &str = include_str!("sql/duplicate_series.sql");
+const CALL_INSERT: &str = include_str!("sql/call_insert.sql");
+const SELECT_DUPLICATE_SERIES: &str = include_str!("sql/select_duplicate_series.sql");
 
 /// A job with the number of its route.
 #[derive(Clone, Copy)]

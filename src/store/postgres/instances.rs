@@ -16,14 +16,13 @@ use crate::store::{InstanceId, JobSeq, Recovered, Token};
 /// Runs taken back in one transaction.
 const MAX_RUNS_PER_TRANSACTION: i64 = 500;
 
-const INSERT_INSTANCE: &str = include_str!("sql/instances_register.sql");
-const UPDATE_INSTANCE_LEASE: &str = include_str!("sql/instances_renew.sql");
-const SELECT_ANY_DEAD_INSTANCE: &str = include_str!("sql/instances_any_dead.sql");
-const LOCK_DEAD_INSTANCE: &str = include_str!("sql/instances_lock_dead.sql");
-const LOCK_INSTANCE: &str = "SELECT id FROM ductape.instances WHERE id = $1 FOR UPDATE";
-const DELETE_INSTANCE: &str = "DELETE FROM ductape.instances WHERE id = $1";
-const SELECT_CLAIMS_OF_INSTANCE: &str =
-    "SELECT job, run, token FROM ductape.running WHERE owner = $1 ORDER BY job, run LIMIT $2";
+const INSERT_INSTANCE: &str = include_str!("sql/insert_instance.sql");
+const UPDATE_INSTANCE_LEASE: &str = include_str!("sql/update_instance_lease.sql");
+const SELECT_ANY_DEAD_INSTANCE: &str = include_str!("sql/select_any_dead_instance.sql");
+const LOCK_DEAD_INSTANCE: &str = include_str!("sql/lock_dead_instance.sql");
+const LOCK_INSTANCE: &str = include_str!("sql/lock_instance.sql");
+const DELETE_INSTANCE: &str = include_str!("sql/delete_instance.sql");
+const SELECT_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_claims_of_instance.sql");
 
 /// Registers a process. `clock`: the time in place of the server's, for tests.
 pub(super) async fn register(session: &Session, clock: Option<Millis>, lease: i64) -> DbResult<InstanceId> {

@@ -10,8 +10,8 @@ use crate::error::Result;
 use std::collections::BTreeMap;
 
 const SELECT_JOBS: &str = "SELECT seq FROM ductape.jobs ORDER BY seq";
-const SELECT_RUN_STATES: &str = include_str!("sql/run_states.sql");
-const SELECT_ORPHANS: &str = include_str!("sql/orphans.sql");
+const SELECT_RUN_STATES: &str = include_str!("sql/select_run_states.sql");
+const SELECT_ORPHANS: &str = include_str!("sql/select_orphans.sql");
 const SELECT_COUNTERS: &str =
     "SELECT route, kind, sum(n)::bigint FROM ductape.counters WHERE kind < 10 GROUP BY route, kind HAVING sum(n) <> 0";
 

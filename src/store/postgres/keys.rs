@@ -17,14 +17,13 @@ use std::collections::BTreeMap;
 /// Number of a key inside one store.
 pub(super) type KeyId = i64;
 
-const INSERT_KEYS: &str = include_str!("sql/keys_add.sql");
-const SELECT_KEYS: &str = include_str!("sql/keys_find.sql");
-const UPDATE_KEY_LIMITS: &str = include_str!("sql/keys_limit.sql");
-const CALL_UNBLOCK: &str = "SELECT ductape.free_v1($1)";
-const CALL_UNBLOCK_ALL: &str = "SELECT ductape.free_v1(ARRAY (SELECT * FROM ductape.keys_with_held_v1()))";
-const SELECT_KEY_USAGE: &str =
-    "SELECT (SELECT count(*) FROM ductape.running WHERE key = keys.id), max FROM ductape.keys WHERE id = $1";
-const DELETE_UNUSED_KEYS: &str = include_str!("sql/keys_drop_unused.sql");
+const INSERT_KEYS: &str = include_str!("sql/insert_keys.sql");
+const SELECT_KEYS: &str = include_str!("sql/select_keys.sql");
+const UPDATE_KEY_LIMITS: &str = include_str!("sql/update_key_limits.sql");
+const CALL_UNBLOCK: &str = include_str!("sql/call_unblock.sql");
+const CALL_UNBLOCK_ALL: &str = include_str!("sql/call_unblock_all.sql");
+const SELECT_KEY_USAGE: &str = include_str!("sql/select_key_usage.sql");
+const DELETE_UNUSED_KEYS: &str = include_str!("sql/delete_unused_keys.sql");
 
 type Name = (Box<str>, Box<str>, String);
 

@@ -51,7 +51,7 @@ const SELECT_FILTERED: &str = concat!(
     matches_filter!(),
     " ORDER BY seq DESC"
 );
-const SELECT_IN_STATES: &str = include_str!("sql/jobs_in_states.sql");
+const SELECT_IN_STATES: &str = include_str!("sql/select_in_states.sql");
 
 /// One page, and the number of all matches if it was asked for.
 pub(super) async fn page(session: &Session, filter: &ListFilter) -> DbResult<Page> {

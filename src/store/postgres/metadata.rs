@@ -3,9 +3,8 @@
 use super::failure::DbResult;
 use super::session::Session;
 
-const UPSERT_MARK: &str =
-    "INSERT INTO ductape.marks (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-const SELECT_MARK: &str = "SELECT value FROM ductape.marks WHERE name = $1";
+const UPSERT_MARK: &str = include_str!("sql/upsert_mark.sql");
+const SELECT_MARK: &str = include_str!("sql/select_mark.sql");
 
 /// Sets a mark.
 pub(super) async fn set(session: &Session, name: &str, value: &str) -> DbResult<()> {

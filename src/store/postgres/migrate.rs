@@ -20,13 +20,12 @@ const MIGRATIONS: [&[&str]; 1] = [&[
 /// The oldest server whose SQL is what we write.
 const OLDEST_SERVER_VERSION: i32 = 130_000;
 
-const SELECT_SERVER_VERSION: &str = "SELECT current_setting('server_version_num')::integer";
-const SELECT_VERSIONS_TABLE_EXISTS: &str = "SELECT 1 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace \
-                      WHERE nspname = $1 AND relname = 'versions'";
-const SELECT_SCHEMA_EXISTS: &str = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1";
-const SELECT_SCHEMA_VERSION: &str = "SELECT max(number) FROM ductape.versions";
-const LOCK_MIGRATIONS: &str = "SELECT 1 FROM pg_catalog.pg_advisory_xact_lock($1)";
-const INSERT_VERSION: &str = "INSERT INTO ductape.versions (number) VALUES ($1)";
+const SELECT_SERVER_VERSION: &str = include_str!("sql/select_server_version.sql");
+const SELECT_VERSIONS_TABLE_EXISTS: &str = include_str!("sql/select_versions_table_exists.sql");
+const SELECT_SCHEMA_EXISTS: &str = include_str!("sql/select_schema_exists.sql");
+const SELECT_SCHEMA_VERSION: &str = include_str!("sql/select_schema_version.sql");
+const LOCK_MIGRATIONS: &str = include_str!("sql/lock_migrations.sql");
+const INSERT_VERSION: &str = include_str!("sql/insert_version.sql");
 
 /// Migrates, if there is anything to do.
 pub(super) async fn apply(session: &Session) -> DbResult<()> {

@@ -12,10 +12,10 @@ use crate::model::JobId;
 use crate::store::{JobSeq, LogLine, Note, NoteKind};
 use std::collections::BTreeMap;
 
-const UPSERT_PROGRESS: &str = include_str!("sql/progress_put.sql");
-const INSERT_LOG_LINES: &str = include_str!("sql/logs_put.sql");
-const DELETE_OLD_LOG_LINES: &str = include_str!("sql/logs_trim.sql");
-const SELECT_LOG_LINES: &str = "SELECT run, attempt, at, message FROM ductape.logs WHERE job = $1 ORDER BY number";
+const UPSERT_PROGRESS: &str = include_str!("sql/upsert_progress.sql");
+const INSERT_LOG_LINES: &str = include_str!("sql/insert_log_lines.sql");
+const DELETE_OLD_LOG_LINES: &str = include_str!("sql/delete_old_log_lines.sql");
+const SELECT_LOG_LINES: &str = include_str!("sql/select_log_lines.sql");
 
 /// Writes notes, in order.
 pub(super) async fn apply(session: &Session, notes: &[Note]) -> DbResult<()> {

@@ -21,7 +21,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(5);
 
-const CALL_NOTIFY: &str = "SELECT pg_catalog.pg_notify($1, $2)";
+const CALL_NOTIFY: &str = include_str!("sql/call_notify.sql");
 
 /// The channel of a schema.
 fn channel(schema: &str) -> String {

@@ -16,11 +16,10 @@ use crate::model::{EventKind, EventMask, NewJob, RunError, Status};
 use crate::store::{JobSeq, RelayedEvent, StoredEvent};
 use tokio_postgres::Row;
 
-const SELECT_WANTED_EVENTS: &str = "SELECT coalesce(bit_or(events), 0) FROM ductape.webhooks WHERE disabled IS NULL";
-const INSERT_EVENT: &str = include_str!("sql/outbox_put.sql");
-const SELECT_OLDEST_EVENTS: &str = "SELECT seq, kind, at, id, name, route, status, scheduled_at, executions, error \
-                      FROM ductape.outbox ORDER BY seq LIMIT $1";
-const DELETE_EVENT: &str = "DELETE FROM ductape.outbox WHERE seq = ANY ($1) RETURNING seq";
+const SELECT_WANTED_EVENTS: &str = include_str!("sql/select_wanted_events.sql");
+const INSERT_EVENT: &str = include_str!("sql/insert_event.sql");
+const SELECT_OLDEST_EVENTS: &str = include_str!("sql/select_oldest_events.sql");
+const DELETE_EVENT: &str = include_str!("sql/delete_event.sql");
 
 /// An event, but for what is read of its job.
 #[derive(Clone, Debug)]

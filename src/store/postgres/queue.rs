@@ -15,26 +15,20 @@ use crate::store::{JobSeq, RouteId};
 /// ms per bucket of `scheduled_by_day`.
 pub(super) const DAY: i64 = 86_400_000;
 
-const DELETE_READY: &str =
-    "DELETE FROM ductape.ready WHERE route = $1 AND priority = $2 AND due = $3 AND job = $4 AND run = $5";
-const DELETE_BLOCKED: &str = "DELETE FROM ductape.held \
-     WHERE key = $1 AND route = $2 AND priority = $3 AND due = $4 AND job = $5 AND run = $6";
-const DELETE_SCHEDULED: &str = "DELETE FROM ductape.scheduled WHERE due = $1 AND job = $2 AND run = $3";
-const DELETE_SCHEDULED_BY_DAY: &str = "DELETE FROM ductape.far WHERE day = $1 AND job = $2";
-const DELETE_PAUSED: &str = "DELETE FROM ductape.paused WHERE job = $1 AND run = $2";
-const DELETE_RUNNING: &str = "DELETE FROM ductape.running WHERE job = $1 AND run = $2 AND token = $3";
-const DELETE_ENDED: &str = "DELETE FROM ductape.ended WHERE status = $1 AND ended = $2 AND job = $3";
-const INSERT_READY: &str = "INSERT INTO ductape.ready (route, priority, due, job, run, attempt, crashes, recurring, key) \
-                         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const INSERT_SCHEDULED: &str = "INSERT INTO ductape.scheduled (due, job, run, attempt, crashes, recurring) \
-                             SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
-const INSERT_SCHEDULED_BY_DAY: &str = "INSERT INTO ductape.far (day, job) SELECT * FROM unnest($1, $2)";
-const INSERT_PAUSED: &str =
-    "INSERT INTO ductape.paused (due, job, run, attempt, crashes) SELECT * FROM unnest($1, $2, $3, $4, $5)";
-const INSERT_ENDED: &str = "INSERT INTO ductape.ended (status, ended, job) SELECT * FROM unnest($1, $2, $3)";
-const INSERT_OCCURRENCES: &str = "INSERT INTO ductape.occurrences (job, run, scheduled_at, due, missed) \
-                               SELECT * FROM unnest($1, $2, $3, $4, $5)";
-const INSERT_ATTEMPTS: &str = include_str!("sql/runs_put.sql");
+const DELETE_READY: &str = include_str!("sql/delete_ready.sql");
+const DELETE_BLOCKED: &str = include_str!("sql/delete_blocked.sql");
+const DELETE_SCHEDULED: &str = include_str!("sql/delete_scheduled.sql");
+const DELETE_SCHEDULED_BY_DAY: &str = include_str!("sql/delete_scheduled_by_day.sql");
+const DELETE_PAUSED: &str = include_str!("sql/delete_paused.sql");
+const DELETE_RUNNING: &str = include_str!("sql/delete_running.sql");
+const DELETE_ENDED: &str = include_str!("sql/delete_ended.sql");
+const INSERT_READY: &str = include_str!("sql/insert_ready.sql");
+const INSERT_SCHEDULED: &str = include_str!("sql/insert_scheduled.sql");
+const INSERT_SCHEDULED_BY_DAY: &str = include_str!("sql/insert_scheduled_by_day.sql");
+const INSERT_PAUSED: &str = include_str!("sql/insert_paused.sql");
+const INSERT_ENDED: &str = include_str!("sql/insert_ended.sql");
+const INSERT_OCCURRENCES: &str = include_str!("sql/insert_occurrences.sql");
+const INSERT_ATTEMPTS: &str = include_str!("sql/insert_attempts.sql");
 
 /// A run's attempt that waits, without where and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

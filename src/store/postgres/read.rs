@@ -14,9 +14,9 @@ use futures_util::future::{try_join, try_join3};
 use std::collections::HashMap;
 use tokio_postgres::Row;
 
-const SELECT_JOBS: &str = include_str!("sql/records.sql");
-const SELECT_LAST_ATTEMPT: &str = include_str!("sql/runs_last.sql");
-const COUNT_READY_AHEAD: &str = include_str!("sql/ready_ahead.sql");
+const SELECT_JOBS: &str = include_str!("sql/select_jobs.sql");
+const SELECT_LAST_ATTEMPT: &str = include_str!("sql/select_last_attempt.sql");
+const COUNT_READY_AHEAD: &str = include_str!("sql/count_ready_ahead.sql");
 
 /// Whether a run was cancelled, and why.
 pub(super) async fn cancellation(session: &Session, job: JobSeq, run: i64) -> DbResult<Option<Cancellation>> {

@@ -18,9 +18,9 @@ use crate::clock::Millis;
 use crate::model::{Action, EventKind, Kind, NewJob, Recurrence};
 use crate::store::{Inserted, JobSeq, JobSummary};
 
-const UPDATE_JOB: &str = include_str!("sql/job_replace.sql");
-const UPDATE_ROUTE_OF_RUNNING: &str = "UPDATE ductape.running SET route = $2, priority = $3 WHERE job = $1";
-const DELETE_OLD_RUNS: &str = "DELETE FROM ductape.runs WHERE job = $1 AND run <= $2";
+const UPDATE_JOB: &str = include_str!("sql/update_job.sql");
+const UPDATE_ROUTE_OF_RUNNING: &str = include_str!("sql/update_route_of_running.sql");
+const DELETE_OLD_RUNS: &str = include_str!("sql/delete_old_runs.sql");
 
 /// Runs of a one-off that are kept when it is dispatched again and again.
 const MAX_KEPT_RUNS: i64 = 1_000;

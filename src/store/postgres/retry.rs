@@ -12,8 +12,8 @@ use super::tx::{Tx, params};
 use crate::clock::Millis;
 use crate::store::ChangeOutcome;
 
-const UPDATE_JOB_RUN: &str = "UPDATE ductape.jobs SET run = $2, due = $3, updated = $4 WHERE seq = $1";
-const UPDATE_JOB_UPDATED: &str = "UPDATE ductape.jobs SET updated = $2 WHERE seq = $1";
+const UPDATE_JOB_RUN: &str = include_str!("sql/update_job_run.sql");
+const UPDATE_JOB_UPDATED: &str = include_str!("sql/update_job_updated.sql");
 
 /// Runs the job again at `due`; of a series its last run that failed.
 pub(super) fn apply(tx: &mut Tx<'_>, stored_job: StoredJob, due: Millis, now: Millis) -> ChangeOutcome {

@@ -14,11 +14,10 @@ use tokio_postgres::Row;
 /// Routes kept in memory; a store with more of them looks the others up.
 const MAX_CACHED_ROUTES: usize = 10_000;
 
-const SELECT_ROUTE_IDS: &str = include_str!("sql/routes_find.sql");
-const INSERT_ROUTES: &str = include_str!("sql/routes_add.sql");
-const SELECT_ROUTES_AFTER: &str =
-    "SELECT id, namespace, product, env, target FROM ductape.routes WHERE id > $1 ORDER BY id";
-const SELECT_ROUTES_WITH_READY: &str = include_str!("sql/routes_with_ready.sql");
+const SELECT_ROUTE_IDS: &str = include_str!("sql/select_route_ids.sql");
+const INSERT_ROUTES: &str = include_str!("sql/insert_routes.sql");
+const SELECT_ROUTES_AFTER: &str = include_str!("sql/select_routes_after.sql");
+const SELECT_ROUTES_WITH_READY: &str = include_str!("sql/select_routes_with_ready.sql");
 
 /// Numbers of the routes last used.
 #[derive(Debug, Default)]

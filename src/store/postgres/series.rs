@@ -11,8 +11,8 @@ use crate::store::phase::{LiveRuns, Phase};
 use crate::store::{JobSeq, RouteId};
 use tokio_postgres::Row;
 
-const UPDATE_SERIES: &str = include_str!("sql/series_save.sql");
-const DELETE_OCCURRENCE: &str = "DELETE FROM ductape.occurrences WHERE job = $1 AND run = $2";
+const UPDATE_SERIES: &str = include_str!("sql/update_series.sql");
+const DELETE_OCCURRENCE: &str = include_str!("sql/delete_occurrence.sql");
 
 /// A series, as it stands or will stand.
 #[derive(Clone, Debug)]

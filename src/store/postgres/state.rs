@@ -19,13 +19,13 @@ use crate::store::{InstanceId, JobSeq, JobSummary, RouteId, Token};
 use futures_util::future::try_join;
 use tokio_postgres::Row;
 
-const SELECT_STATE: &str = include_str!("sql/state.sql");
-const SELECT_JOB_BY_ID: &str = "SELECT seq FROM ductape.jobs WHERE id = $1";
-const SELECT_JOB_BY_NAME: &str = "SELECT seq FROM ductape.jobs WHERE name = $1";
-const LOCK_JOB_BY_ID: &str = "SELECT seq FROM ductape.jobs WHERE id = $1 FOR UPDATE";
-const LOCK_JOB_BY_NAME: &str = "SELECT seq FROM ductape.jobs WHERE name = $1 FOR UPDATE";
-const LOCK_JOBS: &str = "SELECT seq FROM ductape.jobs WHERE seq = ANY ($1) ORDER BY seq FOR UPDATE";
-const LOCK_SERIES: &str = "SELECT job FROM ductape.series WHERE job = ANY ($1) ORDER BY job FOR UPDATE";
+const SELECT_STATE: &str = include_str!("sql/select_state.sql");
+const SELECT_JOB_BY_ID: &str = include_str!("sql/select_job_by_id.sql");
+const SELECT_JOB_BY_NAME: &str = include_str!("sql/select_job_by_name.sql");
+const LOCK_JOB_BY_ID: &str = include_str!("sql/lock_job_by_id.sql");
+const LOCK_JOB_BY_NAME: &str = include_str!("sql/lock_job_by_name.sql");
+const LOCK_JOBS: &str = include_str!("sql/lock_jobs.sql");
+const LOCK_SERIES: &str = include_str!("sql/lock_series.sql");
 
 /// What the verbs need of a job: all but its payload.
 #[derive(Clone, Debug)]

@@ -10,15 +10,15 @@ use crate::model::RunStatus;
 use crate::store::step::StepRecording;
 use crate::store::{ClaimRef, JobSeq, MAX_STEPS_PER_RUN, Step};
 
-const INSERT_STEP: &str = include_str!("sql/steps_record.sql");
-const DELETE_STEPS_OF_CLAIM: &str = include_str!("sql/steps_forget.sql");
-const SELECT_STEPS_OF_RUN: &str = "SELECT tag, result FROM ductape.steps WHERE job = $1 AND run = $2 ORDER BY number";
-const DELETE_STEPS_OF_ENDED_RUNS: &str = include_str!("sql/steps_ended.sql");
-const UPDATE_STEPS_RUN: &str = "UPDATE ductape.steps SET run = $3 WHERE job = $1 AND run = $2";
-const UPDATE_STEPS_OF_LAST_FAILED_RUN: &str = include_str!("sql/steps_rerun_failed.sql");
-const DELETE_STEPS_OF_RUN: &str = "DELETE FROM ductape.steps WHERE job = $1 AND run = $2";
+const INSERT_STEP: &str = include_str!("sql/insert_step.sql");
+const DELETE_STEPS_OF_CLAIM: &str = include_str!("sql/delete_steps_of_claim.sql");
+const SELECT_STEPS_OF_RUN: &str = include_str!("sql/select_steps_of_run.sql");
+const DELETE_STEPS_OF_ENDED_RUNS: &str = include_str!("sql/delete_steps_of_ended_runs.sql");
+const UPDATE_STEPS_RUN: &str = include_str!("sql/update_steps_run.sql");
+const UPDATE_STEPS_OF_LAST_FAILED_RUN: &str = include_str!("sql/update_steps_of_last_failed_run.sql");
+const DELETE_STEPS_OF_RUN: &str = include_str!("sql/delete_steps_of_run.sql");
 /// All of a job.
-pub(super) const DELETE_STEPS_OF_JOB: &str = "DELETE FROM ductape.steps WHERE job = $1";
+pub(super) const DELETE_STEPS_OF_JOB: &str = include_str!("sql/delete_steps_of_job.sql");
 
 /// The steps of a run, in the order they were finished.
 pub(super) async fn of_run(session: &Session, job: JobSeq, run: i64) -> DbResult<Vec<Step>> {

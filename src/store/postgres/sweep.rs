@@ -20,9 +20,9 @@ const MAX_ATTEMPTS_PER_STEP: i64 = 500;
 /// Series looked at in one transaction.
 const SERIES_PER_STEP: i64 = 100;
 
-const DELETE_JOBS: &str = include_str!("sql/sweep_jobs.sql");
+const DELETE_JOBS: &str = include_str!("sql/delete_jobs.sql");
 const DELETE_OLD_RUNS: &str = include_str!("sql/sweep_runs.sql");
-const DELETE_OLD_GAPS: &str = include_str!("sql/sweep_gaps.sql");
+const DELETE_OLD_GAPS: &str = include_str!("sql/delete_old_gaps.sql");
 
 /// Deletes at most `most` jobs that have ended; returns how many.
 pub(super) async fn jobs(session: &Session, retention: Retention, now: Millis, most: usize) -> DbResult<usize> {

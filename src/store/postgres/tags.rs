@@ -8,9 +8,8 @@ use super::tx::{Tx, params};
 use crate::store::JobSeq;
 
 /// Removes the tags of a job whose row is as it was when they were written.
-pub(super) const DELETE_TAGS: &str = include_str!("sql/tags_remove.sql");
-const INSERT_TAG: &str =
-    "INSERT INTO ductape.tags (tag, job) SELECT DISTINCT tag, $2::bigint FROM unnest($1::text[]) AS tags (tag)";
+pub(super) const DELETE_TAGS: &str = include_str!("sql/delete_tags.sql");
+const INSERT_TAG: &str = include_str!("sql/insert_tag.sql");
 
 /// Gives a job other tags.
 pub(super) fn replace(tx: &mut Tx<'_>, job: JobSeq, tags: &[Box<str>]) {

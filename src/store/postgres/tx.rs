@@ -30,7 +30,7 @@ pub(super) enum RunCounter {
     Retries = 13,
 }
 
-const INSERT_COUNTERS: &str = "INSERT INTO ductape.counters (route, kind, n) SELECT * FROM unnest($1, $2, $3)";
+const INSERT_COUNTERS: &str = include_str!("sql/insert_counters.sql");
 
 /// A statement that waits for the end of its verb.
 type Statement = (&'static str, Vec<Box<dyn Param>>);

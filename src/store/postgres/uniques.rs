@@ -16,14 +16,12 @@ use crate::model::{JobId, Status};
 use crate::store::{JobSeq, JobSummary};
 use uuid::Uuid;
 
-const LOCK_UNIQUE_KEYS: &str =
-    "SELECT pg_catalog.pg_advisory_xact_lock(lock) FROM unnest($1::bigint[]) AS locks (lock)";
-const SELECT_UNIQUE_KEY: &str =
-    "SELECT job, until, id, name, status, due, recurring FROM ductape.uniques WHERE route = $1 AND key = $2";
-const UPSERT_UNIQUE_KEY: &str = include_str!("sql/uniques_take.sql");
+const LOCK_UNIQUE_KEYS: &str = include_str!("sql/lock_unique_keys.sql");
+const SELECT_UNIQUE_KEY: &str = include_str!("sql/select_unique_key.sql");
+const UPSERT_UNIQUE_KEY: &str = include_str!("sql/upsert_unique_key.sql");
 /// Takes the unique key from a job whose row is as it was when it got it.
-pub(super) const DELETE_UNIQUE_KEY: &str = include_str!("sql/uniques_release.sql");
-const DELETE_EXPIRED_KEYS: &str = include_str!("sql/uniques_expire.sql");
+pub(super) const DELETE_UNIQUE_KEY: &str = include_str!("sql/delete_unique_key.sql");
+const DELETE_EXPIRED_KEYS: &str = include_str!("sql/delete_expired_keys.sql");
 
 /// The job that keeps a unique key.
 #[derive(Clone, Debug)]

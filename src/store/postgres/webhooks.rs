@@ -10,14 +10,12 @@ use crate::model::{EventMask, WebhookSecret};
 use crate::store::{DeliveryReport, NewWebhook, Webhook, WebhookSet};
 use tokio_postgres::Row;
 
-const LOCK_WEBHOOKS: &str = "SELECT number FROM ductape.webhooks ORDER BY number FOR UPDATE";
-const UPSERT_WEBHOOK: &str = include_str!("sql/webhooks_set.sql");
-const SELECT_WEBHOOKS: &str = "SELECT id, url, events, secret, created, updated, delivered, failed, last_error, failed_count, disabled \
-                   FROM ductape.webhooks ORDER BY number";
-const DELETE_WEBHOOK: &str = "DELETE FROM ductape.webhooks WHERE id = $1 OR url = $1";
-const UPDATE_DELIVERED: &str = "UPDATE ductape.webhooks SET delivered = $2 WHERE id = $1";
-const UPDATE_DELIVERY_FAILED: &str = "UPDATE ductape.webhooks SET failed = $2, last_error = $3, failed_count = failed_count + $4, \
-                      disabled = CASE WHEN $5 THEN coalesce(disabled, $2) ELSE disabled END WHERE id = $1";
+const LOCK_WEBHOOKS: &str = include_str!("sql/lock_webhooks.sql");
+const UPSERT_WEBHOOK: &str = include_str!("sql/upsert_webhook.sql");
+const SELECT_WEBHOOKS: &str = include_str!("sql/select_webhooks.sql");
+const DELETE_WEBHOOK: &str = include_str!("sql/delete_webhook.sql");
+const UPDATE_DELIVERED: &str = include_str!("sql/update_delivered.sql");
+const UPDATE_DELIVERY_FAILED: &str = include_str!("sql/update_delivery_failed.sql");
 
 /// Makes a webhook, or changes the one with this URL.
 pub(super) async fn set(session: &Session, webhook: &NewWebhook, most: usize, now: Millis) -> DbResult<WebhookSet> {

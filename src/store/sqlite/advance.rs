@@ -14,15 +14,11 @@ use crate::store::phase::Phase;
 use crate::store::{Occurrence, OccurrenceGap, SeriesAdvance};
 use rusqlite::{Connection, OptionalExtension};
 
-const UPDATE_SERIES_ADVANCE: &str = include_str!("sql/series_advance.sql");
-const INSERT_OCCURRENCE: &str =
-    "INSERT INTO occurrences (job, run, scheduled_at, due, missed) VALUES (?1, ?2, ?3, ?3, ?4)";
-const SELECT_LAST_GAP: &str =
-    "SELECT first FROM gaps WHERE job = ?1 AND kind = ?2 AND runs = ?3 AND last < ?4 ORDER BY first DESC LIMIT 1";
-const UPDATE_GAP_END: &str =
-    "UPDATE gaps SET last = ?4, count = count + ?5 WHERE job = ?1 AND kind = ?2 AND first = ?3";
-const UPSERT_GAP: &str = "INSERT INTO gaps (job, first, kind, last, count, runs) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-                       ON CONFLICT (job, first, kind) DO UPDATE SET last = max(last, excluded.last), count = excluded.count";
+const UPDATE_SERIES_ADVANCE: &str = include_str!("sql/update_series_advance.sql");
+const INSERT_OCCURRENCE: &str = include_str!("sql/insert_occurrence.sql");
+const SELECT_LAST_GAP: &str = include_str!("sql/select_last_gap.sql");
+const UPDATE_GAP_END: &str = include_str!("sql/update_gap_end.sql");
+const UPSERT_GAP: &str = include_str!("sql/upsert_gap.sql");
 
 /// Applies the advances; returns how many counted.
 pub(super) fn apply(tx: &mut Tx<'_>, now: Millis, advances: &[SeriesAdvance]) -> Result<usize> {

@@ -15,9 +15,8 @@ use crate::error::Result;
 use crate::model::{RunError, RunStatus, Status};
 use crate::store::{ChangeOutcome, RevokedClaim};
 
-const UPDATE_SERIES_CLEAR_LIVE_RUNS: &str =
-    "UPDATE series SET ended = ended + ?2, live_queued = 0, live_running = 0, live_waiting = 0 WHERE job = ?1";
-const DELETE_OCCURRENCES: &str = "DELETE FROM occurrences WHERE job = ?1";
+const UPDATE_SERIES_CLEAR_LIVE_RUNS: &str = include_str!("sql/update_series_clear_live_runs.sql");
+const DELETE_OCCURRENCES: &str = include_str!("sql/delete_occurrences.sql");
 
 /// Cancels the job.
 pub(super) fn job(

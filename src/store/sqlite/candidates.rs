@@ -12,16 +12,13 @@ use rusqlite::Connection;
 /// More routes than this are not looked up one by one.
 const MAX_MERGED_ROUTES: usize = 32;
 
-const SELECT_NEWEST: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs WHERE seq < ?1 \
-                      ORDER BY seq DESC LIMIT ?2";
-const SELECT_NEWEST_OF_ROUTE: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs \
-                               WHERE route = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
-const SELECT_RUNNING: &str = "SELECT DISTINCT job FROM running";
-const SELECT_QUEUED: &str = "SELECT job FROM ready UNION ALL SELECT job FROM held";
-const SELECT_SCHEDULED: &str =
-    "SELECT job FROM scheduled UNION ALL SELECT job FROM far UNION ALL SELECT job FROM series WHERE state = 0";
-const SELECT_PAUSED: &str = "SELECT job FROM paused UNION ALL SELECT job FROM series WHERE paused = 1";
-const SELECT_ENDED: &str = "SELECT job FROM ended WHERE status = ?1";
+const SELECT_NEWEST: &str = include_str!("sql/select_newest.sql");
+const SELECT_NEWEST_OF_ROUTE: &str = include_str!("sql/select_newest_of_route.sql");
+const SELECT_RUNNING: &str = include_str!("sql/select_running.sql");
+const SELECT_QUEUED: &str = include_str!("sql/select_queued.sql");
+const SELECT_SCHEDULED: &str = include_str!("sql/select_scheduled.sql");
+const SELECT_PAUSED: &str = include_str!("sql/select_paused.sql");
+const SELECT_ENDED: &str = include_str!("sql/select_ended.sql");
 
 /// The next jobs below `below`, newest first; of these routes when they are few, of all when they are many.
 pub(super) fn newest(

@@ -25,15 +25,13 @@ const MAX_DUE_SERIES: usize = 200;
 /// Runs behind full keys that are moved out of the way in one claim.
 const MAX_BLOCKED_PER_CLAIM: usize = 250;
 
-const SELECT_CLAIM_DETAILS: &str = include_str!("sql/claim_details.sql");
-const SELECT_DUE_SERIES: &str = include_str!("sql/series_due.sql");
-const SELECT_SERIES_AFTER: &str = include_str!("sql/series_after.sql");
-const SELECT_NEXT_SERIES: &str =
-    "SELECT next_at FROM series WHERE next_at > ?1 AND paused = 0 ORDER BY next_at LIMIT 1";
-const SELECT_OCCURRENCE: &str = "SELECT scheduled_at, missed FROM occurrences WHERE job = ?1 AND run = ?2";
-const INSERT_RUNNING: &str = "INSERT INTO running (job, run, owner, token, attempt, crashes, route, priority, due, started, recurring, key) \
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-const SELECT_INSTANCE_EXISTS: &str = "SELECT 1 FROM instances WHERE id = ?1";
+const SELECT_CLAIM_DETAILS: &str = include_str!("sql/select_claim_details.sql");
+const SELECT_DUE_SERIES: &str = include_str!("sql/select_due_series.sql");
+const SELECT_SERIES_AFTER: &str = include_str!("sql/select_series_after.sql");
+const SELECT_NEXT_SERIES: &str = include_str!("sql/select_next_series.sql");
+const SELECT_OCCURRENCE: &str = include_str!("sql/select_occurrence.sql");
+const INSERT_RUNNING: &str = include_str!("sql/insert_running.sql");
+const SELECT_INSTANCE_EXISTS: &str = include_str!("sql/select_instance_exists.sql");
 
 /// One claim.
 pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-const SELECT_READY_AFTER: &str = include_str!("sql/ready_ahead.sql");
+const SELECT_READY_AFTER: &str = include_str!("sql/select_ready_after.sql");
 
 /// A run that can be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,16 +11,13 @@ use crate::store::{RouteId, Stats};
 use rusqlite::{Connection, Statement};
 use std::collections::HashSet;
 
-const SELECT_COUNTERS: &str = "SELECT kind, sum(n) FROM counters GROUP BY kind";
-const SELECT_COUNTERS_OF_ROUTE: &str = "SELECT kind, n FROM counters WHERE route = ?1";
-const COUNT_READY_OF_ROUTE: &str = "SELECT count(*) FROM (SELECT 1 FROM ready WHERE route = ?1 LIMIT ?2)";
-const SELECT_ROUTES_OF_BLOCKED: &str = "SELECT route FROM held";
-const SELECT_ROUTES_OF_DUE_SCHEDULED: &str =
-    "SELECT jobs.route FROM scheduled JOIN jobs ON jobs.seq = scheduled.job WHERE scheduled.due <= ?1";
-const SELECT_ROUTES_OF_DUE_BY_DAY: &str =
-    "SELECT jobs.route FROM far JOIN jobs ON jobs.seq = far.job WHERE far.day <= ?1 / 86400000 AND jobs.due <= ?1";
-const SELECT_ROUTES_OF_DUE_SERIES: &str =
-    "SELECT jobs.route FROM series JOIN jobs ON jobs.seq = series.job WHERE series.next_at <= ?1 AND paused = 0";
+const SELECT_COUNTERS: &str = include_str!("sql/select_counters.sql");
+const SELECT_COUNTERS_OF_ROUTE: &str = include_str!("sql/select_counters_of_route.sql");
+const COUNT_READY_OF_ROUTE: &str = include_str!("sql/count_ready_of_route.sql");
+const SELECT_ROUTES_OF_BLOCKED: &str = include_str!("sql/select_routes_of_blocked.sql");
+const SELECT_ROUTES_OF_DUE_SCHEDULED: &str = include_str!("sql/select_routes_of_due_scheduled.sql");
+const SELECT_ROUTES_OF_DUE_BY_DAY: &str = include_str!("sql/select_routes_of_due_by_day.sql");
+const SELECT_ROUTES_OF_DUE_SERIES: &str = include_str!("sql/select_routes_of_due_series.sql");
 
 /// Numbers of these routes, or of all.
 pub(super) fn stats(connection: &Connection, routes: Option<&[RouteId]>) -> Result<Stats> {

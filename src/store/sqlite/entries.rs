@@ -10,14 +10,13 @@ use rusqlite::{Connection, OptionalExtension};
 /// Most entries deleted in one transaction.
 pub(super) const MAX_ENTRIES_PER_TRANSACTION: usize = 250;
 
-const UPSERT_ENTRY: &str = include_str!("sql/entry_put.sql");
-const SELECT_ENTRY: &str = "SELECT value FROM entries WHERE kind = ?1 AND space = ?2 AND key = ?3 AND expires > ?4";
-const DELETE_ENTRY: &str = "DELETE FROM entries WHERE kind = ?1 AND space = ?2 AND key = ?3 RETURNING value, expires";
-const DELETE_ENTRIES_OF_SPACE: &str = include_str!("sql/entries_clear.sql");
-const DELETE_EXPIRED_ENTRIES: &str = include_str!("sql/entries_expired.sql");
-const SELECT_CROWDED_SPACES: &str =
-    "SELECT space, count(*) FROM entries WHERE kind = ?1 GROUP BY space HAVING count(*) > ?2";
-const DELETE_EXCESS_ENTRIES: &str = include_str!("sql/entries_excess.sql");
+const UPSERT_ENTRY: &str = include_str!("sql/upsert_entry.sql");
+const SELECT_ENTRY: &str = include_str!("sql/select_entry.sql");
+const DELETE_ENTRY: &str = include_str!("sql/delete_entry.sql");
+const DELETE_ENTRIES_OF_SPACE: &str = include_str!("sql/delete_entries_of_space.sql");
+const DELETE_EXPIRED_ENTRIES: &str = include_str!("sql/delete_expired_entries.sql");
+const SELECT_CROWDED_SPACES: &str = include_str!("sql/select_crowded_spaces.sql");
+const DELETE_EXCESS_ENTRIES: &str = include_str!("sql/delete_excess_entries.sql");
 
 /// Puts an entry, in place of one that is there.
 pub(super) fn put(tx: &mut Tx<'_>, entry: &Entry) -> Result<()> {

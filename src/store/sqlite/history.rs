@@ -13,12 +13,9 @@ use crate::model::{JobId, RunStatus};
 use crate::store::{GapKind, History, HistoryEntry, OccurrenceGap};
 use rusqlite::{Connection, Row};
 
-const SELECT_ATTEMPTS: &str = "SELECT run, attempt, status, started, ended, error, result FROM runs WHERE job = ?1 \
-                       ORDER BY run DESC, attempt DESC LIMIT ?2";
-const SELECT_GAPS: &str =
-    "SELECT kind, first, last, count FROM gaps WHERE job = ?1 ORDER BY first DESC, kind DESC LIMIT ?2";
-const COUNT_ENDED_RUNS: &str = "SELECT count(*), coalesce(sum(status = 3), 0), coalesce(sum(status = 4), 0) FROM runs \
-                      WHERE job = ?1 AND status IN (3, 4, 5)";
+const SELECT_ATTEMPTS: &str = include_str!("sql/select_attempts.sql");
+const SELECT_GAPS: &str = include_str!("sql/select_gaps.sql");
+const COUNT_ENDED_RUNS: &str = include_str!("sql/count_ended_runs.sql");
 
 /// The history of the job with this id.
 pub(super) fn of(connection: &Connection, id: &JobId, limit: usize) -> Result<Option<History>> {

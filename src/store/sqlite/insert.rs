@@ -17,8 +17,8 @@ use crate::model::{EventKind, JobId, JobOptions, NewJob, OnConflict, Recurrence,
 use crate::store::{InsertParams, Inserted, JobSeq, RouteId};
 use rusqlite::OptionalExtension;
 
-const SELECT_DUPLICATE_SERIES: &str = include_str!("sql/duplicate_series.sql");
-const INSERT_SERIES: &str = include_str!("sql/series_insert.sql");
+const SELECT_DUPLICATE_SERIES: &str = include_str!("sql/select_duplicate_series.sql");
+const INSERT_SERIES: &str = include_str!("sql/insert_series.sql");
 
 /// Writes the jobs, one after the other.
 pub(super) fn apply(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Inserted>> {

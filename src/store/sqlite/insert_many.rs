@@ -21,7 +21,7 @@ const ROWS_PER_STATEMENT: usize = 16;
 const PARAMS_PER_ROW: usize = 8;
 
 const INSERT_READY: &str = include_str!("sql/ready_put_many.sql");
-const DELETE_INSERTED_JOBS: &str = "DELETE FROM jobs WHERE seq BETWEEN ?1 AND ?2";
+const DELETE_INSERTED_JOBS: &str = include_str!("sql/delete_inserted_jobs.sql");
 
 /// The statement that writes so many jobs.
 pub(super) fn statement() -> &'static str {

@@ -16,12 +16,11 @@ use rusqlite::Connection;
 /// Runs taken back in one transaction.
 const MAX_RUNS_PER_TRANSACTION: usize = 500;
 
-const INSERT_INSTANCE: &str = "INSERT INTO instances (boot, lease) VALUES (?1, ?2)";
-const UPDATE_INSTANCE_LEASE: &str = "UPDATE instances SET lease = ?2 WHERE id = ?1 AND boot = ?3";
-const DELETE_INSTANCE: &str = "DELETE FROM instances WHERE id = ?1";
-const SELECT_INSTANCES: &str = "SELECT id, boot, lease FROM instances";
-const SELECT_CLAIMS_OF_INSTANCE: &str =
-    "SELECT job, run, token FROM running WHERE owner = ?1 ORDER BY job, run LIMIT ?2";
+const INSERT_INSTANCE: &str = include_str!("sql/insert_instance.sql");
+const UPDATE_INSTANCE_LEASE: &str = include_str!("sql/update_instance_lease.sql");
+const DELETE_INSTANCE: &str = include_str!("sql/delete_instance.sql");
+const SELECT_INSTANCES: &str = include_str!("sql/select_instances.sql");
+const SELECT_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_claims_of_instance.sql");
 
 /// Registers a process and locks its file before anybody can see the registration.
 pub(super) fn register(tx: &mut Tx<'_>, time: &BootTime, lease: i64) -> Result<(InstanceId, Option<InstanceLock>)> {

@@ -86,10 +86,9 @@ impl JobKey {
     }
 }
 
-const SELECT_JOB_BY_ID: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs WHERE id = ?1";
-const SELECT_JOB_ID: &str = "SELECT id FROM jobs WHERE seq = ?1";
-const SELECT_JOB_BY_SEQ: &str =
-    "SELECT seq, route, priority, due, recurring, run, created, key FROM jobs WHERE seq = ?1";
+const SELECT_JOB_BY_ID: &str = include_str!("sql/select_job_by_id.sql");
+const SELECT_JOB_ID: &str = include_str!("sql/select_job_id.sql");
+const SELECT_JOB_BY_SEQ: &str = include_str!("sql/select_job_by_seq.sql");
 
 /// The job with this id.
 pub(super) fn by_id(connection: &Connection, id: &JobId) -> Result<Option<JobKey>> {

@@ -23,27 +23,20 @@ const MAX_UNBLOCKED_BY_RAISE: i64 = 200;
 /// Of these others, how many follow each claim and each end of a run.
 const MAX_UNBLOCKED_PER_CLAIM: i64 = 8;
 
-const SELECT_KEY: &str =
-    "SELECT id, max, running, owed FROM keys WHERE kind = 0 AND product = ?1 AND env = ?2 AND name = ?3";
-const INSERT_KEY: &str =
-    "INSERT INTO keys (kind, product, env, name, max, running, owed, jobs) VALUES (0, ?1, ?2, ?3, ?4, 0, 0, 1)";
-const UPDATE_KEY_ATTACH_JOB: &str = "UPDATE keys SET max = ?2, owed = ?3, jobs = jobs + 1 WHERE id = ?1";
-const UPDATE_KEY_DETACH_JOB: &str = "UPDATE keys SET jobs = jobs - 1 WHERE id = ?1 RETURNING jobs, running";
-const DELETE_KEY: &str = "DELETE FROM keys WHERE id = ?1";
-const SELECT_KEY_USAGE: &str = "SELECT running, max FROM keys WHERE id = ?1";
-const UPDATE_KEY_TAKE_SLOT: &str =
-    "UPDATE keys SET running = running + 1 WHERE id = ?1 AND running < max RETURNING owed";
-const UPDATE_KEY_RETURN_SLOT: &str =
-    "UPDATE keys SET running = running - 1 WHERE id = ?1 RETURNING running, max, owed, jobs";
-const UPDATE_KEY_OWED: &str = "UPDATE keys SET owed = ?2 WHERE id = ?1";
-const SELECT_BEST_BLOCKED_OF_ROUTE: &str = include_str!("sql/blocked_best_of_route.sql");
-const SELECT_BEST_BLOCKED_OF_NEXT_ROUTE: &str = include_str!("sql/blocked_best_of_next_route.sql");
-const INSERT_BLOCKED: &str = "INSERT INTO held (key, route, priority, due, job, run, attempt, crashes) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-const DELETE_BLOCKED: &str = "DELETE FROM held \
-                    WHERE key = ?1 AND route = ?2 AND priority = ?3 AND due = ?4 AND job = ?5 AND run = ?6";
-const SELECT_BLOCKED: &str = "SELECT attempt, crashes FROM held \
-                    WHERE key = ?1 AND route = ?2 AND priority = ?3 AND due = ?4 AND job = ?5 AND run = ?6";
+const SELECT_KEY: &str = include_str!("sql/select_key.sql");
+const INSERT_KEY: &str = include_str!("sql/insert_key.sql");
+const UPDATE_KEY_ATTACH_JOB: &str = include_str!("sql/update_key_attach_job.sql");
+const UPDATE_KEY_DETACH_JOB: &str = include_str!("sql/update_key_detach_job.sql");
+const DELETE_KEY: &str = include_str!("sql/delete_key.sql");
+const SELECT_KEY_USAGE: &str = include_str!("sql/select_key_usage.sql");
+const UPDATE_KEY_TAKE_SLOT: &str = include_str!("sql/update_key_take_slot.sql");
+const UPDATE_KEY_RETURN_SLOT: &str = include_str!("sql/update_key_return_slot.sql");
+const UPDATE_KEY_OWED: &str = include_str!("sql/update_key_owed.sql");
+const SELECT_BEST_BLOCKED_OF_ROUTE: &str = include_str!("sql/select_best_blocked_of_route.sql");
+const SELECT_BEST_BLOCKED_OF_NEXT_ROUTE: &str = include_str!("sql/select_best_blocked_of_next_route.sql");
+const INSERT_BLOCKED: &str = include_str!("sql/insert_blocked.sql");
+const DELETE_BLOCKED: &str = include_str!("sql/delete_blocked.sql");
+const SELECT_BLOCKED: &str = include_str!("sql/select_blocked.sql");
 
 /// The key of a job that is about to be written, with its limit as the one that counts from now on. `None`: it has none.
 pub(super) fn attach(tx: &mut Tx<'_>, job: &NewJob) -> Result<Option<KeyId>> {

@@ -17,15 +17,12 @@ use crate::store::phase::Phase;
 use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-const SELECT_RUNNING: &str =
-    "SELECT owner, token, attempt, crashes, started, key FROM running WHERE job = ?1 AND run = ?2";
-const SELECT_READY: &str =
-    "SELECT attempt, crashes FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
-const SELECT_SCHEDULED: &str = "SELECT attempt, crashes FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
-const SELECT_SCHEDULED_BY_DAY: &str = "SELECT 1 FROM far WHERE day = ?1 AND job = ?2";
-const SELECT_PAUSED: &str = "SELECT due, attempt, crashes FROM paused WHERE job = ?1 AND run = ?2";
-const SELECT_LAST_ATTEMPT: &str = "SELECT attempt, status, started, ended, next_due FROM runs WHERE job = ?1 AND run = ?2 \
-                            ORDER BY attempt DESC LIMIT 1";
+const SELECT_RUNNING: &str = include_str!("sql/locate_select_running.sql");
+const SELECT_READY: &str = include_str!("sql/select_ready.sql");
+const SELECT_SCHEDULED: &str = include_str!("sql/locate_select_scheduled.sql");
+const SELECT_SCHEDULED_BY_DAY: &str = include_str!("sql/select_scheduled_by_day.sql");
+const SELECT_PAUSED: &str = include_str!("sql/locate_select_paused.sql");
+const SELECT_LAST_ATTEMPT: &str = include_str!("sql/select_last_attempt.sql");
 
 /// A run, and what its place depends on.
 #[derive(Clone, Copy, Debug)]

@@ -7,9 +7,8 @@ use rusqlite::{Connection, OptionalExtension};
 /// When jobs were last changed in slices: written after them, so that its sync is theirs too.
 pub(super) const LAST_BULK_CHANGE: &str = "changed";
 
-const UPSERT_MARK: &str =
-    "INSERT INTO marks (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-const SELECT_MARK: &str = "SELECT value FROM marks WHERE name = ?1";
+const UPSERT_MARK: &str = include_str!("sql/upsert_mark.sql");
+const SELECT_MARK: &str = include_str!("sql/select_mark.sql");
 
 /// Sets a mark.
 pub(super) fn set(tx: &mut Tx<'_>, name: &str, value: &str) -> Result<()> {

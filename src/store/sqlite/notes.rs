@@ -12,15 +12,13 @@ use rusqlite::{Connection, OptionalExtension};
 /// Lines kept of each job's log.
 const MAX_LOG_LINES: i64 = 1_000;
 
-const SELECT_JOB_EXISTS: &str = "SELECT 1 FROM jobs WHERE seq = ?1";
-const UPSERT_PROGRESS: &str =
-    "INSERT INTO progress (job, value) VALUES (?1, ?2) ON CONFLICT (job) DO UPDATE SET value = excluded.value";
-const SELECT_LAST_LINE_NUMBER: &str = "SELECT coalesce(max(number), 0) FROM logs WHERE job = ?1";
-const INSERT_LOG_LINE: &str =
-    "INSERT INTO logs (job, number, run, attempt, at, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const DELETE_OLD_LOG_LINES: &str = "DELETE FROM logs WHERE job = ?1 AND number <= ?2";
-const SELECT_PROGRESS: &str = "SELECT value FROM progress WHERE job = ?1";
-const SELECT_LOG_LINES: &str = "SELECT run, attempt, at, message FROM logs WHERE job = ?1 ORDER BY number";
+const SELECT_JOB_EXISTS: &str = include_str!("sql/select_job_exists.sql");
+const UPSERT_PROGRESS: &str = include_str!("sql/upsert_progress.sql");
+const SELECT_LAST_LINE_NUMBER: &str = include_str!("sql/select_last_line_number.sql");
+const INSERT_LOG_LINE: &str = include_str!("sql/insert_log_line.sql");
+const DELETE_OLD_LOG_LINES: &str = include_str!("sql/delete_old_log_lines.sql");
+const SELECT_PROGRESS: &str = include_str!("sql/select_progress.sql");
+const SELECT_LOG_LINES: &str = include_str!("sql/select_log_lines.sql");
 
 /// Writes notes, in order.
 pub(super) fn apply(tx: &mut Tx<'_>, notes: &[Note]) -> Result<()> {

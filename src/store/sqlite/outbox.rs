@@ -13,10 +13,9 @@ use crate::model::{EventKind, RunError, Status};
 use crate::store::{InsertParams, JobSeq, RelayedEvent, StoredEvent};
 use rusqlite::{Connection, Row};
 
-const INSERT_EVENT: &str = include_str!("sql/outbox_put.sql");
-const SELECT_OLDEST_EVENTS: &str =
-    "SELECT seq, kind, at, id, route, status, scheduled_at, executions, error FROM outbox ORDER BY seq LIMIT ?1";
-const DELETE_EVENT: &str = "DELETE FROM outbox WHERE seq = ?1";
+const INSERT_EVENT: &str = include_str!("sql/insert_event.sql");
+const SELECT_OLDEST_EVENTS: &str = include_str!("sql/select_oldest_events.sql");
+const DELETE_EVENT: &str = include_str!("sql/delete_event.sql");
 
 /// An event, but for what is read of its job.
 #[derive(Clone, Copy, Debug)]

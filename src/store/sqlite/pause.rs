@@ -15,9 +15,8 @@ use crate::model::Status;
 use crate::store::phase::Phase;
 use crate::store::{ChangeOutcome, NextOccurrence};
 
-const UPDATE_SERIES_PAUSE: &str = "UPDATE series SET paused = 1, version = version + 1 WHERE job = ?1";
-const UPDATE_SERIES_RESUME: &str =
-    "UPDATE series SET paused = 0, held = 0, next_at = ?2, version = version + 1 WHERE job = ?1";
+const UPDATE_SERIES_PAUSE: &str = include_str!("sql/update_series_pause.sql");
+const UPDATE_SERIES_RESUME: &str = include_str!("sql/update_series_resume.sql");
 
 /// Pauses a job that goes on.
 pub(super) fn pause(tx: &mut Tx<'_>, job: &JobKey, target: &ChangeTarget) -> Result<ChangeOutcome> {

@@ -16,11 +16,11 @@ const MAX_DUE_ROWS: usize = 1_000;
 /// Rows of a far day that are moved in one transaction.
 const MAX_SCHEDULED_BY_DAY_ROWS: usize = 500;
 
-const SELECT_DUE: &str = "SELECT due, job, run, attempt, crashes FROM scheduled WHERE due <= ?1 ORDER BY due LIMIT ?2";
-const SELECT_NEAR_DAYS: &str = "SELECT day, job FROM far WHERE day <= ?1 ORDER BY day, job LIMIT ?2";
-const DELETE_SCHEDULED_BY_DAY: &str = "DELETE FROM far WHERE day = ?1 AND job = ?2";
-const SELECT_FIRST_DUE: &str = "SELECT due FROM scheduled ORDER BY due LIMIT 1";
-const SELECT_FIRST_DAY: &str = "SELECT day FROM far ORDER BY day LIMIT 1";
+const SELECT_DUE: &str = include_str!("sql/select_due.sql");
+const SELECT_NEAR_DAYS: &str = include_str!("sql/select_near_days.sql");
+const DELETE_SCHEDULED_BY_DAY: &str = include_str!("sql/delete_scheduled_by_day.sql");
+const SELECT_FIRST_DUE: &str = include_str!("sql/select_first_due.sql");
+const SELECT_FIRST_DAY: &str = include_str!("sql/select_first_day.sql");
 
 /// Moves what is due at `now`. `true`: there is more.
 pub(super) fn apply(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {

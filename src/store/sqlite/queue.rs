@@ -14,19 +14,17 @@ use rusqlite::Connection;
 /// ms per bucket of `far`.
 pub(super) const DAY: i64 = 86_400_000;
 
-const DELETE_READY: &str =
-    "DELETE FROM ready WHERE route = ?1 AND priority = ?2 AND due = ?3 AND job = ?4 AND run = ?5";
-const INSERT_SCHEDULED: &str = "INSERT INTO scheduled (due, job, run, attempt, crashes) VALUES (?1, ?2, ?3, ?4, ?5)";
-const DELETE_SCHEDULED: &str = "DELETE FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3";
-const INSERT_SCHEDULED_BY_DAY: &str = "INSERT INTO far (day, job) VALUES (?1, ?2)";
-const DELETE_SCHEDULED_BY_DAY: &str = "DELETE FROM far WHERE day = ?1 AND job = ?2";
-const INSERT_PAUSED: &str = "INSERT INTO paused (due, job, run, attempt, crashes) VALUES (?1, ?2, ?3, ?4, ?5)";
-const DELETE_PAUSED: &str = "DELETE FROM paused WHERE job = ?1 AND run = ?2";
-const DELETE_RUNNING: &str = "DELETE FROM running WHERE job = ?1 AND run = ?2";
-const INSERT_ENDED: &str = "INSERT INTO ended (status, ended, job) VALUES (?1, ?2, ?3)";
-const DELETE_ENDED: &str = "DELETE FROM ended WHERE status = ?1 AND ended = ?2 AND job = ?3";
-const INSERT_ATTEMPT: &str = "INSERT OR REPLACE INTO runs (job, run, attempt, status, started, ended, next_due, error, result) \
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const DELETE_READY: &str = include_str!("sql/delete_ready.sql");
+const INSERT_SCHEDULED: &str = include_str!("sql/insert_scheduled.sql");
+const DELETE_SCHEDULED: &str = include_str!("sql/delete_scheduled.sql");
+const INSERT_SCHEDULED_BY_DAY: &str = include_str!("sql/insert_scheduled_by_day.sql");
+const DELETE_SCHEDULED_BY_DAY: &str = include_str!("sql/delete_scheduled_by_day.sql");
+const INSERT_PAUSED: &str = include_str!("sql/insert_paused.sql");
+const DELETE_PAUSED: &str = include_str!("sql/delete_paused.sql");
+const DELETE_RUNNING: &str = include_str!("sql/delete_running.sql");
+const INSERT_ENDED: &str = include_str!("sql/insert_ended.sql");
+const DELETE_ENDED: &str = include_str!("sql/delete_ended.sql");
+const INSERT_ATTEMPT: &str = include_str!("sql/insert_attempt.sql");
 
 /// A number of rows as a parameter; SQLite counts in signed 64 bits.
 pub(super) fn rows(count: usize) -> i64 {

@@ -15,11 +15,11 @@ use crate::store::{Cancellation, JobRecord, JobSeq, JobSummary};
 use rusqlite::{Connection, OptionalExtension};
 
 const SELECT_JOB: &str = include_str!("sql/job_record.sql");
-const SELECT_LAST_ERROR: &str = include_str!("sql/runs_last_error.sql");
-const SELECT_LAST_RESULT: &str = include_str!("sql/runs_last_result.sql");
-const SELECT_ERROR_OF_ATTEMPT: &str = "SELECT error FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
-const COUNT_ENDED_RUNS: &str = "SELECT count(*) FROM runs WHERE job = ?1 AND status IN (3, 4, 5)";
-const COUNT_CRASHES: &str = "SELECT count(*) FROM runs WHERE job = ?1 AND run = ?2 AND status = 9";
+const SELECT_LAST_ERROR: &str = include_str!("sql/select_last_error.sql");
+const SELECT_LAST_RESULT: &str = include_str!("sql/select_last_result.sql");
+const SELECT_ERROR_OF_ATTEMPT: &str = include_str!("sql/select_error_of_attempt.sql");
+const COUNT_ENDED_RUNS: &str = include_str!("sql/read_count_ended_runs.sql");
+const COUNT_CRASHES: &str = include_str!("sql/count_crashes.sql");
 
 /// The state of a job and what it follows from.
 #[derive(Clone, Debug)]

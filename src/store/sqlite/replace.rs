@@ -19,11 +19,11 @@ use crate::error::Result;
 use crate::model::{Action, Kind, NewJob, Recurrence, Status};
 use crate::store::{Inserted, JobSeq, RouteId};
 
-const UPDATE_JOB: &str = include_str!("sql/job_replace.sql");
+const UPDATE_JOB: &str = include_str!("sql/update_job.sql");
 /// Gives a series another schedule and next occurrence; opens one that has ended.
-pub(super) const UPDATE_SERIES_SCHEDULE: &str = include_str!("sql/series_replace.sql");
-const UPDATE_ROUTE_OF_RUNNING: &str = "UPDATE running SET route = ?2, priority = ?3 WHERE job = ?1";
-const DELETE_OLD_RUNS: &str = "DELETE FROM runs WHERE job = ?1 AND run <= ?2";
+pub(super) const UPDATE_SERIES_SCHEDULE: &str = include_str!("sql/update_series_schedule.sql");
+const UPDATE_ROUTE_OF_RUNNING: &str = include_str!("sql/update_route_of_running.sql");
+const DELETE_OLD_RUNS: &str = include_str!("sql/delete_old_runs.sql");
 
 /// Runs of a one-off that are kept when it is dispatched again and again.
 const MAX_KEPT_RUNS: i64 = 1_000;

@@ -17,9 +17,9 @@ use crate::error::Result;
 use crate::model::{Kind, Recurrence, Status};
 use crate::store::{ChangeOutcome, Timing};
 
-const UPDATE_JOB_DUE: &str = "UPDATE jobs SET due = ?2, updated = ?3 WHERE seq = ?1";
-const UPDATE_JOB_UPDATED: &str = "UPDATE jobs SET updated = ?2 WHERE seq = ?1";
-const UPDATE_NEXT_DUE: &str = "UPDATE runs SET next_due = ?4 WHERE job = ?1 AND run = ?2 AND attempt = ?3";
+const UPDATE_JOB_DUE: &str = include_str!("sql/update_job_due.sql");
+const UPDATE_JOB_UPDATED: &str = include_str!("sql/update_job_updated.sql");
+const UPDATE_NEXT_DUE: &str = include_str!("sql/update_next_due.sql");
 
 /// Applies a new timing of the job's own kind.
 pub(super) fn apply(

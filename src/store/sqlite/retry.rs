@@ -17,12 +17,10 @@ use crate::model::Status;
 use crate::store::ChangeOutcome;
 use crate::store::phase::Phase;
 
-const UPDATE_JOB_RUN: &str = "UPDATE jobs SET run = ?2, due = ?3, updated = ?4 WHERE seq = ?1";
-const UPDATE_JOB_UPDATED: &str = "UPDATE jobs SET updated = ?2 WHERE seq = ?1";
-const UPDATE_SERIES_RERUN: &str = "UPDATE series SET state = 0, ended_at = NULL, reason = NULL, failed_at = NULL, \
-                     runs = runs + 1, reruns = reruns + 1, version = version + 1 WHERE job = ?1";
-const INSERT_OCCURRENCE: &str =
-    "INSERT INTO occurrences (job, run, scheduled_at, due, missed) VALUES (?1, ?2, ?3, ?4, 0)";
+const UPDATE_JOB_RUN: &str = include_str!("sql/update_job_run.sql");
+const UPDATE_JOB_UPDATED: &str = include_str!("sql/update_job_updated.sql");
+const UPDATE_SERIES_RERUN: &str = include_str!("sql/update_series_rerun.sql");
+const INSERT_OCCURRENCE: &str = include_str!("sql/retry_insert_occurrence.sql");
 
 /// Runs the job again at `due`; of a series its last run that failed.
 pub(super) fn apply(

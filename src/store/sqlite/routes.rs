@@ -13,10 +13,9 @@ use std::collections::HashMap;
 /// Routes kept in memory; a store with more of them looks the others up.
 const MAX_CACHED_ROUTES: usize = 10_000;
 
-const SELECT_ROUTE_IDS: &str =
-    "SELECT id FROM routes WHERE namespace = ?1 AND product = ?2 AND env = ?3 AND target = ?4";
-const INSERT_ROUTES: &str = "INSERT INTO routes (namespace, product, env, target) VALUES (?1, ?2, ?3, ?4)";
-const SELECT_ROUTES_AFTER: &str = "SELECT id, namespace, product, env, target FROM routes WHERE id > ?1 ORDER BY id";
+const SELECT_ROUTE_IDS: &str = include_str!("sql/select_route_ids.sql");
+const INSERT_ROUTES: &str = include_str!("sql/insert_routes.sql");
+const SELECT_ROUTES_AFTER: &str = include_str!("sql/select_routes_after.sql");
 
 /// Numbers of the routes last used.
 #[derive(Debug, Default)]

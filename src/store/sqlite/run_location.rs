@@ -13,8 +13,7 @@ use crate::model::JobId;
 use crate::store::{RunLocation, RunPosition};
 use rusqlite::Connection;
 
-const COUNT_READY_AHEAD: &str = "SELECT count(*) FROM (SELECT 1 FROM ready \
-                     WHERE route = ?1 AND (priority, due, job, run) < (?2, ?3, ?4, ?5) LIMIT ?6)";
+const COUNT_READY_AHEAD: &str = include_str!("sql/count_ready_ahead.sql");
 
 /// The job with this id; runs before it are counted up to `count_up_to`.
 pub(super) fn of(connection: &Connection, id: &JobId, count_up_to: usize) -> Result<Option<RunLocation>> {

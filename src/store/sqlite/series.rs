@@ -15,14 +15,14 @@ use crate::store::phase::{LiveRuns, Phase};
 use crate::store::{JobSeq, RouteId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-const SELECT_SERIES: &str = include_str!("sql/series_load.sql");
-const UPDATE_LIVE_RUNS: &str = include_str!("sql/series_shift.sql");
-const UPDATE_SERIES_RUN_ENDED: &str = include_str!("sql/series_run_ended.sql");
-const UPDATE_SERIES_END: &str = include_str!("sql/series_end.sql");
-const SELECT_LIVE_RUNS: &str = "SELECT run, due FROM occurrences WHERE job = ?1 ORDER BY run";
-const SELECT_CURRENT_RUN: &str = include_str!("sql/series_first_live.sql");
-const SELECT_SCHEDULED_AT: &str = "SELECT scheduled_at FROM occurrences WHERE job = ?1 AND run = ?2";
-const DELETE_OCCURRENCE: &str = "DELETE FROM occurrences WHERE job = ?1 AND run = ?2 RETURNING scheduled_at";
+const SELECT_SERIES: &str = include_str!("sql/select_series.sql");
+const UPDATE_LIVE_RUNS: &str = include_str!("sql/update_live_runs.sql");
+const UPDATE_SERIES_RUN_ENDED: &str = include_str!("sql/update_series_run_ended.sql");
+const UPDATE_SERIES_END: &str = include_str!("sql/update_series_end.sql");
+const SELECT_LIVE_RUNS: &str = include_str!("sql/select_live_runs.sql");
+const SELECT_CURRENT_RUN: &str = include_str!("sql/select_current_run.sql");
+const SELECT_SCHEDULED_AT: &str = include_str!("sql/select_scheduled_at.sql");
+const DELETE_OCCURRENCE: &str = include_str!("sql/delete_occurrence.sql");
 
 /// A series.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use crate::model::JobOptions;
 use crate::store::{JobSeq, RouteId};
 use rusqlite::Connection;
 
-const SELECT_JOB_OPTIONS: &str = "SELECT route, key, options FROM jobs WHERE seq = ?1";
+const SELECT_JOB_OPTIONS: &str = include_str!("sql/select_job_options.sql");
 
 /// Members of options that leave traces, as they look in JSON.
 const OPTIONS_WITH_SIDE_ROWS: [&str; 2] = ["\"tags\"", "\"unique\""];

@@ -11,20 +11,18 @@ use crate::store::step::StepRecording;
 use crate::store::{ClaimRef, JobSeq, MAX_STEPS_PER_RUN, Step};
 use rusqlite::Connection;
 
-const SELECT_ANY_STEP: &str = "SELECT 1 FROM steps LIMIT 1";
-const SELECT_CLAIM: &str = "SELECT 1 FROM running WHERE job = ?1 AND run = ?2 AND owner = ?3 AND token = ?4";
-const SELECT_STEP: &str = "SELECT 1 FROM steps WHERE job = ?1 AND run = ?2 AND tag = ?3";
-const COUNT_STEPS_OF_RUN: &str = "SELECT count(*) FROM steps WHERE job = ?1 AND run = ?2";
-const INSERT_STEP: &str = "INSERT INTO steps (job, run, tag, result) VALUES (?1, ?2, ?3, ?4)";
-const SELECT_STEPS_OF_RUN: &str = "SELECT tag, result FROM steps WHERE job = ?1 AND run = ?2 ORDER BY number";
-const DELETE_STEPS_OF_RUN: &str = "DELETE FROM steps WHERE job = ?1 AND run = ?2";
-const DELETE_STEPS_OF_JOB: &str = "DELETE FROM steps WHERE job = ?1";
+const SELECT_ANY_STEP: &str = include_str!("sql/select_any_step.sql");
+const SELECT_CLAIM: &str = include_str!("sql/select_claim.sql");
+const SELECT_STEP: &str = include_str!("sql/select_step.sql");
+const COUNT_STEPS_OF_RUN: &str = include_str!("sql/count_steps_of_run.sql");
+const INSERT_STEP: &str = include_str!("sql/insert_step.sql");
+const SELECT_STEPS_OF_RUN: &str = include_str!("sql/select_steps_of_run.sql");
+const DELETE_STEPS_OF_RUN: &str = include_str!("sql/delete_steps_of_run.sql");
+const DELETE_STEPS_OF_JOB: &str = include_str!("sql/delete_steps_of_job.sql");
 /// Those of earlier runs of a series that are over.
-const DELETE_STEPS_OF_EARLIER_RUNS: &str = "DELETE FROM steps WHERE job = ?1 AND run < ?2 \
-                            AND run NOT IN (SELECT run FROM occurrences WHERE job = ?1)";
-const UPDATE_STEPS_RUN: &str = "UPDATE steps SET run = ?3 WHERE job = ?1 AND run = ?2";
-const UPDATE_STEPS_OF_LAST_FAILED_RUN: &str = "UPDATE steps SET run = ?2 WHERE job = ?1 AND run = \
-                           (SELECT run FROM runs WHERE job = ?1 AND status = ?3 ORDER BY ended DESC, run DESC LIMIT 1)";
+const DELETE_STEPS_OF_EARLIER_RUNS: &str = include_str!("sql/delete_steps_of_earlier_runs.sql");
+const UPDATE_STEPS_RUN: &str = include_str!("sql/update_steps_run.sql");
+const UPDATE_STEPS_OF_LAST_FAILED_RUN: &str = include_str!("sql/update_steps_of_last_failed_run.sql");
 
 /// The steps of a run, in the order they were finished.
 pub(super) fn of_run(connection: &Connection, job: JobSeq, run: i64) -> Result<Vec<Step>> {

@@ -23,17 +23,14 @@ const MAX_EXPIRED_KEYS: usize = 100;
 /// Series looked at in one transaction.
 const SERIES_PER_STEP: usize = 100;
 
-const SELECT_OLDEST_ENDED: &str =
-    "SELECT ended, job FROM ended WHERE status = ?1 AND ended < ?2 ORDER BY ended, job LIMIT ?3";
-const SELECT_JOB: &str = "SELECT route, recurring FROM jobs WHERE seq = ?1";
-const SELECT_OLDEST_RUNS: &str =
-    "SELECT run, attempt, run, ended FROM runs WHERE job = ?1 ORDER BY run, attempt LIMIT ?2";
-const SELECT_OLDEST_GAPS: &str =
-    "SELECT first, kind, runs, last FROM gaps WHERE job = ?1 ORDER BY first, kind LIMIT ?2";
-const SELECT_IS_LIVE: &str = "SELECT 1 FROM occurrences WHERE job = ?1 AND run = ?2";
-const DELETE_GAP: &str = "DELETE FROM gaps WHERE job = ?1 AND first = ?2 AND kind = ?3";
-const DELETE_ATTEMPT: &str = "DELETE FROM runs WHERE job = ?1 AND run = ?2 AND attempt = ?3";
-const SELECT_NEXT_SERIES: &str = "SELECT job, runs FROM series WHERE job > ?1 AND state = 0 ORDER BY job LIMIT ?2";
+const SELECT_OLDEST_ENDED: &str = include_str!("sql/select_oldest_ended.sql");
+const SELECT_JOB: &str = include_str!("sql/select_job.sql");
+const SELECT_OLDEST_RUNS: &str = include_str!("sql/select_oldest_runs.sql");
+const SELECT_OLDEST_GAPS: &str = include_str!("sql/select_oldest_gaps.sql");
+const SELECT_IS_LIVE: &str = include_str!("sql/select_is_live.sql");
+const DELETE_GAP: &str = include_str!("sql/delete_gap.sql");
+const DELETE_ATTEMPT: &str = include_str!("sql/delete_attempt.sql");
+const SELECT_NEXT_SERIES: &str = include_str!("sql/sweep_select_next_series.sql");
 
 /// How many jobs may be deleted, and for how long.
 type Budget<'a> = (usize, &'a TimeSlice);

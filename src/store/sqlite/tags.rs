@@ -9,11 +9,10 @@ use crate::error::Result;
 use crate::store::JobSeq;
 use rusqlite::Connection;
 
-const INSERT_TAG: &str = "INSERT OR IGNORE INTO tags (tag, job) VALUES (?1, ?2)";
-const DELETE_TAG: &str = "DELETE FROM tags WHERE tag = ?1 AND job = ?2";
-const SELECT_HAS_TAG: &str = "SELECT 1 FROM tags WHERE tag = ?1 AND job = ?2";
-const SELECT_NEWEST_OF_TAG: &str = "SELECT seq, route, priority, due, recurring, run, created, key FROM tags JOIN jobs ON seq = job \
-                      WHERE tag = ?1 AND job < ?2 ORDER BY job DESC LIMIT ?3";
+const INSERT_TAG: &str = include_str!("sql/insert_tag.sql");
+const DELETE_TAG: &str = include_str!("sql/delete_tag.sql");
+const SELECT_HAS_TAG: &str = include_str!("sql/select_has_tag.sql");
+const SELECT_NEWEST_OF_TAG: &str = include_str!("sql/select_newest_of_tag.sql");
 
 /// Writes the tags of a job that has none yet.
 pub(super) fn put(connection: &Connection, job: JobSeq, tags: &[Box<str>]) -> Result<()> {

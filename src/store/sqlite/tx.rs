@@ -28,12 +28,11 @@ pub(super) enum RunCounter {
     Retries = 13,
 }
 
-const INSERT_JOB: &str = include_str!("sql/job_insert.sql");
-const INSERT_READY: &str = include_str!("sql/ready_put.sql");
-const SELECT_LAST_JOB_NUMBER: &str = "SELECT last_job FROM numbers";
-const UPDATE_LAST_JOB_NUMBER: &str = "UPDATE numbers SET last_job = ?1";
-const UPSERT_COUNTER: &str = "INSERT INTO counters (route, kind, n) VALUES (?1, ?2, ?3) \
-                              ON CONFLICT (route, kind) DO UPDATE SET n = n + excluded.n";
+const INSERT_JOB: &str = include_str!("sql/insert_job.sql");
+const INSERT_READY: &str = include_str!("sql/insert_ready.sql");
+const SELECT_LAST_JOB_NUMBER: &str = include_str!("sql/select_last_job_number.sql");
+const UPDATE_LAST_JOB_NUMBER: &str = include_str!("sql/update_last_job_number.sql");
+const UPSERT_COUNTER: &str = include_str!("sql/upsert_counter.sql");
 
 /// Changes of counters, by route and kind.
 type Deltas = HashMap<(RouteId, i64), i64>;

@@ -15,15 +15,12 @@ use crate::model::{JobId, Status, Unique};
 use crate::store::{JobSeq, JobSummary, RouteId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-const SELECT_UNIQUE_KEY: &str =
-    "SELECT job, until, id, status, due, recurring FROM uniques WHERE route = ?1 AND key = ?2";
-const UPSERT_UNIQUE_KEY: &str = "INSERT OR REPLACE INTO uniques (route, key, job, until) VALUES (?1, ?2, ?3, ?4)";
-const DELETE_UNIQUE_KEY: &str = "DELETE FROM uniques WHERE route = ?1 AND key = ?2 AND job = ?3";
-const SELECT_UNEXPIRED_KEY: &str = "SELECT 1 FROM uniques WHERE route = ?1 AND key = ?2 AND job = ?3 AND until > ?4";
-const UPDATE_KEY_OF_DELETED_JOB: &str =
-    "UPDATE uniques SET id = ?3, status = ?4, due = ?5, recurring = ?6 WHERE route = ?1 AND key = ?2";
-const SELECT_EXPIRED_KEYS: &str =
-    "SELECT route, key, job FROM uniques WHERE id IS NOT NULL AND until <= ?1 ORDER BY until LIMIT ?2";
+const SELECT_UNIQUE_KEY: &str = include_str!("sql/select_unique_key.sql");
+const UPSERT_UNIQUE_KEY: &str = include_str!("sql/upsert_unique_key.sql");
+const DELETE_UNIQUE_KEY: &str = include_str!("sql/delete_unique_key.sql");
+const SELECT_UNEXPIRED_KEY: &str = include_str!("sql/select_unexpired_key.sql");
+const UPDATE_KEY_OF_DELETED_JOB: &str = include_str!("sql/update_key_of_deleted_job.sql");
+const SELECT_EXPIRED_KEYS: &str = include_str!("sql/select_expired_keys.sql");
 
 /// The job that keeps a unique key.
 #[derive(Clone, Debug)]

@@ -11,16 +11,13 @@ use rusqlite::{Connection, Row};
 
 const COLUMNS: &str =
     "id, url, events, secret, created, updated, delivered, failed, last_error, failed_count, disabled";
-const UPSERT_WEBHOOK: &str = "INSERT INTO webhooks (id, url, events, secret, created, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?5) \
-                   ON CONFLICT (url) DO UPDATE SET events = excluded.events, secret = excluded.secret, \
-                   updated = excluded.updated, disabled = NULL";
-const SELECT_WEBHOOK_EXISTS: &str = "SELECT 1 FROM webhooks WHERE url = ?1";
-const COUNT_WEBHOOKS: &str = "SELECT count(*) FROM webhooks";
-const DELETE_WEBHOOK: &str = "DELETE FROM webhooks WHERE id = ?1 OR url = ?1";
-const SELECT_WANTED_EVENTS: &str = "SELECT DISTINCT events FROM webhooks WHERE disabled IS NULL";
-const UPDATE_DELIVERED: &str = "UPDATE webhooks SET delivered = ?2 WHERE id = ?1";
-const UPDATE_DELIVERY_FAILED: &str = "UPDATE webhooks SET failed = ?2, last_error = ?3, failed_count = failed_count + ?4, \
-                      disabled = CASE WHEN ?5 THEN coalesce(disabled, ?2) ELSE disabled END WHERE id = ?1";
+const UPSERT_WEBHOOK: &str = include_str!("sql/upsert_webhook.sql");
+const SELECT_WEBHOOK_EXISTS: &str = include_str!("sql/select_webhook_exists.sql");
+const COUNT_WEBHOOKS: &str = include_str!("sql/count_webhooks.sql");
+const DELETE_WEBHOOK: &str = include_str!("sql/delete_webhook.sql");
+const SELECT_WANTED_EVENTS: &str = include_str!("sql/select_wanted_events.sql");
+const UPDATE_DELIVERED: &str = include_str!("sql/update_delivered.sql");
+const UPDATE_DELIVERY_FAILED: &str = include_str!("sql/update_delivery_failed.sql");
 
 /// Which events are wanted, as the writer last read it.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use super::super::shared_connection::Timeouts;
 use super::super::{BrokerDefinition, Definition};
 use crate::connector::{Call, Connector, Failure, Limits, test_support};
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::engine::steps::Steps;
 use crate::model::{JobId, Namespace};
 use crate::resources::{Broker, BrokerConfig, BrokerEnv, BrokerKind, Text, Topic, TopicOptions};
@@ -24,12 +24,7 @@ pub(super) const SHORT_TIMEOUTS: Timeouts = Timeouts {
 
 /// The address in an environment variable; else the test is reported as skipped.
 pub(super) fn address(kind: BrokerKind, test: &str) -> Option<String> {
-    let variable = format!("DUCTAPE_TEST_{}", kind.name());
-    let named = std::env::var(&variable).ok().filter(|address| !address.is_empty());
-    if named.is_none() {
-        eprintln!("SKIPPED {test}: {variable} names no server");
-    }
-    named
+    crate::testing::skipped::address(&format!("DUCTAPE_TEST_{}", kind.name()), test)
 }
 
 /// `host:port` of an address.
@@ -96,7 +91,7 @@ pub(super) async fn open(
         env: 0,
         timeouts: SHORT_TIMEOUTS,
     };
-    definition.open(&Preparation::default()).await
+    definition.open(&ExpressionResolver::default()).await
 }
 
 /// A broker without topics.
@@ -115,10 +110,10 @@ pub(super) async fn publish_as(
     let attempt = test_support::attempt(Namespace::Events, ["b", event], (id, 1), &input);
     let store: Weak<dyn Store> = Weak::<SqliteStore>::new();
     let steps = Steps::new(store, &attempt);
-    let (preparation, limits) = (Preparation::default(), Limits::default());
+    let (expressions, limits) = (ExpressionResolver::default(), Limits::default());
     let call = Call {
         attempt: &attempt,
-        preparation: &preparation,
+        expressions: &expressions,
         steps: &steps,
         limits: &limits,
     };

@@ -4,7 +4,7 @@ use super::support::TestDatabase;
 use crate::connector::Failure;
 use crate::connector::databases::action::{self, Templates};
 use crate::connector::databases::json::Json;
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{ActionVerb, DatabaseAction};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn defined(verb: ActionVerb, template: Option<&str>, filter: Option<&str>, optio
 }
 
 async fn act(database: &TestDatabase, action: &DatabaseAction, input: &str) -> Result<String, Failure> {
-    let templates = Templates::reveal(action, &Preparation::default()).await?;
+    let templates = Templates::reveal(action, &ExpressionResolver::default()).await?;
     let operation = action::operation(action, &templates, &Json::read(input)?, database.connector.context())?;
     database
         .connector

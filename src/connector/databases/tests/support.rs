@@ -4,6 +4,7 @@ use crate::connector::Failure;
 use crate::connector::databases::json::Json;
 use crate::connector::databases::{DatabaseConnector, Dialect, backend, request};
 use crate::resources::{Database, DatabaseKind};
+use crate::testing::skipped::address;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -18,14 +19,6 @@ pub(super) struct TestDatabase {
     /// What takes it away: the address of the server, and a statement.
     cleanup: Option<(DatabaseKind, String, String)>,
     _folder: Option<TempDir>,
-}
-
-fn variable(name: &str) -> Option<String> {
-    let value = std::env::var(name).ok().filter(|value| !value.is_empty());
-    if value.is_none() {
-        eprintln!("skipped: {name} is not set");
-    }
-    value
 }
 
 /// A database that connects to an address.
@@ -81,7 +74,7 @@ impl TestDatabase {
     }
 
     pub(super) async fn postgres() -> Option<Self> {
-        let server = variable("DUCTAPE_TEST_POSTGRES")?;
+        let server = address("DUCTAPE_TEST_POSTGRES", "a test of databases")?;
         let schema = unique();
         let maker = open(DatabaseKind::Postgresql, &server).unwrap();
         run(&maker, "raw", &format!(r#"{{"sql":"CREATE SCHEMA {schema}"}}"#))
@@ -106,7 +99,7 @@ impl TestDatabase {
         if cfg!(not(feature = "mysql")) {
             return None;
         }
-        let server = variable("DUCTAPE_TEST_MYSQL")?;
+        let server = address("DUCTAPE_TEST_MYSQL", "a test of databases")?;
         let name = unique();
         let maker = open(DatabaseKind::Mysql, &server).unwrap();
         run(&maker, "raw", &format!(r#"{{"sql":"CREATE DATABASE {name}"}}"#))

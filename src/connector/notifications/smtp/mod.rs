@@ -18,7 +18,7 @@ pub(super) use email::{Email, Recipient, Texts};
 
 use super::history::{DeliveryHistory, DeliveryOutcome};
 use crate::connector::Failure;
-use crate::engine::preparation::Preparation;
+use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{Smtp, SmtpSecurity};
 use connect::{MailServer, Timeouts};
 use delivery::SmtpOutcome;
@@ -42,36 +42,36 @@ pub(super) struct Mailer {
 
 impl Mailer {
     /// Puts the secrets in. Connects to nothing yet.
-    pub(super) async fn open(smtp: &Smtp, preparation: &Preparation) -> Result<Self, Failure> {
-        Self::with_timeouts(smtp, preparation, Timeouts::default()).await
+    pub(super) async fn open(smtp: &Smtp, expressions: &ExpressionResolver) -> Result<Self, Failure> {
+        Self::with_timeouts(smtp, expressions, Timeouts::default()).await
     }
 
-    async fn with_timeouts(smtp: &Smtp, preparation: &Preparation, timeouts: Timeouts) -> Result<Self, Failure> {
+    async fn with_timeouts(smtp: &Smtp, expressions: &ExpressionResolver, timeouts: Timeouts) -> Result<Self, Failure> {
         crate::tls::install_crypto_provider();
-        let host = preparation.reveal(smtp.host.as_written()).await?;
+        let host = expressions.reveal(smtp.host.as_written()).await?;
         let sender = |name: &'static str| move |why| Failure::invalid(format!("emails.{name}: {why}"));
-        let from = preparation.reveal(smtp.from.as_written()).await?;
+        let from = expressions.reveal(smtp.from.as_written()).await?;
         let from = address::mailbox(&from).map_err(sender("from"))?;
         let reply_to = match &smtp.reply_to {
             Some(text) => {
-                let text = preparation.reveal(text.as_written()).await?;
+                let text = expressions.reveal(text.as_written()).await?;
                 Some(address::mailbox(&text).map_err(sender("replyTo"))?)
             }
             None => None,
         };
         let credentials = match &smtp.credentials {
             Some((username, password)) => {
-                let password = preparation.reveal(password.as_written()).await?;
-                preparation.secrets.masker.add_secret(&password);
+                let password = expressions.reveal(password.as_written()).await?;
+                expressions.add_masked_value(&password);
                 Some(Credentials::new(
-                    preparation.reveal(username.as_written()).await?,
+                    expressions.reveal(username.as_written()).await?,
                     password,
                 ))
             }
             None => None,
         };
         let ca = match &smtp.ca {
-            Some(pem) => Some(preparation.reveal(pem.as_written()).await?),
+            Some(pem) => Some(expressions.reveal(pem.as_written()).await?),
             None => None,
         };
         let tls = match smtp.security {

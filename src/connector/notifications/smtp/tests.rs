@@ -58,7 +58,7 @@ async fn mailer(port: u16) -> Mailer {
         send: short,
         probe: short,
     };
-    Mailer::with_timeouts(&smtp, &Preparation::default(), timeouts)
+    Mailer::with_timeouts(&smtp, &ExpressionResolver::default(), timeouts)
         .await
         .unwrap()
 }

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 async fn store_through(proxy: &Proxy, schema: &Schema) -> Arc<PostgresStore> {
     let url = schema
         .url_with("")
-        .replacen("127.0.0.1:5432", &format!("127.0.0.1:{}", proxy.port()), 1);
+        .replacen(&schema.server(), &format!("127.0.0.1:{}", proxy.port()), 1);
     PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
         .await
         .unwrap()
@@ -28,11 +28,9 @@ fn server(test: &str) -> Option<(Schema, String)> {
         crate::store::contract::report_skipped(test);
         return None;
     };
-    let at = server
-        .url()
-        .split(['@', '/'])
-        .find(|part| part.contains(':') && !part.contains("postgres"));
-    Some((server.schema(), at.unwrap_or("127.0.0.1:5432").to_owned()))
+    let schema = server.schema();
+    let at = schema.server();
+    Some((schema, at))
 }
 
 /// Dispatches and runs jobs for as long as `running`; returns the ids of those that were acknowledged.
@@ -221,9 +219,7 @@ async fn dispatch_fails_without_a_server_and_succeeds_after_it_returns() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let url = schema
-        .url_with("")
-        .replacen("127.0.0.1:5432", &format!("127.0.0.1:{port}"), 1);
+    let url = schema.url_with("").replacen(&at, &format!("127.0.0.1:{port}"), 1);
     let error = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
         .await
         .unwrap_err();

@@ -1,0 +1,326 @@
+//! Claims what this process can run, when there is something to claim and a slot to run it in.
+//!
+//! Sleeps until the store tells of a change, a slot becomes free, a handler comes or goes, or the next due time; never
+//! longer than a second, so that a change of the wall clock or a suspended machine costs no more than that.
+
+use super::gate::ClaimGate;
+use super::prefetch;
+use super::recurrence;
+use super::routes::Routes;
+use super::routing::{Routing, ServedRoutes};
+use crate::clock::Millis;
+use crate::engine::context::Context;
+use crate::engine::handler::Level;
+use crate::engine::maintain::registration::InstanceRegistration;
+use crate::engine::run::executor::Executor;
+use crate::engine::run::in_flight::InFlightAttempts;
+use crate::engine::service::{Service, StopSignal};
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::Recurrence;
+use crate::store::{ClaimParams, DueSeries, InstanceId, SeriesAdvance};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest sleep: wall time may jump while a monotonic timer runs.
+const MAX_SLEEP_MS: i64 = 1_000;
+/// A series whose schedule this version cannot compute is looked at again after this time, ms.
+const BROKEN_SERIES_RETRY_MS: i64 = 3_600_000;
+
+/// First and longest pause after a claim that failed.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// When another round is worth its while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextClaim {
+    /// At once: there is more to do.
+    Now,
+    /// When a slot is free. A change of the store is no reason before, as all slots of the worker's are taken.
+    WhenSlotFrees {
+        /// Something falls due then, for slots of the package's own.
+        due: Option<Millis>,
+    },
+    /// When the store changes, or something falls due.
+    WhenChanged {
+        /// When that is.
+        due: Option<Millis>,
+        /// Some handlers' slots are taken: a free one is a reason too.
+        or_slot_frees: bool,
+    },
+}
+
+/// What one round of claiming came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Runs started.
+    pub started: usize,
+    /// When to come again.
+    pub next: NextClaim,
+}
+
+impl Round {
+    /// Nothing was claimed, and nothing can be before something changes.
+    const IDLE: Self = Self {
+        started: 0,
+        next: NextClaim::WhenChanged {
+            due: None,
+            or_slot_frees: false,
+        },
+    };
+
+    /// When something falls due; `None`: nothing, or there is more to do at once.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Millis> {
+        match self.next {
+            NextClaim::Now => None,
+            NextClaim::WhenSlotFrees { due } | NextClaim::WhenChanged { due, .. } => due,
+        }
+    }
+}
+
+/// Claims runs and starts them.
+pub struct Claimer {
+    /// Store, clock and logger.
+    pub context: Context,
+    /// Whether to claim.
+    pub gate: Arc<ClaimGate>,
+    /// What claims are made under.
+    pub registration: Arc<InstanceRegistration>,
+    /// What is served.
+    pub routing: Arc<Routing>,
+    /// Routes that are new to this process.
+    pub routes: Routes,
+    /// Slots.
+    pub in_flight: Arc<InFlightAttempts>,
+    /// Starts what was claimed.
+    pub executor: Arc<Executor>,
+    /// Attempts at once in the worker's slots.
+    pub concurrency: usize,
+    /// Time is moved by hand: due times are no reason to wake up.
+    pub manual_clock: bool,
+}
+
+/// [`Claimer`] as a background task.
+pub struct ClaimerService(pub Arc<Claimer>);
+
+#[async_trait]
+impl Service for ClaimerService {
+    fn name(&self) -> &'static str {
+        "claimer"
+    }
+
+    async fn run(self: Box<Self>, mut stop: StopSignal) {
+        let claimer = self.0;
+        let mut changes = claimer.context.store.changes();
+        let mut open = claimer.gate.subscribe();
+        let mut pause = RETRY_PAUSES.0;
+        while !stop.is_stopping() {
+            changes.mark_unchanged();
+            let may_claim = *open.borrow_and_update();
+            let freed = claimer.in_flight.changed.notified();
+            let handlers_changed = claimer.gate.handlers_changed.notified();
+            tokio::pin!(freed, handlers_changed);
+            freed.as_mut().enable();
+            handlers_changed.as_mut().enable();
+            let next = match claimer.round().await {
+                Ok(round) => {
+                    pause = RETRY_PAUSES.0;
+                    round.next
+                }
+                Err(error) => {
+                    let sleep = claimer.after_failure(&error, &mut pause);
+                    tokio::select! {
+                        () = stop.stopped() => {}
+                        _ = open.changed() => {}
+                        () = &mut freed => {}
+                        () = &mut handlers_changed => {}
+                        () = tokio::time::sleep(sleep) => {}
+                    }
+                    continue;
+                }
+            };
+            let (on_change, on_slot) = match next {
+                NextClaim::Now => continue,
+                NextClaim::WhenSlotFrees { .. } => (false, true),
+                NextClaim::WhenChanged { or_slot_frees, .. } => (may_claim, or_slot_frees),
+            };
+            tokio::select! {
+                () = stop.stopped() => {}
+                _ = open.changed() => {}
+                _ = changes.changed(), if on_change => {}
+                () = &mut freed, if on_slot => {}
+                () = &mut handlers_changed => {}
+                () = tokio::time::sleep(claimer.sleep_until(next)) => {}
+            }
+        }
+    }
+}
+
+impl Claimer {
+    /// How long to sleep unless something happens.
+    fn sleep_until(&self, next: NextClaim) -> Duration {
+        let due = match next {
+            NextClaim::Now => return Duration::ZERO,
+            NextClaim::WhenSlotFrees { due } | NextClaim::WhenChanged { due, .. } => due,
+        };
+        let wait = due.map_or(MAX_SLEEP_MS, |due| due.saturating_sub(self.context.now()));
+        let sleep = if self.manual_clock {
+            MAX_SLEEP_MS
+        } else {
+            wait.clamp(0, MAX_SLEEP_MS)
+        };
+        let sleep = Duration::from_millis(sleep.unsigned_abs());
+        if self.in_flight.waiting() > 0 {
+            sleep.min(prefetch::PREFETCH_TIMEOUT)
+        } else {
+            sleep
+        }
+    }
+
+    /// Says that a claim failed, unless the store is being closed; returns how long to wait.
+    fn after_failure(&self, error: &Error, pause: &mut Duration) -> Duration {
+        if error.code != ErrorCode::Closed {
+            self.context
+                .log(Level::Error, &format!("cannot claim jobs, will try again: {error}"));
+        }
+        *pause = (*pause * 2).min(RETRY_PAUSES.1);
+        *pause
+    }
+
+    /// Moves what is due and claims what fits, once.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn round(&self) -> Result<Round> {
+        let Some(instance) = self.registration.id() else {
+            return Ok(Round::IDLE);
+        };
+        let _round = self.gate.round().await;
+        // Asked for under the lock: once the gate is closed and the lock was free, no run can start any more.
+        if !self.gate.is_open() {
+            return Ok(Round::IDLE);
+        }
+        let now = self.context.now();
+        // Before `served`, which may be about more routes: others load them too.
+        let highest_known = self.routing.highest_route();
+        let served = self.routing.served();
+        let group_slots = served.group_slots();
+        let Some(slots) = self.slots_to_claim(&group_slots) else {
+            return Ok(Round {
+                started: 0,
+                next: NextClaim::WhenSlotFrees { due: None },
+            });
+        };
+        let some_full = slots == 0 || group_slots.contains(&0);
+        let claimed = self.context.store.claim(params(now, instance, served, slots)).await?;
+        self.context.failpoints.pass("claimer");
+        let started = claimed.runs.len();
+        let all_full = some_full || started >= slots;
+        for run in claimed.runs {
+            self.executor.start(instance, run);
+        }
+        let internal = self.claim_internal(instance, now).await?;
+        let mut again = claimed.more;
+        if claimed.highest_route > highest_known {
+            self.routes.load().await?;
+            again = true;
+        }
+        again |= self.advance_series(claimed.series, now).await? > 0;
+        let due = claimed.next_due;
+        Ok(Round {
+            started: started + internal.started,
+            next: match (again, all_full) {
+                (true, _) => NextClaim::Now,
+                (false, true) => NextClaim::WhenSlotFrees { due },
+                (false, false) => NextClaim::WhenChanged {
+                    due,
+                    or_slot_frees: internal.full,
+                },
+            },
+        })
+    }
+
+    /// How many runs to claim: for the slots that are free, and ahead of those to come. `None`: enough are waiting.
+    fn slots_to_claim(&self, group_slots: &[usize]) -> Option<usize> {
+        let free = self.concurrency.saturating_sub(self.in_flight.busy());
+        // Ahead of a handler with a limit of its own it cannot be said whose slot will be free next.
+        let limited = group_slots.iter().any(|slots| *slots != usize::MAX);
+        if limited || self.manual_clock {
+            return Some(free);
+        }
+        self.in_flight.release_prefetched(prefetch::PREFETCH_TIMEOUT);
+        let (wanted, waiting) = (
+            self.in_flight.runs_to_prefetch(self.concurrency),
+            self.in_flight.waiting(),
+        );
+        if free == 0 && wanted > 0 && waiting > wanted / 2 {
+            return None;
+        }
+        Some(free + wanted.saturating_sub(waiting))
+    }
+
+    /// Claims for work of the package's own; costs nothing while there has never been any. What was due has been moved.
+    async fn claim_internal(&self, instance: InstanceId, now: Millis) -> Result<InternalClaim> {
+        let served = self.routing.internal_served();
+        let slots = served.internal_slots();
+        if slots == 0 {
+            let full = !served.routes.is_empty();
+            return Ok(InternalClaim { started: 0, full });
+        }
+        let claimed = self.context.store.claim(params(now, instance, served, slots)).await?;
+        let started = claimed.runs.len();
+        for run in claimed.runs {
+            self.executor.start(instance, run);
+        }
+        let full = started >= slots;
+        Ok(InternalClaim { started, full })
+    }
+
+    /// Turns due occurrences into runs; returns of how many series.
+    async fn advance_series(&self, series: Vec<DueSeries>, now: Millis) -> Result<usize> {
+        if series.is_empty() {
+            return Ok(0);
+        }
+        let advances = series.iter().map(|due| self.plan_advance(due, now)).collect();
+        self.context.store.advance(now, advances).await
+    }
+
+    fn plan_advance(&self, due: &DueSeries, now: Millis) -> SeriesAdvance {
+        let planned = serde_json::from_str::<Recurrence>(&due.recurrence)
+            .map_err(|error| error.to_string())
+            .and_then(|recurrence| recurrence::plan(&recurrence, due, now).map_err(|error| error.to_string()));
+        planned.unwrap_or_else(|error| {
+            self.context.log(
+                Level::Error,
+                &format!(
+                    "job {}: its schedule cannot be computed, will try again in an hour: {error}",
+                    due.id
+                ),
+            );
+            SeriesAdvance {
+                job: due.job,
+                version: due.version,
+                occurrences: Vec::new(),
+                gaps: Vec::new(),
+                next_at: Some(now.saturating_add(BROKEN_SERIES_RETRY_MS)),
+                after_live_runs: false,
+            }
+        })
+    }
+}
+
+fn params(now: Millis, instance: InstanceId, served: ServedRoutes, slots: usize) -> ClaimParams {
+    ClaimParams {
+        now,
+        instance,
+        group_slots: served.group_slots(),
+        served: served.routes,
+        slots,
+    }
+}
+
+/// What was claimed in slots of the package's own.
+struct InternalClaim {
+    started: usize,
+    full: bool,
+}

@@ -1,0 +1,67 @@
+//! Brings stored next runs up to date when the package's time zone database is newer than the one they were computed
+//! with: governments change their clocks, sometimes weeks ahead.
+
+use super::recurrence::Timetable;
+use crate::cron::tzdb_version;
+use crate::engine::context::Context;
+use crate::engine::handler::Level;
+use crate::error::Result;
+use crate::model::{Recurrence, Rule};
+use crate::store::{DueSeries, SeriesAdvance};
+
+/// The store's mark that names the version.
+const TZDB_MARK: &str = "tzdb";
+/// Series looked at in one step.
+const PAGE_SERIES: usize = 500;
+
+/// Recomputes future occurrences of crons, if the store has seen only older data. An occurrence that is due already stays.
+pub async fn refresh_next_runs(context: &Context) -> Result<()> {
+    let known = context.store.metadata(TZDB_MARK).await?;
+    // Versions are a year and a letter, so they sort as text. Of two versions in use at once, the newer one counts.
+    if known.as_deref().is_some_and(|known| known >= tzdb_version()) {
+        return Ok(());
+    }
+    if let Some(known) = known {
+        let moved = recompute(context).await?;
+        let message = format!(
+            "time zone data went from {known} to {}; {moved} next runs moved",
+            tzdb_version()
+        );
+        context.log(Level::Info, &message);
+    }
+    context.store.set_metadata(TZDB_MARK, tzdb_version()).await
+}
+
+async fn recompute(context: &Context) -> Result<usize> {
+    let (mut after, mut moved) = (0, 0);
+    loop {
+        let page = context.store.series_after(after, PAGE_SERIES).await?;
+        let Some(last) = page.last() else { return Ok(moved) };
+        after = last.job;
+        let now = context.now();
+        let advances: Vec<SeriesAdvance> = page
+            .iter()
+            .filter_map(|series| corrected_advance(series, now))
+            .collect();
+        if !advances.is_empty() {
+            moved += context.store.advance(now, advances).await?;
+        }
+    }
+}
+
+/// The change a series needs, if any. A schedule that can no longer be computed is left for the claimer to report.
+fn corrected_advance(series: &DueSeries, now: i64) -> Option<SeriesAdvance> {
+    let recurrence: Recurrence = serde_json::from_str(&series.recurrence).ok()?;
+    if series.next_at <= now || !matches!(recurrence.rule, Rule::Cron { .. }) {
+        return None;
+    }
+    let next_at = Timetable::compile(&recurrence).ok()?.after(now);
+    (next_at != Some(series.next_at)).then(|| SeriesAdvance {
+        job: series.job,
+        version: series.version,
+        occurrences: Vec::new(),
+        gaps: Vec::new(),
+        next_at,
+        after_live_runs: false,
+    })
+}

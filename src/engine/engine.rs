@@ -1,0 +1,395 @@
+//! The engine as a whole: its parts, and how they start and stop.
+//!
+//! Invariant: background work runs in services that one supervisor owns ([`service`](super::service)); when one of them
+//! dies, this process gives up its registration before anything else.
+
+use super::claim::claimer::{Claimer, ClaimerService};
+use super::claim::gate::ClaimGate;
+use super::claim::routes::Routes;
+use super::claim::routing::Routing;
+use super::claim::timezones;
+use super::config::EngineConfig;
+use super::context::Context;
+use super::events::announcer::Announcer;
+use super::events::job_watchers::JobWatchers;
+use super::handler::{AbortReason, Level, Logger};
+use super::inputs::ResultCache;
+use super::maintain::lease::LeaseKeeper;
+use super::maintain::outbox_relay::{OutboxRelay, OutboxRelayService};
+use super::maintain::registration::InstanceRegistration;
+use super::maintain::retention_sweeper::RetentionSweeper;
+use super::maintain::unserved::UnservedRoutes;
+use super::run::completer::{Completer, Completions};
+use super::run::executor::{AttemptTasks, Executor, ExecutorService};
+use super::run::in_flight::InFlightAttempts;
+use super::run::preparer::Preparer;
+use super::run::progress_writer::{Notes, ProgressWriter};
+use super::service::{Recovery, Service, ServiceFailure, Supervisor};
+use crate::clock::Clock;
+use crate::error::{Error, ErrorCode, Result};
+use crate::store::{InstanceId, Note, NoteKind, Store, Token};
+use async_trait::async_trait;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How long the store is given to take the last completions when the engine stops.
+pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest pause between two looks at whether all attempts have ended.
+const STOP_POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Takes what is due from a store, runs it, and writes what came of it.
+pub struct Engine {
+    /// Where jobs live.
+    pub store: Arc<dyn Store>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Where messages go.
+    pub logger: Arc<dyn Logger>,
+    /// Who does what.
+    pub routing: Arc<Routing>,
+    /// Routes by their number.
+    pub routes: Routes,
+    /// What is being done.
+    pub in_flight: Arc<InFlightAttempts>,
+    /// Who waits for a job.
+    pub job_watchers: Arc<JobWatchers>,
+    /// Who listens to events.
+    pub announcer: Arc<Announcer>,
+    /// The numbers.
+    pub config: EngineConfig,
+    pub(super) gate: Arc<ClaimGate>,
+    pub(super) claimer: Arc<Claimer>,
+    pub(super) outbox_relay: Arc<OutboxRelay>,
+    pub(super) completions: Arc<Completions>,
+    context: Context,
+    executor: Arc<Executor>,
+    notes: Arc<Notes>,
+    registration: Arc<InstanceRegistration>,
+    unserved: Arc<UnservedRoutes>,
+    supervisor: Supervisor,
+    /// Why the services will not be started again.
+    failure: watch::Sender<Option<ServiceFailure>>,
+    stopping: watch::Sender<bool>,
+    started: tokio::sync::Mutex<bool>,
+    others_watched: AtomicUsize,
+}
+
+impl Engine {
+    /// An engine that does nothing yet.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        logger: Arc<dyn Logger>,
+        routing: Arc<Routing>,
+        announcer: Arc<Announcer>,
+        config: EngineConfig,
+    ) -> Arc<Self> {
+        let context = Context {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            logger: Arc::clone(&logger),
+            failpoints: config.failpoints.clone(),
+        };
+        let routes = Routes::new(Arc::clone(&store), Arc::clone(&routing));
+        let in_flight = Arc::new(InFlightAttempts::default());
+        let completions = Arc::new(Completions::default());
+        let gate = Arc::new(ClaimGate::default());
+        let registration = Arc::new(InstanceRegistration::new(Arc::clone(&store), config.lease));
+        let concurrency = config.worker.as_ref().map_or(0, |worker| worker.concurrency);
+        let executor = Arc::new(Executor {
+            context: context.clone(),
+            routing: Arc::clone(&routing),
+            in_flight: Arc::clone(&in_flight),
+            completions: Arc::clone(&completions),
+            announcer: Arc::clone(&announcer),
+            preparer: Preparer {
+                store: Arc::clone(&store),
+                sessions: Arc::clone(&config.sessions),
+                expressions: Arc::clone(&config.expressions),
+                cache: ResultCache::new(
+                    Arc::clone(&store),
+                    Arc::clone(&clock),
+                    Arc::clone(&logger),
+                    Arc::clone(&config.resources),
+                ),
+            },
+            masker: Arc::clone(&config.secrets.masker),
+            concurrency,
+            tasks: AttemptTasks::default(),
+        });
+        let claimer = Arc::new(Claimer {
+            context: context.clone(),
+            gate: Arc::clone(&gate),
+            registration: Arc::clone(&registration),
+            routing: Arc::clone(&routing),
+            routes: routes.clone(),
+            in_flight: Arc::clone(&in_flight),
+            executor: Arc::clone(&executor),
+            concurrency,
+            manual_clock: config.manual_clock,
+        });
+        let unserved = UnservedRoutes::new(context.clone(), routes.clone(), Arc::clone(&routing));
+        Arc::new(Self {
+            outbox_relay: Arc::new(OutboxRelay::new(context.clone(), routes.clone())),
+            supervisor: Supervisor::new(Arc::clone(&logger)),
+            store,
+            clock,
+            logger,
+            routing,
+            routes,
+            in_flight,
+            job_watchers: Arc::default(),
+            announcer,
+            config,
+            gate,
+            claimer,
+            completions,
+            context,
+            executor,
+            notes: Arc::default(),
+            registration,
+            unserved: Arc::new(unserved),
+            failure: watch::Sender::new(None),
+            stopping: watch::Sender::new(false),
+            started: tokio::sync::Mutex::new(false),
+            others_watched: AtomicUsize::new(0),
+        })
+    }
+
+    /// This process's registration, while it has one.
+    #[must_use]
+    pub fn instance(&self) -> Option<InstanceId> {
+        self.registration.id()
+    }
+
+    /// Whether this process claims runs now.
+    #[must_use]
+    pub fn is_claiming(&self) -> bool {
+        self.gate.is_open()
+    }
+
+    /// Attempts that take a slot of the worker's, and how many may.
+    #[must_use]
+    pub fn slot_usage(&self) -> (usize, usize) {
+        (self.in_flight.busy(), self.executor.concurrency)
+    }
+
+    /// Handlers or routes changed: the claimer should look again.
+    pub fn handlers_changed(&self) {
+        self.gate.handlers_changed.notify_one();
+    }
+
+    /// Keeps what a handler says about the attempt with this token, if that is still going.
+    pub fn note(&self, token: Token, kind: NoteKind) {
+        let masker = &self.config.secrets.masker;
+        let kind = match kind {
+            NoteKind::Progress(text) => NoteKind::Progress(masker.mask_json(&text).into()),
+            NoteKind::Log(text) => NoteKind::Log(masker.mask(&text).into()),
+        };
+        if let Some((job, run, attempt)) = self.in_flight.attempt_of(token) {
+            let at = self.clock.now();
+            let note = Note {
+                job,
+                run,
+                attempt,
+                at,
+                kind,
+            };
+            self.notes.submit(&self.context, note);
+        }
+    }
+
+    /// Loads routes that other processes or earlier lives have added.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn load_routes(&self) -> Result<()> {
+        self.routes.load().await
+    }
+
+    /// Names, once each, the routes that have jobs waiting and nobody here to run them.
+    pub async fn warn_unserved_routes(&self) {
+        self.unserved.warn().await;
+    }
+
+    /// Refuses when the background work has failed too often to be started again.
+    ///
+    /// # Errors
+    /// `STORE_ERROR`, with the name of the service.
+    pub fn check_running(&self) -> Result<()> {
+        match &*self.failure.borrow() {
+            Some(failure) => Err(failure.to_error()),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns when the background work has failed for good: whoever waits for it waits for this, too.
+    pub async fn failed(&self) -> Error {
+        let mut failure = self.failure.subscribe();
+        match failure.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(failure)) => failure.to_error(),
+            _ => Error::closed(),
+        }
+    }
+
+    /// Registers this process and claims until [`stop`](Self::stop); does nothing when it does so already.
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` when the instance was made with `worker: false`; what the store says otherwise.
+    pub async fn work(self: &Arc<Self>) -> Result<()> {
+        if self.config.worker.is_none() {
+            return Err(Error::new(
+                ErrorCode::ValidationError,
+                "worker: this instance was made with `worker: false` and only dispatches; leave the option out to run jobs here",
+            ));
+        }
+        self.check_running()?;
+        let mut started = self.started.lock().await;
+        if !*started {
+            if *self.stopping.borrow() {
+                return Err(Error::closed());
+            }
+            self.load_routes().await?;
+            timezones::refresh_next_runs(&self.context).await?;
+            let services = self.new_life().await?;
+            self.watch_other_processes(true);
+            self.supervisor
+                .start(services, Arc::new(EngineRecovery(Arc::downgrade(self))));
+            *started = true;
+        }
+        self.gate.open();
+        Ok(())
+    }
+
+    /// Registers this process, and makes the services that work under that registration, in the order of their start: those
+    /// that others hand something to come first, and so are stopped last.
+    async fn new_life(&self) -> Result<Vec<Box<dyn Service>>> {
+        self.registration.register().await?;
+        let context = || self.context.clone();
+        Ok(vec![
+            Box::new(Completer {
+                context: context(),
+                completions: Arc::clone(&self.completions),
+                in_flight: Arc::clone(&self.in_flight),
+                routing: Arc::clone(&self.routing),
+                announcer: Arc::clone(&self.announcer),
+                watchers: Arc::clone(&self.job_watchers),
+            }),
+            Box::new(ProgressWriter {
+                context: context(),
+                notes: Arc::clone(&self.notes),
+            }),
+            Box::new(LeaseKeeper::new(
+                context(),
+                self.config.lease_times(),
+                Arc::clone(&self.registration),
+                Arc::clone(&self.in_flight),
+                Arc::clone(&self.completions),
+                Arc::clone(&self.unserved),
+            )),
+            Box::new(RetentionSweeper {
+                context: context(),
+                retention: self.config.retention,
+            }),
+            Box::new(OutboxRelayService(Arc::clone(&self.outbox_relay))),
+            Box::new(ExecutorService(Arc::clone(&self.executor))),
+            Box::new(ClaimerService(Arc::clone(&self.claimer))),
+        ])
+    }
+
+    /// Asks the store to notice what other processes write, for as long as somebody wants to know.
+    pub fn watch_other_processes(&self, watch: bool) {
+        let before = if watch {
+            self.others_watched.fetch_add(1, Ordering::AcqRel)
+        } else {
+            self.others_watched.fetch_sub(1, Ordering::AcqRel) - 1
+        };
+        if before == 0 {
+            self.store.watch_other_processes(watch);
+        }
+    }
+
+    /// Waits until every attempt's end is in the store, and what handlers said of it.
+    pub(super) async fn wait_finished(&self, deadline: Option<Instant>) {
+        let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
+        let unfinished = || self.in_flight.unfinished() > 0 || self.notes.any_unwritten();
+        while unfinished() && in_time() && self.check_running().is_ok() {
+            let changed = self.in_flight.changed.notified();
+            let _ = tokio::time::timeout(STOP_POLL_INTERVAL, changed).await;
+        }
+    }
+
+    /// Stops claiming, gives running handlers `timeout` to finish, aborts the rest, writes what ended and hands back
+    /// what did not. The lease is kept meanwhile. Safe to call twice; the store stays open.
+    pub async fn stop(&self, timeout: Duration) {
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.gate.close()).await;
+        // Waits for a start that is under way, so that it is stopped too.
+        let started = *self.started.lock().await;
+        self.stopping.send_replace(true);
+        if !started {
+            return;
+        }
+        // What was prefetched is for others now.
+        self.in_flight.release_prefetched(Duration::ZERO);
+        let deadline = Instant::now() + timeout;
+        while self.in_flight.total_busy() > 0 && Instant::now() < deadline && self.check_running().is_ok() {
+            let changed = self.in_flight.changed.notified();
+            let _ = tokio::time::timeout(STOP_POLL_INTERVAL, changed).await;
+        }
+        self.in_flight.abort_all(&AbortReason::Closed);
+        self.wait_finished(Some(Instant::now() + FLUSH_TIMEOUT)).await;
+        self.supervisor.stop(FLUSH_TIMEOUT).await;
+        if let Some(instance) = self.registration.forget() {
+            self.unregister(instance).await;
+        }
+    }
+
+    /// Ends a registration, and hands back all claims that are left under it.
+    async fn unregister(&self, instance: InstanceId) {
+        if let Err(error) = self.store.unregister(instance, self.clock.now()).await {
+            self.logger.log(
+                Level::Warn,
+                &format!("cannot hand back the last runs, they follow when the lease ends: {error}"),
+            );
+        }
+    }
+}
+
+/// What becomes of an engine when one of its services dies. Does not keep it alive.
+struct EngineRecovery(Weak<Engine>);
+
+#[async_trait]
+impl Recovery for EngineRecovery {
+    async fn services(&self) -> Result<Vec<Box<dyn Service>>> {
+        match self.0.upgrade() {
+            Some(engine) => engine.new_life().await,
+            None => Err(Error::closed()),
+        }
+    }
+
+    async fn give_up(&self, _: &ServiceFailure) {
+        let Some(engine) = self.0.upgrade() else { return };
+        // At once, without waiting for anybody; then so that nobody registers this process again.
+        let lost = engine.registration.forget();
+        engine.in_flight.abort_all(&AbortReason::LeaseLost);
+        let registered_again = engine.registration.give_up().await;
+        // A round that is under way may still claim under the registration: what it brings is given up with it.
+        drop(engine.gate.round().await);
+        engine.in_flight.abort_all(&AbortReason::LeaseLost);
+        engine.in_flight.forget_ended();
+        for instance in lost.into_iter().chain(registered_again) {
+            engine.unregister(instance).await;
+        }
+    }
+
+    fn stay_down(&self, failure: &ServiceFailure) {
+        let Some(engine) = self.0.upgrade() else { return };
+        engine.registration.forget();
+        engine.in_flight.abort_all(&AbortReason::LeaseLost);
+        engine.failure.send_replace(Some(failure.clone()));
+    }
+}

@@ -1,0 +1,5 @@
+//! What is told of jobs within this process: to listeners of events, and to callers that wait for a job.
+
+pub mod announcer;
+pub mod completion_events;
+pub mod job_watchers;

@@ -1,0 +1,190 @@
+//! Results that are kept, so that a later job with the same input need not run; and jobs of this process that wait for
+//! one with the same input that is running.
+//!
+//! Invariant: only results of runs that completed are kept; a flight ends with the attempt that leads it, whatever came
+//! of it.
+
+use super::canonical_json;
+use super::entry_space::entry_space;
+use super::resolve::ResolvedInput;
+use crate::clock::{Clock, Millis};
+use crate::engine::handler::{Attempt, Level, Logger};
+use crate::resources::Resources;
+use crate::store::{Entry, EntryKey, EntryKind, Store};
+use ring::digest;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// Largest result that is kept, of JSON.
+const MAX_CACHED_RESULT_BYTES: usize = 256 * 1024;
+/// Claims that differ from token to token of the same user.
+const PER_TOKEN_CLAIMS: [&str; 5] = ["iat", "exp", "nbf", "jti", "sid"];
+
+/// Results by cache and input, in the store.
+#[derive(Clone)]
+pub struct ResultCache {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    logger: Arc<dyn Logger>,
+    resources: Arc<Resources>,
+    single_flight: SingleFlight,
+}
+
+/// Attempts of this process that others wait for, by the entry that they will write; closed when they end.
+type SingleFlight = Arc<Mutex<HashMap<Box<str>, watch::Receiver<()>>>>;
+
+/// The attempt whose result others wait for, for as long as this lives.
+pub struct Leader {
+    cache: ResultCache,
+    target: CacheTarget,
+    /// Dropped with this, which wakes who waits.
+    _sender: watch::Sender<()>,
+}
+
+/// Where a result is kept, and for how long.
+#[derive(Clone)]
+struct CacheTarget {
+    at: EntryKey,
+    /// ms.
+    expiry: i64,
+}
+
+/// What a cache says before a run.
+pub enum CacheLookup {
+    /// JSON text of the result; empty: the run had none.
+    Hit(Box<str>),
+    /// The run is to go on and to keep its result.
+    Miss(Leader),
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        let mut flights = self.cache.single_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.remove(&self.target.flight_key());
+    }
+}
+
+impl CacheTarget {
+    fn flight_key(&self) -> Box<str> {
+        format!("{}{}", self.at.space, self.at.key).into()
+    }
+}
+
+/// The space of a cache.
+#[must_use]
+pub fn cache_space(product: &str, env: &str, tag: &str) -> Box<str> {
+    entry_space(product, env, tag)
+}
+
+impl ResultCache {
+    /// Caches of these resources, with their results in this store.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        logger: Arc<dyn Logger>,
+        resources: Arc<Resources>,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            logger,
+            resources,
+            single_flight: SingleFlight::default(),
+        }
+    }
+
+    /// Looks for the result of an attempt in the cache `tag`. While another attempt of this process works on the same,
+    /// waits for it.
+    pub async fn find_or_lead(&self, attempt: &Attempt, tag: &str, resolved: &ResolvedInput) -> CacheLookup {
+        let target = self.target_of(attempt, tag, resolved);
+        loop {
+            let now = self.clock.now();
+            match self.store.entry(target.at.clone(), now).await {
+                Ok(Some(result)) => return CacheLookup::Hit(result),
+                Ok(None) => {}
+                Err(error) => self
+                    .logger
+                    .log(Level::Warn, &format!("cannot read a cache, the job runs: {error}")),
+            }
+            match self.join_or_lead(&target) {
+                Ok(leader) => return CacheLookup::Miss(leader),
+                // It ends when the leader drops its half.
+                Err(mut flight) => while flight.changed().await.is_ok() {},
+            }
+        }
+    }
+
+    fn join_or_lead(&self, target: &CacheTarget) -> Result<Leader, watch::Receiver<()>> {
+        let mut flights = self.single_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = target.flight_key();
+        if let Some(flight) = flights.get(&key) {
+            return Err(flight.clone());
+        }
+        let (sender, receiver) = watch::channel(());
+        flights.insert(key, receiver);
+        Ok(Leader {
+            cache: self.clone(),
+            target: target.clone(),
+            _sender: sender,
+        })
+    }
+
+    fn target_of(&self, attempt: &Attempt, tag: &str, resolved: &ResolvedInput) -> CacheTarget {
+        let Attempt { run, route, .. } = attempt;
+        let mut text = format!("{}\n{:?}\n", route.namespace.as_str(), route.target);
+        canonical_json::write(resolved.input.as_deref().unwrap_or(&run.input), &mut text);
+        if let Some(claims) = &resolved.claims {
+            // What one user may see is not shown to another.
+            text.push('\n');
+            canonical_json::write(&without_per_token_claims(claims), &mut text);
+        }
+        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+        let mut key = String::from("job:");
+        for byte in digest.as_ref() {
+            // Writing to a String cannot fail.
+            let _ = write!(key, "{byte:02x}");
+        }
+        CacheTarget {
+            at: EntryKey {
+                kind: EntryKind::Cache,
+                space: cache_space(&route.product, &route.env, tag),
+                key: key.into(),
+            },
+            expiry: self.resources.cache_expiry(&route.product, tag),
+        }
+    }
+}
+
+fn without_per_token_claims(claims: &str) -> String {
+    let Ok(mut entries) = serde_json::from_str::<BTreeMap<String, &serde_json::value::RawValue>>(claims) else {
+        return claims.to_owned();
+    };
+    entries.retain(|name, _| !PER_TOKEN_CLAIMS.contains(&name.as_str()));
+    serde_json::to_string(&entries).unwrap_or_default()
+}
+
+impl Leader {
+    /// Keeps the result of the run.
+    pub async fn store_result(&self, result: Option<&str>, now: Millis) {
+        let value = result.unwrap_or_default();
+        let logger = &self.cache.logger;
+        if value.len() > MAX_CACHED_RESULT_BYTES {
+            let message = format!(
+                "a result of {} bytes is not cached, the limit is {MAX_CACHED_RESULT_BYTES}",
+                value.len()
+            );
+            return logger.log(Level::Warn, &message);
+        }
+        let entry = Entry {
+            at: self.target.at.clone(),
+            value: value.into(),
+            expires: now.saturating_add(self.target.expiry),
+        };
+        if let Err(error) = self.cache.store.put_entry(entry).await {
+            logger.log(Level::Warn, &format!("cannot keep a result in its cache: {error}"));
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What goes on beside the runs: the lease of this process, retention, deliveries to webhooks.
+
+pub mod lease;
+pub mod outbox_relay;
+pub mod registration;
+pub mod retention_sweeper;
+pub mod unserved;

@@ -1,0 +1,83 @@
+//! This process's registration in the store: what its claims are made under.
+
+use crate::error::Result;
+use crate::store::{InstanceId, Store};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// The number the store knows this process by, while it has one.
+pub struct InstanceRegistration {
+    store: Arc<dyn Store>,
+    lease_ms: i64,
+    /// 0: none.
+    id: AtomicI64,
+    /// Whether it was given up for good, until somebody registers anew. Held while that changes.
+    given_up: Mutex<bool>,
+}
+
+impl InstanceRegistration {
+    /// Not registered yet. A lease lasts so long.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, lease: Duration) -> Self {
+        Self {
+            store,
+            lease_ms: i64::try_from(lease.as_millis()).unwrap_or(i64::MAX),
+            id: AtomicI64::new(0),
+            given_up: Mutex::new(false),
+        }
+    }
+
+    /// The registration, while there is one.
+    #[must_use]
+    pub fn id(&self) -> Option<InstanceId> {
+        Some(self.id.load(Ordering::Acquire)).filter(|id| *id != 0)
+    }
+
+    /// Registers this process anew, whatever was before.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn register(&self) -> Result<()> {
+        let mut given_up = self.given_up.lock().await;
+        self.id
+            .store(self.store.register(self.lease_ms).await?, Ordering::Release);
+        *given_up = false;
+        Ok(())
+    }
+
+    /// Registers this process again after its registration was lost; does nothing when it was given up. Returns whether
+    /// there is one now.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn register_again(&self) -> Result<bool> {
+        let given_up = self.given_up.lock().await;
+        if !*given_up && self.id().is_none() {
+            self.id
+                .store(self.store.register(self.lease_ms).await?, Ordering::Release);
+        }
+        Ok(self.id().is_some())
+    }
+
+    /// From now on there is none until [`register`](Self::register) is called; returns the one that was.
+    pub async fn give_up(&self) -> Option<InstanceId> {
+        let mut given_up = self.given_up.lock().await;
+        *given_up = true;
+        self.forget()
+    }
+
+    /// Renews the lease of this registration. `false`: it is gone, with all its runs.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn renew(&self, id: InstanceId) -> Result<bool> {
+        self.store.renew(id, self.lease_ms).await
+    }
+
+    /// The registration is lost or given up; returns it.
+    pub fn forget(&self) -> Option<InstanceId> {
+        Some(self.id.swap(0, Ordering::AcqRel)).filter(|id| *id != 0)
+    }
+}

@@ -1,0 +1,211 @@
+//! Writes how attempts ended, in batches, and keeps trying while the store cannot take them.
+//!
+//! Invariant: an attempt is settled (forgotten by this process) only when the store has it or has refused it. Holds
+//! nothing back: whatever waits goes into the next batch.
+
+use super::in_flight::InFlightAttempts;
+use crate::engine::claim::routing::Routing;
+use crate::engine::context::Context;
+use crate::engine::events::announcer::Announcer;
+use crate::engine::events::completion_events::CompletionEvents;
+use crate::engine::events::job_watchers::JobWatchers;
+use crate::engine::handler::Level;
+use crate::engine::service::{Service, StopSignal};
+use crate::error::ErrorCode;
+use crate::model::RunOutcome;
+use crate::store::{CompleteParams, Completed, Completion, InstanceId};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, mpsc};
+
+/// First and longest pause before a batch is written again.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// Ended attempts that may wait; more make their executors wait, and no slot is claimed for meanwhile.
+const MAX_QUEUED_COMPLETIONS: usize = 8_192;
+/// Most attempts of one batch.
+const MAX_BATCH_COMPLETIONS: usize = 1_000;
+
+/// How attempts of this process went so far.
+#[derive(Debug, Default)]
+pub struct AttemptCounters {
+    /// Runs that completed.
+    pub completed: AtomicU64,
+    /// Runs that failed for good.
+    pub failed: AtomicU64,
+    /// Attempts that will be tried again.
+    pub retried: AtomicU64,
+    /// Attempts handed back.
+    pub released: AtomicU64,
+}
+
+impl AttemptCounters {
+    fn count(&self, outcome: &RunOutcome) {
+        let counter = match outcome {
+            RunOutcome::Completed { .. } => &self.completed,
+            RunOutcome::Failed { .. } => &self.failed,
+            RunOutcome::Retry { .. } => &self.retried,
+            RunOutcome::Released => &self.released,
+            RunOutcome::Snoozed { .. } | RunOutcome::Discarded => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+type EndedAttempt = (InstanceId, Completion);
+
+/// Ended attempts that wait to be written.
+pub struct Completions {
+    sender: mpsc::Sender<EndedAttempt>,
+    /// Held by the service while it runs: what waits outlives a service that dies.
+    receiver: Mutex<mpsc::Receiver<EndedAttempt>>,
+    /// How attempts went.
+    pub counters: AttemptCounters,
+}
+
+impl Default for Completions {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED_COMPLETIONS);
+        Self {
+            sender,
+            receiver: Mutex::new(receiver),
+            counters: AttemptCounters::default(),
+        }
+    }
+}
+
+impl Completions {
+    /// Hands an ended attempt over; waits while too many wait already.
+    pub async fn submit(&self, instance: InstanceId, completion: Completion) {
+        // The receiver lives as long as this does.
+        let _ = self.sender.send((instance, completion)).await;
+    }
+
+    /// The same without waiting; `false`: too many wait already.
+    #[must_use]
+    pub fn try_submit(&self, instance: InstanceId, completion: Completion) -> bool {
+        self.sender.try_send((instance, completion)).is_ok()
+    }
+}
+
+/// Writes them.
+pub struct Completer {
+    /// Store, clock and logger.
+    pub context: Context,
+    /// What waits.
+    pub completions: Arc<Completions>,
+    /// Attempts that are forgotten once they are written.
+    pub in_flight: Arc<InFlightAttempts>,
+    /// Routes of the events.
+    pub routing: Arc<Routing>,
+    /// Who listens to events.
+    pub announcer: Arc<Announcer>,
+    /// Who waits for jobs.
+    pub watchers: Arc<JobWatchers>,
+}
+
+#[async_trait]
+impl Service for Completer {
+    fn name(&self) -> &'static str {
+        "completer"
+    }
+
+    async fn run(self: Box<Self>, mut stop: StopSignal) {
+        let completions = Arc::clone(&self.completions);
+        let mut receiver = completions.receiver.lock().await;
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                received = receiver.recv_many(&mut batch, MAX_BATCH_COMPLETIONS) => {
+                    if received == 0 {
+                        return;
+                    }
+                    self.context.failpoints.pass("completer");
+                    self.write(std::mem::take(&mut batch), &stop).await;
+                }
+                // All that was submitted before has been written by then.
+                () = stop.stopped() => return,
+            }
+        }
+    }
+}
+
+impl Completer {
+    /// Writes a batch; one call of the store for each registration in it, which is one but in the moment a lease was lost.
+    async fn write(&self, mut batch: Vec<EndedAttempt>, stop: &StopSignal) {
+        while let Some(instance) = batch.first().map(|(instance, _)| *instance) {
+            let (mine, others): (Vec<EndedAttempt>, Vec<EndedAttempt>) =
+                batch.into_iter().partition(|(owner, _)| *owner == instance);
+            let completions = mine.into_iter().map(|(_, completion)| completion).collect();
+            self.write_for_instance(instance, completions, stop).await;
+            batch = others;
+        }
+    }
+
+    async fn write_for_instance(&self, instance: InstanceId, completions: Vec<Completion>, stop: &StopSignal) {
+        let events = CompletionEvents::of(&self.announcer, &self.in_flight, &completions);
+        if let Some(results) = self.complete(instance, &completions, stop).await {
+            // Before anybody learns that the attempts are over: who waited for that has the events by then.
+            events.publish(&self.announcer, &self.routing, &completions, &results);
+            for (completion, result) in completions.iter().zip(results) {
+                self.written(completion, result);
+            }
+        }
+        self.in_flight
+            .finish(completions.iter().map(|completion| completion.token));
+    }
+
+    /// Asks the store until it answers. `None`: it is closed, or this was told to stop while the store fails.
+    async fn complete(
+        &self,
+        instance: InstanceId,
+        completions: &[Completion],
+        stop: &StopSignal,
+    ) -> Option<Vec<Completed>> {
+        let mut pause = RETRY_PAUSES.0;
+        loop {
+            let params = CompleteParams {
+                now: self.context.now(),
+                instance,
+                completions: completions.to_vec(),
+            };
+            match self.context.store.complete(params).await {
+                Ok(results) => return Some(results),
+                Err(error) if error.code == ErrorCode::Closed => return None,
+                Err(error) => {
+                    let count = completions.len();
+                    self.context.log(
+                        Level::Error,
+                        &format!("cannot write how {count} runs ended, will try again: {error}"),
+                    );
+                    if stop.is_stopping() {
+                        return None;
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_PAUSES.1);
+                }
+            }
+        }
+    }
+
+    fn written(&self, completion: &Completion, result: Completed) {
+        match result {
+            // Counted before the attempt is forgotten: whoever waits for that reads the numbers next.
+            Completed::Accepted(_) => {
+                if !self.in_flight.is_internal(completion.token) && !self.in_flight.never_started(completion.token) {
+                    self.completions.counters.count(&completion.outcome);
+                }
+                self.watchers.notify_changed_job(completion.job);
+            }
+            Completed::LeaseLost => self.context.log(
+                Level::Debug,
+                &format!(
+                    "run {} of job number {} ended after it was cancelled or taken over; its outcome does not count",
+                    completion.run, completion.job
+                ),
+            ),
+        }
+    }
+}

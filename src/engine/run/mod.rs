@@ -1,0 +1,12 @@
+//! One attempt, from its claim to the completion that is written.
+
+pub mod completer;
+pub mod executor;
+pub mod in_flight;
+mod limits;
+pub mod native;
+pub mod outcome;
+pub mod preparer;
+pub mod progress_writer;
+mod slots;
+pub mod steps;

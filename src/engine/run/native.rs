@@ -1,0 +1,192 @@
+//! Work that is done here, in Rust: the other kind of [`Handler`] beside a JavaScript function.
+//!
+//! Knows no protocol and no connector. Invariants: an attempt that is aborted is dropped, with the request it was in the
+//! middle of; work that panics is a failure of its attempt and of nothing else.
+
+use crate::engine::handler::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
+use crate::model::Route;
+use crate::store::Token;
+use async_trait::async_trait;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::task::AbortHandle;
+
+/// Does the work of one attempt. The future is dropped when the attempt is aborted, at whatever point it waits.
+#[async_trait]
+pub trait NativeWork: Send + Sync + 'static {
+    /// Does it; the answer means what a JavaScript handler's would.
+    async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure>;
+
+    /// What must be served as well for it to do this route.
+    fn required_routes(&self, _route: &Route) -> Vec<Route> {
+        Vec::new()
+    }
+
+    /// The attempt with this key is given up; its future is dropped next. Must return at once.
+    fn on_abort(&self, _key: Token, _reason: &AbortReason) {}
+}
+
+/// Attempts that are being worked on.
+type InFlightTasks = Arc<Mutex<HashMap<Token, AbortHandle>>>;
+
+/// Makes a handler of work.
+pub struct NativeHandler<W> {
+    work: Arc<W>,
+    tasks: InFlightTasks,
+}
+
+impl<W: NativeWork> NativeHandler<W> {
+    /// A handler that does this work.
+    #[must_use]
+    pub fn new(work: W) -> Arc<Self> {
+        Arc::new(Self {
+            work: Arc::new(work),
+            tasks: InFlightTasks::default(),
+        })
+    }
+}
+
+fn lock(tasks: &InFlightTasks) -> MutexGuard<'_, HashMap<Token, AbortHandle>> {
+    tasks.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<W: NativeWork> Handler for NativeHandler<W> {
+    fn required_routes(&self, route: &Route) -> Vec<Route> {
+        self.work.required_routes(route)
+    }
+
+    fn call(&self, invocation: Invocation) {
+        let Invocation { attempt, reply } = invocation;
+        let (work, key) = (Arc::clone(&self.work), attempt.key());
+        let task = tokio::spawn(async move { work.run(&attempt).await });
+        lock(&self.tasks).insert(key, task.abort_handle());
+        let tasks = Arc::clone(&self.tasks);
+        tokio::spawn(async move {
+            let answer = match task.await {
+                Ok(answer) => Some(answer),
+                Err(failure) if failure.is_panic() => Some(Err(internal_error())),
+                // Aborted: nobody waits for an answer.
+                Err(_) => None,
+            };
+            lock(&tasks).remove(&key);
+            if let Some(answer) = answer {
+                let _ = reply.send(answer);
+            }
+        });
+    }
+
+    fn abort(&self, key: Token, reason: &AbortReason) {
+        self.work.on_abort(key, reason);
+        if let Some(task) = lock(&self.tasks).remove(&key) {
+            task.abort();
+        }
+    }
+}
+
+fn internal_error() -> HandlerFailure {
+    HandlerFailure {
+        code: "INTERNAL_ERROR".into(),
+        message: "the work failed by a defect of its own; please report it".into(),
+        stack: None,
+        retry_after: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{JobId, JobOptions, Namespace};
+    use crate::store::ClaimedRun;
+    use tokio::sync::oneshot;
+
+    fn invocation() -> (Invocation, oneshot::Receiver<Result<Reply, HandlerFailure>>) {
+        let run = ClaimedRun {
+            job: 1,
+            run: 1,
+            attempt: 1,
+            crashes: 0,
+            token: 7,
+            id: JobId::generate(),
+            route: 1,
+            due: 0,
+            scheduled_at: 0,
+            missed: 0,
+            priority: 0,
+            retries: 0,
+            options: None,
+            input: "{}".into(),
+            created: 0,
+            recurring: false,
+        };
+        let route = Route {
+            namespace: Namespace::Webhooks,
+            product: "".into(),
+            env: "".into(),
+            target: vec!["w".into()],
+        };
+        let attempt = Attempt {
+            run,
+            instance: 1,
+            part: None,
+            route: Arc::new(route),
+            options: JobOptions::default(),
+            claims: None,
+            started_at: 0,
+        };
+        let (reply, answer) = oneshot::channel();
+        let attempt = Arc::new(attempt);
+        (Invocation { attempt, reply }, answer)
+    }
+
+    struct EchoWork;
+    #[async_trait]
+    impl NativeWork for EchoWork {
+        async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
+            Ok(Reply::Done(Some(attempt.run.input.clone())))
+        }
+    }
+
+    struct PanickingWork;
+    #[async_trait]
+    impl NativeWork for PanickingWork {
+        async fn run(&self, _: &Attempt) -> Result<Reply, HandlerFailure> {
+            std::panic::resume_unwind(Box::new("a defect"))
+        }
+    }
+
+    /// Waits for ever; says when it is dropped.
+    struct HangingWork(Mutex<Option<oneshot::Sender<()>>>);
+    #[async_trait]
+    impl NativeWork for HangingWork {
+        async fn run(&self, _: &Attempt) -> Result<Reply, HandlerFailure> {
+            let _dropped = self.0.lock().unwrap().take();
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_is_answered() {
+        let (invocation, answer) = invocation();
+        NativeHandler::new(EchoWork).call(invocation);
+        assert_eq!(answer.await.unwrap(), Ok(Reply::Done(Some("{}".into()))));
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_a_failed_attempt() {
+        let (invocation, answer) = invocation();
+        NativeHandler::new(PanickingWork).call(invocation);
+        assert_eq!(&*answer.await.unwrap().unwrap_err().code, "INTERNAL_ERROR");
+    }
+
+    #[tokio::test]
+    async fn an_aborted_attempt_is_dropped_and_not_answered() {
+        let (sender, dropped) = oneshot::channel();
+        let native = NativeHandler::new(HangingWork(Mutex::new(Some(sender))));
+        let (invocation, answer) = invocation();
+        native.call(invocation);
+        tokio::task::yield_now().await;
+        native.abort(7, &AbortReason::Closed);
+        assert!(dropped.await.is_err() && answer.await.is_err());
+        assert!(lock(&native.tasks).is_empty());
+    }
+}

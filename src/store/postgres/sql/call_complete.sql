@@ -1,0 +1,1 @@
+SELECT place, status, key FROM ductape.complete_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)

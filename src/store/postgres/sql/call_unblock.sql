@@ -1,0 +1,1 @@
+SELECT ductape.free_v1($1)

@@ -1,0 +1,1 @@
+DELETE FROM ductape.ended WHERE status = $1 AND ended = $2 AND job = $3

@@ -1,0 +1,1 @@
+DELETE FROM ductape.outbox WHERE seq = ANY ($1) RETURNING seq

@@ -1,0 +1,1 @@
+DELETE FROM ductape.instances WHERE id = $1

@@ -1,0 +1,1 @@
+DELETE FROM ductape.occurrences WHERE job = $1

@@ -1,0 +1,1 @@
+DELETE FROM ductape.paused WHERE job = $1 AND run = $2

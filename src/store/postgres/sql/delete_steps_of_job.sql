@@ -1,0 +1,1 @@
+DELETE FROM ductape.steps WHERE job = $1

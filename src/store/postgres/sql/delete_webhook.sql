@@ -1,0 +1,1 @@
+DELETE FROM ductape.webhooks WHERE id = $1 OR url = $1

@@ -1,0 +1,1 @@
+INSERT INTO ductape.far (day, job) SELECT * FROM unnest($1, $2)

@@ -1,0 +1,1 @@
+INSERT INTO ductape.versions (number) VALUES ($1)

@@ -1,0 +1,1 @@
+SELECT id FROM ductape.instances WHERE id = $1 FOR UPDATE

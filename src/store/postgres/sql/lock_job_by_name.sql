@@ -1,0 +1,1 @@
+SELECT seq FROM ductape.jobs WHERE name = $1 FOR UPDATE

@@ -1,0 +1,1 @@
+SELECT number FROM ductape.webhooks ORDER BY number FOR UPDATE

@@ -1,0 +1,1 @@
+SELECT value FROM ductape.entries WHERE kind = $1 AND space = $2 AND key = $3 AND expires > $4

@@ -1,0 +1,1 @@
+SELECT kind, first, last, count FROM ductape.gaps WHERE job = $1 ORDER BY first DESC, kind DESC LIMIT $2

@@ -1,0 +1,1 @@
+SELECT seq FROM ductape.jobs WHERE id = $1

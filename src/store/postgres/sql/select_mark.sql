@@ -1,0 +1,1 @@
+SELECT value FROM ductape.marks WHERE name = $1

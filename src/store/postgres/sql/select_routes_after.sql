@@ -1,0 +1,1 @@
+SELECT id, namespace, product, env, target FROM ductape.routes WHERE id > $1 ORDER BY id

@@ -1,0 +1,1 @@
+SELECT coalesce(bit_or(events), 0) FROM ductape.webhooks WHERE disabled IS NULL

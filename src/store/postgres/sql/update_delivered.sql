@@ -1,0 +1,1 @@
+UPDATE ductape.webhooks SET delivered = $2 WHERE id = $1

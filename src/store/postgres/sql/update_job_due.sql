@@ -1,0 +1,1 @@
+UPDATE ductape.jobs SET due = $2, updated = $3 WHERE seq = $1

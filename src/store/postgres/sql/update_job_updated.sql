@@ -1,0 +1,1 @@
+UPDATE ductape.jobs SET updated = $2 WHERE seq = $1

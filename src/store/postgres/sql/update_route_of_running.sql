@@ -1,0 +1,1 @@
+UPDATE ductape.running SET route = $2, priority = $3 WHERE job = $1

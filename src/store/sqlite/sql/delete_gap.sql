@@ -1,0 +1,1 @@
+DELETE FROM gaps WHERE job = ?1 AND first = ?2 AND kind = ?3

@@ -1,0 +1,1 @@
+DELETE FROM occurrences WHERE job = ?1

@@ -1,0 +1,1 @@
+DELETE FROM paused WHERE job = ?1 AND run = ?2

@@ -1,0 +1,1 @@
+DELETE FROM running WHERE job = ?1 AND run = ?2

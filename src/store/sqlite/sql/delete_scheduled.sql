@@ -1,0 +1,1 @@
+DELETE FROM scheduled WHERE due = ?1 AND job = ?2 AND run = ?3

@@ -1,0 +1,1 @@
+DELETE FROM far WHERE day = ?1 AND job = ?2

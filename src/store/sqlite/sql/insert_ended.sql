@@ -1,0 +1,1 @@
+INSERT INTO ended (status, ended, job) VALUES (?1, ?2, ?3)

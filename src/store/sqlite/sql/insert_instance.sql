@@ -1,0 +1,1 @@
+INSERT INTO instances (boot, lease) VALUES (?1, ?2)

@@ -1,0 +1,1 @@
+INSERT INTO routes (namespace, product, env, target) VALUES (?1, ?2, ?3, ?4)

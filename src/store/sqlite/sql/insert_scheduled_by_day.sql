@@ -1,0 +1,1 @@
+INSERT INTO far (day, job) VALUES (?1, ?2)

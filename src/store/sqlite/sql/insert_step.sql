@@ -1,0 +1,1 @@
+INSERT INTO steps (job, run, tag, result) VALUES (?1, ?2, ?3, ?4)

@@ -1,0 +1,1 @@
+INSERT OR IGNORE INTO tags (tag, job) VALUES (?1, ?2)

@@ -1,0 +1,2 @@
+SELECT run, attempt, status, started, ended, error, result FROM runs WHERE job = ?1
+ORDER BY run DESC, attempt DESC LIMIT ?2

@@ -1,0 +1,1 @@
+SELECT kind, sum(n) FROM counters GROUP BY kind

@@ -1,0 +1,1 @@
+SELECT kind, n FROM counters WHERE route = ?1

@@ -1,0 +1,1 @@
+SELECT job FROM ended WHERE status = ?1

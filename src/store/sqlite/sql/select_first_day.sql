@@ -1,0 +1,1 @@
+SELECT day FROM far ORDER BY day LIMIT 1

@@ -1,0 +1,1 @@
+SELECT due FROM scheduled ORDER BY due LIMIT 1

@@ -1,0 +1,1 @@
+SELECT 1 FROM instances WHERE id = ?1

@@ -1,0 +1,1 @@
+SELECT id, boot, lease FROM instances

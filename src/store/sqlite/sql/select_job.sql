@@ -1,0 +1,1 @@
+SELECT route, recurring FROM jobs WHERE seq = ?1

@@ -1,0 +1,1 @@
+SELECT seq, route, priority, due, recurring, run, created, key FROM jobs WHERE id = ?1

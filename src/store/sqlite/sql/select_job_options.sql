@@ -1,0 +1,1 @@
+SELECT route, key, options FROM jobs WHERE seq = ?1

@@ -1,0 +1,1 @@
+SELECT running, max FROM keys WHERE id = ?1

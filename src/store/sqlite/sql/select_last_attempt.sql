@@ -1,0 +1,2 @@
+SELECT attempt, status, started, ended, next_due FROM runs WHERE job = ?1 AND run = ?2
+ORDER BY attempt DESC LIMIT 1

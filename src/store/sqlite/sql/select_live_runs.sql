@@ -1,0 +1,1 @@
+SELECT run, due FROM occurrences WHERE job = ?1 ORDER BY run

@@ -1,0 +1,1 @@
+SELECT value FROM progress WHERE job = ?1

@@ -1,0 +1,1 @@
+SELECT job FROM ready UNION ALL SELECT job FROM held

@@ -1,0 +1,1 @@
+SELECT id, namespace, product, env, target FROM routes WHERE id > ?1 ORDER BY id

@@ -1,0 +1,1 @@
+SELECT DISTINCT job FROM running

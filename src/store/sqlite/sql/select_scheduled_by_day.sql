@@ -1,0 +1,1 @@
+SELECT 1 FROM far WHERE day = ?1 AND job = ?2

@@ -1,0 +1,1 @@
+SELECT DISTINCT events FROM webhooks WHERE disabled IS NULL

@@ -1,0 +1,1 @@
+SELECT 1 FROM webhooks WHERE url = ?1

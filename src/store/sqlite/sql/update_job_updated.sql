@@ -1,0 +1,1 @@
+UPDATE jobs SET updated = ?2 WHERE seq = ?1

@@ -1,0 +1,1 @@
+UPDATE keys SET owed = ?2 WHERE id = ?1

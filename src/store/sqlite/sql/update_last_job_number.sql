@@ -1,0 +1,1 @@
+UPDATE numbers SET last_job = ?1

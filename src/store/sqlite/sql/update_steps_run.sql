@@ -1,0 +1,1 @@
+UPDATE steps SET run = ?3 WHERE job = ?1 AND run = ?2
