@@ -56,7 +56,7 @@ const SEARCH: &[ArgumentKind] = &[ArgumentKind::List, ArgumentKind::Comparison, 
 #[rustfmt::skip]
 static OPERATORS: [Operator; 18] = [
     variadic(operator("Add", "$Add(number, number, …)", "the sum", &[ArgumentKind::Number, ArgumentKind::Number], 2, strings::add)),
-    variadic(operator("Subtract", "$Subtract(number, number, …)", "the first less the others", &[ArgumentKind::Number, ArgumentKind::Number], 2, strings::subtract)),
+    variadic(operator("Subtract", "$Subtract(number, number, …)", "the first minus the others", &[ArgumentKind::Number, ArgumentKind::Number], 2, strings::subtract)),
     operator("Concat", "$Concat([values], delimiter?)", "the values as one text, the delimiter (default none) between them", &[ArgumentKind::List, ArgumentKind::Text], 1, lists::concat),
     operator("Join", "$Join(list, delimiter?)", "the same; the delimiter is a comma by default", &[ArgumentKind::List, ArgumentKind::Text], 1, lists::join),
     operator("Substring", "$Substring(text, start, end?)", "the characters from start up to, not including, end; negative ones count from the end", &[ArgumentKind::Text, ArgumentKind::Integer, ArgumentKind::Integer], 2, strings::substring),
@@ -67,11 +67,11 @@ static OPERATORS: [Operator; 18] = [
     operator("Lowercase", "$Lowercase(text)", "in lower case", &[ArgumentKind::Text], 1, strings::lowercase),
     operator("Dateformat", "$Dateformat(date, format)", "the date as text", DATE_FORMAT, 2, dates::format),
     operator("Format", "$Format(date, format)", "the same as $Dateformat", DATE_FORMAT, 2, dates::format),
-    operator("DateAdd", "$DateAdd(date, count, unit)", "the date so many units later (earlier, when negative), in ms", &[ArgumentKind::Date, ArgumentKind::Integer, ArgumentKind::Unit], 3, dates::add),
+    operator("DateAdd", "$DateAdd(date, count, unit)", "the date `count` units later (earlier if negative), in ms", &[ArgumentKind::Date, ArgumentKind::Integer, ArgumentKind::Unit], 3, dates::add),
     operator("Replace", "$Replace(text, search, replacement)", "with every occurrence replaced", &[ArgumentKind::Text, ArgumentKind::Text, ArgumentKind::Text], 3, strings::replace),
     operator("Filter", "$Filter(list, comparison, value)", "the elements for which the comparison holds", SEARCH, 3, lists::filter),
     operator("Find", "$Find(list, comparison, value)", "the first of them, else null", SEARCH, 3, lists::find),
-    braces(operator("Size", "$Size{reference}", "how many elements a list, entries an object, or bytes a text has", &[ArgumentKind::Any], 1, lists::size)),
+    braces(operator("Size", "$Size{reference}", "the number of elements of a list, entries of an object, or bytes of a text", &[ArgumentKind::Any], 1, lists::size)),
     braces(operator("Length", "$Length{reference}", "the same, but the characters of a text", &[ArgumentKind::Any], 1, lists::length)),
 ];
 
