@@ -36,7 +36,7 @@ install_packages='
   fi
   if [ -d /run/systemd/system ]; then
     for package in "$@"; do
-      dpkg -L "$package" | sed -n "s,^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.\(service\|socket\|timer\)\)$,\2,p"
+      dpkg -L "$package" | sed -n "s#^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.\(service\|socket\|timer\)\)\$#\2#p"
     done | xargs -r systemctl disable --quiet
   fi
 '
