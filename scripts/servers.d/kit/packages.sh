@@ -37,7 +37,7 @@ install_packages='
   if [ -d /run/systemd/system ]; then
     for package in "$@"; do
       dpkg -L "$package" | sed -n "s#^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.\(service\|socket\|timer\)\)\$#\2#p"
-    done | xargs -r systemctl disable --quiet
+    done | xargs -r systemctl disable --quiet || :
   fi
 '
 
