@@ -211,6 +211,40 @@ async fn closing_refuses_what_waits_for_a_secret() {
     timeout(DEADLINE, setup.intake.wait_until_empty()).await.unwrap();
 }
 
+#[tokio::test]
+async fn dispatches_in_the_hands_of_a_task_that_panics_are_rejected_and_later_ones_succeed() {
+    let mut setup = Setup::new();
+    setup.instance.options.engine.failpoints.arm("intake");
+    setup.single(1, None);
+    let (ticket, answer) = setup.answer().await;
+    assert_eq!((ticket, answer.unwrap_err().code), (1, ErrorCode::StoreError));
+    setup.single(2, None);
+    assert_eq!(setup.tickets(1).await, [2]);
+    timeout(DEADLINE, setup.intake.wait_until_empty()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_intake_that_keeps_panicking_refuses_dispatches() {
+    let mut setup = Setup::new();
+    (0..20).for_each(|_| setup.instance.options.engine.failpoints.arm("intake"));
+    for ticket in 1..=20 {
+        let text = r#"features one {"tag":"work","input":{}}"#.to_owned();
+        let batch = DispatchBatch {
+            first_ticket: ticket,
+            count: 1,
+            text,
+        };
+        match setup.intake.submit(batch) {
+            Ok(()) => assert_eq!(setup.answer().await.1.unwrap_err().code, ErrorCode::StoreError),
+            Err(error) => {
+                assert!(error.message.contains("service 'intake' panicked"), "{}", error.message);
+                return;
+            }
+        }
+    }
+    panic!("it takes dispatches after 20 panics");
+}
+
 #[cfg(target_os = "linux")]
 mod runtime_thread {
     use super::*;

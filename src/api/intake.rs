@@ -10,6 +10,7 @@
 //! - What waits is bounded by bytes, beyond which a dispatch is refused at once.
 
 mod admission;
+mod in_hand;
 mod insert;
 mod reading;
 
@@ -17,19 +18,22 @@ pub use insert::{Answer, Resolution};
 pub use reading::DispatchBatch;
 
 use self::admission::{Admissions, Admitted};
+use self::in_hand::InHand;
 use self::insert::InsertsInFlight;
 use self::reading::{ReadBatches, Unit, read_batches};
 use super::dispatch::Dispatch;
 use super::instance::Instance;
 use crate::clock::Millis;
-use crate::engine::{Engine, Level};
+use crate::engine::service::{Recovery, Service, ServiceFailure, StopSignal, Supervisor};
+use crate::engine::{Engine, Failpoints, Level};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::NewJob;
+use async_trait::async_trait;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 
 /// Bytes of inputs that may wait to be committed.
 const MAX_QUEUED_BYTES: usize = 256 << 20;
@@ -46,10 +50,11 @@ pub trait PromiseResolver: Send + Sync {
     fn resolve(&self, answers: Vec<Answer>);
 }
 
-/// Where dispatches go in.
+/// Where dispatches go in. Dropping it ends its task.
 pub struct Intake {
     sender: mpsc::UnboundedSender<DispatchBatch>,
-    queued_dispatches: Arc<QueuedDispatches>,
+    task: Arc<IntakeTask>,
+    _supervisor: Supervisor,
 }
 
 #[derive(Default)]
@@ -70,34 +75,45 @@ impl Intake {
     #[must_use]
     pub fn start(instance: Arc<Instance>, answers: Arc<dyn PromiseResolver>) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let queued_dispatches = Arc::new(QueuedDispatches::default());
-        let task = IntakeTask {
+        let supervisor = Supervisor::new(Arc::clone(&instance.logger));
+        let task = Arc::new_cyclic(|itself| IntakeTask {
+            itself: Weak::clone(itself),
+            failpoints: instance.options.engine.failpoints.clone(),
             instance,
             answers,
-            queued_dispatches: Arc::clone(&queued_dispatches),
+            receiver: Mutex::new(receiver),
+            queued_dispatches: QueuedDispatches::default(),
+            in_hand: InHand::default(),
+            failure: OnceLock::new(),
             unserved_watched: AtomicBool::new(false),
-        };
-        tokio::spawn(task.run(receiver));
+        });
+        let service = Box::new(IntakeService(Arc::clone(&task)));
+        supervisor.start(vec![service], Arc::clone(&task) as Arc<dyn Recovery>);
         Self {
             sender,
-            queued_dispatches,
+            task,
+            _supervisor: supervisor,
         }
     }
 
     /// Takes dispatches; their answers come to the [`PromiseResolver`] later.
     ///
     /// # Errors
-    /// `RATE_LIMITED` when too much waits already, `CLOSED` when nobody takes requests any more.
+    /// `RATE_LIMITED` when too much waits already, `STORE_ERROR` when the task has failed for good.
     pub fn submit(&self, batch: DispatchBatch) -> Result<()> {
+        if let Some(failure) = self.task.failure.get() {
+            return Err(failure.to_error());
+        }
         let size = batch.text.len();
-        let before = self.queued_dispatches.bytes.fetch_add(size, Ordering::AcqRel);
+        let before = self.task.queued_dispatches.bytes.fetch_add(size, Ordering::AcqRel);
         if before > 0 && before + size > MAX_QUEUED_BYTES {
-            self.queued_dispatches.bytes.fetch_sub(size, Ordering::AcqRel);
+            self.task.queued_dispatches.bytes.fetch_sub(size, Ordering::AcqRel);
             let message =
                 format!("{before} bytes of dispatches are waiting to be stored; await earlier ones before making more");
             return Err(Error::new(ErrorCode::RateLimited, message));
         }
-        self.queued_dispatches
+        self.task
+            .queued_dispatches
             .requests
             .fetch_add(batch.count as usize, Ordering::AcqRel);
         self.sender.send(batch).map_err(|_| Error::closed())
@@ -105,8 +121,8 @@ impl Intake {
 
     /// Waits until every dispatch made so far has been answered.
     pub async fn wait_until_empty(&self) {
-        while self.queued_dispatches.requests.load(Ordering::Acquire) > 0 {
-            let became_empty = self.queued_dispatches.became_empty.notified();
+        while self.task.queued_dispatches.requests.load(Ordering::Acquire) > 0 {
+            let became_empty = self.task.queued_dispatches.became_empty.notified();
             let _ = tokio::time::timeout(Duration::from_millis(20), became_empty).await;
         }
     }
@@ -114,9 +130,16 @@ impl Intake {
 
 /// Does the work behind the intake.
 struct IntakeTask {
+    itself: Weak<Self>,
     instance: Arc<Instance>,
     answers: Arc<dyn PromiseResolver>,
-    queued_dispatches: Arc<QueuedDispatches>,
+    /// Held by the service while it runs: what waits outlives a service that dies.
+    receiver: Mutex<mpsc::UnboundedReceiver<DispatchBatch>>,
+    queued_dispatches: QueuedDispatches,
+    in_hand: InHand,
+    /// Why dispatches are taken no more.
+    failure: OnceLock<ServiceFailure>,
+    failpoints: Failpoints,
     /// The one watch for dispatches that nobody serves has begun.
     unserved_watched: AtomicBool,
 }
@@ -131,8 +154,52 @@ struct TakenBatches {
 
 type Reading = Pin<Box<dyn Future<Output = TakenBatches> + Send>>;
 
+/// [`IntakeTask`] as a background task.
+struct IntakeService(Arc<IntakeTask>);
+
+#[async_trait]
+impl Service for IntakeService {
+    fn name(&self) -> &'static str {
+        "intake"
+    }
+
+    async fn run(self: Box<Self>, mut stop: StopSignal) {
+        self.0.run().await;
+        // Nobody can dispatch any more.
+        stop.stopped().await;
+    }
+}
+
+#[async_trait]
+impl Recovery for IntakeTask {
+    async fn services(&self) -> Result<Vec<Box<dyn Service>>> {
+        match self.itself.upgrade() {
+            Some(task) => Ok(vec![Box::new(IntakeService(task))]),
+            None => Err(Error::closed()),
+        }
+    }
+
+    async fn give_up(&self, _: &ServiceFailure) {
+        self.reject_in_hand();
+    }
+
+    fn stay_down(&self, failure: &ServiceFailure) {
+        let _ = self.failure.set(failure.clone());
+        self.reject_in_hand();
+        // No lock can be held: the service is gone.
+        if let Ok(mut receiver) = self.receiver.try_lock() {
+            while let Ok(batch) = receiver.try_recv() {
+                self.queued_dispatches.release_bytes(batch.text.len());
+                let error = failure.to_error();
+                self.answer(batch.tickets().map(|ticket| (ticket, Err(error.clone()))).collect());
+            }
+        }
+    }
+}
+
 impl IntakeTask {
-    async fn run(self, mut receiver: mpsc::UnboundedReceiver<DispatchBatch>) {
+    async fn run(&self) {
+        let mut receiver = self.receiver.lock().await;
         let (admissions, mut admitted) = Admissions::new(self.instance.closing());
         let mut in_flight = InsertsInFlight::default();
         let mut reading: Option<Reading> = None;
@@ -157,6 +224,8 @@ impl IntakeTask {
                 }
                 received = receiver.recv_many(&mut batches, MAX_BATCHES_PER_INSERT), if !full && reading.is_none() && !ended => {
                     ended = received == 0;
+                    batches.iter().for_each(|batch| self.in_hand.add(batch.tickets()));
+                    self.failpoints.pass("intake");
                     if !ended {
                         reading = Some(Box::pin(read(Arc::clone(&self.instance), std::mem::take(&mut batches))));
                     }
@@ -167,8 +236,22 @@ impl IntakeTask {
         }
     }
 
+    /// The task has died: whoever waits for it is told. What it had put under way may have been stored.
+    fn reject_in_hand(&self) {
+        let error = Error::new(
+            ErrorCode::StoreError,
+            "the dispatch failed by a defect of the package, and may have been stored all the same; report this, and dispatch \
+             it again with a `job_id`, so that it is one job",
+        );
+        let tickets = self.in_hand.take_all();
+        if !tickets.is_empty() {
+            self.answer(tickets.into_iter().map(|ticket| (ticket, Err(error.clone()))).collect());
+        }
+    }
+
     fn answer(&self, answers: Vec<Answer>) {
         let count = answers.len();
+        self.in_hand.remove(answers.iter().map(|(ticket, _)| *ticket));
         self.answers.resolve(answers);
         if self.queued_dispatches.requests.fetch_sub(count, Ordering::AcqRel) == count {
             self.queued_dispatches.became_empty.notify_waiters();

@@ -21,7 +21,7 @@ impl Failpoints {
     }
 
     #[allow(clippy::panic, reason = "to panic is what it is for")]
-    pub(super) fn pass(&self, name: &str) {
+    pub(crate) fn pass(&self, name: &str) {
         let mut armed = self.armed();
         if let Some(at) = armed.iter().position(|armed| *armed == name) {
             armed.remove(at);
@@ -38,5 +38,5 @@ impl Failpoints {
 #[cfg(not(debug_assertions))]
 impl Failpoints {
     #[allow(clippy::unused_self, reason = "as in debug builds")]
-    pub(super) fn pass(&self, _: &str) {}
+    pub(crate) fn pass(&self, _: &str) {}
 }

@@ -156,6 +156,15 @@ impl Supervisor {
     }
 }
 
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        let task = self.task.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = task.take() {
+            task.abort();
+        }
+    }
+}
+
 /// Says that the supervising task is over, also when that is by a panic.
 struct EndMark {
     ended: watch::Sender<bool>,
