@@ -1,4 +1,5 @@
-//! What a job costs the store, counted and not timed: statements, steps of SQLite's machine, transactions, allocations.
+//! What a job costs the store, counted and not timed: statements, steps of SQLite's virtual machine, transactions,
+//! allocations.
 //!
 //! A test binary of its own, since the counts are the process's. See CONTRIBUTING.md for what to do when a bound is met.
 #![allow(clippy::unwrap_used, clippy::print_stdout, unsafe_code)]
@@ -12,17 +13,17 @@ use tokio::sync::Mutex;
 
 const T0: i64 = 1_700_000_000_000;
 const DAY: i64 = 86_400_000;
-/// Jobs of one call of a verb, and calls.
 const JOBS_PER_CALL: usize = 100;
+/// Calls of each operation that are counted.
 const CALLS: usize = 20;
-/// By how much a job may cost more beside many others.
+/// Largest ratio of the cost beside 30,000 waiting jobs to the cost beside 1,000.
 const MAX_GROWTH: f64 = 1.02;
 
 static STATEMENTS: AtomicUsize = AtomicUsize::new(0);
 static STEPS: AtomicUsize = AtomicUsize::new(0);
 static COMMITS: AtomicUsize = AtomicUsize::new(0);
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-/// One test at a time: what the others do would be counted as well.
+/// One test at a time, since the counters are those of the process.
 static SERIAL: Mutex<()> = Mutex::const_new(());
 
 /// Counts what Rust allocates; SQLite has an allocator of its own.
@@ -35,7 +36,7 @@ mod allocations {
     #[global_allocator]
     static COUNTING: Counting = Counting;
 
-    // SAFETY: hands every call over to the system's allocator as it came.
+    // SAFETY: passes every call on to the system's allocator unchanged.
     unsafe impl GlobalAlloc for Counting {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -56,14 +57,14 @@ mod allocations {
     }
 }
 
-/// Has SQLite tell of every statement that ends, on each connection that this process opens.
+/// Counts each statement that ends, on every connection that this process opens.
 mod statements {
     use super::{COMMITS, Ordering, STATEMENTS, STEPS};
     use rusqlite::ffi;
     use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
     pub(super) fn count() {
-        // SAFETY: the function has the signature that SQLite calls it with, and lives for ever.
+        // SAFETY: the function has the signature that SQLite calls it with, and is never unloaded.
         let registered = unsafe { ffi::sqlite3_auto_extension(Some(opened)) };
         assert_eq!(registered, ffi::SQLITE_OK);
     }
@@ -96,13 +97,13 @@ mod statements {
     }
 }
 
-/// What one job costs, in one verb.
+/// What one job costs in one operation.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cost {
     statements: f64,
     steps: f64,
     allocations: f64,
-    /// Of one call.
+    /// Per call.
     transactions: f64,
 }
 
@@ -126,8 +127,8 @@ impl Cost {
         self.transactions += (now.transactions - before.transactions) / CALLS as f64;
     }
 
-    /// What is above the bounds.
-    fn above(&self, verb: &str, bound: &Self) -> Vec<String> {
+    /// The figures above their bounds.
+    fn above(&self, operation: &str, bound: &Self) -> Vec<String> {
         let figures = [
             ("statements a job", self.statements, bound.statements),
             ("steps a job", self.steps, bound.steps),
@@ -137,12 +138,12 @@ impl Cost {
         // A sum of hundredths is not exact.
         let above = figures.into_iter().filter(|(_, cost, bound)| *cost > bound + 1e-6);
         above
-            .map(|(what, cost, bound)| format!("{verb}: {cost:.2} {what}, bound {bound:.2}"))
+            .map(|(what, cost, bound)| format!("{operation}: {cost:.2} {what}, bound {bound:.2}"))
             .collect()
     }
 }
 
-/// A store, and the one target there is.
+/// A store with one target.
 struct Bench {
     store: Arc<SqliteStore>,
     instance: i64,
@@ -174,14 +175,14 @@ impl Bench {
         let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
         let instance = store.register(3_600_000).await.unwrap();
         let bench = Self { store, instance };
-        // What is prepared and cached once is no cost of a job.
+        // Statements are prepared and routes cached before anything is counted.
         bench.insert((0..JOBS_PER_CALL).map(|n| job(n, T0)).collect()).await;
         let runs = bench.claim().await;
         bench.complete(&runs).await;
         bench
     }
 
-    /// So many jobs that wait for a day of the next month.
+    /// Adds jobs that wait for a day of the next month.
     async fn fill(&self, jobs: usize) {
         for from in (0..jobs).step_by(1_000) {
             let day = |n: usize| i64::try_from(n % 30).unwrap() + 1;
@@ -229,7 +230,7 @@ impl Bench {
         self.store.complete(params).await.unwrap();
     }
 
-    /// What insert, claim and complete cost, each in calls of a batch.
+    /// The costs of insert, claim and complete.
     async fn costs(&self) -> [Cost; 3] {
         let mut costs = [Cost::default(); 3];
         for _ in 0..CALLS {
@@ -249,9 +250,9 @@ impl Bench {
     }
 }
 
-const VERBS: [&str; 3] = ["insert", "claim", "complete"];
+const OPERATIONS: [&str; 3] = ["insert", "claim", "complete"];
 
-/// A fifth above what the verbs cost when these were written, and exactly one transaction for each call.
+/// A fifth above the measured costs, and exactly one transaction per call.
 const BOUNDS: [Cost; 3] = [
     Cost {
         statements: 0.24,
@@ -278,37 +279,37 @@ const REMEDY: &str = "\nFind out what the change added to every job (the counts 
 
 #[tokio::test]
 async fn cost_per_job_stays_within_bounds() {
-    let _one = SERIAL.lock().await;
+    let _guard = SERIAL.lock().await;
     statements::count();
     let costs = Bench::open().await.costs().await;
     let mut above = Vec::new();
-    for ((verb, cost), bound) in VERBS.iter().zip(&costs).zip(&BOUNDS) {
-        println!("{verb}: {cost:?}");
+    for ((operation, cost), bound) in OPERATIONS.iter().zip(&costs).zip(&BOUNDS) {
+        println!("{operation}: {cost:?}");
         assert!(
             cost.statements > 0.0 && cost.steps >= 1.0,
-            "{verb} was not counted: {cost:?}"
+            "{operation} was not counted: {cost:?}"
         );
-        above.extend(cost.above(verb, bound));
+        above.extend(cost.above(operation, bound));
     }
     assert!(above.is_empty(), "{}{REMEDY}", above.join("\n"));
 }
 
 #[tokio::test]
 async fn cost_per_job_is_independent_of_queue_length() {
-    let _one = SERIAL.lock().await;
+    let _guard = SERIAL.lock().await;
     statements::count();
     let (few, many) = (Bench::open().await, Bench::open().await);
     few.fill(1_000).await;
     many.fill(30_000).await;
     let (few, many) = (few.costs().await, many.costs().await);
-    for (verb, (few, many)) in VERBS.iter().zip(few.iter().zip(&many)) {
+    for (operation, (few, many)) in OPERATIONS.iter().zip(few.iter().zip(&many)) {
         let bound = Cost {
             statements: few.statements * MAX_GROWTH,
             steps: few.steps * MAX_GROWTH,
             allocations: few.allocations * MAX_GROWTH,
             transactions: few.transactions,
         };
-        let above = many.above(verb, &bound);
+        let above = many.above(operation, &bound);
         assert!(
             above.is_empty(),
             "beside 30,000 waiting jobs, bounds of 1,000:\n{}",

@@ -1,4 +1,4 @@
-//! Whether an acknowledged dispatch has really been synced: counts the calls that reach the operating system.
+//! Whether an acknowledged dispatch has been synced: counts the calls that reach the operating system.
 //!
 //! A test binary of its own, since the count is the process's.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
