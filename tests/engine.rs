@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use ductape::api::instance::{Instance, StoreOpener};
 use ductape::api::options::read_options;
 use ductape::clock::{Clock, ManualClock, Millis};
+use ductape::engine::claimer;
 use ductape::engine::routing::{Pattern, Routing, WorkerFilter};
 use ductape::engine::{
     AbortReason, Announcer, Engine, EngineConfig, Handler, HandlerFailure, Invocation, Level, Logger, Reply,
@@ -30,7 +31,7 @@ impl Logger for NullLogger {
     fn log(&self, _: Level, _: &str) {}
 }
 
-/// Notes what it was called with, and answers as told.
+/// Records its calls, and answers each as `answer` says for its attempt; `None` keeps the invocation open.
 struct RecordingHandler {
     calls: Mutex<Vec<(Millis, i64, u32)>>,
     aborted: Mutex<Vec<AbortReason>>,
@@ -192,12 +193,25 @@ fn engine(store: &Arc<dyn Store>, clock: Arc<dyn Clock>, handler: Arc<dyn Handle
     )
 }
 
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} did not happen in time");
+/// Polls for what a handler or the store does in threads of their own, which raise no signal to a test.
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "not in time: {what}");
         sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// Claims as the engine does when its timer ends, for as long as there is something to do: no run is started.
+async fn nothing_is_due(engine: &Arc<Engine>) {
+    for _ in 0..10 {
+        let round = claimer::round(engine).await.unwrap();
+        assert_eq!(round.started, 0);
+        if !round.again {
+            return;
+        }
+    }
+    panic!("each round of claiming asks for another");
 }
 
 /// A series of minutes whose store is opened again an hour and a half minute later.
@@ -218,12 +232,18 @@ async fn after_an_hours_pause(misfire: Misfire, expected_runs: usize) -> Vec<(Mi
         Arc::clone(&handler) as Arc<dyn Handler>,
     );
     engine.work().await.unwrap();
-    until("the catch-up", || handler.calls().len() >= expected_runs).await;
+    eventually("the catch-up", async || handler.calls().len() >= expected_runs).await;
     // The next grid point runs at its time and not before.
-    sleep(Duration::from_millis(50)).await;
+    let next = Some(START + 61 * MINUTE);
+    eventually("the series waits for its next run", async || {
+        let record = store.get(&id).await.unwrap().unwrap();
+        (record.status, record.next_run_at) == (Status::Scheduled, next)
+    })
+    .await;
+    nothing_is_due(&engine).await;
     assert_eq!(handler.calls().len(), expected_runs);
     clock.set(START + 61 * MINUTE);
-    until("the next run", || handler.calls().len() > expected_runs).await;
+    eventually("the next run", async || handler.calls().len() > expected_runs).await;
     engine.stop(Duration::from_secs(1)).await;
 
     let history = store.history(&id, 1_000).await.unwrap().unwrap();
@@ -264,13 +284,9 @@ async fn misfire_all_runs_one_after_the_other() {
     insert(&store, minutely(Misfire::All)).await;
     engine.work().await.unwrap();
     for number in 1..=6 {
-        until("the next run", || handler.calls().len() == number).await;
-        sleep(Duration::from_millis(20)).await;
-        assert_eq!(
-            handler.calls().len(),
-            number,
-            "no second run beside the one that is going"
-        );
+        eventually("the next run", async || handler.calls().len() == number).await;
+        nothing_is_due(&engine).await;
+        assert_eq!(handler.calls().len(), number, "no second run beside the running one");
         let invocation = handler.kept.lock().unwrap().pop().unwrap();
         drop(invocation.reply.send(Ok(Reply::Done(None))));
     }
@@ -289,12 +305,15 @@ async fn after_a_clock_jump_forward_due_jobs_run_within_a_second() {
     );
     insert(&store, job(START + 30 * 24 * 60 * MINUTE, START)).await;
     engine.work().await.unwrap();
-    sleep(Duration::from_millis(50)).await;
+    nothing_is_due(&engine).await;
     assert_eq!(handler.calls(), []);
     clock.set(START + 30 * 24 * 60 * MINUTE);
-    timeout(Duration::from_secs(3), until("the run", || handler.calls().len() == 1))
-        .await
-        .unwrap();
+    timeout(
+        Duration::from_secs(3),
+        eventually("the run", async || handler.calls().len() == 1),
+    )
+    .await
+    .unwrap();
     engine.stop(Duration::from_secs(1)).await;
 }
 
@@ -312,13 +331,13 @@ async fn after_a_clock_jump_back_no_run_is_repeated_or_lost() {
     engine.work().await.unwrap();
     for minute in 0..3 {
         clock.set(START + minute * MINUTE);
-        until("a run", || handler.calls().len() as i64 == minute + 1).await;
+        eventually("a run", async || handler.calls().len() as i64 == minute + 1).await;
     }
     clock.set(START - 60 * MINUTE);
-    sleep(Duration::from_millis(1_200)).await;
+    nothing_is_due(&engine).await;
     assert_eq!(handler.calls().len(), 3, "nothing runs again");
     clock.set(START + 3 * MINUTE);
-    until("the next run", || handler.calls().len() == 4).await;
+    eventually("the next run", async || handler.calls().len() == 4).await;
     let times: Vec<Millis> = handler.calls().iter().map(|call| call.0).collect();
     assert_eq!(times, (0..4).map(|minute| START + minute * MINUTE).collect::<Vec<_>>());
     engine.stop(Duration::from_secs(1)).await;
@@ -339,11 +358,11 @@ async fn a_job_beyond_the_longest_javascript_timer_waits_for_its_time() {
     engine.work().await.unwrap();
     for day in [25, 50, 59] {
         clock.set(START + day * 24 * 60 * MINUTE);
-        sleep(Duration::from_millis(20)).await;
+        nothing_is_due(&engine).await;
         assert_eq!(handler.calls(), []);
     }
     clock.set(START + 60 * 24 * 60 * MINUTE);
-    until("the run", || handler.calls().len() == 1).await;
+    eventually("the run", async || handler.calls().len() == 1).await;
     engine.stop(Duration::from_secs(1)).await;
 }
 
@@ -359,7 +378,7 @@ async fn stop_releases_unfinished_runs_without_spending_an_attempt() {
     );
     let id = insert(&store, job(START, START)).await;
     first.work().await.unwrap();
-    until("the start", || hanging.calls().len() == 1).await;
+    eventually("the start", async || hanging.calls().len() == 1).await;
     first.stop(Duration::from_millis(10)).await;
     assert_eq!(*hanging.aborted.lock().unwrap(), [AbortReason::Closed]);
     assert_eq!(store.get(&id).await.unwrap().unwrap().status, Status::Queued);
@@ -367,7 +386,7 @@ async fn stop_releases_unfinished_runs_without_spending_an_attempt() {
     let handler = RecordingHandler::done();
     let second = engine(&store, clock, Arc::clone(&handler) as Arc<dyn Handler>);
     second.work().await.unwrap();
-    until("the second start", || handler.calls().len() == 1).await;
+    eventually("the second start", async || handler.calls().len() == 1).await;
     assert_eq!(handler.calls(), [(START, 0, 1)]);
     second.stop(Duration::from_secs(1)).await;
 }
@@ -383,10 +402,10 @@ async fn a_handler_is_aborted_when_another_process_cancels_its_run() {
     );
     let id = insert(&store, job(START, START)).await;
     engine.work().await.unwrap();
-    until("the start", || handler.calls().len() == 1).await;
+    eventually("the start", async || handler.calls().len() == 1).await;
     // By way of the store alone, as another process does it.
     store.cancel(&id, Some("no longer wanted"), START).await.unwrap();
-    until("the abort", || handler.aborted.lock().unwrap().len() == 1).await;
+    eventually("the abort", async || handler.aborted.lock().unwrap().len() == 1).await;
     assert_eq!(
         *handler.aborted.lock().unwrap(),
         [AbortReason::Cancelled(Some("no longer wanted".into()))]

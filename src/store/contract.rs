@@ -1,7 +1,7 @@
-//! The suite every store passes: one test per promise of [`crate::store::Store`].
+//! The suite that every store passes: tests for each promise of [`crate::store::Store`].
 //!
 //! Knows no store. A store's tests call [`store_contract`] with a function that makes a [`TestStore`]; wall time and the
-//! clock of the leases are the suite's own, so that nothing sleeps.
+//! clock of the leases are moved by the suite, so that nothing sleeps.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod changing;
@@ -23,7 +23,7 @@ pub mod webhooks;
 
 pub use test_support::TestStore;
 
-/// Says that a test of a store did not run.
+/// Reports that a test of a store was skipped.
 pub fn report_skipped(test: &str) {
     crate::testing::skipped::skipped(
         test,
@@ -31,7 +31,7 @@ pub fn report_skipped(test: &str) {
     );
 }
 
-/// Instantiates every test of the suite for the store that `$make` (an async function) makes.
+/// Makes every test of the suite for the store that the async function `$make` opens.
 macro_rules! store_contract {
     ($make:path) => {
         $crate::store::contract::store_contract!(@tests $make, dispatch: {
@@ -40,12 +40,12 @@ macro_rules! store_contract {
             existing_id_returns_the_existing_job,
             existing_id_is_a_conflict_on_request,
             a_waiting_job_is_replaced_by_a_new_dispatch,
-            an_ended_job_is_opened_again_as_its_next_run,
-            a_job_that_waits_for_a_retry_starts_anew_when_replaced,
+            ended_job_is_reopened_with_a_new_run,
+            job_waiting_for_a_retry_restarts_when_replaced,
             a_running_job_is_not_replaced,
             one_off_and_series_cannot_replace_each_other,
             one_conflict_among_all_or_nothing_writes_nothing,
-            a_conflict_without_all_or_nothing_concerns_itself_only,
+            conflict_without_all_or_nothing_affects_only_its_job,
             duplicates_in_one_batch_behave_as_if_dispatched_in_turn,
             batch_insert_equals_single_inserts,
             resent_dispatch_is_written_once,
@@ -54,8 +54,8 @@ macro_rules! store_contract {
         $crate::store::contract::store_contract!(@tests $make, claiming: {
             claims_come_by_priority_then_due_time_then_dispatch,
             a_claim_takes_no_more_than_its_slots,
-            a_group_without_slots_gets_nothing,
-            a_route_that_is_not_served_is_left_alone,
+            group_without_slots_claims_nothing,
+            unserved_route_is_not_claimed,
             job_scheduled_by_day_runs_on_its_day,
             a_claim_without_slots_only_moves_what_is_due,
             claim_reports_the_next_due_time,
@@ -74,10 +74,10 @@ macro_rules! store_contract {
             a_completion_with_a_wrong_token_is_refused,
             a_completion_counts_once,
             a_cancelled_job_never_runs,
-            a_running_job_is_cancelled_under_its_holder,
+            running_job_is_cancelled_and_its_completion_refused,
             cancelled_run_is_not_requeued,
             an_ended_job_cannot_be_cancelled,
-            a_job_that_is_not_there_cannot_be_cancelled,
+            missing_job_cannot_be_cancelled,
         });
         $crate::store::contract::store_contract!(@tests $make, recurring: {
             an_occurrence_becomes_a_run_and_the_series_moves_on,
@@ -90,7 +90,7 @@ macro_rules! store_contract {
             a_replaced_series_keeps_its_counts_and_history,
             identical_redispatch_keeps_the_next_occurrence,
             a_replaced_series_moves_its_live_runs_to_the_new_route,
-            an_ended_series_is_opened_again,
+            ended_series_is_reopened,
             replacement_with_exhausted_limit_ends_the_series,
             cancelling_a_series_ends_all_its_runs,
             overlapping_runs_determine_the_series_state,
@@ -108,14 +108,14 @@ macro_rules! store_contract {
             a_failed_job_runs_again_as_its_next_run,
             a_cancelled_job_runs_again_on_request,
             a_series_runs_its_last_failed_run_again,
-            a_completed_series_opens_for_its_failed_run,
+            completed_series_is_reopened_to_retry_its_failed_run,
             waiting_job_is_rescheduled,
             a_paused_job_stays_paused_at_its_new_time,
             series_is_rescheduled_during_a_run,
             a_schedule_of_the_other_kind_is_refused,
             a_cancelled_run_does_not_end_its_series,
             a_deleted_job_leaves_nothing_behind,
-            a_series_with_a_run_that_is_going_is_not_deleted,
+            series_with_a_running_run_is_not_deleted,
             bulk_change_skips_forbidden_jobs,
             jobs_are_found_by_all_of_their_tags,
         });
@@ -132,12 +132,14 @@ macro_rules! store_contract {
         });
         $crate::store::contract::store_contract!(@tests $make, reading: {
             record_shows_the_current_state,
-            a_job_that_is_not_there_has_no_record,
+            missing_job_has_no_record,
             pages_are_newest_first_and_follow_their_cursor,
-            pages_are_filtered_by_state_route_kind_and_time,
+            pages_are_filtered_by_state,
+            pages_are_filtered_by_route,
+            pages_are_filtered_by_kind_and_time,
             a_rare_state_is_found_among_many_jobs,
             pages_of_a_rare_state_follow_their_cursor,
-            an_offset_passes_over_matches,
+            offset_skips_matching_jobs,
             totals_are_counted_up_to_a_bound,
             stats_count_jobs_by_state_and_runs_by_outcome,
             history_lists_attempts_newest_first,
@@ -148,7 +150,7 @@ macro_rules! store_contract {
             more_ended_jobs_than_are_kept_are_deleted_oldest_first,
             a_sweep_is_bounded,
             history_of_a_series_is_trimmed_by_count_and_age,
-            history_of_a_run_that_goes_on_is_kept,
+            history_of_a_live_run_is_kept,
         });
         $crate::store::contract::store_contract!(@tests $make, entries: {
             entry_exists_until_it_expires,
@@ -165,11 +167,11 @@ macro_rules! store_contract {
         });
         $crate::store::contract::store_contract!(@tests $make, concurrency: {
             concurrency_limit_bounds_running_runs,
-            runs_behind_a_full_key_do_not_hold_up_others,
+            runs_behind_a_full_key_do_not_delay_others,
             runs_of_a_key_start_by_priority_then_due_time,
-            a_key_is_of_one_product_and_environment,
+            concurrency_key_belongs_to_one_product_and_environment,
             free_slot_goes_to_a_served_route,
-            a_raised_limit_lets_more_runs_begin,
+            raised_limit_lets_more_runs_start,
             greatly_raised_limit_is_fully_used,
             a_lowered_limit_takes_effect_as_runs_end,
             every_end_of_a_run_frees_its_slot,
@@ -187,10 +189,10 @@ macro_rules! store_contract {
         $crate::store::contract::store_contract!(@tests $make, uniqueness: {
             unique_key_blocks_duplicates_until_the_job_ends,
             a_unique_key_belongs_to_its_route,
-            a_period_keeps_the_key_of_a_job_that_has_ended,
+            period_keeps_the_key_of_an_ended_job,
             a_period_outlives_the_job_that_retention_deletes,
             duplicates_by_unique_key_in_one_batch_make_one_job,
-            a_batch_that_is_undone_leaves_no_keys,
+            rolled_back_batch_leaves_no_keys,
             id_is_checked_before_unique_key,
             a_replaced_job_has_the_unique_key_of_the_last_dispatch,
             a_replaced_job_counts_its_period_from_then_on,
@@ -202,16 +204,16 @@ macro_rules! store_contract {
         });
         $crate::store::contract::store_contract!(@tests $make, steps: {
             steps_come_in_the_order_in_which_they_were_finished,
-            a_step_that_is_recorded_again_stays_as_it_is,
-            steps_are_there_for_the_attempts_that_follow,
+            recording_a_step_again_keeps_the_first_result,
+            steps_are_available_to_later_attempts,
             steps_survive_the_death_of_their_process,
             step_requires_a_valid_claim,
             steps_of_a_run_are_bounded,
             completed_run_deletes_its_steps,
-            a_failed_run_that_is_run_again_has_its_steps,
+            retried_failed_run_has_its_steps,
             a_series_runs_its_last_failed_run_again_with_its_steps,
             runs_of_a_series_have_steps_of_their_own,
-            steps_that_were_undone_are_forgotten,
+            undone_steps_are_deleted,
             a_replaced_one_off_begins_without_steps,
             a_replaced_series_keeps_the_steps_of_its_live_runs,
             deleted_job_deletes_its_steps,
@@ -219,11 +221,11 @@ macro_rules! store_contract {
         $crate::store::contract::store_contract!(@tests $make, webhooks: {
             a_webhook_is_kept_with_its_secret,
             a_webhook_that_is_set_again_keeps_its_id,
-            more_webhooks_than_there_may_be_are_refused,
+            webhooks_beyond_the_limit_are_refused,
             a_webhook_is_deleted_by_its_id_or_url,
             without_a_webhook_nothing_is_written_to_the_outbox,
-            each_change_that_is_wanted_is_one_event,
-            no_change_no_event,
+            each_subscribed_change_is_one_event,
+            changes_without_effect_leave_no_event,
             the_runs_of_a_series_are_events_and_its_occurrences_are_not,
             a_run_that_crashed_too_often_is_an_event,
             a_relayed_event_leaves_the_outbox_for_its_deliveries,
@@ -241,7 +243,7 @@ macro_rules! store_contract {
             $(
                 #[tokio::test]
                 async fn $name() {
-                    // A store whose server is not there has no subject.
+                    // `None` when no server is configured.
                     let Some(test_store) = Option::<crate::store::contract::TestStore>::from($make().await) else {
                         return crate::store::contract::report_skipped(concat!(stringify!($part), "::", stringify!($name)));
                     };

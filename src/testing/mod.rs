@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 pub(crate) mod authority;
+pub(crate) mod eventually;
 pub(crate) mod proxy;
 pub(crate) mod servers;
 pub(crate) mod skipped;

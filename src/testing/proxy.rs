@@ -23,6 +23,10 @@ struct Faults {
     /// New connections are ended at once.
     refusing: AtomicBool,
     connections: AtomicU64,
+    /// Connections that are open now.
+    open: watch::Sender<u64>,
+    /// Bytes that were taken and not passed on.
+    lost_bytes: AtomicU64,
 }
 
 impl Drop for Proxy {
@@ -55,6 +59,13 @@ impl Proxy {
         self.faults.cut.send_modify(|count| *count += 1);
     }
 
+    /// Ends all connections, and returns when they have ended.
+    pub(crate) async fn cut_all(&self) {
+        let mut open = self.faults.open.subscribe();
+        self.cut();
+        open.wait_for(|open| *open == 0).await.unwrap();
+    }
+
     /// From now on nothing is passed on, in either direction.
     pub(crate) fn stall(&self, on: bool) {
         self.faults.stalled.store(on, Ordering::Relaxed);
@@ -65,9 +76,30 @@ impl Proxy {
         self.faults.refusing.store(on, Ordering::Relaxed);
     }
 
+    /// Bytes that were not passed on, because the proxy stalls.
+    pub(crate) fn lost_bytes(&self) -> u64 {
+        self.faults.lost_bytes.load(Ordering::Relaxed)
+    }
+
     /// Connections that were asked for.
     pub(crate) fn connections(&self) -> u64 {
         self.faults.connections.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts a connection for as long as it is open.
+struct Open<'a>(&'a Faults);
+
+impl<'a> Open<'a> {
+    fn new(faults: &'a Faults) -> Self {
+        faults.open.send_modify(|open| *open += 1);
+        Self(faults)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|open| *open -= 1);
     }
 }
 
@@ -80,6 +112,7 @@ async fn listen(listener: TcpListener, target: String, faults: Arc<Faults>) {
         let mut ended = faults.cut.subscribe();
         let (target, faults) = (target.clone(), Arc::clone(&faults));
         tokio::spawn(async move {
+            let _open = Open::new(&faults);
             let Ok(server) = TcpStream::connect(&target).await else {
                 return;
             };
@@ -87,20 +120,23 @@ async fn listen(listener: TcpListener, target: String, faults: Arc<Faults>) {
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
             tokio::select! {
-                () = pass(from_client, to_server, &faults.stalled) => {}
-                () = pass(from_server, to_client, &faults.stalled) => {}
+                () = pass(from_client, to_server, &faults) => {}
+                () = pass(from_server, to_client, &faults) => {}
                 _ = ended.changed() => {}
             }
         });
     }
 }
 
-async fn pass(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, stalled: &AtomicBool) {
+async fn pass(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, faults: &Faults) {
     let mut buffer = vec![0; 16_384];
     let mut lost = false;
     while let Ok(read) = from.read(&mut buffer).await {
         // Half a conversation cannot be taken up again.
-        lost |= stalled.load(Ordering::Relaxed);
+        lost |= faults.stalled.load(Ordering::Relaxed);
+        if lost {
+            faults.lost_bytes.fetch_add(read as u64, Ordering::Relaxed);
+        }
         if read == 0 || !lost && to.write_all(&buffer[..read]).await.is_err() {
             return;
         }

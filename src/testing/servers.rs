@@ -1,10 +1,10 @@
 //! Database servers of a test's own that are reached by TLS alone, on a name of this machine and its address.
 
 use super::authority::Authority;
-use super::test_server::{ServerFolder, TestServer, run_to_completion, unprivileged_command};
+use super::eventually::poll_until;
+use super::test_server::{START_TIMEOUT, ServerFolder, TestServer, run_to_completion, unprivileged_command};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 /// PostgreSQL, with the user `ann`, who needs no password, and the database `postgres`.
 pub(crate) fn postgres(test: &str, authority: &Authority) -> Option<TestServer> {
@@ -25,9 +25,11 @@ pub(crate) fn postgres(test: &str, authority: &Authority) -> Option<TestServer> 
     };
     let mut ready = Command::new(ready);
     ready.args(["-q", "-h", "127.0.0.1", "-p", &server.port.to_string()]);
-    while !ready.status().unwrap().success() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let is_ready = || ready.status().unwrap().success();
+    assert!(
+        poll_until(START_TIMEOUT, is_ready),
+        "{test}: PostgreSQL listens and is not ready"
+    );
     Some(server)
 }
 

@@ -1,14 +1,15 @@
 //! Servers of a test's own, started with settings that the server which all tests share does not have.
 
+use super::eventually::poll_until;
 use super::skipped::skipped;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long a server may take until it listens.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a server is started anew, since its port may have been taken in the meantime.
 const MAX_STARTS: u32 = 3;
 
@@ -132,16 +133,12 @@ impl TestServer {
     }
 
     fn wait_until_listening(&mut self) -> bool {
-        let began = Instant::now();
-        while began.elapsed() < START_TIMEOUT {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
-                return true;
-            }
-            if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
+        let (mut listens, mut ended) = (false, false);
+        poll_until(START_TIMEOUT, || {
+            listens = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok();
+            ended = self.child.try_wait().is_ok_and(|status| status.is_some());
+            listens || ended
+        });
+        listens
     }
 }

@@ -175,12 +175,20 @@ mod tests {
         !silent
     }
 
+    /// As if this time had passed for the connection.
+    fn pass<C>(live: &LiveConnection<C>, time: Duration) {
+        let mut activity = live.activity();
+        activity.asked = activity.asked.map(|asked| asked.checked_sub(time).unwrap());
+        activity.answered = activity.answered.checked_sub(time).unwrap();
+    }
+
     #[tokio::test]
     async fn concurrent_attempts_share_one_connection() {
         let shared_connection = SharedConnection::new();
         let made = AtomicUsize::new(0);
         let connect = || async {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            // The other attempts come meanwhile.
+            tokio::task::yield_now().await;
             Ok(made.fetch_add(1, Ordering::Relaxed))
         };
         let all = futures_util::future::join_all((0..20).map(|_| shared_connection.get(always, LONG, connect))).await;
@@ -211,7 +219,7 @@ mod tests {
         let tried = AtomicUsize::new(0);
         let connect = || async {
             tried.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::task::yield_now().await;
             Err(Failure::connection("refused"))
         };
         let all = futures_util::future::join_all((0..20).map(|_| shared_connection.get(always, LONG, connect))).await;
@@ -231,7 +239,7 @@ mod tests {
             .await
             .unwrap();
         live.record_request();
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        pass(&live, Duration::from_millis(30));
         live.record_request();
         assert!(live.is_silent(silence));
         live.record_answer();
@@ -244,7 +252,7 @@ mod tests {
                 .connection,
             1
         );
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        pass(&live, Duration::from_millis(30));
         assert_eq!(
             shared_connection
                 .get(always, silence, || async { Ok(2) })

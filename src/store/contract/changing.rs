@@ -7,7 +7,7 @@ use crate::model::{Kind, NewJob, Recurrence, RunStatus, Status};
 use crate::store::{Cancellation, Change, ChangeOutcome, Completed, ListFilter, NextOccurrence, Timing};
 use std::sync::Arc;
 
-/// Resumes; a series goes on at `next`.
+/// Resumes a job; a series continues at `next`.
 pub fn resume(next: Option<Millis>) -> Change {
     Change::Resume(NextOccurrence(Arc::new(move |_, _| Ok(next))))
 }
@@ -136,7 +136,7 @@ pub async fn waiting_run_is_paused_with_its_series(s: &TestStore) {
     s.run_due_occurrence(T0 + 1_000, Some(T0 + 2_000)).await;
     s.change("x", Change::Pause, T0 + 1_000).await;
     s.check().await;
-    // What is going may go on, but not beyond its attempt.
+    // The running attempt may end, and its retry is paused.
     s.complete(process, &first, retry(T0 + 1_500), T0 + 1_000).await;
     s.check().await;
     assert!(s.claim(process, T0 + 1_900).await.is_empty());
@@ -206,11 +206,11 @@ pub async fn a_series_runs_its_last_failed_run_again(s: &TestStore) {
         s.change("x", again(T0), T0 + 40).await,
         ChangeOutcome::NoRun(Status::Scheduled)
     );
-    // What runs again is no run of the schedule, and so does not use up its limit.
+    // A retried run is no run of the schedule, so it does not count towards its limit.
     assert_eq!(s.due_series(T0 + 1_000).await[0].runs, 1);
 }
 
-pub async fn a_completed_series_opens_for_its_failed_run(s: &TestStore) {
+pub async fn completed_series_is_reopened_to_retry_its_failed_run(s: &TestStore) {
     let process = s.process().await;
     s.add(series("x")).await;
     s.run_due_occurrence(T0, None).await;
@@ -268,7 +268,7 @@ pub async fn series_is_rescheduled_during_a_run(s: &TestStore) {
     s.complete(process, &run, done(), T0 + 1).await;
     let record = s.record("x").await;
     assert_eq!((record.execution_count, record.next_run_at), (1, Some(T0 + 50)));
-    // Its limit counts the runs there were.
+    // Earlier runs count towards the new limit.
     let limited = Recurrence {
         limit: Some(1),
         ..every(50)
@@ -337,7 +337,7 @@ pub async fn a_deleted_job_leaves_nothing_behind(s: &TestStore) {
     assert_eq!(s.store.stats(None).await.unwrap().by_status, [0; 7]);
 }
 
-pub async fn a_series_with_a_run_that_is_going_is_not_deleted(s: &TestStore) {
+pub async fn series_with_a_running_run_is_not_deleted(s: &TestStore) {
     let process = s.process().await;
     s.add(series("x")).await;
     s.run_due_occurrence(T0, Some(T0 + 1_000)).await;

@@ -1,4 +1,4 @@
-//! What falls due, and who gets it in which order.
+//! Which runs are due, and which process claims them in which order.
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use super::test_support::*;
@@ -38,7 +38,7 @@ pub async fn a_claim_takes_no_more_than_its_slots(s: &TestStore) {
     assert!(s.claim(process, T0).await.is_empty());
 }
 
-pub async fn a_group_without_slots_gets_nothing(s: &TestStore) {
+pub async fn group_without_slots_claims_nothing(s: &TestStore) {
     let on = |text: &str, name| NewJob {
         route: route(name).into(),
         ..one_off(text)
@@ -73,7 +73,7 @@ pub async fn a_group_without_slots_gets_nothing(s: &TestStore) {
     assert_eq!(ids, ["1", "5"]);
 }
 
-pub async fn a_route_that_is_not_served_is_left_alone(s: &TestStore) {
+pub async fn unserved_route_is_not_claimed(s: &TestStore) {
     s.insert(vec![
         one_off("x"),
         NewJob {
@@ -111,7 +111,7 @@ pub async fn job_scheduled_by_day_runs_on_its_day(s: &TestStore) {
         assert!(look > now && look <= due, "{look} is not between {now} and {due}");
     }
     assert_eq!(s.claim_one(process, due).await.due, due);
-    // A machine that slept through the whole time finds it as well.
+    // A machine that was suspended for all of that time finds it as well.
     s.add(NewJob {
         due: Some(due),
         ..one_off("y")
@@ -147,7 +147,7 @@ pub async fn claim_reports_the_next_due_time(s: &TestStore) {
     .await;
     let claimed = s.claim_with(process, T0, 9).await;
     assert_eq!((claimed.next_due, claimed.more), (Some(T0 + 300), false));
-    // The series is in the claimer's hands now; what comes after it is the job.
+    // The due series was reported to the claimer; the next due time is that of the job.
     let claimed = s.claim_with(process, T0 + 300, 9).await;
     assert_eq!((claimed.series.len(), claimed.next_due), (1, Some(T0 + 500)));
 }

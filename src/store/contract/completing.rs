@@ -1,4 +1,4 @@
-//! How attempts end: well, badly, later, elsewhere, or on request.
+//! How attempts end: completed, failed, retried, snoozed, released or cancelled.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::test_support::*;
@@ -155,7 +155,7 @@ pub async fn a_cancelled_job_never_runs(s: &TestStore) {
     assert!(s.claim(process, T0 + 90 * DAY).await.is_empty());
 }
 
-pub async fn a_running_job_is_cancelled_under_its_holder(s: &TestStore) {
+pub async fn running_job_is_cancelled_and_its_completion_refused(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -197,7 +197,7 @@ pub async fn an_ended_job_cannot_be_cancelled(s: &TestStore) {
     );
 }
 
-pub async fn a_job_that_is_not_there_cannot_be_cancelled(s: &TestStore) {
+pub async fn missing_job_cannot_be_cancelled(s: &TestStore) {
     assert_eq!(
         s.store.cancel(&id("x"), None, T0).await.unwrap(),
         ChangeOutcome::NotFound

@@ -1,4 +1,4 @@
-//! Keys of which a limited number of runs may go at once.
+//! Concurrency keys, which limit how many runs are running at the same time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::changing::resume;
@@ -48,7 +48,7 @@ pub async fn concurrency_limit_bounds_running_runs(s: &TestStore) {
     running.extend(s.claim(other, T0).await);
     assert_eq!(ids(&running), ["0", "1"]);
     assert!(s.claim(one, T0).await.is_empty());
-    // In order, and one for each that ends, whichever process had it.
+    // In order, one for each run that ends, whichever process ran it.
     for next in 2..9 {
         let ended = running.remove(0);
         let holder = if ended.id == id("0") { one } else { other };
@@ -59,7 +59,7 @@ pub async fn concurrency_limit_bounds_running_runs(s: &TestStore) {
     }
 }
 
-pub async fn runs_behind_a_full_key_do_not_hold_up_others(s: &TestStore) {
+pub async fn runs_behind_a_full_key_do_not_delay_others(s: &TestStore) {
     let mut jobs: Vec<_> = (0..3_000)
         .map(|n| NewJob {
             priority: -1,
@@ -70,7 +70,7 @@ pub async fn runs_behind_a_full_key_do_not_hold_up_others(s: &TestStore) {
     s.insert(jobs).await;
     let process = s.process().await;
     let mut claimed = Vec::new();
-    // What is behind the key is moved out of the way a bounded number at a time.
+    // One claim blocks a bounded number of the runs behind the key.
     let mut more = true;
     while more {
         let claim = s.claim_with(process, T0, 100).await;
@@ -99,7 +99,7 @@ pub async fn runs_of_a_key_start_by_priority_then_due_time(s: &TestStore) {
         .await;
     let process = s.process().await;
     let mut run = s.claim_one(process, T0).await;
-    // Comes while the key is full, and is better than what waits.
+    // Dispatched while the key is full, and before the blocked runs by its priority.
     s.insert(vec![job("a", -1, T0), job("d", 0, T0)]).await;
     let mut order = vec![run.id.to_string()];
     for _ in 0..4 {
@@ -110,7 +110,7 @@ pub async fn runs_of_a_key_start_by_priority_then_due_time(s: &TestStore) {
     assert_eq!(order, ["b", "a", "c", "d", "e"]);
 }
 
-pub async fn a_key_is_of_one_product_and_environment(s: &TestStore) {
+pub async fn concurrency_key_belongs_to_one_product_and_environment(s: &TestStore) {
     let elsewhere = |text: &str, product: &str, env: &str| {
         let mut job = keyed(text, "k", 1);
         job.route = Route {
@@ -130,7 +130,7 @@ pub async fn a_key_is_of_one_product_and_environment(s: &TestStore) {
     ])
     .await;
     let process = s.process().await;
-    // Of two targets of one product only one goes.
+    // Two targets of one product share the key.
     assert_eq!(claim_ids(s, process, T0).await, ["1", "3", "4", "5"]);
 }
 
@@ -146,7 +146,7 @@ pub async fn free_slot_goes_to_a_served_route(s: &TestStore) {
     let run = s.claim_one(process, T0).await;
     assert!(s.claim(process, T0).await.is_empty());
     s.complete(process, &run, done(), T0).await;
-    // The best one's route has no handler any more.
+    // The route of the first blocked run is not served any more.
     let served = [ServedRoute {
         route: s.route_id("a").await,
         group: 0,
@@ -164,7 +164,7 @@ pub async fn free_slot_goes_to_a_served_route(s: &TestStore) {
     assert_eq!(ids(&s.store.claim(params()).await.unwrap().runs), ["3"]);
 }
 
-pub async fn a_raised_limit_lets_more_runs_begin(s: &TestStore) {
+pub async fn raised_limit_lets_more_runs_start(s: &TestStore) {
     s.insert((0..9).map(|n| keyed(&n.to_string(), "k", 1)).collect()).await;
     let process = s.process().await;
     assert_eq!(claim_ids(s, process, T0).await, ["0"]);
@@ -216,7 +216,7 @@ pub async fn every_end_of_a_run_frees_its_slot(s: &TestStore) {
     s.store.cancel(&id("4"), None, T0).await.unwrap();
     s.claim_one(process, T0).await;
     s.change("5", Change::CancelRun { reason: None }, T0).await;
-    // What is handed back comes first again.
+    // A released run comes first again.
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, RunOutcome::Released, T0).await;
     assert_eq!(s.claim_one(process, T0).await.id, id("6"));
@@ -278,7 +278,7 @@ pub async fn blocked_run_is_shown_as_queued(s: &TestStore) {
     assert!(matches!(position(s, "y").await, RunPosition::Ready { ahead: 1, .. }));
     let process = s.process().await;
     s.claim_with(process, T0, 1).await;
-    // Whether or not a claim has looked at it.
+    // Also before a claim has moved it behind the key.
     for _ in 0..2 {
         let held = RunPosition::Blocked {
             due: T0,
@@ -363,7 +363,7 @@ pub async fn running_run_keeps_its_old_key_when_its_series_is_replaced(s: &TestS
     let run = s.claim_one(process, T0).await;
     s.insert(vec![keyed("k1", "k", 1), keyed("l1", "l", 1)]).await;
     s.add(recurring(Some("l"))).await;
-    // It counts against the old key while it goes, and waits for the new one afterwards.
+    // It counts against the old key while it is running, and its retry waits for the new one.
     assert_eq!(claim_ids(s, process, T0).await, ["l1"]);
     s.complete(process, &run, retry(T0), T0).await;
     assert_eq!(claim_ids(s, process, T0).await, ["k1"]);

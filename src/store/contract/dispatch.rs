@@ -1,4 +1,4 @@
-//! Inserting jobs, new ones and ones whose id is taken.
+//! Inserts of new jobs, and of jobs whose id is taken.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::test_support::*;
@@ -79,7 +79,7 @@ pub async fn a_waiting_job_is_replaced_by_a_new_dispatch(s: &TestStore) {
     assert_eq!(s.claim_one(process, T0).await.run, 1);
 }
 
-pub async fn an_ended_job_is_opened_again_as_its_next_run(s: &TestStore) {
+pub async fn ended_job_is_reopened_with_a_new_run(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -92,7 +92,7 @@ pub async fn an_ended_job_is_opened_again_as_its_next_run(s: &TestStore) {
     assert_eq!((record.status, record.execution_count), (Status::Failed, 2));
 }
 
-pub async fn a_job_that_waits_for_a_retry_starts_anew_when_replaced(s: &TestStore) {
+pub async fn job_waiting_for_a_retry_restarts_when_replaced(s: &TestStore) {
     s.add(NewJob {
         retries: 3,
         ..one_off("x")
@@ -157,7 +157,7 @@ pub async fn one_conflict_among_all_or_nothing_writes_nothing(s: &TestStore) {
     );
 }
 
-pub async fn a_conflict_without_all_or_nothing_concerns_itself_only(s: &TestStore) {
+pub async fn conflict_without_all_or_nothing_affects_only_its_job(s: &TestStore) {
     s.add(one_off("x")).await;
     let taken = NewJob {
         on_conflict: OnConflict::Error,
@@ -183,7 +183,7 @@ pub async fn duplicates_in_one_batch_behave_as_if_dispatched_in_turn(s: &TestSto
     assert_eq!(s.record("x").await.scheduled_at, T0 + 7);
 }
 
-/// One of many: most are alike, some differ in what a store might treat apart. Its ids begin with `set`.
+/// One of many jobs: most are alike, some differ in what a store may treat specially. Ids begin with `set`.
 fn one_of_many(set: &str, n: usize) -> NewJob {
     let mut job = NewJob {
         priority: i32::try_from(n % 3).unwrap(),
@@ -191,7 +191,7 @@ fn one_of_many(set: &str, n: usize) -> NewJob {
         ..one_off(&format!("{set}{n}"))
     };
     match n {
-        // Among those that are alike: an id that is there, one twice, a key, a later time, tags, a series, a route.
+        // The exceptions: a taken id, an id that comes twice, a key, a later time, tags, a series, another route.
         30 => job.id = id(&format!("{set}there")),
         50 => job.id = id(&format!("{set}49")),
         70 => job.options.unique = Some(unique(&format!("{set}key"))),
@@ -227,7 +227,7 @@ pub async fn batch_insert_equals_single_inserts(s: &TestStore) {
     let together = s.insert((0..MANY).map(|n| one_of_many("all-", n)).collect()).await;
     assert_eq!(format!("{together:?}").replace("all-", "one-"), format!("{told:?}"));
     for n in 0..MANY {
-        // All but its number.
+        // All fields apart from its number.
         let text = |record: Option<JobRecord>| {
             let record = record.map(|record| JobRecord { job: 0, ..record });
             format!("{record:?}").replace("all-", "one-")
@@ -242,7 +242,7 @@ pub async fn batch_insert_equals_single_inserts(s: &TestStore) {
         ..ListFilter::default()
     };
     assert_eq!(s.store.matching_jobs(filter("all-")).await.unwrap().len(), 1);
-    // Whatever is due of both can be claimed.
+    // The due jobs of both can be claimed.
     let process = s.process().await;
     let mut claimed = Vec::new();
     loop {
@@ -270,7 +270,7 @@ pub async fn resent_dispatch_is_written_once(s: &TestStore) {
     assert_eq!(s.add(job.clone()).await, Inserted::Created);
     assert_eq!(s.add(job.clone()).await, Inserted::Created);
     assert_eq!(s.store.stats(None).await.unwrap().by_status[Status::Queued as usize], 1);
-    // The same id in a later dispatch is a caller's reuse of it.
+    // The same id in a later dispatch is no resent dispatch: its caller reuses the id.
     let reused = NewJob { created: T0 + 1, ..job };
     assert!(matches!(s.add(reused).await, Inserted::Conflict(_)));
 }

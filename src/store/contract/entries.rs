@@ -1,4 +1,4 @@
-//! Values with an end.
+//! Entries: values with an expiry time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use super::test_support::*;
@@ -84,7 +84,7 @@ pub async fn expired_and_excess_entries_are_swept(s: &TestStore) {
     }
     assert_eq!(s.store.sweep_entries(T0 + 1, 100, 3).await.unwrap(), 3);
     assert_eq!(s.store.sweep_entries(T0 + 1, 100, 100).await.unwrap(), 1);
-    // Of the eight that are left in the cache, those that end last stay; sessions are not crowded out.
+    // Of the eight entries left in the cache, those that expire last stay. Sessions have a limit of their own.
     assert_eq!(s.store.sweep_entries(T0 + 1, 5, 100).await.unwrap(), 3);
     let there = |kind, n: i64| s.store.entry(at(kind, "a", &n.to_string()), T0 + 1);
     assert!(there(EntryKind::Cache, 4).await.unwrap().is_none());

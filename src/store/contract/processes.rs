@@ -1,4 +1,4 @@
-//! Processes: leases, crashes, and orderly ends.
+//! Processes: leases, crashes, and orderly shutdowns.
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use super::test_support::*;

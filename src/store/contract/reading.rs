@@ -1,9 +1,9 @@
-//! Records, pages, numbers and history.
+//! Records, pages of jobs, statistics and history.
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use super::test_support::*;
 use crate::model::{JobOptions, NewJob, RunStatus, Status};
-use crate::store::ListFilter;
+use crate::store::{ListFilter, RouteId};
 
 pub async fn record_shows_the_current_state(s: &TestStore) {
     let options = JobOptions {
@@ -31,7 +31,7 @@ pub async fn record_shows_the_current_state(s: &TestStore) {
     );
 }
 
-pub async fn a_job_that_is_not_there_has_no_record(s: &TestStore) {
+pub async fn missing_job_has_no_record(s: &TestStore) {
     assert!(s.store.get(&id("x")).await.unwrap().is_none());
     assert!(s.store.history(&id("x"), 5).await.unwrap().is_none());
 }
@@ -59,123 +59,102 @@ pub async fn pages_are_newest_first_and_follow_their_cursor(s: &TestStore) {
     assert_eq!(seen, (0..25).rev().map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
-pub async fn pages_are_filtered_by_state_route_kind_and_time(s: &TestStore) {
-    let at = |text: &str, created| NewJob {
+/// Jobs that differ in state, route, kind and time of dispatch: `1` and `3` queued, `2` cancelled, `4` queued on route
+/// `b`, `5` a scheduled series, `6` a scheduled one-off.
+async fn insert_assorted_jobs(s: &TestStore) {
+    let created_at = |text: &str, created| NewJob {
         created,
         ..one_off(text)
     };
+    let due_later = |job: NewJob| NewJob {
+        due: Some(T0 + 9),
+        ..job
+    };
+    let elsewhere = NewJob {
+        route: route("b").into(),
+        ..one_off("4")
+    };
     s.insert(vec![
-        at("1", T0),
-        at("2", T0 + 1),
-        at("3", T0 + 2),
-        NewJob {
-            route: route("b").into(),
-            ..one_off("4")
-        },
+        created_at("1", T0),
+        created_at("2", T0 + 1),
+        created_at("3", T0 + 2),
+        elsewhere,
     ])
     .await;
-    s.insert(vec![
-        NewJob {
-            due: Some(T0 + 9),
-            ..series("5")
-        },
-        NewJob {
-            due: Some(T0 + 9),
-            ..one_off("6")
-        },
-    ])
-    .await;
+    s.insert(vec![due_later(series("5")), due_later(one_off("6"))]).await;
     s.store.cancel(&id("2"), None, T0).await.unwrap();
+}
+
+/// The page has these jobs, and the total of the filter is their number.
+async fn check_page(s: &TestStore, filter: ListFilter, expected: &[&str]) {
+    let page = ListFilter { limit: 9, ..filter };
+    assert_eq!(s.list(page.clone()).await, expected, "{page:?}");
+    let total_only = ListFilter {
+        count_up_to: Some(9),
+        limit: 0,
+        ..page.clone()
+    };
+    let counted = s.store.list(total_only).await.unwrap();
+    assert_eq!(
+        (counted.total, counted.jobs.len()),
+        (Some(expected.len()), 0),
+        "{page:?}"
+    );
+}
+
+pub async fn pages_are_filtered_by_state(s: &TestStore) {
+    insert_assorted_jobs(s).await;
+    let cases: [(&[Status], &[&str]); 3] = [
+        (&[Status::Queued], &["4", "3", "1"]),
+        (&[Status::Cancelled, Status::Scheduled], &["6", "5", "2"]),
+        (&[Status::Failed], &[]),
+    ];
+    for (statuses, expected) in cases {
+        let filter = ListFilter {
+            statuses: statuses.to_vec(),
+            ..ListFilter::default()
+        };
+        check_page(s, filter, expected).await;
+    }
+}
+
+pub async fn pages_are_filtered_by_route(s: &TestStore) {
+    insert_assorted_jobs(s).await;
     let (a, b) = (s.route_id("a").await, s.route_id("b").await);
-    let all = || ListFilter {
-        limit: 9,
+    let cases: [(Vec<RouteId>, &[Status], &[&str]); 3] = [
+        (vec![b], &[], &["4"]),
+        (vec![a, b], &[Status::Queued], &["4", "3", "1"]),
+        (vec![], &[], &[]),
+    ];
+    for (routes, statuses, expected) in cases {
+        let filter = ListFilter {
+            routes: Some(routes),
+            statuses: statuses.to_vec(),
+            ..ListFilter::default()
+        };
+        check_page(s, filter, expected).await;
+    }
+}
+
+pub async fn pages_are_filtered_by_kind_and_time(s: &TestStore) {
+    insert_assorted_jobs(s).await;
+    let series = ListFilter {
+        recurring: Some(true),
         ..ListFilter::default()
     };
-    let cases = [
-        (
-            ListFilter {
-                statuses: vec![Status::Queued],
-                ..all()
-            },
-            vec!["4", "3", "1"],
-        ),
-        (
-            ListFilter {
-                statuses: vec![Status::Cancelled, Status::Scheduled],
-                ..all()
-            },
-            vec!["6", "5", "2"],
-        ),
-        (
-            ListFilter {
-                statuses: vec![Status::Failed],
-                ..all()
-            },
-            vec![],
-        ),
-        (
-            ListFilter {
-                routes: Some(vec![b]),
-                ..all()
-            },
-            vec!["4"],
-        ),
-        (
-            ListFilter {
-                routes: Some(vec![a, b]),
-                statuses: vec![Status::Queued],
-                ..all()
-            },
-            vec!["4", "3", "1"],
-        ),
-        (
-            ListFilter {
-                routes: Some(vec![]),
-                ..all()
-            },
-            vec![],
-        ),
-        (
-            ListFilter {
-                recurring: Some(true),
-                ..all()
-            },
-            vec!["5"],
-        ),
-        (
-            ListFilter {
-                recurring: Some(false),
-                statuses: vec![Status::Scheduled],
-                ..all()
-            },
-            vec!["6"],
-        ),
-        (
-            ListFilter {
-                from: Some(T0 + 1),
-                to: Some(T0 + 1),
-                ..all()
-            },
-            vec!["2"],
-        ),
-    ];
-    for (filter, expected) in cases {
-        assert_eq!(s.list(filter.clone()).await, expected, "{filter:?}");
-        let counted = s
-            .store
-            .list(ListFilter {
-                count_up_to: Some(9),
-                limit: 0,
-                ..filter.clone()
-            })
-            .await
-            .unwrap();
-        assert_eq!(
-            (counted.total, counted.jobs.len()),
-            (Some(expected.len()), 0),
-            "{filter:?}"
-        );
-    }
+    check_page(s, series, &["5"]).await;
+    let scheduled_one_offs = ListFilter {
+        recurring: Some(false),
+        statuses: vec![Status::Scheduled],
+        ..ListFilter::default()
+    };
+    check_page(s, scheduled_one_offs, &["6"]).await;
+    let of_one_millisecond = ListFilter {
+        from: Some(T0 + 1),
+        to: Some(T0 + 1),
+        ..ListFilter::default()
+    };
+    check_page(s, of_one_millisecond, &["2"]).await;
 }
 
 pub async fn a_rare_state_is_found_among_many_jobs(s: &TestStore) {
@@ -238,7 +217,7 @@ pub async fn pages_of_a_rare_state_follow_their_cursor(s: &TestStore) {
     assert_eq!(seen, ["3", "2", "1"]);
 }
 
-pub async fn an_offset_passes_over_matches(s: &TestStore) {
+pub async fn offset_skips_matching_jobs(s: &TestStore) {
     s.insert(
         (0..9)
             .map(|n| NewJob {

@@ -47,7 +47,7 @@ pub async fn an_identical_series_without_a_chosen_id_is_reported(s: &TestStore) 
         ..series("x")
     };
     assert_eq!(s.add(anonymous(other_input)).await, Inserted::Created);
-    // A chosen id says that the caller knows what it does.
+    // With an id of its own a second series is intended.
     assert_eq!(s.add(series("x")).await, Inserted::Created);
 }
 
@@ -100,7 +100,7 @@ pub async fn a_series_ends_with_its_last_run(s: &TestStore) {
         (record.status, record.completed_at, record.scheduled_at),
         (Status::Completed, Some(T0 + 4), T0)
     );
-    // One that ends without a last run ends with the advance.
+    // A series without a last run ends with the advance.
     s.add(series("y")).await;
     let due = s.due_series(T0).await.remove(0);
     let nothing = SeriesAdvance {
@@ -187,7 +187,7 @@ pub async fn identical_redispatch_keeps_the_next_occurrence(s: &TestStore) {
     let answer = s.add(at_a_later_start(begun_anew.clone())).await;
     assert!(matches!(&answer, Inserted::Replaced(summary) if summary.next_run_at == Some(T0)));
     assert_eq!(&*s.record("x").await.input, "1");
-    // The grid is still the first one's.
+    // The occurrences are still those of the first dispatch.
     assert_eq!(s.due_series(T0).await.remove(0).recurrence, before.recurrence);
 
     let other = Recurrence {
@@ -214,13 +214,13 @@ pub async fn a_replaced_series_moves_its_live_runs_to_the_new_route(s: &TestStor
     s.check().await;
     let other = s.claim_one(process, T0 + 1).await;
     assert_eq!((other.route, other.priority, other.run), (s.route_id("b").await, 5, 2));
-    // The one that was running comes back in the new queue as well.
+    // The run that was running returns to the queue of the new route, too.
     s.complete(process, &run, crate::model::RunOutcome::Released, T0 + 1)
         .await;
     assert_eq!(s.claim_one(process, T0 + 1).await.route, s.route_id("b").await);
 }
 
-pub async fn an_ended_series_is_opened_again(s: &TestStore) {
+pub async fn ended_series_is_reopened(s: &TestStore) {
     s.add(NewJob {
         due: None,
         ..series("x")

@@ -1,4 +1,4 @@
-//! What is deleted when, and what must stay.
+//! What retention deletes, and what it keeps.
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use super::test_support::*;
@@ -124,7 +124,7 @@ pub async fn history_of_a_series_is_trimmed_by_count_and_age(s: &TestStore) {
     assert_eq!((history.entries.len(), history.succeeded), (2, 10));
 }
 
-pub async fn history_of_a_run_that_goes_on_is_kept(s: &TestStore) {
+pub async fn history_of_a_live_run_is_kept(s: &TestStore) {
     s.add(NewJob {
         retries: 3,
         ..series("x")

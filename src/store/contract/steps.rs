@@ -1,4 +1,4 @@
-//! What a run has finished, and for whom it is remembered.
+//! Finished steps of a run, and which later attempts get them.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::test_support::*;
@@ -52,7 +52,7 @@ pub async fn steps_come_in_the_order_in_which_they_were_finished(s: &TestStore) 
     assert_eq!(s.store.steps(run.job, run.run + 1).await.unwrap(), vec![]);
 }
 
-pub async fn a_step_that_is_recorded_again_stays_as_it_is(s: &TestStore) {
+pub async fn recording_a_step_again_keeps_the_first_result(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -66,7 +66,7 @@ pub async fn a_step_that_is_recorded_again_stays_as_it_is(s: &TestStore) {
     );
 }
 
-pub async fn steps_are_there_for_the_attempts_that_follow(s: &TestStore) {
+pub async fn steps_are_available_to_later_attempts(s: &TestStore) {
     s.add(NewJob {
         retries: 1,
         ..one_off("x")
@@ -105,7 +105,7 @@ pub async fn steps_survive_the_death_of_their_process(s: &TestStore) {
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
     assert_eq!(s.finished(&run).await, ["a"]);
-    // Nor may the dead one write now that another has the run.
+    // The dead process may not record steps either, now that another has claimed the run.
     assert!(is_lost(s.finish_step(dead, &lost, "b").await));
     s.finish_step(process, &run, "b").await.unwrap();
     s.store.unregister(process, T0).await.unwrap();
@@ -161,7 +161,7 @@ pub async fn steps_of_a_run_are_bounded(s: &TestStore) {
         s.finish_step(process, &run, &n.to_string()).await.unwrap();
     }
     refused(s.finish_step(process, &run, "one too many").await, "at most 1000");
-    // Those that are there may be told again.
+    // Steps that are recorded may be sent again.
     s.finish_step(process, &run, "2").await.unwrap();
     assert_eq!(s.finished(&run).await.len(), MAX_STEPS_PER_RUN);
 }
@@ -188,7 +188,7 @@ pub async fn completed_run_deletes_its_steps(s: &TestStore) {
     }
 }
 
-pub async fn a_failed_run_that_is_run_again_has_its_steps(s: &TestStore) {
+pub async fn retried_failed_run_has_its_steps(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
@@ -222,7 +222,7 @@ pub async fn a_series_runs_its_last_failed_run_again_with_its_steps(s: &TestStor
         s.check().await;
         first.get_or_insert(run);
     }
-    // The second failed last; what the first had finished nobody asks for any more.
+    // The second run failed last, so the steps of the first are not needed any more.
     assert_eq!(s.finished(&first.unwrap()).await, Vec::<String>::new());
     s.change("s", Change::Retry { due: T0 + 2_500 }, T0 + 2_500).await;
     let run = s.claim_one(process, T0 + 2_500).await;
@@ -242,14 +242,14 @@ pub async fn runs_of_a_series_have_steps_of_their_own(s: &TestStore) {
     s.finish_step(process, &one, "a").await.unwrap();
     s.finish_step(process, &two, "b").await.unwrap();
     s.complete(process, &one, failed(), T0 + 1_000).await;
-    // One that goes on keeps what it has finished, whatever became of others.
+    // A live run keeps its steps, however others end.
     assert_eq!(s.finished(&two).await, ["b"]);
     s.check().await;
     s.store.cancel(&id("s"), None, T0 + 1_000).await.unwrap();
     assert_eq!(s.finished(&two).await, Vec::<String>::new());
 }
 
-pub async fn steps_that_were_undone_are_forgotten(s: &TestStore) {
+pub async fn undone_steps_are_deleted(s: &TestStore) {
     s.insert(vec![one_off("x"), one_off("y")]).await;
     let process = s.process().await;
     let runs = s.claim(process, T0).await;
@@ -325,7 +325,7 @@ pub async fn deleted_job_deletes_its_steps(s: &TestStore) {
     };
     assert_eq!(s.store.sweep(retention, T0 + 1, 100).await.unwrap(), 1);
     for run in &runs {
-        // Of the series only the history of the run is gone.
+        // Of the series, only the history of the run is deleted.
         assert_eq!(s.finished(run).await, Vec::<String>::new(), "{run:?}");
     }
 }

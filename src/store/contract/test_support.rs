@@ -1,4 +1,4 @@
-//! What the suite's tests are written with: a store under test, jobs to dispatch, and short forms of the verbs.
+//! Fixtures of the suite: a store under test, jobs to dispatch, and short forms of the store's operations.
 #![allow(missing_docs, clippy::missing_panics_doc)]
 
 use crate::clock::Millis;
@@ -24,13 +24,13 @@ pub const LEASE: i64 = 10_000;
 
 type Check = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// A fresh store, the clock of its leases, and a check of its invariants.
+/// A new store, the clock of its leases, ms, and a check of its invariants.
 pub struct TestStore {
     pub store: Arc<dyn Store>,
     pub lease_clock: Arc<AtomicI64>,
     pub boot: Arc<std::sync::Mutex<String>>,
     pub check: Check,
-    /// Whatever must live as long, such as a folder.
+    /// Whatever must live as long as the store, such as a folder.
     pub keep: Box<dyn Any + Send + Sync>,
 }
 
@@ -115,7 +115,7 @@ impl TestStore {
         (self.check)().await;
     }
 
-    /// Lets time pass for the leases.
+    /// Moves the clock of the leases on.
     pub fn pass(&self, ms: i64) {
         self.lease_clock.fetch_add(ms, Ordering::SeqCst);
     }
@@ -224,7 +224,7 @@ impl TestStore {
         self.store.claim(params).await.unwrap().series
     }
 
-    /// Moves the one due series on with one run, and on to `next_at`.
+    /// Advances the one due series: its occurrence becomes a run, and the next is at `next_at`.
     pub async fn run_due_occurrence(&self, now: Millis, next_at: Option<Millis>) {
         let due = self.due_series(now).await.remove(0);
         let counted = self.store.advance(now, vec![step(&due, next_at)]).await.unwrap();
@@ -237,7 +237,7 @@ impl TestStore {
     }
 }
 
-/// The advance that runs a due occurrence.
+/// The advance that makes a due occurrence a run.
 pub fn step(due: &DueSeries, next_at: Option<Millis>) -> SeriesAdvance {
     SeriesAdvance {
         job: due.job,

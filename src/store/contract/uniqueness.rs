@@ -1,4 +1,4 @@
-//! Jobs that are the only one of their kind.
+//! Unique keys: one job at a time for each.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::test_support::*;
@@ -32,7 +32,7 @@ fn duplicate(text: &str, status: Status) -> Inserted {
     Inserted::Duplicate(id(text), summary(status, T0))
 }
 
-/// Ends the only due run.
+/// Completes the only due run.
 async fn run_it(s: &TestStore, now: Millis) {
     let process = s.process().await;
     let run = s.claim_one(process, now).await;
@@ -71,7 +71,7 @@ pub async fn a_unique_key_belongs_to_its_route(s: &TestStore) {
     assert_eq!(s.add(on("4", "b")).await, duplicate("2", Status::Queued));
 }
 
-pub async fn a_period_keeps_the_key_of_a_job_that_has_ended(s: &TestStore) {
+pub async fn period_keeps_the_key_of_an_ended_job(s: &TestStore) {
     s.add(unique("x", "k", Some(1_000))).await;
     run_it(s, T0).await;
     let again = |text: &str| unique(text, "k", Some(1_000));
@@ -79,7 +79,7 @@ pub async fn a_period_keeps_the_key_of_a_job_that_has_ended(s: &TestStore) {
     assert_eq!(early, duplicate("x", Status::Completed));
     let late = s.insert_at(vec![again("y")], T0 + 1_000).await.remove(0);
     assert_eq!(late, Inserted::Created);
-    // A job that goes on keeps its key whatever its period.
+    // A job that has not ended keeps its key beyond the period.
     let later = s.insert_at(vec![again("z")], T0 + DAY).await.remove(0);
     assert_eq!(later, duplicate("y", Status::Queued));
 }
@@ -107,7 +107,7 @@ pub async fn a_period_outlives_the_job_that_retention_deletes(s: &TestStore) {
         .insert(vec![unique("new", "k", None), unique("other", "l", None)])
         .await;
     assert_eq!(answers, [duplicate("x", Status::Failed), Inserted::Created]);
-    // What is swept when the period is over is the key.
+    // When the period is over, the sweep deletes the key.
     assert_eq!(s.store.sweep(retention, T0 + DAY, 100).await.unwrap(), 0);
     let answer = s.insert_at(vec![unique("new", "k", None)], T0 + DAY).await.remove(0);
     assert_eq!(answer, Inserted::Created);
@@ -134,7 +134,7 @@ pub async fn duplicates_by_unique_key_in_one_batch_make_one_job(s: &TestStore) {
     assert_eq!(s.store.insert(params).await.unwrap(), expected);
 }
 
-pub async fn a_batch_that_is_undone_leaves_no_keys(s: &TestStore) {
+pub async fn rolled_back_batch_leaves_no_keys(s: &TestStore) {
     s.add(one_off("taken")).await;
     let taken = NewJob {
         on_conflict: crate::model::OnConflict::Error,
@@ -157,7 +157,7 @@ pub async fn id_is_checked_before_unique_key(s: &TestStore) {
         matches!(answer, Inserted::Conflict(ref why) if why.contains("'k'") && why.contains("job x")),
         "{answer:?}"
     );
-    // Its own key is in nobody's way.
+    // Its own unique key does not make it a duplicate.
     assert!(matches!(
         s.add(replacing(unique("x", "k", None))).await,
         Inserted::Replaced(_)
@@ -220,7 +220,7 @@ pub async fn retried_job_reacquires_its_unique_key_if_free(s: &TestStore) {
         answers,
         [duplicate("x", Status::Queued), duplicate("taker", Status::Queued)]
     );
-    // Whoever lost its key to another gives back nothing.
+    // A job whose key was taken over does not free it.
     s.change("y", Change::Delete, T0).await;
     assert_eq!(s.add(unique("2", "l", None)).await, duplicate("taker", Status::Queued));
 }

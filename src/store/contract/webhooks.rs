@@ -1,4 +1,4 @@
-//! Webhooks, the outbox of events, and what becomes of both.
+//! Webhooks, the outbox of events, and deliveries.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -85,7 +85,7 @@ pub async fn a_webhook_that_is_set_again_keeps_its_id(s: &TestStore) {
     assert_eq!(s.store.webhooks().await.unwrap(), [second]);
 }
 
-pub async fn more_webhooks_than_there_may_be_are_refused(s: &TestStore) {
+pub async fn webhooks_beyond_the_limit_are_refused(s: &TestStore) {
     set(s, "a", &[EventKind::Failed]).await;
     let answer = s.store.set_webhook(webhook("b", &[EventKind::Failed]), 1, T0).await;
     assert_eq!(answer.unwrap(), WebhookSet::Full);
@@ -111,7 +111,7 @@ pub async fn without_a_webhook_nothing_is_written_to_the_outbox(s: &TestStore) {
     assert_eq!(events(s).await, []);
 }
 
-pub async fn each_change_that_is_wanted_is_one_event(s: &TestStore) {
+pub async fn each_subscribed_change_is_one_event(s: &TestStore) {
     set(s, "a", &EventKind::DELIVERED_TO_WEBHOOKS).await;
     let process = s.process().await;
     s.add(one_off("x")).await;
@@ -150,7 +150,7 @@ pub async fn each_change_that_is_wanted_is_one_event(s: &TestStore) {
     );
 }
 
-pub async fn no_change_no_event(s: &TestStore) {
+pub async fn changes_without_effect_leave_no_event(s: &TestStore) {
     set(s, "a", &EventKind::DELIVERED_TO_WEBHOOKS).await;
     let process = s.process().await;
     s.add(one_off("x")).await;

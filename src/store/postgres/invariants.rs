@@ -1,4 +1,4 @@
-//! Checks, for tests, that the tables agree with each other: what the verbs promise after every step.
+//! Checks for tests that the tables agree with each other, as they do after every operation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::PostgresStore;
@@ -16,7 +16,7 @@ const SELECT_COUNTERS: &str =
     "SELECT route, kind, sum(n)::bigint FROM ductape.counters WHERE kind < 10 GROUP BY route, kind HAVING sum(n) <> 0";
 
 impl PostgresStore {
-    /// Panics with all contradictions found. A closed store has none.
+    /// Panics with all problems found. A closed store is not checked.
     pub(crate) async fn check_invariants(&self) {
         if self.inner_if_open().is_err() {
             return;

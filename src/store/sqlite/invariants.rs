@@ -1,4 +1,4 @@
-//! Checks, for tests, that the tables agree with each other: what the verbs promise after every step.
+//! Checks for tests that the tables agree with each other, as they do after every operation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::SqliteStore;
@@ -12,8 +12,10 @@ use crate::model::Status;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 
+const SELECT_ORPHANS: &str = include_str!("sql/select_orphans.sql");
+
 impl SqliteStore {
-    /// Panics with all contradictions found. A closed store has none.
+    /// Panics with all problems found. A closed store is not checked.
     pub(crate) async fn check_invariants(&self) {
         if self.shared.is_closed() {
             return;
@@ -42,97 +44,17 @@ fn problems(connection: &Connection) -> Result<Vec<String>> {
         *counted.entry((job.route, status as i64)).or_default() += 1;
     }
     counter_problems(connection, &counted, &mut problems)?;
-    for (what, query) in SELECT_ORPHANS {
-        let found: i64 = connection.query_row(query, [], |row| row.get(0))?;
+    let orphans = connection
+        .prepare(SELECT_ORPHANS)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<Vec<(String, i64)>>>()?;
+    for (what, found) in orphans {
         if found > 0 {
             problems.push(format!("{found} {what}"));
         }
     }
     Ok(problems)
 }
-
-const SELECT_ORPHANS: [(&str, &str); 18] = [
-    (
-        "jobs with a number that may be given again",
-        "SELECT count(*) FROM jobs WHERE seq > (SELECT last_job FROM numbers)",
-    ),
-    (
-        "ready rows without a job, or of another route, priority or key",
-        "SELECT count(*) FROM ready WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = ready.route AND jobs.priority = ready.priority AND jobs.key IS ready.key)",
-    ),
-    (
-        "held rows without a job, or of another route, priority or key",
-        "SELECT count(*) FROM held WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = held.route AND jobs.priority = held.priority AND jobs.key = held.key)",
-    ),
-    (
-        "jobs whose key is not the one in their options",
-        "SELECT count(*) FROM jobs JOIN routes ON routes.id = route WHERE (SELECT name FROM keys WHERE id = key AND keys.product = routes.product AND keys.env = routes.env) IS NOT json_extract(options, '$.concurrency.key')",
-    ),
-    (
-        "keys that count wrong, or that nothing names",
-        "SELECT count(*) FROM keys WHERE jobs <> (SELECT count(*) FROM jobs WHERE key = keys.id) \
-         OR running <> (SELECT count(*) FROM running WHERE key = keys.id) OR jobs + running = 0 OR owed NOT BETWEEN 0 AND max",
-    ),
-    (
-        "keys with a free slot, runs that wait for it, and too few that may have it",
-        "SELECT count(*) FROM (SELECT DISTINCT key, route FROM held) AS waiting JOIN keys ON keys.id = waiting.key \
-         WHERE max > running + owed + (SELECT count(*) FROM ready WHERE ready.key = keys.id AND ready.route = waiting.route)",
-    ),
-    (
-        "unique keys whose job is not there, or has another key or route, or that are no longer left behind",
-        "SELECT count(*) FROM uniques WHERE (id IS NULL AND NOT EXISTS (SELECT 1 FROM jobs WHERE seq = job AND jobs.route = uniques.route \
-         AND json_extract(options, '$.unique.key') = uniques.key)) OR (id IS NOT NULL AND EXISTS (SELECT 1 FROM jobs WHERE seq = job))",
-    ),
-    (
-        "scheduled rows without a job",
-        "SELECT count(*) FROM scheduled WHERE job NOT IN (SELECT seq FROM jobs)",
-    ),
-    (
-        "far rows without a job",
-        "SELECT count(*) FROM far WHERE job NOT IN (SELECT seq FROM jobs)",
-    ),
-    (
-        "paused rows without a job",
-        "SELECT count(*) FROM paused WHERE job NOT IN (SELECT seq FROM jobs)",
-    ),
-    (
-        "tags that a job lacks, or has and that are not there",
-        "WITH wanted AS (SELECT DISTINCT value AS tag, seq AS job FROM jobs, json_each(jobs.options, '$.tags')) \
-         SELECT (SELECT count(*) FROM (SELECT * FROM wanted EXCEPT SELECT tag, job FROM tags)) \
-              + (SELECT count(*) FROM (SELECT tag, job FROM tags EXCEPT SELECT * FROM wanted))",
-    ),
-    (
-        "running rows without a job or an owner",
-        "SELECT count(*) FROM running WHERE job NOT IN (SELECT seq FROM jobs) OR owner NOT IN (SELECT id FROM instances)",
-    ),
-    (
-        "occurrences without a series that goes on",
-        "SELECT count(*) FROM occurrences WHERE job NOT IN (SELECT job FROM series WHERE state = 0)",
-    ),
-    (
-        "steps of a one-off that are not of its run, or whose run has completed",
-        "SELECT count(*) FROM steps JOIN jobs ON seq = job WHERE NOT recurring \
-         AND (steps.run <> jobs.run OR EXISTS (SELECT 1 FROM ended WHERE ended.job = seq AND status = 3))",
-    ),
-    (
-        "steps without a job, or of a run of a series that neither goes on nor has failed",
-        "SELECT count(*) FROM steps WHERE job NOT IN (SELECT seq FROM jobs WHERE NOT recurring) \
-         AND NOT EXISTS (SELECT 1 FROM occurrences WHERE occurrences.job = steps.job AND occurrences.run = steps.run) \
-         AND NOT EXISTS (SELECT 1 FROM jobs JOIN runs ON runs.job = seq WHERE seq = steps.job AND runs.run = steps.run AND runs.status = 4)",
-    ),
-    (
-        "attempts without a job",
-        "SELECT count(*) FROM runs WHERE job NOT IN (SELECT seq FROM jobs)",
-    ),
-    (
-        "ended rows without a job",
-        "SELECT count(*) FROM ended WHERE job NOT IN (SELECT seq FROM jobs)",
-    ),
-    (
-        "series or gaps without a recurring job",
-        "SELECT (SELECT count(*) FROM series WHERE job NOT IN (SELECT seq FROM jobs WHERE recurring)) + (SELECT count(*) FROM gaps WHERE job NOT IN (SELECT seq FROM jobs WHERE recurring))",
-    ),
-];
 
 fn run_states(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 6]> {
     let count = |table: &str| -> Result<i64> {

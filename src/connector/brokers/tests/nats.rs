@@ -11,8 +11,6 @@ use async_nats::jetstream::{self, stream};
 use async_nats::{Client, Subscriber};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream as futures};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const KIND: BrokerKind = BrokerKind::Nats;
@@ -183,30 +181,23 @@ async fn a_stream_stores_each_message_once_although_connections_break() {
     let Some(url) = address(KIND, "a_stream_stores_each_message_once_although_connections_break") else {
         return;
     };
-    let proxy = Arc::new(Proxy::to(&host_and_port(&url)).await);
+    let proxy = Proxy::to(&host_and_port(&url)).await;
     let (connector, name) = (plain(KIND, &at_port(&url, proxy.port()), stored()).await, unique());
     let client = async_nats::connect(&url).await.unwrap();
     let mut stream = make_stream(&client, &name).await;
-    let going = Arc::new(AtomicBool::new(true));
-    let cutter = {
-        let (proxy, going) = (Arc::clone(&proxy), Arc::clone(&going));
-        tokio::spawn(async move {
-            while going.load(Ordering::Relaxed) {
-                tokio::time::sleep(Duration::from_millis(150)).await;
-                proxy.cut();
-            }
-        })
-    };
-    let publishes = futures::iter(0..200).map(|_| async {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let (connector, proxy, subject) = (&connector, &proxy, &name);
+    let publishes = futures::iter(0..200).map(|number| async move {
+        // Breaks the connection under those that are publishing.
+        if number % 30 == 29 {
+            proxy.cut();
+        }
         let id = JobId::generate();
-        while publish_as(&connector, &name, "{}", id.clone()).await.is_err() {
+        while publish_as(connector, subject, "{}", id.clone()).await.is_err() {
+            // Real time: the pause between two attempts.
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
     publishes.buffer_unordered(10).collect::<Vec<()>>().await;
-    going.store(false, Ordering::Relaxed);
-    cutter.await.unwrap();
     assert_eq!(stream.info().await.unwrap().state.messages, 200);
     jetstream::new(client).delete_stream(&name).await.unwrap();
 }

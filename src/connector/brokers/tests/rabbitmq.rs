@@ -68,6 +68,7 @@ impl Listener for QueueListener {
             match self.channel.basic_get((&*self.queue).into(), get).await.unwrap() {
                 Some(message) => break message.delivery,
                 None if Instant::now() > until => return None,
+                // A queue that is asked for one message gives no signal.
                 None => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         };

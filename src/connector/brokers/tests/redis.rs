@@ -80,6 +80,7 @@ impl Listener for StreamListener {
                 });
             }
             if self.ready.is_empty() {
+                // A stream that is asked for a range gives no signal.
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }

@@ -4,6 +4,7 @@ use super::support::{TestDatabase, open, run};
 use crate::connector::Failure;
 use crate::connector::databases::Dialect;
 use crate::resources::DatabaseKind;
+use crate::testing::eventually::eventually;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -169,7 +170,7 @@ fn id_in(answer: &str) -> u64 {
     rest.split('}').next().unwrap().parse().unwrap()
 }
 
-/// A statement that the server is at work on for a minute, with the mark in it.
+/// A statement that runs for a minute on the server, with the mark in it.
 async fn start_sleeping_statement(database: &TestDatabase) -> (String, JoinHandle<Result<String, Failure>>) {
     let mark = format!("m{}", uuid::Uuid::now_v7().simple());
     let sql = format!(
@@ -178,16 +179,8 @@ async fn start_sleeping_statement(database: &TestDatabase) -> (String, JoinHandl
     );
     let connector = Arc::clone(&database.connector);
     let task = tokio::spawn(async move { run(&connector, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await });
-    until("at work", async || is_running(database, &mark).await).await;
+    eventually("the statement runs", async || is_running(database, &mark).await).await;
     (mark, task)
-}
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let since = Instant::now();
-    while !holds().await {
-        assert!(since.elapsed() < Duration::from_secs(20), "never {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test]
@@ -199,7 +192,10 @@ async fn dropped_job_cancels_its_statement_on_the_server() {
     {
         let (mark, task) = start_sleeping_statement(&database).await;
         task.abort();
-        until("stopped", async || !is_running(&database, &mark).await).await;
+        eventually("the statement has stopped", async || {
+            !is_running(&database, &mark).await
+        })
+        .await;
         // Nobody gets that connection again.
         database.sql("SELECT 1 AS x").await;
     }
@@ -273,6 +269,7 @@ async fn killed_connection_is_replaced() {
         .await
         .unwrap();
         other.backend.close().await;
+        // Real time: a connection is checked before use when it was idle for half a second.
         tokio::time::sleep(Duration::from_millis(700)).await;
         assert_eq!(database.run("count", r#"{"table":"t"}"#).await, r#"{"count":0}"#);
     }

@@ -1,31 +1,65 @@
-//! The walk's steps by which a user changes jobs, and what the plain model says of them.
+//! Moves by which a user changes jobs, and what the model makes of them.
 
 use super::super::changing::resume;
 use super::super::test_support::*;
-use super::{Job, MAX_NAMES, Run, Walk, first};
+use super::Walk;
+use super::model::{Job, Run, first};
 use crate::clock::Millis;
 use crate::model::{EventKind, Kind, Status};
 use crate::store::{Change, ChangeOutcome, ListFilter, Timing};
 
 impl Walk<'_> {
     pub(super) async fn change(&mut self) {
-        let name = self.rng.below(MAX_NAMES).to_string();
-        let due = self.later();
-        let gone = self.rng.below(8) == 0;
+        let name = self.random_name();
+        let due = self.random_time();
+        let over = self.rng.below(8) == 0;
         let recurring = self.jobs.get(&name).is_some_and(|job| job.recurring);
         let change = match self.rng.below(7) {
             0 | 1 => Change::Pause,
-            2 | 3 => resume((!gone).then_some(due)),
+            2 | 3 => resume((!over).then_some(due)),
             4 => Change::Retry { due },
             5 => Change::Reschedule(Timing {
-                due: (!gone || !recurring).then_some(due),
+                due: (!over || !recurring).then_some(due),
                 recurrence: recurring.then(|| every(1_000)),
             }),
-            _ if gone => Change::Delete,
+            _ if over => Change::Delete,
             _ => Change::CancelRun { reason: None },
         };
         let answer = self.s.change(&name, change.clone(), self.now).await;
         self.check_change(&name, &change, &answer);
+    }
+
+    pub(super) async fn cancel(&mut self) {
+        let name = self.random_name();
+        let answer = self
+            .s
+            .store
+            .cancel(&id(&name), Some("why not"), self.now)
+            .await
+            .unwrap();
+        let Some(job) = self.jobs.get_mut(&name) else {
+            assert_eq!(answer, ChangeOutcome::NotFound);
+            return;
+        };
+        if job.status().is_ended() {
+            assert_eq!(answer, ChangeOutcome::Forbidden(job.status()));
+            return;
+        }
+        let running = job
+            .runs
+            .values()
+            .filter(|(run, _)| matches!(run, Run::Running(..)))
+            .count();
+        assert!(
+            matches!(answer, ChangeOutcome::Done { running: ref told, .. } if told.len() == running),
+            "{answer:?} {job:?}"
+        );
+        job.executions += i64::try_from(job.runs.len()).unwrap();
+        for run in std::mem::take(&mut job.runs).into_keys() {
+            job.steps.run_ended(run, job.recurring, Status::Cancelled, self.now);
+        }
+        (job.ended, job.next_at, job.paused) = (Some(Status::Cancelled), None, false);
+        self.expect_event(EventKind::Cancelled, &name);
     }
 
     /// The same change for several jobs, of which some forbid it.
@@ -84,8 +118,8 @@ impl Walk<'_> {
     }
 
     fn allows(&self, job: &Job, change: &Change) -> bool {
-        let table = job.status().allows(change.action(), Kind::of(job.recurring));
-        table
+        let allowed_by_state = job.status().allows(change.action(), Kind::of(job.recurring));
+        allowed_by_state
             && match change {
                 Change::CancelRun { .. } => !job.recurring || !job.runs.is_empty(),
                 Change::Retry { .. } => !job.recurring || (job.failed && job.runs.is_empty()),
@@ -96,7 +130,7 @@ impl Walk<'_> {
 
     fn apply(&mut self, name: &str, change: &Change) {
         let now = self.now;
-        self.changed += 1;
+        self.reached.changes += 1;
         self.apply_to_model(name, change, now);
         let kind = match change {
             Change::Pause => EventKind::Paused,
@@ -133,10 +167,10 @@ impl Job {
         self.runs.values().any(|(run, _)| matches!(run, Run::Running(..)))
     }
 
-    /// One that is going, else the oldest.
+    /// One that is running, else the oldest.
     fn current_run(&self) -> i64 {
-        let going = self.runs.iter().find(|(_, (run, _))| matches!(run, Run::Running(..)));
-        *going.or(self.runs.iter().next()).unwrap().0
+        let running = self.runs.iter().find(|(_, (run, _))| matches!(run, Run::Running(..)));
+        *running.or(self.runs.iter().next()).unwrap().0
     }
 
     fn pause(&mut self) {
@@ -178,8 +212,12 @@ impl Job {
         }
         let paused = self.paused;
         for (run, _) in self.runs.values_mut() {
-            let new = first(due, now);
-            *run = if paused { Run::Paused(due.unwrap_or(now)) } else { new };
+            let unpaused = first(due, now);
+            *run = if paused {
+                Run::Paused(due.unwrap_or(now))
+            } else {
+                unpaused
+            };
         }
     }
 

@@ -1,7 +1,9 @@
-//! What the plain model knows of keys: how many runs may go at once, and which job is the only one of its kind.
+//! What the model knows of keys: how many runs of a concurrency key may be claimed at once, and which job holds a unique
+//! key.
 
 use super::super::test_support::*;
-use super::{Job, Run, Walk};
+use super::Walk;
+use super::model::{Job, Run};
 use crate::clock::Millis;
 use crate::model::{Concurrency, JobOptions, Status, Unique};
 use crate::store::{Inserted, RunPosition};
@@ -9,13 +11,14 @@ use std::collections::BTreeMap;
 
 /// Limits by concurrency key.
 pub(super) type Keys = BTreeMap<&'static str, i64>;
-/// Who had a unique key of a route last.
+/// The last owner of a unique key, by the last part of its route and the key.
 pub(super) type Uniques = BTreeMap<(&'static str, Box<str>), UniqueKeyOwner>;
 
 #[derive(Clone, Debug)]
 pub(super) struct UniqueKeyOwner {
     name: String,
     incarnation: usize,
+    /// Its period ends, wall time.
     until: Millis,
 }
 
@@ -35,37 +38,37 @@ impl Walk<'_> {
         }
     }
 
-    /// The job that keeps a unique key from the job of this name.
+    /// The other job whose unique key makes a dispatch of this name a duplicate.
     pub(super) fn unique_key_owner(
         &self,
         name: &str,
         on: &'static str,
         unique: Option<&Unique>,
     ) -> Option<UniqueKeyOwner> {
-        let unique_key_owner = self.uniques.get(&(on, unique?.key.clone()))?;
+        let owner = self.uniques.get(&(on, unique?.key.clone()))?;
         let job = self
             .jobs
-            .get(&unique_key_owner.name)
-            .filter(|job| job.incarnation == unique_key_owner.incarnation);
-        let own = unique_key_owner.name == name && job.is_some();
-        let keeps = unique_key_owner.until > self.now || job.is_some_and(|job| !job.status().is_ended());
-        (keeps && !own).then(|| unique_key_owner.clone())
+            .get(&owner.name)
+            .filter(|job| job.incarnation == owner.incarnation);
+        let own = owner.name == name && job.is_some();
+        let keeps = owner.until > self.now || job.is_some_and(|job| !job.status().is_ended());
+        (keeps && !own).then(|| owner.clone())
     }
 
-    pub(super) fn check_duplicate(&mut self, unique_key_owner: &UniqueKeyOwner, answer: &Inserted) {
+    pub(super) fn check_duplicate(&mut self, owner: &UniqueKeyOwner, answer: &Inserted) {
         let Inserted::Duplicate(found, summary) = answer else {
-            panic!("{answer:?} instead of {unique_key_owner:?}")
+            panic!("{answer:?} instead of {owner:?}")
         };
-        assert_eq!(*found, id(&unique_key_owner.name));
+        assert_eq!(*found, id(&owner.name));
         match self
             .jobs
-            .get(&unique_key_owner.name)
-            .filter(|job| job.incarnation == unique_key_owner.incarnation)
+            .get(&owner.name)
+            .filter(|job| job.incarnation == owner.incarnation)
         {
             Some(job) => assert_eq!(summary.status, job.status()),
             None => assert!(summary.status.is_ended()),
         }
-        self.duplicates += 1;
+        self.reached.duplicates += 1;
     }
 
     /// A dispatch of the job was accepted.
@@ -80,32 +83,30 @@ impl Walk<'_> {
             self.limits.insert(key, concurrency.limit);
         }
         if let Some(unique) = &options.unique {
-            let unique_key_owner = UniqueKeyOwner {
+            let owner = UniqueKeyOwner {
                 name: name.to_owned(),
                 incarnation: job.incarnation,
                 until: self.now + unique.period.unwrap_or(0),
             };
-            self.uniques.insert((on, unique.key.clone()), unique_key_owner);
+            self.uniques.insert((on, unique.key.clone()), owner);
         }
     }
 
-    /// The job goes, or gets other keys.
+    /// The job is deleted, or gets other keys.
     pub(super) fn forget_unique(&mut self, name: &str) {
         let incarnation = self.jobs.get(name).map(|job| job.incarnation);
-        self.uniques.retain(|_, unique_key_owner| {
-            unique_key_owner.name != name || Some(unique_key_owner.incarnation) != incarnation
-        });
+        self.uniques
+            .retain(|_, owner| owner.name != name || Some(owner.incarnation) != incarnation);
     }
 
-    /// Retention deletes what has ended: a unique key stays until its period is over.
+    /// Retention deletes ended jobs; a unique key outlives its job until its period is over.
     pub(super) fn sweep_uniques(&mut self) {
         let (jobs, now) = (&self.jobs, self.now);
-        let lives = |unique_key_owner: &UniqueKeyOwner| {
-            jobs.get(&unique_key_owner.name)
-                .is_some_and(|job| job.incarnation == unique_key_owner.incarnation && job.ended.is_none())
+        let lives = |owner: &UniqueKeyOwner| {
+            jobs.get(&owner.name)
+                .is_some_and(|job| job.incarnation == owner.incarnation && job.ended.is_none())
         };
-        self.uniques
-            .retain(|_, unique_key_owner| unique_key_owner.until > now || lives(unique_key_owner));
+        self.uniques.retain(|_, owner| owner.until > now || lives(owner));
     }
 
     pub(super) fn running_with(&self, key: &str) -> i64 {
@@ -121,19 +122,19 @@ impl Walk<'_> {
             let due = job.runs.values().filter(|(run, _)| *run == Run::Ready).count();
             *ready.entry(job.key).or_default() += due;
         }
-        let mut open = 0;
+        let mut claimable = 0;
         for (key, count) in ready {
-            let room = key.map_or(i64::MAX, |key| self.limits[key] - self.running_with(key));
-            let room = usize::try_from(room.max(0)).unwrap();
-            open += count.min(room);
-            self.crowded += usize::from(count > room);
+            let free = key.map_or(i64::MAX, |key| self.limits[key] - self.running_with(key));
+            let free = usize::try_from(free.max(0)).unwrap();
+            claimable += count.min(free);
+            self.reached.blocking_claims += usize::from(count > free);
         }
-        open
+        claimable
     }
 
-    /// A due job is held exactly while its key is full.
+    /// A due run is blocked exactly while its key is full.
     pub(super) async fn check_position(&self, name: &str, job: &Job) {
-        // Of several runs the store shows one.
+        // Of several runs the store shows one only.
         if job.status() != Status::Queued || job.runs.len() > 1 {
             return;
         }
@@ -146,10 +147,10 @@ impl Walk<'_> {
         match position {
             RunPosition::Blocked {
                 running: seen,
-                limit: most,
+                limit: stored_limit,
                 ..
             } => assert!(
-                (seen, most) == (running, limit) && running >= limit,
+                (seen, stored_limit) == (running, limit) && running >= limit,
                 "{name} {position:?}"
             ),
             RunPosition::Ready { .. } => assert!(running < limit, "{name} {position:?} {running} of {limit}"),

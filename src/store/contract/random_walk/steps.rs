@@ -1,19 +1,21 @@
-//! The walk's steps in which runs finish theirs, and what the plain model remembers of them.
+//! Moves that record the steps of runs, and what the model remembers of them.
 
-use super::{Run, Walk, number};
+use super::Walk;
+use super::model::number;
 use crate::clock::Millis;
 use crate::model::Status;
 use crate::store::{ClaimRef, ClaimedRun};
 use std::collections::BTreeMap;
 
-/// What the runs of a job have finished: none of those that completed.
+/// Finished steps of the runs of a job. Those of a completed run are deleted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Steps {
     of_runs: BTreeMap<i64, Vec<String>>,
-    /// Of a series, the run that failed last, and when.
+    /// When the last failed run of a series ended, and its number.
     failed: Option<(Millis, i64)>,
-    /// A run whose steps went with its history, or did not.
+    /// A run whose steps retention may have deleted together with their history.
     maybe_trimmed: Option<i64>,
+    /// Retention ran since that failure.
     swept: bool,
 }
 
@@ -45,7 +47,7 @@ impl Steps {
 }
 
 impl Walk<'_> {
-    /// A process says that a run has finished something.
+    /// A process records a step of a run, or deletes all of them.
     pub(super) async fn finish_step(&mut self) {
         if self.claims.is_empty() {
             return;
@@ -61,15 +63,13 @@ impl Walk<'_> {
             self.s.finish_step(process, &run, &tag).await
         };
         let number = number(&run);
-        let is_claimed = self.processes.contains(&process)
-            && self.jobs.get(&name).and_then(|job| job.runs.get(&number)).is_some_and(
-                |(position, _)| matches!(position, Run::Running(by, token, _) if (*by, *token) == (process, run.token)),
-            );
+        let is_claimed =
+            self.processes.contains(&process) && self.jobs.get(&name).is_some_and(|job| job.is_claimed(process, &run));
         assert_eq!(done.is_ok(), is_claimed, "{name} {run:?} {done:?}");
         let Some(job) = self.jobs.get_mut(&name).filter(|_| is_claimed) else {
             return;
         };
-        self.finished += 1;
+        self.reached.recorded_steps += 1;
         if forget {
             job.steps.of_runs.remove(&number);
             return;
@@ -80,7 +80,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A run that is claimed has what was finished of it.
+    /// A claimed run has the steps that earlier attempts recorded.
     pub(super) async fn check_steps(&mut self, name: &str, run: &ClaimedRun) {
         let found = self.s.finished(run).await;
         let number = number(run);
@@ -91,6 +91,6 @@ impl Walk<'_> {
         }
         let known = steps.of_runs.get(&number).cloned().unwrap_or_default();
         assert_eq!(found, known, "{name} {run:?} {steps:?}");
-        self.recalled += usize::from(!found.is_empty());
+        self.reached.claims_with_steps += usize::from(!found.is_empty());
     }
 }

@@ -1,43 +1,90 @@
-//! A server that goes away, connections that are cut or stall: what was acknowledged stays, and nothing needs help.
+//! A server that goes away, connections that are cut or stall: what was acknowledged stays, and the store recovers by
+//! itself.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
 use super::test_support::{Schema, Server, add, claim};
-use crate::error::ErrorCode;
+use crate::error::{Error, ErrorCode};
 use crate::model::{JobId, NewJob, Status};
+use crate::store::contract::report_skipped;
 use crate::store::contract::test_support::{T0, done, one_off};
 use crate::store::{CompleteParams, Completed, Completion, InsertParams, ListFilter, Store};
+use crate::testing::eventually::eventually;
 use crate::testing::proxy::Proxy;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
-/// A store that reaches its server through this.
-async fn store_through(proxy: &Proxy, schema: &Schema) -> Arc<PostgresStore> {
+/// A store that reaches its server at this port of this machine.
+async fn open_at_port(schema: &Schema, port: u16) -> Result<Arc<PostgresStore>, Error> {
     let url = schema
         .url_with("")
-        .replacen(&schema.server(), &format!("127.0.0.1:{}", proxy.port()), 1);
-    PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
-        .await
-        .unwrap()
+        .replacen(&schema.server(), &format!("127.0.0.1:{port}"), 1);
+    PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap())).await
 }
 
-fn server(test: &str) -> Option<(Schema, String)> {
+/// A schema of the test's own, and a store that reaches it through a proxy.
+async fn store_through_proxy(test: &str) -> Option<(Schema, Proxy, Arc<PostgresStore>)> {
+    let schema = schema(test)?;
+    let proxy = Proxy::to(&schema.server()).await;
+    let store = open_at_port(&schema, proxy.port()).await.unwrap();
+    Some((schema, proxy, store))
+}
+
+fn schema(test: &str) -> Option<Schema> {
     let Some(server) = Server::named() else {
-        crate::store::contract::report_skipped(test);
+        report_skipped(test);
         return None;
     };
-    let schema = server.schema();
-    let at = schema.server();
-    Some((schema, at))
+    Some(server.schema())
 }
 
-/// Dispatches and runs jobs for as long as `running`; returns the ids of those that were acknowledged.
-async fn load(store: Arc<PostgresStore>, running: Arc<AtomicBool>, name: &'static str) -> HashSet<JobId> {
+/// Processes that dispatch and run jobs until they are told to stop.
+struct Load {
+    stopped: Arc<AtomicBool>,
+    /// Dispatches that were acknowledged so far.
+    dispatches: Arc<AtomicUsize>,
+    dispatching: JoinHandle<HashSet<JobId>>,
+    working: JoinHandle<usize>,
+}
+
+impl Load {
+    fn start(store: &Arc<PostgresStore>) -> Self {
+        let (stopped, dispatches) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        Self {
+            dispatching: tokio::spawn(dispatch(
+                Arc::clone(store),
+                Arc::clone(&stopped),
+                Arc::clone(&dispatches),
+            )),
+            working: tokio::spawn(work(Arc::clone(store), Arc::clone(&stopped))),
+            stopped,
+            dispatches,
+        }
+    }
+
+    /// Waits until another dispatch was acknowledged.
+    async fn progress(&self) {
+        let before = self.dispatches.load(Ordering::Relaxed);
+        eventually("a dispatch is acknowledged", async || {
+            self.dispatches.load(Ordering::Relaxed) > before
+        })
+        .await;
+    }
+
+    /// The ids of the dispatches that were acknowledged, and how many completions were accepted.
+    async fn stop(self) -> (HashSet<JobId>, usize) {
+        self.stopped.store(true, Ordering::Relaxed);
+        (self.dispatching.await.unwrap(), self.working.await.unwrap())
+    }
+}
+
+async fn dispatch(store: Arc<PostgresStore>, stopped: Arc<AtomicBool>, dispatches: Arc<AtomicUsize>) -> HashSet<JobId> {
     let mut acknowledged = HashSet::new();
     let mut number = 0;
-    while running.load(Ordering::Relaxed) {
+    while !stopped.load(Ordering::Relaxed) {
         let jobs: Vec<NewJob> = (0..5)
             .map(|_| NewJob {
                 id: JobId::generate(),
@@ -53,16 +100,16 @@ async fn load(store: Arc<PostgresStore>, running: Arc<AtomicBool>, name: &'stati
         };
         if store.insert(params).await.is_ok() {
             acknowledged.extend(ids);
+            dispatches.fetch_add(1, Ordering::Relaxed);
         }
     }
-    assert!(!acknowledged.is_empty(), "{name} got nothing through");
     acknowledged
 }
 
-async fn work(store: Arc<PostgresStore>, running: Arc<AtomicBool>) -> usize {
+async fn work(store: Arc<PostgresStore>, stopped: Arc<AtomicBool>) -> usize {
     let instance = store.register(600_000).await.unwrap();
     let mut counted = 0;
-    while running.load(Ordering::Relaxed) {
+    while !stopped.load(Ordering::Relaxed) {
         let Ok(claimed) = claim_known(&store, instance).await else {
             continue;
         };
@@ -92,17 +139,11 @@ async fn work(store: Arc<PostgresStore>, running: Arc<AtomicBool>) -> usize {
                 break;
             }
         }
-        if claimed.is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
     }
     counted
 }
 
-async fn claim_known(
-    store: &PostgresStore,
-    instance: i64,
-) -> Result<Vec<crate::store::ClaimedRun>, crate::error::Error> {
+async fn claim_known(store: &PostgresStore, instance: i64) -> Result<Vec<crate::store::ClaimedRun>, Error> {
     store.routes_after(0).await?;
     Ok(claim(store, instance, 20).await?.runs)
 }
@@ -134,75 +175,63 @@ async fn nothing_is_lost(schema: &Schema, acknowledged: &HashSet<JobId>, complet
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_while_connections_are_cut() {
-    let Some((schema, at)) = server("nothing_is_lost_while_connections_are_cut") else {
+    let Some((schema, proxy, store)) = store_through_proxy("nothing_is_lost_while_connections_are_cut").await else {
         return;
     };
-    let proxy = Proxy::to(&at).await;
-    let store = store_through(&proxy, &schema).await;
-    let running = Arc::new(AtomicBool::new(true));
-    let loading = tokio::spawn(load(Arc::clone(&store), Arc::clone(&running), "the load"));
-    let working = tokio::spawn(work(Arc::clone(&store), Arc::clone(&running)));
+    let load = Load::start(&store);
     for _ in 0..25 {
         let before = proxy.connections();
         proxy.cut();
         // The store is back before the next cut.
-        let waiting = Instant::now();
-        while proxy.connections() == before && waiting.elapsed() < Duration::from_secs(20) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        eventually("the store connects again", async || proxy.connections() > before).await;
+        load.progress().await;
     }
-    running.store(false, Ordering::Relaxed);
-    let (acknowledged, completed) = (loading.await.unwrap(), working.await.unwrap());
+    let (acknowledged, completed) = load.stop().await;
     nothing_is_lost(&schema, &acknowledged, completed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_while_the_server_terminates_connections() {
-    let Some((schema, _)) = server("nothing_is_lost_while_the_server_ends_all_connections") else {
+    let Some(schema) = schema("nothing_is_lost_while_the_server_terminates_connections") else {
         return;
     };
     let url = schema.url_with(&format!("&application_name={}", schema.name));
     let store = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
         .await
         .unwrap();
-    let running = Arc::new(AtomicBool::new(true));
-    let loading = tokio::spawn(load(Arc::clone(&store), Arc::clone(&running), "the load"));
-    let working = tokio::spawn(work(Arc::clone(&store), Arc::clone(&running)));
+    let load = Load::start(&store);
     let client = schema.client().await;
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
     let mut ended = 0;
     while ended < 30 {
         ended += client.query_one(end, &[&schema.name]).await.unwrap().get::<_, i64>(0);
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        load.progress().await;
     }
-    running.store(false, Ordering::Relaxed);
-    let (acknowledged, completed) = (loading.await.unwrap(), working.await.unwrap());
+    let (acknowledged, completed) = load.stop().await;
     nothing_is_lost(&schema, &acknowledged, completed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stalled_connection_is_replaced() {
-    let Some((schema, at)) = server("a_connection_that_stalls_is_given_up_and_made_anew") else {
+    let Some((_schema, proxy, store)) = store_through_proxy("stalled_connection_is_replaced").await else {
         return;
     };
-    let proxy = Proxy::to(&at).await;
-    let store = store_through(&proxy, &schema).await;
     let instance = store.register(60_000).await.unwrap();
     add(&store, "before").await.unwrap();
     proxy.stall(true);
-    // A sign of life has its own, short deadline.
+    // The renewal of a lease has a short deadline of its own.
     let began = Instant::now();
     assert_eq!(
         store.renew(instance, 60_000).await.unwrap_err().code,
         ErrorCode::ConnectionError
     );
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    let lost_before = proxy.lost_bytes();
     let adding = tokio::spawn({
         let store = Arc::clone(&store);
         async move { add(&store, "meanwhile").await }
     });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    eventually("the dispatch is sent", async || proxy.lost_bytes() > lost_before).await;
     proxy.stall(false);
     // What was sent into the silence is sent again on another connection.
     adding.await.unwrap().unwrap();
@@ -213,20 +242,17 @@ async fn stalled_connection_is_replaced() {
 
 #[tokio::test]
 async fn dispatch_fails_without_a_server_and_succeeds_after_it_returns() {
-    let Some((schema, at)) = server("a_dispatch_without_a_server_is_refused_after_a_while") else {
+    let Some(schema) = schema("dispatch_fails_without_a_server_and_succeeds_after_it_returns") else {
         return;
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let url = schema.url_with("").replacen(&at, &format!("127.0.0.1:{port}"), 1);
-    let error = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
-        .await
-        .unwrap_err();
+    let error = open_at_port(&schema, port).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::ConnectionError);
     assert!(error.message.contains("cannot reach"), "{error}");
-    let proxy = Proxy::to(&at).await;
-    let store = store_through(&proxy, &schema).await;
+    let proxy = Proxy::to(&schema.server()).await;
+    let store = open_at_port(&schema, proxy.port()).await.unwrap();
     proxy.cut();
     add(&store, "x").await.unwrap();
 }

@@ -30,7 +30,7 @@ async fn fill(store: &PostgresStore, count: usize, on: &str, priority: i32) {
 #[tokio::test]
 async fn claim_respects_its_slots_under_any_query_plan() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::report_skipped("a_claim_takes_no_more_than_its_slots_under_any_plan");
+        return crate::store::contract::report_skipped("claim_respects_its_slots_under_any_query_plan");
     };
     let schema = server.schema();
     let store = schema.open().await;
@@ -66,9 +66,7 @@ async fn claim_respects_its_slots_under_any_query_plan() {
 #[tokio::test]
 async fn claim_cost_is_independent_of_unserved_rows() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::report_skipped(
-            "a_claim_beside_many_rows_that_nobody_serves_costs_what_it_takes",
-        );
+        return crate::store::contract::report_skipped("claim_cost_is_independent_of_unserved_rows");
     };
     let schema = server.schema();
     let store = schema.open().await;

@@ -1,5 +1,4 @@
-//! Several processes on one schema: nothing is claimed twice, nothing is lost, no two verbs wait for each other in a
-//! circle for good.
+//! Several processes on one schema: nothing is claimed twice, nothing is lost, and deadlocks are resolved.
 
 use super::super::PostgresStore;
 use super::test_support::{Server, add, claim, served};
@@ -16,7 +15,7 @@ use std::time::Duration;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_claims_share_the_jobs() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::report_skipped("processes_that_claim_at_the_same_time_share_the_jobs");
+        return crate::store::contract::report_skipped("concurrent_claims_share_the_jobs");
     };
     let schema = server.schema();
     let first = schema.open().await;
@@ -89,13 +88,13 @@ async fn complete_all(
         .unwrap()
 }
 
-/// Names that all tasks dispatch and change, so that they meet.
+/// Number of job names that all tasks dispatch and change, so that they conflict.
 const NAMES: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_operations_keep_the_invariants() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::report_skipped("verbs_of_several_processes_on_the_same_jobs");
+        return crate::store::contract::report_skipped("concurrent_operations_keep_the_invariants");
     };
     let schema = server.schema();
     let store = schema.open().await;
@@ -106,7 +105,7 @@ async fn concurrent_operations_keep_the_invariants() {
         } else {
             schema.open().await
         };
-        tasks.push(tokio::spawn(async move { wander(&store, task).await }));
+        tasks.push(tokio::spawn(async move { random_operations(&store, task).await }));
     }
     for task in tasks {
         task.await.unwrap();
@@ -114,7 +113,7 @@ async fn concurrent_operations_keep_the_invariants() {
     store.check_invariants().await;
 }
 
-async fn wander(store: &PostgresStore, task: usize) {
+async fn random_operations(store: &PostgresStore, task: usize) {
     let mut instance = store.register(60_000).await.unwrap();
     for step in 0..150_usize {
         let dice = step * 7 + task * 13;
@@ -140,7 +139,7 @@ async fn wander(store: &PostgresStore, task: usize) {
             }
             6 => advance(store, now).await,
             7 if step % 40 == 7 => {
-                // With what it holds, which another claims again.
+                // With its claims, which another process claims again.
                 store.unregister(instance, now).await.unwrap();
                 instance = store.register(60_000).await.unwrap();
             }
@@ -233,13 +232,13 @@ async fn change(store: &PostgresStore, name: &str, dice: usize, now: i64) {
 #[tokio::test]
 async fn dispatch_of_another_process_is_notified_at_once() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::report_skipped("a_dispatch_of_another_process_is_heard_at_once");
+        return crate::store::contract::report_skipped("dispatch_of_another_process_is_notified_at_once");
     };
     let schema = server.schema();
     let (here, there) = (schema.open().await, schema.open().await);
     let mut changes = here.changes();
     here.watch_other_processes(true);
-    // The connection that listens is made in the background, and says so.
+    // The listening connection is opened in the background, and reports a change when it is there.
     tokio::time::timeout(Duration::from_secs(20), changes.changed())
         .await
         .unwrap()
@@ -257,12 +256,12 @@ async fn dispatch_of_another_process_is_notified_at_once() {
 #[tokio::test]
 async fn process_declared_dead_claims_nothing() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::report_skipped("a_process_that_was_taken_for_dead_claims_nothing");
+        return crate::store::contract::report_skipped("process_declared_dead_claims_nothing");
     };
     let schema = server.schema();
     let store = schema.open().await;
     add(&store, "x").await.unwrap();
-    // A lease that is over when it begins, by the server's clock.
+    // A lease that has expired when it begins, by the server's clock.
     let instance = store.register(-1).await.unwrap();
     assert_eq!(store.recover(T0, 3).await.unwrap().instances, 1);
     assert!(claim(&store, instance, 5).await.unwrap().runs.is_empty());

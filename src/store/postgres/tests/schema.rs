@@ -176,9 +176,7 @@ async fn missing_create_privilege_names_the_grant() {
 #[tokio::test]
 async fn connection_errors_name_the_cause_without_the_password() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::report_skipped(
-            "what_keeps_it_from_connecting_is_named_and_the_password_is_not",
-        );
+        return crate::store::contract::report_skipped("connection_errors_name_the_cause_without_the_password");
     };
     let missing = server.url().replacen("/test", "/no_such_database", 1);
     let error = refusal(&missing).await;

@@ -1,16 +1,17 @@
-//! Beside a transaction that is old, what was taken stays in the queue's pages: claims must not step over it each time.
-//! Counted in pages, which come out the same however busy the machine is.
+//! While an old transaction is open, the rows of claimed runs stay in the pages of the queue: claims must not step over
+//! them each time. Counted in pages, which does not depend on how busy the machine is.
 
 use super::super::PostgresStore;
 use super::test_support::{Schema, Server, served};
 use crate::model::NewJob;
 use crate::store::contract::test_support::{T0, done, one_off, retry};
 use crate::store::{ClaimParams, ClaimedRun, CompleteParams, Completed, Completion, InsertParams, InstanceId, Store};
+use crate::testing::eventually::eventually;
 use std::sync::Arc;
 
-/// Jobs that are done while the snapshot is open.
+/// Jobs that are completed while the snapshot is open.
 const COMPLETED_JOBS: usize = 20_000;
-/// The time of all verbs; what was done was due at `T0`.
+/// Wall time of all operations; the completed jobs were due at `T0`.
 const NOW: i64 = T0 + 2_000;
 
 async fn add(store: &PostgresStore, name: &str, count: usize, change: impl Fn(NewJob) -> NewJob) {
@@ -56,7 +57,7 @@ async fn complete_all(store: &PostgresStore, instance: InstanceId, runs: Vec<Cla
     assert!(counted.iter().all(|answer| matches!(answer, Completed::Accepted(_))));
 }
 
-/// A store with much that was done beside an open snapshot, and the connection that holds that.
+/// A store with many jobs completed since an open snapshot, and the connection that holds the snapshot.
 async fn store_with_old_snapshot(schema: &Schema) -> (Arc<PostgresStore>, InstanceId, tokio_postgres::Client) {
     let store = schema.open().await;
     let instance = store.register(3_600_000).await.unwrap();
@@ -75,7 +76,7 @@ async fn store_with_old_snapshot(schema: &Schema) -> (Arc<PostgresStore>, Instan
     (store, instance, old)
 }
 
-/// Pages that one claim asks for, which finds what was just added.
+/// Pages that a claim of newly added runs reads.
 async fn pages_read_by_claim(store: &PostgresStore, instance: InstanceId, name: &str) -> i64 {
     let later = |job: NewJob| NewJob {
         due: Some(T0 + 1_000),
@@ -92,7 +93,7 @@ async fn pages_read_by_claim(store: &PostgresStore, instance: InstanceId, name: 
 #[tokio::test]
 async fn claims_skip_dead_rows_kept_by_an_old_snapshot() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::report_skipped("claims_beside_an_old_snapshot_look_behind_what_was_done");
+        return crate::store::contract::report_skipped("claims_skip_dead_rows_kept_by_an_old_snapshot");
     };
     let schema = server.schema();
     let (store, instance, old) = store_with_old_snapshot(&schema).await;
@@ -105,7 +106,7 @@ async fn claims_skip_dead_rows_kept_by_an_old_snapshot() {
     }
     assert!(
         from_the_beginning > 300,
-        "{from_the_beginning} pages: nothing was left to step over"
+        "{from_the_beginning} pages: no dead rows to step over"
     );
     assert!(
         behind.iter().all(|pages| *pages * 5 < from_the_beginning),
@@ -118,15 +119,15 @@ async fn claims_skip_dead_rows_kept_by_an_old_snapshot() {
 #[tokio::test]
 async fn runs_added_behind_the_scan_position_are_claimed_next() {
     let Some(server) = Server::named() else {
-        return crate::store::contract::report_skipped("what_this_process_puts_behind_the_place_is_claimed_next");
+        return crate::store::contract::report_skipped("runs_added_behind_the_scan_position_are_claimed_next");
     };
     let schema = server.schema();
     let (store, instance, _old) = store_with_old_snapshot(&schema).await;
     store.inner.scan_positions.end_rest();
     pages_read_by_claim(&store, instance, "first").await;
     store.inner.scan_positions.prolong_rest();
-    assert!(!store.inner.scan_positions.pages().1, "no place is remembered");
-    // Due earlier than all that was done, and of better priority.
+    assert!(!store.inner.scan_positions.pages().1, "no scan position is kept");
+    // Due before all completed runs, and of higher priority.
     let early = |job: NewJob| NewJob {
         due: Some(T0 - 5_000),
         ..job
@@ -136,7 +137,7 @@ async fn runs_added_behind_the_scan_position_are_claimed_next() {
     add(&store, "urgent", 2, urgent).await;
     let first = claim(&store, instance, 2).await;
     assert!(first.iter().all(|run| run.priority == -7), "{first:?}");
-    // More of them than slots: those that remain are not passed by.
+    // More runs than slots: the rest is claimed next.
     for left in [2, 1] {
         assert_eq!(claim(&store, instance, 1).await.len(), 1, "{left} left");
     }
@@ -162,7 +163,7 @@ async fn runs_added_behind_the_scan_position_are_claimed_next() {
 #[tokio::test]
 async fn runs_added_by_others_behind_the_scan_position_are_claimed_after_the_rest() {
     let Some(server) = Server::named() else {
-        let name = "what_another_process_puts_behind_the_place_waits_no_longer_than_the_rest";
+        let name = "runs_added_by_others_behind_the_scan_position_are_claimed_after_the_rest";
         return crate::store::contract::report_skipped(name);
     };
     let schema = server.schema();
@@ -175,9 +176,9 @@ async fn runs_added_by_others_behind_the_scan_position_are_claimed_after_the_res
         ..job
     };
     add(&other, "early", 1, early).await;
-    let began = std::time::Instant::now();
-    while claim(&store, instance, 10).await.is_empty() {
-        assert!(began.elapsed().as_secs() < 10, "never found");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    // The rest ends by itself, in real time.
+    eventually("the run is claimed", async || {
+        !claim(&store, instance, 10).await.is_empty()
+    })
+    .await;
 }

@@ -1,4 +1,4 @@
-//! What the tests of a server are written with: schemas of their own, connections beside the store's.
+//! Fixtures of the tests on a server: a schema for each test, and connections beside the store's.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
 use crate::error::Error;
@@ -101,7 +101,7 @@ impl Drop for Schema {
     }
 }
 
-/// A connection beside the store's.
+/// A connection of the test's own.
 pub(super) async fn client(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(async move {

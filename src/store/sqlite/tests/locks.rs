@@ -51,6 +51,7 @@ fn child(name: &str, path: &Path) -> std::process::Child {
             "--nocapture",
         ])
         .env(CHILD, path)
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
@@ -58,18 +59,18 @@ fn child(name: &str, path: &Path) -> std::process::Child {
 
 type Output = std::io::Lines<std::io::BufReader<std::process::ChildStdout>>;
 
-/// Reads what the child prints until it says `word`; the rest must stay readable for as long as it prints.
+/// Reads the output of the child up to a line with `word`. The rest must stay readable for as long as the child prints.
 fn wait_for(child: &mut std::process::Child, word: &str) -> Output {
     let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(
         lines.by_ref().map_while(Result::ok).any(|line| line.contains(word)),
-        "the child never said {word}"
+        "the child ended without {word}"
     );
     lines
 }
 
 #[allow(clippy::print_stdout)]
-fn say(word: &str) {
+fn report(word: &str) {
     println!("\n{word}");
 }
 
@@ -92,20 +93,14 @@ async fn locks_are_open_file_descriptions_and_conflict_with_posix_locks_of_this_
 }
 
 #[cfg(target_os = "linux")]
-#[test]
-fn a_file_that_another_copy_of_sqlite_has_open_is_refused() {
+#[tokio::test]
+async fn a_file_that_another_copy_of_sqlite_has_open_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
-    drop(open(&path));
+    open(&path).close().await.unwrap();
     let other_copy = std::fs::File::open(&path).unwrap();
-    // The store that was dropped may need a moment to let go.
-    let error = loop {
-        match super::SqliteStore::open(super::SqliteConfig::new(super::Location::File(path.clone()))) {
-            Ok(store) => drop(store),
-            Err(error) => break error,
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
+    let config = super::SqliteConfig::new(super::Location::File(path.clone()));
+    let error = super::SqliteStore::open(config).unwrap_err();
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(error.message.contains("another copy of SQLite"), "{error}");
     drop(other_copy);
@@ -118,7 +113,7 @@ async fn webhook_of_another_process_applies_from_its_commit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let (here, elsewhere) = (open(&path), open(&path));
-    // The writer here has read that nobody wants anything.
+    // This store has cached that there is no webhook.
     add(&*here, "before").await;
     let new = webhook("a", &[crate::model::EventKind::Scheduled]);
     elsewhere.set_webhook(new, 1, T0).await.unwrap();
@@ -176,7 +171,7 @@ async fn two_processes_write_in_turn() {
     const JOBS: usize = 400;
     if let Some(path) = std::env::var_os(CHILD) {
         let store = open(Path::new(&path));
-        say("open");
+        report("open");
         for n in 0..JOBS {
             add(&*store, &format!("child/{n}")).await;
         }
@@ -206,13 +201,14 @@ async fn two_processes_write_in_turn() {
 
 #[tokio::test]
 async fn killed_process_is_detected_by_its_lock_before_its_lease_expires() {
-    const NAME: &str = "a_killed_process_is_found_by_its_lock_before_its_lease_ends";
+    const NAME: &str = "killed_process_is_detected_by_its_lock_before_its_lease_expires";
     if let Some(path) = std::env::var_os(CHILD) {
         let store = open(Path::new(&path));
         let instance = store.register(3_600_000).await.unwrap();
         assert_eq!(claim(&*store, instance, 9).await.len(), 1);
-        say("claimed");
-        std::thread::sleep(Duration::from_secs(60));
+        report("claimed");
+        // Until it is killed, or the parent has ended and closed this.
+        let _ = std::io::stdin().lines().next();
         return;
     }
     let folder = tempfile::tempdir().unwrap();

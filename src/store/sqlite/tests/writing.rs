@@ -1,4 +1,4 @@
-//! The writer: durability, failures of one verb and of the disk, order, and its end.
+//! The writer: durability, failures of one operation and of the disk, order, and its end.
 
 use super::super::write_operation::WriteOptions;
 use super::super::{Durability, Location};
@@ -61,6 +61,7 @@ async fn background_work_sees_the_work_time_of_others() {
     alone(Arc::clone(&store)).await;
     for _ in 0..2 {
         let busy = store.write(WriteOptions::plain(1), move |_| {
+            // Real time: it is measured.
             std::thread::sleep(work);
             Ok(())
         });
@@ -70,33 +71,56 @@ async fn background_work_sees_the_work_time_of_others() {
     assert_eq!(
         alone(store).await,
         Duration::ZERO,
-        "asked already, and slices are no work of others"
+        "taken already, and time slices are not work of others"
     );
 }
 
-/// Keeps the writer busy until what is sent meanwhile waits as one batch.
-fn busy(store: &Arc<SqliteStore>) -> tokio::task::JoinHandle<Result<()>> {
-    let store = Arc::clone(store);
-    tokio::spawn(async move {
-        let wait = |_: &mut super::super::tx::Tx<'_>| {
-            std::thread::sleep(Duration::from_millis(100));
-            Ok(())
-        };
-        store.write(WriteOptions::plain(1), wait).await
-    })
+/// An operation that keeps the writer busy, so that what is sent meanwhile waits as one batch.
+struct BusyWriter {
+    operation: tokio::task::JoinHandle<Result<()>>,
+    release: std::sync::mpsc::Sender<()>,
+}
+
+impl BusyWriter {
+    /// Returns when the writer is at the operation.
+    async fn start(store: &Arc<SqliteStore>) -> Self {
+        let store = Arc::clone(store);
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        let mut started = Some(started);
+        let (release, released) = std::sync::mpsc::channel();
+        let operation = tokio::spawn(async move {
+            let wait = move |_: &mut super::super::tx::Tx<'_>| {
+                // A transaction that failed is tried again.
+                if let Some(started) = started.take() {
+                    started.send(()).unwrap();
+                }
+                // Ends with an error too, when the test has failed.
+                let _ = released.recv();
+                Ok(())
+            };
+            store.write(WriteOptions::plain(1), wait).await
+        });
+        has_started.await.unwrap();
+        Self { operation, release }
+    }
+
+    /// Lets the operation end. Last in a `join!`: the others have sent theirs by then.
+    async fn release(self) {
+        self.release.send(()).unwrap();
+        self.operation.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failing_operation_does_not_affect_its_batch() {
     let subject_folder = tempfile::tempdir().unwrap();
     let store = open(&subject_folder.path().join("jobs.db"));
-    let wait = busy(&store);
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    let busy = BusyWriter::start(&store).await;
     let bad = store.write(WriteOptions::plain(1), |tx| {
         Ok(tx.connection.execute_batch("INSERT INTO nowhere VALUES (1)")?)
     });
-    let (good, bad, other) = tokio::join!(add(&store, one_off("x")), bad, add(&store, one_off("y")));
-    wait.await.unwrap().unwrap();
+    let (x, y) = (add(&store, one_off("x")), add(&store, one_off("y")));
+    let (good, bad, other, ()) = tokio::join!(x, bad, y, busy.release());
     assert_eq!(bad.unwrap_err().code, ErrorCode::StoreError);
     assert_eq!(
         (good.unwrap(), other.unwrap()),
@@ -126,12 +150,10 @@ async fn lease_renewal_is_written_before_queued_operations() {
             Ok(())
         }
     };
-    let wait = busy(&store);
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    let busy = BusyWriter::start(&store).await;
     let plain = store.write(WriteOptions::plain(1), note("plain"));
     let urgent = store.write(WriteOptions::urgent(), note("urgent"));
-    let (plain, urgent) = tokio::join!(plain, urgent);
-    wait.await.unwrap().unwrap();
+    let (plain, urgent, ()) = tokio::join!(plain, urgent, busy.release());
     plain.and(urgent).unwrap();
     assert_eq!(*order.lock().unwrap(), ["urgent", "plain"]);
 }
@@ -156,7 +178,7 @@ async fn full_disk_is_reported_and_recovered_from() {
     let error: Error = add(&store, large("x")).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(error.message.contains("disk is full"), "{error}");
-    // What fits is still taken, and what was there stays.
+    // What fits is still written, and earlier jobs stay.
     add(&store, one_off("small")).await.unwrap();
     store.check_invariants().await;
     limit_pages(&store, 10_000).await;
@@ -204,11 +226,9 @@ async fn dropped_store_ends_its_threads_and_releases_its_file() {
 async fn close_completes_queued_operations() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("jobs.db"));
-    let wait = busy(&store);
-    tokio::time::sleep(Duration::from_millis(30)).await;
-    let (added, closed) = tokio::join!(add(&store, one_off("x")), store.close());
+    let busy = BusyWriter::start(&store).await;
+    let (added, closed, ()) = tokio::join!(add(&store, one_off("x")), store.close(), busy.release());
     closed.unwrap();
-    wait.await.unwrap().unwrap();
     assert_eq!(added.unwrap(), [Inserted::Created]);
     assert_eq!(add(&store, one_off("y")).await.unwrap_err().code, ErrorCode::Closed);
 }
