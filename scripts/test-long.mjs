@@ -45,7 +45,7 @@ const CHECKS = {
     about: 'jobs without a pause for --minutes: each runs once, memory and file level off; needs the built addon',
     command: ({ minutes }) => [
       process.execPath,
-      [join('benchmark', 'scheduler', 'soak.mjs'), '--minutes', String(minutes)],
+      [join('bench', 'node', 'scheduler', 'soak.mjs'), '--minutes', String(minutes)],
     ],
   },
 };

@@ -1,4 +1,4 @@
-//! Measures how many inputs a second one core resolves, and prints one JSON object: case → inputs a second.
+//! Measures how many inputs one core resolves, and prints one JSON object: case → inputs a second.
 //!
 //! `cargo bench --no-default-features --bench expr`
 #![allow(
@@ -26,13 +26,13 @@ impl SecretValues for NoSecrets {
     }
 }
 
-/// Time that this process has computed, not waited for a core.
+/// CPU time of this process.
 fn process_cpu_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
-/// Calls a second of computing: the median of several rounds.
+/// Calls per second of CPU time: the median of several rounds.
 fn calls_per_second(mut call: impl FnMut()) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
@@ -51,7 +51,7 @@ fn calls_per_second(mut call: impl FnMut()) -> f64 {
     rounds[ROUNDS / 2].round()
 }
 
-/// Ten expressions among about 2 KB of other things.
+/// Ten expressions in about 2 KB of JSON.
 fn input(with_expressions: bool) -> String {
     let expressions = [
         "$Session{user}{email}",

@@ -1,7 +1,7 @@
-// What the programs here measure and print with.
+// Statistics and formats that the programs of this folder share.
 import { statSync } from 'node:fs';
 
-/** The value below which the part `q` of all values lies. */
+/** The quantile `q` of the values. */
 export const quantile = (values, q) =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(q * values.length))];
 
@@ -20,7 +20,7 @@ export function sizeOf(file) {
   return sizes.reduce((a, b) => a + b);
 }
 
-/** A promise, and what settles it. */
+/** A promise with the function that resolves it. */
 export function withResolvers() {
   let resolve;
   const promise = new Promise((done) => {

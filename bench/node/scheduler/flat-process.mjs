@@ -18,7 +18,7 @@ const sampleRss = () => {
 };
 const rssSampler = setInterval(sampleRss, 50);
 
-/** How long it took, and the CPU time of this process, both for one job, in µs. */
+/** Wall time and CPU time of this process for each job, in µs. */
 async function measurePerJob(work) {
   const cpu = process.cpuUsage();
   const start = performance.now();
@@ -37,7 +37,7 @@ function dispatchAll(ductape) {
   return Promise.all(Array.from({ length: IN_FLIGHT }, lane));
 }
 
-/** Runs all that are due, and leaves those that come later alone. */
+/** Runs the jobs that are due. */
 async function runAll(ductape) {
   const all = withResolvers();
   let done = 0;
@@ -48,7 +48,7 @@ async function runAll(ductape) {
   leave();
 }
 
-/** 99 of 100 delays of the event loop were shorter, in ms. */
+/** 99th percentile of the delay of the event loop, ms. */
 async function withLoopDelay(work) {
   const loop = monitorEventLoopDelay({ resolution: 1 });
   loop.enable();
@@ -93,7 +93,7 @@ for (let n = 0; n < ROUNDS; n++) {
 const times = await latency(ductape);
 sampleRss();
 clearInterval(rssSampler);
-// The machine is rarely ours alone: the best of some rounds is nearest to what the work takes.
+// Other programs share the machine: the best of some rounds is nearest to the cost of the work.
 const best = (read) => Math.min(...rounds.map(read));
 process.stdout.write(
   JSON.stringify({

@@ -1,5 +1,5 @@
-// What a store full of jobs costs its user: statistics, lists, changes of many jobs, and dispatches beside such a change.
-// Usage: node benchmark/scheduler/million.mjs [jobs]
+// Latency on a store of a million jobs: statistics, lists, changes of many jobs, and dispatches during such a change.
+// Usage: node bench/node/scheduler/million.mjs [jobs]
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ async function timed(work) {
   return { ms: performance.now() - start, result };
 }
 
-/** The same question, often. */
+/** Repeats a call and prints its latencies. */
 async function measureQuery(name, question, times = 50) {
   const all = [];
   let last;
@@ -35,7 +35,7 @@ async function measureQuery(name, question, times = 50) {
   return last;
 }
 
-/** One dispatch after the other, until `work` is done. */
+/** Dispatches jobs one after the other until `work` has ended. */
 async function dispatchDuring(ductape, work) {
   let going = true;
   const busy = timed(work).finally(() => {

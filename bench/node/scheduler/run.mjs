@@ -1,5 +1,5 @@
-// What the package does on this machine, through its public interface: dispatch, run, latency, lateness. With `--store`
-// also the store alone beside bare SQLite, in the same run. Usage: node benchmark/scheduler/run.mjs [--store] [jobs]
+// Figures of the package on this machine, through its public interface: dispatch, run, latency, lateness. With `--store`
+// also the store alone beside bare SQLite, in the same run. Usage: node bench/node/scheduler/run.mjs [--store] [jobs]
 import { spawnSync } from 'node:child_process';
 import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ const quantile = (values, q) =>
 const rate = (count, ms) => `${Math.round((count / ms) * 1000).toLocaleString('en')}/s`;
 const row = (...cells) => console.log(`| ${cells.join(' | ')} |`);
 
-/** Time of one small write with fsync here, in ms: every "fsynced" figure rests on it. */
+/** Time of one small write with fsync, ms: the lower bound of every "fsynced" figure. */
 function fsyncCost() {
   const file = openSync(join(folder, 'fsync'), 'w');
   const times = [];
@@ -134,7 +134,7 @@ async function latency(durability) {
   await ductape.close();
 }
 
-/** Jobs due one by one, a thousand a second, for ten seconds. */
+/** Lateness of jobs that are due one by one, a thousand a second, for ten seconds. */
 async function lateness() {
   const count = 10_000;
   const ductape = open('lateness');

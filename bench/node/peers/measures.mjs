@@ -31,7 +31,7 @@ async function addBatches(queue, jobs) {
   }
 }
 
-/** Runs `jobs` jobs that are there; fails unless each came exactly once. */
+/** Runs `jobs` waiting jobs; fails unless each runs exactly once. */
 async function runAll(queue, jobs) {
   const seen = new Uint8Array(jobs);
   const all = deferred();
@@ -43,7 +43,7 @@ async function runAll(queue, jobs) {
   });
   await all.promise;
   const ms = performance.now() - start;
-  // Whatever would come twice has had its chance.
+  // Time for a surplus run.
   await delay(200);
   if (seen.some((count) => count !== 1)) throw new Error('a job was not delivered exactly once');
   return ms;

@@ -1,5 +1,5 @@
-// What a PostgreSQL database takes while jobs come, run and are swept: tables, indexes and dead rows after each quarter.
-// Usage: DUCTAPE_TEST_POSTGRES=postgres://… node benchmark/scheduler/sizes.mjs [jobs] [kept]
+// Size of a PostgreSQL database while jobs are dispatched, run and swept: tables, indexes and dead rows after each quarter.
+// Usage: DUCTAPE_TEST_POSTGRES=postgres://… node bench/node/scheduler/sizes.mjs [jobs] [kept]
 import { setTimeout as delay } from 'node:timers/promises';
 import { Ductape } from 'ductape';
 import pg from 'pg';
@@ -9,7 +9,7 @@ if (!server) throw new Error('DUCTAPE_TEST_POSTGRES names no server');
 const jobs = Number(process.argv[2] ?? 1_000_000);
 const kept = Number(process.argv[3] ?? 10_000);
 const BATCH = 1_000;
-/** Jobs that wait at most, so that dispatches and runs go on side by side. */
+/** Upper bound of the waiting jobs, so that dispatches and runs overlap. */
 const WAITING = 20_000;
 const schema = `ductape_sizes_${process.pid}`;
 const url = new URL(server);
@@ -20,7 +20,7 @@ await client.connect();
 const mib = (bytes) => (Number(bytes) / 2 ** 20).toFixed(1);
 
 async function print(done) {
-  // What the collector of statistics has not been told yet is told by then.
+  // The statistics collector is up to date by then.
   await delay(2_000);
   const { rows } = await client.query(
     `SELECT relname AS name, pg_table_size(oid) AS heap, pg_indexes_size(oid) AS indexes,

@@ -1,5 +1,5 @@
 // ductape on a store that the caller names.
-import { Ductape } from '../../../index.mjs';
+import { Ductape } from '../../../../index.mjs';
 
 const target = { app: 'email-service', event: 'send_welcome_email' };
 const inputOf = (payload) => ({ ...target, input: { body: payload } });

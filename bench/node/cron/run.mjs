@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { CronExpressionParser } from 'cron-parser';
 import { Cron } from 'croner';
 
-// The same instants and the same method as in benches/cron.rs.
+// The same instants and the same method as in bench/rust/cron.rs.
 const FIRST_INSTANT_MS = Date.UTC(2025, 2, 1);
 const INSTANT_STEP_MS = 37 * 3_600_000 + 61_000;
 const INSTANT_COUNT = 32;
@@ -57,7 +57,7 @@ function measure(prepare) {
 }
 
 function measureRust() {
-  const options = { cwd: new URL('../..', import.meta.url), encoding: 'utf8', maxBuffer: 1 << 24 };
+  const options = { cwd: new URL('../../..', import.meta.url), encoding: 'utf8', maxBuffer: 1 << 24 };
   const printed = execFileSync('cargo', ['bench', '--quiet', '--bench', 'cron'], options);
   return JSON.parse(printed.slice(printed.indexOf('{')));
 }

@@ -1,4 +1,4 @@
-// The servers that the contenders stand on: found at their addresses, or, for Redis, started for the run.
+// The servers that the contenders need: found at their addresses, or, for Redis, started for the run.
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -48,7 +48,7 @@ async function findPostgres() {
   }
 }
 
-/** What there is, by the name of what a contender needs; `undefined` = not there. */
+/** The servers by name; `undefined`: not available. */
 export async function findServers(folder) {
   return { redis: await findRedis(folder), postgres: await findPostgres() };
 }

@@ -157,7 +157,7 @@ async fn insert_ours(store: &Arc<SqliteStore>, rows: usize, in_flight: usize) ->
     rows as f64 / started.elapsed().as_secs_f64()
 }
 
-/// The same rows in transactions of `batch`, by the shortest code there is.
+/// Inserts the same rows in transactions of `batch`, with the least code.
 fn insert_bare(path: &Path, rows: usize, batch: usize) -> f64 {
     let db = rusqlite::Connection::open(path).unwrap();
     db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768; PRAGMA foreign_keys = OFF").unwrap();
@@ -201,7 +201,7 @@ async fn fill(store: &SqliteStore, count: usize, make: impl Fn(usize) -> NewJob)
     }
 }
 
-/// Nothing takes the events out of the outbox: only what changes pay for them is measured.
+/// Subscribes to all events. Nothing relays them: only the cost of writing them is measured.
 async fn want_all(store: &SqliteStore) {
     let webhook = NewWebhook {
         id: "wh".into(),
@@ -212,7 +212,7 @@ async fn want_all(store: &SqliteStore) {
     store.set_webhook(webhook, 1, T0).await.unwrap();
 }
 
-/// The statements of the three verbs alone, in memory: no file, no sync, calls of a hundred jobs.
+/// The statements of the three verbs, in memory: no file, no sync, a hundred jobs per call.
 async fn verbs_round(rows: usize) {
     const JOBS_PER_CALL: usize = 100;
     let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
@@ -260,7 +260,7 @@ async fn claim_round(what: &str, waiting: usize, rows: usize, hooked: bool) {
         want_all(&store).await;
     }
     let (mine, foreign) = (route("mail"), route("elsewhere"));
-    // A third far away, a third soon, a third due and of a route that nobody here runs; with better priority than ours.
+    // A third due in days, a third soon, a third due now on a route that is not served; all with higher priority than ours.
     fill(&store, waiting, |n| {
         let (on, due) = match n % 3 {
             0 => (&mine, T0 + (n as i64 % 30) * DAY + 2 * DAY + n as i64),
@@ -343,7 +343,7 @@ impl Worker {
         self.store.complete(params).await.unwrap();
     }
 
-    /// Runs a second, and the ms of the slowest turn, until nothing is left to claim.
+    /// Runs all jobs; returns runs per second, and the slowest turn, ms.
     async fn run_all(&self, slots: usize) -> (f64, f64) {
         let started = Instant::now();
         let (mut done, mut slowest) = (0, 0.0_f64);
@@ -375,7 +375,7 @@ fn keyed(on: &Arc<Route>, limit: i64) -> NewJob {
     }
 }
 
-/// Jobs behind one full concurrency key: what they cost others, and how fast they run one after the other.
+/// Jobs behind one full concurrency key: their cost to other jobs, and how fast they run one after the other.
 async fn blocked_round(held: usize, rows: usize) {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("jobs.db"));
@@ -421,7 +421,7 @@ async fn blocked_round(held: usize, rows: usize) {
     worker.store.close().await.unwrap();
 }
 
-/// Deleting jobs that have ended, by retention, with nothing beside it.
+/// Rate at which retention deletes ended jobs.
 async fn sweep_round(rows: usize) {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("jobs.db"));

@@ -25,7 +25,7 @@ if (!sizes.every((size) => Number.isInteger(size) && size > 0)) {
 }
 const DAY = 86_400_000;
 const BATCH = 10_000;
-/** The two figures that must not fall with the number of jobs that wait may do so by this factor. */
+/** Lowest accepted ratio of a rate beside the most waiting jobs to the rate beside the fewest. */
 const MAX_SLOWDOWN_FACTOR = 1.4;
 const MAX_RSS_BYTES = 150e6;
 const MAX_LOOP_DELAY_MS = 10;
@@ -44,7 +44,7 @@ async function fill(file, waiting) {
   await ductape.close();
 }
 
-/** The figures of a process of its own, which finds `waiting` jobs. */
+/** Figures of a new process on a store with `waiting` jobs. */
 function measure(waiting) {
   const folder = mkdtempSync(join(tmpdir(), 'ductape-flat-'));
   const file = join(folder, 'jobs.db');
@@ -89,7 +89,7 @@ function table(results) {
   return lines.join('\n');
 }
 
-/** Says how the figures stand to what they are to be. */
+/** Compares the figures with their goals. */
 function judge(results) {
   const verdict = (good, text) => console.log(`${good ? 'met' : 'MISSED'}: ${text}`);
   const [few, many] = [results[0], results[results.length - 1]];
@@ -125,5 +125,5 @@ writeFileSync(join(values.out, 'flat.svg'), flatChart(results));
 if (values.publish) {
   const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}:`;
   publish('docs/design/store.md', 'flat', `${machine}\n\n${table(results)}`);
-  writeFileSync(join(import.meta.dirname, '../../docs/flat.svg'), flatChart(results));
+  writeFileSync(join(import.meta.dirname, '../../../docs/flat.svg'), flatChart(results));
 }

@@ -1,4 +1,4 @@
-// Who takes part: what it stands on, and what it has promised when it says that a job is stored.
+// The contenders: the server that each needs, and what it guarantees when it acknowledges a job.
 const sqlite = (place) => `sqlite:${place.file}`;
 const postgres = (place) => `${place.postgres}?schema=${place.name}`;
 

@@ -1,5 +1,5 @@
 //! Measures parsing and the next instant, for this engine and the `croner` crate, and prints one
-//! JSON object: library → operation → pattern and zone → nanoseconds. `benchmark/cron/run.mjs`
+//! JSON object: library → operation → pattern and zone → nanoseconds. `bench/node/cron/run.mjs`
 //! reads it.
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, FixedOffset, Utc};
 use ductape::cron::{CronExpr, DstPolicy, Zone};
 
-/// 2025-03-01T00:00Z, and how far apart the instants that are asked for lie.
+/// 2025-03-01T00:00Z, and the distance between the instants.
 const FIRST_INSTANT_MS: i64 = 1_740_787_200_000;
 const INSTANT_STEP_MS: i64 = 37 * 3_600_000 + 61_000;
 const INSTANT_COUNT: i64 = 32;
@@ -36,7 +36,7 @@ const CASES: [(&str, &str); 7] = [
 
 type Results = BTreeMap<String, BTreeMap<String, BTreeMap<String, f64>>>;
 
-/// The nanoseconds of one call: the median of several rounds.
+/// Time of one call, ns: the median of several rounds.
 fn nanoseconds_per_call(mut call: impl FnMut(i64)) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {

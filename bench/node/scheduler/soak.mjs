@@ -1,5 +1,5 @@
 // Dispatches and runs jobs without a pause while retention deletes them, and checks that each ran exactly once, and that
-// memory and file have levelled off. Usage: node benchmark/scheduler/soak.mjs [--minutes 20] [--rate jobs a second]
+// memory and file have levelled off. Usage: node bench/node/scheduler/soak.mjs [--minutes 20] [--rate jobs a second]
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,21 +14,21 @@ const minutes = Number(values.minutes ?? 20);
 const rate = Number(values.rate ?? Number.POSITIVE_INFINITY);
 if (!(minutes > 0 && rate > 0)) throw new Error('--minutes and --rate must be numbers above 0');
 
-/** Jobs that have been dispatched and have not run; more are not dispatched. */
+/** Upper bound of the jobs that have been dispatched and have not run. */
 const MAX_WAITING_JOBS = 10_000;
 const DISPATCHER_COUNT = 1_000;
 const MAX_SAMPLES = 240;
-/** Most that the last quarter may have above the third. */
+/** Upper bound of the growth from the third quarter to the last. */
 const MAX_GROWTH_FACTOR = 1.25;
 const RETAINED_JOBS = 100_000;
-/** The store may hold some more than are kept: what ended since the last sweep. */
+/** The store may hold more than retention keeps: jobs that ended since the last sweep. */
 const MAX_STORED_JOBS = 3 * RETAINED_JOBS;
 
 const folder = mkdtempSync(join(tmpdir(), 'ductape-soak-'));
 const file = join(folder, 'jobs.db');
 const target = { app: 'mail', event: 'send' };
 
-/** Numbers that were dispatched, or that ran: how many, and two sums of which a number that is there twice or never changes one. */
+/** A multiset of numbers: its size, and two sums, at least one of which changes when a number is missing or occurs twice. */
 class Tally {
   count = 0;
   #sum = 0n;
@@ -105,7 +105,7 @@ async function waitUntilAllRan() {
   while (ran.count < dispatched.count && performance.now() < deadline) await delay(50);
 }
 
-/** What is wrong with how a figure went on; nothing if it has levelled off. */
+/** Why a figure has not levelled off; nothing if it has. */
 function checkGrowth(name, figures, shown) {
   const quarter = (n) =>
     figures.slice(Math.floor((figures.length * n) / 4), Math.floor((figures.length * (n + 1)) / 4));

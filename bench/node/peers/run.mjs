@@ -37,7 +37,7 @@ const LIMIT = 240_000;
 const JOBS = options.quick
   ? { cold: 1, dispatch: 20_000, batches: 20_000, run: 20_000, latency: 200, lateness: 2_000 }
   : { cold: 1, dispatch: 100_000, batches: 100_000, run: 100_000, latency: 500, lateness: 3_000 };
-/** By what the number of jobs is divided for a contender that would take minutes. */
+/** Divisor of the number of jobs for a contender that would take minutes. */
 const SHARES = {
   'graphile-worker': { dispatch: 20, batches: 5, run: 10 },
   'graphile-worker, local queue': { dispatch: 20, batches: 5, run: 5 },
@@ -111,7 +111,7 @@ function summary(runs) {
 function versionOf(name) {
   const file = CONTENDERS[name].package
     ? join(import.meta.dirname, 'node_modules', CONTENDERS[name].package, 'package.json')
-    : join(import.meta.dirname, '../../package.json');
+    : join(import.meta.dirname, '../../../package.json');
   return JSON.parse(readFileSync(file, 'utf8')).version;
 }
 
@@ -126,7 +126,7 @@ const results = {};
 try {
   for (const measure of Object.keys(MEASURES)) {
     const runs = Object.fromEntries(present.map((name) => [name, []]));
-    // Round by round, so that whatever else the machine does falls on all of them.
+    // Contenders take turns in each round, so that other load on the machine affects all of them.
     for (let turn = 0; turn < rounds; turn++) {
       for (const name of present) runs[name].push(await round(name, measure));
     }
@@ -165,7 +165,7 @@ function table() {
     .join('\n');
 }
 
-/** How ductape on SQLite stands to BullMQ, in one sentence. */
+/** The ratios of ductape on SQLite to BullMQ, in one sentence. */
 function ratios() {
   const parts = [];
   for (const [measure, { title, unit }] of Object.entries(MEASURES)) {
@@ -188,5 +188,5 @@ console.log(`${machine}\n\n${table()}\n\n${ratios()}`);
 if (options.publish) {
   const text = `${machine}\n\n${table()}\n\n${ratios()}`;
   publish('README.md', 'peers', text);
-  writeFileSync(join(import.meta.dirname, '../../docs/benchmark.svg'), chart(results));
+  writeFileSync(join(import.meta.dirname, '../../../docs/benchmark.svg'), chart(results));
 }

@@ -1,4 +1,4 @@
-//! Measures what crosses and what is stored as text: ids and options. Prints one JSON object: case → ns of computing for each.
+//! Measures the encoding of ids and options. Prints one JSON object: case → ns of CPU time for each.
 //!
 //! `cargo bench --no-default-features --bench encoding`
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
@@ -11,13 +11,13 @@ use std::time::Duration;
 const ROUNDS: usize = 7;
 const ROUND_CPU_TIME: Duration = Duration::from_millis(200);
 
-/// Time that this process has computed, not waited for a core.
+/// CPU time of this process.
 fn process_cpu_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
-/// ns of one call: the median of several rounds.
+/// CPU time of one call, ns: the median of several rounds.
 fn nanoseconds_per_call(mut call: impl FnMut()) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
@@ -36,7 +36,7 @@ fn nanoseconds_per_call(mut call: impl FnMut()) -> f64 {
     rounds[ROUNDS / 2].round()
 }
 
-/// Every option that is kept as JSON, but for a session.
+/// All options that are stored as JSON, except a session.
 fn options() -> JobOptions {
     JobOptions {
         retry: Some(RetryPolicy::default()),

@@ -25,7 +25,7 @@ const ductape = new Ductape({
   ...(kind === 'native' && { resources: { products: [{ tag: 'shop', apps }] } }),
 });
 
-/** What the connector does, by hand. */
+/** A handler that does the work of the connector. */
 async function byFetch(job) {
   const response = await fetch(`${url}/v1/messages`, {
     method: 'POST',
@@ -38,7 +38,7 @@ async function byFetch(job) {
 }
 if (kind === 'fetch') ductape.actions.handle(target, byFetch);
 
-/** Jobs that are stored first, and then run until the last has ended. */
+/** Stores jobs, then measures their runs until the last has ended. */
 async function round(count) {
   const start_at = Date.now() + 1_000 + count / 20;
   for (let left = count; left > 0; left -= 1_000) {

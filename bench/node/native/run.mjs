@@ -1,6 +1,6 @@
 // Jobs that call an HTTP service, done by the package itself and, beside it, by a JavaScript handler with `fetch`: rate, CPU
 // and how long the program's event loop is kept from its own work. Service and contenders are processes of their own; the
-// contenders take turns, and each figure is the median of its rounds. Usage: node benchmark/native/run.mjs [jobs] [rounds]
+// contenders take turns, and each figure is the median of its rounds. Usage: node bench/node/native/run.mjs [jobs] [rounds]
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus } from 'node:os';

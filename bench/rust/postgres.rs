@@ -101,7 +101,7 @@ impl Bench {
         );
     }
 
-    /// The same rows in statements of `batch`, by the shortest SQL there is.
+    /// Inserts the same rows in statements of `batch`, with the least SQL.
     async fn insert_bare(&self, rows: usize, batch: usize) -> f64 {
         let insert = "WITH new AS (INSERT INTO ductape_bench.jobs (seq, id, route, priority, due, retries, recurring, run, created, updated, input) \
             SELECT nextval('ductape_bench.job_numbers'), id, 1, 0, $2, 3, false, 1, $2, $2, input FROM unnest($1::uuid[], $3::text[]) AS given (id, input) RETURNING seq) \
@@ -124,7 +124,7 @@ impl Bench {
     async fn claim_round(&self, what: &str, waiting: usize, rows: usize) {
         let store = self.open().await;
         let (mine, foreign) = (route("mail"), route("elsewhere"));
-        // A third far away, a third soon, a third due and of a route that nobody here runs; with better priority than ours.
+        // A third due in days, a third soon, a third due now on a route that is not served; all with higher priority than ours.
         fill(&store, waiting, |n| {
             let (on, due) = match n % 3 {
                 0 => (&mine, T0 + (n as i64 % 30) * DAY + 2 * DAY + n as i64),
@@ -167,7 +167,7 @@ impl Bench {
                 break;
             }
             done += runs.len();
-            // As in the engine, the next claim is under way while ends are written.
+            // As in the engine, the next claim overlaps with the completions.
             let store = Arc::clone(&store);
             ending = Some(tokio::spawn(async move {
                 let completions = runs.iter().map(|run| Completion {

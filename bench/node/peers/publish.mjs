@@ -1,10 +1,10 @@
-// Puts what was measured where it is shown: between two marks of a document, which are comments there.
+// Writes measurements into a document, between two comments that mark their place.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Replaces what stands between `<!-- bench:name -->` and `<!-- /bench:name -->`; the document is named from the root. */
 export function publish(document, name, text) {
-  const file = join(import.meta.dirname, '../..', document);
+  const file = join(import.meta.dirname, '../../..', document);
   const [begin, end] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`];
   const before = readFileSync(file, 'utf8');
   const [from, to] = [before.indexOf(begin), before.indexOf(end)];
