@@ -2,16 +2,20 @@
 // One attempt of a job, as its handler sees it. Knows the native side only through the bridge that it is given.
 
 const { DuctapeError, stringify } = require('./errors.js');
+const { NOTE } = require('./protocol.js');
 const { Steps } = require('./steps.js');
 
-/** The fields of the wire, and what an attempt can do. */
+/** The fields that Rust sent, and what a handler can do with its attempt. */
 class JobContext {
   #bridge;
   #key;
-  /** The attempt that this is, or that this is a part of. */
+  /** Key of the claim: of this attempt, or of the one that this is a part of. */
   #claim;
+  /** Created lazily, as `#steps`. */
   #controller;
-  #aborted;
+  /** Why the attempt was aborted. */
+  #abortReason;
+  /** ms until the run is due again. */
   #snooze;
   #steps;
 
@@ -29,18 +33,18 @@ class JobContext {
   get signal() {
     if (!this.#controller) {
       this.#controller = new AbortController();
-      if (this.#aborted) this.#controller.abort(this.#aborted);
+      if (this.#abortReason) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
   }
 
   // Bound, so that they can be taken out of the object.
   get progress() {
-    return (value) => this.#bridge.note(this.#key, this.#claim, 'progress', stringify(value, 'progress'));
+    return (value) => this.#bridge.note(this.#key, this.#claim, NOTE.PROGRESS, stringify(value, 'progress'));
   }
 
   get log() {
-    return (message) => this.#bridge.note(this.#key, this.#claim, 'log', JSON.stringify(String(message)));
+    return (message) => this.#bridge.note(this.#key, this.#claim, NOTE.LOG, JSON.stringify(String(message)));
   }
 
   get snooze() {
@@ -54,14 +58,14 @@ class JobContext {
 
   get step() {
     return (tag, work, options) => {
-      // An attempt without steps has no part in any of this.
+      // Created lazily: most attempts have no steps.
       this.#steps ??= new Steps(this, this.#bridge.steps(this.#key, this.#claim, this.part));
       return this.#steps.begin(tag, work, options);
     };
   }
 
   static abort(job, error) {
-    job.#aborted = error;
+    job.#abortReason = error;
     job.#controller?.abort(error);
   }
 

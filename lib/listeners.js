@@ -1,24 +1,25 @@
 'use strict';
-// Who listens to which events of jobs. Knows neither the native side nor the error class: both are passed in as functions.
+// The listeners of events of jobs. Knows neither the native side nor the error class: both are passed in as functions.
 
-/** Calls the listeners of one instance and keeps account of which events have any. */
+/** The listeners of one instance, and the mask of the events that have any. */
 class Listeners {
   #names;
   #onMaskChange;
   #refuse;
   #onListenerError;
-  /** Per event its listeners in the order they were added; a list is replaced and never changed, so that telling needs no copy. */
+  /** Per event its listeners in the order they were added; lists are replaced and never changed, so that `emit` needs no copy. */
   #entries = new Map();
 
   /**
-   * `names`: all events. `wanted(mask)` is told which of them have listeners, by place in `names`; `refuse(path, message)`
-   * throws; `failed(payload, error)` takes what a listener threw or rejected with.
+   * `names`: all events. `onMaskChange(mask)` is called when an event gets its first listener or loses its last, with a
+   * bit for each by its index in `names`; `refuse(path, message)` throws; `onListenerError(payload, error)` takes what a
+   * listener threw or rejected with.
    */
-  constructor(names, { wanted, refuse, failed }) {
+  constructor(names, { onMaskChange, refuse, onListenerError }) {
     this.#names = names;
-    this.#onMaskChange = wanted;
+    this.#onMaskChange = onMaskChange;
     this.#refuse = refuse;
-    this.#onListenerError = failed;
+    this.#onListenerError = onListenerError;
   }
 
   add(event, listener, once) {
@@ -28,7 +29,7 @@ class Listeners {
     return () => this.#remove(event, entry);
   }
 
-  /** Takes a listener away; one that was added more than once loses its last addition. */
+  /** Removes a listener; one that was added more than once loses its last addition. */
   remove(event, listener) {
     this.#check(event, listener);
     const entry = this.#of(event).findLast((each) => each.listener === listener);
@@ -37,7 +38,7 @@ class Listeners {
 
   emit(payload) {
     for (const entry of this.#of(payload.event)) {
-      // Taken away by another listener of the same event.
+      // Removed by another listener of the same event.
       if (entry.removed) continue;
       if (entry.once) this.#remove(payload.event, entry);
       this.#call(entry.listener, payload);
@@ -71,7 +72,7 @@ class Listeners {
     this.#entries.set(event, entries);
     if ((before === 0) === (entries.length === 0)) return;
     this.#onMaskChange(
-      this.#names.reduce((mask, name, place) => (this.#of(name).length > 0 ? mask | (1 << place) : mask), 0),
+      this.#names.reduce((mask, name, index) => (this.#of(name).length > 0 ? mask | (1 << index) : mask), 0),
     );
   }
 
@@ -85,4 +86,4 @@ class Listeners {
   }
 }
 
-exports.Listeners = Listeners;
+module.exports = { Listeners };

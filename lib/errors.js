@@ -1,5 +1,5 @@
 'use strict';
-// The error class, and what was thrown in a form that can cross to the native side. Knows neither instances nor jobs.
+// The error class, its form on the wire, and failures of handlers. Knows neither instances nor jobs.
 
 class DuctapeError extends Error {
   constructor(code, message, options = {}) {
@@ -9,7 +9,7 @@ class DuctapeError extends Error {
     if (options.details !== undefined) this.details = options.details;
   }
 
-  // A bundler or a test runner may load this file twice; an error is one of ours by what it is, not by which copy made it.
+  // A bundler or a test runner may load this file twice: the brand tells an error of this class, whichever copy made it.
   static [Symbol.hasInstance](value) {
     if (this !== DuctapeError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return value?.[BRAND] === true;
@@ -19,12 +19,12 @@ class DuctapeError extends Error {
 const BRAND = Symbol.for('ductape.error');
 Object.defineProperty(DuctapeError.prototype, BRAND, { value: true });
 
-/** An error that came over as `{ code, message, details, cause }`. */
+/** The error of the wire form `{ code, message, details?, cause? }`. */
 function toError({ code, message, details, cause }) {
   return new DuctapeError(code, message, { details, cause: cause === undefined ? undefined : new Error(cause) });
 }
 
-/** The same for an error the native side threw: its message is the JSON of it. */
+/** Throws an error of the native side, whose message is the JSON of one, as a `DuctapeError`. */
 function rethrow(error) {
   let wire;
   try {
@@ -35,12 +35,12 @@ function rethrow(error) {
   throw toError(wire);
 }
 
-/** Throws the refusal of an argument. */
+/** Throws a `VALIDATION_ERROR` about the argument `path`. */
 function refuse(path, message) {
   throw new DuctapeError('VALIDATION_ERROR', `${path}: ${message}`, { details: [{ path, message }] });
 }
 
-/** `JSON.stringify` of an argument, whose failures are the caller's. */
+/** `JSON.stringify` of an argument; throws a `VALIDATION_ERROR` about `what` when that fails. */
 function stringify(value, what) {
   let text;
   try {
@@ -52,23 +52,24 @@ function stringify(value, what) {
   return text === undefined ? 'null' : text;
 }
 
-/** What a handler threw, in a form that can be stored, whatever it was. */
+/** Whatever a handler threw, as `{ code, message, stack?, retryAfter? }`. Never throws. */
 function toFailure(error) {
   const text = (read) => {
     try {
       const value = read();
-      // Half a surrogate pair is no text that could be stored.
+      // A lone surrogate cannot be stored.
       return value === undefined || value === null || value === '' ? undefined : String(value).toWellFormed();
     } catch {
       return undefined;
     }
   };
-  const thrown = error !== null && (typeof error === 'object' || typeof error === 'function');
-  const retryAfter = Number(thrown ? text(() => error.retryAfter) : undefined);
+  const isObject = error !== null && (typeof error === 'object' || typeof error === 'function');
+  const retryAfter = Number(isObject ? text(() => error.retryAfter) : undefined);
   return {
-    code: (thrown && (text(() => error.code) ?? text(() => error.name))) || 'Error',
-    message: (thrown ? text(() => error.message) : undefined) ?? text(() => error) ?? `a handler threw ${typeof error}`,
-    stack: thrown ? text(() => error.stack) : undefined,
+    code: (isObject && (text(() => error.code) ?? text(() => error.name))) || 'Error',
+    message:
+      (isObject ? text(() => error.message) : undefined) ?? text(() => error) ?? `a handler threw ${typeof error}`,
+    stack: isObject ? text(() => error.stack) : undefined,
     retryAfter: Number.isFinite(retryAfter) ? retryAfter : undefined,
   };
 }

@@ -1,23 +1,25 @@
 'use strict';
-// The steps of one attempt: what is finished is written down and not done again, and undone when the job fails for good.
+// The steps of one attempt: a finished step is recorded and not run again, and rolled back when the job fails for good.
 // Knows the native side only through the functions that it is given.
 
 // Taken here, so that fake timers installed later do not stop a step that waits for its next try.
 const { setTimeout, clearTimeout } = require('node:timers');
 const { DuctapeError, refuse, stringify, toFailure } = require('./errors.js');
+const { NO_RETRY } = require('./protocol.js');
 
-/** Longest tag, in bytes. */
+/** Upper bound of the length of a tag. */
 const MAX_TAG_BYTES = 200;
+/** Upper bound of the option `retries`. */
 const MAX_RETRIES = 1000;
-/** Tags that begin with this are this package's. */
+/** Prefix of the tags that this package uses itself. */
 const RESERVED_PREFIX = 'ductape:';
-/** Written down before the first rollback: from then on the run is only undone. Its result is the failure. */
+/** Recorded before the first rollback, with the failure as its result: from then on the run is only rolled back. */
 const UNDOING_TAG = `${RESERVED_PREFIX}undoing`;
-/** Before the tag of a step whose rollback is over. */
+/** Prefix of the tag of a step whose rollback has ended. */
 const UNDONE_PREFIX = `${RESERVED_PREFIX}undone:`;
-/** Longest text of a failure that is kept. */
+/** Upper bound of each text of a failure that is kept. */
 const MAX_FAILURE_CHARS = 10_000;
-/** ms between tries of what the store cannot take now. */
+/** ms between tries of a write that the store has refused. */
 const RETRY_PAUSE_MS = 1000;
 
 function checkTag(tag, begun) {
@@ -46,7 +48,7 @@ function checkOptions(options) {
   return { retries, rollback };
 }
 
-/** The failure that an earlier attempt began to undo the run for. */
+/** The error of a stored failure. */
 function toDuctapeError({ code, message }) {
   return new DuctapeError(code, message);
 }
@@ -54,23 +56,23 @@ function toDuctapeError({ code, message }) {
 class Steps {
   #job;
   #native;
-  /** Tags of this attempt. */
+  /** Tags of the steps that this attempt has begun. */
   #begun = new Set();
   /** Promises of steps that have not settled. */
   #pending = new Set();
-  /** What earlier attempts finished: a promise of a map from tag to JSON text or undefined. */
+  /** Promise of what earlier attempts finished: a map from tag to `{ order, text }`; `text` is JSON or undefined. */
   #recalled;
-  /** Finished steps that can be undone: `{ order, tag, rollback, retries, result }`. */
+  /** Finished steps that have a rollback: `{ order, tag, rollback, retries, result }`. */
   #undoable = [];
-  /** Steps finished by any attempt, so that each has a number. */
+  /** Number of steps finished by any attempt: the order of the next. */
   #finished = 0;
-  /** The failure that the run is being undone for. */
+  /** The failure that the run is being rolled back for. */
   #undoing;
 
   /**
-   * `native`: `recall()`, `record(tag, text)` and `forget()` answer with promises; `delay(failure, spent, retries)` gives
-   * the ms until the next try, null when there is none, -1 when the attempt is over; without `spent` it asks for the next attempt of the job.
-   * `mask(text)` hides secrets, `warn(message)` tells the operator, `timePasses` says whether time passes by itself.
+   * `native`: `recall()`, `record(tag, text)` and `forget()` return promises; `delay(failure, spent, retries)` returns the
+   * ms until the next try, or a `NO_RETRY`; without `spent` the ms until the next attempt of the job. `mask(text)` hides
+   * secrets, `warn(message)` logs for the operator, `timePasses` says whether time passes by itself.
    */
   constructor(job, native) {
     this.#job = job;
@@ -81,7 +83,7 @@ class Steps {
     const step = this.#runStep(tag, work, options);
     this.#pending.add(step);
     const settled = () => this.#pending.delete(step);
-    // Also: a step that nobody awaits must not end the process when it fails.
+    // This also handles the rejection of a step that nobody awaits, which would end the process.
     step.then(settled, settled);
     return step;
   }
@@ -107,7 +109,7 @@ class Steps {
     if (this.#undoing) throw toDuctapeError(this.#undoing);
     const value = await this.#runWithRetries(`step '${tag}'`, retries, (tries) => work(this.#context(tag, tries)));
     this.#stopIfAborted();
-    // What a later attempt would get, this one gets too.
+    // This attempt gets the result that a later one would recall.
     const text = value === undefined ? undefined : stringify(value, `result of the step '${tag}'`);
     const result = text === undefined ? undefined : JSON.parse(text);
     this.#addUndoable(this.#finished++, tag, rollback, retries, result);
@@ -119,7 +121,7 @@ class Steps {
     const { id, run, part } = this.#job;
     const of = part === undefined ? '' : `${part}/`;
     const context = { attempt: tries, idempotency_key: `${id}/${run}/${of}${tag}` };
-    // Made only for who asks.
+    // A getter, since most steps never read it.
     Object.defineProperty(context, 'signal', { enumerable: true, get: () => this.#job.signal });
     return context;
   }
@@ -142,7 +144,7 @@ class Steps {
     if (this.#job.signal.aborted) throw this.#job.signal.reason;
   }
 
-  /** Does something until it succeeds or there is no further try. */
+  /** Runs `act` until it succeeds or there is no further try. */
   async #runWithRetries(what, retries, act) {
     for (let spent = 0; ; spent++) {
       try {
@@ -151,7 +153,7 @@ class Steps {
         this.#stopIfAborted();
         const failure = toFailure(error);
         const delay = this.#native.delay(failure, spent, retries);
-        if (delay === null || delay < 0) throw error;
+        if (delay === NO_RETRY.GIVE_UP || delay === NO_RETRY.ATTEMPT_OVER) throw error;
         this.#job.log(`${what} failed and is tried again in ${delay} ms: ${failure.code}: ${failure.message}`);
         await this.#wait(delay);
         this.#stopIfAborted();
@@ -174,15 +176,15 @@ class Steps {
   }
 
   /**
-   * The handler is done, with this failure or none. Waits for steps that nobody awaited, and undoes what is finished if no
-   * further attempt follows. Resolves with the failure of the attempt.
+   * The handler has ended, with this failure or none. Waits for steps that nobody awaited, and rolls back the finished
+   * ones if no further attempt follows. Resolves with the failure of the attempt.
    */
   async end(failure) {
     while (this.#pending.size > 0) await Promise.allSettled([...this.#pending]);
     try {
       if (!this.#undoing) {
         const undone = failure && this.#undoable.length > 0 && !this.#job.signal.aborted;
-        if (!undone || this.#native.delay(failure) !== null) return failure;
+        if (!undone || this.#native.delay(failure) !== NO_RETRY.GIVE_UP) return failure;
         const kept = this.#storableFailure(failure);
         await this.#retryUntilStored(() => this.#native.record(UNDOING_TAG, JSON.stringify(kept)));
         this.#undoing = kept;
@@ -190,12 +192,12 @@ class Steps {
       await this.#undo();
       return this.#undoing;
     } catch {
-      // The run is somebody else's, or nobody's: what this attempt answers no longer counts.
+      // The run has been taken over or has ended: the answer of this attempt does not count.
       return failure ?? toFailure(this.#job.signal.reason);
     }
   }
 
-  /** A failure as it may be stored: without the values of secrets, and short. */
+  /** The failure with secrets masked and texts cut. */
   #storableFailure({ code, message, stack }) {
     const cut = (text) => text && this.#native.mask(text).slice(0, MAX_FAILURE_CHARS).toWellFormed();
     return { code: cut(code), message: cut(message), stack: cut(stack) };
@@ -219,7 +221,7 @@ class Steps {
     await this.#retryUntilStored(() => this.#native.forget());
   }
 
-  /** Does not go on before the store has taken it. Rejects when the run is no longer this attempt's. */
+  /** Repeats a write until the store accepts it. Rejects when the run is no longer this attempt's. */
   async #retryUntilStored(write) {
     for (;;) {
       this.#stopIfAborted();
