@@ -1,11 +1,11 @@
 #!/bin/sh
-# Fuzzes one target for a time: fuzz/run.sh [target] [seconds]. Needs the stable toolchain and a
+# Fuzzes one target for some time: fuzz/run.sh [target] [seconds]. Needs the stable toolchain and a
 # C++ compiler only; `cargo +nightly fuzz run cron` works too, and adds a sanitizer.
 set -eu
 target=${1:-cron}
 seconds=${2:-300}
-# What is worth trying is as long as what people write.
-case $target in expr) longest=600 ;; *) longest=300 ;; esac
+# Inputs need not be longer than what people write.
+case $target in expr) max_bytes=600 ;; *) max_bytes=300 ;; esac
 cd "$(dirname "$0")"
 mkdir -p "corpus/$target" "artifacts/$target"
 triple=$(rustc -vV | sed -n 's/^host: //p')
@@ -17,4 +17,4 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module \
 # An explicit target keeps build scripts free of the instrumentation.
 exec cargo run --release --target "$triple" --target-dir target --bin "$target" -- \
   "corpus/$target" -artifact_prefix="artifacts/$target/" -dict="$target.dict" \
-  -max_len="$longest" -max_total_time="$seconds" -print_final_stats=1
+  -max_len="$max_bytes" -max_total_time="$seconds" -print_final_stats=1

@@ -1,4 +1,4 @@
-// Runs the checks that take minutes, one after the other, and says how they went.
+// Runs the checks that take minutes, one after the other, and prints a summary.
 import { spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,10 +6,10 @@ import { parseArgs } from 'node:util';
 
 const root = join(import.meta.dirname, '..');
 
-/** Length of a check that `--minutes` does not say. */
-const MINUTES = { fuzz: 5, 'fuzz-expr': 5, cron: 5, soak: 20 };
+/** Duration of each check in minutes, unless `--minutes` is given. */
+const DEFAULT_MINUTES = { fuzz: 5, 'fuzz-expr': 5, cron: 5, soak: 20 };
 
-/** Name, what it is, and what it runs. `undefined`: there is nothing to run. */
+/** By name: a description, and the command to run; `undefined` if there is nothing to run. */
 const CHECKS = {
   fuzz: {
     about: 'cron expressions, by fuzzing, for --minutes',
@@ -20,11 +20,11 @@ const CHECKS = {
     command: ({ minutes }) => ['sh', ['fuzz/run.sh', 'expr', String(Math.round(minutes * 60))]],
   },
   crash: {
-    about: 'processes that are killed while they work, --rounds times',
+    about: 'processes are killed while they work, --rounds times',
     command: async ({ rounds }) => {
       const files = await testFilesMentioning('DUCTAPE_TEST_ROUNDS');
       if (files.length === 0) return undefined;
-      // A round may take seconds; the limits of the test run are for few of them.
+      // A round may take seconds, and the default time limit of a test allows few of them.
       const limit = String(60_000 + rounds * 10_000);
       return [
         process.execPath,
@@ -34,7 +34,7 @@ const CHECKS = {
     },
   },
   cron: {
-    about: 'cron expressions, by random ones against their definition, for --minutes',
+    about: 'random cron expressions against their definition, for --minutes',
     command: ({ minutes }) => [
       'cargo',
       ['test', '--release', '--no-default-features', '--test', 'cron_properties', '--', '--ignored'],
@@ -42,7 +42,7 @@ const CHECKS = {
     ],
   },
   soak: {
-    about: 'jobs without a pause for --minutes: each runs once, memory and file level off; needs the built addon',
+    about: 'jobs without pause for --minutes: each runs once, memory and file size level off; needs the built addon',
     command: ({ minutes }) => [
       process.execPath,
       [join('bench', 'node', 'scheduler', 'soak.mjs'), '--minutes', String(minutes)],
@@ -64,7 +64,7 @@ ${Object.entries(CHECKS)
   .map(([name, { about }]) => `  ${name.padEnd(11)}${about}`)
   .join('\n')}
 
-  --minutes N   length of fuzz, fuzz-expr and cron, default 5, and of soak, default 20
+  --minutes N   duration of fuzz, fuzz-expr and cron, default 5, and of soak, default 20
   --rounds N    rounds of crash, default 50; its tests see it as DUCTAPE_TEST_ROUNDS
 `;
 
@@ -93,13 +93,13 @@ function run(command, args, env = {}) {
 }
 
 async function check(name, numbers) {
-  const minutes = numbers.minutes ?? MINUTES[name];
+  const minutes = numbers.minutes ?? DEFAULT_MINUTES[name];
   const command = await CHECKS[name].command({ ...numbers, minutes });
   if (!command) return { name, outcome: 'nothing to run', seconds: 0 };
   console.log(`\n== ${name}: ${command[0]} ${command[1].join(' ')}\n`);
-  const began = performance.now();
+  const start = performance.now();
   const passed = await run(...command);
-  return { name, outcome: passed ? 'passed' : 'FAILED', seconds: Math.round((performance.now() - began) / 1000) };
+  return { name, outcome: passed ? 'passed' : 'FAILED', seconds: Math.round((performance.now() - start) / 1000) };
 }
 
 let request;

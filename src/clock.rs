@@ -14,7 +14,7 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     /// Wall time in milliseconds since the epoch.
     fn now(&self) -> Millis;
 
-    /// Whether it is moved by hand: then nobody waits for it to pass.
+    /// Whether the clock is moved by hand: then waiting for it in real time is pointless.
     fn is_manual(&self) -> bool {
         false
     }
@@ -31,7 +31,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise; it never goes backwards.
+/// A clock that only moves when [`ManualClock::set`] is called, and never backwards.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Millis>);
 
@@ -42,7 +42,7 @@ impl ManualClock {
         Self(Mutex::new(start))
     }
 
-    /// Moves on to `to`; an earlier time leaves the clock as it is.
+    /// Moves the clock forward to `to`; does nothing if that is in its past.
     pub fn set(&self, to: Millis) {
         let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *now = (*now).max(to);
@@ -59,15 +59,15 @@ impl Clock for ManualClock {
     }
 }
 
-/// Milliseconds of a clock that no one can set, and the boot they are counted in.
+/// The monotonic time, and the boot of the machine it belongs to.
 ///
-/// Two processes of one boot (containers included) read the same value, so that a lease written by one can be judged
-/// by the other; across boots the values cannot be compared, and whoever wrote them is dead.
+/// All processes of one boot, in containers too, read the same clock, so that each can tell whether a lease that another
+/// wrote has expired. Values of different boots cannot be compared; a process of an earlier boot no longer exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootTime {
     /// Identifies the boot of the machine.
     pub boot: String,
-    /// Milliseconds since some fixed point of that boot.
+    /// Milliseconds since an arbitrary point in time, fixed for the boot.
     pub millis: i64,
 }
 
@@ -82,7 +82,7 @@ impl BootTime {
     }
 }
 
-/// Milliseconds of the machine's monotonic clock.
+/// The machine's monotonic clock, in milliseconds.
 #[cfg(unix)]
 #[must_use]
 pub fn monotonic_millis() -> i64 {
@@ -90,14 +90,14 @@ pub fn monotonic_millis() -> i64 {
     now.tv_sec * 1000 + now.tv_nsec / 1_000_000
 }
 
-/// Milliseconds of wall time, where no monotonic clock is shared between processes.
+/// The wall clock, in milliseconds: on this system there is no monotonic clock that processes share.
 #[cfg(not(unix))]
 #[must_use]
 pub fn monotonic_millis() -> i64 {
     SystemClock.now()
 }
 
-/// Names the boot of the machine; where the system has no such name, all boots count as one.
+/// Identifies the boot of the machine; always the same where the system does not tell.
 #[must_use]
 pub fn boot_id() -> &'static str {
     static BOOT: std::sync::OnceLock<String> = std::sync::OnceLock::new();

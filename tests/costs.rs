@@ -1,6 +1,8 @@
-//! What a job costs the store, counted and not timed: statements, steps of SQLite's machine, transactions, allocations.
+//! The cost of a job in the store, counted rather than timed: statements, steps of SQLite's virtual machine,
+//! transactions and allocations.
 //!
-//! A test binary of its own, since the counts are the process's. See CONTRIBUTING.md for what to do when a bound is met.
+//! A test binary of its own, since the counts are those of the process. See CONTRIBUTING.md for what to do when a bound is
+//! exceeded.
 #![allow(clippy::unwrap_used, clippy::print_stdout, unsafe_code)]
 
 use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome};
@@ -12,20 +14,21 @@ use tokio::sync::Mutex;
 
 const T0: i64 = 1_700_000_000_000;
 const DAY: i64 = 86_400_000;
-/// Jobs of one call of a verb, and calls.
+/// Jobs in each call of a verb.
 const JOBS_PER_CALL: usize = 100;
+/// Calls of each verb that are counted.
 const CALLS: usize = 20;
-/// By how much a job may cost more beside many others.
+/// Allowed ratio of the cost with a long queue to that with a short one.
 const MAX_GROWTH: f64 = 1.02;
 
 static STATEMENTS: AtomicUsize = AtomicUsize::new(0);
 static STEPS: AtomicUsize = AtomicUsize::new(0);
 static COMMITS: AtomicUsize = AtomicUsize::new(0);
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-/// One test at a time: what the others do would be counted as well.
+/// Runs one test at a time: the counters would include the work of others.
 static SERIAL: Mutex<()> = Mutex::const_new(());
 
-/// Counts what Rust allocates; SQLite has an allocator of its own.
+/// Counts Rust's allocations; SQLite has an allocator of its own.
 mod allocations {
     use super::{ALLOCATIONS, Ordering};
     use std::alloc::{GlobalAlloc, Layout, System};
@@ -35,7 +38,7 @@ mod allocations {
     #[global_allocator]
     static COUNTING: Counting = Counting;
 
-    // SAFETY: hands every call over to the system's allocator as it came.
+    // SAFETY: passes every call on to the system's allocator unchanged.
     unsafe impl GlobalAlloc for Counting {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -56,30 +59,42 @@ mod allocations {
     }
 }
 
-/// Has SQLite tell of every statement that ends, on each connection that this process opens.
+/// Counts the statements that SQLite finishes, on every connection that this process opens.
 mod statements {
     use super::{COMMITS, Ordering, STATEMENTS, STEPS};
     use rusqlite::ffi;
     use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
     pub(super) fn count() {
-        // SAFETY: the function has the signature that SQLite calls it with, and lives for ever.
-        let registered = unsafe { ffi::sqlite3_auto_extension(Some(opened)) };
+        // SAFETY: the function has the signature that SQLite expects, and is static.
+        let registered = unsafe { ffi::sqlite3_auto_extension(Some(on_connection_opened)) };
         assert_eq!(registered, ffi::SQLITE_OK);
     }
 
-    unsafe extern "C" fn opened(
+    unsafe extern "C" fn on_connection_opened(
         connection: *mut ffi::sqlite3,
         _error: *mut *mut c_char,
         _api: *const ffi::sqlite3_api_routines,
     ) -> c_int {
         // SAFETY: SQLite passes the connection that it is opening.
-        unsafe { ffi::sqlite3_trace_v2(connection, ffi::SQLITE_TRACE_PROFILE, Some(ended), std::ptr::null_mut()) }
+        unsafe {
+            ffi::sqlite3_trace_v2(
+                connection,
+                ffi::SQLITE_TRACE_PROFILE,
+                Some(on_statement_ended),
+                std::ptr::null_mut(),
+            )
+        }
     }
 
-    unsafe extern "C" fn ended(_what: c_uint, _context: *mut c_void, about: *mut c_void, _time: *mut c_void) -> c_int {
-        let statement = about.cast::<ffi::sqlite3_stmt>();
-        // SAFETY: with this kind of event SQLite passes the statement that has ended, which is alive during the call.
+    unsafe extern "C" fn on_statement_ended(
+        _event: c_uint,
+        _context: *mut c_void,
+        statement: *mut c_void,
+        _nanoseconds: *mut c_void,
+    ) -> c_int {
+        let statement = statement.cast::<ffi::sqlite3_stmt>();
+        // SAFETY: for this kind of event SQLite passes the statement that has ended, which is valid during the call.
         let (steps, text) = unsafe {
             (
                 ffi::sqlite3_stmt_status(statement, ffi::SQLITE_STMTSTATUS_VM_STEP, 1),
@@ -96,13 +111,13 @@ mod statements {
     }
 }
 
-/// What one job costs, in one verb.
+/// The cost of one job in one verb.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cost {
     statements: f64,
     steps: f64,
     allocations: f64,
-    /// Of one call.
+    /// Transactions of one call.
     transactions: f64,
 }
 
@@ -126,23 +141,23 @@ impl Cost {
         self.transactions += (now.transactions - before.transactions) / CALLS as f64;
     }
 
-    /// What is above the bounds.
-    fn above(&self, verb: &str, bound: &Self) -> Vec<String> {
+    /// Describes each figure that exceeds its bound.
+    fn exceeding(&self, verb: &str, bound: &Self) -> Vec<String> {
         let figures = [
             ("statements a job", self.statements, bound.statements),
             ("steps a job", self.steps, bound.steps),
             ("allocations a job", self.allocations, bound.allocations),
             ("transactions a call", self.transactions, bound.transactions),
         ];
-        // A sum of hundredths is not exact.
-        let above = figures.into_iter().filter(|(_, cost, bound)| *cost > bound + 1e-6);
-        above
+        // The figures are sums of floats, hence the tolerance.
+        let exceeding = figures.into_iter().filter(|(_, cost, bound)| *cost > bound + 1e-6);
+        exceeding
             .map(|(what, cost, bound)| format!("{verb}: {cost:.2} {what}, bound {bound:.2}"))
             .collect()
     }
 }
 
-/// A store, and the one target there is.
+/// A store in memory with one target, and a registered instance.
 struct Bench {
     store: Arc<SqliteStore>,
     instance: i64,
@@ -174,14 +189,14 @@ impl Bench {
         let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
         let instance = store.register(3_600_000).await.unwrap();
         let bench = Self { store, instance };
-        // What is prepared and cached once is no cost of a job.
+        // Statements that are prepared and cached once are no cost of a job.
         bench.insert((0..JOBS_PER_CALL).map(|n| job(n, T0)).collect()).await;
         let runs = bench.claim().await;
         bench.complete(&runs).await;
         bench
     }
 
-    /// So many jobs that wait for a day of the next month.
+    /// Inserts this many jobs that are due within the next 30 days.
     async fn fill(&self, jobs: usize) {
         for from in (0..jobs).step_by(1_000) {
             let day = |n: usize| i64::try_from(n % 30).unwrap() + 1;
@@ -229,7 +244,7 @@ impl Bench {
         self.store.complete(params).await.unwrap();
     }
 
-    /// What insert, claim and complete cost, each in calls of a batch.
+    /// The costs of insert, claim and complete, in calls of [`JOBS_PER_CALL`] jobs.
     async fn costs(&self) -> [Cost; 3] {
         let mut costs = [Cost::default(); 3];
         for _ in 0..CALLS {
@@ -251,7 +266,7 @@ impl Bench {
 
 const VERBS: [&str; 3] = ["insert", "claim", "complete"];
 
-/// A fifth above what the verbs cost when these were written, and exactly one transaction for each call.
+/// A fifth above the measured cost of each verb, and exactly one transaction for each call.
 const BOUNDS: [Cost; 3] = [
     Cost {
         statements: 0.24,
@@ -281,16 +296,16 @@ async fn cost_per_job_stays_within_bounds() {
     let _one = SERIAL.lock().await;
     statements::count();
     let costs = Bench::open().await.costs().await;
-    let mut above = Vec::new();
+    let mut exceeding = Vec::new();
     for ((verb, cost), bound) in VERBS.iter().zip(&costs).zip(&BOUNDS) {
         println!("{verb}: {cost:?}");
         assert!(
             cost.statements > 0.0 && cost.steps >= 1.0,
             "{verb} was not counted: {cost:?}"
         );
-        above.extend(cost.above(verb, bound));
+        exceeding.extend(cost.exceeding(verb, bound));
     }
-    assert!(above.is_empty(), "{}{REMEDY}", above.join("\n"));
+    assert!(exceeding.is_empty(), "{}{REMEDY}", exceeding.join("\n"));
 }
 
 #[tokio::test]
@@ -308,11 +323,11 @@ async fn cost_per_job_is_independent_of_queue_length() {
             allocations: few.allocations * MAX_GROWTH,
             transactions: few.transactions,
         };
-        let above = many.above(verb, &bound);
+        let exceeding = many.exceeding(verb, &bound);
         assert!(
-            above.is_empty(),
-            "beside 30,000 waiting jobs, bounds of 1,000:\n{}",
-            above.join("\n")
+            exceeding.is_empty(),
+            "with 30,000 waiting jobs, bounds measured with 1,000:\n{}",
+            exceeding.join("\n")
         );
     }
 }

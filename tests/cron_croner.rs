@@ -1,5 +1,5 @@
-//! Against the `croner` crate: 10,000 random expressions in UTC, five instants each. The one
-//! difference allowed is named in `docs/cron.md` and here: `l-beside-lw`.
+//! Comparison with the `croner` crate: 10,000 random expressions in UTC, five instants each. The
+//! only allowed difference is documented in `docs/cron.md` and here: `l-beside-lw`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,18 +24,18 @@ const YEAR_MS: i64 = 31_556_952_000;
 fn random_expressions_agree_with_croner() {
     let mut random = Random(0x5eed);
     let mut never = 0;
-    let mut named = 0;
+    let mut known_differences = 0;
     for _ in 0..EXPRESSION_COUNT {
         let text = expression(&mut random);
         let expr = CronExpr::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
         if has_l_and_lw(&text) {
-            named += 1;
+            known_differences += 1;
             continue;
         }
         let other = croner::Cron::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let mut after = random.between(-30 * YEAR_MS, 230 * YEAR_MS);
         if expr.never_matches() {
-            // croner goes through three thousand years to find that out.
+            // croner is slow here: it searches three thousand years.
             never += 1;
             if never % 10 == 0 {
                 assert!(next_by_croner(&other, after).is_none(), "{text}");
@@ -48,10 +48,13 @@ fn random_expressions_agree_with_croner() {
             after = ours.expect("it matches some date");
         }
     }
-    assert!(never > 0 && named < EXPRESSION_COUNT / 100, "{never} {named}");
+    assert!(
+        never > 0 && known_differences < EXPRESSION_COUNT / 100,
+        "{never} {known_differences}"
+    );
 }
 
-/// `l-beside-lw`: croner takes `L,LW` for `LW`, although the last day and the last workday are
+/// `l-beside-lw`: croner treats `L,LW` as `LW`, although the last day and the last workday are
 /// two items of one list.
 fn has_l_and_lw(text: &str) -> bool {
     let day_field = text.split(' ').nth(2).expect("a day field");

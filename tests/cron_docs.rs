@@ -1,4 +1,4 @@
-//! The tables of `docs/cron.md`, held against the engine so that they cannot go stale.
+//! Compares the tables in `docs/cron.md` with what the engine computes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,7 +11,7 @@ use ductape::cron::{CronExpr, DstPolicy, GapPolicy, OverlapPolicy, Zone};
 
 const DOCUMENT: &str = include_str!("../docs/cron.md");
 
-/// The rows of the table whose heading begins with `heading`, cell by cell.
+/// The cells of each row of the table whose heading begins with `heading`.
 fn rows(heading: &str) -> Vec<Vec<&'static str>> {
     let start = DOCUMENT.find(&format!("| {heading}")).expect("the table is there");
     let table = DOCUMENT[start..].lines().skip(2);

@@ -1,4 +1,4 @@
-//! Every refusal names the place, the value and a way out.
+//! Every error names the position, the value and a remedy.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,7 +18,7 @@ fn parse_error(text: &str) -> CronError {
     error
 }
 
-/// Asserts field, position, and a piece of what is displayed.
+/// Asserts field, position, and a part of the message.
 fn assert_error(text: &str, field: Option<Field>, position: usize, piece: &str) {
     let error = parse_error(text);
     assert_eq!((error.field, error.position), (field, position), "{text}: {error}");
@@ -178,7 +178,6 @@ fn error_messages_are_one_lower_case_line() {
     );
 }
 
-/// A hint that spells out a replacement spells out a valid one.
 #[test]
 fn suggested_replacements_parse() {
     let ranges = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];

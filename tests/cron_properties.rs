@@ -1,5 +1,6 @@
-//! Properties that hold for every expression: later than asked, strictly increasing, whole
-//! minutes, nothing skipped; and every policy around every kind of clock change, by definition.
+//! Properties of every expression: results are later than the argument, strictly increasing, on
+//! whole minutes, and no match is skipped. Every policy is compared with its definition around
+//! every kind of clock change.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -57,15 +58,15 @@ fn no_match_is_skipped_in_two_years() {
     }
 }
 
-/// The minutes at which a policy lets an expression fire around a clock change, from the wording
-/// of the policy: each minute is judged on its own, with all others in view.
+/// The minutes at which an expression fires around a clock change, straight from the definition
+/// of the policy: each minute is decided by itself, knowing the whole transition.
 fn instants_by_definition(text: &str, transition: &Transition, dst: DstPolicy) -> Vec<i64> {
     let definition = Definition::of(text);
     let change = transition.minute();
     let (last, first) = (transition.local(change - 1), transition.local(change));
     let forward = first - last - 1;
     let back = -forward;
-    let judge = |minute: &i64| {
+    let fires = |minute: &i64| {
         let local = transition.local(*minute);
         let shown_twice = (first..=last).contains(&local);
         let eligible = match dst.overlap {
@@ -74,15 +75,15 @@ fn instants_by_definition(text: &str, transition: &Transition, dst: DstPolicy) -
             OverlapPolicy::Last => *minute >= change,
             OverlapPolicy::Both => true,
         };
-        let made_up = !definition.interval
+        let after_gap = !definition.interval
             && dst.gap == GapPolicy::After
             && *minute == change
             && (1..180).contains(&forward)
             && (last + 1..first).any(|missed| definition.matches(missed));
-        made_up || (eligible && definition.matches(local))
+        after_gap || (eligible && definition.matches(local))
     };
     (change - 300 - back.max(0)..change + 300 + back.max(0))
-        .filter(judge)
+        .filter(fires)
         .collect()
 }
 
@@ -133,7 +134,7 @@ fn invariants_hold_for_random_cases() {
     }
 }
 
-/// Runs for `DUCTAPE_LONG_SECONDS`, 300 by default, from a new seed that a failure shows.
+/// Runs for `DUCTAPE_LONG_SECONDS`, 300 by default, with a new seed, which is printed.
 #[test]
 #[ignore = "takes minutes"]
 fn invariants_hold_in_a_long_run() {
@@ -227,7 +228,7 @@ fn impossible_dates_never_match_and_rare_dates_are_found() {
         assert!(expr.never_matches(), "{text}");
         assert_eq!(expr.next_after(0, &Zone::utc(), DstPolicy::default()), None);
     }
-    // The longest wait of all: no Monday is a 29 February between 2072 and 2112.
+    // The longest possible wait: between 2072 and 2112 no 29 February is a Monday.
     let expr = CronExpr::parse("0 0 * 2 1#5").expect("valid");
     let after = Zone::utc().parse_date_time("2072-02-29T00:00Z").expect("an instant");
     let next = expr.next_after(after, &Zone::utc(), DstPolicy::default());

@@ -1,4 +1,4 @@
-//! The conformance suite: every line of `tests/cron/vectors.json`.
+//! The conformance suite: every entry of `tests/cron/vectors.json`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

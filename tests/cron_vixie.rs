@@ -1,9 +1,9 @@
-//! Against Vixie cron: its main loop, acted out minute by minute over real clock changes with a
-//! thousand random expressions each.
+//! Comparison with Vixie cron: its main loop is simulated minute by minute over real clock
+//! changes, with a thousand random expressions each.
 //!
-//! Compared are the instants at which something runs. Vixie cron starts a job once per missed
-//! run, all at the same instant; here they are one run. Beyond that there are four classes of
-//! differences, each a switch of [`Differences`] and a line of `docs/cron.md`.
+//! The instants at which something runs are compared. Vixie cron starts a job once for each
+//! missed run, all at the same instant; here they are one run. Beyond that there are four classes
+//! of differences, each a switch of [`Differences`] and an entry in `docs/cron.md`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,23 +25,23 @@ use random::{Random, expression_around};
 use transitions::{TRANSITIONS, Transition};
 
 const EXPRESSIONS_PER_TRANSITION: usize = 1_000;
-/// How far around a change the loop runs, in minutes; longer changes add their length.
+/// The simulated period around a change, in minutes; the length of the change is added.
 const MINUTES_BEFORE: i64 = 4 * 60;
 const MINUTES_AFTER: i64 = 5 * 60;
 const THREE_HOURS_MINUTES: i64 = 180;
 
-/// Where the policy departs from Vixie cron. All `false` is Vixie cron itself.
+/// Known differences from Vixie cron. All `false` is Vixie cron itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Differences {
-    /// `stepped-day-star`: `*/2` restricts a day field; Vixie cron looks at the first character.
+    /// `stepped-day-star`: `*/2` restricts a day field; Vixie cron checks only the first character.
     stepped_day_star: bool,
-    /// `later-star`: `0,*/7` is an interval; Vixie cron looks at the first character.
+    /// `later-star`: `0,*/7` is an interval; Vixie cron checks only the first character.
     later_star: bool,
-    /// `short-gap`: a gap under five minutes is a gap; Vixie cron takes it for a late wake-up
-    /// and makes up for interval jobs too.
+    /// `short-gap`: a gap under five minutes is a gap; Vixie cron treats it as a late wake-up and
+    /// makes up for interval jobs too.
     short_gap: bool,
     /// `long-overlap`: a run is not repeated in an overlap of more than three hours either;
-    /// Vixie cron takes such a change for a new calendar and starts over.
+    /// Vixie cron treats such a change as a new calendar and starts over.
     long_overlap: bool,
 }
 
@@ -49,7 +49,7 @@ struct Job {
     definition: Definition,
     interval: bool,
     first_day: i64,
-    /// From the first day on, whether the date matches.
+    /// Whether the date matches, for each day from `first_day` on.
     days: Vec<bool>,
 }
 
@@ -84,8 +84,8 @@ impl Job {
     }
 }
 
-/// Acts out the loop: once per real minute it compares the wall clock with a virtual clock, the
-/// last local minute whose jobs have run, and tells by their distance what has happened.
+/// Simulates the loop: once per real minute it compares the wall clock with a virtual clock, the
+/// last local minute whose jobs have run, and infers from the distance what has happened.
 fn simulate_vixie(job: &Job, transition: &Transition, rules: Differences) -> Vec<i64> {
     let start = transition.minute() - MINUTES_BEFORE;
     let mut runs = Vec::new();
@@ -150,7 +150,7 @@ fn computed_runs(text: &str, transition: &Transition) -> Vec<i64> {
     runs
 }
 
-/// The classes that this expression and this change can belong to.
+/// The differences that are possible for this expression and clock change.
 fn possible_differences(text: &str, transition: &Transition) -> Differences {
     let fields: Vec<&str> = text.split(' ').collect();
     let (before, after) = transition.offsets();
@@ -181,24 +181,24 @@ fn random_expressions_agree_with_vixie_cron() {
                 continue;
             }
             different += 1;
-            let named = possible_differences(&text, transition);
+            let possible = possible_differences(&text, transition);
             assert_ne!(
-                named,
+                possible,
                 Differences::default(),
-                "unnamed: {text} {} {}",
+                "undocumented difference: {text} {} {}",
                 transition.zone,
                 transition.at
             );
-            let expected = simulate_vixie(&Job::new(&text, transition, named), transition, named);
+            let expected = simulate_vixie(&Job::new(&text, transition, possible), transition, possible);
             let wrong = runs
                 .iter()
                 .zip(&expected)
-                .find(|(computed_runs, simulate_vixie)| computed_runs != simulate_vixie);
-            assert!(runs == expected, "{text} {} {named:?} {wrong:?}", transition.zone);
-            seen.stepped_day_star |= named.stepped_day_star;
-            seen.later_star |= named.later_star;
-            seen.short_gap |= named.short_gap;
-            seen.long_overlap |= named.long_overlap;
+                .find(|(computed, simulated)| computed != simulated);
+            assert!(runs == expected, "{text} {} {possible:?} {wrong:?}", transition.zone);
+            seen.stepped_day_star |= possible.stepped_day_star;
+            seen.later_star |= possible.later_star;
+            seen.short_gap |= possible.short_gap;
+            seen.long_overlap |= possible.long_overlap;
         }
     }
     let all = Differences {
@@ -207,9 +207,9 @@ fn random_expressions_agree_with_vixie_cron() {
         short_gap: true,
         long_overlap: true,
     };
-    assert_eq!(seen, all, "a class without a case is to be removed");
+    assert_eq!(seen, all, "remove the class of differences that does not occur");
     println!(
-        "{different} of {} cases belong to a named class",
+        "{different} of {} cases belong to a documented class of differences",
         TRANSITIONS.len() * EXPRESSIONS_PER_TRANSITION
     );
 }

@@ -1,4 +1,4 @@
-//! Time zones by name, and local date-times read in them.
+//! Time zones by name, and parsing of local date-times.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -43,7 +43,7 @@ fn mistyped_zone_name_suggests_the_nearest() {
     }
     assert_eq!(nearest(&"x".repeat(1 << 20)), None);
     assert_eq!(
-        Zone::get("Europe/Londn").expect_err("a typing error").to_string(),
+        Zone::get("Europe/Londn").expect_err("a misspelled name").to_string(),
         "`Europe/Londn` is not a known time zone; did you mean `Europe/London`?"
     );
 }
@@ -66,14 +66,14 @@ fn a_date_time_without_an_offset_is_local() {
         ("2026-11-24", "2026-11-24T05:00:00+00:00"),
         ("2026-11-24T09:00:00.250Z", "2026-11-24T09:00:00.25+00:00"),
         ("2026-11-24T09:00:00+05:30", "2026-11-24T03:30:00+00:00"),
-        // Skipped by the clocks: forward by the gap. Shown twice: the first.
+        // A local time in a gap moves forward by its length; of a repeated one the first is meant.
         ("2025-03-09T02:30", "2025-03-09T07:30:00+00:00"),
         ("2025-11-02T01:30", "2025-11-02T05:30:00+00:00"),
     ];
     for (text, expected) in cases {
         assert_eq!(read(text).as_deref(), Ok(expected), "{text}");
     }
-    let faulty = [
+    let invalid = [
         "",
         "tomorrow",
         "2026-02-30",
@@ -81,14 +81,14 @@ fn a_date_time_without_an_offset_is_local() {
         "09:00",
         "2026-11-24T09:00[Asia/Tokyo]",
     ];
-    for text in faulty {
+    for text in invalid {
         let error = new_york.parse_date_time(text).expect_err(text);
         assert!(error.to_string().contains("is not an ISO 8601 date-time"), "{error}");
     }
 }
 
-/// The table of spans ends; later years are looked up in an earlier one, which must agree with
-/// the database as far as that goes.
+/// The table of spans ends in 2543; later instants are computed in an equivalent earlier cycle of the
+/// calendar, which must agree with the database.
 #[test]
 fn offsets_are_correct_in_every_century() {
     let nine = CronExpr::parse("0 9 1 1,7 *").expect("valid");

@@ -1,4 +1,4 @@
-//! The tables of `docs/expressions.md` against those of the code.
+//! Compares the tables in `docs/expressions.md` with those in the code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use ductape::expr::{operators, references};
@@ -11,7 +11,7 @@ fn document() -> String {
 fn every_operator_is_documented() {
     let document = document();
     for operator in operators() {
-        let row = format!("| `{}` | {} |", operator.signature, operator.about);
+        let row = format!("| `{}` | {} |", operator.usage, operator.about);
         assert!(document.contains(&row), "docs/expressions.md lacks the row\n{row}");
     }
     let rows = document

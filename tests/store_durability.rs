@@ -1,6 +1,6 @@
-//! Whether an acknowledged dispatch has really been synced: counts the calls that reach the operating system.
+//! Whether an acknowledged dispatch has been synced to disk: counts the system calls.
 //!
-//! A test binary of its own, since the count is the process's.
+//! A test binary of its own, since the count is that of the process.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(clippy::unwrap_used, clippy::expect_used, unsafe_code)]
 
@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 static SYNCS: AtomicUsize = AtomicUsize::new(0);
 
-/// SQLite is linked into this binary and calls these in place of the C library's.
-mod counted {
+/// SQLite is linked into this binary and calls these functions instead of those of the C library.
+mod counted_syncs {
     use super::{Ordering, SYNCS};
     use std::ffi::{c_int, c_long};
 
@@ -22,12 +22,12 @@ mod counted {
     #[cfg(target_arch = "aarch64")]
     const FSYNC: c_long = 82;
 
-    // SAFETY: the C library's own function, declared as it is.
+    // SAFETY: this is the declaration of the C library's function.
     unsafe extern "C" {
         fn syscall(number: c_long, ...) -> c_long;
     }
 
-    fn counted(number: c_long, file: c_int) -> c_int {
+    fn count_and_sync(number: c_long, file: c_int) -> c_int {
         SYNCS.fetch_add(1, Ordering::SeqCst);
         // SAFETY: both calls take one descriptor.
         unsafe { syscall(number, file) as c_int }
@@ -36,13 +36,13 @@ mod counted {
     // SAFETY: same signature and meaning as the function it replaces.
     #[unsafe(no_mangle)]
     extern "C" fn fsync(file: c_int) -> c_int {
-        counted(FSYNC, file)
+        count_and_sync(FSYNC, file)
     }
 
     // SAFETY: same signature and meaning as the function it replaces.
     #[unsafe(no_mangle)]
     extern "C" fn fdatasync(file: c_int) -> c_int {
-        counted(FSYNC + 1, file)
+        count_and_sync(FSYNC + 1, file)
     }
 }
 
@@ -78,7 +78,7 @@ async fn add(store: &SqliteStore) {
         .unwrap();
 }
 
-/// Syncs of ten dispatches, one after the other, and of as many claims between them.
+/// The numbers of syncs during ten consecutive dispatches and during ten claims between them.
 async fn syncs(durability: Durability) -> (usize, usize) {
     let folder = tempfile::tempdir().unwrap();
     let location = Location::File(folder.path().join("jobs.db"));
@@ -89,7 +89,7 @@ async fn syncs(durability: Durability) -> (usize, usize) {
     .unwrap();
     let instance = store.register(60_000).await.unwrap();
     add(&store).await;
-    let (mut of_inserts, mut of_claims) = (0, 0);
+    let (mut insert_syncs, mut claim_syncs) = (0, 0);
     for _ in 0..10 {
         let before = SYNCS.load(Ordering::SeqCst);
         add(&store).await;
@@ -103,11 +103,11 @@ async fn syncs(durability: Durability) -> (usize, usize) {
             slots: 1,
         };
         assert_eq!(store.claim(params).await.unwrap().runs.len(), 1);
-        of_inserts += between - before;
-        of_claims += SYNCS.load(Ordering::SeqCst) - between;
+        insert_syncs += between - before;
+        claim_syncs += SYNCS.load(Ordering::SeqCst) - between;
     }
     store.close().await.unwrap();
-    (of_inserts, of_claims)
+    (insert_syncs, claim_syncs)
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Fuzzes the cron parser and the search: any bytes become an instant, a zone, a policy and a
-//! text, for which the invariants of the property tests must hold.
+//! Fuzzes the cron parser and the search: the bytes are split into an instant, a zone, a policy
+//! and a text, for which the invariants of the property tests must hold.
 #![no_main]
 
 #[path = "../../tests/cron/definition.rs"]
@@ -22,7 +22,7 @@ const ZONES: [&str; 10] = [
     "Antarctica/Troll",
     "Pacific/Kwajalein",
 ];
-/// Instants as they come are mostly in the very distant future; this brings most of them near.
+/// Arbitrary instants are mostly in the very distant future; half of them are reduced to this range.
 const NEAR_RANGE_MS: i64 = 300 * 31_556_952_000;
 
 fuzz_target!(|data: &[u8]| {

@@ -1,5 +1,5 @@
-//! Fuzzes expressions: any text becomes a string of an input beside some data, or is the input itself, and the
-//! invariants of the documentation must hold for it.
+//! Fuzzes expressions: any text is used as a string within an input and, if it is JSON, as an input itself; the
+//! documented invariants must hold.
 #![no_main]
 
 use ductape::cron::Zone;
@@ -7,8 +7,8 @@ use ductape::expr::{Claims, Limits, Scope, SecretValues, Variables, check, resol
 use libfuzzer_sys::fuzz_target;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// The value of a secret that must not appear where no expression asks for it. It follows from the input in a way that the
-/// fuzzer cannot learn to write down, which it does with any text that it meets.
+/// A secret whose value must not appear unless an expression refers to it. The value is a hash of the input: the fuzzer
+/// would learn to write any fixed text.
 struct Secrets(String);
 
 impl Secrets {
@@ -21,7 +21,11 @@ impl Secrets {
 
 impl SecretValues for Secrets {
     fn value_of(&self, key: &str) -> Result<&str, String> {
-        if key == "K" { Ok(&self.0) } else { Err("there is none".into()) }
+        if key == "K" {
+            Ok(&self.0)
+        } else {
+            Err("there is none".into())
+        }
     }
 }
 
@@ -53,15 +57,15 @@ fn run(input: &str, limits: &Limits) {
     let scope = scope(&secrets);
     let resolved = resolve(input, &scope, limits);
     match (check(input, limits), &resolved) {
-        (Ok(uses), Ok(text)) => {
+        (Ok(references), Ok(text)) => {
             assert!(is_json(text), "{input} became {text}");
-            if !uses.secrets.contains(&"K".to_owned()) {
+            if !references.secrets.contains(&"K".to_owned()) {
                 assert!(!text.contains(&secrets.0[..16]), "{input} became {text}");
             }
-            if uses.expressions == 0 && !input.contains("$$") && !input.contains("$literal") {
+            if references.expressions == 0 && !input.contains("$$") && !input.contains("$literal") {
                 assert_eq!(text, input);
             }
-            // Escapes make a text at most six times as long.
+            // Escaping makes a text at most six times as long.
             assert!(text.len() <= input.len() + 6 * limits.output_bytes);
         }
         (Ok(_), Err(error)) => {
@@ -69,7 +73,7 @@ fn run(input: &str, limits: &Limits) {
             assert!(!error.problem.message.contains(&secrets.0[..16]), "{input}: {error:?}");
         }
         (Err(_), Err(_)) => {}
-        (Err(errors), Ok(text)) => panic!("{input} is refused with {errors:?} and becomes {text}"),
+        (Err(errors), Ok(text)) => panic!("{input} fails the check with {errors:?} and yet resolves to {text}"),
     }
 }
 
@@ -81,13 +85,21 @@ fuzz_target!(|text: &str| {
     };
     if is_json(text) {
         run(text, &limits);
-        // The spaces around it are not part of it.
+        // Surrounding white space is not part of the value.
         let text = text.trim();
         let literal = format!(r#"{{"a":{{"$literal":{text}}}}}"#);
         let secrets = Secrets::of(text);
-        assert_eq!(resolve(&literal, &scope(&secrets), &limits).as_deref(), Ok(&*format!(r#"{{"a":{text}}}"#)));
+        assert_eq!(
+            resolve(&literal, &scope(&secrets), &limits).as_deref(),
+            Ok(&*format!(r#"{{"a":{text}}}"#))
+        );
     }
     if let Ok(quoted) = serde_json::to_string(text) {
-        run(&format!(r#"{{"v":{quoted},"d":{{"n":-1.5,"t":"x,y","l":[3,"a",null,{{"k":[]}}],"big":12345678901234567890}}}}"#), &limits);
+        run(
+            &format!(
+                r#"{{"v":{quoted},"d":{{"n":-1.5,"t":"x,y","l":[3,"a",null,{{"k":[]}}],"big":12345678901234567890}}}}"#
+            ),
+            &limits,
+        );
     }
 });

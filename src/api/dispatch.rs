@@ -3,7 +3,7 @@
 use super::fields::{self, Fields};
 use super::{expressions, keys, request, schedule};
 use crate::clock::Millis;
-use crate::engine::inputs::ExpressionResolver;
+use crate::engine::inputs::{ExpressionResolver, SessionVerifier};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::job::Session;
 use crate::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, RetryPolicy, Route, Status};
@@ -33,6 +33,8 @@ pub struct Defaults {
     pub max_input_bytes: usize,
     /// Checks the expressions of inputs.
     pub expressions: Arc<ExpressionResolver>,
+    /// Says which sessions are checked at dispatch.
+    pub sessions: Arc<SessionVerifier>,
 }
 
 impl Default for Defaults {
@@ -43,6 +45,7 @@ impl Default for Defaults {
             timezone: "UTC".into(),
             max_input_bytes: 1 << 20,
             expressions: Arc::default(),
+            sessions: Arc::default(),
         }
     }
 }

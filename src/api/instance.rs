@@ -120,6 +120,11 @@ impl Instance {
         *self.closing.borrow()
     }
 
+    /// Becomes true when `close` is called.
+    pub(super) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
     /// The engine, on an open store.
     ///
     /// # Errors

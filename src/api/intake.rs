@@ -1,93 +1,44 @@
 //! The way of dispatches into the store: whatever waits is checked and inserted together, and answered together.
 //!
-//! Invariants: answers come after the commit; dispatches are inserted in the order they were made; what waits is
-//! bounded by bytes, beyond which a dispatch is refused at once.
+//! Invariants:
+//! - Answers come after the commit.
+//! - Dispatches without a session, and those whose session nobody here can check, are inserted in the order they were made.
+//!   Dispatches with a session that is checked are inserted in the order they were made for each session resource. Between
+//!   these queues there is no order: whoever needs one awaits the first answer, or makes one `dispatchMany`, which is inserted
+//!   as a whole, in the queue of its first session.
+//! - A check that waits, for a secret or the store, holds back its own queue only.
+//! - What waits is bounded by bytes, beyond which a dispatch is refused at once.
 
-use super::admission;
-use super::announced::Announced;
-use super::batch::read_dispatch_many;
-use super::dispatch::{Dispatch, DispatchReader};
+mod admission;
+mod insert;
+mod reading;
+
+pub use insert::{Answer, Resolution};
+pub use reading::DispatchBatch;
+
+use self::admission::{Admissions, Admitted};
+use self::insert::InsertsInFlight;
+use self::reading::{ReadBatches, Unit, read_batches};
+use super::dispatch::Dispatch;
 use super::instance::Instance;
 use crate::clock::Millis;
 use crate::engine::{Engine, Level};
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{JobId, Namespace, NewJob};
-use crate::store::{InsertParams, Inserted};
-use std::collections::VecDeque;
+use crate::model::NewJob;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// Bytes of inputs that may wait to be committed.
 const MAX_QUEUED_BYTES: usize = 256 << 20;
-/// Parcels whose dispatches are inserted together; JavaScript bounds what is in one.
+/// Batches whose dispatches are inserted together; JavaScript bounds what is in one.
 const MAX_BATCHES_PER_INSERT: usize = 16;
 /// Inserts under way at once: one that the store works on, and one that waits for its turn there.
 const MAX_INSERTS_IN_FLIGHT: usize = 2;
 /// A dispatch is worth a warning when nobody has run it after this time and this process could be expected to.
 const UNSERVED_WARNING_DELAY: Duration = Duration::from_secs(5);
-
-/// Dispatches on their way.
-#[derive(Debug)]
-pub struct DispatchBatch {
-    /// Names the promise of the first one's caller; the others follow by one each.
-    pub first_ticket: u64,
-    /// How many there are.
-    pub count: u32,
-    /// A line for each: the namespace, a space, `many` or `one`, a space, and the JSON of the argument. With `many` that
-    /// is a list, all or nothing. JSON as JavaScript writes it has no line breaks.
-    pub text: String,
-}
-
-impl DispatchBatch {
-    /// Names the promises.
-    #[must_use]
-    pub fn tickets(&self) -> std::ops::Range<u64> {
-        self.first_ticket..self.first_ticket + u64::from(self.count)
-    }
-
-    fn requests(&self) -> impl Iterator<Item = (u64, Option<Request<'_>>)> {
-        let mut lines = self.text.split('\n');
-        self.tickets()
-            .map(move |ticket| (ticket, lines.next().and_then(Request::read)))
-    }
-}
-
-/// One dispatch of a parcel.
-struct Request<'a> {
-    namespace: Namespace,
-    many: bool,
-    text: &'a str,
-}
-
-impl<'a> Request<'a> {
-    fn read(line: &'a str) -> Option<Self> {
-        let (namespace, rest) = line.split_once(' ')?;
-        let (kind, text) = rest.split_once(' ')?;
-        Some(Self {
-            namespace: Namespace::parse_public(namespace)?,
-            many: kind == "many",
-            text,
-        })
-    }
-}
-
-/// What a promise of a dispatch is told.
-#[derive(Debug)]
-pub enum Resolution {
-    /// JSON of the result.
-    Json(String),
-    /// A new job that is due since then: what nearly all are.
-    Queued(JobId, Millis),
-    /// The same for each of a batch.
-    AllQueued(Vec<JobId>, Millis),
-}
-
-/// An answer and the ticket of who waits for it.
-pub type Answer = (u64, Result<Resolution>);
 
 /// Takes answers.
 pub trait PromiseResolver: Send + Sync {
@@ -108,6 +59,12 @@ struct QueuedDispatches {
     became_empty: Notify,
 }
 
+impl QueuedDispatches {
+    fn release_bytes(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+}
+
 impl Intake {
     /// Starts the task that takes requests; needs a tokio runtime.
     #[must_use]
@@ -118,7 +75,7 @@ impl Intake {
             instance,
             answers,
             queued_dispatches: Arc::clone(&queued_dispatches),
-            watched: AtomicBool::new(false),
+            unserved_watched: AtomicBool::new(false),
         };
         tokio::spawn(task.run(receiver));
         Self {
@@ -160,106 +117,57 @@ struct IntakeTask {
     instance: Arc<Instance>,
     answers: Arc<dyn PromiseResolver>,
     queued_dispatches: Arc<QueuedDispatches>,
-    watched: AtomicBool,
+    /// The one watch for dispatches that nobody serves has begun.
+    unserved_watched: AtomicBool,
 }
 
-/// What the caller will be told, but for what the store says.
-struct PendingResult {
-    ticket: u64,
-    id: JobId,
-    due: Option<Millis>,
-    created: Millis,
-    recurring: bool,
+/// Batches that were read, and the engine that is to have them.
+struct TakenBatches {
+    engine: Result<Arc<Engine>>,
+    batches: Arc<Vec<DispatchBatch>>,
+    read: ReadBatches,
+    now: Millis,
 }
 
-impl PendingResult {
-    fn new(ticket: u64, job: &NewJob) -> Self {
-        Self {
-            ticket,
-            id: job.id.clone(),
-            due: job.due,
-            created: job.created,
-            recurring: job.recurrence.is_some(),
-        }
-    }
-
-    /// Since when its run is due, if there is nothing more to say of it.
-    fn queued(&self, inserted: &Inserted) -> Option<Millis> {
-        let plain = !self.recurring && matches!(inserted, Inserted::Created);
-        self.due.filter(|due| plain && *due <= self.created)
-    }
-
-    fn resolution(self, inserted: Inserted) -> Result<Resolution> {
-        match self.queued(&inserted) {
-            Some(due) => Ok(Resolution::Queued(self.id, due)),
-            None => self.result(inserted).map(Resolution::Json),
-        }
-    }
-
-    fn result(&self, inserted: Inserted) -> Result<String> {
-        let result = Dispatch::result(&self.id, self.due, self.created, self.recurring, inserted)?;
-        serde_json::to_string(&result)
-            .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
-    }
-}
-
-/// An insert under way; yields the answers it leads to.
-type Insert = Pin<Box<dyn Future<Output = Answers> + Send>>;
-type Answers = Vec<Answer>;
-
-/// Inserts under way, oldest first. Polled together, so that the next one waits at the store when the first is done.
-#[derive(Default)]
-struct InsertsInFlight(VecDeque<(Insert, Option<Answers>)>);
-
-impl InsertsInFlight {
-    fn push(&mut self, insert: Insert) {
-        self.0.push_back((insert, None));
-    }
-
-    /// The answers of the oldest insert.
-    async fn next(&mut self) -> Answers {
-        std::future::poll_fn(|context| {
-            for (insert, answers) in self.0.iter_mut().filter(|(_, answers)| answers.is_none()) {
-                if let Poll::Ready(ready) = insert.as_mut().poll(context) {
-                    *answers = Some(ready);
-                }
-            }
-            match self.0.front_mut().and_then(|(_, answers)| answers.take()) {
-                Some(answers) => {
-                    self.0.pop_front();
-                    Poll::Ready(answers)
-                }
-                None => Poll::Pending,
-            }
-        })
-        .await
-    }
-}
+type Reading = Pin<Box<dyn Future<Output = TakenBatches> + Send>>;
 
 impl IntakeTask {
     async fn run(self, mut receiver: mpsc::UnboundedReceiver<DispatchBatch>) {
+        let (admissions, mut admitted) = Admissions::new(self.instance.closing());
         let mut in_flight = InsertsInFlight::default();
+        let mut reading: Option<Reading> = None;
+        let mut opened: Option<Arc<Engine>> = None;
+        let (mut guarded_units, mut ended) = (0, false);
         let mut batches = Vec::new();
         loop {
-            let (full, idle) = (in_flight.0.len() >= MAX_INSERTS_IN_FLIGHT, in_flight.0.is_empty());
+            let full = in_flight.len() >= MAX_INSERTS_IN_FLIGHT;
             tokio::select! {
                 biased;
-                answers = in_flight.next(), if !idle => self.answer(answers),
-                received = receiver.recv_many(&mut batches, MAX_BATCHES_PER_INSERT), if !full => {
-                    if received == 0 {
-                        break;
+                answers = in_flight.next(), if in_flight.len() > 0 => self.answer(answers),
+                Some(admitted) = admitted.recv(), if !full && guarded_units > 0 => {
+                    guarded_units -= 1;
+                    if let Some(engine) = &opened {
+                        self.insert_admitted(engine, admitted, &mut in_flight);
                     }
-                    self.take(std::mem::take(&mut batches), &mut in_flight).await;
                 }
+                taken = finish(&mut reading), if reading.is_some() => {
+                    reading = None;
+                    opened = taken.engine.as_ref().ok().cloned().or(opened);
+                    guarded_units += self.take(taken, &admissions, &mut in_flight);
+                }
+                received = receiver.recv_many(&mut batches, MAX_BATCHES_PER_INSERT), if !full && reading.is_none() && !ended => {
+                    ended = received == 0;
+                    if !ended {
+                        reading = Some(Box::pin(read(Arc::clone(&self.instance), std::mem::take(&mut batches))));
+                    }
+                }
+                // Nobody can dispatch any more, and all is answered.
+                else => break,
             }
-        }
-        while !in_flight.0.is_empty() {
-            let answers = in_flight.next().await;
-            self.answer(answers);
         }
     }
 
-    fn answer(&self, answers: Answers) {
+    fn answer(&self, answers: Vec<Answer>) {
         let count = answers.len();
         self.answers.resolve(answers);
         if self.queued_dispatches.requests.fetch_sub(count, Ordering::AcqRel) == count {
@@ -267,64 +175,70 @@ impl IntakeTask {
         }
     }
 
-    /// Checks requests and puts their inserts under way; what is refused is answered at once.
-    async fn take(&self, batches: Vec<DispatchBatch>, in_flight: &mut InsertsInFlight) {
+    fn refuse(&self, refused: Vec<(u64, Error)>) {
+        if !refused.is_empty() {
+            self.answer(
+                refused
+                    .into_iter()
+                    .map(|(ticket, error)| (ticket, Err(error)))
+                    .collect(),
+            );
+        }
+    }
+
+    /// Puts inserts under way, and checks of sessions, the number of which it returns; what is refused is answered at once.
+    fn take(&self, taken: TakenBatches, admissions: &Arc<Admissions>, in_flight: &mut InsertsInFlight) -> usize {
+        let TakenBatches {
+            engine,
+            batches,
+            read,
+            now,
+        } = taken;
+        let bytes: usize = batches.iter().map(|batch| batch.text.len()).sum();
+        let guarded_bytes: usize = read.guarded.iter().map(|guarded| guarded.bytes).sum();
         // From here on they count as jobs, not as waiting text.
-        let bytes = batches.iter().map(|batch| batch.text.len()).sum();
-        self.queued_dispatches.bytes.fetch_sub(bytes, Ordering::AcqRel);
-        let engine = match self.instance.engine().await {
+        self.queued_dispatches
+            .release_bytes(bytes.saturating_sub(guarded_bytes));
+        let engine = match engine {
             Ok(engine) => engine,
             Err(error) => {
                 let tickets = batches.iter().flat_map(DispatchBatch::tickets);
-                return self.answer(tickets.map(|ticket| (ticket, Err(error.clone()))).collect());
+                self.refuse(tickets.map(|ticket| (ticket, error.clone())).collect());
+                return 0;
             }
         };
-        let mut singles = Vec::with_capacity(batches.iter().map(|batch| batch.count as usize).sum());
-        let mut refused = Vec::new();
-        let now = engine.clock.now();
-        let defaults = &self.instance.options.defaults;
-        let mut reader = DispatchReader::new(defaults, now);
-        for (ticket, request) in batches.iter().flat_map(DispatchBatch::requests) {
-            let Some(request) = request else {
-                refused.push((ticket, Err(unreadable())));
-                continue;
-            };
-            if request.many {
-                // In order: what came before it is under way before it.
-                push_singles(&engine, std::mem::take(&mut singles), now, in_flight);
-                let read = read_dispatch_many(request.namespace, request.text, defaults, now);
-                let admitted = match read {
-                    Ok(dispatches) => admission::admit_all(&engine, dispatches, now).await,
-                    Err(error) => Err(error),
-                };
-                match admitted {
-                    Ok(dispatches) => {
-                        let jobs = dispatches
-                            .into_iter()
-                            .map(|dispatch| self.log_warning(dispatch))
-                            .collect();
-                        in_flight.push(Box::pin(insert_many(engine.clone(), ticket, jobs, now)));
-                    }
-                    Err(error) => refused.push((ticket, Err(error))),
-                }
-                continue;
-            }
-            let admitted = match reader.read(request.namespace, request.text) {
-                Ok(dispatch) if dispatch.job.options.session.is_some() => {
-                    admission::admit(&engine, dispatch, now).await
-                }
-                read => read,
-            };
-            match admitted {
-                Ok(dispatch) => singles.push((ticket, self.log_warning(dispatch))),
-                Err(error) => refused.push((ticket, Err(error))),
-            }
+        for unit in read.ready {
+            self.insert(&engine, unit, now, in_flight);
         }
-        push_singles(&engine, singles, now, in_flight);
-        if !refused.is_empty() {
-            self.answer(refused);
+        let guarded_units = read.guarded.len();
+        for unit in read.guarded {
+            admissions.enqueue(&engine, unit);
         }
+        self.refuse(read.refused);
         self.watch_unserved(&engine);
+        guarded_units
+    }
+
+    fn insert_admitted(&self, engine: &Arc<Engine>, admitted: Admitted, in_flight: &mut InsertsInFlight) {
+        self.queued_dispatches.release_bytes(admitted.bytes);
+        self.refuse(admitted.refused);
+        if let Some(unit) = admitted.unit {
+            self.insert(engine, unit, engine.clock.now(), in_flight);
+        }
+    }
+
+    fn insert(&self, engine: &Arc<Engine>, unit: Unit, now: Millis, in_flight: &mut InsertsInFlight) {
+        match unit {
+            Unit::Singles(dispatches) => {
+                let jobs = dispatches.into_iter();
+                let jobs = jobs.map(|(ticket, dispatch)| (ticket, self.log_warning(dispatch)));
+                in_flight.push_singles(engine, jobs.collect(), now);
+            }
+            Unit::List(ticket, dispatches) => {
+                let jobs = dispatches.into_iter().map(|dispatch| self.log_warning(dispatch));
+                in_flight.push_list(engine, ticket, jobs.collect(), now);
+            }
+        }
     }
 
     fn log_warning(&self, dispatch: Dispatch) -> NewJob {
@@ -339,7 +253,7 @@ impl IntakeTask {
 
     /// Once per instance: looks whether what was dispatched found somebody to run it.
     fn watch_unserved(&self, engine: &Arc<Engine>) {
-        if engine.config.worker.is_none() || self.watched.swap(true, Ordering::AcqRel) {
+        if engine.config.worker.is_none() || self.unserved_watched.swap(true, Ordering::AcqRel) {
             return;
         }
         let engine = Arc::clone(engine);
@@ -350,122 +264,27 @@ impl IntakeTask {
     }
 }
 
-fn push_singles(engine: &Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis, in_flight: &mut InsertsInFlight) {
-    if !jobs.is_empty() {
-        in_flight.push(Box::pin(insert_singles(Arc::clone(engine), jobs, now)));
+/// Opens the store if need be, and reads.
+async fn read(instance: Arc<Instance>, batches: Vec<DispatchBatch>) -> TakenBatches {
+    let batches = Arc::new(batches);
+    let engine = instance.engine().await;
+    let now = instance.now();
+    let read = match &engine {
+        Ok(_) => read_batches(Arc::clone(&batches), instance.options.defaults.clone(), now).await,
+        Err(_) => ReadBatches::default(),
+    };
+    TakenBatches {
+        engine,
+        batches,
+        read,
+        now,
     }
 }
 
-/// Two recurring jobs of the same kind are most often one that is dispatched at every start of the program.
-fn warn_of_duplicate_series(engine: &Engine, pending_results: &[PendingResult], inserted: &[Inserted]) {
-    for (pending, inserted) in pending_results.iter().zip(inserted) {
-        if let Inserted::CreatedDuplicateSeries(duplicate) = inserted {
-            let message = format!(
-                "recurring job {} has the same target, schedule and input as {duplicate}, and both will run; give it a `job_id`, \
-                 so that dispatching it again keeps one job",
-                pending.id
-            );
-            engine.logger.log(Level::Warn, &message);
-        }
+/// Waits for the reading that is under way.
+async fn finish(reading: &mut Option<Reading>) -> TakenBatches {
+    match reading {
+        Some(reading) => reading.await,
+        None => std::future::pending().await,
     }
-}
-
-async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis) -> Answers {
-    let pending_results: Vec<PendingResult> = jobs
-        .iter()
-        .map(|(ticket, job)| PendingResult::new(*ticket, job))
-        .collect();
-    let jobs: Vec<NewJob> = jobs.into_iter().map(|(_, job)| job).collect();
-    let announced = Announced::new(&engine, &jobs, now);
-    match engine
-        .store
-        .insert(InsertParams {
-            jobs,
-            all_or_nothing: false,
-            now,
-        })
-        .await
-    {
-        Ok(inserted) => {
-            announced.publish(&inserted);
-            warn_of_duplicate_series(&engine, &pending_results, &inserted);
-            let answers = pending_results.into_iter().zip(inserted);
-            answers
-                .map(|(pending, inserted)| (pending.ticket, pending.resolution(inserted)))
-                .collect()
-        }
-        Err(error) => pending_results
-            .iter()
-            .map(|pending| (pending.ticket, Err(error.clone())))
-            .collect(),
-    }
-}
-
-/// The two sides disagree about what crosses between them: they are of different versions.
-fn unreadable() -> Error {
-    Error::new(
-        ErrorCode::ValidationError,
-        "a dispatch arrived in a form this binary does not know; install the package again, so that all of it is of one version",
-    )
-}
-
-async fn insert_many(engine: Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Answers {
-    vec![(ticket, insert_all(&engine, ticket, jobs, now).await)]
-}
-
-async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Result<Resolution> {
-    let pending_results: Vec<PendingResult> = jobs.iter().map(|job| PendingResult::new(ticket, job)).collect();
-    let announced = Announced::new(engine, &jobs, now);
-    let inserted = engine
-        .store
-        .insert(InsertParams {
-            jobs,
-            all_or_nothing: true,
-            now,
-        })
-        .await?;
-    if inserted
-        .iter()
-        .any(|inserted| matches!(inserted, Inserted::Conflict(_)))
-    {
-        return Err(first_conflict(&pending_results, inserted));
-    }
-    announced.publish(&inserted);
-    warn_of_duplicate_series(engine, &pending_results, &inserted);
-    if let Some(since) = all_queued(&pending_results, &inserted) {
-        let ids = pending_results.into_iter().map(|pending| pending.id).collect();
-        return Ok(Resolution::AllQueued(ids, since));
-    }
-    let results: Result<Vec<String>> = pending_results
-        .iter()
-        .zip(inserted)
-        .map(|(pending, inserted)| pending.result(inserted))
-        .collect();
-    Ok(Resolution::Json(format!("[{}]", results?.join(","))))
-}
-
-/// Since when all of them are due, if there is nothing more to say of any.
-fn all_queued(pending_results: &[PendingResult], inserted: &[Inserted]) -> Option<Millis> {
-    let mut since = pending_results
-        .iter()
-        .zip(inserted)
-        .map(|(pending, inserted)| pending.queued(inserted));
-    let first = since.next()??;
-    since.all(|each| each == Some(first)).then_some(first)
-}
-
-/// Every conflict of a batch of which nothing was written.
-fn first_conflict(pending_results: &[PendingResult], inserted: Vec<Inserted>) -> Error {
-    let conflicts = pending_results
-        .iter()
-        .zip(inserted)
-        .enumerate()
-        .filter_map(|(index, (pending, inserted))| match inserted {
-            Inserted::Conflict(reason) => Some(crate::error::Problem::new(
-                format!("[{index}].job_id"),
-                format!("{}: {reason}", pending.id),
-            )),
-            _ => None,
-        });
-    Error::invalid(ErrorCode::Conflict, conflicts.collect())
 }

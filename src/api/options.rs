@@ -102,7 +102,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
     let secrets = Arc::new(SecretStore::new(given, allowed_in_inputs));
     let expressions = Arc::new(ExpressionResolver::new(read_limits(&mut fields), Arc::clone(&secrets)));
     let resources = Arc::new(read_resources(&mut fields));
-    let sessions = SessionVerifier::new(Arc::clone(&resources), Arc::clone(&expressions));
+    let sessions = Arc::new(SessionVerifier::new(Arc::clone(&resources), Arc::clone(&expressions)));
     let options = Options {
         defaults: Defaults {
             product: fields.tag("product").map(|tag| tag.as_ref().into()),
@@ -113,6 +113,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
                 .and_then(|bytes| usize::try_from(bytes).ok())
                 .unwrap_or(Defaults::default().max_input_bytes),
             expressions: Arc::clone(&expressions),
+            sessions: Arc::clone(&sessions),
         },
         store: store.unwrap_or(StoreLocation::Memory(None)),
         durability: fields
@@ -129,7 +130,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
             resources,
             outbound: read_outbound(&mut fields),
             expressions,
-            sessions: Arc::new(sessions),
+            sessions,
             ..EngineConfig::default()
         },
     };

@@ -28,7 +28,7 @@ pub(super) struct DayRule {
 pub(super) const LAST_ORDINAL: u32 = 6;
 
 impl DayRule {
-    /// No day at all, to begin with.
+    /// Selects no day; the parser starts from this.
     pub(super) const NONE: DayRule = DayRule {
         any_day: false,
         any_weekday: false,

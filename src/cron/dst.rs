@@ -4,12 +4,12 @@
 //! crons, which follow real time.
 
 /// The daylight-saving policy of a fixed-time cron. The default is that of Vixie cron: a run
-/// missed in a gap happens right after it, a run met twice happens at the first meeting.
+/// missed in a gap happens right after it, a time that occurs twice counts the first time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DstPolicy {
     /// What happens to a run whose local time is skipped.
     pub gap: GapPolicy,
-    /// What happens to a run whose local time comes twice.
+    /// What happens to a run whose local time occurs twice.
     pub overlap: OverlapPolicy,
 }
 
@@ -24,7 +24,7 @@ pub enum GapPolicy {
     Skip,
 }
 
-/// What happens to a run whose local time comes twice.
+/// What happens to a run whose local time occurs twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OverlapPolicy {
     /// Run at the first of the two instants.

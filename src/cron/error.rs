@@ -1,4 +1,4 @@
-//! Why an expression was refused, where, and what to write instead.
+//! The error for an invalid expression: what is wrong, where, and what to write instead.
 //!
 //! It must not know how parsing works. Invariant: `position` lies within the text and neither
 //! `message` nor `hint` is empty.
@@ -7,15 +7,15 @@ use std::fmt;
 
 use super::Field;
 
-/// How many bytes of a refused piece of text an error repeats.
+/// Length to which an error truncates the text it quotes, in bytes.
 const MAX_QUOTED_BYTES: usize = 40;
 
-/// A refused expression.
+/// An invalid expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CronError {
-    /// The field at fault, or `None` when the expression as a whole is.
+    /// The invalid field, or `None` when the expression as a whole is invalid.
     pub field: Option<Field>,
-    /// The byte offset in the text at which the fault begins, 0 to the text's length.
+    /// The byte offset in the text at which the problem begins, 0 to the text's length.
     pub position: usize,
     /// What is wrong, naming the value.
     pub message: String,
@@ -55,8 +55,8 @@ impl fmt::Display for CronError {
 
 impl std::error::Error for CronError {}
 
-/// The beginning of `text` as an error shows it: in backquotes, without control characters, cut
-/// to a length that fits into a line.
+/// The beginning of `text` as an error shows it: in backquotes, with control characters escaped,
+/// truncated to fit on a line.
 pub(super) fn quote_excerpt(text: &str) -> String {
     let mut shown = String::from("`");
     for character in text.chars() {

@@ -71,10 +71,10 @@ impl<'t> ItemReader<'t> {
         found
     }
 
-    /// Takes the bytes that follow as long as they are of a kind.
-    fn take(&mut self, of_kind: fn(&u8) -> bool) -> &'t str {
+    /// Consumes the following bytes while they satisfy `accepts`.
+    fn take(&mut self, accepts: fn(&u8) -> bool) -> &'t str {
         let rest = self.rest();
-        let length = rest.bytes().take_while(of_kind).count();
+        let length = rest.bytes().take_while(accepts).count();
         self.at += length;
         rest.get(..length).unwrap_or_default()
     }

@@ -1,7 +1,6 @@
-//! What the item reader says when it refuses: the wording of messages and hints.
+//! The messages and hints for items that the item reader rejects.
 //!
-//! It must not read further. Invariant: every hint can be followed, that is, a replacement that
-//! it spells out is accepted.
+//! It must not read further. Invariant: a replacement that a hint suggests is a valid item.
 
 use super::error::quote_excerpt;
 use super::item::ItemReader;
@@ -19,12 +18,12 @@ impl ItemReader<'_> {
         format!("write `{to_the_end},{}`", part(field.smallest(), last))
     }
 
-    /// `5/15` with the range that it lacks; a step that is none itself becomes 2.
+    /// Suggests a range for `5/15`, which lacks one; a step that is invalid too becomes 2.
     pub(super) fn step_without_range_error(&self, first: u32) -> CronError {
         let message = format!("{} has a step but no range", quote_excerpt(self.text));
         let last = self.field.largest_of_star().max(first);
-        let written = self.rest().trim_start_matches('/').parse();
-        let step = match written {
+        let parsed_step = self.rest().trim_start_matches('/').parse();
+        let step = match parsed_step {
             Ok(step) if (1..=self.field.value_count()).contains(&step) => step,
             _ => 2,
         };

@@ -1,4 +1,4 @@
-//! The known name that a mistyped time zone name most likely meant.
+//! Suggests the known time zone name that a misspelled one most likely meant.
 //!
 //! Pure text; it must not know which names exist. Invariant: work is bounded, because names
 //! longer than any real one get no suggestion.
@@ -10,7 +10,7 @@ const MAX_NAME_BYTES: usize = 48;
 /// its last part; `None` if nothing is near. Case, `_`, `-` and spaces do not count.
 pub(super) fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let wanted = simplified(name);
-    // Short names are abbreviations such as `PST`; near ones mean something else altogether.
+    // Short names are abbreviations such as `PST`; similar ones mean something else altogether.
     if wanted.len() < 4 || name.len() > MAX_NAME_BYTES {
         return None;
     }
@@ -23,7 +23,7 @@ pub(super) fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>)
     candidates
         .map(|candidate| (distance_to(candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
-        // Among equals, `America/New_York` says more than `EST5EDT`.
+        // At equal distance, `America/New_York` is more helpful than `EST5EDT`.
         .min_by_key(|(distance, candidate)| (*distance, !candidate.contains('/'), candidate.len()))
         .map(|(_, candidate)| candidate)
 }

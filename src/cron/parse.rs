@@ -1,14 +1,14 @@
-//! From text to [`CronExpr`]: splitting into fields, aliases, and refusals of the whole.
+//! From text to [`CronExpr`]: splitting into fields, aliases, and errors about the text as a whole.
 //!
 //! It must not know zones or instants; single list items are read by `item`. Invariant: any
-//! text at all yields an expression or an error, in time linear in at most 256 bytes.
+//! text yields an expression or an error, in time linear in its length of at most 256 bytes.
 
 use super::days::DayRule;
 use super::error::quote_excerpt;
 use super::item::{Item, read_item};
 use super::{CronError, CronExpr, Field};
 
-/// Longer texts are refused unread.
+/// Longer texts are rejected without being parsed.
 const MAX_EXPRESSION_BYTES: usize = 256;
 const FIVE_FIELDS_HINT: &str = "write 5 fields: minute hour day-of-month month day-of-week, as in `0 9 * * MON-FRI`";
 const ALIASES: [(&str, &str); 7] = [
@@ -26,7 +26,7 @@ impl CronExpr {
     ///
     /// # Errors
     ///
-    /// [`CronError`] with the position of the first fault and what to write instead.
+    /// [`CronError`] with the position of the first problem and what to write instead.
     pub fn parse(text: &str) -> Result<CronExpr, CronError> {
         check_length_and_characters(text)?;
         let first = words(text).next();
@@ -139,10 +139,10 @@ fn check_length_and_characters(text: &str) -> Result<(), CronError> {
         let position = text.floor_char_boundary(MAX_EXPRESSION_BYTES);
         return Err(CronError::whole(position, message, "use at most 256 bytes"));
     }
-    let strange = text
+    let invalid = text
         .char_indices()
         .find(|(_, character)| !matches!(character, ' '..='~' | '\t'));
-    let Some((position, character)) = strange else {
+    let Some((position, character)) = invalid else {
         return Ok(());
     };
     let code = u32::from(character);

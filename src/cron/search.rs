@@ -74,7 +74,7 @@ impl CronExpr {
         !self.interval && dst.gap == GapPolicy::After && (1..MIN_CALENDAR_CHANGE_MINUTES).contains(&forward)
     }
 
-    /// The local minutes of a span at which this expression may fire: first, and end.
+    /// The local minutes of a span at which this expression may fire, as (first, end).
     fn eligible_local_minutes(&self, span: &Span, dst: DstPolicy) -> (i64, i64) {
         let (first, end) = (span.first_local(), span.end_local());
         match dst.overlap {

@@ -46,7 +46,7 @@ impl Zone {
     ///
     /// # Errors
     ///
-    /// [`UnknownZone`] if the database has no such name.
+    /// [`UnknownZone`] if the database does not contain the name.
     pub fn get(name: &str) -> Result<Zone, UnknownZone> {
         let entries = zone_entries();
         entries
@@ -77,14 +77,13 @@ impl Zone {
         &self.0.name
     }
 
-    /// Reads an ISO 8601 date or date-time as milliseconds since 1970-01-01T00:00Z. One without
+    /// Parses an ISO 8601 date or date-time as milliseconds since 1970-01-01T00:00Z. One without
     /// an offset or `Z` is a local time of this zone: if the clocks skip it, it moves forward by
-    /// the length of the gap; if it comes twice, the first is meant. A date alone means midnight.
+    /// the length of the gap; if it occurs twice, the first is meant. A date alone means midnight.
     ///
     /// # Errors
     ///
-    /// [`InvalidDateTime`] if the text is nothing of the kind, or outside the years -9999 to
-    /// 9999.
+    /// [`InvalidDateTime`] if the text is neither, or outside the years -9999 to 9999.
     pub fn parse_date_time(&self, text: &str) -> Result<i64, InvalidDateTime> {
         let invalid = || InvalidDateTime { text: text.to_owned() };
         if let Ok(instant) = text.parse::<Timestamp>() {
@@ -99,10 +98,10 @@ impl Zone {
         Ok(instant.as_millisecond())
     }
 
-    /// The instant an ISO 8601 duration such as `P1DT2H` after another one; days and longer units are
-    /// calendar units of this zone. `None` for a text that is none, or is negative.
+    /// Adds an ISO 8601 duration such as `P1DT2H` to an instant; days and longer units are calendar units of this zone.
+    /// `None` for a text that is not a duration, or is negative.
     pub fn after_duration(&self, instant: i64, text: &str) -> Option<i64> {
-        // jiff also reads "1 day" and the like, which is no ISO 8601.
+        // jiff also accepts "1 day" and the like, which is not ISO 8601.
         let span: Span = text.starts_with(['P', 'p']).then(|| text.parse().ok())??;
         let start = Timestamp::from_millisecond(instant).ok()?;
         let end = start.to_zoned(self.0.time_zone.clone()).checked_add(span).ok()?;
@@ -115,8 +114,8 @@ impl Zone {
         self.0.time_zone.to_offset(clamp_to_timestamp(instant)).seconds()
     }
 
-    /// The instant of a local time of this zone, which is given as the milliseconds that a clock without an offset would
-    /// show. If the clocks skip it, it moves forward by the length of the gap; if it comes twice, the first is meant.
+    /// The instant of a local time of this zone, given in milliseconds since 1970-01-01T00:00 local time. If the clocks
+    /// skip it, it moves forward by the length of the gap; if it occurs twice, the first is meant.
     /// `None` outside the years -9999 to 9999.
     pub fn instant_of_local(&self, local: i64) -> Option<i64> {
         let local = TimeZone::UTC.to_datetime(Timestamp::from_millisecond(local).ok()?);
@@ -222,10 +221,10 @@ fn database() -> &'static TimeZoneDatabase {
     DATABASE.get_or_init(TimeZoneDatabase::bundled)
 }
 
-/// Every name of the database, in order without regard to case.
+/// Every name of the database, in case-insensitive order.
 fn zone_entries() -> &'static [ZoneEntry] {
-    static CATALOGUE: OnceLock<Vec<ZoneEntry>> = OnceLock::new();
-    CATALOGUE.get_or_init(|| {
+    static ENTRIES: OnceLock<Vec<ZoneEntry>> = OnceLock::new();
+    ENTRIES.get_or_init(|| {
         let mut entries: Vec<ZoneEntry> = database()
             .available()
             .map(|name| ZoneEntry {
@@ -258,7 +257,7 @@ mod tests {
         for entry in zone_entries() {
             let zone = Zone::get(&entry.name).expect("a name of the catalogue");
             assert_eq!(zone.name(), entry.name);
-            // From 1900 to 2540, at steps that fall on ever new dates and hours.
+            // From 1900 to 2540, in steps that hit many different dates and hours.
             let mut minute = -36_816_480;
             while minute < 299_000_000 {
                 let spans = zone.spans();

@@ -1,20 +1,23 @@
-//! The arguments of a call, computed, as the operators take them.
+//! The computed arguments of a call, and their conversion to what an operator needs.
 
+use super::calendar::{Unit, is_representable, parse_date};
 use super::compare::Comparison;
-use super::dates::{Unit, parse_date};
 use super::error::ExpressionError;
 use super::limits::Budget;
 use super::number::Number;
-use super::operators::{ArgumentKind, Operator};
 use super::scope::Scope;
+use super::signature::{ArgumentKind, Signature};
 use super::value::Value;
 use crate::clock::Millis;
 use crate::cron::Zone;
 use std::borrow::Cow;
 
-/// The arguments of one call.
+/// What an operator yields.
+pub(super) type OperatorResult<'a> = Result<Value<'a>, ExpressionError>;
+
+/// The arguments of one call. Conversions take an argument out, so each is read once.
 pub(super) struct Arguments<'c, 'a> {
-    pub(super) operator: &'static Operator,
+    pub(super) signature: &'static Signature,
     pub(super) values: Vec<Value<'a>>,
     pub(super) scope: &'c Scope<'a>,
     pub(super) budget: &'c mut Budget,
@@ -26,27 +29,31 @@ impl<'a> Arguments<'_, 'a> {
         index < self.values.len()
     }
 
-    /// Takes an argument out.
+    /// Takes an argument out, leaving null; null too if there is none.
     pub(super) fn take(&mut self, index: usize) -> Value<'a> {
         self.values
             .get_mut(index)
             .map_or(Value::Null, |value| std::mem::replace(value, Value::Null))
     }
 
-    fn wrong<T>(&self, index: usize, kind: ArgumentKind, got: &str) -> Result<T, ExpressionError> {
-        Err(ExpressionError::invalid(self.operator.refusal(index, kind, Some(got))))
+    fn wrong_kind<T>(&self, index: usize, kind: ArgumentKind, got: &str) -> Result<T, ExpressionError> {
+        Err(ExpressionError::invalid(self.signature.wrong_argument(
+            index,
+            kind,
+            Some(got),
+        )))
     }
 
-    /// A refusal that names the operator.
+    /// Fails with a message that names the operator.
     pub(super) fn fail<T>(&self, message: &str) -> Result<T, ExpressionError> {
-        Err(ExpressionError::invalid(format!("${}: {message}", self.operator.name)))
+        Err(ExpressionError::invalid(format!("${}: {message}", self.signature.name)))
     }
 
     pub(super) fn number(&mut self, index: usize) -> Result<Number<'a>, ExpressionError> {
         let value = self.take(index);
         match value.number() {
             Some(number) => Ok(number),
-            None => self.wrong(index, ArgumentKind::Number, value.kind()),
+            None => self.wrong_kind(index, ArgumentKind::Number, value.kind()),
         }
     }
 
@@ -54,7 +61,7 @@ impl<'a> Arguments<'_, 'a> {
         let value = self.take(index);
         match value.number().and_then(|number| number.as_integer()) {
             Some(whole) => Ok(whole),
-            None => self.wrong(index, ArgumentKind::Integer, value.kind()),
+            None => self.wrong_kind(index, ArgumentKind::Integer, value.kind()),
         }
     }
 
@@ -64,32 +71,31 @@ impl<'a> Arguments<'_, 'a> {
                 self.budget.charge_text(text.len())?;
                 Ok(text)
             }
-            Err(other) => self.wrong(index, ArgumentKind::Text, other.kind()),
+            Err(other) => self.wrong_kind(index, ArgumentKind::Text, other.kind()),
         }
     }
 
     pub(super) fn list(&mut self, index: usize) -> Result<Vec<Value<'a>>, ExpressionError> {
         let value = self.take(index);
-        // Before they are taken apart.
+        // Charged before the list is parsed into its elements.
         self.budget.charge_read(value.approximate_bytes())?;
         self.budget.spend_steps(value.count().unwrap_or_default())?;
         match value.list() {
             Ok(values) => Ok(values),
-            Err(other) => self.wrong(index, ArgumentKind::List, other.kind()),
+            Err(other) => self.wrong_kind(index, ArgumentKind::List, other.kind()),
         }
     }
 
     pub(super) fn date(&mut self, index: usize, zone: Zone) -> Result<Millis, ExpressionError> {
         let value = self.take(index);
         let kind = value.kind();
-        let read = match value.number() {
+        let date = match value.number() {
             Some(number) => number.as_integer().or(Some(number.as_f64().floor() as i64)),
             None => value.text().ok().and_then(|text| parse_date(&text, zone)),
         };
-        // Beyond this JavaScript has no dates.
-        match read.filter(|ms| ms.unsigned_abs() <= 8_640_000_000_000_000) {
+        match date.filter(|ms| is_representable(*ms)) {
             Some(ms) => Ok(ms),
-            None => self.wrong(index, ArgumentKind::Date, kind),
+            None => self.wrong_kind(index, ArgumentKind::Date, kind),
         }
     }
 
@@ -98,7 +104,7 @@ impl<'a> Arguments<'_, 'a> {
         let kind = value.kind();
         match value.text().ok().and_then(|text| Unit::find(&text)) {
             Some(unit) => Ok(unit),
-            None => self.wrong(index, ArgumentKind::Unit, kind),
+            None => self.wrong_kind(index, ArgumentKind::Unit, kind),
         }
     }
 
@@ -107,7 +113,7 @@ impl<'a> Arguments<'_, 'a> {
         let kind = value.kind();
         match value.text().ok().and_then(|text| Comparison::find(&text)) {
             Some(comparison) => Ok(comparison),
-            None => self.wrong(index, ArgumentKind::Comparison, kind),
+            None => self.wrong_kind(index, ArgumentKind::Comparison, kind),
         }
     }
 }

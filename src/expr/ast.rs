@@ -1,14 +1,14 @@
-//! An expression as it was read.
+//! The syntax tree of an expression.
 
 use super::number::Number;
 use super::operators::Operator;
 use super::references::Reference;
 use std::borrow::Cow;
 
-/// A key of a path.
+/// One key of a reference's path.
 pub(super) type Key<'a> = Cow<'a, str>;
 
-/// A part of an expression.
+/// A node of the tree; `'a` is the lifetime of the text it was parsed from.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
     Null,
@@ -20,7 +20,7 @@ pub(super) enum Node<'a> {
     Reference {
         reference: Reference,
         path: Vec<Key<'a>>,
-        /// As it was written.
+        /// The reference as the user wrote it, for messages.
         source_text: &'a str,
     },
     Call {

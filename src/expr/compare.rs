@@ -4,7 +4,7 @@ use super::number::Number;
 use super::value::Value;
 use std::cmp::Ordering;
 
-/// A comparison.
+/// A comparison operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
     Greater,
@@ -34,14 +34,14 @@ impl Comparison {
         })
     }
 
-    /// Whether it holds. Values that have no order are neither less nor greater.
+    /// Whether `left` compares to `right` in this way. Values without a common order are neither less nor greater.
     pub(super) fn holds(self, left: &Value<'_>, right: &Value<'_>) -> bool {
-        let compare_values = || compare_values(left, right);
+        let order = || compare_values(left, right);
         match self {
-            Self::Greater => compare_values() == Some(Ordering::Greater),
-            Self::Less => compare_values() == Some(Ordering::Less),
-            Self::AtLeast => compare_values().is_some_and(Ordering::is_ge),
-            Self::AtMost => compare_values().is_some_and(Ordering::is_le),
+            Self::Greater => order() == Some(Ordering::Greater),
+            Self::Less => order() == Some(Ordering::Less),
+            Self::AtLeast => order().is_some_and(Ordering::is_ge),
+            Self::AtMost => order().is_some_and(Ordering::is_le),
             Self::Equal => loosely_equal(left, right),
             Self::Unequal => !loosely_equal(left, right),
             Self::StrictlyEqual => strictly_equal(left, right),
@@ -50,20 +50,20 @@ impl Comparison {
     }
 }
 
-/// Numbers by value, texts by their characters; a text that reads as a number is one beside a number.
+/// Compares numbers by value and strings by code points; beside a number, a numeric string counts as a number.
 fn compare_values(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
     if let (Some(a), Some(b)) = (left.number(), right.number()) {
         return a.compare(&b);
     }
     match (left.clone().text(), right.clone().text()) {
         (Ok(a), Ok(b)) => Some(a.cmp(&b)),
-        (Ok(a), Err(b)) => as_number(&a)?.compare(&b.number()?),
-        (Err(a), Ok(b)) => a.number()?.compare(&as_number(&b)?),
+        (Ok(a), Err(b)) => parse_number(&a)?.compare(&b.number()?),
+        (Err(a), Ok(b)) => a.number()?.compare(&parse_number(&b)?),
         _ => None,
     }
 }
 
-fn as_number(text: &str) -> Option<Number<'static>> {
+fn parse_number(text: &str) -> Option<Number<'static>> {
     let text = text.trim();
     match text.parse() {
         Ok(whole) => Some(Number::Integer(whole)),
@@ -71,7 +71,7 @@ fn as_number(text: &str) -> Option<Number<'static>> {
     }
 }
 
-/// Equal in kind and value.
+/// Whether kind and value are equal (`===`).
 fn strictly_equal(left: &Value<'_>, right: &Value<'_>) -> bool {
     match (left, right) {
         (Value::Null, Value::Null) => true,
@@ -87,7 +87,7 @@ fn strictly_equal(left: &Value<'_>, right: &Value<'_>) -> bool {
     }
 }
 
-/// The same, or a number and a text that reads as it.
+/// Whether the values are equal, a numeric string beside a number counting as a number (`==`).
 fn loosely_equal(left: &Value<'_>, right: &Value<'_>) -> bool {
     strictly_equal(left, right) || (left.kind() != right.kind() && compare_values(left, right) == Some(Ordering::Equal))
 }

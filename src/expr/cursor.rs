@@ -1,8 +1,8 @@
-//! Reads the content of a JSON string as it was meant, through its escapes, and knows where it stands in the raw text.
+//! Reads the content of a JSON string character by character, decoding escapes, and keeps the position in the raw text.
 
 use super::json::slice;
 
-/// A place in the content of a JSON string.
+/// A position in the content of a JSON string.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
     raw: &'a str,
@@ -10,34 +10,34 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the raw place `at` of the content `raw`, which has no quotes around it.
+    /// A cursor at byte `at` of `raw`, the content of a JSON string without its quotes.
     pub(super) fn new(raw: &'a str, at: usize) -> Self {
         Self { raw, at }
     }
 
-    /// Where it stands, in bytes of the raw content.
+    /// The position, in bytes of the raw content.
     pub(super) fn offset(&self) -> usize {
         self.at
     }
 
-    /// The raw content from `start` to here.
+    /// The raw content from `start` to the current position.
     pub(super) fn text_since(&self, start: usize) -> &'a str {
         slice(self.raw, start, self.at)
     }
 
-    /// The character here.
+    /// The next character, decoded.
     pub(super) fn peek(&self) -> Option<char> {
         self.decode().map(|(character, _)| character)
     }
 
-    /// Takes the character here.
+    /// Consumes the next character.
     pub(super) fn next(&mut self) -> Option<char> {
         let (character, length) = self.decode()?;
         self.at += length;
         Some(character)
     }
 
-    /// Takes the character here if it is this one.
+    /// Consumes the next character if it is `wanted`; tells whether it was.
     pub(super) fn eat(&mut self, wanted: char) -> bool {
         match self.decode() {
             Some((character, length)) if character == wanted => {
@@ -48,14 +48,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes white space.
+    /// Consumes white space.
     pub(super) fn skip_space(&mut self) {
         while self.peek().is_some_and(char::is_whitespace) {
             self.next();
         }
     }
 
-    /// Takes a name of letters, digits and underscores.
+    /// Consumes a name of ASCII letters, digits and underscores; empty if there is none.
     pub(super) fn identifier(&mut self) -> &'a str {
         let start = self.at;
         let bytes = self.raw.as_bytes();
@@ -68,17 +68,17 @@ impl<'a> Cursor<'a> {
         self.text_since(start)
     }
 
-    /// Takes what stands before the next `quote`, and that too, if none of it is escaped.
-    pub(super) fn take_plain(&mut self, quote: char) -> Option<&'a str> {
+    /// Consumes the text up to and including the next `quote`, if nothing in it is escaped: the fast path for literals.
+    pub(super) fn take_unescaped(&mut self, quote: char) -> Option<&'a str> {
         let rest = self.raw.as_bytes().get(self.at..)?;
         let end = self.at + memchr::memchr2(b'\\', b'\'', rest)?;
         let mut close = Self::new(self.raw, end);
         if !close.eat(quote) {
             return None;
         }
-        let plain = slice(self.raw, self.at, end);
+        let text = slice(self.raw, self.at, end);
         *self = close;
-        Some(plain)
+        Some(text)
     }
 
     /// The 1-based position among the characters of the content, for a message.
@@ -102,7 +102,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// What an escape stands for; half a surrogate pair stands for U+FFFD.
+    /// Decodes an escape, with its length in bytes; a lone surrogate becomes U+FFFD.
     fn escape(&self) -> (char, usize) {
         match self.raw.as_bytes().get(self.at + 1) {
             Some(b'n') => ('\n', 2),
@@ -112,7 +112,7 @@ impl<'a> Cursor<'a> {
             Some(b'f') => ('\u{c}', 2),
             Some(b'u') => self.unicode(),
             Some(byte) if byte.is_ascii() => (char::from(*byte), 2),
-            // No JSON.
+            // Not valid JSON.
             _ => (char::REPLACEMENT_CHARACTER, 1),
         }
     }
@@ -141,7 +141,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The content of a JSON string as it was meant; borrowed when it has no escapes.
+/// Decodes the content of a JSON string; borrowed when it has no escapes.
 pub(super) fn unescape(raw: &str) -> std::borrow::Cow<'_, str> {
     if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
         return raw.into();

@@ -1,92 +1,28 @@
-//! A whole input: finds the strings that may hold expressions, and puts what they become in their place.
+//! A whole input: checks and resolves the expressions in its strings.
 
 use super::ast::Node;
 use super::error::ExpressionError;
 use super::evaluate::Evaluator;
-use super::json::{path_of, skip_space, slice, string_end, string_start, value_end};
+use super::json::{path_of, slice};
 use super::limits::{Budget, Limits};
 use super::references::Reference;
 use super::scope::Scope;
+use super::substitution::{Substitution, substitutions};
 use super::template::{Part, Parts, render};
 use memchr::memchr;
 use std::borrow::Cow;
 
-/// The key that marks a value to be left as it is.
-pub(super) const LITERAL: &str = "$literal";
-
-/// Where the input stands in what the user dispatched.
+/// Path of the input within a dispatch, with which the paths of errors begin.
 const ROOT_PATH: &str = "input";
-
-/// A place of the input that does not simply stay.
-enum Substitution {
-    /// A string value with a `$` in it, quotes included.
-    Text { start: usize, end: usize },
-    /// `{ "$literal": value }`, and the value in it.
-    Literal {
-        start: usize,
-        end: usize,
-        inner: (usize, usize),
-    },
-}
-
-/// The places of an input, in order.
-struct Substitutions<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl Iterator for Substitutions<'_> {
-    type Item = Substitution;
-
-    fn next(&mut self) -> Option<Substitution> {
-        let bytes = self.text.as_bytes();
-        loop {
-            let dollar = self.at + memchr(b'$', bytes.get(self.at..)?)?;
-            // A dollar outside of a string is no JSON.
-            let start = string_start(self.text, dollar)?;
-            let end = string_end(self.text, dollar) + 1;
-            self.at = end;
-            let after_string = skip_space(self.text, end);
-            if bytes.get(after_string) != Some(&b':') {
-                return Some(Substitution::Text { start, end });
-            }
-            if slice(self.text, start + 1, end.saturating_sub(1)) == LITERAL
-                && let Some(substitution) = self.literal(start, after_string + 1)
-            {
-                return Some(substitution);
-            }
-        }
-    }
-}
-
-impl Substitutions<'_> {
-    /// The object whose only key starts at `key`, with its value behind `colon`.
-    fn literal(&mut self, key: usize, colon: usize) -> Option<Substitution> {
-        let bytes = self.text.as_bytes();
-        let before = bytes.get(..key)?.iter().rposition(|byte| !byte.is_ascii_whitespace())?;
-        let value = skip_space(self.text, colon);
-        let value_end = value_end(self.text, value);
-        let close = skip_space(self.text, value_end);
-        if bytes.get(before) != Some(&b'{') || bytes.get(close) != Some(&b'}') {
-            return None;
-        }
-        self.at = close + 1;
-        Some(Substitution::Literal {
-            start: before,
-            end: close + 1,
-            inner: (value, value_end),
-        })
-    }
-}
 
 /// What an input's expressions refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputReferences {
-    /// `$Session{…}`.
+    /// Whether there is a `$Session{…}`.
     pub session: bool,
-    /// Keys of secrets.
+    /// Keys of the secrets, each once.
     pub secrets: Vec<String>,
-    /// How many expressions there are.
+    /// Number of expressions.
     pub expressions: usize,
     /// Paths of `$Input{…}`.
     pub inputs: Vec<Vec<String>>,
@@ -94,16 +30,16 @@ pub struct InputReferences {
     pub sequences: Vec<Vec<String>>,
 }
 
-/// Reads every expression of `input`, a JSON text, without computing it.
+/// Parses every expression of `input`, a JSON text, without evaluating it.
 ///
 /// # Errors
-/// Every text that is malformed, with its path, up to a bound.
+/// Every malformed string with its path, up to about 20.
 pub fn check(input: &str, limits: &Limits) -> Result<InputReferences, Vec<ExpressionError>> {
-    /// Malformed texts that are listed.
+    /// Checking stops after the string with which this many errors are reached.
     const MAX_LISTED_ERRORS: usize = 20;
     let mut references = InputReferences::default();
     let mut errors = Vec::new();
-    for substitution in (Substitutions { text: input, at: 0 }) {
+    for substitution in substitutions(input) {
         let Substitution::Text { start, end } = substitution else {
             continue;
         };
@@ -146,10 +82,10 @@ impl InputReferences {
     }
 }
 
-/// Puts what the expressions of `input`, a JSON text, yield in their place. What holds none stays byte for byte.
+/// Replaces the expressions of `input`, a JSON text, by their values. Everything else stays byte for byte.
 ///
 /// # Errors
-/// The first expression that cannot be computed, with its path.
+/// The first expression that is malformed or cannot be evaluated, with its path.
 pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result<Cow<'a, str>, ExpressionError> {
     if memchr(b'$', input.as_bytes()).is_none() {
         return Ok(Cow::Borrowed(input));
@@ -161,7 +97,7 @@ pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result
     };
     let mut out = String::with_capacity(input.len() + 256);
     let mut copied = 0;
-    for substitution in (Substitutions { text: input, at: 0 }) {
+    for substitution in substitutions(input) {
         match substitution {
             Substitution::Text { start, end } => {
                 out.push_str(slice(input, copied, start));
@@ -182,25 +118,4 @@ pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result
     }
     out.push_str(slice(input, copied, input.len()));
     Ok(Cow::Owned(out))
-}
-
-/// A part of the input without the marks of literals in it.
-pub(super) fn without_literal_markers(text: &str) -> Cow<'_, str> {
-    if !text.contains(LITERAL) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::new();
-    let mut copied = 0;
-    for substitution in (Substitutions { text, at: 0 }) {
-        if let Substitution::Literal { start, end, inner } = substitution {
-            out.push_str(slice(text, copied, start));
-            out.push_str(slice(text, inner.0, inner.1));
-            copied = end;
-        }
-    }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    out.push_str(slice(text, copied, text.len()));
-    Cow::Owned(out)
 }

@@ -1,23 +1,23 @@
-//! Why an input cannot be resolved.
+//! The error of an expression that is malformed or cannot be evaluated.
 
 use crate::error::{Error, ErrorCode, Problem};
 
-/// A refusal: a code, and what is wrong in words that hold no value of the input.
+/// A code, and a message that contains no value of the input: it could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpressionError {
     /// `INVALID_EXPRESSION`, `VALIDATION_ERROR` or `UNAUTHORIZED`.
     pub code: ErrorCode,
-    /// What is wrong, and where it stands in the input.
+    /// The message, and the path in the input.
     pub problem: Problem,
 }
 
 impl ExpressionError {
-    /// A value that does not fit, or is missing.
+    /// A value is missing or of the wrong kind (`VALIDATION_ERROR`).
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ValidationError, message)
     }
 
-    /// A text that is no expression.
+    /// The text is not a valid expression (`INVALID_EXPRESSION`).
     pub(super) fn malformed(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidExpression, message)
     }
@@ -29,13 +29,13 @@ impl ExpressionError {
         }
     }
 
-    /// The same at a place of the input.
+    /// The same error, located at `path` of the input.
     pub(super) fn at(mut self, path: String) -> Self {
         self.problem.path = path;
         self
     }
 
-    /// As the error of an attempt.
+    /// Converts it to the error that an attempt fails with.
     #[must_use]
     pub fn into_error(self) -> Error {
         Error::invalid(self.code, vec![self.problem])

@@ -1,19 +1,19 @@
-//! Computes an expression that was read. Recursion is bounded by the depth the parser allowed.
+//! Evaluates a parsed expression. Recursion is bounded by the depth that the parser allowed.
 
 use super::arguments::Arguments;
 use super::ast::{Key, Node};
-use super::document::without_literal_markers;
 use super::error::ExpressionError;
 use super::json::Entries;
 use super::limits::Budget;
 use super::number::Number;
 use super::references::{Reference, truncated};
 use super::scope::{Claims, Scope};
+use super::substitution::{unwrap_literal, without_literal_markers};
 use super::value::Value;
 use crate::error::ErrorCode;
 use std::borrow::Cow;
 
-/// Computes expressions of one input.
+/// Evaluates the expressions of one input, within one budget.
 pub(super) struct Evaluator<'c, 'a> {
     pub(super) input: &'a str,
     pub(super) scope: &'c Scope<'a>,
@@ -21,7 +21,7 @@ pub(super) struct Evaluator<'c, 'a> {
 }
 
 impl<'a> Evaluator<'_, 'a> {
-    /// A value that is about to be written out, counted as output.
+    /// Evaluates an expression whose value will be written to the output, and charges for its size.
     pub(super) fn output(&mut self, node: Node<'a>) -> Result<Value<'a>, ExpressionError> {
         let value = self.value(node)?;
         self.budget.charge_output(value.approximate_bytes())?;
@@ -51,7 +51,7 @@ impl<'a> Evaluator<'_, 'a> {
             Node::Call { operator, arguments } => {
                 let values = self.values(arguments)?;
                 let mut arguments = Arguments {
-                    operator,
+                    signature: &operator.signature,
                     values,
                     scope: self.scope,
                     budget: &mut self.budget,
@@ -104,7 +104,7 @@ impl<'a> Evaluator<'_, 'a> {
         }
     }
 
-    /// The value at a path of a JSON text.
+    /// The value at a path of a JSON text, without literal markers.
     fn value_at_path(
         &mut self,
         text: &'a str,
@@ -115,7 +115,7 @@ impl<'a> Evaluator<'_, 'a> {
         let Some(value) = lookup(text, path) else {
             return missing_value(source_text, why);
         };
-        // What was passed over to find it, and the value itself.
+        // Finding the value reads the text up to its end.
         let end = (value.as_ptr() as usize + value.len()).saturating_sub(text.as_ptr() as usize);
         self.budget.charge_read(end)?;
         Ok(match without_literal_markers(value) {
@@ -126,15 +126,15 @@ impl<'a> Evaluator<'_, 'a> {
 
     fn variable(&self, path: &[Key<'a>]) -> Value<'a> {
         let variables = &self.scope.variables;
-        let whole = |value: i64| Value::Number(Number::Integer(value));
+        let integer = |value: i64| Value::Number(Number::Integer(value));
         match path.first().map(|name| &**name) {
-            Some("execution_count") => whole(variables.execution_count),
-            Some("attempt") => whole(i64::from(variables.attempt)),
-            Some("scheduled_at") => whole(variables.scheduled_at),
+            Some("execution_count") => integer(variables.execution_count),
+            Some("attempt") => integer(i64::from(variables.attempt)),
+            Some("scheduled_at") => integer(variables.scheduled_at),
             Some("job_id") => Value::Text(variables.job_id.into()),
             Some("product") => Value::Text(variables.product.into()),
             Some("env") => Value::Text(variables.env.into()),
-            // The parser knows no others.
+            // The parser accepts no other names.
             _ => Value::Null,
         }
     }
@@ -161,8 +161,8 @@ fn missing_value<T>(source_text: &str, why: &str) -> Result<T, ExpressionError> 
     )))
 }
 
-/// The value at a path of a JSON text; a number is also the index of an element. A literal on the way counts as what
-/// it holds.
+/// The value at a path of a JSON text; a number is also the index of a list element. Literals on the way are
+/// unwrapped.
 fn lookup<'a>(text: &'a str, path: &[Key<'_>]) -> Option<&'a str> {
     let mut value = unwrap_literal(text.trim());
     for key in path {
@@ -170,30 +170,18 @@ fn lookup<'a>(text: &'a str, path: &[Key<'_>]) -> Option<&'a str> {
         value = if value.starts_with('[') {
             entries.nth(key.parse().ok()?)?.1
         } else {
-            entries.find(|(source_text, _)| is_key(source_text, key))?.1
+            entries.find(|(raw_key, _)| is_key(raw_key, key))?.1
         };
         value = unwrap_literal(value);
     }
     Some(value)
 }
 
-/// What `{ "$literal": value }` holds; any other value itself.
-#[must_use]
-pub fn unwrap_literal(value: &str) -> &str {
-    if !value.starts_with('{') {
-        return value;
-    }
-    let mut entries = Entries::of(value);
-    match (entries.next(), entries.next()) {
-        (Some((super::document::LITERAL, inner)), None) => inner,
-        _ => value,
-    }
-}
-
-fn is_key(source_text: &str, key: &str) -> bool {
-    if source_text.contains('\\') {
-        super::cursor::unescape(source_text) == key
+/// Whether `raw_key`, with its escapes, spells `key`.
+fn is_key(raw_key: &str, key: &str) -> bool {
+    if raw_key.contains('\\') {
+        super::cursor::unescape(raw_key) == key
     } else {
-        source_text == key
+        raw_key == key
     }
 }

@@ -1,21 +1,24 @@
-//! Finding one's way in a JSON text without reading it into values.
+//! Navigates a JSON text without parsing it into values. All positions are byte offsets.
 //!
-//! The text has been checked to be JSON; on anything else these functions still end, at the end of the text at the
-//! latest, and answer something. Nothing recurses.
+//! The text has been validated. On anything that is not JSON these functions still terminate, at the end of the text
+//! at the latest, with an unspecified result. Nothing recurses.
 
 use memchr::{memchr, memchr2, memrchr};
 
-/// Bytes that may stand between the tokens.
+/// Longer keys are truncated in the paths of errors.
+const MAX_SHOWN_KEY_CHARS: usize = 60;
+
+/// Whether a byte is white space between tokens.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// The part of `text` between two places.
+/// The part of `text` from `start` up to `end`; empty if that is no valid range.
 pub(super) fn slice(text: &str, start: usize, end: usize) -> &str {
     text.get(start..end).unwrap_or_default()
 }
 
-/// The first place from `at` on that is no white space.
+/// The first position at or after `at` that is not white space.
 pub(super) fn skip_space(text: &str, mut at: usize) -> usize {
     let bytes = text.as_bytes();
     while bytes.get(at).copied().is_some_and(is_space) {
@@ -24,7 +27,7 @@ pub(super) fn skip_space(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// The end of the string whose content starts at `at`: the place of its closing quote.
+/// The position of the closing quote of the string whose content contains `at`.
 pub(super) fn string_end(text: &str, mut at: usize) -> usize {
     let bytes = text.as_bytes();
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
@@ -37,7 +40,7 @@ pub(super) fn string_end(text: &str, mut at: usize) -> usize {
     bytes.len()
 }
 
-/// The start of the string that `at` lies in: the place of its opening quote.
+/// The position of the opening quote of the string whose content contains `at`.
 pub(super) fn string_start(text: &str, mut at: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     loop {
@@ -49,7 +52,7 @@ pub(super) fn string_start(text: &str, mut at: usize) -> Option<usize> {
     }
 }
 
-/// The end of the value that starts at `at`.
+/// The position after the value that starts at `at`.
 pub(super) fn value_end(text: &str, at: usize) -> usize {
     let bytes = text.as_bytes();
     match bytes.get(at) {
@@ -87,11 +90,12 @@ fn nested_end(text: &str, mut at: usize) -> usize {
 pub(super) struct Entries<'a> {
     text: &'a str,
     at: usize,
+    /// Whether the text is an object.
     keyed: bool,
 }
 
 impl<'a> Entries<'a> {
-    /// Of the array or object `text`; of anything else there are none.
+    /// The entries of the array or object `text`; none for anything else.
     pub(super) fn of(text: &'a str) -> Self {
         let keyed = text.starts_with('{');
         let at = if keyed || text.starts_with('[') { 1 } else { text.len() };
@@ -100,7 +104,7 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a> Iterator for Entries<'a> {
-    /// The key as it is written, without its quotes (empty in an array), and the value.
+    /// The raw key without its quotes (empty in an array), and the raw value.
     type Item = (&'a str, &'a str);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -121,21 +125,21 @@ impl<'a> Iterator for Entries<'a> {
         }
         let end = value_end(self.text, self.at);
         let value = slice(self.text, self.at, end);
-        // A text that is no JSON must not be looked at for ever.
+        // Always advances, so that invalid JSON cannot cause an endless loop.
         self.at = end.max(self.at + 1);
         Some((key, value))
     }
 }
 
-/// The path, from `root`, of the value that starts at `place`, as in `input.users[3].name`.
-pub(super) fn path_of(text: &str, place: usize, root: &str) -> String {
+/// The path, from `root`, of the value at byte `position`, as in `input.users[3].name`.
+pub(super) fn path_of(text: &str, position: usize, root: &str) -> String {
     let mut path = root.to_owned();
     let base = text.as_ptr() as usize;
     let mut value = text.trim_start();
     loop {
         let inside = Entries::of(value).enumerate().find(|(_, (_, inner))| {
             let start = inner.as_ptr() as usize - base;
-            (start..start + inner.len()).contains(&place)
+            (start..start + inner.len()).contains(&position)
         });
         let Some((index, (key, inner))) = inside else {
             return path;
@@ -143,8 +147,8 @@ pub(super) fn path_of(text: &str, place: usize, root: &str) -> String {
         if value.starts_with('[') {
             path.push_str(&format!("[{index}]"));
         } else {
-            let shown: String = key.chars().take(60).collect();
-            path.push_str(&format!(".{shown}"));
+            let key: String = key.chars().take(MAX_SHOWN_KEY_CHARS).collect();
+            path.push_str(&format!(".{key}"));
         }
         value = inner;
     }

@@ -1,21 +1,21 @@
-//! How much an input's expressions may cost, and what is left of it.
+//! How much the expressions of one input may cost, and what is left of that.
 
 use super::error::ExpressionError;
 
-/// Bounds of one input's expressions.
+/// Upper bounds for the expressions of one input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Calls, lists and objects within each other.
+    /// Nesting depth of calls, lists and objects.
     pub depth: usize,
-    /// Steps: one for each value computed, each element of a list handled, each KiB of text made,
-    /// each 4 KiB of it looked at.
+    /// Steps: one for each value computed, each list element processed, each KiB of text produced and each 4 KiB of
+    /// text read.
     pub steps: usize,
-    /// Bytes of JSON that expressions yield, together.
+    /// Total bytes of JSON that the expressions yield.
     pub output_bytes: usize,
 }
 
 impl Limits {
-    /// Deepest nesting that can be allowed: the parser and the evaluator recurse.
+    /// The highest `depth` that has an effect: parser and evaluator recurse.
     pub const MAX_DEPTH: usize = 200;
 }
 
@@ -33,24 +33,24 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(super) struct Budget {
     limits: Limits,
-    steps: usize,
-    bytes: usize,
+    steps_left: usize,
+    output_bytes_left: usize,
 }
 
 impl Budget {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             limits: *limits,
-            steps: limits.steps,
-            bytes: limits.output_bytes,
+            steps_left: limits.steps,
+            output_bytes_left: limits.output_bytes,
         }
     }
 
-    /// Takes steps.
+    /// Spends steps; fails when there are too few left.
     pub(super) fn spend_steps(&mut self, steps: usize) -> Result<(), ExpressionError> {
-        match self.steps.checked_sub(steps) {
+        match self.steps_left.checked_sub(steps) {
             Some(left) => {
-                self.steps = left;
+                self.steps_left = left;
                 Ok(())
             }
             None => Err(ExpressionError::invalid(format!(
@@ -60,13 +60,13 @@ impl Budget {
         }
     }
 
-    /// Takes the steps that a text of this length is worth; no text may be longer than all output.
+    /// Charges for a text of this length, before or after it is made.
     pub(super) fn charge_text(&mut self, bytes: usize) -> Result<(), ExpressionError> {
         self.check_text_size(bytes)?;
         self.spend_steps(1 + bytes / 1024)
     }
 
-    /// No text may be longer than all output.
+    /// Fails for a text that alone would exceed the output limit.
     pub(super) fn check_text_size(&self, bytes: usize) -> Result<(), ExpressionError> {
         if bytes > self.limits.output_bytes {
             return Err(self.output_exceeded());
@@ -74,16 +74,16 @@ impl Budget {
         Ok(())
     }
 
-    /// Takes the steps that looking at so many bytes is worth.
+    /// Charges for reading this many bytes.
     pub(super) fn charge_read(&mut self, bytes: usize) -> Result<(), ExpressionError> {
         self.spend_steps(bytes / 4096)
     }
 
-    /// Counts what an expression has yielded.
+    /// Counts bytes that an expression yields towards the output limit.
     pub(super) fn charge_output(&mut self, bytes: usize) -> Result<(), ExpressionError> {
-        match self.bytes.checked_sub(bytes) {
+        match self.output_bytes_left.checked_sub(bytes) {
             Some(left) => {
-                self.bytes = left;
+                self.output_bytes_left = left;
                 Ok(())
             }
             None => Err(self.output_exceeded()),

@@ -1,12 +1,10 @@
 //! Operators on lists.
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, OperatorResult};
 use super::compare::Comparison;
 use super::error::ExpressionError;
 use super::number::Number;
 use super::value::Value;
-
-type OperatorResult<'a> = Result<Value<'a>, ExpressionError>;
 
 pub(super) fn concat<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> {
     join_values(arguments, "")
@@ -16,19 +14,19 @@ pub(super) fn join<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> 
     join_values(arguments, ",")
 }
 
-fn join_values<'a>(arguments: &mut Arguments<'_, 'a>, default: &'static str) -> OperatorResult<'a> {
+fn join_values<'a>(arguments: &mut Arguments<'_, 'a>, default_delimiter: &'static str) -> OperatorResult<'a> {
     let values = arguments.list(0)?;
     let delimiter = if arguments.has(1) {
         arguments.text(1)?
     } else {
-        default.into()
+        default_delimiter.into()
     };
     let mut text = String::new();
     for (index, value) in values.into_iter().enumerate() {
         if index > 0 {
             text.push_str(&delimiter);
         }
-        // What is made is bounded before it is made.
+        // Charged before the text grows.
         arguments
             .budget
             .charge_text(value.approximate_bytes() + delimiter.len())?;
@@ -48,8 +46,8 @@ pub(super) fn pick<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> 
     } else {
         index
     };
-    match usize::try_from(from_start).ok().filter(|place| *place < length) {
-        Some(place) => Ok(values.swap_remove(place)),
+    match usize::try_from(from_start).ok().filter(|index| *index < length) {
+        Some(index) => Ok(values.swap_remove(index)),
         None => arguments.fail(&format!(
             "index {index} is out of range, the list has {length} elements"
         )),
@@ -74,12 +72,12 @@ fn search_arguments<'a>(
     let values = arguments.list(0)?;
     let comparison = arguments.comparison(1)?;
     let wanted = arguments.take(2);
-    // A comparison may take as long as what is compared.
-    let size = wanted.approximate_bytes().saturating_mul(values.len());
-    let all = values.iter().map(Value::approximate_bytes).sum::<usize>();
+    // Each comparison may read both of its operands entirely.
+    let wanted_bytes = wanted.approximate_bytes().saturating_mul(values.len());
+    let list_bytes = values.iter().map(Value::approximate_bytes).sum::<usize>();
     arguments
         .budget
-        .charge_read(size.saturating_add(all).saturating_mul(4))?;
+        .charge_read(wanted_bytes.saturating_add(list_bytes).saturating_mul(4))?;
     Ok((values, comparison, wanted))
 }
 

@@ -1,16 +1,19 @@
 //! Expressions in a job's input: `$Input{user}{name}`, `$DateAdd($Now(), -30, 'days')`.
 //!
-//! A pure module: a JSON text, a [`Scope`] and [`Limits`] go in, a JSON text or a refusal comes out. It must not know
+//! A pure module: a JSON text, a [`Scope`] and [`Limits`] go in, a JSON text or an error comes out. It must not know
 //! jobs, stores, connectors or the clock; it does no I/O and runs no code.
 //!
-//! Invariants: what holds no expression comes back byte for byte, and an input without `$` costs one search and no
-//! allocation; what an expression yields is never read as an expression again; depth, steps and output are bounded.
+//! Invariants: a text without expressions comes back byte for byte, and an input without `$` costs one search and no
+//! allocation; the value of an expression is never evaluated again; depth, steps and output are bounded.
 //!
-//! The way of a text: [`document`] finds the strings that may matter, [`template`] finds the expressions in one,
-//! [`parse`] reads an expression, [`evaluate`] computes it with the [`operators`].
+//! The path of an input: [`document`] goes through its [`substitution`]s, [`template`] finds the expressions in a string,
+//! [`parse`] makes a syntax tree ([`ast`]) of each and checks its calls ([`check_call`]), [`evaluate`] computes it with
+//! the functions of the [`operators`].
 
 mod arguments;
 mod ast;
+mod calendar;
+mod check_call;
 mod compare;
 mod cursor;
 mod dates;
@@ -26,17 +29,20 @@ mod operators;
 mod parse;
 mod references;
 mod scope;
+mod signature;
 mod strings;
+mod substitution;
 mod template;
 mod value;
 
 pub use document::{InputReferences, check, resolve};
 pub use error::ExpressionError;
-pub use evaluate::unwrap_literal;
 pub use limits::Limits;
-pub use operators::{Operator, operators};
+pub use operators::operators;
 pub use references::{Reference, references};
 pub use scope::{Claims, FeatureScope, Scope, SecretValues, Variables};
+pub use signature::Signature;
+pub use substitution::unwrap_literal;
 
 #[cfg(test)]
 mod tests;

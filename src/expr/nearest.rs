@@ -1,6 +1,6 @@
-//! The known name that somebody most likely meant.
+//! Suggests the known name that a misspelled one most likely meant.
 
-/// The entry of `known` that differs little from `word`.
+/// The entry of `known` with the smallest edit distance to `word`, in any case; `None` if none is near.
 pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let word: String = word.chars().take(64).flat_map(char::to_lowercase).collect();
     known

@@ -1,29 +1,29 @@
-//! Numbers: whole ones stay exact, and one that is only passed on keeps its spelling.
+//! Numbers: integers stay exact, and a number that is only passed on keeps its spelling.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// The largest whole number that a float holds exactly, with all below it.
+/// 2^53: up to this magnitude a float represents every integer exactly.
 const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 
 /// A number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Number<'a> {
-    /// Whole.
+    /// An exact integer.
     Integer(i64),
-    /// Finite.
+    /// A finite float.
     Float(f64),
-    /// As it is written in the input.
+    /// The spelling in the input, not parsed yet.
     Raw(&'a str),
 }
 
 impl<'a> Number<'a> {
-    /// A float that is finite.
+    /// A float, unless it is infinite or NaN.
     pub(super) fn finite(value: f64) -> Option<Self> {
         value.is_finite().then_some(Self::Float(value))
     }
 
-    /// Its value when it is whole and can be told exactly.
+    /// The value if it is an integer that is known exactly.
     pub(super) fn as_integer(&self) -> Option<i64> {
         match self {
             Self::Integer(value) => Some(*value),
@@ -39,17 +39,17 @@ impl<'a> Number<'a> {
         match self {
             Self::Integer(value) => *value as f64,
             Self::Float(value) => *value,
-            // A spelling beyond all floats is infinite: no operator passes that on.
+            // A number too large for a float becomes infinite, which no operator yields.
             Self::Raw(text) => text.parse().unwrap_or(f64::INFINITY),
         }
     }
 
-    /// The sum; `None`: it is beyond all numbers.
+    /// The sum; `None` if it is out of range.
     pub(super) fn add(self, other: Self) -> Option<Number<'static>> {
         self.combine(other, i64::checked_add, |a, b| a + b)
     }
 
-    /// The difference; `None`: it is beyond all numbers.
+    /// The difference; `None` if it is out of range.
     pub(super) fn subtract(self, other: Self) -> Option<Number<'static>> {
         self.combine(other, i64::checked_sub, |a, b| a - b)
     }
@@ -57,13 +57,16 @@ impl<'a> Number<'a> {
     fn combine(
         self,
         other: Self,
-        whole: fn(i64, i64) -> Option<i64>,
-        float: fn(f64, f64) -> f64,
+        integers: fn(i64, i64) -> Option<i64>,
+        floats: fn(f64, f64) -> f64,
     ) -> Option<Number<'static>> {
-        let exact = self.as_integer().zip(other.as_integer()).and_then(|(a, b)| whole(a, b));
+        let exact = self
+            .as_integer()
+            .zip(other.as_integer())
+            .and_then(|(a, b)| integers(a, b));
         match exact {
             Some(value) => Some(Number::Integer(value)),
-            None => Number::finite(float(self.as_f64(), other.as_f64())),
+            None => Number::finite(floats(self.as_f64(), other.as_f64())),
         }
     }
 
@@ -76,7 +79,7 @@ impl<'a> Number<'a> {
 }
 
 impl fmt::Display for Number<'_> {
-    /// JSON, as short as JavaScript writes it.
+    /// Writes JSON, in the shortest form, like JavaScript.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Integer(value) => write!(f, "{value}"),

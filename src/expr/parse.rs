@@ -1,6 +1,7 @@
-//! Reads one expression. Recursion is bounded by [`Limits::depth`].
+//! Parses one expression. Recursion is bounded by [`Limits::depth`].
 
 use super::ast::{Key, Node};
+use super::check_call::check_call;
 use super::cursor::Cursor;
 use super::error::ExpressionError;
 use super::limits::Limits;
@@ -10,15 +11,18 @@ use super::operators::{self, Operator};
 use super::references::{Form, Reference, VARIABLE_NAMES, references, truncated, unknown_variable_message};
 use std::borrow::Cow;
 
+/// Keys that a path may always have, however low the depth limit is.
+const MIN_ALLOWED_KEYS: usize = 16;
+
 type ParseResult<T> = Result<T, ExpressionError>;
 
-/// Reads the expression whose `$` is at `start` of `raw`, the content of a JSON string, and where it ends. `None`: no
-/// known name stands there, it is text.
+/// Parses the expression whose `$` is at byte `start` of `raw`, the content of a JSON string; returns it with its end.
+/// `None` if no known name follows the `$`, which is then plain text.
 pub(super) fn parse<'a>(raw: &'a str, start: usize, limits: &Limits) -> ParseResult<Option<(Node<'a>, usize)>> {
     let mut parser = Parser {
         cursor: Cursor::new(raw, start),
-        depth: limits.depth.min(Limits::MAX_DEPTH),
-        limit: limits.depth.min(Limits::MAX_DEPTH),
+        depth_left: limits.depth.min(Limits::MAX_DEPTH),
+        max_depth: limits.depth.min(Limits::MAX_DEPTH),
     };
     parser.cursor.eat('$');
     let node = parser.after_dollar(start)?;
@@ -27,27 +31,27 @@ pub(super) fn parse<'a>(raw: &'a str, start: usize, limits: &Limits) -> ParseRes
 
 struct Parser<'a> {
     cursor: Cursor<'a>,
-    /// How much deeper it may go.
-    depth: usize,
-    limit: usize,
+    /// How many more levels of nesting are allowed.
+    depth_left: usize,
+    max_depth: usize,
 }
 
 impl<'a> Parser<'a> {
-    /// A refusal that names the position of `place`.
-    fn fail<T>(&self, place: usize, message: impl AsRef<str>) -> ParseResult<T> {
-        let position = self.cursor.position_of(place);
+    /// Fails with a message about the character at byte `offset`.
+    fn fail<T>(&self, offset: usize, message: impl AsRef<str>) -> ParseResult<T> {
+        let position = self.cursor.position_of(offset);
         Err(ExpressionError::malformed(format!(
             "at character {position}: {}",
             message.as_ref()
         )))
     }
 
-    /// A refusal at the place of the cursor.
+    /// Fails with a message about the current position.
     fn fail_here<T>(&self, message: impl AsRef<str>) -> ParseResult<T> {
         self.fail(self.cursor.offset(), message)
     }
 
-    /// What follows a `$` at `start`; `None` when no known name does.
+    /// Parses what follows the `$` at `start`; `None` if it is no known name.
     fn after_dollar(&mut self, start: usize) -> ParseResult<Option<Node<'a>>> {
         let name = self.cursor.identifier();
         let next = self.cursor.peek();
@@ -62,7 +66,7 @@ impl<'a> Parser<'a> {
         }
         match (operators::find(name), next) {
             (Some(operator), Some('(')) => self.call(operator, start).map(Some),
-            (Some(operator), Some('{')) if operator.braces => self.braced(operator, start).map(Some),
+            (Some(operator), Some('{')) if operator.signature.braces => self.braced(operator, start).map(Some),
             _ => Ok(None),
         }
     }
@@ -91,10 +95,10 @@ impl<'a> Parser<'a> {
     fn variable(&mut self, reference: Reference, start: usize) -> ParseResult<Node<'a>> {
         self.cursor.eat('(');
         self.cursor.skip_space();
-        let place = self.cursor.offset();
+        let name_start = self.cursor.offset();
         let name = self.cursor.identifier();
         if !VARIABLE_NAMES.contains(&name) {
-            return self.fail(place, format!("$Var {}", unknown_variable_message(name)));
+            return self.fail(name_start, format!("$Var {}", unknown_variable_message(name)));
         }
         self.cursor.skip_space();
         if !self.cursor.eat(')') {
@@ -122,7 +126,7 @@ impl<'a> Parser<'a> {
             }
             return Ok(());
         }
-        let begin = self.cursor.offset();
+        let keys_start = self.cursor.offset();
         loop {
             match self.cursor.peek() {
                 Some('}') => break,
@@ -130,12 +134,12 @@ impl<'a> Parser<'a> {
                 Some(_) => self.cursor.next(),
             };
         }
-        let raw = self.cursor.text_since(begin).trim();
+        let raw = self.cursor.text_since(keys_start).trim();
         self.cursor.eat('}');
         if raw.split('.').any(|key| key.trim().is_empty()) {
-            return self.fail(begin, format!("${}{{…}} has an empty key", reference.name()));
+            return self.fail(keys_start, format!("${}{{…}} has an empty key", reference.name()));
         }
-        if keys.len() + raw.split('.').count() > self.limit.max(16) {
+        if keys.len() + raw.split('.').count() > self.max_depth.max(MIN_ALLOWED_KEYS) {
             return self.fail(start, format!("${}{{…}} has too many keys", reference.name()));
         }
         keys.extend(raw.split('.').map(|key| super::cursor::unescape(key.trim())));
@@ -149,7 +153,10 @@ impl<'a> Parser<'a> {
         let argument = self.nested(Self::argument)?;
         self.cursor.skip_space();
         if !self.cursor.eat('}') {
-            let message = format!("${}{{…}} is not closed; it is {}", operator.name, operator.signature);
+            let message = format!(
+                "${}{{…}} is not closed; it is {}",
+                operator.signature.name, operator.signature.usage
+            );
             return self.fail(start, message);
         }
         Ok(Node::Call {
@@ -164,31 +171,31 @@ impl<'a> Parser<'a> {
         let Some(arguments) = arguments else {
             let message = format!(
                 "the call of ${} is not closed; it is {}",
-                operator.name, operator.signature
+                operator.signature.name, operator.signature.usage
             );
             return self.fail(start, message);
         };
-        if let Err(message) = operator.check(&arguments) {
+        if let Err(message) = check_call(&operator.signature, &arguments) {
             return self.fail(start, message);
         }
         Ok(Node::Call { operator, arguments })
     }
 
-    /// One level deeper.
+    /// Parses something one level deeper.
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> ParseResult<T>) -> ParseResult<T> {
-        let Some(depth) = self.depth.checked_sub(1) else {
-            let limit = self.limit;
+        let Some(depth_left) = self.depth_left.checked_sub(1) else {
+            let max_depth = self.max_depth;
             return self.fail_here(format!(
-                "is nested more than {limit} deep; simplify it, or raise `expressions.maxDepth`"
+                "is nested more than {max_depth} deep; simplify it, or raise `expressions.maxDepth`"
             ));
         };
-        self.depth = depth;
+        self.depth_left = depth_left;
         let result = read(self);
-        self.depth += 1;
+        self.depth_left += 1;
         result
     }
 
-    /// Items with commas between them, up to `end`; `None`: the text ended before.
+    /// Parses comma-separated items up to `end`; `None` if the text ends before that.
     fn items<T>(&mut self, end: char, read: impl Fn(&mut Self) -> ParseResult<T>) -> ParseResult<Option<Vec<T>>> {
         let mut items = Vec::new();
         self.cursor.skip_space();
@@ -215,59 +222,59 @@ impl<'a> Parser<'a> {
     }
 
     fn argument(&mut self) -> ParseResult<Node<'a>> {
-        let place = self.cursor.offset();
+        let start = self.cursor.offset();
         match self.cursor.peek() {
-            Some('$') => self.nested_expression(place),
+            Some('$') => self.nested_expression(start),
             Some(quote @ ('"' | '\'')) => Ok(Node::Text(self.quoted(quote)?)),
             Some('-' | '+' | '.' | '0'..='9') => self.number(),
             Some('<' | '>' | '=' | '!') => Ok(Node::Text(self.comparison().into())),
             Some('[') => self.list(),
             Some('{') => self.object(),
-            Some(character) if character.is_ascii_alphabetic() => self.constant(place),
+            Some(character) if character.is_ascii_alphabetic() => self.constant(start),
             Some(')' | ',' | ']' | '}') => self.fail_here("an argument is missing"),
             Some(other) => self.fail_here(format!("`{other}` begins no argument; texts stand in quotes")),
             None => self.fail_here("the text ends where an argument is expected"),
         }
     }
 
-    fn nested_expression(&mut self, place: usize) -> ParseResult<Node<'a>> {
+    fn nested_expression(&mut self, start: usize) -> ParseResult<Node<'a>> {
         self.cursor.eat('$');
-        if let Some(node) = self.after_dollar(place)? {
+        if let Some(node) = self.after_dollar(start)? {
             return Ok(node);
         }
-        let source_text = self.cursor.text_since(place);
+        let source_text = self.cursor.text_since(start);
         let name = source_text.trim_start_matches('$');
         if let Some((reference, _)) = Reference::find(name) {
             return self.fail(
-                place,
+                start,
                 format!("{source_text} is incomplete; it is {}", reference.example()),
             );
         }
         if let Some(operator) = operators::find(name) {
             return self.fail(
-                place,
-                format!("{source_text} is incomplete; it is {}", operator.signature),
+                start,
+                format!("{source_text} is incomplete; it is {}", operator.signature.usage),
             );
         }
-        let known = operators::operators().map(|operator| operator.name);
+        let known = operators::operators().map(|signature| signature.name);
         match nearest(name, known.chain(references().map(Reference::name))) {
             Some(known) => self.fail(
-                place,
+                start,
                 format!("there is no ${}; did you mean ${known}?", truncated(name)),
             ),
             None => self.fail(
-                place,
+                start,
                 format!("there is no ${}; texts stand in quotes", truncated(name)),
             ),
         }
     }
 
-    /// A text in quotes. A backslash makes the next character plain; `\n` and `\t` are a line's end and a tab.
+    /// Parses a string literal. A backslash quotes the next character, apart from `\n` (line feed) and `\t` (tab).
     fn quoted(&mut self, quote: char) -> ParseResult<Cow<'a, str>> {
         let start = self.cursor.offset();
         self.cursor.next();
-        if let Some(plain) = self.cursor.take_plain(quote) {
-            return Ok(plain.into());
+        if let Some(text) = self.cursor.take_unescaped(quote) {
+            return Ok(text.into());
         }
         let mut text = String::new();
         loop {
@@ -291,7 +298,7 @@ impl<'a> Parser<'a> {
         }
         let source_text = self.cursor.text_since(start);
         let number = match source_text.parse() {
-            Ok(whole) => Some(Number::Integer(whole)),
+            Ok(integer) => Some(Number::Integer(integer)),
             Err(_) => source_text.parse().ok().and_then(Number::finite),
         };
         match number {

@@ -1,6 +1,9 @@
-//! The table of references: what `$Input{…}` and its kin are called and look like.
+//! The table of references such as `$Input{…}`: their names and forms.
 
 use super::nearest::nearest;
+
+/// Longer pieces of an expression are truncated in messages.
+const MAX_SHOWN_CHARS: usize = 60;
 
 /// What a reference refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +16,7 @@ pub enum Reference {
     Session,
     /// A secret.
     Secret,
-    /// The same as a secret.
+    /// Another name for a secret.
     Token,
     /// A fact about the run.
     Var,
@@ -34,7 +37,7 @@ pub enum Reference {
 /// How a reference is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// Alone, or with empty parentheses.
+    /// The name alone, or with empty parentheses.
     Bare,
     /// With a path: `{a}{b}` or `{a.b}`.
     Path,
@@ -42,7 +45,7 @@ pub(super) enum Form {
     Parenthesized,
 }
 
-/// Name, what it is, how it is written, and an example.
+/// Name, reference, form and an example.
 type Row = (&'static str, Reference, Form, &'static str);
 
 const REFERENCES: [Row; 12] = [
@@ -65,7 +68,7 @@ const REFERENCES: [Row; 12] = [
     ("Default", Reference::Default, Form::Bare, "$Default"),
 ];
 
-/// Facts about the run that `$Var(…)` knows.
+/// The names that `$Var(…)` takes.
 pub(super) const VARIABLE_NAMES: [&str; 6] = ["execution_count", "attempt", "job_id", "scheduled_at", "product", "env"];
 
 impl Reference {
@@ -85,7 +88,7 @@ impl Reference {
             .map_or("", |(name, ..)| name)
     }
 
-    /// How it is written.
+    /// An example of its use, for messages and documentation.
     #[must_use]
     pub fn example(self) -> &'static str {
         REFERENCES
@@ -114,6 +117,7 @@ pub(super) fn unknown_variable_message(name: &str) -> String {
     }
 }
 
+/// The beginning of a text of the user's, for a message.
 pub(super) fn truncated(text: &str) -> String {
-    text.chars().take(60).collect()
+    text.chars().take(MAX_SHOWN_CHARS).collect()
 }

@@ -1,12 +1,10 @@
-//! Operators on numbers and texts.
+//! Operators on numbers and strings.
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, OperatorResult};
 use super::error::ExpressionError;
 use super::number::Number;
 use super::value::Value;
 use std::borrow::Cow;
-
-type OperatorResult<'a> = Result<Value<'a>, ExpressionError>;
 
 pub(super) fn add<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a> {
     fold(arguments, |a, b| a.add(b))
@@ -40,7 +38,7 @@ pub(super) fn substring<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult
         None
     };
     let length = text.chars().count();
-    let place = |index: i64| {
+    let from_start = |index: i64| {
         let steps = usize::try_from(index.unsigned_abs()).unwrap_or(usize::MAX);
         if index < 0 {
             length.saturating_sub(steps)
@@ -48,13 +46,13 @@ pub(super) fn substring<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult
             steps.min(length)
         }
     };
-    let (start, end) = (place(start), end.map_or(length, place));
-    let byte = |index: usize| text.char_indices().nth(index).map_or(text.len(), |(at, _)| at);
-    let range = byte(start)..byte(end.max(start));
+    let (start, end) = (from_start(start), end.map_or(length, from_start));
+    let byte_offset = |index: usize| text.char_indices().nth(index).map_or(text.len(), |(at, _)| at);
+    let range = byte_offset(start)..byte_offset(end.max(start));
     Ok(Value::Text(substring_at(&text, range)))
 }
 
-/// A part of a text, borrowed where the text is.
+/// A part of a string, borrowed if the string is.
 fn substring_at<'a>(text: &Cow<'a, str>, range: std::ops::Range<usize>) -> Cow<'a, str> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.get(range).unwrap_or_default()),
@@ -108,11 +106,13 @@ pub(super) fn replace<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'
     if search.is_empty() {
         return arguments.fail("the text to search for must not be empty");
     }
-    let found = text.matches(&*search).count();
-    if found == 0 {
+    let occurrences = text.matches(&*search).count();
+    if occurrences == 0 {
         return Ok(Value::Text(text));
     }
-    // Known before it is made.
-    arguments.budget.charge_text(text.len() + found * replacement.len())?;
+    // An upper bound of the result's length, charged before the result is made.
+    arguments
+        .budget
+        .charge_text(text.len() + occurrences * replacement.len())?;
     Ok(Value::Text(text.replace(&*search, &replacement).into()))
 }

@@ -1,4 +1,4 @@
-//! One string with expressions in it: finds them, and puts what they yield in their place.
+//! One string with expressions in it: finds them and replaces them by their values.
 
 use super::ast::Node;
 use super::error::ExpressionError;
@@ -8,35 +8,35 @@ use super::limits::Limits;
 use super::parse::parse;
 use memchr::memchr;
 
-/// A part of a string's content.
+/// A part of the content of a string.
 pub(super) enum Part<'a> {
-    /// Text that stays as it is written.
+    /// Text that is copied verbatim, escapes included.
     Text(&'a str),
     Expression(Node<'a>),
 }
 
-/// The parts of a string's content, one after the other.
+/// Iterates over the parts of the content of a string.
 pub(super) struct Parts<'a, 'l> {
     raw: &'a str,
     at: usize,
     limits: &'l Limits,
-    /// An expression that was found behind a text.
-    next: Option<Node<'a>>,
+    /// An expression that was found after the text that was returned last.
+    pending: Option<Node<'a>>,
 }
 
 impl<'a, 'l> Parts<'a, 'l> {
-    /// Of `raw`, the content of a JSON string.
+    /// The parts of `raw`, the content of a JSON string with its escapes.
     pub(super) fn of(raw: &'a str, limits: &'l Limits) -> Self {
         Self {
             raw,
             at: 0,
             limits,
-            next: None,
+            pending: None,
         }
     }
 
     fn advance(&mut self) -> Result<Option<Part<'a>>, ExpressionError> {
-        if let Some(node) = self.next.take() {
+        if let Some(node) = self.pending.take() {
             return Ok(Some(Part::Expression(node)));
         }
         let start = self.at;
@@ -53,7 +53,7 @@ impl<'a, 'l> Parts<'a, 'l> {
                 if dollar == start {
                     return Ok(Some(Part::Expression(node)));
                 }
-                self.next = Some(node);
+                self.pending = Some(node);
                 return Ok(Some(Part::Text(slice(self.raw, start, dollar))));
             }
             from = dollar + 1;
@@ -76,7 +76,8 @@ impl<'a> Iterator for Parts<'a, '_> {
     }
 }
 
-/// Appends, as JSON, what the string with the content `raw` becomes.
+/// Appends the JSON that replaces the string with the content `raw`: the value of an expression that stands alone, in
+/// its own type, or else a string.
 pub(super) fn render<'a>(
     raw: &'a str,
     limits: &Limits,

@@ -1,4 +1,4 @@
-//! Tables of expressions and what becomes of them.
+//! Tables of expressions and their results.
 
 mod bounds;
 mod malformed;
@@ -43,14 +43,14 @@ fn scope<'a>(zone: &str) -> Scope<'a> {
     }
 }
 
-/// Resolves a whole input.
+/// Resolves a whole input in UTC.
 fn resolve_or_panic(input: &str) -> String {
     resolve(input, &scope("UTC"), &Limits::default())
         .unwrap_or_else(|error| panic!("{input}: {error:?}"))
         .into_owned()
 }
 
-/// What the text `expression` becomes in an input with some data in it, as JSON.
+/// Evaluates the text `expression` in an input with some data in it; returns JSON.
 fn evaluate_in_zone(expression: &str, zone: &str) -> Result<String, (ErrorCode, String)> {
     let data = concat!(
         r#""text":"Hello","name":"Ann \"A\" \u00e9","n":41,"big":9007199254740993123,"odd":1.50e1,"#,
@@ -63,7 +63,6 @@ fn evaluate_in_zone(expression: &str, zone: &str) -> Result<String, (ErrorCode, 
     let failed = |error: super::ExpressionError| (error.code, error.problem.to_string());
     check(&input, &limits).map_err(|mut errors| failed(errors.remove(0)))?;
     let scope = scope(zone);
-    // The data's own expression is not what is asked for.
     let out = resolve(&input, &scope, &limits).map_err(failed)?;
     let value: std::collections::HashMap<&str, &serde_json::value::RawValue> = serde_json::from_str(&out).unwrap();
     Ok(value["value"].get().to_owned())

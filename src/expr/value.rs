@@ -1,4 +1,4 @@
-//! What an expression yields. Parts of the input stay the text they are, and are read only by operators that need to.
+//! Values of expressions. Parts of the input stay JSON text, and are parsed only by operators that need them.
 
 use super::cursor::unescape;
 use super::json::{Entries, slice};
@@ -6,14 +6,14 @@ use super::number::Number;
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// A value; `'a` is the life of the input and of what else the scope holds.
+/// A value; `'a` is the lifetime of the input and of the data in the scope.
 #[derive(Clone, Debug)]
 pub(super) enum Value<'a> {
     Null,
     Bool(bool),
     Number(Number<'a>),
     Text(Cow<'a, str>),
-    /// The content of a JSON string, with its escapes.
+    /// The content of a JSON string, escapes included.
     EscapedText(&'a str),
     List(Vec<Value<'a>>),
     Object(Vec<(Cow<'a, str>, Value<'a>)>),
@@ -22,7 +22,7 @@ pub(super) enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The value that a JSON text stands for.
+    /// The value of a JSON text.
     pub(super) fn from_json(text: &'a str) -> Self {
         match text.as_bytes().first() {
             Some(b'"') => Self::EscapedText(slice(text, 1, text.len().saturating_sub(1))),
@@ -34,7 +34,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// What kind of value it is, for a message. Never the value itself: it may be a secret.
+    /// The kind of value, for a message; never the value itself, which may be a secret.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -48,7 +48,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The text, if it is one.
+    /// The text of a string, or the value itself if it is none.
     pub(super) fn text(self) -> Result<Cow<'a, str>, Self> {
         match self {
             Self::Text(text) => Ok(text),
@@ -57,7 +57,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number, if it is one.
+    /// The number, if the value is one.
     pub(super) fn number(&self) -> Option<Number<'a>> {
         match self {
             Self::Number(number) => Some(*number),
@@ -79,7 +79,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// About how many bytes of JSON it is.
+    /// Approximate length as JSON, in bytes.
     pub(super) fn approximate_bytes(&self) -> usize {
         match self {
             Self::Null | Self::Bool(_) | Self::Number(_) => 4,
@@ -93,7 +93,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// How many elements or entries it has, if it is a list or an object.
+    /// Number of elements or entries, if the value is a list or an object.
     pub(super) fn count(&self) -> Option<usize> {
         match self {
             Self::List(values) => Some(values.len()),
@@ -103,7 +103,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The same, living for itself.
+    /// The same value, borrowing nothing.
     fn into_static<'b>(self) -> Value<'b> {
         match self {
             Self::Null => Value::Null,
@@ -111,8 +111,8 @@ impl<'a> Value<'a> {
             Self::Number(Number::Integer(value)) => Value::Number(Number::Integer(value)),
             Self::Number(number) => number
                 .as_integer()
-                .map_or(Value::Number(Number::Float(number.as_f64())), |whole| {
-                    Value::Number(Number::Integer(whole))
+                .map_or(Value::Number(Number::Float(number.as_f64())), |integer| {
+                    Value::Number(Number::Integer(integer))
                 }),
             Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
             Self::EscapedText(raw) => Value::Text(Cow::Owned(unescape(raw).into_owned())),
@@ -127,7 +127,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Appends it as JSON.
+    /// Appends the value as JSON.
     pub(super) fn write_json(&self, out: &mut String) {
         match self {
             Self::Null => out.push_str("null"),
@@ -152,7 +152,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Appends it to the content of a JSON string: a text as it is, null as nothing, all else as its JSON.
+    /// Appends the value to the content of a JSON string: a string as it is, null as nothing, anything else as JSON.
     pub(super) fn write_string_content(&self, out: &mut String) {
         match self {
             Self::Null => {}
@@ -163,7 +163,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The text that takes its place when it is joined to others.
+    /// The value as text, for `$Concat` and `$Join`.
     pub(super) fn into_display_text(self) -> Cow<'a, str> {
         match self {
             Self::Null => "".into(),
@@ -197,15 +197,15 @@ fn quote(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Appends a text as the content of a JSON string.
+/// Appends a text as the content of a JSON string, with the escapes it needs.
 fn escape(text: &str, out: &mut String) {
-    let mut plain = 0;
+    let mut copied = 0;
     for (at, byte) in text.bytes().enumerate() {
         if byte >= b' ' && byte != b'"' && byte != b'\\' {
             continue;
         }
-        out.push_str(slice(text, plain, at));
-        plain = at + 1;
+        out.push_str(slice(text, copied, at));
+        copied = at + 1;
         match byte {
             b'"' => out.push_str("\\\""),
             b'\\' => out.push_str("\\\\"),
@@ -217,5 +217,5 @@ fn escape(text: &str, out: &mut String) {
             }
         }
     }
-    out.push_str(slice(text, plain, text.len()));
+    out.push_str(slice(text, copied, text.len()));
 }

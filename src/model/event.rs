@@ -1,12 +1,12 @@
-//! What can happen to a job, as listeners and webhooks are told of it.
+//! The kinds of events that listeners and webhooks receive.
 //!
-//! Names and numbers only. The numbers are kept in stores: they never change.
+//! Names and numbers only. The numbers are stored, so they never change.
 
-/// What can happen to a job.
+/// A kind of event in the life of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum EventKind {
-    /// A dispatch of it was committed, the first or one that replaced it.
+    /// A dispatch was committed: of a new job, or one that replaced an existing job.
     Scheduled = 0,
     /// An attempt starts.
     Started = 1,
@@ -14,18 +14,18 @@ pub enum EventKind {
     Completed = 2,
     /// A run failed for good.
     Failed = 3,
-    /// An attempt failed, another one follows.
+    /// An attempt failed and another one follows.
     Retrying = 4,
     /// The job was cancelled.
     Cancelled = 5,
     /// The job was paused.
     Paused = 6,
-    /// The job goes on after a pause.
+    /// The job was resumed.
     Resumed = 7,
 }
 
 impl EventKind {
-    /// All of them, by number.
+    /// All kinds, by number.
     pub const ALL: [Self; 8] = [
         Self::Scheduled,
         Self::Started,
@@ -37,7 +37,7 @@ impl EventKind {
         Self::Resumed,
     ];
 
-    /// Those that webhooks are told of: a retry is an affair of the process that runs the job.
+    /// The kinds that webhooks receive. Retries are reported in the process that runs the job only.
     pub const DELIVERED_TO_WEBHOOKS: [Self; 7] = [
         Self::Scheduled,
         Self::Started,
@@ -63,7 +63,7 @@ impl EventKind {
         }
     }
 
-    /// The event with that number in a store.
+    /// The kind with this number in a store.
     #[must_use]
     pub fn from_code(code: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as i64 == code)

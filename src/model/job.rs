@@ -8,70 +8,70 @@ use std::sync::Arc;
 /// What a second dispatch under the same `job_id` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnConflict {
-    /// Returns the job that is there.
+    /// Returns the existing job.
     Return,
-    /// Changes its schedule, input and options; history and counts stay.
+    /// Changes the schedule, input and options of the existing job; its history and counts stay.
     Replace,
-    /// Is an error (`CONFLICT`).
+    /// Fails with `CONFLICT`.
     Error,
 }
 
-/// Options most jobs leave alone. A store keeps them as JSON, or nothing when all are at their default.
+/// Options that most jobs leave at their defaults. Stored as JSON, or as nothing when all have their default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobOptions {
-    /// Backoff and error types; the default policy when absent.
+    /// Backoff and retryable errors; the default policy when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
-    /// Longest time an attempt may take, ms.
+    /// Time limit of an attempt, ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i64>,
     /// Tag and token of the session the job runs under.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
-    /// Tag of the cache that keeps its result.
+    /// Tag of the cache for its result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<Box<str>>,
-    /// Its input holds no expressions, whatever it looks like.
+    /// The input is not searched for expressions.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub plain: bool,
-    /// Zone of dates in its expressions; UTC when absent.
+    /// IANA time zone of dates in its expressions; UTC when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tz: Option<Box<str>>,
     /// Labels to find it by.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Box<str>>,
-    /// Makes it the only job of its kind.
+    /// Makes it the only job with this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unique: Option<Unique>,
-    /// Bounds how many runs go at once.
+    /// Limits the concurrent runs with this key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
 }
 
-/// A key that only one job of a route has at a time.
+/// A key that only one job of a route can have at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unique {
     /// The key.
     pub key: Box<str>,
-    /// ms from the dispatch for which the job keeps the key, even when it has ended before.
+    /// For how long after its dispatch the job keeps the key even if it has ended, ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub period: Option<i64>,
 }
 
-/// A key that a limited number of runs may have at a time, in one product and environment.
+/// A key that a limited number of runs in one product and environment can have at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Concurrency {
     /// The key.
     pub key: Box<str>,
-    /// How many.
+    /// Maximum number of concurrent runs.
     pub limit: i64,
 }
 
 /// A session reference as dispatched; the token is a credential and must not be logged.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
-    /// Session resource.
+    /// Tag of the session resource.
     pub tag: Box<str>,
     /// Signed token.
     pub token: Box<str>,
@@ -88,22 +88,22 @@ impl std::fmt::Debug for Session {
 pub struct NewJob {
     /// Its id.
     pub id: JobId,
-    /// What to do when the id is taken.
+    /// What to do if there is a job with the id.
     pub on_conflict: OnConflict,
-    /// Where it goes; jobs that are read together share it.
+    /// The target; jobs that are dispatched together share the allocation.
     pub route: Arc<Route>,
-    /// Lower runs first.
+    /// Lower values run first.
     pub priority: i32,
-    /// When its first run is due. `None`: a recurring job that has no run to come.
+    /// When the first run is due; `None` for a recurring job without further runs.
     pub due: Option<Millis>,
-    /// Time of the dispatch.
+    /// Time of the dispatch, ms since the epoch.
     pub created: Millis,
-    /// Attempts after the first.
+    /// Maximum number of attempts after the first.
     pub retries: u32,
-    /// The rest of its options.
+    /// Other options.
     pub options: JobOptions,
     /// JSON text of `input`, byte for byte.
     pub input: Box<str>,
-    /// Its schedule, when it recurs.
+    /// The schedule of a recurring job.
     pub recurrence: Option<Recurrence>,
 }

@@ -1,6 +1,6 @@
 //! Jobs, runs, schedules, retries and targets: plain data and pure rules.
 //!
-//! Imports nothing but std, serde, the error type and what reads ids and keys; no I/O, no clock: whoever needs the time passes it in.
+//! No I/O and no clock: callers pass the time in.
 
 pub mod event;
 pub mod id;

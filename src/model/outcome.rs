@@ -1,38 +1,40 @@
-//! What came of an attempt.
+//! The outcome of an attempt.
 
 use crate::clock::Millis;
 use serde::{Deserialize, Serialize};
 
-/// Longest stack kept with an error, in bytes.
+/// Stored stacks are truncated to this length, in bytes.
 pub const MAX_STACK_BYTES: usize = 8 * 1024;
-/// Longest message kept with an error, in bytes.
+/// Stored messages are truncated to this length, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 8 * 1024;
+/// Stored codes are truncated to this length, in bytes.
+pub const MAX_CODE_BYTES: usize = 255;
 
-/// Why an attempt failed, as history keeps it.
+/// Why an attempt failed, as stored in the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunError {
-    /// The error's `code`, else its `name`.
+    /// The error's `code`, or else its `name`; at most [`MAX_CODE_BYTES`].
     pub code: Box<str>,
-    /// Its message.
+    /// The message, at most [`MAX_MESSAGE_BYTES`].
     pub message: Box<str>,
-    /// Its stack, cut to [`MAX_STACK_BYTES`].
+    /// The stack, at most [`MAX_STACK_BYTES`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<Box<str>>,
 }
 
 impl RunError {
-    /// An error with a code and a message; both are cut to a length a store can bear.
+    /// An error whose texts are truncated to their maximum lengths.
     #[must_use]
     pub fn new(code: &str, message: &str, stack: Option<&str>) -> Self {
         Self {
-            code: truncate_to(code, 255).into(),
+            code: truncate_to(code, MAX_CODE_BYTES).into(),
             message: truncate_to(message, MAX_MESSAGE_BYTES).into(),
             stack: stack.map(|text| truncate_to(text, MAX_STACK_BYTES).into()),
         }
     }
 }
 
-/// The longest prefix of `text` that fits in `bytes` and ends at a character.
+/// The longest prefix of `text` of at most `bytes` bytes that ends at a character boundary.
 fn truncate_to(text: &str, bytes: usize) -> &str {
     if text.len() <= bytes {
         text
@@ -44,9 +46,9 @@ fn truncate_to(text: &str, bytes: usize) -> &str {
 /// What happens to a run after an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunOutcome {
-    /// The run is over; JSON text of the result, if it has one.
+    /// The run is over.
     Completed {
-        /// JSON text.
+        /// JSON text of the result, if there is one.
         result: Option<Box<str>>,
     },
     /// The run is over, with an error.
@@ -54,21 +56,21 @@ pub enum RunOutcome {
         /// Why.
         error: RunError,
     },
-    /// The attempt failed; the next one is due at `due`.
+    /// The attempt failed and another one follows.
     Retry {
         /// Why.
         error: RunError,
-        /// When the next attempt is due.
+        /// When the next attempt is due, ms since the epoch.
         due: Millis,
     },
-    /// The handler asked to be called again at `due`; the attempt is not counted.
+    /// The handler asked to be called again later; the attempt is not counted.
     Snoozed {
-        /// When.
+        /// When the next attempt is due, ms since the epoch.
         due: Millis,
     },
-    /// The run is over, and its job is deleted with all it has left behind: nobody will ask for it. Only for a one-off
-    /// of the package's own; what came of it is kept elsewhere.
+    /// The run is over, and its job is deleted with its history. Only for internal one-off jobs, whose outcome is recorded
+    /// elsewhere.
     Discarded,
-    /// Handed back unstarted or undone, to be run by whoever comes next; the attempt is not counted.
+    /// Released before it was started or finished, for any process to claim; the attempt is not counted.
     Released,
 }

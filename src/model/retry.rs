@@ -1,8 +1,8 @@
-//! Whether and when a failed attempt is tried again: pure arithmetic on numbers given in.
+//! Whether and when a failed attempt is retried. Pure: random numbers are passed in.
 
 use serde::{Deserialize, Serialize};
 
-/// Error types that are never worth another try, unless the job lists them as retryable.
+/// Error codes that are not retried unless the job lists them as retryable.
 const NON_RETRYABLE_BY_DEFAULT: [&str; 4] = ["VALIDATION_ERROR", "NOT_FOUND", "UNAUTHORIZED", "FORBIDDEN"];
 
 /// `retryConfig` of a job, with its defaults filled in.
@@ -11,16 +11,16 @@ const NON_RETRYABLE_BY_DEFAULT: [&str; 4] = ["VALIDATION_ERROR", "NOT_FOUND", "U
 pub struct RetryPolicy {
     /// Delay before the first retry, ms.
     pub initial_delay: f64,
-    /// No delay is longer than this, ms (jitter comes on top).
+    /// Maximum delay, ms; jitter is added on top.
     pub max_delay: f64,
-    /// Each further delay is this many times the one before.
+    /// Factor from one delay to the next.
     pub backoff_multiplier: f64,
-    /// Fraction of the delay, 0 to 1, up to which a random part is added.
+    /// Maximum random addition to a delay, as a fraction of it from 0 to 1.
     pub jitter: f64,
-    /// Only these error types are retried, when given.
+    /// If given, only these error codes are retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retryable_errors: Option<Vec<Box<str>>>,
-    /// These error types are never retried.
+    /// These error codes are never retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_retryable_errors: Option<Vec<Box<str>>>,
 }
@@ -38,24 +38,24 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The verdict on a failed attempt.
+/// What follows a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryDecision {
-    /// Try again after this many ms.
+    /// Retry after this many ms.
     After(i64),
     /// The run has failed.
     GiveUp,
 }
 
 impl RetryPolicy {
-    /// Whether an error of this type is tried again at all. Non-retryable wins over retryable.
+    /// Whether errors with this code are retried. `non_retryable_errors` takes precedence over `retryable_errors`.
     #[must_use]
     pub fn retries_error(&self, code: &str) -> bool {
-        let lists = |list: &Option<Vec<Box<str>>>| list.as_ref().map(|codes| codes.iter().any(|c| &**c == code));
-        if lists(&self.non_retryable_errors) == Some(true) {
+        let contains = |list: &Option<Vec<Box<str>>>| list.as_ref().map(|codes| codes.iter().any(|c| &**c == code));
+        if contains(&self.non_retryable_errors) == Some(true) {
             return false;
         }
-        lists(&self.retryable_errors).unwrap_or_else(|| !NON_RETRYABLE_BY_DEFAULT.contains(&code))
+        contains(&self.retryable_errors).unwrap_or_else(|| !NON_RETRYABLE_BY_DEFAULT.contains(&code))
     }
 
     /// Delay before retry number `retry` (1-based), ms, for a random number `random` from 0 to 1.
@@ -68,15 +68,15 @@ impl RetryPolicy {
         delay.round() as i64
     }
 
-    /// What to do after an attempt failed with an error of type `code`, when `spent` retries have been used of
-    /// `retries`. `retry_after` is the delay the error itself asks for, ms, honoured up to the maximum.
+    /// What follows an attempt that failed with the error code `code` when `spent` of `retries` retries have been used.
+    /// `retry_after` is the delay in ms that the error asks for; it is capped at `max_delay`.
     #[must_use]
     pub fn decide(&self, code: &str, spent: u32, retries: u32, retry_after: Option<i64>, random: f64) -> RetryDecision {
         if spent >= retries || !self.retries_error(code) {
             return RetryDecision::GiveUp;
         }
         let delay = match retry_after {
-            Some(asked) => asked.clamp(0, self.max_delay as i64),
+            Some(requested) => requested.clamp(0, self.max_delay as i64),
             None => self.delay(spent + 1, random),
         };
         RetryDecision::After(delay)

@@ -1,13 +1,13 @@
-//! What a recurring job remembers of its schedule: data only; `engine::recurrence` computes with it.
+//! The schedule of a recurring job, as plain data; `engine::recurrence` computes occurrences from it.
 
 use crate::clock::Millis;
 use serde::{Deserialize, Serialize};
 
-/// How the occurrences of a series are found.
+/// How the occurrences of a series are computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rule {
-    /// Five-field cron expression, read in the zone `tz`.
+    /// A five-field cron expression, evaluated in the zone `tz`.
     Cron {
         /// The expression as the caller wrote it.
         text: Box<str>,
@@ -16,34 +16,34 @@ pub enum Rule {
     },
     /// `anchor + k * interval` for every integer k >= 0.
     Every {
-        /// ms, at least 1.
+        /// Interval in ms, at least 1.
         interval: i64,
-        /// The grid point with k = 0.
+        /// The occurrence with k = 0, ms since the epoch.
         anchor: Millis,
     },
 }
 
-/// What becomes of occurrences whose time passed while nothing could run them.
+/// What happens to occurrences that were missed because no process could run them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Misfire {
     /// One run for all of them.
     #[default]
     Once,
-    /// None; the series goes on at its next grid point.
+    /// No run; the series continues with its next occurrence.
     Skip,
-    /// One run each, up to 1,000.
+    /// One run for each of the last 1,000.
     All,
 }
 
-/// What becomes of an occurrence that is due while a run of its series has not ended.
+/// What happens to an occurrence that is due while a run of its series has not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IfRunning {
-    /// It is skipped.
+    /// The occurrence is skipped.
     #[default]
     Skip,
-    /// It runs beside the other.
+    /// The runs overlap.
     Allow,
 }
 
@@ -58,7 +58,7 @@ pub enum Gap {
     Skip,
 }
 
-/// What a fixed-time cron does when its time happens twice.
+/// What a fixed-time cron does when its local time occurs twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {
@@ -71,13 +71,13 @@ pub enum Overlap {
     Both,
 }
 
-/// `dst` of a schedule.
+/// The `dst` option of a schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Dst {
-    /// Times that do not exist.
+    /// For local times that do not exist.
     pub gap: Gap,
-    /// Times that exist twice.
+    /// For local times that occur twice.
     pub overlap: Overlap,
 }
 
@@ -90,43 +90,43 @@ pub struct Recurrence {
     /// No occurrence before this instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<Millis>,
-    /// Most runs.
+    /// Maximum number of runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
-    /// No occurrence after this instant; one at it still runs.
+    /// No occurrence after this instant; one at exactly this instant still runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_at: Option<Millis>,
-    /// Daylight-saving rule of a fixed-time cron.
+    /// Daylight-saving policy of a fixed-time cron.
     #[serde(default)]
     pub dst: Dst,
-    /// Late occurrences.
+    /// What happens to missed occurrences.
     #[serde(default)]
     pub misfire: Misfire,
-    /// Overlapping occurrences.
+    /// What happens to occurrences that are due while a run has not ended.
     #[serde(default)]
     pub if_running: IfRunning,
-    /// Fixed delay of this job behind each grid point, ms; below the `spread` the caller gave.
+    /// Fixed delay of this job after each occurrence, ms; less than the caller's `spread`.
     #[serde(default)]
     pub offset: i64,
 }
 
 impl Recurrence {
-    /// Whether a dispatch of `other` asks for the schedule this one is. Where neither names a start, both began when they
-    /// were dispatched, which makes no difference.
+    /// Whether `other` is the same schedule. The anchor of an interval does not count: without a `start_at` it is the time
+    /// of the dispatch, which differs from dispatch to dispatch.
     #[must_use]
     pub fn is_same_schedule(&self, other: &Self) -> bool {
         let rule = match (&self.rule, &other.rule) {
             (Rule::Every { interval: one, .. }, Rule::Every { interval: another, .. }) => one == another,
             (one, another) => one == another,
         };
-        let plain = |recurrence: &Self| Self {
+        let with_same_rule = |recurrence: &Self| Self {
             rule: self.rule.clone(),
             ..recurrence.clone()
         };
-        rule && plain(self) == plain(other)
+        rule && with_same_rule(self) == with_same_rule(other)
     }
 
-    /// A number that is the same for two dispatches of the same schedule and input, whenever they were made.
+    /// A hash of schedule and input that does not depend on the time of the dispatch.
     #[must_use]
     pub fn fingerprint(&self, input: &str) -> i64 {
         let (kind, rule, zone) = match &self.rule {
@@ -141,7 +141,7 @@ impl Recurrence {
     }
 }
 
-/// Start of an FNV-1a hash, which is the same in every process and version.
+/// The initial value of an FNV-1a hash, which is the same in every process and version.
 pub const FNV1A_OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// Continues an FNV-1a hash with `text`.

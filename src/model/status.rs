@@ -1,18 +1,18 @@
-//! States of jobs and of runs, and which action is allowed in which state.
+//! States of jobs and runs, and which actions each state allows.
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Status {
-    /// Waits for its time: the first, a retry's, or the next occurrence.
+    /// Waits for its due time: the first run, a retry, or the next occurrence.
     Scheduled = 0,
-    /// Due, waits for a process.
+    /// Due; waits for a process.
     Queued = 1,
-    /// A process has it.
+    /// A process has claimed it.
     Running = 2,
-    /// Ended well; a recurring job: after its last run.
+    /// Ended successfully; a recurring job, after its last run.
     Completed = 3,
-    /// Ended with an error, no retry left.
+    /// Ended with an error and without another retry.
     Failed = 4,
     /// Ended on request.
     Cancelled = 5,
@@ -58,36 +58,35 @@ impl Status {
         Self::ALL.into_iter().find(|status| *status as i64 == code)
     }
 
-    /// Whether nothing will happen to the job by itself any more.
+    /// Whether the job has ended: nothing more happens unless a user asks for it.
     #[must_use]
     pub fn is_ended(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 
-    /// Whether `action` is allowed on a job of this kind in this state; says nothing about which runs it has.
+    /// Whether `action` is allowed on a job of this kind in this state, whichever runs it has.
     #[must_use]
     pub fn allows(self, action: Action, kind: Kind) -> bool {
-        let of_action = TRANSITIONS.iter().filter(|row| row.0 == action);
-        of_action
-            .map(|row| match kind {
-                Kind::OneOff => row.1,
-                Kind::Recurring => row.2,
-            })
-            .any(|states| states.contains(&self))
+        let rows = TRANSITIONS.iter().filter(|row| row.0 == action);
+        rows.map(|row| match kind {
+            Kind::OneOff => row.1,
+            Kind::Recurring => row.2,
+        })
+        .any(|states| states.contains(&self))
     }
 }
 
-/// Whether a job runs once or by a schedule.
+/// Whether a job runs once or on a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Once.
     OneOff,
-    /// By a schedule.
+    /// On a schedule.
     Recurring,
 }
 
 impl Kind {
-    /// The kind of a job that recurs, or does not.
+    /// The kind of a job that is recurring or not.
     #[must_use]
     pub fn of(recurring: bool) -> Self {
         if recurring { Self::Recurring } else { Self::OneOff }
@@ -97,19 +96,19 @@ impl Kind {
 /// What a user can do to a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// End it, running or not.
+    /// End the job, running or not.
     Cancel,
-    /// End the run that is going or waits, and with a one-off the job.
+    /// End the current run; of a one-off, that ends the job.
     CancelRun,
-    /// Let no attempt start until it is resumed.
+    /// Start no attempt until the job is resumed.
     Pause,
-    /// Let it go on.
+    /// Continue after a pause.
     Resume,
-    /// Give it another time or schedule.
+    /// Change its due time or schedule.
     Reschedule,
-    /// Run again what failed or was cancelled.
+    /// Run a failed or cancelled job again.
     Retry,
-    /// Take it away with all it has left behind.
+    /// Delete the job with its history.
     Delete,
     /// Dispatch a one-off job again under its `job_id` with `onConflict: 'replace'`.
     ReplaceOneOff,
@@ -128,7 +127,7 @@ impl Action {
         Self::ReplaceOneOff,
     ];
 
-    /// What becomes of a job by it, as in "cannot be paused".
+    /// The past participle for messages, as in "cannot be paused".
     #[must_use]
     pub fn past_participle(self) -> &'static str {
         match self {
@@ -142,7 +141,7 @@ impl Action {
         }
     }
 
-    /// The states of any kind of job in which it is allowed.
+    /// The states in which the action is allowed for at least one kind of job.
     pub fn states(self) -> impl Iterator<Item = Status> {
         Status::ALL
             .into_iter()
@@ -158,8 +157,8 @@ const FAILED: Status = Status::Failed;
 const CANCELLED: Status = Status::Cancelled;
 const PAUSED: Status = Status::Paused;
 
-/// Each action with the states that allow it: of a one-off job, and of a recurring one. A recurring job goes on while a
-/// run of it is going, so that more is allowed then; [`Action::Retry`] of one that is `completed` opens it again.
+/// Each action with the states that allow it: for one-off jobs, and for recurring ones. A recurring job allows more while
+/// it is running, since it continues after the run; [`Action::Retry`] reopens one that is `completed`.
 const TRANSITIONS: [(Action, &[Status], &[Status]); 8] = [
     (
         Action::Cancel,
@@ -191,21 +190,21 @@ const TRANSITIONS: [(Action, &[Status], &[Status]); 8] = [
     ),
 ];
 
-/// How one attempt of a run ended, as history keeps it.
+/// How an attempt ended, as stored in the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum RunStatus {
-    /// Ended well; the run is over.
+    /// Succeeded; the run is over.
     Completed = 3,
     /// Failed for good; the run is over.
     Failed = 4,
     /// Cancelled; the run is over.
     Cancelled = 5,
-    /// Failed and goes on with another attempt later.
+    /// Failed; another attempt follows.
     Retried = 7,
-    /// The handler asked to be called again later; no attempt spent.
+    /// The handler asked to be called again later; the attempt is not counted.
     Snoozed = 8,
-    /// The process died; goes on in another one, no retry spent.
+    /// The process died; another attempt follows, no retry is spent.
     Crashed = 9,
 }
 
@@ -249,7 +248,7 @@ impl RunStatus {
 mod tests {
     use super::*;
 
-    /// One row for each state and kind, one column for each of [`Action::ALL`]: `+` is allowed.
+    /// One row for each state and kind, one column for each of [`Action::ALL`]; `+` means allowed.
     const EXPECTED: [(Status, Kind, &str); 14] = [
         // Cancel, CancelRun, Pause, Resume, Reschedule, Retry, Delete, ReplaceOneOff
         (SCHEDULED, Kind::OneOff, "+++-+-++"),

@@ -1,8 +1,8 @@
-//! Where a job goes: namespace, product, environment and the fields that name the target.
+//! Routes: namespace, product, environment and the fields that name the target.
 
 use std::fmt;
 
-/// One of the nine things that can be dispatched, or what the package does for itself.
+/// One of the nine kinds of jobs that can be dispatched, or the internal one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Namespace {
     /// `ductape.actions`: app actions.
@@ -23,12 +23,12 @@ pub enum Namespace {
     GraphActions,
     /// `ductape.graphs`: graph operations.
     Graphs,
-    /// Deliveries to webhooks: jobs of the package's own, which nobody dispatches, lists or counts.
+    /// Deliveries to webhooks: internal jobs, which are not dispatched, listed or counted.
     Webhooks,
 }
 
 impl Namespace {
-    /// The nine that can be dispatched, in the order of the documentation.
+    /// The namespaces that can be dispatched to, in the order of the documentation.
     pub const ALL: [Self; 9] = [
         Self::Actions,
         Self::Features,
@@ -58,26 +58,26 @@ impl Namespace {
         }
     }
 
-    /// The namespace of that name, as a store kept it.
+    /// The namespace of that name, the internal one included.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter().chain([Self::Webhooks]);
         all.find(|namespace| namespace.as_str() == name)
     }
 
-    /// The namespace of that name, if it is one of the nine.
+    /// The namespace of that name, unless it is internal.
     #[must_use]
     pub fn parse_public(name: &str) -> Option<Self> {
         Self::parse(name).filter(|namespace| !namespace.is_internal())
     }
 
-    /// Whether its jobs are the package's own: they raise no events and are in no list.
+    /// Whether its jobs are internal: they raise no events and are not listed.
     #[must_use]
     pub fn is_internal(self) -> bool {
         self == Self::Webhooks
     }
 
-    /// The documented fields that name a target here, in order; one or two.
+    /// The one or two fields that name a target in this namespace, in documented order.
     #[must_use]
     pub fn target_fields(self) -> &'static [&'static str] {
         match self {
@@ -101,21 +101,21 @@ impl fmt::Display for Namespace {
     }
 }
 
-/// The full address of a job's work. Jobs of one route are claimed, counted and handled alike.
+/// The full name of a job's target. Jobs of one route are claimed, counted and handled alike.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Route {
-    /// Which of the nine.
+    /// The namespace.
     pub namespace: Namespace,
     /// Product tag.
     pub product: Box<str>,
     /// Environment slug.
     pub env: Box<str>,
-    /// Values of [`Namespace::target_fields`], in that order and number.
+    /// The values of [`Namespace::target_fields`], in the same order.
     pub target: Vec<Box<str>>,
 }
 
 impl Route {
-    /// Field names and values of the target, in the documented order.
+    /// The names and values of the target fields, in documented order.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.namespace
             .target_fields()

@@ -1,28 +1,28 @@
-//! A webhook as its owner defines it: pure rules, no I/O.
+//! The secret and the events of a webhook. Pure: no I/O.
 //!
-//! Invariant: a secret is shown by nothing here but [`WebhookSecret::expose`], which is for stores and signatures.
+//! Invariant: only [`WebhookSecret::expose`] reveals a secret; it is for stores and signatures.
 
 use super::EventKind;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 
-/// Fewest bytes of a key: what the Standard Webhooks scheme asks for.
+/// Minimum length of a key, as the Standard Webhooks scheme requires.
 const MIN_KEY_BYTES: usize = 24;
-/// Most bytes of a key.
+/// Maximum length of a key.
 const MAX_KEY_BYTES: usize = 256;
-/// What a key in Base64 begins with.
+/// Prefix of a key in Base64.
 const BASE64_PREFIX: &str = "whsec_";
 
-/// The secret that a webhook's receiver shares: `whsec_` and the key in Base64, or a text whose bytes are the key.
+/// The secret shared with the receiver of a webhook: `whsec_` and the key in Base64, or a text whose bytes are the key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret(Box<str>);
 
 impl WebhookSecret {
-    /// Reads a secret.
+    /// Parses a secret.
     ///
     /// # Errors
-    /// What is wrong with it, without any part of it.
+    /// A message that contains no part of the secret.
     pub fn parse(text: &str) -> Result<Self, String> {
         let secret = Self(text.into());
         let Some(key) = secret.decoded() else {
@@ -37,26 +37,26 @@ impl WebhookSecret {
         ))
     }
 
-    /// A secret as a store kept it.
+    /// A secret from the store, which was checked before it was stored.
     #[must_use]
     pub fn stored(text: Box<str>) -> Self {
         Self(text)
     }
 
-    /// The key that signs.
+    /// The signing key.
     #[must_use]
     pub fn key(&self) -> Vec<u8> {
-        // What was read once can be read again.
+        // Decoding cannot fail: the secret was checked when it was set.
         self.decoded().unwrap_or_default()
     }
 
-    /// The secret itself.
+    /// The secret in plain text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What is shown in its place.
+    /// A text to show instead of the secret.
     #[must_use]
     pub fn masked(&self) -> &'static str {
         if self.0.starts_with(BASE64_PREFIX) {
@@ -85,19 +85,19 @@ impl fmt::Debug for WebhookSecret {
 pub struct EventMask(pub u32);
 
 impl EventMask {
-    /// The set of these.
+    /// The set of these events.
     #[must_use]
     pub fn of(kinds: &[EventKind]) -> Self {
         Self(kinds.iter().fold(0, |mask, kind| mask | kind.bit()))
     }
 
-    /// Whether it holds this one.
+    /// Whether the set contains this event.
     #[must_use]
     pub fn has(self, kind: EventKind) -> bool {
         self.0 & kind.bit() != 0
     }
 
-    /// Its events, by number.
+    /// The events of the set, by number.
     pub fn kinds(self) -> impl Iterator<Item = EventKind> {
         EventKind::ALL.into_iter().filter(move |kind| self.has(*kind))
     }

@@ -1,6 +1,6 @@
-//! The part of DER that a public key needs: SubjectPublicKeyInfo, of which the algorithm and the key are taken.
+//! Just enough of a DER parser to extract algorithm and key from a SubjectPublicKeyInfo.
 
-/// What a public key in DER is.
+/// The kind of a public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyKind {
     Rsa,
@@ -19,7 +19,7 @@ const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
-/// Takes one element with this tag off; returns its content and what follows it.
+/// Splits off an element with this tag; returns its content and the bytes after it.
 fn read_element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (first, rest) = bytes.split_first()?;
     if *first != tag {
@@ -38,7 +38,7 @@ fn read_element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((rest.get(..length)?, rest.get(length..)?))
 }
 
-/// The kind of a public key, and the bytes of it.
+/// Extracts kind and key bytes from a SubjectPublicKeyInfo.
 pub(super) fn public_key(info: &[u8]) -> Option<(KeyKind, &[u8])> {
     let (info, rest) = read_element(SEQUENCE, info)?;
     if !rest.is_empty() {
@@ -57,7 +57,7 @@ pub(super) fn public_key(info: &[u8]) -> Option<(KeyKind, &[u8])> {
         _ => return None,
     };
     let (bits, rest) = read_element(BIT_STRING, rest)?;
-    // The first byte says how many bits of the last are not used: none.
+    // The first byte is the number of unused bits in the last one, which must be 0.
     match bits.split_first() {
         Some((0, key)) if rest.is_empty() => Some((kind, key)),
         _ => None,

@@ -1,4 +1,4 @@
-//! Key sets (JWKS).
+//! JSON Web Key Sets (JWKS).
 
 use super::der::KeyKind;
 use super::key::{KeyMaterial, hmac_algorithm, required_key_kind};
@@ -10,10 +10,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde::Deserialize;
 
-/// Most keys of a set.
+/// Maximum number of keys in a set.
 const MAX_KEYS: usize = 100;
 
-/// One key, as far as it is read.
+/// A key of a set; only the members that are needed here.
 #[derive(Deserialize)]
 pub(super) struct Jwk {
     kty: Box<str>,
@@ -34,6 +34,10 @@ struct KeySet {
     keys: Vec<Jwk>,
 }
 
+/// Parses a key set.
+///
+/// # Errors
+/// `VALIDATION_ERROR` if the text is no key set, or one of more than [`MAX_KEYS`] keys.
 pub(super) fn read_set(json: &str) -> Result<Vec<Jwk>> {
     let set: KeySet = serde_json::from_str(json)
         .map_err(|_| key_error("the `jwks` must be { keys: [{ kty, … }] } or the path of a JSON file that holds it"))?;
@@ -44,10 +48,10 @@ pub(super) fn read_set(json: &str) -> Result<Vec<Jwk>> {
 }
 
 impl Jwk {
-    /// What signatures are checked with, if the key is for this algorithm and for signatures at all.
+    /// The key material, if the key is for this algorithm and for signatures.
     pub(super) fn key_material(&self, algorithm: Algorithm) -> Option<KeyMaterial> {
-        let other = |given: &Option<Box<str>>, wanted| given.as_deref().is_some_and(|given| given != wanted);
-        if other(&self.alg, algorithm.name()) || other(&self.purpose, "sig") {
+        let differs = |given: &Option<Box<str>>, wanted| given.as_deref().is_some_and(|given| given != wanted);
+        if differs(&self.alg, algorithm.name()) || differs(&self.purpose, "sig") {
             return None;
         }
         if algorithm.is_symmetric() {
@@ -67,7 +71,7 @@ impl Jwk {
         }
     }
 
-    /// An uncompressed point.
+    /// The point on an elliptic curve in uncompressed form (SEC 1), with coordinates of `size` bytes.
     fn uncompressed_point(&self, size: usize) -> Option<KeyMaterial> {
         let (x, y) = (decode_base64(&self.x)?, decode_base64(&self.y)?);
         let fits = x.len() == size && y.len() == size;

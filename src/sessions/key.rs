@@ -1,4 +1,4 @@
-//! Keys that verify, bound to the one algorithm they are for.
+//! Keys that verify signatures, each bound to one algorithm.
 
 use super::der::{KeyKind, public_key};
 use super::jwk::{self, Jwk};
@@ -9,25 +9,25 @@ use ring::{hmac, signature};
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
 
-/// The shortest secret that is taken, in bytes.
+/// Minimum length of a shared secret.
 const MIN_SECRET_BYTES: usize = 16;
+/// Maximum number of keys that are tried for one signature.
+const MAX_CANDIDATES: usize = 16;
 
-/// What a signature is checked with.
+/// The key in the form that `ring` takes.
 pub(super) enum KeyMaterial {
+    /// A shared secret.
     Shared(hmac::Key),
-    /// Bytes as `ring` takes them for the algorithm.
+    /// A public key, encoded as `ring` expects it for the algorithm.
     Public(Vec<u8>),
-    /// Modulus and exponent.
-    Rsa {
-        n: Vec<u8>,
-        e: Vec<u8>,
-    },
+    /// An RSA public key from a key set: modulus and exponent.
+    Rsa { n: Vec<u8>, e: Vec<u8> },
 }
 
-/// The keys of one session resource.
+/// The verification keys of one session resource.
 pub struct VerifyingKey {
     algorithm: Algorithm,
-    /// With the name that a token may call each by.
+    /// Each with its key id (`kid`), if it has one.
     keys: Vec<(Option<Box<str>>, KeyMaterial)>,
 }
 
@@ -41,7 +41,7 @@ impl VerifyingKey {
     /// A shared secret.
     ///
     /// # Errors
-    /// The algorithm is not symmetric, the secret is short, or it is in truth a public key, which everybody knows.
+    /// The algorithm is not symmetric, the secret is too short, or it is a key in PEM: a public key is no secret.
     pub fn from_secret(algorithm: Algorithm, secret: &str) -> Result<Self> {
         if !algorithm.is_symmetric() {
             return Err(key_error(format!(
@@ -69,7 +69,7 @@ impl VerifyingKey {
     /// A public key in PEM.
     ///
     /// # Errors
-    /// It is none, or one of another kind than the algorithm's.
+    /// The text is not a public key, or its kind does not fit the algorithm.
     pub fn from_pem(algorithm: Algorithm, pem: &str) -> Result<Self> {
         if algorithm.is_symmetric() {
             return Err(key_error(format!(
@@ -93,10 +93,10 @@ impl VerifyingKey {
         })
     }
 
-    /// The keys of a set that are for the algorithm.
+    /// The keys of a JSON Web Key Set that fit the algorithm.
     ///
     /// # Errors
-    /// There is none.
+    /// The text is not a key set, or no key fits.
     pub fn from_jwks(algorithm: Algorithm, json: &str) -> Result<Self> {
         let set = jwk::read_set(json)?;
         let usable = |key: &Jwk| Some((key.kid.clone(), key.key_material(algorithm)?));
@@ -113,21 +113,21 @@ impl VerifyingKey {
         self.algorithm
     }
 
-    /// Checks a signature of `message`. `kid` is the key that the token asks for.
+    /// Checks the signature of `message`; `kid` is the key id that the token names.
     pub(super) fn verify(&self, kid: Option<&str>, message: &[u8], signature_bytes: &[u8]) -> Result<()> {
-        let fits = |name: &Option<Box<str>>| match (name.as_deref(), kid) {
-            (Some(name), Some(kid)) => name == kid,
+        let may_be = |key_id: &Option<Box<str>>| match (key_id.as_deref(), kid) {
+            (Some(key_id), Some(kid)) => key_id == kid,
             _ => true,
         };
-        let mut candidates = self.keys.iter().filter(|(name, _)| fits(name)).peekable();
+        let mut candidates = self.keys.iter().filter(|(key_id, _)| may_be(key_id)).peekable();
         if candidates.peek().is_none() {
             return Err(unauthorized(
                 "is signed with a key that is not in the `jwks` of its session resource",
             ));
         }
-        // More than one only where neither the token nor the set names keys.
+        // There is more than one candidate only if the token or some keys have no id.
         if candidates
-            .take(16)
+            .take(MAX_CANDIDATES)
             .any(|(_, key)| self.matches(key, message, signature_bytes))
         {
             Ok(())

@@ -1,8 +1,8 @@
-//! Signed tokens (JWT, compact form): checked against the one algorithm and key of a session resource, and issued.
+//! Verifies signed tokens (JWT in compact form) with the key of a session resource, and issues them.
 //!
-//! Knows keys and tokens; no store, no job and no clock: `now` is passed in. The algorithm is the resource's, never the
-//! token's: a token that names another is refused before its signature is looked at, and there is no `none`.
-//! Messages never hold a part of a token or a key.
+//! Knows keys and tokens, but no store, no job and no clock: `now` is passed in. The algorithm is that of the resource,
+//! never the token's: a token that names another one is rejected before its signature is checked, and `none` does not
+//! exist. Messages never contain any part of a token or key.
 
 mod der;
 mod jwk;
@@ -16,13 +16,13 @@ pub use token::{TokenPayload, check_validity_period, issue, read_unverified, ver
 
 use crate::error::{Error, ErrorCode, Problem};
 
-/// A token that is refused; `why` begins with a verb.
+/// The error for a rejected token; `why` begins with a verb.
 pub fn unauthorized(why: impl std::fmt::Display) -> Error {
     let problem = Problem::new("session.token", why.to_string());
     Error::invalid(ErrorCode::Unauthorized, vec![problem])
 }
 
-/// A key that is of no use.
+/// The error for an unusable key.
 fn key_error(why: impl std::fmt::Display) -> Error {
     Error::new(ErrorCode::ValidationError, why.to_string())
 }

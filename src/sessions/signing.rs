@@ -1,4 +1,4 @@
-//! Keys that sign the tokens this package issues.
+//! Keys that sign issued tokens, each bound to one algorithm.
 
 use super::key::hmac_algorithm;
 use super::key_error;
@@ -16,7 +16,7 @@ enum KeyPair {
     Ed25519(Box<signature::Ed25519KeyPair>),
 }
 
-/// A key that signs, bound to the one algorithm it is for.
+/// A signing key.
 pub struct SigningKey {
     algorithm: Algorithm,
     key_pair: KeyPair,
@@ -29,7 +29,7 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// A shared secret that [`super::VerifyingKey::from_secret`] has taken.
+    /// A shared secret, which [`super::VerifyingKey::from_secret`] has accepted.
     #[must_use]
     pub fn from_secret(algorithm: Algorithm, secret: &str) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl SigningKey {
     /// A private key in PEM.
     ///
     /// # Errors
-    /// It is none, or one of another kind than the algorithm's.
+    /// The text is not a private key, or its kind does not fit the algorithm.
     pub fn from_pem(algorithm: Algorithm, pem: &str) -> Result<Self> {
         let key = PrivateKeyDer::from_pem_slice(pem.as_bytes())
             .map_err(|_| key_error("the `privateKey` must be PEM that begins with -----BEGIN PRIVATE KEY-----"))?;
@@ -75,7 +75,7 @@ impl SigningKey {
         Some(KeyPair::Ec(Box::new(key_pair)))
     }
 
-    /// The algorithm that its tokens name.
+    /// The algorithm that issued tokens name.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm

@@ -1,4 +1,4 @@
-//! Tokens that are taken and tokens that are not. Tokens of other issuers are tested from JavaScript.
+//! Accepted and rejected tokens. Tokens of other issuers are tested from JavaScript.
 
 use super::*;
 use crate::resources::Algorithm;
@@ -17,7 +17,7 @@ fn pem(label: &str, der: &[u8]) -> String {
     )
 }
 
-/// Private and public key in PEM.
+/// A new key pair in PEM: private and public key.
 fn ed25519() -> (String, String) {
     let private = signature::Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
     let pair = signature::Ed25519KeyPair::from_pkcs8(private.as_ref()).unwrap();
@@ -29,7 +29,7 @@ fn ed25519() -> (String, String) {
 }
 
 fn rejection_message(token: &str, key: &VerifyingKey) -> String {
-    let error = verify(token, key).expect_err("was taken");
+    let error = verify(token, key).expect_err("was accepted");
     assert_eq!(error.code, ErrorCode::Unauthorized);
     assert!(token.len() < 8 || !error.message.contains(&token[..8]), "{error}");
     error.message
@@ -77,7 +77,7 @@ fn algorithm_comes_from_the_resource_not_the_token() {
     let forged = issue(CLAIMS, &SigningKey::from_secret(Algorithm::Hs256, &public)).unwrap();
     let key = VerifyingKey::from_pem(Algorithm::EdDsa, &public).unwrap();
     assert!(rejection_message(&forged, &key).contains("is not signed with EdDSA"));
-    // Nor can a resource be set up so that it would be taken.
+    // Nor can a resource be set up so that such a token would be accepted.
     assert!(VerifyingKey::from_secret(Algorithm::Hs256, &public).is_err());
     assert!(VerifyingKey::from_pem(Algorithm::Hs256, &public).is_err());
     assert!(VerifyingKey::from_pem(Algorithm::Rs256, &public).is_err());

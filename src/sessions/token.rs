@@ -1,4 +1,4 @@
-//! The compact form: header, claims and signature, each in base64, with dots between them.
+//! Tokens in JWT compact form: header, claims and signature in base64url, separated by dots.
 
 use super::{SigningKey, VerifyingKey, unauthorized};
 use crate::clock::Millis;
@@ -7,20 +7,20 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-/// Longest token that is looked at, in bytes.
+/// Longer tokens are rejected without being parsed.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
-/// Difference between the clocks of who issues and who checks that is forgiven, ms.
+/// Tolerated difference between the clocks of issuer and verifier, ms.
 const CLOCK_LEEWAY_MS: i64 = 5_000;
 
 #[derive(Deserialize)]
 struct Header {
     alg: String,
     kid: Option<String>,
-    /// Extensions that must be understood: none is.
+    /// Critical extensions; a token that has any is rejected, since none is supported.
     crit: Option<serde::de::IgnoredAny>,
 }
 
-/// Claims that are read here.
+/// The registered claims that matter here; times in seconds since the epoch.
 #[derive(Debug, Deserialize)]
 struct RegisteredClaims {
     exp: Option<f64>,
@@ -29,22 +29,22 @@ struct RegisteredClaims {
     sid: Option<Box<str>>,
 }
 
-/// What a token says.
+/// The payload of a token.
 #[derive(Clone)]
 pub struct TokenPayload {
-    /// JSON text of its claims.
+    /// The claims, as JSON text.
     pub claims: Box<str>,
-    /// When it ends, ms.
+    /// When the token expires (`exp`), ms since the epoch.
     pub expires: Option<Millis>,
-    /// From when on it is valid, ms.
+    /// When the token becomes valid (`nbf`), ms since the epoch.
     pub not_before: Option<Millis>,
-    /// What it is revoked by: its session (`sid`), else itself (`jti`).
+    /// The id for revocation: that of the session (`sid`), or else of the token (`jti`).
     pub id: Option<Box<str>>,
 }
 
 impl std::fmt::Debug for TokenPayload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Payload(…)")
+        f.write_str("TokenPayload(…)")
     }
 }
 
@@ -56,7 +56,7 @@ struct TokenParts<'a> {
     header: &'a str,
     claims: &'a str,
     signature: &'a str,
-    /// What is signed.
+    /// The signed part: header and claims.
     message: &'a str,
 }
 
@@ -97,10 +97,10 @@ fn parse_payload(part: &str) -> Result<TokenPayload> {
     })
 }
 
-/// What a token says, once its signature is found right. Its time is not looked at: [`check_validity_period`] does.
+/// The payload of a token whose signature is valid. Does not check its validity period: [`check_validity_period`] does.
 ///
 /// # Errors
-/// `UNAUTHORIZED`, in words that hold no part of the token.
+/// `UNAUTHORIZED`, with a message that contains no part of the token.
 pub fn verify(token: &str, key: &VerifyingKey) -> Result<TokenPayload> {
     let parts = split_token(token)?;
     let header: Header = decode_base64(parts.header)
@@ -123,15 +123,15 @@ pub fn verify(token: &str, key: &VerifyingKey) -> Result<TokenPayload> {
     parse_payload(parts.claims)
 }
 
-/// What a token says, whoever signed it.
+/// The payload of a token, without checking its signature.
 ///
 /// # Errors
-/// `UNAUTHORIZED` when it cannot be read.
+/// `UNAUTHORIZED` if it cannot be parsed.
 pub fn read_unverified(token: &str) -> Result<TokenPayload> {
     parse_payload(split_token(token)?.claims)
 }
 
-/// Refuses what has ended by `now`, or has not begun.
+/// Checks that a token has not expired and is already valid at `now`, with [`CLOCK_LEEWAY_MS`].
 ///
 /// # Errors
 /// `UNAUTHORIZED`.
@@ -151,10 +151,10 @@ pub fn check_validity_period(payload: &TokenPayload, now: Millis) -> Result<()> 
     Ok(())
 }
 
-/// Signs claims, which are the JSON text of an object.
+/// Issues a token with these claims, the JSON text of an object.
 ///
 /// # Errors
-/// The key cannot sign.
+/// Signing failed.
 pub fn issue(claims: &str, key: &SigningKey) -> Result<String> {
     let header = format!(r#"{{"alg":"{}","typ":"JWT"}}"#, key.algorithm().name());
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));

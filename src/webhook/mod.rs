@@ -1,7 +1,7 @@
-//! Delivers events to webhooks: the work behind the jobs that the engine's relay makes.
+//! Delivers events to webhooks: the handler of the delivery jobs that the engine's outbox relay makes.
 //!
-//! Knows HTTP, signatures and the webhooks of the store; nothing of outboxes and schedules. Invariants: what is sent is
-//! the job's input, byte for byte; no secret and no more of a URL than its host is in an error or a log.
+//! Knows HTTP, signatures and the webhooks of the store; nothing of outboxes and schedules. Invariants: the body is the
+//! job's input, byte for byte; errors and log lines contain no secret, and of a URL only the host.
 
 mod signature;
 
@@ -19,28 +19,30 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// Deliveries at once in one process, beside the worker's own jobs.
+/// Maximum number of concurrent deliveries in one process, in addition to the worker's jobs.
 const MAX_CONCURRENT_DELIVERIES: usize = 10;
-/// Longest time until a receiver has answered.
+/// Deadline for the response of a receiver.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest attempt, should the deadline not hold, ms.
+/// Time limit of an attempt, ms, should [`RESPONSE_TIMEOUT`] not take effect.
 const ATTEMPT_TIMEOUT_MS: i64 = 60_000;
-/// The status that ends a webhook.
+/// The HTTP status that disables a webhook.
 const STATUS_GONE: u16 = 410;
+/// Pause after the store failed, ms.
+const STORE_RETRY_DELAY_MS: i64 = 1_000;
 
-/// Delivers what is due to webhooks.
+/// The handler of delivery jobs.
 pub struct DeliveryHandler {
-    /// Not kept open by it: a store in memory ends with its last user.
+    /// Weak, since a store in memory lives as long as anybody holds it.
     store: Weak<dyn Store>,
     clock: Arc<dyn Clock>,
     logger: Arc<dyn Logger>,
     outbound: OutboundRules,
-    /// Made by the first delivery.
+    /// Created by the first delivery.
     client: OnceCell<Client>,
 }
 
 impl DeliveryHandler {
-    /// The target of all deliveries; opens nothing yet.
+    /// The registration for all deliveries; opens no connection.
     #[must_use]
     pub fn target(
         store: Weak<dyn Store>,
@@ -69,11 +71,11 @@ impl DeliveryHandler {
         }
     }
 
-    /// The webhook of a delivery, while it is there and wants any.
+    /// The webhook of a delivery, unless it was deleted or disabled.
     async fn webhook(&self, attempt: &Attempt) -> Result<Option<Webhook>> {
-        let wanted = attempt.route.target.first();
+        let webhook_id = attempt.route.target.first();
         let webhooks = self.store()?.webhooks().await?;
-        let found = webhooks.into_iter().find(|webhook| Some(&webhook.id) == wanted);
+        let found = webhooks.into_iter().find(|webhook| Some(&webhook.id) == webhook_id);
         Ok(found.filter(|webhook| webhook.disabled_at.is_none()))
     }
 
@@ -90,7 +92,7 @@ impl DeliveryHandler {
     async fn send(&self, webhook: &Webhook, attempt: &Attempt) -> std::result::Result<(), Failure> {
         let client = self.client().await.map_err(|error| local_failure(&error))?;
         let url = Url::parse(&webhook.url).map_err(|_| unreadable_url())?;
-        // Of the real world, whatever clock the jobs go by: the receiver compares it with its own.
+        // Real time even if jobs run on a manual clock, since the receiver compares it with its own clock.
         let now = SystemClock.now();
         let id = message_id(attempt);
         let body = attempt.run.input.to_string();
@@ -107,12 +109,12 @@ impl DeliveryHandler {
     }
 
     async fn report(&self, webhook: &Webhook, report: DeliveryReport) {
-        let noted = match self.store() {
+        let recorded = match self.store() {
             Ok(store) => store.note_delivery(&webhook.id, report, self.clock.now()).await,
             Err(closed) => Err(closed),
         };
-        if let Err(error) = noted {
-            // Only an account of the delivery, which is not repeated for it.
+        if let Err(error) = recorded {
+            // Only the record of the delivery is lost, which is no reason to repeat the delivery.
             let message = format!("cannot note how a delivery to webhook {} went: {error}", webhook.id);
             self.logger.log(Level::Debug, &message);
         }
@@ -123,12 +125,13 @@ impl DeliveryHandler {
         let given_up = gone || attempt.is_last();
         if given_up {
             let (id, host) = (&webhook.id, host(&webhook.url));
-            let what = if gone {
+            let reason = if gone {
                 "the receiver is gone: the webhook is disabled until it is set again".to_owned()
             } else {
                 format!("event {} was not delivered: {}", message_id(attempt), failure.message)
             };
-            self.logger.log(Level::Warn, &format!("webhook {id} ({host}): {what}"));
+            self.logger
+                .log(Level::Warn, &format!("webhook {id} ({host}): {reason}"));
         }
         let report = DeliveryReport::Failed {
             error: failure.message.as_str().into(),
@@ -137,7 +140,7 @@ impl DeliveryHandler {
         };
         self.report(webhook, report).await;
         HandlerFailure {
-            code: code_of(&failure, gone).into(),
+            code: error_code(&failure, gone).into(),
             message: failure.message.into(),
             stack: None,
             retry_after: failure.retry_after,
@@ -150,10 +153,10 @@ impl NativeWork for DeliveryHandler {
     async fn run(&self, attempt: &Attempt) -> std::result::Result<Reply, HandlerFailure> {
         let webhook = match self.webhook(attempt).await {
             Ok(Some(webhook)) => webhook,
-            // It was taken away or disabled: there is nobody to tell any more.
+            // Deleted or disabled meanwhile: there is no receiver any more.
             Ok(None) => return Ok(Reply::Done(None)),
-            // The store's own trouble says nothing about the receiver and costs no attempt.
-            Err(_) => return Ok(Reply::Snooze(1_000)),
+            // A failure of the store is not the receiver's: no attempt is spent.
+            Err(_) => return Ok(Reply::Snooze(STORE_RETRY_DELAY_MS)),
         };
         match self.send(&webhook, attempt).await {
             Ok(()) => {
@@ -165,7 +168,7 @@ impl NativeWork for DeliveryHandler {
     }
 }
 
-/// The id of a message, the same for each attempt to deliver it.
+/// The message id, the same for each attempt of a delivery.
 fn message_id(attempt: &Attempt) -> String {
     let id = attempt.run.id.to_string();
     format!("msg_{}", id.strip_prefix("job_").unwrap_or(&id))
@@ -194,9 +197,10 @@ fn local_failure(error: &Error) -> Failure {
     }
 }
 
-/// Whatever a receiver answers may be an accident of its deployment, also what would be final elsewhere: all is tried
-/// again but a receiver's word that it is gone, and what was refused here, before anything was sent.
-fn code_of(failure: &Failure, gone: bool) -> &'static str {
+/// The error code of a failed delivery, which decides about retries. Any response can be a passing problem of the
+/// receiver's deployment, even one that would be final elsewhere. So everything is retried except 410 and failures on this
+/// side, before anything was sent.
+fn error_code(failure: &Failure, gone: bool) -> &'static str {
     match failure.code {
         _ if gone => "NOT_FOUND",
         code if failure.status.is_none() => code,

@@ -1,10 +1,10 @@
-//! The signature of the Standard Webhooks scheme: `v1,` and HMAC-SHA256 over id, timestamp and body. Pure.
+//! Signatures of the Standard Webhooks scheme: `v1,` and the HMAC-SHA256 of id, timestamp and body. Pure.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
-/// Signs a message; `timestamp` is in seconds.
+/// Signs a message; `timestamp` is in seconds since the epoch.
 pub(super) fn sign(key: &[u8], id: &str, timestamp: i64, body: &[u8]) -> String {
     let mut signing = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     signing.update(format!("{id}.{timestamp}.").as_bytes());

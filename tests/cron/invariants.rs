@@ -1,5 +1,5 @@
-//! What must hold for any text, instant, zone and policy whatever. Shared by the property tests
-//! and the fuzz target, which includes this file.
+//! Invariants for any text, instant, zone and policy. Shared by the property tests and the fuzz
+//! target, which includes this file.
 
 use ductape::cron::{CronExpr, DstPolicy, GapPolicy, OverlapPolicy, Zone};
 
@@ -7,15 +7,15 @@ use crate::definition::Definition;
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
-/// Within these instants zones can be asked for offsets and dates can be checked.
+/// Instants for which offsets and dates can be computed independently.
 const EXACT_CHECK_RANGE_MS: std::ops::Range<i64> = -3_000_000_000 * MINUTE_MS..4_000_000_000 * MINUTE_MS;
-/// ECMAScript's last instant.
+/// The latest instant that an ECMAScript date can hold.
 const MAX_INSTANT_MS: i64 = 8_640_000_000_000_000;
 const MAX_SEARCH_MS: i64 = 42 * 366 * DAY_MS;
-/// How many minutes before the answer are looked at for a match that was skipped.
+/// How many minutes before the result are searched for a match that was skipped.
 const LOOKBACK_MINUTES: i64 = 1_500;
 
-/// Every policy there is.
+/// All combinations of policies.
 pub const POLICIES: [DstPolicy; 6] = [
     DstPolicy {
         gap: GapPolicy::After,
@@ -43,7 +43,7 @@ pub const POLICIES: [DstPolicy; 6] = [
     },
 ];
 
-/// Panics if the engine breaks a promise.
+/// Panics if the engine violates an invariant.
 pub fn check(text: &str, after: i64, zone: &Zone, dst: DstPolicy) {
     let expr = match CronExpr::parse(text) {
         Ok(expr) => expr,
@@ -78,14 +78,17 @@ fn check_matches(definition: &Definition, after: i64, next: i64, zone: &Zone, ds
     let offset = |at: i64| i64::from(zone.offset_at(at)).div_euclid(60);
     let matches = |at: i64| definition.matches(at.div_euclid(MINUTE_MS) + offset(at));
     if !matches(next) {
-        let made_up = !definition.interval && dst.gap == GapPolicy::After;
-        assert!(made_up && offset(next) > offset(next - MINUTE_MS), "no match: {shown}");
+        let after_gap = !definition.interval && dst.gap == GapPolicy::After;
+        assert!(
+            after_gap && offset(next) > offset(next - MINUTE_MS),
+            "no match: {shown}"
+        );
     }
     let mut at = next - MINUTE_MS;
     while at > after && at > next - LOOKBACK_MINUTES * MINUTE_MS {
-        // Near a clock change a fixed-time cron may rightly leave a match out.
-        let quiet = offset(at) == offset(at - DAY_MS) && offset(at) == offset(at + DAY_MS);
-        let skipped = matches(at) && (definition.interval || quiet);
+        // Near a clock change a fixed-time cron may legitimately skip a match.
+        let no_change_near = offset(at) == offset(at - DAY_MS) && offset(at) == offset(at + DAY_MS);
+        let skipped = matches(at) && (definition.interval || no_change_near);
         assert!(!skipped, "skipped {at}: {shown}");
         at -= MINUTE_MS;
     }

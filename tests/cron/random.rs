@@ -1,4 +1,4 @@
-//! Random valid expressions from a seeded generator, so that a failure repeats.
+//! Random valid expressions from a seeded generator, so that failures are reproducible.
 #![allow(dead_code, reason = "each test uses its part")]
 
 /// A SplitMix64 generator.
@@ -31,7 +31,7 @@ const MONTHS: [&str; 12] = [
 ];
 const WEEKDAYS: [&str; 7] = ["sun", "Mon", "TUE", "wed", "Thu", "FRI", "sat"];
 
-/// Five random fields with everything the syntax has.
+/// Five random fields that use the whole syntax.
 pub fn expression(random: &mut Random) -> String {
     let minute = list(random, 30, |random| plain(random, 0, 59, 60));
     let hour = list(random, 40, |random| plain(random, 0, 23, 24));
@@ -55,8 +55,8 @@ pub fn expression(random: &mut Random) -> String {
     format!("{minute} {hour} {day} {month} {weekday}")
 }
 
-/// Five random fields without `L`, `W` and `#`, whose dates match often and whose hours lie
-/// around `hour`: made to meet a clock change.
+/// Five random fields without `L`, `W` and `#`, with frequent dates and with hours around
+/// `hour`, so that matches are likely near a clock change.
 pub fn expression_around(random: &mut Random, hour: i64) -> String {
     let minute = list(random, 25, |random| plain(random, 0, 59, 60));
     let hour = list(random, 25, |random| match random.chance(60) {

@@ -1,5 +1,5 @@
-//! Real clock changes, written down as facts: zone, instant, and the offsets before and after.
-//! No other change of the zone lies within three days.
+//! Real clock changes: zone, instant, and the offsets before and after. No other change of the
+//! zone lies within three days.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::sync::OnceLock;
@@ -9,7 +9,7 @@ pub struct Transition {
     pub zone: &'static str,
     /// The first whole minute with the new offset, in UTC.
     pub at: &'static str,
-    /// The offsets as hours, minutes and seconds side by side: -4_30_00 is 4 h 30 min west.
+    /// The offsets as decimal digits hours_minutes_seconds: -4_30_00 is 4 h 30 min west.
     before: i64,
     after: i64,
     minute: OnceLock<i64>,

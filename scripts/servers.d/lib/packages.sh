@@ -30,11 +30,14 @@ install_packages='
     apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install --no-install-recommends "$@"
   }
   # Lists that are old name files that are gone.
-  install "$@" || { apt-get -q update && install "$@"; }
+  if ! install "$@"; then
+    apt-get -q update
+    install "$@"
+  fi
   if [ -d /run/systemd/system ]; then
     for package in "$@"; do
-      dpkg -L "$package" | sed -n "s|^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.\(service\|socket\|timer\)\)$|\2|p"
-    done | xargs -r systemctl disable --quiet
+      dpkg -L "$package" | sed -n "s#^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.\(service\|socket\|timer\)\)\$#\2#p"
+    done | xargs -r systemctl disable --quiet || :
   fi
 '
 
@@ -93,7 +96,7 @@ go_module() {
     command -v go > /dev/null || die "$name needs Go to be built: https://go.dev/dl"
     say "building $program $version"
     rm -rf "$place" "$place.new"
-    GOBIN=$place.new CGO_ENABLED=0 quietly go install "$module@$version"
+    GOBIN=$place.new CGO_ENABLED=0 quietly go install "$module@$version" || die "$name: $module $version cannot be built"
     # Complete or not there.
     mv "$place.new" "$place"
   fi
@@ -108,7 +111,8 @@ npm_package() {
   if [ ! -d "$place" ]; then
     say "fetching $package $version"
     rm -rf "$place.new"
-    quietly npm install --prefix "$place.new" --no-save --no-audit --no-fund --ignore-scripts "$package@$version"
+    quietly npm install --prefix "$place.new" --no-save --no-audit --no-fund --ignore-scripts "$package@$version" ||
+      die "$name: $package $version cannot be fetched"
     mv "$place.new" "$place"
   fi
   printf '%s\n' "$place/node_modules/$package"

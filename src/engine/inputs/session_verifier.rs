@@ -87,6 +87,12 @@ impl SessionVerifier {
         }
     }
 
+    /// Whether there is such a session resource.
+    #[must_use]
+    pub fn has_resource(&self, product: &str, tag: &str) -> bool {
+        self.resources.session(product, tag).is_some()
+    }
+
     /// Checks a session's token: its signature and whether it was revoked; with `now`, also its time.
     ///
     /// # Errors

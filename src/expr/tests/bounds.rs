@@ -1,4 +1,4 @@
-//! What expressions may cost.
+//! Limits on what expressions may cost.
 
 use super::*;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ fn steps_are_bounded() {
 
 #[test]
 fn scanning_input_costs_steps() {
-    // Each of these looks at all of a large input, and there are many of them.
+    // Each of these reads a large input entirely, and there are many of them.
     let block = "y".repeat(500_000);
     let rows = [
         "$Length{$Input{c}}",
@@ -72,13 +72,13 @@ fn scanning_input_costs_steps() {
 #[test]
 fn output_is_bounded() {
     let block = "x".repeat(1_000);
-    let doubled = r#"$Replace($Replace($Input{b}, 'x', $Input{b}), 'x', $Input{b})"#;
-    let (_, message) = expect_error(&format!(r#"{{"a":"{doubled}","b":"{block}"}}"#));
+    let growing = r#"$Replace($Replace($Input{b}, 'x', $Input{b}), 'x', $Input{b})"#;
+    let (_, message) = expect_error(&format!(r#"{{"a":"{growing}","b":"{block}"}}"#));
     assert!(message.contains("yields more than 1048576 bytes"), "{message}");
-    let again = "$Input{b}".repeat(1_200);
-    let (_, message) = expect_error(&format!(r#"{{"a":"{again}","b":"{block}"}}"#));
+    let repeated = "$Input{b}".repeat(1_200);
+    let (_, message) = expect_error(&format!(r#"{{"a":"{repeated}","b":"{block}"}}"#));
     assert!(message.contains("yields more than 1048576 bytes"), "{message}");
-    // A list that is small as long as nobody writes it out.
+    // References to one value, which only become large when they are written out.
     let list = "$Input{b},".repeat(2_000);
     let (_, message) = expect_error(&format!(r#"{{"a":"$Concat([[{list}1]])","b":"{block}"}}"#));
     assert!(message.contains("yields more than 1048576 bytes"), "{message}");

@@ -1,4 +1,4 @@
-//! What each reference and operator yields.
+//! The results of each reference and operator.
 
 use super::*;
 
@@ -209,7 +209,7 @@ fn dates_use_the_zone_of_the_scope() {
     let zone = "America/New_York";
     let rows = [
         ("$Format($Now(), 'HH:mm dddd')", r#""10:05 Sunday""#),
-        // 2026-03-08 has no 02:30 there: a day later than 01:30 the day before is 01:30, a day before 02:30 is after the gap.
+        // 02:30 on 2026-03-08 does not exist there: the clocks skip from 02:00 to 03:00.
         (
             "$Format($DateAdd('2026-03-07T02:30:00', 1, 'day'), 'HH:mm')",
             r#""03:30""#,

@@ -1,4 +1,4 @@
-//! What comes back as it was.
+//! Inputs and parts of inputs that come back unchanged.
 
 use super::*;
 use std::borrow::Cow;
@@ -77,7 +77,7 @@ impl Random {
             "\\ud800", "é", "😀", "$Sum(1)", "x", ",", ":", "\\/",
         ];
         let mut text: String = (0..self.next(6)).map(|_| self.pick(&WORDS)).collect();
-        // What these words can form by chance and is something.
+        // Combinations of these words that are expressions or escapes.
         for known in ["$$", "$Add(", "$Input{"] {
             text = text.replace(known, "_");
         }

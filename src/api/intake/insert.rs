@@ -1,0 +1,224 @@
+//! Inserts what passed every check, and what the callers are told of it.
+//!
+//! Invariant: an answer comes after the commit.
+
+use super::super::announced::Announced;
+use super::super::dispatch::Dispatch;
+use crate::clock::Millis;
+use crate::engine::{Engine, Level};
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::model::{JobId, NewJob};
+use crate::store::{InsertParams, Inserted};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// What a promise of a dispatch is told.
+#[derive(Debug)]
+pub enum Resolution {
+    /// JSON of the result.
+    Json(String),
+    /// A new job that is due since then: what nearly all are.
+    Queued(JobId, Millis),
+    /// The same for each of a batch.
+    AllQueued(Vec<JobId>, Millis),
+}
+
+/// An answer and the ticket of who waits for it.
+pub type Answer = (u64, Result<Resolution>);
+type Answers = Vec<Answer>;
+
+/// An insert under way; yields the answers it leads to.
+type Insert = Pin<Box<dyn Future<Output = Answers> + Send>>;
+
+/// Inserts under way, oldest first. Polled together, so that the next one waits at the store when the first is done.
+#[derive(Default)]
+pub(super) struct InsertsInFlight(VecDeque<(Insert, Option<Answers>)>);
+
+impl InsertsInFlight {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Inserts each job by itself.
+    pub(super) fn push_singles(&mut self, engine: &Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis) {
+        if !jobs.is_empty() {
+            self.push(Box::pin(insert_singles(Arc::clone(engine), jobs, now)));
+        }
+    }
+
+    /// Inserts all jobs of a list, or none.
+    pub(super) fn push_list(&mut self, engine: &Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, now: Millis) {
+        self.push(Box::pin(insert_list(Arc::clone(engine), ticket, jobs, now)));
+    }
+
+    fn push(&mut self, insert: Insert) {
+        self.0.push_back((insert, None));
+    }
+
+    /// The answers of the oldest insert; cancel-safe.
+    pub(super) async fn next(&mut self) -> Answers {
+        std::future::poll_fn(|context| {
+            for (insert, answers) in self.0.iter_mut().filter(|(_, answers)| answers.is_none()) {
+                if let Poll::Ready(ready) = insert.as_mut().poll(context) {
+                    *answers = Some(ready);
+                }
+            }
+            match self.0.front_mut().and_then(|(_, answers)| answers.take()) {
+                Some(answers) => {
+                    self.0.pop_front();
+                    Poll::Ready(answers)
+                }
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+/// What the caller will be told, but for what the store says.
+struct PendingResult {
+    ticket: u64,
+    id: JobId,
+    due: Option<Millis>,
+    created: Millis,
+    recurring: bool,
+}
+
+impl PendingResult {
+    fn new(ticket: u64, job: &NewJob) -> Self {
+        Self {
+            ticket,
+            id: job.id.clone(),
+            due: job.due,
+            created: job.created,
+            recurring: job.recurrence.is_some(),
+        }
+    }
+
+    /// Since when its run is due, if there is nothing more to say of it.
+    fn queued(&self, inserted: &Inserted) -> Option<Millis> {
+        let plain = !self.recurring && matches!(inserted, Inserted::Created);
+        self.due.filter(|due| plain && *due <= self.created)
+    }
+
+    fn resolution(self, inserted: Inserted) -> Result<Resolution> {
+        match self.queued(&inserted) {
+            Some(due) => Ok(Resolution::Queued(self.id, due)),
+            None => self.result(inserted).map(Resolution::Json),
+        }
+    }
+
+    fn result(&self, inserted: Inserted) -> Result<String> {
+        let result = Dispatch::result(&self.id, self.due, self.created, self.recurring, inserted)?;
+        serde_json::to_string(&result)
+            .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+    }
+}
+
+/// Two recurring jobs of the same kind are most often one that is dispatched at every start of the program.
+fn warn_of_duplicate_series(engine: &Engine, pending_results: &[PendingResult], inserted: &[Inserted]) {
+    for (pending, inserted) in pending_results.iter().zip(inserted) {
+        if let Inserted::CreatedDuplicateSeries(duplicate) = inserted {
+            let message = format!(
+                "recurring job {} has the same target, schedule and input as {duplicate}, and both will run; give it a `job_id`, \
+                 so that dispatching it again keeps one job",
+                pending.id
+            );
+            engine.logger.log(Level::Warn, &message);
+        }
+    }
+}
+
+async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis) -> Answers {
+    let pending_results: Vec<PendingResult> = jobs
+        .iter()
+        .map(|(ticket, job)| PendingResult::new(*ticket, job))
+        .collect();
+    let jobs: Vec<NewJob> = jobs.into_iter().map(|(_, job)| job).collect();
+    let announced = Announced::new(&engine, &jobs, now);
+    match engine
+        .store
+        .insert(InsertParams {
+            jobs,
+            all_or_nothing: false,
+            now,
+        })
+        .await
+    {
+        Ok(inserted) => {
+            announced.publish(&inserted);
+            warn_of_duplicate_series(&engine, &pending_results, &inserted);
+            let answers = pending_results.into_iter().zip(inserted);
+            answers
+                .map(|(pending, inserted)| (pending.ticket, pending.resolution(inserted)))
+                .collect()
+        }
+        Err(error) => pending_results
+            .iter()
+            .map(|pending| (pending.ticket, Err(error.clone())))
+            .collect(),
+    }
+}
+
+async fn insert_list(engine: Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Answers {
+    vec![(ticket, insert_all(&engine, ticket, jobs, now).await)]
+}
+
+async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Result<Resolution> {
+    let pending_results: Vec<PendingResult> = jobs.iter().map(|job| PendingResult::new(ticket, job)).collect();
+    let announced = Announced::new(engine, &jobs, now);
+    let inserted = engine
+        .store
+        .insert(InsertParams {
+            jobs,
+            all_or_nothing: true,
+            now,
+        })
+        .await?;
+    if inserted
+        .iter()
+        .any(|inserted| matches!(inserted, Inserted::Conflict(_)))
+    {
+        return Err(first_conflict(&pending_results, inserted));
+    }
+    announced.publish(&inserted);
+    warn_of_duplicate_series(engine, &pending_results, &inserted);
+    if let Some(since) = all_queued(&pending_results, &inserted) {
+        let ids = pending_results.into_iter().map(|pending| pending.id).collect();
+        return Ok(Resolution::AllQueued(ids, since));
+    }
+    let results: Result<Vec<String>> = pending_results
+        .iter()
+        .zip(inserted)
+        .map(|(pending, inserted)| pending.result(inserted))
+        .collect();
+    Ok(Resolution::Json(format!("[{}]", results?.join(","))))
+}
+
+/// Since when all of them are due, if there is nothing more to say of any.
+fn all_queued(pending_results: &[PendingResult], inserted: &[Inserted]) -> Option<Millis> {
+    let mut since = pending_results
+        .iter()
+        .zip(inserted)
+        .map(|(pending, inserted)| pending.queued(inserted));
+    let first = since.next()??;
+    since.all(|each| each == Some(first)).then_some(first)
+}
+
+/// Every conflict of a batch of which nothing was written.
+fn first_conflict(pending_results: &[PendingResult], inserted: Vec<Inserted>) -> Error {
+    let conflicts = pending_results
+        .iter()
+        .zip(inserted)
+        .enumerate()
+        .filter_map(|(index, (pending, inserted))| match inserted {
+            Inserted::Conflict(reason) => Some(Problem::new(
+                format!("[{index}].job_id"),
+                format!("{}: {reason}", pending.id),
+            )),
+            _ => None,
+        });
+    Error::invalid(ErrorCode::Conflict, conflicts.collect())
+}

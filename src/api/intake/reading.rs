@@ -1,0 +1,209 @@
+//! From the text of dispatches to jobs that may be inserted, and to those whose session is to be checked first.
+//!
+//! Knows neither store nor runtime. Invariant: the dispatches of a queue come out in the order they went in.
+
+use super::super::batch::read_dispatch_many;
+use super::super::dispatch::{Defaults, Dispatch, DispatchReader};
+use crate::clock::Millis;
+use crate::error::{Error, ErrorCode};
+use crate::model::Namespace;
+use std::sync::Arc;
+
+/// Bytes of text that are read on a thread of their own: reading them would keep leases and claims waiting for
+/// milliseconds. Less is read at once, since a thread costs about 50 µs.
+const SEPARATE_THREAD_BYTES: usize = 64 << 10;
+
+/// Dispatches that JavaScript made in one turn of its event loop.
+#[derive(Debug)]
+pub struct DispatchBatch {
+    /// Ticket of the first dispatch's promise; the others follow by one each.
+    pub first_ticket: u64,
+    /// Number of dispatches.
+    pub count: u32,
+    /// A line for each: the namespace, a space, `many` or `one`, a space, and the JSON of the argument. With `many` that
+    /// is a list, all or nothing. JSON as JavaScript writes it has no line breaks.
+    pub text: String,
+}
+
+impl DispatchBatch {
+    /// Tickets of the promises, one for each dispatch.
+    #[must_use]
+    pub fn tickets(&self) -> std::ops::Range<u64> {
+        self.first_ticket..self.first_ticket + u64::from(self.count)
+    }
+
+    fn requests(&self) -> impl Iterator<Item = (u64, Option<Request<'_>>)> {
+        let mut lines = self.text.split('\n');
+        self.tickets()
+            .map(move |ticket| (ticket, lines.next().and_then(Request::read)))
+    }
+}
+
+/// One line of a batch.
+struct Request<'a> {
+    namespace: Namespace,
+    many: bool,
+    text: &'a str,
+}
+
+impl<'a> Request<'a> {
+    fn read(line: &'a str) -> Option<Self> {
+        let (namespace, rest) = line.split_once(' ')?;
+        let (kind, text) = rest.split_once(' ')?;
+        Some(Self {
+            namespace: Namespace::parse_public(namespace)?,
+            many: kind == "many",
+            text,
+        })
+    }
+}
+
+/// Dispatches that are checked and inserted as one.
+pub(super) enum Unit {
+    /// Each succeeds or fails by itself, and has a ticket of its own.
+    Singles(Vec<(u64, Dispatch)>),
+    /// A `dispatchMany`: all or nothing, with one ticket.
+    List(u64, Vec<Dispatch>),
+}
+
+impl Unit {
+    pub(super) fn tickets(&self) -> Vec<u64> {
+        match self {
+            Self::Singles(dispatches) => dispatches.iter().map(|(ticket, _)| *ticket).collect(),
+            Self::List(ticket, _) => vec![*ticket],
+        }
+    }
+}
+
+/// A session resource, by the product and the tag it has there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SessionResourceId {
+    pub(super) product: Box<str>,
+    pub(super) tag: Box<str>,
+}
+
+/// A unit whose sessions are to be checked.
+pub(super) struct GuardedUnit {
+    /// The queue it waits in: the resource of its first session.
+    pub(super) resource: SessionResourceId,
+    pub(super) unit: Unit,
+    /// Bytes of its text, which count as queued until it is let in.
+    pub(super) bytes: usize,
+}
+
+/// What batches hold.
+#[derive(Default)]
+pub(super) struct ReadBatches {
+    /// To be inserted, in this order.
+    pub(super) ready: Vec<Unit>,
+    /// To be inserted once their sessions were found right; in this order for each queue.
+    pub(super) guarded: Vec<GuardedUnit>,
+    pub(super) refused: Vec<(u64, Error)>,
+}
+
+/// Reads batches at the time `now`; many bytes on a thread of their own, so that the caller's goes on with other tasks.
+pub(super) async fn read_batches(batches: Arc<Vec<DispatchBatch>>, defaults: Defaults, now: Millis) -> ReadBatches {
+    if batches.iter().map(|batch| batch.text.len()).sum::<usize>() < SEPARATE_THREAD_BYTES {
+        return ReadBatches::read(&batches, &defaults, now);
+    }
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let (owned, owned_defaults) = (Arc::clone(&batches), defaults.clone());
+    let read = move || drop(sender.send(ReadBatches::read(&owned, &owned_defaults, now)));
+    match std::thread::Builder::new().name("ductape-read".to_owned()).spawn(read) {
+        Ok(_) => receiver.await.unwrap_or_else(|_| ReadBatches::unread(&batches)),
+        // The system has no thread to spare.
+        Err(_) => ReadBatches::read(&batches, &defaults, now),
+    }
+}
+
+impl ReadBatches {
+    fn read(batches: &[DispatchBatch], defaults: &Defaults, now: Millis) -> Self {
+        let mut read = Self::default();
+        let mut reader = DispatchReader::new(defaults, now);
+        for (ticket, request) in batches.iter().flat_map(DispatchBatch::requests) {
+            let Some(request) = request else {
+                read.refused.push((ticket, unknown_form()));
+                continue;
+            };
+            let bytes = request.text.len();
+            if request.many {
+                match read_dispatch_many(request.namespace, request.text, defaults, now) {
+                    Ok(dispatches) => read.push_list(ticket, dispatches, defaults, bytes),
+                    Err(error) => read.refused.push((ticket, error)),
+                }
+            } else {
+                match reader.read(request.namespace, request.text) {
+                    Ok(dispatch) => read.push_single(ticket, dispatch, defaults, bytes),
+                    Err(error) => read.refused.push((ticket, error)),
+                }
+            }
+        }
+        read
+    }
+
+    /// The thread that read them panicked.
+    fn unread(batches: &[DispatchBatch]) -> Self {
+        let error = Error::new(
+            ErrorCode::StoreError,
+            "the dispatch could not be read; report this as a bug",
+        );
+        let tickets = batches.iter().flat_map(DispatchBatch::tickets);
+        Self {
+            refused: tickets.map(|ticket| (ticket, error.clone())).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn push_single(&mut self, ticket: u64, dispatch: Dispatch, defaults: &Defaults, bytes: usize) {
+        let Some(resource) = checked_by(&dispatch, defaults) else {
+            match self.ready.last_mut() {
+                Some(Unit::Singles(dispatches)) => dispatches.push((ticket, dispatch)),
+                _ => self.ready.push(Unit::Singles(vec![(ticket, dispatch)])),
+            }
+            return;
+        };
+        let last = self.guarded.iter_mut().rfind(|guarded| guarded.resource == resource);
+        match last {
+            Some(GuardedUnit {
+                unit: Unit::Singles(dispatches),
+                bytes: sum,
+                ..
+            }) => {
+                dispatches.push((ticket, dispatch));
+                *sum += bytes;
+            }
+            _ => {
+                let unit = Unit::Singles(vec![(ticket, dispatch)]);
+                self.guarded.push(GuardedUnit { resource, unit, bytes });
+            }
+        }
+    }
+
+    fn push_list(&mut self, ticket: u64, dispatches: Vec<Dispatch>, defaults: &Defaults, bytes: usize) {
+        let resource = dispatches.iter().find_map(|dispatch| checked_by(dispatch, defaults));
+        let unit = Unit::List(ticket, dispatches);
+        match resource {
+            Some(resource) => self.guarded.push(GuardedUnit { resource, unit, bytes }),
+            None => self.ready.push(unit),
+        }
+    }
+}
+
+/// The resource that says whether the dispatch's session is right; `None`: it has none, or one that nobody here can check.
+fn checked_by(dispatch: &Dispatch, defaults: &Defaults) -> Option<SessionResourceId> {
+    let session = dispatch.job.options.session.as_ref()?;
+    let product = &dispatch.job.route.product;
+    let is_checked = defaults.sessions.has_resource(product, &session.tag);
+    is_checked.then(|| SessionResourceId {
+        product: product.clone(),
+        tag: session.tag.clone(),
+    })
+}
+
+/// JavaScript and this binary are of different versions.
+fn unknown_form() -> Error {
+    Error::new(
+        ErrorCode::ValidationError,
+        "a dispatch arrived in a form this binary does not know; install the package again, so that all of it is of one version",
+    )
+}
