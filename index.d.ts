@@ -32,7 +32,7 @@ export interface IDispatchSchedule {
   cron?: string;
   /** Interval in ms, an integer from 1. Runs fall on `start_at + k * every` and never drift. */
   every?: number;
-  /** How many runs there are in all, an integer from 1; attempts do not count. Needs `cron` or `every`. */
+  /** Total number of runs, an integer from 1; attempts do not count. Needs `cron` or `every`. */
   limit?: number;
   /** No run after this time, which is itself included: ms since the epoch or an ISO 8601 date. Needs `cron` or `every`. */
   endDate?: number | string;
@@ -54,7 +54,7 @@ export interface IScheduleOptions {
   misfire?: 'once' | 'skip' | 'all';
   /** A run that falls due while the one before is still going or waiting for a retry: leave it out (default) or start it. */
   ifRunning?: 'skip' | 'allow';
-  /** Shifts the whole job by a fixed offset from 0 to this many ms, so that jobs with one schedule do not start together. */
+  /** Shifts all runs of the job by a fixed offset from 0 to this many ms, so that jobs with one schedule do not start together. */
   spread?: number;
 }
 
@@ -106,7 +106,7 @@ export interface IJobOptions {
   onConflict?: 'return' | 'replace' | 'error';
   /** Integer; of the jobs that are due, lower ones start first. Default 0. */
   priority?: number;
-  /** Longest time in ms that one attempt may take before it fails with `TIMEOUT`. Default: no bound. */
+  /** Upper bound of the duration of an attempt in ms, after which it fails with `TIMEOUT`. Default: no bound. */
   timeout?: number;
   /** Delays between attempts; `retries` says how many there are. */
   retryConfig?: IRetryConfig;
@@ -513,7 +513,7 @@ export interface JobNamespace<Input extends { env: string; product: string }, Ta
   /**
    * Registers a handler for the jobs that match `target` and makes this process work on them, unless `worker` is `false`.
    *
-   * @returns a function that takes the handler away again
+   * @returns a function that removes the handler
    * @throws {DuctapeError} `VALIDATION_ERROR` for a wrong argument
    */
   handle<JobInput = Payload, Result = unknown>(
@@ -550,7 +550,7 @@ export interface GraphsNamespace
 // Jobs: looking at them and changing them
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** Where a job stands. A recurring job between two runs, and a job that waits for a retry, are `'scheduled'`. */
+/** Status of a job. A recurring job between two runs, and a job that waits for a retry, are `'scheduled'`. */
 export type JobStatus = 'scheduled' | 'queued' | 'running' | 'completed' | 'failed' | 'cancelled' | 'paused';
 
 /** What a job runs: the fields that its namespace documents, `app` and `event` for an action. */
@@ -621,7 +621,7 @@ export interface IJob {
   updated_at: number;
 }
 
-/** Which jobs statistics are about; an omitted field means all. */
+/** The jobs that are counted; an omitted field means all. */
 export interface IJobFilter {
   product?: string;
   env?: string;
@@ -709,9 +709,9 @@ export interface IJobHistory {
   failed_executions: number;
   /** Attempts, newest first. */
   executions: IJobExecution[];
-  /** Occurrences that nothing was there to run in time, newest first. */
+  /** Occurrences that no process ran in time, newest first. */
   missed: IJobGap[];
-  /** Occurrences that came due while a run was still going, newest first. */
+  /** Occurrences that were due while the run before was still going, newest first. */
   skipped: IJobGap[];
 }
 
@@ -797,7 +797,7 @@ export interface IJobEventJob {
   result?: unknown;
 }
 
-/** What a webhook can be told of. */
+/** Events that can be delivered to a webhook. */
 export type WebhookEventName = Exclude<JobEventName, 'job.retrying'>;
 
 /** A webhook to set. */
@@ -857,7 +857,7 @@ export interface IWebhookPayload<Name extends WebhookEventName = WebhookEventNam
 
 /** Why a job has not run, for programs. */
 export type JobReasonCode =
-  /** Its time has not come. */
+  /** It is not due yet. */
   | 'NOT_DUE'
   /** An attempt failed, the next one waits for its time. */
   | 'WAITING_FOR_RETRY'
@@ -883,13 +883,13 @@ export type JobReasonCode =
   | 'ENDED'
   /** A recurring job has had its last run. */
   | 'SERIES_OVER'
-  /** Nothing stands in its way: it starts in a moment. */
+  /** Nothing prevents it: it is about to start. */
   | 'READY';
 
 /** Why a job has not run. */
 export interface IJobExplanation {
   status: JobStatus;
-  /** At least one; what stands in the way first comes first. */
+  /** At least one, in the order in which they apply. */
   reasons: { code: JobReasonCode; message: string }[];
 }
 
@@ -940,7 +940,7 @@ export interface Jobs {
   retry(id: string, options?: { delay?: number }): Promise<void>;
   /** Retries all jobs that match, as `retry` does. */
   retryMany(filter: IJobManyFilter, options?: { delay?: number }): Promise<IJobCount>;
-  /** Takes away a job that is not running, with its history, log and results. */
+  /** Deletes a job that is not running, with its history, log and results. */
   delete(id: string): Promise<void>;
   /** Deletes all jobs that match, as `delete` does. */
   deleteMany(filter: IJobManyFilter): Promise<IJobCount>;
@@ -970,7 +970,7 @@ export interface Jobs {
   setWebhook(webhook: IWebhookInput): Promise<IWebhook>;
   /** All webhooks of the store, oldest first, without their secrets. */
   listWebhooks(): Promise<IWebhook[]>;
-  /** Takes a webhook away, by its id or its URL; what was not delivered yet no longer is. */
+  /** Removes a webhook, by its id or its URL; pending deliveries are dropped. */
   deleteWebhook(idOrUrl: string): Promise<void>;
   /**
    * Calls `listener` for what this instance does from now on: dispatches committed, attempts started and ended, jobs
@@ -980,13 +980,13 @@ export interface Jobs {
    * Listeners do not keep the process running. When they fall behind by more than 10,000 events, or 64 MiB of them,
    * further events are dropped and a warning is logged.
    *
-   * @returns a function that takes the listener away again
+   * @returns a function that removes the listener
    * @throws {DuctapeError} `VALIDATION_ERROR` for an unknown event
    */
   on<Name extends JobEventName>(event: Name, listener: (event: IJobEvents[Name]) => unknown): () => void;
   /** As `on`, for one event only. */
   once<Name extends JobEventName>(event: Name, listener: (event: IJobEvents[Name]) => unknown): () => void;
-  /** Takes a listener away; one that was added more than once loses its last addition. */
+  /** Removes a listener; one that was added more than once loses its last addition. */
   off<Name extends JobEventName>(event: Name, listener: (event: IJobEvents[Name]) => unknown): void;
 }
 

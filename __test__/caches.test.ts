@@ -1,4 +1,4 @@
-// Caches: results that later jobs get without running, and values of the program's own.
+// Caches: results that later jobs reuse, and values that the program stores.
 import { describe, expect, it } from 'vitest';
 import { type DispatchInput, Ductape, type DuctapeOptions, type IFeatureDispatchInput } from './support/ductape.js';
 import { create, deferred, env, job, problemPaths, product, rejection, temporaryStore } from './support/instances.js';

@@ -1,5 +1,5 @@
-// What a job costs the event loop, counted and not timed: how often the two sides call each other, and how long one side
-// keeps the other waiting. See CONTRIBUTING.md for what to do when a bound is met.
+// The cost of a job on the event loop, counted and not timed: crossings between JavaScript and Rust, and how long handlers
+// block the loop. See CONTRIBUTING.md for what to do when a bound is met.
 import { createRequire } from 'node:module';
 import { afterAll, expect, it } from 'vitest';
 import { create, job } from './support/instances.js';
@@ -22,7 +22,7 @@ const binding = createRequire(import.meta.url)('../native.js') as Binding;
 const { Ductape: Original } = binding;
 const counts = { wakes: 0, takes: 0, finishes: 0, dispatches: 0, dispatched: 0, taken: 0 };
 
-/** Rust's way to wake JavaScript, counted. */
+/** Counts the calls of the function that wakes JavaScript. */
 function counted(wake: Wake): Wake {
   return () => {
     counts.wakes++;
@@ -58,9 +58,9 @@ afterAll(() => {
 const JOBS = 10_000;
 const REMEDY =
   'each of these is a crossing between Rust and JavaScript, which costs more than an insert: messages are to gather in ' +
-  'src/node/outbox.rs, answers in #answer of index.js';
+  'src/node/message_queue.rs, dispatches and answers in lib/batches.js';
 
-/** What `work` adds to the counts, for each job. */
+/** The counts that `work` adds, per job. */
 async function perJob(work: () => Promise<unknown>): Promise<typeof counts> {
   const before = { ...counts };
   await work();

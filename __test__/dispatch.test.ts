@@ -1,4 +1,4 @@
-// What a dispatch stores, how often, and in which order it comes out again.
+// Dispatches: what they store, duplicates, and the order of runs.
 import { describe, expect, it } from 'vitest';
 import {
   countJobs,
@@ -116,7 +116,7 @@ describe('a job_id', () => {
     expect(problemPaths(error)).toEqual(['job_id']);
     expect(error.message).toContain('r-1');
     expect((await ductape.jobs.get('r-1')).input).toEqual({ version: 1 });
-    // A free one is no conflict.
+    // An unused id is no conflict.
     await ductape.features.dispatch(job('report', { job_id: 'r-2', onConflict: 'error' }));
   });
 
@@ -321,7 +321,7 @@ describe('start_at', () => {
 });
 
 describe('the input', () => {
-  /** What the handler finds, as JSON text in the order it came. */
+  /** The input that the handler gets, as JSON text. */
   async function delivered(input: unknown): Promise<unknown> {
     const ductape = create();
     let seen: unknown;

@@ -65,7 +65,7 @@ beforeAll(async () => {
     target: 'ES2022',
     lib: ['ES2022'],
     strict: true,
-    // Code in documents declares no types.
+    // The code in documents is JavaScript.
     noImplicitAny: false,
     allowJs: true,
     checkJs: true,
@@ -99,7 +99,7 @@ describe('the code in the documents', () => {
 
   it.each(blocks.filter((block) => block.runs))('runs: $place', async (block) => {
     const cwd = await mkdtemp(join(folder, 'run-'));
-    // A store or colours that the test run was given are not the programs' business.
+    // The programs must not inherit the store and colours of the test run.
     const env = { ...process.env, DUCTAPE_STORE: undefined, FORCE_COLOR: undefined, NO_COLOR: undefined };
     // Rejects, with what the program printed, when it fails or does not end.
     const { stderr } = await run(process.execPath, [fileOf(block)], { cwd, env, timeout: 20_000 });

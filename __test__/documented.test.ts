@@ -1,4 +1,4 @@
-// The examples of the documentation, taken out of it and run as they stand.
+// The examples of the documentation, run verbatim.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -35,7 +35,7 @@ async function run(heading: string, ductape: unknown): Promise<Ran> {
 
 type Dispatched = { namespace: JobNamespaceName; input: Record<string, unknown> };
 
-/** What an example dispatches, and where. */
+/** The namespace and the input of each dispatch of an example. */
 async function dispatchedBy(heading: string): Promise<Dispatched> {
   let dispatched: Dispatched | undefined;
   const space = (namespace: JobNamespaceName) => ({
@@ -149,7 +149,7 @@ describe('the documented examples', () => {
     const { cron, every, limit, tz } = (schedule ?? {}) as Record<string, unknown>;
     expect([stored.cron, stored.every, stored.limit]).toEqual([cron, every, limit]);
     if (tz !== undefined) expect(stored.tz).toBe(tz);
-    // A token is a credential: looking at a job must not show it.
+    // A token is a credential: jobs must not show it.
     if (session) expect(JSON.stringify(stored)).not.toContain((session as { token: string }).token);
   });
 
@@ -180,7 +180,7 @@ describe('the documented examples', () => {
       const { namespace, input } = await dispatchedBy(heading);
       const { job } = await run(heading, ductape);
       if (heading === 'With session data') {
-        // Its token is a stand-in: nobody can say whose addresses it gives.
+        // Its token is a placeholder, so that its claims cannot be resolved.
         await eventually(async () => expect((await ductape.jobs.get(job.job_id)).error?.code).toBe('UNAUTHORIZED'));
       } else if (status === 'queued') {
         expect((await waitForFirstRun(ductape, job.job_id)).result).toEqual({ done: namespace });

@@ -1,5 +1,5 @@
-// Nothing that was acknowledged is lost, whatever dies when. What was acknowledged and what was done is read from logs
-// that the killed processes appended to, not from the store under test.
+// No acknowledged job is lost, whichever process dies when. Acknowledgements and effects are read from logs that the
+// killed processes appended to, not from the store under test.
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -9,6 +9,7 @@ import { expectEachOccurrenceOnce, expectRecoveryWithin, parseTicks } from './su
 import { readLines, program, script, tally } from './support/processes.js';
 import { sharedStores } from './support/stores.js';
 
+/** Real time: processes die at moments that nothing announces. */
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe.each(sharedStores)('jobs that a process dispatches and runs on $kind', ({ unavailable, make }) => {
@@ -23,13 +24,13 @@ describe.each(sharedStores)('jobs that a process dispatches and runs on $kind', 
 
     for (let kill = 0; kill < kills; kill++) {
       const child = program('crash', [store, acknowledged, effects]);
-      // Some die before they have opened the store, most in the middle of their work.
+      // Some are killed before they have opened the store, most during work.
       if (kill % 5 !== 0) await child.waitForLine('ready');
       await wait(20 + Math.random() * 500);
       child.process.kill('SIGKILL');
       const { signal } = await child.ended;
       expect(signal).toBe('SIGKILL');
-      // It may tell of the runs of its dead predecessor, and of nothing else.
+      // It may log the recovered runs of its predecessor, and nothing else.
       expect(
         child
           .stderr()
@@ -51,7 +52,7 @@ describe.each(sharedStores)('jobs that a process dispatches and runs on $kind', 
 
     const ids = await readLines(acknowledged);
     const done = tally(await readLines(effects));
-    // A test in which nothing was under way would show nothing.
+    // At least one run must have been interrupted, or the test shows nothing.
     expect(ids.length).toBeGreaterThan(200);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids.filter((id) => !done.has(`end ${id}`))).toEqual([]);
@@ -65,13 +66,13 @@ describe.each(sharedStores)('jobs that a process dispatches and runs on $kind', 
     } while (cursor);
     const byId = new Map(jobs.map((each) => [each.id, each]));
     expect(ids.filter((id) => byId.get(id)?.status !== 'completed')).toEqual([]);
-    // Those whose dispatch was cut off may have been stored or not, but those stored have run too.
+    // Unacknowledged jobs may have been stored or not; those that were have run.
     expect(jobs.filter(({ status }) => status !== 'completed')).toEqual([]);
-    // A crash spends no retry: those that had none went on all the same.
+    // A crash spends no retry: jobs without retries have run again.
     const crashed = jobs.filter(({ attempt, retry_count }) => attempt > retry_count + 1);
     expect(crashed.filter(({ retries }) => retries === 0).length).toBeGreaterThan(0);
 
-    // Twice is allowed only for what was under way at a kill: what ran, and what had ended and was not yet written.
+    // Only jobs that were running, or ended and not yet written, at a kill may run twice.
     const ends = [...done].filter(([line]) => line.startsWith('end '));
     const twice = ends.reduce((sum, [, count]) => sum + count - 1, 0);
     expect(twice).toBeLessThanOrEqual(kills * 30);
@@ -88,7 +89,7 @@ describe('a dispatch', () => {
     import Ductape from 'ductape';
     const [store, durability, many] = process.argv.slice(1);
     const { features } = new Ductape({ store, durability, product: 'shop', env: 'test', worker: false });
-    // The store is open by then: the second dispatch is a plain one.
+    // The store is open by then.
     await features.dispatch({ tag: 'first', input: {} });
     const job = { tag: 'report', input: { a: 1 } };
     const dispatched = many === 'many' ? features.dispatchMany([job, job, job]) : features.dispatch(job).then((result) => [result]);
@@ -137,7 +138,7 @@ describe('a recurring job', () => {
     const runs: string[] = [];
     ductape.features.define('report', ({ run, attempt }) => void runs.push(`${run}/${attempt}`));
     await eventually(async () => expect((await ductape.jobs.get('often')).status).toBe('completed'), 15_000);
-    // The interrupted run is made up for by another attempt, and counted once.
+    // The interrupted run gets another attempt, and counts once.
     expect(runs).toEqual(['1/2', '2/1', '3/1']);
     expect(await ductape.jobs.get('often')).toMatchObject({ execution_count: 3 });
   });
@@ -158,7 +159,7 @@ describe.each(sharedStores)('recurring jobs on $kind whose processes are killed'
     const running = [started(), started()];
     while (Date.now() < end) {
       await wait(100 + Math.random() * 500);
-      // Now and then both, so that nobody is there for a while.
+      // Sometimes both, so that no worker is left for a while.
       const victims = Math.random() < 0.25 ? running.splice(0, 2) : running.splice(Math.random() < 0.5 ? 0 : 1, 1);
       for (const victim of victims) {
         victim.process.kill('SIGKILL');
@@ -178,7 +179,7 @@ describe.each(sharedStores)('recurring jobs on $kind whose processes are killed'
     }, 60_000);
     for (const each of running) each.process.kill('SIGKILL');
     await Promise.all(running.map(({ ended }) => ended));
-    // One-offs that the last ones left.
+    // One-off jobs that the last processes left.
     const last = create({ store, worker: { concurrency: 50 } });
     last.features.define('work', ({ id }) => appendFileSync(effects, `work ${id}\n`));
     await eventually(async () => {

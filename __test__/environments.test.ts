@@ -1,12 +1,11 @@
-// The ways in which a program may load the package and what it may do around it: threads, fake timers, several
-// instances, several copies.
-import { readFile } from 'node:fs/promises';
+// Environments of the package: worker threads, fake timers, several instances, several copies.
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import vm from 'node:vm';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Ductape, DuctapeError, type Ductape as Instance } from './support/ductape.js';
-import { create, eventually, job, rejection, temporaryStore } from './support/instances.js';
+import { create, eventually, job, nextTurn, rejection, temporaryStore } from './support/instances.js';
 import { program, script, tally } from './support/processes.js';
 
 const root = resolve(import.meta.dirname, '..');
@@ -116,7 +115,7 @@ describe('two instances in one process', () => {
     for (const [name, each] of Object.entries({ first, second })) {
       each.features.define('report', async ({ id }) => {
         runs.push(id);
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await nextTurn();
         return name;
       });
     }
@@ -128,7 +127,7 @@ describe('two instances in one process', () => {
     }
     expect(runs).toHaveLength(100);
     expect(new Set(runs).size).toBe(100);
-    // The end of one is not the end of the other.
+    // Closing one does not close the other.
     await first.close();
     const { job_id } = await second.features.dispatch(job('report'));
     expect(await second.jobs.wait(job_id, { timeout: 10_000 })).toBe('second');
@@ -156,7 +155,7 @@ describe('two instances in one process', () => {
     const shared = await left.features.dispatch(job('report'));
     expect((await right.jobs.get(shared.job_id)).id).toBe(shared.job_id);
     expect((await rejection(apart.jobs.get(shared.job_id))).code).toBe('NOT_FOUND');
-    // It lives as long as somebody uses it, and no longer.
+    // It exists as long as an instance is open on it.
     await left.close();
     expect((await right.jobs.get(shared.job_id)).id).toBe(shared.job_id);
     await right.close();
@@ -164,6 +163,24 @@ describe('two instances in one process', () => {
     expect((await rejection(next.jobs.get(shared.job_id))).code).toBe('NOT_FOUND');
   });
 });
+
+/** Loads a module of the package, and those of its folder `lib`, with their code in the context. */
+function requireInContext(context: vm.Context, file: string, loaded = new Map<string, object>()): object {
+  const known = loaded.get(file);
+  if (known) return known;
+  const outside = createRequire(file);
+  const load = (name: string) => {
+    const path = outside.resolve(name);
+    return path.startsWith(join(root, 'lib')) ? requireInContext(context, path, loaded) : outside(name);
+  };
+  const wrapper = vm.runInContext(`(function (exports, require, module) {${readFileSync(file, 'utf8')}\n})`, context, {
+    filename: file,
+  });
+  const module = { exports: {} };
+  wrapper(module.exports, load, module);
+  loaded.set(file, module.exports);
+  return module.exports;
+}
 
 describe('a copy of the package', () => {
   it('gives the same classes to import and to require', async () => {
@@ -179,7 +196,8 @@ describe('a copy of the package', () => {
 
   it('loaded a second time recognizes errors of the first', async () => {
     const path = require.resolve('../index.js');
-    const loaded = [path, require.resolve('../errors.js')].map((file) => [file, require.cache[file]] as const);
+    const own = (file: string) => file === path || file.startsWith(join(root, 'lib'));
+    const loaded = Object.entries(require.cache).filter(([file]) => own(file));
     for (const [file] of loaded) delete require.cache[file];
     const second = require(path) as { Ductape: typeof Ductape; DuctapeError: typeof DuctapeError };
     for (const [file, first] of loaded) if (first) require.cache[file] = first;
@@ -195,13 +213,11 @@ describe('a copy of the package', () => {
   });
 
   it('loaded in another context works, and its errors are recognized here', async () => {
-    const path = join(root, 'index.js');
     const context = vm.createContext({ console, process, Buffer, setTimeout, AbortController });
-    const wrapper = vm.runInContext(`(function (exports, require) {${await readFile(path, 'utf8')}\n})`, context, {
-      filename: path,
-    });
-    const inside = {} as { Ductape: typeof Ductape; DuctapeError: typeof DuctapeError };
-    wrapper(inside, createRequire(path));
+    const inside = requireInContext(context, join(root, 'index.js')) as {
+      Ductape: typeof Ductape;
+      DuctapeError: typeof DuctapeError;
+    };
     const ductape = new inside.Ductape({ store: 'memory:', product: 'shop', env: 'test' });
     ductape.features.define('report', ({ input, attempt }) => {
       if (attempt === 1) throw new DuctapeError('TIMEOUT', 'from outside');

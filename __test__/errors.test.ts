@@ -1,4 +1,4 @@
-// Whatever is handed in, the answer is an error of this package that says what is wrong and where; nothing is written.
+// Invalid input of any kind is rejected with an error of this package that names problem and path; nothing is stored.
 import { mkdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -123,7 +123,7 @@ describe('a dispatch', () => {
     const ductape = create({ worker: false });
     const input = { ...action, ...change };
     let promise: Promise<unknown> | undefined;
-    // A promise in any case: a throw would pass by the caller's catch.
+    // It must return a promise: a caller's `catch` would miss a throw.
     expect(() => {
       promise = ductape.actions.dispatch(input as never);
     }).not.toThrow();
@@ -135,7 +135,7 @@ describe('a dispatch', () => {
     expect(error.message.length).toBeLessThan(500);
     expect(error.stack).not.toBe('');
     expect(await countJobs(ductape)).toBe(0);
-    // The instance is none the worse for it.
+    // The instance still works.
     await ductape.actions.dispatch(action);
     expect(await countJobs(ductape)).toBe(1);
   });

@@ -1,4 +1,4 @@
-// When a process ends: by itself as soon as it has nothing to wait for, and never before.
+// The end of a process: as soon as it has nothing to wait for, and not before.
 import { describe, expect, it } from 'vitest';
 import { create, eventually, job, stopwatch, temporaryStore } from './support/instances.js';
 import { type Program, script } from './support/processes.js';
@@ -11,7 +11,7 @@ const instance = `
   const ductape = new Ductape({ store: process.argv[1], product: 'shop', env: 'test' });
 `;
 
-/** The script ended with a code, and had nothing to complain of. */
+/** The script ended with this code, and wrote nothing to standard error. */
 async function endsWith(child: Program, code: number): Promise<number> {
   const ended = await child.ended;
   expect([ended.code, ended.signal, child.stderr()]).toEqual([code, null, '']);
@@ -113,7 +113,7 @@ describe('a script', () => {
   });
 
   it('that exits with claimed jobs releases them unchanged', async () => {
-    // What is under way at the exit differs from one time to the next.
+    // The work in progress at the exit differs between rounds.
     for (let round = 0; round < 8; round++) {
       const store = await temporaryStore();
       const child = script(
@@ -135,7 +135,7 @@ describe('a script', () => {
         attempts.add(attempt);
       });
       await eventually(async () => expect((await ductape.jobs.getStats()).completed).toBe(200));
-      // A run that had ended and was not yet written may be done again.
+      // A run that had ended and was not yet written may be repeated.
       expect(calls + rest).toBeGreaterThanOrEqual(200);
       expect(calls + rest).toBeLessThanOrEqual(220);
       if (rest > 0) expect([...attempts]).toEqual([1]);
@@ -171,7 +171,7 @@ describe('a process stays alive', () => {
     );
     await child.waitForLine('started');
     const ductape = create({ store, worker: false });
-    // A job now and then, in a time in which it would have exited otherwise.
+    // Occasional jobs, over a time in which it would otherwise have exited.
     for (let round = 0; round < 4; round++) {
       const at = Date.now() + 250;
       const { job_id } = await ductape.features.dispatch(job('report', { schedule: { start_at: at } }));
@@ -188,6 +188,7 @@ describe('a signal', () => {
   const source = (more = '') => `${instance}
     ductape.features.define('report', async ({ id }) => {
       console.log('started', id);
+      // Real time: the handler is at work when the signal comes, and cannot see it.
       await new Promise((resolve) => setTimeout(resolve, 600));
       console.log('finished', id);
       return 'done';
@@ -218,6 +219,7 @@ describe('a signal', () => {
          const ductape = new Ductape({ store: process.argv[1], product: 'shop', env: 'test' });
          ductape.features.define(name, async () => {
            console.log('started', name);
+           // Real time, as above.
            await new Promise((resolve) => setTimeout(resolve, ms));
            console.log('finished', name);
          });
@@ -243,7 +245,7 @@ describe('a signal', () => {
     await child.waitForLine('started');
     const passed = stopwatch();
     child.process.kill('SIGTERM');
-    // Until the first one has been heard, the second would be the same.
+    // The second signal must come after the first was handled.
     await eventually(() => {
       child.process.kill('SIGTERM');
       expect(child.process.signalCode).toBe('SIGTERM');
@@ -261,7 +263,7 @@ describe('a signal', () => {
     await child.waitForLine('up');
     child.process.kill('SIGTERM');
     await child.waitForLine('heard');
-    // By itself, since nothing is left to do, and not by the signal.
+    // It ends because it is idle, not by the signal.
     await endsWith(child, 0);
   });
 
@@ -321,7 +323,7 @@ describe('process.exit()', () => {
     );
     const ended = await endsWith(child, 7);
     expect(ended - Number(await child.waitForLine('last'))).toBeLessThan(3_000);
-    // What it leaves is sound, and is finished by the next.
+    // The store is intact, and the next process finishes the job.
     const ductape = create({ store });
     ductape.features.handle({}, () => 'done');
     await eventually(async () => {

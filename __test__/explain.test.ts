@@ -1,4 +1,4 @@
-// Why a job has not run, as the store and this instance know it.
+// `jobs.explain`: the reasons why a job has not run.
 import { describe, expect, it } from 'vitest';
 import type { Ductape, JobReasonCode } from './support/ductape.js';
 import { create, deferred, eventually, job, rejection, temporaryStore } from './support/instances.js';

@@ -1,11 +1,11 @@
-// Expressions through the whole way: dispatch, store, handler.
+// Expressions from end to end: dispatch, store, handler.
 import { describe, expect, it } from 'vitest';
 import { Ductape, type DuctapeOptions, literal } from './support/ductape.js';
 import { create, env, job, problemPaths, product, rejection } from './support/instances.js';
 
 const day = 86_400_000;
 
-/** What a handler gets for an input. */
+/** The resolved input that the handler gets. */
 async function receivedInput(
   input: Record<string, unknown>,
   more = {},

@@ -1,14 +1,24 @@
-// Features declared as data: events of other targets, one after the other, each of them done once.
+// Features declared as data: a sequence of events of other targets, each of which runs once.
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DuctapeOptions, FeatureResource, JobContext, Resources } from './support/ductape.js';
 import { DuctapeError } from './support/ductape.js';
-import { create, deferred, env, eventually, job, product, rejection, temporaryFolder } from './support/instances.js';
+import {
+  create,
+  deferred,
+  env,
+  eventually,
+  job,
+  nextTurn,
+  product,
+  rejection,
+  temporaryFolder,
+} from './support/instances.js';
 import { readLines, script, tally } from './support/processes.js';
 import { sharedStores } from './support/stores.js';
 
 const resourcesWith = (...features: FeatureResource[]): Resources => ({ products: [{ tag: product, features }] });
-/** The second of two values: for what is done beside it. */
+/** Returns its second argument; the first is evaluated for its effect. */
 const andReturn = <T>(_: unknown, value: T): T => value;
 const fastRetry = { initialDelay: 1, maxDelay: 5 };
 
@@ -43,7 +53,7 @@ const order: FeatureResource = {
   output: { charge: '$Sequence{pay}{charge}', saved: '$Sequence{pay}{save}', at: '$Var(job_id)' },
 };
 
-/** An instance that serves the targets of `order` and notes what they are called with. */
+/** An instance that serves the targets of `order` and records their calls. */
 function shop(more: { charge?: (job: JobContext) => unknown } = {}, options: DuctapeOptions = {}) {
   const calls: [string, unknown][] = [];
   const ductape = create({ resources: resourcesWith(order), ...options });
@@ -252,7 +262,8 @@ describe('an event', () => {
           return 'late';
         }
         late.resolve();
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        // The late answer has crossed by then.
+        await nextTurn();
         return 'in time';
       },
       { timeout: 60 },
@@ -302,7 +313,9 @@ describe('a feature with unserved events', () => {
     ductape.actions.handle({}, () => ({ id: 1 }));
     ductape.databases.action.handle({}, () => 7);
     const { job_id } = await ductape.features.dispatch(job('order', { input: { id: 5 } }));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // Dispatched later, and claimed: the feature could have been claimed before.
+    ductape.features.define('later', () => {});
+    await ductape.jobs.wait((await ductape.features.dispatch(job('later'))).job_id);
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'queued', attempt: 0 });
     ductape.notifications.handle({}, () => {});
     expect(await ductape.jobs.wait(job_id)).toMatchObject({ saved: 7 });

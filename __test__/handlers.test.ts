@@ -1,4 +1,4 @@
-// Which handler gets a job, what it sees, and what becomes of what it does: nothing it does can take the process down.
+// Handlers: routing, what they see, their results and failures, none of which ends the process.
 import { describe, expect, it } from 'vitest';
 import { DuctapeError, type IJob, type WorkerOptions } from './support/ductape.js';
 import {
@@ -54,7 +54,7 @@ describe('of several handlers', () => {
     expect(await result()).toBe('second');
     unregister();
     expect(await result()).toBe('first');
-    // Taking it away twice takes nothing else.
+    // Removing it twice removes nothing else.
     unregister();
     expect(await result()).toBe('first');
   });
@@ -580,7 +580,7 @@ describe('snooze', () => {
 });
 
 describe('the number of concurrent runs', () => {
-  /** A handler that counts how many of its calls are open, and lets them go when told. */
+  /** A handler that counts its open calls, and ends them on demand. */
   function gate() {
     const open = deferred();
     const state = { running: 0, most: 0, started: 0 };

@@ -1,4 +1,4 @@
-// Looking at jobs: lists, pages, counts, histories, logs.
+// Queries of jobs: lists, pages, counts, histories, logs.
 import { describe, expect, it } from 'vitest';
 import type { IJobListFilter } from './support/ductape.js';
 import { create, deferred, eventually, job, rejection } from './support/instances.js';
@@ -18,7 +18,7 @@ describe('a list', () => {
       seen.push(...page.jobs.map(({ id }) => id));
       sizes.push(page.jobs.length);
       cursor = page.next;
-      // What comes later belongs to no page that is still to come.
+      // Jobs dispatched later are in none of the remaining pages.
       await ductape.features.dispatch(job('later'));
     } while (cursor);
     expect(seen).toEqual(newest);

@@ -1,4 +1,4 @@
-// Keys of jobs: one job of many dispatches, and so many runs at once, in one process and in several.
+// Unique keys and concurrency keys, in one process and in several.
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -21,7 +21,7 @@ describe('a unique key', () => {
     const unique = { key: 'order/456' };
     const first = await ductape.features.dispatch(job('sync', { unique, schedule: { start_at: Date.now() + 60_000 } }));
     expect(first.status).toBe('scheduled');
-    // As the job stands, not as the dispatch asks for.
+    // The state of the existing job, not that of the dispatch.
     expect(await ductape.features.dispatch(job('sync', { unique }))).toEqual(first);
     const many = await ductape.features.dispatchMany([job('sync', { unique }), job('sync'), job('sync', { unique })]);
     expect([many[0], many[2]]).toEqual([first, first]);
@@ -93,7 +93,7 @@ describe('a concurrency key', () => {
     const { status, reasons } = await ductape.jobs.explain(ids[2] ?? '');
     expect([status, reasons.map(({ code }) => code)]).toEqual(['queued', ['CONCURRENCY_LIMIT']]);
     expect(reasons[0]?.message).toMatch(/'account\/7'.*2 runs.*limit is 2/);
-    // The latest limit counts for those that wait as well.
+    // The latest limit applies to blocked runs as well.
     await ductape.features.dispatch(job('import', { concurrency: { ...concurrency, limit: 4 }, priority: 1 }));
     await eventually(() => expect(going).toEqual(new Set([...ids, other])));
     finish.resolve();

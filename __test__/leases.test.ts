@@ -1,4 +1,4 @@
-// What a process that stands still may and may not do with the jobs it holds.
+// The claims of a process that is suspended or whose event loop is blocked.
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { create, eventually, job, temporaryFolder } from './support/instances.js';
@@ -20,7 +20,7 @@ describe('a process that was stopped for longer than its lease', () => {
     const { worker, other } = await workerAndOther();
     const { job_id } = await other.features.dispatch(job('wait-for-abort'));
     await worker.waitForLine('waits');
-    // Not in the middle of a transaction: it renews its lease for some microseconds every three seconds.
+    // Not during a transaction: renewing the lease takes some microseconds every three seconds.
     worker.process.kill('SIGSTOP');
     const attempts: number[] = [];
     other.features.define('obey', ({ attempt }) => {
@@ -30,7 +30,7 @@ describe('a process that was stopped for longer than its lease', () => {
     expect(await other.jobs.wait(job_id, { timeout: 30_000 })).toBe('taken over');
     worker.process.kill('SIGCONT');
     expect(await worker.waitForLine('aborted')).toBe('LEASE_LOST');
-    // Its handler returns all the same; what it says no longer counts. Then it goes on with the next job.
+    // Its handler returns, but the answer does not count. Then it goes on with the next job.
     const next = await other.features.dispatch(job('time'));
     expect(await worker.waitForLine('ran')).toContain(next.job_id);
     expect(attempts).toEqual([2]);

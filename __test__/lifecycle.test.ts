@@ -1,4 +1,4 @@
-// Opening, draining and closing: what a process leaves behind, and where.
+// Opening, draining and closing instances, and the files that they leave.
 import { access, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -10,6 +10,7 @@ import {
   eventually,
   job,
   rejection,
+  nextTurn,
   stopwatch,
   temporaryFolder,
   temporaryStore,
@@ -39,8 +40,10 @@ describe('close', () => {
     const closing = ductape.close().then(() => {
       closed = true;
     });
-    // Long enough for a close that does not wait.
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    // By then the close is under way.
+    await eventually(async () => {
+      expect((await rejection(ductape.features.dispatch(job('report')))).code).toBe('CLOSED');
+    });
     expect(closed).toBe(false);
     finish.resolve('done');
     await closing;
@@ -97,12 +100,12 @@ describe('close', () => {
   });
 
   it('is not blocked by a handler that never ends during claims', async () => {
-    // The moment at which it comes varies, and with it what is being claimed.
+    // The moment of the close varies, and with it the state of the claims.
     for (let round = 0; round < 20; round++) {
       const ductape = create({ worker: { concurrency: 5 } });
       ductape.features.define('hang', never);
       await ductape.features.dispatchMany(Array.from({ length: 50 }, () => job('hang')));
-      await new Promise((resolve) => setTimeout(resolve, round / 2));
+      for (let turn = 0; turn < round * 5; turn++) await nextTurn();
       const passed = stopwatch();
       await ductape.close({ timeout: 0 });
       expect(passed()).toBeLessThan(1_000);
@@ -141,7 +144,7 @@ describe('drain', () => {
     expect(await ductape.jobs.getStats()).toMatchObject({
       completed: 3,
       failed: 1,
-      // One waits for its retry, one for its time.
+      // One waits for its retry, one for its start time.
       scheduled: 2,
       queued: 1,
       running: 0,
@@ -233,7 +236,7 @@ describe('the store', () => {
     expect(await child.waitForLine('status')).toBe('queued');
     await child.ended;
     expect(await exists(join(cwd, '.ductape'))).toBe(false);
-    // A folder that the program chose is the program's business.
+    // A folder that the program chose is left alone.
     expect(await exists(join(cwd, 'elsewhere/.gitignore'))).toBe(false);
     expect(await countJobs(create({ store: `sqlite:${join(cwd, 'elsewhere/mine.db')}`, worker: false }))).toBe(1);
   });
@@ -292,7 +295,7 @@ describe('the store', () => {
     const ductape = create({ store, worker: false });
     await ductape.features.dispatch(job('report'));
     expect((await stat(path)).mode & 0o777).toBe(0o600);
-    // Its companion file holds the same data.
+    // The WAL file holds the same data.
     if (await exists(`${path}-wal`)) expect((await stat(`${path}-wal`)).mode & 0o777).toBe(0o600);
   });
 
@@ -310,7 +313,7 @@ describe('the store', () => {
     expect(ductape.version.tzdb).toMatch(/^\d{4}[a-z]$/);
     await ductape.jobs.preview({ cron: '* * * * *' });
     expect(await readdir(folder)).toEqual([]);
-    // A handler is reason enough: there may be jobs for it.
+    // A registered handler starts the worker: jobs may wait for it.
     ductape.features.define('report', () => {});
     await eventually(async () => expect(await readdir(folder)).toContain('jobs.db'));
   });

@@ -1,4 +1,4 @@
-// Many workers and dispatchers on one PostgreSQL database, workers dying all along.
+// Many workers and dispatchers on one PostgreSQL database, while workers are killed.
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -8,9 +8,10 @@ import { expectEachOccurrenceOnce, expectRecoveryWithin, parseTicks } from './su
 import { readLines, type Program, program, tally } from './support/processes.js';
 import { postgresStore, server } from './support/stores.js';
 
+/** Real time: workers die at moments that nothing announces. */
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** As long as it takes to believe it, when asked to. */
+/** Whether to run for longer. */
 const long = process.env.DUCTAPE_TEST_ROUNDS !== undefined;
 const [seconds, each] = long ? [60, 25_000] : [10, 2_500];
 
@@ -24,7 +25,7 @@ describe(`four workers and two dispatchers on PostgreSQL${server ? '' : ' (needs
       const { store } = await postgresStore();
       const folder = await temporaryFolder();
       const [effects, acknowledged] = [join(folder, 'effects'), join(folder, 'acknowledged')];
-      // Makes the schema, so that the grids do not begin before that is done.
+      // Makes the schema before the recurring jobs begin.
       const ductape = create({ store, worker: false });
       await ductape.jobs.getStats();
       const start = Date.now() + 5_000;

@@ -52,7 +52,7 @@ const to = (...recipients: string[]): INotificationRequest => ({
   email: { recipients, subject: { name: 'Ann' }, template: { name: 'Ann' } },
 });
 
-/** What a job that sends fails with, and how many attempts that took. */
+/** The error of a job, and its number of attempts. */
 async function failure(
   ductape: ReturnType<typeof create>,
   input: INotificationRequest,
@@ -72,7 +72,7 @@ interface ReceivedCall {
   body: string;
 }
 
-/** A program that is called. */
+/** A server that receives callbacks. */
 async function receiver(statuses: number[] = [], headers: Record<string, string> = {}) {
   const calls: ReceivedCall[] = [];
   const server = createServer(async (request, response) => {
@@ -108,7 +108,7 @@ describe('an e-mail', () => {
       expect(parsed.text?.trim()).toBe(`Hello ${name}`);
       expect(parsed.from?.text).toBe('"Shop" <shop@example.com>');
       expect(parsed.replyTo?.text).toBe('help@example.com');
-      // Nobody sees the others, and nothing of the message needs more than ASCII.
+      // No recipient sees the others, and the message is ASCII.
       const others = recipient.startsWith('ann') ? 'bob@' : 'ann@';
       expect(raw).not.toContain(others);
       expect(Buffer.byteLength(raw)).toBe(raw.length);
@@ -137,7 +137,7 @@ describe('an e-mail', () => {
     await ductape.jobs.wait(await send(ductape, to('a@example.com')));
     expect(server.countFor('a@example.com')).toBe(1);
     expect(await ductape.resources.check()).toMatchObject([{ type: 'notification', tag: 'orders', ok: true }]);
-    // Nobody vouches for it without the authority; another name is another server.
+    // It is not trusted without the authority, nor under another name.
     const strange = await failure(sender({ emails: smtp(server.port, { security }) }), to('a@example.com'));
     expect(strange).toMatchObject({ code: 'CONNECTION_ERROR', attempts: 2 });
     expect(strange.message).toContain('`ca`');
@@ -220,7 +220,7 @@ describe('a recipient', () => {
     expect(recipients.map((recipient) => server.countFor(recipient))).toEqual([1, 1, 1]);
     expect(server.recipientAttempts.get('later@example.com')).toBe(3);
     expect(server.recipientAttempts.get('a@example.com')).toBe(1);
-    // One that is refused for good is not asked for again by the retry that another one gets.
+    // A recipient refused for good is left out when another one is retried.
     const mixed = await failure(ductape, to('no@example.com', 'later2@example.com'), { retries: 5 });
     expect(mixed).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 3 });
     expect(server.recipientAttempts.get('no@example.com')).toBe(1);
@@ -367,7 +367,7 @@ describe('a mail server', () => {
         if (address === 'dies@example.com' && ++deliveries === 1) cut();
       },
     });
-    // A way to the server that can be cut.
+    // A proxy to the server that can be cut.
     const proxy = await rawServer((socket) => {
       const onward = createConnection(server.port, '127.0.0.1');
       onward.on('error', () => {});
@@ -380,7 +380,7 @@ describe('a mail server', () => {
     await ductape.jobs.wait(await send(ductape, to('first@example.com'), { retries: 3 }));
     await ductape.jobs.wait(await send(ductape, to('dies@example.com'), { retries: 3 }));
     expect(server.countFor('first@example.com')).toBe(1);
-    // Its answer got lost: it comes again, and can be known by its id.
+    // The answer got lost: the e-mail is sent again, with the same id.
     const twice = server.emails.filter((letter) => letter.to === 'dies@example.com');
     expect(twice).toHaveLength(2);
     expect(new Set(twice.map((letter) => letter.parsed.messageId)).size).toBe(1);
@@ -398,7 +398,7 @@ describe('a mail server', () => {
     await ductape.jobs.cancel(id);
     release();
     expect((await ductape.jobs.get(id)).status).toBe('cancelled');
-    // The connection was in the middle of an exchange: the next e-mail goes by another.
+    // The connection was in the middle of an exchange: the next e-mail uses another one.
     await ductape.jobs.wait(await send(ductape, to('b@example.com')));
     expect(server.connections()).toBe(2);
   });
@@ -502,6 +502,7 @@ describe('several channels', () => {
        for (;;) {
          const job = await ductape.jobs.get(job_id);
          if (job.retry_count > 0 || job.last_error) break;
+         // Pause between looks.
          await new Promise((resolve) => setTimeout(resolve, 20));
        }
        console.log('failed', job_id);

@@ -1,4 +1,4 @@
-// Several processes on one SQLite file: each job runs once, soon, and survives the process that ran it.
+// Several processes on one SQLite file: each job runs once, promptly, and is taken over when its process dies.
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { create, eventually, job, stopwatch, temporaryFolder } from './support/instances.js';
@@ -52,7 +52,7 @@ describe('jobs dispatched in one process', () => {
       const { job_id } = await ductape.features.dispatch(job('time'));
       const stored = now();
       delays.push(Number(await worker.waitForLine(`ran ${job_id}`)) - stored);
-      // Not in step with anything that looks at the store at intervals.
+      // Real time: out of step with anything that looks at the store at intervals.
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
     }
     console.info(
@@ -81,7 +81,7 @@ describe('jobs dispatched in one process', () => {
     await worker.waitForLine('hangs');
     await ductape.jobs.cancel(job_id, { reason: 'from afar' });
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'cancelled', cancel_reason: 'from afar' });
-    // The slot it held, the only one, is free again.
+    // Its slot, the only one, is free again.
     const next = await ductape.features.dispatch(job('count'));
     await ductape.jobs.wait(next.job_id, { timeout: 20_000 });
     await stop(worker);
@@ -104,7 +104,7 @@ describe('a job whose process was killed', () => {
           return 'done';
         });
       });
-      // The other one is up and has nothing to do.
+      // The other process is idle.
       ductape.features.define('idle', () => {});
       await ductape.jobs.wait((await ductape.features.dispatch(job('idle'))).job_id, { timeout: 10_000 });
       const passed = stopwatch();
@@ -147,7 +147,7 @@ describe('a job whose process was killed', () => {
     let taken = 0;
     ductape.features.define('hang', () => void taken++);
     worker.process.kill('SIGSTOP');
-    // Longer than the time in which a dead process is noticed, shorter than a lease.
+    // Real time: longer than it takes to notice a dead process, shorter than a lease.
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     worker.process.kill('SIGCONT');
     const next = create({ store });
@@ -218,7 +218,7 @@ describe('several workers', () => {
         await ductape.close();
       }
     `;
-    // By then all of them are up.
+    // Real time: all of them are up by then, and open each store at the same moment.
     const start = String(Date.now() + 500);
     const children = Array.from({ length: 4 }, () => script(source, [JSON.stringify(stores), start]));
     for (const child of children) {
@@ -243,7 +243,7 @@ describe.each(sharedStores)('a worker on $kind after fast jobs', ({ unavailable,
     });
     busy.features.define('quick', () => 'busy');
     busy.features.define('slow', ({ input }) => (input.hold ? held : undefined));
-    // One of each target, and enough for the worker to learn that its work is quick.
+    // One of each target, and enough for the worker to learn that the jobs are fast.
     await busy.features.dispatchMany([job('slow'), ...Array(500).fill(job('quick'))]);
     await eventually(async () => expect((await busy.jobs.getStats()).completed).toBe(501), 20_000);
 
@@ -251,8 +251,9 @@ describe.each(sharedStores)('a worker on $kind after fast jobs', ({ unavailable,
     const jobs = [slow, slow, ...Array(20).fill(job('quick'))];
     const quick = (await busy.features.dispatchMany(jobs)).slice(2).map(({ job_id }) => job_id);
     await eventually(async () => expect((await busy.jobs.getStats()).running).toBe(22));
-    // Nobody else is there: they wait in the queue, not in the hands of a worker that claims them again and again.
+    // There is no other worker: they stay queued, and are not claimed again and again.
     await eventually(async () => expect((await busy.jobs.getStats()).running).toBe(2));
+    // Real time: longer than the pauses after which a worker claims again.
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     expect(await busy.jobs.getStats()).toMatchObject({ running: 2, queued: 20 });
 

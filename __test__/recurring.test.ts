@@ -1,4 +1,4 @@
-// Jobs that come again: when, how often, and what happens to runs that could not be in time.
+// Recurring jobs: times, limits, and missed runs.
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { IDispatchSchedule, IJobHistory } from './support/ductape.js';
@@ -24,7 +24,7 @@ describe('an interval', () => {
     );
     expect(result).toEqual({ status: 'scheduled', scheduled_at: start, next_run_at: start, recurring: true });
     await eventually(async () => expect((await ductape.jobs.get(job_id)).status).toBe('completed'));
-    // A run that was missed on a busy machine is left out, and counts as none: the grid is never left.
+    // A run missed on a busy machine is skipped and not counted; all runs are on the grid.
     for (const time of due) expect((time - start) % 150).toBe(0);
     expect(due).toEqual([...due].sort((a, b) => a - b));
     expect(runs).toEqual([1, 2, 3, 4]);
@@ -51,6 +51,7 @@ describe('an interval', () => {
     const due: number[] = [];
     ductape.features.define('report', async ({ scheduled_at }) => {
       due.push(scheduled_at);
+      // Real time: what a run takes of its interval.
       await new Promise((resolve) => setTimeout(resolve, 30));
     });
     const { job_id, scheduled_at } = await ductape.features.dispatch(
@@ -164,7 +165,7 @@ describe('runs missed while no process was up', () => {
   async function interrupted(misfire: 'once' | 'skip' | 'all' | undefined, intervals: number) {
     const store = await temporaryStore();
     const first = create({ store });
-    // One, or more on a machine that is slow to close.
+    // One, or more if closing was slow.
     let early = 0;
     first.features.define('report', () => ++early);
     const schedule = { every, ...(misfire && { misfire }) };
@@ -179,7 +180,7 @@ describe('runs missed while no process was up', () => {
     second.features.define('report', ({ scheduled_at, missed, lateness, run }) => {
       ran.push({ scheduled_at, missed, lateness, run });
     });
-    // One on the grid again is the sign that catching up is over.
+    // A run on the grid shows that the catch-up is over.
     await eventually(() => expect(ran.some((run) => run.scheduled_at > opened)).toBe(true));
     await second.jobs.cancel(job_id);
     return { ran, opened, early, grid: (time: number) => (time - scheduled_at) / every };
@@ -189,7 +190,7 @@ describe('runs missed while no process was up', () => {
     const { ran, opened, early, grid } = await interrupted(undefined, 5);
     const [catchUp, next] = ran;
     expect(ran.filter((run) => run.missed > 0)).toHaveLength(1);
-    // The grid points that passed all belong to the one run that makes up for them.
+    // One run makes up for all occurrences that passed.
     const passed = Math.floor(grid(opened)) + 1 - early;
     expect(passed).toBeGreaterThanOrEqual(5);
     expect(catchUp?.run).toBe(early + 1);
@@ -201,7 +202,7 @@ describe('runs missed while no process was up', () => {
 
   it("are skipped with misfire: 'skip'", async () => {
     const { ran, opened, grid } = await interrupted('skip', 5);
-    // One that is late by less than an interval was not missed.
+    // An occurrence that is late by less than an interval is not missed.
     for (const run of ran) expect(run.scheduled_at).toBeGreaterThan(opened - every);
     for (const run of ran) expect(Number.isInteger(grid(run.scheduled_at))).toBe(true);
   });
@@ -253,7 +254,9 @@ describe('a recurring job that is dispatched again at every start', () => {
     const schedule = { start_at: Date.now() + 300, every: hour };
     const before = create({ store });
     await before.features.dispatch(report(schedule));
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await eventually(async () => {
+      expect((await before.jobs.explain('nightly')).reasons[0]?.code).not.toBe('NOT_DUE');
+    });
     const after = create({ store });
     const ran: number[] = [];
     after.features.define('report', ({ scheduled_at }) => void ran.push(scheduled_at));
@@ -273,7 +276,7 @@ describe('a recurring job that is dispatched again at every start', () => {
     expect(again.next_run_at).toBe((ran[0] ?? start) + hour);
     await ductape.clock.advance(hour / 2);
     expect(ran).toHaveLength(2);
-    // Another interval is another schedule, which begins with a run at once.
+    // A different interval is a new schedule, which begins with a run at once.
     await ductape.clock.advance(hour / 4);
     const other = await ductape.features.dispatch(report({ every: 2 * hour }));
     expect(other.next_run_at).toBe((ran[0] ?? start) + 1.25 * hour);
@@ -302,7 +305,7 @@ describe('a preview', () => {
       { cron: '30 2 * * *', tz: 'Europe/Berlin' },
       { from: '2026-03-27T12:00:00Z', count: 3 },
     );
-    // On 29 March the clocks go from 2:00 to 3:00: the time that the day lacks runs right after the gap.
+    // On 29 March the clocks go from 2:00 to 3:00: an occurrence in the gap runs right after it.
     expect(iso(times)).toEqual(['2026-03-28T01:30:00.000Z', '2026-03-29T01:00:00.000Z', '2026-03-30T00:30:00.000Z']);
   });
 

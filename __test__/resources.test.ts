@@ -1,5 +1,5 @@
-// Definitions of resources: what the constructor takes is what the published schema takes. Each section of a product has
-// a file of members that are right and wrong.
+// Definitions of resources: the constructor accepts what the published schema accepts. Each section of a product has a
+// file of valid and invalid members.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -16,7 +16,7 @@ interface Corpus {
     /** Path of the problem within the member. */
     path: string;
     member: unknown;
-    /** No schema can say this: names that are used twice, secrets, keys that are none. */
+    /** Beyond JSON Schema: duplicate names, secrets, invalid keys. */
     beyondSchema?: boolean;
   }[];
 }

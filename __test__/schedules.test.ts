@@ -1,4 +1,4 @@
-// Schedules as a user sees them: the conformance suite through `jobs.preview`, and what becomes of missed runs.
+// Schedules through the package: the conformance suite by `jobs.preview`, and missed runs.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -29,7 +29,7 @@ test('jobs.preview gives the instants of every conformance vector', async () => 
   const firing = vectors.filter((vector) => vector.next && vector.next.length > 0);
   expect(firing.length).toBeGreaterThan(200);
   for (const vector of firing) {
-    // A vector counts from strictly after its start, as a dispatch at that moment does.
+    // Vectors exclude their start, as does a dispatch at that moment.
     const schedule = { cron: expressionOf(vector), tz: vector.tz };
     const times = await ductape.jobs.preview(schedule, { from: vector.from, count: vector.next?.length ?? 0 });
     const shown = times.map((time) => new Date(time).toISOString().replace('.000Z', 'Z'));
@@ -123,6 +123,7 @@ test('a process suspended for ten seconds catches up once, then follows the grid
     const ticking = program('ticking', [store, log, String(interval), misfire]);
     await eventually(async () => expect((await readLines(log)).length).toBeGreaterThanOrEqual(2));
     ticking.process.kill('SIGSTOP');
+    // Real time: the clock of a suspended process cannot be moved by hand.
     await delay(10_000);
     const resumed = Date.now();
     ticking.process.kill('SIGCONT');
@@ -147,7 +148,7 @@ test('a process suspended for ten seconds catches up once, then follows the grid
   }
 
   function check(misfire: string, ticks: Tick[], resumed: number) {
-    // One line for each run, on the grid, in order, none twice.
+    // Runs are on the grid, in order, and none occurs twice.
     const grid = ticks.map((tick) => (tick.scheduled_at - (ticks[0]?.scheduled_at ?? 0)) / interval);
     expect(grid.every(Number.isInteger), String(grid)).toBe(true);
     expect([...new Set(grid)].sort((a, b) => a - b)).toEqual(grid);
@@ -159,7 +160,7 @@ test('a process suspended for ten seconds catches up once, then follows the grid
       expect(Math.max(...missed)).toBe(0);
       return;
     }
-    // The one step over the pause, and nothing but the grid around it.
+    // One gap for the suspension; all other steps are one interval.
     expect(steps.filter((step) => step > 1)).toHaveLength(1);
     const jump = (grid[first] ?? 0) - (grid[first - 1] ?? 0);
     expect(jump).toBeGreaterThanOrEqual(9);

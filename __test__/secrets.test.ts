@@ -1,4 +1,4 @@
-// Secrets: where their values come from, where they go, and where they never are.
+// Secrets: their sources, the handlers that see them, and all places where they must not appear.
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ import { script } from './support/processes.js';
 
 const value = 'sk_live_51-"quoted"\\and\nlong';
 
-/** What a job sees that refers to a secret. */
+/** The input that the handler of a job with a reference to a secret gets. */
 async function runWithSecret(options: DuctapeOptions, text = 'Bearer $Secret{API_KEY}') {
   const ductape = create({ inputSecrets: ['API_KEY'], ...options });
   ductape.features.define('f', (run) => ({ ok: (run.input as { auth: string }).auth === `Bearer ${value}` }));

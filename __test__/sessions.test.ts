@@ -1,4 +1,4 @@
-// Sessions: whose tokens are let in, what jobs see of them, and tokens of the package's own.
+// Sessions: accepted tokens, the claims that jobs see, and tokens that the package issues.
 import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const claims = { user: { id: 'u1', email: 'ann@example.com' }, exp: Math.floor(D
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-/** A token as another program would make it. */
+/** A token made by another program. */
 function token(alg: string, key: string | KeyObject, payload: object = claims, header: object = {}): string {
   const message = `${encode({ alg, typ: 'JWT', ...header })}.${encode(payload)}`;
   const bits = alg.slice(2);
@@ -48,7 +48,7 @@ const resources = (session: Partial<SessionResource>, tag = product): DuctapeOpt
 
 const greeting = { to: '$Session{user}{email}' };
 
-/** What a job with this session sees. */
+/** The claims that a job with this session sees. */
 async function runWithSession(
   options: DuctapeOptions,
   session: { tag: string; token: string } | string,
@@ -292,7 +292,7 @@ describe('ductape.sessions', () => {
       expect((await rejection(other.features.dispatch(job('f', { session: started.token })))).code).toBe(
         'UNAUTHORIZED',
       );
-      // A job that waits for its time does not get through either.
+      // A job that waits for its start time fails as well.
       other.features.define('f', () => 'ran');
       expect((await rejection(other.jobs.wait(waiting.job_id, { timeout: 10_000 }))).code).toBe('UNAUTHORIZED');
       expect((await other.sessions.verify({ token: kept.token })).data).toMatchObject(data);

@@ -11,6 +11,7 @@ import {
   eventually,
   job,
   product,
+  nextTurn,
   recordingLogger,
   rejection,
   temporaryFolder,
@@ -129,7 +130,7 @@ describe('steps', () => {
     const order: string[] = [];
     await run(({ step }) => {
       void step('a', async () => {
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await nextTurn();
         order.push('a');
       });
       order.push('handler');
@@ -311,7 +312,7 @@ describe('rollbacks', () => {
   it('include a step that was still running when the handler failed', async () => {
     const undone: string[] = [];
     const { error } = await run(async ({ step }) => {
-      const slow = step('slow', () => new Promise((resolve) => setTimeout(resolve, 50)), {
+      const slow = step('slow', nextTurn, {
         rollback: () => undone.push('slow'),
       });
       await Promise.all([slow, step('fast', () => Promise.reject(new Error('no')))]);

@@ -62,13 +62,13 @@ interface Result extends FileInfo {
   next?: string;
 }
 
-/** What a job of an event gives. */
+/** The result of a job of an event. */
 async function runToResult(ductape: Instance, event: string, input: IStorageRequest): Promise<Result> {
   const { job_id } = await ductape.storage.dispatch({ storage: 'files', event, input });
   return (await ductape.jobs.wait(job_id)) as Result;
 }
 
-/** What a job of an event fails with, and how many attempts that took. */
+/** The error of a job of an event, and its number of attempts. */
 async function failure(ductape: Instance, event: string, input: IStorageRequest, more: object = {}) {
   const retrying = { retries: 1, retryConfig: { initialDelay: 1 }, ...more };
   const { job_id } = await ductape.storage.dispatch({ storage: 'files', event, input, ...retrying });
@@ -189,7 +189,7 @@ describe('a file', () => {
       expect(await isWhole()).toBe(true);
     }
     expect(seen).toBeGreaterThanOrEqual(32);
-    // What a kill left is not listed, and cleared away once it is old.
+    // Temporary files of a killed process are not listed, and are removed once they are old.
     const left = join(root, '.ductape', 'left.part');
     await writeFile(left, 'half');
     await writeFile(join(root, '.ductape', 'young.part'), 'half');
@@ -347,7 +347,7 @@ describe('a path outside the root', () => {
       const refused = await failure(ductape, event, input, { timeout: 5_000 });
       expect(refused, JSON.stringify([event, input])).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
     }
-    // A file of two names is written under one of them.
+    // A file with two hard links is replaced under one name only.
     await runToResult(ductape, 'save', { fileName: 'file', buffer: 'eQ==' });
     expect(await readFile(join(root, 'other name'), 'utf8')).toBe('x');
   });
@@ -488,7 +488,7 @@ describe('a root', () => {
       const save = (size: number) => ({ fileName: 'a', buffer: Buffer.alloc(size, 'x').toString('base64') });
       await runToResult(ductape, 'save', save(100_000));
       expect(await failure(ductape, 'save', save(300_000))).toMatchObject({ code: 'SERVICE_UNAVAILABLE', attempts: 2 });
-      // Neither was the old file touched, nor did anything of the new one stay.
+      // The old file is unchanged, and nothing of the new one is left.
       expect((await runToResult(ductape, 'read', { fileName: 'a' })).size).toBe(100_000);
       expect(await readdir(join(root, '.ductape'))).toEqual([]);
       await runToResult(ductape, 'save', save(50_000));

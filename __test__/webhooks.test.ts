@@ -88,9 +88,6 @@ const status =
   (response) =>
     response.writeHead(code, headers).end();
 
-/** A moment in which a surplus delivery would come. */
-const shortPause = () => new Promise((resolve) => setTimeout(resolve, 150));
-
 const first = async (ductape: Ductape) => {
   const [webhook] = await ductape.jobs.listWebhooks();
   if (!webhook) expect.fail('there is no webhook');
@@ -159,7 +156,8 @@ describe('a webhook', () => {
       'webhook-signature': expect.stringMatching(/^v1,/),
       'user-agent': expect.stringMatching(/^ductape\//),
     });
-    await shortPause();
+    // Ends when no delivery is left.
+    await ductape.drain();
     expect(deliveries).toHaveLength(10);
   });
 

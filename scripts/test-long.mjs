@@ -45,7 +45,7 @@ const CHECKS = {
     about: 'jobs without pause for --minutes: each runs once, memory and file size level off; needs the built addon',
     command: ({ minutes }) => [
       process.execPath,
-      [join('benchmark', 'scheduler', 'soak.mjs'), '--minutes', String(minutes)],
+      [join('bench', 'node', 'scheduler', 'soak.mjs'), '--minutes', String(minutes)],
     ],
   },
 };

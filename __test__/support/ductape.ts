@@ -1,4 +1,4 @@
-// The package as `require` gives it, with its types. A test runner's own module loader has no part in it.
+// The package loaded by Node's own `require`, not by the test runner's module loader, with its types.
 import { createRequire } from 'node:module';
 import type * as api from '../../index.js';
 

@@ -1,4 +1,4 @@
-// Instances, folders and waiting, all cleaned up at the end of the test that asked for them.
+// Instances and folders, which are closed and removed at the end of the test that made them, and ways to wait.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,7 +47,7 @@ export function recordingLogger(): RecordingLogger {
 /** An instance on a memory store of its own, unless told otherwise; closed when the test ends. */
 export function create(options: DuctapeOptions = {}): Ductape {
   const ductape = new Ductape({ store: 'memory:', product, env, logger: recordingLogger(), ...options });
-  // What a test leaves running is none of the next test's business.
+  // Handlers that still run must not delay the next test.
   onTestFinished(() => ductape.close({ timeout: 0 }));
   return ductape;
 }
@@ -82,6 +82,9 @@ export const problemPaths = (error: DuctapeError): string[] => (error.details ??
 export function eventually<T>(check: () => T | Promise<T>, within = 10_000): Promise<T> {
   return vi.waitFor(check, { timeout: within, interval: 10 });
 }
+
+/** The next turn of the event loop: microtasks have run, and what they send to the native side has crossed. */
+export const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** A promise with its functions beside it. */
 export function deferred<T = void>(): {

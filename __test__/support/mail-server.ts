@@ -1,4 +1,4 @@
-// A real mail server for tests, which does as it is told, and counts what it was given.
+// An SMTP server for tests, with programmable answers, which records what it receives.
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -19,13 +19,13 @@ export interface ReceivedEmail {
 
 export interface MailServer {
   port: number;
-  /** E-mails that were taken, in order. */
+  /** Accepted e-mails, in order. */
   emails: ReceivedEmail[];
   /** How often each recipient was offered, whatever the answer was. */
   recipientAttempts: Map<string, number>;
   /** Connections so far. */
   connections(): number;
-  /** E-mails that each recipient got. */
+  /** Number of e-mails that a recipient got. */
   countFor(recipient: string): number;
 }
 
@@ -36,7 +36,7 @@ export interface MailOptions {
   refuseData?: (address: string) => { code: number; text?: string } | undefined;
   /** Waits before the text of an e-mail is answered. */
   beforeReply?: (address: string) => Promise<void> | undefined;
-  /** Credentials that are right. */
+  /** Accepted credentials. */
   login?: { user: string; password: string };
   server?: SMTPServerOptions;
 }
@@ -62,7 +62,7 @@ export async function mailServer(options: MailOptions = {}): Promise<MailServer>
     },
     onAuth(auth, _, done) {
       const right = auth.username === options.login?.user && auth.password === options.login?.password;
-      // What a careless server does: it repeats what it was given.
+      // As a careless server does, it echoes the credentials.
       done(right ? null : new Error(`no ${auth.username} with ${auth.password}`), right ? { user: 1 } : undefined);
     },
     onRcptTo({ address }, _, done) {

@@ -1,4 +1,4 @@
-// Child processes that use the package, for what one process cannot show.
+// Child processes that use the package.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// HTTP services that do as a test tells them, and the resources and jobs that call them.
+// HTTP services with programmable answers, and the resources and jobs that call them.
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,9 +1,10 @@
-//! The class that JavaScript sees. `index.js` wraps it in the documented shape.
+//! The class that JavaScript sees. `lib/bridge.js` is its only caller.
 
 use super::handlers::JsHandler;
 use super::instance_runtime::InstanceRuntime;
 use super::masked_logger::MaskedLogger;
-use super::message_queue::{MessageQueue, error_json};
+use super::message_queue::MessageQueue;
+use super::protocol::{NoRetry, NoteKind, error_json, kinds_json};
 use super::secrets::JsSecrets;
 use super::waker::JsWaker;
 use crate::api::intake::DispatchBatch;
@@ -26,7 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub struct Ductape {
     instance_runtime: Arc<InstanceRuntime>,
     secrets: Arc<JsSecrets>,
-    /// Promises that JavaScript waits for.
+    /// Promises that have not settled.
     pending_promises: AtomicUsize,
     /// Whether `start` holds the event loop open.
     kept_open: AtomicBool,
@@ -39,22 +40,22 @@ fn thrown(error: &Error) -> napi::Error {
 
 #[napi]
 impl Ductape {
-    /// `options` and `environment` are JSON texts; `wake` is called when [`take`](Self::take) has something; with `asks`,
-    /// secrets are asked for.
+    /// `options` and `environment` are JSON texts; `wake` is called when [`take`](Self::take) has something; with `asks_secrets`,
+    /// secrets are asked of JavaScript.
     #[napi(constructor)]
     pub fn new(
         env: Env,
         options: String,
         environment: String,
         wake: Function<'_, (), ()>,
-        asks: bool,
+        asks_secrets: bool,
     ) -> napi::Result<Self> {
         let environment: Vec<(String, String)> = serde_json::from_str(&environment).unwrap_or_default();
         let options = read_options(&options, &environment).map_err(|error| thrown(&error))?;
         let queue = MessageQueue::new(JsWaker::new(&wake)?);
         let known = &options.engine.secrets;
         let secrets = JsSecrets::new(Arc::clone(&queue));
-        if asks {
+        if asks_secrets {
             known.set_source(Arc::clone(&secrets) as Arc<dyn SecretSource>);
         }
         let logger: Arc<dyn Logger> = Arc::new(MaskedLogger {
@@ -65,8 +66,8 @@ impl Ductape {
         let announcer = Announcer::new(Arc::clone(&queue) as Arc<dyn Listener>);
         let instance = Instance::new(options, logger, announcer, Box::new(opener));
         let instance_runtime = InstanceRuntime::new(instance, queue);
-        let hooked = Arc::clone(&instance_runtime);
-        env.add_env_cleanup_hook(hooked, |instance_runtime| instance_runtime.shut_down())?;
+        let for_hook = Arc::clone(&instance_runtime);
+        env.add_env_cleanup_hook(for_hook, |instance_runtime| instance_runtime.shut_down())?;
         Ok(Self {
             instance_runtime,
             secrets,
@@ -82,9 +83,9 @@ impl Ductape {
         names.chain(["DUCTAPE_STORE".to_owned()]).collect()
     }
 
-    /// Beginning of the names of the environment variables that hold secrets.
+    /// Prefix of the environment variables that hold secrets.
     #[napi]
-    pub fn secret_variables() -> String {
+    pub fn secret_variable_prefix() -> String {
         SECRET_VARIABLE_PREFIX.to_owned()
     }
 
@@ -101,6 +102,12 @@ impl Ductape {
         masker.mask(&text).into_owned()
     }
 
+    /// All kinds of the wire format, as JSON: group → name → what is on the wire. For the test that both sides agree.
+    #[napi]
+    pub fn protocol_kinds() -> String {
+        kinds_json()
+    }
+
     /// Version of the time zone database.
     #[napi]
     pub fn tzdb_version() -> String {
@@ -113,13 +120,13 @@ impl Ductape {
         EventKind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect()
     }
 
-    /// Which events have listeners: nothing is told of the others.
+    /// Which events have listeners; the others are not sent.
     #[napi]
     pub fn listen(&self, mask: u32) {
         self.instance_runtime.instance.announcer.listen(mask);
     }
 
-    /// Takes `count` dispatches, a line of `text` for each as [`DispatchBatch::text`] has it; their tickets follow each other.
+    /// Takes `count` dispatches, each a line of [`DispatchBatch::text`]; their tickets are consecutive.
     #[napi]
     pub fn dispatch(&self, env: Env, first_ticket: f64, count: u32, text: String) -> napi::Result<()> {
         self.add_pending_promises(&env, count as usize)?;
@@ -131,7 +138,7 @@ impl Ductape {
         Ok(())
     }
 
-    /// Answers a method later; `arguments` is a JSON list.
+    /// Calls a method, whose answer settles the ticket; `arguments` is a JSON list.
     #[napi]
     pub fn call(&self, env: Env, ticket: f64, method: String, arguments: String) -> napi::Result<()> {
         self.add_pending_promises(&env, 1)?;
@@ -161,19 +168,21 @@ impl Ductape {
             .map_err(|error| thrown(&error))
     }
 
-    /// When an attempt that fails with this failure (JSON) is tried again, ms; with `spent` and `retries` a part of it that
-    /// has retries of its own. Nothing: it is not; -1: the attempt is over.
+    /// How many ms after this failure (JSON) an attempt is tried again, or a [`NoRetry`]; with `spent` and `retries` a
+    /// piece of work within it that has retries of its own.
     #[napi]
-    pub fn delay(&self, key: f64, failure: String, spent: Option<u32>, retries: Option<u32>) -> Option<f64> {
-        let part = spent.zip(retries);
-        let delay = self.instance_runtime.pending.delay(key as i64, &failure, part)?;
-        Some(delay as f64)
+    pub fn delay(&self, key: f64, failure: String, spent: Option<u32>, retries: Option<u32>) -> f64 {
+        let own = spent.zip(retries);
+        let delay = self.instance_runtime.pending.delay(key as i64, &failure, own);
+        delay.unwrap_or_else(NoRetry::wire) as f64
     }
 
     /// A handler reports progress or a log line, as JSON, about the attempt with this key.
     #[napi]
     pub fn note(&self, key: f64, kind: String, value: String) {
-        self.instance_runtime.note(key as i64, kind, value);
+        if let Some(kind) = NoteKind::read(&kind) {
+            self.instance_runtime.note(key as i64, kind, value);
+        }
     }
 
     /// Registers handler number `number` for a target; returns the number to unregister it by.
@@ -198,12 +207,12 @@ impl Ductape {
             registration.timeout,
         );
         // Claiming starts one macrotask later: by then all handlers of this tick are known.
-        self.instance_runtime.queue.echo("work");
+        self.instance_runtime.queue.start_working();
         self.instance_runtime.handlers_changed();
         Ok(id)
     }
 
-    /// Takes a handler away.
+    /// Removes a handler.
     #[napi]
     pub fn unregister(&self, id: u32) {
         self.instance_runtime.instance.routing.unregister(id);
@@ -235,7 +244,6 @@ impl Ductape {
         self.instance_runtime.instance.now() as f64
     }
 
-    /// More promises to settle.
     fn add_pending_promises(&self, env: &Env, promises: usize) -> napi::Result<()> {
         if self.pending_promises.fetch_add(promises, Ordering::AcqRel) == 0 {
             self.update_keep_alive(env)?;

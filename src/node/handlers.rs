@@ -1,7 +1,8 @@
-//! JavaScript functions as handlers: an attempt goes out through the outbox, its answer comes back by its key.
+//! JavaScript functions as handlers: an attempt goes out through the message queue, its answer comes back by its key.
 
-use super::message_queue::{MessageQueue, json};
-use crate::engine::executor::random_fraction;
+use super::message_queue::MessageQueue;
+use super::protocol::{AnswerKind, NoRetry, json, read_failure};
+use crate::engine::run::outcome::random_fraction;
 use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::RetryDecision;
@@ -18,7 +19,7 @@ type Answer = std::result::Result<Reply, HandlerFailure>;
 #[derive(Default)]
 pub struct PendingAttempts(Mutex<HashMap<Token, PendingAttempt>>);
 
-/// An attempt, and who waits for its answer.
+/// Who waits for the answer, and the attempt.
 type PendingAttempt = (oneshot::Sender<Answer>, Arc<Attempt>);
 
 impl PendingAttempts {
@@ -44,23 +45,20 @@ impl PendingAttempts {
         Ok(())
     }
 
-    /// When an attempt, or with `part` a part of it that has spent so many of its own retries, is tried again after it has
-    /// failed in this way, ms; `None`: it is not. -1: nobody waits for the attempt any more.
-    pub fn delay(&self, key: Token, failure: &str, part: Option<(u32, u32)>) -> Option<i64> {
-        let Some(Err(failure)) = read_answer(1, failure) else {
-            return None;
-        };
-        let Some(attempt) = self.lock().get(&key).map(|(_, attempt)| Arc::clone(attempt)) else {
-            return Some(-1);
-        };
+    /// How many ms after this failure (JSON) the attempt is tried again; with `retries` a piece of work within it that
+    /// has a number of its own, `(spent, allowed)`.
+    pub fn delay(&self, key: Token, failure: &str, retries: Option<(u32, u32)>) -> std::result::Result<i64, NoRetry> {
+        let failure = read_failure(failure).ok_or(NoRetry::GiveUp)?;
+        let attempt = self.lock().get(&key).map(|(_, attempt)| Arc::clone(attempt));
+        let attempt = attempt.ok_or(NoRetry::AttemptOver)?;
         let random = random_fraction(key);
-        let decision = match part {
-            Some((spent, retries)) => attempt.decide_part_retry(&failure, spent, retries, random),
+        let decision = match retries {
+            Some((spent, allowed)) => attempt.decide_part_retry(&failure, spent, allowed, random),
             None => attempt.decide_retry(&failure, random),
         };
         match decision {
-            RetryDecision::After(delay) => Some(delay),
-            RetryDecision::GiveUp => None,
+            RetryDecision::After(delay) => Ok(delay),
+            RetryDecision::GiveUp => Err(NoRetry::GiveUp),
         }
     }
 
@@ -70,34 +68,14 @@ impl PendingAttempts {
     }
 }
 
-/// What a handler answered; `None` hands the run back.
+/// How the attempt ended; `None` releases the claim.
 fn read_answer(kind: u8, value: &str) -> Option<Answer> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Failure {
-        code: Box<str>,
-        message: Box<str>,
-        stack: Option<Box<str>>,
-        retry_after: Option<f64>,
-    }
-    match kind {
-        0 => Some(Ok(Reply::Done(Some(value.into())))),
-        1 => {
-            let failure: Failure = serde_json::from_str(value).ok()?;
-            let retry_after = failure
-                .retry_after
-                .filter(|delay| delay.is_finite())
-                .map(|delay| delay as i64);
-            Some(Err(HandlerFailure {
-                code: failure.code,
-                message: failure.message,
-                stack: failure.stack,
-                retry_after,
-            }))
-        }
-        2 => Some(Ok(Reply::Snooze(serde_json::from_str::<f64>(value).ok()? as i64))),
-        4 => Some(Ok(Reply::Done(None))),
-        _ => None,
+    match AnswerKind::read(kind)? {
+        AnswerKind::Result => Some(Ok(Reply::Done(Some(value.into())))),
+        AnswerKind::NoResult => Some(Ok(Reply::Done(None))),
+        AnswerKind::Failure => read_failure(value).map(Err),
+        AnswerKind::Snooze => Some(Ok(Reply::Snooze(serde_json::from_str::<f64>(value).ok()? as i64))),
+        AnswerKind::Release => None,
     }
 }
 
@@ -105,9 +83,9 @@ fn read_answer(kind: u8, value: &str) -> Option<Answer> {
 pub struct JsHandler {
     /// Its number on the JavaScript side.
     pub number: u32,
-    /// The way there.
+    /// Takes calls of the function.
     pub queue: Arc<MessageQueue>,
-    /// The way back.
+    /// Where its answers arrive.
     pub pending: Arc<PendingAttempts>,
 }
 
@@ -116,7 +94,7 @@ impl Handler for JsHandler {
         let Invocation { attempt, reply } = invocation;
         let key = attempt.key();
         self.pending.lock().insert(key, (reply, Arc::clone(&attempt)));
-        self.queue.execute(self.number, key, &job_json(&attempt));
+        self.queue.run_handler(self.number, key, &job_json(&attempt));
     }
 
     fn abort(&self, key: Token, reason: &AbortReason) {
@@ -125,7 +103,7 @@ impl Handler for JsHandler {
     }
 }
 
-/// What a handler sees of its job.
+/// The job as its handler sees it.
 fn job_json(attempt: &Attempt) -> String {
     #[derive(Serialize)]
     struct Job<'a> {

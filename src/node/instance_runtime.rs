@@ -2,6 +2,7 @@
 
 use super::handlers::PendingAttempts;
 use super::message_queue::MessageQueue;
+use super::protocol::NoteKind;
 use crate::api::Instance;
 use crate::api::intake::{DispatchBatch, Intake, PromiseResolver};
 use crate::error::{Error, ErrorCode, Result};
@@ -10,10 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
-/// Longest time that the end of an environment may take: a process that exits does not wait for more.
+/// Upper bound of the time that the end of an environment takes: a process that exits waits no longer.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time for dispatches under way when `close` is called.
+/// Upper bound of the time that `close` waits for dispatches that are under way.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Upper bound of the time that blocking tasks have to end after the shutdown.
+const THREAD_END_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The runtime, made by the first call that needs it.
 struct Threads {
@@ -23,19 +27,19 @@ struct Threads {
 
 /// One instance and its threads.
 pub struct InstanceRuntime {
-    /// What it does.
+    /// The instance.
     pub instance: Arc<Instance>,
-    /// The way to JavaScript.
+    /// Messages for JavaScript.
     pub queue: Arc<MessageQueue>,
-    /// Attempts that JavaScript has.
+    /// Attempts that JavaScript has not answered.
     pub pending: Arc<PendingAttempts>,
     threads: Mutex<Option<Threads>>,
-    /// Whether a call was made.
+    /// Whether a method was called or a dispatch made.
     has_begun: AtomicBool,
 }
 
 impl InstanceRuntime {
-    /// Starts nothing.
+    /// Starts no thread.
     pub fn new(instance: Arc<Instance>, queue: Arc<MessageQueue>) -> Arc<Self> {
         Arc::new(Self {
             instance,
@@ -46,7 +50,7 @@ impl InstanceRuntime {
         })
     }
 
-    /// Does something with the threads, which are started if need be.
+    /// Runs `act` with the threads, which are started if need be.
     fn with_threads<R>(&self, act: impl FnOnce(&Threads) -> R) -> Result<R> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if threads.is_none() {
@@ -74,32 +78,32 @@ impl InstanceRuntime {
         Ok(Threads { runtime, intake })
     }
 
-    /// With the first call begins the work that needs no handler, one macrotask later: by then all handlers of this tick
-    /// are known, and stand before it.
+    /// The first call starts the work that needs no handler, one macrotask later: by then all handlers of this tick are
+    /// known, and take precedence.
     fn begin(&self) {
         if !self.has_begun.swap(true, Ordering::AcqRel) && self.instance.has_built_in_work() {
-            self.queue.echo("work");
+            self.queue.start_working();
         }
     }
 
-    /// Takes dispatches; the promises are settled later, or now with a refusal.
-    pub fn dispatch(&self, parcel: DispatchBatch) {
-        let tickets = parcel.tickets();
-        if let Err(error) = self.accept(parcel) {
+    /// Takes dispatches; the promises are settled later, or at once with a refusal.
+    pub fn dispatch(&self, batch: DispatchBatch) {
+        let tickets = batch.tickets();
+        if let Err(error) = self.accept(batch) {
             self.queue
                 .resolve(tickets.map(|ticket| (ticket, Err(error.clone()))).collect());
         }
     }
 
-    fn accept(&self, parcel: DispatchBatch) -> Result<()> {
+    fn accept(&self, batch: DispatchBatch) -> Result<()> {
         if self.instance.is_closed() {
             return Err(Error::closed());
         }
         self.begin();
-        self.with_threads(|threads| threads.intake.submit(parcel))?
+        self.with_threads(|threads| threads.intake.submit(batch))?
     }
 
-    /// Answers a method later.
+    /// Calls a method, whose answer settles the ticket.
     pub fn call(&self, ticket: u64, method: String, arguments: String) {
         if method != "close" {
             self.begin();
@@ -112,11 +116,11 @@ impl InstanceRuntime {
                     // What was dispatched before is stored before.
                     let _ = tokio::time::timeout(FLUSH_TIMEOUT, intake.wait_until_empty()).await;
                 }
-                queue.answer(ticket, &instance.call(&method, &arguments).await);
+                queue.settle(ticket, &instance.call(&method, &arguments).await);
             });
         });
         if let Err(error) = spawned {
-            self.queue.answer(ticket, &Err(error));
+            self.queue.settle(ticket, &Err(error));
         }
     }
 
@@ -130,14 +134,14 @@ impl InstanceRuntime {
         }
     }
 
-    /// A handler said something about its attempt.
-    pub fn note(&self, key: i64, kind: String, value: String) {
+    /// Keeps what a handler reports about its attempt.
+    pub fn note(&self, key: i64, kind: NoteKind, value: String) {
         let instance = Arc::clone(&self.instance);
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(threads) = &*threads {
             threads
                 .runtime
-                .spawn(async move { instance.note(key, &kind, &value).await });
+                .spawn(async move { instance.note(key, kind.wire(), &value).await });
         }
     }
 
@@ -167,6 +171,6 @@ impl InstanceRuntime {
             };
             let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, ended).await;
         });
-        threads.runtime.shutdown_timeout(Duration::from_millis(200));
+        threads.runtime.shutdown_timeout(THREAD_END_TIMEOUT);
     }
 }

@@ -1,4 +1,4 @@
-//! The journal with the values of secrets masked.
+//! The log with the values of secrets masked.
 
 use super::message_queue::MessageQueue;
 use crate::engine::inputs::Masker;

@@ -1,14 +1,15 @@
 //! The Node-API boundary: the only module that says `napi`.
 //!
-//! One class, `Ductape`, over [`Instance`](crate::api::Instance). JSON crosses as text; everything from Rust to
-//! JavaScript goes through one [`message_queue`](self::message_queue) that wakes the JavaScript side at most once per batch; nothing
-//! blocks the JavaScript thread but the bounded shutdown when its environment ends.
+//! One class, `Ductape`, over [`Instance`](crate::api::Instance). JSON crosses as text, in the format of
+//! [`protocol`]; everything from Rust to JavaScript goes through one [`message_queue`] that wakes JavaScript at most once
+//! per batch; nothing blocks the JavaScript thread but the bounded shutdown when its environment ends.
 
 mod class;
 mod handlers;
 mod instance_runtime;
 mod masked_logger;
 mod message_queue;
+mod protocol;
 mod secrets;
 mod waker;
 

@@ -1,25 +1,18 @@
-//! The function `secrets` of the constructor: a question goes out through the outbox, its answer comes back by number.
+//! The function `secrets` of the constructor: a question goes out through the message queue, its answer comes back by number.
 
 use super::message_queue::MessageQueue;
+use super::protocol::SecretAnswer;
 use crate::engine::inputs::SecretSource;
 use crate::error::{Error, ErrorCode, Result};
 use async_trait::async_trait;
-use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// What the function answered.
-#[derive(Deserialize)]
-struct Answer {
-    value: Option<Box<str>>,
-    error: Option<String>,
-}
-
 #[derive(Default)]
 struct State {
-    last: u32,
-    pending: HashMap<u32, oneshot::Sender<Answer>>,
+    last_number: u32,
+    pending: HashMap<u32, oneshot::Sender<SecretAnswer>>,
 }
 
 /// Asks the JavaScript function.
@@ -29,7 +22,7 @@ pub struct JsSecrets {
 }
 
 impl JsSecrets {
-    /// Asks through this outbox.
+    /// Asks through this queue.
     pub fn new(queue: Arc<MessageQueue>) -> Arc<Self> {
         Arc::new(Self {
             queue,
@@ -43,13 +36,9 @@ impl JsSecrets {
 
     /// Takes an answer, which is JSON.
     pub fn answer(&self, number: u32, text: &str) {
-        let answer = serde_json::from_str(text).unwrap_or(Answer {
-            value: None,
-            error: Some("it must give a string or undefined".to_owned()),
-        });
-        // Nobody waits any more for what came too late.
+        // Nobody waits for an answer that came too late.
         if let Some(sender) = self.state().pending.remove(&number) {
-            let _ = sender.send(answer);
+            let _ = sender.send(SecretAnswer::read(text));
         }
     }
 }
@@ -72,13 +61,13 @@ impl SecretSource for JsSecrets {
         let (sender, receiver) = oneshot::channel();
         let number = {
             let mut state = self.state();
-            state.last = state.last.wrapping_add(1);
-            let number = state.last;
+            state.last_number = state.last_number.wrapping_add(1);
+            let number = state.last_number;
             state.pending.insert(number, sender);
             number
         };
         let question = PendingQuestion { secrets: self, number };
-        self.queue.ask(number, key);
+        self.queue.ask_secret(number, key);
         let answer = receiver.await.map_err(|_| Error::closed())?;
         drop(question);
         match answer.error {

@@ -12,7 +12,7 @@ type WakeFunction = ThreadsafeFunction<(), (), (), napi::Status, false, true>;
 pub struct JsWaker(RwLock<WakeFunction>);
 
 impl JsWaker {
-    /// Wraps the JavaScript function that looks into the outbox.
+    /// Wraps the JavaScript function that takes the messages.
     pub fn new(function: &Function<'_, (), ()>) -> napi::Result<Self> {
         let function = function.build_threadsafe_function().weak::<true>().build()?;
         Ok(Self(RwLock::new(function)))

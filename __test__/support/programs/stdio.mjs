@@ -11,4 +11,5 @@ export const readLine = () =>
 /** Now, in fractions of ms that processes of one machine can compare. */
 export const now = () => performance.timeOrigin + performance.now();
 
+/** What the work of a program takes, or the pause between its looks at a condition. */
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

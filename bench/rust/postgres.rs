@@ -1,0 +1,250 @@
+//! Rates of the PostgreSQL store, beside bare SQL of the same rows in the same run.
+//!
+//! `DUCTAPE_TEST_POSTGRES=postgres://… cargo bench --bench postgres --no-default-features [-- rows]`
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome};
+use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
+use ductape::store::{ClaimParams, CompleteParams, Completion, InsertParams, ServedRoute, Store};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio_postgres::{Client, NoTls};
+
+const T0: i64 = 1_700_000_000_000;
+const DAY: i64 = 86_400_000;
+const INPUT: &str =
+    r#"{"to":"someone@example.com","template":"welcome","data":{"name":"Some One","plan":"pro","seats":12}}"#;
+
+fn main() {
+    let rows = std::env::args()
+        .filter_map(|word| word.parse().ok())
+        .next()
+        .unwrap_or(100_000);
+    let Ok(url) = std::env::var("DUCTAPE_TEST_POSTGRES") else {
+        println!("DUCTAPE_TEST_POSTGRES names no server: nothing to measure");
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let bench = Bench::new(url).await;
+        for round in 1..=3 {
+            bench.insert_round(round, rows).await;
+        }
+        bench.claim_round("empty otherwise", 0, rows).await;
+        bench.claim_round("1,000,000 waiting", 1_000_000, rows).await;
+        bench.drop_schema().await;
+    });
+}
+
+struct Bench {
+    url: String,
+    client: Client,
+}
+
+fn route(name: &str) -> Arc<Route> {
+    Arc::new(Route {
+        namespace: Namespace::Notifications,
+        product: "shop".into(),
+        env: "prd".into(),
+        target: vec![name.into(), "sent".into()],
+    })
+}
+
+fn job(on: &Arc<Route>, due: i64) -> NewJob {
+    NewJob {
+        id: JobId::generate(),
+        on_conflict: OnConflict::Return,
+        route: on.clone(),
+        priority: 0,
+        due: Some(due),
+        created: T0,
+        retries: 3,
+        options: JobOptions::default(),
+        input: INPUT.into(),
+        recurrence: None,
+    }
+}
+
+impl Bench {
+    async fn new(url: String) -> Self {
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        Self { url, client }
+    }
+
+    async fn drop_schema(&self) {
+        let drop = "SET client_min_messages = error; DROP SCHEMA IF EXISTS ductape_bench CASCADE";
+        self.client.batch_execute(drop).await.unwrap();
+    }
+
+    /// An empty store.
+    async fn open(&self) -> Arc<PostgresStore> {
+        self.drop_schema().await;
+        let sign = if self.url.contains('?') { '&' } else { '?' };
+        let address = Address::parse(&format!("{}{sign}schema=ductape_bench", self.url)).unwrap();
+        PostgresStore::open(PostgresConfig::new(address)).await.unwrap()
+    }
+
+    async fn insert_round(&self, round: usize, rows: usize) {
+        let store = self.open().await;
+        let ours = insert_ours(&store, rows, 500).await;
+        store.close().await.unwrap();
+        self.open().await.close().await.unwrap();
+        let bare = self.insert_bare(rows, 500).await;
+        println!(
+            "insert {round}: ours {ours:.0}/s, bare {bare:.0}/s, ratio {:.2}",
+            ours / bare
+        );
+    }
+
+    /// Inserts the same rows in statements of `batch`, with the least SQL.
+    async fn insert_bare(&self, rows: usize, batch: usize) -> f64 {
+        let insert = "WITH new AS (INSERT INTO ductape_bench.jobs (seq, id, route, priority, due, retries, recurring, run, created, updated, input) \
+            SELECT nextval('ductape_bench.job_numbers'), id, 1, 0, $2, 3, false, 1, $2, $2, input FROM unnest($1::uuid[], $3::text[]) AS given (id, input) RETURNING seq) \
+            INSERT INTO ductape_bench.ready (route, priority, due, job, run, attempt, crashes, recurring) SELECT 1, 0, $2, seq, 1, 1, 0, false FROM new";
+        let insert = self.client.prepare(insert).await.unwrap();
+        let started = Instant::now();
+        for _ in 0..rows / batch {
+            let ids: Vec<_> = (0..batch)
+                .filter_map(|_| match JobId::generate() {
+                    JobId::Generated(id) => Some(id),
+                    JobId::Custom(_) => None,
+                })
+                .collect();
+            let inputs = vec![INPUT; batch];
+            self.client.execute(&insert, &[&ids, &T0, &inputs]).await.unwrap();
+        }
+        rows as f64 / started.elapsed().as_secs_f64()
+    }
+
+    async fn claim_round(&self, what: &str, waiting: usize, rows: usize) {
+        let store = self.open().await;
+        let (mine, foreign) = (route("mail"), route("elsewhere"));
+        // A third due in days, a third soon, a third due now on a route that is not served; all with higher priority than ours.
+        fill(&store, waiting, |n| {
+            let (on, due) = match n % 3 {
+                0 => (&mine, T0 + (n as i64 % 30) * DAY + 2 * DAY + n as i64),
+                1 => (&mine, T0 + 1 + (n as i64 * 7_919) % DAY),
+                _ => (&foreign, T0),
+            };
+            NewJob {
+                priority: -1,
+                ..job(on, due)
+            }
+        })
+        .await;
+        let began = Instant::now();
+        fill(&store, rows, |_| job(&mine, T0)).await;
+        println!(
+            "insert by 2,000, {what}: {:.0}/s",
+            rows as f64 / began.elapsed().as_secs_f64()
+        );
+        let instance = store.register(3_600_000).await.unwrap();
+        let routes = store.routes_after(0).await.unwrap();
+        let mine = routes.into_iter().filter(|(_, route)| *route == *mine);
+        let served: Arc<[ServedRoute]> = mine.map(|(route, _)| ServedRoute { route, group: 0 }).collect();
+        let params = || ClaimParams {
+            now: T0,
+            instance,
+            served: Arc::clone(&served),
+            group_slots: vec![500],
+            slots: 500,
+        };
+        let (started, mut done, mut slowest) = (Instant::now(), 0, 0.0_f64);
+        let mut ending: Option<tokio::task::JoinHandle<()>> = None;
+        loop {
+            let turn = Instant::now();
+            let runs = store.claim(params()).await.unwrap().runs;
+            slowest = slowest.max(turn.elapsed().as_secs_f64());
+            if let Some(ending) = ending.take() {
+                ending.await.unwrap();
+            }
+            if runs.is_empty() {
+                break;
+            }
+            done += runs.len();
+            // As in the engine, the next claim overlaps with the completions.
+            let store = Arc::clone(&store);
+            ending = Some(tokio::spawn(async move {
+                let completions = runs.iter().map(|run| Completion {
+                    job: run.job,
+                    run: run.run,
+                    token: run.token,
+                    started_at: T0,
+                    ended_at: T0,
+                    outcome: RunOutcome::Completed {
+                        result: Some("true".into()),
+                    },
+                });
+                let completions = completions.collect();
+                store
+                    .complete(CompleteParams {
+                        now: T0,
+                        instance,
+                        completions,
+                    })
+                    .await
+                    .unwrap();
+            }));
+        }
+        println!(
+            "claim + complete by 500, {what}: {:.0}/s, slowest claim {:.1} ms",
+            done as f64 / started.elapsed().as_secs_f64(),
+            slowest * 1e3
+        );
+        let started = Instant::now();
+        for _ in 0..200 {
+            store.claim(params()).await.unwrap();
+        }
+        println!(
+            "claim that finds nothing, {what}: {:.0} µs",
+            started.elapsed().as_secs_f64() * 1e6 / 200.0
+        );
+        store.close().await.unwrap();
+    }
+}
+
+async fn insert_ours(store: &Arc<PostgresStore>, rows: usize, in_flight: usize) -> f64 {
+    let started = Instant::now();
+    let tasks: Vec<_> = (0..in_flight)
+        .map(|_| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                let on = route("mail");
+                for _ in 0..rows / in_flight {
+                    let jobs = vec![job(&on, T0)];
+                    store
+                        .insert(InsertParams {
+                            jobs,
+                            all_or_nothing: false,
+                            now: T0,
+                        })
+                        .await
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    rows as f64 / started.elapsed().as_secs_f64()
+}
+
+async fn fill(store: &PostgresStore, count: usize, make: impl Fn(usize) -> NewJob) {
+    for from in (0..count).step_by(2_000) {
+        let jobs = (from..count.min(from + 2_000)).map(&make).collect();
+        store
+            .insert(InsertParams {
+                jobs,
+                all_or_nothing: false,
+                now: T0,
+            })
+            .await
+            .unwrap();
+    }
+}

@@ -1,0 +1,96 @@
+'use strict';
+// Runs handlers, and turns whatever becomes of them into answers. Knows the native side only through what it is given.
+
+const { toFailure } = require('./errors.js');
+const { JobContext } = require('./job.js');
+const { ANSWER } = require('./protocol.js');
+
+/** Largest result that is kept, in bytes of JSON. */
+const MAX_RESULT_BYTES = 1024 * 1024;
+
+/** The attempts of one instance that handlers are at work on. */
+class Attempts {
+  #bridge;
+  /** `JobContext` by key. */
+  #jobs = new Map();
+
+  /** `bridge`: `answer(key, kind, json)`, `log(level, message)`, and what `JobContext` needs. */
+  constructor(bridge) {
+    this.#bridge = bridge;
+  }
+
+  has(key) {
+    return this.#jobs.has(key);
+  }
+
+  run(handler, key, fields) {
+    if (!handler) return this.#answer(key, ANSWER.RELEASE, 'null');
+    const job = new JobContext(fields, key, this.#bridge);
+    this.#jobs.set(key, job);
+    let returned;
+    try {
+      returned = handler(job);
+    } catch (error) {
+      return this.#handlerReturned(key, job, toFailure(error));
+    }
+    // Also for values that are no promises, so that answers of one turn cross together.
+    Promise.resolve(returned).then(
+      (value) => this.#handlerReturned(key, job, undefined, value),
+      (error) => this.#handlerReturned(key, job, toFailure(error)),
+    );
+  }
+
+  abort(key, error) {
+    const job = this.#jobs.get(key);
+    if (job) JobContext.abort(job, error);
+  }
+
+  /** The handler is done; its steps may not be. */
+  #handlerReturned(key, job, failure, value) {
+    const steps = JobContext.steps(job);
+    if (steps) {
+      steps.end(failure).then((failure) => this.#ended(key, job, failure, value));
+    } else {
+      this.#ended(key, job, failure, value);
+    }
+  }
+
+  #ended(key, job, failure, value) {
+    if (failure) this.#answer(key, ANSWER.FAILURE, JSON.stringify(failure));
+    else this.#succeeded(key, job, value);
+  }
+
+  #succeeded(key, job, value) {
+    const snooze = JobContext.snoozed(job);
+    if (snooze !== undefined) return this.#answer(key, ANSWER.SNOOZE, String(snooze));
+    const text = this.#resultText(job, value);
+    if (text === undefined) this.#answer(key, ANSWER.NO_RESULT, 'null');
+    else this.#answer(key, ANSWER.RESULT, text);
+  }
+
+  /** The result as JSON; `undefined` when there is none or it cannot be kept. */
+  #resultText(job, value) {
+    let text;
+    try {
+      text = JSON.stringify(value);
+    } catch (error) {
+      const [reason] = toFailure(error).message.split('\n');
+      this.#bridge.log('warn', `the result of job ${job.id} cannot be stored and is dropped: ${reason}`);
+    }
+    // A UTF-16 unit takes at most three bytes, so most results need no counting.
+    const bytes = text !== undefined && text.length * 3 > MAX_RESULT_BYTES ? Buffer.byteLength(text) : 0;
+    if (bytes <= MAX_RESULT_BYTES) return text;
+    this.#bridge.log(
+      'warn',
+      `the result of job ${job.id} is ${bytes} bytes of JSON, the limit is 1 MiB; it is dropped`,
+    );
+    return undefined;
+  }
+
+  #answer(key, kind, value) {
+    this.#jobs.delete(key);
+    this.#bridge.answer(key, kind, value);
+  }
+}
+
+module.exports = { Attempts };

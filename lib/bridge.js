@@ -1,0 +1,299 @@
+'use strict';
+// The traffic of one instance with its native side: calls, promises, messages.
+
+// Taken here, so that fake timers installed later do not stop the traffic with the native side.
+const { setImmediate } = require('node:timers');
+const { performance } = require('node:perf_hooks');
+const monotonicNow = performance.now.bind(performance);
+const { Attempts } = require('./attempts.js');
+const { AnswerBatch, DispatchBatch } = require('./batches.js');
+const { DuctapeError, refuse, rethrow, stringify, toError, toFailure } = require('./errors.js');
+const { forgetBridge, shutDownOnExit } = require('./exit.js');
+const { Listeners } = require('./listeners.js');
+const { resolveLogger } = require('./logger.js');
+const { loadNative } = require('./native.js');
+const { DISPATCH_FORM, MESSAGE, dispatchLine, queuedJob, secretAnswer } = require('./protocol.js');
+const { prepareInput } = require('./storage.js');
+
+/** Messages handled in one macrotask, so that a flood of them does not starve the event loop. */
+const MAX_TURN_MESSAGES = 2000;
+/** A batch of fewer messages is followed by another one only in the next macrotask. */
+const MIN_FOLLOW_UP_MESSAGES = 16;
+/** ms after which a macrotask handles no further message: handlers and listeners run in it, and may take their time. */
+const MAX_TURN_MS = 4;
+
+class Bridge {
+  #native;
+  #logger;
+  /** The function, or the object, that secrets come from. */
+  #secrets;
+  /** `{ resolve, reject }` by ticket. */
+  #tickets = new Map();
+  #lastTicket = 0;
+  /** Functions by number. */
+  #handlers = new Map();
+  #lastHandler = 0;
+  #attempts = new Attempts(this);
+  /** Messages that were taken, and how many of them were handled. */
+  #messages = [];
+  #handledCount = 0;
+  #dispatches = new DispatchBatch((first, count, text) => this.#sendDispatches(first, count, text));
+  #answers = new AnswerBatch((text) => this.#native.finish(text));
+  #listeners;
+  /** Whether time passes by itself. */
+  #timePasses;
+  #ended = false;
+
+  constructor(options) {
+    const { Ductape: Native } = loadNative();
+    const { logger, secrets, ...rest } = options;
+    this.#logger = resolveLogger(logger);
+    this.#timePasses = rest.clock !== 'manual';
+    const asksSecrets = typeof secrets === 'function';
+    this.#secrets = secrets;
+    if (secrets !== undefined && secrets !== null) rest.secrets = asksSecrets || secrets;
+    const environment = Native.environmentNames().map((name) => [name, process.env[name] ?? '']);
+    if (!secrets) {
+      const prefix = Native.secretVariablePrefix();
+      environment.push(...Object.entries(process.env).filter(([name]) => name.startsWith(prefix)));
+    }
+    const [text, environmentText] = [stringify(rest, 'options'), JSON.stringify(environment)];
+    try {
+      this.#native = new Native(text, environmentText, () => this.#deliver(), asksSecrets);
+    } catch (error) {
+      rethrow(error);
+    }
+    this.#listeners = new Listeners(Native.eventNames(), {
+      onMaskChange: (mask) => this.#native.listen(mask),
+      refuse,
+      onListenerError: (payload, error) => {
+        const { message, stack } = toFailure(error);
+        this.log('error', `a listener of ${payload.event} failed, for job ${payload.job.id}: ${stack ?? message}`);
+      },
+    });
+    shutDownOnExit(this);
+  }
+
+  get listeners() {
+    return this.#listeners;
+  }
+
+  /** The instance's time, ms since the epoch. */
+  get now() {
+    return this.#native.now();
+  }
+
+  dispatch(namespace, input, many) {
+    return new Promise((resolve, reject) => {
+      this.#refuseIfEnded();
+      // Getters of the caller's may run here, and dispatch in their turn: the ticket is given afterwards.
+      const text = stringify(prepareInput(namespace, input, many), many ? 'inputs' : 'input');
+      const ticket = this.#addTicket({ resolve, reject });
+      this.#dispatches.add(ticket, dispatchLine(namespace, many ? DISPATCH_FORM.MANY : DISPATCH_FORM.ONE, text));
+    });
+  }
+
+  #sendDispatches(first, count, text) {
+    try {
+      this.#native.dispatch(first, count, text);
+    } catch (error) {
+      for (let ticket = first; ticket < first + count; ticket++) this.#takeTicket(ticket)?.reject(error);
+    }
+  }
+
+  statement(namespace, input) {
+    return this.call('statement', namespace, prepareInput(namespace, input, false));
+  }
+
+  /** Calls a method of the native side; the promise settles with its answer. */
+  call(method, ...args) {
+    return new Promise((resolve, reject) => {
+      this.#refuseIfEnded();
+      const text = stringify(args, 'arguments');
+      // Dispatches made before the call cross before it.
+      this.#dispatches.flush();
+      const ticket = this.#addTicket({ resolve, reject });
+      try {
+        this.#native.call(ticket, method, text);
+      } catch (error) {
+        this.#tickets.delete(ticket);
+        throw error;
+      }
+    });
+  }
+
+  /** Registers a handler; returns the function that removes it. */
+  handle(namespace, target, handler, options) {
+    if (typeof handler !== 'function') {
+      refuse('handler', `must be a function, got ${handler === null ? 'null' : typeof handler}`);
+    }
+    const number = ++this.#lastHandler;
+    this.#handlers.set(number, handler);
+    let id;
+    try {
+      const [targetText, optionsText] = [stringify(target ?? {}, 'target'), stringify(options ?? {}, 'options')];
+      id = this.#native.register(namespace, number, targetText, optionsText);
+    } catch (error) {
+      this.#handlers.delete(number);
+      rethrow(error);
+    }
+    return () => {
+      this.#native.unregister(id);
+      this.#handlers.delete(number);
+    };
+  }
+
+  /** Keeps the event loop open, or lets it go. */
+  hold(on) {
+    this.#native.hold(on);
+  }
+
+  /** Accepts no further call; the threads end when the last promise has settled. */
+  end() {
+    this.#ended = true;
+    this.hold(false);
+    this.#shutDownWhenIdle();
+  }
+
+  /** Releases what is claimed and ends the threads. Blocks for a bounded time. */
+  shutDown() {
+    this.#dispatches.flush();
+    this.#native.shutDown();
+  }
+
+  #shutDownWhenIdle() {
+    if (!this.#ended || this.#tickets.size > 0) return;
+    forgetBridge(this);
+    setImmediate(() => this.shutDown());
+  }
+
+  #refuseIfEnded() {
+    if (this.#ended) throw new DuctapeError('CLOSED', 'this Ductape instance is closed; create a new one');
+  }
+
+  /** Takes the answer of an attempt; `value` is JSON. */
+  answer(key, kind, value) {
+    this.#answers.add(key, kind, value);
+  }
+
+  /** Passes on what the handler of a running attempt says about it; `value` is JSON. */
+  note(key, claim, kind, value) {
+    if (this.#attempts.has(key)) this.#native.note(claim, kind, value);
+  }
+
+  /** What the steps of an attempt need of the native side. */
+  steps(key, claim, part) {
+    // The parts of a feature keep their steps apart.
+    const prefix = part === undefined ? '' : `${part}/`;
+    return {
+      timePasses: this.#timePasses,
+      recall: async () => {
+        const all = await this.call('steps.recall', claim);
+        const own = all.filter(([tag]) => tag.startsWith(prefix));
+        return own.map(([tag, text]) => [tag.slice(prefix.length), text]);
+      },
+      record: (tag, text) => this.call('steps.record', claim, prefix + tag, text),
+      forget: () => this.call('steps.forget', claim),
+      delay: (failure, spent, retries) => this.#native.delay(key, JSON.stringify(failure), spent, retries),
+      mask: (text) => this.#native.mask(text),
+      warn: (message) => this.log('error', message),
+    };
+  }
+
+  log(level, message) {
+    try {
+      this.#logger[level]?.(`ductape: ${this.#native.mask(message)}`);
+    } catch {
+      // A logger that throws must not stop the jobs, and there is nobody left to tell.
+    }
+  }
+
+  /** Handles the messages that wait; when they are many or take long, the rest in the next macrotask. */
+  #deliver() {
+    const until = monotonicNow() + MAX_TURN_MS;
+    for (let handled = 0; ; handled++) {
+      if (this.#handledCount === this.#messages.length) {
+        // Native is still producing; poll again in the next macrotask, when more have gathered.
+        if (handled > 0 && this.#messages.length < MIN_FOLLOW_UP_MESSAGES) break;
+        if (!this.#takeMessages()) return;
+      }
+      if (handled === MAX_TURN_MESSAGES || (handled > 0 && monotonicNow() >= until)) break;
+      this.#receive(this.#messages[this.#handledCount++]);
+    }
+    // Native wakes this side again only after a take that found nothing.
+    setImmediate(() => this.#deliver());
+  }
+
+  /** Takes the next batch; `false`: there is none. */
+  #takeMessages() {
+    const text = this.#native.take();
+    this.#messages = text === '' ? [] : JSON.parse(text);
+    this.#handledCount = 0;
+    return text !== '';
+  }
+
+  #receive(message) {
+    switch (message[0]) {
+      case MESSAGE.QUEUED:
+        for (let at = 2; at < message.length; at += 2) {
+          this.#takeTicket(message[at])?.resolve(queuedJob(message[at + 1], message[1]));
+        }
+        break;
+      case MESSAGE.LIST_QUEUED:
+        this.#takeTicket(message[2])?.resolve(message[3].map((id) => queuedJob(id, message[1])));
+        break;
+      case MESSAGE.RESOLVE:
+        this.#takeTicket(message[1])?.resolve(message[2]);
+        break;
+      case MESSAGE.REJECT:
+        this.#takeTicket(message[1])?.reject(toError(message[2]));
+        break;
+      case MESSAGE.RUN_HANDLER:
+        this.#attempts.run(this.#handlers.get(message[1]), message[2], message[3]);
+        break;
+      case MESSAGE.ABORT:
+        this.#attempts.abort(message[1], new DuctapeError(message[2], message[3]));
+        break;
+      case MESSAGE.EVENT:
+        this.#listeners.emit(message[1]);
+        break;
+      case MESSAGE.LOG:
+        this.log(message[1], message[2]);
+        break;
+      case MESSAGE.START_WORKING:
+        this.#native.work();
+        break;
+      case MESSAGE.ASK_SECRET:
+        this.#answerSecret(message[1], message[2]);
+        break;
+    }
+  }
+
+  /** Asks the function of the options, whose answer may be a promise. */
+  async #answerSecret(number, key) {
+    let answer;
+    try {
+      const value = await this.#secrets(key);
+      const wrong = value !== undefined && value !== null && typeof value !== 'string';
+      answer = wrong ? { error: `it must give a string or undefined, got ${typeof value}` } : { value };
+    } catch (error) {
+      answer = { error: toFailure(error).message };
+    }
+    this.#native.secret(number, secretAnswer(answer));
+  }
+
+  #addTicket(promise) {
+    const ticket = ++this.#lastTicket;
+    this.#tickets.set(ticket, promise);
+    return ticket;
+  }
+
+  #takeTicket(ticket) {
+    const promise = this.#tickets.get(ticket);
+    this.#tickets.delete(ticket);
+    this.#shutDownWhenIdle();
+    return promise;
+  }
+}
+
+module.exports = { Bridge };

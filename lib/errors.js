@@ -1,0 +1,77 @@
+'use strict';
+// The error class, its form on the wire, and failures of handlers. Knows neither instances nor jobs.
+
+class DuctapeError extends Error {
+  constructor(code, message, options = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'DuctapeError';
+    this.code = code;
+    if (options.details !== undefined) this.details = options.details;
+  }
+
+  // A bundler or a test runner may load this file twice: the brand tells an error of this class, whichever copy made it.
+  static [Symbol.hasInstance](value) {
+    if (this !== DuctapeError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return value?.[BRAND] === true;
+  }
+}
+
+const BRAND = Symbol.for('ductape.error');
+Object.defineProperty(DuctapeError.prototype, BRAND, { value: true });
+
+/** The error of the wire form `{ code, message, details?, cause? }`. */
+function toError({ code, message, details, cause }) {
+  return new DuctapeError(code, message, { details, cause: cause === undefined ? undefined : new Error(cause) });
+}
+
+/** Throws an error of the native side, whose message is the JSON of one, as a `DuctapeError`. */
+function rethrow(error) {
+  let wire;
+  try {
+    wire = JSON.parse(error.message);
+  } catch {
+    throw error;
+  }
+  throw toError(wire);
+}
+
+/** Throws a `VALIDATION_ERROR` about the argument `path`. */
+function refuse(path, message) {
+  throw new DuctapeError('VALIDATION_ERROR', `${path}: ${message}`, { details: [{ path, message }] });
+}
+
+/** `JSON.stringify` of an argument; throws a `VALIDATION_ERROR` about `what` when that fails. */
+function stringify(value, what) {
+  let text;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    const message = `cannot be stored as JSON: ${cause instanceof Error ? cause.message.split('\n')[0] : cause}`;
+    throw new DuctapeError('VALIDATION_ERROR', `${what}: ${message}`, { details: [{ path: what, message }], cause });
+  }
+  return text === undefined ? 'null' : text;
+}
+
+/** Whatever a handler threw, as `{ code, message, stack?, retryAfter? }`. Never throws. */
+function toFailure(error) {
+  const text = (read) => {
+    try {
+      const value = read();
+      // A lone surrogate cannot be stored.
+      return value === undefined || value === null || value === '' ? undefined : String(value).toWellFormed();
+    } catch {
+      return undefined;
+    }
+  };
+  const isObject = error !== null && (typeof error === 'object' || typeof error === 'function');
+  const retryAfter = Number(isObject ? text(() => error.retryAfter) : undefined);
+  return {
+    code: (isObject && (text(() => error.code) ?? text(() => error.name))) || 'Error',
+    message:
+      (isObject ? text(() => error.message) : undefined) ?? text(() => error) ?? `a handler threw ${typeof error}`,
+    stack: isObject ? text(() => error.stack) : undefined,
+    retryAfter: Number.isFinite(retryAfter) ? retryAfter : undefined,
+  };
+}
+
+module.exports = { DuctapeError, refuse, rethrow, stringify, toError, toFailure };

@@ -1,0 +1,82 @@
+'use strict';
+// One attempt of a job, as its handler sees it. Knows the native side only through the bridge that it is given.
+
+const { DuctapeError, stringify } = require('./errors.js');
+const { NOTE } = require('./protocol.js');
+const { Steps } = require('./steps.js');
+
+/** The fields that Rust sent, and what a handler can do with its attempt. */
+class JobContext {
+  #bridge;
+  #key;
+  /** Key of the claim: of this attempt, or of the one that this is a part of. */
+  #claim;
+  /** Created lazily, as `#steps`. */
+  #controller;
+  /** Why the attempt was aborted. */
+  #abortReason;
+  /** ms until the run is due again. */
+  #snooze;
+  #steps;
+
+  constructor(fields, key, bridge) {
+    Object.assign(this, fields);
+    this.#key = key;
+    this.#claim = key;
+    if (fields.part !== undefined) {
+      this.#claim = fields.claim;
+      delete this.claim;
+    }
+    this.#bridge = bridge;
+  }
+
+  get signal() {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#abortReason) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  // Bound, so that they can be taken out of the object.
+  get progress() {
+    return (value) => this.#bridge.note(this.#key, this.#claim, NOTE.PROGRESS, stringify(value, 'progress'));
+  }
+
+  get log() {
+    return (message) => this.#bridge.note(this.#key, this.#claim, NOTE.LOG, JSON.stringify(String(message)));
+  }
+
+  get snooze() {
+    return (ms) => {
+      if (!Number.isFinite(ms) || ms < 0) {
+        throw new DuctapeError('VALIDATION_ERROR', `snooze: must be a number of ms from 0 on, got ${String(ms)}`);
+      }
+      this.#snooze = ms;
+    };
+  }
+
+  get step() {
+    return (tag, work, options) => {
+      // Created lazily: most attempts have no steps.
+      this.#steps ??= new Steps(this, this.#bridge.steps(this.#key, this.#claim, this.part));
+      return this.#steps.begin(tag, work, options);
+    };
+  }
+
+  static abort(job, error) {
+    job.#abortReason = error;
+    job.#controller?.abort(error);
+  }
+
+  static snoozed(job) {
+    return job.#snooze;
+  }
+
+  /** The steps of the attempt, if it has begun one. */
+  static steps(job) {
+    return job.#steps;
+  }
+}
+
+module.exports = { JobContext };

@@ -1,0 +1,302 @@
+//! The wire format between Rust and JavaScript. `lib/protocol.js` is the other side; `docs/design/boundary.md` has the table.
+//!
+//! Knows texts only: no queue, no thread, no `napi`. Invariant: every kind that crosses is named here and in
+//! `lib/protocol.js`, and its letter or number is written nowhere else; `__test__/protocol.test.ts` compares both with the table.
+
+use crate::engine::{HandlerFailure, Level};
+use crate::error::{Error, Problem};
+use crate::model::JobId;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt::{self, Write};
+
+/// An enum whose variants are kinds, and what each is on the wire.
+macro_rules! wire_kinds {
+    ($(#[$about:meta])* $name:ident: $wire_type:ty { $($(#[$variant_about:meta])* $kind:ident = $wire:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_about])* $kind,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind,)+];
+
+            /// The kind on the wire.
+            pub const fn wire(self) -> $wire_type {
+                match self {
+                    $(Self::$kind => $wire,)+
+                }
+            }
+
+            /// Name → wire, as JSON.
+            fn table() -> Value {
+                Self::ALL
+                    .iter()
+                    .map(|kind| (format!("{kind:?}"), Value::from(kind.wire())))
+                    .collect::<Map<_, _>>()
+                    .into()
+            }
+        }
+    };
+}
+
+wire_kinds! {
+    /// Messages from Rust to JavaScript: JSON lists that begin with the kind.
+    MessageKind: &'static str {
+        /// `[kind, since, ticket, id, …]`: dispatches, each of which queued one job at the same ms.
+        Queued = "d",
+        /// `[kind, since, ticket, [id, …]]`: a `dispatchMany` all of whose jobs were queued.
+        ListQueued = "m",
+        /// `[kind, ticket, value]`: resolves a promise; without a value with `undefined`.
+        Resolve = "r",
+        /// `[kind, ticket, error]`: rejects a promise.
+        Reject = "e",
+        /// `[kind, handler, key, job]`: calls a handler.
+        RunHandler = "x",
+        /// `[kind, key, code, message]`: aborts the signal of an attempt.
+        Abort = "a",
+        /// `[kind, payload]`: an event of a job, for the listeners.
+        Event = "v",
+        /// `[kind, level, message]`: a line of the log.
+        Log = "l",
+        /// `[kind]`: JavaScript calls `work()`, a macrotask after this was sent.
+        StartWorking = "o",
+        /// `[kind, number, key]`: asks for a secret; `secret(number, answer)` answers.
+        AskSecret = "s",
+    }
+}
+
+wire_kinds! {
+    /// How an attempt ended in JavaScript: `finish` takes a JSON list of `[key, kind, value]`.
+    AnswerKind: u8 {
+        /// The handler returned this JSON.
+        Result = 0,
+        /// The handler failed: `{ code, message, stack?, retryAfter? }`.
+        Failure = 1,
+        /// The handler snoozes the run for so many ms.
+        Snooze = 2,
+        /// The handler is no longer registered: the claim is released. `null`.
+        Release = 3,
+        /// The handler returned nothing that is kept. `null`.
+        NoResult = 4,
+    }
+}
+
+wire_kinds! {
+    /// What `delay` answers in place of the ms until the next try.
+    NoRetry: i64 {
+        /// It is not tried again.
+        GiveUp = -1,
+        /// The attempt is no longer this process's: its answer does not count.
+        AttemptOver = -2,
+    }
+}
+
+wire_kinds! {
+    /// What a dispatch carries: a line of `dispatch` is `namespace form json`. `api::intake` reads it.
+    DispatchForm: &'static str {
+        /// One input.
+        One = "one",
+        /// A list of inputs, all or nothing.
+        Many = "many",
+    }
+}
+
+wire_kinds! {
+    /// What a handler says about its attempt while it runs.
+    NoteKind: &'static str {
+        /// Its progress: JSON.
+        Progress = "progress",
+        /// A log line: JSON of a string.
+        Log = "log",
+    }
+}
+
+impl AnswerKind {
+    /// The kind with this number.
+    pub fn read(wire: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.wire() == wire)
+    }
+}
+
+impl NoteKind {
+    /// The kind with this word.
+    pub fn read(wire: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.wire() == wire)
+    }
+}
+
+/// All kinds, as JSON: group → name → what is on the wire.
+pub fn kinds_json() -> String {
+    let groups = [
+        ("MESSAGE", MessageKind::table()),
+        ("ANSWER", AnswerKind::table()),
+        ("NO_RETRY", NoRetry::table()),
+        ("DISPATCH_FORM", DispatchForm::table()),
+        ("NOTE", NoteKind::table()),
+    ];
+    json(&groups.into_iter().collect::<std::collections::BTreeMap<_, _>>())
+}
+
+/// JSON of something that always has one.
+pub fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// JSON of an error, as JavaScript makes its `DuctapeError` of it: `{ code, message, details?, cause? }`.
+pub fn error_json(error: &Error) -> String {
+    #[derive(Serialize)]
+    struct WireError<'a> {
+        code: &'a str,
+        message: &'a str,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        details: &'a [Problem],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
+    }
+    json(&WireError {
+        code: error.code_text(),
+        message: &error.message,
+        details: &error.details,
+        cause: error.source.as_ref().map(ToString::to_string),
+    })
+}
+
+/// A failure of a handler, from the JSON of [`AnswerKind::Failure`]; `None` for anything else.
+pub fn read_failure(text: &str) -> Option<HandlerFailure> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct WireFailure {
+        code: Box<str>,
+        message: Box<str>,
+        stack: Option<Box<str>>,
+        /// ms.
+        retry_after: Option<f64>,
+    }
+    let failure: WireFailure = serde_json::from_str(text).ok()?;
+    let retry_after = failure.retry_after.filter(|delay| delay.is_finite());
+    Some(HandlerFailure {
+        code: failure.code,
+        message: failure.message,
+        stack: failure.stack,
+        retry_after: retry_after.map(|delay| delay as i64),
+    })
+}
+
+/// The answer to [`MessageKind::AskSecret`]: `{ value? }`, or `{ error }`.
+#[derive(Deserialize)]
+pub struct SecretAnswer {
+    /// The secret; none: there is none of that key.
+    pub value: Option<Box<str>>,
+    /// Why the function failed.
+    pub error: Option<String>,
+}
+
+impl SecretAnswer {
+    /// Reads an answer; anything else than one is an error of the function.
+    pub fn read(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_else(|_| Self {
+            value: None,
+            error: Some("it must give a string or undefined".to_owned()),
+        })
+    }
+}
+
+/// Begins a message; each field that follows writes its own comma.
+fn begin(text: &mut String, kind: MessageKind) -> fmt::Result {
+    write!(text, "[\"{}\"", kind.wire())
+}
+
+/// Writes [`MessageKind::Queued`]; returns the number of jobs in it.
+pub fn write_queued<'a>(
+    text: &mut String,
+    since: i64,
+    jobs: impl Iterator<Item = (u64, &'a JobId)>,
+) -> Result<usize, fmt::Error> {
+    begin(text, MessageKind::Queued)?;
+    write!(text, ",{since}")?;
+    let mut count = 0;
+    for (ticket, id) in jobs {
+        write!(text, ",{ticket},")?;
+        write_id(text, id);
+        count += 1;
+    }
+    text.write_char(']')?;
+    Ok(count)
+}
+
+/// Writes [`MessageKind::ListQueued`].
+pub fn write_list_queued(text: &mut String, ticket: u64, since: i64, ids: &[JobId]) -> fmt::Result {
+    begin(text, MessageKind::ListQueued)?;
+    write!(text, ",{since},{ticket},[")?;
+    for (index, id) in ids.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        write_id(text, id);
+    }
+    text.write_str("]]")
+}
+
+fn write_id(text: &mut String, id: &JobId) {
+    match id {
+        // Nothing in a generated id needs escaping.
+        JobId::Generated(_) => {
+            text.push('"');
+            id.append_to(text);
+            text.push('"');
+        }
+        JobId::Custom(own) => text.push_str(&json(own)),
+    }
+}
+
+/// Writes [`MessageKind::Resolve`]; `value` is JSON, or empty for `undefined`.
+pub fn write_resolve(text: &mut String, ticket: u64, value: &str) -> fmt::Result {
+    begin(text, MessageKind::Resolve)?;
+    let comma = if value.is_empty() { "" } else { "," };
+    write!(text, ",{ticket}{comma}{value}]")
+}
+
+/// Writes [`MessageKind::Reject`]; `error` as by [`error_json`].
+pub fn write_reject(text: &mut String, ticket: u64, error: &str) -> fmt::Result {
+    begin(text, MessageKind::Reject)?;
+    write!(text, ",{ticket},{error}]")
+}
+
+/// Writes [`MessageKind::RunHandler`]; `job` is JSON.
+pub fn write_run_handler(text: &mut String, handler: u32, key: i64, job: &str) -> fmt::Result {
+    begin(text, MessageKind::RunHandler)?;
+    write!(text, ",{handler},{key},{job}]")
+}
+
+/// Writes [`MessageKind::Abort`]; `message` is JSON of a string.
+pub fn write_abort(text: &mut String, key: i64, code: &str, message: &str) -> fmt::Result {
+    begin(text, MessageKind::Abort)?;
+    write!(text, ",{key},\"{code}\",{message}]")
+}
+
+/// Writes [`MessageKind::Event`]; `payload` is JSON.
+pub fn write_event(text: &mut String, payload: &str) -> fmt::Result {
+    begin(text, MessageKind::Event)?;
+    write!(text, ",{payload}]")
+}
+
+/// Writes [`MessageKind::Log`]; `message` is JSON of a string.
+pub fn write_log(text: &mut String, level: Level, message: &str) -> fmt::Result {
+    begin(text, MessageKind::Log)?;
+    write!(text, ",\"{}\",{message}]", level.as_str())
+}
+
+/// Writes [`MessageKind::StartWorking`].
+pub fn write_start_working(text: &mut String) -> fmt::Result {
+    begin(text, MessageKind::StartWorking)?;
+    text.write_char(']')
+}
+
+/// Writes [`MessageKind::AskSecret`]; `key` is JSON of a string.
+pub fn write_ask_secret(text: &mut String, number: u32, key: &str) -> fmt::Result {
+    begin(text, MessageKind::AskSecret)?;
+    write!(text, ",{number},{key}]")
+}
