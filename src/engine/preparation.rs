@@ -107,15 +107,12 @@ impl Preparation {
     /// Reads the expressions of an input that is dispatched.
     ///
     /// # Errors
-    /// Every problem, with the code that all of them have in common, else `VALIDATION_ERROR`.
-    pub fn check(
-        &self,
-        input: &str,
-        has_session: bool,
-    ) -> std::result::Result<InputReferences, (ErrorCode, Vec<Problem>)> {
+    /// Every problem.
+    pub fn check(&self, input: &str, has_session: bool) -> std::result::Result<InputReferences, Vec<Problem>> {
         let uses = expr::check(input, &self.limits).map_err(|errors| {
-            let problems = errors.into_iter().map(|fault| fault.problem).collect();
-            (ErrorCode::InvalidExpression, problems)
+            let problems = errors.into_iter().map(|fault| fault.problem);
+            let problems = problems.map(|problem| problem.with_code(ErrorCode::InvalidExpression));
+            problems.collect::<Vec<_>>()
         })?;
         let mut problems = Vec::new();
         if uses.session && !has_session {
@@ -129,11 +126,7 @@ impl Preparation {
         {
             problems.push(Problem::new("input", not_listed_message(key)));
         }
-        if problems.is_empty() {
-            Ok(uses)
-        } else {
-            Err((ErrorCode::ValidationError, problems))
-        }
+        if problems.is_empty() { Ok(uses) } else { Err(problems) }
     }
 
     /// Checks the session of a run and resolves its input.
@@ -208,20 +201,35 @@ impl Preparation {
         session: &Session,
         now: Option<Millis>,
     ) -> Result<Admission> {
+        let admission = self.admit_unless_revoked(store, product, session, now).await?;
+        admission.ok_or_else(|| sessions::unauthorized("was revoked"))
+    }
+
+    /// As [`admit`](Self::admit), but `None` for a session that was revoked.
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit).
+    pub async fn admit_unless_revoked(
+        &self,
+        store: &dyn Store,
+        product: &str,
+        session: &Session,
+        now: Option<Millis>,
+    ) -> Result<Option<Admission>> {
         let Some(keys) = self.session_keys(product, &session.tag).await? else {
-            return Ok(Admission::Unknown(format!(
+            return Ok(Some(Admission::Unknown(format!(
                 "`resources` has no session resource '{}' for the product '{product}'",
                 session.tag
-            )));
+            ))));
         };
         if !keys.resource.verify {
-            return sessions::read_unverified(&session.token).map(Admission::Unchecked);
+            return sessions::read_unverified(&session.token).map(|payload| Some(Admission::Unchecked(payload)));
         }
         let Some(key) = &keys.verifying else {
-            return Ok(Admission::Unknown(format!(
+            return Ok(Some(Admission::Unknown(format!(
                 "the session resource '{}' has no key to check the token with",
                 session.tag
-            )));
+            ))));
         };
         let payload = sessions::verify(&session.token, key)?;
         if let Some(now) = now {
@@ -233,10 +241,10 @@ impl Preparation {
                 .entry(revocation_key(product, &session.tag, id), Millis::MIN)
                 .await?;
             if revoked.is_some() {
-                return Err(sessions::unauthorized("was revoked"));
+                return Ok(None);
             }
         }
-        Ok(Admission::Verified(payload))
+        Ok(Some(Admission::Verified(payload)))
     }
 
     /// The keys of a session resource, read once. `None`: there is no such resource.
@@ -259,7 +267,7 @@ impl Preparation {
         }
         let read = self.read_keys(resource).await.map_err(|error| {
             let problem = Problem::new(format!("resources.sessions.{tag}"), error.message);
-            Error::invalid(error.code, vec![problem])
+            Error::invalid(vec![problem.with_code(error.code)])
         })?;
         let keys = Arc::new(read);
         let mut all = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
