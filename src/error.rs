@@ -116,22 +116,32 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// One problem of an input, and where it is.
+/// One problem of an input, and where it is. JavaScript gets it as `{ path, message }`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
     /// Path from the root of the argument, as in `schedule.cron`; empty for the argument itself.
     pub path: String,
     /// What is wrong there and what would be right.
     pub message: String,
+    /// What kind of mistake it is; [`Error::invalid`] makes one code of those of all problems.
+    #[serde(skip)]
+    pub code: ErrorCode,
 }
 
 impl Problem {
-    /// A problem at `path`.
+    /// A problem at `path`, of the code `VALIDATION_ERROR`.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             path: path.into(),
             message: message.into(),
+            code: ErrorCode::ValidationError,
         }
+    }
+
+    /// The same with another code.
+    #[must_use]
+    pub fn with_code(self, code: ErrorCode) -> Self {
+        Self { code, ..self }
     }
 }
 
@@ -177,12 +187,13 @@ impl Error {
         }
     }
 
-    /// An error that lists every problem of an input; the message repeats them, one after the other.
+    /// An error that lists every problem of an input; the message repeats them, one after the other. Its code is the one
+    /// that all problems have in common, else `VALIDATION_ERROR`.
     #[must_use]
-    pub fn invalid(code: ErrorCode, details: Vec<Problem>) -> Self {
+    pub fn invalid(details: Vec<Problem>) -> Self {
         let message = details.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         Self {
-            code,
+            code: common_code(&details),
             message,
             details,
             handler_code: None,
@@ -207,5 +218,49 @@ impl Error {
     #[must_use]
     pub fn closed() -> Self {
         Self::new(ErrorCode::Closed, "this Ductape instance is closed; create a new one")
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::invalid(vec![problem])
+    }
+}
+
+/// The code that all problems have in common, else `VALIDATION_ERROR`.
+fn common_code(problems: &[Problem]) -> ErrorCode {
+    let mut codes = problems.iter().map(|problem| problem.code);
+    let first = codes.next().unwrap_or(ErrorCode::ValidationError);
+    if codes.all(|code| code == first) {
+        first
+    } else {
+        ErrorCode::ValidationError
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_of_an_error_is_the_one_its_problems_have_in_common() {
+        let problem = |code| Problem::new("a", "b").with_code(code);
+        let (cron, zone) = (ErrorCode::InvalidCron, ErrorCode::InvalidTimezone);
+        for (codes, expected) in [
+            (vec![], ErrorCode::ValidationError),
+            (vec![cron], cron),
+            (vec![cron, cron], cron),
+            (vec![cron, zone], ErrorCode::ValidationError),
+            (vec![cron, ErrorCode::ValidationError], ErrorCode::ValidationError),
+        ] {
+            let error = Error::invalid(codes.iter().map(|code| problem(*code)).collect());
+            assert_eq!(error.code, expected, "{codes:?}");
+        }
+    }
+
+    #[test]
+    fn code_of_a_problem_is_not_shown() {
+        let shown = serde_json::to_string(&Problem::new("a", "b").with_code(ErrorCode::Conflict)).unwrap();
+        assert_eq!(shown, r#"{"path":"a","message":"b"}"#);
     }
 }

@@ -474,9 +474,19 @@ async fn a_store_that_cannot_be_opened_is_tried_again_by_the_next_call() {
         Arc::default(),
         Box::new(Flaky(Mutex::new(0))),
     );
-    assert_eq!(instance.call("jobs.list", "[]").await.unwrap_err().message, "not yet");
-    assert_eq!(instance.call("jobs.list", "[]").await.unwrap(), "{\"jobs\":[]}");
+    assert_eq!(
+        instance
+            .call("jobs.list".parse().unwrap(), "[]")
+            .await
+            .unwrap_err()
+            .message,
+        "not yet"
+    );
+    assert_eq!(
+        instance.call("jobs.list".parse().unwrap(), "[]").await.unwrap(),
+        "{\"jobs\":[]}"
+    );
     instance.close(None).await.unwrap();
-    let closed = instance.call("jobs.list", "[]").await.unwrap_err();
+    let closed = instance.call("jobs.list".parse().unwrap(), "[]").await.unwrap_err();
     assert_eq!(closed.code, ductape::error::ErrorCode::Closed);
 }

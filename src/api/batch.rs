@@ -3,7 +3,7 @@
 use super::dispatch::{Defaults, Dispatch, DispatchReader};
 use super::fields::describe;
 use crate::clock::Millis;
-use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::error::{Error, Problem, Result};
 use crate::model::Namespace;
 use serde_json::value::RawValue;
 
@@ -20,7 +20,7 @@ const PARALLEL_THRESHOLD: usize = 256;
 /// # Errors
 /// As [`DispatchReader::read`]; also when `text` is no list or has more than [`MAX_BATCH_JOBS`] entries.
 pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults, now: Millis) -> Result<Vec<Dispatch>> {
-    let invalid = |message: String| Error::invalid(ErrorCode::ValidationError, vec![Problem::new("", message)]);
+    let invalid = |message: String| Error::from(Problem::new("", message));
     let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| {
         invalid(format!(
             "dispatchMany takes a list of dispatches, got {}",
@@ -46,23 +46,25 @@ pub fn read_dispatch_many(namespace: Namespace, text: &str, defaults: &Defaults,
             part.append(other.unwrap_or_else(|| read(first.len(), second)))
         })
     };
-    let Some(code) = whole.code else {
+    if whole.problems.is_empty() {
         return Ok(whole.dispatches);
-    };
-    let mut details = whole.details;
-    if details.len() > MAX_REPORTED_PROBLEMS {
-        details.truncate(MAX_REPORTED_PROBLEMS);
-        details.push(Problem::new("", "… more problems are left out"));
     }
-    Err(Error::invalid(code, details))
+    let is_cut = whole.problems.len() > MAX_REPORTED_PROBLEMS;
+    let mut problems = whole.problems;
+    problems.truncate(MAX_REPORTED_PROBLEMS);
+    let mut error = Error::invalid(problems);
+    if is_cut {
+        let rest = Problem::new("", "… more problems are left out");
+        error.message = format!("{}; {rest}", error.message);
+        error.details.push(rest);
+    }
+    Err(error)
 }
 
 /// Some entries of a list, as far as they were read.
 struct ParsedEntries {
     dispatches: Vec<Dispatch>,
-    details: Vec<Problem>,
-    /// What is wrong, if anything.
-    code: Option<ErrorCode>,
+    problems: Vec<Problem>,
 }
 
 impl ParsedEntries {
@@ -70,21 +72,19 @@ impl ParsedEntries {
     fn read(namespace: Namespace, entries: &[&RawValue], offset: usize, defaults: &Defaults, now: Millis) -> Self {
         let mut part = Self {
             dispatches: Vec::with_capacity(entries.len()),
-            details: Vec::new(),
-            code: None,
+            problems: Vec::new(),
         };
         let mut reader = DispatchReader::new(defaults, now);
         for (index, entry) in entries.iter().enumerate() {
             match reader.read(namespace, entry.get()) {
                 Ok(dispatch) => part.dispatches.push(dispatch),
                 Err(error) => {
-                    part.code = merge_codes(part.code, Some(error.code));
-                    let details = error.details.into_iter();
-                    part.details
-                        .extend(details.map(|problem| indexed(offset + index, problem)));
+                    let problems = error.details.into_iter();
+                    part.problems
+                        .extend(problems.map(|problem| indexed(offset + index, problem)));
                 }
             }
-            if part.details.len() > MAX_REPORTED_PROBLEMS {
+            if part.problems.len() > MAX_REPORTED_PROBLEMS {
                 break;
             }
         }
@@ -94,17 +94,8 @@ impl ParsedEntries {
     /// This and what follows it.
     fn append(mut self, next: Self) -> Self {
         self.dispatches.extend(next.dispatches);
-        self.details.extend(next.details);
-        self.code = merge_codes(self.code, next.code);
+        self.problems.extend(next.problems);
         self
-    }
-}
-
-/// One code for two errors.
-fn merge_codes(one: Option<ErrorCode>, other: Option<ErrorCode>) -> Option<ErrorCode> {
-    match (one, other) {
-        (Some(one), Some(other)) if one != other => Some(ErrorCode::ValidationError),
-        (one, other) => one.or(other),
     }
 }
 
@@ -114,8 +105,5 @@ fn indexed(index: usize, problem: Problem) -> Problem {
     } else {
         format!("[{index}].{}", problem.path)
     };
-    Problem {
-        path,
-        message: problem.message,
-    }
+    Problem { path, ..problem }
 }

@@ -1,9 +1,11 @@
 //! `ductape.caches`: values of a program's own beside the results that jobs keep.
 
+use super::dispatch::Defaults;
 use super::fields::Fields;
-use super::instance::Instance;
+use super::method::CachesMethod;
+use crate::engine::Engine;
 use crate::engine::inputs::cache_space;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::store::{Entry, EntryKey, EntryKind};
 
 /// Largest value, in bytes of JSON.
@@ -13,58 +15,83 @@ const MAX_KEY_CHARS: usize = 1_024;
 /// The longest expiry, ms.
 const MAX_EXPIRY_MS: i64 = 9_007_199_254_740_991;
 
-/// Answers `caches.get`, `set`, `clear` or `clearAll`.
+/// Answers a method of `ductape.caches`.
 ///
 /// # Errors
 /// What the method documents.
-pub(super) async fn call(instance: &Instance, method: &str, text: &str) -> Result<String> {
-    let invalid = |problems| Error::invalid(ErrorCode::ValidationError, problems);
-    let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
-    let known: &[&str] = match method {
-        "caches.set" => &["product", "env", "tag", "key", "value", "expiry"],
-        "caches.clearAll" => &["product", "env", "tag"],
-        _ => &["product", "env", "tag", "key"],
-    };
-    fields.refuse_unknown(known);
-    let defaults = &instance.options.defaults;
-    let product = name(&mut fields, "product", defaults.product.as_deref());
-    let env = name(&mut fields, "env", defaults.env.as_deref());
-    let tag = name(&mut fields, "tag", None);
-    let key = known.contains(&"key").then(|| read_key(&mut fields)).flatten();
-    let expiry = fields.integer("expiry", 1, MAX_EXPIRY_MS);
-    let value = fields.raw("value").unwrap_or("null");
-    if value.len() > MAX_VALUE_BYTES {
-        fields.problem(
-            "value",
-            format!("is {} bytes of JSON, the limit is {MAX_VALUE_BYTES}", value.len()),
-        );
-    }
-    if !fields.problems.is_empty() {
-        return Err(invalid(fields.problems));
-    }
-    let engine = instance.engine().await?;
-    let (store, now) = (&engine.store, instance.now());
+pub(super) async fn call(engine: &Engine, defaults: &Defaults, method: CachesMethod, argument: &str) -> Result<String> {
+    let request = CacheRequest::read(method, argument, defaults)?;
+    let (store, now) = (&engine.store, engine.clock.now());
     let at = EntryKey {
         kind: EntryKind::Cache,
-        space: cache_space(&product, &env, &tag),
-        key: key.unwrap_or_default(),
+        space: cache_space(&request.product, &request.env, &request.tag),
+        key: request.key,
     };
     match method {
-        "caches.get" => Ok(store.entry(at, now).await?.map(String::from).unwrap_or_default()),
-        "caches.set" => {
-            let resources = &instance.options.engine.resources;
-            let expiry = expiry.unwrap_or_else(|| resources.cache_expiry(&product, &tag));
-            let expires = now.saturating_add(expiry);
-            let value = value.into();
+        CachesMethod::Get => Ok(store.entry(at, now).await?.map(String::from).unwrap_or_default()),
+        CachesMethod::Set => {
+            let resources = &engine.config.resources;
+            let default = || resources.cache_expiry(&request.product, &request.tag);
+            let expires = now.saturating_add(request.expiry.unwrap_or_else(default));
+            let value = request.value.into();
             store.put_entry(Entry { at, value, expires }).await?;
             Ok(String::new())
         }
-        "caches.clear" => store.take_entry(at, now).await.map(|_| String::new()),
-        "caches.clearAll" => {
+        CachesMethod::Clear => store.take_entry(at, now).await.map(|_| String::new()),
+        CachesMethod::ClearAll => {
             let count = store.clear_entries(at.kind, &at.space).await?;
             Ok(format!("{{\"count\":{count}}}"))
         }
-        _ => Err(Error::new(ErrorCode::NotFound, format!("there is no method {method}"))),
+    }
+}
+
+/// The argument of a method.
+struct CacheRequest<'a> {
+    product: Box<str>,
+    env: Box<str>,
+    tag: Box<str>,
+    /// Empty for `clearAll`, which takes none.
+    key: Box<str>,
+    /// JSON; only `set` has one.
+    value: &'a str,
+    /// ms
+    expiry: Option<i64>,
+}
+
+impl<'a> CacheRequest<'a> {
+    fn read(method: CachesMethod, argument: &'a str, defaults: &Defaults) -> Result<Self> {
+        let mut fields = Fields::read(argument, "")?;
+        fields.refuse_unknown(match method {
+            CachesMethod::Set => &["product", "env", "tag", "key", "value", "expiry"],
+            CachesMethod::ClearAll => &["product", "env", "tag"],
+            CachesMethod::Get | CachesMethod::Clear => &["product", "env", "tag", "key"],
+        });
+        let product = name(&mut fields, "product", defaults.product.as_deref());
+        let env = name(&mut fields, "env", defaults.env.as_deref());
+        let tag = name(&mut fields, "tag", None);
+        let key = match method {
+            CachesMethod::ClearAll => None,
+            _ => read_key(&mut fields),
+        };
+        let expiry = fields.integer("expiry", 1, MAX_EXPIRY_MS);
+        let value = fields.raw("value").unwrap_or("null");
+        if value.len() > MAX_VALUE_BYTES {
+            fields.problem(
+                "value",
+                format!("is {} bytes of JSON, the limit is {MAX_VALUE_BYTES}", value.len()),
+            );
+        }
+        if !fields.problems.is_empty() {
+            return Err(Error::invalid(fields.problems));
+        }
+        Ok(Self {
+            product,
+            env,
+            tag,
+            key: key.unwrap_or_default(),
+            value,
+            expiry,
+        })
     }
 }
 

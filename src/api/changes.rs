@@ -6,7 +6,7 @@
 use super::dispatch::Dispatch;
 use super::fields::Fields;
 use super::filter::{CONDITION_FIELDS, exclude_internal_routes, is_unconditional, read_conditions};
-use super::jobs::{invalid, not_found, read_id, record, route_of, to_json};
+use super::jobs::{not_found, read_id, record, route_of, to_json};
 use super::schedule;
 use crate::engine::changes::resume_change;
 use crate::engine::{Engine, Level};
@@ -17,26 +17,6 @@ use serde::Serialize;
 
 /// Longest delay of a retry, ms: it leads to a time that JavaScript's `Date` can show.
 const MAX_RETRY_DELAY_MS: i64 = 8_000_000_000_000_000;
-
-/// A method's name without `jobs.`; `None`: it changes nothing.
-#[must_use]
-pub fn parse_method(name: &str) -> Option<(Action, bool)> {
-    let (name, many) = match name.strip_suffix("Many") {
-        Some(name) => (name, true),
-        None => (name, false),
-    };
-    let action = match name {
-        "jobs.cancel" => Action::Cancel,
-        "jobs.cancelRun" if !many => Action::CancelRun,
-        "jobs.pause" => Action::Pause,
-        "jobs.resume" => Action::Resume,
-        "jobs.reschedule" if !many => Action::Reschedule,
-        "jobs.retry" => Action::Retry,
-        "jobs.delete" => Action::Delete,
-        _ => return None,
-    };
-    Some((action, many))
-}
 
 /// `cancel(id, { reason })`, `cancelRun(id, { reason })`, `pause(id)`, `resume(id)`, `retry(id, { delay })` and
 /// `delete(id)`.
@@ -62,7 +42,7 @@ pub async fn change_matching(engine: &Engine, action: Action, filter: &str, opti
         count: usize,
     }
     engine.load_routes().await?;
-    let mut fields = Fields::read(filter, "filter").map_err(|problem| invalid(vec![problem]))?;
+    let mut fields = Fields::read(filter, "filter")?;
     let known: Vec<&str> = CONDITION_FIELDS.into_iter().chain(["all"]).collect();
     fields.refuse_unknown(&known);
     let mut filter = read_conditions(engine, &mut fields);
@@ -75,7 +55,7 @@ pub async fn change_matching(engine: &Engine, action: Action, filter: &str, opti
         fields.problems.push(Problem::new("filter", message));
     }
     if !fields.problems.is_empty() {
-        return Err(invalid(fields.problems));
+        return Err(Error::invalid(fields.problems));
     }
     filter.routes = exclude_internal_routes(engine, filter.routes);
     let change = read_change(engine, action, options)?;
@@ -85,7 +65,7 @@ pub async fn change_matching(engine: &Engine, action: Action, filter: &str, opti
 
 /// The change that a method with these options means.
 fn read_change(engine: &Engine, action: Action, options: &str) -> Result<Change> {
-    let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    let mut fields = Fields::read(options, "options")?;
     fields.refuse_unknown(match action {
         Action::Cancel | Action::CancelRun => &["reason"],
         Action::Retry => &["delay"],
@@ -94,7 +74,7 @@ fn read_change(engine: &Engine, action: Action, options: &str) -> Result<Change>
     let reason = fields.tag("reason").map(|reason| reason.as_ref().into());
     let delay = fields.integer("delay", 0, MAX_RETRY_DELAY_MS).unwrap_or(0);
     if !fields.problems.is_empty() {
-        return Err(invalid(fields.problems));
+        return Err(Error::invalid(fields.problems));
     }
     let now = engine.clock.now();
     Ok(match action {
@@ -151,7 +131,7 @@ async fn spread_seed(engine: &Engine, job: &JobRecord) -> Result<String> {
 
 fn refusal(id: &JobId, action: Action, changed: &ChangeOutcome) -> Error {
     let done = action.past_participle();
-    let conflict = |message| Error::invalid(ErrorCode::Conflict, vec![Problem::new("id", message)]);
+    let conflict = |message| Error::from(Problem::new("id", message).with_code(ErrorCode::Conflict));
     match changed {
         ChangeOutcome::Forbidden(status) => conflict(format!(
             "job {id} is {} and cannot be {done}: {}",
@@ -176,7 +156,9 @@ fn other_kind(id: &JobId, kind: Kind) -> Error {
         Kind::OneOff => format!("job {id} runs once and takes no `cron` or `every`; dispatch a recurring job instead"),
         Kind::Recurring => format!("job {id} recurs and needs `cron` or `every`; `cancel` it to make it stop"),
     };
-    Error::invalid(ErrorCode::InvalidSchedule, vec![Problem::new("schedule", message)])
+    Problem::new("schedule", message)
+        .with_code(ErrorCode::InvalidSchedule)
+        .into()
 }
 
 /// Why the state forbids the action, and what can be done instead.

@@ -155,10 +155,8 @@ impl<'a> DispatchReader<'a> {
     /// `VALIDATION_ERROR`, `INVALID_SCHEDULE`, `INVALID_CRON` or `INVALID_TIMEZONE`, with every problem in its details.
     pub fn read(&mut self, namespace: Namespace, text: &'a str) -> Result<Dispatch> {
         let (defaults, now) = (self.defaults, self.now);
-        let mut fields =
-            Fields::read(text, "").map_err(|problem| Error::invalid(ErrorCode::ValidationError, vec![problem]))?;
+        let mut fields = Fields::read(text, "")?;
         fields.refuse_unknown(known_fields(namespace));
-
         let route = self.route(&mut fields, namespace);
         let input = read_input(&mut fields, namespace, defaults);
         let retries = fields.integer("retries", 0, MAX_RETRIES).unwrap_or(0);
@@ -166,36 +164,16 @@ impl<'a> DispatchReader<'a> {
             .integer("priority", i64::from(i32::MIN), i64::from(i32::MAX))
             .unwrap_or(0);
         let mut options = read_options(&mut fields);
-        let malformed = input.and_then(|input| expressions::check(&mut fields, input, &mut options, defaults));
-        let (id, chosen) = read_id(&mut fields);
-        let on_conflict = fields.one_of(
-            "onConflict",
-            &[
-                ("return", OnConflict::Return),
-                ("replace", OnConflict::Replace),
-                ("error", OnConflict::Error),
-            ],
-        );
-        if on_conflict.is_some() && !chosen {
-            fields.problem("onConflict", "needs a `job_id` that can be in conflict");
-        }
-        let seed = || match &route {
-            Some(route) if !chosen => route.to_string(),
-            _ => id.to_string(),
-        };
+        let has_expressions = input.is_some_and(|input| expressions::check(&mut fields, input, &mut options, defaults));
+        let identity = Identity::read(&mut fields);
+        let seed = || identity.spread_seed(route.as_deref());
         let plan = schedule::read_schedule(&mut fields, &defaults.timezone, seed, now);
-
-        let (Some(route), Some(input), Some(plan), true) = (route, input, plan.value, fields.problems.is_empty())
-        else {
-            // The most specific code wins, unless there is more wrong than the schedule.
-            let only = |count| fields.problems.len() == count;
-            let code = match malformed {
-                _ if only(plan.problems) => plan.code,
-                Some((code, count)) if only(count) => code,
-                _ => ErrorCode::ValidationError,
-            };
-            return Err(Error::invalid(code, fields.problems));
+        let (Some(route), Some(input), Some(plan), true) = (route, input, plan, fields.problems.is_empty()) else {
+            return Err(Error::invalid(fields.problems));
         };
+        if has_expressions {
+            options.tz = plan.named_zone.map(|zone| zone.name().into());
+        }
         let default_conflict = if plan.recurrence.is_some() {
             OnConflict::Replace
         } else {
@@ -203,8 +181,8 @@ impl<'a> DispatchReader<'a> {
         };
         Ok(Dispatch {
             job: NewJob {
-                id,
-                on_conflict: on_conflict.unwrap_or(default_conflict),
+                id: identity.id,
+                on_conflict: identity.on_conflict.unwrap_or(default_conflict),
                 route,
                 priority: i32::try_from(priority).unwrap_or(0),
                 due: plan.due,
@@ -426,21 +404,51 @@ fn read_session(fields: &mut Fields<'_>) -> Option<Session> {
     })
 }
 
-/// The caller's id, or a fresh one; and whether it was the caller's.
-fn read_id(fields: &mut Fields<'_>) -> (JobId, bool) {
-    let chosen = fields.raw("job_id").is_some();
-    let id = fields.string("job_id").and_then(|text| {
-        let id = JobId::parse(&text);
-        if id.is_none() {
-            fields.problem(
-                "job_id",
-                format!(
-                    "must be 1 to 255 printable characters, got '{}'",
-                    fields::truncated(&text).escape_debug()
-                ),
-            );
+/// A job's id, and what happens when there is a job of that id.
+struct Identity {
+    id: JobId,
+    /// The caller chose the id; else it is a fresh one.
+    is_chosen: bool,
+    on_conflict: Option<OnConflict>,
+}
+
+impl Identity {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let is_chosen = fields.raw("job_id").is_some();
+        let id = fields.string("job_id").and_then(|text| {
+            let id = JobId::parse(&text);
+            if id.is_none() {
+                let shown = fields::truncated(&text).escape_debug().to_string();
+                fields.problem(
+                    "job_id",
+                    format!("must be 1 to 255 printable characters, got '{shown}'"),
+                );
+            }
+            id
+        });
+        let on_conflict = fields.one_of(
+            "onConflict",
+            &[
+                ("return", OnConflict::Return),
+                ("replace", OnConflict::Replace),
+                ("error", OnConflict::Error),
+            ],
+        );
+        if on_conflict.is_some() && !is_chosen {
+            fields.problem("onConflict", "needs a `job_id` that can be in conflict");
         }
-        id
-    });
-    (id.unwrap_or_else(JobId::generate), chosen)
+        Self {
+            id: id.unwrap_or_else(JobId::generate),
+            is_chosen,
+            on_conflict,
+        }
+    }
+
+    /// What fixes the place of the job within its `spread`: the same at each dispatch of it.
+    fn spread_seed(&self, route: Option<&Route>) -> String {
+        match route {
+            Some(route) if !self.is_chosen => route.to_string(),
+            _ => self.id.to_string(),
+        }
+    }
 }

@@ -1,40 +1,20 @@
-//! What a dispatch says about expressions: whether its input has any, whether they can be read, and in which zone.
+//! What a dispatch says about expressions: whether its input has any, and whether they can be read.
 
 use super::dispatch::Defaults;
 use super::fields::Fields;
-use crate::cron::Zone;
-use crate::error::ErrorCode;
 use crate::model::JobOptions;
 
-/// Reads the expressions of `input`, notes what is wrong with them, and sets the options that follow. Returns the code
-/// for that, and how many problems there were.
-pub(super) fn check(
-    fields: &mut Fields<'_>,
-    input: &str,
-    options: &mut JobOptions,
-    defaults: &Defaults,
-) -> Option<(ErrorCode, usize)> {
+/// Whether `input` has expressions. Notes what is wrong with them, and whether the job wants its input as it is.
+pub(super) fn check(fields: &mut Fields<'_>, input: &str, options: &mut JobOptions, defaults: &Defaults) -> bool {
     options.plain = fields.boolean("expressions") == Some(false);
     if options.plain || !input.contains('$') {
-        return None;
+        return false;
     }
     match defaults.expressions.check_input(input, options.session.is_some()) {
-        Ok(uses) if uses.expressions > 0 => {
-            options.tz = zone(fields);
-            None
-        }
-        Ok(_) => None,
-        Err((code, problems)) => {
-            let count = problems.len();
+        Ok(references) => references.expressions > 0,
+        Err(problems) => {
             fields.problems.extend(problems);
-            Some((code, count))
+            false
         }
     }
-}
-
-/// The zone of the job's schedule. One that is wrong is reported by who reads the schedule.
-fn zone(fields: &Fields<'_>) -> Option<Box<str>> {
-    let mut schedule = Fields::read(fields.raw("schedule")?, "").ok()?;
-    let zone = Zone::get(&schedule.string("tz")?).ok()?;
-    Some(zone.name().into())
 }

@@ -2,7 +2,7 @@
 //!
 //! Values stay the text they came as ([`RawValue`]): a payload is never parsed here, only passed on.
 
-use crate::error::Problem;
+use crate::error::{ErrorCode, Problem};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -102,6 +102,12 @@ impl<'a> Fields<'a> {
     pub fn problem(&mut self, name: &str, message: impl Into<String>) {
         let path = self.path(name);
         self.problems.push(Problem::new(path, message));
+    }
+
+    /// Notes a problem of another code than `VALIDATION_ERROR`.
+    pub fn problem_of(&mut self, code: ErrorCode, name: &str, message: impl Into<String>) {
+        let path = self.path(name);
+        self.problems.push(Problem::new(path, message).with_code(code));
     }
 
     /// The unread value of a field; `null` counts as absent.

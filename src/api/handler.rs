@@ -3,7 +3,7 @@
 use super::dispatch::Defaults;
 use super::fields::Fields;
 use crate::engine::routing::Pattern;
-use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::error::{Error, Result};
 use crate::model::Namespace;
 
 /// Most attempts of one handler at once.
@@ -28,8 +28,7 @@ pub struct HandlerRequest {
 /// # Errors
 /// `VALIDATION_ERROR` with every problem.
 pub fn read_handler(namespace: Namespace, target: &str, options: &str, defaults: &Defaults) -> Result<HandlerRequest> {
-    let invalid = |problems: Vec<Problem>| Error::invalid(ErrorCode::ValidationError, problems);
-    let mut fields = Fields::read(target, "target").map_err(|problem| invalid(vec![problem]))?;
+    let mut fields = Fields::read(target, "target")?;
     let mut known = vec!["product", "env"];
     known.extend(namespace.target_fields());
     fields.refuse_unknown(&known);
@@ -46,7 +45,7 @@ pub fn read_handler(namespace: Namespace, target: &str, options: &str, defaults:
         env: value("env", defaults.env.as_ref()),
         target: namespace.target_fields().iter().map(|name| value(name, None)).collect(),
     };
-    let mut options_fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    let mut options_fields = Fields::read(options, "options")?;
     options_fields.refuse_unknown(&["concurrency", "timeout"]);
     let concurrency = options_fields
         .integer("concurrency", 1, MAX_CONCURRENCY)
@@ -54,7 +53,7 @@ pub fn read_handler(namespace: Namespace, target: &str, options: &str, defaults:
     let timeout = options_fields.integer("timeout", 1, MAX_TIMEOUT_MS);
     fields.absorb(options_fields);
     if !fields.problems.is_empty() {
-        return Err(invalid(fields.problems));
+        return Err(Error::invalid(fields.problems));
     }
     Ok(HandlerRequest {
         pattern,

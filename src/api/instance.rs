@@ -3,6 +3,8 @@
 //! Invariants: construction does nothing that can fail or block; a store that cannot be opened rejects the calls that
 //! need it and is tried again by the next; after [`Instance::close`] nothing answers but with `CLOSED`.
 
+use super::fields::{self, Fields};
+use super::method::{Arguments, ClockMethod, JobsMethod, Method};
 use super::options::Options;
 use super::resources::check::{self, Connections};
 use super::{caches, changes, explain, jobs, schedule, sessions, statement, steps, webhooks};
@@ -14,7 +16,6 @@ use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::Action;
 use crate::store::{NoteKind, Store, Token};
 use async_trait::async_trait;
-use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -194,11 +195,6 @@ impl Instance {
         }
     }
 
-    /// The engine as long as there is one, also while the instance is closing.
-    pub(super) async fn engine_if_open(&self) -> Option<Arc<Engine>> {
-        self.engine.lock().await.as_ref().map(Arc::clone)
-    }
-
     /// Tells the claimer that handlers came or went.
     pub async fn handlers_changed(&self) {
         if let Some(engine) = &*self.engine.lock().await {
@@ -210,55 +206,70 @@ impl Instance {
     ///
     /// # Errors
     /// What the method documents.
-    pub async fn call(&self, method: &str, arguments: &str) -> Result<String> {
-        let arguments: Vec<&RawValue> = serde_json::from_str(arguments).map_err(|_| {
-            Error::invalid(
-                ErrorCode::ValidationError,
-                vec![Problem::new("", "arguments must be a list")],
-            )
-        })?;
-        let argument = |index: usize| arguments.get(index).map(|raw| raw.get());
-        let given =
-            |index: usize, default: &'static str| argument(index).filter(|text| *text != "null").unwrap_or(default);
-        let id = argument(0).unwrap_or("null");
+    pub async fn call(&self, method: Method, arguments: &str) -> Result<String> {
+        let arguments = Arguments::read(arguments)?;
+        let (first, options) = (arguments.json(0), arguments.options(0));
         match method {
-            "jobs.get" => jobs::get(&*self.engine().await?, id).await,
-            "jobs.list" => jobs::list(&*self.engine().await?, given(0, "{}")).await,
-            "jobs.getStats" => jobs::stats(&*self.engine().await?, given(0, "{}")).await,
-            "jobs.getHistory" => jobs::history(&*self.engine().await?, id, given(1, "{}")).await,
-            "jobs.explain" => explain::explain(&*self.engine().await?, id).await,
-            "jobs.logs" => jobs::logs(&*self.engine().await?, id).await,
-            "jobs.setWebhook" => webhooks::set(&*self.engine().await?, given(0, "{}")).await,
-            "jobs.listWebhooks" => webhooks::list(&*self.engine().await?).await,
-            "jobs.deleteWebhook" => webhooks::delete(&*self.engine().await?, id).await,
-            "jobs.wait" => self.wait(id, given(1, "{}")).await,
-            "jobs.preview" => self.preview(id, given(1, "{}")),
-            "clock.advance" => self.move_clock(id, false, given(1, "{}")).await,
-            "clock.set" => self.move_clock(id, true, given(1, "{}")).await,
-            "statement" => {
-                let engine = self.engine().await?;
-                statement::statement(&engine, &self.options.defaults, id, argument(1).unwrap_or("null")).await
+            Method::Jobs(method) => self.call_jobs(method, &arguments).await,
+            Method::Change(action) => self.change(action, &arguments).await,
+            Method::ChangeMany(action) => {
+                changes::change_matching(&*self.engine().await?, action, options, arguments.options(1)).await
             }
-            name if name.starts_with("sessions.") => sessions::call(self, name, given(0, "{}")).await,
-            name if name.starts_with("steps.") => steps::call(self, name, &arguments).await,
-            name if name.starts_with("caches.") => caches::call(self, name, given(0, "{}")).await,
-            "resources.check" => self.check_resources(given(0, "{}")).await,
-            "start" => self.start().await,
-            "drain" => self.drain(given(0, "{}")).await,
-            "close" => self.close(read_timeout(given(0, "{}"))?).await,
-            _ => match changes::parse_method(method) {
-                Some((action, true)) => {
-                    let engine = self.engine().await?;
-                    changes::change_matching(&engine, action, given(0, "{}"), given(1, "{}")).await
-                }
-                Some((Action::Reschedule, false)) => {
-                    let timezone = &self.options.defaults.timezone;
-                    changes::reschedule(&*self.engine().await?, id, argument(1).unwrap_or("null"), timezone).await
-                }
-                Some((action, false)) => changes::change_one(&*self.engine().await?, action, id, given(1, "{}")).await,
-                None => Err(Error::new(ErrorCode::NotFound, format!("there is no method {method}"))),
-            },
+            Method::Clock(method) => self.move_clock(method, first, arguments.options(1)).await,
+            Method::Statement => {
+                let engine = self.engine().await?;
+                statement::statement(&engine, &self.options.defaults, first, arguments.json(1)).await
+            }
+            Method::Sessions(method) => {
+                let engine = self.engine().await?;
+                sessions::call(&engine, &self.options.defaults, method, options).await
+            }
+            Method::Caches(method) => {
+                let engine = self.engine().await?;
+                caches::call(&engine, &self.options.defaults, method, options).await
+            }
+            Method::Steps(method) => {
+                // Also while the instance closes: its last attempts write their steps down.
+                let engine = self.engine.lock().await.as_ref().map(Arc::clone);
+                steps::call(&engine.ok_or_else(Error::closed)?, method, &arguments).await
+            }
+            Method::CheckResources => self.check_resources(options).await,
+            Method::Start => self.start().await,
+            Method::Drain => self.drain(options).await,
+            Method::Close => self.close(read_timeout(options)?).await,
         }
+    }
+
+    async fn call_jobs(&self, method: JobsMethod, arguments: &Arguments<'_>) -> Result<String> {
+        let (first, filter) = (arguments.json(0), arguments.options(0));
+        // Needs no store.
+        if method == JobsMethod::Preview {
+            return self.preview(first, arguments.options(1));
+        }
+        let engine = &*self.engine().await?;
+        match method {
+            JobsMethod::Get => jobs::get(engine, first).await,
+            JobsMethod::List => jobs::list(engine, filter).await,
+            JobsMethod::Stats => jobs::stats(engine, filter).await,
+            JobsMethod::History => jobs::history(engine, first, arguments.options(1)).await,
+            JobsMethod::Explain => explain::explain(engine, first).await,
+            JobsMethod::Logs => jobs::logs(engine, first).await,
+            JobsMethod::SetWebhook => webhooks::set(engine, filter).await,
+            JobsMethod::ListWebhooks => webhooks::list(engine).await,
+            JobsMethod::DeleteWebhook => webhooks::delete(engine, first).await,
+            JobsMethod::Wait => self.wait(engine, first, arguments.options(1)).await,
+            JobsMethod::Preview => self.preview(first, arguments.options(1)),
+        }
+    }
+
+    async fn change(&self, action: Action, arguments: &Arguments<'_>) -> Result<String> {
+        let engine = &*self.engine().await?;
+        let id = arguments.json(0);
+        if action == Action::Reschedule {
+            let timezone = &self.options.defaults.timezone;
+            return changes::reschedule(engine, id, arguments.json(1), timezone).await;
+        }
+        changes::change_one(engine, action, id, arguments.options(1)).await
     }
 
     /// Whether `resources` alone give this process something to run.
@@ -288,11 +299,10 @@ impl Instance {
             .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
     }
 
-    async fn wait(&self, id: &str, options: &str) -> Result<String> {
-        let engine = self.engine().await?;
+    async fn wait(&self, engine: &Engine, id: &str, options: &str) -> Result<String> {
         let mut closing = self.closing.subscribe();
         tokio::select! {
-            answer = jobs::wait(&engine, id, options) => answer,
+            answer = jobs::wait(engine, id, options) => answer,
             error = engine.failed() => Err(error),
             _ = closing.wait_for(|closing| *closing) => Err(Error::closed()),
         }
@@ -318,50 +328,21 @@ impl Instance {
             .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
     }
 
-    /// `clock.advance(by)` and, with `absolute`, `clock.set(date)`.
-    async fn move_clock(&self, text: &str, absolute: bool, options: &str) -> Result<String> {
+    async fn move_clock(&self, method: ClockMethod, argument: &str, options: &str) -> Result<String> {
         let Some(manual) = &self.manual else {
             let message =
                 "clock: this instance runs on the system clock; make it with `clock: 'manual'` to move time by hand";
             return Err(Error::new(ErrorCode::Conflict, message));
         };
         let timeout = read_timeout(options)?.unwrap_or(MANUAL_CLOCK_TIMEOUT);
-        let target = self.read_target(text, absolute)?;
-        manual::advance(&self.engine().await?, manual, target, timeout).await?;
-        Ok(String::new())
-    }
-
-    fn read_target(&self, text: &str, absolute: bool) -> Result<Millis> {
-        let name = if absolute { "date" } else { "by" };
-        let invalid = |message: String| Error::invalid(ErrorCode::ValidationError, vec![Problem::new(name, message)]);
-        let now = self.clock.now();
         // The zone was checked by the constructor.
         let zone = Zone::get(&self.options.defaults.timezone).unwrap_or_else(|_| Zone::utc());
-        if let Ok(text) = serde_json::from_str::<String>(text) {
-            let read = if absolute {
-                zone.parse_date_time(&text).ok()
-            } else {
-                zone.after_duration(now, &text)
-            };
-            let wanted = if absolute {
-                "an ISO 8601 date"
-            } else {
-                "an ISO 8601 duration such as 'P1DT2H'"
-            };
-            return read.ok_or_else(|| invalid(format!("'{}' is not {wanted}", super::fields::truncated(&text))));
-        }
-        let number = super::fields::number(text).filter(|value| absolute || *value >= 0.0);
-        let number = number.ok_or_else(|| {
-            invalid(format!(
-                "must be ms or an ISO 8601 text, got {}",
-                super::fields::describe(text)
-            ))
-        })?;
-        Ok(if absolute {
-            number as Millis
-        } else {
-            now.saturating_add(number as Millis)
-        })
+        let target = match method {
+            ClockMethod::Advance => read_advance(argument, &zone, self.clock.now())?,
+            ClockMethod::Set => read_date(argument, &zone)?,
+        };
+        manual::advance(&self.engine().await?, manual, target, timeout).await?;
+        Ok(String::new())
     }
 
     /// Stops claiming, lets handlers finish for `timeout` (default 10 s), hands the rest back, releases the store.
@@ -397,6 +378,36 @@ impl Instance {
     }
 }
 
+/// The time that the argument of `clock.advance(by)` leads to: ms, or an ISO 8601 duration.
+fn read_advance(argument: &str, zone: &Zone, now: Millis) -> Result<Millis> {
+    if let Ok(text) = serde_json::from_str::<String>(argument) {
+        let read = zone.after_duration(now, &text);
+        return read.ok_or_else(|| not_a_time("by", &text, "an ISO 8601 duration such as 'P1DT2H'"));
+    }
+    let by = fields::number(argument).filter(|by| *by >= 0.0);
+    let by = by.ok_or_else(|| not_ms_or_text("by", argument))?;
+    Ok(now.saturating_add(by as Millis))
+}
+
+/// The argument of `clock.set(date)`: ms since 1970, or an ISO 8601 date.
+fn read_date(argument: &str, zone: &Zone) -> Result<Millis> {
+    if let Ok(text) = serde_json::from_str::<String>(argument) {
+        let read = zone.parse_date_time(&text);
+        return read.map_err(|_| not_a_time("date", &text, "an ISO 8601 date"));
+    }
+    let date = fields::number(argument).ok_or_else(|| not_ms_or_text("date", argument))?;
+    Ok(date as Millis)
+}
+
+fn not_a_time(name: &str, text: &str, wanted: &str) -> Error {
+    Problem::new(name, format!("'{}' is not {wanted}", fields::truncated(text))).into()
+}
+
+fn not_ms_or_text(name: &str, argument: &str) -> Error {
+    let got = fields::describe(argument);
+    Problem::new(name, format!("must be ms or an ISO 8601 text, got {got}")).into()
+}
+
 /// The text of a log line, cut to a length a store can bear.
 fn log_line(json: &str) -> Box<str> {
     let mut text: String = serde_json::from_str(json).unwrap_or_default();
@@ -406,13 +417,12 @@ fn log_line(json: &str) -> Box<str> {
 
 /// `{ timeout }` in ms.
 fn read_timeout(options: &str) -> Result<Option<Duration>> {
-    let invalid = |problems| Error::invalid(ErrorCode::ValidationError, problems);
-    let mut fields = super::fields::Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    let mut fields = Fields::read(options, "options")?;
     fields.refuse_unknown(&["timeout", "signals"]);
     let timeout = fields.integer("timeout", 0, MAX_TIMEOUT_MS);
     if fields.problems.is_empty() {
         Ok(timeout.map(|timeout| Duration::from_millis(timeout.unsigned_abs())))
     } else {
-        Err(invalid(fields.problems))
+        Err(Error::invalid(fields.problems))
     }
 }

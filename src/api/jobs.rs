@@ -25,26 +25,18 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Shortest time between two looks, however much happens in the store.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-pub(super) fn invalid(problems: Vec<Problem>) -> Error {
-    Error::invalid(ErrorCode::ValidationError, problems)
-}
-
 pub(super) fn not_found(id: &str) -> Error {
     let message = format!(
         "no job has the id '{}'; it may have been deleted by retention",
         super::fields::truncated(id)
     );
-    Error::invalid(ErrorCode::NotFound, vec![Problem::new("id", message)])
+    Problem::new("id", message).with_code(ErrorCode::NotFound).into()
 }
 
 /// Reads the id argument of a method.
 pub(super) fn read_id(text: &str) -> Result<JobId> {
-    let id: String = serde_json::from_str(text).map_err(|_| {
-        invalid(vec![Problem::new(
-            "id",
-            format!("must be a string, got {}", describe(text)),
-        )])
-    })?;
+    let id: String = serde_json::from_str(text)
+        .map_err(|_| Problem::new("id", format!("must be a string, got {}", describe(text))))?;
     // An id of another shape belongs to no job; that is all there is to say about it.
     JobId::parse(&id).ok_or_else(|| not_found(&id))
 }
@@ -118,7 +110,7 @@ pub async fn list(engine: &Engine, filter: &str) -> Result<String> {
 }
 
 fn read_list(engine: &Engine, text: &str) -> Result<ListFilter> {
-    let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
+    let mut fields = Fields::read(text, "")?;
     let known: Vec<&str> = CONDITION_FIELDS
         .into_iter()
         .chain(["limit", "cursor", "offset", "count"])
@@ -144,7 +136,7 @@ fn read_list(engine: &Engine, text: &str) -> Result<ListFilter> {
     if fields.problems.is_empty() {
         Ok(filter)
     } else {
-        Err(invalid(fields.problems))
+        Err(Error::invalid(fields.problems))
     }
 }
 
@@ -163,11 +155,11 @@ fn read_cursor(fields: &mut Fields<'_>) -> Option<i64> {
 /// `VALIDATION_ERROR` for an unknown filter.
 pub async fn stats(engine: &Engine, filter: &str) -> Result<String> {
     engine.load_routes().await?;
-    let mut fields = Fields::read(filter, "").map_err(|problem| invalid(vec![problem]))?;
+    let mut fields = Fields::read(filter, "")?;
     fields.refuse_unknown(&["product", "env", "namespace"]);
     let routes = read_routes(engine, &mut fields);
     if !fields.problems.is_empty() {
-        return Err(invalid(fields.problems));
+        return Err(Error::invalid(fields.problems));
     }
     let routes = exclude_internal_routes(engine, routes);
     to_json(&StatsView::new(&engine.store.stats(routes).await?))
@@ -179,13 +171,13 @@ pub async fn stats(engine: &Engine, filter: &str) -> Result<String> {
 /// `NOT_FOUND`, `VALIDATION_ERROR`.
 pub async fn history(engine: &Engine, id: &str, options: &str) -> Result<String> {
     let id = read_id(id)?;
-    let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    let mut fields = Fields::read(options, "options")?;
     fields.refuse_unknown(&["limit"]);
     let limit = fields
         .integer("limit", 1, MAX_HISTORY_LIMIT)
         .unwrap_or(DEFAULT_HISTORY_LIMIT);
     if !fields.problems.is_empty() {
-        return Err(invalid(fields.problems));
+        return Err(Error::invalid(fields.problems));
     }
     let history = engine.store.history(&id, usize::try_from(limit).unwrap_or(0)).await?;
     to_json(&HistoryView::new(
@@ -227,11 +219,11 @@ pub async fn logs(engine: &Engine, id: &str) -> Result<String> {
 /// The run's own error; `CANCELLED`; `TIMEOUT`; `NOT_FOUND`.
 pub async fn wait(engine: &Engine, id: &str, options: &str) -> Result<String> {
     let id = read_id(id)?;
-    let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    let mut fields = Fields::read(options, "options")?;
     fields.refuse_unknown(&["timeout"]);
     let timeout = fields.integer("timeout", 0, 9_007_199_254_740_991);
     if !fields.problems.is_empty() {
-        return Err(invalid(fields.problems));
+        return Err(Error::invalid(fields.problems));
     }
     let first = record(engine, &id).await?;
     engine.watch_other_processes(true);

@@ -8,7 +8,7 @@ use crate::cron::Zone;
 use crate::engine::inputs::{ExpressionResolver, SecretStore, SessionVerifier};
 use crate::engine::routing::WorkerFilter;
 use crate::engine::{EngineConfig, WorkerConfig};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::expr::Limits;
 use crate::model::Namespace;
 use crate::store::postgres::Address;
@@ -70,31 +70,13 @@ pub struct Options {
 /// # Errors
 /// `VALIDATION_ERROR` with every problem.
 pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Options> {
-    let invalid = |problems| Error::invalid(ErrorCode::ValidationError, problems);
-    let mut fields = Fields::read(text, "options").map_err(|problem| invalid(vec![problem]))?;
-    fields.refuse_unknown(&[
-        "accessKey",
-        "product",
-        "env",
-        "store",
-        "worker",
-        "timezone",
-        "clock",
-        "retention",
-        "durability",
-        "logger",
-        "maxInputBytes",
-        "resources",
-        "secrets",
-        "inputSecrets",
-        "expressions",
-        "outbound",
-    ]);
-    let manual = fields
+    let mut fields = Fields::read(text, "options")?;
+    fields.refuse_unknown(&OPTION_FIELDS);
+    let manual_clock = fields
         .one_of("clock", &[("system", false), ("manual", true)])
         .unwrap_or(false);
     let store = read_store(&mut fields, environment);
-    if manual && !matches!(store, Some(StoreLocation::Memory(None)) | None) {
+    if manual_clock && !matches!(store, Some(StoreLocation::Memory(None)) | None) {
         fields.problem("clock", "'manual' needs a store of its own: use `store: 'memory:'`");
     }
     let given = read_secrets(&mut fields, environment);
@@ -103,41 +85,69 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
     let expressions = Arc::new(ExpressionResolver::new(read_limits(&mut fields), Arc::clone(&secrets)));
     let resources = Arc::new(read_resources(&mut fields));
     let sessions = Arc::new(SessionVerifier::new(Arc::clone(&resources), Arc::clone(&expressions)));
-    let options = Options {
-        defaults: Defaults {
-            product: fields.tag("product").map(|tag| tag.as_ref().into()),
-            env: fields.tag("env").map(|tag| tag.as_ref().into()),
-            timezone: read_timezone(&mut fields),
-            max_input_bytes: fields
-                .integer("maxInputBytes", 1, MAX_INPUT_BYTES)
-                .and_then(|bytes| usize::try_from(bytes).ok())
-                .unwrap_or(Defaults::default().max_input_bytes),
-            expressions: Arc::clone(&expressions),
-            sessions: Arc::clone(&sessions),
-        },
-        store: store.unwrap_or(StoreLocation::Memory(None)),
-        durability: fields
-            .one_of(
-                "durability",
-                &[("full", Durability::Full), ("relaxed", Durability::Relaxed)],
-            )
-            .unwrap_or_default(),
-        engine: EngineConfig {
-            worker: read_worker(&mut fields),
-            retention: read_retention(&mut fields),
-            manual_clock: manual,
-            secrets,
-            resources,
-            outbound: read_outbound(&mut fields),
-            expressions,
-            sessions,
-            ..EngineConfig::default()
-        },
+    let defaults = read_defaults(&mut fields, Arc::clone(&expressions), Arc::clone(&sessions));
+    let durability = fields
+        .one_of(
+            "durability",
+            &[("full", Durability::Full), ("relaxed", Durability::Relaxed)],
+        )
+        .unwrap_or_default();
+    let engine = EngineConfig {
+        worker: read_worker(&mut fields),
+        retention: read_retention(&mut fields),
+        manual_clock,
+        secrets,
+        resources,
+        outbound: read_outbound(&mut fields),
+        expressions,
+        sessions,
+        ..EngineConfig::default()
     };
-    if fields.problems.is_empty() {
-        Ok(options)
-    } else {
-        Err(invalid(fields.problems))
+    if !fields.problems.is_empty() {
+        return Err(Error::invalid(fields.problems));
+    }
+    Ok(Options {
+        defaults,
+        store: store.unwrap_or(StoreLocation::Memory(None)),
+        durability,
+        engine,
+    })
+}
+
+const OPTION_FIELDS: [&str; 16] = [
+    "accessKey",
+    "product",
+    "env",
+    "store",
+    "worker",
+    "timezone",
+    "clock",
+    "retention",
+    "durability",
+    "logger",
+    "maxInputBytes",
+    "resources",
+    "secrets",
+    "inputSecrets",
+    "expressions",
+    "outbound",
+];
+
+fn read_defaults(
+    fields: &mut Fields<'_>,
+    expressions: Arc<ExpressionResolver>,
+    sessions: Arc<SessionVerifier>,
+) -> Defaults {
+    Defaults {
+        product: fields.tag("product").map(|tag| tag.as_ref().into()),
+        env: fields.tag("env").map(|tag| tag.as_ref().into()),
+        timezone: read_timezone(fields),
+        max_input_bytes: fields
+            .integer("maxInputBytes", 1, MAX_INPUT_BYTES)
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .unwrap_or(Defaults::default().max_input_bytes),
+        expressions,
+        sessions,
     }
 }
 

@@ -28,26 +28,19 @@ const SCHEDULE_FIELDS: [&str; 10] = [
     "spread",
 ];
 
-/// When a job runs.
-#[derive(Clone, Debug, Default)]
+/// When a job runs, with what was parsed on the way, so that nobody parses it again.
+#[derive(Debug, Default)]
 pub struct Plan {
-    /// Its first run. `None`: a recurring job that is over before it begins.
+    /// Its first run, ms. `None`: a recurring job that is over before it begins.
     pub due: Option<Millis>,
     /// Its recurrence.
     pub recurrence: Option<Recurrence>,
+    /// The occurrences of the recurrence.
+    timetable: Option<Timetable>,
+    /// The zone that the schedule itself names.
+    pub named_zone: Option<Zone>,
     /// What to tell the log.
     pub warning: Option<String>,
-}
-
-/// A plan, if there is one, and what kind of mistake stood in its way.
-#[derive(Debug)]
-pub struct ParsedSchedule {
-    /// The plan.
-    pub value: Option<Plan>,
-    /// The most specific code for what is wrong.
-    pub code: ErrorCode,
-    /// How many of the problems noted are the schedule's.
-    pub problems: usize,
 }
 
 /// Reads the field `schedule`; problems are noted in `fields`. `seed` fixes the place of the job within its `spread`.
@@ -56,112 +49,153 @@ pub fn read_schedule(
     timezone: &str,
     seed: impl FnOnce() -> String,
     now: Millis,
-) -> ParsedSchedule {
-    let Some(mut inner) = fields.object("schedule") else {
-        let sound = fields.raw("schedule").is_none();
-        let value = sound.then(|| Plan {
+) -> Option<Plan> {
+    if fields.raw("schedule").is_none() {
+        return Some(Plan {
             due: Some(now),
             ..Plan::default()
         });
-        return ParsedSchedule {
-            value,
-            code: ErrorCode::ValidationError,
-            problems: 0,
-        };
-    };
-    let mut code = ErrorCode::ValidationError;
-    let value = read_plan(&mut inner, &mut code, timezone, &seed(), now);
-    let problems = inner.problems.len();
+    }
+    let mut inner = fields.object("schedule")?;
+    let plan = read_plan(&mut inner, timezone, Some(&seed()), now);
     fields.absorb(inner);
-    ParsedSchedule {
-        value: value.filter(|_| problems == 0),
-        code,
-        problems,
+    plan
+}
+
+/// Reads a schedule. Without a `seed` its `spread` has no effect.
+fn read_plan(fields: &mut Fields<'_>, timezone: &str, seed: Option<&str>, now: Millis) -> Option<Plan> {
+    let parts = ScheduleParts::read(fields, timezone);
+    unify_codes(&mut fields.problems);
+    parts.filter(|_| fields.problems.is_empty())?.plan(seed, now)
+}
+
+/// To whoever wrote it a schedule is one thing: its problems all have the most specific code among them.
+fn unify_codes(problems: &mut [Problem]) {
+    const MOST_SPECIFIC_FIRST: [ErrorCode; 3] = [
+        ErrorCode::InvalidCron,
+        ErrorCode::InvalidTimezone,
+        ErrorCode::InvalidSchedule,
+    ];
+    let found = |code: &ErrorCode| problems.iter().any(|problem| problem.code == *code);
+    if let Some(code) = MOST_SPECIFIC_FIRST.into_iter().find(found) {
+        problems.iter_mut().for_each(|problem| problem.code = code);
     }
 }
 
-fn read_plan(fields: &mut Fields<'_>, code: &mut ErrorCode, timezone: &str, seed: &str, now: Millis) -> Option<Plan> {
-    fields.refuse_unknown(&SCHEDULE_FIELDS);
-    let zone = read_zone(fields, code, timezone);
-    let start_at = read_instant(fields, "start_at", zone.as_ref());
-    let end_at = read_instant(fields, "endDate", zone.as_ref());
-    let limit = fields.integer("limit", 1, MAX_INTERVAL_MS);
-    let every = fields.integer("every", 1, MAX_INTERVAL_MS);
-    let cron = read_cron(fields, code);
-    if fields.raw("limit").is_some() && limit.is_none() || fields.raw("every").is_some() && every.is_none() {
-        *code = schedule_code(*code);
-    }
-    let dst = read_dst(fields);
-    let misfire = fields.one_of(
-        "misfire",
-        &[("once", Misfire::Once), ("skip", Misfire::Skip), ("all", Misfire::All)],
-    );
-    let if_running = fields.one_of("ifRunning", &[("skip", IfRunning::Skip), ("allow", IfRunning::Allow)]);
-    let spread = fields.integer("spread", 0, MAX_INTERVAL_MS);
-    check_combination(fields, code, start_at, end_at);
-    if !fields.problems.is_empty() {
-        return None;
-    }
-    let zone = zone?;
-    let rule = match (cron, every) {
-        (Some(text), _) => Rule::Cron {
-            text: text.into(),
-            tz: zone.name().into(),
-        },
-        (None, Some(interval)) => Rule::Every {
-            interval,
-            anchor: start_at.unwrap_or(now),
-        },
-        (None, None) => {
-            return Some(Plan {
-                due: Some(start_at.unwrap_or(now).max(now)),
-                ..Plan::default()
-            });
+/// The fields of a schedule, read and parsed.
+struct ScheduleParts {
+    zone: Zone,
+    /// The zone is the schedule's own.
+    names_zone: bool,
+    start_at: Option<Millis>,
+    end_at: Option<Millis>,
+    limit: Option<i64>,
+    every: Option<i64>,
+    cron: Option<(String, CronExpr)>,
+    dst: Dst,
+    misfire: Misfire,
+    if_running: IfRunning,
+    spread: i64,
+}
+
+impl ScheduleParts {
+    /// `None`: there is a problem with it.
+    fn read(fields: &mut Fields<'_>, timezone: &str) -> Option<Self> {
+        fields.refuse_unknown(&SCHEDULE_FIELDS);
+        let zone = read_zone(fields, timezone);
+        let start_at = read_instant(fields, "start_at", zone.as_ref());
+        let end_at = read_instant(fields, "endDate", zone.as_ref());
+        let before = fields.problems.len();
+        let limit = fields.integer("limit", 1, MAX_INTERVAL_MS);
+        let every = fields.integer("every", 1, MAX_INTERVAL_MS);
+        for problem in &mut fields.problems[before..] {
+            problem.code = ErrorCode::InvalidSchedule;
         }
-    };
-    let recurrence = Recurrence {
-        rule,
-        start_at,
-        limit,
-        end_at,
-        dst: dst.unwrap_or_default(),
-        misfire: misfire.unwrap_or_default(),
-        if_running: if_running.unwrap_or_default(),
-        offset: spread_offset(seed, spread.unwrap_or(0)),
-    };
-    first_occurrence(fields, code, recurrence, now)
-}
+        let cron = read_cron(fields);
+        let dst = read_dst(fields).unwrap_or_default();
+        let misfire = fields
+            .one_of(
+                "misfire",
+                &[("once", Misfire::Once), ("skip", Misfire::Skip), ("all", Misfire::All)],
+            )
+            .unwrap_or_default();
+        let if_running = fields
+            .one_of("ifRunning", &[("skip", IfRunning::Skip), ("allow", IfRunning::Allow)])
+            .unwrap_or_default();
+        let spread = fields.integer("spread", 0, MAX_INTERVAL_MS).unwrap_or(0);
+        check_combination(fields, start_at, end_at);
+        Some(Self {
+            zone: zone?,
+            names_zone: fields.raw("tz").is_some(),
+            start_at,
+            end_at,
+            limit,
+            every,
+            cron,
+            dst,
+            misfire,
+            if_running,
+            spread,
+        })
+    }
 
-fn first_occurrence(
-    fields: &mut Fields<'_>,
-    code: &mut ErrorCode,
-    recurrence: Recurrence,
-    now: Millis,
-) -> Option<Plan> {
-    let timetable = match Timetable::compile(&recurrence) {
-        Ok(timetable) => timetable,
-        Err(error) => {
-            *code = error.code;
-            fields.problem("cron", error.message);
-            return None;
+    fn plan(self, seed: Option<&str>, now: Millis) -> Option<Plan> {
+        let named_zone = self.names_zone.then_some(self.zone);
+        let (recurrence, timetable) = match (&self.cron, self.every) {
+            (Some((text, expression)), _) => {
+                let recurrence = self.recurrence(
+                    Rule::Cron {
+                        text: text.as_str().into(),
+                        tz: self.zone.name().into(),
+                    },
+                    seed,
+                );
+                let timetable = Timetable::of_cron(*expression, self.zone, &recurrence);
+                (recurrence, timetable)
+            }
+            (None, Some(interval)) => {
+                let anchor = self.start_at.unwrap_or(now);
+                let recurrence = self.recurrence(Rule::Every { interval, anchor }, seed);
+                let timetable = Timetable::of_interval(interval, anchor, &recurrence);
+                (recurrence, timetable)
+            }
+            (None, None) => {
+                return Some(Plan {
+                    due: Some(self.start_at.unwrap_or(now).max(now)),
+                    named_zone,
+                    ..Plan::default()
+                });
+            }
+        };
+        let due = timetable.first(now);
+        let warning = self.end_at.filter(|_| due.is_none()).map(|end| {
+            let end = Zone::utc().to_iso(end);
+            format!("its endDate {end} is past: the job is kept as completed and never runs")
+        });
+        Some(Plan {
+            due,
+            recurrence: Some(recurrence),
+            timetable: Some(timetable),
+            named_zone,
+            warning,
+        })
+    }
+
+    fn recurrence(&self, rule: Rule, seed: Option<&str>) -> Recurrence {
+        Recurrence {
+            rule,
+            start_at: self.start_at,
+            limit: self.limit,
+            end_at: self.end_at,
+            dst: self.dst,
+            misfire: self.misfire,
+            if_running: self.if_running,
+            offset: seed.map_or(0, |seed| spread_offset(seed, self.spread)),
         }
-    };
-    let due = timetable.first(now);
-    let warning = match (due, recurrence.end_at) {
-        (None, Some(end)) => Some(format!(
-            "its endDate {} is past: the job is kept as completed and never runs",
-            Zone::utc().to_iso(end)
-        )),
-        _ => None,
-    };
-    Some(Plan {
-        due,
-        recurrence: Some(recurrence),
-        warning,
-    })
+    }
 }
 
-fn read_zone(fields: &mut Fields<'_>, code: &mut ErrorCode, timezone: &str) -> Option<Zone> {
+fn read_zone(fields: &mut Fields<'_>, timezone: &str) -> Option<Zone> {
     let name = match fields.raw("tz") {
         Some(_) => fields.string("tz")?,
         None => timezone.into(),
@@ -169,8 +203,7 @@ fn read_zone(fields: &mut Fields<'_>, code: &mut ErrorCode, timezone: &str) -> O
     match Zone::get(&name) {
         Ok(zone) => Some(zone),
         Err(unknown) => {
-            *code = ErrorCode::InvalidTimezone;
-            fields.problem("tz", unknown.to_string());
+            fields.problem_of(ErrorCode::InvalidTimezone, "tz", unknown.to_string());
             None
         }
     }
@@ -201,19 +234,18 @@ pub fn read_instant(fields: &mut Fields<'_>, name: &str, zone: Option<&Zone>) ->
     instant
 }
 
-fn read_cron(fields: &mut Fields<'_>, code: &mut ErrorCode) -> Option<String> {
+fn read_cron(fields: &mut Fields<'_>) -> Option<(String, CronExpr)> {
     let text = fields.string("cron")?;
     match CronExpr::parse(&text) {
         Ok(expression) => {
             if expression.never_matches() {
-                *code = ErrorCode::InvalidSchedule;
-                fields.problem("cron", format!("`{text}` matches no date that exists"));
+                let message = format!("`{text}` matches no date that exists");
+                fields.problem_of(ErrorCode::InvalidSchedule, "cron", message);
             }
-            Some(text.into_owned())
+            Some((text.into_owned(), expression))
         }
         Err(error) => {
-            *code = ErrorCode::InvalidCron;
-            fields.problem("cron", error.to_string());
+            fields.problem_of(ErrorCode::InvalidCron, "cron", error.to_string());
             None
         }
     }
@@ -240,38 +272,30 @@ fn read_dst(fields: &mut Fields<'_>) -> Option<Dst> {
 }
 
 /// What makes no sense together.
-fn check_combination(fields: &mut Fields<'_>, code: &mut ErrorCode, start_at: Option<Millis>, end_at: Option<Millis>) {
-    let recurring = fields.raw("cron").is_some() || fields.raw("every").is_some();
-    let before = fields.problems.len();
-    if fields.raw("cron").is_some() && fields.raw("every").is_some() {
-        fields.problem("every", "cannot be combined with `cron`; give one of them");
+fn check_combination(fields: &mut Fields<'_>, start_at: Option<Millis>, end_at: Option<Millis>) {
+    let (has_cron, has_every) = (fields.raw("cron").is_some(), fields.raw("every").is_some());
+    let recurring = has_cron || has_every;
+    let needing_recurrence =
+        ["limit", "endDate", "misfire", "ifRunning", "spread"].map(|name| (name, fields.raw(name).is_some()));
+    let has_dst = fields.raw("dst").is_some();
+    let mut refuse = |name, message| fields.problem_of(ErrorCode::InvalidSchedule, name, message);
+    if has_cron && has_every {
+        refuse("every", "cannot be combined with `cron`; give one of them");
     }
     if !recurring {
-        for name in ["limit", "endDate", "misfire", "ifRunning", "spread"] {
-            if fields.raw(name).is_some() {
-                fields.problem(name, "needs `cron` or `every`; a one-off job has one run");
+        for (name, given) in needing_recurrence {
+            if given {
+                refuse(name, "needs `cron` or `every`; a one-off job has one run");
             }
         }
     }
-    if fields.raw("dst").is_some() && fields.raw("cron").is_none() {
-        fields.problem("dst", "needs `cron`; an interval does not look at the local clock");
+    if has_dst && !has_cron {
+        refuse("dst", "needs `cron`; an interval does not look at the local clock");
     }
     if let (Some(start), Some(end)) = (start_at, end_at)
         && end < start
     {
-        fields.problem("endDate", "is before `start_at`: no run could ever happen");
-    }
-    if fields.problems.len() > before {
-        *code = schedule_code(*code);
-    }
-}
-
-/// `INVALID_SCHEDULE`, unless something more specific is wrong already.
-fn schedule_code(code: ErrorCode) -> ErrorCode {
-    if code == ErrorCode::ValidationError {
-        ErrorCode::InvalidSchedule
-    } else {
-        code
+        refuse("endDate", "is before `start_at`: no run could ever happen");
     }
 }
 
@@ -289,12 +313,8 @@ fn spread_offset(seed: &str, spread: i64) -> i64 {
 /// # Errors
 /// As a dispatch with that schedule.
 pub fn read_plan_of(text: &str, timezone: &str, seed: &str, now: Millis) -> Result<Plan> {
-    let mut fields =
-        Fields::read(text, "schedule").map_err(|problem| Error::invalid(ErrorCode::ValidationError, vec![problem]))?;
-    let mut code = ErrorCode::ValidationError;
-    let plan = read_plan(&mut fields, &mut code, timezone, seed, now);
-    plan.filter(|_| fields.problems.is_empty())
-        .ok_or_else(|| Error::invalid(code, fields.problems))
+    let mut fields = Fields::read(text, "schedule")?;
+    read_plan(&mut fields, timezone, Some(seed), now).ok_or_else(|| Error::invalid(fields.problems))
 }
 
 /// `jobs.preview`: when the schedule in `text` would run, from `from` in `options` or from `now`.
@@ -302,39 +322,24 @@ pub fn read_plan_of(text: &str, timezone: &str, seed: &str, now: Millis) -> Resu
 /// # Errors
 /// As a dispatch with that schedule.
 pub fn read_preview(text: &str, options: Option<&str>, timezone: &str, now: Millis) -> Result<Vec<Millis>> {
-    let invalid = |problem| Error::invalid(ErrorCode::ValidationError, vec![problem]);
-    let mut asked = Fields::read(options.unwrap_or("{}"), "options").map_err(invalid)?;
+    let mut asked = Fields::read(options.unwrap_or("{}"), "options")?;
     asked.refuse_unknown(&["from", "count"]);
     let zone = Zone::get(timezone).unwrap_or_else(|_| Zone::utc());
     let from = read_instant(&mut asked, "from", Some(&zone)).unwrap_or(now);
     let count = asked.integer("count", 0, MAX_PREVIEW_RUNS).unwrap_or(5);
 
-    let mut schedule = Fields::read(text, "schedule").map_err(invalid)?;
-    let mut code = ErrorCode::ValidationError;
-    let plan = read_plan(&mut schedule, &mut code, timezone, "", from);
-    let only_schedule = asked.problems.is_empty();
+    let mut schedule = Fields::read(text, "schedule")?;
+    // The place within a `spread` depends on the job, and there is none.
+    let plan = read_plan(&mut schedule, timezone, None, from);
     schedule.absorb(asked);
-    let problems: Vec<Problem> = std::mem::take(&mut schedule.problems);
-    let Some(plan) = plan.filter(|_| problems.is_empty()) else {
-        return Err(Error::invalid(
-            if only_schedule {
-                code
-            } else {
-                ErrorCode::ValidationError
-            },
-            problems,
-        ));
+    let Some(plan) = plan.filter(|_| schedule.problems.is_empty()) else {
+        return Err(Error::invalid(schedule.problems));
     };
-    let Some(recurrence) = plan.recurrence else {
+    let (Some(recurrence), Some(timetable)) = (plan.recurrence, plan.timetable) else {
         return Ok(plan.due.into_iter().take(usize::try_from(count).unwrap_or(0)).collect());
     };
-    // The place within a `spread` depends on the job, and there is none.
-    let timetable = Timetable::compile(&Recurrence {
-        offset: 0,
-        ..recurrence.clone()
-    })?;
     let runs = recurrence.limit.unwrap_or(i64::MAX).min(count);
-    Ok(std::iter::successors(timetable.first(from), |at| timetable.after(*at))
+    Ok(std::iter::successors(plan.due, |at| timetable.after(*at))
         .take(usize::try_from(runs).unwrap_or(0))
         .collect())
 }

@@ -3,9 +3,12 @@
 //! Tokens are not stored. A refresh token is stored as its hash, and is good once; a session that is revoked is
 //! remembered until the last of its tokens has ended.
 
+use super::dispatch::Defaults;
 use super::fields::{Fields, describe};
-use super::instance::Instance;
+use super::jobs::to_json;
+use super::method::SessionsMethod;
 use crate::clock::Millis;
+use crate::engine::Engine;
 use crate::engine::inputs::{SessionCheck, SessionKeys, entry_space, revocation_key};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::job::Session;
@@ -57,25 +60,43 @@ struct SessionRequest<'a> {
     token: Option<Box<str>>,
 }
 
-/// Answers `sessions.start`, `verify`, `refresh` or `revoke`.
-///
-/// # Errors
-/// What the method documents.
-pub(super) async fn call(instance: &Instance, method: &str, text: &str) -> Result<String> {
-    let engine = instance.engine().await?;
-    let store = &*engine.store;
-    match method {
-        "sessions.start" => start(instance, store, text).await,
-        "sessions.verify" => verify(instance, store, text).await,
-        "sessions.refresh" => refresh(instance, store, text).await,
-        "sessions.revoke" => revoke(instance, store, text).await,
-        _ => Err(Error::new(ErrorCode::NotFound, format!("there is no method {method}"))),
+/// What the methods work with.
+struct Context<'a> {
+    engine: &'a Engine,
+    defaults: &'a Defaults,
+}
+
+impl Context<'_> {
+    fn store(&self) -> &dyn Store {
+        &*self.engine.store
+    }
+
+    fn now(&self) -> Millis {
+        self.engine.clock.now()
     }
 }
 
-fn read<'a>(instance: &Instance, text: &'a str, known: &[&str]) -> Result<SessionRequest<'a>> {
-    let invalid = |problems| Error::invalid(ErrorCode::ValidationError, problems);
-    let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
+/// Answers a method of `ductape.sessions`.
+///
+/// # Errors
+/// What the method documents.
+pub(super) async fn call(
+    engine: &Engine,
+    defaults: &Defaults,
+    method: SessionsMethod,
+    argument: &str,
+) -> Result<String> {
+    let context = Context { engine, defaults };
+    match method {
+        SessionsMethod::Start => start(&context, argument).await,
+        SessionsMethod::Verify => verify(&context, argument).await,
+        SessionsMethod::Refresh => refresh(&context, argument).await,
+        SessionsMethod::Revoke => revoke(&context, argument).await,
+    }
+}
+
+fn read<'a>(context: &Context<'_>, text: &'a str, known: &[&str]) -> Result<SessionRequest<'a>> {
+    let mut fields = Fields::read(text, "")?;
     fields.refuse_unknown(&[&["product", "env", "tag"], known].concat());
     let mut token: Option<Box<str>> = fields.string("token").map(|token| token.as_ref().into());
     let mut tag: Option<Box<str>> = fields.tag("tag").map(|tag| tag.as_ref().into());
@@ -86,7 +107,7 @@ fn read<'a>(instance: &Instance, text: &'a str, known: &[&str]) -> Result<Sessio
     }
     let product = match fields.tag("product") {
         Some(product) => Some(Box::from(product.as_ref())),
-        None => instance.options.defaults.product.clone(),
+        None => context.defaults.product.clone(),
     };
     if product.is_none() {
         fields.problem("product", "is missing; give it here or as `product` of the constructor");
@@ -101,17 +122,17 @@ fn read<'a>(instance: &Instance, text: &'a str, known: &[&str]) -> Result<Sessio
             tag,
             token,
         }),
-        _ => Err(invalid(fields.problems)),
+        _ => Err(Error::invalid(fields.problems)),
     }
 }
 
 fn invalid_field(name: &str, message: &str) -> Error {
-    Error::invalid(ErrorCode::ValidationError, vec![Problem::new(name, message)])
+    Problem::new(name, message).into()
 }
 
 /// The keys of the session resource of a request.
-async fn keys_of(instance: &Instance, request: &SessionRequest<'_>) -> Result<Arc<SessionKeys>> {
-    let sessions = &instance.options.engine.sessions;
+async fn keys_of(context: &Context<'_>, request: &SessionRequest<'_>) -> Result<Arc<SessionKeys>> {
+    let sessions = &context.defaults.sessions;
     let keys = sessions.session_keys(&request.product, &request.tag).await?;
     keys.ok_or_else(|| {
         let message = format!(
@@ -122,8 +143,8 @@ async fn keys_of(instance: &Instance, request: &SessionRequest<'_>) -> Result<Ar
     })
 }
 
-async fn start(instance: &Instance, store: &dyn Store, text: &str) -> Result<String> {
-    let request = read(instance, text, &["data"])?;
+async fn start(context: &Context<'_>, text: &str) -> Result<String> {
+    let request = read(context, text, &["data"])?;
     let data = request.fields.raw("data").unwrap_or("{}");
     let given = Fields::read(data, "data")
         .map_err(|_| invalid_field("data", &format!("must be an object, got {}", describe(data))))?;
@@ -139,14 +160,13 @@ async fn start(instance: &Instance, store: &dyn Store, text: &str) -> Result<Str
             &format!("is {} bytes of JSON, the limit is {MAX_DATA_BYTES}", data.len()),
         ));
     }
-    let keys = keys_of(instance, &request).await?;
-    issue(instance, store, &request, &keys, &random(16)?, data).await
+    let keys = keys_of(context, &request).await?;
+    issue(context, &request, &keys, &random(16)?, data).await
 }
 
 /// Makes a token and a refresh token of a session.
 async fn issue(
-    instance: &Instance,
-    store: &dyn Store,
+    context: &Context<'_>,
     request: &SessionRequest<'_>,
     keys: &SessionKeys,
     sid: &str,
@@ -156,7 +176,7 @@ async fn issue(
         let message = "has no key to sign with; give it a `secret` or a `privateKey`";
         return Err(invalid_field(&format!("resources.sessions.{}", request.tag), message));
     };
-    let now = instance.now();
+    let now = context.now();
     let expires_at = now.saturating_add(keys.resource.expiry);
     let (issued, end) = (now.div_euclid(1000), expires_at.div_euclid(1000));
     let inner = data.trim().trim_start_matches('{').trim_start();
@@ -171,7 +191,7 @@ async fn issue(
         value: to_json(&record)?.into(),
         expires: now.saturating_add(REFRESH_TOKEN_LIFETIME_MS),
     };
-    store.put_entry(entry).await?;
+    context.store().put_entry(entry).await?;
     to_json(&StartedSession {
         token: format!("{}:{token}", request.tag),
         refresh_token,
@@ -179,9 +199,10 @@ async fn issue(
     })
 }
 
-async fn verify(instance: &Instance, store: &dyn Store, text: &str) -> Result<String> {
-    let request = read(instance, text, &["token"])?;
-    let payload = verified_payload(instance, store, &request, Some(instance.now())).await?;
+async fn verify(context: &Context<'_>, text: &str) -> Result<String> {
+    let request = read(context, text, &["token"])?;
+    let payload = verified_payload(context, &request, Some(context.now())).await?;
+    let payload = payload.ok_or_else(|| sessions::unauthorized("was revoked"))?;
     let data = serde_json::from_str(&payload.claims).map_err(|_| sessions::unauthorized("has unreadable claims"))?;
     to_json(&VerifiedSession {
         tag: &request.tag,
@@ -190,17 +211,16 @@ async fn verify(instance: &Instance, store: &dyn Store, text: &str) -> Result<St
     })
 }
 
-/// What the token of a request says, once it is found right.
+/// What the token of a request says, once it is found right; with `now`, valid at that time. `None`: its session was revoked.
 async fn verified_payload(
-    instance: &Instance,
-    store: &dyn Store,
+    context: &Context<'_>,
     request: &SessionRequest<'_>,
     now: Option<Millis>,
-) -> Result<sessions::TokenPayload> {
+) -> Result<Option<sessions::TokenPayload>> {
     let Some(token) = &request.token else {
         return Err(invalid_field("token", "is missing; it must be a string"));
     };
-    let keys = keys_of(instance, request).await?;
+    let keys = keys_of(context, request).await?;
     if keys.verifying.is_none() {
         let message = "has no key to check tokens with; give it a `secret`, a `publicKey` or `jwks`";
         return Err(invalid_field(&format!("resources.sessions.{}", request.tag), message));
@@ -209,55 +229,55 @@ async fn verified_payload(
         tag: request.tag.clone(),
         token: token.clone(),
     };
-    let sessions = &instance.options.engine.sessions;
-    match sessions.verify(store, &request.product, &session, now).await? {
-        SessionCheck::Verified(payload) | SessionCheck::Unverified(payload) => Ok(payload),
-        SessionCheck::Unknown(why) => Err(Error::new(ErrorCode::NotFound, why)),
+    let sessions = &context.defaults.sessions;
+    let checked = sessions
+        .verify_unless_revoked(context.store(), &request.product, &session, now)
+        .await?;
+    match checked {
+        Some(SessionCheck::Verified(payload) | SessionCheck::Unverified(payload)) => Ok(Some(payload)),
+        Some(SessionCheck::Unknown(why)) => Err(Error::new(ErrorCode::NotFound, why)),
+        None => Ok(None),
     }
 }
 
-async fn refresh(instance: &Instance, store: &dyn Store, text: &str) -> Result<String> {
-    let mut request = read(instance, text, &["refresh_token"])?;
-    let keys = keys_of(instance, &request).await?;
+async fn refresh(context: &Context<'_>, text: &str) -> Result<String> {
+    let mut request = read(context, text, &["refresh_token"])?;
+    let keys = keys_of(context, &request).await?;
     let Some(token) = request.fields.string("refresh_token") else {
         return Err(invalid_field("refresh_token", "is missing; it must be a string"));
     };
-    let now = instance.now();
-    let taken = store.take_entry(refresh_key(&request, &token), now).await?;
+    let now = context.now();
+    let taken = context.store().take_entry(refresh_key(&request, &token), now).await?;
     let refused = || {
-        let problem = Problem::new(
-            "refresh_token",
-            "is not known: it was used, revoked, or has expired; start a new session",
-        );
-        Error::invalid(ErrorCode::Unauthorized, vec![problem])
+        let message = "is not known: it was used, revoked, or has expired; start a new session";
+        Error::from(Problem::new("refresh_token", message).with_code(ErrorCode::Unauthorized))
     };
     let taken = taken.ok_or_else(refused)?;
     let record: RefreshTokenRecord<'_> = serde_json::from_str(&taken).map_err(|_| refused())?;
-    let revoked = store
+    let revoked = context
+        .store()
         .entry(revocation_key(&request.product, &request.tag, record.sid), Millis::MIN)
         .await?;
     if revoked.is_some() {
         return Err(refused());
     }
-    issue(instance, store, &request, &keys, record.sid, record.data.get()).await
+    issue(context, &request, &keys, record.sid, record.data.get()).await
 }
 
-async fn revoke(instance: &Instance, store: &dyn Store, text: &str) -> Result<String> {
-    let mut request = read(instance, text, &["token", "refresh_token"])?;
-    let now = instance.now();
+async fn revoke(context: &Context<'_>, text: &str) -> Result<String> {
+    let mut request = read(context, text, &["token", "refresh_token"])?;
+    let now = context.now();
     let (id, expires) = match request.fields.string("refresh_token") {
         Some(token) => {
-            let taken = store.take_entry(refresh_key(&request, &token), now).await?;
+            let taken = context.store().take_entry(refresh_key(&request, &token), now).await?;
             let Some(taken) = taken else { return Ok(String::new()) };
             let record: Option<RefreshTokenRecord<'_>> = serde_json::from_str(&taken).ok();
             (record.map(|record| Box::from(record.sid)), now)
         }
         None => {
-            let payload = match verified_payload(instance, store, &request, None).await {
-                Ok(payload) => payload,
-                // Whoever revokes twice has what was asked for.
-                Err(error) if is_revoked(&error) => return Ok(String::new()),
-                Err(error) => return Err(error),
+            // Whoever revokes twice has what was asked for.
+            let Some(payload) = verified_payload(context, &request, None).await? else {
+                return Ok(String::new());
             };
             (payload.id, payload.expires.unwrap_or(i64::MAX))
         }
@@ -276,12 +296,8 @@ async fn revoke(instance: &Instance, store: &dyn Store, text: &str) -> Result<St
             .max(now.saturating_add(REFRESH_TOKEN_LIFETIME_MS))
             .saturating_add(60_000),
     };
-    store.put_entry(entry).await?;
+    context.store().put_entry(entry).await?;
     Ok(String::new())
-}
-
-fn is_revoked(error: &Error) -> bool {
-    error.code == ErrorCode::Unauthorized && error.message.ends_with("was revoked")
 }
 
 /// Where a refresh token is remembered: under its hash, so that the store's file opens no session.
@@ -300,9 +316,4 @@ fn random(bytes: usize) -> Result<String> {
         .fill(&mut buffer)
         .map_err(|_| Error::new(ErrorCode::ServiceUnavailable, "the system gives no random numbers"))?;
     Ok(URL_SAFE_NO_PAD.encode(buffer))
-}
-
-fn to_json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
 }

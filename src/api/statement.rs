@@ -16,12 +16,7 @@ pub async fn statement(engine: &Engine, defaults: &Defaults, namespace: &str, in
     let job = DispatchReader::new(defaults, engine.clock.now())
         .read(namespace, input)?
         .job;
-    let refuse = |path: &str, message: &str| {
-        Err(Error::invalid(
-            ErrorCode::ValidationError,
-            vec![Problem::new(path, message)],
-        ))
-    };
+    let refuse = |path: &str, message: &str| Err(Problem::new(path, message).into());
     if job.on_conflict == OnConflict::Replace {
         return refuse(
             "onConflict",

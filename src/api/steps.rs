@@ -1,43 +1,42 @@
-//! The steps of an attempt that a handler of the program's has: for its side of the package, not for its users.
+//! The steps of an attempt whose handler is the program's: for the JavaScript of the package, not for its users.
 //!
-//! Knows no JavaScript. Invariant: an attempt that is over, or was given up, writes nothing down.
+//! Knows no JavaScript. Invariant: an attempt that has ended, or was given up, records nothing.
 
-use super::instance::Instance;
+use super::method::{Arguments, StepsMethod};
+use crate::engine::Engine;
 use crate::engine::steps::Steps;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::Token;
-use serde_json::value::RawValue;
+use std::sync::Arc;
 
-/// Answers `steps.recall`, `steps.record` and `steps.forget`.
-pub(super) async fn call(instance: &Instance, method: &str, arguments: &[&RawValue]) -> Result<String> {
-    let token: Token = read(arguments.first())?;
-    let engine = instance.engine_if_open().await.ok_or_else(Error::closed)?;
-    let steps = Steps::of_token(&engine, token)?;
+/// Answers `recall(claim)`, `record(claim, tag, result)` and `forget(claim)`.
+///
+/// # Errors
+/// `LEASE_LOST` when the claim is no longer this process's; `VALIDATION_ERROR`; what the store says.
+pub(super) async fn call(engine: &Arc<Engine>, method: StepsMethod, arguments: &Arguments<'_>) -> Result<String> {
+    let token: Token = read(arguments.json(0))?;
+    let steps = Steps::of_token(engine, token)?;
     match method {
-        "steps.recall" => {
+        StepsMethod::Recall => {
             let finished = steps.finished().await?;
             let pairs: Vec<_> = finished.iter().map(|step| (&step.tag, &step.result)).collect();
             serde_json::to_string(&pairs).map_err(|_| unreadable())
         }
-        "steps.record" => {
-            let tag: Box<str> = read(arguments.get(1))?;
-            let result: Option<Box<str>> = match arguments.get(2) {
-                None => None,
-                given => read(given)?,
-            };
+        StepsMethod::Record => {
+            let tag: Box<str> = read(arguments.json(1))?;
+            let result: Option<Box<str>> = read(arguments.json(2))?;
             steps.record(&tag, result.as_deref()).await?;
             Ok(String::new())
         }
-        _ => {
+        StepsMethod::Forget => {
             steps.forget().await?;
             Ok(String::new())
         }
     }
 }
 
-fn read<'a, T: serde::Deserialize<'a>>(argument: Option<&&'a RawValue>) -> Result<T> {
-    let text = argument.map_or("null", |raw| raw.get());
-    serde_json::from_str(text).map_err(|_| unreadable())
+fn read<'a, T: serde::Deserialize<'a>>(json: &'a str) -> Result<T> {
+    serde_json::from_str(json).map_err(|_| unreadable())
 }
 
 fn unreadable() -> Error {

@@ -3,7 +3,7 @@
 //! Invariant: a secret goes in and never comes out.
 
 use super::fields::{Fields, describe, nearest, truncated};
-use super::jobs::{invalid, to_json};
+use super::jobs::to_json;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{EventKind, EventMask, WebhookSecret};
@@ -63,7 +63,7 @@ impl<'a> WebhookView<'a> {
 /// # Errors
 /// `VALIDATION_ERROR` with every problem; `CONFLICT` when there are too many.
 pub async fn set(engine: &Engine, text: &str) -> Result<String> {
-    let mut fields = Fields::read(text, "").map_err(|problem| invalid(vec![problem]))?;
+    let mut fields = Fields::read(text, "")?;
     fields.refuse_unknown(&["url", "events", "secret"]);
     let (url, events, secret) = (
         read_url(&mut fields, &engine.config.outbound),
@@ -71,7 +71,7 @@ pub async fn set(engine: &Engine, text: &str) -> Result<String> {
         read_secret(&mut fields),
     );
     let (Some(url), Some(events), Some(secret), true) = (url, events, secret, fields.problems.is_empty()) else {
-        return Err(invalid(fields.problems));
+        return Err(Error::invalid(fields.problems));
     };
     let webhook = NewWebhook {
         id: format!("wh_{}", Uuid::now_v7()).into(),
@@ -110,7 +110,7 @@ pub async fn list(engine: &Engine) -> Result<String> {
 pub async fn delete(engine: &Engine, text: &str) -> Result<String> {
     let which: String = serde_json::from_str(text).map_err(|_| {
         let message = format!("must be the id or the URL of a webhook, got {}", describe(text));
-        invalid(vec![Problem::new("id", message)])
+        Problem::new("id", message)
     })?;
     // A URL may be spelled as it was given, not only as it is listed.
     let url = Url::parse(&which).map(|url| canonical(url).to_string()).ok();

@@ -38,6 +38,6 @@ impl ExpressionError {
     /// Converts it to the error that an attempt fails with.
     #[must_use]
     pub fn into_error(self) -> Error {
-        Error::invalid(self.code, vec![self.problem])
+        Error::invalid(vec![self.problem.with_code(self.code)])
     }
 }

@@ -1,6 +1,6 @@
 //! The input of a feature: what must be there, and what it is when it is not.
 
-use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::error::{Error, Problem, Result};
 use crate::resources::FeatureInput;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub(super) fn validate_and_fill(declared: Option<&[FeatureInput]>, input: &str) 
     };
     let Ok(given) = serde_json::from_str::<BTreeMap<String, &RawValue>>(input) else {
         let problem = Problem::new("input", "must be an object");
-        return Err(Error::invalid(ErrorCode::ValidationError, vec![problem]));
+        return Err(Error::invalid(vec![problem]));
     };
     let mut problems = Vec::new();
     let mut added = String::new();
@@ -45,7 +45,7 @@ pub(super) fn validate_and_fill(declared: Option<&[FeatureInput]>, input: &str) 
         }
     }
     if !problems.is_empty() {
-        return Err(Error::invalid(ErrorCode::ValidationError, problems));
+        return Err(Error::invalid(problems));
     }
     let is_declared = |name: &str| declared.iter().any(|field| *field.name == *name);
     let mut text = format!("{{{added}");

@@ -3,8 +3,8 @@
 use super::handlers::PendingAttempts;
 use super::message_queue::MessageQueue;
 use super::protocol::NoteKind;
-use crate::api::Instance;
 use crate::api::intake::{DispatchBatch, Intake, PromiseResolver};
+use crate::api::{Instance, Method};
 use crate::error::{Error, ErrorCode, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,18 +105,22 @@ impl InstanceRuntime {
 
     /// Calls a method, whose answer settles the ticket.
     pub fn call(&self, ticket: u64, method: String, arguments: String) {
-        if method != "close" {
+        let method: Method = match method.parse() {
+            Ok(method) => method,
+            Err(error) => return self.queue.answer(ticket, &Err(error)),
+        };
+        if method != Method::Close {
             self.begin();
         }
         let (instance, queue) = (Arc::clone(&self.instance), Arc::clone(&self.queue));
         let spawned = self.with_threads(|threads| {
             let intake = Arc::clone(&threads.intake);
             threads.runtime.spawn(async move {
-                if method == "close" {
+                if method == Method::Close {
                     // What was dispatched before is stored before.
                     let _ = tokio::time::timeout(FLUSH_TIMEOUT, intake.wait_until_empty()).await;
                 }
-                queue.settle(ticket, &instance.call(&method, &arguments).await);
+                queue.settle(ticket, &instance.call(method, &arguments).await);
             });
         });
         if let Err(error) = spawned {
@@ -166,7 +170,8 @@ impl InstanceRuntime {
         threads.runtime.block_on(async move {
             let intake = Arc::clone(&threads.intake);
             let ended = async {
-                intake.wait_until_empty().await;
+                // Dispatches that wait for a secret must not keep what is claimed from being handed back.
+                let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT / 2, intake.wait_until_empty()).await;
                 let _ = instance.close(Some(Duration::ZERO)).await;
             };
             let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, ended).await;

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorCode, Problem};
 /// The error for a rejected token; `why` begins with a verb.
 pub fn unauthorized(why: impl std::fmt::Display) -> Error {
     let problem = Problem::new("session.token", why.to_string());
-    Error::invalid(ErrorCode::Unauthorized, vec![problem])
+    Error::invalid(vec![problem.with_code(ErrorCode::Unauthorized)])
 }
 
 /// The error for an unusable key.

@@ -96,5 +96,5 @@ impl StepRecording {
 }
 
 fn validation_error(message: String) -> Error {
-    Error::invalid(ErrorCode::ValidationError, vec![Problem::new("step", message)])
+    Error::invalid(vec![Problem::new("step", message)])
 }

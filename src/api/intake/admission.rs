@@ -242,8 +242,11 @@ fn indexed(index: usize, error: Error) -> Error {
         return Error::new(error.code, format!("[{index}]: {}", error.message));
     }
     let details = error.details.into_iter();
-    let details = details.map(|problem| Problem::new(format!("[{index}].{}", problem.path), problem.message));
-    Error::invalid(error.code, details.collect())
+    let details = details.map(|problem| Problem {
+        path: format!("[{index}].{}", problem.path),
+        ..problem
+    });
+    Error::invalid(details.collect())
 }
 
 #[cfg(test)]

@@ -214,11 +214,11 @@ fn first_conflict(pending_results: &[PendingResult], inserted: Vec<Inserted>) ->
         .zip(inserted)
         .enumerate()
         .filter_map(|(index, (pending, inserted))| match inserted {
-            Inserted::Conflict(reason) => Some(Problem::new(
-                format!("[{index}].job_id"),
-                format!("{}: {reason}", pending.id),
-            )),
+            Inserted::Conflict(reason) => {
+                let message = format!("{}: {reason}", pending.id);
+                Some(Problem::new(format!("[{index}].job_id"), message).with_code(ErrorCode::Conflict))
+            }
             _ => None,
         });
-    Error::invalid(ErrorCode::Conflict, conflicts.collect())
+    Error::invalid(conflicts.collect())
 }

@@ -83,111 +83,16 @@ fn message(found: &RunLocation) -> String {
     decide(found, WORKING, SERVED).remove(0).message
 }
 
-#[test]
-fn each_situation_has_its_reasons() {
-    let ready = |ahead| found(record(Status::Queued), RunPosition::Ready { due: NOW - 1, ahead });
-    let later = found(record(Status::Scheduled), RunPosition::Waiting { due: NOW + 1 });
-    let due = found(record(Status::Scheduled), RunPosition::Waiting { due: NOW });
-    let paused = found(record(Status::Paused), RunPosition::Ready { due: NOW, ahead: 3 });
-    let held = |instance| {
-        found(
-            record(Status::Running),
-            RunPosition::Running {
-                instance,
-                since: NOW - 9,
-            },
-        )
-    };
-    let behind_key = || {
-        found(
-            keyed(),
-            RunPosition::Blocked {
-                due: NOW - 1,
-                running: 3,
-                limit: 2,
-            },
-        )
-    };
-    let full = WorkerState::Working { busy: 10, slots: 10 };
-    let busy = HandlerState::Handler {
-        running: 2,
-        concurrency: Some(2),
-    };
-    let free = HandlerState::Handler {
-        running: 1,
-        concurrency: Some(2),
-    };
-    let cases: Vec<(RunLocation, WorkerState, HandlerState, &[&str])> = vec![
-        (ready(0), WORKING, SERVED, &["READY"]),
-        (due, WORKING, free, &["READY"]),
-        (ready(0), WORKING, HandlerState::NoHandler, &["NO_HANDLER"]),
-        (behind_key(), WORKING, SERVED, &["CONCURRENCY_LIMIT"]),
-        (behind_key(), WORKING, busy, &["CONCURRENCY_LIMIT", "HANDLER_BUSY"]),
-        (
-            behind_key(),
-            WORKING,
-            HandlerState::NoHandler,
-            &["NO_HANDLER", "CONCURRENCY_LIMIT"],
-        ),
-        (ready(0), WORKING, HandlerState::Excluded, &["NO_HANDLER"]),
-        (ready(0), WorkerState::Off, HandlerState::NoHandler, &["WORKER_OFF"]),
-        (
-            ready(0),
-            WorkerState::Idle,
-            HandlerState::NoHandler,
-            &["WORKER_OFF", "NO_HANDLER"],
-        ),
-        (ready(0), WorkerState::Unregistered, SERVED, &["WORKER_OFF"]),
-        (ready(0), full, SERVED, &["NO_FREE_SLOT"]),
-        (ready(0), WORKING, busy, &["HANDLER_BUSY"]),
-        (ready(2), full, busy, &["HANDLER_BUSY", "NO_FREE_SLOT", "BEHIND_OTHERS"]),
-        (
-            ready(2),
-            WORKING,
-            HandlerState::NoHandler,
-            &["NO_HANDLER", "BEHIND_OTHERS"],
-        ),
-        (later.clone(), full, busy, &["NOT_DUE"]),
-        (
-            later.clone(),
-            WORKING,
-            HandlerState::NoHandler,
-            &["NOT_DUE", "NO_HANDLER"],
-        ),
-        (
-            later,
-            WorkerState::Off,
-            HandlerState::NoHandler,
-            &["NOT_DUE", "WORKER_OFF"],
-        ),
-        (paused.clone(), full, SERVED, &["PAUSED"]),
-        (paused, WORKING, HandlerState::NoHandler, &["PAUSED", "NO_HANDLER"]),
-        (held(HERE), WORKING, SERVED, &["LEASE_HELD"]),
-        (
-            held(HERE + 1),
-            WorkerState::Off,
-            HandlerState::NoHandler,
-            &["LEASE_HELD"],
-        ),
-        (
-            found(record(Status::Completed), RunPosition::Idle),
-            WORKING,
-            HandlerState::NoHandler,
-            &["ENDED"],
-        ),
-        (
-            found(record(Status::Failed), RunPosition::Idle),
-            WORKING,
-            SERVED,
-            &["ENDED"],
-        ),
-        (
-            found(record(Status::Cancelled), RunPosition::Idle),
-            WORKING,
-            SERVED,
-            &["ENDED"],
-        ),
-    ];
+/// A run's place, this instance's worker, its handler for the route, and the codes that follow.
+type Case = (RunLocation, WorkerState, HandlerState, &'static [&'static str]);
+
+const FULL: WorkerState = WorkerState::Working { busy: 10, slots: 10 };
+const BUSY: HandlerState = HandlerState::Handler {
+    running: 2,
+    concurrency: Some(2),
+};
+
+fn assert_codes(cases: Vec<Case>) {
     for (found, worker, handler, expected) in cases {
         assert_eq!(
             codes(&found, worker, handler),
@@ -195,6 +100,81 @@ fn each_situation_has_its_reasons() {
             "{found:?} {worker:?} {handler:?}"
         );
     }
+}
+
+fn ready(ahead: usize) -> RunLocation {
+    found(record(Status::Queued), RunPosition::Ready { due: NOW - 1, ahead })
+}
+
+fn waiting(due: Millis) -> RunLocation {
+    found(record(Status::Scheduled), RunPosition::Waiting { due })
+}
+
+#[test]
+fn ready_run_says_what_keeps_it_from_running() {
+    let none = HandlerState::NoHandler;
+    let free = HandlerState::Handler {
+        running: 1,
+        concurrency: Some(2),
+    };
+    assert_codes(vec![
+        (ready(0), WORKING, SERVED, &["READY"]),
+        (waiting(NOW), WORKING, free, &["READY"]),
+        (ready(0), WORKING, none, &["NO_HANDLER"]),
+        (ready(0), WORKING, HandlerState::Excluded, &["NO_HANDLER"]),
+        (ready(0), WorkerState::Off, none, &["WORKER_OFF"]),
+        (ready(0), WorkerState::Idle, none, &["WORKER_OFF", "NO_HANDLER"]),
+        (ready(0), WorkerState::Unregistered, SERVED, &["WORKER_OFF"]),
+        (ready(0), FULL, SERVED, &["NO_FREE_SLOT"]),
+        (ready(0), WORKING, BUSY, &["HANDLER_BUSY"]),
+        (ready(2), FULL, BUSY, &["HANDLER_BUSY", "NO_FREE_SLOT", "BEHIND_OTHERS"]),
+        (ready(2), WORKING, none, &["NO_HANDLER", "BEHIND_OTHERS"]),
+    ]);
+}
+
+#[test]
+fn blocked_run_names_its_concurrency_limit() {
+    let blocked = || {
+        let position = RunPosition::Blocked {
+            due: NOW - 1,
+            running: 3,
+            limit: 2,
+        };
+        found(keyed(), position)
+    };
+    assert_codes(vec![
+        (blocked(), WORKING, SERVED, &["CONCURRENCY_LIMIT"]),
+        (blocked(), WORKING, BUSY, &["CONCURRENCY_LIMIT", "HANDLER_BUSY"]),
+        (
+            blocked(),
+            WORKING,
+            HandlerState::NoHandler,
+            &["NO_HANDLER", "CONCURRENCY_LIMIT"],
+        ),
+    ]);
+}
+
+#[test]
+fn run_that_is_not_to_run_now_says_why() {
+    let none = HandlerState::NoHandler;
+    let paused = || found(record(Status::Paused), RunPosition::Ready { due: NOW, ahead: 3 });
+    let running = |instance| {
+        let since = NOW - 9;
+        found(record(Status::Running), RunPosition::Running { instance, since })
+    };
+    let ended = |status| found(record(status), RunPosition::Idle);
+    assert_codes(vec![
+        (waiting(NOW + 1), FULL, BUSY, &["NOT_DUE"]),
+        (waiting(NOW + 1), WORKING, none, &["NOT_DUE", "NO_HANDLER"]),
+        (waiting(NOW + 1), WorkerState::Off, none, &["NOT_DUE", "WORKER_OFF"]),
+        (paused(), FULL, SERVED, &["PAUSED"]),
+        (paused(), WORKING, none, &["PAUSED", "NO_HANDLER"]),
+        (running(HERE), WORKING, SERVED, &["LEASE_HELD"]),
+        (running(HERE + 1), WorkerState::Off, none, &["LEASE_HELD"]),
+        (ended(Status::Completed), WORKING, none, &["ENDED"]),
+        (ended(Status::Failed), WORKING, SERVED, &["ENDED"]),
+        (ended(Status::Cancelled), WORKING, SERVED, &["ENDED"]),
+    ]);
 }
 
 fn recurring(status: Status, limit: Option<i64>, end_at: Option<Millis>) -> JobRecord {

@@ -61,8 +61,7 @@ pub trait Connections: Send + Sync {
 /// # Errors
 /// `VALIDATION_ERROR` for options that are none.
 pub async fn check(connections: &dyn Connections, options: &str) -> Result<String> {
-    let invalid = |problems| Error::invalid(ErrorCode::ValidationError, problems);
-    let mut fields = Fields::read(options, "options").map_err(|problem| invalid(vec![problem]))?;
+    let mut fields = Fields::read(options, "options")?;
     fields.refuse_unknown(&["product", "env", "tag", "timeout"]);
     let mut tag = |name: &str| fields.tag(name).map(|tag| tag.as_ref().into());
     let filter = ResourceFilter {
@@ -74,7 +73,7 @@ pub async fn check(connections: &dyn Connections, options: &str) -> Result<Strin
         .integer("timeout", 1, MAX_CHECK_TIMEOUT_MS)
         .unwrap_or(DEFAULT_CHECK_TIMEOUT_MS);
     if !fields.problems.is_empty() {
-        return Err(invalid(fields.problems));
+        return Err(Error::invalid(fields.problems));
     }
     let reports = connections
         .check(&filter, Duration::from_millis(timeout.unsigned_abs()))

@@ -45,25 +45,42 @@ impl Timetable {
     /// # Errors
     /// `INVALID_CRON` or `INVALID_TIMEZONE`, when this version of the package no longer knows the expression or the zone.
     pub fn compile(recurrence: &Recurrence) -> Result<Self> {
-        let grid = match &recurrence.rule {
-            Rule::Every { interval, anchor } => Grid::Every {
-                interval: (*interval).max(1),
-                anchor: *anchor,
-            },
-            Rule::Cron { text, tz } => Grid::Cron {
-                expression: Box::new(
-                    CronExpr::parse(text).map_err(|error| Error::new(ErrorCode::InvalidCron, error.to_string()))?,
-                ),
-                zone: Zone::get(tz).map_err(|error| Error::new(ErrorCode::InvalidTimezone, error.to_string()))?,
-                dst: dst_policy(recurrence.dst),
-            },
+        match &recurrence.rule {
+            Rule::Every { interval, anchor } => Ok(Self::of_interval(*interval, *anchor, recurrence)),
+            Rule::Cron { text, tz } => {
+                let expression =
+                    CronExpr::parse(text).map_err(|error| Error::new(ErrorCode::InvalidCron, error.to_string()))?;
+                let zone = Zone::get(tz).map_err(|error| Error::new(ErrorCode::InvalidTimezone, error.to_string()))?;
+                Ok(Self::of_cron(expression, zone, recurrence))
+            }
+        }
+    }
+
+    /// A cron expression and a zone that were read already; all else as `recurrence` says.
+    #[must_use]
+    pub fn of_cron(expression: CronExpr, zone: Zone, recurrence: &Recurrence) -> Self {
+        let grid = Grid::Cron {
+            expression: Box::new(expression),
+            zone,
+            dst: dst_policy(recurrence.dst),
         };
-        Ok(Self {
+        Self::on_grid(grid, recurrence)
+    }
+
+    /// Every `interval` ms from `anchor` on; all else as `recurrence` says.
+    #[must_use]
+    pub fn of_interval(interval: i64, anchor: Millis, recurrence: &Recurrence) -> Self {
+        let interval = interval.max(1);
+        Self::on_grid(Grid::Every { interval, anchor }, recurrence)
+    }
+
+    fn on_grid(grid: Grid, recurrence: &Recurrence) -> Self {
+        Self {
             grid,
             start_at: recurrence.start_at,
             end_at: recurrence.end_at,
             offset: recurrence.offset,
-        })
+        }
     }
 
     /// The first occurrence of a series dispatched at `now`.

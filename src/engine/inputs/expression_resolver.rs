@@ -35,15 +35,12 @@ impl ExpressionResolver {
     /// Reads the expressions of an input that is dispatched.
     ///
     /// # Errors
-    /// Every problem, with the code that all of them have in common, else `VALIDATION_ERROR`.
-    pub fn check_input(
-        &self,
-        input: &str,
-        has_session: bool,
-    ) -> std::result::Result<InputReferences, (ErrorCode, Vec<Problem>)> {
+    /// Every problem.
+    pub fn check_input(&self, input: &str, has_session: bool) -> std::result::Result<InputReferences, Vec<Problem>> {
         let uses = expr::check(input, &self.limits).map_err(|errors| {
-            let problems = errors.into_iter().map(|fault| fault.problem).collect();
-            (ErrorCode::InvalidExpression, problems)
+            let problems = errors.into_iter().map(|error| error.problem);
+            let problems = problems.map(|problem| problem.with_code(ErrorCode::InvalidExpression));
+            problems.collect::<Vec<_>>()
         })?;
         let mut problems = Vec::new();
         if uses.session && !has_session {
@@ -57,11 +54,7 @@ impl ExpressionResolver {
         {
             problems.push(Problem::new("input", not_listed_message(key)));
         }
-        if problems.is_empty() {
-            Ok(uses)
-        } else {
-            Err((ErrorCode::ValidationError, problems))
-        }
+        if problems.is_empty() { Ok(uses) } else { Err(problems) }
     }
 
     /// The input of a run with its expressions resolved at the time `now`; `None`: it has none.

@@ -104,20 +104,35 @@ impl SessionVerifier {
         session: &Session,
         now: Option<Millis>,
     ) -> Result<SessionCheck> {
+        let checked = self.verify_unless_revoked(store, product, session, now).await?;
+        checked.ok_or_else(|| sessions::unauthorized("was revoked"))
+    }
+
+    /// As [`verify`](Self::verify), but `None` for a session that was revoked.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub async fn verify_unless_revoked(
+        &self,
+        store: &dyn Store,
+        product: &str,
+        session: &Session,
+        now: Option<Millis>,
+    ) -> Result<Option<SessionCheck>> {
         let Some(keys) = self.session_keys(product, &session.tag).await? else {
-            return Ok(SessionCheck::Unknown(format!(
+            return Ok(Some(SessionCheck::Unknown(format!(
                 "`resources` has no session resource '{}' for the product '{product}'",
                 session.tag
-            )));
+            ))));
         };
         if !keys.resource.verify {
-            return sessions::read_unverified(&session.token).map(SessionCheck::Unverified);
+            return sessions::read_unverified(&session.token).map(|payload| Some(SessionCheck::Unverified(payload)));
         }
         let Some(key) = &keys.verifying else {
-            return Ok(SessionCheck::Unknown(format!(
+            return Ok(Some(SessionCheck::Unknown(format!(
                 "the session resource '{}' has no key to check the token with",
                 session.tag
-            )));
+            ))));
         };
         let payload = sessions::verify(&session.token, key)?;
         if let Some(now) = now {
@@ -129,10 +144,10 @@ impl SessionVerifier {
                 .entry(revocation_key(product, &session.tag, id), Millis::MIN)
                 .await?;
             if revoked.is_some() {
-                return Err(sessions::unauthorized("was revoked"));
+                return Ok(None);
             }
         }
-        Ok(SessionCheck::Verified(payload))
+        Ok(Some(SessionCheck::Verified(payload)))
     }
 
     /// The keys of a session resource, read once. `None`: there is no such resource.
@@ -155,7 +170,7 @@ impl SessionVerifier {
         }
         let read = self.read_keys(resource).await.map_err(|error| {
             let problem = Problem::new(format!("resources.sessions.{tag}"), error.message);
-            Error::invalid(error.code, vec![problem])
+            Error::invalid(vec![problem.with_code(error.code)])
         })?;
         let keys = Arc::new(read);
         let mut all = self.keys.lock().unwrap_or_else(PoisonError::into_inner);

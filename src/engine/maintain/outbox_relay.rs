@@ -5,13 +5,13 @@
 
 use crate::engine::claim::routes::Routes;
 use crate::engine::context::Context;
+use crate::engine::events::public_event::webhook_payload;
 use crate::engine::handler::Level;
 use crate::engine::service::{Service, StopSignal};
 use crate::error::{ErrorCode, Result};
-use crate::model::{EventKind, JobId, JobOptions, Namespace, NewJob, OnConflict, RetryPolicy, Route, RunError};
+use crate::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, RetryPolicy, Route};
 use crate::store::{RelayedEvent, StoredEvent, Webhook};
 use async_trait::async_trait;
-use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -148,7 +148,7 @@ impl OutboxRelay {
 
     async fn deliveries_of(&self, event: &StoredEvent, webhooks: &[Webhook]) -> RelayedEvent {
         let route = self.routes.find(event.route).await;
-        let payload: Box<str> = payload(event, route.as_deref()).into();
+        let payload: Box<str> = webhook_payload(event, route.as_deref()).into();
         let wanting = webhooks
             .iter()
             .filter(|webhook| webhook.disabled_at.is_none() && webhook.events.has(event.kind));
@@ -179,77 +179,9 @@ fn delivery(webhook: &Webhook, event: &StoredEvent, payload: Box<str>) -> NewJob
     }
 }
 
-#[derive(Serialize)]
-struct Payload<'a> {
-    event: &'static str,
-    timestamp: i64,
-    job: PayloadJob<'a>,
-}
-
-#[derive(Serialize)]
-struct PayloadJob<'a> {
-    id: String,
-    status: &'static str,
-    namespace: &'static str,
-    product: &'a str,
-    env: &'a str,
-    scheduled_at: i64,
-    execution_count: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a RunError>,
-}
-
-/// What is sent, byte for byte.
-fn payload(event: &StoredEvent, route: Option<&Route>) -> String {
-    let payload = Payload {
-        event: event.kind.as_str(),
-        timestamp: event.at,
-        job: PayloadJob {
-            id: event.id.to_string(),
-            status: event.status.as_str(),
-            namespace: route.map_or("", |route| route.namespace.as_str()),
-            product: route.map_or("", |route| &route.product),
-            env: route.map_or("", |route| &route.env),
-            scheduled_at: event.scheduled_at,
-            execution_count: event.execution_count,
-            error: event.error.as_ref().filter(|_| event.kind == EventKind::Failed),
-        },
-    };
-    // Plain text and numbers always have a JSON form.
-    serde_json::to_string(&payload).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Status;
-
-    #[test]
-    fn a_payload_has_the_documented_members() {
-        let event = StoredEvent {
-            seq: 1,
-            kind: EventKind::Failed,
-            at: 5,
-            id: JobId::Custom("x".into()),
-            route: 1,
-            status: Status::Failed,
-            scheduled_at: 7,
-            execution_count: 1,
-            error: Some(RunError::new("FLAKY", "no", None)),
-        };
-        let route = Route {
-            namespace: Namespace::Actions,
-            product: "shop".into(),
-            env: "prd".into(),
-            target: vec!["mail".into(), "send".into()],
-        };
-        assert_eq!(
-            payload(&event, Some(&route)),
-            "{\"event\":\"job.failed\",\"timestamp\":5,\"job\":{\"id\":\"x\",\"status\":\"failed\",\"namespace\":\"actions\",\
-             \"product\":\"shop\",\"env\":\"prd\",\"scheduled_at\":7,\"execution_count\":1,\
-             \"error\":{\"code\":\"FLAKY\",\"message\":\"no\"}}}"
-        );
-    }
 
     #[test]
     fn a_delivery_is_tried_for_about_a_day() {

@@ -2,7 +2,7 @@
 //!
 //! Connects to nothing. Invariant: nothing that is shown, logged or in an error holds the password.
 
-use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::error::{Error, Problem, Result};
 use crate::tls::CertificateCheck;
 use std::fmt;
 use std::time::Duration;
@@ -140,7 +140,7 @@ fn read_trust(config: &mut Config, mode: Option<&str>, has_root: bool) -> Result
 }
 
 fn invalid(what: &str) -> Error {
-    Error::invalid(ErrorCode::ValidationError, vec![Problem::new("store", what)])
+    Error::invalid(vec![Problem::new("store", what)])
 }
 
 /// Takes our parameters out of the address; what remains is the driver's.
