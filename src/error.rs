@@ -32,9 +32,9 @@ pub enum ErrorCode {
     Timeout,
     /// Too much at once; try again later.
     RateLimited,
-    /// The other side is there and cannot serve now.
+    /// A server answers and cannot serve now.
     ServiceUnavailable,
-    /// The other side cannot be reached.
+    /// A server cannot be reached.
     ConnectionError,
     /// The store refused or failed.
     StoreError,
@@ -48,12 +48,12 @@ pub enum ErrorCode {
     Cancelled,
     /// The instance was closed.
     Closed,
-    /// Anything a handler throws that has no code of this list; shown under the handler's own code.
+    /// A handler threw something without a code of this list; shown under the handler's own code.
     HandlerError,
 }
 
 impl ErrorCode {
-    /// Every code a user can meet in `error.code` of this package's own errors.
+    /// Every code that errors of this package show in `error.code`.
     pub const ALL: [Self; 19] = [
         Self::ValidationError,
         Self::InvalidSchedule,
@@ -165,9 +165,9 @@ pub struct Error {
     pub message: String,
     /// Every problem found, when an input was refused.
     pub details: Vec<Problem>,
-    /// The code to show instead of `code`: a handler's own, of no closed list.
+    /// A handler's own code, shown instead of `code`.
     pub handler_code: Option<Box<str>>,
-    /// The failure underneath, for `error.cause`.
+    /// The failure that caused it, for `error.cause`.
     #[source]
     pub source: Option<std::sync::Arc<dyn std::error::Error + Send + Sync>>,
 }

@@ -1,4 +1,4 @@
-//! The event of a dispatch: told once the insert is committed, before anything that follows from it.
+//! Publishes `job.scheduled` for dispatches: once their insert is committed, before any event that follows from it.
 //!
 //! Knows the engine's announcer, no store. Invariant: a dispatch that met a job that stays as it was announces nothing.
 
@@ -8,7 +8,7 @@ use crate::model::{JobId, NewJob, Route, Status};
 use crate::store::Inserted;
 use std::sync::Arc;
 
-/// Dispatches under way, as far as somebody listens.
+/// Dispatches under way whose event somebody listens to.
 pub struct Announced {
     deferral: EventDeferral,
     dispatches: Vec<Dispatched>,
@@ -45,11 +45,11 @@ impl Announced {
         }
     }
 
-    /// The insert is committed, with these answers.
+    /// Publishes the events, once the insert is committed; `inserted` are its answers.
     pub fn publish(self, inserted: &[Inserted]) {
         let now = self.now;
-        let told = self.dispatches.into_iter().zip(inserted);
-        let events = told
+        let answered = self.dispatches.into_iter().zip(inserted);
+        let events = answered
             .filter_map(|(dispatched, inserted)| dispatched.event(inserted, now))
             .collect();
         self.deferral.release(events);
@@ -59,7 +59,7 @@ impl Announced {
 impl Dispatched {
     fn event(self, inserted: &Inserted, now: Millis) -> Option<JobEvent> {
         let (status, scheduled_at) = match inserted {
-            // Without a run to come nothing was scheduled: the campaign is over.
+            // A recurring job whose end is past has no run to come: nothing was scheduled.
             Inserted::Created | Inserted::CreatedDuplicateSeries(_) => (self.first_status(), self.due?),
             Inserted::Replaced(summary) => (summary.status, summary.scheduled_at),
             Inserted::Existing(_) | Inserted::Duplicate(..) | Inserted::Conflict(_) => return None,

@@ -1,7 +1,7 @@
-//! `ductape.caches`: values of a program's own beside the results that jobs keep.
+//! `ductape.caches`: values that programs keep beside the results of jobs.
 
 use super::dispatch::Defaults;
-use super::fields::Fields;
+use super::fields::{Fields, MAX_SAFE_INTEGER};
 use super::method::CachesMethod;
 use crate::engine::Engine;
 use crate::engine::inputs::cache_space;
@@ -12,8 +12,6 @@ use crate::store::{Entry, EntryKey, EntryKind};
 const MAX_VALUE_BYTES: usize = 256 * 1024;
 /// Longest key, in characters.
 const MAX_KEY_CHARS: usize = 1_024;
-/// The longest expiry, ms.
-const MAX_EXPIRY_MS: i64 = 9_007_199_254_740_991;
 
 /// Answers a method of `ductape.caches`.
 ///
@@ -73,7 +71,7 @@ impl<'a> CacheRequest<'a> {
             CachesMethod::ClearAll => None,
             _ => read_key(&mut fields),
         };
-        let expiry = fields.integer("expiry", 1, MAX_EXPIRY_MS);
+        let expiry = fields.integer("expiry", 1, MAX_SAFE_INTEGER);
         let value = fields.raw("value").unwrap_or("null");
         if value.len() > MAX_VALUE_BYTES {
             fields.problem(
@@ -115,6 +113,6 @@ fn read_key(fields: &mut Fields<'_>) -> Option<Box<str>> {
         fields.problem("key", format!("must have at most {MAX_KEY_CHARS} characters"));
         return None;
     }
-    // Apart from the results of jobs.
+    // The prefix keeps it apart from the results of jobs.
     Some(format!("key:{key}").into())
 }

@@ -1,6 +1,6 @@
 //! From the JSON of a dispatch to a job that can be stored, or to every problem it has.
 
-use super::fields::{self, Fields};
+use super::fields::{self, Fields, MAX_SAFE_INTEGER};
 use super::{expressions, keys, request, schedule};
 use crate::clock::Millis;
 use crate::engine::inputs::{ExpressionResolver, SessionVerifier};
@@ -17,10 +17,8 @@ pub const MAX_RETRIES: i64 = 1_000;
 pub const MAX_TAGS: usize = 50;
 /// Largest decoded `buffer` of a storage input, in bytes.
 pub const MAX_BUFFER_BYTES: usize = 32 << 20;
-/// ms of about 285,000 years: what JavaScript's `Date` and exact integers can bear.
-pub(super) const MAX_DURATION_MS: i64 = 9_007_199_254_740_991;
 
-/// What the constructor gave for dispatches that leave it out.
+/// What the constructor says for dispatches that leave it out.
 #[derive(Clone, Debug)]
 pub struct Defaults {
     /// Product tag.
@@ -71,12 +69,12 @@ pub struct DispatchResult {
 pub struct Dispatch {
     /// The job to store.
     pub job: NewJob,
-    /// What to tell the log about it, if anything.
+    /// A warning for the log about it, if any.
     pub warning: Option<String>,
 }
 
 impl Dispatch {
-    /// What the caller gets, given what became of the insert.
+    /// What the caller gets, by what the store says of the insert.
     pub fn result(
         id: &JobId,
         due: Option<Millis>,
@@ -103,8 +101,8 @@ impl Dispatch {
     }
 
     fn from_summary(id: &JobId, summary: &JobSummary) -> DispatchResult {
-        // The documented result knows two states: what is or was due counts as queued, all else as scheduled. A series
-        // waits for its next occurrence by nature.
+        // The documented result has two states: what is or was due is `queued`, all else `scheduled`. A series always waits
+        // for its next occurrence.
         let waits = matches!(summary.status, Status::Scheduled | Status::Paused)
             || (summary.recurring && summary.status.is_ended());
         DispatchResult {
@@ -134,7 +132,7 @@ pub struct DispatchReader<'a> {
     last: Option<(RouteFields<'a>, Arc<Route>)>,
 }
 
-/// Texts of the fields that make a route, unread: the namespace's, with product and environment before its own.
+/// Unread texts of the fields that make a route: product and environment, then those of the namespace.
 #[derive(PartialEq)]
 struct RouteFields<'a>(Namespace, [Option<&'a str>; 4]);
 
@@ -319,7 +317,7 @@ fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defa
 fn read_options(fields: &mut Fields<'_>) -> JobOptions {
     JobOptions {
         retry: read_retry(fields),
-        timeout: fields.integer("timeout", 1, MAX_DURATION_MS),
+        timeout: fields.integer("timeout", 1, MAX_SAFE_INTEGER),
         session: read_session(fields),
         cache: fields.tag("cache").map(|tag| tag.as_ref().into()),
         plain: false,
@@ -341,7 +339,7 @@ fn read_retry(fields: &mut Fields<'_>) -> Option<RetryPolicy> {
         "retryableErrors",
         "nonRetryableErrors",
     ]);
-    let longest = MAX_DURATION_MS as f64;
+    let longest = MAX_SAFE_INTEGER as f64;
     let default = RetryPolicy::default();
     let jitter = inner.boolean("jitter").unwrap_or(false);
     let policy = RetryPolicy {

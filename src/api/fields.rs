@@ -9,6 +9,8 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
+/// Largest integer that JavaScript holds exactly; as ms about 285,000 years.
+pub const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 /// Longest tag, name or label, in characters.
 pub const MAX_TAG_CHARS: usize = 255;
 
@@ -58,7 +60,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for CowKey<'a> {
     }
 }
 
-/// The object at one path of an input, being read.
+/// The object at one path of an input, whose fields are read one by one.
 #[derive(Debug)]
 pub struct Fields<'a> {
     entries: Entries<'a>,
@@ -83,7 +85,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The path of a field.
+    /// The path of a field from the root of the argument.
     pub fn path(&self, name: &str) -> String {
         if self.prefix.is_empty() {
             name.to_owned()
@@ -159,7 +161,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A whole number from `min` to `max`.
+    /// An integer from `min` to `max`.
     pub fn integer(&mut self, name: &str, min: i64, max: i64) -> Option<i64> {
         let text = self.raw(name)?;
         let value = number(text).filter(|value| value.fract() == 0.0 && *value >= min as f64 && *value <= max as f64);
@@ -243,7 +245,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Takes over the problems of an inner object.
+    /// Adds the problems of an inner object.
     pub fn absorb(&mut self, inner: Fields<'_>) {
         self.problems.extend(inner.problems);
     }

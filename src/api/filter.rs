@@ -1,4 +1,4 @@
-//! Reading which jobs are meant: the conditions that lists, statistics and changes of many jobs share.
+//! Reads which jobs are meant: the conditions that lists, statistics and changes of many jobs share.
 //!
 //! Every condition must hold; one that is left out holds for all jobs.
 
@@ -45,14 +45,14 @@ pub fn read_conditions(engine: &Engine, fields: &mut Fields<'_>) -> ListFilter {
     }
 }
 
-/// Leaves out the package's own jobs, which nobody dispatched: of routes that were not asked for. To be applied to every
-/// filter before a store sees it; `None` stays while there are no such routes.
+/// Leaves out jobs of the package itself, such as deliveries to webhooks. To be applied to every filter before a store sees
+/// it; `None` stays `None` while there are no such routes.
 pub fn exclude_internal_routes(engine: &Engine, routes: Option<Vec<RouteId>>) -> Option<Vec<RouteId>> {
     if routes.is_some() {
         return routes;
     }
-    let own = engine.routing.routes_where(|route| route.namespace.is_internal());
-    (!own.is_empty()).then(|| engine.routing.routes_where(|route| !route.namespace.is_internal()))
+    let internal = engine.routing.routes_where(|route| route.namespace.is_internal());
+    (!internal.is_empty()).then(|| engine.routing.routes_where(|route| !route.namespace.is_internal()))
 }
 
 /// Whether the filter means all jobs there are.

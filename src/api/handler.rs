@@ -1,24 +1,22 @@
 //! The arguments of `handle`: which routes, and how.
 
 use super::dispatch::Defaults;
-use super::fields::Fields;
+use super::fields::{Fields, MAX_SAFE_INTEGER};
 use crate::engine::routing::Pattern;
 use crate::error::{Error, Result};
 use crate::model::Namespace;
 
 /// Most attempts of one handler at once.
 const MAX_CONCURRENCY: i64 = 100_000;
-/// Longest timeout, ms.
-const MAX_TIMEOUT_MS: i64 = 9_007_199_254_740_991;
 
-/// What `handle` was asked for.
+/// The checked arguments of `handle`.
 #[derive(Clone, Debug)]
 pub struct HandlerRequest {
     /// Which routes.
     pub pattern: Pattern,
     /// Most attempts at once.
     pub concurrency: Option<usize>,
-    /// Longest attempt, ms.
+    /// Time that an attempt may take, ms.
     pub timeout: Option<i64>,
 }
 
@@ -50,7 +48,7 @@ pub fn read_handler(namespace: Namespace, target: &str, options: &str, defaults:
     let concurrency = options_fields
         .integer("concurrency", 1, MAX_CONCURRENCY)
         .and_then(|count| usize::try_from(count).ok());
-    let timeout = options_fields.integer("timeout", 1, MAX_TIMEOUT_MS);
+    let timeout = options_fields.integer("timeout", 1, MAX_SAFE_INTEGER);
     fields.absorb(options_fields);
     if !fields.problems.is_empty() {
         return Err(Error::invalid(fields.problems));

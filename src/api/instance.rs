@@ -3,7 +3,7 @@
 //! Invariants: construction does nothing that can fail or block; a store that cannot be opened rejects the calls that
 //! need it and is tried again by the next; after [`Instance::close`] nothing answers but with `CLOSED`.
 
-use super::fields::{self, Fields};
+use super::fields::{self, Fields, MAX_SAFE_INTEGER};
 use super::method::{Arguments, ClockMethod, JobsMethod, Method};
 use super::options::Options;
 use super::resources::check::{self, Connections};
@@ -27,8 +27,6 @@ const DEFAULT_CLOSE_TIMEOUT_MS: i64 = 10_000;
 const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
 /// Default real time that the work of one instant of a manual clock may take.
 const MANUAL_CLOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest time a method may be told to wait, ms: what a timer can bear.
-const MAX_TIMEOUT_MS: i64 = 9_007_199_254_740_991;
 
 /// Opens the store an instance was configured with.
 #[async_trait]
@@ -36,7 +34,7 @@ pub trait StoreOpener: Send + Sync {
     /// Opens it; called again after a failure.
     async fn open(&self) -> Result<Arc<dyn Store>>;
 
-    /// Work on its jobs that is done in Rust; none unless said otherwise.
+    /// Handlers that are built in; none by default.
     fn native_handlers(
         &self,
         _store: &Arc<dyn Store>,
@@ -46,25 +44,25 @@ pub trait StoreOpener: Send + Sync {
         Vec::new()
     }
 
-    /// The servers that `resources` describe; none unless said otherwise.
+    /// The servers that `resources` describe; none by default.
     fn connections(&self) -> Option<Arc<dyn Connections>> {
         None
     }
 
-    /// Lets go of it; closes it when nobody else in the process uses it.
+    /// Releases it; closes it when nobody else in the process uses it.
     async fn release(&self, store: Arc<dyn Store>) -> Result<()>;
 }
 
 /// An instance: options, and what has been opened so far.
 pub struct Instance {
-    /// What the constructor settled.
+    /// What the constructor was given.
     pub options: Options,
-    /// Wall time, or the hand-moved one.
+    /// The system's clock, or the manual one.
     pub clock: Arc<dyn Clock>,
     manual: Option<Arc<ManualClock>>,
     /// Where messages go.
     pub logger: Arc<dyn Logger>,
-    /// Who listens to what happens to jobs.
+    /// Tells listeners of events.
     pub announcer: Arc<Announcer>,
     /// Handlers; they may come before anything is open.
     pub routing: Arc<Routing>,
@@ -184,7 +182,7 @@ impl Instance {
         }
     }
 
-    /// A handler said something about the attempt with this token. `progress` is JSON, a log line JSON of a string.
+    /// The handler of the attempt with this token reported its progress, any JSON, or a log line, a JSON string.
     pub async fn note(&self, token: Token, kind: &str, value: &str) {
         let kind = match kind {
             "progress" => NoteKind::Progress(value.into()),
@@ -295,8 +293,7 @@ impl Instance {
             return Err(Error::closed());
         }
         let times = schedule::read_preview(text, Some(options), &self.options.defaults.timezone, self.clock.now())?;
-        serde_json::to_string(&times)
-            .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+        jobs::to_json(&times)
     }
 
     async fn wait(&self, engine: &Engine, id: &str, options: &str) -> Result<String> {
@@ -324,8 +321,7 @@ impl Instance {
         if self.started.load(Ordering::Acquire) {
             engine.work().await?;
         }
-        serde_json::to_string(&report)
-            .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+        jobs::to_json(&report)
     }
 
     async fn move_clock(&self, method: ClockMethod, argument: &str, options: &str) -> Result<String> {
@@ -408,7 +404,7 @@ fn not_ms_or_text(name: &str, argument: &str) -> Error {
     Problem::new(name, format!("must be ms or an ISO 8601 text, got {got}")).into()
 }
 
-/// The text of a log line, cut to a length a store can bear.
+/// The text of a log line, cut to [`MAX_LOG_LINE_BYTES`].
 fn log_line(json: &str) -> Box<str> {
     let mut text: String = serde_json::from_str(json).unwrap_or_default();
     text.truncate(text.floor_char_boundary(MAX_LOG_LINE_BYTES));
@@ -419,7 +415,7 @@ fn log_line(json: &str) -> Box<str> {
 fn read_timeout(options: &str) -> Result<Option<Duration>> {
     let mut fields = Fields::read(options, "options")?;
     fields.refuse_unknown(&["timeout", "signals"]);
-    let timeout = fields.integer("timeout", 0, MAX_TIMEOUT_MS);
+    let timeout = fields.integer("timeout", 0, MAX_SAFE_INTEGER);
     if fields.problems.is_empty() {
         Ok(timeout.map(|timeout| Duration::from_millis(timeout.unsigned_abs())))
     } else {

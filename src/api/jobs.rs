@@ -1,6 +1,6 @@
 //! The methods of `ductape.jobs` that look at jobs: arguments and answers are JSON texts.
 
-use super::fields::{Fields, describe};
+use super::fields::{Fields, MAX_SAFE_INTEGER, describe};
 use super::filter::{CONDITION_FIELDS, exclude_internal_routes, read_conditions, read_routes};
 use super::view::{HistoryView, JobView, StatsView};
 use crate::engine::Engine;
@@ -20,9 +20,9 @@ const MAX_EXACT_COUNT: usize = 10_000;
 /// Default and largest number of attempts of `getHistory`.
 const DEFAULT_HISTORY_LIMIT: i64 = 100;
 const MAX_HISTORY_LIMIT: i64 = 10_000;
-/// Longest time between two looks at a job that is waited for: another process may end it.
+/// Longest time between two reads of a job that is waited for: another process may end it.
 const MAX_POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// Shortest time between two looks, however much happens in the store.
+/// Shortest time between two reads, however often the store changes.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 pub(super) fn not_found(id: &str) -> Error {
@@ -37,7 +37,7 @@ pub(super) fn not_found(id: &str) -> Error {
 pub(super) fn read_id(text: &str) -> Result<JobId> {
     let id: String = serde_json::from_str(text)
         .map_err(|_| Problem::new("id", format!("must be a string, got {}", describe(text))))?;
-    // An id of another shape belongs to no job; that is all there is to say about it.
+    // No job has an id of another form.
     JobId::parse(&id).ok_or_else(|| not_found(&id))
 }
 
@@ -48,7 +48,7 @@ pub(super) fn to_json(value: &impl Serialize) -> Result<String> {
 
 pub(super) async fn record(engine: &Engine, id: &JobId) -> Result<JobRecord> {
     let record = engine.store.get(id).await?.ok_or_else(|| not_found(&id.to_string()))?;
-    // The package's own jobs are nobody else's business.
+    // Jobs of the package itself are not shown.
     if route_of(engine, record.route).await?.namespace.is_internal() {
         return Err(not_found(&id.to_string()));
     }
@@ -221,7 +221,7 @@ pub async fn wait(engine: &Engine, id: &str, options: &str) -> Result<String> {
     let id = read_id(id)?;
     let mut fields = Fields::read(options, "options")?;
     fields.refuse_unknown(&["timeout"]);
-    let timeout = fields.integer("timeout", 0, 9_007_199_254_740_991);
+    let timeout = fields.integer("timeout", 0, MAX_SAFE_INTEGER);
     if !fields.problems.is_empty() {
         return Err(Error::invalid(fields.problems));
     }

@@ -1,7 +1,6 @@
 //! The keys of a dispatch: `unique` and `concurrency`.
 
-use super::dispatch::MAX_DURATION_MS;
-use super::fields::Fields;
+use super::fields::{Fields, MAX_SAFE_INTEGER};
 use crate::model::{Concurrency, Unique};
 
 /// Highest `limit` of a concurrency key.
@@ -12,7 +11,7 @@ pub(super) fn read_unique(fields: &mut Fields<'_>) -> Option<Unique> {
     let mut inner = fields.object("unique")?;
     inner.refuse_unknown(&["key", "period"]);
     let key = read_key(&mut inner);
-    let period = inner.integer("period", 1, MAX_DURATION_MS);
+    let period = inner.integer("period", 1, MAX_SAFE_INTEGER);
     fields.absorb(inner);
     Some(Unique { key: key?, period })
 }

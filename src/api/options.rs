@@ -1,7 +1,7 @@
 //! The options of the constructor, from JSON.
 
 use super::dispatch::Defaults;
-use super::fields::Fields;
+use super::fields::{Fields, MAX_SAFE_INTEGER};
 use super::outbound::read_outbound;
 use super::resources::read_resources;
 use crate::cron::Zone;
@@ -21,8 +21,6 @@ use std::sync::Arc;
 const MAX_CONCURRENCY: i64 = 100_000;
 /// Largest `maxInputBytes`: what one row of a store can bear with room to spare.
 const MAX_INPUT_BYTES: i64 = 256 << 20;
-/// ms: the longest age a rule may have.
-const MAX_RETENTION_VALUE: i64 = 9_007_199_254_740_991;
 
 /// Where jobs live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +29,14 @@ pub enum StoreLocation {
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// Nobody chose it: its folder gets a `.gitignore`.
+        /// It is the default: its folder gets a `.gitignore`.
         default: bool,
     },
     /// In memory; shared within the process when it has a name.
     Memory(Option<Box<str>>),
     /// In a PostgreSQL database, by its address.
     Postgres(Box<Address>),
-    /// The default, on a machine whose disk does not last: the first call rejects, naming what told us.
+    /// The default, on a host whose disk does not outlive the call: the first call rejects, naming the host.
     Serverless(Box<str>),
 }
 
@@ -52,7 +50,7 @@ pub enum Durability {
     Relaxed,
 }
 
-/// Everything the constructor settles.
+/// The checked options of the constructor.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// For dispatches and handlers that leave it out.
@@ -61,7 +59,7 @@ pub struct Options {
     pub store: StoreLocation,
     /// When a dispatch counts as stored.
     pub durability: Durability,
-    /// Numbers for the engine.
+    /// How the engine works.
     pub engine: EngineConfig,
 }
 
@@ -204,7 +202,7 @@ fn read_timezone(fields: &mut Fields<'_>) -> Box<str> {
     }
 }
 
-/// Signs of a host whose disk is gone after the call, with the name a reader knows it by.
+/// Environment variables of hosts whose disk does not outlive the call, with the name of the host.
 pub const SERVERLESS_VARIABLES: [(&str, &str); 6] = [
     ("AWS_LAMBDA_FUNCTION_NAME", "AWS Lambda"),
     ("VERCEL", "Vercel"),
@@ -344,8 +342,8 @@ fn read_keep(fields: &mut Fields<'_>, name: &str, default: RetentionLimit) -> Re
     };
     inner.refuse_unknown(&["age", "count"]);
     let keep = RetentionLimit {
-        age: inner.integer("age", 0, MAX_RETENTION_VALUE),
-        count: inner.integer("count", 0, MAX_RETENTION_VALUE),
+        age: inner.integer("age", 0, MAX_SAFE_INTEGER),
+        count: inner.integer("count", 0, MAX_SAFE_INTEGER),
     };
     if inner.raw("age").is_none() && inner.raw("count").is_none() {
         inner.problem(

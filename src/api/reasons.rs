@@ -1,6 +1,6 @@
-//! Why a job has not run: a pure decision over what the store and this instance know of it.
+//! Why a job has not run, by what the store and this instance know of it.
 //!
-//! No I/O and no clock. Invariant: there is always a reason, and the first one is what stands in the way first.
+//! Pure: no I/O and no clock. Invariant: there is always a reason, and the first one is what stands in the way first.
 
 use crate::clock::Millis;
 use crate::cron::Zone;
@@ -14,9 +14,9 @@ pub(super) const MAX_COUNTED_AHEAD: usize = 10_000;
 /// One reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Reason {
-    /// What it is, for programs.
+    /// For programs.
     pub(super) code: &'static str,
-    /// The same for people.
+    /// For people.
     pub(super) message: String,
 }
 
@@ -52,11 +52,11 @@ pub(super) enum HandlerState {
     Excluded,
     /// No handler.
     NoHandler,
-    /// A handler, with its attempts going and the most it may have.
+    /// There is a handler.
     Handler {
-        /// Attempts going.
+        /// Its running attempts.
         running: usize,
-        /// The most at once.
+        /// Its `concurrency` option.
         concurrency: Option<usize>,
     },
 }
@@ -64,11 +64,11 @@ pub(super) enum HandlerState {
 /// All that the answer depends on.
 #[derive(Clone, Debug)]
 pub(super) struct Facts<'a> {
-    /// Wall time.
+    /// Wall time, ms.
     pub(super) now: Millis,
-    /// The job, by the store.
+    /// The job and the place of its run, as the store has them.
     pub(super) found: &'a RunLocation,
-    /// Where it goes.
+    /// The job's route.
     pub(super) route: &'a Route,
     /// This instance's registration.
     pub(super) instance: Option<InstanceId>,
@@ -178,7 +178,7 @@ fn attempts(record: &JobRecord) -> u32 {
     record.retries.saturating_add(record.crashes).saturating_add(1)
 }
 
-/// What waits for a time.
+/// Why the run is not due yet, if so.
 fn not_yet(facts: &Facts<'_>) -> Option<Reason> {
     let record = &facts.found.record;
     let due = match facts.found.position {
@@ -215,7 +215,7 @@ fn retry(record: &JobRecord, when: &str) -> String {
     )
 }
 
-/// Why this instance would not take the job, due or not.
+/// Why this instance does not serve the job, due or not.
 fn not_served(facts: &Facts<'_>) -> Vec<Reason> {
     const OTHERS: &str = "whether another process has one is not known here";
     let route = facts.route;
@@ -280,7 +280,7 @@ fn contention(facts: &Facts<'_>) -> Vec<Reason> {
     reasons
 }
 
-/// What waits for runs with the same concurrency key, wherever these are.
+/// Whether the run waits for others with its concurrency key, in any process.
 fn key_limit_reached(facts: &Facts<'_>) -> Option<Reason> {
     let RunPosition::Blocked { running, limit, .. } = facts.found.position else {
         return None;

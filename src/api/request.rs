@@ -146,7 +146,7 @@ fn check_shape(fields: &mut Fields<'_>, name: &str, text: &str, shape: Shape) {
     }
 }
 
-/// What `{ "$literal": value }` holds; any other value itself.
+/// The value within `{ "$literal": value }`; any other value as it is.
 pub fn unwrap_literal(text: &str) -> &str {
     crate::expr::unwrap_literal(text)
 }

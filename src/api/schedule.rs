@@ -1,6 +1,6 @@
 //! From the `schedule` of a dispatch to a first due time, or a recurrence.
 
-use super::fields::{Fields, describe, number};
+use super::fields::{Fields, MAX_SAFE_INTEGER, describe, number};
 use crate::clock::Millis;
 use crate::cron::{CronExpr, Zone};
 use crate::engine::recurrence::Timetable;
@@ -10,8 +10,6 @@ use crate::model::{IfRunning, Misfire, Recurrence, Rule};
 
 /// Largest instant that JavaScript's `Date` can show, ms.
 const MAX_INSTANT_MS: f64 = 8_640_000_000_000_000.0;
-/// Largest interval, ms: what a float still holds exactly.
-const MAX_INTERVAL_MS: i64 = 9_007_199_254_740_991;
 /// Most instants of a preview.
 const MAX_PREVIEW_RUNS: i64 = 10_000;
 
@@ -39,7 +37,7 @@ pub struct Plan {
     timetable: Option<Timetable>,
     /// The zone that the schedule itself names.
     pub named_zone: Option<Zone>,
-    /// What to tell the log.
+    /// A warning for the log.
     pub warning: Option<String>,
 }
 
@@ -106,8 +104,8 @@ impl ScheduleParts {
         let start_at = read_instant(fields, "start_at", zone.as_ref());
         let end_at = read_instant(fields, "endDate", zone.as_ref());
         let before = fields.problems.len();
-        let limit = fields.integer("limit", 1, MAX_INTERVAL_MS);
-        let every = fields.integer("every", 1, MAX_INTERVAL_MS);
+        let limit = fields.integer("limit", 1, MAX_SAFE_INTEGER);
+        let every = fields.integer("every", 1, MAX_SAFE_INTEGER);
         for problem in &mut fields.problems[before..] {
             problem.code = ErrorCode::InvalidSchedule;
         }
@@ -122,7 +120,7 @@ impl ScheduleParts {
         let if_running = fields
             .one_of("ifRunning", &[("skip", IfRunning::Skip), ("allow", IfRunning::Allow)])
             .unwrap_or_default();
-        let spread = fields.integer("spread", 0, MAX_INTERVAL_MS).unwrap_or(0);
+        let spread = fields.integer("spread", 0, MAX_SAFE_INTEGER).unwrap_or(0);
         check_combination(fields, start_at, end_at);
         Some(Self {
             zone: zone?,
@@ -271,7 +269,7 @@ fn read_dst(fields: &mut Fields<'_>) -> Option<Dst> {
     Some(Dst { gap, overlap })
 }
 
-/// What makes no sense together.
+/// Reports fields that exclude each other.
 fn check_combination(fields: &mut Fields<'_>, start_at: Option<Millis>, end_at: Option<Millis>) {
     let (has_cron, has_every) = (fields.raw("cron").is_some(), fields.raw("every").is_some());
     let recurring = has_cron || has_every;
@@ -342,4 +340,50 @@ pub fn read_preview(text: &str, options: Option<&str>, timezone: &str, now: Mill
     Ok(std::iter::successors(plan.due, |at| timetable.after(*at))
         .take(usize::try_from(runs).unwrap_or(0))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Defaults, DispatchReader};
+    use crate::model::Namespace;
+
+    #[test]
+    fn a_refused_schedule_has_its_most_specific_code() {
+        for (schedule, code) in [
+            (r#"{"cron":"x"}"#, ErrorCode::InvalidCron),
+            (r#"{"cron":"x","unknown":1}"#, ErrorCode::InvalidCron),
+            (r#"{"cron":"x","tz":"No/Where"}"#, ErrorCode::InvalidCron),
+            (r#"{"cron":"* * * * *","tz":"No/Where"}"#, ErrorCode::InvalidTimezone),
+            (r#"{"cron":"0 0 30 2 *"}"#, ErrorCode::InvalidSchedule),
+            (r#"{"cron":"* * * * *","limit":0}"#, ErrorCode::InvalidSchedule),
+            (r#"{"limit":3,"unknown":1}"#, ErrorCode::InvalidSchedule),
+            (r#"{"start_at":true}"#, ErrorCode::ValidationError),
+        ] {
+            let error = read_plan_of(schedule, "UTC", "seed", 0).unwrap_err();
+            assert_eq!(error.code, code, "{schedule}");
+            assert!(error.details.iter().all(|problem| problem.code == code), "{schedule}");
+        }
+    }
+
+    #[test]
+    fn a_dispatch_has_the_code_of_its_schedule_when_nothing_else_is_wrong() {
+        let defaults = Defaults::default();
+        for (rest, code) in [
+            (r#""input":{}"#, ErrorCode::InvalidCron),
+            (r#""input":1"#, ErrorCode::ValidationError),
+            (r#""input":{"a":"$Session{user"}"#, ErrorCode::ValidationError),
+        ] {
+            let text = format!(r#"{{"product":"p","env":"e","tag":"t","schedule":{{"cron":"x"}},{rest}}}"#);
+            let refused = DispatchReader::new(&defaults, 0).read(Namespace::Features, &text);
+            assert_eq!(refused.unwrap_err().code, code, "{rest}");
+        }
+    }
+
+    #[test]
+    fn a_preview_ignores_the_spread() {
+        let schedule = r#"{"every":1000,"spread":999}"#;
+        let times = read_preview(schedule, Some(r#"{"from":5000,"count":3}"#), "UTC", 0).unwrap();
+        assert_eq!(times, [5_000, 6_000, 7_000]);
+    }
 }

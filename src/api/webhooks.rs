@@ -128,7 +128,7 @@ pub async fn delete(engine: &Engine, text: &str) -> Result<String> {
     ))
 }
 
-/// Fragments are for browsers and are not sent.
+/// Without the fragment, which is not sent.
 fn canonical(mut url: Url) -> Url {
     url.set_fragment(None);
     url

@@ -4,6 +4,7 @@
 
 use super::super::announced::Announced;
 use super::super::dispatch::Dispatch;
+use super::super::jobs::to_json;
 use crate::clock::Millis;
 use crate::engine::{Engine, Level};
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -77,7 +78,7 @@ impl InsertsInFlight {
     }
 }
 
-/// What the caller will be told, but for what the store says.
+/// What is known of an answer before the store has said what became of the insert.
 struct PendingResult {
     ticket: u64,
     id: JobId,
@@ -97,7 +98,7 @@ impl PendingResult {
         }
     }
 
-    /// Since when its run is due, if there is nothing more to say of it.
+    /// Since when its run is due, for a plain new job that is due at once.
     fn queued(&self, inserted: &Inserted) -> Option<Millis> {
         let plain = !self.recurring && matches!(inserted, Inserted::Created);
         self.due.filter(|due| plain && *due <= self.created)
@@ -112,12 +113,11 @@ impl PendingResult {
 
     fn result(&self, inserted: Inserted) -> Result<String> {
         let result = Dispatch::result(&self.id, self.due, self.created, self.recurring, inserted)?;
-        serde_json::to_string(&result)
-            .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
+        to_json(&result)
     }
 }
 
-/// Two recurring jobs of the same kind are most often one that is dispatched at every start of the program.
+/// Two equal recurring jobs are mostly one that the program dispatches at every start.
 fn warn_of_duplicate_series(engine: &Engine, pending_results: &[PendingResult], inserted: &[Inserted]) {
     for (pending, inserted) in pending_results.iter().zip(inserted) {
         if let Inserted::CreatedDuplicateSeries(duplicate) = inserted {
@@ -181,7 +181,7 @@ async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis
         .iter()
         .any(|inserted| matches!(inserted, Inserted::Conflict(_)))
     {
-        return Err(first_conflict(&pending_results, inserted));
+        return Err(conflicts_error(&pending_results, inserted));
     }
     announced.publish(&inserted);
     warn_of_duplicate_series(engine, &pending_results, &inserted);
@@ -197,7 +197,7 @@ async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis
     Ok(Resolution::Json(format!("[{}]", results?.join(","))))
 }
 
-/// Since when all of them are due, if there is nothing more to say of any.
+/// Since when all of them are due, when all are plain new jobs that are due at the same time.
 fn all_queued(pending_results: &[PendingResult], inserted: &[Inserted]) -> Option<Millis> {
     let mut since = pending_results
         .iter()
@@ -207,8 +207,8 @@ fn all_queued(pending_results: &[PendingResult], inserted: &[Inserted]) -> Optio
     since.all(|each| each == Some(first)).then_some(first)
 }
 
-/// Every conflict of a batch of which nothing was written.
-fn first_conflict(pending_results: &[PendingResult], inserted: Vec<Inserted>) -> Error {
+/// Every conflict of a list of which nothing was written.
+fn conflicts_error(pending_results: &[PendingResult], inserted: Vec<Inserted>) -> Error {
     let conflicts = pending_results
         .iter()
         .zip(inserted)
