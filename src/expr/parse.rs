@@ -4,10 +4,10 @@ use super::ast::{Key, Node};
 use super::cursor::Cursor;
 use super::error::ExpressionError;
 use super::limits::Limits;
-use super::nearest::nearest;
 use super::number::Number;
 use super::operators::{self, Operator};
 use super::references::{Form, Reference, VARIABLE_NAMES, references, truncated, unknown_variable_message};
+use crate::text::spelling::nearest;
 use std::borrow::Cow;
 
 type ParseResult<T> = Result<T, ExpressionError>;

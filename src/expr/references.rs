@@ -1,6 +1,6 @@
 //! The table of references: what `$Input{…}` and its kin are called and look like.
 
-use super::nearest::nearest;
+use crate::text::spelling::nearest;
 
 /// What a reference refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
