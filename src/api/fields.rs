@@ -1,69 +1,21 @@
 //! Reading the fields of a JSON object, collecting problems instead of stopping at the first.
 //!
-//! Values stay the text they came as ([`RawValue`]): a payload is never parsed here, only passed on.
+//! Values stay the text they came as ([`Object`]): a payload is never parsed here, only passed on.
 
 use crate::error::{ErrorCode, Problem};
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use crate::text::json::{self, Object};
+pub use crate::text::spelling::{nearest, truncated};
 use std::borrow::Cow;
-use std::fmt;
 
 /// Largest integer that JavaScript holds exactly; as ms about 285,000 years.
 pub const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 /// Longest tag, name or label, in characters.
 pub const MAX_TAG_CHARS: usize = 255;
 
-/// The entries of a JSON object, in order, with their values unread.
-#[derive(Debug, Default)]
-pub struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EntriesVisitor;
-        impl<'de> Visitor<'de> for EntriesVisitor {
-            type Value = Entries<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::with_capacity(8);
-                while let Some((key, value)) = map.next_entry::<CowKey<'de>, &'de RawValue>()? {
-                    entries.push((key.0, value));
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(EntriesVisitor)
-    }
-}
-
-/// A key, borrowed when it has no escapes.
-struct CowKey<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for CowKey<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Cow<'de, str>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(text))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(text.to_owned()))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor).map(CowKey)
-    }
-}
-
-/// The object at one path of an input, whose fields are read one by one.
+/// The object at one path of an input, being read.
 #[derive(Debug)]
 pub struct Fields<'a> {
-    entries: Entries<'a>,
+    object: Object<'a>,
     prefix: String,
     /// What is wrong so far.
     pub problems: Vec<Problem>,
@@ -72,13 +24,13 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Reads the object in `text`. `prefix` is its path, empty for the root.
     pub fn read(text: &'a str, prefix: &str) -> Result<Self, Problem> {
-        match serde_json::from_str::<Entries<'a>>(text) {
-            Ok(entries) => Ok(Self {
-                entries,
+        match Object::read(text) {
+            Some(object) => Ok(Self {
+                object,
                 prefix: prefix.to_owned(),
                 problems: Vec::new(),
             }),
-            Err(_) => Err(Problem::new(
+            None => Err(Problem::new(
                 prefix,
                 format!("must be an object, got {}", describe(text)),
             )),
@@ -96,8 +48,8 @@ impl<'a> Fields<'a> {
 
     /// The names of all fields that hold something, in order.
     pub fn names(&self) -> Vec<String> {
-        let entries = self.entries.0.iter().filter(|(_, value)| value.get() != "null");
-        entries.map(|(key, _)| key.to_string()).collect()
+        let present = self.object.iter().filter(|(_, json)| *json != "null");
+        present.map(|(name, _)| name.to_owned()).collect()
     }
 
     /// Notes a problem with a field.
@@ -114,20 +66,13 @@ impl<'a> Fields<'a> {
 
     /// The unread value of a field; `null` counts as absent.
     pub fn raw(&self, name: &str) -> Option<&'a str> {
-        let (_, value) = self.entries.0.iter().rev().find(|(key, _)| key == name)?;
-        let text = value.get();
-        (text != "null").then_some(text)
+        self.object.get_present(name)
     }
 
     /// Reports every field that is not among `known`, with the nearest one that is.
     pub fn refuse_unknown(&mut self, known: &[&str]) {
-        let unknown: Vec<String> = self
-            .entries
-            .0
-            .iter()
-            .filter(|(key, _)| !known.contains(&&**key))
-            .map(|(key, _)| key.to_string())
-            .collect();
+        let names = self.object.iter().map(|(name, _)| name);
+        let unknown: Vec<String> = names.filter(|name| !known.contains(name)).map(str::to_owned).collect();
         for key in unknown {
             let message = match nearest(&key, known) {
                 Some(name) => format!("is not a known option; did you mean `{name}`?"),
@@ -140,9 +85,9 @@ impl<'a> Fields<'a> {
     /// A string, if the field is there and is one.
     pub fn string(&mut self, name: &str) -> Option<Cow<'a, str>> {
         let text = self.raw(name)?;
-        match serde_json::from_str::<CowKey<'a>>(text) {
-            Ok(value) => Some(value.0),
-            Err(_) => {
+        match json::string(text) {
+            Some(value) => Some(value),
+            None => {
                 self.problem(name, format!("must be a string, got {}", describe(text)));
                 None
             }
@@ -270,18 +215,6 @@ pub fn tag_problem(value: &str) -> Option<String> {
     }
 }
 
-/// The entry of `known` that `word` is most likely a misspelling of.
-pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let word: String = word.chars().take(64).flat_map(char::to_lowercase).collect();
-    let squash = |text: &str| text.to_lowercase().replace(['_', '-'], "");
-    known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(&squash(&word), &squash(name)), *name))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
 /// What kind of value a JSON text is, with the value itself where it is a short number or word.
 pub fn describe(text: &str) -> String {
     match text.as_bytes().first() {
@@ -291,15 +224,5 @@ pub fn describe(text: &str) -> String {
         Some(b't' | b'f' | b'n') => text.to_owned(),
         Some(_) => format!("the number {}", truncated(text)),
         None => "nothing".to_owned(),
-    }
-}
-
-/// A value cut to a length an error message can bear.
-pub fn truncated(value: &str) -> String {
-    const MAX_SHOWN_CHARS: usize = 60;
-    if value.chars().count() <= MAX_SHOWN_CHARS {
-        value.to_owned()
-    } else {
-        value.chars().take(MAX_SHOWN_CHARS).chain(['…']).collect()
     }
 }

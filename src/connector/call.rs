@@ -1,31 +1,11 @@
-//! What a connector is given: one attempt, and what goes with it.
+//! The arguments of a connector: one attempt, its steps, and what resolves late expressions.
 
+use super::limits::Limits;
 use crate::engine::Attempt;
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::steps::Steps;
 
-/// Bounds of what connectors do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Most bytes of an answer that are read.
-    pub response_bytes: usize,
-    /// Longest attempt of a job that sets no `timeout`, ms.
-    pub timeout: i64,
-    /// Most connections to one resource.
-    pub connections: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            response_bytes: 10 << 20,
-            timeout: 60_000,
-            connections: 10,
-        }
-    }
-}
-
-/// One attempt of a job whose work is a connector's.
+/// One attempt of a job that a connector runs.
 pub struct Call<'a> {
     /// The attempt; the input in it has its expressions resolved.
     pub attempt: &'a Attempt,
@@ -33,7 +13,7 @@ pub struct Call<'a> {
     pub expressions: &'a ExpressionResolver,
     /// What earlier attempts of the run finished, and where this one writes what it finishes.
     pub steps: &'a Steps,
-    /// Bounds.
+    /// Bounds of the attempt.
     pub limits: &'a Limits,
 }
 
@@ -50,7 +30,7 @@ impl Call<'_> {
         self.attempt.route.target.last().map_or("", |event| event)
     }
 
-    /// The same for every attempt of a run, and for no other run: what the other side can know a repetition by.
+    /// The same for every attempt of a run and different for each run, so that a server can recognise a repetition.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
         self.attempt.idempotency_key()

@@ -7,16 +7,16 @@ use crate::http;
 /// Work that failed. Its message holds no secret, no payload, and no more of an address than the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What retries go by.
+    /// Error code; decides whether the attempt is retried.
     pub code: Box<str>,
     /// What happened, and what to do about it.
     pub message: String,
-    /// The delay that the other side asked for, ms.
+    /// Delay before a retry that the server asked for, ms.
     pub retry_after: Option<i64>,
 }
 
 impl Failure {
-    /// A failure with a code of the list.
+    /// A failure with one of the package's codes.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code: code.as_str().into(),
@@ -25,7 +25,7 @@ impl Failure {
         }
     }
 
-    /// What the job or the definition says cannot be done; not retried.
+    /// The input or the definition is invalid; not retried.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ValidationError, message)
     }
@@ -35,7 +35,7 @@ impl Failure {
         Self::new(ErrorCode::ConnectionError, message)
     }
 
-    /// The other side is there and cannot serve now; retried.
+    /// The server cannot serve the request at the moment; retried.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ServiceUnavailable, message)
     }
@@ -50,12 +50,12 @@ impl Failure {
         Self::new(ErrorCode::Unauthorized, message)
     }
 
-    /// Credentials without the right; not retried.
+    /// The credentials lack a right; not retried.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Forbidden, message)
     }
 
-    /// What it is about is not there; not retried.
+    /// The object that was asked for does not exist; not retried.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::NotFound, message)
     }

@@ -1,8 +1,8 @@
 //! Work without handlers: what `resources` describe, done by connectors in Rust.
 //!
-//! A [`Definition`] is one resource in one environment, as it is written; a [`Connector`] is the same with its secrets
-//! in it and its connections open, made by the first attempt that needs it. The [`Registry`] holds both and is what the
-//! engine sees. Knows no store but what an attempt remembers, and nothing of Node. Invariants: nothing is opened before
+//! A [`Definition`] is one resource in one environment, checked but with its secrets unresolved; a [`Connector`] is the
+//! same with its secrets resolved and its connections open, made by the first attempt that needs it. The [`Registry`] holds both and is what the
+//! engine sees. Knows of the store only the steps of an attempt, and nothing of Node. Invariants: nothing is opened before
 //! the first attempt or check; a failure names no secret and no more of an address than its host; a connector may be
 //! dropped at any await, since an attempt that is cancelled is.
 
@@ -12,6 +12,7 @@ mod brokers;
 mod call;
 mod databases;
 mod failure;
+mod limits;
 mod notifications;
 mod registry;
 mod storage;
@@ -20,8 +21,9 @@ mod test_support;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Call, Limits};
+pub use call::Call;
 pub use failure::Failure;
+pub use limits::Limits;
 pub use registry::{CheckResult, Registry};
 
 use crate::engine::inputs::ExpressionResolver;
@@ -68,16 +70,15 @@ pub trait Definition: Send + Sync {
     /// What it serves.
     fn targets(&self) -> Vec<ServedTarget>;
 
-    /// Puts the secrets in, and makes what is needed to reach it. Need not connect yet: the first call may.
+    /// Resolves the secrets and prepares a client. Need not connect: the first call may do that.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR` for a text that is none of what it should be once its secrets are in it; what the source of
-    /// secrets says.
+    /// `VALIDATION_ERROR` for a text that turns out to be invalid once its secrets are resolved; errors of the source of
+    /// secrets.
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure>;
 }
 
-/// A resource that can be used. Its connections are made on first use, mended when they break, and used by many
-/// attempts at once.
+/// A resource ready for use, shared by concurrent attempts. Connects on first use, and again when a connection breaks.
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// Does the work of one attempt: JSON text of its result. The future is dropped when the attempt is aborted.
@@ -93,7 +94,7 @@ pub trait Connector: Send + Sync {
     /// As [`run`](Self::run).
     async fn check(&self) -> Result<(), Failure>;
 
-    /// Ends its connections in good order; nothing is run any more.
+    /// Closes its connections gracefully; `run` is not called afterwards.
     async fn close(&self) {}
 }
 

@@ -5,6 +5,7 @@
 
 use super::{Call, Connector, Definition, Failure, Limits, ResourceName};
 use crate::clock::{Clock, SystemClock};
+use crate::connector::limits::{CLOSE_TIMEOUT, MAX_CONCURRENT_CHECKS};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Lane;
 use crate::engine::steps::Steps;
@@ -18,11 +19,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Mutex;
-
-/// Resources that are checked or closed at once.
-const MAX_CONCURRENT_CHECKS: usize = 8;
-/// How long a resource may take to end its connections.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What became of the attempts of a resource in this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! Suggests the known time zone name that a misspelled one most likely meant.
 //!
-//! Pure text; it must not know which names exist. Invariant: work is bounded, because names
+//! Pure; it must not know which names exist. Invariant: work is bounded, because names
 //! longer than any real one get no suggestion.
+
+use crate::text::spelling::{distance, simplified};
 
 /// Longer names are not compared: the longest real one has 32 bytes.
 const MAX_NAME_BYTES: usize = 48;
@@ -18,7 +20,7 @@ pub(super) fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>)
     let distance_to = |candidate: &str| {
         let whole = simplified(candidate);
         let city = candidate.rsplit('/').next().map(simplified).unwrap_or_default();
-        strsim::levenshtein(&wanted, &whole).min(strsim::levenshtein(&wanted, &city))
+        distance(&wanted, &whole).min(distance(&wanted, &city))
     };
     candidates
         .map(|candidate| (distance_to(candidate), candidate))
@@ -26,11 +28,4 @@ pub(super) fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>)
         // At equal distance, `America/New_York` is more helpful than `EST5EDT`.
         .min_by_key(|(distance, candidate)| (*distance, !candidate.contains('/'), candidate.len()))
         .map(|(_, candidate)| candidate)
-}
-
-fn simplified(name: &str) -> String {
-    name.chars()
-        .filter(|letter| !matches!(letter, '_' | '-' | ' '))
-        .map(|letter| letter.to_ascii_lowercase())
-        .collect()
 }

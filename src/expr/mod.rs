@@ -23,7 +23,6 @@ mod evaluate;
 mod json;
 mod limits;
 mod lists;
-mod nearest;
 mod number;
 mod operators;
 mod parse;

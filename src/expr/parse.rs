@@ -5,10 +5,10 @@ use super::check_call::check_call;
 use super::cursor::Cursor;
 use super::error::ExpressionError;
 use super::limits::Limits;
-use super::nearest::nearest;
 use super::number::Number;
 use super::operators::{self, Operator};
 use super::references::{Form, Reference, VARIABLE_NAMES, references, truncated, unknown_variable_message};
+use crate::text::spelling::nearest;
 use std::borrow::Cow;
 
 /// Keys that a path may always have, however low the depth limit is.

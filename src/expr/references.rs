@@ -1,6 +1,6 @@
 //! The table of references such as `$Input{…}`: their names and forms.
 
-use super::nearest::nearest;
+use crate::text::spelling::nearest;
 
 /// Longer pieces of an expression are truncated in messages.
 const MAX_SHOWN_CHARS: usize = 60;

@@ -3,6 +3,8 @@
 //! Invariant: no name of a path is `.`, `..` or empty, holds a separator of any system or a control character, or becomes
 //! such a name when percent-encoding is undone, however often it was applied.
 
+use crate::text::percent;
+
 /// Longest name of a file or folder, in bytes: what file systems bear.
 const MAX_NAME_BYTES: usize = 255;
 /// Longest path, in bytes.
@@ -84,7 +86,8 @@ pub fn name_problem(name: &str) -> Option<String> {
         if let Some(problem) = traversal_problem(&plain) {
             return Some(problem);
         }
-        let decoded = percent_decode(&plain);
+        // Bytes that are no text become characters that are no separators.
+        let decoded = String::from_utf8_lossy(&percent::decode(&plain)).into_owned();
         if decoded == plain {
             return windows_problem(&plain);
         }
@@ -119,30 +122,6 @@ fn windows_problem(name: &str) -> Option<String> {
         return Some("means something else on Windows".to_owned());
     }
     None
-}
-
-/// The text with one round of percent-encoding undone. Bytes that are no text become characters that are no separators.
-fn percent_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let digits = bytes
-            .get(at + 1..at + 3)
-            .and_then(|pair| std::str::from_utf8(pair).ok());
-        let hexadecimal = digits.filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match hexadecimal.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-            Some(encoded) if *byte == b'%' => {
-                decoded.push(encoded);
-                at += 3;
-            }
-            _ => {
-                decoded.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[cfg(test)]

@@ -129,31 +129,33 @@ fn url_problem(url: &Text, kind: DatabaseKind) -> Option<&'static str> {
     (!known || !read).then_some(problem)
 }
 
+/// Fields of an action that become fields of the input it makes.
+const ACTION_OPTIONS: [&str; 9] = [
+    "fields",
+    "groupBy",
+    "having",
+    "orderBy",
+    "limit",
+    "offset",
+    "conflictColumns",
+    "updateColumns",
+    "returning",
+];
+/// Its other fields.
+const ACTION_FIELDS: [&str; 9] = [
+    "tag",
+    "tableName",
+    "operation",
+    "template",
+    "filterTemplate",
+    "defaults",
+    "all",
+    "name",
+    "description",
+];
+
 fn read_action(action: &mut Fields<'_>, has_table: bool) -> Option<DatabaseAction> {
-    const OPTIONS: [&str; 9] = [
-        "fields",
-        "groupBy",
-        "having",
-        "orderBy",
-        "limit",
-        "offset",
-        "conflictColumns",
-        "updateColumns",
-        "returning",
-    ];
-    let mut known = vec![
-        "tag",
-        "tableName",
-        "operation",
-        "template",
-        "filterTemplate",
-        "defaults",
-        "all",
-        "name",
-        "description",
-    ];
-    known.extend(OPTIONS);
-    action.refuse_unknown(&known);
+    action.refuse_unknown(&[&ACTION_FIELDS[..], &ACTION_OPTIONS[..]].concat());
     let tag = required_tag(action);
     if action.raw("operation").is_none() {
         action.problem(
@@ -163,22 +165,12 @@ fn read_action(action: &mut Fields<'_>, has_table: bool) -> Option<DatabaseActio
     }
     let verb = action.one_of("operation", &VERBS);
     let table = action.tag("tableName").map(|table| table.as_ref().into());
-    if table.is_none()
-        && !has_table
-        && action.raw("tableName").is_none()
-        && verb.is_some_and(|verb| verb != ActionVerb::RawSql)
-    {
-        action.problem("tableName", "is missing, and the database has no `table` either");
-    }
     if let Some(verb) = verb {
-        check_template(action, verb);
-        let groups = action.raw("filterTemplate").filter(|text| !text.starts_with('{'));
-        if let Some(text) = groups {
-            action.problem(
-                "filterTemplate",
-                format!("must be an object of columns, got {}", describe(text)),
-            );
+        if verb != ActionVerb::RawSql && !has_table && action.raw("tableName").is_none() {
+            action.problem("tableName", "is missing, and the database has no `table` either");
         }
+        check_template(action, verb);
+        refuse_non_object(action, "filterTemplate", "must be an object of columns");
         if verb == ActionVerb::Upsert && action.raw("conflictColumns").is_none() {
             action.problem(
                 "conflictColumns",
@@ -186,15 +178,10 @@ fn read_action(action: &mut Fields<'_>, has_table: bool) -> Option<DatabaseActio
             );
         }
     }
-    if let Some(text) = action.raw("defaults").filter(|text| !text.starts_with('{')) {
-        action.problem(
-            "defaults",
-            format!("must be an object of names and values, got {}", describe(text)),
-        );
-    }
+    refuse_non_object(action, "defaults", "must be an object of names and values");
     let all = action.boolean("all");
     let text = |name: &str| action.raw(name).map(Text::from);
-    let mut options: Vec<(Box<str>, Text)> = OPTIONS
+    let mut options: Vec<(Box<str>, Text)> = ACTION_OPTIONS
         .iter()
         .filter_map(|name| Some(((*name).into(), text(name)?)))
         .collect();
@@ -210,6 +197,12 @@ fn read_action(action: &mut Fields<'_>, has_table: bool) -> Option<DatabaseActio
         defaults: text("defaults"),
         options,
     })
+}
+
+fn refuse_non_object(action: &mut Fields<'_>, name: &str, expected: &str) {
+    if let Some(text) = action.raw(name).filter(|text| !text.starts_with('{')) {
+        action.problem(name, format!("{expected}, got {}", describe(text)));
+    }
 }
 
 /// What a template can be, by what the action does.

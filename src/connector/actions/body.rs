@@ -1,10 +1,11 @@
 //! The body of a request, in the form that the action says.
 
 use super::super::Failure;
-use super::json::{JsonKind, Object, kind};
+use super::json::{JsonKind, kind};
 use super::multipart;
 use super::url::push_pairs;
 use crate::resources::RequestType;
+use crate::text::json::Object;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 

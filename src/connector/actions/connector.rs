@@ -3,6 +3,7 @@
 use super::super::{Call, Connector, Failure, auth};
 use super::{input, request, response};
 use crate::clock::{Clock, SystemClock};
+use crate::connector::limits::{CHECK_TIMEOUT, MAX_IDLE_PER_HOST, MAX_REDIRECTS};
 use crate::engine::inputs::ExpressionResolver;
 use crate::http::{self, Client, ClientOptions, ExchangeLimits};
 use crate::resources::{Action, App, AppEnv, OutboundRules};
@@ -11,13 +12,6 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Most redirects of one call.
-const MAX_REDIRECTS: usize = 5;
-/// Idle connections kept for each host, so that as many jobs at once need no new ones.
-const MAX_IDLE_PER_HOST: usize = 256;
-/// Longest time until a service has answered a check; who checks may be less patient.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A service that can be called.
 pub(super) struct AppConnector {

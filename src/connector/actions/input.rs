@@ -1,8 +1,9 @@
 //! Which part of a request each field of an input is for.
 
 use super::super::Failure;
-use super::json::{JsonKind, Object, kind};
+use super::json::{JsonKind, kind};
 use crate::resources::Action;
+use crate::text::json::Object;
 use std::borrow::Cow;
 
 /// The parts of a request that an input gives.

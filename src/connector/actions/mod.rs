@@ -15,7 +15,7 @@ mod response;
 mod tests;
 mod url;
 
-pub(super) use json::{Object, merge, push_string};
+pub(super) use json::merge;
 pub(super) use request::{method, put_header};
 pub(super) use url::build as build_url;
 
@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use connector::AppConnector;
 use std::sync::Arc;
 
-/// What `resources` define of it.
+/// One definition for each such resource and environment in `resources`.
 pub(super) fn definitions(resources: &Resources, outbound: &OutboundRules) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, app) in resources.apps.iter() {

@@ -4,7 +4,8 @@
 
 use super::super::Failure;
 use super::body::decode_base64;
-use super::json::{JsonKind, Object, kind, list};
+use super::json::{JsonKind, kind};
+use crate::text::json::{Object, list};
 use uuid::Uuid;
 
 /// What parts are divided by: random, so that no field can hold it.

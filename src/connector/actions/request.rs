@@ -2,9 +2,10 @@
 
 use super::super::{Call, Failure};
 use super::input::RequestParts;
-use super::json::{JsonKind, Object, kind, merge, push_string};
+use super::json::{JsonKind, kind, merge};
 use super::{body, url};
 use crate::resources::{self, Action, RequestType, Text, is_connection_header};
+use crate::text::json::{Object, push_string};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 

@@ -1,7 +1,7 @@
 //! The result of a call: `{ status, headers, data }`, with `data` as exact as it came.
 
-use super::json::push_string;
 use crate::http::HttpResponse;
+use crate::text::json::push_string;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use encoding_rs::{Encoding, UTF_8};

@@ -1,14 +1,12 @@
 //! The URL of a request: path with its parameters, and query.
 
 use super::super::Failure;
-use super::json::{JsonKind, Object, kind, list};
+use super::json::{JsonKind, kind};
+use crate::connector::limits::{MAX_QUERY_NESTING, MAX_URL_BYTES};
 use crate::resources::{PathTemplate, Segment};
+use crate::text::json::{Object, list};
+use crate::text::percent;
 use reqwest::Url;
-
-/// Longest URL, bytes; few servers take more.
-const MAX_URL_BYTES: usize = 32 * 1024;
-/// Most objects within each other in a query or a form.
-const MAX_NESTING: usize = 8;
 
 /// The URL of a resource below a base that ends without a slash.
 ///
@@ -31,7 +29,7 @@ pub(in crate::connector) fn build(
                 if matches!(&*whole, "." | "..") {
                     return Err(Failure::invalid(format!("params.{name}: must not be '.' or '..'")));
                 }
-                push_percent_encoded(&mut text, &value);
+                percent::encode_into(&mut text, &value);
                 text.push_str(suffix);
             }
         }
@@ -62,21 +60,6 @@ fn path_param(name: &str, params: &Object<'_>) -> Result<String, Failure> {
     }
 }
 
-/// Writes everything but letters, digits and `-._~` as bytes in hexadecimal.
-fn push_percent_encoded(text: &mut String, value: &str) {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
-    ];
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push('%');
-            text.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-        }
-    }
-}
-
 /// Appends `name=value` pairs, as queries and forms have them: lists as repetitions, objects as `name[member]`; `null` is
 /// left out.
 ///
@@ -94,8 +77,11 @@ fn push(text: &mut String, name: &str, json: &str, part: &str, depth: usize) -> 
         let name: String = name.chars().take(60).collect();
         format!("{part}.{name}")
     };
-    if depth > MAX_NESTING {
-        return Err(Failure::invalid(format!("{}: more than {MAX_NESTING} levels", shown())));
+    if depth > MAX_QUERY_NESTING {
+        return Err(Failure::invalid(format!(
+            "{}: more than {MAX_QUERY_NESTING} levels",
+            shown()
+        )));
     }
     match kind(json, &shown())? {
         JsonKind::Null => {}
@@ -103,9 +89,9 @@ fn push(text: &mut String, name: &str, json: &str, part: &str, depth: usize) -> 
             if !text.is_empty() {
                 text.push('&');
             }
-            push_percent_encoded(text, name);
+            percent::encode_into(text, name);
             text.push('=');
-            push_percent_encoded(text, &value);
+            percent::encode_into(text, &value);
         }
         JsonKind::List => {
             for (index, element) in list(json).unwrap_or_default().into_iter().enumerate() {

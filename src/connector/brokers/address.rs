@@ -3,13 +3,12 @@
 //! Invariant: nothing here is shown but host and port.
 
 use crate::connector::Failure;
+use crate::connector::limits::MAX_PEM_FILE_BYTES;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{BrokerEnv, Text};
+use crate::text::percent;
 use std::fmt;
 use url::{Host, Url};
-
-/// Largest file of certificates that is read, in bytes.
-const MAX_PEM_FILE_BYTES: u64 = 4 << 20;
 
 /// A broker's address and credentials.
 #[derive(Clone)]
@@ -91,7 +90,8 @@ impl BrokerAddress {
             Some(Host::Ipv6(address)) => address.to_string(),
             _ => return Err(wrong("names no host")),
         };
-        let decoded = |text: &str| percent_decode(text).ok_or_else(|| wrong("is not UTF-8 once it is decoded"));
+        let decoded =
+            |text: &str| String::from_utf8(percent::decode(text)).map_err(|_| wrong("is not UTF-8 once it is decoded"));
         let user = (!url.username().is_empty())
             .then(|| decoded(url.username()))
             .transpose()?;
@@ -149,37 +149,6 @@ async fn read_pem(text: String) -> Result<String, Failure> {
     });
     let read = read.await.unwrap_or_else(|_| Err(std::io::Error::other("interrupted")));
     read.map_err(|error| Failure::invalid(format!("config.ca: the file cannot be read: {error}")))
-}
-
-/// Undoes percent-encoding; `None`: what comes out is no text.
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let code = match tail {
-            [high, low, after @ ..] if *first == b'%' => {
-                hex_digit(*high).zip(hex_digit(*low)).map(|digits| (digits, after))
-            }
-            _ => None,
-        };
-        match code {
-            Some(((high, low), after)) => {
-                bytes.push(high * 16 + low);
-                rest = after;
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn hex_digit(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// A kind of server.
 #[async_trait]
 pub(super) trait Transport: Send + Sync + 'static {
-    /// A connection that stands.
+    /// An open connection.
     type Connection: Send + Sync + 'static;
 
     /// Connects and authenticates.
@@ -23,10 +23,10 @@ pub(super) trait Transport: Send + Sync + 'static {
     /// Whether a connection can still be used, as far as its client knows.
     fn is_usable(&self, connection: &Self::Connection) -> bool;
 
-    /// Asks the server for a word, and changes nothing.
+    /// Sends a ping or its like, and waits for the response.
     async fn probe(&self, connection: &Self::Connection) -> Result<(), ConnectorError>;
 
-    /// After how long without an answer a connection is probed before it is used; `None`: its client watches it.
+    /// Idle time after which a connection is probed before use; `None`: the client library watches it itself.
     fn probe_after_idle(&self) -> Option<Duration> {
         None
     }
@@ -39,10 +39,10 @@ pub(super) trait Transport: Send + Sync + 'static {
         to: &Destination,
     ) -> Result<String, ConnectorError>;
 
-    /// Ends a connection in good order.
+    /// Closes a connection gracefully.
     async fn close(&self, connection: &Self::Connection);
 
-    /// Ends a connection that is of no more use.
+    /// Drops a connection that has failed.
     fn abandon(&self, _connection: &Self::Connection) {}
 }
 
@@ -85,7 +85,7 @@ impl<T: Transport> BrokerConnector<T> {
         self.shared_connection.discard(live).await;
     }
 
-    /// Over the connection there is.
+    /// Publishes on the shared connection.
     async fn try_once(&self, message: &Message, to: &Destination) -> Result<String, ConnectorError> {
         let live = self.connection().await.map_err(ConnectorError::Refused)?;
         let began = Instant::now();
@@ -106,7 +106,7 @@ impl<T: Transport> BrokerConnector<T> {
             let failure = Failure::timeout(format!(
                 "the message was not acknowledged within {ms} ms; it may have arrived"
             ));
-            // One message may be slow; a connection that gave no other answer either is lost.
+            // One message may be slow; a connection without any response since is taken for lost.
             if !live.has_answered_since(began) {
                 self.discard_connection(&live).await;
             }

@@ -4,8 +4,8 @@
 //! characters, without the quotes and escapes of JSON.
 
 use crate::connector::Failure;
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use crate::text::json::{self, Object};
+use crate::text::spelling::truncated;
 
 /// Media type of a message that is JSON.
 const JSON_MEDIA_TYPE: &str = "application/json";
@@ -29,28 +29,25 @@ impl Message {
     /// # Errors
     /// `VALIDATION_ERROR` for an input without one, or with something beside it.
     pub(super) fn read(input: &str, id: String) -> Result<Self, Failure> {
-        let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(input) else {
+        let Some(members) = Object::read(input) else {
             return Err(Failure::invalid("input: must be an object, as in { \"message\": … }"));
         };
-        if let Some(other) = members.keys().find(|name| *name != "message") {
-            let name: String = other.chars().take(60).collect();
+        if let Some((other, _)) = members.iter().find(|(name, _)| *name != "message") {
             return Err(Failure::invalid(format!(
-                "input.{name}: is not known; what is sent is `message` alone, and topics say how"
+                "input.{}: is not known; what is sent is `message` alone, and topics say how",
+                truncated(other)
             )));
         }
-        let Some(message) = members.get("message").map(|message| message.get()) else {
+        let Some(message) = members.get("message") else {
             return Err(Failure::invalid("input.message: is missing; it is what is sent"));
         };
-        let text = message
-            .starts_with('"')
-            .then(|| serde_json::from_str::<String>(message));
-        Ok(match text {
-            Some(Ok(text)) => Self {
+        Ok(match json::string(message) {
+            Some(text) => Self {
                 id,
-                body: text.into_bytes(),
+                body: text.into_owned().into_bytes(),
                 content_type: TEXT_MEDIA_TYPE,
             },
-            _ => Self {
+            None => Self {
                 id,
                 body: message.as_bytes().to_vec(),
                 content_type: JSON_MEDIA_TYPE,

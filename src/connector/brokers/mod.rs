@@ -47,15 +47,15 @@ use shared_connection::Timeouts;
 use std::sync::Arc;
 use topics::Topics;
 
-/// What `resources` define of it.
+/// One definition for each such resource and environment in `resources`.
 pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, broker) in resources.brokers.iter() {
-        for env in 0..broker.envs.len() {
+        for env in &broker.envs {
             all.push(Arc::new(BrokerDefinition {
                 product: product.into(),
                 broker: Arc::clone(broker),
-                env,
+                env: env.clone(),
                 timeouts: Timeouts::default(),
             }));
         }
@@ -67,16 +67,11 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
 struct BrokerDefinition {
     product: Box<str>,
     broker: Arc<Broker>,
-    /// Which of the broker's environments.
-    env: usize,
+    env: BrokerEnv,
     timeouts: Timeouts,
 }
 
 impl BrokerDefinition {
-    fn env(&self) -> Option<&BrokerEnv> {
-        self.broker.envs.get(self.env)
-    }
-
     fn connector<T: Transport>(&self, transport: T, topics: Topics) -> Arc<dyn Connector> {
         Arc::new(BrokerConnector::new(transport, topics, self.timeouts))
     }
@@ -89,17 +84,16 @@ impl Definition for BrokerDefinition {
             product: self.product.clone(),
             kind: "broker",
             tag: self.broker.tag.clone(),
-            env: self.env().map_or_else(|| "".into(), |env| env.slug.clone()),
+            env: self.env.slug.clone(),
         }
     }
 
     fn targets(&self) -> Vec<ServedTarget> {
-        let slug = self.env().map(|env| env.slug.clone());
         let target = |event: Option<Box<str>>| ServedTarget {
             pattern: Pattern {
                 namespace: Namespace::Events,
                 product: Some(self.product.clone()),
-                env: slug.clone(),
+                env: Some(self.env.slug.clone()),
                 target: vec![Some(self.broker.tag.clone()), event],
             },
             timeout: None,
@@ -114,9 +108,7 @@ impl Definition for BrokerDefinition {
     }
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
-        let Some(env) = self.env() else {
-            return Err(Failure::invalid("the broker has no such environment"));
-        };
+        let env = &self.env;
         let server = address::BrokerAddress::reveal(env, expressions).await?;
         let topics = Topics::reveal(&self.broker, &env.config, expressions).await?;
         match env.kind {

@@ -1,22 +1,22 @@
 //! The one connection of a broker, shared by all attempts: made on first use, and anew after it was lost.
 //!
 //! Knows no protocol. Invariants: one attempt connects at a time, and those that waited for it share what came of it, so
-//! that a server that hangs costs each of them one wait and not one after the other; a connection that has left a question
-//! unanswered for long, with no other answer since, is not used any more.
+//! that a server that hangs costs each of them one wait and not one after the other; a connection that has left a request
+//! unanswered for too long, with no other response since, is not used any more.
 
 use crate::connector::Failure;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long is waited for a broker.
+/// Timeouts of a broker's connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
-    /// Until a connection stands, with authentication.
+    /// For connecting, with authentication.
     pub(super) connect: Duration,
-    /// Until a message is acknowledged.
+    /// For the acknowledgement of a message.
     pub(super) answer: Duration,
-    /// Until a connection that answers nothing at all is given up.
+    /// For any response at all, after which a connection is given up.
     pub(super) silence: Duration,
 }
 
@@ -30,15 +30,15 @@ impl Default for Timeouts {
     }
 }
 
-/// When a connection was asked and when it answered.
+/// Times of requests and responses.
 #[derive(Debug)]
 struct Activity {
-    /// The first question since the last answer.
+    /// The first request since the last response.
     asked: Option<Instant>,
     answered: Instant,
 }
 
-/// A connection that stands, or stood.
+/// An open connection, or one that has failed.
 pub(super) struct LiveConnection<C> {
     /// The client's own.
     pub(super) connection: C,
@@ -61,12 +61,12 @@ impl<C> LiveConnection<C> {
         self.activity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A question goes out.
+    /// A request was sent.
     pub(super) fn record_request(&self) {
         self.activity().asked.get_or_insert_with(Instant::now);
     }
 
-    /// An answer came, to whichever question.
+    /// A response to any request arrived.
     pub(super) fn record_answer(&self) {
         *self.activity() = Activity {
             asked: None,
@@ -74,12 +74,12 @@ impl<C> LiveConnection<C> {
         };
     }
 
-    /// Whether any answer came since.
+    /// Whether any response arrived since.
     pub(super) fn has_answered_since(&self, then: Instant) -> bool {
         self.activity().answered > then
     }
 
-    /// How long it has answered nothing.
+    /// How long requests have been without a response.
     pub(super) fn idle(&self) -> Duration {
         self.activity().answered.elapsed()
     }
@@ -95,7 +95,7 @@ struct State<C> {
     failed: Option<(Instant, Failure)>,
 }
 
-/// The place of the connection.
+/// Holds the connection.
 pub(super) struct SharedConnection<C> {
     state: tokio::sync::Mutex<State<C>>,
 }
@@ -197,7 +197,7 @@ mod tests {
         shared_connection.discard(&lost).await;
         let next = shared_connection.get(always, LONG, connect).await.unwrap();
         assert_eq!(next.connection, 1);
-        // Who lost the first one late takes nothing from the others.
+        // An attempt that reports the first connection late does not discard the second.
         shared_connection.discard(&lost).await;
         assert_eq!(
             shared_connection.get(always, LONG, connect).await.unwrap().connection,
@@ -225,7 +225,7 @@ mod tests {
         let all = futures_util::future::join_all((0..20).map(|_| shared_connection.get(always, LONG, connect))).await;
         assert!(all.iter().all(Result::is_err));
         assert_eq!(tried.load(Ordering::Relaxed), 1);
-        // Who comes later tries again.
+        // A later attempt connects anew.
         assert!(shared_connection.get(always, LONG, connect).await.is_err());
         assert_eq!(tried.load(Ordering::Relaxed), 2);
     }

@@ -2,15 +2,15 @@
 //!
 //! Invariant: what a job brings is only ever a value: never a column, an operator or SQL.
 
-use super::Dialect;
+use super::dialect::Dialect;
 use super::json::Json;
-use super::name::shortened;
 use super::operation::Operation;
 use super::request::{self, ReadContext};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{ActionVerb, DatabaseAction};
+use crate::text::spelling::{suggestion, truncated};
 
 /// The texts of an action with its secrets and expressions resolved.
 pub(super) struct Templates {
@@ -59,6 +59,54 @@ struct ValueSource<'a> {
     defaults: Option<&'a Json>,
 }
 
+/// What the input of a job may hold.
+const PARTS: [&str; 3] = ["query", "data", "filter"];
+/// Options whose templates hold values; where names of columns stand, a job has no say.
+const VALUE_OPTIONS: [&str; 3] = ["limit", "offset", "having"];
+
+/// The parts of the input of one job.
+struct Parts<'a>(&'a [(Box<str>, Json)]);
+
+impl<'a> Parts<'a> {
+    fn read(input: &'a Json) -> Result<Self, Failure> {
+        let Json::Map(entries) = input else {
+            return Err(Failure::invalid(format!(
+                "the input must be an object, got {}",
+                input.kind()
+            )));
+        };
+        match entries.iter().find(|(key, _)| !PARTS.contains(&&**key)) {
+            Some((key, _)) => Err(Failure::invalid(format!(
+                "input.{}: is not known here; {}",
+                truncated(key),
+                suggestion(key, &PARTS)
+            ))),
+            None => Ok(Self(entries)),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&'a Json> {
+        let entries = self.0.iter();
+        entries.filter(|(key, _)| **key == *name).map(|(_, value)| value).next()
+    }
+
+    /// The part of this name, unless it is `null`.
+    fn present(&self, name: &str) -> Option<&'a Json> {
+        self.get(name).filter(|json| !matches!(json.value(), Json::Null))
+    }
+
+    /// Looks values up in the parts in this order, then in the defaults.
+    fn source(&self, order: [&'static str; 3], templates: &'a Templates) -> ValueSource<'a> {
+        ValueSource {
+            parts: order
+                .into_iter()
+                .filter_map(|name| Some((name, self.get(name)?)))
+                .collect(),
+            defaults: templates.defaults.as_ref(),
+        }
+    }
+}
+
 /// The operation of an action, with what the job brings in its places.
 pub(super) fn operation(
     action: &DatabaseAction,
@@ -66,32 +114,8 @@ pub(super) fn operation(
     input: &Json,
     context: ReadContext<'_>,
 ) -> Result<Operation, Failure> {
-    let Json::Map(entries) = input else {
-        return Err(Failure::invalid(format!(
-            "the input must be an object, got {}",
-            input.kind()
-        )));
-    };
-    const PARTS: [&str; 3] = ["query", "data", "filter"];
-    if let Some((key, _)) = entries.iter().find(|(key, _)| !PARTS.contains(&&**key)) {
-        return Err(Failure::invalid(format!(
-            "input.{}: is not known here; {}",
-            shortened(key),
-            super::name::suggestion(key, &PARTS)
-        )));
-    }
-    let part = |name: &str| entries.iter().find(|(key, _)| **key == *name).map(|(_, value)| value);
-    let source = |order: [&'static str; 3]| ValueSource {
-        parts: order.into_iter().filter_map(|name| Some((name, part(name)?))).collect(),
-        defaults: templates.defaults.as_ref(),
-    };
-    let (values, filters) = (source(["data", "query", "filter"]), source(["filter", "query", "data"]));
-    // Of the definition: what the job may decide by `raw` is none of its business.
-    let context = ReadContext {
-        table: action.table.as_deref().or(context.table),
-        raw: true,
-        ..context
-    };
+    let parts = Parts::read(input)?;
+    let values = parts.source(["data", "query", "filter"], templates);
     if action.verb == ActionVerb::RawSql {
         let sql = templates.template.as_ref().and_then(Json::as_text).unwrap_or_default();
         let (sql, params) = bind_sql(sql, context.dialect, &values)?;
@@ -102,60 +126,74 @@ pub(super) fn operation(
     }
     let mut request: Vec<(Box<str>, Json)> = Vec::new();
     for (name, option) in &templates.options {
-        // Where names of columns stand, a job has no say.
-        let takes_values = matches!(&**name, "limit" | "offset" | "having");
-        let option = if takes_values {
+        let option = if VALUE_OPTIONS.contains(&&**name) {
             fill_template(option, &values)?
         } else {
             option.clone()
         };
         request.push((name.clone(), option));
     }
-    let is_there = |json: &&Json| !matches!(json.value(), Json::Null);
+    let filter = filter_of(action.verb, templates, &parts)?;
+    request.extend(filter.map(|filter| ("where".into(), filter)));
+    request.extend(content_of(action.verb, templates, &parts, &values)?);
+    let context = ReadContext {
+        table: action.table.as_deref().or(context.table),
+        // Whether jobs may bring SQL does not concern an action, whose text is the definition's.
+        raw: true,
+        ..context
+    };
+    request::read(operation_name(action.verb, &request), &Json::Map(request), context)
+}
+
+/// The filter of an action. Without a template the job says which rows it means.
+fn filter_of(verb: ActionVerb, templates: &Templates, parts: &Parts<'_>) -> Result<Option<Json>, Failure> {
     let takes_filter = matches!(
-        action.verb,
+        verb,
         ActionVerb::Query | ActionVerb::Update | ActionVerb::Delete | ActionVerb::Aggregate
     );
-    if takes_filter {
-        // Without a template the job says which rows it means.
-        let own = || {
-            part("filter")
-                .filter(is_there)
-                .or_else(|| part("query").filter(is_there))
-                .cloned()
-        };
-        let filter = match &templates.filter {
-            Some(template) => Some(fill_template(template, &filters)?),
-            None => own(),
-        };
-        request.extend(filter.map(|filter| ("where".into(), filter)));
+    if !takes_filter {
+        return Ok(None);
     }
-    match action.verb {
+    match &templates.filter {
+        Some(template) => {
+            let values = parts.source(["filter", "query", "data"], templates);
+            fill_template(template, &values).map(Some)
+        }
+        None => Ok(parts.present("filter").or_else(|| parts.present("query")).cloned()),
+    }
+}
+
+/// What is written or computed, with the name of its field.
+fn content_of(
+    verb: ActionVerb,
+    templates: &Templates,
+    parts: &Parts<'_>,
+    values: &ValueSource<'_>,
+) -> Result<Option<(Box<str>, Json)>, Failure> {
+    match verb {
         ActionVerb::Insert | ActionVerb::Update | ActionVerb::Upsert => {
             let data = match &templates.template {
-                Some(template) => Some(fill_template(template, &values)?),
-                None => part("data").cloned(),
+                Some(template) => Some(fill_template(template, values)?),
+                None => parts.get("data").cloned(),
             };
-            request.extend(data.map(|data| ("data".into(), data)));
+            Ok(data.map(|data| ("data".into(), data)))
         }
-        ActionVerb::Aggregate => {
-            request.extend(templates.template.clone().map(|what| ("aggregate".into(), what)));
-        }
-        _ => {}
+        ActionVerb::Aggregate => Ok(templates.template.clone().map(|what| ("aggregate".into(), what))),
+        ActionVerb::Query | ActionVerb::Delete | ActionVerb::RawSql => Ok(None),
     }
-    let several = request
-        .iter()
-        .any(|(key, value)| **key == *"data" && matches!(value.value(), Json::List(_)));
-    let name = match action.verb {
+}
+
+fn operation_name(verb: ActionVerb, request: &[(Box<str>, Json)]) -> &'static str {
+    let is_list = |(key, value): &(Box<str>, Json)| **key == *"data" && matches!(value.value(), Json::List(_));
+    match verb {
         ActionVerb::Query | ActionVerb::RawSql => "query",
-        ActionVerb::Insert if several => "insertMany",
+        ActionVerb::Insert if request.iter().any(is_list) => "insertMany",
         ActionVerb::Insert => "insert",
         ActionVerb::Update => "update",
         ActionVerb::Delete => "delete",
         ActionVerb::Upsert => "upsert",
         ActionVerb::Aggregate => "aggregate",
-    };
-    request::read(name, &Json::Map(request), context)
+    }
 }
 
 impl ValueSource<'_> {
@@ -170,7 +208,7 @@ impl ValueSource<'_> {
         found.cloned().ok_or_else(|| {
             Failure::invalid(format!(
                 "the input has no value for {{{{{}}}}}; give it in data, query or filter, or as one of the action's `defaults`",
-                shortened(name)
+                truncated(name)
             ))
         })
     }

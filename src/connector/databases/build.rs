@@ -3,24 +3,23 @@
 //! Invariants: names are quoted and values bound, each by the builder; nothing else of an operation reaches the text. A
 //! value goes through the builder as its number in a list of our own, so that no conversion but the driver's touches it.
 
-use super::Dialect;
-use super::filter::{Comparison, Filter, Pattern, Predicate};
+use super::dialect::Dialect;
+use super::filter::Filter;
 use super::json::Json;
-use super::name::{Table, identifier, shortened};
-use super::operation::{Aggregate, Columns, Function, Insert, Operation, Order, Row, Select};
+use super::name::{Table, identifier};
+use super::operation::{Aggregate, Columns, Function, Operation, Order, Row, Select};
 use super::plan::{Plan, Shape, Statement};
-use super::request::DEFAULT_ROW_LIMIT;
 use super::value::{BoundValue, Kind, Kinds};
 use crate::connector::Failure;
+use crate::connector::limits::DEFAULT_ROW_LIMIT;
+use crate::text::spelling::truncated;
 use sea_query::{
-    BinOper, DeleteStatement, Expr, ExprTrait, Func, InsertStatement, MysqlQueryBuilder, OnConflict,
-    Order as Direction, PostgresQueryBuilder, Query, ReturningClause, SelectStatement, SqliteQueryBuilder,
-    UpdateStatement, Value, Values,
+    DeleteStatement, Expr, Func, InsertStatement, MysqlQueryBuilder, Order as Direction, PostgresQueryBuilder, Query,
+    ReturningClause, SelectStatement, SqliteQueryBuilder, UpdateStatement, Value, Values,
 };
 
-/// Most rows, and most parameters, of one statement.
-const MAX_ROWS_PER_STATEMENT: usize = 1_000;
-const MAX_PARAMETERS: usize = 30_000;
+mod condition;
+mod insert;
 
 /// Builds the statements of an operation.
 pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Result<Plan, Failure> {
@@ -103,7 +102,7 @@ impl Builder<'_> {
             // SQLite takes the quoted name of a column that there is not for a text.
             None => Err(Failure::invalid(format!(
                 "the table has no column '{}'",
-                shortened(column)
+                truncated(column)
             ))),
         }
     }
@@ -170,120 +169,6 @@ impl Builder<'_> {
             Dialect::Sqlite => query.build_any(&SqliteQueryBuilder),
         };
         self.finish(built)
-    }
-
-    /// The condition of a filter on the table's own columns.
-    fn condition(&mut self, filter: &Filter) -> Result<Option<Expr>, Failure> {
-        let (kinds, dialect) = (self.kinds, self.dialect);
-        let known = Builder {
-            dialect,
-            kinds,
-            values: Vec::new(),
-        };
-        let resolve = |name: &str| Ok((Expr::col(identifier(name)), known.kind(name)?));
-        self.filter(filter, &resolve)
-    }
-
-    /// `None`: every row.
-    fn filter(&mut self, filter: &Filter, resolve: Resolve<'_>) -> Result<Option<Expr>, Failure> {
-        Ok(match filter {
-            Filter::All(parts) => {
-                let mut all = Vec::with_capacity(parts.len());
-                for part in parts {
-                    all.extend(self.filter(part, resolve)?);
-                }
-                combine(all, BinOper::And)
-            }
-            Filter::Any(parts) => {
-                let mut any = Vec::with_capacity(parts.len());
-                for part in parts {
-                    match self.filter(part, resolve)? {
-                        Some(condition) => any.push(condition),
-                        None => return Ok(None),
-                    }
-                }
-                combine(any, BinOper::Or)
-            }
-            Filter::Not(inner) => {
-                let inner = self.filter(inner, resolve)?;
-                Some(inner.unwrap_or_else(|| Expr::cust("1 = 1")).not())
-            }
-            Filter::Column(name, predicate) => {
-                let (expression, kind) = resolve(name)?;
-                self.predicate(expression, kind, predicate)?
-            }
-        })
-    }
-
-    fn predicate(&mut self, of: Expr, kind: Kind, predicate: &Predicate) -> Result<Option<Expr>, Failure> {
-        Ok(Some(match predicate {
-            Predicate::IsNull(true) => of.is_null(),
-            Predicate::IsNull(false) => of.is_not_null(),
-            Predicate::Compare(how, value) => {
-                let (of, kind) = self.comparable(of, kind);
-                let value = self.bind(value, kind);
-                match how {
-                    Comparison::Equal => of.eq(value),
-                    Comparison::NotEqual => of.ne(value),
-                    Comparison::Less => of.lt(value),
-                    Comparison::LessOrEqual => of.lte(value),
-                    Comparison::Greater => of.gt(value),
-                    Comparison::GreaterOrEqual => of.gte(value),
-                }
-            }
-            Predicate::In(values, wanted) if values.is_empty() => return Ok((*wanted).then(|| Expr::cust("1 = 0"))),
-            Predicate::In(values, wanted) => {
-                let (of, kind) = self.comparable(of, kind);
-                let values: Vec<Expr> = values.iter().map(|value| self.bind(value, kind)).collect();
-                if *wanted {
-                    of.is_in(values)
-                } else {
-                    of.is_not_in(values)
-                }
-            }
-            Predicate::Between(low, high) => {
-                let (of, kind) = self.comparable(of, kind);
-                let (low, high) = (self.bind(low, kind), self.bind(high, kind));
-                of.between(low, high)
-            }
-            Predicate::Like(pattern) => self.like(of, pattern),
-            Predicate::Regex(pattern) => {
-                let operator = match self.dialect {
-                    Dialect::Postgres => BinOper::Custom("~"),
-                    Dialect::MySql => BinOper::Custom("REGEXP"),
-                    Dialect::Sqlite => {
-                        return Err(Failure::invalid(
-                            "$regex: SQLite has no regular expressions; use $like, $contains, $startsWith or $endsWith",
-                        ));
-                    }
-                };
-                let pattern = self.bind(pattern, Kind::Text);
-                of.binary(operator, pattern)
-            }
-        }))
-    }
-
-    /// SQLite has no type for points in time: texts of either form and milliseconds compare as what they stand for.
-    fn comparable(&self, of: Expr, kind: Kind) -> (Expr, Kind) {
-        if self.dialect != Dialect::Sqlite || kind != Kind::Timestamp {
-            return (of, kind);
-        }
-        let instant = "CASE WHEN typeof(?) IN ('integer', 'real') THEN ? \
-             ELSE CAST(round((julianday(?) - 2440587.5) * 86400000) AS INTEGER) END";
-        let compared = Expr::cust_with_exprs(instant, [of.clone(), of.clone(), of]);
-        (compared, Kind::Instant)
-    }
-
-    fn like(&mut self, of: Expr, pattern: &Pattern) -> Expr {
-        let bound = self.bind(&pattern.text, Kind::Text);
-        // The backslash is what PostgreSQL and MySQL take anyway; SQLite takes none.
-        let named = pattern.escape != '\\' || self.dialect == Dialect::Sqlite;
-        let pattern = if named {
-            bound.binary(BinOper::Escape, Expr::Constant(Value::Char(Some(pattern.escape))))
-        } else {
-            bound
-        };
-        of.binary(BinOper::Like, pattern)
     }
 
     fn select(&mut self, select: &Select, limit: u64) -> Result<Statement, Failure> {
@@ -380,7 +265,7 @@ impl Builder<'_> {
                 .ok_or_else(|| {
                     Failure::invalid(format!(
                         "'{}' is neither computed nor a column of groupBy",
-                        shortened(name)
+                        truncated(name)
                     ))
                 })
         };
@@ -399,69 +284,6 @@ impl Builder<'_> {
             query.offset(select.offset);
         }
         self.finish_select(&query)
-    }
-
-    /// Statements that add all rows: neighbours with the same columns share one.
-    fn insert(&mut self, insert: &Insert) -> Result<Vec<Statement>, Failure> {
-        let mut statements = Vec::new();
-        let mut rest = insert.rows.as_slice();
-        while let Some(first) = rest.first() {
-            let most = (MAX_PARAMETERS / first.len().max(1)).clamp(1, MAX_ROWS_PER_STATEMENT);
-            let alike = rest
-                .iter()
-                .take(most)
-                .take_while(|row| same_columns(row, first))
-                .count()
-                .max(1);
-            let (rows, later) = rest.split_at(alike.min(rest.len()));
-            statements.push(self.insert_rows(insert, first, rows)?);
-            rest = later;
-        }
-        Ok(statements)
-    }
-
-    fn insert_rows(&mut self, insert: &Insert, first: &Row, rows: &[Row]) -> Result<Statement, Failure> {
-        let mut query = Query::insert();
-        query.into_table(insert.table.reference());
-        query.columns(first.iter().map(|(name, _)| identifier(name)));
-        for row in rows {
-            let mut values = Vec::with_capacity(row.len());
-            for (name, _) in first {
-                let value = row
-                    .iter()
-                    .find(|(known, _)| known == name)
-                    .map_or(&Json::Null, |(_, value)| value);
-                let kind = self.kind(name)?;
-                values.push(self.bind(value, kind));
-            }
-            query
-                .values(values)
-                .map_err(|_| Failure::invalid("input.data: the rows have different columns"))?;
-        }
-        if let Some(conflict) = &insert.conflict {
-            let given = first
-                .iter()
-                .map(|(name, _)| name)
-                .filter(|name| !conflict.columns.contains(name));
-            let update: Vec<_> = match &conflict.update {
-                Some(columns) => columns.iter().collect(),
-                None => given.collect(),
-            };
-            for name in conflict.columns.iter().chain(update.iter().copied()) {
-                self.kind(name)?;
-            }
-            let mut clause = OnConflict::columns(conflict.columns.iter().map(|name| identifier(name)));
-            if update.is_empty() {
-                clause.do_nothing_on(conflict.columns.iter().map(|name| identifier(name)));
-            } else {
-                clause.update_columns(update.into_iter().map(|name| identifier(name)));
-            }
-            query.on_conflict(clause);
-        }
-        if let Some(columns) = &insert.returning {
-            query.returning(self.returning(columns)?);
-        }
-        self.finish_insert(&query)
     }
 
     fn returning(&self, columns: &Columns) -> Result<ReturningClause, Failure> {
@@ -518,24 +340,4 @@ fn direction(order: &Order) -> Direction {
     } else {
         Direction::Asc
     }
-}
-
-fn same_columns(row: &Row, other: &Row) -> bool {
-    row.len() == other.len() && row.iter().all(|(name, _)| other.iter().any(|(known, _)| known == name))
-}
-
-/// All conditions as one, as a tree that is flat: the builder goes down it by recursion.
-fn combine(mut parts: Vec<Expr>, operator: BinOper) -> Option<Expr> {
-    while parts.len() > 1 {
-        let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
-        let mut rest = parts.into_iter();
-        while let Some(left) = rest.next() {
-            pairs.push(match rest.next() {
-                Some(right) => left.binary(operator, right),
-                None => left,
-            });
-        }
-        parts = pairs;
-    }
-    parts.pop()
 }

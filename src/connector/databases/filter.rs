@@ -3,17 +3,12 @@
 //! Invariants: operators are those of the list and nothing else; depth and number of conditions are bounded; a value that a
 //! job put into a template is a value here, also when it looks like an operator.
 
-use super::Dialect;
+use super::dialect::Dialect;
 use super::json::Json;
-use super::name::{column, shortened, suggestion};
+use super::name::column;
 use crate::connector::Failure;
-
-/// Deepest nesting of `$and`, `$or`, `$nor` and `$not`.
-const MAX_DEPTH: usize = 16;
-/// Most conditions in one filter.
-const MAX_CONDITIONS: usize = 1_000;
-/// Most values of one `$in`.
-const MAX_IN_VALUES: usize = 10_000;
+use crate::connector::limits::{MAX_CONDITIONS, MAX_FILTER_DEPTH, MAX_IN_VALUES};
+use crate::text::spelling::{suggestion, truncated};
 
 /// Which rows are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,9 +118,9 @@ impl Filter {
 
 impl Reader {
     fn filter(&mut self, json: &Json, depth: usize) -> Result<Filter, Failure> {
-        if depth > MAX_DEPTH {
+        if depth > MAX_FILTER_DEPTH {
             return Err(Failure::invalid(format!(
-                "a filter may be nested {MAX_DEPTH} levels deep"
+                "a filter may be nested {MAX_FILTER_DEPTH} levels deep"
             )));
         }
         let Json::Map(entries) = json else {
@@ -164,12 +159,12 @@ impl Reader {
             }
             known if OPERATORS.iter().any(|name| normalize_operator(name) == known) => Err(Failure::invalid(format!(
                 "{} belongs to a column, as in {{ column: {{ {}: … }} }}",
-                shortened(key),
-                shortened(key)
+                truncated(key),
+                truncated(key)
             ))),
             _ => Err(Failure::invalid(format!(
                 "{} is no operator of filters; {}",
-                shortened(key),
+                truncated(key),
                 suggestion(key, &GROUP_OPERATORS)
             ))),
         }
@@ -183,9 +178,9 @@ impl Reader {
     }
 
     fn column(&mut self, name: &str, value: &Json, depth: usize) -> Result<Filter, Failure> {
-        if depth > MAX_DEPTH {
+        if depth > MAX_FILTER_DEPTH {
             return Err(Failure::invalid(format!(
-                "a filter may be nested {MAX_DEPTH} levels deep"
+                "a filter may be nested {MAX_FILTER_DEPTH} levels deep"
             )));
         }
         let is_operators = |entries: &[(Box<str>, Json)]| entries.iter().any(|(key, _)| key.starts_with('$'));
@@ -194,7 +189,7 @@ impl Reader {
                 if entries.is_empty() {
                     return Err(Failure::invalid(format!(
                         "the filter of '{}' is an empty object; give a value or an operator, as in {{ $gt: 5 }}",
-                        shortened(name)
+                        truncated(name)
                     )));
                 }
                 let parts = entries.iter().map(|(key, value)| self.test(name, key, value, depth));
@@ -222,7 +217,7 @@ impl Reader {
             (Json::Null, _) => {
                 return Err(Failure::invalid(format!(
                     "nothing compares with null; '{}' needs a value, or $isNull",
-                    shortened(name)
+                    truncated(name)
                 )));
             }
             _ => Predicate::Compare(how, value.clone()),
@@ -240,7 +235,7 @@ impl Reader {
         if !key.starts_with('$') {
             return Err(Failure::invalid(format!(
                 "the filter of '{}' mixes operators and other keys; quote a value that is an object as {{ $eq: … }}",
-                shortened(name)
+                truncated(name)
             )));
         }
         match &*normalize_operator(key) {
@@ -396,7 +391,7 @@ fn pattern(key: &str, value: &Json) -> Result<(Predicate, bool), Failure> {
         _ => {
             return Err(Failure::invalid(format!(
                 "{} is no operator of filters; {}",
-                shortened(key),
+                truncated(key),
                 suggestion(key, &OPERATORS)
             )));
         }

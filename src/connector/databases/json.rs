@@ -3,14 +3,13 @@
 //! Invariant: nesting is bounded, so that nothing here recurses far.
 
 use crate::connector::Failure;
+use crate::connector::limits::MAX_JSON_DEPTH;
+pub(super) use crate::text::json::push_string;
+use crate::text::json::{self, Object, list};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::fmt;
 
-/// Deepest nesting of an input.
-const MAX_DEPTH: usize = 32;
 /// The one key of an object that stands for bytes.
 const BYTES_KEY: &str = "$bytes";
 
@@ -28,29 +27,6 @@ pub(super) enum Json {
     Literal(Box<Json>),
 }
 
-/// The entries of an object, unread.
-struct Entries<'a>(Vec<(Box<str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Entries<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(Reader)
-    }
-}
-
 impl Json {
     /// Reads JSON text.
     pub(super) fn read(text: &str) -> Result<Self, Failure> {
@@ -58,32 +34,26 @@ impl Json {
     }
 
     fn read_at(text: &str, depth: usize) -> Result<Self, Failure> {
-        if depth > MAX_DEPTH {
+        if depth > MAX_JSON_DEPTH {
             return Err(Failure::invalid(format!(
-                "the input is nested deeper than {MAX_DEPTH} levels"
+                "the input is nested deeper than {MAX_JSON_DEPTH} levels"
             )));
         }
-        let unreadable = |_| Failure::invalid("the input is no JSON");
+        let unreadable = || Failure::invalid("the input is no JSON");
         Ok(match text.as_bytes().first() {
             Some(b'{') => {
-                let Entries(entries) = serde_json::from_str(text).map_err(unreadable)?;
-                let mut map: Vec<(Box<str>, Self)> = Vec::with_capacity(entries.len());
-                for (key, value) in entries {
-                    let value = Self::read_at(value.get(), depth + 1)?;
-                    // As JavaScript: of a key that is there twice, the last counts.
-                    match map.iter_mut().find(|(known, _)| *known == key) {
-                        Some(entry) => entry.1 = value,
-                        None => map.push((key, value)),
-                    }
-                }
-                Self::Map(map)
+                let object = Object::read(text).ok_or_else(unreadable)?;
+                let members = object
+                    .iter()
+                    .map(|(name, json)| Ok((name.into(), Self::read_at(json, depth + 1)?)));
+                Self::Map(members.collect::<Result<_, Failure>>()?)
             }
             Some(b'[') => {
-                let list: Vec<&RawValue> = serde_json::from_str(text).map_err(unreadable)?;
-                let read = list.into_iter().map(|value| Self::read_at(value.get(), depth + 1));
+                let elements = list(text).ok_or_else(unreadable)?.into_iter();
+                let read = elements.map(|element| Self::read_at(element, depth + 1));
                 Self::List(read.collect::<Result<_, _>>()?)
             }
-            Some(b'"') => Self::Text(serde_json::from_str(text).map_err(unreadable)?),
+            Some(b'"') => Self::Text(json::string(text).ok_or_else(unreadable)?.into()),
             Some(b't') => Self::Bool(true),
             Some(b'f') => Self::Bool(false),
             Some(b'n') => Self::Null,
@@ -170,12 +140,6 @@ impl Json {
             Self::Literal(_) => {}
         }
     }
-}
-
-/// Writes a JSON string.
-pub(super) fn push_string(out: &mut String, text: &str) {
-    // A string can always be written.
-    out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
 /// Writes bytes as they are read again.

@@ -1,6 +1,6 @@
 //! Names of tables and columns: checked here, quoted where SQL is built.
 
-use super::Dialect;
+use super::dialect::Dialect;
 use crate::connector::Failure;
 use sea_query::{Alias, DynIden, IntoIden, TableName, TableRef};
 
@@ -73,29 +73,4 @@ fn checked_name(what: &str, text: &str, dialect: Dialect) -> Result<Box<str>, Fa
         )));
     }
     Ok(text.into())
-}
-
-/// A name as an error shows it: cut to a length that one can bear.
-pub(super) fn shortened(name: &str) -> String {
-    const MOST: usize = 60;
-    if name.chars().count() <= MOST {
-        name.to_owned()
-    } else {
-        name.chars().take(MOST).chain(['…']).collect()
-    }
-}
-
-/// The entry of `known` that a word is most likely a misspelling of, as the end of a message.
-pub(super) fn suggestion(word: &str, known: &[&str]) -> String {
-    let squash = |text: &str| text.to_lowercase().replace(['_', '-', '$'], "");
-    let word: String = squash(&word.chars().take(64).collect::<String>());
-    let near = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(&word, &squash(name)), *name))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
-        .min_by_key(|(distance, _)| *distance);
-    match near {
-        Some((_, name)) => format!("did you mean `{name}`?"),
-        None => format!("known are {}", known.join(", ")),
-    }
 }

@@ -2,21 +2,17 @@
 //!
 //! Invariant: every word that is not a value is one of a closed list, or a checked name.
 
-use super::Dialect;
+use super::dialect::Dialect;
 use super::filter::{self, Filter};
 use super::json::Json;
-use super::name::{Table, column, shortened, suggestion};
-use super::operation::{Aggregate, Columns, Conflict, Function, Insert, Operation, Order, Row, Select};
+use super::name::{Table, column};
+use super::operation::{Columns, Operation, Order, Select};
 use crate::connector::Failure;
+use crate::connector::limits::{MAX_COLUMNS, MAX_ROWS_READ};
+use crate::text::spelling::{suggestion, truncated};
 
-/// Rows that are read when nothing else is said.
-pub(super) const DEFAULT_ROW_LIMIT: u64 = 1_000;
-/// Most rows that are read, however many are asked for.
-const MAX_ROWS_READ: i64 = 100_000;
-/// Most rows that are written at once.
-const MAX_ROWS_WRITTEN: usize = 10_000;
-/// Most columns that are named in one place.
-const MAX_COLUMNS: usize = 500;
+mod aggregate;
+mod write;
 
 /// The operations, in the order of the documents.
 const OPERATIONS: [&str; 13] = [
@@ -53,7 +49,7 @@ pub(super) fn read(name: &str, input: &Json, context: ReadContext<'_>) -> Result
             input.kind()
         )));
     };
-    let fields = Fields { entries, context };
+    let fields = InputFields { entries, context };
     match name {
         "query" | "find" => fields.select().map(Operation::Find),
         "findOne" => fields.select().map(Operation::FindOne),
@@ -70,23 +66,24 @@ pub(super) fn read(name: &str, input: &Json, context: ReadContext<'_>) -> Result
         "raw" => fields.raw(),
         _ => Err(Failure::invalid(format!(
             "'{}' is no operation of databases; {}",
-            shortened(name),
+            truncated(name),
             suggestion(name, &OPERATIONS)
         ))),
     }
 }
 
-struct Fields<'a> {
+/// The fields of an input, and what they are read with.
+struct InputFields<'a> {
     entries: &'a [(Box<str>, Json)],
     context: ReadContext<'a>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> InputFields<'a> {
     fn reject_unknown_fields(&self, known: &[&str]) -> Result<(), Failure> {
         match self.entries.iter().find(|(key, _)| !known.contains(&&**key)) {
             Some((key, _)) => Err(Failure::invalid(format!(
                 "input.{}: is not known here; {}",
-                shortened(key),
+                truncated(key),
                 suggestion(key, known)
             ))),
             None => Ok(()),
@@ -173,7 +170,7 @@ impl<'a> Fields<'a> {
             if columns.contains(&column) {
                 return Err(Failure::invalid(format!(
                     "input.{name}: names '{}' twice",
-                    shortened(text)
+                    truncated(text)
                 )));
             }
             columns.push(column);
@@ -285,208 +282,6 @@ impl<'a> Fields<'a> {
             order: self.order()?,
             limit: self.whole_number("limit", 1)?,
             offset: self.whole_number("offset", 0)?.unwrap_or(0),
-        })
-    }
-
-    fn aggregate(&self) -> Result<Operation, Failure> {
-        self.reject_unknown_fields(&[
-            "table",
-            "collection",
-            "where",
-            "filter",
-            "aggregate",
-            "groupBy",
-            "having",
-            "orderBy",
-            "limit",
-            "offset",
-        ])?;
-        let Some(Json::Map(entries)) = self.get(&["aggregate"])?.map(Json::value) else {
-            return Err(Failure::invalid(
-                "input.aggregate: must be an object of names and functions, as in { total: { $sum: 'amount' } }",
-            ));
-        };
-        let groups = self.column_list(&["groupBy"])?.unwrap_or_default();
-        let mut measures = Vec::with_capacity(entries.len());
-        for (name, what) in entries {
-            let alias = self.column(name)?;
-            if groups.contains(&alias) {
-                return Err(Failure::invalid(format!(
-                    "input.aggregate: '{}' is the name of a column of groupBy too",
-                    shortened(name)
-                )));
-            }
-            let (function, column) = self.measure(name, what)?;
-            measures.push((alias, function, column));
-        }
-        if measures.is_empty() && groups.is_empty() {
-            return Err(Failure::invalid("input.aggregate: must name something to compute"));
-        }
-        let having = match self.get(&["having"])? {
-            None => Filter::All(Vec::new()),
-            Some(json) => filter::read(json, self.context.dialect)?,
-        };
-        Ok(Operation::Aggregate(Aggregate {
-            select: self.selected(Columns::All)?,
-            measures,
-            groups,
-            having,
-        }))
-    }
-
-    fn measure(&self, name: &str, what: &Json) -> Result<(Function, Option<Box<str>>), Failure> {
-        const FUNCTIONS: [(&str, Function); 6] = [
-            ("$count", Function::Count),
-            ("$countDistinct", Function::CountDistinct),
-            ("$sum", Function::Sum),
-            ("$avg", Function::Average),
-            ("$min", Function::Least),
-            ("$max", Function::Greatest),
-        ];
-        let Json::Map(entries) = what.value() else {
-            return Err(type_mismatch(
-                "aggregate",
-                "an object such as { total: { $sum: 'amount' } }",
-                what,
-            ));
-        };
-        let [(key, of)] = entries.as_slice() else {
-            return Err(Failure::invalid(format!(
-                "input.aggregate: '{}' must have one function",
-                shortened(name)
-            )));
-        };
-        let squash = |text: &str| text.replace('_', "").to_lowercase();
-        let found = FUNCTIONS.iter().find(|(known, _)| squash(known) == squash(key));
-        let Some((_, function)) = found else {
-            let names = FUNCTIONS.map(|(name, _)| name);
-            return Err(Failure::invalid(format!(
-                "input.aggregate: {} is no function; {}",
-                shortened(key),
-                suggestion(key, &names)
-            )));
-        };
-        match of.value() {
-            Json::Text(text) if **text == *"*" && *function == Function::Count => Ok((*function, None)),
-            Json::Text(text) => Ok((*function, Some(self.column(text)?))),
-            Json::Bool(true) if *function == Function::Count => Ok((*function, None)),
-            _ => Err(type_mismatch("aggregate", "the name of a column for each function", of)),
-        }
-    }
-
-    fn row(&self, json: &Json) -> Result<Row, Failure> {
-        let Json::Map(entries) = json.value() else {
-            return Err(type_mismatch("data", "an object of columns and values", json));
-        };
-        if entries.is_empty() || entries.len() > MAX_COLUMNS {
-            return Err(Failure::invalid(format!(
-                "input.data: must have 1 to {MAX_COLUMNS} columns, got {}",
-                entries.len()
-            )));
-        }
-        let row = entries
-            .iter()
-            .map(|(name, value)| Ok((self.column(name)?, value.clone())));
-        row.collect()
-    }
-
-    fn rows(&self, several: Option<bool>) -> Result<Vec<Row>, Failure> {
-        let json = self
-            .get(&["data", "values"])?
-            .ok_or_else(|| Failure::invalid("input.data: is missing; give columns and their values"))?;
-        match (json.value(), several) {
-            (Json::List(list), None | Some(true)) => {
-                if list.is_empty() || list.len() > MAX_ROWS_WRITTEN {
-                    return Err(Failure::invalid(format!(
-                        "input.data: must have 1 to {MAX_ROWS_WRITTEN} rows, got {}",
-                        list.len()
-                    )));
-                }
-                list.iter().map(|row| self.row(row)).collect()
-            }
-            (_, Some(true)) => Err(type_mismatch("data", "a list of objects", json)),
-            (Json::List(_), Some(false)) => Err(Failure::invalid(
-                "input.data: must be an object; insertMany takes a list",
-            )),
-            _ => Ok(vec![self.row(json)?]),
-        }
-    }
-
-    fn insert(&self, several: bool) -> Result<Operation, Failure> {
-        self.reject_unknown_fields(&["table", "collection", "data", "values", "returning"])?;
-        Ok(Operation::Insert(Insert {
-            table: self.table()?,
-            rows: self.rows(Some(several))?,
-            conflict: None,
-            returning: self.returning()?,
-        }))
-    }
-
-    fn upsert(&self) -> Result<Operation, Failure> {
-        self.reject_unknown_fields(&[
-            "table",
-            "collection",
-            "data",
-            "values",
-            "conflictColumns",
-            "updateColumns",
-            "returning",
-        ])?;
-        let columns = self.column_list(&["conflictColumns"])?.unwrap_or_default();
-        if columns.is_empty() {
-            return Err(Failure::invalid(
-                "input.conflictColumns: is missing; name the columns of the unique key, as in ['id']",
-            ));
-        }
-        let rows = self.rows(None)?;
-        for row in &rows {
-            if let Some(missing) = columns
-                .iter()
-                .find(|column| !row.iter().any(|(name, _)| name == *column))
-            {
-                return Err(Failure::invalid(format!(
-                    "input.data: lacks '{}', which conflictColumns names",
-                    shortened(missing)
-                )));
-            }
-        }
-        Ok(Operation::Insert(Insert {
-            table: self.table()?,
-            rows,
-            conflict: Some(Conflict {
-                columns,
-                update: self.column_list(&["updateColumns"])?,
-            }),
-            returning: self.returning()?,
-        }))
-    }
-
-    fn update(&self) -> Result<Operation, Failure> {
-        self.reject_unknown_fields(&[
-            "table",
-            "collection",
-            "where",
-            "filter",
-            "data",
-            "values",
-            "returning",
-            "all",
-        ])?;
-        let mut rows = self.rows(Some(false))?;
-        Ok(Operation::Update {
-            table: self.table()?,
-            filter: self.bounded_filter("an update")?,
-            set: rows.pop().unwrap_or_default(),
-            returning: self.returning()?,
-        })
-    }
-
-    fn delete(&self) -> Result<Operation, Failure> {
-        self.reject_unknown_fields(&["table", "collection", "where", "filter", "returning", "all"])?;
-        Ok(Operation::Delete {
-            table: self.table()?,
-            filter: self.bounded_filter("a deletion")?,
-            returning: self.returning()?,
         })
     }
 

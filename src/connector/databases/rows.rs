@@ -5,9 +5,7 @@
 use super::json;
 use super::plan::Shape;
 use crate::connector::Failure;
-
-/// Most bytes of the rows of one result: the engine keeps no result above 1 MiB.
-const MAX_RESULT_BYTES: usize = 1_000_000;
+use crate::connector::limits::{DEFAULT_ROW_LIMIT, MAX_RESULT_BYTES};
 
 /// Takes rows and writes them as a JSON list.
 pub(super) struct RowWriter {
@@ -26,7 +24,7 @@ impl RowWriter {
             Shape::Rows(max_rows) => max_rows,
             Shape::FirstRow | Shape::Count => 1,
             Shape::Changes => u64::MAX,
-            Shape::RowsOrChanges => super::request::DEFAULT_ROW_LIMIT,
+            Shape::RowsOrChanges => DEFAULT_ROW_LIMIT,
         };
         Self {
             text: String::new(),

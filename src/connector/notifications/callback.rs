@@ -7,11 +7,13 @@ use super::history::DeliveryOutcome;
 use super::input::{Values, lookup, object_members, scalar_text};
 use super::resolved::ResolvedCallback;
 use crate::clock::{Clock, SystemClock};
-use crate::connector::actions::{Object, build_url, merge, method, push_string, put_header};
+use crate::connector::actions::{build_url, merge, method, put_header};
+use crate::connector::limits::CALLBACK_TIMEOUT_MS;
 use crate::connector::{Call, Failure, auth};
 use crate::engine::inputs::ExpressionResolver;
 use crate::http::{Client, ClientOptions};
 use crate::resources::{Callback, OutboundRules, PathTemplate, Segment, Template};
+use crate::text::json::{Object, push_string};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Url};
 use serde_json::value::RawValue;
@@ -20,8 +22,6 @@ use std::time::Duration;
 
 /// What a call is remembered by.
 pub(super) const CALLBACK_STEP: &str = "callback";
-/// Longest time until a program has answered, ms.
-const CALLBACK_TIMEOUT_MS: i64 = 30_000;
 
 /// A program that can be called.
 pub(super) struct CallbackClient {

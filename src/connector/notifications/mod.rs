@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use connector::NotificationConnector;
 use std::sync::Arc;
 
-/// What `resources` define of it.
+/// One definition for each such resource and environment in `resources`.
 pub(super) fn definitions(resources: &Resources, outbound: &OutboundRules) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, notification) in resources.notifications.iter() {

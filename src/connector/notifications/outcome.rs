@@ -2,11 +2,9 @@
 
 use super::history::DeliveryOutcome;
 use crate::connector::Failure;
+use crate::connector::limits::MAX_NAMED_PARTS;
 use crate::error::ErrorCode;
 use crate::model::RetryPolicy;
-
-/// Parts of one channel that a message names; the rest is counted.
-const MAX_NAMED_PARTS: usize = 5;
 
 /// One part of a channel and what became of it.
 #[derive(Clone, Debug)]

@@ -4,19 +4,13 @@
 
 use super::media::is_media_type;
 use crate::connector::Failure;
+use crate::connector::limits::{DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT};
 use crate::resources::{FilePath, name_problem};
+use crate::text::json::{self, Object};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde_json::value::RawValue;
-use std::collections::HashMap;
 
-/// Most bytes of a file that is written.
-pub(super) const MAX_UPLOAD_BYTES: usize = 32 << 20;
-/// Files listed when nothing else is said.
-const DEFAULT_LIST_LIMIT: usize = 100;
-/// Most files listed at once.
-const MAX_LIST_LIMIT: i64 = 1_000;
 /// Base64 with or without its padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -24,7 +18,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// An input whose expressions are resolved.
-pub(super) struct Input<'a>(HashMap<String, &'a RawValue>);
+pub(super) struct Input<'a>(Object<'a>);
 
 /// Which part of a folder is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,18 +34,16 @@ pub(super) struct Listing {
 impl<'a> Input<'a> {
     /// Reads the JSON text of an input.
     pub(super) fn read(text: &'a str) -> Result<Self, Failure> {
-        serde_json::from_str(text)
-            .map(Self)
-            .map_err(|_| Failure::invalid("input: must be an object"))
+        let object = Object::read(text).ok_or_else(|| Failure::invalid("input: must be an object"))?;
+        Ok(Self(object))
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, Failure> {
-        let Some(value) = self.0.get(name).filter(|value| value.get() != "null") else {
+        let Some(json) = self.0.get_present(name) else {
             return Ok(None);
         };
-        serde_json::from_str(value.get())
-            .map(Some)
-            .map_err(|_| Failure::invalid(format!("input.{name}: must be a string")))
+        let text = json::string(json).ok_or_else(|| Failure::invalid(format!("input.{name}: must be a string")))?;
+        Ok(Some(text.into_owned()))
     }
 
     /// The folder, within that of the event.
@@ -112,9 +104,9 @@ impl<'a> Input<'a> {
                 "input.fileName: must be what names begin with, without separators; the folder goes into `path`",
             ));
         }
-        let limit = match self.0.get("limit").filter(|value| value.get() != "null") {
+        let limit = match self.0.get_present("limit") {
             None => DEFAULT_LIST_LIMIT,
-            Some(value) => serde_json::from_str::<i64>(value.get())
+            Some(json) => serde_json::from_str::<i64>(json)
                 .ok()
                 .filter(|limit| (1..=MAX_LIST_LIMIT).contains(limit))
                 .and_then(|limit| usize::try_from(limit).ok())

@@ -5,11 +5,12 @@
 //! disk at once, also when it does not answer.
 
 use super::error::FileSystemError;
-use super::input::{Input, Listing, MAX_UPLOAD_BYTES};
+use super::input::{Input, Listing};
 use super::media::media_type;
 use super::sandbox::{Folder, Kind, Status};
 use super::{Event, FilePath};
 use crate::clock::{Clock, SystemClock};
+use crate::connector::limits::{MAX_DOWNLOAD_BYTES, MAX_UPLOAD_BYTES};
 use crate::connector::{Call, Connector, Failure, Limits};
 use crate::resources::StorageOperation;
 use async_trait::async_trait;
@@ -29,9 +30,6 @@ const STAGING_FOLDER: &str = ".ductape";
 const UNFINISHED_SUFFIX: &str = ".part";
 /// How long ago an unfinished file was last written when nobody can be writing it any more, ms.
 const ABANDONED_AFTER_MS: i64 = 3_600_000;
-/// Largest file that is read into a result, in bytes: a result holds 1 MiB of JSON, and base64 makes four characters of
-/// three bytes.
-const MAX_DOWNLOAD_BYTES: u64 = 768 * 1024 - 1_024;
 
 /// A folder of this machine.
 pub(super) struct StorageConnector {

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What `resources` define of it.
+/// One definition for each such resource and environment in `resources`.
 pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, storage) in resources.storage.iter() {

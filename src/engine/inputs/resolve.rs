@@ -8,7 +8,7 @@ use crate::expr::Claims;
 use crate::model::{JobOptions, Namespace, Route};
 use crate::store::{ClaimedRun, Store};
 
-/// What a handler sees instead of what is stored.
+/// The input and session data that a handler sees, instead of what is stored.
 #[derive(Debug, Default)]
 pub struct ResolvedInput {
     /// The input, if it has changed.

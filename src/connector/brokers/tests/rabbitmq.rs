@@ -5,7 +5,7 @@ use super::support::{
     Listener, PublishMode, Received, address, at_port, config, host_and_port, open, plain, publish, receive_all, topic,
     unique,
 };
-use crate::resources::{BrokerKind, TopicOptions};
+use crate::resources::{BrokerKind, Topic, TopicOptions};
 use crate::testing::proxy::Proxy;
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
@@ -122,32 +122,15 @@ async fn remove_exchange(channel: &Channel, name: &str) {
         .unwrap();
 }
 
-#[tokio::test]
-async fn rabbitmq_exchange_key_and_persistence_come_from_the_topic() {
-    let Some(url) = address(KIND, "exchange_key_and_persistence_are_the_topics") else {
-        return;
-    };
-    let (name, events) = (unique(), unique());
-    let listener = listen(&url, &name, FieldTable::default()).await;
-    let channel = listener.channel.clone();
-    exchange(&channel, &events, ExchangeKind::Topic, false).await;
-    channel
-        .queue_bind(
-            (&*name).into(),
-            (&*events).into(),
-            "orders.#".into(),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        )
-        .await
-        .unwrap();
+/// Topics of an exchange: two whose key is bound, and two whose key is not.
+fn exchange_topics(events: &str) -> Vec<Topic> {
     let to = |key: &str, persistent| TopicOptions {
-        exchange: Some(events.as_str().into()),
+        exchange: Some(events.into()),
         routing_key: Some(key.into()),
         persistent,
         ..TopicOptions::default()
     };
-    let topics = vec![
+    vec![
         topic("kept", to("orders.created", None)),
         topic("brief", to("orders.seen", Some(false))),
         topic("lost", to("bills.created", None)),
@@ -158,10 +141,39 @@ async fn rabbitmq_exchange_key_and_persistence_come_from_the_topic() {
                 ..to("bills.created", None)
             },
         ),
-    ];
-    let connector = open(KIND, config(&url, TopicOptions::default()), Some(topics))
+    ]
+}
+
+async fn bind_orders(channel: &Channel, queue: &str, events: &str) {
+    channel
+        .queue_bind(
+            queue.into(),
+            events.into(),
+            "orders.#".into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn rabbitmq_exchange_key_and_persistence_come_from_the_topic() {
+    let Some(url) = address(KIND, "rabbitmq_exchange_key_and_persistence_come_from_the_topic") else {
+        return;
+    };
+    let (name, events) = (unique(), unique());
+    let listener = listen(&url, &name, FieldTable::default()).await;
+    let channel = listener.channel.clone();
+    exchange(&channel, &events, ExchangeKind::Topic, false).await;
+    bind_orders(&channel, &name, &events).await;
+    let connector = open(
+        KIND,
+        config(&url, TopicOptions::default()),
+        Some(exchange_topics(&events)),
+    )
+    .await
+    .unwrap();
     let result = publish(&connector, "kept", "1").await.unwrap();
     assert_eq!(
         (&result["exchange"], &result["routing_key"]),

@@ -87,8 +87,8 @@ pub(super) async fn open(
     };
     let definition = BrokerDefinition {
         product: "p".into(),
+        env: broker.envs[0].clone(),
         broker: Arc::new(broker),
-        env: 0,
         timeouts: SHORT_TIMEOUTS,
     };
     definition.open(&ExpressionResolver::default()).await

@@ -3,7 +3,7 @@
 //! Connects to nothing. Invariant: nothing of an address is in an error.
 
 use crate::connector::Failure;
-use crate::connector::databases::name::suggestion;
+use crate::text::spelling::suggestion;
 use mysql_async::{Opts, OptsBuilder, SslOpts};
 
 /// How the server's certificate is checked, as PostgreSQL names it; MySQL's own names are taken too. `verify-ca` is not

@@ -9,14 +9,17 @@ mod cell;
 mod failure;
 
 use self::failure::failure;
+use super::backend::{Backend, leaves_session_unchanged};
 use super::dates::TimestampStyle;
-use super::name::{Table, shortened};
+use super::dialect::Dialect;
+use super::name::Table;
 use super::plan::{Plan, Statement};
 use super::pool::{ConnectionPermit, Pool};
 use super::rows::{Outcome, RowWriter};
 use super::value::{Kind, Kinds};
-use super::{Backend, CONNECT_TIMEOUT, Dialect, leaves_session_unchanged};
 use crate::connector::Failure;
+use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
+use crate::text::spelling::truncated;
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, Params, Value};
@@ -87,7 +90,12 @@ impl MySql {
     }
 
     async fn connect(&self) -> Result<Session, Failure> {
-        let late = || Failure::connection(format!("MySQL: no answer within {} s", CONNECT_TIMEOUT.as_secs()));
+        let late = || {
+            Failure::connection(format!(
+                "MySQL: no answer within {} s",
+                DATABASE_CONNECT_TIMEOUT.as_secs()
+            ))
+        };
         let connecting = async {
             let mut conn = Conn::new(self.opts.clone()).await?;
             let version: Option<String> = conn.query_first("SELECT VERSION()").await?;
@@ -100,7 +108,7 @@ impl MySql {
                 timeout: 0,
             })
         };
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+        let connected = tokio::time::timeout(DATABASE_CONNECT_TIMEOUT, connecting)
             .await
             .map_err(|_| late())?;
         connected.map_err(|error: mysql_async::Error| failure(&error))
@@ -135,7 +143,7 @@ impl MySql {
 /// A connection that is still there.
 async fn ping_if_idle(mut session: Session, since: Instant) -> Option<Session> {
     if since.elapsed() > PING_AFTER_IDLE {
-        tokio::time::timeout(CONNECT_TIMEOUT, session.conn.ping())
+        tokio::time::timeout(DATABASE_CONNECT_TIMEOUT, session.conn.ping())
             .await
             .ok()?
             .ok()?;
@@ -290,7 +298,7 @@ impl Backend for MySql {
         let kinds = kinds?;
         self.give_back(&mut leased);
         if kinds.is_empty() {
-            let name = shortened(&table.name);
+            let name = truncated(&table.name);
             return Err(Failure::not_found(format!("MySQL: there is no table '{name}'")));
         }
         Ok(kinds)

@@ -3,7 +3,9 @@
 //! Connects to nothing. Invariant: nothing of an address is in an error.
 
 use crate::connector::Failure;
-use crate::connector::databases::{CONNECT_TIMEOUT, name::suggestion};
+use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
+use crate::text::percent;
+use crate::text::spelling::suggestion;
 use crate::tls::CertificateCheck;
 use std::time::Duration;
 use tokio_postgres::Config;
@@ -24,12 +26,13 @@ impl Address {
     pub(super) fn read(url: &str, ca: Option<&str>) -> Result<Self, Failure> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut ca = ca.map(str::to_owned);
+        let decoded = |value: &str| String::from_utf8_lossy(&percent::decode(value)).into_owned();
         let mut mode = None;
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=').unwrap_or((pair, "")) {
-                ("sslmode", value) => mode = Some(percent_decode(value)),
-                ("sslrootcert", value) => ca = ca.or_else(|| Some(percent_decode(value))),
+                ("sslmode", value) => mode = Some(decoded(value)),
+                ("sslrootcert", value) => ca = ca.or_else(|| Some(decoded(value))),
                 _ => rest.push(pair),
             }
         }
@@ -63,31 +66,13 @@ impl Address {
         };
         config
             .ssl_mode(ssl)
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(DATABASE_CONNECT_TIMEOUT)
             .keepalives_idle(Duration::from_secs(30));
         if config.get_application_name().is_none() {
             config.application_name("ductape");
         }
         Ok(Self { config, trust, ca })
     }
-}
-
-/// Undoes percent-encoding; what is not properly encoded stays as it is.
-fn percent_decode(text: &str) -> String {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = match (first, after) {
-            (b'%', [high, low, ..]) => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                digit(*high).zip(digit(*low)).map(|(high, low)| (high * 16 + low) as u8)
-            }
-            _ => None,
-        };
-        decoded.push(code.unwrap_or(*first));
-        rest = after.get(if code.is_some() { 2 } else { 0 }..).unwrap_or_default();
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[cfg(test)]

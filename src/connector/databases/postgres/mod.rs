@@ -12,13 +12,15 @@ use self::address::Address;
 use self::cell::Cell;
 use self::failure::failure;
 use self::param::Param;
+use super::backend::{Backend, leaves_session_unchanged};
+use super::dialect::Dialect;
 use super::name::Table;
 use super::plan::{Plan, Statement};
 use super::pool::{ConnectionPermit, Pool};
 use super::rows::{Outcome, RowWriter};
 use super::value::Kinds;
-use super::{Backend, CONNECT_TIMEOUT, Dialect, leaves_session_unchanged};
 use crate::connector::Failure;
+use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
 use crate::tls;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -89,8 +91,13 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Result<Session, Failure> {
-        let late = || Failure::connection(format!("PostgreSQL: no answer within {} s", CONNECT_TIMEOUT.as_secs()));
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.config.connect(self.tls.clone()));
+        let late = || {
+            Failure::connection(format!(
+                "PostgreSQL: no answer within {} s",
+                DATABASE_CONNECT_TIMEOUT.as_secs()
+            ))
+        };
+        let connecting = tokio::time::timeout(DATABASE_CONNECT_TIMEOUT, self.config.connect(self.tls.clone()));
         let (client, connection) = connecting.await.map_err(|_| late())?.map_err(|error| failure(&error))?;
         // Ends when the client is dropped, or the server is gone: the client then says so.
         tokio::spawn(async move {

@@ -8,7 +8,7 @@ use crate::connector::databases::dates::{self, TimestampStyle};
 use crate::connector::databases::json;
 use crate::connector::databases::plan::{Plan, Statement};
 use crate::connector::databases::rows::{Outcome, RowWriter};
-use crate::connector::databases::value::{Kind, Scalar};
+use crate::connector::databases::value::{Kind, Kinds, Scalar};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
@@ -55,47 +55,51 @@ fn run(connection: &Connection, plan: &Plan, statement: &Statement, outcome: &mu
             values.len()
         )));
     }
-    let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let writes = !prepared.readonly();
     let before = connection.total_changes();
-    if names.is_empty() {
+    if prepared.column_count() == 0 {
         prepared
             .execute(params_from_iter(values))
             .map_err(|error| failure(&error))?;
     } else {
-        if outcome.rows.is_none() {
-            outcome.rows = Some(RowWriter::new(plan.shape));
-        }
-        let kinds: Vec<Kind> = names
-            .iter()
-            .map(|name| plan.kinds.get(name).unwrap_or_default())
-            .collect();
-        let mut answer = prepared
-            .query(params_from_iter(values))
-            .map_err(|error| failure(&error))?;
-        let mut wanted = true;
-        while let Some(row) = answer.next().map_err(|error| failure(&error))? {
-            let Some(rows) = outcome.rows.as_mut().filter(|_| wanted) else {
-                // What changes something has to come to its end.
-                if writes {
-                    continue;
-                }
-                break;
-            };
-            wanted = rows.begin();
-            if !wanted {
-                continue;
-            }
-            for (index, (name, kind)) in names.iter().zip(&kinds).enumerate() {
-                let cell = row.get_ref(index).map_err(|error| failure(&error))?;
-                rows.cell(name, |out| write(out, cell, *kind));
-            }
-            wanted = rows.end();
-        }
+        let rows = outcome.rows.get_or_insert_with(|| RowWriter::new(plan.shape));
+        write_rows(&mut prepared, values, &plan.kinds, rows)?;
     }
     if writes {
         outcome.changed += connection.total_changes().saturating_sub(before);
         outcome.id = Some(connection.last_insert_rowid().into()).filter(|_| is_insert(&statement.sql));
+    }
+    Ok(())
+}
+
+/// Runs a statement that yields rows, and writes as many of them as are wanted.
+fn write_rows(
+    prepared: &mut rusqlite::Statement<'_>,
+    values: Vec<Value>,
+    kinds: &Kinds,
+    rows: &mut RowWriter,
+) -> Result<(), Failure> {
+    let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let kinds: Vec<Kind> = names.iter().map(|name| kinds.get(name).unwrap_or_default()).collect();
+    let writes = !prepared.readonly();
+    let mut answer = prepared
+        .query(params_from_iter(values))
+        .map_err(|error| failure(&error))?;
+    let mut wanted = true;
+    while let Some(row) = answer.next().map_err(|error| failure(&error))? {
+        wanted = wanted && rows.begin();
+        if !wanted {
+            // A statement that changes something has to run to its end.
+            if writes {
+                continue;
+            }
+            break;
+        }
+        for (index, (name, kind)) in names.iter().zip(&kinds).enumerate() {
+            let cell = row.get_ref(index).map_err(|error| failure(&error))?;
+            rows.cell(name, |out| write(out, cell, *kind));
+        }
+        wanted = rows.end();
     }
     Ok(())
 }

@@ -7,13 +7,15 @@ mod execute;
 mod failure;
 
 use self::failure::failure;
+use super::backend::{Backend, leaves_session_unchanged};
+use super::dialect::Dialect;
 use super::name::Table;
 use super::plan::Plan;
 use super::pool::{ConnectionPermit, Pool};
 use super::rows::Outcome;
 use super::value::{Kind, Kinds};
-use super::{Backend, Dialect, leaves_session_unchanged};
 use crate::connector::Failure;
+use crate::text::spelling::truncated;
 use async_trait::async_trait;
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -194,7 +196,7 @@ fn columns(connection: &Connection, table: &Table) -> Result<Kinds, Failure> {
     };
     let columns = read().map_err(|error| failure(&error))?;
     if columns.is_empty() {
-        let name = super::name::shortened(&table.name);
+        let name = truncated(&table.name);
         return Err(Failure::not_found(format!("SQLite: there is no table '{name}'")));
     }
     Ok(Kinds::new(columns))

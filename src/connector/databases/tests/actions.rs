@@ -32,28 +32,35 @@ async fn act(database: &TestDatabase, action: &DatabaseAction, input: &str) -> R
         .await
 }
 
+const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, s varchar(60), state varchar(20))";
+const ROWS: &str = r#"{"table":"t","data":[{"id":1,"s":"no 1","state":"new"},{"id":2,"s":"up","state":"old"}]}"#;
+
+/// Every kind of database, with a table and two rows in it.
+async fn databases_with_rows() -> Vec<TestDatabase> {
+    let databases = TestDatabase::all().await;
+    for database in &databases {
+        database.sql(TABLE).await;
+        database.run("insertMany", ROWS).await;
+    }
+    databases
+}
+
 #[tokio::test]
 async fn action_template_is_filled_with_typed_values() {
     for database in TestDatabase::all().await {
-        database
-            .sql("CREATE TABLE t (id int PRIMARY KEY, s varchar(60), state varchar(20))")
-            .await;
+        database.sql(TABLE).await;
         let insert = defined(
             ActionVerb::Insert,
             Some(r#"{"id":"{{id}}","s":"no {{id}}: {{user.name}}","state":"{{state}}"}"#),
             None,
             &[],
         );
-        act(&database, &insert, r#"{"data":{"id":1,"user":{"name":"O'Hara"}}}"#)
-            .await
-            .unwrap();
-        act(
-            &database,
-            &insert,
+        for input in [
+            r#"{"data":{"id":1,"user":{"name":"O'Hara"}}}"#,
             r#"{"data":{"id":2,"user":{"name":"{{state}}"},"state":"old"}}"#,
-        )
-        .await
-        .unwrap();
+        ] {
+            act(&database, &insert, input).await.unwrap();
+        }
         let rows = database.run("find", r#"{"table":"t","orderBy":"id"}"#).await;
         assert_eq!(
             rows,
@@ -66,20 +73,20 @@ async fn action_template_is_filled_with_typed_values() {
         );
         let unknown = act(&database, &insert, r#"{"dta":{}}"#).await.unwrap_err();
         assert!(unknown.message.contains("`data`"), "{unknown:?}");
+    }
+}
 
+#[tokio::test]
+async fn action_filter_takes_values_of_the_job_and_no_operators() {
+    for database in databases_with_rows().await {
         let query = defined(
             ActionVerb::Query,
             None,
             Some(r#"{"id":{"$in":"{{ids}}"},"state":{"$ne":"{{filter.state}}"}}"#),
             &[("fields", r#"["id"]"#), ("limit", r#""{{most}}""#)],
         );
-        let found = act(
-            &database,
-            &query,
-            r#"{"filter":{"ids":[1,2],"state":"old"},"query":{"most":5}}"#,
-        )
-        .await
-        .unwrap();
+        let input = r#"{"filter":{"ids":[1,2],"state":"old"},"query":{"most":5}}"#;
+        let found = act(&database, &query, input).await.unwrap();
         assert_eq!(found, r#"{"rows":[{"id":1}],"count":1}"#);
         // An operator that a job brings is a value, and one that fits no column.
         let by_id = defined(ActionVerb::Delete, None, Some(r#"{"id":"{{id}}"}"#), &[]);
@@ -97,29 +104,25 @@ async fn action_template_is_filled_with_typed_values() {
         }
         let none = act(&database, &by_id, r#"{"filter":{"id":null}}"#).await.unwrap();
         assert_eq!(none, r#"{"count":0}"#);
+        assert_eq!(database.run("count", r#"{"table":"t"}"#).await, r#"{"count":2}"#);
+    }
+}
+
+#[tokio::test]
+async fn each_verb_of_actions_does_its_operation() {
+    for database in databases_with_rows().await {
         let update = defined(
             ActionVerb::Update,
             Some(r#"{"state":"{{data.state}}"}"#),
             Some(r#"{"state":"{{filter.state}}"}"#),
             &[],
         );
-        assert_eq!(
-            act(&database, &update, r#"{"data":{"state":"x"},"filter":{"state":"old"}}"#)
-                .await
-                .unwrap(),
-            r#"{"count":1}"#
-        );
         let upsert = defined(ActionVerb::Upsert, None, None, &[("conflictColumns", r#"["id"]"#)]);
-        act(&database, &upsert, r#"{"data":{"id":2,"s":"up"}}"#).await.unwrap();
-        let sums = defined(
+        let aggregate = defined(
             ActionVerb::Aggregate,
             Some(r#"{"n":{"$count":"*"}}"#),
             Some(r#"{"id":{"$gte":"{{from}}"}}"#),
             &[],
-        );
-        assert_eq!(
-            act(&database, &sums, r#"{"query":{"from":2}}"#).await.unwrap(),
-            r#"{"rows":[{"n":1}],"count":1}"#
         );
         let raw = defined(
             ActionVerb::RawSql,
@@ -127,14 +130,27 @@ async fn action_template_is_filled_with_typed_values() {
             None,
             &[],
         );
-        assert_eq!(
-            act(&database, &raw, r#"{"data":{"s":"up","id":9}}"#).await.unwrap(),
-            r#"{"rows":[{"id":2}],"count":1}"#
-        );
-        let harmless = act(&database, &raw, r#"{"data":{"s":"' OR 1=1 --","id":9}}"#)
-            .await
-            .unwrap();
-        assert_eq!(harmless, r#"{"rows":[],"count":0}"#);
+        for (action, input, expected) in [
+            (
+                &update,
+                r#"{"data":{"state":"x"},"filter":{"state":"old"}}"#,
+                r#"{"count":1}"#,
+            ),
+            (&upsert, r#"{"data":{"id":2,"s":"up"}}"#, r#"{"count":1}"#),
+            (&aggregate, r#"{"query":{"from":2}}"#, r#"{"rows":[{"n":1}],"count":1}"#),
+            (
+                &raw,
+                r#"{"data":{"s":"up","id":9}}"#,
+                r#"{"rows":[{"id":2}],"count":1}"#,
+            ),
+            (
+                &raw,
+                r#"{"data":{"s":"' OR 1=1 --","id":9}}"#,
+                r#"{"rows":[],"count":0}"#,
+            ),
+        ] {
+            assert_eq!(act(&database, action, input).await.unwrap(), expected, "{input}");
+        }
         assert_eq!(database.run("count", r#"{"table":"t"}"#).await, r#"{"count":2}"#);
     }
 }

@@ -1,8 +1,8 @@
 //! Servers that are not there, refuse, stall, die or are asked to stop, and files that are none.
 
 use super::support::{TestDatabase, open, run};
-use crate::connector::Failure;
-use crate::connector::databases::Dialect;
+use crate::connector::databases::dialect::Dialect;
+use crate::connector::{Connector, Failure};
 use crate::resources::DatabaseKind;
 use crate::testing::eventually::eventually;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ async fn answers(kind: DatabaseKind, url: &str) -> [Failure; 2] {
         Err(failure) => return [failure.clone(), failure],
     };
     let operated = run(&connector, "count", r#"{"table":"t"}"#).await.unwrap_err();
-    [connector.backend.check().await.unwrap_err(), operated]
+    [connector.check().await.unwrap_err(), operated]
 }
 
 /// Kinds of servers that this build knows, with the schemes of their addresses.
@@ -82,7 +82,7 @@ async fn unresponsive_database_times_out() {
     });
     let checks = servers().map(|(kind, scheme)| {
         let connector = open(kind, &format!("{scheme}://u:p@127.0.0.1:{port}/d?sslmode=disable")).unwrap();
-        async move { connector.backend.check().await.unwrap_err() }
+        async move { connector.check().await.unwrap_err() }
     });
     for failure in futures_util::future::join_all(checks).await {
         assert_eq!(&*failure.code, "CONNECTION_ERROR", "{failure:?}");
@@ -117,7 +117,7 @@ async fn refused_credentials_and_missing_databases_are_named_without_the_passwor
         database.sql(&format!("GRANT USAGE ON SCHEMA {schema} TO {role}")).await;
         let stranger = open(DatabaseKind::Postgresql, &missing.replace(":s3cret-word", "")).unwrap();
         let refused = run(&stranger, "find", r#"{"table":"mine"}"#).await.unwrap_err();
-        stranger.backend.close().await;
+        stranger.close().await;
         database.sql(&format!("DROP OWNED BY {role}")).await;
         database.sql(&format!("DROP ROLE {role}")).await;
         assert_eq!(&*refused.code, "FORBIDDEN", "{refused:?}");
@@ -268,7 +268,7 @@ async fn killed_connection_is_replaced() {
         )
         .await
         .unwrap();
-        other.backend.close().await;
+        other.close().await;
         // Real time: a connection is checked before use when it was idle for half a second.
         tokio::time::sleep(Duration::from_millis(700)).await;
         assert_eq!(database.run("count", r#"{"table":"t"}"#).await, r#"{"count":0}"#);

@@ -1,7 +1,7 @@
 //! Every operation on every kind of database.
 
 use super::support::TestDatabase;
-use crate::connector::databases::Dialect;
+use crate::connector::databases::dialect::Dialect;
 
 const ORDERS: &str =
     "CREATE TABLE orders (id bigint PRIMARY KEY, customer varchar(100), amount decimal(12,2), state varchar(20))";

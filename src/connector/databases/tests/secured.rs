@@ -1,6 +1,7 @@
 //! Servers that are reached by TLS alone: what each `sslmode` lets pass.
 
 use super::support::{open_trusting, run};
+use crate::connector::Connector;
 use crate::resources::DatabaseKind;
 use crate::testing::authority::Authority;
 use crate::testing::servers;
@@ -39,8 +40,8 @@ async fn modes(
         let url = format!("{scheme}://{user}@{host}:{}/{database}{mode}", server.port);
         let connector = open_trusting(kind, &url, ca).unwrap();
         let answer = run(&connector, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await;
-        let checked = connector.backend.check().await;
-        connector.backend.close().await;
+        let checked = connector.check().await;
+        connector.close().await;
         if expected {
             let answer = answer.unwrap_or_else(|failure| panic!("{url}: {failure:?}"));
             assert!(answer.contains(encrypted), "{url}: {answer}");

@@ -1,12 +1,13 @@
 //! Databases of a test's own, gone when it ends.
 
-use crate::connector::Failure;
+use crate::connector::databases::connector::DatabaseConnector;
+use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::json::Json;
-use crate::connector::databases::{DatabaseConnector, Dialect, backend, request};
+use crate::connector::databases::{open_backend, request};
+use crate::connector::{Connector, Failure};
 use crate::resources::{Database, DatabaseKind};
 use crate::testing::skipped::address;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -28,18 +29,15 @@ pub(super) fn open(kind: DatabaseKind, url: &str) -> Result<DatabaseConnector, F
 
 /// The same with the definition's `ca`.
 pub(super) fn open_trusting(kind: DatabaseKind, url: &str, ca: Option<&str>) -> Result<DatabaseConnector, Failure> {
-    Ok(DatabaseConnector {
-        database: Arc::new(Database {
-            tag: "db".into(),
-            kind,
-            table: None,
-            raw: true,
-            envs: Vec::new(),
-            actions: Vec::new(),
-        }),
-        backend: backend(kind, url, ca, 4)?,
-        table_cache: Mutex::default(),
-    })
+    let database = Arc::new(Database {
+        tag: "db".into(),
+        kind,
+        table: None,
+        raw: true,
+        envs: Vec::new(),
+        actions: Vec::new(),
+    });
+    Ok(DatabaseConnector::new(database, open_backend(kind, url, ca, 4)?))
 }
 
 fn unique() -> String {
@@ -171,7 +169,7 @@ impl Drop for TestDatabase {
             runtime.block_on(async {
                 let connector = open(kind, &server).unwrap();
                 let _ = run(&connector, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await;
-                connector.backend.close().await;
+                connector.close().await;
             });
         });
         let _ = ended.join();

@@ -1,0 +1,141 @@
+//! The condition of a filter.
+
+use super::{Builder, Resolve};
+use crate::connector::Failure;
+use crate::connector::databases::dialect::Dialect;
+use crate::connector::databases::filter::{Comparison, Filter, Pattern, Predicate};
+use crate::connector::databases::name::identifier;
+use crate::connector::databases::value::Kind;
+use sea_query::{BinOper, Expr, ExprTrait, Value};
+
+impl Builder<'_> {
+    /// The condition of a filter on the table's own columns.
+    pub(super) fn condition(&mut self, filter: &Filter) -> Result<Option<Expr>, Failure> {
+        let (kinds, dialect) = (self.kinds, self.dialect);
+        let known = Builder {
+            dialect,
+            kinds,
+            values: Vec::new(),
+        };
+        let resolve = |name: &str| Ok((Expr::col(identifier(name)), known.kind(name)?));
+        self.filter(filter, &resolve)
+    }
+
+    /// `None`: every row.
+    pub(super) fn filter(&mut self, filter: &Filter, resolve: Resolve<'_>) -> Result<Option<Expr>, Failure> {
+        Ok(match filter {
+            Filter::All(parts) => {
+                let mut all = Vec::with_capacity(parts.len());
+                for part in parts {
+                    all.extend(self.filter(part, resolve)?);
+                }
+                combine(all, BinOper::And)
+            }
+            Filter::Any(parts) => {
+                let mut any = Vec::with_capacity(parts.len());
+                for part in parts {
+                    match self.filter(part, resolve)? {
+                        Some(condition) => any.push(condition),
+                        None => return Ok(None),
+                    }
+                }
+                combine(any, BinOper::Or)
+            }
+            Filter::Not(inner) => {
+                let inner = self.filter(inner, resolve)?;
+                Some(inner.unwrap_or_else(|| Expr::cust("1 = 1")).not())
+            }
+            Filter::Column(name, predicate) => {
+                let (expression, kind) = resolve(name)?;
+                self.predicate(expression, kind, predicate)?
+            }
+        })
+    }
+
+    fn predicate(&mut self, of: Expr, kind: Kind, predicate: &Predicate) -> Result<Option<Expr>, Failure> {
+        Ok(Some(match predicate {
+            Predicate::IsNull(true) => of.is_null(),
+            Predicate::IsNull(false) => of.is_not_null(),
+            Predicate::Compare(how, value) => {
+                let (of, kind) = self.comparable(of, kind);
+                let value = self.bind(value, kind);
+                match how {
+                    Comparison::Equal => of.eq(value),
+                    Comparison::NotEqual => of.ne(value),
+                    Comparison::Less => of.lt(value),
+                    Comparison::LessOrEqual => of.lte(value),
+                    Comparison::Greater => of.gt(value),
+                    Comparison::GreaterOrEqual => of.gte(value),
+                }
+            }
+            Predicate::In(values, wanted) if values.is_empty() => return Ok((*wanted).then(|| Expr::cust("1 = 0"))),
+            Predicate::In(values, wanted) => {
+                let (of, kind) = self.comparable(of, kind);
+                let values: Vec<Expr> = values.iter().map(|value| self.bind(value, kind)).collect();
+                if *wanted {
+                    of.is_in(values)
+                } else {
+                    of.is_not_in(values)
+                }
+            }
+            Predicate::Between(low, high) => {
+                let (of, kind) = self.comparable(of, kind);
+                let (low, high) = (self.bind(low, kind), self.bind(high, kind));
+                of.between(low, high)
+            }
+            Predicate::Like(pattern) => self.like(of, pattern),
+            Predicate::Regex(pattern) => {
+                let operator = match self.dialect {
+                    Dialect::Postgres => BinOper::Custom("~"),
+                    Dialect::MySql => BinOper::Custom("REGEXP"),
+                    Dialect::Sqlite => {
+                        return Err(Failure::invalid(
+                            "$regex: SQLite has no regular expressions; use $like, $contains, $startsWith or $endsWith",
+                        ));
+                    }
+                };
+                let pattern = self.bind(pattern, Kind::Text);
+                of.binary(operator, pattern)
+            }
+        }))
+    }
+
+    /// SQLite has no type for points in time: texts of either form and milliseconds compare as what they stand for.
+    fn comparable(&self, of: Expr, kind: Kind) -> (Expr, Kind) {
+        if self.dialect != Dialect::Sqlite || kind != Kind::Timestamp {
+            return (of, kind);
+        }
+        let instant = "CASE WHEN typeof(?) IN ('integer', 'real') THEN ? \
+             ELSE CAST(round((julianday(?) - 2440587.5) * 86400000) AS INTEGER) END";
+        let compared = Expr::cust_with_exprs(instant, [of.clone(), of.clone(), of]);
+        (compared, Kind::Instant)
+    }
+
+    fn like(&mut self, of: Expr, pattern: &Pattern) -> Expr {
+        let bound = self.bind(&pattern.text, Kind::Text);
+        // The backslash is what PostgreSQL and MySQL take anyway; SQLite takes none.
+        let named = pattern.escape != '\\' || self.dialect == Dialect::Sqlite;
+        let pattern = if named {
+            bound.binary(BinOper::Escape, Expr::Constant(Value::Char(Some(pattern.escape))))
+        } else {
+            bound
+        };
+        of.binary(BinOper::Like, pattern)
+    }
+}
+
+/// All conditions as one, as a tree that is flat: the builder goes down it by recursion.
+fn combine(mut parts: Vec<Expr>, operator: BinOper) -> Option<Expr> {
+    while parts.len() > 1 {
+        let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
+        let mut rest = parts.into_iter();
+        while let Some(left) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(right) => left.binary(operator, right),
+                None => left,
+            });
+        }
+        parts = pairs;
+    }
+    parts.pop()
+}

@@ -1,0 +1,83 @@
+//! Statements that add rows.
+
+use super::Builder;
+use crate::connector::Failure;
+use crate::connector::databases::json::Json;
+use crate::connector::databases::name::identifier;
+use crate::connector::databases::operation::{Conflict, Insert, Row};
+use crate::connector::databases::plan::Statement;
+use crate::connector::limits::{MAX_PARAMETERS, MAX_ROWS_PER_STATEMENT};
+use sea_query::{OnConflict, Query};
+
+impl Builder<'_> {
+    /// Statements that add all rows: neighbours with the same columns share one.
+    pub(super) fn insert(&mut self, insert: &Insert) -> Result<Vec<Statement>, Failure> {
+        let mut statements = Vec::new();
+        let mut rest = insert.rows.as_slice();
+        while let Some(first) = rest.first() {
+            let most = (MAX_PARAMETERS / first.len().max(1)).clamp(1, MAX_ROWS_PER_STATEMENT);
+            let alike = rest
+                .iter()
+                .take(most)
+                .take_while(|row| same_columns(row, first))
+                .count()
+                .max(1);
+            let (rows, later) = rest.split_at(alike.min(rest.len()));
+            statements.push(self.insert_rows(insert, first, rows)?);
+            rest = later;
+        }
+        Ok(statements)
+    }
+
+    fn insert_rows(&mut self, insert: &Insert, first: &Row, rows: &[Row]) -> Result<Statement, Failure> {
+        let mut query = Query::insert();
+        query.into_table(insert.table.reference());
+        query.columns(first.iter().map(|(name, _)| identifier(name)));
+        for row in rows {
+            let mut values = Vec::with_capacity(row.len());
+            for (name, _) in first {
+                let value = row
+                    .iter()
+                    .find(|(known, _)| known == name)
+                    .map_or(&Json::Null, |(_, value)| value);
+                let kind = self.kind(name)?;
+                values.push(self.bind(value, kind));
+            }
+            query
+                .values(values)
+                .map_err(|_| Failure::invalid("input.data: the rows have different columns"))?;
+        }
+        if let Some(conflict) = &insert.conflict {
+            query.on_conflict(self.on_conflict(conflict, first)?);
+        }
+        if let Some(columns) = &insert.returning {
+            query.returning(self.returning(columns)?);
+        }
+        self.finish_insert(&query)
+    }
+
+    fn on_conflict(&self, conflict: &Conflict, first: &Row) -> Result<OnConflict, Failure> {
+        let given = first
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| !conflict.columns.contains(name));
+        let update: Vec<_> = match &conflict.update {
+            Some(columns) => columns.iter().collect(),
+            None => given.collect(),
+        };
+        for name in conflict.columns.iter().chain(update.iter().copied()) {
+            self.kind(name)?;
+        }
+        let mut clause = OnConflict::columns(conflict.columns.iter().map(|name| identifier(name)));
+        if update.is_empty() {
+            clause.do_nothing_on(conflict.columns.iter().map(|name| identifier(name)));
+        } else {
+            clause.update_columns(update.into_iter().map(|name| identifier(name)));
+        }
+        Ok(clause)
+    }
+}
+
+fn same_columns(row: &Row, other: &Row) -> bool {
+    row.len() == other.len() && row.iter().all(|(name, _)| other.iter().any(|(known, _)| known == name))
+}

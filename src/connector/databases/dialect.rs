@@ -1,0 +1,13 @@
+//! Which SQL is spoken.
+
+/// Which SQL is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Postgres,
+    #[cfg_attr(
+        not(feature = "mysql"),
+        allow(dead_code, reason = "known to all, and used by its own feature")
+    )]
+    MySql,
+    Sqlite,
+}

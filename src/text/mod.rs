@@ -1,0 +1,7 @@
+//! Rules on text that several modules share: JSON objects, percent-encoding, names that were misspelt. Pure.
+//!
+//! Knows no other module. Invariant: work is linear in the text, or bounded.
+
+pub mod json;
+pub mod percent;
+pub mod spelling;
