@@ -23,7 +23,7 @@ pub struct DueSeries {
     pub live: i64,
 }
 
-/// Grid points of a series that were not run.
+/// Occurrences of a series that were not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OccurrenceGap {
     /// Why.
@@ -36,7 +36,7 @@ pub struct OccurrenceGap {
     pub count: i64,
 }
 
-/// Why grid points were not run.
+/// Why occurrences were not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum GapKind {
@@ -49,9 +49,9 @@ pub enum GapKind {
 /// One new run of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occurrence {
-    /// Its grid point.
+    /// Its scheduled time.
     pub scheduled_at: Millis,
-    /// Grid points before it that it stands in for.
+    /// Occurrences before it that it stands in for.
     pub missed: i64,
 }
 
@@ -64,7 +64,7 @@ pub struct SeriesAdvance {
     pub version: i64,
     /// Runs to create, due at once, numbered on from the last.
     pub occurrences: Vec<Occurrence>,
-    /// Grid points passed over.
+    /// Occurrences passed over.
     pub gaps: Vec<OccurrenceGap>,
     /// The next occurrence; `None`: there is none, the job is completed when its last run ends.
     pub next_at: Option<Millis>,

@@ -187,7 +187,7 @@ pub struct Stats {
     pub retries: i64,
 }
 
-/// One attempt in a job's history, or a range of grid points that were not run.
+/// One attempt in a job's history, or a range of occurrences that were not run.
 #[derive(Clone, Debug)]
 pub struct HistoryEntry {
     /// The run.
@@ -217,6 +217,6 @@ pub struct History {
     pub failed: i64,
     /// Attempts, newest first.
     pub entries: Vec<HistoryEntry>,
-    /// Grid points that were not run, newest first.
+    /// Occurrences that were not run, newest first.
     pub gaps: Vec<OccurrenceGap>,
 }

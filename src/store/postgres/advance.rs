@@ -4,13 +4,14 @@
 //! series stays due, so that nothing is lost.
 
 use super::failure::DbResult;
-use super::queue::{NewOccurrence, Waiting};
-use super::series::{self, Series};
+use super::param::{params, rows};
+use super::run_rows::{NewOccurrence, Rank, Waiting};
+use super::series::Series;
+use super::series_changes;
 use super::session::Session;
 use super::state::{self, StoredJob};
-use super::tx::{Tx, params};
+use super::tx::Tx;
 use crate::clock::Millis;
-use crate::store::phase::Phase;
 use crate::store::{OccurrenceGap, SeriesAdvance};
 
 const UPSERT_GAP: &str = include_str!("sql/upsert_gap.sql");
@@ -43,8 +44,8 @@ pub(super) async fn apply(session: &Session, now: Millis, advances: &[SeriesAdva
 }
 
 fn apply_one(tx: &mut Tx<'_>, stored_job: &mut StoredJob, advance: &SeriesAdvance, now: Millis) -> bool {
-    let current = |series: &&mut Series| series.version == advance.version && series.state == 0;
-    let rank = |due| super::queue::Rank {
+    let current = |series: &&mut Series| series.state.is_at(advance.version);
+    let rank = |due| Rank {
         route: stored_job.job.route,
         priority: stored_job.job.priority,
         due,
@@ -55,27 +56,25 @@ fn apply_one(tx: &mut Tx<'_>, stored_job: &mut StoredJob, advance: &SeriesAdvanc
     };
     let (job, route, before) = (stored_job.job.seq, stored_job.job.route, series.status());
     for gap in &advance.gaps {
-        insert_gap(tx, job, gap, series.runs);
+        insert_gap(tx, job, gap, series.state.runs);
     }
-    for occurrence in &advance.occurrences {
-        series.runs += 1;
-        series.last_at = Some(occurrence.scheduled_at);
-        series.run_changed_phase(None, Phase::Queued);
+    for (run, occurrence) in (series.state.runs + 1..).zip(&advance.occurrences) {
         tx.inserts.occurrences.push(NewOccurrence {
             job,
-            run: series.runs,
+            run,
             scheduled_at: occurrence.scheduled_at,
             due: occurrence.scheduled_at,
             missed: occurrence.missed,
         });
-        let first = Waiting::first(job, series.runs, true);
+        let first = Waiting::first(job, run, true);
         tx.inserts.ready.push((rank(occurrence.scheduled_at), first));
+        series.last_at = Some(occurrence.scheduled_at);
     }
-    series.next_at = advance.next_at;
-    series.after_live_runs = advance.after_live_runs;
-    series.version += 1;
-    series.end_if_over(tx, job, now);
-    series::count(tx, (route, before), (route, series.status()));
+    let count = rows(advance.occurrences.len());
+    series
+        .state
+        .advanced(count, advance.next_at, advance.after_live_runs, now);
+    series_changes::count(tx, (route, before), (route, series.status()));
     true
 }
 

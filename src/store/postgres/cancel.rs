@@ -2,15 +2,16 @@
 //!
 //! Invariant: a cancelled run is in no queue and nobody's; whoever had it can neither complete nor release it.
 
-use super::complete::error_text;
+use super::error_text::error_text;
 use super::failure::DbResult;
-use super::queue::Ended;
-use super::series::{self, EndedRun};
+use super::param::{params, storable};
+use super::queue;
+use super::run_rows::Ended;
+use super::series_changes::{self, EndedRun};
 use super::state::{Run, RunState, StoredJob};
-use super::steps;
-use super::tx::{Tx, params};
+use super::tx::Tx;
 use crate::clock::Millis;
-use crate::model::{RunError, RunStatus, Status};
+use crate::store::rules::cancellation::{self, CancelledRun};
 use crate::store::{ChangeOutcome, RevokedClaim};
 
 const DELETE_OCCURRENCES: &str = include_str!("sql/delete_occurrences.sql");
@@ -23,21 +24,21 @@ pub(super) fn job(
     now: Millis,
 ) -> DbResult<ChangeOutcome> {
     let mut running = Vec::new();
+    let cancelled = cancellation::cancel_run(stored_job.job.recurring, reason);
     for run in &stored_job.runs {
-        running.extend(cancel_run(tx, &stored_job, run, reason, now)?);
+        running.extend(cancel_run(tx, &stored_job, run, &cancelled, now)?);
     }
     let (job, before) = (stored_job.job.clone(), stored_job.status());
     match stored_job.series {
         Some(mut series) => {
             tx.write_later(DELETE_OCCURRENCES, params![job.seq]);
-            series.ended += series.live.total();
-            series.live = crate::store::phase::LiveRuns::default();
-            series.end(tx, job.seq, Status::Cancelled, reason, now);
+            cancellation::cancel_series(&mut series.state, now);
+            series.reason = reason.map(|text| storable(text).into());
             series.save(tx, job.seq);
         }
-        None => tx.inserts.ended.push((Status::Cancelled, now, job.seq)),
+        None => tx.inserts.ended.push((cancelled.job, now, job.seq)),
     }
-    tx.count_transition(job.route, Some(before), Some(Status::Cancelled));
+    tx.count_transition(job.route, Some(before), Some(cancelled.job));
     Ok(done(job.seq, running))
 }
 
@@ -56,15 +57,16 @@ pub(super) fn run(
     let Some((run, phase)) = current.and_then(|run| Some((run, run.run_state.phase()?))) else {
         return Ok(ChangeOutcome::NoRun(before));
     };
-    let revoked = cancel_run(tx, &stored_job, &run, reason, now)?;
+    let cancelled = cancellation::cancel_run(true, reason);
+    let revoked = cancel_run(tx, &stored_job, &run, &cancelled, now)?;
     let job = &stored_job.job;
     let ended = EndedRun {
         job: job.seq,
         run: run.run,
         scheduled_at: run.scheduled_at,
     };
-    series.run_ended(tx, ended, phase, RunStatus::Cancelled, now);
-    series::count(tx, (job.route, before), (job.route, series.status()));
+    series.run_ended(tx, ended, phase, cancelled.history.status, now);
+    series_changes::count(tx, (job.route, before), (job.route, series.status()));
     series.save(tx, job.seq);
     Ok(done(job.seq, revoked.into_iter().collect()))
 }
@@ -82,31 +84,27 @@ fn cancel_run(
     tx: &mut Tx<'_>,
     stored_job: &StoredJob,
     run: &Run,
-    reason: Option<&str>,
+    cancelled: &CancelledRun,
     now: Millis,
 ) -> DbResult<Option<RevokedClaim>> {
-    stored_job.remove(tx, run);
-    if stored_job.job.recurring {
-        // Only a run that failed is run again.
-        steps::delete_steps_of_run(tx, stored_job.job.seq, run.run);
-    }
+    let job = stored_job.job.seq;
+    queue::remove(tx, stored_job, run);
+    tx.inserts.steps_after_run.add(job, run.run, cancelled.steps);
     let revoked = match run.run_state {
         RunState::Running(running) => Some(running),
         _ => None,
     };
-    let error = reason
-        .map(|reason| error_text(&RunError::new("CANCELLED", reason, None)))
-        .transpose()?;
+    let row = &cancelled.history;
     tx.inserts.attempts.push(Ended {
-        job: stored_job.job.seq,
+        job,
         run: run.run,
         attempt: run.run_state.attempt().0,
-        status: RunStatus::Cancelled,
+        status: row.status,
         started: revoked.map(|running| running.started),
         ended: now,
-        next_due: None,
-        error,
-        result: None,
+        next_due: row.next_due,
+        error: row.error.as_deref().map(error_text).transpose()?,
+        result: row.result.map(Into::into),
     });
     Ok(revoked.map(|running| (run.run, running.owner, running.token)))
 }

@@ -1,21 +1,24 @@
 //! Ends attempts: of a run that is over, and of one that goes on.
 //!
-//! Runs of one-offs are settled by one function of the schema, however many; those of series here, under the lock of
-//! their series. Invariant: an attempt is ended only by the holder of its token; a run that was taken away is left alone.
+//! Runs of one-offs are ended by one function of the schema, however many, which `rules::table` holds to the rules; those
+//! of series here, as [`completion`] says, under the lock of their series. Invariant: an attempt is ended only by the holder of its token; a run that was taken away is left alone.
 
-use super::delete;
-use super::failure::{DbResult, damaged};
-use super::keys::KeyId;
+use super::error_text::{error_text, event_error_text};
+use super::failure::DbResult;
+use super::job_rows;
 use super::outbox::Event;
-use super::queue::{self, Ended, Rank, Waiting};
-use super::series::{self, EndedRun, Series};
+use super::queue;
+use super::run_rows::{Ended, KeyId, Running, Waiting};
+use super::series::Series;
+use super::series_changes::{self, EndedRun};
 use super::session::Session;
-use super::state::{self, Run, RunState, Running, StoredJob};
-use super::steps;
-use super::tx::{Effects, RunCounter, Tx};
+use super::state::{self, Run, RunState, StoredJob};
+use super::tx::{Effects, Tx};
 use crate::clock::Millis;
-use crate::model::{EventKind, RunError, RunOutcome, RunStatus, Status};
-use crate::store::phase::Phase;
+use crate::model::{RunOutcome, RunStatus, Status};
+use crate::store::rules::completion::{self, AttemptEnd, AttemptOutcome, ClaimedAttempt, NextAttempt, RunFate};
+use crate::store::rules::counters::RunCounter;
+use crate::store::rules::phase::Phase;
 use crate::store::{CompleteParams, Completed, Completion, InstanceId};
 
 const CALL_COMPLETE: &str = include_str!("sql/call_complete.sql");
@@ -167,7 +170,6 @@ async fn complete_series_runs(
     jobs.dedup();
     let mut stored_jobs = state::lock_series(session, &jobs).await?;
     let mut answers = Vec::new();
-    let mut ended_runs = steps::EndedRuns::default();
     for (index, completion) in completions {
         let stored_job = stored_jobs
             .iter_mut()
@@ -175,21 +177,19 @@ async fn complete_series_runs(
         let holder = |run: &Run| is_claimed_by(run, completion, params.instance);
         let ended_claim = stored_job.and_then(|stored_job| EndedClaim::from(stored_job, holder));
         let completed = match ended_claim {
-            Some(ended_claim) => {
-                match &completion.outcome {
-                    RunOutcome::Completed { .. } => {
-                        ended_runs.add(completion.job, completion.run, RunStatus::Completed)
-                    }
-                    RunOutcome::Failed { .. } => ended_runs.add(completion.job, completion.run, RunStatus::Failed),
-                    _ => {}
-                }
-                Completed::Accepted(apply_outcome(&mut tx, ended_claim, completion, params.now)?)
+            Some(mut ended_claim) => {
+                let times = AttemptTimes {
+                    started: completion.started_at,
+                    ended: completion.ended_at,
+                };
+                let outcome = AttemptOutcome::Reported(&completion.outcome);
+                let (_, state) = ended_claim.end(&mut tx, outcome, times, params.now)?;
+                Completed::Accepted(state)
             }
             None => Completed::LeaseLost,
         };
         answers.push((*index, completed));
     }
-    ended_runs.apply(&mut tx);
     for stored_job in stored_jobs {
         if let Some(series) = stored_job.series {
             series.save(&mut tx, stored_job.job.seq);
@@ -202,55 +202,6 @@ async fn complete_series_runs(
 fn is_claimed_by(run: &Run, completion: &Completion, instance: InstanceId) -> bool {
     let holds = |running: &Running| running.owner == instance && running.token == completion.token;
     run.run == completion.run && matches!(&run.run_state, RunState::Running(running) if holds(running))
-}
-
-fn apply_outcome(
-    tx: &mut Tx<'_>,
-    ended_claim: EndedClaim<'_>,
-    completion: &Completion,
-    now: Millis,
-) -> DbResult<Status> {
-    let (started, ended) = (completion.started_at, completion.ended_at);
-    let (_, due, error, result) = columns(&completion.outcome)?;
-    let mut ended_claim = ended_claim;
-    let status = match &completion.outcome {
-        RunOutcome::Completed { .. } => RunStatus::Completed,
-        RunOutcome::Failed { .. } => RunStatus::Failed,
-        RunOutcome::Retry { .. } => RunStatus::Retried,
-        RunOutcome::Snoozed { .. } => RunStatus::Snoozed,
-        RunOutcome::Discarded => return Ok(ended_claim.delete_job(tx)),
-        RunOutcome::Released => return Ok(ended_claim.release(tx, now)),
-    };
-    let row = Ended {
-        next_due: due,
-        error,
-        result,
-        ..ended_claim.history(status, started, ended)
-    };
-    match due {
-        None => Ok(ended_claim.finish(tx, row, now)),
-        Some(due) => {
-            let attempt = ended_claim.running.attempt + u32::from(status == RunStatus::Retried);
-            tx.inserts.attempts.push(row);
-            let next = NextAttempt {
-                attempt,
-                crashes: ended_claim.running.crashes,
-                due,
-                at_once: false,
-            };
-            Ok(ended_claim.requeue(tx, next, now))
-        }
-    }
-}
-
-/// The attempt that follows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NextAttempt {
-    pub(super) attempt: u32,
-    pub(super) crashes: u32,
-    pub(super) due: Millis,
-    /// Claimable whatever the clock says.
-    pub(super) at_once: bool,
 }
 
 /// A claimed run that is taken out of `running`, with its job, which is locked if it is a series.
@@ -276,42 +227,76 @@ impl<'a> EndedClaim<'a> {
         })
     }
 
-    /// The row of history for this attempt.
-    pub(super) fn history(&self, status: RunStatus, started: Millis, ended: Millis) -> Ended {
-        Ended {
-            job: self.stored_job.job.seq,
-            run: self.run.run,
-            attempt: self.running.attempt,
-            status,
-            started: Some(started),
-            ended,
-            next_due: None,
-            error: None,
-            result: None,
-        }
-    }
-
-    fn take(&self, tx: &mut Tx<'_>) {
-        queue::delete_running(tx, self.stored_job.job.seq, self.run.run, &self.running);
-    }
-
-    /// Ends the run, and a one-off with it. Returns the state of the job.
-    pub(super) fn finish(&mut self, tx: &mut Tx<'_>, row: Ended, now: Millis) -> Status {
-        self.take(tx);
-        let (how, ended) = (row.status, row.ended);
-        let kind = if how == RunStatus::Completed {
-            EventKind::Completed
-        } else {
-            EventKind::Failed
+    /// Ends the attempt as the rule says. Returns what becomes of the run, and the state of the job.
+    pub(super) fn end(
+        &mut self,
+        tx: &mut Tx<'_>,
+        outcome: AttemptOutcome<'_>,
+        times: AttemptTimes,
+        now: Millis,
+    ) -> DbResult<(RunFate, Status)> {
+        let (job, running) = (self.stored_job.job.seq, self.running);
+        let claimed = ClaimedAttempt {
+            attempt: running.attempt,
+            crashes: running.crashes,
+            due: running.due,
+            recurring: self.stored_job.job.recurring,
         };
+        let AttemptEnd { history, run } = completion::end_attempt(claimed, outcome);
+        let error = history.as_ref().and_then(|row| row.error.as_deref());
+        let error = error.map(error_text).transpose()?;
+        queue::delete_running(tx, job, self.run.run, &running);
+        if let Some(row) = history {
+            tx.inserts.attempts.push(Ended {
+                job,
+                run: self.run.run,
+                attempt: running.attempt,
+                status: row.status,
+                started: Some(times.started),
+                ended: times.ended,
+                next_due: row.next_due,
+                error: error.clone(),
+                result: row.result.map(Into::into),
+            });
+        }
+        let state = match run {
+            RunFate::Over(ended_run) => self.finish(tx, ended_run, error, times.ended, now),
+            RunFate::GoesOn(next) => self.requeue(tx, next, now),
+            RunFate::Deleted => self.delete_job(tx),
+        };
+        if run.wakes_claimer() {
+            tx.wake();
+        }
+        Ok((run, state))
+    }
+
+    /// Hands the run back.
+    pub(super) fn release(&mut self, tx: &mut Tx<'_>, now: Millis) -> DbResult<()> {
+        let times = AttemptTimes {
+            started: self.running.started,
+            ended: now,
+        };
+        self.end(tx, AttemptOutcome::Reported(&RunOutcome::Released), times, now)?;
+        Ok(())
+    }
+
+    fn finish(
+        &mut self,
+        tx: &mut Tx<'_>,
+        ended_run: completion::EndedRun,
+        error: Option<String>,
+        ended: Millis,
+        now: Millis,
+    ) -> Status {
+        let (job, route) = (self.stored_job.job.seq, self.stored_job.job.route);
         tx.add_event(Event {
             scheduled_at: Some(self.run.scheduled_at).filter(|_| self.stored_job.job.recurring),
-            error: row.error.clone(),
-            ..Event::new(kind, self.stored_job.job.seq, ended)
+            error,
+            ..Event::new(ended_run.event, job, ended)
         });
-        tx.inserts.attempts.push(row);
-        self.count(tx, how);
-        let (job, route) = (self.stored_job.job.seq, self.stored_job.job.route);
+        tx.count_runs(route, ended_run.counter, 1);
+        tx.count_runs(route, RunCounter::Retries, ended_run.retries);
+        tx.inserts.steps_after_run.add(job, self.run.run, ended_run.steps);
         if let Some(series) = &mut self.stored_job.series {
             let before = series.status();
             let run = EndedRun {
@@ -319,42 +304,24 @@ impl<'a> EndedClaim<'a> {
                 run: self.run.run,
                 scheduled_at: self.run.scheduled_at,
             };
-            series.run_ended(tx, run, Phase::Running, how, now);
-            series::count(tx, (route, before), (route, series.status()));
+            series.run_ended(tx, run, Phase::Running, ended_run.status, now);
+            series_changes::count(tx, (route, before), (route, series.status()));
             return series.status();
         }
-        let status = if how == RunStatus::Completed {
-            Status::Completed
-        } else {
-            Status::Failed
-        };
-        tx.inserts.ended.push((status, ended, job));
-        tx.count_transition(route, Some(Status::Running), Some(status));
-        status
+        tx.inserts.ended.push((ended_run.job, ended, job));
+        tx.count_transition(route, Some(Status::Running), Some(ended_run.job));
+        ended_run.job
     }
 
     /// Ends the run and deletes its job, which is a one-off.
     fn delete_job(&mut self, tx: &mut Tx<'_>) -> Status {
-        self.take(tx);
         tx.count_transition(self.stored_job.job.route, Some(Status::Running), None);
-        delete::delete_job(tx, self.stored_job.job.seq);
+        job_rows::delete(tx, self.stored_job.job.seq);
         Status::Completed
     }
 
-    /// The same attempt again, where it was before it was claimed.
-    pub(super) fn release(&mut self, tx: &mut Tx<'_>, now: Millis) -> Status {
-        let next = NextAttempt {
-            attempt: self.running.attempt,
-            crashes: self.running.crashes,
-            due: self.running.due,
-            at_once: true,
-        };
-        self.requeue(tx, next, now)
-    }
-
     /// Queues the run again: now, or when it is due, or when its series is resumed.
-    pub(super) fn requeue(&mut self, tx: &mut Tx<'_>, next: NextAttempt, now: Millis) -> Status {
-        self.take(tx);
+    fn requeue(&mut self, tx: &mut Tx<'_>, next: NextAttempt, now: Millis) -> Status {
         let job = &self.stored_job.job;
         let waiting = Waiting {
             job: job.seq,
@@ -363,66 +330,36 @@ impl<'a> EndedClaim<'a> {
             crashes: next.crashes,
             recurring: job.recurring,
         };
-        let rank = Rank {
-            route: job.route,
-            priority: job.priority,
-            due: next.due,
-            key: job.key,
-        };
-        let route = job.route;
-        let paused = |series: &Series| series.paused;
-        let phase = if self.stored_job.series.as_ref().is_some_and(paused) {
-            tx.inserts.paused.push((next.due, waiting));
-            Phase::Waiting
-        } else if next.at_once {
-            tx.inserts.ready.push((rank, waiting));
-            Phase::Queued
-        } else {
-            queue::enqueue(tx, rank, waiting, now)
-        };
-        tx.wake();
+        let (route, rank) = (job.route, self.stored_job.rank(next.due));
+        let paused = |series: &Series| series.state.paused;
+        let place = next.place(self.stored_job.series.as_ref().is_some_and(paused), now);
+        queue::put(tx, place, rank, waiting);
         match &mut self.stored_job.series {
             Some(series) => {
                 let before = series.status();
-                series.run_changed_phase(Some(Phase::Running), phase);
-                series::count(tx, (route, before), (route, series.status()));
+                series.state.run_changed_phase(Some(Phase::Running), place.phase());
+                series_changes::count(tx, (route, before), (route, series.status()));
                 series.status()
             }
             None => {
-                tx.count_transition(route, Some(Status::Running), Some(phase.status()));
-                phase.status()
+                tx.count_transition(route, Some(Status::Running), Some(place.status()));
+                place.status()
             }
         }
     }
-
-    fn count(&self, tx: &mut Tx<'_>, status: RunStatus) {
-        let route = self.stored_job.job.route;
-        let retries = i64::from(self.running.attempt) - 1 - i64::from(self.running.crashes);
-        let how = match status {
-            RunStatus::Completed if retries == 0 => RunCounter::FirstTry,
-            RunStatus::Completed => RunCounter::AfterRetry,
-            _ => RunCounter::FailedRuns,
-        };
-        tx.count_runs(route, how, 1);
-        tx.count_runs(route, RunCounter::Retries, retries);
-    }
 }
 
-/// JSON text of the error that ended a run, as webhooks are told of it: without its stack.
+/// When an attempt began and ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AttemptTimes {
+    pub(super) started: Millis,
+    pub(super) ended: Millis,
+}
+
+/// JSON text of the error that ended a run, as webhooks are told of it.
 fn error_for_event(outcome: &RunOutcome) -> DbResult<Option<String>> {
     match outcome {
-        RunOutcome::Failed { error } => {
-            let event_errors = RunError {
-                stack: None,
-                ..error.clone()
-            };
-            error_text(&event_errors).map(Some)
-        }
+        RunOutcome::Failed { error } => event_error_text(error).map(Some),
         _ => Ok(None),
     }
-}
-
-/// JSON text of an error.
-pub(super) fn error_text(error: &RunError) -> DbResult<String> {
-    Ok(serde_json::to_string(error).map_err(|_| damaged("an error that cannot be written"))?)
 }

@@ -6,9 +6,8 @@
 use super::failure::DbResult;
 use super::param::rows;
 use super::session::Session;
-use super::tx::RunCounter;
 use crate::clock::Millis;
-use crate::model::Status;
+use crate::store::rules::counters;
 use crate::store::{RouteId, Stats};
 
 const SELECT_COUNTER_SUMS: &str = include_str!("sql/select_counter_sums.sql");
@@ -22,24 +21,11 @@ pub(super) async fn stats(session: &Session, routes: Option<&[RouteId]>) -> DbRe
     let routes = routes.map(<[RouteId]>::to_vec);
     for row in session.query(SELECT_COUNTER_SUMS, &[&routes]).await? {
         let (kind, n): (i32, i64) = (row.try_get(0)?, row.try_get(1)?);
-        if let Some(counter_mut) = counter_mut(&mut stats, kind) {
-            *counter_mut += n;
+        if let Some(counter) = counters::of_kind(&mut stats, i64::from(kind)) {
+            *counter += n;
         }
     }
     Ok(stats)
-}
-
-fn counter_mut(stats: &mut Stats, kind: i32) -> Option<&mut i64> {
-    if let Some(status) = Status::from_code(i64::from(kind)) {
-        return stats.by_status.get_mut(status as usize);
-    }
-    match kind {
-        k if k == RunCounter::FirstTry as i32 => Some(&mut stats.first_try),
-        k if k == RunCounter::AfterRetry as i32 => Some(&mut stats.after_retry),
-        k if k == RunCounter::FailedRuns as i32 => Some(&mut stats.failed_runs),
-        k if k == RunCounter::Retries as i32 => Some(&mut stats.retries),
-        _ => None,
-    }
 }
 
 /// Sums up changes that nobody else is summing up; returns how many there were.

@@ -1,10 +1,10 @@
-//! A job's attempts, and the grid points of its schedule that were not run.
+//! A job's attempts, and the occurrences of its schedule that were not run.
 //!
 //! Writes nothing. Invariant: counts cover all runs there ever were; entries only those that retention has kept.
 
+use super::error_text::error_of;
 use super::failure::{DbResult, damaged};
 use super::param::rows;
-use super::read::error_of;
 use super::session::Session;
 use super::state::{self, unsigned};
 use crate::clock::Millis;

@@ -4,29 +4,25 @@
 //! with the same time of dispatch is the same dispatch.
 
 use super::failure::{DbResult, Failure, damaged};
-use super::keys::{KeyId, Keys};
+use super::job_text::{options_text, spec_text};
+use super::keys::Keys;
 use super::param::storable;
 use super::replace;
+use super::routed_job::{RoutedJob, fingerprint, first_due};
+use super::run_rows::{self, KeyId};
 use super::session::Session;
 use super::state;
 use super::tx::{Effects, Tx};
 use super::uniques;
 use crate::clock::Millis;
-use crate::error::{Error, ErrorCode, Result};
-use crate::model::{JobId, JobOptions, NewJob, OnConflict, Recurrence};
+use crate::error::Result;
+use crate::model::{JobId, OnConflict};
 use crate::store::{Inserted, RouteId};
 use std::collections::HashMap;
 use uuid::Uuid;
 
 const CALL_INSERT: &str = include_str!("sql/call_insert.sql");
 const SELECT_DUPLICATE_SERIES: &str = include_str!("sql/select_duplicate_series.sql");
-
-/// A job with the number of its route.
-#[derive(Clone, Copy)]
-pub(super) struct RoutedJob<'a> {
-    pub(super) job: &'a NewJob,
-    pub(super) route: RouteId,
-}
 
 /// Columns of new jobs.
 #[derive(Default)]
@@ -60,7 +56,7 @@ impl Columns {
             columns.routes.push(*route);
             columns.priorities.push(job.priority);
             columns.dues.push(first_due(job));
-            columns.retries.push(super::queue::int4(job.retries));
+            columns.retries.push(run_rows::int4(job.retries));
             columns.specs.push(job.recurrence.as_ref().map(spec_text).transpose()?);
             columns.fingerprints.push(fingerprint(job));
             columns.createds.push(job.created);
@@ -274,45 +270,4 @@ async fn resolve_existing(tx: &mut Tx<'_>, routed: RoutedJob<'_>, now: Millis) -
         OnConflict::Error => Ok(Inserted::Conflict(format!("a job with the id {} exists", job.id))),
         OnConflict::Replace => replace::apply(tx, routed, known, now).await,
     }
-}
-
-/// When its first run is due.
-pub(super) fn first_due(job: &NewJob) -> Option<Millis> {
-    job.due.or_else(|| job.recurrence.is_none().then_some(job.created))
-}
-
-/// What is the same for two dispatches of one schedule and input without chosen ids.
-pub(super) fn fingerprint(job: &NewJob) -> Option<i64> {
-    let recurrence = job.recurrence.as_ref()?;
-    matches!(job.id, JobId::Generated(_)).then(|| recurrence.fingerprint(&job.input))
-}
-
-/// JSON text of options; `None` when all are at their default.
-pub(super) fn options_text(options: &JobOptions) -> Result<Option<String>> {
-    if *options == JobOptions::default() {
-        return Ok(None);
-    }
-    let mut options = options.clone();
-    for tag in &mut options.tags {
-        *tag = storable(tag).into();
-    }
-    if let Some(unique) = &mut options.unique {
-        unique.key = storable(&unique.key).into();
-    }
-    serde_json::to_string(&options)
-        .map(Some)
-        .map_err(|e| not_serializable("options", e))
-}
-
-/// JSON text of a schedule.
-pub(super) fn spec_text(recurrence: &Recurrence) -> Result<String> {
-    serde_json::to_string(recurrence).map_err(|e| not_serializable("schedule", e))
-}
-
-fn not_serializable(what: &str, failure: serde_json::Error) -> Error {
-    Error::new(
-        ErrorCode::ValidationError,
-        format!("the job's {what} cannot be written as JSON: {failure}"),
-    )
-    .with_source(failure)
 }

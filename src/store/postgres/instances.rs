@@ -3,14 +3,14 @@
 //! Leases are counted by the server's clock, which all processes share. Invariant: a registration is deleted only when it
 //! holds no run any more, and claims nothing meanwhile, so that every run in `running` has an owner that somebody watches.
 
-use super::complete::{EndedClaim, NextAttempt, error_text};
+use super::complete::{AttemptTimes, EndedClaim};
 use super::failure::DbResult;
+use super::param::params;
 use super::session::Session;
 use super::state::{self, Run, RunState};
-use super::tx::{Effects, Tx, params};
+use super::tx::{Effects, Tx};
 use crate::clock::Millis;
-use crate::error::ErrorCode;
-use crate::model::{RunError, RunStatus};
+use crate::store::rules::completion::{AttemptOutcome, RunFate};
 use crate::store::{InstanceId, JobSeq, Recovered, Token};
 
 /// Runs taken back in one transaction.
@@ -50,10 +50,7 @@ pub(super) async fn renew(
 pub(super) async fn release_claims(session: &Session, instance: InstanceId, now: Millis) -> DbResult<(bool, Effects)> {
     let mut tx = Tx::begin(session).await?;
     session.query(LOCK_INSTANCE, &[&instance]).await?;
-    let mut release = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>| {
-        ended_claim.release(tx, now);
-        Ok(())
-    };
+    let mut release = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>| ended_claim.release(tx, now);
     let more = end_claims(&mut tx, instance, &mut release).await?;
     let after = tx.commit().await?;
     Ok((more, after))
@@ -132,34 +129,14 @@ async fn end_claims(
     Ok(more)
 }
 
-/// An attempt whose process died: the run goes on with another one, or fails. `true`: it failed.
+/// An attempt whose process died. `true`: its run failed.
 fn crash(tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, now: Millis, max_crashes: u32) -> DbResult<bool> {
-    let running = ended_claim.running;
-    let crashes = running.crashes + 1;
-    let fails = crashes >= max_crashes;
-    let message = if fails {
-        format!("the process that ran it died {crashes} times")
-    } else {
-        "the process that ran it died".to_owned()
+    let times = AttemptTimes {
+        started: ended_claim.running.started,
+        ended: now,
     };
-    let error = error_text(&RunError::new(ErrorCode::Crashed.as_str(), &message, None))?;
-    let status = if fails { RunStatus::Failed } else { RunStatus::Crashed };
-    let mut row = ended_claim.history(status, running.started, now);
-    row.error = Some(error);
-    if fails {
-        ended_claim.finish(tx, row, now);
-        return Ok(true);
-    }
-    row.next_due = Some(running.due);
-    tx.inserts.attempts.push(row);
-    let next = NextAttempt {
-        attempt: running.attempt + 1,
-        crashes,
-        due: running.due,
-        at_once: true,
-    };
-    ended_claim.requeue(tx, next, now);
-    Ok(false)
+    let (fate, _) = ended_claim.end(tx, AttemptOutcome::Crashed { max_crashes }, times, now)?;
+    Ok(matches!(fate, RunFate::Over(_)))
 }
 
 /// All claims of a process.

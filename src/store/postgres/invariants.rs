@@ -85,9 +85,9 @@ async fn problems(session: &Session) -> DbResult<Vec<String>> {
 /// The tables a job's rows should be in, with the run's number where the table has one.
 fn expected(stored_job: &StoredJob, problems: &mut Vec<String>) -> Vec<(String, Option<i64>)> {
     let mut tables = Vec::new();
-    let mut live = crate::store::phase::LiveRuns::default();
+    let mut live = crate::store::rules::phase::LiveRuns::default();
     for run in &stored_job.runs {
-        let paused = stored_job.series.as_ref().is_some_and(|series| series.paused);
+        let paused = stored_job.series.as_ref().is_some_and(|series| series.state.paused);
         let (table, number) = match run.run_state {
             RunState::Running(_) => ("running", Some(run.run)),
             RunState::Ready(..) => ("ready", Some(run.run)),
@@ -116,11 +116,11 @@ fn expected(stored_job: &StoredJob, problems: &mut Vec<String>) -> Vec<(String, 
         tables.push((table.to_owned(), number));
     }
     if let Some(series) = &stored_job.series {
-        if series.live != live || series.runs != series.ended + live.total() {
+        if series.state.live != live || series.state.runs != series.state.ended + live.total() {
             problems.push(format!("{:?} {series:?} has live runs {live:?}", stored_job.job));
         }
         let over = series.status().is_ended();
-        if over != series.ended_at.is_some() || (series.next_at.is_none() && live.total() == 0) != over {
+        if over != series.state.ended_at.is_some() || (series.state.next_at.is_none() && live.total() == 0) != over {
             problems.push(format!("{:?} {series:?} is over and is not", stored_job.job));
         }
         if over {

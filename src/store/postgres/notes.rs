@@ -4,10 +4,11 @@
 //! go while they are written.
 
 use super::failure::DbResult;
-use super::param::storable;
+use super::param::{params, storable};
+use super::run_rows::int4;
 use super::session::Session;
 use super::state;
-use super::tx::{Tx, params};
+use super::tx::Tx;
 use crate::model::JobId;
 use crate::store::{JobSeq, LogLine, Note, NoteKind};
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ pub(super) async fn apply(session: &Session, notes: &[Note]) -> DbResult<()> {
             NoteKind::Log(message) => {
                 of.push(note.job);
                 runs.push(note.run);
-                attempts.push(super::queue::int4(note.attempt));
+                attempts.push(int4(note.attempt));
                 times.push(note.at);
                 messages.push(storable(message).into_owned());
             }

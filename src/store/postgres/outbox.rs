@@ -1,25 +1,20 @@
-//! Events on their way to webhooks: appended in the transaction of the change, taken out when deliveries are made.
+//! Events on their way to webhooks, appended in the transaction of the change; [`super::relay`] takes them out.
 //!
-//! Knows no webhook and no payload; the hot verbs append theirs by themselves. Invariant: a row is taken out in the
-//! transaction that inserts its deliveries.
+//! Knows no webhook and no payload; the hot verbs append theirs by themselves.
 
+use super::error_text::{error_of, event_error_text};
 use super::failure::{DbResult, damaged};
-use super::insert::{self, RoutedJob};
 use super::param::rows;
-use super::read::error_of;
-use super::routes::RouteCache;
 use super::session::Session;
 use super::state::{self, read_id};
-use super::tx::{Effects, Tx};
 use crate::clock::Millis;
-use crate::model::{EventKind, EventMask, NewJob, RunError, Status};
-use crate::store::{JobSeq, RelayedEvent, StoredEvent};
+use crate::model::{EventKind, EventMask, RunError, Status};
+use crate::store::{JobSeq, StoredEvent};
 use tokio_postgres::Row;
 
 const SELECT_WANTED_EVENTS: &str = include_str!("sql/select_wanted_events.sql");
 const INSERT_EVENT: &str = include_str!("sql/insert_event.sql");
 const SELECT_OLDEST_EVENTS: &str = include_str!("sql/select_oldest_events.sql");
-const DELETE_EVENT: &str = include_str!("sql/delete_event.sql");
 
 /// An event, but for what is read of its job.
 #[derive(Clone, Debug)]
@@ -82,7 +77,7 @@ pub(super) async fn append(session: &Session, events: &[Event]) -> DbResult<bool
 
 fn without_stack(error: &str) -> DbResult<String> {
     let error: RunError = serde_json::from_str(error).map_err(|_| damaged("an error that cannot be read"))?;
-    super::complete::error_text(&RunError { stack: None, ..error })
+    event_error_text(&error)
 }
 
 /// The oldest events.
@@ -108,43 +103,4 @@ fn read_event(row: &Row) -> DbResult<StoredEvent> {
         execution_count: row.try_get(8)?,
         error: error_of(row, 9)?,
     })
-}
-
-/// Takes events out and inserts their deliveries; returns how many events were still there.
-pub(super) async fn relay(
-    session: &Session,
-    routes: &RouteCache,
-    relayed: &[RelayedEvent],
-    now: Millis,
-) -> DbResult<(usize, Effects)> {
-    // Numbers of routes are given in transactions of their own, before this one.
-    let all: Vec<_> = relayed
-        .iter()
-        .flat_map(|event| &event.deliveries)
-        .map(|job| &*job.route)
-        .collect();
-    let numbers = routes.intern(session, &all).await?;
-    let mut tx = Tx::begin(session).await?;
-    let events: Vec<i64> = relayed.iter().map(|event| event.event).collect();
-    let taken: Vec<i64> = session
-        .query(DELETE_EVENT, &[&events])
-        .await?
-        .iter()
-        .map(|row| Ok(row.try_get(0)?))
-        .collect::<DbResult<_>>()?;
-    let deliveries = relayed
-        .iter()
-        .flat_map(|event| event.deliveries.iter().map(move |job| (event.event, job)))
-        .zip(numbers);
-    let jobs: Vec<(&NewJob, i64)> = deliveries
-        .filter(|((event, _), _)| taken.contains(event))
-        .map(|((_, job), route)| (job, route))
-        .collect();
-    let routed: Vec<RoutedJob<'_>> = jobs
-        .iter()
-        .map(|(job, route)| RoutedJob { job, route: *route })
-        .collect();
-    insert::insert_in(&mut tx, &routed, now).await?;
-    let after = tx.commit().await?;
-    Ok((taken.len(), after))
 }

@@ -98,3 +98,9 @@ pub(super) fn rows(count: usize) -> i64 {
 pub(super) fn to_i32(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
+
+/// Parameters of a statement that waits.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { vec![$(Box::new($value) as Box<dyn crate::store::postgres::param::Param>),*] };
+}
+pub(super) use params;

@@ -5,12 +5,12 @@
 
 use super::failure::DbResult;
 use super::queue;
-use super::series;
+use super::series_changes;
 use super::state::{Run, RunState, StoredJob};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::model::Status;
-use crate::store::phase::Phase;
+use crate::store::rules::placement::Place;
 use crate::store::{ChangeOutcome, NextOccurrence};
 
 /// Pauses a job that goes on.
@@ -21,12 +21,13 @@ pub(super) fn pause(tx: &mut Tx<'_>, stored_job: StoredJob) -> ChangeOutcome {
         if pause_run(tx, &stored_job, run)
             && let Some(series) = &mut series
         {
-            series.run_changed_phase(run.run_state.phase(), Phase::Waiting);
+            series
+                .state
+                .run_changed_phase(run.run_state.phase(), Place::Paused.phase());
         }
     }
     if let Some(mut series) = series {
-        series.paused = true;
-        series.version += 1;
+        series.state.pause();
         series.save(tx, job.seq);
     }
     tx.count_transition(job.route, Some(before), Some(Status::Paused));
@@ -38,7 +39,7 @@ fn pause_run(tx: &mut Tx<'_>, stored_job: &StoredJob, run: &Run) -> bool {
     let Some((due, waiting)) = stored_job.waiting(run) else {
         return false;
     };
-    stored_job.remove(tx, run);
+    queue::remove(tx, stored_job, run);
     tx.inserts.paused.push((due, waiting));
     true
 }
@@ -57,27 +58,24 @@ pub(super) fn resume(
         let RunState::Paused(due, waiting) = run.run_state else {
             continue;
         };
-        stored_job.remove(tx, run);
+        queue::remove(tx, &stored_job, run);
         let phase = queue::enqueue(tx, stored_job.rank(due), waiting, now);
         after = phase.status();
         if let Some(series) = &mut series {
-            series.run_changed_phase(Some(Phase::Waiting), phase);
+            series.state.run_changed_phase(Some(Place::Paused.phase()), phase);
         }
     }
     if let Some(mut series) = series {
         // What had no run to come when it was paused has none now.
-        series.next_at = match series.next_at {
-            Some(_) => (next.0)(&series.spec, series.counted_runs())?,
+        let next_at = match series.state.next_at {
+            Some(_) => (next.0)(&series.spec, series.state.counted_runs())?,
             None => None,
         };
-        series.paused = false;
-        series.after_live_runs = false;
-        series.version += 1;
-        series.end_if_over(tx, job.seq, now);
+        series.state.resume(next_at, now);
         after = series.status();
         series.save(tx, job.seq);
     }
-    series::count(tx, (job.route, Status::Paused), (job.route, after));
+    series_changes::count(tx, (job.route, Status::Paused), (job.route, after));
     tx.wake();
     Ok(ChangeOutcome::done(job.seq))
 }

@@ -1,19 +1,16 @@
-//! The narrow tables a run waits in: rows that are taken one by one, and rows that are put together, one statement for
-//! each table.
+//! The narrow tables a run waits in: where its row is put, and from where it is taken.
 //!
 //! Knows no verb and counts nothing. Invariant: a run is put where [`super::state`] will look for it.
 
-use super::keys::KeyId;
-use super::param::Param;
-use super::state::Running;
-use super::tx::{Tx, params};
+use super::param::params;
+use super::run_rows::{Rank, Running, Waiting};
+use super::state::{Run, RunState, StoredJob};
+use super::tx::Tx;
 use crate::clock::Millis;
-use crate::model::{RunStatus, Status};
-use crate::store::phase::Phase;
-use crate::store::{JobSeq, RouteId};
-
-/// ms per bucket of `scheduled_by_day`.
-pub(super) const DAY: i64 = 86_400_000;
+use crate::model::Status;
+use crate::store::JobSeq;
+use crate::store::rules::phase::Phase;
+use crate::store::rules::placement::{self, Place};
 
 const DELETE_READY: &str = include_str!("sql/delete_ready.sql");
 const DELETE_BLOCKED: &str = include_str!("sql/delete_blocked.sql");
@@ -22,185 +19,6 @@ const DELETE_SCHEDULED_BY_DAY: &str = include_str!("sql/delete_scheduled_by_day.
 const DELETE_PAUSED: &str = include_str!("sql/delete_paused.sql");
 const DELETE_RUNNING: &str = include_str!("sql/delete_running.sql");
 const DELETE_ENDED: &str = include_str!("sql/delete_ended.sql");
-const INSERT_READY: &str = include_str!("sql/insert_ready.sql");
-const INSERT_SCHEDULED: &str = include_str!("sql/insert_scheduled.sql");
-const INSERT_SCHEDULED_BY_DAY: &str = include_str!("sql/insert_scheduled_by_day.sql");
-const INSERT_PAUSED: &str = include_str!("sql/insert_paused.sql");
-const INSERT_ENDED: &str = include_str!("sql/insert_ended.sql");
-const INSERT_OCCURRENCES: &str = include_str!("sql/insert_occurrences.sql");
-const INSERT_ATTEMPTS: &str = include_str!("sql/insert_attempts.sql");
-
-/// A run's attempt that waits, without where and until when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Waiting {
-    pub(super) job: JobSeq,
-    pub(super) run: i64,
-    pub(super) attempt: u32,
-    pub(super) crashes: u32,
-    pub(super) recurring: bool,
-}
-
-impl Waiting {
-    /// The first attempt of a run.
-    pub(super) fn first(job: JobSeq, run: i64, recurring: bool) -> Self {
-        Self {
-            job,
-            run,
-            attempt: 1,
-            crashes: 0,
-            recurring,
-        }
-    }
-}
-
-/// Order of a ready run among others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rank {
-    pub(super) route: RouteId,
-    pub(super) priority: i32,
-    pub(super) due: Millis,
-    /// Concurrency key of its job.
-    pub(super) key: Option<KeyId>,
-}
-
-/// A run of a series that has not ended.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NewOccurrence {
-    pub(super) job: JobSeq,
-    pub(super) run: i64,
-    pub(super) scheduled_at: Millis,
-    pub(super) due: Millis,
-    pub(super) missed: i64,
-}
-
-/// One row of history: how an attempt ended.
-#[derive(Clone, Debug)]
-pub(super) struct Ended {
-    pub(super) job: JobSeq,
-    pub(super) run: i64,
-    pub(super) attempt: u32,
-    pub(super) status: RunStatus,
-    /// `None`: it never started.
-    pub(super) started: Option<Millis>,
-    pub(super) ended: Millis,
-    /// When the run goes on, if it does.
-    pub(super) next_due: Option<Millis>,
-    /// JSON text.
-    pub(super) error: Option<String>,
-    /// JSON text.
-    pub(super) result: Option<Box<str>>,
-}
-
-/// Rows to put.
-#[derive(Default)]
-pub(super) struct PendingInserts {
-    pub(super) ready: Vec<(Rank, Waiting)>,
-    pub(super) scheduled: Vec<(Millis, Waiting)>,
-    pub(super) scheduled_by_day: Vec<(i64, JobSeq)>,
-    pub(super) paused: Vec<(Millis, Waiting)>,
-    pub(super) ended: Vec<(Status, Millis, JobSeq)>,
-    pub(super) occurrences: Vec<NewOccurrence>,
-    pub(super) attempts: Vec<Ended>,
-}
-
-/// A column of rows as a parameter.
-fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Box<dyn Param>
-where
-    Vec<T>: Param + 'static,
-{
-    Box::new(rows.iter().map(value).collect::<Vec<T>>())
-}
-
-/// An attempt's number as the database has it.
-pub(super) fn int4(number: u32) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
-}
-
-impl PendingInserts {
-    /// One statement for each table with something to put.
-    pub(super) fn statements(&self) -> Vec<(&'static str, Vec<Box<dyn Param>>)> {
-        let mut statements = Vec::new();
-        let mut add = |rows: usize, sql: &'static str, params: &dyn Fn() -> Vec<Box<dyn Param>>| {
-            if rows > 0 {
-                statements.push((sql, params()));
-            }
-        };
-        let ready = &self.ready;
-        add(ready.len(), INSERT_READY, &|| {
-            vec![
-                column(ready, |(rank, _)| rank.route),
-                column(ready, |(rank, _)| rank.priority),
-                column(ready, |(rank, _)| rank.due),
-                column(ready, |(_, run)| run.job),
-                column(ready, |(_, run)| run.run),
-                column(ready, |(_, run)| int4(run.attempt)),
-                column(ready, |(_, run)| int4(run.crashes)),
-                column(ready, |(_, run)| run.recurring),
-                column(ready, |(rank, _)| rank.key),
-            ]
-        });
-        let scheduled = &self.scheduled;
-        add(scheduled.len(), INSERT_SCHEDULED, &|| {
-            let mut columns = waiting_columns(scheduled);
-            columns.push(column(scheduled, |(_, run)| run.recurring));
-            columns
-        });
-        add(self.paused.len(), INSERT_PAUSED, &|| waiting_columns(&self.paused));
-        let scheduled_by_day = &self.scheduled_by_day;
-        add(scheduled_by_day.len(), INSERT_SCHEDULED_BY_DAY, &|| {
-            vec![
-                column(scheduled_by_day, |row| row.0),
-                column(scheduled_by_day, |row| row.1),
-            ]
-        });
-        let ended = &self.ended;
-        add(ended.len(), INSERT_ENDED, &|| {
-            vec![
-                column(ended, |row| row.0 as i32),
-                column(ended, |row| row.1),
-                column(ended, |row| row.2),
-            ]
-        });
-        let occurrences = &self.occurrences;
-        add(occurrences.len(), INSERT_OCCURRENCES, &|| {
-            vec![
-                column(occurrences, |row| row.job),
-                column(occurrences, |row| row.run),
-                column(occurrences, |row| row.scheduled_at),
-                column(occurrences, |row| row.due),
-                column(occurrences, |row| row.missed),
-            ]
-        });
-        add(self.attempts.len(), INSERT_ATTEMPTS, &|| {
-            attempt_columns(&self.attempts)
-        });
-        statements
-    }
-}
-
-fn waiting_columns(rows: &[(Millis, Waiting)]) -> Vec<Box<dyn Param>> {
-    vec![
-        column(rows, |(due, _)| *due),
-        column(rows, |(_, run)| run.job),
-        column(rows, |(_, run)| run.run),
-        column(rows, |(_, run)| int4(run.attempt)),
-        column(rows, |(_, run)| int4(run.crashes)),
-    ]
-}
-
-fn attempt_columns(rows: &[Ended]) -> Vec<Box<dyn Param>> {
-    vec![
-        column(rows, |row| row.job),
-        column(rows, |row| row.run),
-        column(rows, |row| int4(row.attempt)),
-        column(rows, |row| row.status as i32),
-        column(rows, |row| row.started),
-        column(rows, |row| row.ended),
-        column(rows, |row| row.next_due),
-        column(rows, |row| row.error.clone()),
-        column(rows, |row| row.result.clone()),
-    ]
-}
 
 pub(super) fn delete_ready(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
     tx.delete(DELETE_READY, params![rank.route, rank.priority, rank.due, job, run]);
@@ -213,7 +31,7 @@ pub(super) fn delete_scheduled(tx: &mut Tx<'_>, due: Millis, job: JobSeq, run: i
 }
 
 pub(super) fn delete_scheduled_by_day(tx: &mut Tx<'_>, due: Millis, job: JobSeq) {
-    tx.delete(DELETE_SCHEDULED_BY_DAY, params![day_of(due), job]);
+    tx.delete(DELETE_SCHEDULED_BY_DAY, params![placement::day_of(due), job]);
 }
 
 pub(super) fn delete_paused(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
@@ -238,26 +56,40 @@ pub(super) fn delete_ended(tx: &mut Tx<'_>, status: Status, ended: Millis, job: 
     tx.delete(DELETE_ENDED, params![status as i32, ended, job]);
 }
 
-/// Day bucket of a due time.
-pub(super) fn day_of(due: Millis) -> i64 {
-    due.div_euclid(DAY)
+/// Puts a run that is due at `rank.due` into the table of its place.
+pub(super) fn put(tx: &mut Tx<'_>, place: Place, rank: Rank, run: Waiting) {
+    match place {
+        Place::Ready => tx.inserts.ready.push((rank, run)),
+        Place::Scheduled => tx.inserts.scheduled.push((rank.due, run)),
+        Place::ScheduledByDay(day) => tx.inserts.scheduled_by_day.push((day, run.job)),
+        Place::Paused => tx.inserts.paused.push((rank.due, run)),
+    }
 }
 
 /// Puts the first attempt of a one-off where its due time belongs; returns the state it then is in.
 pub(super) fn enqueue_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Status {
-    if rank.due > now && day_of(rank.due) > day_of(now) + 1 {
-        tx.inserts.scheduled_by_day.push((day_of(rank.due), job));
-        return Status::Scheduled;
-    }
-    enqueue(tx, rank, Waiting::first(job, run, false), now).status()
+    let place = placement::of_first(rank.due, now);
+    put(tx, place, rank, Waiting::first(job, run, false));
+    place.status()
 }
 
 /// Puts a run that waited elsewhere where its due time belongs.
 pub(super) fn enqueue(tx: &mut Tx<'_>, rank: Rank, run: Waiting, now: Millis) -> Phase {
-    if rank.due <= now {
-        tx.inserts.ready.push((rank, run));
-        return Phase::Queued;
+    let place = placement::of(rank.due, now);
+    put(tx, place, rank, run);
+    place.phase()
+}
+
+/// Takes a run from where it is; one that has ended stays in history.
+pub(super) fn remove(tx: &mut Tx<'_>, stored_job: &StoredJob, run: &Run) {
+    let job = stored_job.job.seq;
+    match run.run_state {
+        RunState::Running(running) => delete_running(tx, job, run.run, &running),
+        RunState::Ready(due, _) => delete_ready(tx, stored_job.rank(due), job, run.run),
+        RunState::Blocked(due, _) => delete_blocked(tx, stored_job.rank(due), job, run.run),
+        RunState::Scheduled(due, _) => delete_scheduled(tx, due, job, run.run),
+        RunState::ScheduledByDay(due) => delete_scheduled_by_day(tx, due, job),
+        RunState::Paused(..) => delete_paused(tx, job, run.run),
+        RunState::Ended(_) => {}
     }
-    tx.inserts.scheduled.push((rank.due, run));
-    Phase::Waiting
 }

@@ -2,13 +2,14 @@
 //!
 //! Writes nothing. Invariant: what is shown together is of one snapshot.
 
+use super::error_text::error_of;
 use super::failure::{DbResult, damaged};
 use super::keys;
 use super::session::Session;
 use super::state::{self, RunState, StoredJob, read_last, unsigned};
 use crate::clock::Millis;
-use crate::model::{JobId, RunError, RunStatus, Status};
-use crate::store::phase::LastAttempt;
+use crate::model::{JobId, RunStatus, Status};
+use crate::store::rules::phase::LastAttempt;
 use crate::store::{Cancellation, JobRecord, JobSeq, RunLocation, RunPosition};
 use futures_util::future::{try_join, try_join3};
 use std::collections::HashMap;
@@ -142,7 +143,7 @@ fn record(stored_job: &StoredJob, row: &Row) -> DbResult<(JobRecord, Option<Last
     let last = read_last(row, 10)?;
     let attempts = AttemptSummary::of(stored_job, row, last.as_ref())?;
     let completed_at = match &stored_job.series {
-        Some(series) => series.ended_at,
+        Some(series) => series.state.ended_at,
         None => last.filter(|_| status.is_ended()).map(|last| last.ended),
     };
     let cancel_reason = match (&stored_job.series, status) {
@@ -162,7 +163,7 @@ fn record(stored_job: &StoredJob, row: &Row) -> DbResult<(JobRecord, Option<Last
         recurrence: stored_job.series.as_ref().map(|series| series.spec.clone()),
         next_run_at: stored_job.next_run_at(),
         execution_count: match &stored_job.series {
-            Some(series) => series.ended,
+            Some(series) => series.state.ended,
             None => row.try_get(7)?,
         },
         priority: job.priority,
@@ -217,11 +218,4 @@ impl AttemptSummary {
             changed_at: last.map(|last| last.ended),
         })
     }
-}
-
-/// An error from a column with its JSON text.
-pub(super) fn error_of(row: &Row, at: usize) -> DbResult<Option<RunError>> {
-    let text: Option<&str> = row.try_get(at)?;
-    let read = |text: &str| serde_json::from_str(text).map_err(|_| damaged("an error that cannot be read"));
-    Ok(text.map(read).transpose()?)
 }

@@ -4,26 +4,27 @@
 //! queue of the job's *new* route and priority, which is where it will be looked for.
 
 use super::failure::DbResult;
-use super::insert::{RoutedJob, options_text, spec_text};
-use super::keys::{KeyId, Keys};
+use super::job_text::{options_text, spec_text};
+use super::keys::Keys;
+use super::old_runs;
 use super::outbox::Event;
-use super::queue::{self, Rank};
-use super::series::{self, Series};
+use super::param::params;
+use super::queue;
+use super::routed_job::RoutedJob;
+use super::run_rows::{KeyId, Rank, int4};
+use super::series_changes;
 use super::state::{RunState, StoredJob};
 use super::steps;
 use super::tags;
-use super::tx::{Tx, params};
+use super::tx::Tx;
 use super::uniques;
 use crate::clock::Millis;
-use crate::model::{Action, EventKind, Kind, NewJob, Recurrence};
-use crate::store::{Inserted, JobSeq, JobSummary};
+use crate::model::{EventKind, Kind, Recurrence};
+use crate::store::rules::replacement;
+use crate::store::{Inserted, JobSummary};
 
 const UPDATE_JOB: &str = include_str!("sql/update_job.sql");
 const UPDATE_ROUTE_OF_RUNNING: &str = include_str!("sql/update_route_of_running.sql");
-const DELETE_OLD_RUNS: &str = include_str!("sql/delete_old_runs.sql");
-
-/// Runs of a one-off that are kept when it is dispatched again and again.
-const MAX_KEPT_RUNS: i64 = 1_000;
 
 /// Gives the job its new schedule, input, options, route and priority, if its state allows it.
 pub(super) async fn apply(tx: &mut Tx<'_>, new: RoutedJob<'_>, known: StoredJob, now: Millis) -> DbResult<Inserted> {
@@ -32,25 +33,16 @@ pub(super) async fn apply(tx: &mut Tx<'_>, new: RoutedJob<'_>, known: StoredJob,
         && key_owner.job != seq
     {
         let key = job.options.unique.as_ref().map_or("", |unique| &*unique.key);
-        return Ok(Inserted::Conflict(format!(
-            "the unique key '{key}' is taken by the job {}",
-            key_owner.id
-        )));
+        return Ok(Inserted::Conflict(replacement::key_conflict(key, &key_owner.id)));
     }
-    let summary = match (&job.recurrence, known.job.recurring) {
-        (Some(recurrence), true) => {
-            let key = adopt(tx, new).await?;
-            replace_series(tx, new, key, recurrence, known, now)?
-        }
-        (None, false) => {
-            if !known.status().allows(Action::ReplaceOneOff, Kind::OneOff) {
-                return Ok(Inserted::Conflict(format!("the job with the id {} is running", job.id)));
-            }
-            let key = adopt(tx, new).await?;
-            replace_one_off(tx, new, key, &known, now)?
-        }
-        (Some(_), false) => return Ok(kind_conflict(job, "runs once", "recurs")),
-        (None, true) => return Ok(kind_conflict(job, "recurs", "runs once")),
+    let would_be = Kind::of(job.recurrence.is_some());
+    if let Some(conflict) = replacement::conflict(&job.id, known.kind(), known.status(), would_be) {
+        return Ok(Inserted::Conflict(conflict));
+    }
+    let key = adopt(tx, new).await?;
+    let summary = match &job.recurrence {
+        Some(recurrence) => replace_series(tx, new, key, recurrence, known, now)?,
+        None => replace_one_off(tx, new, key, &known, now)?,
     };
     tx.wake();
     tx.add_event(Event::new(EventKind::Scheduled, seq, now));
@@ -64,13 +56,6 @@ async fn adopt(tx: &mut Tx<'_>, new: RoutedJob<'_>) -> DbResult<Option<KeyId>> {
     Ok(keys.of(new.job))
 }
 
-fn kind_conflict(job: &NewJob, is: &str, would_be: &str) -> Inserted {
-    Inserted::Conflict(format!(
-        "the job with the id {} {is} and cannot be replaced by one that {would_be}; cancel it and use another id",
-        job.id
-    ))
-}
-
 fn replace_one_off(
     tx: &mut Tx<'_>,
     new: RoutedJob<'_>,
@@ -79,19 +64,18 @@ fn replace_one_off(
     now: Millis,
 ) -> DbResult<JobSummary> {
     let (job, before) = (new.job, known.status());
-    let mut fresh = true;
+    let mut has_history = false;
     for run in &known.runs {
-        known.remove(tx, run);
+        queue::remove(tx, known, run);
         if let RunState::Ended(last) = run.run_state {
             queue::delete_ended(tx, before, last.ended, known.job.seq);
         }
-        // A run with history cannot begin at its first attempt again: the new dispatch is a run of its own.
-        fresh &= run.last.is_none();
+        has_history |= run.last.is_some();
     }
-    let run = if fresh { known.job.run } else { known.job.run + 1 };
+    let run = replacement::next_run(known.job.run, has_history);
     let due = job.due.unwrap_or(job.created);
     write_job(tx, new, key, known, Some(due), run, now)?;
-    delete_old_runs(tx, known.job.seq, run);
+    old_runs::delete(tx, known.job.seq, run);
     tx.write_later(steps::DELETE_STEPS_OF_JOB, params![known.job.seq]);
     let rank = Rank {
         route: new.route,
@@ -110,18 +94,6 @@ fn replace_one_off(
     })
 }
 
-/// Deletes history of a one-off beyond its last runs, before it gets the run `run`.
-pub(super) fn delete_old_runs(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
-    if run > MAX_KEPT_RUNS {
-        tx.write_later(DELETE_OLD_RUNS, params![job, run - MAX_KEPT_RUNS]);
-    }
-}
-
-/// Whether the limit of a schedule leaves room for another run.
-pub(super) fn has_runs_left(recurrence: &Recurrence, series: &Series) -> bool {
-    recurrence.limit.is_none_or(|limit| series.counted_runs() < limit)
-}
-
 fn replace_series(
     tx: &mut Tx<'_>,
     new: RoutedJob<'_>,
@@ -135,36 +107,21 @@ fn replace_series(
     if known
         .series
         .as_ref()
-        .is_some_and(|series| is_schedule_unchanged(series, recurrence))
+        .is_some_and(|series| replacement::keeps_schedule(&series.state, &series.spec, recurrence))
     {
         write_job(tx, new, key, &known, known.job.due, known.job.run, now)?;
-        series::count(tx, before, (new.route, before.1));
+        series_changes::count(tx, before, (new.route, before.1));
         return Ok(known.summary());
     }
     write_job(tx, new, key, &known, new.job.due, known.job.run, now)?;
     if let Some(series) = &mut known.series {
-        if let Some(ended_at) = series.ended_at {
-            queue::delete_ended(tx, before.1, ended_at, seq);
-        }
-        series.next_at = new.job.due.filter(|_| has_runs_left(recurrence, series));
+        replacement::replace_schedule(&mut series.state, recurrence, new.job.due, now);
         series.spec = spec_text(recurrence)?.into();
-        series.after_live_runs = false;
-        series.reopen();
-        series.end_if_over(tx, seq, now);
-        // A paused series stays paused: what is dispatched at every start must not undo that.
-        series::count(tx, before, (new.route, series.status()));
+        series_changes::count(tx, before, (new.route, series.status()));
         series.clone().save(tx, seq);
     }
     known.job.due = new.job.due;
     Ok(known.summary())
-}
-
-/// Whether the series goes on and has this schedule already. What is dispatched at every start then changes nothing about
-/// when it runs: occurrences that were missed meanwhile are made up for, and an interval does not begin anew.
-fn is_schedule_unchanged(series: &Series, recurrence: &Recurrence) -> bool {
-    // One that cannot be read is replaced.
-    let is_same = |known: Recurrence| known.is_same_schedule(recurrence);
-    series.ended_at.is_none() && serde_json::from_str::<Recurrence>(&series.spec).is_ok_and(is_same)
 }
 
 /// Moves runs that wait in the queue of the old route and priority to that of the new ones.
@@ -175,7 +132,7 @@ fn requeue_live_runs(tx: &mut Tx<'_>, new: RoutedJob<'_>, key: Option<KeyId>, kn
     }
     for run in &known.runs {
         if let RunState::Ready(due, waiting) | RunState::Blocked(due, waiting) = run.run_state {
-            known.remove(tx, run);
+            queue::remove(tx, known, run);
             let rank = Rank {
                 route,
                 priority,
@@ -207,7 +164,7 @@ fn write_job(
             route,
             job.priority,
             due,
-            queue::int4(job.retries),
+            int4(job.retries),
             run,
             now,
             options_text(&job.options)?,

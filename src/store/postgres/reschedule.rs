@@ -4,12 +4,13 @@
 //! in the history of a run that has some, else in the job.
 
 use super::failure::DbResult;
-use super::insert::spec_text;
+use super::job_text::spec_text;
+use super::param::params;
 use super::queue;
-use super::replace;
-use super::series;
+use super::run_rows::int4;
+use super::series_changes;
 use super::state::{RunState, StoredJob};
-use super::tx::{Tx, params};
+use super::tx::Tx;
 use crate::clock::Millis;
 use crate::model::{Recurrence, Status};
 use crate::store::{ChangeOutcome, JobSummary, Timing};
@@ -43,10 +44,10 @@ fn one_off(tx: &mut Tx<'_>, stored_job: StoredJob, due: Millis, now: Millis) -> 
         return stored_job.summary();
     };
     let (job, before) = (stored_job.job.seq, stored_job.status());
-    stored_job.remove(tx, run);
+    queue::remove(tx, &stored_job, run);
     match run.last {
         Some(last) => {
-            tx.write_later(UPDATE_NEXT_DUE, params![job, run.run, queue::int4(last.attempt), due]);
+            tx.write_later(UPDATE_NEXT_DUE, params![job, run.run, int4(last.attempt), due]);
             tx.write_later(UPDATE_JOB_UPDATED, params![job, now]);
         }
         None => tx.write_later(UPDATE_JOB_DUE, params![job, due, now]),
@@ -78,17 +79,13 @@ fn whole_series(
 ) -> DbResult<JobSummary> {
     let (job, before) = (stored_job.job.seq, stored_job.status());
     if let Some(series) = &mut stored_job.series {
-        let due = due.filter(|_| replace::has_runs_left(recurrence, series));
-        tx.write_later(UPDATE_JOB_DUE, params![job, due, now]);
+        series.state.reschedule(due, recurrence.limit, now);
         series.spec = spec_text(recurrence)?.into();
-        series.next_at = due;
-        series.after_live_runs = false;
-        series.reopen();
-        series.end_if_over(tx, job, now);
+        tx.write_later(UPDATE_JOB_DUE, params![job, series.state.next_at, now]);
         let route = stored_job.job.route;
-        series::count(tx, (route, before), (route, series.status()));
+        series_changes::count(tx, (route, before), (route, series.status()));
+        stored_job.job.due = series.state.next_at;
         series.clone().save(tx, job);
-        stored_job.job.due = due;
     }
     Ok(stored_job.summary())
 }

@@ -5,17 +5,14 @@
 //! where the statement looks for it: in the run's history if it has some, else in the job or the occurrence.
 
 use super::failure::{DbResult, damaged};
-use super::keys::KeyId;
 use super::param::Param;
-use super::queue::{self, Rank, Waiting};
+use super::run_rows::{KeyId, Rank, Running, Waiting};
 use super::series::{self, Series};
 use super::session::Session;
-use super::tx::Tx;
 use crate::clock::Millis;
 use crate::model::{JobId, Kind, RunStatus, Status};
-use crate::store::phase::LastAttempt;
-use crate::store::phase::Phase;
-use crate::store::{InstanceId, JobSeq, JobSummary, RouteId, Token};
+use crate::store::rules::phase::{LastAttempt, Phase};
+use crate::store::{JobSeq, JobSummary, RouteId};
 use futures_util::future::try_join;
 use tokio_postgres::Row;
 
@@ -41,19 +38,6 @@ pub(super) struct JobKey {
     pub(super) run: i64,
     pub(super) created: Millis,
     /// Its concurrency key.
-    pub(super) key: Option<KeyId>,
-}
-
-/// A run that a process has.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Running {
-    pub(super) owner: InstanceId,
-    pub(super) token: Token,
-    pub(super) attempt: u32,
-    pub(super) crashes: u32,
-    pub(super) started: Millis,
-    pub(super) due: Millis,
-    /// Concurrency key it was claimed with.
     pub(super) key: Option<KeyId>,
 }
 
@@ -130,7 +114,7 @@ pub(super) struct Run {
     pub(super) run: i64,
     /// Of its first attempt.
     pub(super) first_due: Millis,
-    /// Grid point of a run of a series.
+    /// Occurrence that a run of a series was made of.
     pub(super) scheduled_at: Millis,
     pub(super) run_state: RunState,
     /// The last attempt that ended.
@@ -175,15 +159,15 @@ impl StoredJob {
         match (self.current(), &self.series) {
             (Some(run), None) => run.run_state.due().unwrap_or(job_due),
             (Some(run), Some(_)) => run.run_state.due().unwrap_or(run.first_due),
-            (None, Some(series)) => series.next_at.or(series.last_at).unwrap_or(job_due),
+            (None, Some(series)) => series.state.next_at.or(series.last_at).unwrap_or(job_due),
             (None, None) => job_due,
         }
     }
 
     /// The next occurrence. Of a paused series nobody knows: that depends on when it is resumed.
     pub(super) fn next_run_at(&self) -> Option<Millis> {
-        let goes_on = self.series.as_ref().filter(|series| !series.paused);
-        goes_on.and_then(|series| series.next_at)
+        let goes_on = self.series.as_ref().filter(|series| !series.state.paused);
+        goes_on.and_then(|series| series.state.next_at)
     }
 
     pub(super) fn summary(&self) -> JobSummary {
@@ -214,20 +198,6 @@ impl StoredJob {
             | RunState::Paused(due, waiting) => Some((due, waiting)),
             RunState::ScheduledByDay(due) => Some((due, Waiting::first(self.job.seq, run.run, false))),
             RunState::Running(_) | RunState::Ended(_) => None,
-        }
-    }
-
-    /// Takes a run from where it is; one that has ended stays in history.
-    pub(super) fn remove(&self, tx: &mut Tx<'_>, run: &Run) {
-        let job = self.job.seq;
-        match run.run_state {
-            RunState::Running(running) => queue::delete_running(tx, job, run.run, &running),
-            RunState::Ready(due, _) => queue::delete_ready(tx, self.rank(due), job, run.run),
-            RunState::Blocked(due, _) => queue::delete_blocked(tx, self.rank(due), job, run.run),
-            RunState::Scheduled(due, _) => queue::delete_scheduled(tx, due, job, run.run),
-            RunState::ScheduledByDay(due) => queue::delete_scheduled_by_day(tx, due, job),
-            RunState::Paused(..) => queue::delete_paused(tx, job, run.run),
-            RunState::Ended(_) => {}
         }
     }
 }

@@ -4,9 +4,10 @@
 //! transactions of our own; the statement itself holds no lock that others need.
 
 use super::failure::{DbResult, damaged};
-use super::insert::{fingerprint, first_due, options_text, spec_text};
+use super::job_text::{options_text, spec_text};
 use super::keys::Keys;
 use super::param::storable;
+use super::routed_job::{fingerprint, first_due};
 use super::routes::RouteCache;
 use super::session::Session;
 use super::tx::{Effects, Tx};

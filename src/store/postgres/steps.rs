@@ -3,9 +3,9 @@
 //! Invariant: a run that has completed has none, and neither has a job that is gone.
 
 use super::failure::DbResult;
-use super::param::{rows, storable};
+use super::param::{params, rows, storable};
 use super::session::Session;
-use super::tx::{Tx, params};
+use super::tx::Tx;
 use crate::model::RunStatus;
 use crate::store::step::StepRecording;
 use crate::store::{ClaimRef, JobSeq, MAX_STEPS_PER_RUN, Step};
@@ -13,10 +13,8 @@ use crate::store::{ClaimRef, JobSeq, MAX_STEPS_PER_RUN, Step};
 const INSERT_STEP: &str = include_str!("sql/insert_step.sql");
 const DELETE_STEPS_OF_CLAIM: &str = include_str!("sql/delete_steps_of_claim.sql");
 const SELECT_STEPS_OF_RUN: &str = include_str!("sql/select_steps_of_run.sql");
-const DELETE_STEPS_OF_ENDED_RUNS: &str = include_str!("sql/delete_steps_of_ended_runs.sql");
 const UPDATE_STEPS_RUN: &str = include_str!("sql/update_steps_run.sql");
 const UPDATE_STEPS_OF_LAST_FAILED_RUN: &str = include_str!("sql/update_steps_of_last_failed_run.sql");
-const DELETE_STEPS_OF_RUN: &str = include_str!("sql/delete_steps_of_run.sql");
 /// All of a job.
 pub(super) const DELETE_STEPS_OF_JOB: &str = include_str!("sql/delete_steps_of_job.sql");
 
@@ -78,30 +76,6 @@ pub(super) async fn delete_all(session: &Session, holder: ClaimRef) -> DbResult<
     })
 }
 
-/// Runs of series that are over.
-#[derive(Debug, Default)]
-pub(super) struct EndedRuns {
-    jobs: Vec<JobSeq>,
-    runs: Vec<i64>,
-    failed: Vec<bool>,
-}
-
-impl EndedRuns {
-    /// Adds one: one that failed keeps its steps, in case it is run again.
-    pub(super) fn add(&mut self, job: JobSeq, run: i64, how: RunStatus) {
-        self.jobs.push(job);
-        self.runs.push(run);
-        self.failed.push(how == RunStatus::Failed);
-    }
-
-    /// Forgets what is to be forgotten.
-    pub(super) fn apply(self, tx: &mut Tx<'_>) {
-        if !self.jobs.is_empty() {
-            tx.write_later(DELETE_STEPS_OF_ENDED_RUNS, params![self.jobs, self.runs, self.failed]);
-        }
-    }
-}
-
 /// The run `run` of a one-off is run again as the next one.
 pub(super) fn rerun(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
     tx.write_later(UPDATE_STEPS_RUN, params![job, run, run + 1]);
@@ -113,9 +87,4 @@ pub(super) fn rerun_failed(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
         UPDATE_STEPS_OF_LAST_FAILED_RUN,
         params![job, run, RunStatus::Failed as i32],
     );
-}
-
-/// A run of a series was cancelled.
-pub(super) fn delete_steps_of_run(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
-    tx.write_later(DELETE_STEPS_OF_RUN, params![job, run]);
 }

@@ -5,7 +5,7 @@
 use super::pool::{WriteOptions, with_session};
 use super::{
     PostgresStore, advance, change, claim, complete, counters, entries, history, instances, keys, list, metadata,
-    notes, outbox, read, routes, statement, steps, sweep, uniques, webhooks,
+    notes, outbox, read, relay, routes, statement, steps, sweep, uniques, webhooks,
 };
 use crate::clock::Millis;
 use crate::error::Result;
@@ -460,7 +460,7 @@ impl WebhookStore for PostgresStore {
     async fn relay(&self, relayed: Vec<RelayedEvent>, now: Millis) -> Result<usize> {
         let inner = self.inner_if_open()?;
         let (count, after) = with_session!(inner.general, WriteOptions::ENGINE, |session| {
-            outbox::relay(session, &inner.routes, &relayed, now)
+            relay::apply(session, &inner.routes, &relayed, now)
         });
         inner.counters_written();
         inner.scan_positions.runs_added();

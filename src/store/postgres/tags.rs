@@ -3,8 +3,8 @@
 //! Invariant: a job's rows here are the tags in its options, each once; whoever writes or deletes the job's row keeps
 //! them so. Rows are found by way of the options, so that no second index is needed.
 
-use super::param::storable;
-use super::tx::{Tx, params};
+use super::param::{params, storable};
+use super::tx::Tx;
 use crate::store::JobSeq;
 
 /// Removes the tags of a job whose row is as it was when they were written.

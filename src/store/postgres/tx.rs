@@ -4,42 +4,22 @@
 //! two verbs wait for each other in no circle; a row that had to be there and was not undoes everything.
 
 use super::failure::{DbResult, Failure};
-use super::keys::KeyId;
 use super::outbox::{self, Event};
-use super::param::Param;
-use super::queue::PendingInserts;
+use super::param::{Param, params};
+use super::run_rows::{KeyId, PendingInserts};
 use super::session::Session;
 use crate::model::Status;
 use crate::store::RouteId;
+use crate::store::rules::counters::{self, RunCounter};
 use futures_util::future::try_join;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
-/// What a counter counts besides jobs by [`Status`] number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i32)]
-pub(super) enum RunCounter {
-    /// Runs that completed in their first attempt.
-    FirstTry = 10,
-    /// Runs that completed after a retry.
-    AfterRetry = 11,
-    /// Runs that failed.
-    FailedRuns = 12,
-    /// Retries spent by runs that ended.
-    Retries = 13,
-}
-
 const INSERT_COUNTERS: &str = include_str!("sql/insert_counters.sql");
 
 /// A statement that waits for the end of its verb.
 type Statement = (&'static str, Vec<Box<dyn Param>>);
-
-/// Parameters of a statement that waits.
-macro_rules! params {
-    ($($value:expr),* $(,)?) => { vec![$(Box::new($value) as Box<dyn crate::store::postgres::param::Param>),*] };
-}
-pub(super) use params;
 
 /// A running write transaction.
 pub(super) struct Tx<'a> {
@@ -103,14 +83,8 @@ impl<'a> Tx<'a> {
 
     /// Counts a job that moves from one state to another; `None` is "not there".
     pub(super) fn count_transition(&mut self, route: RouteId, from: Option<Status>, to: Option<Status>) {
-        if from == to {
-            return;
-        }
-        if let Some(status) = from {
-            self.add(route, status as i32, -1);
-        }
-        if let Some(status) = to {
-            self.add(route, status as i32, 1);
+        for (status, n) in counters::transition(from, to).into_iter().flatten() {
+            self.add(route, status as i32, n);
         }
     }
 
@@ -185,8 +159,8 @@ impl<'a> Tx<'a> {
     async fn write(&mut self) -> DbResult<Vec<Statement>> {
         let deletes = std::mem::take(&mut self.deletes);
         prepare(self.session, &deletes).await?;
-        let counter_statement = send(self.session, &deletes).await?;
-        if counter_statement.iter().any(|count| *count != 1) {
+        let deleted = send(self.session, &deletes).await?;
+        if deleted.iter().any(|count| *count != 1) {
             return Err(Failure::ConcurrentChange);
         }
         let mut writes = std::mem::take(&mut self.write_later);
@@ -236,12 +210,12 @@ async fn send(session: &Session, statements: &[Statement]) -> DbResult<Vec<u64>>
         .iter()
         .map(|(sql, params)| Box::pin(async move { session.execute(sql, &borrowed(params)).await }))
         .collect();
-    let mut counter_statement: Vec<Option<u64>> = vec![None; sent.len()];
+    let mut row_counts: Vec<Option<u64>> = vec![None; sent.len()];
     let mut begun = false;
     poll_fn(|context| {
         for (statement, count) in sent
             .iter_mut()
-            .zip(&mut counter_statement)
+            .zip(&mut row_counts)
             .filter(|(_, count)| count.is_none())
         {
             match statement.as_mut().poll(context)? {
@@ -252,12 +226,12 @@ async fn send(session: &Session, statements: &[Statement]) -> DbResult<Vec<u64>>
             }
         }
         begun = true;
-        if counter_statement.iter().all(Option::is_some) {
+        if row_counts.iter().all(Option::is_some) {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending
         }
     })
     .await
-    .map(|()| counter_statement.into_iter().flatten().collect())
+    .map(|()| row_counts.into_iter().flatten().collect())
 }

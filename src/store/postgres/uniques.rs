@@ -5,11 +5,11 @@
 //! retention deletes the job before the key's period is over: then the row says what a dispatch answers.
 
 use super::failure::{DbResult, damaged};
-use super::insert::RoutedJob;
-use super::param::storable;
+use super::param::{params, storable};
+use super::routed_job::RoutedJob;
 use super::session::Session;
 use super::state;
-use super::tx::{Tx, params};
+use super::tx::Tx;
 use crate::clock::Millis;
 use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
 use crate::model::{JobId, Status};

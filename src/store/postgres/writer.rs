@@ -5,8 +5,9 @@
 
 use super::Inner;
 use super::failure::DbResult;
-use super::insert::{self, RoutedJob};
+use super::insert;
 use super::pool::{WriteOptions, with_session};
+use super::routed_job::RoutedJob;
 use super::session::Session;
 use crate::clock::Millis;
 use crate::error::{Error, Result};

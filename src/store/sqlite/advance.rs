@@ -4,17 +4,15 @@
 //! series stays due, so that nothing is lost.
 
 use super::jobs::{self, JobKey};
-use super::queue::{self, Waiting};
-use super::series::{self, JobRef};
+use super::queue;
+use super::run_rows::{Waiting, rows};
+use super::series::{self, SeriesDetails};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::Status;
-use crate::store::phase::Phase;
 use crate::store::{Occurrence, OccurrenceGap, SeriesAdvance};
 use rusqlite::{Connection, OptionalExtension};
 
-const UPDATE_SERIES_ADVANCE: &str = include_str!("sql/update_series_advance.sql");
 const INSERT_OCCURRENCE: &str = include_str!("sql/insert_occurrence.sql");
 const SELECT_LAST_GAP: &str = include_str!("sql/select_last_gap.sql");
 const UPDATE_GAP_END: &str = include_str!("sql/update_gap_end.sql");
@@ -33,33 +31,28 @@ pub(super) fn apply(tx: &mut Tx<'_>, now: Millis, advances: &[SeriesAdvance]) ->
 }
 
 fn apply_one(tx: &mut Tx<'_>, advance: &SeriesAdvance, now: Millis) -> Result<bool> {
-    let connection = tx.connection;
-    let created = i64::try_from(advance.occurrences.len()).unwrap_or(i64::MAX);
-    let last_at = advance.occurrences.last().map(|occurrence| occurrence.scheduled_at);
-    let row = (
-        advance.job,
-        advance.version,
-        advance.next_at,
-        created,
-        last_at,
-        advance.after_live_runs,
-    );
-    let runs: Option<i64> = connection
-        .prepare_cached(UPDATE_SERIES_ADVANCE)?
-        .query_row(row, |row| row.get(0))
-        .optional()?;
-    let Some(runs) = runs else { return Ok(false) };
-    let job = jobs::expect(connection, advance.job)?;
-    let before = runs - created;
-    for gap in &advance.gaps {
-        insert_gap(connection, &job, gap, before)?;
+    let Some(before) = series::find_state(tx.connection, advance.job)? else {
+        return Ok(false);
+    };
+    if !before.is_at(advance.version) {
+        return Ok(false);
     }
-    for (number, occurrence) in (before + 1..).zip(&advance.occurrences) {
+    let job = jobs::expect(tx.connection, advance.job)?;
+    for gap in &advance.gaps {
+        insert_gap(tx.connection, &job, gap, before.runs)?;
+    }
+    for (number, occurrence) in (before.runs + 1..).zip(&advance.occurrences) {
         insert_run(tx, &job, number, occurrence)?;
     }
-    if advance.next_at.is_none() {
-        end_if_over(tx, &job, now)?;
-    }
+    let mut after = before;
+    let count = rows(advance.occurrences.len());
+    after.advanced(count, advance.next_at, advance.after_live_runs, now);
+    let details = SeriesDetails {
+        last_at: advance.occurrences.last().map(|occurrence| occurrence.scheduled_at),
+        ..SeriesDetails::default()
+    };
+    series::save(tx, job.seq, &before, &after, details)?;
+    tx.count_transition(job.route, Some(before.status()), Some(after.status()));
     Ok(true)
 }
 
@@ -68,8 +61,7 @@ fn insert_run(tx: &mut Tx<'_>, job: &JobKey, run: i64, occurrence: &Occurrence) 
     tx.connection
         .prepare_cached(INSERT_OCCURRENCE)?
         .execute((job.seq, run, scheduled_at, missed))?;
-    queue::insert_ready(tx, job.rank(scheduled_at), Waiting::first(job.seq, run))?;
-    series::run_changed_phase(tx, job_ref(job), None, Phase::Queued)
+    queue::insert_ready(tx, job.rank(scheduled_at), Waiting::first(job.seq, run))
 }
 
 /// A gap that continues the last one, with no run between them, makes that one longer.
@@ -89,20 +81,4 @@ fn insert_gap(connection: &Connection, job: &JobKey, gap: &OccurrenceGap, runs: 
             .execute((job.seq, gap.first, kind, gap.last, gap.count, runs))?,
     };
     Ok(())
-}
-
-fn end_if_over(tx: &mut Tx<'_>, job: &JobKey, now: Millis) -> Result<()> {
-    let series = series::expect(tx.connection, job.seq)?;
-    if series.live.total() == 0 {
-        series::end(tx, job_ref(job), series.status(), Status::Completed, None, now)?;
-    }
-    Ok(())
-}
-
-fn job_ref(job: &JobKey) -> JobRef {
-    JobRef {
-        job: job.seq,
-        route: job.route,
-        recurring: true,
-    }
 }

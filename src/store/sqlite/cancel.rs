@@ -2,20 +2,20 @@
 //!
 //! Invariant: a cancelled run is in no queue and nobody's; whoever had it can neither complete nor release it.
 
-use super::change::ChangeTarget;
-use super::complete::error_text;
+use super::change_target::ChangeTarget;
+use super::error_text::error_text;
 use super::jobs::JobKey;
 use super::locate::{self, RunKey, RunState};
-use super::queue::{self, Ended};
-use super::series::{self, JobRef, Series};
+use super::queue;
+use super::run_rows::Ended;
+use super::series::{self, JobRef, Series, SeriesDetails};
 use super::steps;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{RunError, RunStatus, Status};
+use crate::store::rules::cancellation::{self, CancelledRun};
 use crate::store::{ChangeOutcome, RevokedClaim};
 
-const UPDATE_SERIES_CLEAR_LIVE_RUNS: &str = include_str!("sql/update_series_clear_live_runs.sql");
 const DELETE_OCCURRENCES: &str = include_str!("sql/delete_occurrences.sql");
 
 /// Cancels the job.
@@ -45,16 +45,16 @@ pub(super) fn run(
         ChangeTarget::Series(series) => series,
     };
     let Some(live) = series::current_run(tx.connection, job.seq)? else {
-        return Ok(ChangeOutcome::NoRun(series.status()));
+        return Ok(ChangeOutcome::NoRun(series.state.status()));
     };
     let key = RunKey::of_series(job, live);
     let run_state = locate::run(tx.connection, &key)?;
     let Some(phase) = run_state.phase() else {
-        return Ok(ChangeOutcome::NoRun(series.status()));
+        return Ok(ChangeOutcome::NoRun(series.state.status()));
     };
-    let revoked = cancel_run(tx, &key, &run_state, reason, now)?;
-    series::run_ended(tx, JobRef::of(job), live.run, phase, RunStatus::Cancelled, now)?;
-    steps::run_ended(tx, job.seq, live.run, true, RunStatus::Cancelled)?;
+    let cancelled = cancellation::cancel_run(true, reason);
+    let revoked = cancel_run(tx, &key, &run_state, &cancelled, now)?;
+    series::run_ended(tx, JobRef::of(job), live.run, phase, cancelled.history.status, now)?;
     Ok(done(job, revoked.into_iter().collect()))
 }
 
@@ -66,9 +66,10 @@ fn one_off(
     reason: Option<&str>,
     now: Millis,
 ) -> Result<ChangeOutcome> {
-    let revoked = cancel_run(tx, key, run_state, reason, now)?;
-    queue::insert_ended(tx.connection, Status::Cancelled, now, job.seq)?;
-    tx.count_transition(job.route, Some(run_state.status()), Some(Status::Cancelled));
+    let cancelled = cancellation::cancel_run(false, reason);
+    let revoked = cancel_run(tx, key, run_state, &cancelled, now)?;
+    queue::insert_ended(tx.connection, cancelled.job, now, job.seq)?;
+    tx.count_transition(job.route, Some(run_state.status()), Some(cancelled.job));
     Ok(done(job, revoked.into_iter().collect()))
 }
 
@@ -81,18 +82,27 @@ fn whole_series(
 ) -> Result<ChangeOutcome> {
     let connection = tx.connection;
     let mut running = Vec::new();
-    let live = series::live_runs(connection, job.seq)?;
-    for run in &live {
-        let key = RunKey::of_series(job, *run);
+    let cancelled = cancellation::cancel_run(true, reason);
+    for run in series::live_runs(connection, job.seq)? {
+        let key = RunKey::of_series(job, run);
         let run_state = locate::run(connection, &key)?;
-        running.extend(cancel_run(tx, &key, &run_state, reason, now)?);
-        steps::run_ended(tx, job.seq, run.run, true, RunStatus::Cancelled)?;
+        running.extend(cancel_run(tx, &key, &run_state, &cancelled, now)?);
     }
     connection.prepare_cached(DELETE_OCCURRENCES)?.execute([job.seq])?;
-    connection
-        .prepare_cached(UPDATE_SERIES_CLEAR_LIVE_RUNS)?
-        .execute((job.seq, queue::rows(live.len())))?;
-    series::end(tx, JobRef::of(job), series.status(), Status::Cancelled, reason, now)?;
+    let before = series.state;
+    let mut after = before;
+    cancellation::cancel_series(&mut after, now);
+    series::save(
+        tx,
+        job.seq,
+        &before,
+        &after,
+        SeriesDetails {
+            reason,
+            ..SeriesDetails::default()
+        },
+    )?;
+    tx.count_transition(job.route, Some(before.status()), Some(after.status()));
     Ok(done(job, running))
 }
 
@@ -109,7 +119,7 @@ fn cancel_run(
     tx: &mut Tx<'_>,
     key: &RunKey,
     run_state: &RunState,
-    reason: Option<&str>,
+    cancelled: &CancelledRun,
     now: Millis,
 ) -> Result<Option<RevokedClaim>> {
     locate::remove(tx, key, run_state)?;
@@ -117,22 +127,22 @@ fn cancel_run(
         RunState::Running(running) => Some(running),
         _ => None,
     };
-    let error = reason
-        .map(|reason| error_text(&RunError::new("CANCELLED", reason, None)))
-        .transpose()?;
+    let row = &cancelled.history;
+    let error = row.error.as_deref().map(error_text).transpose()?;
     queue::insert_attempt(
         tx.connection,
         Ended {
             job: key.job,
             run: key.run,
             attempt: run_state.attempt().0,
-            status: RunStatus::Cancelled,
+            status: row.status,
             started: revoked.map(|running| running.started),
             ended: now,
-            next_due: None,
+            next_due: row.next_due,
             error: error.as_deref(),
-            result: None,
+            result: row.result,
         },
     )?;
+    steps::run_ended(tx, key.job, key.run, cancelled.steps)?;
     Ok(revoked.map(|running| (key.run, running.owner, running.token)))
 }

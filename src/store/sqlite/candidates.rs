@@ -3,7 +3,7 @@
 //! Writes nothing. Invariant: no job of a wanted state is missing; some of another state may be among them.
 
 use super::jobs::JobKey;
-use super::queue::rows;
+use super::run_rows::rows;
 use crate::error::Result;
 use crate::model::Status;
 use crate::store::{JobSeq, RouteId};

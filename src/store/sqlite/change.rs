@@ -2,10 +2,9 @@
 //!
 //! Invariant: no verb touches a job in a state that the table forbids it in.
 
+use super::change_target::ChangeTarget;
 use super::jobs::{self, JobKey};
-use super::locate::{self, RunKey, RunState};
 use super::outbox::{self, Event};
-use super::series::{self, Series};
 use super::time_slice::TimeSlice;
 use super::tx::Tx;
 use super::{cancel, delete, pause, reschedule, retry};
@@ -13,32 +12,6 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Kind, Status};
 use crate::store::{BulkChangeOutcome, Change, ChangeOutcome, JobSeq};
-
-/// A job to change, as it stands.
-pub(super) enum ChangeTarget {
-    /// A one-off with its current run.
-    OneOff(RunKey, RunState),
-    /// A recurring job.
-    Series(Box<Series>),
-}
-
-impl ChangeTarget {
-    fn of(tx: &Tx<'_>, job: &JobKey) -> Result<Self> {
-        if job.recurring {
-            return Ok(Self::Series(Box::new(series::expect(tx.connection, job.seq)?)));
-        }
-        let key = RunKey::of_one_off(job);
-        let run_state = locate::run(tx.connection, &key)?;
-        Ok(Self::OneOff(key, run_state))
-    }
-
-    fn status(&self) -> Status {
-        match self {
-            Self::OneOff(_, run_state) => run_state.status(),
-            Self::Series(series) => series.status(),
-        }
-    }
-}
 
 /// Changes the job with this id.
 pub(super) fn by_id(tx: &mut Tx<'_>, id: &JobId, change: &Change, now: Millis) -> Result<ChangeOutcome> {

@@ -6,16 +6,17 @@
 use super::claim_cursor::{self, Candidate, ClaimDecision};
 use super::failure::damaged;
 use super::jobs::IdColumn;
-use super::keys::{self, KeyId};
+use super::keys;
 use super::outbox::{self, Event};
-use super::queue::Rank;
+use super::ready;
+use super::run_rows::{KeyId, Rank, rows};
 use super::series::{self, JobRef};
 use super::tx::Tx;
-use super::{promote, queue, routes};
+use super::{promote, routes};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::EventKind;
-use crate::store::phase::Phase;
+use crate::store::rules::phase::Phase;
 use crate::store::{ClaimParams, Claimed, ClaimedRun, DueSeries, InstanceId, JobSeq, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashSet;
@@ -99,7 +100,7 @@ impl ClaimSelection {
         self.full_keys.insert(key);
         self.blocked += 1;
         let Candidate { rank, run } = *candidate;
-        queue::delete_ready(tx.connection, rank, run.job, run.run)?;
+        ready::delete_ready(tx.connection, rank, run.job, run.run)?;
         keys::block(tx.connection, rank, run)?;
         Ok(ClaimDecision::Blocked)
     }
@@ -110,7 +111,7 @@ fn take(tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<
     let Candidate { rank, run } = *candidate;
     let token = tx.next_token();
     let claimed = details(connection, candidate, token)?;
-    queue::delete_ready(connection, rank, run.job, run.run)?;
+    ready::delete_ready(connection, rank, run.job, run.run)?;
     let identity = (run.job, run.run, params.instance, token, run.attempt, run.crashes);
     insert_running(connection, identity, candidate, params.now, claimed.recurring)?;
     let job_ref = JobRef {
@@ -202,7 +203,7 @@ pub(super) fn series_after(connection: &Connection, after: JobSeq, most: usize) 
 
 fn select_series(connection: &Connection, sql: &str, bound: i64, most: usize) -> Result<Vec<DueSeries>> {
     let mut select = connection.prepare_cached(sql)?;
-    let rows = select.query_map((bound, queue::rows(most)), |row| {
+    let rows = select.query_map((bound, rows(most)), |row| {
         let job: JobSeq = row.get(0)?;
         let IdColumn(id) = row.get(1)?;
         Ok(DueSeries {

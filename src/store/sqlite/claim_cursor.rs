@@ -3,8 +3,8 @@
 //! One cursor per route that has any, merged by a heap; a cursor reads a few rows at a time, so that a claim of n runs
 //! reads little more than n rows, however many wait. Changes nothing by itself; whoever asks decides on each run.
 
-use super::queue::{Rank, Waiting};
-use super::{queue, routes};
+use super::routes;
+use super::run_rows::{Rank, Waiting, rows};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::store::{JobSeq, RouteId, ServedRoute};
@@ -116,7 +116,7 @@ impl Cursor {
             (i64::from(rank.priority), rank.due, last.run.job, last.run.run)
         });
         let mut select = connection.prepare_cached(SELECT_READY_AFTER)?;
-        let mut rows = select.query((route, behind.0, behind.1, behind.2, behind.3, queue::rows(count)))?;
+        let mut rows = select.query((route, behind.0, behind.1, behind.2, behind.3, rows(count)))?;
         while let Some(row) = rows.next()? {
             let run = Waiting {
                 job: row.get(2)?,

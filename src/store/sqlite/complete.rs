@@ -1,19 +1,24 @@
-//! Ends attempts: of a run that is over, and of one that goes on.
+//! Ends attempts: of a run that is over, and of one that goes on. Which it is, [`completion`] says.
 //!
 //! Invariant: an attempt is ended only by the holder of its token; a run that was taken away is left alone.
 
-use super::delete;
-use super::failure::damaged;
-use super::keys::{self, KeyId};
+use super::error_text::error_text;
+use super::job_rows;
+use super::keys;
 use super::outbox::{self, Event};
-use super::queue::{self, Ended, Rank, Waiting};
-use super::series::{self, JobRef};
+use super::queue;
+use super::run_rows::{Ended, KeyId, Rank, Waiting};
+use super::series::{self, JobRef, Series};
 use super::steps;
-use super::tx::{RunCounter, Tx};
+use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{EventKind, RunError, RunOutcome, RunStatus, Status};
-use crate::store::phase::Phase;
+use crate::model::{RunOutcome, Status};
+use crate::store::rules::completion::{
+    self, AttemptEnd, AttemptOutcome, ClaimedAttempt, EndedRun, NextAttempt, RunFate,
+};
+use crate::store::rules::counters::RunCounter;
+use crate::store::rules::phase::Phase;
 use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{OptionalExtension, Row};
 
@@ -35,14 +40,11 @@ pub(super) struct EndedClaim {
     key: Option<KeyId>,
 }
 
-/// How the last attempt of a run ended.
+/// When an attempt began and ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct FinalResult<'a> {
-    pub(super) status: RunStatus,
+pub(super) struct AttemptTimes {
     pub(super) started: Millis,
     pub(super) ended: Millis,
-    pub(super) error: Option<&'a str>,
-    pub(super) result: Option<&'a str>,
 }
 
 impl EndedClaim {
@@ -86,37 +88,82 @@ impl EndedClaim {
         }
     }
 
-    /// Ends the run, and a one-off with it. Returns the state of the job.
-    pub(super) fn finish(&self, tx: &mut Tx<'_>, how: FinalResult<'_>, now: Millis) -> Result<Status> {
-        let FinalResult {
-            status,
-            started,
-            ended,
-            error,
-            result,
-        } = how;
-        let row = self.history(status, Some(started), ended);
-        queue::insert_attempt(tx.connection, Ended { error, result, ..row })?;
-        self.count(tx, status);
-        steps::run_ended(tx, self.job, self.run, self.recurring, status)?;
-        let (kind, state) = if status == RunStatus::Completed {
-            (EventKind::Completed, Status::Completed)
-        } else {
-            (EventKind::Failed, Status::Failed)
+    /// Ends the attempt as the rule says. Returns what becomes of the run, and the state of the job.
+    pub(super) fn end(
+        &self,
+        tx: &mut Tx<'_>,
+        outcome: AttemptOutcome<'_>,
+        times: AttemptTimes,
+        now: Millis,
+    ) -> Result<(RunFate, Status)> {
+        let claimed = ClaimedAttempt {
+            attempt: self.attempt,
+            crashes: self.crashes,
+            due: self.due,
+            recurring: self.recurring,
         };
-        let mut event = Event {
-            error,
-            ..Event::new(kind, self.job, ended)
+        let AttemptEnd { history, run } = completion::end_attempt(claimed, outcome);
+        let error = history.as_ref().and_then(|row| row.error.as_deref());
+        let error = error.map(error_text).transpose()?;
+        if let Some(row) = &history {
+            queue::insert_attempt(
+                tx.connection,
+                Ended {
+                    job: self.job,
+                    run: self.run,
+                    attempt: self.attempt,
+                    status: row.status,
+                    started: Some(times.started),
+                    ended: times.ended,
+                    next_due: row.next_due,
+                    error: error.as_deref(),
+                    result: row.result,
+                },
+            )?;
+        }
+        let state = match run {
+            RunFate::Over(ended_run) => self.finish(tx, ended_run, error.as_deref(), times.ended, now),
+            RunFate::GoesOn(next) => self.requeue(tx, next, now),
+            RunFate::Deleted => self.delete_job(tx),
+        }?;
+        if run.wakes_claimer() {
+            tx.wake();
+        }
+        Ok((run, state))
+    }
+
+    /// Hands the run back.
+    pub(super) fn release(&self, tx: &mut Tx<'_>, now: Millis) -> Result<()> {
+        let times = AttemptTimes {
+            started: self.started,
+            ended: now,
         };
-        let state = if self.recurring {
-            if tx.wants(kind)? {
-                event.scheduled_at = series::scheduled_at(tx.connection, self.job, self.run)?;
-            }
-            series::run_ended(tx, self.job_ref(), self.run, Phase::Running, status, now)?
+        self.end(tx, AttemptOutcome::Reported(&RunOutcome::Released), times, now)?;
+        Ok(())
+    }
+
+    fn finish(
+        &self,
+        tx: &mut Tx<'_>,
+        ended_run: EndedRun,
+        error: Option<&str>,
+        ended: Millis,
+        now: Millis,
+    ) -> Result<Status> {
+        tx.count_runs(self.route, ended_run.counter, 1);
+        tx.count_runs(self.route, RunCounter::Retries, ended_run.retries);
+        steps::run_ended(tx, self.job, self.run, ended_run.steps)?;
+        let (state, scheduled_at) = if self.recurring {
+            series::run_ended(tx, self.job_ref(), self.run, Phase::Running, ended_run.status, now)?
         } else {
-            queue::insert_ended(tx.connection, state, ended, self.job)?;
-            tx.count_transition(self.route, Some(Status::Running), Some(state));
-            state
+            queue::insert_ended(tx.connection, ended_run.job, ended, self.job)?;
+            tx.count_transition(self.route, Some(Status::Running), Some(ended_run.job));
+            (ended_run.job, None)
+        };
+        let event = Event {
+            error,
+            scheduled_at,
+            ..Event::new(ended_run.event, self.job, ended)
         };
         outbox::append(tx, event)?;
         Ok(state)
@@ -125,12 +172,12 @@ impl EndedClaim {
     /// Ends the run and deletes its job.
     fn delete_job(&self, tx: &mut Tx<'_>) -> Result<Status> {
         tx.count_transition(self.route, Some(Status::Running), None);
-        delete::delete_job(tx.connection, self.job, self.recurring)?;
+        job_rows::delete(tx.connection, self.job, self.recurring)?;
         Ok(Status::Completed)
     }
 
     /// Queues the run again: now, or when it is due, or when its series is resumed.
-    pub(super) fn requeue(&self, tx: &mut Tx<'_>, next: NextAttempt, now: Millis) -> Result<Status> {
+    fn requeue(&self, tx: &mut Tx<'_>, next: NextAttempt, now: Millis) -> Result<Status> {
         let waiting = Waiting {
             job: self.job,
             run: self.run,
@@ -141,79 +188,22 @@ impl EndedClaim {
             true => Some(series::expect(tx.connection, self.job)?),
             false => None,
         };
-        // A series may have got another key since the claim.
-        let key = series.as_ref().map_or(self.key, |series| series.key);
-        if series.is_some_and(|series| series.paused) {
-            queue::insert_paused(tx.connection, next.due, waiting)?;
-            series::run_changed_phase(tx, self.job_ref(), Some(Phase::Running), Phase::Waiting)?;
-            return Ok(Status::Paused);
-        }
-        let phase = if next.at_once || next.due <= now {
-            let rank = Rank {
-                route: self.route,
-                priority: self.priority,
-                due: next.due,
-                key,
-            };
-            queue::insert_ready(tx, rank, waiting)?;
-            Phase::Queued
-        } else {
-            queue::insert_scheduled(tx.connection, next.due, waiting)?;
-            Phase::Waiting
+        let place = next.place(series.as_ref().is_some_and(|series| series.state.paused), now);
+        let rank = Rank {
+            route: self.route,
+            priority: self.priority,
+            due: next.due,
+            // A series may have got another key since the claim.
+            key: series.as_ref().map_or(self.key, |series| series.key),
         };
-        series::run_changed_phase(tx, self.job_ref(), Some(Phase::Running), phase)?;
-        tx.wake();
-        if self.recurring {
-            return Ok(series::expect(tx.connection, self.job)?.status());
-        }
-        Ok(phase.status())
-    }
-
-    /// The same attempt, where it was before it was claimed.
-    pub(super) fn released(&self) -> NextAttempt {
-        NextAttempt {
-            attempt: self.attempt,
-            crashes: self.crashes,
-            due: self.due,
-            at_once: true,
-        }
-    }
-
-    /// The row of history for this attempt.
-    pub(super) fn history(&self, status: RunStatus, started: Option<Millis>, ended: Millis) -> Ended<'static> {
-        Ended {
-            job: self.job,
-            run: self.run,
-            attempt: self.attempt,
-            status,
-            started,
-            ended,
-            next_due: None,
-            error: None,
-            result: None,
-        }
-    }
-
-    fn count(&self, tx: &mut Tx<'_>, status: RunStatus) {
-        let retries = i64::from(self.attempt) - 1 - i64::from(self.crashes);
-        let how = match status {
-            RunStatus::Completed if retries == 0 => RunCounter::FirstTry,
-            RunStatus::Completed => RunCounter::AfterRetry,
-            _ => RunCounter::FailedRuns,
+        queue::put(tx, place, rank, waiting)?;
+        series::run_changed_phase(tx, self.job_ref(), Some(Phase::Running), place.phase())?;
+        let Some(Series { mut state, .. }) = series else {
+            return Ok(place.status());
         };
-        tx.count_runs(self.route, how, 1);
-        tx.count_runs(self.route, RunCounter::Retries, retries);
+        state.run_changed_phase(Some(Phase::Running), place.phase());
+        Ok(state.status())
     }
-}
-
-/// The attempt that follows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NextAttempt {
-    pub(super) attempt: u32,
-    pub(super) crashes: u32,
-    pub(super) due: Millis,
-    /// Claimable whatever the clock says.
-    pub(super) at_once: bool,
 }
 
 /// Ends the attempts.
@@ -230,69 +220,11 @@ fn complete_one(tx: &mut Tx<'_>, params: &CompleteParams, completion: &Completio
     let Some(ended_claim) = EndedClaim::end_claim(tx, key, params.instance, completion.token)? else {
         return Ok(Completed::LeaseLost);
     };
-    let state = apply_outcome(tx, &ended_claim, completion, params.now)?;
-    Ok(Completed::Accepted(state))
-}
-
-fn apply_outcome(tx: &mut Tx<'_>, ended_claim: &EndedClaim, completion: &Completion, now: Millis) -> Result<Status> {
-    let (started, ended) = (completion.started_at, completion.ended_at);
-    let end = |status, error, result| FinalResult {
-        status,
-        started,
-        ended,
-        error,
-        result,
+    let times = AttemptTimes {
+        started: completion.started_at,
+        ended: completion.ended_at,
     };
-    match &completion.outcome {
-        RunOutcome::Completed { result } => {
-            ended_claim.finish(tx, end(RunStatus::Completed, None, result.as_deref()), now)
-        }
-        RunOutcome::Failed { error } => {
-            let error = error_text(error)?;
-            ended_claim.finish(tx, end(RunStatus::Failed, Some(&error), None), now)
-        }
-        RunOutcome::Retry { error, due } => {
-            let error = error_text(error)?;
-            let row = ended_claim.history(RunStatus::Retried, Some(started), ended);
-            queue::insert_attempt(
-                tx.connection,
-                Ended {
-                    next_due: Some(*due),
-                    error: Some(&error),
-                    ..row
-                },
-            )?;
-            let next = NextAttempt {
-                attempt: ended_claim.attempt + 1,
-                crashes: ended_claim.crashes,
-                due: *due,
-                at_once: false,
-            };
-            ended_claim.requeue(tx, next, now)
-        }
-        RunOutcome::Snoozed { due } => {
-            let row = ended_claim.history(RunStatus::Snoozed, Some(started), ended);
-            queue::insert_attempt(
-                tx.connection,
-                Ended {
-                    next_due: Some(*due),
-                    ..row
-                },
-            )?;
-            let next = NextAttempt {
-                attempt: ended_claim.attempt,
-                crashes: ended_claim.crashes,
-                due: *due,
-                at_once: false,
-            };
-            ended_claim.requeue(tx, next, now)
-        }
-        RunOutcome::Discarded => ended_claim.delete_job(tx),
-        RunOutcome::Released => ended_claim.requeue(tx, ended_claim.released(), now),
-    }
-}
-
-/// JSON text of an error.
-pub(super) fn error_text(error: &RunError) -> Result<String> {
-    serde_json::to_string(error).map_err(|_| damaged("an error that cannot be written"))
+    let outcome = AttemptOutcome::Reported(&completion.outcome);
+    let (_, state) = ended_claim.end(tx, outcome, times, params.now)?;
+    Ok(Completed::Accepted(state))
 }

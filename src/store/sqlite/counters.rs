@@ -2,11 +2,11 @@
 //!
 //! Writes nothing; the counters are kept by [`super::tx`]. Invariant: no number costs a scan of the jobs.
 
-use super::queue::rows;
-use super::tx::RunCounter;
+use super::run_rows::rows;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
+use crate::store::rules::counters;
 use crate::store::{RouteId, Stats};
 use rusqlite::{Connection, Statement};
 use std::collections::HashSet;
@@ -38,24 +38,11 @@ fn add(stats: &mut Stats, select: &mut Statement<'_>, params: impl rusqlite::Par
     let mut found = select.query(params)?;
     while let Some(row) = found.next()? {
         let (kind, n): (i64, i64) = (row.get(0)?, row.get(1)?);
-        if let Some(counter_mut) = counter_mut(stats, kind) {
-            *counter_mut += n;
+        if let Some(counter) = counters::of_kind(stats, kind) {
+            *counter += n;
         }
     }
     Ok(())
-}
-
-fn counter_mut(stats: &mut Stats, kind: i64) -> Option<&mut i64> {
-    if let Some(status) = Status::from_code(kind) {
-        return stats.by_status.get_mut(status as usize);
-    }
-    match kind {
-        k if k == RunCounter::FirstTry as i64 => Some(&mut stats.first_try),
-        k if k == RunCounter::AfterRetry as i64 => Some(&mut stats.after_retry),
-        k if k == RunCounter::FailedRuns as i64 => Some(&mut stats.failed_runs),
-        k if k == RunCounter::Retries as i64 => Some(&mut stats.retries),
-        _ => None,
-    }
 }
 
 /// How many jobs are in a state.

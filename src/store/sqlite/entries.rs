@@ -1,6 +1,6 @@
 //! Values with an end, by kind, space and key.
 
-use super::queue;
+use super::run_rows::rows;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
@@ -47,7 +47,7 @@ pub(super) fn take(tx: &mut Tx<'_>, at: &EntryKey, now: Millis) -> Result<Option
 /// Takes up to `most` entries of a space away; returns how many.
 pub(super) fn clear(tx: &mut Tx<'_>, kind: EntryKind, space: &str, most: usize) -> Result<usize> {
     let mut clear = tx.connection.prepare_cached(DELETE_ENTRIES_OF_SPACE)?;
-    Ok(clear.execute((kind as i64, space, queue::rows(most)))?)
+    Ok(clear.execute((kind as i64, space, rows(most)))?)
 }
 
 /// Deletes at most `limit` entries that have ended, or that are beyond `most` of their cache.
@@ -55,17 +55,17 @@ pub(super) fn sweep(tx: &mut Tx<'_>, now: Millis, most: usize, limit: usize) -> 
     let connection = tx.connection;
     let mut deleted = connection
         .prepare_cached(DELETE_EXPIRED_ENTRIES)?
-        .execute((now, queue::rows(limit)))?;
+        .execute((now, rows(limit)))?;
     let crowded: Vec<(Box<str>, i64)> = {
         let mut spaces = connection.prepare_cached(SELECT_CROWDED_SPACES)?;
-        let rows = spaces.query_map((EntryKind::Cache as i64, queue::rows(most)), |row| {
+        let rows = spaces.query_map((EntryKind::Cache as i64, rows(most)), |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
         rows.collect::<rusqlite::Result<_>>()?
     };
     for (space, count) in crowded {
         let room = limit.saturating_sub(deleted);
-        let excess = count.saturating_sub(queue::rows(most)).min(queue::rows(room));
+        let excess = count.saturating_sub(rows(most)).min(rows(room));
         let mut drop = connection.prepare_cached(DELETE_EXCESS_ENTRIES)?;
         deleted += drop.execute((EntryKind::Cache as i64, space, excess))?;
     }

@@ -1,11 +1,11 @@
-//! A job's attempts, and the grid points of its schedule that were not run.
+//! A job's attempts, and the occurrences of its schedule that were not run.
 //!
 //! Writes nothing. Invariant: counts cover all runs there ever were; entries only those that retention has kept.
 
+use super::error_text::read_error;
 use super::failure::damaged;
 use super::jobs::{self, JobKey};
-use super::queue;
-use super::read::read_error;
+use super::run_rows::rows;
 use super::series;
 use crate::clock::Millis;
 use crate::error::Result;
@@ -35,7 +35,7 @@ pub(super) fn of(connection: &Connection, id: &JobId, limit: usize) -> Result<Op
 
 fn counts(connection: &Connection, job: &JobKey) -> Result<(i64, i64, i64)> {
     if job.recurring {
-        let series = series::expect(connection, job.seq)?;
+        let series = series::state(connection, job.seq)?;
         return Ok((series.ended, series.succeeded, series.failed));
     }
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
@@ -46,7 +46,7 @@ fn counts(connection: &Connection, job: &JobKey) -> Result<(i64, i64, i64)> {
 
 fn entries(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<HistoryEntry>> {
     let mut select = connection.prepare_cached(SELECT_ATTEMPTS)?;
-    let mut rows = select.query((job.seq, queue::rows(limit)))?;
+    let mut rows = select.query((job.seq, rows(limit)))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let started_at: Option<Millis> = row.get(3)?;
@@ -66,7 +66,7 @@ fn entries(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<Hi
 
 fn gaps(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<OccurrenceGap>> {
     let mut select = connection.prepare_cached(SELECT_GAPS)?;
-    let rows = select.query_map((job.seq, queue::rows(limit)), |row| {
+    let rows = select.query_map((job.seq, rows(limit)), |row| {
         let kind = if row.get::<_, i64>(0)? == GapKind::Missed as i64 {
             GapKind::Missed
         } else {

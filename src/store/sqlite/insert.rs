@@ -4,16 +4,18 @@
 //! id with the same time of dispatch is the same dispatch.
 
 use super::failure::damaged;
+use super::job_text::{options_text, spec_text};
 use super::jobs::{self, IdColumn, IdParam, JobKey};
-use super::keys::KeyId;
 use super::outbox::{self, Event};
-use super::queue::{self, Rank};
-use super::series::{self, JobRef};
+use super::queue;
+use super::run_rows::{KeyId, Rank};
+use super::series::{self, SeriesDetails};
 use super::tx::Tx;
 use super::{insert_many, keys, read, replace, side_rows, uniques};
 use crate::clock::Millis;
-use crate::error::{Error, ErrorCode, Result};
-use crate::model::{EventKind, JobId, JobOptions, NewJob, OnConflict, Recurrence, Status};
+use crate::error::Result;
+use crate::model::{EventKind, JobId, NewJob, OnConflict, Recurrence};
+use crate::store::rules::series::SeriesState;
 use crate::store::{InsertParams, Inserted, JobSeq, RouteId};
 use rusqlite::OptionalExtension;
 
@@ -138,15 +140,16 @@ fn write_series(
         job.due,
         fingerprint(job, recurrence),
     ))?;
-    tx.count_transition(route, None, Some(Status::Scheduled));
-    if job.due.is_none() {
-        let job_ref = JobRef {
-            job: seq,
-            route,
-            recurring: true,
-        };
-        series::end(tx, job_ref, Status::Scheduled, Status::Completed, None, now)?;
+    let new = SeriesState {
+        version: 1,
+        next_at: job.due,
+        ..SeriesState::default()
+    };
+    let mut after = new;
+    if after.end_if_over(now) {
+        series::save(tx, seq, &new, &after, SeriesDetails::default())?;
     }
+    tx.count_transition(route, None, Some(after.status()));
     Ok(())
 }
 
@@ -167,29 +170,6 @@ fn find_duplicate_series(tx: &Tx<'_>, job: &NewJob, recurrence: &Recurrence, rou
 
 fn fingerprint(job: &NewJob, recurrence: &Recurrence) -> Option<i64> {
     matches!(job.id, JobId::Generated(_)).then(|| recurrence.fingerprint(&job.input))
-}
-
-/// JSON text of options; `None` when all are at their default.
-pub(super) fn options_text(options: &JobOptions) -> Result<Option<String>> {
-    if *options == JobOptions::default() {
-        return Ok(None);
-    }
-    serde_json::to_string(options)
-        .map(Some)
-        .map_err(|e| not_serializable("options", e))
-}
-
-/// JSON text of a schedule.
-pub(super) fn spec_text(recurrence: &Recurrence) -> Result<String> {
-    serde_json::to_string(recurrence).map_err(|e| not_serializable("schedule", e))
-}
-
-fn not_serializable(what: &str, failure: serde_json::Error) -> Error {
-    Error::new(
-        ErrorCode::ValidationError,
-        format!("the job's {what} cannot be written as JSON: {failure}"),
-    )
-    .with_source(failure)
 }
 
 fn resolve_existing(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Inserted> {

@@ -4,9 +4,9 @@
 //! Invariant: what is written here is what [`super::insert`] would have written; what this cannot write is left to it, as
 //! if it had not been tried.
 
-use super::insert::options_text;
+use super::job_text::options_text;
 use super::jobs::IdParam;
-use super::queue::rows;
+use super::run_rows::rows;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
@@ -24,7 +24,7 @@ const INSERT_READY: &str = include_str!("sql/ready_put_many.sql");
 const DELETE_INSERTED_JOBS: &str = include_str!("sql/delete_inserted_jobs.sql");
 
 /// The statement that writes so many jobs.
-pub(super) fn statement() -> &'static str {
+fn statement() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
         let mut text = String::from(
@@ -86,7 +86,7 @@ fn write_jobs(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Result<Option<JobSeq>> {
         *route = tx.intern(&job.route)?;
     }
     let first = tx.reserve_job_numbers(rows(ROWS_PER_STATEMENT))?;
-    let statement = tx.insert_jobs()?;
+    let statement = tx.insert_jobs(statement())?;
     statement.raw_bind_parameter(1, first)?;
     for (row, (job, route)) in jobs.iter().zip(routes).enumerate() {
         let at = 2 + row * PARAMS_PER_ROW;

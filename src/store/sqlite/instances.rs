@@ -3,13 +3,13 @@
 //! Invariant: a registration is deleted only when it holds no run any more, so that every run in `running` has an owner
 //! that somebody watches.
 
-use super::complete::{EndedClaim, FinalResult, NextAttempt, error_text};
+use super::complete::{AttemptTimes, EndedClaim};
 use super::instance_lock::{self, InstanceLock};
-use super::queue::{self, Ended};
+use super::run_rows::rows;
 use super::tx::Tx;
 use crate::clock::{BootTime, Millis};
-use crate::error::{ErrorCode, Result};
-use crate::model::{RunError, RunStatus};
+use crate::error::Result;
+use crate::store::rules::completion::{AttemptOutcome, RunFate};
 use crate::store::{InstanceId, JobSeq, Recovered, Token};
 use rusqlite::Connection;
 
@@ -46,7 +46,7 @@ pub(super) fn release_claims(tx: &mut Tx<'_>, instance: InstanceId, now: Millis)
     let claims_of = some_claims_of(tx.connection, instance, MAX_RUNS_PER_TRANSACTION)?;
     for (job, run, token) in &claims_of {
         if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
-            ended_claim.requeue(tx, ended_claim.released(), now)?;
+            ended_claim.release(tx, now)?;
         }
     }
     delete_if_done(tx, instance, claims_of.len())
@@ -110,44 +110,14 @@ fn dead_instances(tx: &Tx<'_>, time: &BootTime, own: &[InstanceId]) -> Result<Ve
     Ok(dead_instances)
 }
 
-/// An attempt whose process died: the run goes on with another one, or fails. `true`: it failed.
+/// An attempt whose process died. `true`: its run failed.
 fn crash(tx: &mut Tx<'_>, ended_claim: &EndedClaim, now: Millis, max_crashes: u32) -> Result<bool> {
-    let crashes = ended_claim.crashes + 1;
-    if crashes >= max_crashes {
-        let message = format!("the process that ran it died {crashes} times");
-        let error = error_text(&RunError::new(ErrorCode::Crashed.as_str(), &message, None))?;
-        let end = FinalResult {
-            status: RunStatus::Failed,
-            started: ended_claim.started,
-            ended: now,
-            error: Some(&error),
-            result: None,
-        };
-        ended_claim.finish(tx, end, now)?;
-        return Ok(true);
-    }
-    let error = error_text(&RunError::new(
-        ErrorCode::Crashed.as_str(),
-        "the process that ran it died",
-        None,
-    ))?;
-    let row = ended_claim.history(RunStatus::Crashed, Some(ended_claim.started), now);
-    queue::insert_attempt(
-        tx.connection,
-        Ended {
-            next_due: Some(ended_claim.due),
-            error: Some(&error),
-            ..row
-        },
-    )?;
-    let next = NextAttempt {
-        attempt: ended_claim.attempt + 1,
-        crashes,
-        due: ended_claim.due,
-        at_once: true,
+    let times = AttemptTimes {
+        started: ended_claim.started,
+        ended: now,
     };
-    ended_claim.requeue(tx, next, now)?;
-    Ok(false)
+    let (fate, _) = ended_claim.end(tx, AttemptOutcome::Crashed { max_crashes }, times, now)?;
+    Ok(matches!(fate, RunFate::Over(_)))
 }
 
 /// All claims of a process.
@@ -157,7 +127,7 @@ pub(super) fn claims_of(connection: &Connection, instance: InstanceId) -> Result
 
 fn some_claims_of(connection: &Connection, instance: InstanceId, most: usize) -> Result<Vec<(JobSeq, i64, Token)>> {
     let mut select = connection.prepare_cached(SELECT_CLAIMS_OF_INSTANCE)?;
-    let rows = select.query_map((instance, queue::rows(most)), |row| {
+    let rows = select.query_map((instance, rows(most)), |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -115,7 +115,7 @@ fn one_off_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<St
 }
 
 fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<String>) -> Result<Status> {
-    let series = series::expect(connection, job.seq)?;
+    let series = series::state(connection, job.seq)?;
     let live = series::live_runs(connection, job.seq)?;
     let mut phases = [0_i64; 3];
     for run in &live {
@@ -146,7 +146,7 @@ fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<Str
     }
     let ended: i64 = connection.query_row(
         "SELECT count(*) FROM ended WHERE job = ?1 AND status = ?2 AND ended IS ?3",
-        (job.seq, series.state, series.ended_at),
+        (job.seq, series.end_code(), series.ended_at),
         |row| row.get(0),
     )?;
     if (ended == 1) != series.status().is_ended() || (series.next_at.is_none() && live == 0) != (ended == 1) {

@@ -3,8 +3,7 @@
 //! Invariant: an id has one form in the store: a generated one is a 16-byte blob, a caller's own is text.
 
 use super::failure::damaged;
-use super::keys::KeyId;
-use super::queue::Rank;
+use super::run_rows::{KeyId, Rank};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::JobId;

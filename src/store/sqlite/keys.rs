@@ -1,22 +1,20 @@
 //! Concurrency keys: how many runs with a key are going, and which wait until one of them has ended.
 //!
-//! Knows no verb. A due run is put among the claimable ones while its key has room, else into `find_blocked`; a claim that meets
-//! a full key moves the run there too. When a slot of the key becomes free, the best held run *of each route* is made
-//! claimable, since whoever claims next may serve one route and not another; those that come too late go back.
+//! Knows no verb. A due run is put among the claimable ones while its key has room, else into the table `held`, where
+//! it is *blocked*; a claim that meets a full key moves the run there too. When a slot of the key becomes free, the best
+//! blocked run *of each route* is made claimable, since whoever claims next may serve one route and not another; those that come too late go back.
 //!
 //! Invariants: for each key and route, while runs are held, claimable + running + owed ≥ max, so that no slot stays
 //! free for lack of a run that could be claimed; `running` and `jobs` of a key are the rows that name it, and a key that
 //! nothing names is deleted.
 
-use super::queue::{self, Rank, Waiting};
+use super::ready;
+use super::run_rows::{KeyId, Rank, Waiting};
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Concurrency, NewJob, Route};
 use crate::store::{JobSeq, RouteId};
 use rusqlite::{Connection, OptionalExtension, Row};
-
-/// Number of a key inside one store.
-pub(super) type KeyId = i64;
 
 /// Held runs of a route that a raised limit makes claimable at once; the others follow as these are claimed.
 const MAX_UNBLOCKED_BY_RAISE: i64 = 200;
@@ -198,7 +196,7 @@ fn unblock_of_route(tx: &mut Tx<'_>, key: KeyId, route: RouteId, most: i64) -> R
 
 fn unblock_run(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
     delete_blocked(tx.connection, rank, run.job, run.run)?;
-    queue::insert_claimable(tx, rank, run)?;
+    ready::insert_claimable(tx, rank, run)?;
     tx.wake();
     Ok(())
 }

@@ -5,15 +5,17 @@
 
 use super::failure::damaged;
 use super::jobs::JobKey;
-use super::keys::{self, KeyId};
-use super::queue::{self, Rank, Waiting};
+use super::keys;
+use super::queue;
+use super::ready;
+use super::run_rows::{KeyId, Rank, Waiting};
 use super::series::LiveRun;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{RunStatus, Status};
-use crate::store::phase::LastAttempt;
-use crate::store::phase::Phase;
+use crate::store::rules::phase::{LastAttempt, Phase};
+use crate::store::rules::placement;
 use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -202,7 +204,7 @@ fn waiting(connection: &Connection, key: &RunKey, due: Millis) -> Result<Option<
     }
     if connection
         .prepare_cached(SELECT_SCHEDULED_BY_DAY)?
-        .exists((queue::day_of(due), key.job))?
+        .exists((placement::day_of(due), key.job))?
     {
         return Ok(Some(RunState::ScheduledByDay(due)));
     }
@@ -267,7 +269,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, key: &RunKey, run_state: &RunState) -> Res
             running.key.map_or(Ok(()), |of| keys::return_slot(tx, of))
         }
         RunState::Ready(due, _) => {
-            queue::delete_ready(connection, key.rank(*due), key.job, key.run)?;
+            ready::delete_ready(connection, key.rank(*due), key.job, key.run)?;
             key.key.map_or(Ok(()), |of| keys::ready_run_removed(tx, of, key.route))
         }
         RunState::Blocked(due, _) => keys::delete_blocked(connection, key.rank(*due), key.job, key.run),

@@ -10,13 +10,16 @@ mod advance;
 mod cancel;
 mod candidates;
 mod change;
+mod change_target;
 mod checkpoint;
 mod claim;
 mod claim_cursor;
 mod complete;
+mod config;
 mod counters;
 mod delete;
 mod entries;
+mod error_text;
 mod failure;
 mod fair_lock;
 mod history;
@@ -24,6 +27,8 @@ mod insert;
 mod insert_many;
 mod instance_lock;
 mod instances;
+mod job_rows;
+mod job_text;
 mod jobs;
 mod keys;
 mod list;
@@ -31,6 +36,7 @@ mod locate;
 mod metadata;
 mod migrate;
 mod notes;
+mod old_runs;
 mod open;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod open_file_locks;
@@ -41,15 +47,20 @@ mod promote;
 mod queue;
 mod read;
 mod readers;
+mod ready;
+mod relay;
 mod replace;
 mod reschedule;
 mod retry;
 mod routes;
 mod run_location;
+mod run_rows;
 mod series;
+mod shared;
 mod side_rows;
 mod steps;
 mod store_impl;
+mod subscriptions;
 mod sweep;
 mod tags;
 mod time_slice;
@@ -64,129 +75,27 @@ pub(crate) mod invariants;
 #[cfg(test)]
 mod tests;
 
+pub use self::config::{Durability, LeaseClock, Location, SqliteConfig};
+
 use self::checkpoint::Checkpoints;
 use self::fair_lock::FairLock;
 use self::instance_lock::InstanceLock;
 use self::readers::Readers;
+use self::shared::Shared;
 use self::tx::Tx;
 use self::write_operation::{WriteCall, WriteOptions};
 use self::writer::{Message, Writer};
-use crate::clock::BootTime;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{InstanceId, JobSeq};
 use rusqlite::Connection;
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
 
-/// Verbs that may wait for the writer; a caller beyond them waits before it sends.
-const MAX_QUEUED_WRITES: usize = 16_384;
 /// Longest wait for the writer at the end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Where a store is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Location {
-    /// In this file; its folder is created when it is missing.
-    File(PathBuf),
-    /// Nowhere: it ends with the process.
-    Memory,
-}
-
-/// What an acknowledged dispatch survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// A power cut.
-    Full,
-    /// The death of the process, but not always a power cut.
-    Relaxed,
-}
-
-/// A source of the time in which leases are counted.
-pub type LeaseClock = Arc<dyn Fn() -> BootTime + Send + Sync>;
-
-/// What [`SqliteStore::open`] needs to know.
-#[derive(Clone)]
-pub struct SqliteConfig {
-    /// Where the store is kept.
-    pub location: Location,
-    /// What an acknowledged dispatch survives.
-    pub durability: Durability,
-    /// Clock of the leases; tests put in one of their own.
-    pub lease_clock: LeaseClock,
-}
-
-impl SqliteConfig {
-    /// Full durability and the system's clock.
-    #[must_use]
-    pub fn new(location: Location) -> Self {
-        Self {
-            location,
-            durability: Durability::Full,
-            lease_clock: Arc::new(BootTime::now),
-        }
-    }
-}
-
-impl std::fmt::Debug for SqliteConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqliteConfig")
-            .field("location", &self.location)
-            .field("durability", &self.durability)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What the writer's thread and the store's callers share.
-struct Shared {
-    changes: watch::Sender<u64>,
-    watch_other_processes: AtomicBool,
-    closed: AtomicBool,
-    ended: watch::Sender<bool>,
-    write_permits: Semaphore,
-}
-
-impl Shared {
-    fn new() -> Self {
-        Self {
-            changes: watch::Sender::new(0),
-            watch_other_processes: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-            ended: watch::Sender::new(false),
-            write_permits: Semaphore::new(MAX_QUEUED_WRITES),
-        }
-    }
-
-    fn notify_changes(&self) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    fn watches_others(&self) -> bool {
-        self.watch_other_processes.load(Ordering::Relaxed)
-    }
-
-    fn release_write_permits(&self, count: usize) {
-        self.write_permits.add_permits(count);
-    }
-
-    fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
-    fn mark_closed(&self) {
-        self.closed.store(true, Ordering::Release);
-    }
-
-    fn mark_ended(&self) {
-        // Whoever still waits for room must not wait for ever.
-        self.write_permits.close();
-        self.ended.send_replace(true);
-    }
-}
 
 /// A store in a SQLite file, or in memory. Dropping it ends its threads; [`crate::store::Store::close`] also waits.
 pub struct SqliteStore {

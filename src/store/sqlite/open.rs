@@ -3,10 +3,11 @@
 //! Knows no tables but those of the migrations. Invariants: the file is created readable by its owner only, and is
 //! never opened while another copy of SQLite in this process has it.
 
+use super::config::Location;
 use super::failure::file_error;
 use super::fair_lock::lock_file;
+use super::migrate;
 use super::open_files::{self, OpenFile};
-use super::{Location, migrate};
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};

@@ -1,21 +1,21 @@
-//! Events on their way to webhooks: appended in the transaction of the change, taken out when deliveries are made.
+//! Events on their way to webhooks, appended in the transaction of the change; [`super::relay`] takes them out.
 //!
-//! Knows no webhook and no payload. Invariant: a row is taken out in the transaction that inserts its deliveries.
+//! Knows no webhook and no payload.
 
+use super::error_text;
 use super::failure::damaged;
 use super::jobs::{self, IdColumn};
 use super::read::{self, JobState};
+use super::run_rows::rows;
 use super::tx::Tx;
-use super::{insert, queue};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{EventKind, RunError, Status};
-use crate::store::{InsertParams, JobSeq, RelayedEvent, StoredEvent};
+use crate::store::{JobSeq, StoredEvent};
 use rusqlite::{Connection, Row};
 
 const INSERT_EVENT: &str = include_str!("sql/insert_event.sql");
 const SELECT_OLDEST_EVENTS: &str = include_str!("sql/select_oldest_events.sql");
-const DELETE_EVENT: &str = include_str!("sql/delete_event.sql");
 
 /// An event, but for what is read of its job.
 #[derive(Clone, Copy, Debug)]
@@ -71,14 +71,14 @@ pub(super) fn append(tx: &mut Tx<'_>, event: Event<'_>) -> Result<()> {
 }
 
 fn without_stack(error: &str) -> Result<String> {
-    let error = read::read_error(error)?;
-    serde_json::to_string(&RunError { stack: None, ..error }).map_err(|_| damaged("an error that cannot be written"))
+    let error = error_text::read_error(error)?;
+    error_text::error_text(&RunError { stack: None, ..error })
 }
 
 /// The oldest events.
 pub(super) fn oldest(connection: &Connection, limit: usize) -> Result<Vec<StoredEvent>> {
     let mut select = connection.prepare_cached(SELECT_OLDEST_EVENTS)?;
-    let mut rows = select.query([queue::rows(limit)])?;
+    let mut rows = select.query([rows(limit)])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         events.push(read_event(row)?);
@@ -98,24 +98,6 @@ fn read_event(row: &Row<'_>) -> Result<StoredEvent> {
         status: Status::from_code(row.get(5)?).ok_or_else(|| damaged("an event with an unknown state"))?,
         scheduled_at: row.get(6)?,
         execution_count: row.get(7)?,
-        error: error.as_deref().map(read::read_error).transpose()?,
+        error: error.as_deref().map(error_text::read_error).transpose()?,
     })
-}
-
-/// Takes events out and inserts their deliveries; returns how many events were still there.
-pub(super) fn relay(tx: &mut Tx<'_>, relayed: &[RelayedEvent], now: Millis) -> Result<usize> {
-    let mut counted = 0;
-    for RelayedEvent { event, deliveries } in relayed {
-        if tx.connection.prepare_cached(DELETE_EVENT)?.execute([event])? == 0 {
-            continue;
-        }
-        counted += 1;
-        let params = InsertParams {
-            jobs: deliveries.clone(),
-            all_or_nothing: false,
-            now,
-        };
-        insert::apply(tx, &params)?;
-    }
-    Ok(counted)
 }

@@ -3,20 +3,19 @@
 //! Invariant: while a job is paused none of its runs is where it could be claimed or fall due. A run that is going is
 //! left alone; if it is to go on afterwards, it waits with the others.
 
-use super::change::ChangeTarget;
+use super::change_target::ChangeTarget;
 use super::jobs::JobKey;
 use super::locate::{self, RunKey, RunState};
 use super::queue;
-use super::series::{self, JobRef, Series};
+use super::series::{self, Series, SeriesDetails};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
-use crate::store::phase::Phase;
+use crate::store::rules::phase::Phase;
+use crate::store::rules::placement::Place;
+use crate::store::rules::series::SeriesState;
 use crate::store::{ChangeOutcome, NextOccurrence};
-
-const UPDATE_SERIES_PAUSE: &str = include_str!("sql/update_series_pause.sql");
-const UPDATE_SERIES_RESUME: &str = include_str!("sql/update_series_resume.sql");
 
 /// Pauses a job that goes on.
 pub(super) fn pause(tx: &mut Tx<'_>, job: &JobKey, target: &ChangeTarget) -> Result<ChangeOutcome> {
@@ -26,18 +25,25 @@ pub(super) fn pause(tx: &mut Tx<'_>, job: &JobKey, target: &ChangeTarget) -> Res
             tx.count_transition(job.route, Some(run_state.status()), Some(Status::Paused));
         }
         ChangeTarget::Series(series) => {
-            tx.connection.prepare_cached(UPDATE_SERIES_PAUSE)?.execute([job.seq])?;
-            tx.count_transition(job.route, Some(series.status()), Some(Status::Paused));
+            let mut after = series.state;
+            after.pause();
             for run in series::live_runs(tx.connection, job.seq)? {
                 let key = RunKey::of_series(job, run);
                 let run_state = locate::run(tx.connection, &key)?;
                 if pause_run(tx, &key, &run_state)? {
-                    series::run_changed_phase(tx, JobRef::of(job), run_state.phase(), Phase::Waiting)?;
+                    after.run_changed_phase(run_state.phase(), Place::Paused.phase());
                 }
             }
+            write_series(tx, job, &series.state, &after)?;
         }
     }
     Ok(ChangeOutcome::done(job.seq))
+}
+
+fn write_series(tx: &mut Tx<'_>, job: &JobKey, before: &SeriesState, after: &SeriesState) -> Result<()> {
+    series::save(tx, job.seq, before, after, SeriesDetails::default())?;
+    tx.count_transition(job.route, Some(before.status()), Some(after.status()));
+    Ok(())
 }
 
 /// Moves a run out of the way, if it waits.
@@ -71,29 +77,21 @@ pub(super) fn resume(
 }
 
 fn resume_series(tx: &mut Tx<'_>, job: &JobKey, series: &Series, next: &NextOccurrence, now: Millis) -> Result<()> {
-    let job_ref = JobRef::of(job);
+    let mut after = series.state;
     for run in series::live_runs(tx.connection, job.seq)? {
         let key = RunKey::of_series(job, run);
         let run_state = locate::run(tx.connection, &key)?;
         if let Some(phase) = resume_run(tx, &key, &run_state, now)? {
-            series::run_changed_phase(tx, job_ref, Some(Phase::Waiting), phase)?;
+            after.run_changed_phase(Some(Place::Paused.phase()), phase);
         }
     }
     // What had no run to come when it was paused has none now.
-    let next_at = match series.next_at {
-        Some(_) => (next.0)(&series.spec, series.counted_runs())?,
+    let next_at = match after.next_at {
+        Some(_) => (next.0)(&series.spec, after.counted_runs())?,
         None => None,
     };
-    tx.connection
-        .prepare_cached(UPDATE_SERIES_RESUME)?
-        .execute((job.seq, next_at))?;
-    let resumed = series::expect(tx.connection, job.seq)?;
-    let after = resumed.status();
-    tx.count_transition(job.route, Some(Status::Paused), Some(after));
-    if next_at.is_none() && resumed.live.total() == 0 {
-        series::end(tx, job_ref, after, Status::Completed, None, now)?;
-    }
-    Ok(())
+    after.resume(next_at, now);
+    write_series(tx, job, &series.state, &after)
 }
 
 /// Puts a paused run back where its due time belongs; `None`: it is none.

@@ -1,14 +1,16 @@
-//! Moves what falls due to where it can be claimed: days of `days_cut_short` to `scheduled`, due rows of `scheduled` to `ready`.
+//! Moves what falls due to where it can be claimed: days of `far` to `scheduled`, due rows of `scheduled` to `ready`.
 //!
 //! Invariant: bounded per transaction; what is left over is reported, so that the claimer comes back at once.
 
 use super::jobs;
-use super::queue::{self, Waiting};
+use super::queue;
+use super::run_rows::{Waiting, rows};
 use super::series::{self, JobRef};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::store::phase::Phase;
+use crate::store::rules::phase::Phase;
+use crate::store::rules::placement;
 use rusqlite::Connection;
 
 /// Rows that fall due in one transaction.
@@ -24,9 +26,9 @@ const SELECT_FIRST_DAY: &str = include_str!("sql/select_first_day.sql");
 
 /// Moves what is due at `now`. `true`: there is more.
 pub(super) fn apply(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
-    let days_cut_short = move_near_days(tx, now)?;
-    let due = move_due(tx, now)?;
-    Ok(days_cut_short || due)
+    let more_of_days = move_near_days(tx, now)?;
+    let more_due = move_due(tx, now)?;
+    Ok(more_of_days || more_due)
 }
 
 fn move_near_days(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
@@ -34,7 +36,7 @@ fn move_near_days(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
     let rows: Vec<(i64, i64)> = {
         let mut select = connection.prepare_cached(SELECT_NEAR_DAYS)?;
         let rows = select.query_map(
-            (queue::last_near_day(now), queue::rows(MAX_SCHEDULED_BY_DAY_ROWS)),
+            (placement::last_near_day(now), rows(MAX_SCHEDULED_BY_DAY_ROWS)),
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
         rows.collect::<rusqlite::Result<_>>()?
@@ -53,7 +55,7 @@ fn move_due(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
     let connection = tx.connection;
     let rows: Vec<(Millis, Waiting)> = {
         let mut select = connection.prepare_cached(SELECT_DUE)?;
-        let rows = select.query_map((now, queue::rows(MAX_DUE_ROWS)), |row| {
+        let rows = select.query_map((now, rows(MAX_DUE_ROWS)), |row| {
             Ok((
                 row.get(0)?,
                 Waiting {
@@ -91,6 +93,6 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<Millis>> {
         .prepare_cached(SELECT_FIRST_DAY)?
         .query_row([], |row| row.get::<_, i64>(0))
         .optional()?;
-    let near = day.map(|day| (day - 1).saturating_mul(queue::DAY));
+    let near = day.map(|day| (day - 1).saturating_mul(placement::DAY));
     Ok([first, near].into_iter().flatten().min())
 }

@@ -2,19 +2,18 @@
 //!
 //! Knows no verb and counts nothing. Invariant: a run is put where [`super::locate`] will look for it.
 
-use super::keys::{self, KeyId};
+use super::keys;
+use super::ready::insert_claimable;
+use super::run_rows::{Ended, Rank, Waiting};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{RunStatus, Status};
-use crate::store::phase::Phase;
-use crate::store::{JobSeq, RouteId};
+use crate::model::Status;
+use crate::store::JobSeq;
+use crate::store::rules::phase::Phase;
+use crate::store::rules::placement::{self, Place};
 use rusqlite::Connection;
 
-/// ms per bucket of `far`.
-pub(super) const DAY: i64 = 86_400_000;
-
-const DELETE_READY: &str = include_str!("sql/delete_ready.sql");
 const INSERT_SCHEDULED: &str = include_str!("sql/insert_scheduled.sql");
 const DELETE_SCHEDULED: &str = include_str!("sql/delete_scheduled.sql");
 const INSERT_SCHEDULED_BY_DAY: &str = include_str!("sql/insert_scheduled_by_day.sql");
@@ -26,69 +25,12 @@ const INSERT_ENDED: &str = include_str!("sql/insert_ended.sql");
 const DELETE_ENDED: &str = include_str!("sql/delete_ended.sql");
 const INSERT_ATTEMPT: &str = include_str!("sql/insert_attempt.sql");
 
-/// A number of rows as a parameter; SQLite counts in signed 64 bits.
-pub(super) fn rows(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// A run's attempt that waits, without where and until when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Waiting {
-    pub(super) job: JobSeq,
-    pub(super) run: i64,
-    pub(super) attempt: u32,
-    pub(super) crashes: u32,
-}
-
-impl Waiting {
-    /// The first attempt of a run.
-    pub(super) fn first(job: JobSeq, run: i64) -> Self {
-        Self {
-            job,
-            run,
-            attempt: 1,
-            crashes: 0,
-        }
-    }
-}
-
-/// Order of a ready run among others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rank {
-    pub(super) route: RouteId,
-    pub(super) priority: i32,
-    pub(super) due: Millis,
-    /// Concurrency key of its job.
-    pub(super) key: Option<KeyId>,
-}
-
 /// Puts a due run where it can be claimed; behind a full concurrency key, where it waits for its turn.
 pub(super) fn insert_ready(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
     match rank.key {
         Some(key) if !keys::has_free_slot(tx.connection, key)? => keys::block(tx.connection, rank, run),
         _ => insert_claimable(tx, rank, run),
     }
-}
-
-/// Puts a run where the next claim finds it, whether or not its key is full.
-pub(super) fn insert_claimable(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
-    tx.insert_ready((
-        rank.route,
-        rank.priority,
-        rank.due,
-        run.job,
-        run.run,
-        run.attempt,
-        run.crashes,
-        rank.key,
-    ))
-}
-
-pub(super) fn delete_ready(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<()> {
-    connection
-        .prepare_cached(DELETE_READY)?
-        .execute((rank.route, rank.priority, rank.due, job, run))?;
-    Ok(())
 }
 
 pub(super) fn insert_scheduled(connection: &Connection, due: Millis, run: Waiting) -> Result<()> {
@@ -106,7 +48,7 @@ pub(super) fn delete_scheduled(connection: &Connection, due: Millis, job: JobSeq
 pub(super) fn delete_scheduled_by_day(connection: &Connection, due: Millis, job: JobSeq) -> Result<()> {
     connection
         .prepare_cached(DELETE_SCHEDULED_BY_DAY)?
-        .execute((day_of(due), job))?;
+        .execute((placement::day_of(due), job))?;
     Ok(())
 }
 
@@ -141,60 +83,33 @@ pub(super) fn delete_ended(connection: &Connection, status: Status, ended: Milli
     Ok(())
 }
 
-/// Day bucket of a due time.
-pub(super) fn day_of(due: Millis) -> i64 {
-    due.div_euclid(DAY)
-}
-
-/// Last day that is no longer far at `now`.
-pub(super) fn last_near_day(now: Millis) -> i64 {
-    day_of(now) + 1
+/// Puts a run that is due at `rank.due` into the table of its place.
+pub(super) fn put(tx: &mut Tx<'_>, place: Place, rank: Rank, run: Waiting) -> Result<()> {
+    match place {
+        Place::Ready => insert_ready(tx, rank, run),
+        Place::Scheduled => insert_scheduled(tx.connection, rank.due, run),
+        Place::ScheduledByDay(day) => {
+            tx.connection
+                .prepare_cached(INSERT_SCHEDULED_BY_DAY)?
+                .execute((day, run.job))?;
+            Ok(())
+        }
+        Place::Paused => insert_paused(tx.connection, rank.due, run),
+    }
 }
 
 /// Puts the first attempt of a one-off where its due time belongs; returns the state it then is in.
 pub(super) fn enqueue_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Result<Status> {
-    let waiting = Waiting::first(job, run);
-    if rank.due <= now {
-        insert_ready(tx, rank, waiting)?;
-        return Ok(Status::Queued);
-    }
-    let connection = tx.connection;
-    if day_of(rank.due) > last_near_day(now) {
-        connection
-            .prepare_cached(INSERT_SCHEDULED_BY_DAY)?
-            .execute((day_of(rank.due), job))?;
-    } else {
-        insert_scheduled(connection, rank.due, waiting)?;
-    }
-    Ok(Status::Scheduled)
+    let place = placement::of_first(rank.due, now);
+    put(tx, place, rank, Waiting::first(job, run))?;
+    Ok(place.status())
 }
 
 /// Puts a run that waited elsewhere where its due time belongs.
 pub(super) fn enqueue(tx: &mut Tx<'_>, rank: Rank, run: Waiting, now: Millis) -> Result<Phase> {
-    if rank.due <= now {
-        insert_ready(tx, rank, run)?;
-        return Ok(Phase::Queued);
-    }
-    insert_scheduled(tx.connection, rank.due, run)?;
-    Ok(Phase::Waiting)
-}
-
-/// One row of history: how an attempt ended.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ended<'a> {
-    pub(super) job: JobSeq,
-    pub(super) run: i64,
-    pub(super) attempt: u32,
-    pub(super) status: RunStatus,
-    /// `None`: it never started.
-    pub(super) started: Option<Millis>,
-    pub(super) ended: Millis,
-    /// When the run goes on, if it does.
-    pub(super) next_due: Option<Millis>,
-    /// JSON text.
-    pub(super) error: Option<&'a str>,
-    /// JSON text.
-    pub(super) result: Option<&'a str>,
+    let place = placement::of(rank.due, now);
+    put(tx, place, rank, run)?;
+    Ok(place.phase())
 }
 
 /// Writes history. An attempt that was snoozed and has now ended otherwise is one attempt: its row is replaced.

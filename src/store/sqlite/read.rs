@@ -2,7 +2,7 @@
 //!
 //! Writes nothing. Invariant: whatever is shown is of one snapshot.
 
-use super::failure::damaged;
+use super::error_text::read_error;
 use super::jobs::{self, IdColumn, JobKey};
 use super::locate::{self, RunKey, RunState};
 use super::notes;
@@ -10,7 +10,7 @@ use super::series::{self, Series};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, RunError, RunStatus, Status};
-use crate::store::phase::LastAttempt;
+use crate::store::rules::phase::LastAttempt;
 use crate::store::{Cancellation, JobRecord, JobSeq, JobSummary};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -51,14 +51,18 @@ impl JobState {
 
     fn of_series(connection: &Connection, job: &JobKey) -> Result<Self> {
         let series = series::expect(connection, job.seq)?;
-        let status = series.status();
+        let status = series.state.status();
         let live = series::current_run(connection, job.seq)?;
         let Some(live) = live else {
-            let scheduled_at = series.next_at.or(series.last_at).unwrap_or_else(|| job.first_due());
+            let scheduled_at = series
+                .state
+                .next_at
+                .or(series.last_at)
+                .unwrap_or_else(|| job.first_due());
             return Ok(Self {
                 status,
                 scheduled_at,
-                run: series.runs,
+                run: series.state.runs,
                 run_state: None,
                 series: Some(series),
             });
@@ -81,8 +85,8 @@ impl JobState {
 
     fn next_run_at(&self) -> Option<Millis> {
         // Of a paused series nobody knows: that depends on when it is resumed.
-        let goes_on = self.series.as_ref().filter(|series| !series.paused);
-        goes_on.and_then(|series| series.next_at)
+        let goes_on = self.series.as_ref().filter(|series| !series.state.paused);
+        goes_on.and_then(|series| series.state.next_at)
     }
 }
 
@@ -215,7 +219,7 @@ impl AttemptSummary {
 
 fn completed_at(state: &JobState, last: Option<&LastAttempt>) -> Option<Millis> {
     match &state.series {
-        Some(series) => series.ended_at,
+        Some(series) => series.state.ended_at,
         None => last.filter(|_| state.status.is_ended()).map(|last| last.ended),
     }
 }
@@ -223,7 +227,7 @@ fn completed_at(state: &JobState, last: Option<&LastAttempt>) -> Option<Millis> 
 /// How many runs have ended.
 pub(super) fn executions(connection: &Connection, job: &JobKey, state: &JobState) -> Result<i64> {
     match &state.series {
-        Some(series) => Ok(series.ended),
+        Some(series) => Ok(series.state.ended),
         None => Ok(connection
             .prepare_cached(COUNT_ENDED_RUNS)?
             .query_row([job.seq], |row| row.get(0))?),
@@ -236,11 +240,6 @@ fn last_error(connection: &Connection, job: JobSeq) -> Result<Option<RunError>> 
         .query_row([job], |row| row.get(0))
         .optional()?;
     text.flatten().map(|text| read_error(&text)).transpose()
-}
-
-/// An error from its JSON text.
-pub(super) fn read_error(text: &str) -> Result<RunError> {
-    serde_json::from_str(text).map_err(|_| damaged("an error that cannot be read"))
 }
 
 fn cancel_reason(connection: &Connection, job: &JobKey, state: &JobState) -> Result<Option<Box<str>>> {

@@ -3,30 +3,27 @@
 //! Invariant: history and counts stay; a run that is going, or waits for another attempt, keeps its place in the
 //! queue of the job's *new* route and priority, which is where it will be looked for.
 
-use super::insert::{options_text, spec_text};
+use super::job_text::{options_text, spec_text};
 use super::jobs::{self, JobKey};
 use super::keys;
 use super::locate::{self, RunKey, RunState};
-use super::queue::{self, Rank};
+use super::old_runs;
+use super::queue;
 use super::read;
-use super::series::{self, JobRef, Series};
+use super::run_rows::Rank;
+use super::series::{self, SeriesDetails};
 use super::side_rows::{self, SideRows};
 use super::steps;
 use super::tx::Tx;
 use super::uniques;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{Action, Kind, NewJob, Recurrence, Status};
-use crate::store::{Inserted, JobSeq, RouteId};
+use crate::model::{Kind, NewJob, Recurrence, Status};
+use crate::store::rules::replacement;
+use crate::store::{Inserted, RouteId};
 
 const UPDATE_JOB: &str = include_str!("sql/update_job.sql");
-/// Gives a series another schedule and next occurrence; opens one that has ended.
-pub(super) const UPDATE_SERIES_SCHEDULE: &str = include_str!("sql/update_series_schedule.sql");
 const UPDATE_ROUTE_OF_RUNNING: &str = include_str!("sql/update_route_of_running.sql");
-const DELETE_OLD_RUNS: &str = include_str!("sql/delete_old_runs.sql");
-
-/// Runs of a one-off that are kept when it is dispatched again and again.
-const MAX_KEPT_RUNS: i64 = 1_000;
 
 /// Gives the job its new schedule, input, options, route and priority, if its state allows it.
 pub(super) fn apply(tx: &mut Tx<'_>, job: &NewJob, known: &JobKey, route: RouteId, now: Millis) -> Result<Inserted> {
@@ -34,58 +31,45 @@ pub(super) fn apply(tx: &mut Tx<'_>, job: &NewJob, known: &JobKey, route: RouteI
         && let Some(key_owner) = uniques::key_owner(tx.connection, route, unique, now)?
         && key_owner.job != known.seq
     {
-        return Ok(Inserted::Conflict(format!(
-            "the unique key '{}' is taken by the job {}",
-            unique.key, key_owner.id
-        )));
+        let conflict = replacement::key_conflict(&unique.key, &key_owner.id);
+        return Ok(Inserted::Conflict(conflict));
     }
-    match (&job.recurrence, known.recurring) {
-        (Some(recurrence), true) => replace_series(tx, job, recurrence, known, route, now)?,
-        (None, false) => {
-            if let Some(conflict) = replace_one_off(tx, job, known, route, now)? {
-                return Ok(conflict);
-            }
-        }
-        (Some(_), false) => return Ok(kind_conflict(job, "runs once", "recurs")),
-        (None, true) => return Ok(kind_conflict(job, "recurs", "runs once")),
+    let run_state = match known.recurring {
+        true => None,
+        false => Some(locate::run(tx.connection, &RunKey::of_one_off(known))?),
+    };
+    let status = run_state.as_ref().map_or(Status::Scheduled, RunState::status);
+    let (is, would_be) = (Kind::of(known.recurring), Kind::of(job.recurrence.is_some()));
+    if let Some(conflict) = replacement::conflict(&job.id, is, status, would_be) {
+        return Ok(Inserted::Conflict(conflict));
+    }
+    match (&job.recurrence, run_state) {
+        (Some(recurrence), _) => replace_series(tx, job, recurrence, known, route, now)?,
+        (None, Some(run_state)) => replace_one_off(tx, job, known, &run_state, route, now)?,
+        (None, None) => {}
     }
     tx.wake();
     let replaced = jobs::expect(tx.connection, known.seq)?;
     Ok(Inserted::Replaced(read::summary(tx.connection, &replaced)?))
 }
 
-fn kind_conflict(job: &NewJob, is: &str, would_be: &str) -> Inserted {
-    Inserted::Conflict(format!(
-        "the job with the id {} {is} and cannot be replaced by one that {would_be}; cancel it and use another id",
-        job.id
-    ))
-}
-
 fn replace_one_off(
     tx: &mut Tx<'_>,
     job: &NewJob,
     known: &JobKey,
+    run_state: &RunState,
     route: RouteId,
     now: Millis,
-) -> Result<Option<Inserted>> {
-    let key = RunKey::of_one_off(known);
-    let run_state = locate::run(tx.connection, &key)?;
+) -> Result<()> {
     let before = run_state.status();
-    if !before.allows(Action::ReplaceOneOff, Kind::OneOff) {
-        return Ok(Some(Inserted::Conflict(format!(
-            "the job with the id {} is running",
-            job.id
-        ))));
-    }
-    locate::remove(tx, &key, &run_state)?;
+    locate::remove(tx, &RunKey::of_one_off(known), run_state)?;
     // Only now: a higher limit makes held runs claimable, and this one must not be among them.
     let new_key = keys::attach(tx, job)?;
     if let RunState::Ended(last) = run_state {
         queue::delete_ended(tx.connection, before, last.ended, known.seq)?;
     }
-    // A run with history cannot begin at its first attempt again: the new dispatch is a run of its own.
-    let fresh = locate::last_attempt(tx.connection, known.seq, known.run)?.is_none();
-    let run = if fresh { known.run } else { known.run + 1 };
+    let has_history = locate::last_attempt(tx.connection, known.seq, known.run)?.is_some();
+    let run = replacement::next_run(known.run, has_history);
     let due = job.due.unwrap_or(job.created);
     let rank = Rank {
         route,
@@ -94,25 +78,12 @@ fn replace_one_off(
         key: new_key,
     };
     write_job(tx, job, known, rank, Some(due), run, now)?;
-    delete_old_runs(tx, known.seq, run)?;
+    old_runs::delete(tx, known.seq, run)?;
     steps::replaced(tx, known.seq)?;
     let status = queue::enqueue_first(tx, rank, known.seq, run, now)?;
     tx.count_transition(known.route, Some(before), None);
     tx.count_transition(route, None, Some(status));
-    Ok(None)
-}
-
-/// Deletes history of a one-off beyond its last runs, before it gets the run `run`.
-pub(super) fn delete_old_runs(tx: &Tx<'_>, job: JobSeq, run: i64) -> Result<()> {
-    tx.connection
-        .prepare_cached(DELETE_OLD_RUNS)?
-        .execute((job, run - MAX_KEPT_RUNS))?;
     Ok(())
-}
-
-/// Whether the limit of a schedule leaves room for another run.
-pub(super) fn has_runs_left(recurrence: &Recurrence, series: &Series) -> bool {
-    recurrence.limit.is_none_or(|limit| series.counted_runs() < limit)
 }
 
 fn replace_series(
@@ -123,7 +94,8 @@ fn replace_series(
     route: RouteId,
     now: Millis,
 ) -> Result<()> {
-    let before = series::expect(tx.connection, known.seq)?;
+    let series = series::expect(tx.connection, known.seq)?;
+    let before = series.state;
     let rank = Rank {
         route,
         priority: job.priority,
@@ -131,47 +103,23 @@ fn replace_series(
         key: keys::attach(tx, job)?,
     };
     requeue_live_runs(tx, known, rank)?;
-    if before.ended_at.is_none() && is_schedule_unchanged(&before, recurrence) {
+    let mut after = before;
+    if replacement::keeps_schedule(&before, &series.spec, recurrence) {
         write_job(tx, job, known, rank, known.due, known.run, now)?;
-        return count_replaced(tx, &before, known, route, before.next_at, now);
-    }
-    if let Some(ended_at) = before.ended_at {
-        queue::delete_ended(tx.connection, before.status(), ended_at, known.seq)?;
-    }
-    let next_at = job.due.filter(|_| has_runs_left(recurrence, &before));
-    tx.connection
-        .prepare_cached(UPDATE_SERIES_SCHEDULE)?
-        .execute((known.seq, spec_text(recurrence)?, next_at))?;
-    write_job(tx, job, known, rank, job.due, known.run, now)?;
-    count_replaced(tx, &before, known, route, next_at, now)
-}
-
-/// Whether the series has this schedule already. What is dispatched at every start then changes nothing about when it
-/// runs: occurrences that were missed meanwhile are made up for, and an interval does not begin anew.
-fn is_schedule_unchanged(series: &Series, recurrence: &Recurrence) -> bool {
-    // One that cannot be read is replaced.
-    serde_json::from_str::<Recurrence>(&series.spec).is_ok_and(|known| known.is_same_schedule(recurrence))
-}
-
-fn count_replaced(
-    tx: &mut Tx<'_>,
-    before: &Series,
-    known: &JobKey,
-    route: RouteId,
-    next_at: Option<Millis>,
-    now: Millis,
-) -> Result<()> {
-    tx.count_transition(known.route, Some(before.status()), None);
-    // A paused series stays paused: what is dispatched at every start must not undo that.
-    let after = before.live.status(before.paused);
-    tx.count_transition(route, None, Some(after));
-    if next_at.is_none() && before.live.total() == 0 {
-        let job_ref = JobRef {
-            route,
-            ..JobRef::of(known)
+        after.end_if_over(now);
+        series::save(tx, known.seq, &before, &after, SeriesDetails::default())?;
+    } else {
+        replacement::replace_schedule(&mut after, recurrence, job.due, now);
+        let spec = spec_text(recurrence)?;
+        let details = SeriesDetails {
+            spec: Some(&spec),
+            ..SeriesDetails::default()
         };
-        series::end(tx, job_ref, after, Status::Completed, None, now)?;
+        series::save(tx, known.seq, &before, &after, details)?;
+        write_job(tx, job, known, rank, job.due, known.run, now)?;
     }
+    tx.count_transition(known.route, Some(before.status()), None);
+    tx.count_transition(route, None, Some(after.status()));
     Ok(())
 }
 

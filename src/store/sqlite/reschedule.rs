@@ -3,14 +3,14 @@
 //! Invariant: history, counts and a run that is going stay. A new due time is written where [`super::locate`] finds it:
 //! in the history of a run that has some, else in the job.
 
-use super::change::ChangeTarget;
-use super::insert::spec_text;
+use super::change_target::ChangeTarget;
+use super::job_text::spec_text;
 use super::jobs::{self, JobKey};
 use super::locate::{self, RunKey, RunState};
-use super::queue::{self, Waiting};
+use super::queue;
 use super::read;
-use super::replace;
-use super::series::{self, JobRef, Series};
+use super::run_rows::Waiting;
+use super::series::{self, Series, SeriesDetails};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
@@ -34,8 +34,7 @@ pub(super) fn apply(
             one_off(tx, job, key, run_state, timing.due.unwrap_or(now), now)?
         }
         (ChangeTarget::Series(series), Some(recurrence)) => {
-            let due = timing.due.filter(|_| replace::has_runs_left(recurrence, series));
-            whole_series(tx, job, series, recurrence, due, now)?;
+            whole_series(tx, job, series, recurrence, timing.due, now)?;
         }
         _ => return Ok(ChangeOutcome::OtherKind(Kind::of(job.recurring))),
     }
@@ -100,14 +99,18 @@ fn whole_series(
     due: Option<Millis>,
     now: Millis,
 ) -> Result<()> {
-    tx.connection
-        .prepare_cached(replace::UPDATE_SERIES_SCHEDULE)?
-        .execute((job.seq, spec_text(recurrence)?, due))?;
+    let before = series.state;
+    let mut after = before;
+    after.reschedule(due, recurrence.limit, now);
+    let spec = spec_text(recurrence)?;
+    let details = SeriesDetails {
+        spec: Some(&spec),
+        ..SeriesDetails::default()
+    };
+    series::save(tx, job.seq, &before, &after, details)?;
     tx.connection
         .prepare_cached(UPDATE_JOB_DUE)?
-        .execute((job.seq, due, now))?;
-    if due.is_none() && series.live.total() == 0 {
-        series::end(tx, JobRef::of(job), series.status(), Status::Completed, None, now)?;
-    }
+        .execute((job.seq, after.next_at, now))?;
+    tx.count_transition(job.route, Some(before.status()), Some(after.status()));
     Ok(())
 }

@@ -3,23 +3,23 @@
 //! Invariant: history stays; the new run begins at its first attempt, with all its retries before it and the steps that
 //! were finished behind it.
 
-use super::change::ChangeTarget;
+use super::change_target::ChangeTarget;
 use super::jobs::JobKey;
 use super::locate::RunState;
-use super::queue::{self, Waiting};
-use super::replace;
-use super::series::{self, JobRef, Series};
+use super::old_runs;
+use super::queue;
+use super::run_rows::Waiting;
+use super::series::{self, SeriesDetails};
 use super::steps;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::Status;
 use crate::store::ChangeOutcome;
-use crate::store::phase::Phase;
+use crate::store::rules::retry::{self, SeriesRetry};
+use crate::store::rules::{placement, replacement};
 
 const UPDATE_JOB_RUN: &str = include_str!("sql/update_job_run.sql");
 const UPDATE_JOB_UPDATED: &str = include_str!("sql/update_job_updated.sql");
-const UPDATE_SERIES_RERUN: &str = include_str!("sql/update_series_rerun.sql");
 const INSERT_OCCURRENCE: &str = include_str!("sql/retry_insert_occurrence.sql");
 
 /// Runs the job again at `due`; of a series its last run that failed.
@@ -33,13 +33,20 @@ pub(super) fn apply(
     match target {
         ChangeTarget::OneOff(_, run_state) => one_off(tx, job, run_state, due, now)?,
         ChangeTarget::Series(series) => {
-            if series.live.total() > 0 {
-                return Ok(ChangeOutcome::Forbidden(series.status()));
+            let before = series.state;
+            let mut after = before;
+            match retry::retry_series(&mut after) {
+                SeriesRetry::Forbidden => return Ok(ChangeOutcome::Forbidden(before.status())),
+                SeriesRetry::NoRun => return Ok(ChangeOutcome::NoRun(before.status())),
+                SeriesRetry::Run { run, scheduled_at } => {
+                    let place = placement::of(due, now);
+                    after.run_changed_phase(None, place.phase());
+                    series::save(tx, job.seq, &before, &after, SeriesDetails::default())?;
+                    tx.count_transition(job.route, Some(before.status()), Some(after.status()));
+                    write_rerun(tx, job, run, scheduled_at, due, now)?;
+                    queue::put(tx, place, job.rank(due), Waiting::first(job.seq, run))?;
+                }
             }
-            let Some(failed_at) = series.failed_at else {
-                return Ok(ChangeOutcome::NoRun(series.status()));
-            };
-            retry_failed_run(tx, job, series, failed_at, due, now)?;
         }
     }
     tx.wake();
@@ -51,11 +58,11 @@ fn one_off(tx: &mut Tx<'_>, job: &JobKey, run_state: &RunState, due: Millis, now
     if let RunState::Ended(last) = run_state {
         queue::delete_ended(tx.connection, before, last.ended, job.seq)?;
     }
-    let run = job.run + 1;
+    let run = replacement::next_run(job.run, true);
     tx.connection
         .prepare_cached(UPDATE_JOB_RUN)?
         .execute((job.seq, run, due, now))?;
-    replace::delete_old_runs(tx, job.seq, run)?;
+    old_runs::delete(tx, job.seq, run)?;
     steps::rerun(tx, job.seq, job.run)?;
     let rank = job.rank(due);
     let after = queue::enqueue_first(tx, rank, job.seq, run, now)?;
@@ -63,30 +70,13 @@ fn one_off(tx: &mut Tx<'_>, job: &JobKey, run_state: &RunState, due: Millis, now
     Ok(())
 }
 
-/// A new run for the grid point of one that failed. A series that has ended goes on until that run has.
-fn retry_failed_run(
-    tx: &mut Tx<'_>,
-    job: &JobKey,
-    series: &Series,
-    failed_at: Millis,
-    due: Millis,
-    now: Millis,
-) -> Result<()> {
-    let before = series.status();
-    if let Some(ended_at) = series.ended_at {
-        queue::delete_ended(tx.connection, before, ended_at, job.seq)?;
-    }
-    let run = series.runs + 1;
-    tx.connection.prepare_cached(UPDATE_SERIES_RERUN)?.execute([job.seq])?;
+/// Writes a new run of the occurrence of one that failed, with the steps of that one.
+fn write_rerun(tx: &mut Tx<'_>, job: &JobKey, run: i64, scheduled_at: Millis, due: Millis, now: Millis) -> Result<()> {
     tx.connection
         .prepare_cached(UPDATE_JOB_UPDATED)?
         .execute((job.seq, now))?;
-    tx.count_transition(job.route, Some(before), Some(Status::Scheduled));
     tx.connection
         .prepare_cached(INSERT_OCCURRENCE)?
-        .execute((job.seq, run, failed_at, due))?;
-    steps::rerun_failed(tx, job.seq, run)?;
-    let rank = job.rank(due);
-    let phase: Phase = queue::enqueue(tx, rank, Waiting::first(job.seq, run), now)?;
-    series::run_changed_phase(tx, JobRef::of(job), None, phase)
+        .execute((job.seq, run, scheduled_at, due))?;
+    steps::rerun_failed(tx, job.seq, run)
 }

@@ -5,8 +5,8 @@
 use super::jobs::{self, JobKey};
 use super::keys;
 use super::locate::{self, RunState};
-use super::queue::rows;
 use super::read::{self, JobState};
+use super::run_rows::rows;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::JobId;

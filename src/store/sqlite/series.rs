@@ -1,101 +1,99 @@
 //! The recurring part of a job: its next occurrence, its counts, and the state that follows from them.
 //!
-//! Knows no schedule arithmetic: occurrences come from outside. Invariant: the state of a series is what its row says
-//! (ended, else running, queued or at rest by its live runs), and the job counters follow every change of that.
+//! Reads it and writes it; how it changes, [`crate::store::rules::series`] says. Invariant: the job counters follow every
+//! change of its state, and `ended` has a row for one that has ended.
 
 use super::failure::damaged;
 use super::jobs::JobKey;
-use super::keys::KeyId;
 use super::queue;
+use super::run_rows::KeyId;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{RunStatus, Status};
-use crate::store::phase::{LiveRuns, Phase};
+use crate::store::rules::phase::{LiveRuns, Phase};
+use crate::store::rules::series::SeriesState;
 use crate::store::{JobSeq, RouteId};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const SELECT_SERIES: &str = include_str!("sql/select_series.sql");
+const SELECT_SERIES_STATE: &str = include_str!("sql/select_series_state.sql");
 const UPDATE_LIVE_RUNS: &str = include_str!("sql/update_live_runs.sql");
 const UPDATE_SERIES_RUN_ENDED: &str = include_str!("sql/update_series_run_ended.sql");
-const UPDATE_SERIES_END: &str = include_str!("sql/update_series_end.sql");
+const UPDATE_SERIES: &str = include_str!("sql/update_series.sql");
 const SELECT_LIVE_RUNS: &str = include_str!("sql/select_live_runs.sql");
 const SELECT_CURRENT_RUN: &str = include_str!("sql/select_current_run.sql");
-const SELECT_SCHEDULED_AT: &str = include_str!("sql/select_scheduled_at.sql");
 const DELETE_OCCURRENCE: &str = include_str!("sql/delete_occurrence.sql");
 
 /// A series.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
+    pub(super) state: SeriesState,
+    /// JSON text of its [`Recurrence`](crate::model::Recurrence).
     pub(super) spec: Box<str>,
-    pub(super) state: i64,
-    pub(super) ended_at: Option<Millis>,
+    /// Why it was cancelled.
     pub(super) reason: Option<Box<str>>,
-    pub(super) next_at: Option<Millis>,
+    /// The last occurrence that became a run.
     pub(super) last_at: Option<Millis>,
-    pub(super) runs: i64,
-    pub(super) ended: i64,
-    pub(super) succeeded: i64,
-    pub(super) failed: i64,
-    pub(super) live: LiveRuns,
-    pub(super) paused: bool,
-    /// Grid point of the last run that failed and was not run again.
-    pub(super) failed_at: Option<Millis>,
-    /// Runs on request, among `runs`.
-    pub(super) reruns: i64,
     /// Concurrency key of its job.
     pub(super) key: Option<KeyId>,
 }
 
-impl Series {
-    /// Runs that count towards the limit.
-    pub(super) fn counted_runs(&self) -> i64 {
-        self.runs - self.reruns
-    }
+/// Columns of [`read_state`].
+const STATE_COLUMNS: usize = 15;
 
-    /// The state of its job.
-    pub(super) fn status(&self) -> Status {
-        Status::from_code(self.state)
-            .filter(|status| status.is_ended())
-            .unwrap_or_else(|| self.live.status(self.paused))
-    }
-
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            spec: row.get(0)?,
-            state: row.get(1)?,
-            ended_at: row.get(2)?,
-            reason: row.get(3)?,
-            next_at: row.get(4)?,
-            last_at: row.get(5)?,
-            runs: row.get(6)?,
-            ended: row.get(7)?,
-            succeeded: row.get(8)?,
-            failed: row.get(9)?,
-            live: LiveRuns {
-                queued: row.get(10)?,
-                running: row.get(11)?,
-                waiting: row.get(12)?,
-            },
-            paused: row.get(13)?,
-            failed_at: row.get(14)?,
-            reruns: row.get(15)?,
-            key: row.get(16)?,
-        })
-    }
+fn read_state(row: &Row<'_>) -> rusqlite::Result<SeriesState> {
+    Ok(SeriesState {
+        version: row.get(0)?,
+        ended_as: SeriesState::ended_as(row.get(1)?),
+        ended_at: row.get(2)?,
+        next_at: row.get(3)?,
+        after_live_runs: row.get(4)?,
+        runs: row.get(5)?,
+        reruns: row.get(6)?,
+        ended: row.get(7)?,
+        succeeded: row.get(8)?,
+        failed: row.get(9)?,
+        live: LiveRuns {
+            queued: row.get(10)?,
+            running: row.get(11)?,
+            waiting: row.get(12)?,
+        },
+        paused: row.get(13)?,
+        failed_at: row.get(14)?,
+    })
 }
 
-/// The series of a job.
-pub(super) fn load(connection: &Connection, job: JobSeq) -> Result<Option<Series>> {
-    Ok(connection
-        .prepare_cached(SELECT_SERIES)?
-        .query_row([job], Series::read)
-        .optional()?)
+fn read(row: &Row<'_>) -> rusqlite::Result<Series> {
+    Ok(Series {
+        state: read_state(row)?,
+        spec: row.get(STATE_COLUMNS)?,
+        reason: row.get(STATE_COLUMNS + 1)?,
+        last_at: row.get(STATE_COLUMNS + 2)?,
+        key: row.get(STATE_COLUMNS + 3)?,
+    })
 }
 
 /// The series of a job that must have one.
 pub(super) fn expect(connection: &Connection, job: JobSeq) -> Result<Series> {
-    load(connection, job)?.ok_or_else(|| damaged("a recurring job without its series"))
+    let found = connection
+        .prepare_cached(SELECT_SERIES)?
+        .query_row([job], read)
+        .optional()?;
+    found.ok_or_else(|| damaged("a recurring job without its series"))
+}
+
+/// What the rules need of the series of a job, if it has one.
+pub(super) fn find_state(connection: &Connection, job: JobSeq) -> Result<Option<SeriesState>> {
+    Ok(connection
+        .prepare_cached(SELECT_SERIES_STATE)?
+        .query_row([job], read_state)
+        .optional()?)
+}
+
+/// What the rules need of the series of a job that must have one.
+pub(super) fn state(connection: &Connection, job: JobSeq) -> Result<SeriesState> {
+    find_state(connection, job)?.ok_or_else(|| damaged("a recurring job without its series"))
 }
 
 /// A run of a series that has not ended.
@@ -132,14 +130,6 @@ pub(super) fn current_run(connection: &Connection, job: JobSeq) -> Result<Option
         .optional()?)
 }
 
-/// The grid point of a run that has not ended.
-pub(super) fn scheduled_at(connection: &Connection, job: JobSeq, run: i64) -> Result<Option<Millis>> {
-    Ok(connection
-        .prepare_cached(SELECT_SCHEDULED_AT)?
-        .query_row((job, run), |row| row.get(0))
-        .optional()?)
-}
-
 /// The job of a run that moves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JobRef {
@@ -168,11 +158,10 @@ pub(super) fn run_changed_phase(tx: &mut Tx<'_>, job_ref: JobRef, from: Option<P
         tx.count_transition(job_ref.route, from.map(Phase::status), Some(to.status()));
         return Ok(());
     }
-    let left = from.map(LiveRuns::one).unwrap_or_default();
-    let delta = LiveRuns::one(to).minus(left);
-    let (now, paused) = shift_live_runs(tx.connection, job_ref.job, delta)?;
-    let before = now.minus(delta).status(paused);
-    tx.count_transition(job_ref.route, Some(before), Some(now.status(paused)));
+    let delta = LiveRuns::default().moved(from, Some(to));
+    let (live, paused) = shift_live_runs(tx.connection, job_ref.job, delta)?;
+    let before = live.moved(Some(to), from).status(paused);
+    tx.count_transition(job_ref.route, Some(before), Some(live.status(paused)));
     Ok(())
 }
 
@@ -190,61 +179,96 @@ fn shift_live_runs(connection: &Connection, job: JobSeq, delta: LiveRuns) -> Res
     Ok(connection.prepare_cached(UPDATE_LIVE_RUNS)?.query_row(row, read)?)
 }
 
-/// Counts a run that has ended, and ends the series after its last one. Returns the state of the job.
+/// Counts a run that has ended, and ends the series after its last one. Returns the state of the job and the occurrence
+/// that the run was made of.
 pub(super) fn run_ended(
     tx: &mut Tx<'_>,
     job_ref: JobRef,
     run: i64,
     from: Phase,
-    how: RunStatus,
+    status: RunStatus,
     now: Millis,
-) -> Result<Status> {
-    let connection = tx.connection;
-    let scheduled_at: Option<Millis> = connection
+) -> Result<(Status, Option<Millis>)> {
+    let scheduled_at: Option<Millis> = tx
+        .connection
         .prepare_cached(DELETE_OCCURRENCE)?
         .query_row((job_ref.job, run), |row| row.get(0))
         .optional()?;
-    let left = LiveRuns::one(from);
-    let (live, paused) = shift_live_runs(connection, job_ref.job, LiveRuns::default().minus(left))?;
-    let (succeeded, failed) = (
-        i64::from(how == RunStatus::Completed),
-        i64::from(how == RunStatus::Failed),
-    );
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let (next_at, after_live_runs): (Option<Millis>, bool) = connection
-        .prepare_cached(UPDATE_SERIES_RUN_ENDED)?
-        .query_row((job_ref.job, succeeded, failed, scheduled_at), read)?;
-    if after_live_runs && live.total() == 0 {
-        // The occurrence that waited for this run can be made now.
+    let before = state(tx.connection, job_ref.job)?;
+    let mut after = before;
+    let effects = after.run_ended(from, status, scheduled_at, now);
+    if effects.wakes_claimer {
         tx.wake();
     }
-    let before = LiveRuns {
-        queued: live.queued + left.queued,
-        running: live.running + left.running,
-        waiting: live.waiting + left.waiting,
-    };
-    if next_at.is_none() && live.total() == 0 {
-        end(tx, job_ref, before.status(paused), Status::Completed, None, now)?;
-        return Ok(Status::Completed);
+    if effects.ended {
+        save(tx, job_ref.job, &before, &after, SeriesDetails::default())?;
+    } else {
+        let live = after.live;
+        tx.connection.prepare_cached(UPDATE_SERIES_RUN_ENDED)?.execute((
+            job_ref.job,
+            after.ended,
+            after.succeeded,
+            after.failed,
+            live.queued,
+            live.running,
+            live.waiting,
+            after.failed_at,
+        ))?;
     }
-    let after = live.status(paused);
-    tx.count_transition(job_ref.route, Some(before.status(paused)), Some(after));
-    Ok(after)
+    tx.count_transition(job_ref.route, Some(before.status()), Some(after.status()));
+    Ok((after.status(), scheduled_at))
 }
 
-/// Ends a series: no occurrence comes any more.
-pub(super) fn end(
-    tx: &mut Tx<'_>,
-    job_ref: JobRef,
-    from: Status,
-    to: Status,
-    reason: Option<&str>,
-    now: Millis,
+/// What else of a series may change with its state.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SeriesDetails<'a> {
+    /// The last occurrence that became a run; `None`: as it is.
+    pub(super) last_at: Option<Millis>,
+    /// JSON text of its schedule; `None`: as it is.
+    pub(super) spec: Option<&'a str>,
+    /// Why it was cancelled.
+    pub(super) reason: Option<&'a str>,
+}
+
+/// Writes a series whose state was `before`; counts nothing.
+pub(super) fn save(
+    tx: &Tx<'_>,
+    job: JobSeq,
+    before: &SeriesState,
+    after: &SeriesState,
+    details: SeriesDetails<'_>,
 ) -> Result<()> {
-    tx.connection
-        .prepare_cached(UPDATE_SERIES_END)?
-        .execute((job_ref.job, to as i64, now, reason))?;
-    queue::insert_ended(tx.connection, to, now, job_ref.job)?;
-    tx.count_transition(job_ref.route, Some(from), Some(to));
+    let SeriesState { live, .. } = *after;
+    tx.connection.prepare_cached(UPDATE_SERIES)?.execute(params![
+        job,
+        after.version,
+        after.end_code(),
+        after.ended_at,
+        after.next_at,
+        after.after_live_runs,
+        after.runs,
+        after.reruns,
+        after.ended,
+        after.succeeded,
+        after.failed,
+        live.queued,
+        live.running,
+        live.waiting,
+        after.paused,
+        after.failed_at,
+        details.spec,
+        details.reason,
+        details.last_at,
+    ])?;
+    let ended = |series: &SeriesState| series.ended_as.zip(series.ended_at);
+    if ended(before) == ended(after) {
+        return Ok(());
+    }
+    if let Some((status, at)) = ended(before) {
+        queue::delete_ended(tx.connection, status, at, job)?;
+    }
+    if let Some((status, at)) = ended(after) {
+        queue::insert_ended(tx.connection, status, at, job)?;
+    }
     Ok(())
 }

@@ -4,7 +4,8 @@
 //! that row, so that none of their tables needs an index by job.
 
 use super::failure::damaged;
-use super::keys::{self, KeyId};
+use super::keys;
+use super::run_rows::KeyId;
 use super::{tags, uniques};
 use crate::clock::Millis;
 use crate::error::Result;

@@ -3,10 +3,11 @@
 //! Invariant: a run that has completed has none, and neither has a job that is gone. A transaction asks once whether there
 //! are any at all, so that jobs without steps cost nothing.
 
-use super::queue;
+use super::run_rows::rows;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::RunStatus;
+use crate::store::rules::completion::StepsAfterRun;
 use crate::store::step::StepRecording;
 use crate::store::{ClaimRef, JobSeq, MAX_STEPS_PER_RUN, Step};
 use rusqlite::Connection;
@@ -49,7 +50,7 @@ pub(super) fn record(tx: &mut Tx<'_>, holder: ClaimRef, step: &Step) -> Result<S
     let count: i64 = connection
         .prepare_cached(COUNT_STEPS_OF_RUN)?
         .query_row((job, run), |row| row.get(0))?;
-    if count >= queue::rows(MAX_STEPS_PER_RUN) {
+    if count >= rows(MAX_STEPS_PER_RUN) {
         return Ok(StepRecording::TooMany);
     }
     connection
@@ -90,22 +91,18 @@ pub(super) fn any_exist(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(found)
 }
 
-/// A run is over: one that failed keeps its steps, in case it is run again.
-pub(super) fn run_ended(tx: &mut Tx<'_>, job: JobSeq, run: i64, recurring: bool, how: RunStatus) -> Result<()> {
-    if !any_exist(tx)? {
+/// A run is over, and this becomes of its steps.
+pub(super) fn run_ended(tx: &mut Tx<'_>, job: JobSeq, run: i64, steps: StepsAfterRun) -> Result<()> {
+    if steps == StepsAfterRun::Kept || !any_exist(tx)? {
         return Ok(());
     }
-    match how {
-        RunStatus::Failed if recurring => {
-            tx.connection
-                .prepare_cached(DELETE_STEPS_OF_EARLIER_RUNS)?
-                .execute((job, run))?;
-            Ok(())
-        }
-        RunStatus::Failed => Ok(()),
-        RunStatus::Cancelled if !recurring => Ok(()),
-        _ => delete_steps_of_run(tx.connection, job, run),
+    if steps == StepsAfterRun::Forgotten {
+        return delete_steps_of_run(tx.connection, job, run);
     }
+    tx.connection
+        .prepare_cached(DELETE_STEPS_OF_EARLIER_RUNS)?
+        .execute((job, run))?;
+    Ok(())
 }
 
 /// The run `run` of a one-off is run again as the next one.

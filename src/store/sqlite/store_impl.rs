@@ -5,7 +5,7 @@
 use super::write_operation::WriteOptions;
 use super::{
     SqliteStore, advance, change, claim, complete, counters, entries, history, insert, instances, list, metadata,
-    notes, outbox, read, routes, run_location, steps, sweep, webhooks,
+    notes, outbox, read, relay, routes, run_location, steps, sweep, webhooks,
 };
 use crate::clock::Millis;
 use crate::error::Result;
@@ -343,7 +343,7 @@ impl WebhookStore for SqliteStore {
 
     async fn relay(&self, relayed: Vec<RelayedEvent>, now: Millis) -> Result<usize> {
         let rows = relayed.iter().map(|event| event.deliveries.len() + 1).sum();
-        self.write(WriteOptions::plain(rows), move |tx| outbox::relay(tx, &relayed, now))
+        self.write(WriteOptions::plain(rows), move |tx| relay::apply(tx, &relayed, now))
             .await
     }
 }

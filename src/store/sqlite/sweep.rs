@@ -3,9 +3,10 @@
 //! Invariant: bounded per transaction; the history of a run that has not ended stays, since it says where the run is.
 
 use super::failure::damaged;
+use super::run_rows::rows;
 use super::time_slice::TimeSlice;
 use super::tx::Tx;
-use super::{counters, delete, queue, steps, uniques};
+use super::{counters, job_rows, queue, steps, uniques};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
@@ -103,7 +104,7 @@ fn delete(
 
 fn oldest_jobs(connection: &Connection, status: Status, before: Millis, most: usize) -> Result<Vec<(Millis, JobSeq)>> {
     let mut select = connection.prepare_cached(SELECT_OLDEST_ENDED)?;
-    let rows = select.query_map((status as i64, before, queue::rows(most)), |row| {
+    let rows = select.query_map((status as i64, before, rows(most)), |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -117,7 +118,7 @@ fn delete_one(tx: &mut Tx<'_>, status: Status, (ended, job): (Millis, JobSeq), n
         .optional()?;
     let (route, recurring) = kept.ok_or_else(|| damaged("an ended job that is not there"))?;
     queue::delete_ended(connection, status, ended, job)?;
-    delete::sweep(connection, job, recurring, now)?;
+    job_rows::sweep(connection, job, recurring, now)?;
     tx.count_transition(route, Some(status), None);
     Ok(())
 }
@@ -130,9 +131,7 @@ pub(super) fn runs(tx: &mut Tx<'_>, keep: RetentionLimit, now: Millis, after: Jo
     let connection = tx.connection;
     let series: Vec<(JobSeq, i64)> = {
         let mut select = connection.prepare_cached(SELECT_NEXT_SERIES)?;
-        let rows = select.query_map((after, queue::rows(SERIES_PER_STEP)), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+        let rows = select.query_map((after, rows(SERIES_PER_STEP)), |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.collect::<rusqlite::Result<_>>()?
     };
     let mut budget = MAX_ATTEMPTS_PER_STEP;
@@ -183,7 +182,7 @@ fn oldest(
     old: impl Fn(i64, Millis) -> bool,
 ) -> Result<Vec<(i64, i64)>> {
     let mut select = connection.prepare_cached(query)?;
-    let mut rows = select.query((job, queue::rows(most)))?;
+    let mut rows = select.query((job, rows(most)))?;
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
         if !old(row.get(2)?, row.get(3)?) {

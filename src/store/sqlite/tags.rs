@@ -4,7 +4,7 @@
 //! them so. Rows are found by way of the options, so that no second index is needed.
 
 use super::jobs::JobKey;
-use super::queue::rows;
+use super::run_rows::rows;
 use crate::error::Result;
 use crate::store::JobSeq;
 use rusqlite::Connection;

@@ -3,6 +3,7 @@
 
 mod files;
 mod locks;
+mod rules;
 mod writing;
 
 use super::{Durability, Location, SqliteConfig, SqliteStore};

@@ -3,30 +3,16 @@
 //! Knows no verb. Invariant: what is gathered here takes effect only if the transaction commits; counters are written
 //! once per transaction, however many rows moved.
 
-use super::insert_many;
 use super::routes::RouteCache;
-use super::webhooks::Subscriptions;
+use super::subscriptions::Subscriptions;
 use crate::error::Result;
 use crate::model::{EventKind, Status};
+use crate::store::rules::counters::{self, RunCounter};
 use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{CachedStatement, Connection, Params};
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
-
-/// What a counter counts besides jobs by [`Status`] number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum RunCounter {
-    /// Runs that completed in their first attempt.
-    FirstTry = 10,
-    /// Runs that completed after a retry.
-    AfterRetry = 11,
-    /// Runs that failed.
-    FailedRuns = 12,
-    /// Retries spent by runs that ended.
-    Retries = 13,
-}
 
 const INSERT_JOB: &str = include_str!("sql/insert_job.sql");
 const INSERT_READY: &str = include_str!("sql/insert_ready.sql");
@@ -141,14 +127,8 @@ impl<'a> Tx<'a> {
 
     /// Counts a job that moves from one state to another; `None` is "not there".
     pub(super) fn count_transition(&mut self, route: RouteId, from: Option<Status>, to: Option<Status>) {
-        if from == to {
-            return;
-        }
-        if let Some(status) = from {
-            self.add(route, status as i64, -1);
-        }
-        if let Some(status) = to {
-            self.add(route, status as i64, 1);
+        for (status, n) in counters::transition(from, to).into_iter().flatten() {
+            self.add(route, status as i64, n);
         }
     }
 
@@ -185,12 +165,12 @@ impl<'a> Tx<'a> {
         Ok(last + 1)
     }
 
-    /// The statement that writes several jobs, its parameters not bound yet.
-    pub(super) fn insert_jobs(&mut self) -> Result<&mut CachedStatement<'a>> {
+    /// The statement `sql`, which writes several jobs, its parameters not bound yet.
+    pub(super) fn insert_jobs(&mut self, sql: &'static str) -> Result<&mut CachedStatement<'a>> {
         let connection = self.connection;
         Ok(match &mut self.cached.insert_jobs {
             Some(statement) => statement,
-            none => none.insert(connection.prepare_cached(insert_many::statement())?),
+            none => none.insert(connection.prepare_cached(sql)?),
         })
     }
 

@@ -6,8 +6,8 @@
 
 use super::failure::damaged;
 use super::jobs::{self, IdColumn, IdParam};
-use super::queue::rows;
 use super::read;
+use super::run_rows::rows;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;

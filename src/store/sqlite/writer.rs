@@ -4,14 +4,16 @@
 //! fails alone; after a failure of the disk the thread goes on and recovers when the cause is gone.
 
 use super::checkpoint::Checkpoints;
+use super::config::Durability;
 use super::failure::is_transient;
 use super::fair_lock::FairLock;
+use super::instance_lock;
 use super::open::OpenedFile;
 use super::routes::RouteCache;
+use super::shared::Shared;
+use super::subscriptions::Subscriptions;
 use super::tx::{Effects, Tx};
-use super::webhooks::Subscriptions;
 use super::write_operation::{WriteOperation, WriteOptions};
-use super::{Durability, Shared, instance_lock};
 use crate::error::{Error, Result};
 use crate::store::Token;
 use rusqlite::Connection;

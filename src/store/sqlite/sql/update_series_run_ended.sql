@@ -1,7 +1,9 @@
 UPDATE series
-SET ended = ended + 1,
-    succeeded = succeeded + ?2,
-    failed = failed + ?3,
-    failed_at = CASE WHEN ?3 > 0 THEN ?4 ELSE failed_at END
+SET ended = ?2,
+    succeeded = ?3,
+    failed = ?4,
+    live_queued = ?5,
+    live_running = ?6,
+    live_waiting = ?7,
+    failed_at = ?8
 WHERE job = ?1
-RETURNING next_at, held

@@ -1,6 +1,4 @@
-//! How the state of a job follows from where its runs are: rules that all stores share.
-//!
-//! Plain data; knows no table.
+//! How the state of a job follows from where its runs are.
 
 use crate::clock::Millis;
 use crate::model::{RunStatus, Status};
@@ -36,30 +34,34 @@ impl Phase {
 }
 
 impl LiveRuns {
-    /// All of them.
+    /// Live runs in any phase.
     pub(in crate::store) fn total(self) -> i64 {
         self.queued + self.running + self.waiting
     }
 
+    #[cfg(test)]
     pub(in crate::store) fn one(phase: Phase) -> Self {
         let mut one = Self::default();
         *one.at(phase) = 1;
         one
     }
 
-    pub(in crate::store) fn at(&mut self, phase: Phase) -> &mut i64 {
+    /// After a run has moved; `None`: it is new, or over.
+    pub(in crate::store) fn moved(mut self, from: Option<Phase>, to: Option<Phase>) -> Self {
+        if let Some(from) = from {
+            *self.at(from) -= 1;
+        }
+        if let Some(to) = to {
+            *self.at(to) += 1;
+        }
+        self
+    }
+
+    fn at(&mut self, phase: Phase) -> &mut i64 {
         match phase {
             Phase::Waiting => &mut self.waiting,
             Phase::Queued => &mut self.queued,
             Phase::Running => &mut self.running,
-        }
-    }
-
-    pub(in crate::store) fn minus(self, other: Self) -> Self {
-        Self {
-            queued: self.queued - other.queued,
-            running: self.running - other.running,
-            waiting: self.waiting - other.waiting,
         }
     }
 

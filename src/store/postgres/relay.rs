@@ -1,0 +1,54 @@
+//! Takes events out of the outbox when their deliveries are made.
+//!
+//! Invariant: a row is taken out in the transaction that inserts its deliveries.
+
+use super::failure::DbResult;
+use super::insert;
+use super::routed_job::RoutedJob;
+use super::routes::RouteCache;
+use super::session::Session;
+use super::tx::{Effects, Tx};
+use crate::clock::Millis;
+use crate::model::NewJob;
+use crate::store::RelayedEvent;
+
+const DELETE_EVENT: &str = include_str!("sql/delete_event.sql");
+
+/// Takes events out and inserts their deliveries; returns how many events were still there.
+pub(super) async fn apply(
+    session: &Session,
+    routes: &RouteCache,
+    relayed: &[RelayedEvent],
+    now: Millis,
+) -> DbResult<(usize, Effects)> {
+    // Numbers of routes are given in transactions of their own, before this one.
+    let all: Vec<_> = relayed
+        .iter()
+        .flat_map(|event| &event.deliveries)
+        .map(|job| &*job.route)
+        .collect();
+    let numbers = routes.intern(session, &all).await?;
+    let mut tx = Tx::begin(session).await?;
+    let events: Vec<i64> = relayed.iter().map(|event| event.event).collect();
+    let taken: Vec<i64> = session
+        .query(DELETE_EVENT, &[&events])
+        .await?
+        .iter()
+        .map(|row| Ok(row.try_get(0)?))
+        .collect::<DbResult<_>>()?;
+    let deliveries = relayed
+        .iter()
+        .flat_map(|event| event.deliveries.iter().map(move |job| (event.event, job)))
+        .zip(numbers);
+    let jobs: Vec<(&NewJob, i64)> = deliveries
+        .filter(|((event, _), _)| taken.contains(event))
+        .map(|((_, job), route)| (job, route))
+        .collect();
+    let routed: Vec<RoutedJob<'_>> = jobs
+        .iter()
+        .map(|(job, route)| RoutedJob { job, route: *route })
+        .collect();
+    insert::insert_in(&mut tx, &routed, now).await?;
+    let after = tx.commit().await?;
+    Ok((taken.len(), after))
+}

@@ -1,0 +1,23 @@
+//! A job that is dispatched, with the number of its route.
+
+use crate::clock::Millis;
+use crate::model::{JobId, NewJob};
+use crate::store::RouteId;
+
+/// A job with the number of its route.
+#[derive(Clone, Copy)]
+pub(super) struct RoutedJob<'a> {
+    pub(super) job: &'a NewJob,
+    pub(super) route: RouteId,
+}
+
+/// When its first run is due.
+pub(super) fn first_due(job: &NewJob) -> Option<Millis> {
+    job.due.or_else(|| job.recurrence.is_none().then_some(job.created))
+}
+
+/// What is the same for two dispatches of one schedule and input without chosen ids.
+pub(super) fn fingerprint(job: &NewJob) -> Option<i64> {
+    let recurrence = job.recurrence.as_ref()?;
+    matches!(job.id, JobId::Generated(_)).then(|| recurrence.fingerprint(&job.input))
+}

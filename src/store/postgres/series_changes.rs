@@ -1,0 +1,82 @@
+//! Changes of series: read under their lock, changed in memory as the rules say, and written once.
+//!
+//! Invariants: `ended` has a row for a series that has ended, and the job counters follow every change of its state.
+
+use super::param::params;
+use super::queue;
+use super::series::Series;
+use super::tx::Tx;
+use crate::clock::Millis;
+use crate::model::{RunStatus, Status};
+use crate::store::rules::phase::Phase;
+use crate::store::rules::series::SeriesState;
+use crate::store::{JobSeq, RouteId};
+
+const UPDATE_SERIES: &str = include_str!("sql/update_series.sql");
+const DELETE_OCCURRENCE: &str = include_str!("sql/delete_occurrence.sql");
+
+impl Series {
+    /// Writes it at the end of the transaction; counts nothing.
+    pub(super) fn save(self, tx: &mut Tx<'_>, job: JobSeq) {
+        let ended = |series: &SeriesState| series.ended_as.zip(series.ended_at);
+        if ended(&self.stored) != ended(&self.state) {
+            if let Some((status, at)) = ended(&self.stored) {
+                queue::delete_ended(tx, status, at, job);
+            }
+            if let Some((status, at)) = ended(&self.state) {
+                tx.inserts.ended.push((status, at, job));
+            }
+        }
+        let (state, live) = (self.state, self.state.live);
+        let reason = self.reason.filter(|_| state.ended_as.is_some());
+        tx.write_later(
+            UPDATE_SERIES,
+            params![
+                job,
+                self.spec,
+                state.version,
+                state.end_code(),
+                state.ended_at,
+                reason,
+                state.next_at,
+                state.after_live_runs,
+                self.last_at,
+                state.runs,
+                state.ended,
+                state.succeeded,
+                state.failed,
+                live.queued,
+                live.running,
+                live.waiting,
+                state.paused,
+                state.failed_at,
+                state.reruns,
+            ],
+        );
+    }
+
+    /// A run is over, and the series after its last one.
+    pub(super) fn run_ended(&mut self, tx: &mut Tx<'_>, run: EndedRun, from: Phase, status: RunStatus, now: Millis) {
+        tx.write_later(DELETE_OCCURRENCE, params![run.job, run.run]);
+        let after = self.state.run_ended(from, status, Some(run.scheduled_at), now);
+        if after.wakes_claimer {
+            tx.wake();
+        }
+    }
+}
+
+/// A run of a series that is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndedRun {
+    pub(super) job: JobSeq,
+    pub(super) run: i64,
+    pub(super) scheduled_at: Millis,
+}
+
+/// Counts what changed between two states of a series.
+pub(super) fn count(tx: &mut Tx<'_>, before: (RouteId, Status), after: (RouteId, Status)) {
+    if before != after {
+        tx.count_transition(before.0, Some(before.1), None);
+        tx.count_transition(after.0, None, Some(after.1));
+    }
+}

@@ -1,0 +1,242 @@
+//! The state of a series, and how it moves: with its runs, its occurrences, and what users do to it.
+//!
+//! Invariant: the state of a series is what its numbers say (ended, else paused, running, queued or at rest by its live
+//! runs), and a series with nothing to come and nothing that goes on has ended.
+
+use super::phase::{LiveRuns, Phase};
+use crate::clock::Millis;
+use crate::model::{RunStatus, Status};
+
+/// What the rules need to know of a series, and what they change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::store) struct SeriesState {
+    /// Rises with every change that makes an advance computed before it void.
+    pub(in crate::store) version: i64,
+    /// As what it has ended, with [`Self::ended_at`].
+    pub(in crate::store) ended_as: Option<Status>,
+    pub(in crate::store) ended_at: Option<Millis>,
+    /// The next occurrence.
+    pub(in crate::store) next_at: Option<Millis>,
+    /// `next_at` is not due before the live runs have ended.
+    pub(in crate::store) after_live_runs: bool,
+    /// Runs that were made of occurrences or on request.
+    pub(in crate::store) runs: i64,
+    /// Runs on request, among `runs`.
+    pub(in crate::store) reruns: i64,
+    pub(in crate::store) ended: i64,
+    pub(in crate::store) succeeded: i64,
+    pub(in crate::store) failed: i64,
+    pub(in crate::store) live: LiveRuns,
+    pub(in crate::store) paused: bool,
+    /// The occurrence of the last run that failed and was not run again.
+    pub(in crate::store) failed_at: Option<Millis>,
+}
+
+/// What the end of a run means for its series, besides the series' numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) struct AfterRun {
+    /// It was the last one: the series has ended with it.
+    pub(in crate::store) ended: bool,
+    /// The occurrence that waited for this run can be made now.
+    pub(in crate::store) wakes_claimer: bool,
+}
+
+impl SeriesState {
+    /// The state of its job.
+    pub(in crate::store) fn status(&self) -> Status {
+        self.ended_as.unwrap_or_else(|| self.live.status(self.paused))
+    }
+
+    /// The number that stores write for how it ended; 0: it goes on.
+    pub(in crate::store) fn end_code(&self) -> i32 {
+        self.ended_as.map_or(0, |status| status as i32)
+    }
+
+    /// How it ended by that number.
+    pub(in crate::store) fn ended_as(code: i64) -> Option<Status> {
+        Status::from_code(code).filter(|status| status.is_ended())
+    }
+
+    /// Whether a limit on its runs leaves room for another one. Runs on request do not count.
+    pub(in crate::store) fn has_runs_left(&self, limit: Option<i64>) -> bool {
+        limit.is_none_or(|limit| self.counted_runs() < limit)
+    }
+
+    /// Runs that count towards the limit.
+    pub(in crate::store) fn counted_runs(&self) -> i64 {
+        self.runs - self.reruns
+    }
+
+    /// A run moved from one phase to another; `from` is `None` for a new run.
+    pub(in crate::store) fn run_changed_phase(&mut self, from: Option<Phase>, to: Phase) {
+        self.live = self.live.moved(from, Some(to));
+    }
+
+    /// A run is over that was made of the occurrence `scheduled_at`.
+    pub(in crate::store) fn run_ended(
+        &mut self,
+        from: Phase,
+        status: RunStatus,
+        scheduled_at: Option<Millis>,
+        now: Millis,
+    ) -> AfterRun {
+        self.live = self.live.moved(Some(from), None);
+        self.ended += 1;
+        self.succeeded += i64::from(status == RunStatus::Completed);
+        if status == RunStatus::Failed {
+            self.failed += 1;
+            self.failed_at = scheduled_at;
+        }
+        let wakes_claimer = self.after_live_runs && self.live.total() == 0;
+        AfterRun {
+            ended: self.end_if_over(now),
+            wakes_claimer,
+        }
+    }
+
+    /// Whether an advance counts that was computed from this version.
+    pub(in crate::store) fn is_at(&self, version: i64) -> bool {
+        self.version == version && self.ended_as.is_none()
+    }
+
+    /// Runs were made of its due occurrences, `count` of them, or occurrences were passed over.
+    pub(in crate::store) fn advanced(
+        &mut self,
+        count: i64,
+        next_at: Option<Millis>,
+        after_live_runs: bool,
+        now: Millis,
+    ) -> bool {
+        self.runs += count;
+        self.live.queued += count;
+        self.next_at = next_at;
+        self.after_live_runs = after_live_runs;
+        self.version += 1;
+        self.end_if_over(now)
+    }
+
+    /// Makes no more runs until it is resumed.
+    pub(in crate::store) fn pause(&mut self) {
+        self.paused = true;
+        self.version += 1;
+    }
+
+    /// Goes on at `next_at`. `true`: it has ended, with nothing to come and nothing that goes on.
+    pub(in crate::store) fn resume(&mut self, next_at: Option<Millis>, now: Millis) -> bool {
+        self.next_at = next_at;
+        self.paused = false;
+        self.after_live_runs = false;
+        self.version += 1;
+        self.end_if_over(now)
+    }
+
+    /// Gets another schedule, whose first occurrence is `due`; one that has ended begins anew. A paused series stays
+    /// paused: what is dispatched at every start must not undo that. `true`: it has ended.
+    pub(in crate::store) fn reschedule(&mut self, due: Option<Millis>, limit: Option<i64>, now: Millis) -> bool {
+        self.next_at = due.filter(|_| self.has_runs_left(limit));
+        self.after_live_runs = false;
+        self.reopen();
+        self.end_if_over(now)
+    }
+
+    /// No occurrence comes any more.
+    pub(in crate::store) fn end(&mut self, to: Status, now: Millis) {
+        self.ended_as = Some(to);
+        self.ended_at = Some(now);
+        self.next_at = None;
+        self.paused = false;
+        self.version += 1;
+    }
+
+    /// Opens one that has ended.
+    pub(super) fn reopen(&mut self) {
+        self.ended_as = None;
+        self.ended_at = None;
+        self.version += 1;
+    }
+
+    /// Completes it when nothing is to come and nothing goes on.
+    pub(in crate::store) fn end_if_over(&mut self, now: Millis) -> bool {
+        let over = self.next_at.is_none() && self.live.total() == 0 && self.ended_as.is_none();
+        if over {
+            self.end(Status::Completed, now);
+        }
+        over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running(next_at: Option<Millis>) -> SeriesState {
+        SeriesState {
+            runs: 1,
+            next_at,
+            live: LiveRuns::one(Phase::Running),
+            ..SeriesState::default()
+        }
+    }
+
+    #[test]
+    fn a_series_ends_with_its_last_run() {
+        for (next_at, ended) in [(Some(9), false), (None, true)] {
+            let mut series = running(next_at);
+            let after = series.run_ended(Phase::Running, RunStatus::Completed, Some(5), 7);
+            assert_eq!(after.ended, ended);
+            assert_eq!((series.ended, series.succeeded, series.failed), (1, 1, 0));
+            assert_eq!(series.ended_at, ended.then_some(7));
+            let status = if ended { Status::Completed } else { Status::Scheduled };
+            assert_eq!(series.status(), status);
+        }
+    }
+
+    #[test]
+    fn a_failed_run_is_remembered_by_its_occurrence_and_a_cancelled_one_is_not() {
+        let mut series = running(Some(9));
+        series.run_ended(Phase::Running, RunStatus::Failed, Some(5), 7);
+        assert_eq!((series.failed, series.failed_at), (1, Some(5)));
+        let mut series = running(Some(9));
+        series.run_ended(Phase::Running, RunStatus::Cancelled, Some(5), 7);
+        assert_eq!((series.ended, series.failed, series.failed_at), (1, 0, None));
+    }
+
+    #[test]
+    fn the_last_live_run_wakes_an_occurrence_that_waited_for_it() {
+        let mut series = running(Some(9));
+        series.after_live_runs = true;
+        series.live.queued = 1;
+        let after = series.run_ended(Phase::Running, RunStatus::Completed, Some(5), 7);
+        assert!(!after.wakes_claimer);
+        assert!(
+            series
+                .run_ended(Phase::Queued, RunStatus::Cancelled, Some(6), 7)
+                .wakes_claimer
+        );
+    }
+
+    #[test]
+    fn a_schedule_whose_limit_is_reached_has_nothing_to_come() {
+        let mut series = SeriesState {
+            runs: 3,
+            reruns: 1,
+            ..SeriesState::default()
+        };
+        assert!(!series.reschedule(Some(9), Some(3), 7));
+        assert_eq!(series.next_at, Some(9));
+        assert!(series.reschedule(Some(9), Some(2), 7));
+        assert_eq!((series.status(), series.next_at), (Status::Completed, None));
+        assert!(!series.reschedule(Some(9), None, 8));
+        assert_eq!((series.status(), series.ended_at), (Status::Scheduled, None));
+    }
+
+    #[test]
+    fn a_paused_series_stays_paused_when_it_is_rescheduled() {
+        let mut series = running(Some(9));
+        series.pause();
+        assert!(!series.reschedule(Some(11), None, 7));
+        assert_eq!(series.status(), Status::Paused);
+        assert!(!series.resume(None, 8));
+        assert_eq!(series.status(), Status::Running);
+    }
+}

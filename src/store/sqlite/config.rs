@@ -1,0 +1,58 @@
+//! What opening a store needs to know.
+
+use crate::clock::BootTime;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where a store is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// In this file; its folder is created when it is missing.
+    File(PathBuf),
+    /// Nowhere: it ends with the process.
+    Memory,
+}
+
+/// What an acknowledged dispatch survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut.
+    Full,
+    /// The death of the process, but not always a power cut.
+    Relaxed,
+}
+
+/// A source of the time in which leases are counted.
+pub type LeaseClock = Arc<dyn Fn() -> BootTime + Send + Sync>;
+
+/// What [`SqliteStore::open`] needs to know.
+#[derive(Clone)]
+pub struct SqliteConfig {
+    /// Where the store is kept.
+    pub location: Location,
+    /// What an acknowledged dispatch survives.
+    pub durability: Durability,
+    /// Clock of the leases; tests put in one of their own.
+    pub lease_clock: LeaseClock,
+}
+
+impl SqliteConfig {
+    /// Full durability and the system's clock.
+    #[must_use]
+    pub fn new(location: Location) -> Self {
+        Self {
+            location,
+            durability: Durability::Full,
+            lease_clock: Arc::new(BootTime::now),
+        }
+    }
+}
+
+impl std::fmt::Debug for SqliteConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteConfig")
+            .field("location", &self.location)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,29 @@
+//! Takes events out of the outbox when their deliveries are made.
+//!
+//! Invariant: a row is taken out in the transaction that inserts its deliveries.
+
+use super::insert;
+use super::tx::Tx;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::store::{InsertParams, RelayedEvent};
+
+const DELETE_EVENT: &str = include_str!("sql/delete_event.sql");
+
+/// Takes events out and inserts their deliveries; returns how many events were still there.
+pub(super) fn apply(tx: &mut Tx<'_>, relayed: &[RelayedEvent], now: Millis) -> Result<usize> {
+    let mut counted = 0;
+    for RelayedEvent { event, deliveries } in relayed {
+        if tx.connection.prepare_cached(DELETE_EVENT)?.execute([event])? == 0 {
+            continue;
+        }
+        counted += 1;
+        let params = InsertParams {
+            jobs: deliveries.clone(),
+            all_or_nothing: false,
+            now,
+        };
+        insert::apply(tx, &params)?;
+    }
+    Ok(counted)
+}

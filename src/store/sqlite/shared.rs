@@ -1,0 +1,54 @@
+//! What the writer's thread and the store's callers share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{Semaphore, watch};
+
+/// Verbs that may wait for the writer; a caller beyond them waits before it sends.
+const MAX_QUEUED_WRITES: usize = 16_384;
+
+/// What the writer's thread and the store's callers share.
+pub(super) struct Shared {
+    pub(super) changes: watch::Sender<u64>,
+    pub(super) watch_other_processes: AtomicBool,
+    pub(super) closed: AtomicBool,
+    pub(super) ended: watch::Sender<bool>,
+    pub(super) write_permits: Semaphore,
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self {
+            changes: watch::Sender::new(0),
+            watch_other_processes: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            ended: watch::Sender::new(false),
+            write_permits: Semaphore::new(MAX_QUEUED_WRITES),
+        }
+    }
+
+    pub(super) fn notify_changes(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(super) fn watches_others(&self) -> bool {
+        self.watch_other_processes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn release_write_permits(&self, count: usize) {
+        self.write_permits.add_permits(count);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn mark_closed(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn mark_ended(&self) {
+        // Whoever still waits for room must not wait for ever.
+        self.write_permits.close();
+        self.ended.send_replace(true);
+    }
+}

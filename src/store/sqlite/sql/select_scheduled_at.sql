@@ -1,1 +1,0 @@
-SELECT scheduled_at FROM occurrences WHERE job = ?1 AND run = ?2

@@ -1,0 +1,4 @@
+SELECT version, state, ended_at, next_at, held, runs, reruns, ended, succeeded, failed,
+       live_queued, live_running, live_waiting, paused, failed_at
+FROM series
+WHERE job = ?1

@@ -1,0 +1,20 @@
+UPDATE series
+SET version = ?2,
+    state = ?3,
+    ended_at = ?4,
+    next_at = ?5,
+    held = ?6,
+    runs = ?7,
+    reruns = ?8,
+    ended = ?9,
+    succeeded = ?10,
+    failed = ?11,
+    live_queued = ?12,
+    live_running = ?13,
+    live_waiting = ?14,
+    paused = ?15,
+    failed_at = ?16,
+    spec = coalesce(?17, spec),
+    reason = CASE WHEN ?3 <> 0 THEN coalesce(?18, reason) END,
+    last_at = coalesce(?19, last_at)
+WHERE job = ?1

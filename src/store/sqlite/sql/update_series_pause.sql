@@ -1,1 +1,0 @@
-UPDATE series SET paused = 1, version = version + 1 WHERE job = ?1
