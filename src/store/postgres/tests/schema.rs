@@ -185,7 +185,8 @@ async fn connection_errors_name_the_cause_without_the_password() {
         error.message.contains("no_such_database") && error.message.contains("create"),
         "{error}"
     );
-    let error = refusal("postgres://me:s3cret@127.0.0.1:5432/test").await;
+    let address = server.schema().server();
+    let error = refusal(&format!("postgres://me:s3cret@{address}/test")).await;
     assert_eq!(error.code, ErrorCode::Unauthorized, "{error}");
     assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
 }
