@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use ductape::api::instance::{Instance, StoreOpener};
 use ductape::api::options::read_options;
 use ductape::clock::{Clock, ManualClock, Millis};
-use ductape::engine::claimer;
+use ductape::engine::claim::claimer::NextClaim;
 use ductape::engine::routing::{Pattern, Routing, WorkerFilter};
 use ductape::engine::{
     AbortReason, Announcer, Engine, EngineConfig, Handler, HandlerFailure, Invocation, Level, Logger, Reply,
@@ -205,9 +205,9 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 /// Claims as the engine does when its timer ends, for as long as there is something to do: no run is started.
 async fn nothing_is_due(engine: &Arc<Engine>) {
     for _ in 0..10 {
-        let round = claimer::round(engine).await.unwrap();
+        let round = engine.claim_round().await.unwrap();
         assert_eq!(round.started, 0);
-        if !round.again {
+        if round.next != NextClaim::Now {
             return;
         }
     }

@@ -3,7 +3,7 @@
 //! Invariant: background work runs in services that one supervisor owns ([`service`](super::service)); when one of them
 //! dies, this process gives up its registration before anything else.
 
-use super::claim::claimer::{Claimer, ClaimerService};
+use super::claim::claimer::{Claimer, ClaimerService, Round};
 use super::claim::gate::ClaimGate;
 use super::claim::routes::Routes;
 use super::claim::routing::Routing;
@@ -61,7 +61,7 @@ pub struct Engine {
     /// The numbers.
     pub config: EngineConfig,
     pub(super) gate: Arc<ClaimGate>,
-    pub(super) claimer: Arc<Claimer>,
+    claimer: Arc<Claimer>,
     pub(super) outbox_relay: Arc<OutboxRelay>,
     pub(super) completions: Arc<Completions>,
     context: Context,
@@ -209,6 +209,14 @@ impl Engine {
     /// What the store says.
     pub async fn load_routes(&self) -> Result<()> {
         self.routes.load().await
+    }
+
+    /// One round of claiming, as the claimer makes when its timer ends. What it brings is started.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn claim_round(&self) -> Result<Round> {
+        self.claimer.round().await
     }
 
     /// Names, once each, the routes that have jobs waiting and nobody here to run them.

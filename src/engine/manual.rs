@@ -41,7 +41,7 @@ async fn run_due(engine: &Arc<Engine>, timeout: Duration) -> Result<Option<Milli
     loop {
         // What the runs have said to webhooks is delivered at the same instant.
         let relayed = engine.outbox_relay.relay_pending().await?;
-        let round = engine.claimer.round().await?;
+        let round = engine.claim_round().await?;
         if round.next == NextClaim::Now || round.started > 0 || engine.in_flight.unfinished() > 0 {
             wait_until_finished(engine, deadline).await?;
             continue;

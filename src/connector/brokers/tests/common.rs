@@ -27,7 +27,7 @@ async fn test_broker(mode: &dyn PublishMode, test: &str) -> Option<TestBroker> {
 }
 
 pub(super) async fn message_arrives_unchanged(mode: &dyn PublishMode) {
-    let Some(mut test_broker) = test_broker(mode, "a_message_arrives_as_it_is").await else {
+    let Some(mut test_broker) = test_broker(mode, "message_arrives_unchanged").await else {
         return;
     };
     let mut orders = topic("orders", mode.options());
@@ -66,7 +66,7 @@ pub(super) async fn message_arrives_unchanged(mode: &dyn PublishMode) {
 }
 
 pub(super) async fn thousand_concurrent_messages_arrive_exactly_once(mode: &dyn PublishMode) {
-    let Some(mut test_broker) = test_broker(mode, "a_thousand_at_once_arrive_once_each").await else {
+    let Some(mut test_broker) = test_broker(mode, "thousand_concurrent_messages_arrive_exactly_once").await else {
         return;
     };
     let proxy = Proxy::to(&host_and_port(&test_broker.url)).await;
@@ -103,7 +103,7 @@ pub(super) async fn thousand_concurrent_messages_arrive_exactly_once(mode: &dyn 
 }
 
 pub(super) async fn cut_connection_is_replaced(mode: &dyn PublishMode) {
-    let Some(mut test_broker) = test_broker(mode, "a_connection_that_was_cut_is_mended").await else {
+    let Some(mut test_broker) = test_broker(mode, "cut_connection_is_replaced").await else {
         return;
     };
     let proxy = Proxy::to(&host_and_port(&test_broker.url)).await;
@@ -129,8 +129,7 @@ pub(super) async fn cut_connection_is_replaced(mode: &dyn PublishMode) {
 }
 
 pub(super) async fn message_failed_during_an_outage_is_not_sent_later(mode: &dyn PublishMode) {
-    let Some(mut test_broker) = test_broker(mode, "what_failed_while_the_server_was_away_is_not_sent_later").await
-    else {
+    let Some(mut test_broker) = test_broker(mode, "message_failed_during_an_outage_is_not_sent_later").await else {
         return;
     };
     let proxy = Proxy::to(&host_and_port(&test_broker.url)).await;
@@ -158,7 +157,7 @@ pub(super) async fn message_failed_during_an_outage_is_not_sent_later(mode: &dyn
 }
 
 pub(super) async fn every_message_arrives_despite_broken_connections(mode: &dyn PublishMode) {
-    let Some(mut test_broker) = test_broker(mode, "every_message_arrives_although_connections_break").await else {
+    let Some(mut test_broker) = test_broker(mode, "every_message_arrives_despite_broken_connections").await else {
         return;
     };
     let proxy = Arc::new(Proxy::to(&host_and_port(&test_broker.url)).await);
@@ -214,7 +213,7 @@ async fn publish_until_success(connector: &Arc<dyn Connector>, name: &str, messa
 }
 
 pub(super) async fn stalled_server_connection_is_replaced(mode: &dyn PublishMode) {
-    let Some(mut test_broker) = test_broker(mode, "a_server_that_falls_silent_is_given_up").await else {
+    let Some(mut test_broker) = test_broker(mode, "stalled_server_connection_is_replaced").await else {
         return;
     };
     let proxy = Proxy::to(&host_and_port(&test_broker.url)).await;
@@ -243,7 +242,7 @@ pub(super) async fn stalled_server_connection_is_replaced(mode: &dyn PublishMode
 }
 
 pub(super) async fn dropped_attempt_does_not_affect_others(mode: &dyn PublishMode) {
-    let Some(mut test_broker) = test_broker(mode, "an_attempt_that_is_dropped_disturbs_no_other").await else {
+    let Some(mut test_broker) = test_broker(mode, "dropped_attempt_does_not_affect_others").await else {
         return;
     };
     let proxy = Proxy::to(&host_and_port(&test_broker.url)).await;

@@ -118,7 +118,7 @@ mod qos_0 {
 
 #[tokio::test]
 async fn mqtt_qos_and_retain_come_from_the_topic() {
-    let Some(url) = address(KIND, "quality_of_service_and_retention_are_the_topics") else {
+    let Some(url) = address(KIND, "mqtt_qos_and_retain_come_from_the_topic") else {
         return;
     };
     let name = unique();
@@ -148,7 +148,7 @@ async fn mqtt_qos_and_retain_come_from_the_topic() {
 
 #[tokio::test]
 async fn invalid_mqtt_topic_is_refused_before_sending() {
-    let Some(url) = address(KIND, "what_is_no_topic_is_refused_before_it_is_sent") else {
+    let Some(url) = address(KIND, "invalid_mqtt_topic_is_refused_before_sending") else {
         return;
     };
     let connector = plain(KIND, &url, options(1)).await;

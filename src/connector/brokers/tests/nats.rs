@@ -126,7 +126,7 @@ mod jet_stream {
 
 #[tokio::test]
 async fn nats_stream_deduplicates_a_repeated_message() {
-    let Some(url) = address(KIND, "a_stream_knows_the_repetition_of_a_message") else {
+    let Some(url) = address(KIND, "nats_stream_deduplicates_a_repeated_message") else {
         return;
     };
     let (connector, name) = (plain(KIND, &url, stored()).await, unique());
@@ -146,7 +146,7 @@ async fn nats_stream_deduplicates_a_repeated_message() {
 
 #[tokio::test]
 async fn nats_subject_without_a_stream_is_not_found() {
-    let Some(url) = address(KIND, "a_subject_that_no_stream_stores_is_not_found") else {
+    let Some(url) = address(KIND, "nats_subject_without_a_stream_is_not_found") else {
         return;
     };
     let connector = plain(KIND, &url, stored()).await;
@@ -157,7 +157,10 @@ async fn nats_subject_without_a_stream_is_not_found() {
 
 #[tokio::test]
 async fn invalid_nats_subject_or_oversized_message_is_refused_before_sending() {
-    let Some(url) = address(KIND, "what_is_no_subject_or_too_large_is_refused_before_it_is_sent") else {
+    let Some(url) = address(
+        KIND,
+        "invalid_nats_subject_or_oversized_message_is_refused_before_sending",
+    ) else {
         return;
     };
     for options in [TopicOptions::default(), stored()] {

@@ -142,7 +142,7 @@ mod channels {
 
 #[tokio::test]
 async fn redis_result_reports_the_entry_id_or_receivers() {
-    let Some(url) = address(KIND, "the_result_says_what_redis_said") else {
+    let Some(url) = address(KIND, "redis_result_reports_the_entry_id_or_receivers") else {
         return;
     };
     let (stream, channel) = (unique(), unique());
@@ -173,7 +173,7 @@ async fn redis_result_reports_the_entry_id_or_receivers() {
 
 #[tokio::test]
 async fn redis_stream_is_trimmed_to_about_maxlen() {
-    let Some(url) = address(KIND, "a_stream_keeps_about_as_many_entries_as_it_is_told") else {
+    let Some(url) = address(KIND, "redis_stream_is_trimmed_to_about_maxlen") else {
         return;
     };
     let defaults = TopicOptions {
@@ -190,7 +190,7 @@ async fn redis_stream_is_trimmed_to_about_maxlen() {
 
 #[tokio::test]
 async fn redis_key_of_wrong_type_is_not_retried_and_keeps_the_connection() {
-    let Some(url) = address(KIND, "a_key_that_holds_something_else_is_not_retried_and_harms_nobody") else {
+    let Some(url) = address(KIND, "redis_key_of_wrong_type_is_not_retried_and_keeps_the_connection") else {
         return;
     };
     let (connector, name) = (plain(KIND, &url, TopicOptions::default()).await, unique());

@@ -185,8 +185,8 @@ async fn connection_errors_name_the_cause_without_the_password() {
         error.message.contains("no_such_database") && error.message.contains("create"),
         "{error}"
     );
-    let stranger = format!("postgres://me:s3cret@{}/test", server.schema().server());
-    let error = refusal(&stranger).await;
+    let address = server.schema().server();
+    let error = refusal(&format!("postgres://me:s3cret@{address}/test")).await;
     assert_eq!(error.code, ErrorCode::Unauthorized, "{error}");
     assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
 }
