@@ -195,13 +195,7 @@ impl PendingInserts {
         });
         let occurrences = &self.occurrences;
         add(occurrences.len(), INSERT_OCCURRENCES, &|| {
-            vec![
-                column(occurrences, |row| row.job),
-                column(occurrences, |row| row.run),
-                column(occurrences, |row| row.scheduled_at),
-                column(occurrences, |row| row.due),
-                column(occurrences, |row| row.missed),
-            ]
+            occurrence_columns(occurrences)
         });
         add(self.attempts.len(), INSERT_ATTEMPTS, &|| {
             attempt_columns(&self.attempts)
@@ -217,6 +211,16 @@ fn waiting_columns(rows: &[(Millis, Waiting)]) -> Vec<Box<dyn Param>> {
         column(rows, |(_, run)| run.run),
         column(rows, |(_, run)| int4(run.attempt)),
         column(rows, |(_, run)| int4(run.crashes)),
+    ]
+}
+
+fn occurrence_columns(rows: &[NewOccurrence]) -> Vec<Box<dyn Param>> {
+    vec![
+        column(rows, |row| row.job),
+        column(rows, |row| row.run),
+        column(rows, |row| row.scheduled_at),
+        column(rows, |row| row.due),
+        column(rows, |row| row.missed),
     ]
 }
 

@@ -206,26 +206,7 @@ impl CompletionCase {
         }
         let state = match run {
             RunFate::Over(over) => self.add_end(over, ended, &mut add),
-            RunFate::GoesOn(next) => {
-                let place = next.place(self.job == JobCase::PausedSeries, COMPLETED);
-                let table = match place {
-                    Place::Ready => "ready",
-                    Place::Scheduled => "scheduled",
-                    Place::Paused => "paused",
-                    Place::ScheduledByDay(_) => "far",
-                };
-                add(format!("{table} {} {} {}", next.due, next.attempt, next.crashes));
-                add("step 1".to_owned());
-                let mut series = self.series();
-                series.run_changed_phase(Some(Phase::Running), place.phase());
-                if self.recurring() {
-                    add("step 0".to_owned());
-                    add(series_line(&series));
-                    Some(series.status())
-                } else {
-                    Some(place.status())
-                }
-            }
+            RunFate::GoesOn(next) => Some(self.add_requeued(next, &mut add)),
             RunFate::Deleted => None,
         };
         if let Some(state) = state {
@@ -236,6 +217,26 @@ impl CompletionCase {
         }
         lines.sort();
         (lines, state.unwrap_or(Status::Completed))
+    }
+
+    fn add_requeued(&self, next: completion::NextAttempt, add: &mut impl FnMut(String)) -> Status {
+        let place = next.place(self.job == JobCase::PausedSeries, COMPLETED);
+        let table = match place {
+            Place::Ready => "ready",
+            Place::Scheduled => "scheduled",
+            Place::Paused => "paused",
+            Place::ScheduledByDay(_) => "far",
+        };
+        add(format!("{table} {} {} {}", next.due, next.attempt, next.crashes));
+        add("step 1".to_owned());
+        if !self.recurring() {
+            return place.status();
+        }
+        let mut series = self.series();
+        series.run_changed_phase(Some(Phase::Running), place.phase());
+        add("step 0".to_owned());
+        add(series_line(&series));
+        series.status()
     }
 
     fn add_end(&self, over: completion::EndedRun, ended: Millis, add: &mut impl FnMut(String)) -> Option<Status> {
