@@ -99,28 +99,7 @@ impl Engine {
         let completions = Arc::new(Completions::default());
         let gate = Arc::new(ClaimGate::default());
         let registration = Arc::new(InstanceRegistration::new(Arc::clone(&store), config.lease));
-        let concurrency = config.worker.as_ref().map_or(0, |worker| worker.concurrency);
-        let executor = Arc::new(Executor {
-            context: context.clone(),
-            routing: Arc::clone(&routing),
-            in_flight: Arc::clone(&in_flight),
-            completions: Arc::clone(&completions),
-            announcer: Arc::clone(&announcer),
-            preparer: Preparer {
-                store: Arc::clone(&store),
-                sessions: Arc::clone(&config.sessions),
-                expressions: Arc::clone(&config.expressions),
-                cache: ResultCache::new(
-                    Arc::clone(&store),
-                    Arc::clone(&clock),
-                    Arc::clone(&logger),
-                    Arc::clone(&config.resources),
-                ),
-            },
-            masker: Arc::clone(&config.secrets.masker),
-            concurrency,
-            tasks: AttemptTasks::default(),
-        });
+        let executor = new_executor(&context, &config, &routing, &in_flight, &completions, &announcer);
         let claimer = Arc::new(Claimer {
             context: context.clone(),
             gate: Arc::clone(&gate),
@@ -128,8 +107,8 @@ impl Engine {
             routing: Arc::clone(&routing),
             routes: routes.clone(),
             in_flight: Arc::clone(&in_flight),
+            concurrency: executor.concurrency,
             executor: Arc::clone(&executor),
-            concurrency,
             manual_clock: config.manual_clock,
         });
         let unserved = UnservedRoutes::new(context.clone(), routes.clone(), Arc::clone(&routing));
@@ -365,6 +344,37 @@ impl Engine {
             );
         }
     }
+}
+
+fn new_executor(
+    context: &Context,
+    config: &EngineConfig,
+    routing: &Arc<Routing>,
+    in_flight: &Arc<InFlightAttempts>,
+    completions: &Arc<Completions>,
+    announcer: &Arc<Announcer>,
+) -> Arc<Executor> {
+    Arc::new(Executor {
+        context: context.clone(),
+        routing: Arc::clone(routing),
+        in_flight: Arc::clone(in_flight),
+        completions: Arc::clone(completions),
+        announcer: Arc::clone(announcer),
+        preparer: Preparer {
+            store: Arc::clone(&context.store),
+            sessions: Arc::clone(&config.sessions),
+            expressions: Arc::clone(&config.expressions),
+            cache: ResultCache::new(
+                Arc::clone(&context.store),
+                Arc::clone(&context.clock),
+                Arc::clone(&context.logger),
+                Arc::clone(&config.resources),
+            ),
+        },
+        masker: Arc::clone(&config.secrets.masker),
+        concurrency: config.worker.as_ref().map_or(0, |worker| worker.concurrency),
+        tasks: AttemptTasks::default(),
+    })
 }
 
 /// What becomes of an engine when one of its services dies. Does not keep it alive.

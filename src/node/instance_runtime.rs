@@ -107,7 +107,7 @@ impl InstanceRuntime {
     pub fn call(&self, ticket: u64, method: String, arguments: String) {
         let method: Method = match method.parse() {
             Ok(method) => method,
-            Err(error) => return self.queue.answer(ticket, &Err(error)),
+            Err(error) => return self.queue.settle(ticket, &Err(error)),
         };
         if method != Method::Close {
             self.begin();

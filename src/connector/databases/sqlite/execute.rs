@@ -79,7 +79,7 @@ fn write_rows(
     kinds: &Kinds,
     rows: &mut RowWriter,
 ) -> Result<(), Failure> {
-    let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let kinds: Vec<Kind> = names.iter().map(|name| kinds.get(name).unwrap_or_default()).collect();
     let writes = !prepared.readonly();
     let mut answer = prepared
