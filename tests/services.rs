@@ -1,12 +1,9 @@
 //! What happens when a background task of the engine dies: nothing is lost, every run ends, and the log says so. On SQLite,
 //! and on the PostgreSQL that `DUCTAPE_TEST_POSTGRES` names.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    missing_docs
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "../src/testing/skipped.rs"]
+mod skipped;
 
 use ductape::clock::{Clock, SystemClock};
 use ductape::engine::routing::{Pattern, Routing, WorkerFilter};
@@ -205,11 +202,7 @@ async fn on_each_store<F: Future<Output = ()>>(test: impl Fn(Arc<dyn Store>) -> 
     let store = SqliteStore::open(SqliteConfig::new(file)).unwrap();
     test(store.clone()).await;
     store.close().await.unwrap();
-    let Some(url) = std::env::var("DUCTAPE_TEST_POSTGRES")
-        .ok()
-        .filter(|url| !url.is_empty())
-    else {
-        eprintln!("skipped on PostgreSQL: DUCTAPE_TEST_POSTGRES names no server");
+    let Some(url) = skipped::address("DUCTAPE_TEST_POSTGRES", "a test of services") else {
         return;
     };
     static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
