@@ -23,7 +23,7 @@ describe('a process that was stopped for longer than its lease', () => {
     // Not during a transaction: renewing the lease takes some microseconds every three seconds.
     worker.process.kill('SIGSTOP');
     const attempts: number[] = [];
-    other.features.define('obey', ({ attempt }) => {
+    other.features.define('wait-for-abort', ({ attempt }) => {
       attempts.push(attempt);
       return 'taken over';
     });

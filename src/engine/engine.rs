@@ -248,6 +248,9 @@ impl Engine {
                 .start(services, Arc::new(EngineRecovery(Arc::downgrade(self))));
             *started = true;
         }
+        if *self.stopping.borrow() {
+            return Err(Error::closed());
+        }
         self.gate.open();
         Ok(())
     }
@@ -317,6 +320,8 @@ impl Engine {
         // Waits for a start that is under way, so that it is stopped too.
         let started = *self.started.lock().await;
         self.stopping.send_replace(true);
+        // That start has opened the gate again: no attempt may begin after the last ones were aborted.
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.gate.close()).await;
         if !started {
             return;
         }
