@@ -7,7 +7,9 @@
 
 use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
-use ductape::store::{ClaimParams, ClaimedRun, CompleteParams, Completion, InsertParams, ServedRoute, Store};
+use ductape::store::{
+    ClaimParams, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, RouteId, ServedRoute, Store,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Mutex;
@@ -160,7 +162,7 @@ impl Cost {
 /// A store in memory with one target, and a registered instance.
 struct Bench {
     store: Arc<SqliteStore>,
-    instance: i64,
+    instance: InstanceId,
 }
 
 fn job(n: usize, due: i64) -> NewJob {
@@ -218,7 +220,10 @@ impl Bench {
         let params = ClaimParams {
             now: T0,
             instance: self.instance,
-            served: Arc::new([ServedRoute { route: 1, group: 0 }]),
+            served: Arc::new([ServedRoute {
+                route: RouteId::new(1),
+                group: 0,
+            }]),
             group_slots: vec![JOBS_PER_CALL],
             slots: JOBS_PER_CALL,
         };

@@ -16,7 +16,7 @@ use ductape::model::{
     IfRunning, JobId, JobOptions, Misfire, Namespace, NewJob, OnConflict, Recurrence, Route, Rule, Status,
 };
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
-use ductape::store::{InsertParams, Store};
+use ductape::store::{InsertParams, Store, Token};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl Handler for RecordingHandler {
         }
     }
 
-    fn abort(&self, _: i64, reason: &AbortReason) {
+    fn abort(&self, _: Token, reason: &AbortReason) {
         self.aborted.lock().unwrap().push(reason.clone());
     }
 }

@@ -14,7 +14,7 @@ use ductape::error::ErrorCode;
 use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, Status};
 use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
-use ductape::store::{InsertParams, NoteKind, Store};
+use ductape::store::{InsertParams, NoteKind, Store, Token};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl Handler for BusyHandler {
         });
     }
 
-    fn abort(&self, _: i64, _: &AbortReason) {}
+    fn abort(&self, _: Token, _: &AbortReason) {}
 }
 
 fn route() -> Route {

@@ -6,7 +6,7 @@
 
 use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route};
 use ductape::store::sqlite::{Durability, Location, SqliteConfig, SqliteStore};
-use ductape::store::{ClaimParams, InsertParams, ServedRoute, Store};
+use ductape::store::{ClaimParams, InsertParams, RouteId, ServedRoute, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -94,7 +94,10 @@ async fn syncs(durability: Durability) -> (usize, usize) {
         let before = SYNCS.load(Ordering::SeqCst);
         add(&store).await;
         let between = SYNCS.load(Ordering::SeqCst);
-        let served = Arc::new([ServedRoute { route: 1, group: 0 }]);
+        let served = Arc::new([ServedRoute {
+            route: RouteId::new(1),
+            group: 0,
+        }]);
         let params = ClaimParams {
             now: 0,
             instance,

@@ -5,7 +5,7 @@
 
 use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome};
 use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
-use ductape::store::{ClaimParams, CompleteParams, Completion, InsertParams, ServedRoute, Store};
+use ductape::store::{ClaimParams, CompleteParams, Completion, InsertParams, RouteId, ServedRoute, Store};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_postgres::{Client, NoTls};
@@ -144,7 +144,7 @@ impl Bench {
             rows as f64 / began.elapsed().as_secs_f64()
         );
         let instance = store.register(3_600_000).await.unwrap();
-        let routes = store.routes_after(0).await.unwrap();
+        let routes = store.routes_after(RouteId::new(0)).await.unwrap();
         let mine = routes.into_iter().filter(|(_, route)| *route == *mine);
         let served: Arc<[ServedRoute]> = mine.map(|(route, _)| ServedRoute { route, group: 0 }).collect();
         let params = || ClaimParams {

@@ -6,7 +6,7 @@ use super::view::{HistoryView, JobView, StatsView};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{JobId, Route, RunStatus, Status};
-use crate::store::{JobRecord, ListFilter, RouteId};
+use crate::store::{JobRecord, JobSeq, ListFilter, RouteId};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,9 +140,9 @@ fn read_list(engine: &Engine, text: &str) -> Result<ListFilter> {
     }
 }
 
-fn read_cursor(fields: &mut Fields<'_>) -> Option<i64> {
+fn read_cursor(fields: &mut Fields<'_>) -> Option<JobSeq> {
     let cursor = fields.string("cursor")?;
-    let before = cursor.parse().ok();
+    let before = cursor.parse().ok().map(JobSeq::new);
     if before.is_none() {
         fields.problem("cursor", "is not the `next` of an earlier list");
     }

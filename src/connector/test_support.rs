@@ -2,7 +2,7 @@
 
 use crate::engine::Attempt;
 use crate::model::{JobId, JobOptions, Namespace, Route};
-use crate::store::ClaimedRun;
+use crate::store::{ClaimedRun, InstanceId, JobSeq, RouteId, Token};
 use std::sync::Arc;
 
 /// The first attempt of a job's run, of product `p` in environment `e`.
@@ -13,13 +13,13 @@ pub(in crate::connector) fn attempt(
     input: &str,
 ) -> Attempt {
     let run = ClaimedRun {
-        job: 1,
+        job: JobSeq::new(1),
         run,
         attempt: 1,
         crashes: 0,
-        token: 7,
+        token: Token::new(7),
         id,
-        route: 1,
+        route: RouteId::new(1),
         due: 0,
         scheduled_at: 0,
         missed: 0,
@@ -38,7 +38,7 @@ pub(in crate::connector) fn attempt(
     };
     Attempt {
         run,
-        instance: 1,
+        instance: InstanceId::new(1),
         part: None,
         route: Arc::new(route),
         options: JobOptions::default(),

@@ -21,7 +21,7 @@ pub(super) fn attempt(outer: &Attempt, route: Route, name: &str, input: String) 
         Some(part) => format!("{}/{name}", part.name),
         None => name.to_owned(),
     };
-    let key = LAST_CALL_KEY.fetch_sub(1, Ordering::Relaxed) - 1;
+    let key = Token::new(LAST_CALL_KEY.fetch_sub(1, Ordering::Relaxed) - 1);
     Attempt {
         run: ClaimedRun {
             input: input.into(),

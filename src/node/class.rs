@@ -16,6 +16,7 @@ use crate::engine::inputs::SecretSource;
 use crate::engine::{Announcer, EventKind, Listener, Logger};
 use crate::error::{Error, ErrorCode};
 use crate::model::Namespace;
+use crate::store::Token;
 use napi::Env;
 use napi::bindgen_prelude::Function;
 use napi_derive::napi;
@@ -173,7 +174,10 @@ impl Ductape {
     #[napi]
     pub fn delay(&self, key: f64, failure: String, spent: Option<u32>, retries: Option<u32>) -> f64 {
         let own = spent.zip(retries);
-        let delay = self.instance_runtime.pending.delay(key as i64, &failure, own);
+        let delay = self
+            .instance_runtime
+            .pending
+            .delay(Token::new(key as i64), &failure, own);
         delay.unwrap_or_else(NoRetry::wire) as f64
     }
 
@@ -181,7 +185,7 @@ impl Ductape {
     #[napi]
     pub fn note(&self, key: f64, kind: String, value: String) {
         if let Some(kind) = NoteKind::read(&kind) {
-            self.instance_runtime.note(key as i64, kind, value);
+            self.instance_runtime.note(Token::new(key as i64), kind, value);
         }
     }
 

@@ -6,6 +6,7 @@ use super::protocol::NoteKind;
 use crate::api::intake::{DispatchBatch, Intake, PromiseResolver};
 use crate::api::{Instance, Method};
 use crate::error::{Error, ErrorCode, Result};
+use crate::store::Token;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -139,7 +140,7 @@ impl InstanceRuntime {
     }
 
     /// Keeps what a handler reports about its attempt.
-    pub fn note(&self, key: i64, kind: NoteKind, value: String) {
+    pub fn note(&self, key: Token, kind: NoteKind, value: String) {
         let instance = Arc::clone(&self.instance);
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(threads) = &*threads {

@@ -10,6 +10,7 @@ use crate::api::intake::{Answer, PromiseResolver, Resolution};
 use crate::engine::{JobEvent, Level, Listener, Logger};
 use crate::error::{Error, Result};
 use crate::model::JobId;
+use crate::store::Token;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -120,14 +121,14 @@ impl MessageQueue {
     }
 
     /// Calls a handler. `job` is JSON.
-    pub fn run_handler(&self, handler: u32, key: i64, job: &str) {
+    pub fn run_handler(&self, handler: u32, key: Token, job: &str) {
         self.push(|state| {
             state.message(job.len(), |text| protocol::write_run_handler(text, handler, key, job));
         });
     }
 
     /// Aborts the signal of an attempt.
-    pub fn abort(&self, key: i64, code: &str, message: &str) {
+    pub fn abort(&self, key: Token, code: &str, message: &str) {
         let message = json(&message);
         self.push(|state| {
             state.message(message.len(), |text| protocol::write_abort(text, key, code, &message));

@@ -6,6 +6,7 @@
 use crate::engine::{HandlerFailure, Level};
 use crate::error::{Error, Problem};
 use crate::model::JobId;
+use crate::store::Token;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt::{self, Write};
@@ -266,13 +267,13 @@ pub fn write_reject(text: &mut String, ticket: u64, error: &str) -> fmt::Result 
 }
 
 /// Writes [`MessageKind::RunHandler`]; `job` is JSON.
-pub fn write_run_handler(text: &mut String, handler: u32, key: i64, job: &str) -> fmt::Result {
+pub fn write_run_handler(text: &mut String, handler: u32, key: Token, job: &str) -> fmt::Result {
     begin(text, MessageKind::RunHandler)?;
     write!(text, ",{handler},{key},{job}]")
 }
 
 /// Writes [`MessageKind::Abort`]; `message` is JSON of a string.
-pub fn write_abort(text: &mut String, key: i64, code: &str, message: &str) -> fmt::Result {
+pub fn write_abort(text: &mut String, key: Token, code: &str, message: &str) -> fmt::Result {
     begin(text, MessageKind::Abort)?;
     write!(text, ",{key},\"{code}\",{message}]")
 }

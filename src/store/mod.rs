@@ -46,6 +46,7 @@ mod change;
 mod claim;
 mod dispatch;
 mod entry;
+mod ids;
 mod occurrence;
 pub mod postgres;
 mod record;
@@ -59,6 +60,7 @@ pub use change::{BulkChangeOutcome, Cancellation, Change, ChangeOutcome, NextOcc
 pub use claim::{ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, Recovered, ServedRoute};
 pub use dispatch::{InsertParams, Inserted, JobSummary, Statement};
 pub use entry::{Entry, EntryKey, EntryKind};
+pub use ids::{InstanceId, JobSeq, RouteId, Token};
 pub use occurrence::{DueSeries, GapKind, Occurrence, OccurrenceGap, SeriesAdvance};
 pub use record::{
     History, HistoryEntry, JobRecord, ListFilter, LogLine, Note, NoteKind, Page, RunLocation, RunPosition, Stats,
@@ -69,15 +71,6 @@ pub use webhook::{DeliveryReport, EventSeq, NewWebhook, RelayedEvent, StoredEven
 
 #[cfg(test)]
 pub mod contract;
-
-/// Number of a job inside one store; grows with the order of dispatch.
-pub type JobSeq = i64;
-/// Number of a route inside one store.
-pub type RouteId = i64;
-/// Number of a process's registration in one store; never given twice.
-pub type InstanceId = i64;
-/// Fencing token of one claim: unique together with its instance.
-pub type Token = i64;
 
 /// A durable (or, in memory, a transient) place for jobs.
 #[async_trait]

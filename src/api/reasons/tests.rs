@@ -4,9 +4,10 @@
 use super::*;
 use crate::model::schedule::Dst;
 use crate::model::{IfRunning, JobId, Misfire, Namespace, Rule, RunError};
+use crate::store::{InstanceId, JobSeq, RouteId};
 
 const NOW: Millis = 1_767_225_600_000;
-const HERE: InstanceId = 7;
+const HERE: InstanceId = InstanceId::new(7);
 const WORKING: WorkerState = WorkerState::Working { busy: 1, slots: 10 };
 const SERVED: HandlerState = HandlerState::Handler {
     running: 1,
@@ -15,9 +16,9 @@ const SERVED: HandlerState = HandlerState::Handler {
 
 fn record(status: Status) -> JobRecord {
     JobRecord {
-        job: 1,
+        job: JobSeq::new(1),
         id: JobId::Custom("x".into()),
-        route: 1,
+        route: RouteId::new(1),
         status,
         scheduled_at: NOW,
         started_at: None,
@@ -170,7 +171,7 @@ fn run_that_is_not_to_run_now_says_why() {
         (paused(), FULL, SERVED, &["PAUSED"]),
         (paused(), WORKING, none, &["PAUSED", "NO_HANDLER"]),
         (running(HERE), WORKING, SERVED, &["LEASE_HELD"]),
-        (running(HERE + 1), WorkerState::Off, none, &["LEASE_HELD"]),
+        (running(HERE.plus(1)), WorkerState::Off, none, &["LEASE_HELD"]),
         (ended(Status::Completed), WORKING, none, &["ENDED"]),
         (ended(Status::Failed), WORKING, SERVED, &["ENDED"]),
         (ended(Status::Cancelled), WORKING, SERVED, &["ENDED"]),
@@ -284,8 +285,8 @@ fn a_running_job_names_the_instance_that_runs_it() {
         )
     };
     assert!(message(&held(HERE)).starts_with("attempt 1 of 3 is running in this instance since "));
-    assert!(message(&held(9)).contains("another process or instance (registration 9)"));
-    assert!(message(&held(9)).ends_with("for 1 min 15 s"));
+    assert!(message(&held(InstanceId::new(9))).contains("another process or instance (registration 9)"));
+    assert!(message(&held(InstanceId::new(9))).ends_with("for 1 min 15 s"));
 }
 
 #[test]

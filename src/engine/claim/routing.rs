@@ -395,11 +395,12 @@ fn most_specific(registrations: &[Arc<Registration>], route: &Route) -> Option<A
 mod tests {
     use super::*;
     use crate::engine::handler::{AbortReason, Invocation};
+    use crate::store::Token;
 
     struct NoopHandler;
     impl Handler for NoopHandler {
         fn call(&self, _: Invocation) {}
-        fn abort(&self, _: i64, _: &AbortReason) {}
+        fn abort(&self, _: Token, _: &AbortReason) {}
     }
 
     fn pattern(product: Option<&str>, app: Option<&str>, event: Option<&str>) -> Pattern {
@@ -480,7 +481,7 @@ mod tests {
         };
         let routing = Routing::new(filter);
         routing.register(pattern(None, None, None), Arc::new(NoopHandler), None, None);
-        routing.add_routes(vec![(1, route())]);
+        routing.add_routes(vec![(RouteId::new(1), route())]);
         assert_eq!(winner(&routing), None);
         assert!(routing.served().routes.is_empty());
     }

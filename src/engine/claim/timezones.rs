@@ -7,7 +7,7 @@ use crate::engine::context::Context;
 use crate::engine::handler::Level;
 use crate::error::Result;
 use crate::model::{Recurrence, Rule};
-use crate::store::{DueSeries, SeriesAdvance};
+use crate::store::{DueSeries, JobSeq, SeriesAdvance};
 
 /// The store's mark that names the version.
 const TZDB_MARK: &str = "tzdb";
@@ -33,7 +33,7 @@ pub async fn refresh_next_runs(context: &Context) -> Result<()> {
 }
 
 async fn recompute(context: &Context) -> Result<usize> {
-    let (mut after, mut moved) = (0, 0);
+    let (mut after, mut moved) = (JobSeq::MIN, 0);
     loop {
         let page = context.store.series_after(after, PAGE_SERIES).await?;
         let Some(last) = page.last() else { return Ok(moved) };

@@ -103,6 +103,7 @@ pub fn webhook_payload(event: &StoredEvent, route: Option<&Route>) -> String {
 mod tests {
     use super::*;
     use crate::model::{JobId, Namespace, Route, Status};
+    use crate::store::RouteId;
     use std::sync::Arc;
 
     #[test]
@@ -143,7 +144,7 @@ mod tests {
             kind: EventKind::Failed,
             at: 5,
             id: JobId::Custom("x".into()),
-            route: 1,
+            route: RouteId::new(1),
             status: Status::Failed,
             scheduled_at: 7,
             execution_count: 1,

@@ -32,7 +32,7 @@ impl InstanceRegistration {
     /// The registration, while there is one.
     #[must_use]
     pub fn id(&self) -> Option<InstanceId> {
-        Some(self.id.load(Ordering::Acquire)).filter(|id| *id != 0)
+        registered(self.id.load(Ordering::Acquire))
     }
 
     /// Registers this process anew, whatever was before.
@@ -42,7 +42,7 @@ impl InstanceRegistration {
     pub async fn register(&self) -> Result<()> {
         let mut given_up = self.given_up.lock().await;
         self.id
-            .store(self.store.register(self.lease_ms).await?, Ordering::Release);
+            .store(self.store.register(self.lease_ms).await?.get(), Ordering::Release);
         *given_up = false;
         Ok(())
     }
@@ -56,7 +56,7 @@ impl InstanceRegistration {
         let given_up = self.given_up.lock().await;
         if !*given_up && self.id().is_none() {
             self.id
-                .store(self.store.register(self.lease_ms).await?, Ordering::Release);
+                .store(self.store.register(self.lease_ms).await?.get(), Ordering::Release);
         }
         Ok(self.id().is_some())
     }
@@ -78,6 +78,11 @@ impl InstanceRegistration {
 
     /// The registration is lost or given up; returns it.
     pub fn forget(&self) -> Option<InstanceId> {
-        Some(self.id.swap(0, Ordering::AcqRel)).filter(|id| *id != 0)
+        registered(self.id.swap(0, Ordering::AcqRel))
     }
+}
+
+/// `0` stands for none: no store gives it.
+fn registered(number: i64) -> Option<InstanceId> {
+    (number != 0).then(|| InstanceId::new(number))
 }

@@ -96,18 +96,18 @@ fn internal_error() -> HandlerFailure {
 mod tests {
     use super::*;
     use crate::model::{JobId, JobOptions, Namespace};
-    use crate::store::ClaimedRun;
+    use crate::store::{ClaimedRun, InstanceId, JobSeq, RouteId};
     use tokio::sync::oneshot;
 
     fn invocation() -> (Invocation, oneshot::Receiver<Result<Reply, HandlerFailure>>) {
         let run = ClaimedRun {
-            job: 1,
+            job: JobSeq::new(1),
             run: 1,
             attempt: 1,
             crashes: 0,
-            token: 7,
+            token: Token::new(7),
             id: JobId::generate(),
-            route: 1,
+            route: RouteId::new(1),
             due: 0,
             scheduled_at: 0,
             missed: 0,
@@ -126,7 +126,7 @@ mod tests {
         };
         let attempt = Attempt {
             run,
-            instance: 1,
+            instance: InstanceId::new(1),
             part: None,
             route: Arc::new(route),
             options: JobOptions::default(),
@@ -185,7 +185,7 @@ mod tests {
         let (invocation, answer) = invocation();
         native.call(invocation);
         tokio::task::yield_now().await;
-        native.abort(7, &AbortReason::Closed);
+        native.abort(Token::new(7), &AbortReason::Closed);
         assert!(dropped.await.is_err() && answer.await.is_err());
         assert!(lock(&native.tasks).is_empty());
     }

@@ -4,7 +4,7 @@
 use super::test_support::*;
 use crate::clock::Millis;
 use crate::model::{Kind, NewJob, Recurrence, RunStatus, Status};
-use crate::store::{Cancellation, Change, ChangeOutcome, Completed, ListFilter, NextOccurrence, Timing};
+use crate::store::{Cancellation, Change, ChangeOutcome, Completed, JobSeq, ListFilter, NextOccurrence, Timing};
 use std::sync::Arc;
 
 /// Resumes a job; a series continues at `next`.
@@ -365,7 +365,7 @@ pub async fn bulk_change_skips_forbidden_jobs(s: &TestStore) {
     };
     let rest = s.store.matching_jobs(later).await.unwrap();
     assert_eq!((found.len(), rest.len()), (4, 4));
-    let all: Vec<_> = found.into_iter().chain(rest).chain([12_345]).collect();
+    let all: Vec<_> = found.into_iter().chain(rest).chain([JobSeq::new(12_345)]).collect();
     let cancel = || Change::Cancel { reason: None };
     let paused = s
         .store

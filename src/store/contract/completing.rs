@@ -3,7 +3,7 @@
 
 use super::test_support::*;
 use crate::model::{NewJob, RunOutcome, RunStatus, Status};
-use crate::store::{Cancellation, ChangeOutcome, Completed};
+use crate::store::{Cancellation, ChangeOutcome, Completed, JobSeq};
 
 pub async fn a_completed_run_ends_its_job(s: &TestStore) {
     s.add(one_off("x")).await;
@@ -114,7 +114,7 @@ pub async fn a_completion_with_a_wrong_token_is_refused(s: &TestStore) {
     let (process, other) = (s.process().await, s.process().await);
     let run = s.claim_one(process, T0).await;
     let mut forged = run.clone();
-    forged.token += 1;
+    forged.token = forged.token.plus(1);
     assert_eq!(s.complete(process, &forged, done(), T0).await, Completed::LeaseLost);
     assert_eq!(s.complete(other, &run, done(), T0).await, Completed::LeaseLost);
     assert_eq!(s.status("x").await, Status::Running);
@@ -202,5 +202,5 @@ pub async fn missing_job_cannot_be_cancelled(s: &TestStore) {
         s.store.cancel(&id("x"), None, T0).await.unwrap(),
         ChangeOutcome::NotFound
     );
-    assert_eq!(s.store.cancellation(1, 1).await.unwrap(), None);
+    assert_eq!(s.store.cancellation(JobSeq::new(1), 1).await.unwrap(), None);
 }

@@ -86,7 +86,7 @@ pub async fn runs_behind_a_full_key_do_not_delay_others(s: &TestStore) {
     assert_eq!(s.store.count_due(vec![a], T0, 10_000).await.unwrap(), 0);
     assert_eq!(s.store.count_blocked(vec![a], 10_000).await.unwrap(), 2_999);
     assert_eq!(s.store.count_blocked(vec![a], 10).await.unwrap(), 10);
-    assert_eq!(s.store.count_blocked(vec![a + 1], 10).await.unwrap(), 0);
+    assert_eq!(s.store.count_blocked(vec![a.plus(1)], 10).await.unwrap(), 0);
 }
 
 pub async fn runs_of_a_key_start_by_priority_then_due_time(s: &TestStore) {

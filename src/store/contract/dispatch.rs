@@ -3,7 +3,7 @@
 
 use super::test_support::*;
 use crate::model::{JobId, NewJob, OnConflict, Status, Unique};
-use crate::store::{InsertParams, Inserted, JobRecord, ListFilter};
+use crate::store::{InsertParams, Inserted, JobRecord, JobSeq, ListFilter};
 
 pub async fn a_new_job_that_is_due_is_queued(s: &TestStore) {
     assert_eq!(s.add(one_off("x")).await, Inserted::Created);
@@ -229,7 +229,10 @@ pub async fn batch_insert_equals_single_inserts(s: &TestStore) {
     for n in 0..MANY {
         // All fields apart from its number.
         let text = |record: Option<JobRecord>| {
-            let record = record.map(|record| JobRecord { job: 0, ..record });
+            let record = record.map(|record| JobRecord {
+                job: JobSeq::new(0),
+                ..record
+            });
             format!("{record:?}").replace("all-", "one-")
         };
         let one = s.store.get(&one_of_many("one-", n).id).await.unwrap();

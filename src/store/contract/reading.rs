@@ -3,7 +3,7 @@
 
 use super::test_support::*;
 use crate::model::{JobOptions, NewJob, RunStatus, Status};
-use crate::store::{ListFilter, RouteId};
+use crate::store::{JobSeq, ListFilter, RouteId};
 
 pub async fn record_shows_the_current_state(s: &TestStore) {
     let options = JobOptions {
@@ -184,7 +184,7 @@ pub async fn a_rare_state_is_found_among_many_jobs(s: &TestStore) {
     let filter = ListFilter {
         statuses: vec![Status::Scheduled],
         limit: 2,
-        before: Some(9),
+        before: Some(JobSeq::new(9)),
         ..ListFilter::default()
     };
     assert_eq!(s.list(filter).await, ["5", "4"]);
@@ -256,7 +256,7 @@ pub async fn totals_are_counted_up_to_a_bound(s: &TestStore) {
         assert_eq!(s.store.list(everything.clone()).await.unwrap().total, Some(total));
         let walked = ListFilter {
             recurring: Some(false),
-            before: Some(3),
+            before: Some(JobSeq::new(3)),
             ..everything
         };
         assert_eq!(s.store.list(walked).await.unwrap().total, Some(total));
@@ -331,7 +331,7 @@ pub async fn routes_are_numbered_once(s: &TestStore) {
         one_off("3"),
     ])
     .await;
-    let routes = s.store.routes_after(0).await.unwrap();
+    let routes = s.store.routes_after(RouteId::new(0)).await.unwrap();
     assert_eq!(
         routes.iter().map(|(_, route)| route.clone()).collect::<Vec<_>>(),
         [route("a"), route("b")]

@@ -119,7 +119,7 @@ pub async fn step_requires_a_valid_claim(s: &TestStore) {
     let (process, other) = (s.process().await, s.process().await);
     let run = s.claim_one(process, T0).await;
     let mut forged = run.clone();
-    forged.token += 1;
+    forged.token = forged.token.plus(1);
     assert!(is_lost(s.finish_step(process, &forged, "a").await));
     assert!(is_lost(s.finish_step(other, &run, "a").await));
     assert!(is_lost(s.store.forget_steps(ClaimRef::of(other, &run)).await));

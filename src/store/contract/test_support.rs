@@ -144,7 +144,7 @@ impl TestStore {
     }
 
     pub async fn served(&self) -> Arc<[ServedRoute]> {
-        let routes = self.store.routes_after(0).await.unwrap();
+        let routes = self.store.routes_after(RouteId::new(0)).await.unwrap();
         routes
             .into_iter()
             .map(|(route, _)| ServedRoute { route, group: 0 })
@@ -152,7 +152,7 @@ impl TestStore {
     }
 
     pub async fn route_id(&self, name: &str) -> RouteId {
-        let routes = self.store.routes_after(0).await.unwrap();
+        let routes = self.store.routes_after(RouteId::new(0)).await.unwrap();
         routes.into_iter().find(|(_, known)| *known == route(name)).unwrap().0
     }
 
@@ -216,7 +216,7 @@ impl TestStore {
     pub async fn due_series(&self, now: Millis) -> Vec<DueSeries> {
         let params = ClaimParams {
             now,
-            instance: 0,
+            instance: InstanceId::new(0),
             served: Arc::new([]),
             group_slots: vec![],
             slots: 0,

@@ -12,14 +12,14 @@ use super::session::Session;
 use super::state::{self, StoredJob};
 use super::tx::Tx;
 use crate::clock::Millis;
-use crate::store::{OccurrenceGap, SeriesAdvance};
+use crate::store::{JobSeq, OccurrenceGap, SeriesAdvance};
 
 const UPSERT_GAP: &str = include_str!("sql/upsert_gap.sql");
 
 /// Applies the advances; returns how many counted.
 pub(super) async fn apply(session: &Session, now: Millis, advances: &[SeriesAdvance]) -> DbResult<usize> {
     let mut tx = Tx::begin(session).await?;
-    let mut jobs: Vec<i64> = advances.iter().map(|advance| advance.job).collect();
+    let mut jobs: Vec<JobSeq> = advances.iter().map(|advance| advance.job).collect();
     jobs.sort_unstable();
     jobs.dedup();
     let mut stored_jobs = state::lock_series(session, &jobs).await?;
@@ -79,7 +79,7 @@ fn apply_one(tx: &mut Tx<'_>, stored_job: &mut StoredJob, advance: &SeriesAdvanc
 }
 
 /// A gap that continues the last one, with no run between them, makes that one longer.
-fn insert_gap(tx: &mut Tx<'_>, job: i64, gap: &OccurrenceGap, runs: i64) {
+fn insert_gap(tx: &mut Tx<'_>, job: JobSeq, gap: &OccurrenceGap, runs: i64) {
     tx.write_later(
         UPSERT_GAP,
         params![job, gap.kind as i32, runs, gap.first, gap.last, gap.count],

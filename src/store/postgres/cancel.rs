@@ -12,7 +12,7 @@ use super::state::{Run, RunState, StoredJob};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::store::rules::cancellation::{self, CancelledRun};
-use crate::store::{ChangeOutcome, RevokedClaim};
+use crate::store::{ChangeOutcome, JobSeq, RevokedClaim};
 
 const DELETE_OCCURRENCES: &str = include_str!("sql/delete_occurrences.sql");
 
@@ -71,7 +71,7 @@ pub(super) fn run(
     Ok(done(job.seq, revoked.into_iter().collect()))
 }
 
-fn done(job: i64, running: Vec<RevokedClaim>) -> ChangeOutcome {
+fn done(job: JobSeq, running: Vec<RevokedClaim>) -> ChangeOutcome {
     ChangeOutcome::Done {
         job,
         running,

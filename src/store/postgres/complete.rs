@@ -19,7 +19,7 @@ use crate::model::{RunOutcome, RunStatus, Status};
 use crate::store::rules::completion::{self, AttemptEnd, AttemptOutcome, ClaimedAttempt, NextAttempt, RunFate};
 use crate::store::rules::counters::RunCounter;
 use crate::store::rules::phase::Phase;
-use crate::store::{CompleteParams, Completed, Completion, InstanceId};
+use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq};
 
 const CALL_COMPLETE: &str = include_str!("sql/call_complete.sql");
 const SELECT_ACCEPTED_COMPLETION: &str = include_str!("sql/select_accepted_completion.sql");
@@ -166,7 +166,7 @@ async fn complete_series_runs(
     completions: &[(usize, &Completion)],
 ) -> DbResult<(Vec<(usize, Completed)>, Effects)> {
     let mut tx = Tx::begin(session).await?;
-    let mut jobs: Vec<i64> = completions.iter().map(|(_, completion)| completion.job).collect();
+    let mut jobs: Vec<JobSeq> = completions.iter().map(|(_, completion)| completion.job).collect();
     jobs.dedup();
     let mut stored_jobs = state::lock_series(session, &jobs).await?;
     let mut answers = Vec::new();

@@ -29,7 +29,7 @@ const SELECT_DUPLICATE_SERIES: &str = include_str!("sql/select_duplicate_series.
 struct Columns {
     ids: Vec<Option<Uuid>>,
     names: Vec<Option<Box<str>>>,
-    routes: Vec<i64>,
+    routes: Vec<RouteId>,
     priorities: Vec<i32>,
     dues: Vec<Option<i64>>,
     retries: Vec<i32>,
@@ -230,7 +230,7 @@ async fn mark_duplicate_series(
         return Ok(());
     }
     let fingerprints: Vec<i64> = wanted.iter().map(|row| row.1).collect();
-    let routes: Vec<i64> = wanted.iter().map(|row| row.2).collect();
+    let routes: Vec<RouteId> = wanted.iter().map(|row| row.2).collect();
     let mut known: HashMap<(i64, RouteId), JobId> = HashMap::new();
     for row in session
         .query(SELECT_DUPLICATE_SERIES, &[&fingerprints, &routes])

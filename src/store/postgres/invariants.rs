@@ -7,6 +7,7 @@ use super::pool::{WriteOptions, with_session};
 use super::session::Session;
 use super::state::{self, RunState, StoredJob};
 use crate::error::Result;
+use crate::store::{JobSeq, RouteId};
 use std::collections::BTreeMap;
 
 const SELECT_JOBS: &str = "SELECT seq FROM ductape.jobs ORDER BY seq";
@@ -37,17 +38,17 @@ impl PostgresStore {
 async fn problems(session: &Session) -> DbResult<Vec<String>> {
     session.snapshot().await?;
     let mut problems = Vec::new();
-    let jobs: Vec<i64> = session
+    let jobs: Vec<JobSeq> = session
         .query(SELECT_JOBS, &[])
         .await?
         .iter()
         .map(|row| row.get(0))
         .collect();
-    let mut rows: BTreeMap<i64, Vec<(String, Option<i64>)>> = BTreeMap::new();
+    let mut rows: BTreeMap<JobSeq, Vec<(String, Option<i64>)>> = BTreeMap::new();
     for row in session.query(SELECT_RUN_STATES, &[]).await? {
         rows.entry(row.get(0)).or_default().push((row.get(2), row.get(1)));
     }
-    let mut counted: BTreeMap<(i64, i32), i64> = BTreeMap::new();
+    let mut counted: BTreeMap<(RouteId, i32), i64> = BTreeMap::new();
     for stored_job in state::of(session, &jobs).await? {
         let there = rows.remove(&stored_job.job.seq).unwrap_or_default();
         let expected = expected(&stored_job, &mut problems);
@@ -63,7 +64,7 @@ async fn problems(session: &Session) -> DbResult<Vec<String>> {
     if !rows.is_empty() {
         problems.push(format!("rows without a job: {rows:?}"));
     }
-    let kept: BTreeMap<(i64, i32), i64> = session
+    let kept: BTreeMap<(RouteId, i32), i64> = session
         .query(SELECT_COUNTERS, &[])
         .await?
         .iter()

@@ -241,7 +241,7 @@ impl PostgresStore {
             tasks,
             lease_clock: config.lease_clock,
             last_token: AtomicI64::new(0),
-            trim_cursor: AtomicI64::new(JobSeq::MIN),
+            trim_cursor: AtomicI64::new(JobSeq::MIN.get()),
             compacting: AtomicBool::new(false),
         }))
     }
@@ -261,7 +261,7 @@ impl PostgresStore {
 
     /// Tokens for a claim: the last one before them.
     fn reserve_tokens(&self, count: usize) -> Token {
-        self.last_token.fetch_add(param::rows(count.max(1)), Ordering::Relaxed)
+        Token::new(self.last_token.fetch_add(param::rows(count.max(1)), Ordering::Relaxed))
     }
 
     /// Sums up counts when there are enough of them; one caller at a time.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a type follows from the Rust type alone, so that a statement need not be described by the server first.
 
+use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use std::borrow::Cow;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
@@ -35,6 +36,10 @@ macro_rules! typed {
 
 typed! {
     i64 => INT8, INT8_ARRAY;
+    JobSeq => INT8, INT8_ARRAY;
+    RouteId => INT8, INT8_ARRAY;
+    InstanceId => INT8, INT8_ARRAY;
+    Token => INT8, INT8_ARRAY;
     i32 => INT4, INT4_ARRAY;
     bool => BOOL, BOOL_ARRAY;
     String => TEXT, TEXT_ARRAY;
@@ -62,7 +67,7 @@ impl<T: Typed + ToSql + Send + Sync> Param for Vec<T> {
     }
 }
 
-impl Param for Option<Vec<i64>> {
+impl Param for Option<Vec<RouteId>> {
     fn sql_type(&self) -> Type {
         Type::INT8_ARRAY
     }

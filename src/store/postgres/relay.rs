@@ -10,7 +10,7 @@ use super::session::Session;
 use super::tx::{Effects, Tx};
 use crate::clock::Millis;
 use crate::model::NewJob;
-use crate::store::RelayedEvent;
+use crate::store::{RelayedEvent, RouteId};
 
 const DELETE_EVENT: &str = include_str!("sql/delete_event.sql");
 
@@ -40,7 +40,7 @@ pub(super) async fn apply(
         .iter()
         .flat_map(|event| event.deliveries.iter().map(move |job| (event.event, job)))
         .zip(numbers);
-    let jobs: Vec<(&NewJob, i64)> = deliveries
+    let jobs: Vec<(&NewJob, RouteId)> = deliveries
         .filter(|((event, _), _)| taken.contains(event))
         .map(|((_, job), route)| (job, route))
         .collect();

@@ -9,7 +9,7 @@
 //! puts there waits for the next look from the beginning, and only while looks are long.
 
 use crate::clock::Millis;
-use crate::store::{ClaimParams, Claimed, ClaimedRun, RouteId};
+use crate::store::{ClaimParams, Claimed, ClaimedRun, JobSeq, RouteId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -29,12 +29,12 @@ const MAX_PRIORITIES_PER_ROUTE: usize = 8;
 const MAX_ROUTES: usize = 4_096;
 
 /// Before all that can be in the queue.
-const FIRST_POSITION: QueuePosition = (i64::MIN, 0, 0);
+const FIRST_POSITION: QueuePosition = (i64::MIN, JobSeq::MIN, 0);
 /// Above all priorities.
 const PRIORITY_LIMIT: i64 = 1 << 31;
 
 /// Due time, job and run of the last row of a priority that was taken.
-type QueuePosition = (Millis, i64, i64);
+type QueuePosition = (Millis, JobSeq, i64);
 
 #[derive(Default)]
 struct ScanState {
@@ -61,7 +61,7 @@ pub(super) struct Scan {
     pub(super) groups: Vec<i32>,
     pub(super) priorities: Vec<i32>,
     pub(super) dues: Vec<Millis>,
-    pub(super) jobs: Vec<i64>,
+    pub(super) jobs: Vec<JobSeq>,
     pub(super) runs: Vec<i64>,
     pub(super) befores: Vec<i64>,
     from_beginning: bool,
@@ -223,7 +223,7 @@ impl ScanState {
 /// A place that is not behind what is due after `since`.
 fn capped(position: QueuePosition, since: Millis) -> QueuePosition {
     if position.0 > since {
-        (since, i64::MAX, i64::MAX)
+        (since, JobSeq::MAX, i64::MAX)
     } else {
         position
     }

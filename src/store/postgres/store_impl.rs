@@ -382,11 +382,12 @@ impl Store for PostgresStore {
             }
         }
         for _ in 0..sweep::MAX_TRIM_STEPS {
-            let after = self.trim_cursor.load(Ordering::Relaxed);
+            let after = JobSeq::new(self.trim_cursor.load(Ordering::Relaxed));
             let next = with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| {
                 sweep::runs(session, retention.runs, now, after)
             });
-            self.trim_cursor.store(next.unwrap_or(JobSeq::MIN), Ordering::Relaxed);
+            self.trim_cursor
+                .store(next.unwrap_or(JobSeq::MIN).get(), Ordering::Relaxed);
             if next.is_none() {
                 break;
             }

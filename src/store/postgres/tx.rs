@@ -183,7 +183,7 @@ impl<'a> Tx<'a> {
         if deltas.is_empty() {
             return None;
         }
-        let routes: Vec<i64> = deltas.iter().map(|((route, _), _)| *route).collect();
+        let routes: Vec<RouteId> = deltas.iter().map(|((route, _), _)| *route).collect();
         let kinds: Vec<i32> = deltas.iter().map(|((_, kind), _)| *kind).collect();
         let numbers: Vec<i64> = deltas.iter().map(|(_, n)| **n).collect();
         Some((INSERT_COUNTERS, params![routes, kinds, numbers]))

@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::model::EventKind;
 use crate::store::rules::phase::Phase;
 use crate::store::{ClaimParams, Claimed, ClaimedRun, DueSeries, InstanceId, JobSeq, Token};
+use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashSet;
 
@@ -201,7 +202,7 @@ pub(super) fn series_after(connection: &Connection, after: JobSeq, most: usize) 
     select_series(connection, SELECT_SERIES_AFTER, after, most)
 }
 
-fn select_series(connection: &Connection, sql: &str, bound: i64, most: usize) -> Result<Vec<DueSeries>> {
+fn select_series(connection: &Connection, sql: &str, bound: impl ToSql, most: usize) -> Result<Vec<DueSeries>> {
     let mut select = connection.prepare_cached(sql)?;
     let rows = select.query_map((bound, rows(most)), |row| {
         let job: JobSeq = row.get(0)?;

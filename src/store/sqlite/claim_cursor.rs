@@ -111,7 +111,7 @@ impl Cursor {
             return Ok(());
         }
         let route = self.route;
-        let behind = last.map_or((i64::MIN, i64::MIN, i64::MIN, i64::MIN), |last| {
+        let behind = last.map_or((i64::MIN, i64::MIN, JobSeq::MIN, i64::MIN), |last| {
             let rank = last.rank;
             (i64::from(rank.priority), rank.due, last.run.job, last.run.run)
         });

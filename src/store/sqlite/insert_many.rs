@@ -51,7 +51,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, jobs: &[NewJob], now: Millis) -> Result<usi
     if !jobs.get(..ROWS_PER_STATEMENT).is_some_and(all_plain) || tx.wants(EventKind::Scheduled)? {
         return Ok(0);
     }
-    let (mut first, mut last) = (None, 0);
+    let (mut first, mut last) = (None, JobSeq::MIN);
     let mut written = 0;
     for chunk in jobs
         .chunks_exact(ROWS_PER_STATEMENT)
@@ -59,7 +59,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, jobs: &[NewJob], now: Millis) -> Result<usi
     {
         let Some(number) = write_jobs(tx, chunk)? else { break };
         first.get_or_insert(number);
-        last = number + rows(ROWS_PER_STATEMENT) - 1;
+        last = number.plus(rows(ROWS_PER_STATEMENT) - 1);
         written += ROWS_PER_STATEMENT;
     }
     if let Some(first) = first {
@@ -81,7 +81,7 @@ fn is_plain(job: &NewJob, now: Millis) -> bool {
 
 /// The number of the first one; they follow each other. `None`: an id is taken, and nothing was written.
 fn write_jobs(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Result<Option<JobSeq>> {
-    let mut routes: [RouteId; ROWS_PER_STATEMENT] = [0; ROWS_PER_STATEMENT];
+    let mut routes: [RouteId; ROWS_PER_STATEMENT] = [RouteId::MIN; ROWS_PER_STATEMENT];
     for (route, job) in routes.iter_mut().zip(jobs) {
         *route = tx.intern(&job.route)?;
     }
@@ -102,7 +102,7 @@ fn write_jobs(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Result<Option<JobSeq>> {
     if statement.raw_execute()? < ROWS_PER_STATEMENT {
         tx.connection
             .prepare_cached(DELETE_INSERTED_JOBS)?
-            .execute((first, first + rows(ROWS_PER_STATEMENT) - 1))?;
+            .execute((first, first.plus(rows(ROWS_PER_STATEMENT) - 1)))?;
         return Ok(None);
     }
     for route in routes {

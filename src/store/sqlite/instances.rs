@@ -28,6 +28,7 @@ pub(super) fn register(tx: &mut Tx<'_>, time: &BootTime, lease: i64) -> Result<(
         .connection
         .prepare_cached(INSERT_INSTANCE)?
         .insert((&time.boot, time.millis.saturating_add(lease)))?;
+    let instance = InstanceId::new(instance);
     // Where the folder cannot be written, only the lease will tell.
     let lock = tx
         .locks

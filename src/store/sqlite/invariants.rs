@@ -9,6 +9,7 @@ use super::series;
 use super::write_operation::WriteOptions;
 use crate::error::Result;
 use crate::model::Status;
+use crate::store::{JobSeq, RouteId};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 
@@ -34,7 +35,7 @@ fn problems(connection: &Connection) -> Result<Vec<String>> {
         .prepare("SELECT seq, route, priority, due, recurring, run, created, key FROM jobs")?
         .query_map([], JobKey::read)?
         .collect::<rusqlite::Result<_>>()?;
-    let mut counted: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+    let mut counted: BTreeMap<(RouteId, i64), i64> = BTreeMap::new();
     for job in &jobs {
         let status = if job.recurring {
             series_problems(connection, job, &mut problems)?
@@ -56,7 +57,7 @@ fn problems(connection: &Connection) -> Result<Vec<String>> {
     Ok(problems)
 }
 
-fn run_states(connection: &Connection, job: i64, run: Option<i64>) -> Result<[i64; 6]> {
+fn run_states(connection: &Connection, job: JobSeq, run: Option<i64>) -> Result<[i64; 6]> {
     let count = |table: &str| -> Result<i64> {
         let narrow = if run.is_some() && table != "far" {
             " AND run = ?2"
@@ -157,10 +158,10 @@ fn series_problems(connection: &Connection, job: &JobKey, problems: &mut Vec<Str
 
 fn counter_problems(
     connection: &Connection,
-    counted: &BTreeMap<(i64, i64), i64>,
+    counted: &BTreeMap<(RouteId, i64), i64>,
     problems: &mut Vec<String>,
 ) -> Result<()> {
-    let kept: BTreeMap<(i64, i64), i64> = connection
+    let kept: BTreeMap<(RouteId, i64), i64> = connection
         .prepare("SELECT route, kind, n FROM counters WHERE kind < 10 AND n <> 0")?
         .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;

@@ -9,7 +9,7 @@ use super::read::{self, JobState};
 use super::{candidates, counters, tags};
 use crate::error::Result;
 use crate::model::Status;
-use crate::store::{JobSeq, ListFilter, Page, Stats};
+use crate::store::{JobSeq, ListFilter, Page, RouteId, Stats};
 use rusqlite::Connection;
 use std::collections::HashSet;
 
@@ -94,7 +94,7 @@ fn total(connection: &Connection, filter: &ListFilter, numbers: &Stats, bound: u
 /// Goes through matching jobs, newest first.
 struct JobScan<'a> {
     filter: &'a ListFilter,
-    routes: Option<HashSet<i64>>,
+    routes: Option<HashSet<RouteId>>,
     /// Numbers of the jobs that may match, ascending; `None`: all jobs.
     rare: Option<Vec<JobSeq>>,
     below: JobSeq,

@@ -151,7 +151,7 @@ impl SqliteStore {
             readers,
             lease_clock: config.lease_clock,
             locks: Mutex::new(HashMap::new()),
-            trim_cursor: AtomicI64::new(JobSeq::MIN),
+            trim_cursor: AtomicI64::new(JobSeq::MIN.get()),
             warnings,
         }))
     }

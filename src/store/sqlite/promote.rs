@@ -9,6 +9,7 @@ use super::series::{self, JobRef};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
+use crate::store::JobSeq;
 use crate::store::rules::phase::Phase;
 use crate::store::rules::placement;
 use rusqlite::Connection;
@@ -33,7 +34,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
 
 fn move_near_days(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
     let connection = tx.connection;
-    let rows: Vec<(i64, i64)> = {
+    let rows: Vec<(i64, JobSeq)> = {
         let mut select = connection.prepare_cached(SELECT_NEAR_DAYS)?;
         let rows = select.query_map(
             (placement::last_near_day(now), rows(MAX_SCHEDULED_BY_DAY_ROWS)),

@@ -64,7 +64,7 @@ fn find_or_add(connection: &Connection, route: &Route) -> Result<RouteId> {
         .optional()?;
     match known {
         Some(id) => Ok(id),
-        None => Ok(connection.prepare_cached(INSERT_ROUTES)?.insert(row)?),
+        None => Ok(RouteId::new(connection.prepare_cached(INSERT_ROUTES)?.insert(row)?)),
     }
 }
 
@@ -103,7 +103,7 @@ pub(super) fn with_ready(connection: &Connection) -> Result<Vec<RouteId>> {
     let mut from = RouteId::MIN;
     while let Some(route) = next_ready(connection, from)? {
         routes.push(route);
-        from = route + 1;
+        from = route.plus(1);
     }
     Ok(routes)
 }

@@ -283,12 +283,13 @@ impl Store for SqliteStore {
             deleted += step;
         }
         for _ in 0..sweep::MAX_TRIM_STEPS {
-            let after = self.trim_cursor.load(Ordering::Relaxed);
+            let after = JobSeq::new(self.trim_cursor.load(Ordering::Relaxed));
             let step = self.write(WriteOptions::alone(), move |tx| {
                 sweep::runs(tx, retention.runs, now, after)
             });
             let next = step.await?;
-            self.trim_cursor.store(next.unwrap_or(JobSeq::MIN), Ordering::Relaxed);
+            self.trim_cursor
+                .store(next.unwrap_or(JobSeq::MIN).get(), Ordering::Relaxed);
             if next.is_none() {
                 break;
             }

@@ -82,7 +82,7 @@ impl<'a> Tx<'a> {
             last_token,
             work_time,
             deltas: Deltas::new(),
-            last: ((0, 0), 0),
+            last: ((RouteId::MIN, 0), 0),
             cached: CachedStatements::default(),
             last_number: None,
             effects: Effects::default(),
@@ -111,7 +111,7 @@ impl<'a> Tx<'a> {
 
     /// A token no claim of this process has had.
     pub(super) fn next_token(&mut self) -> Token {
-        *self.last_token += 1;
+        *self.last_token = self.last_token.plus(1);
         *self.last_token
     }
 
@@ -161,8 +161,8 @@ impl<'a> Tx<'a> {
                 .prepare_cached(SELECT_LAST_JOB_NUMBER)?
                 .query_row([], |row| row.get(0))?,
         };
-        self.last_number = Some(last + count);
-        Ok(last + 1)
+        self.last_number = Some(last.plus(count));
+        Ok(last.plus(1))
     }
 
     /// The statement `sql`, which writes several jobs, its parameters not bound yet.

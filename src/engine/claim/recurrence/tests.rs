@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::JobId;
+use crate::store::JobSeq;
 
 const SECOND: i64 = 1_000;
 const HOUR: i64 = 3_600 * SECOND;
@@ -38,7 +39,7 @@ fn cron(text: &str) -> Recurrence {
 
 fn series(next_at: i64, runs: i64, live: i64) -> DueSeries {
     DueSeries {
-        job: 7,
+        job: JobSeq::new(7),
         id: JobId::generate(),
         version: 3,
         recurrence: "".into(),

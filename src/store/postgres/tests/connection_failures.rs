@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorCode};
 use crate::model::{JobId, NewJob, Status};
 use crate::store::contract::report_skipped;
 use crate::store::contract::test_support::{T0, done, one_off};
-use crate::store::{CompleteParams, Completed, Completion, InsertParams, ListFilter, Store};
+use crate::store::{CompleteParams, Completed, Completion, InsertParams, InstanceId, ListFilter, RouteId, Store};
 use crate::testing::eventually::eventually;
 use crate::testing::proxy::Proxy;
 use std::collections::HashSet;
@@ -120,7 +120,7 @@ async fn work(store: Arc<PostgresStore>, stopped: Arc<AtomicBool>) -> usize {
                 run: run.run,
                 token: run.token,
                 started_at: T0,
-                ended_at: T0 + run.token,
+                ended_at: T0 + run.token.get(),
                 outcome: done(),
             })
             .collect();
@@ -143,8 +143,8 @@ async fn work(store: Arc<PostgresStore>, stopped: Arc<AtomicBool>) -> usize {
     counted
 }
 
-async fn claim_known(store: &PostgresStore, instance: i64) -> Result<Vec<crate::store::ClaimedRun>, Error> {
-    store.routes_after(0).await?;
+async fn claim_known(store: &PostgresStore, instance: InstanceId) -> Result<Vec<crate::store::ClaimedRun>, Error> {
+    store.routes_after(RouteId::new(0)).await?;
     Ok(claim(store, instance, 20).await?.runs)
 }
 

@@ -5,8 +5,8 @@ use super::test_support::{Server, add, claim, served};
 use crate::model::{NewJob, OnConflict, RunOutcome, Status};
 use crate::store::contract::test_support::{DAY, T0, done, every, id, one_off, retry, route, series};
 use crate::store::{
-    Change, ClaimParams, CompleteParams, Completed, Completion, InsertParams, NextOccurrence, Occurrence,
-    SeriesAdvance, Store, Timing,
+    Change, ClaimParams, CompleteParams, Completed, Completion, InsertParams, InstanceId, JobSeq, NextOccurrence,
+    Occurrence, SeriesAdvance, Store, Timing,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ async fn concurrent_claims_share_the_jobs() {
     }
     assert!(all.iter().all(|mine| !mine.is_empty()), "each got some");
     let total: usize = all.iter().map(Vec::len).sum();
-    let distinct: HashSet<i64> = all.into_iter().flatten().collect();
+    let distinct: HashSet<JobSeq> = all.into_iter().flatten().collect();
     assert_eq!((total, distinct.len()), (2_000, 2_000));
     assert_eq!(
         first.stats(None).await.unwrap().by_status[Status::Completed as usize],
@@ -62,7 +62,7 @@ async fn concurrent_claims_share_the_jobs() {
 
 async fn complete_all(
     store: &PostgresStore,
-    instance: i64,
+    instance: InstanceId,
     runs: &[crate::store::ClaimedRun],
     outcome: impl Fn(usize) -> RunOutcome,
 ) -> Vec<Completed> {
@@ -177,7 +177,7 @@ async fn dispatch(store: &PostgresStore, name: &str, dice: usize, now: i64) {
 async fn advance(store: &PostgresStore, now: i64) {
     let params = ClaimParams {
         now,
-        instance: 0,
+        instance: InstanceId::new(0),
         served: Arc::new([]),
         group_slots: vec![],
         slots: 0,

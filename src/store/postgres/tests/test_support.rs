@@ -3,7 +3,7 @@
 use super::super::{Address, PostgresConfig, PostgresStore};
 use crate::error::Error;
 use crate::store::contract::test_support::{T0, one_off};
-use crate::store::{ClaimParams, Claimed, InsertParams, Inserted, InstanceId, ServedRoute, Store};
+use crate::store::{ClaimParams, Claimed, InsertParams, Inserted, InstanceId, RouteId, ServedRoute, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::{Client, NoTls};
@@ -122,7 +122,7 @@ pub(super) async fn add(store: &PostgresStore, text: &str) -> Result<Vec<Inserte
 }
 
 pub(super) async fn served(store: &PostgresStore) -> Arc<[ServedRoute]> {
-    let routes = store.routes_after(0).await.unwrap();
+    let routes = store.routes_after(RouteId::new(0)).await.unwrap();
     routes
         .into_iter()
         .map(|(route, _)| ServedRoute { route, group: 0 })

@@ -7,8 +7,8 @@ use crate::store::contract::TestStore;
 use crate::store::contract::test_support::{every, one_off, route, step};
 use crate::store::rules::series::SeriesState;
 use crate::store::{
-    Change, ClaimParams, ClaimRef, ClaimedRun, CompleteParams, Completed, Completion, InstanceId, NewWebhook, RouteId,
-    ServedRoute, Step,
+    Change, ClaimParams, ClaimRef, ClaimedRun, CompleteParams, Completed, Completion, InstanceId, JobSeq, NewWebhook,
+    RouteId, ServedRoute, Step,
 };
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -117,7 +117,7 @@ impl<'a> Table<'a> {
         }
         let jobs = format!("SELECT CAST(seq AS text) FROM ductape.jobs WHERE route = {route}");
         for job in self.probe.lines(&jobs).await {
-            let number = job.parse().unwrap();
+            let number = JobSeq::new(job.parse().unwrap());
             let all = vec![number];
             let (statuses, change) = (Vec::new(), Change::Cancel { reason: None });
             self.store

@@ -3,7 +3,7 @@
 use super::open;
 use crate::error::ErrorCode;
 use crate::store::contract::test_support::{T0, one_off, route};
-use crate::store::{ClaimParams, InsertParams, ServedRoute, Store};
+use crate::store::{ClaimParams, InsertParams, InstanceId, JobSeq, RouteId, ServedRoute, Store};
 use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::Path;
@@ -23,8 +23,11 @@ async fn add(store: &dyn Store, text: &str) {
     store.insert(params).await.unwrap();
 }
 
-async fn claim(store: &dyn Store, instance: i64, slots: usize) -> Vec<i64> {
-    let served = Arc::new([ServedRoute { route: 1, group: 0 }]);
+async fn claim(store: &dyn Store, instance: InstanceId, slots: usize) -> Vec<JobSeq> {
+    let served = Arc::new([ServedRoute {
+        route: RouteId::new(1),
+        group: 0,
+    }]);
     let params = ClaimParams {
         now: T0,
         instance,
@@ -241,5 +244,8 @@ async fn a_commit_of_another_store_is_noticed() {
             .unwrap()
             .unwrap();
     }
-    assert_eq!(here.routes_after(0).await.unwrap(), [(1, route("a"))]);
+    assert_eq!(
+        here.routes_after(RouteId::new(0)).await.unwrap(),
+        [(RouteId::new(1), route("a"))]
+    );
 }
