@@ -33,7 +33,7 @@ const RULES: &[Rule] = &[
     (
         "store",
         &["clock", "error", "model"],
-        &["async_trait", "serde_json", "tokio"],
+        &["async_trait", "serde", "serde_json", "tokio"],
     ),
     (
         "store::sqlite",

@@ -3,7 +3,6 @@
 //! Every input is checked completely before anything is written, and one error lists all problems with their paths.
 //! Knows the engine and the model, not Node and no concrete store.
 
-mod announced;
 mod batch;
 mod caches;
 mod changes;

@@ -6,11 +6,12 @@ use super::error::ExpressionError;
 use super::json::Entries;
 use super::limits::Budget;
 use super::number::Number;
-use super::references::{Reference, truncated};
+use super::references::Reference;
 use super::scope::{Claims, Scope};
 use super::substitution::{unwrap_literal, without_literal_markers};
 use super::value::Value;
 use crate::error::ErrorCode;
+use crate::text::spelling::truncated;
 use std::borrow::Cow;
 
 /// Evaluates the expressions of one input, within one budget.

@@ -7,8 +7,8 @@ use super::error::ExpressionError;
 use super::limits::Limits;
 use super::number::Number;
 use super::operators::{self, Operator};
-use super::references::{Form, Reference, VARIABLE_NAMES, references, truncated, unknown_variable_message};
-use crate::text::spelling::nearest;
+use super::references::{Form, Reference, VARIABLE_NAMES, references, unknown_variable_message};
+use crate::text::spelling::{nearest, truncated};
 use std::borrow::Cow;
 
 /// Keys that a path may always have, however low the depth limit is.

@@ -1,9 +1,6 @@
 //! The table of references such as `$Input{…}`: their names and forms.
 
-use crate::text::spelling::nearest;
-
-/// Longer pieces of an expression are truncated in messages.
-const MAX_SHOWN_CHARS: usize = 60;
+use crate::text::spelling::{nearest, truncated};
 
 /// What a reference refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,9 +112,4 @@ pub(super) fn unknown_variable_message(name: &str) -> String {
             VARIABLE_NAMES.join(", ")
         ),
     }
-}
-
-/// The beginning of a text of the user's, for a message.
-pub(super) fn truncated(text: &str) -> String {
-    text.chars().take(MAX_SHOWN_CHARS).collect()
 }

@@ -2,12 +2,8 @@
 //!
 //! In both databases they are 64-bit integers.
 
-use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
-use std::error::Error;
 use std::fmt::{self, Display, Formatter};
-use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{FromSql as FromPostgres, IsNull, ToSql as ToPostgres, Type};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -45,40 +41,6 @@ macro_rules! ids {
             fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
                 Display::fmt(&self.0, f)
             }
-        }
-
-        impl FromSql for $name {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                i64::column_result(value).map(Self)
-            }
-        }
-
-        impl ToSql for $name {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                ToSql::to_sql(&self.0)
-            }
-        }
-
-        impl<'a> FromPostgres<'a> for $name {
-            fn from_sql(from: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-                <i64 as FromPostgres>::from_sql(from, raw).map(Self)
-            }
-
-            fn accepts(of: &Type) -> bool {
-                <i64 as FromPostgres>::accepts(of)
-            }
-        }
-
-        impl ToPostgres for $name {
-            fn to_sql(&self, to: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-                <i64 as ToPostgres>::to_sql(&self.0, to, out)
-            }
-
-            fn accepts(to: &Type) -> bool {
-                <i64 as ToPostgres>::accepts(to)
-            }
-
-            tokio_postgres::types::to_sql_checked!();
         }
     )*};
 }

@@ -2,11 +2,10 @@
 //!
 //! Invariant: an answer comes after the commit.
 
-use super::super::announced::Announced;
 use super::super::dispatch::Dispatch;
 use super::super::jobs::to_json;
 use crate::clock::Millis;
-use crate::engine::{Engine, Level};
+use crate::engine::{Engine, Level, ScheduledEvents};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{JobId, NewJob};
 use crate::store::{InsertParams, Inserted};
@@ -137,7 +136,7 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Mill
         .map(|(ticket, job)| PendingResult::new(*ticket, job))
         .collect();
     let jobs: Vec<NewJob> = jobs.into_iter().map(|(_, job)| job).collect();
-    let announced = Announced::new(&engine, &jobs, now);
+    let events = ScheduledEvents::new(&engine.announcer, &jobs, now);
     match engine
         .store
         .insert(InsertParams {
@@ -148,7 +147,7 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Mill
         .await
     {
         Ok(inserted) => {
-            announced.publish(&inserted);
+            events.publish(&inserted);
             warn_of_duplicate_series(&engine, &pending_results, &inserted);
             let answers = pending_results.into_iter().zip(inserted);
             answers
@@ -168,7 +167,7 @@ async fn insert_list(engine: Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, now: M
 
 async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Result<Resolution> {
     let pending_results: Vec<PendingResult> = jobs.iter().map(|job| PendingResult::new(ticket, job)).collect();
-    let announced = Announced::new(engine, &jobs, now);
+    let events = ScheduledEvents::new(&engine.announcer, &jobs, now);
     let inserted = engine
         .store
         .insert(InsertParams {
@@ -183,7 +182,7 @@ async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis
     {
         return Err(conflicts_error(&pending_results, inserted));
     }
-    announced.publish(&inserted);
+    events.publish(&inserted);
     warn_of_duplicate_series(engine, &pending_results, &inserted);
     if let Some(since) = all_queued(&pending_results, &inserted) {
         let ids = pending_results.into_iter().map(|pending| pending.id).collect();

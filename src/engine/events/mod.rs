@@ -4,3 +4,4 @@ pub mod announcer;
 pub mod completion_events;
 pub mod job_watchers;
 pub mod public_event;
+pub mod scheduled_events;

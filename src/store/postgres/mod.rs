@@ -18,6 +18,7 @@ mod entries;
 mod error_text;
 mod failure;
 mod history;
+mod ids;
 mod insert;
 mod instances;
 mod job_rows;

@@ -23,6 +23,7 @@ mod error_text;
 mod failure;
 mod fair_lock;
 mod history;
+mod ids;
 mod insert;
 mod insert_many;
 mod instance_lock;

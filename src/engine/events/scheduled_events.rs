@@ -1,15 +1,15 @@
 //! Publishes `job.scheduled` for dispatches: once their insert is committed, before any event that follows from it.
 //!
-//! Knows the engine's announcer, no store. Invariant: a dispatch that met a job that stays as it was announces nothing.
+//! Invariant: a dispatch that met a job that stays as it was announces nothing.
 
+use super::announcer::{Announcer, EventDeferral, EventKind, JobEvent};
 use crate::clock::Millis;
-use crate::engine::{Engine, EventDeferral, EventKind, JobEvent};
 use crate::model::{JobId, NewJob, Route, Status};
 use crate::store::Inserted;
 use std::sync::Arc;
 
 /// Dispatches under way whose event somebody listens to.
-pub struct Announced {
+pub struct ScheduledEvents {
     deferral: EventDeferral,
     dispatches: Vec<Dispatched>,
     now: Millis,
@@ -22,11 +22,11 @@ struct Dispatched {
     created: Millis,
 }
 
-impl Announced {
+impl ScheduledEvents {
     /// To be made before the store is asked; costs nothing when nobody listens.
     #[must_use]
-    pub fn new(engine: &Engine, jobs: &[NewJob], now: Millis) -> Self {
-        let wanted = engine.announcer.wants(EventKind::Scheduled);
+    pub fn new(announcer: &Arc<Announcer>, jobs: &[NewJob], now: Millis) -> Self {
+        let wanted = announcer.wants(EventKind::Scheduled);
         let dispatches: Vec<Dispatched> = jobs
             .iter()
             .filter(|_| wanted)
@@ -39,7 +39,7 @@ impl Announced {
             .collect();
         let ids: Vec<JobId> = dispatches.iter().map(|dispatched| dispatched.id.clone()).collect();
         Self {
-            deferral: engine.announcer.defer(ids),
+            deferral: announcer.defer(ids),
             dispatches,
             now,
         }
