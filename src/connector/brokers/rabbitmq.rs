@@ -19,9 +19,13 @@ use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::tcp::{AMQPUriTcpExt, OwnedTLSConfig, RustlsConnector};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{AsyncTcpStream, BasicProperties, Channel, Confirmation, ConnectionProperties, ErrorKind};
+use lapin::{
+    AsyncTcpStream, BasicProperties, Channel, Confirmation, ConnectionProperties, ConnectionStatus, ErrorKind,
+};
 use serde_json::json;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -29,6 +33,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const HEARTBEAT_SECONDS: u16 = 10;
 /// Messages on their way at once over one connection; more attempts wait.
 const MAX_IN_FLIGHT: usize = 256;
+/// How often what waits for the client looks whether the connection is still there.
+const STATUS_INTERVAL: Duration = Duration::from_millis(50);
 /// Delivery mode of a message that survives a restart of the server.
 const DELIVERY_MODE_PERSISTENT: u8 = 2;
 const DELIVERY_MODE_TRANSIENT: u8 = 1;
@@ -201,6 +207,40 @@ impl<'a> AmqpTarget<'a> {
     }
 }
 
+/// Waits for the client, but no longer than the connection lasts. The client forgets an operation that begins just as its
+/// connection breaks: its future would never be ready.
+async fn while_connected<T>(
+    status: &ConnectionStatus,
+    operation: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, Interruption> {
+    let mut operation = pin!(operation);
+    let mut lost = false;
+    loop {
+        match tokio::time::timeout(STATUS_INTERVAL, &mut operation).await {
+            Ok(answer) => return answer.map_err(Interruption::Error),
+            // The client says why when it has noticed; it had the time of one interval for it.
+            Err(_) if lost => return Err(Interruption::Lost),
+            Err(_) => lost = !status.connected(),
+        }
+    }
+}
+
+/// Why an operation of the client did not succeed.
+enum Interruption {
+    Error(lapin::Error),
+    /// The connection ended, and the client said nothing.
+    Lost,
+}
+
+impl Interruption {
+    fn text(&self) -> String {
+        match self {
+            Self::Error(error) => error_text(error),
+            Self::Lost => "the connection was lost".to_owned(),
+        }
+    }
+}
+
 impl Channels {
     /// A channel that is this message's alone, and its slot.
     async fn take(&self, client: &lapin::Connection) -> Result<(Channel, OwnedSemaphorePermit), ConnectorError> {
@@ -214,12 +254,13 @@ impl Channels {
                 None => break,
             }
         }
-        let channel = client
-            .create_channel()
-            .await
-            .map_err(|error| unsent(error_text(&error)))?;
-        let confirms = channel.confirm_select(ConfirmSelectOptions::default()).await;
-        confirms.map_err(|error| unsent(error_text(&error)))?;
+        let opening = async {
+            let channel = client.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            Ok(channel)
+        };
+        let opened = while_connected(client.status(), opening).await;
+        let channel = opened.map_err(|why| unsent(why.text()))?;
         Ok((channel, slot))
     }
 
@@ -231,11 +272,12 @@ impl Channels {
 }
 
 /// What publishing came to.
-type PublishOutcome = Result<Confirmation, (lapin::Error, bool)>;
+type PublishOutcome = Result<Confirmation, (Interruption, bool)>;
 
 /// Publishes and waits for the confirmation, also when nobody waits for it any more: until then the channel is not free,
 /// and the slot is taken.
 async fn publish(
+    status: ConnectionStatus,
     channels: Arc<Channels>,
     channel: Channel,
     slot: OwnedSemaphorePermit,
@@ -248,14 +290,16 @@ async fn publish(
         mandatory,
         ..BasicPublishOptions::default()
     };
-    let was_open = channel.status().connected();
-    let sent = channel
-        .basic_publish((&*exchange).into(), (&*key).into(), options, &body, properties)
-        .await;
-    let answer = match sent {
-        Ok(confirmation) => confirmation.await.map_err(|error| (error, true)),
-        Err(error) => Err((error, was_open)),
+    let mut may_be_sent = channel.status().connected();
+    let exchange = async {
+        let confirmation = channel
+            .basic_publish((&*exchange).into(), (&*key).into(), options, &body, properties)
+            .await?;
+        may_be_sent = true;
+        confirmation.await
     };
+    let answer = while_connected(&status, exchange).await;
+    let answer = answer.map_err(|why| (why, may_be_sent));
     if answer.is_ok() {
         channels.give_back(channel);
     }
@@ -313,10 +357,12 @@ impl Transport for RabbitMq {
     }
 
     async fn probe(&self, connection: &Self::Connection) -> Result<(), ConnectorError> {
-        let opened = connection.client.create_channel().await;
-        let channel = opened.map_err(|error| unsent(error_text(&error)))?;
-        let closed = channel.close(200, "OK".into()).await;
-        closed.map_err(|error| unsent(error_text(&error)))
+        let exchange = async {
+            let channel = connection.client.create_channel().await?;
+            channel.close(200, "OK".into()).await
+        };
+        let answer = while_connected(connection.client.status(), exchange).await;
+        answer.map_err(|why| unsent(why.text()))
     }
 
     async fn publish(
@@ -337,6 +383,7 @@ impl Transport for RabbitMq {
         let (channel, slot) = connection.channels.take(&connection.client).await?;
         let mandatory = to.options.mandatory.unwrap_or(true);
         let work = publish(
+            connection.client.status().clone(),
             Arc::clone(&connection.channels),
             channel,
             slot,
@@ -362,8 +409,9 @@ impl Transport for RabbitMq {
                 )));
             }
             Ok(Confirmation::NotRequested) => return Err(broken("the channel has no confirms")),
-            Err((error, true)) => return Err(connector_error(&error, &route)),
-            Err((error, false)) => return Err(unsent(error_text(&error))),
+            Err((Interruption::Error(error), true)) => return Err(connector_error(&error, &route)),
+            Err((why @ Interruption::Lost, true)) => return Err(broken(why.text())),
+            Err((why, false)) => return Err(unsent(why.text())),
         }
         let result = json!({ "message_id": message.id, "exchange": route.exchange, "routing_key": route.key });
         Ok(result.to_string())
