@@ -1,4 +1,4 @@
-//! Which files are opened, created, refused.
+//! Which files are opened, created or refused.
 
 use super::super::Location;
 use super::{SqliteConfig, SqliteStore, open};
@@ -171,7 +171,7 @@ fn a_read_only_file_is_refused_with_the_remedy() {
     drop(open(&path));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
     if std::fs::OpenOptions::new().write(true).open(&path).is_ok() {
-        return; // whoever runs this may write everything
+        return; // this user may write any file, such as root
     }
     let error = refusal(&path);
     assert_eq!(error.code, ErrorCode::StoreError);

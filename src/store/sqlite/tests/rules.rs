@@ -1,4 +1,4 @@
-//! The store does what the rules say, in every case of their table.
+//! The store follows the rules in every case of their table.
 
 use super::super::write_operation::WriteOptions;
 use super::super::{Durability, Location, SqliteConfig, SqliteStore};
