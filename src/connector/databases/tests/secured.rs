@@ -63,7 +63,7 @@ async fn modes(
 #[tokio::test]
 async fn postgresql_tls_follows_sslmode_of_the_address() {
     let authority = Authority::new();
-    let Some(server) = servers::postgres("postgresql_is_reached_by_tls_as_its_address_says", &authority) else {
+    let Some(server) = servers::postgres("postgresql_tls_follows_sslmode_of_the_address", &authority) else {
         return;
     };
     let encrypted = (
@@ -84,7 +84,7 @@ async fn postgresql_tls_follows_sslmode_of_the_address() {
 #[tokio::test]
 async fn mariadb_tls_follows_sslmode_of_the_address() {
     let authority = Authority::new();
-    let Some(server) = servers::mariadb("mariadb_is_reached_by_tls_as_its_address_says", &authority) else {
+    let Some(server) = servers::mariadb("mariadb_tls_follows_sslmode_of_the_address", &authority) else {
         return;
     };
     let encrypted = ("SHOW STATUS LIKE 'Ssl_version'", "TLSv1");

@@ -1,4 +1,4 @@
-//! The functions of the schema, which decide by themselves, do what the rules say, in every case of their table.
+//! The functions of the schema, which implement the rules in SQL, follow them in every case of their table.
 
 use super::super::{LeaseClock, PostgresConfig, PostgresStore};
 use super::test_support::Server;
