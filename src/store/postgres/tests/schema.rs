@@ -21,8 +21,8 @@ fn schema(test: &str) -> Option<Schema> {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_opened_again_has_its_jobs() {
-    let Some(schema) = schema("a_schema_that_is_opened_again_has_its_jobs") else {
+async fn reopened_schema_has_its_jobs() {
+    let Some(schema) = schema("reopened_schema_has_its_jobs") else {
         return;
     };
     let store = schema.open().await;
@@ -77,8 +77,8 @@ async fn a_newer_schema_is_refused_with_both_versions() {
 }
 
 #[tokio::test]
-async fn a_schema_of_another_program_is_left_alone() {
-    let Some(schema) = schema("a_schema_of_another_program_is_left_alone") else {
+async fn schema_of_another_program_is_refused_unchanged() {
+    let Some(schema) = schema("schema_of_another_program_is_refused_unchanged") else {
         return;
     };
     let client = schema.client().await;

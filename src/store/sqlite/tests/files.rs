@@ -50,7 +50,7 @@ async fn a_new_store_is_readable_by_its_owner_only() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_opened_again_has_its_jobs() {
+async fn reopened_store_has_its_jobs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let store = open(&path);
@@ -125,7 +125,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_reported_and_does_not_take_the_process_down() {
+async fn damaged_file_is_reported_without_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let store = open(&path);
