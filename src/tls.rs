@@ -1,6 +1,6 @@
-//! TLS of clients by rustls: whose certificates are trusted.
+//! Client-side TLS by rustls: which certificates are trusted.
 //!
-//! Invariant: where a certificate is to be checked, none passes unchecked.
+//! Invariant: a certificate that is to be checked never passes unchecked.
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,7 +11,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where systems keep the certificates that they trust.
+/// Where operating systems keep their CA certificates.
 const SYSTEM_CA_FILES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -19,27 +19,28 @@ const SYSTEM_CA_FILES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// How far a server's certificate is checked, in the steps of libpq's `sslmode`.
+/// How a server's certificate is checked, in the levels of libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateCheck {
-    /// Not at all: the connection is secret, but with whom is not known.
+    /// Not at all: the connection is encrypted, but the server is not authenticated.
     Skip,
-    /// It must be signed by one of the authorities; whose name it bears does not matter.
+    /// It must be signed by a trusted CA; its name is not checked.
     Authority,
-    /// It must also bear the name of the host.
+    /// It must also match the host name.
     AuthorityAndName,
 }
 
-/// Clients that make their own settings find ring.
+/// Makes ring the default provider, for libraries that build their own TLS configuration.
 pub fn install_crypto_provider() {
-    // Whoever came first has installed the same one.
+    // Fails only if one is installed already, which is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Settings by this trust. `authorities` is PEM or the path of such a file; `None` or `system`: the system's list.
+/// The client configuration for a check. `authorities` is PEM or the path of such a file; `None` or `system`: the system's
+/// CA certificates.
 ///
 /// # Errors
-/// What is wrong with the certificates, to be put after the name of the setting that they came from.
+/// What is wrong with the certificates, to be appended to the name of the setting they came from.
 pub fn client_config(trust: CertificateCheck, authorities: Option<&str>) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -65,7 +66,7 @@ pub fn client_config(trust: CertificateCheck, authorities: Option<&str>) -> Resu
 fn root_store(authorities: Option<&str>) -> Result<RootCertStore, String> {
     let mut root_store = RootCertStore::empty();
     let unreadable = |failure: rustls::pki_types::pem::Error| format!("a certificate cannot be read: {failure}");
-    // Lists of systems hold certificates of forms that nobody reads any more; at least one must be usable.
+    // System lists contain certificates in obsolete formats; at least one must be usable.
     match authorities {
         Some(pem) if pem.contains("-----BEGIN") => {
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -90,7 +91,7 @@ fn root_store(authorities: Option<&str>) -> Result<RootCertStore, String> {
     Ok(root_store)
 }
 
-/// Checks less than a browser.
+/// Skips the check of the name, or without a chain verifier that of the whole certificate.
 #[derive(Debug)]
 struct LenientVerifier {
     algorithms: WebPkiSupportedAlgorithms,

@@ -1,6 +1,6 @@
-//! One event: a call of the handler that serves it, as a part of the feature's attempt.
+//! One event of a feature: a call of the handler that serves its target, within the feature's attempt.
 //!
-//! Invariant: when this is dropped or late, the handler is told that its answer no longer counts.
+//! Invariant: when the call is dropped or times out, the handler is told that its answer no longer counts.
 
 use super::{InFlightEvents, lock};
 use crate::engine::routing::Registration;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Keys of calls: below those of claims, which are not negative.
+/// Keys of calls are negative, so that they never equal those of claims.
 static LAST_CALL_KEY: AtomicI64 = AtomicI64::new(0);
 
 /// The attempt as the event's handler sees it.
@@ -36,7 +36,7 @@ pub(super) fn attempt(outer: &Attempt, route: Route, name: &str, input: String) 
     }
 }
 
-/// Says that an event of a feature's attempt is going, as long as it is there.
+/// Registers an event as in flight for a feature's attempt until dropped.
 struct CallGuard<'a> {
     in_flight: &'a InFlightEvents,
     /// Key of the feature's attempt.
@@ -44,7 +44,7 @@ struct CallGuard<'a> {
 }
 
 impl CallGuard<'_> {
-    /// Has the handler told that its answer no longer counts, unless that was done.
+    /// Tells the handler, once, that its answer no longer counts.
     fn abort(&self, reason: &AbortReason) {
         let in_flight = lock(self.in_flight).remove(&self.outer);
         if let Some((handler, key)) = in_flight {
@@ -59,7 +59,7 @@ impl Drop for CallGuard<'_> {
     }
 }
 
-/// Calls the handler and waits for its answer, as long as its registration allows.
+/// Calls the handler and waits for its answer, at most for the timeout of its registration.
 pub(super) async fn call(
     in_flight: &InFlightEvents,
     outer: Token,
@@ -88,7 +88,7 @@ pub(super) async fn call(
         },
     };
     lock(in_flight).remove(&outer);
-    // Without an answer its side has gone, with the program or because the handler was taken away: whoever serves the
-    // feature then goes on.
+    // No answer: the process is stopping or the handler was removed. The job goes back, and whoever serves the feature
+    // continues.
     answered.unwrap_or(Ok(Reply::Snooze(0)))
 }

@@ -1,4 +1,4 @@
-//! The input of a feature: what must be there, and what it is when it is not.
+//! The input of a feature: checks it and fills in defaults.
 
 use crate::error::{Error, Problem, Result};
 use crate::resources::FeatureInput;
@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The input with its defaults, once it has been checked.
+/// Checks the input and returns it with its defaults filled in.
 ///
 /// # Errors
-/// `VALIDATION_ERROR` with everything that is missing or of another type.
+/// `VALIDATION_ERROR` that lists every member that is missing or of the wrong type.
 pub(super) fn validate_and_fill(declared: Option<&[FeatureInput]>, input: &str) -> Result<String> {
     let Some(declared) = declared else {
         return Ok(input.to_owned());
@@ -50,7 +50,7 @@ pub(super) fn validate_and_fill(declared: Option<&[FeatureInput]>, input: &str) 
     let is_declared = |name: &str| declared.iter().any(|field| *field.name == *name);
     let mut text = format!("{{{added}");
     for (name, value) in &given {
-        // What is declared and null stands there already, with its default.
+        // Members that are declared and null have been replaced by their defaults above.
         if value.get() != "null" || !is_declared(name) {
             let name = serde_json::to_string(name).unwrap_or_default();
             let _ = write!(text, "{name}:{},", value.get());

@@ -1,8 +1,8 @@
-//! Features declared as data: does their events one after the other, each through whoever serves its target here.
+//! Features declared as data: runs their events in sequence, each by the handler that serves its target in this process.
 //!
 //! Knows neither connectors nor Node: an event is a call of a [`Handler`](crate::engine::Handler), JavaScript's or built in,
-//! that the engine's routing finds. Invariants: a finished event is written down before the next begins, and no later
-//! attempt of the run does it again; when the attempt is given up, so is the event that is going.
+//! that the engine's routing finds. Invariants: a finished event is stored before the next begins, and no later attempt of
+//! the run repeats it; when the attempt is aborted, so is its event in flight.
 
 mod event;
 mod input;
@@ -23,22 +23,22 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-/// What features are done with.
+/// What running a feature needs.
 #[derive(Clone)]
 pub struct FeatureContext {
-    /// Who serves what. Not kept by it, since it holds the features.
+    /// Finds the handler of an event. Weak, since the routing holds the features.
     pub routing: Weak<Routing>,
     /// Resolves expressions.
     pub expressions: Arc<ExpressionResolver>,
     /// Masks secrets in what is logged.
     pub masker: Arc<Masker>,
-    /// Not kept open by it: a store in memory ends with its last user.
+    /// Weak, since a store in memory ends with its last user.
     pub store: Weak<dyn Store>,
-    /// The instance's.
+    /// The instance's clock.
     pub clock: Arc<dyn Clock>,
 }
 
-/// The features of `resources`, for the engine.
+/// The features of `resources` as handlers for the engine.
 #[must_use]
 pub fn targets(resources: &Resources, context: &FeatureContext) -> Vec<HandlerSpec> {
     let features = resources.features.iter();
@@ -62,7 +62,7 @@ pub fn targets(resources: &Resources, context: &FeatureContext) -> Vec<HandlerSp
     features.map(target).collect()
 }
 
-/// The handlers that do an event at the moment and the keys of their calls, by the key of the feature's attempt.
+/// Handlers with an event in flight and the keys of their calls, by the key of the feature's attempt.
 type InFlightEvents = Mutex<EventCalls>;
 type EventCalls = HashMap<Token, (Arc<dyn Handler>, Token)>;
 
@@ -70,14 +70,14 @@ fn lock(in_flight: &InFlightEvents) -> MutexGuard<'_, EventCalls> {
     in_flight.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The work of one feature.
+/// Runs one feature.
 struct FeatureWork {
     feature: Arc<Feature>,
     context: FeatureContext,
     in_flight: InFlightEvents,
 }
 
-/// What an event is done for, in a route of the feature.
+/// The route of an event, in the namespace, product and environment of its feature's route.
 fn route_of(event: &FeatureEvent, feature: &Route) -> Option<Route> {
     Some(Route {
         namespace: Namespace::parse_public(event.namespace)?,
@@ -118,7 +118,7 @@ impl NativeWork for FeatureWork {
                         steps.record(&name, result.as_deref()).await.map_err(handler_failure)?;
                         result
                     }
-                    // What is finished stays so; this event is asked again then.
+                    // Finished events stay finished; this one is called again after the snooze.
                     snooze @ Reply::Snooze(_) => return Ok(snooze),
                 },
             };
@@ -146,7 +146,7 @@ impl FeatureWork {
         resolved.await.map_err(handler_failure)
     }
 
-    /// Does one event, again if it fails and may be tried again.
+    /// Runs one event, with its retries.
     async fn run_event(
         &self,
         attempt: &Attempt,
@@ -206,14 +206,14 @@ impl FeatureWork {
             .zip(self.context.routing.upgrade())
             .and_then(|(route, routing)| routing.find_for_part(&route).map(|registration| (route, registration)));
         let Some((route, registration)) = served else {
-            // Taken away since the claim: the job is left for whoever serves all of it.
+            // The handler was removed since the claim: release the job for an instance that serves all of its events.
             return Ok(Reply::Snooze(0));
         };
         let inner = event::attempt(attempt, route, name, input);
         event::call(&self.in_flight, attempt.key(), &registration, inner).await
     }
 
-    /// A result that can be kept: of one that is too large only that it was there.
+    /// The result if it can be stored as a step; `None` for one that is too large.
     async fn drop_if_too_large(&self, attempt: &Attempt, name: &str, result: Option<Box<str>>) -> Option<Box<str>> {
         let size = result.as_ref().map_or(0, |result| result.len());
         if size <= MAX_STEP_RESULT_BYTES {
@@ -225,7 +225,7 @@ impl FeatureWork {
         None
     }
 
-    /// A line of the job's log. That it is there is worth less than the work itself.
+    /// Adds a line to the job's log, best effort.
     async fn log(&self, attempt: &Attempt, message: String) {
         let Some(store) = self.context.store.upgrade() else {
             return;
@@ -241,10 +241,10 @@ impl FeatureWork {
     }
 }
 
-/// What events have yielded, as `$Sequence{…}` sees it.
+/// Results of events, as `$Sequence{…}` sees them.
 #[derive(Default)]
 struct Results {
-    /// Per sequence its tag, and the JSON of its events without the last bracket.
+    /// Per sequence its tag, and the JSON of its events without the closing bracket.
     sequences: Vec<(Box<str>, String)>,
     last: Option<Box<str>>,
 }

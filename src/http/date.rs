@@ -1,21 +1,21 @@
-//! `Retry-After`: seconds, or a date in the form that HTTP prescribes. Pure.
+//! `Retry-After`: seconds, or an HTTP date. Pure.
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// The delay that the value of a `Retry-After` asks for at `now`, ms; `None`: it is neither form.
+/// The delay that a `Retry-After` value asks for at `now`, ms; `None`: the value has neither form.
 pub(super) fn retry_after(value: &str, now: i64) -> Option<i64> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit ask for longer than anybody waits.
+        // A number that overflows is longer than any wait.
         let seconds: i64 = value.parse().unwrap_or(i64::MAX);
         return Some(seconds.saturating_mul(1_000));
     }
     Some((parse_http_date(value)? - now).max(0))
 }
 
-/// ms since the epoch of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Reads a date such as `Sun, 06 Nov 1994 08:49:37 GMT` as ms since the epoch.
 fn parse_http_date(text: &str) -> Option<i64> {
     let (_, rest) = text.split_once(", ")?;
     let mut parts = rest.split(' ');
@@ -32,7 +32,7 @@ fn parse_http_date(text: &str) -> Option<i64> {
         .map(|seconds| seconds * 1_000)
 }
 
-/// Days since the epoch of a date in the Gregorian calendar, from March on, so that a leap day comes last.
+/// Days since the epoch of a Gregorian date. Years are counted from March, so that a leap day comes last.
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 {
         (year, month - 3)

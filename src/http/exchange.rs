@@ -1,4 +1,4 @@
-//! One request and its answer, within bounds.
+//! One request and its response, bounded in time and size.
 
 use super::redirect::{self, RedirectStep};
 use super::{Client, DRAIN_TIMEOUT, Failure, MAX_DRAIN_BYTES, from_status, retry_after};
@@ -6,42 +6,42 @@ use reqwest::header::HeaderMap;
 use reqwest::{Request, RequestBuilder, Response};
 use std::time::Duration;
 
-/// What an exchange may take.
+/// Limits of one exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct ExchangeLimits {
-    /// Longest time until the answer is there, with all redirects.
+    /// Longest time until the whole response has been read, redirects included.
     pub deadline: Duration,
-    /// Most bytes of a body, also after it was decompressed.
+    /// Most bytes of a body, both as sent and decompressed.
     pub response_bytes: usize,
-    /// Most redirects that are followed.
+    /// Most redirects to follow.
     pub redirects: usize,
-    /// The time, ms since the epoch: what dates in `Retry-After` are compared with.
+    /// The current time, ms since the epoch, against which dates in `Retry-After` are read.
     pub now: i64,
 }
 
-/// An answer with a status of success.
+/// A successful response.
 #[derive(Debug)]
 pub struct HttpResponse {
     /// 200 to 299.
     pub status: u16,
-    /// Its headers; those of the body's compression are gone when it was decompressed.
+    /// Its headers, without those that describe a compression which was undone.
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Vec<u8>,
 }
 
 impl Client {
-    /// Sends a request and reads its answer, all within `limits`.
+    /// Sends a request and reads its response within `limits`.
     ///
     /// # Errors
-    /// When the request is none, may not go there, has no whole answer in time, or one that is no success; the body of
-    /// that is not read.
+    /// When the request is invalid or its host not allowed, when no complete response arrives in time, or when the status
+    /// is no success; the body is then not read.
     pub async fn exchange(&self, request: RequestBuilder, limits: &ExchangeLimits) -> Result<HttpResponse, Failure> {
         let request = request.build().map_err(|error| Failure::from_client_error(&error))?;
         with_deadline(limits.deadline, self.send_following_redirects(request, limits)).await
     }
 
-    /// Sends a request and drops the body of its answer, all within `deadline`. Follows no redirect.
+    /// Sends a request within `deadline` and discards the body of the response. Follows no redirect.
     ///
     /// # Errors
     /// As [`exchange`](Self::exchange).
@@ -96,7 +96,7 @@ impl Client {
     }
 }
 
-/// Says that it was not the host that was asked at first.
+/// Notes in the message that the failure came after redirects, so the host may not be the one requested.
 fn with_redirect_note(mut failure: Failure, followed: usize) -> Failure {
     if followed > 0 {
         failure.message.insert_str(0, "after a redirect, ");
@@ -120,7 +120,7 @@ async fn read_response(response: Response, limits: &ExchangeLimits) -> Result<Ht
         return Err(failure);
     }
     let most = limits.response_bytes;
-    // What a server says of its answer before it sends it; after decompression it may be more.
+    // The announced length; the decompressed body may still be longer and is counted while reading.
     if response.content_length().is_some_and(|length| length > most as u64) {
         return Err(Failure::too_large(most));
     }
@@ -129,7 +129,7 @@ async fn read_response(response: Response, limits: &ExchangeLimits) -> Result<Ht
     Ok(HttpResponse { status, headers, body })
 }
 
-/// Reads a body to its end; dropping a longer one costs its connection.
+/// Reads a whole body; if it is too long, the connection is closed.
 async fn read_body(mut response: Response, most: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(chunk) = response
@@ -145,7 +145,7 @@ async fn read_body(mut response: Response, most: usize) -> Result<Vec<u8>, Failu
     Ok(body)
 }
 
-/// Reads a short body to its end; a longer one costs its connection.
+/// Reads a short body to its end, so that the connection can be reused; a longer one closes it.
 async fn drain(mut response: Response) {
     let reading = async {
         let mut read = 0;
@@ -156,6 +156,6 @@ async fn drain(mut response: Response) {
             }
         }
     };
-    // The status is known, and what is said of it must not wait for a body that does not come.
+    // The status is already known, and reporting it must not wait for a body that never arrives.
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, reading).await;
 }

@@ -1,6 +1,6 @@
-//! Why an exchange failed, with the code that retries go by.
+//! Why an exchange failed, with the code that decides about retries.
 //!
-//! Pure but for reading the client's own error. Invariant: no text here holds a URL, a header or a body.
+//! Pure, except for inspecting the client's error. Invariant: no message contains a URL, a header or a body.
 
 use super::guard::NoAllowedAddress;
 use std::error::Error;
@@ -9,18 +9,18 @@ use std::time::Duration;
 /// An exchange that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The type of the error, as `retryConfig` knows it.
+    /// The error code, as `retryConfig` names it.
     pub code: &'static str,
-    /// The status of the answer, if there was one.
+    /// The status of the response, if there was one.
     pub status: Option<u16>,
     /// What happened.
     pub message: String,
-    /// The delay that the other side asked for, ms.
+    /// The delay that the server asked for, ms.
     pub retry_after: Option<i64>,
 }
 
 impl Failure {
-    /// A failure without an answer.
+    /// A failure without a response.
     pub(super) fn new(code: &'static str, message: String) -> Self {
         Self {
             code,
@@ -30,7 +30,7 @@ impl Failure {
         }
     }
 
-    /// There was no whole answer.
+    /// No complete response was received.
     pub(super) fn from_client_error(error: &reqwest::Error) -> Self {
         if let Some(refused) = find_cause::<NoAllowedAddress>(error) {
             return Self::new("FORBIDDEN", refused.to_string());
@@ -54,18 +54,18 @@ impl Failure {
         Self::new("CONNECTION_ERROR", format!("{what}: {}", root_cause(error)))
     }
 
-    /// There is more of an answer than anybody wanted. Another attempt would get as much.
+    /// The response exceeds the limit. Not worth a retry, since another attempt would get the same.
     pub(super) fn too_large(most: usize) -> Self {
         Self::new("VALIDATION_ERROR", format!("the answer is larger than {most} bytes"))
     }
 
-    /// There was no answer by then.
+    /// No complete response before the deadline.
     pub(super) fn timed_out(deadline: Duration) -> Self {
         Self::new("TIMEOUT", format!("no answer within {} ms", deadline.as_millis()))
     }
 }
 
-/// The first cause of a type.
+/// The first error of type `E` in the chain of causes.
 fn find_cause<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
     let mut cause = error.source();
     while let Some(found) = cause {
@@ -77,7 +77,7 @@ fn find_cause<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
     None
 }
 
-/// The last cause: the outer ones repeat the URL.
+/// The innermost cause; the outer ones repeat the URL.
 fn root_cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn Error = match error.source() {
         Some(source) => source,
@@ -89,7 +89,7 @@ fn root_cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// What an answer with this status means; `None`: it is a success.
+/// The failure that a status means; `None`: success.
 #[must_use]
 pub fn from_status(status: u16, retry_after: Option<i64>) -> Option<Failure> {
     let code = match status {

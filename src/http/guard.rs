@@ -1,7 +1,8 @@
-//! Keeps requests from going where they may not: by the host of each URL, and by the addresses that names stand for.
+//! Refuses requests to hosts and addresses that are not allowed: checks the host of each URL and the addresses that it
+//! resolves to.
 //!
-//! Invariant: an address is judged after its name was resolved and before anything connects to it, so that a name whose
-//! addresses change cannot lead elsewhere.
+//! Invariant: addresses are checked after resolution and before connecting, so that DNS rebinding cannot get around the
+//! rules.
 
 use super::Failure;
 use crate::resources::OutboundRules;
@@ -12,7 +13,7 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-/// Judges URLs and addresses.
+/// Checks URLs and addresses against the rules.
 #[derive(Clone, Debug)]
 pub(super) struct OutboundGuard(Arc<OutboundRules>);
 
@@ -21,7 +22,7 @@ impl OutboundGuard {
         Self(Arc::new(outbound))
     }
 
-    /// Whether a URL may be asked; the addresses of a name are judged when it is resolved.
+    /// Checks the host of a URL. The addresses of a host name are checked when it is resolved.
     pub(super) fn check_url(&self, url: &Url) -> Result<(), Failure> {
         let Some(host) = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")) else {
             return Err(Failure::new(
@@ -39,13 +40,13 @@ impl OutboundGuard {
         Ok(())
     }
 
-    /// Resolves names to the addresses that may be reached; `None`: all may.
+    /// A resolver that returns only allowed addresses; `None`: all are allowed.
     pub(super) fn resolver(&self) -> Option<GuardedResolver> {
         (!self.0.private_addresses).then(|| GuardedResolver(Arc::clone(&self.0)))
     }
 }
 
-/// The system's resolver, without the addresses that may not be reached.
+/// The system's resolver, without addresses that are not allowed.
 pub(super) struct GuardedResolver(Arc<OutboundRules>);
 
 impl Resolve for GuardedResolver {
@@ -70,7 +71,7 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// A host that has no address which may be reached.
+/// A host without any allowed address.
 #[derive(Debug)]
 pub(super) struct NoAllowedAddress(String);
 

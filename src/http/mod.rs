@@ -1,9 +1,9 @@
-//! The HTTP client of everything that calls out: TLS by rustls, bounded in time and in what is read, and kept from hosts
-//! that the constructor's `outbound` does not allow.
+//! The HTTP client for all outgoing requests: TLS by rustls, bounded in time and response size, and restricted to the hosts
+//! that the constructor's `outbound` allows.
 //!
 //! Knows no job and no handler. Invariants: a failure names no more of a URL than its host, since paths and queries may
-//! hold credentials; no request outlives its deadline; no redirect leads to another scheme, takes credentials to another
-//! origin, or around the rules for hosts.
+//! hold credentials; no request outlives its deadline; no redirect changes the scheme, takes credentials to another
+//! origin, or evades the rules for hosts.
 
 mod date;
 mod exchange;
@@ -23,30 +23,30 @@ use guard::OutboundGuard;
 use reqwest::{Certificate, Method, RequestBuilder, Response, Url};
 use std::time::Duration;
 
-/// Longest time until a connection stands.
+/// Longest time for establishing a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Idle connections kept for each host, unless said otherwise.
+/// Default number of idle connections per host.
 const MAX_IDLE_PER_HOST: usize = 4;
-/// Most bytes of an answer that are read so that its connection can be used again.
+/// Most bytes of an unwanted body that are read so that the connection can be reused.
 const MAX_DRAIN_BYTES: usize = 16 * 1024;
-/// Longest time that takes.
+/// Longest time spent reading them.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// What a client is made with.
+/// Options of a client.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Where it may go.
+    /// Hosts and addresses that may be requested.
     pub outbound: OutboundRules,
-    /// Certificates of authorities in PEM that it trusts beside the system's.
+    /// CA certificates in PEM that are trusted in addition to the system's.
     pub authorities: Option<String>,
-    /// Idle connections that it keeps for each host.
+    /// Most idle connections per host.
     pub idle_per_host: usize,
 }
 
 impl ClientOptions {
-    /// For requests that go where `outbound` says.
+    /// Default options with these rules.
     #[must_use]
     pub fn new(outbound: OutboundRules) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl ClientOptions {
     }
 }
 
-/// A client; make one and share it, for it holds the connections. Clones share them.
+/// A client. It owns a connection pool that clones share, so make one and reuse it.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: reqwest::Client,
@@ -65,10 +65,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes one, beside the runtime: the system's certificates are read.
+    /// Makes a client on a blocking thread, since the system's certificates are read from disk.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR` when the authorities are no certificates, `CONNECTION_ERROR` when the system's certificates
+    /// `VALIDATION_ERROR` when `authorities` holds no certificates, `CONNECTION_ERROR` when the system's certificates
     /// cannot be read.
     pub async fn open(options: ClientOptions) -> Result<Self> {
         let made = tokio::task::spawn_blocking(move || Self::new(options)).await;
@@ -89,7 +89,7 @@ impl Client {
             .pool_max_idle_per_host(options.idle_per_host)
             .user_agent(concat!("ductape/", env!("CARGO_PKG_VERSION")));
         if let Some(resolver) = guard.resolver() {
-            // A proxy would resolve names itself, and reach what the resolver here refuses.
+            // A proxy resolves names itself and could reach addresses that this resolver refuses.
             builder = builder.no_proxy().dns_resolver(resolver);
         }
         if let Some(pem) = &options.authorities {
@@ -97,7 +97,7 @@ impl Client {
         }
         let named = options.authorities.is_some();
         let inner = builder.build().map_err(|error| {
-            // The system's certificates alone have never kept a client from being made.
+            // With the system's certificates alone, building a client is not known to fail.
             let (code, message) = if named {
                 (
                     ErrorCode::ValidationError,
@@ -111,13 +111,13 @@ impl Client {
         Ok(Self { inner, guard })
     }
 
-    /// A request that [`exchange`](Self::exchange) or [`send`](Self::send) sends.
+    /// Builds a request for [`exchange`](Self::exchange) or [`send`](Self::send).
     pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.inner.request(method, url)
     }
 }
 
-/// The certificates in a PEM text; at least one.
+/// Reads the certificates of a PEM text; at least one.
 fn certificates(pem: &str) -> Result<Vec<Certificate>> {
     let refused = || Error::new(ErrorCode::ValidationError, "`ca` holds no certificate in PEM");
     let found = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| refused())?;

@@ -1,18 +1,18 @@
-//! What follows from an answer that points elsewhere.
+//! Redirects: which are followed, and with what request.
 
 use super::Failure;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
 use reqwest::{Method, Request, Response, Url};
 
-/// What follows from an answer.
+/// How to proceed after a response.
 pub(super) enum RedirectStep {
-    /// It is the answer.
+    /// The response is final.
     Final,
-    /// It points to where this asks.
+    /// A redirect, to be followed with this request.
     Follow(Box<Request>),
 }
 
-/// Headers that another origin gets too. All others may hold credentials, whatever they are called.
+/// Headers that are also sent to another origin. All others may hold credentials, whatever their names.
 const SAFE_CROSS_ORIGIN_HEADERS: [&str; 7] = [
     "accept",
     "accept-language",
@@ -23,10 +23,10 @@ const SAFE_CROSS_ORIGIN_HEADERS: [&str; 7] = [
     "user-agent",
 ];
 
-/// What follows from an answer to a request, of which `again` is a copy where one can be made.
+/// Decides how to proceed after a response. `again` is a copy of the request, where it can be copied.
 ///
 /// # Errors
-/// When it leads to another scheme, or its request cannot be sent twice.
+/// When a redirect changes the scheme, or the request cannot be sent twice.
 pub(super) fn step(response: &Response, again: Option<Request>) -> Result<RedirectStep, Failure> {
     let status = response.status().as_u16();
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
@@ -40,7 +40,7 @@ pub(super) fn step(response: &Response, again: Option<Request>) -> Result<Redire
     let from = response.url();
     let target = response.headers().get("location").and_then(|value| value.to_str().ok());
     let Some(target) = target.and_then(|target| from.join(target).ok()) else {
-        // Without a place to go to, the status stands for itself.
+        // Without a `Location`, the response is reported by its status.
         return Ok(RedirectStep::Final);
     };
     if target.scheme() != from.scheme() {
@@ -64,7 +64,7 @@ pub(super) fn step(response: &Response, again: Option<Request>) -> Result<Redire
     Ok(RedirectStep::Follow(Box::new(next)))
 }
 
-/// The method of the next request, if it is another one, which then has no body.
+/// The method of the next request if it changes; that request then has no body.
 fn method_after_redirect(status: u16, method: &Method) -> Option<Method> {
     let read_next = match status {
         303 => *method != Method::HEAD && *method != Method::GET,
@@ -89,9 +89,9 @@ fn retain_safe_headers(headers: &mut HeaderMap) {
     }
 }
 
-/// A server that redirects chooses no credentials.
+/// Removes credentials from the URL: a redirecting server must not choose them.
 fn without_credentials(mut url: Url) -> Url {
-    // Neither can fail where there is a host, as there is in http and https.
+    // Neither fails for a URL with a host, which http and https URLs always have.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url

@@ -1,4 +1,4 @@
-//! Exchanges with servers that misbehave, each in the way its script says.
+//! Exchanges with misbehaving servers, each scripted.
 
 use super::*;
 use std::io::{Read, Write};
@@ -6,10 +6,10 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-/// What a server does with a connection, whose request head it has read.
+/// What a server does with a connection after reading the request head.
 type Script = Box<dyn Fn(&str, &mut TcpStream) + Send>;
 
-/// A server of one script; gives its address, and the heads of the requests it got.
+/// Starts a scripted server; returns its address and the request heads it receives.
 fn server(script: impl Fn(&str, &mut TcpStream) + Send + 'static) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -112,7 +112,7 @@ async fn stalled_response_ends_at_the_deadline() {
     ] {
         let (address, _) = server(move |_, stream| {
             let _ = stream.write_all(text.as_bytes());
-            // Until the client gives up.
+            // Blocks until the client gives up.
             let _ = stream.read(&mut [0; 1]);
         });
         let failure = get(&format!("http://{address}/"), limits).await.unwrap_err();
@@ -120,7 +120,7 @@ async fn stalled_response_ends_at_the_deadline() {
     }
 }
 
-// The connection is closed beside the test, which waits for that.
+// The connection is closed on another thread, and the test waits for that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn response_size_limit_applies_with_or_without_length_and_compression() {
     let (said, _) = server(answers("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n"));
@@ -144,7 +144,7 @@ async fn response_size_limit_applies_with_or_without_length_and_compression() {
     assert_eq!(fails(&packed).await, Failure::too_large(100_000));
 }
 
-/// A server that points elsewhere once, and says so.
+/// A server that redirects each request to `target`.
 fn redirecting_server(status: u16, target: &str) -> (String, Receiver<String>) {
     server(answers(format!(
         "HTTP/1.1 {status} Elsewhere\r\nlocation: {target}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"

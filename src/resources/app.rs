@@ -9,7 +9,7 @@ pub struct App {
     pub tag: Box<str>,
     /// What it is in each environment.
     pub envs: Vec<AppEnv>,
-    /// What can be asked of it.
+    /// Requests that jobs can make.
     pub actions: Vec<Action>,
 }
 
@@ -18,17 +18,17 @@ pub struct App {
 pub struct AppEnv {
     /// Slug of the environment.
     pub slug: Box<str>,
-    /// What the resources of actions come after.
+    /// Prefix of the paths of all actions.
     pub base_url: Text,
     /// Headers of every request.
     pub headers: Vec<(Box<str>, Text)>,
     /// Credentials of every request.
     pub auth: Option<HttpAuth>,
-    /// Certificates of authorities in PEM, trusted beside the system's.
+    /// CA certificates in PEM, trusted in addition to the system's.
     pub ca: Option<Text>,
 }
 
-/// One request that can be made of a service.
+/// One request that a job can make.
 #[derive(Clone, Debug)]
 pub struct Action {
     /// Its name within the app.
@@ -41,13 +41,13 @@ pub struct Action {
     pub request_type: RequestType,
     /// Longest attempt for jobs that set none, ms.
     pub timeout: Option<i64>,
-    /// Headers, which those of an input go before.
+    /// Headers; those of an input take precedence.
     pub headers: Vec<(Box<str>, Text)>,
-    /// JSON object that the query of an input is merged into.
+    /// JSON object into which the query of an input is merged.
     pub query: Option<Text>,
-    /// The same for the parameters of the path.
+    /// JSON object into which the path parameters of an input are merged.
     pub params: Option<Text>,
-    /// JSON that the body of an input is merged into.
+    /// JSON into which the body of an input is merged.
     pub body: Option<Text>,
 }
 
@@ -76,7 +76,7 @@ impl Method {
         ("OPTIONS", Self::Options),
     ];
 
-    /// Whether fields without a place of their own go to the body.
+    /// Whether input fields that belong nowhere else go into the body.
     #[must_use]
     pub fn takes_body(self) -> bool {
         matches!(self, Self::Post | Self::Put | Self::Patch)
@@ -86,22 +86,22 @@ impl Method {
 /// The path of an action, as in `/orders/:id?expand=items`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PathTemplate {
-    /// What stands between slashes; the first slash is not among them.
+    /// The segments, without the leading slash.
     pub segments: Vec<Segment>,
-    /// What follows the question mark, as it is.
+    /// The query after the question mark, verbatim.
     pub query: Option<Box<str>>,
 }
 
-/// What stands between two slashes.
+/// A segment of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment {
-    /// A text, as it is.
+    /// Literal text.
     Literal(Box<str>),
-    /// A parameter, and the text that follows it.
+    /// A parameter, with the literal text after it.
     Param {
         /// Its name.
         name: Box<str>,
-        /// As in `/:id.json`.
+        /// The text after it, as `.json` in `/:id.json`.
         suffix: Box<str>,
     },
 }

@@ -16,7 +16,7 @@ pub enum BrokerKind {
 }
 
 impl BrokerKind {
-    /// Every kind, by the name that `type` has in a definition.
+    /// All kinds, by the value of `type` in a definition.
     pub const NAMES: [(&'static str, Self); 7] = [
         ("RABBITMQ", Self::RabbitMq),
         ("REDIS", Self::Redis),
@@ -36,13 +36,13 @@ impl BrokerKind {
             .map_or("", |(name, _)| name)
     }
 
-    /// Whether there is a connector for it. The others are names that are known, and done by handlers.
+    /// Whether there is a connector for it. The other kinds are accepted in definitions and left to handlers.
     #[must_use]
     pub fn is_built_in(self) -> bool {
         matches!(self, Self::RabbitMq | Self::Redis | Self::Nats | Self::Mqtt)
     }
 
-    /// Schemes of its addresses, the ones with TLS last, and the ports that they stand for.
+    /// URL schemes with their default ports, those with TLS last.
     #[must_use]
     pub fn schemes(self) -> &'static [(&'static str, u16)] {
         match self {
@@ -62,7 +62,7 @@ pub struct Broker {
     pub tag: Box<str>,
     /// What it is in each environment.
     pub envs: Vec<BrokerEnv>,
-    /// What may be published to; `None`: any event, under its own name.
+    /// Topics that jobs may publish to; `None`: any event, under its own name.
     pub topics: Option<Vec<Topic>>,
 }
 
@@ -73,60 +73,60 @@ pub struct BrokerEnv {
     pub slug: Box<str>,
     /// What kind of server.
     pub kind: BrokerKind,
-    /// How to reach it, and what holds for all topics.
+    /// How to reach it, and defaults of its topics.
     pub config: BrokerConfig,
 }
 
-/// How to reach a broker. What its kind does not know is absent.
+/// How to reach a broker. Members that its kind does not have are `None`.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
     /// Its address.
     pub url: Text,
-    /// Instead of the one in the address.
+    /// Takes precedence over the one in the URL.
     pub username: Option<Text>,
-    /// Instead of the one in the address.
+    /// Takes precedence over the one in the URL.
     pub password: Option<Text>,
     /// NATS: a token.
     pub token: Option<Text>,
-    /// NATS: what stands in a credentials file.
+    /// NATS: contents of a credentials file.
     pub credentials: Option<Text>,
     /// NATS: prefix of the subjects that acknowledgements arrive on.
     pub inbox_prefix: Option<Box<str>>,
-    /// Certificates in PEM that are trusted instead of the system's, or the path of a file with them.
+    /// CA certificates in PEM, trusted instead of the system's, or the path of such a file.
     pub ca: Option<Text>,
-    /// What holds for topics that say nothing else.
+    /// Defaults for its topics.
     pub defaults: TopicOptions,
 }
 
-/// Something to publish to.
+/// A topic to publish to.
 #[derive(Clone, Debug)]
 pub struct Topic {
     /// Its name within the broker's definition.
     pub tag: Box<str>,
     /// Its name at the server; `None`: its tag.
     pub name: Option<Box<str>>,
-    /// Names and values that go with each message, in order.
+    /// Headers of each message, in order.
     pub headers: Vec<(Box<str>, Text)>,
     /// How to publish.
     pub options: TopicOptions,
 }
 
-/// How messages are published; what is `None` is left to the broker's definition, then to the default.
+/// How messages are published. `None` falls back to the broker's definition, then to the built-in default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicOptions {
-    /// RabbitMQ: name of the exchange; empty: the default one, which knows queues by their names.
+    /// RabbitMQ: name of the exchange; empty: the default exchange, which routes to the queue named by the routing key.
     pub exchange: Option<Box<str>>,
     /// RabbitMQ: the routing key.
     pub routing_key: Option<Box<str>>,
     /// RabbitMQ: whether messages survive a restart of the server.
     pub persistent: Option<bool>,
-    /// RabbitMQ: whether a message that no queue gets is a failure.
+    /// RabbitMQ: whether an unroutable message is a failure.
     pub mandatory: Option<bool>,
-    /// Redis: where to.
+    /// Redis: stream or channel.
     pub redis: Option<RedisTarget>,
-    /// Redis: how many entries a stream keeps, about.
+    /// Redis: approximate number of entries that a stream keeps.
     pub maxlen: Option<u64>,
-    /// NATS: whether a stream must have stored the message.
+    /// NATS: whether a JetStream stream must acknowledge the message.
     pub jetstream: Option<bool>,
     /// MQTT: quality of service, 0 to 2.
     pub qos: Option<u8>,
@@ -134,11 +134,11 @@ pub struct TopicOptions {
     pub retain: Option<bool>,
 }
 
-/// What Redis is asked to do with a message. `None` in it: the topic's own name.
+/// Where Redis puts a message. `None` in it: the topic's own name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedisTarget {
     /// Append it to a stream.
     Stream(Option<Box<str>>),
-    /// Tell whoever is subscribed to a channel.
+    /// Publish it to the subscribers of a channel.
     Channel(Option<Box<str>>),
 }

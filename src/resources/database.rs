@@ -2,10 +2,10 @@
 
 use super::Text;
 
-/// What a database speaks.
+/// The kind of a database server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatabaseKind {
-    /// PostgreSQL and what speaks its protocol.
+    /// PostgreSQL, or a server that speaks its protocol.
     Postgresql,
     /// MySQL and MariaDB.
     Mysql,
@@ -16,7 +16,7 @@ pub enum DatabaseKind {
 }
 
 impl DatabaseKind {
-    /// Whether this build of the package can speak to it.
+    /// Whether this build has a connector for it.
     #[must_use]
     pub fn is_built_in(self) -> bool {
         match self {
@@ -32,15 +32,15 @@ impl DatabaseKind {
 pub struct Database {
     /// Its name within the product.
     pub tag: Box<str>,
-    /// What it speaks.
+    /// Its kind.
     pub kind: DatabaseKind,
-    /// The table of operations that name none.
+    /// Default table of operations.
     pub table: Option<Box<str>>,
-    /// Whether jobs may bring SQL of their own.
+    /// Whether jobs may run SQL of their own.
     pub raw: bool,
     /// Where it is in each environment.
     pub envs: Vec<DatabaseEnv>,
-    /// Operations that are written down in advance.
+    /// Predefined operations.
     pub actions: Vec<DatabaseAction>,
 }
 
@@ -51,9 +51,9 @@ pub struct DatabaseEnv {
     pub slug: Box<str>,
     /// Address with credentials, or the path of a SQLite file.
     pub connection_url: Text,
-    /// Certificates that the server's must be signed by: PEM, or the path of such a file.
+    /// CA certificates that must have signed the server's: PEM, or the path of such a file.
     pub ca: Option<Text>,
-    /// Most connections at once.
+    /// Most simultaneous connections.
     pub max_connections: Option<usize>,
 }
 
@@ -62,35 +62,35 @@ pub struct DatabaseEnv {
 pub enum ActionVerb {
     /// Reads rows.
     Query,
-    /// Adds rows.
+    /// Inserts rows.
     Insert,
-    /// Changes rows.
+    /// Updates rows.
     Update,
     /// Deletes rows.
     Delete,
-    /// Adds rows, or changes those that are there.
+    /// Inserts rows, or updates existing ones.
     Upsert,
-    /// Computes over rows.
+    /// Computes aggregates.
     Aggregate,
     /// Runs the SQL of the definition.
     RawSql,
 }
 
-/// An operation that is written down in advance, with places for what the job brings.
+/// A predefined operation, with placeholders for values of the job.
 #[derive(Clone, Debug)]
 pub struct DatabaseAction {
     /// Its name within the database.
     pub tag: Box<str>,
-    /// The table, unless it is the database's.
+    /// The table; `None`: the database's default table.
     pub table: Option<Box<str>>,
     /// What it does.
     pub verb: ActionVerb,
-    /// JSON of the data, of what is computed, or of the SQL text.
+    /// JSON of the data, of the aggregates, or of the SQL text.
     pub template: Option<Text>,
     /// JSON of the filter.
     pub filter: Option<Text>,
-    /// JSON object of the values of names that a job leaves out.
+    /// JSON object with values for placeholders that a job leaves out.
     pub defaults: Option<Text>,
-    /// Further members of the operation, by name, as JSON.
+    /// Other members of the operation, by name, as JSON.
     pub options: Vec<(Box<str>, Text)>,
 }

@@ -1,15 +1,15 @@
-//! A feature declared as data: events that are done one after the other.
+//! A feature declared as data: a sequence of events.
 
 /// A feature declared as data.
 #[derive(Clone, Debug)]
 pub struct Feature {
     /// Its name within the product.
     pub tag: Box<str>,
-    /// What its input holds; `None`: anything.
+    /// The members of its input; `None`: anything.
     pub input: Option<Vec<FeatureInput>>,
-    /// Its events, in the order in which they are done.
+    /// Its events, in execution order.
     pub sequence: Vec<FeatureSequence>,
-    /// JSON text of its result, with expressions; `None`: what the last event yields.
+    /// JSON text of its result, with expressions; `None`: the result of the last event.
     pub output: Option<Box<str>>,
 }
 
@@ -18,35 +18,35 @@ pub struct Feature {
 pub struct FeatureInput {
     /// Its name.
     pub name: Box<str>,
-    /// What it must be.
+    /// Its type.
     pub kind: InputKind,
-    /// Whether it must be there.
+    /// Whether it is required.
     pub required: bool,
-    /// JSON text of what it is when it is not there.
+    /// JSON text of its default.
     pub default: Option<Box<str>>,
 }
 
-/// What a member of a feature's input may be.
+/// The type of a member of a feature's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputKind {
-    /// Whatever JSON can hold.
+    /// Any JSON value.
     Any,
-    /// A text.
+    /// A string.
     String,
     /// A number.
     Number,
-    /// A number without a fraction.
+    /// An integer.
     Integer,
     /// `true` or `false`.
     Boolean,
     /// An object.
     Object,
-    /// A list.
+    /// An array.
     Array,
 }
 
 impl InputKind {
-    /// The names by which definitions call them.
+    /// All types, by their names in definitions.
     pub const NAMES: [(&'static str, Self); 7] = [
         ("any", Self::Any),
         ("string", Self::String),
@@ -57,7 +57,7 @@ impl InputKind {
         ("array", Self::Array),
     ];
 
-    /// Whether a JSON text is one.
+    /// Whether a JSON text has this type.
     #[must_use]
     pub fn admits(self, json: &str) -> bool {
         let json = json.trim();
@@ -82,7 +82,7 @@ impl InputKind {
     }
 }
 
-/// Events with a name in common.
+/// A named group of events.
 #[derive(Clone, Debug)]
 pub struct FeatureSequence {
     /// The name.
@@ -91,7 +91,7 @@ pub struct FeatureSequence {
     pub events: Vec<FeatureEvent>,
 }
 
-/// One event: a job of another target, done within the feature's.
+/// One event: a call of another target within the feature's job.
 #[derive(Clone, Debug)]
 pub struct FeatureEvent {
     /// Its name within the sequence.
@@ -102,14 +102,14 @@ pub struct FeatureEvent {
     pub target: Vec<Box<str>>,
     /// JSON text of its input, with expressions.
     pub input: Box<str>,
-    /// How often it is tried again within one attempt of the feature.
+    /// How often it is retried within one attempt of the feature.
     pub retries: u32,
-    /// Whether the feature goes on when it has failed.
+    /// Whether the feature continues when it fails.
     pub allow_fail: bool,
 }
 
 impl Feature {
-    /// All events with the tags of their sequences, in order.
+    /// All events with their sequences, in execution order.
     pub fn events(&self) -> impl Iterator<Item = (&FeatureSequence, &FeatureEvent)> {
         self.sequence
             .iter()

@@ -1,30 +1,30 @@
-//! Paths of files within a storage: names that lead nowhere else. Pure.
+//! Paths of files within a storage, safe against path traversal. Pure.
 //!
-//! Invariant: no name of a path is `.`, `..` or empty, holds a separator of any system or a control character, or becomes
-//! such a name when percent-encoding is undone, however often it was applied.
+//! Invariant: no name in a path is `.`, `..` or empty, contains a path separator of any platform or a control character, or
+//! becomes such a name after percent-decoding, however often it was encoded.
 
 use crate::text::percent;
 
-/// Longest name of a file or folder, in bytes: what file systems bear.
+/// Longest name of a file or folder, in bytes: the limit of common file systems.
 const MAX_NAME_BYTES: usize = 255;
 /// Longest path, in bytes.
 const MAX_PATH_BYTES: usize = 1_024;
-/// Most folders in each other.
+/// Deepest nesting of folders.
 const MAX_FOLDER_DEPTH: usize = 32;
-/// Rounds of percent-encoding that are undone; what still changes after that is no name that anybody means.
+/// Rounds of percent-decoding; a name that still changes after them is refused.
 const MAX_DECODE_ROUNDS: usize = 4;
-/// What names of the package's own begin with.
+/// Prefix of names that the package reserves for itself.
 const RESERVED_PREFIX: &str = ".ductape";
 
-/// A path below the root of a storage: folders, and the name of a file if it is one's.
+/// A path below the root of a storage: folders, and for a file its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FilePath(Vec<Box<str>>);
 
 impl FilePath {
-    /// Where files of a folder are; empty: in the root.
+    /// Parses the path of a folder; empty: the root.
     ///
     /// # Errors
-    /// Says why it is none.
+    /// Why it is not a valid path.
     pub fn folder(path: &str) -> Result<Self, String> {
         if path.is_empty() {
             return Ok(Self::default());
@@ -46,26 +46,26 @@ impl FilePath {
         }
     }
 
-    /// This folder within another.
+    /// This folder inside `outer`.
     #[must_use]
     pub fn within(self, outer: &Self) -> Self {
         Self(outer.0.iter().cloned().chain(self.0).collect())
     }
 
-    /// Names of the folders from the root on.
+    /// Names of the folders, from the root down.
     #[must_use]
     pub fn names(&self) -> &[Box<str>] {
         &self.0
     }
 
-    /// As it is written.
+    /// The path as text.
     #[must_use]
     pub fn text(&self) -> String {
         self.0.join("/")
     }
 }
 
-/// Why a text cannot be the name of a file or folder.
+/// Why a text is no valid name of a file or folder; `None`: it is valid.
 #[must_use]
 pub fn name_problem(name: &str) -> Option<String> {
     if name.is_empty() {
@@ -86,7 +86,7 @@ pub fn name_problem(name: &str) -> Option<String> {
         if let Some(problem) = traversal_problem(&plain) {
             return Some(problem);
         }
-        // Bytes that are no text become characters that are no separators.
+        // Invalid UTF-8 becomes replacement characters, which are no separators.
         let decoded = String::from_utf8_lossy(&percent::decode(&plain)).into_owned();
         if decoded == plain {
             return windows_problem(&plain);
@@ -96,7 +96,7 @@ pub fn name_problem(name: &str) -> Option<String> {
     Some("is percent-encoded again and again".to_owned())
 }
 
-/// Why a name leads out of its folder.
+/// Why a name would escape its folder.
 fn traversal_problem(name: &str) -> Option<String> {
     if name == "." || name == ".." {
         return Some("is '.' or '..', which leads elsewhere".to_owned());
@@ -110,7 +110,7 @@ fn traversal_problem(name: &str) -> Option<String> {
     None
 }
 
-/// Why a name means something else on Windows: a drive, a stream, a device, or the same name without its end.
+/// Why a name is special on Windows: a drive, a stream, a device, or a trailing dot or space that is dropped.
 fn windows_problem(name: &str) -> Option<String> {
     const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
     if !cfg!(windows) {
@@ -128,7 +128,7 @@ fn windows_problem(name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Names that lead out of a folder, or would where somebody reads them differently.
+    /// Names that escape a folder, or would on another platform or after decoding.
     const HOSTILE: [&str; 28] = [
         "",
         ".",
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_relative_and_plain() {
+    fn folder_must_be_a_plain_relative_path() {
         for path in [
             "/", "//", "/etc", "a//b", "a/", "..", "a/../b", "./a", "a/.", " /..", "\\a", "C:\\x",
         ] {

@@ -1,4 +1,4 @@
-//! What several kinds of resources know of HTTP: credentials, and headers that are not theirs to set.
+//! HTTP credentials and reserved headers, shared by several kinds of resources.
 
 use super::Text;
 
@@ -12,9 +12,9 @@ pub enum HttpAuth {
         /// The password.
         password: Text,
     },
-    /// A token after `Bearer`.
+    /// A bearer token.
     Bearer(Text),
-    /// A header of a name that the service chose.
+    /// A header with a name of the service's choice.
     Header {
         /// Its name.
         name: Box<str>,
@@ -23,7 +23,7 @@ pub enum HttpAuth {
     },
 }
 
-/// Headers that the connection sets, or that would make it another one.
+/// Headers that the HTTP client sets, or that would change the connection.
 const CONNECTION_HEADERS: [&str; 10] = [
     "connection",
     "content-length",
@@ -37,7 +37,7 @@ const CONNECTION_HEADERS: [&str; 10] = [
     "upgrade",
 ];
 
-/// Whether a header, by its name in lower case, is set by the connection and by nobody else.
+/// Whether a header, given in lower case, is reserved for the HTTP client.
 #[must_use]
 pub fn is_connection_header(name: &str) -> bool {
     CONNECTION_HEADERS.contains(&name)

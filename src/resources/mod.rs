@@ -1,7 +1,7 @@
-//! What a product's resources are: typed definitions, as the constructor's `resources` gives them.
+//! The resources of products: typed definitions, from the constructor's `resources`.
 //!
-//! Plain data; reading and checking the JSON is `api::resources`. A [`Text`] may hold `$Secret{…}`: it is kept as it is
-//! written, and shown to nobody.
+//! Plain data; `api::resources` reads and checks the JSON. A [`Text`] may hold `$Secret{…}`: it is kept unresolved and never
+//! printed.
 
 mod app;
 mod broker;
@@ -36,7 +36,7 @@ pub use text::Text;
 
 use std::sync::Arc;
 
-/// How long a cache keeps a result when nothing else is said, ms.
+/// Default expiry of a cached result, ms.
 pub const DEFAULT_CACHE_EXPIRY: i64 = 3_600_000;
 
 /// The resources of all products.
@@ -46,9 +46,9 @@ pub struct Resources {
     pub apps: Section<App>,
     /// Features declared as data.
     pub features: Section<Feature>,
-    /// Ways to tell people and programs something.
+    /// Notifications: e-mail, callbacks and others.
     pub notifications: Section<Notification>,
-    /// Places for files.
+    /// Storage for files.
     pub storage: Section<Storage>,
     /// Message brokers.
     pub brokers: Section<Broker>,
@@ -59,13 +59,13 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// Adds a session resource; `false`: the product has one of that tag.
+    /// Adds a session resource; `false`: the product already has one with this tag.
     pub fn add_session(&mut self, product: &str, session: SessionResource) -> bool {
         let tag = session.tag.clone();
         self.sessions.add(product, &tag, session)
     }
 
-    /// Adds a cache with its expiry, ms; `false`: the product has one of that tag.
+    /// Adds a cache with its expiry, ms; `false`: the product already has one with this tag.
     pub fn add_cache(&mut self, product: &str, tag: &str, expiry: i64) -> bool {
         self.caches.add(product, tag, expiry)
     }
@@ -76,7 +76,7 @@ impl Resources {
         self.sessions.get(product, tag)
     }
 
-    /// How long a cache of a product keeps a result, ms. One that is not defined has the default.
+    /// Expiry of a product's cache, ms; the default for one that is not defined.
     #[must_use]
     pub fn cache_expiry(&self, product: &str, tag: &str) -> i64 {
         self.caches

@@ -1,15 +1,15 @@
-//! Ways to tell people and programs something.
+//! Notifications: messages, and the channels that send them.
 
 use super::{HttpAuth, Method, Text};
 
-/// Ways to tell people and programs something: channels by environment, and messages that go by them.
+/// A notification: channels by environment, and the messages sent by them.
 #[derive(Clone, Debug)]
 pub struct Notification {
     /// Its name within the product.
     pub tag: Box<str>,
-    /// What it sends with, by environment.
+    /// Its channels, by environment.
     pub envs: Vec<Channels>,
-    /// What it sends.
+    /// Its messages.
     pub messages: Vec<Message>,
 }
 
@@ -18,26 +18,26 @@ pub struct Notification {
 pub struct Channels {
     /// Slug of the environment.
     pub slug: Box<str>,
-    /// Who takes e-mail.
+    /// Provider of e-mail.
     pub emails: Option<EmailProvider>,
-    /// Who takes text messages.
+    /// Provider of text messages.
     pub sms: Option<ExternalProvider>,
-    /// Who takes push notifications.
+    /// Provider of push notifications.
     pub push_notifications: Option<ExternalProvider>,
-    /// Which program is called.
+    /// Endpoint of callbacks.
     pub callbacks: Option<Callback>,
 }
 
-/// Who takes e-mail.
+/// Provider of e-mail.
 #[derive(Clone, Debug)]
 pub enum EmailProvider {
-    /// A mail server.
+    /// An SMTP server.
     Smtp(Box<Smtp>),
-    /// A provider with an interface of its own.
+    /// A provider with its own API.
     External(ExternalProvider),
 }
 
-/// A provider that is known by name and not built in: its jobs are done by handlers.
+/// A provider that is known by name only and has no connector: its jobs are left to handlers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExternalProvider(pub &'static str);
 
@@ -46,14 +46,14 @@ pub struct ExternalProvider(pub &'static str);
 pub enum SmtpSecurity {
     /// TLS from the first byte.
     Tls,
-    /// In the clear until `STARTTLS`, which must succeed.
+    /// Plain text until `STARTTLS`, which must succeed.
     StartTls,
-    /// In the clear.
+    /// Plain text.
     None,
 }
 
 impl SmtpSecurity {
-    /// The port that goes with it.
+    /// Its default port.
     #[must_use]
     pub fn port(self) -> u16 {
         match self {
@@ -64,10 +64,10 @@ impl SmtpSecurity {
     }
 }
 
-/// A mail server.
+/// An SMTP server.
 #[derive(Clone, Debug)]
 pub struct Smtp {
-    /// Its name or address.
+    /// Host name or address.
     pub host: Text,
     /// Its port.
     pub port: u16,
@@ -75,39 +75,39 @@ pub struct Smtp {
     pub security: SmtpSecurity,
     /// User name and password.
     pub credentials: Option<(Text, Text)>,
-    /// Who sends.
+    /// Sender address.
     pub from: Text,
-    /// Who gets answers, if not the sender.
+    /// Reply address, if not the sender's.
     pub reply_to: Option<Text>,
-    /// Certificates in PEM of those who may vouch for the server, instead of the public ones.
+    /// CA certificates in PEM, trusted instead of the system's.
     pub ca: Option<Text>,
 }
 
-/// A program that is called by HTTP.
+/// An HTTP endpoint that callbacks are sent to.
 #[derive(Clone, Debug)]
 pub struct Callback {
-    /// Where it is; may hold `:params` in its path.
+    /// Its URL; the path may hold `:params`.
     pub url: Text,
-    /// Method of HTTP.
+    /// HTTP method.
     pub method: Method,
-    /// How calls are authorised.
+    /// Credentials of each request.
     pub auth: Option<HttpAuth>,
-    /// Headers of each call.
+    /// Headers of each request.
     pub headers: Vec<(Box<str>, Text)>,
 }
 
-/// A message: what is sent by each channel.
+/// A message: its content for each channel.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// Its name; the `event` of its jobs.
     pub tag: Box<str>,
-    /// By e-mail.
+    /// As e-mail.
     pub email: Option<EmailMessage>,
-    /// By text message.
+    /// As text message.
     pub sms: Option<Text>,
-    /// By push notification.
+    /// As push notification.
     pub push_notification: Option<PushMessage>,
-    /// By a call.
+    /// As callback.
     pub callback: Option<CallbackMessage>,
 }
 
@@ -116,9 +116,9 @@ pub struct Message {
 pub struct EmailMessage {
     /// Its subject.
     pub subject: Text,
-    /// Its text in HTML.
+    /// Its body in HTML.
     pub template: Text,
-    /// Its text for readers without HTML.
+    /// Its body in plain text.
     pub text: Option<Text>,
 }
 
@@ -129,18 +129,18 @@ pub struct PushMessage {
     pub title: Option<Text>,
     /// Its text.
     pub body: Option<Text>,
-    /// JSON text of the object that goes with it.
+    /// JSON object sent with it.
     pub data: Option<Text>,
 }
 
-/// What a call holds beside what its job gives: JSON texts of objects, whose strings are templates.
+/// Parts of a callback that a job's input is merged into: JSON texts of objects, whose strings are templates.
 #[derive(Clone, Debug, Default)]
 pub struct CallbackMessage {
     /// Its query.
     pub query: Option<Text>,
     /// Its headers.
     pub headers: Option<Text>,
-    /// Its parameters in the path.
+    /// Its path parameters.
     pub params: Option<Text>,
     /// Its body.
     pub body: Option<Text>,

@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Where HTTP requests of jobs may go. Everywhere, unless said otherwise.
+/// Where HTTP requests of jobs may go. The default is everywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundRules {
-    /// Names of hosts, lower case; `*.example.com` is every name below that one. `None`: any.
+    /// Host names in lower case; `*.example.com` matches every name below it. `None`: any.
     pub hosts: Option<Vec<Box<str>>>,
-    /// Whether addresses that are not of the public internet may be reached.
+    /// Whether addresses outside the public internet are allowed.
     pub private_addresses: bool,
 }
 
@@ -21,8 +21,7 @@ impl Default for OutboundRules {
 }
 
 impl OutboundRules {
-    /// Whether a host of this name may be asked; its addresses are another question. IPv6 addresses with or without
-    /// brackets.
+    /// Whether a host name is allowed, regardless of its addresses. IPv6 addresses may have brackets.
     #[must_use]
     pub fn admits_host(&self, host: &str) -> bool {
         let Some(hosts) = &self.hosts else {
@@ -37,13 +36,13 @@ impl OutboundRules {
         })
     }
 
-    /// Whether an address may be connected to.
+    /// Whether connecting to an address is allowed.
     #[must_use]
     pub fn admits_address(&self, address: IpAddr) -> bool {
         self.private_addresses || is_public(address)
     }
 
-    /// The same for a host that may be an address; a name is admitted, since only a resolver knows its addresses.
+    /// The same for a host that may be an IP address. Host names pass, since their addresses are checked on resolution.
     #[must_use]
     pub fn admits_literal(&self, host: &str) -> bool {
         normalize_host(host)
@@ -52,7 +51,7 @@ impl OutboundRules {
     }
 }
 
-/// A host without brackets and without the dot that ends a full name.
+/// A host without brackets and without the trailing dot of a fully qualified name.
 fn normalize_host(host: &str) -> &str {
     let host = host
         .strip_prefix('[')
@@ -73,9 +72,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     let reserved = matches!(
         (a, b, c),
-        // This host; shared by carriers; for protocols; between networks of a test.
+        // This host; carrier-grade NAT; IETF protocol assignments; benchmarking.
         (0, ..) | (100, 64..=127, _) | (192, 0, 0) | (198, 18..=19, _)
-        // Former relays of 6to4; reserved for ever, with the broadcast address.
+        // Former 6to4 relays; reserved, including broadcast.
         | (192, 88, 99) | (240..=255, ..)
     );
     !(reserved
@@ -86,7 +85,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_documentation())
 }
 
-/// Only global unicast, and of it nothing that leads on to an IPv4 address which is not public.
+/// Global unicast only, without addresses that embed an IPv4 address which is not public.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     let v4 = |high: u16, low: u16| {
@@ -94,13 +93,13 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     match segments {
-        // Mapped.
+        // IPv4-mapped.
         [0, 0, 0, 0, 0, 0xffff, high, low] => v4(high, low),
-        // Translated by a gateway.
+        // NAT64.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
         // 6to4.
         [0x2002, high, low, ..] => v4(high, low),
-        // Teredo, benchmarks, identifiers: 2001::/23; documentation.
+        // IETF protocol assignments 2001::/23 (Teredo, benchmarking, ORCHID); documentation.
         [0x2001, 0..=0x01ff, ..] | [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => false,
         [0x2000..=0x3fff, ..] => true,
         _ => false,

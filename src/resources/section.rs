@@ -1,9 +1,9 @@
-//! Resources of one kind, by product and tag, in the order they are defined.
+//! Resources of one kind, by product and tag, in definition order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Name of a resource: product and tag.
+/// Product and tag.
 type ResourceKey = (Box<str>, Box<str>);
 
 /// The resources of one kind, of all products.
@@ -23,7 +23,7 @@ impl<T> Default for Section<T> {
 }
 
 impl<T> Section<T> {
-    /// Adds one; `false`, and nothing is added: the product has one of that tag.
+    /// Adds a resource; `false`: not added, since the product already has one with this tag.
     pub fn add(&mut self, product: &str, tag: &str, member: T) -> bool {
         let name = (product.into(), tag.into());
         if self.index_by_key.contains_key(&name) {
@@ -34,14 +34,14 @@ impl<T> Section<T> {
         true
     }
 
-    /// The one of that tag.
+    /// The product's resource with this tag.
     #[must_use]
     pub fn get(&self, product: &str, tag: &str) -> Option<&Arc<T>> {
         let place = *self.index_by_key.get(&(product.into(), tag.into()))?;
         self.members.get(place).map(|(_, member)| member)
     }
 
-    /// All with the tags of their products, in the order they are defined.
+    /// All resources with the tags of their products, in definition order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<T>)> {
         self.members.iter().map(|(product, member)| (&**product, member))
     }

@@ -1,6 +1,6 @@
-//! A session resource: whose tokens are taken, and how long its own are valid.
+//! A session resource: how its tokens are verified and issued.
 
-/// How tokens are signed. There is no `none`.
+/// Signature algorithm of tokens. `none` is not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are those of the standard")]
 pub enum Algorithm {
@@ -19,7 +19,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Every algorithm, by the name it has in a token's header.
+    /// All algorithms, by their names in a token's header.
     pub const NAMES: [(&'static str, Self); 12] = [
         ("HS256", Self::Hs256),
         ("HS384", Self::Hs384),
@@ -51,16 +51,16 @@ impl Algorithm {
     }
 }
 
-/// Where the key comes from. Texts may hold `$Secret{…}`.
+/// Source of the verification key. Texts may hold `$Secret{…}`.
 #[derive(Clone)]
 pub enum KeySource {
     /// A shared secret.
     Secret(Box<str>),
     /// Public key in PEM.
     PublicKey(Box<str>),
-    /// JSON of a key set.
+    /// JSON Web Key Set.
     Jwks(Box<str>),
-    /// None: tokens cannot be checked.
+    /// No key: tokens cannot be verified.
     Absent,
 }
 
@@ -80,15 +80,15 @@ impl std::fmt::Debug for KeySource {
 pub struct SessionResource {
     /// Its name within the product.
     pub tag: Box<str>,
-    /// How its tokens are signed.
+    /// Signature algorithm of its tokens.
     pub algorithm: Algorithm,
-    /// With which key they are verified.
+    /// Key that verifies them.
     pub key: KeySource,
-    /// With which key its own are signed, PEM; a shared secret signs too.
+    /// Key in PEM that signs issued tokens; a shared secret needs none.
     pub private_key: Option<Box<str>>,
-    /// How long its own tokens are valid, ms.
+    /// Lifetime of issued tokens, ms.
     pub expiry: i64,
-    /// `false`: claims are taken unchecked.
+    /// `false`: claims of tokens are accepted without verification.
     pub verify: bool,
 }
 

@@ -1,15 +1,15 @@
-//! A place for files.
+//! Storage for files.
 
 use super::Text;
 
-/// A place for files.
+/// Storage for files.
 #[derive(Clone, Debug)]
 pub struct Storage {
     /// Its name within the product.
     pub tag: Box<str>,
     /// Where its files are, by environment.
     pub envs: Vec<StorageEnv>,
-    /// What its jobs do, where that is not an upload.
+    /// Its events; jobs of any other event upload.
     pub events: Vec<StorageEvent>,
 }
 
@@ -18,25 +18,25 @@ pub struct Storage {
 pub struct StorageEnv {
     /// Slug of the environment.
     pub slug: Box<str>,
-    /// Where.
+    /// Their location.
     pub place: StorageLocation,
 }
 
-/// Where files are.
+/// The location of files.
 #[derive(Clone, Debug)]
 pub enum StorageLocation {
-    /// A folder of this machine.
+    /// A local folder.
     Local(LocalFolder),
-    /// A provider that is known by name and not built in: its jobs are done by handlers.
+    /// A provider that is known by name only and has no connector: its jobs are left to handlers.
     External(&'static str),
 }
 
-/// A folder of this machine.
+/// A local folder.
 #[derive(Clone, Debug)]
 pub struct LocalFolder {
     /// Its path.
     pub root: Text,
-    /// Whether it is made when it is missing.
+    /// Whether it is created when missing.
     pub create: bool,
 }
 
@@ -51,7 +51,7 @@ pub enum StorageOperation {
     Remove,
     /// Lists the files of a folder.
     ListFiles,
-    /// Tells size and time of a file.
+    /// Returns size and modification time of a file.
     Stats,
 }
 
@@ -71,10 +71,10 @@ impl StorageOperation {
 pub struct StorageEvent {
     /// Its name; the `event` of its jobs.
     pub tag: Box<str>,
-    /// What they do.
+    /// What its jobs do.
     pub operation: StorageOperation,
-    /// The folder that they keep to.
+    /// The folder that its jobs are confined to.
     pub path: Option<Box<str>>,
-    /// Most bytes of a file that is written.
+    /// Largest file that may be written, in bytes.
     pub max_bytes: Option<usize>,
 }

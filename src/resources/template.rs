@@ -1,28 +1,29 @@
-//! Texts with places to fill, as in `Hello {{name}}`. Pure.
+//! Templates: texts with placeholders, as in `Hello {{name}}`. Pure.
 //!
-//! Invariants: what is filled in is never read as a template; a text that is filled stays within its bound.
+//! Invariants: filled-in values are never parsed as templates; the size of a filled text is bounded.
 
-/// Longest text that comes of filling a template, in bytes.
+/// Longest filled text, in bytes.
 const MAX_FILLED_BYTES: usize = 10 << 20;
 
 /// Part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
-    /// As it is written.
+    /// Literal text.
     Text(Box<str>),
-    /// Filled with the value of this name.
+    /// A placeholder with this name.
     Name(Box<str>),
 }
 
-/// A text with places to fill.
+/// A text with placeholders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
 
 impl Template {
-    /// Reads a text. `{{name}}` is a place: letters, digits, `_`, `-`, and `.` between the names of nested values.
+    /// Parses a text. `{{name}}` is a placeholder; names have letters, digits, `_`, `-`, and `.` between the names of nested
+    /// values.
     ///
     /// # Errors
-    /// For a `{{` that begins no place, and says which.
+    /// Names a `{{` that begins no valid placeholder.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -46,7 +47,7 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// The names of its places, as often as they are there.
+    /// The names of its placeholders, with repetitions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Name(name) => Some(&**name),
@@ -54,7 +55,7 @@ impl Template {
         })
     }
 
-    /// The name of its place, if the text is one place and nothing else.
+    /// The name of the placeholder, if the whole text is a single one.
     #[must_use]
     pub fn only_name(&self) -> Option<&str> {
         match self.0.as_slice() {
@@ -63,10 +64,10 @@ impl Template {
         }
     }
 
-    /// The text with `value` of each name in its place.
+    /// Replaces each placeholder with the `value` of its name.
     ///
     /// # Errors
-    /// What `value` says; a text that has become too large.
+    /// Those of `value`; a result that is too large.
     pub fn fill<E: From<String>>(&self, mut value: impl FnMut(&str) -> Result<String, E>) -> Result<String, E> {
         let mut filled = String::new();
         for piece in &self.0 {
@@ -141,7 +142,7 @@ mod tests {
             "{{.a}}",
             "{{a\n}}}",
         ] {
-            // A break within a place is space around a name.
+            // A line break inside the braces is whitespace around the name.
             if text != "{{a\n}}}" {
                 assert!(Template::parse(text).is_err(), "{text}");
             }

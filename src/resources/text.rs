@@ -1,19 +1,19 @@
-//! Text of a definition.
+//! Text in a definition.
 
 use std::fmt;
 
-/// A text that may hold `$Secret{…}`, or a secret itself: shown to nobody.
+/// A text that may hold `$Secret{…}`, or a secret itself: never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text(Box<str>);
 
 impl Text {
-    /// As it is written.
+    /// The unresolved text.
     #[must_use]
     pub fn as_written(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is what it says, without anything to be put in.
+    /// Whether it is literal, with no expression to resolve.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         !self.0.contains('$')

@@ -9,7 +9,7 @@ use crate::api::fields::{Fields, truncated};
 use crate::resources::{Action, App, AppEnv, Method, RequestType, Resources, Text};
 use url::Url;
 
-/// The longest timeout of an action, ms: a day.
+/// The longest timeout of an action, ms: one day.
 const MAX_ACTION_TIMEOUT_MS: i64 = 86_400_000;
 
 pub(super) fn read(app: &mut Fields<'_>, product: &str, resources: &mut Resources) {
@@ -67,7 +67,7 @@ fn read_env(slug: Box<str>, env: &mut Fields<'_>) -> Option<AppEnv> {
     })
 }
 
-/// What can be said of a URL before its secrets are known. It is not repeated, since it may hold a token.
+/// Checks a URL as far as possible before its secrets are known. Messages do not repeat it, since it may hold a token.
 fn check_base_url(text: &str) -> Result<(), String> {
     let wanted = "give one such as 'https://api.example.com/v1'";
     let url = Url::parse(text).map_err(|error| format!("is no URL ({error}); {wanted}"))?;

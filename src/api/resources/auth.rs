@@ -1,4 +1,4 @@
-//! Reads credentials of HTTP requests, which several resources have.
+//! Reads the HTTP credentials of a resource.
 
 use super::texts::header_name;
 use crate::api::fields::Fields;
@@ -11,7 +11,7 @@ enum Kind {
     Header,
 }
 
-/// The member `auth` of a resource. `None`: there is none, or a problem with it.
+/// Reads the member `auth` of a resource. `None`: absent or invalid.
 pub(super) fn read_auth(resource: &mut Fields<'_>) -> Option<HttpAuth> {
     let mut auth = resource.object("auth")?;
     let kinds = [

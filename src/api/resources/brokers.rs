@@ -10,14 +10,14 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use url::Url;
 
-/// Longest name of something at a server, in bytes: what AMQP allows.
+/// Longest name of a topic, queue or exchange, in bytes: the limit of AMQP.
 const MAX_NAME_BYTES: usize = 255;
 /// Most headers of a topic.
 const MAX_HEADERS: usize = 50;
-/// Most entries that a stream can be told to keep.
+/// Upper limit of `maxlen`.
 const MAX_STREAM_ENTRIES: i64 = 1_000_000_000_000;
 
-/// Members of `config` that every kind has.
+/// Members of `config` common to all kinds.
 const COMMON_CONFIG_FIELDS: [&str; 4] = ["url", "username", "password", "ca"];
 /// Members of `config` of each kind.
 const CONFIG_FIELDS_BY_KIND: [(BrokerKind, &[&str]); 4] = [
@@ -29,7 +29,7 @@ const CONFIG_FIELDS_BY_KIND: [(BrokerKind, &[&str]); 4] = [
     (BrokerKind::Nats, &["jetstream", "token", "credentials", "inboxPrefix"]),
     (BrokerKind::Mqtt, &["qos", "retain"]),
 ];
-/// Members of a topic that belong to one kind.
+/// Members of a topic that are specific to one kind.
 const TOPIC_FIELDS: [(&str, BrokerKind); 11] = [
     ("exchange", BrokerKind::RabbitMq),
     ("routingKey", BrokerKind::RabbitMq),
@@ -66,7 +66,7 @@ pub(super) fn read(broker: &mut Fields<'_>, product: &str, resources: &mut Resou
     }
 }
 
-/// `None`: there is a problem with it.
+/// Reads one environment. `None`: invalid.
 fn read_env(slug: Box<str>, env: &mut Fields<'_>) -> Option<BrokerEnv> {
     env.refuse_unknown(&["slug", "type", "config", "description"]);
     let kind = read_kind(env);
@@ -159,7 +159,7 @@ fn check_nats_credentials(config: &mut Fields<'_>) {
     }
 }
 
-/// An address; what it says is checked as far as it holds no secret.
+/// Reads the URL, and checks it unless it holds a secret.
 fn read_url(kind: BrokerKind, config: &mut Fields<'_>) -> Option<Text> {
     let example = kind.schemes().first().map_or("amqp", |(scheme, _)| scheme);
     if config.raw("url").is_none() {
@@ -180,7 +180,7 @@ fn read_url(kind: BrokerKind, config: &mut Fields<'_>) -> Option<Text> {
     Some(text)
 }
 
-/// Says nothing of the text itself, which may hold a password.
+/// What is wrong with a URL, without repeating it, since it may hold a password.
 fn url_problem(kind: BrokerKind, text: &str) -> Option<String> {
     let schemes: Vec<&str> = kind.schemes().iter().map(|(scheme, _)| *scheme).collect();
     let example = schemes.first().copied().unwrap_or_default();
@@ -234,7 +234,7 @@ fn read_topics(broker: &mut Fields<'_>, envs: &[BrokerEnv]) -> Vec<Topic> {
     topics
 }
 
-/// A member of a kind that no environment is of would be without effect.
+/// Refuses members of kinds that no environment uses, since they would have no effect.
 fn refuse_fields_of_other_kinds(topic: &mut Fields<'_>, envs: &[BrokerEnv]) {
     if envs.is_empty() {
         return;
@@ -250,7 +250,7 @@ fn refuse_fields_of_other_kinds(topic: &mut Fields<'_>, envs: &[BrokerEnv]) {
     }
 }
 
-/// All but the tag.
+/// Reads everything but the tag.
 fn read_topic(topic: &mut Fields<'_>) -> Topic {
     let mut options = TopicOptions::default();
     read_rabbitmq(topic, &mut options);
@@ -287,7 +287,7 @@ fn read_topic(topic: &mut Fields<'_>) -> Topic {
     }
 }
 
-/// What a topic is called at its servers must be a name there.
+/// Checks that the topic's name is valid on each of its servers.
 fn check_name(topic: &mut Fields<'_>, tag: Option<&str>, read: &Topic, envs: &[BrokerEnv]) {
     let field = if read.name.is_some() { "name" } else { "tag" };
     let Some(name) = read.name.as_deref().or(tag) else {
@@ -306,7 +306,7 @@ fn check_name(topic: &mut Fields<'_>, tag: Option<&str>, read: &Topic, envs: &[B
 }
 
 fn read_rabbitmq(fields: &mut Fields<'_>, options: &mut TopicOptions) {
-    // Empty names are names here: of the default exchange, and of no key.
+    // Empty is valid here: the default exchange, and no routing key.
     for (name, place) in [
         ("exchange", &mut options.exchange),
         ("routingKey", &mut options.routing_key),
@@ -343,7 +343,7 @@ fn read_name(fields: &mut Fields<'_>, field: &str, kind: BrokerKind) -> Option<B
     Some(name.as_ref().into())
 }
 
-/// Why nothing can be called that at a server of this kind.
+/// Why a name is invalid on servers of this kind.
 fn name_problem(kind: BrokerKind, name: &str) -> Option<String> {
     let wrong = match kind {
         BrokerKind::RabbitMq if name.len() > MAX_NAME_BYTES => "must have at most 255 bytes",
@@ -393,7 +393,7 @@ fn read_headers(topic: &mut Fields<'_>) -> Vec<(Box<str>, Text)> {
     headers
 }
 
-/// What is a header everywhere, and means nothing of its own to a server.
+/// Whether a header name is valid for all kinds of servers and has no special meaning to any.
 fn is_header(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     (1..=64).contains(&name.len()) && name.bytes().all(known) && !name.to_ascii_lowercase().starts_with("nats-")

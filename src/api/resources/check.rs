@@ -1,4 +1,4 @@
-//! `ductape.resources.check()`: connects to what `resources` describe, and says what came of it.
+//! `ductape.resources.check()`: tries to connect to the servers in `resources` and reports the outcome of each.
 
 use crate::api::fields::Fields;
 use crate::error::{Error, ErrorCode, Result};
@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use serde::Serialize;
 use std::time::Duration;
 
-/// Default time for each resource.
+/// Default timeout for each resource, ms.
 const DEFAULT_CHECK_TIMEOUT_MS: i64 = 10_000;
-/// Longest time for each resource, ms.
+/// Longest timeout for each resource, ms.
 const MAX_CHECK_TIMEOUT_MS: i64 = 600_000;
 
-/// Which resources are meant; what is left out is any.
+/// Which resources to check; `None` matches any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResourceFilter {
     /// Tag of the product.
@@ -22,44 +22,44 @@ pub struct ResourceFilter {
     pub tag: Option<Box<str>>,
 }
 
-/// What was found of one resource.
+/// The outcome of checking one resource.
 #[derive(Clone, Debug)]
 pub struct ResourceReport {
     /// Tag of the product.
     pub product: Box<str>,
     /// Slug of the environment.
     pub env: Box<str>,
-    /// What it is, as in `database`.
+    /// Its kind, such as `database`.
     pub kind: &'static str,
     /// Its tag.
     pub tag: Box<str>,
-    /// Why it cannot be used; `None`: it can.
+    /// Why it is unusable; `None`: it is usable.
     pub error: Option<Error>,
-    /// How long it took, ms.
+    /// Duration of the check, ms.
     pub duration_ms: i64,
-    /// Attempts of jobs that it has ended in this process.
+    /// Attempts that it has finished in this process.
     pub calls: u64,
-    /// How many of them failed.
+    /// How many of these failed.
     pub failures: u64,
 }
 
-/// The servers that `resources` describe.
+/// Connections to the servers in `resources`.
 #[async_trait]
 pub trait Connections: Send + Sync {
     /// Whether there are none.
     fn is_empty(&self) -> bool;
 
-    /// Connects to each that is wanted, and gives up after `timeout`.
+    /// Connects to each resource that matches, with this timeout for each.
     async fn check(&self, filter: &ResourceFilter, timeout: Duration) -> Vec<ResourceReport>;
 
-    /// Ends all connections.
+    /// Closes all connections.
     async fn close(&self);
 }
 
 /// Answers `resources.check(options)`.
 ///
 /// # Errors
-/// `VALIDATION_ERROR` for options that are none.
+/// `VALIDATION_ERROR` for invalid options.
 pub async fn check(connections: &dyn Connections, options: &str) -> Result<String> {
     let mut fields = Fields::read(options, "options")?;
     fields.refuse_unknown(&["product", "env", "tag", "timeout"]);
@@ -83,7 +83,7 @@ pub async fn check(connections: &dyn Connections, options: &str) -> Result<Strin
         .map_err(|error| Error::new(ErrorCode::StoreError, "cannot show the answer").with_source(error))
 }
 
-/// A finding as JavaScript sees it.
+/// A report as JavaScript receives it.
 #[derive(Serialize)]
 struct ReportView<'a> {
     product: &'a str,

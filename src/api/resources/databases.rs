@@ -6,7 +6,7 @@ use crate::api::fields::{Fields, describe};
 use crate::resources::{ActionVerb, Database, DatabaseAction, DatabaseEnv, DatabaseKind, Resources, Text};
 use url::Url;
 
-/// Most connections to one database.
+/// Upper limit of connections to one database.
 const MAX_CONNECTIONS: i64 = 1_000;
 
 const KINDS: [(&str, DatabaseKind); 4] = [
@@ -94,7 +94,7 @@ fn read_env(env: &mut Fields<'_>, slug: Box<str>, kind: Option<DatabaseKind>) ->
     })
 }
 
-/// What is wrong with an address; nothing of it is said, for it may hold a password.
+/// What is wrong with an address, without repeating it, since it may hold a password.
 fn url_problem(url: &Text, kind: DatabaseKind) -> Option<&'static str> {
     let text = url.as_written();
     if text.is_empty() {
@@ -124,12 +124,12 @@ fn url_problem(url: &Text, kind: DatabaseKind) -> Option<&'static str> {
     };
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
     let known = scheme.is_some_and(|scheme| schemes.contains(&scheme));
-    // A list of hosts is no URL, and right all the same.
+    // A list of hosts is no valid URL, but PostgreSQL accepts it.
     let read = text.contains(',') || Url::parse(text).is_ok_and(|url| url.has_host());
     (!known || !read).then_some(problem)
 }
 
-/// Fields of an action that become fields of the input it makes.
+/// Fields of an action that are copied to the input of its operation.
 const ACTION_OPTIONS: [&str; 9] = [
     "fields",
     "groupBy",
@@ -141,7 +141,7 @@ const ACTION_OPTIONS: [&str; 9] = [
     "updateColumns",
     "returning",
 ];
-/// Its other fields.
+/// Other fields of an action.
 const ACTION_FIELDS: [&str; 9] = [
     "tag",
     "tableName",
@@ -205,7 +205,7 @@ fn refuse_non_object(action: &mut Fields<'_>, name: &str, expected: &str) {
     }
 }
 
-/// What a template can be, by what the action does.
+/// Checks the type of a template, which depends on the action's verb.
 fn check_template(action: &mut Fields<'_>, verb: ActionVerb) {
     let Some(text) = action.raw("template") else {
         let missing = match verb {
@@ -234,7 +234,7 @@ fn check_template(action: &mut Fields<'_>, verb: ActionVerb) {
     }
 }
 
-/// Why SQL cannot have its places bound: one is within quotes or a comment, where a parameter is none.
+/// Why the placeholders of SQL cannot be bound: one is within quotes or a comment, where parameters do not work.
 fn sql_problem(sql: &str) -> Option<&'static str> {
     let mut rest = sql;
     if sql.trim().is_empty() {

@@ -1,10 +1,10 @@
-//! `envs`: what a resource is in each environment.
+//! `envs`: the settings of a resource in each environment.
 
 use super::members;
 use crate::api::fields::Fields;
 
-/// The environments of a resource with their slugs, each once; at least one. The problems of each must be
-/// [taken back](Fields::absorb).
+/// Reads the environments of a resource with their slugs, which are unique; at least one. The caller must
+/// [collect](Fields::absorb) the problems of each.
 pub(super) fn environments<'a>(resource: &mut Fields<'a>) -> Vec<(Box<str>, Fields<'a>)> {
     let mut read: Vec<(Box<str>, Fields<'a>)> = Vec::new();
     if resource.raw("envs").is_none() {

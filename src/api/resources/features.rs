@@ -1,7 +1,6 @@
-//! Reads features that are declared as data, and checks what their expressions refer to.
+//! Reads features that are declared as data, and checks the references in their expressions.
 //!
-//! Invariant: what is read runs: each reference is to an input that is declared, or to an event that comes before; features
-//! within features end.
+//! Invariant: each reference is to a declared input or to an earlier event, and nesting of features ends.
 
 use super::{members, required_tag};
 use crate::api::fields::{Fields, describe, nearest, truncated};
@@ -10,14 +9,14 @@ use crate::expr::{self, Limits};
 use crate::model::Namespace;
 use crate::resources::{Feature, FeatureEvent, FeatureInput, FeatureSequence, InputKind, Resources};
 
-/// Most events of a feature; each is a step, and a run has a thousand of those.
+/// Most events of a feature; each is a step, and a run may have a thousand of these.
 const MAX_EVENTS: usize = 200;
-/// Features within features.
+/// Deepest nesting of features.
 const MAX_NESTING: usize = 8;
 /// Most retries of an event.
 const MAX_RETRIES: i64 = 1_000;
 
-/// What `type` says, and where such an event goes.
+/// Values of `type`, and the namespaces of their targets.
 const EVENT_TYPES: [(&str, Namespace); 14] = [
     ("action", Namespace::Actions),
     ("app", Namespace::Actions),
@@ -62,7 +61,7 @@ pub(super) fn read(feature: &mut Fields<'_>, product: &str, resources: &mut Reso
     }
 }
 
-/// `{ name: { type, required, default } }`.
+/// Reads `{ name: { type, required, default } }`.
 fn read_input(feature: &mut Fields<'_>) -> Option<Vec<FeatureInput>> {
     let mut object = feature.object("input")?;
     let mut all = Vec::new();
@@ -144,7 +143,7 @@ fn read_sequences(feature: &mut Fields<'_>, known: &mut KnownReferences) -> Vec<
     all
 }
 
-/// A tag that can stand in the name of a step and in `$Sequence{…}`.
+/// Reads a tag that is valid in the name of a step and in `$Sequence{…}`.
 fn read_tag(fields: &mut Fields<'_>, name: &str) -> Option<Box<str>> {
     if fields.raw(name).is_none() {
         fields.problem(name, "is missing; it must be a string");
@@ -161,7 +160,7 @@ fn read_tag(fields: &mut Fields<'_>, name: &str) -> Option<Box<str>> {
 fn read_event(event: &mut Fields<'_>, known: &KnownReferences) -> Option<FeatureEvent> {
     let namespace = read_type(event)?;
     let fields: Vec<&str> = match namespace {
-        // Its own tag is the event's name.
+        // The event names the feature to run.
         Namespace::Features => vec!["event"],
         other => other.target_fields().to_vec(),
     };
@@ -211,7 +210,7 @@ fn read_type(event: &mut Fields<'_>) -> Option<Namespace> {
     found.map(|(_, namespace)| *namespace)
 }
 
-/// The fields of the target. A message may be published to `event: 'broker:topic'`.
+/// Reads the fields of the target. A message may also be published to `event: 'broker:topic'`.
 fn read_target(event: &mut Fields<'_>, namespace: Namespace, names: &[&str]) -> Option<Vec<Box<str>>> {
     if namespace == Namespace::Events
         && event.raw("broker").is_none()
@@ -231,7 +230,7 @@ fn read_target(event: &mut Fields<'_>, namespace: Namespace, names: &[&str]) -> 
     (target.len() == names.len()).then_some(target)
 }
 
-/// The name of an event that has no tag: what it does.
+/// The name of an event without a tag: the last field of its target.
 fn default_tag(event: &mut Fields<'_>, target: Option<&[Box<str>]>) -> Option<Box<str>> {
     let name = target?.last()?;
     if name.chars().any(|c| matches!(c, '/' | '{' | '}')) {
@@ -245,16 +244,16 @@ fn default_tag(event: &mut Fields<'_>, target: Option<&[Box<str>]>) -> Option<Bo
     Some(name.clone())
 }
 
-/// What expressions may refer to so far.
+/// What expressions may refer to at this point.
 struct KnownReferences {
-    /// Names of inputs; `None`: any.
+    /// Declared inputs; `None`: any.
     inputs: Option<Vec<Box<str>>>,
-    /// Events, by sequence and tag.
+    /// Earlier events, by sequence and tag.
     events: Vec<(Box<str>, Box<str>)>,
 }
 
 impl KnownReferences {
-    /// Reads the expressions of a text and notes what is wrong with them.
+    /// Parses the expressions of a text and notes problems.
     fn check(&self, fields: &mut Fields<'_>, name: &str, json: &str) {
         if !json.contains('$') {
             return;
@@ -310,7 +309,7 @@ impl KnownReferences {
     }
 }
 
-/// What is wrong with features within features, once all are known.
+/// Problems of nested features; call it once all features are known.
 pub(super) fn nesting_problems(resources: &Resources) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (product, feature) in resources.features.iter() {
@@ -332,7 +331,7 @@ fn nesting_problem<'a>(
         if event.namespace != Namespace::Features.as_str() {
             continue;
         }
-        // One that is not declared here may be code.
+        // A feature that is not declared here may be a handler in code.
         let Some(inner) = event
             .target
             .first()

@@ -1,7 +1,7 @@
 //! Reads the constructor's `resources`: an object, or the path of a JSON file that holds one.
 //!
-//! One module for each section of a product, and [`check`] for the connections behind them. The published JSON Schema,
-//! `resources.schema.json`, says the same; `__test__/resources.test.ts` holds one against the other.
+//! One module for each section of a product, and [`check`] for their connections. The published JSON Schema,
+//! `resources.schema.json`, has the same rules; `__test__/resources.test.ts` compares the two.
 
 mod apps;
 mod auth;
@@ -22,9 +22,9 @@ use crate::error::Problem;
 use crate::resources::Resources;
 use serde_json::value::RawValue;
 
-/// Largest file that is read, in bytes.
+/// Largest file that is accepted, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
-/// Reads one member of a section of a product; problems are noted in it.
+/// Reads one member of a product's section and notes problems in it.
 type ReadMember = for<'a, 'b, 'c> fn(&'a mut Fields<'b>, product: &'c str, &'a mut Resources);
 
 /// The sections of a product. Those of `graphs` have no effect yet.
@@ -40,7 +40,7 @@ const SECTIONS: [(&str, ReadMember); 9] = [
     ("caches", caches::read),
 ];
 
-/// Reads `resources` of the options; problems are noted there.
+/// Reads `resources` of the options and notes problems there.
 pub fn read_resources(options: &mut Fields<'_>) -> Resources {
     let mut resources = Resources::default();
     match options.raw("resources") {
@@ -98,7 +98,7 @@ fn read_text(text: &str, resources: &mut Resources) -> Vec<Problem> {
     fields.problems
 }
 
-/// The objects of a list.
+/// Reads a list of objects.
 pub(in crate::api) fn members<'a>(fields: &mut Fields<'a>, name: &str) -> Vec<Fields<'a>> {
     let Some(text) = fields.raw(name) else {
         return Vec::new();
@@ -117,7 +117,7 @@ pub(in crate::api) fn members<'a>(fields: &mut Fields<'a>, name: &str) -> Vec<Fi
     read
 }
 
-/// The name of a thing, which it must have.
+/// Reads the required `tag`.
 pub(in crate::api) fn required_tag<'a>(fields: &mut Fields<'a>) -> Option<std::borrow::Cow<'a, str>> {
     if fields.raw("tag").is_none() {
         fields.problem("tag", "is missing; it must be a string");

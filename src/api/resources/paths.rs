@@ -6,7 +6,7 @@ use crate::resources::{PathTemplate, Segment};
 /// Longest path, bytes.
 const MAX_PATH_BYTES: usize = 2_048;
 
-/// Reads it, or says what is wrong with it.
+/// Parses the path of an action, or says what is wrong with it.
 pub(super) fn read_resource(text: &str) -> Result<PathTemplate, String> {
     if text.len() > MAX_PATH_BYTES {
         return Err(format!("must have at most {MAX_PATH_BYTES} bytes, got {}", text.len()));
@@ -40,7 +40,7 @@ pub(super) fn read_resource(text: &str) -> Result<PathTemplate, String> {
 }
 
 fn read_segment(text: &str) -> Result<Segment, String> {
-    // URLs know dots in both spellings.
+    // URLs treat `%2e` as a dot.
     if matches!(&*text.to_ascii_lowercase().replace("%2e", "."), "." | "..") {
         return Err("must hold no '.' and no '..' between slashes".to_owned());
     }

@@ -1,16 +1,16 @@
-//! Reads session resources and checks what can be said of their keys.
+//! Reads session resources, and checks their keys as far as they are known.
 
 use super::{read_file, required_tag};
 use crate::api::fields::{Fields, nearest, truncated};
 use crate::resources::{Algorithm, KeySource, Resources, SessionResource};
 
-/// How long a token that is issued is valid when nothing else is said, ms.
+/// Default lifetime of issued tokens, ms.
 const DEFAULT_EXPIRY_MS: i64 = 3_600_000;
 /// The longest expiry, ms.
 const MAX_EXPIRY_MS: i64 = 9_007_199_254_740_991;
 const DAY_MS: i64 = 86_400_000;
 
-/// What `expiry` counts.
+/// Units of `expiry`, in ms.
 const EXPIRY_UNITS: [(&str, i64); 8] = [
     ("milliseconds", 1),
     ("seconds", 1_000),
@@ -82,7 +82,7 @@ fn read_algorithm(session: &mut Fields<'_>) -> Option<Algorithm> {
     known.map(|(_, algorithm)| *algorithm)
 }
 
-/// `None`: there is a problem with it.
+/// Reads the verification key. `None`: invalid.
 fn read_key(session: &mut Fields<'_>) -> Option<KeySource> {
     let given: Vec<&str> = ["secret", "publicKey", "jwks"]
         .into_iter()
@@ -120,7 +120,7 @@ fn read_jwks(session: &mut Fields<'_>) -> Option<Box<str>> {
     }
 }
 
-/// What can be said of a key before its secrets are known.
+/// Checks a key as far as possible before its secrets are known.
 fn check_key(session: &mut Fields<'_>, algorithm: Algorithm, key: &KeySource) {
     use crate::sessions::VerifyingKey;
     let (name, read) = match key {

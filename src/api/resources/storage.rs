@@ -1,13 +1,13 @@
-//! Reads storage: where its files are, by environment, and what its events do.
+//! Reads storage: its location by environment, and its events.
 
 use super::environments::environments;
 use super::{members, required_tag};
 use crate::api::fields::{Fields, nearest, truncated};
 use crate::resources::{LocalFolder, Resources, Storage, StorageEnv, StorageEvent, StorageLocation, StorageOperation};
 
-/// Where files can be, by name.
+/// Names of storage types.
 const STORAGE_TYPES: [&str; 4] = ["local", "aws", "gcp", "azure"];
-/// Most bytes that a file may be given.
+/// Upper limit of a file's size, in bytes.
 const MAX_FILE_BYTES: i64 = 32 << 20;
 
 pub(super) fn read(storage: &mut Fields<'_>, product: &str, resources: &mut Resources) {

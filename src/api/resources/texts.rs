@@ -1,4 +1,4 @@
-//! Texts of definitions that may hold expressions, headers among them.
+//! Reads texts of definitions that may hold expressions, including headers.
 
 use crate::api::fields::{Fields, describe, truncated};
 use crate::expr;
@@ -6,7 +6,7 @@ use crate::resources::{Text, is_connection_header};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// A text that may hold expressions, which must be well-formed.
+/// Reads a text that may hold expressions, which must be well-formed.
 pub(super) fn text(fields: &mut Fields<'_>, name: &str) -> Option<Text> {
     let text = fields.string(name)?;
     let quoted = fields.raw(name).unwrap_or_default();
@@ -14,14 +14,14 @@ pub(super) fn text(fields: &mut Fields<'_>, name: &str) -> Option<Text> {
     Some(Text::from(&*text))
 }
 
-/// JSON whose strings may hold expressions, which must be well-formed.
+/// Reads JSON whose strings may hold expressions, which must be well-formed.
 pub(super) fn template(fields: &mut Fields<'_>, name: &str) -> Option<Text> {
     let json = fields.raw(name)?;
     check_expressions(fields, name, json);
     Some(Text::from(json))
 }
 
-/// The same for an object.
+/// As [`template`], for an object.
 pub(super) fn object_template(fields: &mut Fields<'_>, name: &str) -> Option<Text> {
     let json = fields.raw(name)?;
     if !json.starts_with('{') {
@@ -42,7 +42,7 @@ fn check_expressions(fields: &mut Fields<'_>, name: &str, json: &str) {
     }
 }
 
-/// Headers: names, and texts that may hold expressions.
+/// Reads headers: names, and texts that may hold expressions.
 pub(super) fn headers(fields: &mut Fields<'_>, name: &str) -> Vec<(Box<str>, Text)> {
     let Some(mut inner) = fields.object(name) else {
         return Vec::new();
@@ -73,7 +73,7 @@ pub(super) fn headers(fields: &mut Fields<'_>, name: &str) -> Vec<(Box<str>, Tex
     read
 }
 
-/// The name of a header, lower case; a problem with it is noted at `place`.
+/// The name of a header in lower case; a problem with it is noted at `place`.
 pub(super) fn header_name(fields: &mut Fields<'_>, place: &str, name: &str) -> Option<Box<str>> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {

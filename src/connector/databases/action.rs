@@ -1,6 +1,6 @@
-//! Actions: operations that a definition writes down, with places `{{name}}` for what a job brings.
+//! Actions: operations predefined in a definition, with placeholders `{{name}}` for values of the job.
 //!
-//! Invariant: what a job brings is only ever a value: never a column, an operator or SQL.
+//! Invariant: what a job provides is only ever a value, never a column, an operator or SQL.
 
 use super::dialect::Dialect;
 use super::json::Json;
@@ -23,7 +23,7 @@ pub(super) struct Templates {
 impl Templates {
     pub(super) async fn reveal(action: &DatabaseAction, expressions: &ExpressionResolver) -> Result<Self, Failure> {
         let now = SystemClock.now();
-        // SQL has a use of its own for `$`.
+        // SQL uses `$` itself.
         let is_sql = action.verb == ActionVerb::RawSql;
         let read = async |text: &crate::resources::Text, plain: bool| {
             if plain {
@@ -59,9 +59,9 @@ struct ValueSource<'a> {
     defaults: Option<&'a Json>,
 }
 
-/// What the input of a job may hold.
+/// Members that the input of a job may have.
 const PARTS: [&str; 3] = ["query", "data", "filter"];
-/// Options whose templates hold values; where names of columns stand, a job has no say.
+/// Options whose templates may have placeholders; the others contain column names, which a job must not choose.
 const VALUE_OPTIONS: [&str; 3] = ["limit", "offset", "having"];
 
 /// The parts of the input of one job.
@@ -107,7 +107,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The operation of an action, with what the job brings in its places.
+/// The operation of an action, with its placeholders filled from the job's input.
 pub(super) fn operation(
     action: &DatabaseAction,
     templates: &Templates,
@@ -138,14 +138,14 @@ pub(super) fn operation(
     request.extend(content_of(action.verb, templates, &parts, &values)?);
     let context = ReadContext {
         table: action.table.as_deref().or(context.table),
-        // Whether jobs may bring SQL does not concern an action, whose text is the definition's.
+        // `raw` restricts SQL of jobs; the text of an action comes from the definition.
         raw: true,
         ..context
     };
     request::read(operation_name(action.verb, &request), &Json::Map(request), context)
 }
 
-/// The filter of an action. Without a template the job says which rows it means.
+/// The filter of an action; without a template, that of the job.
 fn filter_of(verb: ActionVerb, templates: &Templates, parts: &Parts<'_>) -> Result<Option<Json>, Failure> {
     let takes_filter = matches!(
         verb,
@@ -163,7 +163,7 @@ fn filter_of(verb: ActionVerb, templates: &Templates, parts: &Parts<'_>) -> Resu
     }
 }
 
-/// What is written or computed, with the name of its field.
+/// The data or aggregates of an action, with the name of their field.
 fn content_of(
     verb: ActionVerb,
     templates: &Templates,
@@ -197,7 +197,7 @@ fn operation_name(verb: ActionVerb, request: &[(Box<str>, Json)]) -> &'static st
 }
 
 impl ValueSource<'_> {
-    /// The value of a name: `name`, `a.b`, or `data.name` for the one of that part.
+    /// Looks up a name: `name`, `a.b`, or `data.name` for a value of that part.
     fn value(&self, name: &str) -> Result<Json, Failure> {
         let found = self.parts.iter().find_map(|(part, json)| {
             let rest = name.strip_prefix(part)?.strip_prefix('.')?;
@@ -249,12 +249,12 @@ fn split_template(template: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// A template with its places filled.
+/// Fills the placeholders of a template.
 fn fill_template(template: &Json, source: &ValueSource<'_>) -> Result<Json, Failure> {
     Ok(match template {
         Json::Text(text) if text.contains("{{") => {
             let pieces = split_template(text);
-            // A value that is one place keeps its type.
+            // A string that is a single placeholder becomes the value itself, with its type.
             if let [Piece::Name(name)] = pieces.as_slice() {
                 return Ok(Json::Literal(Box::new(source.value(name)?)));
             }
@@ -286,7 +286,7 @@ fn fill_template(template: &Json, source: &ValueSource<'_>) -> Result<Json, Fail
     })
 }
 
-/// SQL of a definition, with its places bound.
+/// Binds the placeholders in the SQL of a definition.
 fn bind_sql(sql: &str, dialect: Dialect, source: &ValueSource<'_>) -> Result<(String, Vec<Json>), Failure> {
     let mut text = String::new();
     let mut params = Vec::new();

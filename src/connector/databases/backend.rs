@@ -1,4 +1,4 @@
-//! What each kind of database does for the connector.
+//! The interface that each kind of database implements.
 
 use super::dialect::Dialect;
 use super::name::Table;
@@ -9,25 +9,25 @@ use crate::connector::Failure;
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// A database that runs plans.
+/// A database that can execute plans.
 #[async_trait]
 pub(super) trait Backend: Send + Sync {
     fn dialect(&self) -> Dialect;
 
-    /// The columns of a table; none where the database tells the types of parameters itself.
+    /// The columns of a table; empty where the database infers the types of parameters itself.
     async fn kinds(&self, table: &Table) -> Result<Kinds, Failure>;
 
-    /// Runs all statements or none, each for at most so long.
+    /// Runs all statements or none, each within `timeout`.
     async fn run(&self, plan: Plan, timeout: Duration) -> Result<Outcome, Failure>;
 
-    /// Connects, authenticates, and changes nothing.
+    /// Connects and authenticates; changes nothing.
     async fn check(&self) -> Result<(), Failure>;
 
-    /// Ends all connections.
+    /// Closes all connections.
     async fn close(&self);
 }
 
-/// Whether what a statement does ends with it: others may leave their mark on the connection.
+/// Whether a statement, by its first word, leaves the session's state unchanged; others, such as `SET`, may not.
 pub(super) fn leaves_session_unchanged(sql: &str) -> bool {
     const ENDING: [&str; 8] = [
         "select", "insert", "update", "delete", "with", "values", "merge", "replace",

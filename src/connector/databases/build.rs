@@ -1,7 +1,7 @@
 //! Builds SQL of operations, by dialect.
 //!
-//! Invariants: names are quoted and values bound, each by the builder; nothing else of an operation reaches the text. A
-//! value goes through the builder as its number in a list of our own, so that no conversion but the driver's touches it.
+//! Invariants: names are quoted and values bound, both by the builder; nothing else of an operation reaches the text. The
+//! builder only sees a value's index in a list of ours, so that only the driver converts it.
 
 use super::dialect::Dialect;
 use super::filter::Filter;
@@ -89,17 +89,17 @@ struct Builder<'a> {
     values: Vec<BoundValue>,
 }
 
-/// What a name in a filter stands for, and the kind of it.
+/// Resolves a name in a filter to an expression and its kind.
 type Resolve<'r> = &'r dyn Fn(&str) -> Result<(Expr, Kind), Failure>;
 
 impl Builder<'_> {
-    /// The kind of a column, which must be there where all are known.
+    /// The kind of a column. If the table's columns are known, it must be one of them.
     fn kind(&self, column: &str) -> Result<Kind, Failure> {
         match self.kinds.get(column) {
             Some(kind) => Ok(kind),
             None if self.kinds.is_empty() => Ok(Kind::Any),
             None if self.dialect == Dialect::Sqlite && column.eq_ignore_ascii_case("rowid") => Ok(Kind::Integer),
-            // SQLite takes the quoted name of a column that there is not for a text.
+            // SQLite reads the quoted name of a missing column as a string literal.
             None => Err(Failure::invalid(format!(
                 "the table has no column '{}'",
                 truncated(column)
@@ -116,7 +116,7 @@ impl Builder<'_> {
         Expr::val(index)
     }
 
-    /// The text, and the values in the order of its places.
+    /// The text, and the values in the order of its parameters.
     fn finish(&mut self, (sql, places): (String, Values)) -> Result<Statement, Failure> {
         let mut values = Vec::with_capacity(places.0.len());
         for place in places.0 {
@@ -210,7 +210,7 @@ impl Builder<'_> {
         self.finish_select(&query)
     }
 
-    /// Kinds of what an aggregate yields.
+    /// Kinds of the columns of an aggregate's result.
     fn aggregate_kinds(&self, aggregate: &Aggregate) -> Kinds {
         let group = |name: &str| (name.to_owned(), self.kinds.get(name).unwrap_or_default());
         let measures = aggregate.measures.iter().map(|(name, function, column)| {

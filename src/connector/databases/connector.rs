@@ -1,6 +1,6 @@
-//! A database with its secrets in it and its connections: runs the jobs of its operations and actions.
+//! A database with its secrets resolved and its connections: runs operations and actions of jobs.
 //!
-//! Invariant: the columns of a table are read again when a statement on it has failed, since it may have changed.
+//! Invariant: the columns of a table are read again after a statement on it has failed, since it may have changed.
 
 use super::backend::Backend;
 use super::dialect::Dialect;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// Columns of tables, and when they were read.
 type TableCache = HashMap<Table, (Kinds, Instant)>;
 
-/// A database that can be used.
+/// The connector of one database.
 pub(super) struct DatabaseConnector {
     database: Arc<Database>,
     backend: Arc<dyn Backend>,
@@ -31,7 +31,7 @@ pub(super) struct DatabaseConnector {
 }
 
 impl DatabaseConnector {
-    /// Connects to nothing yet.
+    /// Does not connect yet.
     pub(super) fn new(database: Arc<Database>, backend: Arc<dyn Backend>) -> Self {
         Self {
             database,
@@ -44,7 +44,7 @@ impl DatabaseConnector {
         self.table_cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The columns of a table, and whether they were remembered.
+    /// The columns of a table, and whether they came from the cache.
     async fn kinds(&self, table: &Table) -> Result<(Kinds, bool), Failure> {
         if self.backend.dialect() == Dialect::Postgres {
             return Ok((Kinds::default(), false));
@@ -73,7 +73,7 @@ impl DatabaseConnector {
         };
         let (kinds, cached) = self.kinds(table).await?;
         match build::plan(operation, dialect, &kinds) {
-            // The table may have another column by now.
+            // The cached columns may be out of date.
             Err(_) if cached => {
                 self.table_cache().remove(table);
                 let (kinds, _) = self.kinds(table).await?;
@@ -83,7 +83,7 @@ impl DatabaseConnector {
         }
     }
 
-    /// Runs one operation: JSON text of its result.
+    /// Runs one operation and returns its result as JSON text.
     pub(super) async fn run_operation(&self, operation: &Operation, timeout: Duration) -> Result<String, Failure> {
         let plan = self.plan(operation).await?;
         let (shape, given) = (plan.shape, plan.given);

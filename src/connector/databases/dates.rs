@@ -1,15 +1,15 @@
-//! Points in time as databases write them: UTC, in microseconds since 1970.
+//! Timestamps in the text forms of databases: UTC, in microseconds since 1970.
 //!
-//! Pure. A date without a time is midnight; one without an offset is UTC.
+//! Pure. A date without a time is midnight; a time without an offset is UTC.
 
-/// Microseconds of a millisecond, a second and a day.
+/// Microseconds per millisecond, second and day.
 const MICROS_PER_MILLI: i64 = 1_000;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
-/// A day of the calendar.
+/// Year, month and day of a number of days since 1970.
 fn date_from_days(days: i64) -> (i64, i64, i64) {
-    // Years begin in March, so that the leap day is the last of one; 146,097 days are 400 years.
+    // Years are counted from March, so that the leap day comes last; 146,097 days are 400 years.
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day = shifted.rem_euclid(146_097);
@@ -22,7 +22,7 @@ fn date_from_days(days: i64) -> (i64, i64, i64) {
     (year, month, date)
 }
 
-/// Days since 1970; `None`: there is no such day.
+/// Days since 1970; `None`: not a valid date.
 fn days(year: i64, month: i64, date: i64) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&date) || !(-290_000..=290_000).contains(&year) {
         return None;
@@ -36,19 +36,19 @@ fn days(year: i64, month: i64, date: i64) -> Option<i64> {
     (date_from_days(days) == (year, month, date)).then_some(days)
 }
 
-/// How a point in time is written.
+/// Text form of a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TimestampStyle {
-    /// `2026-01-31T09:00:00.000Z`, with microseconds only where there are any.
+    /// `2026-01-31T09:00:00.000Z`, with microseconds only if not zero.
     Iso,
     /// `2026-01-31 09:00:00.000000`, as MySQL reads it.
     #[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "used by its own feature"))]
     Micros,
-    /// `2026-01-31 09:00:00`, with milliseconds only where there are any: SQLite's own form.
+    /// `2026-01-31 09:00:00`, with milliseconds only if not zero: SQLite's own form.
     Plain,
 }
 
-/// Writes a point in time.
+/// Formats a timestamp.
 pub(super) fn format_timestamp(micros: i64, style: TimestampStyle) -> String {
     let (day, rest) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY));
     let (seconds, fraction) = (rest / MICROS_PER_SECOND, rest % MICROS_PER_SECOND);
@@ -65,23 +65,23 @@ pub(super) fn format_timestamp(micros: i64, style: TimestampStyle) -> String {
     }
 }
 
-/// Writes a day, given as days since 1970.
+/// Formats a date, given as days since 1970.
 pub(super) fn format_date(day: i64) -> String {
     let (year, month, date) = date_from_days(day);
     match year {
         0..=9_999 => format!("{year:04}-{month:02}-{date:02}"),
-        // As JavaScript and ISO 8601 have it.
+        // Expanded years, as in ISO 8601 and JavaScript.
         10_000.. => format!("+{year:06}-{month:02}-{date:02}"),
         _ => format!("-{:06}-{month:02}-{date:02}", -year),
     }
 }
 
-/// The day of a point in time, as days since 1970.
+/// The date of a timestamp, as days since 1970.
 pub(super) fn day_of(micros: i64) -> i64 {
     micros.div_euclid(MICROS_PER_DAY)
 }
 
-/// Reads a point in time: a date, or a date and a time with or without an offset.
+/// Parses a timestamp: a date, or a date and a time with or without an offset.
 pub(super) fn parse_timestamp(text: &str) -> Option<i64> {
     let text = text.trim();
     let (day, rest) = parse_date(text)?;
@@ -96,7 +96,7 @@ pub(super) fn parse_timestamp(text: &str) -> Option<i64> {
         .checked_sub(parse_offset(offset)?)
 }
 
-/// Days since 1970, and what follows the date.
+/// Parses a date as days since 1970, and returns the rest of the text.
 fn parse_date(text: &str) -> Option<(i64, &str)> {
     let (sign, body) = match text.as_bytes().first()? {
         b'+' => (1, text.get(1..)?),
@@ -152,10 +152,10 @@ fn digits(text: &str) -> Option<i64> {
     all.then(|| text.parse().ok()).flatten()
 }
 
-/// Milliseconds that a JSON number says; a fraction of one is cut off.
+/// Microseconds of a JSON number of milliseconds, whose fraction is cut off.
 pub(super) fn from_millis(number: &str) -> Option<i64> {
     let millis: f64 = number.parse().ok()?;
-    // What JavaScript's Date can hold.
+    // The range of JavaScript's Date.
     (millis.abs() <= 8.64e15).then(|| millis.trunc() as i64 * MICROS_PER_MILLI)
 }
 

@@ -1,6 +1,6 @@
-//! Which SQL is spoken.
+//! Dialects of SQL.
 
-/// Which SQL is spoken.
+/// A dialect of SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     Postgres,

@@ -1,7 +1,7 @@
-//! Filters: which rows are meant, read from JSON into a tree that says nothing of SQL.
+//! Filters: which rows an operation affects, read from JSON into a tree that knows no SQL.
 //!
-//! Invariants: operators are those of the list and nothing else; depth and number of conditions are bounded; a value that a
-//! job put into a template is a value here, also when it looks like an operator.
+//! Invariants: only listed operators are accepted; depth and number of conditions are bounded; a value that a job filled
+//! into a template stays a value, even if it looks like an operator.
 
 use super::dialect::Dialect;
 use super::json::Json;
@@ -10,10 +10,10 @@ use crate::connector::Failure;
 use crate::connector::limits::{MAX_CONDITIONS, MAX_FILTER_DEPTH, MAX_IN_VALUES};
 use crate::text::spelling::{suggestion, truncated};
 
-/// Which rows are meant.
+/// A condition on rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Filter {
-    /// All of these; none: every row.
+    /// All of these; empty: every row.
     All(Vec<Filter>),
     /// At least one of these.
     Any(Vec<Filter>),
@@ -21,11 +21,11 @@ pub(super) enum Filter {
     Column(Box<str>, Predicate),
 }
 
-/// What is asked of a column.
+/// A condition on one column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Predicate {
     Compare(Comparison, Json),
-    /// One of a list; `false`: none of it.
+    /// In a list; `false`: not in it.
     In(Vec<Json>, bool),
     Between(Json, Json),
     IsNull(bool),
@@ -33,7 +33,7 @@ pub(super) enum Predicate {
     Regex(Json),
 }
 
-/// How two values compare.
+/// A comparison operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
     Equal,
@@ -44,14 +44,14 @@ pub(super) enum Comparison {
     GreaterOrEqual,
 }
 
-/// A pattern of `LIKE`, in which `escape` takes the meaning from `%`, `_` and itself.
+/// A `LIKE` pattern, in which `escape` escapes `%`, `_` and itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     pub(super) text: Json,
     pub(super) escape: char,
 }
 
-/// Every operator, in the spelling of the documents.
+/// All operators, as documented.
 const OPERATORS: [&str; 23] = [
     "$eq",
     "$ne",
@@ -77,10 +77,10 @@ const OPERATORS: [&str; 23] = [
     "$and",
     "$or",
 ];
-/// What stands where columns do.
+/// Operators in the position of column names.
 const GROUP_OPERATORS: [&str; 4] = ["$and", "$or", "$nor", "$not"];
 
-/// Reads filters and counts what is in them.
+/// Reads filters and counts their conditions.
 struct Reader {
     dialect: Dialect,
     conditions: usize,
@@ -93,7 +93,7 @@ pub(super) fn read(json: &Json, dialect: Dialect) -> Result<Filter, Failure> {
 }
 
 impl Filter {
-    /// Whether every row is meant, however that is written.
+    /// Whether it matches every row, however it is written.
     pub(super) fn matches_everything(&self) -> bool {
         match self {
             Self::All(parts) => parts.iter().all(Self::matches_everything),
@@ -104,7 +104,7 @@ impl Filter {
         }
     }
 
-    /// Whether no row can be meant.
+    /// Whether it can match no row.
     fn matches_nothing(&self) -> bool {
         match self {
             Self::All(parts) => parts.iter().any(Self::matches_nothing),
@@ -300,7 +300,7 @@ impl Reader {
         if !has_null {
             return Ok(among);
         }
-        // SQL's own IN never finds NULL, and NOT IN with a NULL finds nothing at all.
+        // SQL's IN never matches NULL, and NOT IN with a NULL in the list matches nothing.
         let null = Filter::Column(name.into(), Predicate::IsNull(wanted));
         Ok(if wanted {
             Filter::Any(vec![among, null])
@@ -310,7 +310,7 @@ impl Reader {
     }
 }
 
-/// Without `$` and underscores, in lower case.
+/// The operator in lower case, without `$` and underscores.
 fn normalize_operator(key: &str) -> String {
     let name = key.strip_prefix('$').unwrap_or(key);
     name.chars()
@@ -361,7 +361,7 @@ fn text<'a>(key: &str, value: &'a Json) -> Result<&'a str, Failure> {
         .ok_or_else(|| Failure::invalid(format!("{key} must be a string, got {}", value.kind())))
 }
 
-/// Operators that are `LIKE` underneath, and whether they are denied.
+/// Reads an operator that is based on `LIKE`, and whether it is negated.
 fn pattern(key: &str, value: &Json) -> Result<(Predicate, bool), Failure> {
     // Not the backslash, which is special in the literals of some dialects.
     const ESCAPE: char = '!';

@@ -1,6 +1,6 @@
-//! JSON as databases need it: numbers stay the text they were written as, and keys keep their order.
+//! JSON as databases need it: numbers keep their text, and keys their order.
 //!
-//! Invariant: nesting is bounded, so that nothing here recurses far.
+//! Invariant: nesting is bounded, and so is recursion.
 
 use crate::connector::Failure;
 use crate::connector::limits::MAX_JSON_DEPTH;
@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
-/// The one key of an object that stands for bytes.
+/// The only key of an object that represents bytes.
 const BYTES_KEY: &str = "$bytes";
 
 /// A JSON value.
@@ -18,12 +18,12 @@ const BYTES_KEY: &str = "$bytes";
 pub(super) enum Json {
     Null,
     Bool(bool),
-    /// As it was written.
+    /// The number as it was written.
     Number(Box<str>),
     Text(Box<str>),
     List(Vec<Json>),
     Map(Vec<(Box<str>, Json)>),
-    /// What a job put into a template: a value, and never an operator, whatever it looks like.
+    /// A value that a job filled into a template: never an operator, even if it looks like one.
     Literal(Box<Json>),
 }
 
@@ -62,7 +62,7 @@ impl Json {
         })
     }
 
-    /// Itself, also where a template holds it.
+    /// The value, without a wrapping [`Literal`](Self::Literal).
     pub(super) fn value(&self) -> &Self {
         match self {
             Self::Literal(inner) => inner.value(),
@@ -70,7 +70,7 @@ impl Json {
         }
     }
 
-    /// What kind of value it is, for errors; never the value itself.
+    /// The type of the value for error messages, which never show the value itself.
     pub(super) fn kind(&self) -> &'static str {
         match self.value() {
             Self::Null => "null",
@@ -89,7 +89,7 @@ impl Json {
         }
     }
 
-    /// The bytes that `{ "$bytes": "base64" }` stands for, when it is that; `Err`: it is no base64.
+    /// The bytes of `{ "$bytes": "base64" }`; `None`: another value; `Err`: invalid base64.
     pub(super) fn bytes(&self) -> Option<Result<Vec<u8>, Failure>> {
         let Self::Map(entries) = self.value() else { return None };
         let [(key, value)] = entries.as_slice() else {
@@ -142,14 +142,14 @@ impl Json {
     }
 }
 
-/// Writes bytes as they are read again.
+/// Writes bytes in the form that [`bytes`](Json::bytes) reads.
 pub(super) fn push_bytes(out: &mut String, bytes: &[u8]) {
     out.push_str("{\"$bytes\":\"");
     STANDARD.encode_string(bytes, out);
     out.push_str("\"}");
 }
 
-/// Writes a whole number: as one, as long as JavaScript can hold it, else as a string.
+/// Writes an integer: as a number if JavaScript can represent it exactly, else as a string.
 pub(super) fn push_integer(out: &mut String, number: i128) {
     const SAFE: i128 = 9_007_199_254_740_991;
     if (-SAFE..=SAFE).contains(&number) {
@@ -159,7 +159,7 @@ pub(super) fn push_integer(out: &mut String, number: i128) {
     }
 }
 
-/// Writes a floating point number; what JSON has no number for, as a string.
+/// Writes a floating point number; NaN and infinities as strings.
 pub(super) fn push_float(out: &mut String, number: f64) {
     match serde_json::to_string(&number) {
         Ok(text) if number.is_finite() => out.push_str(&text),
@@ -169,7 +169,7 @@ pub(super) fn push_float(out: &mut String, number: f64) {
     }
 }
 
-/// Writes text that the database says is JSON.
+/// Writes text that is JSON according to the database.
 pub(super) fn push_raw(out: &mut String, text: &str) {
     match serde_json::from_str::<&RawValue>(text) {
         Ok(value) => out.push_str(value.get()),

@@ -1,9 +1,9 @@
-//! Databases: operations and actions on PostgreSQL, MySQL and SQLite, by bound parameters.
+//! Databases: operations and actions on PostgreSQL, MySQL and SQLite, with bound parameters.
 //!
-//! A job's input is read into an [`operation`] of plain data, [`build`] makes SQL of it by dialect, and a [`backend`] runs
-//! that. Invariants: names are checked and quoted, values are bound, and nothing else of an input reaches
-//! SQL but the text of `raw`; each operation is one statement or one transaction; a connection that may be in the middle of
-//! one is never used again; no value, password or address is in an error.
+//! A job's input is read into an [`operation`] of plain data, [`build`] turns it into SQL of the dialect, and a [`backend`]
+//! runs that. Invariants: names are checked and quoted, values are bound, and nothing else of an input reaches SQL except
+//! the text of `raw`; each operation is one statement or one transaction; a connection that may be in the middle of one is
+//! never reused; no error contains a value, password or address.
 
 mod action;
 mod backend;
@@ -38,7 +38,7 @@ use crate::resources::{Database, DatabaseEnv, DatabaseKind, Resources};
 use async_trait::async_trait;
 use std::sync::Arc;
 
-/// One definition for each such resource and environment in `resources`.
+/// One definition for each database and environment in `resources`.
 pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, database) in resources.databases.iter() {
@@ -73,7 +73,7 @@ impl Definition for DatabaseDefinition {
 
     fn targets(&self) -> Vec<ServedTarget> {
         if !self.database.kind.is_built_in() {
-            // Left for a process that has a handler.
+            // Left to a process with a handler.
             return Vec::new();
         }
         let target = |namespace, event| ServedTarget {
@@ -105,7 +105,7 @@ impl Definition for DatabaseDefinition {
     }
 }
 
-/// What runs plans for a database of this kind; connects to nothing yet.
+/// The backend for a kind of database; does not connect yet.
 fn open_backend(
     kind: DatabaseKind,
     url: &str,

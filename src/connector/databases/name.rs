@@ -4,7 +4,7 @@ use super::dialect::Dialect;
 use crate::connector::Failure;
 use sea_query::{Alias, DynIden, IntoIden, TableName, TableRef};
 
-/// A table, maybe with its schema.
+/// A table, optionally with its schema.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Table {
     pub(super) schema: Option<Box<str>>,
@@ -44,15 +44,15 @@ pub(super) fn column(text: &str, dialect: Dialect) -> Result<Box<str>, Failure> 
     checked_name("column", text, dialect)
 }
 
-/// A name in SQL, to be quoted by the builder.
+/// An identifier, which the builder quotes.
 pub(super) fn identifier(name: &str) -> DynIden {
-    // Never from a static text, which the builder would not escape.
+    // Not from a static string, which the builder would not escape.
     Alias::new(name).into_iden()
 }
 
 fn checked_name(what: &str, text: &str, dialect: Dialect) -> Result<Box<str>, Failure> {
     let (length, most, unit) = match dialect {
-        // Longer ones are cut by the server, and would name another thing.
+        // The server truncates longer names, which could then refer to another object.
         Dialect::Postgres => (text.len(), 63, "bytes"),
         Dialect::MySql => (text.chars().count(), 64, "characters"),
         Dialect::Sqlite => (text.chars().count(), 255, "characters"),

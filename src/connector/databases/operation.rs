@@ -1,10 +1,10 @@
-//! Operations: what is asked of a database, as plain data that says nothing of SQL.
+//! Operations on a database, as plain data that knows no SQL.
 
 use super::filter::Filter;
 use super::json::Json;
 use super::name::Table;
 
-/// What is asked.
+/// An operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Find(Select),
@@ -30,7 +30,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// The table it is about.
+    /// Its table.
     pub(super) fn table(&self) -> Option<&Table> {
         match self {
             Self::Find(select) | Self::FindOne(select) => Some(&select.table),
@@ -52,7 +52,7 @@ pub(super) enum Columns {
     These(Vec<Box<str>>),
 }
 
-/// Rows to read.
+/// Which rows to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Select {
     pub(super) table: Table,
@@ -70,25 +70,25 @@ pub(super) struct Order {
     pub(super) descending: bool,
 }
 
-/// Rows to add.
+/// Rows to insert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Insert {
     pub(super) table: Table,
     pub(super) rows: Vec<Row>,
-    /// What to do about rows that are there.
+    /// How to treat existing rows.
     pub(super) conflict: Option<Conflict>,
     pub(super) returning: Option<Columns>,
 }
 
-/// How a row is known to be there, and what becomes of it.
+/// How an existing row is detected and treated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Conflict {
     pub(super) columns: Vec<Box<str>>,
-    /// Columns that are set; `None`: all that are given but those it is known by.
+    /// Columns to update; `None`: all given ones except those that identify the row.
     pub(super) update: Option<Vec<Box<str>>>,
 }
 
-/// What is computed over rows.
+/// Aggregates to compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Aggregate {
     pub(super) select: Select,
@@ -98,7 +98,7 @@ pub(super) struct Aggregate {
     pub(super) having: Filter,
 }
 
-/// What is computed of a column.
+/// An aggregate function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Function {
     Count,

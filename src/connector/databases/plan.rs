@@ -1,4 +1,4 @@
-//! What a database is told to do: statements with their values, and what becomes of their rows.
+//! What a database executes: statements with their values, and the shape of the result.
 
 use super::value::{BoundValue, Kinds};
 
@@ -9,30 +9,30 @@ pub(super) struct Statement {
     pub(super) values: Vec<BoundValue>,
 }
 
-/// What becomes of the rows.
+/// The shape of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// A list, of at most so many.
+    /// A list of at most this many rows.
     Rows(u64),
-    /// The first one.
+    /// The first row.
     FirstRow,
-    /// The number in the first one.
+    /// The number in the first row.
     Count,
-    /// How many were changed, and the rows themselves if they are returned.
+    /// The number of changed rows, and the rows themselves if returned.
     Changes,
-    /// A list if there are columns, else how many were changed.
+    /// A list if the statement returns columns, else the number of changed rows.
     RowsOrChanges,
 }
 
-/// Statements that are done together, or not at all.
+/// Statements that are executed all or not at all.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) statements: Vec<Statement>,
     pub(super) shape: Shape,
-    /// Kinds of the columns of the result, by name.
+    /// Kinds of the result's columns, by name.
     pub(super) kinds: Kinds,
-    /// Whether its text comes from a job or a definition.
+    /// Whether its SQL text comes from a job or a definition.
     pub(super) raw: bool,
-    /// How many rows were given, where the database counts otherwise.
+    /// Number of given rows, for databases that count differently.
     pub(super) given: Option<usize>,
 }

@@ -1,14 +1,14 @@
-//! Connections that are kept for the next job.
+//! A connection pool.
 //!
-//! Knows no database. Invariants: no more than so many are out at once; one that is not given back by name is closed, so
-//! that a job that is dropped midway leaves none behind that is in the middle of something.
+//! Knows no database. Invariants: the number of connections in use is bounded; a connection that is not given back
+//! explicitly is closed, so that a job dropped midway does not leave one in an unknown state.
 
 use crate::connector::Failure;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long a connection is kept that nobody uses.
+/// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Connections of one database.
@@ -17,9 +17,9 @@ pub(super) struct Pool<C> {
     permits: Arc<Semaphore>,
 }
 
-/// A connection that is in use, or the right to make one.
+/// A connection in use, or the permit to open one.
 pub(super) struct ConnectionPermit<C> {
-    /// One that was used before, and when.
+    /// An idle connection and when it was last used.
     pub(super) used: Option<(C, Instant)>,
     _permit: OwnedSemaphorePermit,
 }
@@ -36,19 +36,19 @@ impl<C> Pool<C> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until fewer than the most are in use.
+    /// Waits for a free permit.
     pub(super) async fn acquire(&self) -> Result<ConnectionPermit<C>, Failure> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_| Failure::connection("the database is closed here"))?;
         let mut idle = self.idle();
         let now = Instant::now();
         idle.retain(|(_, since)| now.duration_since(*since) < IDLE_TIMEOUT);
-        // The one that was used last: the others may then grow old.
+        // Most recently used first, so that surplus connections expire.
         let used = idle.pop();
         Ok(ConnectionPermit { used, _permit: permit })
     }
 
-    /// Keeps a connection that is in good order.
+    /// Returns a connection in good state to the pool.
     pub(super) fn give_back(&self, connection: C, permit: ConnectionPermit<C>) {
         if !self.permits.is_closed() {
             self.idle().push((connection, Instant::now()));
@@ -56,7 +56,7 @@ impl<C> Pool<C> {
         drop(permit);
     }
 
-    /// Lets nobody in any more, and hands out what is idle.
+    /// Closes the pool and returns its idle connections.
     pub(super) fn close(&self) -> Vec<C> {
         self.permits.close();
         self.idle().drain(..).map(|(connection, _)| connection).collect()

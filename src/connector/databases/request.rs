@@ -1,6 +1,6 @@
-//! Reads what a job asks of a database from its input.
+//! Reads an operation from a job's input.
 //!
-//! Invariant: every word that is not a value is one of a closed list, or a checked name.
+//! Invariant: everything that is not a value is from a closed list or a checked name.
 
 use super::dialect::Dialect;
 use super::filter::{self, Filter};
@@ -14,7 +14,7 @@ use crate::text::spelling::{suggestion, truncated};
 mod aggregate;
 mod write;
 
-/// The operations, in the order of the documents.
+/// The operations, in documentation order.
 const OPERATIONS: [&str; 13] = [
     "query",
     "find",
@@ -31,13 +31,13 @@ const OPERATIONS: [&str; 13] = [
     "raw",
 ];
 
-/// What an operation is read with.
+/// Settings for reading an operation.
 #[derive(Clone, Copy)]
 pub(super) struct ReadContext<'a> {
     pub(super) dialect: Dialect,
-    /// The table when none is named.
+    /// The default table.
     pub(super) table: Option<&'a str>,
-    /// Whether SQL may come from the job.
+    /// Whether jobs may run SQL of their own.
     pub(super) raw: bool,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn read(name: &str, input: &Json, context: ReadContext<'_>) -> Result
     }
 }
 
-/// The fields of an input, and what they are read with.
+/// The fields of an input, and the settings for reading them.
 struct InputFields<'a> {
     entries: &'a [(Box<str>, Json)],
     context: ReadContext<'a>,
@@ -90,7 +90,7 @@ impl<'a> InputFields<'a> {
         }
     }
 
-    /// The value of one of several names for the same; `null` counts as absent.
+    /// The value of a field with several names; `null` counts as absent.
     fn get(&self, names: &[&str]) -> Result<Option<&'a Json>, Failure> {
         let mut found = None;
         for (key, value) in self.entries.iter().filter(|(key, _)| names.contains(&&**key)) {
@@ -126,7 +126,7 @@ impl<'a> InputFields<'a> {
         }
     }
 
-    /// A filter that must leave rows out, unless every row is asked for by name.
+    /// Reads a filter that must exclude rows, unless the input explicitly asks for all.
     fn bounded_filter(&self, verb: &str) -> Result<Filter, Failure> {
         let all = match self.get(&["all"])? {
             None => false,

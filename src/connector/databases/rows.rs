@@ -1,13 +1,13 @@
-//! Rows of an answer, written as JSON while they come, within bounds.
+//! Writes result rows as JSON while they arrive, up to a limit.
 //!
-//! Invariant: what is kept is bounded, and what was left out is said.
+//! Invariant: what is kept is bounded, and truncation is reported.
 
 use super::json;
 use super::plan::Shape;
 use crate::connector::Failure;
 use crate::connector::limits::{DEFAULT_ROW_LIMIT, MAX_RESULT_BYTES};
 
-/// Takes rows and writes them as a JSON list.
+/// Writes rows as a JSON list.
 pub(super) struct RowWriter {
     text: String,
     count: u64,
@@ -18,7 +18,7 @@ pub(super) struct RowWriter {
 }
 
 impl RowWriter {
-    /// Takes at most as many rows as the shape asks for.
+    /// Accepts at most as many rows as the shape asks for.
     pub(super) fn new(shape: Shape) -> Self {
         let max_rows = match shape {
             Shape::Rows(max_rows) => max_rows,
@@ -62,7 +62,7 @@ impl RowWriter {
         write(&mut self.text);
     }
 
-    /// Ends the row; `false`: it was too large and is left out, and so is what follows.
+    /// Ends the row; `false`: it was too large and is left out, and so are all further rows.
     pub(super) fn end(&mut self) -> bool {
         self.text.push('}');
         if self.text.len() > MAX_RESULT_BYTES {
@@ -75,13 +75,13 @@ impl RowWriter {
     }
 }
 
-/// What a plan came to.
+/// The outcome of a plan.
 pub(super) struct Outcome {
-    /// The rows of the last statement that had any columns.
+    /// Rows of the last statement that returned columns.
     pub(super) rows: Option<RowWriter>,
-    /// How many rows were changed.
+    /// Number of changed rows.
     pub(super) changed: u64,
-    /// The number that the database gave to a row that was added.
+    /// The generated id of an inserted row.
     pub(super) id: Option<i128>,
 }
 

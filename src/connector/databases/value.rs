@@ -1,24 +1,24 @@
-//! Kinds of columns, and values as drivers without typed parameters take them.
+//! Kinds of columns, and values for drivers without typed parameters.
 //!
-//! Invariant: a value never changes its meaning on the way: what does not fit the kind of its column is refused here,
-//! where the database would convert it silently (`'abc'` to 0, 2⁵³ + 1 to 2⁵³).
+//! Invariant: a value is never converted lossily: one that does not fit the kind of its column is refused here, where the
+//! database would convert it silently (`'abc'` to 0, 2⁵³ + 1 to 2⁵³).
 
 use super::dates::{self, TimestampStyle};
 use super::json::Json;
 use crate::connector::Failure;
 use std::collections::HashMap;
 
-/// What a column holds, as far as it matters to values.
+/// The kind of a column, as far as it matters for values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Unknown, or known to the database alone.
+    /// Unknown, or left to the database.
     #[default]
     Any,
-    /// Whole numbers.
+    /// Integers.
     Integer,
-    /// Numbers that are exact.
+    /// Exact decimals.
     Decimal,
-    /// Numbers that are not.
+    /// Floating point numbers.
     Float,
     /// 0 and 1.
     Bool,
@@ -26,14 +26,14 @@ pub(super) enum Kind {
     Bytes,
     Date,
     Time,
-    /// A point in time.
+    /// A timestamp.
     Timestamp,
-    /// A point in time that is compared as milliseconds since 1970.
+    /// A timestamp that is compared as milliseconds since 1970.
     Instant,
     Json,
 }
 
-/// The columns of a table with their kinds; none: nothing is known, and the database knows better.
+/// The columns of a table with their kinds; empty: unknown, and left to the database.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kinds(HashMap<String, Kind>);
 
@@ -47,7 +47,7 @@ impl Kinds {
         self.0.is_empty()
     }
 
-    /// The kind of a column; names differ in more than case.
+    /// The kind of a column; names are case-insensitive.
     pub(super) fn get(&self, column: &str) -> Option<Kind> {
         self.0.get(&column.to_lowercase()).copied()
     }
@@ -60,7 +60,7 @@ pub(super) struct BoundValue {
     pub(super) kind: Kind,
 }
 
-/// What drivers bind.
+/// A value as drivers bind it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scalar {
     Null,
@@ -76,7 +76,7 @@ impl BoundValue {
         Self { value, kind: Kind::Any }
     }
 
-    /// The value as it is bound, with points in time written in this style.
+    /// The value to bind, with timestamps in this style.
     pub(super) fn scalar(&self, style: TimestampStyle) -> Result<Scalar, Failure> {
         if let Some(bytes) = self.value.bytes() {
             return bytes.map(Scalar::Bytes);
@@ -146,7 +146,7 @@ impl BoundValue {
         }
     }
 
-    /// Names no value: it may be a secret.
+    /// The message does not show the value, which may be a secret.
     fn type_mismatch(&self) -> Failure {
         let wanted = match self.kind {
             Kind::Any => "a string, a number, a boolean, null, or bytes as { $bytes: base64 }",
@@ -167,7 +167,7 @@ impl BoundValue {
     }
 }
 
-/// A number without loss, where it is one.
+/// A number without loss; `None`: not a number.
 fn numeric(text: &str) -> Option<Scalar> {
     if let Ok(number) = text.parse() {
         return Some(Scalar::Integer(number));
@@ -175,7 +175,7 @@ fn numeric(text: &str) -> Option<Scalar> {
     if let Ok(number) = text.parse() {
         return Some(Scalar::Unsigned(number));
     }
-    // Not what only Rust takes for a number.
+    // Not what only Rust parses as a number.
     let digits = text
         .bytes()
         .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'));

@@ -1,7 +1,7 @@
 //! Callbacks: one HTTP request for each job.
 //!
-//! Invariants: no value of an input can leave its place in the request; a failure names the host and the status, and
-//! nothing that was sent or answered.
+//! Invariants: no value of an input can inject into another part of the request; a failure names the host and the status,
+//! and nothing of what was sent or received.
 
 use super::history::DeliveryOutcome;
 use super::input::{Values, lookup, object_members, scalar_text};
@@ -20,23 +20,23 @@ use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What a call is remembered by.
+/// Name of the step that records a callback's outcome.
 pub(super) const CALLBACK_STEP: &str = "callback";
 
-/// A program that can be called.
+/// Sends callbacks to one endpoint.
 pub(super) struct CallbackClient {
     client: Client,
     method: Method,
     takes_body: bool,
-    /// Scheme and host, without a slash at its end.
+    /// Scheme and host, without a trailing slash.
     base: String,
     host: String,
     resource: PathTemplate,
-    /// Headers of every request, credentials among them.
+    /// Headers of every request, including credentials.
     headers: HeaderMap,
 }
 
-/// A request that can be sent, as often as it takes.
+/// A prepared request, which can be sent repeatedly.
 pub(super) struct CallbackRequest {
     url: Url,
     headers: HeaderMap,
@@ -44,7 +44,7 @@ pub(super) struct CallbackRequest {
 }
 
 impl CallbackClient {
-    /// Puts the secrets in. Connects to nothing yet.
+    /// Resolves the secrets. Does not connect yet.
     pub(super) async fn open(
         callback: &Callback,
         outbound: OutboundRules,
@@ -75,10 +75,10 @@ impl CallbackClient {
         })
     }
 
-    /// The request of a job: what the message says, with what the job brings merged into it.
+    /// Builds a job's request: the message with the job's input merged into it.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR` for what is missing or has no place in a request.
+    /// `VALIDATION_ERROR` for values that are missing or not valid in a request.
     pub(super) fn callback(
         &self,
         message: &ResolvedCallback,
@@ -140,7 +140,7 @@ impl CallbackClient {
         }
     }
 
-    /// Asks for the head of the place above: a program is there when it answers, whatever it says.
+    /// Sends a HEAD request to the host: any response, whatever its status, shows that it can be reached.
     pub(super) async fn check(&self) -> Result<(), Failure> {
         let url = Url::parse(&self.base).map_err(|_| Failure::invalid("callbacks.url is no URL"))?;
         let request = self.client.request(Method::HEAD, url);
@@ -156,7 +156,7 @@ impl CallbackClient {
     }
 }
 
-/// Scheme and host of a URL, and its path with its parameters. The URL is not repeated in a message.
+/// Splits a URL into scheme and host, and the path template. Messages do not repeat the URL.
 fn split_url(text: &str) -> Result<(String, PathTemplate), Failure> {
     let wrong = |why: &str| Failure::invalid(format!("callbacks.url {why}"));
     let url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
@@ -187,8 +187,8 @@ fn segment(text: &str) -> Segment {
     }
 }
 
-/// JSON text of one part of a request: its template filled with what the job brings, and the rest of that merged into it.
-/// What a template has a place for is not sent by itself.
+/// JSON text of one part of a request: its template, filled with the job's values and merged with those that the template
+/// has no placeholder for.
 fn request_part(template: Option<&str>, given: Option<&RawValue>, path: &str) -> Result<String, Failure> {
     let given = given.filter(|given| given.get() != "null");
     let values = object_members(given, path)?;
@@ -207,7 +207,7 @@ fn request_part(template: Option<&str>, given: Option<&RawValue>, path: &str) ->
     Ok(merge(&filled, &rest.to_json()))
 }
 
-/// JSON text with its strings filled. A string that is one place takes the value itself, of whatever type.
+/// Fills the strings of a JSON text. A string that is a single placeholder becomes the value itself, of any type.
 fn fill_json(
     json: &str,
     values: &Values<'_>,
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_is_filled_and_the_rest_is_merged_into_it() {
+    fn template_is_filled_and_remaining_values_are_merged() {
         let template = r#"{"text":"Hi {{name}}","id":"{{id}}","deep":{"list":["{{user.mail}}",1.10]},"kind":"x"}"#;
         let given =
             r#"{"name":"<Ann> \"{{id}}\"","id":12345678901234567890,"user":{"mail":"a"},"kind":"y","more":null}"#;
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_split_into_its_host_and_its_parameters() {
+    fn url_is_split_into_host_and_path_parameters() {
         let (base, resource) = split_url("https://api.example.com:8443/v1/:kind/:id.json?x=1").unwrap();
         assert_eq!(base, "https://api.example.com:8443");
         assert_eq!(resource.params().collect::<Vec<_>>(), ["kind", "id"]);

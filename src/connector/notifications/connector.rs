@@ -1,6 +1,7 @@
-//! A notification in one environment, with its secrets in it.
+//! A notification in one environment, with its secrets resolved.
 //!
-//! The whole input is read, checked and filled into the message before anything is sent; then all channels go at once.
+//! The whole input is read, checked and filled into the message before anything is sent; then all channels send
+//! concurrently.
 
 use super::callback::{self, CallbackClient, CallbackRequest};
 use super::history::{DeliveryHistory, DeliveryOutcome};
@@ -17,17 +18,17 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 
-/// Who takes e-mail.
+/// How e-mail is sent.
 enum EmailChannel {
-    /// Nobody.
+    /// Not configured.
     Absent,
-    /// A handler.
+    /// By a provider that is left to handlers.
     External(ExternalProvider),
-    /// A mail server.
+    /// By SMTP.
     Server(Box<Mailer>),
 }
 
-/// A notification that can be sent.
+/// Sends one notification's messages.
 pub(super) struct NotificationConnector {
     mail: EmailChannel,
     sms: Option<ExternalProvider>,
@@ -43,7 +44,7 @@ struct OutgoingMessages {
     callback: Option<CallbackRequest>,
 }
 
-/// What a job's result tells of a recipient.
+/// The outcome for one recipient in a job's result.
 #[derive(Serialize)]
 struct RecipientResult<'a> {
     recipient: &'a str,
@@ -60,14 +61,14 @@ struct NotificationResult<'a> {
     callback: Option<CallbackResult>,
 }
 
-/// What a job's result tells of a call.
+/// The outcome of a callback in a job's result.
 #[derive(Serialize)]
 struct CallbackResult {
     ok: bool,
 }
 
 impl NotificationConnector {
-    /// Puts the secrets in. Connects to nothing yet.
+    /// Resolves the secrets. Does not connect yet.
     pub(super) async fn open(
         channels: &Channels,
         messages: &[Message],
@@ -98,7 +99,7 @@ impl NotificationConnector {
         })
     }
 
-    /// Checks an input, and fills the message with it.
+    /// Checks the input and fills the message with it.
     fn outgoing(&self, call: &Call<'_>) -> Result<OutgoingMessages, Failure> {
         let message = self
             .messages
@@ -168,7 +169,7 @@ impl NotificationConnector {
         caller.callback(callback, input, key)
     }
 
-    /// Why a channel that handlers serve cannot be used here.
+    /// Why a channel that is left to handlers cannot be used here.
     fn unavailable_channel(
         &self,
         name: &str,

@@ -1,34 +1,34 @@
-//! What became of the parts of a notification, and what a run remembers of it.
+//! Outcomes of the parts of a notification, recorded as steps of the run.
 //!
-//! What was sent is remembered for good, also by the new run that somebody asks for when a job has failed; what was refused
-//! for good only within its run, since the new run is asked for when the cause is thought to be gone. Invariant: no later
-//! attempt of a run tries again what was sent or refused.
+//! Parts that were sent stay recorded for the job, including a run made by a manual retry. Permanent refusals count only
+//! within their run, since a manual retry means that the cause is thought to be gone. Invariant: no later attempt of a run
+//! repeats a part that was sent or refused.
 
 use crate::connector::Failure;
 use crate::engine::steps::Steps;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// What became of one e-mail or one call.
+/// The outcome of one e-mail or callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DeliveryOutcome {
-    /// It is sent.
+    /// Sent.
     Sent,
-    /// It is refused for good: with these words.
+    /// Permanently refused, with this message.
     Refused(String),
-    /// It failed.
+    /// Failed; the failure's code decides about a retry.
     Failed(Failure),
-    /// What came before it failed in a way that spares the attempt.
+    /// Not tried, since an earlier part failed in a way that affects all.
     NotAttempted,
 }
 
-/// How a refusal is written down.
+/// A refusal as it is stored.
 #[derive(Serialize, Deserialize)]
 struct RefusalRecord {
     refused: String,
 }
 
-/// The memory of a run.
+/// Recorded outcomes of a run.
 pub(super) struct DeliveryHistory<'a> {
     steps: &'a Steps,
     run: i64,
@@ -36,7 +36,7 @@ pub(super) struct DeliveryHistory<'a> {
 }
 
 impl<'a> DeliveryHistory<'a> {
-    /// What earlier attempts of the run left.
+    /// Loads the outcomes recorded by earlier attempts.
     pub(super) async fn load(steps: &'a Steps, run: i64) -> Result<Self, Failure> {
         let finished = steps.finished().await?;
         Ok(Self {
@@ -46,7 +46,7 @@ impl<'a> DeliveryHistory<'a> {
         })
     }
 
-    /// What earlier attempts made of a part.
+    /// The recorded outcome of a part.
     pub(super) fn outcome(&self, tag: &str) -> Option<DeliveryOutcome> {
         if self.results_by_step.contains_key(tag) {
             return Some(DeliveryOutcome::Sent);
@@ -62,7 +62,7 @@ impl<'a> DeliveryHistory<'a> {
         format!("refused:{}:{tag}", self.run)
     }
 
-    /// Writes down what became of a part for good.
+    /// Records the outcome of a part if it is final.
     pub(super) async fn record(&self, tag: &str, outcome: &DeliveryOutcome) -> Result<(), Failure> {
         match outcome {
             DeliveryOutcome::Sent => self.steps.record(tag, None).await?,

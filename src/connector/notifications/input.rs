@@ -1,7 +1,7 @@
 //! Inputs of notification jobs: reads and checks them, and fills templates with them. Pure.
 //!
-//! Invariants: no message here holds a value of an input; what is filled in is not read as a template, nor as HTML where
-//! the text is HTML.
+//! Invariants: no error message contains a value of an input; filled-in values are never parsed as templates, and are
+//! escaped in HTML.
 
 use crate::connector::Failure;
 use crate::resources::Template;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// Named values, as JSON texts.
 pub(super) type Values<'a> = BTreeMap<String, &'a RawValue>;
 
-/// An input whose expressions are resolved: the channels that it names.
+/// An input with its expressions resolved: the channels that it names.
 #[derive(Deserialize)]
 pub(super) struct Input<'a> {
     #[serde(borrow)]
@@ -32,7 +32,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// The members of an object; nothing has none.
+/// The members of an object; none if it is absent.
 pub(super) fn object_members<'a>(value: Option<&'a RawValue>, path: &str) -> Result<Values<'a>, Failure> {
     let Some(value) = value.filter(|value| value.get() != "null") else {
         return Ok(Values::new());
@@ -40,7 +40,7 @@ pub(super) fn object_members<'a>(value: Option<&'a RawValue>, path: &str) -> Res
     serde_json::from_str(value.get()).map_err(|_| Failure::invalid(format!("{path}: must be an object")))
 }
 
-/// A list of texts.
+/// Reads a list of strings.
 pub(super) fn string_list(value: Option<&&RawValue>, path: &str) -> Result<Vec<String>, Failure> {
     let Some(value) = value else {
         return Err(Failure::invalid(format!("{path}: is missing")));
@@ -48,14 +48,14 @@ pub(super) fn string_list(value: Option<&&RawValue>, path: &str) -> Result<Vec<S
     serde_json::from_str(value.get()).map_err(|_| Failure::invalid(format!("{path}: must be a list of strings")))
 }
 
-/// What becomes of a value that is put into a text.
+/// How a value is inserted into a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escaping {
-    /// As it is.
+    /// Verbatim.
     Text,
-    /// As it is, and it must be on one line.
+    /// Verbatim, and must be a single line.
     Line,
-    /// With what means something in HTML escaped.
+    /// Escaped for HTML.
     Html,
 }
 
@@ -80,7 +80,7 @@ pub(super) fn fill(
     filled.map_err(|problem| problem.into_failure(path))
 }
 
-/// Why a template is not filled.
+/// Why a template cannot be filled.
 enum FillError {
     Failed(Failure),
     Text(String),
@@ -107,7 +107,7 @@ impl From<Failure> for FillError {
     }
 }
 
-/// The value of a name: a member of that name, or one within the members that its parts name.
+/// Looks up a name: a member of that name, or a nested member by its dotted path.
 pub(super) fn lookup<'a>(values: &Values<'a>, name: &str, path: &str) -> Result<&'a RawValue, Failure> {
     let missing = || Failure::invalid(format!("{path}.{name}: is missing; the message has a place for it"));
     let there = |value: &&'a RawValue| value.get() != "null";
@@ -123,7 +123,7 @@ pub(super) fn lookup<'a>(values: &Values<'a>, name: &str, path: &str) -> Result<
     Some(found).filter(there).ok_or_else(missing)
 }
 
-/// A text, a number or a truth value as text.
+/// A string, number or boolean as text.
 pub(super) fn scalar_text(value: &RawValue, path: &str) -> Result<String, Failure> {
     let text = value.get();
     match text.as_bytes().first() {

@@ -1,8 +1,8 @@
 //! Notifications: e-mail and callbacks.
 //!
-//! Text messages, push notifications and providers of e-mail other than a mail server have their place in definitions and
-//! are not built in: a job that needs one fails before anything is sent, with the remedy. Invariants: an input is checked
-//! whole before its first part is sent; what was sent is not sent again by a later attempt of the run.
+//! Text messages, push notifications and e-mail providers other than SMTP are accepted in definitions but not built in: a
+//! job that needs one fails before anything is sent, with the remedy. Invariants: the whole input is checked before the
+//! first part is sent; a part that was sent is not sent again by a later attempt of the run.
 
 mod callback;
 mod connector;
@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use connector::NotificationConnector;
 use std::sync::Arc;
 
-/// One definition for each such resource and environment in `resources`.
+/// One definition for each notification and environment in `resources`.
 pub(super) fn definitions(resources: &Resources, outbound: &OutboundRules) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, notification) in resources.notifications.iter() {
@@ -45,7 +45,7 @@ pub(super) fn definitions(resources: &Resources, outbound: &OutboundRules) -> Ve
 struct NotificationDefinition {
     product: Box<str>,
     notification: Arc<Notification>,
-    /// Of this environment.
+    /// The channels of this environment.
     channels: Channels,
     outbound: OutboundRules,
 }

@@ -1,4 +1,4 @@
-//! What a notification came to: its result, or one failure that tells of all channels. Pure.
+//! The outcome of a whole notification: success, or one failure that describes all channels. Pure.
 
 use super::history::DeliveryOutcome;
 use crate::connector::Failure;
@@ -6,12 +6,12 @@ use crate::connector::limits::MAX_NAMED_PARTS;
 use crate::error::ErrorCode;
 use crate::model::RetryPolicy;
 
-/// One part of a channel and what became of it.
+/// One part of a channel and its outcome.
 #[derive(Clone, Debug)]
 pub(super) struct PartOutcome {
-    /// Where in the input it is, as in `email.recipients[3]`.
+    /// Its path in the input, such as `email.recipients[3]`.
     pub place: String,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: DeliveryOutcome,
 }
 
@@ -80,10 +80,10 @@ impl PartOutcome {
     }
 }
 
-/// Succeeds when all parts of all channels did. The failure is one that is retried if any is.
+/// Combines the outcomes of all channels.
 ///
 /// # Errors
-/// See above.
+/// When any part of any channel failed. The failure is retryable if any of them is.
 pub(super) fn overall_result(channels: &[ChannelOutcome], policy: &RetryPolicy) -> Result<(), Failure> {
     let failed: Vec<&ChannelOutcome> = channels.iter().filter(|channel| !channel.is_sent()).collect();
     if failed.is_empty() {

@@ -1,51 +1,50 @@
-//! Messages with their secrets in them, and their templates read.
+//! Messages with their secrets resolved and their templates parsed.
 
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{CallbackMessage, EmailMessage, Message, Template, Text};
 
-/// A message that can be filled.
+/// A message that is ready to be filled.
 pub(super) struct ResolvedMessage {
-    /// By e-mail.
+    /// As e-mail.
     pub email: Option<ResolvedEmail>,
-    /// Whether it has a text for text messages.
+    /// Whether it has content for text messages.
     pub sms: bool,
-    /// Whether it has a push notification.
+    /// Whether it has content for push notifications.
     pub push_notification: bool,
-    /// By a call.
+    /// As callback.
     pub callback: Option<ResolvedCallback>,
 }
 
-/// What a call holds beside what its job gives: JSON texts of objects, whose strings are templates.
+/// Parts of a callback that a job's input is merged into: JSON texts of objects, whose strings are templates.
 #[derive(Default)]
 pub(super) struct ResolvedCallback {
     /// Its query.
     pub query: Option<String>,
     /// Its headers.
     pub headers: Option<String>,
-    /// Its parameters in the path.
+    /// Its path parameters.
     pub params: Option<String>,
     /// Its body.
     pub body: Option<String>,
 }
 
-/// An e-mail that can be filled.
+/// An e-mail that is ready to be filled.
 pub(super) struct ResolvedEmail {
     /// Its subject.
     pub subject: Template,
-    /// Its text in HTML.
+    /// Its body in HTML.
     pub html: Template,
-    /// Its text for readers without HTML.
+    /// Its body in plain text.
     pub plain: Option<Template>,
 }
 
 impl ResolvedMessage {
-    /// Puts the secrets in.
+    /// Resolves the secrets and parses the templates.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR` for a text that is no template, or names a secret that is missing; what the source of secrets
-    /// says.
+    /// `VALIDATION_ERROR` for a text that is no valid template or names a missing secret; errors of the source of secrets.
     pub(super) async fn resolve(message: &Message, expressions: &ExpressionResolver) -> Result<Self, Failure> {
         Ok(Self {
             email: match &message.email {

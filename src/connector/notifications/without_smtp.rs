@@ -1,24 +1,24 @@
-//! Takes the place of e-mail in a build without it.
+//! Stand-in for the SMTP module in a build without it.
 
 use super::history::{DeliveryHistory, DeliveryOutcome};
 use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::Smtp;
 
-/// There is none.
+/// Never constructed.
 pub(super) enum Mailer {}
 
-/// There is none.
+/// Never constructed.
 pub(super) enum Email {}
 
-/// One of those who would get an e-mail.
+/// One recipient.
 pub(super) struct Recipient {
     pub written: String,
     pub place: usize,
     pub message_id: String,
 }
 
-/// The texts of an e-mail.
+/// The content of an e-mail.
 #[allow(dead_code, reason = "nobody reads them here")]
 pub(super) struct Texts {
     pub subject: String,

@@ -1,18 +1,18 @@
-//! Why a file system refuses, with the code that retries go by.
+//! Errors of file systems, with the code that decides about retries.
 //!
-//! Invariant: no text here holds a path or a name of a file.
+//! Invariant: no message contains a path or file name.
 
 use crate::connector::Failure;
 use std::io;
 
-/// What went wrong below the root of a storage.
+/// An error below the root of a storage.
 #[derive(Debug)]
 pub(super) enum FileSystemError {
-    /// A part of the path is a symbolic link.
+    /// A component of the path is a symbolic link.
     Link,
-    /// A part of the path is a file, or the file is none.
+    /// A folder was expected and found a file, or the other way round.
     Kind(&'static str),
-    /// What the system says.
+    /// An error of the operating system.
     System(io::Error),
 }
 
@@ -23,7 +23,7 @@ impl From<io::Error> for FileSystemError {
 }
 
 impl FileSystemError {
-    /// Whether it is not there.
+    /// Whether the file or folder does not exist.
     pub(super) fn is_not_found(&self) -> bool {
         matches!(self, Self::System(error) if error.kind() == io::ErrorKind::NotFound)
     }

@@ -1,6 +1,6 @@
 //! Inputs of storage jobs: reads and checks them. Pure.
 //!
-//! Invariant: no message here holds what is in a file, or its name.
+//! Invariant: no error message contains the content or the name of a file.
 
 use super::media::is_media_type;
 use crate::connector::Failure;
@@ -11,23 +11,23 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Base64 with or without its padding.
+/// Base64 with optional padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// An input whose expressions are resolved.
+/// An input with its expressions resolved.
 pub(super) struct Input<'a>(Object<'a>);
 
-/// Which part of a folder is listed.
+/// Which files of a folder to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Listing {
-    /// What names begin with.
+    /// Prefix of names.
     pub prefix: Box<str>,
     /// Only names after this one.
     pub after: Option<Box<str>>,
-    /// At most so many.
+    /// Most names.
     pub limit: usize,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Input<'a> {
         Ok(Some(text.into_owned()))
     }
 
-    /// The folder, within that of the event.
+    /// The folder, inside that of the event.
     pub(super) fn folder(&self, outer: &FilePath) -> Result<FilePath, Failure> {
         let path = self.text("path")?.unwrap_or_default();
         let inner = FilePath::folder(&path).map_err(|why| Failure::invalid(format!("input.path: {why}")))?;
@@ -66,7 +66,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// What is written.
+    /// The content to write, at most `most` bytes.
     pub(super) fn bytes(&self, most: usize) -> Result<Vec<u8>, Failure> {
         let text = self
             .text("buffer")?

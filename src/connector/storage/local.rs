@@ -1,8 +1,7 @@
-//! Files in a folder of this machine.
+//! Files in a local folder.
 //!
-//! A file is written beside the others, in a folder of the package's own, and takes its place by being renamed once all of it
-//! is on the disk. Invariants: nobody ever sees half a file, also after a crash; only so many operations wait for the
-//! disk at once, also when it does not answer.
+//! A file is written to a staging folder, synced, and then renamed to its final path. Invariants: no reader ever sees a
+//! partial file, not even after a crash; the number of operations that wait for the disk is bounded, also when it hangs.
 
 use super::error::FileSystemError;
 use super::input::{Input, Listing};
@@ -24,14 +23,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Where files are until they are whole, in the root.
+/// Folder in the root for files that are being written.
 const STAGING_FOLDER: &str = ".ductape";
-/// What names there end with.
+/// Suffix of names in it.
 const UNFINISHED_SUFFIX: &str = ".part";
-/// How long ago an unfinished file was last written when nobody can be writing it any more, ms.
+/// Age after its last write at which an unfinished file counts as abandoned, ms.
 const ABANDONED_AFTER_MS: i64 = 3_600_000;
 
-/// A folder of this machine.
+/// A local folder.
 pub(super) struct StorageConnector {
     storage_root: Arc<StorageRoot>,
     events: Arc<[Event]>,
@@ -43,7 +42,7 @@ struct StorageRoot {
     create: bool,
 }
 
-/// A file, as results tell it.
+/// A file in a job's result.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct FileInfo {
@@ -78,7 +77,7 @@ struct ListResult {
     next: Option<String>,
 }
 
-/// What one job does, checked.
+/// The checked task of one job.
 enum Task {
     Upload(FilePath, String, Option<String>, Vec<u8>),
     Download(FilePath, String),
@@ -88,7 +87,7 @@ enum Task {
 }
 
 impl StorageConnector {
-    /// Clears away what crashes left; makes nothing.
+    /// Removes files that crashes left unfinished; creates nothing.
     pub(super) async fn open(root: PathBuf, create: bool, events: Arc<[Event]>) -> Arc<Self> {
         let storage_root = Arc::new(StorageRoot { root, create });
         let cleaning = Arc::clone(&storage_root);
@@ -100,7 +99,7 @@ impl StorageConnector {
         })
     }
 
-    /// What a job is to do.
+    /// Reads and checks the task of a job.
     fn task(&self, call: &Call<'_>) -> Result<Task, Failure> {
         let event = self.events.iter().find(|event| *event.tag == *call.event());
         let input = Input::read(call.input())?;
@@ -121,7 +120,7 @@ impl StorageConnector {
         }
     }
 
-    /// Does what blocks beside the runtime. What is under way goes on when nobody waits for it any more, and keeps its slot.
+    /// Runs blocking work on a blocking thread. It continues when its caller is dropped, and keeps its slot until it ends.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&StorageRoot) -> Result<T, Failure> + Send + 'static,
@@ -171,7 +170,7 @@ impl StorageRoot {
         answer.map_err(|_| Failure::unavailable("the result cannot be written as JSON"))
     }
 
-    /// The root; a job about a file that is there does not make it.
+    /// Opens the root; only tasks that write create it.
     fn root(&self, create: bool) -> Result<Folder, FileSystemError> {
         Folder::root(&self.root, create && self.create)
     }
@@ -202,7 +201,7 @@ impl StorageRoot {
         let unfinished = UnfinishedFile::new(&staging)?;
         let mut file = staging.create(&unfinished.name)?;
         file.write_all(bytes).map_err(FileSystemError::from)?;
-        // A name that outlives the bytes behind it would be half a file after a power cut.
+        // Otherwise a power failure could keep the name and lose the content.
         file.sync_all().map_err(FileSystemError::from)?;
         drop(file);
         staging.rename(&unfinished.name, &folder, &name)?;
@@ -235,7 +234,7 @@ impl StorageRoot {
         Ok(file_info)
     }
 
-    /// Whether there was one. That there is none is no failure: an earlier attempt may have removed it.
+    /// Returns whether the file existed. A missing file is no failure, since an earlier attempt may have removed it.
     fn remove(&self, path: &FilePath, name: &str) -> Result<bool, Failure> {
         let removed = self.enter(path, false).and_then(|folder| {
             match folder.status(name)?.kind {
@@ -283,11 +282,11 @@ impl StorageRoot {
         };
         let folder = match self.enter(path, false) {
             Ok(folder) => folder,
-            // A folder comes with its first file.
+            // A folder is created with its first file.
             Err(error) if error.is_not_found() => return Ok(listed),
             Err(error) => return Err(error.into()),
         };
-        // The first names in order, however many there are: the last of those kept makes room for one before it.
+        // A max-heap keeps the first `limit` names in order, with bounded memory.
         let mut first: BinaryHeap<Box<str>> = BinaryHeap::with_capacity(listing.limit + 2);
         folder.names(|name| {
             let wanted = name.starts_with(&*listing.prefix)
@@ -324,7 +323,7 @@ impl StorageRoot {
     fn check(&self) -> Result<(), Failure> {
         match self.root(false) {
             Ok(root) => Ok(root.writable()?),
-            // The first upload makes it.
+            // The first upload creates it.
             Err(error) if error.is_not_found() && self.create => Ok(()),
             Err(error) => Err(self.missing_root(error)),
         }
@@ -337,7 +336,7 @@ impl StorageRoot {
         error.into()
     }
 
-    /// Removes what crashes left unfinished. What fails is left for the next time.
+    /// Removes files that crashes left unfinished, best effort.
     fn remove_abandoned(&self, now: i64) {
         let Ok(staging) = self.root(false).and_then(|root| root.enter(STAGING_FOLDER, false)) else {
             return;
@@ -359,7 +358,7 @@ impl StorageRoot {
     }
 }
 
-/// A name in the staging folder, whose file is removed unless it found its place.
+/// A file in the staging folder, removed on drop unless it was renamed to its final path.
 struct UnfinishedFile<'a> {
     staging: &'a Folder,
     name: String,

@@ -1,6 +1,6 @@
-//! Media types by the ends of names. Pure.
+//! Media types by file extension. Pure.
 
-/// Ends of names and what they mean.
+/// File extensions and their media types.
 const MEDIA_TYPES: [(&str, &str); 40] = [
     ("7z", "application/x-7z-compressed"),
     ("avif", "image/avif"),
@@ -53,7 +53,7 @@ const MEDIA_TYPES: [(&str, &str); 40] = [
     ("zip", "application/zip"),
 ];
 
-/// What a file of this name most likely is.
+/// The most likely media type of a file with this name.
 pub(super) fn media_type(name: &str) -> Option<&'static str> {
     let (_, end) = name.rsplit_once('.')?;
     let end = end.to_ascii_lowercase();
@@ -63,7 +63,7 @@ pub(super) fn media_type(name: &str) -> Option<&'static str> {
         .map(|(_, media_type)| *media_type)
 }
 
-/// Whether a text names a media type, as in `image/png` or `text/plain; charset=utf-8`.
+/// Whether a text is a media type, such as `image/png` or `text/plain; charset=utf-8`.
 pub(super) fn is_media_type(text: &str) -> bool {
     let token = |part: &str| {
         !part.is_empty()

@@ -1,8 +1,8 @@
-//! Storage: files in a folder of this machine.
+//! Storage: files in a local folder.
 //!
-//! Knows no network. The providers `aws`, `gcp` and `azure` have their place in definitions and are not built in: their
-//! jobs fail with the remedy. Invariants: no path leads out of the root, through a link or otherwise; a file is seen
-//! whole or not at all.
+//! Knows no network. The providers `aws`, `gcp` and `azure` are accepted in definitions but not built in: their jobs fail
+//! with the remedy. Invariants: no path leads out of the root, through a link or otherwise; a file is seen complete or not
+//! at all.
 
 mod error;
 mod input;
@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// One definition for each such resource and environment in `resources`.
+/// One definition for each storage and environment in `resources`.
 pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, storage) in resources.storage.iter() {
@@ -33,7 +33,7 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
                     env: env.slug.clone(),
                 },
                 place: env.place.clone(),
-                // Whoever changes the working folder later does not move the files.
+                // Fixed now, so that a later change of the working directory does not move the files.
                 base: std::env::current_dir().unwrap_or_default(),
                 events: Arc::clone(&events),
             }));
@@ -42,7 +42,7 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
     all
 }
 
-/// What the jobs of one event do.
+/// One event of a storage.
 #[derive(Clone, Debug)]
 struct Event {
     tag: Box<str>,
@@ -56,7 +56,7 @@ impl From<&StorageEvent> for Event {
         Self {
             tag: event.tag.clone(),
             operation: event.operation,
-            // Checked when it was read.
+            // Checked when the definition was read.
             folder: FilePath::folder(event.path.as_deref().unwrap_or_default()).unwrap_or_default(),
             max_bytes: event.max_bytes,
         }
@@ -79,14 +79,14 @@ impl Definition for StorageDefinition {
 
     fn targets(&self) -> Vec<ServedTarget> {
         if matches!(self.place, StorageLocation::External(_)) {
-            // Left for a process that has a handler.
+            // Left to a process with a handler.
             return Vec::new();
         }
         let pattern = Pattern {
             namespace: Namespace::Storage,
             product: Some(self.name.product.clone()),
             env: Some(self.name.env.clone()),
-            // An event that is not listed is an upload, so that all are served.
+            // Events that are not listed are uploads, so every event is served.
             target: vec![Some(self.name.tag.clone()), None],
         };
         vec![ServedTarget { pattern, timeout: None }]

@@ -1,4 +1,4 @@
-//! What a user can do to stored jobs: pause, resume, reschedule, retry, delete, one by one and many at once.
+//! Changes of stored jobs: pause, resume, reschedule, retry, delete, one by one and in bulk.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::test_support::*;
@@ -206,7 +206,7 @@ pub async fn a_series_runs_its_last_failed_run_again(s: &TestStore) {
         s.change("x", again(T0), T0 + 40).await,
         ChangeOutcome::NoRun(Status::Scheduled)
     );
-    // A retried run is no run of the schedule, so it does not count towards its limit.
+    // A manual retry is no run of the schedule, so it does not count towards its limit.
     assert_eq!(s.due_series(T0 + 1_000).await[0].runs, 1);
 }
 

@@ -111,7 +111,7 @@ pub async fn job_scheduled_by_day_runs_on_its_day(s: &TestStore) {
         assert!(look > now && look <= due, "{look} is not between {now} and {due}");
     }
     assert_eq!(s.claim_one(process, due).await.due, due);
-    // A machine that was suspended for all of that time finds it as well.
+    // Also after the machine was suspended for all of that time.
     s.add(NewJob {
         due: Some(due),
         ..one_off("y")

@@ -170,7 +170,7 @@ pub async fn raised_limit_lets_more_runs_start(s: &TestStore) {
     assert_eq!(claim_ids(s, process, T0).await, ["0"]);
     s.add(keyed("9", "k", 4)).await;
     assert_eq!(claim_ids(s, process, T0).await, ["1", "2", "3"]);
-    // A dispatch that writes nothing changes nothing.
+    // A dispatch that writes no job does not change the limit.
     s.add(keyed("9", "k", 8)).await;
     assert!(s.claim(process, T0).await.is_empty());
 }

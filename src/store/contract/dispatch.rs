@@ -183,7 +183,7 @@ pub async fn duplicates_in_one_batch_behave_as_if_dispatched_in_turn(s: &TestSto
     assert_eq!(s.record("x").await.scheduled_at, T0 + 7);
 }
 
-/// One of many jobs: most are alike, some differ in what a store may treat specially. Ids begin with `set`.
+/// One of many jobs: most are alike, some have properties that a store may treat specially. Ids begin with `set`.
 fn one_of_many(set: &str, n: usize) -> NewJob {
     let mut job = NewJob {
         priority: i32::try_from(n % 3).unwrap(),
@@ -227,7 +227,7 @@ pub async fn batch_insert_equals_single_inserts(s: &TestStore) {
     let together = s.insert((0..MANY).map(|n| one_of_many("all-", n)).collect()).await;
     assert_eq!(format!("{together:?}").replace("all-", "one-"), format!("{told:?}"));
     for n in 0..MANY {
-        // All fields apart from its number.
+        // All fields except the number.
         let text = |record: Option<JobRecord>| {
             let record = record.map(|record| JobRecord {
                 job: JobSeq::new(0),
@@ -273,7 +273,7 @@ pub async fn resent_dispatch_is_written_once(s: &TestStore) {
     assert_eq!(s.add(job.clone()).await, Inserted::Created);
     assert_eq!(s.add(job.clone()).await, Inserted::Created);
     assert_eq!(s.store.stats(None).await.unwrap().by_status[Status::Queued as usize], 1);
-    // The same id in a later dispatch is no resent dispatch: its caller reuses the id.
+    // The same id in a later dispatch is not a resend: its caller reuses the id.
     let reused = NewJob { created: T0 + 1, ..job };
     assert!(matches!(s.add(reused).await, Inserted::Conflict(_)));
 }

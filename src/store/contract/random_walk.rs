@@ -1,8 +1,8 @@
-//! Thousands of mixed verbs with seeded chance, against a plain model: whatever the order of events, the store and the
-//! model agree on every answer and every state.
+//! Model-based test: thousands of random verbs from a seed, applied to a store and to a plain model, which must agree on
+//! every answer and every state, whatever the order of events.
 //!
-//! `model` is the plain model of a job; each of the others holds some moves of the walk: what a user, a process or the
-//! scheduler does, applied to the store and to the model, with both answers compared.
+//! `model` is the model of a job. Each of the other modules has some moves of the walk: what a user, a process or the
+//! scheduler does, applied to both, with their answers compared.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 mod changes;
@@ -26,13 +26,13 @@ use std::collections::BTreeMap;
 const SEED: u64 = 7;
 /// Moves of one walk.
 const MOVES: usize = 10_000;
-/// Moves from one comparison of all jobs to the next.
+/// Moves between two comparisons of all jobs.
 const MOVES_PER_COMPARISON: usize = 20;
-/// Jobs have names below this, so that most dispatches meet a job of their name.
+/// Number of job names, small enough that most dispatches find a job with their name.
 const MAX_NAMES: u64 = 60;
 const MAX_CRASHES: u32 = 3;
 
-/// A small generator of numbers (splitmix64), the same on every machine.
+/// A small random number generator (splitmix64), deterministic on all machines.
 struct Rng(u64);
 
 impl Rng {
@@ -54,19 +54,19 @@ struct Walk<'a> {
     rng: Rng,
     now: Millis,
     jobs: BTreeMap<String, Job>,
-    /// Jobs that were created so far.
+    /// Number of jobs created so far.
     incarnations: usize,
     processes: Vec<InstanceId>,
-    /// Claims that are not completed yet; some were lost since.
+    /// Claims that are not completed yet, some of which may have been lost.
     claims: Vec<(InstanceId, String, ClaimedRun)>,
     limits: Keys,
     uniques: Uniques,
-    /// What webhooks are to be told since the last comparison, with the state of the job then.
+    /// Events for webhooks since the last comparison, with the state of the job at that time.
     expected_events: Vec<(EventKind, String, Status)>,
     reached: Reached,
 }
 
-/// How often the walk got to what it is there to test.
+/// How often the walk reached the cases that it is meant to test.
 #[derive(Debug, Default)]
 struct Reached {
     accepted_completions: usize,
@@ -97,7 +97,7 @@ pub async fn random_walk_matches_the_model(s: &TestStore) {
 }
 
 impl Reached {
-    /// A walk that hardly ever gets anywhere would prove nothing.
+    /// Checks that the walk reached each case often enough to be meaningful.
     fn check(&self) {
         let Self {
             accepted_completions,
@@ -158,7 +158,7 @@ impl<'a> Walk<'a> {
         self.rng.below(MAX_NAMES).to_string()
     }
 
-    /// Some time from just past to weeks ahead.
+    /// A time between shortly before now and weeks ahead.
     fn random_time(&mut self) -> Millis {
         self.now + self.rng.of(&[-5, 0, 0, 1, 10, 100, 5_000, DAY, 3 * DAY, 40 * DAY])
     }

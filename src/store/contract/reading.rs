@@ -85,7 +85,7 @@ async fn insert_assorted_jobs(s: &TestStore) {
     s.store.cancel(&id("2"), None, T0).await.unwrap();
 }
 
-/// The page has these jobs, and the total of the filter is their number.
+/// Checks that the page has these jobs, and that the total is their number.
 async fn check_page(s: &TestStore, filter: ListFilter, expected: &[&str]) {
     let page = ListFilter { limit: 9, ..filter };
     assert_eq!(s.list(page.clone()).await, expected, "{page:?}");

@@ -1,4 +1,4 @@
-//! Fixtures of the suite: a store under test, jobs to dispatch, and short forms of the store's operations.
+//! Fixtures of the suite: a store under test, jobs to dispatch, and shorthands for the store's operations.
 #![allow(missing_docs, clippy::missing_panics_doc)]
 
 use crate::clock::Millis;
@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// The time at which every test begins.
+/// The time at which every test starts.
 pub const T0: Millis = 1_700_000_000_000;
 pub const DAY: i64 = 86_400_000;
 /// Lease of a test's processes, ms.
@@ -24,13 +24,13 @@ pub const LEASE: i64 = 10_000;
 
 type Check = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// A new store, the clock of its leases, ms, and a check of its invariants.
+/// A new store, its lease clock in ms, and a check of its invariants.
 pub struct TestStore {
     pub store: Arc<dyn Store>,
     pub lease_clock: Arc<AtomicI64>,
     pub boot: Arc<std::sync::Mutex<String>>,
     pub check: Check,
-    /// Whatever must live as long as the store, such as a folder.
+    /// Resources that must live as long as the store, such as a folder.
     pub keep: Box<dyn Any + Send + Sync>,
 }
 
@@ -115,7 +115,7 @@ impl TestStore {
         (self.check)().await;
     }
 
-    /// Moves the clock of the leases on.
+    /// Advances the lease clock.
     pub fn pass(&self, ms: i64) {
         self.lease_clock.fetch_add(ms, Ordering::SeqCst);
     }

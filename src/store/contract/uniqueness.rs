@@ -1,4 +1,4 @@
-//! Unique keys: one job at a time for each.
+//! Unique keys: each is owned by one job at a time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::test_support::*;
@@ -107,7 +107,7 @@ pub async fn a_period_outlives_the_job_that_retention_deletes(s: &TestStore) {
         .insert(vec![unique("new", "k", None), unique("other", "l", None)])
         .await;
     assert_eq!(answers, [duplicate("x", Status::Failed), Inserted::Created]);
-    // When the period is over, the sweep deletes the key.
+    // The sweep deletes the key when the period is over.
     assert_eq!(s.store.sweep(retention, T0 + DAY, 100).await.unwrap(), 0);
     let answer = s.insert_at(vec![unique("new", "k", None)], T0 + DAY).await.remove(0);
     assert_eq!(answer, Inserted::Created);

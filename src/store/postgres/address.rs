@@ -1,6 +1,6 @@
-//! Reads `postgres://user:password@host:port/database?…` with the parameters of libpq and a few of our own.
+//! Parses `postgres://user:password@host:port/database?…` with the parameters of libpq and a few of our own.
 //!
-//! Connects to nothing. Invariant: nothing that is shown, logged or in an error holds the password.
+//! Does not connect. Invariant: no output, log line or error contains the password.
 
 use crate::error::{Error, Problem, Result};
 use crate::tls::CertificateCheck;
@@ -9,18 +9,18 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 
-/// Longest schema name PostgreSQL keeps, in bytes.
+/// Longest schema name in PostgreSQL, in bytes.
 const MAX_SCHEMA_BYTES: usize = 63;
 const MAX_CONNECTIONS: usize = 64;
 
-/// A server, and how it is used.
+/// The address of a server, with settings.
 #[derive(Clone)]
 pub struct Address {
     pub(super) config: Config,
-    /// How far the server's certificate is checked, and against which file; `None`: the system's list.
+    /// How the server's certificate is checked, and the file of CA certificates; `None`: the system's.
     pub(super) trust: (CertificateCheck, Option<Box<str>>),
     pub(super) schema: Box<str>,
-    /// Through a pooler that gives each transaction another connection of the server.
+    /// Connects through a pooler in transaction mode, where each transaction may get another server connection.
     pub(super) pooled: bool,
     pub(super) connections: usize,
     pub(super) connect_timeout: Duration,
@@ -44,7 +44,7 @@ impl PartialEq for Address {
 
 impl Eq for Address {}
 
-/// Parameters of our own, and those of libpq that the driver does not know.
+/// Our own parameters, and those of libpq that the driver does not support.
 #[derive(Default)]
 struct OwnParameters {
     schema: Option<String>,
@@ -56,10 +56,10 @@ struct OwnParameters {
 }
 
 impl Address {
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR` that names the parameter, and never the password.
+    /// `VALIDATION_ERROR` that names the parameter, but never the password.
     pub fn parse(url: &str) -> Result<Self> {
         let (own, rest) = split(url);
         let mut config: Config = rest.parse().map_err(|_| {
@@ -109,7 +109,7 @@ impl Address {
         })
     }
 
-    /// The schema as an identifier in SQL.
+    /// The schema as a quoted SQL identifier.
     pub(super) fn quoted_schema(&self) -> String {
         format!("\"{}\"", self.schema)
     }
@@ -125,7 +125,7 @@ fn read_trust(config: &mut Config, mode: Option<&str>, has_root: bool) -> Result
     let (mode, trust) = match mode.unwrap_or("prefer") {
         "disable" => (SslMode::Disable, CertificateCheck::Skip),
         "allow" | "prefer" => (SslMode::Prefer, CertificateCheck::Skip),
-        // As libpq: with a root certificate `require` checks the signature.
+        // As in libpq: with a root certificate, `require` checks the signature.
         "require" if !has_root => (SslMode::Require, CertificateCheck::Skip),
         "require" | "verify-ca" => (SslMode::Require, CertificateCheck::Authority),
         "verify-full" => (SslMode::Require, CertificateCheck::AuthorityAndName),
@@ -143,7 +143,7 @@ fn invalid(what: &str) -> Error {
     Error::invalid(vec![Problem::new("store", what)])
 }
 
-/// Takes our parameters out of the address; what remains is the driver's.
+/// Splits our own parameters from the address; the rest goes to the driver.
 fn split(url: &str) -> (OwnParameters, String) {
     let mut own = OwnParameters::default();
     let Some((base, query)) = url.split_once('?') else {
@@ -174,7 +174,7 @@ fn split(url: &str) -> (OwnParameters, String) {
     (own, rest)
 }
 
-/// Undoes percent-encoding; what is not properly encoded stays as it is.
+/// Decodes percent-encoding; invalid sequences stay unchanged.
 fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

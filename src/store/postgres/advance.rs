@@ -1,7 +1,7 @@
-//! Turns due occurrences into runs and moves their series on, in one transaction.
+//! Turns due occurrences into runs and advances their series, in one transaction.
 //!
-//! Invariant: an advance counts once, and only if its series is as it was when the advance was computed; until then the
-//! series stays due, so that nothing is lost.
+//! Invariant: an advance is applied once, and only if its series is unchanged since the advance was computed; otherwise
+//! the series stays due, so that nothing is lost.
 
 use super::failure::DbResult;
 use super::param::{params, rows};
@@ -16,7 +16,7 @@ use crate::store::{JobSeq, OccurrenceGap, SeriesAdvance};
 
 const UPSERT_GAP: &str = include_str!("sql/upsert_gap.sql");
 
-/// Applies the advances; returns how many counted.
+/// Applies the advances; returns how many took effect.
 pub(super) async fn apply(session: &Session, now: Millis, advances: &[SeriesAdvance]) -> DbResult<usize> {
     let mut tx = Tx::begin(session).await?;
     let mut jobs: Vec<JobSeq> = advances.iter().map(|advance| advance.job).collect();
@@ -78,7 +78,7 @@ fn apply_one(tx: &mut Tx<'_>, stored_job: &mut StoredJob, advance: &SeriesAdvanc
     true
 }
 
-/// A gap that continues the last one, with no run between them, makes that one longer.
+/// Records a gap. One that continues the last gap, with no run in between, extends it.
 fn insert_gap(tx: &mut Tx<'_>, job: JobSeq, gap: &OccurrenceGap, runs: i64) {
     tx.write_later(
         UPSERT_GAP,

@@ -1,6 +1,6 @@
-//! Ends a job on request with every run of it that has not ended, or one run only.
+//! Cancels a job with all its live runs, or a single run.
 //!
-//! Invariant: a cancelled run is in no queue and nobody's; whoever had it can neither complete nor release it.
+//! Invariant: a cancelled run is in no queue and has no claim; its former holder can neither complete nor release it.
 
 use super::error_text::error_text;
 use super::failure::DbResult;
@@ -42,7 +42,7 @@ pub(super) fn job(
     Ok(done(job.seq, running))
 }
 
-/// Cancels the run of a one-off, and the job with it; of a series the run that stands for its state.
+/// Cancels the run of a one-off, and with it the job; of a series only its current run.
 pub(super) fn run(
     tx: &mut Tx<'_>,
     stored_job: StoredJob,
@@ -79,7 +79,7 @@ fn done(job: JobSeq, running: Vec<RevokedClaim>) -> ChangeOutcome {
     }
 }
 
-/// Takes a run from where it is and writes its last attempt; returns who had it.
+/// Removes a run from its table and writes its last attempt; returns the claim that was on it.
 fn cancel_run(
     tx: &mut Tx<'_>,
     stored_job: &StoredJob,

@@ -1,6 +1,6 @@
-//! Changes of stored jobs on request: locks them, asks the table of states, hands over to the verb.
+//! Changes of stored jobs on request: locks them, checks the table of allowed changes, and calls the verb.
 //!
-//! Invariant: no verb touches a job in a state that the table forbids it in.
+//! Invariant: no verb changes a job in a state for which the table forbids it.
 
 use super::failure::DbResult;
 use super::outbox::Event;
@@ -13,7 +13,7 @@ use crate::model::{JobId, Status};
 use crate::store::{BulkChangeOutcome, Change, ChangeOutcome, JobSeq};
 use futures_util::future::try_join;
 
-/// Changes the job with this id. Also says whether something may be claimable now.
+/// Changes the job with this id. Also returns whether something may have become claimable.
 pub(super) async fn by_id(
     session: &Session,
     id: &JobId,

@@ -1,6 +1,6 @@
-//! Moves what is due, then claims: the best ready runs of the served routes go to `running`.
+//! Promotes due runs, then claims: the best ready runs of the served routes move to `running`.
 //!
-//! Both are one function of the schema, so that a claim is one round trip. Where it begins to look, `scan_positions` says.
+//! Both are one function of the schema, so that a claim is one round trip. `scan_positions` decides where its scan starts.
 //! Invariant: a claimed run is in `running` with a token that no other claim of this process has.
 
 use super::failure::DbResult;
@@ -11,11 +11,11 @@ use super::state::{read_id, unsigned};
 use crate::store::{ClaimParams, Claimed, ClaimedRun, DueSeries, JobSeq, ServedRoute, Token};
 use tokio_postgres::Row;
 
-/// Series listed in one claim.
+/// Most due series returned by one claim.
 const MAX_DUE_SERIES: usize = 200;
-/// Most runs of one claim: each has its payload in the answer.
+/// Most runs of one claim, since the answer contains the payload of each.
 const MAX_SLOTS: usize = 2_000;
-/// Ready runs looked at beyond the slots, for those that other processes have locked at this moment.
+/// Ready runs scanned beyond the slots, to make up for rows locked by other processes.
 pub(super) const SPARE_ROWS: usize = 32;
 
 const CALL_CLAIM: &str = include_str!("sql/call_claim.sql");
@@ -67,7 +67,7 @@ pub(super) async fn apply(
     Ok(claimed)
 }
 
-/// The same claim with one group, if no group has fewer slots than there are in all: most processes limit no handler.
+/// The same claim with a single group, if no group is limited below the total slots, as in most processes.
 fn without_groups(params: &ClaimParams) -> ClaimParams {
     let slots = params.slots.min(MAX_SLOTS);
     if params.group_slots.iter().any(|free| *free < slots) {
@@ -85,7 +85,7 @@ fn without_groups(params: &ClaimParams) -> ClaimParams {
     }
 }
 
-/// Reads one run, or what the last row says of them all: then, how many pages were looked at.
+/// Reads a run, or the last row, which summarises the claim; then returns the number of pages read.
 fn read(row: &Row, claimed: &mut Claimed) -> DbResult<i64> {
     let Some(job) = row.try_get(0)? else {
         claimed.more |= row.try_get::<_, bool>(17)?;
@@ -114,7 +114,7 @@ fn read(row: &Row, claimed: &mut Claimed) -> DbResult<i64> {
     Ok(0)
 }
 
-/// Up to `most` series with an occurrence to come, of higher number than `after`.
+/// Up to `most` series with a next occurrence and a number above `after`.
 pub(super) async fn series_after(session: &Session, after: JobSeq, most: usize) -> DbResult<Vec<DueSeries>> {
     let found = session.query(SELECT_SERIES_AFTER, &[&after, &rows(most)]).await?;
     found.iter().map(read_series).collect()

@@ -1,7 +1,8 @@
-//! Ends attempts: of a run that is over, and of one that goes on.
+//! Ends attempts, whether their run ends or continues.
 //!
-//! Runs of one-offs are ended by one function of the schema, however many, which `rules::table` holds to the rules; those
-//! of series here, as [`completion`] says, under the lock of their series. Invariant: an attempt is ended only by the holder of its token; a run that was taken away is left alone.
+//! Attempts of one-offs are ended by one call of a function of the schema, which is tested against `rules::table`; those of
+//! series are ended here by [`completion`], under the lock of their series. Invariant: only the holder of its token ends an
+//! attempt; a lost claim changes nothing.
 
 use super::error_text::{error_text, event_error_text};
 use super::failure::DbResult;
@@ -24,15 +25,15 @@ use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq};
 const CALL_COMPLETE: &str = include_str!("sql/call_complete.sql");
 const SELECT_ACCEPTED_COMPLETION: &str = include_str!("sql/select_accepted_completion.sql");
 
-/// Ends the attempts, and says whether there may be something new to claim. `resent`: it may have been done already, and
-/// only the answer was lost.
+/// Ends the attempts; the effects say whether there may be something new to claim. `resent`: the call may have succeeded
+/// before, with only its answer lost.
 pub(super) async fn apply(
     session: &Session,
     params: &CompleteParams,
     resent: bool,
 ) -> DbResult<(Vec<Completed>, Effects)> {
     let mut completions: Vec<(usize, &Completion)> = params.completions.iter().enumerate().collect();
-    // Rows are locked in one order everywhere.
+    // All code locks rows in the same order.
     completions.sort_unstable_by_key(|(_, completion)| (completion.job, completion.run));
     let mut answers = vec![Completed::LeaseLost; completions.len()];
     let mut of_series = Vec::new();
@@ -134,7 +135,7 @@ fn columns(outcome: &RunOutcome) -> DbResult<Columns> {
     })
 }
 
-/// An answer was lost: an attempt that ended at these very times counted then.
+/// After a lost answer, accepts attempts that are stored with exactly these start and end times.
 async fn accept_resent_completions(
     session: &Session,
     params: &CompleteParams,
@@ -204,7 +205,7 @@ fn is_claimed_by(run: &Run, completion: &Completion, instance: InstanceId) -> bo
     run.run == completion.run && matches!(&run.run_state, RunState::Running(running) if holds(running))
 }
 
-/// A claimed run that is taken out of `running`, with its job, which is locked if it is a series.
+/// A claimed run that is removed from `running`, with its job, which is locked if it is a series.
 pub(super) struct EndedClaim<'a> {
     pub(super) stored_job: &'a mut StoredJob,
     run: Run,
@@ -212,7 +213,7 @@ pub(super) struct EndedClaim<'a> {
 }
 
 impl<'a> EndedClaim<'a> {
-    /// Takes the run that `wanted` names from its holder, if it has one.
+    /// Ends the claim on the run that matches `wanted`, if there is one.
     pub(super) fn from(stored_job: &'a mut StoredJob, wanted: impl Fn(&Run) -> bool) -> Option<Self> {
         let at = stored_job.runs.iter().position(wanted)?;
         let run = stored_job.runs.get(at).copied()?;
@@ -227,7 +228,7 @@ impl<'a> EndedClaim<'a> {
         })
     }
 
-    /// Ends the attempt as the rule says. Returns what becomes of the run, and the state of the job.
+    /// Ends the attempt by the rule. Returns what happens to the run, and the state of the job.
     pub(super) fn end(
         &mut self,
         tx: &mut Tx<'_>,
@@ -270,7 +271,7 @@ impl<'a> EndedClaim<'a> {
         Ok((run, state))
     }
 
-    /// Hands the run back.
+    /// Releases the run.
     pub(super) fn release(&mut self, tx: &mut Tx<'_>, now: Millis) -> DbResult<()> {
         let times = AttemptTimes {
             started: self.running.started,
@@ -320,7 +321,7 @@ impl<'a> EndedClaim<'a> {
         Status::Completed
     }
 
-    /// Queues the run again: now, or when it is due, or when its series is resumed.
+    /// Queues the next attempt: now, at its due time, or when its series is resumed.
     fn requeue(&mut self, tx: &mut Tx<'_>, next: NextAttempt, now: Millis) -> Status {
         let job = &self.stored_job.job;
         let waiting = Waiting {
@@ -349,14 +350,14 @@ impl<'a> EndedClaim<'a> {
     }
 }
 
-/// When an attempt began and ended.
+/// Start and end of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AttemptTimes {
     pub(super) started: Millis,
     pub(super) ended: Millis,
 }
 
-/// JSON text of the error that ended a run, as webhooks are told of it.
+/// JSON text of the error that ended a run, as webhooks receive it.
 fn error_for_event(outcome: &RunOutcome) -> DbResult<Option<String>> {
     match outcome {
         RunOutcome::Failed { error } => event_error_text(error).map(Some),

@@ -1,7 +1,7 @@
-//! Numbers: of jobs by state and runs by outcome from the counters, of due runs from the queues.
+//! Statistics: jobs by state and runs by outcome from the counters, due runs from the queues.
 //!
-//! Every transaction appends by how much it changed a number; now and then the changes are summed up. Invariant: no
-//! number costs a scan of the jobs, and no two transactions wait for each other to count.
+//! Every transaction appends its changes to counters; from time to time these are compacted into sums. Invariant: no number
+//! costs a scan of the jobs, and transactions never wait for each other to update a counter.
 
 use super::failure::DbResult;
 use super::param::rows;
@@ -15,7 +15,7 @@ const COMPACT_COUNTERS: &str = include_str!("sql/compact_counters.sql");
 const COUNT_BLOCKED: &str = include_str!("sql/count_blocked.sql");
 const COUNT_DUE: &str = include_str!("sql/count_due.sql");
 
-/// Numbers of these routes, or of all.
+/// Statistics of these routes, or of all.
 pub(super) async fn stats(session: &Session, routes: Option<&[RouteId]>) -> DbResult<Stats> {
     let mut stats = Stats::default();
     let routes = routes.map(<[RouteId]>::to_vec);
@@ -28,13 +28,13 @@ pub(super) async fn stats(session: &Session, routes: Option<&[RouteId]>) -> DbRe
     Ok(stats)
 }
 
-/// Sums up changes that nobody else is summing up; returns how many there were.
+/// Compacts changes that no other process is compacting; returns how many.
 pub(super) async fn compact(session: &Session) -> DbResult<i64> {
     let row = session.query_opt(COMPACT_COUNTERS, &[]).await?;
     Ok(row.map_or(Ok(0), |row| row.try_get(0))?)
 }
 
-/// How many runs of these routes are due or waiting to be claimed, up to `limit`.
+/// How many runs of these routes are due or ready, up to `limit`.
 pub(super) async fn due(session: &Session, routes: &[RouteId], now: Millis, limit: usize) -> DbResult<usize> {
     let row = session
         .query_opt(COUNT_DUE, &[&routes.to_vec(), &now, &rows(limit)])
@@ -43,7 +43,7 @@ pub(super) async fn due(session: &Session, routes: &[RouteId], now: Millis, limi
     Ok(usize::try_from(count).unwrap_or(0).min(limit))
 }
 
-/// How many due runs of these routes wait for their concurrency key, up to `limit`.
+/// How many runs of these routes are blocked, up to `limit`.
 pub(super) async fn blocked(session: &Session, routes: &[RouteId], limit: usize) -> DbResult<usize> {
     let row = session
         .query_opt(COUNT_BLOCKED, &[&routes.to_vec(), &rows(limit)])

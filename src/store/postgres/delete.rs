@@ -1,6 +1,6 @@
-//! Takes jobs away with everything they have left behind.
+//! Deletes jobs with all their rows.
 //!
-//! Invariant: of a deleted job no table holds a row; a run that a process has is never taken from under it.
+//! Invariant: no table has a row of a deleted job; a claimed run is never deleted.
 
 use super::job_rows;
 use super::queue;
@@ -17,7 +17,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, stored_job: &StoredJob) -> ChangeOutcome {
         .as_ref()
         .is_some_and(|series| series.state.live.running > 0)
     {
-        // Paused, and its last run is still going.
+        // Paused, but its last run is still running.
         return ChangeOutcome::Forbidden(Status::Running);
     }
     for run in &stored_job.runs {

@@ -1,4 +1,4 @@
-//! Values with an end, by kind, space and key.
+//! Expiring values, by kind, space and key.
 
 use super::failure::DbResult;
 use super::param::{rows, storable};
@@ -6,7 +6,7 @@ use super::session::Session;
 use crate::clock::Millis;
 use crate::store::{Entry, EntryKey, EntryKind};
 
-/// Most entries of a space that are cleared in one statement.
+/// Most entries of a space deleted in one statement.
 pub(super) const MAX_ENTRIES_PER_TRANSACTION: usize = 1_000;
 
 const UPSERT_ENTRY: &str = include_str!("sql/upsert_entry.sql");
@@ -17,13 +17,13 @@ const DELETE_EXPIRED_ENTRIES: &str = include_str!("sql/delete_expired_entries.sq
 const SELECT_CROWDED_SPACES: &str = include_str!("sql/select_crowded_spaces.sql");
 const DELETE_EXCESS_ENTRIES: &str = include_str!("sql/delete_excess_entries.sql");
 
-/// What an entry is found by, as parameters.
+/// The key of an entry, as parameters.
 fn named(at: &EntryKey) -> (i32, String, String) {
     let text = |text: &str| storable(text).into_owned();
     (at.kind as i32, text(&at.space), text(&at.key))
 }
 
-/// Puts an entry, in place of one that is there.
+/// Writes an entry, replacing an existing one.
 pub(super) async fn put(session: &Session, entry: &Entry) -> DbResult<()> {
     let (kind, space, key) = named(&entry.at);
     let value = storable(&entry.value).into_owned();
@@ -33,14 +33,14 @@ pub(super) async fn put(session: &Session, entry: &Entry) -> DbResult<()> {
     Ok(())
 }
 
-/// The value of an entry that has not ended.
+/// The value of an unexpired entry.
 pub(super) async fn get(session: &Session, at: &EntryKey, now: Millis) -> DbResult<Option<Box<str>>> {
     let (kind, space, key) = named(at);
     let row = session.query_opt(SELECT_ENTRY, &[&kind, &space, &key, &now]).await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
-/// Takes an entry away; its value, if it had not ended.
+/// Deletes an entry; returns its value if it had not expired.
 pub(super) async fn take(session: &Session, at: &EntryKey, now: Millis) -> DbResult<Option<Box<str>>> {
     let (kind, space, key) = named(at);
     let Some(row) = session.query_opt(DELETE_ENTRY, &[&kind, &space, &key, &now]).await? else {
@@ -50,7 +50,7 @@ pub(super) async fn take(session: &Session, at: &EntryKey, now: Millis) -> DbRes
     Ok(if lives { Some(row.try_get(0)?) } else { None })
 }
 
-/// Takes some entries of a space away; returns how many: fewer than [`MAX_ENTRIES_PER_TRANSACTION`] when they were the last.
+/// Deletes some entries of a space; returns how many: fewer than [`MAX_ENTRIES_PER_TRANSACTION`] if none are left.
 pub(super) async fn clear(session: &Session, kind: EntryKind, space: &str) -> DbResult<usize> {
     let (kind, space) = (kind as i32, storable(space).into_owned());
     let cleared = session
@@ -62,7 +62,7 @@ pub(super) async fn clear(session: &Session, kind: EntryKind, space: &str) -> Db
     Ok(counted(cleared))
 }
 
-/// Deletes at most `limit` entries that have ended, or that are beyond `most` of their cache.
+/// Deletes at most `limit` entries that have expired or exceed the `most` of their cache.
 pub(super) async fn sweep(session: &Session, now: Millis, most: usize, limit: usize) -> DbResult<usize> {
     let mut deleted = counted(session.execute(DELETE_EXPIRED_ENTRIES, &[&now, &rows(limit)]).await?);
     let (kind, most) = (EntryKind::Cache as i32, rows(most));

@@ -1,21 +1,21 @@
-//! What can go wrong with a server, and what a user can do about it.
+//! Failures of the server and the connection, and the errors that callers get.
 //!
-//! Knows no verb. Invariant: no message holds a password; every message names the remedy where there is one.
+//! Knows no verb. Invariant: no message contains a password; every message names the remedy where there is one.
 
 use crate::error::{Error, ErrorCode};
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
-/// Why a verb did not come to its end.
+/// Why a verb failed.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The server or the connection failed, and nothing was committed.
     Database(tokio_postgres::Error),
     /// The connection failed while a commit may have been under way.
     Unknown(tokio_postgres::Error),
-    /// No answer in time.
+    /// No answer within this time.
     TimedOut(Duration),
-    /// Another process moved a row in the meantime: the verb begins anew.
+    /// Another process moved a row concurrently: the verb must be retried.
     ConcurrentChange,
     /// An error for the caller.
     Rejected(Error),
@@ -35,14 +35,14 @@ impl From<Error> for Failure {
     }
 }
 
-/// What to do about a failure.
+/// How to react to a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FailureAction {
-    /// Begin anew at once: another transaction was in the way.
+    /// Retry at once after a conflict with another transaction.
     Again,
-    /// Begin anew on another connection.
+    /// Retry on another connection.
     Reconnect,
-    /// Tell the caller.
+    /// Report to the caller.
     Tell,
 }
 
@@ -56,12 +56,12 @@ impl Failure {
         }
     }
 
-    /// Whether the work may have been committed all the same.
+    /// Whether the work may have been committed nevertheless.
     pub(super) fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown(_) | Self::TimedOut(_))
     }
 
-    /// As the caller sees it.
+    /// The error for the caller.
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::Rejected(error) => error,
@@ -86,7 +86,7 @@ impl Failure {
     }
 }
 
-/// A failure of the driver as text: the driver's own value may hold more than a log should.
+/// An error of the driver as text, since the driver's own value may contain more than a log should.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct ErrorText(String);
@@ -109,7 +109,7 @@ fn text_of(failure: &tokio_postgres::Error) -> String {
 
 fn remedy_of(failure: &tokio_postgres::Error) -> FailureAction {
     let Some(code) = failure.code() else {
-        // No answer of the server at all: the connection, or what it takes to make one.
+        // Not an answer of the server: the connection failed, or could not be made.
         return if is_permanent(failure) {
             FailureAction::Tell
         } else {
@@ -125,13 +125,13 @@ fn remedy_of(failure: &tokio_postgres::Error) -> FailureAction {
         | SqlState::READ_ONLY_SQL_TRANSACTION
         | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => FailureAction::Reconnect,
         _ if code.code().starts_with("08") => FailureAction::Reconnect,
-        // A statement that a pooler's other server connection does not know.
+        // The statement was prepared on another server connection of a pooler.
         SqlState::INVALID_SQL_STATEMENT_NAME => FailureAction::Reconnect,
         _ => FailureAction::Tell,
     }
 }
 
-/// Failures of the client that no second try mends.
+/// Whether a failure of the client is permanent, so that a retry is useless.
 fn is_permanent(failure: &tokio_postgres::Error) -> bool {
     let text = text_of(failure);
     text.contains("certificate")
@@ -188,7 +188,7 @@ fn describe(failure: &tokio_postgres::Error) -> Error {
     Error::new(kind, format!("the store's server refused: {text}; {remedy}"))
 }
 
-/// A row that no version of this code can have written.
+/// The error for a row that no version of this code can have written.
 pub(super) fn damaged(what: &str) -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,

@@ -1,6 +1,6 @@
-//! A job's attempts, and the occurrences of its schedule that were not run.
+//! A job's attempts and the gaps of its series.
 //!
-//! Writes nothing. Invariant: counts cover all runs there ever were; entries only those that retention has kept.
+//! Writes nothing. Invariant: counts include all runs ever; entries only those that retention has kept.
 
 use super::error_text::error_of;
 use super::failure::{DbResult, damaged};

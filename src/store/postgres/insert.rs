@@ -1,7 +1,7 @@
-//! Dispatch: writes new jobs in one statement, however many, and answers with the ones that are there.
+//! Dispatch: writes any number of new jobs in one statement, and answers with existing ones.
 //!
-//! Invariant: a dispatch that is sent again because its outcome was unknown writes nothing twice: the same generated id
-//! with the same time of dispatch is the same dispatch.
+//! Invariant: a dispatch that is resent because its outcome was unknown is idempotent: the same generated id with the
+//! same dispatch time is the same dispatch.
 
 use super::failure::{DbResult, Failure, damaged};
 use super::job_text::{options_text, spec_text};
@@ -99,11 +99,11 @@ impl Columns {
     }
 }
 
-/// What an insert did, and what follows it.
+/// The results of an insert, and its effects.
 pub(super) type Outcome = (Vec<Inserted>, Effects);
 
-/// Writes the jobs; those whose id is taken, and those with a unique key, come after the others, each in a transaction of
-/// its own.
+/// Writes the jobs; those whose id is taken, and those with a unique key, are written after the others, each in a
+/// transaction of its own.
 pub(super) async fn insert_each(session: &Session, jobs: &[RoutedJob<'_>], now: Millis) -> DbResult<Outcome> {
     let mut after = Effects::default();
     let (mut answers, rest) = if jobs.iter().any(|routed| routed.job.options.concurrency.is_some()) {
@@ -112,7 +112,7 @@ pub(super) async fn insert_each(session: &Session, jobs: &[RoutedJob<'_>], now: 
         after.merge(tx.commit().await?);
         written
     } else {
-        // One statement, which is a transaction by itself.
+        // A single statement, which is its own transaction.
         write(&mut Tx::resume(session), jobs, now).await?
     };
     for at in rest {
@@ -138,20 +138,20 @@ pub(super) async fn insert_all_or_nothing(session: &Session, jobs: &[RoutedJob<'
     Ok((answers, tx.commit().await?))
 }
 
-/// Writes jobs as a part of a transaction.
+/// Writes jobs within a transaction.
 pub(super) async fn insert_in(tx: &mut Tx<'_>, jobs: &[RoutedJob<'_>], now: Millis) -> DbResult<Vec<Inserted>> {
     let (mut answers, rest) = write(tx, jobs, now).await?;
     for at in rest {
         if let (Some(job), Some(answer)) = (jobs.get(at), answers.get_mut(at)) {
             *answer = one(tx, *job, now).await?;
-            // The next may be the same job again, which must see what became of this one.
+            // The next may have the same id and must see the result of this one.
             tx.flush().await?;
         }
     }
     Ok(answers)
 }
 
-/// Writes the jobs without unique keys whose ids are free; also the places of the others.
+/// Writes the jobs without unique keys whose ids are free; also returns the indexes of the others.
 async fn write(tx: &mut Tx<'_>, jobs: &[RoutedJob<'_>], now: Millis) -> DbResult<(Vec<Inserted>, Vec<usize>)> {
     let mut answers = vec![Inserted::Created; jobs.len()];
     let (first, mut rest) = first_of_each(jobs);
@@ -169,7 +169,7 @@ async fn write(tx: &mut Tx<'_>, jobs: &[RoutedJob<'_>], now: Millis) -> DbResult
     Ok((answers, rest))
 }
 
-/// Writes those of the jobs whose ids are free, with their concurrency keys; says which.
+/// Writes those of the jobs whose ids are free, with their concurrency keys; returns which were written.
 async fn write_new(tx: &mut Tx<'_>, jobs: &[RoutedJob<'_>], now: Millis) -> DbResult<Vec<bool>> {
     let mut is_new = vec![false; jobs.len()];
     if jobs.is_empty() {
@@ -186,7 +186,7 @@ async fn write_new(tx: &mut Tx<'_>, jobs: &[RoutedJob<'_>], now: Millis) -> DbRe
     Ok(is_new)
 }
 
-/// Writes one job, or meets the one that is there.
+/// Writes one job, or handles the conflict with an existing one.
 async fn one(tx: &mut Tx<'_>, routed: RoutedJob<'_>, now: Millis) -> DbResult<Inserted> {
     if state::find(tx.session, &routed.job.id).await?.is_some() {
         return resolve_existing(tx, routed, now).await;
@@ -202,7 +202,7 @@ async fn one(tx: &mut Tx<'_>, routed: RoutedJob<'_>, now: Millis) -> DbResult<In
     Ok(Inserted::Created)
 }
 
-/// Places of the first job of each id, if it has no unique key, and of the others.
+/// Indexes of the first job of each id, if it has no unique key, and indexes of the others.
 fn first_of_each(jobs: &[RoutedJob<'_>]) -> (Vec<usize>, Vec<usize>) {
     let mut seen = std::collections::HashSet::with_capacity(jobs.len());
     (0..jobs.len()).partition(|at| {
@@ -211,7 +211,7 @@ fn first_of_each(jobs: &[RoutedJob<'_>]) -> (Vec<usize>, Vec<usize>) {
     })
 }
 
-/// Finds live series to the same target with the same schedule and input, when nobody chose an id for either.
+/// Finds live series on the same route with the same schedule and input, if neither has an id chosen by its caller.
 async fn mark_duplicate_series(
     session: &Session,
     places: &[usize],
@@ -240,7 +240,7 @@ async fn mark_duplicate_series(
     }
     for (at, fingerprint, route, id) in wanted {
         match known.get(&(fingerprint, route)) {
-            // A dispatch that is sent again finds itself.
+            // A resent dispatch finds itself.
             Some(duplicate) if duplicate != id => {
                 if let Some(answer) = answers.get_mut(at) {
                     *answer = Inserted::CreatedDuplicateSeries(duplicate.clone());
@@ -258,7 +258,7 @@ async fn mark_duplicate_series(
 async fn resolve_existing(tx: &mut Tx<'_>, routed: RoutedJob<'_>, now: Millis) -> DbResult<Inserted> {
     let job = routed.job;
     let seq = state::lock(tx.session, &job.id).await?;
-    // Deleted since: the whole begins anew.
+    // Deleted concurrently: start over.
     let seq = seq.ok_or(Failure::ConcurrentChange)?;
     let known = state::lock_series(tx.session, &vec![seq]).await?.pop();
     let known = known.ok_or_else(|| damaged("an id without its job"))?;

@@ -1,7 +1,7 @@
-//! The processes that run jobs: registration, lease, and what becomes of their runs when they go or die.
+//! Processes that run jobs: registration, lease, and recovery of their runs when they stop or crash.
 //!
-//! Leases are counted by the server's clock, which all processes share. Invariant: a registration is deleted only when it
-//! holds no run any more, and claims nothing meanwhile, so that every run in `running` has an owner that somebody watches.
+//! Leases are measured by the server's clock, which all processes share. Invariant: a registration is deleted only when it
+//! holds no claims and cannot get new ones, so that every run in `running` has a registered owner.
 
 use super::complete::{AttemptTimes, EndedClaim};
 use super::failure::DbResult;
@@ -13,7 +13,7 @@ use crate::clock::Millis;
 use crate::store::rules::completion::{AttemptOutcome, RunFate};
 use crate::store::{InstanceId, JobSeq, Recovered, Token};
 
-/// Runs taken back in one transaction.
+/// Most runs recovered in one transaction.
 const MAX_RUNS_PER_TRANSACTION: i64 = 500;
 
 const INSERT_INSTANCE: &str = include_str!("sql/insert_instance.sql");
@@ -24,7 +24,7 @@ const LOCK_INSTANCE: &str = include_str!("sql/lock_instance.sql");
 const DELETE_INSTANCE: &str = include_str!("sql/delete_instance.sql");
 const SELECT_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_claims_of_instance.sql");
 
-/// Registers a process. `clock`: the time in place of the server's, for tests.
+/// Registers a process. `clock`: replaces the server's time in tests.
 pub(super) async fn register(session: &Session, clock: Option<Millis>, lease: i64) -> DbResult<InstanceId> {
     let rows = session.query(INSERT_INSTANCE, &[&clock, &lease]).await?;
     match rows.first() {
@@ -33,7 +33,7 @@ pub(super) async fn register(session: &Session, clock: Option<Millis>, lease: i6
     }
 }
 
-/// Renews a lease that has not been taken away.
+/// Renews a lease; `false`: the registration was deleted.
 pub(super) async fn renew(
     session: &Session,
     clock: Option<Millis>,
@@ -46,7 +46,7 @@ pub(super) async fn renew(
         > 0)
 }
 
-/// Hands back runs of a process that ends, and its registration with the last of them. `true`: there are more.
+/// Releases claims of a process that stops, and deletes its registration with the last of them. `true`: there are more.
 pub(super) async fn release_claims(session: &Session, instance: InstanceId, now: Millis) -> DbResult<(bool, Effects)> {
     let mut tx = Tx::begin(session).await?;
     session.query(LOCK_INSTANCE, &[&instance]).await?;
@@ -56,16 +56,16 @@ pub(super) async fn release_claims(session: &Session, instance: InstanceId, now:
     Ok((more, after))
 }
 
-/// One step of a recovery.
+/// The outcome of one step of recovery.
 #[derive(Debug, Default)]
 pub(super) struct RecoveryStep {
     pub(super) found: Recovered,
-    /// There may be another process, or more runs of this one.
+    /// There may be another dead process, or more runs of this one.
     pub(super) more: bool,
     pub(super) after: Effects,
 }
 
-/// Takes back runs of a process whose lease has ended, if there is one.
+/// Recovers runs of a process whose lease has expired, if there is one.
 pub(super) async fn recover(
     session: &Session,
     clock: Option<Millis>,
@@ -77,7 +77,7 @@ pub(super) async fn recover(
         return Ok(step);
     }
     let mut tx = Tx::begin(session).await?;
-    // Another process may be at the same one.
+    // Another process may be recovering the same one.
     let Some(dead) = session.query_opt(LOCK_DEAD_INSTANCE, &[&clock]).await? else {
         tx.roll_back().await?;
         return Ok(step);
@@ -97,7 +97,7 @@ pub(super) async fn recover(
     Ok(step)
 }
 
-/// Takes runs from a process whose registration is locked, and deletes that with the last of them.
+/// Ends claims of a process whose registration is locked, and deletes the registration with the last of them.
 async fn end_claims(
     tx: &mut Tx<'_>,
     instance: InstanceId,
@@ -129,7 +129,7 @@ async fn end_claims(
     Ok(more)
 }
 
-/// An attempt whose process died. `true`: its run failed.
+/// Ends an attempt whose process crashed. `true`: its run failed.
 fn crash(tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, now: Millis, max_crashes: u32) -> DbResult<bool> {
     let times = AttemptTimes {
         started: ended_claim.running.started,
@@ -139,7 +139,7 @@ fn crash(tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, now: Millis, max_cras
     Ok(matches!(fate, RunFate::Over(_)))
 }
 
-/// All claims of a process.
+/// The claims of a process.
 pub(super) async fn claims_of(session: &Session, instance: InstanceId) -> DbResult<Vec<(JobSeq, i64, Token)>> {
     some_claims_of(session, instance, i64::MAX).await
 }

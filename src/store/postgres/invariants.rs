@@ -1,4 +1,4 @@
-//! Checks for tests that the tables agree with each other, as they do after every operation.
+//! Test support: checks that the tables are consistent, as they must be after every operation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::PostgresStore;
@@ -83,7 +83,7 @@ async fn problems(session: &Session) -> DbResult<Vec<String>> {
     Ok(problems)
 }
 
-/// The tables a job's rows should be in, with the run's number where the table has one.
+/// The tables that should have rows of a job, with the run's number where the table has one.
 fn expected(stored_job: &StoredJob, problems: &mut Vec<String>) -> Vec<(String, Option<i64>)> {
     let mut tables = Vec::new();
     let mut live = crate::store::rules::phase::LiveRuns::default();

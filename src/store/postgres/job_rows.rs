@@ -1,13 +1,13 @@
-//! Deletes the rows that a job has left behind in every table but the queues.
+//! Deletes the rows of a job in all tables except the queues.
 //!
-//! Invariant: of a deleted job no table holds a row.
+//! Invariant: no table has a row of a deleted job.
 
 use super::param::params;
 use super::tx::Tx;
 use crate::store::JobSeq;
 
-/// Everything a job that is in no queue has left behind, by its number; [`super::tags`] go first, as they are found by
-/// its row.
+/// Statements that delete all rows of a job that is in no queue, by its number. [`super::tags`] must be deleted before,
+/// since they are found by its row.
 const DELETE_JOB_ROWS: [&str; 10] = [
     super::tags::DELETE_TAGS,
     super::uniques::DELETE_UNIQUE_KEY,

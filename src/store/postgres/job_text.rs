@@ -1,10 +1,10 @@
-//! Columns of a job that are JSON text.
+//! Columns of a job with JSON text.
 
 use super::param::storable;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobOptions, Recurrence};
 
-/// JSON text of options; `None` when all are at their default.
+/// JSON text of options; `None`: all are defaults.
 pub(super) fn options_text(options: &JobOptions) -> Result<Option<String>> {
     if *options == JobOptions::default() {
         return Ok(None);

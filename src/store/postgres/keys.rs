@@ -1,11 +1,11 @@
-//! Concurrency keys: how many runs with a key are going, and which wait until one of them has ended.
+//! Concurrency keys: how many runs with a key are running, and which are blocked until a slot is free.
 //!
-//! A due run is put among the claimable ones; a claim that meets a full key moves it to `held`. After a transaction in
-//! which a run with a key ended or was taken away, [`unblock`] makes the best held runs *of each route* claimable, as many as
-//! there is room for; it may be called at any time, and is, so that a process that dies in between leaves no slot unused.
+//! A due run becomes claimable; a claim that finds its key full moves it to `held`. After a transaction in which a run with
+//! a key ended or was removed, [`unblock`] makes the best held runs *of each route* claimable, as many as there are free
+//! slots. It is also called regularly, so that a process that dies in between leaves no slot unused.
 //!
-//! Invariant: how many runs with a key are going is the number of its rows in `running`, and whoever adds one has locked
-//! the key before counting them.
+//! Invariant: the number of running runs with a key is that of its rows in `running`, and the key is locked before they are
+//! counted to add one.
 
 use super::failure::DbResult;
 use super::param::storable;
@@ -27,7 +27,7 @@ const DELETE_UNUSED_KEYS: &str = include_str!("sql/delete_unused_keys.sql");
 
 type Name = (Box<str>, Box<str>, String);
 
-/// The numbers of the keys of some jobs.
+/// Numbers of the keys of some jobs.
 #[derive(Debug, Default)]
 pub(super) struct Keys(BTreeMap<Name, KeyId>);
 
@@ -38,7 +38,7 @@ fn name(job: &NewJob) -> Option<Name> {
 }
 
 impl Keys {
-    /// Finds them; those that are new are made, within the caller's transaction.
+    /// Looks up the keys and inserts new ones, within the caller's transaction.
     pub(super) async fn find<'a>(session: &Session, jobs: impl Iterator<Item = &'a NewJob>) -> DbResult<Self> {
         let mut limits: BTreeMap<Name, i64> = BTreeMap::new();
         for job in jobs {
@@ -70,7 +70,7 @@ impl Keys {
         self.0.get(&name(job)?).copied()
     }
 
-    /// The limits of these jobs, which are written, count from now on; the last one of each key.
+    /// Applies the limits of these jobs, which were written, to their keys; the last one of each key wins.
     pub(super) async fn limit<'a>(&self, tx: &mut Tx<'_>, jobs: impl Iterator<Item = &'a NewJob>) -> DbResult<()> {
         let mut limits: BTreeMap<KeyId, i64> = BTreeMap::new();
         for job in jobs {
@@ -83,26 +83,26 @@ impl Keys {
         }
         let (keys, limits): (Vec<KeyId>, Vec<i64>) = limits.into_iter().unzip();
         tx.session.execute(UPDATE_KEY_LIMITS, &[&keys, &limits]).await?;
-        // A raised limit lets more runs begin.
+        // A raised limit lets more runs start.
         keys.into_iter().for_each(|key| tx.slot_freed(Some(key)));
         Ok(())
     }
 }
 
-/// Makes the best runs behind these keys claimable, as far as there is room; returns how many.
+/// Makes the best held runs of these keys claimable, as far as there are free slots; returns how many.
 pub(super) async fn unblock(session: &Session, keys: &[KeyId]) -> DbResult<i64> {
     let row = session.query_opt(CALL_UNBLOCK, &[&keys.to_vec()]).await?;
     Ok(row.map_or(Ok(0), |row| row.try_get(0))?)
 }
 
-/// The same for all keys behind which runs wait.
+/// The same for all keys with held runs.
 pub(super) async fn unblock_all(session: &Session) -> DbResult<i64> {
     let row = session.query_opt(CALL_UNBLOCK_ALL, &[]).await?;
     let slot_freed: Option<i64> = row.map_or(Ok(None), |row| row.try_get(0))?;
     Ok(slot_freed.unwrap_or(0))
 }
 
-/// How many runs with the key are going and how many may, when there are no fewer.
+/// Running runs and limit of the key, if it is full.
 pub(super) async fn usage_if_full(session: &Session, key: Option<KeyId>) -> DbResult<Option<(i64, i64)>> {
     let Some(key) = key else { return Ok(None) };
     let Some(row) = session.query_opt(SELECT_KEY_USAGE, &[&key]).await? else {
@@ -112,7 +112,7 @@ pub(super) async fn usage_if_full(session: &Session, key: Option<KeyId>) -> DbRe
     Ok((running >= limit).then_some((running, limit)))
 }
 
-/// Forgets keys that no job and no run has.
+/// Deletes keys that no job and no run has.
 pub(super) async fn delete_unused(session: &Session) -> DbResult<()> {
     session.execute(DELETE_UNUSED_KEYS, &[]).await?;
     Ok(())

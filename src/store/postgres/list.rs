@@ -1,8 +1,8 @@
 //! Pages of jobs, newest first.
 //!
-//! Two ways to find them: a common state by walking the jobs from the newest on until the page is full, a rare one
-//! through the tables of its runs; the counters say which is shorter. Writes nothing. Invariant: a page holds every
-//! matching job between its cursors, however long that takes.
+//! Jobs in common states are found by scanning all jobs, newest first, until the page is full; jobs in rare states by the
+//! tables of their runs. The counters tell which is shorter. Writes nothing. Invariant: a page contains every matching job
+//! between its cursors, however long that takes.
 
 use super::counters;
 use super::failure::DbResult;
@@ -13,14 +13,14 @@ use super::state::{self, StoredJob};
 use crate::model::Status;
 use crate::store::{JobSeq, ListFilter, Page, RouteId, Stats};
 
-/// Finding the state of a job on a walk costs about as much as this many rows of a state's table.
+/// Finding the state of a job in a scan costs about as much as this many rows of a state's table.
 const RARE_STATE_COST_FACTOR: i64 = 8;
 /// Jobs read at a time.
 const CHUNK_JOBS: usize = 256;
-/// More routes than this are not looked up one by one.
+/// Most routes whose indexes are merged; for more, all jobs are scanned.
 const MAX_MERGED_ROUTES: usize = 32;
 
-/// What a job must be like, whatever its state; parameters 2 to 6.
+/// The conditions of a filter apart from the state; parameters 2 to 6.
 macro_rules! matches_filter {
     () => {
         "($2::boolean IS NULL OR recurring = $2) AND ($3::bigint IS NULL OR created >= $3) \
@@ -142,7 +142,7 @@ async fn total(session: &Session, filter: &ListFilter, numbers: &Stats, bound: u
     Ok(count.min(bound))
 }
 
-/// Goes through matching jobs, newest first, some at a time.
+/// Scans for matching jobs, newest first, in chunks.
 struct JobScan<'a> {
     filter: &'a ListFilter,
     routes: Option<Vec<RouteId>>,
@@ -168,7 +168,7 @@ impl<'a> JobScan<'a> {
             tags: filter.tags.iter().map(|tag| storable(tag).into_owned()).collect(),
             rare,
             below,
-            // Of jobs in any state, no more than are shown; of others, more than are looked at.
+            // Without a filter by state, no more than the page shows; otherwise more, since not all of them match.
             chunk: if filter.statuses.is_empty() {
                 wanted.clamp(16, 2_000)
             } else {
@@ -250,14 +250,14 @@ impl<'a> JobScan<'a> {
     }
 }
 
-/// Numbers of jobs that may be in one of these states, newest first, each once.
+/// Numbers of jobs that may be in one of these states, newest first, without duplicates.
 async fn in_states(session: &Session, statuses: &[Status], below: JobSeq) -> DbResult<Vec<JobSeq>> {
     let statuses: Vec<i32> = statuses.iter().map(|status| *status as i32).collect();
     let found = session.query(SELECT_IN_STATES, &[&statuses, &below]).await?;
     found.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// Whether the tables of the wanted states are shorter than the walk to `wanted` matches.
+/// Whether the tables of the wanted states are shorter than the scan to `wanted` matches.
 async fn is_rare(session: &Session, filter: &ListFilter, numbers: &Stats, wanted: usize) -> DbResult<bool> {
     if filter.statuses.is_empty() {
         return Ok(false);

@@ -1,6 +1,6 @@
-//! Brings the schema to the version this code knows, under a lock that the processes of all machines share.
+//! Migrates the schema to this code's version, under a lock shared by the processes of all machines.
 //!
-//! Invariant: a schema that is newer than this code, or another program's, is left as it is.
+//! Invariant: a schema that is newer than this code, or belongs to another program, is left unchanged.
 
 use super::failure::{DbResult, Failure};
 use super::session::{Session, in_schema};
@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorCode};
 use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
 use tokio_postgres::error::SqlState;
 
-/// The migrations, by number: each is one or more scripts.
+/// The migrations, by number, each of one or more scripts.
 const MIGRATIONS: [&[&str]; 1] = [&[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0001_insert.sql"),
@@ -17,7 +17,7 @@ const MIGRATIONS: [&[&str]; 1] = [&[
     include_str!("migrations/0001_complete.sql"),
     include_str!("migrations/0001_dispatch.sql"),
 ]];
-/// The oldest server whose SQL is what we write.
+/// The oldest supported server version.
 const OLDEST_SERVER_VERSION: i32 = 130_000;
 
 const SELECT_SERVER_VERSION: &str = include_str!("sql/select_server_version.sql");
@@ -27,7 +27,7 @@ const SELECT_SCHEMA_VERSION: &str = include_str!("sql/select_schema_version.sql"
 const LOCK_MIGRATIONS: &str = include_str!("sql/lock_migrations.sql");
 const INSERT_VERSION: &str = include_str!("sql/insert_version.sql");
 
-/// Migrates, if there is anything to do.
+/// Runs the missing migrations.
 pub(super) async fn apply(session: &Session) -> DbResult<()> {
     refuse_old_server(session).await?;
     if version(session).await? == newest() {
@@ -36,7 +36,7 @@ pub(super) async fn apply(session: &Session) -> DbResult<()> {
     session.begin().await?;
     let key = i64::from_ne_bytes(fnv1a(FNV1A_OFFSET_BASIS, &session.connector().address.schema).to_ne_bytes());
     session.query(LOCK_MIGRATIONS, &[&key]).await?;
-    // Another process may have been faster.
+    // Another process may have migrated meanwhile.
     let from = version(session).await?;
     if from == 0 {
         create_schema(session).await?;
@@ -70,7 +70,7 @@ async fn refuse_old_server(session: &Session) -> DbResult<()> {
     Err(Error::new(ErrorCode::StoreError, message).into())
 }
 
-/// The version the schema has; 0: there is none.
+/// The version of the schema; 0: it does not exist.
 async fn version(session: &Session) -> DbResult<i32> {
     let schema = session.connector().address.schema.clone();
     if session
@@ -95,7 +95,7 @@ async fn version(session: &Session) -> DbResult<i32> {
 
 async fn create_schema(session: &Session) -> DbResult<()> {
     let schema = session.connector().address.schema.clone();
-    // Asked for first: who may not create schemas may well use one that was made for it.
+    // Checked first, since a user without the right to create schemas may use one that was created for it.
     if session.query(SELECT_SCHEMA_EXISTS, &[&schema]).await?.is_empty() {
         let quoted = session.connector().address.quoted_schema();
         session.run(&format!("CREATE SCHEMA {quoted}")).await?;

@@ -1,10 +1,10 @@
-//! The store in PostgreSQL: the same package runs on many machines.
+//! The store in PostgreSQL, shared by processes on many machines.
 //!
-//! Hot verbs are functions of the schema that work on many rows in one round trip; the others lock the jobs they are
-//! about, read them, decide here, and write everything at once. `docs/design/postgres.md` says why. Knows no engine, no
-//! schedule arithmetic and no wall clock; leases are counted by the server's clock.
+//! Hot verbs are functions of the schema that process many rows in one round trip; the others lock their jobs, read them,
+//! decide in Rust, and write everything at once. `docs/design/postgres.md` gives the reasons. Knows no engine, no schedule
+//! arithmetic and no wall clock; leases are measured by the server's clock.
 //!
-//! Invariant: whoever takes a run's row away may move it; a verb that finds a row gone begins anew.
+//! Invariant: only the transaction that deletes a run's row may move the run; a verb that finds the row gone starts over.
 
 mod address;
 mod advance;
@@ -79,20 +79,20 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-/// Transactions that count before the counts are summed up.
+/// Transactions with counter changes after which the counters are compacted.
 const COMPACT_AFTER_WRITES: usize = 256;
 
-/// A source of time in place of the server's, for tests.
+/// Replaces the server's clock in tests.
 pub type LeaseClock = Arc<dyn Fn() -> Millis + Send + Sync>;
 
-/// What [`PostgresStore::open`] needs to know.
+/// Configuration for [`PostgresStore::open`].
 #[derive(Clone)]
 pub struct PostgresConfig {
     /// The server.
     pub address: Address,
-    /// Commits wait until they are on the server's disk.
+    /// Whether commits wait for the server's disk.
     pub synced: bool,
-    /// Clock of the leases; `None`: the server's.
+    /// Clock of leases; `None`: the server's.
     pub lease_clock: Option<LeaseClock>,
 }
 
@@ -117,22 +117,22 @@ impl std::fmt::Debug for PostgresConfig {
     }
 }
 
-/// What the verbs and the tasks behind them share.
+/// State shared by the verbs and the background tasks.
 struct Inner {
     connector: Arc<Connector>,
-    /// For all verbs but signs of life.
+    /// Sessions for all verbs except lease renewals.
     general: Pool,
-    /// For signs of life, which must not wait behind other verbs.
+    /// Sessions for lease renewals, which must not wait behind other verbs.
     urgent: Pool,
     routes: RouteCache,
-    /// Where claims begin to look.
+    /// Where the scans of claims start.
     scan_positions: ScanPositions,
     changes: watch::Sender<u64>,
     watch_other_processes: watch::Sender<bool>,
     closed: AtomicBool,
-    /// There is something to tell other processes.
+    /// Signals that other processes should be notified.
     wake_others: Notify,
-    /// Names this process in notifications.
+    /// Name of this process in notifications.
     name: String,
     counter_writes: AtomicUsize,
 }
@@ -146,17 +146,17 @@ impl Inner {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Something may be claimable that was not, or earlier than known: here and in other processes.
+    /// Wakes the claimers of this and other processes, since something may have become claimable, or due earlier.
     fn wake(&self) {
         self.notify_changes();
         self.wake_others.notify_one();
     }
 
-    /// Does what follows a commit.
+    /// Applies the effects of a commit.
     async fn apply_effects(&self, after: Effects) {
         let mut wake = after.wake;
         if !after.freed_keys.is_empty() {
-            // If it fails, the next look for dead processes does it.
+            // If this fails, the next recovery of dead processes does it.
             let freed = self.unblock(&after.freed_keys).await.is_ok_and(|freed| freed > 0);
             if freed {
                 self.scan_positions.runs_added();
@@ -174,7 +174,7 @@ impl Inner {
         }))
     }
 
-    /// A transaction has counted.
+    /// Notes a transaction with counter changes.
     fn counters_written(&self) {
         self.counter_writes.fetch_add(1, Ordering::Relaxed);
     }
@@ -187,7 +187,7 @@ pub struct PostgresStore {
     tasks: Vec<tokio::task::JoinHandle<()>>,
     lease_clock: Option<LeaseClock>,
     last_token: AtomicI64,
-    /// The series whose history was trimmed last; the next sweep goes on behind it.
+    /// The series whose history was trimmed last; the next sweep continues after it.
     trim_cursor: AtomicI64,
     compacting: AtomicBool,
 }
@@ -207,12 +207,12 @@ impl Drop for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects, and creates or migrates the schema when needed. Call it inside a runtime.
+    /// Connects, and creates or migrates the schema if needed. Must be called within a runtime.
     ///
     /// # Errors
     /// `CONNECTION_ERROR` when the server cannot be reached, `UNAUTHORIZED` when it refuses the user, `FORBIDDEN` when the
     /// user may not create what is missing, `STORE_ERROR` when the schema is newer than this code. Each message names the
-    /// remedy and none the password.
+    /// remedy, and none contains the password.
     pub async fn open(config: PostgresConfig) -> Result<Arc<Self>> {
         let sessions = config.address.connections;
         let connector = Arc::new(Connector::new(config.address, config.synced)?);
@@ -247,7 +247,7 @@ impl PostgresStore {
         }))
     }
 
-    /// An error once the store is closed.
+    /// The shared state, or an error once the store is closed.
     fn inner_if_open(&self) -> Result<&Inner> {
         if self.inner.is_closed() {
             return Err(Error::closed());
@@ -255,17 +255,17 @@ impl PostgresStore {
         Ok(&self.inner)
     }
 
-    /// The time in place of the server's, for tests.
+    /// The time that replaces the server's in tests.
     fn lease_now(&self) -> Option<Millis> {
         self.lease_clock.as_ref().map(|clock| clock())
     }
 
-    /// Tokens for a claim: the last one before them.
+    /// Reserves tokens for a claim; returns the last one before them.
     fn reserve_tokens(&self, count: usize) -> Token {
         Token::new(self.last_token.fetch_add(param::rows(count.max(1)), Ordering::Relaxed))
     }
 
-    /// Sums up counts when there are enough of them; one caller at a time.
+    /// Compacts the counters if there are enough changes; one caller at a time.
     async fn compact_if_due(&self) {
         if self.inner.counter_writes.load(Ordering::Relaxed) < COMPACT_AFTER_WRITES
             || self.compacting.swap(true, Ordering::AcqRel)
@@ -273,7 +273,7 @@ impl PostgresStore {
             return;
         }
         self.inner.counter_writes.store(0, Ordering::Relaxed);
-        // What is not summed up now is summed up next time.
+        // On failure, the next call compacts.
         let _ = self.compact().await;
         self.compacting.store(false, Ordering::Release);
     }

@@ -1,7 +1,7 @@
-//! What handlers say about their jobs while they run: the last progress, and lines of a log.
+//! Notes of handlers on running jobs: the latest progress, and log lines.
 //!
-//! Invariant: a job's log is bounded; the oldest lines go first. Notes of a job that is gone are dropped, and it does not
-//! go while they are written.
+//! Invariant: a job's log is bounded; the oldest lines are deleted first. Notes on a deleted job are dropped, and a job is
+//! not deleted while they are written.
 
 use super::failure::DbResult;
 use super::param::{params, storable};

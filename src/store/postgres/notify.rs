@@ -1,8 +1,8 @@
-//! Tells other processes that there is something to claim, and hears it from them.
+//! Notifies other processes that there is something to claim, and listens for their notifications.
 //!
-//! A notification inside a transaction would make the commits of all processes wait for each other, so it is sent apart,
-//! after the commit, at most one in ten milliseconds. Invariant: a notification saves time and nothing else; whoever
-//! misses one looks again within a second.
+//! A notification inside a transaction would serialise the commits of all processes, so it is sent separately, after the
+//! commit, at most once in ten milliseconds. Invariant: notifications only reduce latency; a process that misses one polls
+//! within a second.
 
 use super::Inner;
 use super::pool::{WriteOptions, with_session};
@@ -13,22 +13,22 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Least time between two notifications of a process.
+/// Minimum time between two notifications of a process.
 const MIN_NOTIFY_INTERVAL: Duration = Duration::from_millis(10);
-/// How often a quiet connection is asked whether it is still there.
+/// How often a silent connection is probed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(15);
-/// How often to look without a connection that listens.
+/// How often to poll without a listening connection.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(5);
 
 const CALL_NOTIFY: &str = include_str!("sql/call_notify.sql");
 
-/// The channel of a schema.
+/// The notification channel of a schema.
 fn channel(schema: &str) -> String {
     format!("ductape_{:016x}", fnv1a(FNV1A_OFFSET_BASIS, schema))
 }
 
-/// Sends what there is to tell, until the store is closed.
+/// Sends notifications until the store is closed.
 pub(super) async fn notify_others(inner: Arc<Inner>) {
     let channel = channel(&inner.connector.address.schema);
     loop {
@@ -36,7 +36,7 @@ pub(super) async fn notify_others(inner: Arc<Inner>) {
         if inner.is_closed() {
             return;
         }
-        // Without an answer the others look by themselves.
+        // On failure, the others poll.
         let _ = notify(&inner, &channel).await;
         tokio::time::sleep(MIN_NOTIFY_INTERVAL).await;
     }
@@ -49,20 +49,20 @@ async fn notify(inner: &Inner, channel: &str) -> Result<()> {
     Ok(())
 }
 
-/// Listens while somebody wants to know, until the store is closed.
+/// Listens while there are subscribers, until the store is closed.
 pub(super) async fn listen(inner: Arc<Inner>) {
     let mut watched = inner.watch_other_processes.subscribe();
     let mut pause = MIN_NOTIFY_INTERVAL;
     while watched.wait_for(|watched| *watched).await.is_ok() && !inner.is_closed() {
         if inner.connector.address.pooled {
-            // A pooler gives a listener's connection to others.
+            // LISTEN does not work through a pooler, which shares connections.
             let _ = tokio::time::timeout(POLL_INTERVAL, watched.wait_for(|watched| !*watched)).await;
             inner.notify_changes();
             continue;
         }
         if let Some(session) = connect(&inner).await {
             pause = MIN_NOTIFY_INTERVAL;
-            // Something may have been told before this connection was made.
+            // Notifications may have been missed before this connection was made.
             inner.notify_changes();
             watch_session(&session, &mut watched).await;
         }
@@ -89,7 +89,7 @@ async fn connect(inner: &Arc<Inner>) -> Option<Session> {
     Some(session)
 }
 
-/// Returns when the connection is gone or nobody wants to know any more.
+/// Returns when the connection is lost or there are no subscribers left.
 async fn watch_session(session: &Session, watched: &mut watch::Receiver<bool>) {
     while session.is_usable() {
         let stop = watched.wait_for(|watched| !*watched);

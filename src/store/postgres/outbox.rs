@@ -1,6 +1,6 @@
-//! Events on their way to webhooks, appended in the transaction of the change; [`super::relay`] takes them out.
+//! The outbox: events for webhooks, appended in the transaction of the change; [`super::relay`] removes them.
 //!
-//! Knows no webhook and no payload; the hot verbs append theirs by themselves.
+//! Knows no webhook and no payload; the hot verbs append their events themselves.
 
 use super::error_text::{error_of, event_error_text};
 use super::failure::{DbResult, damaged};
@@ -16,20 +16,20 @@ const SELECT_WANTED_EVENTS: &str = include_str!("sql/select_wanted_events.sql");
 const INSERT_EVENT: &str = include_str!("sql/insert_event.sql");
 const SELECT_OLDEST_EVENTS: &str = include_str!("sql/select_oldest_events.sql");
 
-/// An event, but for what is read of its job.
+/// An event, without what is read from its job.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
     pub(super) kind: EventKind,
     pub(super) job: JobSeq,
     pub(super) at: Millis,
-    /// When its run was due; `None`: as the job says.
+    /// When its run was due; `None`: the job's time.
     pub(super) scheduled_at: Option<Millis>,
     /// JSON text of a [`RunError`].
     pub(super) error: Option<String>,
 }
 
 impl Event {
-    /// An event with nothing but what all have.
+    /// An event with only the common members.
     pub(super) fn new(kind: EventKind, job: JobSeq, at: Millis) -> Self {
         Self {
             kind,
@@ -41,14 +41,14 @@ impl Event {
     }
 }
 
-/// Which events webhooks want now.
+/// The events that webhooks currently subscribe to.
 pub(super) async fn wanted_events(session: &Session) -> DbResult<EventMask> {
     let row = session.query_opt(SELECT_WANTED_EVENTS, &[]).await?;
     let wanted_events: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
     Ok(EventMask(u32::try_from(wanted_events).unwrap_or(0)))
 }
 
-/// Appends events whose changes are complete in the tables; `true`: there is something to relay.
+/// Appends events whose changes are complete in the tables; `true`: there are events to relay.
 pub(super) async fn append(session: &Session, events: &[Event]) -> DbResult<bool> {
     let mut appended = false;
     for event in events {
@@ -56,7 +56,7 @@ pub(super) async fn append(session: &Session, events: &[Event]) -> DbResult<bool
             continue;
         };
         let status = stored_job.status();
-        // One run of a series was cancelled: the job itself goes on, and is not what the event would say.
+        // Only one run of a series was cancelled: the job continues, and the event is about jobs.
         if event.kind == EventKind::Cancelled && status != Status::Cancelled {
             continue;
         }

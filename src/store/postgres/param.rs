@@ -1,6 +1,6 @@
-//! Parameters of statements, with the type each has in PostgreSQL.
+//! Parameters of statements, with their PostgreSQL types.
 //!
-//! Invariant: a type follows from the Rust type alone, so that a statement need not be described by the server first.
+//! Invariant: the type follows from the Rust type alone, so that the server need not describe a statement first.
 
 use crate::store::{InstanceId, JobSeq, RouteId, Token};
 use std::borrow::Cow;
@@ -11,11 +11,11 @@ use uuid::Uuid;
 pub(super) trait Param: ToSql + Send + Sync {
     /// Its type in PostgreSQL.
     fn sql_type(&self) -> Type;
-    /// As the driver wants it.
+    /// The value in the form that the driver takes.
     fn as_sql(&self) -> &(dyn ToSql + Sync);
 }
 
-/// A Rust type that is always the same type in PostgreSQL.
+/// A Rust type with a fixed PostgreSQL type.
 pub(super) trait Typed {
     const SQL_TYPE: Type;
     const SQL_ARRAY_TYPE: Type;
@@ -85,7 +85,7 @@ impl<T: Typed + ToSql + Send + Sync> Param for Vec<Option<T>> {
     }
 }
 
-/// Text as PostgreSQL can keep it: without the character U+0000, which it has no place for.
+/// Text without U+0000, which PostgreSQL cannot store.
 pub(super) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {
         Cow::Owned(text.replace('\0', "\u{fffd}"))
@@ -104,7 +104,7 @@ pub(super) fn to_i32(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// Parameters of a statement that waits.
+/// Parameters of a deferred statement.
 macro_rules! params {
     ($($value:expr),* $(,)?) => { vec![$(Box::new($value) as Box<dyn crate::store::postgres::param::Param>),*] };
 }

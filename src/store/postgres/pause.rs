@@ -1,7 +1,7 @@
-//! Pausing and resuming: waiting runs go to a table of their own, and a series makes no new ones.
+//! Pause and resume: waiting runs move to the table `paused`, and a series makes no new ones.
 //!
-//! Invariant: while a job is paused none of its runs is where it could be claimed or fall due. A run that is going is
-//! left alone; if it is to go on afterwards, it waits with the others.
+//! Invariant: while a job is paused, none of its runs is in a table from which it could be claimed or promoted. A running
+//! run is not interrupted; its next attempt waits with the others.
 
 use super::failure::DbResult;
 use super::queue;
@@ -13,7 +13,7 @@ use crate::model::Status;
 use crate::store::rules::placement::Place;
 use crate::store::{ChangeOutcome, NextOccurrence};
 
-/// Pauses a job that goes on.
+/// Pauses a job that has not ended.
 pub(super) fn pause(tx: &mut Tx<'_>, stored_job: StoredJob) -> ChangeOutcome {
     let (job, before) = (stored_job.job.clone(), stored_job.status());
     let mut series = stored_job.series.clone();
@@ -34,7 +34,7 @@ pub(super) fn pause(tx: &mut Tx<'_>, stored_job: StoredJob) -> ChangeOutcome {
     ChangeOutcome::done(job.seq)
 }
 
-/// Moves a run out of the way, if it waits.
+/// Moves a waiting run to `paused`.
 fn pause_run(tx: &mut Tx<'_>, stored_job: &StoredJob, run: &Run) -> bool {
     let Some((due, waiting)) = stored_job.waiting(run) else {
         return false;
@@ -44,7 +44,7 @@ fn pause_run(tx: &mut Tx<'_>, stored_job: &StoredJob, run: &Run) -> bool {
     true
 }
 
-/// Lets a paused job go on; `next` says where a series does.
+/// Resumes a paused job, a series at `next`.
 pub(super) fn resume(
     tx: &mut Tx<'_>,
     stored_job: StoredJob,
@@ -66,7 +66,7 @@ pub(super) fn resume(
         }
     }
     if let Some(mut series) = series {
-        // What had no run to come when it was paused has none now.
+        // A series without a next occurrence when paused has none now.
         let next_at = match series.state.next_at {
             Some(_) => (next.0)(&series.spec, series.state.counted_runs())?,
             None => None,

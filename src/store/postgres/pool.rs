@@ -1,7 +1,7 @@
-//! A few sessions, made when they are needed, and what happens to a verb whose session fails.
+//! A pool of sessions, opened on demand, and the retries of verbs whose session fails.
 //!
-//! Knows no verb. Invariant: a session is used by one verb at a time; a verb waits for a server that is away no longer
-//! than its patience, and for an answer no longer than its deadline.
+//! Knows no verb. Invariant: a session is used by one verb at a time; a verb waits for an unreachable server no longer than
+//! its `retry_for`, and for an answer no longer than its `deadline`.
 
 use super::failure::{DbResult, Failure, FailureAction};
 use super::session::{Connector, Session};
@@ -13,48 +13,48 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// Times a verb begins anew because other transactions were in its way.
+/// Most attempts of a verb that conflicts with other transactions.
 const MAX_TRIES: usize = 20;
-/// Pause before the second try to connect; doubles with each.
+/// Pause before the second attempt to connect; doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// How a verb is treated.
+/// Timeouts and retries of a verb.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WriteOptions {
     /// How long to wait for one answer.
     pub(super) deadline: Duration,
-    /// How long to keep trying while there is no server.
+    /// How long to retry while the server is unreachable.
     pub(super) retry_for: Duration,
-    /// Whether it may be sent again when its outcome is unknown.
+    /// Whether it may be resent when its outcome is unknown.
     pub(super) resend: bool,
 }
 
 impl WriteOptions {
-    /// What a user waits for; sending it twice does no harm.
+    /// For idempotent verbs that a user waits for.
     pub(super) const DEFAULT: Self = Self {
         deadline: Duration::from_secs(5),
         retry_for: Duration::from_secs(10),
         resend: true,
     };
-    /// What a user waits for, and what would be refused or done twice when sent twice.
+    /// For verbs that a user waits for and that are not idempotent.
     pub(super) const NO_RESEND: Self = Self {
         resend: false,
         ..Self::DEFAULT
     };
-    /// What the engine tries again by itself.
+    /// For verbs that the engine itself retries.
     pub(super) const ENGINE: Self = Self {
         deadline: Duration::from_secs(8),
         retry_for: Duration::from_secs(2),
         resend: true,
     };
-    /// What reads much.
+    /// For verbs that read a lot.
     pub(super) const LONG_RUNNING: Self = Self {
         deadline: Duration::from_secs(45),
         retry_for: Duration::from_secs(10),
         resend: true,
     };
-    /// A sign of life, well within a lease.
+    /// For lease renewals; well below the length of a lease.
     pub(super) const HEARTBEAT: Self = Self {
         deadline: Duration::from_secs(2),
         retry_for: Duration::from_secs(2),
@@ -62,14 +62,14 @@ impl WriteOptions {
     };
 }
 
-/// Some sessions.
+/// A pool of sessions.
 pub(super) struct Pool {
     connector: Arc<Connector>,
     permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Arc<Session>>>>,
 }
 
-/// A session that belongs to one verb; goes back when it is dropped, if it is sound.
+/// A session in use by one verb; returns to the pool when dropped, if still usable.
 pub(super) struct PooledSession {
     session: Arc<Session>,
     idle: Arc<Mutex<Vec<Arc<Session>>>>,
@@ -102,13 +102,13 @@ impl Pool {
         }
     }
 
-    /// Ends all sessions; verbs under way end with theirs.
+    /// Closes all sessions; verbs in progress end with theirs.
     pub(super) fn close(&self) {
         self.permits.close();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The tries of one verb.
+    /// The attempts of one verb.
     pub(super) fn attempts(&self, options: WriteOptions) -> CallAttempts<'_> {
         CallAttempts {
             pool: self,
@@ -120,7 +120,7 @@ impl Pool {
         }
     }
 
-    /// A session, within `limit` if it has to be made.
+    /// A session; opening a new one may take at most `limit`.
     async fn checked_out(&self, limit: Duration) -> DbResult<PooledSession> {
         let permit = Arc::clone(&self.permits)
             .acquire_owned()
@@ -153,7 +153,7 @@ impl Pool {
     }
 }
 
-/// The tries of one verb.
+/// The attempts of one verb.
 pub(super) struct CallAttempts<'a> {
     pool: &'a Pool,
     options: WriteOptions,
@@ -164,7 +164,7 @@ pub(super) struct CallAttempts<'a> {
 }
 
 impl CallAttempts<'_> {
-    /// A session for the next try.
+    /// A session for the next attempt.
     pub(super) async fn session(&mut self) -> Result<PooledSession> {
         loop {
             match self.pool.checked_out(self.options.deadline).await {
@@ -174,12 +174,12 @@ impl CallAttempts<'_> {
         }
     }
 
-    /// Whether this is sent again after an outcome that is unknown.
+    /// Whether the verb is resent after an unknown outcome.
     pub(super) fn resent(&self) -> bool {
         self.resent
     }
 
-    /// Waits for an answer as long as the deadline says.
+    /// Waits for an answer until the deadline.
     pub(super) async fn with_deadline<T>(
         &self,
         session: &Session,
@@ -194,7 +194,7 @@ impl CallAttempts<'_> {
         }
     }
 
-    /// The answer; `None`: try again.
+    /// The answer; `None`: retry.
     pub(super) async fn finish_call<T>(
         &mut self,
         checked_out: PooledSession,
@@ -207,13 +207,13 @@ impl CallAttempts<'_> {
         if failure.remedy() == FailureAction::Reconnect {
             checked_out.mark_broken();
         }
-        // Given back first: while this verb waits, others may try.
+        // Returned first, so that others can use it while this verb waits.
         drop(checked_out);
         if failure.remedy() == FailureAction::Reconnect {
             if failure.is_unknown() && !self.options.resend {
                 return Err(failure.into_error());
             }
-            // A statement that was a transaction by itself may have been committed.
+            // A statement outside a transaction may have been committed.
             self.resent = true;
         }
         self.wait_or_fail(failure).await?;
@@ -224,7 +224,7 @@ impl CallAttempts<'_> {
         self.tries += 1;
         match failure.remedy() {
             FailureAction::Again if self.tries < MAX_TRIES => {
-                // Two that are in each other's way should not meet again at the same moment.
+                // A pause that grows with each attempt, so that two conflicting verbs do not collide again.
                 if self.tries > 2 {
                     tokio::time::sleep(Duration::from_millis(self.tries as u64)).await;
                 }
@@ -240,7 +240,7 @@ impl CallAttempts<'_> {
     }
 }
 
-/// Runs a verb on a session of a pool until it has an answer, or there is no hope.
+/// Runs a verb on sessions of a pool until it has an answer or fails permanently.
 macro_rules! with_session {
     ($pool:expr, $options:expr, |$session:ident, $resent:ident| $verb:expr) => {{
         let mut attempts = $pool.attempts($options);

@@ -1,6 +1,6 @@
-//! The narrow tables a run waits in: where its row is put, and from where it is taken.
+//! Inserts and deletes rows of the narrow queue tables.
 //!
-//! Knows no verb and counts nothing. Invariant: a run is put where [`super::state`] will look for it.
+//! Knows no verb and counts nothing. Invariant: a run is put where [`super::state`] looks for it.
 
 use super::param::params;
 use super::run_rows::{Rank, Running, Waiting};
@@ -22,7 +22,7 @@ const DELETE_ENDED: &str = include_str!("sql/delete_ended.sql");
 
 pub(super) fn delete_ready(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
     tx.delete(DELETE_READY, params![rank.route, rank.priority, rank.due, job, run]);
-    // Another run with the key may be claimed in its place.
+    // Another run with the key may become claimable instead.
     tx.slot_freed(rank.key);
 }
 
@@ -43,7 +43,7 @@ pub(super) fn delete_running(tx: &mut Tx<'_>, job: JobSeq, run: i64, running: &R
     tx.slot_freed(running.key);
 }
 
-/// Takes a run from among those that wait for their concurrency key.
+/// Removes a run from `held`.
 pub(super) fn delete_blocked(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64) {
     let key = rank.key.unwrap_or_default();
     tx.delete(
@@ -56,7 +56,7 @@ pub(super) fn delete_ended(tx: &mut Tx<'_>, status: Status, ended: Millis, job: 
     tx.delete(DELETE_ENDED, params![status as i32, ended, job]);
 }
 
-/// Puts a run that is due at `rank.due` into the table of its place.
+/// Puts a run that is due at `rank.due` into the table for `place`.
 pub(super) fn put(tx: &mut Tx<'_>, place: Place, rank: Rank, run: Waiting) {
     match place {
         Place::Ready => tx.inserts.ready.push((rank, run)),
@@ -66,21 +66,21 @@ pub(super) fn put(tx: &mut Tx<'_>, place: Place, rank: Rank, run: Waiting) {
     }
 }
 
-/// Puts the first attempt of a one-off where its due time belongs; returns the state it then is in.
+/// Queues the first attempt of a one-off by its due time; returns the resulting state.
 pub(super) fn enqueue_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Status {
     let place = placement::of_first(rank.due, now);
     put(tx, place, rank, Waiting::first(job, run, false));
     place.status()
 }
 
-/// Puts a run that waited elsewhere where its due time belongs.
+/// Queues a run by its due time.
 pub(super) fn enqueue(tx: &mut Tx<'_>, rank: Rank, run: Waiting, now: Millis) -> Phase {
     let place = placement::of(rank.due, now);
     put(tx, place, rank, run);
     place.phase()
 }
 
-/// Takes a run from where it is; one that has ended stays in history.
+/// Removes a run from its table; an ended run stays in history.
 pub(super) fn remove(tx: &mut Tx<'_>, stored_job: &StoredJob, run: &Run) {
     let job = stored_job.job.seq;
     match run.run_state {

@@ -1,6 +1,6 @@
-//! What a job looks like from outside: its full record, and why a run was cancelled.
+//! A job as callers see it: its full record, and the cancellation of a run.
 //!
-//! Writes nothing. Invariant: what is shown together is of one snapshot.
+//! Writes nothing. Invariant: everything in one answer is from one snapshot.
 
 use super::error_text::error_of;
 use super::failure::{DbResult, damaged};
@@ -19,7 +19,7 @@ const SELECT_JOBS: &str = include_str!("sql/select_jobs.sql");
 const SELECT_LAST_ATTEMPT: &str = include_str!("sql/select_last_attempt.sql");
 const COUNT_READY_AHEAD: &str = include_str!("sql/count_ready_ahead.sql");
 
-/// Whether a run was cancelled, and why.
+/// The cancellation of a run, if it was cancelled.
 pub(super) async fn cancellation(session: &Session, job: JobSeq, run: i64) -> DbResult<Option<Cancellation>> {
     let Some(row) = session.query_opt(SELECT_LAST_ATTEMPT, &[&job, &run]).await? else {
         return Ok(None);
@@ -37,7 +37,7 @@ pub(super) async fn get(session: &Session, id: &JobId) -> DbResult<Option<JobRec
     let jobs: Vec<JobSeq> = seq.into_iter().collect();
     state::prepare_ahead(session, &jobs).await?;
     session.prepare_ahead(SELECT_JOBS, &[&jobs]).await?;
-    // In one go.
+    // Pipelined.
     let (stored_jobs, rows, ()) = try_join3(
         state::of(session, &jobs),
         session.query(SELECT_JOBS, &[&jobs]),
@@ -50,7 +50,7 @@ pub(super) async fn get(session: &Session, id: &JobId) -> DbResult<Option<JobRec
         .transpose()
 }
 
-/// Begins a snapshot and finds a job in it.
+/// Starts a snapshot and finds a job in it.
 async fn found(session: &Session, id: &JobId) -> DbResult<Option<StoredJob>> {
     let ((), seq) = try_join(session.snapshot(), state::find(session, id)).await?;
     match seq {
@@ -59,7 +59,7 @@ async fn found(session: &Session, id: &JobId) -> DbResult<Option<StoredJob>> {
     }
 }
 
-/// The job with this id and where its run is; runs before it are counted up to `count_up_to`.
+/// Location of the job with this id; runs ahead of it are counted up to `count_up_to`.
 pub(super) async fn run_location(session: &Session, id: &JobId, count_up_to: usize) -> DbResult<Option<RunLocation>> {
     let Some(stored_job) = found(session, id).await? else {
         session.end_snapshot().await?;
@@ -107,7 +107,7 @@ async fn ahead(session: &Session, stored_job: &StoredJob, due: Millis, run: i64,
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// The records of jobs, in their order; in the snapshot they were found in.
+/// The records of jobs, in their order, read in the snapshot in which they were found.
 pub(super) async fn records(session: &Session, stored_jobs: &[StoredJob]) -> DbResult<Vec<JobRecord>> {
     Ok(all(session, stored_jobs)
         .await?
@@ -185,7 +185,7 @@ fn record(stored_job: &StoredJob, row: &Row) -> DbResult<(JobRecord, Option<Last
     Ok((record, last))
 }
 
-/// What a record says of the attempts of the current or last run.
+/// The attempts of the current or last run, as a record shows them.
 struct AttemptSummary {
     number: u32,
     crashes: u32,

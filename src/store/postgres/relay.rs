@@ -1,6 +1,6 @@
-//! Takes events out of the outbox when their deliveries are made.
+//! Removes events from the outbox when their deliveries are created.
 //!
-//! Invariant: a row is taken out in the transaction that inserts its deliveries.
+//! Invariant: an event is removed in the transaction that inserts its deliveries.
 
 use super::failure::DbResult;
 use super::insert;
@@ -14,14 +14,14 @@ use crate::store::{RelayedEvent, RouteId};
 
 const DELETE_EVENT: &str = include_str!("sql/delete_event.sql");
 
-/// Takes events out and inserts their deliveries; returns how many events were still there.
+/// Removes events and inserts their deliveries; returns how many events were still present.
 pub(super) async fn apply(
     session: &Session,
     routes: &RouteCache,
     relayed: &[RelayedEvent],
     now: Millis,
 ) -> DbResult<(usize, Effects)> {
-    // Numbers of routes are given in transactions of their own, before this one.
+    // Route numbers are assigned in separate transactions, before this one.
     let all: Vec<_> = relayed
         .iter()
         .flat_map(|event| &event.deliveries)

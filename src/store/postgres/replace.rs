@@ -1,7 +1,7 @@
-//! A second dispatch under the id of a job that is there, with `onConflict: 'replace'`.
+//! A dispatch with the id of an existing job and `onConflict: 'replace'`.
 //!
-//! Invariant: history and counts stay; a run that is going, or waits for another attempt, keeps its place in the
-//! queue of the job's *new* route and priority, which is where it will be looked for.
+//! Invariant: history and counts stay; a run that is running, or waits for its next attempt, keeps its due time but moves
+//! to the queue of the job's *new* route and priority, where it will be looked for.
 
 use super::failure::DbResult;
 use super::job_text::{options_text, spec_text};
@@ -49,7 +49,7 @@ pub(super) async fn apply(tx: &mut Tx<'_>, new: RoutedJob<'_>, known: StoredJob,
     Ok(Inserted::Replaced(summary))
 }
 
-/// The concurrency key of the new dispatch, whose limit counts from now on.
+/// The concurrency key of the new dispatch, whose limit applies from now on.
 async fn adopt(tx: &mut Tx<'_>, new: RoutedJob<'_>) -> DbResult<Option<KeyId>> {
     let keys = Keys::find(tx.session, [new.job].into_iter()).await?;
     keys.limit(tx, [new.job].into_iter()).await?;
@@ -124,7 +124,7 @@ fn replace_series(
     Ok(known.summary())
 }
 
-/// Moves runs that wait in the queue of the old route and priority to that of the new ones.
+/// Moves waiting runs from the queue of the old route and priority to that of the new ones.
 fn requeue_live_runs(tx: &mut Tx<'_>, new: RoutedJob<'_>, key: Option<KeyId>, known: &StoredJob) {
     let (route, priority) = (new.route, new.job.priority);
     if (known.job.route, known.job.priority, known.job.key) == (route, priority, key) {

@@ -1,7 +1,7 @@
-//! Runs again what failed or was cancelled, as a run of its own.
+//! Manual retry: runs a failed or cancelled job again, as a new run.
 //!
-//! Invariant: history stays; the new run begins at its first attempt, with all its retries before it and the steps that
-//! were finished behind it.
+//! Invariant: history stays; the new run starts at its first attempt, with all retries available, and keeps the finished
+//! steps.
 
 use super::old_runs;
 use super::param::params;
@@ -18,7 +18,7 @@ use crate::store::{ChangeOutcome, JobSeq};
 const UPDATE_JOB_RUN: &str = include_str!("sql/update_job_run.sql");
 const UPDATE_JOB_UPDATED: &str = include_str!("sql/update_job_updated.sql");
 
-/// Runs the job again at `due`; of a series its last run that failed.
+/// Runs the job again at `due`; of a series, its last failed run.
 pub(super) fn apply(tx: &mut Tx<'_>, stored_job: StoredJob, due: Millis, now: Millis) -> ChangeOutcome {
     let job = stored_job.job.seq;
     if let Some(series) = &stored_job.series {
@@ -56,7 +56,7 @@ fn one_off(tx: &mut Tx<'_>, stored_job: &StoredJob, due: Millis, now: Millis) {
     tx.count_transition(job.route, Some(before), Some(after));
 }
 
-/// Writes a new run of the occurrence of one that failed, with the steps of that one.
+/// Writes a new run for the occurrence of a failed one, and transfers its steps.
 fn write_rerun(tx: &mut Tx<'_>, job: JobSeq, run: i64, scheduled_at: Millis, due: Millis, now: Millis) {
     tx.write_later(UPDATE_JOB_UPDATED, params![job, now]);
     steps::rerun_failed(tx, job, run);

@@ -1,4 +1,4 @@
-//! A job that is dispatched, with the number of its route.
+//! A dispatched job with the number of its route.
 
 use crate::clock::Millis;
 use crate::model::{JobId, NewJob};
@@ -16,7 +16,7 @@ pub(super) fn first_due(job: &NewJob) -> Option<Millis> {
     job.due.or_else(|| job.recurrence.is_none().then_some(job.created))
 }
 
-/// What is the same for two dispatches of one schedule and input without chosen ids.
+/// A hash that is equal for two dispatches of the same schedule and input; `None` for a job with a chosen id.
 pub(super) fn fingerprint(job: &NewJob) -> Option<i64> {
     let recurrence = job.recurrence.as_ref()?;
     matches!(job.id, JobId::Generated(_)).then(|| recurrence.fingerprint(&job.input))

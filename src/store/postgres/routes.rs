@@ -1,7 +1,7 @@
 //! Routes and their numbers.
 //!
-//! Invariant: a number belongs to one route for ever, and whoever sees a number sees all lower ones: numbers are given
-//! under a lock, in a transaction of their own, so that what is remembered here is committed.
+//! Invariant: a number belongs to one route permanently, and a reader that sees a number sees all lower ones: numbers are
+//! assigned under a lock, in a transaction of their own, so that everything in the cache is committed.
 
 use super::failure::{DbResult, damaged};
 use super::session::Session;
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use tokio_postgres::Row;
 
-/// Routes kept in memory; a store with more of them looks the others up.
+/// Most cached routes; others are looked up in the database.
 const MAX_CACHED_ROUTES: usize = 10_000;
 
 const SELECT_ROUTE_IDS: &str = include_str!("sql/select_route_ids.sql");
@@ -19,12 +19,12 @@ const INSERT_ROUTES: &str = include_str!("sql/insert_routes.sql");
 const SELECT_ROUTES_AFTER: &str = include_str!("sql/select_routes_after.sql");
 const SELECT_ROUTES_WITH_READY: &str = include_str!("sql/select_routes_with_ready.sql");
 
-/// Numbers of the routes last used.
+/// Cache of route numbers.
 #[derive(Debug, Default)]
 pub(super) struct RouteCache(Mutex<HashMap<Route, RouteId>>);
 
 impl RouteCache {
-    /// The numbers of these routes, in their order; who has none is given one.
+    /// The numbers of these routes, in their order; new routes are assigned one.
     pub(super) async fn intern(&self, session: &Session, routes: &[&Route]) -> DbResult<Vec<RouteId>> {
         let unknown = self.unknown(routes);
         if !unknown.is_empty() {
@@ -45,7 +45,7 @@ impl RouteCache {
             }
         }
         if known.len() + unknown.len() > MAX_CACHED_ROUTES {
-            // Those of this batch are looked up again with the others.
+            // Routes of this batch are looked up again with the others.
             known.clear();
             unknown = routes.iter().map(|route| (*route).clone()).collect();
             unknown.sort_by(|a, b| format!("{a}").cmp(&format!("{b}")));

@@ -1,5 +1,4 @@
-//! Rows of the narrow tables and of history, as the verbs pass them around and as they are put together, one statement for
-//! each table.
+//! Rows of the narrow tables and of history, as the verbs exchange them, and their batching into one statement per table.
 //!
 //! Knows no verb and counts nothing.
 
@@ -21,7 +20,7 @@ const INSERT_OCCURRENCES: &str = include_str!("sql/insert_occurrences.sql");
 const INSERT_ATTEMPTS: &str = include_str!("sql/insert_attempts.sql");
 const DELETE_STEPS_OF_ENDED_RUNS: &str = include_str!("sql/delete_steps_of_ended_runs.sql");
 
-/// A run that a process has.
+/// A claimed run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Running {
     pub(super) owner: InstanceId,
@@ -34,7 +33,7 @@ pub(super) struct Running {
     pub(super) key: Option<KeyId>,
 }
 
-/// A run's attempt that waits, without where and until when.
+/// A waiting attempt, without its location and due time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) job: JobSeq,
@@ -57,7 +56,7 @@ impl Waiting {
     }
 }
 
-/// Order of a ready run among others.
+/// Sort order of a ready run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rank {
     pub(super) route: RouteId,
@@ -87,7 +86,7 @@ pub(super) struct Ended {
     /// `None`: it never started.
     pub(super) started: Option<Millis>,
     pub(super) ended: Millis,
-    /// When the run goes on, if it does.
+    /// When the next attempt is due, if there is one.
     pub(super) next_due: Option<Millis>,
     /// JSON text.
     pub(super) error: Option<String>,
@@ -95,7 +94,7 @@ pub(super) struct Ended {
     pub(super) result: Option<Box<str>>,
 }
 
-/// Rows to put.
+/// Rows to insert.
 #[derive(Default)]
 pub(super) struct PendingInserts {
     pub(super) ready: Vec<(Rank, Waiting)>,
@@ -108,17 +107,17 @@ pub(super) struct PendingInserts {
     pub(super) steps_after_run: StepsOfEndedRuns,
 }
 
-/// Runs that are over, whose steps are not simply kept.
+/// Ended runs with steps to delete.
 #[derive(Debug, Default)]
 pub(super) struct StepsOfEndedRuns {
     jobs: Vec<JobSeq>,
     runs: Vec<i64>,
-    /// Its own steps are kept, those of earlier runs are not.
+    /// Whether its own steps are kept, and only those of earlier runs deleted.
     keeps_own: Vec<bool>,
 }
 
 impl StepsOfEndedRuns {
-    /// Adds a run, and what becomes of its steps.
+    /// Adds a run, with what happens to its steps.
     pub(super) fn add(&mut self, job: JobSeq, run: i64, steps: StepsAfterRun) {
         let keeps_own = match steps {
             StepsAfterRun::Kept => return,
@@ -139,13 +138,13 @@ where
     Box::new(rows.iter().map(value).collect::<Vec<T>>())
 }
 
-/// An attempt's number as the database has it.
+/// An attempt number as a database integer.
 pub(super) fn int4(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 impl PendingInserts {
-    /// One statement for each table with something to put.
+    /// One statement for each table with rows to insert.
     pub(super) fn statements(&self) -> Vec<(&'static str, Vec<Box<dyn Param>>)> {
         let mut statements = Vec::new();
         let mut add = |rows: usize, sql: &'static str, params: &dyn Fn() -> Vec<Box<dyn Param>>| {

@@ -1,12 +1,12 @@
-//! Where claims begin to look: at the beginning of the queue, or behind what is known to be taken.
+//! Where claims start to scan: at the head of the queue, or after rows that are known to be claimed.
 //!
-//! Taken rows are stepped over until a vacuum removes them, and it cannot while any transaction is old enough to see them:
-//! beside a dump of an hour, a claim from the beginning walks over all that was done in that hour. So each look says how
-//! many pages it asked for. When they are far more than what was claimed explains, the next looks begin behind the places
-//! reached so far, for a time that is in proportion to what the long look cost, and two seconds at most.
+//! Index scans step over dead rows until a vacuum removes them, which it cannot do while an old transaction may see them:
+//! during a dump of one hour, a claim from the head scans everything that was claimed in that hour. So each scan reports how
+//! many pages it read. When these are far more than its claims explain, the next scans start at the positions reached so
+//! far, for a time in proportion to the cost of the long scan, at most two seconds.
 //!
-//! Invariant: what this process itself puts behind a place that was reached is seen by its next claim. What another process
-//! puts there waits for the next look from the beginning, and only while looks are long.
+//! Invariant: runs that this process itself queues before a reached position are seen by its next claim. Those that another
+//! process queues there wait for the next scan from the head, and only while scans are long.
 
 use crate::clock::Millis;
 use crate::store::{ClaimParams, Claimed, ClaimedRun, JobSeq, RouteId};
@@ -15,45 +15,45 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// Pages that any look may ask for, whatever it finds.
+/// Pages that any scan may read, whatever it finds.
 const BASE_PAGES: usize = 128;
-/// Pages for each stretch that is looked at, and for each row.
+/// Further pages for each scanned range, and for each row.
 const PAGES_PER_RANGE: usize = 6;
 const PAGES_PER_ROW: usize = 3;
-/// How many times as long as a long look the next ones do without.
+/// How many times the duration of a long scan the next ones do not start at the head.
 const REST_FACTOR: u32 = 20;
 const MIN_REST: Duration = Duration::from_millis(100);
 const MAX_REST: Duration = Duration::from_secs(2);
-/// Priorities of a route whose places are remembered, and routes.
+/// Limits of remembered positions: priorities per route, and routes.
 const MAX_PRIORITIES_PER_ROUTE: usize = 8;
 const MAX_ROUTES: usize = 4_096;
 
-/// Before all that can be in the queue.
+/// Before any row of the queue.
 const FIRST_POSITION: QueuePosition = (i64::MIN, JobSeq::MIN, 0);
 /// Above all priorities.
 const PRIORITY_LIMIT: i64 = 1 << 31;
 
-/// Due time, job and run of the last row of a priority that was taken.
+/// Due time, job and run of the last claimed row of a priority.
 type QueuePosition = (Millis, JobSeq, i64);
 
 #[derive(Default)]
 struct ScanState {
     reached: HashMap<RouteId, BTreeMap<i32, QueuePosition>>,
-    /// What was due by then has been moved to the queue.
+    /// Runs due by then have been promoted to the queue.
     since: Millis,
-    /// Looks begin at the places reached until then.
+    /// Until then, scans start at the reached positions.
     rest: Option<Instant>,
-    /// Looks under way, each with the lowest due time of what was put into the queue meanwhile.
+    /// Scans in progress, each with the lowest due time of runs queued meanwhile.
     active_scans: Vec<Weak<AtomicI64>>,
-    /// Pages that all looks together have asked for.
+    /// Pages read by all scans together.
     pages: i64,
 }
 
-/// The places that claims have reached.
+/// The positions that claims have reached.
 #[derive(Default)]
 pub(super) struct ScanPositions(Mutex<ScanState>);
 
-/// One look: stretches of routes, as columns.
+/// One scan: ranges of routes, as columns.
 #[derive(Debug)]
 pub(super) struct Scan {
     pub(super) since: Millis,
@@ -74,7 +74,7 @@ impl ScanPositions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The look that a claim is to take.
+    /// The scan for a claim.
     pub(super) fn start_scan(&self, params: &ClaimParams) -> Scan {
         let mut state = self.state();
         let began = Instant::now();
@@ -101,7 +101,7 @@ impl ScanPositions {
             let (mut priority, mut position) = (i32::MIN, FIRST_POSITION);
             for (next, reached) in reached.into_iter().flatten() {
                 start_scan.push(served.route, group, priority, position, i64::from(*next));
-                // What fell due after that was put into the queue later, whatever has been taken there.
+                // Runs that became due later were queued later, whatever has been claimed beyond that point.
                 (priority, position) = (*next, capped(*reached, state.since));
             }
             start_scan.push(served.route, group, priority, position, PRIORITY_LIMIT);
@@ -109,7 +109,7 @@ impl ScanPositions {
         start_scan
     }
 
-    /// What a look has found.
+    /// Records the result of a scan.
     pub(super) fn scan_finished(&self, params: &ClaimParams, start_scan: &Scan, claimed: &Claimed, pages: i64) {
         let mut state = self.state();
         let state = &mut *state;
@@ -126,14 +126,14 @@ impl ScanPositions {
             state.advance_to(run);
         }
         let is_full = claimed.runs.len() >= params.slots || params.group_slots.len() > 1 && !claimed.runs.is_empty();
-        // What was put behind a place must not be passed by before it has been taken.
+        // Runs queued before a position must be claimed before scans skip them.
         if !claimed.more && (start_scan.from_beginning || !is_full) {
             state.since = params.now;
         }
         state.lower(start_scan.low.load(Ordering::Acquire));
     }
 
-    /// This process has put runs that are due at `due` or later into the queue.
+    /// Notes that this process has queued runs due at `due` or later.
     pub(super) fn run_added(&self, due: Millis) {
         let mut state = self.state();
         for start_scan in state.active_scans.iter().filter_map(Weak::upgrade) {
@@ -144,25 +144,25 @@ impl ScanPositions {
         }
     }
 
-    /// This process has put runs into the queue, and nobody says which.
+    /// Notes that this process has queued unspecified runs.
     pub(super) fn runs_added(&self) {
         self.run_added(i64::MIN);
     }
 
-    /// Pages that all looks together have asked for, and whether the next one begins at the beginning.
+    /// Pages read by all scans together, and whether the next one starts at the head.
     #[cfg(test)]
     pub(super) fn pages(&self) -> (i64, bool) {
         let state = self.state();
         (state.pages, state.rest.is_none_or(|rest| rest <= Instant::now()))
     }
 
-    /// The next look begins at the beginning.
+    /// Makes the next scan start at the head.
     #[cfg(test)]
     pub(super) fn end_rest(&self) {
         self.state().rest = None;
     }
 
-    /// Makes the rest, if there is one, as long as a test needs on a machine that is busy.
+    /// Extends the rest period, if there is one, for tests on a busy machine.
     #[cfg(test)]
     pub(super) fn prolong_rest(&self) {
         let mut state = self.state();
@@ -184,15 +184,15 @@ impl ScanState {
         *reached = position.max(*reached);
     }
 
-    /// After a look from the beginning that did not take everything, what remains comes behind the last run that was taken:
-    /// places behind that are no longer right.
+    /// After a scan from the head that did not claim everything, the remaining runs come after the last claimed one, so
+    /// positions beyond that are invalid.
     fn cap_at_last_claimed(&mut self, params: &ClaimParams, claimed: &Claimed) {
         let Some(last) = claimed.runs.last() else { return };
         if claimed.runs.len() < params.slots && params.group_slots.len() == 1 {
             return;
         }
         if params.group_slots.len() > 1 {
-            // The group that was full says nothing of the others.
+            // A full group says nothing about the others.
             for served in params.served.iter() {
                 self.reached.remove(&served.route);
             }
@@ -220,7 +220,7 @@ impl ScanState {
     }
 }
 
-/// A place that is not behind what is due after `since`.
+/// The position, but not beyond runs due after `since`.
 fn capped(position: QueuePosition, since: Millis) -> QueuePosition {
     if position.0 > since {
         (since, JobSeq::MAX, i64::MAX)

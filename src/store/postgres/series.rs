@@ -1,6 +1,6 @@
-//! The recurring part of a job, as it is read; [`super::series_changes`] writes it.
+//! The series of a job, as it is read; [`super::series_changes`] writes it.
 //!
-//! How it changes, [`crate::store::rules::series`] says.
+//! [`crate::store::rules::series`] has the rules of its changes.
 
 use super::failure::DbResult;
 use crate::clock::Millis;
@@ -9,11 +9,11 @@ use crate::store::rules::phase::LiveRuns;
 use crate::store::rules::series::SeriesState;
 use tokio_postgres::Row;
 
-/// A series, as it stands or will stand.
+/// A series in its stored or changed state.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
     pub(super) state: SeriesState,
-    /// Its state in the table.
+    /// Its state as stored.
     pub(super) stored: SeriesState,
     /// JSON text of its [`Recurrence`](crate::model::Recurrence).
     pub(super) spec: Box<str>,
@@ -23,7 +23,7 @@ pub(super) struct Series {
     pub(super) last_at: Option<Millis>,
 }
 
-/// How many columns [`Series::read`] takes.
+/// Number of columns that [`Series::read`] reads.
 pub(super) const COLUMN_COUNT: usize = 18;
 
 impl Series {

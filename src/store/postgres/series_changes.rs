@@ -1,6 +1,6 @@
-//! Changes of series: read under their lock, changed in memory as the rules say, and written once.
+//! Changes of series: read under lock, changed in memory by the rules, and written once.
 //!
-//! Invariants: `ended` has a row for a series that has ended, and the job counters follow every change of its state.
+//! Invariants: `ended` has a row for an ended series, and the job counters follow every change of its state.
 
 use super::param::params;
 use super::queue;
@@ -16,7 +16,7 @@ const UPDATE_SERIES: &str = include_str!("sql/update_series.sql");
 const DELETE_OCCURRENCE: &str = include_str!("sql/delete_occurrence.sql");
 
 impl Series {
-    /// Writes it at the end of the transaction; counts nothing.
+    /// Writes it at the end of the transaction; does not update counters.
     pub(super) fn save(self, tx: &mut Tx<'_>, job: JobSeq) {
         let ended = |series: &SeriesState| series.ended_as.zip(series.ended_at);
         if ended(&self.stored) != ended(&self.state) {
@@ -55,7 +55,7 @@ impl Series {
         );
     }
 
-    /// A run is over, and the series after its last one.
+    /// Records an ended run, and ends the series after its last run.
     pub(super) fn run_ended(&mut self, tx: &mut Tx<'_>, run: EndedRun, from: Phase, status: RunStatus, now: Millis) {
         tx.write_later(DELETE_OCCURRENCE, params![run.job, run.run]);
         let after = self.state.run_ended(from, status, Some(run.scheduled_at), now);
@@ -65,7 +65,7 @@ impl Series {
     }
 }
 
-/// A run of a series that is over.
+/// An ended run of a series.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EndedRun {
     pub(super) job: JobSeq,
@@ -73,7 +73,7 @@ pub(super) struct EndedRun {
     pub(super) scheduled_at: Millis,
 }
 
-/// Counts what changed between two states of a series.
+/// Updates the counters for a change of a series' state.
 pub(super) fn count(tx: &mut Tx<'_>, before: (RouteId, Status), after: (RouteId, Status)) {
     if before != after {
         tx.count_transition(before.0, Some(before.1), None);

@@ -1,6 +1,6 @@
-//! One connection to the server, with the statements it has prepared.
+//! One connection to the server, with its prepared statements.
 //!
-//! Knows no verb. Invariant: a session that may be inside a transaction, or has not answered in time, is not used again.
+//! Knows no verb. Invariant: a session that may be inside a transaction, or has timed out, is not reused.
 
 use super::address::Address;
 use super::failure::DbResult;
@@ -15,19 +15,19 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// Queue tables are empty one moment and long the next: what the planner believes of them is often wrong, and all rows
-/// are found by keys. The server also ends by itself what a client that is cut off has left open.
+/// The size of queue tables changes quickly, so the planner's statistics are often wrong; all rows are found by keys
+/// anyway. The server also ends transactions that a disconnected client has left open.
 const SESSION_SETTINGS: &str = "enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
     SET plan_cache_mode = force_generic_plan; SET statement_timeout = '60s'; SET lock_timeout = '10s'; \
     SET idle_in_transaction_session_timeout = '15s'";
 
-/// Makes sessions.
+/// Opens sessions.
 pub(super) struct Connector {
     pub(super) address: Address,
-    /// Commits wait until they are on the server's disk.
+    /// Whether commits wait for the server's disk.
     synced: bool,
     tls: MakeRustlsConnect,
-    /// Statements with the name of the schema in them.
+    /// Statements with the schema's name substituted.
     texts: Mutex<HashMap<&'static str, Arc<str>>>,
 }
 
@@ -58,14 +58,14 @@ impl Connector {
         })
     }
 
-    /// A new session; what the server says by itself goes to `listen`.
+    /// Opens a session; notifications of the server go to `listen`.
     pub(super) async fn connect(
         self: &Arc<Self>,
         mut listen: impl FnMut(&tokio_postgres::Notification) + Send + 'static,
     ) -> DbResult<Session> {
         let (client, mut connection) = self.address.config.connect(self.tls.clone()).await?;
         let driver = tokio::spawn(async move {
-            // An error ends the connection; whoever waits for an answer is told by the client.
+            // An error ends the connection; the client reports it to pending calls.
             while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
                 if let AsyncMessage::Notification(notification) = message {
                     listen(&notification);
@@ -90,7 +90,7 @@ impl Connector {
         Ok(session)
     }
 
-    /// A statement with the schema's name in place of `ductape.`.
+    /// The statement with the schema's name in place of `ductape.`.
     pub(super) fn text(&self, sql: &'static str) -> Arc<str> {
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         let text = texts
@@ -100,7 +100,7 @@ impl Connector {
     }
 }
 
-/// SQL for another schema than the one it was written for.
+/// SQL for another schema than `ductape`.
 pub(super) fn in_schema(sql: &str, quoted: &str) -> String {
     sql.replace("ductape.", &format!("{quoted}."))
 }
@@ -112,12 +112,12 @@ impl Drop for Session {
 }
 
 impl Session {
-    /// Whether it can be used for another verb.
+    /// Whether it can be reused for another verb.
     pub(super) fn is_usable(&self) -> bool {
         !self.broken.load(Ordering::Acquire) && !self.client.is_closed()
     }
 
-    /// Says that it cannot, until [`Session::mark_usable`].
+    /// Marks it as not reusable, until [`Session::mark_usable`].
     pub(super) fn mark_broken(&self) {
         self.broken.store(true, Ordering::Release);
     }
@@ -139,14 +139,14 @@ impl Session {
     pub(super) async fn begin(&self) -> DbResult<()> {
         self.mark_broken();
         if self.connector.address.pooled {
-            // What other connections set once is gone with each transaction here.
+            // Behind a pooler, settings last only for a transaction.
             let local = SESSION_SETTINGS.replace("SET ", "SET LOCAL ");
             return self.run(&format!("BEGIN; SET LOCAL {local}")).await;
         }
         self.run("BEGIN").await
     }
 
-    /// Begins to read, all of one moment.
+    /// Begins a read-only transaction on one snapshot.
     pub(super) async fn snapshot(&self) -> DbResult<()> {
         self.mark_broken();
         self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
@@ -184,7 +184,7 @@ impl Session {
         Ok(self.query(sql, params).await?.into_iter().next())
     }
 
-    /// Prepares a statement if that has not been done, so that it can be sent at once and in order with others.
+    /// Prepares a statement if needed, so that it can be pipelined with others.
     pub(super) async fn prepare_ahead(&self, sql: &'static str, params: &[&dyn Param]) -> DbResult<()> {
         if !self.connector.address.pooled {
             self.prepare(sql, params).await?;

@@ -1,7 +1,7 @@
-//! Where jobs stand: each with its series and the runs that have not ended, all of one moment.
+//! The state of jobs: each with its series and its live runs, from one snapshot.
 //!
-//! There is no index from a job to the queue its run is in: the place follows from what is known of it, and one statement
-//! looks at all places it may be. Invariant: a run is in exactly one place. Whatever changes a run's due time writes it
+//! There is no index from a job to the queue of its run: the table and key follow from what is known about the run, and one
+//! statement checks all candidates. Invariant: a run is in exactly one table. Whatever changes a run's due time writes it
 //! where the statement looks for it: in the run's history if it has some, else in the job or the occurrence.
 
 use super::failure::{DbResult, damaged};
@@ -24,14 +24,14 @@ const LOCK_JOB_BY_NAME: &str = include_str!("sql/lock_job_by_name.sql");
 const LOCK_JOBS: &str = include_str!("sql/lock_jobs.sql");
 const LOCK_SERIES: &str = include_str!("sql/lock_series.sql");
 
-/// What the verbs need of a job: all but its payload.
+/// What the verbs need of a job: everything but the payload.
 #[derive(Clone, Debug)]
 pub(super) struct JobKey {
     pub(super) seq: JobSeq,
     pub(super) id: JobId,
     pub(super) route: RouteId,
     pub(super) priority: i32,
-    /// When the first attempt of its current run is due; `None`: a series that had no run to come.
+    /// When the first attempt of its current run is due; `None`: a series without a next occurrence.
     pub(super) due: Option<Millis>,
     pub(super) recurring: bool,
     /// Current run of a one-off.
@@ -41,27 +41,27 @@ pub(super) struct JobKey {
     pub(super) key: Option<KeyId>,
 }
 
-/// Where a run is.
+/// The location of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RunState {
-    /// A process has it.
+    /// Claimed by a process.
     Running(Running),
     /// In `ready`, with this due time.
     Ready(Millis, Waiting),
-    /// In `held`, with this due time: its concurrency key is full.
+    /// In `held`, blocked by its full concurrency key, with this due time.
     Blocked(Millis, Waiting),
     /// In `scheduled`, with this due time.
     Scheduled(Millis, Waiting),
     /// In `far`.
     ScheduledByDay(Millis),
-    /// In `paused`, with the time it was or will be due.
+    /// In `paused`, with its past or future due time.
     Paused(Millis, Waiting),
-    /// Over.
+    /// Ended.
     Ended(LastAttempt),
 }
 
 impl RunState {
-    /// The state of a one-off whose run is here.
+    /// The state of a one-off with its run in this location.
     pub(super) fn status(&self) -> Status {
         match self {
             Self::Running(_) => Status::Running,
@@ -72,7 +72,7 @@ impl RunState {
         }
     }
 
-    /// Where a run of a series that is here stands; `None`: it has ended.
+    /// The phase of a series' run in this location; `None`: it has ended.
     pub(super) fn phase(&self) -> Option<Phase> {
         match self {
             Self::Running(_) => Some(Phase::Running),
@@ -94,7 +94,7 @@ impl RunState {
         }
     }
 
-    /// The attempt that runs or comes next, and how many crashed before it. Ended: the last one.
+    /// The current or next attempt, or the last one of an ended run, and how many crashed before it.
     pub(super) fn attempt(&self) -> (u32, u32) {
         match self {
             Self::Running(running) => (running.attempt, running.crashes),
@@ -108,20 +108,20 @@ impl RunState {
     }
 }
 
-/// A run, and where it is.
+/// A run with its location.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) run: i64,
-    /// Of its first attempt.
+    /// Due time of its first attempt.
     pub(super) first_due: Millis,
-    /// Occurrence that a run of a series was made of.
+    /// The occurrence of a series' run.
     pub(super) scheduled_at: Millis,
     pub(super) run_state: RunState,
     /// The last attempt that ended.
     pub(super) last: Option<LastAttempt>,
 }
 
-/// A job as it stands.
+/// A job in its present state.
 #[derive(Clone, Debug)]
 pub(super) struct StoredJob {
     pub(super) job: JobKey,
@@ -144,7 +144,7 @@ impl StoredJob {
         Kind::of(self.job.recurring)
     }
 
-    /// The run that stands for its state: one that is running, else the oldest that has not ended.
+    /// Its current run: one that is running, else the oldest that has not ended.
     pub(super) fn current(&self) -> Option<&Run> {
         let running = self
             .runs
@@ -153,7 +153,7 @@ impl StoredJob {
         running.or_else(|| self.runs.first())
     }
 
-    /// When that is due.
+    /// When its current run is due.
     pub(super) fn scheduled_at(&self) -> Millis {
         let job_due = self.job.due.unwrap_or(self.job.created);
         match (self.current(), &self.series) {
@@ -164,7 +164,7 @@ impl StoredJob {
         }
     }
 
-    /// The next occurrence. Of a paused series nobody knows: that depends on when it is resumed.
+    /// The next occurrence; unknown for a paused series, as it depends on when it is resumed.
     pub(super) fn next_run_at(&self) -> Option<Millis> {
         let goes_on = self.series.as_ref().filter(|series| !series.state.paused);
         goes_on.and_then(|series| series.state.next_at)
@@ -179,7 +179,7 @@ impl StoredJob {
         }
     }
 
-    /// Its order among ready runs, when it is due then.
+    /// Queue order of a run of it that is due then.
     pub(super) fn rank(&self, due: Millis) -> Rank {
         Rank {
             route: self.job.route,
@@ -189,7 +189,7 @@ impl StoredJob {
         }
     }
 
-    /// When a run is due and as which attempt, if it waits.
+    /// Due time and attempt of a run that waits in a queue.
     pub(super) fn waiting(&self, run: &Run) -> Option<(Millis, Waiting)> {
         match run.run_state {
             RunState::Ready(due, waiting)
@@ -207,7 +207,7 @@ pub(super) async fn find(session: &Session, id: &JobId) -> DbResult<Option<JobSe
     by_id(session, id, SELECT_JOB_BY_ID, SELECT_JOB_BY_NAME).await
 }
 
-/// The same, and nobody else changes it before this transaction ends.
+/// The same, with the job locked until this transaction ends.
 pub(super) async fn lock(session: &Session, id: &JobId) -> DbResult<Option<JobSeq>> {
     by_id(session, id, LOCK_JOB_BY_ID, LOCK_JOB_BY_NAME).await
 }
@@ -220,13 +220,13 @@ async fn by_id(session: &Session, id: &JobId, uuid: &'static str, name: &'static
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
-/// Locks several jobs; those that are gone are missing from the answer.
+/// Locks several jobs; deleted ones are missing from the answer.
 pub(super) async fn lock_all(session: &Session, jobs: &Vec<JobSeq>) -> DbResult<Vec<JobSeq>> {
     let rows = session.query(LOCK_JOBS, &[jobs]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// Locks the series of these jobs, as far as they have one, and reads the jobs after that.
+/// Locks the series of these jobs, if they have one, and then reads the jobs.
 pub(super) async fn lock_series(session: &Session, jobs: &Vec<JobSeq>) -> DbResult<Vec<StoredJob>> {
     session.prepare_ahead(LOCK_SERIES, &[jobs]).await?;
     session.prepare_ahead(SELECT_STATE, &[jobs]).await?;
@@ -234,12 +234,12 @@ pub(super) async fn lock_series(session: &Session, jobs: &Vec<JobSeq>) -> DbResu
     Ok(stored_jobs)
 }
 
-/// Prepares to ask for jobs, so that the question can be sent with others.
+/// Prepares the query for jobs, so that it can be pipelined with others.
 pub(super) async fn prepare_ahead(session: &Session, jobs: &Vec<JobSeq>) -> DbResult<()> {
     session.prepare_ahead(SELECT_STATE, &[jobs]).await
 }
 
-/// These jobs, by rising number; those that are not there are missing.
+/// These jobs, ordered by number, without those that do not exist.
 pub(super) async fn of(session: &Session, jobs: &Vec<JobSeq>) -> DbResult<Vec<StoredJob>> {
     let rows = session.query(SELECT_STATE, &[jobs]).await?;
     let mut stored_jobs: Vec<StoredJob> = Vec::new();
@@ -261,7 +261,7 @@ pub(super) async fn of(session: &Session, jobs: &Vec<JobSeq>) -> DbResult<Vec<St
     Ok(stored_jobs)
 }
 
-/// An id from its two columns.
+/// Reads an id from its two columns.
 pub(super) fn read_id(row: &Row, uuid: usize, name: usize) -> DbResult<JobId> {
     if let Some(uuid) = row.try_get(uuid)? {
         return Ok(JobId::Generated(uuid));
@@ -353,7 +353,7 @@ fn read_place(row: &Row, job: &JobKey, run: i64, due: Millis, last: Option<LastA
     }
 }
 
-/// The last attempt of a run, from five columns.
+/// Reads the last attempt of a run from five columns.
 pub(super) fn read_last(row: &Row, at: usize) -> DbResult<Option<LastAttempt>> {
     let number: Option<i32> = row.try_get(at)?;
     if number.is_none() {

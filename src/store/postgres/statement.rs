@@ -1,7 +1,7 @@
-//! A dispatch as one statement, for a transaction that is not ours.
+//! A dispatch as one SQL statement, for the caller's own transaction.
 //!
-//! Invariant: what others wait for (the number of the route, the row of a concurrency key) is settled before, in
-//! transactions of our own; the statement itself holds no lock that others need.
+//! Invariant: contended rows (the number of the route, the row of a concurrency key) are written before, in transactions
+//! of our own; the statement itself holds no lock that others need.
 
 use super::failure::{DbResult, damaged};
 use super::job_text::{options_text, spec_text};

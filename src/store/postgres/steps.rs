@@ -1,6 +1,6 @@
-//! Steps that runs have finished.
+//! Finished steps of runs.
 //!
-//! Invariant: a run that has completed has none, and neither has a job that is gone.
+//! Invariant: completed runs and deleted jobs have no steps.
 
 use super::failure::DbResult;
 use super::param::{params, rows, storable};
@@ -15,10 +15,10 @@ const DELETE_STEPS_OF_CLAIM: &str = include_str!("sql/delete_steps_of_claim.sql"
 const SELECT_STEPS_OF_RUN: &str = include_str!("sql/select_steps_of_run.sql");
 const UPDATE_STEPS_RUN: &str = include_str!("sql/update_steps_run.sql");
 const UPDATE_STEPS_OF_LAST_FAILED_RUN: &str = include_str!("sql/update_steps_of_last_failed_run.sql");
-/// All of a job.
+/// Deletes all steps of a job.
 pub(super) const DELETE_STEPS_OF_JOB: &str = include_str!("sql/delete_steps_of_job.sql");
 
-/// The steps of a run, in the order they were finished.
+/// The steps of a run, in the order in which they finished.
 pub(super) async fn of_run(session: &Session, job: JobSeq, run: i64) -> DbResult<Vec<Step>> {
     let found = session.query(SELECT_STEPS_OF_RUN, &[&job, &run]).await?;
     let steps = found.iter().map(|row| {
@@ -30,7 +30,7 @@ pub(super) async fn of_run(session: &Session, job: JobSeq, run: i64) -> DbResult
     steps.collect()
 }
 
-/// Writes a step down, if its run is held as it should be. Done twice, it does the same as once.
+/// Records a step if the claim on its run is valid. Idempotent.
 pub(super) async fn record(session: &Session, holder: ClaimRef, step: &Step) -> DbResult<StepRecording> {
     let ClaimRef {
         job,
@@ -57,7 +57,7 @@ pub(super) async fn record(session: &Session, holder: ClaimRef, step: &Step) -> 
     })
 }
 
-/// Forgets the steps of a run, if it is held as it should be.
+/// Deletes the steps of a run if the claim on it is valid.
 pub(super) async fn delete_all(session: &Session, holder: ClaimRef) -> DbResult<StepRecording> {
     let ClaimRef {
         job,
@@ -76,12 +76,12 @@ pub(super) async fn delete_all(session: &Session, holder: ClaimRef) -> DbResult<
     })
 }
 
-/// The run `run` of a one-off is run again as the next one.
+/// Transfers the steps of the run `run` of a one-off to its next run.
 pub(super) fn rerun(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
     tx.write_later(UPDATE_STEPS_RUN, params![job, run, run + 1]);
 }
 
-/// The run of a series that failed last is run again as `run`.
+/// Transfers the steps of the last failed run of a series to its rerun `run`.
 pub(super) fn rerun_failed(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
     tx.write_later(
         UPDATE_STEPS_OF_LAST_FAILED_RUN,

@@ -1,6 +1,6 @@
-//! The verbs of [`Store`], each handed to its module.
+//! Implements [`Store`] by delegating each verb to its module.
 //!
-//! Knows which verbs are urgent, which may be sent again and which are cut into several transactions; nothing of SQL.
+//! Knows which verbs are urgent, which may be resent and which are split into several transactions; knows no SQL.
 
 use super::pool::{WriteOptions, with_session};
 use super::{
@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
-/// Jobs that are changed in one transaction: others wait for their locks meanwhile.
+/// Most jobs changed in one transaction, since others wait for their locks meanwhile.
 const CHANGED_TOGETHER: usize = 100;
 
 #[async_trait]
@@ -35,7 +35,7 @@ impl Store for PostgresStore {
 
     async fn claim(&self, params: ClaimParams) -> Result<Claimed> {
         let inner = self.inner_if_open()?;
-        // Before the claim rather than after it: nothing that was claimed waits for this.
+        // Before the claim, so that claimed runs do not wait for it.
         self.compact_if_due().await;
         let token = self.reserve_tokens(params.slots);
         let claimed = with_session!(inner.general, WriteOptions::ENGINE, |session| claim::apply(
@@ -165,7 +165,7 @@ impl Store for PostgresStore {
                 break;
             }
         }
-        // A process may have died between the end of a run and what follows it.
+        // A process may have died between ending a run and unblocking the next.
         let unblocked = with_session!(inner.general, WriteOptions::ENGINE, |session| keys::unblock_all(
             session
         ));

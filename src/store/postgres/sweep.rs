@@ -1,7 +1,7 @@
-//! Retention: deletes jobs that ended long ago or are too many, and old history of series that go on.
+//! Retention: deletes ended jobs that are too old or too many, and old history of live series.
 //!
-//! Invariant: bounded per transaction; the history of a run that has not ended stays, since it says where the run is. A
-//! job that somebody changes at this moment is left for the next sweep.
+//! Invariant: bounded per transaction; the history of a live run stays, since it determines the run's location. A job that
+//! is locked by a concurrent change is left for the next sweep.
 
 use super::counters;
 use super::failure::DbResult;
@@ -15,16 +15,16 @@ use crate::store::{JobSeq, Retention, RetentionLimit};
 pub(super) const MAX_JOBS_PER_STEP: usize = 500;
 /// Most transactions that trim history in one sweep.
 pub(super) const MAX_TRIM_STEPS: usize = 32;
-/// Rows of history of one series deleted in one transaction; the number stands in the statement.
+/// Most rows of history of one series deleted in one transaction; the statement contains the same number.
 const MAX_ATTEMPTS_PER_STEP: i64 = 500;
-/// Series looked at in one transaction.
+/// Series examined in one transaction.
 const SERIES_PER_STEP: i64 = 100;
 
 const DELETE_JOBS: &str = include_str!("sql/delete_jobs.sql");
 const DELETE_OLD_RUNS: &str = include_str!("sql/sweep_runs.sql");
 const DELETE_OLD_GAPS: &str = include_str!("sql/delete_old_gaps.sql");
 
-/// Deletes at most `most` jobs that have ended; returns how many.
+/// Deletes at most `most` ended jobs; returns how many.
 pub(super) async fn jobs(session: &Session, retention: Retention, now: Millis, most: usize) -> DbResult<usize> {
     let kept = [
         (Status::Completed, retention.completed),
@@ -72,7 +72,7 @@ async fn delete(session: &Session, status: Status, before: Millis, now: Millis, 
     Ok(usize::try_from(deleted).unwrap_or(0))
 }
 
-/// Trims the history of some series behind `after`; returns where to go on, `None` after the last one.
+/// Trims the history of some series after `after`; returns where to continue, `None` after the last one.
 pub(super) async fn runs(
     session: &Session,
     keep: RetentionLimit,
@@ -95,7 +95,7 @@ pub(super) async fn runs(
     };
     let (last, series, longest): (Option<JobSeq>, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     if longest == MAX_ATTEMPTS_PER_STEP {
-        // Not done with one of them: the next step begins with the same ones.
+        // One of them is not finished: the next step starts with the same ones.
         return Ok(Some(after));
     }
     Ok(last.filter(|_| series == SERIES_PER_STEP))

@@ -1,17 +1,17 @@
-//! Which jobs have which tags.
+//! Tags of jobs.
 //!
-//! Invariant: a job's rows here are the tags in its options, each once; whoever writes or deletes the job's row keeps
-//! them so. Rows are found by way of the options, so that no second index is needed.
+//! Invariant: a job has one row here for each distinct tag in its options; code that writes or deletes the job's row
+//! maintains this. Rows are found by the options, so that no second index is needed.
 
 use super::param::{params, storable};
 use super::tx::Tx;
 use crate::store::JobSeq;
 
-/// Removes the tags of a job whose row is as it was when they were written.
+/// Deletes the tags of a job whose row has not changed since they were written.
 pub(super) const DELETE_TAGS: &str = include_str!("sql/delete_tags.sql");
 const INSERT_TAG: &str = include_str!("sql/insert_tag.sql");
 
-/// Gives a job other tags.
+/// Replaces the tags of a job.
 pub(super) fn replace(tx: &mut Tx<'_>, job: JobSeq, tags: &[Box<str>]) {
     tx.write_later(DELETE_TAGS, params![job]);
     if !tags.is_empty() {

@@ -1,6 +1,6 @@
-//! The contract suite on a server, and what only a server has. `DUCTAPE_TEST_POSTGRES` names the database; without it
-//! each test says that it is skipped. `DUCTAPE_TEST_PGBOUNCER` names the same database behind a PgBouncer in transaction
-//! mode: the contract suite then runs through that as well.
+//! The contract suite on a server, and tests specific to servers. `DUCTAPE_TEST_POSTGRES` names the database; without it
+//! each test is reported as skipped. `DUCTAPE_TEST_PGBOUNCER` names the same database behind a PgBouncer in transaction
+//! mode: the contract suite then also runs through that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod connection_failures;
@@ -19,7 +19,7 @@ use crate::store::contract::TestStore;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// A store in a schema of its own, whose leases follow a clock of the test's own.
+/// A store in a schema of its own, whose lease clock is controlled by the test.
 async fn test_store() -> Option<TestStore> {
     test_store_on(&Server::named()?, "").await
 }

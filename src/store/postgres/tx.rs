@@ -1,7 +1,7 @@
-//! One transaction of a verb that changes jobs: what it has read is locked, what it writes is gathered and sent at once.
+//! One transaction of a verb that changes jobs: rows it reads are locked, and its writes are collected and sent at once.
 //!
-//! Knows no verb. Invariants: rows are locked in one order, jobs, then series, then runs, each by rising number, so that
-//! two verbs wait for each other in no circle; a row that had to be there and was not undoes everything.
+//! Knows no verb. Invariants: rows are locked in one order, jobs, then series, then runs, each by ascending number, so that
+//! verbs cannot deadlock; if a row that must exist is missing, the transaction is rolled back.
 
 use super::failure::{DbResult, Failure};
 use super::outbox::{self, Event};
@@ -18,7 +18,7 @@ use std::task::Poll;
 
 const INSERT_COUNTERS: &str = include_str!("sql/insert_counters.sql");
 
-/// A statement that waits for the end of its verb.
+/// A statement that is deferred to the end of its verb.
 type Statement = (&'static str, Vec<Box<dyn Param>>);
 
 /// A running write transaction.
@@ -33,17 +33,17 @@ pub(super) struct Tx<'a> {
     events: Vec<Event>,
 }
 
-/// What follows a commit.
+/// Effects of a committed transaction.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// There may be something new to claim or to relay.
+    /// Something may have become claimable or ready to relay.
     pub(super) wake: bool,
-    /// Concurrency keys that may have room for another run.
+    /// Concurrency keys that may have a free slot.
     pub(super) freed_keys: Vec<KeyId>,
 }
 
 impl Effects {
-    /// Adds what follows another transaction.
+    /// Adds the effects of another transaction.
     pub(super) fn merge(&mut self, other: Self) {
         self.wake |= other.wake;
         self.freed_keys.extend(other.freed_keys);
@@ -51,13 +51,13 @@ impl Effects {
 }
 
 impl<'a> Tx<'a> {
-    /// Begins one.
+    /// Begins a transaction.
     pub(super) async fn begin(session: &'a Session) -> DbResult<Self> {
         session.begin().await?;
         Ok(Self::resume(session))
     }
 
-    /// Goes on with one that the session has begun.
+    /// Continues a transaction that the session has begun.
     pub(super) fn resume(session: &'a Session) -> Self {
         Self {
             session,
@@ -71,17 +71,17 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Takes a row away that must be there: it is gone if another process moved it since it was read.
+    /// Deletes a row that must exist; it is gone if another process moved it since it was read.
     pub(super) fn delete(&mut self, sql: &'static str, params: Vec<Box<dyn Param>>) {
         self.deletes.push((sql, params));
     }
 
-    /// Executes a statement at the end, after rows were taken and before others are put.
+    /// Executes a statement at the end, after the deletions and before the insertions.
     pub(super) fn write_later(&mut self, sql: &'static str, params: Vec<Box<dyn Param>>) {
         self.write_later.push((sql, params));
     }
 
-    /// Counts a job that moves from one state to another; `None` is "not there".
+    /// Counts a job's change of state; `None`: the job does not exist.
     pub(super) fn count_transition(&mut self, route: RouteId, from: Option<Status>, to: Option<Status>) {
         for (status, n) in counters::transition(from, to).into_iter().flatten() {
             self.add(route, status as i32, n);
@@ -97,27 +97,27 @@ impl<'a> Tx<'a> {
         *self.deltas.entry((route, kind)).or_insert(0) += n;
     }
 
-    /// Something became claimable or due earlier.
+    /// Notes that something became claimable or due earlier.
     pub(super) fn wake(&mut self) {
         self.wake = true;
     }
 
-    /// A run with this concurrency key is no longer going, or no longer claimable.
+    /// Notes that a run with this concurrency key is no longer running, or no longer claimable.
     pub(super) fn slot_freed(&mut self, key: Option<KeyId>) {
         self.freed_keys.extend(key);
     }
 
-    /// Something happened that webhooks may want to be told of, once it is complete in the tables.
+    /// Adds an event, which is appended to the outbox if a webhook subscribes to it, once the change is complete.
     pub(super) fn add_event(&mut self, event: Event) {
         self.events.push(event);
     }
 
-    /// Writes what was gathered and commits.
+    /// Writes what was collected and commits.
     pub(super) async fn commit(mut self) -> DbResult<Effects> {
         self.append_events().await?;
         let writes = self.write().await?;
         let session = self.session;
-        // In one go: whatever fails undoes the rest, and the commit then commits nothing.
+        // Pipelined: if a statement fails, the transaction is aborted and the commit has no effect.
         let outcome = try_join(send(session, &writes), session.run("COMMIT")).await;
         match outcome {
             Ok(_) => {}
@@ -148,14 +148,14 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// Writes what was gathered so far.
+    /// Writes what was collected so far.
     pub(super) async fn flush(&mut self) -> DbResult<()> {
         let writes = self.write().await?;
         send(self.session, &writes).await?;
         Ok(())
     }
 
-    /// Takes the rows that are to be taken; returns what is to be written now that they are there.
+    /// Executes the deletions; returns the statements to execute after them.
     async fn write(&mut self) -> DbResult<Vec<Statement>> {
         let deletes = std::mem::take(&mut self.deletes);
         prepare(self.session, &deletes).await?;
@@ -170,7 +170,7 @@ impl<'a> Tx<'a> {
         Ok(writes)
     }
 
-    /// Undoes everything.
+    /// Rolls back.
     pub(super) async fn roll_back(self) -> DbResult<()> {
         self.session.run("ROLLBACK").await?;
         self.session.mark_usable();
@@ -194,7 +194,7 @@ fn borrowed(params: &[Box<dyn Param>]) -> Vec<&dyn Param> {
     params.iter().map(|param| &**param).collect()
 }
 
-/// Makes sure that statements can be sent in order without waiting for one another.
+/// Prepares statements, so that they can be pipelined.
 async fn prepare(session: &Session, statements: &[Statement]) -> DbResult<()> {
     for (sql, params) in statements {
         session.prepare_ahead(sql, &borrowed(params)).await?;
@@ -202,9 +202,9 @@ async fn prepare(session: &Session, statements: &[Statement]) -> DbResult<()> {
     Ok(())
 }
 
-/// In one go: the server gets the next statement while it works on the one before. Returns how many rows each found.
+/// Pipelines statements. Returns the number of rows that each affected.
 ///
-/// All are sent when this is polled first, so that what is polled after it comes after them.
+/// All are sent on the first poll, so that statements polled after it are executed after them.
 async fn send(session: &Session, statements: &[Statement]) -> DbResult<Vec<u64>> {
     let mut sent: Vec<_> = statements
         .iter()
@@ -220,7 +220,7 @@ async fn send(session: &Session, statements: &[Statement]) -> DbResult<Vec<u64>>
         {
             match statement.as_mut().poll(context)? {
                 Poll::Ready(found) => *count = Some(found),
-                // Answers come in order: behind one that is out, none is there.
+                // Answers arrive in order: after a pending one there are none yet.
                 Poll::Pending if begun => return Poll::Pending,
                 Poll::Pending => {}
             }

@@ -1,8 +1,8 @@
-//! Unique keys: which job keeps which key of which route.
+//! Unique keys: which job owns which key of which route.
 //!
-//! Nothing is written when a job ends: whether the one that has a key still keeps it is found out when it is asked for.
-//! Invariants: a key of a route has one row; whoever asks for a key has locked it; a row goes with its job, unless
-//! retention deletes the job before the key's period is over: then the row says what a dispatch answers.
+//! Nothing is written when a job ends; whether the owner of a key still owns it is determined on lookup. Invariants: a key
+//! of a route has one row; a key is locked before it is looked up; the row is deleted with its job, unless retention
+//! deletes the job before the key's period is over: then the row keeps the answer for dispatches.
 
 use super::failure::{DbResult, damaged};
 use super::param::{params, storable};
@@ -19,20 +19,20 @@ use uuid::Uuid;
 const LOCK_UNIQUE_KEYS: &str = include_str!("sql/lock_unique_keys.sql");
 const SELECT_UNIQUE_KEY: &str = include_str!("sql/select_unique_key.sql");
 const UPSERT_UNIQUE_KEY: &str = include_str!("sql/upsert_unique_key.sql");
-/// Takes the unique key from a job whose row is as it was when it got it.
+/// Deletes the unique key of a job whose row has not changed since it got the key.
 pub(super) const DELETE_UNIQUE_KEY: &str = include_str!("sql/delete_unique_key.sql");
 const DELETE_EXPIRED_KEYS: &str = include_str!("sql/delete_expired_keys.sql");
 
-/// The job that keeps a unique key.
+/// The job that owns a unique key.
 #[derive(Clone, Debug)]
 pub(super) struct KeyOwner {
-    /// Never given again, even if the job has been deleted.
+    /// Its number, which is never reused, even if the job was deleted.
     pub(super) job: JobSeq,
     pub(super) id: JobId,
     pub(super) summary: JobSummary,
 }
 
-/// Lets nobody else ask for the unique keys of these jobs before this transaction ends.
+/// Locks the unique keys of these jobs until this transaction ends.
 pub(super) async fn lock(session: &Session, jobs: &[RoutedJob<'_>]) -> DbResult<()> {
     let mut locks: Vec<i64> = jobs
         .iter()
@@ -51,7 +51,7 @@ pub(super) async fn lock(session: &Session, jobs: &[RoutedJob<'_>]) -> DbResult<
     Ok(())
 }
 
-/// Who keeps the unique key of this dispatch at `now`: a job that has not ended, or one whose period is not over.
+/// The owner of this dispatch's unique key at `now`: a job that has not ended, or one whose period is not over.
 pub(super) async fn key_owner(session: &Session, routed: RoutedJob<'_>, now: Millis) -> DbResult<Option<KeyOwner>> {
     let Some(unique) = &routed.job.options.unique else {
         return Ok(None);
@@ -89,7 +89,7 @@ pub(super) async fn key_owner(session: &Session, routed: RoutedJob<'_>, now: Mil
     Ok((until > now || !key_owner.summary.status.is_ended()).then_some(key_owner))
 }
 
-/// Gives a job that is new its unique key, for its period from `from` on and until it has ended.
+/// Gives a new job its unique key until it has ended and its period from `from` is over.
 pub(super) fn take(tx: &mut Tx<'_>, routed: RoutedJob<'_>, from: Millis) {
     let (id, name) = match &routed.job.id {
         JobId::Generated(id) => (Some(*id), None),
@@ -98,7 +98,7 @@ pub(super) fn take(tx: &mut Tx<'_>, routed: RoutedJob<'_>, from: Millis) {
     put(tx, routed, None, (id, name), from);
 }
 
-/// Gives a job that is there the unique key of another dispatch.
+/// Gives an existing job the unique key of another dispatch.
 pub(super) fn take_for(tx: &mut Tx<'_>, routed: RoutedJob<'_>, job: JobSeq, from: Millis) {
     put(tx, routed, Some(job), (None, None), from);
 }
@@ -118,12 +118,12 @@ fn put(
     tx.write_later(UPSERT_UNIQUE_KEY, params![routed.route, key, until, job, id, name]);
 }
 
-/// Takes the unique key from a job, if it has one.
+/// Removes the unique key from a job, if it has one.
 pub(super) fn release(tx: &mut Tx<'_>, job: JobSeq) {
     tx.write_later(DELETE_UNIQUE_KEY, params![job]);
 }
 
-/// Deletes keys that were left behind and whose period is over.
+/// Deletes keys of deleted jobs whose period is over.
 pub(super) async fn expire(session: &Session, now: Millis) -> DbResult<()> {
     session.execute(DELETE_EXPIRED_KEYS, &[&now]).await?;
     Ok(())

@@ -1,7 +1,7 @@
-//! Webhooks: who is told of which events, and how that went.
+//! Webhooks, their subscriptions to events, and the outcomes of deliveries.
 //!
-//! Invariant: which events are wanted is asked in each transaction that may have one, so that a webhook counts from its
-//! commit on, in every process.
+//! Invariant: each transaction that may have an event reads the subscriptions, so that a webhook applies from its commit
+//! on, in every process.
 
 use super::failure::{DbResult, damaged};
 use super::session::Session;
@@ -17,7 +17,7 @@ const DELETE_WEBHOOK: &str = include_str!("sql/delete_webhook.sql");
 const UPDATE_DELIVERED: &str = include_str!("sql/update_delivered.sql");
 const UPDATE_DELIVERY_FAILED: &str = include_str!("sql/update_delivery_failed.sql");
 
-/// Makes a webhook, or changes the one with this URL.
+/// Creates a webhook, or updates the one with this URL.
 pub(super) async fn set(session: &Session, webhook: &NewWebhook, most: usize, now: Millis) -> DbResult<WebhookSet> {
     session.query(LOCK_WEBHOOKS, &[]).await?;
     let (id, url, secret) = (
@@ -57,12 +57,12 @@ fn read(row: &Row) -> DbResult<Webhook> {
     })
 }
 
-/// Takes a webhook away.
+/// Deletes a webhook.
 pub(super) async fn delete(session: &Session, id_or_url: &str) -> DbResult<bool> {
     Ok(session.execute(DELETE_WEBHOOK, &[&id_or_url.to_owned()]).await? > 0)
 }
 
-/// Notes how an attempt to deliver went.
+/// Records the outcome of a delivery attempt.
 pub(super) async fn record_delivery(session: &Session, id: &str, report: &DeliveryReport, now: Millis) -> DbResult<()> {
     let id = id.to_owned();
     match report {

@@ -1,7 +1,7 @@
-//! Inserts that wait at the same time become one statement.
+//! Batches concurrent inserts into one statement.
 //!
-//! One batch is under way at a time, so that jobs keep the order of their dispatches; the next one gathers meanwhile.
-//! Invariant: a dispatch that fails, fails alone.
+//! One batch is in flight at a time, so that jobs keep the order of their dispatches; the next one is collected meanwhile.
+//! Invariant: a failing dispatch does not affect others.
 
 use super::Inner;
 use super::failure::DbResult;
@@ -16,18 +16,18 @@ use crate::store::{InsertParams, Inserted};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
-/// Inserts that may wait; a caller beyond them waits before it sends.
+/// Most queued inserts; further callers wait before they send.
 const MAX_QUEUED_REQUESTS: usize = 8_192;
-/// Most jobs of one statement.
+/// Most jobs per statement.
 const MAX_BATCH_JOBS: usize = 2_000;
 
-/// One insert and who waits for it.
+/// One insert and its waiting caller.
 pub(super) struct Request {
     params: InsertParams,
     reply_to: oneshot::Sender<Result<Vec<Inserted>>>,
 }
 
-/// The way to the task that inserts.
+/// Sends requests to the inserting task.
 pub(super) struct Writer(mpsc::Sender<Request>);
 
 impl Writer {
@@ -72,7 +72,7 @@ async fn run(inner: Arc<Inner>, mut receiver: mpsc::Receiver<Request>) {
     }
 }
 
-/// Several jobs that are written together or not at all share no transaction with others.
+/// Whether the batch is an all-or-nothing insert of several jobs, which shares no transaction with others.
 fn is_alone(batch: &[Request]) -> bool {
     let alone = |request: &Request| request.params.all_or_nothing && request.params.jobs.len() > 1;
     batch.iter().any(alone)
@@ -93,7 +93,7 @@ async fn write(inner: &Inner, batch: Vec<Request>) {
                 let _ = request.reply_to.send(Err(error.clone()));
             }
         }
-        // One of them is at fault: each by itself.
+        // One of them has failed: insert each alone.
         Err(_) => {
             for request in batch {
                 let answer = insert(inner, std::slice::from_ref(&request)).await;

@@ -1,7 +1,7 @@
-//! Turns due occurrences into runs and moves their series on, in one transaction.
+//! Turns due occurrences into runs and advances their series, in one transaction.
 //!
-//! Invariant: an advance counts once, and only if its series is as it was when the advance was computed; until then the
-//! series stays due, so that nothing is lost.
+//! Invariant: an advance is applied once, and only if its series is unchanged since the advance was computed; otherwise
+//! the series stays due, so that nothing is lost.
 
 use super::jobs::{self, JobKey};
 use super::queue;
@@ -18,7 +18,7 @@ const SELECT_LAST_GAP: &str = include_str!("sql/select_last_gap.sql");
 const UPDATE_GAP_END: &str = include_str!("sql/update_gap_end.sql");
 const UPSERT_GAP: &str = include_str!("sql/upsert_gap.sql");
 
-/// Applies the advances; returns how many counted.
+/// Applies the advances; returns how many took effect.
 pub(super) fn apply(tx: &mut Tx<'_>, now: Millis, advances: &[SeriesAdvance]) -> Result<usize> {
     let mut counted = 0;
     for advance in advances {
@@ -64,7 +64,7 @@ fn insert_run(tx: &mut Tx<'_>, job: &JobKey, run: i64, occurrence: &Occurrence) 
     queue::insert_ready(tx, job.rank(scheduled_at), Waiting::first(job.seq, run))
 }
 
-/// A gap that continues the last one, with no run between them, makes that one longer.
+/// Records a gap. One that continues the last gap, with no run in between, extends it.
 fn insert_gap(connection: &Connection, job: &JobKey, gap: &OccurrenceGap, runs: i64) -> Result<()> {
     let kind = gap.kind as i64;
     let key = (job.seq, kind, runs, gap.first);

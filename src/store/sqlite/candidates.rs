@@ -1,6 +1,6 @@
-//! Where a list finds jobs that may match: all jobs from the newest on, or those of some states.
+//! Candidates for a page of jobs: all jobs, newest first, or those of some states.
 //!
-//! Writes nothing. Invariant: no job of a wanted state is missing; some of another state may be among them.
+//! Writes nothing. Invariant: no job in a wanted state is missing; jobs in other states may be included.
 
 use super::jobs::JobKey;
 use super::run_rows::rows;
@@ -9,7 +9,7 @@ use crate::model::Status;
 use crate::store::{JobSeq, RouteId};
 use rusqlite::Connection;
 
-/// More routes than this are not looked up one by one.
+/// Most routes whose indexes are merged; for more, all jobs are scanned.
 const MAX_MERGED_ROUTES: usize = 32;
 
 const SELECT_NEWEST: &str = include_str!("sql/select_newest.sql");
@@ -20,7 +20,7 @@ const SELECT_SCHEDULED: &str = include_str!("sql/select_scheduled.sql");
 const SELECT_PAUSED: &str = include_str!("sql/select_paused.sql");
 const SELECT_ENDED: &str = include_str!("sql/select_ended.sql");
 
-/// The next jobs below `below`, newest first; of these routes when they are few, of all when they are many.
+/// The next jobs below `below`, newest first: of these routes if they are few, of all routes if they are many.
 pub(super) fn newest(
     connection: &Connection,
     routes: Option<&[RouteId]>,
@@ -38,14 +38,14 @@ pub(super) fn newest(
         let of_route = select.query_map((below, rows(count), route), JobKey::read)?;
         jobs.extend(of_route.collect::<rusqlite::Result<Vec<_>>>()?);
     }
-    // The newest of all are among the newest of each.
+    // The newest of all routes are among the newest of each.
     jobs.sort_unstable_by_key(|job| std::cmp::Reverse(job.seq));
     jobs.dedup_by_key(|job| job.seq);
     jobs.truncate(count);
     Ok(jobs)
 }
 
-/// Numbers of jobs that may be in one of these states, ascending, each once.
+/// Numbers of jobs that may be in one of these states, ascending, without duplicates.
 pub(super) fn in_states(connection: &Connection, statuses: &[Status]) -> Result<Vec<JobSeq>> {
     let mut jobs = Vec::new();
     for status in statuses {

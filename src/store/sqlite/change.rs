@@ -1,6 +1,6 @@
-//! Changes of stored jobs on request: finds where the job stands, asks the table of states, hands over to the verb.
+//! Changes of stored jobs on request: finds the job's state, checks the table of allowed changes, and calls the verb.
 //!
-//! Invariant: no verb touches a job in a state that the table forbids it in.
+//! Invariant: no verb changes a job in a state for which the table forbids it.
 
 use super::change_target::ChangeTarget;
 use super::jobs::{self, JobKey};
@@ -21,8 +21,8 @@ pub(super) fn by_id(tx: &mut Tx<'_>, id: &JobId, change: &Change, now: Millis) -
     }
 }
 
-/// Changes those of the jobs that are in one of these states and may be changed, from the first on for as long as a
-/// slice may take. Returns also how many it has looked at, at least one.
+/// Changes those of the jobs that are in one of these states and may be changed, in order, until the time slice is over.
+/// Also returns how many were examined, at least one.
 pub(super) fn some(
     tx: &mut Tx<'_>,
     jobs: &[JobSeq],
@@ -39,7 +39,7 @@ pub(super) fn some(
         let Some(job) = jobs::by_seq(tx.connection, *seq)? else {
             continue;
         };
-        // Asked for before the change, which may delete the job.
+        // Read before the change, which may delete the job.
         let id = jobs::id_of(tx.connection, *seq)?;
         if let ChangeOutcome::Done { job, running, .. } = one(tx, &job, statuses, change, now)? {
             changed.jobs.push(job);

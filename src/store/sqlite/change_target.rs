@@ -1,4 +1,4 @@
-//! A job that is to be changed, with what its state follows from.
+//! A job to change, with what its state is derived from.
 
 use super::jobs::JobKey;
 use super::locate::{self, RunKey, RunState};
@@ -7,7 +7,7 @@ use super::tx::Tx;
 use crate::error::Result;
 use crate::model::Status;
 
-/// A job to change, as it stands.
+/// A job to change, in its present state.
 pub(super) enum ChangeTarget {
     /// A one-off with its current run.
     OneOff(RunKey, RunState),

@@ -1,8 +1,8 @@
-//! Moves the write-ahead log into the database file, so that the log stays short.
+//! Checkpoints: copies the write-ahead log into the database file, so that the log stays short.
 //!
-//! A thread of its own does it beside the writer (PASSIVE blocks nobody); alone it never catches up with a busy writer,
-//! so beyond a bound the writer does the rest itself, between two transactions. Invariant: only PASSIVE while working,
-//! since every other mode waits for readers.
+//! A background thread does it concurrently with the writer (PASSIVE blocks nobody). Alone it never catches up with a busy
+//! writer, so beyond a bound the writer itself helps between two transactions. Invariant: only PASSIVE while the store is
+//! in use, since every other mode waits for readers.
 
 use super::fair_lock::FairLock;
 use super::open;
@@ -12,13 +12,13 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Frames (pages) not yet in the database file from which on the background thread is called: 4 MiB.
+/// Frames (pages) not yet in the database file at which the background thread is woken: 4 MiB.
 const BACKGROUND_CHECKPOINT_FRAMES: i64 = 1_024;
-/// Length of the log, in frames, from which on the writer helps: 32 MiB.
+/// Length of the log, in frames, at which the writer helps: 32 MiB.
 const WRITER_CHECKPOINT_FRAMES: i64 = 8_192;
 /// The writer spends at most about one part in this many of its time on checkpoints.
 const WRITER_CHECKPOINT_PAUSE_FACTOR: u32 = 8;
-/// Longest wait for the background thread at the end.
+/// Longest wait for the background thread on close.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The writer's side of the checkpoints of one file.
@@ -51,7 +51,7 @@ impl Checkpoints {
         })
     }
 
-    /// Looks at the log and has it moved if it is long.
+    /// Starts a checkpoint if the log is long.
     pub(super) fn after_commit(&mut self, connection: &Connection, fair_lock: Option<&FairLock>) {
         let Ok(wal) = WalState::of(connection, "PRAGMA wal_checkpoint(NOOP)") else {
             return;
@@ -60,14 +60,14 @@ impl Checkpoints {
             && self.next_writer_checkpoint.is_none_or(|again| Instant::now() >= again)
         {
             let started = Instant::now();
-            // Within the turn nobody adds frames, so that the next transaction can start the log anew.
+            // While the lock is held nobody adds frames, so that the next transaction can restart the log.
             let _turn = fair_lock.map(FairLock::acquire);
             let _ = passive_checkpoint(connection);
             self.next_writer_checkpoint = Some(Instant::now() + started.elapsed() * WRITER_CHECKPOINT_PAUSE_FACTOR);
         } else if wal.frames - wal.checkpointed_frames > BACKGROUND_CHECKPOINT_FRAMES
             && let Some(request) = &self.request
         {
-            // Full: it has been called already.
+            // Full: a request is pending already.
             let _ = request.try_send(());
         }
     }
@@ -103,8 +103,8 @@ fn passive_checkpoint(connection: &Connection) -> std::result::Result<WalState, 
     WalState::of(connection, "PRAGMA wal_checkpoint(PASSIVE)")
 }
 
-/// The last checkpoint: tries to empty the log, and leaves it when others still use it. Takes no turn: a process that
-/// was stopped in its own must not keep this one from ending.
+/// The last checkpoint: tries to empty the log, and leaves it if others still use it. Does not take the fair lock: a
+/// suspended process that holds it must not keep this one from ending.
 pub(super) fn final_checkpoint(connection: &Connection) {
     let _ = connection.busy_timeout(Duration::from_millis(100));
     let _ = WalState::of(connection, "PRAGMA wal_checkpoint(TRUNCATE)");

@@ -1,7 +1,7 @@
-//! Moves what is due, then claims: the best ready runs of the served routes go to `running`.
+//! Promotes due runs, then claims: the best ready runs of the served routes move to `running`.
 //!
-//! Invariants: falling due and being claimed share a transaction; a claimed run is in `running` with a token that no
-//! other claim has, and holds a slot of its concurrency key; a run whose key is full is moved out of the way.
+//! Invariants: promotion and claim share a transaction; a claimed run is in `running` with a token that no other claim
+//! has, and holds a slot of its concurrency key; a run whose key is full becomes blocked.
 
 use super::claim_cursor::{self, Candidate, ClaimDecision};
 use super::failure::damaged;
@@ -22,9 +22,9 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashSet;
 
-/// Series listed in one claim.
+/// Most due series returned by one claim.
 const MAX_DUE_SERIES: usize = 200;
-/// Runs behind full keys that are moved out of the way in one claim.
+/// Most runs that one claim moves to `held` because their key is full.
 const MAX_BLOCKED_PER_CLAIM: usize = 250;
 
 const SELECT_CLAIM_DETAILS: &str = include_str!("sql/select_claim_details.sql");
@@ -54,20 +54,20 @@ pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {
     })
 }
 
-/// A process whose registration was taken away must not claim: nobody would take its runs back.
+/// A process whose registration was deleted must not claim, since nobody would recover its runs.
 fn is_registered(connection: &Connection, params: &ClaimParams) -> Result<bool> {
     Ok(connection
         .prepare_cached(SELECT_INSTANCE_EXISTS)?
         .exists([params.instance])?)
 }
 
-/// The runs that are claimed, as they are found.
+/// The runs claimed so far.
 #[derive(Default)]
 struct ClaimSelection {
     runs: Vec<ClaimedRun>,
     /// Keys that turned out to be full.
     full_keys: HashSet<KeyId>,
-    /// Runs that were moved out of the way.
+    /// Runs that became blocked.
     blocked: usize,
 }
 
@@ -197,7 +197,7 @@ fn due_series(connection: &Connection, now: Millis) -> Result<Vec<DueSeries>> {
     select_series(connection, SELECT_DUE_SERIES, now, MAX_DUE_SERIES)
 }
 
-/// Up to `most` series with an occurrence to come, of higher number than `after`.
+/// Up to `most` series with a next occurrence and a number above `after`.
 pub(super) fn series_after(connection: &Connection, after: JobSeq, most: usize) -> Result<Vec<DueSeries>> {
     select_series(connection, SELECT_SERIES_AFTER, after, most)
 }
@@ -220,7 +220,7 @@ fn select_series(connection: &Connection, sql: &str, bound: impl ToSql, most: us
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Series that are due now are in the claimer's hands already and do not count.
+/// When something is due next. Series that are due now are not counted, since the claimer has them already.
 fn next_due(connection: &Connection, now: Millis) -> Result<Option<Millis>> {
     let moved = promote::next_due(connection)?;
     let series = connection

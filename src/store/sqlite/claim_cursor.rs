@@ -1,7 +1,7 @@
 //! Reads the ready runs of many routes in one order: priority, due time, dispatch.
 //!
-//! One cursor per route that has any, merged by a heap; a cursor reads a few rows at a time, so that a claim of n runs
-//! reads little more than n rows, however many wait. Changes nothing by itself; whoever asks decides on each run.
+//! One cursor per route with ready runs, merged by a heap. A cursor reads a few rows at a time, so that a claim of n runs
+//! reads little more than n rows, however many are ready. Changes nothing itself; the caller decides on each run.
 
 use super::routes;
 use super::run_rows::{Rank, Waiting, rows};
@@ -23,14 +23,14 @@ pub(super) struct Candidate {
 
 type SortKey = (i32, Millis, JobSeq, i64);
 
-/// What becomes of a candidate.
+/// The caller's decision on a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClaimDecision {
     /// It is claimed.
     Taken,
-    /// It has been moved out of the way.
+    /// It became blocked.
     Blocked,
-    /// Nothing: enough of them were refused for one transaction.
+    /// Left in place: one transaction has blocked enough runs.
     Stop,
 }
 
@@ -47,10 +47,10 @@ struct Cursor {
     more: bool,
 }
 
-/// Candidates to be decided on at a time, after some were refused.
+/// Least number of candidates per read after some became blocked.
 const MIN_READ_AFTER_BLOCKED: usize = 128;
 
-/// Shows the candidates to `decide`, best first, until `slots` of them in all are taken, and `group_slots` of each group.
+/// Offers candidates to `decide`, best first, until `slots` in total are taken, and at most `group_slots` per group.
 pub(super) fn select_best(
     connection: &Connection,
     served: &[ServedRoute],
@@ -105,7 +105,7 @@ pub(super) fn select_best(
 }
 
 impl Cursor {
-    /// Reads on behind `last` when nothing is left.
+    /// Reads more rows after `last` when the buffer is empty.
     fn fill(&mut self, connection: &Connection, last: Option<Candidate>, count: usize) -> Result<()> {
         if !self.read.is_empty() || !self.more {
             return Ok(());
@@ -137,8 +137,8 @@ impl Cursor {
     }
 }
 
-/// The served routes that have ready rows and a free slot, found by leaping through both lists in turn: the cost is
-/// that of the shorter one.
+/// The served routes with ready rows and a free slot, by a leapfrog join of both lists: the cost is that of the shorter
+/// one.
 fn served_routes_with_ready(
     connection: &Connection,
     served: &[ServedRoute],

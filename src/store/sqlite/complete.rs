@@ -1,6 +1,6 @@
-//! Ends attempts: of a run that is over, and of one that goes on. Which it is, [`completion`] says.
+//! Ends attempts. [`completion`] decides whether the run ends or continues.
 //!
-//! Invariant: an attempt is ended only by the holder of its token; a run that was taken away is left alone.
+//! Invariant: only the holder of its token ends an attempt; a lost claim changes nothing.
 
 use super::error_text::error_text;
 use super::job_rows;
@@ -24,7 +24,7 @@ use rusqlite::{OptionalExtension, Row};
 
 const DELETE_RUNNING: &str = include_str!("sql/running_take.sql");
 
-/// A claimed run that has been taken out of `running`.
+/// A claimed run that was removed from `running`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EndedClaim {
     pub(super) job: JobSeq,
@@ -40,7 +40,7 @@ pub(super) struct EndedClaim {
     key: Option<KeyId>,
 }
 
-/// When an attempt began and ended.
+/// Start and end of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AttemptTimes {
     pub(super) started: Millis,
@@ -48,7 +48,7 @@ pub(super) struct AttemptTimes {
 }
 
 impl EndedClaim {
-    /// Takes a run from its holder, and with it its slot of its key; `None`: it is not the holder.
+    /// Ends a claim and frees its slot of the concurrency key; `None`: the caller does not hold it.
     pub(super) fn end_claim(
         tx: &mut Tx<'_>,
         (job, run): (JobSeq, i64),
@@ -88,7 +88,7 @@ impl EndedClaim {
         }
     }
 
-    /// Ends the attempt as the rule says. Returns what becomes of the run, and the state of the job.
+    /// Ends the attempt by the rule. Returns what happens to the run, and the state of the job.
     pub(super) fn end(
         &self,
         tx: &mut Tx<'_>,
@@ -132,7 +132,7 @@ impl EndedClaim {
         Ok((run, state))
     }
 
-    /// Hands the run back.
+    /// Releases the run.
     pub(super) fn release(&self, tx: &mut Tx<'_>, now: Millis) -> Result<()> {
         let times = AttemptTimes {
             started: self.started,
@@ -176,7 +176,7 @@ impl EndedClaim {
         Ok(Status::Completed)
     }
 
-    /// Queues the run again: now, or when it is due, or when its series is resumed.
+    /// Queues the next attempt: now, at its due time, or when its series is resumed.
     fn requeue(&self, tx: &mut Tx<'_>, next: NextAttempt, now: Millis) -> Result<Status> {
         let waiting = Waiting {
             job: self.job,
@@ -193,7 +193,7 @@ impl EndedClaim {
             route: self.route,
             priority: self.priority,
             due: next.due,
-            // A series may have got another key since the claim.
+            // The key of a series may have changed since the claim.
             key: series.as_ref().map_or(self.key, |series| series.key),
         };
         queue::put(tx, place, rank, waiting)?;

@@ -1,4 +1,4 @@
-//! What opening a store needs to know.
+//! Configuration of a store.
 
 use crate::clock::BootTime;
 use std::path::PathBuf;
@@ -9,30 +9,30 @@ use std::sync::Arc;
 pub enum Location {
     /// In this file; its folder is created when it is missing.
     File(PathBuf),
-    /// Nowhere: it ends with the process.
+    /// In memory only.
     Memory,
 }
 
 /// What an acknowledged dispatch survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// A power cut.
+    /// A power failure.
     Full,
-    /// The death of the process, but not always a power cut.
+    /// A crash of the process, but not necessarily a power failure.
     Relaxed,
 }
 
-/// A source of the time in which leases are counted.
+/// Clock of leases.
 pub type LeaseClock = Arc<dyn Fn() -> BootTime + Send + Sync>;
 
-/// What [`SqliteStore::open`] needs to know.
+/// Configuration for [`SqliteStore::open`].
 #[derive(Clone)]
 pub struct SqliteConfig {
     /// Where the store is kept.
     pub location: Location,
     /// What an acknowledged dispatch survives.
     pub durability: Durability,
-    /// Clock of the leases; tests put in one of their own.
+    /// Clock of leases; tests supply their own.
     pub lease_clock: LeaseClock,
 }
 

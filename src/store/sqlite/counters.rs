@@ -1,6 +1,6 @@
-//! Numbers: of jobs by state and runs by outcome from the counters, of due runs from the queues.
+//! Statistics: jobs by state and runs by outcome from the counters, due runs from the queues.
 //!
-//! Writes nothing; the counters are kept by [`super::tx`]. Invariant: no number costs a scan of the jobs.
+//! Writes nothing; [`super::tx`] maintains the counters. Invariant: no number costs a scan of the jobs.
 
 use super::run_rows::rows;
 use crate::clock::Millis;
@@ -19,7 +19,7 @@ const SELECT_ROUTES_OF_DUE_SCHEDULED: &str = include_str!("sql/select_routes_of_
 const SELECT_ROUTES_OF_DUE_BY_DAY: &str = include_str!("sql/select_routes_of_due_by_day.sql");
 const SELECT_ROUTES_OF_DUE_SERIES: &str = include_str!("sql/select_routes_of_due_series.sql");
 
-/// Numbers of these routes, or of all.
+/// Statistics of these routes, or of all.
 pub(super) fn stats(connection: &Connection, routes: Option<&[RouteId]>) -> Result<Stats> {
     let mut stats = Stats::default();
     match routes {
@@ -51,7 +51,7 @@ pub(super) fn count_in_state(connection: &Connection, status: Status) -> Result<
     Ok(stats.by_status.get(status as usize).copied().unwrap_or(0))
 }
 
-/// How many due runs of these routes wait for their concurrency key, up to `limit`.
+/// How many runs of these routes are blocked, up to `limit`.
 pub(super) fn blocked(connection: &Connection, routes: &[RouteId], limit: usize) -> Result<usize> {
     let wanted: HashSet<RouteId> = routes.iter().copied().collect();
     let mut select = connection.prepare_cached(SELECT_ROUTES_OF_BLOCKED)?;
@@ -65,7 +65,7 @@ pub(super) fn blocked(connection: &Connection, routes: &[RouteId], limit: usize)
     Ok(count)
 }
 
-/// How many runs of these routes are due or waiting to be claimed, up to `limit`.
+/// How many runs of these routes are due or ready, up to `limit`.
 pub(super) fn due(connection: &Connection, routes: &[RouteId], now: Millis, limit: usize) -> Result<usize> {
     let wanted: HashSet<RouteId> = routes.iter().copied().collect();
     let limit = rows(limit);

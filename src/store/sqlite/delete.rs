@@ -1,6 +1,6 @@
-//! Takes jobs away with everything they have left behind.
+//! Deletes jobs with all their rows.
 //!
-//! Invariant: of a deleted job no table holds a row; a run that a process has is never taken from under it.
+//! Invariant: no table has a row of a deleted job; a claimed run is never deleted.
 
 use super::change_target::ChangeTarget;
 use super::job_rows;
@@ -24,7 +24,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, job: &JobKey, target: &ChangeTarget) -> Res
             tx.count_transition(job.route, Some(run_state.status()), None);
         }
         ChangeTarget::Series(series) => {
-            // Paused, and its last run is still going.
+            // Paused, but its last run is still running.
             if series.state.live.running > 0 {
                 return Ok(ChangeOutcome::Forbidden(Status::Running));
             }

@@ -1,4 +1,4 @@
-//! Values with an end, by kind, space and key.
+//! Expiring values, by kind, space and key.
 
 use super::run_rows::rows;
 use super::tx::Tx;
@@ -18,7 +18,7 @@ const DELETE_EXPIRED_ENTRIES: &str = include_str!("sql/delete_expired_entries.sq
 const SELECT_CROWDED_SPACES: &str = include_str!("sql/select_crowded_spaces.sql");
 const DELETE_EXCESS_ENTRIES: &str = include_str!("sql/delete_excess_entries.sql");
 
-/// Puts an entry, in place of one that is there.
+/// Writes an entry, replacing an existing one.
 pub(super) fn put(tx: &mut Tx<'_>, entry: &Entry) -> Result<()> {
     let EntryKey { kind, space, key } = &entry.at;
     let mut put = tx.connection.prepare_cached(UPSERT_ENTRY)?;
@@ -26,14 +26,14 @@ pub(super) fn put(tx: &mut Tx<'_>, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// The value of an entry that has not ended.
+/// The value of an unexpired entry.
 pub(super) fn get(connection: &Connection, at: &EntryKey, now: Millis) -> Result<Option<Box<str>>> {
     let mut get = connection.prepare_cached(SELECT_ENTRY)?;
     let row = (at.kind as i64, &at.space, &at.key, now);
     Ok(get.query_row(row, |row| row.get(0)).optional()?)
 }
 
-/// Takes an entry away; its value, if it had not ended.
+/// Deletes an entry; returns its value if it had not expired.
 pub(super) fn take(tx: &mut Tx<'_>, at: &EntryKey, now: Millis) -> Result<Option<Box<str>>> {
     let mut take = tx.connection.prepare_cached(DELETE_ENTRY)?;
     let found: Option<(Box<str>, Millis)> = take
@@ -44,13 +44,13 @@ pub(super) fn take(tx: &mut Tx<'_>, at: &EntryKey, now: Millis) -> Result<Option
     Ok(found.filter(|(_, expires)| *expires > now).map(|(value, _)| value))
 }
 
-/// Takes up to `most` entries of a space away; returns how many.
+/// Deletes up to `most` entries of a space; returns how many.
 pub(super) fn clear(tx: &mut Tx<'_>, kind: EntryKind, space: &str, most: usize) -> Result<usize> {
     let mut clear = tx.connection.prepare_cached(DELETE_ENTRIES_OF_SPACE)?;
     Ok(clear.execute((kind as i64, space, rows(most)))?)
 }
 
-/// Deletes at most `limit` entries that have ended, or that are beyond `most` of their cache.
+/// Deletes at most `limit` entries that have expired or exceed the `most` of their cache.
 pub(super) fn sweep(tx: &mut Tx<'_>, now: Millis, most: usize, limit: usize) -> Result<usize> {
     let connection = tx.connection;
     let mut deleted = connection

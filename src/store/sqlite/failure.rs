@@ -1,4 +1,4 @@
-//! Turns failures of SQLite and of the file system into errors a user can act on.
+//! Converts errors of SQLite and of the file system into errors a user can act on.
 //!
 //! Knows no verbs. Invariant: every message names the remedy where there is one.
 
@@ -46,7 +46,7 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
-/// What the writer should do about a failure of SQLite.
+/// Whether a failure may pass, so that the writer should retry.
 pub(super) fn is_transient(error: &Error) -> bool {
     matches!(
         sqlite_code(error),
@@ -54,13 +54,13 @@ pub(super) fn is_transient(error: &Error) -> bool {
     )
 }
 
-/// The code of the SQLite failure underneath, if there is one.
+/// The code of the underlying SQLite error, if there is one.
 pub(super) fn sqlite_code(error: &Error) -> Option<SqliteCode> {
     let source = error.source.as_deref()?;
     source.downcast_ref::<rusqlite::Error>()?.sqlite_error_code()
 }
 
-/// A failure of the file system, with what was tried on which path.
+/// An error of the file system, with the operation and path.
 pub(super) fn file_error(what: &str, path: &Path, failure: std::io::Error) -> Error {
     use std::io::ErrorKind as Kind;
     let remedy = match failure.kind() {
@@ -74,7 +74,7 @@ pub(super) fn file_error(what: &str, path: &Path, failure: std::io::Error) -> Er
     Error::new(ErrorCode::StoreError, message).with_source(failure)
 }
 
-/// A row that no version of this code can have written.
+/// The error for a row that no version of this code can have written.
 pub(super) fn damaged(what: &str) -> Error {
     Error::new(
         ErrorCode::StoreCorrupt,

@@ -1,15 +1,15 @@
-//! Queues the writers of several processes: two file locks, *next* and *write*.
+//! Fair queueing for the writers of several processes, by two file locks, *next* and *write*.
 //!
-//! SQLite's busy timeout polls, so that of several writers the luckiest gets the lock; the operating system's lock
-//! queues serve them in turn. Whoever holds *next* waits for *write* and lets the next one wait behind.
+//! SQLite's busy timeout polls, so the lock goes to a random writer; the operating system's lock queues serve writers in
+//! turn. The holder of *next* waits for *write* while the others queue for *next*.
 //!
-//! Invariant: only a courtesy. SQLite's own locks keep the data safe; where the file system has no such locks the
-//! turnstile is open.
+//! Invariant: serves fairness only. SQLite's own locks protect the data; on a file system without file locks, acquiring
+//! always succeeds.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 
-/// The two locks of one store, held by one writer thread.
+/// The two lock files of one store, used by one writer thread.
 #[derive(Debug)]
 pub(super) struct FairLock {
     next: File,
@@ -17,7 +17,7 @@ pub(super) struct FairLock {
 }
 
 impl FairLock {
-    /// Opens (and creates) the two lock files in `folder`.
+    /// Opens the two lock files in `folder`, creating them if missing.
     pub(super) fn open(folder: &Path) -> std::io::Result<Self> {
         Ok(Self {
             next: lock_file(&folder.join("next"))?,
@@ -51,7 +51,7 @@ impl Drop for FairLockGuard<'_> {
     }
 }
 
-/// A file to lock, readable by its owner only.
+/// Opens or creates a lock file, readable by its owner only.
 pub(super) fn lock_file(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);

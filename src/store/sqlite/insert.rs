@@ -1,7 +1,7 @@
-//! Dispatch: writes new jobs, or answers with the ones that are there.
+//! Dispatch: writes new jobs, or answers with existing ones.
 //!
-//! Invariant: a dispatch that is sent again because its outcome was unknown writes nothing twice: the same generated
-//! id with the same time of dispatch is the same dispatch.
+//! Invariant: a dispatch that is resent because its outcome was unknown is idempotent: the same generated id with the
+//! same dispatch time is the same dispatch.
 
 use super::failure::damaged;
 use super::job_text::{options_text, spec_text};
@@ -22,7 +22,7 @@ use rusqlite::OptionalExtension;
 const SELECT_DUPLICATE_SERIES: &str = include_str!("sql/select_duplicate_series.sql");
 const INSERT_SERIES: &str = include_str!("sql/insert_series.sql");
 
-/// Writes the jobs, one after the other.
+/// Writes the jobs, one by one.
 pub(super) fn apply(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Inserted>> {
     if params.all_or_nothing && params.jobs.len() > 1 {
         return tx.in_savepoint(|tx| {
@@ -76,7 +76,7 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
             tx.count_transition(route, None, Some(status));
         }
     }
-    // Without a run to come nothing was scheduled.
+    // A series without a next occurrence has scheduled nothing.
     let is_announced = !job.route.namespace.is_internal() && (job.due.is_some() || job.recurrence.is_none());
     if is_announced {
         outbox::append(tx, Event::new(EventKind::Scheduled, seq, now))?;
@@ -85,8 +85,8 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
     Ok(duplicate.map_or(Inserted::Created, Inserted::CreatedDuplicateSeries))
 }
 
-/// The answer for a job with keys that is not to be written: its id, or else its unique key, is taken. Jobs without keys
-/// are spared the question: whether their id is taken is learnt by writing them.
+/// The answer for a job whose id or unique key is taken. Jobs without keys skip this query: a conflict of their id shows
+/// on insert.
 fn resolve_by_keys(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Option<Inserted>> {
     if job.options.unique.is_none() && job.options.concurrency.is_none() {
         return Ok(None);
@@ -101,7 +101,7 @@ fn resolve_by_keys(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -
     Ok(key_owner.map(|key_owner| Inserted::Duplicate(key_owner.id, key_owner.summary)))
 }
 
-/// `None`: a job with this id is there.
+/// Writes a job. `None`: a job with this id exists.
 fn write_job(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, key: Option<KeyId>) -> Result<Option<JobSeq>> {
     let options = options_text(&job.options)?;
     let due = job.due.or_else(|| job.recurrence.is_none().then_some(job.created));
@@ -153,7 +153,7 @@ fn write_series(
     Ok(())
 }
 
-/// A live series to the same target with the same schedule and input, when nobody chose an id for either.
+/// A live series on the same route with the same schedule and input, if neither has an id chosen by its caller.
 fn find_duplicate_series(tx: &Tx<'_>, job: &NewJob, recurrence: &Recurrence, route: RouteId) -> Result<Option<JobId>> {
     let Some(fingerprint) = fingerprint(job, recurrence) else {
         return Ok(None);

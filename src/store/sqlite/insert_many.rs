@@ -1,8 +1,7 @@
-//! Writes jobs that are due and ask for nothing special, several with each statement: beginning and ending one costs as
-//! much as a row.
+//! Fast path for plain jobs that are due: several per statement, since the overhead of a statement is that of a row.
 //!
-//! Invariant: what is written here is what [`super::insert`] would have written; what this cannot write is left to it, as
-//! if it had not been tried.
+//! Invariant: writes exactly what [`super::insert`] would write; jobs that it cannot write are left to that module,
+//! without side effects.
 
 use super::job_text::options_text;
 use super::jobs::IdParam;
@@ -15,15 +14,15 @@ use crate::store::{JobSeq, RouteId};
 use std::fmt::Write;
 use std::sync::OnceLock;
 
-/// Jobs of one statement.
+/// Jobs per statement.
 const ROWS_PER_STATEMENT: usize = 16;
-/// Parameters of each, besides the number of the first one, which they share.
+/// Parameters per job, besides the number of the first one, which all share.
 const PARAMS_PER_ROW: usize = 8;
 
 const INSERT_READY: &str = include_str!("sql/ready_put_many.sql");
 const DELETE_INSERTED_JOBS: &str = include_str!("sql/delete_inserted_jobs.sql");
 
-/// The statement that writes so many jobs.
+/// The statement that writes [`ROWS_PER_STATEMENT`] jobs.
 fn statement() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
@@ -45,7 +44,7 @@ fn statement() -> &'static str {
     })
 }
 
-/// Writes the first of these jobs, as many as go this way; returns how many those were. All of them are new.
+/// Writes as many of the first jobs as are plain; returns how many. All of these are new.
 pub(super) fn apply(tx: &mut Tx<'_>, jobs: &[NewJob], now: Millis) -> Result<usize> {
     let all_plain = |jobs: &[NewJob]| jobs.iter().all(|job| is_plain(job, now));
     if !jobs.get(..ROWS_PER_STATEMENT).is_some_and(all_plain) || tx.wants(EventKind::Scheduled)? {
@@ -69,7 +68,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, jobs: &[NewJob], now: Millis) -> Result<usi
     Ok(written)
 }
 
-/// Due, and with no rows but its own and the one that makes it ready.
+/// Whether a job is due and needs only its own row and one in `ready`.
 fn is_plain(job: &NewJob, now: Millis) -> bool {
     let options = &job.options;
     job.recurrence.is_none()
@@ -79,7 +78,7 @@ fn is_plain(job: &NewJob, now: Millis) -> bool {
         && options.tags.is_empty()
 }
 
-/// The number of the first one; they follow each other. `None`: an id is taken, and nothing was written.
+/// Writes jobs with consecutive numbers; returns the first. `None`: an id is taken, and nothing was written.
 fn write_jobs(tx: &mut Tx<'_>, jobs: &[NewJob]) -> Result<Option<JobSeq>> {
     let mut routes: [RouteId; ROWS_PER_STATEMENT] = [RouteId::MIN; ROWS_PER_STATEMENT];
     for (route, job) in routes.iter_mut().zip(jobs) {

@@ -1,15 +1,15 @@
-//! One locked file per registered process: a lock that can be taken proves that its process is gone.
+//! One locked file per registered process: if the lock can be taken, the process is dead.
 //!
-//! The operating system frees the lock within a millisecond of a `kill -9`, and it holds across containers, where a
-//! process id says nothing. Invariant: the file is locked before its registration is committed, and removed only after
-//! the registration is gone, so that a registered process whose file can be locked is dead.
+//! The operating system releases the lock within a millisecond of a `kill -9`, and it works across containers, where
+//! process ids mean nothing. Invariant: the file is locked before its registration is committed, and removed only after
+//! the registration is deleted, so that a registered process whose file can be locked is dead.
 
 use super::fair_lock::lock_file;
 use crate::store::InstanceId;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// The lock of one live registration of this process; freed when dropped.
+/// The lock of one live registration of this process; released when dropped.
 #[derive(Debug)]
 pub(super) struct InstanceLock {
     _file: File,
@@ -20,14 +20,14 @@ fn path_of(folder: &Path, instance: InstanceId) -> PathBuf {
 }
 
 impl InstanceLock {
-    /// Creates and locks the file of `instance`. `None`: the file system has no locks, only the lease will tell.
+    /// Creates and locks the file of `instance`. `None`: the file system has no locks, and only the lease counts.
     pub(super) fn take(folder: &Path, instance: InstanceId) -> std::io::Result<Option<Self>> {
         let file = lock_file(&path_of(folder, instance))?;
         Ok(file.try_lock().is_ok().then_some(Self { _file: file }))
     }
 }
 
-/// Whether the lock file of `instance` says that its process is gone. A missing file says nothing.
+/// Whether the lock file of `instance` proves that its process is dead. A missing file proves nothing.
 pub(super) fn is_dead(folder: &Path, instance: InstanceId) -> bool {
     let Ok(file) = OpenOptions::new()
         .read(true)
@@ -42,7 +42,7 @@ pub(super) fn is_dead(folder: &Path, instance: InstanceId) -> bool {
     }
 }
 
-/// Removes the file of a registration that is gone.
+/// Removes the file of a deleted registration.
 pub(super) fn remove(folder: &Path, instance: InstanceId) {
     let _ = std::fs::remove_file(path_of(folder, instance));
 }

@@ -1,7 +1,7 @@
-//! The processes that run jobs: registration, lease, and what becomes of their runs when they go or die.
+//! Processes that run jobs: registration, lease, and recovery of their runs when they stop or crash.
 //!
-//! Invariant: a registration is deleted only when it holds no run any more, so that every run in `running` has an owner
-//! that somebody watches.
+//! Invariant: a registration is deleted only when it holds no claims, so that every run in `running` has a registered
+//! owner.
 
 use super::complete::{AttemptTimes, EndedClaim};
 use super::instance_lock::{self, InstanceLock};
@@ -13,7 +13,7 @@ use crate::store::rules::completion::{AttemptOutcome, RunFate};
 use crate::store::{InstanceId, JobSeq, Recovered, Token};
 use rusqlite::Connection;
 
-/// Runs taken back in one transaction.
+/// Most runs recovered in one transaction.
 const MAX_RUNS_PER_TRANSACTION: usize = 500;
 
 const INSERT_INSTANCE: &str = include_str!("sql/insert_instance.sql");
@@ -22,27 +22,27 @@ const DELETE_INSTANCE: &str = include_str!("sql/delete_instance.sql");
 const SELECT_INSTANCES: &str = include_str!("sql/select_instances.sql");
 const SELECT_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_claims_of_instance.sql");
 
-/// Registers a process and locks its file before anybody can see the registration.
+/// Registers a process, and locks its file before the registration becomes visible.
 pub(super) fn register(tx: &mut Tx<'_>, time: &BootTime, lease: i64) -> Result<(InstanceId, Option<InstanceLock>)> {
     let instance = tx
         .connection
         .prepare_cached(INSERT_INSTANCE)?
         .insert((&time.boot, time.millis.saturating_add(lease)))?;
     let instance = InstanceId::new(instance);
-    // Where the folder cannot be written, only the lease will tell.
+    // If the folder is not writable, only the lease counts.
     let lock = tx
         .locks
         .and_then(|folder| InstanceLock::take(folder, instance).ok().flatten());
     Ok((instance, lock))
 }
 
-/// Renews a lease that has not been taken away.
+/// Renews a lease; `false`: the registration was deleted.
 pub(super) fn renew(tx: &mut Tx<'_>, instance: InstanceId, time: &BootTime, lease: i64) -> Result<bool> {
     let row = (instance, time.millis.saturating_add(lease), &time.boot);
     Ok(tx.connection.prepare_cached(UPDATE_INSTANCE_LEASE)?.execute(row)? > 0)
 }
 
-/// Hands back runs of a process that ends, and its registration with the last of them. `true`: there are more.
+/// Releases claims of a process that stops, and deletes its registration with the last of them. `true`: there are more.
 pub(super) fn release_claims(tx: &mut Tx<'_>, instance: InstanceId, now: Millis) -> Result<bool> {
     let claims_of = some_claims_of(tx.connection, instance, MAX_RUNS_PER_TRANSACTION)?;
     for (job, run, token) in &claims_of {
@@ -61,15 +61,15 @@ fn delete_if_done(tx: &mut Tx<'_>, instance: InstanceId, ended_claim: usize) -> 
     Ok(more)
 }
 
-/// One step of a recovery.
+/// The outcome of one step of recovery.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RecoveryStep {
     pub(super) found: Recovered,
-    /// Not all could be taken back in one transaction.
+    /// More runs remain for another transaction.
     pub(super) more: bool,
 }
 
-/// Takes back runs of processes that are dead. `own` are registrations of this process: their locks prove nothing here.
+/// Recovers runs of dead processes. `own` are registrations of this process, for which locks prove nothing.
 pub(super) fn recover(
     tx: &mut Tx<'_>,
     time: &BootTime,
@@ -111,7 +111,7 @@ fn dead_instances(tx: &Tx<'_>, time: &BootTime, own: &[InstanceId]) -> Result<Ve
     Ok(dead_instances)
 }
 
-/// An attempt whose process died. `true`: its run failed.
+/// Ends an attempt whose process crashed. `true`: its run failed.
 fn crash(tx: &mut Tx<'_>, ended_claim: &EndedClaim, now: Millis, max_crashes: u32) -> Result<bool> {
     let times = AttemptTimes {
         started: ended_claim.started,
@@ -121,7 +121,7 @@ fn crash(tx: &mut Tx<'_>, ended_claim: &EndedClaim, now: Millis, max_crashes: u3
     Ok(matches!(fate, RunFate::Over(_)))
 }
 
-/// All claims of a process.
+/// The claims of a process.
 pub(super) fn claims_of(connection: &Connection, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>> {
     some_claims_of(connection, instance, usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! Checks for tests that the tables agree with each other, as they do after every operation.
+//! Test support: checks that the tables are consistent, as they must be after every operation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::SqliteStore;

@@ -1,6 +1,6 @@
-//! Deletes the rows that a job has left behind in every table but the queues.
+//! Deletes the rows of a job in all tables except the queues.
 //!
-//! Invariant: of a deleted job no table holds a row.
+//! Invariant: no table has a row of a deleted job.
 
 use super::side_rows::SideRows;
 use crate::clock::Millis;
@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::store::JobSeq;
 use rusqlite::Connection;
 
-/// Everything a job that is in no queue has left behind, by its number; [`super::side_rows`] go first, as they are found by
-/// its row.
+/// Statements that delete all rows of a job that is in no queue, by its number. [`super::side_rows`] must be deleted
+/// before, since they are found by its row.
 const DELETE_JOB_ROWS: [&str; 5] = [
     "DELETE FROM jobs WHERE seq = ?1",
     "DELETE FROM runs WHERE job = ?1",
@@ -17,7 +17,7 @@ const DELETE_JOB_ROWS: [&str; 5] = [
     "DELETE FROM logs WHERE job = ?1",
     "DELETE FROM steps WHERE job = ?1",
 ];
-/// What only a series leaves behind.
+/// Statements for rows that only a series has.
 const DELETE_SERIES_ROWS: [&str; 3] = [
     "DELETE FROM series WHERE job = ?1",
     "DELETE FROM occurrences WHERE job = ?1",
@@ -30,7 +30,7 @@ pub(super) fn delete(connection: &Connection, job: JobSeq, recurring: bool) -> R
     delete_rows(connection, job, recurring)
 }
 
-/// Deletes all rows of a job that retention does not keep and that is in no queue.
+/// Deletes all rows of a job that has exceeded its retention and is in no queue.
 pub(super) fn sweep(connection: &Connection, job: JobSeq, recurring: bool, now: Millis) -> Result<()> {
     SideRows::of(connection, job)?.sweep(connection, job, now)?;
     delete_rows(connection, job, recurring)

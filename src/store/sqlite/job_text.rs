@@ -1,9 +1,9 @@
-//! Columns of a job that are JSON text.
+//! Columns of a job with JSON text.
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobOptions, Recurrence};
 
-/// JSON text of options; `None` when all are at their default.
+/// JSON text of options; `None`: all are defaults.
 pub(super) fn options_text(options: &JobOptions) -> Result<Option<String>> {
     if *options == JobOptions::default() {
         return Ok(None);

@@ -1,6 +1,6 @@
-//! The wide row of a job: how its id is kept, and the narrow view of it that the verbs work with.
+//! The wide row of a job: storage of its id, and the narrow view of it that the verbs use.
 //!
-//! Invariant: an id has one form in the store: a generated one is a 16-byte blob, a caller's own is text.
+//! Invariant: an id has one form in the store: a generated id is a 16-byte blob, a caller's own is text.
 
 use super::failure::damaged;
 use super::run_rows::{KeyId, Rank};
@@ -39,13 +39,13 @@ impl ToSql for IdParam<'_> {
     }
 }
 
-/// What the verbs need of a job: all but its payload.
+/// What the verbs need of a job: everything but the payload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JobKey {
     pub(super) seq: JobSeq,
     pub(super) route: RouteId,
     pub(super) priority: i32,
-    /// When the first attempt of its current run is due; `None`: a series that had no run to come.
+    /// When the first attempt of its current run is due; `None`: a series without a next occurrence.
     pub(super) due: Option<Millis>,
     pub(super) recurring: bool,
     /// Current run of a one-off.
@@ -56,7 +56,7 @@ pub(super) struct JobKey {
 }
 
 impl JobKey {
-    /// The order of its runs among others, when they are due then.
+    /// Queue order of a run of it that is due then.
     pub(super) fn rank(&self, due: Millis) -> Rank {
         Rank {
             route: self.route,
@@ -66,7 +66,7 @@ impl JobKey {
         }
     }
 
-    /// When its run is due, by its own row.
+    /// When its run is due according to its own row.
     pub(super) fn first_due(&self) -> Millis {
         self.due.unwrap_or(self.created)
     }
@@ -97,7 +97,7 @@ pub(super) fn by_id(connection: &Connection, id: &JobId) -> Result<Option<JobKey
         .optional()?)
 }
 
-/// The job with this number, if it is there.
+/// The job with this number, if it exists.
 pub(super) fn by_seq(connection: &Connection, seq: JobSeq) -> Result<Option<JobKey>> {
     Ok(connection
         .prepare_cached(SELECT_JOB_BY_SEQ)?
@@ -105,7 +105,7 @@ pub(super) fn by_seq(connection: &Connection, seq: JobSeq) -> Result<Option<JobK
         .optional()?)
 }
 
-/// The public id of a job that is there.
+/// The public id of an existing job.
 pub(super) fn id_of(connection: &Connection, seq: JobSeq) -> Result<JobId> {
     let IdColumn(id) = connection
         .prepare_cached(SELECT_JOB_ID)?
@@ -113,7 +113,7 @@ pub(super) fn id_of(connection: &Connection, seq: JobSeq) -> Result<JobId> {
     Ok(id)
 }
 
-/// The job with this number, which must be there.
+/// The job with this number, which must exist.
 pub(super) fn expect(connection: &Connection, seq: JobSeq) -> Result<JobKey> {
     by_seq(connection, seq)?.ok_or_else(|| damaged("a run without its job"))
 }

@@ -1,12 +1,13 @@
-//! Concurrency keys: how many runs with a key are going, and which wait until one of them has ended.
+//! Concurrency keys: how many runs with a key are running, and which are blocked until a slot is free.
 //!
-//! Knows no verb. A due run is put among the claimable ones while its key has room, else into the table `held`, where
-//! it is *blocked*; a claim that meets a full key moves the run there too. When a slot of the key becomes free, the best
-//! blocked run *of each route* is made claimable, since whoever claims next may serve one route and not another; those that come too late go back.
+//! Knows no verb. A due run becomes claimable while its key has a free slot; otherwise it goes to the table `held`, where it
+//! is *blocked*; a claim that finds a full key moves the run there too. When a slot becomes free, the best blocked run *of
+//! each route* becomes claimable, since the next claimer may serve one route and not another; those that find the key full
+//! again go back.
 //!
-//! Invariants: for each key and route, while runs are held, claimable + running + owed ≥ max, so that no slot stays
-//! free for lack of a run that could be claimed; `running` and `jobs` of a key are the rows that name it, and a key that
-//! nothing names is deleted.
+//! Invariants: for each key and route, while runs are held, claimable + running + owed ≥ max, so that no slot stays free
+//! for lack of a claimable run; `running` and `jobs` of a key count the rows that refer to it, and a key without any is
+//! deleted.
 
 use super::ready;
 use super::run_rows::{KeyId, Rank, Waiting};
@@ -16,9 +17,9 @@ use crate::model::{Concurrency, NewJob, Route};
 use crate::store::{JobSeq, RouteId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-/// Held runs of a route that a raised limit makes claimable at once; the others follow as these are claimed.
+/// Held runs of a route that become claimable at once when the limit is raised; the others follow as these are claimed.
 const MAX_UNBLOCKED_BY_RAISE: i64 = 200;
-/// Of these others, how many follow each claim and each end of a run.
+/// How many of the others follow each claim and each end of a run.
 const MAX_UNBLOCKED_PER_CLAIM: i64 = 8;
 
 const SELECT_KEY: &str = include_str!("sql/select_key.sql");
@@ -36,7 +37,7 @@ const INSERT_BLOCKED: &str = include_str!("sql/insert_blocked.sql");
 const DELETE_BLOCKED: &str = include_str!("sql/delete_blocked.sql");
 const SELECT_BLOCKED: &str = include_str!("sql/select_blocked.sql");
 
-/// The key of a job that is about to be written, with its limit as the one that counts from now on. `None`: it has none.
+/// The key of a job about to be written, whose limit applies from now on. `None`: it has no key.
 pub(super) fn attach(tx: &mut Tx<'_>, job: &NewJob) -> Result<Option<KeyId>> {
     match &job.options.concurrency {
         Some(concurrency) => attach_key(tx, &job.route, concurrency).map(Some),
@@ -66,7 +67,7 @@ fn attach_key(tx: &mut Tx<'_>, route: &Route, wanted: &Concurrency) -> Result<Ke
     Ok(key)
 }
 
-/// A job that had the key has it no longer.
+/// Removes a job from its key.
 pub(super) fn detach(connection: &Connection, key: KeyId) -> Result<()> {
     let (jobs, running): (i64, i64) = connection
         .prepare_cached(UPDATE_KEY_DETACH_JOB)?
@@ -81,20 +82,20 @@ fn delete_if_unused(connection: &Connection, key: KeyId, jobs: i64, running: i64
     Ok(())
 }
 
-/// How many runs with the key are going, and how many may.
+/// How many runs with the key are running, and its limit.
 pub(super) fn usage(connection: &Connection, key: KeyId) -> Result<(i64, i64)> {
     Ok(connection
         .prepare_cached(SELECT_KEY_USAGE)?
         .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
-/// Whether another run with the key may begin.
+/// Whether another run with the key may start.
 pub(super) fn has_free_slot(connection: &Connection, key: KeyId) -> Result<bool> {
     let (running, max) = usage(connection, key)?;
     Ok(running < max)
 }
 
-/// A run with the key begins. `false`: the key is full.
+/// Takes a slot for a run. `false`: the key is full.
 pub(super) fn take_slot(tx: &mut Tx<'_>, key: KeyId) -> Result<bool> {
     let owed: Option<i64> = tx
         .connection
@@ -107,7 +108,7 @@ pub(super) fn take_slot(tx: &mut Tx<'_>, key: KeyId) -> Result<bool> {
     Ok(owed.is_some())
 }
 
-/// A run with the key is no longer going: the best of those that wait may.
+/// Returns the slot of a run, and unblocks the best held runs.
 pub(super) fn return_slot(tx: &mut Tx<'_>, key: KeyId) -> Result<()> {
     let connection = tx.connection;
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
@@ -121,7 +122,7 @@ pub(super) fn return_slot(tx: &mut Tx<'_>, key: KeyId) -> Result<()> {
     delete_if_unused(connection, key, jobs, running)
 }
 
-/// A claimable run with the key was taken away unclaimed.
+/// Handles the removal of a claimable run that was not claimed.
 pub(super) fn ready_run_removed(tx: &mut Tx<'_>, key: KeyId, route: RouteId) -> Result<()> {
     if has_free_slot(tx.connection, key)? {
         unblock_of_route(tx, key, route, 1)?;
@@ -129,7 +130,7 @@ pub(super) fn ready_run_removed(tx: &mut Tx<'_>, key: KeyId, route: RouteId) -> 
     Ok(())
 }
 
-/// Lets a due run wait for its key.
+/// Puts a due run into `held`.
 pub(super) fn block(connection: &Connection, rank: Rank, run: Waiting) -> Result<()> {
     let Rank {
         route,
@@ -142,14 +143,14 @@ pub(super) fn block(connection: &Connection, rank: Rank, run: Waiting) -> Result
     Ok(())
 }
 
-/// Takes a run from among those that wait for their key.
+/// Removes a run from `held`.
 pub(super) fn delete_blocked(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<()> {
     let row = (rank.key, rank.route, rank.priority, rank.due, job, run);
     connection.prepare_cached(DELETE_BLOCKED)?.execute(row)?;
     Ok(())
 }
 
-/// The attempt of a held run and its crashes; `None`: it is not held.
+/// Attempt and crashes of a held run; `None`: it is not held.
 pub(super) fn find_blocked(connection: &Connection, rank: Rank, job: JobSeq, run: i64) -> Result<Option<(u32, u32)>> {
     let row = (rank.key, rank.route, rank.priority, rank.due, job, run);
     Ok(connection
@@ -158,7 +159,7 @@ pub(super) fn find_blocked(connection: &Connection, rank: Rank, job: JobSeq, run
         .optional()?)
 }
 
-/// Makes runs claimable for slots that a raised limit has added, at most `most` of each route.
+/// Makes held runs claimable for slots that a raised limit has added, at most `most` of each route.
 fn unblock_owed(tx: &mut Tx<'_>, key: KeyId, owed: i64, most: i64) -> Result<()> {
     if owed == 0 {
         return Ok(());

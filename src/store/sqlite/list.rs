@@ -1,8 +1,8 @@
 //! Pages of jobs, newest first.
 //!
-//! Two ways to find them: a common state by walking the jobs from the newest on until the page is full, a rare one
-//! through the tables of its runs; the counters say which is shorter. Writes nothing. Invariant: a page holds every
-//! matching job between its cursors, however long that takes.
+//! Jobs in common states are found by scanning all jobs, newest first, until the page is full; jobs in rare states by the
+//! tables of their runs. The counters tell which is shorter. Writes nothing. Invariant: a page contains every matching job
+//! between its cursors, however long that takes.
 
 use super::jobs::{self, JobKey};
 use super::read::{self, JobState};
@@ -13,7 +13,7 @@ use crate::store::{JobSeq, ListFilter, Page, RouteId, Stats};
 use rusqlite::Connection;
 use std::collections::HashSet;
 
-/// Finding the state of a job on a walk costs about as much as this many rows of a state's table.
+/// Finding the state of a job in a scan costs about as much as this many rows of a state's table.
 const RARE_STATE_COST_FACTOR: i64 = 8;
 /// Jobs read at a time.
 const CHUNK_JOBS: usize = 256;
@@ -91,7 +91,7 @@ fn total(connection: &Connection, filter: &ListFilter, numbers: &Stats, bound: u
     Ok(count)
 }
 
-/// Goes through matching jobs, newest first.
+/// Scans for matching jobs, newest first.
 struct JobScan<'a> {
     filter: &'a ListFilter,
     routes: Option<HashSet<RouteId>>,
@@ -118,7 +118,7 @@ impl<'a> JobScan<'a> {
         })
     }
 
-    /// The next match, with its state if that had to be found out.
+    /// The next match, with its state if it had to be determined.
     fn next(&mut self, connection: &Connection) -> Result<Option<(JobKey, Option<JobState>)>> {
         loop {
             let Some(job) = self.next_candidate(connection)? else {
@@ -168,7 +168,7 @@ impl<'a> JobScan<'a> {
     }
 }
 
-/// Whether the tables of the wanted states are shorter than the walk to `wanted` matches.
+/// Whether the tables of the wanted states are shorter than the scan to `wanted` matches.
 fn is_rare(connection: &Connection, filter: &ListFilter, numbers: &Stats, wanted: usize) -> Result<bool> {
     if filter.statuses.is_empty() {
         return Ok(false);

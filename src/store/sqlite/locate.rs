@@ -1,7 +1,7 @@
-//! Finds a run by its job without an index for it: its place follows from what is known of it.
+//! Finds a run of a job without an index: its table and key follow from what is known about it.
 //!
-//! Invariant (checked by the contract suite after every step): a run is in exactly one place. Whatever changes a
-//! run's due time writes it where step 2 of [`run`] finds it.
+//! Invariant (checked by the contract suite after every step): a run is in exactly one table. Whatever changes a run's due
+//! time writes it where step 2 of [`run`] looks for it.
 
 use super::failure::damaged;
 use super::jobs::JobKey;
@@ -26,7 +26,7 @@ const SELECT_SCHEDULED_BY_DAY: &str = include_str!("sql/select_scheduled_by_day.
 const SELECT_PAUSED: &str = include_str!("sql/locate_select_paused.sql");
 const SELECT_LAST_ATTEMPT: &str = include_str!("sql/select_last_attempt.sql");
 
-/// A run, and what its place depends on.
+/// A run, with what its location depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RunKey {
     pub(super) job: JobSeq,
@@ -63,7 +63,7 @@ impl RunKey {
         }
     }
 
-    /// Its order among ready runs, when it is due then.
+    /// Queue order if it is due then.
     pub(super) fn rank(&self, due: Millis) -> Rank {
         Rank {
             route: self.route,
@@ -74,7 +74,7 @@ impl RunKey {
     }
 }
 
-/// A run that a process has.
+/// A claimed run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Running {
     pub(super) owner: InstanceId,
@@ -86,27 +86,27 @@ pub(super) struct Running {
     pub(super) key: Option<KeyId>,
 }
 
-/// Where a run is.
+/// The location of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RunState {
-    /// A process has it.
+    /// Claimed by a process.
     Running(Running),
     /// In `ready`, with this due time.
     Ready(Millis, Waiting),
-    /// In `held`, behind its full concurrency key, with this due time.
+    /// In `held`, blocked by its full concurrency key, with this due time.
     Blocked(Millis, Waiting),
     /// In `scheduled`, with this due time.
     Scheduled(Millis, Waiting),
     /// In `far`.
     ScheduledByDay(Millis),
-    /// In `paused`, with the time it was or will be due.
+    /// In `paused`, with its past or future due time.
     Paused(Millis, Waiting),
-    /// Over.
+    /// Ended.
     Ended(LastAttempt),
 }
 
 impl RunState {
-    /// The state of a one-off whose run is here.
+    /// The state of a one-off with its run in this location.
     pub(super) fn status(&self) -> Status {
         match self {
             Self::Running(_) => Status::Running,
@@ -117,7 +117,7 @@ impl RunState {
         }
     }
 
-    /// Where a run of a series that is here stands; `None`: it has ended.
+    /// The phase of a series' run in this location; `None`: it has ended.
     pub(super) fn phase(&self) -> Option<Phase> {
         match self {
             Self::Running(_) => Some(Phase::Running),
@@ -127,7 +127,7 @@ impl RunState {
         }
     }
 
-    /// When it is due and as which attempt, if it waits.
+    /// Due time and attempt of a run that waits in a queue.
     pub(super) fn waiting(&self, key: &RunKey) -> Option<(Millis, Waiting)> {
         match self {
             Self::Ready(due, waiting)
@@ -139,7 +139,7 @@ impl RunState {
         }
     }
 
-    /// The attempt that runs or comes next, and how many crashed before it. Ended: the last one.
+    /// The current or next attempt, or the last one of an ended run, and how many crashed before it.
     pub(super) fn attempt(&self) -> (u32, u32) {
         match self {
             Self::Running(running) => (running.attempt, running.crashes),
@@ -227,7 +227,7 @@ fn paused(connection: &Connection, key: &RunKey) -> Result<Option<RunState>> {
         .optional()?)
 }
 
-/// The claim on a run, if a process has it.
+/// The claim on a run, if it is claimed.
 pub(super) fn running(connection: &Connection, job: JobSeq, run: i64) -> Result<Option<Running>> {
     let read = |row: &Row<'_>| {
         Ok(Running {
@@ -245,7 +245,7 @@ pub(super) fn running(connection: &Connection, job: JobSeq, run: i64) -> Result<
         .optional()?)
 }
 
-/// The last attempt of a run that is in its history.
+/// The last recorded attempt of a run.
 pub(super) fn last_attempt(connection: &Connection, job: JobSeq, run: i64) -> Result<Option<LastAttempt>> {
     let mut select = connection.prepare_cached(SELECT_LAST_ATTEMPT)?;
     let mut rows = select.query((job, run))?;
@@ -260,7 +260,7 @@ pub(super) fn last_attempt(connection: &Connection, job: JobSeq, run: i64) -> Re
     }))
 }
 
-/// Takes a run from where it is; one that has ended stays in history. Another run of its concurrency key may follow.
+/// Removes a run from its table; an ended run stays in history. Another run of its concurrency key may become claimable.
 pub(super) fn remove(tx: &mut Tx<'_>, key: &RunKey, run_state: &RunState) -> Result<()> {
     let connection = tx.connection;
     match run_state {

@@ -1,7 +1,7 @@
-//! Brings the schema forward, under SQLite's write lock.
+//! Migrates the schema, under SQLite's write lock.
 //!
-//! Invariant: migrations are append-only and each is one transaction; a file that is no store, or one written by a
-//! newer version of this package, is refused and left as it is.
+//! Invariant: migrations are append-only and each is one transaction; a file that is no store, or was written by a newer
+//! version of this package, is refused and left unchanged.
 
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::{Connection, TransactionBehavior};
@@ -9,10 +9,10 @@ use std::path::Path;
 
 /// Marks a file as a store: "duct" in ASCII.
 const APPLICATION_ID: i32 = 0x6475_6374;
-/// The migrations, in order; the schema's version is how many have run.
+/// The migrations, in order; the schema version is the number of those that have run.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
 
-/// Refuses a database that belongs to something else, before anything is changed in it.
+/// Refuses a database of another program before changing anything in it.
 pub(super) fn check_owner(connection: &Connection, path: &Path) -> Result<()> {
     let owner: i32 = connection
         .query_row("PRAGMA application_id", [], |row| row.get(0))
@@ -34,7 +34,7 @@ pub(super) fn check_owner(connection: &Connection, path: &Path) -> Result<()> {
     Err(Error::new(ErrorCode::StoreCorrupt, message))
 }
 
-/// Runs what is missing.
+/// Runs the missing migrations.
 pub(super) fn run(connection: &mut Connection) -> Result<()> {
     if version(connection)? == MIGRATIONS.len() {
         return Ok(());

@@ -1,6 +1,6 @@
 //! The store in a SQLite file, or in memory.
 //!
-//! Verbs that write are closures sent to one writer thread ([`writer`]), which commits many at once; reads use
+//! Verbs that write are closures sent to one writer thread ([`writer`]), which commits them in batches; reads use
 //! connections of their own ([`readers`]). Each verb has a module with plain functions on a transaction. Knows no
 //! engine, no schedule arithmetic and no wall clock.
 //!
@@ -95,7 +95,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Longest wait for the writer at the end.
+/// Longest wait for the writer on close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A store in a SQLite file, or in memory. Dropping it ends its threads; [`crate::store::Store::close`] also waits.
@@ -106,7 +106,7 @@ pub struct SqliteStore {
     readers: Option<Arc<Readers>>,
     lease_clock: LeaseClock,
     locks: Mutex<HashMap<InstanceId, InstanceLock>>,
-    /// The series whose history was trimmed last; the next sweep goes on behind it.
+    /// The series whose history was trimmed last; the next sweep continues after it.
     trim_cursor: AtomicI64,
     warnings: Vec<String>,
 }
@@ -157,13 +157,13 @@ impl SqliteStore {
         }))
     }
 
-    /// What a user should know about the place of the store, such as a network file system.
+    /// Warnings about the location of the store, such as a network file system.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Has the writer run `run` in a transaction; it may run more than once, the last time counts.
+    /// Runs `run` in a transaction of the writer. It may be called more than once; the last call counts.
     async fn write<R, F>(&self, options: WriteOptions, run: F) -> Result<R>
     where
         R: Send + 'static,
@@ -177,7 +177,7 @@ impl SqliteStore {
         self.writer
             .send(Message::WriteOperation(Box::new(call)))
             .map_err(|_| self.writer_ended_error())?;
-        // Given back by the writer when the verb is answered.
+        // The writer returns the permits when the verb is answered.
         write_permits.forget();
         answer.await.map_err(|_| self.writer_ended_error())?
     }

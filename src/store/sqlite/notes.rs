@@ -1,6 +1,6 @@
-//! What handlers say about their jobs while they run: the last progress, and lines of a log.
+//! Notes of handlers on running jobs: the latest progress, and log lines.
 //!
-//! Invariant: a job's log is bounded; the oldest lines go first. Notes of a job that is gone are dropped.
+//! Invariant: a job's log is bounded; the oldest lines are deleted first. Notes on a deleted job are dropped.
 
 use super::jobs;
 use super::tx::Tx;
@@ -9,7 +9,7 @@ use crate::model::JobId;
 use crate::store::{JobSeq, LogLine, Note, NoteKind};
 use rusqlite::{Connection, OptionalExtension};
 
-/// Lines kept of each job's log.
+/// Most lines of a job's log.
 const MAX_LOG_LINES: i64 = 1_000;
 
 const SELECT_JOB_EXISTS: &str = include_str!("sql/select_job_exists.sql");
@@ -50,7 +50,7 @@ fn put(connection: &Connection, note: &Note) -> Result<()> {
     Ok(())
 }
 
-/// JSON text of the last progress of a job.
+/// JSON text of a job's latest progress.
 pub(super) fn progress(connection: &Connection, job: JobSeq) -> Result<Option<Box<str>>> {
     Ok(connection
         .prepare_cached(SELECT_PROGRESS)?

@@ -1,7 +1,7 @@
 //! Opens the file of a store, or refuses it with a reason: folders, file modes, pragmas, other copies of SQLite.
 //!
-//! Knows no tables but those of the migrations. Invariants: the file is created readable by its owner only, and is
-//! never opened while another copy of SQLite in this process has it.
+//! Knows no tables but those of the migrations. Invariants: the file is created readable by its owner only, and is never
+//! opened while another copy of SQLite in this process has it open.
 
 use super::config::Location;
 use super::failure::file_error;
@@ -14,28 +14,28 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Prepared statements kept per connection; there are fewer.
+/// Prepared statements cached per connection; more than there are.
 const STATEMENT_CACHE_CAPACITY: usize = 160;
-/// How long a foreign writer may hold the database before a transaction fails with `BUSY`.
+/// How long another writer may hold the database before a transaction fails with `BUSY`.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for another process that is opening the same store.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Length to which the write-ahead log is cut when it starts anew, bytes.
+/// Length to which the write-ahead log is truncated when it restarts, bytes.
 const MAX_WAL_BYTES: i64 = 64 << 20;
 
-/// A file that passed every check, with what must live as long as its connections.
+/// A file that passed all checks, with what must live as long as its connections.
 pub(super) struct OpenedFile {
     /// The database.
     pub(super) path: PathBuf,
     /// Folder of the lock files.
     pub(super) locks: PathBuf,
-    /// Entry in the process's list of open stores, which ends with this.
+    /// Entry in the process's list of open stores, removed on drop.
     _registration: OpenFile,
-    /// What the user should know, such as a network file system.
+    /// Warnings for the user, such as a network file system.
     pub(super) warnings: Vec<String>,
 }
 
-/// Opens the writing connection; the first connection of its file in this process, and the last to be closed.
+/// Opens the writing connection: the first connection of its file in this process, and the last to be closed.
 pub(super) fn open_writer(location: &Location) -> Result<(Connection, Option<OpenedFile>)> {
     match location {
         Location::Memory => {
@@ -48,7 +48,7 @@ pub(super) fn open_writer(location: &Location) -> Result<(Connection, Option<Ope
     }
 }
 
-/// Opens a further connection to a file that is open for writing.
+/// Opens another connection to a file that is open for writing.
 pub(super) fn open_additional(path: &Path) -> Result<Connection> {
     let connection = connect(path)?;
     configure(&connection)?;
@@ -56,8 +56,8 @@ pub(super) fn open_additional(path: &Path) -> Result<Connection> {
 }
 
 fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
-    // One at a time per process: until the file is in WAL mode, two connections of one process could wait for
-    // each other's open-file-description locks.
+    // One at a time per process: until the file is in WAL mode, two connections of one process could deadlock on their
+    // open-file-description locks.
     static OPENING: Mutex<()> = Mutex::new(());
     let _one = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
 
@@ -95,14 +95,14 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     ))
 }
 
-/// Held while a store is created, switched to its log and migrated: SQLite refuses some of that at once, without waiting,
-/// when two processes do it together. Whoever has the store open already is not concerned.
+/// Held while a store is created, switched to WAL mode and migrated: when two processes do this concurrently, SQLite
+/// refuses some of it at once instead of waiting. Processes that have the store open already are not affected.
 fn opening_lock(locks: &Path, path: &Path) -> Result<std::fs::File> {
     let file = lock_file(&locks.join("open")).map_err(|e| file_error("lock", path, e))?;
     let until = std::time::Instant::now() + OPENING_TIMEOUT;
     loop {
         match file.try_lock() {
-            // Where the file system has no locks, SQLite's own have to do.
+            // Without file locks in the file system, SQLite's own must suffice.
             Ok(()) | Err(std::fs::TryLockError::Error(_)) => return Ok(file),
             Err(std::fs::TryLockError::WouldBlock) if std::time::Instant::now() < until => {
                 std::thread::sleep(std::time::Duration::from_millis(2));
@@ -153,7 +153,7 @@ fn enter_wal_mode(connection: &Connection, path: &Path) -> Result<()> {
     Err(Error::new(ErrorCode::StoreError, message))
 }
 
-/// Refuses what cannot become a database file.
+/// Refuses a path that cannot be a database file.
 fn check_target(path: &Path) -> Result<()> {
     let Ok(metadata) = std::fs::metadata(path) else {
         return Ok(());
@@ -190,8 +190,8 @@ fn create_folder(folder: &Path) -> Result<()> {
         .map_err(|e| file_error("create the folder", folder, e))
 }
 
-/// Creates the database file if it is not there. An existing one is not opened here: closing that descriptor would
-/// drop the process's POSIX locks on systems that have no others.
+/// Creates the database file if it is missing. An existing one is not opened here: closing that descriptor would drop
+/// the process's POSIX locks on systems that have no others.
 fn create_file(path: &Path) -> Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -1,10 +1,10 @@
-//! Makes our copy of SQLite take locks that belong to the open file, not to the process (Linux).
+//! Makes our copy of SQLite use locks of the open file description instead of the process (Linux).
 //!
 //! POSIX locks vanish when *any* descriptor of the file is closed in the process, so a second copy of the SQLite
 //! library (`better-sqlite3`, `node:sqlite`) on the same file would silently drop ours; both would then write. Open
 //! file description locks do not: the other copy gets `SQLITE_BUSY`.
 //!
-//! Invariant: installed before the first file is opened, and never taken back. Knows nothing of stores.
+//! Invariant: installed before the first file is opened, and never removed. Knows nothing of stores.
 #![allow(unsafe_code)] // Replacing a system call of SQLite's VFS is possible through its C interface only.
 
 use rusqlite::ffi;
@@ -33,14 +33,14 @@ unsafe extern "C" {
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
 }
 
-/// Stands in for `fcntl` in SQLite's table of system calls. SQLite calls it through a variadic type; on x86-64 and
+/// Replaces `fcntl` in SQLite's table of system calls. SQLite calls it through a variadic type; on x86-64 and
 /// aarch64 Linux a variadic integer or pointer travels in the same register as a declared one.
 unsafe extern "C" fn fcntl_by_open_file(fd: c_int, command: c_int, argument: *mut c_void) -> c_int {
     let owned_by_file = match command {
         F_GETLK => F_OFD_GETLK,
         F_SETLK => F_OFD_SETLK,
         F_SETLKW => F_OFD_SETLKW,
-        // SAFETY: handed on as it came.
+        // SAFETY: passed on unchanged.
         other => return unsafe { fcntl(fd, other, argument) },
     };
     // SAFETY: for these commands SQLite passes a pointer to its own `struct flock`; the kernel demands pid 0.

@@ -1,7 +1,7 @@
-//! Which store files this process has open, and whether somebody else in it has one open too.
+//! Which store files this process has open, and whether another copy of SQLite in it has one open too.
 //!
 //! Invariant: a file that another copy of SQLite has open in this process is refused, since its locks and ours would
-//! undo each other; a second store of our own on the same file is allowed.
+//! cancel each other; a second store of our own on the same file is allowed.
 
 use super::failure::file_error;
 use crate::error::Result;
@@ -10,7 +10,7 @@ use std::path::Path;
 #[cfg(unix)]
 pub(super) use unix::OpenFile;
 
-/// Lists the file as open by us for as long as the result lives; fails if another copy of SQLite has it.
+/// Registers the file as open until the result is dropped; fails if another copy of SQLite has it open.
 #[cfg(unix)]
 pub(super) fn register(path: &Path) -> Result<OpenFile> {
     use std::os::unix::fs::MetadataExt;
@@ -56,7 +56,7 @@ mod unix {
         Ok(OpenFile(file))
     }
 
-    /// Linux lists the descriptors of a process; elsewhere nobody can tell.
+    /// Linux lists the descriptors of a process; other systems do not.
     fn is_open_in_process(file: FileId) -> bool {
         use std::os::unix::fs::MetadataExt;
         let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else {
@@ -74,7 +74,7 @@ mod unix {
 #[derive(Debug)]
 pub(super) struct OpenFile;
 
-/// Nothing can be known here.
+/// Cannot be detected on this system.
 #[cfg(not(unix))]
 pub(super) fn register(path: &Path) -> Result<OpenFile> {
     std::fs::metadata(path).map_err(|e| file_error("read the store", path, e))?;

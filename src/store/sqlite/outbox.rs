@@ -1,4 +1,4 @@
-//! Events on their way to webhooks, appended in the transaction of the change; [`super::relay`] takes them out.
+//! The outbox: events for webhooks, appended in the transaction of the change; [`super::relay`] removes them.
 //!
 //! Knows no webhook and no payload.
 
@@ -17,20 +17,20 @@ use rusqlite::{Connection, Row};
 const INSERT_EVENT: &str = include_str!("sql/insert_event.sql");
 const SELECT_OLDEST_EVENTS: &str = include_str!("sql/select_oldest_events.sql");
 
-/// An event, but for what is read of its job.
+/// An event, without what is read from its job.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Event<'a> {
     pub(super) kind: EventKind,
     pub(super) job: JobSeq,
     pub(super) at: Millis,
-    /// When its run was due; `None`: as the job says.
+    /// When its run was due; `None`: the job's time.
     pub(super) scheduled_at: Option<Millis>,
     /// JSON text of a [`RunError`].
     pub(super) error: Option<&'a str>,
 }
 
 impl Event<'_> {
-    /// An event with nothing but what all have.
+    /// An event with only the common members.
     pub(super) fn new(kind: EventKind, job: JobSeq, at: Millis) -> Self {
         Self {
             kind,
@@ -42,8 +42,8 @@ impl Event<'_> {
     }
 }
 
-/// Appends an event that a webhook wants. To be called when the change is complete in the tables; costs nothing when
-/// nobody wants it.
+/// Appends an event if a webhook subscribes to it. Call it when the change is complete in the tables; without subscribers
+/// it costs nothing.
 pub(super) fn append(tx: &mut Tx<'_>, event: Event<'_>) -> Result<()> {
     if !tx.wants(event.kind)? {
         return Ok(());
@@ -51,7 +51,7 @@ pub(super) fn append(tx: &mut Tx<'_>, event: Event<'_>) -> Result<()> {
     let connection = tx.connection;
     let job = jobs::expect(connection, event.job)?;
     let state = JobState::of(connection, &job)?;
-    // One run of a series was cancelled: the job itself goes on, and is not what the event would say.
+    // Only one run of a series was cancelled: the job continues, and the event is about jobs.
     if event.kind == EventKind::Cancelled && state.status != Status::Cancelled {
         return Ok(());
     }

@@ -1,7 +1,7 @@
-//! Pausing and resuming: waiting runs go to a table of their own, and a series makes no new ones.
+//! Pause and resume: waiting runs move to the table `paused`, and a series makes no new ones.
 //!
-//! Invariant: while a job is paused none of its runs is where it could be claimed or fall due. A run that is going is
-//! left alone; if it is to go on afterwards, it waits with the others.
+//! Invariant: while a job is paused, none of its runs is in a table from which it could be claimed or promoted. A running
+//! run is not interrupted; its next attempt waits with the others.
 
 use super::change_target::ChangeTarget;
 use super::jobs::JobKey;
@@ -17,7 +17,7 @@ use crate::store::rules::placement::Place;
 use crate::store::rules::series::SeriesState;
 use crate::store::{ChangeOutcome, NextOccurrence};
 
-/// Pauses a job that goes on.
+/// Pauses a job that has not ended.
 pub(super) fn pause(tx: &mut Tx<'_>, job: &JobKey, target: &ChangeTarget) -> Result<ChangeOutcome> {
     match target {
         ChangeTarget::OneOff(key, run_state) => {
@@ -46,7 +46,7 @@ fn write_series(tx: &mut Tx<'_>, job: &JobKey, before: &SeriesState, after: &Ser
     Ok(())
 }
 
-/// Moves a run out of the way, if it waits.
+/// Moves a waiting run to `paused`.
 fn pause_run(tx: &mut Tx<'_>, key: &RunKey, run_state: &RunState) -> Result<bool> {
     let Some((due, waiting)) = run_state.waiting(key) else {
         return Ok(false);
@@ -56,7 +56,7 @@ fn pause_run(tx: &mut Tx<'_>, key: &RunKey, run_state: &RunState) -> Result<bool
     Ok(true)
 }
 
-/// Lets a paused job go on; `next` says where a series does.
+/// Resumes a paused job, a series at `next`.
 pub(super) fn resume(
     tx: &mut Tx<'_>,
     job: &JobKey,
@@ -85,7 +85,7 @@ fn resume_series(tx: &mut Tx<'_>, job: &JobKey, series: &Series, next: &NextOccu
             after.run_changed_phase(Some(Place::Paused.phase()), phase);
         }
     }
-    // What had no run to come when it was paused has none now.
+    // A series without a next occurrence when paused has none now.
     let next_at = match after.next_at {
         Some(_) => (next.0)(&series.spec, after.counted_runs())?,
         None => None,
@@ -94,7 +94,7 @@ fn resume_series(tx: &mut Tx<'_>, job: &JobKey, series: &Series, next: &NextOccu
     write_series(tx, job, &series.state, &after)
 }
 
-/// Puts a paused run back where its due time belongs; `None`: it is none.
+/// Puts a paused run back into the queue for its due time; `None`: the run is not paused.
 fn resume_run(tx: &mut Tx<'_>, key: &RunKey, run_state: &RunState, now: Millis) -> Result<Option<Phase>> {
     let RunState::Paused(due, waiting) = run_state else {
         return Ok(None);

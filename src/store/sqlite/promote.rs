@@ -1,6 +1,6 @@
-//! Moves what falls due to where it can be claimed: days of `far` to `scheduled`, due rows of `scheduled` to `ready`.
+//! Promotes due runs: days of `far` to `scheduled`, and due rows of `scheduled` to `ready`.
 //!
-//! Invariant: bounded per transaction; what is left over is reported, so that the claimer comes back at once.
+//! Invariant: bounded per transaction; remaining rows are reported, so that the claimer continues at once.
 
 use super::jobs;
 use super::queue;
@@ -14,9 +14,9 @@ use crate::store::rules::phase::Phase;
 use crate::store::rules::placement;
 use rusqlite::Connection;
 
-/// Rows that fall due in one transaction.
+/// Most rows promoted to `ready` in one transaction.
 const MAX_DUE_ROWS: usize = 1_000;
-/// Rows of a far day that are moved in one transaction.
+/// Most rows moved from `far` in one transaction.
 const MAX_SCHEDULED_BY_DAY_ROWS: usize = 500;
 
 const SELECT_DUE: &str = include_str!("sql/select_due.sql");
@@ -25,7 +25,7 @@ const DELETE_SCHEDULED_BY_DAY: &str = include_str!("sql/delete_scheduled_by_day.
 const SELECT_FIRST_DUE: &str = include_str!("sql/select_first_due.sql");
 const SELECT_FIRST_DAY: &str = include_str!("sql/select_first_day.sql");
 
-/// Moves what is due at `now`. `true`: there is more.
+/// Promotes rows that are due at `now`. `true`: there are more.
 pub(super) fn apply(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
     let more_of_days = move_near_days(tx, now)?;
     let more_due = move_due(tx, now)?;
@@ -83,7 +83,7 @@ fn move_due(tx: &mut Tx<'_>, now: Millis) -> Result<bool> {
     Ok(rows.len() == MAX_DUE_ROWS)
 }
 
-/// The earliest time at which [`apply`] has something to move.
+/// The earliest time at which [`apply`] has something to do.
 pub(super) fn next_due(connection: &Connection) -> Result<Option<Millis>> {
     use rusqlite::OptionalExtension;
     let first = connection

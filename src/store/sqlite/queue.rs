@@ -1,6 +1,6 @@
-//! The narrow tables a run waits in, one row operation each.
+//! Operations on single rows of the narrow queue tables.
 //!
-//! Knows no verb and counts nothing. Invariant: a run is put where [`super::locate`] will look for it.
+//! Knows no verb and counts nothing. Invariant: a run is put where [`super::locate`] looks for it.
 
 use super::keys;
 use super::ready::insert_claimable;
@@ -25,7 +25,7 @@ const INSERT_ENDED: &str = include_str!("sql/insert_ended.sql");
 const DELETE_ENDED: &str = include_str!("sql/delete_ended.sql");
 const INSERT_ATTEMPT: &str = include_str!("sql/insert_attempt.sql");
 
-/// Puts a due run where it can be claimed; behind a full concurrency key, where it waits for its turn.
+/// Makes a due run claimable, or blocked if its concurrency key is full.
 pub(super) fn insert_ready(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
     match rank.key {
         Some(key) if !keys::has_free_slot(tx.connection, key)? => keys::block(tx.connection, rank, run),
@@ -83,7 +83,7 @@ pub(super) fn delete_ended(connection: &Connection, status: Status, ended: Milli
     Ok(())
 }
 
-/// Puts a run that is due at `rank.due` into the table of its place.
+/// Puts a run that is due at `rank.due` into the table for `place`.
 pub(super) fn put(tx: &mut Tx<'_>, place: Place, rank: Rank, run: Waiting) -> Result<()> {
     match place {
         Place::Ready => insert_ready(tx, rank, run),
@@ -98,21 +98,21 @@ pub(super) fn put(tx: &mut Tx<'_>, place: Place, rank: Rank, run: Waiting) -> Re
     }
 }
 
-/// Puts the first attempt of a one-off where its due time belongs; returns the state it then is in.
+/// Queues the first attempt of a one-off by its due time; returns the resulting state.
 pub(super) fn enqueue_first(tx: &mut Tx<'_>, rank: Rank, job: JobSeq, run: i64, now: Millis) -> Result<Status> {
     let place = placement::of_first(rank.due, now);
     put(tx, place, rank, Waiting::first(job, run))?;
     Ok(place.status())
 }
 
-/// Puts a run that waited elsewhere where its due time belongs.
+/// Queues a run by its due time.
 pub(super) fn enqueue(tx: &mut Tx<'_>, rank: Rank, run: Waiting, now: Millis) -> Result<Phase> {
     let place = placement::of(rank.due, now);
     put(tx, place, rank, run)?;
     Ok(place.phase())
 }
 
-/// Writes history. An attempt that was snoozed and has now ended otherwise is one attempt: its row is replaced.
+/// Writes an attempt to history. A snoozed attempt that has now ended is the same attempt: its row is replaced.
 pub(super) fn insert_attempt(connection: &Connection, row: Ended<'_>) -> Result<()> {
     let Ended {
         job,

@@ -1,6 +1,6 @@
-//! What a job looks like from outside: its state, derived from where its runs are, and its full record.
+//! A job as callers see it: its state, derived from the locations of its runs, and its full record.
 //!
-//! Writes nothing. Invariant: whatever is shown is of one snapshot.
+//! Writes nothing. Invariant: everything is read from one snapshot.
 
 use super::error_text::read_error;
 use super::jobs::{self, IdColumn, JobKey};
@@ -21,19 +21,19 @@ const SELECT_ERROR_OF_ATTEMPT: &str = include_str!("sql/select_error_of_attempt.
 const COUNT_ENDED_RUNS: &str = include_str!("sql/read_count_ended_runs.sql");
 const COUNT_CRASHES: &str = include_str!("sql/count_crashes.sql");
 
-/// The state of a job and what it follows from.
+/// The state of a job and what it is derived from.
 #[derive(Clone, Debug)]
 pub(super) struct JobState {
     pub(super) status: Status,
     pub(super) scheduled_at: Millis,
-    /// Its current or last run; 0: it has had none.
+    /// Its current or last run; 0: none so far.
     pub(super) run: i64,
     run_state: Option<RunState>,
     series: Option<Series>,
 }
 
 impl JobState {
-    /// Finds it.
+    /// Derives the state of a job.
     pub(super) fn of(connection: &Connection, job: &JobKey) -> Result<Self> {
         if job.recurring {
             return Self::of_series(connection, job);
@@ -78,13 +78,13 @@ impl JobState {
         })
     }
 
-    /// Where its current run is; `None`: a series between two runs, or one that is over.
+    /// Location of its current run; `None`: a series between two runs, or one that has ended.
     pub(super) fn run_state(&self) -> Option<&RunState> {
         self.run_state.as_ref()
     }
 
     fn next_run_at(&self) -> Option<Millis> {
-        // Of a paused series nobody knows: that depends on when it is resumed.
+        // Unknown for a paused series: it depends on when it is resumed.
         let goes_on = self.series.as_ref().filter(|series| !series.state.paused);
         goes_on.and_then(|series| series.state.next_at)
     }
@@ -102,7 +102,7 @@ fn due_of(run_state: &RunState) -> Option<Millis> {
     }
 }
 
-/// Where a job stands, for a dispatch that met it.
+/// Summary of a job, for a dispatch that found it.
 pub(super) fn summary(connection: &Connection, job: &JobKey) -> Result<JobSummary> {
     let state = JobState::of(connection, job)?;
     Ok(JobSummary {
@@ -113,7 +113,7 @@ pub(super) fn summary(connection: &Connection, job: &JobKey) -> Result<JobSummar
     })
 }
 
-/// Whether a run was cancelled, and why.
+/// The cancellation of a run, if it was cancelled.
 pub(super) fn cancellation(connection: &Connection, job: JobSeq, run: i64) -> Result<Option<Cancellation>> {
     let last = locate::last_attempt(connection, job, run)?;
     let Some(last) = last.filter(|last| last.status == RunStatus::Cancelled) else {
@@ -132,7 +132,7 @@ pub(super) fn get(connection: &Connection, id: &JobId) -> Result<Option<JobRecor
     record(connection, &job, &state).map(Some)
 }
 
-/// The record of a job in a state that was found in the same snapshot.
+/// The record of a job, whose state was found in the same snapshot.
 pub(super) fn record(connection: &Connection, job: &JobKey, state: &JobState) -> Result<JobRecord> {
     let last = locate::last_attempt(connection, job.seq, state.run)?;
     let attempts = AttemptSummary::of(connection, job, state, last.as_ref())?;
@@ -181,7 +181,7 @@ pub(super) fn record(connection: &Connection, job: &JobKey, state: &JobState) ->
     Ok(row?)
 }
 
-/// What a record says of the attempts of the current or last run.
+/// The attempts of the current or last run, as a record shows them.
 struct AttemptSummary {
     number: u32,
     crashes: u32,

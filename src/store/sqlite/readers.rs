@@ -1,7 +1,7 @@
-//! Connections that only read, at most two, opened when first needed.
+//! Read-only connections, at most two, opened on demand.
 //!
-//! Invariant: a read sees one snapshot and lets go of it when it returns, since a snapshot that stays keeps the
-//! write-ahead log from starting anew.
+//! Invariant: a read uses one snapshot and ends it when it returns, since an open snapshot keeps the write-ahead log from
+//! restarting.
 
 use super::open;
 use crate::error::{Error, ErrorCode, Result};
@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Connections, and so reads at a time.
+/// Most connections, and so concurrent reads.
 const MAX_CONNECTIONS: u32 = 2;
-/// Longest wait for reads that are going when the store is closed.
+/// Longest wait for reads in progress on close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The reading connections of one file.
@@ -24,7 +24,7 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// No connection is opened yet.
+    /// Opens no connection yet.
     pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
@@ -33,7 +33,7 @@ impl Readers {
         }
     }
 
-    /// Runs `run` on a snapshot, on a thread that may block.
+    /// Runs `run` on a snapshot, on a blocking thread.
     pub(super) async fn read<R, F>(self: &Arc<Self>, run: F) -> Result<R>
     where
         R: Send + 'static,
@@ -55,14 +55,14 @@ impl Readers {
         let snapshot = connection.unchecked_transaction()?;
         let result = run(&snapshot);
         drop(snapshot);
-        // A connection that saw a failure is not trusted with the next read.
+        // A connection with a failed read is not reused.
         if result.is_ok() && !self.slots.is_closed() {
             self.idle().push(connection);
         }
         result
     }
 
-    /// Refuses further reads, waits a little for those that are going, and closes the connections.
+    /// Refuses further reads, waits briefly for those in progress, and closes the connections.
     pub(super) async fn close(&self) {
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.slots.acquire_many(MAX_CONNECTIONS)).await;
         self.slots.close();

@@ -1,6 +1,6 @@
-//! The runs that the next claim may find.
+//! The queue of claimable runs.
 //!
-//! Knows no verb, and nothing of full keys: see [`super::keys`].
+//! Knows no verb and no concurrency limits: see [`super::keys`].
 
 use super::run_rows::{Rank, Waiting};
 use super::tx::Tx;
@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 const DELETE_READY: &str = include_str!("sql/delete_ready.sql");
 
-/// Puts a run where the next claim finds it, whether or not its key is full.
+/// Makes a run claimable, whether or not its key is full.
 pub(super) fn insert_claimable(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {
     tx.insert_ready((
         rank.route,

@@ -1,6 +1,6 @@
-//! Takes events out of the outbox when their deliveries are made.
+//! Removes events from the outbox when their deliveries are created.
 //!
-//! Invariant: a row is taken out in the transaction that inserts its deliveries.
+//! Invariant: an event is removed in the transaction that inserts its deliveries.
 
 use super::insert;
 use super::tx::Tx;
@@ -10,7 +10,7 @@ use crate::store::{InsertParams, RelayedEvent};
 
 const DELETE_EVENT: &str = include_str!("sql/delete_event.sql");
 
-/// Takes events out and inserts their deliveries; returns how many events were still there.
+/// Removes events and inserts their deliveries; returns how many events were still present.
 pub(super) fn apply(tx: &mut Tx<'_>, relayed: &[RelayedEvent], now: Millis) -> Result<usize> {
     let mut counted = 0;
     for RelayedEvent { event, deliveries } in relayed {

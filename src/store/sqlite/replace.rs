@@ -1,7 +1,7 @@
-//! A second dispatch under the id of a job that is there, with `onConflict: 'replace'`.
+//! A dispatch with the id of an existing job and `onConflict: 'replace'`.
 //!
-//! Invariant: history and counts stay; a run that is going, or waits for another attempt, keeps its place in the
-//! queue of the job's *new* route and priority, which is where it will be looked for.
+//! Invariant: history and counts stay; a run that is running, or waits for its next attempt, keeps its due time but moves
+//! to the queue of the job's *new* route and priority, where it will be looked for.
 
 use super::job_text::{options_text, spec_text};
 use super::jobs::{self, JobKey};
@@ -63,7 +63,7 @@ fn replace_one_off(
 ) -> Result<()> {
     let before = run_state.status();
     locate::remove(tx, &RunKey::of_one_off(known), run_state)?;
-    // Only now: a higher limit makes held runs claimable, and this one must not be among them.
+    // Only now, since a raised limit makes held runs claimable, and this run must not be among them.
     let new_key = keys::attach(tx, job)?;
     if let RunState::Ended(last) = run_state {
         queue::delete_ended(tx.connection, before, last.ended, known.seq)?;
@@ -123,7 +123,7 @@ fn replace_series(
     Ok(())
 }
 
-/// Moves runs that wait in the queue of the old route, priority and key to that of the new ones.
+/// Moves waiting runs from the queue of the old route, priority and key to that of the new ones.
 fn requeue_live_runs(tx: &mut Tx<'_>, known: &JobKey, to: Rank) -> Result<()> {
     if (known.route, known.priority, known.key) == (to.route, to.priority, to.key) {
         return Ok(());

@@ -1,7 +1,7 @@
-//! Gives a job another time or schedule.
+//! Changes the due time or schedule of a job.
 //!
-//! Invariant: history, counts and a run that is going stay. A new due time is written where [`super::locate`] finds it:
-//! in the history of a run that has some, else in the job.
+//! Invariant: history, counts and a running run stay. A new due time is written where [`super::locate`] looks for it: in
+//! the history of a run that has some, else in the job.
 
 use super::change_target::ChangeTarget;
 use super::job_text::spec_text;
@@ -21,7 +21,7 @@ const UPDATE_JOB_DUE: &str = include_str!("sql/update_job_due.sql");
 const UPDATE_JOB_UPDATED: &str = include_str!("sql/update_job_updated.sql");
 const UPDATE_NEXT_DUE: &str = include_str!("sql/update_next_due.sql");
 
-/// Applies a new timing of the job's own kind.
+/// Applies a new timing of the same kind as the job.
 pub(super) fn apply(
     tx: &mut Tx<'_>,
     job: &JobKey,

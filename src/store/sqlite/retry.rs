@@ -1,7 +1,7 @@
-//! Runs again what failed or was cancelled, as a run of its own.
+//! Manual retry: runs a failed or cancelled job again, as a new run.
 //!
-//! Invariant: history stays; the new run begins at its first attempt, with all its retries before it and the steps that
-//! were finished behind it.
+//! Invariant: history stays; the new run starts at its first attempt, with all retries available, and keeps the finished
+//! steps.
 
 use super::change_target::ChangeTarget;
 use super::jobs::JobKey;
@@ -22,7 +22,7 @@ const UPDATE_JOB_RUN: &str = include_str!("sql/update_job_run.sql");
 const UPDATE_JOB_UPDATED: &str = include_str!("sql/update_job_updated.sql");
 const INSERT_OCCURRENCE: &str = include_str!("sql/retry_insert_occurrence.sql");
 
-/// Runs the job again at `due`; of a series its last run that failed.
+/// Runs the job again at `due`; of a series, its last failed run.
 pub(super) fn apply(
     tx: &mut Tx<'_>,
     job: &JobKey,
@@ -70,7 +70,7 @@ fn one_off(tx: &mut Tx<'_>, job: &JobKey, run_state: &RunState, due: Millis, now
     Ok(())
 }
 
-/// Writes a new run of the occurrence of one that failed, with the steps of that one.
+/// Writes a new run for the occurrence of a failed one, and transfers its steps.
 fn write_rerun(tx: &mut Tx<'_>, job: &JobKey, run: i64, scheduled_at: Millis, due: Millis, now: Millis) -> Result<()> {
     tx.connection
         .prepare_cached(UPDATE_JOB_UPDATED)?

@@ -1,7 +1,7 @@
 //! Routes and their numbers.
 //!
-//! Invariant: a number belongs to one route for ever. The cache holds only what the current transaction may rely on:
-//! whoever rolls back calls [`RouteCache::clear`].
+//! Invariant: a number belongs to one route permanently. The cache must contain only what the current transaction may rely
+//! on: on rollback, call [`RouteCache::clear`].
 
 use super::failure::damaged;
 use crate::error::Result;
@@ -10,23 +10,23 @@ use crate::store::RouteId;
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashMap;
 
-/// Routes kept in memory; a store with more of them looks the others up.
+/// Most cached routes; others are looked up in the database.
 const MAX_CACHED_ROUTES: usize = 10_000;
 
 const SELECT_ROUTE_IDS: &str = include_str!("sql/select_route_ids.sql");
 const INSERT_ROUTES: &str = include_str!("sql/insert_routes.sql");
 const SELECT_ROUTES_AFTER: &str = include_str!("sql/select_routes_after.sql");
 
-/// Numbers of the routes last used.
+/// Cache of route numbers.
 #[derive(Debug, Default)]
 pub(super) struct RouteCache {
     known: HashMap<Route, RouteId>,
-    /// The one asked for last: comparing is cheaper than hashing.
+    /// The last route looked up: comparing is cheaper than hashing.
     last: Option<(Route, RouteId)>,
 }
 
 impl RouteCache {
-    /// The number of `route`, which is given one if it has none.
+    /// The number of `route`, assigned if it is new.
     pub(super) fn intern(&mut self, connection: &Connection, route: &Route) -> Result<RouteId> {
         if let Some((_, id)) = self.last.as_ref().filter(|(last, _)| last == route) {
             return Ok(*id);
@@ -48,7 +48,7 @@ impl RouteCache {
         Ok(id)
     }
 
-    /// Drops everything: some of it may have been rolled back.
+    /// Clears the cache, since some of it may have been rolled back.
     pub(super) fn clear(&mut self) {
         self.known.clear();
         self.last = None;
@@ -90,7 +90,7 @@ fn read(row: &Row<'_>) -> Result<Route> {
     })
 }
 
-/// The highest number given.
+/// The highest assigned number.
 pub(super) fn highest(connection: &Connection) -> Result<RouteId> {
     Ok(connection
         .prepare_cached("SELECT coalesce(max(id), 0) FROM routes")?
@@ -108,7 +108,7 @@ pub(super) fn with_ready(connection: &Connection) -> Result<Vec<RouteId>> {
     Ok(routes)
 }
 
-/// The first route from `from` on that has rows in `ready`.
+/// The first route at or above `from` with rows in `ready`.
 pub(super) fn next_ready(connection: &Connection, from: RouteId) -> Result<Option<RouteId>> {
     let mut select = connection.prepare_cached("SELECT route FROM ready WHERE route >= ?1 ORDER BY route LIMIT 1")?;
     Ok(select.query_row([from], |row| row.get(0)).optional()?)

@@ -1,6 +1,6 @@
-//! Where the run is that stands for a job's state, for whoever asks why the job has not run.
+//! Location of a job's current run, to explain why the job has not run.
 //!
-//! Writes nothing. Invariant: record and place are of one snapshot.
+//! Writes nothing. Invariant: record and location are from one snapshot.
 
 use super::jobs::{self, JobKey};
 use super::keys;
@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 const COUNT_READY_AHEAD: &str = include_str!("sql/count_ready_ahead.sql");
 
-/// The job with this id; runs before it are counted up to `count_up_to`.
+/// Location of the job with this id; runs ahead of it are counted up to `count_up_to`.
 pub(super) fn of(connection: &Connection, id: &JobId, count_up_to: usize) -> Result<Option<RunLocation>> {
     let Some(job) = jobs::by_id(connection, id)? else {
         return Ok(None);
@@ -57,7 +57,7 @@ pub(super) fn of(connection: &Connection, id: &JobId, count_up_to: usize) -> Res
     }))
 }
 
-/// How many runs with the concurrency key of the job are going and how many may, when there are no fewer.
+/// Running runs and limit of the job's concurrency key, if it is full.
 fn usage_if_full(connection: &Connection, job: &JobKey) -> Result<Option<(i64, i64)>> {
     let Some(key) = job.key else { return Ok(None) };
     let (running, limit) = keys::usage(connection, key)?;

@@ -1,4 +1,4 @@
-//! Rows of the narrow tables and of history, as the verbs pass them around.
+//! Rows of the narrow tables and of history, as the verbs exchange them.
 //!
 //! Plain data.
 
@@ -9,7 +9,7 @@ use crate::store::{JobSeq, RouteId};
 /// Number of a concurrency key inside one store.
 pub(super) type KeyId = i64;
 
-/// A run's attempt that waits, without where and until when.
+/// A waiting attempt, without its location and due time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) job: JobSeq,
@@ -30,7 +30,7 @@ impl Waiting {
     }
 }
 
-/// Order of a ready run among others.
+/// Sort order of a ready run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rank {
     pub(super) route: RouteId,
@@ -50,7 +50,7 @@ pub(super) struct Ended<'a> {
     /// `None`: it never started.
     pub(super) started: Option<Millis>,
     pub(super) ended: Millis,
-    /// When the run goes on, if it does.
+    /// When the next attempt is due, if there is one.
     pub(super) next_due: Option<Millis>,
     /// JSON text.
     pub(super) error: Option<&'a str>,

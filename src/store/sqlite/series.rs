@@ -1,7 +1,7 @@
-//! The recurring part of a job: its next occurrence, its counts, and the state that follows from them.
+//! The series of a job: its next occurrence, its counts, and the state derived from them.
 //!
-//! Reads it and writes it; how it changes, [`crate::store::rules::series`] says. Invariant: the job counters follow every
-//! change of its state, and `ended` has a row for one that has ended.
+//! Reads and writes it; [`crate::store::rules::series`] has the rules. Invariant: the job counters follow every change of
+//! its state, and `ended` has a row for an ended series.
 
 use super::failure::damaged;
 use super::jobs::JobKey;
@@ -83,7 +83,7 @@ pub(super) fn expect(connection: &Connection, job: JobSeq) -> Result<Series> {
     found.ok_or_else(|| damaged("a recurring job without its series"))
 }
 
-/// What the rules need of the series of a job, if it has one.
+/// The state of a job's series for the rules, if it has one.
 pub(super) fn find_state(connection: &Connection, job: JobSeq) -> Result<Option<SeriesState>> {
     Ok(connection
         .prepare_cached(SELECT_SERIES_STATE)?
@@ -91,7 +91,7 @@ pub(super) fn find_state(connection: &Connection, job: JobSeq) -> Result<Option<
         .optional()?)
 }
 
-/// What the rules need of the series of a job that must have one.
+/// The state of a job's series for the rules; it must have one.
 pub(super) fn state(connection: &Connection, job: JobSeq) -> Result<SeriesState> {
     find_state(connection, job)?.ok_or_else(|| damaged("a recurring job without its series"))
 }
@@ -100,7 +100,7 @@ pub(super) fn state(connection: &Connection, job: JobSeq) -> Result<SeriesState>
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LiveRun {
     pub(super) run: i64,
-    /// Of its first attempt.
+    /// Due time of its first attempt.
     pub(super) due: Millis,
 }
 
@@ -116,7 +116,7 @@ pub(super) fn live_runs(connection: &Connection, job: JobSeq) -> Result<Vec<Live
     Ok(runs.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The run of a series that stands for its state: one that is running, else the oldest that has not ended.
+/// The current run of a series: one that is running, else the oldest that has not ended.
 pub(super) fn current_run(connection: &Connection, job: JobSeq) -> Result<Option<LiveRun>> {
     let read = |row: &Row<'_>| {
         Ok(LiveRun {
@@ -130,7 +130,7 @@ pub(super) fn current_run(connection: &Connection, job: JobSeq) -> Result<Option
         .optional()?)
 }
 
-/// The job of a run that moves.
+/// The job of a run that changes its phase.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JobRef {
     pub(super) job: JobSeq,
@@ -139,7 +139,7 @@ pub(super) struct JobRef {
 }
 
 impl JobRef {
-    /// Of a job's runs.
+    /// For the runs of a job.
     pub(super) fn of(job: &JobKey) -> Self {
         Self {
             job: job.seq,
@@ -149,7 +149,7 @@ impl JobRef {
     }
 }
 
-/// Counts a run that moved from one phase to another; `from` is `None` for a new run of a series.
+/// Counts a run that changed its phase; `from` is `None` for a new run of a series.
 pub(super) fn run_changed_phase(tx: &mut Tx<'_>, job_ref: JobRef, from: Option<Phase>, to: Phase) -> Result<()> {
     if from == Some(to) {
         return Ok(());
@@ -165,7 +165,7 @@ pub(super) fn run_changed_phase(tx: &mut Tx<'_>, job_ref: JobRef, from: Option<P
     Ok(())
 }
 
-/// Changes the numbers of live runs; returns them, and whether the series is paused.
+/// Adds to the numbers of live runs; returns the new numbers, and whether the series is paused.
 fn shift_live_runs(connection: &Connection, job: JobSeq, delta: LiveRuns) -> Result<(LiveRuns, bool)> {
     let read = |row: &Row<'_>| {
         let live = LiveRuns {
@@ -179,8 +179,7 @@ fn shift_live_runs(connection: &Connection, job: JobSeq, delta: LiveRuns) -> Res
     Ok(connection.prepare_cached(UPDATE_LIVE_RUNS)?.query_row(row, read)?)
 }
 
-/// Counts a run that has ended, and ends the series after its last one. Returns the state of the job and the occurrence
-/// that the run was made of.
+/// Counts an ended run, and ends the series after its last run. Returns the state of the job and the run's occurrence.
 pub(super) fn run_ended(
     tx: &mut Tx<'_>,
     job_ref: JobRef,
@@ -219,18 +218,18 @@ pub(super) fn run_ended(
     Ok((after.status(), scheduled_at))
 }
 
-/// What else of a series may change with its state.
+/// Other columns of a series that may change with its state.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SeriesDetails<'a> {
-    /// The last occurrence that became a run; `None`: as it is.
+    /// The last occurrence that became a run; `None`: unchanged.
     pub(super) last_at: Option<Millis>,
-    /// JSON text of its schedule; `None`: as it is.
+    /// JSON text of its schedule; `None`: unchanged.
     pub(super) spec: Option<&'a str>,
     /// Why it was cancelled.
     pub(super) reason: Option<&'a str>,
 }
 
-/// Writes a series whose state was `before`; counts nothing.
+/// Writes a series whose previous state was `before`; does not update counters.
 pub(super) fn save(
     tx: &Tx<'_>,
     job: JobSeq,

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Semaphore, watch};
 
-/// Verbs that may wait for the writer; a caller beyond them waits before it sends.
+/// Most verbs in the writer's queue; further callers wait before they send.
 const MAX_QUEUED_WRITES: usize = 16_384;
 
 /// What the writer's thread and the store's callers share.
@@ -47,7 +47,7 @@ impl Shared {
     }
 
     pub(super) fn mark_ended(&self) {
-        // Whoever still waits for room must not wait for ever.
+        // Callers that wait for a permit must not wait forever.
         self.write_permits.close();
         self.ended.send_replace(true);
     }

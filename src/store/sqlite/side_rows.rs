@@ -1,7 +1,7 @@
-//! What a job's options have put into other tables: its tags, its concurrency key, its unique key.
+//! Rows in other tables that follow from a job's options: its tags, concurrency key and unique key.
 //!
-//! Invariant: whoever writes, replaces or deletes the row of a job keeps these in step with it. They are found by way of
-//! that row, so that none of their tables needs an index by job.
+//! Invariant: code that writes, replaces or deletes the row of a job keeps these consistent with it. They are found by that
+//! row, so that none of their tables needs an index by job.
 
 use super::failure::damaged;
 use super::keys;
@@ -15,17 +15,17 @@ use rusqlite::Connection;
 
 const SELECT_JOB_OPTIONS: &str = include_str!("sql/select_job_options.sql");
 
-/// Members of options that leave traces, as they look in JSON.
+/// Members of options with side rows, as they appear in JSON.
 const OPTIONS_WITH_SIDE_ROWS: [&str; 2] = ["\"tags\"", "\"unique\""];
 
-/// What a job has left elsewhere.
+/// The side rows of a job.
 pub(super) struct SideRows {
     route: RouteId,
     key: Option<KeyId>,
     options: JobOptions,
 }
 
-/// Writes those of a job that is new, or has left none; its concurrency key is in its row already.
+/// Writes the side rows of a job that has none yet; its concurrency key is already in its row.
 pub(super) fn put(
     connection: &Connection,
     seq: JobSeq,
@@ -41,7 +41,7 @@ pub(super) fn put(
 }
 
 impl SideRows {
-    /// Of a job whose row is as it was when they were written.
+    /// The side rows of a job whose row has not changed since they were written.
     pub(super) fn of(connection: &Connection, job: JobSeq) -> Result<Self> {
         let mut select = connection.prepare_cached(SELECT_JOB_OPTIONS)?;
         let mut rows = select.query([job])?;
@@ -53,14 +53,14 @@ impl SideRows {
         Ok(Self {
             route: row.get(0)?,
             key: row.get(1)?,
-            // Options that cannot be read were written by no version of this code, and have left nothing.
+            // Unreadable options were not written by this code and have no side rows.
             options: with_side_rows
                 .and_then(|text| serde_json::from_str(&text).ok())
                 .unwrap_or_default(),
         })
     }
 
-    /// Removes them all: the job goes, or gets new ones.
+    /// Removes all of them, when the job is deleted or replaced.
     pub(super) fn remove(&self, connection: &Connection, job: JobSeq) -> Result<()> {
         if let Some(unique) = &self.options.unique {
             uniques::release(connection, self.route, unique, job)?;
@@ -68,7 +68,7 @@ impl SideRows {
         self.remove_tags_and_key(connection, job)
     }
 
-    /// Removes them because retention does not keep the job, whose unique key may outlive it.
+    /// Removes them when retention deletes the job, whose unique key may outlive it.
     pub(super) fn sweep(&self, connection: &Connection, job: JobSeq, now: Millis) -> Result<()> {
         if let Some(unique) = &self.options.unique {
             uniques::retain_after_deletion(connection, self.route, unique, job, now)?;

@@ -1,7 +1,7 @@
-//! Steps that runs have finished.
+//! Finished steps of runs.
 //!
-//! Invariant: a run that has completed has none, and neither has a job that is gone. A transaction asks once whether there
-//! are any at all, so that jobs without steps cost nothing.
+//! Invariant: completed runs and deleted jobs have no steps. A transaction checks once whether there are any steps at all,
+//! so that jobs without steps cost nothing.
 
 use super::run_rows::rows;
 use super::tx::Tx;
@@ -20,12 +20,12 @@ const INSERT_STEP: &str = include_str!("sql/insert_step.sql");
 const SELECT_STEPS_OF_RUN: &str = include_str!("sql/select_steps_of_run.sql");
 const DELETE_STEPS_OF_RUN: &str = include_str!("sql/delete_steps_of_run.sql");
 const DELETE_STEPS_OF_JOB: &str = include_str!("sql/delete_steps_of_job.sql");
-/// Those of earlier runs of a series that are over.
+/// Deletes the steps of earlier, ended runs of a series.
 const DELETE_STEPS_OF_EARLIER_RUNS: &str = include_str!("sql/delete_steps_of_earlier_runs.sql");
 const UPDATE_STEPS_RUN: &str = include_str!("sql/update_steps_run.sql");
 const UPDATE_STEPS_OF_LAST_FAILED_RUN: &str = include_str!("sql/update_steps_of_last_failed_run.sql");
 
-/// The steps of a run, in the order they were finished.
+/// The steps of a run, in the order in which they finished.
 pub(super) fn of_run(connection: &Connection, job: JobSeq, run: i64) -> Result<Vec<Step>> {
     let mut select = connection.prepare_cached(SELECT_STEPS_OF_RUN)?;
     let steps = select.query_map((job, run), |row| {
@@ -37,7 +37,7 @@ pub(super) fn of_run(connection: &Connection, job: JobSeq, run: i64) -> Result<V
     Ok(steps.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Writes a step down, if its run is held as it should be.
+/// Records a step if the claim on its run is valid.
 pub(super) fn record(tx: &mut Tx<'_>, holder: ClaimRef, step: &Step) -> Result<StepRecording> {
     let connection = tx.connection;
     let ClaimRef { job, run, .. } = holder;
@@ -60,7 +60,7 @@ pub(super) fn record(tx: &mut Tx<'_>, holder: ClaimRef, step: &Step) -> Result<S
     Ok(StepRecording::Stored)
 }
 
-/// Forgets the steps of a run, if it is held as it should be.
+/// Deletes the steps of a run if the claim on it is valid.
 pub(super) fn delete_all(tx: &mut Tx<'_>, holder: ClaimRef) -> Result<StepRecording> {
     if !is_claimed(tx.connection, holder)? {
         return Ok(StepRecording::LeaseLost);
@@ -91,7 +91,7 @@ pub(super) fn any_exist(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(found)
 }
 
-/// A run is over, and this becomes of its steps.
+/// Keeps or deletes the steps of an ended run.
 pub(super) fn run_ended(tx: &mut Tx<'_>, job: JobSeq, run: i64, steps: StepsAfterRun) -> Result<()> {
     if steps == StepsAfterRun::Kept || !any_exist(tx)? {
         return Ok(());
@@ -105,7 +105,7 @@ pub(super) fn run_ended(tx: &mut Tx<'_>, job: JobSeq, run: i64, steps: StepsAfte
     Ok(())
 }
 
-/// The run `run` of a one-off is run again as the next one.
+/// Transfers the steps of the run `run` of a one-off to its next run.
 pub(super) fn rerun(tx: &mut Tx<'_>, job: JobSeq, run: i64) -> Result<()> {
     if any_exist(tx)? {
         tx.connection
@@ -115,7 +115,7 @@ pub(super) fn rerun(tx: &mut Tx<'_>, job: JobSeq, run: i64) -> Result<()> {
     Ok(())
 }
 
-/// The run of a series that failed last is run again as `run`.
+/// Transfers the steps of the last failed run of a series to its rerun `run`.
 pub(super) fn rerun_failed(tx: &mut Tx<'_>, job: JobSeq, run: i64) -> Result<()> {
     if any_exist(tx)? {
         let failed = RunStatus::Failed as i64;
@@ -126,7 +126,7 @@ pub(super) fn rerun_failed(tx: &mut Tx<'_>, job: JobSeq, run: i64) -> Result<()>
     Ok(())
 }
 
-/// A one-off begins anew.
+/// Deletes the steps of a one-off that is replaced.
 pub(super) fn replaced(tx: &mut Tx<'_>, job: JobSeq) -> Result<()> {
     if any_exist(tx)? {
         tx.connection.prepare_cached(DELETE_STEPS_OF_JOB)?.execute([job])?;
@@ -134,7 +134,7 @@ pub(super) fn replaced(tx: &mut Tx<'_>, job: JobSeq) -> Result<()> {
     Ok(())
 }
 
-/// The history of a run is deleted.
+/// Deletes the steps of a run whose history is deleted.
 pub(super) fn delete_steps_of_run(connection: &Connection, job: JobSeq, run: i64) -> Result<()> {
     connection.prepare_cached(DELETE_STEPS_OF_RUN)?.execute((job, run))?;
     Ok(())

@@ -1,6 +1,6 @@
-//! The verbs of [`Store`], each handed to its module.
+//! Implements [`Store`] by delegating each verb to its module.
 //!
-//! Knows which verbs are synced, which are urgent and which are cut into several transactions; nothing of SQL.
+//! Knows which verbs are synced, which are urgent and which are split into several transactions; knows no SQL.
 
 use super::write_operation::WriteOptions;
 use super::{
@@ -147,7 +147,7 @@ impl Store for SqliteStore {
 
     async fn record_step(&self, holder: ClaimRef, step: Step) -> Result<()> {
         step.check()?;
-        // Synced: "finished" is a promise not to do it again, whatever happens to the machine.
+        // Synced, since a finished step must not run again, not even after a power failure.
         self.write(WriteOptions::synced(1), move |tx| steps::record(tx, holder, &step))
             .await?
             .answer()
@@ -165,7 +165,7 @@ impl Store for SqliteStore {
     }
 
     async fn put_entry(&self, entry: Entry) -> Result<()> {
-        // A refresh token that was handed out, and a revocation, survive what a dispatch survives.
+        // Issued refresh tokens and revocations must be as durable as dispatches.
         let options = match entry.at.kind {
             EntryKind::Session => WriteOptions::synced(1),
             EntryKind::Cache => WriteOptions::plain(1),

@@ -1,6 +1,6 @@
-//! Which events webhooks want, as the writer remembers it.
+//! The writer's cache of the events that webhooks subscribe to.
 //!
-//! Invariant: [`Subscriptions`] is as the tables are in the transaction that asks, whichever process wrote them last.
+//! Invariant: within a transaction [`Subscriptions`] agrees with the tables, whichever process wrote them last.
 
 use crate::error::Result;
 use crate::model::{EventKind, EventMask};
@@ -8,16 +8,16 @@ use rusqlite::Connection;
 
 const SELECT_WANTED_EVENTS: &str = include_str!("sql/select_wanted_events.sql");
 
-/// Which events are wanted, as the writer last read it.
+/// The subscribed events, as last read.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     wanted_events: EventMask,
-    /// The database's version then; `None`: to be read again.
+    /// The `data_version` at that time; `None`: stale.
     version: Option<i64>,
 }
 
 impl Subscriptions {
-    /// Brings it up to date within a transaction: one pragma, and nothing else unless another process has committed.
+    /// Updates the cache within a transaction. Costs one pragma unless another process has committed.
     pub(super) fn refresh(&mut self, connection: &Connection) -> Result<()> {
         let version = connection
             .prepare_cached("PRAGMA data_version")?
@@ -29,12 +29,12 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Whether a webhook wants this, as of the last refresh.
+    /// Whether a webhook subscribes to this event, as of the last refresh.
     pub(super) fn wants(&self, kind: EventKind) -> bool {
         self.wanted_events.has(kind)
     }
 
-    /// The tables are, or may be, other than what was read.
+    /// Invalidates the cache, since the tables have or may have changed.
     pub(super) fn clear(&mut self) {
         self.version = None;
     }

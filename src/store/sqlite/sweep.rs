@@ -1,6 +1,6 @@
-//! Retention: deletes jobs that ended long ago or are too many, and old history of series that go on.
+//! Retention: deletes ended jobs that are too old or too many, and old history of live series.
 //!
-//! Invariant: bounded per transaction; the history of a run that has not ended stays, since it says where the run is.
+//! Invariant: bounded per transaction; the history of a live run stays, since it determines the run's location.
 
 use super::failure::damaged;
 use super::run_rows::rows;
@@ -13,15 +13,15 @@ use crate::model::Status;
 use crate::store::{JobSeq, Retention, RetentionLimit};
 use rusqlite::{Connection, OptionalExtension};
 
-/// Jobs looked up at a time: a slice may end after any of them.
+/// Jobs per query; a time slice may end after any of them.
 const JOBS_PER_LOOKUP: usize = 50;
 /// Most transactions that trim history in one sweep.
 pub(super) const MAX_TRIM_STEPS: usize = 32;
-/// Rows of history deleted in one transaction.
+/// Most rows of history deleted in one transaction.
 const MAX_ATTEMPTS_PER_STEP: usize = 500;
-/// Unique keys deleted in one transaction.
+/// Most unique keys deleted in one transaction.
 const MAX_EXPIRED_KEYS: usize = 100;
-/// Series looked at in one transaction.
+/// Series examined in one transaction.
 const SERIES_PER_STEP: usize = 100;
 
 const SELECT_OLDEST_ENDED: &str = include_str!("sql/select_oldest_ended.sql");
@@ -33,11 +33,11 @@ const DELETE_GAP: &str = include_str!("sql/delete_gap.sql");
 const DELETE_ATTEMPT: &str = include_str!("sql/delete_attempt.sql");
 const SELECT_NEXT_SERIES: &str = include_str!("sql/sweep_select_next_series.sql");
 
-/// How many jobs may be deleted, and for how long.
+/// How many jobs may be deleted, and the time for it.
 type Budget<'a> = (usize, &'a TimeSlice);
 
-/// Deletes at most `most` jobs that have ended, fewer if it takes long, and unique keys that outlived theirs; returns how
-/// many jobs: 0 only if there are none.
+/// Deletes at most `most` ended jobs, fewer if the time slice ends, and expired unique keys that outlived their jobs.
+/// Returns the number of jobs: 0 only if there are none to delete.
 pub(super) fn jobs(tx: &mut Tx<'_>, retention: Retention, now: Millis, most: usize) -> Result<usize> {
     let kept = [
         (Status::Completed, retention.completed),
@@ -123,7 +123,7 @@ fn delete_one(tx: &mut Tx<'_>, status: Status, (ended, job): (Millis, JobSeq), n
     Ok(())
 }
 
-/// Trims the history of some series behind `after`; returns where to go on, `None` after the last one.
+/// Trims the history of some series after `after`; returns where to continue, `None` after the last one.
 pub(super) fn runs(tx: &mut Tx<'_>, keep: RetentionLimit, now: Millis, after: JobSeq) -> Result<Option<JobSeq>> {
     if keep.age.is_none() && keep.count.is_none() {
         return Ok(None);
@@ -140,7 +140,7 @@ pub(super) fn runs(tx: &mut Tx<'_>, keep: RetentionLimit, now: Millis, after: Jo
         let trimmed = trim(tx, *job, *created, keep, now, budget)?;
         budget -= trimmed;
         if budget == 0 {
-            // Not done with this one: the next step begins with it again.
+            // Not finished: the next step starts with this series again.
             return Ok(Some(last));
         }
         last = *job;
@@ -148,7 +148,7 @@ pub(super) fn runs(tx: &mut Tx<'_>, keep: RetentionLimit, now: Millis, after: Jo
     Ok((series.len() == SERIES_PER_STEP).then_some(last))
 }
 
-/// Deletes from the oldest on and stops at the first that stays, so that it costs only what it deletes.
+/// Deletes the oldest rows up to the first that is kept, so that the cost is that of the deletions.
 fn trim(tx: &mut Tx<'_>, job: JobSeq, created: i64, keep: RetentionLimit, now: Millis, budget: usize) -> Result<usize> {
     let has_steps = steps::any_exist(tx)?;
     let connection = tx.connection;
@@ -173,7 +173,7 @@ fn trim(tx: &mut Tx<'_>, job: JobSeq, created: i64, keep: RetentionLimit, now: M
     Ok(runs.len())
 }
 
-/// Keys of the oldest rows, as long as they are `old` by their run and end.
+/// Keys of the oldest rows, up to the first that is not `old` by its run and end.
 fn oldest(
     connection: &Connection,
     query: &str,

@@ -1,7 +1,7 @@
-//! Which jobs have which tags.
+//! Tags of jobs.
 //!
-//! Invariant: a job's rows here are the tags in its options, each once; whoever writes or deletes the job's row keeps
-//! them so. Rows are found by way of the options, so that no second index is needed.
+//! Invariant: a job has one row here for each distinct tag in its options; code that writes or deletes the job's row
+//! maintains this. Rows are found by the options, so that no second index is needed.
 
 use super::jobs::JobKey;
 use super::run_rows::rows;

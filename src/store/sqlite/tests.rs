@@ -1,4 +1,4 @@
-//! The contract suite on files and in memory, and what only a file has.
+//! The contract suite on files and in memory, and tests specific to files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod files;
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// A store whose leases follow a clock of the test's own.
+/// A store whose lease clock is controlled by the test.
 async fn test_store(location: Location, keep: Box<dyn std::any::Any + Send + Sync>) -> TestStore {
     let lease_clock = Arc::new(AtomicI64::new(1_000));
     let boot = Arc::new(Mutex::new("this".to_owned()));

@@ -1,28 +1,27 @@
-//! How long work on many jobs may hold the writer at a time.
+//! Time slices: how long bulk work may occupy the writer at a time.
 //!
-//! Invariant: whoever has begun a slice does at least one job in it, so that every slice gets on.
+//! Invariant: each slice processes at least one job, so that bulk work always progresses.
 
 use std::time::{Duration, Instant};
 
-/// Longest time before the writer looks at what else waits. A dispatch beside a change of many jobs waits for half of it
-/// in the mean, and for the sync that ends it.
+/// Length of a slice of bulk work. A concurrent dispatch waits for half of it on average, and for the sync at its end.
 const MIN_LENGTH: Duration = Duration::from_micros(500);
-/// Longest slice of work that must keep pace with others. A transaction of theirs is about as long.
+/// Longest slice of background work that must keep pace with other writes; about as long as their transactions.
 const MAX_LENGTH: Duration = Duration::from_millis(4);
 
-/// A share of the writer's time that has begun.
+/// A slice of the writer's time.
 pub(super) struct TimeSlice {
     end: Instant,
 }
 
 impl TimeSlice {
-    /// Begins one.
+    /// Starts a slice.
     pub(super) fn begin() -> Self {
         Self::of(MIN_LENGTH)
     }
 
-    /// Begins one of work that must not fall behind others, who have worked for so long since its last slice: as long as
-    /// they have, so that it gets half of the time of a busy writer and no more than [`begin`](Self::begin) of an idle one.
+    /// Starts a slice for work that must not fall behind other writes. It is as long as `others` have worked since the last
+    /// slice, so that it gets half the time of a busy writer and no more than [`begin`](Self::begin) of an idle one.
     pub(super) fn matching_work_of(others: Duration) -> Self {
         Self::of(others.clamp(MIN_LENGTH, MAX_LENGTH))
     }
@@ -33,7 +32,7 @@ impl TimeSlice {
         }
     }
 
-    /// Whether others are to have their turn.
+    /// Whether the slice is used up.
     pub(super) fn is_over(&self) -> bool {
         Instant::now() >= self.end
     }

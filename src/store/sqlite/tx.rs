@@ -1,7 +1,7 @@
-//! One transaction of the writer, as the verbs see it: SQL, and what is gathered until the commit.
+//! One transaction of the writer, as the verbs see it: SQL, and effects collected until the commit.
 //!
-//! Knows no verb. Invariant: what is gathered here takes effect only if the transaction commits; counters are written
-//! once per transaction, however many rows moved.
+//! Knows no verb. Invariant: collected effects take place only if the transaction commits; counters are written once per
+//! transaction, however many rows moved.
 
 use super::routes::RouteCache;
 use super::subscriptions::Subscriptions;
@@ -31,22 +31,22 @@ pub(super) struct Tx<'a> {
     pub(super) locks: Option<&'a Path>,
     routes: &'a mut RouteCache,
     subscriptions: &'a mut Subscriptions,
-    /// Whether `subscriptions` is known to be as this transaction sees the tables.
+    /// Whether `subscriptions` was refreshed in this transaction.
     subscriptions_fresh: bool,
-    /// Whether any run has steps, once that was asked.
+    /// Whether any run has steps; `None`: not checked yet.
     pub(super) has_steps: Option<bool>,
     last_token: &'a mut Token,
     work_time: &'a mut Duration,
     deltas: Deltas,
-    /// The counter that was changed last: nearly always the next one as well.
+    /// The counter changed last, which is nearly always the next one as well.
     last: ((RouteId, i64), i64),
     cached: CachedStatements<'a>,
-    /// The last number given to a job, once a transaction has given one.
+    /// The last assigned job number; `None`: not read yet.
     last_number: Option<JobSeq>,
     effects: Effects,
 }
 
-/// Statements a transaction executes for nearly every verb; kept at hand, since looking one up costs a tenth of an insert.
+/// Statements that nearly every verb executes, kept out of the cache, where a lookup costs a tenth of an insert.
 #[derive(Default)]
 struct CachedStatements<'a> {
     insert_job: Option<CachedStatement<'a>>,
@@ -54,12 +54,12 @@ struct CachedStatements<'a> {
     insert_ready: Option<CachedStatement<'a>>,
 }
 
-/// What happens once a transaction is committed.
+/// Effects of a committed transaction.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// Something may be claimable that was not, or earlier than known.
+    /// Something may have become claimable, or due earlier.
     pub(super) wake: bool,
-    /// Registrations that are gone.
+    /// Deleted registrations.
     pub(super) instance_ended: Vec<InstanceId>,
 }
 
@@ -89,12 +89,12 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// The number of a route, which is given one if it has none.
+    /// The number of a route, assigned if it is new.
     pub(super) fn intern(&mut self, route: &crate::model::Route) -> Result<RouteId> {
         self.routes.intern(self.connection, route)
     }
 
-    /// Whether a webhook wants this event. The first question in a transaction costs a pragma.
+    /// Whether a webhook subscribes to this event. The first call in a transaction costs a pragma.
     pub(super) fn wants(&mut self, kind: EventKind) -> Result<bool> {
         if !self.subscriptions_fresh {
             self.subscriptions.refresh(self.connection)?;
@@ -103,29 +103,29 @@ impl<'a> Tx<'a> {
         Ok(self.subscriptions.wants(kind))
     }
 
-    /// Webhooks were changed in this transaction.
+    /// Notes that this transaction changed webhooks.
     pub(super) fn invalidate_subscriptions(&mut self) {
         self.subscriptions.clear();
         self.subscriptions_fresh = false;
     }
 
-    /// A token no claim of this process has had.
+    /// A token that no claim of this process has had.
     pub(super) fn next_token(&mut self) -> Token {
         *self.last_token = self.last_token.plus(1);
         *self.last_token
     }
 
-    /// The verbs of this transaction took so long.
+    /// Adds time that verbs took in this transaction.
     pub(super) fn add_work_time(&mut self, time: Duration) {
         *self.work_time += time;
     }
 
-    /// How long others have worked since this was asked last.
+    /// How long others have worked since the last call.
     pub(super) fn take_work_of_others(&mut self) -> Duration {
         std::mem::take(self.work_time)
     }
 
-    /// Counts a job that moves from one state to another; `None` is "not there".
+    /// Counts a job's change of state; `None`: the job does not exist.
     pub(super) fn count_transition(&mut self, route: RouteId, from: Option<Status>, to: Option<Status>) {
         for (status, n) in counters::transition(from, to).into_iter().flatten() {
             self.add(route, status as i64, n);
@@ -152,7 +152,7 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Numbers that no job has had, `count` of them from the one returned on.
+    /// Reserves `count` new job numbers; returns the first.
     pub(super) fn reserve_job_numbers(&mut self, count: i64) -> Result<JobSeq> {
         let last = match self.last_number {
             Some(last) => last,
@@ -165,7 +165,7 @@ impl<'a> Tx<'a> {
         Ok(last.plus(1))
     }
 
-    /// The statement `sql`, which writes several jobs, its parameters not bound yet.
+    /// The statement `sql`, which inserts several jobs, with unbound parameters.
     pub(super) fn insert_jobs(&mut self, sql: &'static str) -> Result<&mut CachedStatement<'a>> {
         let connection = self.connection;
         Ok(match &mut self.cached.insert_jobs {
@@ -174,7 +174,7 @@ impl<'a> Tx<'a> {
         })
     }
 
-    /// Executes the statement that writes a job; returns how many rows it wrote.
+    /// Executes the statement that inserts a job; returns the number of inserted rows.
     pub(super) fn insert_job(&mut self, row: impl Params) -> Result<usize> {
         let connection = self.connection;
         let statement = match &mut self.cached.insert_job {
@@ -195,7 +195,7 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// By how much the jobs in a state have become more in this transaction, which the table does not say yet.
+    /// Change in the number of jobs in a state in this transaction, not yet written to the table.
     pub(super) fn pending_count(&self, status: Status) -> i64 {
         let last = (&self.last.0, &self.last.1);
         let of_state = self
@@ -206,17 +206,17 @@ impl<'a> Tx<'a> {
         of_state.map(|(_, n)| n).sum()
     }
 
-    /// Something became claimable or due earlier.
+    /// Notes that something became claimable or due earlier.
     pub(super) fn wake(&mut self) {
         self.effects.wake = true;
     }
 
-    /// A registration was deleted; its lock file goes after the commit.
+    /// Notes a deleted registration, whose lock file is removed after the commit.
     pub(super) fn instance_ended(&mut self, instance: InstanceId) {
         self.effects.instance_ended.push(instance);
     }
 
-    /// Runs `part` so that it can be undone without the rest of the transaction: `Ok(false)` undoes it.
+    /// Runs `part` in a savepoint; `Ok(false)` rolls it back without the rest of the transaction.
     pub(super) fn in_savepoint<R>(&mut self, part: impl FnOnce(&mut Self) -> Result<(bool, R)>) -> Result<R> {
         let connection = self.connection;
         self.flush_last_delta();
@@ -233,7 +233,7 @@ impl<'a> Tx<'a> {
         Ok(result)
     }
 
-    /// Writes the gathered counters; the last step before the commit.
+    /// Writes the collected counters; the last step before the commit.
     pub(super) fn finish(mut self) -> Result<Effects> {
         self.flush_last_delta();
         if let Some(last) = self.last_number {

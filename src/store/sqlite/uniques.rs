@@ -1,8 +1,8 @@
-//! Unique keys: which job keeps which key of which route.
+//! Unique keys: which job owns which key of which route.
 //!
-//! Nothing is written when a job ends: whether the one that has a key still keeps it is found out when it is asked for.
-//! Invariants: a key of a route has one row; a row goes with its job, unless retention deletes the job before the key's
-//! period is over: then the row says what a dispatch answers, and goes when the period is over.
+//! Nothing is written when a job ends; whether the owner of a key still owns it is determined on lookup. Invariants: a key
+//! of a route has one row; the row is deleted with its job, unless retention deletes the job before the key's period is
+//! over: then the row keeps the answer for dispatches, and is deleted when the period is over.
 
 use super::failure::damaged;
 use super::jobs::{self, IdColumn, IdParam};
@@ -22,16 +22,16 @@ const SELECT_UNEXPIRED_KEY: &str = include_str!("sql/select_unexpired_key.sql");
 const UPDATE_KEY_OF_DELETED_JOB: &str = include_str!("sql/update_key_of_deleted_job.sql");
 const SELECT_EXPIRED_KEYS: &str = include_str!("sql/select_expired_keys.sql");
 
-/// The job that keeps a unique key.
+/// The job that owns a unique key.
 #[derive(Clone, Debug)]
 pub(super) struct KeyOwner {
-    /// Never given again, even if the job has been deleted.
+    /// Its number, which is never reused, even if the job was deleted.
     pub(super) job: JobSeq,
     pub(super) id: JobId,
     pub(super) summary: JobSummary,
 }
 
-/// Who keeps the key at `now`: a job that has not ended, or one whose period is not over.
+/// The owner of the key at `now`: a job that has not ended, or one whose period is not over.
 pub(super) fn key_owner(
     connection: &Connection,
     route: RouteId,
@@ -62,7 +62,7 @@ fn owner_of_live_job(connection: &Connection, job: JobSeq) -> Result<KeyOwner> {
     })
 }
 
-/// What is left of a job that retention has deleted.
+/// What remains of a job that retention has deleted.
 struct RetainedKey {
     id: JobId,
     status: i64,
@@ -98,7 +98,7 @@ impl RetainedKey {
     }
 }
 
-/// Gives the key to a job, for its period from `from` on and until it has ended.
+/// Gives the key to a job until it has ended and its period from `from` is over.
 pub(super) fn take(connection: &Connection, route: RouteId, unique: &Unique, job: JobSeq, from: Millis) -> Result<()> {
     let until = from.saturating_add(unique.period.unwrap_or(0));
     connection
@@ -107,7 +107,7 @@ pub(super) fn take(connection: &Connection, route: RouteId, unique: &Unique, job
     Ok(())
 }
 
-/// Takes the key from a job, if it has it.
+/// Removes the key from a job, if it owns it.
 pub(super) fn release(connection: &Connection, route: RouteId, unique: &Unique, job: JobSeq) -> Result<()> {
     connection
         .prepare_cached(DELETE_UNIQUE_KEY)?
@@ -115,7 +115,7 @@ pub(super) fn release(connection: &Connection, route: RouteId, unique: &Unique, 
     Ok(())
 }
 
-/// The job, which has ended, is about to be deleted by retention: its key stays until its period is over.
+/// Keeps the key of an ended job, which retention is about to delete, until its period is over.
 pub(super) fn retain_after_deletion(
     connection: &Connection,
     route: RouteId,
@@ -140,7 +140,7 @@ pub(super) fn retain_after_deletion(
     Ok(())
 }
 
-/// Deletes at most `most` keys that were left behind and whose period is over.
+/// Deletes at most `most` keys of deleted jobs whose period is over.
 pub(super) fn expire(tx: &Tx<'_>, now: Millis, most: usize) -> Result<()> {
     let connection = tx.connection;
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));

@@ -1,4 +1,4 @@
-//! Webhooks: who is told of which events.
+//! Webhooks and their subscriptions to events.
 
 use super::tx::Tx;
 use crate::clock::Millis;
@@ -16,7 +16,7 @@ const DELETE_WEBHOOK: &str = include_str!("sql/delete_webhook.sql");
 const UPDATE_DELIVERED: &str = include_str!("sql/update_delivered.sql");
 const UPDATE_DELIVERY_FAILED: &str = include_str!("sql/update_delivery_failed.sql");
 
-/// Makes a webhook, or changes the one with this URL.
+/// Creates a webhook, or updates the one with this URL.
 pub(super) fn set(tx: &mut Tx<'_>, webhook: &NewWebhook, most: usize, now: Millis) -> Result<WebhookSet> {
     let connection = tx.connection;
     let known = connection
@@ -63,14 +63,14 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Webhook> {
     })
 }
 
-/// Takes a webhook away.
+/// Deletes a webhook.
 pub(super) fn delete(tx: &mut Tx<'_>, id_or_url: &str) -> Result<bool> {
     let deleted = tx.connection.prepare_cached(DELETE_WEBHOOK)?.execute([id_or_url])?;
     tx.invalidate_subscriptions();
     Ok(deleted > 0)
 }
 
-/// Notes how an attempt to deliver went.
+/// Records the outcome of a delivery attempt.
 pub(super) fn record_delivery(tx: &mut Tx<'_>, id: &str, report: &DeliveryReport, now: Millis) -> Result<()> {
     match report {
         DeliveryReport::Delivered => tx.connection.prepare_cached(UPDATE_DELIVERED)?.execute((id, now))?,

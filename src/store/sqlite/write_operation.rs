@@ -1,4 +1,4 @@
-//! A verb on its way to the writer: what to do, how important it is, and who waits for the answer.
+//! A verb in the writer's queue: what to do, how to treat it, and who waits for the answer.
 //!
 //! Invariant: a verb can be applied again after a rollback, and is answered once.
 
@@ -10,18 +10,18 @@ use tokio::sync::oneshot;
 /// How the writer treats a verb.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WriteOptions {
-    /// Its answer means that it is on the disk, not only in the operating system's memory.
+    /// Synced to disk before it is answered.
     pub(super) synced: bool,
-    /// Goes before all that waits.
+    /// Goes ahead of the queue.
     pub(super) urgent: bool,
-    /// Has a transaction of its own, so that nobody's answer waits for more of it than the part that is under way.
+    /// Has a transaction of its own, so that others wait at most for the slice in progress.
     pub(super) alone: bool,
-    /// About how many rows it moves.
+    /// Approximate number of rows it moves.
     pub(super) rows: usize,
 }
 
 impl WriteOptions {
-    /// Like most verbs: in turn, not synced.
+    /// In order, not synced, as most verbs.
     pub(super) fn plain(rows: usize) -> Self {
         Self {
             synced: false,
@@ -31,7 +31,7 @@ impl WriteOptions {
         }
     }
 
-    /// A command of a user.
+    /// Synced: a command of a user.
     pub(super) fn synced(rows: usize) -> Self {
         Self {
             synced: true,
@@ -39,7 +39,7 @@ impl WriteOptions {
         }
     }
 
-    /// One slice of work on many jobs.
+    /// One slice of bulk work.
     pub(super) fn alone() -> Self {
         Self {
             alone: true,
@@ -47,7 +47,7 @@ impl WriteOptions {
         }
     }
 
-    /// A sign of life.
+    /// A lease renewal.
     pub(super) fn urgent() -> Self {
         Self {
             urgent: true,
@@ -56,13 +56,13 @@ impl WriteOptions {
     }
 }
 
-/// A verb with its parameters, whatever its type.
+/// A verb with its parameters, type-erased.
 pub(super) trait WriteOperation: Send {
     /// How to treat it.
     fn options(&self) -> WriteOptions;
-    /// Does it, inside a transaction.
+    /// Executes it inside a transaction.
     fn apply(&mut self, tx: &mut Tx<'_>) -> Result<()>;
-    /// Answers: with what `apply` returned if it was committed, else with the failure.
+    /// Answers with the result of `apply` if it was committed, else with the failure.
     fn answer(self: Box<Self>, committed: Result<()>);
 }
 
@@ -100,7 +100,7 @@ where
     }
 
     fn apply(&mut self, tx: &mut Tx<'_>) -> Result<()> {
-        // A panic must not take the writer down with everybody else's jobs.
+        // A panic must not stop the writer for everyone else.
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(tx)));
         self.result = Some(outcome.unwrap_or_else(|_| Err(internal_error()))?);
         Ok(())
@@ -109,7 +109,7 @@ where
     fn answer(self: Box<Self>, committed: Result<()>) {
         let Self { result, reply_to, .. } = *self;
         let answer = committed.and_then(|()| result.ok_or_else(internal_error));
-        // Whoever no longer waits does not want to know.
+        // The caller may have stopped waiting.
         let _ = reply_to.send(answer);
     }
 }

@@ -1,7 +1,7 @@
-//! The one thread that writes: applies all verbs that wait in one transaction, commits once, answers all.
+//! The only thread that writes: applies all queued verbs in one transaction, commits once, answers all.
 //!
-//! Knows no verb. Invariants: a verb is answered only after its commit; a transaction is short; a verb that fails
-//! fails alone; after a failure of the disk the thread goes on and recovers when the cause is gone.
+//! Knows no verb. Invariants: a verb is answered only after its commit; a transaction is short; a failing verb does not
+//! affect others; after a disk failure the thread continues and recovers when the cause is gone.
 
 use super::checkpoint::Checkpoints;
 use super::config::Durability;
@@ -22,30 +22,30 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// Most rows moved in one transaction, about.
+/// Approximate limit of rows moved in one transaction.
 const MAX_BATCH_ROWS: usize = 2_000;
-/// Longest time verbs are added to one transaction: other processes wait meanwhile.
+/// Longest time that verbs are added to one transaction, since other processes wait meanwhile.
 const MAX_BATCH_TIME: Duration = Duration::from_millis(4);
-/// How often commits of other processes are looked for.
+/// How often to check for commits of other processes.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// Pauses before a batch is tried again.
+/// Pauses before a batch is retried.
 const RETRY_PAUSES: [Duration; 3] = [
     Duration::from_millis(5),
     Duration::from_millis(50),
     Duration::from_millis(250),
 ];
 
-/// What the writer is told.
+/// A message to the writer.
 pub(super) enum Message {
-    /// Something to do.
+    /// A verb to execute.
     WriteOperation(Box<dyn WriteOperation>),
-    /// A setting has changed: look at it.
+    /// A setting has changed; check it.
     WakeUp,
-    /// Do what waits, then end.
+    /// Execute what is queued, then end.
     Close,
 }
 
-/// The writer's own state; lives in its thread.
+/// The state of the writer's thread.
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) file: Option<OpenedFile>,
@@ -57,14 +57,14 @@ pub(super) struct Writer {
     pub(super) state: WriterState,
 }
 
-/// What the writer remembers between transactions.
+/// State kept between transactions.
 #[derive(Default)]
 pub(super) struct WriterState {
     queued: VecDeque<Box<dyn WriteOperation>>,
     routes: RouteCache,
     subscriptions: Subscriptions,
     last_token: Token,
-    /// Time verbs have had in transactions since the last slice of work that keeps pace with them.
+    /// Time spent on verbs since the last slice of background work that keeps pace with them.
     work_time: Duration,
     synced: Option<bool>,
     closing: bool,
@@ -73,7 +73,7 @@ pub(super) struct WriterState {
 }
 
 impl Writer {
-    /// Works until told to close or until nobody is left to tell it anything.
+    /// Runs until told to close, or until all senders are gone.
     pub(super) fn run(mut self) {
         while self.wait_for_work() {
             self.run_next_batch();
@@ -82,7 +82,7 @@ impl Writer {
         self.end();
     }
 
-    /// Waits for verbs, or for the next look at other processes. `false`: it is over.
+    /// Waits for verbs, or for the next check of other processes. `false`: the writer should end.
     fn wait_for_work(&mut self) -> bool {
         self.drain_inbox();
         if !self.state.queued.is_empty() {
@@ -120,7 +120,7 @@ impl Writer {
         }
     }
 
-    /// Takes one batch from what waits and settles it.
+    /// Takes one batch from the queue, commits and answers it.
     fn run_next_batch(&mut self) {
         let mut batch = Vec::new();
         let mut rows = 0;
@@ -152,7 +152,7 @@ impl Writer {
                     .for_each(|operation| self.state.queued.push_front(operation));
             }
             Err(error) if batch.len() == 1 || is_transient(&error) => self.answer(batch, &Err(error)),
-            // One of them is to blame: each on its own.
+            // One of them has failed: run each alone.
             Err(_) => batch.into_iter().for_each(|operation| self.run_alone(operation)),
         }
     }
@@ -170,7 +170,7 @@ impl Writer {
             .for_each(|operation| operation.answer(outcome.clone()));
     }
 
-    /// Commits a batch, trying again when the failure may pass. Returns how many verbs were in time.
+    /// Commits a batch, with retries after transient failures. Returns how many verbs fit into the time limit.
     fn commit_with_retries(&mut self, batch: &mut [Box<dyn WriteOperation>]) -> Result<usize> {
         let mut pauses = RETRY_PAUSES.iter();
         loop {
@@ -222,7 +222,7 @@ impl Writer {
         Ok((applied, effects))
     }
 
-    /// The pragma acts when it is prepared, and only outside a transaction: never cached, always before `BEGIN`.
+    /// The pragma takes effect when prepared, and only outside a transaction: it is never cached and runs before `BEGIN`.
     fn set_synchronous(&mut self, synced: bool) -> Result<()> {
         if self.state.synced != Some(synced) {
             self.state.synced = None;
@@ -241,7 +241,7 @@ impl Writer {
         self.state.routes.clear();
         self.state.subscriptions.clear();
         if !self.connection.is_autocommit() {
-            // Fails only when SQLite has rolled back by itself.
+            // Fails only if SQLite has already rolled back.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
     }
@@ -264,7 +264,7 @@ impl Writer {
         }
     }
 
-    /// Tells the claimer when another process has committed since the last look.
+    /// Notifies the claimer if another process has committed since the last check.
     fn poll_other_processes(&mut self) {
         if !self.shared.watches_others() || self.state.last_poll.is_some_and(|last| last.elapsed() < POLL_INTERVAL) {
             return;
@@ -284,7 +284,7 @@ impl Writer {
             .query_row([], |row| row.get(0))
     }
 
-    /// Ends: the other connections first, this one last (see `open_file_locks`), then the entry in the list of open files.
+    /// Shuts down: closes the other connections first, this one last (see `open_file_locks`), then deregisters the file.
     fn end(self) {
         let Self {
             connection,
@@ -295,7 +295,7 @@ impl Writer {
             ..
         } = self;
         shared.mark_closed();
-        // Whoever sent in spite of it learns that it is over.
+        // Late senders are told that the store is closed.
         for message in inbox.try_iter() {
             if let Message::WriteOperation(operation) = message {
                 operation.answer(Err(Error::closed()));

@@ -1,19 +1,19 @@
-//! Reads what the messages of one environment are sent with.
+//! Reads the channels of one environment.
 //!
-//! Texts that hold no `$` are checked here; the others when the resource is opened.
+//! Texts without `$` are checked here, the others when the resource is opened.
 
 use super::super::auth::read_auth;
 use super::super::texts::headers;
 use crate::api::fields::{Fields, nearest, truncated};
 use crate::resources::{Callback, Channels, EmailProvider, ExternalProvider, Method, Smtp, SmtpSecurity, Text};
 
-/// Providers of e-mail by name.
+/// Names of e-mail providers.
 const MAIL_PROVIDERS: [&str; 5] = ["smtp", "sendgrid", "mailgun", "postmark", "brevo"];
-/// Providers of text messages by name.
+/// Names of providers of text messages.
 const SMS_PROVIDERS: [&str; 3] = ["twilio", "nexmo", "plivo"];
-/// Providers of push notifications by name.
+/// Names of providers of push notifications.
 const PUSH_PROVIDERS: [&str; 2] = ["EXPO", "FIREBASE"];
-/// How connections are secured, by name.
+/// Names of connection security modes.
 const MAIL_SECURITY_MODES: [(&str, SmtpSecurity); 3] = [
     ("tls", SmtpSecurity::Tls),
     ("starttls", SmtpSecurity::StartTls),
@@ -45,7 +45,7 @@ pub(super) fn read(env: &mut Fields<'_>, slug: Box<str>) -> Channels {
     }
 }
 
-/// The name of a provider.
+/// Reads the name of a provider.
 fn provider(channel: &mut Fields<'_>, member: &str, known: &'static [&'static str]) -> Option<&'static str> {
     if channel.raw(member).is_none() {
         channel.problem(member, format!("is missing; known are {}", known.join(", ")));
@@ -63,7 +63,7 @@ fn provider(channel: &mut Fields<'_>, member: &str, known: &'static [&'static st
     found
 }
 
-/// A channel whose providers are all handlers' business: the rest of its members is theirs.
+/// Reads a channel whose providers are all left to handlers, as are its other members.
 fn read_foreign(
     env: &mut Fields<'_>,
     name: &str,
@@ -128,7 +128,7 @@ fn read_mail(emails: &mut Fields<'_>) -> Option<EmailProvider> {
     })))
 }
 
-/// User name and password: both or none.
+/// Reads user name and password: both or neither.
 fn read_credentials(fields: &mut Fields<'_>) -> Option<(Text, Text)> {
     match (text(fields, "username"), text(fields, "password")) {
         (Some(username), Some(password)) => Some((username, password)),
@@ -163,7 +163,7 @@ fn read_callback(callbacks: &mut Fields<'_>) -> Option<Callback> {
     })
 }
 
-/// A text that must be there and not be empty.
+/// Reads a required text, which must not be empty.
 fn required(fields: &mut Fields<'_>, name: &str, what: &str) -> Option<Text> {
     if fields.raw(name).is_none() {
         fields.problem(name, format!("is missing; it must be {what}"));
@@ -172,7 +172,7 @@ fn required(fields: &mut Fields<'_>, name: &str, what: &str) -> Option<Text> {
     text(fields, name)
 }
 
-/// A text that must not be empty, and whose expressions must be well-formed.
+/// Reads an optional text, which must not be empty and have well-formed expressions.
 fn text(fields: &mut Fields<'_>, name: &str) -> Option<Text> {
     let value = super::super::texts::text(fields, name)?;
     if value.as_written().is_empty() {

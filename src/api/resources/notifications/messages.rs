@@ -1,4 +1,4 @@
-//! Reads messages: what is sent by each channel.
+//! Reads messages: their content for each channel.
 
 use super::super::texts::{object_template, text};
 use crate::api::fields::Fields;
@@ -82,7 +82,7 @@ fn read_callback(callback: &mut Fields<'_>) -> CallbackMessage {
     }
 }
 
-/// A text with places to fill.
+/// Reads a template.
 fn template(fields: &mut Fields<'_>, name: &str) -> Option<Text> {
     let text = text(fields, name)?;
     if let Err(message) = Template::parse(text.as_written()) {
@@ -92,7 +92,7 @@ fn template(fields: &mut Fields<'_>, name: &str) -> Option<Text> {
     Some(text)
 }
 
-/// The strings of a JSON text are templates.
+/// Checks the strings of a JSON text, which are templates.
 fn check_strings(fields: &mut Fields<'_>, name: &str, json: &str) {
     let Ok(value) = serde_json::from_str::<serde_json::Value>(json) else {
         fields.problem(name, "is nested too deeply");

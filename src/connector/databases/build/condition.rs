@@ -100,7 +100,7 @@ impl Builder<'_> {
         }))
     }
 
-    /// SQLite has no type for points in time: texts of either form and milliseconds compare as what they stand for.
+    /// SQLite has no type for timestamps: texts in either form and milliseconds are converted, to compare as instants.
     fn comparable(&self, of: Expr, kind: Kind) -> (Expr, Kind) {
         if self.dialect != Dialect::Sqlite || kind != Kind::Timestamp {
             return (of, kind);
@@ -113,7 +113,7 @@ impl Builder<'_> {
 
     fn like(&mut self, of: Expr, pattern: &Pattern) -> Expr {
         let bound = self.bind(&pattern.text, Kind::Text);
-        // The backslash is what PostgreSQL and MySQL take anyway; SQLite takes none.
+        // The backslash is the default of PostgreSQL and MySQL; SQLite has no default.
         let named = pattern.escape != '\\' || self.dialect == Dialect::Sqlite;
         let pattern = if named {
             bound.binary(BinOper::Escape, Expr::Constant(Value::Char(Some(pattern.escape))))
@@ -124,7 +124,7 @@ impl Builder<'_> {
     }
 }
 
-/// All conditions as one, as a tree that is flat: the builder goes down it by recursion.
+/// Combines conditions into a balanced tree of low depth, since the builder recurses into it.
 fn combine(mut parts: Vec<Expr>, operator: BinOper) -> Option<Expr> {
     while parts.len() > 1 {
         let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));

@@ -1,4 +1,4 @@
-//! Statements that add rows.
+//! `INSERT` statements.
 
 use super::Builder;
 use crate::connector::Failure;
@@ -10,7 +10,7 @@ use crate::connector::limits::{MAX_PARAMETERS, MAX_ROWS_PER_STATEMENT};
 use sea_query::{OnConflict, Query};
 
 impl Builder<'_> {
-    /// Statements that add all rows: neighbours with the same columns share one.
+    /// Statements that insert all rows. Consecutive rows with the same columns share one.
     pub(super) fn insert(&mut self, insert: &Insert) -> Result<Vec<Statement>, Failure> {
         let mut statements = Vec::new();
         let mut rest = insert.rows.as_slice();

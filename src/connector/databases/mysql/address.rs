@@ -1,16 +1,16 @@
 //! Reads `mysql://user:password@host:port/database?…`.
 //!
-//! Connects to nothing. Invariant: nothing of an address is in an error.
+//! Does not connect. Invariant: no error contains any part of an address.
 
 use crate::connector::Failure;
 use crate::text::spelling::suggestion;
 use mysql_async::{Opts, OptsBuilder, SslOpts};
 
-/// How the server's certificate is checked, as PostgreSQL names it; MySQL's own names are taken too. `verify-ca` is not
-/// among them: the driver has a setting for it that does not work, since it looks for words that rustls does not use.
+/// Certificate checks by their PostgreSQL names; MySQL's own names are accepted too. `verify-ca` is not supported: the
+/// driver's setting for it compares the text of errors that rustls words differently.
 const SSL_MODES: [&str; 3] = ["disable", "require", "verify-full"];
 
-/// What the driver connects with.
+/// The driver's options for an address.
 pub(super) fn read(url: &str, ca: Option<&str>) -> Result<Opts, Failure> {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     let base = match base.strip_prefix("mariadb://") {
@@ -35,7 +35,7 @@ pub(super) fn read(url: &str, ca: Option<&str>) -> Result<Opts, Failure> {
             "connection_url is no address of MySQL; it must look like 'mysql://user:password@host:3306/database', with special characters in the password percent-encoded",
         )
     })?;
-    // A certificate to check against is there to be checked.
+    // If CA certificates are given, the server's certificate is checked.
     let default = if ca.is_some() { "verify-full" } else { "disable" };
     let tls = match mode.as_deref().unwrap_or(default) {
         "disable" | "disabled" => None,
@@ -54,7 +54,7 @@ pub(super) fn read(url: &str, ca: Option<&str>) -> Result<Opts, Failure> {
     };
     Ok(OptsBuilder::from_opts(opts)
         .ssl_opts(tls)
-        // A row that is set to what it was counts as met, as with the other databases.
+        // Count matched rows rather than changed ones, as the other databases do.
         .client_found_rows(true)
         .prefer_socket(false)
         .into())

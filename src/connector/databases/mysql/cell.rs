@@ -1,6 +1,6 @@
-//! Values that MySQL and MariaDB answer with, written as JSON.
+//! Writes values of MySQL and MariaDB as JSON.
 //!
-//! Invariant: what JavaScript's numbers cannot hold is a string.
+//! Invariant: numbers that JavaScript cannot represent exactly become strings.
 
 use crate::connector::databases::dates::{self, TimestampStyle};
 use crate::connector::databases::json;
@@ -8,7 +8,7 @@ use crate::connector::databases::value::{Kind, Scalar};
 use mysql_async::consts::ColumnType;
 use mysql_async::{Column, Value};
 
-/// The character set of what is bytes and no text.
+/// The character set of binary data.
 const BINARY_CHARSET: u16 = 63;
 
 pub(super) fn value(scalar: Scalar) -> Value {
@@ -22,14 +22,14 @@ pub(super) fn value(scalar: Scalar) -> Value {
     }
 }
 
-/// Writes a value, by its column and what the table's definition says of it.
+/// Writes a value by the type of its column and its kind in the table's definition.
 pub(super) fn write(out: &mut String, value: &Value, column: &Column, kind: Kind) {
     match value {
         Value::NULL => out.push_str("null"),
         Value::Int(flag @ (0 | 1)) if kind == Kind::Bool => out.push_str(if *flag == 1 { "true" } else { "false" }),
         Value::Int(number) => json::push_integer(out, (*number).into()),
         Value::UInt(number) => json::push_integer(out, (*number).into()),
-        // Through its own text: 0.1 stays 0.1.
+        // By way of its shortest text, so that 0.1 stays 0.1.
         Value::Float(number) => json::push_float(out, number.to_string().parse().unwrap_or_else(|_| (*number).into())),
         Value::Double(number) => json::push_float(out, *number),
         Value::Date(year, month, day, hour, minute, second, micros) => {
@@ -38,7 +38,7 @@ pub(super) fn write(out: &mut String, value: &Value, column: &Column, kind: Kind
                 return json::push_string(out, &date);
             }
             let text = format!("{date} {hour:02}:{minute:02}:{second:02}.{micros:06}");
-            // The date of zeros is none, and stays the text it is.
+            // MySQL's zero date is no valid date and stays text.
             let read = dates::parse_timestamp(&text).map(|micros| dates::format_timestamp(micros, TimestampStyle::Iso));
             json::push_string(out, &read.unwrap_or(text));
         }
@@ -71,7 +71,7 @@ fn write_bytes(out: &mut String, bytes: &[u8], column: &Column, kind: Kind) {
         }
         MYSQL_TYPE_GEOMETRY => json::push_bytes(out, bytes),
         _ if column.character_set() == BINARY_CHARSET => json::push_bytes(out, bytes),
-        // MariaDB's JSON is a text with a check.
+        // In MariaDB, JSON is text with a check constraint.
         _ if kind == Kind::Json => json::push_raw(out, &text),
         _ => json::push_string(out, &text),
     }

@@ -1,12 +1,12 @@
-//! What failures of MySQL and MariaDB mean for a job, by error number.
+//! Maps errors of MySQL and MariaDB to failures of a job, by error number.
 //!
-//! Invariant: a message of the server is shown only where it speaks of names; where it quotes a value, it is left out.
+//! Invariant: a server's message is shown only if it contains nothing but names; one that may quote a value is left out.
 
 use crate::connector::Failure;
 use crate::error::ErrorCode;
 use mysql_async::{DriverError, Error, ServerError};
 
-/// What a failure of the driver means.
+/// The failure that an error of the driver means.
 pub(super) fn failure(error: &Error) -> Failure {
     match error {
         Error::Server(refused) => from_server(refused),
@@ -28,11 +28,11 @@ pub(super) fn failure(error: &Error) -> Failure {
 fn from_server(error: &ServerError) -> Failure {
     let (code, what) = meaning(error.code);
     let message = match error.code {
-        // Names only: refused logins and rights, unknown and missing things, columns without a value.
+        // Messages with names only: refused logins and privileges, unknown objects, columns without a value.
         1044 | 1045 | 1048 | 1049 | 1051 | 1054 | 1136 | 1142 | 1143 | 1146 | 1227 | 1295 | 1364 | 1698 => {
             error.message.clone()
         }
-        // Ends with the name of the key, and begins with the value.
+        // The message begins with the value and ends with the name of the key.
         1062 | 1586 => match error.message.rsplit_once(" for key ") {
             Some((_, key)) => format!("{what}, key {key}"),
             None => what.to_owned(),

@@ -1,8 +1,8 @@
-//! MySQL and MariaDB: statements are prepared; what columns hold is read from the server's catalogue, since parameters
-//! have no types of their own.
+//! MySQL and MariaDB. Statements are prepared; types of columns are read from the server's catalogue, since parameters are
+//! untyped.
 //!
-//! Invariants: a session that is dropped in the middle of a statement has it killed on the server and is closed; times are
-//! UTC; values are never cut to fit.
+//! Invariants: when a session is dropped during a statement, the statement is killed on the server and the connection
+//! closed; times are UTC; values are never truncated.
 
 mod address;
 mod cell;
@@ -26,9 +26,9 @@ use mysql_async::{Conn, Opts, Params, Value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long the statement of a dropped session may take to be killed.
+/// Timeout for killing the statement of a dropped session.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection may rest before it is asked whether it is still there.
+/// Idle time after which a connection is pinged before use.
 const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
 
 /// A MySQL or MariaDB database.
@@ -37,19 +37,19 @@ pub(super) struct MySql {
     pool: Arc<Pool<Session>>,
 }
 
-/// A connection, and what it was told.
+/// A connection and its session state.
 struct Session {
     conn: Conn,
     is_mariadb: bool,
-    /// Longest statement, ms; 0: nothing was said.
+    /// The statement timeout that was set, ms; 0: none.
     timeout: u128,
 }
 
-/// A session that is in use.
+/// A session in use.
 struct LeasedSession {
     session: Option<(Session, ConnectionPermit<Session>)>,
     opts: Opts,
-    /// Whether the server may be at work for it.
+    /// Whether a statement may be running on the server.
     busy: bool,
 }
 
@@ -99,7 +99,7 @@ impl MySql {
         let connecting = async {
             let mut conn = Conn::new(self.opts.clone()).await?;
             let version: Option<String> = conn.query_first("SELECT VERSION()").await?;
-            // Without the strict mode the server cuts values to fit, and only warns.
+            // Without strict mode the server truncates values with a mere warning.
             let settings = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')";
             conn.query_drop(settings).await?;
             Ok(Session {
@@ -140,7 +140,7 @@ impl MySql {
     }
 }
 
-/// A connection that is still there.
+/// The session, unless it was idle and its ping fails.
 async fn ping_if_idle(mut session: Session, since: Instant) -> Option<Session> {
     if since.elapsed() > PING_AFTER_IDLE {
         tokio::time::timeout(DATABASE_CONNECT_TIMEOUT, session.conn.ping())
@@ -160,7 +160,7 @@ impl Session {
         let setting = if self.is_mariadb {
             format!("SET max_statement_time = {}.{:03}", wanted / 1_000, wanted % 1_000)
         } else {
-            // Of reading statements; the others end with the attempt.
+            // Limits SELECT statements only; others end with the attempt.
             format!("SET max_execution_time = {}", wanted.min(u32::MAX.into()))
         };
         self.conn.query_drop(setting).await.map_err(|error| failure(&error))?;
@@ -168,7 +168,7 @@ impl Session {
         Ok(())
     }
 
-    /// Runs all statements, in one transaction if they are several.
+    /// Runs all statements, in a transaction if there are several.
     async fn execute(&mut self, plan: &Plan) -> Result<Outcome, Failure> {
         let several = plan.statements.len() > 1;
         let mut outcome = Outcome {
@@ -219,7 +219,7 @@ impl Session {
                 (name, kind)
             })
             .collect();
-        // All are read, also those that nobody wants: the connection is in order only then.
+        // Read to the end, including unwanted rows, so that the connection can be reused.
         while let Some(row) = answer.next().await.map_err(|error| failure(&error))? {
             let Some(rows) = outcome.rows.as_mut().filter(|_| wanted) else {
                 continue;
@@ -237,7 +237,7 @@ impl Session {
         Ok(())
     }
 
-    /// The columns of a table, by the catalogue.
+    /// Reads the columns of a table from the catalogue.
     async fn kinds(&mut self, table: &Table) -> mysql_async::Result<Kinds> {
         let of_table = "table_schema = COALESCE(?, DATABASE()) AND table_name = ?";
         let names = || (table.schema.as_deref(), &*table.name);
@@ -314,7 +314,7 @@ impl Backend for MySql {
         };
         let ran = ran.await;
         leased.busy = false;
-        // A failed transaction is still open: closing the connection ends it.
+        // A failed transaction is still open; closing the connection rolls it back.
         let clean = match &ran {
             Ok(_) => {
                 !plan.raw

@@ -1,6 +1,6 @@
 //! Reads `postgres://user:password@host:port/database?…` with the parameters of libpq.
 //!
-//! Connects to nothing. Invariant: nothing of an address is in an error.
+//! Does not connect. Invariant: no error contains any part of an address.
 
 use crate::connector::Failure;
 use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
@@ -49,7 +49,7 @@ impl Address {
         if config.get_hosts().is_empty() {
             return Err(Failure::invalid("connection_url names no host"));
         }
-        // A certificate to check against is there to be checked.
+        // If CA certificates are given, the server's certificate is checked.
         let default = if ca.is_some() { "verify-full" } else { "prefer" };
         let (ssl, trust) = match mode.as_deref().unwrap_or(default) {
             "disable" => (SslMode::Disable, CertificateCheck::Skip),

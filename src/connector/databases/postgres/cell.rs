@@ -1,6 +1,7 @@
-//! Values that PostgreSQL answers with, read from their binary form and written as JSON.
+//! Reads PostgreSQL values in binary format and writes them as JSON.
 //!
-//! Invariants: what JavaScript's numbers cannot hold is a string; bytes of any length and content are an error at worst.
+//! Invariants: numbers that JavaScript cannot represent exactly become strings; malformed bytes yield an error, never a
+//! panic.
 
 use crate::connector::Failure;
 use crate::connector::databases::dates::{self, TimestampStyle};
@@ -8,7 +9,7 @@ use crate::connector::databases::json;
 use std::error::Error;
 use tokio_postgres::types::{FromSql, Kind, Type};
 
-/// Days, and microseconds, from 1970 to 2000, where PostgreSQL begins to count.
+/// Days and microseconds from 1970 to 2000, PostgreSQL's epoch.
 const POSTGRES_EPOCH_DAYS: i64 = 10_957;
 const POSTGRES_EPOCH_MICROS: i64 = POSTGRES_EPOCH_DAYS * 86_400 * 1_000_000;
 
@@ -29,7 +30,7 @@ impl<'a> FromSql<'a> for Cell<'a> {
     }
 }
 
-/// Whether values of a type can be read; others are asked for as text.
+/// Whether values of a type can be read in binary; others are requested as text.
 pub(super) fn is_readable(ty: &Type) -> bool {
     match ty.kind() {
         Kind::Enum(_) => true,
@@ -115,7 +116,7 @@ fn written(out: &mut String, ty: &Type, bytes: &[u8]) -> Option<()> {
         Type::INT4 => json::push_integer(out, reader.i32()?.into()),
         Type::OID => json::push_integer(out, u32::from_be_bytes(reader.array()?).into()),
         Type::INT8 => json::push_integer(out, reader.i64()?.into()),
-        // Through its own text: 0.1 stays 0.1.
+        // By way of its shortest text, so that 0.1 stays 0.1.
         Type::FLOAT4 => float4(out, f32::from_be_bytes(reader.array()?)),
         Type::FLOAT8 => json::push_float(out, f64::from_be_bytes(reader.array()?)),
         Type::NUMERIC => json::push_string(out, &numeric(reader)?),
@@ -170,7 +171,7 @@ fn time(micros: i64) -> String {
     }
 }
 
-/// Groups of four digits, of which the first stands `weight` groups before the point.
+/// Digits come in groups of four, the first of which is `weight` groups before the decimal point.
 fn numeric(mut reader: Reader<'_>) -> Option<String> {
     let groups = reader.i16()?;
     let weight = i32::from(reader.i16()?);
@@ -285,7 +286,7 @@ mod tests {
             assert_eq!(shown(&ty, &[]), None, "{ty}");
         }
         assert_eq!(shown(&Type::TEXT, &[0xff]), None);
-        // A list that says it is longer than it is.
+        // An array that claims to be longer than it is.
         let list: Vec<u8> = [1, 0, 23, i32::MAX, 1, 4, 7]
             .iter()
             .flat_map(|word: &i32| word.to_be_bytes())

@@ -1,6 +1,6 @@
-//! What PostgreSQL's failures mean for a job, by SQLSTATE.
+//! Maps errors of PostgreSQL to failures of a job, by SQLSTATE.
 //!
-//! Invariant: a message of the server is shown only where it speaks of names; where it may quote a value, it is left out,
+//! Invariant: a server's message is shown only if it contains nothing but names; one that may quote a value is left out,
 //! and so is every DETAIL.
 
 use crate::connector::Failure;
@@ -8,13 +8,13 @@ use crate::error::ErrorCode;
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
-/// What a failure of the driver means.
+/// The failure that an error of the driver means.
 pub(super) fn failure(error: &Error) -> Failure {
     match error.as_db_error() {
         Some(refused) => from_server(refused),
         None if error.is_closed() => Failure::connection("PostgreSQL: the connection was lost"),
         None => {
-            // The cause says more than the driver does, as in "connection refused".
+            // The cause is more specific than the driver's message, such as "connection refused".
             let cause = std::error::Error::source(error);
             let what = cause.map_or_else(|| error.to_string(), ToString::to_string);
             Failure::connection(format!("PostgreSQL: {what}"))
@@ -43,12 +43,12 @@ fn from_server(error: &DbError) -> Failure {
     Failure::new(code, format!("{message} ({state})"))
 }
 
-/// Whether messages of this state hold names only, and no values.
+/// Whether messages of this SQLSTATE contain only names and no values.
 fn speaks_of_names(state: &str) -> bool {
     matches!(
         state,
-        // Undefined or ambiguous things, wrong types in a statement, missing rights, refused logins, unknown databases,
-        // and what a function of the database raised by itself.
+        // Undefined or ambiguous objects, type errors in a statement, missing privileges, refused logins, unknown
+        // databases, and errors raised by functions of the database.
         "42P01"
             | "42703"
             | "42883"

@@ -1,7 +1,7 @@
-//! PostgreSQL: statements are prepared, so that the server says which types it wants and gives.
+//! PostgreSQL. Statements are prepared, so that the server reports the types of parameters and columns.
 //!
-//! Invariants: a session that is dropped in the middle of a statement has it cancelled on the server and is closed; one
-//! whose transaction failed, or whose statement may have left a mark, is closed too.
+//! Invariants: when a session is dropped during a statement, the statement is cancelled on the server and the connection
+//! closed; a session whose transaction failed, or whose statement may have changed its state, is closed too.
 
 mod address;
 mod cell;
@@ -30,7 +30,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How long a statement of a dropped session may take to be cancelled.
+/// Timeout for cancelling the statement of a dropped session.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A PostgreSQL database.
@@ -40,18 +40,18 @@ pub(super) struct Postgres {
     pool: Arc<Pool<Session>>,
 }
 
-/// A connection, and what it was told.
+/// A connection and its session state.
 struct Session {
     client: Client,
-    /// Longest statement, ms; 0: nothing was said.
+    /// The statement timeout that was set, ms; 0: none.
     timeout: u128,
 }
 
-/// A session that is in use.
+/// A session in use.
 struct LeasedSession {
     session: Option<(Session, ConnectionPermit<Session>)>,
     tls: MakeRustlsConnect,
-    /// Whether the server may be at work for it.
+    /// Whether a statement may be running on the server.
     busy: bool,
 }
 
@@ -99,7 +99,7 @@ impl Postgres {
         };
         let connecting = tokio::time::timeout(DATABASE_CONNECT_TIMEOUT, self.config.connect(self.tls.clone()));
         let (client, connection) = connecting.await.map_err(|_| late())?.map_err(|error| failure(&error))?;
-        // Ends when the client is dropped, or the server is gone: the client then says so.
+        // Ends when the client is dropped or the connection is lost, which the client then reports.
         tokio::spawn(async move {
             let _ = connection.await;
         });
@@ -162,7 +162,7 @@ impl Backend for Postgres {
         };
         let ran = ran.await;
         leased.busy = false;
-        // A failed transaction is still open: closing the connection ends it.
+        // A failed transaction is still open; closing the connection rolls it back.
         let clean = match &ran {
             Ok(_) => {
                 !plan.raw
@@ -192,7 +192,7 @@ impl Backend for Postgres {
     }
 }
 
-/// Runs all statements, in one transaction if they are several.
+/// Runs all statements, in a transaction if there are several.
 async fn execute(client: &Client, plan: &Plan) -> Result<Outcome, Failure> {
     let several = plan.statements.len() > 1;
     let order = async |sql: &str| client.batch_execute(sql).await.map_err(|error| failure(&error));
@@ -236,7 +236,7 @@ async fn run(client: &Client, plan: &Plan, statement: &Statement, outcome: &mut 
     if !columns.is_empty() && outcome.rows.is_none() {
         outcome.rows = Some(RowWriter::new(plan.shape));
     }
-    // All are read, also those that nobody wants: a statement that is given up is undone.
+    // Read to the end, including unwanted rows: an abandoned statement would be rolled back.
     while let Some(row) = stream.try_next().await.map_err(|error| failure(&error))? {
         let Some(rows) = outcome.rows.as_mut().filter(|_| wanted) else {
             continue;
@@ -260,7 +260,7 @@ async fn run(client: &Client, plan: &Plan, statement: &Statement, outcome: &mut 
     Ok(())
 }
 
-/// Prepares a statement whose values can all be read: those of other types are asked for as text.
+/// Prepares a statement so that all result columns are readable: other types are cast to text.
 async fn prepare(client: &Client, plan: &Plan, statement: &Statement) -> Result<tokio_postgres::Statement, Failure> {
     let prepare = async |sql: &str| client.prepare(sql).await.map_err(|error| failure(&error));
     let prepared = prepare(&statement.sql).await?;

@@ -1,5 +1,5 @@
-//! Parameters of PostgreSQL: sent as text and read by the server as what the statement needs there, so that nothing is lost
-//! on the way; points in time are made of milliseconds where the server says that it wants one.
+//! Parameters of PostgreSQL: sent as text, which the server parses as the type it expects, so that nothing is lost.
+//! Milliseconds are converted to timestamps where the server expects one.
 
 use crate::connector::Failure;
 use crate::connector::databases::dates::{self, TimestampStyle};
@@ -13,7 +13,7 @@ use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type};
 pub(super) struct Param(Option<String>);
 
 impl Param {
-    /// The value as the type takes it.
+    /// The value in the text form of the type.
     pub(super) fn new(value: &Json, ty: &Type) -> Result<Self, Failure> {
         param_text(value, ty).map(Self)
     }
@@ -43,7 +43,7 @@ impl ToSql for Param {
     }
 }
 
-/// Names no value: it may be a secret.
+/// The message does not show the value, which may be a secret.
 fn type_mismatch(value: &Json, ty: &Type, wanted: &str) -> Failure {
     Failure::invalid(format!(
         "a value does not fit the type {ty}, which takes {wanted}; got {}",
@@ -89,7 +89,7 @@ fn is_text(ty: &Type) -> bool {
     [Type::TEXT, Type::VARCHAR, Type::BPCHAR, Type::NAME].contains(ty)
 }
 
-/// A point in time: milliseconds, or ISO 8601.
+/// Reads a timestamp: milliseconds or ISO 8601.
 fn timestamp_text(value: &Json, ty: &Type) -> Result<String, Failure> {
     let micros = match value {
         Json::Number(text) => dates::from_millis(text),
@@ -169,7 +169,7 @@ mod tests {
     fn parameters_are_written_in_the_text_form_of_their_type() {
         for (json, ty, expected) in [
             ("1769850000123", Type::TIMESTAMPTZ, Some("2026-01-31T09:00:00.123Z")),
-            // The server would ignore the offset of a type without one.
+            // For a type without time zone, the server would ignore the offset.
             (
                 "\"2026-01-31T10:00:00+01:00\"",
                 Type::TIMESTAMP,

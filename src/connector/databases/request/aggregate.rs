@@ -1,4 +1,4 @@
-//! Reads what is to be computed over rows.
+//! Reads aggregates.
 
 use super::{InputFields, type_mismatch};
 use crate::connector::Failure;
@@ -7,7 +7,7 @@ use crate::connector::databases::json::Json;
 use crate::connector::databases::operation::{Aggregate, Columns, Function, Operation};
 use crate::text::spelling::{simplified, suggestion, truncated};
 
-/// Functions of columns, as inputs name them.
+/// Aggregate functions, by their names in inputs.
 const FUNCTIONS: [(&str, Function); 6] = [
     ("$count", Function::Count),
     ("$countDistinct", Function::CountDistinct),

@@ -1,4 +1,4 @@
-//! Reads what is to be written: rows to add, to change and to remove.
+//! Reads inserts, updates and deletes.
 
 use super::{InputFields, type_mismatch};
 use crate::connector::Failure;

@@ -1,4 +1,4 @@
-//! Runs plans on a connection to a SQLite file, and writes its rows as JSON.
+//! Runs plans on a SQLite connection, and writes result rows as JSON.
 //!
 //! Blocks. Invariant: a transaction that fails is rolled back before the connection is used again.
 
@@ -12,7 +12,7 @@ use crate::connector::databases::value::{Kind, Kinds, Scalar};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
-/// Statements that reach beyond the file, or change what other jobs find.
+/// Statements that reach beyond the file or affect other jobs.
 const FORBIDDEN_STATEMENTS: [&str; 3] = ["ATTACH", "DETACH", "VACUUM"];
 
 pub(super) fn execute(connection: &mut Connection, plan: &Plan) -> Result<Outcome, Failure> {
@@ -72,7 +72,7 @@ fn run(connection: &Connection, plan: &Plan, statement: &Statement, outcome: &mu
     Ok(())
 }
 
-/// Runs a statement that yields rows, and writes as many of them as are wanted.
+/// Runs a statement that returns rows, and writes as many as the result may have.
 fn write_rows(
     prepared: &mut rusqlite::Statement<'_>,
     values: Vec<Value>,
@@ -89,7 +89,7 @@ fn write_rows(
     while let Some(row) = answer.next().map_err(|error| failure(&error))? {
         wanted = wanted && rows.begin();
         if !wanted {
-            // A statement that changes something has to run to its end.
+            // A writing statement must run to completion.
             if writes {
                 continue;
             }
@@ -110,7 +110,7 @@ fn is_insert(sql: &str) -> bool {
         .is_some_and(|word| word.eq_ignore_ascii_case("insert"))
 }
 
-/// Refuses what a job's SQL must not do, whatever comments stand before it.
+/// Refuses forbidden statements in a job's SQL, also behind leading comments.
 fn reject_forbidden(sql: &str) -> Result<(), Failure> {
     let mut rest = sql.trim_start();
     loop {
@@ -139,7 +139,7 @@ fn value(scalar: Scalar) -> Value {
     match scalar {
         Scalar::Null => Value::Null,
         Scalar::Integer(number) => Value::Integer(number),
-        // As SQLite itself reads digits that are too many for it.
+        // As text, since SQLite integers are signed 64-bit.
         Scalar::Unsigned(number) => Value::Text(number.to_string()),
         Scalar::Float(number) => Value::Real(number),
         Scalar::Text(text) => Value::Text(text),
@@ -147,7 +147,7 @@ fn value(scalar: Scalar) -> Value {
     }
 }
 
-/// A cell as JSON, by what its column declares and what it holds.
+/// Writes a value as JSON, by the declared kind of its column and its storage class.
 fn write(out: &mut String, cell: ValueRef<'_>, kind: Kind) {
     match (cell, kind) {
         (ValueRef::Null, _) => out.push_str("null"),

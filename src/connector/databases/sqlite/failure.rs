@@ -1,4 +1,4 @@
-//! What SQLite's failures mean for a job. Its messages name tables and columns, and no values.
+//! Maps errors of SQLite to failures of a job. SQLite's messages name tables and columns, and no values.
 
 use crate::connector::Failure;
 use crate::error::ErrorCode;

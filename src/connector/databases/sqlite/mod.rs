@@ -1,7 +1,7 @@
-//! SQLite: a file, opened by the same copy of the library as the store's, on threads that may block.
+//! SQLite: a file, opened by the same copy of the library as the store, on blocking threads.
 //!
-//! Invariants: a file that holds a store of jobs is refused; only SQL of a job or an action makes a file; a statement whose
-//! job is dropped is interrupted, and its connection closed.
+//! Invariants: the file of a job store is refused; only SQL of a job or an action creates a file; when a job is dropped,
+//! its statement is interrupted and the connection closed.
 
 mod execute;
 mod failure;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// What the files of stores are marked with.
+/// `application_id` of job stores.
 const STORE_APPLICATION_ID: i32 = 0x6475_6374;
 /// How long a statement waits for another program's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,10 +34,10 @@ pub(super) struct Sqlite {
     pool: Arc<Pool<Connection>>,
 }
 
-/// Stops the statement of a job that is dropped.
+/// Interrupts the statement of a job when dropped.
 struct InterruptGuard {
     handle: Option<InterruptHandle>,
-    /// Said to work that has not begun yet, which no interruption would meet.
+    /// Stops work that has not started yet, which an interrupt would miss.
     dropped: Arc<AtomicBool>,
 }
 
@@ -76,7 +76,7 @@ impl Sqlite {
         Ok((opened.map_err(|_| interrupted())??, permit))
     }
 
-    /// Does something with a connection, which is kept if `keep` says so of the answer.
+    /// Runs work on a connection, which goes back to the pool if `keep` approves the result.
     async fn with_connection<T: Send + 'static>(
         &self,
         create: bool,
@@ -132,7 +132,7 @@ fn open(path: &Path, create: bool) -> Result<Connection, Failure> {
             "SQLite: this file is a store of jobs; a database must be a file of its own",
         ));
     }
-    // As the other databases have it; SQLite leaves it off for old files' sake.
+    // As in other databases; SQLite has it off by default for compatibility.
     connection
         .execute_batch("PRAGMA foreign_keys = ON")
         .map_err(|error| failure(&error))?;
@@ -202,7 +202,7 @@ fn columns(connection: &Connection, table: &Table) -> Result<Kinds, Failure> {
     Ok(Kinds::new(columns))
 }
 
-/// What a column declares to hold. SQLite itself holds anything anywhere.
+/// The kind of a column by its declared type, which SQLite does not enforce.
 fn kind(declared: &str) -> Kind {
     let declared = declared.to_ascii_uppercase();
     let name = declared.split('(').next().unwrap_or_default().trim();

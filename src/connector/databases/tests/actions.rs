@@ -1,4 +1,4 @@
-//! Actions: what a job brings is a value, and never anything else.
+//! Actions: what a job provides is only ever a value.
 
 use super::support::TestDatabase;
 use crate::connector::Failure;
@@ -35,7 +35,7 @@ async fn act(database: &TestDatabase, action: &DatabaseAction, input: &str) -> R
 const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, s varchar(60), state varchar(20))";
 const ROWS: &str = r#"{"table":"t","data":[{"id":1,"s":"no 1","state":"new"},{"id":2,"s":"up","state":"old"}]}"#;
 
-/// Every kind of database, with a table and two rows in it.
+/// One database of each kind, with a table of two rows.
 async fn databases_with_rows() -> Vec<TestDatabase> {
     let databases = TestDatabase::all().await;
     for database in &databases {
@@ -88,7 +88,7 @@ async fn action_filter_takes_values_of_the_job_and_no_operators() {
         let input = r#"{"filter":{"ids":[1,2],"state":"old"},"query":{"most":5}}"#;
         let found = act(&database, &query, input).await.unwrap();
         assert_eq!(found, r#"{"rows":[{"id":1}],"count":1}"#);
-        // An operator that a job brings is a value, and one that fits no column.
+        // An operator in a job's input is a value, and one that fits no column.
         let by_id = defined(ActionVerb::Delete, None, Some(r#"{"id":"{{id}}"}"#), &[]);
         for harm in [
             r#"{"$gt":0}"#,
@@ -109,7 +109,7 @@ async fn action_filter_takes_values_of_the_job_and_no_operators() {
 }
 
 #[tokio::test]
-async fn each_verb_of_actions_does_its_operation() {
+async fn action_verbs_run_their_operations() {
     for database in databases_with_rows().await {
         let update = defined(
             ActionVerb::Update,
@@ -132,7 +132,7 @@ async fn each_verb_of_actions_does_its_operation() {
         );
         let updated = act(&database, &update, r#"{"data":{"state":"x"},"filter":{"state":"old"}}"#).await;
         assert_eq!(updated.unwrap(), r#"{"count":1}"#);
-        // MySQL names the row besides.
+        // MySQL also returns the id of the row.
         act(&database, &upsert, r#"{"data":{"id":2,"s":"up"}}"#).await.unwrap();
         for (action, input, expected) in [
             (&aggregate, r#"{"query":{"from":2}}"#, r#"{"rows":[{"n":1}],"count":1}"#),

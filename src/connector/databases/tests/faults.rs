@@ -1,4 +1,4 @@
-//! Servers that are not there, refuse, stall, die or are asked to stop, and files that are none.
+//! Servers that are unreachable, refuse, stall or die, cancelled statements, and invalid files.
 
 use super::support::{TestDatabase, open, run};
 use crate::connector::databases::dialect::Dialect;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// Answers of a check and of an operation at an address.
+/// Failures of a check and of an operation at an address.
 async fn answers(kind: DatabaseKind, url: &str) -> [Failure; 2] {
     let connector = match open(kind, url) {
         Ok(connector) => connector,
@@ -20,7 +20,7 @@ async fn answers(kind: DatabaseKind, url: &str) -> [Failure; 2] {
     [connector.check().await.unwrap_err(), operated]
 }
 
-/// Kinds of servers that this build knows, with the schemes of their addresses.
+/// Kinds of servers in this build, with the schemes of their URLs.
 fn servers() -> impl Iterator<Item = (DatabaseKind, &'static str)> {
     let all = [(DatabaseKind::Postgresql, "postgres"), (DatabaseKind::Mysql, "mysql")];
     all.into_iter().take(if cfg!(feature = "mysql") { 2 } else { 1 })
@@ -146,12 +146,12 @@ async fn constraints_are_named_and_values_are_not() {
             .refusal("insert", r#"{"table":"k","data":{"id":3,"mail":null}}"#)
             .await;
         assert!(code == "VALIDATION_ERROR" && message.contains("mail"), "{message}");
-        // The connection is as good as new.
+        // The connection is still usable.
         assert_eq!(database.run("count", r#"{"table":"k"}"#).await, r#"{"count":1}"#);
     }
 }
 
-/// How many statements of this mark the server is at work on.
+/// Whether a statement with this mark is running on the server.
 async fn is_running(database: &TestDatabase, mark: &str) -> bool {
     let sql = match database.dialect {
         Dialect::Postgres => format!(
@@ -164,13 +164,13 @@ async fn is_running(database: &TestDatabase, mark: &str) -> bool {
     !database.sql(&sql).await.contains("\"n\":0")
 }
 
-/// The first `id` of an answer.
+/// The first `id` in a result.
 fn id_in(answer: &str) -> u64 {
     let (_, rest) = answer.split_once("\"id\":").unwrap();
     rest.split('}').next().unwrap().parse().unwrap()
 }
 
-/// A statement that runs for a minute on the server, with the mark in it.
+/// Starts a statement with a mark in it that runs for a minute on the server.
 async fn start_sleeping_statement(database: &TestDatabase) -> (String, JoinHandle<Result<String, Failure>>) {
     let mark = format!("m{}", uuid::Uuid::now_v7().simple());
     let sql = format!(
@@ -196,7 +196,7 @@ async fn dropped_job_cancels_its_statement_on_the_server() {
             !is_running(&database, &mark).await
         })
         .await;
-        // Nobody gets that connection again.
+        // That connection is not reused.
         database.sql("SELECT 1 AS x").await;
     }
 }
@@ -208,7 +208,7 @@ async fn dropped_job_interrupts_its_sqlite_statement() {
     let input = format!(r#"{{"sql":"{endless}"}}"#);
     let stopped = tokio::time::timeout(Duration::from_millis(300), database.try_run("raw", &input)).await;
     assert!(stopped.is_err());
-    // All connections can be had again: none is at work any more.
+    // All connections are available again: none is busy any more.
     let again = futures_util::future::join_all((0..8).map(|_| database.sql("SELECT 1 AS one")));
     tokio::time::timeout(Duration::from_secs(20), again).await.unwrap();
 }
@@ -231,7 +231,7 @@ async fn statement_is_limited_by_the_job_timeout() {
             .await;
         assert!(since.elapsed() < Duration::from_secs(15));
         match (database.dialect, answer) {
-            // Its SLEEP says that it was interrupted by answering 1.
+            // An interrupted SLEEP returns 1.
             (Dialect::MySql, Ok(_)) => {}
             (_, answer) => assert_eq!(&*answer.unwrap_err().code, "TIMEOUT"),
         }

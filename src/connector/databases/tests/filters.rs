@@ -1,9 +1,9 @@
-//! Every operator on every kind of database, and what is refused.
+//! Every operator on every kind of database, and invalid filters.
 
 use super::support::TestDatabase;
 
 #[tokio::test]
-async fn every_operator_finds_its_rows() {
+async fn every_operator_matches_its_rows() {
     for database in TestDatabase::all().await {
         database.sql("CREATE TABLE f (id int, s varchar(40), n int)").await;
         let rows = r#"{"table":"f","data":[{"id":1,"s":"100%","n":1},{"id":2,"s":"100 percent","n":2},{"id":3,"s":"a_b!c","n":null},

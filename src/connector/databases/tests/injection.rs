@@ -1,4 +1,4 @@
-//! Strings that mean harm, in every place of an input: nothing changes but what was meant, and no other row is seen.
+//! SQL injection: hostile strings in every position of an input change and reveal nothing beyond the operation.
 
 use super::support::TestDatabase;
 use crate::connector::databases::json::push_string;
@@ -54,7 +54,7 @@ fn corpus() -> Vec<String> {
     all
 }
 
-/// Inputs with a text where names, words and structure are.
+/// Inputs with the text in place of names, keywords and structure.
 fn structural_inputs<'t>(text: &'t str, bad: &str) -> Vec<(&'t str, String)> {
     vec![
         ("find", format!(r#"{{"table":{bad}}}"#)),
@@ -93,7 +93,7 @@ fn structural_inputs<'t>(text: &'t str, bad: &str) -> Vec<(&'t str, String)> {
     ]
 }
 
-/// A database with a table whose rows must never change, and one to try on.
+/// Creates a table whose rows must never change, and one to operate on.
 async fn prepare(database: &TestDatabase) {
     database
         .sql("CREATE TABLE canary (id int PRIMARY KEY, v varchar(50))")
@@ -106,7 +106,7 @@ async fn prepare(database: &TestDatabase) {
         .await;
 }
 
-/// Rows of both tables, and the number of tables.
+/// Dumps the rows of both tables, and the number of tables.
 async fn dump(database: &TestDatabase) -> (String, String, String) {
     let tables = database.per_dialect(
         "SELECT count(*)::text AS n FROM information_schema.tables WHERE table_schema = current_schema()",
@@ -118,9 +118,9 @@ async fn dump(database: &TestDatabase) -> (String, String, String) {
     (rows, mine, database.sql(tables).await)
 }
 
-/// Names, words and structure: all are refused, or name nothing there is.
+/// As a name, keyword or structure, each text is refused or names nothing that exists.
 async fn try_as_structure(database: &TestDatabase, text: &str, bad: &str) -> usize {
-    // `*` selects all columns, `$gt` is an operator, and catalogues are tables: as documented.
+    // As documented, `*` selects all columns, `$gt` is an operator, and catalogues are tables.
     let schemas = ["information_schema", "pg_catalog"];
     let allowed = ["*", "$gt"].contains(&text) || schemas.iter().any(|schema| text.contains(schema));
     let inputs = structural_inputs(text, bad);
@@ -134,13 +134,13 @@ async fn try_as_structure(database: &TestDatabase, text: &str, bad: &str) -> usi
             ),
         }
     }
-    // An alias is a name of the caller's own: quoted, whatever it is.
+    // An alias is chosen by the caller and always quoted.
     let alias = format!(r#"{{"table":"t","aggregate":{{{bad}:{{"$count":"*"}}}}}}"#);
     let _ = database.try_run("aggregate", &alias).await;
     inputs.len()
 }
 
-/// Values: stored and found as they are.
+/// As a value, each text is stored and found verbatim.
 async fn try_as_value(database: &TestDatabase, bad: &str) {
     database
         .run("insert", &format!(r#"{{"table":"t","data":{{"id":7,"s":{bad}}}}}"#))

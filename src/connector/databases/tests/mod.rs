@@ -1,5 +1,5 @@
-//! Databases, on real ones: SQLite always; PostgreSQL and MySQL where `DUCTAPE_TEST_POSTGRES` and `DUCTAPE_TEST_MYSQL` name
-//! a server, else each test says that it is skipped there.
+//! Tests on real databases: always on SQLite, and on PostgreSQL and MySQL if `DUCTAPE_TEST_POSTGRES` and
+//! `DUCTAPE_TEST_MYSQL` name a server; otherwise each test reports that these are skipped.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod actions;

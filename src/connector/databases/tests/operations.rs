@@ -116,7 +116,7 @@ async fn update_and_delete_affect_only_matching_rows() {
 #[tokio::test]
 async fn rows_are_inserted_all_or_not_at_all() {
     for database in orders().await {
-        // Other columns make another statement, which fails.
+        // Rows with other columns need a second statement, which fails.
         let rows = r#"{"table":"orders","data":[{"id":10},{"id":11,"customer":"eve"},{"id":1,"state":"twice","customer":"x"}]}"#;
         let (code, message) = database.refusal("insertMany", rows).await;
         assert_eq!(code, "VALIDATION_ERROR", "{message}");
@@ -273,7 +273,7 @@ async fn missing_table_or_column_is_named() {
         assert!(message.contains("`where`"), "{message}");
         let (_, message) = database.refusal("find", r#"{"where":{}}"#).await;
         assert!(message.contains("no table is named"), "{message}");
-        // A column that is made later is found.
+        // A column that is added later is found.
         database.sql("ALTER TABLE orders ADD COLUMN note varchar(20)").await;
         database
             .run("update", r#"{"table":"orders","where":{"id":1},"data":{"note":"x"}}"#)

@@ -1,4 +1,4 @@
-//! Servers that are reached by TLS alone: what each `sslmode` lets pass.
+//! Servers that require TLS: what each `sslmode` accepts.
 
 use super::support::{open_trusting, run};
 use crate::connector::Connector;
@@ -7,7 +7,7 @@ use crate::testing::authority::Authority;
 use crate::testing::servers;
 use crate::testing::test_server::TestServer;
 
-/// Runs `sql`, which says whether the connection is encrypted, by each mode.
+/// Runs `sql`, which returns whether the connection is encrypted, in each mode.
 async fn modes(
     kind: DatabaseKind,
     server: &TestServer,
@@ -17,7 +17,7 @@ async fn modes(
 ) {
     let stranger = Authority::new();
     let (known, strange) = (Some(&*authority.ca), Some(&*stranger.ca));
-    // MySQL's driver cannot do it.
+    // Not supported for MySQL.
     let signed = [
         ("127.0.0.1", "?sslmode=verify-ca", known, true),
         ("127.0.0.1", "?sslmode=verify-ca", strange, false),
@@ -25,13 +25,13 @@ async fn modes(
     let signed = signed.into_iter().filter(|_| kind == DatabaseKind::Postgresql);
     let all = [
         ("localhost", "?sslmode=verify-full", known, true),
-        // With authorities at hand that is the default.
+        // The default if CA certificates are given.
         ("localhost", "", known, true),
         ("127.0.0.1", "", known, false),
         ("localhost", "", strange, false),
         ("127.0.0.1", "?sslmode=verify-full", known, false),
         ("localhost", "?sslmode=verify-full", strange, false),
-        // Not on the system's list.
+        // Not signed by a CA of the system.
         ("localhost", "?sslmode=verify-full", None, false),
         ("127.0.0.1", "?sslmode=require", None, true),
         ("127.0.0.1", "?sslmode=disable", None, false),
@@ -48,7 +48,7 @@ async fn modes(
             checked.unwrap();
         } else {
             for failure in [answer.map(|_| ()).unwrap_err(), checked.map(|_| ()).unwrap_err()] {
-                // A server that wants TLS refuses the user who comes without it.
+                // A server that requires TLS refuses logins without it.
                 let code = if mode.contains("disable") {
                     "UNAUTHORIZED"
                 } else {
@@ -61,9 +61,9 @@ async fn modes(
 }
 
 #[tokio::test]
-async fn postgresql_is_reached_by_tls_as_its_address_says() {
+async fn postgresql_tls_follows_sslmode_of_the_address() {
     let authority = Authority::new();
-    let Some(server) = servers::postgres("postgresql_is_reached_by_tls_as_its_address_says", &authority) else {
+    let Some(server) = servers::postgres("postgresql_tls_follows_sslmode_of_the_address", &authority) else {
         return;
     };
     let encrypted = (
@@ -82,9 +82,9 @@ async fn postgresql_is_reached_by_tls_as_its_address_says() {
 
 #[cfg(feature = "mysql")]
 #[tokio::test]
-async fn mariadb_is_reached_by_tls_as_its_address_says() {
+async fn mariadb_tls_follows_sslmode_of_the_address() {
     let authority = Authority::new();
-    let Some(server) = servers::mariadb("mariadb_is_reached_by_tls_as_its_address_says", &authority) else {
+    let Some(server) = servers::mariadb("mariadb_tls_follows_sslmode_of_the_address", &authority) else {
         return;
     };
     let encrypted = ("SHOW STATUS LIKE 'Ssl_version'", "TLSv1");

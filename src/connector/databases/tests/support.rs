@@ -1,4 +1,4 @@
-//! Databases of a test's own, gone when it ends.
+//! Temporary databases, one per test.
 
 use crate::connector::databases::connector::DatabaseConnector;
 use crate::connector::databases::dialect::Dialect;
@@ -11,23 +11,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A database of a test's own.
+/// A database that is removed when dropped.
 pub(super) struct TestDatabase {
     pub(super) connector: Arc<DatabaseConnector>,
     pub(super) dialect: Dialect,
     /// Its address.
     pub(super) url: String,
-    /// What takes it away: the address of the server, and a statement.
+    /// How to remove it: kind and address of the server, and a statement.
     cleanup: Option<(DatabaseKind, String, String)>,
     _folder: Option<TempDir>,
 }
 
-/// A database that connects to an address.
+/// A connector to an address.
 pub(super) fn open(kind: DatabaseKind, url: &str) -> Result<DatabaseConnector, Failure> {
     open_trusting(kind, url, None)
 }
 
-/// The same with the definition's `ca`.
+/// The same, with `ca` in the definition.
 pub(super) fn open_trusting(kind: DatabaseKind, url: &str, ca: Option<&str>) -> Result<DatabaseConnector, Failure> {
     let database = Arc::new(Database {
         tag: "db".into(),
@@ -44,7 +44,7 @@ fn unique() -> String {
     format!("t{}", uuid::Uuid::now_v7().simple())
 }
 
-/// A server's address with another database in it.
+/// A server's address with another database name.
 fn with_database(url: &str, name: &str) -> String {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     let host = base.rfind('/').map_or(base, |at| &base[..at]);
@@ -113,7 +113,7 @@ impl TestDatabase {
         })
     }
 
-    /// One of each kind that is there.
+    /// One of each available kind.
     pub(super) async fn all() -> Vec<Self> {
         let servers = [Self::postgres().await, Self::mysql().await];
         [Self::sqlite()]
@@ -138,7 +138,7 @@ impl TestDatabase {
         self.run("raw", &input).await
     }
 
-    /// The code of a refusal, and its message.
+    /// Code and message of a failure.
     pub(super) async fn refusal(&self, name: &str, input: &str) -> (String, String) {
         match self.try_run(name, input).await {
             Ok(answer) => panic!("{:?} {name} {input} was taken: {answer}", self.dialect),

@@ -1,4 +1,4 @@
-//! Values of every type, there and back.
+//! Values of every type round-trip.
 
 use super::support::TestDatabase;
 
@@ -14,7 +14,7 @@ async fn create_table(database: &TestDatabase) {
         )).await;
 }
 
-/// JSON members for all its columns but `id`.
+/// JSON members for all columns except `id`.
 fn column_values(database: &TestDatabase) -> String {
     let common = r#""big":"9007199254740993","exact":"12345678901234567890.0123456789","dbl":0.1,"flag":true,
             "at":"2026-01-31T09:00:00.123Z","local":"2026-01-31T09:00:00.000Z","day":"2026-01-31","clock":"09:30:00",
@@ -41,7 +41,7 @@ async fn values_of_every_type_round_trip() {
         let found = find_one(&database).await;
         let expected: serde_json::Value = serde_json::from_str(&row).unwrap();
         assert_eq!(found, expected, "{:?}", database.dialect);
-        // What was read can be asked for, and written again.
+        // Values that were read can be used in filters and written again.
         for column in ["big", "flag", "at", "local", "day", "raw", "txt"] {
             let filter = format!(r#"{{"table":"kinds","where":{{"{column}":{}}}}}"#, found[column]);
             assert_eq!(
@@ -98,7 +98,7 @@ async fn timestamps_of_any_form_compare_by_instant() {
             {"id":3,"createdAt":"2026-02-01T00:00:00Z"}]}"#;
         database.run("insertMany", rows).await;
         if database.per_dialect("", "", "sqlite") == "sqlite" {
-            // As other programs write them: SQLite's own form, JavaScript's, and milliseconds.
+            // Forms of other programs: SQLite's own, JavaScript's, and milliseconds.
             database.sql("DELETE FROM logs").await;
             database.sql("INSERT INTO logs VALUES (1, '2026-01-31 09:00:00.123'), (2, '2026-01-31T09:00:00.124Z'), (3, 1769904000000)").await;
         }
@@ -152,7 +152,7 @@ async fn value_that_would_be_converted_lossily_is_refused() {
                 r#"{"table":"strict","data":[{"id":0,"name":"abc"},{"id":1,"name":"0"}]}"#,
             )
             .await;
-        // MySQL would take 'abc' for 0 on either side.
+        // MySQL would convert 'abc' to 0 on either side.
         let by_text = database
             .try_run("count", r#"{"table":"strict","where":{"id":"abc"}}"#)
             .await;

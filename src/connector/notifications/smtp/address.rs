@@ -1,20 +1,20 @@
-//! Addresses of e-mail: what is taken as one. Pure.
+//! E-mail addresses. Pure.
 //!
-//! Stricter than the standard, which knows quoted names and addresses of machines: what is taken here cannot end a line, an
-//! argument or a list, wherever it is put. A domain in other than ASCII is written as servers know it.
+//! Stricter than RFC 5321, which allows quoted local parts and address literals: an accepted address cannot end a line, an
+//! argument or a list, wherever it is inserted. Internationalized domains are converted to ASCII.
 
 use lettre::Address;
 use lettre::message::Mailbox;
 
-/// Longest name beside an address, in characters.
+/// Longest display name, in characters.
 const MAX_NAME_CHARS: usize = 255;
-/// Longest part before the `@`, in bytes.
+/// Longest local part, in bytes.
 const MAX_LOCAL_PART_BYTES: usize = 64;
 
-/// Reads `name@domain` or `Somebody <name@domain>`.
+/// Parses `name@domain` or `Somebody <name@domain>`.
 ///
 /// # Errors
-/// Says what is wrong, without the text itself.
+/// What is wrong, without repeating the text.
 pub(super) fn mailbox(text: &str) -> Result<Mailbox, &'static str> {
     if text.chars().any(char::is_control) {
         return Err("must be on one line, without control characters");

@@ -1,6 +1,7 @@
-//! Connections to a mail server: made, secured and authenticated.
+//! Opens, secures and authenticates connections to an SMTP server.
 //!
-//! Invariant: with `starttls` nothing but the greeting is said in the clear; a server without it gets no e-mail.
+//! Invariant: with `starttls` only the greeting is exchanged in plain text; a server that does not support it gets no
+//! e-mail.
 
 use super::failures;
 use super::line_stream::LineStream;
@@ -12,14 +13,14 @@ use lettre::transport::smtp::extension::ClientId;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// How long things may take.
+/// Timeouts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
-    /// Until a connection stands, and is secured and authenticated.
+    /// For connecting, TLS and authentication together.
     pub connect: Duration,
     /// For one e-mail.
     pub send: Duration,
-    /// For a sign of life of a connection that was idle.
+    /// For probing an idle connection.
     pub probe: Duration,
 }
 
@@ -33,7 +34,7 @@ impl Default for Timeouts {
     }
 }
 
-/// A mail server, and how it is spoken to.
+/// An SMTP server and its settings.
 pub(super) struct MailServer {
     pub host: String,
     pub port: u16,
@@ -44,11 +45,11 @@ pub(super) struct MailServer {
 }
 
 impl MailServer {
-    /// A connection that takes e-mail.
+    /// Opens a connection that is ready for e-mail.
     ///
     /// # Errors
-    /// `CONNECTION_ERROR`, `TIMEOUT`, `SERVICE_UNAVAILABLE`, `UNAUTHORIZED`; `VALIDATION_ERROR` for a server that lacks what
-    /// the definition asks for.
+    /// `CONNECTION_ERROR`, `TIMEOUT`, `SERVICE_UNAVAILABLE`, `UNAUTHORIZED`; `VALIDATION_ERROR` for a server that lacks a
+    /// feature which the definition requires.
     pub(super) async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
         let connect = async {
             let mut connection = self.greet().await?;

@@ -1,4 +1,4 @@
-//! One e-mail to one recipient, command by command: which one fails tells what is wrong.
+//! Sends one e-mail to one recipient, command by command: which command fails tells the cause.
 
 use super::failures::{self, ReplyKind};
 use crate::connector::Failure;
@@ -9,25 +9,25 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{Extension, MailParameter};
 use std::time::Duration;
 
-/// What came of one e-mail.
+/// The outcome of one e-mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SmtpOutcome {
-    /// The server has it.
+    /// The server accepted it.
     Sent,
-    /// The server refuses it for good: with these words.
+    /// The server refused it permanently, with this reply.
     Refused(String),
-    /// It may go later.
+    /// A later attempt may succeed.
     Deferred(Failure),
-    /// Nothing goes by this server as it is.
+    /// The server is unusable at present, for any e-mail.
     ServerUnusable(Failure),
 }
 
-/// Codes of a server that wants credentials, or better ones.
+/// Reply codes for missing or insufficient credentials.
 const CREDENTIAL_CODES: [u16; 4] = [530, 534, 535, 538];
-/// The code of a server that is about to close the connection.
+/// Reply code of a server that is about to close the connection.
 const CLOSING_CODE: u16 = 421;
 
-/// Sends an e-mail. The connection can be used again when the second part of the answer says so.
+/// Sends an e-mail. Also returns whether the connection can be reused.
 pub(super) async fn deliver(
     connection: &mut AsyncSmtpConnection,
     host: &str,
@@ -45,7 +45,7 @@ pub(super) async fn deliver(
         let smtp_outcome = transaction(connection, host, from, to, message).await;
         let whole = match &smtp_outcome {
             (SmtpOutcome::Sent, usable) => *usable,
-            // What the server has begun to hear is forgotten.
+            // Discards the transaction that was begun.
             (_, true) => connection.command(Rset).await.is_ok(),
             (_, false) => false,
         };
@@ -99,7 +99,7 @@ async fn transaction(
     }
 }
 
-/// What a failed command means for the recipient, and whether the connection can be used again.
+/// What a failed command means for the recipient, and whether the connection can be reused.
 fn outcome_of_error(error: &Error, host: &str) -> (SmtpOutcome, bool) {
     match failures::reply_kind(error) {
         ReplyKind::Transient(code) => {

@@ -1,4 +1,4 @@
-//! An e-mail: one for each recipient, so that nobody sees the others and each has an outcome of its own.
+//! An e-mail, built once per recipient, so that none sees the others and each has its own outcome.
 
 use super::address::mailbox;
 use crate::connector::Failure;
@@ -7,38 +7,37 @@ use ring::digest;
 use std::collections::HashSet;
 use std::fmt::Write;
 
-/// Most recipients of one job: a run remembers a thousand steps, and each recipient is one, or two when somebody asked for it
-/// again.
+/// Most recipients of one job: a run may have a thousand steps, and each recipient takes one, or two after a manual retry.
 const MAX_RECIPIENTS: usize = 490;
 /// Longest subject, in characters.
 const MAX_SUBJECT_CHARS: usize = 1_000;
 
-/// The texts of an e-mail.
+/// The content of an e-mail.
 #[derive(Clone, Debug)]
 pub(in crate::connector::notifications) struct Texts {
-    /// Its subject, on one line.
+    /// Its subject, a single line.
     pub subject: String,
-    /// Its text in HTML.
+    /// Its body in HTML.
     pub html: String,
-    /// Its text for readers without HTML.
+    /// Its body in plain text.
     pub plain: Option<String>,
 }
 
-/// One of those who get it.
+/// One recipient.
 #[derive(Clone, Debug)]
 pub(in crate::connector::notifications) struct Recipient {
-    /// As the job writes it.
+    /// The address as the job gave it.
     pub written: String,
-    /// Where in the list it is.
+    /// Its index in the list.
     pub place: usize,
-    /// What it is remembered by, without telling the address.
+    /// A hash that identifies the recipient in steps without revealing the address.
     pub id: String,
-    /// What the e-mail to it is known by.
+    /// `Message-ID` of the e-mail to this recipient.
     pub message_id: String,
     pub(super) mailbox: Mailbox,
 }
 
-/// An e-mail that can be sent.
+/// An e-mail that is ready to be sent.
 pub(in crate::connector::notifications) struct Email {
     texts: Texts,
     body: Body,
@@ -51,10 +50,10 @@ enum Body {
 }
 
 impl Email {
-    /// An e-mail to these recipients. `key` is the same for each attempt of the run.
+    /// An e-mail to these recipients. `key` is the same for all attempts of the run.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR` with the place of what is no address.
+    /// `VALIDATION_ERROR` with the index of an invalid address.
     pub(super) fn new(texts: Texts, written: Vec<String>, key: &str, from: &Mailbox) -> Result<Self, Failure> {
         const PATH: &str = "input.email.recipients";
         if written.is_empty() {
@@ -103,15 +102,15 @@ impl Email {
         })
     }
 
-    /// Those who get it, each once.
+    /// The recipients, without duplicates.
     pub(in crate::connector::notifications) fn recipients(&self) -> &[Recipient] {
         &self.recipients
     }
 
-    /// The e-mail to one of them, as it is sent.
+    /// Builds the e-mail to one recipient.
     ///
     /// # Errors
-    /// `VALIDATION_ERROR` for what cannot be written as an e-mail.
+    /// `VALIDATION_ERROR` for content that cannot be encoded as an e-mail.
     pub(super) fn message_for(
         &self,
         recipient: &Recipient,
@@ -136,13 +135,13 @@ impl Email {
     }
 }
 
-/// Every end of a line as e-mail writes it: a lone one of its two characters could be read as an end by one program and
-/// not by the next.
+/// Converts all line endings to CRLF: programs disagree on whether a bare CR or LF ends a line, which allows SMTP
+/// smuggling.
 fn normalize_line_endings(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n")
 }
 
-/// What a recipient of a run is known by.
+/// Identifies a recipient of a run.
 fn recipient_id(key: &str, address: &str) -> String {
     let digest = digest::digest(&digest::SHA256, format!("{key}\n{address}").as_bytes());
     digest

@@ -1,28 +1,28 @@
-//! What answers and errors of a mail server mean, with the code that retries go by.
+//! Maps replies and errors of an SMTP server to failures, with the code that decides about retries.
 //!
-//! Invariants: no text here holds an address of e-mail, a credential, or what was sent; of an answer, its codes and a
-//! line of its text without addresses.
+//! Invariants: no message contains an e-mail address, a credential or content that was sent; of a reply it shows the codes
+//! and one line of text without addresses.
 
 use crate::connector::Failure;
 use lettre::transport::smtp::Error;
 use std::error::Error as _;
 use std::io;
 
-/// Longest text of an answer that is shown, in characters.
+/// Longest text of a reply that is shown, in characters.
 const MAX_SHOWN_CHARS: usize = 160;
 
-/// What the server did with a command.
+/// How the server replied to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReplyKind {
-    /// Refused for now (4yz), with its code.
+    /// Transient refusal (4yz), with its code.
     Transient(u16),
-    /// Refused for good (5yz), with its code.
+    /// Permanent refusal (5yz), with its code.
     Permanent(u16),
-    /// No answer that can be read: the connection is of no use any more.
+    /// No readable reply: the connection is unusable.
     Unreadable,
 }
 
-/// What the server did with a command that failed.
+/// How the server replied to a command that failed.
 pub(super) fn reply_kind(error: &Error) -> ReplyKind {
     match error.status().map(u16::from) {
         Some(code @ 400..=499) => ReplyKind::Transient(code),
@@ -31,7 +31,7 @@ pub(super) fn reply_kind(error: &Error) -> ReplyKind {
     }
 }
 
-/// The code and text of an answer, for people: `550 5.1.1 no such user`.
+/// Code and text of a reply for messages: `550 5.1.1 no such user`.
 pub(super) fn reply_text(error: &Error) -> String {
     let code = error.status().map_or(0, u16::from);
     let text = error.source().map(ToString::to_string).unwrap_or_default();
@@ -41,7 +41,7 @@ pub(super) fn reply_text(error: &Error) -> String {
     }
 }
 
-/// Text of another program's, fit to be shown: printable, short, without addresses.
+/// Text of the server made fit for messages: printable, short, without addresses.
 fn sanitized(text: &str) -> String {
     let printable: String = text
         .chars()
@@ -58,7 +58,7 @@ fn sanitized(text: &str) -> String {
     joined.chars().take(MAX_SHOWN_CHARS).chain(['…']).collect()
 }
 
-/// A server that cannot be reached, or that broke off.
+/// The server cannot be reached, or the connection broke.
 pub(super) fn connection_broken(error: &Error, host: &str) -> Failure {
     if error.is_timeout() {
         return Failure::timeout(format!("the mail server {host} does not answer in time"));
@@ -101,7 +101,7 @@ fn closed_by(host: &str) -> Failure {
     Failure::connection(format!("the mail server {host} closed the connection"))
 }
 
-/// A server that refuses the connection itself.
+/// The server refuses the connection.
 pub(super) fn connection_refused(error: &Error, host: &str) -> Failure {
     match reply_kind(error) {
         ReplyKind::Unreadable => connection_broken(error, host),
@@ -112,7 +112,7 @@ pub(super) fn connection_refused(error: &Error, host: &str) -> Failure {
     }
 }
 
-/// A server that refuses the credentials. Its text is left out: it may repeat what it was given.
+/// The server refuses the credentials. Its text is left out, since it may repeat them.
 pub(super) fn credentials_refused(error: &Error, host: &str) -> Failure {
     match reply_kind(error) {
         ReplyKind::Unreadable => connection_broken(error, host),
@@ -125,7 +125,7 @@ pub(super) fn credentials_refused(error: &Error, host: &str) -> Failure {
     }
 }
 
-/// The first cause of that type, also one that an error of the system carries.
+/// The first error of type `E` in the chain of causes, including those inside an `io::Error`.
 fn find_cause<E: std::error::Error + 'static>(error: &Error) -> Option<&E> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
     while let Some(current) = cause {

@@ -1,8 +1,8 @@
-//! A connection that hands on one line at a time, and no answer without end.
+//! A stream that yields one line at a time and bounds the length of replies.
 //!
-//! Before `STARTTLS` has its answer, nothing may be read ahead: whoever sits on the way could send answers in the clear
-//! that would be taken for the server's once the connection is secure. What follows the line stays here, and is read as
-//! part of the handshake, which fails on it.
+//! Nothing may be read ahead of the reply to `STARTTLS`: an attacker in the middle could inject plain-text replies that
+//! would be taken for the server's after the handshake. Bytes after the line stay in this buffer and are read as part of
+//! the handshake, which then fails.
 
 use lettre::transport::smtp::client::AsyncTokioStream;
 use std::io;
@@ -12,9 +12,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Bytes that are read at once.
+/// Bytes per read.
 const READ_CHUNK_BYTES: usize = 4_096;
-/// Most bytes that are read without anything being said in between: no answer, and no handshake, is longer.
+/// Most bytes that are read without a write in between: longer than any reply or handshake.
 const MAX_UNANSWERED_BYTES: usize = 256 * 1024;
 
 /// See the module.
@@ -24,7 +24,7 @@ pub(super) struct LineStream {
     buffer: Box<[u8; READ_CHUNK_BYTES]>,
     from: usize,
     to: usize,
-    /// Bytes read since something was said.
+    /// Bytes read since the last write.
     unanswered_bytes: usize,
 }
 

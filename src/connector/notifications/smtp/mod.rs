@@ -1,8 +1,8 @@
 //! E-mail by SMTP.
 //!
 //! Each recipient gets an e-mail and an outcome of its own. Knows nothing of templates and of the other channels.
-//! Invariants: what a recipient's server said for good, yes or no, is written to the store before the next e-mail goes by
-//! that connection; an e-mail that may be sent twice has the same `Message-ID` both times.
+//! Invariants: the final outcome of a recipient is stored before the next e-mail is sent by that connection; an e-mail that
+//! is sent twice has the same `Message-ID` both times.
 
 mod address;
 mod connect;
@@ -30,10 +30,10 @@ use pool::{Pool, PooledConnection};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Connections that one attempt uses at once.
+/// Most connections of one attempt.
 const MAX_CONNECTIONS_PER_SEND: usize = 4;
 
-/// A mail server that can be used.
+/// Sends e-mail by one SMTP server.
 pub(super) struct Mailer {
     pool: Pool,
     from: Mailbox,
@@ -41,7 +41,7 @@ pub(super) struct Mailer {
 }
 
 impl Mailer {
-    /// Puts the secrets in. Connects to nothing yet.
+    /// Resolves the secrets. Does not connect yet.
     pub(super) async fn open(smtp: &Smtp, expressions: &ExpressionResolver) -> Result<Self, Failure> {
         Self::with_timeouts(smtp, expressions, Timeouts::default()).await
     }
@@ -93,12 +93,12 @@ impl Mailer {
         })
     }
 
-    /// An e-mail to these recipients, which are checked.
+    /// Builds an e-mail, and checks its recipients.
     pub(super) fn email(&self, texts: Texts, recipients: Vec<String>, key: &str) -> Result<Email, Failure> {
         Email::new(texts, recipients, key, &self.from)
     }
 
-    /// Sends an e-mail to each recipient that has no outcome yet: the outcome of each, in their order.
+    /// Sends the e-mail to each recipient without a recorded outcome. Returns all outcomes in the order of recipients.
     pub(super) async fn send(&self, email: &Email, history: &DeliveryHistory<'_>) -> Vec<DeliveryOutcome> {
         let known: Vec<Option<DeliveryOutcome>> = email
             .recipients()
@@ -130,27 +130,27 @@ impl Mailer {
         Ok(())
     }
 
-    /// Ends its connections.
+    /// Closes its connections.
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
 }
 
-/// What the outcome of a recipient is remembered by.
+/// Name of the step that records a recipient's outcome.
 fn step(recipient: &Recipient) -> String {
     format!("email:{}", recipient.id)
 }
 
-/// Sending one e-mail to many: several connections take the next recipient each.
+/// One e-mail on its way to many recipients: several connections each take the next one.
 struct BulkSend<'a> {
     mailer: &'a Mailer,
     email: &'a Email,
     history: &'a DeliveryHistory<'a>,
-    /// Recipients without an outcome, by their index.
+    /// Indexes of recipients without an outcome.
     pending: Vec<usize>,
-    /// The next of these.
+    /// Position in `pending` of the next recipient.
     next: AtomicUsize,
-    /// Nothing goes any more.
+    /// Set when no further e-mail should be tried.
     server_unusable: AtomicBool,
     outcomes: Mutex<Vec<Option<DeliveryOutcome>>>,
 }
@@ -185,7 +185,7 @@ impl BulkSend<'_> {
         DeliveryOutcome::Failed(failure)
     }
 
-    /// The outcome of one recipient, remembered if it is for good.
+    /// Sends to one recipient, and records the outcome if it is final.
     async fn send_to(&self, recipient: &Recipient, pooled: &mut Option<PooledConnection>) -> DeliveryOutcome {
         let outcome = match self.deliver(recipient, pooled).await {
             SmtpOutcome::Sent => DeliveryOutcome::Sent,
@@ -195,9 +195,9 @@ impl BulkSend<'_> {
         };
         match self.history.record(&step(recipient), &outcome).await {
             Ok(()) => outcome,
-            // A later attempt will be refused again.
+            // Not recorded: a later attempt tries again and is refused again.
             Err(_) if matches!(outcome, DeliveryOutcome::Refused(_)) => outcome,
-            // Without memory each further e-mail would be sent again.
+            // Outcomes cannot be recorded: each further e-mail would be sent again by the next attempt.
             Err(failure) => self.stop(failure),
         }
     }

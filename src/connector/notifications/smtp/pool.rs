@@ -1,7 +1,7 @@
-//! Connections to one mail server, shared by attempts.
+//! Connections to one SMTP server, shared by attempts.
 //!
-//! Invariants: there are no more than slots; only a connection that is between two e-mails is given back, so that what is
-//! dropped in the middle of one is closed.
+//! Invariants: connections never exceed the slots; only a connection that is between two e-mails is returned, one that is
+//! dropped midway is closed.
 
 use super::connect::MailServer;
 use crate::connector::{Failure, Limits};
@@ -14,11 +14,11 @@ use tokio::time::{Instant, timeout};
 
 /// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long an idle connection is taken to be alive without asking.
+/// How long an idle connection is reused without a probe.
 const PROBE_AFTER_IDLE: Duration = Duration::from_millis(500);
-/// E-mails by one connection: servers limit them, and most allow a hundred.
+/// Most e-mails per connection: servers limit them, most to no less than a hundred.
 const MAX_EMAILS_PER_CONNECTION: u32 = 100;
-/// How long a server is waited for to end a connection.
+/// Timeout of `QUIT`.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The connections to one server.
@@ -56,7 +56,7 @@ impl Pool {
         idle.pop()
     }
 
-    /// A connection that takes e-mail: an idle one that is alive, else a new one.
+    /// A connection that is ready for e-mail: an idle one that is alive, or a new one.
     pub(super) async fn acquire(&self) -> Result<PooledConnection, Failure> {
         let slot = Arc::clone(&self.slots)
             .acquire_owned()
@@ -80,7 +80,7 @@ impl Pool {
         })
     }
 
-    /// Gives a connection back that is between two e-mails.
+    /// Returns a connection that is between two e-mails.
     pub(super) async fn release(&self, mut pooled: PooledConnection) {
         if pooled.is_used_up() || self.slots.is_closed() {
             let _ = timeout(QUIT_TIMEOUT, pooled.connection.quit()).await;
@@ -94,7 +94,7 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
     }
 
-    /// Ends the connections.
+    /// Closes all connections.
     pub(super) async fn close(&self) {
         self.slots.close();
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
@@ -106,12 +106,12 @@ impl Pool {
 }
 
 impl PooledConnection {
-    /// An e-mail goes by it.
+    /// Counts an e-mail.
     pub(super) fn count_use(&mut self) {
         self.uses += 1;
     }
 
-    /// Whether it has carried as many e-mails as one connection should.
+    /// Whether it has reached [`MAX_EMAILS_PER_CONNECTION`].
     pub(super) fn is_used_up(&self) -> bool {
         self.uses >= MAX_EMAILS_PER_CONNECTION
     }

@@ -1,4 +1,4 @@
-//! How long a mail server is waited for. What real servers do is in `__test__/notifications.test.ts`.
+//! Timeouts of SMTP. Tests against a real server are in `__test__/notifications.test.ts`.
 
 use super::connect::Timeouts;
 use super::*;
@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// A server that gives these answers, one to each line, and then none: its port, and the ends of its connections.
+/// A server that gives these replies, one to each line, and then goes silent. Returns its port, and a signal for each closed
+/// connection.
 fn silent_after(answers: &'static [&'static str]) -> (u16, Receiver<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

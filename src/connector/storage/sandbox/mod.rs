@@ -1,7 +1,7 @@
-//! Folders below a root, entered name by name, so that no link and no `..` leads out of it.
+//! Folders below a root, entered one component at a time, so that no symbolic link and no `..` leads out of it.
 //!
-//! Where the system can open a file relative to an open folder, nothing that happens to the path meanwhile makes a
-//! difference; elsewhere each part is looked at before it is used.
+//! On Unix, files are opened relative to an open folder, so that concurrent changes of the path make no difference;
+//! elsewhere each component is checked before use.
 
 #[cfg(not(unix))]
 mod portable;
@@ -13,32 +13,32 @@ pub(super) use portable::Folder;
 #[cfg(unix)]
 pub(super) use unix::Folder;
 
-/// What a name stands for.
+/// The kind of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A file with bytes in it.
+    /// A regular file.
     File,
     /// A folder.
     Folder,
     /// A symbolic link.
     Link,
-    /// A device, a socket, a pipe.
+    /// A device, socket or pipe.
     Other,
 }
 
-/// What the system knows of a name.
+/// Metadata of a directory entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Status {
-    /// What it stands for.
+    /// Its kind.
     pub kind: Kind,
-    /// Bytes in it.
+    /// Its size in bytes.
     pub size: u64,
-    /// When it was last written, ns since the epoch.
+    /// Time of the last write, ns since the epoch.
     pub modified: i128,
 }
 
 impl Status {
-    /// When it was last written, ms since the epoch.
+    /// Time of the last write, ms since the epoch.
     pub(super) fn modified_ms(&self) -> i64 {
         i64::try_from(self.modified / 1_000_000).unwrap_or(i64::MAX)
     }

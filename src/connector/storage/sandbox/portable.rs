@@ -1,4 +1,4 @@
-//! Folders as paths, where the system has nothing better: each part is looked at before it is used.
+//! Folders as paths, for systems without `openat`: each component is checked before use.
 
 use super::{Kind, Status};
 use crate::connector::storage::error::FileSystemError;
@@ -7,11 +7,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-/// A folder that was entered.
+/// An open folder.
 pub(in crate::connector::storage) struct Folder(PathBuf);
 
 impl Folder {
-    /// The root, which may be a link itself: it is the definition's, not a job's.
+    /// Opens the root. It may be a symbolic link, since it comes from the definition and not from a job.
     pub(in crate::connector::storage) fn root(path: &Path, create: bool) -> Result<Self, FileSystemError> {
         if create {
             fs::create_dir_all(path)?;
@@ -22,7 +22,7 @@ impl Folder {
         Ok(Self(fs::canonicalize(path)?))
     }
 
-    /// The folder of that name in this one.
+    /// Opens the subfolder of this name.
     pub(in crate::connector::storage) fn enter(&self, name: &str, create: bool) -> Result<Self, FileSystemError> {
         let path = self.0.join(name);
         if create
@@ -38,7 +38,7 @@ impl Folder {
         }
     }
 
-    /// A file to be read.
+    /// Opens a file for reading.
     pub(in crate::connector::storage) fn read(&self, name: &str) -> Result<(File, Status), FileSystemError> {
         let found = self.status(name)?;
         match found.kind {
@@ -48,7 +48,7 @@ impl Folder {
         }
     }
 
-    /// A file that was not there before.
+    /// Creates a file that must not exist yet.
     pub(in crate::connector::storage) fn create(&self, name: &str) -> Result<File, FileSystemError> {
         Ok(OpenOptions::new()
             .write(true)
@@ -56,12 +56,12 @@ impl Folder {
             .open(self.0.join(name))?)
     }
 
-    /// What a name stands for.
+    /// Metadata of an entry.
     pub(in crate::connector::storage) fn status(&self, name: &str) -> Result<Status, FileSystemError> {
         Ok(status(&fs::symlink_metadata(self.0.join(name))?))
     }
 
-    /// Gives a file of this folder another place, instead of what is there.
+    /// Moves a file of this folder, replacing the target.
     pub(in crate::connector::storage) fn rename(
         &self,
         name: &str,
@@ -76,12 +76,12 @@ impl Folder {
         Ok(fs::remove_file(self.0.join(name))?)
     }
 
-    /// Nothing to wait for: the system writes names itself.
+    /// Does nothing: these systems write directory entries by themselves.
     pub(in crate::connector::storage) fn sync(&self) -> Result<(), FileSystemError> {
         Ok(())
     }
 
-    /// Whether files can be made in it.
+    /// Checks that files can be created in it.
     pub(in crate::connector::storage) fn writable(&self) -> Result<(), FileSystemError> {
         if fs::metadata(&self.0)?.permissions().readonly() {
             return Err(io::Error::from(io::ErrorKind::PermissionDenied).into());
@@ -89,7 +89,7 @@ impl Folder {
         Ok(())
     }
 
-    /// All names that may be those of files, in no order.
+    /// Calls `each` with every name that may be a file's, in no particular order.
     pub(in crate::connector::storage) fn names(&self, mut each: impl FnMut(&str)) -> Result<(), FileSystemError> {
         for entry in fs::read_dir(&self.0)? {
             let entry = entry?;

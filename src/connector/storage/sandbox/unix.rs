@@ -1,4 +1,4 @@
-//! Folders as open descriptors: each name is looked up in the folder that was entered, and no link is followed.
+//! Folders as open descriptors: each name is looked up relative to an open folder, and no symbolic link is followed.
 
 use super::{Kind, Status};
 use crate::connector::storage::error::FileSystemError;
@@ -9,15 +9,15 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// Rights of files and folders that are made, less the process's mask.
+/// Modes of new files and folders, before the process's umask.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
 const FOLDER_MODE: Mode = Mode::from_raw_mode(0o777);
 
-/// A folder that was entered.
+/// An open folder.
 pub(in crate::connector::storage) struct Folder(OwnedFd);
 
 impl Folder {
-    /// The root, which may be a link itself: it is the definition's, not a job's.
+    /// Opens the root. It may be a symbolic link, since it comes from the definition and not from a job.
     pub(in crate::connector::storage) fn root(path: &Path, create: bool) -> Result<Self, FileSystemError> {
         if create {
             std::fs::create_dir_all(path)?;
@@ -26,7 +26,7 @@ impl Folder {
         Ok(Self(fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?))
     }
 
-    /// The folder of that name in this one.
+    /// Opens the subfolder of this name.
     pub(in crate::connector::storage) fn enter(&self, name: &str, create: bool) -> Result<Self, FileSystemError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || fs::openat(&self.0, name, flags, Mode::empty());
@@ -42,29 +42,29 @@ impl Folder {
         opened.map(Self).map_err(|error| self.reason(name, error))
     }
 
-    /// A file to be read, whose bytes do not have to come from somewhere first.
+    /// Opens a regular file for reading.
     pub(in crate::connector::storage) fn read(&self, name: &str) -> Result<(File, Status), FileSystemError> {
-        // Opening a pipe would wait for whoever writes to it.
+        // Without `NONBLOCK`, opening a pipe would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = fs::openat(&self.0, name, flags, Mode::empty()).map_err(|error| self.reason(name, error))?;
         let status = status(&fs::fstat(&opened).map_err(io::Error::from)?);
         Ok((File::from(opened), status))
     }
 
-    /// A file that was not there before.
+    /// Creates a file that must not exist yet.
     pub(in crate::connector::storage) fn create(&self, name: &str) -> Result<File, FileSystemError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = fs::openat(&self.0, name, flags, FILE_MODE).map_err(io::Error::from)?;
         Ok(File::from(opened))
     }
 
-    /// What a name stands for.
+    /// Metadata of an entry.
     pub(in crate::connector::storage) fn status(&self, name: &str) -> Result<Status, FileSystemError> {
         let found = fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map_err(io::Error::from)?;
         Ok(status(&found))
     }
 
-    /// Gives a file of this folder another place, instead of what is there: at once, and for whoever looks.
+    /// Moves a file of this folder, replacing the target atomically.
     pub(in crate::connector::storage) fn rename(
         &self,
         name: &str,
@@ -79,22 +79,22 @@ impl Folder {
         Ok(fs::unlinkat(&self.0, name, AtFlags::empty()).map_err(io::Error::from)?)
     }
 
-    /// Waits until its names are on the disk.
+    /// Syncs the entries of this folder to the disk.
     pub(in crate::connector::storage) fn sync(&self) -> Result<(), FileSystemError> {
         match fs::fsync(&self.0) {
-            // File systems that cannot do so for folders need not.
+            // Not every file system can sync folders.
             Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
             Err(error) => Err(io::Error::from(error).into()),
         }
     }
 
-    /// Whether files can be made in it.
+    /// Checks that files can be created in it.
     pub(in crate::connector::storage) fn writable(&self) -> Result<(), FileSystemError> {
         let rights = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
         Ok(fs::accessat(&self.0, ".", rights, AtFlags::empty()).map_err(io::Error::from)?)
     }
 
-    /// All names that may be those of files, in no order.
+    /// Calls `each` with every name that may be a file's, in no particular order.
     pub(in crate::connector::storage) fn names(&self, mut each: impl FnMut(&str)) -> Result<(), FileSystemError> {
         let entries = Dir::read_from(&self.0).map_err(io::Error::from)?;
         for entry in entries {
@@ -108,7 +108,7 @@ impl Folder {
         Ok(())
     }
 
-    /// What an error of a name means: systems tell a link in different ways.
+    /// Maps an error for an entry: systems report a symbolic link in different ways.
     fn reason(&self, name: &str, error: Errno) -> FileSystemError {
         let is_link = matches!(error, Errno::LOOP | Errno::NOTDIR | Errno::MLINK)
             && matches!(self.status(name), Ok(Status { kind: Kind::Link, .. }));

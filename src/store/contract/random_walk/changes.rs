@@ -1,4 +1,4 @@
-//! Moves by which a user changes jobs, and what the model makes of them.
+//! Moves by which a user changes jobs, and their effects in the model.
 
 use super::super::changing::resume;
 use super::super::test_support::*;
@@ -62,7 +62,7 @@ impl Walk<'_> {
         self.expect_event(EventKind::Cancelled, &name);
     }
 
-    /// The same change for several jobs, of which some forbid it.
+    /// The same change of several jobs, some of which do not allow it.
     pub(super) async fn change_many(&mut self) {
         let recurring = Some(self.rng.below(2) == 0);
         let filter = ListFilter {
@@ -230,7 +230,7 @@ impl Job {
 }
 
 impl Run {
-    /// The same run of a job that is paused. What is ready is due whenever it is resumed.
+    /// The same run after its job was paused. A ready run is due whenever the job is resumed.
     pub(super) fn paused(self) -> Self {
         match self {
             Self::Waiting(due) => Self::Paused(due),

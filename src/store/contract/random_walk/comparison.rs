@@ -1,4 +1,4 @@
-//! Whether store and model agree: on every job, and on the events for webhooks.
+//! Compares store and model: every job, and the events for webhooks.
 
 use super::Walk;
 use crate::model::{EventKind, Status};
@@ -24,17 +24,17 @@ impl Walk<'_> {
         assert_eq!(self.s.store.stats(None).await.unwrap().by_status, by_status);
     }
 
-    /// A change that is an event; the job is as it left it.
+    /// Expects the event of a change; call it after the change.
     pub(super) fn expect_event(&mut self, kind: EventKind, name: &str) {
         let status = self.jobs[name].status();
         self.expected_events.push((kind, name.to_owned(), status));
     }
 
-    /// Each change has left one event, and nothing else has.
+    /// Checks that each change has produced exactly one event, and nothing else has.
     pub(super) async fn compare_events(&mut self) {
         let mut stored = self.take_events().await;
         let mut expected_events = std::mem::take(&mut self.expected_events);
-        // A claim answers in another order than it works.
+        // A claim returns runs in another order than it processes them.
         stored.sort();
         expected_events.sort();
         assert_eq!(stored, expected_events);

@@ -1,4 +1,4 @@
-//! Moves that dispatch jobs: new ones, and again under a name that is taken.
+//! Moves that dispatch jobs, with new and with taken names.
 
 use super::super::test_support::*;
 use super::Walk;
@@ -8,13 +8,13 @@ use crate::clock::Millis;
 use crate::model::{Action, EventKind, Kind, NewJob, OnConflict};
 use crate::store::Inserted;
 
-/// A dispatch, in the terms of the model.
+/// A dispatch in the model.
 struct Dispatch {
     name: String,
     /// Last part of its route.
     on: &'static str,
     recurring: bool,
-    /// Of the schedule when it recurs, ms.
+    /// Interval of a recurring job, ms.
     interval: i64,
     /// `None`: a series without future occurrences.
     due: Option<Millis>,
@@ -82,7 +82,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A job of that name was there.
+    /// Checks the answer to a dispatch whose name was taken.
     fn check_redispatch(&mut self, dispatch: &Dispatch, owner: Option<UniqueKeyOwner>, answer: Inserted) {
         let known = self.jobs.get_mut(&dispatch.name).unwrap();
         let replace = dispatch.job.on_conflict == OnConflict::Replace;

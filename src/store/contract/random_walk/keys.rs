@@ -1,5 +1,4 @@
-//! What the model knows of keys: how many runs of a concurrency key may be claimed at once, and which job holds a unique
-//! key.
+//! Keys in the model: limits of concurrency keys, and owners of unique keys.
 
 use super::super::test_support::*;
 use super::Walk;
@@ -18,7 +17,7 @@ pub(super) type Uniques = BTreeMap<(&'static str, Box<str>), UniqueKeyOwner>;
 pub(super) struct UniqueKeyOwner {
     name: String,
     incarnation: usize,
-    /// Its period ends, wall time.
+    /// End of its period, wall time.
     until: Millis,
 }
 
@@ -71,7 +70,7 @@ impl Walk<'_> {
         self.reached.duplicates += 1;
     }
 
-    /// A dispatch of the job was accepted.
+    /// Records the keys of an accepted dispatch.
     pub(super) fn keep(&mut self, name: &str, on: &'static str, options: &JobOptions) {
         self.forget_unique(name);
         let Some(job) = self.jobs.get_mut(name) else { return };
@@ -92,7 +91,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The job is deleted, or gets other keys.
+    /// Removes the unique key of a job that is deleted or gets other keys.
     pub(super) fn forget_unique(&mut self, name: &str) {
         let incarnation = self.jobs.get(name).map(|job| job.incarnation);
         self.uniques
@@ -132,9 +131,9 @@ impl Walk<'_> {
         claimable
     }
 
-    /// A due run is blocked exactly while its key is full.
+    /// Checks that a due run is blocked exactly while its key is full.
     pub(super) async fn check_position(&self, name: &str, job: &Job) {
-        // Of several runs the store shows one only.
+        // Of several runs the store shows only one.
         if job.status() != Status::Queued || job.runs.len() > 1 {
             return;
         }

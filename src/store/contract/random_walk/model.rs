@@ -24,13 +24,13 @@ pub(super) struct Job {
     pub(super) created_runs: i64,
     pub(super) ended: Option<Status>,
     pub(super) next_at: Option<Millis>,
-    /// Of its schedule when it recurs, ms.
+    /// Interval of a recurring job, ms.
     pub(super) interval: i64,
     pub(super) executions: i64,
     pub(super) paused: bool,
-    /// The last run of the series failed and was not run again.
+    /// Whether the last run of the series failed and was not retried.
     pub(super) failed: bool,
-    /// Tells it from earlier jobs of its name.
+    /// Distinguishes it from earlier jobs with its name.
     pub(super) incarnation: usize,
     /// Concurrency key.
     pub(super) key: Option<&'static str>,
@@ -50,7 +50,7 @@ impl Job {
         }
     }
 
-    /// A run is over; so is the job, if it was the last.
+    /// Ends a run, and the job if it was the last one.
     pub(super) fn run_ended(&mut self, run: i64, status: Status, now: Millis) {
         self.runs.remove(&run);
         self.steps.run_ended(run, self.recurring, status, now);
@@ -63,7 +63,7 @@ impl Job {
         }
     }
 
-    /// This claim still holds.
+    /// Whether this claim is still valid.
     pub(super) fn is_claimed(&self, by: InstanceId, claim: &ClaimedRun) -> bool {
         self.runs.get(&number(claim)).is_some_and(
             |(state, _)| matches!(state, Run::Running(holder, token, _) if (*holder, *token) == (by, claim.token)),
@@ -126,7 +126,7 @@ pub(super) fn new_job(interval: Option<i64>, due: Option<Millis>, now: Millis, i
     job
 }
 
-/// Where a run that is due then begins; at once without a time.
+/// Initial state of a run that is due then; at once without a time.
 pub(super) fn first(due: Option<Millis>, now: Millis) -> Run {
     due.filter(|due| *due > now).map_or(Run::Ready, Run::Waiting)
 }

@@ -1,4 +1,4 @@
-//! Moves that end processes, and the upkeep of the store.
+//! Moves that end processes, and maintenance of the store.
 
 use super::super::test_support::*;
 use super::model::Run;
@@ -7,12 +7,12 @@ use crate::model::{EventKind, Status};
 use crate::store::{InstanceId, Retention, RetentionLimit};
 
 impl Walk<'_> {
-    /// One process leaves in order or all but the last die.
+    /// One process unregisters, or all but the last crash.
     pub(super) async fn crash_or_leave(&mut self) {
         if self.rng.below(3) > 0 {
             return;
         }
-        // Most of what the dead held is never heard of again.
+        // Most claims of crashed processes are never completed.
         let Self { claims, rng, .. } = self;
         claims.retain(|_| rng.below(4) == 0);
         if self.rng.below(2) == 0 {
@@ -32,7 +32,7 @@ impl Walk<'_> {
                 (found.instances, found.requeued, found.failed),
                 (dead.len(), requeued, failed)
             );
-            // A recovery takes the runs of a job in an order of its own, on which the states between depend.
+            // Recovery handles the runs of a job in unspecified order, on which the states in between depend.
             let stored = self.take_events().await.into_iter();
             let mut stored: Vec<_> = stored.map(|(kind, name, _)| (kind, name)).collect();
             let mut expected_events: Vec<_> = self

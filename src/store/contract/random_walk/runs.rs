@@ -7,7 +7,7 @@ use crate::model::{EventKind, RunOutcome, Status};
 use crate::store::Completed;
 
 impl Walk<'_> {
-    /// A process claims what its slots allow.
+    /// A process claims as many runs as its slots allow.
     pub(super) async fn claim(&mut self) {
         let Some(&process) = self.processes.first() else { return };
         let process = if self.rng.below(2) == 0 {
@@ -39,7 +39,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The store moves what is due with a claim.
+    /// Promotes due runs, as a claim does.
     pub(super) fn fall_due(&mut self) {
         for (run, _) in self.jobs.values_mut().flat_map(|job| job.runs.values_mut()) {
             if matches!(run, Run::Waiting(due) if *due <= self.now) {
@@ -48,7 +48,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A process says how a run ended, though its claim may be lost.
+    /// A process completes a run, though its claim may be lost.
     pub(super) async fn complete(&mut self) {
         if self.claims.is_empty() {
             return;

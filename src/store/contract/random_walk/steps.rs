@@ -1,4 +1,4 @@
-//! Moves that record the steps of runs, and what the model remembers of them.
+//! Moves that record steps of runs, and the steps in the model.
 
 use super::Walk;
 use super::model::number;
@@ -15,7 +15,7 @@ pub(super) struct Steps {
     failed: Option<(Millis, i64)>,
     /// A run whose steps retention may have deleted together with their history.
     maybe_trimmed: Option<i64>,
-    /// Retention ran since that failure.
+    /// Whether retention ran since that failure.
     swept: bool,
 }
 
@@ -40,7 +40,7 @@ impl Steps {
         }
     }
 
-    /// History may have been trimmed.
+    /// Notes that history may have been trimmed.
     pub(super) fn swept(&mut self) {
         self.swept = true;
     }
@@ -80,7 +80,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A claimed run has the steps that earlier attempts recorded.
+    /// Checks that a claimed run has the steps that earlier attempts recorded.
     pub(super) async fn check_steps(&mut self, name: &str, run: &ClaimedRun) {
         let found = self.s.finished(run).await;
         let number = number(run);

@@ -1,4 +1,4 @@
--- Materialised: evaluated once, so that no plan takes more than the limit.
+-- Materialised: evaluated once, so that no plan deletes more than the limit.
 WITH chosen AS MATERIALIZED (
     SELECT kind, space, key FROM ductape.entries
     WHERE kind = $1 AND space = $2

@@ -6,7 +6,7 @@ WITH old AS MATERIALIZED (
     ORDER BY jobs.seq
     FOR UPDATE OF jobs SKIP LOCKED
 ), gone AS MATERIALIZED (
-    -- A job that was opened again before it was locked has no row here any more, and stays.
+    -- A job that was reactivated before it was locked has no row here, and stays.
     DELETE FROM ductape.ended USING locked
     WHERE ended.status = $1 AND ended.ended = locked.ended AND ended.job = locked.seq
     RETURNING ended.job, locked.*
@@ -17,7 +17,7 @@ WITH old AS MATERIALIZED (
     ) AS given (tag)
     WHERE tags.tag = given.tag AND tags.job = gone.job
 ), kept AS (
-    -- A unique key may outlive its job: then it says what a dispatch answers.
+    -- A unique key may outlive its job; it then keeps the answer for dispatches.
     UPDATE ductape.uniques
     SET id = gone.id, name = gone.name, status = $1, recurring = gone.recurring,
         due = coalesce((SELECT last_at FROM ductape.series WHERE series.job = gone.seq), gone.due)

@@ -1,4 +1,4 @@
--- Runs of series that are over: of those that completed the steps, of those that failed the steps of earlier ones.
+-- Ended runs of series: deletes the steps of completed runs, and for failed runs those of earlier runs.
 DELETE FROM ductape.steps USING unnest($1, $2, $3) AS given (job, run, failed)
 WHERE steps.job = given.job
   AND CASE WHEN failed THEN steps.run < given.run

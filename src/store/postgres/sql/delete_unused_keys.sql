@@ -1,6 +1,6 @@
 DELETE FROM ductape.keys
 WHERE id = ANY (ARRAY (
-    -- A job that gets the key at this moment has its row locked.
+    -- The row of a key that a concurrent dispatch uses is locked.
     SELECT id FROM ductape.keys
     WHERE NOT EXISTS (SELECT 1 FROM ductape.jobs WHERE jobs.key = keys.id)
       AND NOT EXISTS (SELECT 1 FROM ductape.running WHERE running.key = keys.id)

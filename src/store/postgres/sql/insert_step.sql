@@ -1,5 +1,5 @@
 WITH held AS MATERIALIZED (
-    -- Locked: the run does not end or change hands beside this.
+    -- Locked, so that the run cannot end or change its owner concurrently.
     SELECT 1 FROM ductape.running WHERE job = $1 AND run = $2 AND owner = $3 AND token = $4 FOR KEY SHARE
 ), known AS MATERIALIZED (
     SELECT count(*) AS n, count(*) FILTER (WHERE tag = $5) > 0 AS has FROM ductape.steps WHERE job = $1 AND run = $2

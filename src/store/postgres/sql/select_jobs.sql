@@ -8,7 +8,7 @@ SELECT j.seq, j.retries, j.updated, j.options, j.input,
        l.attempt, l.status, l.started, l.ended, l.next_due, l.error
 FROM ductape.jobs AS j
 LEFT JOIN ductape.series AS s ON j.recurring AND s.job = j.seq
--- The run that stands for the job: one that is running, else the oldest that has not ended, else the last one.
+-- The current run of the job: one that is running, else the oldest that has not ended, else the last one.
 CROSS JOIN LATERAL (
     SELECT CASE WHEN j.recurring THEN coalesce((
         SELECT o.run FROM ductape.occurrences AS o

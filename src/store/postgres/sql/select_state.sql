@@ -1,5 +1,5 @@
--- Jobs with their series and each run that has not ended (of a one-off: its current run), and where that run is: one
--- statement, so that all of it is of one moment.
+-- Jobs with their series and live runs (of a one-off: its current run), and the location of each run: one statement, so
+-- that all of it is from one snapshot.
 SELECT j.seq, j.id, j.name, j.route, j.priority, j.due, j.recurring, j.run, j.created,
        s.spec, s.version, s.state, s.ended_at, s.reason, s.next_at, s.held, s.last_at, s.runs, s.ended, s.succeeded, s.failed,
        s.live_queued, s.live_running, s.live_waiting, s.paused, s.failed_at, s.reruns,

@@ -1,7 +1,7 @@
 WITH next AS MATERIALIZED (
     SELECT job, runs FROM ductape.series WHERE job > $1 AND state = 0 ORDER BY job LIMIT $4
 ), old AS MATERIALIZED (
-    -- From the oldest on, up to the first that stays, so that it costs what it deletes.
+    -- The oldest rows up to the first that is kept, so that the cost is that of the deletions.
     SELECT next.job, found.run, found.attempt
     FROM next
     CROSS JOIN LATERAL (

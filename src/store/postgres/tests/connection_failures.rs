@@ -1,5 +1,4 @@
-//! A server that goes away, connections that are cut or stall: what was acknowledged stays, and the store recovers by
-//! itself.
+//! Server outages, broken and stalled connections: acknowledged work is never lost, and the store recovers by itself.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
 use super::test_support::{Schema, Server, add, claim};
@@ -17,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// A store that reaches its server at this port of this machine.
+/// A store that connects to this local port.
 async fn open_at_port(schema: &Schema, port: u16) -> Result<Arc<PostgresStore>, Error> {
     let url = schema
         .url_with("")
@@ -25,7 +24,7 @@ async fn open_at_port(schema: &Schema, port: u16) -> Result<Arc<PostgresStore>, 
     PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap())).await
 }
 
-/// A schema of the test's own, and a store that reaches it through a proxy.
+/// A schema of the test's own, and a store that connects through a proxy.
 async fn store_through_proxy(test: &str) -> Option<(Schema, Proxy, Arc<PostgresStore>)> {
     let schema = schema(test)?;
     let proxy = Proxy::to(&schema.server()).await;
@@ -41,10 +40,10 @@ fn schema(test: &str) -> Option<Schema> {
     Some(server.schema())
 }
 
-/// Processes that dispatch and run jobs until they are told to stop.
+/// Processes that dispatch and run jobs until stopped.
 struct Load {
     stopped: Arc<AtomicBool>,
-    /// Dispatches that were acknowledged so far.
+    /// Number of dispatches acknowledged so far.
     dispatches: Arc<AtomicUsize>,
     dispatching: JoinHandle<HashSet<JobId>>,
     working: JoinHandle<usize>,
@@ -65,7 +64,7 @@ impl Load {
         }
     }
 
-    /// Waits until another dispatch was acknowledged.
+    /// Waits for another acknowledged dispatch.
     async fn progress(&self) {
         let before = self.dispatches.load(Ordering::Relaxed);
         eventually("a dispatch is acknowledged", async || {
@@ -74,7 +73,7 @@ impl Load {
         .await;
     }
 
-    /// The ids of the dispatches that were acknowledged, and how many completions were accepted.
+    /// Stops; returns the ids of acknowledged dispatches, and the number of accepted completions.
     async fn stop(self) -> (HashSet<JobId>, usize) {
         self.stopped.store(true, Ordering::Relaxed);
         (self.dispatching.await.unwrap(), self.working.await.unwrap())
@@ -148,7 +147,7 @@ async fn claim_known(store: &PostgresStore, instance: InstanceId) -> Result<Vec<
     Ok(claim(store, instance, 20).await?.runs)
 }
 
-/// What was acknowledged is there, and what has counted as completed is completed.
+/// Checks that all acknowledged jobs exist, and that accepted completions are stored.
 async fn nothing_is_lost(schema: &Schema, acknowledged: &HashSet<JobId>, completed: usize) {
     let store = schema.open().await;
     for id in acknowledged {
@@ -233,7 +232,7 @@ async fn stalled_connection_is_replaced() {
     });
     eventually("the dispatch is sent", async || proxy.lost_bytes() > lost_before).await;
     proxy.stall(false);
-    // What was sent into the silence is sent again on another connection.
+    // Calls on the stalled connection are resent on another one.
     adding.await.unwrap().unwrap();
     assert!(store.renew(instance, 60_000).await.unwrap());
     add(&store, "after").await.unwrap();

@@ -1,5 +1,5 @@
-//! What a job costs the connection and the server, counted and not timed: round trips and statements of each call, pages
-//! and WAL records for each job. CONTRIBUTING.md says what to do when a bound is met.
+//! What a job costs the connection and the server, counted rather than timed: round trips and statements of each call,
+//! pages and WAL records for each job. CONTRIBUTING.md says what to do when a bound is exceeded.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
 use super::test_support::{Schema, Server, served};
@@ -12,17 +12,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const JOBS_PER_CALL: usize = 100;
-/// Calls of each kind that are counted.
+/// Number of counted calls of each kind.
 const CALLS: usize = 10;
 
-/// Passes bytes on between a store and its server, and counts the messages of the store.
+/// A proxy between a store and its server that counts the store's messages.
 #[derive(Clone, Default)]
 struct CountingProxy {
-    /// Times that the store waits for an answer.
+    /// How often the store waits for an answer.
     round_trips: Arc<AtomicUsize>,
     /// Executed statements.
     statements: Arc<AtomicUsize>,
-    /// Statements that are parsed and planned.
+    /// Parsed and planned statements.
     parsed: Arc<AtomicUsize>,
 }
 
@@ -31,7 +31,7 @@ impl CountingProxy {
         [&self.round_trips, &self.statements, &self.parsed].map(|counter| counter.load(Ordering::SeqCst))
     }
 
-    /// The answer of a call, and what the call added to each counter.
+    /// The result of a call, and what the call added to each counter.
     async fn count<T>(&self, call: impl Future<Output = T>) -> (T, Counts) {
         let before = self.now();
         let answer = call.await;
@@ -46,8 +46,7 @@ impl CountingProxy {
         let url = schema
             .url_with("&sslmode=disable&connections=1")
             .replacen(&target, &format!("127.0.0.1:{port}"), 1);
-        // The first connection is the one for verbs. Lease renewals and notifications have their own and come at their own
-        // times.
+        // The first connection is the one for verbs. Lease renewals and notifications use their own, at times of their own.
         let mut verbs = Some(self.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -66,7 +65,7 @@ impl CountingProxy {
         PostgresStore::open(PostgresConfig::new(address)).await.unwrap()
     }
 
-    /// Each message of the protocol has a kind, apart from the first, and a length that includes itself.
+    /// Each message of the protocol except the first has a type, then a length that includes itself.
     async fn pass(&self, mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin) -> Option<()> {
         let mut kind = None;
         loop {
@@ -92,14 +91,14 @@ impl CountingProxy {
     }
 }
 
-/// The calls of a job's way, each for [`JOBS_PER_CALL`] jobs, through a proxy that counts.
+/// The calls for a job, each for [`JOBS_PER_CALL`] jobs, through a counting proxy.
 struct Calls {
     proxy: CountingProxy,
     store: Arc<PostgresStore>,
     instance: InstanceId,
 }
 
-/// Round trips, statements, and statements that were parsed.
+/// Round trips, statements, and parsed statements.
 type Counts = [usize; 3];
 
 impl Calls {
@@ -182,7 +181,7 @@ async fn round_trips_per_call_stay_within_bounds() {
     let [insert, claim, complete] = most;
     println!("round trips, statements, parsed: insert {insert:?}, claim {claim:?}, complete {complete:?}");
     assert!(insert[0] <= 1 && insert[1] <= 1, "insert: {insert:?}");
-    // The claim and the look for due series, sent together.
+    // The claim and the query for due series are pipelined.
     assert!(claim[0] <= 2 && claim[1] <= 2, "claim: {claim:?}");
     assert!(complete[0] <= 1 && complete[1] <= 1, "complete: {complete:?}");
     assert!(
@@ -202,7 +201,7 @@ async fn cost(client: &tokio_postgres::Client, statement: &str) -> (f64, f64) {
             let (_, rest) = line.split_once(word)?;
             rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
         };
-        // The first line of each kind is that of the whole statement.
+        // The first line of each kind covers the whole statement.
         if line.contains("Buffers: shared") {
             pages.get_or_insert(number("hit=").unwrap_or(0.0) + number("read=").unwrap_or(0.0));
         }
@@ -214,7 +213,7 @@ async fn cost(client: &tokio_postgres::Client, statement: &str) -> (f64, f64) {
     (per_job(pages), per_job(records))
 }
 
-/// The most pages and records per job: a fifth above what was counted.
+/// Bounds of pages and records per job: a fifth above what was measured.
 const BOUNDS: [(&str, f64, f64); 3] = [("insert", 19.3, 8.5), ("claim", 14.7, 4.9), ("complete", 11.0, 6.1)];
 
 /// The functions of the schema as the store calls them, each for [`JOBS_PER_CALL`] jobs; `EXPLAIN` takes no parameters.
@@ -278,7 +277,7 @@ async fn server_cost_per_job_stays_within_bounds() {
         instance,
     };
     let client = schema.client().await;
-    // Pages and records of insert, claim and complete; of several calls the least, since now and then a page is split.
+    // Pages and records of insert, claim and complete: the least of several calls, since page splits add some.
     let mut least = [(f64::MAX, f64::MAX); 3];
     for n in 1..=5 {
         let costs = [

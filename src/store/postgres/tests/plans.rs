@@ -1,4 +1,4 @@
-//! Whatever plan the server chooses: a claim takes no more than it was asked for, and does not read the whole queue.
+//! Whatever plan the server chooses, a claim returns no more than requested, and does not read the whole queue.
 
 use super::super::PostgresStore;
 use super::test_support::{Server, claim};
@@ -90,7 +90,7 @@ async fn claim_cost_is_independent_of_unserved_rows() {
     for _ in 0..8 {
         alone.push(time().await);
     }
-    // Of better priority, which matters to nobody here. The server's statistics still say that there is nothing.
+    // Better priority, but not served here. The server's statistics still show empty tables.
     fill(&store, 30_000, "foreign", 0).await;
     let mut beside = Vec::new();
     for _ in 0..8 {

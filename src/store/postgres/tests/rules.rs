@@ -1,4 +1,4 @@
-//! The functions of the schema, which decide by themselves, do what the rules say, in every case of their table.
+//! The functions of the schema, which implement the rules in SQL, follow them in every case of their table.
 
 use super::super::{LeaseClock, PostgresConfig, PostgresStore};
 use super::test_support::Server;
@@ -62,17 +62,17 @@ async fn test_store() -> Option<(TestStore, Side)> {
 }
 
 #[tokio::test]
-async fn every_end_of_an_attempt_is_as_the_rules_say() {
+async fn attempt_ends_follow_the_rules() {
     let Some((store, side)) = test_store().await else {
-        return report_skipped("rules::every_end_of_an_attempt_is_as_the_rules_say");
+        return report_skipped("rules::attempt_ends_follow_the_rules");
     };
     check_completions(&store, &side).await;
 }
 
 #[tokio::test]
-async fn every_dispatch_and_promotion_is_as_the_rules_say() {
+async fn dispatches_and_promotions_follow_the_rules() {
     let Some((store, side)) = test_store().await else {
-        return report_skipped("rules::every_dispatch_and_promotion_is_as_the_rules_say");
+        return report_skipped("rules::dispatches_and_promotions_follow_the_rules");
     };
     check_insertions(&store, &side).await;
 }

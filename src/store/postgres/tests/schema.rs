@@ -1,4 +1,4 @@
-//! What is created, migrated and refused, and with which words.
+//! Creating, migrating and refusing schemas, with the messages.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
 use super::test_support::{Schema, Server, add};
@@ -21,8 +21,8 @@ fn schema(test: &str) -> Option<Schema> {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_opened_again_has_its_jobs() {
-    let Some(schema) = schema("a_schema_that_is_opened_again_has_its_jobs") else {
+async fn reopened_schema_has_its_jobs() {
+    let Some(schema) = schema("reopened_schema_has_its_jobs") else {
         return;
     };
     let store = schema.open().await;
@@ -77,8 +77,8 @@ async fn a_newer_schema_is_refused_with_both_versions() {
 }
 
 #[tokio::test]
-async fn a_schema_of_another_program_is_left_alone() {
-    let Some(schema) = schema("a_schema_of_another_program_is_left_alone") else {
+async fn schema_of_another_program_is_refused_unchanged() {
+    let Some(schema) = schema("schema_of_another_program_is_refused_unchanged") else {
         return;
     };
     let client = schema.client().await;
@@ -119,7 +119,7 @@ async fn pooled_mode_keeps_no_session_state() {
     add(&store, "x").await.unwrap();
     store.cancel(&id("x"), None, 5).await.unwrap();
     assert!(store.get(&id("x")).await.unwrap().is_some());
-    // Each verb on whatever connection it gets: none may rely on what an earlier one prepared or set.
+    // Each verb may get another connection, so none may rely on what an earlier one prepared or set.
     let kept = attempt(&store).await;
     assert_eq!(kept, (0, "on".to_owned()));
 }
@@ -159,7 +159,7 @@ async fn missing_create_privilege_names_the_grant() {
         error.message.contains("CREATE") && !error.message.contains("s3cret"),
         "{error}"
     );
-    // With a schema of its own it needs no more.
+    // With a schema of its own, the role needs no further privilege.
     let own = format!("CREATE SCHEMA \"{}\" AUTHORIZATION {role}", schema.name);
     client.batch_execute(&own).await.unwrap();
     let store = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))

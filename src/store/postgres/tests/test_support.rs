@@ -1,4 +1,4 @@
-//! Fixtures of the tests on a server: a schema for each test, and connections beside the store's.
+//! Fixtures of tests on a server: a schema for each test, and additional connections.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
 use crate::error::Error;
@@ -15,12 +15,12 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 pub(super) struct Server(String);
 
 impl Server {
-    /// The one that the environment names.
+    /// The server named by the environment.
     pub(super) fn named() -> Option<Self> {
         Self::of("DUCTAPE_TEST_POSTGRES")
     }
 
-    /// The one behind the pooler that the environment names.
+    /// The server behind the pooler named by the environment.
     pub(super) fn pooled() -> Option<Self> {
         Self::of("DUCTAPE_TEST_PGBOUNCER")
     }
@@ -44,7 +44,7 @@ impl Server {
     }
 }
 
-/// A schema that is dropped when it goes out of scope.
+/// A schema that is deleted when dropped.
 #[derive(Debug)]
 pub(super) struct Schema {
     url: String,

@@ -1,4 +1,4 @@
-//! A server that is reached by TLS alone: what each `sslmode` lets pass.
+//! A server that requires TLS: what each `sslmode` accepts.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
 use crate::error::ErrorCode;
@@ -8,7 +8,7 @@ use crate::testing::servers;
 #[tokio::test]
 async fn tls_follows_sslmode_of_the_address() {
     let (authority, stranger) = (Authority::new(), Authority::new());
-    let Some(server) = servers::postgres("the_store_is_reached_by_tls_as_its_address_says", &authority) else {
+    let Some(server) = servers::postgres("tls_follows_sslmode_of_the_address", &authority) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -25,7 +25,7 @@ async fn tls_follows_sslmode_of_the_address() {
     for (host, mode, root, expected) in [
         ("localhost", "prefer", "", true),
         ("127.0.0.1", "require", "", true),
-        // As libpq: with a root certificate `require` checks the signature.
+        // As in libpq: with a root certificate, `require` checks the signature.
         ("127.0.0.1", "require", &*known, true),
         ("127.0.0.1", "require", &*strange, false),
         ("127.0.0.1", "verify-ca", &*known, true),
@@ -33,7 +33,7 @@ async fn tls_follows_sslmode_of_the_address() {
         ("localhost", "verify-full", &*known, true),
         ("127.0.0.1", "verify-full", &*known, false),
         ("localhost", "verify-full", &*strange, false),
-        // Not on the system's list.
+        // Not signed by a CA of the system.
         ("localhost", "verify-full", "", false),
         ("localhost", "verify-full", &*none, false),
         ("localhost", "verify-full", "&sslrootcert=/no/such/file", false),
@@ -44,7 +44,7 @@ async fn tls_follows_sslmode_of_the_address() {
         let opened = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap())).await;
         assert_eq!(opened.is_ok(), expected, "{url}: {:?}", opened.err());
         if let Err(error) = opened {
-            // A server that wants TLS refuses the user who comes without it.
+            // A server that requires TLS refuses logins without it.
             let code = if mode == "disable" {
                 ErrorCode::Unauthorized
             } else {

@@ -1,4 +1,4 @@
-//! Which files are opened, created, refused.
+//! Which files are opened, created or refused.
 
 use super::super::Location;
 use super::{SqliteConfig, SqliteStore, open};
@@ -50,7 +50,7 @@ async fn a_new_store_is_readable_by_its_owner_only() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_opened_again_has_its_jobs() {
+async fn reopened_store_has_its_jobs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let store = open(&path);
@@ -125,7 +125,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_reported_and_does_not_take_the_process_down() {
+async fn damaged_file_is_reported_without_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let store = open(&path);
@@ -171,7 +171,7 @@ fn a_read_only_file_is_refused_with_the_remedy() {
     drop(open(&path));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
     if std::fs::OpenOptions::new().write(true).open(&path).is_ok() {
-        return; // whoever runs this may write everything
+        return; // this user may write any file, such as root
     }
     let error = refusal(&path);
     assert_eq!(error.code, ErrorCode::StoreError);

@@ -45,7 +45,7 @@ async fn claim(store: &dyn Store, instance: InstanceId, slots: usize) -> Vec<Job
         .collect()
 }
 
-/// Runs the test of this name again in a process of its own, as the child of the one that is running.
+/// Runs the test of this name in a child process.
 fn child(name: &str, path: &Path) -> std::process::Child {
     Command::new(std::env::current_exe().unwrap())
         .args([
@@ -62,7 +62,7 @@ fn child(name: &str, path: &Path) -> std::process::Child {
 
 type Output = std::io::Lines<std::io::BufReader<std::process::ChildStdout>>;
 
-/// Reads the output of the child up to a line with `word`. The rest must stay readable for as long as the child prints.
+/// Reads the child's output up to a line with `word`. The returned rest must be kept open while the child prints.
 fn wait_for(child: &mut std::process::Child, word: &str) -> Output {
     let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(
@@ -210,7 +210,7 @@ async fn killed_process_is_detected_by_its_lock_before_its_lease_expires() {
         let instance = store.register(3_600_000).await.unwrap();
         assert_eq!(claim(&*store, instance, 9).await.len(), 1);
         report("claimed");
-        // Until it is killed, or the parent has ended and closed this.
+        // Blocks until it is killed, or the parent exits and closes the pipe.
         let _ = std::io::stdin().lines().next();
         return;
     }

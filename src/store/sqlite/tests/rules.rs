@@ -1,4 +1,4 @@
-//! The store does what the rules say, in every case of their table.
+//! The store follows the rules in every case of their table.
 
 use super::super::write_operation::WriteOptions;
 use super::super::{Durability, Location, SqliteConfig, SqliteStore};
@@ -64,13 +64,13 @@ fn test_store() -> (TestStore, Side) {
 }
 
 #[tokio::test]
-async fn every_end_of_an_attempt_is_as_the_rules_say() {
+async fn attempt_ends_follow_the_rules() {
     let (store, side) = test_store();
     check_completions(&store, &side).await;
 }
 
 #[tokio::test]
-async fn every_dispatch_and_promotion_is_as_the_rules_say() {
+async fn dispatches_and_promotions_follow_the_rules() {
     let (store, side) = test_store();
     check_insertions(&store, &side).await;
 }

@@ -1,4 +1,4 @@
-//! The writer: durability, failures of one operation and of the disk, order, and its end.
+//! The writer: durability, failures of single operations and of the disk, order, and shutdown.
 
 use super::super::write_operation::WriteOptions;
 use super::super::{Durability, Location};
@@ -61,7 +61,7 @@ async fn background_work_sees_the_work_time_of_others() {
     alone(Arc::clone(&store)).await;
     for _ in 0..2 {
         let busy = store.write(WriteOptions::plain(1), move |_| {
-            // Real time: it is measured.
+            // Real time, since it is measured.
             std::thread::sleep(work);
             Ok(())
         });
@@ -75,14 +75,14 @@ async fn background_work_sees_the_work_time_of_others() {
     );
 }
 
-/// An operation that keeps the writer busy, so that what is sent meanwhile waits as one batch.
+/// An operation that keeps the writer busy, so that operations sent meanwhile form one batch.
 struct BusyWriter {
     operation: tokio::task::JoinHandle<Result<()>>,
     release: std::sync::mpsc::Sender<()>,
 }
 
 impl BusyWriter {
-    /// Returns when the writer is at the operation.
+    /// Returns when the writer is executing the operation.
     async fn start(store: &Arc<SqliteStore>) -> Self {
         let store = Arc::clone(store);
         let (started, has_started) = tokio::sync::oneshot::channel();
@@ -90,11 +90,11 @@ impl BusyWriter {
         let (release, released) = std::sync::mpsc::channel();
         let operation = tokio::spawn(async move {
             let wait = move |_: &mut super::super::tx::Tx<'_>| {
-                // A transaction that failed is tried again.
+                // `None` when a failed transaction is retried.
                 if let Some(started) = started.take() {
                     started.send(()).unwrap();
                 }
-                // Ends with an error too, when the test has failed.
+                // An error if the test has failed; ends the wait as well.
                 let _ = released.recv();
                 Ok(())
             };
@@ -104,7 +104,7 @@ impl BusyWriter {
         Self { operation, release }
     }
 
-    /// Lets the operation end. Last in a `join!`: the others have sent theirs by then.
+    /// Lets the operation end. Put it last in a `join!`, so that the others have sent theirs.
     async fn release(self) {
         self.release.send(()).unwrap();
         self.operation.await.unwrap().unwrap();
@@ -178,7 +178,7 @@ async fn full_disk_is_reported_and_recovered_from() {
     let error: Error = add(&store, large("x")).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(error.message.contains("disk is full"), "{error}");
-    // What fits is still written, and earlier jobs stay.
+    // Smaller writes still succeed, and earlier jobs stay.
     add(&store, one_off("small")).await.unwrap();
     store.check_invariants().await;
     limit_pages(&store, 10_000).await;
@@ -204,7 +204,7 @@ async fn the_write_ahead_log_stays_bounded() {
             .unwrap();
         longest = longest.max(std::fs::metadata(path.with_file_name("jobs.db-wal")).unwrap().len());
     }
-    // About 32 MiB on a quiet machine; checkpoints get less of a busy one.
+    // About 32 MiB on an idle machine; on a busy one checkpoints get less time.
     assert!(longest < 110 << 20, "the log grew to {} MiB of 150", longest >> 20);
 }
 
