@@ -1061,6 +1061,11 @@ export interface DuctapeOptions {
    * (`'relaxed'`, faster).
    */
   durability?: 'full' | 'relaxed';
+  /**
+   * Longest wait of a call for a lock of the SQLite file that another process or program holds, in ms (100 to 600,000);
+   * then it rejects with `STORE_ERROR`, whose message names the process. Default 10,000.
+   */
+  storeTimeout?: number;
   /** Default: `console`, from `warn` on. */
   logger?: Logger;
   /** Largest input of one job in bytes of JSON. Default 1,048,576 (1 MiB). */

@@ -6,12 +6,20 @@ const { Bridge } = require('./lib/bridge.js');
 const { DuctapeError } = require('./lib/errors.js');
 const { loadNative } = require('./lib/native.js');
 const { caches, clock, jobs, namespaces, resources, sessions } = require('./lib/namespaces.js');
-const { closeOnSignal, stopClosingOnSignal } = require('./lib/signals.js');
+const { forgetOnSignal, stopOnSignal } = require('./lib/signals.js');
 
 class Ductape {
   #bridge;
   /** The promise of `close`, once that was called. */
   #closed;
+  /** What a signal does with this instance. */
+  #worker = {
+    stopWork: async () => {
+      await this.#bridge.call('stopWork');
+      this.#bridge.hold(false);
+    },
+    close: () => this.close(),
+  };
 
   constructor(options = {}) {
     if (options === null || typeof options !== 'object') {
@@ -36,7 +44,7 @@ class Ductape {
   async start(options = {}) {
     await this.#bridge.call('start');
     this.#bridge.hold(true);
-    if (options.signals !== false && !this.#closed) closeOnSignal(this);
+    if (options.signals !== false && !this.#closed) stopOnSignal(this.#worker);
   }
 
   drain(options) {
@@ -44,6 +52,10 @@ class Ductape {
   }
 
   close(options) {
+    // While it closes, another timeout takes the place of the first.
+    if (this.#closed && options?.timeout !== undefined && !this.#bridge.ended) {
+      return this.#bridge.call('close', options).then(() => this.#closed);
+    }
     this.#closed ??= this.#close(options);
     return this.#closed;
   }
@@ -58,7 +70,7 @@ class Ductape {
       throw error;
     } finally {
       if (closed) {
-        stopClosingOnSignal(this);
+        forgetOnSignal(this.#worker);
         this.#bridge.end();
       } else {
         this.#closed = undefined;

@@ -1,7 +1,7 @@
 // The end of a process: as soon as it has nothing to wait for, and not before.
 import { describe, expect, it } from 'vitest';
 import { create, eventually, job, stopwatch, temporaryStore } from './support/instances.js';
-import { type Program, script } from './support/processes.js';
+import { node, type Program, script } from './support/processes.js';
 
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
@@ -251,6 +251,100 @@ describe('a signal', () => {
       expect(child.process.signalCode).toBe('SIGTERM');
     });
     expect(passed()).toBeLessThan(5_000);
+  });
+
+  it('of another kind received a second time does not wait for the handlers either', async () => {
+    const store = await temporaryStore();
+    const child = script(source('await ductape.start();').replace('600', '15000'), [store]);
+    await child.waitForLine('up');
+    await create({ store, worker: false }).features.dispatch(job('report'));
+    await child.waitForLine('started');
+    const passed = stopwatch();
+    child.process.kill('SIGTERM');
+    // The second signal must come after the first was handled.
+    await eventually(() => {
+      child.process.kill('SIGINT');
+      expect(child.process.signalCode).toBe('SIGINT');
+    });
+    expect(passed()).toBeLessThan(5_000);
+  });
+
+  it.runIf(process.platform === 'linux' && process.getuid?.() === 0)(
+    'ends the first process of a container, which the system does not end by it',
+    async () => {
+      const store = await temporaryStore();
+      const code = `${instance}
+        import { createServer } from 'node:http';
+        createServer().listen(0, '127.0.0.1');
+        ductape.features.define('report', () => 'done');
+        await ductape.start();
+        console.log('up', process.pid);
+        setTimeout(() => process.kill(process.pid, 'SIGTERM'), 10);`;
+      const entry = new URL('../index.mjs', import.meta.url).href;
+      const inside = [
+        process.execPath,
+        '--input-type=module',
+        '--eval',
+        code.replaceAll("'ductape'", `'${entry}'`),
+        '--',
+        store,
+      ];
+      const child = node([
+        '--eval',
+        `
+        const { spawn } = require('node:child_process');
+        spawn('unshare', ['--pid', '--fork', '--kill-child', ...process.argv.slice(1)], { stdio: 'inherit' })
+          .on('exit', (code) => process.exit(code ?? 99));`,
+        '--',
+        ...inside,
+      ]);
+      expect(await child.waitForLine('up')).toBe('1');
+      expect(await child.ended).toMatchObject({ code: 128 + 15 });
+    },
+  );
+
+  it('lets dispatches pass until the handlers have finished', async () => {
+    const store = await temporaryStore();
+    const child = script(
+      source(`process.once('SIGTERM', async () => {
+                await new Promise((resolve) => setTimeout(resolve, 100));
+                for (const when of ['early', 'late']) {
+                  const { job_id } = await ductape.features.dispatch({ tag: 'other', input: { when } });
+                  console.log(when, job_id);
+                  await new Promise((resolve) => setTimeout(resolve, 1_000));
+                }
+                await ductape.close();
+                console.log('closed');
+              });
+              await ductape.start();`),
+      [store],
+    );
+    await child.waitForLine('up');
+    const ductape = create({ store, worker: false });
+    await ductape.features.dispatch(job('report'));
+    await child.waitForLine('started');
+    child.process.kill('SIGTERM');
+    await child.waitForLine('closed');
+    expect((await child.ended).code).toBe(0);
+    expect((await ductape.jobs.getStats()).total).toBe(3);
+  });
+
+  it('leaves the program the say how long handlers may take', async () => {
+    const store = await temporaryStore();
+    const child = script(
+      source(`process.once('SIGTERM', () => ductape.close({ timeout: 200 }).then(() => console.log('closed')));
+              await ductape.start();`).replace('600', '30000'),
+      [store],
+    );
+    await child.waitForLine('up');
+    const ductape = create({ store, worker: false });
+    const { job_id } = await ductape.features.dispatch(job('report'));
+    await child.waitForLine('started');
+    const passed = stopwatch();
+    child.process.kill('SIGTERM');
+    await child.waitForLine('closed');
+    expect(passed()).toBeLessThan(5_000);
+    expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'queued' });
   });
 
   it('does not end a process whose program listens for it too', async () => {

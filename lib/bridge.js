@@ -74,6 +74,11 @@ class Bridge {
     shutDownOnExit(this);
   }
 
+  /** Whether no further call is accepted. */
+  get ended() {
+    return this.#ended;
+  }
+
   get listeners() {
     return this.#listeners;
   }

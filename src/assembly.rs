@@ -25,6 +25,7 @@ use std::time::Duration;
 pub struct ConfiguredStore {
     location: StoreLocation,
     durability: Durability,
+    store_timeout: Option<Duration>,
     logger: Arc<dyn Logger>,
     connections: Arc<ConfiguredConnections>,
     expressions: Arc<ExpressionResolver>,
@@ -42,6 +43,7 @@ impl ConfiguredStore {
         Self {
             location: options.store.clone(),
             durability: options.durability,
+            store_timeout: options.store_timeout,
             logger,
             connections: Arc::new(ConfiguredConnections {
                 registry,
@@ -59,6 +61,7 @@ impl ConfiguredStore {
             Durability::Full => sqlite::Durability::Full,
             Durability::Relaxed => sqlite::Durability::Relaxed,
         };
+        config.call_timeout = self.store_timeout.unwrap_or(config.call_timeout);
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(config)).await;
         let store = opened.map_err(|error| {
             Error::new(ErrorCode::StoreError, "opening the store was interrupted").with_source(error)

@@ -16,10 +16,11 @@ use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::Action;
 use crate::store::{NoteKind, Store, Token};
 use async_trait::async_trait;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
 
 /// Default time that `close` gives running handlers.
 const DEFAULT_CLOSE_TIMEOUT_MS: i64 = 10_000;
@@ -68,7 +69,11 @@ pub struct Instance {
     pub routing: Arc<Routing>,
     opener: Box<dyn StoreOpener>,
     engine: Mutex<Option<Arc<Engine>>>,
+    /// The engine once it is open, also while it closes: for what must not wait.
+    opened: OnceLock<Weak<Engine>>,
     closing: watch::Sender<bool>,
+    /// Until when running handlers may finish, once somebody has asked for the end.
+    stop_deadline: std::sync::Mutex<Option<Instant>>,
     /// Claiming has begun, or a drain has decided against it.
     claiming_decided: AtomicBool,
     /// `start` was called: a drain is followed by more work.
@@ -107,7 +112,9 @@ impl Instance {
             routing: Arc::new(Routing::new(filter)),
             opener,
             engine: Mutex::new(None),
+            opened: OnceLock::new(),
             closing: watch::Sender::new(false),
+            stop_deadline: std::sync::Mutex::default(),
             claiming_decided: AtomicBool::new(false),
             started: AtomicBool::new(false),
         })
@@ -150,6 +157,7 @@ impl Instance {
             Arc::clone(&self.announcer),
             self.options.engine.clone(),
         );
+        let _ = self.opened.set(Arc::downgrade(&opened));
         *engine = Some(Arc::clone(&opened));
         Ok(opened)
     }
@@ -183,19 +191,23 @@ impl Instance {
     }
 
     /// The handler of the attempt with this token reported its progress, any JSON, or a log line, a JSON string.
-    pub async fn note(&self, token: Token, kind: &str, value: &str) {
+    pub fn note(&self, token: Token, kind: &str, value: &str) {
         let kind = match kind {
             "progress" => NoteKind::Progress(value.into()),
             _ => NoteKind::Log(log_line(value)),
         };
-        if let Some(engine) = &*self.engine.lock().await {
+        if let Some(engine) = self.opened_engine() {
             engine.note(token, kind);
         }
     }
 
+    fn opened_engine(&self) -> Option<Arc<Engine>> {
+        self.opened.get()?.upgrade()
+    }
+
     /// Tells the claimer that handlers came or went.
-    pub async fn handlers_changed(&self) {
-        if let Some(engine) = &*self.engine.lock().await {
+    pub fn handlers_changed(&self) {
+        if let Some(engine) = self.opened_engine() {
             engine.handlers_changed();
         }
     }
@@ -228,12 +240,16 @@ impl Instance {
             }
             Method::Steps(method) => {
                 // Also while the instance closes: its last attempts write their steps down.
-                let engine = self.engine.lock().await.as_ref().map(Arc::clone);
-                steps::call(&engine.ok_or_else(Error::closed)?, method, &arguments).await
+                let engine = self.opened_engine().ok_or_else(Error::closed)?;
+                steps::call(&engine, method, &arguments).await
             }
             Method::CheckResources => self.check_resources(options).await,
             Method::Start => self.start().await,
             Method::Drain => self.drain(options).await,
+            Method::StopWork => {
+                self.stop_work().await;
+                Ok(String::new())
+            }
             Method::Close => self.close(read_timeout(options)?).await,
         }
     }
@@ -341,17 +357,47 @@ impl Instance {
         Ok(String::new())
     }
 
+    /// Says when running handlers are to have finished, as a call of `close` with these arguments does, also to a `close` that
+    /// is under way; returns how much time that leaves. What was said last holds; what nobody said is 10 s.
+    pub fn end_by(&self, arguments: &str) -> Duration {
+        let given = Arguments::read(arguments).and_then(|arguments| read_timeout(arguments.options(0)));
+        self.set_stop_deadline(given.ok().flatten());
+        self.stop_deadline().saturating_duration_since(Instant::now())
+    }
+
+    fn set_stop_deadline(&self, timeout: Option<Duration>) {
+        let mut deadline = self.stop_deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let default = Duration::from_millis(DEFAULT_CLOSE_TIMEOUT_MS.unsigned_abs());
+        match timeout {
+            Some(timeout) => *deadline = Some(Instant::now() + timeout),
+            None => _ = deadline.get_or_insert_with(|| Instant::now() + default),
+        }
+    }
+
+    fn stop_deadline(&self) -> Instant {
+        let deadline = self.stop_deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        deadline.unwrap_or_else(Instant::now)
+    }
+
+    /// Stops claiming, lets handlers finish as [`close`](Self::close) does, and hands the rest back. Dispatches are still taken.
+    async fn stop_work(&self) {
+        self.claiming_decided.store(true, Ordering::Release);
+        self.set_stop_deadline(None);
+        if let Some(engine) = self.opened_engine() {
+            engine.stop_by(&|| self.stop_deadline()).await;
+        }
+    }
+
     /// Stops claiming, lets handlers finish for `timeout` (default 10 s), hands the rest back, releases the store.
     ///
     /// # Errors
     /// What the store says when it cannot be closed properly; it is released all the same.
     pub async fn close(&self, timeout: Option<Duration>) -> Result<String> {
+        self.set_stop_deadline(timeout);
         self.closing.send_replace(true);
         let mut engine = self.engine.lock().await;
         if let Some(engine) = engine.take() {
-            engine
-                .stop(timeout.unwrap_or(Duration::from_millis(DEFAULT_CLOSE_TIMEOUT_MS.unsigned_abs())))
-                .await;
+            engine.stop_by(&|| self.stop_deadline()).await;
             let released = self.opener.release(Arc::clone(&engine.store)).await;
             self.disconnect().await;
             released?;

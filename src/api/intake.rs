@@ -60,13 +60,22 @@ pub struct Intake {
 #[derive(Default)]
 struct QueuedDispatches {
     bytes: AtomicUsize,
+    /// Of these, what the task has taken.
+    taken_bytes: AtomicUsize,
     requests: AtomicUsize,
     became_empty: Notify,
 }
 
 impl QueuedDispatches {
     fn release_bytes(&self, bytes: usize) {
+        self.taken_bytes.fetch_sub(bytes, Ordering::AcqRel);
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// The task has died: nothing that it had taken waits any more.
+    fn release_taken_bytes(&self) {
+        let taken = self.taken_bytes.swap(0, Ordering::AcqRel);
+        self.bytes.fetch_sub(taken, Ordering::AcqRel);
     }
 }
 
@@ -116,7 +125,12 @@ impl Intake {
             .queued_dispatches
             .requests
             .fetch_add(batch.count as usize, Ordering::AcqRel);
-        self.sender.send(batch).map_err(|_| Error::closed())
+        self.sender.send(batch).map_err(|_| Error::closed())?;
+        // It may have failed meanwhile, after its last look at what waits.
+        if let Some(failure) = self.task.failure.get() {
+            self.task.reject_queued(failure);
+        }
+        Ok(())
     }
 
     /// Waits until every dispatch made so far has been answered.
@@ -186,14 +200,7 @@ impl Recovery for IntakeTask {
     fn stay_down(&self, failure: &ServiceFailure) {
         let _ = self.failure.set(failure.clone());
         self.reject_in_hand();
-        // No lock can be held: the service is gone.
-        if let Ok(mut receiver) = self.receiver.try_lock() {
-            while let Ok(batch) = receiver.try_recv() {
-                self.queued_dispatches.release_bytes(batch.text.len());
-                let error = failure.to_error();
-                self.answer(batch.tickets().map(|ticket| (ticket, Err(error.clone()))).collect());
-            }
-        }
+        self.reject_queued(failure);
     }
 }
 
@@ -224,7 +231,7 @@ impl IntakeTask {
                 }
                 received = receiver.recv_many(&mut batches, MAX_BATCHES_PER_INSERT), if !full && reading.is_none() && !ended => {
                     ended = received == 0;
-                    batches.iter().for_each(|batch| self.in_hand.add(batch.tickets()));
+                    self.hold(&batches);
                     self.failpoints.pass("intake");
                     if !ended {
                         reading = Some(Box::pin(read(Arc::clone(&self.instance), std::mem::take(&mut batches))));
@@ -236,6 +243,28 @@ impl IntakeTask {
         }
     }
 
+    /// These are the task's now.
+    fn hold(&self, batches: &[DispatchBatch]) {
+        for batch in batches {
+            self.in_hand.add(batch.tickets());
+            let bytes = batch.text.len();
+            self.queued_dispatches.taken_bytes.fetch_add(bytes, Ordering::AcqRel);
+        }
+    }
+
+    /// The task stays down: what waits for it is refused.
+    fn reject_queued(&self, failure: &ServiceFailure) {
+        // Whoever holds the lock does the same.
+        if let Ok(mut receiver) = self.receiver.try_lock() {
+            while let Ok(batch) = receiver.try_recv() {
+                self.hold(std::slice::from_ref(&batch));
+                self.queued_dispatches.release_bytes(batch.text.len());
+                let error = failure.to_error();
+                self.answer(batch.tickets().map(|ticket| (ticket, Err(error.clone()))).collect());
+            }
+        }
+    }
+
     /// The task has died: whoever waits for it is told. What it had put under way may have been stored.
     fn reject_in_hand(&self) {
         let error = Error::new(
@@ -243,6 +272,7 @@ impl IntakeTask {
             "the dispatch failed by a defect of the package, and may have been stored all the same; report this, and dispatch \
              it again with a `job_id`, so that it is one job",
         );
+        self.queued_dispatches.release_taken_bytes();
         let tickets = self.in_hand.take_all();
         if !tickets.is_empty() {
             self.answer(tickets.into_iter().map(|ticket| (ticket, Err(error.clone()))).collect());

@@ -16,6 +16,8 @@ pub enum Method {
     Drain,
     /// `close(options)`
     Close,
+    /// `stopWork()`: what a signal does before the end
+    StopWork,
     /// `statement(namespace, input)`
     Statement,
     /// `resources.check(options)`
@@ -86,10 +88,11 @@ pub enum StepsMethod {
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 41] = [
+const METHODS: [(&str, Method); 42] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
+    ("stopWork", Method::StopWork),
     ("statement", Method::Statement),
     ("resources.check", Method::CheckResources),
     ("jobs.get", Method::Jobs(JobsMethod::Get)),

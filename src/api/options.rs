@@ -16,6 +16,7 @@ use crate::store::{Retention, RetentionLimit};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Most attempts at once that a process may ask for.
 const MAX_CONCURRENCY: i64 = 100_000;
@@ -59,6 +60,8 @@ pub struct Options {
     pub store: StoreLocation,
     /// When a dispatch counts as stored.
     pub durability: Durability,
+    /// Longest wait of a call for a lock that another process or program holds; `None`: the store's own.
+    pub store_timeout: Option<Duration>,
     /// How the engine works.
     pub engine: EngineConfig,
 }
@@ -90,6 +93,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
             &[("full", Durability::Full), ("relaxed", Durability::Relaxed)],
         )
         .unwrap_or_default();
+    let store_timeout = fields.integer("storeTimeout", 100, MAX_STORE_TIMEOUT_MS);
     let engine = EngineConfig {
         worker: read_worker(&mut fields),
         retention: read_retention(&mut fields),
@@ -108,11 +112,15 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
         defaults,
         store: store.unwrap_or(StoreLocation::Memory(None)),
         durability,
+        store_timeout: store_timeout.map(|ms| Duration::from_millis(ms.unsigned_abs())),
         engine,
     })
 }
 
-const OPTION_FIELDS: [&str; 16] = [
+/// Upper bound of `storeTimeout`: ten minutes.
+const MAX_STORE_TIMEOUT_MS: i64 = 600_000;
+
+const OPTION_FIELDS: [&str; 17] = [
     "accessKey",
     "product",
     "env",
@@ -122,6 +130,7 @@ const OPTION_FIELDS: [&str; 16] = [
     "clock",
     "retention",
     "durability",
+    "storeTimeout",
     "logger",
     "maxInputBytes",
     "resources",

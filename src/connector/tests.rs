@@ -2,11 +2,14 @@
 
 use super::registry::Usage;
 use super::*;
+use crate::engine::inputs::ExpressionResolver;
+use crate::engine::routing::Pattern;
 use crate::engine::{Handler, HandlerFailure, Invocation, Reply};
 use crate::error::ErrorCode;
 use crate::model::{JobId, Namespace};
 use crate::store::Store;
 use crate::store::sqlite::{Location, SqliteConfig, SqliteStore};
+use async_trait::async_trait;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

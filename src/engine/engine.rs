@@ -12,6 +12,7 @@ use super::config::EngineConfig;
 use super::context::Context;
 use super::events::announcer::Announcer;
 use super::events::job_watchers::JobWatchers;
+use super::gathered_warnings::GatheredWarnings;
 use super::handler::{AbortReason, Level, Logger};
 use super::inputs::ResultCache;
 use super::maintain::lease::LeaseKeeper;
@@ -36,7 +37,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How long the store is given to take the last completions when the engine stops.
-pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+/// Upper bound of the wait for the claim that is under way when the engine stops.
+const LAST_CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest pause between two looks at whether all attempts have ended.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -58,6 +61,8 @@ pub struct Engine {
     pub job_watchers: Arc<JobWatchers>,
     /// Who listens to events.
     pub announcer: Arc<Announcer>,
+    /// Warnings of recurring jobs that were dispatched twice.
+    pub duplicate_series: Arc<GatheredWarnings>,
     /// The numbers.
     pub config: EngineConfig,
     pub(super) gate: Arc<ClaimGate>,
@@ -123,6 +128,7 @@ impl Engine {
             in_flight,
             job_watchers: Arc::default(),
             announcer,
+            duplicate_series: Arc::default(),
             config,
             gate,
             claimer,
@@ -263,6 +269,7 @@ impl Engine {
         Ok(vec![
             Box::new(Completer {
                 context: context(),
+                notes: Arc::clone(&self.notes),
                 completions: Arc::clone(&self.completions),
                 in_flight: Arc::clone(&self.in_flight),
                 routing: Arc::clone(&self.routing),
@@ -314,29 +321,41 @@ impl Engine {
     }
 
     /// Stops claiming, gives running handlers `timeout` to finish, aborts the rest, writes what ended and hands back
-    /// what did not. The lease is kept meanwhile. Safe to call twice; the store stays open.
+    /// what did not; all but the first takes at most [`FLUSH_TIMEOUT`], also while the store does not answer. The lease is
+    /// kept meanwhile. Safe to call twice; the store stays open.
     pub async fn stop(&self, timeout: Duration) {
-        let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.gate.close()).await;
+        let deadline = Instant::now() + timeout;
+        self.stop_by(&|| deadline).await;
+    }
+
+    /// The same with a deadline for the handlers that may be moved meanwhile.
+    pub async fn stop_by(&self, deadline: &(dyn Fn() -> Instant + Send + Sync)) {
+        let end = || deadline() + FLUSH_TIMEOUT;
+        let _ = tokio::time::timeout(LAST_CLAIM_TIMEOUT, self.gate.close()).await;
         // Waits for a start that is under way, so that it is stopped too.
-        let started = *self.started.lock().await;
+        let started = tokio::time::timeout_at(end(), self.started.lock()).await;
+        let started = started.is_ok_and(|started| *started);
         self.stopping.send_replace(true);
         // That start has opened the gate again: no attempt may begin after the last ones were aborted.
-        let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.gate.close()).await;
+        let _ = tokio::time::timeout(LAST_CLAIM_TIMEOUT, self.gate.close()).await;
         if !started {
             return;
         }
         // What was prefetched is for others now.
         self.in_flight.release_prefetched(Duration::ZERO);
-        let deadline = Instant::now() + timeout;
-        while self.in_flight.total_busy() > 0 && Instant::now() < deadline && self.check_running().is_ok() {
+        while self.in_flight.total_busy() > 0 && Instant::now() < deadline() && self.check_running().is_ok() {
             let changed = self.in_flight.changed.notified();
             let _ = tokio::time::timeout(STOP_POLL_INTERVAL, changed).await;
         }
         self.in_flight.abort_all(&AbortReason::Closed);
-        self.wait_finished(Some(Instant::now() + FLUSH_TIMEOUT)).await;
-        self.supervisor.stop(FLUSH_TIMEOUT).await;
+        let end = end();
+        self.wait_finished(Some(end)).await;
+        self.supervisor
+            .stop(end.saturating_duration_since(Instant::now()))
+            .await;
         if let Some(instance) = self.registration.forget() {
-            self.unregister(instance).await;
+            let last = end.max(Instant::now() + LAST_CLAIM_TIMEOUT);
+            let _ = tokio::time::timeout_at(last, self.unregister(instance)).await;
         }
     }
 

@@ -13,6 +13,7 @@ mod drain;
 mod engine;
 pub mod events;
 mod failpoint;
+mod gathered_warnings;
 pub mod handler;
 pub mod inputs;
 pub mod maintain;

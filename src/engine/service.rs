@@ -80,7 +80,7 @@ impl std::fmt::Display for ServiceFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.panic {
             Some(panic) => write!(f, "service '{}' panicked: {panic}", self.service),
-            None => write!(f, "service '{}' ended unasked", self.service),
+            None => write!(f, "service '{}' ended unexpectedly", self.service),
         }
     }
 }
@@ -126,6 +126,7 @@ impl Supervisor {
             return;
         }
         let ended = EndMark {
+            stop: self.stop.subscribe(),
             ended: self.ended.clone(),
             recovery: Arc::clone(&recovery),
             in_order: false,
@@ -158,6 +159,7 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
+        self.stop.send_replace(true);
         let task = self.task.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(task) = task.take() {
             task.abort();
@@ -167,6 +169,7 @@ impl Drop for Supervisor {
 
 /// Says that the supervising task is over, also when that is by a panic.
 struct EndMark {
+    stop: watch::Receiver<bool>,
     ended: watch::Sender<bool>,
     recovery: Arc<dyn Recovery>,
     in_order: bool,
@@ -174,7 +177,8 @@ struct EndMark {
 
 impl Drop for EndMark {
     fn drop(&mut self) {
-        if !self.in_order {
+        // Whoever stops the supervisor asks for its end.
+        if !self.in_order && !*self.stop.borrow() {
             self.recovery.stay_down(&ServiceFailure {
                 service: "supervisor",
                 panic: None,

@@ -1,4 +1,4 @@
-//! The schedule of a recurring job, as plain data; `engine::recurrence` computes occurrences from it.
+//! The schedule of a recurring job, as plain data; `engine::claim::recurrence` computes occurrences from it.
 
 use crate::clock::Millis;
 use serde::{Deserialize, Serialize};

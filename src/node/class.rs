@@ -185,7 +185,7 @@ impl Ductape {
     #[napi]
     pub fn note(&self, key: f64, kind: String, value: String) {
         if let Some(kind) = NoteKind::read(&kind) {
-            self.instance_runtime.note(Token::new(key as i64), kind, value);
+            self.instance_runtime.note(Token::new(key as i64), kind, &value);
         }
     }
 

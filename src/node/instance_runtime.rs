@@ -5,8 +5,10 @@ use super::message_queue::MessageQueue;
 use super::protocol::NoteKind;
 use crate::api::intake::{DispatchBatch, Intake, PromiseResolver};
 use crate::api::{Instance, Method};
+use crate::engine::Level;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::Token;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,8 +16,8 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Upper bound of the time that the end of an environment takes: a process that exits waits no longer.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-/// Upper bound of the time that `close` waits for dispatches that are under way.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bounds of the time that `close` waits for dispatches that are under way; in between it is the timeout of the call.
+const FLUSH_TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(10);
 
 /// Upper bound of the time that blocking tasks have to end after the shutdown.
 const THREAD_END_TIMEOUT: Duration = Duration::from_millis(200);
@@ -110,18 +112,24 @@ impl InstanceRuntime {
             Ok(method) => method,
             Err(error) => return self.queue.settle(ticket, &Err(error)),
         };
-        if method != Method::Close {
+        let time_left = if method == Method::Close {
+            self.instance.end_by(&arguments)
+        } else {
             self.begin();
-        }
+            Duration::ZERO
+        };
         let (instance, queue) = (Arc::clone(&self.instance), Arc::clone(&self.queue));
         let spawned = self.with_threads(|threads| {
             let intake = Arc::clone(&threads.intake);
             threads.runtime.spawn(async move {
                 if method == Method::Close {
                     // What was dispatched before is stored before.
-                    let _ = tokio::time::timeout(FLUSH_TIMEOUT, intake.wait_until_empty()).await;
+                    let timeout = time_left.clamp(*FLUSH_TIMEOUTS.start(), *FLUSH_TIMEOUTS.end());
+                    let _ = tokio::time::timeout(timeout, intake.wait_until_empty()).await;
                 }
-                queue.settle(ticket, &instance.call(method, &arguments).await);
+                // Should it panic, the promise is rejected all the same.
+                let answer = tokio::spawn(async move { instance.call(method, &arguments).await }).await;
+                queue.settle(ticket, &answer.unwrap_or_else(|_| Err(method_panicked())));
             });
         });
         if let Err(error) = spawned {
@@ -131,32 +139,26 @@ impl InstanceRuntime {
 
     /// Handlers came or went.
     pub fn handlers_changed(&self) {
-        let instance = Arc::clone(&self.instance);
-        // Without threads nothing claims, so nobody needs to know.
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(threads) = &*threads {
-            threads.runtime.spawn(async move { instance.handlers_changed().await });
-        }
+        self.instance.handlers_changed();
     }
 
-    /// Keeps what a handler reports about its attempt.
-    pub fn note(&self, key: Token, kind: NoteKind, value: String) {
-        let instance = Arc::clone(&self.instance);
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(threads) = &*threads {
-            threads
-                .runtime
-                .spawn(async move { instance.note(key, kind.wire(), &value).await });
-        }
+    /// Keeps what a handler reports about its attempt, in the order of the calls and before the attempt's end.
+    pub fn note(&self, key: Token, kind: NoteKind, value: &str) {
+        self.instance.note(key, kind.wire(), value);
     }
 
     /// Becomes a worker in the background.
     pub fn work(&self) {
         let instance = Arc::clone(&self.instance);
         let spawned = self.with_threads(|threads| {
-            threads
-                .runtime
-                .spawn(async move { instance.work_when_possible().await });
+            threads.runtime.spawn(async move {
+                let logger = Arc::clone(&instance.logger);
+                let working = tokio::spawn(async move { instance.work_when_possible().await });
+                if working.await.is_err() {
+                    let message = "this process could not begin to run jobs; report this, and call `start()`";
+                    logger.log(Level::Error, message);
+                }
+            });
         });
         drop(spawned);
     }
@@ -179,4 +181,11 @@ impl InstanceRuntime {
         });
         threads.runtime.shutdown_timeout(THREAD_END_TIMEOUT);
     }
+}
+
+fn method_panicked() -> Error {
+    Error::new(
+        ErrorCode::StoreError,
+        "the call failed by a defect of the package; please report it",
+    )
 }

@@ -8,7 +8,7 @@ use super::waker::JsWaker;
 use crate::api::event_json;
 use crate::api::intake::{Answer, PromiseResolver, Resolution};
 use crate::engine::{JobEvent, Level, Listener, Logger};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::model::JobId;
 use crate::store::Token;
 use std::collections::VecDeque;
@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Upper bound of a chunk: parsing one must not stall the event loop.
 const MAX_CHUNK_BYTES: usize = 256 * 1024;
+/// Upper bound of one answer: Node.js has no strings above about 512 MiB.
+const MAX_ANSWER_BYTES: usize = 256 << 20;
 /// Upper bound of the messages in a chunk, for the same reason.
 const MAX_CHUNK_MESSAGES: usize = 500;
 /// Upper bound of the log lines that wait; further ones are dropped.
@@ -151,6 +153,13 @@ impl MessageQueue {
     }
 }
 
+fn too_large(bytes: usize) -> Error {
+    let message = format!(
+        "the answer has {bytes} bytes, more than can be handed over at once; ask for less, as by a smaller `limit`"
+    );
+    Error::new(ErrorCode::ValidationError, message)
+}
+
 impl State {
     /// Appends one message of about `size` bytes to the last chunk, or to a new one; returns what `write` did.
     fn message<T>(
@@ -219,6 +228,7 @@ impl State {
 
     fn settle(&mut self, ticket: u64, answer: &Result<String>) {
         match answer {
+            Ok(value) if value.len() > MAX_ANSWER_BYTES => self.rejected(ticket, &too_large(value.len())),
             Ok(value) => self.resolved(ticket, value),
             Err(error) => self.rejected(ticket, error),
         }

@@ -118,6 +118,42 @@ pub enum Completed {
     LeaseLost,
 }
 
+/// Which registrations count as dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// Those of which something proves it: the lock of their process is free, or the machine has started since.
+    Proven,
+    /// Also those whose lease has ended: for a process that has itself kept its lease without trouble, since after an
+    /// outage of the store the others may not have had the chance yet.
+    ProvenOrSilent,
+}
+
+/// A look for dead processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecoverParams {
+    /// The registration of who looks, which is alive.
+    pub by: Option<InstanceId>,
+    /// Who counts as dead.
+    pub takeover: Takeover,
+    /// Wall time.
+    pub now: Millis,
+    /// Crashes after which a run has failed.
+    pub max_crashes: u32,
+}
+
+impl RecoverParams {
+    /// Looks for all that are silent, on nobody's behalf.
+    #[must_use]
+    pub const fn new(now: Millis, max_crashes: u32) -> Self {
+        Self {
+            by: None,
+            takeover: Takeover::ProvenOrSilent,
+            now,
+            max_crashes,
+        }
+    }
+}
+
 /// Runs taken back from processes that are gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {

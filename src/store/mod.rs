@@ -57,13 +57,17 @@ mod step;
 mod webhook;
 
 pub use change::{BulkChangeOutcome, Cancellation, Change, ChangeOutcome, NextOccurrence, RevokedClaim, Timing};
-pub use claim::{ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, Recovered, ServedRoute};
+pub use claim::{
+    ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, RecoverParams, Recovered, ServedRoute,
+    Takeover,
+};
 pub use dispatch::{InsertParams, Inserted, JobSummary, Statement};
 pub use entry::{Entry, EntryKey, EntryKind};
 pub use ids::{InstanceId, JobSeq, RouteId, Token};
 pub use occurrence::{DueSeries, GapKind, Occurrence, OccurrenceGap, SeriesAdvance};
 pub use record::{
-    History, HistoryEntry, JobRecord, ListFilter, LogLine, Note, NoteKind, Page, RunLocation, RunPosition, Stats,
+    History, HistoryEntry, JobRecord, ListFilter, LogLine, MAX_PAGE_BYTES, Note, NoteKind, Page, RunLocation,
+    RunPosition, Stats,
 };
 pub use retention::{Retention, RetentionLimit};
 pub use step::{ClaimRef, MAX_STEP_RESULT_BYTES, MAX_STEP_TAG_BYTES, MAX_STEPS_PER_RUN, Step};
@@ -123,9 +127,9 @@ pub trait Store: WebhookStore + Send + Sync {
     /// Ends the registration; runs it still holds are handed back, no attempt spent.
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()>;
 
-    /// Takes back the runs of processes whose lease has ended or that are known to be dead. A run that crashed
-    /// `max_crashes` times fails with the code `CRASHED`.
-    async fn recover(&self, now: Millis, max_crashes: u32) -> Result<Recovered>;
+    /// Takes back the runs of processes whose lease has ended or that are known to be dead, never those of the caller. A
+    /// run that crashed `max_crashes` times fails with the code `CRASHED`.
+    async fn recover(&self, params: RecoverParams) -> Result<Recovered>;
 
     /// The claims an instance holds by the store's account.
     async fn claims_of(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>>;
@@ -215,6 +219,11 @@ pub trait Store: WebhookStore + Send + Sync {
     /// Counts up whenever there may be something new to claim or to relay: a commit of this process that made a run
     /// ready or due earlier or that wrote to the outbox, or a commit of another process.
     fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Whether nobody else can write either while this process cannot: then others cannot take over what it holds.
+    fn outages_are_shared(&self) -> bool {
+        false
+    }
 
     /// Watches for commits of other processes from now on (or no longer).
     fn watch_other_processes(&self, watch: bool);

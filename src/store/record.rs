@@ -53,6 +53,19 @@ pub struct JobRecord {
     pub updated_at: Millis,
 }
 
+/// Bytes of jobs from which on a page takes no further one; the next page begins there.
+pub const MAX_PAGE_BYTES: usize = 64 << 20;
+
+impl JobRecord {
+    /// Bytes of what users gave and handlers returned.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.recurrence, &self.options, &self.result, &self.progress];
+        let texts = texts.into_iter().flatten().map(|text| text.len());
+        self.input.len() + texts.sum::<usize>()
+    }
+}
+
 /// A job, and where the run is that stands for its state.
 #[derive(Clone, Debug)]
 pub struct RunLocation {

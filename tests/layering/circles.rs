@@ -39,10 +39,20 @@ impl Crate {
         let Some(file) = self.files.get(module) else {
             return BTreeSet::new();
         };
+        // Names of modules, and the paths that they stand for.
+        let names: BTreeMap<String, String> = uses(&file.code)
+            .flat_map(|(_, tree)| expand(tree))
+            .map(|(path, name)| (name, path))
+            .collect();
+        let code = without_uses(&file.code);
+        let inline = inline_paths(&code).map(|path| match path.split_once("::") {
+            Some((first, rest)) if names.contains_key(first) => format!("{}::{rest}", names[first]),
+            _ => path,
+        });
         let used = uses(&file.code).filter(|(public, _)| !public);
         let used = used.flat_map(|(_, tree)| expand(tree)).map(|(path, _)| path);
         let mut imports: BTreeSet<Module> = used
-            .chain(inline_paths(&without_uses(&file.code)))
+            .chain(inline)
             .filter_map(|path| self.file_of(&self.absolute(module, &path)?))
             .collect();
         imports.remove(module);
@@ -190,15 +200,20 @@ fn expand(tree: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Paths within expressions and types that begin at the crate's root or at a parent.
+/// Paths within expressions and types.
 fn inline_paths(code: &str) -> impl Iterator<Item = String> {
-    ["crate::", "super::", "self::"].into_iter().flat_map(move |start| {
-        code.match_indices(start).filter_map(move |(at, _)| {
-            let begins = code[..at].chars().next_back().is_none_or(|before| !is_path(before));
-            let path: String = code[at..].chars().take_while(|next| is_path(*next)).collect();
-            begins.then(|| path.trim_end_matches(':').to_owned())
-        })
-    })
+    // Who may see an item is no import.
+    let without_visibility = code
+        .split("pub(in ")
+        .enumerate()
+        .map(|(index, part)| match part.split_once(')') {
+            Some((_, rest)) if index > 0 => rest,
+            _ => part,
+        });
+    without_visibility
+        .flat_map(|part| part.split(|character: char| !is_path(character)))
+        .filter(|path| path.contains("::") && !path.starts_with(':'))
+        .map(|path| path.trim_end_matches(':').to_owned())
 }
 
 fn is_path(character: char) -> bool {
@@ -233,6 +248,18 @@ mod tests {
         assert!(crate_.imports(&module("store")).is_empty());
         let imports: Vec<Module> = crate_.imports(&module("engine")).into_iter().collect();
         assert_eq!(imports, [module("store::step")]);
+    }
+
+    #[test]
+    fn paths_through_children_and_imported_modules_are_followed() {
+        let crate_ = example(&[
+            ("family", "mod one;\nfn f() { one::read() }\npub struct Shared;"),
+            ("family::one", "use super::Shared;\npub fn read() {}"),
+            ("other", "use crate::family;\nfn f() { family::one::read() }"),
+        ]);
+        assert!(crate_.imports(&module("family")).contains(&module("family::one")));
+        assert!(crate_.imports(&module("other")).contains(&module("family::one")));
+        assert_eq!(crate_.circles(), [vec![module("family"), module("family::one")]]);
     }
 
     #[test]

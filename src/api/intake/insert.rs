@@ -5,7 +5,7 @@
 use super::super::dispatch::Dispatch;
 use super::super::jobs::to_json;
 use crate::clock::Millis;
-use crate::engine::{Engine, Level, ScheduledEvents};
+use crate::engine::{Engine, ScheduledEvents};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{JobId, NewJob};
 use crate::store::{InsertParams, Inserted};
@@ -125,9 +125,17 @@ fn warn_of_duplicate_series(engine: &Engine, pending_results: &[PendingResult], 
                  so that dispatching it again keeps one job",
                 pending.id
             );
-            engine.logger.log(Level::Warn, &message);
+            engine
+                .duplicate_series
+                .warn(&engine.logger, &message, more_duplicate_series);
         }
     }
+}
+
+fn more_duplicate_series(count: u64) -> String {
+    format!(
+        "{count} more recurring jobs have the same target, schedule and input as one that there was before; give them a `job_id`"
+    )
 }
 
 async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis) -> Answers {

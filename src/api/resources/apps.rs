@@ -2,9 +2,9 @@
 
 use super::auth::read_auth;
 use super::environments::environments;
+use super::members::{members, required_tag};
 use super::paths::read_resource;
 use super::texts::{headers, object_template, template, text};
-use super::{members, required_tag};
 use crate::api::fields::{Fields, truncated};
 use crate::resources::{Action, App, AppEnv, Method, RequestType, Resources, Text};
 use url::Url;

@@ -1,7 +1,7 @@
 //! Reads message brokers and their topics.
 
 use super::environments::environments;
-use super::{members, required_tag};
+use super::members::{members, required_tag};
 use crate::api::fields::{Fields, describe, tag_problem, truncated};
 use crate::resources::{
     Broker, BrokerConfig, BrokerEnv, BrokerKind, RedisTarget, Resources, Text, Topic, TopicOptions,

@@ -1,6 +1,6 @@
 //! Reads caches.
 
-use super::required_tag;
+use super::members::required_tag;
 use crate::api::fields::Fields;
 use crate::resources::{DEFAULT_CACHE_EXPIRY, Resources};
 

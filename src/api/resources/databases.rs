@@ -1,7 +1,7 @@
 //! Reads databases and their actions.
 
 use super::environments::environments;
-use super::{members, required_tag};
+use super::members::{members, required_tag};
 use crate::api::fields::{Fields, describe};
 use crate::resources::{ActionVerb, Database, DatabaseAction, DatabaseEnv, DatabaseKind, Resources, Text};
 use url::Url;

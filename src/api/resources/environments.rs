@@ -1,6 +1,6 @@
 //! `envs`: the settings of a resource in each environment.
 
-use super::members;
+use super::members::members;
 use crate::api::fields::Fields;
 
 /// Reads the environments of a resource with their slugs, which are unique; at least one. The caller must

@@ -2,7 +2,7 @@
 //!
 //! Invariant: each reference is to a declared input or to an earlier event, and nesting of features ends.
 
-use super::{members, required_tag};
+use super::members::{members, required_tag};
 use crate::api::fields::{Fields, describe, nearest, truncated};
 use crate::error::Problem;
 use crate::expr::{self, Limits};

@@ -11,19 +11,18 @@ pub mod check;
 mod databases;
 mod environments;
 mod features;
+mod members;
 mod notifications;
 mod paths;
 mod sessions;
 mod storage;
 mod texts;
 
-use super::fields::{Fields, describe};
+use self::members::{members, read_file, required_tag};
+use super::fields::Fields;
 use crate::error::Problem;
 use crate::resources::Resources;
-use serde_json::value::RawValue;
 
-/// Largest file that is accepted, in bytes.
-const MAX_FILE_BYTES: u64 = 16 << 20;
 /// Reads one member of a product's section and notes problems in it.
 type ReadMember = for<'a, 'b, 'c> fn(&'a mut Fields<'b>, product: &'c str, &'a mut Resources);
 
@@ -62,16 +61,6 @@ pub fn read_resources(options: &mut Fields<'_>) -> Resources {
     resources
 }
 
-fn read_file(path: &str) -> Result<String, String> {
-    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if found.len() > MAX_FILE_BYTES {
-        return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    serde_json::from_str::<&RawValue>(&text).map_err(|error| format!("it is no JSON: {error}"))?;
-    Ok(text.trim().to_owned())
-}
-
 fn read_text(text: &str, resources: &mut Resources) -> Vec<Problem> {
     let mut fields = match Fields::read(text, "resources") {
         Ok(fields) => fields,
@@ -96,32 +85,4 @@ fn read_text(text: &str, resources: &mut Resources) -> Vec<Problem> {
         fields.problems.extend(features::nesting_problems(resources));
     }
     fields.problems
-}
-
-/// Reads a list of objects.
-pub(in crate::api) fn members<'a>(fields: &mut Fields<'a>, name: &str) -> Vec<Fields<'a>> {
-    let Some(text) = fields.raw(name) else {
-        return Vec::new();
-    };
-    let Ok(list) = serde_json::from_str::<Vec<&'a RawValue>>(text) else {
-        fields.problem(name, format!("must be a list, got {}", describe(text)));
-        return Vec::new();
-    };
-    let mut read = Vec::with_capacity(list.len());
-    for (index, member) in list.into_iter().enumerate() {
-        match Fields::read(member.get(), &fields.path(&format!("{name}[{index}]"))) {
-            Ok(member) => read.push(member),
-            Err(problem) => fields.problems.push(problem),
-        }
-    }
-    read
-}
-
-/// Reads the required `tag`.
-pub(in crate::api) fn required_tag<'a>(fields: &mut Fields<'a>) -> Option<std::borrow::Cow<'a, str>> {
-    if fields.raw("tag").is_none() {
-        fields.problem("tag", "is missing; it must be a string");
-        return None;
-    }
-    fields.tag("tag")
 }

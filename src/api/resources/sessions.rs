@@ -1,6 +1,6 @@
 //! Reads session resources, and checks their keys as far as they are known.
 
-use super::{read_file, required_tag};
+use super::members::{read_file, required_tag};
 use crate::api::fields::{Fields, nearest, truncated};
 use crate::resources::{Algorithm, KeySource, Resources, SessionResource};
 

@@ -1,7 +1,7 @@
 //! Reads storage: its location by environment, and its events.
 
 use super::environments::environments;
-use super::{members, required_tag};
+use super::members::{members, required_tag};
 use crate::api::fields::{Fields, nearest, truncated};
 use crate::resources::{LocalFolder, Resources, Storage, StorageEnv, StorageEvent, StorageLocation, StorageOperation};
 

@@ -244,8 +244,8 @@ impl Transport for Mqtt {
 }
 
 fn max_packet_bytes(greeting: &ConnAck) -> Option<usize> {
-    let max_qos = greeting.properties.as_ref()?.max_packet_size?;
-    usize::try_from(max_qos).ok()
+    let max_packet_size = greeting.properties.as_ref()?.max_packet_size?;
+    usize::try_from(max_packet_size).ok()
 }
 
 fn to_qos(qos: u8) -> QoS {

@@ -325,7 +325,7 @@ async fn publish_core(connection: &Connection, message: &Message, to: &Destinati
     Ok(json!({ "message_id": message.id, "subject": to.name }).to_string())
 }
 
-/// Wildcards and gaps: the server would take offence at some, and nobody could listen to others.
+/// Wildcards and gaps are refused: the server rejects some, and nobody could subscribe to others.
 fn is_subject(name: &str) -> bool {
     !name.contains(['*', '>']) && !name.contains(char::is_whitespace) && !name.split('.').any(str::is_empty)
 }
@@ -388,7 +388,7 @@ impl Transport for Nats {
 
     fn abandon(&self, connection: &Self::Connection) {
         connection.notices.notice_state().is_closed = true;
-        // It is led nowhere, and what waits in it fails.
+        // It gets an address that does not exist, so that what waits in it fails.
         let client = connection.client.clone();
         tokio::spawn(async move {
             let _ = tokio::time::timeout(NOTICE_GRACE, client.force_reconnect()).await;

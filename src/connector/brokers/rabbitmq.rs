@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Seconds without a word after which the other side is taken for dead, twice over.
+/// Interval of heartbeats; after two without one the connection is closed.
 const HEARTBEAT_SECONDS: u16 = 10;
 /// Messages on their way at once over one connection; more attempts wait.
 const MAX_IN_FLIGHT: usize = 256;

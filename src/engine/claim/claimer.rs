@@ -27,6 +27,8 @@ const MAX_SLEEP_MS: i64 = 1_000;
 /// A series whose schedule this version cannot compute is looked at again after this time, ms.
 const BROKEN_SERIES_RETRY_MS: i64 = 3_600_000;
 
+/// Shorter pauses are not worth a timer.
+const MIN_PAUSE: Duration = Duration::from_millis(1);
 /// First and longest pause after a claim that failed.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -195,6 +197,10 @@ impl Claimer {
         let Some(instance) = self.registration.id() else {
             return Ok(Round::IDLE);
         };
+        let pause = self.routing.pause_before_served();
+        if pause >= MIN_PAUSE {
+            tokio::time::sleep(pause).await;
+        }
         let _round = self.gate.round().await;
         // Asked for under the lock: once the gate is closed and the lock was free, no run can start any more.
         if !self.gate.is_open() {
@@ -219,6 +225,7 @@ impl Claimer {
         for run in claimed.runs {
             self.executor.start(instance, run);
         }
+        self.executor.started_in_order();
         let internal = self.claim_internal(instance, now).await?;
         let mut again = claimed.more;
         if claimed.highest_route > highest_known {
@@ -272,6 +279,7 @@ impl Claimer {
         for run in claimed.runs {
             self.executor.start(instance, run);
         }
+        self.executor.started_in_order();
         let full = started >= slots;
         Ok(InternalClaim { started, full })
     }

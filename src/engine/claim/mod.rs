@@ -2,8 +2,10 @@
 
 pub mod claimer;
 pub mod gate;
+mod pattern;
 pub mod prefetch;
 pub mod recurrence;
+mod registrations;
 pub mod routes;
 pub mod routing;
 pub mod timezones;

@@ -3,47 +3,18 @@
 //! Invariant: the served list is a pure function of the handlers, the worker's filter and the known routes; it is
 //! rebuilt when one of them changes and shared until then.
 
+pub use super::pattern::Pattern;
+use super::registrations::Registrations;
 use crate::engine::handler::Handler;
 use crate::model::{Namespace, Route};
 use crate::store::{RouteId, ServedRoute};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Which routes a handler takes. `None` means any.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
-    /// Of the nine, exactly one.
-    pub namespace: Namespace,
-    /// Product tag.
-    pub product: Option<Box<str>>,
-    /// Environment slug.
-    pub env: Option<Box<str>>,
-    /// One entry for each target field.
-    pub target: Vec<Option<Box<str>>>,
-}
-
-impl Pattern {
-    fn matches(&self, route: &Route) -> bool {
-        let fits = |wanted: &Option<Box<str>>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
-        self.namespace == route.namespace
-            && fits(&self.product, &route.product)
-            && fits(&self.env, &route.env)
-            && self
-                .target
-                .iter()
-                .zip(&route.target)
-                .all(|(wanted, value)| fits(wanted, value))
-    }
-
-    /// More fixed fields are more specific; among equals an earlier target field counts more than a later one, and the
-    /// target more than product and env.
-    fn specificity(&self) -> (usize, u32) {
-        let fields = self.target.iter().chain([&self.product, &self.env]);
-        let bits = fields.fold(0, |bits, field| bits << 1 | u32::from(field.is_some()));
-        (bits.count_ones() as usize, bits)
-    }
-}
+/// The claimer spends about one part in this many of its time on finding out what is served.
+const COMPUTATION_PAUSE_FACTOR: u32 = 8;
 
 /// Whose slots an attempt takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,7 +46,7 @@ pub struct HandlerSpec {
 pub struct Registration {
     /// Names it within the process; later registrations have higher numbers.
     pub id: u32,
-    pattern: Pattern,
+    pub(super) pattern: Pattern,
     /// Does the work.
     pub handler: Arc<dyn Handler>,
     /// Most attempts at once.
@@ -84,7 +55,7 @@ pub struct Registration {
     pub timeout: Option<i64>,
     /// Whose slots it takes.
     pub lane: Lane,
-    built_in: bool,
+    pub(super) built_in: bool,
     running: AtomicUsize,
 }
 
@@ -179,11 +150,13 @@ impl ServedRoutes {
 
 #[derive(Default)]
 struct State {
-    registrations: Vec<Arc<Registration>>,
+    registrations: Registrations,
     last_id: u32,
     routes: HashMap<RouteId, Arc<Route>>,
     highest_route_id: RouteId,
     served: Option<(ServedRoutes, ServedRoutes)>,
+    /// How long the last computation of `served` took.
+    computation: Duration,
 }
 
 /// All handlers and all known routes.
@@ -238,7 +211,7 @@ impl Routing {
         state.last_id += 1;
         let id = state.last_id;
         let running = AtomicUsize::new(0);
-        state.registrations.push(Arc::new(Registration {
+        state.registrations.add(Arc::new(Registration {
             id,
             pattern,
             handler,
@@ -255,7 +228,7 @@ impl Routing {
     /// Takes a handler away; attempts it has begun go on.
     pub fn unregister(&self, id: u32) {
         let mut state = self.state();
-        state.registrations.retain(|registration| registration.id != id);
+        state.registrations.remove(id);
         state.served = None;
     }
 
@@ -307,14 +280,14 @@ impl Routing {
     pub fn find(&self, route: &Route) -> Option<Arc<Registration>> {
         self.filter
             .admits(route)
-            .then(|| best_handler(&self.state().registrations, route))
+            .then(|| self.state().registrations.best(route).cloned())
             .flatten()
     }
 
     /// The handler of a part of a feature, whatever the worker's filter: who works on the feature works on all of it.
     #[must_use]
     pub fn find_for_part(&self, route: &Route) -> Option<Arc<Registration>> {
-        best_handler(&self.state().registrations, route)
+        self.state().registrations.best(route).cloned()
     }
 
     /// What this process serves in the worker's slots, as of now.
@@ -334,26 +307,40 @@ impl Routing {
         if let Some(served) = &state.served {
             return served.clone();
         }
+        let began = Instant::now();
         let served = (
             self.compute_served(&state, Lane::Jobs),
             self.compute_served(&state, Lane::Internal),
         );
         state.served = Some(served.clone());
+        state.computation = began.elapsed();
         served
+    }
+
+    /// How long to wait before asking for what is served: while thousands of handlers come and go, most of the time is
+    /// theirs.
+    #[must_use]
+    pub fn pause_before_served(&self) -> Duration {
+        let state = self.state();
+        if state.served.is_some() {
+            Duration::ZERO
+        } else {
+            state.computation * COMPUTATION_PAUSE_FACTOR
+        }
     }
 
     fn compute_served(&self, state: &State, lane: Lane) -> ServedRoutes {
         let mut groups: Vec<Arc<Registration>> = Vec::new();
+        let mut numbers: HashMap<u32, usize> = HashMap::new();
         let mut routes = Vec::new();
         for (id, route) in state.routes.iter().filter(|(_, route)| self.filter.admits(route)) {
-            let Some(registration) = best_handler(&state.registrations, route).filter(|best| best.lane == lane) else {
+            let Some(registration) = state.registrations.best(route).filter(|best| best.lane == lane) else {
                 continue;
             };
-            let known = groups.iter().position(|group| group.id == registration.id);
-            let group = known.unwrap_or(groups.len());
-            if known.is_none() {
-                groups.push(registration);
-            }
+            let group = *numbers.entry(registration.id).or_insert_with(|| {
+                groups.push(Arc::clone(registration));
+                groups.len() - 1
+            });
             routes.push(ServedRoute { route: *id, group });
         }
         routes.sort_by_key(|served| served.route);
@@ -362,33 +349,6 @@ impl Routing {
             groups: groups.into(),
         }
     }
-}
-
-/// Features within features that are looked at.
-const MAX_FEATURE_DEPTH: usize = 8;
-
-fn best_handler(registrations: &[Arc<Registration>], route: &Route) -> Option<Arc<Registration>> {
-    find_complete(registrations, route, MAX_FEATURE_DEPTH)
-}
-
-/// The best handler, if all that it needs is served as well.
-fn find_complete(registrations: &[Arc<Registration>], route: &Route, depth: usize) -> Option<Arc<Registration>> {
-    let found = most_specific(registrations, route)?;
-    let required_routes = found.handler.required_routes(route);
-    let served = |need: &Route| depth > 0 && find_complete(registrations, need, depth - 1).is_some();
-    required_routes.iter().all(served).then_some(found)
-}
-
-fn most_specific(registrations: &[Arc<Registration>], route: &Route) -> Option<Arc<Registration>> {
-    let most_specific = registrations
-        .iter()
-        .filter(|registration| registration.pattern.matches(route));
-    most_specific
-        .max_by_key(|registration| {
-            let pattern = &registration.pattern;
-            (!registration.built_in, pattern.specificity(), registration.id)
-        })
-        .cloned()
 }
 
 #[cfg(test)]
@@ -484,5 +444,34 @@ mod tests {
         routing.add_routes(vec![(RouteId::new(1), route())]);
         assert_eq!(winner(&routing), None);
         assert!(routing.served().routes.is_empty());
+    }
+
+    #[test]
+    fn cost_of_a_handler_does_not_grow_with_their_number() {
+        let named = |n: usize| {
+            let name = format!("app-{n}");
+            let served = pattern(Some("p"), Some(&name), None);
+            let target = vec![name.as_str().into(), "send".into()];
+            (served, Route { target, ..route() })
+        };
+        // What looks at all handlers for each takes about four times as long for twice as many.
+        let time = |count: usize| {
+            let routing = routing(Vec::new());
+            let routes = (0..count).map(|n| (RouteId::new(n as i64 + 1), named(n).1));
+            routing.add_routes(routes.collect());
+            let began = Instant::now();
+            let ids: Vec<u32> = (0..count)
+                .map(|n| routing.register(named(n).0, Arc::new(NoopHandler), None, None))
+                .collect();
+            assert_eq!(routing.served().routes.len(), count);
+            for (n, id) in ids.iter().enumerate() {
+                assert_eq!(routing.find(&named(n).1).map(|found| found.id), Some(*id));
+            }
+            ids.iter().for_each(|id| routing.unregister(*id));
+            assert!(routing.served().routes.is_empty());
+            began.elapsed()
+        };
+        let (few, many) = (time(2_000), time(32_000));
+        assert!(many < few * 80, "{few:?} for 2,000, {many:?} for 32,000");
     }
 }

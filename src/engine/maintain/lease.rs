@@ -1,7 +1,10 @@
 //! Keeps this process's registration alive, takes over the runs of dead ones, and compares the store's account of what
 //! this process holds with its own.
 //!
-//! Invariant: a handler is told `LEASE_LOST` before another process can have taken its run for lack of renewal.
+//! Invariants: a handler is told `LEASE_LOST` before another process can have taken its run for lack of renewal; this
+//! process gives up its registration only when the store says that it is gone, not when the store says nothing; it takes
+//! over from silent processes only after it has itself got on without trouble for as long as they need to say that they
+//! live.
 
 use super::registration::InstanceRegistration;
 use super::unserved::UnservedRoutes;
@@ -10,9 +13,9 @@ use crate::engine::handler::{AbortReason, Level};
 use crate::engine::run::completer::Completions;
 use crate::engine::run::in_flight::InFlightAttempts;
 use crate::engine::service::{Service, StopSignal};
-use crate::error::ErrorCode;
+use crate::error::{Error, ErrorCode};
 use crate::model::RunOutcome;
-use crate::store::{Cancellation, Completion, InstanceId, JobSeq, Token};
+use crate::store::{Cancellation, Completion, InstanceId, JobSeq, RecoverParams, Takeover, Token};
 use async_trait::async_trait;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -46,6 +49,11 @@ pub struct LeaseKeeper {
     completions: Arc<Completions>,
     unserved: Arc<UnservedRoutes>,
     last_renewed: Instant,
+    last_tick: Instant,
+    /// Since when the store has answered and this process has got on.
+    untroubled_since: Option<Instant>,
+    /// The handlers were told that the lease is lost, since it could not be renewed in time.
+    lease_over: bool,
     /// Claims the store says are ours and this process knew nothing of at the last tick.
     unknown_claims: HashSet<Token>,
     warned_failure: bool,
@@ -90,6 +98,9 @@ impl LeaseKeeper {
             completions,
             unserved,
             last_renewed: Instant::now(),
+            last_tick: Instant::now(),
+            untroubled_since: Some(Instant::now()),
+            lease_over: false,
             unknown_claims: HashSet::new(),
             warned_failure: false,
             tick_count: 0,
@@ -98,10 +109,15 @@ impl LeaseKeeper {
 
     async fn tick(&mut self) {
         self.tick_count += 1;
+        if self.last_tick.elapsed() > self.times.renew_interval {
+            // This process was stopped, or starved.
+            self.untroubled_since = None;
+        }
         self.keep_registered().await;
+        self.last_tick = Instant::now();
         self.context.failpoints.pass("lease");
         let Some(instance) = self.registration.id() else { return };
-        self.recover().await;
+        self.recover(instance).await;
         self.reconcile(instance).await;
         if self.tick_count % TICKS_PER_WARNING == 1 {
             self.unserved.warn().await;
@@ -117,49 +133,73 @@ impl LeaseKeeper {
                 .await
                 .is_ok_and(|registered| registered)
             {
-                self.last_renewed = Instant::now();
+                self.renewed(Instant::now());
             }
             return;
         };
-        if self.last_renewed.elapsed() < self.times.renew_interval {
+        if self.last_renewed.elapsed() < self.times.renew_interval && self.untroubled_since.is_some() {
             return;
         }
         // The renewal counts from before the call: the store may have written it at any time since.
         let before = Instant::now();
-        match self.registration.renew(instance).await {
-            Ok(true) => {
-                self.last_renewed = before;
-                self.warned_failure = false;
-            }
-            Ok(false) => self.lose_lease("its registration is gone: another process took it for dead"),
-            Err(error) => {
-                if !std::mem::replace(&mut self.warned_failure, true) && error.code != ErrorCode::Closed {
-                    self.context
-                        .log(Level::Warn, &format!("cannot renew the lease of this process: {error}"));
-                }
-                if self.last_renewed.elapsed() + self.times.renew_interval / 2 >= self.times.lease {
-                    self.lose_lease("its lease could not be renewed in time");
-                }
-            }
+        let renewal = self.registration.renew(instance);
+        let renewed = tokio::time::timeout(self.times.renew_interval, renewal).await;
+        match renewed.unwrap_or_else(|_| Err(no_answer(self.times.renew_interval))) {
+            Ok(true) => self.renewed(before),
+            Ok(false) => self.lose_lease(),
+            Err(error) => self.not_renewed(&error),
+        }
+    }
+
+    fn renewed(&mut self, at: Instant) {
+        self.last_renewed = at;
+        self.untroubled_since.get_or_insert_with(Instant::now);
+        self.warned_failure = false;
+        self.lease_over = false;
+    }
+
+    /// The store did not answer. Where others may be able to write meanwhile, they may take over the runs of this process
+    /// once its lease has ended.
+    fn not_renewed(&mut self, error: &Error) {
+        self.untroubled_since = None;
+        if !std::mem::replace(&mut self.warned_failure, true) && error.code != ErrorCode::Closed {
+            self.context
+                .log(Level::Warn, &format!("cannot renew the lease of this process: {error}"));
+        }
+        let ends = self.last_renewed.elapsed() + self.times.renew_interval / 2 >= self.times.lease;
+        if ends && !self.context.store.outages_are_shared() && !std::mem::replace(&mut self.lease_over, true) {
+            self.in_flight.abort_all(&AbortReason::LeaseLost);
+            let message = "the lease of this process could not be renewed in time: its handlers are told that they have lost their runs";
+            self.context.log(Level::Error, message);
         }
     }
 
     /// What happens when this process loses its lease: it claims under no registration, its handlers are told
-    /// `LEASE_LOST`, and the next tick registers it anew.
-    fn lose_lease(&self, why: &str) {
+    /// `LEASE_LOST`, and the next tick registers it again.
+    fn lose_lease(&mut self) {
+        self.untroubled_since = None;
         self.registration.forget();
         self.in_flight.abort_all(&AbortReason::LeaseLost);
-        self.context
-            .log(Level::Error, &format!("this process lost its runs: {why}"));
+        let message = "this process lost its runs: its registration is gone, another process took it for dead";
+        self.context.log(Level::Error, message);
     }
 
-    async fn recover(&self) {
-        let recovered = self
-            .context
-            .store
-            .recover(self.context.now(), self.times.max_crashes)
-            .await;
-        match recovered {
+    async fn recover(&self, by: InstanceId) {
+        // Whoever was kept from renewing by the same trouble has done so by then.
+        let others_had_time = self
+            .untroubled_since
+            .is_some_and(|since| since.elapsed() >= self.times.renew_interval + self.times.recover_interval);
+        let params = RecoverParams {
+            by: Some(by),
+            takeover: if others_had_time {
+                Takeover::ProvenOrSilent
+            } else {
+                Takeover::Proven
+            },
+            now: self.context.now(),
+            max_crashes: self.times.max_crashes,
+        };
+        match self.context.store.recover(params).await {
             Ok(recovered) if recovered.requeued + recovered.failed > 0 => self.context.log(
                 Level::Warn,
                 &format!(
@@ -222,4 +262,9 @@ impl LeaseKeeper {
             );
         }
     }
+}
+
+fn no_answer(after: Duration) -> Error {
+    let message = format!("the store has not answered within {} ms", after.as_millis());
+    Error::new(ErrorCode::StoreError, message)
 }

@@ -13,7 +13,7 @@ pub struct InstanceRegistration {
     lease_ms: i64,
     /// 0: none.
     id: AtomicI64,
-    /// Whether it was given up for good, until somebody registers anew. Held while that changes.
+    /// Whether it was given up for good, until somebody registers again. Held while that changes.
     given_up: Mutex<bool>,
 }
 
@@ -35,7 +35,7 @@ impl InstanceRegistration {
         registered(self.id.load(Ordering::Acquire))
     }
 
-    /// Registers this process anew, whatever was before.
+    /// Registers this process, whatever was before.
     ///
     /// # Errors
     /// What the store says.

@@ -4,6 +4,7 @@
 //! nothing back: whatever waits goes into the next batch.
 
 use super::in_flight::InFlightAttempts;
+use super::progress_writer::Notes;
 use crate::engine::claim::routing::Routing;
 use crate::engine::context::Context;
 use crate::engine::events::announcer::Announcer;
@@ -95,6 +96,8 @@ pub struct Completer {
     pub context: Context,
     /// What waits.
     pub completions: Arc<Completions>,
+    /// What handlers said, which goes before.
+    pub notes: Arc<Notes>,
     /// Attempts that are forgotten once they are written.
     pub in_flight: Arc<InFlightAttempts>,
     /// Routes of the events.
@@ -123,6 +126,7 @@ impl Service for Completer {
                         return;
                     }
                     self.context.failpoints.pass("completer");
+                    self.flush_notes(&mut stop).await;
                     self.write(std::mem::take(&mut batch), &stop).await;
                 }
                 // All that was submitted before has been written by then.
@@ -133,6 +137,16 @@ impl Service for Completer {
 }
 
 impl Completer {
+    /// Who reads the log of a run that has ended finds all of it.
+    async fn flush_notes(&self, stop: &mut StopSignal) {
+        tokio::select! {
+            biased;
+            () = self.notes.flushed() => {}
+            // Who writes them has stopped before.
+            () = stop.stopped() => {}
+        }
+    }
+
     /// Writes a batch; one call of the store for each registration in it, which is one but in the moment a lease was lost.
     async fn write(&self, mut batch: Vec<EndedAttempt>, stop: &StopSignal) {
         while let Some(instance) = batch.first().map(|(instance, _)| *instance) {

@@ -1,64 +1,89 @@
 //! Writes what handlers say about their jobs, progress and log lines, in batches, beside everything else.
 //!
-//! Notes are bounded and never hold a job up: what comes faster than the store takes it is dropped, with a warning.
+//! Notes are bounded: what comes faster than the store takes it is dropped, with a warning. Invariant: what was submitted
+//! while an attempt was going is written before the end of that attempt.
 
 use crate::engine::context::Context;
 use crate::engine::handler::Level;
 use crate::engine::service::{Service, StopSignal};
-use crate::store::Note;
+use crate::store::{Note, NoteKind};
 use async_trait::async_trait;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tokio::sync::{Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use tokio::sync::{Mutex, mpsc, watch};
 
-/// Notes that may wait.
-const MAX_QUEUED_NOTES: usize = 10_000;
+/// Bytes of notes that may wait.
+const MAX_QUEUED_BYTES: usize = 64 << 20;
+/// Bytes that a note takes beside its text, about.
+const NOTE_BYTES: usize = 100;
 /// Notes of one batch.
-const MAX_BATCH_NOTES: usize = 500;
+const MAX_BATCH_NOTES: usize = 1_000;
 
 /// Notes that wait to be written.
 pub struct Notes {
-    sender: mpsc::Sender<Note>,
+    /// Bounded by `bytes`.
+    sender: mpsc::UnboundedSender<Note>,
     /// Held by the service while it runs: what waits outlives a service that dies.
-    receiver: Mutex<mpsc::Receiver<Note>>,
-    /// Taken by [`submit`](Self::submit) and neither written nor given up yet.
-    unwritten: AtomicUsize,
+    receiver: Mutex<mpsc::UnboundedReceiver<Note>>,
+    /// Of what waits.
+    bytes: AtomicUsize,
+    submitted: AtomicU64,
+    /// Of those submitted: written, or given up.
+    written: watch::Sender<u64>,
     warned: AtomicBool,
 }
 
 impl Default for Notes {
     fn default() -> Self {
-        let (sender, receiver) = mpsc::channel(MAX_QUEUED_NOTES);
+        let (sender, receiver) = mpsc::unbounded_channel();
         Self {
             sender,
             receiver: Mutex::new(receiver),
-            unwritten: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            submitted: AtomicU64::new(0),
+            written: watch::Sender::new(0),
             warned: AtomicBool::new(false),
         }
     }
 }
 
+fn size(note: &Note) -> usize {
+    let (NoteKind::Progress(text) | NoteKind::Log(text)) = &note.kind;
+    NOTE_BYTES + text.len()
+}
+
 impl Notes {
-    /// Takes a note; `false`: too many wait, it was dropped. Says so once.
+    /// Takes a note; `false`: too many bytes wait, it was dropped. Says so once.
     pub fn submit(&self, context: &Context, note: Note) -> bool {
-        self.unwritten.fetch_add(1, Ordering::AcqRel);
-        let taken = self.sender.try_send(note).is_ok();
-        if !taken {
-            self.unwritten.fetch_sub(1, Ordering::AcqRel);
+        let bytes = size(&note);
+        if self.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes > MAX_QUEUED_BYTES {
+            self.bytes.fetch_sub(bytes, Ordering::AcqRel);
             if !self.warned.swap(true, Ordering::Relaxed) {
                 context.log(
                     Level::Warn,
                     "handlers report progress or log lines faster than they can be stored; some are dropped",
                 );
             }
+            return false;
         }
-        taken
+        self.submitted.fetch_add(1, Ordering::AcqRel);
+        // The receiver lives as long as this does.
+        self.sender.send(note).is_ok()
     }
 
     /// Whether something waits to be written, or is being written.
     #[must_use]
     pub fn any_unwritten(&self) -> bool {
-        self.unwritten.load(Ordering::Acquire) > 0
+        self.submitted.load(Ordering::Acquire) > *self.written.borrow()
+    }
+
+    /// Returns when all that was submitted before has been written, or given up.
+    pub async fn flushed(&self) {
+        let submitted = self.submitted.load(Ordering::Acquire);
+        if submitted > *self.written.borrow() {
+            // The sender lives as long as this does.
+            let _ = self.written.subscribe().wait_for(|written| *written >= submitted).await;
+        }
     }
 }
 
@@ -86,7 +111,7 @@ impl Service for ProgressWriter {
                     if received == 0 {
                         return;
                     }
-                    let _written = Written(&self.notes.unwritten, received);
+                    let _written = Written(&self.notes, received, batch.iter().map(size).sum());
                     self.context.failpoints.pass("progress writer");
                     if let Err(error) = self.context.store.save_notes(std::mem::take(&mut batch)).await {
                         self.context.log(Level::Warn, &format!("cannot store what handlers reported: {error}"));
@@ -98,11 +123,13 @@ impl Service for ProgressWriter {
     }
 }
 
-/// A batch that no longer counts as unwritten when this is dropped, whatever became of it.
-struct Written<'a>(&'a AtomicUsize, usize);
+/// A batch that no longer counts as unwritten when this is dropped, whatever became of it: how many notes, and their bytes.
+struct Written<'a>(&'a Notes, usize, usize);
 
 impl Drop for Written<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(self.1, Ordering::AcqRel);
+        let Self(notes, count, bytes) = self;
+        notes.bytes.fetch_sub(*bytes, Ordering::AcqRel);
+        notes.written.send_modify(|written| *written += *count as u64);
     }
 }

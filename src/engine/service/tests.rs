@@ -164,7 +164,7 @@ async fn a_service_that_returns_unasked_counts_as_failed() {
     supervisor.start(script.pair(Does::Return), script.clone());
     next(&mut heard, 5).await;
     let gave_up = script.gave_up.lock().unwrap().clone();
-    assert_eq!(gave_up[0].to_string(), "service 'claimer' ended unasked");
+    assert_eq!(gave_up[0].to_string(), "service 'claimer' ended unexpectedly");
     assert!(supervisor.stop(LIMIT).await);
 }
 

@@ -3,7 +3,7 @@
 
 use super::test_support::*;
 use crate::model::{NewJob, RunOutcome, RunStatus, Status};
-use crate::store::{Cancellation, ChangeOutcome, Completed, JobSeq};
+use crate::store::{Cancellation, ChangeOutcome, Completed, JobSeq, RecoverParams};
 
 pub async fn a_completed_run_ends_its_job(s: &TestStore) {
     s.add(one_off("x")).await;
@@ -183,7 +183,7 @@ pub async fn cancelled_run_is_not_requeued(s: &TestStore) {
         Completed::LeaseLost
     );
     s.pass(LEASE + 1);
-    assert_eq!(s.store.recover(T0, 10).await.unwrap().requeued, 0);
+    assert_eq!(s.store.recover(RecoverParams::new(T0, 10)).await.unwrap().requeued, 0);
     let other = s.process().await;
     assert!(s.claim(other, T0).await.is_empty());
 }

@@ -5,7 +5,7 @@ use super::changing::resume;
 use super::test_support::*;
 use crate::clock::Millis;
 use crate::model::{Concurrency, JobOptions, NewJob, Route, RunOutcome, Status};
-use crate::store::{Change, ClaimParams, ClaimedRun, InstanceId, RunPosition, ServedRoute};
+use crate::store::{Change, ClaimParams, ClaimedRun, InstanceId, RecoverParams, RunPosition, ServedRoute};
 use std::sync::Arc;
 
 fn keyed(text: &str, key: &str, limit: i64) -> NewJob {
@@ -224,7 +224,7 @@ pub async fn every_end_of_a_run_frees_its_slot(s: &TestStore) {
     let other = s.process().await;
     assert_eq!(s.claim_one(other, T0).await.id, id("6"));
     s.pass(LEASE + 1);
-    s.store.recover(T0, 9).await.unwrap();
+    s.store.recover(RecoverParams::new(T0, 9)).await.unwrap();
     let last = s.process().await;
     let run = s.claim_one(last, T0).await;
     assert_eq!((run.id.clone(), run.crashes), (id("6"), 1));

@@ -4,15 +4,18 @@
 use super::test_support::*;
 use crate::error::ErrorCode;
 use crate::model::{NewJob, RunStatus, Status};
-use crate::store::{Completed, InsertParams, ListFilter, Recovered, Retention};
+use crate::store::{Completed, InsertParams, ListFilter, RecoverParams, Recovered, Retention};
 
 pub async fn a_crashed_run_is_reclaimed_after_its_lease(s: &TestStore) {
     s.add(one_off("x")).await;
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;
-    assert_eq!(s.store.recover(T0, 10).await.unwrap(), Recovered::default());
+    assert_eq!(
+        s.store.recover(RecoverParams::new(T0, 10)).await.unwrap(),
+        Recovered::default()
+    );
     s.pass(LEASE + 1);
-    let found = s.store.recover(T0 + 5, 10).await.unwrap();
+    let found = s.store.recover(RecoverParams::new(T0 + 5, 10)).await.unwrap();
     assert_eq!(
         found,
         Recovered {
@@ -44,7 +47,10 @@ pub async fn a_renewed_lease_protects_its_runs(s: &TestStore) {
     for _ in 0..5 {
         s.pass(LEASE - 1);
         assert!(s.store.renew(process, LEASE).await.unwrap());
-        assert_eq!(s.store.recover(T0, 10).await.unwrap(), Recovered::default());
+        assert_eq!(
+            s.store.recover(RecoverParams::new(T0, 10)).await.unwrap(),
+            Recovered::default()
+        );
     }
     assert_eq!(
         s.complete(process, &run, done(), T0).await,
@@ -58,7 +64,7 @@ pub async fn a_lease_of_another_boot_is_dead(s: &TestStore) {
     s.claim_one(process, T0).await;
     *s.boot.lock().unwrap() = "another".into();
     assert!(!s.store.renew(process, LEASE).await.unwrap());
-    assert_eq!(s.store.recover(T0, 10).await.unwrap().requeued, 1);
+    assert_eq!(s.store.recover(RecoverParams::new(T0, 10)).await.unwrap().requeued, 1);
 }
 
 pub async fn a_run_that_crashes_too_often_fails(s: &TestStore) {
@@ -67,7 +73,7 @@ pub async fn a_run_that_crashes_too_often_fails(s: &TestStore) {
         let process = s.process().await;
         assert_eq!(s.claim_one(process, T0).await.attempt, crash);
         s.pass(LEASE + 1);
-        let found = s.store.recover(T0 + 1, 3).await.unwrap();
+        let found = s.store.recover(RecoverParams::new(T0 + 1, 3)).await.unwrap();
         assert_eq!((found.requeued, found.failed), if crash < 3 { (1, 0) } else { (0, 1) });
     }
     let record = s.record("x").await;
@@ -86,7 +92,7 @@ pub async fn a_crash_spends_no_retry(s: &TestStore) {
     let process = s.process().await;
     s.claim_one(process, T0).await;
     s.pass(LEASE + 1);
-    s.store.recover(T0, 10).await.unwrap();
+    s.store.recover(RecoverParams::new(T0, 10)).await.unwrap();
     let other = s.process().await;
     let run = s.claim_one(other, T0).await;
     assert_eq!((run.attempt, run.crashes), (2, 1));
@@ -133,7 +139,7 @@ pub async fn many_runs_of_a_dead_process_are_all_taken_back(s: &TestStore) {
     let process = s.process().await;
     assert_eq!(s.claim_with(process, T0, 5_000).await.runs.len(), 1_200);
     s.pass(LEASE + 1);
-    let found = s.store.recover(T0, 10).await.unwrap();
+    let found = s.store.recover(RecoverParams::new(T0, 10)).await.unwrap();
     assert_eq!(
         found,
         Recovered {

@@ -6,7 +6,7 @@ use crate::error::{ErrorCode, Result};
 use crate::model::{NewJob, RunOutcome, Status};
 use crate::store::{
     Change, ChangeOutcome, ClaimRef, ClaimedRun, InstanceId, MAX_STEP_RESULT_BYTES, MAX_STEP_TAG_BYTES,
-    MAX_STEPS_PER_RUN, Retention, RetentionLimit, Step,
+    MAX_STEPS_PER_RUN, RecoverParams, Retention, RetentionLimit, Step,
 };
 
 fn step_of(tag: &str, result: Option<&str>) -> Step {
@@ -100,7 +100,7 @@ pub async fn steps_survive_the_death_of_their_process(s: &TestStore) {
     let lost = s.claim_one(dead, T0).await;
     s.finish_step(dead, &lost, "a").await.unwrap();
     s.pass(LEASE + 1);
-    s.store.recover(T0, 10).await.unwrap();
+    s.store.recover(RecoverParams::new(T0, 10)).await.unwrap();
     assert!(is_lost(s.finish_step(dead, &lost, "b").await));
     let process = s.process().await;
     let run = s.claim_one(process, T0).await;

@@ -10,7 +10,8 @@
 use super::test_support::*;
 use crate::model::{EventKind, EventMask, JobId, Namespace, NewJob, Route, RunOutcome, Status, WebhookSecret};
 use crate::store::{
-    Change, DeliveryReport, ListFilter, NewWebhook, RelayedEvent, StoredEvent, Timing, Webhook, WebhookSet,
+    Change, DeliveryReport, ListFilter, NewWebhook, RecoverParams, RelayedEvent, StoredEvent, Timing, Webhook,
+    WebhookSet,
 };
 
 const SECRET: &str = "a plain text of 24 bytes";
@@ -214,7 +215,7 @@ pub async fn a_run_that_crashed_too_often_is_an_event(s: &TestStore) {
     s.add(one_off("x")).await;
     s.claim_one(process, T0).await;
     s.pass(LEASE + 1);
-    s.store.recover(T0 + 7, 1).await.unwrap();
+    s.store.recover(RecoverParams::new(T0 + 7, 1)).await.unwrap();
     let events = events(s).await;
     assert_eq!(events.len(), 1);
     assert_eq!((events[0].kind, events[0].at), (EventKind::Failed, T0 + 7));

@@ -11,7 +11,7 @@ use super::state::{self, Run, RunState};
 use super::tx::{Effects, Tx};
 use crate::clock::Millis;
 use crate::store::rules::completion::{AttemptOutcome, RunFate};
-use crate::store::{InstanceId, JobSeq, Recovered, Token};
+use crate::store::{InstanceId, JobSeq, RecoverParams, Recovered, Token};
 
 /// Most runs recovered in one transaction.
 const MAX_RUNS_PER_TRANSACTION: i64 = 500;
@@ -69,23 +69,26 @@ pub(super) struct RecoveryStep {
 pub(super) async fn recover(
     session: &Session,
     clock: Option<Millis>,
-    now: Millis,
-    max_crashes: u32,
+    params: &RecoverParams,
 ) -> DbResult<RecoveryStep> {
     let mut step = RecoveryStep::default();
-    if session.query(SELECT_ANY_DEAD_INSTANCE, &[&clock]).await?.is_empty() {
+    if session
+        .query(SELECT_ANY_DEAD_INSTANCE, &[&clock, &params.by])
+        .await?
+        .is_empty()
+    {
         return Ok(step);
     }
     let mut tx = Tx::begin(session).await?;
-    // Another process may be recovering the same one.
-    let Some(dead) = session.query_opt(LOCK_DEAD_INSTANCE, &[&clock]).await? else {
+    // Another process may be at the same one.
+    let Some(dead) = session.query_opt(LOCK_DEAD_INSTANCE, &[&clock, &params.by]).await? else {
         tx.roll_back().await?;
         return Ok(step);
     };
     let instance: InstanceId = dead.try_get(0)?;
     let found = &mut step.found;
     let mut crashed = |tx: &mut Tx<'_>, ended_claim: EndedClaim<'_>| {
-        let failed = crash(tx, ended_claim, now, max_crashes)?;
+        let failed = crash(tx, ended_claim, params.now, params.max_crashes)?;
         found.failed += usize::from(failed);
         found.requeued += usize::from(!failed);
         Ok(())
@@ -103,11 +106,11 @@ async fn end_claims(
     instance: InstanceId,
     each: &mut (dyn FnMut(&mut Tx<'_>, EndedClaim<'_>) -> DbResult<()> + Send),
 ) -> DbResult<bool> {
-    let claims_of = some_claims_of(tx.session, instance, MAX_RUNS_PER_TRANSACTION).await?;
-    let mut jobs: Vec<JobSeq> = claims_of.iter().map(|(job, _, _)| *job).collect();
+    let claims = some_claims_of(tx.session, instance, MAX_RUNS_PER_TRANSACTION).await?;
+    let mut jobs: Vec<JobSeq> = claims.iter().map(|(job, _, _)| *job).collect();
     jobs.dedup();
     let mut stored_jobs = state::lock_series(tx.session, &jobs).await?;
-    for (job, run, token) in &claims_of {
+    for (job, run, token) in &claims {
         let stored_job = stored_jobs.iter_mut().find(|stored_job| stored_job.job.seq == *job);
         let wanted = |found: &Run| {
             found.run == *run
@@ -122,7 +125,7 @@ async fn end_claims(
             series.save(tx, stored_job.job.seq);
         }
     }
-    let more = super::param::rows(claims_of.len()) == MAX_RUNS_PER_TRANSACTION;
+    let more = super::param::rows(claims.len()) == MAX_RUNS_PER_TRANSACTION;
     if !more {
         tx.write_later(DELETE_INSTANCE, params![instance]);
     }

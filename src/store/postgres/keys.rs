@@ -98,8 +98,8 @@ pub(super) async fn unblock(session: &Session, keys: &[KeyId]) -> DbResult<i64> 
 /// The same for all keys with held runs.
 pub(super) async fn unblock_all(session: &Session) -> DbResult<i64> {
     let row = session.query_opt(CALL_UNBLOCK_ALL, &[]).await?;
-    let slot_freed: Option<i64> = row.map_or(Ok(None), |row| row.try_get(0))?;
-    Ok(slot_freed.unwrap_or(0))
+    let unblocked_runs: Option<i64> = row.map_or(Ok(None), |row| row.try_get(0))?;
+    Ok(unblocked_runs.unwrap_or(0))
 }
 
 /// Running runs and limit of the key, if it is full.

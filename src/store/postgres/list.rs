@@ -11,8 +11,10 @@ use super::read;
 use super::session::Session;
 use super::state::{self, StoredJob};
 use crate::model::Status;
-use crate::store::{JobSeq, ListFilter, Page, RouteId, Stats};
+use crate::store::{JobSeq, ListFilter, MAX_PAGE_BYTES, Page, RouteId, Stats};
 
+/// Jobs read with one statement: a page of large ones must not be read at once.
+const RECORDS_PER_READ: usize = 100;
 /// Finding the state of a job in a scan costs about as much as this many rows of a state's table.
 const RARE_STATE_COST_FACTOR: i64 = 8;
 /// Jobs read at a time.
@@ -91,9 +93,23 @@ async fn read_page(session: &Session, filter: &ListFilter) -> DbResult<Page> {
             found.push(job);
         }
     }
-    let mut stored_jobs = state::of(session, &found).await?;
-    stored_jobs.reverse();
-    page.jobs = read::records(session, &stored_jobs).await?;
+    let mut bytes = 0;
+    let mut rest = found.as_slice();
+    while let Some((chunk, behind)) = rest.split_at_checked(rest.len().min(RECORDS_PER_READ))
+        && !chunk.is_empty()
+    {
+        let mut stored_jobs = state::of(session, &chunk.to_vec()).await?;
+        stored_jobs.reverse();
+        for record in read::records(session, &stored_jobs).await? {
+            if bytes > MAX_PAGE_BYTES {
+                page.next = page.jobs.last().map(|last| last.job);
+                return Ok(page);
+            }
+            bytes += record.bytes();
+            page.jobs.push(record);
+        }
+        rest = behind;
+    }
     Ok(page)
 }
 

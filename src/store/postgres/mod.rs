@@ -76,7 +76,9 @@ use crate::error::{Error, Result};
 use crate::store::{JobSeq, Token};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// Transactions with counter changes after which the counters are compacted.
@@ -233,8 +235,8 @@ impl PostgresStore {
             session
         ));
         let tasks = vec![
-            tokio::spawn(notify::notify_others(Arc::clone(&inner))),
-            tokio::spawn(notify::listen(Arc::clone(&inner))),
+            tokio::spawn(keep_running(Arc::clone(&inner), notify::notify_others)),
+            tokio::spawn(keep_running(Arc::clone(&inner), notify::listen)),
         ];
         Ok(Arc::new(Self {
             writer: Writer::start(Arc::clone(&inner)),
@@ -290,6 +292,24 @@ impl PostgresStore {
         self.inner.urgent.close();
         for task in &self.tasks {
             task.abort();
+        }
+    }
+}
+
+/// Pause before a task that panicked is started again.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs a task of the store until it returns; one that panics is followed by another. Aborted, it takes the task with it.
+async fn keep_running<F>(inner: Arc<Inner>, task: impl Fn(Arc<Inner>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    loop {
+        tasks.spawn(task(Arc::clone(&inner)));
+        match tasks.join_next().await {
+            Some(Err(error)) if error.is_panic() => tokio::time::sleep(RESTART_PAUSE).await,
+            _ => return,
         }
     }
 }

@@ -74,8 +74,8 @@ pub(super) async fn listen(inner: Arc<Inner>) {
 async fn connect(inner: &Arc<Inner>) -> Option<Session> {
     let connector: &Arc<Connector> = &inner.connector;
     let listener = Arc::clone(inner);
-    let on_notification = move |wake_others: &tokio_postgres::Notification| {
-        if wake_others.payload() != listener.name {
+    let on_notification = move |notification: &tokio_postgres::Notification| {
+        if notification.payload() != listener.name {
             listener.notify_changes();
         }
     };

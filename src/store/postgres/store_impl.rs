@@ -13,8 +13,9 @@ use crate::model::{JobId, NewJob, Route, RunOutcome, Status};
 use crate::store::{
     BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed, CompleteParams, Completed,
     DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord,
-    JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, Recovered, RelayedEvent, Retention, RouteId, RunLocation,
-    SeriesAdvance, Statement, Stats, Step, Store, StoredEvent, Token, Webhook, WebhookSet, WebhookStore,
+    JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteId,
+    RunLocation, SeriesAdvance, Statement, Stats, Step, Store, StoredEvent, Takeover, Token, Webhook, WebhookSet,
+    WebhookStore,
 };
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
@@ -150,12 +151,13 @@ impl Store for PostgresStore {
         Ok(())
     }
 
-    async fn recover(&self, now: Millis, max_crashes: u32) -> Result<Recovered> {
+    async fn recover(&self, params: RecoverParams) -> Result<Recovered> {
         let inner = self.inner_if_open()?;
         let mut total = Recovered::default();
-        loop {
+        // Only its silence says that a process of another machine is dead.
+        while params.takeover == Takeover::ProvenOrSilent {
             let step = with_session!(inner.general, WriteOptions::ENGINE, |session| {
-                instances::recover(session, self.lease_now(), now, max_crashes)
+                instances::recover(session, self.lease_now(), &params)
             });
             total.instances += step.found.instances;
             total.requeued += step.found.requeued;

@@ -10,11 +10,11 @@ use super::pool::{WriteOptions, with_session};
 use super::routed_job::RoutedJob;
 use super::session::Session;
 use crate::clock::Millis;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::model::Route;
 use crate::store::{InsertParams, Inserted};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// Most queued inserts; further callers wait before they send.
 const MAX_QUEUED_REQUESTS: usize = 8_192;
@@ -33,7 +33,7 @@ pub(super) struct Writer(mpsc::Sender<Request>);
 impl Writer {
     pub(super) fn start(inner: Arc<Inner>) -> Self {
         let (sender, receiver) = mpsc::channel(MAX_QUEUED_REQUESTS);
-        tokio::spawn(run(inner, receiver));
+        tokio::spawn(keep_running(inner, receiver));
         Self(sender)
     }
 
@@ -41,11 +41,28 @@ impl Writer {
         let (reply_to, answer) = oneshot::channel();
         let request = Request { params, reply_to };
         self.0.send(request).await.map_err(|_| Error::closed())?;
-        answer.await.map_err(|_| Error::closed())?
+        answer.await.map_err(|_| interrupted())?
     }
 }
 
-async fn run(inner: Arc<Inner>, mut receiver: mpsc::Receiver<Request>) {
+/// The task died with the insert in hand.
+fn interrupted() -> Error {
+    Error::new(
+        ErrorCode::StoreError,
+        "the dispatch failed by a defect of the package, and may have been stored all the same; report this, and dispatch it \
+         again with a `job_id`, so that it is one job",
+    )
+}
+
+/// Runs the inserting task until nobody can send to it any more; one that panics is followed by another.
+async fn keep_running(inner: Arc<Inner>, receiver: mpsc::Receiver<Request>) {
+    let receiver = Arc::new(Mutex::new(receiver));
+    let run_once = || tokio::spawn(run(Arc::clone(&inner), Arc::clone(&receiver)));
+    while run_once().await.is_err_and(|error| error.is_panic()) {}
+}
+
+async fn run(inner: Arc<Inner>, receiver: Arc<Mutex<mpsc::Receiver<Request>>>) {
+    let mut receiver = receiver.lock().await;
     let mut deferred: Option<Request> = None;
     loop {
         let first = match deferred.take() {
@@ -88,7 +105,7 @@ async fn write(inner: &Inner, batch: Vec<Request>) {
                 let _ = request.reply_to.send(Ok(std::mem::replace(&mut answers, rest)));
             }
         }
-        Err(error) if !many || error.code == crate::error::ErrorCode::ConnectionError => {
+        Err(error) if !many || error.code == ErrorCode::ConnectionError => {
             for request in batch {
                 let _ = request.reply_to.send(Err(error.clone()));
             }

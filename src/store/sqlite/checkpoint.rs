@@ -9,7 +9,7 @@ use super::open;
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::Connection;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 /// Frames (pages) not yet in the database file at which the background thread is woken: 4 MiB.
@@ -68,7 +68,9 @@ impl Checkpoints {
             && let Some(request) = &self.request
         {
             // Full: a request is pending already.
-            let _ = request.try_send(());
+            if matches!(request.try_send(()), Err(TrySendError::Disconnected(()))) {
+                let _ = passive_checkpoint(connection);
+            }
         }
     }
 }

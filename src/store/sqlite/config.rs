@@ -3,6 +3,10 @@
 use crate::clock::BootTime;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest wait of a call for a lock that another process or program holds, if nothing else was said.
+pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a store is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +36,9 @@ pub struct SqliteConfig {
     pub location: Location,
     /// What an acknowledged dispatch survives.
     pub durability: Durability,
-    /// Clock of leases; tests supply their own.
+    /// Longest wait of a call for a lock that another process or program holds.
+    pub call_timeout: Duration,
+    /// Clock of the leases; tests put in one of their own.
     pub lease_clock: LeaseClock,
 }
 
@@ -43,6 +49,7 @@ impl SqliteConfig {
         Self {
             location,
             durability: Durability::Full,
+            call_timeout: DEFAULT_CALL_TIMEOUT,
             lease_clock: Arc::new(BootTime::now),
         }
     }

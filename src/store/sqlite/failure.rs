@@ -27,11 +27,7 @@ impl From<rusqlite::Error> for Error {
                 ErrorCode::StoreCorrupt,
                 "the store's file is no ductape store; choose another path, or move the file away".into(),
             ),
-            Some(SqliteCode::DatabaseBusy | SqliteCode::DatabaseLocked) => (
-                ErrorCode::StoreError,
-                "the store stayed locked by another program; close whatever holds a transaction open on its file"
-                    .into(),
-            ),
+            Some(SqliteCode::DatabaseBusy | SqliteCode::DatabaseLocked) => (ErrorCode::StoreError, LOCKED.into()),
             Some(SqliteCode::SystemIoFailure) => (
                 ErrorCode::StoreError,
                 format!("the store's disk failed to read or write ({failure})"),
@@ -46,7 +42,28 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
-/// Whether a failure may pass, so that the writer should retry.
+const LOCKED: &str = "the store stayed locked by another program; close whatever holds a transaction open on its file";
+
+/// Another process or program holds a lock of the store.
+pub(super) fn is_locked(error: &Error) -> bool {
+    matches!(
+        sqlite_code(error),
+        Some(SqliteCode::DatabaseBusy | SqliteCode::DatabaseLocked)
+    )
+}
+
+/// What a call is told whose time went by while others held a lock; `holder` is who it is, if that is known.
+pub(super) fn locked_error(holder: Option<&str>) -> Error {
+    let message = match holder {
+        Some(holder) => {
+            format!("the store is locked by {holder}; nothing was written; let that process go on, or end it")
+        }
+        None => format!("{LOCKED}; nothing was written"),
+    };
+    Error::new(ErrorCode::StoreError, message)
+}
+
+/// Whether a failure of SQLite may pass by itself within moments.
 pub(super) fn is_transient(error: &Error) -> bool {
     matches!(
         sqlite_code(error),

@@ -15,15 +15,42 @@ pub(super) struct InstanceLock {
     _file: File,
 }
 
+/// The lock of a registration that is not committed yet; when that comes to nothing, its file goes with it.
+#[derive(Debug)]
+pub(super) struct PendingInstanceLock {
+    lock: Option<InstanceLock>,
+    path: PathBuf,
+}
+
 fn path_of(folder: &Path, instance: InstanceId) -> PathBuf {
     folder.join(format!("instance-{instance}"))
 }
 
-impl InstanceLock {
-    /// Creates and locks the file of `instance`. `None`: the file system has no locks, and only the lease counts.
-    pub(super) fn take(folder: &Path, instance: InstanceId) -> std::io::Result<Option<Self>> {
-        let file = lock_file(&path_of(folder, instance))?;
-        Ok(file.try_lock().is_ok().then_some(Self { _file: file }))
+impl PendingInstanceLock {
+    /// Creates and locks the file of `instance`. `None`: that cannot be done, and only the lease will tell.
+    pub(super) fn take(folder: &Path, instance: InstanceId) -> Option<Self> {
+        let path = path_of(folder, instance);
+        let file = lock_file(&path).ok()?;
+        if file.try_lock().is_err() {
+            // A file without a lock would say that its process is dead.
+            let _ = std::fs::remove_file(&path);
+            return None;
+        }
+        let lock = Some(InstanceLock { _file: file });
+        Some(Self { lock, path })
+    }
+
+    /// The registration is committed.
+    pub(super) fn keep(mut self) -> Option<InstanceLock> {
+        self.lock.take()
+    }
+}
+
+impl Drop for PendingInstanceLock {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -4,13 +4,13 @@
 //! owner.
 
 use super::complete::{AttemptTimes, EndedClaim};
-use super::instance_lock::{self, InstanceLock};
+use super::instance_lock::{self, PendingInstanceLock};
 use super::run_rows::rows;
 use super::tx::Tx;
 use crate::clock::{BootTime, Millis};
 use crate::error::Result;
 use crate::store::rules::completion::{AttemptOutcome, RunFate};
-use crate::store::{InstanceId, JobSeq, Recovered, Token};
+use crate::store::{InstanceId, JobSeq, RecoverParams, Recovered, Takeover, Token};
 use rusqlite::Connection;
 
 /// Most runs recovered in one transaction.
@@ -22,17 +22,19 @@ const DELETE_INSTANCE: &str = include_str!("sql/delete_instance.sql");
 const SELECT_INSTANCES: &str = include_str!("sql/select_instances.sql");
 const SELECT_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_claims_of_instance.sql");
 
-/// Registers a process, and locks its file before the registration becomes visible.
-pub(super) fn register(tx: &mut Tx<'_>, time: &BootTime, lease: i64) -> Result<(InstanceId, Option<InstanceLock>)> {
+/// Registers a process and locks its file before anybody can see the registration.
+pub(super) fn register(
+    tx: &mut Tx<'_>,
+    time: &BootTime,
+    lease: i64,
+) -> Result<(InstanceId, Option<PendingInstanceLock>)> {
     let instance = tx
         .connection
         .prepare_cached(INSERT_INSTANCE)?
         .insert((&time.boot, time.millis.saturating_add(lease)))?;
     let instance = InstanceId::new(instance);
     // If the folder is not writable, only the lease counts.
-    let lock = tx
-        .locks
-        .and_then(|folder| InstanceLock::take(folder, instance).ok().flatten());
+    let lock = tx.locks.and_then(|folder| PendingInstanceLock::take(folder, instance));
     Ok((instance, lock))
 }
 
@@ -44,17 +46,17 @@ pub(super) fn renew(tx: &mut Tx<'_>, instance: InstanceId, time: &BootTime, leas
 
 /// Releases claims of a process that stops, and deletes its registration with the last of them. `true`: there are more.
 pub(super) fn release_claims(tx: &mut Tx<'_>, instance: InstanceId, now: Millis) -> Result<bool> {
-    let claims_of = some_claims_of(tx.connection, instance, MAX_RUNS_PER_TRANSACTION)?;
-    for (job, run, token) in &claims_of {
+    let claims = some_claims_of(tx.connection, instance, MAX_RUNS_PER_TRANSACTION)?;
+    for (job, run, token) in &claims {
         if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
             ended_claim.release(tx, now)?;
         }
     }
-    delete_if_done(tx, instance, claims_of.len())
+    delete_if_done(tx, instance, claims.len())
 }
 
-fn delete_if_done(tx: &mut Tx<'_>, instance: InstanceId, ended_claim: usize) -> Result<bool> {
-    let more = ended_claim == MAX_RUNS_PER_TRANSACTION;
+fn delete_if_done(tx: &mut Tx<'_>, instance: InstanceId, claim_count: usize) -> Result<bool> {
+    let more = claim_count == MAX_RUNS_PER_TRANSACTION;
     if !more && tx.connection.prepare_cached(DELETE_INSTANCE)?.execute([instance])? > 0 {
         tx.instance_ended(instance);
     }
@@ -74,20 +76,19 @@ pub(super) fn recover(
     tx: &mut Tx<'_>,
     time: &BootTime,
     own: &[InstanceId],
-    now: Millis,
-    max_crashes: u32,
+    params: &RecoverParams,
 ) -> Result<RecoveryStep> {
     let mut step = RecoveryStep::default();
-    for instance in dead_instances(tx, time, own)? {
-        let claims_of = some_claims_of(tx.connection, instance, MAX_RUNS_PER_TRANSACTION)?;
-        for (job, run, token) in &claims_of {
+    for instance in dead_instances(tx, time, own, params)? {
+        let claims = some_claims_of(tx.connection, instance, MAX_RUNS_PER_TRANSACTION)?;
+        for (job, run, token) in &claims {
             if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
-                let failed = crash(tx, &ended_claim, now, max_crashes)?;
+                let failed = crash(tx, &ended_claim, params.now, params.max_crashes)?;
                 step.found.failed += usize::from(failed);
                 step.found.requeued += usize::from(!failed);
             }
         }
-        if delete_if_done(tx, instance, claims_of.len())? {
+        if delete_if_done(tx, instance, claims.len())? {
             step.more = true;
             break;
         }
@@ -96,15 +97,19 @@ pub(super) fn recover(
     Ok(step)
 }
 
-fn dead_instances(tx: &Tx<'_>, time: &BootTime, own: &[InstanceId]) -> Result<Vec<InstanceId>> {
+fn dead_instances(tx: &Tx<'_>, time: &BootTime, own: &[InstanceId], params: &RecoverParams) -> Result<Vec<InstanceId>> {
     let mut select = tx.connection.prepare_cached(SELECT_INSTANCES)?;
     let mut rows = select.query([])?;
     let mut dead_instances = Vec::new();
     while let Some(row) = rows.next()? {
         let (instance, boot, lease): (InstanceId, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if params.by == Some(instance) {
+            continue;
+        }
         let lock_is_free =
             || !own.contains(&instance) && tx.locks.is_some_and(|folder| instance_lock::is_dead(folder, instance));
-        if boot != time.boot || lease <= time.millis || lock_is_free() {
+        let lease_is_over = params.takeover == Takeover::ProvenOrSilent && lease <= time.millis;
+        if boot != time.boot || lease_is_over || lock_is_free() {
             dead_instances.push(instance);
         }
     }

@@ -9,7 +9,7 @@ use super::read::{self, JobState};
 use super::{candidates, counters, tags};
 use crate::error::Result;
 use crate::model::Status;
-use crate::store::{JobSeq, ListFilter, Page, RouteId, Stats};
+use crate::store::{JobSeq, ListFilter, MAX_PAGE_BYTES, Page, RouteId, Stats};
 use rusqlite::Connection;
 use std::collections::HashSet;
 
@@ -37,18 +37,20 @@ pub(super) fn page(connection: &Connection, filter: &ListFilter) -> Result<Page>
     };
     let mut scan = JobScan::new(connection, filter, &numbers, filter.offset.saturating_add(filter.limit))?;
     scan.below = filter.before.unwrap_or(JobSeq::MAX);
-    let mut passed = 0;
+    let (mut passed, mut bytes) = (0, 0);
     while let Some((job, state)) = scan.next(connection)? {
         if passed < filter.offset {
             passed += 1;
             continue;
         }
-        if page.jobs.len() == filter.limit {
+        if page.jobs.len() == filter.limit || bytes > MAX_PAGE_BYTES {
             page.next = page.jobs.last().map(|last| last.job);
             break;
         }
         let state = state.map_or_else(|| JobState::of(connection, &job), Ok)?;
-        page.jobs.push(read::record(connection, &job, &state)?);
+        let record = read::record(connection, &job, &state)?;
+        bytes += record.bytes();
+        page.jobs.push(record);
     }
     Ok(page)
 }

@@ -22,6 +22,7 @@ mod entries;
 mod error_text;
 mod failure;
 mod fair_lock;
+mod file_watch;
 mod history;
 mod ids;
 mod insert;
@@ -34,6 +35,7 @@ mod jobs;
 mod keys;
 mod list;
 mod locate;
+mod lock_holder;
 mod metadata;
 mod migrate;
 mod notes;
@@ -80,6 +82,7 @@ pub use self::config::{Durability, LeaseClock, Location, SqliteConfig};
 
 use self::checkpoint::Checkpoints;
 use self::fair_lock::FairLock;
+use self::file_watch::FileWatch;
 use self::instance_lock::InstanceLock;
 use self::readers::Readers;
 use self::shared::Shared;
@@ -93,10 +96,10 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Longest wait for the writer on close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for the writer at the end, somewhat more than the writer takes to give up a lock that others hold.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A store in a SQLite file, or in memory. Dropping it ends its threads; [`crate::store::Store::close`] also waits.
 pub struct SqliteStore {
@@ -106,7 +109,9 @@ pub struct SqliteStore {
     readers: Option<Arc<Readers>>,
     lease_clock: LeaseClock,
     locks: Mutex<HashMap<InstanceId, InstanceLock>>,
-    /// The series whose history was trimmed last; the next sweep continues after it.
+    /// Longest wait of a call.
+    call_timeout: Duration,
+    /// The series whose history was trimmed last; the next sweep goes on behind it.
     trim_cursor: AtomicI64,
     warnings: Vec<String>,
 }
@@ -129,7 +134,11 @@ impl SqliteStore {
         let (connection, mut file) = open::open_writer(&config.location)?;
         let fair_lock = file.as_ref().and_then(|file| FairLock::open(&file.locks).ok());
         let checkpoints = file.as_ref().map(|file| Checkpoints::start(&file.path)).transpose()?;
-        let readers = file.as_ref().map(|file| Arc::new(Readers::new(file.path.clone())));
+        let file_watch = file.as_ref().map(|file| Arc::new(FileWatch::new(&file.path)));
+        let readers = file
+            .as_ref()
+            .zip(file_watch.clone())
+            .map(|(file, watch)| Arc::new(Readers::new(file.path.clone(), watch)));
         let warnings = file
             .as_mut()
             .map(|file| std::mem::take(&mut file.warnings))
@@ -139,6 +148,7 @@ impl SqliteStore {
         start(Writer {
             connection,
             file,
+            file_watch,
             fair_lock,
             checkpoints,
             inbox,
@@ -152,6 +162,7 @@ impl SqliteStore {
             readers,
             lease_clock: config.lease_clock,
             locks: Mutex::new(HashMap::new()),
+            call_timeout: config.call_timeout,
             trim_cursor: AtomicI64::new(JobSeq::MIN.get()),
             warnings,
         }))
@@ -172,8 +183,12 @@ impl SqliteStore {
         if self.shared.is_closed() {
             return Err(Error::closed());
         }
-        let write_permits = self.shared.write_permits.acquire().await.map_err(|_| Error::closed())?;
-        let (call, answer) = WriteCall::new(options, run);
+        let deadline = Instant::now() + self.call_timeout;
+        let write_permits = tokio::time::timeout_at(deadline.into(), self.shared.write_permits.acquire())
+            .await
+            .map_err(|_| self.too_much_queued_error())?
+            .map_err(|_| self.writer_ended_error())?;
+        let (call, answer) = WriteCall::new(options, deadline, run);
         self.writer
             .send(Message::WriteOperation(Box::new(call)))
             .map_err(|_| self.writer_ended_error())?;
@@ -207,6 +222,14 @@ impl SqliteStore {
         )
     }
 
+    fn too_much_queued_error(&self) -> Error {
+        let message = format!(
+            "the store has not come to this call within {} ms, so much waits to be written",
+            self.call_timeout.as_millis()
+        );
+        Error::new(ErrorCode::StoreError, message)
+    }
+
     fn wake_writer(&self) {
         let _ = self.writer.send(Message::WakeUp);
     }
@@ -223,7 +246,7 @@ impl SqliteStore {
         waited.map(|_| ()).map_err(|_| {
             Error::new(
                 ErrorCode::StoreError,
-                "the store did not close within 10 s; another process may hold its lock",
+                "the store did not close within 3 s; another process may hold its lock",
             )
         })
     }
@@ -236,7 +259,11 @@ impl SqliteStore {
 fn start(writer: Writer) -> Result<()> {
     std::thread::Builder::new()
         .name("ductape-writer".into())
-        .spawn(move || writer.run())
+        .spawn(move || {
+            // Also when it panics: nobody waits for it any more.
+            let _end = shared::EndMark(Arc::clone(&writer.shared));
+            writer.run();
+        })
         .map(|_| ())
         .map_err(|e| Error::new(ErrorCode::StoreError, format!("cannot start the store's thread: {e}")).with_source(e))
 }

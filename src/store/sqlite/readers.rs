@@ -3,6 +3,7 @@
 //! Invariant: a read uses one snapshot and ends it when it returns, since an open snapshot keeps the write-ahead log from
 //! restarting.
 
+use super::file_watch::FileWatch;
 use super::open;
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::Connection;
@@ -19,15 +20,17 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The reading connections of one file.
 pub(super) struct Readers {
     path: PathBuf,
+    file_watch: Arc<FileWatch>,
     slots: Semaphore,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
     /// Opens no connection yet.
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf, file_watch: Arc<FileWatch>) -> Self {
         Self {
             path,
+            file_watch,
             slots: Semaphore::new(MAX_CONNECTIONS as usize),
             idle: Mutex::new(Vec::new()),
         }
@@ -47,6 +50,7 @@ impl Readers {
     }
 
     fn read_blocking<R>(&self, run: impl FnOnce(&Connection) -> Result<R>) -> Result<R> {
+        self.file_watch.check()?;
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,

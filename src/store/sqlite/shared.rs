@@ -1,5 +1,6 @@
 //! What the writer's thread and the store's callers share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Semaphore, watch};
 
@@ -13,6 +14,15 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     pub(super) ended: watch::Sender<bool>,
     pub(super) write_permits: Semaphore,
+}
+
+/// Says that the writer's thread is over, however it came to that.
+pub(super) struct EndMark(pub(super) Arc<Shared>);
+
+impl Drop for EndMark {
+    fn drop(&mut self) {
+        self.0.mark_ended();
+    }
 }
 
 impl Shared {

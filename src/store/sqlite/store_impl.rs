@@ -2,6 +2,7 @@
 //!
 //! Knows which verbs are synced, which are urgent and which are split into several transactions; knows no SQL.
 
+use super::instance_lock::PendingInstanceLock;
 use super::write_operation::WriteOptions;
 use super::{
     SqliteStore, advance, change, claim, complete, counters, entries, history, insert, instances, list, metadata,
@@ -13,8 +14,8 @@ use crate::model::{JobId, Route, Status};
 use crate::store::{
     BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed, CompleteParams, Completed,
     DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord,
-    JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, Recovered, RelayedEvent, Retention, RouteId, RunLocation,
-    SeriesAdvance, Stats, Step, Store, StoredEvent, Token, Webhook, WebhookSet, WebhookStore,
+    JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteId,
+    RunLocation, SeriesAdvance, Stats, Step, Store, StoredEvent, Token, Webhook, WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -34,7 +35,9 @@ impl Store for SqliteStore {
     }
 
     async fn advance(&self, now: Millis, advances: Vec<SeriesAdvance>) -> Result<usize> {
-        let options = WriteOptions::plain(advances.len());
+        // Synced: a run's number is part of its idempotency key, so it must not be given to another occurrence after a power
+        // cut.
+        let options = WriteOptions::synced(advances.len());
         self.write(options, move |tx| advance::apply(tx, now, &advances)).await
     }
 
@@ -86,7 +89,7 @@ impl Store for SqliteStore {
                 instances::register(tx, &clock(), lease)
             })
             .await?;
-        if let Some(lock) = lock {
+        if let Some(lock) = lock.and_then(PendingInstanceLock::keep) {
             self.instance_locks().insert(instance, lock);
         }
         Ok(instance)
@@ -101,25 +104,29 @@ impl Store for SqliteStore {
     }
 
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()> {
-        while self
-            .write(WriteOptions::plain(1), move |tx| {
+        loop {
+            let step = self.write(WriteOptions::plain(1), move |tx| {
                 instances::release_claims(tx, instance, now)
-            })
-            .await?
-        {}
+            });
+            match step.await {
+                Ok(true) => {}
+                Ok(false) => break,
+                // Its lock stays: it is not dead, and what it holds is taken over when its lease has ended.
+                Err(error) => return Err(error),
+            }
+        }
         self.instance_locks().remove(&instance);
         Ok(())
     }
 
-    async fn recover(&self, now: Millis, max_crashes: u32) -> Result<Recovered> {
-        let own: Vec<InstanceId> = self.instance_locks().keys().copied().collect();
-        let own: Arc<[InstanceId]> = own.into();
+    async fn recover(&self, params: RecoverParams) -> Result<Recovered> {
+        let own: Arc<[InstanceId]> = self.instance_locks().keys().copied().collect();
         let mut total = Recovered::default();
         loop {
             let (clock, own) = (Arc::clone(&self.lease_clock), Arc::clone(&own));
             let step = self
                 .write(WriteOptions::plain(1), move |tx| {
-                    instances::recover(tx, &clock(), &own, now, max_crashes)
+                    instances::recover(tx, &clock(), &own, &params)
                 })
                 .await?;
             total.instances += step.found.instances;
@@ -299,6 +306,11 @@ impl Store for SqliteStore {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
+    }
+
+    // One file, one disk, one lock.
+    fn outages_are_shared(&self) -> bool {
+        true
     }
 
     fn watch_other_processes(&self, watch: bool) {

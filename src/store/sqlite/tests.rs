@@ -26,6 +26,7 @@ async fn test_store(location: Location, keep: Box<dyn std::any::Any + Send + Syn
         location,
         durability: Durability::Full,
         lease_clock: Arc::new(clock),
+        call_timeout: crate::store::sqlite::config::DEFAULT_CALL_TIMEOUT,
     };
     let store = SqliteStore::open(config).unwrap();
     let checked = Arc::clone(&store);

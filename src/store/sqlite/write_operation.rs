@@ -5,6 +5,7 @@
 use super::tx::Tx;
 use crate::error::{Error, ErrorCode, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// How the writer treats a verb.
@@ -60,27 +61,33 @@ impl WriteOptions {
 pub(super) trait WriteOperation: Send {
     /// How to treat it.
     fn options(&self) -> WriteOptions;
-    /// Executes it inside a transaction.
+    /// Until when it waits for a lock that others hold.
+    fn deadline(&self) -> Instant;
+    /// Does it, inside a transaction.
     fn apply(&mut self, tx: &mut Tx<'_>) -> Result<()>;
-    /// Answers with the result of `apply` if it was committed, else with the failure.
+    /// The transaction is about to be rolled back: nothing of it counts. It may be applied again.
+    fn undo(&mut self);
+    /// Answers: with what `apply` returned if it was committed, else with the failure.
     fn answer(self: Box<Self>, committed: Result<()>);
 }
 
 /// A verb made of a closure and a waiting caller.
 pub(super) struct WriteCall<R, F> {
     options: WriteOptions,
+    deadline: Instant,
     run: F,
     result: Option<R>,
     reply_to: oneshot::Sender<Result<R>>,
 }
 
 impl<R, F> WriteCall<R, F> {
-    /// A verb that runs `run`.
-    pub(super) fn new(options: WriteOptions, run: F) -> (Self, oneshot::Receiver<Result<R>>) {
+    /// A verb that runs `run`, and waits for locks of others until the deadline.
+    pub(super) fn new(options: WriteOptions, deadline: Instant, run: F) -> (Self, oneshot::Receiver<Result<R>>) {
         let (reply_to, answer) = oneshot::channel();
         (
             Self {
                 options,
+                deadline,
                 run,
                 result: None,
                 reply_to,
@@ -97,6 +104,14 @@ where
 {
     fn options(&self) -> WriteOptions {
         self.options
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn undo(&mut self) {
+        self.result = None;
     }
 
     fn apply(&mut self, tx: &mut Tx<'_>) -> Result<()> {

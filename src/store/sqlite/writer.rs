@@ -5,9 +5,11 @@
 
 use super::checkpoint::Checkpoints;
 use super::config::Durability;
-use super::failure::is_transient;
+use super::failure::{is_locked, is_transient, locked_error};
 use super::fair_lock::FairLock;
+use super::file_watch::FileWatch;
 use super::instance_lock;
+use super::lock_holder;
 use super::open::OpenedFile;
 use super::routes::RouteCache;
 use super::shared::Shared;
@@ -28,7 +30,11 @@ const MAX_BATCH_ROWS: usize = 2_000;
 const MAX_BATCH_TIME: Duration = Duration::from_millis(4);
 /// How often to check for commits of other processes.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// Pauses before a batch is retried.
+/// How long SQLite waits for a lock at a time; in between the writer looks whose time is over.
+const LOCK_SLICE: Duration = Duration::from_millis(100);
+/// Longest wait for a lock once the store is to close.
+const CLOSING_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pauses before a batch is tried again.
 const RETRY_PAUSES: [Duration; 3] = [
     Duration::from_millis(5),
     Duration::from_millis(50),
@@ -49,6 +55,7 @@ pub(super) enum Message {
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) file: Option<OpenedFile>,
+    pub(super) file_watch: Option<Arc<FileWatch>>,
     pub(super) fair_lock: Option<FairLock>,
     pub(super) checkpoints: Option<Checkpoints>,
     pub(super) inbox: Receiver<Message>,
@@ -68,6 +75,8 @@ pub(super) struct WriterState {
     work_time: Duration,
     synced: Option<bool>,
     closing: bool,
+    /// Until when the writer waits for a lock once it is to close.
+    closing_deadline: Option<Instant>,
     last_poll: Option<Instant>,
     data_version: i64,
 }
@@ -75,6 +84,7 @@ pub(super) struct WriterState {
 impl Writer {
     /// Runs until told to close, or until all senders are gone.
     pub(super) fn run(mut self) {
+        let _ = self.connection.busy_timeout(LOCK_SLICE);
         while self.wait_for_work() {
             self.run_next_batch();
             self.poll_other_processes();
@@ -116,7 +126,10 @@ impl Writer {
             Message::WriteOperation(operation) if operation.options().urgent => self.state.queued.push_front(operation),
             Message::WriteOperation(operation) => self.state.queued.push_back(operation),
             Message::WakeUp => {}
-            Message::Close => self.state.closing = true,
+            Message::Close => {
+                self.state.closing = true;
+                self.state.closing_deadline = Some(Instant::now() + CLOSING_LOCK_TIMEOUT);
+            }
         }
     }
 
@@ -151,8 +164,8 @@ impl Writer {
                     .rev()
                     .for_each(|operation| self.state.queued.push_front(operation));
             }
-            Err(error) if batch.len() == 1 || is_transient(&error) => self.answer(batch, &Err(error)),
-            // One of them has failed: run each alone.
+            Err(error) if batch.len() <= 1 || is_transient(&error) => self.answer(batch, &Err(error)),
+            // One of them is to blame: each on its own.
             Err(_) => batch.into_iter().for_each(|operation| self.run_alone(operation)),
         }
     }
@@ -170,8 +183,8 @@ impl Writer {
             .for_each(|operation| operation.answer(outcome.clone()));
     }
 
-    /// Commits a batch, with retries after transient failures. Returns how many verbs fit into the time limit.
-    fn commit_with_retries(&mut self, batch: &mut [Box<dyn WriteOperation>]) -> Result<usize> {
+    /// Commits a batch, trying again when the failure may pass. Returns how many verbs were in time.
+    fn commit_with_retries(&mut self, batch: &mut Vec<Box<dyn WriteOperation>>) -> Result<usize> {
         let mut pauses = RETRY_PAUSES.iter();
         loop {
             let error = match self.try_commit(batch) {
@@ -181,7 +194,14 @@ impl Writer {
                 }
                 Err(error) => error,
             };
-            self.roll_back();
+            self.roll_back(batch);
+            if is_locked(&error) {
+                self.reject_overdue(batch);
+                if batch.is_empty() {
+                    return Ok(0);
+                }
+                continue;
+            }
             match pauses.next() {
                 Some(pause) if is_transient(&error) => std::thread::sleep(*pause),
                 _ => return Err(error),
@@ -189,8 +209,31 @@ impl Writer {
         }
     }
 
+    /// Others hold a lock: whose time is over is told so, whether in this batch or behind it.
+    fn reject_overdue(&mut self, batch: &mut Vec<Box<dyn WriteOperation>>) {
+        self.drain_inbox();
+        let now = Instant::now();
+        let all = self.state.closing_deadline.is_some_and(|deadline| deadline <= now);
+        let is_overdue = |operation: &Box<dyn WriteOperation>| all || operation.deadline() <= now;
+        let mut overdue: Vec<_> = batch.extract_if(.., |operation| is_overdue(operation)).collect();
+        let (late, queued): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.state.queued).into_iter().partition(is_overdue);
+        self.state.queued = queued;
+        overdue.extend(late);
+        if !overdue.is_empty() {
+            let holder = self.file.as_ref().and_then(|file| {
+                let turn = self.fair_lock.as_ref().map(FairLock::file);
+                lock_holder::describe(turn, &file.path)
+            });
+            self.answer(overdue, &Err(locked_error(holder.as_deref())));
+        }
+    }
+
     fn try_commit(&mut self, batch: &mut [Box<dyn WriteOperation>]) -> Result<(usize, Effects)> {
         let synced = self.durability == Durability::Full && batch.iter().any(|operation| operation.options().synced);
+        if let Some(watch) = &self.file_watch {
+            watch.check()?;
+        }
         self.set_synchronous(synced)?;
         let _turn = self.fair_lock.as_ref().map(FairLock::acquire);
         let connection = &self.connection;
@@ -237,7 +280,10 @@ impl Writer {
         Ok(())
     }
 
-    fn roll_back(&mut self) {
+    fn roll_back(&mut self, batch: &mut [Box<dyn WriteOperation>]) {
+        // While the write lock is still held: a lock of a registration that comes to nothing is gone before another process
+        // can be given its number.
+        batch.iter_mut().for_each(|operation| operation.undo());
         self.state.routes.clear();
         self.state.subscriptions.clear();
         if !self.connection.is_autocommit() {

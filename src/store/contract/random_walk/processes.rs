@@ -4,7 +4,7 @@ use super::super::test_support::*;
 use super::model::Run;
 use super::{MAX_CRASHES, Walk};
 use crate::model::{EventKind, Status};
-use crate::store::{InstanceId, Retention, RetentionLimit};
+use crate::store::{InstanceId, RecoverParams, Retention, RetentionLimit};
 
 impl Walk<'_> {
     /// One process unregisters, or all but the last crash.
@@ -23,7 +23,12 @@ impl Walk<'_> {
             self.compare_events().await;
             self.s.pass(LEASE + 1);
             let dead = std::mem::take(&mut self.processes);
-            let found = self.s.store.recover(self.now, MAX_CRASHES).await.unwrap();
+            let found = self
+                .s
+                .store
+                .recover(RecoverParams::new(self.now, MAX_CRASHES))
+                .await
+                .unwrap();
             let (requeued, failed) = self.take_back(&dead, |crashes| {
                 *crashes += 1;
                 *crashes >= MAX_CRASHES

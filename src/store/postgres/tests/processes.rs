@@ -6,7 +6,7 @@ use crate::model::{NewJob, OnConflict, RunOutcome, Status};
 use crate::store::contract::test_support::{DAY, T0, done, every, id, one_off, retry, route, series};
 use crate::store::{
     Change, ClaimParams, CompleteParams, Completed, Completion, InsertParams, InstanceId, JobSeq, NextOccurrence,
-    Occurrence, SeriesAdvance, Store, Timing,
+    Occurrence, RecoverParams, SeriesAdvance, Store, Timing,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -263,7 +263,7 @@ async fn process_declared_dead_claims_nothing() {
     add(&store, "x").await.unwrap();
     // A lease that has expired when it begins, by the server's clock.
     let instance = store.register(-1).await.unwrap();
-    assert_eq!(store.recover(T0, 3).await.unwrap().instances, 1);
+    assert_eq!(store.recover(RecoverParams::new(T0, 3)).await.unwrap().instances, 1);
     assert!(claim(&store, instance, 5).await.unwrap().runs.is_empty());
     assert!(!store.renew(instance, 1_000).await.unwrap());
 }

@@ -8,7 +8,7 @@ use crate::store::contract::test_support::{every, one_off, route, step};
 use crate::store::rules::series::SeriesState;
 use crate::store::{
     Change, ClaimParams, ClaimRef, ClaimedRun, CompleteParams, Completed, Completion, InstanceId, JobSeq, NewWebhook,
-    RouteId, ServedRoute, Step,
+    RecoverParams, RouteId, ServedRoute, Step,
 };
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -105,7 +105,12 @@ impl<'a> Table<'a> {
             Some(outcome) => self.complete(&run, outcome).await,
             None => {
                 self.store.pass(SHORT_LEASE + 1);
-                let recovered = self.store.store.recover(COMPLETED, case.max_crashes()).await.unwrap();
+                let recovered = self
+                    .store
+                    .store
+                    .recover(RecoverParams::new(COMPLETED, case.max_crashes()))
+                    .await
+                    .unwrap();
                 assert_eq!(recovered.requeued + recovered.failed, 1, "{case:?}");
                 None
             }

@@ -177,3 +177,34 @@ fn a_read_only_file_is_refused_with_the_remedy() {
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(error.message.contains("write access"), "{error}");
 }
+
+#[tokio::test]
+async fn file_that_is_gone_or_replaced_is_not_written_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let store = open(&path);
+    add(&store, "b").await.unwrap();
+    let aside = folder.path().join("aside.db");
+    let refused = |error: Error, happened: &str| {
+        assert_eq!(error.code, ErrorCode::StoreError);
+        assert!(error.message.contains(happened), "{}", error.message);
+    };
+    // At most a second's jobs go into what is left; then all is refused, reads too.
+    std::fs::rename(&path, &aside).unwrap();
+    // Real time: it is looked at once a second.
+    std::thread::sleep(std::time::Duration::from_millis(1_050));
+    refused(add(&store, "c").await.unwrap_err(), "was deleted");
+    refused(store.stats(None).await.unwrap_err(), "was deleted");
+    std::fs::copy(&aside, &path).unwrap();
+    refused(add(&store, "d").await.unwrap_err(), "was replaced");
+    std::fs::rename(&aside, &path).unwrap();
+    add(&store, "e").await.unwrap();
+    assert_eq!(store.stats(None).await.unwrap().by_status.iter().sum::<i64>(), 2);
+    let log = folder.path().join("x.db-wal");
+    std::fs::rename(&log, &aside).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1_050));
+    refused(add(&store, "f").await.unwrap_err(), "the log of the store");
+    std::fs::rename(&aside, &log).unwrap();
+    add(&store, "g").await.unwrap();
+    store.close().await.unwrap();
+}

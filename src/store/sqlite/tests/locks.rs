@@ -1,9 +1,11 @@
 //! Several stores on one file, in one process and in several.
 
+use super::super::write_operation::WriteOptions;
+use super::super::{Location, SqliteConfig, SqliteStore, instance_lock, instances};
 use super::open;
 use crate::error::ErrorCode;
 use crate::store::contract::test_support::{T0, one_off, route};
-use crate::store::{ClaimParams, InsertParams, InstanceId, JobSeq, RouteId, ServedRoute, Store};
+use crate::store::{ClaimParams, InsertParams, InstanceId, JobSeq, RecoverParams, RouteId, ServedRoute, Store};
 use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::Path;
@@ -220,10 +222,14 @@ async fn killed_process_is_detected_by_its_lock_before_its_lease_expires() {
     add(&*store, "x").await;
     let mut other = child(NAME, &path);
     let _output = wait_for(&mut other, "claimed");
-    assert_eq!(store.recover(T0, 10).await.unwrap().instances, 0, "it lives");
+    assert_eq!(
+        store.recover(RecoverParams::new(T0, 10)).await.unwrap().instances,
+        0,
+        "it lives"
+    );
     other.kill().unwrap();
     other.wait().unwrap();
-    let found = store.recover(T0, 10).await.unwrap();
+    let found = store.recover(RecoverParams::new(T0, 10)).await.unwrap();
     assert_eq!((found.instances, found.requeued), (1, 1));
     assert!(!path.with_file_name("jobs.db-locks").join("instance-1").exists());
     store.check_invariants().await;
@@ -248,4 +254,125 @@ async fn a_commit_of_another_store_is_noticed() {
         here.routes_after(RouteId::new(0)).await.unwrap(),
         [(RouteId::new(1), route("a"))]
     );
+}
+
+/// A program of its own that holds the write lock of the file; ends with its input.
+fn foreign_lock(path: &Path, stopped: bool) -> std::process::Child {
+    let script = "import os,signal,sqlite3,sys\nc=sqlite3.connect(sys.argv[1],isolation_level=None)\nc.execute('BEGIN IMMEDIATE')\nprint('locked',flush=True)\nif sys.argv[2]=='stop': os.kill(os.getpid(),signal.SIGSTOP)\nsys.stdin.read()";
+    let mut child = Command::new("python3")
+        .args(["-c", script])
+        .arg(path)
+        .arg(if stopped { "stop" } else { "go" })
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for(&mut child, "locked");
+    child
+}
+
+#[tokio::test]
+async fn locked_store_rejects_calls_in_time_and_names_the_holder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let mut config = SqliteConfig::new(Location::File(path.clone()));
+    config.call_timeout = Duration::from_millis(700);
+    let store = SqliteStore::open(config).unwrap();
+    add(&*store, "a").await;
+    let mut holder = foreign_lock(&path, false);
+    let began = std::time::Instant::now();
+    let params = || InsertParams {
+        jobs: vec![one_off("b")],
+        all_or_nothing: false,
+        now: T0,
+    };
+    let answers = futures_util::future::join_all((0..50).map(|_| store.insert(params()))).await;
+    let took = began.elapsed();
+    assert!(
+        took >= Duration::from_millis(700) && took < Duration::from_secs(3),
+        "{took:?}"
+    );
+    for answer in answers {
+        let error = answer.unwrap_err();
+        assert_eq!(error.code, ErrorCode::StoreError);
+        if cfg!(target_os = "linux") {
+            let named = format!("process {} (python3)", holder.id());
+            assert!(error.message.contains(&named), "{}", error.message);
+        }
+    }
+    // It goes on as soon as the lock is free, and nothing of what was refused is there.
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    add(&*store, "c").await;
+    assert_eq!(store.stats(None).await.unwrap().by_status.iter().sum::<i64>(), 2);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn locked_store_closes_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let store = SqliteStore::open(SqliteConfig::new(Location::File(path.clone()))).unwrap();
+    let mut holder = foreign_lock(&path, false);
+    let mut waiting = store.insert(InsertParams {
+        jobs: vec![one_off("b")],
+        all_or_nothing: false,
+        now: T0,
+    });
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    let began = std::time::Instant::now();
+    store.close().await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!(waiting.await.unwrap_err().code, ErrorCode::StoreError);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}
+
+/// The first attempt of a transaction fails, as by a full disk: its registration must keep its lock through the second.
+#[tokio::test]
+async fn registration_that_was_retried_keeps_its_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let here = open(&path);
+    let first = here
+        .write(WriteOptions::urgent(), {
+            let mut fails = true;
+            move |tx| {
+                let registered = instances::register(tx, &crate::clock::BootTime::now(), 60_000)?;
+                if std::mem::take(&mut fails) {
+                    let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+                    return Err(rusqlite::Error::SqliteFailure(failure, None).into());
+                }
+                Ok(registered)
+            }
+        })
+        .await
+        .unwrap();
+    let (instance, lock) = first;
+    let lock = lock.unwrap().keep().unwrap();
+    let locks = folder.path().join("x.db-locks");
+    assert!(
+        !instance_lock::is_dead(&locks, instance),
+        "a live process is taken for dead"
+    );
+    drop(lock);
+    assert!(instance_lock::is_dead(&locks, instance));
+    here.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn process_never_takes_its_own_runs_for_those_of_a_dead_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("x.db"));
+    add(&*store, "a").await;
+    // A lease that is over at once, as after an outage.
+    let instance = store.register(0).await.unwrap();
+    assert_eq!(claim(&*store, instance, 1).await.len(), 1);
+    let own = RecoverParams {
+        by: Some(instance),
+        ..RecoverParams::new(T0, 3)
+    };
+    assert_eq!(store.recover(own).await.unwrap().requeued, 0);
+    assert_eq!(store.recover(RecoverParams::new(T0, 3)).await.unwrap().requeued, 1);
+    store.close().await.unwrap();
 }

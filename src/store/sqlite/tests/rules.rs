@@ -45,6 +45,7 @@ fn test_store() -> (TestStore, Side) {
         location: Location::Memory,
         durability: Durability::Full,
         lease_clock: Arc::new(clock),
+        call_timeout: crate::store::sqlite::config::DEFAULT_CALL_TIMEOUT,
     };
     let store = SqliteStore::open(config).unwrap();
     let checked = Arc::clone(&store);

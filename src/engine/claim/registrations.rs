@@ -1,0 +1,113 @@
+//! The handlers of a process, found by the routes they take without a look at all of them.
+//!
+//! Invariant: of the handlers that take a route, the most specific one is found, the latest among equals; what is built in
+//! only where the program has none.
+
+use super::routing::{Pattern, Registration};
+use crate::model::{Namespace, Route};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+/// Features within features that are looked at.
+const MAX_FEATURE_DEPTH: usize = 8;
+
+/// Which fields of a pattern are fixed: one bit for each field of the target, then product and env.
+type FixedFields = u32;
+
+/// All registered handlers.
+#[derive(Default)]
+pub(super) struct Registrations {
+    /// By what their patterns fix.
+    by_pattern: HashMap<u64, Vec<Arc<Registration>>>,
+    /// Which combinations of fixed fields there are, and in how many patterns.
+    in_use: HashMap<Namespace, BTreeMap<FixedFields, usize>>,
+    by_id: HashMap<u32, Arc<Registration>>,
+}
+
+impl Registrations {
+    pub(super) fn add(&mut self, registration: Arc<Registration>) {
+        let pattern = &registration.pattern;
+        let in_use = self.in_use.entry(pattern.namespace).or_default();
+        *in_use.entry(fixed_fields(pattern)).or_default() += 1;
+        let same = self.by_pattern.entry(key_of_pattern(pattern)).or_default();
+        same.push(Arc::clone(&registration));
+        self.by_id.insert(registration.id, registration);
+    }
+
+    pub(super) fn remove(&mut self, id: u32) {
+        let Some(registration) = self.by_id.remove(&id) else {
+            return;
+        };
+        let pattern = &registration.pattern;
+        let key = key_of_pattern(pattern);
+        if let Some(same) = self.by_pattern.get_mut(&key) {
+            same.retain(|other| other.id != id);
+            if same.is_empty() {
+                self.by_pattern.remove(&key);
+            }
+        }
+        if let Some(in_use) = self.in_use.get_mut(&pattern.namespace)
+            && let Some(count) = in_use.get_mut(&fixed_fields(pattern))
+        {
+            *count -= 1;
+            if *count == 0 {
+                in_use.remove(&fixed_fields(pattern));
+            }
+        }
+    }
+
+    /// The handler of a route, if all that it needs is served as well.
+    pub(super) fn best(&self, route: &Route) -> Option<&Arc<Registration>> {
+        self.find_complete(route, MAX_FEATURE_DEPTH)
+    }
+
+    fn find_complete(&self, route: &Route, depth: usize) -> Option<&Arc<Registration>> {
+        let found = self.most_specific(route)?;
+        let required_routes = found.handler.required_routes(route);
+        let served = |need: &Route| depth > 0 && self.find_complete(need, depth - 1).is_some();
+        required_routes.iter().all(served).then_some(found)
+    }
+
+    fn most_specific(&self, route: &Route) -> Option<&Arc<Registration>> {
+        let in_use = self.in_use.get(&route.namespace)?;
+        let candidates = in_use
+            .keys()
+            .filter_map(|fixed| self.by_pattern.get(&key_of_route(route, *fixed)))
+            .flatten()
+            .filter(|registration| registration.pattern.matches(route));
+        candidates.max_by_key(|registration| {
+            let pattern = &registration.pattern;
+            (!registration.built_in, pattern.specificity(), registration.id)
+        })
+    }
+}
+
+fn fixed_fields(pattern: &Pattern) -> FixedFields {
+    pattern
+        .fields()
+        .fold(0, |bits, field| bits << 1 | u32::from(field.is_some()))
+}
+
+fn key_of_pattern(pattern: &Pattern) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    pattern.namespace.hash(&mut hasher);
+    fixed_fields(pattern).hash(&mut hasher);
+    pattern.fields().flatten().for_each(|value| value.hash(&mut hasher));
+    hasher.finish()
+}
+
+/// The key of the pattern that fixes these fields to what they are in the route.
+fn key_of_route(route: &Route, fixed: FixedFields) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    route.namespace.hash(&mut hasher);
+    fixed.hash(&mut hasher);
+    let fields = route.target.iter().chain([&route.product, &route.env]);
+    let count = route.target.len() + 2;
+    for (index, value) in fields.enumerate() {
+        if fixed >> (count - 1 - index) & 1 == 1 {
+            (**value).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
