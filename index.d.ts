@@ -457,6 +457,7 @@ export interface StepOptions<Result = unknown> {
 /**
  * Does the work of a job. What it returns, as JSON, becomes the run's result; a throw or a rejection fails the attempt.
  * The error's `code`, else its `name`, decides whether it is retried; a number in its `retryAfter` is the delay in ms.
+ * An `AsyncLocalStorage` holds what it held where the handler was registered; what one call enters, no other sees.
  */
 export type Handler<Input = unknown, Result = unknown, Target = unknown> = (
   job: JobContext<Input> & Readonly<Required<Target>>,
@@ -979,6 +980,8 @@ export interface Jobs {
    *
    * Listeners do not keep the process running. When they fall behind by more than 10,000 events, or 64 MiB of them,
    * further events are dropped and a warning is logged.
+   *
+   * An `AsyncLocalStorage` holds in a listener what it held where `on` was called.
    *
    * @returns a function that removes the listener
    * @throws {DuctapeError} `VALIDATION_ERROR` for an unknown event

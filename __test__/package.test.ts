@@ -61,6 +61,7 @@ describe('the packed package', () => {
       'lib/attempts.js',
       'lib/batches.js',
       'lib/bridge.js',
+      'lib/call-context.js',
       'lib/errors.js',
       'lib/exit.js',
       'lib/job.js',

@@ -7,6 +7,7 @@ const { performance } = require('node:perf_hooks');
 const monotonicNow = performance.now.bind(performance);
 const { Attempts } = require('./attempts.js');
 const { AnswerBatch, DispatchBatch } = require('./batches.js');
+const { CallContext } = require('./call-context.js');
 const { DuctapeError, refuse, rethrow, stringify, toError, toFailure } = require('./errors.js');
 const { forgetBridge, shutDownOnExit } = require('./exit.js');
 const { Listeners } = require('./listeners.js');
@@ -27,10 +28,12 @@ class Bridge {
   #logger;
   /** The function, or the object, that secrets come from. */
   #secrets;
+  /** That of the functions in the options. */
+  #context = new CallContext();
   /** `{ resolve, reject }` by ticket. */
   #tickets = new Map();
   #lastTicket = 0;
-  /** Functions by number. */
+  /** By number `{ handler, context }`. */
   #handlers = new Map();
   #lastHandler = 0;
   #attempts = new Attempts(this);
@@ -128,7 +131,7 @@ class Bridge {
       refuse('handler', `must be a function, got ${handler === null ? 'null' : typeof handler}`);
     }
     const number = ++this.#lastHandler;
-    this.#handlers.set(number, handler);
+    this.#handlers.set(number, { handler, context: new CallContext() });
     let id;
     try {
       const [targetText, optionsText] = [stringify(target ?? {}, 'target'), stringify(options ?? {}, 'options')];
@@ -202,7 +205,7 @@ class Bridge {
 
   log(level, message) {
     try {
-      this.#logger[level]?.(`ductape: ${this.#native.mask(message)}`);
+      this.#context.call(() => this.#logger[level]?.(`ductape: ${this.#native.mask(message)}`));
     } catch {
       // A logger that throws must not stop the jobs, and there is nobody left to tell.
     }
@@ -273,7 +276,7 @@ class Bridge {
   async #answerSecret(number, key) {
     let answer;
     try {
-      const value = await this.#secrets(key);
+      const value = await this.#context.call(this.#secrets, key);
       const wrong = value !== undefined && value !== null && typeof value !== 'string';
       answer = wrong ? { error: `it must give a string or undefined, got ${typeof value}` } : { value };
     } catch (error) {

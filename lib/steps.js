@@ -3,6 +3,7 @@
 // Knows the native side only through the functions that it is given.
 
 // Taken here, so that fake timers installed later do not stop a step that waits for its next try.
+const { AsyncResource } = require('node:async_hooks');
 const { setTimeout, clearTimeout } = require('node:timers');
 const { DuctapeError, refuse, stringify, toFailure } = require('./errors.js');
 const { NO_RETRY } = require('./protocol.js');
@@ -127,7 +128,7 @@ class Steps {
   }
 
   #addUndoable(order, tag, rollback, retries, result) {
-    if (rollback) this.#undoable.push({ order, tag, rollback, retries, result });
+    if (rollback) this.#undoable.push({ order, tag, rollback: AsyncResource.bind(rollback), retries, result });
   }
 
   async #recall() {
