@@ -50,7 +50,7 @@ class Attempts {
 
   /** The handler is done; its steps may not be. */
   #handlerReturned(key, job, failure, value) {
-    const steps = JobContext.steps(job);
+    const steps = JobContext.stepsAtEnd(job, failure);
     if (steps) {
       steps.end(failure).then((failure) => this.#ended(key, job, failure, value));
     } else {

@@ -14,6 +14,7 @@ const { Listeners } = require('./listeners.js');
 const { resolveLogger } = require('./logger.js');
 const { loadNative } = require('./native.js');
 const { DISPATCH_FORM, MESSAGE, dispatchLine, queuedJob, secretAnswer } = require('./protocol.js');
+const { RESERVED_PREFIX } = require('./step-records.js');
 const { prepareInput } = require('./storage.js');
 
 /** Messages handled in one macrotask, so that a flood of them does not starve the event loop. */
@@ -192,11 +193,12 @@ class Bridge {
       timePasses: this.#timePasses,
       recall: async () => {
         const all = await this.call('steps.recall', claim);
-        const own = all.filter(([tag]) => tag.startsWith(prefix));
-        return own.map(([tag, text]) => [tag.slice(prefix.length), text]);
+        const own = all.filter(([tag]) => tag.startsWith(prefix) || tag.startsWith(RESERVED_PREFIX));
+        return own.map(([tag, text]) => [tag.startsWith(prefix) ? tag.slice(prefix.length) : tag, text]);
       },
       record: (tag, text) => this.call('steps.record', claim, prefix + tag, text),
-      forget: () => this.call('steps.forget', claim),
+      undo: () => this.call('steps.undo', claim),
+      forget: (tags) => this.call('steps.forget', claim, tags),
       delay: (failure, spent, retries) => this.#native.delay(key, JSON.stringify(failure), spent, retries),
       mask: (text) => this.#native.mask(text),
       warn: (message) => this.log('error', message),

@@ -58,10 +58,14 @@ class JobContext {
 
   get step() {
     return (tag, work, options) => {
-      // Created lazily: most attempts have no steps.
-      this.#steps ??= new Steps(this, this.#bridge.steps(this.#key, this.#claim, this.part));
-      return this.#steps.begin(tag, work, options);
+      return this.#openSteps().begin(tag, work, options);
     };
+  }
+
+  /** Created lazily: most attempts have no steps. */
+  #openSteps() {
+    this.#steps ??= new Steps(this, this.#bridge.steps(this.#key, this.#claim, this.part));
+    return this.#steps;
   }
 
   static abort(job, error) {
@@ -73,9 +77,10 @@ class JobContext {
     return job.#snooze;
   }
 
-  /** The steps of the attempt, if it has begun one. */
-  static steps(job) {
-    return job.#steps;
+  /** The steps that matter for its end: those that it has begun, and those that earlier attempts may have finished. */
+  static stepsAtEnd(job, failure) {
+    const mayHaveSteps = failure !== undefined || job.attempt > 1;
+    return job.part === undefined && mayHaveSteps ? job.#openSteps() : job.#steps;
   }
 }
 

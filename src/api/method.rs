@@ -82,11 +82,12 @@ pub enum CachesMethod {
 pub enum StepsMethod {
     Recall,
     Record,
+    Undo,
     Forget,
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 41] = [
+const METHODS: [(&str, Method); 42] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
@@ -127,6 +128,7 @@ const METHODS: [(&str, Method); 41] = [
     ("caches.clearAll", Method::Caches(CachesMethod::ClearAll)),
     ("steps.recall", Method::Steps(StepsMethod::Recall)),
     ("steps.record", Method::Steps(StepsMethod::Record)),
+    ("steps.undo", Method::Steps(StepsMethod::Undo)),
     ("steps.forget", Method::Steps(StepsMethod::Forget)),
 ];
 
