@@ -79,7 +79,7 @@ export interface IDispatchOptions {
 export interface IRetryConfig {
   /** Delay in ms before the first retry. Default 1,000. */
   initialDelay?: number;
-  /** No delay is longer than this many ms. Default 300,000. */
+  /** No delay is longer than this many ms, with jitter too. Default 300,000. */
   maxDelay?: number;
   /** Default 2. */
   backoffMultiplier?: number;
@@ -429,7 +429,11 @@ export interface JobContext<Input = unknown> {
     work: (step: StepContext) => Result | Promise<Result>,
     options?: StepOptions<Result>,
   ): Promise<Result>;
-  /** Ends this attempt without spending it and runs the handler again after `ms`; what the handler returns is not kept. */
+  /**
+   * Ends this attempt without spending it and runs the handler again after `ms`; what the handler returns is not kept.
+   *
+   * @throws {DuctapeError} `VALIDATION_ERROR` for a time that a `Date` cannot hold
+   */
   snooze(ms: number): void;
 }
 
@@ -461,7 +465,8 @@ export interface StepOptions<Result = unknown> {
 
 /**
  * Does the work of a job. What it returns, as JSON, becomes the run's result; a throw or a rejection fails the attempt.
- * The error's `code`, else its `name`, decides whether it is retried; a number in its `retryAfter` is the delay in ms.
+ * The error's `code`, else its `name`, decides whether it is retried (of a `DOMException`, as by `AbortSignal.timeout()`,
+ * its `name`); a number in its `retryAfter` is the delay in ms.
  * An `AsyncLocalStorage` holds what it held where the handler was registered; what one call enters, no other sees.
  */
 export type Handler<Input = unknown, Result = unknown, Target = unknown> = (

@@ -5,6 +5,9 @@ const { DuctapeError, stringify } = require('./errors.js');
 const { NOTE } = require('./protocol.js');
 const { Steps } = require('./steps.js');
 
+/** The last time that a `Date` can hold, ms since the epoch. */
+const MAX_TIME = 8.64e15;
+
 /** The fields that Rust sent, and what a handler can do with its attempt. */
 class JobContext {
   #bridge;
@@ -51,6 +54,9 @@ class JobContext {
     return (ms) => {
       if (!Number.isFinite(ms) || ms < 0) {
         throw new DuctapeError('VALIDATION_ERROR', `snooze: must be a number of ms from 0 on, got ${String(ms)}`);
+      }
+      if (this.#bridge.now + ms > MAX_TIME) {
+        throw new DuctapeError('VALIDATION_ERROR', `snooze: must end before the year 275760, got ${String(ms)} ms`);
       }
       this.#snooze = ms;
     };
