@@ -59,7 +59,7 @@ class Ductape {
     } finally {
       if (closed) {
         stopClosingOnSignal(this);
-        this.#bridge.end();
+        await this.#bridge.end();
       } else {
         this.#closed = undefined;
       }

@@ -47,6 +47,7 @@ class Bridge {
   /** Whether time passes by itself. */
   #timePasses;
   #ended = false;
+  #onShutDown;
 
   constructor(options) {
     const { Ductape: Native } = loadNative();
@@ -152,11 +153,18 @@ class Bridge {
     this.#native.hold(on);
   }
 
-  /** Accepts no further call; the threads end when the last promise has settled. */
+  /**
+   * Accepts no further call; the threads end when the last promise has settled. Resolves when they have; at once, if there
+   * are promises left.
+   */
   end() {
     this.#ended = true;
     this.hold(false);
-    this.#shutDownWhenIdle();
+    return new Promise((resolve) => {
+      this.#onShutDown = resolve;
+      this.#shutDownWhenIdle();
+      if (this.#tickets.size > 0) resolve();
+    });
   }
 
   /** Releases what is claimed and ends the threads. Blocks for a bounded time. */
@@ -168,7 +176,10 @@ class Bridge {
   #shutDownWhenIdle() {
     if (!this.#ended || this.#tickets.size > 0) return;
     forgetBridge(this);
-    setImmediate(() => this.shutDown());
+    setImmediate(() => {
+      this.shutDown();
+      this.#onShutDown();
+    });
   }
 
   #refuseIfEnded() {

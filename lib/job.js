@@ -1,6 +1,7 @@
 'use strict';
 // One attempt of a job, as its handler sees it. Knows the native side only through the bridge that it is given.
 
+const { setMaxListeners } = require('node:events');
 const { DuctapeError, stringify } = require('./errors.js');
 const { NOTE } = require('./protocol.js');
 const { Steps } = require('./steps.js');
@@ -36,6 +37,8 @@ class JobContext {
   get signal() {
     if (!this.#controller) {
       this.#controller = new AbortController();
+      // One listener for each request of a handler is usual.
+      setMaxListeners(0, this.#controller.signal);
       if (this.#abortReason) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
