@@ -79,7 +79,7 @@ export interface IDispatchOptions {
 export interface IRetryConfig {
   /** Delay in ms before the first retry. Default 1,000. */
   initialDelay?: number;
-  /** No delay is longer than this many ms. Default 300,000. */
+  /** No delay is longer than this many ms, with jitter too. Default 300,000. */
   maxDelay?: number;
   /** Default 2. */
   backoffMultiplier?: number;
@@ -414,8 +414,9 @@ export interface JobContext<Input = unknown> {
   log(message: string): void;
   /**
    * Does a part of the work once: its result is stored when it is finished, and a later attempt of the run gets that result
-   * without the work being done again, after a failure, a crash, or in another process. Between the end of the work and the
-   * moment it is stored a process may die, so the work can happen twice: hand `idempotency_key` on where that matters.
+   * without the work being done again, after a failure, a crash, or in another process. Results that are known resolve in
+   * the order in which they were stored. Between the end of the work and the moment it is stored a process may die, so the
+   * work can happen twice: hand `idempotency_key` on where that matters.
    *
    * Resolves with the result as JSON gives it back (at most 1 MiB). Rejects with what the work failed with, with
    * `VALIDATION_ERROR` for a tag that this attempt has used or a result that cannot be stored, and with the signal's reason
@@ -428,7 +429,11 @@ export interface JobContext<Input = unknown> {
     work: (step: StepContext) => Result | Promise<Result>,
     options?: StepOptions<Result>,
   ): Promise<Result>;
-  /** Ends this attempt without spending it and runs the handler again after `ms`; what the handler returns is not kept. */
+  /**
+   * Ends this attempt without spending it and runs the handler again after `ms`; what the handler returns is not kept.
+   *
+   * @throws {DuctapeError} `VALIDATION_ERROR` for a time that a `Date` cannot hold
+   */
   snooze(ms: number): void;
 }
 
@@ -436,9 +441,12 @@ export interface JobContext<Input = unknown> {
 export interface StepContext {
   /** Number of the try within this attempt of the job, from 1. */
   readonly attempt: number;
-  /** The same for every try of the step in its run, and for no other step. */
+  /**
+   * The same for every try of the step in its run, and for no other step. A run that was retried by hand keeps it, unless
+   * the step was undone.
+   */
   readonly idempotency_key: string;
-  /** The job's signal. */
+  /** The job's signal; a rollback's aborts after 10 minutes, too. */
   readonly signal: AbortSignal;
 }
 
@@ -448,15 +456,18 @@ export interface StepOptions<Result = unknown> {
   retries?: number;
   /**
    * Undoes the step, given its result, when the handler fails and no further attempt follows. The rollbacks of all finished
-   * steps are called one after the other, the last step's first; one that fails is tried again `retries` times, then named in
-   * the job's log, and the others follow.
+   * steps that the last attempt came to are called one after the other, the last step's first; one that fails is tried again
+   * `retries` times, and the others follow. The job's `timeout` does not count; each call has 10 minutes. A step that is not
+   * undone is named in the job's log, and a manual retry does not repeat it.
    */
   rollback?(result: Result, step: StepContext): unknown;
 }
 
 /**
  * Does the work of a job. What it returns, as JSON, becomes the run's result; a throw or a rejection fails the attempt.
- * The error's `code`, else its `name`, decides whether it is retried; a number in its `retryAfter` is the delay in ms.
+ * The error's `code`, else its `name`, decides whether it is retried (of a `DOMException`, as by `AbortSignal.timeout()`,
+ * its `name`); a number in its `retryAfter` is the delay in ms.
+ * An `AsyncLocalStorage` holds what it held where the handler was registered; what one call enters, no other sees.
  */
 export type Handler<Input = unknown, Result = unknown, Target = unknown> = (
   job: JobContext<Input> & Readonly<Required<Target>>,
@@ -979,6 +990,8 @@ export interface Jobs {
    *
    * Listeners do not keep the process running. When they fall behind by more than 10,000 events, or 64 MiB of them,
    * further events are dropped and a warning is logged.
+   *
+   * An `AsyncLocalStorage` holds in a listener what it held where `on` was called.
    *
    * @returns a function that removes the listener
    * @throws {DuctapeError} `VALIDATION_ERROR` for an unknown event

@@ -71,7 +71,7 @@ class Ductape {
     } finally {
       if (closed) {
         forgetOnSignal(this.#worker);
-        this.#bridge.end();
+        await this.#bridge.end();
       } else {
         this.#closed = undefined;
       }

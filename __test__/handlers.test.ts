@@ -238,11 +238,21 @@ describe('what a handler throws', () => {
     ['a DuctapeError', new DuctapeError('NOT_FOUND', 'x'), { error: { code: 'NOT_FOUND', message: 'x' } }],
     ['an error without a message', new Error(), {}],
     ['a text', 'no paper', { last_error: 'no paper' }],
-    ['null', null, {}],
-    ['undefined', undefined, {}],
-    ['a symbol', Symbol('s'), {}],
+    ['an empty text', '', { last_error: 'an empty text was thrown in place of an error' }],
+    ['null', null, { last_error: 'null was thrown in place of an error' }],
+    ['undefined', undefined, { last_error: 'undefined was thrown in place of an error' }],
+    ['a number', 0, { last_error: '0' }],
+    ['false', false, { last_error: 'false' }],
+    ['a symbol', Symbol('s'), { last_error: 'Symbol(s)' }],
+    ['an object that is no error', { status: 503, of: ['x'] }, { last_error: "{ status: 503, of: [ 'x' ] }" }],
+    ['a DOMException', new DOMException('x', 'TimeoutError'), { error: { code: 'TimeoutError', message: 'x' } }],
+    [
+      'one without a number',
+      new DOMException('x', 'OperationError'),
+      { error: { code: 'OperationError', message: 'x' } },
+    ],
     ['a BigInt', 5n, { last_error: '5' }],
-    ['an object without a prototype', Object.create(null), {}],
+    ['an object without a prototype', Object.create(null), { last_error: '[Object: null prototype] {}' }],
     ['an object whose getters throw', hostile, {}],
     ['a proxy that was revoked', revoked(), {}],
     ['an error that holds itself', Object.assign(new Error('x'), { code: {} }), { last_error: 'x' }],
@@ -344,6 +354,25 @@ describe('a failed attempt', () => {
       await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
     }
     expect(calls).toEqual({ NOT_FOUND: 2, A: 2, B: 1, C: 1 });
+  });
+
+  it('by the timeout of a signal of its own has the code TimeoutError', async () => {
+    const ductape = create();
+    let calls = 0;
+    const aborts: Record<string, () => Promise<unknown>> = {
+      TimeoutError: () => aborted(AbortSignal.timeout(1)).then((reason) => Promise.reject(reason)),
+      AbortError: () => Promise.reject(AbortSignal.abort().reason),
+    };
+    ductape.features.handle({}, ({ tag }) => {
+      calls++;
+      return aborts[tag]?.();
+    });
+    for (const code of Object.keys(aborts)) {
+      const retryConfig = { ...fastRetry, retryableErrors: [code] };
+      const { job_id } = await ductape.features.dispatch(job(code, { retries: 1, retryConfig }));
+      expect((await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }))).code).toBe(code);
+    }
+    expect(calls).toBe(4);
   });
 
   it('is retried after growing delays', async () => {
@@ -568,14 +597,25 @@ describe('snooze', () => {
   it('rejects an invalid delay', async () => {
     const ductape = create();
     ductape.features.define('report', async ({ snooze }) => {
-      for (const ms of [-1, Number.NaN, '5']) {
+      for (const ms of [-1, Number.NaN, '5', Number.POSITIVE_INFINITY, 8.64e15, Number.MAX_SAFE_INTEGER, 1e300]) {
         const error = await rejection(() => snooze(ms as number));
         expect(error.code).toBe('VALIDATION_ERROR');
+        expect(error.message).toContain(`got ${String(ms)}`);
       }
       return 'done';
     });
     const { job_id } = await ductape.features.dispatch(job('report'));
     expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toBe('done');
+  });
+});
+
+describe('a snooze', () => {
+  it('may end at the last time that a date can hold', async () => {
+    const ductape = create({ clock: 'manual' });
+    ductape.features.define('report', ({ snooze }) => snooze(8.64e15 - ductape.clock.now()));
+    const { job_id } = await ductape.features.dispatch(job('report'));
+    await ductape.clock.advance(0);
+    await eventually(async () => expect((await ductape.jobs.get(job_id)).scheduled_at).toBe(8.64e15));
   });
 });
 

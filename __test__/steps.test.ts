@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { DuctapeOptions, JobContext } from './support/ductape.js';
+import type { JobContext } from './support/ductape.js';
 import { DuctapeError } from './support/ductape.js';
 import {
   create,
@@ -17,28 +17,11 @@ import {
   temporaryFolder,
 } from './support/instances.js';
 import { readLines, script, tally } from './support/processes.js';
+import { run } from './support/runs.js';
 import { sharedStores } from './support/stores.js';
 
 /** The second of two values: for what is done beside it. */
 const andReturn = <T>(_: unknown, value: T): T => value;
-const fastRetry = { initialDelay: 1, maxDelay: 5 };
-
-/** Runs one job with this handler to its end. */
-async function run(
-  handler: (job: JobContext<{ n?: number }> & { tag: string }) => unknown,
-  more: Parameters<typeof job>[1] = {},
-  options: DuctapeOptions = {},
-) {
-  const ductape = create(options);
-  ductape.features.define('f', handler);
-  const { job_id } = await ductape.features.dispatch(job('f', { retryConfig: fastRetry, ...more }));
-  const settled = await ductape.jobs.wait(job_id).then(
-    (result) => ({ result, error: undefined }),
-    (error: DuctapeError) => ({ result: undefined, error }),
-  );
-  return { ductape, job_id, ...settled };
-}
-
 describe('a finished step', () => {
   it('is not repeated when the job is retried', async () => {
     const calls: string[] = [];
@@ -213,12 +196,12 @@ describe('steps', () => {
   });
 
   it('reject once the job is cancelled, and store nothing', async () => {
-    const [begun, go, seen] = [deferred(), deferred(), deferred<unknown>()];
+    const [begun, seen] = [deferred(), deferred<unknown>()];
     const ductape = create();
     ductape.features.define('f', async ({ step, signal }) => {
       const going = step('a', async () => {
         begun.resolve();
-        await go.promise;
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
         return 1;
       });
       await going.catch((error) => seen.resolve(error));
@@ -228,7 +211,6 @@ describe('steps', () => {
     const { job_id } = await ductape.features.dispatch(job('f'));
     await begun.promise;
     await ductape.jobs.cancel(job_id);
-    go.resolve();
     expect(await seen.promise).toMatchObject({ code: 'CANCELLED' });
   });
 });

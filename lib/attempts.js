@@ -11,8 +11,8 @@ const MAX_RESULT_BYTES = 1024 * 1024;
 /** The attempts of one instance that handlers are at work on. */
 class Attempts {
   #bridge;
-  /** `JobContext` by key. */
-  #jobs = new Map();
+  /** By key `{ job, scope }`: the `JobContext`, and the scope that its functions are called in. */
+  #running = new Map();
 
   /** `bridge`: `answer(key, kind, json)`, `log(level, message)`, and what `JobContext` needs. */
   constructor(bridge) {
@@ -20,34 +20,37 @@ class Attempts {
   }
 
   has(key) {
-    return this.#jobs.has(key);
+    return this.#running.has(key);
   }
 
-  run(handler, key, fields) {
-    if (!handler) return this.#answer(key, ANSWER.RELEASE, 'null');
-    const job = new JobContext(fields, key, this.#bridge);
-    this.#jobs.set(key, job);
+  /** `registered`: `{ handler, context }`. */
+  run(registered, key, fields) {
+    if (!registered) return this.#answer(key, ANSWER.RELEASE, 'null');
+    const { handler, context } = registered;
+    const [job, scope] = [new JobContext(fields, key, this.#bridge), context.open()];
+    this.#running.set(key, { job, scope });
     let returned;
     try {
-      returned = handler(job);
+      // A promise also for values that are none, so that answers of one turn cross together.
+      returned = scope.runInAsyncScope(() => Promise.resolve(handler(job)));
     } catch (error) {
       return this.#handlerReturned(key, job, toFailure(error));
     }
-    // Also for values that are no promises, so that answers of one turn cross together.
-    Promise.resolve(returned).then(
+    returned.then(
       (value) => this.#handlerReturned(key, job, undefined, value),
       (error) => this.#handlerReturned(key, job, toFailure(error)),
     );
   }
 
   abort(key, error) {
-    const job = this.#jobs.get(key);
-    if (job) JobContext.abort(job, error);
+    const running = this.#running.get(key);
+    // Listeners of the signal are the handler's.
+    running?.scope.runInAsyncScope(() => JobContext.abort(running.job, error));
   }
 
   /** The handler is done; its steps may not be. */
   #handlerReturned(key, job, failure, value) {
-    const steps = JobContext.steps(job);
+    const steps = JobContext.stepsAtEnd(job, failure);
     if (steps) {
       steps.end(failure).then((failure) => this.#ended(key, job, failure, value));
     } else {
@@ -88,7 +91,7 @@ class Attempts {
   }
 
   #answer(key, kind, value) {
-    this.#jobs.delete(key);
+    this.#running.delete(key);
     this.#bridge.answer(key, kind, value);
   }
 }

@@ -7,12 +7,14 @@ const { performance } = require('node:perf_hooks');
 const monotonicNow = performance.now.bind(performance);
 const { Attempts } = require('./attempts.js');
 const { AnswerBatch, DispatchBatch } = require('./batches.js');
+const { CallContext } = require('./call-context.js');
 const { DuctapeError, refuse, rethrow, stringify, toError, toFailure } = require('./errors.js');
 const { forgetBridge, shutDownOnExit } = require('./exit.js');
 const { Listeners } = require('./listeners.js');
 const { resolveLogger } = require('./logger.js');
 const { loadNative } = require('./native.js');
 const { DISPATCH_FORM, MESSAGE, dispatchLine, queuedJob, secretAnswer } = require('./protocol.js');
+const { RESERVED_PREFIX } = require('./step-records.js');
 const { prepareInput } = require('./storage.js');
 
 /** Messages handled in one macrotask, so that a flood of them does not starve the event loop. */
@@ -27,10 +29,12 @@ class Bridge {
   #logger;
   /** The function, or the object, that secrets come from. */
   #secrets;
+  /** That of the functions in the options. */
+  #context = new CallContext();
   /** `{ resolve, reject }` by ticket. */
   #tickets = new Map();
   #lastTicket = 0;
-  /** Functions by number. */
+  /** By number `{ handler, context }`. */
   #handlers = new Map();
   #lastHandler = 0;
   #attempts = new Attempts(this);
@@ -43,6 +47,7 @@ class Bridge {
   /** Whether time passes by itself. */
   #timePasses;
   #ended = false;
+  #onShutDown;
 
   constructor(options) {
     const { Ductape: Native } = loadNative();
@@ -133,7 +138,7 @@ class Bridge {
       refuse('handler', `must be a function, got ${handler === null ? 'null' : typeof handler}`);
     }
     const number = ++this.#lastHandler;
-    this.#handlers.set(number, handler);
+    this.#handlers.set(number, { handler, context: new CallContext() });
     let id;
     try {
       const [targetText, optionsText] = [stringify(target ?? {}, 'target'), stringify(options ?? {}, 'options')];
@@ -153,11 +158,18 @@ class Bridge {
     this.#native.hold(on);
   }
 
-  /** Accepts no further call; the threads end when the last promise has settled. */
+  /**
+   * Accepts no further call; the threads end when the last promise has settled. Resolves when they have; at once, if there
+   * are promises left.
+   */
   end() {
     this.#ended = true;
     this.hold(false);
-    this.#shutDownWhenIdle();
+    return new Promise((resolve) => {
+      this.#onShutDown = resolve;
+      this.#shutDownWhenIdle();
+      if (this.#tickets.size > 0) resolve();
+    });
   }
 
   /** Releases what is claimed and ends the threads. Blocks for a bounded time. */
@@ -169,7 +181,10 @@ class Bridge {
   #shutDownWhenIdle() {
     if (!this.#ended || this.#tickets.size > 0) return;
     forgetBridge(this);
-    setImmediate(() => this.shutDown());
+    setImmediate(() => {
+      this.shutDown();
+      this.#onShutDown();
+    });
   }
 
   #refuseIfEnded() {
@@ -194,11 +209,12 @@ class Bridge {
       timePasses: this.#timePasses,
       recall: async () => {
         const all = await this.call('steps.recall', claim);
-        const own = all.filter(([tag]) => tag.startsWith(prefix));
-        return own.map(([tag, text]) => [tag.slice(prefix.length), text]);
+        const own = all.filter(([tag]) => tag.startsWith(prefix) || tag.startsWith(RESERVED_PREFIX));
+        return own.map(([tag, text]) => [tag.startsWith(prefix) ? tag.slice(prefix.length) : tag, text]);
       },
       record: (tag, text) => this.call('steps.record', claim, prefix + tag, text),
-      forget: () => this.call('steps.forget', claim),
+      undo: () => this.call('steps.undo', claim),
+      forget: (tags) => this.call('steps.forget', claim, tags),
       delay: (failure, spent, retries) => this.#native.delay(key, JSON.stringify(failure), spent, retries),
       mask: (text) => this.#native.mask(text),
       warn: (message) => this.log('error', message),
@@ -207,7 +223,7 @@ class Bridge {
 
   log(level, message) {
     try {
-      this.#logger[level]?.(`ductape: ${this.#native.mask(message)}`);
+      this.#context.call(() => this.#logger[level]?.(`ductape: ${this.#native.mask(message)}`));
     } catch {
       // A logger that throws must not stop the jobs, and there is nobody left to tell.
     }
@@ -278,7 +294,7 @@ class Bridge {
   async #answerSecret(number, key) {
     let answer;
     try {
-      const value = await this.#secrets(key);
+      const value = await this.#context.call(this.#secrets, key);
       const wrong = value !== undefined && value !== null && typeof value !== 'string';
       answer = wrong ? { error: `it must give a string or undefined, got ${typeof value}` } : { value };
     } catch (error) {

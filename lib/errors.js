@@ -1,6 +1,8 @@
 'use strict';
 // The error class, its form on the wire, and failures of handlers. Knows neither instances nor jobs.
 
+const { inspect } = require('node:util');
+
 class DuctapeError extends Error {
   constructor(code, message, options = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -52,6 +54,20 @@ function stringify(value, what) {
   return text === undefined ? 'null' : text;
 }
 
+/** Whether the `code` is a number that stands for the name, as 23 does for `TimeoutError`. Also for one of another realm. */
+function hasLegacyCode(error) {
+  return typeof error.code === 'number' && Object.prototype.toString.call(error) === '[object DOMException]';
+}
+
+/** What is thrown and has no message, in words. May throw. */
+function describe(thrown) {
+  if (thrown === '') return 'an empty text was thrown in place of an error';
+  if (thrown === undefined || thrown === null) return `${thrown} was thrown in place of an error`;
+  if (typeof thrown !== 'object') return String(thrown);
+  const text = thrown instanceof Error ? String(thrown) : '';
+  return text === '' ? inspect(thrown, { depth: 2, breakLength: Number.POSITIVE_INFINITY }) : text;
+}
+
 /** Whatever a handler threw, as `{ code, message, stack?, retryAfter? }`. Never throws. */
 function toFailure(error) {
   const text = (read) => {
@@ -66,9 +82,12 @@ function toFailure(error) {
   const isObject = error !== null && (typeof error === 'object' || typeof error === 'function');
   const retryAfter = Number(isObject ? text(() => error.retryAfter) : undefined);
   return {
-    code: (isObject && (text(() => error.code) ?? text(() => error.name))) || 'Error',
+    code:
+      (isObject && (text(() => (hasLegacyCode(error) ? error.name : error.code)) ?? text(() => error.name))) || 'Error',
     message:
-      (isObject ? text(() => error.message) : undefined) ?? text(() => error) ?? `a handler threw ${typeof error}`,
+      (isObject ? text(() => error.message) : undefined) ??
+      text(() => describe(error)) ??
+      `a value of the type ${typeof error} was thrown in place of an error`,
     stack: isObject ? text(() => error.stack) : undefined,
     retryAfter: Number.isFinite(retryAfter) ? retryAfter : undefined,
   };

@@ -1,9 +1,13 @@
 'use strict';
 // One attempt of a job, as its handler sees it. Knows the native side only through the bridge that it is given.
 
+const { setMaxListeners } = require('node:events');
 const { DuctapeError, stringify } = require('./errors.js');
 const { NOTE } = require('./protocol.js');
 const { Steps } = require('./steps.js');
+
+/** The last time that a `Date` can hold, ms since the epoch. */
+const MAX_TIME = 8.64e15;
 
 /** The fields that Rust sent, and what a handler can do with its attempt. */
 class JobContext {
@@ -33,6 +37,8 @@ class JobContext {
   get signal() {
     if (!this.#controller) {
       this.#controller = new AbortController();
+      // One listener for each request of a handler is usual.
+      setMaxListeners(0, this.#controller.signal);
       if (this.#abortReason) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
@@ -52,16 +58,23 @@ class JobContext {
       if (!Number.isFinite(ms) || ms < 0) {
         throw new DuctapeError('VALIDATION_ERROR', `snooze: must be a number of ms from 0 on, got ${String(ms)}`);
       }
+      if (this.#bridge.now + ms > MAX_TIME) {
+        throw new DuctapeError('VALIDATION_ERROR', `snooze: must end before the year 275760, got ${String(ms)} ms`);
+      }
       this.#snooze = ms;
     };
   }
 
   get step() {
     return (tag, work, options) => {
-      // Created lazily: most attempts have no steps.
-      this.#steps ??= new Steps(this, this.#bridge.steps(this.#key, this.#claim, this.part));
-      return this.#steps.begin(tag, work, options);
+      return this.#openSteps().begin(tag, work, options);
     };
+  }
+
+  /** Created lazily: most attempts have no steps. */
+  #openSteps() {
+    this.#steps ??= new Steps(this, this.#bridge.steps(this.#key, this.#claim, this.part));
+    return this.#steps;
   }
 
   static abort(job, error) {
@@ -73,9 +86,10 @@ class JobContext {
     return job.#snooze;
   }
 
-  /** The steps of the attempt, if it has begun one. */
-  static steps(job) {
-    return job.#steps;
+  /** The steps that matter for its end: those that it has begun, and those that earlier attempts may have finished. */
+  static stepsAtEnd(job, failure) {
+    const mayHaveSteps = failure !== undefined || job.attempt > 1;
+    return job.part === undefined && mayHaveSteps ? job.#openSteps() : job.#steps;
   }
 }
 

@@ -1,6 +1,8 @@
 'use strict';
 // The listeners of events of jobs. Knows neither the native side nor the error class: both are passed in as functions.
 
+const { CallContext } = require('./call-context.js');
+
 /** The listeners of one instance, and the mask of the events that have any. */
 class Listeners {
   #names;
@@ -24,7 +26,7 @@ class Listeners {
 
   add(event, listener, once) {
     this.#check(event, listener);
-    const entry = { listener, once, removed: false };
+    const entry = { listener, once, context: new CallContext(), removed: false };
     this.#replace(event, [...this.#of(event), entry]);
     return () => this.#remove(event, entry);
   }
@@ -41,7 +43,7 @@ class Listeners {
       // Removed by another listener of the same event.
       if (entry.removed) continue;
       if (entry.once) this.#remove(payload.event, entry);
-      this.#call(entry.listener, payload);
+      entry.context.call(() => this.#call(entry.listener, payload));
     }
   }
 

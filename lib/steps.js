@@ -2,35 +2,34 @@
 // The steps of one attempt: a finished step is recorded and not run again, and rolled back when the job fails for good.
 // Knows the native side only through the functions that it is given.
 
-// Taken here, so that fake timers installed later do not stop a step that waits for its next try.
-const { setTimeout, clearTimeout } = require('node:timers');
+const { AsyncResource } = require('node:async_hooks');
 const { DuctapeError, refuse, stringify, toFailure } = require('./errors.js');
 const { NO_RETRY } = require('./protocol.js');
+const { ReplayQueue } = require('./replay-queue.js');
+const { RESERVED_PREFIX, StepRecords, UNDOING_TAG, finishedTag, undoneTag } = require('./step-records.js');
+const { callWithin, wait } = require('./wait.js');
 
 /** Upper bound of the length of a tag. */
 const MAX_TAG_BYTES = 200;
 /** Upper bound of the option `retries`. */
 const MAX_RETRIES = 1000;
-/** Prefix of the tags that this package uses itself. */
-const RESERVED_PREFIX = 'ductape:';
-/** Recorded before the first rollback, with the failure as its result: from then on the run is only rolled back. */
-const UNDOING_TAG = `${RESERVED_PREFIX}undoing`;
-/** Prefix of the tag of a step whose rollback has ended. */
-const UNDONE_PREFIX = `${RESERVED_PREFIX}undone:`;
 /** Upper bound of each text of a failure that is kept. */
 const MAX_FAILURE_CHARS = 10_000;
 /** ms between tries of a write that the store has refused. */
 const RETRY_PAUSE_MS = 1000;
+/** Codes of failures of the store that come again. */
+const FINAL_CODES = new Set(['LEASE_LOST', 'CLOSED', 'VALIDATION_ERROR', 'STORE_CORRUPT']);
+/** Upper bound of the time of one call of a rollback: the timeout of the attempt does not count for it. */
+const ROLLBACK_TIMEOUT_MS = 10 * 60_000;
+/** Upper bound of the tags that a line of the log names. */
+const MAX_NAMED_TAGS = 20;
 
-function checkTag(tag, begun) {
+function checkTag(tag) {
   if (typeof tag !== 'string' || tag === '') refuse('step', 'the tag must be a text that is not empty');
   if (Buffer.byteLength(tag) > MAX_TAG_BYTES) refuse('step', `the tag must have at most ${MAX_TAG_BYTES} bytes`);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(tag)) refuse('step', 'the tag must not hold control characters');
   if (tag.startsWith(RESERVED_PREFIX)) refuse('step', `the tag must not begin with '${RESERVED_PREFIX}'`);
-  if (begun.has(tag)) {
-    refuse('step', `this attempt has a step '${tag}' already; give each step a tag of its own, as in 'charge:\${i}'`);
-  }
 }
 
 function checkOptions(options) {
@@ -48,6 +47,13 @@ function checkOptions(options) {
   return { retries, rollback };
 }
 
+/** The tags as a text: `'a', 'b' and 3 more`. */
+function named(tags) {
+  const texts = tags.slice(0, MAX_NAMED_TAGS).map((tag) => `'${tag}'`);
+  const more = tags.length - texts.length;
+  return texts.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
 /** The error of a stored failure. */
 function toDuctapeError({ code, message }) {
   return new DuctapeError(code, message);
@@ -56,23 +62,22 @@ function toDuctapeError({ code, message }) {
 class Steps {
   #job;
   #native;
-  /** Tags of the steps that this attempt has begun. */
-  #begun = new Set();
+  /** By tag the steps that this attempt has begun: `{ number, isRepeatable, promise }`. */
+  #begun = new Map();
+  #begunCount = 0;
   /** Promises of steps that have not settled. */
   #pending = new Set();
-  /** Promise of what earlier attempts finished: a map from tag to `{ order, text }`; `text` is JSON or undefined. */
-  #recalled;
-  /** Finished steps that have a rollback: `{ order, tag, rollback, retries, result }`. */
-  #undoable = [];
-  /** Number of steps finished by any attempt: the order of the next. */
-  #finished = 0;
-  /** The failure that the run is being rolled back for. */
-  #undoing;
+  /** Promise of the run's `StepRecords`. */
+  #records;
+  #replay = new ReplayQueue();
+  /** By tag the finished steps whose rollback is known: `{ order, tag, rollback, retries, result }`. */
+  #undoable = new Map();
 
   /**
-   * `native`: `recall()`, `record(tag, text)` and `forget()` return promises; `delay(failure, spent, retries)` returns the
-   * ms until the next try, or a `NO_RETRY`; without `spent` the ms until the next attempt of the job. `mask(text)` hides
-   * secrets, `warn(message)` logs for the operator, `timePasses` says whether time passes by itself.
+   * `native`: `recall()`, `record(tag, text)`, `undo()` and `forget(tags)` return promises; `undo` says that rollbacks
+   * begin, for which the timeout of the attempt does not count. `delay(failure, spent, retries)` returns the ms until the
+   * next try, or a `NO_RETRY`; without `spent` the ms until the next attempt of the job. `mask(text)` hides secrets,
+   * `warn(message)` logs for the operator, `timePasses` says whether time passes by itself.
    */
   constructor(job, native) {
     this.#job = job;
@@ -80,7 +85,12 @@ class Steps {
   }
 
   begin(tag, work, options) {
-    const step = this.#runStep(tag, work, options);
+    const before = this.#begun.get(tag);
+    // The work of another step was tried again while this one, which it had begun, was going.
+    if (before?.isRepeatable && this.#pending.has(before.promise)) return before.promise;
+    const begun = { number: this.#begunCount++, isRepeatable: false, promise: undefined };
+    const step = this.#runStep(tag, work, options, begun);
+    begun.promise = step;
     this.#pending.add(step);
     const settled = () => this.#pending.delete(step);
     // This also handles the rejection of a step that nobody awaits, which would end the process.
@@ -88,56 +98,73 @@ class Steps {
     return step;
   }
 
-  async #runStep(tag, work, options) {
-    checkTag(tag, this.#begun);
+  async #runStep(tag, work, options, begun) {
+    checkTag(tag);
+    if (this.#begun.get(tag)?.isRepeatable === false) {
+      refuse('step', `this attempt has a step '${tag}' already; give each step a tag of its own, as in 'charge:\${i}'`);
+    }
     if (typeof work !== 'function') refuse('step', `the work of '${tag}' must be a function, got ${typeof work}`);
     const { retries, rollback } = checkOptions(options);
     if (rollback && this.#job.part !== undefined) {
       refuse('step', `'${tag}' has a rollback, and the job is a feature that is declared as data, which is not undone`);
     }
-    this.#begun.add(tag);
+    this.#begun.set(tag, begun);
     this.#stopIfAborted();
-    this.#recalled ??= this.#recall();
-    const known = await this.#recalled;
+    const records = await this.#recall();
+    const found = records.find(tag);
+    if (found) {
+      await this.#replay.wait(found.order);
+    } else if (records.any) {
+      // What is known comes before what is new.
+      await this.#replay.empty();
+    }
     this.#stopIfAborted();
-    const found = known.get(tag);
     if (found) {
       const result = found.text === undefined ? undefined : JSON.parse(found.text);
-      if (!known.has(UNDONE_PREFIX + tag)) this.#addUndoable(found.order, tag, rollback, retries, result);
+      if (!found.isUndone) this.#addUndoable(found.order, tag, rollback, retries, result);
       return result;
     }
-    if (this.#undoing) throw toDuctapeError(this.#undoing);
-    const value = await this.#runWithRetries(`step '${tag}'`, retries, (tries) => work(this.#context(tag, tries)));
+    if (records.undoing) throw toDuctapeError(records.undoing);
+    const act = (tries) => work(this.#context(tag, tries, records));
+    const value = await this.#runWithRetries(`step '${tag}'`, retries, act);
     this.#stopIfAborted();
     // This attempt gets the result that a later one would recall.
     const text = value === undefined ? undefined : stringify(value, `result of the step '${tag}'`);
     const result = text === undefined ? undefined : JSON.parse(text);
-    this.#addUndoable(this.#finished++, tag, rollback, retries, result);
-    await this.#native.record(tag, text);
+    const order = records.nextOrder();
+    this.#addUndoable(order, tag, rollback, retries, result);
+    await this.#native.record(finishedTag(tag, rollback !== undefined), text);
+    records.finished(tag, text, rollback !== undefined, order);
     return result;
   }
 
-  #context(tag, tries) {
-    const { id, run, part } = this.#job;
+  #context(tag, tries, records, signal) {
+    const { id, part } = this.#job;
     const of = part === undefined ? '' : `${part}/`;
-    const context = { attempt: tries, idempotency_key: `${id}/${run}/${of}${tag}` };
+    const context = { attempt: tries, idempotency_key: `${id}/${records.keyRun(tag)}/${of}${tag}` };
     // A getter, since most steps never read it.
-    Object.defineProperty(context, 'signal', { enumerable: true, get: () => this.#job.signal });
+    Object.defineProperty(context, 'signal', { enumerable: true, get: () => signal ?? this.#job.signal });
     return context;
   }
 
   #addUndoable(order, tag, rollback, retries, result) {
-    if (rollback) this.#undoable.push({ order, tag, rollback, retries, result });
+    if (rollback) this.#undoable.set(tag, { order, tag, rollback: AsyncResource.bind(rollback), retries, result });
   }
 
-  async #recall() {
-    const known = new Map();
-    for (const [tag, text] of await this.#native.recall()) {
-      known.set(tag, { order: this.#finished++, text: text ?? undefined });
-    }
-    const undoing = known.get(UNDOING_TAG);
-    if (undoing) this.#undoing = JSON.parse(undoing.text);
-    return known;
+  /** What the run has finished. */
+  #recall() {
+    this.#records ??= this.#load().catch((error) => {
+      this.#records = undefined;
+      throw error;
+    });
+    return this.#records;
+  }
+
+  async #load() {
+    const records = new StepRecords(await this.#native.recall(), this.#job.run);
+    const tags = records.forgetEarlierUndoing();
+    if (tags.length > 0) await this.#native.forget(tags);
+    return records;
   }
 
   #stopIfAborted() {
@@ -147,6 +174,7 @@ class Steps {
   /** Runs `act` until it succeeds or there is no further try. */
   async #runWithRetries(what, retries, act) {
     for (let spent = 0; ; spent++) {
+      const begunBefore = this.#begunCount;
       try {
         return await act(spent + 1);
       } catch (error) {
@@ -155,24 +183,18 @@ class Steps {
         const delay = this.#native.delay(failure, spent, retries);
         if (delay === NO_RETRY.GIVE_UP || delay === NO_RETRY.ATTEMPT_OVER) throw error;
         this.#job.log(`${what} failed and is tried again in ${delay} ms: ${failure.code}: ${failure.message}`);
-        await this.#wait(delay);
+        this.#makeRepeatable(begunBefore);
+        await wait(this.#native.timePasses ? delay : 0, this.#job.signal);
         this.#stopIfAborted();
       }
     }
   }
 
-  #wait(ms) {
-    const { signal } = this.#job;
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = setTimeout(end, this.#native.timePasses ? ms : 0);
-      signal.addEventListener('abort', end);
-      if (signal.aborted) end();
-    });
+  /** A try has failed: the steps that it has begun may be begun again by the next one. Those that are finished stay so. */
+  #makeRepeatable(begunBefore) {
+    for (const begun of this.#begun.values()) {
+      if (begun.number >= begunBefore) begun.isRepeatable = true;
+    }
   }
 
   /**
@@ -182,18 +204,19 @@ class Steps {
   async end(failure) {
     while (this.#pending.size > 0) await Promise.allSettled([...this.#pending]);
     try {
-      if (!this.#undoing) {
-        const undone = failure && this.#undoable.length > 0 && !this.#job.signal.aborted;
-        if (!undone || this.#native.delay(failure) !== NO_RETRY.GIVE_UP) return failure;
-        const kept = this.#storableFailure(failure);
-        await this.#retryUntilStored(() => this.#native.record(UNDOING_TAG, JSON.stringify(kept)));
-        this.#undoing = kept;
-      }
-      await this.#undo();
-      return this.#undoing;
-    } catch {
+      this.#stopIfAborted();
+      const isFinal = failure !== undefined && this.#native.delay(failure) === NO_RETRY.GIVE_UP;
+      // An attempt that fails before its first step leaves everything to the next one.
+      if (failure && !isFinal && !this.#records) return failure;
+      const records = await this.#retryUntilStored(() => this.#recall());
+      if (!isFinal && !records.undoing) return failure;
+      let cause = failure;
+      if (records.undoing || this.#undoable.size > 0) cause = await this.#undo(records, failure);
+      this.#nameRemaining(records);
+      return cause;
+    } catch (error) {
       // The run has been taken over or has ended: the answer of this attempt does not count.
-      return failure ?? toFailure(this.#job.signal.reason);
+      return failure ?? toFailure(this.#job.signal.reason ?? error);
     }
   }
 
@@ -203,22 +226,52 @@ class Steps {
     return { code: cut(code), message: cut(message), stack: cut(stack) };
   }
 
-  async #undo() {
-    this.#undoable.sort((one, other) => other.order - one.order);
-    for (const { tag, rollback, retries, result } of this.#undoable) {
-      this.#stopIfAborted();
-      const what = `the rollback of step '${tag}'`;
-      try {
-        await this.#runWithRetries(what, retries, (tries) => rollback(result, this.#context(tag, tries)));
-      } catch (error) {
-        this.#stopIfAborted();
-        const { code, message } = toFailure(error);
-        this.#job.log(`${what} failed: ${code}: ${message}`);
-        this.#native.warn(`${what} of job ${this.#job.id} failed, and is not tried again: ${code}: ${message}`);
-      }
-      await this.#retryUntilStored(() => this.#native.record(UNDONE_PREFIX + tag, undefined));
+  /** Returns what the run fails with: this failure, or the one that it has been rolled back for since an earlier attempt. */
+  async #undo(records, failure) {
+    await this.#native.undo();
+    if (!records.undoing) {
+      const undoing = { ...this.#storableFailure(failure), run: records.run };
+      await this.#retryUntilStored(() => this.#native.record(UNDOING_TAG, JSON.stringify(undoing)));
+      records.undoing = undoing;
     }
-    await this.#retryUntilStored(() => this.#native.forget());
+    const steps = [...this.#undoable.values()].sort((one, other) => other.order - one.order);
+    for (const step of steps) {
+      this.#stopIfAborted();
+      if (!(await this.#rollBack(step, records))) continue;
+      await this.#retryUntilStored(() => this.#native.record(undoneTag(step.tag, records.run), undefined));
+      records.undone(step.tag, records.run);
+    }
+    const { code, message, stack } = records.undoing;
+    return { code, message, stack };
+  }
+
+  /** Whether it succeeded. */
+  async #rollBack({ tag, rollback, retries, result }, records) {
+    const what = `the rollback of step '${tag}'`;
+    const timeout = () => new DuctapeError('TIMEOUT', `took longer than ${ROLLBACK_TIMEOUT_MS} ms`);
+    const act = (tries) =>
+      callWithin(ROLLBACK_TIMEOUT_MS, this.#job.signal, timeout, (signal) =>
+        rollback(result, this.#context(tag, tries, records, signal)),
+      );
+    try {
+      await this.#runWithRetries(what, retries, act);
+      return true;
+    } catch (error) {
+      this.#stopIfAborted();
+      const { code, message } = toFailure(error);
+      this.#job.log(`${what} failed: ${code}: ${message}`);
+      this.#native.warn(`${what} of job ${this.#job.id} failed, and is not tried again: ${code}: ${message}`);
+      return false;
+    }
+  }
+
+  /** The job has failed: names steps of earlier attempts whose rollback this attempt does not know. */
+  #nameRemaining(records) {
+    const tags = records.remaining().flatMap(({ tag }) => (this.#undoable.has(tag) ? [] : [tag]));
+    if (tags.length === 0) return;
+    const why = 'since the last attempt did not come to them';
+    this.#job.log(`these finished steps were not rolled back, ${why}: ${named(tags)}`);
+    this.#native.warn(`finished steps of job ${this.#job.id} were not rolled back, ${why}: ${named(tags)}`);
   }
 
   /** Repeats a write until the store accepts it. Rejects when the run is no longer this attempt's. */
@@ -228,8 +281,8 @@ class Steps {
       try {
         return await write();
       } catch (error) {
-        if (error.code === 'LEASE_LOST' || error.code === 'CLOSED' || error.code === 'VALIDATION_ERROR') throw error;
-        await this.#wait(RETRY_PAUSE_MS);
+        if (FINAL_CODES.has(error.code)) throw error;
+        await wait(RETRY_PAUSE_MS, this.#job.signal);
       }
     }
   }

@@ -84,11 +84,12 @@ pub enum CachesMethod {
 pub enum StepsMethod {
     Recall,
     Record,
+    Undo,
     Forget,
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 42] = [
+const METHODS: [(&str, Method); 43] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
@@ -130,6 +131,7 @@ const METHODS: [(&str, Method); 42] = [
     ("caches.clearAll", Method::Caches(CachesMethod::ClearAll)),
     ("steps.recall", Method::Steps(StepsMethod::Recall)),
     ("steps.record", Method::Steps(StepsMethod::Record)),
+    ("steps.undo", Method::Steps(StepsMethod::Undo)),
     ("steps.forget", Method::Steps(StepsMethod::Forget)),
 ];
 

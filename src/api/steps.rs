@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::store::Token;
 use std::sync::Arc;
 
-/// Answers `recall(claim)`, `record(claim, tag, result)` and `forget(claim)`.
+/// Answers `recall(claim)`, `record(claim, tag, result)`, `undo(claim)` and `forget(claim, tags)`.
 ///
 /// # Errors
 /// `LEASE_LOST` when the claim is no longer this process's; `VALIDATION_ERROR`; what the store says.
@@ -28,8 +28,12 @@ pub(super) async fn call(engine: &Arc<Engine>, method: StepsMethod, arguments: &
             steps.record(&tag, result.as_deref()).await?;
             Ok(String::new())
         }
+        StepsMethod::Undo => {
+            engine.in_flight.lift_timeout(token);
+            Ok(String::new())
+        }
         StepsMethod::Forget => {
-            steps.forget().await?;
+            steps.forget(read(arguments.json(1))?).await?;
             Ok(String::new())
         }
     }

@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 /// Error codes that are not retried unless the job lists them as retryable.
 const NON_RETRYABLE_BY_DEFAULT: [&str; 4] = ["VALIDATION_ERROR", "NOT_FOUND", "UNAUTHORIZED", "FORBIDDEN"];
 
+/// No delay is longer, ms: it leads to a time that JavaScript's `Date` can show.
+const LONGEST_DELAY: f64 = 8e15;
+
 /// `retryConfig` of a job, with its defaults filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RetryPolicy {
     /// Delay before the first retry, ms.
     pub initial_delay: f64,
-    /// Maximum delay, ms; jitter is added on top.
+    /// Maximum delay, ms, with jitter.
     pub max_delay: f64,
     /// Factor from one delay to the next.
     pub backoff_multiplier: f64,
@@ -58,12 +61,16 @@ impl RetryPolicy {
         contains(&self.retryable_errors).unwrap_or_else(|| !NON_RETRYABLE_BY_DEFAULT.contains(&code))
     }
 
+    fn longest_delay(&self) -> f64 {
+        self.max_delay.min(LONGEST_DELAY)
+    }
+
     /// Delay before retry number `retry` (1-based), ms, for a random number `random` from 0 to 1.
     #[must_use]
     pub fn delay(&self, retry: u32, random: f64) -> i64 {
         let exponent = i32::try_from(retry.saturating_sub(1)).unwrap_or(i32::MAX);
-        let base = (self.initial_delay * self.backoff_multiplier.powi(exponent)).min(self.max_delay);
-        let delay = base * (1.0 + self.jitter * random);
+        let base = self.initial_delay * self.backoff_multiplier.powi(exponent);
+        let delay = (base * (1.0 + self.jitter * random)).min(self.longest_delay());
         // A float beyond i64 saturates, and NaN becomes 0: both are safe delays.
         delay.round() as i64
     }
@@ -76,7 +83,7 @@ impl RetryPolicy {
             return RetryDecision::GiveUp;
         }
         let delay = match retry_after {
-            Some(requested) => requested.clamp(0, self.max_delay as i64),
+            Some(requested) => requested.clamp(0, self.longest_delay() as i64),
             None => self.delay(spent + 1, random),
         };
         RetryDecision::After(delay)
@@ -105,6 +112,23 @@ mod tests {
             ..RetryPolicy::default()
         };
         assert_eq!((policy.delay(1, 0.0), policy.delay(1, 1.0)), (1000, 1500));
+        // The maximum holds for the sum.
+        assert_eq!((policy.delay(9, 0.0), policy.delay(9, 1.0)), (256_000, 300_000));
+        assert_eq!(policy.delay(u32::MAX, 1.0), 300_000);
+    }
+
+    #[test]
+    fn no_delay_leads_beyond_what_a_date_can_hold() {
+        let policy = RetryPolicy {
+            initial_delay: 9e15,
+            max_delay: 9e15,
+            ..RetryPolicy::default()
+        };
+        assert_eq!(policy.delay(1, 0.0), 8_000_000_000_000_000);
+        assert_eq!(
+            policy.decide("A", 0, 1, Some(i64::MAX), 0.0),
+            RetryDecision::After(8_000_000_000_000_000)
+        );
     }
 
     #[test]

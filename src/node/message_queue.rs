@@ -110,11 +110,13 @@ impl MessageQueue {
         chunk
     }
 
-    /// Drops what waits and accepts nothing more: JavaScript has ended.
+    /// Drops what waits and accepts nothing more: the instance has ended, or JavaScript has.
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;
         state.chunks.clear();
+        drop(state);
+        self.waker.close();
     }
 
     /// Settles a promise with the answer to a method; an empty answer stands for `undefined`.

@@ -211,6 +211,7 @@ macro_rules! store_contract {
             steps_of_a_run_are_bounded,
             completed_run_deletes_its_steps,
             retried_failed_run_has_its_steps,
+            retried_run_without_steps_knows_its_earlier_number,
             a_series_runs_its_last_failed_run_again_with_its_steps,
             runs_of_a_series_have_steps_of_their_own,
             undone_steps_are_deleted,

@@ -30,8 +30,9 @@
 //! # Steps
 //!
 //! What a run has finished ([`Step`]) is there for whatever attempt of it follows: after a failure, a crash, a snooze, a
-//! pause. It is gone when the run completes or is undone ([`Store::forget_steps`]), and with its job. A run that failed, or
-//! a one-off that was cancelled, keeps its steps, and the run that [`Change::Retry`] makes of it has them. A one-off that
+//! pause. It is gone when the run completes, when it is undone ([`Store::forget_steps`]), and with its job. A run that
+//! failed, or a one-off that was cancelled, keeps its steps, and the run that [`Change::Retry`] makes of it has them, and
+//! behind them the number that the run had before ([`EARLIER_RUN_PREFIX`]). A one-off that
 //! is replaced begins without steps; the live runs of a series that is replaced keep theirs, as they keep their attempts.
 //! Of a series the run that failed last keeps
 //! them.
@@ -70,7 +71,7 @@ pub use record::{
     RunPosition, Stats,
 };
 pub use retention::{Retention, RetentionLimit};
-pub use step::{ClaimRef, MAX_STEP_RESULT_BYTES, MAX_STEP_TAG_BYTES, MAX_STEPS_PER_RUN, Step};
+pub use step::{ClaimRef, EARLIER_RUN_PREFIX, MAX_STEP_RESULT_BYTES, MAX_STEP_TAG_BYTES, MAX_STEPS_PER_RUN, Step};
 pub use webhook::{DeliveryReport, EventSeq, NewWebhook, RelayedEvent, StoredEvent, Webhook, WebhookSet, WebhookStore};
 
 #[cfg(test)]
@@ -169,8 +170,9 @@ pub trait Store: WebhookStore + Send + Sync {
     /// else has the run by now, with `VALIDATION_ERROR` for a step that is too large or one too many.
     async fn record_step(&self, holder: ClaimRef, step: Step) -> Result<()>;
 
-    /// Forgets all steps of a run, since what they did was undone. Fails with `LEASE_LOST` as [`Store::record_step`].
-    async fn forget_steps(&self, holder: ClaimRef) -> Result<()>;
+    /// Forgets these steps of a run, since what they did was undone, all at once. Fails with `LEASE_LOST` as
+    /// [`Store::record_step`].
+    async fn forget_steps(&self, holder: ClaimRef, tags: Vec<Box<str>>) -> Result<()>;
 
     /// A job's log, oldest line first, at most its last 1,000 lines; `None`: no such job.
     async fn logs(&self, id: &JobId) -> Result<Option<Vec<LogLine>>>;

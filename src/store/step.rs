@@ -10,6 +10,12 @@ pub const MAX_STEP_RESULT_BYTES: usize = 1 << 20;
 /// Most bytes of a step's tag.
 pub const MAX_STEP_TAG_BYTES: usize = 1_000;
 
+/// Before the tags of what the package itself remembers of a run's steps. Those are not counted.
+pub(in crate::store) const INTERNAL_TAG_PREFIX: &str = "ductape:";
+/// Before the number of a run that is run again: [`Change::Retry`](super::Change::Retry) puts the tag behind the steps
+/// that the new run has of it.
+pub const EARLIER_RUN_PREFIX: &str = "ductape:run:";
+
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -20,6 +26,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it is of the package's own.
+    pub(in crate::store) fn is_internal(&self) -> bool {
+        self.tag.starts_with(INTERNAL_TAG_PREFIX)
+    }
+
     /// Refuses what no store takes.
     ///
     /// # Errors

@@ -172,7 +172,7 @@ impl Executor {
             attempt: Arc::clone(&attempt),
             reply: sender,
         });
-        let end = match limits.race(receiver).await {
+        let end = match self.wait_for_answer(&mut limits, receiver, attempt.run.token).await {
             Ok(answer) => answer.map_or(AttemptEnd::Dropped, AttemptEnd::Answered),
             Err(reason) => {
                 registration.handler.abort(attempt.key(), &reason);
@@ -184,6 +184,23 @@ impl Executor {
             leader.store_result(result.as_deref(), self.context.now()).await;
         }
         outcome
+    }
+
+    /// Waits for the handler, unless a bound comes first. Rollbacks that have begun by then go on: they have bounds of
+    /// their own.
+    async fn wait_for_answer<T>(
+        &self,
+        limits: &mut AttemptLimits,
+        mut answer: oneshot::Receiver<T>,
+        token: Token,
+    ) -> Result<Result<T, oneshot::error::RecvError>, AbortReason> {
+        match limits.race(&mut answer).await {
+            Err(AbortReason::Timeout(_)) if self.in_flight.is_timeout_lifted(token) => {
+                limits.lift_timeout();
+                limits.race(answer).await
+            }
+            end => end,
+        }
     }
 
     fn outcome_after(&self, attempt: &Attempt, end: AttemptEnd) -> Option<RunOutcome> {

@@ -35,6 +35,8 @@ struct AttemptEntry {
     lane: Lane,
     /// Its handler is done or given up: what is left is to write how it ended.
     has_ended: bool,
+    /// Its handler has failed, and its steps are rolled back.
+    timeout_lifted: bool,
 }
 
 /// What an attempt that is not finished is about.
@@ -132,6 +134,7 @@ impl InFlightAttempts {
             warned: false,
             lane,
             has_ended: false,
+            timeout_lifted: false,
         };
         let mut slot = None;
         if state.slots.take_or_queue(run.token, lane, run.input.len(), concurrency) {
@@ -328,6 +331,22 @@ impl InFlightAttempts {
             instance: entry.instance,
             token,
         })
+    }
+
+    /// From now on the attempt may take any time: whoever works on it has bounds of its own.
+    pub fn lift_timeout(&self, token: Token) {
+        if let Some(entry) = self.state().entries.get_mut(&token) {
+            entry.timeout_lifted = true;
+        }
+    }
+
+    /// Whether the attempt may take any time.
+    #[must_use]
+    pub fn is_timeout_lifted(&self, token: Token) -> bool {
+        self.state()
+            .entries
+            .get(&token)
+            .is_some_and(|entry| entry.timeout_lifted)
     }
 
     /// Gives an attempt up, if its handler is still going.

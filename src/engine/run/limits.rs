@@ -35,6 +35,11 @@ impl AttemptLimits {
         }
     }
 
+    /// From now on the attempt may take any time.
+    pub(super) fn lift_timeout(&mut self) {
+        self.deadline = None;
+    }
+
     /// Waits for the work, unless a bound comes first.
     pub(super) async fn race<T>(&mut self, work: impl Future<Output = T>) -> Result<T, AbortReason> {
         let deadline = self.deadline;

@@ -82,11 +82,11 @@ impl Steps {
         self.store()?.record_step(self.holder, step).await
     }
 
-    /// Forgets all of them, since what they did was undone.
+    /// Forgets those with these tags, since what they did was undone.
     ///
     /// # Errors
     /// As [`record`](Self::record).
-    pub async fn forget(&self) -> Result<()> {
-        self.store()?.forget_steps(self.holder).await
+    pub async fn forget(&self, tags: Vec<Box<str>>) -> Result<()> {
+        self.store()?.forget_steps(self.holder, tags).await
     }
 }

@@ -22,6 +22,11 @@ impl TestStore {
         self.store.record_step(holder, step_of(tag, Some("1"))).await
     }
 
+    async fn forget(&self, process: InstanceId, run: &ClaimedRun, tags: &[&str]) -> Result<()> {
+        let tags = tags.iter().map(|tag| Box::from(*tag)).collect();
+        self.store.forget_steps(ClaimRef::of(process, run), tags).await
+    }
+
     pub async fn finished(&self, run: &ClaimedRun) -> Vec<String> {
         let steps = self.store.steps(run.job, run.run).await.unwrap();
         steps.into_iter().map(|step| step.tag.into()).collect()
@@ -122,11 +127,11 @@ pub async fn step_requires_a_valid_claim(s: &TestStore) {
     forged.token = forged.token.plus(1);
     assert!(is_lost(s.finish_step(process, &forged, "a").await));
     assert!(is_lost(s.finish_step(other, &run, "a").await));
-    assert!(is_lost(s.store.forget_steps(ClaimRef::of(other, &run)).await));
+    assert!(is_lost(s.forget(other, &run, &["a"]).await));
     s.finish_step(process, &run, "a").await.unwrap();
     s.store.cancel(&id("x"), None, T0).await.unwrap();
     assert!(is_lost(s.finish_step(process, &run, "b").await));
-    assert!(is_lost(s.store.forget_steps(ClaimRef::of(process, &run)).await));
+    assert!(is_lost(s.forget(process, &run, &["a"]).await));
     assert_eq!(s.finished(&run).await, ["a"]);
 }
 
@@ -161,9 +166,13 @@ pub async fn steps_of_a_run_are_bounded(s: &TestStore) {
         s.finish_step(process, &run, &n.to_string()).await.unwrap();
     }
     refused(s.finish_step(process, &run, "one too many").await, "at most 1000");
-    // Steps that are recorded may be sent again.
+    // Steps that are recorded may be sent again, and what the package remembers does not count.
     s.finish_step(process, &run, "2").await.unwrap();
-    assert_eq!(s.finished(&run).await.len(), MAX_STEPS_PER_RUN);
+    s.finish_step(process, &run, "ductape:undoing").await.unwrap();
+    refused(s.finish_step(process, &run, "one too many").await, "at most 1000");
+    assert_eq!(s.finished(&run).await.len(), MAX_STEPS_PER_RUN + 1);
+    s.forget(process, &run, &["2"]).await.unwrap();
+    s.finish_step(process, &run, "in its place").await.unwrap();
 }
 
 pub async fn completed_run_deletes_its_steps(s: &TestStore) {
@@ -198,12 +207,12 @@ pub async fn retried_failed_run_has_its_steps(s: &TestStore) {
     s.change("x", Change::Retry { due: T0 }, T0).await;
     let run = s.claim_one(process, T0).await;
     assert_eq!((run.run, run.attempt), (2, 1));
-    assert_eq!(s.finished(&run).await, ["a"]);
+    assert_eq!(s.finished(&run).await, ["a", "ductape:run:1"]);
     s.finish_step(process, &run, "b").await.unwrap();
     s.store.cancel(&id("x"), None, T0).await.unwrap();
     s.change("x", Change::Retry { due: T0 }, T0).await;
     let run = s.claim_one(process, T0).await;
-    assert_eq!(s.finished(&run).await, ["a", "b"]);
+    assert_eq!(s.finished(&run).await, ["a", "ductape:run:1", "b", "ductape:run:2"]);
     s.complete(process, &run, done(), T0).await;
     assert_eq!(s.finished(&run).await, Vec::<String>::new());
 }
@@ -227,7 +236,7 @@ pub async fn a_series_runs_its_last_failed_run_again_with_its_steps(s: &TestStor
     s.change("s", Change::Retry { due: T0 + 2_500 }, T0 + 2_500).await;
     let run = s.claim_one(process, T0 + 2_500).await;
     assert_eq!((run.run, run.scheduled_at), (4, T0 + 1_000));
-    assert_eq!(s.finished(&run).await, ["1"]);
+    assert_eq!(s.finished(&run).await, ["1", "ductape:run:2"]);
     s.change("s", Change::CancelRun { reason: None }, T0 + 2_600).await;
     assert_eq!(s.finished(&run).await, Vec::<String>::new());
 }
@@ -249,18 +258,43 @@ pub async fn runs_of_a_series_have_steps_of_their_own(s: &TestStore) {
     assert_eq!(s.finished(&two).await, Vec::<String>::new());
 }
 
+pub async fn retried_run_without_steps_knows_its_earlier_number(s: &TestStore) {
+    s.add(one_off("x")).await;
+    s.add(series("s")).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
+    let process = s.process().await;
+    for run in s.claim(process, T0).await {
+        s.complete(process, &run, failed(), T0).await;
+    }
+    for name in ["x", "s"] {
+        s.change(name, Change::Retry { due: T0 }, T0).await;
+    }
+    s.check().await;
+    for run in s.claim(process, T0).await {
+        assert_eq!((run.run, s.finished(&run).await), (2, vec!["ductape:run:1".to_owned()]));
+        s.complete(process, &run, done(), T0).await;
+        assert_eq!(s.finished(&run).await, Vec::<String>::new());
+    }
+    // The next run of a one-off that is replaced is a first one.
+    s.add(replacing(one_off("x"))).await;
+    let run = s.claim_one(process, T0).await;
+    assert_eq!((run.run, s.finished(&run).await), (3, vec![]));
+}
+
 pub async fn undone_steps_are_deleted(s: &TestStore) {
     s.insert(vec![one_off("x"), one_off("y")]).await;
     let process = s.process().await;
     let runs = s.claim(process, T0).await;
     for run in &runs {
-        s.finish_step(process, run, "a").await.unwrap();
+        for tag in ["a", "b", "c"] {
+            s.finish_step(process, run, tag).await.unwrap();
+        }
     }
-    s.store.forget_steps(ClaimRef::of(process, &runs[0])).await.unwrap();
-    assert_eq!(s.finished(&runs[0]).await, Vec::<String>::new());
-    assert_eq!(s.finished(&runs[1]).await, ["a"]);
+    s.forget(process, &runs[0], &["c", "never was", "a"]).await.unwrap();
+    assert_eq!(s.finished(&runs[0]).await, ["b"]);
+    assert_eq!(s.finished(&runs[1]).await, ["a", "b", "c"]);
     s.finish_step(process, &runs[0], "a").await.unwrap();
-    assert_eq!(s.finished(&runs[0]).await, ["a"]);
+    assert_eq!(s.finished(&runs[0]).await, ["b", "a"]);
 }
 
 pub async fn a_replaced_one_off_begins_without_steps(s: &TestStore) {

@@ -8,13 +8,15 @@ use super::session::Session;
 use super::tx::Tx;
 use crate::model::RunStatus;
 use crate::store::step::StepRecording;
-use crate::store::{ClaimRef, JobSeq, MAX_STEPS_PER_RUN, Step};
+use crate::store::{ClaimRef, EARLIER_RUN_PREFIX, JobSeq, MAX_STEPS_PER_RUN, Step};
 
 const INSERT_STEP: &str = include_str!("sql/insert_step.sql");
 const DELETE_STEPS_OF_CLAIM: &str = include_str!("sql/delete_steps_of_claim.sql");
 const SELECT_STEPS_OF_RUN: &str = include_str!("sql/select_steps_of_run.sql");
 const UPDATE_STEPS_RUN: &str = include_str!("sql/update_steps_run.sql");
 const UPDATE_STEPS_OF_LAST_FAILED_RUN: &str = include_str!("sql/update_steps_of_last_failed_run.sql");
+const INSERT_EARLIER_RUN: &str = include_str!("sql/insert_earlier_run.sql");
+const INSERT_EARLIER_RUN_OF_ONE_OFF: &str = "INSERT INTO ductape.steps (job, run, tag) VALUES ($1, $2, $3)";
 /// Deletes all steps of a job.
 pub(super) const DELETE_STEPS_OF_JOB: &str = include_str!("sql/delete_steps_of_job.sql");
 
@@ -57,16 +59,17 @@ pub(super) async fn record(session: &Session, holder: ClaimRef, step: &Step) -> 
     })
 }
 
-/// Deletes the steps of a run if the claim on it is valid.
-pub(super) async fn delete_all(session: &Session, holder: ClaimRef) -> DbResult<StepRecording> {
+/// Deletes steps of a run if the claim on it is valid.
+pub(super) async fn delete(session: &Session, holder: ClaimRef, tags: &[Box<str>]) -> DbResult<StepRecording> {
     let ClaimRef {
         job,
         run,
         instance,
         token,
     } = holder;
+    let tags: Vec<_> = tags.iter().map(|tag| storable(tag).into_owned()).collect();
     let row = session
-        .query_opt(DELETE_STEPS_OF_CLAIM, &[&job, &run, &instance, &token])
+        .query_opt(DELETE_STEPS_OF_CLAIM, &[&job, &run, &instance, &token, &tags])
         .await?;
     let claimed = row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false);
     Ok(if claimed {
@@ -79,12 +82,14 @@ pub(super) async fn delete_all(session: &Session, holder: ClaimRef) -> DbResult<
 /// Transfers the steps of the run `run` of a one-off to its next run.
 pub(super) fn rerun(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
     tx.write_later(UPDATE_STEPS_RUN, params![job, run, run + 1]);
+    let earlier_run = format!("{EARLIER_RUN_PREFIX}{run}");
+    tx.write_later(INSERT_EARLIER_RUN_OF_ONE_OFF, params![job, run + 1, earlier_run]);
 }
 
 /// Transfers the steps of the last failed run of a series to its rerun `run`.
 pub(super) fn rerun_failed(tx: &mut Tx<'_>, job: JobSeq, run: i64) {
-    tx.write_later(
-        UPDATE_STEPS_OF_LAST_FAILED_RUN,
-        params![job, run, RunStatus::Failed as i32],
-    );
+    let failed = RunStatus::Failed as i32;
+    tx.write_later(UPDATE_STEPS_OF_LAST_FAILED_RUN, params![job, run, failed]);
+    let prefix = EARLIER_RUN_PREFIX.to_owned();
+    tx.write_later(INSERT_EARLIER_RUN, params![job, run, failed, prefix]);
 }

@@ -209,10 +209,10 @@ impl Store for PostgresStore {
         recorded.answer()
     }
 
-    async fn forget_steps(&self, holder: ClaimRef) -> Result<()> {
+    async fn forget_steps(&self, holder: ClaimRef, tags: Vec<Box<str>>) -> Result<()> {
         let inner = self.inner_if_open()?;
-        let forgotten = with_session!(inner.general, WriteOptions::DEFAULT, |session| steps::delete_all(
-            session, holder
+        let forgotten = with_session!(inner.general, WriteOptions::DEFAULT, |session| steps::delete(
+            session, holder, &tags
         ));
         forgotten.answer()
     }

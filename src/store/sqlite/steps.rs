@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::model::RunStatus;
 use crate::store::rules::completion::StepsAfterRun;
 use crate::store::step::StepRecording;
-use crate::store::{ClaimRef, JobSeq, MAX_STEPS_PER_RUN, Step};
+use crate::store::{ClaimRef, EARLIER_RUN_PREFIX, JobSeq, MAX_STEPS_PER_RUN, Step};
 use rusqlite::Connection;
 
 const SELECT_ANY_STEP: &str = include_str!("sql/select_any_step.sql");
@@ -18,12 +18,14 @@ const SELECT_STEP: &str = include_str!("sql/select_step.sql");
 const COUNT_STEPS_OF_RUN: &str = include_str!("sql/count_steps_of_run.sql");
 const INSERT_STEP: &str = include_str!("sql/insert_step.sql");
 const SELECT_STEPS_OF_RUN: &str = include_str!("sql/select_steps_of_run.sql");
+const DELETE_STEP: &str = "DELETE FROM steps WHERE job = ?1 AND run = ?2 AND tag = ?3";
 const DELETE_STEPS_OF_RUN: &str = include_str!("sql/delete_steps_of_run.sql");
 const DELETE_STEPS_OF_JOB: &str = include_str!("sql/delete_steps_of_job.sql");
 /// Deletes the steps of earlier, ended runs of a series.
 const DELETE_STEPS_OF_EARLIER_RUNS: &str = include_str!("sql/delete_steps_of_earlier_runs.sql");
 const UPDATE_STEPS_RUN: &str = include_str!("sql/update_steps_run.sql");
 const UPDATE_STEPS_OF_LAST_FAILED_RUN: &str = include_str!("sql/update_steps_of_last_failed_run.sql");
+const INSERT_EARLIER_RUN: &str = include_str!("sql/insert_earlier_run.sql");
 
 /// The steps of a run, in the order in which they finished.
 pub(super) fn of_run(connection: &Connection, job: JobSeq, run: i64) -> Result<Vec<Step>> {
@@ -50,7 +52,7 @@ pub(super) fn record(tx: &mut Tx<'_>, holder: ClaimRef, step: &Step) -> Result<S
     let count: i64 = connection
         .prepare_cached(COUNT_STEPS_OF_RUN)?
         .query_row((job, run), |row| row.get(0))?;
-    if count >= rows(MAX_STEPS_PER_RUN) {
+    if count >= rows(MAX_STEPS_PER_RUN) && !step.is_internal() {
         return Ok(StepRecording::TooMany);
     }
     connection
@@ -60,12 +62,15 @@ pub(super) fn record(tx: &mut Tx<'_>, holder: ClaimRef, step: &Step) -> Result<S
     Ok(StepRecording::Stored)
 }
 
-/// Deletes the steps of a run if the claim on it is valid.
-pub(super) fn delete_all(tx: &mut Tx<'_>, holder: ClaimRef) -> Result<StepRecording> {
+/// Deletes steps of a run if the claim on it is valid.
+pub(super) fn delete(tx: &mut Tx<'_>, holder: ClaimRef, tags: &[Box<str>]) -> Result<StepRecording> {
     if !is_claimed(tx.connection, holder)? {
         return Ok(StepRecording::LeaseLost);
     }
-    delete_steps_of_run(tx.connection, holder.job, holder.run)?;
+    let mut delete = tx.connection.prepare_cached(DELETE_STEP)?;
+    for tag in tags {
+        delete.execute((holder.job, holder.run, tag))?;
+    }
     Ok(StepRecording::Stored)
 }
 
@@ -112,17 +117,26 @@ pub(super) fn rerun(tx: &mut Tx<'_>, job: JobSeq, run: i64) -> Result<()> {
             .prepare_cached(UPDATE_STEPS_RUN)?
             .execute((job, run, run + 1))?;
     }
+    let earlier_run = format!("{EARLIER_RUN_PREFIX}{run}");
+    tx.connection
+        .prepare_cached(INSERT_STEP)?
+        .execute((job, run + 1, earlier_run, None::<&str>))?;
+    tx.has_steps = Some(true);
     Ok(())
 }
 
 /// Transfers the steps of the last failed run of a series to its rerun `run`.
 pub(super) fn rerun_failed(tx: &mut Tx<'_>, job: JobSeq, run: i64) -> Result<()> {
+    let failed = RunStatus::Failed as i64;
     if any_exist(tx)? {
-        let failed = RunStatus::Failed as i64;
         tx.connection
             .prepare_cached(UPDATE_STEPS_OF_LAST_FAILED_RUN)?
             .execute((job, run, failed))?;
     }
+    tx.connection
+        .prepare_cached(INSERT_EARLIER_RUN)?
+        .execute((job, run, failed, EARLIER_RUN_PREFIX))?;
+    tx.has_steps = Some(true);
     Ok(())
 }
 

@@ -160,8 +160,8 @@ impl Store for SqliteStore {
             .answer()
     }
 
-    async fn forget_steps(&self, holder: ClaimRef) -> Result<()> {
-        self.write(WriteOptions::synced(1), move |tx| steps::delete_all(tx, holder))
+    async fn forget_steps(&self, holder: ClaimRef, tags: Vec<Box<str>>) -> Result<()> {
+        self.write(WriteOptions::synced(1), move |tx| steps::delete(tx, holder, &tags))
             .await?
             .answer()
     }

@@ -1,0 +1,3 @@
+-- The number of the run of a series that failed last, behind the steps that run ?2 has of it.
+INSERT INTO steps (job, run, tag)
+SELECT ?1, ?2, ?4 || run FROM runs WHERE job = ?1 AND status = ?3 ORDER BY ended DESC, run DESC LIMIT 1
