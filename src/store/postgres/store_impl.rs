@@ -155,7 +155,8 @@ impl Store for PostgresStore {
         let inner = self.inner_if_open()?;
         let mut total = Recovered::default();
         // Only its silence says that a process of another machine is dead.
-        while params.takeover == Takeover::ProvenOrSilent {
+        let mut more = params.takeover == Takeover::ProvenOrSilent;
+        while more {
             let step = with_session!(inner.general, WriteOptions::ENGINE, |session| {
                 instances::recover(session, self.lease_now(), &params)
             });
@@ -163,9 +164,7 @@ impl Store for PostgresStore {
             total.requeued += step.found.requeued;
             total.failed += step.found.failed;
             inner.apply_effects(step.after).await;
-            if !step.more {
-                break;
-            }
+            more = step.more;
         }
         // A process may have died between ending a run and unblocking the next.
         let unblocked = with_session!(inner.general, WriteOptions::ENGINE, |session| keys::unblock_all(

@@ -214,10 +214,11 @@ impl Writer {
         self.drain_inbox();
         let now = Instant::now();
         let all = self.state.closing_deadline.is_some_and(|deadline| deadline <= now);
-        let is_overdue = |operation: &Box<dyn WriteOperation>| all || operation.deadline() <= now;
-        let mut overdue: Vec<_> = batch.extract_if(.., |operation| is_overdue(operation)).collect();
-        let (late, queued): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.state.queued).into_iter().partition(is_overdue);
+        let is_overdue = |operation: &dyn WriteOperation| all || operation.deadline() <= now;
+        let mut overdue: Vec<_> = batch.extract_if(.., |operation| is_overdue(&**operation)).collect();
+        let (late, queued): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.state.queued)
+            .into_iter()
+            .partition(|operation| is_overdue(operation.as_ref()));
         self.state.queued = queued;
         overdue.extend(late);
         if !overdue.is_empty() {
