@@ -2,7 +2,8 @@
 //!
 //! Pure functions of plain data, `(state, what happened, now) → changes`. They know no SQL, no connection and no clock: a
 //! store reads the state under its lock, asks the rule, and writes what it says. Invariant: no store decides any of this
-//! by itself, except where PL/pgSQL does for speed; the cases of [`table`] hold both to the same answers.
+//! by itself, except where PL/pgSQL does for speed; the cases of [`table`], and the invariants that the random walk checks,
+//! hold both to the same answers.
 
 pub(in crate::store) mod cancellation;
 pub(in crate::store) mod completion;
