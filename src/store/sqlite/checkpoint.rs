@@ -4,11 +4,14 @@
 //! writer, so beyond a bound the writer itself helps between two transactions. Invariant: only PASSIVE while the store is
 //! in use, since every other mode waits for readers.
 
+use super::failure::is_write_failure;
 use super::fair_lock::FairLock;
 use super::open;
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::Connection;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -25,6 +28,8 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Checkpoints {
     request: Option<SyncSender<()>>,
     ended: Receiver<()>,
+    /// A checkpoint could not sync what it needed to, since the last look.
+    failed: Arc<AtomicBool>,
     next_writer_checkpoint: Option<Instant>,
 }
 
@@ -34,11 +39,15 @@ impl Checkpoints {
         let connection = open::open_additional(path)?;
         let (request, requests) = sync_channel(1);
         let (end, ended) = sync_channel(1);
+        let failed = Arc::new(AtomicBool::new(false));
+        let failure = Arc::clone(&failed);
         std::thread::Builder::new()
             .name("ductape-checkpoint".into())
             .spawn(move || {
                 for () in requests {
-                    let _ = passive_checkpoint(&connection);
+                    if passive_checkpoint(&connection).is_err_and(|error| is_write_failure(&error.into())) {
+                        failure.store(true, Ordering::Release);
+                    }
                 }
                 drop(connection);
                 let _ = end.send(());
@@ -47,6 +56,7 @@ impl Checkpoints {
         Ok(Self {
             request: Some(request),
             ended,
+            failed,
             next_writer_checkpoint: None,
         })
     }
@@ -62,16 +72,29 @@ impl Checkpoints {
             let started = Instant::now();
             // While the lock is held nobody adds frames, so that the next transaction can restart the log.
             let _turn = fair_lock.map(FairLock::acquire);
-            let _ = passive_checkpoint(connection);
+            self.checkpoint(connection);
             self.next_writer_checkpoint = Some(Instant::now() + started.elapsed() * WRITER_CHECKPOINT_PAUSE_FACTOR);
         } else if wal.frames - wal.checkpointed_frames > BACKGROUND_CHECKPOINT_FRAMES
             && let Some(request) = &self.request
         {
             // Full: a request is pending already.
             if matches!(request.try_send(()), Err(TrySendError::Disconnected(()))) {
-                let _ = passive_checkpoint(connection);
+                self.checkpoint(connection);
             }
         }
+    }
+}
+
+impl Checkpoints {
+    fn checkpoint(&self, connection: &Connection) {
+        if passive_checkpoint(connection).is_err_and(|error| is_write_failure(&error.into())) {
+            self.failed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether a checkpoint has failed to write or sync since the last call.
+    pub(super) fn take_failure(&self) -> bool {
+        self.failed.load(Ordering::Acquire) && self.failed.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -99,6 +122,11 @@ impl WalState {
         };
         connection.prepare_cached(pragma)?.query_row([], read)
     }
+}
+
+/// Frames of the log that belong to committed transactions.
+pub(super) fn committed_frames(connection: &Connection) -> std::result::Result<i64, rusqlite::Error> {
+    Ok(WalState::of(connection, "PRAGMA wal_checkpoint(NOOP)")?.frames)
 }
 
 fn passive_checkpoint(connection: &Connection) -> std::result::Result<WalState, rusqlite::Error> {

@@ -63,6 +63,11 @@ pub(super) fn locked_error(holder: Option<&str>) -> Error {
     Error::new(ErrorCode::StoreError, message)
 }
 
+/// Whether the disk has failed to take what was written.
+pub(super) fn is_write_failure(error: &Error) -> bool {
+    sqlite_code(error) == Some(SqliteCode::SystemIoFailure)
+}
+
 /// Whether a failure of SQLite may pass by itself within moments.
 pub(super) fn is_transient(error: &Error) -> bool {
     matches!(

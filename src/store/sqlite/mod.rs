@@ -36,6 +36,7 @@ mod keys;
 mod list;
 mod locate;
 mod lock_holder;
+mod log_repair;
 mod metadata;
 mod migrate;
 mod notes;

@@ -3,13 +3,14 @@
 //! Knows no verb. Invariants: a verb is answered only after its commit; a transaction is short; a failing verb does not
 //! affect others; after a disk failure the thread continues and recovers when the cause is gone.
 
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{self, Checkpoints};
 use super::config::Durability;
-use super::failure::{is_locked, is_transient, locked_error};
+use super::failure::{is_locked, is_transient, is_write_failure, locked_error};
 use super::fair_lock::FairLock;
 use super::file_watch::FileWatch;
 use super::instance_lock;
 use super::lock_holder;
+use super::log_repair;
 use super::open::OpenedFile;
 use super::routes::RouteCache;
 use super::shared::Shared;
@@ -18,7 +19,7 @@ use super::tx::{Effects, Tx};
 use super::write_operation::{WriteOperation, WriteOptions};
 use crate::error::{Error, Result};
 use crate::store::Token;
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -74,6 +75,8 @@ pub(super) struct WriterState {
     /// Time spent on verbs since the last slice of background work that keeps pace with them.
     work_time: Duration,
     synced: Option<bool>,
+    /// A write or a sync has failed, and the log was not written again since.
+    log_suspect: bool,
     closing: bool,
     /// Until when the writer waits for a lock once it is to close.
     closing_deadline: Option<Instant>,
@@ -195,6 +198,7 @@ impl Writer {
                 Err(error) => error,
             };
             self.roll_back(batch);
+            self.state.log_suspect |= is_write_failure(&error);
             if is_locked(&error) {
                 self.reject_overdue(batch);
                 if batch.is_empty() {
@@ -235,6 +239,10 @@ impl Writer {
         if let Some(watch) = &self.file_watch {
             watch.check()?;
         }
+        self.state.log_suspect |= self.checkpoints.as_ref().is_some_and(Checkpoints::take_failure);
+        if self.state.log_suspect {
+            self.repair_log()?;
+        }
         self.set_synchronous(synced)?;
         let _turn = self.fair_lock.as_ref().map(FairLock::acquire);
         let connection = &self.connection;
@@ -264,6 +272,20 @@ impl Writer {
         let effects = tx.finish()?;
         connection.prepare_cached("COMMIT")?.execute([])?;
         Ok((applied, effects))
+    }
+
+    /// Nothing that was written before counts as synced until it has been written again.
+    fn repair_log(&mut self) -> Result<()> {
+        if let Some(file) = &self.file {
+            let _turn = self.fair_lock.as_ref().map(FairLock::acquire);
+            let frames = checkpoint::committed_frames(&self.connection)?;
+            // Nobody adds frames meanwhile, nor starts the log anew.
+            let lock = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+            log_repair::rewrite(&file.path, frames)?;
+            lock.rollback()?;
+        }
+        self.state.log_suspect = false;
+        Ok(())
     }
 
     /// The pragma takes effect when prepared, and only outside a transaction: it is never cached and runs before `BEGIN`.
