@@ -1261,13 +1261,14 @@ export declare class Ductape {
 
   /**
    * Makes this process a worker that stays up: it keeps the event loop alive until `close`. With `signals` (default
-   * true), `SIGTERM` and `SIGINT` close it first, and then end the process unless the program listens for them too.
+   * true), `SIGTERM` and `SIGINT` stop its work as `close` does, then close it and end the process; a second one ends it at
+   * once. Where the program listens for the signal too, the end is left to the program: dispatches are taken until `close`.
    */
   start(options?: { signals?: boolean }): Promise<void>;
   /**
    * Stops claiming, lets running handlers finish for up to `timeout` ms (default 10,000), aborts the rest without
-   * spending an attempt, and releases the store. Calls after the first give its promise; other methods then reject with
-   * `CLOSED`.
+   * spending an attempt, and releases the store. Calls after the first give its promise, and a `timeout` of theirs takes the
+   * place of the first's; other methods then reject with `CLOSED`.
    */
   close(options?: { timeout?: number }): Promise<void>;
   /**

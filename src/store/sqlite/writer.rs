@@ -33,6 +33,8 @@ const MAX_BATCH_TIME: Duration = Duration::from_millis(4);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long SQLite waits for a lock at a time; in between the writer looks whose time is over.
 const LOCK_SLICE: Duration = Duration::from_millis(100);
+/// Pause before the next wait for a lock.
+const LOCKED_PAUSE: Duration = Duration::from_millis(2);
 /// Longest wait for a lock once the store is to close.
 const CLOSING_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pauses before a batch is tried again.
@@ -167,7 +169,10 @@ impl Writer {
                     .rev()
                     .for_each(|operation| self.state.queued.push_front(operation));
             }
-            Err(error) if batch.len() <= 1 || is_transient(&error) => self.answer(batch, &Err(error)),
+            // Nobody's fault: while the log cannot be repaired, nothing can be committed.
+            Err(error) if batch.len() <= 1 || is_transient(&error) || self.state.log_suspect => {
+                self.answer(batch, &Err(error));
+            }
             // One of them is to blame: each on its own.
             Err(_) => batch.into_iter().for_each(|operation| self.run_alone(operation)),
         }
@@ -204,6 +209,8 @@ impl Writer {
                 if batch.is_empty() {
                     return Ok(0);
                 }
+                // SQLite does not wait where that could be for ever.
+                std::thread::sleep(LOCKED_PAUSE);
                 continue;
             }
             match pauses.next() {
