@@ -57,7 +57,9 @@ describe(`four workers and two dispatchers on PostgreSQL${server ? '' : ' (needs
       const worked = tally(lines.filter((line) => line.startsWith('work ')).map((line) => line.slice(5)));
       expect(ids.filter((id) => !worked.has(id))).toEqual([]);
       const ticks = parseTicks(lines);
-      await expectEachOccurrenceOnce(ductape, ticks, start, end);
+      // One after the other, so that each worker has some under way when it is killed.
+      const starts = new Map(Array.from({ length: 20 }, (_, n) => [`series-${n}`, start + n * 5]));
+      await expectEachOccurrenceOnce(ductape, ticks, starts, end);
       const twice = [...worked.values()].reduce((sum, count) => sum + count - 1, 0);
       console.info(
         `${kills.length} kills: ${ids.length} one-offs, ${twice} done twice, ${ticks.length} calls for occurrences, ` +

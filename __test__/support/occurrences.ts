@@ -25,9 +25,18 @@ export function parseTicks(lines: readonly string[]): Tick[] {
     }));
 }
 
-/** Each grid point of each series from `start` to `end` has been run, or is recorded as missed or skipped: exactly one. */
-export async function expectEachOccurrenceOnce(ductape: Ductape, ticks: readonly Tick[], start: number, end: number) {
+/**
+ * Each grid point of each series, from its start in `starts` to `end`, has been run, or is recorded as missed or skipped:
+ * exactly one.
+ */
+export async function expectEachOccurrenceOnce(
+  ductape: Ductape,
+  ticks: readonly Tick[],
+  starts: ReadonlyMap<string, number>,
+  end: number,
+) {
   for (const { id, every = 0 } of (await ductape.jobs.list({ recurring: true })).jobs) {
+    const start = starts.get(id) ?? Number.NaN;
     const history = await ductape.jobs.getHistory(id, { limit: 10_000 });
     const own = ticks.filter((tick) => tick.id === id);
     // A run has one occurrence, whatever its attempts.

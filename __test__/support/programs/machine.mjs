@@ -1,7 +1,7 @@
 // One machine of several on a store. Arguments: role, store, log, start and end of the grids, number of one-offs.
 //
-// A `worker` logs each call of its handlers until it is killed. A `dispatcher` dispatches twenty recurring jobs and its
-// one-offs, logs the ids that were acknowledged, and ends.
+// A `worker` logs each call of its handlers until it is killed. A `dispatcher` dispatches twenty recurring jobs, which begin
+// 5 ms apart, and its one-offs, logs the ids that were acknowledged, and ends.
 import { appendFileSync } from 'node:fs';
 import Ductape from 'ductape';
 import { sleep, writeLine } from './stdio.mjs';
@@ -34,7 +34,7 @@ async function dispatch() {
       tag: 'tick',
       job_id: `series-${n}`,
       input: {},
-      schedule: { start_at: Number(start), endDate: Number(end), every: 100 },
+      schedule: { start_at: Number(start) + n * 5, endDate: Number(end), every: 100 },
     })),
   );
   writeLine('ready');
