@@ -38,6 +38,30 @@ describe('the store of an AsyncLocalStorage that a handler enters', () => {
     expect(seen).toEqual([undefined, undefined, undefined]);
   });
 
+  it('is not seen by the next handler when a listener of the signal entered it', async () => {
+    const storage = new AsyncLocalStorage<string>();
+    const ductape = create();
+    const [began, heard] = [deferred(), deferred()];
+    ductape.features.define('f', ({ signal, input }) => {
+      // A call that leaves an entry without a value does not hide one with a value.
+      if (!(input as { waits: boolean }).waits) return storage.run('inner', () => '') + String(storage.getStore());
+      signal.addEventListener('abort', () => {
+        storage.enterWith('listener');
+        heard.resolve();
+      });
+      began.resolve();
+      return heard.promise;
+    });
+    const first = await ductape.features.dispatch(job('f', { input: { waits: true } }));
+    await began.promise;
+    await ductape.jobs.cancel(first.job_id);
+    await heard.promise;
+    for (let round = 0; round < 3; round++) {
+      const { job_id } = await ductape.features.dispatch(job('f', { input: { waits: false } }));
+      expect(await ductape.jobs.wait(job_id)).toBe('undefined');
+    }
+  });
+
   it('is not seen by listeners, the logger, the function of secrets and settled promises', async () => {
     const storage = new AsyncLocalStorage<string>();
     const seen = new Map<string, string | undefined>();

@@ -11,7 +11,7 @@ const MAX_RESULT_BYTES = 1024 * 1024;
 /** The attempts of one instance that handlers are at work on. */
 class Attempts {
   #bridge;
-  /** By key `{ job, scope }`: the `JobContext`, and the scope that its functions are called in. */
+  /** By key `{ job, context, scope }`: the `JobContext`, and the scope of `context` that its functions are called in. */
   #running = new Map();
 
   /** `bridge`: `answer(key, kind, json)`, `log(level, message)`, and what `JobContext` needs. */
@@ -27,14 +27,16 @@ class Attempts {
   run(registered, key, fields) {
     if (!registered) return this.#answer(key, ANSWER.RELEASE, 'null');
     const { handler, context } = registered;
-    const [job, scope] = [new JobContext(fields, key, this.#bridge), context.open()];
-    this.#running.set(key, { job, scope });
+    const [job, scope] = [new JobContext(fields, key, this.#bridge), context.take()];
+    this.#running.set(key, { job, context, scope });
     let returned;
     try {
       // A promise also for values that are none, so that answers of one turn cross together.
-      returned = scope.runInAsyncScope(() => Promise.resolve(handler(job)));
+      returned = scope.call(() => Promise.resolve(handler(job)));
     } catch (error) {
       return this.#handlerReturned(key, job, toFailure(error));
+    } finally {
+      context.giveBack(scope);
     }
     returned.then(
       (value) => this.#handlerReturned(key, job, undefined, value),
@@ -44,8 +46,11 @@ class Attempts {
 
   abort(key, error) {
     const running = this.#running.get(key);
+    if (!running) return;
+    const { job, context, scope } = running;
     // Listeners of the signal are the handler's.
-    running?.scope.runInAsyncScope(() => JobContext.abort(running.job, error));
+    scope.call(() => JobContext.abort(job, error));
+    context.giveBack(scope);
   }
 
   /** The handler is done; its steps may not be. */
