@@ -18,7 +18,7 @@ const MAX_FAILURE_CHARS = 10_000;
 /** ms between tries of a write that the store has refused. */
 const RETRY_PAUSE_MS = 1000;
 /** Codes of failures of the store that come again. */
-const FINAL_CODES = new Set(['LEASE_LOST', 'CLOSED', 'VALIDATION_ERROR', 'STORE_CORRUPT']);
+const FINAL_CODES = new Set(['LEASE_LOST', 'CLOSED', 'VALIDATION_ERROR']);
 /** Upper bound of the time of one call of a rollback: the timeout of the attempt does not count for it. */
 const ROLLBACK_TIMEOUT_MS = 10 * 60_000;
 /** Upper bound of the tags that a line of the log names. */
