@@ -1,4 +1,5 @@
-// A process of a round. Argument: JSON of `{ store, log, name, dispatches, works, seed }`.
+// A process of a round. Argument: JSON of `{ store, log, name, dispatches, works, seed, began }`, `began`: what the wall
+// clock said at 0 of that which nobody sets.
 //
 // Says on its log, which no fault touches, what it does and what it was told. Each line begins with the time, in µs of a
 // clock that all processes share and that nobody sets, and the name of the process. A line on its standard input ends the
@@ -11,11 +12,14 @@ import { Random } from './random.mjs';
 /** As sysexits.h has it: the store could not be opened for now. */
 const TRY_AGAIN = 75;
 
-const { store, log: file, name, dispatches, works, seed } = JSON.parse(process.argv[2]);
+const { store, log: file, name, dispatches, works, seed, began } = JSON.parse(process.argv[2]);
 const random = new Random(seed);
 // Opened once: there may be no descriptor left later.
 const log = openSync(file, 'a');
 const note = (...words) => writeSync(log, `${process.hrtime.bigint() / 1000n} ${name} ${words.join(' ')}\n`);
+
+/** The time of day, whatever this process's clock was set to. */
+const realNow = () => began + Number(process.hrtime.bigint() / 1_000_000n);
 
 const ductape = new Ductape({
   store,
@@ -65,7 +69,7 @@ const newJob = () => ({
   input: { takes: random.integer(0, 25), fails: random.chance(0.1) ? 1 : 0 },
   retries: 2,
   retryConfig: { initialDelay: 50 },
-  ...(random.chance(0.2) && { schedule: { start_at: Date.now() + random.integer(0, 400) } }),
+  ...(random.chance(0.2) && { schedule: { start_at: realNow() + random.integer(0, 400) } }),
 });
 
 /** Notes what is sent, then what was answered. */

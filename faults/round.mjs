@@ -58,7 +58,7 @@ export class Round {
       await ductape.close();
       await place.begin?.();
       for (const number of ROLES.keys()) this.#start(number);
-      await this.#all('ready', this.#children, REST_MS);
+      await this.#all('ready', () => this.#children, REST_MS);
       await this.#suffer();
       await this.#heal();
       ductape = open();
@@ -80,6 +80,8 @@ export class Round {
   }
 
   async #dispatchSeries(ductape) {
+    // Makes the schema, which may take its time, before the series begin.
+    await ductape.jobs.getStats();
     const start = Date.now() + 1_500;
     const end = start + this.#plan.activeMs + 1_000;
     await ductape.features.dispatchMany(
@@ -100,7 +102,14 @@ export class Round {
   #start(number) {
     const name = `p${number}.${++this.#started}`;
     const { store, environment } = this.#place.process(number);
-    const settings = { store, log: this.#log, name, seed: this.#plan.seed * 31 + this.#started, ...ROLES[number] };
+    const settings = {
+      store,
+      log: this.#log,
+      name,
+      seed: this.#plan.seed * 31 + this.#started,
+      began: Date.now() - Number(now() / 1_000n),
+      ...ROLES[number],
+    };
     const panic = this.#plan.faults.find((fault) => fault.name === 'panic' && fault.victim === number);
     const failpoints = panic && { DUCTAPE_FAILPOINTS: `${panic.service}:${panic.pass}` };
     const child = spawn(process.execPath, [join(import.meta.dirname, 'program.mjs'), JSON.stringify(settings)], {
@@ -173,10 +182,9 @@ export class Round {
     clock: async ({ victim, by }) => this.#place.control.setClock(victim, by),
     'far clock': async ({ victim, by }) => this.#place.control.setClock(victim, by),
     descriptors: async ({ victim, ms }) => {
-      const entry = this.#children[victim];
       // Node.js itself does not start without any.
-      await this.#all('ready', [entry], REST_MS);
-      const give = await limitDescriptors(entry.process.pid).catch(() => {});
+      await this.#all('ready', () => [this.#children[victim]], REST_MS);
+      const give = await limitDescriptors(this.#children[victim].process.pid).catch(() => {});
       if (give) await this.#whileFor(ms, give);
     },
     'power cut': async ({ torn }) => {
@@ -213,7 +221,13 @@ export class Round {
         for (const gate of this.#place.gates) gate.refuse(false);
       });
     },
-    'server restart': ({ mode }) => this.#place.server.restart(mode),
+    'server restart': async ({ mode }) => {
+      // Claims and ends of runs are committed without a sync of their own.
+      const note = () => mode === 'immediate' && this.#note('power-cut');
+      note();
+      await this.#place.server.restart(mode);
+      note();
+    },
   };
 
   async #failFor(name, ms) {
@@ -252,17 +266,25 @@ export class Round {
   async #heal() {
     await this.#place.heal();
     this.#note('all-healed');
-    await this.#all('ready', this.#children, REST_MS);
+    await this.#all('ready', () => this.#children, REST_MS);
     for (const { process } of this.#children) process.stdin.write('settle\n');
-    await this.#all('settled', this.#children, REST_MS);
+    await this.#all('settled', () => this.#children, REST_MS);
   }
 
   async #end() {
     for (const { process } of this.#children) process.stdin.end();
-    await this.#all('ended', this.#children, CLOSE_MS);
+    await this.#all('ended', () => this.#children, CLOSE_MS);
+  }
+
+  /** A process whose clock is ahead makes its retries due by it: as an operator would when the clock is right again. */
+  async #bringForward(ductape) {
+    const { jobs } = await ductape.jobs.list({ status: 'scheduled', limit: 1_000 });
+    const late = jobs.filter(({ scheduled_at }) => scheduled_at > Date.now() + 600_000);
+    for (const { id } of late) await ductape.jobs.reschedule(id, { start_at: Date.now() });
   }
 
   async #comesToRest(ductape) {
+    if (this.#plan.faults.some(({ name, by }) => name === 'far clock' && by > 0)) await this.#bringForward(ductape);
     const until = performance.now() + REST_MS;
     for (;;) {
       const { scheduled, queued, running } = await ductape.jobs.getStats();
@@ -281,7 +303,7 @@ export class Round {
     const over = ({ process: { exitCode, signalCode } }) =>
       signalCode !== null || (exitCode ?? TRY_AGAIN) !== TRY_AGAIN;
     // One that is started again takes the place of the one before.
-    const late = () => children.filter((entry) => !over(entry) && !entry.has(word));
+    const late = () => children().filter((entry) => !over(entry) && !entry.has(word));
     while (late().length > 0) {
       if (performance.now() > until) {
         this.#violations.push(`${late().map(({ name }) => name)}: not ${word} after ${ms} ms`);

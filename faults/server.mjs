@@ -36,6 +36,7 @@ async function findPrograms() {
 export class Server {
   #folder;
   #call;
+  #restarting = Promise.resolve();
 
   constructor(folder) {
     this.#folder = folder;
@@ -60,8 +61,10 @@ export class Server {
     return this.#call('pg_ctl', '-D', 'data', '-l', 'log', '-w', ...words, '-o', settings, verb);
   }
 
+  /** One after the other. */
   restart(mode) {
-    return this.#control('restart', mode);
+    this.#restarting = this.#restarting.then(() => this.#control('restart', mode));
+    return this.#restarting;
   }
 
   async stop() {

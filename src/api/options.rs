@@ -7,7 +7,7 @@ use super::resources::read_resources;
 use crate::cron::Zone;
 use crate::engine::inputs::{ExpressionResolver, SecretStore, SessionVerifier};
 use crate::engine::routing::WorkerFilter;
-use crate::engine::{EngineConfig, WorkerConfig};
+use crate::engine::{EngineConfig, Failpoints, WorkerConfig};
 use crate::error::{Error, Result};
 use crate::expr::Limits;
 use crate::model::Namespace;
@@ -103,6 +103,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
         outbound: read_outbound(&mut fields),
         expressions,
         sessions,
+        failpoints: Failpoints::from_environment(),
         ..EngineConfig::default()
     };
     if !fields.problems.is_empty() {
