@@ -42,7 +42,7 @@ describe('the store of an AsyncLocalStorage that a handler enters', () => {
     const storage = new AsyncLocalStorage<string>();
     const ductape = create();
     const [began, heard] = [deferred(), deferred()];
-    ductape.features.define('f', ({ signal, input }) => {
+    ductape.features.define('f', async ({ signal, input }) => {
       // A call that leaves an entry without a value does not hide one with a value.
       if (!(input as { waits: boolean }).waits) return storage.run('inner', () => '') + String(storage.getStore());
       signal.addEventListener('abort', () => {
@@ -50,7 +50,8 @@ describe('the store of an AsyncLocalStorage that a handler enters', () => {
         heard.resolve();
       });
       began.resolve();
-      return heard.promise;
+      await heard.promise;
+      return 'aborted';
     });
     const first = await ductape.features.dispatch(job('f', { input: { waits: true } }));
     await began.promise;

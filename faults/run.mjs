@@ -127,7 +127,7 @@ async function runStore(kind, { seed, rounds, lanes, stopsAtFirst }, folder, pre
   const from = performance.now();
   const tally = new Tally();
   let given = 0;
-  const seeds = { next: () => (given < rounds ? seed + given++ : undefined) };
+  const seeds = { next: () => (given < rounds && !interrupted ? seed + given++ : undefined) };
   const all = Array.from({ length: Math.min(lanes, rounds) }, (_, number) =>
     runLane(new Lane(join(folder, `${kind}-${number}`), kind, preload), kind, panics, seeds, tally, stopsAtFirst),
   );
@@ -141,6 +141,13 @@ async function runStore(kind, { seed, rounds, lanes, stopsAtFirst }, folder, pre
   return tally.failures.length === 0;
 }
 
+/** Rounds that are under way leave nothing behind when they may end. */
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    interrupted = true;
+  });
+}
 let request;
 try {
   request = readArguments();

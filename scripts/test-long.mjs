@@ -41,6 +41,22 @@ const CHECKS = {
       { DUCTAPE_LONG_SECONDS: String(Math.round(minutes * 60)) },
     ],
   },
+  faults: {
+    about: 'faults of processes, disks and connections against a model, --rounds times on each --store, from --seed',
+    command: ({ rounds, seed, store }) => [
+      process.execPath,
+      [
+        join('faults', 'run.mjs'),
+        ...['--rounds', String(rounds)],
+        ...(seed === undefined ? [] : ['--seed', String(seed)]),
+        ...(store === undefined ? [] : ['--store', store]),
+      ],
+    ],
+  },
+  mutations: {
+    about: 'stores that were broken on purpose: rounds of faults find each',
+    command: () => [process.execPath, [join('faults', 'mutations.mjs')]],
+  },
   soak: {
     about: 'jobs without pause for --minutes: each runs once, memory and file size level off; needs the built addon',
     command: ({ minutes }) => [
@@ -57,7 +73,7 @@ async function testFilesMentioning(text) {
   return files.filter((_, index) => texts[index].includes(text));
 }
 
-const USAGE = `usage: npm run test:long -- [check …] [--minutes N] [--rounds N]
+const USAGE = `usage: npm run test:long -- [check …] [--minutes N] [--rounds N] [--seed N] [--store sqlite|postgres]
 
 Checks (default: all):
 ${Object.entries(CHECKS)
@@ -65,11 +81,16 @@ ${Object.entries(CHECKS)
   .join('\n')}
 
   --minutes N   duration of fuzz, fuzz-expr and cron, default 5, and of soak, default 20
-  --rounds N    rounds of crash, default 50; its tests see it as DUCTAPE_TEST_ROUNDS
+  --rounds N    rounds of crash, whose tests see it as DUCTAPE_TEST_ROUNDS, and of faults; default 50
+  --seed N      of the first round of faults; default: drawn
+  --store NAME  the store of faults; default: one after the other
 `;
 
 function readArguments() {
-  const options = { minutes: { type: 'string' }, rounds: { type: 'string' }, help: { type: 'boolean', short: 'h' } };
+  const options = {
+    ...Object.fromEntries(['minutes', 'rounds', 'seed', 'store'].map((name) => [name, { type: 'string' }])),
+    help: { type: 'boolean', short: 'h' },
+  };
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const unknown = positionals.filter((name) => !(name in CHECKS));
   if (unknown.length > 0) throw new Error(`unknown check: ${unknown.join(', ')}`);
@@ -77,7 +98,12 @@ function readArguments() {
   for (const [name, value] of Object.entries(numbers)) {
     if (value !== undefined && !(value > 0)) throw new Error(`--${name} must be a number above 0`);
   }
-  return { help: values.help, names: positionals.length > 0 ? positionals : Object.keys(CHECKS), numbers };
+  const { help, seed, store } = values;
+  return {
+    help,
+    names: positionals.length > 0 ? positionals : Object.keys(CHECKS),
+    settings: { ...numbers, seed, store },
+  };
 }
 
 /** Resolves with whether the command succeeded. */
@@ -92,9 +118,9 @@ function run(command, args, env = {}) {
   });
 }
 
-async function check(name, numbers) {
-  const minutes = numbers.minutes ?? DEFAULT_MINUTES[name];
-  const command = await CHECKS[name].command({ ...numbers, minutes });
+async function check(name, settings) {
+  const minutes = settings.minutes ?? DEFAULT_MINUTES[name];
+  const command = await CHECKS[name].command({ ...settings, minutes });
   if (!command) return { name, outcome: 'nothing to run', seconds: 0 };
   console.log(`\n== ${name}: ${command[0]} ${command[1].join(' ')}\n`);
   const start = performance.now();
@@ -113,7 +139,7 @@ if (request.help) {
   console.log(USAGE);
 } else {
   const results = [];
-  for (const name of request.names) results.push(await check(name, request.numbers));
+  for (const name of request.names) results.push(await check(name, request.settings));
   console.log('\n== summary');
   for (const { name, outcome, seconds } of results) console.log(`${name.padEnd(11)}${outcome.padEnd(16)}${seconds} s`);
   if (results.some(({ outcome }) => outcome === 'FAILED')) process.exitCode = 1;
