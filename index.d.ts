@@ -870,7 +870,7 @@ export interface IWebhookPayload<Name extends WebhookEventName = WebhookEventNam
 export type JobReasonCode =
   /** It is not due yet. */
   | 'NOT_DUE'
-  /** An attempt failed, the next one waits for its time. */
+  /** An attempt failed, or its process died in it; the next one waits for its time. */
   | 'WAITING_FOR_RETRY'
   /** Its handler asked to be called again later. */
   | 'SNOOZED'
@@ -886,6 +886,8 @@ export type JobReasonCode =
   | 'NO_FREE_SLOT'
   /** As many runs with its `concurrency` key are going, in any process, as its limit allows. */
   | 'CONCURRENCY_LIMIT'
+  /** Its process died in it three times or more: it runs once nothing else runs in a process, and alone. */
+  | 'RUNS_ALONE'
   /** Due runs of the same target come before it. */
   | 'BEHIND_OTHERS'
   /** It is running, here or elsewhere. */

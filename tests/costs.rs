@@ -189,7 +189,7 @@ fn job(n: usize, due: i64) -> NewJob {
 impl Bench {
     async fn open() -> Self {
         let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
-        let instance = store.register(3_600_000).await.unwrap();
+        let instance = store.register(3_600_000, 10).await.unwrap();
         let bench = Self { store, instance };
         // Statements that are prepared and cached once are no cost of a job.
         bench.insert((0..JOBS_PER_CALL).map(|n| job(n, T0)).collect()).await;
@@ -226,6 +226,7 @@ impl Bench {
             }]),
             group_slots: vec![JOBS_PER_CALL],
             slots: JOBS_PER_CALL,
+            suspect: false,
         };
         self.store.claim(params).await.unwrap().runs
     }

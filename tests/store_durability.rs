@@ -87,7 +87,7 @@ async fn syncs(durability: Durability) -> (usize, usize) {
         ..SqliteConfig::new(location)
     })
     .unwrap();
-    let instance = store.register(60_000).await.unwrap();
+    let instance = store.register(60_000, 10).await.unwrap();
     add(&store).await;
     let (mut insert_syncs, mut claim_syncs) = (0, 0);
     for _ in 0..10 {
@@ -104,6 +104,7 @@ async fn syncs(durability: Durability) -> (usize, usize) {
             served,
             group_slots: vec![1],
             slots: 1,
+            suspect: false,
         };
         assert_eq!(store.claim(params).await.unwrap().runs.len(), 1);
         insert_syncs += between - before;

@@ -171,7 +171,7 @@ async fn insert(store: &SqliteStore, id: &str) -> Result<(), ductape::error::Err
 
 /// A commit that is not synced by itself.
 async fn claim(store: &SqliteStore) -> usize {
-    let instance = store.register(60_000).await.unwrap();
+    let instance = store.register(60_000, 10).await.unwrap();
     let params = ClaimParams {
         now: 2,
         instance,
@@ -181,6 +181,7 @@ async fn claim(store: &SqliteStore) -> usize {
         }]),
         group_slots: vec![100],
         slots: 100,
+        suspect: false,
     };
     store.claim(params).await.unwrap().runs.len()
 }

@@ -143,7 +143,7 @@ impl Bench {
             "insert by 2,000, {what}: {:.0}/s",
             rows as f64 / began.elapsed().as_secs_f64()
         );
-        let instance = store.register(3_600_000).await.unwrap();
+        let instance = store.register(3_600_000, 10).await.unwrap();
         let routes = store.routes_after(RouteId::new(0)).await.unwrap();
         let mine = routes.into_iter().filter(|(_, route)| *route == *mine);
         let served: Arc<[ServedRoute]> = mine.map(|(route, _)| ServedRoute { route, group: 0 }).collect();
@@ -153,6 +153,7 @@ impl Bench {
             served: Arc::clone(&served),
             group_slots: vec![500],
             slots: 500,
+            suspect: false,
         };
         let (started, mut done, mut slowest) = (Instant::now(), 0, 0.0_f64);
         let mut ending: Option<tokio::task::JoinHandle<()>> = None;

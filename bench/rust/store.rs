@@ -218,7 +218,7 @@ async fn verbs_round(rows: usize) {
     let store = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
     let on = route("mail");
     fill(&store, 1, |_| job(&on, T0)).await;
-    let instance = store.register(3_600_000).await.unwrap();
+    let instance = store.register(3_600_000, 10).await.unwrap();
     let route = store.routes_after(RouteId::new(0)).await.unwrap()[0].0;
     let served = Arc::new([ServedRoute { route, group: 0 }]);
     let worker = Worker {
@@ -274,7 +274,7 @@ async fn claim_round(what: &str, waiting: usize, rows: usize, hooked: bool) {
     })
     .await;
     fill(&store, rows, |_| job(&mine, T0)).await;
-    let instance = store.register(3_600_000).await.unwrap();
+    let instance = store.register(3_600_000, 10).await.unwrap();
     let routes = store.routes_after(RouteId::new(0)).await.unwrap();
     let served: Arc<[ServedRoute]> = routes
         .iter()
@@ -317,6 +317,7 @@ impl Worker {
             served: Arc::clone(&self.served),
             group_slots: vec![slots],
             slots,
+            suspect: false,
         };
         self.store.claim(params).await.unwrap()
     }
@@ -387,7 +388,7 @@ async fn blocked_round(held: usize, rows: usize) {
         held as f64 / started.elapsed().as_secs_f64()
     );
     fill(&store, rows, |_| job(&on, T0)).await;
-    let instance = store.register(3_600_000).await.unwrap();
+    let instance = store.register(3_600_000, 10).await.unwrap();
     let route = store.routes_after(RouteId::new(0)).await.unwrap()[0].0;
     let served = Arc::new([ServedRoute { route, group: 0 }]);
     let worker = Worker {
@@ -427,7 +428,7 @@ async fn sweep_round(rows: usize) {
     let store = open(&folder.path().join("jobs.db"));
     let on = route("mail");
     fill(&store, rows, |_| job(&on, T0)).await;
-    let instance = store.register(3_600_000).await.unwrap();
+    let instance = store.register(3_600_000, 10).await.unwrap();
     let route = store.routes_after(RouteId::new(0)).await.unwrap()[0].0;
     let served = Arc::new([ServedRoute { route, group: 0 }]);
     let worker = Worker {

@@ -5,7 +5,7 @@
 use crate::clock::Millis;
 use crate::cron::Zone;
 use crate::model::{JobOptions, Recurrence, Route, RunStatus, Status};
-use crate::store::{InstanceId, JobRecord, RunLocation, RunPosition};
+use crate::store::{InstanceId, JobRecord, RunLocation, RunPosition, SUSPECT_AFTER};
 use serde::Serialize;
 
 /// Runs before this one are counted up to here.
@@ -193,12 +193,28 @@ fn not_yet(facts: &Facts<'_>) -> Option<Reason> {
     let waits = matches!(facts.found.position, RunPosition::Waiting { .. });
     Some(match facts.found.last_attempt {
         Some(RunStatus::Retried) if waits => reason("WAITING_FOR_RETRY", retry(record, &when)),
+        Some(RunStatus::Crashed) if waits => reason("WAITING_FOR_RETRY", after_crash(record, &when)),
         Some(RunStatus::Snoozed) if waits => {
             reason("SNOOZED", format!("its handler asked to be called again at {when}"))
         }
         _ if record.recurrence.is_some() => reason("NOT_DUE", format!("the next run is due at {when}")),
         _ => reason("NOT_DUE", format!("the job is due at {when}")),
     })
+}
+
+fn after_crash(record: &JobRecord, when: &str) -> String {
+    let next = record.attempt.saturating_add(1);
+    format!(
+        "attempt {next} is due at {when}: its process died {}",
+        times(record.crashes)
+    )
+}
+
+fn times(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
 }
 
 fn retry(record: &JobRecord, when: &str) -> String {
@@ -252,6 +268,15 @@ fn not_served(facts: &Facts<'_>) -> Vec<Reason> {
 /// What keeps a due job waiting in an instance that could run it.
 fn contention(facts: &Facts<'_>) -> Vec<Reason> {
     let mut reasons: Vec<Reason> = key_limit_reached(facts).into_iter().collect();
+    if let RunPosition::Ready { .. } = facts.found.position
+        && facts.found.record.crashes >= SUSPECT_AFTER
+    {
+        let message = format!(
+            "it waits to run alone in a process, since its process died {}",
+            times(facts.found.record.crashes)
+        );
+        reasons.push(reason("RUNS_ALONE", message));
+    }
     if let HandlerState::Handler {
         running,
         concurrency: Some(concurrency),

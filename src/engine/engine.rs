@@ -103,14 +103,20 @@ impl Engine {
         let in_flight = Arc::new(InFlightAttempts::default());
         let completions = Arc::new(Completions::default());
         let gate = Arc::new(ClaimGate::default());
-        let registration = Arc::new(InstanceRegistration::new(Arc::clone(&store), config.lease));
         let executor = new_executor(&context, &config, &routing, &in_flight, &completions, &announcer);
+        let registration = Arc::new(InstanceRegistration::new(
+            Arc::clone(&store),
+            config.lease,
+            executor.concurrency,
+            Arc::clone(&routing),
+        ));
         let claimer = Arc::new(Claimer {
             context: context.clone(),
             gate: Arc::clone(&gate),
             registration: Arc::clone(&registration),
             routing: Arc::clone(&routing),
             routes: routes.clone(),
+            suspects: Arc::default(),
             in_flight: Arc::clone(&in_flight),
             concurrency: executor.concurrency,
             executor: Arc::clone(&executor),
@@ -286,7 +292,7 @@ impl Engine {
                 Arc::clone(&self.registration),
                 Arc::clone(&self.in_flight),
                 Arc::clone(&self.completions),
-                Arc::clone(&self.unserved),
+                (Arc::clone(&self.unserved), Arc::clone(&self.claimer.suspects)),
             )),
             Box::new(RetentionSweeper {
                 context: context(),

@@ -27,6 +27,9 @@ pub struct ClaimParams {
     pub group_slots: Vec<usize>,
     /// Free slots of the process. 0: only move what is due, claim nothing.
     pub slots: usize,
+    /// Claim at most one run, of those that crashed so often that they run alone ([`super::SUSPECT_AFTER`]). Other claims
+    /// leave these out.
+    pub suspect: bool,
 }
 
 /// What a claim found.
@@ -163,4 +166,6 @@ pub struct Recovered {
     pub requeued: usize,
     /// Runs that crashed too often and have failed.
     pub failed: usize,
+    /// Routes of runs that are ready and wait to run alone, whoever ran them.
+    pub suspects: Vec<RouteId>,
 }

@@ -127,6 +127,10 @@ macro_rules! store_contract {
             a_process_that_ends_hands_back_its_runs,
             instance_ids_are_never_reused,
             claims_of_an_instance_are_listed,
+            only_runs_that_were_executed_crash_with_their_process,
+            runs_that_crashed_often_are_claimed_alone,
+            a_run_that_runs_alone_waits_for_its_key_and_holds_nobody_up,
+            a_run_that_runs_alone_can_be_changed_like_any_other,
             many_runs_of_a_dead_process_are_all_taken_back,
             a_closed_store_refuses_every_verb,
         });

@@ -71,6 +71,7 @@ pub use record::{
     RunPosition, Stats,
 };
 pub use retention::{Retention, RetentionLimit};
+pub use rules::crash::SUSPECT_AFTER;
 pub use step::{ClaimRef, EARLIER_RUN_PREFIX, MAX_STEP_RESULT_BYTES, MAX_STEP_TAG_BYTES, MAX_STEPS_PER_RUN, Step};
 pub use webhook::{DeliveryReport, EventSeq, NewWebhook, RelayedEvent, StoredEvent, Webhook, WebhookSet, WebhookStore};
 
@@ -86,7 +87,8 @@ pub trait Store: WebhookStore + Send + Sync {
 
     /// Moves what is due to where it can be claimed, then claims for one process: the best runs whose concurrency keys
     /// have a free slot. Runs that it finds behind full keys are moved out of the way, a bounded number in each claim:
-    /// [`Claimed::more`] says that there were more.
+    /// [`Claimed::more`] says that there were more. Runs that crashed often are claimed only by who asks for one of them
+    /// ([`ClaimParams::suspect`]).
     async fn claim(&self, params: ClaimParams) -> Result<Claimed>;
 
     /// Turns due occurrences into runs and moves their series on; an advance computed from an old version does
@@ -119,8 +121,8 @@ pub trait Store: WebhookStore + Send + Sync {
         self.change(id, Change::Cancel { reason }, now).await
     }
 
-    /// Registers this process; its lease ends `lease` ms from now unless renewed.
-    async fn register(&self, lease: i64) -> Result<InstanceId>;
+    /// Registers this process, which runs up to `slots` attempts at once; its lease ends `lease` ms from now unless renewed.
+    async fn register(&self, lease: i64, slots: usize) -> Result<InstanceId>;
 
     /// Renews the lease for `lease` ms. `false`: the registration is gone, all its runs are lost.
     async fn renew(&self, instance: InstanceId, lease: i64) -> Result<bool>;
@@ -128,8 +130,10 @@ pub trait Store: WebhookStore + Send + Sync {
     /// Ends the registration; runs it still holds are handed back, no attempt spent.
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()>;
 
-    /// Takes back the runs of processes whose lease has ended or that are known to be dead, never those of the caller. A
-    /// run that crashed `max_crashes` times fails with the code `CRASHED`.
+    /// Takes back the runs of processes whose lease has ended or that are known to be dead, never those of the caller. Of a
+    /// process that died, the runs that it was executing have crashed: they wait before they run again, and fail with the
+    /// code `CRASHED` when that happened `max_crashes` times. All others are handed back, no attempt spent. Tells of runs that
+    /// wait to run alone, too.
     async fn recover(&self, params: RecoverParams) -> Result<Recovered>;
 
     /// The claims an instance holds by the store's account.

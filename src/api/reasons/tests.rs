@@ -269,6 +269,34 @@ fn a_retry_says_which_attempt_comes_and_why() {
 }
 
 #[test]
+fn a_run_whose_process_died_says_how_often_and_what_it_waits_for() {
+    let crashed = |crashes, status| JobRecord {
+        attempt: crashes,
+        crashes,
+        ..record(status)
+    };
+    let waiting = RunLocation {
+        last_attempt: Some(RunStatus::Crashed),
+        ..found(crashed(2, Status::Scheduled), RunPosition::Waiting { due: NOW + 1_000 })
+    };
+    assert_eq!(codes(&waiting, WORKING, SERVED), ["WAITING_FOR_RETRY"]);
+    let text = message(&waiting);
+    assert!(
+        text.starts_with("attempt 3 is due at") && text.ends_with("its process died 2 times"),
+        "{text}"
+    );
+    let ready = |crashes| {
+        found(
+            crashed(crashes, Status::Queued),
+            RunPosition::Ready { due: NOW, ahead: 0 },
+        )
+    };
+    assert_eq!(codes(&ready(2), WORKING, SERVED), ["READY"]);
+    assert_eq!(codes(&ready(3), WORKING, SERVED), ["RUNS_ALONE"]);
+    assert!(message(&ready(3)).ends_with("its process died 3 times"));
+}
+
+#[test]
 fn a_running_job_names_the_instance_that_runs_it() {
     let held = |instance| {
         let record = JobRecord {

@@ -8,6 +8,7 @@ use super::prefetch;
 use super::recurrence;
 use super::routes::Routes;
 use super::routing::{Routing, ServedRoutes};
+use super::suspects::{Suspects, Turn};
 use crate::clock::Millis;
 use crate::engine::context::Context;
 use crate::engine::handler::Level;
@@ -20,7 +21,7 @@ use crate::model::Recurrence;
 use crate::store::{ClaimParams, DueSeries, InstanceId, SeriesAdvance};
 use async_trait::async_trait;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest sleep: wall time may jump while a monotonic timer runs.
 const MAX_SLEEP_MS: i64 = 1_000;
@@ -92,6 +93,8 @@ pub struct Claimer {
     pub routing: Arc<Routing>,
     /// Routes that are new to this process.
     pub routes: Routes,
+    /// Runs that run alone.
+    pub suspects: Arc<Suspects>,
     /// Slots.
     pub in_flight: Arc<InFlightAttempts>,
     /// Starts what was claimed.
@@ -152,6 +155,7 @@ impl Service for ClaimerService {
                 _ = changes.changed(), if on_change => {}
                 () = &mut freed, if on_slot => {}
                 () = &mut handlers_changed => {}
+                () = claimer.suspects.changed.notified() => {}
                 () = tokio::time::sleep(claimer.sleep_until(next)) => {}
             }
         }
@@ -210,8 +214,12 @@ impl Claimer {
         // Before `served`, which may be about more routes: others load them too.
         let highest_known = self.routing.highest_route();
         let served = self.routing.served();
+        let turn = self.turn(&served);
+        if turn == Turn::Suspect {
+            return self.claim_suspect(instance, now, served).await;
+        }
         let group_slots = served.group_slots();
-        let Some(slots) = self.slots_to_claim(&group_slots) else {
+        let Some(slots) = self.slots_to_claim(turn, &group_slots) else {
             return Ok(Round {
                 started: 0,
                 next: NextClaim::WhenSlotFrees { due: None },
@@ -226,13 +234,14 @@ impl Claimer {
             self.executor.start(instance, run);
         }
         self.executor.started_in_order();
-        let internal = self.claim_internal(instance, now).await?;
+        let internal = self.claim_internal(turn, instance, now).await?;
         let mut again = claimed.more;
         if claimed.highest_route > highest_known {
             self.routes.load().await?;
             again = true;
         }
         again |= self.advance_series(claimed.series, now).await? > 0;
+        again |= started == 0 && self.in_flight.unfinished() == 0 && self.suspects.others_are_done();
         let due = claimed.next_due;
         Ok(Round {
             started: started + internal.started,
@@ -247,8 +256,46 @@ impl Claimer {
         })
     }
 
+    /// What may be claimed now.
+    fn turn(&self, served: &ServedRoutes) -> Turn {
+        let idle = self.in_flight.unfinished() == 0;
+        self.suspects.turn(Instant::now(), idle, |route| {
+            let internal = || self.routing.internal_served();
+            served.contains(route) || internal().contains(route)
+        })
+    }
+
+    /// Claims one run that runs alone, while nothing is in flight.
+    async fn claim_suspect(&self, instance: InstanceId, now: Millis, served: ServedRoutes) -> Result<Round> {
+        for served in [served, self.routing.internal_served()] {
+            let suspect = ClaimParams {
+                suspect: true,
+                ..params(now, instance, served, 1)
+            };
+            let claimed = self.context.store.claim(suspect).await?;
+            self.advance_series(claimed.series, now).await?;
+            if let Some(run) = claimed.runs.into_iter().next() {
+                self.suspects.claimed(true);
+                self.executor.start(instance, run);
+                return Ok(Round {
+                    started: 1,
+                    next: NextClaim::WhenSlotFrees { due: claimed.next_due },
+                });
+            }
+        }
+        self.suspects.claimed(false);
+        Ok(Round {
+            started: 0,
+            next: NextClaim::Now,
+        })
+    }
+
     /// How many runs to claim: for the slots that are free, and ahead of those to come. `None`: enough are waiting.
-    fn slots_to_claim(&self, group_slots: &[usize]) -> Option<usize> {
+    fn slots_to_claim(&self, turn: Turn, group_slots: &[usize]) -> Option<usize> {
+        if turn == Turn::Nobody {
+            self.in_flight.release_prefetched(prefetch::PREFETCH_TIMEOUT);
+            return Some(0);
+        }
         let free = self.concurrency.saturating_sub(self.in_flight.busy());
         // Ahead of a handler with a limit of its own it cannot be said whose slot will be free next.
         let limited = group_slots.iter().any(|slots| *slots != usize::MAX);
@@ -267,9 +314,13 @@ impl Claimer {
     }
 
     /// Claims for work of the package's own; costs nothing while there has never been any. What was due has been moved.
-    async fn claim_internal(&self, instance: InstanceId, now: Millis) -> Result<InternalClaim> {
+    async fn claim_internal(&self, turn: Turn, instance: InstanceId, now: Millis) -> Result<InternalClaim> {
         let served = self.routing.internal_served();
-        let slots = served.internal_slots();
+        let slots = if turn == Turn::Nobody {
+            0
+        } else {
+            served.internal_slots()
+        };
         if slots == 0 {
             let full = !served.routes.is_empty();
             return Ok(InternalClaim { started: 0, full });
@@ -324,6 +375,7 @@ fn params(now: Millis, instance: InstanceId, served: ServedRoutes, slots: usize)
         group_slots: served.group_slots(),
         served: served.routes,
         slots,
+        suspect: false,
     }
 }
 

@@ -8,4 +8,5 @@ pub mod recurrence;
 mod registrations;
 pub mod routes;
 pub mod routing;
+pub mod suspects;
 pub mod timezones;

@@ -3,7 +3,7 @@
 //! Invariant: of the handlers that take a route, the most specific one is found, the latest among equals; what is built in
 //! only where the program has none.
 
-use super::routing::{Pattern, Registration};
+use super::routing::{Lane, Pattern, Registration};
 use crate::model::{Namespace, Route};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -33,6 +33,17 @@ impl Registrations {
         let same = self.by_pattern.entry(key_of_pattern(pattern)).or_default();
         same.push(Arc::clone(&registration));
         self.by_id.insert(registration.id, registration);
+    }
+
+    /// Attempts at once in slots of the package's own.
+    pub(super) fn internal_concurrency(&self) -> usize {
+        let internal = self
+            .by_id
+            .values()
+            .filter(|registration| registration.lane == Lane::Internal);
+        internal
+            .map(|registration| registration.slot_usage().1.unwrap_or(0))
+            .sum()
     }
 
     pub(super) fn remove(&mut self, id: u32) {

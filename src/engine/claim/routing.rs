@@ -141,6 +141,12 @@ impl ServedRoutes {
             .sum()
     }
 
+    /// Whether the route is among them.
+    #[must_use]
+    pub fn contains(&self, route: RouteId) -> bool {
+        self.routes.iter().any(|served| served.route == route)
+    }
+
     /// Numbers of the served routes.
     #[must_use]
     pub fn route_ids(&self) -> Vec<RouteId> {
@@ -315,6 +321,12 @@ impl Routing {
         state.served = Some(served.clone());
         state.computation = began.elapsed();
         served
+    }
+
+    /// Attempts at once in slots of the package's own.
+    #[must_use]
+    pub fn internal_concurrency(&self) -> usize {
+        self.state().registrations.internal_concurrency()
     }
 
     /// How long to wait before asking for what is served: while thousands of handlers come and go, most of the time is

@@ -8,6 +8,7 @@
 
 use super::registration::InstanceRegistration;
 use super::unserved::UnservedRoutes;
+use crate::engine::claim::suspects::Suspects;
 use crate::engine::context::Context;
 use crate::engine::handler::{AbortReason, Level};
 use crate::engine::run::completer::Completions;
@@ -48,6 +49,7 @@ pub struct LeaseKeeper {
     in_flight: Arc<InFlightAttempts>,
     completions: Arc<Completions>,
     unserved: Arc<UnservedRoutes>,
+    suspects: Arc<Suspects>,
     last_renewed: Instant,
     last_tick: Instant,
     /// Since when the store has answered and this process has got on.
@@ -88,7 +90,7 @@ impl LeaseKeeper {
         registration: Arc<InstanceRegistration>,
         in_flight: Arc<InFlightAttempts>,
         completions: Arc<Completions>,
-        unserved: Arc<UnservedRoutes>,
+        (unserved, suspects): (Arc<UnservedRoutes>, Arc<Suspects>),
     ) -> Self {
         Self {
             context,
@@ -97,6 +99,7 @@ impl LeaseKeeper {
             in_flight,
             completions,
             unserved,
+            suspects,
             last_renewed: Instant::now(),
             last_tick: Instant::now(),
             untroubled_since: Some(Instant::now()),
@@ -199,19 +202,21 @@ impl LeaseKeeper {
             now: self.context.now(),
             max_crashes: self.times.max_crashes,
         };
-        match self.context.store.recover(params).await {
-            Ok(recovered) if recovered.requeued + recovered.failed > 0 => self.context.log(
-                Level::Warn,
-                &format!(
-                    "took over {} runs of {} processes that died; {} more failed as CRASHED",
-                    recovered.requeued, recovered.instances, recovered.failed
-                ),
-            ),
-            Ok(_) => {}
-            Err(error) => self
-                .context
-                .log(Level::Debug, &format!("cannot look for dead processes: {error}")),
+        let recovered = match self.context.store.recover(params).await {
+            Ok(recovered) => recovered,
+            Err(error) => {
+                let message = format!("cannot look for dead processes: {error}");
+                return self.context.log(Level::Debug, &message);
+            }
+        };
+        if recovered.requeued + recovered.failed > 0 {
+            let message = format!(
+                "took over {} runs of {} processes that died; {} more failed as CRASHED",
+                recovered.requeued, recovered.instances, recovered.failed
+            );
+            self.context.log(Level::Warn, &message);
         }
+        self.suspects.report(recovered.suspects);
     }
 
     /// Attempts the store no longer counts as ours are aborted; claims whose answer was lost are handed back.

@@ -1,5 +1,6 @@
 //! This process's registration in the store: what its claims are made under.
 
+use crate::engine::claim::routing::Routing;
 use crate::error::Result;
 use crate::store::{InstanceId, Store};
 use std::sync::Arc;
@@ -11,6 +12,9 @@ use tokio::sync::Mutex;
 pub struct InstanceRegistration {
     store: Arc<dyn Store>,
     lease_ms: i64,
+    /// Attempts at once in the worker's slots.
+    concurrency: usize,
+    routing: Arc<Routing>,
     /// 0: none.
     id: AtomicI64,
     /// Whether it was given up for good, until somebody registers again. Held while that changes.
@@ -18,11 +22,13 @@ pub struct InstanceRegistration {
 }
 
 impl InstanceRegistration {
-    /// Not registered yet. A lease lasts so long.
+    /// Not registered yet. A lease lasts so long; `concurrency` attempts run at once, besides the package's own.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, lease: Duration) -> Self {
+    pub fn new(store: Arc<dyn Store>, lease: Duration, concurrency: usize, routing: Arc<Routing>) -> Self {
         Self {
             store,
+            concurrency,
+            routing,
             lease_ms: i64::try_from(lease.as_millis()).unwrap_or(i64::MAX),
             id: AtomicI64::new(0),
             given_up: Mutex::new(false),
@@ -41,8 +47,7 @@ impl InstanceRegistration {
     /// What the store says.
     pub async fn register(&self) -> Result<()> {
         let mut given_up = self.given_up.lock().await;
-        self.id
-            .store(self.store.register(self.lease_ms).await?.get(), Ordering::Release);
+        self.take_new().await?;
         *given_up = false;
         Ok(())
     }
@@ -55,10 +60,16 @@ impl InstanceRegistration {
     pub async fn register_again(&self) -> Result<bool> {
         let given_up = self.given_up.lock().await;
         if !*given_up && self.id().is_none() {
-            self.id
-                .store(self.store.register(self.lease_ms).await?.get(), Ordering::Release);
+            self.take_new().await?;
         }
         Ok(self.id().is_some())
+    }
+
+    async fn take_new(&self) -> Result<()> {
+        let slots = self.concurrency.saturating_add(self.routing.internal_concurrency());
+        let id = self.store.register(self.lease_ms, slots).await?;
+        self.id.store(id.get(), Ordering::Release);
+        Ok(())
     }
 
     /// From now on there is none until [`register`](Self::register) is called; returns the one that was.

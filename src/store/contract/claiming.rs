@@ -60,6 +60,7 @@ pub async fn group_without_slots_claims_nothing(s: &TestStore) {
         served: Arc::new(served),
         group_slots: vec![1, 0, 5],
         slots: 9,
+        suspect: false,
     };
     let ids: Vec<String> = s
         .store
@@ -90,6 +91,7 @@ pub async fn unserved_route_is_not_claimed(s: &TestStore) {
         served,
         group_slots: vec![9],
         slots: 9,
+        suspect: false,
     };
     let runs = s.store.claim(params).await.unwrap().runs;
     assert_eq!((runs.len(), runs[0].id.to_string()), (1, "y".into()));

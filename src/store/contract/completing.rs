@@ -182,7 +182,7 @@ pub async fn cancelled_run_is_not_requeued(s: &TestStore) {
         s.complete(process, &runs[0], RunOutcome::Released, T0).await,
         Completed::LeaseLost
     );
-    s.pass(LEASE + 1);
+    s.crash(process);
     assert_eq!(s.store.recover(RecoverParams::new(T0, 10)).await.unwrap().requeued, 0);
     let other = s.process().await;
     assert!(s.claim(other, T0).await.is_empty());

@@ -157,6 +157,7 @@ pub async fn free_slot_goes_to_a_served_route(s: &TestStore) {
         served: Arc::new(served),
         group_slots: vec![9],
         slots: 9,
+        suspect: false,
     };
     let runs = s.store.claim(params()).await.unwrap().runs;
     assert_eq!(ids(&runs), ["2"]);
@@ -223,7 +224,7 @@ pub async fn every_end_of_a_run_frees_its_slot(s: &TestStore) {
     s.store.unregister(process, T0).await.unwrap();
     let other = s.process().await;
     assert_eq!(s.claim_one(other, T0).await.id, id("6"));
-    s.pass(LEASE + 1);
+    s.crash(other);
     s.store.recover(RecoverParams::new(T0, 9)).await.unwrap();
     let last = s.process().await;
     let run = s.claim_one(last, T0).await;

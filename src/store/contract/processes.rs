@@ -3,8 +3,11 @@
 
 use super::test_support::*;
 use crate::error::ErrorCode;
-use crate::model::{NewJob, RunStatus, Status};
-use crate::store::{Completed, InsertParams, ListFilter, RecoverParams, Recovered, Retention};
+use crate::model::{Concurrency, NewJob, RunOutcome, RunStatus, Status};
+use crate::store::{
+    Change, ClaimParams, ClaimedRun, Completed, InsertParams, ListFilter, RecoverParams, Recovered, Retention,
+    SUSPECT_AFTER, ServedRoute, Takeover,
+};
 
 pub async fn a_crashed_run_is_reclaimed_after_its_lease(s: &TestStore) {
     s.add(one_off("x")).await;
@@ -14,14 +17,14 @@ pub async fn a_crashed_run_is_reclaimed_after_its_lease(s: &TestStore) {
         s.store.recover(RecoverParams::new(T0, 10)).await.unwrap(),
         Recovered::default()
     );
-    s.pass(LEASE + 1);
+    s.crash(process);
     let found = s.store.recover(RecoverParams::new(T0 + 5, 10)).await.unwrap();
     assert_eq!(
         found,
         Recovered {
             instances: 1,
             requeued: 1,
-            failed: 0
+            ..Recovered::default()
         }
     );
     let other = s.process().await;
@@ -65,16 +68,34 @@ pub async fn a_lease_of_another_boot_is_dead(s: &TestStore) {
     *s.boot.lock().unwrap() = "another".into();
     assert!(!s.store.renew(process, LEASE).await.unwrap());
     assert_eq!(s.store.recover(RecoverParams::new(T0, 10)).await.unwrap().requeued, 1);
+    // After a power cut nobody knows what the process would have done.
+    let other = s.process().await;
+    let run = s.claim_one(other, T0).await;
+    assert_eq!((run.attempt, run.crashes), (1, 0));
 }
 
 pub async fn a_run_that_crashes_too_often_fails(s: &TestStore) {
     s.add(one_off("x")).await;
-    for crash in 1..=3 {
+    let mut now = T0;
+    for (crash, delay) in [(1, 0), (2, 1_000), (3, 2_000), (4, 4_000), (5, 0)] {
         let process = s.process().await;
-        assert_eq!(s.claim_one(process, T0).await.attempt, crash);
-        s.pass(LEASE + 1);
-        let found = s.store.recover(RecoverParams::new(T0 + 1, 3)).await.unwrap();
-        assert_eq!((found.requeued, found.failed), if crash < 3 { (1, 0) } else { (0, 1) });
+        let runs = s.claim_with(process, now, 1).await.runs;
+        let suspects = s.claim_suspect(process, now).await;
+        // With three crashes it is claimed alone.
+        assert_eq!((runs.len(), suspects.len()), if crash <= 3 { (1, 0) } else { (0, 1) });
+        let run = runs.into_iter().chain(suspects).next().unwrap();
+        assert_eq!((run.attempt, run.crashes), (crash, crash - 1));
+        s.crash(process);
+        let found = s.store.recover(RecoverParams::new(now, 5)).await.unwrap();
+        assert_eq!((found.requeued, found.failed), if crash < 5 { (1, 0) } else { (0, 1) });
+        if delay > 0 {
+            assert_eq!(s.status("x").await, Status::Scheduled);
+            assert_eq!(
+                s.claim_with(process, now + delay - 1, 0).await.next_due,
+                Some(now + delay)
+            );
+        }
+        now += delay;
     }
     let record = s.record("x").await;
     assert_eq!(
@@ -91,7 +112,7 @@ pub async fn a_crash_spends_no_retry(s: &TestStore) {
     .await;
     let process = s.process().await;
     s.claim_one(process, T0).await;
-    s.pass(LEASE + 1);
+    s.crash(process);
     s.store.recover(RecoverParams::new(T0, 10)).await.unwrap();
     let other = s.process().await;
     let run = s.claim_one(other, T0).await;
@@ -134,20 +155,179 @@ pub async fn claims_of_an_instance_are_listed(s: &TestStore) {
     assert_eq!(s.store.claims_of(process).await.unwrap(), claims);
 }
 
+pub async fn only_runs_that_were_executed_crash_with_their_process(s: &TestStore) {
+    s.insert(vec![one_off("x"), series("y")]).await;
+    s.run_due_occurrence(T0, None).await;
+    let process = s.process_with(2).await;
+    assert_eq!(s.claim(process, T0).await.len(), 2);
+    // Begun as soon as one of the first two has ended, which it has not.
+    let late = NewJob {
+        priority: -1,
+        ..one_off("z")
+    };
+    s.add(late).await;
+    assert_eq!(s.claim_one(process, T0).await.id, id("z"));
+    s.crash(process);
+    assert_eq!(s.store.recover(RecoverParams::new(T0, 10)).await.unwrap().requeued, 3);
+    let other = s.process().await;
+    let runs = s.claim(other, T0).await;
+    let seen: Vec<_> = runs
+        .iter()
+        .map(|run| (run.id.to_string(), run.attempt, run.crashes))
+        .collect();
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(id, attempt, crashes)| (&**id, *attempt, *crashes))
+        .collect();
+    assert_eq!(seen, [("z", 1, 0), ("x", 2, 1), ("y", 2, 1)]);
+}
+
+/// Jobs that have crashed so often that they run alone.
+async fn crash_until_suspect(s: &TestStore, jobs: Vec<NewJob>) {
+    let count = jobs.len();
+    s.insert(jobs).await;
+    for crash in 0..i64::from(SUSPECT_AFTER) {
+        let process = s.process().await;
+        assert_eq!(s.claim(process, T0 + crash).await.len(), count);
+        s.crash(process);
+        // They wait for up to two seconds after that.
+        let found = s
+            .store
+            .recover(RecoverParams::new(T0 + crash - 2_000, 10))
+            .await
+            .unwrap();
+        assert_eq!(found.requeued, count);
+    }
+    s.claim_with(s.process().await, T0 + 9, 0).await;
+}
+
+pub async fn runs_that_crashed_often_are_claimed_alone(s: &TestStore) {
+    let b = NewJob {
+        route: route("b").into(),
+        ..one_off("b")
+    };
+    crash_until_suspect(s, vec![one_off("x"), one_off("y"), b]).await;
+    // What came later does not wait for them.
+    s.insert((0..3).map(|n| one_off(&n.to_string())).collect()).await;
+    let process = s.process().await;
+    let routes = vec![s.route_id("a").await, s.route_id("b").await];
+    let suspects = async || {
+        let mut found = s
+            .store
+            .recover(RecoverParams {
+                by: Some(process),
+                takeover: Takeover::Proven,
+                ..RecoverParams::new(T0, 10)
+            })
+            .await
+            .unwrap();
+        found.suspects.sort();
+        found.suspects
+    };
+    assert_eq!(suspects().await, routes);
+    let ids = |runs: &[ClaimedRun]| runs.iter().map(|run| run.id.to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(&s.claim_with(process, T0 + 9, 2).await.runs), ["0", "1"]);
+    assert_eq!(s.status("x").await, Status::Queued);
+    let params = ClaimParams {
+        now: T0 + 9,
+        instance: process,
+        served: vec![ServedRoute {
+            route: routes[1],
+            group: 0,
+        }]
+        .into(),
+        group_slots: vec![1],
+        slots: 1,
+        suspect: true,
+    };
+    assert_eq!(ids(&s.store.claim(params).await.unwrap().runs), ["b"]);
+    assert_eq!(suspects().await, routes[..1]);
+    let run = s.claim_suspect(process, T0 + 9).await.remove(0);
+    assert_eq!((run.id.to_string(), run.attempt, run.crashes), ("x".to_owned(), 4, 3));
+    // Handed back or tried again, it still runs alone.
+    s.complete(process, &run, RunOutcome::Released, T0 + 9).await;
+    let run = s.claim_suspect(process, T0 + 9).await.remove(0);
+    s.complete(process, &run, retry(T0 + 9), T0 + 9).await;
+    assert_eq!(ids(&s.claim(process, T0 + 9).await), ["2"]);
+    for expected in ["y", "x"] {
+        let run = s.claim_suspect(process, T0 + 9).await.remove(0);
+        assert_eq!(run.id, id(expected));
+        s.complete(process, &run, done(), T0 + 9).await;
+    }
+    assert!(s.claim_suspect(process, T0 + 9).await.is_empty() && suspects().await.is_empty());
+}
+
+pub async fn a_run_that_runs_alone_waits_for_its_key_and_holds_nobody_up(s: &TestStore) {
+    let keyed = |text: &str| {
+        let mut job = one_off(text);
+        job.options.concurrency = Some(Concurrency {
+            key: "k".into(),
+            limit: 1,
+        });
+        job
+    };
+    crash_until_suspect(s, vec![keyed("x")]).await;
+    // They come after it.
+    let late = |n: i64| NewJob {
+        due: Some(T0 + 5),
+        ..keyed(&n.to_string())
+    };
+    s.insert_at((0..4).map(late).collect(), T0 + 9).await;
+    let process = s.process().await;
+    for n in 0..2 {
+        let run = s.claim_one(process, T0 + 9).await;
+        assert_eq!(run.id.to_string(), n.to_string());
+        assert!(s.claim_suspect(process, T0 + 9).await.is_empty());
+        s.complete(process, &run, done(), T0 + 9).await;
+    }
+    let run = s.claim_suspect(process, T0 + 9).await.remove(0);
+    assert_eq!(run.id, id("x"));
+    assert!(s.claim(process, T0 + 9).await.is_empty());
+    s.complete(process, &run, done(), T0 + 9).await;
+    for n in 2..4 {
+        let run = s.claim_one(process, T0 + 9).await;
+        assert_eq!(run.id.to_string(), n.to_string());
+        s.complete(process, &run, done(), T0 + 9).await;
+    }
+}
+
+pub async fn a_run_that_runs_alone_can_be_changed_like_any_other(s: &TestStore) {
+    crash_until_suspect(s, vec![one_off("x"), one_off("y"), one_off("z")]).await;
+    s.change("x", Change::Pause, T0 + 9).await;
+    s.change("y", Change::Cancel { reason: None }, T0 + 9).await;
+    let process = s.process().await;
+    let run = s.claim_suspect(process, T0 + 9).await.remove(0);
+    assert_eq!(run.id, id("z"));
+    s.complete(process, &run, failed(), T0 + 9).await;
+    s.change("x", super::changing::resume(Some(T0 + 9)), T0 + 9).await;
+    let run = s.claim_suspect(process, T0 + 9).await.remove(0);
+    assert_eq!((run.id.clone(), run.crashes), (id("x"), 3));
+    s.complete(process, &run, done(), T0 + 9).await;
+    // A run on request is another one, and no suspect.
+    s.change("z", Change::Retry { due: T0 + 9 }, T0 + 9).await;
+    let run = s.claim_one(process, T0 + 9).await;
+    assert_eq!((run.id.clone(), run.crashes), (id("z"), 0));
+}
+
 pub async fn many_runs_of_a_dead_process_are_all_taken_back(s: &TestStore) {
     s.insert((0..1_200).map(|n| one_off(&n.to_string())).collect()).await;
-    let process = s.process().await;
+    // More claims than one transaction takes back, on either side.
+    let process = s.process_with(600).await;
     assert_eq!(s.claim_with(process, T0, 5_000).await.runs.len(), 1_200);
-    s.pass(LEASE + 1);
+    s.crash(process);
     let found = s.store.recover(RecoverParams::new(T0, 10)).await.unwrap();
     assert_eq!(
         found,
         Recovered {
             instances: 1,
             requeued: 1_200,
-            failed: 0
+            ..Recovered::default()
         }
     );
+    let other = s.process().await;
+    let runs = s.claim_with(other, T0, 5_000).await.runs;
+    let crashed: Vec<bool> = runs.iter().map(|run| run.crashes == 1).collect();
+    assert_eq!(crashed, [[true; 600], [false; 600]].concat());
 }
 
 pub async fn a_closed_store_refuses_every_verb(s: &TestStore) {

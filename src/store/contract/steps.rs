@@ -104,7 +104,7 @@ pub async fn steps_survive_the_death_of_their_process(s: &TestStore) {
     let dead = s.process().await;
     let lost = s.claim_one(dead, T0).await;
     s.finish_step(dead, &lost, "a").await.unwrap();
-    s.pass(LEASE + 1);
+    s.crash(dead);
     s.store.recover(RecoverParams::new(T0, 10)).await.unwrap();
     assert!(is_lost(s.finish_step(dead, &lost, "b").await));
     let process = s.process().await;

@@ -22,6 +22,7 @@ pub const DAY: i64 = 86_400_000;
 /// Lease of a test's processes, ms.
 pub const LEASE: i64 = 10_000;
 
+type Kill = Box<dyn Fn(InstanceId) + Send + Sync>;
 type Check = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// A new store, its lease clock in ms, and a check of its invariants.
@@ -30,6 +31,8 @@ pub struct TestStore {
     pub lease_clock: Arc<AtomicI64>,
     pub boot: Arc<std::sync::Mutex<String>>,
     pub check: Check,
+    /// Ends a process as far as the store can tell, besides its lease.
+    pub kill: Kill,
     /// Resources that must live as long as the store, such as a folder.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -139,8 +142,33 @@ impl TestStore {
         self.insert(vec![job]).await.remove(0)
     }
 
+    /// A process that executes all that it claims.
     pub async fn process(&self) -> InstanceId {
-        self.store.register(LEASE).await.unwrap()
+        self.process_with(usize::MAX).await
+    }
+
+    /// A process that executes so many runs at once.
+    pub async fn process_with(&self, slots: usize) -> InstanceId {
+        self.store.register(LEASE, slots).await.unwrap()
+    }
+
+    /// A process dies, and the leases of all end.
+    pub fn crash(&self, process: InstanceId) {
+        (self.kill)(process);
+        self.pass(LEASE + 1);
+    }
+
+    /// Claims a run that runs alone.
+    pub async fn claim_suspect(&self, instance: InstanceId, now: Millis) -> Vec<ClaimedRun> {
+        let params = ClaimParams {
+            now,
+            instance,
+            served: self.served().await,
+            group_slots: vec![1],
+            slots: 1,
+            suspect: true,
+        };
+        self.store.claim(params).await.unwrap().runs
     }
 
     pub async fn served(&self) -> Arc<[ServedRoute]> {
@@ -164,6 +192,7 @@ impl TestStore {
             served,
             group_slots: vec![slots],
             slots,
+            suspect: false,
         };
         self.store.claim(params).await.unwrap()
     }
@@ -220,6 +249,7 @@ impl TestStore {
             served: Arc::new([]),
             group_slots: vec![],
             slots: 0,
+            suspect: false,
         };
         self.store.claim(params).await.unwrap().series
     }

@@ -214,7 +214,7 @@ pub async fn a_run_that_crashed_too_often_is_an_event(s: &TestStore) {
     let process = s.process().await;
     s.add(one_off("x")).await;
     s.claim_one(process, T0).await;
-    s.pass(LEASE + 1);
+    s.crash(process);
     s.store.recover(RecoverParams::new(T0 + 7, 1)).await.unwrap();
     let events = events(s).await;
     assert_eq!(events.len(), 1);

@@ -32,8 +32,13 @@ pub(super) async fn apply(
     let params = &without_groups(params);
     let scan = scan_positions.start_scan(params);
     let group_slots: Vec<i32> = params.group_slots.iter().map(|slots| to_i32(*slots)).collect();
-    let (slots, spare, limit) = (to_i32(params.slots), to_i32(SPARE_ROWS), rows(MAX_DUE_SERIES));
-    let claim: [&dyn super::param::Param; 14] = [
+    let slots = to_i32(if params.suspect {
+        params.slots.min(1)
+    } else {
+        params.slots
+    });
+    let (spare, limit) = (to_i32(SPARE_ROWS), rows(MAX_DUE_SERIES));
+    let claim: [&dyn super::param::Param; 15] = [
         &params.now,
         &scan.since,
         &params.instance,
@@ -48,6 +53,7 @@ pub(super) async fn apply(
         &group_slots,
         &slots,
         &spare,
+        &params.suspect,
     ];
     let series_params: [&dyn super::param::Param; 2] = [&params.now, &limit];
     let (found, series) = futures_util::future::try_join(

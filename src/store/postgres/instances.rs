@@ -11,7 +11,9 @@ use super::state::{self, Run, RunState};
 use super::tx::{Effects, Tx};
 use crate::clock::Millis;
 use crate::store::rules::completion::{AttemptOutcome, RunFate};
+use crate::store::rules::crash::GoneProcess;
 use crate::store::{InstanceId, JobSeq, RecoverParams, Recovered, Token};
+use tokio_postgres::Row;
 
 /// Most runs recovered in one transaction.
 const MAX_RUNS_PER_TRANSACTION: i64 = 500;
@@ -23,10 +25,17 @@ const LOCK_DEAD_INSTANCE: &str = include_str!("sql/lock_dead_instance.sql");
 const LOCK_INSTANCE: &str = include_str!("sql/lock_instance.sql");
 const DELETE_INSTANCE: &str = include_str!("sql/delete_instance.sql");
 const SELECT_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_claims_of_instance.sql");
+const SELECT_LAST_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_last_claims_of_instance.sql");
 
 /// Registers a process. `clock`: replaces the server's time in tests.
-pub(super) async fn register(session: &Session, clock: Option<Millis>, lease: i64) -> DbResult<InstanceId> {
-    let rows = session.query(INSERT_INSTANCE, &[&clock, &lease]).await?;
+pub(super) async fn register(
+    session: &Session,
+    clock: Option<Millis>,
+    lease: i64,
+    slots: usize,
+) -> DbResult<InstanceId> {
+    let slots = super::param::rows(slots);
+    let rows = session.query(INSERT_INSTANCE, &[&clock, &lease, &slots]).await?;
     match rows.first() {
         Some(row) => Ok(row.try_get(0)?),
         None => Err(super::failure::damaged("no registration").into()),
@@ -50,7 +59,7 @@ pub(super) async fn renew(
 pub(super) async fn release_claims(session: &Session, instance: InstanceId, now: Millis) -> DbResult<(bool, Effects)> {
     let mut tx = Tx::begin(session).await?;
     session.query(LOCK_INSTANCE, &[&instance]).await?;
-    let mut release = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>| ended_claim.release(tx, now);
+    let mut release = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, _| ended_claim.release(tx, now);
     let more = end_claims(&mut tx, instance, &mut release).await?;
     let after = tx.commit().await?;
     Ok((more, after))
@@ -86,38 +95,49 @@ pub(super) async fn recover(
         return Ok(step);
     };
     let instance: InstanceId = dead.try_get(0)?;
+    // Nothing but its silence is known of a process that may be on another machine.
+    let process = GoneProcess {
+        died: true,
+        slots: dead.try_get(1)?,
+    };
     let found = &mut step.found;
-    let mut crashed = |tx: &mut Tx<'_>, ended_claim: EndedClaim<'_>| {
-        let failed = crash(tx, ended_claim, params.now, params.max_crashes)?;
+    let mut take_back = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, place: i64| {
+        let failed = if process.crashed(place) {
+            crash(tx, ended_claim, params.now, params.max_crashes)?
+        } else {
+            ended_claim.release(tx, params.now)?;
+            false
+        };
         found.failed += usize::from(failed);
         found.requeued += usize::from(!failed);
         Ok(())
     };
-    let rest = end_claims(&mut tx, instance, &mut crashed).await?;
+    let rest = end_claims(&mut tx, instance, &mut take_back).await?;
     step.after = tx.commit().await?;
     step.found.instances = usize::from(!rest);
     step.more = true;
     Ok(step)
 }
 
-/// Ends claims of a process whose registration is locked, and deletes the registration with the last of them.
+/// Ends claims of a process whose registration is locked, the last ones first, and deletes the registration with the first of
+/// them. `each` is told the place of a claim among all, by token.
 async fn end_claims(
     tx: &mut Tx<'_>,
     instance: InstanceId,
-    each: &mut (dyn FnMut(&mut Tx<'_>, EndedClaim<'_>) -> DbResult<()> + Send),
+    each: &mut (dyn FnMut(&mut Tx<'_>, EndedClaim<'_>, i64) -> DbResult<()> + Send),
 ) -> DbResult<bool> {
-    let claims = some_claims_of(tx.session, instance, MAX_RUNS_PER_TRANSACTION).await?;
-    let mut jobs: Vec<JobSeq> = claims.iter().map(|(job, _, _)| *job).collect();
+    let claims = last_claims_of(tx.session, instance).await?;
+    let mut jobs: Vec<JobSeq> = claims.iter().map(|(job, ..)| *job).collect();
     jobs.dedup();
     let mut stored_jobs = state::lock_series(tx.session, &jobs).await?;
-    for (job, run, token) in &claims {
+    for (job, run, token, place) in &claims {
         let stored_job = stored_jobs.iter_mut().find(|stored_job| stored_job.job.seq == *job);
         let wanted = |found: &Run| {
             found.run == *run
                 && matches!(&found.run_state, RunState::Running(running) if running.token == *token && running.owner == instance)
         };
         if let Some(ended_claim) = stored_job.and_then(|stored_job| EndedClaim::from(stored_job, wanted)) {
-            each(tx, ended_claim)?;
+            each(tx, ended_claim, *place)?;
         }
     }
     for stored_job in stored_jobs {
@@ -138,18 +158,25 @@ fn crash(tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, now: Millis, max_cras
         started: ended_claim.running.started,
         ended: now,
     };
-    let (fate, _) = ended_claim.end(tx, AttemptOutcome::Crashed { max_crashes }, times, now)?;
+    let (fate, _) = ended_claim.end(tx, AttemptOutcome::Crashed { max_crashes, now }, times, now)?;
     Ok(matches!(fate, RunFate::Over(_)))
 }
 
 /// The claims of a process.
 pub(super) async fn claims_of(session: &Session, instance: InstanceId) -> DbResult<Vec<(JobSeq, i64, Token)>> {
-    some_claims_of(session, instance, i64::MAX).await
-}
-
-async fn some_claims_of(session: &Session, instance: InstanceId, most: i64) -> DbResult<Vec<(JobSeq, i64, Token)>> {
-    let rows = session.query(SELECT_CLAIMS_OF_INSTANCE, &[&instance, &most]).await?;
+    let rows = session.query(SELECT_CLAIMS_OF_INSTANCE, &[&instance]).await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
         .collect()
+}
+
+/// The last claims of a process, by token, and the place of each among all that it has; in the order of the jobs.
+async fn last_claims_of(session: &Session, instance: InstanceId) -> DbResult<Vec<(JobSeq, i64, Token, i64)>> {
+    let rows = session
+        .query(SELECT_LAST_CLAIMS_OF_INSTANCE, &[&instance, &MAX_RUNS_PER_TRANSACTION])
+        .await?;
+    let read = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
+    let mut claims: Vec<(JobSeq, i64, Token, i64)> = rows.iter().map(read).collect::<DbResult<_>>()?;
+    claims.sort_unstable();
+    Ok(claims)
 }

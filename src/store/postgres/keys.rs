@@ -12,6 +12,7 @@ use super::param::storable;
 use super::session::Session;
 use super::tx::Tx;
 use crate::model::NewJob;
+use crate::store::RouteId;
 use std::collections::BTreeMap;
 
 /// Number of a key inside one store.
@@ -95,11 +96,14 @@ pub(super) async fn unblock(session: &Session, keys: &[KeyId]) -> DbResult<i64> 
     Ok(row.map_or(Ok(0), |row| row.try_get(0))?)
 }
 
-/// The same for all keys with held runs.
-pub(super) async fn unblock_all(session: &Session) -> DbResult<i64> {
-    let row = session.query_opt(CALL_UNBLOCK_ALL, &[]).await?;
-    let unblocked_runs: Option<i64> = row.map_or(Ok(None), |row| row.try_get(0))?;
-    Ok(unblocked_runs.unwrap_or(0))
+/// The same for all keys with held runs. Also returns the routes of ready runs that wait to run alone, which spares a
+/// statement of its own.
+pub(super) async fn unblock_all(session: &Session) -> DbResult<(i64, Vec<RouteId>)> {
+    let Some(row) = session.query_opt(CALL_UNBLOCK_ALL, &[]).await? else {
+        return Ok((0, Vec::new()));
+    };
+    let unblocked_runs: Option<i64> = row.try_get(0)?;
+    Ok((unblocked_runs.unwrap_or(0), row.try_get(1)?))
 }
 
 /// Running runs and limit of the key, if it is full.

@@ -9,14 +9,20 @@ use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
 use tokio_postgres::error::SqlState;
 
 /// The migrations, by number, each of one or more scripts.
-const MIGRATIONS: [&[&str]; 1] = [&[
-    include_str!("migrations/0001.sql"),
-    include_str!("migrations/0001_insert.sql"),
-    include_str!("migrations/0001_claim.sql"),
-    include_str!("migrations/0001_steps.sql"),
-    include_str!("migrations/0001_complete.sql"),
-    include_str!("migrations/0001_dispatch.sql"),
-]];
+const MIGRATIONS: [&[&str]; 2] = [
+    &[
+        include_str!("migrations/0001.sql"),
+        include_str!("migrations/0001_insert.sql"),
+        include_str!("migrations/0001_claim.sql"),
+        include_str!("migrations/0001_steps.sql"),
+        include_str!("migrations/0001_complete.sql"),
+        include_str!("migrations/0001_dispatch.sql"),
+    ],
+    &[
+        include_str!("migrations/0002.sql"),
+        include_str!("migrations/0002_claim.sql"),
+    ],
+];
 /// The oldest supported server version.
 const OLDEST_SERVER_VERSION: i32 = 130_000;
 

@@ -78,7 +78,8 @@ impl ScanPositions {
     pub(super) fn start_scan(&self, params: &ClaimParams) -> Scan {
         let mut state = self.state();
         let began = Instant::now();
-        let from_beginning = state.rest.is_none_or(|rest| rest <= began);
+        // Runs that run alone are few, and found by an index of their own.
+        let from_beginning = params.suspect || state.rest.is_none_or(|rest| rest <= began);
         let low = Arc::new(AtomicI64::new(i64::MAX));
         state.active_scans.retain(|start_scan| start_scan.strong_count() > 0);
         state.active_scans.push(Arc::downgrade(&low));
@@ -114,6 +115,11 @@ impl ScanPositions {
         let mut state = self.state();
         let state = &mut *state;
         state.pages += pages;
+        if params.suspect {
+            // Where it was taken from says nothing about the others.
+            state.lower(start_scan.low.load(Ordering::Acquire));
+            return;
+        }
         if start_scan.from_beginning && params.slots > 0 {
             let rows = start_scan.routes.len() * (params.slots + super::claim::SPARE_ROWS);
             let usual = BASE_PAGES + PAGES_PER_RANGE * start_scan.routes.len() + PAGES_PER_ROW * rows;

@@ -121,10 +121,10 @@ impl Store for PostgresStore {
         }))
     }
 
-    async fn register(&self, lease: i64) -> Result<InstanceId> {
+    async fn register(&self, lease: i64, slots: usize) -> Result<InstanceId> {
         let inner = self.inner_if_open()?;
         Ok(with_session!(inner.urgent, WriteOptions::DEFAULT, |session| {
-            instances::register(session, self.lease_now(), lease)
+            instances::register(session, self.lease_now(), lease, slots)
         }))
     }
 
@@ -167,9 +167,10 @@ impl Store for PostgresStore {
             more = step.more;
         }
         // A process may have died between ending a run and unblocking the next.
-        let unblocked = with_session!(inner.general, WriteOptions::ENGINE, |session| keys::unblock_all(
+        let (unblocked, suspects) = with_session!(inner.general, WriteOptions::ENGINE, |session| keys::unblock_all(
             session
         ));
+        total.suspects = suspects;
         if unblocked > 0 || total.requeued > 0 {
             inner.scan_positions.runs_added();
             inner.wake();

@@ -46,6 +46,7 @@ async fn test_store_on(server: &Server, more: &str) -> Option<TestStore> {
     });
     Some(TestStore {
         store,
+        kill: Box::new(|_| {}),
         lease_clock,
         boot: Arc::default(),
         check,

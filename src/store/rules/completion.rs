@@ -5,6 +5,7 @@
 //! one that goes on waits. What the end of a run means for its series says [`super::series`].
 
 use super::counters::{self, RunCounter};
+use super::crash;
 use super::placement::{self, Place};
 use crate::clock::Millis;
 use crate::error::ErrorCode;
@@ -27,8 +28,8 @@ pub(in crate::store) struct ClaimedAttempt {
 pub(in crate::store) enum AttemptOutcome<'a> {
     /// As whoever ran it says.
     Reported(&'a RunOutcome),
-    /// Its process died. The run fails with its `max_crashes`th crash.
-    Crashed { max_crashes: u32 },
+    /// Its process died, which was found at `now`. The run fails with its `max_crashes`th crash.
+    Crashed { max_crashes: u32, now: Millis },
 }
 
 /// What follows from the end of an attempt.
@@ -98,7 +99,7 @@ pub(in crate::store) struct NextAttempt {
 pub(in crate::store) fn end_attempt(claimed: ClaimedAttempt, outcome: AttemptOutcome<'_>) -> AttemptEnd<'_> {
     let reported = match outcome {
         AttemptOutcome::Reported(reported) => reported,
-        AttemptOutcome::Crashed { max_crashes } => return crash(claimed, max_crashes),
+        AttemptOutcome::Crashed { max_crashes, now } => return crashed(claimed, max_crashes, now),
     };
     match reported {
         RunOutcome::Completed { result } => AttemptEnd {
@@ -145,8 +146,9 @@ pub(in crate::store) fn end_attempt(claimed: ClaimedAttempt, outcome: AttemptOut
     }
 }
 
-/// An attempt whose process died: the run goes on with another one, or fails.
-fn crash(claimed: ClaimedAttempt, max_crashes: u32) -> AttemptEnd<'static> {
+/// An attempt whose process died: the run goes on with another one, which waits the longer the more often this happened, or
+/// fails.
+fn crashed(claimed: ClaimedAttempt, max_crashes: u32, now: Millis) -> AttemptEnd<'static> {
     let crashes = claimed.crashes + 1;
     let fails = crashes >= max_crashes;
     let message = if fails {
@@ -158,17 +160,24 @@ fn crash(claimed: ClaimedAttempt, max_crashes: u32) -> AttemptEnd<'static> {
     if fails {
         return failed(claimed, error);
     }
+    let delay = crash::delay(crashes);
+    let at_once = delay == 0;
+    let due = if at_once {
+        claimed.due
+    } else {
+        now.saturating_add(delay)
+    };
     AttemptEnd {
         history: Some(HistoryRow {
-            next_due: Some(claimed.due),
+            next_due: Some(due),
             error: Some(error),
             ..history(RunStatus::Crashed)
         }),
         run: RunFate::GoesOn(NextAttempt {
             attempt: claimed.attempt + 1,
             crashes,
-            due: claimed.due,
-            at_once: true,
+            due,
+            at_once,
         }),
     }
 }
@@ -291,14 +300,35 @@ mod tests {
 
     #[test]
     fn a_run_fails_with_its_last_allowed_crash() {
-        let end = end_attempt(CLAIMED, AttemptOutcome::Crashed { max_crashes: 3 });
+        let crashed = |max_crashes| AttemptOutcome::Crashed { max_crashes, now: 600 };
+        let end = end_attempt(CLAIMED, crashed(3));
         let row = end.history.unwrap();
-        assert_eq!((row.status, row.next_due), (RunStatus::Crashed, Some(500)));
+        assert_eq!((row.status, row.next_due), (RunStatus::Crashed, Some(1_600)));
         assert!(matches!(end.run, RunFate::GoesOn(next) if (next.attempt, next.crashes) == (4, 2)));
-        let end = end_attempt(CLAIMED, AttemptOutcome::Crashed { max_crashes: 2 });
+        let end = end_attempt(CLAIMED, crashed(2));
         let row = end.history.unwrap();
         assert_eq!(&*row.error.unwrap().message, "the process that ran it died 2 times");
         assert!(matches!(end.run, RunFate::Over(ended) if ended.job == Status::Failed && ended.retries == 1));
+    }
+
+    #[test]
+    fn a_run_is_claimable_at_once_after_its_first_crash_and_waits_after_others() {
+        for (crashes, due, place) in [(0, 500, Place::Ready), (1, 1_600, Place::Scheduled)] {
+            let claimed = ClaimedAttempt { crashes, ..CLAIMED };
+            let outcome = AttemptOutcome::Crashed {
+                max_crashes: 10,
+                now: 600,
+            };
+            let end = end_attempt(claimed, outcome);
+            assert_eq!(end.history.unwrap().next_due, Some(due));
+            let RunFate::GoesOn(next) = end.run else {
+                panic!("{:?}", end.run)
+            };
+            assert_eq!((next.crashes, next.due), (crashes + 1, due));
+            // Whatever the clock says: it may have been set back.
+            assert_eq!(next.place(false, 400), place);
+            assert_eq!(next.place(true, 600), Place::Paused);
+        }
     }
 
     #[test]

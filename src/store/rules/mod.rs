@@ -8,6 +8,7 @@
 pub(in crate::store) mod cancellation;
 pub(in crate::store) mod completion;
 pub(in crate::store) mod counters;
+pub(in crate::store) mod crash;
 pub(in crate::store) mod phase;
 pub(in crate::store) mod placement;
 pub(in crate::store) mod replacement;

@@ -182,6 +182,7 @@ impl CompletionCase {
             Some(reported) => AttemptOutcome::Reported(reported),
             None => AttemptOutcome::Crashed {
                 max_crashes: self.max_crashes(),
+                now: COMPLETED,
             },
         };
         let AttemptEnd { history, run } = completion::end_attempt(claimed, outcome);

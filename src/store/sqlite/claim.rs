@@ -3,7 +3,7 @@
 //! Invariants: promotion and claim share a transaction; a claimed run is in `running` with a token that no other claim
 //! has, and holds a slot of its concurrency key; a run whose key is full becomes blocked.
 
-use super::claim_cursor::{self, Candidate, ClaimDecision};
+use super::claim_cursor::{self, Candidate, ClaimDecision, Queue};
 use super::failure::damaged;
 use super::jobs::IdColumn;
 use super::keys;
@@ -77,9 +77,15 @@ impl ClaimSelection {
             served,
             group_slots,
             slots,
+            suspect,
             ..
         } = params;
-        claim_cursor::select_best(tx.connection, served, group_slots, *slots, |candidate| {
+        let (queue, slots) = if *suspect {
+            (Queue::Suspects, 1)
+        } else {
+            (Queue::Others, *slots)
+        };
+        claim_cursor::select_best((tx.connection, queue), served, group_slots, slots, |candidate| {
             self.decide(tx, candidate, params)
         })
     }

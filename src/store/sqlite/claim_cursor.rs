@@ -13,6 +13,16 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 const SELECT_READY_AFTER: &str = include_str!("sql/select_ready_after.sql");
+const SELECT_SUSPECTS_AFTER: &str = include_str!("sql/select_suspects_after.sql");
+
+/// Which of the ready runs are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    /// Those that run alone, since they crashed too often.
+    Suspects,
+    /// All others.
+    Others,
+}
 
 /// A run that can be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +51,7 @@ impl Candidate {
 }
 
 struct Cursor {
+    queue: Queue,
     route: RouteId,
     group: usize,
     read: VecDeque<Candidate>,
@@ -52,7 +63,7 @@ const MIN_READ_AFTER_BLOCKED: usize = 128;
 
 /// Offers candidates to `decide`, best first, until `slots` in total are taken, and at most `group_slots` per group.
 pub(super) fn select_best(
-    connection: &Connection,
+    (connection, queue): (&Connection, Queue),
     served: &[ServedRoute],
     group_slots: &[usize],
     slots: usize,
@@ -65,6 +76,7 @@ pub(super) fn select_best(
     let mut heads = BinaryHeap::new();
     for served in routes {
         let mut cursor = Cursor {
+            queue,
             route: served.route,
             group: served.group,
             read: VecDeque::new(),
@@ -115,7 +127,10 @@ impl Cursor {
             let rank = last.rank;
             (i64::from(rank.priority), rank.due, last.run.job, last.run.run)
         });
-        let mut select = connection.prepare_cached(SELECT_READY_AFTER)?;
+        let mut select = connection.prepare_cached(match self.queue {
+            Queue::Suspects => SELECT_SUSPECTS_AFTER,
+            Queue::Others => SELECT_READY_AFTER,
+        })?;
         let mut rows = select.query((route, behind.0, behind.1, behind.2, behind.3, rows(count)))?;
         while let Some(row) = rows.next()? {
             let run = Waiting {

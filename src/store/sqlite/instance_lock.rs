@@ -54,18 +54,31 @@ impl Drop for PendingInstanceLock {
     }
 }
 
-/// Whether the lock file of `instance` proves that its process is dead. A missing file proves nothing.
-pub(super) fn is_dead(folder: &Path, instance: InstanceId) -> bool {
+/// What the lock file of an instance of another process says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LockState {
+    /// The process has ended.
+    Free,
+    /// It has not.
+    Held,
+    /// Nothing: there is no such file, or it cannot be asked.
+    Unknown,
+}
+
+/// Asks the lock file of `instance`. To be called under SQLite's write lock, since somebody else who asks at the same time
+/// holds it, too.
+pub(super) fn state(folder: &Path, instance: InstanceId) -> LockState {
     let Ok(file) = OpenOptions::new()
         .read(true)
         .write(true)
         .open(path_of(folder, instance))
     else {
-        return false;
+        return LockState::Unknown;
     };
     match file.try_lock() {
-        Ok(()) => true,
-        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+        Ok(()) => LockState::Free,
+        Err(TryLockError::WouldBlock) => LockState::Held,
+        Err(TryLockError::Error(_)) => LockState::Unknown,
     }
 }
 

@@ -4,13 +4,14 @@
 //! owner.
 
 use super::complete::{AttemptTimes, EndedClaim};
-use super::instance_lock::{self, PendingInstanceLock};
+use super::instance_lock::{self, LockState, PendingInstanceLock};
 use super::run_rows::rows;
 use super::tx::Tx;
 use crate::clock::{BootTime, Millis};
 use crate::error::Result;
 use crate::store::rules::completion::{AttemptOutcome, RunFate};
-use crate::store::{InstanceId, JobSeq, RecoverParams, Recovered, Takeover, Token};
+use crate::store::rules::crash::GoneProcess;
+use crate::store::{InstanceId, JobSeq, RecoverParams, Recovered, RouteId, Takeover, Token};
 use rusqlite::Connection;
 
 /// Most runs recovered in one transaction.
@@ -21,17 +22,21 @@ const UPDATE_INSTANCE_LEASE: &str = include_str!("sql/update_instance_lease.sql"
 const DELETE_INSTANCE: &str = include_str!("sql/delete_instance.sql");
 const SELECT_INSTANCES: &str = include_str!("sql/select_instances.sql");
 const SELECT_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_claims_of_instance.sql");
+const SELECT_LAST_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_last_claims_of_instance.sql");
+const SELECT_ROUTES_OF_SUSPECTS: &str = include_str!("sql/select_routes_of_suspects.sql");
 
 /// Registers a process and locks its file before anybody can see the registration.
 pub(super) fn register(
     tx: &mut Tx<'_>,
     time: &BootTime,
     lease: i64,
+    slots: usize,
 ) -> Result<(InstanceId, Option<PendingInstanceLock>)> {
-    let instance = tx
-        .connection
-        .prepare_cached(INSERT_INSTANCE)?
-        .insert((&time.boot, time.millis.saturating_add(lease)))?;
+    let instance = tx.connection.prepare_cached(INSERT_INSTANCE)?.insert((
+        &time.boot,
+        time.millis.saturating_add(lease),
+        rows(slots),
+    ))?;
     let instance = InstanceId::new(instance);
     // If the folder is not writable, only the lease counts.
     let lock = tx.locks.and_then(|folder| PendingInstanceLock::take(folder, instance));
@@ -79,11 +84,16 @@ pub(super) fn recover(
     params: &RecoverParams,
 ) -> Result<RecoveryStep> {
     let mut step = RecoveryStep::default();
-    for instance in dead_instances(tx, time, own, params)? {
-        let claims = some_claims_of(tx.connection, instance, MAX_RUNS_PER_TRANSACTION)?;
-        for (job, run, token) in &claims {
+    for (instance, process) in dead_instances(tx, time, own, params)? {
+        let claims = last_claims_of(tx.connection, instance)?;
+        for (job, run, token, place) in &claims {
             if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
-                let failed = crash(tx, &ended_claim, params.now, params.max_crashes)?;
+                let failed = if process.crashed(*place) {
+                    crash(tx, &ended_claim, params.now, params.max_crashes)?
+                } else {
+                    ended_claim.release(tx, params.now)?;
+                    false
+                };
                 step.found.failed += usize::from(failed);
                 step.found.requeued += usize::from(!failed);
             }
@@ -94,10 +104,24 @@ pub(super) fn recover(
         }
         step.found.instances += 1;
     }
+    step.found.suspects = routes_of_suspects(tx.connection)?;
     Ok(step)
 }
 
-fn dead_instances(tx: &Tx<'_>, time: &BootTime, own: &[InstanceId], params: &RecoverParams) -> Result<Vec<InstanceId>> {
+/// Routes with ready runs that wait to run alone.
+fn routes_of_suspects(connection: &Connection) -> Result<Vec<RouteId>> {
+    let mut select = connection.prepare_cached(SELECT_ROUTES_OF_SUSPECTS)?;
+    let routes = select.query_map([], |row| row.get(0))?;
+    Ok(routes.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Registrations whose claims are taken back, and what is known of their processes.
+fn dead_instances(
+    tx: &Tx<'_>,
+    time: &BootTime,
+    own: &[InstanceId],
+    params: &RecoverParams,
+) -> Result<Vec<(InstanceId, GoneProcess)>> {
     let mut select = tx.connection.prepare_cached(SELECT_INSTANCES)?;
     let mut rows = select.query([])?;
     let mut dead_instances = Vec::new();
@@ -106,11 +130,18 @@ fn dead_instances(tx: &Tx<'_>, time: &BootTime, own: &[InstanceId], params: &Rec
         if params.by == Some(instance) {
             continue;
         }
-        let lock_is_free =
-            || !own.contains(&instance) && tx.locks.is_some_and(|folder| instance_lock::is_dead(folder, instance));
+        let booted_anew = boot != time.boot;
+        let lock = match tx.locks {
+            _ if own.contains(&instance) => LockState::Held,
+            Some(folder) => instance_lock::state(folder, instance),
+            None => LockState::Unknown,
+        };
         let lease_is_over = params.takeover == Takeover::ProvenOrSilent && lease <= time.millis;
-        if boot != time.boot || lease_is_over || lock_is_free() {
-            dead_instances.push(instance);
+        if booted_anew || lease_is_over || lock == LockState::Free {
+            // With its lock it is stopped or hangs, and after a power cut nobody knows.
+            let died = !booted_anew && lock != LockState::Held;
+            let slots = row.get(3)?;
+            dead_instances.push((instance, GoneProcess { died, slots }));
         }
     }
     Ok(dead_instances)
@@ -122,7 +153,7 @@ fn crash(tx: &mut Tx<'_>, ended_claim: &EndedClaim, now: Millis, max_crashes: u3
         started: ended_claim.started,
         ended: now,
     };
-    let (fate, _) = ended_claim.end(tx, AttemptOutcome::Crashed { max_crashes }, times, now)?;
+    let (fate, _) = ended_claim.end(tx, AttemptOutcome::Crashed { max_crashes, now }, times, now)?;
     Ok(matches!(fate, RunFate::Over(_)))
 }
 
@@ -137,4 +168,13 @@ fn some_claims_of(connection: &Connection, instance: InstanceId, most: usize) ->
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The last claims of a process, by token, and the place of each among all that it has.
+fn last_claims_of(connection: &Connection, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token, i64)>> {
+    let mut select = connection.prepare_cached(SELECT_LAST_CLAIMS_OF_INSTANCE)?;
+    let claims = select.query_map((instance, rows(MAX_RUNS_PER_TRANSACTION)), |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    Ok(claims.collect::<rusqlite::Result<_>>()?)
 }

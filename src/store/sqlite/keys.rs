@@ -6,7 +6,7 @@
 //! again go back.
 //!
 //! Invariants: for each key and route, while runs are held, claimable + running + owed ≥ max, so that no slot stays free
-//! for lack of a claimable run; `running` and `jobs` of a key count the rows that refer to it, and a key without any is
+//! for lack of a claimable run, where those that run alone are not counted as claimable; `running` and `jobs` of a key count the rows that refer to it, and a key without any is
 //! deleted.
 
 use super::ready;
@@ -14,7 +14,7 @@ use super::run_rows::{KeyId, Rank, Waiting};
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Concurrency, NewJob, Route};
-use crate::store::{JobSeq, RouteId};
+use crate::store::{JobSeq, RouteId, SUSPECT_AFTER};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// Held runs of a route that become claimable at once when the limit is raised; the others follow as these are claimed.
@@ -178,21 +178,33 @@ fn unblock(tx: &mut Tx<'_>, key: KeyId, most: i64) -> Result<bool> {
     let mut found = false;
     while let Some((rank, run)) = best_of_next.query_row((key, behind), read_blocked).optional()? {
         unblock_run(tx, rank, run)?;
-        if most > 1 {
-            unblock_of_route(tx, key, rank.route, most - 1)?;
-        }
+        unblock_of_route(tx, key, rank.route, most - 1 + i64::from(runs_alone(run)))?;
         (behind, found) = (rank.route, true);
     }
     Ok(found)
 }
 
+/// Makes the best `most` held runs of a route claimable, and those that run alone and come before them: nobody need wait for
+/// these, since most claims leave them out.
 fn unblock_of_route(tx: &mut Tx<'_>, key: KeyId, route: RouteId, most: i64) -> Result<()> {
-    let best: Vec<(Rank, Waiting)> = tx
-        .connection
-        .prepare_cached(SELECT_BEST_BLOCKED_OF_ROUTE)?
-        .query_map((key, route, most), read_blocked)?
-        .collect::<rusqlite::Result<_>>()?;
-    best.into_iter().try_for_each(|(rank, run)| unblock_run(tx, rank, run))
+    let mut left = most;
+    while left > 0 {
+        let best: Vec<(Rank, Waiting)> = tx
+            .connection
+            .prepare_cached(SELECT_BEST_BLOCKED_OF_ROUTE)?
+            .query_map((key, route, left), read_blocked)?
+            .collect::<rusqlite::Result<_>>()?;
+        left = 0;
+        for (rank, run) in best {
+            left += i64::from(runs_alone(run));
+            unblock_run(tx, rank, run)?;
+        }
+    }
+    Ok(())
+}
+
+fn runs_alone(run: Waiting) -> bool {
+    run.crashes >= SUSPECT_AFTER
 }
 
 fn unblock_run(tx: &mut Tx<'_>, rank: Rank, run: Waiting) -> Result<()> {

@@ -82,11 +82,11 @@ impl Store for SqliteStore {
         self.read(move |connection| list::numbers(connection, &filter)).await
     }
 
-    async fn register(&self, lease: i64) -> Result<InstanceId> {
+    async fn register(&self, lease: i64, slots: usize) -> Result<InstanceId> {
         let clock = Arc::clone(&self.lease_clock);
         let (instance, lock) = self
             .write(WriteOptions::urgent(), move |tx| {
-                instances::register(tx, &clock(), lease)
+                instances::register(tx, &clock(), lease, slots)
             })
             .await?;
         if let Some(lock) = lock.and_then(PendingInstanceLock::keep) {
@@ -132,6 +132,7 @@ impl Store for SqliteStore {
             total.instances += step.found.instances;
             total.requeued += step.found.requeued;
             total.failed += step.found.failed;
+            total.suspects = step.found.suspects;
             if !step.more {
                 return Ok(total);
             }

@@ -34,8 +34,11 @@ async fn test_store(location: Location, keep: Box<dyn std::any::Any + Send + Syn
         let store = Arc::clone(&checked);
         Box::pin(async move { store.check_invariants().await }) as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
     });
+    let killed = Arc::clone(&store);
+    let kill = Box::new(move |instance| drop(killed.instance_locks().remove(&instance)));
     TestStore {
         store,
+        kill,
         lease_clock,
         boot,
         check,

@@ -5,7 +5,7 @@ use super::Walk;
 use super::model::{Job, Run};
 use crate::clock::Millis;
 use crate::model::{Concurrency, JobOptions, Status, Unique};
-use crate::store::{Inserted, RunPosition};
+use crate::store::{Inserted, RunPosition, SUSPECT_AFTER};
 use std::collections::BTreeMap;
 
 /// Limits by concurrency key.
@@ -118,7 +118,8 @@ impl Walk<'_> {
     pub(super) fn claimable(&mut self) -> usize {
         let mut ready: BTreeMap<Option<&str>, usize> = BTreeMap::new();
         for job in self.jobs.values() {
-            let due = job.runs.values().filter(|(run, _)| *run == Run::Ready).count();
+            let is_ready = |(run, crashes): &&(Run, u32)| *run == Run::Ready && *crashes < SUSPECT_AFTER;
+            let due = job.runs.values().filter(is_ready).count();
             *ready.entry(job.key).or_default() += due;
         }
         let mut claimable = 0;
@@ -129,6 +130,21 @@ impl Walk<'_> {
             self.reached.blocking_claims += usize::from(count > free);
         }
         claimable
+    }
+
+    /// How many ready runs that run alone have no key, and how many have a key with a free slot.
+    pub(super) fn claimable_suspects(&self) -> (usize, usize) {
+        let (mut without_key, mut with_free_key) = (0, 0);
+        for job in self.jobs.values() {
+            let is_ready = |(run, crashes): &&(Run, u32)| *run == Run::Ready && *crashes >= SUSPECT_AFTER;
+            let ready = job.runs.values().filter(is_ready).count();
+            match job.key {
+                None => without_key += ready,
+                Some(key) if self.running_with(key) < self.limits[key] => with_free_key += ready,
+                Some(_) => {}
+            }
+        }
+        (without_key, with_free_key)
     }
 
     /// Checks that a due run is blocked exactly while its key is full.

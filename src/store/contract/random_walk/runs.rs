@@ -4,7 +4,7 @@ use super::super::test_support::*;
 use super::Walk;
 use super::model::{Run, first, number};
 use crate::model::{EventKind, RunOutcome, Status};
-use crate::store::Completed;
+use crate::store::{ClaimedRun, Completed, InstanceId, SUSPECT_AFTER};
 
 impl Walk<'_> {
     /// A process claims as many runs as its slots allow.
@@ -15,6 +15,9 @@ impl Walk<'_> {
         } else {
             *self.processes.last().unwrap()
         };
+        if self.rng.below(4) == 0 {
+            return self.claim_suspect(process).await;
+        }
         let slots = self.rng.of(&[0, 1, 3, 50]);
         let claimed = self.s.claim_with(process, self.now, slots).await;
         self.fall_due();
@@ -25,7 +28,24 @@ impl Walk<'_> {
                 .runs
                 .is_sorted_by_key(|run| (run.priority, run.due, run.job, run.run))
         );
-        for run in claimed.runs {
+        self.claimed(process, claimed.runs).await;
+    }
+
+    /// A process claims a run that runs alone.
+    async fn claim_suspect(&mut self, process: InstanceId) {
+        let runs = self.s.claim_suspect(process, self.now).await;
+        self.fall_due();
+        let (without_key, with_free_key) = self.claimable_suspects();
+        // Behind a key that was full, others may come first.
+        assert!(runs.len() <= 1 && runs.len() <= without_key + with_free_key);
+        assert!(!runs.is_empty() || without_key == 0);
+        assert!(runs.iter().all(|run| run.crashes >= SUSPECT_AFTER));
+        self.reached.claims_of_suspects += runs.len();
+        self.claimed(process, runs).await;
+    }
+
+    async fn claimed(&mut self, process: InstanceId, runs: Vec<ClaimedRun>) {
+        for run in runs {
             let name = run.id.to_string();
             let job = self.jobs.get_mut(&name).unwrap();
             let key = job.key;

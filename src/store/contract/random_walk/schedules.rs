@@ -60,7 +60,7 @@ impl Walk<'_> {
     pub(super) async fn pass(&mut self) {
         self.now += self.rng.of(&[1, 10, 1_000, DAY / 2, 2 * DAY]);
         if self.processes.len() < 3 {
-            self.processes.push(self.s.process().await);
+            self.processes.push(self.s.process_with(super::SLOTS).await);
         }
     }
 }

@@ -1,3 +1,3 @@
-INSERT INTO ductape.instances (lease)
-VALUES (coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) + $2::bigint)
+INSERT INTO ductape.instances (lease, slots)
+VALUES (coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) + $2::bigint, $3)
 RETURNING id

@@ -1,1 +1,1 @@
-SELECT job, run, token FROM ductape.running WHERE owner = $1 ORDER BY job, run LIMIT $2
+SELECT job, run, token FROM ductape.running WHERE owner = $1 ORDER BY job, run

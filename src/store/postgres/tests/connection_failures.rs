@@ -106,7 +106,7 @@ async fn dispatch(store: Arc<PostgresStore>, stopped: Arc<AtomicBool>, dispatche
 }
 
 async fn work(store: Arc<PostgresStore>, stopped: Arc<AtomicBool>) -> usize {
-    let instance = store.register(600_000).await.unwrap();
+    let instance = store.register(600_000, 10).await.unwrap();
     let mut counted = 0;
     while !stopped.load(Ordering::Relaxed) {
         let Ok(claimed) = claim_known(&store, instance).await else {
@@ -215,7 +215,7 @@ async fn stalled_connection_is_replaced() {
     let Some((_schema, proxy, store)) = store_through_proxy("stalled_connection_is_replaced").await else {
         return;
     };
-    let instance = store.register(60_000).await.unwrap();
+    let instance = store.register(60_000, 10).await.unwrap();
     add(&store, "before").await.unwrap();
     proxy.stall(true);
     // The renewal of a lease has a short deadline of its own.

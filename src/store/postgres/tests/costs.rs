@@ -116,6 +116,7 @@ impl Calls {
             served: served(&self.store).await,
             group_slots: vec![JOBS_PER_CALL],
             slots: JOBS_PER_CALL,
+            suspect: false,
         };
         let (claimed, counts) = self.proxy.count(self.store.claim(params)).await;
         let runs = claimed.unwrap().runs;
@@ -168,7 +169,7 @@ async fn round_trips_per_call_stay_within_bounds() {
     let schema = server.schema();
     let proxy = CountingProxy::default();
     let store = proxy.store(&schema).await;
-    let instance = store.register(3_600_000).await.unwrap();
+    let instance = store.register(3_600_000, 10).await.unwrap();
     let calls = Calls { proxy, store, instance };
     // The first calls prepare their statements.
     calls.all(0).await;
@@ -240,8 +241,8 @@ impl Statements<'_> {
     fn claim(&self, token: usize) -> String {
         let Self { name, route, instance } = self;
         format!(
-            "SELECT * FROM \"{name}\".claim_v1({T0}, {min}, {instance}, {token}, ARRAY[{route}], ARRAY[0], ARRAY[-2147483648],
-                ARRAY[{min}], ARRAY[0], ARRAY[0], ARRAY[2147483648], ARRAY[{JOBS_PER_CALL}], {JOBS_PER_CALL}, 32)",
+            "SELECT * FROM \"{name}\".claim_v2({T0}, {min}, {instance}, {token}, ARRAY[{route}], ARRAY[0], ARRAY[-2147483648],
+                ARRAY[{min}], ARRAY[0], ARRAY[0], ARRAY[2147483648], ARRAY[{JOBS_PER_CALL}], {JOBS_PER_CALL}, 32, false)",
             min = "(-9223372036854775808)"
         )
     }
@@ -267,7 +268,7 @@ async fn server_cost_per_job_stays_within_bounds() {
     };
     let schema = server.schema();
     let store = schema.open().await;
-    let instance = store.register(3_600_000).await.unwrap();
+    let instance = store.register(3_600_000, 10).await.unwrap();
     for call in 0..20 {
         store.insert(insert_params(&call.to_string())).await.unwrap();
     }

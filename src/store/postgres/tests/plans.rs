@@ -36,7 +36,7 @@ async fn claim_respects_its_slots_under_any_query_plan() {
     let store = schema.open().await;
     fill(&store, 3_000, "a", 0).await;
     fill(&store, 3_000, "b", 0).await;
-    let instance = store.register(60_000).await.unwrap();
+    let instance = store.register(60_000, 10).await.unwrap();
     let client = schema.client().await;
     for settings in [
         "enable_seqscan = on, enable_indexscan = off, enable_indexonlyscan = off, enable_bitmapscan = on",
@@ -46,7 +46,7 @@ async fn claim_respects_its_slots_under_any_query_plan() {
     ] {
         let set: Vec<String> = settings.split(", ").map(|setting| format!("SET {setting}")).collect();
         let alter = format!(
-            "ALTER FUNCTION \"{}\".claim_v1 {} SET plan_cache_mode = force_custom_plan",
+            "ALTER FUNCTION \"{}\".claim_v2 {} SET plan_cache_mode = force_custom_plan",
             schema.name,
             set.join(" ")
         );
@@ -71,7 +71,7 @@ async fn claim_cost_is_independent_of_unserved_rows() {
     let schema = server.schema();
     let store = schema.open().await;
     fill(&store, 200, "mine", 5).await;
-    let instance = store.register(60_000).await.unwrap();
+    let instance = store.register(60_000, 10).await.unwrap();
     let mine: std::sync::Arc<[_]> = super::test_support::served(&store).await;
     let time = async || {
         let params = crate::store::ClaimParams {
@@ -80,6 +80,7 @@ async fn claim_cost_is_independent_of_unserved_rows() {
             served: mine.clone(),
             group_slots: vec![10],
             slots: 10,
+            suspect: false,
         };
         let began = Instant::now();
         let runs = store.claim(params).await.unwrap().runs;

@@ -32,7 +32,7 @@ async fn concurrent_claims_share_the_jobs() {
     for _ in 0..3 {
         let store = schema.open().await;
         tasks.push(tokio::spawn(async move {
-            let instance = store.register(60_000).await.unwrap();
+            let instance = store.register(60_000, 10).await.unwrap();
             let mut mine = Vec::new();
             loop {
                 let claimed = claim(&store, instance, 20).await.unwrap();
@@ -114,7 +114,7 @@ async fn concurrent_operations_keep_the_invariants() {
 }
 
 async fn random_operations(store: &PostgresStore, task: usize) {
-    let mut instance = store.register(60_000).await.unwrap();
+    let mut instance = store.register(60_000, 10).await.unwrap();
     for step in 0..150_usize {
         let dice = step * 7 + task * 13;
         let name = format!("n{}", (dice / 3) % NAMES);
@@ -128,6 +128,7 @@ async fn random_operations(store: &PostgresStore, task: usize) {
                     served: served(store).await,
                     group_slots: vec![6],
                     slots: 6,
+                    suspect: false,
                 };
                 let runs = store.claim(params).await.unwrap().runs;
                 let outcome = |at: usize| match (at + step) % 4 {
@@ -141,7 +142,7 @@ async fn random_operations(store: &PostgresStore, task: usize) {
             7 if step % 40 == 7 => {
                 // With its claims, which another process claims again.
                 store.unregister(instance, now).await.unwrap();
-                instance = store.register(60_000).await.unwrap();
+                instance = store.register(60_000, 10).await.unwrap();
             }
             _ => change(store, &name, dice, now).await,
         }
@@ -181,6 +182,7 @@ async fn advance(store: &PostgresStore, now: i64) {
         served: Arc::new([]),
         group_slots: vec![],
         slots: 0,
+        suspect: false,
     };
     let series = store.claim(params).await.unwrap().series;
     let advances = series
@@ -262,7 +264,7 @@ async fn process_declared_dead_claims_nothing() {
     let store = schema.open().await;
     add(&store, "x").await.unwrap();
     // A lease that has expired when it begins, by the server's clock.
-    let instance = store.register(-1).await.unwrap();
+    let instance = store.register(-1, 10).await.unwrap();
     assert_eq!(store.recover(RecoverParams::new(T0, 3)).await.unwrap().instances, 1);
     assert!(claim(&store, instance, 5).await.unwrap().runs.is_empty());
     assert!(!store.renew(instance, 1_000).await.unwrap());

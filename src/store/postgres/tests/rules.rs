@@ -53,6 +53,7 @@ async fn test_store() -> Option<(TestStore, Side)> {
     };
     let test_store = TestStore {
         store,
+        kill: Box::new(|_| {}),
         lease_clock,
         boot: Arc::default(),
         check,

@@ -1,10 +1,10 @@
 //! Creating, migrating and refusing schemas, with the messages.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
-use super::test_support::{Schema, Server, add};
+use super::test_support::{Schema, Server, add, claim};
 use crate::error::{Error, ErrorCode};
-use crate::store::contract::test_support::id;
-use crate::store::{Inserted, Store};
+use crate::store::contract::test_support::{T0, id};
+use crate::store::{Inserted, RecoverParams, Store};
 use std::sync::Arc;
 
 async fn refusal(url: &str) -> Error {
@@ -71,9 +71,51 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     let error = refusal(&schema.url_with("")).await;
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(
-        error.message.contains("version 99") && error.message.contains("knows 1"),
+        error.message.contains("version 99") && error.message.contains("knows 2"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn schema_of_version_1_is_migrated_beside_a_process_that_uses_it() {
+    let Some(schema) = schema("schema_of_version_1_is_migrated_beside_a_process_that_uses_it") else {
+        return;
+    };
+    let store = schema.open().await;
+    add(&store, "x").await.unwrap();
+    let process = store.register(-1, 10).await.unwrap();
+    assert_eq!(claim(&store, process, 1).await.unwrap().runs.len(), 1);
+    store.close().await.unwrap();
+    let client = schema.client().await;
+    client
+        .batch_execute(&format!(
+            "SET search_path TO \"{}\"; DROP INDEX ready_suspects, held_suspects; DROP FUNCTION claim_v2, heads_v2;
+             ALTER TABLE instances DROP COLUMN slots; DELETE FROM versions WHERE number = 2",
+            schema.name
+        ))
+        .await
+        .unwrap();
+    let store = schema.open().await;
+    // How many of its claims were executed is not known: all count.
+    assert_eq!(store.recover(RecoverParams::new(T0, 10)).await.unwrap().requeued, 1);
+    assert_eq!(store.get(&id("x")).await.unwrap().unwrap().crashes, 1);
+    // A process of the older version goes on.
+    let older = client
+        .query_one("INSERT INTO instances (lease) VALUES (9e15) RETURNING id", &[])
+        .await
+        .unwrap();
+    let older: i64 = older.get(0);
+    let claimed = client
+        .query(
+            "SELECT job FROM claim_v1($1, -1, $2, 5, (SELECT array_agg(id) FROM routes), ARRAY[0], ARRAY[-9],
+                 ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[9::bigint], ARRAY[1], 1, 32) AS claimed
+             WHERE job IS NOT NULL",
+            &[&T0, &older],
+        )
+        .await
+        .unwrap();
+    assert_eq!(claimed.len(), 1);
+    store.check_invariants().await;
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ async fn claim(store: &PostgresStore, instance: InstanceId, slots: usize) -> Vec
         served: served(store).await,
         group_slots: vec![slots],
         slots,
+        suspect: false,
     };
     store.claim(params).await.unwrap().runs
 }
@@ -60,7 +61,7 @@ async fn complete_all(store: &PostgresStore, instance: InstanceId, runs: Vec<Cla
 /// A store with many jobs completed since an open snapshot, and the connection that holds the snapshot.
 async fn store_with_old_snapshot(schema: &Schema) -> (Arc<PostgresStore>, InstanceId, tokio_postgres::Client) {
     let store = schema.open().await;
-    let instance = store.register(3_600_000).await.unwrap();
+    let instance = store.register(3_600_000, 10).await.unwrap();
     let old = schema.client().await;
     old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
         .await

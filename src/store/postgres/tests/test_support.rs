@@ -136,6 +136,7 @@ pub(super) async fn claim(store: &PostgresStore, instance: InstanceId, slots: us
         served: served(store).await,
         group_slots: vec![slots],
         slots,
+        suspect: false,
     };
     store.claim(params).await
 }

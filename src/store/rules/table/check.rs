@@ -89,7 +89,7 @@ impl<'a> Table<'a> {
             secret: WebhookSecret::parse(&"k".repeat(32)).unwrap(),
         };
         store.store.set_webhook(webhook, 10, NOW).await.unwrap();
-        let instance = store.store.register(LONG_LEASE).await.unwrap();
+        let instance = store.store.register(LONG_LEASE, 10).await.unwrap();
         Self { store, probe, instance }
     }
 
@@ -97,13 +97,14 @@ impl<'a> Table<'a> {
         let reported = case.reported();
         let instance = match reported {
             Some(_) => self.instance,
-            None => self.store.store.register(SHORT_LEASE).await.unwrap(),
+            None => self.store.store.register(SHORT_LEASE, 10).await.unwrap(),
         };
         let (route, run) = self.set_up(name, case, instance).await;
         let before = self.counters(route).await;
         let answer = match reported {
             Some(outcome) => self.complete(&run, outcome).await,
             None => {
+                (self.store.kill)(instance);
                 self.store.pass(SHORT_LEASE + 1);
                 let recovered = self
                     .store
@@ -193,6 +194,7 @@ impl<'a> Table<'a> {
             served: vec![ServedRoute { route, group: 0 }].into(),
             group_slots: vec![1],
             slots: 1,
+            suspect: false,
         };
         self.store.store.claim(params).await.unwrap().runs.remove(0)
     }
@@ -204,6 +206,7 @@ impl<'a> Table<'a> {
             served: vec![].into(),
             group_slots: vec![],
             slots: 0,
+            suspect: false,
         };
         while self.store.store.claim(params.clone()).await.unwrap().more {}
     }

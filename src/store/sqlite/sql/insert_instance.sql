@@ -1,1 +1,1 @@
-INSERT INTO instances (boot, lease) VALUES (?1, ?2)
+INSERT INTO instances (boot, lease, slots) VALUES (?1, ?2, ?3)

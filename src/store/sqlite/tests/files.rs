@@ -1,10 +1,11 @@
 //! Which files are opened, created or refused.
 
 use super::super::Location;
+use super::locks::claim;
 use super::{SqliteConfig, SqliteStore, open};
 use crate::error::{Error, ErrorCode};
-use crate::store::contract::test_support::{T0, one_off};
-use crate::store::{InsertParams, Inserted, ListFilter, Store};
+use crate::store::contract::test_support::{T0, id, one_off};
+use crate::store::{InsertParams, Inserted, ListFilter, RecoverParams, Store};
 use std::path::Path;
 
 fn refusal(path: &Path) -> Error {
@@ -29,7 +30,7 @@ async fn a_new_store_is_readable_by_its_owner_only() {
     let path = folder.path().join("deep/er/jobs.db");
     let store = open(&path);
     add(&store, "x").await.unwrap();
-    store.register(1_000).await.unwrap();
+    store.register(1_000, 10).await.unwrap();
     let mode = |name: &str| {
         std::fs::metadata(folder.path().join("deep/er").join(name))
             .unwrap()
@@ -118,10 +119,33 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     let error = refusal(&path);
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(
-        error.message.contains("version 99") && error.message.contains("up to 1"),
+        error.message.contains("version 99") && error.message.contains("up to 2"),
         "{error}"
     );
     assert!(error.message.contains("update this package"), "{error}");
+}
+
+#[tokio::test]
+async fn store_of_version_1_is_migrated_with_its_claims() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path);
+    add(&store, "x").await.unwrap();
+    let process = store.register(0, 10).await.unwrap();
+    assert_eq!(claim(&*store, process, 1).await.len(), 1);
+    store.close().await.unwrap();
+    let older = rusqlite::Connection::open(&path).unwrap();
+    older
+        .execute_batch("DROP INDEX ready_suspects; ALTER TABLE instances DROP COLUMN slots; PRAGMA user_version = 1")
+        .unwrap();
+    older.close().unwrap();
+    let store = open(&path);
+    // How many of its claims were executed is not known: all count.
+    assert_eq!(store.recover(RecoverParams::new(T0, 10)).await.unwrap().requeued, 1);
+    assert_eq!(store.get(&id("x")).await.unwrap().unwrap().crashes, 1);
+    let process = store.register(60_000, 10).await.unwrap();
+    assert_eq!(claim(&*store, process, 1).await.len(), 1);
+    store.check_invariants().await;
 }
 
 #[tokio::test]

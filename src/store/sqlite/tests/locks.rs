@@ -1,10 +1,11 @@
 //! Several stores on one file, in one process and in several.
 
+use super::super::instance_lock::{self, LockState};
 use super::super::write_operation::WriteOptions;
-use super::super::{Location, SqliteConfig, SqliteStore, instance_lock, instances};
+use super::super::{Location, SqliteConfig, SqliteStore, instances};
 use super::open;
 use crate::error::ErrorCode;
-use crate::store::contract::test_support::{T0, one_off, route};
+use crate::store::contract::test_support::{T0, id, one_off, route};
 use crate::store::{ClaimParams, InsertParams, InstanceId, JobSeq, RecoverParams, RouteId, ServedRoute, Store};
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -25,7 +26,7 @@ async fn add(store: &dyn Store, text: &str) {
     store.insert(params).await.unwrap();
 }
 
-async fn claim(store: &dyn Store, instance: InstanceId, slots: usize) -> Vec<JobSeq> {
+pub(super) async fn claim(store: &dyn Store, instance: InstanceId, slots: usize) -> Vec<JobSeq> {
     let served = Arc::new([ServedRoute {
         route: RouteId::new(1),
         group: 0,
@@ -36,6 +37,7 @@ async fn claim(store: &dyn Store, instance: InstanceId, slots: usize) -> Vec<Job
         served,
         group_slots: vec![slots],
         slots,
+        suspect: false,
     };
     store
         .claim(params)
@@ -149,8 +151,8 @@ async fn two_stores_on_one_file_claim_every_run_exactly_once() {
     }
     let mut claimed = Vec::new();
     let instances = [
-        stores[0].register(60_000).await.unwrap(),
-        stores[1].register(60_000).await.unwrap(),
+        stores[0].register(60_000, 10).await.unwrap(),
+        stores[1].register(60_000, 10).await.unwrap(),
     ];
     for _ in 0..JOBS {
         let (left, right) = tokio::join!(claim(&*stores[0], instances[0], 1), claim(&*stores[1], instances[1], 1));
@@ -209,7 +211,7 @@ async fn killed_process_is_detected_by_its_lock_before_its_lease_expires() {
     const NAME: &str = "killed_process_is_detected_by_its_lock_before_its_lease_expires";
     if let Some(path) = std::env::var_os(CHILD) {
         let store = open(Path::new(&path));
-        let instance = store.register(3_600_000).await.unwrap();
+        let instance = store.register(3_600_000, 10).await.unwrap();
         assert_eq!(claim(&*store, instance, 9).await.len(), 1);
         report("claimed");
         // Blocks until it is killed, or the parent exits and closes the pipe.
@@ -338,7 +340,7 @@ async fn registration_that_was_retried_keeps_its_lock() {
         .write(WriteOptions::urgent(), {
             let mut fails = true;
             move |tx| {
-                let registered = instances::register(tx, &crate::clock::BootTime::now(), 60_000)?;
+                let registered = instances::register(tx, &crate::clock::BootTime::now(), 60_000, 10)?;
                 if std::mem::take(&mut fails) {
                     let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
                     return Err(rusqlite::Error::SqliteFailure(failure, None).into());
@@ -351,12 +353,11 @@ async fn registration_that_was_retried_keeps_its_lock() {
     let (instance, lock) = first;
     let lock = lock.unwrap().keep().unwrap();
     let locks = folder.path().join("x.db-locks");
-    assert!(
-        !instance_lock::is_dead(&locks, instance),
-        "a live process is taken for dead"
-    );
+    assert_eq!(instance_lock::state(&locks, instance), LockState::Held);
     drop(lock);
-    assert!(instance_lock::is_dead(&locks, instance));
+    assert_eq!(instance_lock::state(&locks, instance), LockState::Free);
+    instance_lock::remove(&locks, instance);
+    assert_eq!(instance_lock::state(&locks, instance), LockState::Unknown);
     here.close().await.unwrap();
 }
 
@@ -366,7 +367,7 @@ async fn process_never_takes_its_own_runs_for_those_of_a_dead_one() {
     let store = open(&folder.path().join("x.db"));
     add(&*store, "a").await;
     // A lease that is over at once, as after an outage.
-    let instance = store.register(0).await.unwrap();
+    let instance = store.register(0, 10).await.unwrap();
     assert_eq!(claim(&*store, instance, 1).await.len(), 1);
     let own = RecoverParams {
         by: Some(instance),
@@ -374,5 +375,10 @@ async fn process_never_takes_its_own_runs_for_those_of_a_dead_one() {
     };
     assert_eq!(store.recover(own).await.unwrap().requeued, 0);
     assert_eq!(store.recover(RecoverParams::new(T0, 3)).await.unwrap().requeued, 1);
+    // It has not died.
+    let again = store.register(60_000, 10).await.unwrap();
+    assert_eq!(claim(&*store, again, 1).await.len(), 1);
+    let crashes = store.get(&id("a")).await.unwrap().unwrap().crashes;
+    assert_eq!(crashes, 0);
     store.close().await.unwrap();
 }

@@ -56,6 +56,7 @@ fn test_store() -> (TestStore, Side) {
     let side = Side(Arc::clone(&store));
     let test_store = TestStore {
         store,
+        kill: Box::new(|_| {}),
         lease_clock,
         boot: Arc::default(),
         check,

@@ -1,0 +1,2 @@
+SELECT job, run, token, row_number() OVER (ORDER BY token) FROM running
+WHERE owner = ?1 ORDER BY token DESC LIMIT ?2

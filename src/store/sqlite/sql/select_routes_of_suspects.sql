@@ -1,0 +1,1 @@
+SELECT DISTINCT route FROM ready INDEXED BY ready_suspects WHERE crashes >= 3
