@@ -706,7 +706,7 @@ export interface IJobExecution {
   started_at?: number;
   completed_at?: number;
   duration_ms?: number;
-  /** `'retried'`, `'snoozed'` and `'crashed'`: the run went on with another attempt. */
+  /** `'retried'`, `'snoozed'` and `'crashed'`: the run went on with another attempt, after `'crashed'` without a retry spent. */
   status: 'completed' | 'failed' | 'cancelled' | 'retried' | 'snoozed' | 'crashed';
   error?: IJobError;
   result?: unknown;
