@@ -4,9 +4,10 @@
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(clippy::unwrap_used, clippy::expect_used, unsafe_code)]
 
-use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route};
+use ductape::model::schedule::Dst;
+use ductape::model::{IfRunning, JobId, JobOptions, Misfire, Namespace, NewJob, OnConflict, Recurrence, Route, Rule};
 use ductape::store::sqlite::{Durability, Location, SqliteConfig, SqliteStore};
-use ductape::store::{ClaimParams, InsertParams, RouteId, ServedRoute, Store};
+use ductape::store::{ClaimParams, InsertParams, InstanceId, Occurrence, RouteId, SeriesAdvance, ServedRoute, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -67,15 +68,33 @@ fn job() -> NewJob {
     }
 }
 
-async fn add(store: &SqliteStore) {
+/// The count is that of all tests of this binary.
+static COUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+async fn add(store: &SqliteStore, job: NewJob) {
     store
         .insert(InsertParams {
-            jobs: vec![job()],
+            jobs: vec![job],
             all_or_nothing: false,
             now: 0,
         })
         .await
         .unwrap();
+}
+
+fn claim_params(instance: InstanceId) -> ClaimParams {
+    let served = Arc::new([ServedRoute {
+        route: RouteId::new(1),
+        group: 0,
+    }]);
+    ClaimParams {
+        now: 0,
+        instance,
+        served,
+        group_slots: vec![1],
+        slots: 1,
+        suspect: false,
+    }
 }
 
 /// The numbers of syncs during ten consecutive dispatches and during ten claims between them.
@@ -88,25 +107,13 @@ async fn syncs(durability: Durability) -> (usize, usize) {
     })
     .unwrap();
     let instance = store.register(60_000, 10).await.unwrap();
-    add(&store).await;
+    add(&store, job()).await;
     let (mut insert_syncs, mut claim_syncs) = (0, 0);
     for _ in 0..10 {
         let before = SYNCS.load(Ordering::SeqCst);
-        add(&store).await;
+        add(&store, job()).await;
         let between = SYNCS.load(Ordering::SeqCst);
-        let served = Arc::new([ServedRoute {
-            route: RouteId::new(1),
-            group: 0,
-        }]);
-        let params = ClaimParams {
-            now: 0,
-            instance,
-            served,
-            group_slots: vec![1],
-            slots: 1,
-            suspect: false,
-        };
-        assert_eq!(store.claim(params).await.unwrap().runs.len(), 1);
+        assert_eq!(store.claim(claim_params(instance)).await.unwrap().runs.len(), 1);
         insert_syncs += between - before;
         claim_syncs += SYNCS.load(Ordering::SeqCst) - between;
     }
@@ -114,8 +121,52 @@ async fn syncs(durability: Durability) -> (usize, usize) {
     (insert_syncs, claim_syncs)
 }
 
+/// The number of a run goes into what handlers tell others: it is synced before the run can begin.
+#[tokio::test]
+async fn full_durability_syncs_the_occurrences_of_a_series() {
+    let _one_at_a_time = COUNTING.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(SqliteConfig::new(Location::File(folder.path().join("jobs.db")))).unwrap();
+    let recurrence = Recurrence {
+        rule: Rule::Every {
+            interval: 1_000,
+            anchor: 0,
+        },
+        start_at: None,
+        limit: None,
+        end_at: None,
+        dst: Dst::default(),
+        misfire: Misfire::default(),
+        if_running: IfRunning::default(),
+        offset: 0,
+    };
+    let series = NewJob {
+        recurrence: Some(recurrence),
+        ..job()
+    };
+    add(&store, series).await;
+    let instance = store.register(60_000, 1).await.unwrap();
+    let due = store.claim(claim_params(instance)).await.unwrap().series.remove(0);
+    let before = SYNCS.load(Ordering::SeqCst);
+    let advance = SeriesAdvance {
+        job: due.job,
+        version: due.version,
+        occurrences: vec![Occurrence {
+            scheduled_at: 0,
+            missed: 0,
+        }],
+        gaps: vec![],
+        next_at: Some(1_000),
+        after_live_runs: false,
+    };
+    assert_eq!(store.advance(0, vec![advance]).await.unwrap(), 1);
+    assert_eq!(SYNCS.load(Ordering::SeqCst) - before, 1);
+    store.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn full_durability_syncs_dispatches_and_not_claims() {
+    let _one_at_a_time = COUNTING.lock().await;
     assert_eq!(syncs(Durability::Full).await, (10, 0));
     assert_eq!(syncs(Durability::Relaxed).await, (0, 0));
 }

@@ -156,6 +156,10 @@ impl LeaseKeeper {
 
     fn renewed(&mut self, at: Instant) {
         self.last_renewed = at;
+        if at.elapsed() > self.times.renew_interval {
+            // This process was stopped meanwhile, perhaps with a lock that kept the others from renewing.
+            self.untroubled_since = None;
+        }
         self.untroubled_since.get_or_insert_with(Instant::now);
         self.warned_failure = false;
         self.lease_over = false;

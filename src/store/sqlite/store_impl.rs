@@ -15,12 +15,17 @@ use crate::store::{
     BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed, CompleteParams, Completed,
     DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord,
     JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteId,
-    RunLocation, SeriesAdvance, Stats, Step, Store, StoredEvent, Token, Webhook, WebhookSet, WebhookStore,
+    RunLocation, SeriesAdvance, Stats, Step, Store, StoredEvent, Takeover, Token, Webhook, WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// Whoever has waited for longer to write does not know whether others could renew meanwhile: a lock may have kept them from
+/// it, perhaps this process's own, which was stopped. Silence then means nothing.
+const MAX_RECOVER_WAIT: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -123,9 +128,13 @@ impl Store for SqliteStore {
         let own: Arc<[InstanceId]> = self.instance_locks().keys().copied().collect();
         let mut total = Recovered::default();
         loop {
-            let (clock, own) = (Arc::clone(&self.lease_clock), Arc::clone(&own));
+            let (clock, own, asked) = (Arc::clone(&self.lease_clock), Arc::clone(&own), Instant::now());
             let step = self
                 .write(WriteOptions::plain(1), move |tx| {
+                    let mut params = params;
+                    if asked.elapsed() > MAX_RECOVER_WAIT {
+                        params.takeover = Takeover::Proven;
+                    }
                     instances::recover(tx, &clock(), &own, &params)
                 })
                 .await?;

@@ -382,3 +382,25 @@ async fn process_never_takes_its_own_runs_for_those_of_a_dead_one() {
     assert_eq!(crashes, 0);
     store.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn whoever_waited_long_for_a_lock_takes_nobody_for_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let (here, there) = (open(&path), open(&path));
+    add(&*here, "a").await;
+    let instance = there.register(0, 10).await.unwrap();
+    assert_eq!(claim(&*there, instance, 1).await.len(), 1);
+
+    let holder = rusqlite::Connection::open(&path).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let store = Arc::clone(&here);
+    let recovery = tokio::spawn(async move { store.recover(RecoverParams::new(T0, 3)).await });
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    holder.execute_batch("ROLLBACK").unwrap();
+    // It could not renew its lease meanwhile.
+    assert_eq!(recovery.await.unwrap().unwrap().requeued, 0);
+    assert_eq!(here.recover(RecoverParams::new(T0, 3)).await.unwrap().requeued, 1);
+    here.close().await.unwrap();
+    there.close().await.unwrap();
+}
