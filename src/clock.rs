@@ -61,8 +61,8 @@ impl Clock for ManualClock {
 
 /// The monotonic time, and the boot of the machine it belongs to.
 ///
-/// All processes of one boot, in containers too, read the same clock, so that each can tell whether a lease that another
-/// wrote has expired. Values of different boots cannot be compared; a process of an earlier boot no longer exists.
+/// All processes of one boot read the same clock, except in containers with a time namespace of their own: whoever compares
+/// what another process wrote must allow for that. A process of an earlier boot no longer exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootTime {
     /// Identifies the boot of the machine.

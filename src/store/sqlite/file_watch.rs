@@ -3,8 +3,8 @@
 //! A file that was deleted or replaced stays open under no name: what is written to it is lost with the process. Looked at
 //! once a second, by whoever reads or writes. Invariant: while another file is there, nothing is acknowledged.
 
+use super::file_path::companion;
 use crate::error::{Error, ErrorCode, Result};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,13 +27,12 @@ struct WatchedFile {
 }
 
 impl FileWatch {
-    /// Of the database at `path`, which is open.
-    pub(super) fn new(path: &Path) -> Self {
-        let mut log = OsString::from(path);
-        log.push("-wal");
+    /// Of the database at `path`, which is open; `called` leads to it, perhaps by symbolic links that may change.
+    pub(super) fn new(called: &Path, path: &Path) -> Self {
+        let log = companion(path, "-wal");
         Self(Mutex::new([
-            WatchedFile::new("the store", path.to_owned()),
-            WatchedFile::new("the log of the store", log.into()),
+            WatchedFile::new("the store", called.to_owned()),
+            WatchedFile::new("the log of the store", log),
         ]))
     }
 

@@ -6,6 +6,7 @@
 use super::complete::{AttemptTimes, EndedClaim};
 use super::instance_lock::{self, LockState, PendingInstanceLock};
 use super::run_rows::rows;
+use super::silence::SilenceWatch;
 use super::tx::Tx;
 use crate::clock::{BootTime, Millis};
 use crate::error::Result;
@@ -81,10 +82,11 @@ pub(super) fn recover(
     tx: &mut Tx<'_>,
     time: &BootTime,
     own: &[InstanceId],
+    silence: &mut SilenceWatch,
     params: &RecoverParams,
 ) -> Result<RecoveryStep> {
     let mut step = RecoveryStep::default();
-    for (instance, process) in dead_instances(tx, time, own, params)? {
+    for (instance, process) in dead_instances(tx, time, own, silence, params)? {
         let claims = last_claims_of(tx.connection, instance)?;
         for (job, run, token, place) in &claims {
             if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
@@ -120,13 +122,15 @@ fn dead_instances(
     tx: &Tx<'_>,
     time: &BootTime,
     own: &[InstanceId],
+    silence: &mut SilenceWatch,
     params: &RecoverParams,
 ) -> Result<Vec<(InstanceId, GoneProcess)>> {
     let mut select = tx.connection.prepare_cached(SELECT_INSTANCES)?;
     let mut rows = select.query([])?;
-    let mut dead_instances = Vec::new();
+    let (mut registered, mut dead_instances) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
         let (instance, boot, lease): (InstanceId, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        registered.push(instance);
         if params.by == Some(instance) {
             continue;
         }
@@ -136,14 +140,17 @@ fn dead_instances(
             Some(folder) => instance_lock::state(folder, instance),
             None => LockState::Unknown,
         };
-        let lease_is_over = params.takeover == Takeover::ProvenOrSilent && lease <= time.millis;
-        if booted_anew || lease_is_over || lock == LockState::Free {
+        // Looked at in any case: silence counts from the first look on.
+        let is_silent = silence.is_silent(instance, lease, time.millis);
+        let is_taken_over = params.takeover == Takeover::ProvenOrSilent && is_silent;
+        if booted_anew || is_taken_over || lock == LockState::Free {
             // With its lock it is stopped or hangs, and after a power cut nobody knows.
             let died = !booted_anew && lock != LockState::Held;
             let slots = row.get(3)?;
             dead_instances.push((instance, GoneProcess { died, slots }));
         }
     }
+    silence.retain(|instance| registered.contains(&instance));
     Ok(dead_instances)
 }
 

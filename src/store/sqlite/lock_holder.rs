@@ -20,16 +20,15 @@ pub(super) fn describe(_turn: Option<&File>, _database: &Path) -> Option<String>
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use super::super::file_path::companion;
     use super::{File, Metadata, Path};
     use std::os::unix::fs::MetadataExt;
 
     pub(super) fn describe(turn: Option<&File>, database: &Path) -> Option<String> {
         let locks = std::fs::read_to_string("/proc/locks").ok()?;
         // A program of its own locks SQLite's files, a process of this package also the file of its turn.
-        let mut shared_memory = database.as_os_str().to_owned();
-        shared_memory.push("-shm");
         let files = [
-            std::fs::metadata(Path::new(&shared_memory)).ok(),
+            std::fs::metadata(companion(database, "-shm")).ok(),
             std::fs::metadata(database).ok(),
             turn.and_then(|file| file.metadata().ok()),
         ];

@@ -7,6 +7,7 @@
 //!
 //! The format of the log: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
 
+use super::file_path::companion;
 use crate::error::{Error, ErrorCode, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -23,8 +24,7 @@ const MAGIC: u32 = 0x377f_0682;
 /// # Errors
 /// `STORE_ERROR` when it cannot be written or synced still; `STORE_CORRUPT` when something of it is lost.
 pub(super) fn rewrite(path: &Path, frames: i64) -> Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
+    let name = companion(path, "-wal");
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)

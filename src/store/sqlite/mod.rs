@@ -22,6 +22,7 @@ mod entries;
 mod error_text;
 mod failure;
 mod fair_lock;
+mod file_path;
 mod file_watch;
 mod history;
 mod ids;
@@ -62,6 +63,7 @@ mod run_rows;
 mod series;
 mod shared;
 mod side_rows;
+mod silence;
 mod steps;
 mod store_impl;
 mod subscriptions;
@@ -87,6 +89,7 @@ use self::file_watch::FileWatch;
 use self::instance_lock::InstanceLock;
 use self::readers::Readers;
 use self::shared::Shared;
+use self::silence::SilenceWatch;
 use self::tx::Tx;
 use self::write_operation::{WriteCall, WriteOptions};
 use self::writer::{Message, Writer};
@@ -110,6 +113,7 @@ pub struct SqliteStore {
     readers: Option<Arc<Readers>>,
     lease_clock: LeaseClock,
     locks: Mutex<HashMap<InstanceId, InstanceLock>>,
+    silence: Arc<Mutex<SilenceWatch>>,
     /// Longest wait of a call.
     call_timeout: Duration,
     /// The series whose history was trimmed last; the next sweep goes on behind it.
@@ -135,7 +139,9 @@ impl SqliteStore {
         let (connection, mut file) = open::open_writer(&config.location)?;
         let fair_lock = file.as_ref().and_then(|file| FairLock::open(&file.locks).ok());
         let checkpoints = file.as_ref().map(|file| Checkpoints::start(&file.path)).transpose()?;
-        let file_watch = file.as_ref().map(|file| Arc::new(FileWatch::new(&file.path)));
+        let file_watch = file
+            .as_ref()
+            .map(|file| Arc::new(FileWatch::new(&file.called, &file.path)));
         let readers = file
             .as_ref()
             .zip(file_watch.clone())
@@ -163,6 +169,7 @@ impl SqliteStore {
             readers,
             lease_clock: config.lease_clock,
             locks: Mutex::new(HashMap::new()),
+            silence: Arc::default(),
             call_timeout: config.call_timeout,
             trim_cursor: AtomicI64::new(JobSeq::MIN.get()),
             warnings,

@@ -6,6 +6,7 @@
 use super::config::Location;
 use super::failure::file_error;
 use super::fair_lock::lock_file;
+use super::file_path;
 use super::migrate;
 use super::open_files::{self, OpenFile};
 use crate::error::{Error, ErrorCode, Result};
@@ -25,8 +26,10 @@ const MAX_WAL_BYTES: i64 = 64 << 20;
 
 /// A file that passed all checks, with what must live as long as its connections.
 pub(super) struct OpenedFile {
-    /// The database.
+    /// The database, without symbolic links.
     pub(super) path: PathBuf,
+    /// What it is called in the options, from the root on.
+    pub(super) called: PathBuf,
     /// Folder of the lock files.
     pub(super) locks: PathBuf,
     /// Entry in the process's list of open stores, removed on drop.
@@ -63,7 +66,8 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
 
     #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
     super::open_file_locks::install();
-    let path = std::path::absolute(path).map_err(|e| file_error("find", path, e))?;
+    let called = std::path::absolute(path).map_err(|e| file_error("find", path, e))?;
+    let path = file_path::resolve(&called)?;
     check_target(&path)?;
     create_folder(path.parent().unwrap_or(&path))?;
     let mut warnings = Vec::new();
@@ -88,6 +92,7 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
         connection,
         OpenedFile {
             path,
+            called,
             locks,
             _registration: registration,
             warnings,
@@ -234,9 +239,7 @@ fn check_writable(path: &Path) -> Result<()> {
 }
 
 fn locks_folder(path: &Path) -> Result<PathBuf> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push("-locks");
-    let folder = path.with_file_name(name);
+    let folder = file_path::companion(path, "-locks");
     create_folder(&folder)?;
     Ok(folder)
 }

@@ -6,7 +6,7 @@ use super::instance_lock::PendingInstanceLock;
 use super::write_operation::WriteOptions;
 use super::{
     SqliteStore, advance, change, claim, complete, counters, entries, history, insert, instances, list, metadata,
-    notes, outbox, read, relay, routes, run_location, steps, sweep, webhooks,
+    notes, outbox, read, relay, routes, run_location, silence, steps, sweep, webhooks,
 };
 use crate::clock::Millis;
 use crate::error::Result;
@@ -88,10 +88,13 @@ impl Store for SqliteStore {
     }
 
     async fn register(&self, lease: i64, slots: usize) -> Result<InstanceId> {
-        let clock = Arc::clone(&self.lease_clock);
+        let (clock, silence) = (Arc::clone(&self.lease_clock), Arc::clone(&self.silence));
         let (instance, lock) = self
             .write(WriteOptions::urgent(), move |tx| {
-                instances::register(tx, &clock(), lease, slots)
+                let time = clock();
+                let registered = instances::register(tx, &time, lease, slots)?;
+                silence::lock(&silence).wrote(registered.0, time.millis, lease);
+                Ok(registered)
             })
             .await?;
         if let Some(lock) = lock.and_then(PendingInstanceLock::keep) {
@@ -101,9 +104,12 @@ impl Store for SqliteStore {
     }
 
     async fn renew(&self, instance: InstanceId, lease: i64) -> Result<bool> {
-        let clock = Arc::clone(&self.lease_clock);
+        let (clock, silence) = (Arc::clone(&self.lease_clock), Arc::clone(&self.silence));
         self.write(WriteOptions::urgent(), move |tx| {
-            instances::renew(tx, instance, &clock(), lease)
+            let time = clock();
+            let renewed = instances::renew(tx, instance, &time, lease)?;
+            silence::lock(&silence).wrote(instance, time.millis, lease);
+            Ok(renewed)
         })
         .await
     }
@@ -129,13 +135,14 @@ impl Store for SqliteStore {
         let mut total = Recovered::default();
         loop {
             let (clock, own, asked) = (Arc::clone(&self.lease_clock), Arc::clone(&own), Instant::now());
+            let silence = Arc::clone(&self.silence);
             let step = self
                 .write(WriteOptions::plain(1), move |tx| {
                     let mut params = params;
                     if asked.elapsed() > MAX_RECOVER_WAIT {
                         params.takeover = Takeover::Proven;
                     }
-                    instances::recover(tx, &clock(), &own, &params)
+                    instances::recover(tx, &clock(), &own, &mut silence::lock(&silence), &params)
                 })
                 .await?;
             total.instances += step.found.instances;

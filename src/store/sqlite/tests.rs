@@ -3,6 +3,7 @@
 
 mod files;
 mod locks;
+mod paths;
 mod rules;
 mod writing;
 

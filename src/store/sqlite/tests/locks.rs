@@ -392,15 +392,69 @@ async fn whoever_waited_long_for_a_lock_takes_nobody_for_silent() {
     let instance = there.register(0, 10).await.unwrap();
     assert_eq!(claim(&*there, instance, 1).await.len(), 1);
 
+    let by = Some(here.register(0, 10).await.unwrap());
+    let params = RecoverParams {
+        by,
+        ..RecoverParams::new(T0, 3)
+    };
     let holder = rusqlite::Connection::open(&path).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let store = Arc::clone(&here);
-    let recovery = tokio::spawn(async move { store.recover(RecoverParams::new(T0, 3)).await });
+    let recovery = tokio::spawn(async move { store.recover(params).await });
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     holder.execute_batch("ROLLBACK").unwrap();
     // It could not renew its lease meanwhile.
     assert_eq!(recovery.await.unwrap().unwrap().requeued, 0);
-    assert_eq!(here.recover(RecoverParams::new(T0, 3)).await.unwrap().requeued, 1);
+    assert_eq!(here.recover(params).await.unwrap().requeued, 1);
     here.close().await.unwrap();
     there.close().await.unwrap();
+}
+
+/// As in containers with time namespaces of their own: the machine is the same, and what their clocks show is not.
+#[tokio::test]
+async fn process_of_another_time_namespace_is_silent_only_when_its_lease_stands_still() {
+    use crate::clock::BootTime;
+    use std::sync::atomic::{AtomicI64, Ordering};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let passed = Arc::new(AtomicI64::new(0));
+    let open_with = |start: i64| {
+        let mut config = SqliteConfig::new(Location::File(path.clone()));
+        let passed = Arc::clone(&passed);
+        config.lease_clock = Arc::new(move || BootTime {
+            boot: "this".to_owned(),
+            millis: start + passed.load(Ordering::SeqCst),
+        });
+        SqliteStore::open(config).unwrap()
+    };
+    let (early, late) = (open_with(0), open_with(1_000_000_000));
+    let (first, second) = (
+        early.register(1_000, 1).await.unwrap(),
+        late.register(1_000, 1).await.unwrap(),
+    );
+    add(&*early, "a").await;
+    assert_eq!(claim(&*early, first, 1).await.len(), 1);
+    let recovered = async |store: &SqliteStore, by: InstanceId| {
+        let params = RecoverParams {
+            by: Some(by),
+            ..RecoverParams::new(T0, 3)
+        };
+        store.recover(params).await.unwrap().instances
+    };
+    for _ in 0..5 {
+        assert_eq!(recovered(&late, second).await, 0, "a live process is taken for dead");
+        assert_eq!(recovered(&early, first).await, 0);
+        passed.fetch_add(900, Ordering::SeqCst);
+        assert!(early.renew(first, 1_000).await.unwrap() && late.renew(second, 1_000).await.unwrap());
+    }
+    // Each in turn falls silent, with its lock held: the other sees it a lease after it has first looked.
+    assert_eq!(recovered(&late, second).await, 0);
+    passed.fetch_add(999, Ordering::SeqCst);
+    assert_eq!(recovered(&late, second).await, 0);
+    passed.fetch_add(1, Ordering::SeqCst);
+    assert_eq!(recovered(&late, second).await, 1);
+    let first = early.register(1_000, 1).await.unwrap();
+    assert_eq!(recovered(&early, first).await, 0);
+    passed.fetch_add(1_000, Ordering::SeqCst);
+    assert_eq!(recovered(&early, first).await, 1);
 }
