@@ -7,6 +7,7 @@
 //!
 //! The format of the log: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
 
+use super::disk_fault::DiskFault;
 use super::file_path::companion;
 use crate::error::{Error, ErrorCode, Result};
 use std::fs::{File, OpenOptions};
@@ -25,12 +26,16 @@ const MAGIC: u32 = 0x377f_0682;
 /// `STORE_ERROR` when it cannot be written or synced still; `STORE_CORRUPT` when something of it is lost.
 pub(super) fn rewrite(path: &Path, frames: i64) -> Result<()> {
     let name = companion(path, "-wal");
-    let mut file = OpenOptions::new()
+    OpenOptions::new()
         .read(true)
         .write(true)
         .open(&name)
-        .map_err(|error| io_error(&error))?;
-    rewrite_file(&mut file, usize::try_from(frames).unwrap_or(0))
+        .map_err(|error| io_error(&error))
+        .and_then(|mut file| rewrite_file(&mut file, usize::try_from(frames).unwrap_or(0)))
+        .map_err(|error| Error {
+            message: format!("cannot write {} again: {}", name.display(), error.message),
+            ..error
+        })
 }
 
 fn rewrite_file(file: &mut File, frames: usize) -> Result<()> {
@@ -61,7 +66,8 @@ fn write_at(file: &mut File, at: u64, bytes: &[u8]) -> Result<()> {
 }
 
 fn io_error(error: &std::io::Error) -> Error {
-    let message = format!("the store's disk fails to write ({error}); nothing is written until it does");
+    let fault = DiskFault::of(error).unwrap_or(DiskFault::Write);
+    let message = format!("{}; nothing is written before that", fault.message(error));
     Error::new(ErrorCode::StoreError, message)
 }
 

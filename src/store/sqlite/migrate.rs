@@ -14,12 +14,7 @@ const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001.sql"), include_str!
 
 /// Refuses a database of another program before changing anything in it.
 pub(super) fn check_owner(connection: &Connection, path: &Path) -> Result<()> {
-    let owner: i32 = connection
-        .query_row("PRAGMA application_id", [], |row| row.get(0))
-        .map_err(|failure| {
-            let Error { code, message, .. } = Error::from(failure);
-            Error::new(code, format!("cannot open {}: {message}", path.display()))
-        })?;
+    let owner: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if owner == APPLICATION_ID {
         return Ok(());
     }

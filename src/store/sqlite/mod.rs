@@ -18,6 +18,7 @@ mod complete;
 mod config;
 mod counters;
 mod delete;
+mod disk_fault;
 mod entries;
 mod error_text;
 mod failure;

@@ -4,7 +4,7 @@
 //! opened while another copy of SQLite in this process has it open.
 
 use super::config::Location;
-use super::failure::file_error;
+use super::failure::{file_error, name_store};
 use super::fair_lock::lock_file;
 use super::file_path;
 use super::migrate;
@@ -53,9 +53,12 @@ pub(super) fn open_writer(location: &Location) -> Result<(Connection, Option<Ope
 
 /// Opens another connection to a file that is open for writing.
 pub(super) fn open_additional(path: &Path) -> Result<Connection> {
-    let connection = connect(path)?;
-    configure(&connection)?;
-    Ok(connection)
+    let connect_and_configure = || {
+        let connection = connect(path)?;
+        configure(&connection)?;
+        Ok(connection)
+    };
+    connect_and_configure().map_err(|error| name_store(error, "open", path))
 }
 
 fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
@@ -76,18 +79,7 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     let _opening = opening_lock(&locks, &path)?;
     create_file(&path)?;
     let registration = open_files::register(&path)?;
-    let mut connection = connect(&path)?;
-    if connection.is_readonly("main")? {
-        let message = format!(
-            "the store {} is read-only; give this process write access to it",
-            path.display()
-        );
-        return Err(Error::new(ErrorCode::StoreError, message));
-    }
-    migrate::check_owner(&connection, &path)?;
-    configure(&connection)?;
-    enter_wal_mode(&connection, &path)?;
-    migrate::run(&mut connection)?;
+    let connection = open_database(&path).map_err(|error| name_store(error, "open", &path))?;
     Ok((
         connection,
         OpenedFile {
@@ -98,6 +90,22 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
             warnings,
         },
     ))
+}
+
+fn open_database(path: &Path) -> Result<Connection> {
+    let mut connection = connect(path)?;
+    if connection.is_readonly("main")? {
+        let message = format!(
+            "the store {} is read-only; give this process write access to it",
+            path.display()
+        );
+        return Err(Error::new(ErrorCode::StoreError, message));
+    }
+    migrate::check_owner(&connection, path)?;
+    configure(&connection)?;
+    enter_wal_mode(&connection, path)?;
+    migrate::run(&mut connection)?;
+    Ok(connection)
 }
 
 /// Held while a store is created, switched to WAL mode and migrated: when two processes do this concurrently, SQLite
@@ -125,14 +133,9 @@ fn opening_lock(locks: &Path, path: &Path) -> Result<std::fs::File> {
 
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|e| open_error(path, e))?;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
-}
-
-fn open_error(path: &Path, failure: rusqlite::Error) -> Error {
-    let Error { code, message, .. } = Error::from(failure);
-    Error::new(code, format!("cannot open the store {}: {message}", path.display()))
 }
 
 /// Settings of every connection.

@@ -3,6 +3,7 @@
 //! Invariant: a read uses one snapshot and ends it when it returns, since an open snapshot keeps the write-ahead log from
 //! restarting.
 
+use super::failure::name_store;
 use super::file_watch::FileWatch;
 use super::open;
 use crate::error::{Error, ErrorCode, Result};
@@ -56,9 +57,7 @@ impl Readers {
             Some(connection) => connection,
             None => open::open_additional(&self.path)?,
         };
-        let snapshot = connection.unchecked_transaction()?;
-        let result = run(&snapshot);
-        drop(snapshot);
+        let result = run_on_snapshot(&connection, run).map_err(|error| name_store(error, "read", &self.path));
         // A connection with a failed read is not reused.
         if result.is_ok() && !self.slots.is_closed() {
             self.idle().push(connection);
@@ -76,4 +75,9 @@ impl Readers {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn run_on_snapshot<R>(connection: &Connection, run: impl FnOnce(&Connection) -> Result<R>) -> Result<R> {
+    let snapshot = connection.unchecked_transaction()?;
+    run(&snapshot)
 }

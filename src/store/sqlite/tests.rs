@@ -1,6 +1,8 @@
 //! The contract suite on files and in memory, and tests specific to files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod faults;
 mod files;
 mod locks;
 mod paths;

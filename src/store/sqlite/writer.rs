@@ -5,7 +5,7 @@
 
 use super::checkpoint::{self, Checkpoints};
 use super::config::Durability;
-use super::failure::{is_locked, is_transient, is_write_failure, locked_error};
+use super::failure::{is_locked, is_transient, is_write_failure, locked_error, name_store};
 use super::fair_lock::FairLock;
 use super::file_watch::FileWatch;
 use super::instance_lock;
@@ -215,8 +215,15 @@ impl Writer {
             }
             match pauses.next() {
                 Some(pause) if is_transient(&error) => std::thread::sleep(*pause),
-                _ => return Err(error),
+                _ => return Err(self.named(error)),
             }
+        }
+    }
+
+    fn named(&self, error: Error) -> Error {
+        match &self.file {
+            Some(file) => name_store(error, "write to", &file.path),
+            None => error,
         }
     }
 
