@@ -33,7 +33,7 @@ async fn symbolic_links_share_the_files_locks_and_log() {
         open(&real.join("jobs.db")),
     ];
     for store in &stores {
-        store.register(1_000).await.unwrap();
+        store.register(1_000, 1).await.unwrap();
     }
     assert_eq!(names(&links), ["folder", "jobs.db"]);
     assert_eq!(names(&real), ["jobs.db", "jobs.db-locks", "jobs.db-shm", "jobs.db-wal"]);
