@@ -724,6 +724,8 @@ export interface IJobHistory {
   missed: IJobGap[];
   /** Occurrences that were due while the run before was still going, newest first. */
   skipped: IJobGap[];
+  /** Cursor of the attempts before these; absent when there are none. */
+  next?: string;
 }
 
 /** A line that a handler wrote with {@link JobContext.log}. */
@@ -961,8 +963,11 @@ export interface Jobs {
   getStats(filter?: IJobFilter): Promise<IJobStats>;
   /** What the job's handler logged, oldest line first; the last 1,000 lines are kept. */
   logs(id: string): Promise<IJobLogLine[]>;
-  /** The last `limit` attempts, default 100. */
-  getHistory(id: string, options?: { limit?: number }): Promise<IJobHistory>;
+  /**
+   * The last `limit` attempts, default 100; with a `cursor`, the {@link IJobHistory.next} of an earlier answer, those before. An
+   * answer ends early when its results come to 64 MiB. `missed` and `skipped` stand in the one without a cursor only.
+   */
+  getHistory(id: string, options?: { limit?: number; cursor?: string }): Promise<IJobHistory>;
   /**
    * When a schedule would run, without making a job: the first `count` times (default 5) from `from` (default now), in
    * ms since the epoch. A `spread` is left out: it depends on the job. Rejects as `dispatch` does.
@@ -1279,6 +1284,18 @@ export declare class Ductape {
    * (default: no bound) what still runs is aborted and given back.
    */
   drain(options?: { timeout?: number }): Promise<IDrainResult>;
+  /**
+   * Copies what is committed by now into a new file at `path`, while this process and others go on. The file is complete and
+   * synced when the promise resolves; until then it is `path` with `.partial` behind it. Rejects with `STORE_ERROR` when
+   * `path` is there already, and for a store that is not in a file: for PostgreSQL use `pg_dump`.
+   */
+  backup(path: string): Promise<void>;
+  /**
+   * Puts a backup in the place of the store `to` (as in `store`: `'sqlite:data/jobs.db'`), which no process may have open, and
+   * removes the log of the old one. Whatever `to` held is gone. Rejects with `STORE_ERROR` when the store is open or cannot be
+   * written, with `STORE_CORRUPT` when `from` is damaged or not a store; `to` is then as it was.
+   */
+  static restore(options: { from: string; to: string }): Promise<void>;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

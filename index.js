@@ -51,6 +51,26 @@ class Ductape {
     return this.#bridge.call('drain', options);
   }
 
+  backup(path) {
+    return this.#bridge.call('backup', path);
+  }
+
+  static async restore(options) {
+    const { from, to, ...rest } = options ?? {};
+    const unknown = Object.keys(rest);
+    if (unknown.length > 0 || typeof to !== 'string') {
+      const problem = unknown.length > 0 ? `there is no option ${unknown[0]}` : "to must be a store, as in 'sqlite:data/jobs.db'";
+      throw new DuctapeError('VALIDATION_ERROR', `options: ${problem}`);
+    }
+    // What `to` means is read as the option `store` is; nothing of it is opened.
+    const bridge = new Bridge({ store: to, worker: false });
+    try {
+      await bridge.call('restore', { from });
+    } finally {
+      await bridge.call('close').finally(() => bridge.end());
+    }
+  }
+
   close(options) {
     // While it closes, another timeout takes the place of the first.
     if (this.#closed && options?.timeout !== undefined && !this.#bridge.ended) {

@@ -135,6 +135,26 @@ describe('the history of a job', () => {
     }
     expect((await ductape.jobs.getHistory(job_id, { limit: 1 })).executions).toHaveLength(1);
   });
+
+  it('is read page by page, and pages of large results are short', async () => {
+    const ductape = create();
+    // Five results of 60 MiB: more than an answer may hold.
+    const result = 'x'.repeat(60 << 20);
+    ductape.features.define('large', () => result);
+    const { job_id } = await ductape.features.dispatch(job('large', { schedule: { every: 1, limit: 5, misfire: 'all' } }));
+    await eventually(async () => expect((await ductape.jobs.get(job_id)).execution_count).toBe(5), 60_000);
+    const pages: number[][] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await ductape.jobs.getHistory(job_id, { limit: 10, ...(cursor !== undefined && { cursor }) });
+      expect(page.total_executions).toBe(5);
+      pages.push(page.executions.map(({ number }) => number));
+      cursor = page.next;
+    } while (cursor !== undefined);
+    expect(pages).toEqual([[5, 4], [3, 2], [1]]);
+    const error = await rejection(ductape.jobs.getHistory(job_id, { cursor: 'x' }));
+    expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', ['cursor']]);
+  }, 120_000);
 });
 
 describe('the times of a job', () => {

@@ -17,7 +17,7 @@ use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
 use crate::webhook::DeliveryHandler;
 use async_trait::async_trait;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -62,6 +62,8 @@ impl ConfiguredStore {
             Durability::Relaxed => sqlite::Durability::Relaxed,
         };
         config.call_timeout = self.store_timeout.unwrap_or(config.call_timeout);
+        let logger = Arc::clone(&self.logger);
+        config.warn = Arc::new(move |warning| logger.log(Level::Warn, warning));
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(config)).await;
         let store = opened.map_err(|error| {
             Error::new(ErrorCode::StoreError, "opening the store was interrupted").with_source(error)
@@ -123,6 +125,20 @@ impl StoreOpener for ConfiguredStore {
 
     fn connections(&self) -> Option<Arc<dyn Connections>> {
         Some(Arc::clone(&self.connections) as Arc<dyn Connections>)
+    }
+
+    async fn restore(&self, from: PathBuf) -> Result<()> {
+        let to = match &self.location {
+            StoreLocation::Sqlite { path, .. } => path.clone(),
+            StoreLocation::Postgres(_) => return Err(no_file("in PostgreSQL; use `pg_restore`")),
+            StoreLocation::Memory(_) => return Err(no_file("in memory")),
+            StoreLocation::Serverless(host) => {
+                return Err(no_file(&format!("on the disk of {host}, which does not last")));
+            }
+        };
+        let restored = tokio::task::spawn_blocking(move || sqlite::restore(&from, &to)).await;
+        restored
+            .map_err(|error| Error::new(ErrorCode::StoreError, "the restoring was interrupted").with_source(error))?
     }
 
     async fn release(&self, store: Arc<dyn Store>) -> Result<()> {
@@ -201,6 +217,12 @@ fn find_shared(name: &str) -> Option<Arc<dyn Store>> {
     let stores = SHARED_MEMORY_STORES.lock().unwrap_or_else(PoisonError::into_inner);
     let store = stores.as_ref()?.get(name)?.upgrade()?;
     Some(store)
+}
+
+fn no_file(place: &str) -> Error {
+    let message =
+        format!("to: only a store in a file can be restored, as in 'sqlite:data/jobs.db'; this one is {place}");
+    Error::new(ErrorCode::StoreError, message)
 }
 
 /// The default folder is the package's own; nobody wants it in a commit.

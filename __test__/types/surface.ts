@@ -124,6 +124,12 @@ export async function allOptions(ductape: Ductape): Promise<IDispatchResult> {
   });
 }
 
+export async function backups(ductape: Ductape): Promise<void> {
+  const copied: void = await ductape.backup('/srv/backup.db');
+  const restored: void = await Ductape.restore({ from: '/srv/backup.db', to: 'sqlite:data/jobs.db' });
+  return copied ?? restored;
+}
+
 export async function jobs(ductape: Ductape, id: string): Promise<void> {
   const job: IJob = await ductape.jobs.get(id);
   const page: IJobList = await ductape.jobs.list({ status: ['failed', 'queued'], target: job.target, count: true });
@@ -135,6 +141,7 @@ export async function jobs(ductape: Ductape, id: string): Promise<void> {
   const sent: { id: number } = await ductape.jobs.wait<{ id: number }>(id, { timeout: 1_000 });
   const stats: IJobStats = await ductape.jobs.getStats({ namespace: job.namespace });
   const history: IJobHistory = await ductape.jobs.getHistory(id, { limit: sent.id });
+  const older: IJobHistory = await ductape.jobs.getHistory(id, { ...(history.next && { cursor: history.next }) });
   const times: number[] = await ductape.jobs.preview({ every: 1_000, spread: 10 }, { from: '2026-01-01', count: 3 });
   const moved: IDispatchResult = await ductape.jobs.reschedule(id, { every: 1_000, spread: 10 });
   const { count }: IJobCount = await ductape.jobs.cancelMany(
@@ -145,7 +152,7 @@ export async function jobs(ductape: Ductape, id: string): Promise<void> {
   await ductape.jobs.cancelRun(id);
   await ductape.jobs.retry(id, { delay: 1 });
   for (const change of [ductape.jobs.pause, ductape.jobs.resume, ductape.jobs.delete]) await change(id);
-  await ductape.jobs.cancel(id, { reason: `${stats.total} ${history.job_id} ${times.length} ${next.jobs.length}` });
+  await ductape.jobs.cancel(id, { reason: `${stats.total} ${history.job_id} ${older.job_id} ${times.length} ${next.jobs.length}` });
 }
 
 export async function webhooks(ductape: Ductape): Promise<string[]> {

@@ -7,7 +7,7 @@ use super::fields::{self, Fields, MAX_SAFE_INTEGER};
 use super::method::{Arguments, ClockMethod, JobsMethod, Method};
 use super::options::Options;
 use super::resources::check::{self, Connections};
-use super::{caches, changes, explain, jobs, schedule, sessions, statement, steps, webhooks};
+use super::{backup, caches, changes, explain, jobs, schedule, sessions, statement, steps, webhooks};
 use crate::clock::{Clock, ManualClock, Millis, SystemClock};
 use crate::cron::Zone;
 use crate::engine::routing::Routing;
@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::Action;
 use crate::store::{NoteKind, Store, Token};
 use async_trait::async_trait;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -48,6 +49,11 @@ pub trait StoreOpener: Send + Sync {
     /// The servers that `resources` describe; none by default.
     fn connections(&self) -> Option<Arc<dyn Connections>> {
         None
+    }
+
+    /// Puts a backup in its place; nothing of it is open in this instance.
+    async fn restore(&self, _from: PathBuf) -> Result<()> {
+        Err(Error::new(ErrorCode::StoreError, "this store has no file to restore"))
     }
 
     /// Releases it; closes it when nobody else in the process uses it.
@@ -245,6 +251,8 @@ impl Instance {
             }
             Method::CheckResources => self.check_resources(options).await,
             Method::Start => self.start().await,
+            Method::Backup => backup::back_up(&*self.engine().await?, first).await,
+            Method::Restore => backup::restore(&*self.opener, options).await,
             Method::Drain => self.drain(options).await,
             Method::StopWork => {
                 self.stop_work().await;

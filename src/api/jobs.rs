@@ -6,7 +6,7 @@ use super::view::{HistoryView, JobView, StatsView};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{JobId, Route, RunStatus, Status};
-use crate::store::{JobRecord, JobSeq, ListFilter, RouteId};
+use crate::store::{HistoryEntry, HistoryPosition, JobRecord, JobSeq, ListFilter, RouteId};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,18 +172,33 @@ pub async fn stats(engine: &Engine, filter: &str) -> Result<String> {
 pub async fn history(engine: &Engine, id: &str, options: &str) -> Result<String> {
     let id = read_id(id)?;
     let mut fields = Fields::read(options, "options")?;
-    fields.refuse_unknown(&["limit"]);
+    fields.refuse_unknown(&["limit", "cursor"]);
     let limit = fields
         .integer("limit", 1, MAX_HISTORY_LIMIT)
         .unwrap_or(DEFAULT_HISTORY_LIMIT);
+    let before = read_history_cursor(&mut fields);
     if !fields.problems.is_empty() {
         return Err(Error::invalid(fields.problems));
     }
-    let history = engine.store.history(&id, usize::try_from(limit).unwrap_or(0)).await?;
+    let limit = usize::try_from(limit).unwrap_or(0);
+    let history = engine.store.history_before(&id, limit, before).await?;
     to_json(&HistoryView::new(
         id.to_string(),
         history.ok_or_else(|| not_found(&id.to_string()))?,
     ))
+}
+
+fn read_history_cursor(fields: &mut Fields<'_>) -> HistoryPosition {
+    let Some(cursor) = fields.string("cursor") else {
+        return HistoryPosition::NEWEST;
+    };
+    let numbers = cursor.split_once('.');
+    let numbers = numbers.and_then(|(run, attempt)| Some((run.parse().ok()?, attempt.parse().ok()?)));
+    let Some((run, attempt)) = numbers else {
+        fields.problem("cursor", "is not the `next` of an earlier history");
+        return HistoryPosition::NEWEST;
+    };
+    HistoryPosition { run, attempt }
 }
 
 /// `logs(id)`.
@@ -296,23 +311,35 @@ async fn ended_run_result(engine: &Engine, id: &JobId, first: &JobRecord) -> Res
     };
     let behind = usize::try_from(now.execution_count - wanted).unwrap_or(0);
     let attempts_each = usize::try_from(now.retries.saturating_add(now.crashes)).unwrap_or(0) + 2;
-    let history = engine
-        .store
-        .history(id, ((behind + 1) * attempts_each).min(10_000))
-        .await?
-        .unwrap_or_default();
-    let Some(entry) = history
-        .entries
-        .into_iter()
-        .filter(|entry| entry.status.is_final())
-        .nth(behind)
-    else {
+    let Some(entry) = final_attempt(engine, id, behind, (behind + 1) * attempts_each).await? else {
         return Ok(Some(String::new()));
     };
     match (entry.status, entry.error) {
         (RunStatus::Failed, Some(error)) => Err(run_error(id, entry.run, &error)),
         (RunStatus::Cancelled, error) => Err(run_cancelled(id, entry.run, error.as_ref())),
         _ => Ok(Some(entry.result.map(String::from).unwrap_or_default())),
+    }
+}
+
+/// The attempt that ended a run, with `behind` such newer ones, which are among about `within` attempts.
+async fn final_attempt(engine: &Engine, id: &JobId, behind: usize, within: usize) -> Result<Option<HistoryEntry>> {
+    let limit = within.min(usize::try_from(MAX_HISTORY_LIMIT).unwrap_or(0));
+    let (mut behind, mut before) = (behind, HistoryPosition::NEWEST);
+    loop {
+        let page = engine
+            .store
+            .history_before(id, limit, before)
+            .await?
+            .unwrap_or_default();
+        for entry in page.entries.into_iter().filter(|entry| entry.status.is_final()) {
+            if behind == 0 {
+                return Ok(Some(entry));
+            }
+            behind -= 1;
+        }
+        // Large results make short pages.
+        let Some(next) = page.next else { return Ok(None) };
+        before = next;
     }
 }
 

@@ -16,6 +16,10 @@ pub enum Method {
     Drain,
     /// `close(options)`
     Close,
+    /// `backup(path)`
+    Backup,
+    /// `restore(options)`
+    Restore,
     /// `stopWork()`: what a signal does before the end
     StopWork,
     /// `statement(namespace, input)`
@@ -89,11 +93,13 @@ pub enum StepsMethod {
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 43] = [
+const METHODS: [(&str, Method); 45] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
     ("stopWork", Method::StopWork),
+    ("backup", Method::Backup),
+    ("restore", Method::Restore),
     ("statement", Method::Statement),
     ("resources.check", Method::CheckResources),
     ("jobs.get", Method::Jobs(JobsMethod::Get)),

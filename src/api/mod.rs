@@ -3,6 +3,7 @@
 //! Every input is checked completely before anything is written, and one error lists all problems with their paths.
 //! Knows the engine and the model, not Node and no concrete store.
 
+mod backup;
 mod batch;
 mod caches;
 mod changes;

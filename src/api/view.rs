@@ -125,6 +125,8 @@ pub struct HistoryView {
     executions: Vec<ExecutionView>,
     missed: Vec<GapView>,
     skipped: Vec<GapView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -172,6 +174,7 @@ impl HistoryView {
             missed: ranges(GapKind::Missed),
             skipped: ranges(GapKind::Skipped),
             executions: history.entries.into_iter().map(ExecutionView::new).collect(),
+            next: history.next.map(|last| format!("{}.{}", last.run, last.attempt)),
         }
     }
 }

@@ -147,6 +147,8 @@ macro_rules! store_contract {
             totals_are_counted_up_to_a_bound,
             stats_count_jobs_by_state_and_runs_by_outcome,
             history_lists_attempts_newest_first,
+            history_is_read_page_by_page,
+            history_page_of_large_results_is_bounded_by_their_bytes,
             routes_are_numbered_once,
         });
         $crate::store::contract::store_contract!(@tests $make, retention: {

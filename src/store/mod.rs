@@ -41,6 +41,7 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, NewJob, Route, Status};
 use async_trait::async_trait;
+use std::path::Path;
 use tokio::sync::watch;
 
 mod change;
@@ -67,8 +68,8 @@ pub use entry::{Entry, EntryKey, EntryKind};
 pub use ids::{InstanceId, JobSeq, RouteId, Token};
 pub use occurrence::{DueSeries, GapKind, Occurrence, OccurrenceGap, SeriesAdvance};
 pub use record::{
-    History, HistoryEntry, JobRecord, ListFilter, LogLine, MAX_PAGE_BYTES, Note, NoteKind, Page, RunLocation,
-    RunPosition, Stats,
+    History, HistoryEntry, HistoryPosition, JobRecord, ListFilter, LogLine, MAX_PAGE_BYTES, Note, NoteKind, Page,
+    RunLocation, RunPosition, Stats,
 };
 pub use retention::{Retention, RetentionLimit};
 pub use rules::crash::SUSPECT_AFTER;
@@ -196,8 +197,14 @@ pub trait Store: WebhookStore + Send + Sync {
     /// Numbers, of these routes or of all.
     async fn stats(&self, routes: Option<Vec<RouteId>>) -> Result<Stats>;
 
-    /// A job's attempts, newest first, at most `limit`; `None`: no such job.
-    async fn history(&self, id: &JobId, limit: usize) -> Result<Option<History>>;
+    /// A job's attempts, newest first, from behind `before` on: at most `limit`, and no more when they have come to
+    /// [`MAX_PAGE_BYTES`]. `None`: no such job.
+    async fn history_before(&self, id: &JobId, limit: usize, before: HistoryPosition) -> Result<Option<History>>;
+
+    /// The newest attempts of a job.
+    async fn history(&self, id: &JobId, limit: usize) -> Result<Option<History>> {
+        self.history_before(id, limit, HistoryPosition::NEWEST).await
+    }
 
     /// Routes with a higher number than `after`, in order.
     async fn routes_after(&self, after: RouteId) -> Result<Vec<(RouteId, Route)>>;
@@ -233,6 +240,12 @@ pub trait Store: WebhookStore + Send + Sync {
 
     /// Watches for commits of other processes from now on (or no longer).
     fn watch_other_processes(&self, watch: bool);
+
+    /// Copies what is committed by now into a new file, from which the store can be restored; others go on meanwhile.
+    ///
+    /// # Errors
+    /// `STORE_ERROR` when this store is not in a file, when `to` is there already, or when it cannot be written.
+    async fn back_up(&self, to: &Path) -> Result<()>;
 
     /// Flushes and releases everything. Later calls fail with `CLOSED`.
     async fn close(&self) -> Result<()>;

@@ -219,6 +219,32 @@ pub struct HistoryEntry {
     pub result: Option<Box<str>>,
 }
 
+impl HistoryEntry {
+    /// Bytes of what the handler returned, or how it failed.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let error = self.error.as_ref().map_or(0, |error| error.message.len());
+        self.result.as_ref().map_or(0, |result| result.len()) + error
+    }
+}
+
+/// Where an attempt stands in the history of its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryPosition {
+    /// The run.
+    pub run: i64,
+    /// The attempt, also where it never started.
+    pub attempt: i64,
+}
+
+impl HistoryPosition {
+    /// Before every attempt there is.
+    pub const NEWEST: Self = Self {
+        run: i64::MAX,
+        attempt: i32::MAX as i64,
+    };
+}
+
 /// A job's history.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -230,6 +256,8 @@ pub struct History {
     pub failed: i64,
     /// Attempts, newest first.
     pub entries: Vec<HistoryEntry>,
-    /// Occurrences that were not run, newest first.
+    /// Occurrences that were not run, newest first; only beside the newest attempts.
     pub gaps: Vec<OccurrenceGap>,
+    /// The last of `entries`, when there are older ones.
+    pub next: Option<HistoryPosition>,
 }

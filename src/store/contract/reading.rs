@@ -2,8 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use super::test_support::*;
-use crate::model::{JobOptions, NewJob, RunStatus, Status};
-use crate::store::{JobSeq, ListFilter, RouteId};
+use crate::model::{JobOptions, NewJob, RunError, RunOutcome, RunStatus, Status};
+use crate::store::{HistoryPosition, JobSeq, ListFilter, MAX_PAGE_BYTES, RouteId};
 
 pub async fn record_shows_the_current_state(s: &TestStore) {
     let options = JobOptions {
@@ -337,4 +337,55 @@ pub async fn routes_are_numbered_once(s: &TestStore) {
         [route("a"), route("b")]
     );
     assert_eq!(s.store.routes_after(routes[0].0).await.unwrap(), routes[1..]);
+}
+
+pub async fn history_is_read_page_by_page(s: &TestStore) {
+    s.add(NewJob {
+        retries: 9,
+        ..one_off("x")
+    })
+    .await;
+    let process = s.process().await;
+    for attempt in 0..5 {
+        let run = s.claim_one(process, T0 + attempt).await;
+        s.complete(process, &run, retry(T0 + attempt + 1), T0 + attempt).await;
+    }
+    let (mut found, mut before) = (Vec::new(), HistoryPosition::NEWEST);
+    for (number, next) in [(2, true), (2, true), (1, false)] {
+        let page = s.store.history_before(&id("x"), 2, before).await.unwrap().unwrap();
+        assert_eq!((page.entries.len(), page.next.is_some()), (number, next));
+        found.extend(page.entries.iter().map(|entry| entry.attempt));
+        before = page.next.unwrap_or(before);
+    }
+    assert_eq!(found, [5, 4, 3, 2, 1]);
+    // A page that the rest just fills is the last one.
+    let page = s.store.history(&id("x"), 5).await.unwrap().unwrap();
+    assert_eq!((page.entries.len(), page.next), (5, None));
+}
+
+pub async fn history_page_of_large_results_is_bounded_by_their_bytes(s: &TestStore) {
+    const ATTEMPTS: i64 = 7;
+    s.add(NewJob {
+        retries: 9,
+        ..one_off("x")
+    })
+    .await;
+    let process = s.process().await;
+    for attempt in 0..ATTEMPTS {
+        let run = s.claim_one(process, T0 + attempt).await;
+        let outcome = RunOutcome::Retry {
+            error: RunError {
+                message: "x".repeat(MAX_PAGE_BYTES / 4).into(),
+                ..failure()
+            },
+            due: T0 + attempt + 1,
+        };
+        s.complete(process, &run, outcome, T0 + attempt).await;
+    }
+    let first = s.store.history(&id("x"), 100).await.unwrap().unwrap();
+    assert_eq!(first.entries.len(), 5, "one more than reaches the bound");
+    let rest = s.store.history_before(&id("x"), 100, first.next.unwrap()).await;
+    let rest = rest.unwrap().unwrap();
+    let attempts: Vec<_> = rest.entries.iter().map(|entry| entry.attempt).collect();
+    assert_eq!((attempts, rest.next), (vec![2, 1], None));
 }

@@ -42,17 +42,17 @@ pub(super) async fn register(
     }
 }
 
-/// Renews a lease; `false`: the registration was deleted.
+/// Renews a lease; returns the version that the schema has now. `None`: the registration was deleted.
 pub(super) async fn renew(
     session: &Session,
     clock: Option<Millis>,
     instance: InstanceId,
     lease: i64,
-) -> DbResult<bool> {
-    Ok(session
-        .execute(UPDATE_INSTANCE_LEASE, &[&clock, &lease, &instance])
-        .await?
-        > 0)
+) -> DbResult<Option<i32>> {
+    let row = session
+        .query_opt(UPDATE_INSTANCE_LEASE, &[&clock, &lease, &instance])
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 /// Releases claims of a process that stops, and deletes its registration with the last of them. `true`: there are more.

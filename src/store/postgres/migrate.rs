@@ -99,6 +99,19 @@ async fn version(session: &Session) -> DbResult<i32> {
     Err(Error::new(ErrorCode::StoreError, message).into())
 }
 
+/// Refuses the version that another version of this package has given the schema since this process opened it.
+pub(super) fn check_unchanged(found: i32, schema: &str) -> Result<(), Error> {
+    if found == newest() {
+        return Ok(());
+    }
+    let message = format!(
+        "the schema {schema} was migrated by another version of this package while it was open (it has version {found}, this \
+         process writes {}), so nothing is read or written any more; restart this process with that version",
+        newest()
+    );
+    Err(Error::new(ErrorCode::StoreError, message))
+}
+
 async fn create_schema(session: &Session) -> DbResult<()> {
     let schema = session.connector().address.schema.clone();
     // Checked first, since a user without the right to create schemas may use one that was created for it.

@@ -74,8 +74,8 @@ use self::writer::Writer;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::store::{JobSeq, Token};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -132,6 +132,8 @@ struct Inner {
     changes: watch::Sender<u64>,
     watch_other_processes: watch::Sender<bool>,
     closed: AtomicBool,
+    /// Why no call is let through any more: the schema is that of another version of this package.
+    migrated: OnceLock<Error>,
     /// Signals that other processes should be notified.
     wake_others: Notify,
     /// Name of this process in notifications.
@@ -142,6 +144,12 @@ struct Inner {
 impl Inner {
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Lets no call through from now on when the schema has another version than the one that this process opened.
+    fn check_version(&self, found: i32) -> Result<()> {
+        let checked = migrate::check_unchanged(found, &self.connector.address.schema);
+        checked.map_err(|error| self.migrated.get_or_init(|| error).clone())
     }
 
     fn notify_changes(&self) {
@@ -227,6 +235,7 @@ impl PostgresStore {
             changes: watch::Sender::new(0),
             watch_other_processes: watch::Sender::new(false),
             closed: AtomicBool::new(false),
+            migrated: OnceLock::new(),
             wake_others: Notify::new(),
             name: Uuid::now_v7().to_string(),
             counter_writes: AtomicUsize::new(0),
@@ -254,7 +263,10 @@ impl PostgresStore {
         if self.inner.is_closed() {
             return Err(Error::closed());
         }
-        Ok(&self.inner)
+        self.inner
+            .migrated
+            .get()
+            .map_or(Ok(&self.inner), |error| Err(error.clone()))
     }
 
     /// The time that replaces the server's in tests.

@@ -8,16 +8,17 @@ use super::{
     notes, outbox, read, relay, routes, statement, steps, sweep, uniques, webhooks,
 };
 use crate::clock::Millis;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, NewJob, Route, RunOutcome, Status};
 use crate::store::{
     BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed, CompleteParams, Completed,
-    DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord,
-    JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteId,
-    RunLocation, SeriesAdvance, Statement, Stats, Step, Store, StoredEvent, Takeover, Token, Webhook, WebhookSet,
-    WebhookStore,
+    DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, HistoryPosition, InsertParams, Inserted,
+    InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent,
+    Retention, RouteId, RunLocation, SeriesAdvance, Statement, Stats, Step, Store, StoredEvent, Takeover, Token,
+    Webhook, WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
@@ -130,9 +131,12 @@ impl Store for PostgresStore {
 
     async fn renew(&self, instance: InstanceId, lease: i64) -> Result<bool> {
         let inner = self.inner_if_open()?;
-        Ok(with_session!(inner.urgent, WriteOptions::HEARTBEAT, |session| {
+        let version = with_session!(inner.urgent, WriteOptions::HEARTBEAT, |session| {
             instances::renew(session, self.lease_now(), instance, lease)
-        }))
+        });
+        let Some(version) = version else { return Ok(false) };
+        inner.check_version(version)?;
+        Ok(true)
     }
 
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()> {
@@ -326,10 +330,10 @@ impl Store for PostgresStore {
         }))
     }
 
-    async fn history(&self, id: &JobId, limit: usize) -> Result<Option<History>> {
+    async fn history_before(&self, id: &JobId, limit: usize, before: HistoryPosition) -> Result<Option<History>> {
         let inner = self.inner_if_open()?;
         Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
-            history::of(session, id, limit)
+            history::of(session, id, limit, before)
         }))
     }
 
@@ -412,6 +416,15 @@ impl Store for PostgresStore {
 
     fn watch_other_processes(&self, watch: bool) {
         self.inner.watch_other_processes.send_replace(watch);
+    }
+
+    async fn back_up(&self, _to: &Path) -> Result<()> {
+        let inner = self.inner_if_open()?;
+        let message = format!(
+            "this store is in PostgreSQL, whose own tools back it up; use `pg_dump --schema={}`",
+            inner.connector.address.schema
+        );
+        Err(Error::new(ErrorCode::StoreError, message))
     }
 
     async fn close(&self) -> Result<()> {

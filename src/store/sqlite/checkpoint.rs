@@ -6,7 +6,8 @@
 
 use super::failure::is_write_failure;
 use super::fair_lock::FairLock;
-use super::open;
+use super::log_growth::LogGrowth;
+use super::{Warn, open};
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::Connection;
 use std::path::Path;
@@ -31,11 +32,12 @@ pub(super) struct Checkpoints {
     /// A checkpoint could not sync what it needed to, since the last look.
     failed: Arc<AtomicBool>,
     next_writer_checkpoint: Option<Instant>,
+    growth: LogGrowth,
 }
 
 impl Checkpoints {
     /// Starts the background thread on a connection of its own.
-    pub(super) fn start(path: &Path) -> Result<Self> {
+    pub(super) fn start(path: &Path, warn: Warn) -> Result<Self> {
         let connection = open::open_additional(path)?;
         let (request, requests) = sync_channel(1);
         let (end, ended) = sync_channel(1);
@@ -58,6 +60,7 @@ impl Checkpoints {
             ended,
             failed,
             next_writer_checkpoint: None,
+            growth: LogGrowth::new(path, warn),
         })
     }
 
@@ -72,7 +75,9 @@ impl Checkpoints {
             let started = Instant::now();
             // While the lock is held nobody adds frames, so that the next transaction can restart the log.
             let _turn = fair_lock.map(FairLock::acquire);
-            self.checkpoint(connection);
+            if let Some(wal) = self.checkpoint(connection) {
+                self.growth.look(wal.frames, wal.frames - wal.checkpointed_frames);
+            }
             self.next_writer_checkpoint = Some(Instant::now() + started.elapsed() * WRITER_CHECKPOINT_PAUSE_FACTOR);
         } else if wal.frames - wal.checkpointed_frames > BACKGROUND_CHECKPOINT_FRAMES
             && let Some(request) = &self.request
@@ -86,9 +91,15 @@ impl Checkpoints {
 }
 
 impl Checkpoints {
-    fn checkpoint(&self, connection: &Connection) {
-        if passive_checkpoint(connection).is_err_and(|error| is_write_failure(&error.into())) {
-            self.failed.store(true, Ordering::Release);
+    fn checkpoint(&self, connection: &Connection) -> Option<WalState> {
+        match passive_checkpoint(connection) {
+            Ok(wal) => (!wal.busy).then_some(wal),
+            Err(error) => {
+                if is_write_failure(&error.into()) {
+                    self.failed.store(true, Ordering::Release);
+                }
+                None
+            }
         }
     }
 
@@ -108,6 +119,8 @@ impl Drop for Checkpoints {
 /// State of a write-ahead log.
 #[derive(Clone, Copy, Debug)]
 struct WalState {
+    /// Another process is at it; then nothing was done.
+    busy: bool,
     frames: i64,
     checkpointed_frames: i64,
 }
@@ -116,6 +129,7 @@ impl WalState {
     fn of(connection: &Connection, pragma: &str) -> std::result::Result<Self, rusqlite::Error> {
         let read = |row: &rusqlite::Row<'_>| {
             Ok(Self {
+                busy: row.get(0)?,
                 frames: row.get(1)?,
                 checkpointed_frames: row.get(2)?,
             })

@@ -29,6 +29,9 @@ pub enum Durability {
 /// Clock of leases.
 pub type LeaseClock = Arc<dyn Fn() -> BootTime + Send + Sync>;
 
+/// Takes what the user should know and no call is told.
+pub type Warn = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// Configuration for [`SqliteStore::open`].
 #[derive(Clone)]
 pub struct SqliteConfig {
@@ -40,6 +43,8 @@ pub struct SqliteConfig {
     pub call_timeout: Duration,
     /// Clock of the leases; tests put in one of their own.
     pub lease_clock: LeaseClock,
+    /// Where warnings go while the store is open; called by its threads.
+    pub warn: Warn,
 }
 
 impl SqliteConfig {
@@ -51,6 +56,7 @@ impl SqliteConfig {
             durability: Durability::Full,
             call_timeout: DEFAULT_CALL_TIMEOUT,
             lease_clock: Arc::new(BootTime::now),
+            warn: Arc::new(|_| {}),
         }
     }
 }

@@ -35,6 +35,7 @@ fn explain(extended: i32, system: &std::io::Error, failure: &dyn std::fmt::Displ
             "the store's file is no ductape store; choose another path, or move the file away".into(),
         ),
         SqliteCode::DatabaseBusy | SqliteCode::DatabaseLocked => (ErrorCode::StoreError, LOCKED.into()),
+        SqliteCode::OperationInterrupted => (ErrorCode::Closed, Error::closed().message),
         SqliteCode::OutOfMemory => (
             ErrorCode::StoreError,
             "this process has no memory left for the store; raise its limit, or let it hold less".into(),

@@ -10,7 +10,7 @@ use super::series;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, RunStatus};
-use crate::store::{GapKind, History, HistoryEntry, OccurrenceGap};
+use crate::store::{GapKind, History, HistoryEntry, HistoryPosition, MAX_PAGE_BYTES, OccurrenceGap};
 use rusqlite::{Connection, Row};
 
 const SELECT_ATTEMPTS: &str = include_str!("sql/select_attempts.sql");
@@ -18,18 +18,29 @@ const SELECT_GAPS: &str = include_str!("sql/select_gaps.sql");
 const COUNT_ENDED_RUNS: &str = include_str!("sql/count_ended_runs.sql");
 
 /// The history of the job with this id.
-pub(super) fn of(connection: &Connection, id: &JobId, limit: usize) -> Result<Option<History>> {
+pub(super) fn of(
+    connection: &Connection,
+    id: &JobId,
+    limit: usize,
+    before: HistoryPosition,
+) -> Result<Option<History>> {
     let Some(job) = jobs::by_id(connection, id)? else {
         return Ok(None);
     };
     let (executions, succeeded, failed) = counts(connection, &job)?;
-    let (entries, gaps) = (entries(connection, &job, limit)?, gaps(connection, &job, limit)?);
+    let (entries, next) = entries(connection, &job, limit, before)?;
+    let gaps = if before == HistoryPosition::NEWEST {
+        gaps(connection, &job, limit)?
+    } else {
+        Vec::new()
+    };
     Ok(Some(History {
         executions,
         succeeded,
         failed,
         entries,
         gaps,
+        next,
     }))
 }
 
@@ -44,24 +55,43 @@ fn counts(connection: &Connection, job: &JobKey) -> Result<(i64, i64, i64)> {
         .query_row([job.seq], read)?)
 }
 
-fn entries(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<HistoryEntry>> {
+fn entries(
+    connection: &Connection,
+    job: &JobKey,
+    limit: usize,
+    before: HistoryPosition,
+) -> Result<(Vec<HistoryEntry>, Option<HistoryPosition>)> {
     let mut select = connection.prepare_cached(SELECT_ATTEMPTS)?;
-    let mut rows = select.query((job.seq, rows(limit)))?;
-    let mut entries = Vec::new();
+    // One more, which tells whether there is a next page.
+    let mut rows = select.query((job.seq, before.run, before.attempt, rows(limit.saturating_add(1))))?;
+    let (mut entries, mut last, mut bytes) = (Vec::new(), None, 0);
     while let Some(row) = rows.next()? {
-        let started_at: Option<Millis> = row.get(3)?;
-        let error: Option<Box<str>> = row.get(5)?;
-        entries.push(HistoryEntry {
+        if entries.len() == limit || bytes > MAX_PAGE_BYTES {
+            return Ok((entries, last));
+        }
+        let entry = entry(row)?;
+        bytes += entry.bytes();
+        entries.push(entry);
+        last = Some(HistoryPosition {
             run: row.get(0)?,
-            attempt: if started_at.is_some() { row.get(1)? } else { 0 },
-            status: RunStatus::from_code(row.get(2)?).ok_or_else(|| damaged("an attempt in an unknown state"))?,
-            started_at,
-            ended_at: row.get(4)?,
-            error: error.map(|text| read_error(&text)).transpose()?,
-            result: row.get(6)?,
+            attempt: row.get(1)?,
         });
     }
-    Ok(entries)
+    Ok((entries, None))
+}
+
+fn entry(row: &Row<'_>) -> Result<HistoryEntry> {
+    let started_at: Option<Millis> = row.get(3)?;
+    let error: Option<Box<str>> = row.get(5)?;
+    Ok(HistoryEntry {
+        run: row.get(0)?,
+        attempt: if started_at.is_some() { row.get(1)? } else { 0 },
+        status: RunStatus::from_code(row.get(2)?).ok_or_else(|| damaged("an attempt in an unknown state"))?,
+        started_at,
+        ended_at: row.get(4)?,
+        error: error.map(|text| read_error(&text)).transpose()?,
+        result: row.get(6)?,
+    })
 }
 
 fn gaps(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<OccurrenceGap>> {

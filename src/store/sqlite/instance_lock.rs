@@ -9,6 +9,9 @@ use crate::store::InstanceId;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+/// What the name of a file begins with, before the number of its registration.
+const PREFIX: &str = "instance-";
+
 /// The lock of one live registration of this process; released when dropped.
 #[derive(Debug)]
 pub(super) struct InstanceLock {
@@ -23,7 +26,7 @@ pub(super) struct PendingInstanceLock {
 }
 
 fn path_of(folder: &Path, instance: InstanceId) -> PathBuf {
-    folder.join(format!("instance-{instance}"))
+    folder.join(format!("{PREFIX}{instance}"))
 }
 
 impl PendingInstanceLock {
@@ -79,6 +82,44 @@ pub(super) fn state(folder: &Path, instance: InstanceId) -> LockState {
         Ok(()) => LockState::Free,
         Err(TryLockError::WouldBlock) => LockState::Held,
         Err(TryLockError::Error(_)) => LockState::Unknown,
+    }
+}
+
+/// The registrations, or former ones, that have a file.
+fn all(folder: &Path) -> Vec<InstanceId> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let number = |name: std::ffi::OsString| name.to_str()?.strip_prefix(PREFIX)?.parse().ok();
+    entries
+        .filter_map(|entry| number(entry.file_name()))
+        .map(InstanceId::new)
+        .collect()
+}
+
+/// Whether there is a file of none of these registrations.
+pub(super) fn has_others(folder: &Path, registered: &[InstanceId]) -> bool {
+    all(folder).iter().any(|instance| !registered.contains(instance))
+}
+
+/// Whether a process lives that has a file here.
+pub(super) fn any_alive(folder: &Path) -> bool {
+    let is_alive = |instance: &InstanceId| {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path_of(folder, *instance));
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    };
+    all(folder).iter().any(is_alive)
+}
+
+/// Removes the files of processes that are dead and not among these registrations: processes that were ended between the
+/// end of their registration and that of its file. Whoever calls this holds the database's write lock, so that no
+/// registration is under way whose file is there and whose row cannot be seen.
+pub(super) fn sweep(folder: &Path, registered: &[InstanceId]) {
+    for instance in all(folder) {
+        if !registered.contains(&instance) && is_dead(folder, instance) {
+            remove(folder, instance);
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use crate::error::Result;
 use crate::store::rules::completion::{AttemptOutcome, RunFate};
 use crate::store::rules::crash::GoneProcess;
 use crate::store::{InstanceId, JobSeq, RecoverParams, Recovered, RouteId, Takeover, Token};
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::path::Path;
 
 /// Most runs recovered in one transaction.
 const MAX_RUNS_PER_TRANSACTION: usize = 500;
@@ -86,7 +87,13 @@ pub(super) fn recover(
     params: &RecoverParams,
 ) -> Result<RecoveryStep> {
     let mut step = RecoveryStep::default();
-    for (instance, process) in dead_instances(tx, time, own, silence, params)? {
+    let dead_instances = dead_instances(tx, time, own, silence, params)?;
+    if let Some(folder) = tx.locks.filter(|_| !dead_instances.is_empty()) {
+        // Those that this transaction has deleted keep theirs until it is committed.
+        let registered = registered(tx.connection)?;
+        instance_lock::sweep(folder, &[&registered[..], tx.ended_instances()].concat());
+    }
+    for (instance, process) in dead_instances {
         let claims = last_claims_of(tx.connection, instance)?;
         for (job, run, token, place) in &claims {
             if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
@@ -110,6 +117,22 @@ pub(super) fn recover(
     Ok(step)
 }
 
+/// Removes lock files that dead processes have left behind. Waits for nobody: while others write, their next look will do.
+pub(super) fn sweep_locks(connection: &Connection, folder: &Path) -> Result<()> {
+    if !instance_lock::has_others(folder, &registered(connection)?) {
+        return Ok(());
+    }
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    instance_lock::sweep(folder, &registered(&transaction)?);
+    Ok(transaction.rollback()?)
+}
+
+fn registered(connection: &Connection) -> Result<Vec<InstanceId>> {
+    let mut select = connection.prepare_cached("SELECT id FROM instances")?;
+    let ids = select.query_map([], |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Routes with ready runs that wait to run alone.
 fn routes_of_suspects(connection: &Connection) -> Result<Vec<RouteId>> {
     let mut select = connection.prepare_cached(SELECT_ROUTES_OF_SUSPECTS)?;
@@ -127,10 +150,10 @@ fn dead_instances(
 ) -> Result<Vec<(InstanceId, GoneProcess)>> {
     let mut select = tx.connection.prepare_cached(SELECT_INSTANCES)?;
     let mut rows = select.query([])?;
-    let (mut registered, mut dead_instances) = (Vec::new(), Vec::new());
+    let (mut seen, mut dead_instances) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
         let (instance, boot, lease): (InstanceId, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        registered.push(instance);
+        seen.push(instance);
         if params.by == Some(instance) {
             continue;
         }
@@ -150,7 +173,7 @@ fn dead_instances(
             dead_instances.push((instance, GoneProcess { died, slots }));
         }
     }
-    silence.retain(|instance| registered.contains(&instance));
+    silence.retain(|instance| seen.contains(&instance));
     Ok(dead_instances)
 }
 

@@ -18,6 +18,18 @@ pub(super) fn describe(_turn: Option<&File>, _database: &Path) -> Option<String>
     None
 }
 
+/// A process of another program that has an old state of the database open, in words.
+#[cfg(target_os = "linux")]
+pub(super) fn reader(database: &Path) -> Option<String> {
+    linux::reader(database)
+}
+
+/// Nobody can tell.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn reader(_database: &Path) -> Option<String> {
+    None
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use super::super::file_path::companion;
@@ -36,8 +48,31 @@ mod linux {
         holders.next().map(process)
     }
 
+    /// Bytes of SQLite's shared memory that are locked for as long as a transaction reads.
+    const READ_MARKS: std::ops::RangeInclusive<u64> = 123..=127;
+
+    pub(super) fn reader(database: &Path) -> Option<String> {
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        let shared_memory = std::fs::metadata(companion(database, "-shm")).ok()?;
+        let mut readers = locks_of(&locks, &shared_memory)
+            .filter(|lock| lock.mode == "READ" && lock.start.is_some_and(|start| READ_MARKS.contains(&start)));
+        readers.next().map(|lock| process(lock.pid))
+    }
+
     /// The other process that holds an exclusive lock of this file.
     pub(super) fn exclusive_holder(locks: &str, file: &Metadata) -> Option<u32> {
+        let mut exclusive = locks_of(locks, file).filter(|lock| lock.mode == "WRITE");
+        exclusive.next().map(|lock| lock.pid)
+    }
+
+    struct Lock<'a> {
+        mode: &'a str,
+        pid: u32,
+        start: Option<u64>,
+    }
+
+    /// The locks of this file that other processes hold, as far as it is known who they are.
+    fn locks_of<'a>(locks: &'a str, file: &Metadata) -> impl Iterator<Item = Lock<'a>> {
         let dev = file.dev();
         let id = format!(
             "{:02x}:{:02x}:{}",
@@ -45,12 +80,15 @@ mod linux {
             rustix::fs::minor(dev),
             file.ino()
         );
-        locks.lines().find_map(|line| {
+        locks.lines().filter_map(move |line| {
             // `1: FLOCK  ADVISORY  WRITE 4711 fd:01:1234 0 EOF`; those that wait have an arrow behind the number.
             let mut words = line.split_ascii_whitespace().skip(1);
             let (_, _, mode) = (words.next()?, words.next()?, words.next()?);
+            // Locks of an open file have no process, those of another PID namespace the number 0.
             let pid: u32 = words.next()?.parse().ok()?;
-            (mode == "WRITE" && pid != std::process::id() && words.next()? == id).then_some(pid)
+            let is_another = pid != 0 && pid != std::process::id() && words.next()? == id;
+            let start = words.next().and_then(|start| start.parse().ok());
+            is_another.then_some(Lock { mode, pid, start })
         })
     }
 

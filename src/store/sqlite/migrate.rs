@@ -48,8 +48,40 @@ pub(super) fn run(connection: &mut Connection) -> Result<()> {
     Ok(transaction.commit()?)
 }
 
+/// Refuses a schema that this version of the package does not know.
+pub(super) fn check_known(connection: &Connection) -> Result<()> {
+    match version(connection)? {
+        0 => Err(Error::new(
+            ErrorCode::StoreCorrupt,
+            "it is empty, and no ductape store; name another file",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a schema that another version of this package has made of the one that this process opened. Costs a cached
+/// statement.
+pub(super) fn check_unchanged(connection: &Connection, path: &Path) -> Result<()> {
+    let found = number(connection)?;
+    if usize::try_from(found) == Ok(MIGRATIONS.len()) {
+        return Ok(());
+    }
+    let message = format!(
+        "the store {} was migrated by another version of this package while it was open (its schema has version {found}, this \
+         process writes {}), so nothing is read or written any more; restart this process with that version",
+        path.display(),
+        MIGRATIONS.len()
+    );
+    Err(Error::new(ErrorCode::StoreError, message))
+}
+
+fn number(connection: &Connection) -> Result<i64> {
+    let mut version = connection.prepare_cached("PRAGMA user_version")?;
+    Ok(version.query_row([], |row| row.get(0))?)
+}
+
 fn version(connection: &Connection) -> Result<usize> {
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let version = number(connection)?;
     match usize::try_from(version) {
         Ok(version) if version <= MIGRATIONS.len() => Ok(version),
         _ => Err(newer(version)),

@@ -7,6 +7,7 @@
 //! Invariant: only the writer's connection writes; it is opened before every other one and closed after them.
 
 mod advance;
+mod backup;
 mod cancel;
 mod candidates;
 mod change;
@@ -38,6 +39,7 @@ mod keys;
 mod list;
 mod locate;
 mod lock_holder;
+mod log_growth;
 mod log_repair;
 mod metadata;
 mod migrate;
@@ -61,6 +63,7 @@ mod retry;
 mod routes;
 mod run_location;
 mod run_rows;
+mod schema_watch;
 mod series;
 mod shared;
 mod side_rows;
@@ -82,7 +85,8 @@ pub(crate) mod invariants;
 #[cfg(test)]
 mod tests;
 
-pub use self::config::{Durability, LeaseClock, Location, SqliteConfig};
+pub(crate) use self::backup::restore;
+pub use self::config::{Durability, LeaseClock, Location, SqliteConfig, Warn};
 
 use self::checkpoint::Checkpoints;
 use self::fair_lock::FairLock;
@@ -139,7 +143,10 @@ impl SqliteStore {
     pub fn open(config: SqliteConfig) -> Result<Arc<Self>> {
         let (connection, mut file) = open::open_writer(&config.location)?;
         let fair_lock = file.as_ref().and_then(|file| FairLock::open(&file.locks).ok());
-        let checkpoints = file.as_ref().map(|file| Checkpoints::start(&file.path)).transpose()?;
+        let checkpoints = file
+            .as_ref()
+            .map(|file| Checkpoints::start(&file.path, config.warn))
+            .transpose()?;
         let file_watch = file
             .as_ref()
             .map(|file| Arc::new(FileWatch::new(&file.called, &file.path)));

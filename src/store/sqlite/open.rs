@@ -7,6 +7,7 @@ use super::config::Location;
 use super::failure::{file_error, name_store};
 use super::fair_lock::lock_file;
 use super::file_path;
+use super::instances;
 use super::migrate;
 use super::open_files::{self, OpenFile};
 use crate::error::{Error, ErrorCode, Result};
@@ -67,8 +68,7 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     static OPENING: Mutex<()> = Mutex::new(());
     let _one = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
 
-    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-    super::open_file_locks::install();
+    prepare_process();
     let called = std::path::absolute(path).map_err(|e| file_error("find", path, e))?;
     let path = file_path::resolve(&called)?;
     check_target(&path)?;
@@ -80,6 +80,10 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     create_file(&path)?;
     let registration = open_files::register(&path)?;
     let connection = open_database(&path).map_err(|error| name_store(error, "open", &path))?;
+    connection.busy_timeout(Duration::ZERO)?;
+    // Only tidiness: whatever keeps it from being done does not keep the store from being used.
+    let _ = instances::sweep_locks(&connection, &locks);
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok((
         connection,
         OpenedFile {
@@ -90,6 +94,12 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
             warnings,
         },
     ))
+}
+
+/// What must be done in a process before it opens the first file.
+pub(super) fn prepare_process() {
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    super::open_file_locks::install();
 }
 
 fn open_database(path: &Path) -> Result<Connection> {
@@ -110,7 +120,7 @@ fn open_database(path: &Path) -> Result<Connection> {
 
 /// Held while a store is created, switched to WAL mode and migrated: when two processes do this concurrently, SQLite
 /// refuses some of it at once instead of waiting. Processes that have the store open already are not affected.
-fn opening_lock(locks: &Path, path: &Path) -> Result<std::fs::File> {
+pub(super) fn opening_lock(locks: &Path, path: &Path) -> Result<std::fs::File> {
     let file = lock_file(&locks.join("open")).map_err(|e| file_error("lock", path, e))?;
     let until = std::time::Instant::now() + OPENING_TIMEOUT;
     loop {
@@ -131,7 +141,7 @@ fn opening_lock(locks: &Path, path: &Path) -> Result<std::fs::File> {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection> {
+pub(super) fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -162,7 +172,7 @@ fn enter_wal_mode(connection: &Connection, path: &Path) -> Result<()> {
 }
 
 /// Refuses a path that cannot be a database file.
-fn check_target(path: &Path) -> Result<()> {
+pub(super) fn check_target(path: &Path) -> Result<()> {
     let Ok(metadata) = std::fs::metadata(path) else {
         return Ok(());
     };
@@ -182,7 +192,7 @@ fn check_target(path: &Path) -> Result<()> {
     Err(Error::new(ErrorCode::StoreError, message))
 }
 
-fn create_folder(folder: &Path) -> Result<()> {
+pub(super) fn create_folder(folder: &Path) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
@@ -201,6 +211,15 @@ fn create_folder(folder: &Path) -> Result<()> {
 /// Creates the database file if it is missing. An existing one is not opened here: closing that descriptor would drop
 /// the process's POSIX locks on systems that have no others.
 fn create_file(path: &Path) -> Result<()> {
+    match new_file(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => check_writable(path),
+        Err(e) => Err(file_error("create the store", path, e)),
+    }
+}
+
+/// A file that is not there yet, readable by its owner only.
+pub(super) fn new_file(path: &Path) -> std::io::Result<std::fs::File> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -208,11 +227,7 @@ fn create_file(path: &Path) -> Result<()> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => check_writable(path),
-        Err(e) => Err(file_error("create the store", path, e)),
-    }
+    options.open(path)
 }
 
 #[cfg(unix)]
@@ -241,7 +256,7 @@ fn check_writable(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn locks_folder(path: &Path) -> Result<PathBuf> {
+pub(super) fn locks_folder(path: &Path) -> Result<PathBuf> {
     let folder = file_path::companion(path, "-locks");
     create_folder(&folder)?;
     Ok(folder)

@@ -18,6 +18,19 @@ pub(super) fn register(path: &Path) -> Result<OpenFile> {
     unix::register(path, (metadata.dev(), metadata.ino()))
 }
 
+/// Whether this process has the file open, by this copy of SQLite or by another one.
+#[cfg(unix)]
+pub(super) fn is_open_here(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).is_ok_and(|metadata| unix::is_open_here((metadata.dev(), metadata.ino())))
+}
+
+/// Cannot be detected on this system.
+#[cfg(not(unix))]
+pub(super) fn is_open_here(_path: &Path) -> bool {
+    false
+}
+
 #[cfg(unix)]
 mod unix {
     use crate::error::{Error, ErrorCode, Result};
@@ -54,6 +67,11 @@ mod unix {
         }
         ours.push(file);
         Ok(OpenFile(file))
+    }
+
+    pub(super) fn is_open_here(file: FileId) -> bool {
+        let ours = OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        ours.contains(&file) || is_open_in_process(file)
     }
 
     /// Linux lists the descriptors of a process; other systems do not.

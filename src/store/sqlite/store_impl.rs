@@ -9,15 +9,17 @@ use super::{
     notes, outbox, read, relay, routes, run_location, silence, steps, sweep, webhooks,
 };
 use crate::clock::Millis;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, Route, Status};
 use crate::store::{
     BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed, CompleteParams, Completed,
-    DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, InsertParams, Inserted, InstanceId, JobRecord,
-    JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent, Retention, RouteId,
-    RunLocation, SeriesAdvance, Stats, Step, Store, StoredEvent, Takeover, Token, Webhook, WebhookSet, WebhookStore,
+    DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, HistoryPosition, InsertParams, Inserted,
+    InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent,
+    Retention, RouteId, RunLocation, SeriesAdvance, Stats, Step, Store, StoredEvent, Takeover, Token, Webhook,
+    WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -271,9 +273,10 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn history(&self, id: &JobId, limit: usize) -> Result<Option<History>> {
+    async fn history_before(&self, id: &JobId, limit: usize, before: HistoryPosition) -> Result<Option<History>> {
         let id = id.clone();
-        self.read(move |connection| history::of(connection, &id, limit)).await
+        self.read(move |connection| history::of(connection, &id, limit, before))
+            .await
     }
 
     async fn routes_after(&self, after: RouteId) -> Result<Vec<(RouteId, Route)>> {
@@ -333,6 +336,18 @@ impl Store for SqliteStore {
     fn watch_other_processes(&self, watch: bool) {
         self.shared.watch_other_processes.store(watch, Ordering::Relaxed);
         self.wake_writer();
+    }
+
+    async fn back_up(&self, to: &Path) -> Result<()> {
+        if self.shared.is_closed() {
+            return Err(Error::closed());
+        }
+        let Some(readers) = &self.readers else {
+            let message =
+                "a store in memory has no file to back up; use a store in a file, as in `store: 'sqlite:data/jobs.db'`";
+            return Err(Error::new(ErrorCode::StoreError, message));
+        };
+        readers.back_up(to.to_owned()).await
     }
 
     async fn close(&self) -> Result<()> {

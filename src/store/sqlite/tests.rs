@@ -1,6 +1,7 @@
 //! The contract suite on files and in memory, and tests specific to files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod backup;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod faults;
 mod files;
@@ -9,7 +10,7 @@ mod paths;
 mod rules;
 mod writing;
 
-use super::{Durability, Location, SqliteConfig, SqliteStore};
+use super::{Location, SqliteConfig, SqliteStore};
 use crate::clock::BootTime;
 use crate::store::contract::TestStore;
 use std::path::Path;
@@ -26,10 +27,8 @@ async fn test_store(location: Location, keep: Box<dyn std::any::Any + Send + Syn
         millis: millis.load(Ordering::SeqCst),
     };
     let config = SqliteConfig {
-        location,
-        durability: Durability::Full,
         lease_clock: Arc::new(clock),
-        call_timeout: crate::store::sqlite::config::DEFAULT_CALL_TIMEOUT,
+        ..SqliteConfig::new(location)
     };
     let store = SqliteStore::open(config).unwrap();
     let checked = Arc::clone(&store);

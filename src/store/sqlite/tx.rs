@@ -103,6 +103,11 @@ impl<'a> Tx<'a> {
         Ok(self.subscriptions.wants(kind))
     }
 
+    /// The registrations that this transaction has deleted.
+    pub(super) fn ended_instances(&self) -> &[InstanceId] {
+        &self.effects.instance_ended
+    }
+
     /// Notes that this transaction changed webhooks.
     pub(super) fn invalidate_subscriptions(&mut self) {
         self.subscriptions.clear();

@@ -13,6 +13,7 @@ use super::lock_holder;
 use super::log_repair;
 use super::open::OpenedFile;
 use super::routes::RouteCache;
+use super::schema_watch::SchemaWatch;
 use super::shared::Shared;
 use super::subscriptions::Subscriptions;
 use super::tx::{Effects, Tx};
@@ -79,6 +80,7 @@ pub(super) struct WriterState {
     synced: Option<bool>,
     /// A write or a sync has failed, and the log was not written again since.
     log_suspect: bool,
+    schema: SchemaWatch,
     closing: bool,
     /// Until when the writer waits for a lock once it is to close.
     closing_deadline: Option<Instant>,
@@ -261,6 +263,9 @@ impl Writer {
         let _turn = self.fair_lock.as_ref().map(FairLock::acquire);
         let connection = &self.connection;
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        if let Some(file) = &self.file {
+            self.state.schema.check(connection, &file.path)?;
+        }
         let locks = self.file.as_ref().map(|file| file.locks.as_path());
         let WriterState {
             routes,
@@ -285,6 +290,7 @@ impl Writer {
         }
         let effects = tx.finish()?;
         connection.prepare_cached("COMMIT")?.execute([])?;
+        self.state.schema.committed(connection);
         Ok((applied, effects))
     }
 

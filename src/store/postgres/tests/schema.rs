@@ -119,6 +119,44 @@ async fn schema_of_version_1_is_migrated_beside_a_process_that_uses_it() {
 }
 
 #[tokio::test]
+async fn schema_that_is_migrated_while_open_is_left_alone_from_the_next_renewal_on() {
+    let Some(schema) = schema("schema_that_is_migrated_while_open_is_left_alone_from_the_next_renewal_on") else {
+        return;
+    };
+    let store = schema.open().await;
+    let instance = store.register(60_000, 1).await.unwrap();
+    assert!(store.renew(instance, 60_000).await.unwrap());
+    let client = schema.client().await;
+    let newer = format!("INSERT INTO \"{}\".versions (number) VALUES (99)", schema.name);
+    client.batch_execute(&newer).await.unwrap();
+    for error in [
+        store.renew(instance, 60_000).await.unwrap_err(),
+        add(&store, "x").await.unwrap_err(),
+        store.stats(None).await.unwrap_err(),
+        store.unregister(instance, 0).await.unwrap_err(),
+    ] {
+        assert_eq!(error.code, ErrorCode::StoreError);
+        assert!(
+            error.message.contains("it has version 99, this process writes 2"),
+            "{error}"
+        );
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn backup_is_left_to_the_servers_tools() {
+    let Some(schema) = schema("backup_is_left_to_the_servers_tools") else {
+        return;
+    };
+    let store = schema.open().await;
+    let error = store.back_up(std::path::Path::new("/nowhere/copy")).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::StoreError);
+    let named = format!("pg_dump --schema={}", schema.name);
+    assert!(error.message.contains(&named), "{error}");
+}
+
+#[tokio::test]
 async fn schema_of_another_program_is_refused_unchanged() {
     let Some(schema) = schema("schema_of_another_program_is_refused_unchanged") else {
         return;

@@ -232,3 +232,39 @@ async fn file_that_is_gone_or_replaced_is_not_written_until_it_is_back() {
     add(&store, "g").await.unwrap();
     store.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn schema_that_is_migrated_while_open_is_no_longer_written_or_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path);
+    let newer = rusqlite::Connection::open(&path).unwrap();
+    let migrate = |version: i64| {
+        newer
+            .execute_batch(&format!("PRAGMA user_version = {version}"))
+            .unwrap();
+    };
+    for (round, number) in ["a", "b", "c"].into_iter().zip(90..) {
+        add(&store, round).await.unwrap();
+        store.stats(None).await.unwrap();
+        // At once, and not at the next look a second later.
+        migrate(number);
+        for _ in 0..2 {
+            let refused = [
+                add(&store, "refused").await.unwrap_err(),
+                store.stats(None).await.unwrap_err(),
+                store.register(1_000).await.unwrap_err(),
+            ];
+            for error in refused {
+                assert_eq!(error.code, ErrorCode::StoreError);
+                let named = format!("has version {number}, this process writes 1");
+                assert!(error.message.contains(&named), "{error}");
+                assert!(error.message.contains("restart this process"), "{error}");
+            }
+        }
+        migrate(1);
+    }
+    assert_eq!(store.stats(None).await.unwrap().by_status.iter().sum::<i64>(), 3);
+    drop(newer);
+    store.close().await.unwrap();
+}

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Set for the second process of a test: the path of the store.
-const CHILD: &str = "DUCTAPE_TEST_STORE";
+pub(super) const CHILD: &str = "DUCTAPE_TEST_STORE";
 
 async fn add(store: &dyn Store, text: &str) {
     let params = InsertParams {
@@ -49,14 +49,14 @@ pub(super) async fn claim(store: &dyn Store, instance: InstanceId, slots: usize)
         .collect()
 }
 
-/// Runs the test of this name in a child process.
 fn child(name: &str, path: &Path) -> std::process::Child {
+    child_of(&format!("locks::{name}"), path)
+}
+
+/// Runs the test of this module and name in a child process.
+pub(super) fn child_of(name: &str, path: &Path) -> std::process::Child {
     Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            &format!("store::sqlite::tests::locks::{name}"),
-            "--nocapture",
-        ])
+        .args(["--exact", &format!("store::sqlite::tests::{name}"), "--nocapture"])
         .env(CHILD, path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -64,10 +64,10 @@ fn child(name: &str, path: &Path) -> std::process::Child {
         .unwrap()
 }
 
-type Output = std::io::Lines<std::io::BufReader<std::process::ChildStdout>>;
+pub(super) type Output = std::io::Lines<std::io::BufReader<std::process::ChildStdout>>;
 
 /// Reads the child's output up to a line with `word`. The returned rest must be kept open while the child prints.
-fn wait_for(child: &mut std::process::Child, word: &str) -> Output {
+pub(super) fn wait_for(child: &mut std::process::Child, word: &str) -> Output {
     let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(
         lines.by_ref().map_while(Result::ok).any(|line| line.contains(word)),
@@ -77,7 +77,7 @@ fn wait_for(child: &mut std::process::Child, word: &str) -> Output {
 }
 
 #[allow(clippy::print_stdout)]
-fn report(word: &str) {
+pub(super) fn report(word: &str) {
     println!("\n{word}");
 }
 
@@ -457,4 +457,72 @@ async fn process_of_another_time_namespace_is_silent_only_when_its_lease_stands_
     assert_eq!(recovered(&early, first).await, 0);
     passed.fetch_add(1_000, Ordering::SeqCst);
     assert_eq!(recovered(&early, first).await, 1);
+}
+
+/// Numbers of the lock files in the folder of the store.
+fn lock_files(path: &Path) -> Vec<i64> {
+    let folder = path.with_file_name("x.db-locks");
+    let number = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.strip_prefix("instance-")?.parse().ok()
+    };
+    let mut numbers: Vec<i64> = std::fs::read_dir(folder).unwrap().filter_map(number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[tokio::test]
+async fn lock_files_of_dead_processes_are_swept_and_those_of_live_ones_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let store = open(&path);
+    let instance = store.register(60_000).await.unwrap();
+    let locks = folder.path().join("x.db-locks");
+    let leave_behind = |number: i64| std::fs::write(locks.join(format!("instance-{number}")), "").unwrap();
+    // As of a live process whose registration another one has deleted.
+    leave_behind(78);
+    let live = std::fs::File::open(locks.join("instance-78")).unwrap();
+    live.lock().unwrap();
+    leave_behind(77);
+    assert_eq!(lock_files(&path), [instance.get(), 77, 78]);
+    let other = open(&path);
+    assert_eq!(lock_files(&path), [instance.get(), 78]);
+    // By whoever finds a dead process.
+    leave_behind(79);
+    assert_eq!(other.recover(RecoverParams::new(T0, 3)).await.unwrap().instances, 0);
+    store.instance_locks().clear();
+    assert_eq!(other.recover(RecoverParams::new(T0, 3)).await.unwrap().instances, 1);
+    assert_eq!(lock_files(&path), [78]);
+}
+
+/// A registration that is under way has its file, and its row cannot be seen yet.
+#[tokio::test]
+async fn registration_under_way_keeps_its_lock_file_when_another_store_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let here = open(&path);
+    let (instance, lock) = here
+        .write(WriteOptions::urgent(), {
+            let path = path.clone();
+            move |tx| {
+                let (instance, lock) = instances::register(tx, &crate::clock::BootTime::now(), 60_000)?;
+                // Free for a moment, as between the making of the file and its lock.
+                drop(lock.and_then(instance_lock::PendingInstanceLock::keep));
+                let locks = path.with_file_name("x.db-locks");
+                let other = super::super::open::open_additional(&path)?;
+                other.busy_timeout(Duration::ZERO)?;
+                assert!(
+                    instances::sweep_locks(&other, &locks).is_err(),
+                    "the file must not be judged now"
+                );
+                assert_eq!(lock_files(&path), [instance.get()]);
+                let lock = instance_lock::PendingInstanceLock::take(&locks, instance);
+                Ok((instance, lock))
+            }
+        })
+        .await
+        .unwrap();
+    let _lock = lock.unwrap().keep();
+    open(&path);
+    assert_eq!(lock_files(&path), [instance.get()]);
 }

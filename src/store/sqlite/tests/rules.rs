@@ -1,7 +1,7 @@
 //! The store follows the rules in every case of their table.
 
 use super::super::write_operation::WriteOptions;
-use super::super::{Durability, Location, SqliteConfig, SqliteStore};
+use super::super::{Location, SqliteConfig, SqliteStore};
 use crate::clock::BootTime;
 use crate::store::contract::TestStore;
 use crate::store::rules::table::{Probe, check_completions, check_insertions};
@@ -42,10 +42,8 @@ fn test_store() -> (TestStore, Side) {
         millis: millis.load(Ordering::SeqCst),
     };
     let config = SqliteConfig {
-        location: Location::Memory,
-        durability: Durability::Full,
         lease_clock: Arc::new(clock),
-        call_timeout: crate::store::sqlite::config::DEFAULT_CALL_TIMEOUT,
+        ..SqliteConfig::new(Location::Memory)
     };
     let store = SqliteStore::open(config).unwrap();
     let checked = Arc::clone(&store);

@@ -270,3 +270,69 @@ async fn job_numbers_are_never_reused() {
         store.close().await.unwrap();
     }
 }
+
+/// Another program that has read once and not ended its transaction; ends with its input.
+#[cfg(target_os = "linux")]
+fn foreign_reader(path: &std::path::Path) -> std::process::Child {
+    use std::io::BufRead;
+    let script = "import sqlite3,sys\nc=sqlite3.connect(sys.argv[1],isolation_level=None)\nc.execute('BEGIN')\nc.execute('SELECT count(*) FROM jobs').fetchall()\nprint('reads',flush=True)\nsys.stdin.read()";
+    let mut child = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(path)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line, "reads\n");
+    child
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn log_that_a_reader_keeps_from_becoming_short_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let warned = Arc::clone(&warnings);
+    let store = SqliteStore::open(SqliteConfig {
+        durability: Durability::Relaxed,
+        warn: Arc::new(move |text| warned.lock().unwrap().push(text.to_owned())),
+        ..SqliteConfig::new(Location::File(path.clone()))
+    })
+    .unwrap();
+    let mut number = 0;
+    let mut write = async |mebibytes: u64| {
+        for _ in 0..mebibytes {
+            number += 1;
+            let jobs = (0..10).map(|m| large(&format!("{number}/{m}"))).collect();
+            let params = InsertParams {
+                jobs,
+                all_or_nothing: false,
+                now: T0,
+            };
+            store.insert(params).await.unwrap();
+        }
+    };
+    write(1).await;
+    let mut reader = foreign_reader(&path);
+    write(160).await;
+    let found = std::mem::take(&mut *warnings.lock().unwrap());
+    assert!((1..=2).contains(&found.len()), "{found:?}");
+    for warning in &found {
+        assert!(
+            warning.contains("the log of the store") && warning.contains("MiB"),
+            "{warning}"
+        );
+        let named = format!("process {} (python3)", reader.id());
+        assert!(warning.contains(&named), "{warning}");
+    }
+    drop(reader.stdin.take());
+    reader.wait().unwrap();
+    write(20).await;
+    assert_eq!(*warnings.lock().unwrap(), [] as [String; 0]);
+    store.close().await.unwrap();
+}
