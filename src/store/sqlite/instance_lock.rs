@@ -117,7 +117,7 @@ pub(super) fn any_alive(folder: &Path) -> bool {
 /// registration is under way whose file is there and whose row cannot be seen.
 pub(super) fn sweep(folder: &Path, registered: &[InstanceId]) {
     for instance in all(folder) {
-        if !registered.contains(&instance) && is_dead(folder, instance) {
+        if !registered.contains(&instance) && state(folder, instance) == LockState::Free {
             remove(folder, instance);
         }
     }

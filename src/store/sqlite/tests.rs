@@ -7,6 +7,7 @@ mod faults;
 mod files;
 mod locks;
 mod paths;
+mod registrations;
 mod rules;
 mod writing;
 

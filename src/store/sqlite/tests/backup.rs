@@ -80,7 +80,7 @@ async fn runs_of_processes_of_the_backup_are_taken_over_at_once() {
     let (path, copy) = (folder.path().join("jobs.db"), folder.path().join("copy.db"));
     let store = open(&path);
     add(&store, 0..1).await;
-    let instance = store.register(60_000).await.unwrap();
+    let instance = store.register(60_000, 1).await.unwrap();
     let claimed = super::locks::claim(&*store, instance, 1).await;
     assert_eq!(claimed.len(), 1);
     store.back_up(&copy).await.unwrap();

@@ -253,7 +253,7 @@ async fn schema_that_is_migrated_while_open_is_no_longer_written_or_read() {
             let refused = [
                 add(&store, "refused").await.unwrap_err(),
                 store.stats(None).await.unwrap_err(),
-                store.register(1_000).await.unwrap_err(),
+                store.register(1_000, 1).await.unwrap_err(),
             ];
             for error in refused {
                 assert_eq!(error.code, ErrorCode::StoreError);
