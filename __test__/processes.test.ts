@@ -138,7 +138,7 @@ describe('a job whose process was killed', () => {
       const [reason] = (await ductape.jobs.explain(job_id)).reasons;
       expect([reason?.code, reason?.message]).toEqual(['WAITING_FOR_RETRY', expect.stringContaining('died 4 times')]);
     }, 10_000);
-    const executions = (await ductape.jobs.getHistory(job_id)).executions.toReversed();
+    const executions = (await ductape.jobs.getHistory(job_id)).executions.reverse();
     expect(executions.map(({ status, error }) => [status, error?.code])).toEqual(Array(4).fill(['crashed', 'CRASHED']));
     const waits = executions.slice(1).map(({ started_at = 0 }, n) => started_at - (executions[n]?.completed_at ?? 0));
     for (const [n, least] of [0, 1_000, 2_000].entries()) expect(waits[n]).toBeGreaterThanOrEqual(least);
