@@ -59,7 +59,8 @@ class Ductape {
     const { from, to, ...rest } = options ?? {};
     const unknown = Object.keys(rest);
     if (unknown.length > 0 || typeof to !== 'string') {
-      const problem = unknown.length > 0 ? `there is no option ${unknown[0]}` : "to must be a store, as in 'sqlite:data/jobs.db'";
+      const problem =
+        unknown.length > 0 ? `there is no option ${unknown[0]}` : "to must be a store, as in 'sqlite:data/jobs.db'";
       throw new DuctapeError('VALIDATION_ERROR', `options: ${problem}`);
     }
     // What `to` means is read as the option `store` is; nothing of it is opened.

@@ -15,12 +15,17 @@ describe('a backup', () => {
     const first = create({ store });
     first.features.define('busy', async () => {});
     await first.features.dispatchMany(Array.from({ length: 2_000 }, () => job('busy')));
-    const later = first.features.dispatch(job('later', { job_id: 'later', schedule: { start_at: Date.now() + 3_600_000 } }));
+    const later = first.features.dispatch(
+      job('later', { job_id: 'later', schedule: { start_at: Date.now() + 3_600_000 } }),
+    );
     await later;
     await first.backup(copy);
     expect((await stat(copy)).mode & 0o777).toBe(process.platform === 'win32' ? 0o666 : 0o600);
     await first.features.dispatch(job('busy', { job_id: 'after' }));
-    expect(await rejection(first.backup(copy))).toMatchObject({ code: 'STORE_ERROR', message: expect.stringMatching(/is there already/) });
+    expect(await rejection(first.backup(copy))).toMatchObject({
+      code: 'STORE_ERROR',
+      message: expect.stringMatching(/is there already/),
+    });
     await first.close();
 
     await Ductape.restore({ from: copy, to: store });
@@ -99,8 +104,13 @@ describe('restoring', () => {
       [nothing, 'VALIDATION_ERROR', /to must be a store/],
     ];
     for (const [options, code, message] of refusals) {
-      expect(await rejection(Ductape.restore(options))).toMatchObject({ code, message: expect.stringMatching(message) });
+      expect(await rejection(Ductape.restore(options))).toMatchObject({
+        code,
+        message: expect.stringMatching(message),
+      });
     }
-    expect((await readdir(folder)).filter((name) => name.startsWith('jobs.db') && !name.endsWith('-locks'))).toEqual([]);
+    expect((await readdir(folder)).filter((name) => name.startsWith('jobs.db') && !name.endsWith('-locks'))).toEqual(
+      [],
+    );
   });
 });

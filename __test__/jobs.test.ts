@@ -1,7 +1,7 @@
 // Queries of jobs: lists, pages, counts, histories, logs.
 import { describe, expect, it } from 'vitest';
 import type { IJobListFilter } from './support/ductape.js';
-import { create, deferred, eventually, job, rejection } from './support/instances.js';
+import { create, deferred, eventually, job, problemPaths, rejection } from './support/instances.js';
 
 const hour = 3_600_000;
 
@@ -138,22 +138,26 @@ describe('the history of a job', () => {
 
   it('is read page by page, and pages of large results are short', async () => {
     const ductape = create();
-    // Five results of 60 MiB: more than an answer may hold.
-    const result = 'x'.repeat(60 << 20);
+    const runs = 130;
+    // As large as a result may be: two MiB more than two answers hold.
+    const result = 'x'.repeat((1 << 20) - 2);
     ductape.features.define('large', () => result);
-    const { job_id } = await ductape.features.dispatch(job('large', { schedule: { every: 1, limit: 5, misfire: 'all' } }));
-    await eventually(async () => expect((await ductape.jobs.get(job_id)).execution_count).toBe(5), 60_000);
+    const schedule = { every: 1, limit: runs, misfire: 'all' } as const;
+    const { job_id } = await ductape.features.dispatch(job('large', { schedule }));
+    await eventually(async () => expect((await ductape.jobs.get(job_id)).execution_count).toBe(runs), 60_000);
     const pages: number[][] = [];
     let cursor: string | undefined;
     do {
-      const page = await ductape.jobs.getHistory(job_id, { limit: 10, ...(cursor !== undefined && { cursor }) });
-      expect(page.total_executions).toBe(5);
+      const page = await ductape.jobs.getHistory(job_id, { limit: 1_000, ...(cursor !== undefined && { cursor }) });
+      expect(page.total_executions).toBe(runs);
+      expect(page.executions.every((execution) => execution.result === result)).toBe(true);
       pages.push(page.executions.map(({ number }) => number));
       cursor = page.next;
     } while (cursor !== undefined);
-    expect(pages).toEqual([[5, 4], [3, 2], [1]]);
+    expect(pages.flat()).toEqual(Array.from({ length: runs }, (_, index) => runs - index));
+    expect(pages.map((page) => page.length)).toEqual([65, 65]);
     const error = await rejection(ductape.jobs.getHistory(job_id, { cursor: 'x' }));
-    expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', ['cursor']]);
+    expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', ['options.cursor']]);
   }, 120_000);
 });
 

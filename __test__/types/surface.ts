@@ -125,9 +125,10 @@ export async function allOptions(ductape: Ductape): Promise<IDispatchResult> {
 }
 
 export async function backups(ductape: Ductape): Promise<void> {
-  const copied: void = await ductape.backup('/srv/backup.db');
-  const restored: void = await Ductape.restore({ from: '/srv/backup.db', to: 'sqlite:data/jobs.db' });
-  return copied ?? restored;
+  const copied: Promise<void> = ductape.backup('/srv/backup.db');
+  await copied;
+  const restored: Promise<void> = Ductape.restore({ from: '/srv/backup.db', to: 'sqlite:data/jobs.db' });
+  return restored;
 }
 
 export async function jobs(ductape: Ductape, id: string): Promise<void> {
@@ -152,7 +153,9 @@ export async function jobs(ductape: Ductape, id: string): Promise<void> {
   await ductape.jobs.cancelRun(id);
   await ductape.jobs.retry(id, { delay: 1 });
   for (const change of [ductape.jobs.pause, ductape.jobs.resume, ductape.jobs.delete]) await change(id);
-  await ductape.jobs.cancel(id, { reason: `${stats.total} ${history.job_id} ${older.job_id} ${times.length} ${next.jobs.length}` });
+  await ductape.jobs.cancel(id, {
+    reason: `${stats.total} ${history.job_id} ${older.job_id} ${times.length} ${next.jobs.length}`,
+  });
 }
 
 export async function webhooks(ductape: Ductape): Promise<string[]> {
