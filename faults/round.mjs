@@ -11,6 +11,8 @@ import { limitDescriptors } from './disk.mjs';
 
 /** ms after which a healed round in which something is still to be done has failed. */
 const REST_MS = 60_000;
+/** ms after which a round has failed, whatever it waits for. */
+const ROUND_MS = 180_000;
 /** ms that a process has to close: its handlers have 8 s, and the store 5 s. */
 const CLOSE_MS = 20_000;
 /** What a process ends with that could not open its store; as under any supervisor it is started again. */
@@ -26,6 +28,18 @@ const ROLES = [
 ];
 
 const now = () => process.hrtime.bigint() / 1000n;
+
+const LATE = Symbol('late');
+
+/** What `promise` resolves with, or `LATE` after `ms`. */
+async function within(ms, promise) {
+  const timer = new AbortController();
+  try {
+    return await Promise.race([promise, sleep(ms, LATE, { signal: timer.signal })]);
+  } finally {
+    timer.abort();
+  }
+}
 
 export class Round {
   #plan;
@@ -53,7 +67,7 @@ export class Round {
     // Closed while faults happen: a file is put in the place of another one.
     const open = () => new Ductape({ store: place.store, product: 'shop', env: 'test', worker: false });
     let ductape = open();
-    try {
+    const body = async () => {
       const [start, end] = await this.#dispatchSeries(ductape);
       await ductape.close();
       await place.begin?.();
@@ -65,16 +79,19 @@ export class Round {
       await this.#comesToRest(ductape);
       await this.#end();
       const account = Account.read(await readFile(this.#log, 'utf8'));
-      this.#violations.push(
-        ...(await examine(account, ductape, { start, end, series: SERIES, store: this.#plan.store })),
-      );
+      this.#violations.push(...(await examine(account, ductape, { start, end, series: SERIES })));
       if (this.#violations.length === 0) this.#violations.push(...(await place.examine()));
-      return { violations: this.#violations, account };
+    };
+    try {
+      // A call of its own that is never answered would hold it up.
+      if ((await within(ROUND_MS, body())) === LATE)
+        this.#violations.push(`the round was not over after ${ROUND_MS} ms`);
+      return { violations: this.#violations, account: Account.read(await readFile(this.#log, 'utf8')) };
     } finally {
       this.#over = true;
       for (const { process } of this.#children) process.kill('SIGKILL');
       for (const undo of this.#undo) await undo();
-      await ductape.close({ timeout: 1_000 }).catch(() => {});
+      await within(CLOSE_MS, ductape.close({ timeout: 1_000 })).catch(() => {});
       closeSync(this.#logFile);
     }
   }
