@@ -106,3 +106,31 @@ describe('the code in the documents', () => {
     expect(stderr).toBe('');
   });
 });
+
+describe('the table of faults in docs/guarantees.md', () => {
+  it('names tests that are there', async () => {
+    const text = await readFile(join(root, 'docs', 'guarantees.md'), 'utf8');
+    const rows = [...text.matchAll(/^\|(?: [^|]*\|){2} ([^|]*) \|$/gm)].map(([, tests = '']) => tests);
+    const named = new Set<string>();
+    const rounds = new Set<string>();
+    for (const row of rows) {
+      const [tests = '', drawn = ''] = row.split('rounds: ');
+      for (const [, name = ''] of tests.matchAll(/`([^`]+)`/g)) named.add(name);
+      for (const [, name = ''] of drawn.matchAll(/`([^`]+)`/g)) rounds.add(name);
+    }
+    expect(named.size).toBeGreaterThan(25);
+    const sources = await Promise.all(
+      ['src', 'tests'].map(async (name) => {
+        const files = (await readdir(join(root, name), { recursive: true })).filter((file) => file.endsWith('.rs'));
+        return Promise.all(files.map((file) => readFile(join(root, name, file), 'utf8')));
+      }),
+    );
+    const rust = sources.flat().join('\n');
+    for (const name of named) {
+      if (name.includes('/')) await readFile(join(root, name), 'utf8');
+      else expect(rust).toContain(`fn ${name}(`);
+    }
+    const plan = await readFile(join(root, 'faults', 'plan.mjs'), 'utf8');
+    for (const name of rounds) expect(plan).toContain(name);
+  });
+});
