@@ -4,10 +4,11 @@
 //! writer, so beyond a bound the writer itself helps between two transactions. Invariant: only PASSIVE while the store is
 //! in use, since every other mode waits for readers.
 
+use super::config::Warn;
 use super::failure::is_write_failure;
 use super::fair_lock::FairLock;
 use super::log_growth::LogGrowth;
-use super::{Warn, open};
+use super::open;
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::Connection;
 use std::path::Path;

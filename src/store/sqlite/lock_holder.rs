@@ -3,7 +3,7 @@
 //! Linux lists all locks in `/proc/locks`, with the processes that took them; elsewhere, and for locks of another PID
 //! namespace, nobody can tell. Costs a read of that list: for failures only.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::path::Path;
 
 /// Who is in the way, in words: `process 4711 (node), which is stopped`.
@@ -32,9 +32,10 @@ pub(super) fn reader(_database: &Path) -> Option<String> {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::super::file_path::companion;
-    use super::{File, Metadata, Path};
+    use crate::store::sqlite::file_path::companion;
+    use std::fs::{File, Metadata};
     use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
 
     pub(super) fn describe(turn: Option<&File>, database: &Path) -> Option<String> {
         let locks = std::fs::read_to_string("/proc/locks").ok()?;

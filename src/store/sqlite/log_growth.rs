@@ -3,7 +3,8 @@
 //! A transaction that only reads keeps all that was written since it began in the log, however long it takes. The store
 //! goes on meanwhile, and the disk fills up. Knows no SQL.
 
-use super::{Warn, lock_holder};
+use super::config::Warn;
+use super::lock_holder;
 use std::path::{Path, PathBuf};
 
 /// Bytes of a frame: a page and its header.
