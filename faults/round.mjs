@@ -106,6 +106,8 @@ export class Round {
         tag: 'tick',
         job_id: `series-${number}`,
         input: {},
+        // An attempt that a panic ends has failed.
+        retries: 1,
         schedule: { start_at: start, endDate: end, every },
       })),
     );
@@ -276,6 +278,8 @@ export class Round {
     for (const { process } of children) process.kill('SIGSTOP');
     for (const { process } of children) process.kill('SIGKILL');
     await Promise.all(children.map(({ ended }) => ended));
+    // What began in the meantime was cut off, too.
+    this.#note('power-cut');
     await this.#place.cutPower(torn);
     for (const entry of children) this.#start(this.#children.indexOf(entry));
   }
