@@ -27,6 +27,8 @@ class SqlitePlace {
   #preload;
   #synced;
   #tidying;
+  /** Programs of another kind that have the store open. */
+  #holders = new Set();
 
   constructor(folder, disk, preload) {
     this.folder = folder;
@@ -57,7 +59,10 @@ class SqlitePlace {
   /** Takes the store's write lock, as a program of another kind; resolves with what gives it back. */
   async lock() {
     const holder = spawn('python3', ['-c', HOLD_LOCK, this.path], { stdio: ['pipe', 'pipe', 'ignore'] });
+    holder.stdin.on('error', () => {});
     const ended = once(holder, 'exit');
+    this.#holders.add(holder);
+    ended.then(() => this.#holders.delete(holder));
     // It may not get it, as when another fault is at work.
     await Promise.race([once(holder.stdout, 'data'), ended]);
     return async () => {
@@ -67,6 +72,10 @@ class SqlitePlace {
   }
 
   async cutPower(torn) {
+    // One that ended by itself would write the log into the file, and remove it.
+    const ends = [...this.#holders].map((holder) => once(holder, 'exit'));
+    for (const holder of this.#holders) holder.kill('SIGKILL');
+    await Promise.all(ends);
     // Copying needs room that the disk itself would not need.
     await this.disk.free();
     await this.#synced.restore(torn);
