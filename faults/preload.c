@@ -76,7 +76,7 @@ static void sleep_ms(int ms) {
 
 // Copies what the file holds now. The name says when the copy was begun: whatever was synced before is in it, so that the
 // latest whole copy is what the disk holds, whichever process made it.
-static void keep(const char *path, const char *name) {
+static int keep(const char *path, const char *name) {
   struct timespec now;
   syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
   char part[4200], whole[4200];
@@ -90,7 +90,7 @@ static void keep(const char *path, const char *name) {
     if (syscall(SYS_write, to, bytes, count) != count) break;
   if (from >= 0) close(from);
   if (to >= 0) close(to);
-  if (count == 0) rename(part, whole);
+  return count == 0 ? rename(part, whole) : -1;
 }
 
 static int sync_file(long number, int fd) {
@@ -100,13 +100,10 @@ static int sync_file(long number, int fd) {
   int delay = control->sync_delay;
   if (delay) sleep_ms(delay);
   int error = control->sync_error;
-  if (error) {
-    errno = error;
-    return -1;
-  }
-  // On a file system in memory there is nothing to sync.
-  if (synced) keep(path, name);
-  return 0;
+  // On a file system in memory there is nothing to sync; what cannot be copied, as without a descriptor, is not synced.
+  if (!error && synced && keep(path, name) != 0) error = EIO;
+  if (error) errno = error;
+  return error ? -1 : 0;
 }
 
 int fsync(int fd) { return sync_file(SYS_fsync, fd); }
