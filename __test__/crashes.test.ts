@@ -1,4 +1,4 @@
-// Jobs that kill their process, and the jobs beside them.
+// Jobs that end their process, by a signal or by a failure, and the jobs beside them.
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { create, temporaryFolder } from './support/instances.js';
@@ -7,7 +7,14 @@ import { sharedStores } from './support/stores.js';
 
 const BYSTANDERS = 30;
 
-const worker = `
+/** How a handler ends its process. */
+const ENDS = {
+  SIGKILL: "process.kill(process.pid, 'SIGKILL');",
+  'process.exit(1)': 'process.exit(1);',
+  'an error that nobody catches': "setTimeout(() => { throw new Error('a bug'); });",
+};
+
+const worker = (end: string) => `
   import { setTimeout as sleep } from 'node:timers/promises';
   import Ductape from 'ductape';
   const ductape = new Ductape({ store: process.argv[1], product: 'shop', env: 'test', worker: { concurrency: 50 } });
@@ -15,12 +22,22 @@ const worker = `
   ductape.features.define('culprit', async ({ attempt }) => {
     await sleep(150);
     console.log('kills ' + attempt);
-    process.kill(process.pid, 'SIGKILL');
+    ${end}
+    return new Promise(() => {});
   });
   await ductape.start();
 `;
 
-describe.each(sharedStores)('a job on $kind that kills its process', ({ unavailable, make }) => {
+type SharedStore = (typeof sharedStores)[number];
+const [sqlite, postgres] = sharedStores as [SharedStore, SharedStore];
+const rows = [
+  { ...sqlite, by: 'SIGKILL' },
+  { ...sqlite, by: 'an error that nobody catches' },
+  { ...postgres, by: 'SIGKILL' },
+  { ...postgres, by: 'process.exit(1)' },
+] as const;
+
+describe.each(rows)('a job on $kind that ends its process by $by', ({ unavailable, make, by }) => {
   // All ten crashes take three minutes, since the run waits longer after each.
   const toTheEnd = Boolean(process.env.DUCTAPE_TEST_ROUNDS);
   const timeout = toTheEnd ? 600_000 : 150_000;
@@ -35,10 +52,11 @@ describe.each(sharedStores)('a job on $kind that kills its process', ({ unavaila
     let running: Program | undefined;
     let kills = 0;
     const ended = async () => {
-      if (running === undefined) running = script(worker, [store]);
+      if (running === undefined) running = script(worker(ENDS[by]), [store]);
       const over = await Promise.race([running.ended, new Promise<void>((resolve) => setTimeout(resolve, 250))]);
       if (over) {
-        expect([over.signal, running.lines.length]).toEqual(['SIGKILL', 1]);
+        expect([over.signal, over.code]).toEqual(by === 'SIGKILL' ? [by, null] : [null, 1]);
+        expect(running.lines.length).toBe(1);
         kills += 1;
         running = undefined;
       }
@@ -69,7 +87,7 @@ describe('a process that is killed once', () => {
     const store = `sqlite:${join(await temporaryFolder(), 'jobs.db')}`;
     const ductape = create({ store });
     const { job_id } = await ductape.features.dispatch({ tag: 'culprit', input: {} });
-    const child = script(worker, [store]);
+    const child = script(worker(ENDS.SIGKILL), [store]);
     await child.waitForLine('kills');
     await child.ended;
     ductape.features.define('culprit', ({ attempt, lateness }) => ({ attempt, lateness }));

@@ -172,10 +172,13 @@ class Bridge {
     });
   }
 
-  /** Releases what is claimed and ends the threads. Blocks for a bounded time. */
-  shutDown() {
+  /**
+   * Releases what is claimed and ends the threads; when the process `failed`, what it is executing counts a crash. Blocks for
+   * a bounded time.
+   */
+  shutDown(failed = false) {
     this.#dispatches.flush();
-    this.#native.shutDown();
+    this.#native.shutDown(failed);
   }
 
   #shutDownWhenIdle() {

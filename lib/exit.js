@@ -1,5 +1,10 @@
 'use strict';
-// The end of the process, `process.exit()` included: instances that are still open release what they have claimed.
+// The end of the process, `process.exit()` included: instances that are still open release what they have claimed. When it
+// ends with a code of failure, by `process.exit(1)` or an error that nobody has caught, what they are executing may be the
+// cause, and counts a crash as when the process is killed.
+
+/** The code of a program that has come to its end while it awaits something at its top level: no failure of a handler. */
+const UNSETTLED_AWAIT = 13;
 
 /** Bridges of instances that are not closed. */
 const openBridges = new Set();
@@ -9,8 +14,9 @@ function shutDownOnExit(bridge) {
   openBridges.add(bridge);
 }
 
-function shutDownAll() {
-  for (const bridge of openBridges) bridge.shutDown();
+function shutDownAll(code) {
+  const failed = code !== 0 && code !== UNSETTLED_AWAIT;
+  for (const bridge of openBridges) bridge.shutDown(failed);
   openBridges.clear();
 }
 

@@ -211,6 +211,13 @@ impl Instance {
         self.opened.get()?.upgrade()
     }
 
+    /// The process is about to end by a failure: what it is executing counts a crash when the instance closes.
+    pub fn process_fails(&self) {
+        if let Some(engine) = self.opened_engine() {
+            engine.process_fails();
+        }
+    }
+
     /// Tells the claimer that handlers came or went.
     pub fn handlers_changed(&self) {
         if let Some(engine) = self.opened_engine() {

@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{InstanceId, Note, NoteKind, Store, Token};
 use async_trait::async_trait;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -80,6 +80,8 @@ pub struct Engine {
     stopping: watch::Sender<bool>,
     started: tokio::sync::Mutex<bool>,
     others_watched: AtomicUsize,
+    /// The process is about to end by a failure.
+    process_failed: AtomicBool,
 }
 
 impl Engine {
@@ -148,6 +150,7 @@ impl Engine {
             stopping: watch::Sender::new(false),
             started: tokio::sync::Mutex::new(false),
             others_watched: AtomicUsize::new(0),
+            process_failed: AtomicBool::new(false),
         })
     }
 
@@ -353,7 +356,13 @@ impl Engine {
             let changed = self.in_flight.changed.notified();
             let _ = tokio::time::timeout(STOP_POLL_INTERVAL, changed).await;
         }
-        self.in_flight.abort_all(&AbortReason::Closed);
+        let failed = self.process_failed.load(Ordering::Acquire);
+        // What a process was executing that ends by a failure is not handed back: it may be the cause.
+        self.in_flight.abort_all(if failed {
+            &AbortReason::LeaseLost
+        } else {
+            &AbortReason::Closed
+        });
         let end = end();
         self.wait_finished(Some(end)).await;
         self.supervisor
@@ -365,9 +374,22 @@ impl Engine {
         }
     }
 
-    /// Ends a registration, and hands back all claims that are left under it.
+    /// The process is about to end by a failure: what it is executing when the engine stops counts a crash.
+    pub fn process_fails(&self) {
+        self.process_failed.store(true, Ordering::Release);
+    }
+
+    /// Ends a registration, and hands back all claims that are left under it, or counts a crash for them.
     async fn unregister(&self, instance: InstanceId) {
-        if let Err(error) = self.store.unregister(instance, self.clock.now()).await {
+        let now = self.clock.now();
+        let ended = if self.process_failed.load(Ordering::Acquire) {
+            self.store
+                .unregister_crashed(instance, now, self.config.max_crashes)
+                .await
+        } else {
+            self.store.unregister(instance, now).await
+        };
+        if let Err(error) = ended {
             self.logger.log(
                 Level::Warn,
                 &format!("cannot hand back the last runs, they follow when the lease ends: {error}"),

@@ -68,7 +68,7 @@ impl Ductape {
         let instance = Instance::new(options, logger, announcer, Box::new(opener));
         let instance_runtime = InstanceRuntime::new(instance, queue);
         let for_hook = Arc::clone(&instance_runtime);
-        env.add_env_cleanup_hook(for_hook, |instance_runtime| instance_runtime.shut_down())?;
+        env.add_env_cleanup_hook(for_hook, |instance_runtime| instance_runtime.shut_down(false))?;
         Ok(Self {
             instance_runtime,
             secrets,
@@ -236,10 +236,11 @@ impl Ductape {
         self.update_keep_alive(&env)
     }
 
-    /// The process ends: hands back what is claimed and ends the threads. Blocks for a bounded time.
+    /// The process ends: hands back what is claimed and ends the threads. `failed`: it ends by a failure, so that what it is
+    /// executing counts a crash. Blocks for a bounded time.
     #[napi]
-    pub fn shut_down(&self) {
-        self.instance_runtime.shut_down();
+    pub fn shut_down(&self, failed: bool) {
+        self.instance_runtime.shut_down(failed);
     }
 
     /// The instance's time, ms since the epoch.

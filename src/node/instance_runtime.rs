@@ -163,10 +163,17 @@ impl InstanceRuntime {
         drop(spawned);
     }
 
-    /// The environment ends: hands back what is claimed and ends the threads, within a bounded time.
-    pub fn shut_down(&self) {
+    /// The environment ends: hands back what is claimed and ends the threads, within a bounded time. `failed`: what is being
+    /// executed counts a crash.
+    pub fn shut_down(&self, failed: bool) {
+        if failed {
+            self.instance.process_fails();
+        }
         self.queue.close();
-        self.pending.drop_all();
+        // A handler that went away hands its run back.
+        if !failed {
+            self.pending.drop_all();
+        }
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(threads) = threads else { return };
         let instance = Arc::clone(&self.instance);

@@ -125,6 +125,7 @@ macro_rules! store_contract {
             a_run_that_crashes_too_often_fails,
             a_crash_spends_no_retry,
             a_process_that_ends_hands_back_its_runs,
+            a_process_that_ends_by_a_failure_crashes_its_runs,
             instance_ids_are_never_reused,
             claims_of_an_instance_are_listed,
             only_runs_that_were_executed_crash_with_their_process,

@@ -131,6 +131,10 @@ pub trait Store: WebhookStore + Send + Sync {
     /// Ends the registration; runs it still holds are handed back, no attempt spent.
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()>;
 
+    /// Ends the registration of a process that is about to end by a failure; runs it still holds have crashed, as in
+    /// [`recover`](Self::recover).
+    async fn unregister_crashed(&self, instance: InstanceId, now: Millis, max_crashes: u32) -> Result<()>;
+
     /// Takes back the runs of processes whose lease has ended or that are known to be dead, never those of the caller. Of a
     /// process that died, the runs that it was executing have crashed: they wait before they run again, and fail with the
     /// code `CRASHED` when that happened `max_crashes` times. All others are handed back, no attempt spent. Tells of runs that

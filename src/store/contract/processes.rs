@@ -137,6 +137,27 @@ pub async fn a_process_that_ends_hands_back_its_runs(s: &TestStore) {
     assert!(!s.store.renew(process, LEASE).await.unwrap());
 }
 
+pub async fn a_process_that_ends_by_a_failure_crashes_its_runs(s: &TestStore) {
+    s.insert(vec![one_off("x"), series("y")]).await;
+    s.run_due_occurrence(T0, Some(T0 + 1)).await;
+    for crashes in 0..2 {
+        let process = s.process().await;
+        let runs = s.claim(process, T0 + 5_000).await;
+        assert!(
+            runs.len() == 2
+                && runs
+                    .iter()
+                    .all(|run| run.crashes == crashes && run.attempt == crashes + 1)
+        );
+        s.store.unregister_crashed(process, T0, 2).await.unwrap();
+        assert!(s.store.claims_of(process).await.unwrap().is_empty());
+        assert!(!s.store.renew(process, LEASE).await.unwrap());
+    }
+    assert_eq!(s.record("x").await.status, Status::Failed);
+    assert_eq!(s.record("x").await.error.unwrap().code.as_ref(), "CRASHED");
+    assert_eq!(s.record("y").await.status, Status::Scheduled);
+}
+
 pub async fn instance_ids_are_never_reused(s: &TestStore) {
     let first = s.process().await;
     s.store.unregister(first, T0).await.unwrap();

@@ -122,7 +122,7 @@ impl Reached {
             && events > 1_000
             && recorded_steps > 100
             && claims_with_steps > 50
-            && claims_of_suspects > 20;
+            && claims_of_suspects > 5;
         assert!(enough, "{self:?}");
     }
 }

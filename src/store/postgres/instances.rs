@@ -55,12 +55,21 @@ pub(super) async fn renew(
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
-/// Releases claims of a process that stops, and deletes its registration with the last of them. `true`: there are more.
-pub(super) async fn release_claims(session: &Session, instance: InstanceId, now: Millis) -> DbResult<(bool, Effects)> {
+/// Ends claims of a process that stops, and deletes its registration with the last of them: they are handed back, or have
+/// crashed, in which case a run fails with its `max_crashes`th crash. `true`: there are more.
+pub(super) async fn end_registered_claims(
+    session: &Session,
+    instance: InstanceId,
+    now: Millis,
+    max_crashes: Option<u32>,
+) -> DbResult<(bool, Effects)> {
     let mut tx = Tx::begin(session).await?;
     session.query(LOCK_INSTANCE, &[&instance]).await?;
-    let mut release = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, _| ended_claim.release(tx, now);
-    let more = end_claims(&mut tx, instance, &mut release).await?;
+    let mut end = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, _| match max_crashes {
+        Some(max_crashes) => crash(tx, ended_claim, now, max_crashes).map(|_| ()),
+        None => ended_claim.release(tx, now),
+    };
+    let more = end_claims(&mut tx, instance, &mut end).await?;
     let after = tx.commit().await?;
     Ok((more, after))
 }

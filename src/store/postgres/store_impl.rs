@@ -140,19 +140,11 @@ impl Store for PostgresStore {
     }
 
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()> {
-        let inner = self.inner_if_open()?;
-        loop {
-            let (more, after) = with_session!(inner.general, WriteOptions::ENGINE, |session| {
-                instances::release_claims(session, instance, now)
-            });
-            inner.scan_positions.runs_added();
-            inner.apply_effects(after).await;
-            if !more {
-                break;
-            }
-        }
-        inner.wake();
-        Ok(())
+        self.end_registration(instance, now, None).await
+    }
+
+    async fn unregister_crashed(&self, instance: InstanceId, now: Millis, max_crashes: u32) -> Result<()> {
+        self.end_registration(instance, now, Some(max_crashes)).await
     }
 
     async fn recover(&self, params: RecoverParams) -> Result<Recovered> {
@@ -483,5 +475,24 @@ impl WebhookStore for PostgresStore {
         inner.apply_effects(after).await;
         inner.wake();
         Ok(count)
+    }
+}
+
+impl PostgresStore {
+    /// `max_crashes`: what it still holds has crashed.
+    async fn end_registration(&self, instance: InstanceId, now: Millis, max_crashes: Option<u32>) -> Result<()> {
+        let inner = self.inner_if_open()?;
+        loop {
+            let (more, after) = with_session!(inner.general, WriteOptions::ENGINE, |session| {
+                instances::end_registered_claims(session, instance, now, max_crashes)
+            });
+            inner.scan_positions.runs_added();
+            inner.apply_effects(after).await;
+            if !more {
+                break;
+            }
+        }
+        inner.wake();
+        Ok(())
     }
 }

@@ -167,7 +167,13 @@ impl PartialFile {
     fn create(target: &Path) -> Result<Self> {
         let path = companion(target, ".partial");
         match open::new_file(&path) {
-            Ok(_) => Ok(Self { path }),
+            Ok(_) => {
+                // What an interrupted call has left beside it would be played into this copy.
+                for suffix in ["-journal", "-wal", "-shm"] {
+                    remove_if_there(&companion(&path, suffix))?;
+                }
+                Ok(Self { path })
+            }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 let message = format!(
                     "{} is there already: another call writes it now, or one was interrupted; in that case delete it",

@@ -51,12 +51,17 @@ pub(super) fn renew(tx: &mut Tx<'_>, instance: InstanceId, time: &BootTime, leas
     Ok(tx.connection.prepare_cached(UPDATE_INSTANCE_LEASE)?.execute(row)? > 0)
 }
 
-/// Releases claims of a process that stops, and deletes its registration with the last of them. `true`: there are more.
-pub(super) fn release_claims(tx: &mut Tx<'_>, instance: InstanceId, now: Millis) -> Result<bool> {
+/// Ends claims of a process that stops, and deletes its registration with the last of them: they are handed back, or have
+/// crashed, in which case a run fails with its `max_crashes`th crash. `true`: there are more.
+pub(super) fn end_claims(tx: &mut Tx<'_>, instance: InstanceId, now: Millis, max_crashes: Option<u32>) -> Result<bool> {
     let claims = some_claims_of(tx.connection, instance, MAX_RUNS_PER_TRANSACTION)?;
     for (job, run, token) in &claims {
-        if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
-            ended_claim.release(tx, now)?;
+        let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? else {
+            continue;
+        };
+        match max_crashes {
+            Some(max_crashes) => _ = crash(tx, &ended_claim, now, max_crashes)?,
+            None => ended_claim.release(tx, now)?,
         }
     }
     delete_if_done(tx, instance, claims.len())

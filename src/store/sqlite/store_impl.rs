@@ -117,19 +117,11 @@ impl Store for SqliteStore {
     }
 
     async fn unregister(&self, instance: InstanceId, now: Millis) -> Result<()> {
-        loop {
-            let step = self.write(WriteOptions::plain(1), move |tx| {
-                instances::release_claims(tx, instance, now)
-            });
-            match step.await {
-                Ok(true) => {}
-                Ok(false) => break,
-                // Its lock stays: it is not dead, and what it holds is taken over when its lease has ended.
-                Err(error) => return Err(error),
-            }
-        }
-        self.instance_locks().remove(&instance);
-        Ok(())
+        self.end_registration(instance, now, None).await
+    }
+
+    async fn unregister_crashed(&self, instance: InstanceId, now: Millis, max_crashes: u32) -> Result<()> {
+        self.end_registration(instance, now, Some(max_crashes)).await
     }
 
     async fn recover(&self, params: RecoverParams) -> Result<Recovered> {
@@ -390,5 +382,24 @@ impl WebhookStore for SqliteStore {
         let rows = relayed.iter().map(|event| event.deliveries.len() + 1).sum();
         self.write(WriteOptions::plain(rows), move |tx| relay::apply(tx, &relayed, now))
             .await
+    }
+}
+
+impl SqliteStore {
+    /// `max_crashes`: what it still holds has crashed.
+    async fn end_registration(&self, instance: InstanceId, now: Millis, max_crashes: Option<u32>) -> Result<()> {
+        loop {
+            let step = self.write(WriteOptions::plain(1), move |tx| {
+                instances::end_claims(tx, instance, now, max_crashes)
+            });
+            match step.await {
+                Ok(true) => {}
+                Ok(false) => break,
+                // Its lock stays: it is not dead, and what it holds is taken over when its lease has ended.
+                Err(error) => return Err(error),
+            }
+        }
+        self.instance_locks().remove(&instance);
+        Ok(())
     }
 }

@@ -44,6 +44,8 @@ async fn backup_of_a_store_in_use_is_whole_and_can_be_restored() {
             add(&store, round * 10_000..round * 10_000 + 50).await;
         }
     };
+    // Of a call that was interrupted: it must not be played into this copy.
+    std::fs::write(folder.path().join("copy.db.partial-journal"), vec![7; 512]).unwrap();
     let (copied, ()) = tokio::join!(store.back_up(&copy), writing);
     copied.unwrap();
     assert_eq!(
