@@ -57,9 +57,11 @@ export class Control {
   }
 }
 
-/** A file system of 64 MiB in memory. */
+/** A file system of 64 MiB in memory; where none may be mounted, a folder on which writes fail while it is to be full. */
 export class Disk {
   #ballast;
+  #mounted = false;
+  #full;
 
   /** `folder`: is made, and mounted on. */
   constructor(folder) {
@@ -69,15 +71,24 @@ export class Disk {
 
   async mount() {
     await mkdir(this.folder);
-    await call('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'ductape-faults', this.folder]);
+    const mount = call('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'ductape-faults', this.folder]);
+    this.#mounted = await mount.then(
+      () => true,
+      () => false,
+    );
   }
 
   async unmount() {
-    await call('umount', ['-l', this.folder]);
+    if (this.#mounted) await call('umount', ['-l', this.folder]);
   }
 
-  /** Leaves no byte. */
-  async fill() {
+  /** Leaves no byte for the processes that `control` is about. */
+  async fill(control) {
+    if (!this.#mounted) {
+      this.#full = control;
+      control.set('write error', constants.errno.ENOSPC);
+      return;
+    }
     await writeFile(this.#ballast, '');
     // One piece is too large in the end; smaller ones take the rest.
     for (let size = 8 << 20; size >= 4096; size >>= 1) {
@@ -92,6 +103,8 @@ export class Disk {
   }
 
   async free() {
+    this.#full?.set('write error', 0);
+    this.#full = undefined;
     await rm(this.#ballast, { force: true });
   }
 }

@@ -212,7 +212,7 @@ export class Round {
       await this.#power;
     },
     'full disk': async ({ ms }) => {
-      await this.#place.disk.fill();
+      await this.#place.disk.fill(this.#place.control);
       await this.#whileFor(ms, () => this.#place.disk.free());
     },
     'write error': ({ ms }) => this.#failFor('write error', ms),
