@@ -27,6 +27,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// What tokio says of a queue without a reader, as the client's is for a moment before its connection counts as closed. The type of
+/// the error names one of the client's own.
+const CLIENT_IS_GONE: &str = "channel closed";
 /// Without a word for so long the server is asked for one; it is given up after three.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a word about missing rights may take from one task to another, once it is here.
@@ -275,8 +278,12 @@ async fn publish_to_stream(
         StoreErrorKind::WrongLastMessageId | StoreErrorKind::WrongLastSequence => {
             ConnectorError::Refused(Failure::invalid(root_cause(&error)))
         }
+        StoreErrorKind::Other
+            if connection.notices.notice_state().is_closed || root_cause(&error) == CLIENT_IS_GONE =>
+        {
+            broken("it was closed")
+        }
         // The stream's own words: full, sealed, without a leader.
-        StoreErrorKind::Other if connection.notices.notice_state().is_closed => broken("it was closed"),
         StoreErrorKind::Other => ConnectorError::Refused(Failure::unavailable(root_cause(&error))),
     };
     let sent = connection
