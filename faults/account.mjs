@@ -116,6 +116,8 @@ function* checkCalls(account) {
       const before = calls[index - 1];
       if (!before || before.failed) continue;
       if (account.wasCutOff(before.by, call.at) || account.powerWasCut(before.at, call.at)) continue;
+      // It was stopped with a claim that others have taken over, and does not know yet.
+      if (account.wasCutOff(call.by, call.at)) continue;
       yield `${run} was begun by ${before.by} and again by ${call.by}, though nothing had happened to ${before.by}`;
     }
   }
