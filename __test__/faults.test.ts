@@ -3,21 +3,18 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { postgresInstalled } from './support/postgres-server.js';
 import { absent } from './support/servers.js';
 
-const ROUNDS = 10;
+const ROUNDS = 20;
 /** They mount a file system, and load a library into processes. */
 const possible = process.platform === 'linux' && process.getuid?.() === 0;
 if (!possible) absent('rounds of faults need Linux and root');
 
-describe.each([
-  { store: 'sqlite', unavailable: !possible },
-  { store: 'postgres', unavailable: !possible || !postgresInstalled },
-])(`${ROUNDS} rounds of faults on $store`, ({ store, unavailable }) => {
-  it.skipIf(unavailable)('leave all that was acknowledged, each done once', { timeout: 600_000 }, async () => {
+// Those on PostgreSQL wait for leases of ten seconds, and for servers of their own: `npm run test:long` has them.
+describe(`${ROUNDS} rounds of faults on SQLite`, () => {
+  it.skipIf(!possible)('leave all that was acknowledged, each done once', { timeout: 600_000 }, async () => {
     const run = join(import.meta.dirname, '..', 'faults', 'run.mjs');
-    const settings = ['--store', store, '--seed', '1', '--rounds', `${ROUNDS}`, '--lanes', '4'];
+    const settings = ['--store', 'sqlite', '--seed', '1', '--rounds', `${ROUNDS}`, '--lanes', '4'];
     const rounds = spawn(process.execPath, [run, ...settings]);
     // Ends after the rounds that are under way.
     onTestFinished(() => void rounds.kill('SIGTERM'));
@@ -29,7 +26,7 @@ describe.each([
     }
     const [code] = await once(rounds, 'close');
     expect(code, said).toBe(0);
-    expect(said).toContain(`${store}: ${ROUNDS} rounds from seed 1 in `);
+    expect(said).toContain(`sqlite: ${ROUNDS} rounds from seed 1 in `);
     console.info(said.trim());
   });
 });

@@ -25,7 +25,11 @@ export class Account {
     this.acknowledged = this.#ids('dispatch-done');
     this.cancelled = this.#ids('cancel-done');
     this.cancelSent = this.#ids('cancel');
-    this.powerCuts = lines.filter(({ word }) => word === 'power-cut').map(({ at }) => at);
+    /** From when until when the power went: somewhere in between. */
+    const backs = lines.filter(({ word }) => word === 'power-back');
+    this.powerCuts = lines
+      .filter(({ word }) => word === 'power-cut')
+      .map(({ at }, index) => ({ from: at, until: backs[index]?.at ?? Number.POSITIVE_INFINITY }));
     this.cutOff = lines.filter((line) => CUTS_OFF.has(line.word) || this.#stalledForLong(line));
     this.starts = this.#attempts();
   }
@@ -65,7 +69,7 @@ export class Account {
   }
 
   powerWasCut(from, until) {
-    return this.powerCuts.some((at) => at >= from && at <= until);
+    return this.powerCuts.some((cut) => cut.from <= until && cut.until >= from);
   }
 
   /** How long after each fault was over the next job was acknowledged, and the next one begun, in ms. */

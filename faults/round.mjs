@@ -242,10 +242,10 @@ export class Round {
     },
     'server restart': async ({ mode }) => {
       // Claims and ends of runs are committed without a sync of their own.
-      const note = () => mode === 'immediate' && this.#note('power-cut');
-      note();
+      const note = (word) => mode === 'immediate' && this.#note(word);
+      note('power-cut');
       await this.#place.server.restart(mode);
-      note();
+      note('power-back');
     },
   };
 
@@ -279,7 +279,7 @@ export class Round {
     for (const { process } of children) process.kill('SIGKILL');
     await Promise.all(children.map(({ ended }) => ended));
     // What began in the meantime was cut off, too.
-    this.#note('power-cut');
+    this.#note('power-back');
     await this.#place.cutPower(torn);
     for (const entry of children) this.#start(this.#children.indexOf(entry));
   }
