@@ -14,7 +14,7 @@ use ductape::error::ErrorCode;
 use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, Status};
 use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
-use ductape::store::{InsertParams, NoteKind, Store, Token};
+use ductape::store::{ClaimParams, InsertParams, NoteKind, RouteId, ServedRoute, Store, Token};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -314,6 +314,39 @@ async fn a_drain_under_way_is_rejected_when_the_services_stay_down() {
         let drained = within("the drain ends", bench.engine.drain(None)).await;
         assert_eq!(drained.unwrap_err().code, ErrorCode::StoreError);
         within("it stops", bench.engine.stop(Duration::from_secs(5))).await;
+    })
+    .await;
+}
+
+/// A claim whose answer takes long is not handed back before it can begin; one whose answer was lost is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_is_handed_back_only_when_no_answer_can_come_any_more() {
+    on_each_store(|store| async move {
+        let bench = Bench::new(Arc::clone(&store));
+        bench.engine.work().await.unwrap();
+        let instance = bench.engine.instance().unwrap();
+        // As the claimer does it, so that nobody else claims.
+        let round = bench.engine.gate.round().await;
+        bench.dispatch(1).await;
+        let params = ClaimParams {
+            now: SystemClock.now(),
+            instance,
+            served: vec![ServedRoute {
+                route: RouteId::new(1),
+                group: 0,
+            }]
+            .into(),
+            group_slots: vec![1],
+            slots: 1,
+            suspect: false,
+        };
+        assert_eq!(store.claim(params).await.unwrap().runs.len(), 1);
+        // Several comparisons with the store.
+        tokio::time::sleep(Duration::from_millis(3_500)).await;
+        assert_eq!(store.claims_of(instance).await.unwrap().len(), 1);
+        drop(round);
+        bench.in_state(Status::Completed, 1).await;
+        bench.engine.stop(Duration::from_secs(5)).await;
     })
     .await;
 }

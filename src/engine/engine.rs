@@ -65,7 +65,8 @@ pub struct Engine {
     pub duplicate_series: Arc<GatheredWarnings>,
     /// The numbers.
     pub config: EngineConfig,
-    pub(super) gate: Arc<ClaimGate>,
+    /// Whether this process claims.
+    pub gate: Arc<ClaimGate>,
     claimer: Arc<Claimer>,
     pub(super) outbox_relay: Arc<OutboxRelay>,
     pub(super) completions: Arc<Completions>,
@@ -295,7 +296,8 @@ impl Engine {
                 Arc::clone(&self.registration),
                 Arc::clone(&self.in_flight),
                 Arc::clone(&self.completions),
-                (Arc::clone(&self.unserved), Arc::clone(&self.claimer.suspects)),
+                Arc::clone(&self.unserved),
+                (Arc::clone(&self.claimer.suspects), Arc::clone(&self.gate)),
             )),
             Box::new(RetentionSweeper {
                 context: context(),

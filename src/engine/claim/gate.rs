@@ -2,12 +2,14 @@
 //!
 //! Invariant: once [`ClaimGate::close`] has returned, no run starts until the gate is opened again.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 
 /// Opened by a start or a drain, closed by a stop.
 pub struct ClaimGate {
     open: watch::Sender<bool>,
     round: Mutex<()>,
+    rounds: Rounds,
     /// Told when handlers or routes changed.
     pub handlers_changed: Notify,
 }
@@ -17,6 +19,7 @@ impl Default for ClaimGate {
         Self {
             open: watch::Sender::new(false),
             round: Mutex::default(),
+            rounds: Rounds::default(),
             handlers_changed: Notify::new(),
         }
     }
@@ -48,7 +51,47 @@ impl ClaimGate {
 
     /// Held during a round of claiming: two at once would both see the same free slots. Between two rounds no run is
     /// claimed and not yet in flight.
-    pub async fn round(&self) -> MutexGuard<'_, ()> {
-        self.round.lock().await
+    pub async fn round(&self) -> RoundGuard<'_> {
+        let lock = self.round.lock().await;
+        self.rounds.begun.fetch_add(1, Ordering::AcqRel);
+        RoundGuard {
+            _lock: lock,
+            rounds: &self.rounds,
+        }
+    }
+
+    /// The round that began last. What the store says was claimed before this was asked for was claimed in it or before.
+    #[must_use]
+    pub fn latest_round(&self) -> RoundNumber {
+        RoundNumber(self.rounds.begun.load(Ordering::Acquire))
+    }
+
+    /// Whether everything that was claimed in this round or before, and whose claim was answered, is in flight or has been.
+    #[must_use]
+    pub fn has_ended(&self, round: RoundNumber) -> bool {
+        self.rounds.ended.load(Ordering::Acquire) >= round.0
+    }
+}
+
+/// How many rounds there have been, one after the other.
+#[derive(Default)]
+struct Rounds {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+/// Names a round of claiming.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RoundNumber(u64);
+
+/// A round of claiming, which ends with this.
+pub struct RoundGuard<'a> {
+    _lock: MutexGuard<'a, ()>,
+    rounds: &'a Rounds,
+}
+
+impl Drop for RoundGuard<'_> {
+    fn drop(&mut self) {
+        self.rounds.ended.fetch_add(1, Ordering::AcqRel);
     }
 }

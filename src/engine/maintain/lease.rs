@@ -8,6 +8,7 @@
 
 use super::registration::InstanceRegistration;
 use super::unserved::UnservedRoutes;
+use crate::engine::claim::gate::{ClaimGate, RoundNumber};
 use crate::engine::claim::suspects::Suspects;
 use crate::engine::context::Context;
 use crate::engine::handler::{AbortReason, Level};
@@ -18,7 +19,7 @@ use crate::error::{Error, ErrorCode};
 use crate::model::RunOutcome;
 use crate::store::{Cancellation, Completion, InstanceId, JobSeq, RecoverParams, Takeover, Token};
 use async_trait::async_trait;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,14 +51,16 @@ pub struct LeaseKeeper {
     completions: Arc<Completions>,
     unserved: Arc<UnservedRoutes>,
     suspects: Arc<Suspects>,
+    gate: Arc<ClaimGate>,
     last_renewed: Instant,
     last_tick: Instant,
     /// Since when the store has answered and this process has got on.
     untroubled_since: Option<Instant>,
     /// The handlers were told that the lease is lost, since it could not be renewed in time.
     lease_over: bool,
-    /// Claims the store says are ours and this process knew nothing of at the last tick.
-    unknown_claims: HashSet<Token>,
+    /// Claims the store says are ours and this process knew nothing of, each with the latest round in which it can have been
+    /// made. Whether its answer was lost is known when that round has ended.
+    unknown_claims: HashMap<Token, RoundNumber>,
     warned_failure: bool,
     tick_count: u64,
 }
@@ -90,7 +93,8 @@ impl LeaseKeeper {
         registration: Arc<InstanceRegistration>,
         in_flight: Arc<InFlightAttempts>,
         completions: Arc<Completions>,
-        (unserved, suspects): (Arc<UnservedRoutes>, Arc<Suspects>),
+        unserved: Arc<UnservedRoutes>,
+        (suspects, gate): (Arc<Suspects>, Arc<ClaimGate>),
     ) -> Self {
         Self {
             context,
@@ -100,11 +104,12 @@ impl LeaseKeeper {
             completions,
             unserved,
             suspects,
+            gate,
             last_renewed: Instant::now(),
             last_tick: Instant::now(),
             untroubled_since: Some(Instant::now()),
             lease_over: false,
-            unknown_claims: HashSet::new(),
+            unknown_claims: HashMap::new(),
             warned_failure: false,
             tick_count: 0,
         }
@@ -236,12 +241,7 @@ impl LeaseKeeper {
                 self.in_flight.abort(token, reason);
             }
         }
-        let unknown = claims
-            .into_iter()
-            .filter(|(_, _, token)| !self.in_flight.contains(*token));
-        let (again, fresh): (Vec<_>, Vec<_>) = unknown.partition(|(_, _, token)| self.unknown_claims.contains(token));
-        self.unknown_claims = fresh.into_iter().map(|(_, _, token)| token).collect();
-        for (job, run, token) in again {
+        for (job, run, token) in self.lost_claims(claims) {
             let now = self.context.now();
             let completion = Completion {
                 job,
@@ -253,6 +253,24 @@ impl LeaseKeeper {
             };
             self.completions.submit(instance, completion).await;
         }
+    }
+
+    /// Those of the `claims`, read just now, whose answer did not reach this process and will not: it knew nothing of them
+    /// at an earlier tick, and whatever was being claimed then has begun by now. An answer may be long under way.
+    fn lost_claims(&mut self, claims: Vec<(JobSeq, i64, Token)>) -> Vec<(JobSeq, i64, Token)> {
+        let latest = self.gate.latest_round();
+        let before = std::mem::take(&mut self.unknown_claims);
+        // Asked before what is in flight: what begins meanwhile belongs to a round that has not ended.
+        let (lost, unsure): (Vec<_>, Vec<_>) = claims.into_iter().partition(|(_, _, token)| {
+            let round = before.get(token);
+            round.is_some_and(|round| self.gate.has_ended(*round))
+        });
+        let unknown = |token: &Token| !self.in_flight.contains(*token);
+        let unsure = unsure.into_iter().map(|(_, _, token)| token).filter(unknown);
+        self.unknown_claims = unsure
+            .map(|token| (token, before.get(&token).copied().unwrap_or(latest)))
+            .collect();
+        lost.into_iter().filter(|(_, _, token)| unknown(token)).collect()
     }
 
     /// Why a run is no longer ours: cancelled, or taken.
