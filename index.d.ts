@@ -890,6 +890,7 @@ export type JobReasonCode =
   | 'CONCURRENCY_LIMIT'
   /** Its process died in it three times or more: it runs once nothing else runs in a process, and alone. */
   | 'RUNS_ALONE'
+  | 'ANOTHER_RUNS_ALONE'
   /** Due runs of the same target come before it. */
   | 'BEHIND_OTHERS'
   /** It is running, here or elsewhere. */

@@ -3,7 +3,7 @@
 
 const { version } = require('./package.json');
 const { Bridge } = require('./lib/bridge.js');
-const { DuctapeError } = require('./lib/errors.js');
+const { DuctapeError, refuse } = require('./lib/errors.js');
 const { loadNative } = require('./lib/native.js');
 const { caches, clock, jobs, namespaces, resources, sessions } = require('./lib/namespaces.js');
 const { forgetOnSignal, stopOnSignal } = require('./lib/signals.js');
@@ -64,7 +64,13 @@ class Ductape {
       throw new DuctapeError('VALIDATION_ERROR', `options: ${problem}`);
     }
     // What `to` means is read as the option `store` is; nothing of it is opened.
-    const bridge = new Bridge({ store: to, worker: false });
+    let bridge;
+    try {
+      bridge = new Bridge({ store: to, worker: false });
+    } catch (error) {
+      if (error.details?.[0].path === 'options.store') refuse('options.to', error.details[0].message);
+      throw error;
+    }
     try {
       await bridge.call('restore', { from });
     } finally {

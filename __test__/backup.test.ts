@@ -96,7 +96,7 @@ describe('restoring', () => {
       [{ from: join(folder, 'absent'), to }, 'STORE_ERROR', /absent/],
       [{ from: text, to: 'memory:' }, 'STORE_ERROR', /in memory/],
       [{ from: text, to: 'postgres://u:secret@127.0.0.1/x' }, 'STORE_ERROR', /pg_restore/],
-      [{ from: text, to: 'jobs.db' }, 'VALIDATION_ERROR', /sqlite:PATH/],
+      [{ from: text, to: 'jobs.db' }, 'VALIDATION_ERROR', /options\.to: .*sqlite:PATH/],
       [{ from: '', to }, 'VALIDATION_ERROR', /from/],
       [{ from: text, to: nothing }, 'VALIDATION_ERROR', /to must be a store/],
       [{ from: nothing, to }, 'VALIDATION_ERROR', /from/],

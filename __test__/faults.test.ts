@@ -10,23 +10,26 @@ const ROUNDS = 20;
 const possible = process.platform === 'linux' && process.getuid?.() === 0;
 if (!possible) absent('rounds of faults need Linux and root');
 
-// Those on PostgreSQL wait for leases of ten seconds, and for servers of their own: `npm run test:long` has them.
-describe(`${ROUNDS} rounds of faults on SQLite`, () => {
-  it.skipIf(!possible)('leave all that was acknowledged, each done once', { timeout: 600_000 }, async () => {
-    const run = join(import.meta.dirname, '..', 'faults', 'run.mjs');
-    const settings = ['--store', 'sqlite', '--seed', '1', '--rounds', `${ROUNDS}`, '--lanes', '4'];
-    const rounds = spawn(process.execPath, [run, ...settings]);
-    // Ends after the rounds that are under way.
-    onTestFinished(() => void rounds.kill('SIGTERM'));
-    let said = '';
-    for (const stream of [rounds.stdout, rounds.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => {
-        said += text;
-      });
-    }
-    const [code] = await once(rounds, 'close');
-    expect(code, said).toBe(0);
-    expect(said).toContain(`sqlite: ${ROUNDS} rounds from seed 1 in `);
-    console.info(said.trim());
-  });
+describe(`${ROUNDS} rounds of faults`, () => {
+  it.skipIf(!possible).for(['sqlite', 'postgres'])(
+    'leave all that was acknowledged, each done once: %s',
+    { timeout: 600_000 },
+    async (store) => {
+      const run = join(import.meta.dirname, '..', 'faults', 'run.mjs');
+      const settings = ['--store', store, '--seed', '1', '--rounds', `${ROUNDS}`, '--lanes', '4'];
+      const rounds = spawn(process.execPath, [run, ...settings]);
+      // Ends after the rounds that are under way.
+      onTestFinished(() => void rounds.kill('SIGTERM'));
+      let said = '';
+      for (const stream of [rounds.stdout, rounds.stderr]) {
+        stream.setEncoding('utf8').on('data', (text) => {
+          said += text;
+        });
+      }
+      const [code] = await once(rounds, 'close');
+      expect(code, said).toBe(0);
+      expect(said).toContain(`${store}: ${ROUNDS} rounds from seed 1 in `);
+      console.info(said.trim());
+    },
+  );
 });

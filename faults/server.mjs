@@ -94,8 +94,9 @@ export class Gate {
   #server;
   #target;
   #pairs = new Set();
-  #refuses = false;
-  #stalled = false;
+  /** Faults of one kind may overlap: each is over when the last one is. */
+  #refusals = 0;
+  #stalls = 0;
 
   constructor(target) {
     this.#target = target;
@@ -108,7 +109,7 @@ export class Gate {
 
   #accept(client) {
     client.on('error', () => {});
-    if (this.#refuses) return client.destroy();
+    if (this.#refusals > 0) return client.destroy();
     const server = connect(this.#target, '127.0.0.1');
     const pair = [client, server];
     this.#pairs.add(pair);
@@ -118,8 +119,8 @@ export class Gate {
         to.destroy();
         this.#pairs.delete(pair);
       });
-      from.pipe(to);
-      if (this.#stalled) from.pause();
+      if (this.#stalls > 0) from.pause();
+      else from.pipe(to);
     }
   }
 
@@ -128,12 +129,15 @@ export class Gate {
   }
 
   refuse(on) {
-    this.#refuses = on;
+    this.#refusals += on ? 1 : -1;
     if (on) this.cut();
   }
 
   stall(on) {
-    this.#stalled = on;
+    const before = this.#stalls > 0;
+    this.#stalls += on ? 1 : -1;
+    // A pipe that is laid twice passes everything on twice.
+    if (this.#stalls > 0 === before) return;
     for (const [client, server] of this.#pairs) {
       if (on) {
         client.unpipe(server).pause();

@@ -28,6 +28,7 @@ pub async fn explain(engine: &Engine, id: &str) -> Result<String> {
         instance: engine.instance(),
         worker: worker_state(engine),
         handler: handler_state(engine, &route),
+        another_runs_alone: engine.another_runs_alone(),
     };
     to_json(&Explanation {
         status: found.record.status.as_str(),

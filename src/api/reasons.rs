@@ -76,6 +76,8 @@ pub(super) struct Facts<'a> {
     pub(super) worker: WorkerState,
     /// This instance's handler.
     pub(super) handler: HandlerState,
+    /// This instance runs a job alone, or is about to.
+    pub(super) another_runs_alone: bool,
 }
 
 /// The reasons, the first obstacle first.
@@ -276,6 +278,12 @@ fn contention(facts: &Facts<'_>) -> Vec<Reason> {
             times(facts.found.record.crashes)
         );
         reasons.push(reason("RUNS_ALONE", message));
+    } else if facts.another_runs_alone && matches!(facts.worker, WorkerState::Working { .. }) {
+        let message = format!(
+            "this instance runs a job alone, or is about to, whose process died {SUSPECT_AFTER} times or more; the others \
+             start once it has ended"
+        );
+        reasons.push(reason("ANOTHER_RUNS_ALONE", message));
     }
     if let HandlerState::Handler {
         running,

@@ -70,7 +70,9 @@ impl InstanceRuntime {
             .enable_all()
             .build()
             .map_err(|error| {
-                Error::new(ErrorCode::StoreError, "cannot start a background thread").with_source(error)
+                let remedy = "raise its limit of open files (`ulimit -n`) or of processes (`ulimit -u`)";
+                let message = format!("this process cannot start a background thread ({error}); {remedy}");
+                Error::new(ErrorCode::StoreError, message).with_source(error)
             })?;
         let guard = runtime.enter();
         let intake = Arc::new(Intake::start(

@@ -63,14 +63,19 @@ fn decide(found: &RunLocation, worker: WorkerState, handler: HandlerState) -> Ve
         env: "prd".into(),
         target: vec!["resize".into()],
     };
-    reasons(&Facts {
+    reasons(&facts(found, &route, worker, handler))
+}
+
+fn facts<'a>(found: &'a RunLocation, route: &'a Route, worker: WorkerState, handler: HandlerState) -> Facts<'a> {
+    Facts {
         now: NOW,
         found,
-        route: &route,
+        route,
         instance: Some(HERE),
         worker,
         handler,
-    })
+        another_runs_alone: false,
+    }
 }
 
 fn codes(found: &RunLocation, worker: WorkerState, handler: HandlerState) -> Vec<&'static str> {

@@ -92,6 +92,12 @@ impl Suspects {
         }
     }
 
+    /// Whether a suspect runs or is to run next, so that others wait.
+    pub fn keep_others_waiting(&self) -> bool {
+        let state = self.state();
+        state.runs_alone || matches!(state.phase, Phase::Suspects(_))
+    }
+
     /// What a claim in the suspects' turn came to.
     pub fn claimed(&self, found: bool) {
         let mut state = self.state();
@@ -136,13 +142,17 @@ mod tests {
     #[test]
     fn a_suspect_is_claimed_once_nothing_is_in_flight_and_keeps_others_out_until_it_has_ended() {
         let (suspects, now) = suspects();
+        assert!(!suspects.keep_others_waiting());
         assert_eq!(suspects.turn(now, false, |_| true), Turn::Nobody);
+        assert!(suspects.keep_others_waiting());
         assert_eq!(suspects.turn(now, true, |_| true), Turn::Suspect);
         suspects.claimed(true);
         // However long it takes, and whatever the store says meanwhile.
         suspects.report(vec![]);
         assert_eq!(suspects.turn(now + 3 * TURN, false, |_| true), Turn::Nobody);
+        assert!(suspects.keep_others_waiting());
         assert_eq!(suspects.turn(now + 3 * TURN, true, |_| true), Turn::Others);
+        assert!(!suspects.keep_others_waiting());
     }
 
     #[test]

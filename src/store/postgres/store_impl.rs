@@ -39,12 +39,12 @@ impl Store for PostgresStore {
         let inner = self.inner_if_open()?;
         // Before the claim, so that claimed runs do not wait for it.
         self.compact_if_due().await;
-        let token = self.reserve_tokens(params.slots);
+        // A claim that is sent again has other tokens: the first one may have been made, and its answer lost.
         let claimed = with_session!(inner.general, WriteOptions::ENGINE, |session| claim::apply(
             session,
             &inner.scan_positions,
             &params,
-            token
+            self.reserve_tokens(params.slots)
         ));
         if !claimed.runs.is_empty() || claimed.more {
             inner.counters_written();

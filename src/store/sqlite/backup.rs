@@ -3,17 +3,20 @@
 //! Knows no jobs. Invariants: a file under the name that was asked for is complete and on the disk, or is not there; the
 //! file of a store is replaced only while no process has it open, and never together with a log that belongs to another file.
 
-use super::failure::{file_error, name_store};
+use super::failure::{copy_error, file_error, name_store, sqlite_code};
 use super::file_path::{self, companion};
 use super::{instance_lock, migrate, open, open_files};
 use crate::error::{Error, ErrorCode, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode as SqliteCode};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What registrations of a copy have in place of the boot they were made in: their processes are not those of now.
 const MARK_ALL_DEAD: &str = "UPDATE instances SET boot = 'restored'";
+
+/// Ends the name of a file that is being written.
+const PARTIAL: &str = ".partial";
 
 /// Copies what is committed by now into a new file. Blocks for as long as that takes; `connection` is not used otherwise
 /// meanwhile.
@@ -26,7 +29,7 @@ pub(super) fn copy_to(connection: &Connection, store: &Path, to: &Path) -> Resul
     let partial = PartialFile::create(&to)?;
     migrate::check_unchanged(connection, store)?;
     let copied = connection.execute("VACUUM INTO ?1", [partial.text()?]);
-    copied.map_err(|error| name_store(error.into(), "back up", store))?;
+    copied.map_err(|error| copy_error(error, store, &to))?;
     partial.become_new(&to)
 }
 
@@ -36,7 +39,7 @@ pub(super) fn copy_to(connection: &Connection, store: &Path, to: &Path) -> Resul
 /// `STORE_ERROR` when a process has `to` open, or when one of the two cannot be read or written; `STORE_CORRUPT` when
 /// `from` is damaged or no store.
 pub(crate) fn restore(from: &Path, to: &Path) -> Result<()> {
-    let (from, to) = (file_path::resolve(from)?, file_path::resolve(to)?);
+    let (from, to) = (file_path::resolve_copy(from)?, file_path::resolve(to)?);
     check_source(&from, &to)?;
     open::check_target(&to)?;
     open::prepare_process();
@@ -127,7 +130,12 @@ fn check_copy(copy: &Path, from: &Path) -> Result<()> {
         Ok(())
     };
     check().map_err(|error| {
-        let message = format!("cannot restore from {}: {}", from.display(), error.message);
+        let why = match sqlite_code(&error) {
+            Some(SqliteCode::DatabaseCorrupt) => "it is damaged; take another backup",
+            Some(SqliteCode::NotADatabase) => "it is no ductape store; name the backup of one",
+            _ => &error.message,
+        };
+        let message = format!("cannot restore from {}: {why}", from.display());
         Error { message, ..error }
     })
 }
@@ -165,7 +173,14 @@ struct PartialFile {
 
 impl PartialFile {
     fn create(target: &Path) -> Result<Self> {
-        let path = companion(target, ".partial");
+        let path = companion(target, PARTIAL);
+        if !file_path::has_room_for(target, PARTIAL) {
+            let message = format!(
+                "the path {} is too long for the `{PARTIAL}` file that is written first; choose a shorter one",
+                target.display()
+            );
+            return Err(Error::new(ErrorCode::StoreError, message));
+        }
         match open::new_file(&path) {
             Ok(_) => {
                 // What an interrupted call has left beside it would be played into this copy.

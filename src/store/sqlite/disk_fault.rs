@@ -77,6 +77,25 @@ impl DiskFault {
         };
         format!("the store's {what} ({failure}); {remedy}")
     }
+
+    /// What is to be done about a file that is not the store's, as the end of a message.
+    pub(super) fn remedy(self) -> &'static str {
+        match self {
+            Self::Full => "; the disk is full, free some space",
+            Self::QuotaReached => "; the disk quota is used up, raise it or free some space",
+            Self::ReadOnly => "; the file system is read-only, mount it for writing or choose another path",
+            Self::Forbidden => "; give this process write access to the folder, or choose another path",
+            Self::TooManyFiles => {
+                "; this process has as many files open as it may, raise its limit (`ulimit -n`) or find out what it leaves open"
+            }
+            Self::TooManyFilesInAll => {
+                "; this machine has as many files open as it may, raise its limit (`fs.file-max`)"
+            }
+            Self::CannotOpen | Self::Read | Self::Write | Self::Failing => {
+                "; the disk fails, check it and the system's log"
+            }
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -98,18 +117,9 @@ fn by_number(_error: &Error) -> Option<DiskFault> {
 /// What is to be done about an error of the file system, as the end of a message; empty when nobody knows.
 pub(super) fn remedy(error: &Error) -> &'static str {
     match DiskFault::of(error) {
-        Some(DiskFault::Full) => "; the disk is full, free some space",
-        Some(DiskFault::QuotaReached) => "; the disk quota is used up, raise it or free some space",
-        Some(DiskFault::ReadOnly) => "; the file system is read-only, mount it for writing or choose another path",
-        Some(DiskFault::Forbidden) => "; give this process write access to the folder, or choose another path",
-        Some(DiskFault::TooManyFiles) => {
-            "; this process has as many files open as it may, raise its limit (`ulimit -n`) or find out what it leaves open"
-        }
-        Some(DiskFault::TooManyFilesInAll) => {
-            "; this machine has as many files open as it may, raise its limit (`fs.file-max`)"
-        }
-        Some(_) => "; the disk fails, check it and the system's log",
+        Some(fault) => fault.remedy(),
         None => match error.kind() {
+            ErrorKind::NotFound => "; see whether the path is right and its folder is there",
             ErrorKind::NotADirectory => "; a part of the path is a file, choose another path",
             ErrorKind::InvalidFilename => "; a part of the path is too long, choose a shorter one",
             _ => "",

@@ -84,6 +84,21 @@ pub(super) fn name_store(error: Error, doing: &str, path: &Path) -> Error {
     Error { message, ..error }
 }
 
+/// Why a copy of the store cannot be written to `copy`, as far as it is not the store that cannot be read.
+pub(super) fn copy_error(failure: rusqlite::Error, store: &Path, copy: &Path) -> Error {
+    let system = std::io::Error::last_os_error();
+    let fault = failure
+        .sqlite_error()
+        .and_then(|error| disk_fault(error.extended_code, &system));
+    match fault {
+        None | Some(DiskFault::Read | DiskFault::Failing) => name_store(failure.into(), "back up", store),
+        Some(fault) => {
+            let message = format!("cannot write {}: {failure}{}", copy.display(), fault.remedy());
+            Error::new(ErrorCode::StoreError, message).with_source(failure)
+        }
+    }
+}
+
 const LOCKED: &str = "the store stayed locked by another program; close whatever holds a transaction open on its file";
 
 /// Another process or program holds a lock of the store.

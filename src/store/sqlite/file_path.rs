@@ -30,6 +30,20 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     Ok(resolved)
 }
 
+/// The path of a file that nobody opens as a store, without symbolic links. Touches nothing.
+///
+/// # Errors
+/// `STORE_ERROR` when the path cannot be followed.
+pub(super) fn resolve_copy(path: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(path).map_err(|e| file_error("find", path, e))?;
+    real_path(&absolute, MAX_LINKS)
+}
+
+/// Whether the path leaves room for what is appended to the name of a file that SQLite opens beside it.
+pub(super) fn has_room_for(path: &Path, suffix: &str) -> bool {
+    companion(path, suffix).as_os_str().len() <= MAX_PATH_BYTES
+}
+
 /// The path with what is appended to it for a file beside the store, such as `-wal`.
 pub(super) fn companion(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);

@@ -239,6 +239,46 @@ async fn stalled_connection_is_replaced() {
     assert_eq!(store.stats(None).await.unwrap().by_status.iter().sum::<i64>(), 3);
 }
 
+/// A claim whose answer is lost is made all the same: what it took must not be mistaken for what the next one takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claim_that_is_sent_again_has_other_tokens() {
+    let Some((schema, proxy, store)) = store_through_proxy("claim_that_is_sent_again_has_other_tokens").await else {
+        return;
+    };
+    let instance = store.register(60_000, 10).await.unwrap();
+    for name in ["a", "b", "c", "d"] {
+        add(&store, name).await.unwrap();
+    }
+    // By now its statements are prepared.
+    claim(&store, instance, 0).await.unwrap();
+    let client = schema.client().await;
+    let lock = format!("BEGIN; LOCK TABLE \"{}\".ready IN ACCESS EXCLUSIVE MODE", schema.name);
+    client.batch_execute(&lock).await.unwrap();
+    let claiming = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { claim(&store, instance, 2).await }
+    });
+    let waiting =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation' AND relation = $1::text::regclass";
+    let table = format!("\"{}\".ready", schema.name);
+    eventually("the claim has come to the server", async || {
+        client.query_one(waiting, &[&table]).await.unwrap().get::<_, i64>(0) > 0
+    })
+    .await;
+    proxy.cut();
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(claiming.await.unwrap().unwrap().runs.len(), 2);
+    let tokens = format!(
+        "SELECT count(*), count(DISTINCT token) FROM \"{}\".running",
+        schema.name
+    );
+    eventually("both claims were made", async || {
+        client.query_one(&tokens, &[]).await.unwrap().get::<_, i64>(0) == 4
+    })
+    .await;
+    assert_eq!(client.query_one(&tokens, &[]).await.unwrap().get::<_, i64>(1), 4);
+}
+
 #[tokio::test]
 async fn dispatch_fails_without_a_server_and_succeeds_after_it_returns() {
     let Some(schema) = schema("dispatch_fails_without_a_server_and_succeeds_after_it_returns") else {

@@ -177,8 +177,15 @@ async fn what_is_no_whole_store_is_not_restored() {
     let empty = folder.path().join("empty.db");
     std::fs::write(&empty, "").unwrap();
     std::fs::write(&bad, damaged).unwrap();
+    let cut = folder.path().join("cut.db");
+    std::fs::write(&cut, &std::fs::read(&copy).unwrap()[..half]).unwrap();
     for (from, code, part) in [
         (&bad, ErrorCode::StoreCorrupt, "bad.db"),
+        (
+            &cut,
+            ErrorCode::StoreCorrupt,
+            "cut.db: it is damaged; take another backup",
+        ),
         (&other, ErrorCode::StoreCorrupt, "another program's database"),
         (&newer, ErrorCode::StoreError, "version 99"),
         (&empty, ErrorCode::StoreCorrupt, "no ductape store"),
@@ -190,6 +197,41 @@ async fn what_is_no_whole_store_is_not_restored() {
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert!(names(folder.path()).iter().all(|name| !name.contains("partial")));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn backup_with_several_names_is_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("jobs.db"), folder.path().join("copy.db"));
+    let store = open(&path);
+    add(&store, 0..10).await;
+    store.back_up(&copy).await.unwrap();
+    add(&store, 10..20).await;
+    store.close().await.unwrap();
+    std::fs::hard_link(&copy, folder.path().join("daily.db")).unwrap();
+    restore(&copy, &path).unwrap();
+    let store = open(&path);
+    assert_eq!(count(&store).await, 10);
+    store.close().await.unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn backup_that_cannot_be_written_names_its_own_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("jobs.db"));
+    add(&store, 0..10).await;
+    let absent = folder.path().join("absent").join("copy.db");
+    let error = store.back_up(&absent).await.unwrap_err();
+    refused(&error, ErrorCode::StoreError, "absent/copy.db.partial: No such file");
+    refused(&error, ErrorCode::StoreError, "its folder is there");
+    let long = folder.path().join("f".repeat(200)).join("g".repeat(200));
+    std::fs::create_dir_all(&long).unwrap();
+    let long = long.join("h".repeat(500 - long.as_os_str().len() - 1));
+    let error = store.back_up(&long).await.unwrap_err();
+    refused(&error, ErrorCode::StoreError, "choose a shorter one");
+    store.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
