@@ -76,6 +76,7 @@ export class Round {
       await this.#suffer();
       await this.#heal();
       ductape = open();
+      await this.#settle(ductape);
       await this.#comesToRest(ductape);
       await this.#end();
       const account = Account.read(await readFile(this.#log, 'utf8'));
@@ -288,8 +289,23 @@ export class Round {
     await this.#place.heal();
     this.#note('all-healed');
     await this.#all('ready', () => this.#children, REST_MS);
+  }
+
+  /** Everybody finishes what it has begun to ask for. */
+  async #settle(ductape) {
     for (const { process } of this.#children) process.stdin.write('settle\n');
-    await this.#all('settled', () => this.#children, REST_MS);
+    let settled = false;
+    const forward = async () => {
+      // Some may wait for such a job.
+      while (!settled) {
+        await this.#bringForward(ductape);
+        await sleep(200);
+      }
+    };
+    const all = this.#all('settled', () => this.#children, REST_MS).finally(() => {
+      settled = true;
+    });
+    await Promise.all([all, forward()]);
   }
 
   async #end() {
@@ -299,14 +315,15 @@ export class Round {
 
   /** A process whose clock is ahead makes its retries due by it: as an operator would when the clock is right again. */
   async #bringForward(ductape) {
+    if (!this.#plan.faults.some(({ name, by }) => name === 'far clock' && by > 0)) return;
     const { jobs } = await ductape.jobs.list({ status: 'scheduled', limit: 1_000 });
     const late = jobs.filter(({ scheduled_at }) => scheduled_at > Date.now() + 600_000);
     for (const { id } of late) await ductape.jobs.reschedule(id, { start_at: Date.now() });
   }
 
   async #comesToRest(ductape) {
-    if (this.#plan.faults.some(({ name, by }) => name === 'far clock' && by > 0)) await this.#bringForward(ductape);
     const until = performance.now() + REST_MS;
+    await this.#bringForward(ductape);
     for (;;) {
       const { scheduled, queued, running } = await ductape.jobs.getStats();
       if (scheduled + queued + running === 0) return;

@@ -102,7 +102,9 @@ fn install() {
 }
 
 /// Calls fail until this is dropped.
-struct Fault(#[allow(dead_code)] MutexGuard<'static, ()>);
+struct Fault {
+    _turn: MutexGuard<'static, ()>,
+}
 
 impl Fault {
     fn new(call: Call, errno: Errno, folder: &Path) -> Self {
@@ -110,7 +112,7 @@ impl Fault {
         install();
         let folder = folder.canonicalize().unwrap().to_str().unwrap().to_owned();
         *FAULT.lock().unwrap() = Some((call, errno, folder));
-        Self(turn)
+        Self { _turn: turn }
     }
 }
 
