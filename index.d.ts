@@ -1167,7 +1167,10 @@ export interface Sessions {
   verify(session: SessionRequest & { token: string }): Promise<IVerifiedSession>;
   /** Gives a new token and a new refresh token of the same session. Rejects with `UNAUTHORIZED` for one that was used. */
   refresh(session: SessionRequest & { tag: string; refresh_token: string }): Promise<IStartedSession>;
-  /** Ends a session: none of its tokens is taken any more, nor its refresh token, in any process. */
+  /**
+   * Ends a session: none of its tokens is taken any more, nor its refresh token, in any process. With both, the sessions of
+   * both. Rejects with `UNAUTHORIZED` for a refresh token alone that is not known, as after it was used.
+   */
   revoke(session: SessionRequest & ({ token: string } | { tag: string; refresh_token: string })): Promise<void>;
 }
 

@@ -46,6 +46,7 @@ const RULES: &[Rule] = &[
         &[
             "async_trait",
             "futures_util",
+            "ring",
             "serde_json",
             "thiserror",
             "tokio",

@@ -14,7 +14,7 @@ use ductape::error::ErrorCode;
 use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, Status};
 use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
-use ductape::store::{ClaimParams, InsertParams, NoteKind, RouteId, ServedRoute, Store, Token};
+use ductape::store::{ClaimParams, InsertParams, NoteKind, RouteMark, ServedRoute, Store, Token};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -328,11 +328,12 @@ async fn a_claim_is_handed_back_only_when_no_answer_can_come_any_more() {
         // As the claimer does it, so that nobody else claims.
         let round = bench.engine.gate.round().await;
         bench.dispatch(1).await;
+        let known = store.routes_after(RouteMark::default()).await.unwrap();
         let params = ClaimParams {
             now: SystemClock.now(),
             instance,
             served: vec![ServedRoute {
-                route: RouteId::new(1),
+                route: known.routes[0].id,
                 group: 0,
             }]
             .into(),

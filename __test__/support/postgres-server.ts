@@ -36,25 +36,65 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Its address, and what restarts it at once, ending every connection. Gone when the test ends. */
-export async function startPostgres(): Promise<{ url: string; restart(): Promise<void> }> {
+export interface PostgresServer {
+  /** `127.0.0.1:port`. */
+  address: string;
+  url: string;
+  /** At once, ending every connection. */
+  restart(): Promise<void>;
+  /** As when its machine loses power: what was not on the disk is gone. */
+  crash(): Promise<void>;
+  /** A replica of it, which has all that was committed by now. */
+  replica(): Promise<PostgresServer>;
+  /** Makes a replica the primary. */
+  promote(): Promise<void>;
+  /** Ends it for good. */
+  stop(): Promise<void>;
+}
+
+/** A server with these settings, each as `name=value`. Gone when the test ends. */
+export const startPostgres = (...settings: string[]): Promise<PostgresServer> =>
+  serve((call, data) => call('initdb', '-D', data, '-U', 'tester', '--auth=trust'), settings);
+
+type Call = (name: string, ...words: string[]) => Promise<unknown>;
+
+/** A server on the data that `make` makes. */
+async function serve(
+  make: (call: Call, data: string) => Promise<unknown>,
+  settings: string[],
+): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'ductape-cluster-'));
   const root = process.getuid?.() === 0;
   if (root) await chown(folder, NOBODY_UID, NOBODY_UID);
   const user = root ? { uid: NOBODY_UID, gid: NOBODY_UID } : {};
-  const call = (name: string, ...words: string[]) => run(join(bin ?? '', name), words, { cwd: folder, ...user });
+  const call: Call = (name, ...words) => run(join(bin ?? '', name), words, { cwd: folder, ...user });
   const port = await freePort();
   const [data, log] = [join(folder, 'data'), join(folder, 'log')];
-  await call('initdb', '-D', data, '-U', 'tester', '--auth=trust');
-  const settings = `-p ${port} -c listen_addresses=127.0.0.1 -k ''`;
+  await make(call, data);
+  const options = [`-p ${port} -c listen_addresses=127.0.0.1 -k ''`, ...settings.map((text) => `-c ${text}`)].join(' ');
   const control = (verb: string, ...words: string[]) => call('pg_ctl', '-D', data, '-l', log, '-w', ...words, verb);
+  let stopped = false;
+  const stop = async () => {
+    if (!stopped) await control('stop', '-m', 'immediate');
+    stopped = true;
+  };
   onTestFinished(async () => {
-    await control('stop', '-m', 'immediate');
+    await stop();
     await rm(folder, { recursive: true });
   }, 30_000);
-  await control('start', '-o', settings);
+  await control('start', '-o', options);
+  const url = `postgres://tester@127.0.0.1:${port}/postgres`;
   return {
-    url: `postgres://tester@127.0.0.1:${port}/postgres`,
-    restart: async () => void (await control('restart', '-m', 'fast', '-o', settings)),
+    address: `127.0.0.1:${port}`,
+    url,
+    restart: async () => void (await control('restart', '-m', 'fast', '-o', options)),
+    crash: async () => {
+      await control('stop', '-m', 'immediate');
+      await control('start', '-o', options);
+    },
+    replica: () =>
+      serve((of, to) => of('pg_basebackup', '-d', url, '-D', to, '-R', '-X', 'stream', '-c', 'fast'), settings),
+    promote: async () => void (await control('promote')),
+    stop,
   };
 }

@@ -5,7 +5,7 @@
 
 use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Route, RunOutcome};
 use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
-use ductape::store::{ClaimParams, CompleteParams, Completion, InsertParams, RouteId, ServedRoute, Store};
+use ductape::store::{ClaimParams, CompleteParams, Completion, InsertParams, RouteMark, ServedRoute, Store};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_postgres::{Client, NoTls};
@@ -144,9 +144,14 @@ impl Bench {
             rows as f64 / began.elapsed().as_secs_f64()
         );
         let instance = store.register(3_600_000, 10).await.unwrap();
-        let routes = store.routes_after(RouteId::new(0)).await.unwrap();
-        let mine = routes.into_iter().filter(|(_, route)| *route == *mine);
-        let served: Arc<[ServedRoute]> = mine.map(|(route, _)| ServedRoute { route, group: 0 }).collect();
+        let known = store.routes_after(RouteMark::default()).await.unwrap();
+        let mine = known.routes.into_iter().filter(|known| known.route == *mine);
+        let served: Arc<[ServedRoute]> = mine
+            .map(|known| ServedRoute {
+                route: known.id,
+                group: 0,
+            })
+            .collect();
         let params = || ClaimParams {
             now: T0,
             instance,

@@ -10,7 +10,7 @@ use ductape::model::{
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
 use ductape::store::{
     ClaimParams, Claimed, ClaimedRun, CompleteParams, Completion, InsertParams, InstanceId, NewWebhook, Retention,
-    RetentionLimit, RouteId, ServedRoute, Store, WebhookStore,
+    RetentionLimit, RouteMark, ServedRoute, Store, WebhookStore,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -219,7 +219,7 @@ async fn verbs_round(rows: usize) {
     let on = route("mail");
     fill(&store, 1, |_| job(&on, T0)).await;
     let instance = store.register(3_600_000, 10).await.unwrap();
-    let route = store.routes_after(RouteId::new(0)).await.unwrap()[0].0;
+    let route = store.routes_after(RouteMark::default()).await.unwrap().routes[0].id;
     let served = Arc::new([ServedRoute { route, group: 0 }]);
     let worker = Worker {
         store,
@@ -275,12 +275,12 @@ async fn claim_round(what: &str, waiting: usize, rows: usize, hooked: bool) {
     .await;
     fill(&store, rows, |_| job(&mine, T0)).await;
     let instance = store.register(3_600_000, 10).await.unwrap();
-    let routes = store.routes_after(RouteId::new(0)).await.unwrap();
+    let routes = store.routes_after(RouteMark::default()).await.unwrap().routes;
     let served: Arc<[ServedRoute]> = routes
         .iter()
-        .filter(|(_, route)| *route == *mine)
-        .map(|(route, _)| ServedRoute {
-            route: *route,
+        .filter(|known| known.route == *mine)
+        .map(|known| ServedRoute {
+            route: known.id,
             group: 0,
         })
         .collect();
@@ -389,7 +389,7 @@ async fn blocked_round(held: usize, rows: usize) {
     );
     fill(&store, rows, |_| job(&on, T0)).await;
     let instance = store.register(3_600_000, 10).await.unwrap();
-    let route = store.routes_after(RouteId::new(0)).await.unwrap()[0].0;
+    let route = store.routes_after(RouteMark::default()).await.unwrap().routes[0].id;
     let served = Arc::new([ServedRoute { route, group: 0 }]);
     let worker = Worker {
         store,
@@ -429,7 +429,7 @@ async fn sweep_round(rows: usize) {
     let on = route("mail");
     fill(&store, rows, |_| job(&on, T0)).await;
     let instance = store.register(3_600_000, 10).await.unwrap();
-    let route = store.routes_after(RouteId::new(0)).await.unwrap()[0].0;
+    let route = store.routes_after(RouteMark::default()).await.unwrap().routes[0].id;
     let served = Arc::new([ServedRoute { route, group: 0 }]);
     let worker = Worker {
         store,

@@ -96,6 +96,7 @@ impl Dispatch {
             Inserted::Existing(summary) | Inserted::Replaced(summary) => summary,
             Inserted::Duplicate(other, summary) => return Ok(Self::from_summary(&other, &summary)),
             Inserted::Conflict(reason) => return Err(conflict(id, &reason)),
+            Inserted::Refused(code, reason) => return Err(Error::new(code, reason)),
         };
         Ok(Self::from_summary(id, &summary))
     }

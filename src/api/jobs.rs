@@ -63,7 +63,10 @@ pub(super) async fn route_of(engine: &Engine, id: RouteId) -> Result<Arc<Route>>
     engine.routing.route(id).ok_or_else(|| {
         Error::new(
             ErrorCode::StoreCorrupt,
-            format!("a job refers to route {id}, which does not exist"),
+            format!(
+                "the store has lost where this job goes (route {id}), as a database does that is restored in part; dispatch its \
+                 work again"
+            ),
         )
     })
 }
@@ -98,8 +101,14 @@ pub async fn list(engine: &Engine, filter: &str) -> Result<String> {
     let page = engine.store.list(filter).await?;
     let mut jobs = Vec::with_capacity(page.jobs.len());
     for record in page.jobs {
-        let route = route_of(engine, record.route).await?;
-        jobs.push(JobView::new(record, &route));
+        match route_of(engine, record.route).await {
+            Ok(route) => jobs.push(JobView::new(record, &route)),
+            // One that leads nowhere must not hide the others.
+            Err(error) if error.code == ErrorCode::StoreCorrupt => {
+                engine.unserved.warn_of_lost(&record.id, record.route, &error)
+            }
+            Err(error) => return Err(error),
+        }
     }
     to_json(&List {
         jobs,

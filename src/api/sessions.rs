@@ -1,7 +1,7 @@
 //! `ductape.sessions`: starts, checks, renews and ends sessions whose resource has a signing key.
 //!
 //! Tokens are not stored. A refresh token is stored as its hash, and is good once; a session that is revoked is
-//! remembered until the last of its tokens has ended.
+//! remembered until the last token that can have been made of it has ended.
 
 use super::dispatch::Defaults;
 use super::fields::{Fields, describe};
@@ -24,6 +24,8 @@ use std::sync::Arc;
 
 /// How long a refresh token is good, ms.
 const REFRESH_TOKEN_LIFETIME_MS: i64 = 30 * 86_400_000;
+/// Clocks of processes may differ by so much, ms.
+const CLOCK_LEEWAY_MS: i64 = 60_000;
 /// Largest data of a session, in bytes of JSON: it travels with every job.
 const MAX_DATA_BYTES: usize = 16 * 1024;
 /// Claims that are set here.
@@ -35,6 +37,15 @@ struct RefreshTokenRecord<'a> {
     sid: &'a str,
     #[serde(borrow)]
     data: &'a RawValue,
+    /// When the last of the session's tokens ends, as far as issued by now: the resource may get a shorter `expiry`.
+    #[serde(default)]
+    until: Millis,
+}
+
+/// What a session is remembered as revoked by, and until when.
+struct RevokedSession {
+    id: Box<str>,
+    until: Millis,
 }
 
 #[derive(Serialize)]
@@ -161,7 +172,14 @@ async fn start(context: &Context<'_>, text: &str) -> Result<String> {
         ));
     }
     let keys = keys_of(context, &request).await?;
-    issue(context, &request, &keys, &random(16)?, data).await
+    let sid = random(16)?;
+    let data = serde_json::from_str(data).map_err(|_| invalid_field("data", "must be an object"))?;
+    let session = RefreshTokenRecord {
+        sid: &sid,
+        data,
+        until: 0,
+    };
+    issue(context, &request, &keys, session).await
 }
 
 /// Makes a token and a refresh token of a session.
@@ -169,8 +187,7 @@ async fn issue(
     context: &Context<'_>,
     request: &SessionRequest<'_>,
     keys: &SessionKeys,
-    sid: &str,
-    data: &str,
+    session: RefreshTokenRecord<'_>,
 ) -> Result<String> {
     let Some(key) = &keys.signing else {
         let message = "has no key to sign with; give it a `secret` or a `privateKey`";
@@ -179,13 +196,16 @@ async fn issue(
     let now = context.now();
     let expires_at = now.saturating_add(keys.resource.expiry);
     let (issued, end) = (now.div_euclid(1000), expires_at.div_euclid(1000));
-    let inner = data.trim().trim_start_matches('{').trim_start();
+    let sid = session.sid;
+    let inner = session.data.get().trim().trim_start_matches('{').trim_start();
     let comma = if inner.starts_with('}') { "" } else { "," };
     let claims = format!(r#"{{"iat":{issued},"exp":{end},"sid":"{sid}"{comma}{inner}"#);
     let token = sessions::issue(&claims, key)?;
     let refresh_token = random(32)?;
-    let data = serde_json::from_str(data).map_err(|_| invalid_field("data", "must be an object"))?;
-    let record = RefreshTokenRecord { sid, data };
+    let record = RefreshTokenRecord {
+        until: session.until.max(expires_at),
+        ..session
+    };
     let entry = Entry {
         at: refresh_key(request, &refresh_token),
         value: to_json(&record)?.into(),
@@ -261,43 +281,96 @@ async fn refresh(context: &Context<'_>, text: &str) -> Result<String> {
     if revoked.is_some() {
         return Err(refused());
     }
-    issue(context, &request, &keys, record.sid, record.data.get()).await
+    issue(context, &request, &keys, record).await
 }
 
 async fn revoke(context: &Context<'_>, text: &str) -> Result<String> {
     let mut request = read(context, text, &["token", "refresh_token"])?;
-    let now = context.now();
-    let (id, expires) = match request.fields.string("refresh_token") {
-        Some(token) => {
-            let taken = context.store().take_entry(refresh_key(&request, &token), now).await?;
-            let Some(taken) = taken else { return Ok(String::new()) };
-            let record: Option<RefreshTokenRecord<'_>> = serde_json::from_str(&taken).ok();
-            (record.map(|record| Box::from(record.sid)), now)
-        }
-        None => {
-            // Whoever revokes twice has what was asked for.
-            let Some(payload) = verified_payload(context, &request, None).await? else {
-                return Ok(String::new());
-            };
-            (payload.id, payload.expires.unwrap_or(i64::MAX))
-        }
+    let keys = keys_of(context, &request).await?;
+    let refresh_token = request.fields.string("refresh_token");
+    // All that can be refused comes before the first change.
+    let by_token = match (&request.token, &refresh_token) {
+        (None, Some(_)) => None,
+        _ => Some(
+            verified_payload(context, &request, None)
+                .await?
+                .map(revocable)
+                .transpose()?,
+        ),
     };
-    let Some(id) = id else {
-        return Err(invalid_field(
+    let by_refresh_token = match &refresh_token {
+        Some(token) => forget_refresh_token(context, &request, token).await?,
+        None => None,
+    };
+    if by_token.is_none() && by_refresh_token.is_none() {
+        let message = "is not known: it was used or has expired, and nothing was revoked; give the session's `token`";
+        return Err(Problem::new("refresh_token", message)
+            .with_code(ErrorCode::Unauthorized)
+            .into());
+    }
+    let now = context.now();
+    // The last token that can be about: of the session, issued by now, and of a refresh token.
+    let last = now.saturating_add(keys.resource.expiry.max(REFRESH_TOKEN_LIFETIME_MS));
+    // Whoever revokes twice has what was asked for.
+    for revoked in by_refresh_token.into_iter().chain(by_token.flatten()) {
+        remember_revoked(context, &request, &revoked.id, revoked.until.max(last)).await?;
+    }
+    Ok(String::new())
+}
+
+fn revocable(payload: sessions::TokenPayload) -> Result<RevokedSession> {
+    let unnamed = || {
+        invalid_field(
             "token",
             "has neither `sid` nor `jti`, so that it cannot be told from others",
-        ));
+        )
     };
+    Ok(RevokedSession {
+        id: payload.id.ok_or_else(unnamed)?,
+        until: payload.expires.unwrap_or(i64::MAX),
+    })
+}
+
+/// The session of a refresh token, of which only that is kept; `None`: it is not known.
+async fn forget_refresh_token(
+    context: &Context<'_>,
+    request: &SessionRequest<'_>,
+    token: &str,
+) -> Result<Option<RevokedSession>> {
+    let (now, at) = (context.now(), refresh_key(request, token));
+    let Some(found) = context.store().entry(at.clone(), now).await? else {
+        return Ok(None);
+    };
+    let Ok(record) = serde_json::from_str::<RefreshTokenRecord<'_>>(&found) else {
+        return Ok(None);
+    };
+    let data = serde_json::from_str("{}").map_err(|_| invalid_field("data", "must be an object"))?;
+    // It stays, so that who revokes it again is told the same; the session's revocation makes it useless.
+    let kept = RefreshTokenRecord { data, ..record };
     let entry = Entry {
-        at: revocation_key(&request.product, &request.tag, &id),
-        value: "".into(),
-        // As long as a refresh token of the session may be about; with leeway for clocks that differ.
-        expires: expires
-            .max(now.saturating_add(REFRESH_TOKEN_LIFETIME_MS))
-            .saturating_add(60_000),
+        at,
+        value: to_json(&kept)?.into(),
+        expires: now.saturating_add(REFRESH_TOKEN_LIFETIME_MS),
     };
     context.store().put_entry(entry).await?;
-    Ok(String::new())
+    Ok(Some(RevokedSession {
+        id: kept.sid.into(),
+        until: kept.until,
+    }))
+}
+
+/// Remembers that a session was revoked until its last token has ended, or longer if it was remembered for longer.
+async fn remember_revoked(context: &Context<'_>, request: &SessionRequest<'_>, id: &str, last: Millis) -> Result<()> {
+    let at = revocation_key(&request.product, &request.tag, id);
+    let before = context.store().entry(at.clone(), Millis::MIN).await?;
+    let before = before.and_then(|text| text.parse().ok()).unwrap_or(last);
+    let last = last.max(before);
+    let entry = Entry {
+        at,
+        value: last.to_string().into(),
+        expires: last.saturating_add(CLOCK_LEEWAY_MS),
+    };
+    context.store().put_entry(entry).await
 }
 
 /// Where a refresh token is remembered: under its hash, so that the store's file opens no session.

@@ -31,7 +31,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::store::{InstanceId, Note, NoteKind, Store, Token};
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -74,7 +74,8 @@ pub struct Engine {
     executor: Arc<Executor>,
     notes: Arc<Notes>,
     registration: Arc<InstanceRegistration>,
-    unserved: Arc<UnservedRoutes>,
+    /// Warns of jobs that nobody here runs.
+    pub unserved: Arc<UnservedRoutes>,
     supervisor: Supervisor,
     /// Why the services will not be started again.
     failure: watch::Sender<Option<ServiceFailure>>,
@@ -421,7 +422,8 @@ fn new_executor(
         completions: Arc::clone(completions),
         announcer: Arc::clone(announcer),
         preparer: Preparer {
-            store: Arc::clone(&context.store),
+            context: context.clone(),
+            warned: Mutex::default(),
             sessions: Arc::clone(&config.sessions),
             expressions: Arc::clone(&config.expressions),
             cache: ResultCache::new(

@@ -3,11 +3,12 @@
 use super::ast::Node;
 use super::error::ExpressionError;
 use super::evaluate::Evaluator;
+use super::index::JsonIndex;
 use super::json::{path_of, slice};
 use super::limits::{Budget, Limits};
 use super::references::Reference;
 use super::scope::Scope;
-use super::substitution::{Substitution, substitutions};
+use super::substitution::{Literals, Substitution, substitutions};
 use super::template::{Part, Parts, render};
 use memchr::memchr;
 use std::borrow::Cow;
@@ -82,11 +83,25 @@ impl InputReferences {
     }
 }
 
-/// Replaces the expressions of `input`, a JSON text, by their values. Everything else stays byte for byte.
+/// Replaces the expressions of `input`, a JSON text, by their values, and literals by theirs. Everything else stays byte for
+/// byte.
 ///
 /// # Errors
 /// The first expression that is malformed or cannot be evaluated, with its path.
 pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result<Cow<'a, str>, ExpressionError> {
+    resolve_with(input, scope, limits, Literals::Unwrapped)
+}
+
+/// As [`resolve`], with literals as `literals` says.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_with<'a>(
+    input: &'a str,
+    scope: &Scope<'a>,
+    limits: &Limits,
+    literals: Literals,
+) -> Result<Cow<'a, str>, ExpressionError> {
     if memchr(b'$', input.as_bytes()).is_none() {
         return Ok(Cow::Borrowed(input));
     }
@@ -94,6 +109,9 @@ pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result
         input,
         scope,
         budget: Budget::new(limits),
+        index: JsonIndex::default(),
+        literals,
+        found_literal: false,
     };
     let mut out = String::with_capacity(input.len() + 256);
     let mut copied = 0;
@@ -106,6 +124,7 @@ pub fn resolve<'a>(input: &'a str, scope: &Scope<'a>, limits: &Limits) -> Result
                     .map_err(|error| error.at(path_of(input, start, ROOT_PATH)))?;
                 copied = end;
             }
+            Substitution::Literal { inner, .. } if literals.keeps(slice(input, inner.0, inner.1)) => {}
             Substitution::Literal { start, end, inner } => {
                 out.push_str(slice(input, copied, start));
                 out.push_str(slice(input, inner.0, inner.1));

@@ -3,12 +3,12 @@
 use super::arguments::Arguments;
 use super::ast::{Key, Node};
 use super::error::ExpressionError;
-use super::json::Entries;
+use super::index::JsonIndex;
 use super::limits::Budget;
 use super::number::Number;
 use super::references::Reference;
 use super::scope::{Claims, Scope};
-use super::substitution::{unwrap_literal, without_literal_markers};
+use super::substitution::{Literals, without_literal_markers};
 use super::value::Value;
 use crate::error::ErrorCode;
 use crate::text::spelling::truncated;
@@ -19,6 +19,11 @@ pub(super) struct Evaluator<'c, 'a> {
     pub(super) input: &'a str,
     pub(super) scope: &'c Scope<'a>,
     pub(super) budget: Budget,
+    pub(super) index: JsonIndex<'a>,
+    /// What becomes of literals.
+    pub(super) literals: Literals,
+    /// Whether the expression that is evaluated has found anything in a literal.
+    pub(super) found_literal: bool,
 }
 
 impl<'a> Evaluator<'_, 'a> {
@@ -113,13 +118,11 @@ impl<'a> Evaluator<'_, 'a> {
         source_text: &str,
         why: &str,
     ) -> Result<Value<'a>, ExpressionError> {
-        let Some(value) = lookup(text, path) else {
+        let Some(found) = self.index.lookup(text, path, &mut self.budget)? else {
             return missing_value(source_text, why);
         };
-        // Finding the value reads the text up to its end.
-        let end = (value.as_ptr() as usize + value.len()).saturating_sub(text.as_ptr() as usize);
-        self.budget.charge_read(end)?;
-        Ok(match without_literal_markers(value) {
+        self.found_literal |= found.literal;
+        Ok(match without_literal_markers(found.value, self.literals) {
             Cow::Borrowed(value) => Value::from_json(value),
             Cow::Owned(value) => Value::Json(value.into()),
         })
@@ -140,10 +143,10 @@ impl<'a> Evaluator<'_, 'a> {
         }
     }
 
-    fn session_claim(&self, path: &[Key<'a>], source_text: &str) -> Result<Value<'a>, ExpressionError> {
+    fn session_claim(&mut self, path: &[Key<'a>], source_text: &str) -> Result<Value<'a>, ExpressionError> {
         match self.scope.claims {
-            Claims::Known(claims) => match lookup(claims, path) {
-                Some(text) => Ok(Value::from_json(text)),
+            Claims::Known(claims) => match self.index.lookup(claims, path, &mut self.budget)? {
+                Some(found) => Ok(Value::from_json(found.value)),
                 None => missing_value(source_text, "the session's data has no such value"),
             },
             Claims::Absent => missing_value(source_text, "the job was dispatched without `session`"),
@@ -160,29 +163,4 @@ fn missing_value<T>(source_text: &str, why: &str) -> Result<T, ExpressionError> 
         "{} is missing: {why}",
         truncated(source_text)
     )))
-}
-
-/// The value at a path of a JSON text; a number is also the index of a list element. Literals on the way are
-/// unwrapped.
-fn lookup<'a>(text: &'a str, path: &[Key<'_>]) -> Option<&'a str> {
-    let mut value = unwrap_literal(text.trim());
-    for key in path {
-        let mut entries = Entries::of(value);
-        value = if value.starts_with('[') {
-            entries.nth(key.parse().ok()?)?.1
-        } else {
-            entries.find(|(raw_key, _)| is_key(raw_key, key))?.1
-        };
-        value = unwrap_literal(value);
-    }
-    Some(value)
-}
-
-/// Whether `raw_key`, with its escapes, spells `key`.
-fn is_key(raw_key: &str, key: &str) -> bool {
-    if raw_key.contains('\\') {
-        super::cursor::unescape(raw_key) == key
-    } else {
-        raw_key == key
-    }
 }

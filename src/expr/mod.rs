@@ -20,6 +20,7 @@ mod dates;
 mod document;
 mod error;
 mod evaluate;
+mod index;
 mod json;
 mod limits;
 mod lists;
@@ -34,14 +35,14 @@ mod substitution;
 mod template;
 mod value;
 
-pub use document::{InputReferences, check, resolve};
+pub use document::{InputReferences, check, resolve, resolve_with};
 pub use error::ExpressionError;
 pub use limits::Limits;
 pub use operators::operators;
 pub use references::{Reference, references};
 pub use scope::{Claims, FeatureScope, Scope, SecretValues, Variables};
 pub use signature::Signature;
-pub use substitution::unwrap_literal;
+pub use substitution::{Literals, unwrap_literal};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,23 @@ use std::borrow::Cow;
 /// The key of an object whose value is to be taken verbatim.
 pub(super) const LITERAL: &str = "$literal";
 
+/// What becomes of `{ "$literal": value }`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Literals {
+    /// The value takes its place.
+    #[default]
+    Unwrapped,
+    /// Objects and lists stay marked, for a reader to whom an object may be more than data.
+    Marked,
+}
+
+impl Literals {
+    /// Whether a literal with this value stays as it is.
+    pub(super) fn keeps(self, value: &str) -> bool {
+        self == Self::Marked && value.starts_with(['{', '['])
+    }
+}
+
 /// A place that may change.
 pub(super) enum Substitution {
     /// A string value with a `$` in it, quotes included.
@@ -88,15 +105,17 @@ pub fn unwrap_literal(value: &str) -> &str {
     }
 }
 
-/// A part of an input with its literals unwrapped.
-pub(super) fn without_literal_markers(text: &str) -> Cow<'_, str> {
+/// A part of an input with its literals unwrapped, as far as they are.
+pub(super) fn without_literal_markers(text: &str, literals: Literals) -> Cow<'_, str> {
     if !text.contains(LITERAL) {
         return Cow::Borrowed(text);
     }
     let mut out = String::new();
     let mut copied = 0;
     for substitution in substitutions(text) {
-        if let Substitution::Literal { start, end, inner } = substitution {
+        if let Substitution::Literal { start, end, inner } = substitution
+            && !literals.keeps(slice(text, inner.0, inner.1))
+        {
             out.push_str(slice(text, copied, start));
             out.push_str(slice(text, inner.0, inner.1));
             copied = end;

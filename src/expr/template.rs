@@ -6,6 +6,7 @@ use super::evaluate::Evaluator;
 use super::json::slice;
 use super::limits::Limits;
 use super::parse::parse;
+use super::substitution::LITERAL;
 use memchr::memchr;
 
 /// A part of the content of a string.
@@ -91,7 +92,18 @@ pub(super) fn render<'a>(
     };
     let second = parts.next().transpose()?;
     match (first, second) {
-        (Part::Expression(node), None) => evaluator.output(node)?.write_json(out),
+        (Part::Expression(node), None) => {
+            evaluator.found_literal = false;
+            let value = evaluator.output(node)?;
+            let start = out.len();
+            value.write_json(out);
+            let written = out.get(start..).unwrap_or_default();
+            if evaluator.found_literal && evaluator.literals.keeps(written) {
+                let marked = format!("{{\"{LITERAL}\":{written}}}");
+                out.truncate(start);
+                out.push_str(&marked);
+            }
+        }
         (first, second) => {
             out.push('"');
             for part in [Some(first), second].into_iter().flatten().map(Ok).chain(parts) {

@@ -1,6 +1,7 @@
 //! The input of a feature: checks it and fills in defaults.
 
 use crate::error::{Error, Problem, Result};
+use crate::expr::unwrap_literal;
 use crate::resources::FeatureInput;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -14,6 +15,12 @@ pub(super) fn validate_and_fill(declared: Option<&[FeatureInput]>, input: &str) 
     let Some(declared) = declared else {
         return Ok(input.to_owned());
     };
+    // An input that is a literal as a whole stays one.
+    let inner = unwrap_literal(input.trim());
+    if inner.len() < input.trim().len() {
+        let filled = validate_and_fill(Some(declared), inner)?;
+        return Ok(format!("{{\"$literal\":{filled}}}"));
+    }
     let Ok(given) = serde_json::from_str::<BTreeMap<String, &RawValue>>(input) else {
         let problem = Problem::new("input", "must be an object");
         return Err(Error::invalid(vec![problem]));
@@ -27,7 +34,7 @@ pub(super) fn validate_and_fill(declared: Option<&[FeatureInput]>, input: &str) 
             .map(|value| value.get())
             .filter(|text| *text != "null")
         {
-            Some(value) if field.kind.admits(value) => {}
+            Some(value) if field.kind.admits(unwrap_literal(value)) => {}
             Some(_) => {
                 let message = format!("must be of the type '{}'", field.kind.name());
                 problems.push(Problem::new(path(), message));

@@ -9,11 +9,11 @@ mod input;
 
 use crate::clock::Clock;
 use crate::engine::inputs::{ExpressionResolver, Masker};
-use crate::engine::routing::{Lane, Pattern, Routing};
+use crate::engine::routing::{Lane, Pattern, Registration, Routing};
 use crate::engine::steps::Steps;
 use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, HandlerSpec, NativeHandler, NativeWork, Reply};
 use crate::error::Error;
-use crate::expr::FeatureScope;
+use crate::expr::{FeatureScope, Literals};
 use crate::model::{Namespace, RetryDecision, Route};
 use crate::resources::{Feature, FeatureEvent, Resources};
 use crate::store::{MAX_STEP_RESULT_BYTES, Note, NoteKind, Store, Token};
@@ -127,7 +127,9 @@ impl NativeWork for FeatureWork {
         let Some(output) = &self.feature.output else {
             return Ok(Reply::Done(results.last));
         };
-        let text = self.resolve(output, attempt, &input, &results.text()).await?;
+        let text = self
+            .resolve(output, attempt, &input, &results.text(), Literals::Unwrapped)
+            .await?;
         Ok(Reply::Done(Some(text.into())))
     }
 }
@@ -139,10 +141,12 @@ impl FeatureWork {
         attempt: &Attempt,
         input: &str,
         results: &str,
+        literals: Literals,
     ) -> Result<String, HandlerFailure> {
         let within = FeatureScope { input, results };
         let now = self.context.clock.now();
-        let resolved = self.context.expressions.resolve_in_feature(json, attempt, within, now);
+        let expressions = &self.context.expressions;
+        let resolved = expressions.resolve_in_feature(json, attempt, within, (now, literals));
         resolved.await.map_err(handler_failure)
     }
 
@@ -157,8 +161,16 @@ impl FeatureWork {
     ) -> Result<Reply, HandlerFailure> {
         let mut spent = 0;
         loop {
-            let outcome = match self.resolve(&event.input, attempt, input, results).await {
-                Ok(resolved) => self.call(attempt, event, name, resolved).await,
+            let Some((route, registration)) = self.served(attempt, event) else {
+                // The handler was removed since the claim: release the job for an instance that serves all of its events.
+                return Ok(Reply::Snooze(0));
+            };
+            let literals = registration.literals(route.namespace);
+            let outcome = match self.resolve(&event.input, attempt, input, results, literals).await {
+                Ok(resolved) => {
+                    let inner = event::attempt(attempt, route, name, resolved);
+                    event::call(&self.in_flight, attempt.key(), &registration, inner).await
+                }
                 Err(failure) => Err(failure),
             };
             let failure = match outcome {
@@ -195,22 +207,11 @@ impl FeatureWork {
         }
     }
 
-    async fn call(
-        &self,
-        attempt: &Attempt,
-        event: &FeatureEvent,
-        name: &str,
-        input: String,
-    ) -> Result<Reply, HandlerFailure> {
-        let served = route_of(event, &attempt.route)
-            .zip(self.context.routing.upgrade())
-            .and_then(|(route, routing)| routing.find_for_part(&route).map(|registration| (route, registration)));
-        let Some((route, registration)) = served else {
-            // The handler was removed since the claim: release the job for an instance that serves all of its events.
-            return Ok(Reply::Snooze(0));
-        };
-        let inner = event::attempt(attempt, route, name, input);
-        event::call(&self.in_flight, attempt.key(), &registration, inner).await
+    /// Where an event goes, and who does it here.
+    fn served(&self, attempt: &Attempt, event: &FeatureEvent) -> Option<(Route, Arc<Registration>)> {
+        let (route, routing) = route_of(event, &attempt.route).zip(self.context.routing.upgrade())?;
+        let registration = routing.find_for_part(&route)?;
+        Some((route, registration))
     }
 
     /// The result if it can be stored as a step; `None` for one that is too large.

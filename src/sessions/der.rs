@@ -12,6 +12,9 @@ pub(super) enum KeyKind {
 const SEQUENCE: u8 = 0x30;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const BIT_STRING: u8 = 0x03;
+const INTEGER: u8 = 0x02;
+/// Of Ed25519, the shortest.
+const MIN_PUBLIC_KEY_BYTES: usize = 44;
 
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
@@ -62,6 +65,23 @@ pub(super) fn public_key(info: &[u8]) -> Option<(KeyKind, &[u8])> {
         Some((0, key)) if rest.is_empty() => Some((kind, key)),
         _ => None,
     }
+}
+
+/// Whether these bytes are a public key or a certificate: a SubjectPublicKeyInfo, an RSA key of its own (PKCS #1), or X.509.
+pub(super) fn is_public_key_or_certificate(bytes: &[u8]) -> bool {
+    // Shorter than any of them; so short a text might be one by chance.
+    if bytes.len() < MIN_PUBLIC_KEY_BYTES {
+        return false;
+    }
+    let Some((content, [])) = read_element(SEQUENCE, bytes) else {
+        return false;
+    };
+    let rsa = || {
+        let (_, rest) = read_element(INTEGER, content)?;
+        read_element(INTEGER, rest)
+    };
+    // What both begin with: the algorithm of the key, or what the certificate is about.
+    read_element(SEQUENCE, content).is_some() || rsa().is_some()
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! JSON Web Key Sets (JWKS).
 
 use super::der::KeyKind;
-use super::key::{KeyMaterial, hmac_algorithm, required_key_kind};
+use super::key::{KeyMaterial, required_key_kind, shared_key};
 use super::key_error;
 use crate::error::Result;
 use crate::resources::Algorithm;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::hmac;
 use serde::Deserialize;
 
 /// Maximum number of keys in a set.
@@ -47,17 +46,37 @@ pub(super) fn read_set(json: &str) -> Result<Vec<Jwk>> {
     Ok(set.keys)
 }
 
+/// Whether the text is a key, or a set of keys.
+pub(super) fn is_key_or_set(json: &str) -> bool {
+    serde_json::from_str::<Jwk>(json).is_ok() || serde_json::from_str::<KeySet>(json).is_ok()
+}
+
 impl Jwk {
     /// The key material, if the key is for this algorithm and for signatures.
-    pub(super) fn key_material(&self, algorithm: Algorithm) -> Option<KeyMaterial> {
-        let differs = |given: &Option<Box<str>>, wanted| given.as_deref().is_some_and(|given| given != wanted);
-        if differs(&self.alg, algorithm.name()) || differs(&self.purpose, "sig") {
-            return None;
+    ///
+    /// # Errors
+    /// It is a shared secret that others know or can guess.
+    pub(super) fn key_material(&self, algorithm: Algorithm) -> Result<Option<KeyMaterial>> {
+        if !self.is_for(algorithm) {
+            return Ok(None);
         }
         if algorithm.is_symmetric() {
-            let secret = (&*self.kty == "oct").then(|| decode_base64(&self.k))??;
-            return Some(KeyMaterial::Shared(hmac::Key::new(hmac_algorithm(algorithm), &secret)));
+            let secret = (&*self.kty == "oct").then(|| decode_base64(&self.k)).flatten();
+            let name = match &self.kid {
+                Some(kid) => format!("key '{kid}' of the `jwks`"),
+                None => "key of the `jwks`".to_owned(),
+            };
+            return secret.map(|secret| shared_key(algorithm, &name, &secret)).transpose();
         }
+        Ok(self.public_key_material(algorithm))
+    }
+
+    fn is_for(&self, algorithm: Algorithm) -> bool {
+        let differs = |given: &Option<Box<str>>, wanted| given.as_deref().is_some_and(|given| given != wanted);
+        !differs(&self.alg, algorithm.name()) && !differs(&self.purpose, "sig")
+    }
+
+    fn public_key_material(&self, algorithm: Algorithm) -> Option<KeyMaterial> {
         let curve = |kty: &str, crv: &str| &*self.kty == kty && self.crv.as_deref() == Some(crv);
         match required_key_kind(algorithm) {
             KeyKind::Rsa if &*self.kty == "RSA" => Some(KeyMaterial::Rsa {

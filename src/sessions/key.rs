@@ -1,18 +1,18 @@
 //! Keys that verify signatures, each bound to one algorithm.
 
-use super::der::{KeyKind, public_key};
+use super::der::{KeyKind, is_public_key_or_certificate, public_key};
 use super::jwk::{self, Jwk};
 use super::{key_error, unauthorized};
 use crate::error::Result;
 use crate::resources::Algorithm;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use ring::{hmac, signature};
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject;
 
 /// Minimum length of a shared secret.
 const MIN_SECRET_BYTES: usize = 16;
-/// Maximum number of keys that are tried for one signature.
-const MAX_CANDIDATES: usize = 16;
 
 /// The key in the form that `ring` takes.
 pub(super) enum KeyMaterial {
@@ -49,17 +49,7 @@ impl VerifyingKey {
                 algorithm.name()
             )));
         }
-        if secret.contains("-----BEGIN ") {
-            return Err(key_error(
-                "the `secret` is a key in PEM; give it as `publicKey`, with the algorithm of that key",
-            ));
-        }
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(key_error(format!(
-                "the `secret` must have at least {MIN_SECRET_BYTES} bytes; make one with `openssl rand -base64 32`"
-            )));
-        }
-        let key = KeyMaterial::Shared(hmac::Key::new(hmac_algorithm(algorithm), secret.as_bytes()));
+        let key = shared_key(algorithm, "`secret`", secret.as_bytes())?;
         Ok(Self {
             algorithm,
             keys: vec![(None, key)],
@@ -99,8 +89,11 @@ impl VerifyingKey {
     /// The text is not a key set, or no key fits.
     pub fn from_jwks(algorithm: Algorithm, json: &str) -> Result<Self> {
         let set = jwk::read_set(json)?;
-        let usable = |key: &Jwk| Some((key.kid.clone(), key.key_material(algorithm)?));
-        let keys: Vec<_> = set.iter().filter_map(usable).collect();
+        let usable = |key: &Jwk| {
+            let material = key.key_material(algorithm).transpose()?;
+            Some(material.map(|material| (key.kid.clone(), material)))
+        };
+        let keys: Vec<_> = set.iter().filter_map(usable).collect::<Result<_>>()?;
         if keys.is_empty() {
             return Err(key_error(format!("the `jwks` has no key for {}", algorithm.name())));
         }
@@ -125,11 +118,8 @@ impl VerifyingKey {
                 "is signed with a key that is not in the `jwks` of its session resource",
             ));
         }
-        // There is more than one candidate only if the token or some keys have no id.
-        if candidates
-            .take(MAX_CANDIDATES)
-            .any(|(_, key)| self.matches(key, message, signature_bytes))
-        {
+        // There is more than one candidate only if the token or some keys have no id; a set is bounded.
+        if candidates.any(|(_, key)| self.matches(key, message, signature_bytes)) {
             Ok(())
         } else {
             Err(unauthorized("has a wrong signature"))
@@ -151,6 +141,49 @@ impl VerifyingKey {
             }),
         }
     }
+}
+
+/// A secret that signs and verifies; `name` is what it is called in messages.
+///
+/// # Errors
+/// It is so short that it can be guessed, or known to everybody: a public key.
+pub(super) fn shared_key(algorithm: Algorithm, name: &str, secret: &[u8]) -> Result<KeyMaterial> {
+    if let Some(form) = public_form(secret) {
+        return Err(key_error(format!(
+            "the {name} is a key in {form}; give a public key as `publicKey`, or in `jwks`, with the algorithm of that key"
+        )));
+    }
+    if secret.len() < MIN_SECRET_BYTES {
+        return Err(key_error(format!(
+            "the {name} must have at least {MIN_SECRET_BYTES} bytes; make one with `openssl rand -base64 32`"
+        )));
+    }
+    Ok(KeyMaterial::Shared(hmac::Key::new(hmac_algorithm(algorithm), secret)))
+}
+
+/// The form in which a secret is a key that others may know, if it is one.
+fn public_form(secret: &[u8]) -> Option<&'static str> {
+    if is_public_key_or_certificate(secret) {
+        return Some("DER");
+    }
+    let text = std::str::from_utf8(secret).ok()?.trim();
+    if text.contains("-----BEGIN ") {
+        return Some("PEM");
+    }
+    if text.starts_with('{') && jwk::is_key_or_set(text) {
+        return Some("JSON (JWK)");
+    }
+    // As it stands between the lines of a PEM, perhaps with its line breaks.
+    let compact: String = text.split_whitespace().collect();
+    let unpadded = compact.trim_end_matches('=');
+    [STANDARD_NO_PAD, URL_SAFE_NO_PAD]
+        .iter()
+        .any(|base64| {
+            base64
+                .decode(unpadded)
+                .is_ok_and(|bytes| is_public_key_or_certificate(&bytes))
+        })
+        .then_some("base64 of DER")
 }
 
 pub(super) fn hmac_algorithm(algorithm: Algorithm) -> hmac::Algorithm {

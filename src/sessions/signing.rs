@@ -1,13 +1,16 @@
 //! Keys that sign issued tokens, each bound to one algorithm.
 
 use super::key::hmac_algorithm;
-use super::key_error;
+use super::{VerifyingKey, key_error};
 use crate::error::Result;
 use crate::resources::Algorithm;
 use ring::rand::SystemRandom;
 use ring::{hmac, signature};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
+
+/// Signed to see whether two keys are a pair.
+const PROBE: &[u8] = b"ductape";
 
 enum KeyPair {
     Shared(hmac::Key),
@@ -73,6 +76,19 @@ impl SigningKey {
     fn ec(algorithm: &'static signature::EcdsaSigningAlgorithm, key: &PrivateKeyDer<'_>) -> Option<KeyPair> {
         let key_pair = signature::EcdsaKeyPair::from_pkcs8(algorithm, key.secret_der(), &SystemRandom::new()).ok()?;
         Some(KeyPair::Ec(Box::new(key_pair)))
+    }
+
+    /// Whether what this signs is what that verifies.
+    ///
+    /// # Errors
+    /// It is not: every token that is issued would be refused.
+    pub fn check_pair(&self, verifying: &VerifyingKey) -> Result<()> {
+        let signature = self.sign(PROBE)?;
+        verifying.verify(None, PROBE, &signature).map_err(|_| {
+            key_error(
+                "the `privateKey` does not belong to the key that tokens are verified with; give both of one pair",
+            )
+        })
     }
 
     /// The algorithm that issued tokens name.

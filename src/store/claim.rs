@@ -1,6 +1,6 @@
 //! What a process claims, and how it gives it back.
 
-use super::{DueSeries, InstanceId, JobSeq, RouteId, Token};
+use super::{DueSeries, InstanceId, JobSeq, RouteId, RouteMark, Token};
 use crate::clock::Millis;
 use crate::model::{JobId, RunOutcome, Status};
 use std::sync::Arc;
@@ -43,8 +43,9 @@ pub struct Claimed {
     pub next_due: Option<Millis>,
     /// A bounded batch was cut short: claim again at once.
     pub more: bool,
-    /// Highest route number in the store: a higher one than known means there are routes to load.
-    pub highest_route: RouteId,
+    /// The mark of the route that was added last: another one than known means that there are routes to load, before any
+    /// of the `runs` begins.
+    pub newest_route: RouteMark,
 }
 
 /// A run that was claimed, with all that is needed to run it.

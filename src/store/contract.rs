@@ -60,7 +60,7 @@ macro_rules! store_contract {
             a_claim_without_slots_only_moves_what_is_due,
             claim_reports_the_next_due_time,
             more_than_a_thousand_due_jobs_are_moved_in_several_claims,
-            a_claim_reports_the_highest_route,
+            a_claim_reports_the_newest_route,
             a_process_that_is_not_registered_claims_nothing,
             many_routes_are_merged_into_one_order,
             due_runs_are_counted_by_route,

@@ -1,6 +1,7 @@
 //! What is dispatched, and what became of it.
 
 use crate::clock::Millis;
+use crate::error::ErrorCode;
 use crate::model::{JobId, NewJob, Status};
 
 /// Jobs to insert together.
@@ -42,6 +43,8 @@ pub enum Inserted {
     Replaced(JobSummary),
     /// A job with this id is there and may not be touched; says why. Nothing was written for it.
     Conflict(String),
+    /// The store cannot hold it; says why, with the code of the error. The others of the insert were written.
+    Refused(ErrorCode, String),
 }
 
 /// A dispatch for a transaction of the caller's own: SQL with one parameter, a text.

@@ -50,6 +50,8 @@ ids! {
     JobSeq;
     /// Number of a route inside one store.
     RouteId;
+    /// When a route became known to one store; grows from one to the next.
+    RouteMark;
     /// Number of a process's registration in one store; never given twice.
     InstanceId;
     /// Fencing token of one claim: unique together with its instance.

@@ -39,7 +39,7 @@
 
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{JobId, NewJob, Route, Status};
+use crate::model::{JobId, NewJob, Status};
 use async_trait::async_trait;
 use std::path::Path;
 use tokio::sync::watch;
@@ -53,6 +53,7 @@ mod occurrence;
 pub mod postgres;
 mod record;
 mod retention;
+mod route;
 mod rules;
 pub mod sqlite;
 mod step;
@@ -65,13 +66,14 @@ pub use claim::{
 };
 pub use dispatch::{InsertParams, Inserted, JobSummary, Statement};
 pub use entry::{Entry, EntryKey, EntryKind};
-pub use ids::{InstanceId, JobSeq, RouteId, Token};
+pub use ids::{InstanceId, JobSeq, RouteId, RouteMark, Token};
 pub use occurrence::{DueSeries, GapKind, Occurrence, OccurrenceGap, SeriesAdvance};
 pub use record::{
     History, HistoryEntry, HistoryPosition, JobRecord, ListFilter, LogLine, MAX_PAGE_BYTES, Note, NoteKind, Page,
     RunLocation, RunPosition, Stats,
 };
 pub use retention::{Retention, RetentionLimit};
+pub use route::{AddedRoutes, StoredRoute};
 pub use rules::crash::SUSPECT_AFTER;
 pub use step::{ClaimRef, EARLIER_RUN_PREFIX, MAX_STEP_RESULT_BYTES, MAX_STEP_TAG_BYTES, MAX_STEPS_PER_RUN, Step};
 pub use webhook::{DeliveryReport, EventSeq, NewWebhook, RelayedEvent, StoredEvent, Webhook, WebhookSet, WebhookStore};
@@ -210,8 +212,9 @@ pub trait Store: WebhookStore + Send + Sync {
         self.history_before(id, limit, HistoryPosition::NEWEST).await
     }
 
-    /// Routes with a higher number than `after`, in order.
-    async fn routes_after(&self, after: RouteId) -> Result<Vec<(RouteId, Route)>>;
+    /// Routes that were added after the one with the mark `after`, in the order of their marks; or all of them, when the store
+    /// no longer has that one.
+    async fn routes_after(&self, after: RouteMark) -> Result<AddedRoutes>;
 
     /// Routes that have jobs waiting to be claimed.
     async fn ready_routes(&self) -> Result<Vec<RouteId>>;

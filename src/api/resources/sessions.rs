@@ -3,6 +3,7 @@
 use super::members::{read_file, required_tag};
 use crate::api::fields::{Fields, nearest, truncated};
 use crate::resources::{Algorithm, KeySource, Resources, SessionResource};
+use crate::sessions::{SigningKey, VerifyingKey};
 
 /// Default lifetime of issued tokens, ms.
 const DEFAULT_EXPIRY_MS: i64 = 3_600_000;
@@ -37,12 +38,19 @@ pub(super) fn read(session: &mut Fields<'_>, product: &str, resources: &mut Reso
         "description",
     ]);
     let tag = required_tag(session);
+    if tag.as_deref().is_some_and(|tag| tag.contains(':')) {
+        session.problem(
+            "tag",
+            "must not contain ':', which stands between tag and token in a session's token",
+        );
+    }
     let algorithm = read_algorithm(session);
     let key = read_key(session);
-    if let (Some(algorithm), Some(key)) = (algorithm, &key) {
-        check_key(session, algorithm, key);
-    }
     let private_key = session.string("privateKey").map(|pem| pem.as_ref().into());
+    if let (Some(algorithm), Some(key)) = (algorithm, &key) {
+        let verifying = check_key(session, algorithm, key);
+        check_private_key(session, algorithm, private_key.as_deref(), verifying.as_ref());
+    }
     let expiry = read_expiry(session);
     let verify = session.boolean("verify").unwrap_or(true);
     let (Some(tag), Some(algorithm), Some(key)) = (tag, algorithm, key) else {
@@ -120,17 +128,31 @@ fn read_jwks(session: &mut Fields<'_>) -> Option<Box<str>> {
     }
 }
 
-/// Checks a key as far as possible before its secrets are known.
-fn check_key(session: &mut Fields<'_>, algorithm: Algorithm, key: &KeySource) {
-    use crate::sessions::VerifyingKey;
+/// Checks a key as far as possible before its secrets are known. `None`: it is not known yet, or of no use.
+fn check_key(session: &mut Fields<'_>, algorithm: Algorithm, key: &KeySource) -> Option<VerifyingKey> {
     let (name, read) = match key {
         KeySource::Secret(text) if !text.contains('$') => ("secret", VerifyingKey::from_secret(algorithm, text)),
         KeySource::PublicKey(text) if !text.contains('$') => ("publicKey", VerifyingKey::from_pem(algorithm, text)),
         KeySource::Jwks(text) => ("jwks", VerifyingKey::from_jwks(algorithm, text)),
-        _ => return,
+        _ => return None,
     };
-    if let Err(error) = read {
-        session.problem(name, error.message);
+    read.map_err(|error| session.problem(name, error.message)).ok()
+}
+
+/// Checks the key that signs, and that it belongs to the one that verifies, as far as they are known.
+fn check_private_key(
+    session: &mut Fields<'_>,
+    algorithm: Algorithm,
+    pem: Option<&str>,
+    verifying: Option<&VerifyingKey>,
+) {
+    let Some(pem) = pem.filter(|pem| !pem.contains('$')) else {
+        return;
+    };
+    let checked = SigningKey::from_pem(algorithm, pem)
+        .and_then(|key| verifying.map_or(Ok(()), |verifying| key.check_pair(verifying)));
+    if let Err(error) = checked {
+        session.problem("privateKey", error.message);
     }
 }
 

@@ -108,7 +108,11 @@ impl DatabaseConnector {
 #[async_trait]
 impl Connector for DatabaseConnector {
     async fn run(&self, call: &Call<'_>) -> Result<Option<Box<str>>, Failure> {
-        let input = Json::read(call.input())?;
+        let input = if call.attempt.options.plain {
+            Json::read(call.input())?
+        } else {
+            Json::read_marked(call.input())?.with_marked_fields()
+        };
         let operation = match call.attempt.route.namespace {
             Namespace::DatabaseActions => {
                 let wanted = call.event();

@@ -1,7 +1,7 @@
 //! Filters: which rows an operation affects, read from JSON into a tree that knows no SQL.
 //!
 //! Invariants: only listed operators are accepted; depth and number of conditions are bounded; a value that a job filled
-//! into a template stays a value, even if it looks like an operator.
+//! into a template or gave as a literal stays a value, even if it looks like an operator.
 
 use super::dialect::Dialect;
 use super::json::Json;
@@ -123,15 +123,19 @@ impl Reader {
                 "a filter may be nested {MAX_FILTER_DEPTH} levels deep"
             )));
         }
-        let Json::Map(entries) = json else {
+        let Json::Map(entries) = json.value() else {
             return Err(Failure::invalid(format!(
                 "a filter must be an object of columns, as in {{ status: 'open' }}, got {}",
                 json.kind()
             )));
         };
         let mut parts = Vec::with_capacity(entries.len());
+        let is_data = matches!(json, Json::Literal(_));
         for (key, value) in entries {
-            parts.push(if key.starts_with('$') {
+            parts.push(if is_data {
+                let name = column(key, self.dialect)?;
+                self.compare(&name, Comparison::Equal, value)?
+            } else if key.starts_with('$') {
                 self.group(key, value, depth)?
             } else {
                 let name = column(key, self.dialect)?;

@@ -13,6 +13,9 @@ use serde_json::value::RawValue;
 /// The only key of an object that represents bytes.
 const BYTES_KEY: &str = "$bytes";
 
+/// The only key of an object that a program marked as data.
+const LITERAL_KEY: &str = "$literal";
+
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Json {
@@ -23,17 +26,22 @@ pub(super) enum Json {
     Text(Box<str>),
     List(Vec<Json>),
     Map(Vec<(Box<str>, Json)>),
-    /// A value that a job filled into a template: never an operator, even if it looks like one.
+    /// A value that a job filled into a template, or gave as a literal: never an operator, even if it looks like one.
     Literal(Box<Json>),
 }
 
 impl Json {
     /// Reads JSON text.
     pub(super) fn read(text: &str) -> Result<Self, Failure> {
-        Self::read_at(text.trim(), 0)
+        Self::read_at(text.trim(), 0, false)
     }
 
-    fn read_at(text: &str, depth: usize) -> Result<Self, Failure> {
+    /// Reads the input of a job, in which literals are marked.
+    pub(super) fn read_marked(text: &str) -> Result<Self, Failure> {
+        Self::read_at(text.trim(), 0, true)
+    }
+
+    fn read_at(text: &str, depth: usize, marked: bool) -> Result<Self, Failure> {
         if depth > MAX_JSON_DEPTH {
             return Err(Failure::invalid(format!(
                 "the input is nested deeper than {MAX_JSON_DEPTH} levels"
@@ -43,14 +51,19 @@ impl Json {
         Ok(match text.as_bytes().first() {
             Some(b'{') => {
                 let object = Object::read(text).ok_or_else(unreadable)?;
+                let mut entries = object.iter();
+                if marked && let (Some((LITERAL_KEY, inner)), None) = (entries.next(), entries.next()) {
+                    // Within it nothing is marked: it is data as it stands.
+                    return Ok(Self::Literal(Box::new(Self::read_at(inner, depth + 1, false)?)));
+                }
                 let members = object
                     .iter()
-                    .map(|(name, json)| Ok((name.into(), Self::read_at(json, depth + 1)?)));
+                    .map(|(name, json)| Ok((name.into(), Self::read_at(json, depth + 1, marked)?)));
                 Self::Map(members.collect::<Result<_, Failure>>()?)
             }
             Some(b'[') => {
                 let elements = list(text).ok_or_else(unreadable)?.into_iter();
-                let read = elements.map(|element| Self::read_at(element, depth + 1));
+                let read = elements.map(|element| Self::read_at(element, depth + 1, marked));
                 Self::List(read.collect::<Result<_, _>>()?)
             }
             Some(b'"') => Self::Text(json::string(text).ok_or_else(unreadable)?.into()),
@@ -60,6 +73,22 @@ impl Json {
             Some(_) => Self::Number(text.into()),
             None => return Err(Failure::invalid("the input is empty")),
         })
+    }
+
+    /// An object that is a literal as a whole, as one whose fields are.
+    pub(super) fn with_marked_fields(self) -> Self {
+        match self {
+            Self::Literal(inner) => match *inner {
+                Self::Map(fields) => {
+                    let marked = fields
+                        .into_iter()
+                        .map(|(name, value)| (name, Self::Literal(Box::new(value))));
+                    Self::Map(marked.collect())
+                }
+                other => other,
+            },
+            other => other,
+        }
     }
 
     /// The value, without a wrapping [`Literal`](Self::Literal).

@@ -18,7 +18,7 @@ use crate::engine::run::in_flight::InFlightAttempts;
 use crate::engine::service::{Service, StopSignal};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::Recurrence;
-use crate::store::{ClaimParams, DueSeries, InstanceId, SeriesAdvance};
+use crate::store::{ClaimParams, Claimed, DueSeries, InstanceId, RouteMark, SeriesAdvance};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -212,11 +212,11 @@ impl Claimer {
         }
         let now = self.context.now();
         // Before `served`, which may be about more routes: others load them too.
-        let highest_known = self.routing.highest_route();
+        let known = self.routing.newest_route();
         let served = self.routing.served();
         let turn = self.turn(&served);
         if turn == Turn::Suspect {
-            return self.claim_suspect(instance, now, served).await;
+            return self.claim_suspect(instance, now, served, known).await;
         }
         let group_slots = served.group_slots();
         let Some(slots) = self.slots_to_claim(turn, &group_slots) else {
@@ -226,20 +226,17 @@ impl Claimer {
             });
         };
         let some_full = slots == 0 || group_slots.contains(&0);
-        let claimed = self.context.store.claim(params(now, instance, served, slots)).await?;
+        let claimed = self.claim(params(now, instance, served, slots), known).await?;
         self.context.failpoints.pass("claimer");
+        let has_new_routes = claimed.newest_route != known;
         let started = claimed.runs.len();
         let all_full = some_full || started >= slots;
         for run in claimed.runs {
             self.executor.start(instance, run);
         }
         self.executor.started_in_order();
-        let internal = self.claim_internal(turn, instance, now).await?;
-        let mut again = claimed.more;
-        if claimed.highest_route > highest_known {
-            self.routes.load().await?;
-            again = true;
-        }
+        let internal = self.claim_internal(turn, instance, now, known).await?;
+        let mut again = claimed.more || has_new_routes;
         again |= self.advance_series(claimed.series, now).await? > 0;
         again |= started == 0 && self.in_flight.unfinished() == 0 && self.suspects.others_are_done();
         let due = claimed.next_due;
@@ -256,6 +253,16 @@ impl Claimer {
         })
     }
 
+    /// Claims, and loads the routes that were added, `known` being the newest one that is known, before anything begins: when
+    /// the database was restored, the numbers of routes may have another meaning than they had.
+    async fn claim(&self, params: ClaimParams, known: RouteMark) -> Result<Claimed> {
+        let claimed = self.context.store.claim(params).await?;
+        if claimed.newest_route != known {
+            self.routes.load().await?;
+        }
+        Ok(claimed)
+    }
+
     /// What may be claimed now.
     fn turn(&self, served: &ServedRoutes) -> Turn {
         let idle = self.in_flight.unfinished() == 0;
@@ -266,13 +273,19 @@ impl Claimer {
     }
 
     /// Claims one run that runs alone, while nothing is in flight.
-    async fn claim_suspect(&self, instance: InstanceId, now: Millis, served: ServedRoutes) -> Result<Round> {
+    async fn claim_suspect(
+        &self,
+        instance: InstanceId,
+        now: Millis,
+        served: ServedRoutes,
+        known: RouteMark,
+    ) -> Result<Round> {
         for served in [served, self.routing.internal_served()] {
             let suspect = ClaimParams {
                 suspect: true,
                 ..params(now, instance, served, 1)
             };
-            let claimed = self.context.store.claim(suspect).await?;
+            let claimed = self.claim(suspect, known).await?;
             self.advance_series(claimed.series, now).await?;
             if let Some(run) = claimed.runs.into_iter().next() {
                 self.suspects.claimed(true);
@@ -314,7 +327,13 @@ impl Claimer {
     }
 
     /// Claims for work of the package's own; costs nothing while there has never been any. What was due has been moved.
-    async fn claim_internal(&self, turn: Turn, instance: InstanceId, now: Millis) -> Result<InternalClaim> {
+    async fn claim_internal(
+        &self,
+        turn: Turn,
+        instance: InstanceId,
+        now: Millis,
+        known: RouteMark,
+    ) -> Result<InternalClaim> {
         let served = self.routing.internal_served();
         let slots = if turn == Turn::Nobody {
             0
@@ -325,7 +344,7 @@ impl Claimer {
             let full = !served.routes.is_empty();
             return Ok(InternalClaim { started: 0, full });
         }
-        let claimed = self.context.store.claim(params(now, instance, served, slots)).await?;
+        let claimed = self.claim(params(now, instance, served, slots), known).await?;
         let started = claimed.runs.len();
         for run in claimed.runs {
             self.executor.start(instance, run);

@@ -3,17 +3,82 @@
 //! Invariant: of the handlers that take a route, the most specific one is found, the latest among equals; what is built in
 //! only where the program has none.
 
-use super::routing::{Lane, Pattern, Registration};
+use super::routing::{Lane, Pattern};
+use crate::engine::handler::Handler;
+use crate::expr::Literals;
 use crate::model::{Namespace, Route};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Features within features that are looked at.
 const MAX_FEATURE_DEPTH: usize = 8;
 
 /// Which fields of a pattern are fixed: one bit for each field of the target, then product and env.
 type FixedFields = u32;
+
+/// A handler and how it is to be used.
+pub struct Registration {
+    /// Names it within the process; later registrations have higher numbers.
+    pub id: u32,
+    pub(super) pattern: Pattern,
+    /// Does the work.
+    pub handler: Arc<dyn Handler>,
+    /// Most attempts at once.
+    pub concurrency: Option<usize>,
+    /// Longest attempt for jobs that set none, ms.
+    pub timeout: Option<i64>,
+    /// Whose slots it takes.
+    pub lane: Lane,
+    pub(super) built_in: bool,
+    pub(super) running: AtomicUsize,
+}
+
+impl Registration {
+    /// An attempt begins.
+    pub fn attempt_started(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An attempt ended.
+    pub fn attempt_ended(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// What this handler wants to see of literals: where an object may be an operator, and where inputs are put into other
+    /// inputs, data stays marked as such.
+    #[must_use]
+    pub fn literals(&self, namespace: Namespace) -> Literals {
+        let reads_operators = matches!(
+            namespace,
+            Namespace::Databases | Namespace::DatabaseActions | Namespace::Features
+        );
+        if self.built_in && reads_operators {
+            Literals::Marked
+        } else {
+            Literals::Unwrapped
+        }
+    }
+
+    /// Free slots of a handler that has its own.
+    #[must_use]
+    pub fn internal_slots(&self) -> usize {
+        if self.lane == Lane::Internal { self.free() } else { 0 }
+    }
+
+    /// Attempts going, and the most there may be.
+    #[must_use]
+    pub fn slot_usage(&self) -> (usize, Option<usize>) {
+        (self.running.load(Ordering::Relaxed), self.concurrency)
+    }
+
+    pub(super) fn free(&self) -> usize {
+        self.concurrency.map_or(usize::MAX, |most| {
+            most.saturating_sub(self.running.load(Ordering::Relaxed))
+        })
+    }
+}
 
 /// All registered handlers.
 #[derive(Default)]

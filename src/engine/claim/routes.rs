@@ -25,7 +25,7 @@ impl Routes {
     /// # Errors
     /// What the store says.
     pub async fn load(&self) -> Result<()> {
-        let routes = self.store.routes_after(self.routing.highest_route()).await?;
+        let routes = self.store.routes_after(self.routing.newest_route()).await?;
         self.routing.add_routes(routes);
         Ok(())
     }

@@ -4,12 +4,13 @@
 //! rebuilt when one of them changes and shared until then.
 
 pub use super::pattern::Pattern;
+pub use super::registrations::Registration;
 use super::registrations::Registrations;
 use crate::engine::handler::Handler;
 use crate::model::{Namespace, Route};
-use crate::store::{RouteId, ServedRoute};
+use crate::store::{AddedRoutes, RouteId, RouteMark, ServedRoute, StoredRoute};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,53 +41,6 @@ pub struct HandlerSpec {
     pub lane: Lane,
     /// Stands back behind any handler of the program's for the same route.
     pub built_in: bool,
-}
-
-/// A handler and how it is to be used.
-pub struct Registration {
-    /// Names it within the process; later registrations have higher numbers.
-    pub id: u32,
-    pub(super) pattern: Pattern,
-    /// Does the work.
-    pub handler: Arc<dyn Handler>,
-    /// Most attempts at once.
-    pub concurrency: Option<usize>,
-    /// Longest attempt for jobs that set none, ms.
-    pub timeout: Option<i64>,
-    /// Whose slots it takes.
-    pub lane: Lane,
-    pub(super) built_in: bool,
-    running: AtomicUsize,
-}
-
-impl Registration {
-    /// An attempt begins.
-    pub fn attempt_started(&self) {
-        self.running.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// An attempt ended.
-    pub fn attempt_ended(&self) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Free slots of a handler that has its own.
-    #[must_use]
-    pub fn internal_slots(&self) -> usize {
-        if self.lane == Lane::Internal { self.free() } else { 0 }
-    }
-
-    /// Attempts going, and the most there may be.
-    #[must_use]
-    pub fn slot_usage(&self) -> (usize, Option<usize>) {
-        (self.running.load(Ordering::Relaxed), self.concurrency)
-    }
-
-    fn free(&self) -> usize {
-        self.concurrency.map_or(usize::MAX, |most| {
-            most.saturating_sub(self.running.load(Ordering::Relaxed))
-        })
-    }
 }
 
 /// What the process wants to work on at all.
@@ -159,7 +113,7 @@ struct State {
     registrations: Registrations,
     last_id: u32,
     routes: HashMap<RouteId, Arc<Route>>,
-    highest_route_id: RouteId,
+    newest_route: RouteMark,
     served: Option<(ServedRoutes, ServedRoutes)>,
     /// How long the last computation of `served` took.
     computation: Duration,
@@ -238,23 +192,25 @@ impl Routing {
         state.served = None;
     }
 
-    /// Highest route number known.
+    /// The mark of the newest route that is known.
     #[must_use]
-    pub fn highest_route(&self) -> RouteId {
-        self.state().highest_route_id
+    pub fn newest_route(&self) -> RouteMark {
+        self.state().newest_route
     }
 
     /// Makes routes known.
-    pub fn add_routes(&self, routes: Vec<(RouteId, Route)>) {
-        if routes.is_empty() {
-            return;
-        }
+    pub fn add_routes(&self, added: AddedRoutes) {
         let mut state = self.state();
-        for (id, route) in routes {
-            state.highest_route_id = state.highest_route_id.max(id);
-            state.routes.entry(id).or_insert_with(|| Arc::new(route));
+        if added.are_all {
+            state.routes.clear();
+            state.newest_route = RouteMark::default();
+            state.served = None;
         }
-        state.served = None;
+        for StoredRoute { id, mark, route } in added.routes {
+            state.newest_route = state.newest_route.max(mark);
+            state.routes.entry(id).or_insert_with(|| Arc::new(route));
+            state.served = None;
+        }
     }
 
     /// A known route.
@@ -402,6 +358,18 @@ mod tests {
         routing
     }
 
+    fn added(routes: Vec<(RouteId, Route)>) -> AddedRoutes {
+        let stored = |(id, route): (RouteId, Route)| StoredRoute {
+            id,
+            mark: RouteMark::new(id.get()),
+            route,
+        };
+        AddedRoutes {
+            are_all: false,
+            routes: routes.into_iter().map(stored).collect(),
+        }
+    }
+
     fn winner(routing: &Routing) -> Option<u32> {
         routing.find(&route()).map(|registration| registration.id)
     }
@@ -453,9 +421,29 @@ mod tests {
         };
         let routing = Routing::new(filter);
         routing.register(pattern(None, None, None), Arc::new(NoopHandler), None, None);
-        routing.add_routes(vec![(RouteId::new(1), route())]);
+        routing.add_routes(added(vec![(RouteId::new(1), route())]));
         assert_eq!(winner(&routing), None);
         assert!(routing.served().routes.is_empty());
+    }
+
+    #[test]
+    fn what_a_restored_store_no_longer_has_is_forgotten() {
+        let routing = routing(vec![pattern(None, None, None)]);
+        let other = Route {
+            product: "other".into(),
+            ..route()
+        };
+        let known = vec![(RouteId::new(1), route()), (RouteId::new(2), other.clone())];
+        routing.add_routes(added(known));
+        assert_eq!(routing.newest_route(), RouteMark::new(2));
+        let all = AddedRoutes {
+            are_all: true,
+            ..added(vec![(RouteId::new(1), other.clone())])
+        };
+        routing.add_routes(all);
+        assert_eq!(routing.route(RouteId::new(1)).as_deref(), Some(&other));
+        assert_eq!(routing.served().route_ids(), [RouteId::new(1)]);
+        assert_eq!(routing.newest_route(), RouteMark::new(1));
     }
 
     #[test]
@@ -470,7 +458,7 @@ mod tests {
         let time = |count: usize| {
             let routing = routing(Vec::new());
             let routes = (0..count).map(|n| (RouteId::new(n as i64 + 1), named(n).1));
-            routing.add_routes(routes.collect());
+            routing.add_routes(added(routes.collect()));
             let began = Instant::now();
             let ids: Vec<u32> = (0..count)
                 .map(|n| routing.register(named(n).0, Arc::new(NoopHandler), None, None))

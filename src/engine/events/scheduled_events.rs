@@ -62,7 +62,9 @@ impl Dispatched {
             // A recurring job whose end is past has no run to come: nothing was scheduled.
             Inserted::Created | Inserted::CreatedDuplicateSeries(_) => (self.first_status(), self.due?),
             Inserted::Replaced(summary) => (summary.status, summary.scheduled_at),
-            Inserted::Existing(_) | Inserted::Duplicate(..) | Inserted::Conflict(_) => return None,
+            Inserted::Existing(_) | Inserted::Duplicate(..) | Inserted::Conflict(_) | Inserted::Refused(..) => {
+                return None;
+            }
         };
         let kind = EventKind::Scheduled;
         Some(JobEvent::new(kind, now, self.id, status, self.route, scheduled_at))

@@ -7,11 +7,12 @@ use crate::clock::Millis;
 use crate::cron::Zone;
 use crate::engine::handler::Attempt;
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::expr::{self, Claims, FeatureScope, InputReferences, Limits, Scope, Variables};
+use crate::expr::{self, Claims, FeatureScope, InputReferences, Limits, Literals, Scope, Variables};
 use crate::model::{JobOptions, Route};
 use crate::store::ClaimedRun;
 use std::borrow::Cow;
 use std::sync::Arc;
+use tokio::runtime::RuntimeFlavor;
 
 /// Resolves expressions within limits, with the secrets of an instance.
 #[derive(Debug, Default)]
@@ -67,7 +68,7 @@ impl ExpressionResolver {
         route: &Route,
         options: &JobOptions,
         claims: Claims<'_>,
-        now: Millis,
+        (now, literals): (Millis, Literals),
     ) -> Result<Option<Box<str>>> {
         if options.plain || !run.input.contains('$') {
             return Ok(None);
@@ -82,7 +83,9 @@ impl ExpressionResolver {
             feature: None,
             secrets: &secrets,
         };
-        let resolved = expr::resolve(&run.input, &scope, &self.limits).map_err(expr::ExpressionError::into_error)?;
+        let resolved = beside_others(run.input.len(), || {
+            expr::resolve_with(&run.input, &scope, &self.limits, literals).map_err(expr::ExpressionError::into_error)
+        })?;
         Ok(Some(resolved.into()))
     }
 
@@ -107,7 +110,7 @@ impl ExpressionResolver {
         json: &str,
         attempt: &Attempt,
         feature: FeatureScope<'_>,
-        now: Millis,
+        (now, literals): (Millis, Literals),
     ) -> Result<String> {
         if !json.contains('$') {
             return Ok(json.to_owned());
@@ -128,7 +131,8 @@ impl ExpressionResolver {
             feature: Some(feature),
             secrets: &secrets,
         };
-        let resolved = expr::resolve(json, &scope, &self.limits).map_err(expr::ExpressionError::into_error)?;
+        let resolved =
+            expr::resolve_with(json, &scope, &self.limits, literals).map_err(expr::ExpressionError::into_error)?;
         Ok(resolved.into_owned())
     }
 
@@ -175,6 +179,18 @@ impl ExpressionResolver {
             .map(Cow::into_owned)
             .map_err(|fault| Error::new(fault.code, fault.problem.message))
     }
+}
+
+/// Inputs of this size may take long enough to hold up whoever shares the thread, bytes.
+const LONG_INPUT_BYTES: usize = 64 << 10;
+
+/// Does what may take long without holding up the tasks that share the thread, where the runtime can arrange that.
+fn beside_others<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
+    if bytes >= LONG_INPUT_BYTES && matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
+        return tokio::task::block_in_place(work);
+    }
+    work()
 }
 
 /// The zone of the job's schedule, else UTC.

@@ -4,7 +4,7 @@ use super::expression_resolver::ExpressionResolver;
 use super::session_verifier::SessionVerifier;
 use crate::engine::handler::Attempt;
 use crate::error::Result;
-use crate::expr::Claims;
+use crate::expr::{Claims, Literals};
 use crate::model::{JobOptions, Namespace, Route};
 use crate::store::{ClaimedRun, Store};
 
@@ -15,6 +15,8 @@ pub struct ResolvedInput {
     pub input: Option<Box<str>>,
     /// JSON text of the session's data.
     pub claims: Option<Box<str>>,
+    /// Why the session's data is missing, if nobody here can verify its token.
+    pub unknown_session: Option<Box<str>>,
 }
 
 /// Whether a run has expressions, a session or a cache. The package's own work carries what programs wrote, as it is.
@@ -33,6 +35,7 @@ pub async fn resolve(
     expressions: &ExpressionResolver,
     store: &dyn Store,
     attempt: &Attempt,
+    literals: Literals,
 ) -> Result<ResolvedInput> {
     let Attempt {
         run, route, options, ..
@@ -42,9 +45,13 @@ pub async fn resolve(
         None => None,
     };
     let claims = session.as_ref().map_or(Claims::Absent, |session| session.claims());
-    let input = expressions.resolve_input(run, route, options, claims, attempt.started_at);
+    let input = expressions.resolve_input(run, route, options, claims, (attempt.started_at, literals));
     Ok(ResolvedInput {
         input: input.await?,
+        unknown_session: session
+            .as_ref()
+            .and_then(|session| session.why_unknown())
+            .map(Box::from),
         claims: session.and_then(|session| session.into_claims()),
     })
 }

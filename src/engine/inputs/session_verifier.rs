@@ -56,6 +56,15 @@ impl SessionCheck {
         }
     }
 
+    /// Why nobody here can verify it, if so.
+    #[must_use]
+    pub fn why_unknown(&self) -> Option<&str> {
+        match self {
+            Self::Verified(_) | Self::Unverified(_) => None,
+            Self::Unknown(why) => Some(why),
+        }
+    }
+
     /// JSON text of the session's data, if its token could be read.
     #[must_use]
     pub fn into_claims(self) -> Option<Box<str>> {
@@ -194,7 +203,11 @@ impl SessionVerifier {
             KeySource::Jwks(json) => Some(VerifyingKey::from_jwks(algorithm, json)?),
         };
         if let Some(pem) = &resource.private_key {
-            signing = Some(SigningKey::from_pem(algorithm, &self.expressions.reveal(pem).await?)?);
+            let key = SigningKey::from_pem(algorithm, &self.expressions.reveal(pem).await?)?;
+            if let Some(verifying) = &verifying {
+                key.check_pair(verifying)?;
+            }
+            signing = Some(key);
         }
         Ok(SessionKeys {
             resource: Arc::clone(resource),

@@ -4,9 +4,14 @@ use super::super::claim::routes::Routes;
 use super::super::claim::routing::Routing;
 use super::super::context::Context;
 use super::super::handler::Level;
+use crate::error::Error;
+use crate::model::JobId;
 use crate::store::RouteId;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most lost routes that are remembered as warned of.
+const MAX_LOST_ROUTES: usize = 1_000;
 
 /// Which routes have been warned of.
 pub struct UnservedRoutes {
@@ -14,6 +19,7 @@ pub struct UnservedRoutes {
     routes: Routes,
     routing: Arc<Routing>,
     warned: Mutex<HashSet<RouteId>>,
+    lost: Mutex<HashSet<RouteId>>,
 }
 
 impl UnservedRoutes {
@@ -25,6 +31,18 @@ impl UnservedRoutes {
             routes,
             routing,
             warned: Mutex::default(),
+            lost: Mutex::default(),
+        }
+    }
+
+    /// Says, once for each route that jobs have and the store has not, that a job is left out of lists.
+    pub fn warn_of_lost(&self, job: &JobId, route: RouteId, why: &Error) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = lost.len() < MAX_LOST_ROUTES && lost.insert(route);
+        drop(lost);
+        if is_new {
+            let message = format!("job {job} is left out of lists: {}", why.message);
+            self.context.log(Level::Error, &message);
         }
     }
 

@@ -12,10 +12,11 @@ use crate::engine::events::completion_events::CompletionEvents;
 use crate::engine::events::job_watchers::JobWatchers;
 use crate::engine::handler::Level;
 use crate::engine::service::{Service, StopSignal};
-use crate::error::ErrorCode;
-use crate::model::RunOutcome;
+use crate::error::{Error, ErrorCode};
+use crate::model::{RunError, RunOutcome};
 use crate::store::{CompleteParams, Completed, Completion, InstanceId};
 use async_trait::async_trait;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,6 +28,8 @@ const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration:
 const MAX_QUEUED_COMPLETIONS: usize = 8_192;
 /// Most attempts of one batch.
 const MAX_BATCH_COMPLETIONS: usize = 1_000;
+/// Most bytes of results and errors that are sent together, so that a call ends in time.
+const MAX_BATCH_BYTES: usize = 16 << 20;
 
 /// How attempts of this process went so far.
 #[derive(Debug, Default)]
@@ -108,6 +111,42 @@ pub struct Completer {
     pub watchers: Arc<JobWatchers>,
 }
 
+/// What became of a batch.
+enum Outcome {
+    Written(Vec<Completed>),
+    /// The store cannot hold one of them.
+    Unstorable(Error),
+    /// The store is closed, or this was told to stop while the store fails.
+    GivenUp,
+}
+
+/// Batches that the store can take in one call.
+fn parts_of(completions: Vec<Completion>) -> VecDeque<Vec<Completion>> {
+    let mut parts = VecDeque::new();
+    let (mut part, mut bytes) = (Vec::new(), 0);
+    for completion in completions {
+        let size = payload_bytes(&completion.outcome);
+        if !part.is_empty() && bytes + size > MAX_BATCH_BYTES {
+            parts.push_back(std::mem::take(&mut part));
+            bytes = 0;
+        }
+        bytes += size;
+        part.push(completion);
+    }
+    parts.push_back(part);
+    parts
+}
+
+fn payload_bytes(outcome: &RunOutcome) -> usize {
+    match outcome {
+        RunOutcome::Completed { result } => result.as_deref().map_or(0, str::len),
+        RunOutcome::Failed { error } | RunOutcome::Retry { error, .. } => {
+            error.message.len() + error.stack.as_deref().map_or(0, str::len)
+        }
+        RunOutcome::Released | RunOutcome::Snoozed { .. } | RunOutcome::Discarded => 0,
+    }
+}
+
 #[async_trait]
 impl Service for Completer {
     fn name(&self) -> &'static str {
@@ -159,25 +198,62 @@ impl Completer {
     }
 
     async fn write_for_instance(&self, instance: InstanceId, completions: Vec<Completion>, stop: &StopSignal) {
-        let events = CompletionEvents::of(&self.announcer, &self.in_flight, &completions);
-        if let Some(results) = self.complete(instance, &completions, stop).await {
-            // Before anybody learns that the attempts are over: who waited for that has the events by then.
-            events.publish(&self.announcer, &self.routing, &completions, &results);
-            for (completion, result) in completions.iter().zip(results) {
-                self.written(completion, result);
+        let mut parts = parts_of(completions);
+        while let Some(mut completions) = parts.pop_front() {
+            let events = CompletionEvents::of(&self.announcer, &self.in_flight, &completions);
+            match self.complete(instance, &completions, stop).await {
+                Outcome::Written(results) => {
+                    // Before anybody learns that the attempts are over: who waited for that has the events by then.
+                    events.publish(&self.announcer, &self.routing, &completions, &results);
+                    for (completion, result) in completions.iter().zip(results) {
+                        self.written(completion, result);
+                    }
+                }
+                // One of them cannot be stored: each half by itself, until it is alone.
+                Outcome::Unstorable(_) if completions.len() > 1 => {
+                    let second = completions.split_off(completions.len() / 2);
+                    parts.push_front(second);
+                    parts.push_front(completions);
+                    continue;
+                }
+                Outcome::Unstorable(error) => {
+                    if let Some(replaced) = completions.pop().and_then(|one| self.without_payload(one, &error)) {
+                        parts.push_front(vec![replaced]);
+                        continue;
+                    }
+                }
+                Outcome::GivenUp => {}
             }
+            self.in_flight
+                .finish(completions.iter().map(|completion| completion.token));
         }
-        self.in_flight
-            .finish(completions.iter().map(|completion| completion.token));
     }
 
-    /// Asks the store until it answers. `None`: it is closed, or this was told to stop while the store fails.
-    async fn complete(
-        &self,
-        instance: InstanceId,
-        completions: &[Completion],
-        stop: &StopSignal,
-    ) -> Option<Vec<Completed>> {
+    /// The end of an attempt without what the store cannot hold: its reason instead. `None`: it had nothing of that kind.
+    fn without_payload(&self, completion: Completion, why: &Error) -> Option<Completion> {
+        let reason = RunError::new(
+            why.code_text(),
+            &format!("how the attempt ended cannot be stored: {}", why.message),
+            None,
+        );
+        let outcome = match completion.outcome {
+            RunOutcome::Completed { .. } => RunOutcome::Failed { error: reason },
+            // The second time it is not what the handler gave.
+            RunOutcome::Failed { error } if error != reason => RunOutcome::Failed { error: reason },
+            RunOutcome::Retry { error, due } if error != reason => RunOutcome::Retry { error: reason, due },
+            _ => {
+                let (run, job) = (completion.run, completion.job);
+                let message = format!("how run {run} of job number {job} ended cannot be stored: {why}");
+                self.context.log(Level::Error, &message);
+                self.in_flight.finish([completion.token]);
+                return None;
+            }
+        };
+        Some(Completion { outcome, ..completion })
+    }
+
+    /// Asks the store until it answers.
+    async fn complete(&self, instance: InstanceId, completions: &[Completion], stop: &StopSignal) -> Outcome {
         let mut pause = RETRY_PAUSES.0;
         loop {
             let params = CompleteParams {
@@ -186,8 +262,9 @@ impl Completer {
                 completions: completions.to_vec(),
             };
             match self.context.store.complete(params).await {
-                Ok(results) => return Some(results),
-                Err(error) if error.code == ErrorCode::Closed => return None,
+                Ok(results) => return Outcome::Written(results),
+                Err(error) if error.code == ErrorCode::Closed => return Outcome::GivenUp,
+                Err(error) if error.code == ErrorCode::ValidationError => return Outcome::Unstorable(error),
                 Err(error) => {
                     let count = completions.len();
                     self.context.log(
@@ -195,7 +272,7 @@ impl Completer {
                         &format!("cannot write how {count} runs ended, will try again: {error}"),
                     );
                     if stop.is_stopping() {
-                        return None;
+                        return Outcome::GivenUp;
                     }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(RETRY_PAUSES.1);

@@ -159,7 +159,8 @@ impl Executor {
             claims: None,
             started_at,
         };
-        let leader = match limits.race(self.preparer.prepare(&mut attempt)).await {
+        let literals = registration.literals(route.namespace);
+        let leader = match limits.race(self.preparer.prepare(&mut attempt, literals)).await {
             Ok(Readiness::Ready(leader)) => leader,
             Ok(Readiness::Cached(result)) => return Some(RunOutcome::Completed { result }),
             Ok(Readiness::Failed(failure)) => return self.outcome_after(&attempt, AttemptEnd::Answered(Err(failure))),

@@ -1,20 +1,27 @@
 //! Makes an attempt ready for its handler: checks its session, resolves its input, looks into the cache.
 
-use crate::engine::handler::{Attempt, HandlerFailure};
+use crate::engine::context::Context;
+use crate::engine::handler::{Attempt, HandlerFailure, Level};
 use crate::engine::inputs::{self, CacheLookup, ExpressionResolver, Leader, ResultCache, SessionVerifier};
-use crate::store::Store;
-use std::sync::Arc;
+use crate::expr::Literals;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most reasons that are remembered as warned of.
+const MAX_WARNED: usize = 1_000;
 
 /// What an attempt's input may need.
 pub struct Preparer {
-    /// Where sessions are revoked.
-    pub store: Arc<dyn Store>,
+    /// The store, where sessions are revoked, and the logger.
+    pub context: Context,
     /// Verifies sessions.
     pub sessions: Arc<SessionVerifier>,
     /// Resolves expressions.
     pub expressions: Arc<ExpressionResolver>,
     /// Results that are kept.
     pub cache: ResultCache,
+    /// Sessions that nobody here can verify and that were warned of.
+    pub warned: Mutex<HashSet<Box<str>>>,
 }
 
 /// Whether a run can go on.
@@ -29,11 +36,18 @@ pub(super) enum Readiness {
 
 impl Preparer {
     /// Checks the session, resolves the input, looks into the cache.
-    pub(super) async fn prepare(&self, attempt: &mut Attempt) -> Readiness {
+    pub(super) async fn prepare(&self, attempt: &mut Attempt, literals: Literals) -> Readiness {
         if !inputs::needs_resolving(&attempt.run, &attempt.route, &attempt.options) {
             return Readiness::Ready(None);
         }
-        let resolved = inputs::resolve(&self.sessions, &self.expressions, &*self.store, attempt).await;
+        let resolved = inputs::resolve(
+            &self.sessions,
+            &self.expressions,
+            &*self.context.store,
+            attempt,
+            literals,
+        )
+        .await;
         let resolved = match resolved {
             Ok(resolved) => resolved,
             Err(error) => {
@@ -45,6 +59,9 @@ impl Preparer {
                 });
             }
         };
+        if let Some(why) = &resolved.unknown_session {
+            self.warn_of_unknown_session(attempt, why);
+        }
         let lookup = match &attempt.options.cache {
             Some(tag) => Some(self.cache.find_or_lead(attempt, tag, &resolved).await),
             None => None,
@@ -58,5 +75,19 @@ impl Preparer {
             Some(CacheLookup::Hit(result)) => Readiness::Cached((!result.is_empty()).then_some(result)),
             Some(CacheLookup::Miss(leader)) => Readiness::Ready(Some(leader)),
         }
+    }
+
+    /// Says, once for each reason, that a handler gets no session though its job has one.
+    fn warn_of_unknown_session(&self, attempt: &Attempt, why: &str) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.len() >= MAX_WARNED || !warned.insert(why.into()) {
+            return;
+        }
+        drop(warned);
+        let message = format!(
+            "the handler of job {} ({}) gets no session though the job has one: {why}; add it to `resources` of this process",
+            attempt.run.id, attempt.route
+        );
+        self.context.log(Level::Warn, &message);
     }
 }

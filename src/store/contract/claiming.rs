@@ -3,7 +3,7 @@
 
 use super::test_support::*;
 use crate::model::{NewJob, Status};
-use crate::store::{ClaimParams, RouteId, ServedRoute};
+use crate::store::{ClaimParams, RouteMark, ServedRoute};
 use std::sync::Arc;
 
 pub async fn claims_come_by_priority_then_due_time_then_dispatch(s: &TestStore) {
@@ -171,9 +171,9 @@ pub async fn more_than_a_thousand_due_jobs_are_moved_in_several_claims(s: &TestS
     assert_eq!((second.runs.len(), second.more), (500, false));
 }
 
-pub async fn a_claim_reports_the_highest_route(s: &TestStore) {
+pub async fn a_claim_reports_the_newest_route(s: &TestStore) {
     let process = s.process().await;
-    assert_eq!(s.claim_with(process, T0, 0).await.highest_route, RouteId::new(0));
+    assert_eq!(s.claim_with(process, T0, 0).await.newest_route, RouteMark::new(0));
     s.insert(vec![
         one_off("x"),
         NewJob {
@@ -182,11 +182,8 @@ pub async fn a_claim_reports_the_highest_route(s: &TestStore) {
         },
     ])
     .await;
-    let highest = s.claim_with(process, T0, 0).await.highest_route;
-    assert_eq!(
-        highest,
-        s.store.routes_after(RouteId::new(0)).await.unwrap().last().unwrap().0
-    );
+    let newest = s.claim_with(process, T0, 0).await.newest_route;
+    assert_eq!(newest, s.routes().await.last().unwrap().mark);
 }
 
 pub async fn a_process_that_is_not_registered_claims_nothing(s: &TestStore) {

@@ -331,12 +331,14 @@ pub async fn routes_are_numbered_once(s: &TestStore) {
         one_off("3"),
     ])
     .await;
-    let routes = s.store.routes_after(RouteId::new(0)).await.unwrap();
+    let routes = s.routes().await;
     assert_eq!(
-        routes.iter().map(|(_, route)| route.clone()).collect::<Vec<_>>(),
+        routes.iter().map(|known| known.route.clone()).collect::<Vec<_>>(),
         [route("a"), route("b")]
     );
-    assert_eq!(s.store.routes_after(routes[0].0).await.unwrap(), routes[1..]);
+    let later = s.store.routes_after(routes[0].mark).await.unwrap();
+    assert!(!later.are_all);
+    assert_eq!(later.routes, routes[1..]);
 }
 
 pub async fn history_is_read_page_by_page(s: &TestStore) {

@@ -8,7 +8,8 @@ use crate::model::{
 };
 use crate::store::{
     Change, ChangeOutcome, ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, DueSeries,
-    InsertParams, Inserted, InstanceId, JobRecord, ListFilter, Occurrence, RouteId, SeriesAdvance, ServedRoute, Store,
+    InsertParams, Inserted, InstanceId, JobRecord, ListFilter, Occurrence, RouteId, RouteMark, SeriesAdvance,
+    ServedRoute, Store, StoredRoute,
 };
 use std::any::Any;
 use std::future::Future;
@@ -172,16 +173,21 @@ impl TestStore {
     }
 
     pub async fn served(&self) -> Arc<[ServedRoute]> {
-        let routes = self.store.routes_after(RouteId::new(0)).await.unwrap();
-        routes
-            .into_iter()
-            .map(|(route, _)| ServedRoute { route, group: 0 })
-            .collect()
+        let served = |known: StoredRoute| ServedRoute {
+            route: known.id,
+            group: 0,
+        };
+        self.routes().await.into_iter().map(served).collect()
+    }
+
+    /// All routes, in the order in which they were added.
+    pub async fn routes(&self) -> Vec<StoredRoute> {
+        self.store.routes_after(RouteMark::new(0)).await.unwrap().routes
     }
 
     pub async fn route_id(&self, name: &str) -> RouteId {
-        let routes = self.store.routes_after(RouteId::new(0)).await.unwrap();
-        routes.into_iter().find(|(_, known)| *known == route(name)).unwrap().0
+        let routes = self.routes().await;
+        routes.into_iter().find(|known| known.route == route(name)).unwrap().id
     }
 
     pub async fn claim_with(&self, instance: InstanceId, now: Millis, slots: usize) -> Claimed {

@@ -12,11 +12,16 @@ use tokio_postgres::config::SslMode;
 /// Longest schema name in PostgreSQL, in bytes.
 const MAX_SCHEMA_BYTES: usize = 63;
 const MAX_CONNECTIONS: usize = 64;
+/// Longer names are cut in messages.
+const MAX_SHOWN_CHARS: usize = 60;
 
 /// The address of a server, with settings.
 #[derive(Clone)]
 pub struct Address {
-    pub(super) config: Config,
+    /// All of it, as it was given.
+    config: Config,
+    /// The same for each host by itself, in their order.
+    pub(super) hosts: Vec<Config>,
     /// How the server's certificate is checked, and the file of CA certificates; `None`: the system's.
     pub(super) trust: (CertificateCheck, Option<Box<str>>),
     pub(super) schema: Box<str>,
@@ -53,7 +58,39 @@ struct OwnParameters {
     sslmode: Option<String>,
     root: Option<String>,
     connect_timeout: Option<String>,
+    /// The first one that nobody knows.
+    unknown: Option<String>,
 }
+
+/// Those of libpq that the driver reads.
+const DRIVER_PARAMETERS: [&str; 17] = [
+    "user",
+    "password",
+    "dbname",
+    "options",
+    "application_name",
+    "host",
+    "hostaddr",
+    "port",
+    "tcp_user_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "target_session_attrs",
+    "channel_binding",
+    "load_balance_hosts",
+    "sslnegotiation",
+];
+/// Those that are read here.
+const OWN_PARAMETERS: [&str; 6] = [
+    "schema",
+    "pgbouncer",
+    "connections",
+    "sslmode",
+    "sslrootcert",
+    "connect_timeout",
+];
 
 impl Address {
     /// Parses an address.
@@ -62,6 +99,14 @@ impl Address {
     /// `VALIDATION_ERROR` that names the parameter, but never the password.
     pub fn parse(url: &str) -> Result<Self> {
         let (own, rest) = split(url);
+        if let Some(name) = &own.unknown {
+            let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect();
+            let known: Vec<&str> = OWN_PARAMETERS.into_iter().chain(DRIVER_PARAMETERS).collect();
+            return Err(invalid(&format!(
+                "`{name}` is no parameter of addresses here; known are {}",
+                known.join(", ")
+            )));
+        }
         let mut config: Config = rest.parse().map_err(|_| {
             invalid("is no PostgreSQL address; it must look like 'postgres://user:password@host:5432/database', with special characters in the password percent-encoded")
         })?;
@@ -71,9 +116,12 @@ impl Address {
             ));
         }
         let schema = own.schema.unwrap_or_else(|| "ductape".into());
-        if schema.is_empty() || schema.len() > MAX_SCHEMA_BYTES || schema.contains(['"', '\0', '\'', '.']) {
+        let unusable = |character: char| matches!(character, '"' | '\'' | '.') || character.is_control();
+        // Two of them may end the text of a function.
+        let quotes = schema.matches('$').count() > 1;
+        if schema.is_empty() || schema.len() > MAX_SCHEMA_BYTES || schema.contains(unusable) || quotes {
             return Err(invalid(
-                "`schema` must be a name of 1 to 63 bytes without quotes and dots",
+                "`schema` must be a name of 1 to 63 bytes without quotes, dots and control characters, and with one `$` at most",
             ));
         }
         if schema.starts_with("pg_") {
@@ -88,19 +136,17 @@ impl Address {
         };
         let connections = number("connections", own.connections.as_deref(), 4, 1, MAX_CONNECTIONS)?;
         let seconds = number("connect_timeout", own.connect_timeout.as_deref(), 10, 1, 3_600)?;
-        let trust = read_trust(&mut config, own.sslmode.as_deref(), own.root.is_some())?;
         let connect_timeout = Duration::from_secs(seconds as u64);
-        config
-            .connect_timeout(connect_timeout)
-            .keepalives(true)
-            .keepalives_idle(Duration::from_secs(30))
-            .keepalives_interval(Duration::from_secs(10))
-            .keepalives_retries(3);
-        if config.get_application_name().is_none() {
-            config.application_name("ductape");
+        let each: Option<Vec<Config>> = each_host(&rest).map(|url| url.parse().ok()).collect();
+        let mut hosts = each.unwrap_or_else(|| vec![config.clone()]);
+        let mut trust = CertificateCheck::Skip;
+        for config in hosts.iter_mut().chain([&mut config]) {
+            trust = read_trust(config, own.sslmode.as_deref(), own.root.is_some())?;
+            set_defaults(config, connect_timeout);
         }
         Ok(Self {
             config,
+            hosts,
             trust: (trust, own.root.map(Into::into)),
             schema: schema.into(),
             pooled,
@@ -113,6 +159,28 @@ impl Address {
     pub(super) fn quoted_schema(&self) -> String {
         format!("\"{}\"", self.schema)
     }
+}
+
+fn set_defaults(config: &mut Config, connect_timeout: Duration) {
+    config
+        .connect_timeout(connect_timeout)
+        .keepalives(true)
+        .keepalives_idle(Duration::from_secs(30))
+        .keepalives_interval(Duration::from_secs(10))
+        .keepalives_retries(3);
+    if config.get_application_name().is_none() {
+        config.application_name("ductape");
+    }
+}
+
+/// The address with one of its hosts each, in their order.
+fn each_host(url: &str) -> impl Iterator<Item = String> + '_ {
+    let (scheme, behind) = url.split_once("://").unwrap_or(("", url));
+    let (authority, tail) = behind.split_at(behind.find(['/', '?']).unwrap_or(behind.len()));
+    let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+    hosts
+        .split(',')
+        .map(move |host| format!("{scheme}://{user}{host}{tail}"))
 }
 
 fn number(name: &str, text: Option<&str>, default: usize, least: usize, most: usize) -> Result<usize> {
@@ -160,6 +228,9 @@ fn split(url: &str) -> (OwnParameters, String) {
             "sslrootcert" => &mut own.root,
             "connect_timeout" => &mut own.connect_timeout,
             _ => {
+                if !DRIVER_PARAMETERS.contains(&name) {
+                    own.unknown.get_or_insert_with(|| decode(name));
+                }
                 rest.push(pair);
                 continue;
             }
@@ -207,6 +278,43 @@ mod tests {
     }
 
     #[test]
+    fn parameters_that_nobody_reads_are_named() {
+        for (name, hint) in [
+            ("sslcert", "sslcert"),
+            ("connection_limit", "connection_limit"),
+            ("gssencmode", "gssencmode"),
+            ("schemas", "known are schema,"),
+        ] {
+            let error = Address::parse(&format!("postgres://h/d?{name}=s3cret")).unwrap_err();
+            assert!(error.message.contains(hint), "{error}");
+            assert!(!error.message.contains("s3cret"), "{error}");
+        }
+        for schema in ["a%0Ab", "a%00b", "x$body$y"] {
+            assert!(
+                Address::parse(&format!("postgres://h/d?schema={schema}")).is_err(),
+                "{schema}"
+            );
+        }
+        assert!(Address::parse("postgres://h/d?schema=a$b&target_session_attrs=any").is_ok());
+    }
+
+    #[test]
+    fn hosts_are_tried_by_themselves() {
+        let address = Address::parse("postgres://me:s@a:1,b:2/d?schema=x&target_session_attrs=read-write").unwrap();
+        let found: Vec<_> = address
+            .hosts
+            .iter()
+            .map(|config| (config.get_hosts().to_vec(), config.get_ports().to_vec()))
+            .collect();
+        let host = |name: &str, port| (vec![tokio_postgres::config::Host::Tcp(name.into())], vec![port]);
+        assert_eq!(found, [host("a", 1), host("b", 2)]);
+        assert!(address.hosts.iter().all(|config| config.get_dbname() == Some("d")
+            && config.get_password() == Some(b"s")
+            && config.get_application_name() == Some("ductape")));
+        assert_eq!(Address::parse("postgres://h/d").unwrap().hosts.len(), 1);
+    }
+
+    #[test]
     fn own_parameters_are_removed_and_others_passed_to_the_driver() {
         let url = "postgresql://h/d?schema=my%20jobs&pgbouncer=true&connections=2&application_name=shop&sslmode=verify-full&sslrootcert=/ca.pem";
         let address = Address::parse(url).unwrap();
@@ -230,7 +338,7 @@ mod tests {
             ("postgres://me:s3cret@h/d?connections=0", "connections"),
             ("postgres://me:s3cret@h/d?sslmode=maybe", "sslmode"),
             ("postgres://me:s3cret@h:port/d", "address"),
-            ("postgres://me:s3cret@h/d?nonsense=1", "address"),
+            ("postgres://me:s3cret@h/d?nonsense=1", "nonsense"),
         ] {
             let error = Address::parse(url).unwrap_err();
             assert!(

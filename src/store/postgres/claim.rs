@@ -95,7 +95,7 @@ fn without_groups(params: &ClaimParams) -> ClaimParams {
 fn read(row: &Row, claimed: &mut Claimed) -> DbResult<i64> {
     let Some(job) = row.try_get(0)? else {
         claimed.more |= row.try_get::<_, bool>(17)?;
-        claimed.highest_route = row.try_get(7)?;
+        claimed.newest_route = row.try_get(18)?;
         claimed.next_due = row.try_get(8)?;
         return Ok(row.try_get(10)?);
     };

@@ -15,16 +15,26 @@ pub(super) enum Failure {
     Unknown(tokio_postgres::Error),
     /// No answer within this time.
     TimedOut(Duration),
+    /// No connection within this time: nothing was asked for.
+    NoAnswer(Duration),
     /// Another process moved a row concurrently: the verb must be retried.
     ConcurrentChange,
+    /// The database no longer has a route that it had: the verb must be retried with what it has.
+    RouteGone,
     /// An error for the caller.
     Rejected(Error),
 }
 
 pub(super) type DbResult<T> = std::result::Result<T, Failure>;
 
+/// Of functions of the schema: a route is gone.
+const ROUTE_GONE: &str = "DTR01";
+
 impl From<tokio_postgres::Error> for Failure {
     fn from(failure: tokio_postgres::Error) -> Self {
+        if failure.code().is_some_and(|code| code.code() == ROUTE_GONE) {
+            return Self::RouteGone;
+        }
         Self::Database(failure)
     }
 }
@@ -49,8 +59,8 @@ pub(super) enum FailureAction {
 impl Failure {
     pub(super) fn remedy(&self) -> FailureAction {
         match self {
-            Self::ConcurrentChange => FailureAction::Again,
-            Self::TimedOut(_) => FailureAction::Reconnect,
+            Self::ConcurrentChange | Self::RouteGone => FailureAction::Again,
+            Self::TimedOut(_) | Self::NoAnswer(_) => FailureAction::Reconnect,
             Self::Rejected(_) => FailureAction::Tell,
             Self::Database(failure) | Self::Unknown(failure) => remedy_of(failure),
         }
@@ -68,6 +78,17 @@ impl Failure {
             Self::ConcurrentChange => Error::new(
                 ErrorCode::StoreError,
                 "the job kept changing in other processes; try again",
+            ),
+            Self::NoAnswer(after) => Error::new(
+                ErrorCode::ConnectionError,
+                format!(
+                    "cannot reach the store's server: no answer within {} ms; check the address in `store` and that the server runs",
+                    after.as_millis()
+                ),
+            ),
+            Self::RouteGone => Error::new(
+                ErrorCode::StoreError,
+                "the database keeps losing the targets of jobs, as while it is restored; try again once it is as it should be",
             ),
             Self::TimedOut(after) => Error::new(
                 ErrorCode::ConnectionError,
@@ -158,10 +179,7 @@ fn describe(failure: &tokio_postgres::Error) -> Error {
             ErrorCode::ConnectionError,
             "create the database, or name another in `store`",
         ),
-        SqlState::INSUFFICIENT_PRIVILEGE => (
-            ErrorCode::Forbidden,
-            "grant the user of `store` CREATE on the database once, or create the schema for it and name it by `?schema=`",
-        ),
+        SqlState::INSUFFICIENT_PRIVILEGE => (ErrorCode::Forbidden, missing_right(&text)),
         SqlState::TOO_MANY_CONNECTIONS => (
             ErrorCode::ConnectionError,
             "raise max_connections, lower `?connections=` in `store`, or use a pooler with `?pgbouncer=true`",
@@ -172,11 +190,20 @@ fn describe(failure: &tokio_postgres::Error) -> Error {
         ),
         SqlState::READ_ONLY_SQL_TRANSACTION => (
             ErrorCode::ConnectionError,
-            "this server is a replica; name the primary in `store`",
+            "this server is a replica, or `default_transaction_read_only` is on for this role or database; name the primary in \
+             `store`, or turn it off",
         ),
         SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_FUNCTION | SqlState::INVALID_SCHEMA_NAME => (
             ErrorCode::StoreError,
             "the store's schema is gone or incomplete; create a new instance, which creates it again",
+        ),
+        SqlState::CHARACTER_NOT_IN_REPERTOIRE | SqlState::UNTRANSLATABLE_CHARACTER => (
+            ErrorCode::ValidationError,
+            "the database's encoding has no such character: leave it out, or use a database with the encoding UTF8",
+        ),
+        _ if is_about_data(code.code()) => (
+            ErrorCode::ValidationError,
+            "the database cannot hold this; make it smaller, or keep it elsewhere and store its address",
         ),
         _ => (ErrorCode::StoreError, "see the server's log for more"),
     };
@@ -186,6 +213,29 @@ fn describe(failure: &tokio_postgres::Error) -> Error {
         kind
     };
     Error::new(kind, format!("the store's server refused: {text}; {remedy}"))
+}
+
+/// What to grant, by what the server says that the right is missing for.
+fn missing_right(text: &str) -> &'static str {
+    let about = |what: &str| text.contains(&format!("for {what}"));
+    if about("table") || about("view") {
+        "grant the user of `store` SELECT, INSERT, UPDATE and DELETE on all tables of the schema"
+    } else if about("sequence") {
+        "grant the user of `store` USAGE on all sequences of the schema"
+    } else if about("function") {
+        "grant the user of `store` EXECUTE on all functions of the schema"
+    } else if about("schema") {
+        "grant the user of `store` USAGE on the schema, and CREATE as long as tables are to be made in it"
+    } else if text.contains("must be owner") {
+        "the schema is of an older version: open it once as the role that owns it, which migrates it"
+    } else {
+        "grant the user of `store` CREATE on the database once, or create the schema for it and name it by `?schema=`"
+    }
+}
+
+/// Data exceptions and limits of the program: the statement would fail again, whatever else it is sent with.
+fn is_about_data(code: &str) -> bool {
+    code.starts_with("22") || code.starts_with("54")
 }
 
 /// The error for a row that no version of this code can have written.

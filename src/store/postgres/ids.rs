@@ -1,6 +1,6 @@
 //! The numbers of [`crate::store`] as PostgreSQL's `bigint`.
 
-use crate::store::{InstanceId, JobSeq, RouteId, Token};
+use crate::store::{InstanceId, JobSeq, RouteId, RouteMark, Token};
 use std::error::Error;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -31,4 +31,4 @@ macro_rules! bigints {
     )*};
 }
 
-bigints!(JobSeq, RouteId, InstanceId, Token);
+bigints!(JobSeq, RouteId, RouteMark, InstanceId, Token);

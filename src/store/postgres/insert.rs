@@ -17,11 +17,12 @@ use super::uniques;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, OnConflict};
-use crate::store::{Inserted, RouteId};
+use crate::store::{Inserted, RouteId, RouteMark};
 use std::collections::HashMap;
 use uuid::Uuid;
 
 const CALL_INSERT: &str = include_str!("sql/call_insert.sql");
+const CHECK_ROUTES: &str = include_str!("sql/check_routes.sql");
 const SELECT_DUPLICATE_SERIES: &str = include_str!("sql/select_duplicate_series.sql");
 
 /// Columns of new jobs.
@@ -30,6 +31,9 @@ struct Columns {
     ids: Vec<Option<Uuid>>,
     names: Vec<Option<Box<str>>>,
     routes: Vec<RouteId>,
+    /// Each once, and when it was added.
+    distinct_routes: Vec<RouteId>,
+    route_marks: Vec<RouteMark>,
     priorities: Vec<i32>,
     dues: Vec<Option<i64>>,
     retries: Vec<i32>,
@@ -46,7 +50,7 @@ struct Columns {
 impl Columns {
     fn of(jobs: &[RoutedJob<'_>], keys: &Keys) -> Result<Self> {
         let mut columns = Self::default();
-        for (index, RoutedJob { job, route }) in (1..).zip(jobs) {
+        for (index, RoutedJob { job, route, mark }) in (1..).zip(jobs) {
             let (id, name) = match &job.id {
                 JobId::Generated(id) => (Some(*id), None),
                 JobId::Custom(name) => (None, Some(name.clone())),
@@ -54,6 +58,10 @@ impl Columns {
             columns.ids.push(id);
             columns.names.push(name);
             columns.routes.push(*route);
+            if !columns.distinct_routes.contains(route) {
+                columns.distinct_routes.push(*route);
+                columns.route_marks.push(*mark);
+            }
             columns.priorities.push(job.priority);
             columns.dues.push(first_due(job));
             columns.retries.push(run_rows::int4(job.retries));
@@ -91,6 +99,8 @@ impl Columns {
                     &self.keys,
                     &self.tag_indices,
                     &self.tags,
+                    &self.distinct_routes,
+                    &self.route_marks,
                 ],
             )
             .await?;
@@ -220,7 +230,7 @@ async fn mark_duplicate_series(
 ) -> DbResult<()> {
     let mut wanted: Vec<(usize, i64, RouteId, &JobId)> = Vec::new();
     for at in places {
-        if let Some(RoutedJob { job, route }) = jobs.get(*at)
+        if let Some(RoutedJob { job, route, .. }) = jobs.get(*at)
             && let Some(fingerprint) = fingerprint(job)
         {
             wanted.push((*at, fingerprint, *route, &job.id));
@@ -268,6 +278,10 @@ async fn resolve_existing(tx: &mut Tx<'_>, routed: RoutedJob<'_>, now: Millis) -
     match job.on_conflict {
         OnConflict::Return => Ok(Inserted::Existing(known.summary())),
         OnConflict::Error => Ok(Inserted::Conflict(format!("a job with the id {} exists", job.id))),
-        OnConflict::Replace => replace::apply(tx, routed, known, now).await,
+        OnConflict::Replace => {
+            let (routes, marks) = (vec![routed.route], vec![routed.mark]);
+            tx.session.query(CHECK_ROUTES, &[&routes, &marks]).await?;
+            replace::apply(tx, routed, known, now).await
+        }
     }
 }

@@ -14,9 +14,15 @@ use crate::store::rules::completion::{AttemptOutcome, RunFate};
 use crate::store::rules::crash::GoneProcess;
 use crate::store::{InstanceId, JobSeq, RecoverParams, Recovered, Token};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 /// Most runs recovered in one transaction.
 const MAX_RUNS_PER_TRANSACTION: i64 = 500;
+
+/// What is behind the time in a UUID of version 7, bits.
+const TIME_BITS_BEHIND: u32 = 80;
+/// What is drawn at random in the number of a registration, bits.
+const RANDOM_BITS: u32 = 20;
 
 const INSERT_INSTANCE: &str = include_str!("sql/insert_instance.sql");
 const UPDATE_INSTANCE_LEASE: &str = include_str!("sql/update_instance_lease.sql");
@@ -27,7 +33,8 @@ const DELETE_INSTANCE: &str = include_str!("sql/delete_instance.sql");
 const SELECT_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_claims_of_instance.sql");
 const SELECT_LAST_CLAIMS_OF_INSTANCE: &str = include_str!("sql/select_last_claims_of_instance.sql");
 
-/// Registers a process. `clock`: replaces the server's time in tests.
+/// Registers a process, under a number of the time and drawn at random: one of a sequence would be given twice by a server
+/// that loses what it has committed. `clock`: replaces the server's time in tests.
 pub(super) async fn register(
     session: &Session,
     clock: Option<Millis>,
@@ -35,7 +42,13 @@ pub(super) async fn register(
     slots: usize,
 ) -> DbResult<InstanceId> {
     let slots = super::param::rows(slots);
-    let rows = session.query(INSERT_INSTANCE, &[&clock, &lease, &slots]).await?;
+    let drawn = Uuid::now_v7().as_u128();
+    // The time comes first in it, in ms: who registered earlier has a lower number.
+    let number = (drawn >> TIME_BITS_BEHIND) << RANDOM_BITS | drawn & ((1 << RANDOM_BITS) - 1);
+    let number = InstanceId::new(i64::try_from(number).unwrap_or(i64::MAX));
+    let rows = session
+        .query(INSERT_INSTANCE, &[&clock, &lease, &slots, &number])
+        .await?;
     match rows.first() {
         Some(row) => Ok(row.try_get(0)?),
         None => Err(super::failure::damaged("no registration").into()),

@@ -9,7 +9,7 @@ use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
 use tokio_postgres::error::SqlState;
 
 /// The migrations, by number, each of one or more scripts.
-const MIGRATIONS: [&[&str]; 2] = [
+const MIGRATIONS: [&[&str]; 3] = [
     &[
         include_str!("migrations/0001.sql"),
         include_str!("migrations/0001_insert.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&[&str]; 2] = [
         include_str!("migrations/0002.sql"),
         include_str!("migrations/0002_claim.sql"),
     ],
+    &[include_str!("migrations/0003.sql")],
 ];
 /// The oldest supported server version.
 const OLDEST_SERVER_VERSION: i32 = 130_000;

@@ -80,7 +80,7 @@ async fn connect(inner: &Arc<Inner>) -> Option<Session> {
         }
     };
     let limit = connector.address.connect_timeout;
-    let session = tokio::time::timeout(limit, connector.connect(on_notification))
+    let session = tokio::time::timeout(limit * 2, connector.connect(limit, on_notification))
         .await
         .ok()?
         .ok()?;

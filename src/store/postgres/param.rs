@@ -2,7 +2,7 @@
 //!
 //! Invariant: the type follows from the Rust type alone, so that the server need not describe a statement first.
 
-use crate::store::{InstanceId, JobSeq, RouteId, Token};
+use crate::store::{InstanceId, JobSeq, RouteId, RouteMark, Token};
 use std::borrow::Cow;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
@@ -38,6 +38,7 @@ typed! {
     i64 => INT8, INT8_ARRAY;
     JobSeq => INT8, INT8_ARRAY;
     RouteId => INT8, INT8_ARRAY;
+    RouteMark => INT8, INT8_ARRAY;
     InstanceId => INT8, INT8_ARRAY;
     Token => INT8, INT8_ARRAY;
     i32 => INT4, INT4_ARRAY;

@@ -146,9 +146,9 @@ impl Pool {
 
     async fn connect(&self, limit: Duration) -> DbResult<Session> {
         let limit = self.connector.address.connect_timeout.min(limit);
-        match tokio::time::timeout(limit, self.connector.connect(|_| {})).await {
+        match tokio::time::timeout(limit * 2, self.connector.connect(limit, |_| {})).await {
             Ok(connected) => connected,
-            Err(_) => Err(Failure::TimedOut(limit)),
+            Err(_) => Err(Failure::NoAnswer(limit)),
         }
     }
 }

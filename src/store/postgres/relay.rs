@@ -5,12 +5,12 @@
 use super::failure::DbResult;
 use super::insert;
 use super::routed_job::RoutedJob;
-use super::routes::RouteCache;
+use super::routes::{RouteCache, RouteRef};
 use super::session::Session;
 use super::tx::{Effects, Tx};
 use crate::clock::Millis;
 use crate::model::NewJob;
-use crate::store::{RelayedEvent, RouteId};
+use crate::store::RelayedEvent;
 
 const DELETE_EVENT: &str = include_str!("sql/delete_event.sql");
 
@@ -40,15 +40,12 @@ pub(super) async fn apply(
         .iter()
         .flat_map(|event| event.deliveries.iter().map(move |job| (event.event, job)))
         .zip(numbers);
-    let jobs: Vec<(&NewJob, RouteId)> = deliveries
+    let jobs: Vec<(&NewJob, RouteRef)> = deliveries
         .filter(|((event, _), _)| taken.contains(event))
         .map(|((_, job), route)| (job, route))
         .collect();
-    let routed: Vec<RoutedJob<'_>> = jobs
-        .iter()
-        .map(|(job, route)| RoutedJob { job, route: *route })
-        .collect();
-    insert::insert_in(&mut tx, &routed, now).await?;
+    let routed: Vec<RoutedJob<'_>> = jobs.iter().map(|(job, route)| RoutedJob::new(job, *route)).collect();
+    routes.check(insert::insert_in(&mut tx, &routed, now).await)?;
     let after = tx.commit().await?;
     Ok((taken.len(), after))
 }

@@ -154,7 +154,7 @@ fn write_job(
     run: i64,
     now: Millis,
 ) -> DbResult<()> {
-    let RoutedJob { job, route } = new;
+    let RoutedJob { job, route, .. } = new;
     tags::replace(tx, known.job.seq, &job.options.tags);
     uniques::release(tx, known.job.seq);
     tx.write_later(

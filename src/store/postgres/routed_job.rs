@@ -1,14 +1,27 @@
 //! A dispatched job with the number of its route.
 
+use super::routes::RouteRef;
 use crate::clock::Millis;
 use crate::model::{JobId, NewJob};
-use crate::store::RouteId;
+use crate::store::{RouteId, RouteMark};
 
 /// A job with the number of its route.
 #[derive(Clone, Copy)]
 pub(super) struct RoutedJob<'a> {
     pub(super) job: &'a NewJob,
     pub(super) route: RouteId,
+    /// When the row of the route was added that the number was read from.
+    pub(super) mark: RouteMark,
+}
+
+impl<'a> RoutedJob<'a> {
+    pub(super) fn new(job: &'a NewJob, route: RouteRef) -> Self {
+        Self {
+            job,
+            route: route.id,
+            mark: route.mark,
+        }
+    }
 }
 
 /// When its first run is due.

@@ -3,23 +3,30 @@
 //! Knows no verb. Invariant: a session that may be inside a transaction, or has timed out, is not reused.
 
 use super::address::Address;
-use super::failure::DbResult;
+use super::failure::{DbResult, Failure};
 use super::param::Param;
 use crate::error::{Error, ErrorCode, Result};
 use crate::tls;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{AsyncMessage, Client, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// Whatever is set for the role or the database: rows that others have locked are passed over, not waited for and then
+/// refused.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The size of queue tables changes quickly, so the planner's statistics are often wrong; all rows are found by keys
 /// anyway. The server also ends transactions that a disconnected client has left open.
 const SESSION_SETTINGS: &str = "enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
     SET plan_cache_mode = force_generic_plan; SET statement_timeout = '60s'; SET lock_timeout = '10s'; \
-    SET idle_in_transaction_session_timeout = '15s'";
+    SET idle_in_transaction_session_timeout = '15s'; SET search_path = pg_catalog, pg_temp; \
+    SET default_transaction_isolation = 'read committed'";
 
 /// Opens sessions.
 pub(super) struct Connector {
@@ -29,7 +36,12 @@ pub(super) struct Connector {
     tls: MakeRustlsConnect,
     /// Statements with the schema's name substituted.
     texts: Mutex<HashMap<&'static str, Arc<str>>>,
+    /// The host that was connected to last.
+    last_host: AtomicUsize,
 }
+
+type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+type Connected = (Client, Connection<Socket, TlsStream>);
 
 /// One connection.
 pub(super) struct Session {
@@ -55,15 +67,17 @@ impl Connector {
             synced,
             tls: MakeRustlsConnect::new(settings),
             texts: Mutex::default(),
+            last_host: AtomicUsize::new(0),
         })
     }
 
     /// Opens a session; notifications of the server go to `listen`.
     pub(super) async fn connect(
         self: &Arc<Self>,
+        limit: Duration,
         mut listen: impl FnMut(&tokio_postgres::Notification) + Send + 'static,
     ) -> DbResult<Session> {
-        let (client, mut connection) = self.address.config.connect(self.tls.clone()).await?;
+        let (client, mut connection) = self.connect_to_any(limit).await?;
         let driver = tokio::spawn(async move {
             // An error ends the connection; the client reports it to pending calls.
             while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
@@ -88,6 +102,30 @@ impl Connector {
             session.run(&format!("SET {SESSION_SETTINGS}{sync}")).await?;
         }
         Ok(session)
+    }
+
+    /// Connects to the first host that answers in its share of the time and is of the wanted kind, beginning with the one that
+    /// was found last: one that accepts connections and says nothing must not stand in the way of the others.
+    async fn connect_to_any(&self, limit: Duration) -> DbResult<Connected> {
+        let hosts = &self.address.hosts;
+        let count = hosts.len().max(1);
+        let share = limit / u32::try_from(count).unwrap_or(1);
+        let first = self.last_host.load(Ordering::Relaxed);
+        let mut failure = Failure::NoAnswer(share);
+        for (at, config) in (0..count).filter_map(|offset| {
+            let at = (first + offset) % count;
+            Some((at, hosts.get(at)?))
+        }) {
+            match tokio::time::timeout(share, config.connect(self.tls.clone())).await {
+                Ok(Ok(connected)) => {
+                    self.last_host.store(at, Ordering::Relaxed);
+                    return Ok(connected);
+                }
+                Ok(Err(error)) => failure = error.into(),
+                Err(_) => failure = Failure::NoAnswer(share),
+            }
+        }
+        Err(failure)
     }
 
     /// The statement with the schema's name in place of `ductape.`.
@@ -141,9 +179,9 @@ impl Session {
         if self.connector.address.pooled {
             // Behind a pooler, settings last only for a transaction.
             let local = SESSION_SETTINGS.replace("SET ", "SET LOCAL ");
-            return self.run(&format!("BEGIN; SET LOCAL {local}")).await;
+            return self.run(&format!("{BEGIN}; SET LOCAL {local}")).await;
         }
-        self.run("BEGIN").await
+        self.run(BEGIN).await
     }
 
     /// Begins a read-only transaction on one snapshot.

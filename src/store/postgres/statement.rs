@@ -18,6 +18,7 @@ use serde_json::json;
 /// The statement that dispatches this job.
 pub(super) async fn of(session: &Session, routes: &RouteCache, job: &NewJob) -> DbResult<(Statement, Effects)> {
     let route = routes.intern(session, &[&job.route]).await?;
+    let route = route.first().ok_or_else(|| damaged("a route without its number"))?;
     let mut tx = Tx::begin(session).await?;
     let keys = Keys::find(session, [job].into_iter()).await?;
     keys.limit(&mut tx, [job].into_iter()).await?;
@@ -31,7 +32,8 @@ pub(super) async fn of(session: &Session, routes: &RouteCache, job: &NewJob) -> 
         "job_id": job.id.to_string(),
         "id": id,
         "name": name,
-        "route": route.first().ok_or_else(|| damaged("a route without its number"))?,
+        "route": route.id,
+        "route_added": route.mark,
         "priority": job.priority,
         "due": first_due(job),
         "retries": job.retries,
@@ -46,7 +48,7 @@ pub(super) async fn of(session: &Session, routes: &RouteCache, job: &NewJob) -> 
     });
     let schema = session.connector().address.quoted_schema();
     let statement = Statement {
-        text: format!("SELECT * FROM {schema}.dispatch_v1($1)"),
+        text: format!("SELECT * FROM {schema}.dispatch_v2($1)"),
         value: value.to_string(),
     };
     Ok((statement, after))

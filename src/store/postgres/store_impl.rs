@@ -9,13 +9,13 @@ use super::{
 };
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{JobId, NewJob, Route, RunOutcome, Status};
+use crate::model::{JobId, NewJob, RunOutcome, Status};
 use crate::store::{
-    BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed, CompleteParams, Completed,
-    DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, HistoryPosition, InsertParams, Inserted,
-    InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent,
-    Retention, RouteId, RunLocation, SeriesAdvance, Statement, Stats, Step, Store, StoredEvent, Takeover, Token,
-    Webhook, WebhookSet, WebhookStore,
+    AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
+    CompleteParams, Completed, DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, HistoryPosition,
+    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams,
+    Recovered, RelayedEvent, Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, Statement, Stats, Step, Store,
+    StoredEvent, Takeover, Token, Webhook, WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -329,7 +329,7 @@ impl Store for PostgresStore {
         }))
     }
 
-    async fn routes_after(&self, after: RouteId) -> Result<Vec<(RouteId, Route)>> {
+    async fn routes_after(&self, after: RouteMark) -> Result<AddedRoutes> {
         let inner = self.inner_if_open()?;
         Ok(with_session!(inner.general, WriteOptions::DEFAULT, |session| {
             routes::after(session, after)

@@ -7,6 +7,7 @@ mod connection_failures;
 mod costs;
 mod plans;
 mod processes;
+mod routes;
 mod rules;
 mod schema;
 mod snapshots;

@@ -96,7 +96,7 @@ fn is_alone(batch: &[Request]) -> bool {
 }
 
 async fn write(inner: &Inner, batch: Vec<Request>) {
-    let many = batch.len() > 1;
+    let is_single = batch.iter().map(|request| request.params.jobs.len()).sum::<usize>() == 1;
     let outcome = insert(inner, &batch).await;
     match outcome {
         Ok(mut answers) => {
@@ -105,7 +105,7 @@ async fn write(inner: &Inner, batch: Vec<Request>) {
                 let _ = request.reply_to.send(Ok(std::mem::replace(&mut answers, rest)));
             }
         }
-        Err(error) if !many || error.code == ErrorCode::ConnectionError => {
+        Err(error) if is_single || error.code == ErrorCode::ConnectionError => {
             for request in batch {
                 let _ = request.reply_to.send(Err(error.clone()));
             }
@@ -113,11 +113,43 @@ async fn write(inner: &Inner, batch: Vec<Request>) {
         // One of them has failed: insert each alone.
         Err(_) => {
             for request in batch {
-                let answer = insert(inner, std::slice::from_ref(&request)).await;
+                let answer = match insert(inner, std::slice::from_ref(&request)).await {
+                    Err(error) if is_unstorable(&error) && !request.params.all_or_nothing => {
+                        insert_one_by_one(inner, &request.params).await
+                    }
+                    answer => answer,
+                };
                 let _ = request.reply_to.send(answer);
             }
         }
     }
+}
+
+/// Whether it is what was to be written that the database refuses.
+fn is_unstorable(error: &Error) -> bool {
+    error.code == ErrorCode::ValidationError
+}
+
+/// Jobs that were sent together and belong to different callers.
+async fn insert_one_by_one(inner: &Inner, params: &InsertParams) -> Result<Vec<Inserted>> {
+    let mut answers = Vec::with_capacity(params.jobs.len());
+    for job in &params.jobs {
+        let request = Request {
+            params: InsertParams {
+                jobs: vec![job.clone()],
+                ..*params
+            },
+            reply_to: oneshot::channel().0,
+        };
+        match insert(inner, std::slice::from_ref(&request)).await {
+            Ok(written) => answers.extend(written),
+            Err(error) if is_unstorable(&error) => {
+                answers.push(Inserted::Refused(error.code, error.message));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(answers)
 }
 
 async fn insert(inner: &Inner, batch: &[Request]) -> Result<Vec<Inserted>> {
@@ -142,7 +174,7 @@ async fn insert(inner: &Inner, batch: &[Request]) -> Result<Vec<Inserted>> {
     if answers.iter().any(|answer| {
         !matches!(
             answer,
-            Inserted::Existing(_) | Inserted::Duplicate(..) | Inserted::Conflict(_)
+            Inserted::Existing(_) | Inserted::Duplicate(..) | Inserted::Conflict(_) | Inserted::Refused(..)
         )
     }) {
         inner.wake();
@@ -163,11 +195,12 @@ async fn apply(
     let numbers = inner.routes.intern(session, &routes).await?;
     let routed: Vec<RoutedJob<'_>> = jobs()
         .zip(numbers)
-        .map(|(job, route)| RoutedJob { job, route })
+        .map(|(job, route)| RoutedJob::new(job, route))
         .collect();
-    if together {
+    let written = if together {
         insert::insert_all_or_nothing(session, &routed, now).await
     } else {
         insert::insert_each(session, &routed, now).await
-    }
+    };
+    inner.routes.check(written)
 }

@@ -50,7 +50,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {
         series,
         next_due: next_due(connection, params.now)?,
         more,
-        highest_route: routes::highest(connection)?,
+        newest_route: routes::newest(connection)?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The numbers of [`crate::store`] as SQLite's integers.
 
-use crate::store::{InstanceId, JobSeq, RouteId, Token};
+use crate::store::{InstanceId, JobSeq, RouteId, RouteMark, Token};
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 macro_rules! integers {
@@ -19,4 +19,4 @@ macro_rules! integers {
     )*};
 }
 
-integers!(JobSeq, RouteId, InstanceId, Token);
+integers!(JobSeq, RouteId, RouteMark, InstanceId, Token);

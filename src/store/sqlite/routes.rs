@@ -6,7 +6,7 @@
 use super::failure::damaged;
 use crate::error::Result;
 use crate::model::{Namespace, Route};
-use crate::store::RouteId;
+use crate::store::{AddedRoutes, RouteId, RouteMark, StoredRoute};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashMap;
 
@@ -68,15 +68,20 @@ fn find_or_add(connection: &Connection, route: &Route) -> Result<RouteId> {
     }
 }
 
-/// Routes with a higher number than `after`, in order.
-pub(super) fn after(connection: &Connection, after: RouteId) -> Result<Vec<(RouteId, Route)>> {
+/// Routes that were added after the one with the mark `after`, in order. Marks are the numbers: a file loses no route while
+/// it is open.
+pub(super) fn after(connection: &Connection, after: RouteMark) -> Result<AddedRoutes> {
     let mut select = connection.prepare_cached(SELECT_ROUTES_AFTER)?;
     let mut rows = select.query([after])?;
     let mut routes = Vec::new();
     while let Some(row) = rows.next()? {
-        routes.push((row.get(0)?, read(row)?));
+        routes.push(StoredRoute {
+            id: row.get(0)?,
+            mark: row.get(0)?,
+            route: read(row)?,
+        });
     }
-    Ok(routes)
+    Ok(AddedRoutes { are_all: false, routes })
 }
 
 fn read(row: &Row<'_>) -> Result<Route> {
@@ -90,8 +95,8 @@ fn read(row: &Row<'_>) -> Result<Route> {
     })
 }
 
-/// The highest assigned number.
-pub(super) fn highest(connection: &Connection) -> Result<RouteId> {
+/// The mark of the route that was added last.
+pub(super) fn newest(connection: &Connection) -> Result<RouteMark> {
     Ok(connection
         .prepare_cached("SELECT coalesce(max(id), 0) FROM routes")?
         .query_row([], |row| row.get(0))?)

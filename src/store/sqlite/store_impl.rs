@@ -10,13 +10,13 @@ use super::{
 };
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{JobId, Route, Status};
+use crate::model::{JobId, Status};
 use crate::store::{
-    BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed, CompleteParams, Completed,
-    DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, HistoryPosition, InsertParams, Inserted,
-    InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered, RelayedEvent,
-    Retention, RouteId, RunLocation, SeriesAdvance, Stats, Step, Store, StoredEvent, Takeover, Token, Webhook,
-    WebhookSet, WebhookStore,
+    AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
+    CompleteParams, Completed, DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, HistoryPosition,
+    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams,
+    Recovered, RelayedEvent, Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, Stats, Step, Store,
+    StoredEvent, Takeover, Token, Webhook, WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -271,7 +271,7 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn routes_after(&self, after: RouteId) -> Result<Vec<(RouteId, Route)>> {
+    async fn routes_after(&self, after: RouteMark) -> Result<AddedRoutes> {
         self.read(move |connection| routes::after(connection, after)).await
     }
 

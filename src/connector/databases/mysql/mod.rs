@@ -31,6 +31,11 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle time after which a connection is pinged before use.
 const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
 
+/// Longest wait for a session to be as it was.
+const RESET_TIMEOUT: Duration = Duration::from_secs(2);
+/// Without strict mode the server truncates values with a mere warning.
+const SETTINGS: &str = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')";
+
 /// A MySQL or MariaDB database.
 pub(super) struct MySql {
     opts: Opts,
@@ -99,9 +104,7 @@ impl MySql {
         let connecting = async {
             let mut conn = Conn::new(self.opts.clone()).await?;
             let version: Option<String> = conn.query_first("SELECT VERSION()").await?;
-            // Without strict mode the server truncates values with a mere warning.
-            let settings = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')";
-            conn.query_drop(settings).await?;
+            conn.query_drop(SETTINGS).await?;
             Ok(Session {
                 is_mariadb: version.is_some_and(|version| version.contains("MariaDB")),
                 conn,
@@ -284,6 +287,20 @@ fn kind(data: &str, full: &str) -> Kind {
     }
 }
 
+/// Takes back what a job's own SQL may have changed for the next one, whatever it began with: variables, locks, temporary
+/// tables. `false`: it did not work out.
+async fn reset(leased: &mut LeasedSession) -> bool {
+    let Ok(session) = leased.session() else { return false };
+    let resetting = async {
+        let was_reset = session.conn.reset().await?;
+        session.conn.query_drop(SETTINGS).await?;
+        Ok::<_, mysql_async::Error>(was_reset)
+    };
+    let done = tokio::time::timeout(RESET_TIMEOUT, resetting).await;
+    session.timeout = 0;
+    matches!(done, Ok(Ok(true)))
+}
+
 #[async_trait]
 impl Backend for MySql {
     fn dialect(&self) -> Dialect {
@@ -325,7 +342,7 @@ impl Backend for MySql {
             }
             Err(_) => !plan.raw && plan.statements.len() < 2,
         };
-        if clean {
+        if clean && (!plan.raw || reset(&mut leased).await) {
             self.give_back(&mut leased);
         }
         ran

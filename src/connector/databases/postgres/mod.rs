@@ -33,6 +33,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// Timeout for cancelling the statement of a dropped session.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest wait for a session to be as it was.
+const RESET_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// A PostgreSQL database.
 pub(super) struct Postgres {
     config: Config,
@@ -173,7 +176,7 @@ impl Backend for Postgres {
             }
             Err(_) => !plan.raw && plan.statements.len() < 2,
         };
-        if clean {
+        if clean && (!plan.raw || reset(&mut leased).await) {
             self.give_back(&mut leased);
         }
         ran
@@ -190,6 +193,19 @@ impl Backend for Postgres {
     async fn close(&self) {
         drop(self.pool.close());
     }
+}
+
+/// Takes back what a job's own SQL may have changed for the next one, whatever it began with: settings, roles, locks,
+/// temporary tables. `false`: it did not work out. All of `DISCARD ALL` but the plans, among which are those of the driver.
+async fn reset(leased: &mut LeasedSession) -> bool {
+    const RESET: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES; \
+                         SELECT pg_advisory_unlock_all()";
+    let Some((session, _)) = &mut leased.session else {
+        return false;
+    };
+    session.timeout = 0;
+    let done = tokio::time::timeout(RESET_TIMEOUT, session.client.batch_execute(RESET)).await;
+    matches!(done, Ok(Ok(())))
 }
 
 /// Runs all statements, in a transaction if there are several.

@@ -8,5 +8,6 @@ mod filters;
 mod injection;
 mod operations;
 mod secured;
+mod sessions;
 mod support;
 mod types;

@@ -89,6 +89,7 @@ impl Walk<'_> {
         let replaceable = known.recurring || known.status().allows(Action::ReplaceOneOff, Kind::OneOff);
         match answer {
             Inserted::Existing(summary) => assert!(!replace && summary.status == known.status()),
+            Inserted::Refused(..) => panic!("nothing here cannot be stored"),
             Inserted::Conflict(_) => assert!(replace && (owner.is_some() || !replaceable)),
             Inserted::Replaced(summary) => {
                 known.replace(dispatch.due, dispatch.interval, self.now);

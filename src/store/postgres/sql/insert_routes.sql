@@ -1,6 +1,9 @@
-INSERT INTO ductape.routes (id, namespace, product, env, target)
-SELECT (SELECT coalesce(max(id), 0) FROM ductape.routes) + row_number() OVER (ORDER BY place), namespace, product, env, target
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS given (namespace, product, env, target, place)
+INSERT INTO ductape.routes (id, namespace, product, env, target, added)
+SELECT id, namespace, product, env, target,
+       greatest((SELECT coalesce(max(added), 0) FROM ductape.routes), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+       + row_number() OVER (ORDER BY place)
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
+     WITH ORDINALITY AS given (id, namespace, product, env, target, place)
 WHERE NOT EXISTS (
     SELECT 1 FROM ductape.routes AS known
     WHERE known.namespace = given.namespace AND known.product = given.product

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorCode};
 use crate::model::{JobId, NewJob, Status};
 use crate::store::contract::report_skipped;
 use crate::store::contract::test_support::{T0, done, one_off};
-use crate::store::{CompleteParams, Completed, Completion, InsertParams, InstanceId, ListFilter, RouteId, Store};
+use crate::store::{CompleteParams, Completed, Completion, InsertParams, InstanceId, ListFilter, RouteMark, Store};
 use crate::testing::eventually::eventually;
 use crate::testing::proxy::Proxy;
 use std::collections::HashSet;
@@ -143,7 +143,7 @@ async fn work(store: Arc<PostgresStore>, stopped: Arc<AtomicBool>) -> usize {
 }
 
 async fn claim_known(store: &PostgresStore, instance: InstanceId) -> Result<Vec<crate::store::ClaimedRun>, Error> {
-    store.routes_after(RouteId::new(0)).await?;
+    store.routes_after(RouteMark::new(0)).await?;
     Ok(claim(store, instance, 20).await?.runs)
 }
 
@@ -277,6 +277,47 @@ async fn claim_that_is_sent_again_has_other_tokens() {
     })
     .await;
     assert_eq!(client.query_one(&tokens, &[]).await.unwrap().get::<_, i64>(1), 4);
+}
+
+#[tokio::test]
+async fn host_that_says_nothing_does_not_hold_up_the_next() {
+    let Some(schema) = schema("host_that_says_nothing_does_not_hold_up_the_next") else {
+        return;
+    };
+    // Connections are accepted by the system, and nobody answers.
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hosts = format!("{},{}", mute.local_addr().unwrap(), schema.server());
+    let url = schema.url_with("").replacen(&schema.server(), &hosts, 1);
+    let began = Instant::now();
+    let store = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
+        .await
+        .unwrap();
+    add(&store, "x").await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    // From then on the one that answers comes first.
+    let began = Instant::now();
+    let again: Vec<_> = (0..8)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { add(&store, &n.to_string()).await })
+        })
+        .collect();
+    for added in again {
+        added.await.unwrap().unwrap();
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    // Alone it is refused, with words that do not speak of a change.
+    let url = schema.url_with("&connect_timeout=1");
+    let url = url.replacen(&schema.server(), &mute.local_addr().unwrap().to_string(), 1);
+    let error = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.code, ErrorCode::ConnectionError);
+    assert!(
+        error.message.contains("no answer") && !error.message.contains("change"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

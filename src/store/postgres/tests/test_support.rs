@@ -3,7 +3,9 @@
 use super::super::{Address, PostgresConfig, PostgresStore};
 use crate::error::Error;
 use crate::store::contract::test_support::{T0, one_off};
-use crate::store::{ClaimParams, Claimed, InsertParams, Inserted, InstanceId, RouteId, ServedRoute, Store};
+use crate::store::{
+    ClaimParams, Claimed, InsertParams, Inserted, InstanceId, RouteMark, ServedRoute, Store, StoredRoute,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::{Client, NoTls};
@@ -122,11 +124,12 @@ pub(super) async fn add(store: &PostgresStore, text: &str) -> Result<Vec<Inserte
 }
 
 pub(super) async fn served(store: &PostgresStore) -> Arc<[ServedRoute]> {
-    let routes = store.routes_after(RouteId::new(0)).await.unwrap();
-    routes
-        .into_iter()
-        .map(|(route, _)| ServedRoute { route, group: 0 })
-        .collect()
+    let known = store.routes_after(RouteMark::new(0)).await.unwrap();
+    let served = |known: StoredRoute| ServedRoute {
+        route: known.id,
+        group: 0,
+    };
+    known.routes.into_iter().map(served).collect()
 }
 
 pub(super) async fn claim(store: &PostgresStore, instance: InstanceId, slots: usize) -> Result<Claimed, Error> {

@@ -4,7 +4,9 @@ use super::super::{Location, SqliteConfig, SqliteStore};
 use super::open;
 use crate::error::ErrorCode;
 use crate::store::contract::test_support::{T0, one_off, route};
-use crate::store::{ClaimParams, InsertParams, InstanceId, JobSeq, RecoverParams, RouteId, ServedRoute, Store};
+use crate::store::{
+    ClaimParams, InsertParams, InstanceId, JobSeq, RecoverParams, RouteId, RouteMark, ServedRoute, Store, StoredRoute,
+};
 use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::Path;
@@ -251,8 +253,12 @@ async fn a_commit_of_another_store_is_noticed() {
             .unwrap();
     }
     assert_eq!(
-        here.routes_after(RouteId::new(0)).await.unwrap(),
-        [(RouteId::new(1), route("a"))]
+        here.routes_after(RouteMark::new(0)).await.unwrap().routes,
+        [StoredRoute {
+            id: RouteId::new(1),
+            mark: RouteMark::new(1),
+            route: route("a")
+        }]
     );
 }
 

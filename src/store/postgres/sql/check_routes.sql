@@ -1,0 +1,1 @@
+SELECT ductape.check_routes_v1($1, $2)
