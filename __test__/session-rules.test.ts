@@ -3,16 +3,7 @@ import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import type { DuctapeOptions, SessionResource } from './support/ductape.js';
-import {
-  create,
-  env,
-  job,
-  problemPaths,
-  product,
-  recordingLogger,
-  rejection,
-  temporaryStore,
-} from './support/instances.js';
+import { create, job, problemPaths, product, recordingLogger, rejection } from './support/instances.js';
 import { postgresStore, server } from './support/stores.js';
 
 const secret = 'a secret of more than sixteen bytes';

@@ -96,7 +96,9 @@ fn is_alone(batch: &[Request]) -> bool {
 }
 
 async fn write(inner: &Inner, batch: Vec<Request>) {
-    let is_single = batch.iter().map(|request| request.params.jobs.len()).sum::<usize>() == 1;
+    // Those of a list stand or fall together; others were only sent together.
+    let is_one = |request: &Request| request.params.all_or_nothing || request.params.jobs.len() == 1;
+    let alone = batch.len() == 1 && batch.iter().all(is_one);
     let outcome = insert(inner, &batch).await;
     match outcome {
         Ok(mut answers) => {
@@ -105,7 +107,7 @@ async fn write(inner: &Inner, batch: Vec<Request>) {
                 let _ = request.reply_to.send(Ok(std::mem::replace(&mut answers, rest)));
             }
         }
-        Err(error) if is_single || error.code == ErrorCode::ConnectionError => {
+        Err(error) if alone || error.code == ErrorCode::ConnectionError => {
             for request in batch {
                 let _ = request.reply_to.send(Err(error.clone()));
             }
