@@ -213,6 +213,7 @@ export class Round {
       await this.#power;
     },
     'full disk': async ({ ms }) => {
+      await this.#power;
       await this.#place.disk.fill(this.#place.control);
       await this.#whileFor(ms, () => this.#place.disk.free());
     },
@@ -224,6 +225,8 @@ export class Round {
       await this.#whileFor(ms, async () => this.#place.control.set('slow sync', 0));
     },
     'foreign lock': async ({ ms }) => {
+      // A program that opens the file while it is put back would make a log of its own.
+      await this.#power;
       const release = await this.#place.lock();
       await this.#whileFor(ms, release);
     },
