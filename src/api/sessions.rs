@@ -299,7 +299,7 @@ async fn revoke(context: &Context<'_>, text: &str) -> Result<String> {
         ),
     };
     let by_refresh_token = match &refresh_token {
-        Some(token) => forget_refresh_token(context, &request, token).await?,
+        Some(token) => session_of(context, &request, token).await?,
         None => None,
     };
     if by_token.is_none() && by_refresh_token.is_none() {
@@ -331,31 +331,21 @@ fn revocable(payload: sessions::TokenPayload) -> Result<RevokedSession> {
     })
 }
 
-/// The session of a refresh token, of which only that is kept; `None`: it is not known.
-async fn forget_refresh_token(
+/// The session of a refresh token; `None`: it is not known. The token stays, so that who revokes it again is told the same;
+/// the session's revocation makes it useless.
+async fn session_of(
     context: &Context<'_>,
     request: &SessionRequest<'_>,
-    token: &str,
+    refresh_token: &str,
 ) -> Result<Option<RevokedSession>> {
-    let (now, at) = (context.now(), refresh_key(request, token));
-    let Some(found) = context.store().entry(at.clone(), now).await? else {
-        return Ok(None);
-    };
-    let Ok(record) = serde_json::from_str::<RefreshTokenRecord<'_>>(&found) else {
-        return Ok(None);
-    };
-    let data = serde_json::from_str("{}").map_err(|_| invalid_field("data", "must be an object"))?;
-    // It stays, so that who revokes it again is told the same; the session's revocation makes it useless.
-    let kept = RefreshTokenRecord { data, ..record };
-    let entry = Entry {
-        at,
-        value: to_json(&kept)?.into(),
-        expires: now.saturating_add(REFRESH_TOKEN_LIFETIME_MS),
-    };
-    context.store().put_entry(entry).await?;
-    Ok(Some(RevokedSession {
-        id: kept.sid.into(),
-        until: kept.until,
+    let at = refresh_key(request, refresh_token);
+    let found = context.store().entry(at, context.now()).await?;
+    let record = found
+        .as_deref()
+        .and_then(|text| serde_json::from_str::<RefreshTokenRecord<'_>>(text).ok());
+    Ok(record.map(|record| RevokedSession {
+        id: record.sid.into(),
+        until: record.until,
     }))
 }
 
