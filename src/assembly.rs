@@ -91,7 +91,11 @@ impl StoreOpener for ConfiguredStore {
             StoreLocation::Postgres(address) => {
                 let mut config = PostgresConfig::new((**address).clone());
                 config.synced = self.durability == Durability::Full;
-                Ok(PostgresStore::open(config).await?)
+                let store = PostgresStore::open(config).await?;
+                for warning in store.warnings() {
+                    self.logger.log(Level::Warn, warning);
+                }
+                Ok(store)
             }
             StoreLocation::Serverless(host) => Err(Error::new(
                 ErrorCode::StoreError,

@@ -2,12 +2,12 @@
 //!
 //! Invariant: a certificate that is to be checked never passes unchecked.
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,6 +42,17 @@ pub fn install_crypto_provider() {
 /// # Errors
 /// What is wrong with the certificates, to be appended to the name of the setting they came from.
 pub fn client_config(trust: CertificateCheck, authorities: Option<&str>) -> Result<ClientConfig, String> {
+    Ok(client_builder(trust, authorities)?.with_no_client_auth())
+}
+
+/// As [`client_config`], without what the client shows of itself.
+///
+/// # Errors
+/// As [`client_config`].
+pub fn client_builder(
+    trust: CertificateCheck,
+    authorities: Option<&str>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -54,13 +65,33 @@ pub fn client_config(trust: CertificateCheck, authorities: Option<&str>) -> Resu
             LenientVerifier::new(&provider, Some(strict.map_err(|failure| failure.to_string())?))
         }
         CertificateCheck::AuthorityAndName => {
-            return Ok(builder
-                .with_root_certificates(root_store(authorities)?)
-                .with_no_client_auth());
+            return Ok(builder.with_root_certificates(root_store(authorities)?));
         }
     };
-    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
-    Ok(builder.with_no_client_auth())
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
+}
+
+/// Shows the server a certificate, with those that lead to its authority behind it. Both are paths of PEM files; the key is not
+/// encrypted.
+///
+/// # Errors
+/// Which of them cannot be used, and why.
+pub fn with_identity(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    certificate: &str,
+    key: &str,
+) -> Result<ClientConfig, String> {
+    let certificates = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|failure| format!("{certificate} cannot be read: {failure}"))?;
+    if certificates.is_empty() {
+        return Err(format!("there is no certificate in {certificate}; it must be PEM"));
+    }
+    let key = PrivateKeyDer::from_pem_file(key)
+        .map_err(|failure| format!("{key} cannot be read: {failure}; it must be PEM without a passphrase"))?;
+    builder
+        .with_client_auth_cert(certificates, key)
+        .map_err(|failure| failure.to_string())
 }
 
 fn root_store(authorities: Option<&str>) -> Result<RootCertStore, String> {

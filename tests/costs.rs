@@ -212,6 +212,7 @@ impl Bench {
             jobs,
             all_or_nothing: false,
             now: T0,
+            since: std::time::Instant::now(),
         };
         self.store.insert(params).await.unwrap();
     }

@@ -164,6 +164,7 @@ async fn insert(store: &Arc<dyn Store>, job: NewJob) -> JobId {
             jobs: vec![job],
             all_or_nothing: false,
             now,
+            since: std::time::Instant::now(),
         })
         .await
         .unwrap();

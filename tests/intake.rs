@@ -96,6 +96,7 @@ impl Setup {
     fn submit(&self, first_ticket: u64, text: &str) {
         let batch = DispatchBatch {
             first_ticket,
+            made: std::time::Instant::now(),
             count: 1,
             text: text.to_owned(),
         };
@@ -231,6 +232,7 @@ async fn an_intake_that_keeps_panicking_refuses_dispatches() {
         let text = r#"features one {"tag":"work","input":{}}"#.to_owned();
         let batch = DispatchBatch {
             first_ticket: ticket,
+            made: std::time::Instant::now(),
             count: 1,
             text,
         };
@@ -316,6 +318,7 @@ mod runtime_thread {
         for (ticket, text) in (1..).zip(texts) {
             let batch = DispatchBatch {
                 first_ticket: ticket,
+                made: std::time::Instant::now(),
                 count: 1,
                 text,
             };

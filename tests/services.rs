@@ -159,6 +159,7 @@ impl Bench {
             jobs: jobs(count),
             all_or_nothing: true,
             now: SystemClock.now(),
+            since: std::time::Instant::now(),
         };
         self.store.insert(params).await.unwrap();
     }

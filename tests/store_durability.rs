@@ -77,6 +77,7 @@ async fn add(store: &SqliteStore, job: NewJob) {
             jobs: vec![job],
             all_or_nothing: false,
             now: 0,
+            since: std::time::Instant::now(),
         })
         .await
         .unwrap();

@@ -165,6 +165,7 @@ async fn insert(store: &SqliteStore, id: &str) -> Result<(), ductape::error::Err
         jobs: vec![job(id)],
         all_or_nothing: false,
         now: 1,
+        since: std::time::Instant::now(),
     };
     store.insert(params).await.map(|_| ())
 }

@@ -97,6 +97,7 @@ async fn insert(store: &Arc<dyn Store>, count: usize) {
         jobs: jobs(count),
         all_or_nothing: false,
         now: NOW,
+        since: std::time::Instant::now(),
     };
     store.insert(params).await.unwrap();
 }

@@ -1,9 +1,10 @@
 // A PostgreSQL server of a test's own, which the test may restart.
 import { execFile } from 'node:child_process';
-import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { appendFile, chown, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
 import { absent } from './servers.js';
@@ -22,11 +23,19 @@ async function findPostgresPrograms(): Promise<string | undefined> {
   return undefined;
 }
 
+/** An address of this machine that other machines use, too. */
+const outside = Object.values(networkInterfaces())
+  .flat()
+  .find((one) => one?.family === 'IPv4' && !one.internal)?.address;
+
 const bin = await findPostgresPrograms();
 
 /** Whether PostgreSQL is installed here. */
 export const postgresInstalled = bin !== undefined;
 if (!postgresInstalled) absent('PostgreSQL is not installed');
+/** Whether a server of a test's own can be reached as one on another machine is. */
+export const reachableFromOutside = postgresInstalled && outside !== undefined;
+if (outside === undefined) absent('this machine has no address but its own');
 
 async function freePort(): Promise<number> {
   const listener = createServer().listen(0, '127.0.0.1');
@@ -40,10 +49,14 @@ export interface PostgresServer {
   /** `127.0.0.1:port`. */
   address: string;
   url: string;
+  /** The same by an address that other machines use, too. */
+  outsideUrl: string;
   /** At once, ending every connection. */
   restart(): Promise<void>;
   /** As when its machine loses power: what was not on the disk is gone. */
   crash(): Promise<void>;
+  /** It is down for so many milliseconds. */
+  pause(ms: number): Promise<void>;
   /** A replica of it, which has all that was committed by now. */
   replica(): Promise<PostgresServer>;
   /** Makes a replica the primary. */
@@ -71,7 +84,9 @@ async function serve(
   const port = await freePort();
   const [data, log] = [join(folder, 'data'), join(folder, 'log')];
   await make(call, data);
-  const options = [`-p ${port} -c listen_addresses=127.0.0.1 -k ''`, ...settings.map((text) => `-c ${text}`)].join(' ');
+  if (outside !== undefined) await appendFile(join(data, 'pg_hba.conf'), `host all all ${outside}/32 trust\n`);
+  const listen = ['127.0.0.1', outside].filter(Boolean).join(',');
+  const options = [`-p ${port} -c listen_addresses=${listen} -k ''`, ...settings.map((text) => `-c ${text}`)].join(' ');
   const control = (verb: string, ...words: string[]) => call('pg_ctl', '-D', data, '-l', log, '-w', ...words, verb);
   let stopped = false;
   const stop = async () => {
@@ -87,9 +102,15 @@ async function serve(
   return {
     address: `127.0.0.1:${port}`,
     url,
+    outsideUrl: `postgres://tester@${outside}:${port}/postgres`,
     restart: async () => void (await control('restart', '-m', 'fast', '-o', options)),
     crash: async () => {
       await control('stop', '-m', 'immediate');
+      await control('start', '-o', options);
+    },
+    pause: async (ms) => {
+      await control('stop', '-m', 'fast');
+      await sleep(ms);
       await control('start', '-o', options);
     },
     replica: () =>

@@ -227,6 +227,7 @@ async fn insert_ours(store: &Arc<PostgresStore>, rows: usize, in_flight: usize) 
                         .insert(InsertParams {
                             jobs,
                             all_or_nothing: false,
+                            since: std::time::Instant::now(),
                             now: T0,
                         })
                         .await
@@ -248,6 +249,7 @@ async fn fill(store: &PostgresStore, count: usize, make: impl Fn(usize) -> NewJo
             .insert(InsertParams {
                 jobs,
                 all_or_nothing: false,
+                since: std::time::Instant::now(),
                 now: T0,
             })
             .await

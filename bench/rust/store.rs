@@ -143,6 +143,7 @@ async fn insert_ours(store: &Arc<SqliteStore>, rows: usize, in_flight: usize) ->
                         .insert(InsertParams {
                             jobs,
                             all_or_nothing: false,
+                            since: std::time::Instant::now(),
                             now: T0,
                         })
                         .await
@@ -194,6 +195,7 @@ async fn fill(store: &SqliteStore, count: usize, make: impl Fn(usize) -> NewJob)
             .insert(InsertParams {
                 jobs,
                 all_or_nothing: false,
+                since: std::time::Instant::now(),
                 now: T0,
             })
             .await
@@ -234,6 +236,7 @@ async fn verbs_round(rows: usize) {
         let params = InsertParams {
             jobs,
             all_or_nothing: false,
+            since: std::time::Instant::now(),
             now: T0,
         };
         let started = Instant::now();

@@ -5,6 +5,7 @@
 
 use super::fields::{self, Fields, MAX_SAFE_INTEGER};
 use super::method::{Arguments, ClockMethod, JobsMethod, Method};
+use super::opening::Opening;
 use super::options::Options;
 use super::resources::check::{self, Connections};
 use super::{backup, caches, changes, explain, jobs, schedule, sessions, statement, steps, webhooks};
@@ -74,7 +75,7 @@ pub struct Instance {
     /// Handlers; they may come before anything is open.
     pub routing: Arc<Routing>,
     opener: Box<dyn StoreOpener>,
-    engine: Mutex<Option<Arc<Engine>>>,
+    engine: Mutex<Opening>,
     /// The engine once it is open, also while it closes: for what must not wait.
     opened: OnceLock<Weak<Engine>>,
     closing: watch::Sender<bool>,
@@ -117,7 +118,7 @@ impl Instance {
             announcer,
             routing: Arc::new(Routing::new(filter)),
             opener,
-            engine: Mutex::new(None),
+            engine: Mutex::default(),
             opened: OnceLock::new(),
             closing: watch::Sender::new(false),
             stop_deadline: std::sync::Mutex::default(),
@@ -142,15 +143,26 @@ impl Instance {
     /// # Errors
     /// `CLOSED`; why the store cannot be opened; `STORE_ERROR` when the background work has failed for good.
     pub async fn engine(&self) -> Result<Arc<Engine>> {
-        let mut engine = self.engine.lock().await;
+        self.engine_asked_for(Instant::now()).await
+    }
+
+    /// The same for a call that was made then and has waited since.
+    ///
+    /// # Errors
+    /// As [`engine`](Self::engine).
+    pub(super) async fn engine_asked_for(&self, asked: Instant) -> Result<Arc<Engine>> {
+        let mut opening = self.engine.lock().await;
         if self.is_closed() {
             return Err(Error::closed());
         }
-        if let Some(engine) = &*engine {
+        if let Some(engine) = &opening.engine {
             engine.check_running()?;
             return Ok(Arc::clone(engine));
         }
-        let store = self.opener.open().await?;
+        if let Some(error) = opening.failure_shared_with(asked) {
+            return Err(error);
+        }
+        let store = opening.remember(self.opener.open().await)?;
         for target in self.opener.native_handlers(&store, &self.clock, &self.routing) {
             self.routing.add(target);
         }
@@ -164,7 +176,7 @@ impl Instance {
             self.options.engine.clone(),
         );
         let _ = self.opened.set(Arc::downgrade(&opened));
-        *engine = Some(Arc::clone(&opened));
+        opening.engine = Some(Arc::clone(&opened));
         Ok(opened)
     }
 
@@ -410,8 +422,8 @@ impl Instance {
     pub async fn close(&self, timeout: Option<Duration>) -> Result<String> {
         self.set_stop_deadline(timeout);
         self.closing.send_replace(true);
-        let mut engine = self.engine.lock().await;
-        if let Some(engine) = engine.take() {
+        let mut opening = self.engine.lock().await;
+        if let Some(engine) = opening.engine.take() {
             engine.stop_by(&|| self.stop_deadline()).await;
             let released = self.opener.release(Arc::clone(&engine.store)).await;
             self.disconnect().await;

@@ -19,7 +19,7 @@ pub use reading::DispatchBatch;
 
 use self::admission::{Admissions, Admitted};
 use self::in_hand::InHand;
-use self::insert::InsertsInFlight;
+use self::insert::{InsertsInFlight, Times};
 use self::reading::{ReadBatches, Unit, read_batches};
 use super::dispatch::Dispatch;
 use super::instance::Instance;
@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify, mpsc};
 
 /// Bytes of inputs that may wait to be committed.
@@ -320,8 +320,9 @@ impl IntakeTask {
                 return 0;
             }
         };
+        let since = made(&batches);
         for unit in read.ready {
-            self.insert(&engine, unit, now, in_flight);
+            self.insert(&engine, unit, Times { now, since }, in_flight);
         }
         let guarded_units = read.guarded.len();
         for unit in read.guarded {
@@ -336,20 +337,21 @@ impl IntakeTask {
         self.queued_dispatches.release_bytes(admitted.bytes);
         self.refuse(admitted.refused);
         if let Some(unit) = admitted.unit {
-            self.insert(engine, unit, engine.clock.now(), in_flight);
+            let (now, since) = (engine.clock.now(), Instant::now());
+            self.insert(engine, unit, Times { now, since }, in_flight);
         }
     }
 
-    fn insert(&self, engine: &Arc<Engine>, unit: Unit, now: Millis, in_flight: &mut InsertsInFlight) {
+    fn insert(&self, engine: &Arc<Engine>, unit: Unit, at: Times, in_flight: &mut InsertsInFlight) {
         match unit {
             Unit::Singles(dispatches) => {
                 let jobs = dispatches.into_iter();
                 let jobs = jobs.map(|(ticket, dispatch)| (ticket, self.log_warning(dispatch)));
-                in_flight.push_singles(engine, jobs.collect(), now);
+                in_flight.push_singles(engine, jobs.collect(), at);
             }
             Unit::List(ticket, dispatches) => {
                 let jobs = dispatches.into_iter().map(|dispatch| self.log_warning(dispatch));
-                in_flight.push_list(engine, ticket, jobs.collect(), now);
+                in_flight.push_list(engine, ticket, jobs.collect(), at);
             }
         }
     }
@@ -377,10 +379,16 @@ impl IntakeTask {
     }
 }
 
+/// When the first of their dispatches was made.
+fn made(batches: &[DispatchBatch]) -> Instant {
+    let made = batches.iter().map(|batch| batch.made).min();
+    made.unwrap_or_else(Instant::now)
+}
+
 /// Opens the store if need be, and reads.
 async fn read(instance: Arc<Instance>, batches: Vec<DispatchBatch>) -> TakenBatches {
     let batches = Arc::new(batches);
-    let engine = instance.engine().await;
+    let engine = instance.engine_asked_for(made(&batches).into()).await;
     let now = instance.now();
     let read = match &engine {
         Ok(_) => read_batches(Arc::clone(&batches), instance.options.defaults.clone(), now).await,

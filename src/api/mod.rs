@@ -18,6 +18,7 @@ pub mod intake;
 pub mod jobs;
 mod keys;
 mod method;
+mod opening;
 pub mod options;
 mod outbound;
 mod reasons;

@@ -24,6 +24,9 @@ impl WebhookSecret {
     /// # Errors
     /// A message that contains no part of the secret.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.contains('\0') {
+            return Err("must not contain U+0000, which databases cannot store".to_owned());
+        }
         let secret = Self(text.into());
         let Some(key) = secret.decoded() else {
             return Err("begins with whsec_ and is not Base64 after that".to_owned());

@@ -135,6 +135,7 @@ impl Ductape {
             first_ticket: first_ticket as u64,
             count,
             text,
+            made: std::time::Instant::now(),
         });
         Ok(())
     }

@@ -5,6 +5,9 @@ use crate::clock::Millis;
 use crate::model::{JobId, RunOutcome, Status};
 use std::sync::Arc;
 
+/// Most bytes of inputs that one claim brings; a run whose input is larger by itself comes alone.
+pub(super) const MAX_CLAIM_BYTES: usize = 64 << 20;
+
 /// A route this process can run, and the group whose free slots it shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServedRoute {

@@ -54,6 +54,7 @@ macro_rules! store_contract {
         $crate::store::contract::store_contract!(@tests $make, claiming: {
             claims_come_by_priority_then_due_time_then_dispatch,
             a_claim_takes_no_more_than_its_slots,
+            claims_are_bounded_by_the_bytes_of_their_inputs,
             group_without_slots_claims_nothing,
             unserved_route_is_not_claimed,
             job_scheduled_by_day_runs_on_its_day,

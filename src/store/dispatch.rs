@@ -3,6 +3,7 @@
 use crate::clock::Millis;
 use crate::error::ErrorCode;
 use crate::model::{JobId, NewJob, Status};
+use std::time::Instant;
 
 /// Jobs to insert together.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct InsertParams {
     pub all_or_nothing: bool,
     /// Time of the insertion.
     pub now: Millis,
+    /// When the first of the callers asked: how long they wait for a store that does not answer is counted from then.
+    pub since: Instant,
 }
 
 /// Where a job stands, as a dispatch reports it.

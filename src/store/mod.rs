@@ -240,7 +240,8 @@ pub trait Store: WebhookStore + Send + Sync {
     /// ready or due earlier or that wrote to the outbox, or a commit of another process.
     fn changes(&self) -> watch::Receiver<u64>;
 
-    /// Whether nobody else can write either while this process cannot: then others cannot take over what it holds.
+    /// Whether nobody else can write either while this process cannot, as far as it can tell now: then others cannot take over
+    /// what it holds before this process could have renewed its lease.
     fn outages_are_shared(&self) -> bool {
         false
     }

@@ -1,6 +1,6 @@
 //! Certificates of a test's own.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// An authority that nobody trusts who is not told to, and a server's certificate that it has signed; all PEM.
 pub(crate) struct Authority {
@@ -10,6 +10,7 @@ pub(crate) struct Authority {
     pub(crate) certificate: String,
     /// The server's key.
     pub(crate) key: String,
+    issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
@@ -25,6 +26,15 @@ impl Authority {
             ca,
             certificate: server.signed_by(&key, &issuer).unwrap().pem(),
             key: key.serialize_pem(),
+            issuer,
         }
+    }
+
+    /// A client's certificate with this common name, and its key; both PEM.
+    pub(crate) fn client(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut client = CertificateParams::new(Vec::new()).unwrap();
+        client.distinguished_name.push(DnType::CommonName, name);
+        (client.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 }

@@ -6,17 +6,21 @@ use super::test_server::{START_TIMEOUT, ServerFolder, TestServer, run_to_complet
 use std::path::Path;
 use std::process::Command;
 
-/// PostgreSQL, with the user `ann`, who needs no password, and the database `postgres`.
+/// PostgreSQL, with the user `ann`, who needs no password, and the database `postgres`; to the database `template1` a client
+/// certificate is the way in.
 pub(crate) fn postgres(test: &str, authority: &Authority) -> Option<TestServer> {
     let server = TestServer::start(test, "postgres", |program, home| {
         write_certificate(home, authority);
         let mut make = unprivileged_command(&program.with_file_name("initdb"), home.path());
         make.args(["-D", "data", "-U", "ann", "--auth=trust", "--no-sync"]);
         run_to_completion(make);
-        std::fs::write(home.path().join("data/pg_hba.conf"), "hostssl all all all trust\n").unwrap();
+        let rules = "hostssl template1 all all cert\nhostssl all all all trust\n";
+        std::fs::write(home.path().join("data/pg_hba.conf"), rules).unwrap();
+        home.file("ca.pem", &authority.ca);
         let mut serve = unprivileged_command(program, home.path());
         serve.args(["-D", "data", "-p", &home.port.to_string(), "-k", "", "-c", "ssl=on"]);
         serve.args(["-c", "ssl_cert_file=../cert.pem", "-c", "ssl_key_file=../key.pem"]);
+        serve.args(["-c", "ssl_ca_file=../ca.pem"]);
         serve
     })?;
     let Some(ready) = super::test_server::find_program("pg_isready") else {

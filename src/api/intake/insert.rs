@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 /// What a promise of a dispatch is told.
 #[derive(Debug)]
@@ -29,6 +30,15 @@ pub enum Resolution {
 pub type Answer = (u64, Result<Resolution>);
 type Answers = Vec<Answer>;
 
+/// Of an insert.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// Wall time.
+    pub(super) now: Millis,
+    /// When the first of its dispatches was made.
+    pub(super) since: Instant,
+}
+
 /// An insert under way; yields the answers it leads to.
 type Insert = Pin<Box<dyn Future<Output = Answers> + Send>>;
 
@@ -42,15 +52,15 @@ impl InsertsInFlight {
     }
 
     /// Inserts each job by itself.
-    pub(super) fn push_singles(&mut self, engine: &Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis) {
+    pub(super) fn push_singles(&mut self, engine: &Arc<Engine>, jobs: Vec<(u64, NewJob)>, at: Times) {
         if !jobs.is_empty() {
-            self.push(Box::pin(insert_singles(Arc::clone(engine), jobs, now)));
+            self.push(Box::pin(insert_singles(Arc::clone(engine), jobs, at)));
         }
     }
 
     /// Inserts all jobs of a list, or none.
-    pub(super) fn push_list(&mut self, engine: &Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, now: Millis) {
-        self.push(Box::pin(insert_list(Arc::clone(engine), ticket, jobs, now)));
+    pub(super) fn push_list(&mut self, engine: &Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, at: Times) {
+        self.push(Box::pin(insert_list(Arc::clone(engine), ticket, jobs, at)));
     }
 
     fn push(&mut self, insert: Insert) {
@@ -138,7 +148,7 @@ fn more_duplicate_series(count: u64) -> String {
     )
 }
 
-async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Millis) -> Answers {
+async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, Times { now, since }: Times) -> Answers {
     let pending_results: Vec<PendingResult> = jobs
         .iter()
         .map(|(ticket, job)| PendingResult::new(*ticket, job))
@@ -151,6 +161,7 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Mill
             jobs,
             all_or_nothing: false,
             now,
+            since,
         })
         .await
     {
@@ -169,11 +180,16 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, now: Mill
     }
 }
 
-async fn insert_list(engine: Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Answers {
-    vec![(ticket, insert_all(&engine, ticket, jobs, now).await)]
+async fn insert_list(engine: Arc<Engine>, ticket: u64, jobs: Vec<NewJob>, at: Times) -> Answers {
+    vec![(ticket, insert_all(&engine, ticket, jobs, at).await)]
 }
 
-async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis) -> Result<Resolution> {
+async fn insert_all(
+    engine: &Engine,
+    ticket: u64,
+    jobs: Vec<NewJob>,
+    Times { now, since }: Times,
+) -> Result<Resolution> {
     let pending_results: Vec<PendingResult> = jobs.iter().map(|job| PendingResult::new(ticket, job)).collect();
     let events = ScheduledEvents::new(&engine.announcer, &jobs, now);
     let inserted = engine
@@ -182,6 +198,7 @@ async fn insert_all(engine: &Engine, ticket: u64, jobs: Vec<NewJob>, now: Millis
             jobs,
             all_or_nothing: true,
             now,
+            since,
         })
         .await?;
     if inserted

@@ -8,6 +8,7 @@ use crate::clock::Millis;
 use crate::error::{Error, ErrorCode};
 use crate::model::Namespace;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Bytes of text that are read on a thread of their own: reading them would keep leases and claims waiting for
 /// milliseconds. Less is read at once, since a thread costs about 50 µs.
@@ -23,6 +24,8 @@ pub struct DispatchBatch {
     /// A line for each: the namespace, a space, `many` or `one`, a space, and the JSON of the argument. With `many` that
     /// is a list, all or nothing. JSON as JavaScript writes it has no line breaks.
     pub text: String,
+    /// When they were made.
+    pub made: Instant,
 }
 
 impl DispatchBatch {

@@ -5,7 +5,7 @@
 use crate::engine::context::Context;
 use crate::engine::handler::Level;
 use crate::engine::service::{Service, StopSignal};
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, Result};
 use crate::store::Retention;
 use async_trait::async_trait;
 use std::time::{Duration, Instant};
@@ -41,26 +41,22 @@ impl Service for RetentionSweeper {
     async fn run(self: Box<Self>, mut stop: StopSignal) {
         let mut pacing = SweepPacing::new(Instant::now());
         let mut entries_swept: Option<Instant> = None;
+        let mut warned = (false, false);
         while !stop.is_stopping() {
             self.context.failpoints.pass("retention sweeper");
             // They are counted for it, which costs more the more there are: not as often as jobs.
             if entries_swept.is_none_or(|last| last.elapsed() >= INTERVAL_RANGE.1) {
-                if let Err(error) = self.sweep_entries(&stop).await {
-                    self.context
-                        .log(Level::Debug, &format!("cannot delete old cache entries: {error}"));
-                }
+                let swept = self.sweep_entries(&stop).await;
+                self.tell("cannot delete old cache entries", swept.as_ref().err(), &mut warned.0);
                 entries_swept = Some(Instant::now());
             }
             let began = Instant::now();
             let now = self.context.now();
-            let pause = match self.context.store.sweep(self.retention, now, BATCH_JOBS).await {
-                Ok(deleted) => pacing.pause_after(began, Instant::now(), deleted),
-                Err(error) => {
-                    self.context
-                        .log(Level::Debug, &format!("cannot delete old jobs: {error}"));
-                    INTERVAL_RANGE.1
-                }
-            };
+            let swept = self.context.store.sweep(self.retention, now, BATCH_JOBS).await;
+            self.tell("cannot delete old jobs", swept.as_ref().err(), &mut warned.1);
+            let pause = swept.map_or(INTERVAL_RANGE.1, |deleted| {
+                pacing.pause_after(began, Instant::now(), deleted)
+            });
             tokio::select! {
                 () = stop.stopped() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -70,6 +66,19 @@ impl Service for RetentionSweeper {
 }
 
 impl RetentionSweeper {
+    /// Warns of a failure once, until it has passed: a store that is never swept grows without bound. What cannot be reached
+    /// now is told of by others.
+    fn tell(&self, what: &str, error: Option<&Error>, warned: &mut bool) {
+        let Some(error) = error else {
+            *warned = false;
+            return;
+        };
+        let may_pass = matches!(error.code, ErrorCode::ConnectionError | ErrorCode::Closed);
+        let first = !may_pass && !std::mem::replace(warned, true);
+        let level = if first { Level::Warn } else { Level::Debug };
+        self.context.log(level, &format!("{what}: {error}"));
+    }
+
     async fn sweep_entries(&self, stop: &StopSignal) -> Result<()> {
         while !stop.is_stopping() {
             let now = self.context.now();

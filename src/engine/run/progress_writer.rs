@@ -6,6 +6,7 @@
 use crate::engine::context::Context;
 use crate::engine::handler::Level;
 use crate::engine::service::{Service, StopSignal};
+use crate::error::ErrorCode;
 use crate::store::{Note, NoteKind};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -113,11 +114,28 @@ impl Service for ProgressWriter {
                     }
                     let _written = Written(&self.notes, received, batch.iter().map(size).sum());
                     self.context.failpoints.pass("progress writer");
-                    if let Err(error) = self.context.store.save_notes(std::mem::take(&mut batch)).await {
-                        self.context.log(Level::Warn, &format!("cannot store what handlers reported: {error}"));
-                    }
+                    self.save(std::mem::take(&mut batch)).await;
                 }
                 () = stop.stopped() => return,
+            }
+        }
+    }
+}
+
+impl ProgressWriter {
+    /// Writes notes; of those that the store cannot hold only these are lost.
+    async fn save(&self, notes: Vec<Note>) {
+        let mut parts = vec![notes];
+        while let Some(mut notes) = parts.pop() {
+            match self.context.store.save_notes(notes.clone()).await {
+                Ok(()) => {}
+                Err(error) if error.code == ErrorCode::ValidationError && notes.len() > 1 => {
+                    let second = notes.split_off(notes.len() / 2);
+                    parts.extend([second, notes]);
+                }
+                Err(error) => self
+                    .context
+                    .log(Level::Warn, &format!("cannot store what handlers reported: {error}")),
             }
         }
     }

@@ -38,6 +38,23 @@ pub async fn a_claim_takes_no_more_than_its_slots(s: &TestStore) {
     assert!(s.claim(process, T0).await.is_empty());
 }
 
+pub async fn claims_are_bounded_by_the_bytes_of_their_inputs(s: &TestStore) {
+    let large = |text: &str| NewJob {
+        input: format!("\"{}\"", "x".repeat(20 << 20)).into(),
+        ..one_off(text)
+    };
+    for text in ["a", "b", "c", "d", "e"] {
+        s.add(large(text)).await;
+    }
+    let process = s.process().await;
+    let first = s.claim_with(process, T0, 100).await;
+    let ids: Vec<String> = first.runs.iter().map(|run| run.id.to_string()).collect();
+    assert_eq!((&*ids.concat(), first.more), ("abcd", true));
+    assert_eq!(s.status("e").await, Status::Queued);
+    s.check().await;
+    assert_eq!(s.claim_one(process, T0).await.id, id("e"));
+}
+
 pub async fn group_without_slots_claims_nothing(s: &TestStore) {
     let on = |text: &str, name| NewJob {
         route: route(name).into(),

@@ -142,6 +142,7 @@ pub async fn one_conflict_among_all_or_nothing_writes_nothing(s: &TestStore) {
         jobs,
         all_or_nothing: true,
         now: T0,
+        since: std::time::Instant::now(),
     };
     let answers = s.store.insert(params).await.unwrap();
     assert!(matches!(answers[2], Inserted::Conflict(_)));

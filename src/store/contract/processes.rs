@@ -354,6 +354,7 @@ pub async fn a_closed_store_refuses_every_verb(s: &TestStore) {
         jobs: vec![one_off("x")],
         all_or_nothing: false,
         now: T0,
+        since: std::time::Instant::now(),
     };
     s.check().await;
     s.store.close().await.unwrap();

@@ -134,6 +134,7 @@ impl TestStore {
                 jobs,
                 all_or_nothing: false,
                 now,
+                since: std::time::Instant::now(),
             })
             .await
             .unwrap()

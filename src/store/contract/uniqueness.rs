@@ -124,6 +124,7 @@ pub async fn duplicates_by_unique_key_in_one_batch_make_one_job(s: &TestStore) {
         jobs,
         all_or_nothing: true,
         now: T0,
+        since: std::time::Instant::now(),
     };
     let expected = [
         Inserted::Created,
@@ -144,6 +145,7 @@ pub async fn rolled_back_batch_leaves_no_keys(s: &TestStore) {
         jobs: vec![unique("x", "k", Some(DAY)), taken],
         all_or_nothing: true,
         now: T0,
+        since: std::time::Instant::now(),
     };
     s.store.insert(params).await.unwrap();
     assert_eq!(s.add(unique("y", "k", None)).await, Inserted::Created);

@@ -7,7 +7,7 @@ use crate::tls::CertificateCheck;
 use std::fmt;
 use std::time::Duration;
 use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 
 /// Longest schema name in PostgreSQL, in bytes.
 const MAX_SCHEMA_BYTES: usize = 63;
@@ -24,11 +24,20 @@ pub struct Address {
     pub(super) hosts: Vec<Config>,
     /// How the server's certificate is checked, and the file of CA certificates; `None`: the system's.
     pub(super) trust: (CertificateCheck, Option<Box<str>>),
+    /// What the server is shown of this client.
+    pub(super) identity: Option<Identity>,
     pub(super) schema: Box<str>,
     /// Connects through a pooler in transaction mode, where each transaction may get another server connection.
     pub(super) pooled: bool,
     pub(super) connections: usize,
     pub(super) connect_timeout: Duration,
+}
+
+/// Paths of a client certificate and its key, PEM files.
+#[derive(Clone)]
+pub(super) struct Identity {
+    pub(super) certificate: Box<str>,
+    pub(super) key: Box<str>,
 }
 
 impl fmt::Debug for Address {
@@ -57,6 +66,8 @@ struct OwnParameters {
     connections: Option<String>,
     sslmode: Option<String>,
     root: Option<String>,
+    certificate: Option<String>,
+    key: Option<String>,
     connect_timeout: Option<String>,
     /// The first one that nobody knows.
     unknown: Option<String>,
@@ -83,12 +94,14 @@ const DRIVER_PARAMETERS: [&str; 17] = [
     "sslnegotiation",
 ];
 /// Those that are read here.
-const OWN_PARAMETERS: [&str; 6] = [
+const OWN_PARAMETERS: [&str; 8] = [
     "schema",
     "pgbouncer",
     "connections",
     "sslmode",
     "sslrootcert",
+    "sslcert",
+    "sslkey",
     "connect_timeout",
 ];
 
@@ -139,6 +152,18 @@ impl Address {
         let connect_timeout = Duration::from_secs(seconds as u64);
         let each: Option<Vec<Config>> = each_host(&rest).map(|url| url.parse().ok()).collect();
         let mut hosts = each.unwrap_or_else(|| vec![config.clone()]);
+        let identity = match (own.certificate, own.key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some(Identity {
+                certificate: certificate.into(),
+                key: key.into(),
+            }),
+            _ => {
+                return Err(invalid(
+                    "`sslcert` and `sslkey` go together: the paths of a PEM file each",
+                ));
+            }
+        };
         let mut trust = CertificateCheck::Skip;
         for config in hosts.iter_mut().chain([&mut config]) {
             trust = read_trust(config, own.sslmode.as_deref(), own.root.is_some())?;
@@ -148,6 +173,7 @@ impl Address {
             config,
             hosts,
             trust: (trust, own.root.map(Into::into)),
+            identity,
             schema: schema.into(),
             pooled,
             connections,
@@ -203,6 +229,13 @@ fn read_trust(config: &mut Config, mode: Option<&str>, has_root: bool) -> Result
             ));
         }
     };
+    // As in libpq: a socket of this machine needs no TLS, and has none.
+    let is_socket = |host: &Host| !matches!(host, Host::Tcp(_));
+    let mode = if config.get_hosts().iter().all(is_socket) {
+        SslMode::Disable
+    } else {
+        mode
+    };
     config.ssl_mode(mode);
     Ok(trust)
 }
@@ -226,6 +259,8 @@ fn split(url: &str) -> (OwnParameters, String) {
             "connections" => &mut own.connections,
             "sslmode" => &mut own.sslmode,
             "sslrootcert" => &mut own.root,
+            "sslcert" => &mut own.certificate,
+            "sslkey" => &mut own.key,
             "connect_timeout" => &mut own.connect_timeout,
             _ => {
                 if !DRIVER_PARAMETERS.contains(&name) {
@@ -280,7 +315,7 @@ mod tests {
     #[test]
     fn parameters_that_nobody_reads_are_named() {
         for (name, hint) in [
-            ("sslcert", "sslcert"),
+            ("sslpassword", "sslpassword"),
             ("connection_limit", "connection_limit"),
             ("gssencmode", "gssencmode"),
             ("schemas", "known are schema,"),
@@ -296,6 +331,20 @@ mod tests {
             );
         }
         assert!(Address::parse("postgres://h/d?schema=a$b&target_session_attrs=any").is_ok());
+    }
+
+    #[test]
+    fn sockets_have_no_tls_whatever_is_required() {
+        for (url, mode) in [
+            ("postgres:///d?host=/run/postgresql&sslmode=require", SslMode::Disable),
+            ("postgres://%2Frun%2Fpostgresql/d?sslmode=verify-full", SslMode::Disable),
+            ("postgres://h/d?sslmode=require", SslMode::Require),
+        ] {
+            let address = Address::parse(url).unwrap();
+            let modes: Vec<SslMode> = address.hosts.iter().map(Config::get_ssl_mode).collect();
+            assert_eq!(modes, [mode], "{url}");
+        }
+        assert!(Address::parse("postgres://h/d?sslcert=/a").is_err());
     }
 
     #[test]

@@ -8,13 +8,19 @@ use super::param::{rows, to_i32};
 use super::scan_positions::ScanPositions;
 use super::session::Session;
 use super::state::{read_id, unsigned};
-use crate::store::{ClaimParams, Claimed, ClaimedRun, DueSeries, JobSeq, ServedRoute, Token};
+use crate::clock::Millis;
+use crate::model::RunOutcome;
+use crate::store::claim::MAX_CLAIM_BYTES;
+use crate::store::{ClaimParams, Claimed, ClaimedRun, Completion, DueSeries, JobSeq, ServedRoute, Token};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_postgres::Row;
 
 /// Most due series returned by one claim.
 const MAX_DUE_SERIES: usize = 200;
 /// Most runs of one claim, since the answer contains the payload of each.
 const MAX_SLOTS: usize = 2_000;
+/// How fast the number of runs for each claim rises again, in parts of it.
+const LIMIT_RISE: usize = 4;
 /// Ready runs scanned beyond the slots, to make up for rows locked by other processes.
 pub(super) const SPARE_ROWS: usize = 32;
 
@@ -22,14 +28,48 @@ const CALL_CLAIM: &str = include_str!("sql/call_claim.sql");
 const SELECT_DUE_SERIES: &str = include_str!("sql/select_due_series.sql");
 const SELECT_SERIES_AFTER: &str = include_str!("sql/select_series_after.sql");
 
+/// How many runs a claim asks for: fewer than there are slots for while their inputs are large.
+#[derive(Debug)]
+pub(super) struct ClaimLimit(AtomicUsize);
+
+impl Default for ClaimLimit {
+    fn default() -> Self {
+        Self(AtomicUsize::new(MAX_SLOTS))
+    }
+}
+
+impl ClaimLimit {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// `fitted` runs came with their inputs, and `excess` without.
+    fn adapt(&self, fitted: usize, excess: usize) {
+        let limit = self.get();
+        if excess > 0 {
+            self.0.store(fitted.max(1), Ordering::Relaxed);
+        } else if limit < MAX_SLOTS && fitted >= limit {
+            self.0
+                .store((limit + limit.div_ceil(LIMIT_RISE)).min(MAX_SLOTS), Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a claim brought.
+pub(super) struct Answer {
+    pub(super) claimed: Claimed,
+    /// Runs that were claimed besides, and whose inputs are too much for one answer: to be handed back.
+    pub(super) excess: Vec<Completion>,
+}
+
 /// One claim; its tokens follow `token`.
 pub(super) async fn apply(
     session: &Session,
-    scan_positions: &ScanPositions,
-    params: &ClaimParams,
+    (scan_positions, limit): (&ScanPositions, &ClaimLimit),
+    asked: &ClaimParams,
     token: Token,
-) -> DbResult<Claimed> {
-    let params = &without_groups(params);
+) -> DbResult<Answer> {
+    let params = &without_groups(asked, limit.get());
     let scan = scan_positions.start_scan(params);
     let group_slots: Vec<i32> = params.group_slots.iter().map(|slots| to_i32(*slots)).collect();
     let slots = to_i32(if params.suspect {
@@ -37,8 +77,8 @@ pub(super) async fn apply(
     } else {
         params.slots
     });
-    let (spare, limit) = (to_i32(SPARE_ROWS), rows(MAX_DUE_SERIES));
-    let claim: [&dyn super::param::Param; 15] = [
+    let (spare, most_series, most_bytes) = (to_i32(SPARE_ROWS), rows(MAX_DUE_SERIES), rows(MAX_CLAIM_BYTES));
+    let claim: [&dyn super::param::Param; 16] = [
         &params.now,
         &scan.since,
         &params.instance,
@@ -54,28 +94,31 @@ pub(super) async fn apply(
         &slots,
         &spare,
         &params.suspect,
+        &most_bytes,
     ];
-    let series_params: [&dyn super::param::Param; 2] = [&params.now, &limit];
+    let series_params: [&dyn super::param::Param; 2] = [&params.now, &most_series];
     let (found, series) = futures_util::future::try_join(
         session.query(CALL_CLAIM, &claim),
         session.query(SELECT_DUE_SERIES, &series_params),
     )
     .await?;
-    let mut claimed = Claimed::default();
+    let (mut claimed, mut excess) = (Claimed::default(), Vec::new());
     let mut pages = 0;
     for row in &found {
-        pages += read(row, &mut claimed)?;
+        pages += read(row, &mut claimed, &mut excess, params.now)?;
     }
     claimed.runs.sort_unstable_by_key(|run| run.token);
     scan_positions.scan_finished(params, &scan, &claimed, pages);
-    claimed.more |= series.len() == MAX_DUE_SERIES;
+    limit.adapt(claimed.runs.len(), excess.len());
+    let was_limited = params.slots < asked.slots && claimed.runs.len() >= params.slots;
+    claimed.more |= series.len() == MAX_DUE_SERIES || was_limited || !excess.is_empty();
     claimed.series = series.iter().map(read_series).collect::<DbResult<_>>()?;
-    Ok(claimed)
+    Ok(Answer { claimed, excess })
 }
 
 /// The same claim with a single group, if no group is limited below the total slots, as in most processes.
-fn without_groups(params: &ClaimParams) -> ClaimParams {
-    let slots = params.slots.min(MAX_SLOTS);
+fn without_groups(params: &ClaimParams, limit: usize) -> ClaimParams {
+    let slots = params.slots.min(limit);
     if params.group_slots.iter().any(|free| *free < slots) {
         return ClaimParams {
             slots,
@@ -92,19 +135,31 @@ fn without_groups(params: &ClaimParams) -> ClaimParams {
 }
 
 /// Reads a run, or the last row, which summarises the claim; then returns the number of pages read.
-fn read(row: &Row, claimed: &mut Claimed) -> DbResult<i64> {
+fn read(row: &Row, claimed: &mut Claimed, excess: &mut Vec<Completion>, now: Millis) -> DbResult<i64> {
     let Some(job) = row.try_get(0)? else {
         claimed.more |= row.try_get::<_, bool>(17)?;
         claimed.newest_route = row.try_get(18)?;
         claimed.next_due = row.try_get(8)?;
         return Ok(row.try_get(10)?);
     };
+    let (run, token) = (row.try_get(1)?, row.try_get(4)?);
+    let Some(input) = row.try_get(14)? else {
+        excess.push(Completion {
+            job,
+            run,
+            token,
+            started_at: now,
+            ended_at: now,
+            outcome: RunOutcome::Released,
+        });
+        return Ok(0);
+    };
     claimed.runs.push(ClaimedRun {
         job,
-        run: row.try_get(1)?,
+        run,
         attempt: unsigned(row, 2)?,
         crashes: unsigned(row, 3)?,
-        token: row.try_get(4)?,
+        token,
         id: read_id(row, 5, 6)?,
         route: row.try_get(7)?,
         due: row.try_get(8)?,
@@ -113,7 +168,7 @@ fn read(row: &Row, claimed: &mut Claimed) -> DbResult<i64> {
         priority: row.try_get(11)?,
         retries: unsigned(row, 12)?,
         options: row.try_get(13)?,
-        input: row.try_get(14)?,
+        input,
         created: row.try_get(15)?,
         recurring: row.try_get(16)?,
     });

@@ -17,6 +17,8 @@ pub(super) enum Failure {
     TimedOut(Duration),
     /// No connection within this time: nothing was asked for.
     NoAnswer(Duration),
+    /// All connections of the process were in use for this time: nothing was asked for.
+    Busy(Duration),
     /// Another process moved a row concurrently: the verb must be retried.
     ConcurrentChange,
     /// The database no longer has a route that it had: the verb must be retried with what it has.
@@ -61,7 +63,7 @@ impl Failure {
         match self {
             Self::ConcurrentChange | Self::RouteGone => FailureAction::Again,
             Self::TimedOut(_) | Self::NoAnswer(_) => FailureAction::Reconnect,
-            Self::Rejected(_) => FailureAction::Tell,
+            Self::Rejected(_) | Self::Busy(_) => FailureAction::Tell,
             Self::Database(failure) | Self::Unknown(failure) => remedy_of(failure),
         }
     }
@@ -86,6 +88,14 @@ impl Failure {
                     after.as_millis()
                 ),
             ),
+            Self::Busy(after) => Error::new(
+                ErrorCode::ConnectionError,
+                format!(
+                    "all connections of this process to the store's server were in use for {} ms; see what the server is busy \
+                     with, or raise `?connections=` in `store`",
+                    after.as_millis()
+                ),
+            ),
             Self::RouteGone => Error::new(
                 ErrorCode::StoreError,
                 "the database keeps losing the targets of jobs, as while it is restored; try again once it is as it should be",
@@ -93,8 +103,8 @@ impl Failure {
             Self::TimedOut(after) => Error::new(
                 ErrorCode::ConnectionError,
                 format!(
-                    "the store's server did not answer within {} s; whether the change was made is unknown",
-                    after.as_secs()
+                    "the store's server did not answer within {} ms; whether the change was made is unknown",
+                    after.as_millis()
                 ),
             ),
             Self::Database(failure) => describe(&failure).with_source(ErrorText::of(&failure)),
@@ -152,10 +162,38 @@ fn remedy_of(failure: &tokio_postgres::Error) -> FailureAction {
     }
 }
 
+/// Whether a server says that it is not up, or that it is a replica where the primary is wanted.
+pub(super) fn says_down(failure: &tokio_postgres::Error) -> bool {
+    let down = [
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+    ];
+    match failure.code() {
+        Some(code) => down.contains(code),
+        None => text_of(failure).contains("does not allow writes"),
+    }
+}
+
+/// Whether the host says that no server listens.
+pub(super) fn is_refused(failure: &tokio_postgres::Error) -> bool {
+    io_kind(failure) == Some(std::io::ErrorKind::ConnectionRefused)
+}
+
+fn io_kind(failure: &tokio_postgres::Error) -> Option<std::io::ErrorKind> {
+    let source = std::error::Error::source(failure)?;
+    Some(source.downcast_ref::<std::io::Error>()?.kind())
+}
+
 /// Whether a failure of the client is permanent, so that a retry is useless.
 fn is_permanent(failure: &tokio_postgres::Error) -> bool {
     let text = text_of(failure);
-    text.contains("certificate")
+    // What TLS makes of a refusal by either side.
+    io_kind(failure) == Some(std::io::ErrorKind::InvalidData)
+        || text.starts_with("error performing TLS handshake") && io_kind(failure).is_none()
+        || text.starts_with("authentication error")
+        || text.starts_with("invalid configuration")
+        || text.contains("certificate")
         || text.contains("server does not support TLS")
         || text.contains("password missing")
         || text.starts_with("error serializing")
@@ -195,7 +233,12 @@ fn describe(failure: &tokio_postgres::Error) -> Error {
         ),
         SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_FUNCTION | SqlState::INVALID_SCHEMA_NAME => (
             ErrorCode::StoreError,
-            "the store's schema is gone or incomplete; create a new instance, which creates it again",
+            "the store's schema is gone or incomplete: restore it from a backup, or drop what is left of it, so that a new instance \
+             creates it again",
+        ),
+        SqlState::DUPLICATE_PSTATEMENT | SqlState::INVALID_SQL_STATEMENT_NAME => (
+            ErrorCode::StoreError,
+            "a pooler seems to share the connection with others; add `?pgbouncer=true` to `store`",
         ),
         SqlState::CHARACTER_NOT_IN_REPERTOIRE | SqlState::UNTRANSLATABLE_CHARACTER => (
             ErrorCode::ValidationError,

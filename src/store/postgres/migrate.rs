@@ -2,6 +2,7 @@
 //!
 //! Invariant: a schema that is newer than this code, or belongs to another program, is left unchanged.
 
+use super::address::Address;
 use super::failure::{DbResult, Failure};
 use super::session::{Session, in_schema};
 use crate::error::{Error, ErrorCode};
@@ -9,7 +10,7 @@ use crate::model::schedule::{FNV1A_OFFSET_BASIS, fnv1a};
 use tokio_postgres::error::SqlState;
 
 /// The migrations, by number, each of one or more scripts.
-const MIGRATIONS: [&[&str]; 3] = [
+const MIGRATIONS: [&[&str]; 4] = [
     &[
         include_str!("migrations/0001.sql"),
         include_str!("migrations/0001_insert.sql"),
@@ -23,22 +24,91 @@ const MIGRATIONS: [&[&str]; 3] = [
         include_str!("migrations/0002_claim.sql"),
     ],
     &[include_str!("migrations/0003.sql")],
+    &[
+        include_str!("migrations/0004.sql"),
+        include_str!("migrations/0004_claim.sql"),
+        include_str!("migrations/0004_search_path.sql"),
+    ],
 ];
+/// Tables of the store, but for `versions`, and the sequence.
+const TABLES: [&str; 25] = [
+    "counters",
+    "ended",
+    "entries",
+    "far",
+    "gaps",
+    "held",
+    "instances",
+    "job_numbers",
+    "jobs",
+    "keys",
+    "logs",
+    "marks",
+    "occurrences",
+    "outbox",
+    "paused",
+    "progress",
+    "ready",
+    "routes",
+    "running",
+    "runs",
+    "scheduled",
+    "series",
+    "tags",
+    "uniques",
+    "webhooks",
+];
+/// Functions that this code calls.
+const FUNCTIONS: [&str; 6] = [
+    "check_routes_v1",
+    "claim_v3",
+    "complete_v1",
+    "dispatch_v2",
+    "free_v1",
+    "insert_v1",
+];
+/// Names of missing parts that a message gives.
+const MAX_NAMED_PARTS: usize = 5;
 /// The oldest supported server version.
 const OLDEST_SERVER_VERSION: i32 = 130_000;
 
 const SELECT_SERVER_VERSION: &str = include_str!("sql/select_server_version.sql");
 const SELECT_VERSIONS_TABLE_EXISTS: &str = include_str!("sql/select_versions_table_exists.sql");
 const SELECT_SCHEMA_EXISTS: &str = include_str!("sql/select_schema_exists.sql");
+const SELECT_MISSING_PARTS: &str = include_str!("sql/select_missing_parts.sql");
+const SELECT_SETTINGS: &str = include_str!("sql/select_settings.sql");
 const SELECT_SCHEMA_VERSION: &str = include_str!("sql/select_schema_version.sql");
 const LOCK_MIGRATIONS: &str = include_str!("sql/lock_migrations.sql");
 const INSERT_VERSION: &str = include_str!("sql/insert_version.sql");
+
+/// What to warn of in the settings of the database or the role.
+pub(super) async fn warnings(session: &Session, synced: bool) -> DbResult<Vec<String>> {
+    let mut warnings = Vec::new();
+    let Some(row) = session.query_opt(SELECT_SETTINGS, &[]).await? else {
+        return Ok(warnings);
+    };
+    let (encoding, commit): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+    if encoding != "UTF8" {
+        warnings.push(format!(
+            "the database of `store` has the encoding {encoding}: what holds other characters is refused, and a run whose result holds \
+             them fails; use a database with the encoding UTF8"
+        ));
+    }
+    if synced && commit == "off" {
+        warnings.push(
+            "`synchronous_commit` is off for the role or the database of `store`: a crash of the server loses dispatches that were \
+             acknowledged, in spite of `durability: 'full'`; turn it on, or say `durability: 'relaxed'`"
+                .to_owned(),
+        );
+    }
+    Ok(warnings)
+}
 
 /// Runs the missing migrations.
 pub(super) async fn apply(session: &Session) -> DbResult<()> {
     refuse_old_server(session).await?;
     if version(session).await? == newest() {
-        return Ok(());
+        return refuse_incomplete(session).await;
     }
     session.begin().await?;
     let key = i64::from_ne_bytes(fnv1a(FNV1A_OFFSET_BASIS, &session.connector().address.schema).to_ne_bytes());
@@ -46,6 +116,7 @@ pub(super) async fn apply(session: &Session) -> DbResult<()> {
     // Another process may have migrated meanwhile.
     let from = version(session).await?;
     if from == 0 {
+        refuse_foreign_tables(session).await?;
         create_schema(session).await?;
     }
     let steps = (1..).zip(MIGRATIONS).filter(|(number, _)| *number > from);
@@ -62,6 +133,63 @@ pub(super) async fn apply(session: &Session) -> DbResult<()> {
 
 fn newest() -> i32 {
     super::param::to_i32(MIGRATIONS.len())
+}
+
+/// Parts of the store that the schema lacks: tables and functions, or tables alone.
+async fn missing_parts(session: &Session, functions: &[&'static str]) -> DbResult<Vec<String>> {
+    let schema = session.connector().address.schema.clone();
+    let rows = session
+        .query(SELECT_MISSING_PARTS, &[&schema, &TABLES.to_vec(), &functions.to_vec()])
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+async fn refuse_incomplete(session: &Session) -> DbResult<()> {
+    let missing = missing_parts(session, &FUNCTIONS).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let named = missing
+        .iter()
+        .take(MAX_NAMED_PARTS)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let more = match missing.len().saturating_sub(MAX_NAMED_PARTS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(incomplete(session, &format!("lacks {named}{more}")))
+}
+
+/// Refuses tables that are there although nothing says of which version they are.
+async fn refuse_foreign_tables(session: &Session) -> DbResult<()> {
+    let found = TABLES.len() - missing_parts(session, &[]).await?.len();
+    if found == 0 {
+        return Ok(());
+    }
+    if found > TABLES.len() / 2 {
+        return Err(incomplete(
+            session,
+            "has tables of a store, and its table `versions` does not say of which version",
+        ));
+    }
+    Err(foreign(session))
+}
+
+fn incomplete(session: &Session, how: &str) -> Failure {
+    let Address { schema, .. } = &session.connector().address;
+    let message = format!(
+        "the schema {schema} {how}; restore it from a backup, or drop it (DROP SCHEMA {} CASCADE), so that it is made anew",
+        session.connector().address.quoted_schema()
+    );
+    Error::new(ErrorCode::StoreCorrupt, message).into()
+}
+
+fn foreign(session: &Session) -> Failure {
+    let schema = &session.connector().address.schema;
+    let message = format!("the schema {schema} holds tables of another program; name another by `?schema=` in `store`");
+    Error::new(ErrorCode::StoreError, message).into()
 }
 
 async fn refuse_old_server(session: &Session) -> DbResult<()> {
@@ -87,7 +215,12 @@ async fn version(session: &Session) -> DbResult<i32> {
     {
         return Ok(0);
     }
-    let row = session.query_opt(SELECT_SCHEMA_VERSION, &[]).await?;
+    let row = match session.query_opt(SELECT_SCHEMA_VERSION, &[]).await {
+        Err(Failure::Database(failure)) if failure.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
+            return Err(foreign(session));
+        }
+        row => row?,
+    };
     let version: Option<i32> = row.map_or(Ok(None), |row| row.try_get(0))?;
     let version = version.unwrap_or(0);
     if version <= newest() {
@@ -122,7 +255,7 @@ async fn create_schema(session: &Session) -> DbResult<()> {
     }
     run(
         session,
-        "CREATE TABLE ductape.versions (number integer PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now())",
+        "CREATE TABLE IF NOT EXISTS ductape.versions (number integer PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now())",
     )
     .await
 }
@@ -130,12 +263,7 @@ async fn create_schema(session: &Session) -> DbResult<()> {
 async fn run(session: &Session, script: &str) -> DbResult<()> {
     let text = in_schema(script, &session.connector().address.quoted_schema());
     match session.run(&text).await {
-        Err(Failure::Database(failure)) if failure.code() == Some(&SqlState::DUPLICATE_TABLE) => {
-            let schema = &session.connector().address.schema;
-            let message =
-                format!("the schema {schema} holds tables of another program; name another by `?schema=` in `store`");
-            Err(Error::new(ErrorCode::StoreError, message).into())
-        }
+        Err(Failure::Database(failure)) if failure.code() == Some(&SqlState::DUPLICATE_TABLE) => Err(foreign(session)),
         other => other,
     }
 }

@@ -77,7 +77,7 @@ use crate::store::{JobSeq, Token};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -136,8 +136,12 @@ struct Inner {
     migrated: OnceLock<Error>,
     /// Signals that other processes should be notified.
     wake_others: Notify,
+    /// Another process has notified this one.
+    woken_by_others: Notify,
     /// Name of this process in notifications.
     name: String,
+    /// Channel of notifications.
+    channel: OnceCell<String>,
     counter_writes: AtomicUsize,
 }
 
@@ -200,6 +204,8 @@ pub struct PostgresStore {
     /// The series whose history was trimmed last; the next sweep continues after it.
     trim_cursor: AtomicI64,
     compacting: AtomicBool,
+    claim_limit: claim::ClaimLimit,
+    warnings: Vec<String>,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -237,11 +243,17 @@ impl PostgresStore {
             closed: AtomicBool::new(false),
             migrated: OnceLock::new(),
             wake_others: Notify::new(),
+            woken_by_others: Notify::new(),
+            channel: OnceCell::new(),
             name: Uuid::now_v7().to_string(),
             counter_writes: AtomicUsize::new(0),
         });
         with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| migrate::apply(
             session
+        ));
+        let warnings = with_session!(inner.general, WriteOptions::LONG_RUNNING, |session| migrate::warnings(
+            session,
+            config.synced
         ));
         let tasks = vec![
             tokio::spawn(keep_running(Arc::clone(&inner), notify::notify_others)),
@@ -255,7 +267,15 @@ impl PostgresStore {
             last_token: AtomicI64::new(0),
             trim_cursor: AtomicI64::new(JobSeq::MIN.get()),
             compacting: AtomicBool::new(false),
+            claim_limit: claim::ClaimLimit::default(),
+            warnings,
         }))
+    }
+
+    /// What is worth a warning in the settings of the database.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The shared state, or an error once the store is closed.
@@ -287,7 +307,7 @@ impl PostgresStore {
             return;
         }
         self.inner.counter_writes.store(0, Ordering::Relaxed);
-        // On failure, the next call compacts.
+        // On failure, the next call compacts, and the next sweep says why.
         let _ = self.compact().await;
         self.compacting.store(false, Ordering::Release);
     }

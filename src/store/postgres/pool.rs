@@ -1,7 +1,9 @@
 //! A pool of sessions, opened on demand, and the retries of verbs whose session fails.
 //!
 //! Knows no verb. Invariant: a session is used by one verb at a time; a verb waits for an unreachable server no longer than
-//! its `retry_for`, and for an answer no longer than its `deadline`.
+//! its `retry_for`, counted from when it was asked for, and for an answer no longer than its `deadline`. There are never more
+//! connections than sessions of the pool, unless the server does not even answer that a statement has been cancelled: one that
+//! nobody waits for is cancelled before its session is given up.
 
 use super::failure::{DbResult, Failure, FailureAction};
 use super::session::{Connector, Session};
@@ -18,6 +20,10 @@ const MAX_TRIES: usize = 20;
 /// Pause before the second attempt to connect; doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
+/// While the server fails, a verb waits for an answer no longer than it would still try, and at least this long.
+const SHORTEST_WAIT: Duration = Duration::from_millis(500);
+/// How long the request to cancel a statement may take, and then the statement's end.
+const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Timeouts and retries of a verb.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +34,8 @@ pub(super) struct WriteOptions {
     pub(super) retry_for: Duration,
     /// Whether it may be resent when its outcome is unknown.
     pub(super) resend: bool,
+    /// When it was asked for, if that was before now.
+    pub(super) since: Option<Instant>,
 }
 
 impl WriteOptions {
@@ -36,6 +44,7 @@ impl WriteOptions {
         deadline: Duration::from_secs(5),
         retry_for: Duration::from_secs(10),
         resend: true,
+        since: None,
     };
     /// For verbs that a user waits for and that are not idempotent.
     pub(super) const NO_RESEND: Self = Self {
@@ -47,18 +56,21 @@ impl WriteOptions {
         deadline: Duration::from_secs(8),
         retry_for: Duration::from_secs(2),
         resend: true,
+        since: None,
     };
     /// For verbs that read a lot.
     pub(super) const LONG_RUNNING: Self = Self {
         deadline: Duration::from_secs(45),
         retry_for: Duration::from_secs(10),
         resend: true,
+        since: None,
     };
     /// For lease renewals; well below the length of a lease.
     pub(super) const HEARTBEAT: Self = Self {
         deadline: Duration::from_secs(2),
         retry_for: Duration::from_secs(2),
         resend: true,
+        since: None,
     };
 }
 
@@ -67,6 +79,8 @@ pub(super) struct Pool {
     connector: Arc<Connector>,
     permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Arc<Session>>>>,
+    /// Why the last verb failed, while none has succeeded since.
+    failing: Mutex<Option<Error>>,
 }
 
 /// A session in use by one verb; returns to the pool when dropped, if still usable.
@@ -93,13 +107,45 @@ impl Drop for PooledSession {
     }
 }
 
+impl PooledSession {
+    /// Gives the session up, with a statement under way: the server is told to cancel it, and until it has ended, it counts
+    /// as one of the pool's. A server that cannot be told has lost the connection, or will end it.
+    fn abandon(self) {
+        self.session.mark_broken();
+        tokio::spawn(async move {
+            let cancelled = tokio::time::timeout(CANCEL_LIMIT, self.session.cancel()).await;
+            if matches!(cancelled, Ok(true)) {
+                let _ = tokio::time::timeout(CANCEL_LIMIT, self.session.run("")).await;
+            }
+        });
+    }
+}
+
 impl Pool {
     pub(super) fn new(connector: Arc<Connector>, sessions: usize) -> Self {
         Self {
             connector,
             permits: Arc::new(Semaphore::new(sessions)),
             idle: Arc::default(),
+            failing: Mutex::default(),
         }
+    }
+
+    /// Why the last verb failed, while none has succeeded since.
+    fn failing(&self) -> Option<Error> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_failing(&self, error: Option<&Error>) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        *failing = error.cloned();
+    }
+
+    /// Why a verb that was asked for then is not tried any more: those that waited for a server that does not answer fail with
+    /// the one that tried.
+    pub(super) fn too_late(&self, options: WriteOptions) -> Option<Error> {
+        let since = options.since?;
+        self.failing().filter(|_| since.elapsed() >= options.retry_for)
     }
 
     /// Closes all sessions; verbs in progress end with theirs.
@@ -113,19 +159,18 @@ impl Pool {
         CallAttempts {
             pool: self,
             options,
-            give_up: Instant::now() + options.retry_for,
+            give_up: options.since.unwrap_or_else(Instant::now) + options.retry_for,
             pause: FIRST_PAUSE,
             tries: 0,
             resent: false,
         }
     }
 
-    /// A session; opening a new one may take at most `limit`.
-    async fn checked_out(&self, limit: Duration) -> DbResult<PooledSession> {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| Error::closed())?;
+    /// A session, which may take that long to become free; a new one may take until `give_up` to be opened, and `limit` at most.
+    async fn checked_out(&self, wait: Duration, limit: Duration, give_up: Instant) -> DbResult<PooledSession> {
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        let permit = tokio::time::timeout(wait, permit).await;
+        let permit = permit.map_err(|_| Failure::Busy(wait))?.map_err(|_| Error::closed())?;
         let idle = loop {
             let found = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match found {
@@ -135,7 +180,7 @@ impl Pool {
         };
         let session = match idle {
             Some(session) => session,
-            None => Arc::new(self.connect(limit).await?),
+            None => Arc::new(self.connect(limit.min(until(give_up))).await?),
         };
         Ok(PooledSession {
             session,
@@ -146,11 +191,16 @@ impl Pool {
 
     async fn connect(&self, limit: Duration) -> DbResult<Session> {
         let limit = self.connector.address.connect_timeout.min(limit);
-        match tokio::time::timeout(limit * 2, self.connector.connect(limit, |_| {})).await {
+        match tokio::time::timeout(limit + SHORTEST_WAIT, self.connector.connect(limit, |_| {})).await {
             Ok(connected) => connected,
             Err(_) => Err(Failure::NoAnswer(limit)),
         }
     }
+}
+
+/// What is left until then, and never less than is worth a try.
+fn until(give_up: Instant) -> Duration {
+    give_up.saturating_duration_since(Instant::now()).max(SHORTEST_WAIT)
 }
 
 /// The attempts of one verb.
@@ -167,11 +217,23 @@ impl CallAttempts<'_> {
     /// A session for the next attempt.
     pub(super) async fn session(&mut self) -> Result<PooledSession> {
         loop {
-            match self.pool.checked_out(self.options.deadline).await {
+            let WriteOptions {
+                deadline, retry_for, ..
+            } = self.options;
+            let wait = match self.pool.failing() {
+                Some(_) => self.remaining(),
+                None => retry_for.max(deadline),
+            };
+            match self.pool.checked_out(wait, deadline, self.give_up).await {
                 Ok(checked_out) => return Ok(checked_out),
                 Err(failure) => self.wait_or_fail(failure).await?,
             }
         }
+    }
+
+    /// How long the verb will still be tried.
+    fn remaining(&self) -> Duration {
+        until(self.give_up)
     }
 
     /// Whether the verb is resent after an unknown outcome.
@@ -185,11 +247,15 @@ impl CallAttempts<'_> {
         session: &Session,
         verb: impl Future<Output = DbResult<T>>,
     ) -> DbResult<T> {
-        match tokio::time::timeout(self.options.deadline, verb).await {
+        let mut deadline = self.options.deadline;
+        if self.pool.failing().is_some() {
+            deadline = deadline.min(self.remaining());
+        }
+        match tokio::time::timeout(deadline, verb).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 session.mark_broken();
-                Err(Failure::TimedOut(self.options.deadline))
+                Err(Failure::TimedOut(deadline))
             }
         }
     }
@@ -201,17 +267,27 @@ impl CallAttempts<'_> {
         outcome: DbResult<T>,
     ) -> Result<Option<T>> {
         let failure = match outcome {
-            Ok(answer) => return Ok(Some(answer)),
+            Ok(answer) => {
+                if self.pool.failing().is_some() {
+                    self.pool.set_failing(None);
+                }
+                return Ok(Some(answer));
+            }
             Err(failure) => failure,
         };
         if failure.remedy() == FailureAction::Reconnect {
             checked_out.mark_broken();
         }
         // Returned first, so that others can use it while this verb waits.
-        drop(checked_out);
+        match failure {
+            Failure::TimedOut(_) => checked_out.abandon(),
+            _ => drop(checked_out),
+        }
         if failure.remedy() == FailureAction::Reconnect {
             if failure.is_unknown() && !self.options.resend {
-                return Err(failure.into_error());
+                let error = failure.into_error();
+                self.pool.set_failing(Some(&error));
+                return Err(error);
             }
             // A statement outside a transaction may have been committed.
             self.resent = true;
@@ -222,7 +298,12 @@ impl CallAttempts<'_> {
 
     async fn wait_or_fail(&mut self, failure: Failure) -> Result<()> {
         self.tries += 1;
-        match failure.remedy() {
+        let remedy = failure.remedy();
+        let error = failure.into_error();
+        if remedy == FailureAction::Reconnect {
+            self.pool.set_failing(Some(&error));
+        }
+        match remedy {
             FailureAction::Again if self.tries < MAX_TRIES => {
                 // A pause that grows with each attempt, so that two conflicting verbs do not collide again.
                 if self.tries > 2 {
@@ -235,7 +316,7 @@ impl CallAttempts<'_> {
                 self.pause = (self.pause * 2).min(MAX_PAUSE);
                 Ok(())
             }
-            _ => Err(failure.into_error()),
+            _ => Err(error),
         }
     }
 }

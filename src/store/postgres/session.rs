@@ -3,15 +3,16 @@
 //! Knows no verb. Invariant: a session that may be inside a transaction, or has timed out, is not reused.
 
 use super::address::Address;
-use super::failure::{DbResult, Failure};
+use super::failure::{self, DbResult, Failure};
 use super::param::Param;
 use crate::error::{Error, ErrorCode, Result};
 use crate::tls;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
+use tokio_postgres::config::{Config, Host};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket, Statement};
@@ -38,7 +39,13 @@ pub(super) struct Connector {
     texts: Mutex<HashMap<&'static str, Arc<str>>>,
     /// The host that was connected to last.
     last_host: AtomicUsize,
+    /// When the hosts said last that there is no server to write to, if that was their last word.
+    server_was_down: Mutex<Option<Instant>>,
 }
+
+/// For how long after its last word a server counts as down. Less than what others, after they have reached it again, leave to
+/// those that hold runs for renewing their leases.
+const DOWN_FOR: Duration = Duration::from_millis(2_500);
 
 type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 type Connected = (Client, Connection<Socket, TlsStream>);
@@ -55,20 +62,31 @@ pub(super) struct Session {
 impl Connector {
     pub(super) fn new(address: Address, synced: bool) -> Result<Self> {
         let (trust, root) = &address.trust;
-        let settings = tls::client_config(*trust, root.as_deref()).map_err(|why| {
+        let failed = |what: String| Error::new(ErrorCode::ConnectionError, format!("store: {what}"));
+        let builder = tls::client_builder(*trust, root.as_deref()).map_err(|why| {
             let what = root.as_deref().unwrap_or("the list of trusted certificates");
-            Error::new(
-                ErrorCode::ConnectionError,
-                format!("store: {what} of `sslrootcert`: {why}"),
-            )
+            failed(format!("{what} of `sslrootcert`: {why}"))
         })?;
+        let settings = match &address.identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => tls::with_identity(builder, &identity.certificate, &identity.key)
+                .map_err(|why| failed(format!("the client certificate of `sslcert` and `sslkey`: {why}")))?,
+        };
         Ok(Self {
             address,
             synced,
             tls: MakeRustlsConnect::new(settings),
             texts: Mutex::default(),
             last_host: AtomicUsize::new(0),
+            server_was_down: Mutex::default(),
         })
+    }
+
+    /// Whether the server is down for everybody, by its own account or its machine's: not when nobody answers, and not when a
+    /// proxy on this machine or a pooler refuses, since others may have one that does not.
+    pub(super) fn server_is_down(&self) -> bool {
+        let last = *self.server_was_down.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < DOWN_FOR)
     }
 
     /// Opens a session; notifications of the server go to `listen`.
@@ -112,6 +130,7 @@ impl Connector {
         let share = limit / u32::try_from(count).unwrap_or(1);
         let first = self.last_host.load(Ordering::Relaxed);
         let mut failure = Failure::NoAnswer(share);
+        let mut all_are_down = !self.address.pooled;
         for (at, config) in (0..count).filter_map(|offset| {
             let at = (first + offset) % count;
             Some((at, hosts.get(at)?))
@@ -119,13 +138,27 @@ impl Connector {
             match tokio::time::timeout(share, config.connect(self.tls.clone())).await {
                 Ok(Ok(connected)) => {
                     self.last_host.store(at, Ordering::Relaxed);
+                    self.note_down(false);
                     return Ok(connected);
                 }
-                Ok(Err(error)) => failure = error.into(),
-                Err(_) => failure = Failure::NoAnswer(share),
+                Ok(Err(error)) => {
+                    all_are_down &=
+                        failure::says_down(&error) || failure::is_refused(&error) && is_elsewhere(config).await;
+                    failure = error.into();
+                }
+                Err(_) => {
+                    all_are_down = false;
+                    failure = Failure::NoAnswer(share);
+                }
             }
         }
+        self.note_down(all_are_down);
         Err(failure)
+    }
+
+    fn note_down(&self, down: bool) {
+        let mut last = self.server_was_down.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = down.then(Instant::now);
     }
 
     /// The statement with the schema's name in place of `ductape.`.
@@ -136,6 +169,22 @@ impl Connector {
             .or_insert_with(|| in_schema(sql, &self.address.quoted_schema()).into());
         Arc::clone(text)
     }
+}
+
+/// Whether the host is another machine, or this one by an address that others use too.
+async fn is_elsewhere(config: &Config) -> bool {
+    let addresses = config.get_hostaddrs().to_vec();
+    if !addresses.is_empty() {
+        return addresses.iter().all(|address| !address.is_loopback());
+    }
+    for host in config.get_hosts() {
+        let Host::Tcp(name) = host else { return false };
+        let found = tokio::net::lookup_host((&**name, 0)).await;
+        if !found.is_ok_and(|mut found| found.all(|address| !address.ip().is_loopback())) {
+            return false;
+        }
+    }
+    true
 }
 
 /// SQL for another schema than `ductape`.
@@ -162,6 +211,12 @@ impl Session {
 
     pub(super) fn mark_usable(&self) {
         self.broken.store(false, Ordering::Release);
+    }
+
+    /// Tells the server to cancel the statement under way; `false`: it could not be told.
+    pub(super) async fn cancel(&self) -> bool {
+        let token = self.client.cancel_token();
+        !self.client.is_closed() && token.cancel_query(self.connector.tls.clone()).await.is_ok()
     }
 
     pub(super) fn connector(&self) -> &Arc<Connector> {

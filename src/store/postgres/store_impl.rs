@@ -40,12 +40,24 @@ impl Store for PostgresStore {
         // Before the claim, so that claimed runs do not wait for it.
         self.compact_if_due().await;
         // A claim that is sent again has other tokens: the first one may have been made, and its answer lost.
-        let claimed = with_session!(inner.general, WriteOptions::ENGINE, |session| claim::apply(
-            session,
-            &inner.scan_positions,
-            &params,
-            self.reserve_tokens(params.slots)
-        ));
+        let claim::Answer { claimed, excess } =
+            with_session!(inner.general, WriteOptions::ENGINE, |session| claim::apply(
+                session,
+                (&inner.scan_positions, &self.claim_limit),
+                &params,
+                self.reserve_tokens(params.slots)
+            ));
+        if !excess.is_empty() {
+            // If this fails, the lease keeper finds that nobody has them, and does it.
+            let (now, instance, completions) = (params.now, params.instance, excess);
+            let _ = self
+                .complete(CompleteParams {
+                    now,
+                    instance,
+                    completions,
+                })
+                .await;
+        }
         if !claimed.runs.is_empty() || claimed.more {
             inner.counters_written();
         }
@@ -404,6 +416,10 @@ impl Store for PostgresStore {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.inner.changes.subscribe()
+    }
+
+    fn outages_are_shared(&self) -> bool {
+        self.inner.connector.server_is_down()
     }
 
     fn watch_other_processes(&self, watch: bool) {

@@ -5,6 +5,7 @@
 
 mod connection_failures;
 mod costs;
+mod limits;
 mod plans;
 mod processes;
 mod routes;

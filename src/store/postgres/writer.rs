@@ -95,7 +95,27 @@ fn is_alone(batch: &[Request]) -> bool {
     batch.iter().any(alone)
 }
 
-async fn write(inner: &Inner, batch: Vec<Request>) {
+/// For these inserts, all of which have waited since the first of them.
+fn options(batch: &[Request]) -> WriteOptions {
+    let since = batch.iter().map(|request| request.params.since).min();
+    WriteOptions {
+        since: since.map(Into::into),
+        ..WriteOptions::DEFAULT
+    }
+}
+
+async fn write(inner: &Inner, mut batch: Vec<Request>) {
+    batch.retain_mut(|request| {
+        let too_late = inner.general.too_late(options(std::slice::from_ref(request)));
+        too_late.is_none_or(|error| {
+            let (unused, _) = oneshot::channel();
+            let _ = std::mem::replace(&mut request.reply_to, unused).send(Err(error));
+            false
+        })
+    });
+    if batch.is_empty() {
+        return;
+    }
     // Those of a list stand or fall together; others were only sent together.
     let is_one = |request: &Request| request.params.all_or_nothing || request.params.jobs.len() == 1;
     let alone = batch.len() == 1 && batch.iter().all(is_one);
@@ -160,7 +180,7 @@ async fn insert(inner: &Inner, batch: &[Request]) -> Result<Vec<Inserted>> {
     }
     let now = batch.iter().map(|request| request.params.now).max().unwrap_or_default();
     let together = is_alone(batch);
-    let (answers, after) = with_session!(inner.general, WriteOptions::DEFAULT, |session| {
+    let (answers, after) = with_session!(inner.general, options(batch), |session| {
         apply(inner, session, batch, together, now)
     });
     if answers.iter().all(|answer| *answer == Inserted::Created) {

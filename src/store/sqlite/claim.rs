@@ -16,6 +16,7 @@ use super::{promote, routes};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::EventKind;
+use crate::store::claim::MAX_CLAIM_BYTES;
 use crate::store::rules::phase::Phase;
 use crate::store::{ClaimParams, Claimed, ClaimedRun, DueSeries, InstanceId, JobSeq, Token};
 use rusqlite::types::ToSql;
@@ -44,7 +45,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {
     if params.slots > 0 && is_registered(connection, params)? {
         selection.claim(tx, params)?;
     }
-    let more = !moved_all || series.len() == MAX_DUE_SERIES || selection.blocked == MAX_BLOCKED_PER_CLAIM;
+    let more = !moved_all || series.len() == MAX_DUE_SERIES || selection.is_cut_short();
     Ok(Claimed {
         runs: selection.runs,
         series,
@@ -69,6 +70,8 @@ struct ClaimSelection {
     full_keys: HashSet<KeyId>,
     /// Runs that became blocked.
     blocked: usize,
+    /// Of the inputs of `runs`.
+    bytes: usize,
 }
 
 impl ClaimSelection {
@@ -90,13 +93,22 @@ impl ClaimSelection {
         })
     }
 
+    fn is_cut_short(&self) -> bool {
+        self.blocked == MAX_BLOCKED_PER_CLAIM || self.bytes >= MAX_CLAIM_BYTES
+    }
+
     fn decide(&mut self, tx: &mut Tx<'_>, candidate: &Candidate, params: &ClaimParams) -> Result<ClaimDecision> {
+        if self.bytes >= MAX_CLAIM_BYTES {
+            return Ok(ClaimDecision::Stop);
+        }
         if let Some(key) = candidate.rank.key
             && (self.full_keys.contains(&key) || !keys::take_slot(tx, key)?)
         {
             return self.block(tx, candidate, key);
         }
-        self.runs.push(take(tx, candidate, params)?);
+        let run = take(tx, candidate, params)?;
+        self.bytes += run.input.len();
+        self.runs.push(run);
         Ok(ClaimDecision::Taken)
     }
 

@@ -22,6 +22,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, relayed: &[RelayedEvent], now: Millis) -> R
             jobs: deliveries.clone(),
             all_or_nothing: false,
             now,
+            since: std::time::Instant::now(),
         };
         insert::apply(tx, &params)?;
     }

@@ -96,6 +96,7 @@ async fn dispatch(store: Arc<PostgresStore>, stopped: Arc<AtomicBool>, dispatche
             jobs,
             all_or_nothing: number % 2 == 0,
             now: T0,
+            since: std::time::Instant::now(),
         };
         if store.insert(params).await.is_ok() {
             acknowledged.extend(ids);

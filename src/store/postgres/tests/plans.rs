@@ -21,6 +21,7 @@ async fn fill(store: &PostgresStore, count: usize, on: &str, priority: i32) {
                 jobs,
                 all_or_nothing: true,
                 now: T0,
+                since: std::time::Instant::now(),
             })
             .await
             .unwrap();
@@ -46,7 +47,7 @@ async fn claim_respects_its_slots_under_any_query_plan() {
     ] {
         let set: Vec<String> = settings.split(", ").map(|setting| format!("SET {setting}")).collect();
         let alter = format!(
-            "ALTER FUNCTION \"{}\".claim_v2 {} SET plan_cache_mode = force_custom_plan",
+            "ALTER FUNCTION \"{}\".claim_v3 {} SET plan_cache_mode = force_custom_plan",
             schema.name,
             set.join(" ")
         );

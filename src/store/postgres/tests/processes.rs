@@ -25,6 +25,7 @@ async fn concurrent_claims_share_the_jobs() {
             jobs,
             all_or_nothing: true,
             now: T0,
+            since: std::time::Instant::now(),
         })
         .await
         .unwrap();
@@ -170,6 +171,7 @@ async fn dispatch(store: &PostgresStore, name: &str, dice: usize, now: i64) {
             jobs,
             all_or_nothing: false,
             now,
+            since: std::time::Instant::now(),
         })
         .await
         .unwrap();

@@ -55,6 +55,7 @@ async fn dispatch(store: &PostgresStore, name: &str, to: &str, on_conflict: OnCo
         jobs: vec![job],
         all_or_nothing: false,
         now: T0,
+        since: std::time::Instant::now(),
     };
     store.insert(params).await.unwrap().remove(0)
 }
@@ -150,6 +151,7 @@ async fn every_way_to_dispatch_finds_out_that_a_route_is_gone() {
         jobs: jobs.to_vec(),
         all_or_nothing: true,
         now: T0,
+        since: std::time::Instant::now(),
     };
     store.insert(params).await.unwrap();
     assert_eq!(

@@ -71,7 +71,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     let error = refusal(&schema.url_with("")).await;
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(
-        error.message.contains("version 99") && error.message.contains("knows 3"),
+        error.message.contains("version 99") && error.message.contains("knows 4"),
         "{error}"
     );
 }
@@ -89,7 +89,7 @@ async fn schema_of_version_1_is_migrated_beside_a_process_that_uses_it() {
     let client = schema.client().await;
     client
         .batch_execute(&format!(
-            "SET search_path TO \"{}\"; DROP INDEX ready_suspects, held_suspects; DROP FUNCTION claim_v2, heads_v2;
+            "SET search_path TO \"{}\"; DROP INDEX ready_suspects, held_suspects; DROP FUNCTION claim_v2, heads_v2, claim_v3, heads_v3;
              DROP FUNCTION dispatch_v2, check_routes_v1; ALTER TABLE instances DROP COLUMN slots;
              ALTER TABLE routes DROP COLUMN added; UPDATE routes SET id = 1; UPDATE jobs SET route = 1;
              UPDATE running SET route = 1; UPDATE counters SET route = 1; DELETE FROM versions WHERE number > 1",
@@ -125,6 +125,72 @@ async fn schema_of_version_1_is_migrated_beside_a_process_that_uses_it() {
 }
 
 #[tokio::test]
+async fn schema_of_version_3_is_migrated_and_its_jobs_are_claimed() {
+    let Some(schema) = schema("schema_of_version_3_is_migrated_and_its_jobs_are_claimed") else {
+        return;
+    };
+    let store = schema.open().await;
+    add(&store, "x").await.unwrap();
+    store.close().await.unwrap();
+    let older = format!(
+        "SET search_path TO \"{}\"; DROP FUNCTION claim_v3, heads_v3; ALTER TABLE counters REPLICA IDENTITY DEFAULT;
+         DELETE FROM marks; DELETE FROM versions WHERE number > 3",
+        schema.name
+    );
+    schema.client().await.batch_execute(&older).await.unwrap();
+    let store = schema.open().await;
+    let process = store.register(60_000, 10).await.unwrap();
+    assert_eq!(claim(&store, process, 1).await.unwrap().runs.len(), 1);
+}
+
+#[tokio::test]
+async fn schema_that_lacks_something_is_refused_and_left_alone() {
+    let Some(schema) = schema("schema_that_lacks_something_is_refused_and_left_alone") else {
+        return;
+    };
+    schema.open().await.close().await.unwrap();
+    let client = schema.client().await;
+    for (change, named) in [
+        ("ALTER TABLE runs RENAME TO runs_of_before", "lacks runs;"),
+        (
+            "ALTER FUNCTION complete_v1 RENAME TO complete_v0",
+            "lacks runs, complete_v1;",
+        ),
+        ("TRUNCATE versions", "does not say of which version"),
+        ("DROP TABLE versions", "does not say of which version"),
+    ] {
+        let change = format!("SET search_path TO \"{}\"; {change}", schema.name);
+        client.batch_execute(&change).await.unwrap();
+        let error = refusal(&schema.url_with("")).await;
+        assert_eq!(error.code, ErrorCode::StoreCorrupt, "{error}");
+        let remedy = format!("DROP SCHEMA \"{}\" CASCADE", schema.name);
+        assert!(
+            error.message.contains(named) && error.message.contains(&remedy),
+            "{error}"
+        );
+    }
+    // Tables of others that happen to have such names.
+    let foreign = "CREATE TABLE versions (mine text)";
+    let drop = "DROP SCHEMA \"{}\" CASCADE; CREATE SCHEMA \"{}\"".replace("{}", &schema.name);
+    client.batch_execute(&format!("{drop}; {foreign}")).await.unwrap();
+    let error = refusal(&schema.url_with("")).await;
+    assert!(error.message.contains("another program"), "{error}");
+}
+
+#[tokio::test]
+async fn every_table_says_which_row_is_meant_to_who_copies_changes() {
+    let Some(schema) = schema("every_table_says_which_row_is_meant_to_who_copies_changes") else {
+        return;
+    };
+    schema.open().await;
+    let without = "SELECT relname::text FROM pg_class WHERE relnamespace = $1::text::regnamespace AND relkind = 'r'
+         AND relreplident <> 'f' AND NOT EXISTS (SELECT 1 FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)";
+    let found = schema.client().await.query(without, &[&schema.name]).await.unwrap();
+    let names: Vec<String> = found.iter().map(|row| row.get(0)).collect();
+    assert_eq!(names, [""; 0]);
+}
+
+#[tokio::test]
 async fn schema_that_is_migrated_while_open_is_left_alone_from_the_next_renewal_on() {
     let Some(schema) = schema("schema_that_is_migrated_while_open_is_left_alone_from_the_next_renewal_on") else {
         return;
@@ -143,7 +209,7 @@ async fn schema_that_is_migrated_while_open_is_left_alone_from_the_next_renewal_
     ] {
         assert_eq!(error.code, ErrorCode::StoreError);
         assert!(
-            error.message.contains("it has version 99, this process writes 3"),
+            error.message.contains("it has version 99, this process writes 4"),
             "{error}"
         );
     }

@@ -23,6 +23,7 @@ async fn add(store: &PostgresStore, name: &str, count: usize, change: impl Fn(Ne
             jobs,
             all_or_nothing: true,
             now: NOW,
+            since: std::time::Instant::now(),
         };
         store.insert(params).await.unwrap();
     }

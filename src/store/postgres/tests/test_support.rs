@@ -119,6 +119,7 @@ pub(super) async fn add(store: &PostgresStore, text: &str) -> Result<Vec<Inserte
             jobs,
             all_or_nothing: false,
             now: T0,
+            since: std::time::Instant::now(),
         })
         .await
 }

@@ -54,3 +54,52 @@ async fn tls_follows_sslmode_of_the_address() {
         }
     }
 }
+
+#[tokio::test]
+async fn client_certificate_opens_where_one_is_required() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let Some(server) = servers::postgres("client_certificate_opens_where_one_is_required", &authority) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, pem: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        path.display().to_string()
+    };
+    let identity = |name: &str, (certificate, key): (String, String)| {
+        let certificate = file(&format!("{name}.pem"), &certificate);
+        format!("&sslcert={certificate}&sslkey={}", file(&format!("{name}.key"), &key))
+    };
+    let ann = identity("ann", authority.client("ann"));
+    for (identity, said) in [
+        (ann.clone(), None),
+        (
+            identity("bob", authority.client("bob")),
+            Some("certificate authentication failed"),
+        ),
+        (identity("strange", stranger.client("ann")), Some("store's server")),
+        (String::new(), Some("valid client certificate")),
+        (ann.replace("ann.key", "bob.key"), Some("`sslcert` and `sslkey`")),
+        (ann.replace("ann.key", "none.key"), Some("none.key cannot be read")),
+        (ann.replace("sslcert=", "sslcert=/no/such"), Some("cannot be read")),
+    ] {
+        let url = format!(
+            "postgres://ann@localhost:{}/template1?connections=1{identity}",
+            server.port
+        );
+        let began = std::time::Instant::now();
+        let opened = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap())).await;
+        match (opened, said) {
+            (Ok(_), None) => {}
+            (Err(error), Some(said)) => assert!(error.message.contains(said), "{url}: {error}"),
+            (opened, said) => panic!("{url}: {:?} instead of {said:?}", opened.err()),
+        }
+        // What was refused is not tried again.
+        assert!(
+            began.elapsed() < std::time::Duration::from_secs(5),
+            "{url}: {:?}",
+            began.elapsed()
+        );
+    }
+}

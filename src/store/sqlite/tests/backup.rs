@@ -13,6 +13,7 @@ async fn add(store: &SqliteStore, names: std::ops::Range<u32>) {
         jobs: names.map(|name| one_off(&name.to_string())).collect(),
         all_or_nothing: false,
         now: T0,
+        since: std::time::Instant::now(),
     };
     store.insert(params).await.unwrap();
 }

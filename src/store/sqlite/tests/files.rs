@@ -18,6 +18,7 @@ async fn add(store: &SqliteStore, text: &str) -> Result<Vec<Inserted>, Error> {
             jobs: vec![one_off(text)],
             all_or_nothing: false,
             now: T0,
+            since: std::time::Instant::now(),
         })
         .await
 }
@@ -159,6 +160,7 @@ async fn damaged_file_is_reported_without_a_crash() {
             jobs,
             all_or_nothing: false,
             now: T0,
+            since: std::time::Instant::now(),
         })
         .await
         .unwrap();

@@ -22,6 +22,7 @@ pub(super) async fn add(store: &dyn Store, text: &str) {
         jobs: vec![one_off(text)],
         all_or_nothing: false,
         now: T0,
+        since: std::time::Instant::now(),
     };
     store.insert(params).await.unwrap();
 }
@@ -291,6 +292,7 @@ async fn locked_store_rejects_calls_in_time_and_names_the_holder() {
         jobs: vec![one_off("b")],
         all_or_nothing: false,
         now: T0,
+        since: std::time::Instant::now(),
     };
     let answers = futures_util::future::join_all((0..50).map(|_| store.insert(params()))).await;
     let took = began.elapsed();
@@ -324,6 +326,7 @@ async fn locked_store_closes_in_time() {
         jobs: vec![one_off("b")],
         all_or_nothing: false,
         now: T0,
+        since: std::time::Instant::now(),
     });
     assert!(futures_util::poll!(&mut waiting).is_pending());
     let began = std::time::Instant::now();

@@ -16,6 +16,7 @@ async fn add(store: &SqliteStore, job: NewJob) -> Result<Vec<Inserted>> {
             jobs: vec![job],
             all_or_nothing: false,
             now: T0,
+            since: std::time::Instant::now(),
         })
         .await
 }
@@ -199,6 +200,7 @@ async fn the_write_ahead_log_stays_bounded() {
                 jobs,
                 all_or_nothing: false,
                 now: T0,
+                since: std::time::Instant::now(),
             })
             .await
             .unwrap();
@@ -257,6 +259,7 @@ async fn job_numbers_are_never_reused() {
                 jobs,
                 all_or_nothing: count > 1,
                 now: T0,
+                since: std::time::Instant::now(),
             };
             store.insert(params).await.unwrap();
             let number = newest(&store).await;
@@ -313,6 +316,7 @@ async fn log_that_a_reader_keeps_from_becoming_short_is_warned_of() {
                 jobs,
                 all_or_nothing: false,
                 now: T0,
+                since: std::time::Instant::now(),
             };
             store.insert(params).await.unwrap();
         }
