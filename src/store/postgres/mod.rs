@@ -55,6 +55,7 @@ mod sweep;
 mod tags;
 mod tx;
 mod uniques;
+mod webhook_store_impl;
 mod webhooks;
 mod writer;
 
