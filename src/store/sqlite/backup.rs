@@ -5,7 +5,7 @@
 
 use super::failure::{copy_error, file_error, name_store, sqlite_code};
 use super::file_path::{self, companion};
-use super::{instance_lock, migrate, open, open_files};
+use super::{file_header, instance_lock, migrate, open, open_files};
 use crate::error::{Error, ErrorCode, Result};
 use rusqlite::{Connection, ErrorCode as SqliteCode};
 use std::fs::File;
@@ -42,6 +42,10 @@ pub(crate) fn restore(from: &Path, to: &Path) -> Result<()> {
     let (from, to) = (file_path::resolve_copy(from)?, file_path::resolve(to)?);
     check_source(&from, &to)?;
     open::check_target(&to)?;
+    // A damaged store may look like anything, and is to be replaced; its locks tell that it was one.
+    if to.exists() && !companion(&to, "-locks").is_dir() {
+        file_header::refuse_foreign(&to)?;
+    }
     open::prepare_process();
     open::create_folder(to.parent().unwrap_or(&to))?;
     let locks = open::locks_folder(&to)?;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 
 /// Marks a file as a store: "duct" in ASCII.
-const APPLICATION_ID: i32 = 0x6475_6374;
+pub(super) const APPLICATION_ID: i32 = 0x6475_6374;
 /// The migrations, in order; the schema version is the number of those that have run.
 const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
@@ -22,11 +22,16 @@ pub(super) fn check_owner(connection: &Connection, path: &Path) -> Result<()> {
     if owner == 0 && objects == 0 {
         return Ok(());
     }
+    Err(other_programs(path))
+}
+
+/// The file is a database of another program.
+pub(super) fn other_programs(path: &Path) -> Error {
     let message = format!(
         "{} is no ductape store but another program's database; choose another path, or move the file away",
         path.display()
     );
-    Err(Error::new(ErrorCode::StoreCorrupt, message))
+    Error::new(ErrorCode::StoreCorrupt, message)
 }
 
 /// Runs the missing migrations.

@@ -1,11 +1,12 @@
 //! Opens the file of a store, or refuses it with a reason: folders, file modes, pragmas, other copies of SQLite.
 //!
-//! Knows no tables but those of the migrations. Invariants: the file is created readable by its owner only, and is never
-//! opened while another copy of SQLite in this process has it open.
+//! Knows no tables but those of the migrations. Invariants: the file is created readable by its owner only, is never
+//! opened while another copy of SQLite in this process has it open, and gets nothing beside it when it is no store.
 
 use super::config::Location;
 use super::failure::{file_error, name_store};
 use super::fair_lock::lock_file;
+use super::file_header;
 use super::file_path;
 use super::instances;
 use super::migrate;
@@ -72,6 +73,10 @@ fn open_file(path: &Path) -> Result<(Connection, OpenedFile)> {
     let called = std::path::absolute(path).map_err(|e| file_error("find", path, e))?;
     let path = file_path::resolve(&called)?;
     check_target(&path)?;
+    if path.exists() {
+        check_writable(&path)?;
+        file_header::refuse_foreign(&path)?;
+    }
     create_folder(path.parent().unwrap_or(&path))?;
     let mut warnings = Vec::new();
     warnings.extend(network_warning(path.parent().unwrap_or(&path)));
@@ -213,7 +218,7 @@ pub(super) fn create_folder(folder: &Path) -> Result<()> {
 fn create_file(path: &Path) -> Result<()> {
     match new_file(path) {
         Ok(_) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => check_writable(path),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => Err(file_error("create the store", path, e)),
     }
 }

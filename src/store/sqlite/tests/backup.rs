@@ -200,6 +200,27 @@ async fn what_is_no_whole_store_is_not_restored() {
     assert!(names(folder.path()).iter().all(|name| !name.contains("partial")));
 }
 
+#[tokio::test]
+async fn restoring_replaces_a_damaged_store_and_no_other_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("jobs.db"), folder.path().join("copy.db"));
+    let store = open(&path);
+    add(&store, 0..10).await;
+    store.back_up(&copy).await.unwrap();
+    store.close().await.unwrap();
+    let notes = folder.path().join("notes.txt");
+    for damaged in [&notes, &path] {
+        std::fs::write(damaged, "no database at all").unwrap();
+    }
+    let before = names(folder.path());
+    let error = restore(&copy, &notes).unwrap_err();
+    refused(&error, ErrorCode::StoreCorrupt, "no ductape store");
+    assert_eq!(std::fs::read_to_string(&notes).unwrap(), "no database at all");
+    assert_eq!(names(folder.path()), before);
+    restore(&copy, &path).unwrap();
+    assert_eq!(count(&open(&path)).await, 10);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn backup_with_several_names_is_restored() {

@@ -83,30 +83,102 @@ fn a_path_through_a_file_is_refused() {
     assert_eq!(error.code, ErrorCode::StoreError);
 }
 
-#[test]
-fn a_file_that_is_no_database_is_refused_and_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notes.txt");
-    let text = "these are notes, and no database at all".repeat(40);
-    std::fs::write(&path, &text).unwrap();
-    let error = refusal(&path);
-    assert_eq!(error.code, ErrorCode::StoreCorrupt);
-    assert!(error.message.contains("no ductape store"), "{error}");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+/// What of a folder and its files opening a store may change.
+#[cfg(unix)]
+fn sight(folder: &Path) -> Vec<(String, u32, i64, Vec<u8>)> {
+    use std::os::unix::fs::MetadataExt;
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let metadata = entry.metadata().unwrap();
+        let changed = metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec();
+        let content = std::fs::read(entry.path()).unwrap();
+        (
+            entry.file_name().into_string().unwrap(),
+            metadata.mode(),
+            changed,
+            content,
+        )
+    });
+    let mut files: Vec<_> = files.collect();
+    files.sort();
+    files
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    for text in ["x".to_owned(), "these are notes, and no database at all".repeat(40)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.txt");
+        std::fs::write(&path, &text).unwrap();
+        let before = sight(folder.path());
+        let error = refusal(&path);
+        assert_eq!(error.code, ErrorCode::StoreCorrupt);
+        assert!(error.message.contains("no ductape store"), "{error}");
+        assert_eq!(sight(folder.path()), before);
+    }
+}
+
+#[cfg(unix)]
 #[test]
 fn another_programs_database_is_refused_and_left_alone() {
+    for settings in ["", "PRAGMA journal_mode = WAL;", "PRAGMA application_id = 7;"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other.db");
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other
+            .execute_batch(&format!("{settings} CREATE TABLE jobs (mine)"))
+            .unwrap();
+        other.close().unwrap();
+        let before = sight(folder.path());
+        let error = refusal(&path);
+        assert_eq!(error.code, ErrorCode::StoreCorrupt);
+        assert!(error.message.contains("another program's database"), "{error}");
+        assert_eq!(sight(folder.path()), before);
+    }
+}
+
+/// What a program that was killed has left: its tables stand in the log alone.
+#[cfg(unix)]
+#[test]
+fn another_programs_log_is_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let other = rusqlite::Connection::open(home.path().join("other.db")).unwrap();
+    other
+        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE jobs (mine)")
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("other.db");
-    let other = rusqlite::Connection::open(&path).unwrap();
-    other.execute_batch("CREATE TABLE jobs (mine)").unwrap();
-    other.close().unwrap();
-    let before = std::fs::read(&path).unwrap();
-    let error = refusal(&path);
-    assert_eq!(error.code, ErrorCode::StoreCorrupt);
+    for name in ["other.db", "other.db-wal", "other.db-shm"] {
+        std::fs::copy(home.path().join(name), folder.path().join(name)).unwrap();
+    }
+    let files = || {
+        let mut files = sight(folder.path());
+        // The index of the log is made anew by whoever reads it first.
+        files.retain(|(name, ..)| !name.ends_with("-shm"));
+        files
+    };
+    let before = files();
+    let error = refusal(&folder.path().join("other.db"));
     assert!(error.message.contains("another program's database"), "{error}");
-    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(files(), before);
+}
+
+/// A process that was killed right after it made the store leaves the schema in the log.
+#[tokio::test]
+async fn store_whose_schema_stands_in_its_log_is_opened() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(&home.path().join("jobs.db"));
+    add(&store, "x").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["jobs.db", "jobs.db-wal"] {
+        std::fs::copy(home.path().join(name), folder.path().join(name)).unwrap();
+    }
+    let path = folder.path().join("jobs.db");
+    assert_eq!(std::fs::read(&path).unwrap()[68..72], [0; 4], "nothing in the file yet");
+    assert!(matches!(
+        add(&open(&path), "x").await.unwrap()[..],
+        [Inserted::Existing(_)]
+    ));
 }
 
 #[tokio::test]
