@@ -166,6 +166,31 @@ describe('the value of a secret', () => {
     expect(stored).toContain('$Secret{API_KEY}');
   });
 
+  it('is masked in JSON that JSON holds as text', async () => {
+    const logger = recordingLogger();
+    const ductape = create({ logger, secrets: { API_KEY: value }, inputSecrets: ['API_KEY'] });
+    const nested = (auth: string, levels: number): string =>
+      levels === 0 ? auth : JSON.stringify({ inner: nested(auth, levels - 1) });
+    ductape.jobs.on('job.failed', () => {
+      throw new Error(`a listener saw ${nested(value, 3)}`);
+    });
+    ductape.features.define('f', (run) => {
+      const { auth } = run.input as { auth: string };
+      run.log(`calling with ${nested(auth, 2)}`);
+      run.progress({ request: nested(auth, 4) });
+      throw new Error(`400 for ${nested(auth, 5)} and ${nested(auth, 1).replaceAll('_', '\\u005f')}`);
+    });
+    const { job_id } = await ductape.features.dispatch(job('f', { input: { auth: '$Secret{API_KEY}' } }));
+    const error = await rejection(ductape.jobs.wait(job_id, { timeout: 10_000 }));
+    expect(error.message).toBe(`400 for ${nested('[secret]', 5)} and ${nested('[secret]', 1)}`);
+    const shown = await ductape.jobs.get(job_id);
+    expect(shown.progress).toEqual({ request: nested('[secret]', 4) });
+    const logs = JSON.stringify([await ductape.jobs.logs(job_id), logger.lines, shown]);
+    expect(logs).toContain('calling with');
+    expect(logs).toContain('a listener saw');
+    expect(logs).not.toMatch(/quoted|sk.{0,12}live/);
+  });
+
   it("is not masked in results, which are the program's data", async () => {
     const ductape = create({ secrets: { API_KEY: value }, inputSecrets: ['API_KEY'] });
     ductape.features.define('f', (run) => run.input as object);

@@ -1,15 +1,20 @@
-//! Keeps the values of secrets out of what is logged, stored as an error or shown: by value, wherever they stand.
+//! Keeps the values of secrets out of what is logged, stored as an error or shown: by value, wherever they stand, also inside
+//! JSON within JSON.
 //!
 //! Invariant: what is known here is never written anywhere by this module, and is bounded in number.
 
+use super::escapes::Unescaped;
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
 /// Values shorter than this are left: masking them would tear holes into ordinary words.
 const MIN_MASKED_CHARS: usize = 8;
 /// Values that are remembered; of a source that gives ever new ones, the oldest are forgotten.
 const MAX_MASKED_VALUES: usize = 1_000;
+/// Levels of JSON within JSON that are looked through.
+const MAX_NESTED_LEVELS: usize = 8;
 /// What stands in their place.
 const MASK_TEXT: &str = "[secret]";
 
@@ -24,18 +29,8 @@ impl std::fmt::Debug for Masker {
 }
 
 impl Masker {
-    /// Remembers a value, and how it looks inside a JSON string.
+    /// Remembers a value.
     pub fn add_secret(&self, value: &str) {
-        self.insert(value);
-        if let Ok(quoted) = serde_json::to_string(value)
-            && let Some(inner) = quoted.get(1..quoted.len().saturating_sub(1))
-            && inner != value
-        {
-            self.insert(inner);
-        }
-    }
-
-    fn insert(&self, value: &str) {
         if value.chars().count() < MIN_MASKED_CHARS || self.contains(value) {
             return;
         }
@@ -51,25 +46,27 @@ impl Masker {
         values.iter().any(|known| **known == *value)
     }
 
-    /// The text with every known value masked.
+    /// The text with every known value masked, however often it was escaped as JSON (up to [`MAX_NESTED_LEVELS`] times).
     #[must_use]
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let values = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<&str> = values
-            .iter()
-            .filter(|value| text.contains(&***value))
-            .map(|value| &**value)
-            .collect();
+        if values.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut found: Vec<Range<usize>> = occurrences(&values, text).collect();
+        let mut levels: Vec<Unescaped> = Vec::new();
+        for _ in 0..MAX_NESTED_LEVELS {
+            let outer = levels.last().map_or(text, Unescaped::text);
+            let Some(inner) = Unescaped::of(outer) else { break };
+            levels.push(inner);
+            for part in occurrences(&values, levels.last().map_or("", Unescaped::text)) {
+                found.push(levels.iter().rev().fold(part, |part, level| level.origin(&part)));
+            }
+        }
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
-        // A value that is part of another one goes last, so that nothing of the longer one is left.
-        found.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        let mut masked = text.to_owned();
-        for value in found {
-            masked = masked.replace(value, MASK_TEXT);
-        }
-        Cow::Owned(masked)
+        Cow::Owned(replaced(text, found))
     }
 
     /// A JSON text with every known value masked; it stays JSON, if need be as the mask alone.
@@ -83,6 +80,27 @@ impl Masker {
             masked => masked,
         }
     }
+}
+
+/// Where a text has known values.
+fn occurrences<'a>(values: &'a VecDeque<Box<str>>, text: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
+    let of = move |value: &'a str| text.match_indices(value).map(|(at, found)| at..at + found.len());
+    values.iter().flat_map(move |value| of(value))
+}
+
+/// The text with the mask in place of these parts of it; of parts that overlap nothing is left.
+fn replaced(text: &str, mut parts: Vec<Range<usize>>) -> String {
+    parts.sort_by_key(|part| part.start);
+    let (mut masked, mut end) = (String::with_capacity(text.len()), 0);
+    for part in parts {
+        if part.start >= end {
+            masked.push_str(text.get(end..part.start).unwrap_or_default());
+            masked.push_str(MASK_TEXT);
+        }
+        end = end.max(part.end);
+    }
+    masked.push_str(text.get(end..).unwrap_or_default());
+    masked
 }
 
 #[cfg(test)]
@@ -103,6 +121,30 @@ mod tests {
         masker.add_secret("12345678");
         assert_eq!(masker.mask_json(r#"{"n":"a12345678"}"#), r#"{"n":"a[secret]"}"#);
         assert_eq!(masker.mask_json(r#"{"n":123456789}"#), r#""[secret]""#);
+    }
+
+    #[test]
+    fn json_within_json_is_masked() {
+        let masker = Masker::default();
+        let secret = "p\"ä\\ss\n/wörd😀";
+        masker.add_secret(secret);
+        let mut text = secret.to_owned();
+        for level in 0..=MAX_NESTED_LEVELS {
+            assert_eq!(masker.mask(&format!("got {text}.")), "got [secret].", "{level}");
+            text = serde_json::to_string(&text).unwrap();
+            text = text[1..text.len() - 1].to_owned();
+        }
+        for escaped in [
+            r#"p\"\u00e4\\ss\n\/w\u00F6rd\ud83d\ude00"#,
+            r#"\u0070\u0022\u00e4\u005c\u0073s\u000a\u002fw\u00F6rd\ud83d\ude00"#,
+            r#"p\\\"\\u00e4\\\\ss\\n/w\\u00F6rd😀"#,
+            r#"p\"\xe4\\ss\n/w\u{f6}rd\u{1f600}"#,
+        ] {
+            assert_eq!(masker.mask(escaped), MASK_TEXT, "{escaped}");
+            let json = format!(r#"{{"a":"\"{escaped}\"","b":1}}"#);
+            assert_eq!(masker.mask_json(&json), r#"{"a":"\"[secret]\"","b":1}"#);
+        }
+        assert_eq!(masker.mask(r"C:\users\ud83d \u12 \x \"), r"C:\users\ud83d \u12 \x \");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod canonical_json;
 mod entry_space;
+mod escapes;
 mod expression_resolver;
 mod masker;
 mod resolve;
