@@ -1,6 +1,7 @@
 //! Every operator on every kind of database, and invalid filters.
 
 use super::support::TestDatabase;
+use crate::connector::databases::dialect::Dialect;
 
 #[tokio::test]
 async fn every_operator_matches_its_rows() {
@@ -59,6 +60,85 @@ async fn every_operator_matches_its_rows() {
         } else {
             assert_eq!(database.run("count", regex).await, r#"{"count":2}"#);
         }
+    }
+}
+
+/// MySQL takes text for a number where it is compared with one, and `'abc'` for 0.
+#[tokio::test]
+async fn number_or_boolean_in_a_filter_matches_no_other_text() {
+    for database in TestDatabase::all().await {
+        database.sql("CREATE TABLE f (id int, s varchar(40), note text)").await;
+        let rows = r#"{"table":"f","data":[{"id":1,"s":"abc","note":"x"},{"id":2,"s":"0","note":"1a"},{"id":3,"s":"1x","note":"true"}]}"#;
+        database.run("insertMany", rows).await;
+        let count = async |filter: &str| {
+            let input = format!(r#"{{"table":"f","where":{filter}}}"#);
+            database.try_run("count", &input).await.map_err(|failure| failure.code)
+        };
+        for (filter, found) in [
+            (r#"{"s":0}"#, 1),
+            (r#"{"s":1}"#, 0),
+            (r#"{"note":0}"#, 0),
+            (r#"{"note":1}"#, 0),
+            (r#"{"s":{"$in":[0,1]}}"#, 1),
+            (r#"{"s":{"$ne":0}}"#, 2),
+            (r#"{"s":{"$nin":[0]}}"#, 2),
+            (r#"{"s":{"$between":[0,0]}}"#, 1),
+            (r#"{"$or":[{"s":0},{"note":0}]}"#, 1),
+        ] {
+            assert_eq!(
+                count(filter).await,
+                Ok(format!("{{\"count\":{found}}}")),
+                "{:?} {filter}",
+                database.dialect
+            );
+        }
+        for value in ["true", "false"] {
+            for filter in [
+                format!(r#"{{"s":{value}}}"#),
+                format!(r#"{{"note":{{"$in":[{value}]}}}}"#),
+            ] {
+                // PostgreSQL has booleans as text.
+                let as_text = filter == r#"{"note":{"$in":[true]}}"#;
+                let expected = match database.dialect {
+                    Dialect::Postgres => Ok(format!("{{\"count\":{}}}", u8::from(as_text))),
+                    Dialect::MySql | Dialect::Sqlite => Err("VALIDATION_ERROR".into()),
+                };
+                assert_eq!(count(&filter).await, expected, "{:?} {filter}", database.dialect);
+            }
+        }
+        for (operation, input) in [
+            ("update", r#"{"table":"f","data":{"id":9},"where":{"note":0}}"#),
+            ("delete", r#"{"table":"f","where":{"note":0}}"#),
+        ] {
+            assert_eq!(database.run(operation, input).await, r#"{"count":0}"#);
+        }
+        let having = r#"{"table":"f","groupBy":["s"],"aggregate":{"most":{"$max":"note"}},"having":{"most":0}}"#;
+        assert_eq!(database.run("aggregate", having).await, r#"{"rows":[],"count":0}"#);
+    }
+}
+
+/// What the documentation says of SQL of one's own.
+#[tokio::test]
+async fn number_in_own_sql_is_compared_as_the_database_does() {
+    let Some(database) = TestDatabase::mysql().await else {
+        return;
+    };
+    database.sql("CREATE TABLE f (token varchar(40))").await;
+    database.run("insert", r#"{"table":"f","data":{"token":"abc"}}"#).await;
+    for (place, value, found) in [
+        ("?", "0", 1),
+        ("?", "false", 1),
+        ("?", "\"0\"", 0),
+        ("CAST(? AS CHAR)", "0", 0),
+        ("CAST(? AS CHAR)", "false", 0),
+        ("CAST(? AS CHAR)", "\"abc\"", 1),
+    ] {
+        let input = format!(r#"{{"sql":"SELECT token FROM f WHERE token = {place}","params":[{value}]}}"#);
+        let answer = database.run("raw", &input).await;
+        assert!(
+            answer.contains(&format!("\"count\":{found}")),
+            "{place} {value}: {answer}"
+        );
     }
 }
 
