@@ -157,6 +157,26 @@ describe('an e-mail', () => {
     expect(server.emails).toEqual([]);
   });
 
+  it('is not sent when the input has what nobody reads', async () => {
+    const server = await mailServer();
+    const ductape = sender({ emails: smtp(server.port), callbacks: { url: 'http://127.0.0.1:9/' } });
+    const { email } = to('a@example.com');
+    for (const [input, path] of [
+      [{ email: { ...email, cc: ['b@example.com'] } }, 'input.email.cc'],
+      [{ email: { ...email, bcc: 'b@example.com' } }, 'input.email.bcc'],
+      [{ email: { ...email, from: 'ceo@example.com' } }, 'input.email.from'],
+      [{ email: { ...email, replyTo: 'x@example.com' } }, 'input.email.replyTo'],
+      [{ email: { ...email, headers: { Bcc: 'x@example.com' } } }, 'input.email.headers'],
+      [{ email, emails: email }, 'input.emails'],
+      [{ email, callback: { url: 'http://127.0.0.1/' } as object }, 'input.callback.url'],
+    ] as const) {
+      const refused = await failure(ductape, input as INotificationRequest);
+      expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
+      expect(refused.message).toContain(`${path}: is not`);
+    }
+    expect(server.emails).toEqual([]);
+  });
+
   it('is not sent when replies were injected before TLS', async () => {
     const slipped = '220 go\r\n250 fake\r\n250 fake\r\n250 fake\r\n250 fake\r\n354 fake\r\n250 fake\r\n';
     let heard = '';

@@ -3,6 +3,7 @@
 use crate::engine::HandlerFailure;
 use crate::error::{Error, ErrorCode};
 use crate::http;
+use crate::text::spelling::{suggestion, truncated};
 
 /// Work that failed. Its message holds no secret, no payload, and no more of an address than the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,15 @@ impl Failure {
     /// The input or the definition is invalid; not retried.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ValidationError, message)
+    }
+
+    /// The object at `path` of an input has a member that is not among `known`; not retried.
+    pub fn unknown_member(path: &str, name: &str, known: &[&str]) -> Self {
+        Self::invalid(format!(
+            "{path}.{}: is not known here; {}",
+            truncated(name),
+            suggestion(name, known)
+        ))
     }
 
     /// There is no connection, or it broke; retried.

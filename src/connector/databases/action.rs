@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{ActionVerb, DatabaseAction};
-use crate::text::spelling::{suggestion, truncated};
+use crate::text::spelling::truncated;
 
 /// The texts of an action with its secrets and expressions resolved.
 pub(super) struct Templates {
@@ -76,11 +76,7 @@ impl<'a> Parts<'a> {
             )));
         };
         match entries.iter().find(|(key, _)| !PARTS.contains(&&**key)) {
-            Some((key, _)) => Err(Failure::invalid(format!(
-                "input.{}: is not known here; {}",
-                truncated(key),
-                suggestion(key, &PARTS)
-            ))),
+            Some((key, _)) => Err(Failure::unknown_member("input", key, &PARTS)),
             None => Ok(Self(entries)),
         }
     }

@@ -81,11 +81,7 @@ struct InputFields<'a> {
 impl<'a> InputFields<'a> {
     fn reject_unknown_fields(&self, known: &[&str]) -> Result<(), Failure> {
         match self.entries.iter().find(|(key, _)| !known.contains(&&**key)) {
-            Some((key, _)) => Err(Failure::invalid(format!(
-                "input.{}: is not known here; {}",
-                truncated(key),
-                suggestion(key, known)
-            ))),
+            Some((key, _)) => Err(Failure::unknown_member("input", key, known)),
             None => Ok(()),
         }
     }

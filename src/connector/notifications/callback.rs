@@ -4,7 +4,7 @@
 //! and nothing of what was sent or received.
 
 use super::history::DeliveryOutcome;
-use super::input::{Values, lookup, object_members, scalar_text};
+use super::input::{Values, lookup, object_members, refuse_unknown, scalar_text};
 use super::resolved::ResolvedCallback;
 use crate::clock::{Clock, SystemClock};
 use crate::connector::actions::{build_url, merge, method, put_header};
@@ -87,6 +87,7 @@ impl CallbackClient {
     ) -> Result<CallbackRequest, Failure> {
         const PATH: &str = "input.callback";
         let given = object_members(Some(input), PATH)?;
+        refuse_unknown(&given, PATH, &["query", "headers", "params", "body"])?;
         let request_part = |name: &str, template: &Option<String>| {
             request_part(template.as_deref(), given.get(name).copied(), &format!("{PATH}.{name}"))
         };

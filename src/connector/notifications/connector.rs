@@ -5,7 +5,7 @@
 
 use super::callback::{self, CallbackClient, CallbackRequest};
 use super::history::{DeliveryHistory, DeliveryOutcome};
-use super::input::{Escaping, Input, Values, fill, object_members, string_list};
+use super::input::{Escaping, Input, Values, email_members, fill, object_members, string_list};
 use super::outcome::{ChannelOutcome, PartOutcome, overall_result};
 use super::resolved::ResolvedMessage;
 use super::smtp::{Email, Mailer, Texts};
@@ -119,7 +119,7 @@ impl NotificationConnector {
         }
         let mut outgoing = OutgoingMessages::default();
         if let Some(email) = input.email {
-            let values = object_members(Some(email), "input.email")?;
+            let values = email_members(email)?;
             outgoing.email = Some(self.email(message, &values, &call.idempotency_key())?);
         }
         if let Some(callback) = input.callback {

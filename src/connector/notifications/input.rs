@@ -5,31 +5,70 @@
 
 use crate::connector::Failure;
 use crate::resources::Template;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// Named values, as JSON texts.
 pub(super) type Values<'a> = BTreeMap<String, &'a RawValue>;
 
+/// Channels that an input may name.
+const CHANNELS: [&str; 4] = ["email", "sms", "push_notification", "callback"];
+/// What `input.email` may have.
+const EMAIL_MEMBERS: [&str; 3] = ["recipients", "subject", "template"];
+
 /// An input with its expressions resolved: the channels that it names.
-#[derive(Deserialize)]
 pub(super) struct Input<'a> {
-    #[serde(borrow)]
     pub email: Option<&'a RawValue>,
-    #[serde(borrow)]
     pub sms: Option<&'a RawValue>,
-    #[serde(borrow)]
     pub push_notification: Option<&'a RawValue>,
-    #[serde(borrow)]
     pub callback: Option<&'a RawValue>,
 }
 
 impl<'a> Input<'a> {
     /// Reads the JSON text of an input.
     pub(super) fn read(text: &'a str) -> Result<Self, Failure> {
-        serde_json::from_str(text).map_err(|_| Failure::invalid("input: must be an object"))
+        let members: Values<'a> =
+            serde_json::from_str(text).map_err(|_| Failure::invalid("input: must be an object"))?;
+        refuse_unknown(&members, "input", &CHANNELS)?;
+        let channel = |name: &str| members.get(name).copied().filter(|value| value.get() != "null");
+        Ok(Self {
+            email: channel("email"),
+            sms: channel("sms"),
+            push_notification: channel("push_notification"),
+            callback: channel("callback"),
+        })
     }
+}
+
+/// Refuses members that are not among `known`.
+pub(super) fn refuse_unknown(members: &Values<'_>, path: &str, known: &[&str]) -> Result<(), Failure> {
+    match members.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(Failure::unknown_member(path, name, known)),
+        None => Ok(()),
+    }
+}
+
+/// The members of `input.email`. What mail programs have besides, and the input has not, is refused with its place.
+pub(super) fn email_members<'a>(email: &'a RawValue) -> Result<Values<'a>, Failure> {
+    const PATH: &str = "input.email";
+    let members = object_members(Some(email), PATH)?;
+    for name in members.keys() {
+        let remedy = match &*name.to_ascii_lowercase() {
+            "to" | "cc" | "bcc" => {
+                "each recipient gets an e-mail of its own that names no other; put the address into `recipients`"
+            }
+            "from" | "replyto" | "reply_to" | "reply-to" => {
+                "the definition names the sender for all jobs: `from` and `replyTo` in `emails` of the environment"
+            }
+            "attachments" => "e-mail with attachments is not built in; put a link into the text",
+            _ => continue,
+        };
+        return Err(Failure::invalid(format!(
+            "{PATH}.{name}: is not an option of a job; {remedy}"
+        )));
+    }
+    refuse_unknown(&members, PATH, &EMAIL_MEMBERS)?;
+    Ok(members)
 }
 
 /// The members of an object; none if it is absent.
@@ -158,6 +197,39 @@ mod tests {
         let raw: &RawValue = serde_json::from_str(values).unwrap();
         let values = object_members(Some(raw), "input.x").unwrap();
         fill(&Template::parse(template).unwrap(), &values, "input.x", escaping).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn unknown_member_is_refused_by_name() {
+        let read = |text: &str| Input::read(text).err().map(|failure| failure.message);
+        assert_eq!(
+            read(r#"{"email":{},"sms":{},"push_notification":{},"callback":{}}"#),
+            None
+        );
+        assert!(Input::read(r#"{"email":null}"#).unwrap().email.is_none());
+        let message = read(r#"{"email":{},"e_mail":{}}"#).unwrap();
+        assert_eq!(message, "input.e_mail: is not known here; did you mean `email`?");
+        for (name, part) in [
+            ("cc", "put the address into `recipients`"),
+            ("BCC", "put the address into `recipients`"),
+            ("to", "put the address into `recipients`"),
+            ("from", "`from` and `replyTo` in `emails`"),
+            ("replyTo", "`from` and `replyTo` in `emails`"),
+            ("attachments", "put a link into the text"),
+            ("headers", "known are recipients, subject, template"),
+        ] {
+            let text = format!(r#"{{"recipients":["a@b.example"],"{name}":"x@y.example"}}"#);
+            let failure = email_members(serde_json::from_str(&text).unwrap()).err().unwrap();
+            assert_eq!(&*failure.code, "VALIDATION_ERROR");
+            assert!(
+                failure.message.starts_with(&format!("input.email.{name}: is not")),
+                "{failure:?}"
+            );
+            assert!(
+                failure.message.contains(part) && !failure.message.contains("x@y"),
+                "{failure:?}"
+            );
+        }
     }
 
     #[test]

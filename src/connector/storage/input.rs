@@ -17,6 +17,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// What an input may have; each operation reads what it needs.
+const MEMBERS: [&str; 6] = ["fileName", "buffer", "path", "mimeType", "limit", "cursor"];
+
 /// An input with its expressions resolved.
 pub(super) struct Input<'a>(Object<'a>);
 
@@ -35,6 +38,9 @@ impl<'a> Input<'a> {
     /// Reads the JSON text of an input.
     pub(super) fn read(text: &'a str) -> Result<Self, Failure> {
         let object = Object::read(text).ok_or_else(|| Failure::invalid("input: must be an object"))?;
+        if let Some((name, _)) = object.iter().find(|(name, _)| !MEMBERS.contains(name)) {
+            return Err(Failure::unknown_member("input", name, &MEMBERS));
+        }
         Ok(Self(object))
     }
 
@@ -119,5 +125,22 @@ impl<'a> Input<'a> {
             after: self.text("cursor")?.map(Into::into),
             limit,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_member_is_refused_by_name() {
+        assert!(Input::read(r#"{"fileName":"a","buffer":"","path":"","mimeType":"text/plain"}"#).is_ok());
+        assert!(Input::read(r#"{"fileName":"a","limit":1,"cursor":"a"}"#).is_ok());
+        let failure = Input::read(r#"{"fileName":"a","acl":"private"}"#).err().unwrap();
+        assert_eq!(&*failure.code, "VALIDATION_ERROR");
+        assert!(
+            failure.message.starts_with("input.acl: is not known here"),
+            "{failure:?}"
+        );
     }
 }
