@@ -34,5 +34,6 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 mod text;
+mod text_file;
 mod tls;
 mod webhook;

@@ -19,6 +19,7 @@ type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const RULES: &[Rule] = &[
     ("text", &[], &["serde", "serde_json", "strsim"]),
+    ("text_file", &[], &[]),
     ("error", &[], &["serde", "thiserror"]),
     ("clock", &[], &["rustix"]),
     ("model", &["clock", "error"], &["base64", "serde", "uuid"]),
@@ -83,6 +84,7 @@ const RULES: &[Rule] = &[
             "store",
             "store::postgres",
             "text",
+            "text_file",
         ],
         &[
             "async_trait",
@@ -118,6 +120,7 @@ const RULES: &[Rule] = &[
             "resources",
             "store",
             "text",
+            "text_file",
             "tls",
         ],
         &[
@@ -164,7 +167,7 @@ const RULES: &[Rule] = &[
     ),
     (
         "node",
-        &["api", "assembly", "cron", "engine", "error", "model", "store"],
+        &["api", "assembly", "cron", "engine", "error", "model", "store", "text"],
         &["async_trait", "napi", "napi_derive", "serde", "serde_json", "tokio"],
     ),
 ];

@@ -1,6 +1,7 @@
 //! What the sections of a product have in common: lists of objects, each with a tag, and texts in files.
 
 use crate::api::fields::{Fields, describe};
+use crate::text_file::read_text_file;
 use serde_json::value::RawValue;
 
 /// Largest file that is accepted, in bytes.
@@ -8,11 +9,7 @@ const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// Reads a file that holds JSON; else why it cannot be used.
 pub(super) fn read_file(path: &str) -> Result<String, String> {
-    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if found.len() > MAX_FILE_BYTES {
-        return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let text = read_text_file(path.as_ref(), MAX_FILE_BYTES).map_err(|error| error.to_string())?;
     serde_json::from_str::<&RawValue>(&text).map_err(|error| format!("it is no JSON: {error}"))?;
     Ok(text.trim().to_owned())
 }

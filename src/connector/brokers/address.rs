@@ -7,6 +7,7 @@ use crate::connector::limits::MAX_PEM_FILE_BYTES;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{BrokerEnv, Text};
 use crate::text::percent;
+use crate::text_file::read_text_file;
 use std::fmt;
 use url::{Host, Url};
 
@@ -138,15 +139,7 @@ async fn read_pem(text: String) -> Result<String, Failure> {
     if text.trim_start().starts_with("-----BEGIN") {
         return Ok(text);
     }
-    let read = tokio::task::spawn_blocking(move || {
-        let found = std::fs::metadata(&text)?;
-        if found.len() > MAX_PEM_FILE_BYTES {
-            return Err(std::io::Error::other(format!(
-                "it is larger than {MAX_PEM_FILE_BYTES} bytes"
-            )));
-        }
-        std::fs::read_to_string(&text)
-    });
+    let read = tokio::task::spawn_blocking(move || read_text_file(text.as_ref(), MAX_PEM_FILE_BYTES));
     let read = read.await.unwrap_or_else(|_| Err(std::io::Error::other("interrupted")));
     read.map_err(|error| Failure::invalid(format!("config.ca: the file cannot be read: {error}")))
 }

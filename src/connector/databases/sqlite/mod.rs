@@ -113,6 +113,9 @@ fn interrupted() -> Failure {
 
 fn open(path: &Path, create: bool) -> Result<Connection, Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if path.exists() && !path.is_file() {
+        return Err(Failure::invalid("SQLite: connection_url names no regular file"));
+    }
     if !path.is_file() && (!create || folder.is_some_and(|folder| !folder.is_dir())) {
         return Err(Failure::not_found(
             "SQLite: there is no such file; CREATE TABLE by `raw` or a RAW_SQL action makes it, in a folder that is there",
