@@ -510,7 +510,10 @@ export interface JobNamespace<Input extends { env: string; product: string }, Ta
    * every problem; nothing is stored then. `CONFLICT`: see {@link IJobOptions.onConflict}.
    */
   dispatch(input: DispatchInput<Input>): Promise<IDispatchResult>;
-  /** Stores up to 10,000 jobs in one transaction: all, with the results in order, or none. Rejects as `dispatch` does. */
+  /**
+   * Stores up to 10,000 jobs, of at most 64 MiB of JSON, in one transaction: all, with the results in order, or none. Rejects as
+   * `dispatch` does.
+   */
   dispatchMany(inputs: readonly DispatchInput<Input>[]): Promise<IDispatchResult[]>;
   /**
    * PostgreSQL only: the dispatch as one SQL statement, for a transaction and a driver of your own. Nothing is stored
@@ -1087,7 +1090,10 @@ export interface DuctapeOptions {
    * then it rejects with `STORE_ERROR`, whose message names the process. Default 10,000.
    */
   storeTimeout?: number;
-  /** Default: `console`, from `warn` on. */
+  /**
+   * Default: `console`, from `warn` on. A message is one line, but for the frames of a stack; control characters and marks of text
+   * direction in it are escaped.
+   */
   logger?: Logger;
   /** Largest input of one job in bytes of JSON. Default 1,048,576 (1 MiB). */
   maxInputBytes?: number;

@@ -4,6 +4,7 @@
 const { version } = require('./package.json');
 const { Bridge } = require('./lib/bridge.js');
 const { DuctapeError, refuse } = require('./lib/errors.js');
+const { reported, withInherited } = require('./lib/json.js');
 const { loadNative } = require('./lib/native.js');
 const { caches, clock, jobs, namespaces, resources, sessions } = require('./lib/namespaces.js');
 const { forgetOnSignal, stopOnSignal } = require('./lib/signals.js');
@@ -56,12 +57,12 @@ class Ductape {
   }
 
   static async restore(options) {
-    const { from, to, ...rest } = options ?? {};
+    const { from, to, ...rest } = reported('options', () => withInherited(options ?? {}));
     const unknown = Object.keys(rest);
     if (unknown.length > 0 || typeof to !== 'string') {
       const problem =
         unknown.length > 0 ? `there is no option ${unknown[0]}` : "to must be a store, as in 'sqlite:data/jobs.db'";
-      throw new DuctapeError('VALIDATION_ERROR', `options: ${problem}`);
+      refuse('options', problem);
     }
     // What `to` means is read as the option `store` is; nothing of it is opened.
     let bridge;

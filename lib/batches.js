@@ -60,9 +60,11 @@ class AnswerBatch {
       this.#text += ',';
     }
     this.#text += answerElement(key, kind, value);
+    if (this.#text.length > MAX_BATCH_CHARS) this.#flush();
   }
 
   #flush() {
+    if (this.#text === '') return;
     const text = `${this.#text}]`;
     this.#text = '';
     this.#send(text);

@@ -8,14 +8,16 @@ const monotonicNow = performance.now.bind(performance);
 const { Attempts } = require('./attempts.js');
 const { AnswerBatch, DispatchBatch } = require('./batches.js');
 const { CallContext } = require('./call-context.js');
-const { DuctapeError, refuse, rethrow, stringify, toError, toFailure } = require('./errors.js');
+const { DuctapeError, refuse, rethrow, toError, toFailure } = require('./errors.js');
 const { forgetBridge, shutDownOnExit } = require('./exit.js');
+const { members, readArgument, reported, stringify, stringifyList, withInherited } = require('./json.js');
 const { Listeners } = require('./listeners.js');
 const { resolveLogger } = require('./logger.js');
 const { loadNative } = require('./native.js');
 const { DISPATCH_FORM, MESSAGE, dispatchLine, queuedJob, secretAnswer } = require('./protocol.js');
 const { RESERVED_PREFIX } = require('./step-records.js');
 const { prepareInput } = require('./storage.js');
+const { logged } = require('./text.js');
 
 /** Messages handled in one macrotask, so that a flood of them does not starve the event loop. */
 const MAX_TURN_MESSAGES = 2000;
@@ -23,6 +25,9 @@ const MAX_TURN_MESSAGES = 2000;
 const MIN_FOLLOW_UP_MESSAGES = 16;
 /** ms after which a macrotask handles no further message: handlers and listeners run in it, and may take their time. */
 const MAX_TURN_MS = 4;
+
+/** Length of the JSON of one call, and `maxInputBytes` more: the event loop waits while it is written and handed over. */
+const MAX_CALL_CHARS = 64 * 1024 * 1024;
 
 class Bridge {
   #native;
@@ -44,6 +49,8 @@ class Bridge {
   #dispatches = new DispatchBatch((first, count, text) => this.#sendDispatches(first, count, text));
   #answers = new AnswerBatch((text) => this.#native.finish(text));
   #listeners;
+  /** Length of the JSON that one call may hand over. */
+  #maxChars;
   /** Whether time passes by itself. */
   #timePasses;
   #ended = false;
@@ -51,9 +58,11 @@ class Bridge {
 
   constructor(options) {
     const { Ductape: Native } = loadNative();
-    const { logger, secrets, ...rest } = options;
+    const { logger, secrets: givenSecrets, ...given } = reported('options', () => members(options));
+    const [rest, secrets] = reported('options', () => [withInherited(given), withInherited(givenSecrets)]);
     this.#logger = resolveLogger(logger);
     this.#timePasses = rest.clock !== 'manual';
+    this.#maxChars = MAX_CALL_CHARS + (Number.isInteger(rest.maxInputBytes) ? rest.maxInputBytes : 0);
     const asksSecrets = typeof secrets === 'function';
     this.#secrets = secrets;
     if (secrets !== undefined && secrets !== null) rest.secrets = asksSecrets || secrets;
@@ -97,10 +106,20 @@ class Bridge {
     return new Promise((resolve, reject) => {
       this.#refuseIfEnded();
       // Getters of the caller's may run here, and dispatch in their turn: the ticket is given afterwards.
-      const text = stringify(prepareInput(namespace, input, many), many ? 'inputs' : 'input');
+      const text = this.#inputText(namespace, input, many && Array.isArray(input));
       const ticket = this.#addTicket({ resolve, reject });
       this.#dispatches.add(ticket, dispatchLine(namespace, many ? DISPATCH_FORM.MANY : DISPATCH_FORM.ONE, text));
     });
+  }
+
+  #inputText(namespace, input, isList) {
+    const read = (one) => prepareInput(namespace, readArgument(one));
+    if (isList) return stringifyList(input, 'inputs', this.#maxChars, read);
+    return stringify(
+      reported('input', () => read(input)),
+      'input',
+      this.#maxChars,
+    );
   }
 
   #sendDispatches(first, count, text) {
@@ -112,14 +131,18 @@ class Bridge {
   }
 
   statement(namespace, input) {
-    return this.call('statement', namespace, prepareInput(namespace, input, false));
+    return this.call('statement', namespace, prepareInput(namespace, input));
   }
 
   /** Calls a method of the native side; the promise settles with its answer. */
   call(method, ...args) {
     return new Promise((resolve, reject) => {
       this.#refuseIfEnded();
-      const text = stringify(args, 'arguments');
+      const text = stringify(
+        reported('arguments', () => args.map(readArgument)),
+        'arguments',
+        this.#maxChars,
+      );
       // Dispatches made before the call cross before it.
       this.#dispatches.flush();
       const ticket = this.#addTicket({ resolve, reject });
@@ -141,8 +164,12 @@ class Bridge {
     this.#handlers.set(number, { handler, context: new CallContext() });
     let id;
     try {
-      const [targetText, optionsText] = [stringify(target ?? {}, 'target'), stringify(options ?? {}, 'options')];
-      id = this.#native.register(namespace, number, targetText, optionsText);
+      const text = (value, what) =>
+        stringify(
+          reported(what, () => withInherited(value ?? {})),
+          what,
+        );
+      id = this.#native.register(namespace, number, text(target, 'target'), text(options, 'options'));
     } catch (error) {
       this.#handlers.delete(number);
       rethrow(error);
@@ -226,7 +253,7 @@ class Bridge {
 
   log(level, message) {
     try {
-      this.#context.call(() => this.#logger[level]?.(`ductape: ${this.#native.mask(message)}`));
+      this.#context.call(() => this.#logger[level]?.(`ductape: ${logged(this.#native.mask(message))}`));
     } catch {
       // A logger that throws must not stop the jobs, and there is nobody left to tell.
     }

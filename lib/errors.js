@@ -2,6 +2,10 @@
 // The error class, its form on the wire, and failures of handlers. Knows neither instances nor jobs.
 
 const { inspect } = require('node:util');
+const { escaped } = require('./text.js');
+
+/** Characters of each text of a failure that are kept; of what is stored, Rust keeps fewer. */
+const MAX_FAILURE_CHARS = 1024 * 1024;
 
 class DuctapeError extends Error {
   constructor(code, message, options = {}) {
@@ -38,20 +42,9 @@ function rethrow(error) {
 }
 
 /** Throws a `VALIDATION_ERROR` about the argument `path`. */
-function refuse(path, message) {
-  throw new DuctapeError('VALIDATION_ERROR', `${path}: ${message}`, { details: [{ path, message }] });
-}
-
-/** `JSON.stringify` of an argument; throws a `VALIDATION_ERROR` about `what` when that fails. */
-function stringify(value, what) {
-  let text;
-  try {
-    text = JSON.stringify(value);
-  } catch (cause) {
-    const message = `cannot be stored as JSON: ${cause instanceof Error ? cause.message.split('\n')[0] : cause}`;
-    throw new DuctapeError('VALIDATION_ERROR', `${what}: ${message}`, { details: [{ path: what, message }], cause });
-  }
-  return text === undefined ? 'null' : text;
+function refuse(path, message, cause) {
+  const problem = { path: escaped(path), message: escaped(message) };
+  throw new DuctapeError('VALIDATION_ERROR', `${problem.path}: ${problem.message}`, { details: [problem], cause });
 }
 
 /** Whether the `code` is a number that stands for the name, as 23 does for `TimeoutError`. Also for one of another realm. */
@@ -74,7 +67,9 @@ function toFailure(error) {
     try {
       const value = read();
       // A lone surrogate cannot be stored.
-      return value === undefined || value === null || value === '' ? undefined : String(value).toWellFormed();
+      return value === undefined || value === null || value === ''
+        ? undefined
+        : String(value).slice(0, MAX_FAILURE_CHARS).toWellFormed();
     } catch {
       return undefined;
     }
@@ -93,4 +88,4 @@ function toFailure(error) {
   };
 }
 
-module.exports = { DuctapeError, refuse, rethrow, stringify, toError, toFailure };
+module.exports = { DuctapeError, refuse, rethrow, toError, toFailure };

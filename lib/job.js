@@ -2,7 +2,8 @@
 // One attempt of a job, as its handler sees it. Knows the native side only through the bridge that it is given.
 
 const { setMaxListeners } = require('node:events');
-const { DuctapeError, stringify } = require('./errors.js');
+const { DuctapeError } = require('./errors.js');
+const { stringify } = require('./json.js');
 const { NOTE } = require('./protocol.js');
 const { Steps } = require('./steps.js');
 

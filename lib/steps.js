@@ -3,7 +3,8 @@
 // Knows the native side only through the functions that it is given.
 
 const { AsyncResource } = require('node:async_hooks');
-const { DuctapeError, refuse, stringify, toFailure } = require('./errors.js');
+const { DuctapeError, refuse, toFailure } = require('./errors.js');
+const { stringify } = require('./json.js');
 const { NO_RETRY } = require('./protocol.js');
 const { ReplayQueue } = require('./replay-queue.js');
 const { RESERVED_PREFIX, StepRecords, UNDOING_TAG, finishedTag, undoneTag } = require('./step-records.js');

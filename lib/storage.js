@@ -17,10 +17,9 @@ function withBase64(input) {
   return { ...input, input: { ...input.input, buffer: text } };
 }
 
-/** What of an argument of this namespace is sent: one input, or with `many` a list of them. */
-function prepareInput(namespace, input, many) {
-  if (namespace !== 'storage') return input;
-  return many && Array.isArray(input) ? input.map(withBase64) : withBase64(input);
+/** What of an input of this namespace is sent. */
+function prepareInput(namespace, input) {
+  return namespace === 'storage' ? withBase64(input) : input;
 }
 
 module.exports = { prepareInput };

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::job::Session;
 use crate::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, RetryPolicy, Route, Status};
 use crate::store::{Inserted, JobSummary};
+use crate::text::visible::is_invisible_control;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -415,9 +416,10 @@ impl Identity {
     fn read(fields: &mut Fields<'_>) -> Self {
         let is_chosen = fields.raw("job_id").is_some();
         let id = fields.string("job_id").and_then(|text| {
-            let id = JobId::parse(&text);
+            // Jobs that have such an id already can still be asked for and changed by it.
+            let id = JobId::parse(&text).filter(|_| !text.contains(is_invisible_control));
             if id.is_none() {
-                let shown = fields::truncated(&text).escape_debug().to_string();
+                let shown = fields::truncated(&text);
                 fields.problem(
                     "job_id",
                     format!("must be 1 to 255 printable characters, got '{shown}'"),

@@ -5,6 +5,7 @@
 use crate::error::{ErrorCode, Problem};
 use crate::text::json::{self, Object};
 pub use crate::text::spelling::{nearest, truncated};
+use crate::text::visible::is_invisible_control;
 use std::borrow::Cow;
 
 /// Largest integer that JavaScript holds exactly; as ms about 285,000 years.
@@ -94,7 +95,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A string that names something: 1 to 255 characters, none of them a control character.
+    /// A string that names something: 1 to 255 characters, none of them [invisible](is_invisible_control).
     pub fn tag(&mut self, name: &str) -> Option<Cow<'a, str>> {
         let value = self.string(name)?;
         match tag_problem(&value) {
@@ -208,8 +209,8 @@ pub fn tag_problem(value: &str) -> Option<String> {
         Some("must not be empty".to_owned())
     } else if length > MAX_TAG_CHARS {
         Some(format!("must have at most {MAX_TAG_CHARS} characters, got {length}"))
-    } else if value.chars().any(char::is_control) {
-        Some("must not contain control characters".to_owned())
+    } else if value.contains(is_invisible_control) {
+        Some("must not contain control characters, line separators or marks of text direction".to_owned())
     } else {
         None
     }

@@ -7,8 +7,10 @@ use crate::engine::{HandlerFailure, Level};
 use crate::error::{Error, Problem};
 use crate::model::JobId;
 use crate::store::Token;
+use crate::text::visible::escaped;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 /// An enum whose variants are kinds, and what each is on the wire.
@@ -146,22 +148,42 @@ pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
-/// JSON of an error, as JavaScript makes its `DuctapeError` of it: `{ code, message, details?, cause? }`.
+/// JSON of an error, as JavaScript makes its `DuctapeError` of it: `{ code, message, details?, cause? }`. What it quotes of an
+/// input cannot end a line of a log or steer a terminal; the message of a handler's own error stays as it is.
 pub fn error_json(error: &Error) -> String {
     #[derive(Serialize)]
     struct WireError<'a> {
         code: &'a str,
-        message: &'a str,
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        details: &'a [Problem],
+        message: Cow<'a, str>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        details: Vec<WireProblem<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cause: Option<String>,
     }
+    #[derive(Serialize)]
+    struct WireProblem<'a> {
+        path: Cow<'a, str>,
+        message: Cow<'a, str>,
+    }
+    fn problem(problem: &Problem) -> WireProblem<'_> {
+        WireProblem {
+            path: escaped(&problem.path),
+            message: escaped(&problem.message),
+        }
+    }
+    let is_handlers = error.handler_code.is_some();
     json(&WireError {
         code: error.code_text(),
-        message: &error.message,
-        details: &error.details,
-        cause: error.source.as_ref().map(ToString::to_string),
+        message: if is_handlers {
+            Cow::Borrowed(&error.message)
+        } else {
+            escaped(&error.message)
+        },
+        details: error.details.iter().map(problem).collect(),
+        cause: error
+            .source
+            .as_ref()
+            .map(|source| escaped(&source.to_string()).into_owned()),
     })
 }
 

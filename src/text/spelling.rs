@@ -1,5 +1,7 @@
 //! Which known name a misspelt word most likely meant, and how messages show a word of a user's.
 
+use super::visible::escaped;
+
 /// Characters of a word that are compared; no known name is longer.
 const MAX_COMPARED_CHARS: usize = 64;
 /// Characters of a word that a message shows.
@@ -41,14 +43,12 @@ pub fn suggestion(word: &str, known: &[&str]) -> String {
     }
 }
 
-/// A word of a user's, cut to a length that a message can bear.
+/// A word of a user's, cut to a length that a message can bear, and [escaped].
 #[must_use]
 pub fn truncated(word: &str) -> String {
-    if word.chars().count() <= MAX_SHOWN_CHARS {
-        word.to_owned()
-    } else {
-        word.chars().take(MAX_SHOWN_CHARS).chain(['…']).collect()
-    }
+    let cut = word.char_indices().nth(MAX_SHOWN_CHARS);
+    let shown = escaped(cut.map_or(word, |(end, _)| word.get(..end).unwrap_or_default())).into_owned();
+    if cut.is_some() { shown + "…" } else { shown }
 }
 
 #[cfg(test)]
@@ -78,5 +78,6 @@ mod tests {
         assert_eq!(nearest(&long, ["name"]), None);
         assert_eq!(truncated(&long).chars().count(), MAX_SHOWN_CHARS + 1);
         assert_eq!(truncated("short"), "short");
+        assert_eq!(truncated("a\nb"), "a\\nb");
     }
 }

@@ -1,0 +1,126 @@
+'use strict';
+// Arguments as the JSON that crosses to the native side: what is read of them, and how much of it.
+
+const { isBoxedPrimitive } = require('node:util/types');
+const { refuse, toFailure } = require('./errors.js');
+
+/** Members of arguments that hold data of the program's: they are written by the rules of `JSON.stringify`. */
+const PAYLOADS = new Set(['input', 'data', 'value']);
+const NONE = new Set();
+/** Entries of a list that are written at a time, between two looks at the length. */
+const CHUNK_ENTRIES = 16;
+
+/** `JSON.stringify` of an argument; throws a `VALIDATION_ERROR` about `what` when that fails, or gives more than `maxChars`. */
+function stringify(value, what, maxChars = Number.POSITIVE_INFINITY) {
+  const text = reported(what, () => JSON.stringify(value)) ?? 'null';
+  if (text.length > maxChars) {
+    refuse(
+      what,
+      `is ${text.length} characters of JSON, the limit is ${maxChars}; dispatch a reference to the data instead`,
+    );
+  }
+  return text;
+}
+
+/**
+ * The JSON of what `read` makes of the entries of a list. Neither is done to the end of one that comes to more than `maxChars`:
+ * the program's other work waits meanwhile.
+ */
+function stringifyList(list, what, maxChars, read) {
+  const chunks = [];
+  let chars = 0;
+  for (let at = 0; at < list.length; at += CHUNK_ENTRIES) {
+    const chunk = list.slice(at, at + CHUNK_ENTRIES);
+    const text = stringify(
+      reported(what, () => chunk.map(read)),
+      what,
+    );
+    chunks.push(text.slice(1, -1));
+    chars += text.length;
+    if (chars > maxChars) {
+      refuse(
+        what,
+        `are ${chars} characters of JSON by entry ${at + chunk.length}, the limit is ${maxChars}; split the list`,
+      );
+    }
+  }
+  return `[${chunks.join(',')}]`;
+}
+
+/**
+ * An argument with what its objects inherit as members of their own, since JSON has own members alone: the enumerable ones, and
+ * those that a class defines by a getter. Members named in `left` stay as they are; `outer` is what the argument is a part of.
+ */
+function withInherited(value, left = NONE, outer = undefined) {
+  if (value === null || typeof value !== 'object') return value;
+  const isList = Array.isArray(value);
+  let copy;
+  if (!isList && !isPlain(value)) {
+    if (typeof value.toJSON === 'function' || isBoxedPrimitive(value)) return value;
+    copy = members(value);
+  }
+  const source = copy ?? value;
+  let place;
+  for (const name in source) {
+    if (left.has(name)) continue;
+    const member = source[name];
+    if (member === null || typeof member !== 'object') continue;
+    place ??= { value, outer };
+    const read = isWithin(member, place) ? member : withInherited(member, NONE, place);
+    if (read === member) continue;
+    copy ??= isList ? [...value] : { ...value };
+    copy[name] = read;
+  }
+  return copy ?? value;
+}
+
+/** Whether it is one of these, or the one that is read: `JSON.stringify` reports the cycle. */
+function isWithin(value, place) {
+  for (let at = place; at !== undefined; at = at.outer) if (at.value === value) return true;
+  return false;
+}
+
+/** The same for an argument of a method, whose data is left to `JSON.stringify`. */
+const readArgument = (value) => withInherited(value, PAYLOADS);
+
+/** What an object has and inherits. */
+function members(value) {
+  const found = Object.create(null);
+  const seen = new Set();
+  for (let owner = value; owner !== null && !isRoot(owner); owner = Object.getPrototypeOf(owner)) {
+    for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(owner))) {
+      const isRead = property.enumerable || (owner !== value && property.get !== undefined);
+      if (isRead && !seen.has(name)) found[name] = value[name];
+      seen.add(name);
+    }
+  }
+  return found;
+}
+
+function isPlain(value) {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null || isRoot(prototype);
+}
+
+/** Whether it is an `Object.prototype`, whichever realm's. */
+function isRoot(prototype) {
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+}
+
+/** Reads an argument; what the program's code throws meanwhile becomes a `VALIDATION_ERROR` about `what`. */
+function reported(what, read) {
+  try {
+    return read();
+  } catch (cause) {
+    refuse(what, reason(cause), cause);
+  }
+}
+
+function reason(cause) {
+  if (cause instanceof RangeError && cause.message === 'Invalid string length') {
+    return 'is more JSON than a text can hold; dispatch a reference to the data instead, or split the list';
+  }
+  return `cannot be stored as JSON: ${toFailure(cause).message.split('\n')[0]}`;
+}
+
+module.exports = { members, readArgument, reported, stringify, stringifyList, withInherited };
