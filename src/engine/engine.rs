@@ -28,7 +28,7 @@ use super::run::progress_writer::{Notes, ProgressWriter};
 use super::service::{Recovery, Service, ServiceFailure, Supervisor};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
-use crate::store::{InstanceId, Note, NoteKind, Store, Token};
+use crate::store::{InstanceId, NoteKind, Store, Token};
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -192,15 +192,7 @@ impl Engine {
             NoteKind::Progress(text) => NoteKind::Progress(masker.mask_json(&text).into()),
             NoteKind::Log(text) => NoteKind::Log(masker.mask(&text).into()),
         };
-        if let Some((job, run, attempt)) = self.in_flight.attempt_of(token) {
-            let at = self.clock.now();
-            let note = Note {
-                job,
-                run,
-                attempt,
-                at,
-                kind,
-            };
+        if let Some(note) = self.in_flight.note_on(token, self.clock.now(), kind) {
             self.notes.submit(&self.context, note);
         }
     }

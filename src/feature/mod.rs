@@ -233,6 +233,7 @@ impl FeatureWork {
         };
         let note = Note {
             job: attempt.run.job,
+            created: attempt.run.created,
             run: attempt.run.run,
             attempt: attempt.run.attempt,
             at: self.context.clock.now(),

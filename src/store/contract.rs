@@ -140,6 +140,7 @@ macro_rules! store_contract {
             record_shows_the_current_state,
             missing_job_has_no_record,
             pages_are_newest_first_and_follow_their_cursor,
+            note_on_a_job_that_had_the_number_before_is_dropped,
             pages_are_filtered_by_state,
             pages_are_filtered_by_route,
             pages_are_filtered_by_kind_and_time,

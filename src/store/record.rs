@@ -117,6 +117,9 @@ pub enum RunPosition {
 pub struct Note {
     /// The job.
     pub job: JobSeq,
+    /// When that was dispatched: a server that loses what it has committed may give the number to another job, and what is
+    /// said of the one must not be read in the log of the other.
+    pub created: Millis,
     /// The run.
     pub run: i64,
     /// The attempt.

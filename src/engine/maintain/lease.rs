@@ -236,7 +236,7 @@ impl LeaseKeeper {
         };
         let tokens: HashSet<Token> = claims.iter().map(|(_, _, token)| *token).collect();
         for token in active.into_iter().filter(|token| !tokens.contains(token)) {
-            if let Some((job, run, _)) = self.in_flight.attempt_of(token) {
+            if let Some((job, run)) = self.in_flight.run_of(token) {
                 let reason = self.abort_reason(job, run).await;
                 self.in_flight.abort(token, reason);
             }

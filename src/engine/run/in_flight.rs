@@ -9,7 +9,7 @@ use crate::clock::Millis;
 use crate::engine::claim::routing::{Lane, Registration};
 use crate::engine::handler::AbortReason;
 use crate::model::JobId;
-use crate::store::{ClaimRef, ClaimedRun, InstanceId, JobSeq, RouteId, Token};
+use crate::store::{ClaimRef, ClaimedRun, InstanceId, JobSeq, Note, NoteKind, RouteId, Token};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +17,8 @@ use tokio::sync::{Notify, oneshot};
 
 struct AttemptEntry {
     job: JobSeq,
+    /// When the job was dispatched.
+    created: Millis,
     run: i64,
     attempt: u32,
     id: JobId,
@@ -120,6 +122,7 @@ impl InFlightAttempts {
         let (job, id) = (run.job, run.id.clone());
         let mut entry = AttemptEntry {
             job,
+            created: run.created,
             run: run.run,
             attempt: run.attempt,
             id,
@@ -311,13 +314,25 @@ impl InFlightAttempts {
         self.state().entries.contains_key(&token)
     }
 
-    /// Job, run and attempt number of an attempt that is not finished.
+    /// Job and run of an attempt that is not finished.
     #[must_use]
-    pub fn attempt_of(&self, token: Token) -> Option<(JobSeq, i64, u32)> {
-        self.state()
-            .entries
-            .get(&token)
-            .map(|entry| (entry.job, entry.run, entry.attempt))
+    pub fn run_of(&self, token: Token) -> Option<(JobSeq, i64)> {
+        let state = self.state();
+        state.entries.get(&token).map(|entry| (entry.job, entry.run))
+    }
+
+    /// A note on an attempt that is not finished.
+    #[must_use]
+    pub fn note_on(&self, token: Token, at: Millis, kind: NoteKind) -> Option<Note> {
+        let state = self.state();
+        state.entries.get(&token).map(|entry| Note {
+            job: entry.job,
+            created: entry.created,
+            run: entry.run,
+            attempt: entry.attempt,
+            at,
+            kind,
+        })
     }
 
     /// The claim of an attempt whose handler is still going.

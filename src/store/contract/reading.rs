@@ -3,7 +3,7 @@
 
 use super::test_support::*;
 use crate::model::{JobOptions, NewJob, RunError, RunOutcome, RunStatus, Status};
-use crate::store::{HistoryPosition, JobSeq, ListFilter, MAX_PAGE_BYTES, RouteId};
+use crate::store::{HistoryPosition, JobSeq, ListFilter, MAX_PAGE_BYTES, Note, NoteKind, RouteId};
 
 pub async fn record_shows_the_current_state(s: &TestStore) {
     let options = JobOptions {
@@ -34,6 +34,25 @@ pub async fn record_shows_the_current_state(s: &TestStore) {
 pub async fn missing_job_has_no_record(s: &TestStore) {
     assert!(s.store.get(&id("x")).await.unwrap().is_none());
     assert!(s.store.history(&id("x"), 5).await.unwrap().is_none());
+}
+
+pub async fn note_on_a_job_that_had_the_number_before_is_dropped(s: &TestStore) {
+    s.add(one_off("x")).await;
+    let process = s.process().await;
+    let run = s.claim_one(process, T0).await;
+    let note = |created, text: &str| Note {
+        job: run.job,
+        created,
+        run: run.run,
+        attempt: 1,
+        at: T0,
+        kind: NoteKind::Log(text.into()),
+    };
+    let notes = vec![note(T0 - 1, "of another"), note(run.created, "of x")];
+    s.store.save_notes(notes).await.unwrap();
+    let lines = s.store.logs(&id("x")).await.unwrap().unwrap();
+    let texts: Vec<&str> = lines.iter().map(|line| &*line.message).collect();
+    assert_eq!(texts, ["of x"]);
 }
 
 pub async fn pages_are_newest_first_and_follow_their_cursor(s: &TestStore) {

@@ -9,10 +9,12 @@ use super::run_rows::int4;
 use super::session::Session;
 use super::state;
 use super::tx::Tx;
+use crate::clock::Millis;
 use crate::model::JobId;
 use crate::store::{JobSeq, LogLine, Note, NoteKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+const LOCK_NOTED_JOBS: &str = include_str!("sql/lock_noted_jobs.sql");
 const UPSERT_PROGRESS: &str = include_str!("sql/upsert_progress.sql");
 const INSERT_LOG_LINES: &str = include_str!("sql/insert_log_lines.sql");
 const DELETE_OLD_LOG_LINES: &str = include_str!("sql/delete_old_log_lines.sql");
@@ -24,8 +26,11 @@ pub(super) async fn apply(session: &Session, notes: &[Note]) -> DbResult<()> {
     let mut jobs: Vec<JobSeq> = notes.iter().map(|note| note.job).collect();
     jobs.sort_unstable();
     jobs.dedup();
-    let there = state::lock_all(session, &jobs).await?;
-    let kept = notes.iter().filter(|note| there.binary_search(&note.job).is_ok());
+    let there = session.query(LOCK_NOTED_JOBS, &[&jobs]).await?;
+    let there: DbResult<BTreeSet<(JobSeq, Millis)>> =
+        there.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
+    let there = there?;
+    let kept = notes.iter().filter(|note| there.contains(&(note.job, note.created)));
     let mut progress: BTreeMap<JobSeq, String> = BTreeMap::new();
     let (mut of, mut runs, mut attempts, mut times, mut messages) = (vec![], vec![], vec![], vec![], vec![]);
     for note in kept {

@@ -23,7 +23,7 @@ const SELECT_ROUTE_IDS: &str = include_str!("sql/select_route_ids.sql");
 const INSERT_ROUTES: &str = include_str!("sql/insert_routes.sql");
 const SELECT_ROUTES_AFTER: &str = include_str!("sql/select_routes_after.sql");
 const SELECT_ROUTES_WITH_READY: &str = include_str!("sql/select_routes_with_ready.sql");
-const SYNC_COMMIT: &str = include_str!("sql/sync_commit.sql");
+pub(super) const SYNC_COMMIT: &str = include_str!("sql/sync_commit.sql");
 
 /// Names a route in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::job_text::{options_text, spec_text};
 use super::keys::Keys;
 use super::param::storable;
 use super::routed_job::{fingerprint, first_due};
-use super::routes::RouteCache;
+use super::routes::{self, RouteCache};
 use super::session::Session;
 use super::tx::{Effects, Tx};
 use crate::model::{JobId, NewJob, OnConflict};
@@ -20,6 +20,8 @@ pub(super) async fn of(session: &Session, routes: &RouteCache, job: &NewJob) -> 
     let route = routes.intern(session, &[&job.route]).await?;
     let route = route.first().ok_or_else(|| damaged("a route without its number"))?;
     let mut tx = Tx::begin(session).await?;
+    // The statement names the number of the key, which must not become that of another.
+    session.query(routes::SYNC_COMMIT, &[]).await?;
     let keys = Keys::find(session, [job].into_iter()).await?;
     keys.limit(&mut tx, [job].into_iter()).await?;
     let after = tx.commit().await?;

@@ -29,7 +29,8 @@ pub(super) fn apply(tx: &mut Tx<'_>, notes: &[Note]) -> Result<()> {
 }
 
 fn put(connection: &Connection, note: &Note) -> Result<()> {
-    if !connection.prepare_cached(SELECT_JOB_EXISTS)?.exists([note.job])? {
+    let key = (note.job, note.created);
+    if !connection.prepare_cached(SELECT_JOB_EXISTS)?.exists(key)? {
         return Ok(());
     }
     match &note.kind {
