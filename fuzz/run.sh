@@ -5,9 +5,11 @@ set -eu
 target=${1:-cron}
 seconds=${2:-300}
 # Inputs need not be longer than what people write.
-case $target in expr) max_bytes=600 ;; *) max_bytes=300 ;; esac
+case $target in cron) max_bytes=300 ;; dispatch) max_bytes=1200 ;; *) max_bytes=600 ;; esac
 cd "$(dirname "$0")"
 mkdir -p "corpus/$target" "artifacts/$target"
+# Inputs to begin with; what is found stays in the corpus.
+if [ -d "seeds/$target" ]; then cp "seeds/$target"/* "corpus/$target/"; fi
 triple=$(rustc -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module \
  -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -17,4 +19,4 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module \
 # An explicit target keeps build scripts free of the instrumentation.
 exec cargo run --release --target "$triple" --target-dir target --bin "$target" -- \
   "corpus/$target" -artifact_prefix="artifacts/$target/" -dict="$target.dict" \
-  -max_len="$max_bytes" -max_total_time="$seconds" -print_final_stats=1
+  -max_len="$max_bytes" -timeout=5 -max_total_time="$seconds" -print_final_stats=1

@@ -37,3 +37,7 @@ mod text;
 mod text_file;
 mod tls;
 mod webhook;
+
+/// What the fuzz target `filter` sees of the connectors to databases.
+#[cfg(fuzzing)]
+pub use connector::fuzzing;

@@ -3,8 +3,9 @@
 #![no_main]
 
 use ductape::cron::Zone;
-use ductape::expr::{Claims, Limits, Scope, SecretValues, Variables, check, resolve};
+use ductape::expr::{Claims, Limits, Literals, Scope, SecretValues, Variables, check, resolve, resolve_with};
 use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A secret whose value must not appear unless an expression refers to it. The value is a hash of the input: the fuzzer
@@ -77,6 +78,103 @@ fn run(input: &str, limits: &Limits) {
     }
 }
 
+/// What a reader of operators gets: markers stay around data, and only there is it told apart.
+fn check_markers(text: &str, limits: &Limits) {
+    let secrets = Secrets::of(text);
+    let scope = scope(&secrets);
+    // Objects of this key come from data alone.
+    let key = format!("$k{}", &secrets.0[..16]);
+    let input = format!(r#"{{"v":{text},"d":{{"$literal":{{"x":{{"{key}":[1]}},"l":[{{"{key}":2}}]}}}}}}"#);
+    let Ok(marked) = resolve_with(&input, &scope, limits, Literals::Marked) else {
+        return;
+    };
+    // A lone surrogate is JSON, and no text.
+    let Ok(marked) = serde_json::from_str::<Value>(&marked) else {
+        assert!(is_json(&marked), "{input} became {marked}");
+        return;
+    };
+    assert!(!escapes(&marked, &key), "{input} became {marked}");
+    let unwrapped = resolve(&input, &scope, limits).expect("what can be resolved with markers");
+    // An expression can make an object of this key as well.
+    if !unwrapped.contains("$literal") {
+        assert_eq!(
+            serde_json::from_str::<Value>(&unwrapped).ok(),
+            Some(unmarked(marked)),
+            "{input}"
+        );
+    }
+}
+
+/// Whether there is an object with this key outside of markers.
+fn escapes(value: &Value, key: &str) -> bool {
+    match value {
+        Value::Object(entries) if entries.len() == 1 && entries.contains_key("$literal") => false,
+        Value::Object(entries) => entries.contains_key(key) || entries.values().any(|value| escapes(value, key)),
+        Value::Array(list) => list.iter().any(|value| escapes(value, key)),
+        _ => false,
+    }
+}
+
+fn unmarked(value: Value) -> Value {
+    match value {
+        Value::Object(mut entries) if entries.len() == 1 && entries.contains_key("$literal") => {
+            entries.remove("$literal").unwrap_or_default()
+        }
+        Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, unmarked(value))).collect(),
+        Value::Array(list) => list.into_iter().map(unmarked).collect(),
+        other => other,
+    }
+}
+
+/// A value is found as often as it is asked for, and is the same each time.
+fn check_lookups(text: &str, limits: &Limits) {
+    let Ok(value) = serde_json::from_str::<Value>(text) else {
+        return;
+    };
+    let mut paths = vec![String::new()];
+    list_paths(&value, "", &mut paths);
+    let resolved = |paths: &[&String]| {
+        let expressions: Vec<String> = paths.iter().map(|path| format!("\"$Input{{d}}{path}\"")).collect();
+        let input = format!(r#"{{"v":[{}],"d":{{"$literal":{text}}}}}"#, expressions.join(","));
+        let secrets = Secrets::of(&input);
+        let resolved = resolve(&input, &scope(&secrets), limits).ok()?.into_owned();
+        serde_json::from_str::<Value>(&resolved).ok()?.get("v").cloned()
+    };
+    for path in &paths {
+        if let Some(once) = resolved(&[path]) {
+            let often = resolved(&[path; 7]);
+            let often = often.as_ref().and_then(Value::as_array);
+            let all = often.is_some_and(|values| values.len() == 7 && values.iter().all(|value| *value == once[0]));
+            assert!(all, "{path} of {text} is {once} once, and {often:?}");
+        }
+    }
+}
+
+/// Some paths of a value, as expressions write them.
+fn list_paths(value: &Value, path: &str, paths: &mut Vec<String>) {
+    const MOST: usize = 12;
+    let entries: Vec<(String, &Value)> = match value {
+        Value::Object(entries) => entries.iter().map(|(key, inner)| (key.clone(), inner)).collect(),
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .map(|(index, inner)| (index.to_string(), inner))
+            .collect(),
+        _ => return,
+    };
+    for (key, inner) in entries {
+        let plain = !key.is_empty()
+            && key
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "_$".contains(letter));
+        if plain && paths.len() < MOST {
+            let path = format!("{path}{{{key}}}");
+            paths.push(path.clone());
+            list_paths(inner, &path, paths);
+        }
+    }
+}
+
 fuzz_target!(|text: &str| {
     let limits = Limits {
         depth: 16,
@@ -93,6 +191,8 @@ fuzz_target!(|text: &str| {
             resolve(&literal, &scope(&secrets), &limits).as_deref(),
             Ok(&*format!(r#"{{"a":{text}}}"#))
         );
+        check_markers(text, &limits);
+        check_lookups(text, &limits);
     }
     if let Ok(quoted) = serde_json::to_string(text) {
         run(

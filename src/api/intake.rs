@@ -16,6 +16,8 @@ mod reading;
 
 pub use insert::{Answer, Resolution};
 pub use reading::DispatchBatch;
+#[cfg(fuzzing)]
+pub use reading::outcomes;
 
 use self::admission::{Admissions, Admitted};
 use self::in_hand::InHand;

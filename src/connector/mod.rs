@@ -24,6 +24,8 @@ mod tests;
 
 pub use call::Call;
 pub use contract::{Connector, Definition, ResourceName, ServedTarget};
+#[cfg(fuzzing)]
+pub use databases::fuzzing;
 pub use failure::Failure;
 pub use limits::Limits;
 pub use registry::{CheckResult, Registry};

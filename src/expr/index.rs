@@ -18,6 +18,8 @@ const LOOKUPS_WITHOUT_INDEX: usize = 4;
 
 /// What an object or a list has in it.
 enum Container<'a> {
+    /// An object that is a literal, and the value in it.
+    Literal(&'a str),
     Object(HashMap<Cow<'a, str>, &'a str>),
     List(Vec<&'a str>),
 }
@@ -83,11 +85,10 @@ impl<'a> JsonIndex<'a> {
 
     /// What a literal holds.
     fn unwrapped(&mut self, found: Found<'a>, budget: &mut Budget) -> Result<Found<'a>, ExpressionError> {
-        let inner = match self.read(found.value, budget)? {
-            Some(Container::Object(entries)) if entries.len() == 1 => entries.get(LITERAL).copied(),
-            _ => None,
-        };
-        Ok(inner.map_or(found, |value| Found { value, literal: true }))
+        Ok(match self.read(found.value, budget)? {
+            Some(Container::Literal(value)) => Found { value, literal: true },
+            _ => found,
+        })
     }
 
     fn read(&mut self, text: &'a str, budget: &mut Budget) -> Result<Option<&Container<'a>>, ExpressionError> {
@@ -110,6 +111,10 @@ impl<'a> Container<'a> {
         if text.starts_with('[') {
             return Self::List(Entries::of(text).map(|(_, value)| value).collect());
         }
+        let inner = unwrap_literal(text);
+        if inner.len() < text.len() {
+            return Self::Literal(inner);
+        }
         let mut entries = HashMap::new();
         for (raw_key, value) in Entries::of(text) {
             let key = if raw_key.contains('\\') {
@@ -125,6 +130,8 @@ impl<'a> Container<'a> {
 
     fn get(&self, key: &str) -> Option<&'a str> {
         match self {
+            // Within another literal it is data.
+            Self::Literal(value) => (key == LITERAL).then_some(*value),
             Self::Object(entries) => entries.get(key).copied(),
             Self::List(items) => items.get(key.parse::<usize>().ok()?).copied(),
         }
@@ -172,7 +179,8 @@ mod tests {
     use crate::expr::Limits;
 
     const TEXT: &str = r#" {"a":1,"b":{"c":[10,{"$literal":{"d":"e"}},[]],"x\ny":"z"},"a":2,"$literal":3,
-        "l":{"$literal":{"$literal":{"m":4}}},"n":"text"} "#;
+        "l":{"$literal":{"$literal":{"m":4}}},"n":"text","twice":{"$literal":{"o":5},"$literal":6},
+        "escaped":{"\u0024literal":{"o":5}}} "#;
 
     fn path(text: &str) -> Vec<Key<'_>> {
         text.split('/').filter(|key| !key.is_empty()).map(Into::into).collect()
@@ -181,8 +189,33 @@ mod tests {
     #[test]
     fn an_index_finds_what_a_scan_finds() {
         for wanted in [
-            "", "a", "b", "b/c", "b/c/0", "b/c/1", "b/c/1/d", "b/c/2", "b/c/3", "b/c/x", "b/x\ny", "l", "n", "n/0",
-            "a/a", "absent", "$literal",
+            "",
+            "a",
+            "b",
+            "b/c",
+            "b/c/0",
+            "b/c/1",
+            "b/c/1/d",
+            "b/c/2",
+            "b/c/3",
+            "b/c/x",
+            "b/x\ny",
+            "l",
+            "n",
+            "n/0",
+            "a/a",
+            "absent",
+            "$literal",
+            "l/m",
+            "l/$literal",
+            "l/$literal/m",
+            "twice",
+            "twice/o",
+            "twice/$literal",
+            "twice/$literal/o",
+            "escaped",
+            "escaped/o",
+            "escaped/$literal/o",
         ] {
             let mut index = JsonIndex::default();
             let mut budget = Budget::new(&Limits::default());

@@ -1,7 +1,7 @@
 //! JavaScript functions as handlers: an attempt goes out through the message queue, its answer comes back by its key.
 
 use super::message_queue::MessageQueue;
-use super::protocol::{AnswerKind, NoRetry, json, read_failure};
+use super::protocol::{NoRetry, json, read_answer, read_answers, read_failure};
 use crate::engine::run::outcome::random_fraction;
 use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, Invocation, Reply};
 use crate::error::{Error, ErrorCode, Result};
@@ -29,7 +29,7 @@ impl PendingAttempts {
 
     /// Takes answers from JavaScript: a JSON list of `[key, kind, value]`.
     pub fn finish(&self, text: &str) -> Result<()> {
-        let answers: Vec<(Token, u8, &RawValue)> = serde_json::from_str(text).map_err(|error| {
+        let answers = read_answers(text).map_err(|error| {
             Error::new(ErrorCode::ValidationError, "unreadable answers of handlers").with_source(error)
         })?;
         let mut pending = self.lock();
@@ -65,17 +65,6 @@ impl PendingAttempts {
     /// Nobody will answer any more: the attempts are handed back.
     pub fn drop_all(&self) {
         self.lock().clear();
-    }
-}
-
-/// How the attempt ended; `None` releases the claim.
-fn read_answer(kind: u8, value: &str) -> Option<Answer> {
-    match AnswerKind::read(kind)? {
-        AnswerKind::Result => Some(Ok(Reply::Done(Some(value.into())))),
-        AnswerKind::NoResult => Some(Ok(Reply::Done(None))),
-        AnswerKind::Failure => read_failure(value).map(Err),
-        AnswerKind::Snooze => Some(Ok(Reply::Snooze(serde_json::from_str::<f64>(value).ok()? as i64))),
-        AnswerKind::Release => None,
     }
 }
 

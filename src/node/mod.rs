@@ -14,3 +14,9 @@ mod secrets;
 mod waker;
 
 pub use class::Ductape;
+
+/// The wire format, for its fuzz target.
+#[cfg(fuzzing)]
+pub mod wire {
+    pub use super::protocol::*;
+}

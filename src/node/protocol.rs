@@ -3,12 +3,13 @@
 //! Knows texts only: no queue, no thread, no `napi`. Invariant: every kind that crosses is named here and in
 //! `lib/protocol.js`, and its letter or number is written nowhere else; `__test__/protocol.test.ts` compares both with the table.
 
-use crate::engine::{HandlerFailure, Level};
+use crate::engine::{HandlerFailure, Level, Reply};
 use crate::error::{Error, Problem};
 use crate::model::JobId;
 use crate::store::Token;
 use crate::text::visible::escaped;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -185,6 +186,26 @@ pub fn error_json(error: &Error) -> String {
             .as_ref()
             .map(|source| escaped(&source.to_string()).into_owned()),
     })
+}
+
+/// How handlers ended, from the JSON list that `finish` takes: the key of each attempt, the number of an [`AnswerKind`] and its
+/// value.
+///
+/// # Errors
+/// When the text is no such list.
+pub fn read_answers(text: &str) -> serde_json::Result<Vec<(Token, u8, &RawValue)>> {
+    serde_json::from_str(text)
+}
+
+/// How an attempt ended; `None` releases the claim.
+pub fn read_answer(kind: u8, value: &str) -> Option<Result<Reply, HandlerFailure>> {
+    match AnswerKind::read(kind)? {
+        AnswerKind::Result => Some(Ok(Reply::Done(Some(value.into())))),
+        AnswerKind::NoResult => Some(Ok(Reply::Done(None))),
+        AnswerKind::Failure => read_failure(value).map(Err),
+        AnswerKind::Snooze => Some(Ok(Reply::Snooze(serde_json::from_str::<f64>(value).ok()? as i64))),
+        AnswerKind::Release => None,
+    }
 }
 
 /// A failure of a handler, from the JSON of [`AnswerKind::Failure`]; `None` for anything else.

@@ -42,6 +42,27 @@ impl DispatchBatch {
     }
 }
 
+/// By ticket: of how many jobs the dispatch is, or why it is refused. What the fuzz target `wire` checks.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn outcomes(batch: DispatchBatch, defaults: &Defaults, now: Millis) -> Vec<(u64, Result<usize, Error>)> {
+    let read = ReadBatches::read(&[batch], defaults, now);
+    let guarded = read.guarded.into_iter().map(|guarded| guarded.unit);
+    let mut outcomes: Vec<_> = read
+        .refused
+        .into_iter()
+        .map(|(ticket, error)| (ticket, Err(error)))
+        .collect();
+    for unit in read.ready.into_iter().chain(guarded) {
+        match unit {
+            Unit::Singles(dispatches) => outcomes.extend(dispatches.into_iter().map(|(ticket, _)| (ticket, Ok(1)))),
+            Unit::List(ticket, dispatches) => outcomes.push((ticket, Ok(dispatches.len()))),
+        }
+    }
+    outcomes.sort_by_key(|(ticket, _)| *ticket);
+    outcomes
+}
+
 /// One line of a batch.
 struct Request<'a> {
     namespace: Namespace,

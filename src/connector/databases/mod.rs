@@ -12,6 +12,8 @@ mod connector;
 mod dates;
 mod dialect;
 mod filter;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod json;
 #[cfg(feature = "mysql")]
 mod mysql;
