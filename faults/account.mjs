@@ -16,6 +16,8 @@ function parse(text) {
 const CUTS_OFF = new Set(['killed', 'stopped', 'panics']);
 /** ms of stalled connections after which the lease of a process may have ended. */
 const STALLED_FOR_LONG = 5_000;
+/** ms for which a run may have been claimed before it begins: so long a process asks for the routes that came with the claim. */
+const CLAIMED_FOR_MS = 5_000;
 
 export class Account {
   constructor(lines) {
@@ -24,12 +26,23 @@ export class Account {
     this.sent = this.#ids('dispatch');
     this.acknowledged = this.#ids('dispatch-done');
     this.cancelled = this.#ids('cancel-done');
+    /** When each was sent and answered, by word and id: `{ by, from, until }`. */
+    this.calls = { dispatch: this.#calls('dispatch'), cancel: this.#calls('cancel') };
     this.cancelSent = this.#ids('cancel');
-    /** From when until when the power went: somewhere in between. */
+    /** Names of processes with relaxed durability. */
+    this.relaxed = this.#ids('relaxed');
+    /**
+     * From when until when the power went: somewhere in between. `loses`: what may be gone of that which was acknowledged
+     * meanwhile, `all` or that of `relaxed` processes.
+     */
     const backs = lines.filter(({ word }) => word === 'power-back');
     this.powerCuts = lines
       .filter(({ word }) => word === 'power-cut')
-      .map(({ at }, index) => ({ from: at, until: backs[index]?.at ?? Number.POSITIVE_INFINITY }));
+      .map(({ at, rest: [loses] }, index) => ({
+        from: at,
+        until: backs[index]?.at ?? Number.POSITIVE_INFINITY,
+        loses,
+      }));
     this.cutOff = lines.filter((line) => CUTS_OFF.has(line.word) || this.#stalledForLong(line));
     this.starts = this.#attempts();
   }
@@ -40,6 +53,15 @@ export class Account {
 
   #ids(wanted) {
     return new Set(this.lines.filter(({ word }) => word === wanted).flatMap(({ rest }) => rest));
+  }
+
+  #calls(word) {
+    const calls = new Map();
+    for (const { at, by, word: said, rest } of this.lines) {
+      if (said === word) for (const id of rest) calls.set(id, { by, from: at, until: Number.POSITIVE_INFINITY });
+      else if (said === `${word}-done`) for (const id of rest) calls.get(id).until = at;
+    }
+    return calls;
   }
 
   #stalledForLong({ word, rest }) {
@@ -72,6 +94,21 @@ export class Account {
     return this.powerCuts.some((cut) => cut.from <= until && cut.until >= from);
   }
 
+  /** Power cuts that lose what was acknowledged. */
+  lossyCuts() {
+    return this.powerCuts.filter(({ loses }) => loses === 'all' || (loses === 'relaxed' && this.relaxed.size > 0));
+  }
+
+  /** Whether what came of a call may be gone, though it was acknowledged. */
+  mayBeLost({ by, from, until }) {
+    return this.powerCuts.some(
+      (cut) =>
+        cut.from <= until &&
+        cut.until >= from &&
+        (cut.loses === 'all' || (cut.loses === 'relaxed' && this.relaxed.has(by))),
+    );
+  }
+
   /** How long after each fault was over the next job was acknowledged, and the next one begun, in ms. */
   recoveries() {
     const after = (words, at) => this.lines.find((line) => line.at >= at && words.includes(line.word));
@@ -100,12 +137,16 @@ async function listJobs(ductape) {
 function* checkJobs(account, jobs) {
   const stored = new Map(jobs.map((job) => [job.id, job]));
   if (stored.size !== jobs.length) yield `the store lists ${jobs.length} jobs under ${stored.size} ids`;
-  for (const id of account.acknowledged) if (!stored.has(id)) yield `${id} was acknowledged and is not there`;
+  for (const id of account.acknowledged) {
+    if (!stored.has(id) && !account.mayBeLost(account.calls.dispatch.get(id)))
+      yield `${id} was acknowledged and is not there`;
+  }
   for (const { id, status } of jobs) {
     if (id.startsWith('series-')) continue;
     if (!account.sent.has(id)) yield `${id} is there and nobody sent it`;
     if (status === 'cancelled' && !account.cancelSent.has(id)) yield `${id} is cancelled, and nobody asked for that`;
-    if (account.cancelled.has(id) && status !== 'cancelled') yield `${id} was cancelled and is ${status}`;
+    if (account.cancelled.has(id) && status !== 'cancelled' && !account.mayBeLost(account.calls.cancel.get(id)))
+      yield `${id} was cancelled and is ${status}`;
     const calls = account.starts.get(`${id}/1`) ?? [];
     if (status === 'completed' && !calls.some(({ ended }) => ended))
       yield `${id} is completed, and its handler did not end`;
@@ -119,11 +160,19 @@ function* checkCalls(account) {
     for (const [index, call] of calls.entries()) {
       const before = calls[index - 1];
       if (!before || before.failed) continue;
-      if (account.wasCutOff(before.by, call.at) || account.powerWasCut(before.at, call.at)) continue;
+      if (account.wasCutOff(before.by, call.at) || account.powerWasCut(before.at - CLAIMED_FOR_MS, call.at)) continue;
       // It was stopped with a claim that others have taken over, and does not know yet.
       if (account.wasCutOff(call.by, call.at)) continue;
       yield `${run} was begun by ${before.by} and again by ${call.by}, though nothing had happened to ${before.by}`;
     }
+  }
+}
+
+/** A job comes to the handler of its target, and a process goes on once all is healed. */
+function* checkNotes(account) {
+  for (const { by, word, rest } of account.lines) {
+    if (word === 'wrong') yield `${rest[0]} came to the handler ${rest[1]} in ${by}, and is for ${rest[2]}`;
+    if (word === 'unhealed') yield `${by} could not dispatch though everything was healed`;
   }
 }
 
@@ -140,6 +189,22 @@ function* checkWaits(account) {
   }
 }
 
+/** By the calls of each run of a series, the occurrences they were for. */
+function occurrencesOfRuns(account, id, count) {
+  const lossy = account.lossyCuts();
+  const runs = new Map();
+  for (const [key, calls] of account.starts) {
+    if (calls[0].id !== id) continue;
+    // A run that is lost had the number of one that came later, or of none.
+    const last = calls.at(-1);
+    const inLoss = ({ at }) => lossy.some((cut) => cut.from <= at && at <= cut.until);
+    if (Number(key.slice(id.length + 1)) > count && calls.every(inLoss)) continue;
+    const stays = calls.filter((call) => call.scheduledAt === last.scheduledAt || !inLoss(call));
+    runs.set(calls, new Set(stays.map(({ scheduledAt }) => scheduledAt)));
+  }
+  return runs;
+}
+
 /** Each occurrence is one run, or is recorded as missed or skipped. */
 async function* checkSeries(account, ductape, { start, end, series }) {
   for (const [number, every] of series.entries()) {
@@ -147,14 +212,7 @@ async function* checkSeries(account, ductape, { start, end, series }) {
     const { status } = await ductape.jobs.get(id);
     if (status !== 'completed') yield `${id} is ${status}`;
     const history = await ductape.jobs.getHistory(id, { limit: 1_000 });
-    const runs = new Map();
-    for (const calls of account.starts.values()) {
-      for (const call of calls) {
-        if (call.id !== id) continue;
-        const points = runs.get(calls) ?? new Set();
-        runs.set(calls, points.add(call.scheduledAt));
-      }
-    }
+    const runs = occurrencesOfRuns(account, id, history.total_executions);
     const points = [];
     for (const [calls, of] of runs) {
       if (of.size > 1) yield `a run of ${id} had the occurrences ${[...of]}: ${calls.map(({ by }) => by)}`;
@@ -168,12 +226,19 @@ async function* checkSeries(account, ductape, { start, end, series }) {
     for (const point of points) counts.set(point, (counts.get(point) ?? 0) + 1);
     for (const point of expected) {
       if (counts.get(point) !== 1)
-        yield `the occurrence ${point - start} of ${id} is accounted for ${counts.get(point) ?? 0} times`;
+        yield `the occurrence ${point - start} of ${id} is accounted for ${counts.get(point) ?? 0} times: ${describe(runs, history, start)}`;
     }
     if (counts.size > expected.length) yield `${id} has occurrences beyond its grid`;
     if (history.total_executions !== runs.size)
       yield `${id} counts ${history.total_executions} runs, ${runs.size} were begun`;
   }
+}
+
+/** Where the occurrences of a series went, in ms from its start. */
+function describe(runs, { missed, skipped }, start) {
+  const gaps = (list) => list.map(({ from, to }) => `${from - start}–${to - start}`).join(', ');
+  const points = [...runs.values()].flatMap((of) => [...of]).map((at) => at - start);
+  return `runs ${points.join(', ')}; missed ${gaps(missed)}; skipped ${gaps(skipped)}`;
 }
 
 function* checkStats(stats, jobs) {
@@ -200,6 +265,7 @@ export async function examine(account, ductape, { start, end, series }) {
   const violations = [
     ...checkJobs(account, jobs),
     ...checkCalls(account),
+    ...checkNotes(account),
     ...checkWaits(account),
     ...checkStats(await ductape.jobs.getStats(), jobs),
   ];

@@ -5,7 +5,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Control, Disk, SyncedFiles } from './disk.mjs';
-import { Gate, Server } from './server.mjs';
+import { Gate, Servers, storeUrl } from './server.mjs';
 
 const call = promisify(execFile);
 /** Processes of a round. */
@@ -102,14 +102,16 @@ class PostgresPlace {
   #schema;
   #preload;
 
-  constructor(folder, server, schema, preload) {
+  /** `failsOver`: the replica may take the primary's place. */
+  constructor(folder, servers, schema, failsOver, preload) {
     this.folder = folder;
-    this.server = server;
+    this.servers = servers;
     this.#schema = schema;
     this.#preload = preload;
-    this.store = server.url(schema);
+    const ports = servers.ports(failsOver);
+    this.store = storeUrl(schema, ports);
     this.control = new Control(join(folder, 'control'));
-    this.gates = Array.from({ length: PROCESSES }, () => new Gate(server.port));
+    this.gates = Array.from({ length: PROCESSES }, () => new Gate(ports));
   }
 
   process(number) {
@@ -118,21 +120,25 @@ class PostgresPlace {
       DUCTAPE_FAULTS_CONTROL: this.control.path,
       DUCTAPE_FAULTS_CLOCK: String(number),
     };
-    return { store: this.server.url(this.#schema, this.gates[number].port), environment };
+    return { store: storeUrl(this.#schema, this.gates[number].ports), environment };
   }
 
   heal() {
     this.control.heal();
   }
 
+  /** Whatever was lost, each job that is left has its target. */
   async examine() {
-    return [];
+    const without = `SELECT count(*) AS jobs FROM "${this.#schema}".jobs
+      WHERE NOT EXISTS (SELECT 1 FROM "${this.#schema}".routes WHERE id = jobs.route)`;
+    const [{ jobs }] = await this.servers.query(without);
+    return jobs === '0' ? [] : [`${jobs} jobs have no target`];
   }
 
   async end() {
     this.control.close();
     await Promise.all(this.gates.map((gate) => gate.stop()));
-    await this.server.dropSchema(this.#schema);
+    await this.servers.query(`DROP SCHEMA IF EXISTS "${this.#schema}" CASCADE`);
   }
 }
 
@@ -142,7 +148,7 @@ export class Lane {
   #kind;
   #preload;
   #disk;
-  #server;
+  #servers;
 
   constructor(folder, kind, preload) {
     this.#folder = folder;
@@ -156,13 +162,13 @@ export class Lane {
       this.#disk = new Disk(join(this.#folder, 'disk'));
       await this.#disk.mount();
     } else {
-      this.#server = new Server(join(this.#folder, 'server'));
-      await this.#server.start();
+      this.#servers = new Servers(this.#folder);
+      await this.#servers.start();
     }
   }
 
   /** `end` it before the next one. Its `folder` stays until it is removed. */
-  async place(seed) {
+  async place({ seed, faults }) {
     const folder = join(this.#folder, `round-${seed}`);
     await mkdir(folder);
     if (this.#disk) {
@@ -170,13 +176,15 @@ export class Lane {
       return new SqlitePlace(folder, this.#disk, this.#preload);
     }
     const schema = `round_${seed}`;
-    const place = new PostgresPlace(folder, this.#server, schema, this.#preload);
+    const failover = faults.find(({ name }) => name === 'failover');
+    await this.#servers.prepare(failover && failover.lag === undefined);
+    const place = new PostgresPlace(folder, this.#servers, schema, failover !== undefined, this.#preload);
     await Promise.all(place.gates.map((gate) => gate.start()));
     return place;
   }
 
   async stop() {
     await this.#disk?.unmount();
-    await this.#server?.stop();
+    await this.#servers?.stop();
   }
 }

@@ -35,6 +35,10 @@ const OF_STORE = {
     'stalled connections': [3, (random) => ({ victim: random.integer(0, 2), ms: lasts(random, 100, 3_000) })],
     'no connections': [3, (random) => ({ ms: random.integer(100, 3_000) })],
     'server restart': [2, (random) => ({ mode: random.pick(['fast', 'immediate']) })],
+    // `ms`: for how long only what somebody waits for has been written before.
+    'lost commits': [3, (random) => ({ ms: random.integer(20, 600) })],
+    // `lag`: for how long the replica has received nothing; without it everything acknowledged has been received.
+    failover: [2, (random) => ({ lag: random.chance(0.5) ? random.integer(20, 600) : undefined })],
   },
 };
 
@@ -47,9 +51,16 @@ const describePanic = (random) => ({
   pass: random.integer(1, 40),
 });
 
+/** By process, whether it has relaxed durability: some of them in a third of the rounds. */
+function drawRelaxed(random, store) {
+  const some = store === 'postgres' && random.chance(0.35);
+  return Array.from({ length: 3 }, () => some && random.chance(0.75));
+}
+
 /**
- * The faults of a round, by the time at which they begin: `{ name, at, … }`. `panics`: the addon has failpoints. These are
- * drawn apart, so that a seed means the same other faults with and without them.
+ * The faults of a round, by the time at which they begin: `{ name, at, … }`, and which of its processes dispatch with relaxed
+ * durability. `panics`: the addon has failpoints. These are drawn apart, so that a seed means the same other faults with and
+ * without them.
  */
 export function drawPlan(seed, store, panics) {
   const random = new Random(seed);
@@ -61,7 +72,11 @@ export function drawPlan(seed, store, panics) {
     const [name, describe] = random.pick(kinds);
     return { name, at: random.integer(0, ACTIVE_MS), ...describe(random) };
   });
+  // There is one replica.
+  const first = faults.findIndex(({ name }) => name === 'failover');
+  const kept = faults.filter(({ name }, index) => name !== 'failover' || index === first);
   const other = new Random(seed ^ 0x5bd1e995);
-  if (panics && other.chance(0.3)) faults.push({ name: 'panic', at: 0, ...describePanic(other) });
-  return { seed, store, activeMs: ACTIVE_MS, faults: faults.sort((one, next) => one.at - next.at) };
+  if (panics && other.chance(0.3)) kept.push({ name: 'panic', at: 0, ...describePanic(other) });
+  const relaxed = drawRelaxed(new Random(seed ^ 0x27d4eb2f), store);
+  return { seed, store, activeMs: ACTIVE_MS, relaxed, faults: kept.sort((one, next) => one.at - next.at) };
 }

@@ -1,5 +1,5 @@
-// A process of a round. Argument: JSON of `{ store, log, name, dispatches, works, seed, began }`, `began`: what the wall
-// clock said at 0 of that which nobody sets.
+// A process of a round. Argument: JSON of `{ store, log, name, dispatches, works, relaxed, seed, began, since }`, `began`: what
+// the wall clock said at 0 of that which nobody sets, `since`: when the round began, in ms of the latter.
 //
 // Says on its log, which no fault touches, what it does and what it was told. Each line begins with the time, in µs of a
 // clock that all processes share and that nobody sets, and the name of the process. A line on its standard input ends the
@@ -12,20 +12,27 @@ import { Random } from './random.mjs';
 /** As sysexits.h has it: the store could not be opened for now. */
 const TRY_AGAIN = 75;
 
-const { store, log: file, name, dispatches, works, seed, began } = JSON.parse(process.argv[2]);
+/** Targets of jobs; dispatches name one more every so many ms, so that routes come into being all along. */
+const TARGETS = Array.from({ length: 50 }, (_, number) => `work-${number}`);
+const TARGET_EVERY_MS = 25;
+
+const { store, log: file, name, dispatches, works, relaxed, seed, began, since } = JSON.parse(process.argv[2]);
 const random = new Random(seed);
 // Opened once: there may be no descriptor left later.
 const log = openSync(file, 'a');
 const note = (...words) => writeSync(log, `${process.hrtime.bigint() / 1000n} ${name} ${words.join(' ')}\n`);
 
+const elapsed = () => Number(process.hrtime.bigint() / 1_000_000n);
+
 /** The time of day, whatever this process's clock was set to. */
-const realNow = () => began + Number(process.hrtime.bigint() / 1_000_000n);
+const realNow = () => began + elapsed();
 
 const ductape = new Ductape({
   store,
   product: 'shop',
   env: 'test',
   storeTimeout: 5_000,
+  durability: relaxed ? 'relaxed' : 'full',
   logger: {
     debug() {},
     info() {},
@@ -45,17 +52,21 @@ process.stdin
   });
 
 function work() {
-  ductape.features.define('work', async ({ id, run, attempt, input }) => {
-    note('start', id, run, attempt);
-    await sleep(input.takes);
-    if (attempt <= input.fails) {
-      note('fail', id, run, attempt);
-      throw new Error('as told');
-    }
-    note('end', id, run, attempt);
-  });
-  ductape.features.define('tick', async ({ id, run, attempt, scheduled_at }) => {
+  for (const target of TARGETS) {
+    ductape.features.define(target, async ({ id, run, attempt, input }) => {
+      note('start', id, run, attempt);
+      if (input.for !== target) note('wrong', id, target, input.for);
+      await sleep(input.takes);
+      if (attempt <= input.fails) {
+        note('fail', id, run, attempt);
+        throw new Error('as told');
+      }
+      note('end', id, run, attempt);
+    });
+  }
+  ductape.features.define('tick', async ({ id, run, attempt, scheduled_at, input }) => {
     note('start', id, run, attempt, scheduled_at);
+    if (input.for !== 'tick') note('wrong', id, 'tick', input.for);
     await sleep(5);
     note('end', id, run, attempt);
   });
@@ -63,14 +74,18 @@ function work() {
 }
 
 let count = 0;
-const newJob = () => ({
-  tag: 'work',
-  job_id: `${name}-${++count}`,
-  input: { takes: random.integer(0, 25), fails: random.chance(0.1) ? 1 : 0 },
-  retries: 2,
-  retryConfig: { initialDelay: 50 },
-  ...(random.chance(0.2) && { schedule: { start_at: realNow() + random.integer(0, 400) } }),
-});
+function newJob() {
+  const known = Math.min(TARGETS.length, 1 + Math.floor((elapsed() - since) / TARGET_EVERY_MS));
+  const tag = random.pick(TARGETS.slice(0, known));
+  return {
+    tag,
+    job_id: `${name}-${++count}`,
+    input: { for: tag, takes: random.integer(0, 25), fails: random.chance(0.1) ? 1 : 0 },
+    retries: 2,
+    retryConfig: { initialDelay: 50 },
+    ...(random.chance(0.2) && { schedule: { start_at: realNow() + random.integer(0, 400) } }),
+  };
+}
 
 /** Notes what is sent, then what was answered. */
 async function tell(word, ids, call) {
@@ -111,6 +126,9 @@ async function dispatch() {
     await sleep(random.integer(1, 20));
   }
   await Promise.all(open);
+  // By now everything is healed.
+  const last = newJob();
+  if (!(await tell('dispatch', [last.job_id], () => ductape.features.dispatch(last)))) note('unhealed');
 }
 
 try {

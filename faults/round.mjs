@@ -46,6 +46,8 @@ export class Round {
   #place;
   #children = [];
   #started = 0;
+  /** When processes were first started, in ms. */
+  #since;
   #log;
   #logFile;
   #undo = new Set();
@@ -71,6 +73,7 @@ export class Round {
       const [start, end] = await this.#dispatchSeries(ductape);
       await ductape.close();
       await place.begin?.();
+      this.#since = Number(now() / 1_000n);
       for (const number of ROLES.keys()) this.#start(number);
       await this.#all('ready', () => this.#children, REST_MS);
       await this.#suffer();
@@ -106,7 +109,7 @@ export class Round {
       SERIES.map((every, number) => ({
         tag: 'tick',
         job_id: `series-${number}`,
-        input: {},
+        input: { for: 'tick' },
         // An attempt that a panic ends has failed.
         retries: 1,
         schedule: { start_at: start, endDate: end, every },
@@ -119,6 +122,9 @@ export class Round {
     writeSync(this.#logFile, `${now()} harness ${words.join(' ')}\n`);
   }
 
+  /** Notes that the power goes, and what may be lost with it (`undefined`: only what nobody waits for), or that it is back. */
+  #noteCut = (word, loses) => this.#note(...[word, loses].filter(Boolean));
+
   #start(number) {
     const name = `p${number}.${++this.#started}`;
     const { store, environment } = this.#place.process(number);
@@ -127,7 +133,9 @@ export class Round {
       log: this.#log,
       name,
       seed: this.#plan.seed * 31 + this.#started,
+      relaxed: this.#plan.relaxed[number],
       began: Date.now() - Number(now() / 1_000n),
+      since: this.#since,
       ...ROLES[number],
     };
     const panic = this.#plan.faults.find((fault) => fault.name === 'panic' && fault.victim === number);
@@ -163,6 +171,7 @@ export class Round {
     });
     this.#children[number] = entry;
     this.#note('started', name);
+    if (settings.relaxed) this.#note('relaxed', name);
     if (panic) this.#note('panics', name);
   }
 
@@ -245,12 +254,10 @@ export class Round {
       });
     },
     'server restart': async ({ mode }) => {
-      // Claims and ends of runs are committed without a sync of their own.
-      const note = (word) => mode === 'immediate' && this.#note(word);
-      note('power-cut');
-      await this.#place.server.restart(mode);
-      note('power-back');
+      await this.#place.servers.restart(mode, this.#noteCut);
     },
+    'lost commits': ({ ms }) => this.#place.servers.loseCommits(ms, this.#noteCut),
+    failover: ({ lag }) => this.#place.servers.failOver(lag, this.#noteCut),
   };
 
   async #failFor(name, ms) {

@@ -98,7 +98,7 @@ async function runLane(lane, kind, panics, seeds, tally, stopsAtFirst) {
     for (let seed = seeds.next(); seed !== undefined; seed = seeds.next()) {
       if (stopsAtFirst && tally.failures.length > 0) return;
       const plan = drawPlan(seed, kind, panics);
-      const place = await lane.place(seed);
+      const place = await lane.place(plan);
       let result;
       try {
         result = await new Round(plan, place).run();

@@ -7,18 +7,29 @@ import { parseArgs } from 'node:util';
 const root = join(import.meta.dirname, '..');
 
 /** Duration of each check in minutes, unless `--minutes` is given. */
-const DEFAULT_MINUTES = { fuzz: 5, 'fuzz-expr': 5, cron: 5, soak: 20 };
+const DEFAULT_MINUTES = {
+  fuzz: 5,
+  'fuzz-expr': 5,
+  'fuzz-filter': 5,
+  'fuzz-dispatch': 5,
+  'fuzz-wire': 5,
+  cron: 5,
+  soak: 20,
+};
+
+/** Fuzzes a target of `fuzz/`. */
+const fuzz = (target, what) => ({
+  about: `${what}, by fuzzing, for --minutes`,
+  command: ({ minutes }) => ['sh', ['fuzz/run.sh', target, String(Math.round(minutes * 60))]],
+});
 
 /** By name: a description, and the command to run; `undefined` if there is nothing to run. */
 const CHECKS = {
-  fuzz: {
-    about: 'cron expressions, by fuzzing, for --minutes',
-    command: ({ minutes }) => ['sh', ['fuzz/run.sh', 'cron', String(Math.round(minutes * 60))]],
-  },
-  'fuzz-expr': {
-    about: 'expressions in inputs, by fuzzing, for --minutes',
-    command: ({ minutes }) => ['sh', ['fuzz/run.sh', 'expr', String(Math.round(minutes * 60))]],
-  },
+  fuzz: fuzz('cron', 'cron expressions'),
+  'fuzz-expr': fuzz('expr', 'expressions in inputs'),
+  'fuzz-filter': fuzz('filter', 'filters and other inputs of databases'),
+  'fuzz-dispatch': fuzz('dispatch', 'dispatches of all namespaces'),
+  'fuzz-wire': fuzz('wire', 'messages between JavaScript and Rust'),
   crash: {
     about: 'processes are killed while they work, --rounds times',
     command: async ({ rounds }) => {
@@ -77,10 +88,10 @@ const USAGE = `usage: npm run test:long -- [check …] [--minutes N] [--rounds N
 
 Checks (default: all):
 ${Object.entries(CHECKS)
-  .map(([name, { about }]) => `  ${name.padEnd(11)}${about}`)
+  .map(([name, { about }]) => `  ${name.padEnd(14)}${about}`)
   .join('\n')}
 
-  --minutes N   duration of fuzz, fuzz-expr and cron, default 5, and of soak, default 20
+  --minutes N   duration of fuzzing and of cron, default 5, and of soak, default 20
   --rounds N    rounds of crash, whose tests see it as DUCTAPE_TEST_ROUNDS, and of faults; default 50
   --seed N      of the first round of faults; default: drawn
   --store NAME  the store of faults; default: one after the other
@@ -141,6 +152,6 @@ if (request.help) {
   const results = [];
   for (const name of request.names) results.push(await check(name, request.settings));
   console.log('\n== summary');
-  for (const { name, outcome, seconds } of results) console.log(`${name.padEnd(11)}${outcome.padEnd(16)}${seconds} s`);
+  for (const { name, outcome, seconds } of results) console.log(`${name.padEnd(14)}${outcome.padEnd(16)}${seconds} s`);
   if (results.some(({ outcome }) => outcome === 'FAILED')) process.exitCode = 1;
 }

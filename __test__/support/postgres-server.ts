@@ -13,12 +13,13 @@ const run = promisify(execFile);
 /** PostgreSQL does not run as root. */
 const NOBODY_UID = 65_534;
 
-/** Where `initdb` and `pg_ctl` are: on the path; Debian keeps those of each version by themselves. */
+/** Where `pg_ctl` and its like are: on the path, where there may be some of them only; Debian keeps those of each version by themselves. */
 async function findPostgresPrograms(): Promise<string | undefined> {
   const versions = await readdir('/usr/lib/postgresql').catch((): string[] => []);
   const folders = versions.map((version) => join('/usr/lib/postgresql', version, 'bin'));
   for (const folder of [...(process.env.PATH ?? '').split(':'), ...folders]) {
-    if ((await readdir(folder).catch((): string[] => [])).includes('initdb')) return folder;
+    const files = await readdir(folder).catch((): string[] => []);
+    if (['initdb', 'pg_basebackup'].every((program) => files.includes(program))) return folder;
   }
   return undefined;
 }
