@@ -1,6 +1,10 @@
+-- A new version is one that no process can remember from commits that the server has lost: it is a time, as of routes.
 UPDATE ductape.series
 SET spec = $2,
-    version = $3,
+    version = CASE
+        WHEN $3 = version THEN version
+        ELSE greatest($3, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+    END,
     state = $4,
     ended_at = $5,
     reason = $6,

@@ -1,12 +1,14 @@
-//! Numbers of routes when the database loses what it has committed, or is emptied or restored under a process.
+//! Numbers of routes, and versions of series, when the database loses what it has committed, or is emptied or restored under a
+//! process.
 
 use super::super::PostgresStore;
 use super::test_support::{Schema, Server};
 use crate::model::{NewJob, OnConflict, Route};
 use crate::store::contract::report_skipped;
-use crate::store::contract::test_support::{T0, id, one_off, route};
-use crate::store::{ClaimParams, ClaimedRun};
-use crate::store::{InsertParams, Inserted, RouteId, RouteMark, ServedRoute, Store};
+use crate::store::contract::test_support::{T0, id, one_off, route, series, step};
+use crate::store::{
+    ClaimParams, ClaimedRun, DueSeries, InsertParams, Inserted, InstanceId, RouteId, RouteMark, ServedRoute, Store,
+};
 use std::sync::Arc;
 
 struct Bench {
@@ -207,4 +209,49 @@ async fn a_number_that_was_written_by_hand_leads_nowhere() {
         .execute("UPDATE routes SET id = id - 1 WHERE id = (SELECT min(id) FROM routes)")
         .await;
     assert_eq!(routes(&store).await.len(), 1);
+}
+
+async fn due_series(store: &PostgresStore, now: i64) -> DueSeries {
+    let params = ClaimParams {
+        now,
+        instance: InstanceId::new(0),
+        served: Arc::new([]),
+        group_slots: vec![],
+        slots: 0,
+        suspect: false,
+    };
+    store.claim(params).await.unwrap().series.remove(0)
+}
+
+#[tokio::test]
+async fn an_advance_that_was_computed_from_a_lost_one_does_nothing() {
+    let Some(bench) = Bench::new("an_advance_that_was_computed_from_a_lost_one_does_nothing").await else {
+        return;
+    };
+    let store = bench.schema.open().await;
+    let job = NewJob {
+        due: Some(T0),
+        ..series("tick")
+    };
+    let params = InsertParams {
+        jobs: vec![job],
+        all_or_nothing: false,
+        now: T0,
+    };
+    store.insert(params).await.unwrap();
+    let first = due_series(&store, T0).await;
+    bench.execute("CREATE TABLE before AS SELECT * FROM series").await;
+    assert_eq!(store.advance(T0, vec![step(&first, Some(T0 + 10))]).await.unwrap(), 1);
+    let second = due_series(&store, T0 + 10).await;
+    // As after the commit of the first advance was lost.
+    bench
+        .execute("DELETE FROM ready; DELETE FROM occurrences; DELETE FROM counters; DELETE FROM series")
+        .await;
+    bench.execute("INSERT INTO series SELECT * FROM before").await;
+    assert_eq!(store.advance(T0, vec![step(&first, Some(T0 + 20))]).await.unwrap(), 1);
+    let late = vec![step(&second, Some(T0 + 20))];
+    assert_eq!(store.advance(T0 + 10, late).await.unwrap(), 0);
+    let third = due_series(&store, T0 + 20).await;
+    assert_eq!((third.next_at, third.runs), (T0 + 20, 1));
+    bench.execute("DROP TABLE before").await;
 }
