@@ -197,7 +197,10 @@ fn built(dialect: &str, columns_known: bool, operation: &str, input: &str) -> Op
         }
         for name in &skeleton.names {
             let names = |text: &String| text == name || text.split('.').any(|part| part == name);
-            assert!(value.is_err() || known.iter().any(names), "{name:?} is not of {input}: {sql}");
+            assert!(
+                value.is_err() || known.iter().any(names),
+                "{name:?} is not of {input}: {sql}"
+            );
         }
     }
     Some(built)
