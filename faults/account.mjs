@@ -185,7 +185,8 @@ function* checkWaits(account) {
   } of account.lines) {
     if (word !== 'wait-done') continue;
     const again = (account.starts.get(`${id}/1`) ?? []).find((call) => call.at > at);
-    if (again && !account.powerWasCut(at, again.at)) yield `${id} was waited for, and began again in ${again.by}`;
+    if (again && !account.powerWasCut(at - CLAIMED_FOR_MS, again.at))
+      yield `${id} was waited for, and began again in ${again.by}`;
   }
 }
 

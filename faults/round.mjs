@@ -253,9 +253,7 @@ export class Round {
         for (const gate of this.#place.gates) gate.refuse(false);
       });
     },
-    'server restart': async ({ mode }) => {
-      await this.#place.servers.restart(mode, this.#noteCut);
-    },
+    'server restart': ({ mode }) => this.#place.servers.restart(mode, this.#noteCut),
     'lost commits': ({ ms }) => this.#place.servers.loseCommits(ms, this.#noteCut),
     failover: ({ lag }) => this.#place.servers.failOver(lag, this.#noteCut),
   };

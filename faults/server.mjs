@@ -205,6 +205,7 @@ export class Servers {
     return this.#inTurn(async () => {
       if (mode !== 'immediate') return this.#primary.restart(mode);
       note('power-cut', 'relaxed');
+      await this.#flush();
       await this.#primary.restart(mode);
       note('power-back');
     });
