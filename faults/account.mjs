@@ -170,9 +170,11 @@ function* checkCalls(account) {
 
 /** A job comes to the handler of its target, and a process goes on once all is healed. */
 function* checkNotes(account) {
+  // One that panics may do so only now.
+  const panicking = account.lines.filter(({ word }) => word === 'panics').map(({ rest: [name] }) => name);
   for (const { by, word, rest } of account.lines) {
     if (word === 'wrong') yield `${rest[0]} came to the handler ${rest[1]} in ${by}, and is for ${rest[2]}`;
-    if (word === 'unhealed') yield `${by} could not dispatch though everything was healed`;
+    if (word === 'unhealed' && !panicking.includes(by)) yield `${by} could not dispatch though everything was healed`;
   }
 }
 
