@@ -1058,6 +1058,14 @@ export interface Logger {
   error(message: string, ...details: unknown[]): void;
 }
 
+/** A key of {@link DuctapeOptions.encryptionKeys}. */
+export interface EncryptionKey {
+  /** What it is called, for ever: 1 to 64 characters of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`. Stored with what it encrypts. */
+  id: string;
+  /** 32 random bytes, as Base64 or hex (`openssl rand -base64 32`), or as they are. */
+  key: string | Uint8Array;
+}
+
 /** Options of {@link Ductape}. */
 export interface DuctapeOptions {
   /** Accepted so that existing code runs unchanged; not used. */
@@ -1090,6 +1098,12 @@ export interface DuctapeOptions {
    * then it rejects with `STORE_ERROR`, whose message names the process. Default 10,000.
    */
   storeTimeout?: number;
+  /**
+   * Encrypts payloads in the store: inputs, results, errors, logs, progress, steps, session tokens, cached values. The first
+   * key encrypts, all of them decrypt; a list, or a function that is called once before the store is opened. Default: payloads
+   * are stored as they are. See `docs/encryption.md` for what stays readable, and how to change keys.
+   */
+  encryptionKeys?: readonly EncryptionKey[] | (() => readonly EncryptionKey[] | Promise<readonly EncryptionKey[]>);
   /**
    * Default: `console`, from `warn` on. A message is one line, but for the frames of a stack; control characters and marks of text
    * direction in it are escaped.

@@ -12,6 +12,7 @@ const { DuctapeError, refuse, rethrow, toError, toFailure } = require('./errors.
 const { forgetBridge, shutDownOnExit } = require('./exit.js');
 const { members, readArgument, reported, stringify, stringifyList, withInherited } = require('./json.js');
 const { Listeners } = require('./listeners.js');
+const { keysForNative } = require('./encryption-keys.js');
 const { resolveLogger } = require('./logger.js');
 const { loadNative } = require('./native.js');
 const { DISPATCH_FORM, MESSAGE, dispatchLine, queuedJob, secretAnswer } = require('./protocol.js');
@@ -34,6 +35,8 @@ class Bridge {
   #logger;
   /** The function, or the object, that secrets come from. */
   #secrets;
+  /** The function that encryption keys come from. */
+  #askKeys;
   /** That of the functions in the options. */
   #context = new CallContext();
   /** `{ resolve, reject }` by ticket. */
@@ -58,7 +61,7 @@ class Bridge {
 
   constructor(options) {
     const { Ductape: Native } = loadNative();
-    const { logger, secrets: givenSecrets, ...given } = reported('options', () => members(options));
+    const { logger, secrets: givenSecrets, encryptionKeys, ...given } = reported('options', () => members(options));
     const [rest, secrets] = reported('options', () => [withInherited(given), withInherited(givenSecrets)]);
     this.#logger = resolveLogger(logger);
     this.#timePasses = rest.clock !== 'manual';
@@ -66,6 +69,10 @@ class Bridge {
     const asksSecrets = typeof secrets === 'function';
     this.#secrets = secrets;
     if (secrets !== undefined && secrets !== null) rest.secrets = asksSecrets || secrets;
+    // To the native side it says that there is a function.
+    if (encryptionKeys === true) refuse('options.encryptionKeys', 'must be a list of keys or a function, got true');
+    if (typeof encryptionKeys === 'function') this.#askKeys = encryptionKeys;
+    rest.encryptionKeys = this.#askKeys ? true : keysForNative(encryptionKeys);
     const environment = Native.environmentNames().map((name) => [name, process.env[name] ?? '']);
     if (!secrets) {
       const prefix = Native.secretVariablePrefix();
@@ -317,6 +324,9 @@ class Bridge {
       case MESSAGE.ASK_SECRET:
         this.#answerSecret(message[1], message[2]);
         break;
+      case MESSAGE.ASK_KEYS:
+        this.#answerKeys(message[1]);
+        break;
     }
   }
 
@@ -327,6 +337,18 @@ class Bridge {
       const value = await this.#context.call(this.#secrets, key);
       const wrong = value !== undefined && value !== null && typeof value !== 'string';
       answer = wrong ? { error: `it must give a string or undefined, got ${typeof value}` } : { value };
+    } catch (error) {
+      answer = { error: toFailure(error).message };
+    }
+    this.#native.secret(number, secretAnswer(answer));
+  }
+
+  /** Asks the function of the options for the encryption keys, whose answer may be a promise. */
+  async #answerKeys(number) {
+    let answer;
+    try {
+      const keys = await this.#context.call(this.#askKeys);
+      answer = { value: stringify(keysForNative(keys) ?? null, 'encryptionKeys') };
     } catch (error) {
       answer = { error: toFailure(error).message };
     }

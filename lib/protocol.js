@@ -14,6 +14,7 @@ const MESSAGE = Object.freeze({
   LOG: 'l',
   START_WORKING: 'o',
   ASK_SECRET: 's',
+  ASK_KEYS: 'k',
 });
 
 /** How an attempt ended. */

@@ -1,5 +1,6 @@
 //! Puts stores, engines and work in Rust together: the only module that opens a concrete store or connector.
 
+use crate::api::encryption_keys::{self, EncryptionKeys, KeySource, read_keys};
 use crate::api::instance::StoreOpener;
 use crate::api::options::{Durability, Options, StoreLocation};
 use crate::api::resources::check::{Connections, ResourceFilter, ResourceReport};
@@ -13,6 +14,7 @@ use crate::feature::{self, FeatureContext};
 use crate::resources::{OutboundRules, Resources};
 use crate::store::Store;
 use crate::store::postgres::{PostgresConfig, PostgresStore};
+use crate::store::sealed::{Keyring, SealedStore};
 use crate::store::sqlite::{self, SqliteConfig, SqliteStore};
 use crate::webhook::DeliveryHandler;
 use async_trait::async_trait;
@@ -21,11 +23,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+/// How long the function `encryptionKeys` may take to answer.
+const KEY_SOURCE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Opens the store that the constructor's options name.
 pub struct ConfiguredStore {
     location: StoreLocation,
     durability: Durability,
     store_timeout: Option<Duration>,
+    encryption_keys: EncryptionKeys,
+    key_source: Option<Arc<dyn KeySource>>,
     logger: Arc<dyn Logger>,
     connections: Arc<ConfiguredConnections>,
     expressions: Arc<ExpressionResolver>,
@@ -44,6 +51,8 @@ impl ConfiguredStore {
             location: options.store.clone(),
             durability: options.durability,
             store_timeout: options.store_timeout,
+            encryption_keys: options.encryption_keys.clone(),
+            key_source: None,
             logger,
             connections: Arc::new(ConfiguredConnections {
                 registry,
@@ -55,29 +64,29 @@ impl ConfiguredStore {
         }
     }
 
-    async fn open_sqlite(&self, location: sqlite::Location) -> Result<Arc<SqliteStore>> {
-        let mut config = SqliteConfig::new(location);
-        config.durability = match self.durability {
-            Durability::Full => sqlite::Durability::Full,
-            Durability::Relaxed => sqlite::Durability::Relaxed,
-        };
-        config.call_timeout = self.store_timeout.unwrap_or(config.call_timeout);
-        let logger = Arc::clone(&self.logger);
-        config.warn = Arc::new(move |warning| logger.log(Level::Warn, warning));
-        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(config)).await;
-        let store = opened.map_err(|error| {
-            Error::new(ErrorCode::StoreError, "opening the store was interrupted").with_source(error)
-        })??;
-        for warning in store.warnings() {
-            self.logger.log(Level::Warn, warning);
+    /// The same with a function that is asked for the encryption keys, when the options say so.
+    #[must_use]
+    pub fn with_key_source(self, source: Arc<dyn KeySource>) -> Self {
+        Self {
+            key_source: Some(source),
+            ..self
         }
-        Ok(store)
     }
-}
 
-#[async_trait]
-impl StoreOpener for ConfiguredStore {
-    async fn open(&self) -> Result<Arc<dyn Store>> {
+    async fn keyring(&self) -> Result<Arc<Keyring>> {
+        match (&self.encryption_keys, &self.key_source) {
+            (EncryptionKeys::None, _) => Ok(Arc::default()),
+            (EncryptionKeys::Given(keys), _) => Ok(Arc::clone(keys)),
+            (EncryptionKeys::Asked, Some(source)) => {
+                let answer = tokio::time::timeout(KEY_SOURCE_TIMEOUT, source.keys()).await;
+                let text = answer.unwrap_or_else(|_| Err(no_keys_in_time()))?;
+                read_keys(&text, encryption_keys::OPTION).map(Arc::new)
+            }
+            (EncryptionKeys::Asked, None) => read_keys("true", encryption_keys::OPTION).map(Arc::new),
+        }
+    }
+
+    async fn open_inner(&self) -> Result<Arc<dyn Store>> {
         match &self.location {
             StoreLocation::Sqlite { path, default } => {
                 let store = self.open_sqlite(sqlite::Location::File(path.clone())).await?;
@@ -104,6 +113,33 @@ impl StoreOpener for ConfiguredStore {
                 ),
             )),
         }
+    }
+
+    async fn open_sqlite(&self, location: sqlite::Location) -> Result<Arc<SqliteStore>> {
+        let mut config = SqliteConfig::new(location);
+        config.durability = match self.durability {
+            Durability::Full => sqlite::Durability::Full,
+            Durability::Relaxed => sqlite::Durability::Relaxed,
+        };
+        config.call_timeout = self.store_timeout.unwrap_or(config.call_timeout);
+        let logger = Arc::clone(&self.logger);
+        config.warn = Arc::new(move |warning| logger.log(Level::Warn, warning));
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(config)).await;
+        let store = opened.map_err(|error| {
+            Error::new(ErrorCode::StoreError, "opening the store was interrupted").with_source(error)
+        })??;
+        for warning in store.warnings() {
+            self.logger.log(Level::Warn, warning);
+        }
+        Ok(store)
+    }
+}
+
+#[async_trait]
+impl StoreOpener for ConfiguredStore {
+    async fn open(&self) -> Result<Arc<dyn Store>> {
+        let keys = self.keyring().await?;
+        Ok(SealedStore::new(self.open_inner().await?, keys))
     }
 
     fn native_handlers(
@@ -221,6 +257,14 @@ fn find_shared(name: &str) -> Option<Arc<dyn Store>> {
     let stores = SHARED_MEMORY_STORES.lock().unwrap_or_else(PoisonError::into_inner);
     let store = stores.as_ref()?.get(name)?.upgrade()?;
     Some(store)
+}
+
+fn no_keys_in_time() -> Error {
+    let message = format!(
+        "the function `encryptionKeys` did not answer within {} s",
+        KEY_SOURCE_TIMEOUT.as_secs()
+    );
+    Error::new(ErrorCode::Timeout, message)
 }
 
 fn no_file(place: &str) -> Error {

@@ -182,6 +182,7 @@ fn job(n: usize, due: i64) -> NewJob {
         retries: 3,
         options: JobOptions::default(),
         input: format!("{{\"n\":{n}}}").into(),
+        input_digest: None,
         recurrence: None,
     }
 }

@@ -116,6 +116,7 @@ fn job(due: Millis, now: Millis) -> NewJob {
         retries: 0,
         options: JobOptions::default(),
         input: "{}".into(),
+        input_digest: None,
         recurrence: None,
     }
 }

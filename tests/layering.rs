@@ -57,6 +57,19 @@ const RULES: &[Rule] = &[
         ],
     ),
     (
+        "store::sealed",
+        &["clock", "error", "model", "store"],
+        &[
+            "async_trait",
+            "base64",
+            "ring",
+            "serde",
+            "serde_json",
+            "tokio",
+            "zeroize",
+        ],
+    ),
+    (
         "engine",
         &[
             "clock",
@@ -83,6 +96,7 @@ const RULES: &[Rule] = &[
             "sessions",
             "store",
             "store::postgres",
+            "store::sealed",
             "text",
             "text_file",
         ],
@@ -95,6 +109,7 @@ const RULES: &[Rule] = &[
             "tokio",
             "url",
             "uuid",
+            "zeroize",
         ],
     ),
     ("tls", &[], &["rustls"]),
@@ -160,6 +175,7 @@ const RULES: &[Rule] = &[
             "resources",
             "store",
             "store::postgres",
+            "store::sealed",
             "store::sqlite",
             "webhook",
         ],
@@ -168,12 +184,20 @@ const RULES: &[Rule] = &[
     (
         "node",
         &["api", "assembly", "cron", "engine", "error", "model", "store", "text"],
-        &["async_trait", "napi", "napi_derive", "serde", "serde_json", "tokio"],
+        &[
+            "async_trait",
+            "napi",
+            "napi_derive",
+            "serde",
+            "serde_json",
+            "tokio",
+            "zeroize",
+        ],
     ),
 ];
 
 /// Modules with rows of their own below `store`.
-const STORE_MODULES: [&str; 2] = ["store::postgres", "store::sqlite"];
+const STORE_MODULES: [&str; 3] = ["store::postgres", "store::sealed", "store::sqlite"];
 
 /// What only one place may name, and the place; of several lines for one name, each is a place.
 const CONFINED_CRATES: &[(&str, &str)] = &[

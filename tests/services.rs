@@ -99,6 +99,7 @@ fn jobs(count: usize) -> Vec<NewJob> {
         retries: 3,
         options: JobOptions::default(),
         input: "{}".into(),
+        input_digest: None,
         recurrence: None,
     };
     (0..count).map(job).collect()

@@ -64,6 +64,7 @@ fn job() -> NewJob {
         retries: 0,
         options: JobOptions::default(),
         input: "{}".into(),
+        input_digest: None,
         recurrence: None,
     }
 }

@@ -156,6 +156,7 @@ fn job(id: &str) -> NewJob {
         retries: 0,
         options: JobOptions::default(),
         input: "{}".into(),
+        input_digest: None,
         created: 1,
     }
 }

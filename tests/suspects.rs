@@ -87,6 +87,7 @@ fn jobs(count: usize) -> Vec<NewJob> {
         retries: 0,
         options: JobOptions::default(),
         input: "{}".into(),
+        input_digest: None,
         recurrence: None,
     };
     (0..count).map(job).collect()

@@ -102,6 +102,7 @@ fn job(on: &Arc<Route>, due: i64) -> NewJob {
         retries: 3,
         options: JobOptions::default(),
         input: INPUT.into(),
+        input_digest: None,
         recurrence: None,
     }
 }

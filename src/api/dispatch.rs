@@ -190,6 +190,7 @@ impl<'a> DispatchReader<'a> {
                 retries: u32::try_from(retries).unwrap_or(0),
                 options,
                 input: input.into(),
+                input_digest: None,
                 recurrence: plan.recurrence,
             },
             warning: plan.warning,

@@ -8,6 +8,7 @@ mod batch;
 mod caches;
 mod changes;
 mod dispatch;
+pub mod encryption_keys;
 mod explain;
 mod expressions;
 mod fields;

@@ -1,6 +1,7 @@
 //! The options of the constructor, from JSON.
 
 use super::dispatch::Defaults;
+use super::encryption_keys::{self, EncryptionKeys};
 use super::fields::{Fields, MAX_SAFE_INTEGER};
 use super::outbound::read_outbound;
 use super::resources::read_resources;
@@ -62,6 +63,8 @@ pub struct Options {
     pub durability: Durability,
     /// Longest wait of a call for a lock that another process or program holds; `None`: the store's own.
     pub store_timeout: Option<Duration>,
+    /// What payloads are encrypted with.
+    pub encryption_keys: EncryptionKeys,
     /// How the engine works.
     pub engine: EngineConfig,
 }
@@ -94,6 +97,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
         )
         .unwrap_or_default();
     let store_timeout = fields.integer("storeTimeout", 100, MAX_STORE_TIMEOUT_MS);
+    let encryption_keys = encryption_keys::read_option(&mut fields);
     let engine = EngineConfig {
         worker: read_worker(&mut fields),
         retention: read_retention(&mut fields),
@@ -114,6 +118,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
         store: store.unwrap_or(StoreLocation::Memory(None)),
         durability,
         store_timeout: store_timeout.map(|ms| Duration::from_millis(ms.unsigned_abs())),
+        encryption_keys,
         engine,
     })
 }
@@ -121,7 +126,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
 /// Upper bound of `storeTimeout`: ten minutes.
 const MAX_STORE_TIMEOUT_MS: i64 = 600_000;
 
-const OPTION_FIELDS: [&str; 17] = [
+const OPTION_FIELDS: [&str; 18] = [
     "accessKey",
     "product",
     "env",
@@ -132,6 +137,7 @@ const OPTION_FIELDS: [&str; 17] = [
     "retention",
     "durability",
     "storeTimeout",
+    "encryptionKeys",
     "logger",
     "maxInputBytes",
     "resources",

@@ -29,6 +29,7 @@ pub(in crate::connector) fn attempt(
         input: input.into(),
         created: 0,
         recurring: false,
+        unreadable: None,
     };
     let route = Route {
         namespace,

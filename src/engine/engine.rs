@@ -18,6 +18,7 @@ use super::inputs::ResultCache;
 use super::maintain::lease::LeaseKeeper;
 use super::maintain::outbox_relay::{OutboxRelay, OutboxRelayService};
 use super::maintain::registration::InstanceRegistration;
+use super::maintain::resealer::Resealer;
 use super::maintain::retention_sweeper::RetentionSweeper;
 use super::maintain::unserved::UnservedRoutes;
 use super::run::completer::{Completer, Completions};
@@ -25,6 +26,7 @@ use super::run::executor::{AttemptTasks, Executor, ExecutorService};
 use super::run::in_flight::InFlightAttempts;
 use super::run::preparer::Preparer;
 use super::run::progress_writer::{Notes, ProgressWriter};
+use super::run::unreadable::UnreadableRuns;
 use super::service::{Recovery, Service, ServiceFailure, Supervisor};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorCode, Result};
@@ -302,6 +304,7 @@ impl Engine {
                 context: context(),
                 retention: self.config.retention,
             }),
+            Box::new(Resealer { context: context() }),
             Box::new(OutboxRelayService(Arc::clone(&self.outbox_relay))),
             Box::new(ExecutorService(Arc::clone(&self.executor))),
             Box::new(ClaimerService(Arc::clone(&self.claimer))),
@@ -425,6 +428,7 @@ fn new_executor(
                 Arc::clone(&config.resources),
             ),
         },
+        unreadable: UnreadableRuns::default(),
         masker: Arc::clone(&config.secrets.masker),
         concurrency: config.worker.as_ref().map_or(0, |worker| worker.concurrency),
         tasks: AttemptTasks::default(),

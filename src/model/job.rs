@@ -104,6 +104,19 @@ pub struct NewJob {
     pub options: JobOptions,
     /// JSON text of `input`, byte for byte.
     pub input: Box<str>,
+    /// What stands for the input where series are compared; `None`: the input itself. Given when `input` is encrypted.
+    pub input_digest: Option<Box<str>>,
     /// The schedule of a recurring job.
     pub recurrence: Option<Recurrence>,
+}
+
+impl NewJob {
+    /// A hash of schedule and input, equal for two dispatches of the same series; `None` for a one-off and for a job whose
+    /// id its caller chose.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<i64> {
+        let recurrence = self.recurrence.as_ref()?;
+        let input = self.input_digest.as_deref().unwrap_or(&self.input);
+        matches!(self.id, JobId::Generated(_)).then(|| recurrence.fingerprint(input))
+    }
 }

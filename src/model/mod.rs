@@ -15,7 +15,7 @@ pub mod webhook;
 pub use event::EventKind;
 pub use id::JobId;
 pub use job::{Concurrency, JobOptions, NewJob, OnConflict, Unique};
-pub use outcome::{RunError, RunOutcome};
+pub use outcome::{MAX_MESSAGE_BYTES, RunError, RunOutcome};
 pub use retry::{RetryDecision, RetryPolicy};
 pub use schedule::{IfRunning, Misfire, Recurrence, Rule};
 pub use status::{Action, Kind, RunStatus, Status};

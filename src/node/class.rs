@@ -7,6 +7,7 @@ use super::message_queue::MessageQueue;
 use super::protocol::{NoRetry, NoteKind, error_json, kinds_json};
 use super::secrets::JsSecrets;
 use super::waker::JsWaker;
+use crate::api::encryption_keys::KeySource;
 use crate::api::intake::DispatchBatch;
 use crate::api::options::{SECRET_VARIABLE_PREFIX, SERVERLESS_VARIABLES, read_options};
 use crate::api::{Instance, read_handler};
@@ -63,7 +64,8 @@ impl Ductape {
             queue: Arc::clone(&queue),
             masker: Arc::clone(&known.masker),
         });
-        let opener = ConfiguredStore::new(&options, Arc::clone(&logger));
+        let opener = ConfiguredStore::new(&options, Arc::clone(&logger))
+            .with_key_source(Arc::clone(&secrets) as Arc<dyn KeySource>);
         let announcer = Announcer::new(Arc::clone(&queue) as Arc<dyn Listener>);
         let instance = Instance::new(options, logger, announcer, Box::new(opener));
         let instance_runtime = InstanceRuntime::new(instance, queue);
@@ -90,7 +92,7 @@ impl Ductape {
         SECRET_VARIABLE_PREFIX.to_owned()
     }
 
-    /// Takes the answer to a question for a secret: JSON.
+    /// Takes the answer to a question for a secret or the encryption keys: JSON.
     #[napi]
     pub fn secret(&self, number: u32, answer: String) {
         self.secrets.answer(number, &answer);

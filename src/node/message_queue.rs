@@ -147,6 +147,13 @@ impl MessageQueue {
         });
     }
 
+    /// Asks for the encryption keys.
+    pub fn ask_keys(&self, number: u32) {
+        self.push(|state| {
+            state.message(0, |text| protocol::write_ask_keys(text, number));
+        });
+    }
+
     /// Has JavaScript call `work()` one macrotask from now.
     pub fn start_working(&self) {
         self.push(|state| {

@@ -69,6 +69,8 @@ wire_kinds! {
         StartWorking = "o",
         /// `[kind, number, key]`: asks for a secret; `secret(number, answer)` answers.
         AskSecret = "s",
+        /// `[kind, number]`: asks for the encryption keys; `secret(number, answer)` answers with their JSON.
+        AskKeys = "k",
     }
 }
 
@@ -343,4 +345,10 @@ pub fn write_start_working(text: &mut String) -> fmt::Result {
 pub fn write_ask_secret(text: &mut String, number: u32, key: &str) -> fmt::Result {
     begin(text, MessageKind::AskSecret)?;
     write!(text, ",{number},{key}]")
+}
+
+/// Writes [`MessageKind::AskKeys`].
+pub fn write_ask_keys(text: &mut String, number: u32) -> fmt::Result {
+    begin(text, MessageKind::AskKeys)?;
+    write!(text, ",{number}]")
 }

@@ -1,13 +1,16 @@
-//! The function `secrets` of the constructor: a question goes out through the message queue, its answer comes back by number.
+//! The functions `secrets` and `encryptionKeys` of the constructor: a question goes out through the message queue, its
+//! answer comes back by number.
 
 use super::message_queue::MessageQueue;
 use super::protocol::SecretAnswer;
+use crate::api::encryption_keys::{self, KeySource};
 use crate::engine::inputs::SecretSource;
 use crate::error::{Error, ErrorCode, Result};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 #[derive(Default)]
 struct State {
@@ -55,9 +58,9 @@ impl Drop for PendingQuestion<'_> {
     }
 }
 
-#[async_trait]
-impl SecretSource for JsSecrets {
-    async fn ask(&self, key: &str) -> Result<Option<Box<str>>> {
+impl JsSecrets {
+    /// Asks with a number, and waits for the answer. `function` is what it is called in messages.
+    async fn answer_to(&self, function: &str, ask: impl FnOnce(u32)) -> Result<Option<Box<str>>> {
         let (sender, receiver) = oneshot::channel();
         let number = {
             let mut state = self.state();
@@ -67,15 +70,33 @@ impl SecretSource for JsSecrets {
             number
         };
         let question = PendingQuestion { secrets: self, number };
-        self.queue.ask_secret(number, key);
+        ask(number);
         let answer = receiver.await.map_err(|_| Error::closed())?;
         drop(question);
         match answer.error {
             None => Ok(answer.value),
             Some(why) => Err(Error::new(
                 ErrorCode::ServiceUnavailable,
-                format!("the function `secrets` failed: {why}"),
+                format!("the function `{function}` failed: {why}"),
             )),
         }
+    }
+}
+
+#[async_trait]
+impl SecretSource for JsSecrets {
+    async fn ask(&self, key: &str) -> Result<Option<Box<str>>> {
+        self.answer_to("secrets", |number| self.queue.ask_secret(number, key))
+            .await
+    }
+}
+
+#[async_trait]
+impl KeySource for JsSecrets {
+    async fn keys(&self) -> Result<Zeroizing<String>> {
+        let answer = self.answer_to(encryption_keys::OPTION, |number| self.queue.ask_keys(number));
+        // Nothing at all is as wrong as what is no list.
+        let keys = answer.await?.unwrap_or_else(|| "null".into());
+        Ok(Zeroizing::new(keys.into_string()))
     }
 }

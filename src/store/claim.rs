@@ -1,6 +1,6 @@
 //! What a process claims, and how it gives it back.
 
-use super::{DueSeries, InstanceId, JobSeq, RouteId, RouteMark, Token};
+use super::{DueSeries, InstanceId, JobSeq, RouteId, RouteMark, Token, Unreadable};
 use crate::clock::Millis;
 use crate::model::{JobId, RunOutcome, Status};
 use std::sync::Arc;
@@ -86,6 +86,8 @@ pub struct ClaimedRun {
     pub created: Millis,
     /// Whether the job recurs.
     pub recurring: bool,
+    /// Why input or token cannot be read: both are encrypted, and this process cannot run it.
+    pub unreadable: Option<Box<Unreadable>>,
 }
 
 /// Attempts that ended in this process.

@@ -18,6 +18,7 @@ pub mod retention;
 pub mod run_location;
 pub mod steps;
 pub mod test_support;
+pub mod texts;
 pub mod uniqueness;
 pub mod webhooks;
 
@@ -243,6 +244,13 @@ macro_rules! store_contract {
             delivery_results_are_recorded,
             gone_webhook_receives_nothing_until_set_again,
             an_event_outlives_its_job,
+        });
+        $crate::store::contract::store_contract!(@tests $make, texts: {
+            texts_of_every_column_are_read_row_by_row,
+            text_is_replaced_only_while_it_is_what_was_read,
+            texts_that_begin_with_what_is_excepted_are_passed_over,
+            page_of_large_texts_is_bounded_by_their_bytes,
+            replaced_input_with_a_digest_identifies_its_series,
         });
         $crate::store::contract::store_contract!(@tests $make, random_walk: {
             random_walk_matches_the_model,

@@ -55,8 +55,11 @@ mod record;
 mod retention;
 mod route;
 mod rules;
+pub mod sealed;
+mod sealed_text;
 pub mod sqlite;
 mod step;
+mod text;
 mod webhook;
 
 pub use change::{BulkChangeOutcome, Cancellation, Change, ChangeOutcome, NextOccurrence, RevokedClaim, Timing};
@@ -75,7 +78,12 @@ pub use record::{
 pub use retention::{Retention, RetentionLimit};
 pub use route::{AddedRoutes, StoredRoute};
 pub use rules::crash::SUSPECT_AFTER;
+pub use sealed_text::{MAX_KEY_ID_BYTES, Unreadable};
 pub use step::{ClaimRef, EARLIER_RUN_PREFIX, MAX_STEP_RESULT_BYTES, MAX_STEP_TAG_BYTES, MAX_STEPS_PER_RUN, Step};
+pub use text::{
+    MAX_TEXT_PAGE_BYTES, ResealPosition, Resealed, SEALING_MARK_INTERVAL, StoredText, TextColumn, TextKey, TextPage,
+    TextQuery, TextReplacement, TextStore, sealing_mark,
+};
 pub use webhook::{DeliveryReport, EventSeq, NewWebhook, RelayedEvent, StoredEvent, Webhook, WebhookSet, WebhookStore};
 
 #[cfg(test)]
@@ -83,7 +91,7 @@ pub mod contract;
 
 /// A durable (or, in memory, a transient) place for jobs.
 #[async_trait]
-pub trait Store: WebhookStore + Send + Sync {
+pub trait Store: WebhookStore + TextStore + Send + Sync {
     /// Writes jobs; the answers are in their order. With `all_or_nothing` and a conflict, nothing is written and only
     /// the [`Inserted::Conflict`] answers mean anything.
     async fn insert(&self, params: InsertParams) -> Result<Vec<Inserted>>;

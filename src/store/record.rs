@@ -1,5 +1,6 @@
 //! Jobs as they are shown: their state, their history, and what their handlers said.
 
+use super::sealed_text::plain_len;
 use super::{InstanceId, JobSeq, OccurrenceGap, RouteId};
 use crate::clock::Millis;
 use crate::model::{JobId, RunError, RunStatus, Status};
@@ -61,8 +62,8 @@ impl JobRecord {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let texts = [&self.recurrence, &self.options, &self.result, &self.progress];
-        let texts = texts.into_iter().flatten().map(|text| text.len());
-        self.input.len() + texts.sum::<usize>()
+        let texts = texts.into_iter().flatten().map(|text| plain_len(text));
+        plain_len(&self.input) + texts.sum::<usize>()
     }
 }
 
@@ -142,6 +143,8 @@ pub enum NoteKind {
 /// A line of a job's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
+    /// The job.
+    pub job: JobSeq,
     /// The run.
     pub run: i64,
     /// The attempt.
@@ -226,8 +229,8 @@ impl HistoryEntry {
     /// Bytes of what the handler returned, or how it failed.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let error = self.error.as_ref().map_or(0, |error| error.message.len());
-        self.result.as_ref().map_or(0, |result| result.len()) + error
+        let error = self.error.as_ref().map_or(0, |error| plain_len(&error.message));
+        self.result.as_deref().map_or(0, plain_len) + error
     }
 }
 
@@ -251,6 +254,8 @@ impl HistoryPosition {
 /// A job's history.
 #[derive(Clone, Debug, Default)]
 pub struct History {
+    /// The job.
+    pub job: JobSeq,
     /// Runs that have ended.
     pub executions: i64,
     /// Of these, well.

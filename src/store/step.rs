@@ -1,5 +1,6 @@
 //! Steps of a run that are finished, so that a later attempt does not repeat them.
 
+use super::sealed_text::plain_len;
 use super::{ClaimedRun, InstanceId, JobSeq, Token};
 use crate::error::{Error, ErrorCode, Problem, Result};
 
@@ -41,7 +42,7 @@ impl Step {
                 "the tag of a step must have 1 to {MAX_STEP_TAG_BYTES} bytes"
             )));
         }
-        let size = self.result.as_ref().map_or(0, |result| result.len());
+        let size = self.result.as_deref().map_or(0, plain_len);
         if size > MAX_STEP_RESULT_BYTES {
             return Err(validation_error(format!(
                 "the result of the step '{}' has {size} bytes, and at most {MAX_STEP_RESULT_BYTES} are kept; \

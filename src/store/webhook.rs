@@ -4,7 +4,7 @@
 //! the outbox, in the transaction of the change; while none does, no row is written. Which change is which event: see
 //! [`WebhookStore::outbox`]. Jobs of an internal namespace raise no events.
 
-use super::RouteId;
+use super::{RouteId, Unreadable};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{EventKind, EventMask, JobId, NewJob, RunError, Status, WebhookSecret};
@@ -51,6 +51,8 @@ pub struct Webhook {
     pub failed_count: i64,
     /// Since when it wants nothing any more: its receiver said that it is gone.
     pub disabled_at: Option<Millis>,
+    /// Why `secret` is not the secret: it is encrypted and this process cannot read it.
+    pub unreadable: Option<Unreadable>,
 }
 
 /// What a `set` did.

@@ -7,12 +7,13 @@ mod signature;
 
 use crate::clock::{Clock, SystemClock};
 use crate::engine::routing::{Lane, Pattern};
+use crate::engine::run::unreadable::MISSING_KEY_DELAY_MS;
 use crate::engine::{Attempt, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, Result};
 use crate::http::{Client, ClientOptions, Failure};
 use crate::model::Namespace;
 use crate::resources::OutboundRules;
-use crate::store::{DeliveryReport, Store, Webhook};
+use crate::store::{DeliveryReport, Store, Unreadable, Webhook};
 use async_trait::async_trait;
 use reqwest::{Method, Url};
 use std::sync::{Arc, Weak};
@@ -158,6 +159,14 @@ impl NativeWork for DeliveryHandler {
             // A failure of the store is not the receiver's: no attempt is spent.
             Err(_) => return Ok(Reply::Snooze(STORE_RETRY_DELAY_MS)),
         };
+        match &webhook.unreadable {
+            None => {}
+            // Another process may have the key: no attempt is spent.
+            Some(Unreadable::MissingKey(_)) => return Ok(Reply::Snooze(MISSING_KEY_DELAY_MS)),
+            Some(damaged @ Unreadable::Damaged(_)) => {
+                return Err(self.report_failure(&webhook, attempt, unreadable_secret(damaged)).await);
+            }
+        }
         match self.send(&webhook, attempt).await {
             Ok(()) => {
                 self.report(&webhook, DeliveryReport::Delivered).await;
@@ -184,6 +193,15 @@ fn unreadable_url() -> Failure {
         code: "VALIDATION_ERROR",
         status: None,
         message: "the webhook has no URL that can be read".to_owned(),
+        retry_after: None,
+    }
+}
+
+fn unreadable_secret(damaged: &Unreadable) -> Failure {
+    Failure {
+        code: "STORE_CORRUPT",
+        status: None,
+        message: format!("the webhook's secret cannot be read: {damaged}"),
         retry_after: None,
     }
 }

@@ -3,5 +3,6 @@
 pub mod lease;
 pub mod outbox_relay;
 pub mod registration;
+pub mod resealer;
 pub mod retention_sweeper;
 pub mod unserved;

@@ -175,6 +175,7 @@ fn delivery(webhook: &Webhook, event: &StoredEvent, payload: Box<str>) -> NewJob
             ..JobOptions::default()
         },
         input: payload,
+        input_digest: None,
         recurrence: None,
     }
 }

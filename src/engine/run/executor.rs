@@ -9,6 +9,7 @@ use super::in_flight::{AttemptSignals, InFlightAttempts};
 use super::limits::AttemptLimits;
 use super::outcome::{AttemptEnd, PanicRetry, discard_internal, outcome_after};
 use super::preparer::{Preparer, Readiness};
+use super::unreadable::UnreadableRuns;
 use crate::clock::Millis;
 use crate::engine::claim::routing::{Lane, Registration, Routing};
 use crate::engine::context::Context;
@@ -38,6 +39,8 @@ pub struct Executor {
     pub announcer: Arc<Announcer>,
     /// Makes attempts ready.
     pub preparer: Preparer,
+    /// What becomes of runs that cannot be read.
+    pub unreadable: UnreadableRuns,
     /// Masks errors.
     pub masker: Arc<Masker>,
     /// Attempts at once in the worker's slots.
@@ -145,6 +148,9 @@ impl Executor {
         abort: oneshot::Receiver<AbortReason>,
     ) -> Option<RunOutcome> {
         self.context.failpoints.pass("executor");
+        if let Some(unreadable) = &run.unreadable {
+            return Some(self.unreadable.outcome(&self.context, &run, route, unreadable));
+        }
         let options = match read_options(&run) {
             Ok(options) => options,
             Err(error) => return Some(RunOutcome::Failed { error }),

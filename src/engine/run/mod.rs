@@ -10,3 +10,4 @@ pub mod preparer;
 pub mod progress_writer;
 mod slots;
 pub mod steps;
+pub mod unreadable;

@@ -117,6 +117,7 @@ mod tests {
             input: "{}".into(),
             created: 0,
             recurring: false,
+            unreadable: None,
         };
         let route = Route {
             namespace: Namespace::Webhooks,

@@ -63,6 +63,7 @@ pub fn one_off(text: &str) -> NewJob {
         retries: 0,
         options: JobOptions::default(),
         input: format!("{{\"id\":\"{text}\"}}").into(),
+        input_digest: None,
         recurrence: None,
     }
 }

@@ -171,6 +171,7 @@ fn read(row: &Row, claimed: &mut Claimed, excess: &mut Vec<Completion>, now: Mil
         input,
         created: row.try_get(15)?,
         recurring: row.try_get(16)?,
+        unreadable: None,
     });
     Ok(0)
 }

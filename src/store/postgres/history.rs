@@ -47,6 +47,7 @@ async fn read(session: &Session, job: JobSeq, limit: usize, before: HistoryPosit
         Vec::new()
     };
     Ok(History {
+        job,
         executions: counts.try_get(0)?,
         succeeded: counts.try_get(1)?,
         failed: counts.try_get(2)?,

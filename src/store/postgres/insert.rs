@@ -8,7 +8,7 @@ use super::job_text::{options_text, spec_text};
 use super::keys::Keys;
 use super::param::storable;
 use super::replace;
-use super::routed_job::{RoutedJob, fingerprint, first_due};
+use super::routed_job::{RoutedJob, first_due};
 use super::run_rows::{self, KeyId};
 use super::session::Session;
 use super::state;
@@ -66,7 +66,7 @@ impl Columns {
             columns.dues.push(first_due(job));
             columns.retries.push(run_rows::int4(job.retries));
             columns.specs.push(job.recurrence.as_ref().map(spec_text).transpose()?);
-            columns.fingerprints.push(fingerprint(job));
+            columns.fingerprints.push(job.fingerprint());
             columns.createds.push(job.created);
             columns.options.push(options_text(&job.options)?);
             columns.inputs.push(job.input.clone());
@@ -231,7 +231,7 @@ async fn mark_duplicate_series(
     let mut wanted: Vec<(usize, i64, RouteId, &JobId)> = Vec::new();
     for at in places {
         if let Some(RoutedJob { job, route, .. }) = jobs.get(*at)
-            && let Some(fingerprint) = fingerprint(job)
+            && let Some(fingerprint) = job.fingerprint()
         {
             wanted.push((*at, fingerprint, *route, &job.id));
         }

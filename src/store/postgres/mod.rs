@@ -53,6 +53,7 @@ mod steps;
 mod store_impl;
 mod sweep;
 mod tags;
+mod texts;
 mod tx;
 mod uniques;
 mod webhook_store_impl;

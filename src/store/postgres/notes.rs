@@ -70,6 +70,7 @@ pub(super) async fn log_lines(session: &Session, id: &JobId) -> DbResult<Option<
         .iter()
         .map(|row| {
             Ok(LogLine {
+                job,
                 run: row.try_get(0)?,
                 attempt: state::unsigned(row, 1)?,
                 at: row.try_get(2)?,

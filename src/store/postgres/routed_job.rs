@@ -2,7 +2,7 @@
 
 use super::routes::RouteRef;
 use crate::clock::Millis;
-use crate::model::{JobId, NewJob};
+use crate::model::NewJob;
 use crate::store::{RouteId, RouteMark};
 
 /// A job with the number of its route.
@@ -27,10 +27,4 @@ impl<'a> RoutedJob<'a> {
 /// When its first run is due.
 pub(super) fn first_due(job: &NewJob) -> Option<Millis> {
     job.due.or_else(|| job.recurrence.is_none().then_some(job.created))
-}
-
-/// A hash that is equal for two dispatches of the same schedule and input; `None` for a job with a chosen id.
-pub(super) fn fingerprint(job: &NewJob) -> Option<i64> {
-    let recurrence = job.recurrence.as_ref()?;
-    matches!(job.id, JobId::Generated(_)).then(|| recurrence.fingerprint(&job.input))
 }

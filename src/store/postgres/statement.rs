@@ -7,7 +7,7 @@ use super::failure::{DbResult, damaged};
 use super::job_text::{options_text, spec_text};
 use super::keys::Keys;
 use super::param::storable;
-use super::routed_job::{fingerprint, first_due};
+use super::routed_job::first_due;
 use super::routes::{self, RouteCache};
 use super::session::Session;
 use super::tx::{Effects, Tx};
@@ -40,7 +40,7 @@ pub(super) async fn of(session: &Session, routes: &RouteCache, job: &NewJob) -> 
         "due": first_due(job),
         "retries": job.retries,
         "spec": job.recurrence.as_ref().map(spec_text).transpose()?,
-        "fingerprint": fingerprint(job),
+        "fingerprint": job.fingerprint(),
         "created": job.created,
         "options": options_text(&job.options)?,
         "input": job.input,

@@ -56,6 +56,15 @@ async fn test_store_on(server: &Server, more: &str) -> Option<TestStore> {
     })
 }
 
+/// The same behind encryption.
+async fn sealed_test_store() -> Option<TestStore> {
+    Some(crate::store::sealed::tests::sealed(test_store().await?, &["k2", "k1"]))
+}
+
+mod sealed_contract {
+    crate::store::contract::store_contract!(crate::store::postgres::tests::sealed_test_store);
+}
+
 mod contract {
     crate::store::contract::store_contract!(crate::store::postgres::tests::test_store);
 }

@@ -54,6 +54,7 @@ fn read(row: &Row) -> DbResult<Webhook> {
         last_error: row.try_get(8)?,
         failed_count: row.try_get(9)?,
         disabled_at: row.try_get(10)?,
+        unreadable: None,
     })
 }
 

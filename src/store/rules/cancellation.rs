@@ -5,6 +5,7 @@ use super::phase::LiveRuns;
 use super::series::SeriesState;
 use crate::clock::Millis;
 use crate::model::{RunError, RunStatus, Status};
+use crate::store::sealed_text::looks_sealed;
 use std::borrow::Cow;
 
 /// Code of the error that history keeps of a cancellation with a reason.
@@ -25,12 +26,24 @@ pub(in crate::store) fn cancel_run(recurring: bool, reason: Option<&str>) -> Can
         history: HistoryRow {
             status: RunStatus::Cancelled,
             next_due: None,
-            error: reason.map(|reason| Cow::Owned(RunError::new(CANCELLED_CODE, reason, None))),
+            error: reason.map(|reason| Cow::Owned(error_of(reason))),
             result: None,
         },
         steps: steps_after(RunStatus::Cancelled, recurring),
         job: Status::Cancelled,
     }
+}
+
+fn error_of(reason: &str) -> RunError {
+    if looks_sealed(reason) {
+        // Cut, it would not open any more; whoever sealed it has cut it before.
+        return RunError {
+            code: CANCELLED_CODE.into(),
+            message: reason.into(),
+            stack: None,
+        };
+    }
+    RunError::new(CANCELLED_CODE, reason, None)
 }
 
 /// A series ends with all its runs.

@@ -208,6 +208,7 @@ fn read_details(row: &Row<'_>, candidate: &Candidate, token: Token) -> rusqlite:
         input: row.get(6)?,
         created: row.get(4)?,
         recurring: row.get(3)?,
+        unreadable: None,
     })
 }
 

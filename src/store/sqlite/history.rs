@@ -35,6 +35,7 @@ pub(super) fn of(
         Vec::new()
     };
     Ok(Some(History {
+        job: job.seq,
         executions,
         succeeded,
         failed,

@@ -62,7 +62,7 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
     let mut duplicate = None;
     match &job.recurrence {
         Some(recurrence) => {
-            duplicate = find_duplicate_series(tx, job, recurrence, route)?;
+            duplicate = find_duplicate_series(tx, job, route)?;
             write_series(tx, job, recurrence, seq, route, now)?;
         }
         None => {
@@ -134,12 +134,9 @@ fn write_series(
     route: RouteId,
     now: Millis,
 ) -> Result<()> {
-    tx.connection.prepare_cached(INSERT_SERIES)?.execute((
-        seq,
-        spec_text(recurrence)?,
-        job.due,
-        fingerprint(job, recurrence),
-    ))?;
+    tx.connection
+        .prepare_cached(INSERT_SERIES)?
+        .execute((seq, spec_text(recurrence)?, job.due, job.fingerprint()))?;
     let new = SeriesState {
         version: 1,
         next_at: job.due,
@@ -154,8 +151,8 @@ fn write_series(
 }
 
 /// A live series on the same route with the same schedule and input, if neither has an id chosen by its caller.
-fn find_duplicate_series(tx: &Tx<'_>, job: &NewJob, recurrence: &Recurrence, route: RouteId) -> Result<Option<JobId>> {
-    let Some(fingerprint) = fingerprint(job, recurrence) else {
+fn find_duplicate_series(tx: &Tx<'_>, job: &NewJob, route: RouteId) -> Result<Option<JobId>> {
+    let Some(fingerprint) = job.fingerprint() else {
         return Ok(None);
     };
     let duplicate = tx
@@ -166,10 +163,6 @@ fn find_duplicate_series(tx: &Tx<'_>, job: &NewJob, recurrence: &Recurrence, rou
             Ok(id)
         });
     Ok(duplicate.optional()?)
-}
-
-fn fingerprint(job: &NewJob, recurrence: &Recurrence) -> Option<i64> {
-    matches!(job.id, JobId::Generated(_)).then(|| recurrence.fingerprint(&job.input))
 }
 
 fn resolve_existing(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Inserted> {

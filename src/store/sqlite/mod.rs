@@ -74,6 +74,7 @@ mod store_impl;
 mod subscriptions;
 mod sweep;
 mod tags;
+mod texts;
 mod time_slice;
 mod tx;
 mod uniques;

@@ -67,6 +67,7 @@ pub(super) fn log_lines(connection: &Connection, id: &JobId) -> Result<Option<Ve
     let mut select = connection.prepare_cached(SELECT_LOG_LINES)?;
     let log_lines = select.query_map([job.seq], |row| {
         Ok(LogLine {
+            job: job.seq,
             run: row.get(0)?,
             attempt: row.get(1)?,
             at: row.get(2)?,

@@ -14,6 +14,7 @@ mod writing;
 use super::{Location, SqliteConfig, SqliteStore};
 use crate::clock::BootTime;
 use crate::store::contract::TestStore;
+use crate::store::sealed::tests::sealed;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -58,6 +59,16 @@ async fn memory_test_store() -> TestStore {
     test_store(Location::Memory, Box::new(())).await
 }
 
+/// Behind encryption, as every store of a program is that gives keys.
+async fn sealed_test_store() -> TestStore {
+    sealed(memory_test_store().await, &["k2", "k1"])
+}
+
+/// As every store of a program is that gives none.
+async fn keyless_test_store() -> TestStore {
+    sealed(memory_test_store().await, &[])
+}
+
 fn open(path: &Path) -> Arc<SqliteStore> {
     SqliteStore::open(SqliteConfig::new(Location::File(path.to_owned()))).unwrap()
 }
@@ -72,6 +83,14 @@ async fn a_lease_of_another_boot_is_dead() {
 
 mod file_contract {
     crate::store::contract::store_contract!(crate::store::sqlite::tests::file_test_store);
+}
+
+mod sealed_contract {
+    crate::store::contract::store_contract!(crate::store::sqlite::tests::sealed_test_store);
+}
+
+mod keyless_contract {
+    crate::store::contract::store_contract!(crate::store::sqlite::tests::keyless_test_store);
 }
 
 mod memory_contract {

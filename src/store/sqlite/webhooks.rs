@@ -60,6 +60,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         last_error: row.get(8)?,
         failed_count: row.get(9)?,
         disabled_at: row.get(10)?,
+        unreadable: None,
     })
 }
 

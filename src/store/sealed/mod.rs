@@ -1,0 +1,86 @@
+//! A store around a store, in whose columns payloads are sealed: on the way in they are encrypted, on the way out opened.
+//!
+//! Knows no database. `docs/design/encryption.md` says what is sealed, how, and why here. Invariants: with keys no payload
+//! reaches the inner store as it is; without keys nothing is changed but texts that look sealed, which are quoted; one
+//! text that cannot be read spoils no answer but its own.
+
+mod keyring;
+mod open;
+mod reseal;
+mod seal;
+mod store_impl;
+#[cfg(test)]
+pub(in crate::store) mod tests;
+
+pub use keyring::{EncryptionKey, KEY_BYTES, Keyring};
+
+use super::Store;
+use super::text::{SEALING_MARK_INTERVAL, sealing_mark};
+use crate::clock::Millis;
+use crate::error::{Error, ErrorCode, Result};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// Texts of this size in all are sealed and opened on a thread of their own: the runtime's one thread renews leases.
+const LARGE_BYTES: usize = 1 << 20;
+
+/// A store whose payloads are sealed.
+pub struct SealedStore {
+    inner: Arc<dyn Store>,
+    keys: Arc<Keyring>,
+    /// When it was last written down that this process seals.
+    marked: Mutex<Option<Instant>>,
+}
+
+impl SealedStore {
+    /// Seals with the first of these keys; without keys nothing is sealed.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Store>, keys: Arc<Keyring>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            keys,
+            marked: Mutex::default(),
+        })
+    }
+
+    /// Does something with the keys, on a thread of its own when it is about many bytes.
+    async fn with_keys<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        act: impl FnOnce(&Keyring) -> T + Send + 'static,
+    ) -> Result<T> {
+        if bytes < LARGE_BYTES {
+            return Ok(act(&self.keys));
+        }
+        let keys = Arc::clone(&self.keys);
+        tokio::task::spawn_blocking(move || act(&keys))
+            .await
+            .map_err(|error| Error::new(ErrorCode::StoreError, "the encryption was interrupted").with_source(error))
+    }
+
+    /// Writes down, before something is sealed, that this process seals with its key: whoever seals anew with another one
+    /// sees by it that there may be more to come.
+    async fn mark_sealing(&self) -> Result<()> {
+        let Some(key) = self.keys.ids().next() else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        {
+            let marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+            if marked.is_some_and(|at| now.duration_since(at) < SEALING_MARK_INTERVAL) {
+                return Ok(());
+            }
+        }
+        // Two that do it at once do no harm.
+        self.inner.set_metadata(&sealing_mark(key), &fresh_mark()).await?;
+        *self.marked.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        Ok(())
+    }
+}
+
+/// A value that no mark had before.
+fn fresh_mark() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let now: Millis = crate::clock::Clock::now(&crate::clock::SystemClock);
+    format!("{now}.{:x}", RandomState::new().hash_one(now))
+}
