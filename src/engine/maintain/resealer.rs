@@ -22,9 +22,9 @@ const BATCH_ROWS: usize = 200;
 const BATCH_TIME_DIVISOR: u32 = 4;
 /// Bounds of the pause between batches.
 const BATCH_PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
-/// How long after the marks were read a walk begins that is the last: by then all is committed that was encrypted
-/// before another mark was due.
-const SETTLE_TIME: Duration = Duration::from_secs(3 * SEALING_MARK_INTERVAL.as_secs());
+/// How long after the marks were read a walk begins that is the last: by then what was encrypted before another mark was
+/// due is committed, or has failed.
+const SETTLE_TIME: Duration = Duration::from_secs(4 * SEALING_MARK_INTERVAL.as_secs());
 /// Between two looks at the marks, and after a failure.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Name of the metadata that says which key everything is encrypted with.

@@ -49,7 +49,7 @@ impl SealedStore {
         bytes: usize,
         act: impl FnOnce(&Keyring) -> T + Send + 'static,
     ) -> Result<T> {
-        if bytes < LARGE_BYTES {
+        if bytes < LARGE_BYTES || self.keys.is_empty() {
             return Ok(act(&self.keys));
         }
         let keys = Arc::clone(&self.keys);
