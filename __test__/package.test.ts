@@ -62,6 +62,7 @@ describe('the packed package', () => {
       'lib/batches.js',
       'lib/bridge.js',
       'lib/call-context.js',
+      'lib/encryption-keys.js',
       'lib/errors.js',
       'lib/exit.js',
       'lib/job.js',

@@ -50,13 +50,13 @@ mod dispatch;
 mod entry;
 mod ids;
 mod occurrence;
+mod payload;
 pub mod postgres;
 mod record;
 mod retention;
 mod route;
 mod rules;
 pub mod sealed;
-mod sealed_text;
 pub mod sqlite;
 mod step;
 mod text;
@@ -71,6 +71,7 @@ pub use dispatch::{InsertParams, Inserted, JobSummary, Statement};
 pub use entry::{Entry, EntryKey, EntryKind};
 pub use ids::{InstanceId, JobSeq, RouteId, RouteMark, Token};
 pub use occurrence::{DueSeries, GapKind, Occurrence, OccurrenceGap, SeriesAdvance};
+pub use payload::{MAX_KEY_ID_BYTES, Unreadable};
 pub use record::{
     History, HistoryEntry, HistoryPosition, JobRecord, ListFilter, LogLine, MAX_PAGE_BYTES, Note, NoteKind, Page,
     RunLocation, RunPosition, Stats,
@@ -78,7 +79,6 @@ pub use record::{
 pub use retention::{Retention, RetentionLimit};
 pub use route::{AddedRoutes, StoredRoute};
 pub use rules::crash::SUSPECT_AFTER;
-pub use sealed_text::{MAX_KEY_ID_BYTES, Unreadable};
 pub use step::{ClaimRef, EARLIER_RUN_PREFIX, MAX_STEP_RESULT_BYTES, MAX_STEP_TAG_BYTES, MAX_STEPS_PER_RUN, Step};
 pub use text::{
     MAX_TEXT_PAGE_BYTES, ResealPosition, Resealed, SEALING_MARK_INTERVAL, StoredText, TextColumn, TextKey, TextPage,

@@ -1,6 +1,6 @@
 //! Jobs as they are shown: their state, their history, and what their handlers said.
 
-use super::sealed_text::plain_len;
+use super::payload::plain_len;
 use super::{InstanceId, JobSeq, OccurrenceGap, RouteId};
 use crate::clock::Millis;
 use crate::model::{JobId, RunError, RunStatus, Status};

@@ -1,6 +1,6 @@
 //! Steps of a run that are finished, so that a later attempt does not repeat them.
 
-use super::sealed_text::plain_len;
+use super::payload::plain_len;
 use super::{ClaimedRun, InstanceId, JobSeq, Token};
 use crate::error::{Error, ErrorCode, Problem, Result};
 

@@ -5,7 +5,7 @@ use super::phase::LiveRuns;
 use super::series::SeriesState;
 use crate::clock::Millis;
 use crate::model::{RunError, RunStatus, Status};
-use crate::store::sealed_text::looks_sealed;
+use crate::store::payload::looks_sealed;
 use std::borrow::Cow;
 
 /// Code of the error that history keeps of a cancellation with a reason.

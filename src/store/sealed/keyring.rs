@@ -4,7 +4,7 @@
 //! that the number of texts of one key has no bound that matters; what was sealed for one field opens for no other.
 
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::store::sealed_text::{
+use crate::store::payload::{
     Field, JSON_PREFIX, JSON_SUFFIX, MAX_KEY_ID_BYTES, OVERHEAD_BYTES, SealedText, TEXT_PREFIX, Unreadable, is_key_id,
     looks_sealed,
 };

@@ -2,7 +2,7 @@
 
 use super::keyring::{Keyring, Opened};
 use crate::model::{JobId, JobOptions, RunError, WebhookSecret};
-use crate::store::sealed_text::{Field, Unreadable};
+use crate::store::payload::{Field, Unreadable};
 use crate::store::{ClaimedRun, History, JobRecord, LogLine, StoredEvent, Webhook};
 
 /// How a sealed token looks in the JSON text of options; in a text of a user's the quote would be escaped.

@@ -6,7 +6,7 @@ use super::SealedStore;
 use super::keyring::{Keyring, Opened};
 use crate::error::Result;
 use crate::model::{JobId, JobOptions, RunError};
-use crate::store::sealed_text::{Field, JSON_PREFIX, TEXT_PREFIX};
+use crate::store::payload::{Field, JSON_PREFIX, TEXT_PREFIX};
 use crate::store::text::{
     ResealPosition, Resealed, StoredText, TextColumn, TextKey, TextPage, TextQuery, TextReplacement, TextStore,
 };

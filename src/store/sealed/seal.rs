@@ -3,7 +3,7 @@
 use super::keyring::Keyring;
 use crate::error::Result;
 use crate::model::{JobId, MAX_MESSAGE_BYTES, NewJob, RunError, RunOutcome, WebhookSecret};
-use crate::store::sealed_text::Field;
+use crate::store::payload::Field;
 use crate::store::{Change, Completion, DeliveryReport, Note, NoteKind};
 
 impl Keyring {

@@ -6,7 +6,7 @@ use super::{open, seal};
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, NewJob, Status};
-use crate::store::sealed_text::{Field, Unreadable};
+use crate::store::payload::{Field, Unreadable};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
     CompleteParams, Completed, DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, HistoryPosition,
