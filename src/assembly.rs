@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-/// How long the function `encryptionKeys` may take to answer.
-const KEY_SOURCE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the function `encryptionKeys` may take to answer: `close` waits for it, too.
+const KEY_SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens the store that the constructor's options name.
 pub struct ConfiguredStore {
