@@ -143,6 +143,7 @@ async fn insert(store: &dyn Store, jobs: Vec<NewJob>) {
         jobs,
         all_or_nothing: false,
         now: START,
+        since: std::time::Instant::now(),
     };
     store.insert(params).await.unwrap();
 }

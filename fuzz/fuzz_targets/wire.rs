@@ -20,6 +20,7 @@ const NOW: i64 = 1_773_583_509_007;
 /// Each dispatch of a batch is answered once, and as it is when it comes alone.
 fn check_batch(count: u32, text: &str) {
     let batch = DispatchBatch {
+        made: std::time::Instant::now(),
         first_ticket: u64::from(count),
         count,
         text: text.to_owned(),

@@ -65,6 +65,7 @@ pub async fn fill(s: &TestStore) {
     s.store.record_step(ClaimRef::of(process, &run), step).await.unwrap();
     let note = |kind| Note {
         job: run.job,
+        created: run.created,
         run: run.run,
         attempt: 1,
         at: T0,

@@ -237,6 +237,7 @@ async fn an_advance_that_was_computed_from_a_lost_one_does_nothing() {
         jobs: vec![job],
         all_or_nothing: false,
         now: T0,
+        since: std::time::Instant::now(),
     };
     store.insert(params).await.unwrap();
     let first = due_series(&store, T0).await;
