@@ -7,8 +7,11 @@ const { refuse, toFailure } = require('./errors.js');
 /** Members of arguments that hold data of the program's: they are written by the rules of `JSON.stringify`. */
 const PAYLOADS = new Set(['input', 'data', 'value']);
 const NONE = new Set();
-/** Entries of a list that are written at a time, between two looks at the length. */
-const CHUNK_ENTRIES = 16;
+/** Entries of a list that are written first, before anything is known of their length. */
+const FIRST_ENTRIES = 16;
+/** About so much is written at a time, between two looks at the length. */
+const CHUNK_CHARS = 256 * 1024;
+const MAX_CHUNK_ENTRIES = 256;
 
 /** `JSON.stringify` of an argument; throws a `VALIDATION_ERROR` about `what` when that fails, or gives more than `maxChars`. */
 function stringify(value, what, maxChars = Number.POSITIVE_INFINITY) {
@@ -28,21 +31,21 @@ function stringify(value, what, maxChars = Number.POSITIVE_INFINITY) {
  */
 function stringifyList(list, what, maxChars, read) {
   const chunks = [];
-  let chars = 0;
-  for (let at = 0; at < list.length; at += CHUNK_ENTRIES) {
-    const chunk = list.slice(at, at + CHUNK_ENTRIES);
+  let [chars, at, count] = [0, 0, FIRST_ENTRIES];
+  while (at < list.length) {
+    const chunk = list.slice(at, at + count);
     const text = stringify(
       reported(what, () => chunk.map(read)),
       what,
     );
     chunks.push(text.slice(1, -1));
     chars += text.length;
+    at += chunk.length;
     if (chars > maxChars) {
-      refuse(
-        what,
-        `are ${chars} characters of JSON by entry ${at + chunk.length}, the limit is ${maxChars}; split the list`,
-      );
+      refuse(what, `are ${chars} characters of JSON by entry ${at}, the limit is ${maxChars}; split the list`);
     }
+    // As many as would fit if they were as long as those so far; they may be longer.
+    count = Math.max(1, Math.min(MAX_CHUNK_ENTRIES, Math.floor((CHUNK_CHARS * at) / chars)));
   }
   return `[${chunks.join(',')}]`;
 }
