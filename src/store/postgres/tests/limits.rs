@@ -187,14 +187,18 @@ async fn notifications_of_strangers_wake_nobody_and_floods_of_others_rarely() {
     assert!(woken <= most, "woken {woken} times in {:?}", began.elapsed());
 }
 
-/// By the clock of who claims.
+/// Claims by the clock of who claims; returns how many runs.
 async fn claimed_at(store: &PostgresStore, instance: InstanceId, now: i64) -> usize {
+    claim_at(store, instance, now, 10).await
+}
+
+async fn claim_at(store: &PostgresStore, instance: InstanceId, now: i64, slots: usize) -> usize {
     let params = ClaimParams {
         now,
         instance,
         served: served(store).await,
-        group_slots: vec![10],
-        slots: 10,
+        group_slots: vec![slots],
+        slots,
         suspect: false,
     };
     store.claim(params).await.unwrap().runs.len()
@@ -242,15 +246,7 @@ async fn clock_of_another_process_makes_nothing_run_early_or_late() {
     };
     store.insert(params).await.unwrap();
     // A process whose clock is an hour ahead moves it, and is gone.
-    let params = ClaimParams {
-        now: T0 + HOUR,
-        instance: ahead,
-        served: served(&store).await,
-        group_slots: vec![0],
-        slots: 0,
-        suspect: false,
-    };
-    store.claim(params).await.unwrap();
+    claim_at(&store, ahead, T0 + HOUR, 0).await;
     assert_eq!(claimed_at(&store, instance, T0).await, 0);
     // What it dispatches for now runs now.
     let params = InsertParams {
