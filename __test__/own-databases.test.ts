@@ -176,7 +176,7 @@ describe.skipIf(!server)(`a database with settings of its own${server ? '' : ' (
     await create({ store, worker: false }).jobs.getStats();
     const document = await readFile(new URL('../docs/security.md', import.meta.url), 'utf8');
     const grants = /```sql\n(.*?)```/s.exec(document)?.[1] ?? '';
-    const [worker, dispatcher, reader] = roles.map((name) => {
+    const [worker = '', dispatcher = '', reader = ''] = roles.map((name) => {
       const url = new URL(store);
       url.username = name;
       return url.href;
@@ -184,7 +184,7 @@ describe.skipIf(!server)(`a database with settings of its own${server ? '' : ' (
     let text = grants;
     for (const name of roles) text = text.replaceAll(`ductape_${name.split('_')[1]}`, `"${name}"`);
     await query(store, text);
-    await worksThrough(worker ?? '');
+    await worksThrough(worker);
     const sender = create({ store: dispatcher, worker: false });
     const sent = await sender.features.dispatch(
       job('f', { unique: { key: 'once' }, concurrency: { key: 'k', limit: 2 } }),

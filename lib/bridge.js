@@ -70,7 +70,10 @@ class Bridge {
     this.#secrets = secrets;
     if (secrets !== undefined && secrets !== null) rest.secrets = asksSecrets || secrets;
     // To the native side it says that there is a function.
-    if (encryptionKeys === true) refuse('options.encryptionKeys', 'must be a list of keys or a function, got true');
+    // Who meant to give keys must not store payloads as they are.
+    if (encryptionKeys === true || encryptionKeys === null) {
+      refuse('options.encryptionKeys', `must be a list of keys or a function, got ${encryptionKeys}`);
+    }
     if (typeof encryptionKeys === 'function') this.#askKeys = encryptionKeys;
     rest.encryptionKeys = this.#askKeys ? true : keysForNative(encryptionKeys);
     const environment = Native.environmentNames().map((name) => [name, process.env[name] ?? '']);

@@ -12,6 +12,8 @@ const FIRST_ENTRIES = 16;
 /** About so much is written at a time, between two looks at the length. */
 const CHUNK_CHARS = 256 * 1024;
 const MAX_CHUNK_ENTRIES = 256;
+/** As `MAX_BATCH_JOBS` in `src/api/batch.rs`, which says the same of a list that has come so far. */
+const MAX_LIST_ENTRIES = 10_000;
 
 /** `JSON.stringify` of an argument; throws a `VALIDATION_ERROR` about `what` when that fails, or gives more than `maxChars`. */
 function stringify(value, what, maxChars = Number.POSITIVE_INFINITY) {
@@ -30,12 +32,19 @@ function stringify(value, what, maxChars = Number.POSITIVE_INFINITY) {
  * the program's other work waits meanwhile.
  */
 function stringifyList(list, what, maxChars, read) {
+  const { length } = list;
+  if (length > MAX_LIST_ENTRIES) {
+    refuse(what, `dispatchMany takes at most ${MAX_LIST_ENTRIES} jobs at a time, got ${length}; split the list`);
+  }
   const chunks = [];
   let [chars, at, count] = [0, 0, FIRST_ENTRIES];
-  while (at < list.length) {
-    const chunk = list.slice(at, at + count);
+  while (at < length) {
+    const chunk = [];
     const text = stringify(
-      reported(what, () => chunk.map(read)),
+      reported(what, () => {
+        for (let entry = at; entry < Math.min(at + count, length); entry++) chunk.push(read(list[entry]));
+        return chunk;
+      }),
       what,
     );
     chunks.push(text.slice(1, -1));

@@ -81,6 +81,9 @@ pub fn with_identity(
     certificate: &str,
     key: &str,
 ) -> Result<ClientConfig, String> {
+    for path in [certificate, key] {
+        refuse_special_file(path).map_err(|why| format!("{path} {why}"))?;
+    }
     let certificates = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|failure| format!("{certificate} cannot be read: {failure}"))?;
@@ -92,6 +95,14 @@ pub fn with_identity(
     builder
         .with_client_auth_cert(certificates, key)
         .map_err(|failure| failure.to_string())
+}
+
+/// Opening a pipe waits for somebody who writes to it, and a device may never end.
+fn refuse_special_file(path: &str) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err("cannot be read: it is no regular file".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 fn root_store(authorities: Option<&str>) -> Result<RootCertStore, String> {
@@ -110,6 +121,7 @@ fn root_store(authorities: Option<&str>) -> Result<RootCertStore, String> {
                 path => path,
             };
             let path = path.ok_or("this system has no list of trusted certificates; name a file")?;
+            refuse_special_file(path)?;
             let read = CertificateDer::pem_file_iter(path).map_err(|failure| format!("cannot be read: {failure}"))?;
             for certificate in read {
                 let _ = root_store.add(certificate.map_err(unreadable)?);

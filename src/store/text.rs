@@ -194,8 +194,11 @@ pub trait TextStore {
     async fn replace_texts(&self, column: TextColumn, replacements: Vec<TextReplacement>) -> Result<usize>;
 
     /// The ids of the keys that payloads are encrypted with, that of the sealing one first; empty: they are not.
-    fn encryption_keys(&self) -> Vec<Box<str>> {
-        Vec::new()
+    ///
+    /// # Errors
+    /// What the store says: it knows which key was used last for the first time.
+    async fn encryption_keys(&self) -> Result<Vec<Box<str>>> {
+        Ok(Vec::new())
     }
 
     /// Seals some texts with the key that seals now, from a position on, if they are not; `limit` rows at most.

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 /// Named values, as JSON texts.
 pub(super) type Values<'a> = BTreeMap<String, &'a RawValue>;
 
-/// Channels that an input may name.
-const CHANNELS: [&str; 4] = ["email", "sms", "push_notification", "callback"];
+/// Channels that an input may name, and the name of the notification again, which the documented type has.
+const MEMBERS: [&str; 5] = ["email", "sms", "push_notification", "callback", "slug"];
 /// What `input.email` may have.
 const EMAIL_MEMBERS: [&str; 3] = ["recipients", "subject", "template"];
 
@@ -29,7 +29,7 @@ impl<'a> Input<'a> {
     pub(super) fn read(text: &'a str) -> Result<Self, Failure> {
         let members: Values<'a> =
             serde_json::from_str(text).map_err(|_| Failure::invalid("input: must be an object"))?;
-        refuse_unknown(&members, "input", &CHANNELS)?;
+        refuse_unknown(&members, "input", &MEMBERS)?;
         let channel = |name: &str| members.get(name).copied().filter(|value| value.get() != "null");
         Ok(Self {
             email: channel("email"),

@@ -44,6 +44,25 @@ struct Walk {
     unreadable: usize,
 }
 
+/// What a look came to.
+enum Outcome {
+    /// There is nothing to encrypt with.
+    NoKeys,
+    /// Something is left, or may come.
+    NotYet,
+    /// Everything is encrypted with the key that encrypts.
+    Done(Done),
+}
+
+struct Done {
+    /// The key that everything is encrypted with.
+    key: Box<str>,
+    /// Other keys of this process that were used before.
+    used: Vec<Box<str>>,
+    /// Texts that cannot be read.
+    unreadable: usize,
+}
+
 #[async_trait]
 impl Service for Resealer {
     fn name(&self) -> &'static str {
@@ -51,20 +70,17 @@ impl Service for Resealer {
     }
 
     async fn run(self: Box<Self>, mut stop: StopSignal) {
-        let keys = self.context.store.encryption_keys();
-        if keys.is_empty() {
-            return stop.stopped().await;
-        }
         let (mut told, mut failing) = (false, false);
         while !stop.is_stopping() {
-            match self.seal_all(&keys, &mut stop).await {
-                Ok(Some(unreadable)) => {
+            match self.seal_all(&mut stop).await {
+                Ok(Outcome::NoKeys) => return stop.stopped().await,
+                Ok(Outcome::Done(done)) => {
                     failing = false;
                     if !std::mem::replace(&mut told, true) {
-                        self.tell(&keys, unreadable);
+                        self.tell(&done);
                     }
                 }
-                Ok(None) => told = false,
+                Ok(Outcome::NotYet) => told = false,
                 Err(error) if error.code != ErrorCode::Closed && !std::mem::replace(&mut failing, true) => {
                     let message = format!("cannot encrypt with the new key what is stored, will try again: {error}");
                     self.context.log(Level::Warn, &message);
@@ -77,20 +93,25 @@ impl Service for Resealer {
 }
 
 impl Resealer {
-    /// Seals everything anew if that is not done; how many texts cannot be read. `None`: it is not done yet.
-    async fn seal_all(&self, keys: &[Box<str>], stop: &mut StopSignal) -> Result<Option<usize>> {
+    /// Seals everything anew if that is not done.
+    async fn seal_all(&self, stop: &mut StopSignal) -> Result<Outcome> {
         let store = &self.context.store;
-        let marks = self.marks(keys).await?;
-        let done = store.metadata(DONE_MARK).await?;
-        if let Some(unreadable) = done.as_deref().and_then(|done| done.strip_prefix(&marks)) {
-            return Ok(Some(unreadable.parse().unwrap_or(0)));
+        let keys = store.encryption_keys().await?;
+        let Some(key) = keys.first().cloned() else {
+            return Ok(Outcome::NoKeys);
+        };
+        let (marks, used) = self.marks(&keys).await?;
+        let done = |unreadable| Outcome::Done(Done { key, used, unreadable });
+        let before = store.metadata(DONE_MARK).await?;
+        if let Some(unreadable) = before.as_deref().and_then(|before| before.strip_prefix(&marks)) {
+            return Ok(done(unreadable.parse().unwrap_or(0)));
         }
         let read = Instant::now();
         let bulk = self.walk(stop).await?;
         pause(stop, SETTLE_TIME.saturating_sub(read.elapsed())).await;
         let last = self.walk(stop).await?;
-        if stop.is_stopping() || last.changed > 0 || self.marks(keys).await? != marks {
-            return Ok(None);
+        if stop.is_stopping() || last.changed > 0 || self.marks(&store.encryption_keys().await?).await?.0 != marks {
+            return Ok(Outcome::NotYet);
         }
         if bulk.sealed + last.sealed > 0 {
             let message = format!("{} stored texts were encrypted anew", bulk.sealed + last.sealed);
@@ -99,18 +120,22 @@ impl Resealer {
         store
             .set_metadata(DONE_MARK, &format!("{marks}{}", last.unreadable))
             .await?;
-        Ok(Some(last.unreadable))
+        Ok(done(last.unreadable))
     }
 
-    /// The key that seals, and what the marks of the others say.
-    async fn marks(&self, keys: &[Box<str>]) -> Result<String> {
+    /// The key that seals, and what the marks of the others say; and those of these that were ever used.
+    async fn marks(&self, keys: &[Box<str>]) -> Result<(String, Vec<Box<str>>)> {
         let mut marks = keys.first().map(ToString::to_string).unwrap_or_default();
+        let mut used = Vec::new();
         for key in keys.iter().skip(1) {
             let mark = self.context.store.metadata(&sealing_mark(key)).await?;
+            if mark.is_some() {
+                used.push(key.clone());
+            }
             marks.push_str(&format!(" {key}={}", mark.unwrap_or_default()));
         }
         marks.push(' ');
-        Ok(marks)
+        Ok((marks, used))
     }
 
     async fn walk(&self, stop: &mut StopSignal) -> Result<Walk> {
@@ -132,23 +157,21 @@ impl Resealer {
         Ok(walk)
     }
 
-    fn tell(&self, keys: &[Box<str>], unreadable: usize) {
-        let Some((key, others)) = keys.split_first() else {
-            return;
-        };
-        if unreadable > 0 {
+    fn tell(&self, done: &Done) {
+        let Done { key, used, unreadable } = done;
+        if *unreadable > 0 {
+            // Of which key they are is not known of all of them: none is said to be of no more use.
             let message = format!(
                 "{unreadable} stored texts cannot be read: they are encrypted with keys that are not in `encryptionKeys`, \
-                 or damaged"
+                 or damaged; remove no key before they are gone"
             );
             self.context.log(Level::Warn, &message);
-        }
-        if !others.is_empty() {
-            let others: Vec<_> = others.iter().map(|other| format!("'{other}'")).collect();
+        } else if !used.is_empty() {
+            let used: Vec<_> = used.iter().map(|other| format!("'{other}'")).collect();
             let message = format!(
                 "everything stored is encrypted with the key '{key}': {} can be removed from `encryptionKeys`, and kept \
                  with the backups made until now",
-                others.join(", ")
+                used.join(", ")
             );
             self.context.log(Level::Info, &message);
         }

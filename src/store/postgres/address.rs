@@ -111,6 +111,11 @@ impl Address {
     /// # Errors
     /// `VALIDATION_ERROR` that names the parameter, but never the password.
     pub fn parse(url: &str) -> Result<Self> {
+        if url.split_once('?').is_some_and(|(_, query)| query.contains('@')) {
+            return Err(invalid(
+                "has a `?` in the user or the password, or an `@` in a parameter; write them as %3F and %40",
+            ));
+        }
         let (own, rest) = split(url);
         if let Some(name) = &own.unknown {
             let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect();
@@ -137,9 +142,9 @@ impl Address {
                 "`schema` must be a name of 1 to 63 bytes without quotes, dots and control characters, and with one `$` at most",
             ));
         }
-        if schema.starts_with("pg_") {
+        if schema.starts_with("pg_") || schema == "information_schema" {
             return Err(invalid(
-                "`schema` must not begin with 'pg_', which PostgreSQL keeps for itself",
+                "`schema` must not begin with 'pg_' nor be 'information_schema', which PostgreSQL keeps for itself",
             ));
         }
         let pooled = match own.pooled.as_deref() {
@@ -388,6 +393,12 @@ mod tests {
             ("postgres://me:s3cret@h/d?sslmode=maybe", "sslmode"),
             ("postgres://me:s3cret@h:port/d", "address"),
             ("postgres://me:s3cret@h/d?nonsense=1", "nonsense"),
+            ("postgres://me:pa?s3cret@h/d", "%3F"),
+            ("postgres://me:pa?s3cret&x=1@h/d", "%3F"),
+            (
+                "postgres://me:s3cret@h/d?schema=information_schema",
+                "information_schema",
+            ),
         ] {
             let error = Address::parse(url).unwrap_err();
             assert!(

@@ -14,6 +14,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{hkdf, hmac};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use zeroize::Zeroizing;
 
 /// Bytes of a key.
@@ -35,8 +36,10 @@ pub struct EncryptionKey {
 /// The keys of a process. Empty: nothing is sealed.
 #[derive(Default)]
 pub struct Keyring {
-    /// The first one seals, all open.
+    /// All open.
     keys: Vec<DerivedKey>,
+    /// Which of them seals: the first one, until another process is known to seal with one that came later.
+    sealing: AtomicUsize,
 }
 
 /// What a key is used as.
@@ -114,6 +117,7 @@ impl Keyring {
         }
         Ok(Self {
             keys: keys.iter().map(DerivedKey::new).collect::<Result<_>>()?,
+            sealing: AtomicUsize::new(0),
         })
     }
 
@@ -123,9 +127,23 @@ impl Keyring {
         self.keys.is_empty()
     }
 
-    /// The ids of the keys, that of the sealing one first.
+    /// The ids of the keys, in the order in which they were given.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|key| &*key.id)
+    }
+
+    /// Id of the key that seals.
+    pub fn sealing_id(&self) -> Option<&str> {
+        self.sealing().map(|key| &*key.id)
+    }
+
+    /// Seals with the key of this number from now on.
+    pub(super) fn seal_with(&self, index: usize) {
+        self.sealing.store(index, Ordering::Relaxed);
+    }
+
+    fn sealing(&self) -> Option<&DerivedKey> {
+        self.keys.get(self.sealing.load(Ordering::Relaxed))
     }
 
     /// The text to store in place of `text`. `None`: the text itself, as there are no keys.
@@ -138,7 +156,7 @@ impl Keyring {
         } else {
             (TEXT_PREFIX, "")
         };
-        let Some(key) = self.keys.first() else {
+        let Some(key) = self.sealing() else {
             // Only quoted, so that it is not taken for what it looks like.
             let quoted = || format!("{prefix}:{}{suffix}", URL_SAFE_NO_PAD.encode(text)).into();
             return Ok(looks_sealed(text).then(quoted));
@@ -187,7 +205,7 @@ impl Keyring {
     /// seals. `None`: the input itself, as there are no keys.
     #[must_use]
     pub fn digest(&self, input: &str) -> Option<Box<str>> {
-        let key = self.keys.first()?;
+        let key = self.sealing()?;
         let digest = hmac::sign(&key.digests, input.as_bytes());
         Some(URL_SAFE_NO_PAD.encode(digest).into())
     }
@@ -196,7 +214,7 @@ impl Keyring {
     #[must_use]
     pub fn is_current(&self, text: &str) -> bool {
         let sealed = SealedText::read(text);
-        sealed.is_some_and(|sealed| self.ids().next() == Some(sealed.key))
+        sealed.is_some_and(|sealed| self.sealing_id() == Some(sealed.key))
     }
 }
 

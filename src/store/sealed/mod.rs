@@ -16,7 +16,7 @@ pub use keyring::{EncryptionKey, KEY_BYTES, Keyring};
 
 use super::Store;
 use super::text::{SEALING_MARK_INTERVAL, sealing_mark};
-use crate::clock::Millis;
+use crate::clock::{Clock, Millis, SystemClock};
 use crate::error::{Error, ErrorCode, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -58,12 +58,14 @@ impl SealedStore {
             .map_err(|error| Error::new(ErrorCode::StoreError, "the encryption was interrupted").with_source(error))
     }
 
-    /// Writes down, before something is sealed, that this process seals with its key: whoever seals anew with another one
-    /// sees by it that there may be more to come.
+    /// Before something is sealed: learns which key that is to be, and writes down that this process seals with it. Of the keys
+    /// of this process it is the one that was used last for the first time, by whichever process: so those that still have the
+    /// older one in front seal with the newer one, too, as soon as anybody does. Whoever seals anew sees by the marks of other
+    /// keys that there may be more to come.
     async fn mark_sealing(&self) -> Result<()> {
-        let Some(key) = self.keys.ids().next() else {
+        if self.keys.is_empty() {
             return Ok(());
-        };
+        }
         let now = Instant::now();
         {
             let marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,15 +74,33 @@ impl SealedStore {
             }
         }
         // Two that do it at once do no harm.
-        self.inner.set_metadata(&sealing_mark(key), &fresh_mark()).await?;
+        let mut newest: Option<(Millis, usize, &str)> = None;
+        for (index, key) in self.keys.ids().enumerate() {
+            let mark = self.inner.metadata(&sealing_mark(key)).await?;
+            let first_used = mark.as_deref().and_then(first_used);
+            // The one in front is used from now on, if it never was.
+            let first_used = first_used.or_else(|| (index == 0).then(|| SystemClock.now()));
+            if let Some(at) = first_used.filter(|at| newest.is_none_or(|(before, ..)| *at > before)) {
+                newest = Some((at, index, key));
+            }
+        }
+        if let Some((at, index, key)) = newest {
+            self.keys.seal_with(index);
+            self.inner.set_metadata(&sealing_mark(key), &fresh_mark(at)).await?;
+        }
         *self.marked.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         Ok(())
     }
 }
 
-/// A value that no mark had before.
-fn fresh_mark() -> String {
+/// A mark of a key that was used for the first time then; no mark had this value before.
+fn fresh_mark(first_used: Millis) -> String {
     use std::hash::{BuildHasher, RandomState};
-    let now: Millis = crate::clock::Clock::now(&crate::clock::SystemClock);
-    format!("{now}.{:x}", RandomState::new().hash_one(now))
+    let now = SystemClock.now();
+    format!("{first_used} {now}.{:x}", RandomState::new().hash_one(now))
+}
+
+/// When a key was used for the first time, by its mark.
+fn first_used(mark: &str) -> Option<Millis> {
+    mark.split_once(' ')?.0.parse().ok()
 }

@@ -23,12 +23,16 @@ impl TextStore for SealedStore {
         self.inner.replace_texts(column, replacements).await
     }
 
-    fn encryption_keys(&self) -> Vec<Box<str>> {
-        self.keys.ids().map(Into::into).collect()
+    async fn encryption_keys(&self) -> Result<Vec<Box<str>>> {
+        self.mark_sealing().await?;
+        let sealing = self.keys.sealing_id();
+        let others = self.keys.ids().filter(|id| Some(*id) != sealing);
+        Ok(sealing.into_iter().chain(others).map(Into::into).collect())
     }
 
     async fn reseal(&self, from: ResealPosition, limit: usize) -> Result<Resealed> {
-        let Some(key) = self.keys.ids().next() else {
+        self.mark_sealing().await?;
+        let Some(key) = self.keys.sealing_id() else {
             return Ok(Resealed::default());
         };
         let column = from.column;

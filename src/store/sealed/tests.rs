@@ -384,6 +384,46 @@ async fn who_seals_writes_down_with_which_key() {
 }
 
 #[tokio::test]
+async fn who_knows_the_newer_key_seals_with_it_as_soon_as_anybody_does() {
+    let database = Database::new();
+    let sealed_with = async |text: &str| {
+        let texts = texts_of(&database.as_it_is(), TextColumn::Inputs, "?", 10).await;
+        let stored = texts
+            .into_iter()
+            .find(|stored| stored.id == Some(id(text)))
+            .unwrap()
+            .text;
+        stored.split(['"', ':']).nth(4).unwrap().to_owned()
+    };
+    let [both, newer] = [&["k1", "k2"][..], &["k2", "k1"]];
+    // The first step of a change of keys: nothing is sealed with the new one.
+    let early = database.with_keys(both);
+    early.add(one_off("a")).await;
+    assert_eq!(
+        early.store.encryption_keys().await.unwrap(),
+        ["k1".into(), "k2".into()] as [Box<str>; 2]
+    );
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    database.with_keys(newer).add(one_off("b")).await;
+    // One that has the old key in front, and has not sealed for long.
+    let late = database.with_keys(both);
+    late.add(one_off("c")).await;
+    assert_eq!(
+        late.store.encryption_keys().await.unwrap(),
+        ["k2".into(), "k1".into()] as [Box<str>; 2]
+    );
+    for (text, key) in [("a", "k1"), ("b", "k2"), ("c", "k2")] {
+        assert_eq!(sealed_with(text).await, key, "{text}");
+    }
+    // It undoes nothing.
+    assert_eq!(reseal(&late, 10).await, (1, 0));
+    assert_eq!(sealed_with("b").await, "k2");
+    // One that does not have it goes on with its own.
+    database.with_keys(&["k1"]).add(one_off("d")).await;
+    assert_eq!(sealed_with("d").await, "k1");
+}
+
+#[tokio::test]
 async fn a_large_input_is_sealed_and_opened_elsewhere() {
     let database = Database::new();
     let s = database.with_keys(&["k1"]);
