@@ -19,6 +19,9 @@ use tokio_postgres::Row;
 const MAX_DUE_SERIES: usize = 200;
 /// Most runs of one claim, since the answer contains the payload of each.
 const MAX_SLOTS: usize = 2_000;
+/// A run that is due later than this after now, ms, by the clock of who claims, was moved to `ready` by a process whose clock
+/// is ahead. Clocks that are kept by the network differ by less.
+const MAX_CLOCK_DIFFERENCE: i64 = 60_000;
 /// How fast the number of runs for each claim rises again, in parts of it.
 const LIMIT_RISE: usize = 4;
 /// Ready runs scanned beyond the slots, to make up for rows locked by other processes.
@@ -58,8 +61,9 @@ impl ClaimLimit {
 /// What a claim brought.
 pub(super) struct Answer {
     pub(super) claimed: Claimed,
-    /// Runs that were claimed besides, and whose inputs are too much for one answer: to be handed back.
-    pub(super) excess: Vec<Completion>,
+    /// Runs that were claimed besides, and are to be handed back: their inputs are too much for one answer, or their time has not
+    /// come.
+    pub(super) handed_back: Vec<Completion>,
 }
 
 /// One claim; its tokens follow `token`.
@@ -102,18 +106,19 @@ pub(super) async fn apply(
         session.query(SELECT_DUE_SERIES, &series_params),
     )
     .await?;
-    let (mut claimed, mut excess) = (Claimed::default(), Vec::new());
+    let (mut claimed, mut handed_back) = (Claimed::default(), Vec::new());
     let mut pages = 0;
     for row in &found {
-        pages += read(row, &mut claimed, &mut excess, params.now)?;
+        pages += read(row, &mut claimed, &mut handed_back, params.now)?;
     }
     claimed.runs.sort_unstable_by_key(|run| run.token);
     scan_positions.scan_finished(params, &scan, &claimed, pages);
-    limit.adapt(claimed.runs.len(), excess.len());
+    let excess = |completion: &&Completion| completion.outcome == RunOutcome::Released;
+    limit.adapt(claimed.runs.len(), handed_back.iter().filter(excess).count());
     let was_limited = params.slots < asked.slots && claimed.runs.len() >= params.slots;
-    claimed.more |= series.len() == MAX_DUE_SERIES || was_limited || !excess.is_empty();
+    claimed.more |= series.len() == MAX_DUE_SERIES || was_limited || !handed_back.is_empty();
     claimed.series = series.iter().map(read_series).collect::<DbResult<_>>()?;
-    Ok(Answer { claimed, excess })
+    Ok(Answer { claimed, handed_back })
 }
 
 /// The same claim with a single group, if no group is limited below the total slots, as in most processes.
@@ -135,7 +140,7 @@ fn without_groups(params: &ClaimParams, limit: usize) -> ClaimParams {
 }
 
 /// Reads a run, or the last row, which summarises the claim; then returns the number of pages read.
-fn read(row: &Row, claimed: &mut Claimed, excess: &mut Vec<Completion>, now: Millis) -> DbResult<i64> {
+fn read(row: &Row, claimed: &mut Claimed, handed_back: &mut Vec<Completion>, now: Millis) -> DbResult<i64> {
     let Some(job) = row.try_get(0)? else {
         claimed.more |= row.try_get::<_, bool>(17)?;
         claimed.newest_route = row.try_get(18)?;
@@ -143,15 +148,22 @@ fn read(row: &Row, claimed: &mut Claimed, excess: &mut Vec<Completion>, now: Mil
         return Ok(row.try_get(10)?);
     };
     let (run, token) = (row.try_get(1)?, row.try_get(4)?);
+    let hand_back = |outcome| Completion {
+        job,
+        run,
+        token,
+        started_at: now,
+        ended_at: now,
+        outcome,
+    };
+    let (due, created): (Millis, Millis) = (row.try_get(8)?, row.try_get(15)?);
+    // What was dispatched to run at once does, however far ahead the clock was that said so.
+    if due > now.saturating_add(MAX_CLOCK_DIFFERENCE) && created < due {
+        handed_back.push(hand_back(RunOutcome::Snoozed { due }));
+        return Ok(0);
+    }
     let Some(input) = row.try_get(14)? else {
-        excess.push(Completion {
-            job,
-            run,
-            token,
-            started_at: now,
-            ended_at: now,
-            outcome: RunOutcome::Released,
-        });
+        handed_back.push(hand_back(RunOutcome::Released));
         return Ok(0);
     };
     claimed.runs.push(ClaimedRun {
@@ -162,14 +174,14 @@ fn read(row: &Row, claimed: &mut Claimed, excess: &mut Vec<Completion>, now: Mil
         token,
         id: read_id(row, 5, 6)?,
         route: row.try_get(7)?,
-        due: row.try_get(8)?,
+        due,
         scheduled_at: row.try_get(9)?,
         missed: row.try_get(10)?,
         priority: row.try_get(11)?,
         retries: unsigned(row, 12)?,
         options: row.try_get(13)?,
         input,
-        created: row.try_get(15)?,
+        created,
         recurring: row.try_get(16)?,
         unreadable: None,
     });

@@ -26,7 +26,6 @@ const MIGRATIONS: [&[&str]; 4] = [
     &[include_str!("migrations/0003.sql")],
     &[
         include_str!("migrations/0004.sql"),
-        include_str!("migrations/0004_claim.sql"),
         include_str!("migrations/0004_search_path.sql"),
     ],
 ];
@@ -61,7 +60,7 @@ const TABLES: [&str; 25] = [
 /// Functions that this code calls.
 const FUNCTIONS: [&str; 6] = [
     "check_routes_v1",
-    "claim_v3",
+    "claim_v2",
     "complete_v1",
     "dispatch_v2",
     "free_v1",

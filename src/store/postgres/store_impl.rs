@@ -39,16 +39,16 @@ impl Store for PostgresStore {
         // Before the claim, so that claimed runs do not wait for it.
         self.compact_if_due().await;
         // A claim that is sent again has other tokens: the first one may have been made, and its answer lost.
-        let claim::Answer { claimed, excess } =
+        let claim::Answer { claimed, handed_back } =
             with_session!(inner.general, WriteOptions::ENGINE, |session| claim::apply(
                 session,
                 (&inner.scan_positions, &self.claim_limit),
                 &params,
                 self.reserve_tokens(params.slots)
             ));
-        if !excess.is_empty() {
+        if !handed_back.is_empty() {
             // If this fails, the lease keeper finds that nobody has them, and does it.
-            let (now, instance, completions) = (params.now, params.instance, excess);
+            let (now, instance, completions) = (params.now, params.instance, handed_back);
             let _ = self
                 .complete(CompleteParams {
                     now,

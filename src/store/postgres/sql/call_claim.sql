@@ -2,4 +2,4 @@
 SELECT job, run, attempt, crashes, token, id, name, route, due, scheduled_at, missed, priority, retries, options,
        CASE WHEN sum(octet_length(input)) OVER (ORDER BY token ROWS UNBOUNDED PRECEDING) - octet_length(input) < $16 THEN input END,
        created, recurring, short, (SELECT coalesce(max(added), 0) FROM ductape.routes)
-FROM ductape.claim_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+FROM ductape.claim_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)

@@ -242,7 +242,7 @@ impl Statements<'_> {
     fn claim(&self, token: usize) -> String {
         let Self { name, route, instance } = self;
         format!(
-            "SELECT * FROM \"{name}\".claim_v3({T0}, {min}, {instance}, {token}, ARRAY[{route}], ARRAY[0], ARRAY[-2147483648],
+            "SELECT * FROM \"{name}\".claim_v2({T0}, {min}, {instance}, {token}, ARRAY[{route}], ARRAY[0], ARRAY[-2147483648],
                 ARRAY[{min}], ARRAY[0], ARRAY[0], ARRAY[2147483648], ARRAY[{JOBS_PER_CALL}], {JOBS_PER_CALL}, 32, false)",
             min = "(-9223372036854775808)"
         )

@@ -47,7 +47,7 @@ async fn claim_respects_its_slots_under_any_query_plan() {
     ] {
         let set: Vec<String> = settings.split(", ").map(|setting| format!("SET {setting}")).collect();
         let alter = format!(
-            "ALTER FUNCTION \"{}\".claim_v3 {} SET plan_cache_mode = force_custom_plan",
+            "ALTER FUNCTION \"{}\".claim_v2 {} SET plan_cache_mode = force_custom_plan",
             schema.name,
             set.join(" ")
         );

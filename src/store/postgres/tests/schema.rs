@@ -89,7 +89,7 @@ async fn schema_of_version_1_is_migrated_beside_a_process_that_uses_it() {
     let client = schema.client().await;
     client
         .batch_execute(&format!(
-            "SET search_path TO \"{}\"; DROP INDEX ready_suspects, held_suspects; DROP FUNCTION claim_v2, heads_v2, claim_v3, heads_v3;
+            "SET search_path TO \"{}\"; DROP INDEX ready_suspects, held_suspects; DROP FUNCTION claim_v2, heads_v2;
              DROP FUNCTION dispatch_v2, check_routes_v1; ALTER TABLE instances DROP COLUMN slots;
              ALTER TABLE routes DROP COLUMN added; UPDATE routes SET id = 1; UPDATE jobs SET route = 1;
              UPDATE running SET route = 1; UPDATE counters SET route = 1; DELETE FROM versions WHERE number > 1",
@@ -133,7 +133,7 @@ async fn schema_of_version_3_is_migrated_and_its_jobs_are_claimed() {
     add(&store, "x").await.unwrap();
     store.close().await.unwrap();
     let older = format!(
-        "SET search_path TO \"{}\"; DROP FUNCTION claim_v3, heads_v3; ALTER TABLE counters REPLICA IDENTITY DEFAULT;
+        "SET search_path TO \"{}\"; ALTER TABLE counters REPLICA IDENTITY DEFAULT;
          DELETE FROM marks; DELETE FROM versions WHERE number > 3",
         schema.name
     );
