@@ -877,7 +877,7 @@ export type JobReasonCode =
   | 'NOT_DUE'
   /** An attempt failed, or its process died in it; the next one waits for its time. */
   | 'WAITING_FOR_RETRY'
-  /** Its handler asked to be called again later. */
+  /** Its handler asked to be called again later, or a process put it back: it cannot read the input, or its clock is behind. */
   | 'SNOOZED'
   /** It is paused. */
   | 'PAUSED'

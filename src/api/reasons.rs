@@ -197,7 +197,11 @@ fn not_yet(facts: &Facts<'_>) -> Option<Reason> {
         Some(RunStatus::Retried) if waits => reason("WAITING_FOR_RETRY", retry(record, &when)),
         Some(RunStatus::Crashed) if waits => reason("WAITING_FOR_RETRY", after_crash(record, &when)),
         Some(RunStatus::Snoozed) if waits => {
-            reason("SNOOZED", format!("its handler asked to be called again at {when}"))
+            let message = format!(
+                "its next attempt is at {when}: its handler asked for that, or a process put it back that cannot read its input or \
+                 whose clock is behind"
+            );
+            reason("SNOOZED", message)
         }
         _ if record.recurrence.is_some() => reason("NOT_DUE", format!("the next run is due at {when}")),
         _ => reason("NOT_DUE", format!("the job is due at {when}")),
