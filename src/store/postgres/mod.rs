@@ -236,7 +236,7 @@ impl PostgresStore {
         let connector = Arc::new(Connector::new(config.address, config.synced)?);
         let inner = Arc::new(Inner {
             general: Pool::new(Arc::clone(&connector), sessions),
-            urgent: Pool::new(Arc::clone(&connector), 1),
+            urgent: Pool::urgent(Arc::clone(&connector)),
             connector,
             routes: RouteCache::default(),
             scan_positions: ScanPositions::default(),

@@ -23,7 +23,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// While the server fails, a verb waits for an answer no longer than it would still try, and at least this long.
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 /// How long the request to cancel a statement may take, and then the statement's end.
-const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+const CANCEL_LIMIT: Duration = Duration::from_secs(2);
 
 /// Timeouts and retries of a verb.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,8 @@ pub(super) struct Pool {
     idle: Arc<Mutex<Vec<Arc<Session>>>>,
     /// Why the last verb failed, while none has succeeded since.
     failing: Mutex<Option<Error>>,
+    /// Whether a session that was given up counts as one of the pool's until its statement has ended.
+    counts_abandoned: bool,
 }
 
 /// A session in use by one verb; returns to the pool when dropped, if still usable.
@@ -109,14 +111,18 @@ impl Drop for PooledSession {
 
 impl PooledSession {
     /// Gives the session up, with a statement under way: the server is told to cancel it, and until it has ended, it counts
-    /// as one of the pool's. A server that cannot be told has lost the connection, or will end it.
-    fn abandon(self) {
+    /// as one of the pool's, unless nothing may wait for that. A server that cannot be told has lost the connection, or will
+    /// end it.
+    fn abandon(self, counts: bool) {
         self.session.mark_broken();
+        let session = Arc::clone(&self.session);
+        let counted = counts.then_some(self);
         tokio::spawn(async move {
-            let cancelled = tokio::time::timeout(CANCEL_LIMIT, self.session.cancel()).await;
+            let cancelled = tokio::time::timeout(CANCEL_LIMIT, session.cancel()).await;
             if matches!(cancelled, Ok(true)) {
-                let _ = tokio::time::timeout(CANCEL_LIMIT, self.session.run("")).await;
+                let _ = tokio::time::timeout(CANCEL_LIMIT, session.run("")).await;
             }
+            drop(counted);
         });
     }
 }
@@ -128,6 +134,15 @@ impl Pool {
             permits: Arc::new(Semaphore::new(sessions)),
             idle: Arc::default(),
             failing: Mutex::default(),
+            counts_abandoned: true,
+        }
+    }
+
+    /// One session for what must not wait, also not for the end of what was given up: a lease would end meanwhile.
+    pub(super) fn urgent(connector: Arc<Connector>) -> Self {
+        Self {
+            counts_abandoned: false,
+            ..Self::new(connector, 1)
         }
     }
 
@@ -280,7 +295,7 @@ impl CallAttempts<'_> {
         }
         // Returned first, so that others can use it while this verb waits.
         match failure {
-            Failure::TimedOut(_) => checked_out.abandon(),
+            Failure::TimedOut(_) => checked_out.abandon(self.pool.counts_abandoned),
             _ => drop(checked_out),
         }
         if failure.remedy() == FailureAction::Reconnect {

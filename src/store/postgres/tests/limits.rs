@@ -119,6 +119,26 @@ async fn statements_that_nobody_waits_for_are_cancelled_and_connections_stay_wit
     eventually("a call is answered", async || add(&store, "last").await.is_ok()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lease_is_renewed_at_once_after_a_renewal_that_was_given_up() {
+    let Some(schema) = schema("lease_is_renewed_at_once_after_a_renewal_that_was_given_up") else {
+        return;
+    };
+    let proxy = Proxy::to(&schema.server()).await;
+    let store = open(
+        &schema
+            .url_with("")
+            .replacen(&schema.server(), &format!("127.0.0.1:{}", proxy.port()), 1),
+    )
+    .await;
+    let instance = store.register(60_000, 1).await.unwrap();
+    proxy.stall(true);
+    assert!(store.renew(instance, 60_000).await.is_err());
+    // What was begun meanwhile gets no answer any more, new connections do.
+    proxy.stall(false);
+    assert!(store.renew(instance, 60_000).await.unwrap());
+}
+
 #[tokio::test]
 async fn listening_connection_that_died_is_replaced_within_seconds() {
     let Some(schema) = schema("listening_connection_that_died_is_replaced_within_seconds") else {
