@@ -2,12 +2,14 @@
 //!
 //! Invariant: a certificate that is to be checked never passes unchecked.
 
+use crate::text_file::read_text_file;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +20,9 @@ const SYSTEM_CA_FILES: [&str; 4] = [
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// Largest file of certificates or with a key; the lists of systems have a quarter of a megabyte.
+const MAX_PEM_BYTES: u64 = 16 << 20;
 
 /// How a server's certificate is checked, in the levels of libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,52 +86,37 @@ pub fn with_identity(
     certificate: &str,
     key: &str,
 ) -> Result<ClientConfig, String> {
-    for path in [certificate, key] {
-        refuse_special_file(path).map_err(|why| format!("{path} {why}"))?;
-    }
-    let certificates = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+    let certificates = CertificateDer::pem_slice_iter(read_pem(certificate)?.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|failure| format!("{certificate} cannot be read: {failure}"))?;
     if certificates.is_empty() {
         return Err(format!("there is no certificate in {certificate}; it must be PEM"));
     }
-    let key = PrivateKeyDer::from_pem_file(key)
+    let key = PrivateKeyDer::from_pem_slice(read_pem(key)?.as_bytes())
         .map_err(|failure| format!("{key} cannot be read: {failure}; it must be PEM without a passphrase"))?;
     builder
         .with_client_auth_cert(certificates, key)
         .map_err(|failure| failure.to_string())
 }
 
-/// Opening a pipe waits for somebody who writes to it, and a device may never end.
-fn refuse_special_file(path: &str) -> Result<(), String> {
-    match std::fs::metadata(path) {
-        Ok(found) if !found.is_file() => Err("cannot be read: it is no regular file".to_owned()),
-        _ => Ok(()),
-    }
+fn read_pem(path: &str) -> Result<String, String> {
+    read_text_file(path.as_ref(), MAX_PEM_BYTES).map_err(|failure| format!("{path} cannot be read: {failure}"))
 }
 
 fn root_store(authorities: Option<&str>) -> Result<RootCertStore, String> {
+    let file = |path: Option<&str>| {
+        let path = path.ok_or("this system has no list of trusted certificates; name a file")?;
+        read_text_file(path.as_ref(), MAX_PEM_BYTES).map_err(|failure| format!("cannot be read: {failure}"))
+    };
+    let pem = match authorities {
+        Some(pem) if pem.contains("-----BEGIN") => Cow::Borrowed(pem),
+        None | Some("system") => file(SYSTEM_CA_FILES.into_iter().find(|path| Path::new(path).exists()))?.into(),
+        path => file(path)?.into(),
+    };
     let mut root_store = RootCertStore::empty();
-    let unreadable = |failure: rustls::pki_types::pem::Error| format!("a certificate cannot be read: {failure}");
     // System lists contain certificates in obsolete formats; at least one must be usable.
-    match authorities {
-        Some(pem) if pem.contains("-----BEGIN") => {
-            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                let _ = root_store.add(certificate.map_err(unreadable)?);
-            }
-        }
-        path => {
-            let path = match path {
-                None | Some("system") => SYSTEM_CA_FILES.into_iter().find(|path| Path::new(path).exists()),
-                path => path,
-            };
-            let path = path.ok_or("this system has no list of trusted certificates; name a file")?;
-            refuse_special_file(path)?;
-            let read = CertificateDer::pem_file_iter(path).map_err(|failure| format!("cannot be read: {failure}"))?;
-            for certificate in read {
-                let _ = root_store.add(certificate.map_err(unreadable)?);
-            }
-        }
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let _ = root_store.add(certificate.map_err(|failure| format!("a certificate cannot be read: {failure}"))?);
     }
     if root_store.is_empty() {
         return Err("there is no usable certificate in it; it must be PEM".to_owned());

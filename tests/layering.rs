@@ -112,7 +112,7 @@ const RULES: &[Rule] = &[
             "zeroize",
         ],
     ),
-    ("tls", &[], &["rustls"]),
+    ("tls", &["text_file"], &["rustls"]),
     ("http", &["error", "resources", "tls"], &["reqwest", "tokio"]),
     (
         "webhook",

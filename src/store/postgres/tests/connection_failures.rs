@@ -1,10 +1,9 @@
 //! Server outages, broken and stalled connections: acknowledged work is never lost, and the store recovers by itself.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
-use super::test_support::{Schema, Server, add, claim};
+use super::test_support::{Schema, add, claim, schema};
 use crate::error::{Error, ErrorCode};
 use crate::model::{JobId, NewJob, Status};
-use crate::store::contract::report_skipped;
 use crate::store::contract::test_support::{T0, done, one_off};
 use crate::store::{CompleteParams, Completed, Completion, InsertParams, InstanceId, ListFilter, RouteMark, Store};
 use crate::testing::eventually::eventually;
@@ -16,28 +15,12 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// A store that connects to this local port.
-async fn open_at_port(schema: &Schema, port: u16) -> Result<Arc<PostgresStore>, Error> {
-    let url = schema
-        .url_with("")
-        .replacen(&schema.server(), &format!("127.0.0.1:{port}"), 1);
-    PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap())).await
-}
-
 /// A schema of the test's own, and a store that connects through a proxy.
 async fn store_through_proxy(test: &str) -> Option<(Schema, Proxy, Arc<PostgresStore>)> {
     let schema = schema(test)?;
     let proxy = Proxy::to(&schema.server()).await;
-    let store = open_at_port(&schema, proxy.port()).await.unwrap();
+    let store = schema.open_at(proxy.port(), "").await.unwrap();
     Some((schema, proxy, store))
-}
-
-fn schema(test: &str) -> Option<Schema> {
-    let Some(server) = Server::named() else {
-        report_skipped(test);
-        return None;
-    };
-    Some(server.schema())
 }
 
 /// Processes that dispatch and run jobs until stopped.
@@ -329,11 +312,11 @@ async fn dispatch_fails_without_a_server_and_succeeds_after_it_returns() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let error = open_at_port(&schema, port).await.unwrap_err();
+    let error = schema.open_at(port, "").await.unwrap_err();
     assert_eq!(error.code, ErrorCode::ConnectionError);
     assert!(error.message.contains("cannot reach"), "{error}");
     let proxy = Proxy::to(&schema.server()).await;
-    let store = open_at_port(&schema, proxy.port()).await.unwrap();
+    let store = schema.open_at(proxy.port(), "").await.unwrap();
     proxy.cut();
     add(&store, "x").await.unwrap();
 }

@@ -1,10 +1,9 @@
 //! What a call, a server's clock or a stranger can ask of a process: times, connections, bytes and wake-ups have bounds.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
-use super::test_support::{Schema, Server, add, claim, served};
+use super::test_support::{add, claim, schema, served};
 use crate::error::ErrorCode;
 use crate::model::{JobId, NewJob};
-use crate::store::contract::report_skipped;
 use crate::store::contract::test_support::{T0, one_off};
 use crate::store::{ClaimParams, InsertParams, InstanceId, Store};
 use crate::testing::eventually::eventually;
@@ -14,23 +13,18 @@ use std::time::{Duration, Instant};
 
 const HOUR: i64 = 3_600_000;
 
-fn schema(test: &str) -> Option<Schema> {
-    let Some(server) = Server::named() else {
-        report_skipped(test);
-        return None;
-    };
-    Some(server.schema())
-}
-
-async fn open(url: &str) -> Arc<PostgresStore> {
-    PostgresStore::open(PostgresConfig::new(Address::parse(url).unwrap()))
-        .await
-        .unwrap()
-}
-
-/// A store whose connections to the server are known by the schema's name.
-async fn named_store(schema: &Schema) -> Arc<PostgresStore> {
-    open(&schema.url_with(&format!("&application_name={}", schema.name))).await
+/// Waits until `store` is woken by what `other` dispatches.
+async fn until_it_listens(store: &PostgresStore, other: &PostgresStore) {
+    store.watch_other_processes(true);
+    let mut changes = store.changes();
+    eventually("it listens", async || {
+        changes.mark_unchanged();
+        add(other, &JobId::generate().to_string()).await.unwrap();
+        tokio::time::timeout(Duration::from_millis(300), changes.changed())
+            .await
+            .is_ok()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,8 +33,7 @@ async fn calls_that_wait_behind_others_fail_with_them_when_nobody_answers() {
         return;
     };
     let proxy = Proxy::to(&schema.server()).await;
-    let url = schema.url_with("&connections=2");
-    let store = open(&url.replacen(&schema.server(), &format!("127.0.0.1:{}", proxy.port()), 1)).await;
+    let store = schema.open_at(proxy.port(), "&connections=2").await.unwrap();
     add(&store, "first").await.unwrap();
     proxy.stall(true);
     let mut calls = tokio::task::JoinSet::new();
@@ -74,7 +67,11 @@ async fn statements_that_nobody_waits_for_are_cancelled_and_connections_stay_wit
     else {
         return;
     };
-    let store = named_store(&schema).await;
+    // Its connections are known by the schema's name.
+    let url = schema.url_with(&format!("&application_name={}", schema.name));
+    let store = PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap()))
+        .await
+        .unwrap();
     add(&store, "first").await.unwrap();
     let [locking, watching] = [schema.client().await, schema.client().await];
     let lock = format!("BEGIN; LOCK TABLE \"{}\".jobs IN ACCESS EXCLUSIVE MODE", schema.name);
@@ -125,12 +122,7 @@ async fn lease_is_renewed_at_once_after_a_renewal_that_was_given_up() {
         return;
     };
     let proxy = Proxy::to(&schema.server()).await;
-    let store = open(
-        &schema
-            .url_with("")
-            .replacen(&schema.server(), &format!("127.0.0.1:{}", proxy.port()), 1),
-    )
-    .await;
+    let store = schema.open_at(proxy.port(), "").await.unwrap();
     let instance = store.register(60_000, 1).await.unwrap();
     proxy.stall(true);
     assert!(store.renew(instance, 60_000).await.is_err());
@@ -145,23 +137,9 @@ async fn listening_connection_that_died_is_replaced_within_seconds() {
         return;
     };
     let proxy = Proxy::to(&schema.server()).await;
-    let store = open(
-        &schema
-            .url_with("")
-            .replacen(&schema.server(), &format!("127.0.0.1:{}", proxy.port()), 1),
-    )
-    .await;
+    let store = schema.open_at(proxy.port(), "").await.unwrap();
     let other = schema.open().await;
-    store.watch_other_processes(true);
-    let mut changes = store.changes();
-    eventually("it listens", async || {
-        changes.mark_unchanged();
-        add(&other, &JobId::generate().to_string()).await.unwrap();
-        tokio::time::timeout(Duration::from_millis(300), changes.changed())
-            .await
-            .is_ok()
-    })
-    .await;
+    until_it_listens(&store, &other).await;
     let before = proxy.connections();
     let began = Instant::now();
     proxy.stall(true);
@@ -175,16 +153,8 @@ async fn notifications_of_strangers_wake_nobody_and_floods_of_others_rarely() {
         return;
     };
     let (store, other) = (schema.open().await, schema.open().await);
-    store.watch_other_processes(true);
+    until_it_listens(&store, &other).await;
     let mut changes = store.changes();
-    eventually("it listens", async || {
-        changes.mark_unchanged();
-        add(&other, &JobId::generate().to_string()).await.unwrap();
-        tokio::time::timeout(Duration::from_millis(300), changes.changed())
-            .await
-            .is_ok()
-    })
-    .await;
     let client = schema.client().await;
     let mark = format!(
         "SELECT value FROM \"{}\".marks WHERE name = 'notification channel'",

@@ -1,7 +1,7 @@
 //! Creating, migrating and refusing schemas, with the messages.
 
 use super::super::{Address, PostgresConfig, PostgresStore};
-use super::test_support::{Schema, Server, add, claim};
+use super::test_support::{Server, add, claim, schema};
 use crate::error::{Error, ErrorCode};
 use crate::store::contract::test_support::{T0, id};
 use crate::store::{Inserted, RecoverParams, Store};
@@ -10,14 +10,6 @@ use std::sync::Arc;
 async fn refusal(url: &str) -> Error {
     let address = Address::parse(url).unwrap();
     PostgresStore::open(PostgresConfig::new(address)).await.unwrap_err()
-}
-
-fn schema(test: &str) -> Option<Schema> {
-    let server = Server::named();
-    if server.is_none() {
-        crate::store::contract::report_skipped(test);
-    }
-    server.map(|server| server.schema())
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::super::{Address, PostgresConfig, PostgresStore};
 use crate::error::Error;
+use crate::store::contract::report_skipped;
 use crate::store::contract::test_support::{T0, one_off};
 use crate::store::{
     ClaimParams, Claimed, InsertParams, Inserted, InstanceId, RouteMark, ServedRoute, Store, StoredRoute,
@@ -46,6 +47,15 @@ impl Server {
     }
 }
 
+/// A schema of the test's own, where the environment names a server; else the test is reported as skipped.
+pub(super) fn schema(test: &str) -> Option<Schema> {
+    let server = Server::named();
+    if server.is_none() {
+        report_skipped(test);
+    }
+    server.map(|server| server.schema())
+}
+
 /// A schema that is deleted when dropped.
 #[derive(Debug)]
 pub(super) struct Schema {
@@ -75,6 +85,14 @@ impl Schema {
 
     pub(super) async fn open(&self) -> Arc<PostgresStore> {
         PostgresStore::open(PostgresConfig::new(self.address())).await.unwrap()
+    }
+
+    /// A store that connects to this local port; `more` as in [`url_with`](Self::url_with).
+    pub(super) async fn open_at(&self, port: u16, more: &str) -> Result<Arc<PostgresStore>, Error> {
+        let url = self
+            .url_with(more)
+            .replacen(&self.server(), &format!("127.0.0.1:{port}"), 1);
+        PostgresStore::open(PostgresConfig::new(Address::parse(&url).unwrap())).await
     }
 
     pub(super) async fn client(&self) -> Client {
