@@ -1100,8 +1100,9 @@ export interface DuctapeOptions {
   storeTimeout?: number;
   /**
    * Encrypts payloads in the store: inputs, results, errors, logs, progress, steps, session tokens, cached values. The first
-   * key encrypts, all of them decrypt; a list, or a function that is called once before the store is opened. Default: payloads
-   * are stored as they are. See `docs/encryption.md` for what stays readable, and how to change keys.
+   * key encrypts, or the newest that any process of the store has in front, and all of them decrypt. A list, or a function
+   * that is called once before the store is opened. Default: payloads are stored as they are. See `docs/encryption.md` for
+   * what stays readable, and how to change keys.
    */
   encryptionKeys?: readonly EncryptionKey[] | (() => readonly EncryptionKey[] | Promise<readonly EncryptionKey[]>);
   /**

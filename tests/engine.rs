@@ -12,9 +12,7 @@ use ductape::engine::{
     WorkerConfig,
 };
 use ductape::error::Result;
-use ductape::model::{
-    IfRunning, JobId, JobOptions, Misfire, Namespace, NewJob, OnConflict, Recurrence, Route, Rule, Status,
-};
+use ductape::model::{JobId, JobOptions, Misfire, Namespace, NewJob, OnConflict, Recurrence, Route, Rule, Status};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
 use ductape::store::{InsertParams, Store, Token};
 use std::path::Path;
@@ -127,14 +125,8 @@ fn minutely(misfire: Misfire) -> NewJob {
         anchor: START,
     };
     let recurrence = Recurrence {
-        rule,
-        start_at: None,
-        limit: None,
-        end_at: None,
-        dst: Default::default(),
         misfire,
-        if_running: IfRunning::Skip,
-        offset: 0,
+        ..Recurrence::new(rule)
     };
     NewJob {
         recurrence: Some(recurrence),

@@ -4,8 +4,7 @@
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(clippy::unwrap_used, clippy::expect_used, unsafe_code)]
 
-use ductape::model::schedule::Dst;
-use ductape::model::{IfRunning, JobId, JobOptions, Misfire, Namespace, NewJob, OnConflict, Recurrence, Route, Rule};
+use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Recurrence, Route, Rule};
 use ductape::store::sqlite::{Durability, Location, SqliteConfig, SqliteStore};
 use ductape::store::{ClaimParams, InsertParams, InstanceId, Occurrence, RouteId, SeriesAdvance, ServedRoute, Store};
 use std::sync::Arc;
@@ -129,19 +128,10 @@ async fn full_durability_syncs_the_occurrences_of_a_series() {
     let _one_at_a_time = COUNTING.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(SqliteConfig::new(Location::File(folder.path().join("jobs.db")))).unwrap();
-    let recurrence = Recurrence {
-        rule: Rule::Every {
-            interval: 1_000,
-            anchor: 0,
-        },
-        start_at: None,
-        limit: None,
-        end_at: None,
-        dst: Dst::default(),
-        misfire: Misfire::default(),
-        if_running: IfRunning::default(),
-        offset: 0,
-    };
+    let recurrence = Recurrence::new(Rule::Every {
+        interval: 1_000,
+        anchor: 0,
+    });
     let series = NewJob {
         recurrence: Some(recurrence),
         ..job()

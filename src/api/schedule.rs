@@ -3,7 +3,7 @@
 use super::fields::{Fields, MAX_SAFE_INTEGER, describe, number};
 use crate::clock::Millis;
 use crate::cron::{CronExpr, Zone};
-use crate::engine::recurrence::Timetable;
+use crate::engine::timetable::Timetable;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::schedule::{Dst, FNV1A_OFFSET_BASIS, Gap, Overlap, fnv1a};
 use crate::model::{IfRunning, Misfire, Recurrence, Rule};
@@ -13,7 +13,7 @@ const MAX_INSTANT_MS: f64 = 8_640_000_000_000_000.0;
 /// Most instants of a preview.
 const MAX_PREVIEW_RUNS: i64 = 10_000;
 
-const SCHEDULE_FIELDS: [&str; 10] = [
+const SCHEDULE_FIELDS: [&str; 11] = [
     "start_at",
     "cron",
     "every",
@@ -22,6 +22,7 @@ const SCHEDULE_FIELDS: [&str; 10] = [
     "tz",
     "dst",
     "misfire",
+    "grace",
     "ifRunning",
     "spread",
 ];
@@ -92,6 +93,7 @@ struct ScheduleParts {
     cron: Option<(String, CronExpr)>,
     dst: Dst,
     misfire: Misfire,
+    grace: Option<i64>,
     if_running: IfRunning,
     spread: i64,
 }
@@ -117,6 +119,7 @@ impl ScheduleParts {
                 &[("once", Misfire::Once), ("skip", Misfire::Skip), ("all", Misfire::All)],
             )
             .unwrap_or_default();
+        let grace = fields.integer("grace", 1, MAX_SAFE_INTEGER);
         let if_running = fields
             .one_of("ifRunning", &[("skip", IfRunning::Skip), ("allow", IfRunning::Allow)])
             .unwrap_or_default();
@@ -132,6 +135,7 @@ impl ScheduleParts {
             cron,
             dst,
             misfire,
+            grace,
             if_running,
             spread,
         })
@@ -187,6 +191,7 @@ impl ScheduleParts {
             end_at: self.end_at,
             dst: self.dst,
             misfire: self.misfire,
+            grace: self.grace,
             if_running: self.if_running,
             offset: seed.map_or(0, |seed| spread_offset(seed, self.spread)),
         }
@@ -274,7 +279,7 @@ fn check_combination(fields: &mut Fields<'_>, start_at: Option<Millis>, end_at: 
     let (has_cron, has_every) = (fields.raw("cron").is_some(), fields.raw("every").is_some());
     let recurring = has_cron || has_every;
     let needing_recurrence =
-        ["limit", "endDate", "misfire", "ifRunning", "spread"].map(|name| (name, fields.raw(name).is_some()));
+        ["limit", "endDate", "misfire", "grace", "ifRunning", "spread"].map(|name| (name, fields.raw(name).is_some()));
     let has_dst = fields.raw("dst").is_some();
     let mut refuse = |name, message| fields.problem_of(ErrorCode::InvalidSchedule, name, message);
     if has_cron && has_every {

@@ -81,6 +81,9 @@ pub struct Dst {
     pub overlap: Overlap,
 }
 
+/// Lateness beyond which an occurrence is missed when its schedule does not say, ms.
+pub const DEFAULT_GRACE_MS: i64 = 60_000;
+
 /// The schedule of a recurring job, as a store keeps it (JSON).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,6 +105,9 @@ pub struct Recurrence {
     /// What happens to missed occurrences.
     #[serde(default)]
     pub misfire: Misfire,
+    /// Lateness beyond which an occurrence is missed, ms; `None`: [`DEFAULT_GRACE_MS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<i64>,
     /// What happens to occurrences that are due while a run has not ended.
     #[serde(default)]
     pub if_running: IfRunning,
@@ -111,6 +117,25 @@ pub struct Recurrence {
 }
 
 impl Recurrence {
+    /// The schedule with all options as they are by default.
+    #[must_use]
+    pub const fn new(rule: Rule) -> Self {
+        Self {
+            rule,
+            start_at: None,
+            limit: None,
+            end_at: None,
+            dst: Dst {
+                gap: Gap::After,
+                overlap: Overlap::First,
+            },
+            misfire: Misfire::Once,
+            grace: None,
+            if_running: IfRunning::Skip,
+            offset: 0,
+        }
+    }
+
     /// Whether `other` is the same schedule. The anchor of an interval does not count: without a `start_at` it is the time
     /// of the dispatch, which differs from dispatch to dispatch.
     #[must_use]

@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::model::schedule::Dst;
-use crate::model::{IfRunning, JobId, Misfire, Namespace, Rule, RunError};
+use crate::model::{JobId, Namespace, Rule, RunError};
 use crate::store::{InstanceId, JobSeq, RouteId};
 
 const NOW: Millis = 1_767_225_600_000;
@@ -185,17 +184,12 @@ fn run_that_is_not_to_run_now_says_why() {
 
 fn recurring(status: Status, limit: Option<i64>, end_at: Option<Millis>) -> JobRecord {
     let recurrence = Recurrence {
-        rule: Rule::Every {
-            interval: 1_000,
-            anchor: 0,
-        },
-        start_at: None,
         limit,
         end_at,
-        dst: Dst::default(),
-        misfire: Misfire::Once,
-        if_running: IfRunning::Skip,
-        offset: 0,
+        ..Recurrence::new(Rule::Every {
+            interval: 1_000,
+            anchor: 0,
+        })
     };
     JobRecord {
         recurrence: Some(serde_json::to_string(&recurrence).unwrap().into()),

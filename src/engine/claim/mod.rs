@@ -9,4 +9,5 @@ mod registrations;
 pub mod routes;
 pub mod routing;
 pub mod suspects;
+pub mod timetable;
 pub mod timezones;

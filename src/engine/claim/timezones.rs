@@ -1,7 +1,7 @@
 //! Brings stored next runs up to date when the package's time zone database is newer than the one they were computed
 //! with: governments change their clocks, sometimes weeks ahead.
 
-use super::recurrence::Timetable;
+use super::timetable::Timetable;
 use crate::cron::tzdb_version;
 use crate::engine::context::Context;
 use crate::engine::handler::Level;

@@ -1,5 +1,5 @@
-//! Encrypts with the key that is first now what is stored under others, or not encrypted yet: in small batches, until
-//! nothing is left, and says so.
+//! Encrypts with the newest key what is stored under others, or not encrypted yet: in small batches, until nothing is left, and
+//! says so.
 //!
 //! Knows no cryptography. Invariants: what is done at a time, and the pauses between, are bounded; any number of processes
 //! may do it at once, and end at any time; it is done only when no process can have written with another key since.

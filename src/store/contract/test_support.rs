@@ -3,8 +3,7 @@
 
 use crate::clock::Millis;
 use crate::model::{
-    IfRunning, JobId, JobOptions, Misfire, Namespace, NewJob, OnConflict, Recurrence, Route, Rule, RunError,
-    RunOutcome, Status,
+    JobId, JobOptions, Namespace, NewJob, OnConflict, Recurrence, Route, Rule, RunError, RunOutcome, Status,
 };
 use crate::store::{
     Change, ChangeOutcome, ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, DueSeries,
@@ -69,16 +68,7 @@ pub fn one_off(text: &str) -> NewJob {
 }
 
 pub fn every(interval: i64) -> Recurrence {
-    Recurrence {
-        rule: Rule::Every { interval, anchor: T0 },
-        start_at: None,
-        limit: None,
-        end_at: None,
-        dst: crate::model::schedule::Dst::default(),
-        misfire: Misfire::Once,
-        if_running: IfRunning::Skip,
-        offset: 0,
-    }
+    Recurrence::new(Rule::Every { interval, anchor: T0 })
 }
 
 /// A series on the route `a`, next due at [`T0`].

@@ -30,7 +30,7 @@ const MIGRATIONS: [&[&str]; 4] = [
     ],
 ];
 /// Tables of the store, but for `versions`, and the sequence.
-const TABLES: [&str; 25] = [
+pub(super) const TABLES: [&str; 26] = [
     "counters",
     "ended",
     "entries",
@@ -53,6 +53,7 @@ const TABLES: [&str; 25] = [
     "runs",
     "scheduled",
     "series",
+    "steps",
     "tags",
     "uniques",
     "webhooks",

@@ -33,7 +33,7 @@ pub struct SealedStore {
 }
 
 impl SealedStore {
-    /// Seals with the first of these keys; without keys nothing is sealed.
+    /// Seals with the first of these keys, or with another of them that came into use later; without keys nothing is sealed.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, keys: Arc<Keyring>) -> Arc<Self> {
         Arc::new(Self {

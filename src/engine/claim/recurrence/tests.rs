@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::model::JobId;
+use crate::engine::claim::timetable::MAX_CRON_POINTS_PER_STEP;
+use crate::model::{JobId, Rule};
 use crate::store::JobSeq;
 
 const SECOND: i64 = 1_000;
@@ -11,16 +12,7 @@ const DAY: i64 = 24 * HOUR;
 const START: i64 = 1_767_225_600_000;
 
 fn recurrence(rule: Rule) -> Recurrence {
-    Recurrence {
-        rule,
-        start_at: None,
-        limit: None,
-        end_at: None,
-        dst: Dst::default(),
-        misfire: Misfire::Once,
-        if_running: IfRunning::Skip,
-        offset: 0,
-    }
+    Recurrence::new(rule)
 }
 
 fn every(interval: i64) -> Recurrence {

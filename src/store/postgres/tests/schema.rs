@@ -1,5 +1,6 @@
 //! Creating, migrating and refusing schemas, with the messages.
 
+use super::super::migrate::TABLES;
 use super::super::{Address, PostgresConfig, PostgresStore};
 use super::test_support::{Server, add, claim, schema};
 use crate::error::{Error, ErrorCode};
@@ -167,6 +168,22 @@ async fn schema_that_lacks_something_is_refused_and_left_alone() {
     client.batch_execute(&format!("{drop}; {foreign}")).await.unwrap();
     let error = refusal(&schema.url_with("")).await;
     assert!(error.message.contains("another program"), "{error}");
+}
+
+#[tokio::test]
+async fn list_of_tables_is_that_of_the_migrations() {
+    let Some(schema) = schema("list_of_tables_is_that_of_the_migrations") else {
+        return;
+    };
+    schema.open().await;
+    let made = "SELECT relname::text FROM pg_class
+         WHERE relnamespace = $1::text::regnamespace AND relname <> 'versions'
+           AND (relkind = 'r' OR relkind = 'S' AND NOT EXISTS (SELECT 1 FROM pg_depend
+                WHERE objid = pg_class.oid AND deptype = 'i'))
+         ORDER BY relname COLLATE \"C\"";
+    let found = schema.client().await.query(made, &[&schema.name]).await.unwrap();
+    let names: Vec<String> = found.iter().map(|row| row.get(0)).collect();
+    assert_eq!(names, TABLES);
 }
 
 #[tokio::test]

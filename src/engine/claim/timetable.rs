@@ -1,0 +1,222 @@
+//! The instants of a schedule: which ones come next, and which are due.
+//!
+//! Pure. Invariant: nothing is ever computed from the current time where the scheduled time is known.
+
+use crate::clock::Millis;
+use crate::cron::{CronExpr, DstPolicy, GapPolicy, OverlapPolicy, Zone};
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::schedule::{Dst, Gap, Overlap};
+use crate::model::{Recurrence, Rule};
+use crate::store::{GapKind, OccurrenceGap};
+
+/// Most runs that `misfire: 'all'` makes up for at once.
+pub const MAX_CATCH_UP_RUNS: usize = 1_000;
+/// Most grid points of a cron looked at in one step: two years of minutes. Of a longer backlog the oldest part is
+/// recorded as missed first, and the step is taken again.
+pub const MAX_CRON_POINTS_PER_STEP: i64 = 1_000_000;
+
+/// The instants of a schedule.
+#[derive(Debug)]
+pub struct Timetable {
+    grid: Grid,
+    start_at: Option<Millis>,
+    end_at: Option<Millis>,
+    offset: i64,
+}
+
+#[derive(Debug)]
+enum Grid {
+    Cron {
+        expression: Box<CronExpr>,
+        zone: Zone,
+        dst: DstPolicy,
+    },
+    Every {
+        interval: i64,
+        anchor: Millis,
+    },
+}
+
+impl Timetable {
+    /// Prepares a stored schedule.
+    ///
+    /// # Errors
+    /// `INVALID_CRON` or `INVALID_TIMEZONE`, when this version of the package no longer knows the expression or the zone.
+    pub fn compile(recurrence: &Recurrence) -> Result<Self> {
+        match &recurrence.rule {
+            Rule::Every { interval, anchor } => Ok(Self::of_interval(*interval, *anchor, recurrence)),
+            Rule::Cron { text, tz } => {
+                let expression =
+                    CronExpr::parse(text).map_err(|error| Error::new(ErrorCode::InvalidCron, error.to_string()))?;
+                let zone = Zone::get(tz).map_err(|error| Error::new(ErrorCode::InvalidTimezone, error.to_string()))?;
+                Ok(Self::of_cron(expression, zone, recurrence))
+            }
+        }
+    }
+
+    /// A cron expression and a zone that were read already; all else as `recurrence` says.
+    #[must_use]
+    pub fn of_cron(expression: CronExpr, zone: Zone, recurrence: &Recurrence) -> Self {
+        let grid = Grid::Cron {
+            expression: Box::new(expression),
+            zone,
+            dst: dst_policy(recurrence.dst),
+        };
+        Self::on_grid(grid, recurrence)
+    }
+
+    /// Every `interval` ms from `anchor` on; all else as `recurrence` says.
+    #[must_use]
+    pub fn of_interval(interval: i64, anchor: Millis, recurrence: &Recurrence) -> Self {
+        let interval = interval.max(1);
+        Self::on_grid(Grid::Every { interval, anchor }, recurrence)
+    }
+
+    fn on_grid(grid: Grid, recurrence: &Recurrence) -> Self {
+        Self {
+            grid,
+            start_at: recurrence.start_at,
+            end_at: recurrence.end_at,
+            offset: recurrence.offset,
+        }
+    }
+
+    /// The first occurrence of a series dispatched at `now`.
+    #[must_use]
+    pub fn first(&self, now: Millis) -> Option<Millis> {
+        let earliest = match (&self.grid, self.start_at) {
+            // A cron without a start begins strictly after the dispatch, so that a dispatch at 9:00 does not run at once.
+            (Grid::Cron { .. }, None) => now.saturating_add(1),
+            (_, start) => start.unwrap_or(now).max(now),
+        };
+        self.at_or_after(earliest)
+    }
+
+    /// The first occurrence later than `instant`.
+    #[must_use]
+    pub fn after(&self, instant: Millis) -> Option<Millis> {
+        self.at_or_after(instant.checked_add(1)?)
+    }
+
+    /// The first occurrence at or after `instant`. The end of the schedule applies to the grid point, not to the
+    /// spread on top of it.
+    fn at_or_after(&self, instant: Millis) -> Option<Millis> {
+        let from = instant
+            .checked_sub(self.offset)?
+            .max(self.start_at.unwrap_or(Millis::MIN));
+        let point = match &self.grid {
+            Grid::Every { interval, anchor } => every_at_or_after(*anchor, *interval, from)?,
+            Grid::Cron { expression, zone, dst } => expression.next_after(from.checked_sub(1)?, zone, *dst)?,
+        };
+        if self.end_at.is_some_and(|end| point > end) {
+            return None;
+        }
+        point.checked_add(self.offset)
+    }
+
+    /// Occurrences from `first` (one itself) up to `now`, and the one after them.
+    pub fn due(&self, first: Millis, now: Millis) -> DuePoints {
+        match &self.grid {
+            Grid::Every { interval, .. } => self.due_every(first, now, *interval),
+            Grid::Cron { .. } => self.due_cron(first, now),
+        }
+    }
+
+    fn due_every(&self, first: Millis, now: Millis, interval: i64) -> DuePoints {
+        let end = self.end_at.map_or(now, |end| end.saturating_add(self.offset).min(now));
+        let steps = end.saturating_sub(first) / interval;
+        let point = |k: i64| first.saturating_add(k.saturating_mul(interval));
+        let from = steps.saturating_add(1).saturating_sub(MAX_CATCH_UP_RUNS as i64).max(0);
+        let recent = (from..=steps).map(point).collect();
+        let before = (from > 0).then(|| point(from - 1));
+        DuePoints {
+            first,
+            count: steps.saturating_add(1),
+            before,
+            recent,
+            next: self.after(point(steps)),
+            complete: true,
+        }
+    }
+
+    fn due_cron(&self, first: Millis, now: Millis) -> DuePoints {
+        let mut recent = std::collections::VecDeque::from([first]);
+        let (mut count, mut before) = (1, None);
+        let mut next = self.after(first);
+        while let Some(at) = next.filter(|at| *at <= now && count < MAX_CRON_POINTS_PER_STEP) {
+            if recent.len() == MAX_CATCH_UP_RUNS {
+                before = recent.pop_front();
+            }
+            recent.push_back(at);
+            count += 1;
+            next = self.after(at);
+        }
+        let complete = next.is_none_or(|at| at > now);
+        DuePoints {
+            first,
+            count,
+            before,
+            recent: recent.into(),
+            next,
+            complete,
+        }
+    }
+}
+
+fn every_at_or_after(anchor: Millis, interval: i64, from: Millis) -> Option<Millis> {
+    if from <= anchor {
+        return Some(anchor);
+    }
+    let behind = from.checked_sub(anchor)?;
+    let steps = behind / interval + i64::from(behind % interval != 0);
+    anchor.checked_add(steps.checked_mul(interval)?)
+}
+
+fn dst_policy(dst: Dst) -> DstPolicy {
+    DstPolicy {
+        gap: match dst.gap {
+            Gap::After => GapPolicy::After,
+            Gap::Skip => GapPolicy::Skip,
+        },
+        overlap: match dst.overlap {
+            Overlap::First => OverlapPolicy::First,
+            Overlap::Last => OverlapPolicy::Last,
+            Overlap::Both => OverlapPolicy::Both,
+        },
+    }
+}
+
+/// The grid points that are due: never empty.
+pub struct DuePoints {
+    /// The earliest.
+    pub first: Millis,
+    /// How many.
+    pub count: i64,
+    /// The last one before `recent`.
+    pub before: Option<Millis>,
+    /// The last of them, at most [`MAX_CATCH_UP_RUNS`].
+    pub recent: Vec<Millis>,
+    /// The one after them.
+    pub next: Option<Millis>,
+    /// Whether `next` is not due yet.
+    pub complete: bool,
+}
+
+impl DuePoints {
+    /// The last of them.
+    #[must_use]
+    pub fn last(&self) -> Millis {
+        self.recent.last().copied().unwrap_or(self.first)
+    }
+
+    /// The range of the first `count` points, when there are any.
+    #[must_use]
+    pub fn gap(&self, kind: GapKind, count: i64, last: Millis) -> Option<OccurrenceGap> {
+        (count > 0).then_some(OccurrenceGap {
+            kind,
+            first: self.first,
+            last,
+            count,
+        })
+    }
+}
