@@ -52,6 +52,8 @@ export interface IScheduleOptions {
   };
   /** Runs missed while no process was up: one for all of them (default), none, or each (at most 1,000). */
   misfire?: 'once' | 'skip' | 'all';
+  /** A run that begins later than this after its time, in ms, counts as missed. Default 60,000. */
+  grace?: number;
   /** A run that falls due while the one before is still going or waiting for a retry: leave it out (default) or start it. */
   ifRunning?: 'skip' | 'allow';
   /** Shifts all runs of the job by a fixed offset from 0 to this many ms, so that jobs with one schedule do not start together. */
@@ -697,6 +699,12 @@ export interface IJobGap {
   from: number;
   to: number;
   count: number;
+  /**
+   * Why. Missed: `down`, nobody was there in time, and a later run stands in for them; `misfire`, the same, and `misfire` makes no
+   * run of them. Skipped: `overlap`, a run was still being done; `paused`, the job was; `rescheduled`, they waited for a run to end
+   * when the schedule was replaced; `except`, their date is one of `except`; `request`, {@link IJobs.skipNext}.
+   */
+  reason: 'down' | 'misfire' | 'overlap' | 'paused' | 'rescheduled' | 'except' | 'request';
 }
 
 /** One attempt that ended. */
@@ -723,9 +731,9 @@ export interface IJobHistory {
   failed_executions: number;
   /** Attempts, newest first. */
   executions: IJobExecution[];
-  /** Occurrences that no process ran in time, newest first. */
+  /** Occurrences that no process ran in time, newest first: with the reasons `down` and `misfire`. */
   missed: IJobGap[];
-  /** Occurrences that were due while the run before was still going, newest first. */
+  /** Occurrences that were passed over for another reason, newest first. */
   skipped: IJobGap[];
   /** Cursor of the attempts before these; absent when there are none. */
   next?: string;
@@ -952,6 +960,17 @@ export interface Jobs {
    * `cron` or `every`, or a recurring one neither.
    */
   reschedule(id: string, schedule: IDispatchSchedule & IScheduleOptions): Promise<IDispatchResult>;
+  /**
+   * Runs a job now that waits for its time. A recurring one makes a run besides those of its schedule, which stays as it is; the
+   * run does not count towards `limit`. Rejects with `CONFLICT` for a job that is paused or has ended, and for a recurring one
+   * with a run that has not ended, unless its schedule says `ifRunning: 'allow'`.
+   */
+  runNow(id: string): Promise<IDispatchResult>;
+  /**
+   * Passes over the next occurrences of a recurring job: `count` of them, from 1 (default) to 1,000. History shows them as
+   * skipped, with the reason `request`. Rejects with `CONFLICT` when none is to come.
+   */
+  skipNext(id: string, options?: { count?: number }): Promise<IDispatchResult>;
   /**
    * Runs a one-off job that failed or was cancelled again, as its next run and with all its retries; of a recurring job
    * the last run that failed, which does not count towards its `limit`. `delay` is in ms, default 0.

@@ -49,6 +49,8 @@ const jobs = (bridge) => ({
   resume: (id) => bridge.call('jobs.resume', id),
   resumeMany: (filter) => bridge.call('jobs.resumeMany', filter),
   reschedule: (id, schedule) => bridge.call('jobs.reschedule', id, schedule),
+  runNow: (id) => bridge.call('jobs.runNow', id),
+  skipNext: (id, options) => bridge.call('jobs.skipNext', id, options),
   retry: (id, options) => bridge.call('jobs.retry', id, options),
   retryMany: (filter, options) => bridge.call('jobs.retryMany', filter, options),
   delete: (id) => bridge.call('jobs.delete', id),

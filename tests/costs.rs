@@ -214,6 +214,7 @@ impl Bench {
             all_or_nothing: false,
             now: T0,
             since: std::time::Instant::now(),
+            replaced: ductape::store::begin_anew,
         };
         self.store.insert(params).await.unwrap();
     }
@@ -229,6 +230,7 @@ impl Bench {
             group_slots: vec![JOBS_PER_CALL],
             slots: JOBS_PER_CALL,
             suspect: false,
+            passed_over: Default::default(),
         };
         self.store.claim(params).await.unwrap().runs
     }

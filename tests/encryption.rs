@@ -144,6 +144,7 @@ async fn insert(store: &dyn Store, jobs: Vec<NewJob>) {
         all_or_nothing: false,
         now: START,
         since: std::time::Instant::now(),
+        replaced: ductape::store::begin_anew,
     };
     store.insert(params).await.unwrap();
 }

@@ -158,6 +158,7 @@ async fn insert(store: &Arc<dyn Store>, job: NewJob) -> JobId {
             all_or_nothing: false,
             now,
             since: std::time::Instant::now(),
+            replaced: ductape::store::begin_anew,
         })
         .await
         .unwrap();

@@ -161,6 +161,7 @@ impl Bench {
             all_or_nothing: true,
             now: SystemClock.now(),
             since: std::time::Instant::now(),
+            replaced: ductape::store::begin_anew,
         };
         self.store.insert(params).await.unwrap();
     }
@@ -342,6 +343,7 @@ async fn a_claim_is_handed_back_only_when_no_answer_can_come_any_more() {
             group_slots: vec![1],
             slots: 1,
             suspect: false,
+            passed_over: Default::default(),
         };
         assert_eq!(store.claim(params).await.unwrap().runs.len(), 1);
         // Several comparisons with the store.

@@ -78,6 +78,7 @@ async fn add(store: &SqliteStore, job: NewJob) {
             all_or_nothing: false,
             now: 0,
             since: std::time::Instant::now(),
+            replaced: ductape::store::begin_anew,
         })
         .await
         .unwrap();
@@ -95,6 +96,7 @@ fn claim_params(instance: InstanceId) -> ClaimParams {
         group_slots: vec![1],
         slots: 1,
         suspect: false,
+        passed_over: Default::default(),
     }
 }
 
@@ -141,15 +143,12 @@ async fn full_durability_syncs_the_occurrences_of_a_series() {
     let due = store.claim(claim_params(instance)).await.unwrap().series.remove(0);
     let before = SYNCS.load(Ordering::SeqCst);
     let advance = SeriesAdvance {
-        job: due.job,
-        version: due.version,
         occurrences: vec![Occurrence {
             scheduled_at: 0,
             missed: 0,
         }],
-        gaps: vec![],
         next_at: Some(1_000),
-        after_live_runs: false,
+        ..SeriesAdvance::unchanged(&due)
     };
     assert_eq!(store.advance(0, vec![advance]).await.unwrap(), 1);
     assert_eq!(SYNCS.load(Ordering::SeqCst) - before, 1);

@@ -167,6 +167,7 @@ async fn insert(store: &SqliteStore, id: &str) -> Result<(), ductape::error::Err
         all_or_nothing: false,
         now: 1,
         since: std::time::Instant::now(),
+        replaced: ductape::store::begin_anew,
     };
     store.insert(params).await.map(|_| ())
 }
@@ -184,6 +185,7 @@ async fn claim(store: &SqliteStore) -> usize {
         group_slots: vec![100],
         slots: 100,
         suspect: false,
+        passed_over: Default::default(),
     };
     store.claim(params).await.unwrap().runs.len()
 }

@@ -99,6 +99,7 @@ async fn insert(store: &Arc<dyn Store>, count: usize) {
         all_or_nothing: false,
         now: NOW,
         since: std::time::Instant::now(),
+        replaced: ductape::store::begin_anew,
     };
     store.insert(params).await.unwrap();
 }
@@ -124,6 +125,7 @@ async fn store_with_suspects(count: usize) -> Arc<dyn Store> {
             group_slots: vec![count],
             slots: count,
             suspect: false,
+            passed_over: Default::default(),
         };
         assert_eq!(store.claim(params).await.unwrap().runs.len(), count);
         // Long ago, so that they are due by now.

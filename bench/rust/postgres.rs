@@ -160,6 +160,7 @@ impl Bench {
             group_slots: vec![500],
             slots: 500,
             suspect: false,
+            passed_over: Default::default(),
         };
         let (started, mut done, mut slowest) = (Instant::now(), 0, 0.0_f64);
         let mut ending: Option<tokio::task::JoinHandle<()>> = None;
@@ -230,6 +231,7 @@ async fn insert_ours(store: &Arc<PostgresStore>, rows: usize, in_flight: usize) 
                             all_or_nothing: false,
                             since: std::time::Instant::now(),
                             now: T0,
+                            replaced: ductape::store::begin_anew,
                         })
                         .await
                         .unwrap();
@@ -252,6 +254,7 @@ async fn fill(store: &PostgresStore, count: usize, make: impl Fn(usize) -> NewJo
                 all_or_nothing: false,
                 since: std::time::Instant::now(),
                 now: T0,
+                replaced: ductape::store::begin_anew,
             })
             .await
             .unwrap();

@@ -146,6 +146,7 @@ async fn insert_ours(store: &Arc<SqliteStore>, rows: usize, in_flight: usize) ->
                             all_or_nothing: false,
                             since: std::time::Instant::now(),
                             now: T0,
+                            replaced: ductape::store::begin_anew,
                         })
                         .await
                         .unwrap();
@@ -198,6 +199,7 @@ async fn fill(store: &SqliteStore, count: usize, make: impl Fn(usize) -> NewJob)
                 all_or_nothing: false,
                 since: std::time::Instant::now(),
                 now: T0,
+                replaced: ductape::store::begin_anew,
             })
             .await
             .unwrap();
@@ -239,6 +241,7 @@ async fn verbs_round(rows: usize) {
             all_or_nothing: false,
             since: std::time::Instant::now(),
             now: T0,
+            replaced: ductape::store::begin_anew,
         };
         let started = Instant::now();
         worker.store.insert(params).await.unwrap();
@@ -322,6 +325,7 @@ impl Worker {
             group_slots: vec![slots],
             slots,
             suspect: false,
+            passed_over: Default::default(),
         };
         self.store.claim(params).await.unwrap()
     }

@@ -8,15 +8,18 @@ use super::fields::Fields;
 use super::filter::{CONDITION_FIELDS, exclude_internal_routes, is_unconditional, read_conditions};
 use super::jobs::{not_found, read_id, record, route_of, to_json};
 use super::schedule;
-use crate::engine::changes::resume_change;
+use crate::engine::series_changes;
 use crate::engine::{Engine, Level};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{Action, JobId, Kind, Status};
-use crate::store::{Change, ChangeOutcome, Inserted, JobRecord, Timing};
+use crate::store::{Change, ChangeOutcome, ComputeMove, Inserted, JobRecord, Timing};
 use serde::Serialize;
 
 /// Longest delay of a retry, ms: it leads to a time that JavaScript's `Date` can show.
 const MAX_RETRY_DELAY_MS: i64 = 8_000_000_000_000_000;
+
+/// Most occurrences that one `skipNext` passes over.
+const MAX_SKIPPED: i64 = 1_000;
 
 /// `cancel(id, { reason })`, `cancelRun(id, { reason })`, `pause(id)`, `resume(id)`, `retry(id, { delay })` and
 /// `delete(id)`.
@@ -69,10 +72,13 @@ fn read_change(engine: &Engine, action: Action, options: &str) -> Result<Change>
     fields.refuse_unknown(match action {
         Action::Cancel | Action::CancelRun => &["reason"],
         Action::Retry => &["delay"],
+        Action::SkipNext => &["count"],
         _ => &[],
     });
     let reason = fields.tag("reason").map(|reason| reason.as_ref().into());
     let delay = fields.integer("delay", 0, MAX_RETRY_DELAY_MS).unwrap_or(0);
+    let count = fields.integer("count", 1, MAX_SKIPPED).unwrap_or(1);
+    let count = usize::try_from(count).unwrap_or(1);
     if !fields.problems.is_empty() {
         return Err(Error::invalid(fields.problems));
     }
@@ -80,17 +86,35 @@ fn read_change(engine: &Engine, action: Action, options: &str) -> Result<Change>
     Ok(match action {
         Action::Cancel => Change::Cancel { reason },
         Action::CancelRun => Change::CancelRun { reason },
-        Action::Pause => Change::Pause,
-        Action::Resume => resume_change(now),
+        Action::Pause => Change::Pause(series_changes::pause(now)),
+        Action::Resume => Change::Resume(series_changes::resume(now)),
         Action::Retry => Change::Retry {
             due: now.saturating_add(delay),
         },
+        Action::RunNow => Change::RunNow(series_changes::run_now(now)),
+        Action::SkipNext => Change::SkipNext(series_changes::skip_next(count, now)),
         Action::Delete => Change::Delete,
         // These take more than options.
         Action::Reschedule | Action::ReplaceOneOff => {
             return Err(Error::new(ErrorCode::NotFound, "there is no such method"));
         }
     })
+}
+
+/// `runNow(id)` and `skipNext(id, { count })`, which answer as a dispatch does.
+///
+/// # Errors
+/// As [`change_one`].
+pub async fn change_times(engine: &Engine, action: Action, id: &str, options: &str) -> Result<String> {
+    let id = read_id(id)?;
+    let change = read_change(engine, action, options)?;
+    let now = engine.clock.now();
+    match engine.change(&id, change).await? {
+        ChangeOutcome::Done {
+            summary: Some(summary), ..
+        } => to_json(&Dispatch::result(&id, None, now, false, Inserted::Replaced(summary))?),
+        refused => Err(refusal(&id, action, &refused)),
+    }
 }
 
 /// `reschedule(id, schedule)`.
@@ -104,10 +128,11 @@ pub async fn reschedule(engine: &Engine, id: &str, schedule: &str, timezone: &st
     let known = record(engine, &id).await?;
     let seed = spread_seed(engine, &known).await?;
     let plan = schedule::read_plan_of(schedule, timezone, &seed, now)?;
-    let timing = Timing {
-        due: plan.due,
-        recurrence: plan.recurrence,
-    };
+    let due = plan.due;
+    let replaced = plan
+        .recurrence
+        .map(|new| ComputeMove::new(move |series| Some(series_changes::replaced(series, &new, due, now))));
+    let timing = Timing { due, series: replaced };
     match engine.change(&id, Change::Reschedule(timing)).await? {
         ChangeOutcome::Done {
             summary: Some(summary), ..
@@ -146,6 +171,9 @@ fn refusal(id: &JobId, action: Action, changed: &ChangeOutcome) -> Error {
             "job {id} is {} and has no run that could be {done}; `cancel` ends the job itself",
             status.as_str()
         )),
+        ChangeOutcome::OtherKind(_) if action == Action::SkipNext => conflict(format!(
+            "job {id} runs once and has no occurrences that could be skipped; `cancel` or `reschedule` it"
+        )),
         ChangeOutcome::OtherKind(kind) => other_kind(id, *kind),
         ChangeOutcome::NotFound | ChangeOutcome::Done { .. } => not_found(&id.to_string()),
     }
@@ -172,6 +200,12 @@ fn remedy(action: Action, status: Status) -> &'static str {
         (Action::Retry, Status::Paused) => "resume it",
         (Action::Retry, Status::Completed | Status::Failed | Status::Cancelled) => "dispatch it again",
         (Action::Retry, _) => "its run has not ended",
+        (Action::RunNow, Status::Paused) => "resume it",
+        (Action::RunNow, Status::Running | Status::Queued) => "it has a run already, and runs of it must not overlap",
+        (Action::RunNow, Status::Failed | Status::Cancelled) => "it has ended; use `retry`, or dispatch it again",
+        (Action::RunNow, _) => "it has ended; dispatch it again",
+        (Action::SkipNext, Status::Completed | Status::Failed | Status::Cancelled) => "it has ended",
+        (Action::SkipNext, _) => "no occurrence of it is to come",
         (Action::Delete, _) => "cancel it first",
         _ => "it has ended",
     }

@@ -310,6 +310,9 @@ impl Instance {
             let timezone = &self.options.defaults.timezone;
             return changes::reschedule(engine, id, arguments.json(1), timezone).await;
         }
+        if matches!(action, Action::RunNow | Action::SkipNext) {
+            return changes::change_times(engine, action, id, arguments.options(1)).await;
+        }
         changes::change_one(engine, action, id, arguments.options(1)).await
     }
 

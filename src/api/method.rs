@@ -93,7 +93,7 @@ pub enum StepsMethod {
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 45] = [
+const METHODS: [(&str, Method); 47] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
@@ -119,6 +119,8 @@ const METHODS: [(&str, Method); 45] = [
     ("jobs.resume", Method::Change(Action::Resume)),
     ("jobs.reschedule", Method::Change(Action::Reschedule)),
     ("jobs.retry", Method::Change(Action::Retry)),
+    ("jobs.runNow", Method::Change(Action::RunNow)),
+    ("jobs.skipNext", Method::Change(Action::SkipNext)),
     ("jobs.delete", Method::Change(Action::Delete)),
     ("jobs.cancelMany", Method::ChangeMany(Action::Cancel)),
     ("jobs.pauseMany", Method::ChangeMany(Action::Pause)),

@@ -4,7 +4,7 @@
 
 use crate::clock::Millis;
 use crate::model::{JobOptions, Recurrence, Route, Rule, RunError};
-use crate::store::{GapKind, History, HistoryEntry, JobRecord, OccurrenceGap, Stats};
+use crate::store::{History, HistoryEntry, JobRecord, OccurrenceGap, Stats};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -150,29 +150,30 @@ struct GapView {
     from: Millis,
     to: Millis,
     count: i64,
+    reason: &'static str,
 }
 
 impl HistoryView {
     /// Shows a stored history.
     #[must_use]
     pub fn new(job_id: String, history: History) -> Self {
-        let ranges = |kind: GapKind| {
-            let of_kind = history.gaps.iter().filter(move |gap| gap.kind == kind);
-            of_kind
-                .map(|gap: &OccurrenceGap| GapView {
-                    from: gap.first,
-                    to: gap.last,
-                    count: gap.count,
-                })
-                .collect()
+        let ranges = |missed: bool| {
+            let gaps = history.gaps.iter().filter(move |gap| gap.kind.is_missed() == missed);
+            gaps.map(|gap: &OccurrenceGap| GapView {
+                from: gap.first,
+                to: gap.last,
+                count: gap.count,
+                reason: gap.kind.reason(),
+            })
+            .collect()
         };
         Self {
             job_id,
             total_executions: history.executions,
             successful_executions: history.succeeded,
             failed_executions: history.failed,
-            missed: ranges(GapKind::Missed),
-            skipped: ranges(GapKind::Skipped),
+            missed: ranges(true),
+            skipped: ranges(false),
             executions: history.entries.into_iter().map(ExecutionView::new).collect(),
             next: history.next.map(|last| format!("{}.{}", last.run, last.attempt)),
         }

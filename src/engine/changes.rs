@@ -3,15 +3,12 @@
 //!
 //! Knows no JSON and no arguments. Invariant: what is told has been committed.
 
-use super::claim::recurrence;
 use super::engine::Engine;
 use super::events::announcer::{EventDeferral, EventKind, JobEvent};
 use super::handler::AbortReason;
-use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{JobId, Recurrence, Status};
-use crate::store::{Change, ChangeOutcome, JobSeq, ListFilter, NextOccurrence, RevokedClaim};
-use std::sync::Arc;
+use crate::model::{JobId, Status};
+use crate::store::{Change, ChangeOutcome, JobSeq, ListFilter, RevokedClaim};
 
 /// Jobs looked up at a time.
 const FIND_BATCH_JOBS: usize = 10_000;
@@ -120,16 +117,4 @@ fn abort_reason(change: &Change) -> AbortReason {
         Change::Cancel { reason } | Change::CancelRun { reason } => AbortReason::Cancelled(reason.clone()),
         _ => AbortReason::Cancelled(None),
     }
-}
-
-/// The change that resumes a job at `now`: a series goes on with its first occurrence after that.
-#[must_use]
-pub fn resume_change(now: Millis) -> Change {
-    Change::Resume(NextOccurrence(Arc::new(move |text, runs| {
-        // A schedule that cannot be read is due at once, and so comes to the claimer, which reports such schedules.
-        match serde_json::from_str::<Recurrence>(text) {
-            Ok(recurrence) => recurrence::next_after_resume(&recurrence, runs, now).or(Ok(Some(now))),
-            Err(_) => Ok(Some(now)),
-        }
-    })))
 }

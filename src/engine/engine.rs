@@ -5,6 +5,7 @@
 
 use super::claim::claimer::{Claimer, ClaimerService, Round};
 use super::claim::gate::ClaimGate;
+use super::claim::incomputable::IncomputableSeries;
 use super::claim::routes::Routes;
 use super::claim::routing::Routing;
 use super::claim::timezones;
@@ -126,6 +127,7 @@ impl Engine {
             in_flight: Arc::clone(&in_flight),
             concurrency: executor.concurrency,
             executor: Arc::clone(&executor),
+            incomputable: IncomputableSeries::default(),
             manual_clock: config.manual_clock,
         });
         let unserved = UnservedRoutes::new(context.clone(), routes.clone(), Arc::clone(&routing));

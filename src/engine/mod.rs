@@ -22,7 +22,7 @@ pub mod run;
 pub mod service;
 
 pub use claim::routing::HandlerSpec;
-pub use claim::{recurrence, routing, timetable};
+pub use claim::{recurrence, routing, series_changes, timetable};
 pub use config::{EngineConfig, WorkerConfig};
 pub use drain::DrainReport;
 pub use engine::Engine;

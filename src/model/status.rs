@@ -108,6 +108,10 @@ pub enum Action {
     Reschedule,
     /// Run a failed or cancelled job again.
     Retry,
+    /// Run it now, whatever its schedule says.
+    RunNow,
+    /// Pass over occurrences to come.
+    SkipNext,
     /// Delete the job with its history.
     Delete,
     /// Dispatch a one-off job again under its `job_id` with `onConflict: 'replace'`.
@@ -116,13 +120,15 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Cancel,
         Self::CancelRun,
         Self::Pause,
         Self::Resume,
         Self::Reschedule,
         Self::Retry,
+        Self::RunNow,
+        Self::SkipNext,
         Self::Delete,
         Self::ReplaceOneOff,
     ];
@@ -136,6 +142,8 @@ impl Action {
             Self::Resume => "resumed",
             Self::Reschedule => "rescheduled",
             Self::Retry => "retried",
+            Self::RunNow => "run now",
+            Self::SkipNext => "skipped",
             Self::Delete => "deleted",
             Self::ReplaceOneOff => "replaced",
         }
@@ -159,7 +167,7 @@ const PAUSED: Status = Status::Paused;
 
 /// Each action with the states that allow it: for one-off jobs, and for recurring ones. A recurring job allows more while
 /// it is running, since it continues after the run; [`Action::Retry`] reopens one that is `completed`.
-const TRANSITIONS: [(Action, &[Status], &[Status]); 8] = [
+const TRANSITIONS: [(Action, &[Status], &[Status]); 10] = [
     (
         Action::Cancel,
         &[SCHEDULED, QUEUED, RUNNING, PAUSED],
@@ -178,6 +186,8 @@ const TRANSITIONS: [(Action, &[Status], &[Status]); 8] = [
         &[SCHEDULED, QUEUED, RUNNING, PAUSED],
     ),
     (Action::Retry, &[FAILED, CANCELLED], &[SCHEDULED, COMPLETED]),
+    (Action::RunNow, &[SCHEDULED, QUEUED], &[SCHEDULED, QUEUED, RUNNING]),
+    (Action::SkipNext, &[], &[SCHEDULED, QUEUED, RUNNING, PAUSED]),
     (
         Action::Delete,
         &[SCHEDULED, QUEUED, COMPLETED, FAILED, CANCELLED, PAUSED],
@@ -250,21 +260,21 @@ mod tests {
 
     /// One row for each state and kind, one column for each of [`Action::ALL`]; `+` means allowed.
     const EXPECTED: [(Status, Kind, &str); 14] = [
-        // Cancel, CancelRun, Pause, Resume, Reschedule, Retry, Delete, ReplaceOneOff
-        (SCHEDULED, Kind::OneOff, "+++-+-++"),
-        (QUEUED, Kind::OneOff, "+++-+-++"),
-        (RUNNING, Kind::OneOff, "++------"),
-        (COMPLETED, Kind::OneOff, "------++"),
-        (FAILED, Kind::OneOff, "-----+++"),
-        (CANCELLED, Kind::OneOff, "-----+++"),
-        (PAUSED, Kind::OneOff, "++-++-++"),
-        (SCHEDULED, Kind::Recurring, "+++-+++-"),
-        (QUEUED, Kind::Recurring, "+++-+-+-"),
-        (RUNNING, Kind::Recurring, "+++-+---"),
-        (COMPLETED, Kind::Recurring, "-----++-"),
-        (FAILED, Kind::Recurring, "------+-"),
-        (CANCELLED, Kind::Recurring, "------+-"),
-        (PAUSED, Kind::Recurring, "++-++-+-"),
+        // Cancel, CancelRun, Pause, Resume, Reschedule, Retry, RunNow, SkipNext, Delete, ReplaceOneOff
+        (SCHEDULED, Kind::OneOff, "+++-+-+-++"),
+        (QUEUED, Kind::OneOff, "+++-+-+-++"),
+        (RUNNING, Kind::OneOff, "++--------"),
+        (COMPLETED, Kind::OneOff, "--------++"),
+        (FAILED, Kind::OneOff, "-----+--++"),
+        (CANCELLED, Kind::OneOff, "-----+--++"),
+        (PAUSED, Kind::OneOff, "++-++---++"),
+        (SCHEDULED, Kind::Recurring, "+++-+++++-"),
+        (QUEUED, Kind::Recurring, "+++-+-+++-"),
+        (RUNNING, Kind::Recurring, "+++-+-++--"),
+        (COMPLETED, Kind::Recurring, "-----+--+-"),
+        (FAILED, Kind::Recurring, "--------+-"),
+        (CANCELLED, Kind::Recurring, "--------+-"),
+        (PAUSED, Kind::Recurring, "++-++--++-"),
     ];
 
     #[test]

@@ -1,13 +1,10 @@
 //! What a user can do to jobs that are stored, and what came of it.
 //!
-//! Data only. Knows no schedule arithmetic: what follows in a schedule is computed by a function that is passed in.
+//! Data only. Knows no schedule arithmetic: how a series moves is computed by a function that is passed in.
 
-use super::{InstanceId, JobSeq, JobSummary, Token};
+use super::{ComputeMove, InstanceId, JobSeq, JobSummary, Token};
 use crate::clock::Millis;
-use crate::error::Result;
-use crate::model::{Action, EventKind, JobId, Kind, Recurrence, Status};
-use std::fmt;
-use std::sync::Arc;
+use crate::model::{Action, EventKind, JobId, Kind, Status};
 
 /// A change of a job.
 #[derive(Clone, Debug)]
@@ -22,10 +19,10 @@ pub enum Change {
         /// Why.
         reason: Option<Box<str>>,
     },
-    /// Lets no attempt start any more; one that is going ends by itself.
-    Pause,
-    /// Lets the job go on: a series at its next occurrence from now on, what is overdue at once.
-    Resume(NextOccurrence),
+    /// Lets no attempt start any more; one that is going ends by itself. A series moves like this.
+    Pause(ComputeMove),
+    /// Lets the job go on: what is overdue at once, and a series like this.
+    Resume(ComputeMove),
     /// Gives it another time or schedule; history and counts stay, and a paused job stays paused.
     Reschedule(Timing),
     /// Runs a one-off that failed or was cancelled again, as its next run; of a series, the last run that failed.
@@ -33,6 +30,10 @@ pub enum Change {
         /// When.
         due: Millis,
     },
+    /// Runs a one-off that waits at once; a series makes the run that this says.
+    RunNow(ComputeMove),
+    /// Passes over occurrences of a series, as this says.
+    SkipNext(ComputeMove),
     /// Takes the job away with all it has left behind.
     Delete,
 }
@@ -44,10 +45,12 @@ impl Change {
         match self {
             Self::Cancel { .. } => Action::Cancel,
             Self::CancelRun { .. } => Action::CancelRun,
-            Self::Pause => Action::Pause,
+            Self::Pause(_) => Action::Pause,
             Self::Resume(_) => Action::Resume,
             Self::Reschedule(_) => Action::Reschedule,
             Self::Retry { .. } => Action::Retry,
+            Self::RunNow(_) => Action::RunNow,
+            Self::SkipNext(_) => Action::SkipNext,
             Self::Delete => Action::Delete,
         }
     }
@@ -57,9 +60,11 @@ impl Change {
     pub fn event(&self) -> Option<EventKind> {
         match self {
             Self::Cancel { .. } | Self::CancelRun { .. } => Some(EventKind::Cancelled),
-            Self::Pause => Some(EventKind::Paused),
+            Self::Pause(_) => Some(EventKind::Paused),
             Self::Resume(_) => Some(EventKind::Resumed),
-            Self::Reschedule(_) | Self::Retry { .. } => Some(EventKind::Scheduled),
+            Self::Reschedule(_) | Self::Retry { .. } | Self::RunNow(_) | Self::SkipNext(_) => {
+                Some(EventKind::Scheduled)
+            }
             Self::Delete => None,
         }
     }
@@ -68,23 +73,10 @@ impl Change {
 /// A new time, or a new schedule.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// The run of a one-off, or the next occurrence of a series; `None`: it has none to come.
+    /// When the run of a one-off is due.
     pub due: Option<Millis>,
-    /// The schedule of a series; `None`: for a one-off.
-    pub recurrence: Option<Recurrence>,
-}
-
-/// From the JSON text of a [`Recurrence`] and the number of runs that count towards its limit to an occurrence.
-type ComputeNext = dyn Fn(&str, i64) -> Result<Option<Millis>> + Send + Sync;
-
-/// Computes the next occurrence of a series that is resumed.
-#[derive(Clone)]
-pub struct NextOccurrence(pub Arc<ComputeNext>);
-
-impl fmt::Debug for NextOccurrence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NextOccurrence")
-    }
+    /// What a series does, and gets as its schedule; `None`: for a one-off.
+    pub series: Option<ComputeMove>,
 }
 
 /// That a run was cancelled, and why.
@@ -114,7 +106,7 @@ pub enum ChangeOutcome {
         job: JobSeq,
         /// Runs that were going and are no longer their holders': their handlers must be told.
         running: Vec<RevokedClaim>,
-        /// Where the job stands, after [`Change::Reschedule`].
+        /// Where the job stands, after a change of its times.
         summary: Option<JobSummary>,
     },
 }

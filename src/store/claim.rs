@@ -1,6 +1,6 @@
 //! What a process claims, and how it gives it back.
 
-use super::{DueSeries, InstanceId, JobSeq, RouteId, RouteMark, Token, Unreadable};
+use super::{InstanceId, JobSeq, RouteId, RouteMark, SeriesSnapshot, Token, Unreadable};
 use crate::clock::Millis;
 use crate::model::{JobId, RunOutcome, Status};
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct ClaimParams {
     /// Claim at most one run, of those that crashed so often that they run alone ([`super::SUSPECT_AFTER`]). Other claims
     /// leave these out.
     pub suspect: bool,
+    /// Series in these versions are left out of [`Claimed::series`].
+    pub passed_over: Arc<[(JobSeq, i64)]>,
 }
 
 /// What a claim found.
@@ -41,7 +43,7 @@ pub struct Claimed {
     /// Runs that are now this process's, best first: by priority, then due time, then dispatch order.
     pub runs: Vec<ClaimedRun>,
     /// Series with an occurrence due; the engine computes what follows and calls [`super::Store::advance`].
-    pub series: Vec<DueSeries>,
+    pub series: Vec<SeriesSnapshot>,
     /// When to look again, if nothing wakes the claimer earlier: the earliest time at which something falls due.
     pub next_due: Option<Millis>,
     /// A bounded batch was cut short: claim again at once.

@@ -10,6 +10,7 @@ pub mod completing;
 pub mod concurrency;
 pub mod dispatch;
 pub mod entries;
+pub mod moves;
 pub mod processes;
 pub mod random_walk;
 pub mod reading;
@@ -90,7 +91,6 @@ macro_rules! store_contract {
             series_without_future_occurrences_completes_at_once,
             a_failed_run_does_not_end_its_series,
             a_replaced_series_keeps_its_counts_and_history,
-            identical_redispatch_keeps_the_next_occurrence,
             a_replaced_series_moves_its_live_runs_to_the_new_route,
             ended_series_is_reopened,
             replacement_with_exhausted_limit_ends_the_series,
@@ -98,6 +98,14 @@ macro_rules! store_contract {
             overlapping_runs_determine_the_series_state,
             adjacent_gaps_are_merged,
             catch_up_run_reports_missed_occurrences,
+        });
+        $crate::store::contract::store_contract!(@tests $make, moves: {
+            a_replaced_series_moves_as_the_caller_computes_it,
+            attempts_of_a_series_are_told_until_their_process_was_last_seen,
+            series_that_are_passed_over_are_left_out,
+            recorded_gaps_can_be_cut_off,
+            a_series_makes_runs_on_request,
+            a_run_that_a_pause_makes_is_paused,
         });
         $crate::store::contract::store_contract!(@tests $make, changing: {
             a_paused_job_waits_until_it_is_resumed,

@@ -1,8 +1,9 @@
 //! What is dispatched, and what became of it.
 
+use super::{SeriesAdvance, SeriesMove, SeriesSnapshot, Settled};
 use crate::clock::Millis;
 use crate::error::ErrorCode;
-use crate::model::{JobId, NewJob, Status};
+use crate::model::{JobId, NewJob, Recurrence, Status};
 use std::time::Instant;
 
 /// Jobs to insert together.
@@ -16,6 +17,24 @@ pub struct InsertParams {
     pub now: Millis,
     /// When the first of the callers asked: how long they wait for a store that does not answer is counted from then.
     pub since: Instant,
+    /// What becomes of a series that is replaced.
+    pub replaced: ReplaceSeries,
+}
+
+/// What becomes of a stored series that gets a new schedule, whose first occurrence is this, at this time.
+pub type ReplaceSeries = fn(&SeriesSnapshot, &Recurrence, Option<Millis>, Millis) -> SeriesMove;
+
+/// The new schedule begins with its first occurrence, whatever the old one had to come: for callers that know no schedules.
+#[must_use]
+pub fn begin_anew(series: &SeriesSnapshot, new: &Recurrence, first: Option<Millis>, _now: Millis) -> SeriesMove {
+    SeriesMove {
+        recurrence: Some(new.clone()),
+        ..SeriesMove::of(SeriesAdvance {
+            next_at: first,
+            settled: Settled::default(),
+            ..SeriesAdvance::unchanged(series)
+        })
+    }
 }
 
 /// Where a job stands, as a dispatch reports it.

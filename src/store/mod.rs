@@ -62,15 +62,17 @@ mod step;
 mod text;
 mod webhook;
 
-pub use change::{BulkChangeOutcome, Cancellation, Change, ChangeOutcome, NextOccurrence, RevokedClaim, Timing};
+pub use change::{BulkChangeOutcome, Cancellation, Change, ChangeOutcome, RevokedClaim, Timing};
 pub use claim::{
     ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, RecoverParams, Recovered, ServedRoute,
     Takeover,
 };
-pub use dispatch::{InsertParams, Inserted, JobSummary, Statement};
+pub use dispatch::{InsertParams, Inserted, JobSummary, ReplaceSeries, Statement, begin_anew};
 pub use entry::{Entry, EntryKey, EntryKind};
 pub use ids::{InstanceId, JobSeq, RouteId, RouteMark, Token};
-pub use occurrence::{DueSeries, GapKind, Occurrence, OccurrenceGap, SeriesAdvance};
+pub use occurrence::{
+    ComputeMove, GapKind, Occurrence, OccurrenceGap, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled, Span,
+};
 pub use payload::{MAX_KEY_ID_BYTES, Unreadable};
 pub use record::{
     History, HistoryEntry, HistoryPosition, JobRecord, ListFilter, LogLine, MAX_PAGE_BYTES, Note, NoteKind, Page,
@@ -155,7 +157,7 @@ pub trait Store: WebhookStore + TextStore + Send + Sync {
     async fn claims_of(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>>;
 
     /// Up to `limit` series with an occurrence to come, by number, from after `after` on.
-    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>>;
+    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<SeriesSnapshot>>;
 
     /// Remembers a fact about the store itself.
     async fn set_metadata(&self, name: &str, value: &str) -> Result<()>;

@@ -2,11 +2,17 @@
 
 use super::JobSeq;
 use crate::clock::Millis;
-use crate::model::JobId;
+use crate::model::{JobId, Recurrence};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
 
-/// A series whose next occurrence is due.
+/// Instants from the first to the second, both included.
+pub type Span = (Millis, Millis);
+
+/// A series as it is stored, with what is known of its runs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DueSeries {
+pub struct SeriesSnapshot {
     /// The job's number.
     pub job: JobSeq,
     /// The job's public id.
@@ -15,12 +21,52 @@ pub struct DueSeries {
     pub version: i64,
     /// JSON text of [`crate::model::Recurrence`].
     pub recurrence: Box<str>,
-    /// The occurrence that is due.
-    pub next_at: Millis,
-    /// Runs created so far.
+    /// The first grid point that is not accounted for; `None`: there is none to come.
+    pub next_at: Option<Millis>,
+    /// Runs created so far that count towards the limit.
     pub runs: i64,
     /// Runs that have not ended.
     pub live: i64,
+    /// One of these is claimed by another process than the one that asks.
+    pub claimed_by_others: bool,
+    /// When runs were being done, as far as that is known and reaches to `next_at` or beyond; in no order.
+    pub busy: Vec<Span>,
+    /// Points from `next_at` on that are accounted for.
+    pub settled: Settled,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// The last point that is accounted for, or the time of the dispatch; only told by [`super::Store::series_after`].
+    pub accounted_to: Option<Millis>,
+}
+
+/// Which grid points from the next one on have their place already, and since when all of them have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Settled {
+    /// Points within these are accounted for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spans: Vec<Span>,
+    /// Since when the job is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<Millis>,
+}
+
+impl Settled {
+    /// From its stored form; what cannot be read settles nothing.
+    #[must_use]
+    pub fn from_text(text: Option<&str>) -> Self {
+        text.and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default()
+    }
+
+    /// Its stored form; `None`: it says nothing.
+    #[must_use]
+    pub fn to_text(&self) -> Option<String> {
+        if *self == Self::default() {
+            return None;
+        }
+        serde_json::to_string(self).ok()
+    }
 }
 
 /// Occurrences of a series that were not run.
@@ -40,10 +86,62 @@ pub struct OccurrenceGap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum GapKind {
-    /// Nothing was there to run them in time.
-    Missed = 0,
-    /// A run of the series had not ended.
-    Skipped = 1,
+    /// Nobody was there to run them in time; a later run stands in for them.
+    Down = 0,
+    /// A run of the series was being done.
+    Overlap = 1,
+    /// Nobody was there to run them in time, and the schedule makes no run of such.
+    Misfire = 2,
+    /// The job was paused.
+    Paused = 3,
+    /// They waited for a run to end when the schedule was replaced.
+    Rescheduled = 4,
+    /// The schedule excepts their date.
+    Except = 5,
+    /// Somebody asked for it.
+    Request = 6,
+}
+
+impl GapKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Down,
+        Self::Overlap,
+        Self::Misfire,
+        Self::Paused,
+        Self::Rescheduled,
+        Self::Except,
+        Self::Request,
+    ];
+
+    /// By its number; one of a newer version counts as an overlap.
+    #[must_use]
+    pub fn from_code(code: i64) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|kind| *kind as i64 == code)
+            .unwrap_or(Self::Overlap)
+    }
+
+    /// Whether they are missed; all others are skipped.
+    #[must_use]
+    pub const fn is_missed(self) -> bool {
+        matches!(self, Self::Down | Self::Misfire)
+    }
+
+    /// What a history calls it.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Overlap => "overlap",
+            Self::Misfire => "misfire",
+            Self::Paused => "paused",
+            Self::Rescheduled => "rescheduled",
+            Self::Except => "except",
+            Self::Request => "request",
+        }
+    }
 }
 
 /// One new run of a series.
@@ -51,7 +149,7 @@ pub enum GapKind {
 pub struct Occurrence {
     /// Its scheduled time.
     pub scheduled_at: Millis,
-    /// Occurrences before it that it stands in for.
+    /// Occurrences that were missed and that it stands in for, itself among them if it is too late.
     pub missed: i64,
 }
 
@@ -64,10 +162,86 @@ pub struct SeriesAdvance {
     pub version: i64,
     /// Runs to create, due at once, numbered on from the last.
     pub occurrences: Vec<Occurrence>,
-    /// Occurrences passed over.
+    /// Occurrences passed over, in order.
     pub gaps: Vec<OccurrenceGap>,
+    /// Recorded gaps of the same kind and beginning that are cut off to this end and number; those with none are deleted.
+    pub cut_gaps: Vec<OccurrenceGap>,
     /// The next occurrence; `None`: there is none, the job is completed when its last run ends.
     pub next_at: Option<Millis>,
     /// The next occurrence is not due before the runs that are going have ended, however late that is.
     pub after_live_runs: bool,
+    /// What is accounted for from `next_at` on.
+    pub settled: Settled,
+}
+
+impl SeriesAdvance {
+    /// One that changes nothing of the series but its version.
+    #[must_use]
+    pub fn unchanged(series: &SeriesSnapshot) -> Self {
+        Self {
+            job: series.job,
+            version: series.version,
+            occurrences: Vec::new(),
+            gaps: Vec::new(),
+            cut_gaps: Vec::new(),
+            next_at: series.next_at,
+            after_live_runs: false,
+            settled: series.settled.clone(),
+        }
+    }
+}
+
+/// What a change on request does to a series.
+#[derive(Clone, Debug)]
+pub struct SeriesMove {
+    /// How it moves.
+    pub advance: SeriesAdvance,
+    /// Its new schedule, if it gets one.
+    pub recurrence: Option<Recurrence>,
+    /// A run besides, due at once, which does not count towards the limit.
+    pub extra_run: Option<Millis>,
+}
+
+impl SeriesMove {
+    /// Nothing but this advance.
+    #[must_use]
+    pub fn of(advance: SeriesAdvance) -> Self {
+        Self {
+            advance,
+            recurrence: None,
+            extra_run: None,
+        }
+    }
+}
+
+/// From a stored series to what a change makes of it; `None`: its state forbids it.
+type Move = dyn Fn(&SeriesSnapshot) -> Option<SeriesMove> + Send + Sync;
+
+/// Computes what a change on request does to a series. It is called within the transaction, on the locked series.
+#[derive(Clone)]
+pub struct ComputeMove(Arc<Move>);
+
+impl ComputeMove {
+    /// By this function.
+    pub fn new(compute: impl Fn(&SeriesSnapshot) -> Option<SeriesMove> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(compute))
+    }
+
+    /// One that leaves every series as it is.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::new(|series| Some(SeriesMove::of(SeriesAdvance::unchanged(series))))
+    }
+
+    /// What becomes of this series.
+    #[must_use]
+    pub fn of(&self, series: &SeriesSnapshot) -> Option<SeriesMove> {
+        (self.0)(series)
+    }
+}
+
+impl fmt::Debug for ComputeMove {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ComputeMove")
+    }
 }

@@ -162,6 +162,7 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, Times { n
             all_or_nothing: false,
             now,
             since,
+            replaced: crate::engine::series_changes::replaced,
         })
         .await
     {
@@ -199,6 +200,7 @@ async fn insert_all(
             all_or_nothing: true,
             now,
             since,
+            replaced: crate::engine::series_changes::replaced,
         })
         .await?;
     if inserted

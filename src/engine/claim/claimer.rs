@@ -4,6 +4,7 @@
 //! longer than a second, so that a change of the wall clock or a suspended machine costs no more than that.
 
 use super::gate::ClaimGate;
+use super::incomputable::IncomputableSeries;
 use super::prefetch;
 use super::recurrence;
 use super::routes::Routes;
@@ -18,16 +19,13 @@ use crate::engine::run::in_flight::InFlightAttempts;
 use crate::engine::service::{Service, StopSignal};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::Recurrence;
-use crate::store::{ClaimParams, Claimed, DueSeries, InstanceId, RouteMark, SeriesAdvance};
+use crate::store::{ClaimParams, Claimed, InstanceId, RouteMark, SeriesAdvance, SeriesSnapshot};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Longest sleep: wall time may jump while a monotonic timer runs.
 const MAX_SLEEP_MS: i64 = 1_000;
-/// A series whose schedule this version cannot compute is looked at again after this time, ms.
-const BROKEN_SERIES_RETRY_MS: i64 = 3_600_000;
-
 /// Shorter pauses are not worth a timer.
 const MIN_PAUSE: Duration = Duration::from_millis(1);
 /// First and longest pause after a claim that failed.
@@ -101,6 +99,8 @@ pub struct Claimer {
     pub executor: Arc<Executor>,
     /// Attempts at once in the worker's slots.
     pub concurrency: usize,
+    /// Series that this version cannot compute.
+    pub incomputable: IncomputableSeries,
     /// Time is moved by hand: due times are no reason to wake up.
     pub manual_clock: bool,
 }
@@ -226,7 +226,11 @@ impl Claimer {
             });
         };
         let some_full = slots == 0 || group_slots.contains(&0);
-        let claimed = self.claim(params(now, instance, served, slots), known).await?;
+        let asked = ClaimParams {
+            passed_over: self.incomputable.all(),
+            ..params(now, instance, served, slots)
+        };
+        let claimed = self.claim(asked, known).await?;
         self.context.failpoints.pass("claimer");
         let has_new_routes = claimed.newest_route != known;
         let started = claimed.runs.len();
@@ -283,6 +287,7 @@ impl Claimer {
         for served in [served, self.routing.internal_served()] {
             let suspect = ClaimParams {
                 suspect: true,
+                passed_over: self.incomputable.all(),
                 ..params(now, instance, served, 1)
             };
             let claimed = self.claim(suspect, known).await?;
@@ -355,34 +360,27 @@ impl Claimer {
     }
 
     /// Turns due occurrences into runs; returns of how many series.
-    async fn advance_series(&self, series: Vec<DueSeries>, now: Millis) -> Result<usize> {
-        if series.is_empty() {
+    async fn advance_series(&self, series: Vec<SeriesSnapshot>, now: Millis) -> Result<usize> {
+        let advances: Vec<SeriesAdvance> = series.iter().filter_map(|due| self.plan_advance(due, now)).collect();
+        if advances.is_empty() {
             return Ok(0);
         }
-        let advances = series.iter().map(|due| self.plan_advance(due, now)).collect();
         self.context.store.advance(now, advances).await
     }
 
-    fn plan_advance(&self, due: &DueSeries, now: Millis) -> SeriesAdvance {
+    fn plan_advance(&self, due: &SeriesSnapshot, now: Millis) -> Option<SeriesAdvance> {
         let planned = serde_json::from_str::<Recurrence>(&due.recurrence)
             .map_err(|error| error.to_string())
             .and_then(|recurrence| recurrence::plan(&recurrence, due, now).map_err(|error| error.to_string()));
         planned.unwrap_or_else(|error| {
-            self.context.log(
-                Level::Error,
-                &format!(
-                    "job {}: its schedule cannot be computed, will try again in an hour: {error}",
+            if self.incomputable.add(due.job, due.version) {
+                let message = format!(
+                    "job {}: this version of the package cannot compute its schedule and leaves it to others: {error}",
                     due.id
-                ),
-            );
-            SeriesAdvance {
-                job: due.job,
-                version: due.version,
-                occurrences: Vec::new(),
-                gaps: Vec::new(),
-                next_at: Some(now.saturating_add(BROKEN_SERIES_RETRY_MS)),
-                after_live_runs: false,
+                );
+                self.context.log(Level::Error, &message);
             }
+            None
         })
     }
 }
@@ -395,6 +393,7 @@ fn params(now: Millis, instance: InstanceId, served: ServedRoutes, slots: usize)
         served: served.routes,
         slots,
         suspect: false,
+        passed_over: Arc::default(),
     }
 }
 

@@ -2,12 +2,14 @@
 
 pub mod claimer;
 pub mod gate;
+pub mod incomputable;
 mod pattern;
 pub mod prefetch;
 pub mod recurrence;
 mod registrations;
 pub mod routes;
 pub mod routing;
+pub mod series_changes;
 pub mod suspects;
 pub mod timetable;
 pub mod timezones;

@@ -7,7 +7,7 @@ use crate::cron::{CronExpr, DstPolicy, GapPolicy, OverlapPolicy, Zone};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::schedule::{Dst, Gap, Overlap};
 use crate::model::{Recurrence, Rule};
-use crate::store::{GapKind, OccurrenceGap};
+use crate::store::{GapKind, OccurrenceGap, Span};
 
 /// Most runs that `misfire: 'all'` makes up for at once.
 pub const MAX_CATCH_UP_RUNS: usize = 1_000;
@@ -81,6 +81,39 @@ impl Timetable {
         }
     }
 
+    /// Whether its instants are those of `other`, apart from where they begin and end.
+    #[must_use]
+    pub fn has_same_instants(&self, other: &Self) -> bool {
+        let same_grid = match (&self.grid, &other.grid) {
+            (
+                Grid::Cron { expression, zone, dst },
+                Grid::Cron {
+                    expression: cron,
+                    zone: tz,
+                    dst: policy,
+                },
+            ) => expression == cron && zone.name() == tz.name() && (dst == policy || expression.is_interval()),
+            (
+                Grid::Every { interval, anchor },
+                Grid::Every {
+                    interval: every,
+                    anchor: begin,
+                },
+            ) => interval == every && anchor.checked_sub(*begin).is_some_and(|apart| apart % interval == 0),
+            _ => false,
+        };
+        same_grid && self.offset == other.offset
+    }
+
+    /// Whether it is about intervals rather than times of the day.
+    #[must_use]
+    pub fn is_paced(&self) -> bool {
+        match &self.grid {
+            Grid::Cron { expression, .. } => expression.is_interval(),
+            Grid::Every { .. } => true,
+        }
+    }
+
     /// The first occurrence of a series dispatched at `now`.
     #[must_use]
     pub fn first(&self, now: Millis) -> Option<Millis> {
@@ -112,6 +145,12 @@ impl Timetable {
             return None;
         }
         point.checked_add(self.offset)
+    }
+
+    /// Spans within these instants whose points the schedule excepts.
+    #[must_use]
+    pub fn excepted_spans(&self, _from: Millis, _to: Millis) -> Vec<Span> {
+        Vec::new()
     }
 
     /// Occurrences from `first` (one itself) up to `now`, and the one after them.
@@ -207,6 +246,17 @@ impl DuePoints {
     #[must_use]
     pub fn last(&self) -> Millis {
         self.recent.last().copied().unwrap_or(self.first)
+    }
+
+    /// The `n`th of them, counted from one; `None`: there is no such point, or it is neither the last one before
+    /// [`Self::recent`] nor one of these.
+    #[must_use]
+    pub fn nth(&self, n: i64) -> Option<Millis> {
+        let before_recent = self.count - self.recent.len() as i64;
+        match n.checked_sub(before_recent)? {
+            0 => self.before,
+            after => self.recent.get(usize::try_from(after).ok()?.checked_sub(1)?).copied(),
+        }
     }
 
     /// The range of the first `count` points, when there are any.

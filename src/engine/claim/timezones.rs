@@ -7,7 +7,7 @@ use crate::engine::context::Context;
 use crate::engine::handler::Level;
 use crate::error::Result;
 use crate::model::{Recurrence, Rule};
-use crate::store::{DueSeries, JobSeq, SeriesAdvance};
+use crate::store::{JobSeq, SeriesAdvance, SeriesSnapshot};
 
 /// The store's mark that names the version.
 const TZDB_MARK: &str = "tzdb";
@@ -49,19 +49,18 @@ async fn recompute(context: &Context) -> Result<usize> {
     }
 }
 
-/// The change a series needs, if any. A schedule that can no longer be computed is left for the claimer to report.
-fn corrected_advance(series: &DueSeries, now: i64) -> Option<SeriesAdvance> {
+/// The change a series needs, if any: the first point of the new data behind the last one that is accounted for. One that is due
+/// already stays, and so does a schedule that cannot be computed, which the claimer will report.
+fn corrected_advance(series: &SeriesSnapshot, now: i64) -> Option<SeriesAdvance> {
     let recurrence: Recurrence = serde_json::from_str(&series.recurrence).ok()?;
-    if series.next_at <= now || !matches!(recurrence.rule, Rule::Cron { .. }) {
+    if series.next_at.is_none_or(|at| at <= now) || matches!(recurrence.rule, Rule::Every { .. }) {
         return None;
     }
-    let next_at = Timetable::compile(&recurrence).ok()?.after(now);
-    (next_at != Some(series.next_at)).then(|| SeriesAdvance {
-        job: series.job,
-        version: series.version,
-        occurrences: Vec::new(),
-        gaps: Vec::new(),
+    let next_at = Timetable::compile(&recurrence)
+        .ok()?
+        .after(series.accounted_to.unwrap_or(now));
+    (next_at != series.next_at).then(|| SeriesAdvance {
         next_at,
-        after_live_runs: false,
+        ..SeriesAdvance::unchanged(series)
     })
 }

@@ -4,25 +4,12 @@
 use super::test_support::*;
 use crate::clock::Millis;
 use crate::model::{Kind, NewJob, Recurrence, RunStatus, Status};
-use crate::store::{Cancellation, Change, ChangeOutcome, Completed, JobSeq, ListFilter, NextOccurrence, Timing};
-use std::sync::Arc;
-
-/// Resumes a job; a series continues at `next`.
-pub fn resume(next: Option<Millis>) -> Change {
-    Change::Resume(NextOccurrence(Arc::new(move |_, _| Ok(next))))
-}
+use crate::store::{Cancellation, Change, ChangeOutcome, Completed, JobSeq, ListFilter, Timing};
 
 pub fn at(due: Millis) -> Change {
     Change::Reschedule(Timing {
         due: Some(due),
-        recurrence: None,
-    })
-}
-
-fn by(recurrence: Recurrence, due: Option<Millis>) -> Change {
-    Change::Reschedule(Timing {
-        due,
-        recurrence: Some(recurrence),
+        series: None,
     })
 }
 
@@ -56,7 +43,7 @@ pub async fn a_paused_job_waits_until_it_is_resumed(s: &TestStore) {
     .await;
     for text in ["ready", "soon", "far"] {
         let due = s.record(text).await.scheduled_at;
-        assert!(is_done(&s.change(text, Change::Pause, T0).await));
+        assert!(is_done(&s.change(text, pause(), T0).await));
         let record = s.record(text).await;
         assert_eq!((record.status, record.scheduled_at), (Status::Paused, due));
         s.check().await;
@@ -77,7 +64,7 @@ pub async fn a_job_that_waits_for_a_retry_is_paused_with_its_attempts(s: &TestSt
     s.add(one_off("x")).await;
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, retry(T0 + 10), T0).await;
-    s.change("x", Change::Pause, T0).await;
+    s.change("x", pause(), T0).await;
     assert!(s.claim(process, T0 + 20).await.is_empty());
     s.change("x", resume(None), T0 + 5).await;
     assert_eq!(s.status("x").await, Status::Scheduled);
@@ -92,14 +79,14 @@ pub async fn a_change_is_refused_where_the_state_forbids_it(s: &TestStore) {
     assert_eq!(s.change("x", resume(None), T0).await, forbidden(Status::Queued));
     assert_eq!(s.change("x", again(T0), T0).await, forbidden(Status::Queued));
     let run = s.claim_one(process, T0).await;
-    for change in [Change::Pause, again(T0), Change::Delete, at(T0)] {
+    for change in [pause(), again(T0), Change::Delete, at(T0)] {
         assert_eq!(s.change("x", change, T0).await, forbidden(Status::Running));
     }
     s.complete(process, &run, done(), T0).await;
-    for change in [Change::Pause, again(T0), resume(None), at(T0), only_run()] {
+    for change in [pause(), again(T0), resume(None), at(T0), only_run()] {
         assert_eq!(s.change("x", change, T0).await, forbidden(Status::Completed));
     }
-    assert_eq!(s.change("y", Change::Pause, T0).await, ChangeOutcome::NotFound);
+    assert_eq!(s.change("y", pause(), T0).await, ChangeOutcome::NotFound);
 }
 
 pub async fn paused_series_finishes_its_live_run_and_starts_no_other(s: &TestStore) {
@@ -108,7 +95,7 @@ pub async fn paused_series_finishes_its_live_run_and_starts_no_other(s: &TestSto
     s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let run = s.claim_one(process, T0).await;
     let due = s.due_series(T0 + 1_000).await.remove(0);
-    assert!(is_done(&s.change("x", Change::Pause, T0).await));
+    assert!(is_done(&s.change("x", pause(), T0).await));
     let record = s.record("x").await;
     assert_eq!((record.status, record.next_run_at), (Status::Paused, None));
     assert!(s.due_series(T0 + 5_000).await.is_empty());
@@ -117,7 +104,7 @@ pub async fn paused_series_finishes_its_live_run_and_starts_no_other(s: &TestSto
     let counted = s.complete(process, &run, done(), T0).await;
     assert_eq!(counted, Completed::Accepted(Status::Paused));
     assert_eq!(
-        s.change("x", Change::Pause, T0).await,
+        s.change("x", pause(), T0).await,
         ChangeOutcome::Forbidden(Status::Paused)
     );
     s.change("x", resume(Some(T0 + 9_000)), T0 + 8_500).await;
@@ -134,7 +121,7 @@ pub async fn waiting_run_is_paused_with_its_series(s: &TestStore) {
     s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     let first = s.claim_one(process, T0).await;
     s.run_due_occurrence(T0 + 1_000, Some(T0 + 2_000)).await;
-    s.change("x", Change::Pause, T0 + 1_000).await;
+    s.change("x", pause(), T0 + 1_000).await;
     s.check().await;
     // The running attempt may end, and its retry is paused.
     s.complete(process, &first, retry(T0 + 1_500), T0 + 1_000).await;
@@ -147,14 +134,14 @@ pub async fn waiting_run_is_paused_with_its_series(s: &TestStore) {
 
 pub async fn resumed_series_without_future_occurrences_ends(s: &TestStore) {
     s.add(series("x")).await;
-    s.change("x", Change::Pause, T0).await;
+    s.change("x", pause(), T0).await;
     s.change("x", resume(None), T0).await;
     assert_eq!(s.status("x").await, Status::Completed);
 }
 
 pub async fn a_paused_series_stays_paused_when_it_is_replaced(s: &TestStore) {
     s.add(series("x")).await;
-    s.change("x", Change::Pause, T0).await;
+    s.change("x", pause(), T0).await;
     s.add(series("x")).await;
     assert_eq!(s.status("x").await, Status::Paused);
     assert!(s.due_series(T0).await.is_empty());
@@ -247,7 +234,7 @@ pub async fn waiting_job_is_rescheduled(s: &TestStore) {
 pub async fn a_paused_job_stays_paused_at_its_new_time(s: &TestStore) {
     let process = s.process().await;
     s.add(one_off("x")).await;
-    s.change("x", Change::Pause, T0).await;
+    s.change("x", pause(), T0).await;
     s.change("x", at(T0 + 9), T0).await;
     assert_eq!(s.status("x").await, Status::Paused);
     s.change("x", resume(None), T0).await;
@@ -325,7 +312,7 @@ pub async fn a_deleted_job_leaves_nothing_behind(s: &TestStore) {
         },
     ])
     .await;
-    s.change("waiting", Change::Pause, T0).await;
+    s.change("waiting", pause(), T0).await;
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, done(), T0).await;
     s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
@@ -342,7 +329,7 @@ pub async fn series_with_a_running_run_is_not_deleted(s: &TestStore) {
     s.add(series("x")).await;
     s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
     s.claim_one(process, T0).await;
-    s.change("x", Change::Pause, T0).await;
+    s.change("x", pause(), T0).await;
     assert_eq!(
         s.change("x", Change::Delete, T0).await,
         ChangeOutcome::Forbidden(Status::Running)
@@ -352,7 +339,7 @@ pub async fn series_with_a_running_run_is_not_deleted(s: &TestStore) {
 pub async fn bulk_change_skips_forbidden_jobs(s: &TestStore) {
     s.insert((0..9).map(|n| one_off(&n.to_string())).collect()).await;
     for text in ["1", "2"] {
-        s.change(text, Change::Pause, T0).await;
+        s.change(text, pause(), T0).await;
     }
     let filter = || ListFilter {
         limit: 4,
@@ -391,7 +378,7 @@ pub async fn jobs_are_found_by_all_of_their_tags(s: &TestStore) {
         one_off("4"),
     ])
     .await;
-    s.change("1", Change::Pause, T0).await;
+    s.change("1", pause(), T0).await;
     let found = async |tags: &[&str], statuses: &[Status]| {
         let filter = ListFilter {
             tags: tags.iter().map(|tag| Box::from(*tag)).collect(),

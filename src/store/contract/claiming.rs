@@ -78,6 +78,7 @@ pub async fn group_without_slots_claims_nothing(s: &TestStore) {
         group_slots: vec![1, 0, 5],
         slots: 9,
         suspect: false,
+        passed_over: Default::default(),
     };
     let ids: Vec<String> = s
         .store
@@ -109,6 +110,7 @@ pub async fn unserved_route_is_not_claimed(s: &TestStore) {
         group_slots: vec![9],
         slots: 9,
         suspect: false,
+        passed_over: Default::default(),
     };
     let runs = s.store.claim(params).await.unwrap().runs;
     assert_eq!((runs.len(), runs[0].id.to_string()), (1, "y".into()));

@@ -1,7 +1,6 @@
 //! Concurrency keys, which limit how many runs are running at the same time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
-use super::changing::resume;
 use super::test_support::*;
 use crate::clock::Millis;
 use crate::model::{Concurrency, JobOptions, NewJob, Route, RunOutcome, Status};
@@ -158,6 +157,7 @@ pub async fn free_slot_goes_to_a_served_route(s: &TestStore) {
         group_slots: vec![9],
         slots: 9,
         suspect: false,
+        passed_over: Default::default(),
     };
     let runs = s.store.claim(params()).await.unwrap().runs;
     assert_eq!(ids(&runs), ["2"]);
@@ -305,11 +305,11 @@ pub async fn blocked_run_can_be_changed_like_a_waiting_run(s: &TestStore) {
     let run = s.claim_one(process, T0).await;
     assert!(s.claim(process, T0).await.is_empty());
     s.store.cancel(&id("1"), None, T0).await.unwrap();
-    s.change("2", Change::Pause, T0).await;
+    s.change("2", pause(), T0).await;
     s.change("3", Change::Delete, T0).await;
     let timing = crate::store::Timing {
         due: Some(T0 + 50),
-        recurrence: None,
+        series: None,
     };
     s.change("4", Change::Reschedule(timing), T0).await;
     let statuses = [s.status("1").await, s.status("2").await, s.status("4").await];
@@ -332,7 +332,7 @@ pub async fn removed_unblocked_run_unblocks_the_next(s: &TestStore) {
     assert!(s.claim(process, T0).await.is_empty());
     s.complete(process, &run, done(), T0).await;
     s.store.cancel(&id("1"), None, T0).await.unwrap();
-    s.change("2", Change::Pause, T0).await;
+    s.change("2", pause(), T0).await;
     s.change("3", Change::Delete, T0).await;
     assert_eq!(claim_ids(s, process, T0).await, ["4"]);
 }

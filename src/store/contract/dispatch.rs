@@ -143,6 +143,7 @@ pub async fn one_conflict_among_all_or_nothing_writes_nothing(s: &TestStore) {
         all_or_nothing: true,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     let answers = s.store.insert(params).await.unwrap();
     assert!(matches!(answers[2], Inserted::Conflict(_)));

@@ -258,6 +258,7 @@ pub async fn runs_that_crashed_often_are_claimed_alone(s: &TestStore) {
         group_slots: vec![1],
         slots: 1,
         suspect: true,
+        passed_over: Default::default(),
     };
     assert_eq!(ids(&s.store.claim(params).await.unwrap().runs), ["b"]);
     assert_eq!(suspects().await, [a]);
@@ -312,13 +313,13 @@ pub async fn a_run_that_runs_alone_waits_for_its_key_and_holds_nobody_up(s: &Tes
 
 pub async fn a_run_that_runs_alone_can_be_changed_like_any_other(s: &TestStore) {
     crash_until_suspect(s, vec![one_off("x"), one_off("y"), one_off("z")]).await;
-    s.change("x", Change::Pause, T0 + 9).await;
+    s.change("x", pause(), T0 + 9).await;
     s.change("y", Change::Cancel { reason: None }, T0 + 9).await;
     let process = s.process().await;
     let run = s.claim_suspect(process, T0 + 9).await.remove(0);
     assert_eq!(run.id, id("z"));
     s.complete(process, &run, failed(), T0 + 9).await;
-    s.change("x", super::changing::resume(Some(T0 + 9)), T0 + 9).await;
+    s.change("x", resume(Some(T0 + 9)), T0 + 9).await;
     let run = s.claim_suspect(process, T0 + 9).await.remove(0);
     assert_eq!((run.id.clone(), run.crashes), (id("x"), 3));
     s.complete(process, &run, done(), T0 + 9).await;
@@ -355,6 +356,7 @@ pub async fn a_closed_store_refuses_every_verb(s: &TestStore) {
         all_or_nothing: false,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     s.check().await;
     s.store.close().await.unwrap();

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::test_support::*;
-use crate::model::{JobId, NewJob, Recurrence, Rule, RunStatus, Status};
+use crate::model::{JobId, NewJob, Recurrence, RunStatus, Status};
 use crate::store::{ChangeOutcome, Completed, GapKind, Inserted, Occurrence, OccurrenceGap, SeriesAdvance};
 
 pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &TestStore) {
@@ -66,7 +66,7 @@ pub async fn deferred_occurrence_waits_for_the_live_run(s: &TestStore) {
     let before = *s.store.changes().borrow();
     s.complete(process, &run, done(), T0 + 9).await;
     assert!(*s.store.changes().borrow() > before, "whoever waits to claim is told");
-    assert_eq!(s.due_series(T0 + 9).await.remove(0).next_at, T0 + 1);
+    assert_eq!(s.due_series(T0 + 9).await.remove(0).next_at, Some(T0 + 1));
 }
 
 pub async fn an_advance_from_an_old_version_does_nothing(s: &TestStore) {
@@ -163,39 +163,6 @@ pub async fn a_replaced_series_keeps_its_counts_and_history(s: &TestStore) {
     s.run_due_occurrence(T0 + 70, None).await;
     assert_eq!(s.claim_one(process, T0 + 70).await.run, 2);
     assert_eq!(s.store.history(&id("x"), 9).await.unwrap().unwrap().entries.len(), 1);
-}
-
-pub async fn identical_redispatch_keeps_the_next_occurrence(s: &TestStore) {
-    s.add(series("x")).await;
-    let before = s.due_series(T0).await.remove(0);
-    let at_a_later_start = |recurrence| NewJob {
-        due: Some(T0 + 5_000),
-        recurrence: Some(recurrence),
-        input: "1".into(),
-        ..series("x")
-    };
-    let Rule::Every { interval, .. } = every(1_000).rule else {
-        panic!("not an interval")
-    };
-    let begun_anew = Recurrence {
-        rule: Rule::Every {
-            interval,
-            anchor: T0 + 5_000,
-        },
-        ..every(1_000)
-    };
-    let answer = s.add(at_a_later_start(begun_anew.clone())).await;
-    assert!(matches!(&answer, Inserted::Replaced(summary) if summary.next_run_at == Some(T0)));
-    assert_eq!(&*s.record("x").await.input, "1");
-    // The occurrences are still those of the first dispatch.
-    assert_eq!(s.due_series(T0).await.remove(0).recurrence, before.recurrence);
-
-    let other = Recurrence {
-        limit: Some(9),
-        ..begun_anew
-    };
-    let answer = s.add(at_a_later_start(other)).await;
-    assert!(matches!(&answer, Inserted::Replaced(summary) if summary.next_run_at == Some(T0 + 5_000)));
 }
 
 pub async fn a_replaced_series_moves_its_live_runs_to_the_new_route(s: &TestStore) {
@@ -318,7 +285,7 @@ pub async fn overlapping_runs_determine_the_series_state(s: &TestStore) {
 pub async fn adjacent_gaps_are_merged(s: &TestStore) {
     s.add(series("x")).await;
     let gap = |first, last, count| OccurrenceGap {
-        kind: GapKind::Skipped,
+        kind: GapKind::Overlap,
         first,
         last,
         count,
@@ -356,7 +323,7 @@ pub async fn catch_up_run_reports_missed_occurrences(s: &TestStore) {
             missed: 9,
         }],
         gaps: vec![OccurrenceGap {
-            kind: GapKind::Missed,
+            kind: GapKind::Down,
             first: T0,
             last: T0 + 8_000,
             count: 9,

@@ -93,8 +93,8 @@ pub async fn steps_are_available_to_later_attempts(s: &TestStore) {
         s.complete(process, &run, outcome, T0).await;
         s.check().await;
     }
-    s.change("x", Change::Pause, T0).await;
-    s.change("x", super::changing::resume(Some(T0)), T0).await;
+    s.change("x", pause(), T0).await;
+    s.change("x", resume(Some(T0)), T0).await;
     let run = s.claim_one(process, T0).await;
     assert_eq!(s.finished(&run).await, known);
 }

@@ -6,9 +6,9 @@ use crate::model::{
     JobId, JobOptions, Namespace, NewJob, OnConflict, Recurrence, Route, Rule, RunError, RunOutcome, Status,
 };
 use crate::store::{
-    Change, ChangeOutcome, ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, DueSeries,
-    InsertParams, Inserted, InstanceId, JobRecord, ListFilter, Occurrence, RouteId, RouteMark, SeriesAdvance,
-    ServedRoute, Store, StoredRoute,
+    Change, ChangeOutcome, ClaimParams, Claimed, ClaimedRun, CompleteParams, Completed, Completion, ComputeMove,
+    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, Occurrence, RouteId, RouteMark, SeriesAdvance,
+    SeriesMove, SeriesSnapshot, ServedRoute, Settled, Store, StoredRoute, Timing, begin_anew,
 };
 use std::any::Any;
 use std::future::Future;
@@ -126,6 +126,7 @@ impl TestStore {
                 all_or_nothing: false,
                 now,
                 since: std::time::Instant::now(),
+                replaced: crate::store::begin_anew,
             })
             .await
             .unwrap()
@@ -160,6 +161,7 @@ impl TestStore {
             group_slots: vec![1],
             slots: 1,
             suspect: true,
+            passed_over: Default::default(),
         };
         self.store.claim(params).await.unwrap().runs
     }
@@ -191,6 +193,7 @@ impl TestStore {
             group_slots: vec![slots],
             slots,
             suspect: false,
+            passed_over: Default::default(),
         };
         self.store.claim(params).await.unwrap()
     }
@@ -240,7 +243,7 @@ impl TestStore {
         self.record(text).await.status
     }
 
-    pub async fn due_series(&self, now: Millis) -> Vec<DueSeries> {
+    pub async fn due_series(&self, now: Millis) -> Vec<SeriesSnapshot> {
         let params = ClaimParams {
             now,
             instance: InstanceId::new(0),
@@ -248,6 +251,7 @@ impl TestStore {
             group_slots: vec![],
             slots: 0,
             suspect: false,
+            passed_over: Default::default(),
         };
         self.store.claim(params).await.unwrap().series
     }
@@ -266,16 +270,55 @@ impl TestStore {
 }
 
 /// The advance that makes a due occurrence a run.
-pub fn step(due: &DueSeries, next_at: Option<Millis>) -> SeriesAdvance {
+pub fn step(due: &SeriesSnapshot, next_at: Option<Millis>) -> SeriesAdvance {
     SeriesAdvance {
-        job: due.job,
-        version: due.version,
         occurrences: vec![Occurrence {
-            scheduled_at: due.next_at,
+            scheduled_at: due.next_at.unwrap(),
             missed: 0,
         }],
-        gaps: vec![],
         next_at,
-        after_live_runs: false,
+        ..SeriesAdvance::unchanged(due)
+    }
+}
+
+pub fn pause() -> Change {
+    Change::Pause(ComputeMove::nothing())
+}
+
+/// Resumes a job; a series that has an occurrence to come continues at `next`.
+pub fn resume(next: Option<Millis>) -> Change {
+    Change::Resume(ComputeMove::new(move |series| {
+        Some(SeriesMove::of(SeriesAdvance {
+            next_at: series.next_at.and(next),
+            ..SeriesAdvance::unchanged(series)
+        }))
+    }))
+}
+
+/// Gives a series another schedule.
+pub fn by(recurrence: Recurrence, due: Option<Millis>) -> Change {
+    Change::Reschedule(Timing {
+        due,
+        series: Some(ComputeMove::new(move |series| {
+            Some(begin_anew(series, &recurrence, due, 0))
+        })),
+    })
+}
+
+/// A series that is not stored, to ask what a change would make of it.
+pub fn some_series(next_at: Option<Millis>) -> SeriesSnapshot {
+    SeriesSnapshot {
+        job: JobSeq::MIN,
+        id: id("some"),
+        version: 0,
+        recurrence: "".into(),
+        next_at,
+        runs: 0,
+        live: 0,
+        claimed_by_others: false,
+        busy: Vec::new(),
+        settled: Settled::default(),
+        ended: false,
+        accounted_to: None,
     }
 }

@@ -125,6 +125,7 @@ pub async fn duplicates_by_unique_key_in_one_batch_make_one_job(s: &TestStore) {
         all_or_nothing: true,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     let expected = [
         Inserted::Created,
@@ -146,6 +147,7 @@ pub async fn rolled_back_batch_leaves_no_keys(s: &TestStore) {
         all_or_nothing: true,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     s.store.insert(params).await.unwrap();
     assert_eq!(s.add(unique("y", "k", None)).await, Inserted::Created);
@@ -248,6 +250,6 @@ pub async fn a_series_keeps_its_unique_key_between_its_runs(s: &TestStore) {
 
 pub async fn a_paused_job_keeps_its_unique_key(s: &TestStore) {
     s.add(unique("x", "k", None)).await;
-    s.change("x", Change::Pause, T0).await;
+    s.change("x", pause(), T0).await;
     assert_eq!(s.add(unique("y", "k", None)).await, duplicate("x", Status::Paused));
 }

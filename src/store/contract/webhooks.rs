@@ -10,8 +10,7 @@
 use super::test_support::*;
 use crate::model::{EventKind, EventMask, JobId, Namespace, NewJob, Route, RunOutcome, Status, WebhookSecret};
 use crate::store::{
-    Change, DeliveryReport, ListFilter, NewWebhook, RecoverParams, RelayedEvent, StoredEvent, Timing, Webhook,
-    WebhookSet,
+    Change, DeliveryReport, ListFilter, NewWebhook, RecoverParams, RelayedEvent, StoredEvent, Webhook, WebhookSet,
 };
 
 const SECRET: &str = "a plain text of 24 bytes";
@@ -119,8 +118,8 @@ pub async fn each_subscribed_change_is_one_event(s: &TestStore) {
     let run = s.claim_one(process, T0 + 1).await;
     s.complete(process, &run, done(), T0 + 2).await;
     s.add(one_off("y")).await;
-    s.change("y", Change::Pause, T0).await;
-    s.change("y", super::changing::resume(None), T0).await;
+    s.change("y", pause(), T0).await;
+    s.change("y", resume(None), T0).await;
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, failed(), T0 + 3).await;
     s.change("y", Change::Retry { due: T0 + DAY }, T0).await;
@@ -156,8 +155,8 @@ pub async fn changes_without_effect_leave_no_event(s: &TestStore) {
     let process = s.process().await;
     s.add(one_off("x")).await;
     s.add(one_off("x")).await;
-    s.change("x", Change::Resume(resume_never()), T0).await;
-    s.change("nobody", Change::Pause, T0).await;
+    s.change("x", resume(None), T0).await;
+    s.change("nobody", pause(), T0).await;
     let run = s.claim_one(process, T0).await;
     s.complete(process, &run, retry(T0), T0).await;
     s.complete(process, &run, done(), T0).await;
@@ -166,10 +165,6 @@ pub async fn changes_without_effect_leave_no_event(s: &TestStore) {
         kinds(s).await.into_iter().map(|(kind, ..)| kind).collect::<Vec<_>>(),
         [EventKind::Scheduled, EventKind::Started]
     );
-}
-
-fn resume_never() -> crate::store::NextOccurrence {
-    crate::store::NextOccurrence(std::sync::Arc::new(|_, _| Ok(None)))
 }
 
 pub async fn the_runs_of_a_series_are_events_and_its_occurrences_are_not(s: &TestStore) {
@@ -186,15 +181,7 @@ pub async fn the_runs_of_a_series_are_events_and_its_occurrences_are_not(s: &Tes
     s.complete(process, &run, done(), T0 + 9).await;
     s.run_due_occurrence(T0 + 1_000, Some(T0 + 2_000)).await;
     s.change("x", Change::CancelRun { reason: None }, T0 + 1_001).await;
-    s.change(
-        "x",
-        Change::Reschedule(Timing {
-            due: Some(T0 + 3_000),
-            recurrence: Some(every(3_000)),
-        }),
-        T0 + 1_002,
-    )
-    .await;
+    s.change("x", by(every(3_000), Some(T0 + 3_000)), T0 + 1_002).await;
     let seen: Vec<_> = events(s)
         .await
         .into_iter()

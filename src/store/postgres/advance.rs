@@ -5,16 +5,17 @@
 
 use super::failure::DbResult;
 use super::param::{params, rows};
-use super::run_rows::{NewOccurrence, Rank, Waiting};
+use super::run_rows::{NewOccurrence, Waiting};
 use super::series::Series;
 use super::series_changes;
 use super::session::Session;
-use super::state::{self, StoredJob};
+use super::state::{self, Run, RunState, StoredJob};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::store::{JobSeq, OccurrenceGap, SeriesAdvance};
 
 const UPSERT_GAP: &str = include_str!("sql/upsert_gap.sql");
+const CUT_GAP: &str = include_str!("sql/cut_gap.sql");
 
 /// Applies the advances; returns how many took effect.
 pub(super) async fn apply(session: &Session, now: Millis, advances: &[SeriesAdvance]) -> DbResult<usize> {
@@ -44,41 +45,72 @@ pub(super) async fn apply(session: &Session, now: Millis, advances: &[SeriesAdva
 }
 
 fn apply_one(tx: &mut Tx<'_>, stored_job: &mut StoredJob, advance: &SeriesAdvance, now: Millis) -> bool {
-    let current = |series: &&mut Series| series.state.is_at(advance.version);
-    let rank = |due| Rank {
-        route: stored_job.job.route,
-        priority: stored_job.job.priority,
-        due,
-        key: stored_job.job.key,
-    };
-    let Some(series) = stored_job.series.as_mut().filter(current) else {
+    let current = |series: &Series| series.state.is_at(advance.version);
+    if !stored_job.series.as_ref().is_some_and(current) {
         return false;
-    };
-    let (job, route, before) = (stored_job.job.seq, stored_job.job.route, series.status());
-    for gap in &advance.gaps {
-        insert_gap(tx, job, gap, series.state.runs);
     }
-    for (run, occurrence) in (series.state.runs + 1..).zip(&advance.occurrences) {
-        tx.inserts.occurrences.push(NewOccurrence {
-            job,
-            run,
-            scheduled_at: occurrence.scheduled_at,
-            due: occurrence.scheduled_at,
-            missed: occurrence.missed,
-        });
-        let first = Waiting::first(job, run, true);
-        tx.inserts.ready.push((rank(occurrence.scheduled_at), first));
-        series.last_at = Some(occurrence.scheduled_at);
+    let (route, before) = (stored_job.job.route, stored_job.status());
+    write(tx, stored_job, advance, now);
+    series_changes::count(tx, (route, before), (route, stored_job.status()));
+    true
+}
+
+/// Writes the gaps and runs of an advance, and changes the series, which is not saved.
+pub(super) fn write(tx: &mut Tx<'_>, stored_job: &mut StoredJob, advance: &SeriesAdvance, now: Millis) {
+    let job = stored_job.job.seq;
+    let Some(series) = stored_job.series.as_mut() else {
+        return;
+    };
+    let runs = series.state.runs;
+    for gap in &advance.cut_gaps {
+        tx.write_later(CUT_GAP, params![job, gap.kind as i32, gap.first, gap.last, gap.count]);
+    }
+    for gap in &advance.gaps {
+        insert_gap(tx, job, gap, runs);
     }
     let count = rows(advance.occurrences.len());
     series
         .state
         .advanced(count, advance.next_at, advance.after_live_runs, now);
-    series_changes::count(tx, (route, before), (route, series.status()));
-    true
+    series.settled = advance.settled.clone();
+    series.last_at = advance
+        .occurrences
+        .last()
+        .map(|run| run.scheduled_at)
+        .or(series.last_at);
+    for (run, occurrence) in (runs + 1..).zip(&advance.occurrences) {
+        let due = occurrence.scheduled_at;
+        add_run(tx, stored_job, run, (due, due, occurrence.missed));
+    }
 }
 
-/// Records a gap. One that continues the last gap, with no run in between, extends it.
+/// Makes a run of a series, due at `due`.
+pub(super) fn add_run(
+    tx: &mut Tx<'_>,
+    stored_job: &mut StoredJob,
+    run: i64,
+    (scheduled_at, due, missed): (Millis, Millis, i64),
+) {
+    let job = stored_job.job.seq;
+    tx.inserts.occurrences.push(NewOccurrence {
+        job,
+        run,
+        scheduled_at,
+        due,
+        missed,
+    });
+    let waiting = Waiting::first(job, run, true);
+    tx.inserts.ready.push((stored_job.rank(due), waiting));
+    stored_job.runs.push(Run {
+        run,
+        first_due: due,
+        scheduled_at,
+        run_state: RunState::Ready(due, waiting),
+        last: None,
+    });
+}
+
+/// Records a gap. One that continues the last gap, with nothing in between, extends it.
 fn insert_gap(tx: &mut Tx<'_>, job: JobSeq, gap: &OccurrenceGap, runs: i64) {
     tx.write_later(
         UPSERT_GAP,

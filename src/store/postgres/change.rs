@@ -7,7 +7,7 @@ use super::outbox::Event;
 use super::session::Session;
 use super::state::{self, StoredJob};
 use super::tx::{Effects, Tx};
-use super::{cancel, delete, pause, reschedule, retry};
+use super::{cancel, delete, pause, reschedule, retry, series_moves};
 use crate::clock::Millis;
 use crate::model::{JobId, Status};
 use crate::store::{BulkChangeOutcome, Change, ChangeOutcome, JobSeq};
@@ -78,10 +78,12 @@ async fn one(
     let changed = match change {
         Change::Cancel { reason } => cancel::job(tx, stored_job, reason.as_deref(), now),
         Change::CancelRun { reason } => cancel::run(tx, stored_job, reason.as_deref(), now),
-        Change::Pause => Ok(pause::pause(tx, stored_job)),
-        Change::Resume(next) => pause::resume(tx, stored_job, next, now),
-        Change::Reschedule(timing) => reschedule::apply(tx, stored_job, timing, now),
+        Change::Pause(compute) => pause::pause(tx, stored_job, compute, now).await,
+        Change::Resume(compute) => pause::resume(tx, stored_job, compute, now).await,
+        Change::Reschedule(timing) => reschedule::apply(tx, stored_job, timing, now).await,
         Change::Retry { due } => Ok(retry::apply(tx, stored_job, *due, now)),
+        Change::RunNow(compute) => series_moves::run_now(tx, stored_job, compute, now).await,
+        Change::SkipNext(compute) => series_moves::skip_next(tx, stored_job, compute, now).await,
         Change::Delete => Ok(delete::apply(tx, &stored_job)),
     }?;
     if let (ChangeOutcome::Done { .. }, Some(kind)) = (&changed, change.event()) {

@@ -6,12 +6,13 @@
 use super::failure::DbResult;
 use super::param::{rows, to_i32};
 use super::scan_positions::ScanPositions;
+use super::series_snapshot;
 use super::session::Session;
 use super::state::{read_id, unsigned};
 use crate::clock::Millis;
 use crate::model::RunOutcome;
 use crate::store::claim::MAX_CLAIM_BYTES;
-use crate::store::{ClaimParams, Claimed, ClaimedRun, Completion, DueSeries, JobSeq, ServedRoute, Token};
+use crate::store::{ClaimParams, Claimed, ClaimedRun, Completion, JobSeq, SeriesSnapshot, ServedRoute, Token};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_postgres::Row;
 
@@ -100,7 +101,8 @@ pub(super) async fn apply(
         &params.suspect,
         &most_bytes,
     ];
-    let series_params: [&dyn super::param::Param; 2] = [&params.now, &most_series];
+    let (passed_over, versions): (Vec<JobSeq>, Vec<i64>) = params.passed_over.iter().copied().unzip();
+    let series_params: [&dyn super::param::Param; 4] = [&params.now, &most_series, &passed_over, &versions];
     let (found, series) = futures_util::future::try_join(
         session.query(CALL_CLAIM, &claim),
         session.query(SELECT_DUE_SERIES, &series_params),
@@ -117,7 +119,9 @@ pub(super) async fn apply(
     limit.adapt(claimed.runs.len(), handed_back.iter().filter(excess).count());
     let was_limited = params.slots < asked.slots && claimed.runs.len() >= params.slots;
     claimed.more |= series.len() == MAX_DUE_SERIES || was_limited || !handed_back.is_empty();
-    claimed.series = series.iter().map(read_series).collect::<DbResult<_>>()?;
+    let mut due: Vec<_> = series.iter().map(series_snapshot::read).collect::<DbResult<_>>()?;
+    series_snapshot::add_busy(session, &mut due, Some(params.instance), params.now).await?;
+    claimed.series = due.into_iter().map(|(snapshot, _)| snapshot).collect();
     Ok(Answer { claimed, handed_back })
 }
 
@@ -188,20 +192,9 @@ fn read(row: &Row, claimed: &mut Claimed, handed_back: &mut Vec<Completion>, now
     Ok(0)
 }
 
-/// Up to `most` series with a next occurrence and a number above `after`.
-pub(super) async fn series_after(session: &Session, after: JobSeq, most: usize) -> DbResult<Vec<DueSeries>> {
+/// Up to `most` series with a next occurrence and a number above `after`, without when their runs were being done.
+pub(super) async fn series_after(session: &Session, after: JobSeq, most: usize) -> DbResult<Vec<SeriesSnapshot>> {
     let found = session.query(SELECT_SERIES_AFTER, &[&after, &rows(most)]).await?;
-    found.iter().map(read_series).collect()
-}
-
-fn read_series(row: &Row) -> DbResult<DueSeries> {
-    Ok(DueSeries {
-        job: row.try_get(0)?,
-        id: read_id(row, 1, 2)?,
-        version: row.try_get(3)?,
-        recurrence: row.try_get(4)?,
-        next_at: row.try_get(5)?,
-        runs: row.try_get(6)?,
-        live: row.try_get(7)?,
-    })
+    let read = |row| series_snapshot::read(row).map(|(snapshot, _)| snapshot);
+    found.iter().map(read).collect()
 }

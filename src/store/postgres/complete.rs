@@ -228,6 +228,11 @@ impl<'a> EndedClaim<'a> {
         })
     }
 
+    /// Whether its job recurs.
+    pub(super) fn is_recurring(&self) -> bool {
+        self.stored_job.job.recurring
+    }
+
     /// Ends the attempt by the rule. Returns what happens to the run, and the state of the job.
     pub(super) fn end(
         &mut self,
@@ -242,6 +247,11 @@ impl<'a> EndedClaim<'a> {
             crashes: running.crashes,
             due: running.due,
             recurring: self.stored_job.job.recurring,
+        };
+        // A run that has crashed too often is over now, whenever its process was last seen.
+        let over_at = match outcome {
+            AttemptOutcome::Crashed { .. } => now,
+            AttemptOutcome::Reported(_) => times.ended,
         };
         let AttemptEnd { history, run } = completion::end_attempt(claimed, outcome);
         let error = history.as_ref().and_then(|row| row.error.as_deref());
@@ -261,7 +271,7 @@ impl<'a> EndedClaim<'a> {
             });
         }
         let state = match run {
-            RunFate::Over(ended_run) => self.finish(tx, ended_run, error, times.ended, now),
+            RunFate::Over(ended_run) => self.finish(tx, ended_run, error, over_at, now),
             RunFate::GoesOn(next) => self.requeue(tx, next, now),
             RunFate::Deleted => self.delete_job(tx),
         };

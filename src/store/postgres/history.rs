@@ -104,13 +104,8 @@ fn entry(row: &Row) -> DbResult<HistoryEntry> {
 }
 
 fn gap(row: &Row) -> DbResult<OccurrenceGap> {
-    let kind = if row.try_get::<_, i32>(0)? == GapKind::Missed as i32 {
-        GapKind::Missed
-    } else {
-        GapKind::Skipped
-    };
     Ok(OccurrenceGap {
-        kind,
+        kind: GapKind::from_code(i64::from(row.try_get::<_, i32>(0)?)),
         first: row.try_get(1)?,
         last: row.try_get(2)?,
         count: row.try_get(3)?,

@@ -50,7 +50,7 @@ struct Columns {
 impl Columns {
     fn of(jobs: &[RoutedJob<'_>], keys: &Keys) -> Result<Self> {
         let mut columns = Self::default();
-        for (index, RoutedJob { job, route, mark }) in (1..).zip(jobs) {
+        for (index, RoutedJob { job, route, mark, .. }) in (1..).zip(jobs) {
             let (id, name) = match &job.id {
                 JobId::Generated(id) => (Some(*id), None),
                 JobId::Custom(name) => (None, Some(name.clone())),

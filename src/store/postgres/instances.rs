@@ -79,7 +79,7 @@ pub(super) async fn end_registered_claims(
     let mut tx = Tx::begin(session).await?;
     session.query(LOCK_INSTANCE, &[&instance]).await?;
     let mut end = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, _| match max_crashes {
-        Some(max_crashes) => crash(tx, ended_claim, now, max_crashes).map(|_| ()),
+        Some(max_crashes) => crash(tx, ended_claim, None, (now, max_crashes)).map(|_| ()),
         None => ended_claim.release(tx, now),
     };
     let more = end_claims(&mut tx, instance, &mut end).await?;
@@ -122,10 +122,11 @@ pub(super) async fn recover(
         died: true,
         slots: dead.try_get(1)?,
     };
+    let seen: Option<Millis> = dead.try_get(2)?;
     let found = &mut step.found;
     let mut take_back = |tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, place: i64| {
         let failed = if process.crashed(place) {
-            crash(tx, ended_claim, params.now, params.max_crashes)?
+            crash(tx, ended_claim, seen, (params.now, params.max_crashes))?
         } else {
             ended_claim.release(tx, params.now)?;
             false
@@ -174,11 +175,20 @@ async fn end_claims(
     Ok(more)
 }
 
-/// Ends an attempt whose process crashed. `true`: its run failed.
-fn crash(tx: &mut Tx<'_>, mut ended_claim: EndedClaim<'_>, now: Millis, max_crashes: u32) -> DbResult<bool> {
+/// Ends an attempt whose process crashed; of a series with the last sign of life of that, since it matters what fell due after it.
+/// `true`: its run failed.
+fn crash(
+    tx: &mut Tx<'_>,
+    mut ended_claim: EndedClaim<'_>,
+    seen: Option<Millis>,
+    (now, max_crashes): (Millis, u32),
+) -> DbResult<bool> {
+    let started = ended_claim.running.started;
     let times = AttemptTimes {
-        started: ended_claim.running.started,
-        ended: now,
+        started,
+        ended: seen
+            .filter(|_| ended_claim.is_recurring())
+            .map_or(now, |seen| seen.max(started)),
     };
     let (fate, _) = ended_claim.end(tx, AttemptOutcome::Crashed { max_crashes, now }, times, now)?;
     Ok(matches!(fate, RunFate::Over(_)))

@@ -46,6 +46,8 @@ mod run_rows;
 mod scan_positions;
 mod series;
 mod series_changes;
+mod series_moves;
+mod series_snapshot;
 mod session;
 mod state;
 mod statement;

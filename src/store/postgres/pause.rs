@@ -6,32 +6,57 @@
 use super::failure::DbResult;
 use super::queue;
 use super::series_changes;
+use super::series_moves;
 use super::state::{Run, RunState, StoredJob};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::model::Status;
 use crate::store::rules::placement::Place;
-use crate::store::{ChangeOutcome, NextOccurrence};
+use crate::store::{ChangeOutcome, ComputeMove};
 
-/// Pauses a job that has not ended.
-pub(super) fn pause(tx: &mut Tx<'_>, stored_job: StoredJob) -> ChangeOutcome {
+/// Pauses a job that has not ended, a series as `compute` says.
+pub(super) async fn pause(
+    tx: &mut Tx<'_>,
+    mut stored_job: StoredJob,
+    compute: &ComputeMove,
+    now: Millis,
+) -> DbResult<ChangeOutcome> {
     let (job, before) = (stored_job.job.clone(), stored_job.status());
+    let known = stored_job.runs.len();
+    if stored_job.series.is_some() && series_moves::begin(tx, &mut stored_job, compute, now).await?.is_none() {
+        return Ok(ChangeOutcome::Forbidden(before));
+    }
     let mut series = stored_job.series.clone();
-    for run in &stored_job.runs {
-        if pause_run(tx, &stored_job, run)
-            && let Some(series) = &mut series
-        {
+    for (place, run) in stored_job.runs.iter().enumerate() {
+        // Those that were made just now are in no table yet.
+        let paused = if place < known {
+            pause_run(tx, &stored_job, run)
+        } else {
+            pause_new_run(tx, &stored_job, run)
+        };
+        if paused && let Some(series) = &mut series {
             series
                 .state
                 .run_changed_phase(run.run_state.phase(), Place::Paused.phase());
         }
     }
+    let mut after = Status::Paused;
     if let Some(mut series) = series {
         series.state.pause();
+        after = series.status();
         series.save(tx, job.seq);
     }
-    tx.count_transition(job.route, Some(before), Some(Status::Paused));
-    ChangeOutcome::done(job.seq)
+    tx.count_transition(job.route, Some(before), Some(after));
+    Ok(ChangeOutcome::done(job.seq))
+}
+
+fn pause_new_run(tx: &mut Tx<'_>, stored_job: &StoredJob, run: &Run) -> bool {
+    let Some((due, waiting)) = stored_job.waiting(run) else {
+        return false;
+    };
+    tx.inserts.ready.retain(|(_, ready)| *ready != waiting);
+    tx.inserts.paused.push((due, waiting));
+    true
 }
 
 /// Moves a waiting run to `paused`.
@@ -44,13 +69,16 @@ fn pause_run(tx: &mut Tx<'_>, stored_job: &StoredJob, run: &Run) -> bool {
     true
 }
 
-/// Resumes a paused job, a series at `next`.
-pub(super) fn resume(
+/// Resumes a paused job, a series as `compute` says.
+pub(super) async fn resume(
     tx: &mut Tx<'_>,
-    stored_job: StoredJob,
-    next: &NextOccurrence,
+    mut stored_job: StoredJob,
+    compute: &ComputeMove,
     now: Millis,
 ) -> DbResult<ChangeOutcome> {
+    if stored_job.series.is_some() && series_moves::begin(tx, &mut stored_job, compute, now).await?.is_none() {
+        return Ok(ChangeOutcome::Forbidden(Status::Paused));
+    }
     let job = stored_job.job.clone();
     let mut series = stored_job.series.clone();
     let mut after = Status::Paused;
@@ -66,12 +94,7 @@ pub(super) fn resume(
         }
     }
     if let Some(mut series) = series {
-        // A series without a next occurrence when paused has none now.
-        let next_at = match series.state.next_at {
-            Some(_) => (next.0)(&series.spec, series.state.counted_runs())?,
-            None => None,
-        };
-        series.state.resume(next_at, now);
+        series.state.resume(now);
         after = series.status();
         series.save(tx, job.seq);
     }

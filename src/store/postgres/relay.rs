@@ -11,6 +11,7 @@ use super::tx::{Effects, Tx};
 use crate::clock::Millis;
 use crate::model::NewJob;
 use crate::store::RelayedEvent;
+use crate::store::begin_anew;
 
 const DELETE_EVENT: &str = include_str!("sql/delete_event.sql");
 
@@ -44,7 +45,10 @@ pub(super) async fn apply(
         .filter(|((event, _), _)| taken.contains(event))
         .map(|((_, job), route)| (job, route))
         .collect();
-    let routed: Vec<RoutedJob<'_>> = jobs.iter().map(|(job, route)| RoutedJob::new(job, *route)).collect();
+    let routed: Vec<RoutedJob<'_>> = jobs
+        .iter()
+        .map(|(job, route)| RoutedJob::new(job, *route, begin_anew))
+        .collect();
     routes.check(insert::insert_in(&mut tx, &routed, now).await)?;
     let after = tx.commit().await?;
     Ok((taken.len(), after))

@@ -4,7 +4,7 @@
 //! to the queue of the job's *new* route and priority, where it will be looked for.
 
 use super::failure::DbResult;
-use super::job_text::{options_text, spec_text};
+use super::job_text::options_text;
 use super::keys::Keys;
 use super::old_runs;
 use super::outbox::Event;
@@ -13,6 +13,7 @@ use super::queue;
 use super::routed_job::RoutedJob;
 use super::run_rows::{KeyId, Rank, int4};
 use super::series_changes;
+use super::series_moves;
 use super::state::{RunState, StoredJob};
 use super::steps;
 use super::tags;
@@ -21,7 +22,7 @@ use super::uniques;
 use crate::clock::Millis;
 use crate::model::{EventKind, Kind, Recurrence};
 use crate::store::rules::replacement;
-use crate::store::{Inserted, JobSummary};
+use crate::store::{ComputeMove, Inserted, JobSummary};
 
 const UPDATE_JOB: &str = include_str!("sql/update_job.sql");
 const UPDATE_ROUTE_OF_RUNNING: &str = include_str!("sql/update_route_of_running.sql");
@@ -41,7 +42,7 @@ pub(super) async fn apply(tx: &mut Tx<'_>, new: RoutedJob<'_>, known: StoredJob,
     }
     let key = adopt(tx, new).await?;
     let summary = match &job.recurrence {
-        Some(recurrence) => replace_series(tx, new, key, recurrence, known, now)?,
+        Some(recurrence) => replace_series(tx, new, key, recurrence, known, now).await?,
         None => replace_one_off(tx, new, key, &known, now)?,
     };
     tx.wake();
@@ -94,7 +95,7 @@ fn replace_one_off(
     })
 }
 
-fn replace_series(
+async fn replace_series(
     tx: &mut Tx<'_>,
     new: RoutedJob<'_>,
     key: Option<KeyId>,
@@ -103,24 +104,24 @@ fn replace_series(
     now: Millis,
 ) -> DbResult<JobSummary> {
     let (seq, before) = (known.job.seq, (known.job.route, known.status()));
+    let next_at = known.series.as_ref().and_then(|series| series.state.next_at);
     requeue_live_runs(tx, new, key, &known);
-    if known
-        .series
-        .as_ref()
-        .is_some_and(|series| replacement::keeps_schedule(&series.state, &series.spec, recurrence))
-    {
-        write_job(tx, new, key, &known, known.job.due, known.job.run, now)?;
-        series_changes::count(tx, before, (new.route, before.1));
-        return Ok(known.summary());
-    }
-    write_job(tx, new, key, &known, new.job.due, known.job.run, now)?;
+    // Runs that this makes go to the queue of the new route, where they are looked for.
+    let mut moving = known.clone();
+    (moving.job.route, moving.job.priority, moving.job.key) = (new.route, new.job.priority, key);
+    let (replaced, to, due) = (new.replaced, recurrence.clone(), new.job.due);
+    let compute = ComputeMove::new(move |series| Some(replaced(series, &to, due, now)));
+    series_moves::begin(tx, &mut moving, &compute, now).await?;
+    (known.series, known.runs) = (moving.series, moving.runs);
     if let Some(series) = &mut known.series {
-        replacement::replace_schedule(&mut series.state, recurrence, new.job.due, now);
-        series.spec = spec_text(recurrence)?.into();
+        series.state.reschedule(recurrence.limit, now);
+        if series.state.next_at != next_at {
+            known.job.due = series.state.next_at;
+        }
         series_changes::count(tx, before, (new.route, series.status()));
         series.clone().save(tx, seq);
     }
-    known.job.due = new.job.due;
+    write_job(tx, new, key, &known, known.job.due, known.job.run, now)?;
     Ok(known.summary())
 }
 

@@ -4,27 +4,38 @@
 //! the history of a run that has some, else in the job.
 
 use super::failure::DbResult;
-use super::job_text::spec_text;
 use super::param::params;
 use super::queue;
 use super::run_rows::int4;
 use super::series_changes;
+use super::series_moves;
 use super::state::{RunState, StoredJob};
 use super::tx::Tx;
 use crate::clock::Millis;
-use crate::model::{Recurrence, Status};
-use crate::store::{ChangeOutcome, JobSummary, Timing};
+use crate::model::Status;
+use crate::store::{ChangeOutcome, ComputeMove, JobSummary, Timing};
 
 const UPDATE_JOB_DUE: &str = include_str!("sql/update_job_due.sql");
 const UPDATE_JOB_UPDATED: &str = include_str!("sql/update_job_updated.sql");
 const UPDATE_NEXT_DUE: &str = include_str!("sql/update_next_due.sql");
 
 /// Applies a new timing of the same kind as the job.
-pub(super) fn apply(tx: &mut Tx<'_>, stored_job: StoredJob, timing: &Timing, now: Millis) -> DbResult<ChangeOutcome> {
+pub(super) async fn apply(
+    tx: &mut Tx<'_>,
+    stored_job: StoredJob,
+    timing: &Timing,
+    now: Millis,
+) -> DbResult<ChangeOutcome> {
     let job = stored_job.job.seq;
-    let summary = match (stored_job.job.recurring, &timing.recurrence) {
+    let summary = match (stored_job.job.recurring, &timing.series) {
         (false, None) => one_off(tx, stored_job, timing.due.unwrap_or(now), now),
-        (true, Some(recurrence)) => whole_series(tx, stored_job, recurrence, timing.due, now)?,
+        (true, Some(compute)) => {
+            let status = stored_job.status();
+            match whole_series(tx, stored_job, compute, now).await? {
+                Some(summary) => summary,
+                None => return Ok(ChangeOutcome::Forbidden(status)),
+            }
+        }
         _ => return Ok(ChangeOutcome::OtherKind(stored_job.kind())),
     };
     tx.wake();
@@ -35,7 +46,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, stored_job: StoredJob, timing: &Timing, now
     })
 }
 
-fn one_off(tx: &mut Tx<'_>, stored_job: StoredJob, due: Millis, now: Millis) -> JobSummary {
+pub(super) fn one_off(tx: &mut Tx<'_>, stored_job: StoredJob, due: Millis, now: Millis) -> JobSummary {
     let waiting = stored_job
         .runs
         .first()
@@ -70,22 +81,23 @@ fn one_off(tx: &mut Tx<'_>, stored_job: StoredJob, due: Millis, now: Millis) -> 
     }
 }
 
-fn whole_series(
+async fn whole_series(
     tx: &mut Tx<'_>,
     mut stored_job: StoredJob,
-    recurrence: &Recurrence,
-    due: Option<Millis>,
+    compute: &ComputeMove,
     now: Millis,
-) -> DbResult<JobSummary> {
+) -> DbResult<Option<JobSummary>> {
     let (job, before) = (stored_job.job.seq, stored_job.status());
+    let Some(limit) = series_moves::begin(tx, &mut stored_job, compute, now).await? else {
+        return Ok(None);
+    };
     if let Some(series) = &mut stored_job.series {
-        series.state.reschedule(due, recurrence.limit, now);
-        series.spec = spec_text(recurrence)?.into();
+        series.state.reschedule(limit, now);
         tx.write_later(UPDATE_JOB_DUE, params![job, series.state.next_at, now]);
         let route = stored_job.job.route;
         series_changes::count(tx, (route, before), (route, series.status()));
         stored_job.job.due = series.state.next_at;
         series.clone().save(tx, job);
     }
-    Ok(stored_job.summary())
+    Ok(Some(stored_job.summary()))
 }

@@ -3,7 +3,7 @@
 use super::routes::RouteRef;
 use crate::clock::Millis;
 use crate::model::NewJob;
-use crate::store::{RouteId, RouteMark};
+use crate::store::{ReplaceSeries, RouteId, RouteMark};
 
 /// A job with the number of its route.
 #[derive(Clone, Copy)]
@@ -12,14 +12,17 @@ pub(super) struct RoutedJob<'a> {
     pub(super) route: RouteId,
     /// When the row of the route was added that the number was read from.
     pub(super) mark: RouteMark,
+    /// What becomes of a series that it replaces.
+    pub(super) replaced: ReplaceSeries,
 }
 
 impl<'a> RoutedJob<'a> {
-    pub(super) fn new(job: &'a NewJob, route: RouteRef) -> Self {
+    pub(super) fn new(job: &'a NewJob, route: RouteRef, replaced: ReplaceSeries) -> Self {
         Self {
             job,
             route: route.id,
             mark: route.mark,
+            replaced,
         }
     }
 }

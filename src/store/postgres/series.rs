@@ -5,6 +5,7 @@
 use super::failure::DbResult;
 use crate::clock::Millis;
 use crate::model::Status;
+use crate::store::Settled;
 use crate::store::rules::phase::LiveRuns;
 use crate::store::rules::series::SeriesState;
 use tokio_postgres::Row;
@@ -21,14 +22,16 @@ pub(super) struct Series {
     pub(super) reason: Option<Box<str>>,
     /// The last occurrence that became a run.
     pub(super) last_at: Option<Millis>,
+    /// What is accounted for from its next occurrence on.
+    pub(super) settled: Settled,
 }
 
 /// Number of columns that [`Series::read`] reads.
 pub(super) const COLUMN_COUNT: usize = 18;
 
 impl Series {
-    /// Reads the columns from `at` on; `None`: there is no series.
-    pub(super) fn read(row: &Row, at: usize) -> DbResult<Option<Self>> {
+    /// Reads the columns from `at` on, and what is settled from another one; `None`: there is no series.
+    pub(super) fn read(row: &Row, at: usize, settled_at: usize) -> DbResult<Option<Self>> {
         let Some(spec) = row.try_get(at)? else { return Ok(None) };
         let end_code: i32 = row.try_get(at + 2)?;
         let state = SeriesState {
@@ -56,6 +59,7 @@ impl Series {
             spec,
             reason: row.try_get(at + 4)?,
             last_at: row.try_get(at + 7)?,
+            settled: Settled::from_text(row.try_get(settled_at)?),
         }))
     }
 

@@ -51,6 +51,7 @@ impl Series {
                 state.paused,
                 state.failed_at,
                 state.reruns,
+                self.settled.to_text(),
             ],
         );
     }

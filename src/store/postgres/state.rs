@@ -248,7 +248,7 @@ pub(super) async fn of(session: &Session, jobs: &Vec<JobSeq>) -> DbResult<Vec<St
         if stored_jobs.last().is_none_or(|last| last.job.seq != seq) {
             stored_jobs.push(StoredJob {
                 job: read_key(row)?,
-                series: Series::read(row, 9)?,
+                series: Series::read(row, 9, RUN_COLUMN + 26)?,
                 runs: Vec::new(),
             });
         }

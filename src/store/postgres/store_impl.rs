@@ -12,9 +12,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, NewJob, RunOutcome, Status};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
-    CompleteParams, Completed, DueSeries, Entry, EntryKey, EntryKind, History, HistoryPosition, InsertParams, Inserted,
+    CompleteParams, Completed, Entry, EntryKey, EntryKind, History, HistoryPosition, InsertParams, Inserted,
     InstanceId, JobRecord, JobSeq, ListFilter, LogLine, Note, Page, RecoverParams, Recovered, Retention, RouteId,
-    RouteMark, RunLocation, SeriesAdvance, Statement, Stats, Step, Store, Takeover, Token,
+    RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step, Store, Takeover, Token,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -224,7 +224,7 @@ impl Store for PostgresStore {
         forgotten.answer()
     }
 
-    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>> {
+    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<SeriesSnapshot>> {
         let inner = self.inner_if_open()?;
         Ok(with_session!(inner.general, WriteOptions::ENGINE, |session| {
             claim::series_after(session, after, limit)

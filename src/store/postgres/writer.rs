@@ -212,12 +212,17 @@ async fn apply(
     together: bool,
     now: Millis,
 ) -> DbResult<insert::Outcome> {
-    let jobs = || batch.iter().flat_map(|request| &request.params.jobs);
-    let routes: Vec<&Route> = jobs().map(|job| &*job.route).collect();
+    let jobs = || {
+        let of = |request: &'_ Request| request.params.replaced;
+        batch
+            .iter()
+            .flat_map(move |request| request.params.jobs.iter().map(move |job| (job, of(request))))
+    };
+    let routes: Vec<&Route> = jobs().map(|(job, _)| &*job.route).collect();
     let numbers = inner.routes.intern(session, &routes).await?;
     let routed: Vec<RoutedJob<'_>> = jobs()
         .zip(numbers)
-        .map(|(job, route)| RoutedJob::new(job, route))
+        .map(|((job, replaced), route)| RoutedJob::new(job, route, replaced))
         .collect();
     let written = if together {
         insert::insert_all_or_nothing(session, &routed, now).await

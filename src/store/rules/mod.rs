@@ -5,6 +5,7 @@
 //! by itself, except where PL/pgSQL does for speed; the cases of [`table`], and the invariants that the random walk checks,
 //! hold both to the same answers.
 
+pub(in crate::store) mod busy;
 pub(in crate::store) mod cancellation;
 pub(in crate::store) mod completion;
 pub(in crate::store) mod counters;

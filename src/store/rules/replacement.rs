@@ -2,9 +2,7 @@
 //!
 //! Invariant: history and counts stay.
 
-use super::series::SeriesState;
-use crate::clock::Millis;
-use crate::model::{Action, JobId, Kind, Recurrence, Status};
+use crate::model::{Action, JobId, Kind, Status};
 
 /// Runs of a one-off that are kept when it is dispatched again and again.
 pub(in crate::store) const MAX_KEPT_RUNS: i64 = 1_000;
@@ -46,25 +44,6 @@ pub(in crate::store) fn next_run(run: i64, has_history: bool) -> i64 {
 /// History of a one-off up to this run is deleted when it gets the run `run`.
 pub(in crate::store) fn last_dropped_run(run: i64) -> Option<i64> {
     (run > MAX_KEPT_RUNS).then_some(run - MAX_KEPT_RUNS)
-}
-
-/// Whether a series keeps its place in its schedule, as the new one is the same. What is dispatched at every start then
-/// changes nothing about when it runs: occurrences that were missed meanwhile are made up for, and an interval does not
-/// begin anew. `spec`: JSON text of its schedule.
-pub(in crate::store) fn keeps_schedule(series: &SeriesState, spec: &str, new: &Recurrence) -> bool {
-    // One that cannot be read is replaced.
-    let same = |known: Recurrence| known.is_same_schedule(new);
-    series.ended_at.is_none() && serde_json::from_str::<Recurrence>(spec).is_ok_and(same)
-}
-
-/// Gives a series that does not keep its schedule the new one, whose first occurrence is `due`. `true`: it has ended.
-pub(in crate::store) fn replace_schedule(
-    series: &mut SeriesState,
-    new: &Recurrence,
-    due: Option<Millis>,
-    now: Millis,
-) -> bool {
-    series.reschedule(due, new.limit, now)
 }
 
 #[cfg(test)]

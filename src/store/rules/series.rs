@@ -117,26 +117,32 @@ impl SeriesState {
 
     /// Makes no more runs until it is resumed.
     pub(in crate::store) fn pause(&mut self) {
-        self.paused = true;
+        self.paused = self.ended_as.is_none();
         self.version += 1;
     }
 
-    /// Goes on at `next_at`. `true`: it has ended, with nothing to come and nothing that goes on.
-    pub(in crate::store) fn resume(&mut self, next_at: Option<Millis>, now: Millis) -> bool {
-        self.next_at = next_at;
+    /// Goes on after a pause. `true`: it has ended, with nothing to come and nothing that goes on.
+    pub(in crate::store) fn resume(&mut self, now: Millis) -> bool {
         self.paused = false;
-        self.after_live_runs = false;
         self.version += 1;
         self.end_if_over(now)
     }
 
-    /// Gets another schedule, whose first occurrence is `due`; one that has ended begins anew. A paused series stays
+    /// Has got another schedule, with a limit on its runs; one that has ended begins anew. A paused series stays
     /// paused: what is dispatched at every start must not undo that. `true`: it has ended.
-    pub(in crate::store) fn reschedule(&mut self, due: Option<Millis>, limit: Option<i64>, now: Millis) -> bool {
-        self.next_at = due.filter(|_| self.has_runs_left(limit));
-        self.after_live_runs = false;
+    pub(in crate::store) fn reschedule(&mut self, limit: Option<i64>, now: Millis) -> bool {
+        self.next_at = self.next_at.filter(|_| self.has_runs_left(limit));
         self.reopen();
         self.end_if_over(now)
+    }
+
+    /// Makes a run on request, due at once; returns its number.
+    pub(in crate::store) fn extra_run(&mut self) -> i64 {
+        self.runs += 1;
+        self.reruns += 1;
+        self.live.queued += 1;
+        self.version += 1;
+        self.runs
     }
 
     /// No occurrence comes any more.
@@ -222,11 +228,13 @@ mod tests {
             reruns: 1,
             ..SeriesState::default()
         };
-        assert!(!series.reschedule(Some(9), Some(3), 7));
+        series.next_at = Some(9);
+        assert!(!series.reschedule(Some(3), 7));
         assert_eq!(series.next_at, Some(9));
-        assert!(series.reschedule(Some(9), Some(2), 7));
+        assert!(series.reschedule(Some(2), 7));
         assert_eq!((series.status(), series.next_at), (Status::Completed, None));
-        assert!(!series.reschedule(Some(9), None, 8));
+        series.next_at = Some(9);
+        assert!(!series.reschedule(None, 8));
         assert_eq!((series.status(), series.ended_at), (Status::Scheduled, None));
     }
 
@@ -234,9 +242,10 @@ mod tests {
     fn a_paused_series_stays_paused_when_it_is_rescheduled() {
         let mut series = running(Some(9));
         series.pause();
-        assert!(!series.reschedule(Some(11), None, 7));
+        assert!(!series.reschedule(None, 7));
         assert_eq!(series.status(), Status::Paused);
-        assert!(!series.resume(None, 8));
+        series.next_at = None;
+        assert!(!series.resume(8));
         assert_eq!(series.status(), Status::Running);
     }
 }

@@ -9,10 +9,10 @@ use crate::model::{JobId, NewJob, Status};
 use crate::store::payload::{Field, Unreadable};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
-    CompleteParams, Completed, DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, HistoryPosition,
-    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams,
-    Recovered, RelayedEvent, Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, Statement, Stats, Step, Store,
-    StoredEvent, Token, Webhook, WebhookSet, WebhookStore,
+    CompleteParams, Completed, DeliveryReport, Entry, EntryKey, EntryKind, History, HistoryPosition, InsertParams,
+    Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered,
+    RelayedEvent, Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Statement, Stats, Step,
+    Store, StoredEvent, Token, Webhook, WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
 use std::path::Path;
@@ -151,7 +151,7 @@ impl Store for SealedStore {
         self.inner.claims_of(instance).await
     }
 
-    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>> {
+    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<SeriesSnapshot>> {
         self.inner.series_after(after, limit).await
     }
 

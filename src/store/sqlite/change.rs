@@ -7,7 +7,7 @@ use super::jobs::{self, JobKey};
 use super::outbox::{self, Event};
 use super::time_slice::TimeSlice;
 use super::tx::Tx;
-use super::{cancel, delete, pause, reschedule, retry};
+use super::{cancel, delete, pause, reschedule, retry, series_moves};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{JobId, Kind, Status};
@@ -60,10 +60,12 @@ fn one(tx: &mut Tx<'_>, job: &JobKey, statuses: &[Status], change: &Change, now:
     let changed = match change {
         Change::Cancel { reason } => cancel::job(tx, job, &target, reason.as_deref(), now),
         Change::CancelRun { reason } => cancel::run(tx, job, &target, reason.as_deref(), now),
-        Change::Pause => pause::pause(tx, job, &target),
-        Change::Resume(next) => pause::resume(tx, job, &target, next, now),
+        Change::Pause(compute) => pause::pause(tx, job, &target, compute, now),
+        Change::Resume(compute) => pause::resume(tx, job, &target, compute, now),
         Change::Reschedule(timing) => reschedule::apply(tx, job, &target, timing, now),
         Change::Retry { due } => retry::apply(tx, job, &target, *due, now),
+        Change::RunNow(compute) => series_moves::run_now(tx, job, &target, compute, now),
+        Change::SkipNext(compute) => series_moves::skip_next(tx, job, &target, compute, now),
         Change::Delete => delete::apply(tx, job, &target),
     }?;
     if let (ChangeOutcome::Done { .. }, Some(kind)) = (&changed, change.event()) {

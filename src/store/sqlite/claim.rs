@@ -11,15 +11,16 @@ use super::outbox::{self, Event};
 use super::ready;
 use super::run_rows::{KeyId, Rank, rows};
 use super::series::{self, JobRef};
+use super::series_snapshot;
 use super::tx::Tx;
 use super::{promote, routes};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::EventKind;
 use crate::store::claim::MAX_CLAIM_BYTES;
+use crate::store::rules::busy;
 use crate::store::rules::phase::Phase;
-use crate::store::{ClaimParams, Claimed, ClaimedRun, DueSeries, InstanceId, JobSeq, Token};
-use rusqlite::types::ToSql;
+use crate::store::{ClaimParams, Claimed, ClaimedRun, InstanceId, JobSeq, SeriesSnapshot, Settled, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashSet;
 
@@ -40,7 +41,7 @@ const SELECT_INSTANCE_EXISTS: &str = include_str!("sql/select_instance_exists.sq
 pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {
     let connection = tx.connection;
     let moved_all = !promote::apply(tx, params.now)?;
-    let series = due_series(connection, params.now)?;
+    let series = due_series(connection, params)?;
     let mut selection = ClaimSelection::default();
     if params.slots > 0 && is_registered(connection, params)? {
         selection.claim(tx, params)?;
@@ -212,31 +213,50 @@ fn read_details(row: &Row<'_>, candidate: &Candidate, token: Token) -> rusqlite:
     })
 }
 
-fn due_series(connection: &Connection, now: Millis) -> Result<Vec<DueSeries>> {
-    select_series(connection, SELECT_DUE_SERIES, now, MAX_DUE_SERIES)
+fn due_series(connection: &Connection, params: &ClaimParams) -> Result<Vec<SeriesSnapshot>> {
+    let passed_over = (!params.passed_over.is_empty())
+        .then(|| serde_json::to_string(&params.passed_over.to_vec()))
+        .transpose()
+        .map_err(|error| damaged(&error.to_string()))?;
+    let mut select = connection.prepare_cached(SELECT_DUE_SERIES)?;
+    let found = select.query_map((params.now, rows(MAX_DUE_SERIES), passed_over), read_series)?;
+    let mut due = Vec::new();
+    for series in found {
+        let (mut snapshot, runs) = series?;
+        series_snapshot::add_busy(connection, &mut snapshot, runs, Some(params.instance), params.now)?;
+        due.push(snapshot);
+    }
+    Ok(due)
 }
 
-/// Up to `most` series with a next occurrence and a number above `after`.
-pub(super) fn series_after(connection: &Connection, after: JobSeq, most: usize) -> Result<Vec<DueSeries>> {
-    select_series(connection, SELECT_SERIES_AFTER, after, most)
+/// Up to `most` series with a next occurrence and a number above `after`, without when their runs were being done.
+pub(super) fn series_after(connection: &Connection, after: JobSeq, most: usize) -> Result<Vec<SeriesSnapshot>> {
+    let mut select = connection.prepare_cached(SELECT_SERIES_AFTER)?;
+    let found = select.query_map((after, rows(most)), read_series)?;
+    let found: Vec<_> = found.collect::<rusqlite::Result<_>>()?;
+    Ok(found.into_iter().map(|(snapshot, _)| snapshot).collect())
 }
 
-fn select_series(connection: &Connection, sql: &str, bound: impl ToSql, most: usize) -> Result<Vec<DueSeries>> {
-    let mut select = connection.prepare_cached(sql)?;
-    let rows = select.query_map((bound, rows(most)), |row| {
-        let job: JobSeq = row.get(0)?;
-        let IdColumn(id) = row.get(1)?;
-        Ok(DueSeries {
-            job,
-            id,
-            version: row.get(2)?,
-            recurrence: row.get(3)?,
-            next_at: row.get(4)?,
-            runs: row.get(5)?,
-            live: row.get(6)?,
-        })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+/// A series that goes on, and the number of its last run.
+fn read_series(row: &Row<'_>) -> rusqlite::Result<(SeriesSnapshot, i64)> {
+    let job: JobSeq = row.get(0)?;
+    let IdColumn(id) = row.get(1)?;
+    let settled = Settled::from_text(row.get::<_, Option<Box<str>>>(7)?.as_deref());
+    let snapshot = SeriesSnapshot {
+        job,
+        id,
+        version: row.get(2)?,
+        recurrence: row.get(3)?,
+        next_at: row.get(4)?,
+        runs: row.get(5)?,
+        live: row.get(6)?,
+        claimed_by_others: false,
+        busy: Vec::new(),
+        settled: busy::settled(settled, false),
+        ended: false,
+        accounted_to: row.get(9)?,
+    };
+    Ok((snapshot, row.get(8)?))
 }
 
 /// When something is due next. Series that are due now are not counted, since the claimer has them already.

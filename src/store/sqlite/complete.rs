@@ -102,6 +102,11 @@ impl EndedClaim {
             due: self.due,
             recurring: self.recurring,
         };
+        // A run that has crashed too often is over now, whenever its process was last seen.
+        let over_at = match outcome {
+            AttemptOutcome::Crashed { .. } => now,
+            AttemptOutcome::Reported(_) => times.ended,
+        };
         let AttemptEnd { history, run } = completion::end_attempt(claimed, outcome);
         let error = history.as_ref().and_then(|row| row.error.as_deref());
         let error = error.map(error_text).transpose()?;
@@ -122,7 +127,7 @@ impl EndedClaim {
             )?;
         }
         let state = match run {
-            RunFate::Over(ended_run) => self.finish(tx, ended_run, error.as_deref(), times.ended, now),
+            RunFate::Over(ended_run) => self.finish(tx, ended_run, error.as_deref(), over_at, now),
             RunFate::GoesOn(next) => self.requeue(tx, next, now),
             RunFate::Deleted => self.delete_job(tx),
         }?;

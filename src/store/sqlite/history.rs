@@ -98,13 +98,8 @@ fn entry(row: &Row<'_>) -> Result<HistoryEntry> {
 fn gaps(connection: &Connection, job: &JobKey, limit: usize) -> Result<Vec<OccurrenceGap>> {
     let mut select = connection.prepare_cached(SELECT_GAPS)?;
     let rows = select.query_map((job.seq, rows(limit)), |row| {
-        let kind = if row.get::<_, i64>(0)? == GapKind::Missed as i64 {
-            GapKind::Missed
-        } else {
-            GapKind::Skipped
-        };
         Ok(OccurrenceGap {
-            kind,
+            kind: GapKind::from_code(row.get(0)?),
             first: row.get(1)?,
             last: row.get(2)?,
             count: row.get(3)?,

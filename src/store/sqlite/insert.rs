@@ -16,7 +16,7 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{EventKind, JobId, NewJob, OnConflict, Recurrence};
 use crate::store::rules::series::SeriesState;
-use crate::store::{InsertParams, Inserted, JobSeq, RouteId};
+use crate::store::{InsertParams, Inserted, JobSeq, ReplaceSeries, RouteId};
 use rusqlite::OptionalExtension;
 
 const SELECT_DUPLICATE_SERIES: &str = include_str!("sql/select_duplicate_series.sql");
@@ -40,7 +40,7 @@ fn insert_each(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Inserted>> 
     while let Some((first, others)) = rest.split_first() {
         let together = insert_many::apply(tx, rest, params.now)?;
         if together == 0 {
-            answers.push(insert_one(tx, first, params.now)?);
+            answers.push(insert_one(tx, first, (params.replaced, params.now))?);
             rest = others;
         } else {
             answers.extend(std::iter::repeat_with(|| Inserted::Created).take(together));
@@ -50,14 +50,14 @@ fn insert_each(tx: &mut Tx<'_>, params: &InsertParams) -> Result<Vec<Inserted>> 
     Ok(answers)
 }
 
-fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
+fn insert_one(tx: &mut Tx<'_>, job: &NewJob, (replaced, now): (ReplaceSeries, Millis)) -> Result<Inserted> {
     let route = tx.intern(&job.route)?;
-    if let Some(answer) = resolve_by_keys(tx, job, route, now)? {
+    if let Some(answer) = resolve_by_keys(tx, job, route, (replaced, now))? {
         return Ok(answer);
     }
     let key = keys::attach(tx, job)?;
     let Some(seq) = write_job(tx, job, route, key)? else {
-        return resolve_existing(tx, job, route, now);
+        return resolve_existing(tx, job, route, (replaced, now));
     };
     let mut duplicate = None;
     match &job.recurrence {
@@ -87,12 +87,17 @@ fn insert_one(tx: &mut Tx<'_>, job: &NewJob, now: Millis) -> Result<Inserted> {
 
 /// The answer for a job whose id or unique key is taken. Jobs without keys skip this query: a conflict of their id shows
 /// on insert.
-fn resolve_by_keys(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Option<Inserted>> {
+fn resolve_by_keys(
+    tx: &mut Tx<'_>,
+    job: &NewJob,
+    route: RouteId,
+    (replaced, now): (ReplaceSeries, Millis),
+) -> Result<Option<Inserted>> {
     if job.options.unique.is_none() && job.options.concurrency.is_none() {
         return Ok(None);
     }
     if jobs::by_id(tx.connection, &job.id)?.is_some() {
-        return resolve_existing(tx, job, route, now).map(Some);
+        return resolve_existing(tx, job, route, (replaced, now)).map(Some);
     }
     let Some(unique) = &job.options.unique else {
         return Ok(None);
@@ -165,7 +170,12 @@ fn find_duplicate_series(tx: &Tx<'_>, job: &NewJob, route: RouteId) -> Result<Op
     Ok(duplicate.optional()?)
 }
 
-fn resolve_existing(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) -> Result<Inserted> {
+fn resolve_existing(
+    tx: &mut Tx<'_>,
+    job: &NewJob,
+    route: RouteId,
+    (replaced, now): (ReplaceSeries, Millis),
+) -> Result<Inserted> {
     let known = jobs::by_id(tx.connection, &job.id)?.ok_or_else(|| damaged("an id without its job"))?;
     if is_resent(job, &known) {
         return Ok(Inserted::Created);
@@ -174,7 +184,7 @@ fn resolve_existing(tx: &mut Tx<'_>, job: &NewJob, route: RouteId, now: Millis) 
         OnConflict::Return => Ok(Inserted::Existing(read::summary(tx.connection, &known)?)),
         OnConflict::Error => Ok(Inserted::Conflict(format!("a job with the id {} exists", job.id))),
         OnConflict::Replace => {
-            let answer = replace::apply(tx, job, &known, route, now)?;
+            let answer = replace::apply(tx, job, &known, route, (replaced, now))?;
             if matches!(answer, Inserted::Replaced(_)) {
                 outbox::append(tx, Event::new(EventKind::Scheduled, known.seq, now))?;
             }

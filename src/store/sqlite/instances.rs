@@ -6,6 +6,7 @@
 use super::complete::{AttemptTimes, EndedClaim};
 use super::instance_lock::{self, LockState, PendingInstanceLock};
 use super::run_rows::rows;
+use super::series_snapshot;
 use super::silence::SilenceWatch;
 use super::tx::Tx;
 use crate::clock::{BootTime, Millis};
@@ -38,6 +39,7 @@ pub(super) fn register(
         &time.boot,
         time.millis.saturating_add(lease),
         rows(slots),
+        time.millis,
     ))?;
     let instance = InstanceId::new(instance);
     // If the folder is not writable, only the lease counts.
@@ -47,7 +49,7 @@ pub(super) fn register(
 
 /// Renews a lease; `false`: the registration was deleted.
 pub(super) fn renew(tx: &mut Tx<'_>, instance: InstanceId, time: &BootTime, lease: i64) -> Result<bool> {
-    let row = (instance, time.millis.saturating_add(lease), &time.boot);
+    let row = (instance, time.millis.saturating_add(lease), &time.boot, time.millis);
     Ok(tx.connection.prepare_cached(UPDATE_INSTANCE_LEASE)?.execute(row)? > 0)
 }
 
@@ -60,7 +62,7 @@ pub(super) fn end_claims(tx: &mut Tx<'_>, instance: InstanceId, now: Millis, max
             continue;
         };
         match max_crashes {
-            Some(max_crashes) => _ = crash(tx, &ended_claim, now, max_crashes)?,
+            Some(max_crashes) => _ = crash(tx, &ended_claim, None, (now, max_crashes))?,
             None => ended_claim.release(tx, now)?,
         }
     }
@@ -98,12 +100,12 @@ pub(super) fn recover(
         let registered = registered(tx.connection)?;
         instance_lock::sweep(folder, &[&registered[..], tx.ended_instances()].concat());
     }
-    for (instance, process) in dead_instances {
+    for (instance, process, seen) in dead_instances {
         let claims = last_claims_of(tx.connection, instance)?;
         for (job, run, token, place) in &claims {
             if let Some(ended_claim) = EndedClaim::end_claim(tx, (*job, *run), instance, *token)? {
                 let failed = if process.crashed(*place) {
-                    crash(tx, &ended_claim, params.now, params.max_crashes)?
+                    crash(tx, &ended_claim, seen, (params.now, params.max_crashes))?
                 } else {
                     ended_claim.release(tx, params.now)?;
                     false
@@ -145,14 +147,14 @@ fn routes_of_suspects(connection: &Connection) -> Result<Vec<RouteId>> {
     Ok(routes.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Registrations whose claims are taken back, and what is known of their processes.
+/// Registrations whose claims are taken back, and what is known of their processes: also when they were seen last.
 fn dead_instances(
     tx: &Tx<'_>,
     time: &BootTime,
     own: &[InstanceId],
     silence: &mut SilenceWatch,
     params: &RecoverParams,
-) -> Result<Vec<(InstanceId, GoneProcess)>> {
+) -> Result<Vec<(InstanceId, GoneProcess, Option<Millis>)>> {
     let mut select = tx.connection.prepare_cached(SELECT_INSTANCES)?;
     let mut rows = select.query([])?;
     let (mut seen, mut dead_instances) = (Vec::new(), Vec::new());
@@ -175,18 +177,27 @@ fn dead_instances(
             // With its lock it is stopped or hangs, and after a power cut nobody knows.
             let died = !booted_anew && lock != LockState::Held;
             let slots = row.get(3)?;
-            dead_instances.push((instance, GoneProcess { died, slots }));
+            let seen = series_snapshot::seen(Some(boot), row.get(4)?, time, params.now);
+            dead_instances.push((instance, GoneProcess { died, slots }, seen));
         }
     }
     silence.retain(|instance| seen.contains(&instance));
     Ok(dead_instances)
 }
 
-/// Ends an attempt whose process crashed. `true`: its run failed.
-fn crash(tx: &mut Tx<'_>, ended_claim: &EndedClaim, now: Millis, max_crashes: u32) -> Result<bool> {
+/// Ends an attempt whose process crashed; of a series with the last sign of life of that, since it matters what fell due after it.
+/// `true`: its run failed.
+fn crash(
+    tx: &mut Tx<'_>,
+    ended_claim: &EndedClaim,
+    seen: Option<Millis>,
+    (now, max_crashes): (Millis, u32),
+) -> Result<bool> {
     let times = AttemptTimes {
         started: ended_claim.started,
-        ended: now,
+        ended: seen
+            .filter(|_| ended_claim.recurring)
+            .map_or(now, |seen| seen.max(ended_claim.started)),
     };
     let (fate, _) = ended_claim.end(tx, AttemptOutcome::Crashed { max_crashes, now }, times, now)?;
     Ok(matches!(fate, RunFate::Over(_)))

@@ -66,6 +66,8 @@ mod run_location;
 mod run_rows;
 mod schema_watch;
 mod series;
+mod series_moves;
+mod series_snapshot;
 mod shared;
 mod side_rows;
 mod silence;

@@ -7,25 +7,33 @@ use super::change_target::ChangeTarget;
 use super::jobs::JobKey;
 use super::locate::{self, RunKey, RunState};
 use super::queue;
-use super::series::{self, Series, SeriesDetails};
+use super::series::{self, Series};
+use super::series_moves;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::Status;
 use crate::store::rules::phase::Phase;
 use crate::store::rules::placement::Place;
-use crate::store::rules::series::SeriesState;
-use crate::store::{ChangeOutcome, NextOccurrence};
+use crate::store::{ChangeOutcome, ComputeMove};
 
-/// Pauses a job that has not ended.
-pub(super) fn pause(tx: &mut Tx<'_>, job: &JobKey, target: &ChangeTarget) -> Result<ChangeOutcome> {
+/// Pauses a job that has not ended, a series as `compute` says.
+pub(super) fn pause(
+    tx: &mut Tx<'_>,
+    job: &JobKey,
+    target: &ChangeTarget,
+    compute: &ComputeMove,
+    now: Millis,
+) -> Result<ChangeOutcome> {
     match target {
         ChangeTarget::OneOff(key, run_state) => {
             pause_run(tx, key, run_state)?;
             tx.count_transition(job.route, Some(run_state.status()), Some(Status::Paused));
         }
         ChangeTarget::Series(series) => {
-            let mut after = series.state;
+            let Some((moved, mut after)) = series_moves::begin(tx, job, series, compute, now)? else {
+                return Ok(ChangeOutcome::Forbidden(series.state.status()));
+            };
             after.pause();
             for run in series::live_runs(tx.connection, job.seq)? {
                 let key = RunKey::of_series(job, run);
@@ -34,16 +42,10 @@ pub(super) fn pause(tx: &mut Tx<'_>, job: &JobKey, target: &ChangeTarget) -> Res
                     after.run_changed_phase(run_state.phase(), Place::Paused.phase());
                 }
             }
-            write_series(tx, job, &series.state, &after)?;
+            series_moves::save(tx, job, &series.state, &after, &moved)?;
         }
     }
     Ok(ChangeOutcome::done(job.seq))
-}
-
-fn write_series(tx: &mut Tx<'_>, job: &JobKey, before: &SeriesState, after: &SeriesState) -> Result<()> {
-    series::save(tx, job.seq, before, after, SeriesDetails::default())?;
-    tx.count_transition(job.route, Some(before.status()), Some(after.status()));
-    Ok(())
 }
 
 /// Moves a waiting run to `paused`.
@@ -56,12 +58,12 @@ fn pause_run(tx: &mut Tx<'_>, key: &RunKey, run_state: &RunState) -> Result<bool
     Ok(true)
 }
 
-/// Resumes a paused job, a series at `next`.
+/// Resumes a paused job, a series as `compute` says.
 pub(super) fn resume(
     tx: &mut Tx<'_>,
     job: &JobKey,
     target: &ChangeTarget,
-    next: &NextOccurrence,
+    compute: &ComputeMove,
     now: Millis,
 ) -> Result<ChangeOutcome> {
     match target {
@@ -70,14 +72,20 @@ pub(super) fn resume(
                 tx.count_transition(job.route, Some(Status::Paused), Some(phase.status()));
             }
         }
-        ChangeTarget::Series(series) => resume_series(tx, job, series, next, now)?,
+        ChangeTarget::Series(series) => {
+            if !resume_series(tx, job, series, compute, now)? {
+                return Ok(ChangeOutcome::Forbidden(series.state.status()));
+            }
+        }
     }
     tx.wake();
     Ok(ChangeOutcome::done(job.seq))
 }
 
-fn resume_series(tx: &mut Tx<'_>, job: &JobKey, series: &Series, next: &NextOccurrence, now: Millis) -> Result<()> {
-    let mut after = series.state;
+fn resume_series(tx: &mut Tx<'_>, job: &JobKey, series: &Series, compute: &ComputeMove, now: Millis) -> Result<bool> {
+    let Some((moved, mut after)) = series_moves::begin(tx, job, series, compute, now)? else {
+        return Ok(false);
+    };
     for run in series::live_runs(tx.connection, job.seq)? {
         let key = RunKey::of_series(job, run);
         let run_state = locate::run(tx.connection, &key)?;
@@ -85,13 +93,9 @@ fn resume_series(tx: &mut Tx<'_>, job: &JobKey, series: &Series, next: &NextOccu
             after.run_changed_phase(Some(Place::Paused.phase()), phase);
         }
     }
-    // A series without a next occurrence when paused has none now.
-    let next_at = match after.next_at {
-        Some(_) => (next.0)(&series.spec, after.counted_runs())?,
-        None => None,
-    };
-    after.resume(next_at, now);
-    write_series(tx, job, &series.state, &after)
+    after.resume(now);
+    series_moves::save(tx, job, &series.state, &after, &moved)?;
+    Ok(true)
 }
 
 /// Puts a paused run back into the queue for its due time; `None`: the run is not paused.

@@ -23,6 +23,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, relayed: &[RelayedEvent], now: Millis) -> R
             all_or_nothing: false,
             now,
             since: std::time::Instant::now(),
+            replaced: crate::store::begin_anew,
         };
         insert::apply(tx, &params)?;
     }

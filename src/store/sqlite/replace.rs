@@ -3,7 +3,7 @@
 //! Invariant: history and counts stay; a run that is running, or waits for its next attempt, keeps its due time but moves
 //! to the queue of the job's *new* route and priority, where it will be looked for.
 
-use super::job_text::{options_text, spec_text};
+use super::job_text::options_text;
 use super::jobs::{self, JobKey};
 use super::keys;
 use super::locate::{self, RunKey, RunState};
@@ -11,7 +11,8 @@ use super::old_runs;
 use super::queue;
 use super::read;
 use super::run_rows::Rank;
-use super::series::{self, SeriesDetails};
+use super::series;
+use super::series_moves;
 use super::side_rows::{self, SideRows};
 use super::steps;
 use super::tx::Tx;
@@ -20,13 +21,19 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{Kind, NewJob, Recurrence, Status};
 use crate::store::rules::replacement;
-use crate::store::{Inserted, RouteId};
+use crate::store::{ComputeMove, Inserted, ReplaceSeries, RouteId};
 
 const UPDATE_JOB: &str = include_str!("sql/update_job.sql");
 const UPDATE_ROUTE_OF_RUNNING: &str = include_str!("sql/update_route_of_running.sql");
 
 /// Gives the job its new schedule, input, options, route and priority, if its state allows it.
-pub(super) fn apply(tx: &mut Tx<'_>, job: &NewJob, known: &JobKey, route: RouteId, now: Millis) -> Result<Inserted> {
+pub(super) fn apply(
+    tx: &mut Tx<'_>,
+    job: &NewJob,
+    known: &JobKey,
+    route: RouteId,
+    (replaced, now): (ReplaceSeries, Millis),
+) -> Result<Inserted> {
     if let Some(unique) = &job.options.unique
         && let Some(key_owner) = uniques::key_owner(tx.connection, route, unique, now)?
         && key_owner.job != known.seq
@@ -44,7 +51,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, job: &NewJob, known: &JobKey, route: RouteI
         return Ok(Inserted::Conflict(conflict));
     }
     match (&job.recurrence, run_state) {
-        (Some(recurrence), _) => replace_series(tx, job, recurrence, known, route, now)?,
+        (Some(recurrence), _) => replace_series(tx, job, recurrence, known, route, (replaced, now))?,
         (None, Some(run_state)) => replace_one_off(tx, job, known, &run_state, route, now)?,
         (None, None) => {}
     }
@@ -92,7 +99,7 @@ fn replace_series(
     recurrence: &Recurrence,
     known: &JobKey,
     route: RouteId,
-    now: Millis,
+    (replaced, now): (ReplaceSeries, Millis),
 ) -> Result<()> {
     let series = series::expect(tx.connection, known.seq)?;
     let before = series.state;
@@ -103,21 +110,26 @@ fn replace_series(
         key: keys::attach(tx, job)?,
     };
     requeue_live_runs(tx, known, rank)?;
-    let mut after = before;
-    if replacement::keeps_schedule(&before, &series.spec, recurrence) {
-        write_job(tx, job, known, rank, known.due, known.run, now)?;
-        after.end_if_over(now);
-        series::save(tx, known.seq, &before, &after, SeriesDetails::default())?;
+    // Runs that this makes go to the queue of the new route, where they are looked for.
+    let moving = JobKey {
+        route,
+        priority: job.priority,
+        key: rank.key,
+        ..*known
+    };
+    let (new, due) = (recurrence.clone(), job.due);
+    let compute = ComputeMove::new(move |series| Some(replaced(series, &new, due, now)));
+    let Some((moved, mut after)) = series_moves::begin(tx, &moving, &series, &compute, now)? else {
+        return Ok(());
+    };
+    after.reschedule(recurrence.limit, now);
+    series_moves::save_uncounted(tx, known.seq, &before, &after, &moved)?;
+    let job_due = if after.next_at == before.next_at {
+        known.due
     } else {
-        replacement::replace_schedule(&mut after, recurrence, job.due, now);
-        let spec = spec_text(recurrence)?;
-        let details = SeriesDetails {
-            spec: Some(&spec),
-            ..SeriesDetails::default()
-        };
-        series::save(tx, known.seq, &before, &after, details)?;
-        write_job(tx, job, known, rank, job.due, known.run, now)?;
-    }
+        after.next_at
+    };
+    write_job(tx, job, known, rank, job_due, known.run, now)?;
     tx.count_transition(known.route, Some(before.status()), None);
     tx.count_transition(route, None, Some(after.status()));
     Ok(())

@@ -4,18 +4,17 @@
 //! the history of a run that has some, else in the job.
 
 use super::change_target::ChangeTarget;
-use super::job_text::spec_text;
-use super::jobs::{self, JobKey};
+use super::jobs::JobKey;
 use super::locate::{self, RunKey, RunState};
 use super::queue;
-use super::read;
 use super::run_rows::Waiting;
-use super::series::{self, Series, SeriesDetails};
+use super::series::Series;
+use super::series_moves;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::{Kind, Recurrence, Status};
-use crate::store::{ChangeOutcome, Timing};
+use crate::model::{Kind, Status};
+use crate::store::{ChangeOutcome, ComputeMove, Timing};
 
 const UPDATE_JOB_DUE: &str = include_str!("sql/update_job_due.sql");
 const UPDATE_JOB_UPDATED: &str = include_str!("sql/update_job_updated.sql");
@@ -29,25 +28,28 @@ pub(super) fn apply(
     timing: &Timing,
     now: Millis,
 ) -> Result<ChangeOutcome> {
-    match (target, &timing.recurrence) {
+    match (target, &timing.series) {
         (ChangeTarget::OneOff(key, run_state), None) => {
             one_off(tx, job, key, run_state, timing.due.unwrap_or(now), now)?
         }
-        (ChangeTarget::Series(series), Some(recurrence)) => {
-            whole_series(tx, job, series, recurrence, timing.due, now)?;
+        (ChangeTarget::Series(series), Some(compute)) => {
+            if !whole_series(tx, job, series, compute, now)? {
+                return Ok(ChangeOutcome::Forbidden(series.state.status()));
+            }
         }
         _ => return Ok(ChangeOutcome::OtherKind(Kind::of(job.recurring))),
     }
-    tx.wake();
-    let changed = jobs::expect(tx.connection, job.seq)?;
-    Ok(ChangeOutcome::Done {
-        job: job.seq,
-        running: Vec::new(),
-        summary: Some(read::summary(tx.connection, &changed)?),
-    })
+    series_moves::done(tx, job)
 }
 
-fn one_off(tx: &mut Tx<'_>, job: &JobKey, key: &RunKey, run_state: &RunState, due: Millis, now: Millis) -> Result<()> {
+pub(super) fn one_off(
+    tx: &mut Tx<'_>,
+    job: &JobKey,
+    key: &RunKey,
+    run_state: &RunState,
+    due: Millis,
+    now: Millis,
+) -> Result<()> {
     let Some((_, waiting)) = run_state.waiting(key) else {
         return Ok(());
     };
@@ -91,26 +93,14 @@ fn put(
     Ok(queue::enqueue(tx, key.rank(due), waiting, now)?.status())
 }
 
-fn whole_series(
-    tx: &mut Tx<'_>,
-    job: &JobKey,
-    series: &Series,
-    recurrence: &Recurrence,
-    due: Option<Millis>,
-    now: Millis,
-) -> Result<()> {
-    let before = series.state;
-    let mut after = before;
-    after.reschedule(due, recurrence.limit, now);
-    let spec = spec_text(recurrence)?;
-    let details = SeriesDetails {
-        spec: Some(&spec),
-        ..SeriesDetails::default()
+fn whole_series(tx: &mut Tx<'_>, job: &JobKey, series: &Series, compute: &ComputeMove, now: Millis) -> Result<bool> {
+    let Some((moved, mut after)) = series_moves::begin(tx, job, series, compute, now)? else {
+        return Ok(false);
     };
-    series::save(tx, job.seq, &before, &after, details)?;
+    after.reschedule(moved.recurrence.as_ref().and_then(|new| new.limit), now);
+    series_moves::save(tx, job, &series.state, &after, &moved)?;
     tx.connection
         .prepare_cached(UPDATE_JOB_DUE)?
         .execute((job.seq, after.next_at, now))?;
-    tx.count_transition(job.route, Some(before.status()), Some(after.status()));
-    Ok(())
+    Ok(true)
 }

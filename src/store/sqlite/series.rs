@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::model::{RunStatus, Status};
 use crate::store::rules::phase::{LiveRuns, Phase};
 use crate::store::rules::series::SeriesState;
-use crate::store::{JobSeq, RouteId};
+use crate::store::{JobSeq, RouteId, Settled};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const SELECT_SERIES: &str = include_str!("sql/select_series.sql");
@@ -37,6 +37,8 @@ pub(super) struct Series {
     pub(super) last_at: Option<Millis>,
     /// Concurrency key of its job.
     pub(super) key: Option<KeyId>,
+    /// What is accounted for from its next occurrence on.
+    pub(super) settled: Settled,
 }
 
 /// Columns of [`read_state`].
@@ -71,6 +73,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Series> {
         reason: row.get(STATE_COLUMNS + 1)?,
         last_at: row.get(STATE_COLUMNS + 2)?,
         key: row.get(STATE_COLUMNS + 3)?,
+        settled: Settled::from_text(row.get::<_, Option<Box<str>>>(STATE_COLUMNS + 4)?.as_deref()),
     })
 }
 
@@ -227,6 +230,8 @@ pub(super) struct SeriesDetails<'a> {
     pub(super) spec: Option<&'a str>,
     /// Why it was cancelled.
     pub(super) reason: Option<&'a str>,
+    /// What is accounted for from its next occurrence on; `None`: unchanged.
+    pub(super) settled: Option<&'a Settled>,
 }
 
 /// Writes a series whose previous state was `before`; does not update counters.
@@ -258,6 +263,8 @@ pub(super) fn save(
         details.spec,
         details.reason,
         details.last_at,
+        details.settled.is_some(),
+        details.settled.and_then(Settled::to_text),
     ])?;
     let ended = |series: &SeriesState| series.ended_as.zip(series.ended_at);
     if ended(before) == ended(after) {

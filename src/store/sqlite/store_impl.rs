@@ -13,9 +13,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::model::{JobId, Status};
 use crate::store::{
     AddedRoutes, BulkChangeOutcome, Cancellation, Change, ChangeOutcome, ClaimParams, ClaimRef, Claimed,
-    CompleteParams, Completed, DeliveryReport, DueSeries, Entry, EntryKey, EntryKind, History, HistoryPosition,
-    InsertParams, Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams,
-    Recovered, RelayedEvent, Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, Stats, Step, Store,
+    CompleteParams, Completed, DeliveryReport, Entry, EntryKey, EntryKind, History, HistoryPosition, InsertParams,
+    Inserted, InstanceId, JobRecord, JobSeq, ListFilter, LogLine, NewWebhook, Note, Page, RecoverParams, Recovered,
+    RelayedEvent, Retention, RouteId, RouteMark, RunLocation, SeriesAdvance, SeriesSnapshot, Stats, Step, Store,
     StoredEvent, Takeover, Token, Webhook, WebhookSet, WebhookStore,
 };
 use async_trait::async_trait;
@@ -177,7 +177,7 @@ impl Store for SqliteStore {
             .answer()
     }
 
-    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<DueSeries>> {
+    async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<SeriesSnapshot>> {
         self.read(move |connection| claim::series_after(connection, after, limit))
             .await
     }

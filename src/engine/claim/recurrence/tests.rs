@@ -29,15 +29,34 @@ fn cron(text: &str) -> Recurrence {
     })
 }
 
-fn series(next_at: i64, runs: i64, live: i64) -> DueSeries {
-    DueSeries {
+fn series(next_at: i64, runs: i64, live: i64) -> SeriesSnapshot {
+    SeriesSnapshot {
         job: JobSeq::new(7),
         id: JobId::generate(),
         version: 3,
         recurrence: "".into(),
-        next_at,
+        next_at: Some(next_at),
         runs,
         live,
+        claimed_by_others: false,
+        busy: Vec::new(),
+        settled: Settled::default(),
+        ended: false,
+        accounted_to: None,
+    }
+}
+
+/// The plan at `now`, of which there is one.
+fn plan(rule: &Recurrence, series: &SeriesSnapshot, now: i64) -> SeriesAdvance {
+    super::plan(rule, series, now).unwrap().unwrap()
+}
+
+fn gap(kind: GapKind, first: i64, last: i64, count: i64) -> OccurrenceGap {
+    OccurrenceGap {
+        kind,
+        first,
+        last,
+        count,
     }
 }
 
@@ -46,12 +65,7 @@ fn run(scheduled_at: i64, missed: i64) -> Occurrence {
 }
 
 fn missed(first: i64, last: i64, count: i64) -> OccurrenceGap {
-    OccurrenceGap {
-        kind: GapKind::Missed,
-        first,
-        last,
-        count,
-    }
+    gap(GapKind::Down, first, last, count)
 }
 
 /// Every grid point must be a run, missed or skipped, exactly once, and the next occurrence must follow on them.
@@ -131,22 +145,23 @@ fn spread_shifts_runs_and_not_the_schedule_grid() {
 
 #[test]
 fn a_run_in_time_is_one_run_and_nothing_is_missed() {
-    let advance = plan(&every(HOUR), &series(START, 0, 0), START + 3).unwrap();
+    let advance = plan(&every(HOUR), &series(START, 0, 0), START + 3);
     assert_eq!(advance.occurrences, [run(START, 0)]);
     assert_eq!((advance.gaps.len(), advance.next_at), (0, Some(START + HOUR)));
 }
 
 #[test]
-fn a_run_is_late_and_not_missed_while_its_successor_is_not_due() {
-    let advance = plan(&every(HOUR), &series(START, 0, 0), START + HOUR - 1).unwrap();
-    assert_eq!(advance.occurrences, [run(START, 0)]);
+fn a_run_is_late_while_its_successor_is_not_due() {
+    let advance = plan(&every(HOUR), &series(START, 0, 0), START + HOUR - 1);
+    assert_eq!(advance.occurrences, [run(START, 1)]);
+    assert_eq!(advance.gaps, []);
 }
 
 #[test]
 fn misfire_once_makes_one_run_for_the_whole_backlog() {
     let now = START + 5 * HOUR + 60 * SECOND;
     for rule in [every(HOUR), cron("0 * * * *")] {
-        let advance = plan(&rule, &series(START, 0, 0), now).unwrap();
+        let advance = plan(&rule, &series(START, 0, 0), now);
         assert_eq!(advance.occurrences, [run(START + 5 * HOUR, 5)]);
         assert_eq!(advance.gaps, [missed(START, START + 4 * HOUR, 5)]);
         assert_accounted(&rule, START, &advance);
@@ -159,10 +174,33 @@ fn misfire_skip_drops_the_backlog_and_goes_on_with_the_grid() {
         misfire: Misfire::Skip,
         ..every(HOUR)
     };
-    let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR + 1).unwrap();
+    let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR + 1);
     assert_eq!(advance.occurrences, []);
-    assert_eq!(advance.gaps, [missed(START, START + 5 * HOUR, 6)]);
+    assert_eq!(advance.gaps, [gap(GapKind::Misfire, START, START + 5 * HOUR, 6)]);
     assert_accounted(&rule, START, &advance);
+}
+
+#[test]
+fn an_only_occurrence_that_is_later_than_its_grace_is_missed() {
+    let rule = |misfire, grace| Recurrence {
+        misfire,
+        grace,
+        ..every(DAY)
+    };
+    for (grace, lateness) in [(None, 60 * SECOND), (Some(5), 5), (Some(12 * HOUR), 12 * HOUR)] {
+        let at = |misfire, lateness| plan(&rule(misfire, grace), &series(START, 0, 0), START + lateness);
+        for misfire in [Misfire::Skip, Misfire::Once, Misfire::All] {
+            assert_eq!(at(misfire, lateness).occurrences, [run(START, 0)]);
+        }
+        let skipped = at(Misfire::Skip, lateness + 1);
+        assert_eq!(
+            (skipped.occurrences, skipped.gaps),
+            (vec![], vec![gap(GapKind::Misfire, START, START, 1)])
+        );
+        // It stands in for itself.
+        assert_eq!(at(Misfire::Once, lateness + 1).occurrences, [run(START, 1)]);
+        assert_eq!(at(Misfire::All, lateness + 1).occurrences, [run(START, 0)]);
+    }
 }
 
 #[test]
@@ -173,11 +211,16 @@ fn misfire_all_makes_up_for_every_run_up_to_a_thousand() {
             if_running: IfRunning::Allow,
             ..rule
         };
-        let advance = plan(&rule, &series(START, 0, 0), START + 2 * DAY).unwrap();
+        let advance = plan(&rule, &series(START, 0, 0), START + 2 * DAY);
         assert_eq!(advance.occurrences.len(), 1_000);
         assert_eq!(
             advance.gaps,
-            [missed(START, START + (2_880 - 1_000) * 60 * SECOND, 2_881 - 1_000)]
+            [gap(
+                GapKind::Misfire,
+                START,
+                START + (2_880 - 1_000) * 60 * SECOND,
+                2_881 - 1_000
+            )]
         );
         assert_accounted(&rule, START, &advance);
     }
@@ -189,17 +232,17 @@ fn misfire_all_without_overlap_is_one_run_at_a_time() {
         misfire: Misfire::All,
         ..every(HOUR)
     };
-    let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR).unwrap();
+    let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR);
     assert_eq!(advance.occurrences, [run(START, 0)]);
     assert_eq!((advance.next_at, advance.after_live_runs), (Some(START + HOUR), true));
-    let last = plan(&rule, &series(START + 5 * HOUR, 5, 0), START + 5 * HOUR).unwrap();
+    let last = plan(&rule, &series(START + 5 * HOUR, 5, 0), START + 5 * HOUR);
     assert_eq!((last.next_at, last.after_live_runs), (Some(START + 6 * HOUR), false));
 }
 
 #[test]
 fn a_millisecond_interval_that_slept_for_a_year_is_one_step() {
     let rule = every(1);
-    let advance = plan(&rule, &series(START, 0, 0), START + 365 * DAY).unwrap();
+    let advance = plan(&rule, &series(START, 0, 0), START + 365 * DAY);
     assert_eq!(advance.occurrences, [run(START + 365 * DAY, 365 * DAY)]);
     assert_eq!(advance.gaps, [missed(START, START + 365 * DAY - 1, 365 * DAY)]);
     assert_eq!(advance.next_at, Some(START + 365 * DAY + 1));
@@ -209,31 +252,108 @@ fn a_millisecond_interval_that_slept_for_a_year_is_one_step() {
 fn a_long_cron_backlog_is_recorded_in_steps_before_one_run_catches_up() {
     let rule = cron("* * * * *");
     let now = START + 3 * 365 * DAY;
-    let first = plan(&rule, &series(START, 0, 0), now).unwrap();
+    let first = plan(&rule, &series(START, 0, 0), now);
     assert_eq!(
         (first.occurrences.len(), first.gaps[0].count),
         (0, MAX_CRON_POINTS_PER_STEP)
     );
     let next = first.next_at.unwrap();
     assert!(next <= now);
-    let second = plan(&rule, &series(next, 0, 0), now).unwrap();
+    let second = plan(&rule, &series(next, 0, 0), now);
     assert_eq!(second.occurrences.len(), 1);
     assert!(second.next_at.unwrap() > now);
 }
 
 #[test]
-fn occurrences_due_while_a_run_is_active_are_skipped() {
-    let advance = plan(&every(HOUR), &series(START, 1, 1), START + 2 * HOUR).unwrap();
+fn occurrences_that_fall_due_while_a_run_is_being_done_are_skipped() {
+    let series = SeriesSnapshot {
+        busy: vec![(START - 5, START + 2 * HOUR)],
+        ..series(START, 1, 1)
+    };
+    let advance = plan(&every(HOUR), &series, START + 2 * HOUR);
     assert_eq!(advance.occurrences, []);
+    assert_eq!(advance.gaps, [gap(GapKind::Overlap, START, START + 2 * HOUR, 3)]);
     assert_eq!(
-        advance.gaps,
-        [OccurrenceGap {
-            kind: GapKind::Skipped,
-            first: START,
-            last: START + 2 * HOUR,
-            count: 3
-        }]
+        (advance.next_at, advance.after_live_runs),
+        (Some(START + 3 * HOUR), false)
     );
+}
+
+#[test]
+fn a_series_whose_run_nobody_does_waits_for_its_end() {
+    for busy in [vec![], vec![(START - HOUR, START - 1)]] {
+        let series = SeriesSnapshot {
+            busy,
+            ..series(START, 1, 1)
+        };
+        let advance = plan(&every(HOUR), &series, START + 2 * HOUR);
+        assert_eq!((advance.occurrences.len(), advance.gaps.len()), (0, 0));
+        assert_eq!((advance.next_at, advance.after_live_runs), (Some(START), true));
+    }
+}
+
+#[test]
+fn what_another_process_does_is_decided_as_far_as_that_was_seen() {
+    let mut series = SeriesSnapshot {
+        claimed_by_others: true,
+        busy: vec![(START - HOUR, START - 1)],
+        ..series(START, 1, 1)
+    };
+    assert_eq!(super::plan(&every(HOUR), &series, START + HOUR).unwrap(), None);
+    series.busy = vec![(START - HOUR, START + 1)];
+    let advance = plan(&every(HOUR), &series, START + HOUR);
+    assert_eq!(advance.gaps, [gap(GapKind::Overlap, START, START, 1)]);
+    assert_eq!((advance.next_at, advance.after_live_runs), (Some(START + HOUR), false));
+}
+
+#[test]
+fn a_process_that_died_inside_a_run_costs_no_occurrence() {
+    // It died after half an hour, and the run was done again from 3:10 to 4:10.
+    let half = HOUR / 2;
+    let now = START + 4 * HOUR + 10 * 60 * SECOND;
+    let ended = |misfire| {
+        let rule = Recurrence { misfire, ..every(HOUR) };
+        let series = SeriesSnapshot {
+            busy: vec![(START + 3 * HOUR + 10 * 60 * SECOND, now), (START, START + half)],
+            ..series(START + HOUR, 1, 0)
+        };
+        (plan(&rule, &series, now), rule)
+    };
+    let overlap = gap(GapKind::Overlap, START + 4 * HOUR, START + 4 * HOUR, 1);
+    let (once, rule) = ended(Misfire::Once);
+    assert_eq!(once.occurrences, [run(START + 3 * HOUR, 3)]);
+    assert_eq!(once.gaps, [missed(START + HOUR, START + 2 * HOUR, 2), overlap]);
+    assert_accounted(&rule, START + HOUR, &once);
+    let (skip, rule) = ended(Misfire::Skip);
+    assert_eq!(
+        skip.gaps,
+        [gap(GapKind::Misfire, START + HOUR, START + 3 * HOUR, 3), overlap]
+    );
+    assert_accounted(&rule, START + HOUR, &skip);
+    let (all, _) = ended(Misfire::All);
+    assert_eq!((all.occurrences, all.gaps), (vec![run(START + HOUR, 0)], vec![]));
+    assert_eq!((all.next_at, all.after_live_runs), (Some(START + 2 * HOUR), true));
+}
+
+#[test]
+fn settled_points_are_passed_over_without_a_word() {
+    let series = SeriesSnapshot {
+        settled: Settled {
+            spans: vec![(START + HOUR, START + 2 * HOUR), (START + 9 * HOUR, START + 9 * HOUR)],
+            paused_at: None,
+        },
+        ..series(START, 0, 0)
+    };
+    let advance = plan(&every(HOUR), &series, START + 3 * HOUR);
+    assert_eq!(advance.occurrences, [run(START + 3 * HOUR, 1)]);
+    assert_eq!(advance.gaps, [missed(START, START, 1)]);
+    assert_eq!(advance.settled.spans, [(START + 9 * HOUR, START + 9 * HOUR)]);
+    let only_settled = SeriesSnapshot {
+        next_at: Some(START + HOUR),
+        ..series
+    };
+    let advance = plan(&every(HOUR), &only_settled, START + 2 * HOUR);
+    assert_eq!((advance.occurrences.len(), advance.gaps.len()), (0, 0));
     assert_eq!(advance.next_at, Some(START + 3 * HOUR));
 }
 
@@ -243,7 +363,7 @@ fn overlap_is_allowed_when_asked_for() {
         if_running: IfRunning::Allow,
         ..every(HOUR)
     };
-    let advance = plan(&rule, &series(START, 1, 1), START + 1).unwrap();
+    let advance = plan(&rule, &series(START, 1, 1), START + 1);
     assert_eq!(advance.occurrences, [run(START, 0)]);
 }
 
@@ -253,9 +373,9 @@ fn the_limit_counts_runs_and_ends_the_series() {
         limit: Some(4),
         ..every(HOUR)
     };
-    let third = plan(&rule, &series(START, 2, 0), START).unwrap();
+    let third = plan(&rule, &series(START, 2, 0), START);
     assert_eq!((third.occurrences.len(), third.next_at), (1, Some(START + HOUR)));
-    let last = plan(&rule, &series(START, 3, 0), START).unwrap();
+    let last = plan(&rule, &series(START, 3, 0), START);
     assert_eq!((last.occurrences.len(), last.next_at), (1, None));
 }
 
@@ -267,14 +387,14 @@ fn a_limit_cuts_what_misfire_all_would_make_up_for() {
         if_running: IfRunning::Allow,
         ..every(HOUR)
     };
-    let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR).unwrap();
+    let advance = plan(&rule, &series(START, 0, 0), START + 5 * HOUR);
     assert_eq!(advance.occurrences, [run(START, 0), run(START + HOUR, 0)]);
     assert_eq!(advance.next_at, None);
     let rule = Recurrence {
         if_running: IfRunning::Skip,
         ..rule
     };
-    let advance = plan(&rule, &series(START + HOUR, 1, 0), START + 5 * HOUR).unwrap();
+    let advance = plan(&rule, &series(START + HOUR, 1, 0), START + 5 * HOUR);
     assert_eq!(
         (advance.occurrences, advance.next_at),
         (vec![run(START + HOUR, 0)], None)
@@ -287,8 +407,8 @@ fn nothing_runs_after_the_end_and_the_backlog_before_it_is_still_caught_up() {
         end_at: Some(START + 2 * HOUR),
         ..every(HOUR)
     };
-    let advance = plan(&rule, &series(START, 0, 0), START + 9 * HOUR).unwrap();
-    assert_eq!(advance.occurrences, [run(START + 2 * HOUR, 2)]);
+    let advance = plan(&rule, &series(START, 0, 0), START + 9 * HOUR);
+    assert_eq!(advance.occurrences, [run(START + 2 * HOUR, 3)]);
     assert_eq!(advance.next_at, None);
 }
 
@@ -297,22 +417,8 @@ fn next_occurrences_follow_the_schedule_and_not_the_clock() {
     let rule = every(HOUR);
     let mut next = START;
     for step in 0..1_000 {
-        let advance = plan(&rule, &series(next, step, 0), next + step % 997).unwrap();
+        let advance = plan(&rule, &series(next, step, 0), next + step % 997);
         next = advance.next_at.unwrap();
     }
     assert_eq!(next, START + 1_000 * HOUR);
-}
-
-#[test]
-fn a_resumed_series_goes_on_after_now_within_its_limit_and_end() {
-    let limited = Recurrence {
-        limit: Some(3),
-        end_at: Some(START + 5 * HOUR),
-        ..every(HOUR)
-    };
-    let resumed = |runs, now| super::next_after_resume(&limited, runs, now).unwrap();
-    assert_eq!(resumed(2, START + HOUR), Some(START + 2 * HOUR));
-    assert_eq!(resumed(2, START + HOUR + 1), Some(START + 2 * HOUR));
-    assert_eq!(resumed(3, START), None);
-    assert_eq!(resumed(2, START + 5 * HOUR), None);
 }

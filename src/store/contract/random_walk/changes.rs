@@ -1,12 +1,11 @@
 //! Moves by which a user changes jobs, and their effects in the model.
 
-use super::super::changing::resume;
 use super::super::test_support::*;
 use super::Walk;
 use super::model::{Job, Run, first};
 use crate::clock::Millis;
 use crate::model::{EventKind, Kind, Status};
-use crate::store::{Change, ChangeOutcome, ListFilter, Timing};
+use crate::store::{Change, ChangeOutcome, ComputeMove, ListFilter, Timing, begin_anew};
 
 impl Walk<'_> {
     pub(super) async fn change(&mut self) {
@@ -15,12 +14,12 @@ impl Walk<'_> {
         let over = self.rng.below(8) == 0;
         let recurring = self.jobs.get(&name).is_some_and(|job| job.recurring);
         let change = match self.rng.below(7) {
-            0 | 1 => Change::Pause,
+            0 | 1 => pause(),
             2 | 3 => resume((!over).then_some(due)),
             4 => Change::Retry { due },
             5 => Change::Reschedule(Timing {
                 due: (!over || !recurring).then_some(due),
-                recurrence: recurring.then(|| every(1_000)),
+                series: recurring.then(|| begins_anew((!over).then_some(due))),
             }),
             _ if over => Change::Delete,
             _ => Change::CancelRun { reason: None },
@@ -92,7 +91,7 @@ impl Walk<'_> {
 
     fn bulk_change(&mut self) -> (Change, Status) {
         match self.rng.below(3) {
-            0 => (Change::Pause, Status::Scheduled),
+            0 => (pause(), Status::Scheduled),
             1 => (resume(Some(self.now + 1)), Status::Paused),
             _ => (Change::Retry { due: self.now }, Status::Failed),
         }
@@ -133,7 +132,7 @@ impl Walk<'_> {
         self.reached.changes += 1;
         self.apply_to_model(name, change, now);
         let kind = match change {
-            Change::Pause => EventKind::Paused,
+            Change::Pause(_) => EventKind::Paused,
             Change::Resume(_) => EventKind::Resumed,
             Change::Retry { .. } | Change::Reschedule(_) => EventKind::Scheduled,
             Change::CancelRun { .. } if self.jobs[name].status() == Status::Cancelled => EventKind::Cancelled,
@@ -145,21 +144,26 @@ impl Walk<'_> {
     fn apply_to_model(&mut self, name: &str, change: &Change, now: Millis) {
         let Some(job) = self.jobs.get_mut(name) else { return };
         match change {
-            Change::Pause => job.pause(),
-            Change::Resume(next) => job.resume((next.0)("", 0).unwrap(), now),
+            Change::Pause(_) => job.pause(),
+            Change::Resume(next) => job.resume(next.of(&some_series(Some(0))).unwrap().advance.next_at, now),
             Change::Retry { due } => job.retry(*due, now),
             Change::Reschedule(timing) => job.reschedule(timing.due, now),
             Change::CancelRun { .. } => {
                 let run = job.current_run();
                 job.run_ended(run, Status::Cancelled, now);
             }
-            Change::Cancel { .. } => {}
+            Change::Cancel { .. } | Change::RunNow(_) | Change::SkipNext(_) => {}
             Change::Delete => {
                 self.forget_unique(name);
                 self.jobs.remove(name);
             }
         }
     }
+}
+
+/// A series gets a schedule with this first occurrence.
+fn begins_anew(due: Option<Millis>) -> ComputeMove {
+    ComputeMove::new(move |series| Some(begin_anew(series, &every(1_000), due, 0)))
 }
 
 impl Job {

@@ -11,7 +11,7 @@ impl Walk<'_> {
         for due in self.s.due_series(self.now).await {
             let job = self.jobs.get_mut(&due.id.to_string()).unwrap();
             assert_eq!(
-                (Some(due.next_at), due.live),
+                (due.next_at, due.live),
                 (job.next_at, i64::try_from(job.runs.len()).unwrap())
             );
             let stale = self.rng.below(5) == 0;
@@ -19,26 +19,25 @@ impl Walk<'_> {
             let next_at =
                 (self.rng.below(4) > 0).then_some(self.now + 1 + i64::try_from(self.rng.below(2_000)).unwrap());
             let gap = OccurrenceGap {
-                kind: GapKind::Skipped,
-                first: due.next_at,
-                last: due.next_at,
+                kind: GapKind::Overlap,
+                first: due.next_at.unwrap(),
+                last: due.next_at.unwrap(),
                 count: 1,
             };
             let occurrences = vec![
                 Occurrence {
-                    scheduled_at: due.next_at,
+                    scheduled_at: due.next_at.unwrap(),
                     missed: 0
                 };
                 new
             ];
             let version = due.version - i64::from(stale);
             let advance = SeriesAdvance {
-                job: due.job,
                 version,
                 occurrences,
                 gaps: vec![gap],
                 next_at,
-                after_live_runs: false,
+                ..SeriesAdvance::unchanged(&due)
             };
             let counted = self.s.store.advance(self.now, vec![advance]).await.unwrap();
             assert_eq!(counted, usize::from(!stale));

@@ -1,3 +1,4 @@
-INSERT INTO ductape.instances (id, lease, slots) OVERRIDING SYSTEM VALUE
-VALUES ($4, coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) + $2::bigint, $3)
+INSERT INTO ductape.instances (id, lease, slots, seen) OVERRIDING SYSTEM VALUE
+SELECT $4, time.now + $2::bigint, $3, time.now
+FROM (SELECT coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS now) AS time
 RETURNING id

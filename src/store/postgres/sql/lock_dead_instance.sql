@@ -1,4 +1,4 @@
-SELECT id, slots
+SELECT id, slots, seen
 FROM ductape.instances
 WHERE lease <= coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
     AND id IS DISTINCT FROM $2::bigint

@@ -20,5 +20,6 @@ SET spec = $2,
     live_waiting = $16,
     paused = $17,
     failed_at = $18,
-    reruns = $19
+    reruns = $19,
+    settled = $20
 WHERE job = $1

@@ -80,6 +80,7 @@ async fn dispatch(store: Arc<PostgresStore>, stopped: Arc<AtomicBool>, dispatche
             all_or_nothing: number % 2 == 0,
             now: T0,
             since: std::time::Instant::now(),
+            replaced: crate::store::begin_anew,
         };
         if store.insert(params).await.is_ok() {
             acknowledged.extend(ids);

@@ -117,6 +117,7 @@ impl Calls {
             group_slots: vec![JOBS_PER_CALL],
             slots: JOBS_PER_CALL,
             suspect: false,
+            passed_over: Default::default(),
         };
         let (claimed, counts) = self.proxy.count(self.store.claim(params)).await;
         let runs = claimed.unwrap().runs;
@@ -159,6 +160,7 @@ fn insert_params(name: &str) -> InsertParams {
         all_or_nothing: false,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     }
 }
 

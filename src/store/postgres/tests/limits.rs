@@ -190,6 +190,7 @@ async fn claim_at(store: &PostgresStore, instance: InstanceId, now: i64, slots: 
         group_slots: vec![slots],
         slots,
         suspect: false,
+        passed_over: Default::default(),
     };
     store.claim(params).await.unwrap().runs.len()
 }
@@ -233,6 +234,7 @@ async fn clock_of_another_process_makes_nothing_run_early_or_late() {
         all_or_nothing: false,
         now: T0,
         since: Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     store.insert(params).await.unwrap();
     // A process whose clock is an hour ahead moves it, and is gone.
@@ -247,6 +249,7 @@ async fn clock_of_another_process_makes_nothing_run_early_or_late() {
         all_or_nothing: false,
         now: T0 + HOUR,
         since: Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     store.insert(params).await.unwrap();
     assert_eq!(claimed_at(&store, instance, T0).await, 1);
@@ -269,6 +272,7 @@ async fn runs_whose_inputs_are_too_much_for_one_claim_are_handed_back() {
             all_or_nothing: false,
             now: T0,
             since: Instant::now(),
+            replaced: crate::store::begin_anew,
         };
         store.insert(params).await.unwrap();
     }

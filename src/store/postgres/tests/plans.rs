@@ -22,6 +22,7 @@ async fn fill(store: &PostgresStore, count: usize, on: &str, priority: i32) {
                 all_or_nothing: true,
                 now: T0,
                 since: std::time::Instant::now(),
+                replaced: crate::store::begin_anew,
             })
             .await
             .unwrap();
@@ -82,6 +83,7 @@ async fn claim_cost_is_independent_of_unserved_rows() {
             group_slots: vec![10],
             slots: 10,
             suspect: false,
+            passed_over: Default::default(),
         };
         let began = Instant::now();
         let runs = store.claim(params).await.unwrap().runs;

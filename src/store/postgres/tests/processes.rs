@@ -5,8 +5,8 @@ use super::test_support::{Server, add, claim, served};
 use crate::model::{NewJob, OnConflict, RunOutcome, Status};
 use crate::store::contract::test_support::{DAY, T0, done, every, id, one_off, retry, route, series};
 use crate::store::{
-    Change, ClaimParams, CompleteParams, Completed, Completion, InsertParams, InstanceId, JobSeq, NextOccurrence,
-    Occurrence, RecoverParams, SeriesAdvance, Store, Timing,
+    Change, ClaimParams, CompleteParams, Completed, Completion, ComputeMove, InsertParams, InstanceId, JobSeq,
+    Occurrence, RecoverParams, SeriesAdvance, SeriesMove, Store, Timing, begin_anew,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ async fn concurrent_claims_share_the_jobs() {
             all_or_nothing: true,
             now: T0,
             since: std::time::Instant::now(),
+            replaced: crate::store::begin_anew,
         })
         .await
         .unwrap();
@@ -130,6 +131,7 @@ async fn random_operations(store: &PostgresStore, task: usize) {
                     group_slots: vec![6],
                     slots: 6,
                     suspect: false,
+                    passed_over: Default::default(),
                 };
                 let runs = store.claim(params).await.unwrap().runs;
                 let outcome = |at: usize| match (at + step) % 4 {
@@ -172,6 +174,7 @@ async fn dispatch(store: &PostgresStore, name: &str, dice: usize, now: i64) {
             all_or_nothing: false,
             now,
             since: std::time::Instant::now(),
+            replaced: crate::store::begin_anew,
         })
         .await
         .unwrap();
@@ -185,20 +188,18 @@ async fn advance(store: &PostgresStore, now: i64) {
         group_slots: vec![],
         slots: 0,
         suspect: false,
+        passed_over: Default::default(),
     };
     let series = store.claim(params).await.unwrap().series;
     let advances = series
         .iter()
         .map(|due| SeriesAdvance {
-            job: due.job,
-            version: due.version,
             occurrences: vec![Occurrence {
-                scheduled_at: due.next_at,
+                scheduled_at: due.next_at.unwrap(),
                 missed: 0,
             }],
-            gaps: vec![],
-            next_at: (due.runs < 20).then_some(due.next_at + 10),
-            after_live_runs: false,
+            next_at: due.next_at.filter(|_| due.runs < 20).map(|at| at + 10),
+            ..SeriesAdvance::unchanged(due)
         })
         .collect();
     store.advance(now, advances).await.unwrap();
@@ -210,13 +211,19 @@ async fn change(store: &PostgresStore, name: &str, dice: usize, now: i64) {
         1 => Change::CancelRun {
             reason: Some("why\0not".into()),
         },
-        2 => Change::Pause,
-        3 | 4 => Change::Resume(NextOccurrence(Arc::new(move |_, _| Ok(Some(now + 20))))),
+        2 => Change::Pause(ComputeMove::nothing()),
+        3 | 4 => Change::Resume(ComputeMove::new(move |series| {
+            Some(SeriesMove::of(SeriesAdvance {
+                next_at: Some(now + 20),
+                ..SeriesAdvance::unchanged(series)
+            }))
+        })),
         5 => {
             let recurrence = (name.ends_with('3') || name.ends_with('7')).then(|| every(2_000));
             Change::Reschedule(Timing {
                 due: Some(now + 3),
-                recurrence,
+                series: recurrence
+                    .map(|new| ComputeMove::new(move |series| Some(begin_anew(series, &new, Some(now + 3), now)))),
             })
         }
         _ => Change::Retry { due: now },

@@ -7,7 +7,7 @@ use crate::model::{NewJob, OnConflict, Route};
 use crate::store::contract::report_skipped;
 use crate::store::contract::test_support::{T0, id, one_off, route, series, step};
 use crate::store::{
-    ClaimParams, ClaimedRun, DueSeries, InsertParams, Inserted, InstanceId, RouteId, RouteMark, ServedRoute, Store,
+    ClaimParams, ClaimedRun, InsertParams, Inserted, InstanceId, RouteId, RouteMark, SeriesSnapshot, ServedRoute, Store,
 };
 use std::sync::Arc;
 
@@ -58,6 +58,7 @@ async fn dispatch(store: &PostgresStore, name: &str, to: &str, on_conflict: OnCo
         all_or_nothing: false,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     store.insert(params).await.unwrap().remove(0)
 }
@@ -82,6 +83,7 @@ async fn claim(store: &PostgresStore, of: RouteId) -> Vec<ClaimedRun> {
         group_slots: vec![10],
         slots: 10,
         suspect: false,
+        passed_over: Default::default(),
     };
     store.claim(params).await.unwrap().runs
 }
@@ -154,6 +156,7 @@ async fn every_way_to_dispatch_finds_out_that_a_route_is_gone() {
         all_or_nothing: true,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     store.insert(params).await.unwrap();
     assert_eq!(
@@ -211,7 +214,7 @@ async fn a_number_that_was_written_by_hand_leads_nowhere() {
     assert_eq!(routes(&store).await.len(), 1);
 }
 
-async fn due_series(store: &PostgresStore, now: i64) -> DueSeries {
+async fn due_series(store: &PostgresStore, now: i64) -> SeriesSnapshot {
     let params = ClaimParams {
         now,
         instance: InstanceId::new(0),
@@ -219,6 +222,7 @@ async fn due_series(store: &PostgresStore, now: i64) -> DueSeries {
         group_slots: vec![],
         slots: 0,
         suspect: false,
+        passed_over: Default::default(),
     };
     store.claim(params).await.unwrap().series.remove(0)
 }
@@ -238,6 +242,7 @@ async fn an_advance_that_was_computed_from_a_lost_one_does_nothing() {
         all_or_nothing: false,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     store.insert(params).await.unwrap();
     let first = due_series(&store, T0).await;
@@ -253,6 +258,6 @@ async fn an_advance_that_was_computed_from_a_lost_one_does_nothing() {
     let late = vec![step(&second, Some(T0 + 20))];
     assert_eq!(store.advance(T0 + 10, late).await.unwrap(), 0);
     let third = due_series(&store, T0 + 20).await;
-    assert_eq!((third.next_at, third.runs), (T0 + 20, 1));
+    assert_eq!((third.next_at, third.runs), (Some(T0 + 20), 1));
     bench.execute("DROP TABLE before").await;
 }

@@ -24,6 +24,7 @@ async fn add(store: &PostgresStore, name: &str, count: usize, change: impl Fn(Ne
             all_or_nothing: true,
             now: NOW,
             since: std::time::Instant::now(),
+            replaced: crate::store::begin_anew,
         };
         store.insert(params).await.unwrap();
     }
@@ -37,6 +38,7 @@ async fn claim(store: &PostgresStore, instance: InstanceId, slots: usize) -> Vec
         group_slots: vec![slots],
         slots,
         suspect: false,
+        passed_over: Default::default(),
     };
     store.claim(params).await.unwrap().runs
 }

@@ -138,6 +138,7 @@ pub(super) async fn add(store: &PostgresStore, text: &str) -> Result<Vec<Inserte
             all_or_nothing: false,
             now: T0,
             since: std::time::Instant::now(),
+            replaced: crate::store::begin_anew,
         })
         .await
 }
@@ -159,6 +160,7 @@ pub(super) async fn claim(store: &PostgresStore, instance: InstanceId, slots: us
         group_slots: vec![slots],
         slots,
         suspect: false,
+        passed_over: Default::default(),
     };
     store.claim(params).await
 }

@@ -7,8 +7,8 @@ use crate::store::contract::TestStore;
 use crate::store::contract::test_support::{every, one_off, route, step};
 use crate::store::rules::series::SeriesState;
 use crate::store::{
-    Change, ClaimParams, ClaimRef, ClaimedRun, CompleteParams, Completed, Completion, InstanceId, JobSeq, NewWebhook,
-    RecoverParams, RouteId, ServedRoute, Step,
+    Change, ClaimParams, ClaimRef, ClaimedRun, CompleteParams, Completed, Completion, ComputeMove, InstanceId, JobSeq,
+    NewWebhook, RecoverParams, RouteId, ServedRoute, Step,
 };
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -104,6 +104,9 @@ impl<'a> Table<'a> {
         let answer = match reported {
             Some(outcome) => self.complete(&run, outcome).await,
             None => {
+                // Not known when it was last seen: it ends now.
+                let unseen = format!("UPDATE ductape.instances SET seen = NULL WHERE id = {instance}");
+                self.probe.execute(&unseen).await;
                 (self.store.kill)(instance);
                 self.store.pass(SHORT_LEASE + 1);
                 let recovered = self
@@ -152,7 +155,9 @@ impl<'a> Table<'a> {
         let route = self.store.route_id(name).await;
         let run = self.claim(route, instance, NOW).await;
         if case.job == JobCase::PausedSeries {
-            self.store.change(name, Change::Pause, NOW).await;
+            self.store
+                .change(name, Change::Pause(ComputeMove::nothing()), NOW)
+                .await;
         }
         let tag = Step {
             tag: "one".into(),
@@ -195,6 +200,7 @@ impl<'a> Table<'a> {
             group_slots: vec![1],
             slots: 1,
             suspect: false,
+            passed_over: Default::default(),
         };
         self.store.store.claim(params).await.unwrap().runs.remove(0)
     }
@@ -207,6 +213,7 @@ impl<'a> Table<'a> {
             group_slots: vec![],
             slots: 0,
             suspect: false,
+            passed_over: Default::default(),
         };
         while self.store.store.claim(params.clone()).await.unwrap().more {}
     }

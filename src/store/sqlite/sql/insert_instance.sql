@@ -1,1 +1,1 @@
-INSERT INTO instances (boot, lease, slots) VALUES (?1, ?2, ?3)
+INSERT INTO instances (boot, lease, slots, seen) VALUES (?1, ?2, ?3, ?4)

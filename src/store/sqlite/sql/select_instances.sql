@@ -1,1 +1,1 @@
-SELECT id, boot, lease, slots FROM instances
+SELECT id, boot, lease, slots, seen FROM instances

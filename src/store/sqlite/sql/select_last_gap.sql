@@ -1,1 +1,1 @@
-SELECT first FROM gaps WHERE job = ?1 AND kind = ?2 AND runs = ?3 AND last < ?4 ORDER BY first DESC LIMIT 1
+SELECT first, kind, runs, last FROM gaps WHERE job = ?1 ORDER BY first DESC, kind DESC LIMIT 1

@@ -1,1 +1,1 @@
-UPDATE instances SET lease = ?2 WHERE id = ?1 AND boot = ?3
+UPDATE instances SET lease = ?2, seen = ?4 WHERE id = ?1 AND boot = ?3

@@ -16,5 +16,6 @@ SET version = ?2,
     failed_at = ?16,
     spec = coalesce(?17, spec),
     reason = CASE WHEN ?3 <> 0 THEN coalesce(?18, reason) END,
-    last_at = coalesce(?19, last_at)
+    last_at = coalesce(?19, last_at),
+    settled = CASE WHEN ?20 THEN ?21 ELSE settled END
 WHERE job = ?1

@@ -128,6 +128,7 @@ async fn add(store: &SqliteStore, names: std::ops::Range<u32>) -> Result<(), Err
         all_or_nothing: false,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     store.insert(params).await.map(|_| ())
 }

@@ -19,6 +19,7 @@ async fn add(store: &SqliteStore, text: &str) -> Result<Vec<Inserted>, Error> {
             all_or_nothing: false,
             now: T0,
             since: std::time::Instant::now(),
+            replaced: crate::store::begin_anew,
         })
         .await
 }
@@ -192,7 +193,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     let error = refusal(&path);
     assert_eq!(error.code, ErrorCode::StoreError);
     assert!(
-        error.message.contains("version 99") && error.message.contains("up to 2"),
+        error.message.contains("version 99") && error.message.contains("up to 3"),
         "{error}"
     );
     assert!(error.message.contains("update this package"), "{error}");
@@ -209,7 +210,10 @@ async fn store_of_version_1_is_migrated_with_its_claims() {
     store.close().await.unwrap();
     let older = rusqlite::Connection::open(&path).unwrap();
     older
-        .execute_batch("DROP INDEX ready_suspects; ALTER TABLE instances DROP COLUMN slots; PRAGMA user_version = 1")
+        .execute_batch(
+            "DROP INDEX ready_suspects; ALTER TABLE instances DROP COLUMN slots; ALTER TABLE instances DROP COLUMN seen;
+             ALTER TABLE series DROP COLUMN settled; PRAGMA user_version = 1",
+        )
         .unwrap();
     older.close().unwrap();
     let store = open(&path);
@@ -233,6 +237,7 @@ async fn damaged_file_is_reported_without_a_crash() {
             all_or_nothing: false,
             now: T0,
             since: std::time::Instant::now(),
+            replaced: crate::store::begin_anew,
         })
         .await
         .unwrap();

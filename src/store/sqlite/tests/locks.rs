@@ -23,6 +23,7 @@ pub(super) async fn add(store: &dyn Store, text: &str) {
         all_or_nothing: false,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     store.insert(params).await.unwrap();
 }
@@ -39,6 +40,7 @@ pub(super) async fn claim(store: &dyn Store, instance: InstanceId, slots: usize)
         group_slots: vec![slots],
         slots,
         suspect: false,
+        passed_over: Default::default(),
     };
     store
         .claim(params)
@@ -293,6 +295,7 @@ async fn locked_store_rejects_calls_in_time_and_names_the_holder() {
         all_or_nothing: false,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     };
     let answers = futures_util::future::join_all((0..50).map(|_| store.insert(params()))).await;
     let took = began.elapsed();
@@ -327,6 +330,7 @@ async fn locked_store_closes_in_time() {
         all_or_nothing: false,
         now: T0,
         since: std::time::Instant::now(),
+        replaced: crate::store::begin_anew,
     });
     assert!(futures_util::poll!(&mut waiting).is_pending());
     let began = std::time::Instant::now();

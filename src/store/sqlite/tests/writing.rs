@@ -17,6 +17,7 @@ async fn add(store: &SqliteStore, job: NewJob) -> Result<Vec<Inserted>> {
             all_or_nothing: false,
             now: T0,
             since: std::time::Instant::now(),
+            replaced: crate::store::begin_anew,
         })
         .await
 }
@@ -201,6 +202,7 @@ async fn the_write_ahead_log_stays_bounded() {
                 all_or_nothing: false,
                 now: T0,
                 since: std::time::Instant::now(),
+                replaced: crate::store::begin_anew,
             })
             .await
             .unwrap();
@@ -260,6 +262,7 @@ async fn job_numbers_are_never_reused() {
                 all_or_nothing: count > 1,
                 now: T0,
                 since: std::time::Instant::now(),
+                replaced: crate::store::begin_anew,
             };
             store.insert(params).await.unwrap();
             let number = newest(&store).await;
@@ -317,6 +320,7 @@ async fn log_that_a_reader_keeps_from_becoming_short_is_warned_of() {
                 all_or_nothing: false,
                 now: T0,
                 since: std::time::Instant::now(),
+                replaced: crate::store::begin_anew,
             };
             store.insert(params).await.unwrap();
         }

@@ -1,0 +1,232 @@
+//! How series move: on request, by what others compute, and what a store tells those who compute it.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
+
+use super::test_support::*;
+use crate::model::{NewJob, Status};
+use crate::store::{
+    Change, ChangeOutcome, ClaimParams, ComputeMove, GapKind, InsertParams, Inserted, InstanceId, Occurrence,
+    OccurrenceGap, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled,
+};
+
+pub async fn a_replaced_series_moves_as_the_caller_computes_it(s: &TestStore) {
+    s.add(series("x")).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
+    let skipped = |series: &SeriesSnapshot, at| OccurrenceGap {
+        kind: GapKind::Rescheduled,
+        first: series.next_at.unwrap(),
+        last: at,
+        count: 1,
+    };
+    let params = InsertParams {
+        jobs: vec![NewJob {
+            recurrence: Some(every(70)),
+            input: "1".into(),
+            ..series("x")
+        }],
+        all_or_nothing: false,
+        now: T0 + 1_000,
+        since: std::time::Instant::now(),
+        replaced: |series, new, first, now| SeriesMove {
+            recurrence: Some(new.clone()),
+            ..SeriesMove::of(SeriesAdvance {
+                occurrences: vec![Occurrence {
+                    scheduled_at: series.next_at.unwrap(),
+                    missed: 3,
+                }],
+                gaps: vec![OccurrenceGap {
+                    kind: GapKind::Rescheduled,
+                    first: series.next_at.unwrap(),
+                    last: now,
+                    count: 1,
+                }],
+                next_at: first.map(|first| first + 9_000),
+                settled: Settled {
+                    spans: vec![(now + 10_000, now + 20_000)],
+                    paused_at: None,
+                },
+                ..SeriesAdvance::unchanged(series)
+            })
+        },
+    };
+    let before = s.due_series(T0 + 1_000).await.remove(0);
+    let inserted = s.store.insert(params).await.unwrap();
+    assert!(matches!(&inserted[..], [Inserted::Replaced(summary)] if summary.next_run_at == Some(T0 + 9_000)));
+    s.check().await;
+    let process = s.process().await;
+    let runs = s.claim(process, T0 + 1_000).await;
+    assert_eq!((runs.len(), runs[1].missed, runs[1].run), (2, 3, 2));
+    let due = s.due_series(T0 + 9_000).await.remove(0);
+    assert_eq!(due.settled.spans, [(T0 + 11_000, T0 + 21_000)]);
+    assert_eq!(&*due.recurrence, serde_json::to_string(&every(70)).unwrap());
+    let gaps = s.store.history(&id("x"), 9).await.unwrap().unwrap().gaps;
+    assert_eq!(gaps, [skipped(&before, T0 + 1_000)]);
+}
+
+/// What a store tells of when a run was being done.
+pub async fn attempts_of_a_series_are_told_until_their_process_was_last_seen(s: &TestStore) {
+    s.add(series("x")).await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
+    let process = s.process().await;
+    let run = s.claim_one(process, T0 + 5).await;
+    let seen_by = |instance, now| ClaimParams {
+        now,
+        instance,
+        served: std::sync::Arc::new([]),
+        group_slots: vec![],
+        slots: 0,
+        suspect: false,
+        passed_over: Default::default(),
+    };
+    let due = |instance, now| async move { s.store.claim(seen_by(instance, now)).await.unwrap().series.remove(0) };
+    let own = due(process, T0 + 3_000).await;
+    assert_eq!(
+        (own.live, own.claimed_by_others, own.busy),
+        (1, false, vec![(T0 + 6, T0 + 3_000)])
+    );
+    let others = due(InstanceId::new(0), T0 + 3_000).await;
+    assert!(
+        others.claimed_by_others
+            && others
+                .busy
+                .iter()
+                .all(|(from, to)| *from == T0 + 6 && *to <= T0 + 3_000)
+    );
+    // A failure, the wait for its retry, and the second attempt.
+    s.complete(process, &run, retry(T0 + 2_500), T0 + 1_501).await;
+    let waiting = due(process, T0 + 3_000).await;
+    assert_eq!((waiting.live, waiting.busy), (1, vec![(T0 + 1_501, T0 + 2_500)]));
+}
+
+pub async fn series_that_are_passed_over_are_left_out(s: &TestStore) {
+    for name in ["x", "y"] {
+        s.add(series(name)).await;
+    }
+    let all = s.due_series(T0).await;
+    let passing = |version| ClaimParams {
+        now: T0,
+        instance: InstanceId::new(0),
+        served: std::sync::Arc::new([]),
+        group_slots: vec![],
+        slots: 0,
+        suspect: false,
+        passed_over: [(all[0].job, version)].into(),
+    };
+    let left = s.store.claim(passing(all[0].version)).await.unwrap().series;
+    assert_eq!(left.iter().map(|series| series.job).collect::<Vec<_>>(), [all[1].job]);
+    // It has changed since.
+    assert_eq!(
+        s.store.claim(passing(all[0].version - 1)).await.unwrap().series.len(),
+        2
+    );
+}
+
+pub async fn recorded_gaps_can_be_cut_off(s: &TestStore) {
+    s.add(series("x")).await;
+    let gap = |first, last, count| OccurrenceGap {
+        kind: GapKind::Down,
+        first,
+        last,
+        count,
+    };
+    let due = s.due_series(T0).await.remove(0);
+    let advance = SeriesAdvance {
+        occurrences: vec![],
+        gaps: vec![
+            gap(T0, T0 + 9, 4),
+            OccurrenceGap {
+                kind: GapKind::Overlap,
+                ..gap(T0 + 20, T0 + 29, 2)
+            },
+        ],
+        ..step(&due, Some(T0 + 30))
+    };
+    s.store.advance(T0, vec![advance]).await.unwrap();
+    let due = s.due_series(T0 + 30).await.remove(0);
+    let cut = SeriesAdvance {
+        cut_gaps: vec![
+            gap(T0, T0 + 3, 2),
+            OccurrenceGap {
+                kind: GapKind::Overlap,
+                ..gap(T0 + 20, T0 + 29, 0)
+            },
+        ],
+        ..SeriesAdvance::unchanged(&due)
+    };
+    assert_eq!(s.store.advance(T0 + 30, vec![cut]).await.unwrap(), 1);
+    let gaps = s.store.history(&id("x"), 9).await.unwrap().unwrap().gaps;
+    assert_eq!(gaps, [gap(T0, T0 + 3, 2)]);
+}
+
+pub async fn a_series_makes_runs_on_request(s: &TestStore) {
+    s.add(series("x")).await;
+    let run_now = |at| {
+        Change::RunNow(ComputeMove::new(move |series| {
+            Some(SeriesMove {
+                extra_run: Some(at),
+                ..SeriesMove::of(SeriesAdvance::unchanged(series))
+            })
+        }))
+    };
+    let answer = s.change("x", run_now(T0 - 500), T0 - 500).await;
+    let summary = match answer {
+        ChangeOutcome::Done { summary, .. } => summary.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        (summary.status, summary.scheduled_at, summary.next_run_at),
+        (Status::Queued, T0 - 500, Some(T0))
+    );
+    s.check().await;
+    let process = s.process().await;
+    let run = s.claim_one(process, T0 - 500).await;
+    assert_eq!((run.run, run.scheduled_at, run.missed), (1, T0 - 500, 0));
+    s.complete(process, &run, done(), T0 - 400).await;
+    // It does not count towards a limit.
+    assert_eq!(s.due_series(T0).await[0].runs, 0);
+    let never = Change::RunNow(ComputeMove::new(|_| None));
+    assert_eq!(
+        s.change("x", never, T0).await,
+        ChangeOutcome::Forbidden(Status::Scheduled)
+    );
+    // A one-off that waits is due at once.
+    s.add(NewJob {
+        due: Some(T0 + DAY * 3),
+        ..one_off("y")
+    })
+    .await;
+    s.change("y", Change::RunNow(ComputeMove::nothing()), T0 + 1).await;
+    assert_eq!(
+        (s.status("y").await, s.record("y").await.scheduled_at),
+        (Status::Queued, T0 + 1)
+    );
+    let skip = Change::SkipNext(ComputeMove::nothing());
+    assert!(matches!(s.change("y", skip, T0 + 1).await, ChangeOutcome::Forbidden(_)));
+    s.check().await;
+}
+
+pub async fn a_run_that_a_pause_makes_is_paused(s: &TestStore) {
+    s.add(series("x")).await;
+    let overdue = Change::Pause(ComputeMove::new(|series| {
+        let at = series.next_at.unwrap();
+        Some(SeriesMove::of(SeriesAdvance {
+            occurrences: vec![Occurrence {
+                scheduled_at: at,
+                missed: 0,
+            }],
+            next_at: Some(at + 1_000),
+            settled: Settled {
+                spans: vec![],
+                paused_at: Some(at + 5),
+            },
+            ..SeriesAdvance::unchanged(series)
+        }))
+    }));
+    s.change("x", overdue, T0 + 5).await;
+    s.check().await;
+    assert_eq!(s.status("x").await, Status::Paused);
+    let process = s.process().await;
+    assert!(s.claim(process, T0 + 5).await.is_empty());
+    s.change("x", resume(Some(T0 + 9_000)), T0 + 8_000).await;
+    s.check().await;
+    assert_eq!(s.claim_one(process, T0 + 8_000).await.scheduled_at, T0);
+}
