@@ -1,7 +1,7 @@
 //! Cron expressions: what they mean and when they fire next.
 //!
 //! A pure module: an expression, a time zone, a daylight-saving policy and an instant go in, the
-//! next instant comes out. It must not know the clock, jobs, stores or JavaScript; only `zone`
+//! next instant comes out; `calendar_steps` does the same for steps such as `P1M`. It must not know the clock, jobs, stores or JavaScript; only `zone`
 //! knows where time zone data comes from.
 //!
 //! Invariant: `next_after(t)` is later than `t`, on a whole minute, and depends on its arguments
@@ -18,6 +18,7 @@
 //! ```
 
 mod calendar;
+mod calendar_steps;
 mod days;
 mod dst;
 mod error;
@@ -25,14 +26,17 @@ mod expr;
 mod field;
 mod item;
 mod item_errors;
+mod local_days;
 mod nearest;
 mod parse;
 mod search;
 mod spans;
 mod zone;
 
+pub use calendar_steps::{CalendarDuration, CalendarSteps, InvalidDuration};
 pub use dst::{DstPolicy, GapPolicy, OverlapPolicy};
 pub use error::CronError;
 pub use expr::CronExpr;
 pub use field::Field;
+pub use local_days::{day_text, parse_day};
 pub use zone::{InvalidDateTime, UnknownZone, Zone, tzdb_version};

@@ -13,15 +13,20 @@ use super::expr::CronExpr;
 use super::spans::{Span, Spans};
 use super::zone::{LAST_CYCLE_MINUTE, Zone};
 
-const MILLISECONDS_PER_MINUTE: i64 = 60_000;
+pub(super) const MILLISECONDS_PER_MINUTE: i64 = 60_000;
 /// The latest instant that an ECMAScript date can hold; its negative is the earliest.
-const MAX_INSTANT_MS: i64 = 8_640_000_000_000_000;
+pub(super) const MAX_INSTANT_MS: i64 = 8_640_000_000_000_000;
 /// The search gives up after this many minutes: 41 years.
 const MAX_SEARCH_MINUTES: i64 = 41 * 366 * MINUTES_PER_DAY;
 const MAX_SEARCH_MONTHS: u32 = 42 * 12;
 /// A gap of this many minutes or more is a calendar change: its runs are not made up for.
-const MIN_CALENDAR_CHANGE_MINUTES: i64 = 180;
-const CYCLE_MINUTES: i64 = DAYS_PER_CYCLE * MINUTES_PER_DAY;
+pub(super) const MIN_CALENDAR_CHANGE_MINUTES: i64 = 180;
+pub(super) const CYCLE_MINUTES: i64 = DAYS_PER_CYCLE * MINUTES_PER_DAY;
+
+/// How many cycles of the calendar a minute must be moved back to lie within the zones' tables.
+pub(super) fn cycles_beyond_table(minute: i64) -> i64 {
+    (minute - LAST_CYCLE_MINUTE).div_euclid(CYCLE_MINUTES).max(0)
+}
 
 impl CronExpr {
     /// The first instant after `after` at which this expression fires on the wall clock of
@@ -37,7 +42,7 @@ impl CronExpr {
         let first = after.max(-MAX_INSTANT_MS - 1).div_euclid(MILLISECONDS_PER_MINUTE) + 1;
         // The calendar and the zones' rules repeat every 400 years, so the far future is looked
         // up in the last cycle that the zone's table holds.
-        let cycles = (first - LAST_CYCLE_MINUTE).div_euclid(CYCLE_MINUTES).max(0);
+        let cycles = cycles_beyond_table(first);
         let folded = first - cycles * CYCLE_MINUTES;
         let minute = self.next_minute(folded, zone.spans(), dst)?;
         let instant = (minute + cycles * CYCLE_MINUTES) * MILLISECONDS_PER_MINUTE;

@@ -7,6 +7,8 @@
 //! with seconds (local mean time, long ago) are rounded down, which leaves the wall-clock minute
 //! of every whole minute unchanged.
 
+use super::calendar::MINUTES_PER_DAY;
+
 /// A stretch of time without a clock change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
@@ -33,6 +35,18 @@ impl Span {
         self.end.saturating_add(self.offset)
     }
 }
+
+/// When the wall clock shows a local minute.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum WallClock {
+    /// At these minutes, in order: one, or several where it is repeated.
+    Shown(Vec<i64>),
+    /// Never: it lies in a gap of `length` minutes after which `end` is the first minute.
+    Skipped { end: i64, length: i64 },
+}
+
+/// No local time is further from UTC than this many minutes.
+const MAX_OFFSET_MINUTES: i64 = 26 * 60;
 
 /// All spans of a zone.
 #[derive(Debug)]
@@ -68,6 +82,27 @@ impl Spans {
     /// A span by its index, `None` past the last.
     pub(super) fn get(&self, index: usize) -> Option<&Span> {
         self.0.get(index)
+    }
+
+    /// The spans that may show a local minute or one of the day after it.
+    pub(super) fn near_local(&self, local: i64) -> impl Iterator<Item = &Span> {
+        let first = self.index_at(local - MAX_OFFSET_MINUTES);
+        let end = local + MINUTES_PER_DAY + MAX_OFFSET_MINUTES;
+        self.0.iter().skip(first).take_while(move |span| span.start < end)
+    }
+
+    /// When the wall clock shows a local minute.
+    pub(super) fn wall_clock(&self, local: i64) -> WallClock {
+        let shown_in = |span: &Span| Some(local - span.offset).filter(|minute| (span.start..span.end).contains(minute));
+        let shown: Vec<i64> = self.near_local(local).filter_map(shown_in).collect();
+        let mut after_gap = self.near_local(local).filter(|span| span.first_local() > local);
+        match after_gap.next() {
+            Some(span) if shown.is_empty() => WallClock::Skipped {
+                end: span.start,
+                length: span.first_local() - span.first_new_local,
+            },
+            _ => WallClock::Shown(shown),
+        }
     }
 
     /// By how many minutes the clocks went forward when the span began; negative for backward,
