@@ -15,14 +15,14 @@ export * from './resources';
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * When a job runs. Without `cron` and `every` it runs once: at `start_at`, or at once when that is absent or past.
- * `cron` and `every` exclude each other.
+ * When a job runs. Without `cron`, `every` and `interval` it runs once: at `start_at`, or at once when that is absent or past.
+ * `cron`, `every` and `interval` exclude each other.
  */
 export interface IDispatchSchedule {
   /**
    * First time: ms since the epoch, or an ISO 8601 date. A date without an offset is read in `tz`, else in the
-   * instance's `timezone`. With `every` or `cron`, a past value sets the grid and the first run is the first grid
-   * point from now on.
+   * instance's `timezone`. With `cron`, `every` or `interval`, a past value sets the grid and the first run is the first
+   * grid point from now on.
    */
   start_at?: number | string;
   /**
@@ -32,18 +32,32 @@ export interface IDispatchSchedule {
   cron?: string;
   /** Interval in ms, an integer from 1. Runs fall on `start_at + k * every` and never drift. */
   every?: number;
-  /** Total number of runs, an integer from 1; attempts do not count. Needs `cron` or `every`. */
+  /** Total number of runs, an integer from 1; attempts do not count. Needs `cron`, `every` or `interval`. */
   limit?: number;
-  /** No run after this time, which is itself included: ms since the epoch or an ISO 8601 date. Needs `cron` or `every`. */
+  /**
+   * No run after this time, which is itself included: ms since the epoch or an ISO 8601 date. Needs `cron`, `every` or
+   * `interval`.
+   */
   endDate?: number | string;
-  /** IANA time zone of `cron` and of dates without an offset. Default: the instance's `timezone`. */
+  /** IANA time zone of `cron`, `interval`, `except` and dates without an offset. Default: the instance's `timezone`. */
   tz?: string;
 }
 
 /** What a recurring job does at the edges of its schedule. Accepted inside `schedule`, next to {@link IDispatchSchedule}. */
 export interface IScheduleOptions {
   /**
-   * Fixed-time crons when clocks change. `gap`: a time that the day lacks runs right after the gap (`'after'`, default)
+   * Steps of the calendar: an ISO 8601 duration of whole years, months, weeks and days such as `'P2W'` or `'P1M'`, up to 100
+   * years. Run k is k times the months and then k times the days after `start_at` (else the dispatch), at its local time in
+   * `tz`; a month that lacks the day has it on its last one, without drift.
+   */
+  interval?: string;
+  /**
+   * Local dates in `tz` on which the job does not run, as in `['2026-12-25']`; at most 1,000. A run's date is that of its time
+   * without the `spread`.
+   */
+  except?: string[];
+  /**
+   * Fixed-time crons and `interval` when clocks change. `gap`: a time that the day lacks runs right after the gap (`'after'`, default)
    * or not at all. `overlap`: a time that the day has twice runs at its first (default), its last, or both.
    */
   dst?: {
@@ -153,7 +167,7 @@ export interface IDispatchResult {
   status: 'scheduled' | 'queued';
   /** Time of the first run; for a job due at once, the time of the dispatch. */
   scheduled_at: number;
-  /** Whether the job has `cron` or `every`. */
+  /** Whether the job has `cron`, `every` or `interval`. */
   recurring: boolean;
   /** Time of the next run; present exactly when the job is recurring and a run is to come. */
   next_run_at?: number;
@@ -608,6 +622,8 @@ export interface IJob {
   cron?: string;
   /** In ms. */
   every?: number;
+  /** ISO 8601 duration. */
+  interval?: string;
   tz?: string;
   /** Present exactly when the job is recurring and a run is to come. */
   next_run_at?: number;
@@ -615,6 +631,12 @@ export interface IJob {
   execution_count: number;
   limit?: number;
   end_date?: number;
+  /**
+   * The whole schedule: `dispatch`, `reschedule` and `preview` take it as it is, and give the same occurrences again. An
+   * interval that was dispatched without `start_at` has its first occurrence there, a job that runs once its `scheduled_at`.
+   * Options that have their default values are left out. Absent when a newer version of the package made the schedule.
+   */
+  schedule?: IDispatchSchedule & IScheduleOptions;
   priority: number;
   tags: string[];
   /** Retries allowed per run. */
@@ -957,7 +979,7 @@ export interface Jobs {
    * Gives a job that has not ended another time, or a recurring one another schedule, which takes the place of the old
    * one as a whole. History and counts stay, a run that is going goes on, a paused job stays paused. A one-off job that
    * is running cannot be rescheduled. Rejects as `dispatch` does, and with `INVALID_SCHEDULE` when a one-off job is given
-   * `cron` or `every`, or a recurring one neither.
+   * `cron`, `every` or `interval`, or a recurring one none of them.
    */
   reschedule(id: string, schedule: IDispatchSchedule & IScheduleOptions): Promise<IDispatchResult>;
   /**

@@ -96,6 +96,139 @@ test('dst options decide about fixed times in a gap and an overlap', async () =>
   ]);
 });
 
+test('an interval of the calendar keeps the local time, and month ends do not drift', async () => {
+  const ductape = create({ timezone: 'Europe/Berlin' });
+  const shown = async (schedule: IDispatchSchedule & IScheduleOptions, count: number) => {
+    const times = await ductape.jobs.preview(schedule, { from: '2027-01-01', count });
+    return times.map((time) => new Date(time).toISOString().replace(':00.000Z', 'Z'));
+  };
+  expect(await shown({ interval: 'P1M', start_at: '2026-08-31T18:00' }, 5)).toEqual([
+    '2027-01-31T17:00Z',
+    '2027-02-28T17:00Z',
+    '2027-03-31T16:00Z',
+    '2027-04-30T16:00Z',
+    '2027-05-31T16:00Z',
+  ]);
+  const fortnightly = { interval: 'P2W', start_at: '2027-03-14T02:30' };
+  // On 28 March clocks go from 02:00 to 03:00.
+  expect(await shown(fortnightly, 3)).toEqual(['2027-03-14T01:30Z', '2027-03-28T01:00Z', '2027-04-11T00:30Z']);
+  const skipping = { ...fortnightly, dst: { gap: 'skip' } as const };
+  expect(await shown(skipping, 2)).toEqual(['2027-03-14T01:30Z', '2027-04-11T00:30Z']);
+  // Without a start it begins with the dispatch, and its date is that of another zone.
+  expect(await shown({ interval: 'P1D', tz: 'UTC', limit: 2 }, 9)).toEqual(['2026-12-31T23:00Z', '2027-01-01T23:00Z']);
+});
+
+test('an interval of the calendar runs, and shows when it runs next', async () => {
+  const ductape = create({ clock: 'manual', timezone: 'America/New_York' });
+  await ductape.clock.set('2027-01-31T09:00:00-05:00');
+  const due: string[] = [];
+  ductape.features.define('report', ({ scheduled_at }) => void due.push(new Date(scheduled_at).toISOString()));
+  const { job_id, ...result } = await ductape.features.dispatch({
+    tag: 'report',
+    input: {},
+    schedule: { interval: 'P1M', limit: 3 },
+  });
+  expect(result).toMatchObject({ status: 'queued', recurring: true });
+  expect((await ductape.jobs.get(job_id)).interval).toBe('P1M');
+  for (const next of ['2027-02-28T14:00:00.000Z', '2027-03-31T13:00:00.000Z', undefined]) {
+    await eventually(async () => {
+      const { next_run_at, execution_count } = await ductape.jobs.get(job_id);
+      expect(execution_count).toBe(due.length);
+      expect(next_run_at && new Date(next_run_at).toISOString()).toBe(next);
+    });
+    if (next) await ductape.clock.set(next);
+  }
+  expect(due).toEqual(['2027-01-31T14:00:00.000Z', '2027-02-28T14:00:00.000Z', '2027-03-31T13:00:00.000Z']);
+});
+
+test('no next run is on an excepted date', async () => {
+  const ductape = create({ clock: 'manual', timezone: 'Europe/Berlin' });
+  await ductape.clock.set('2026-12-24T12:00:00Z');
+  const except = ['2026-12-25', '2026-12-26', '2027-01-01'];
+  const nine = '2026-12-20T09:00';
+  const schedules = [{ cron: '0 9 * * *' }, { every: 86_400_000, start_at: nine }, { interval: 'P1D', start_at: nine }];
+  for (const schedule of schedules) {
+    const times = await ductape.jobs.preview({ ...schedule, except }, { count: 6 });
+    expect(times.map((time) => new Date(time).toISOString().slice(0, 13))).toEqual([
+      '2026-12-27T08',
+      '2026-12-28T08',
+      '2026-12-29T08',
+      '2026-12-30T08',
+      '2026-12-31T08',
+      '2027-01-02T08',
+    ]);
+    const { job_id, next_run_at } = await ductape.features.dispatch({
+      tag: 'report',
+      input: {},
+      schedule: { ...schedule, except },
+    });
+    expect(next_run_at).toBe(times[0]);
+    expect(await ductape.jobs.get(job_id)).toMatchObject({ next_run_at: times[0], scheduled_at: times[0] });
+  }
+});
+
+test('a next run is passed on over excepted dates after a run', async () => {
+  const ductape = create({ clock: 'manual' });
+  await ductape.clock.set('2026-12-24T08:00:00Z');
+  ductape.features.define('report', () => 'done');
+  const { job_id } = await ductape.features.dispatch({
+    tag: 'report',
+    input: {},
+    schedule: { cron: '0 9 * * *', except: ['2026-12-25'] },
+  });
+  await ductape.clock.set('2026-12-24T09:00:00Z');
+  await eventually(async () => expect((await ductape.jobs.get(job_id)).execution_count).toBe(1));
+  const next = Date.parse('2026-12-26T09:00:00Z');
+  await eventually(async () => expect((await ductape.jobs.get(job_id)).next_run_at).toBe(next));
+});
+
+test('the schedule that a job shows is dispatched again as it is', async () => {
+  const ductape = create({ clock: 'manual', timezone: 'Europe/Berlin' });
+  const start = Date.parse('2026-12-24T12:00:00Z');
+  await ductape.clock.set(start);
+  type Schedule = IDispatchSchedule & IScheduleOptions;
+  const shownFor: [given: Schedule, shown: Schedule][] = [
+    [{ start_at: '2027-01-01T09:00' }, { start_at: Date.parse('2027-01-01T08:00:00Z') }],
+    [
+      { cron: '0 9 * * MON', dst: { gap: 'skip' }, misfire: 'all', limit: 9 },
+      { cron: '0 9 * * MON', tz: 'Europe/Berlin', dst: { gap: 'skip' }, misfire: 'all', limit: 9 },
+    ],
+    [
+      { every: 7_000, spread: 3_000, ifRunning: 'allow' },
+      { start_at: start, every: 7_000, spread: 3_000, ifRunning: 'allow' },
+    ],
+    [
+      { interval: 'P1M', tz: 'Asia/Tokyo', endDate: '2036-01-01', except: ['2027-01-24'] },
+      {
+        start_at: start,
+        interval: 'P1M',
+        tz: 'Asia/Tokyo',
+        endDate: Date.parse('2035-12-31T15:00:00Z'),
+        except: ['2027-01-24'],
+      },
+    ],
+  ];
+  const dispatch = (job_id: string, schedule: Schedule) =>
+    ductape.features.dispatch({ tag: 'report', input: {}, job_id, schedule });
+  const schedules: Schedule[] = [];
+  for (const [index, [given, expected]] of shownFor.entries()) {
+    await dispatch(`first-${index}`, given);
+    const { schedule = {} } = await ductape.jobs.get(`first-${index}`);
+    expect(schedule).toEqual(expected);
+    const times = await ductape.jobs.preview(given, { from: start, count: 20 });
+    expect(await ductape.jobs.preview(schedule, { from: start, count: 20 })).toEqual(times);
+    schedules.push(schedule);
+  }
+  await ductape.clock.set(start + 3_600_000);
+  for (const [index, schedule] of schedules.entries()) {
+    const { job_id, recurring } = await dispatch(`again-${index}`, schedule);
+    expect(recurring).toBe(index > 0);
+    expect((await ductape.jobs.get(job_id)).schedule).toEqual(schedule);
+    await ductape.jobs.reschedule(`first-${index}`, schedule);
+    expect((await ductape.jobs.get(`first-${index}`)).schedule).toEqual(schedule);
+  }
+});
+
 test('a spread gives each job a fixed offset within the span', async () => {
   const ductape = create({ clock: 'manual' });
   await ductape.clock.set('2036-01-01T00:00:30Z');

@@ -124,6 +124,14 @@ export async function allOptions(ductape: Ductape): Promise<IDispatchResult> {
   });
 }
 
+/** The schedule of a job is one of a dispatch. */
+export async function schedules(ductape: Ductape): Promise<number[]> {
+  const { schedule = {} } = await ductape.jobs.get('report');
+  await ductape.features.dispatch({ tag: 'report', input: {}, schedule });
+  await ductape.jobs.reschedule('report', { interval: 'P1M', start_at: '2027-01-31', except: ['2027-12-31'] });
+  return ductape.jobs.preview({ ...schedule, limit: 3 });
+}
+
 export async function backups(ductape: Ductape): Promise<void> {
   const copied: Promise<void> = ductape.backup('/srv/backup.db');
   await copied;

@@ -6,6 +6,7 @@
 mod backup;
 mod batch;
 mod caches;
+mod calendar;
 mod changes;
 mod dispatch;
 pub mod encryption_keys;
@@ -26,6 +27,7 @@ mod reasons;
 mod request;
 pub mod resources;
 mod schedule;
+mod schedule_view;
 mod sessions;
 mod statement;
 mod steps;

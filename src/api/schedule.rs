@@ -1,22 +1,25 @@
 //! From the `schedule` of a dispatch to a first due time, or a recurrence.
 
+use super::calendar::{read_except, read_interval};
 use super::fields::{Fields, MAX_SAFE_INTEGER, describe, number};
 use crate::clock::Millis;
-use crate::cron::{CronExpr, Zone};
+use crate::cron::{CalendarDuration, CronExpr, Zone};
 use crate::engine::timetable::Timetable;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::schedule::{Dst, FNV1A_OFFSET_BASIS, Gap, Overlap, fnv1a};
-use crate::model::{IfRunning, Misfire, Recurrence, Rule};
+use crate::model::{ExceptedDates, IfRunning, Misfire, Recurrence, Rule};
 
 /// Largest instant that JavaScript's `Date` can show, ms.
 const MAX_INSTANT_MS: f64 = 8_640_000_000_000_000.0;
 /// Most instants of a preview.
 const MAX_PREVIEW_RUNS: i64 = 10_000;
 
-const SCHEDULE_FIELDS: [&str; 11] = [
+const SCHEDULE_FIELDS: [&str; 13] = [
     "start_at",
     "cron",
     "every",
+    "interval",
+    "except",
     "limit",
     "endDate",
     "tz",
@@ -91,6 +94,8 @@ struct ScheduleParts {
     limit: Option<i64>,
     every: Option<i64>,
     cron: Option<(String, CronExpr)>,
+    interval: Option<(Box<str>, CalendarDuration)>,
+    except: Option<Box<[i32]>>,
     dst: Dst,
     misfire: Misfire,
     grace: Option<i64>,
@@ -112,6 +117,8 @@ impl ScheduleParts {
             problem.code = ErrorCode::InvalidSchedule;
         }
         let cron = read_cron(fields);
+        let interval = read_interval(fields);
+        let except = read_except(fields);
         let dst = read_dst(fields).unwrap_or_default();
         let misfire = fields
             .one_of(
@@ -133,6 +140,8 @@ impl ScheduleParts {
             limit,
             every,
             cron,
+            interval,
+            except,
             dst,
             misfire,
             grace,
@@ -143,8 +152,9 @@ impl ScheduleParts {
 
     fn plan(self, seed: Option<&str>, now: Millis) -> Option<Plan> {
         let named_zone = self.names_zone.then_some(self.zone);
-        let (recurrence, timetable) = match (&self.cron, self.every) {
-            (Some((text, expression)), _) => {
+        let anchor = self.start_at.unwrap_or(now);
+        let (recurrence, timetable) = match (&self.cron, self.every, &self.interval) {
+            (Some((text, expression)), ..) => {
                 let recurrence = self.recurrence(
                     Rule::Cron {
                         text: text.as_str().into(),
@@ -155,19 +165,34 @@ impl ScheduleParts {
                 let timetable = Timetable::of_cron(*expression, self.zone, &recurrence);
                 (recurrence, timetable)
             }
-            (None, Some(interval)) => {
-                let anchor = self.start_at.unwrap_or(now);
+            (None, Some(interval), _) => {
                 let recurrence = self.recurrence(Rule::Every { interval, anchor }, seed);
                 let timetable = Timetable::of_interval(interval, anchor, &recurrence);
                 (recurrence, timetable)
             }
-            (None, None) => {
+            (None, None, Some((text, duration))) => {
+                let recurrence = self.recurrence(
+                    Rule::Interval {
+                        duration: text.clone(),
+                        tz: self.zone.name().into(),
+                        anchor,
+                    },
+                    seed,
+                );
+                let timetable = Timetable::of_calendar_steps(*duration, anchor, self.zone, &recurrence);
+                (recurrence, timetable)
+            }
+            (None, None, None) => {
                 return Some(Plan {
-                    due: Some(self.start_at.unwrap_or(now).max(now)),
+                    due: Some(anchor.max(now)),
                     named_zone,
                     ..Plan::default()
                 });
             }
+        };
+        let timetable = match &self.except {
+            Some(days) => timetable.excepting(&self.zone, days),
+            None => timetable,
         };
         let due = timetable.first(now);
         let warning = self.end_at.filter(|_| due.is_none()).map(|end| {
@@ -189,11 +214,16 @@ impl ScheduleParts {
             start_at: self.start_at,
             limit: self.limit,
             end_at: self.end_at,
+            except: self.except.as_ref().map(|days| ExceptedDates {
+                tz: self.zone.name().into(),
+                days: days.clone(),
+            }),
             dst: self.dst,
             misfire: self.misfire,
             grace: self.grace,
             if_running: self.if_running,
             offset: seed.map_or(0, |seed| spread_offset(seed, self.spread)),
+            spread: self.spread,
         }
     }
 }
@@ -276,24 +306,29 @@ fn read_dst(fields: &mut Fields<'_>) -> Option<Dst> {
 
 /// Reports fields that exclude each other.
 fn check_combination(fields: &mut Fields<'_>, start_at: Option<Millis>, end_at: Option<Millis>) {
-    let (has_cron, has_every) = (fields.raw("cron").is_some(), fields.raw("every").is_some());
-    let recurring = has_cron || has_every;
+    let given = |name| fields.raw(name).is_some();
+    let rules = ["cron", "every", "interval"].map(|name| (name, given(name)));
     let needing_recurrence =
-        ["limit", "endDate", "misfire", "grace", "ifRunning", "spread"].map(|name| (name, fields.raw(name).is_some()));
-    let has_dst = fields.raw("dst").is_some();
-    let mut refuse = |name, message| fields.problem_of(ErrorCode::InvalidSchedule, name, message);
-    if has_cron && has_every {
-        refuse("every", "cannot be combined with `cron`; give one of them");
-    }
-    if !recurring {
-        for (name, given) in needing_recurrence {
-            if given {
-                refuse(name, "needs `cron` or `every`; a one-off job has one run");
+        ["limit", "endDate", "except", "misfire", "grace", "ifRunning", "spread"].map(|name| (name, given(name)));
+    let has_dst = given("dst");
+    let follows_local_clock = given("cron") || given("interval");
+    let mut refuse = |name, message: &str| fields.problem_of(ErrorCode::InvalidSchedule, name, message);
+    let mut rules = rules.into_iter().filter(|(_, given)| *given).map(|(name, _)| name);
+    match rules.next() {
+        Some(first) => rules.for_each(|name| {
+            refuse(name, &format!("cannot be combined with `{first}`; give one of them"));
+        }),
+        None => {
+            for (name, _) in needing_recurrence.into_iter().filter(|(_, given)| *given) {
+                refuse(name, "needs `cron`, `every` or `interval`; a one-off job has one run");
             }
         }
     }
-    if has_dst && !has_cron {
-        refuse("dst", "needs `cron`; an interval does not look at the local clock");
+    if has_dst && !follows_local_clock {
+        refuse(
+            "dst",
+            "needs `cron` or `interval`; `every` does not look at the local clock",
+        );
     }
     if let (Some(start), Some(end)) = (start_at, end_at)
         && end < start
@@ -342,9 +377,11 @@ pub fn read_preview(text: &str, options: Option<&str>, timezone: &str, now: Mill
         return Ok(plan.due.into_iter().take(usize::try_from(count).unwrap_or(0)).collect());
     };
     let runs = recurrence.limit.unwrap_or(i64::MAX).min(count);
-    Ok(std::iter::successors(plan.due, |at| timetable.after(*at))
-        .take(usize::try_from(runs).unwrap_or(0))
-        .collect())
+    Ok(
+        std::iter::successors(plan.due, |at| timetable.run_at_or_after(at.saturating_add(1)))
+            .take(usize::try_from(runs).unwrap_or(0))
+            .collect(),
+    )
 }
 
 #[cfg(test)]

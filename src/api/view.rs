@@ -2,7 +2,9 @@
 //!
 //! Payloads and results are embedded as the text they were stored as.
 
+use super::schedule_view::ScheduleView;
 use crate::clock::Millis;
+use crate::engine::timetable::Timetable;
 use crate::model::{JobOptions, Recurrence, Route, Rule, RunError};
 use crate::store::{History, HistoryEntry, JobRecord, OccurrenceGap, Stats};
 use serde::Serialize;
@@ -29,6 +31,8 @@ pub struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     every: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tz: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_run_at: Option<Millis>,
@@ -37,6 +41,8 @@ pub struct JobView {
     limit: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end_date: Option<Millis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<ScheduleView>,
     priority: i32,
     tags: Vec<Box<str>>,
     retries: u32,
@@ -75,10 +81,20 @@ impl JobView {
             .recurrence
             .as_deref()
             .and_then(|text| serde_json::from_str(text).ok());
-        let (cron, every, tz) = match recurrence.as_ref().map(|recurrence| &recurrence.rule) {
-            Some(Rule::Cron { text, tz }) => (Some(text.clone()), None, Some(tz.clone())),
-            Some(Rule::Every { interval, .. }) => (None, Some(*interval), None),
-            None => (None, None, None),
+        let (mut cron, mut every, mut interval, mut tz) = (None, None, None, None);
+        match recurrence.as_ref().map(|recurrence| &recurrence.rule) {
+            Some(Rule::Cron { text, tz: zone }) => (cron, tz) = (Some(text.clone()), Some(zone.clone())),
+            Some(Rule::Every { interval, .. }) => every = Some(*interval),
+            Some(Rule::Interval { duration, tz: zone, .. }) => {
+                (interval, tz) = (Some(duration.clone()), Some(zone.clone()));
+            }
+            None => {}
+        }
+        let (scheduled_at, next_run_at) = times(&record, recurrence.as_ref());
+        let schedule = match &recurrence {
+            Some(recurrence) => Some(ScheduleView::recurring(recurrence)),
+            None if record.recurrence.is_none() => Some(ScheduleView::one_off(record.scheduled_at)),
+            None => None,
         };
         Self {
             id: record.id.to_string(),
@@ -87,17 +103,19 @@ impl JobView {
             product: route.product.clone(),
             env: route.env.clone(),
             target: route.fields().map(|(name, value)| (name, value.into())).collect(),
-            scheduled_at: record.scheduled_at,
+            scheduled_at,
             started_at: record.started_at,
             completed_at: record.completed_at,
             recurring: record.recurrence.is_some(),
             cron,
             every,
+            interval,
             tz,
-            next_run_at: record.next_run_at,
+            next_run_at,
             execution_count: record.execution_count,
             limit: recurrence.as_ref().and_then(|recurrence| recurrence.limit),
             end_date: recurrence.as_ref().and_then(|recurrence| recurrence.end_at),
+            schedule,
             priority: record.priority,
             tags: options.tags,
             retries: record.retries,
@@ -113,6 +131,20 @@ impl JobView {
             updated_at: record.updated_at,
         }
     }
+}
+
+/// When the run in question, and the next one, are due. What a series waits for may be on an excepted date, and then the
+/// next run is the first one behind it.
+fn times(record: &JobRecord, recurrence: Option<&Recurrence>) -> (Millis, Option<Millis>) {
+    let unchanged = (record.scheduled_at, record.next_run_at);
+    let excepting = recurrence.filter(|recurrence| recurrence.except.is_some());
+    let timetable = excepting.and_then(|recurrence| Timetable::compile(recurrence).ok());
+    let (Some(timetable), Some(next_at)) = (timetable, record.next_run_at) else {
+        return unchanged;
+    };
+    let next = timetable.run_at_or_after(next_at);
+    let scheduled_at = next.filter(|_| record.scheduled_at == next_at);
+    (scheduled_at.unwrap_or(record.scheduled_at), next)
 }
 
 /// `IJobHistory`.

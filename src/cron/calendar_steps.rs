@@ -114,7 +114,7 @@ impl std::error::Error for InvalidDuration {}
 ///
 /// Step k is k times the months and then k times the days after the date of the start: a month that lacks the day has it
 /// on its last one. It is at the start's local time; where clocks change, as a fixed-time cron.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CalendarSteps {
     duration: CalendarDuration,
     zone: Zone,

@@ -17,7 +17,7 @@ pub use id::JobId;
 pub use job::{Concurrency, JobOptions, NewJob, OnConflict, Unique};
 pub use outcome::{MAX_MESSAGE_BYTES, RunError, RunOutcome};
 pub use retry::{RetryDecision, RetryPolicy};
-pub use schedule::{IfRunning, Misfire, Recurrence, Rule};
+pub use schedule::{ExceptedDates, IfRunning, Misfire, Recurrence, Rule};
 pub use status::{Action, Kind, RunStatus, Status};
 pub use target::{Namespace, Route};
 pub use webhook::{EventMask, WebhookSecret};

@@ -21,6 +21,35 @@ pub enum Rule {
         /// The occurrence with k = 0, ms since the epoch.
         anchor: Millis,
     },
+    /// `anchor + k * duration` for every integer k >= 0, in steps of the calendar of the zone `tz`.
+    Interval {
+        /// An ISO 8601 duration of years, months, weeks and days, as the caller wrote it.
+        duration: Box<str>,
+        /// IANA zone name.
+        tz: Box<str>,
+        /// The occurrence with k = 0, ms since the epoch.
+        anchor: Millis,
+    },
+}
+
+impl Rule {
+    /// The occurrence that all others are counted from, ms since the epoch; a cron has none.
+    #[must_use]
+    pub const fn anchor(&self) -> Option<Millis> {
+        match self {
+            Self::Cron { .. } => None,
+            Self::Every { anchor, .. } | Self::Interval { anchor, .. } => Some(*anchor),
+        }
+    }
+}
+
+/// Local dates on which a series does not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptedDates {
+    /// IANA name of the zone whose dates they are.
+    pub tz: Box<str>,
+    /// Days since 1970-01-01, ascending, each once.
+    pub days: Box<[i32]>,
 }
 
 /// What happens to occurrences that were missed because no process could run them.
@@ -88,7 +117,7 @@ pub const DEFAULT_GRACE_MS: i64 = 60_000;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recurrence {
-    /// Cron or interval.
+    /// Cron, interval or calendar steps.
     pub rule: Rule,
     /// No occurrence before this instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +128,10 @@ pub struct Recurrence {
     /// No occurrence after this instant; one at exactly this instant still runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_at: Option<Millis>,
-    /// Daylight-saving policy of a fixed-time cron.
+    /// Dates without occurrences that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except: Option<ExceptedDates>,
+    /// Daylight-saving policy of a fixed-time cron and of calendar steps.
     #[serde(default)]
     pub dst: Dst,
     /// What happens to missed occurrences.
@@ -114,6 +146,9 @@ pub struct Recurrence {
     /// Fixed delay of this job after each occurrence, ms; less than the caller's `spread`.
     #[serde(default)]
     pub offset: i64,
+    /// The caller's `spread`, ms; 0 also where a version stored the schedule that kept the offset alone.
+    #[serde(default)]
+    pub spread: i64,
 }
 
 impl Recurrence {
@@ -125,6 +160,7 @@ impl Recurrence {
             start_at: None,
             limit: None,
             end_at: None,
+            except: None,
             dst: Dst {
                 gap: Gap::After,
                 overlap: Overlap::First,
@@ -133,22 +169,36 @@ impl Recurrence {
             grace: None,
             if_running: IfRunning::Skip,
             offset: 0,
+            spread: 0,
         }
     }
 
-    /// Whether `other` is the same schedule. The anchor of an interval does not count: without a `start_at` it is the time
-    /// of the dispatch, which differs from dispatch to dispatch.
+    /// Whether `other` is the same schedule. The anchor of an interval without a `start_at` does not count: it is the time of
+    /// the dispatch, which differs from dispatch to dispatch. One whose `start_at` is that anchor is the same as well.
     #[must_use]
     pub fn is_same_schedule(&self, other: &Self) -> bool {
         let rule = match (&self.rule, &other.rule) {
             (Rule::Every { interval: one, .. }, Rule::Every { interval: another, .. }) => one == another,
+            (
+                Rule::Interval { duration, tz, .. },
+                Rule::Interval {
+                    duration: another,
+                    tz: zone,
+                    ..
+                },
+            ) => duration == another && tz == zone,
             (one, another) => one == another,
         };
-        let with_same_rule = |recurrence: &Self| Self {
+        let anchor = self.rule.anchor();
+        let start = self.start_at == other.start_at || (anchor.is_some() && anchor == other.rule.anchor());
+        let knows_spread = self.spread > 0 || self.offset == 0;
+        let alike = |recurrence: &Self| Self {
             rule: self.rule.clone(),
+            start_at: self.start_at,
+            spread: if knows_spread { recurrence.spread } else { 0 },
             ..recurrence.clone()
         };
-        rule && with_same_rule(self) == with_same_rule(other)
+        rule && start && alike(self) == alike(other)
     }
 
     /// A hash of schedule and input that does not depend on the time of the dispatch.
@@ -157,6 +207,7 @@ impl Recurrence {
         let (kind, rule, zone) = match &self.rule {
             Rule::Cron { text, tz } => ("cron", text.to_string(), tz.as_ref()),
             Rule::Every { interval, .. } => ("every", interval.to_string(), ""),
+            Rule::Interval { duration, tz, .. } => ("interval", duration.to_string(), tz.as_ref()),
         };
         let bounds = format!("{:?} {:?} {:?}", self.start_at, self.limit, self.end_at);
         let hash = [kind, &rule, zone, &bounds, input]

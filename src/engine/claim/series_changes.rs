@@ -190,6 +190,14 @@ fn anchored(known: &Rule, new: &Recurrence) -> Rule {
         {
             known.clone()
         }
+        (
+            Rule::Interval { duration: one, tz, .. },
+            Rule::Interval {
+                duration: other,
+                tz: zone,
+                ..
+            },
+        ) if (one, tz) == (other, zone) && new.start_at.is_none() => known.clone(),
         _ => new.rule.clone(),
     }
 }

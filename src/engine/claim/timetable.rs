@@ -3,7 +3,7 @@
 //! Pure. Invariant: nothing is ever computed from the current time where the scheduled time is known.
 
 use crate::clock::Millis;
-use crate::cron::{CronExpr, DstPolicy, GapPolicy, OverlapPolicy, Zone};
+use crate::cron::{CalendarDuration, CalendarSteps, CronExpr, DstPolicy, GapPolicy, OverlapPolicy, Zone};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::schedule::{Dst, Gap, Overlap};
 use crate::model::{Recurrence, Rule};
@@ -11,16 +11,19 @@ use crate::store::{GapKind, OccurrenceGap, Span};
 
 /// Most runs that `misfire: 'all'` makes up for at once.
 pub const MAX_CATCH_UP_RUNS: usize = 1_000;
-/// Most grid points of a cron looked at in one step: two years of minutes. Of a longer backlog the oldest part is
-/// recorded as missed first, and the step is taken again.
+/// Most grid points of a cron or of calendar steps looked at in one step: two years of minutes. Of a longer backlog the oldest
+/// part is recorded as missed first, and the step is taken again.
 pub const MAX_CRON_POINTS_PER_STEP: i64 = 1_000_000;
 
-/// The instants of a schedule.
+/// The instants of a schedule. They form a grid, of which the points on excepted dates do not run.
 #[derive(Debug)]
 pub struct Timetable {
     grid: Grid,
     start_at: Option<Millis>,
     end_at: Option<Millis>,
+    /// Excepted dates, without the offset: spans in order, none of which touch, from their first instant to the first after
+    /// them.
+    excepted: Vec<(Millis, Millis)>,
     offset: i64,
 }
 
@@ -35,26 +38,39 @@ enum Grid {
         interval: i64,
         anchor: Millis,
     },
+    Interval {
+        steps: CalendarSteps,
+    },
 }
 
 impl Timetable {
     /// Prepares a stored schedule.
     ///
     /// # Errors
-    /// `INVALID_CRON` or `INVALID_TIMEZONE`, when this version of the package no longer knows the expression or the zone.
+    /// `INVALID_CRON`, `INVALID_TIMEZONE` or `INVALID_SCHEDULE`, when this version of the package no longer knows the
+    /// expression, a zone or the duration.
     pub fn compile(recurrence: &Recurrence) -> Result<Self> {
-        match &recurrence.rule {
-            Rule::Every { interval, anchor } => Ok(Self::of_interval(*interval, *anchor, recurrence)),
+        let zone = |tz: &str| Zone::get(tz).map_err(|error| Error::new(ErrorCode::InvalidTimezone, error.to_string()));
+        let timetable = match &recurrence.rule {
+            Rule::Every { interval, anchor } => Self::of_interval(*interval, *anchor, recurrence),
             Rule::Cron { text, tz } => {
                 let expression =
                     CronExpr::parse(text).map_err(|error| Error::new(ErrorCode::InvalidCron, error.to_string()))?;
-                let zone = Zone::get(tz).map_err(|error| Error::new(ErrorCode::InvalidTimezone, error.to_string()))?;
-                Ok(Self::of_cron(expression, zone, recurrence))
+                Self::of_cron(expression, zone(tz)?, recurrence)
             }
-        }
+            Rule::Interval { duration, tz, anchor } => {
+                let duration = CalendarDuration::parse(duration)
+                    .map_err(|error| Error::new(ErrorCode::InvalidSchedule, error.to_string()))?;
+                Self::of_calendar_steps(duration, *anchor, zone(tz)?, recurrence)
+            }
+        };
+        Ok(match &recurrence.except {
+            Some(dates) => timetable.excepting(&zone(&dates.tz)?, &dates.days),
+            None => timetable,
+        })
     }
 
-    /// A cron expression and a zone that were read already; all else as `recurrence` says.
+    /// A cron expression and a zone that were read already; all else, but for excepted dates, as `recurrence` says.
     #[must_use]
     pub fn of_cron(expression: CronExpr, zone: Zone, recurrence: &Recurrence) -> Self {
         let grid = Grid::Cron {
@@ -65,11 +81,18 @@ impl Timetable {
         Self::on_grid(grid, recurrence)
     }
 
-    /// Every `interval` ms from `anchor` on; all else as `recurrence` says.
+    /// Every `interval` ms from `anchor` on; all else, but for excepted dates, as `recurrence` says.
     #[must_use]
     pub fn of_interval(interval: i64, anchor: Millis, recurrence: &Recurrence) -> Self {
         let interval = interval.max(1);
         Self::on_grid(Grid::Every { interval, anchor }, recurrence)
+    }
+
+    /// Steps of the calendar from `anchor` on; all else, but for excepted dates, as `recurrence` says.
+    #[must_use]
+    pub fn of_calendar_steps(duration: CalendarDuration, anchor: Millis, zone: Zone, recurrence: &Recurrence) -> Self {
+        let steps = CalendarSteps::new(duration, anchor, zone, dst_policy(recurrence.dst));
+        Self::on_grid(Grid::Interval { steps }, recurrence)
     }
 
     fn on_grid(grid: Grid, recurrence: &Recurrence) -> Self {
@@ -77,6 +100,7 @@ impl Timetable {
             grid,
             start_at: recurrence.start_at,
             end_at: recurrence.end_at,
+            excepted: Vec::new(),
             offset: recurrence.offset,
         }
     }
@@ -100,6 +124,7 @@ impl Timetable {
                     anchor: begin,
                 },
             ) => interval == every && anchor.checked_sub(*begin).is_some_and(|apart| apart % interval == 0),
+            (Grid::Interval { steps }, Grid::Interval { steps: other }) => steps == other,
             _ => false,
         };
         same_grid && self.offset == other.offset
@@ -111,10 +136,20 @@ impl Timetable {
         match &self.grid {
             Grid::Cron { expression, .. } => expression.is_interval(),
             Grid::Every { .. } => true,
+            Grid::Interval { .. } => false,
         }
     }
 
-    /// The first occurrence of a series dispatched at `now`.
+    /// The same without runs on these local dates, in days since 1970-01-01.
+    #[must_use]
+    pub fn excepting(self, zone: &Zone, days: &[i32]) -> Self {
+        Self {
+            excepted: zone.spans_of_days(days),
+            ..self
+        }
+    }
+
+    /// The first occurrence that runs of a series dispatched at `now`.
     #[must_use]
     pub fn first(&self, now: Millis) -> Option<Millis> {
         let earliest = match (&self.grid, self.start_at) {
@@ -122,16 +157,39 @@ impl Timetable {
             (Grid::Cron { .. }, None) => now.saturating_add(1),
             (_, start) => start.unwrap_or(now).max(now),
         };
-        self.at_or_after(earliest)
+        self.run_at_or_after(earliest)
     }
 
-    /// The first occurrence later than `instant`.
+    /// The first point of the grid later than `instant`, which may be excepted.
     #[must_use]
     pub fn after(&self, instant: Millis) -> Option<Millis> {
         self.at_or_after(instant.checked_add(1)?)
     }
 
-    /// The first occurrence at or after `instant`. The end of the schedule applies to the grid point, not to the
+    /// The first point at or after `instant` that is not excepted.
+    #[must_use]
+    pub fn run_at_or_after(&self, instant: Millis) -> Option<Millis> {
+        let mut point = self.at_or_after(instant)?;
+        // Each round leaves a span behind for good.
+        while let Some(end) = self.end_of_excepted(point) {
+            point = self.at_or_after(end)?;
+        }
+        Some(point)
+    }
+
+    /// The first instant after the excepted dates that a point of the grid is on.
+    fn end_of_excepted(&self, point: Millis) -> Option<Millis> {
+        let (start, end) = self.excepted.get(self.first_excepted_after(point))?;
+        (start.saturating_add(self.offset) <= point).then(|| end.saturating_add(self.offset))
+    }
+
+    /// The first span of excepted dates that ends after `instant`.
+    fn first_excepted_after(&self, instant: Millis) -> usize {
+        let unshifted = instant.saturating_sub(self.offset);
+        self.excepted.partition_point(|(_, end)| *end <= unshifted)
+    }
+
+    /// The first point of the grid at or after `instant`. The end of the schedule applies to the point, not to the
     /// spread on top of it.
     fn at_or_after(&self, instant: Millis) -> Option<Millis> {
         let from = instant
@@ -140,6 +198,7 @@ impl Timetable {
         let point = match &self.grid {
             Grid::Every { interval, anchor } => every_at_or_after(*anchor, *interval, from)?,
             Grid::Cron { expression, zone, dst } => expression.next_after(from.checked_sub(1)?, zone, *dst)?,
+            Grid::Interval { steps } => steps.at_or_after(from)?,
         };
         if self.end_at.is_some_and(|end| point > end) {
             return None;
@@ -147,17 +206,23 @@ impl Timetable {
         point.checked_add(self.offset)
     }
 
-    /// Spans within these instants whose points the schedule excepts.
+    /// The spans from `from` to `to` whose points are excepted, in order, each from its first to its last instant. A point of
+    /// the grid is on a date by its time without the spread.
     #[must_use]
-    pub fn excepted_spans(&self, _from: Millis, _to: Millis) -> Vec<Span> {
-        Vec::new()
+    pub fn excepted_spans(&self, from: Millis, to: Millis) -> Vec<Span> {
+        let shifted = |(start, end): &(Millis, Millis)| {
+            let last = end.saturating_add(self.offset).saturating_sub(1);
+            (start.saturating_add(self.offset).max(from), last.min(to))
+        };
+        let spans = self.excepted.iter().skip(self.first_excepted_after(from)).map(shifted);
+        spans.take_while(|(start, last)| start <= last).collect()
     }
 
-    /// Occurrences from `first` (one itself) up to `now`, and the one after them.
+    /// The points of the grid from `first` (one itself) up to `now`, and the one after them; excepted ones among them.
     pub fn due(&self, first: Millis, now: Millis) -> DuePoints {
         match &self.grid {
             Grid::Every { interval, .. } => self.due_every(first, now, *interval),
-            Grid::Cron { .. } => self.due_cron(first, now),
+            Grid::Cron { .. } | Grid::Interval { .. } => self.due_one_by_one(first, now),
         }
     }
 
@@ -178,7 +243,7 @@ impl Timetable {
         }
     }
 
-    fn due_cron(&self, first: Millis, now: Millis) -> DuePoints {
+    fn due_one_by_one(&self, first: Millis, now: Millis) -> DuePoints {
         let mut recent = std::collections::VecDeque::from([first]);
         let (mut count, mut before) = (1, None);
         let mut next = self.after(first);
@@ -270,3 +335,6 @@ impl DuePoints {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
