@@ -87,6 +87,120 @@ fn a_date_time_without_an_offset_is_local() {
     }
 }
 
+#[test]
+fn dates_are_read_and_written_up_to_the_ends_of_what_javascript_can_hold() {
+    const MAX: i64 = 8_640_000_000_000_000;
+    let utc = Zone::utc();
+    let dates = [
+        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59+00:00", 253_402_300_799_000),
+        (
+            "+009999-12-31T23:59:59Z",
+            "9999-12-31T23:59:59+00:00",
+            253_402_300_799_000,
+        ),
+        ("+010000-01-01", "+010000-01-01T00:00:00+00:00", 253_402_300_800_000),
+        (
+            "+010000-01-01T05:30:00.25+05:30",
+            "+010000-01-01T00:00:00.25+00:00",
+            253_402_300_800_250,
+        ),
+        (
+            "+012000-02-29T12:00:00Z",
+            "+012000-02-29T12:00:00+00:00",
+            316_521_345_600_000,
+        ),
+        ("+275760-09-13T00:00:00.000Z", "+275760-09-13T00:00:00+00:00", MAX),
+        ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00+00:00", -62_167_219_200_000),
+        (
+            "-000001-12-31T23:59:59Z",
+            "-000001-12-31T23:59:59+00:00",
+            -62_167_219_201_000,
+        ),
+        (
+            "-010000-01-01T00:00:00Z",
+            "-010000-01-01T00:00:00+00:00",
+            -377_736_739_200_000,
+        ),
+        ("-271821-04-20T00:00:00.000Z", "-271821-04-20T00:00:00+00:00", -MAX),
+    ];
+    for (text, iso, instant) in dates {
+        assert_eq!(utc.parse_date_time(text), Ok(instant), "{text}");
+        assert_eq!(utc.to_iso(instant), iso, "{text}");
+    }
+    for text in [
+        "+275760-09-13T00:00:00.001Z",
+        "-271821-04-19T23:59:59Z",
+        "+999999-01-01",
+        "+275760-09-13T00:00:00-01:00",
+    ] {
+        let error = utc.parse_date_time(text).expect_err(text).to_string();
+        assert!(error.contains("is beyond the dates of JavaScript"), "{error}");
+    }
+    for text in [
+        "-000000-01-01",
+        "+10000-01-01",
+        "10000-01-01",
+        "+010000-02-30",
+        "+010001-02-29T00:00Z",
+    ] {
+        let error = utc.parse_date_time(text).expect_err(text).to_string();
+        assert!(error.contains("is not an ISO 8601 date-time"), "{error}");
+    }
+    // Whatever the number, there is a text.
+    for instant in [i64::MIN, i64::MAX] {
+        assert!(utc.to_iso(instant).ends_with("+00:00"));
+        zone("America/New_York").offset_at(instant);
+    }
+}
+
+#[test]
+fn daylight_saving_goes_on_after_the_last_year_of_the_database() {
+    let new_york = zone("America/New_York");
+    for (text, iso) in [
+        ("+010400-01-15T12:00", "+010400-01-15T12:00:00-05:00"),
+        ("+010400-07-15T12:00", "+010400-07-15T12:00:00-04:00"),
+        ("+275760-07-15T12:00", "+275760-07-15T12:00:00-04:00"),
+    ] {
+        let instant = new_york.parse_date_time(text).expect(text);
+        assert_eq!(new_york.to_iso(instant), iso);
+        let at_nine = CronExpr::parse("0 9 * * *")
+            .expect("valid")
+            .next_after(instant, &new_york, DstPolicy::default());
+        assert_eq!(at_nine, Some(instant + 21 * 3_600_000), "{text}");
+    }
+    // Long before the first clock change it is local mean time.
+    let long_ago = new_york.parse_date_time("-012000-01-01").expect("a date");
+    assert_eq!(new_york.offset_at(long_ago), -(4 * 3_600 + 56 * 60 + 2));
+}
+
+#[test]
+fn durations_cross_the_last_year_of_the_database() {
+    let new_york = zone("America/New_York");
+    let after = |text: &str, duration: &str| {
+        let start = new_york.parse_date_time(text).expect(text);
+        new_york.after_duration(start, duration).map(|at| new_york.to_iso(at))
+    };
+    for (text, duration, expected) in [
+        ("2026-01-31T09:00", "P1M", Some("2026-02-28T09:00:00-05:00")),
+        ("2026-03-07T09:00", "P1D", Some("2026-03-08T09:00:00-04:00")),
+        ("2026-03-07T09:00", "PT24H", Some("2026-03-08T10:00:00-04:00")),
+        ("2026-03-07T02:30", "P1D", Some("2026-03-08T03:30:00-04:00")),
+        (
+            "2026-03-07T09:00",
+            "P1Y2M3W4DT5H6M7.5S",
+            Some("2027-06-01T14:06:07.5-04:00"),
+        ),
+        ("2026-07-01T00:00", "P9000Y", Some("+011026-07-01T00:00:00-04:00")),
+        ("9999-12-31T23:00", "PT2H", Some("+010000-01-01T01:00:00-05:00")),
+        ("2026-07-01T00:00", "-P1D", None),
+        ("2026-07-01T00:00", "P1M-1D", None),
+        ("2026-07-01T00:00", "1 day", None),
+        ("+275760-09-12", "P1Y", None),
+    ] {
+        assert_eq!(after(text, duration).as_deref(), expected, "{text} {duration}");
+    }
+}
+
 /// The table of spans ends in 2543; later instants are computed in an equivalent earlier cycle of the
 /// calendar, which must agree with the database.
 #[test]

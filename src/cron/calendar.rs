@@ -4,15 +4,17 @@
 //! any instant that an ECMAScript date can hold, and far beyond.
 
 /// Minutes in a day without clock changes.
-pub(super) const MINUTES_PER_DAY: i64 = 1_440;
+pub(crate) const MINUTES_PER_DAY: i64 = 1_440;
+/// Milliseconds in a day without clock changes.
+pub(crate) const MILLISECONDS_PER_DAY: i64 = MINUTES_PER_DAY * 60_000;
 /// Days in 400 years, after which the calendar, weekdays included, repeats.
-pub(super) const DAYS_PER_CYCLE: i64 = 146_097;
+pub(crate) const DAYS_PER_CYCLE: i64 = 146_097;
 /// Days from 0000-03-01 to 1970-01-01.
 const EPOCH_FROM_MARCH_0000: i64 = 719_468;
 
 /// A calendar date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Date {
+pub(crate) struct Date {
     /// Astronomical year: 0 is 1 BC.
     pub year: i64,
     /// 1 to 12.
@@ -22,7 +24,7 @@ pub(super) struct Date {
 }
 
 /// The date of a day. Years are counted from March, so that the leap day comes last.
-pub(super) fn date_of(day: i64) -> Date {
+pub(crate) fn date_of(day: i64) -> Date {
     let since_march = day + EPOCH_FROM_MARCH_0000;
     let cycle = since_march.div_euclid(DAYS_PER_CYCLE);
     let in_cycle = since_march.rem_euclid(DAYS_PER_CYCLE);
@@ -42,7 +44,7 @@ pub(super) fn date_of(day: i64) -> Date {
 }
 
 /// The day of a date; the inverse of [`date_of`].
-pub(super) fn day_of(date: Date) -> i64 {
+pub(crate) fn day_of(date: Date) -> i64 {
     let year = date.year - i64::from(date.month <= 2);
     let month_from_march = i64::from((date.month + 9) % 12);
     let year_of_cycle = year.rem_euclid(400);
@@ -52,19 +54,29 @@ pub(super) fn day_of(date: Date) -> i64 {
 }
 
 /// The weekday of a day, 0 for Sunday to 6 for Saturday.
-pub(super) fn weekday_of(day: i64) -> u32 {
+pub(crate) fn weekday_of(day: i64) -> u32 {
     // 1970-01-01 was a Thursday.
     (day + 4).rem_euclid(7) as u32
 }
 
 /// How many days a month has.
-pub(super) fn length_of_month(year: i64, month: u32) -> u32 {
+pub(crate) fn length_of_month(year: i64, month: u32) -> u32 {
     let leap = year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0);
     month_length(month, leap)
 }
 
+/// The day so many months later, or earlier; in a month that lacks it the last one. `None` when that cannot be counted.
+pub(crate) fn months_after(day: i64, months: i64) -> Option<i64> {
+    let date = date_of(day);
+    let count = (date.year * 12 + i64::from(date.month) - 1).checked_add(months)?;
+    let (year, month) = (count.div_euclid(12), count.rem_euclid(12) as u32 + 1);
+    let day = date.day.min(length_of_month(year, month));
+    // A year so far away is no date, and its days need not be countable.
+    (year.abs() < 1_000_000).then(|| day_of(Date { year, month, day }))
+}
+
 /// How many days `month` has in a leap year or in another one.
-pub(super) fn month_length(month: u32, leap: bool) -> u32 {
+pub(crate) fn month_length(month: u32, leap: bool) -> u32 {
     match month {
         2 => 28 + u32::from(leap),
         4 | 6 | 9 | 11 => 30,

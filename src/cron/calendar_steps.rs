@@ -6,12 +6,11 @@
 
 use std::fmt;
 
+use super::MAX_INSTANT_MS;
 use super::calendar::{Date, MINUTES_PER_DAY, date_of, day_of, length_of_month};
 use super::dst::{DstPolicy, GapPolicy, OverlapPolicy};
 use super::error::quote_excerpt;
-use super::search::{
-    CYCLE_MINUTES, MAX_INSTANT_MS, MILLISECONDS_PER_MINUTE, MIN_CALENDAR_CHANGE_MINUTES, cycles_beyond_table,
-};
+use super::search::{CYCLE_MINUTES, MILLISECONDS_PER_MINUTE, MIN_CALENDAR_CHANGE_MINUTES, cycles_beyond_table};
 use super::spans::WallClock;
 use super::zone::Zone;
 

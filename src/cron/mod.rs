@@ -17,7 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod calendar;
+pub(crate) mod calendar;
 mod calendar_steps;
 mod days;
 mod dst;
@@ -32,6 +32,9 @@ mod parse;
 mod search;
 mod spans;
 mod zone;
+
+/// The latest instant that an ECMAScript date can hold, in milliseconds since 1970; its negative is the earliest.
+pub const MAX_INSTANT_MS: i64 = 8_640_000_000_000_000;
 
 pub use calendar_steps::{CalendarDuration, CalendarSteps, InvalidDuration};
 pub use dst::{DstPolicy, GapPolicy, OverlapPolicy};

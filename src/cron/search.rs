@@ -7,6 +7,7 @@
 //! Invariant: every loop is bounded by the 41 years after which a satisfiable expression must
 //! have matched. 40 years is the longest wait: a leap day on a given weekday across 2100.
 
+use super::MAX_INSTANT_MS;
 use super::calendar::{DAYS_PER_CYCLE, Date, MINUTES_PER_DAY, date_of, day_of, length_of_month, weekday_of};
 use super::dst::{DstPolicy, GapPolicy, OverlapPolicy};
 use super::expr::CronExpr;
@@ -14,8 +15,6 @@ use super::spans::{Span, Spans};
 use super::zone::{LAST_CYCLE_MINUTE, Zone};
 
 pub(super) const MILLISECONDS_PER_MINUTE: i64 = 60_000;
-/// The latest instant that an ECMAScript date can hold; its negative is the earliest.
-pub(super) const MAX_INSTANT_MS: i64 = 8_640_000_000_000_000;
 /// The search gives up after this many minutes: 41 years.
 const MAX_SEARCH_MINUTES: i64 = 41 * 366 * MINUTES_PER_DAY;
 const MAX_SEARCH_MONTHS: u32 = 42 * 12;

@@ -3,16 +3,13 @@
 //! It must not know expressions: it works on instants in ms since the epoch, and on plain text.
 
 use crate::clock::Millis;
-use crate::cron::Zone;
-use chrono::{DateTime, Datelike, Days, Months, NaiveDateTime, Timelike};
+use crate::cron::calendar::{Date, MILLISECONDS_PER_DAY, date_of, weekday_of};
+use crate::cron::{MAX_INSTANT_MS, Zone};
 use std::fmt::Write;
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
-
-/// The latest instant that a JavaScript `Date` can hold, ms since the epoch; the earliest is its negative.
-const MAX_DATE_MS: u64 = 8_640_000_000_000_000;
 
 /// A unit of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +62,7 @@ pub(super) fn parse_date(text: &str, zone: Zone) -> Option<Millis> {
 
 /// Whether a JavaScript `Date` can hold the instant.
 pub(super) fn is_representable(date: Millis) -> bool {
-    date.unsigned_abs() <= MAX_DATE_MS
+    date.unsigned_abs() <= MAX_INSTANT_MS.unsigned_abs()
 }
 
 /// The date `count` units later; `None` if it is out of range.
@@ -75,40 +72,37 @@ pub(super) fn is_representable(date: Millis) -> bool {
 pub(super) fn add_units(date: Millis, count: i64, unit: Unit, zone: Zone) -> Option<Millis> {
     match unit {
         Unit::Milliseconds(length) => date.checked_add(count.checked_mul(length)?),
-        Unit::Days(length) => {
-            let days = count.checked_mul(length)?;
-            let local_time = local_time(date, zone)?;
-            let step = Days::new(days.unsigned_abs());
-            let moved = if days < 0 {
-                local_time.checked_sub_days(step)
-            } else {
-                local_time.checked_add_days(step)
-            };
-            instant(moved?, zone)
-        }
-        Unit::Months(length) => {
-            let months = count.checked_mul(length)?;
-            let local_time = local_time(date, zone)?;
-            let step = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
-            let moved = if months < 0 {
-                local_time.checked_sub_months(step)
-            } else {
-                local_time.checked_add_months(step)
-            };
-            instant(moved?, zone)
-        }
+        Unit::Days(length) => zone.after_days(date, 0, count.checked_mul(length)?),
+        Unit::Months(length) => zone.after_days(date, count.checked_mul(length)?, 0),
     }
     .filter(|ms| is_representable(*ms))
 }
 
-/// The wall-clock time in the zone at an instant; `None` if it is beyond the calendar.
-pub(super) fn local_time(date: Millis, zone: Zone) -> Option<NaiveDateTime> {
-    let local_ms = date.checked_add(i64::from(zone.offset_at(date)) * SECOND_MS)?;
-    Some(DateTime::from_timestamp_millis(local_ms)?.naive_utc())
+/// A time as the wall clock shows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalTime {
+    date: Date,
+    /// Sunday is 0.
+    weekday: u32,
+    hour: i64,
+    minute: i64,
+    second: i64,
 }
 
-fn instant(local_time: NaiveDateTime, zone: Zone) -> Option<Millis> {
-    zone.instant_of_local(local_time.and_utc().timestamp_millis())
+/// The wall-clock time in the zone at an instant.
+pub(super) fn local_time(date: Millis, zone: Zone) -> LocalTime {
+    let local = zone.local_at(date);
+    let (day, second) = (
+        local.div_euclid(MILLISECONDS_PER_DAY),
+        local.rem_euclid(MILLISECONDS_PER_DAY) / SECOND_MS,
+    );
+    LocalTime {
+        date: date_of(day),
+        weekday: weekday_of(day),
+        hour: second / 3_600,
+        minute: second / 60 % 60,
+        second: second % 60,
+    }
 }
 
 /// A longer token comes before its prefixes, so that `MMMM` is not read as `MM` twice.
@@ -141,7 +135,7 @@ const WEEKDAYS: [&str; 7] = [
 ];
 
 /// Formats a date; text in square brackets is copied verbatim, as are characters that belong to no token.
-pub(super) fn format_date(local_time: &NaiveDateTime, pattern: &str) -> String {
+pub(super) fn format_date(local_time: LocalTime, pattern: &str) -> String {
     let mut text = String::with_capacity(pattern.len() + 8);
     let mut rest = pattern;
     while let Some(first) = rest.chars().next() {
@@ -153,8 +147,8 @@ pub(super) fn format_date(local_time: &NaiveDateTime, pattern: &str) -> String {
             rest = rest.get(token.len()..).unwrap_or_default();
         } else {
             match first {
-                'A' => text.push_str(if local_time.hour() < 12 { "AM" } else { "PM" }),
-                'a' => text.push_str(if local_time.hour() < 12 { "am" } else { "pm" }),
+                'A' => text.push_str(if local_time.hour < 12 { "AM" } else { "PM" }),
+                'a' => text.push_str(if local_time.hour < 12 { "am" } else { "pm" }),
                 other => text.push(other),
             }
             rest = rest.get(first.len_utf8()..).unwrap_or_default();
@@ -163,32 +157,33 @@ pub(super) fn format_date(local_time: &NaiveDateTime, pattern: &str) -> String {
     text
 }
 
-fn push_formatted(text: &mut String, local_time: &NaiveDateTime, token: &str) {
-    let month = MONTHS.get(local_time.month0() as usize).copied().unwrap_or_default();
-    let weekday = WEEKDAYS
-        .get(local_time.weekday().num_days_from_sunday() as usize)
+fn push_formatted(text: &mut String, local_time: LocalTime, token: &str) {
+    let Date { year, month, day } = local_time.date;
+    let month_name = MONTHS
+        .get((month as usize).saturating_sub(1))
         .copied()
         .unwrap_or_default();
-    let hour12 = (local_time.hour() + 11) % 12 + 1;
+    let weekday = WEEKDAYS.get(local_time.weekday as usize).copied().unwrap_or_default();
+    let hour12 = (local_time.hour + 11) % 12 + 1;
     // Writing to a String cannot fail.
     let _ = match token {
-        "YYYY" => write!(text, "{:04}", local_time.year()),
-        "YY" => write!(text, "{:02}", local_time.year().rem_euclid(100)),
-        "MMMM" => text.write_str(month),
-        "MMM" => text.write_str(month.get(..3).unwrap_or_default()),
-        "MM" => write!(text, "{:02}", local_time.month()),
-        "M" => write!(text, "{}", local_time.month()),
-        "DD" => write!(text, "{:02}", local_time.day()),
-        "D" => write!(text, "{}", local_time.day()),
+        "YYYY" => write!(text, "{year:04}"),
+        "YY" => write!(text, "{:02}", year.rem_euclid(100)),
+        "MMMM" => text.write_str(month_name),
+        "MMM" => text.write_str(month_name.get(..3).unwrap_or_default()),
+        "MM" => write!(text, "{month:02}"),
+        "M" => write!(text, "{month}"),
+        "DD" => write!(text, "{day:02}"),
+        "D" => write!(text, "{day}"),
         "dddd" => text.write_str(weekday),
         "ddd" => text.write_str(weekday.get(..3).unwrap_or_default()),
-        "HH" => write!(text, "{:02}", local_time.hour()),
-        "H" => write!(text, "{}", local_time.hour()),
+        "HH" => write!(text, "{:02}", local_time.hour),
+        "H" => write!(text, "{}", local_time.hour),
         "hh" => write!(text, "{hour12:02}"),
         "h" => write!(text, "{hour12}"),
-        "mm" => write!(text, "{:02}", local_time.minute()),
-        "m" => write!(text, "{}", local_time.minute()),
-        "ss" => write!(text, "{:02}", local_time.second()),
-        _ => write!(text, "{}", local_time.second()),
+        "mm" => write!(text, "{:02}", local_time.minute),
+        "m" => write!(text, "{}", local_time.minute),
+        "ss" => write!(text, "{:02}", local_time.second),
+        _ => write!(text, "{}", local_time.second),
     };
 }

@@ -20,8 +20,5 @@ pub(super) fn format<'a>(arguments: &mut Arguments<'_, 'a>) -> OperatorResult<'a
     let zone = arguments.scope.zone;
     let date = arguments.date(0, zone)?;
     let pattern = arguments.text(1)?;
-    match local_time(date, zone) {
-        Some(local_time) => Ok(Value::Text(format_date(&local_time, &pattern).into())),
-        None => arguments.fail("the date is beyond the calendar"),
-    }
+    Ok(Value::Text(format_date(local_time(date, zone), &pattern).into()))
 }

@@ -3,7 +3,9 @@
 //! Pure. Invariant: nothing is ever computed from the current time where the scheduled time is known.
 
 use crate::clock::Millis;
-use crate::cron::{CalendarDuration, CalendarSteps, CronExpr, DstPolicy, GapPolicy, OverlapPolicy, Zone};
+use crate::cron::{
+    CalendarDuration, CalendarSteps, CronExpr, DstPolicy, GapPolicy, MAX_INSTANT_MS, OverlapPolicy, Zone,
+};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::schedule::{Dst, Gap, Overlap};
 use crate::model::{Recurrence, Rule};
@@ -203,7 +205,8 @@ impl Timetable {
         if self.end_at.is_some_and(|end| point > end) {
             return None;
         }
-        point.checked_add(self.offset)
+        // What no date can hold does not exist.
+        point.checked_add(self.offset).filter(|at| *at <= MAX_INSTANT_MS)
     }
 
     /// The spans from `from` to `to` whose points are excepted, in order, each from its first to its last instant. A point of

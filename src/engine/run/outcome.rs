@@ -3,6 +3,7 @@
 //! Pure, but for the mask over the values of secrets.
 
 use crate::clock::Millis;
+use crate::cron::MAX_INSTANT_MS;
 use crate::engine::handler::{AbortReason, Attempt, HandlerFailure, Reply};
 use crate::engine::inputs::Masker;
 use crate::model::{RetryDecision, RetryPolicy, RunError, RunOutcome};
@@ -21,7 +22,7 @@ pub(super) fn outcome_after(attempt: &Attempt, end: AttemptEnd, now: Millis, mas
     match end {
         AttemptEnd::Answered(Ok(Reply::Done(result))) => Some(RunOutcome::Completed { result }),
         AttemptEnd::Answered(Ok(Reply::Snooze(delay))) => Some(RunOutcome::Snoozed {
-            due: now.saturating_add(delay.max(0)),
+            due: due_after(now, delay),
         }),
         AttemptEnd::Answered(Err(failure)) => Some(after_failure(attempt, &failure, now, masker)),
         AttemptEnd::Aborted(reason @ AbortReason::Timeout(_)) => {
@@ -48,10 +49,15 @@ fn retry_or_fail(error: RunError, decision: RetryDecision, now: Millis) -> RunOu
     match decision {
         RetryDecision::After(delay) => RunOutcome::Retry {
             error,
-            due: now.saturating_add(delay),
+            due: due_after(now, delay),
         },
         RetryDecision::GiveUp => RunOutcome::Failed { error },
     }
+}
+
+/// `delay` ms from now, no later than a date can be.
+fn due_after(now: Millis, delay: i64) -> Millis {
+    now.saturating_add(delay.max(0)).min(MAX_INSTANT_MS)
 }
 
 /// What follows when the code around a handler panics: the run is tried again as after a failure of the handler, by the
@@ -104,4 +110,19 @@ pub(crate) fn random_fraction(token: Token) -> f64 {
     use std::hash::{BuildHasher, RandomState};
     let hash = RandomState::new().hash_one(token);
     (hash >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_attempt_is_put_off_beyond_what_a_date_can_hold() {
+        let due = |delay| due_after(1_767_225_600_000, delay);
+        assert_eq!(due(1_000), 1_767_225_601_000);
+        assert_eq!(due(-1), 1_767_225_600_000);
+        for delay in [9_007_199_254_740_991, i64::MAX] {
+            assert_eq!(due(delay), MAX_INSTANT_MS);
+        }
+    }
 }

@@ -160,6 +160,17 @@ fn list_operators_yield_documented_values() {
 fn date_operators_yield_documented_values() {
     assert_rows(&[
         ("$DateAdd($Now(), -30, \"days\")", "1770991509007"),
+        ("$DateAdd('9999-12-31T23:59:59Z', 1, 'second')", "253402300800000"),
+        (
+            "$Dateformat('+010000-01-01T00:00:00Z', 'YYYY-MM-DD dddd')",
+            r#""10000-01-01 Saturday""#,
+        ),
+        (
+            "$Dateformat(8640000000000000, 'YYYY-MM-DD HH:mm')",
+            r#""275760-09-13 00:00""#,
+        ),
+        ("$DateAdd('-271821-04-20', 547580, 'years')", "8639955763200000"),
+        ("$DateAdd(-8640000000000000, 200000000, 'days')", "8640000000000000"),
         ("$DateAdd(0, 1, 'millisecond')", "1"),
         ("$DateAdd(0, 2, 'seconds')", "2000"),
         ("$DateAdd(0, 1, 'minute')", "60000"),

@@ -131,6 +131,20 @@ fn an_end_is_inclusive() {
 }
 
 #[test]
+fn an_occurrence_that_no_date_can_hold_does_not_exist() {
+    let timetable = |rule: &Recurrence| Timetable::compile(rule).unwrap();
+    let mut rule = every(9_000_000_000_000_000);
+    assert_eq!(timetable(&rule).first(START), Some(START));
+    assert_eq!(timetable(&rule).after(START), None);
+    assert_eq!(plan(&rule, &series(START, 0, 0), START).next_at, None);
+    rule = every(HOUR);
+    rule.start_at = Some(8_640_000_000_000_000);
+    assert_eq!(timetable(&rule).first(START), Some(8_640_000_000_000_000));
+    rule.offset = 1;
+    assert_eq!(timetable(&rule).first(START), None);
+}
+
+#[test]
 fn spread_shifts_runs_and_not_the_schedule_grid() {
     let rule = Recurrence {
         offset: 90 * SECOND,
