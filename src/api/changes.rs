@@ -6,13 +6,13 @@
 use super::dispatch::Dispatch;
 use super::fields::Fields;
 use super::filter::{CONDITION_FIELDS, exclude_internal_routes, is_unconditional, read_conditions};
-use super::jobs::{not_found, read_id, record, route_of, to_json};
+use super::jobs::{not_found, read_id, record, to_json};
 use super::schedule;
 use crate::engine::series_changes;
 use crate::engine::{Engine, Level};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{Action, JobId, Kind, Status};
-use crate::store::{Change, ChangeOutcome, ComputeMove, Inserted, JobRecord, Timing};
+use crate::store::{Change, ChangeOutcome, ComputeMove, Inserted, Timing};
 use serde::Serialize;
 
 /// Longest delay of a retry, ms: it leads to a time that JavaScript's `Date` can show.
@@ -125,9 +125,8 @@ pub async fn change_times(engine: &Engine, action: Action, id: &str, options: &s
 pub async fn reschedule(engine: &Engine, id: &str, schedule: &str, timezone: &str) -> Result<String> {
     let id = read_id(id)?;
     let now = engine.clock.now();
-    let known = record(engine, &id).await?;
-    let seed = spread_seed(engine, &known).await?;
-    let plan = schedule::read_plan_of(schedule, timezone, &seed, now)?;
+    record(engine, &id).await?;
+    let plan = schedule::read_plan_of(schedule, timezone, &id.to_string(), now)?;
     let due = plan.due;
     let replaced = plan
         .recurrence
@@ -144,14 +143,6 @@ pub async fn reschedule(engine: &Engine, id: &str, schedule: &str, timezone: &st
         }
         refused => Err(refusal(&id, Action::Reschedule, &refused)),
     }
-}
-
-/// What fixes the place of a job within its `spread`: as at its dispatch.
-async fn spread_seed(engine: &Engine, job: &JobRecord) -> Result<String> {
-    Ok(match &job.id {
-        JobId::Custom(text) => text.to_string(),
-        JobId::Generated(_) => route_of(engine, job.route).await?.to_string(),
-    })
 }
 
 fn refusal(id: &JobId, action: Action, changed: &ChangeOutcome) -> Error {

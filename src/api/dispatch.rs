@@ -166,7 +166,7 @@ impl<'a> DispatchReader<'a> {
         let mut options = read_options(&mut fields);
         let has_expressions = input.is_some_and(|input| expressions::check(&mut fields, input, &mut options, defaults));
         let identity = Identity::read(&mut fields);
-        let seed = || identity.spread_seed(route.as_deref());
+        let seed = || identity.id.to_string();
         let plan = schedule::read_schedule(&mut fields, &defaults.timezone, seed, now);
         let (Some(route), Some(input), Some(plan), true) = (route, input, plan, fields.problems.is_empty()) else {
             return Err(Error::invalid(fields.problems));
@@ -407,9 +407,8 @@ fn read_session(fields: &mut Fields<'_>) -> Option<Session> {
 
 /// A job's id, and what happens when there is a job of that id.
 struct Identity {
+    /// The caller's, else a fresh one.
     id: JobId,
-    /// The caller chose the id; else it is a fresh one.
-    is_chosen: bool,
     on_conflict: Option<OnConflict>,
 }
 
@@ -441,16 +440,7 @@ impl Identity {
         }
         Self {
             id: id.unwrap_or_else(JobId::generate),
-            is_chosen,
             on_conflict,
-        }
-    }
-
-    /// What fixes the place of the job within its `spread`: the same at each dispatch of it.
-    fn spread_seed(&self, route: Option<&Route>) -> String {
-        match route {
-            Some(route) if !self.is_chosen => route.to_string(),
-            _ => self.id.to_string(),
         }
     }
 }
