@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { IDispatchSchedule, IScheduleOptions } from './support/ductape.js';
-import { create, eventually, problemPaths, rejection, temporaryFolder } from './support/instances.js';
+import {
+  create,
+  eventually,
+  job,
+  problemPaths,
+  recordingLogger,
+  rejection,
+  temporaryFolder,
+} from './support/instances.js';
 import { readLines, program } from './support/processes.js';
 
 interface Vector {
@@ -244,6 +252,81 @@ test('a spread gives each job a fixed offset within the span', async () => {
   expect(new Set(offsets).size).toBeGreaterThan(15);
   const again = await ductape.features.dispatch({ tag: 'report', input: {}, job_id: 'r7', schedule });
   expect(again.next_run_at).toBe(first[7]?.next_run_at);
+});
+
+test('jobs without an id of their own are spread, too, and keep their place when they are rescheduled', async () => {
+  const ductape = create({ clock: { manual: true, at: '2036-01-01T00:00:30Z' }, worker: false });
+  const schedule = { cron: '0 * * * *', spread: 600_000 };
+  const inputs = Array.from({ length: 200 }, () => job('report', { schedule }));
+  const made = [
+    ...(await ductape.features.dispatchMany(inputs.slice(0, 100))),
+    ...(await Promise.all(inputs.slice(100).map((input) => ductape.features.dispatch(input)))),
+  ];
+  const hour = 3_600_000;
+  const offsets = made.map(({ next_run_at }) => (next_run_at ?? 0) % hour);
+  expect(new Set(offsets).size).toBeGreaterThan(190);
+  expect(Math.max(...offsets)).toBeLessThan(600_000);
+  const [{ job_id } = { job_id: '' }] = made;
+  const moved = await ductape.jobs.reschedule(job_id, { cron: '30 * * * *', spread: 600_000 });
+  expect((moved.next_run_at ?? 0) % hour).toBe((offsets[0] ?? 0) + hour / 2);
+});
+
+test('times reach as far as dates do, as numbers and as texts', async () => {
+  const ductape = create({ worker: false });
+  const last = 8.64e15;
+  for (const [start_at, scheduled_at] of [
+    ['9999-12-31T23:59:59Z', Date.parse('9999-12-31T23:59:59Z')],
+    ['+012026-01-01', Date.parse('+012026-01-01T00:00:00Z')],
+    [new Date(last).toISOString(), last],
+    [last, last],
+  ] as const) {
+    const made = await ductape.features.dispatch(job('report', { schedule: { start_at } }));
+    expect(made).toMatchObject({ status: 'scheduled', scheduled_at });
+    const [reason] = (await ductape.jobs.explain(made.job_id)).reasons;
+    expect(reason?.message).toContain(new Date(scheduled_at).toISOString().slice(0, -'.000Z'.length));
+  }
+  for (const start_at of ['+275760-09-13T00:00:00.001Z', last + 1]) {
+    const error = await rejection(ductape.features.dispatch(job('report', { schedule: { start_at } })));
+    expect(problemPaths(error)).toEqual(['schedule.start_at']);
+  }
+  const once = await ductape.features.dispatch(job('report', { schedule: { every: 9e15 } }));
+  const [first, ...more] = await ductape.jobs.preview({ every: 9e15 }, { count: 3 });
+  expect(first).toBeGreaterThanOrEqual(once.next_run_at ?? 0);
+  expect(more).toEqual([]);
+});
+
+test('a time in seconds, and an end that leaves no run, are warned of in words that are true', async () => {
+  const logger = recordingLogger();
+  const ductape = create({ logger, worker: false, clock: { manual: true, at: '2026-01-01' } });
+  const { job_id } = await ductape.features.dispatch(job('report', { schedule: { start_at: 1_800_000_000 } }));
+  const schedule = { cron: '0 0 L 2 *', endDate: '2026-02-27' };
+  const never = await ductape.features.dispatch(job('report', { schedule }));
+  await ductape.jobs.list({ from: 1_800_000_000 });
+  await ductape.jobs.preview({ every: 1_000 }, { from: 1_800_000_000 });
+  const seconds = '1800000000 is 1970-01-21T20:00:00+00:00';
+  const warnings = logger.messagesAt('warn');
+  expect(warnings).toHaveLength(4);
+  for (const [index, id, text] of [
+    [0, job_id, `schedule.start_at: ${seconds}`],
+    [
+      1,
+      never.job_id,
+      'its `endDate` 2026-02-27T00:00:00+00:00 leaves no run, since the first would be at 2026-02-28T00',
+    ],
+    [2, '', ` from: ${seconds}`],
+    [3, '', ` options.from: ${seconds}`],
+  ] as const) {
+    expect(warnings[index]).toContain(id);
+    expect(warnings[index]).toContain(text);
+  }
+  // The documented result has two states.
+  expect(never).toEqual({
+    job_id: never.job_id,
+    status: 'scheduled',
+    scheduled_at: ductape.clock.now(),
+    recurring: true,
+  });
+  expect((await ductape.jobs.get(never.job_id)).status).toBe('completed');
 });
 
 test('a process suspended for ten seconds catches up once, then follows the grid', {

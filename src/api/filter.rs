@@ -4,8 +4,9 @@
 
 use super::fields::{Fields, truncated};
 use super::schedule;
+use super::schedule_warnings::warn_of_1970;
 use crate::cron::Zone;
-use crate::engine::Engine;
+use crate::engine::{Engine, Level};
 use crate::model::{Namespace, Status};
 use crate::store::{ListFilter, RouteId};
 
@@ -31,6 +32,10 @@ pub fn read_conditions(engine: &Engine, fields: &mut Fields<'_>) -> ListFilter {
     let zone = Zone::utc();
     let from = schedule::read_instant(fields, "from", Some(&zone));
     let to = schedule::read_instant(fields, "to", Some(&zone));
+    let now = engine.clock.now();
+    for warning in ["from", "to"].iter().filter_map(|name| warn_of_1970(fields, name, now)) {
+        engine.logger.log(Level::Warn, &warning);
+    }
     if from.zip(to).is_some_and(|(from, to)| from > to) {
         fields.problem("from", "is after `to`: nothing lies between them");
     }

@@ -3,17 +3,16 @@
 //! Invariants: construction does nothing that can fail or block; a store that cannot be opened rejects the calls that
 //! need it and is tried again by the next; after [`Instance::close`] nothing answers but with `CLOSED`.
 
-use super::fields::{self, Fields, MAX_SAFE_INTEGER};
+use super::fields::{Fields, MAX_SAFE_INTEGER};
 use super::method::{Arguments, ClockMethod, JobsMethod, Method};
 use super::opening::Opening;
 use super::options::Options;
 use super::resources::check::{self, Connections};
-use super::{backup, caches, changes, explain, jobs, schedule, sessions, statement, steps, webhooks};
+use super::{backup, caches, changes, clock, explain, jobs, schedule, sessions, statement, steps, webhooks};
 use crate::clock::{Clock, ManualClock, Millis, SystemClock};
-use crate::cron::Zone;
 use crate::engine::routing::Routing;
 use crate::engine::{Announcer, Engine, HandlerSpec, Level, Logger, manual};
-use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::model::Action;
 use crate::store::{NoteKind, Store, Token};
 use async_trait::async_trait;
@@ -99,7 +98,7 @@ impl Instance {
         let manual = options
             .engine
             .manual_clock
-            .then(|| Arc::new(ManualClock::new(SystemClock.now())));
+            .then(|| Arc::new(ManualClock::new(options.clock_at.unwrap_or_else(|| SystemClock.now()))));
         let clock: Arc<dyn Clock> = match &manual {
             Some(manual) => Arc::clone(manual) as Arc<dyn Clock>,
             None => Arc::new(SystemClock),
@@ -338,8 +337,11 @@ impl Instance {
         if self.is_closed() {
             return Err(Error::closed());
         }
-        let times = schedule::read_preview(text, Some(options), &self.options.defaults.timezone, self.clock.now())?;
-        jobs::to_json(&times)
+        let preview = schedule::read_preview(text, Some(options), &self.options.defaults.timezone, self.clock.now())?;
+        if let Some(warning) = preview.warning {
+            self.logger.log(Level::Warn, &warning);
+        }
+        jobs::to_json(&preview.times)
     }
 
     async fn wait(&self, engine: &Engine, id: &str, options: &str) -> Result<String> {
@@ -377,12 +379,7 @@ impl Instance {
             return Err(Error::new(ErrorCode::Conflict, message));
         };
         let timeout = read_timeout(options)?.unwrap_or(MANUAL_CLOCK_TIMEOUT);
-        // The zone was checked by the constructor.
-        let zone = Zone::get(&self.options.defaults.timezone).unwrap_or_else(|_| Zone::utc());
-        let target = match method {
-            ClockMethod::Advance => read_advance(argument, &zone, self.clock.now())?,
-            ClockMethod::Set => read_date(argument, &zone)?,
-        };
+        let target = clock::read_target(method, argument, &self.options.defaults.timezone, self.clock.now())?;
         manual::advance(&self.engine().await?, manual, target, timeout).await?;
         Ok(String::new())
     }
@@ -448,36 +445,6 @@ impl Instance {
     pub fn now(&self) -> Millis {
         self.clock.now()
     }
-}
-
-/// The time that the argument of `clock.advance(by)` leads to: ms, or an ISO 8601 duration.
-fn read_advance(argument: &str, zone: &Zone, now: Millis) -> Result<Millis> {
-    if let Ok(text) = serde_json::from_str::<String>(argument) {
-        let read = zone.after_duration(now, &text);
-        return read.ok_or_else(|| not_a_time("by", &text, "an ISO 8601 duration such as 'P1DT2H'"));
-    }
-    let by = fields::number(argument).filter(|by| *by >= 0.0);
-    let by = by.ok_or_else(|| not_ms_or_text("by", argument))?;
-    Ok(now.saturating_add(by as Millis))
-}
-
-/// The argument of `clock.set(date)`: ms since 1970, or an ISO 8601 date.
-fn read_date(argument: &str, zone: &Zone) -> Result<Millis> {
-    if let Ok(text) = serde_json::from_str::<String>(argument) {
-        let read = zone.parse_date_time(&text);
-        return read.map_err(|_| not_a_time("date", &text, "an ISO 8601 date"));
-    }
-    let date = fields::number(argument).ok_or_else(|| not_ms_or_text("date", argument))?;
-    Ok(date as Millis)
-}
-
-fn not_a_time(name: &str, text: &str, wanted: &str) -> Error {
-    Problem::new(name, format!("'{}' is not {wanted}", fields::truncated(text))).into()
-}
-
-fn not_ms_or_text(name: &str, argument: &str) -> Error {
-    let got = fields::describe(argument);
-    Problem::new(name, format!("must be ms or an ISO 8601 text, got {got}")).into()
 }
 
 /// The text of a log line, cut to [`MAX_LOG_LINE_BYTES`].

@@ -1,10 +1,12 @@
 //! The options of the constructor, from JSON.
 
+use super::clock;
 use super::dispatch::Defaults;
 use super::encryption_keys::{self, EncryptionKeys};
 use super::fields::{Fields, MAX_SAFE_INTEGER};
 use super::outbound::read_outbound;
 use super::resources::read_resources;
+use crate::clock::Millis;
 use crate::cron::Zone;
 use crate::engine::inputs::{ExpressionResolver, SecretStore, SessionVerifier};
 use crate::engine::routing::WorkerFilter;
@@ -59,6 +61,8 @@ pub struct Options {
     pub defaults: Defaults,
     /// Where jobs live.
     pub store: StoreLocation,
+    /// Where a manual clock begins, ms; `None`: at the time of the system.
+    pub clock_at: Option<Millis>,
     /// When a dispatch counts as stored.
     pub durability: Durability,
     /// Longest wait of a call for a lock that another process or program holds; `None`: the store's own.
@@ -76,13 +80,7 @@ pub struct Options {
 pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Options> {
     let mut fields = Fields::read(text, "options")?;
     fields.refuse_unknown(&OPTION_FIELDS);
-    let manual_clock = fields
-        .one_of("clock", &[("system", false), ("manual", true)])
-        .unwrap_or(false);
     let store = read_store(&mut fields, environment);
-    if manual_clock && !matches!(store, Some(StoreLocation::Memory(None)) | None) {
-        fields.problem("clock", "'manual' needs a store of its own: use `store: 'memory:'`");
-    }
     let given = read_secrets(&mut fields, environment);
     let allowed_in_inputs = fields.tags("inputSecrets", 1_000).unwrap_or_default();
     let secrets = Arc::new(SecretStore::new(given, allowed_in_inputs));
@@ -90,6 +88,10 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
     let resources = Arc::new(read_resources(&mut fields));
     let sessions = Arc::new(SessionVerifier::new(Arc::clone(&resources), Arc::clone(&expressions)));
     let defaults = read_defaults(&mut fields, Arc::clone(&expressions), Arc::clone(&sessions));
+    let clock = clock::read_option(&mut fields, &defaults.timezone);
+    if clock.manual && !matches!(store, Some(StoreLocation::Memory(None)) | None) {
+        fields.problem("clock", "'manual' needs a store of its own: use `store: 'memory:'`");
+    }
     let durability = fields
         .one_of(
             "durability",
@@ -101,7 +103,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
     let engine = EngineConfig {
         worker: read_worker(&mut fields),
         retention: read_retention(&mut fields),
-        manual_clock,
+        manual_clock: clock.manual,
         secrets,
         resources,
         outbound: read_outbound(&mut fields),
@@ -117,6 +119,7 @@ pub fn read_options(text: &str, environment: &[(String, String)]) -> Result<Opti
         defaults,
         store: store.unwrap_or(StoreLocation::Memory(None)),
         durability,
+        clock_at: clock.at,
         store_timeout: store_timeout.map(|ms| Duration::from_millis(ms.unsigned_abs())),
         encryption_keys,
         engine,

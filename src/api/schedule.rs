@@ -2,15 +2,14 @@
 
 use super::calendar::{read_except, read_interval};
 use super::fields::{Fields, MAX_SAFE_INTEGER, describe, number};
+use super::schedule_warnings::{never_runs, warn_of_1970};
 use crate::clock::Millis;
-use crate::cron::{CalendarDuration, CronExpr, Zone};
+use crate::cron::{CalendarDuration, CronExpr, MAX_INSTANT_MS, Zone};
 use crate::engine::timetable::Timetable;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::schedule::{Dst, FNV1A_OFFSET_BASIS, Gap, Overlap, fnv1a};
 use crate::model::{ExceptedDates, IfRunning, Misfire, Recurrence, Rule};
 
-/// Largest instant that JavaScript's `Date` can show, ms.
-const MAX_INSTANT_MS: f64 = 8_640_000_000_000_000.0;
 /// Most instants of a preview.
 const MAX_PREVIEW_RUNS: i64 = 10_000;
 
@@ -68,7 +67,11 @@ pub fn read_schedule(
 fn read_plan(fields: &mut Fields<'_>, timezone: &str, seed: Option<&str>, now: Millis) -> Option<Plan> {
     let parts = ScheduleParts::read(fields, timezone);
     unify_codes(&mut fields.problems);
-    parts.filter(|_| fields.problems.is_empty())?.plan(seed, now)
+    let mut plan = parts.filter(|_| fields.problems.is_empty())?.plan(seed, now)?;
+    let in_1970 = ["start_at", "endDate"].map(|name| warn_of_1970(fields, name, now));
+    let warnings: Vec<String> = in_1970.into_iter().flatten().chain(plan.warning).collect();
+    plan.warning = (!warnings.is_empty()).then(|| warnings.join("; "));
+    Some(plan)
 }
 
 /// To whoever wrote it a schedule is one thing: its problems all have the most specific code among them.
@@ -195,10 +198,7 @@ impl ScheduleParts {
             None => timetable,
         };
         let due = timetable.first(now);
-        let warning = self.end_at.filter(|_| due.is_none()).map(|end| {
-            let end = Zone::utc().to_iso(end);
-            format!("its endDate {end} is past: the job is kept as completed and never runs")
-        });
+        let warning = due.is_none().then(|| never_runs(&recurrence, now));
         Some(Plan {
             due,
             recurrence: Some(recurrence),
@@ -256,7 +256,7 @@ pub fn read_instant(fields: &mut Fields<'_>, name: &str, zone: Option<&Zone>) ->
         };
     }
     let instant = number(text)
-        .filter(|value| value.abs() <= MAX_INSTANT_MS)
+        .filter(|value| value.abs() <= MAX_INSTANT_MS as f64)
         .map(|value| value.floor() as Millis);
     if instant.is_none() {
         fields.problem(
@@ -355,15 +355,25 @@ pub fn read_plan_of(text: &str, timezone: &str, seed: &str, now: Millis) -> Resu
     read_plan(&mut fields, timezone, Some(seed), now).ok_or_else(|| Error::invalid(fields.problems))
 }
 
+/// What `jobs.preview` finds.
+#[derive(Debug)]
+pub struct Preview {
+    /// The instants, ms.
+    pub times: Vec<Millis>,
+    /// A warning for the log about `from`.
+    pub warning: Option<String>,
+}
+
 /// `jobs.preview`: when the schedule in `text` would run, from `from` in `options` or from `now`.
 ///
 /// # Errors
 /// As a dispatch with that schedule.
-pub fn read_preview(text: &str, options: Option<&str>, timezone: &str, now: Millis) -> Result<Vec<Millis>> {
+pub fn read_preview(text: &str, options: Option<&str>, timezone: &str, now: Millis) -> Result<Preview> {
     let mut asked = Fields::read(options.unwrap_or("{}"), "options")?;
     asked.refuse_unknown(&["from", "count"]);
     let zone = Zone::get(timezone).unwrap_or_else(|_| Zone::utc());
     let from = read_instant(&mut asked, "from", Some(&zone)).unwrap_or(now);
+    let warning = warn_of_1970(&asked, "from", now);
     let count = asked.integer("count", 0, MAX_PREVIEW_RUNS).unwrap_or(5);
 
     let mut schedule = Fields::read(text, "schedule")?;
@@ -373,15 +383,13 @@ pub fn read_preview(text: &str, options: Option<&str>, timezone: &str, now: Mill
     let Some(plan) = plan.filter(|_| schedule.problems.is_empty()) else {
         return Err(Error::invalid(schedule.problems));
     };
-    let (Some(recurrence), Some(timetable)) = (plan.recurrence, plan.timetable) else {
-        return Ok(plan.due.into_iter().take(usize::try_from(count).unwrap_or(0)).collect());
-    };
-    let runs = recurrence.limit.unwrap_or(i64::MAX).min(count);
-    Ok(
-        std::iter::successors(plan.due, |at| timetable.run_at_or_after(at.saturating_add(1)))
-            .take(usize::try_from(runs).unwrap_or(0))
-            .collect(),
-    )
+    let limit = plan.recurrence.and_then(|recurrence| recurrence.limit);
+    let runs = usize::try_from(limit.unwrap_or(i64::MAX).min(count)).unwrap_or(0);
+    let next = |at: &Millis| plan.timetable.as_ref()?.run_at_or_after(at.checked_add(1)?);
+    Ok(Preview {
+        times: std::iter::successors(plan.due, next).take(runs).collect(),
+        warning,
+    })
 }
 
 #[cfg(test)]
@@ -425,7 +433,7 @@ mod tests {
     #[test]
     fn a_preview_ignores_the_spread() {
         let schedule = r#"{"every":1000,"spread":999}"#;
-        let times = read_preview(schedule, Some(r#"{"from":5000,"count":3}"#), "UTC", 0).unwrap();
-        assert_eq!(times, [5_000, 6_000, 7_000]);
+        let preview = read_preview(schedule, Some(r#"{"from":5000,"count":3}"#), "UTC", 0).unwrap();
+        assert_eq!(preview.times, [5_000, 6_000, 7_000]);
     }
 }
