@@ -3,6 +3,9 @@
  * unless a comment says otherwise. "Now" is the clock of the instance: the system's, or the one set by
  * {@link DuctapeOptions.clock}.
  *
+ * Times are what a `Date` can hold: from -271821-04-20 to +275760-09-13, also as text. A number that is not finite, or an
+ * invalid `Date`, is a `VALIDATION_ERROR` wherever it stands, but in `input`, `data` and `value`, where JSON makes it null.
+ *
  * Every method that returns a promise reports failure by rejecting with a {@link DuctapeError}; it never throws.
  */
 
@@ -70,7 +73,10 @@ export interface IScheduleOptions {
   grace?: number;
   /** A run that falls due while the one before is still going or waiting for a retry: leave it out (default) or start it. */
   ifRunning?: 'skip' | 'allow';
-  /** Shifts all runs of the job by a fixed offset from 0 to this many ms, so that jobs with one schedule do not start together. */
+  /**
+   * Shifts all runs of the job by a fixed offset from 0 to this many ms, so that jobs with one schedule do not start together.
+   * The offset follows from the job's id, also from one that is generated.
+   */
   spread?: number;
 }
 
@@ -163,7 +169,10 @@ export type DispatchInput<T extends { env: string; product: string }> = Omit<T, 
 export interface IDispatchResult {
   /** The id given, else `job_` and a UUID. */
   job_id: string;
-  /** `'queued'` when the job was due at dispatch, else `'scheduled'`. */
+  /**
+   * `'queued'` when the job was due at dispatch, else `'scheduled'`; also for a recurring job that its `endDate` leaves no
+   * run: it has no `next_run_at`, {@link Jobs.get} calls it `'completed'`, and a warning is logged.
+   */
   status: 'scheduled' | 'queued';
   /** Time of the first run; for a job due at once, the time of the dispatch. */
   scheduled_at: number;
@@ -668,7 +677,7 @@ export interface IJobFilter {
 
 /** Conditions for jobs; all of them must hold. */
 export interface IJobConditions extends IJobFilter {
-  /** One status or several. */
+  /** One status or several. An empty list is refused by what changes jobs; in `list` it is no condition, as with `tags`. */
   status?: JobStatus | readonly JobStatus[];
   recurring?: boolean;
   /** Jobs whose target has these fields. */
@@ -1125,8 +1134,11 @@ export interface DuctapeOptions {
   worker?: WorkerOptions | false;
   /** IANA zone of crons and of dates without an offset, where the schedule has no `tz`. Default `'UTC'`. */
   timezone?: string;
-  /** `'manual'`: time stands still until {@link Ductape.clock} moves it; memory stores only. Default `'system'`. */
-  clock?: 'system' | 'manual';
+  /**
+   * `'manual'`: time stands still until {@link Ductape.clock} moves it; memory stores only. It begins now, or at another time:
+   * `{ manual: true, at: '2020-01-01' }`. Default `'system'`.
+   */
+  clock?: 'system' | 'manual' | ManualClockOptions;
   /** How long ended jobs are kept; `false` = for ever. */
   retention?: RetentionOptions | false;
   /**
@@ -1166,6 +1178,13 @@ export interface DuctapeOptions {
   expressions?: ExpressionLimits;
   /** Where HTTP requests may go: those of actions, of notifications and of webhooks. Default: anywhere. */
   outbound?: OutboundOptions;
+}
+
+/** A clock that is moved by hand, from a time of its own. */
+export interface ManualClockOptions {
+  manual: true;
+  /** Where it begins: ms since the epoch or an ISO 8601 date, in the instance's `timezone` if without an offset. Default: now. */
+  at?: number | string | Date;
 }
 
 /** Where HTTP requests may go. What is refused fails as `FORBIDDEN` and is not retried. */
@@ -1405,7 +1424,7 @@ export declare class DuctapeError extends Error {
   readonly details?: IErrorDetail[];
   /** The error underneath. */
   readonly cause?: unknown;
-  /** Set by a handler: ms until the next attempt. */
+  /** Set by a handler: ms until the next attempt. What is no finite number does not count, and a warning is logged. */
   retryAfter?: number;
 }
 

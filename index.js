@@ -49,11 +49,11 @@ class Ductape {
   }
 
   drain(options) {
-    return this.#bridge.call('drain', options);
+    return this.#bridge.call('drain', { options });
   }
 
   backup(path) {
-    return this.#bridge.call('backup', path);
+    return this.#bridge.call('backup', { path });
   }
 
   static async restore(options) {
@@ -73,7 +73,7 @@ class Ductape {
       throw error;
     }
     try {
-      await bridge.call('restore', { from });
+      await bridge.call('restore', { options: { from } });
     } finally {
       await bridge.call('close').finally(() => bridge.end());
     }
@@ -82,7 +82,7 @@ class Ductape {
   close(options) {
     // While it closes, another timeout takes the place of the first.
     if (this.#closed && options?.timeout !== undefined && !this.#bridge.ended) {
-      return this.#bridge.call('close', options).then(() => this.#closed);
+      return this.#bridge.call('close', { options }).then(() => this.#closed);
     }
     this.#closed ??= this.#close(options);
     return this.#closed;
@@ -91,7 +91,7 @@ class Ductape {
   async #close(options) {
     let closed = true;
     try {
-      await this.#bridge.call('close', options);
+      await this.#bridge.call('close', { options });
     } catch (error) {
       // A wrong argument closes nothing; the caller may try again.
       closed = error.code !== 'VALIDATION_ERROR';

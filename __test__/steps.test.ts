@@ -181,7 +181,7 @@ describe('steps', () => {
     ['a tag of the package', ({ step }) => step('ductape:x', () => 1), /must not begin with 'ductape:'/],
     ['work that is no function', ({ step }) => step('a', 1 as unknown as () => 1), /must be a function, got number/],
     ['unknown options', ({ step }) => step('a', () => 1, { retry: 1 } as object), /no option 'retry'/],
-    ['retries that are none', ({ step }) => step('a', () => 1, { retries: -1 }), /retries must be an integer/],
+    ['retries that are none', ({ step }) => step('a', () => 1, { retries: -1 }), /options.retries: must be an integer/],
     [
       'a rollback that is none',
       ({ step }) => step('a', () => 1, { rollback: 1 } as object),

@@ -34,13 +34,13 @@ class Attempts {
       // A promise also for values that are none, so that answers of one turn cross together.
       returned = scope.call(() => Promise.resolve(handler(job)));
     } catch (error) {
-      return this.#handlerReturned(key, job, toFailure(error));
+      return this.#handlerReturned(key, job, this.#failure(job, error));
     } finally {
       context.giveBack(scope);
     }
     returned.then(
       (value) => this.#handlerReturned(key, job, undefined, value),
-      (error) => this.#handlerReturned(key, job, toFailure(error)),
+      (error) => this.#handlerReturned(key, job, this.#failure(job, error)),
     );
   }
 
@@ -51,6 +51,17 @@ class Attempts {
     // Listeners of the signal are the handler's.
     scope.call(() => JobContext.abort(job, error));
     context.giveBack(scope);
+  }
+
+  #failure(job, error) {
+    const { wrongRetryAfter, ...failure } = toFailure(error);
+    if (wrongRetryAfter !== undefined) {
+      this.#bridge.log(
+        'warn',
+        `the error of job ${job.id} has the retryAfter ${wrongRetryAfter}, which is no number of ms; it does not count`,
+      );
+    }
+    return failure;
   }
 
   /** The handler is done; its steps may not be. */

@@ -10,7 +10,16 @@ const { AnswerBatch, DispatchBatch } = require('./batches.js');
 const { CallContext } = require('./call-context.js');
 const { DuctapeError, refuse, rethrow, toError, toFailure } = require('./errors.js');
 const { forgetBridge, shutDownOnExit } = require('./exit.js');
-const { members, readArgument, reported, stringify, stringifyList, withInherited } = require('./json.js');
+const {
+  members,
+  nullsOfArgument,
+  nullsOfJson,
+  readArgument,
+  reported,
+  stringify,
+  stringifyList,
+  withInherited,
+} = require('./json.js');
 const { Listeners } = require('./listeners.js');
 const { keysForNative } = require('./encryption-keys.js');
 const { resolveLogger } = require('./logger.js');
@@ -64,7 +73,7 @@ class Bridge {
     const { logger, secrets: givenSecrets, encryptionKeys, ...given } = reported('options', () => members(options));
     const [rest, secrets] = reported('options', () => [withInherited(given), withInherited(givenSecrets)]);
     this.#logger = resolveLogger(logger);
-    this.#timePasses = rest.clock !== 'manual';
+    this.#timePasses = rest.clock !== 'manual' && rest.clock?.manual !== true;
     this.#maxChars = MAX_CALL_CHARS + (Number.isInteger(rest.maxInputBytes) ? rest.maxInputBytes : 0);
     const asksSecrets = typeof secrets === 'function';
     this.#secrets = secrets;
@@ -81,7 +90,10 @@ class Bridge {
       const prefix = Native.secretVariablePrefix();
       environment.push(...Object.entries(process.env).filter(([name]) => name.startsWith(prefix)));
     }
-    const [text, environmentText] = [stringify(rest, 'options'), JSON.stringify(environment)];
+    const [text, environmentText] = [
+      stringify(rest, 'options', () => nullsOfJson(rest, 'options')),
+      JSON.stringify(environment),
+    ];
     try {
       this.#native = new Native(text, environmentText, () => this.#deliver(), asksSecrets);
     } catch (error) {
@@ -128,6 +140,7 @@ class Bridge {
     return stringify(
       reported('input', () => read(input)),
       'input',
+      nullsOfArgument,
       this.#maxChars,
     );
   }
@@ -141,16 +154,21 @@ class Bridge {
   }
 
   statement(namespace, input) {
-    return this.call('statement', namespace, prepareInput(namespace, input));
+    return this.call('statement', { namespace, '': prepareInput(namespace, input) });
   }
 
-  /** Calls a method of the native side; the promise settles with its answer. */
-  call(method, ...args) {
+  /**
+   * Calls a method of the native side; the promise settles with its answer. `named` has the arguments in their order, by the
+   * names that the paths of problems begin with.
+   */
+  call(method, named = {}) {
     return new Promise((resolve, reject) => {
       this.#refuseIfEnded();
+      const [names, args] = [Object.keys(named), Object.values(named)];
       const text = stringify(
         reported('arguments', () => args.map(readArgument)),
         'arguments',
+        (read) => read.flatMap((argument, index) => nullsOfArgument(argument, names[index])),
         this.#maxChars,
       );
       // Dispatches made before the call cross before it.
@@ -174,11 +192,10 @@ class Bridge {
     this.#handlers.set(number, { handler, context: new CallContext() });
     let id;
     try {
-      const text = (value, what) =>
-        stringify(
-          reported(what, () => withInherited(value ?? {})),
-          what,
-        );
+      const text = (value, what) => {
+        const read = reported(what, () => withInherited(value ?? {}));
+        return stringify(read, what, () => nullsOfJson(read, what));
+      };
       id = this.#native.register(namespace, number, text(target, 'target'), text(options, 'options'));
     } catch (error) {
       this.#handlers.delete(number);
@@ -248,13 +265,13 @@ class Bridge {
     return {
       timePasses: this.#timePasses,
       recall: async () => {
-        const all = await this.call('steps.recall', claim);
+        const all = await this.call('steps.recall', { claim });
         const own = all.filter(([tag]) => tag.startsWith(prefix) || tag.startsWith(RESERVED_PREFIX));
         return own.map(([tag, text]) => [tag.startsWith(prefix) ? tag.slice(prefix.length) : tag, text]);
       },
-      record: (tag, text) => this.call('steps.record', claim, prefix + tag, text),
-      undo: () => this.call('steps.undo', claim),
-      forget: (tags) => this.call('steps.forget', claim, tags),
+      record: (tag, text) => this.call('steps.record', { claim, tag: prefix + tag, text }),
+      undo: () => this.call('steps.undo', { claim }),
+      forget: (tags) => this.call('steps.forget', { claim, tags }),
       delay: (failure, spent, retries) => this.#native.delay(key, JSON.stringify(failure), spent, retries),
       mask: (text) => this.#native.mask(text),
       warn: (message) => this.log('error', message),

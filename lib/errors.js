@@ -43,8 +43,14 @@ function rethrow(error) {
 
 /** Throws a `VALIDATION_ERROR` about the argument `path`. */
 function refuse(path, message, cause) {
-  const problem = { path: escaped(path), message: escaped(message) };
-  throw new DuctapeError('VALIDATION_ERROR', `${problem.path}: ${problem.message}`, { details: [problem], cause });
+  refuseAll([{ path, message }], cause);
+}
+
+/** Throws a `VALIDATION_ERROR` that lists all of these. */
+function refuseAll(problems, cause) {
+  const details = problems.map(({ path, message }) => ({ path: escaped(path), message: escaped(message) }));
+  const text = details.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  throw new DuctapeError('VALIDATION_ERROR', text, { details, cause });
 }
 
 /** Whether the `code` is a number that stands for the name, as 23 does for `TimeoutError`. Also for one of another realm. */
@@ -61,7 +67,10 @@ function describe(thrown) {
   return text === '' ? inspect(thrown, { depth: 2, breakLength: Number.POSITIVE_INFINITY }) : text;
 }
 
-/** Whatever a handler threw, as `{ code, message, stack?, retryAfter? }`. Never throws. */
+/**
+ * Whatever a handler threw, as `{ code, message, stack?, retryAfter? }`, with `wrongRetryAfter` where that is no finite number. Never
+ * throws.
+ */
 function toFailure(error) {
   const text = (read) => {
     try {
@@ -75,7 +84,8 @@ function toFailure(error) {
     }
   };
   const isObject = error !== null && (typeof error === 'object' || typeof error === 'function');
-  const retryAfter = Number(isObject ? text(() => error.retryAfter) : undefined);
+  const asked = isObject ? text(() => error.retryAfter) : undefined;
+  const retryAfter = asked !== undefined && Number.isFinite(Number(asked)) ? Number(asked) : undefined;
   return {
     code:
       (isObject && (text(() => (hasLegacyCode(error) ? error.name : error.code)) ?? text(() => error.name))) || 'Error',
@@ -84,8 +94,9 @@ function toFailure(error) {
       text(() => describe(error)) ??
       `a value of the type ${typeof error} was thrown in place of an error`,
     stack: isObject ? text(() => error.stack) : undefined,
-    retryAfter: Number.isFinite(retryAfter) ? retryAfter : undefined,
+    retryAfter,
+    wrongRetryAfter: retryAfter === undefined ? asked?.slice(0, 100) : undefined,
   };
 }
 
-module.exports = { DuctapeError, refuse, rethrow, toError, toFailure };
+module.exports = { DuctapeError, refuse, refuseAll, rethrow, toError, toFailure };

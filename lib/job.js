@@ -2,7 +2,7 @@
 // One attempt of a job, as its handler sees it. Knows the native side only through the bridge that it is given.
 
 const { setMaxListeners } = require('node:events');
-const { DuctapeError } = require('./errors.js');
+const { refuse } = require('./errors.js');
 const { stringify } = require('./json.js');
 const { NOTE } = require('./protocol.js');
 const { Steps } = require('./steps.js');
@@ -56,12 +56,8 @@ class JobContext {
 
   get snooze() {
     return (ms) => {
-      if (!Number.isFinite(ms) || ms < 0) {
-        throw new DuctapeError('VALIDATION_ERROR', `snooze: must be a number of ms from 0 on, got ${String(ms)}`);
-      }
-      if (this.#bridge.now + ms > MAX_TIME) {
-        throw new DuctapeError('VALIDATION_ERROR', `snooze: must end before the year 275760, got ${String(ms)} ms`);
-      }
+      if (!Number.isFinite(ms) || ms < 0) refuse('snooze', `must be a number of ms from 0 on, got ${String(ms)}`);
+      if (this.#bridge.now + ms > MAX_TIME) refuse('snooze', `must end before the year 275760, got ${String(ms)} ms`);
       this.#snooze = ms;
     };
   }

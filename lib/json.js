@@ -1,8 +1,8 @@
 'use strict';
 // Arguments as the JSON that crosses to the native side: what is read of them, and how much of it.
 
-const { isBoxedPrimitive } = require('node:util/types');
-const { refuse, toFailure } = require('./errors.js');
+const { isBoxedPrimitive, isDate, isNumberObject } = require('node:util/types');
+const { refuse, refuseAll, toFailure } = require('./errors.js');
 
 /** Members of arguments that hold data of the program's: they are written by the rules of `JSON.stringify`. */
 const PAYLOADS = new Set(['input', 'data', 'value']);
@@ -15,8 +15,14 @@ const MAX_CHUNK_ENTRIES = 256;
 /** As `MAX_BATCH_JOBS` in `src/api/batch.rs`, which says the same of a list that has come so far. */
 const MAX_LIST_ENTRIES = 10_000;
 
-/** `JSON.stringify` of an argument; throws a `VALIDATION_ERROR` about `what` when that fails, or gives more than `maxChars`. */
-function stringify(value, what, maxChars = Number.POSITIVE_INFINITY) {
+/** Problems that one error lists at most. */
+const MAX_PROBLEMS = 100;
+
+/**
+ * `JSON.stringify` of a value; throws a `VALIDATION_ERROR` about `what` when that fails, when `findNulls(value)` returns problems,
+ * or when it gives more than `maxChars`.
+ */
+function stringify(value, what, findNulls = undefined, maxChars = Number.POSITIVE_INFINITY) {
   const text = reported(what, () => JSON.stringify(value)) ?? 'null';
   if (text.length > maxChars) {
     refuse(
@@ -24,8 +30,46 @@ function stringify(value, what, maxChars = Number.POSITIVE_INFINITY) {
       `is ${text.length} characters of JSON, the limit is ${maxChars}; dispatch a reference to the data instead`,
     );
   }
+  if (findNulls !== undefined && text.includes('null')) {
+    const problems = reported(what, () => findNulls(value));
+    if (problems.length > 0) refuseAll(problems);
+  }
   return text;
 }
+
+/**
+ * The numbers that are not finite and the dates that are none, as problems: JSON has `null` for them, which counts as absent.
+ * Members named in `left` are not looked at.
+ */
+function nullsOfJson(value, path, left = NONE, found = []) {
+  if (value === null || found.length === MAX_PROBLEMS) return found;
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    found.push({ path, message: `must be a finite number, got ${value}` });
+  }
+  if (typeof value !== 'object') return found;
+  if (isNumberObject(value)) return nullsOfJson(Number(value), path, left, found);
+  const written = typeof value.toJSON === 'function' ? value.toJSON() : value;
+  if (written === null) {
+    found.push({
+      path,
+      message: isDate(value) ? 'must be a date, got an invalid one' : 'must be a value, its JSON is null',
+    });
+  }
+  if (written === null || typeof written !== 'object') return found;
+  for (const name of Object.keys(written)) {
+    if (left.has(name)) continue;
+    nullsOfJson(written[name], memberPath(path, name, Array.isArray(written)), NONE, found);
+  }
+  return found;
+}
+
+function memberPath(path, name, isEntry) {
+  if (isEntry) return `${path}[${name}]`;
+  return path === '' ? name : `${path}.${name}`;
+}
+
+/** The same for an argument of a method, but for its data. */
+const nullsOfArgument = (value, path = '') => nullsOfJson(value, path, PAYLOADS);
 
 /**
  * The JSON of what `read` makes of the entries of a list. Neither is done to the end of one that comes to more than `maxChars`:
@@ -46,6 +90,7 @@ function stringifyList(list, what, maxChars, read) {
         return chunk;
       }),
       what,
+      () => chunk.flatMap((entry, index) => nullsOfArgument(entry, `[${at + index}]`)).slice(0, MAX_PROBLEMS),
     );
     chunks.push(text.slice(1, -1));
     chars += text.length;
@@ -135,4 +180,13 @@ function reason(cause) {
   return `cannot be stored as JSON: ${toFailure(cause).message.split('\n')[0]}`;
 }
 
-module.exports = { members, readArgument, reported, stringify, stringifyList, withInherited };
+module.exports = {
+  members,
+  nullsOfArgument,
+  nullsOfJson,
+  readArgument,
+  reported,
+  stringify,
+  stringifyList,
+  withInherited,
+};

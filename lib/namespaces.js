@@ -38,56 +38,56 @@ function namespaces(bridge) {
 }
 
 const jobs = (bridge) => ({
-  get: (id) => bridge.call('jobs.get', id),
-  list: (filter) => bridge.call('jobs.list', filter),
-  wait: (id, options) => bridge.call('jobs.wait', id, options),
-  cancel: (id, options) => bridge.call('jobs.cancel', id, options),
-  cancelRun: (id, options) => bridge.call('jobs.cancelRun', id, options),
-  cancelMany: (filter, options) => bridge.call('jobs.cancelMany', filter, options),
-  pause: (id) => bridge.call('jobs.pause', id),
-  pauseMany: (filter) => bridge.call('jobs.pauseMany', filter),
-  resume: (id) => bridge.call('jobs.resume', id),
-  resumeMany: (filter) => bridge.call('jobs.resumeMany', filter),
-  reschedule: (id, schedule) => bridge.call('jobs.reschedule', id, schedule),
-  runNow: (id) => bridge.call('jobs.runNow', id),
-  skipNext: (id, options) => bridge.call('jobs.skipNext', id, options),
-  retry: (id, options) => bridge.call('jobs.retry', id, options),
-  retryMany: (filter, options) => bridge.call('jobs.retryMany', filter, options),
-  delete: (id) => bridge.call('jobs.delete', id),
-  deleteMany: (filter) => bridge.call('jobs.deleteMany', filter),
-  getStats: (filter) => bridge.call('jobs.getStats', filter),
-  logs: (id) => bridge.call('jobs.logs', id),
-  getHistory: (id, options) => bridge.call('jobs.getHistory', id, options),
-  preview: (schedule, options) => bridge.call('jobs.preview', schedule, options),
-  explain: (id) => bridge.call('jobs.explain', id),
-  setWebhook: (webhook) => bridge.call('jobs.setWebhook', webhook),
+  get: (id) => bridge.call('jobs.get', { id }),
+  list: (filter) => bridge.call('jobs.list', { '': filter }),
+  wait: (id, options) => bridge.call('jobs.wait', { id, options }),
+  cancel: (id, options) => bridge.call('jobs.cancel', { id, options }),
+  cancelRun: (id, options) => bridge.call('jobs.cancelRun', { id, options }),
+  cancelMany: (filter, options) => bridge.call('jobs.cancelMany', { filter, options }),
+  pause: (id) => bridge.call('jobs.pause', { id }),
+  pauseMany: (filter) => bridge.call('jobs.pauseMany', { filter }),
+  resume: (id) => bridge.call('jobs.resume', { id }),
+  resumeMany: (filter) => bridge.call('jobs.resumeMany', { filter }),
+  reschedule: (id, schedule) => bridge.call('jobs.reschedule', { id, schedule }),
+  runNow: (id) => bridge.call('jobs.runNow', { id }),
+  skipNext: (id, options) => bridge.call('jobs.skipNext', { id, options }),
+  retry: (id, options) => bridge.call('jobs.retry', { id, options }),
+  retryMany: (filter, options) => bridge.call('jobs.retryMany', { filter, options }),
+  delete: (id) => bridge.call('jobs.delete', { id }),
+  deleteMany: (filter) => bridge.call('jobs.deleteMany', { filter }),
+  getStats: (filter) => bridge.call('jobs.getStats', { '': filter }),
+  logs: (id) => bridge.call('jobs.logs', { id }),
+  getHistory: (id, options) => bridge.call('jobs.getHistory', { id, options }),
+  preview: (schedule, options) => bridge.call('jobs.preview', { schedule, options }),
+  explain: (id) => bridge.call('jobs.explain', { id }),
+  setWebhook: (webhook) => bridge.call('jobs.setWebhook', { '': webhook }),
   listWebhooks: () => bridge.call('jobs.listWebhooks'),
-  deleteWebhook: (idOrUrl) => bridge.call('jobs.deleteWebhook', idOrUrl),
+  deleteWebhook: (idOrUrl) => bridge.call('jobs.deleteWebhook', { idOrUrl }),
   on: (event, listener) => bridge.listeners.add(event, listener, false),
   once: (event, listener) => bridge.listeners.add(event, listener, true),
   off: (event, listener) => bridge.listeners.remove(event, listener),
 });
 
 const sessions = (bridge) => ({
-  start: (session) => bridge.call('sessions.start', session),
-  verify: (session) => bridge.call('sessions.verify', session),
-  refresh: (session) => bridge.call('sessions.refresh', session),
-  revoke: (session) => bridge.call('sessions.revoke', session),
+  start: (session) => bridge.call('sessions.start', { '': session }),
+  verify: (session) => bridge.call('sessions.verify', { '': session }),
+  refresh: (session) => bridge.call('sessions.refresh', { '': session }),
+  revoke: (session) => bridge.call('sessions.revoke', { '': session }),
 });
 
 const caches = (bridge) => ({
-  get: (entry) => bridge.call('caches.get', entry),
-  set: (entry) => bridge.call('caches.set', entry),
-  clear: (entry) => bridge.call('caches.clear', entry),
-  clearAll: (cache) => bridge.call('caches.clearAll', cache),
+  get: (entry) => bridge.call('caches.get', { '': entry }),
+  set: (entry) => bridge.call('caches.set', { '': entry }),
+  clear: (entry) => bridge.call('caches.clear', { '': entry }),
+  clearAll: (cache) => bridge.call('caches.clearAll', { '': cache }),
 });
 
 const clock = (bridge) => ({
   now: () => bridge.now,
-  advance: (by, options) => bridge.call('clock.advance', by, options),
-  set: (date, options) => bridge.call('clock.set', date instanceof Date ? date.getTime() : date, options),
+  advance: (by, options) => bridge.call('clock.advance', { by, options }),
+  set: (date, options) => bridge.call('clock.set', { date, options }),
 });
 
-const resources = (bridge) => ({ check: (options) => bridge.call('resources.check', options) });
+const resources = (bridge) => ({ check: (options) => bridge.call('resources.check', { options }) });
 
 module.exports = { namespaces, jobs, sessions, caches, clock, resources };

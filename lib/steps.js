@@ -40,7 +40,7 @@ function checkOptions(options) {
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) refuse('step', `there is no option '${unknown}', only retries and rollback`);
   if (!Number.isInteger(retries) || retries < 0 || retries > MAX_RETRIES) {
-    refuse('step', `retries must be an integer from 0 to ${MAX_RETRIES}, got ${String(retries)}`);
+    refuse('options.retries', `must be an integer from 0 to ${MAX_RETRIES}, got ${String(retries)}`);
   }
   if (rollback !== undefined && typeof rollback !== 'function') {
     refuse('step', `rollback must be a function, got ${rollback === null ? 'null' : typeof rollback}`);

@@ -5,7 +5,7 @@
 
 use super::dispatch::Dispatch;
 use super::fields::Fields;
-use super::filter::{CONDITION_FIELDS, exclude_internal_routes, is_unconditional, read_conditions};
+use super::filter::{CONDITION_FIELDS, exclude_internal_routes, is_unconditional, read_conditions, refuse_empty_lists};
 use super::jobs::{not_found, read_id, record, to_json};
 use super::schedule;
 use crate::engine::series_changes;
@@ -49,6 +49,7 @@ pub async fn change_matching(engine: &Engine, action: Action, filter: &str, opti
     let known: Vec<&str> = CONDITION_FIELDS.into_iter().chain(["all"]).collect();
     fields.refuse_unknown(&known);
     let mut filter = read_conditions(engine, &mut fields);
+    refuse_empty_lists(&mut fields);
     let all = fields.boolean("all").unwrap_or(false);
     if fields.problems.is_empty() && is_unconditional(&filter) && !all {
         let message = format!(

@@ -50,6 +50,18 @@ pub fn read_conditions(engine: &Engine, fields: &mut Fields<'_>) -> ListFilter {
     }
 }
 
+/// Refuses lists without an entry: one that names nothing means no job, and must not mean all of them.
+pub fn refuse_empty_lists(fields: &mut Fields<'_>) {
+    for name in ["status", "tags"] {
+        if fields.raw(name) == Some("[]") {
+            fields.problem(
+                name,
+                "is an empty list, which means no job; leave it out, or name what is meant",
+            );
+        }
+    }
+}
+
 /// Leaves out jobs of the package itself, such as deliveries to webhooks. To be applied to every filter before a store sees
 /// it; `None` stays `None` while there are no such routes.
 pub fn exclude_internal_routes(engine: &Engine, routes: Option<Vec<RouteId>>) -> Option<Vec<RouteId>> {
