@@ -1,7 +1,7 @@
 /**
  * The public contract of the package. Times are milliseconds since the Unix epoch (UTC) and durations are milliseconds
- * unless a comment says otherwise. "Now" is the clock of the instance: the system's, or the one set by
- * {@link DuctapeOptions.clock}.
+ * unless a comment says otherwise. "Now" is the clock of the instance: the system's, with PostgreSQL that of
+ * its server, or the one set by {@link DuctapeOptions.clock}.
  *
  * Times are what a `Date` can hold: from -271821-04-20 to +275760-09-13, also as text. A number that is not finite, or an
  * invalid `Date`, is a `VALIDATION_ERROR` wherever it stands, but in `input`, `data` and `value`, where JSON makes it null.
@@ -918,6 +918,8 @@ export type JobReasonCode =
   | 'WAITING_FOR_RETRY'
   /** Its handler asked to be called again later, or a process put it back: it cannot read the input, or its clock is behind. */
   | 'SNOOZED'
+  /** Besides one of the above: this machine's clock is wrong by more than a second, by that of the PostgreSQL server. */
+  | 'CLOCK_SKEW'
   /** It is paused. */
   | 'PAUSED'
   /** This instance only dispatches, or does not claim jobs now. */

@@ -1,13 +1,23 @@
 //! Time, as everything above the operating system sees it.
 //!
 //! Two clocks that must not be confused: wall time decides when a job is due, monotonic time decides whether a
-//! process is alive. Nothing outside this module asks the system for either.
+//! process is alive. Nothing outside this module asks the system for either. Jobs go by the wall clock of the store where it
+//! has one ([`StoreClock`]).
+
+mod store_clock;
+mod watch;
+
+pub use store_clock::{StoreClock, TimeSample};
+pub use watch::{ClockReading, ClockWatch, Jump, Segment};
 
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
+
+/// Microseconds, since the same instant or since an arbitrary one.
+pub type Micros = i64;
 
 /// A source of wall time.
 pub trait Clock: Send + Sync + std::fmt::Debug {
@@ -18,16 +28,59 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     fn is_manual(&self) -> bool {
         false
     }
+
+    /// This clock, if it goes by that of the store.
+    fn store_clock(&self) -> Option<&StoreClock> {
+        None
+    }
+
+    /// Wall time beside a clock that cannot be set; `None`: there is none, or the two could not be read at once.
+    fn reading(&self) -> Option<ClockReading> {
+        None
+    }
 }
 
-/// The operating system's wall clock.
+/// The clocks of a machine.
+pub trait MachineClocks: Send + Sync + std::fmt::Debug {
+    /// Wall time since the epoch, µs. May be set to anything at any time.
+    fn wall(&self) -> Micros;
+
+    /// Time since an arbitrary point in time, fixed for the boot, µs. Goes on while the machine is suspended, where the system
+    /// has such a clock, and cannot be set.
+    fn boot(&self) -> Micros;
+}
+
+/// The operating system's clocks.
 #[derive(Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Millis {
+        self.wall() / 1_000
+    }
+}
+
+impl MachineClocks for SystemClock {
+    fn wall(&self) -> Micros {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+        Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
+    }
+
+    #[cfg(unix)]
+    fn boot(&self) -> Micros {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let id = rustix::time::ClockId::Boottime;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let id = rustix::time::ClockId::Monotonic;
+        let now = rustix::time::clock_gettime(id);
+        now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
+    }
+
+    #[cfg(not(unix))]
+    fn boot(&self) -> Micros {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        let since = START.get_or_init(std::time::Instant::now).elapsed();
+        Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
     }
 }
 
@@ -100,9 +153,21 @@ pub fn monotonic_millis() -> i64 {
 /// Identifies the boot of the machine; always the same where the system does not tell.
 #[must_use]
 pub fn boot_id() -> &'static str {
-    static BOOT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    BOOT.get_or_init(|| {
-        std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
-    })
+    known_boot().unwrap_or("unknown")
+}
+
+/// Identifies what [`SystemClock`] shows as boot time: processes that are told the same read the same clock. `None`: the system
+/// does not tell.
+#[must_use]
+pub fn boot_clock_id() -> Option<String> {
+    let boot = known_boot()?;
+    let namespace = std::fs::read_link("/proc/self/ns/time").unwrap_or_default();
+    Some(format!("{boot}/{}", namespace.display()))
+}
+
+fn known_boot() -> Option<&'static str> {
+    static BOOT: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    let read = || std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    BOOT.get_or_init(|| read().map(|text| text.trim().to_owned()))
+        .as_deref()
 }

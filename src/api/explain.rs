@@ -2,6 +2,7 @@
 
 use super::jobs::{not_found, read_id, route_of, to_json};
 use super::reasons::{Facts, HandlerState, MAX_COUNTED_AHEAD, Reason, WorkerState, reasons};
+use crate::clock::StoreClock;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::Route;
@@ -29,6 +30,7 @@ pub async fn explain(engine: &Engine, id: &str) -> Result<String> {
         worker: worker_state(engine),
         handler: handler_state(engine, &route),
         another_runs_alone: engine.another_runs_alone(),
+        clock_skew: engine.clock.store_clock().and_then(StoreClock::skew),
     };
     to_json(&Explanation {
         status: found.record.status.as_str(),

@@ -9,9 +9,9 @@ use super::opening::Opening;
 use super::options::Options;
 use super::resources::check::{self, Connections};
 use super::{backup, caches, changes, clock, explain, jobs, schedule, sessions, statement, steps, webhooks};
-use crate::clock::{Clock, ManualClock, Millis, SystemClock};
+use crate::clock::{Clock, ManualClock, Millis, StoreClock, SystemClock};
 use crate::engine::routing::Routing;
-use crate::engine::{Announcer, Engine, HandlerSpec, Level, Logger, manual};
+use crate::engine::{Announcer, Engine, HandlerSpec, Level, Logger, manual, set_clock};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::Action;
 use crate::store::{NoteKind, Store, Token};
@@ -64,7 +64,7 @@ pub trait StoreOpener: Send + Sync {
 pub struct Instance {
     /// What the constructor was given.
     pub options: Options,
-    /// The system's clock, or the manual one.
+    /// The store's clock, the system's where that has none, or the manual one.
     pub clock: Arc<dyn Clock>,
     manual: Option<Arc<ManualClock>>,
     /// Where messages go.
@@ -101,7 +101,7 @@ impl Instance {
             .then(|| Arc::new(ManualClock::new(options.clock_at.unwrap_or_else(|| SystemClock.now()))));
         let clock: Arc<dyn Clock> = match &manual {
             Some(manual) => Arc::clone(manual) as Arc<dyn Clock>,
-            None => Arc::new(SystemClock),
+            None => Arc::<StoreClock>::default(),
         };
         let filter = options
             .engine
@@ -150,6 +150,12 @@ impl Instance {
     /// # Errors
     /// As [`engine`](Self::engine).
     pub(super) async fn engine_asked_for(&self, asked: Instant) -> Result<Arc<Engine>> {
+        let engine = self.open(asked).await?;
+        engine.keep_clock().await;
+        Ok(engine)
+    }
+
+    async fn open(&self, asked: Instant) -> Result<Arc<Engine>> {
         let mut opening = self.engine.lock().await;
         if self.is_closed() {
             return Err(Error::closed());
@@ -161,7 +167,7 @@ impl Instance {
         if let Some(error) = opening.failure_shared_with(asked) {
             return Err(error);
         }
-        let store = opening.remember(self.opener.open().await)?;
+        let store = opening.remember(self.open_store().await)?;
         for target in self.opener.native_handlers(&store, &self.clock, &self.routing) {
             self.routing.add(target);
         }
@@ -177,6 +183,16 @@ impl Instance {
         let _ = self.opened.set(Arc::downgrade(&opened));
         opening.engine = Some(Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// Opens the store, and sets the clock by it.
+    async fn open_store(&self) -> Result<Arc<dyn Store>> {
+        let store = self.opener.open().await?;
+        if let Err(error) = set_clock(&*store, &*self.clock, &*self.logger).await {
+            let _ = self.opener.release(store).await;
+            return Err(error);
+        }
+        Ok(store)
     }
 
     /// A handler was registered: this process becomes a worker, unless it only dispatches. Keeps trying while the store

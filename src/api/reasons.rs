@@ -4,6 +4,7 @@
 
 use crate::clock::Millis;
 use crate::cron::Zone;
+use crate::engine::skew_message;
 use crate::model::{JobOptions, Recurrence, Route, RunStatus, Status};
 use crate::store::{InstanceId, JobRecord, RunLocation, RunPosition, SUSPECT_AFTER};
 use serde::Serialize;
@@ -78,6 +79,8 @@ pub(super) struct Facts<'a> {
     pub(super) handler: HandlerState,
     /// This instance runs a job alone, or is about to.
     pub(super) another_runs_alone: bool,
+    /// This machine's clock is ahead of the one that jobs go by (behind: negative) by so many ms.
+    pub(super) clock_skew: Option<Millis>,
 }
 
 /// The reasons, the first obstacle first.
@@ -97,6 +100,9 @@ pub(super) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     let paused = !reasons.is_empty();
     if !paused {
         reasons.extend(not_yet(facts));
+        if let Some(skew) = facts.clock_skew.filter(|_| !reasons.is_empty()) {
+            reasons.push(reason("CLOCK_SKEW", skew_message(skew)));
+        }
     }
     let is_due = reasons.is_empty();
     reasons.extend(not_served(facts));

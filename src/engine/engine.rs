@@ -4,6 +4,7 @@
 //! dies, this process gives up its registration before anything else.
 
 use super::claim::claimer::{Claimer, ClaimerService, Round};
+use super::claim::clock_jumps::ClockJumps;
 use super::claim::gate::ClaimGate;
 use super::claim::incomputable::IncomputableSeries;
 use super::claim::routes::Routes;
@@ -16,6 +17,7 @@ use super::events::job_watchers::JobWatchers;
 use super::gathered_warnings::GatheredWarnings;
 use super::handler::{AbortReason, Level, Logger};
 use super::inputs::ResultCache;
+use super::maintain::clock_keeper::ClockKeeper;
 use super::maintain::lease::LeaseKeeper;
 use super::maintain::outbox_relay::{OutboxRelay, OutboxRelayService};
 use super::maintain::registration::InstanceRegistration;
@@ -29,7 +31,8 @@ use super::run::preparer::Preparer;
 use super::run::progress_writer::{Notes, ProgressWriter};
 use super::run::unreadable::UnreadableRuns;
 use super::service::{Recovery, Service, ServiceFailure, Supervisor};
-use crate::clock::Clock;
+use super::store_time;
+use crate::clock::{Clock, StoreClock};
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{InstanceId, NoteKind, Store, Token};
 use async_trait::async_trait;
@@ -43,6 +46,8 @@ use tokio::time::Instant;
 pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Upper bound of the wait for the claim that is under way when the engine stops.
 const LAST_CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
+/// A caller waits no longer than this for the store to tell the time.
+const MAX_CLOCK_WAIT: Duration = Duration::from_secs(1);
 /// Longest pause between two looks at whether all attempts have ended.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -119,6 +124,7 @@ impl Engine {
         ));
         let claimer = Arc::new(Claimer {
             context: context.clone(),
+            clock_jumps: ClockJumps::new(context.clone()),
             gate: Arc::clone(&gate),
             registration: Arc::clone(&registration),
             routing: Arc::clone(&routing),
@@ -222,6 +228,22 @@ impl Engine {
         self.unserved.warn().await;
     }
 
+    /// Compares the clock with the store's, if that was last done long ago: nobody does so regularly in a process that only
+    /// dispatches.
+    pub async fn keep_clock(self: &Arc<Self>) {
+        if !self.clock.store_clock().is_some_and(StoreClock::sample_is_due) {
+            return;
+        }
+        let engine = Arc::clone(self);
+        // Goes on by itself when the store is slow to answer.
+        let asking = tokio::spawn(async move {
+            if let Some(clock) = engine.clock.store_clock() {
+                store_time::keep_clock(&*engine.store, clock, &*engine.logger).await;
+            }
+        });
+        let _ = tokio::time::timeout(MAX_CLOCK_WAIT, asking).await;
+    }
+
     /// Refuses when the background work has failed too often to be started again.
     ///
     /// # Errors
@@ -261,6 +283,7 @@ impl Engine {
             }
             self.load_routes().await?;
             timezones::refresh_next_runs(&self.context).await?;
+            self.claimer.clock_jumps.begin().await?;
             let services = self.new_life().await?;
             self.watch_other_processes(true);
             self.supervisor
@@ -302,6 +325,7 @@ impl Engine {
                 Arc::clone(&self.unserved),
                 (Arc::clone(&self.claimer.suspects), Arc::clone(&self.gate)),
             )),
+            Box::new(ClockKeeper(context())),
             Box::new(RetentionSweeper {
                 context: context(),
                 retention: self.config.retention,

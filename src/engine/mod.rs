@@ -20,6 +20,7 @@ pub mod maintain;
 pub mod manual;
 pub mod run;
 pub mod service;
+mod store_time;
 
 pub use claim::routing::HandlerSpec;
 pub use claim::{recurrence, routing, series_changes, timetable};
@@ -34,3 +35,4 @@ pub use handler::{AbortReason, Attempt, FeaturePart, Handler, HandlerFailure, In
 pub use maintain::{outbox_relay, retention_sweeper};
 pub use run::native::{NativeHandler, NativeWork};
 pub use run::{native, steps};
+pub use store_time::{set_clock, skew_message};

@@ -159,6 +159,12 @@ pub trait Store: WebhookStore + TextStore + Send + Sync {
     /// Up to `limit` series with an occurrence to come, by number, from after `after` on.
     async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<SeriesSnapshot>>;
 
+    /// What the store's own clock shows, which counts for all processes that share the store; `None`: it has none, as it is on
+    /// this machine.
+    async fn server_time(&self) -> Result<Option<Millis>> {
+        Ok(None)
+    }
+
     /// Remembers a fact about the store itself.
     async fn set_metadata(&self, name: &str, value: &str) -> Result<()>;
 

@@ -94,7 +94,11 @@ impl DeliveryHandler {
         let client = self.client().await.map_err(|error| local_failure(&error))?;
         let url = Url::parse(&webhook.url).map_err(|_| unreadable_url())?;
         // Real time even if jobs run on a manual clock, since the receiver compares it with its own clock.
-        let now = SystemClock.now();
+        let now = if self.clock.is_manual() {
+            SystemClock.now()
+        } else {
+            self.clock.now()
+        };
         let id = message_id(attempt);
         let body = attempt.run.input.to_string();
         let seconds = now.div_euclid(1_000);

@@ -56,13 +56,16 @@ fn keyed() -> JobRecord {
 }
 
 fn decide(found: &RunLocation, worker: WorkerState, handler: HandlerState) -> Vec<Reason> {
-    let route = Route {
+    reasons(&facts(found, &route(), worker, handler))
+}
+
+fn route() -> Route {
+    Route {
         namespace: Namespace::Features,
         product: "shop".into(),
         env: "prd".into(),
         target: vec!["resize".into()],
-    };
-    reasons(&facts(found, &route, worker, handler))
+    }
 }
 
 fn facts<'a>(found: &'a RunLocation, route: &'a Route, worker: WorkerState, handler: HandlerState) -> Facts<'a> {
@@ -74,6 +77,7 @@ fn facts<'a>(found: &'a RunLocation, route: &'a Route, worker: WorkerState, hand
         worker,
         handler,
         another_runs_alone: false,
+        clock_skew: None,
     }
 }
 
@@ -113,6 +117,24 @@ fn ready(ahead: usize) -> RunLocation {
 
 fn waiting(due: Millis) -> RunLocation {
     found(record(Status::Scheduled), RunPosition::Waiting { due })
+}
+
+#[test]
+fn what_waits_for_its_time_tells_of_a_clock_that_is_wrong() {
+    let route = route();
+    let codes = |found: &RunLocation| {
+        let facts = Facts {
+            clock_skew: Some(-600_000),
+            ..facts(found, &route, WORKING, SERVED)
+        };
+        let reasons = reasons(&facts).into_iter();
+        reasons.map(|reason| (reason.code, reason.message)).collect::<Vec<_>>()
+    };
+    let waits = codes(&waiting(NOW + 1));
+    assert_eq!(waits[0].0, "NOT_DUE");
+    assert_eq!(waits[1].0, "CLOCK_SKEW");
+    assert!(waits[1].1.contains("10 min 0 s behind"), "{waits:?}");
+    assert_eq!(codes(&ready(0))[0].0, "READY");
 }
 
 #[test]

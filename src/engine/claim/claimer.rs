@@ -3,6 +3,7 @@
 //! Sleeps until the store tells of a change, a slot becomes free, a handler comes or goes, or the next due time; never
 //! longer than a second, so that a change of the wall clock or a suspended machine costs no more than that.
 
+use super::clock_jumps::ClockJumps;
 use super::gate::ClaimGate;
 use super::incomputable::IncomputableSeries;
 use super::prefetch;
@@ -83,6 +84,8 @@ impl Round {
 pub struct Claimer {
     /// Store, clock and logger.
     pub context: Context,
+    /// Tells the time.
+    pub clock_jumps: ClockJumps,
     /// Whether to claim.
     pub gate: Arc<ClaimGate>,
     /// What claims are made under.
@@ -210,7 +213,7 @@ impl Claimer {
         if !self.gate.is_open() {
             return Ok(Round::IDLE);
         }
-        let now = self.context.now();
+        let now = self.clock_jumps.now().await?;
         // Before `served`, which may be about more routes: others load them too.
         let known = self.routing.newest_route();
         let served = self.routing.served();

@@ -1,6 +1,8 @@
 //! Which runs this process takes, and when: routes it serves, occurrences that are due, runs claimed ahead of a slot.
 
+mod all_series;
 pub mod claimer;
+pub mod clock_jumps;
 pub mod gate;
 pub mod incomputable;
 mod pattern;

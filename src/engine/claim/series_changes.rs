@@ -263,6 +263,13 @@ pub fn run_now(now: Millis) -> ComputeMove {
     })
 }
 
+/// Whether a series has dealt with points that are still to come at `now`.
+#[must_use]
+pub fn is_ahead(series: &SeriesSnapshot, now: Millis) -> bool {
+    let first = Known::read(series).and_then(|known| known.timetable.after(now));
+    first.is_some_and(|first| series.next_at.is_some_and(|next_at| first < next_at))
+}
+
 /// Plans a series anew after its clock was set back to `now`, `None`: it has dealt with nothing that is still to come. `gaps` are
 /// those that are recorded; `segment_start`: what the clock showed when the segment began that the jump has ended.
 ///

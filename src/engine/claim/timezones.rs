@@ -1,18 +1,17 @@
 //! Brings stored next runs up to date when the package's time zone database is newer than the one they were computed
 //! with: governments change their clocks, sometimes weeks ahead.
 
+use super::all_series::advance_all;
 use super::timetable::Timetable;
 use crate::cron::tzdb_version;
 use crate::engine::context::Context;
 use crate::engine::handler::Level;
 use crate::error::Result;
 use crate::model::{Recurrence, Rule};
-use crate::store::{JobSeq, SeriesAdvance, SeriesSnapshot};
+use crate::store::{SeriesAdvance, SeriesSnapshot};
 
 /// The store's mark that names the version.
 const TZDB_MARK: &str = "tzdb";
-/// Series looked at in one step.
-const PAGE_SERIES: usize = 500;
 
 /// Recomputes future occurrences of crons, if the store has seen only older data. An occurrence that is due already stays.
 pub async fn refresh_next_runs(context: &Context) -> Result<()> {
@@ -22,7 +21,7 @@ pub async fn refresh_next_runs(context: &Context) -> Result<()> {
         return Ok(());
     }
     if let Some(known) = known {
-        let moved = recompute(context).await?;
+        let moved = advance_all(context, corrected_advance).await?;
         let message = format!(
             "time zone data went from {known} to {}; {moved} next runs moved",
             tzdb_version()
@@ -30,23 +29,6 @@ pub async fn refresh_next_runs(context: &Context) -> Result<()> {
         context.log(Level::Info, &message);
     }
     context.store.set_metadata(TZDB_MARK, tzdb_version()).await
-}
-
-async fn recompute(context: &Context) -> Result<usize> {
-    let (mut after, mut moved) = (JobSeq::MIN, 0);
-    loop {
-        let page = context.store.series_after(after, PAGE_SERIES).await?;
-        let Some(last) = page.last() else { return Ok(moved) };
-        after = last.job;
-        let now = context.now();
-        let advances: Vec<SeriesAdvance> = page
-            .iter()
-            .filter_map(|series| corrected_advance(series, now))
-            .collect();
-        if !advances.is_empty() {
-            moved += context.store.advance(now, advances).await?;
-        }
-    }
 }
 
 /// The change a series needs, if any: the first point of the new data behind the last one that is accounted for. One that is due

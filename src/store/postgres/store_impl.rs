@@ -274,6 +274,14 @@ impl Store for PostgresStore {
         }))
     }
 
+    async fn server_time(&self) -> Result<Option<Millis>> {
+        let inner = self.inner_if_open()?;
+        let time = with_session!(inner.general, WriteOptions::HEARTBEAT, |session| metadata::server_time(
+            session
+        ));
+        Ok(Some(time))
+    }
+
     async fn set_metadata(&self, name: &str, value: &str) -> Result<()> {
         let inner = self.inner_if_open()?;
         with_session!(inner.general, WriteOptions::DEFAULT, |session| metadata::set(

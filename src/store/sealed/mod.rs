@@ -77,9 +77,12 @@ impl SealedStore {
         let mut newest: Option<(Millis, usize, &str)> = None;
         for (index, key) in self.keys.ids().enumerate() {
             let mark = self.inner.metadata(&sealing_mark(key)).await?;
-            let first_used = mark.as_deref().and_then(first_used);
-            // The one in front is used from now on, if it never was.
-            let first_used = first_used.or_else(|| (index == 0).then(|| SystemClock.now()));
+            let mut first_used = mark.as_deref().and_then(first_used);
+            if first_used.is_none() && index == 0 {
+                // The one in front is used from now on, by the clock that others go by, too.
+                let time = self.inner.server_time().await?;
+                first_used = Some(time.unwrap_or_else(|| SystemClock.now()));
+            }
             if let Some(at) = first_used.filter(|at| newest.is_none_or(|(before, ..)| *at > before)) {
                 newest = Some((at, index, key));
             }

@@ -155,6 +155,10 @@ impl Store for SealedStore {
         self.inner.series_after(after, limit).await
     }
 
+    async fn server_time(&self) -> Result<Option<Millis>> {
+        self.inner.server_time().await
+    }
+
     async fn set_metadata(&self, name: &str, value: &str) -> Result<()> {
         self.inner.set_metadata(name, value).await
     }

@@ -1,0 +1,36 @@
+//! Keeps the clock that jobs go by right while this process works: its machine's may run faster or slower than the store's, and
+//! either may be set.
+
+use crate::engine::context::Context;
+use crate::engine::service::{Service, StopSignal};
+use crate::engine::store_time;
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// Time between two comparisons; about as often as the lease is renewed.
+const INTERVAL: Duration = Duration::from_secs(3);
+
+/// Compares the clock with that of the store.
+pub struct ClockKeeper(pub Context);
+
+#[async_trait]
+impl Service for ClockKeeper {
+    fn name(&self) -> &'static str {
+        "clock"
+    }
+
+    async fn run(self: Box<Self>, mut stop: StopSignal) {
+        let context = &self.0;
+        let Some(clock) = context.clock.store_clock().filter(|clock| clock.follows_store()) else {
+            return stop.stopped().await;
+        };
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.stopped() => return,
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
+            store_time::keep_clock(&*context.store, clock, &*context.logger).await;
+        }
+    }
+}
