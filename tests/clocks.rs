@@ -7,13 +7,14 @@ mod skipped;
 use ductape::clock::{Clock, MachineClocks, Micros, Millis, StoreClock, SystemClock, TimeSample};
 use ductape::engine::routing::{Pattern, Routing, WorkerFilter};
 use ductape::engine::{
-    AbortReason, Announcer, Engine, EngineConfig, Handler, Invocation, Level, Logger, Reply, WorkerConfig, set_clock,
+    AbortReason, Announcer, Engine, EngineConfig, Handler, HandlerFailure, Invocation, Level, Logger, Reply,
+    WorkerConfig, set_clock,
 };
 use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Recurrence, Route, Rule};
 use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
 use ductape::store::{InsertParams, Store, Token};
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -70,7 +71,11 @@ impl Logger for Warnings {
 
 /// Notes what was called, and when by the right time.
 #[derive(Default)]
-struct Calls(Mutex<Vec<Call>>);
+struct Calls {
+    made: Mutex<Vec<Call>>,
+    /// Whether attempts fail.
+    fails: AtomicBool,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Call {
@@ -83,13 +88,23 @@ struct Call {
 impl Handler for Calls {
     fn call(&self, invocation: Invocation) {
         let run = &invocation.attempt.run;
-        self.0.lock().unwrap().push(Call {
+        self.made.lock().unwrap().push(Call {
             scheduled_at: run.scheduled_at,
             missed: run.missed,
             recurring: run.recurring,
             at: SystemClock.now(),
         });
-        let _ = invocation.reply.send(Ok(Reply::Done(None)));
+        let answer = if self.fails.load(Ordering::SeqCst) {
+            Err(HandlerFailure {
+                code: "Error".into(),
+                message: "not yet".into(),
+                stack: None,
+                retry_after: Some(MINUTE),
+            })
+        } else {
+            Ok(Reply::Done(None))
+        };
+        let _ = invocation.reply.send(answer);
     }
 
     fn abort(&self, _: Token, _: &AbortReason) {}
@@ -149,7 +164,7 @@ impl Process {
     }
 
     fn calls(&self) -> Vec<Call> {
-        self.calls.0.lock().unwrap().clone()
+        self.calls.made.lock().unwrap().clone()
     }
 }
 
@@ -226,6 +241,24 @@ async fn on_postgres<F: Future<Output = ()>>(test: &str, body: impl FnOnce(Arc<d
     let drop = format!("DROP SCHEMA \"{schema}\" CASCADE");
     client.batch_execute(&drop).await.unwrap();
     connection.abort();
+}
+
+/// The next attempt of a job is due in a minute by a clock that is a day ahead, and then is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_its_next_attempt_does_not_wait_for_a_clock_that_was_ahead() {
+    let store = memory().await;
+    let process = Process::start(Arc::clone(&store), Machine::ahead_by(DAY)).await;
+    process.calls.fails.store(true, Ordering::SeqCst);
+    let due = SystemClock.now() + DAY;
+    let id = insert(&store, NewJob { retries: 1, ..job(due) }).await;
+    let waits = async || store.get(&id).await.unwrap().unwrap().scheduled_at > due;
+    eventually("the first attempt", waits).await;
+    process.machine.set_ahead_by(0);
+    process.warned("1 runs wait anew for their next attempt").await;
+    let record = store.get(&id).await.unwrap().unwrap();
+    let wait = record.scheduled_at - SystemClock.now();
+    assert!((0..2 * MINUTE).contains(&wait), "{wait}");
+    process.engine.stop(Duration::ZERO).await;
 }
 
 /// The server is on this machine, whose clock is right.

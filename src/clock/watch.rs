@@ -63,6 +63,18 @@ pub struct Jump {
 }
 
 impl Jump {
+    /// The jump that lies between a segment of which no more is known than when it began and a reading: it began later. There may
+    /// be another that is not seen.
+    #[must_use]
+    pub fn back_before(segment: &Segment, reading: ClockReading) -> Option<Self> {
+        let (from, to) = (segment.start, reading.now());
+        (from.saturating_sub(to) > MIN_JUMP / 1_000).then_some(Self {
+            from,
+            to,
+            segment_start: from,
+        })
+    }
+
     /// Whether it was put back.
     #[must_use]
     pub const fn is_backwards(&self) -> bool {
@@ -221,6 +233,17 @@ mod tests {
         assert!(ClockWatch::within(segment, later).look(later).is_some());
         let later = reading(HOUR, 0);
         assert_eq!(ClockWatch::within(segment, later).look(later), None);
+    }
+
+    #[test]
+    fn a_clock_that_shows_less_than_when_a_segment_began_was_put_back() {
+        let segment = ClockWatch::new(reading(0, DAY)).segment();
+        let jump = Jump::back_before(&segment, reading(HOUR, 0)).unwrap();
+        assert_eq!((jump.from, jump.to), (ms(0, DAY), ms(HOUR, 0)));
+        assert!(jump.is_backwards());
+        // As far as several processes that estimate one clock may differ.
+        assert_eq!(Jump::back_before(&segment, reading(0, DAY - SECOND)), None);
+        assert_eq!(Jump::back_before(&segment, reading(2 * DAY, 0)), None);
     }
 
     #[test]

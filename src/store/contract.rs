@@ -16,6 +16,7 @@ pub mod random_walk;
 pub mod reading;
 pub mod recurring;
 pub mod retention;
+pub mod retiming;
 pub mod run_location;
 pub mod steps;
 pub mod test_support;
@@ -169,6 +170,13 @@ macro_rules! store_contract {
             a_sweep_is_bounded,
             history_of_a_series_is_trimmed_by_count_and_age,
             history_of_a_live_run_is_kept,
+        });
+        $crate::store::contract::store_contract!(@tests $make, retiming: {
+            a_retry_set_by_a_clock_that_was_ahead_is_brought_forward,
+            a_correction_of_unknown_size_counts_the_wait_from_now_on,
+            snoozed_runs_and_runs_of_series_are_brought_forward_to_be_due_at_once,
+            what_was_set_by_a_right_clock_stays,
+            more_than_one_step_of_waiting_runs_is_brought_forward,
         });
         $crate::store::contract::store_contract!(@tests $make, entries: {
             entry_exists_until_it_expires,

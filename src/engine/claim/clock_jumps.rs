@@ -1,9 +1,10 @@
-//! Notices that the wall clock was set, and has the series planned anew that a wrong clock has moved.
+//! Notices that the wall clock was set, and has the series planned anew that a wrong clock has moved; what waits for a next attempt
+//! by it is brought forward.
 //!
 //! The time of each round of claiming comes from here, so that no series is planned by a clock that has just jumped before that is
-//! dealt with. The store remembers the present segment of the machine's clock: a jump is seen across a restart of the process, if
-//! the machine was not restarted as well. A server's clock is watched only while the process works: its difference to this
-//! machine's boot time says nothing to others.
+//! dealt with. The store remembers the present segment of the clock. By that a jump of the machine's clock is seen across a restart
+//! of the process. When the machine was restarted as well, and of a server's clock, whose difference to this machine's boot time
+//! says nothing to others, that it was put back is seen at least when the segment began later than now.
 //!
 //! Invariant: a jump counts as dealt with, in memory and in the store, only once all series have been looked at.
 
@@ -19,6 +20,8 @@ use tokio::sync::Mutex;
 
 /// The store's mark that says which segment of the clock it was used in last.
 const CLOCK_MARK: &str = "clock";
+/// What stands in it for a boot time that says nothing to others.
+const NO_BOOT_CLOCK: &str = "-";
 
 /// Watches the clock for one engine.
 pub struct ClockJumps {
@@ -46,22 +49,26 @@ impl ClockJumps {
             return Ok(());
         };
         let mut watch = self.watch.lock().await;
-        let mark = self.mark().await?;
-        let known = mark
-            .as_ref()
-            .filter(|mark| boot_clock_id().is_some_and(|id| id == mark.boot_clock));
-        let mut found = known.map(|mark| ClockWatch::within(mark.segment, reading));
-        if let Some(jump) = found.as_mut().and_then(|found| found.look(reading)) {
+        let mark = self.context.store.metadata(CLOCK_MARK).await?;
+        let mark = mark.as_deref().and_then(ClockMark::read);
+        let mut resumed = None;
+        let jump = match &mark {
+            Some(mark) if self.boot_clock().is_some_and(|clock| clock == mark.boot_clock) => {
+                let watch = resumed.insert(ClockWatch::within(mark.segment, reading));
+                watch.look(reading)
+            }
+            Some(mark) => Jump::back_before(&mark.segment, reading),
+            None => None,
+        };
+        if let Some(jump) = jump {
             self.deal_with(jump).await?;
-            found = None;
         } else {
-            let segment_start = mark.as_ref().map_or(reading.now(), |mark| mark.segment.start);
+            let segment_start = mark.map_or(reading.now(), |mark| mark.segment.start);
             replan(&self.context, segment_start).await?;
         }
-        let resumed = found.is_some();
-        let present = watch.insert(found.unwrap_or_else(|| ClockWatch::new(reading)));
-        if !resumed {
-            self.set_mark(present.segment()).await?;
+        match resumed.filter(|_| jump.is_none()) {
+            Some(resumed) => *watch = Some(resumed),
+            None => self.set_mark(watch.insert(ClockWatch::new(reading)).segment()).await?,
         }
         Ok(())
     }
@@ -86,6 +93,8 @@ impl ClockJumps {
 
     async fn deal_with(&self, jump: Jump) -> Result<()> {
         let replanned = replan(&self.context, jump.segment_start).await?;
+        let by = jump.from.saturating_sub(jump.to).max(0);
+        let retimed = self.context.store.retime_waiting(jump.to, by).await?;
         let whose = if self.is_server() {
             "the database server"
         } else {
@@ -93,7 +102,10 @@ impl ClockJumps {
         };
         let by = length(jump.to - jump.from);
         let message = if jump.is_backwards() {
-            format!("the clock of {whose} was put back by {by}: {replanned} recurring jobs are planned anew")
+            format!(
+                "the clock of {whose} was put back by {by}: {replanned} recurring jobs are planned anew, {retimed} runs wait anew \
+                 for their next attempt"
+            )
         } else {
             format!("the clock of {whose} went ahead by {by}: what fell due meanwhile counts as late or missed")
         };
@@ -101,27 +113,18 @@ impl ClockJumps {
         Ok(())
     }
 
-    /// Whether the clock is one whose difference to boot time other processes know nothing of.
     fn is_server(&self) -> bool {
         let clock = self.context.clock.store_clock();
         clock.is_some_and(crate::clock::StoreClock::follows_store)
     }
 
-    async fn mark(&self) -> Result<Option<ClockMark>> {
-        if self.is_server() {
-            return Ok(None);
-        }
-        let found = self.context.store.metadata(CLOCK_MARK).await?;
-        Ok(found.as_deref().and_then(ClockMark::read))
+    /// Identifies the boot time that segments are seen by, if others see it, too.
+    fn boot_clock(&self) -> Option<String> {
+        boot_clock_id().filter(|_| !self.is_server())
     }
 
     async fn set_mark(&self, segment: Segment) -> Result<()> {
-        if self.is_server() {
-            return Ok(());
-        }
-        let Some(boot_clock) = boot_clock_id() else {
-            return Ok(());
-        };
+        let boot_clock = self.boot_clock().unwrap_or_else(|| NO_BOOT_CLOCK.to_owned());
         let mark = ClockMark { boot_clock, segment };
         self.context.store.set_metadata(CLOCK_MARK, &mark.to_text()).await
     }

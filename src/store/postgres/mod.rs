@@ -39,6 +39,7 @@ mod read;
 mod relay;
 mod replace;
 mod reschedule;
+mod retime;
 mod retry;
 mod routed_job;
 mod routes;

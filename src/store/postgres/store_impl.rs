@@ -5,7 +5,7 @@
 use super::pool::{WriteOptions, with_session};
 use super::{
     PostgresStore, advance, change, claim, complete, counters, entries, history, instances, keys, list, metadata,
-    notes, read, routes, statement, steps, sweep, uniques,
+    notes, read, retime, routes, statement, steps, sweep, uniques,
 };
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
@@ -280,6 +280,22 @@ impl Store for PostgresStore {
             session
         ));
         Ok(Some(time))
+    }
+
+    async fn retime_waiting(&self, now: Millis, by: Millis) -> Result<usize> {
+        let inner = self.inner_if_open()?;
+        let (mut moved, mut after) = (0, Some(retime::Position::due_after(now)));
+        while let Some(position) = after {
+            let step = with_session!(inner.general, WriteOptions::ENGINE, |session| retime::step(
+                session, position, now, by
+            ));
+            moved += step.moved;
+            after = step.next;
+        }
+        if moved > 0 {
+            inner.wake();
+        }
+        Ok(moved)
     }
 
     async fn set_metadata(&self, name: &str, value: &str) -> Result<()> {

@@ -159,6 +159,10 @@ impl Store for SealedStore {
         self.inner.server_time().await
     }
 
+    async fn retime_waiting(&self, now: Millis, by: Millis) -> Result<usize> {
+        self.inner.retime_waiting(now, by).await
+    }
+
     async fn set_metadata(&self, name: &str, value: &str) -> Result<()> {
         self.inner.set_metadata(name, value).await
     }

@@ -60,6 +60,7 @@ mod ready;
 mod relay;
 mod replace;
 mod reschedule;
+mod retime;
 mod retry;
 mod routes;
 mod run_location;

@@ -6,7 +6,7 @@ use super::instance_lock::PendingInstanceLock;
 use super::write_operation::WriteOptions;
 use super::{
     SqliteStore, advance, change, claim, complete, counters, entries, history, insert, instances, list, metadata,
-    notes, outbox, read, relay, routes, run_location, silence, steps, sweep, webhooks,
+    notes, outbox, read, relay, retime, routes, run_location, silence, steps, sweep, webhooks,
 };
 use crate::clock::Millis;
 use crate::error::{Error, ErrorCode, Result};
@@ -222,6 +222,18 @@ impl Store for SqliteStore {
             entries::sweep(tx, now, most, limit)
         })
         .await
+    }
+
+    async fn retime_waiting(&self, now: Millis, by: Millis) -> Result<usize> {
+        let (mut moved, mut after) = (0, Some(retime::Position::due_after(now)));
+        while let Some(position) = after {
+            let step = self
+                .write(WriteOptions::alone(), move |tx| retime::step(tx, position, now, by))
+                .await?;
+            moved += step.moved;
+            after = step.next;
+        }
+        Ok(moved)
     }
 
     async fn set_metadata(&self, name: &str, value: &str) -> Result<()> {
