@@ -188,6 +188,8 @@ test('a next run is passed on over excepted dates after a run', async () => {
   await eventually(async () => expect((await ductape.jobs.get(job_id)).execution_count).toBe(1));
   const next = Date.parse('2026-12-26T09:00:00Z');
   await eventually(async () => expect((await ductape.jobs.get(job_id)).next_run_at).toBe(next));
+  const { reasons } = await ductape.jobs.explain(job_id);
+  expect(reasons[0]).toMatchObject({ code: 'NOT_DUE', message: expect.stringContaining('2026-12-26') as string });
 });
 
 test('the schedule that a job shows is dispatched again as it is', async () => {

@@ -21,6 +21,7 @@ pub mod intake;
 pub mod jobs;
 mod keys;
 mod method;
+mod next_run;
 mod opening;
 pub mod options;
 mod outbound;

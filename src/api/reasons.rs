@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O and no clock. Invariant: there is always a reason, and the first one is what stands in the way first.
 
+use super::next_run::next_run_at;
 use crate::clock::Millis;
 use crate::cron::Zone;
 use crate::engine::skew_message;
@@ -191,7 +192,7 @@ fn not_yet(facts: &Facts<'_>) -> Option<Reason> {
     let record = &facts.found.record;
     let due = match facts.found.position {
         RunPosition::Waiting { due } => due,
-        RunPosition::Idle => record.next_run_at?,
+        RunPosition::Idle => next_run(record)?,
         RunPosition::Ready { .. } | RunPosition::Blocked { .. } | RunPosition::Running { .. } => return None,
     };
     if due <= facts.now {
@@ -212,6 +213,12 @@ fn not_yet(facts: &Facts<'_>) -> Option<Reason> {
         _ if record.recurrence.is_some() => reason("NOT_DUE", format!("the next run is due at {when}")),
         _ => reason("NOT_DUE", format!("the job is due at {when}")),
     })
+}
+
+fn next_run(record: &JobRecord) -> Option<Millis> {
+    let recurrence = record.recurrence.as_deref();
+    let recurrence: Option<Recurrence> = recurrence.and_then(|text| serde_json::from_str(text).ok());
+    next_run_at(record, recurrence.as_ref())
 }
 
 fn after_crash(record: &JobRecord, when: &str) -> String {

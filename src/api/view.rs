@@ -2,9 +2,9 @@
 //!
 //! Payloads and results are embedded as the text they were stored as.
 
+use super::next_run::next_run_at;
 use super::schedule_view::ScheduleView;
 use crate::clock::Millis;
-use crate::engine::timetable::Timetable;
 use crate::model::{JobOptions, Recurrence, Route, Rule, RunError};
 use crate::store::{History, HistoryEntry, JobRecord, OccurrenceGap, Stats};
 use serde::Serialize;
@@ -90,7 +90,11 @@ impl JobView {
             }
             None => {}
         }
-        let (scheduled_at, next_run_at) = times(&record, recurrence.as_ref());
+        let next_run_at = next_run_at(&record, recurrence.as_ref());
+        let scheduled_at = match record.next_run_at {
+            Some(at) if at == record.scheduled_at => next_run_at.unwrap_or(at),
+            _ => record.scheduled_at,
+        };
         let schedule = match &recurrence {
             Some(recurrence) => Some(ScheduleView::recurring(recurrence)),
             None if record.recurrence.is_none() => Some(ScheduleView::one_off(record.scheduled_at)),
@@ -131,20 +135,6 @@ impl JobView {
             updated_at: record.updated_at,
         }
     }
-}
-
-/// When the run in question, and the next one, are due. What a series waits for may be on an excepted date, and then the
-/// next run is the first one behind it.
-fn times(record: &JobRecord, recurrence: Option<&Recurrence>) -> (Millis, Option<Millis>) {
-    let unchanged = (record.scheduled_at, record.next_run_at);
-    let excepting = recurrence.filter(|recurrence| recurrence.except.is_some());
-    let timetable = excepting.and_then(|recurrence| Timetable::compile(recurrence).ok());
-    let (Some(timetable), Some(next_at)) = (timetable, record.next_run_at) else {
-        return unchanged;
-    };
-    let next = timetable.run_at_or_after(next_at);
-    let scheduled_at = next.filter(|_| record.scheduled_at == next_at);
-    (scheduled_at.unwrap_or(record.scheduled_at), next)
 }
 
 /// `IJobHistory`.

@@ -227,3 +227,61 @@ pub fn fnv1a(hash: u64, text: &str) -> u64 {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn monthly(anchor: Millis, start_at: Option<Millis>) -> Recurrence {
+        Recurrence {
+            start_at,
+            ..Recurrence::new(Rule::Interval {
+                duration: "P1M".into(),
+                tz: "UTC".into(),
+                anchor,
+            })
+        }
+    }
+
+    #[test]
+    fn an_interval_without_a_start_is_the_same_whenever_it_is_dispatched() {
+        let known = monthly(1_000, None);
+        assert!(known.is_same_schedule(&monthly(2_000, None)));
+        // As it is shown, and dispatched again.
+        assert!(known.is_same_schedule(&monthly(1_000, Some(1_000))));
+        assert!(!known.is_same_schedule(&monthly(2_000, Some(2_000))));
+        assert!(!monthly(1_000, Some(1_000)).is_same_schedule(&monthly(2_000, Some(2_000))));
+    }
+
+    #[test]
+    fn excepted_dates_and_the_duration_make_another_schedule() {
+        let known = monthly(0, None);
+        let except = Recurrence {
+            except: Some(ExceptedDates {
+                tz: "UTC".into(),
+                days: [20_812].into(),
+            }),
+            ..known.clone()
+        };
+        assert!(!known.is_same_schedule(&except));
+        let yearly = Recurrence::new(Rule::Interval {
+            duration: "P1Y".into(),
+            tz: "UTC".into(),
+            anchor: 0,
+        });
+        assert!(!known.is_same_schedule(&yearly));
+    }
+
+    #[test]
+    fn a_spread_that_an_older_version_did_not_store_makes_no_other_schedule() {
+        let with = |offset, spread| Recurrence {
+            offset,
+            spread,
+            ..monthly(0, None)
+        };
+        assert!(with(5, 0).is_same_schedule(&with(5, 60)));
+        assert!(!with(5, 0).is_same_schedule(&with(6, 60)));
+        assert!(!with(5, 60).is_same_schedule(&with(5, 90)));
+        assert!(!with(0, 0).is_same_schedule(&with(0, 60)));
+    }
+}

@@ -104,18 +104,18 @@ fn generated(random: &mut Random) -> String {
         &[r#""spread":3600000"#, r#""spread":7"#],
         &[r#""grace":1"#],
     ];
-    members.extend(
-        options
-            .iter()
-            .filter_map(|choices| (random.below(2) == 0).then(|| random.pick(choices).to_owned())),
-    );
-    if !rule.contains("every") {
+    for choices in options {
+        if random.below(2) == 0 {
+            members.push(random.pick(choices).to_owned());
+        }
+    }
+    if !rule.contains("every") && random.below(2) == 0 {
         let dst = random.pick(&[
             r#""dst":{"gap":"skip"}"#,
             r#""dst":{"overlap":"both"}"#,
             r#""dst":{"gap":"skip","overlap":"last"}"#,
         ]);
-        members.extend((random.below(2) == 0).then(|| dst.to_owned()));
+        members.push(dst.to_owned());
     }
     format!("{{{}}}", members.join(","))
 }
@@ -126,13 +126,17 @@ fn a_shown_schedule_dispatched_again_gives_the_same_occurrences() {
     for _ in 0..3_000 {
         let schedule = generated(&mut random);
         let recurrence = dispatched(&schedule, NOW);
-        let shown = shown(&recurrence);
+        let text = shown(&recurrence);
         // At another time, and where other defaults are in force.
         let later = NOW + random.below(400) as i64 * DAY + random.below(DAY as u64) as i64;
-        let plan = read_plan_of(&shown, "Pacific/Apia", "seed", later).unwrap();
-        let again = plan.recurrence.unwrap();
-        assert!(recurrence.is_same_schedule(&again), "{schedule} is shown as {shown}");
-        assert_eq!(super::tests::shown(&again), shown);
+        let again = read_plan_of(&text, "Pacific/Apia", "seed", later).unwrap();
+        let again = again.recurrence.unwrap();
+        let but_for_start = Recurrence {
+            start_at: recurrence.start_at,
+            ..again.clone()
+        };
+        assert_eq!(but_for_start, recurrence, "{schedule} is shown as {text}");
+        assert_eq!(shown(&again), text);
         let (one, other) = (
             Timetable::compile(&recurrence).unwrap(),
             Timetable::compile(&again).unwrap(),
@@ -140,7 +144,7 @@ fn a_shown_schedule_dispatched_again_gives_the_same_occurrences() {
         let mut at = later;
         for _ in 0..20 {
             let next = one.run_at_or_after(at + 1);
-            assert_eq!(next, other.run_at_or_after(at + 1), "{schedule} is shown as {shown}");
+            assert_eq!(next, other.run_at_or_after(at + 1), "{schedule} is shown as {text}");
             let Some(next) = next else { break };
             at = next;
         }
