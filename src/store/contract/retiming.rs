@@ -74,7 +74,7 @@ pub async fn what_was_set_by_a_right_clock_stays(s: &TestStore) {
     for run in s.claim(process, T0).await {
         s.complete(process, &run, retry(T0 + DAY), T0).await;
     }
-    s.change("paused", crate::store::Change::Pause, T0).await;
+    s.change("paused", pause(), T0).await;
     assert_eq!(s.store.retime_waiting(T0, DAY).await.unwrap(), 0);
     assert_eq!(s.record("x").await.scheduled_at, T0 + DAY);
     assert_eq!(s.record("far").await.scheduled_at, T0 + DAY);
