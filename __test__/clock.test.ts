@@ -1,6 +1,6 @@
 // The manual clock.
 import { expect, test, vi } from 'vitest';
-import { create, rejection, stopwatch } from './support/instances.js';
+import { create, deferred, problemPaths, rejection, stopwatch } from './support/instances.js';
 
 const nineInNewYork = (day: Date) => {
   const parts = new Intl.DateTimeFormat('en-US', {
@@ -47,6 +47,93 @@ test('a year of a daily job runs in seconds, every run at nine in New York', asy
     expect([job.status, job.next_run_at]).toEqual(['completed', undefined]);
   }
   expect(ductape.clock.now()).toBe(Date.UTC(2028, 0, 1));
+});
+
+// What each occurrence costs is bounded in tests/costs.rs.
+test('a year of an hourly job runs from a time of the past on', { timeout: 120_000 }, async () => {
+  const start = Date.UTC(2019, 0, 1);
+  const ductape = create({ clock: { manual: true, at: start }, retention: { runs: { count: 10 } } });
+  let [runs, last] = [0, 0];
+  ductape.features.define('hourly', (job) => {
+    runs++;
+    last = job.scheduled_at;
+  });
+  const schedule = { cron: '0 * * * *' };
+  const { job_id, next_run_at } = await ductape.features.dispatch({ tag: 'hourly', input: {}, schedule });
+  expect(next_run_at).toBe(start + 3_600_000);
+  await ductape.clock.set('2020-01-01');
+  expect([runs, last]).toEqual([8_760, Date.UTC(2020, 0, 1)]);
+  expect((await ductape.jobs.get(job_id)).execution_count).toBe(8_760);
+});
+
+test('a job that a handler dispatches and waits for runs while the clock is moved', async () => {
+  const ductape = create({ clock: { manual: true, at: '2020-01-01' }, worker: { concurrency: 2 } });
+  const order: string[] = [];
+  ductape.features.define('child', ({ id }) => void order.push(id));
+  ductape.features.define('parent', async ({ run }) => {
+    const job_id = `child${run}`;
+    await ductape.features.dispatch({ tag: 'child', input: {}, job_id });
+    await ductape.jobs.wait(job_id);
+    order.push(`parent${run}`);
+    // Nobody waits for this one, and it is due before the next hour all the same.
+    void ductape.features.dispatch({ tag: 'child', input: {}, job_id: `late${run}` });
+  });
+  await ductape.features.dispatch({ tag: 'parent', input: {}, schedule: { cron: '0 * * * *', limit: 2 } });
+  await ductape.clock.advance('PT3H');
+  expect(order).toEqual(['child1', 'parent1', 'late1', 'child2', 'parent2', 'late2']);
+});
+
+test('slots that become free are filled while the clock is moved', async () => {
+  const ductape = create({ clock: { manual: true }, worker: { concurrency: 2 } });
+  const started: number[] = [];
+  const first = deferred();
+  ductape.features.define('report', async ({ input }) => {
+    const { n } = input as { n: number };
+    started.push(n);
+    // The first one ends only when the last one has begun, in the other slot.
+    if (n === 0) await first.promise;
+    if (n === 4) first.resolve();
+  });
+  const inputs = Array.from({ length: 5 }, (_, n) => ({ tag: 'report', input: { n } }));
+  await ductape.features.dispatchMany(inputs);
+  await ductape.clock.advance(0);
+  expect(started).toEqual([0, 1, 2, 3, 4]);
+});
+
+test('a manual clock begins where it is told to', async () => {
+  const at = (at: number | string | Date, more = {}) => create({ clock: { manual: true, at }, ...more }).clock.now();
+  expect(at('2020-01-01')).toBe(Date.UTC(2020, 0, 1));
+  expect(at('2020-01-01', { timezone: 'Asia/Tokyo' })).toBe(Date.UTC(2019, 11, 31, 15));
+  expect(at(0)).toBe(0);
+  expect(at(new Date(-8.64e15))).toBe(-8.64e15);
+  const ductape = create({ clock: { manual: true } });
+  expect(Math.abs(ductape.clock.now() - Date.now())).toBeLessThan(10_000);
+  for (const [clock, path] of [
+    [{ manual: true, at: 'yesterday' }, 'options.clock.at'],
+    [{ at: 0 }, 'options.clock.at'],
+    [{ manual: false, at: 0 }, 'options.clock.at'],
+    [{ manual: true, from: 0 }, 'options.clock.from'],
+    [{ manual: 'yes' }, 'options.clock.manual'],
+    [7, 'options.clock'],
+  ]) {
+    const error = await rejection(() => create({ clock: clock as never }));
+    expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', [path]]);
+  }
+  const early = create({ clock: { manual: true, at: 0 } });
+  const ran: number[] = [];
+  early.features.define('report', ({ scheduled_at }) => void ran.push(scheduled_at));
+  await early.features.dispatch({ tag: 'report', input: {}, schedule: { start_at: 5_000 } });
+  await early.clock.set(5_000);
+  expect(ran).toEqual([5_000]);
+});
+
+test('a manual clock does not leave the dates', async () => {
+  const ductape = create({ clock: { manual: true, at: new Date(8.64e15 - 1_000) } });
+  for (const refused of [ductape.clock.advance(1_001), ductape.clock.advance('PT2S'), ductape.clock.set(8.64e15 + 1)]) {
+    expect((await rejection(refused)).code).toBe('VALIDATION_ERROR');
+  }
+  await ductape.clock.advance(1_000);
+  expect(ductape.clock.now()).toBe(8.64e15);
 });
 
 test('jobs, retries and recurrences run in the order of their times', async () => {

@@ -17,7 +17,7 @@ use crate::model::Action;
 use crate::store::{NoteKind, Store, Token};
 use async_trait::async_trait;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
@@ -80,6 +80,8 @@ pub struct Instance {
     closing: watch::Sender<bool>,
     /// Until when running handlers may finish, once somebody has asked for the end.
     stop_deadline: std::sync::Mutex<Option<Instant>>,
+    /// Dispatches that were made and have not been answered.
+    pub(super) pending_dispatches: AtomicUsize,
     /// Claiming has begun, or a drain has decided against it.
     claiming_decided: AtomicBool,
     /// `start` was called: a drain is followed by more work.
@@ -121,6 +123,7 @@ impl Instance {
             opened: OnceLock::new(),
             closing: watch::Sender::new(false),
             stop_deadline: std::sync::Mutex::default(),
+            pending_dispatches: AtomicUsize::new(0),
             claiming_decided: AtomicBool::new(false),
             started: AtomicBool::new(false),
         })
@@ -396,7 +399,8 @@ impl Instance {
         };
         let timeout = read_timeout(options)?.unwrap_or(MANUAL_CLOCK_TIMEOUT);
         let target = clock::read_target(method, argument, &self.options.defaults.timezone, self.clock.now())?;
-        manual::advance(&self.engine().await?, manual, target, timeout).await?;
+        let no_dispatch_waits = || self.pending_dispatches.load(Ordering::Acquire) == 0;
+        manual::advance(&self.engine().await?, manual, target, timeout, &no_dispatch_waits).await?;
         Ok(String::new())
     }
 

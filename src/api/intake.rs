@@ -64,7 +64,6 @@ struct QueuedDispatches {
     bytes: AtomicUsize,
     /// Of these, what the task has taken.
     taken_bytes: AtomicUsize,
-    requests: AtomicUsize,
     became_empty: Notify,
 }
 
@@ -124,8 +123,8 @@ impl Intake {
             return Err(Error::new(ErrorCode::RateLimited, message));
         }
         self.task
-            .queued_dispatches
-            .requests
+            .instance
+            .pending_dispatches
             .fetch_add(batch.count as usize, Ordering::AcqRel);
         self.sender.send(batch).map_err(|_| Error::closed())?;
         // It may have failed meanwhile, after its last look at what waits.
@@ -137,7 +136,7 @@ impl Intake {
 
     /// Waits until every dispatch made so far has been answered.
     pub async fn wait_until_empty(&self) {
-        while self.task.queued_dispatches.requests.load(Ordering::Acquire) > 0 {
+        while self.task.instance.pending_dispatches.load(Ordering::Acquire) > 0 {
             let became_empty = self.task.queued_dispatches.became_empty.notified();
             let _ = tokio::time::timeout(Duration::from_millis(20), became_empty).await;
         }
@@ -285,7 +284,7 @@ impl IntakeTask {
         let count = answers.len();
         self.in_hand.remove(answers.iter().map(|(ticket, _)| *ticket));
         self.answers.resolve(answers);
-        if self.queued_dispatches.requests.fetch_sub(count, Ordering::AcqRel) == count {
+        if self.instance.pending_dispatches.fetch_sub(count, Ordering::AcqRel) == count {
             self.queued_dispatches.became_empty.notify_waiters();
         }
     }

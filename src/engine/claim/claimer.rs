@@ -122,7 +122,12 @@ impl Service for ClaimerService {
         let mut changes = claimer.context.store.changes();
         let mut open = claimer.gate.subscribe();
         let mut pause = RETRY_PAUSES.0;
-        while !stop.is_stopping() {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.stopped() => return,
+                () = claimer.gate.given_back() => {}
+            }
             changes.mark_unchanged();
             let may_claim = *open.borrow_and_update();
             let freed = claimer.in_flight.changed.notified();

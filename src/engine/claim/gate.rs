@@ -9,6 +9,8 @@ use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 pub struct ClaimGate {
     open: watch::Sender<bool>,
     round: Mutex<()>,
+    /// How many make rounds by hand.
+    by_hand: watch::Sender<usize>,
     rounds: Rounds,
     /// Told when handlers or routes changed.
     pub handlers_changed: Notify,
@@ -19,6 +21,7 @@ impl Default for ClaimGate {
         Self {
             open: watch::Sender::new(false),
             round: Mutex::default(),
+            by_hand: watch::Sender::new(0),
             rounds: Rounds::default(),
             handlers_changed: Notify::new(),
         }
@@ -41,6 +44,20 @@ impl ClaimGate {
     /// Lets this process claim.
     pub fn open(&self) {
         self.open.send_replace(true);
+    }
+
+    /// Rounds are made by whoever holds this, and the claimer's own task makes none: moving a clock by hand would else be
+    /// followed by two that look for the same.
+    #[must_use]
+    pub fn take_over(&self) -> TakenOver<'_> {
+        self.by_hand.send_modify(|count| *count += 1);
+        TakenOver(self)
+    }
+
+    /// Waits while somebody else makes the rounds.
+    pub async fn given_back(&self) {
+        // The sender lives as long as this does.
+        let _ = self.by_hand.subscribe().wait_for(|count| *count == 0).await;
     }
 
     /// Returns when the round that is under way has started its runs; the next one finds the gate closed.
@@ -70,6 +87,15 @@ impl ClaimGate {
     #[must_use]
     pub fn has_ended(&self, round: RoundNumber) -> bool {
         self.rounds.ended.load(Ordering::Acquire) >= round.0
+    }
+}
+
+/// Makes the rounds of claiming, until it is dropped.
+pub struct TakenOver<'a>(&'a ClaimGate);
+
+impl Drop for TakenOver<'_> {
+    fn drop(&mut self) {
+        self.0.by_hand.send_modify(|count| *count -= 1);
     }
 }
 

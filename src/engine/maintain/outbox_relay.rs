@@ -110,6 +110,11 @@ impl OutboxRelay {
         }
     }
 
+    /// How many events this process has relayed so far.
+    pub async fn relayed(&self) -> usize {
+        *self.relayed.lock().await
+    }
+
     /// Relays what waits, up to a bound; returns how many events this process has relayed so far. Two equal answers: between
     /// them nobody here has made a delivery, and at the second none was left to be made.
     ///
