@@ -80,6 +80,11 @@ export interface IScheduleOptions {
   spread?: number;
 }
 
+/** Changes of a schedule; `null` takes away. */
+export type IScheduleChanges = {
+  [Field in keyof (IDispatchSchedule & IScheduleOptions)]?: (IDispatchSchedule & IScheduleOptions)[Field] | null;
+};
+
 /** What every dispatch input may hold besides its target and `input`. */
 export interface IDispatchOptions {
   /** How many further attempts follow a failed first one: an integer from 0 to 1,000. Default 0. */
@@ -987,12 +992,14 @@ export interface Jobs {
   /** Resumes all jobs that match, as `resume` does. */
   resumeMany(filter: IJobManyFilter): Promise<IJobCount>;
   /**
-   * Gives a job that has not ended another time, or a recurring one another schedule, which takes the place of the old
-   * one as a whole. History and counts stay, a run that is going goes on, a paused job stays paused. A one-off job that
-   * is running cannot be rescheduled. Rejects as `dispatch` does, and with `INVALID_SCHEDULE` when a one-off job is given
-   * `cron`, `every` or `interval`, or a recurring one none of them.
+   * Gives a job that has not ended another time, or changes the schedule of a recurring one: what is named changes, `null` takes
+   * it away, all else stays. `cron`, `every` and `interval` take the place of each other, and of the `start_at` that belonged to
+   * them. With the same occurrences the job keeps its place in them; otherwise what is overdue is dealt with by the old schedule
+   * first. History and counts stay, a run that is going goes on, a paused job stays paused. A one-off job that is running cannot
+   * be rescheduled. Rejects as `dispatch` does, and with `INVALID_SCHEDULE` when a one-off job is given `cron`, `every` or
+   * `interval`, or a recurring one is left without.
    */
-  reschedule(id: string, schedule: IDispatchSchedule & IScheduleOptions): Promise<IDispatchResult>;
+  reschedule(id: string, changes: IScheduleChanges): Promise<IDispatchResult>;
   /**
    * Runs a job now that waits for its time. A recurring one makes a run besides those of its schedule, which stays as it is; the
    * run does not count towards `limit`. Rejects with `CONFLICT` for a job that is paused or has ended, and for a recurring one

@@ -410,6 +410,7 @@ async fn an_occurrence_takes_four_transactions_when_a_clock_is_moved_by_hand() {
         all_or_nothing: false,
         now: T0,
         since: Instant::now(),
+        replaced: ductape::store::begin_anew,
     };
     engine.store.insert(params).await.unwrap();
     let advance = async |hours: usize| {

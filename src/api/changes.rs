@@ -7,12 +7,11 @@ use super::dispatch::Dispatch;
 use super::fields::Fields;
 use super::filter::{CONDITION_FIELDS, exclude_internal_routes, is_unconditional, read_conditions, refuse_empty_lists};
 use super::jobs::{not_found, read_id, record, to_json};
-use super::schedule;
+use crate::engine::Engine;
 use crate::engine::series_changes;
-use crate::engine::{Engine, Level};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{Action, JobId, Kind, Status};
-use crate::store::{Change, ChangeOutcome, ComputeMove, Inserted, Timing};
+use crate::store::{Change, ChangeOutcome, Inserted};
 use serde::Serialize;
 
 /// Longest delay of a retry, ms: it leads to a time that JavaScript's `Date` can show.
@@ -113,40 +112,21 @@ pub async fn change_times(engine: &Engine, action: Action, id: &str, options: &s
     match engine.change(&id, change).await? {
         ChangeOutcome::Done {
             summary: Some(summary), ..
-        } => to_json(&Dispatch::result(&id, None, now, false, Inserted::Replaced(summary))?),
+        } => {
+            let known = record(engine, &id).await?;
+            let recurrence = known
+                .recurrence
+                .as_deref()
+                .and_then(|text| serde_json::from_str(text).ok());
+            let answer = Inserted::Replaced(summary);
+            to_json(&Dispatch::result(&id, None, now, false, answer, recurrence.as_ref())?)
+        }
         refused => Err(refusal(&id, action, &refused)),
     }
 }
 
-/// `reschedule(id, schedule)`.
-///
-/// # Errors
-/// `NOT_FOUND`; `CONFLICT` when the job's state forbids it; as a dispatch with that schedule; `INVALID_SCHEDULE` when it
-/// is one for a job of the other kind.
-pub async fn reschedule(engine: &Engine, id: &str, schedule: &str, timezone: &str) -> Result<String> {
-    let id = read_id(id)?;
-    let now = engine.clock.now();
-    record(engine, &id).await?;
-    let plan = schedule::read_plan_of(schedule, timezone, &id.to_string(), now)?;
-    let due = plan.due;
-    let replaced = plan
-        .recurrence
-        .map(|new| ComputeMove::new(move |series| Some(series_changes::replaced(series, &new, due, now))));
-    let timing = Timing { due, series: replaced };
-    match engine.change(&id, Change::Reschedule(timing)).await? {
-        ChangeOutcome::Done {
-            summary: Some(summary), ..
-        } => {
-            if let Some(warning) = plan.warning {
-                engine.logger.log(Level::Warn, &format!("job {id}: {warning}"));
-            }
-            to_json(&Dispatch::result(&id, None, now, false, Inserted::Replaced(summary))?)
-        }
-        refused => Err(refusal(&id, Action::Reschedule, &refused)),
-    }
-}
-
-fn refusal(id: &JobId, action: Action, changed: &ChangeOutcome) -> Error {
+/// Why a job was not changed.
+pub(super) fn refusal(id: &JobId, action: Action, changed: &ChangeOutcome) -> Error {
     let done = action.past_participle();
     let conflict = |message| Error::from(Problem::new("id", message).with_code(ErrorCode::Conflict));
     match changed {
@@ -173,8 +153,12 @@ fn refusal(id: &JobId, action: Action, changed: &ChangeOutcome) -> Error {
 
 fn other_kind(id: &JobId, kind: Kind) -> Error {
     let message = match kind {
-        Kind::OneOff => format!("job {id} runs once and takes no `cron` or `every`; dispatch a recurring job instead"),
-        Kind::Recurring => format!("job {id} recurs and needs `cron` or `every`; `cancel` it to make it stop"),
+        Kind::OneOff => {
+            format!("job {id} runs once and takes no `cron`, `every` or `interval`; dispatch a recurring job instead")
+        }
+        Kind::Recurring => {
+            format!("job {id} recurs and needs `cron`, `every` or `interval`; `cancel` it to make it stop")
+        }
     };
     Problem::new("schedule", message)
         .with_code(ErrorCode::InvalidSchedule)

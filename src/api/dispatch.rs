@@ -1,12 +1,13 @@
 //! From the JSON of a dispatch to a job that can be stored, or to every problem it has.
 
 use super::fields::{self, Fields, MAX_SAFE_INTEGER};
+use super::next_run::next_run;
 use super::{expressions, keys, request, schedule};
 use crate::clock::Millis;
 use crate::engine::inputs::{ExpressionResolver, SessionVerifier};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::job::Session;
-use crate::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, RetryPolicy, Route, Status};
+use crate::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Recurrence, RetryPolicy, Route, Status};
 use crate::store::{Inserted, JobSummary};
 use crate::text::visible::is_invisible_control;
 use serde::Serialize;
@@ -82,6 +83,7 @@ impl Dispatch {
         created: Millis,
         recurring: bool,
         inserted: Inserted,
+        recurrence: Option<&Recurrence>,
     ) -> Result<DispatchResult> {
         let summary = match inserted {
             Inserted::Created | Inserted::CreatedDuplicateSeries(_) => JobSummary {
@@ -99,7 +101,18 @@ impl Dispatch {
             Inserted::Conflict(reason) => return Err(conflict(id, &reason)),
             Inserted::Refused(code, reason) => return Err(Error::new(code, reason)),
         };
-        Ok(Self::from_summary(id, &summary))
+        let passing_over = |at: Millis| next_run(at, recurrence);
+        Ok(Self::from_summary(
+            id,
+            &JobSummary {
+                scheduled_at: match summary.next_run_at {
+                    Some(next) if next == summary.scheduled_at => passing_over(next).unwrap_or(next),
+                    _ => summary.scheduled_at,
+                },
+                next_run_at: summary.next_run_at.and_then(passing_over),
+                ..summary
+            },
+        ))
     }
 
     fn from_summary(id: &JobId, summary: &JobSummary) -> DispatchResult {

@@ -8,7 +8,9 @@ use super::method::{Arguments, ClockMethod, JobsMethod, Method};
 use super::opening::Opening;
 use super::options::Options;
 use super::resources::check::{self, Connections};
-use super::{backup, caches, changes, clock, explain, jobs, schedule, sessions, statement, steps, webhooks};
+use super::{
+    backup, caches, changes, clock, explain, jobs, reschedule, schedule, sessions, statement, steps, webhooks,
+};
 use crate::clock::{Clock, ManualClock, Millis, StoreClock, SystemClock};
 use crate::engine::routing::Routing;
 use crate::engine::{Announcer, Engine, HandlerSpec, Level, Logger, manual, set_clock};
@@ -326,7 +328,7 @@ impl Instance {
         let id = arguments.json(0);
         if action == Action::Reschedule {
             let timezone = &self.options.defaults.timezone;
-            return changes::reschedule(engine, id, arguments.json(1), timezone).await;
+            return reschedule::reschedule(engine, id, arguments.json(1), timezone).await;
         }
         if matches!(action, Action::RunNow | Action::SkipNext) {
             return changes::change_times(engine, action, id, arguments.options(1)).await;

@@ -27,6 +27,7 @@ pub mod options;
 mod outbound;
 mod reasons;
 mod request;
+mod reschedule;
 pub mod resources;
 mod schedule;
 mod schedule_view;

@@ -32,7 +32,8 @@ const SCHEDULE_FIELDS: [&str; 13] = [
 /// When a job runs, with what was parsed on the way, so that nobody parses it again.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// Its first run, ms. `None`: a recurring job that is over before it begins.
+    /// Its first run, ms; of a recurring job the first point of its schedule, which may be excepted. `None`: a recurring job that
+    /// is over before it begins.
     pub due: Option<Millis>,
     /// Its recurrence.
     pub recurrence: Option<Recurrence>,
@@ -198,7 +199,7 @@ impl ScheduleParts {
             None => timetable,
         };
         let due = timetable.first(now);
-        let warning = due.is_none().then(|| never_runs(&recurrence, now));
+        let warning = timetable.first_run(now).is_none().then(|| never_runs(&recurrence, now));
         Some(Plan {
             due,
             recurrence: Some(recurrence),
@@ -385,9 +386,15 @@ pub fn read_preview(text: &str, options: Option<&str>, timezone: &str, now: Mill
     };
     let limit = plan.recurrence.and_then(|recurrence| recurrence.limit);
     let runs = usize::try_from(limit.unwrap_or(i64::MAX).min(count)).unwrap_or(0);
+    let run_at_or_after = |at| match &plan.timetable {
+        Some(timetable) => timetable.run_at_or_after(at),
+        None => Some(at),
+    };
     let next = |at: &Millis| plan.timetable.as_ref()?.run_at_or_after(at.checked_add(1)?);
     Ok(Preview {
-        times: std::iter::successors(plan.due, next).take(runs).collect(),
+        times: std::iter::successors(plan.due.and_then(run_at_or_after), next)
+            .take(runs)
+            .collect(),
         warning,
     })
 }

@@ -18,7 +18,7 @@ pub(super) fn never_runs(recurrence: &Recurrence, now: Millis) -> String {
     };
     let first = Timetable::compile(&endless)
         .ok()
-        .and_then(|timetable| timetable.first(now));
+        .and_then(|timetable| timetable.first_run(now));
     let why = match (recurrence.end_at, first) {
         (Some(end), Some(first)) => {
             format!(

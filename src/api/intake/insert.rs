@@ -7,7 +7,7 @@ use super::super::jobs::to_json;
 use crate::clock::Millis;
 use crate::engine::{Engine, ScheduledEvents};
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::model::{JobId, NewJob};
+use crate::model::{JobId, NewJob, Recurrence};
 use crate::store::{InsertParams, Inserted};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -94,6 +94,8 @@ struct PendingResult {
     due: Option<Millis>,
     created: Millis,
     recurring: bool,
+    /// Its schedule, if that excepts dates, which are to be passed over.
+    excepting: Option<Recurrence>,
 }
 
 impl PendingResult {
@@ -104,6 +106,11 @@ impl PendingResult {
             due: job.due,
             created: job.created,
             recurring: job.recurrence.is_some(),
+            excepting: job
+                .recurrence
+                .as_ref()
+                .filter(|recurrence| recurrence.except.is_some())
+                .cloned(),
         }
     }
 
@@ -121,7 +128,14 @@ impl PendingResult {
     }
 
     fn result(&self, inserted: Inserted) -> Result<String> {
-        let result = Dispatch::result(&self.id, self.due, self.created, self.recurring, inserted)?;
+        let result = Dispatch::result(
+            &self.id,
+            self.due,
+            self.created,
+            self.recurring,
+            inserted,
+            self.excepting.as_ref(),
+        )?;
         to_json(&result)
     }
 }

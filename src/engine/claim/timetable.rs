@@ -151,7 +151,7 @@ impl Timetable {
         }
     }
 
-    /// The first occurrence that runs of a series dispatched at `now`.
+    /// The first point of a series dispatched at `now`, which may be excepted.
     #[must_use]
     pub fn first(&self, now: Millis) -> Option<Millis> {
         let earliest = match (&self.grid, self.start_at) {
@@ -159,7 +159,13 @@ impl Timetable {
             (Grid::Cron { .. }, None) => now.saturating_add(1),
             (_, start) => start.unwrap_or(now).max(now),
         };
-        self.run_at_or_after(earliest)
+        self.at_or_after(earliest)
+    }
+
+    /// The first point that runs of a series dispatched at `now`.
+    #[must_use]
+    pub fn first_run(&self, now: Millis) -> Option<Millis> {
+        self.run_at_or_after(self.first(now)?)
     }
 
     /// The first point of the grid later than `instant`, which may be excepted.

@@ -106,7 +106,10 @@ fn excepted_dates_are_passed_over_by_what_runs_and_are_points_of_the_grid() {
         let timetable = compiled(&excepting(rule, "Europe/Berlin", &holidays));
         let expected = ["2026-12-24T08:00Z", "2026-12-27T08:00Z"];
         assert_eq!(runs(&timetable, "2026-12-24T08:00Z", 2), expected);
-        assert_eq!(timetable.first(at("2026-12-24T12:00Z")), Some(at("2026-12-27T08:00Z")));
+        assert_eq!(
+            timetable.first_run(at("2026-12-24T12:00Z")),
+            Some(at("2026-12-27T08:00Z"))
+        );
         assert_eq!(timetable.after(at("2026-12-24T08:00Z")), Some(at("2026-12-25T08:00Z")));
         let due = timetable.due(at("2026-12-24T08:00Z"), at("2026-12-26T12:00Z"));
         assert_eq!((due.count, due.next), (3, Some(at("2026-12-27T08:00Z"))));
@@ -175,7 +178,7 @@ fn a_schedule_whose_last_points_are_excepted_ends_before_them() {
     };
     let timetable = compiled(&recurrence);
     assert_eq!(runs(&timetable, "2026-12-24T00:00Z", 5), ["2026-12-24T09:00Z"]);
-    assert_eq!(timetable.first(at("2026-12-24T10:00Z")), None);
+    assert_eq!(timetable.first_run(at("2026-12-24T10:00Z")), None);
 }
 
 #[test]

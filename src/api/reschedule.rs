@@ -1,0 +1,86 @@
+//! `jobs.reschedule`: what is named of a schedule changes, all else stays.
+
+use super::changes::refusal;
+use super::dispatch::Dispatch;
+use super::fields::Fields;
+use super::jobs::{read_id, record, to_json};
+use super::schedule;
+use super::schedule_view::ScheduleView;
+use crate::engine::{Engine, Level, series_changes};
+use crate::error::Result;
+use crate::model::{Action, Recurrence};
+use crate::store::{Change, ChangeOutcome, ComputeMove, Inserted, JobRecord, Timing};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Of these one takes the place of the others, and of the beginning that belongs to them.
+const RULES: [&str; 3] = ["cron", "every", "interval"];
+/// The beginning of a schedule.
+const START: &str = "start_at";
+/// What an `every` has no use for.
+const DST: &str = "dst";
+
+/// `reschedule(id, changes)`.
+///
+/// # Errors
+/// `NOT_FOUND`; `CONFLICT` when the job's state forbids it; as a dispatch with the schedule that comes of it; `INVALID_SCHEDULE`
+/// when that is one for a job of the other kind.
+pub async fn reschedule(engine: &Engine, id: &str, changes: &str, timezone: &str) -> Result<String> {
+    let id = read_id(id)?;
+    let now = engine.clock.now();
+    let known = record(engine, &id).await?;
+    let schedule = changed(&known, changes)?;
+    let plan = schedule::read_plan_of(&schedule, timezone, &id.to_string(), now)?;
+    let (due, recurrence) = (plan.due, plan.recurrence.clone());
+    let series = plan
+        .recurrence
+        .map(|new| ComputeMove::new(move |series| Some(series_changes::replaced(series, &new, due, now))));
+    match engine.change(&id, Change::Reschedule(Timing { due, series })).await? {
+        ChangeOutcome::Done {
+            summary: Some(summary), ..
+        } => {
+            if let Some(warning) = plan.warning {
+                engine.logger.log(Level::Warn, &format!("job {id}: {warning}"));
+            }
+            let answer = Inserted::Replaced(summary);
+            to_json(&Dispatch::result(&id, None, now, false, answer, recurrence.as_ref())?)
+        }
+        refused => Err(refusal(&id, Action::Reschedule, &refused)),
+    }
+}
+
+/// The JSON of the schedule of a job after these changes, of which `null` takes a field away.
+fn changed(known: &JobRecord, changes: &str) -> Result<String> {
+    // An argument that is no object is a problem of its own.
+    Fields::read(changes, "schedule")?;
+    let named = read(changes);
+    let mut schedule = read(&present(known));
+    let names = |name: &str| named.get(name).is_some_and(|value| value.get() != "null");
+    if let Some(rule) = RULES.into_iter().find(|rule| names(rule)) {
+        RULES
+            .iter()
+            .chain([&START])
+            .for_each(|field| _ = schedule.remove(*field));
+        if rule == "every" {
+            schedule.remove(DST);
+        }
+    }
+    schedule.extend(named);
+    super::jobs::to_json(&schedule)
+}
+
+/// The JSON of the schedule that a job has; of one that cannot be read nothing stays.
+fn present(known: &JobRecord) -> String {
+    let view = match known.recurrence.as_deref() {
+        Some(text) => match serde_json::from_str::<Recurrence>(text) {
+            Ok(recurrence) => ScheduleView::recurring(&recurrence),
+            Err(_) => ScheduleView::default(),
+        },
+        None => ScheduleView::one_off(known.scheduled_at),
+    };
+    serde_json::to_string(&view).unwrap_or_else(|_| "{}".to_owned())
+}
+
+fn read(text: &str) -> BTreeMap<String, Box<RawValue>> {
+    serde_json::from_str(text).unwrap_or_default()
+}
