@@ -993,8 +993,8 @@ export interface Jobs {
   resumeMany(filter: IJobManyFilter): Promise<IJobCount>;
   /**
    * Gives a job that has not ended another time, or changes the schedule of a recurring one: what is named changes, `null` takes
-   * it away, all else stays. `cron`, `every` and `interval` take the place of each other, and of the `start_at` that belonged to
-   * them. With the same occurrences the job keeps its place in them; otherwise what is overdue is dealt with by the old schedule
+   * it away, all else stays. `cron`, `every`, `interval` and `start_at` take the place of each other: when one of them is named,
+   * those that are not go. With the same occurrences the job keeps its place in them; otherwise what is overdue is dealt with by the old schedule
    * first. History and counts stay, a run that is going goes on, a paused job stays paused. A one-off job that is running cannot
    * be rescheduled. Rejects as `dispatch` does, and with `INVALID_SCHEDULE` when a one-off job is given `cron`, `every` or
    * `interval`, or a recurring one is left without.

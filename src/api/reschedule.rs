@@ -13,10 +13,8 @@ use crate::store::{Change, ChangeOutcome, ComputeMove, Inserted, JobRecord, Timi
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// Of these one takes the place of the others, and of the beginning that belongs to them.
-const RULES: [&str; 3] = ["cron", "every", "interval"];
-/// The beginning of a schedule.
-const START: &str = "start_at";
+/// Of these each takes the place of the others.
+const RULES: [&str; 4] = ["cron", "every", "interval", "start_at"];
 /// What an `every` has no use for.
 const DST: &str = "dst";
 
@@ -56,17 +54,14 @@ fn changed(known: &JobRecord, changes: &str) -> Result<String> {
     let named = read(changes);
     let mut schedule = read(&present(known));
     let names = |name: &str| named.get(name).is_some_and(|value| value.get() != "null");
-    if let Some(rule) = RULES.into_iter().find(|rule| names(rule)) {
-        RULES
-            .iter()
-            .chain([&START])
-            .for_each(|field| _ = schedule.remove(*field));
-        if rule == "every" {
-            schedule.remove(DST);
-        }
+    if RULES.into_iter().any(names) {
+        RULES.iter().for_each(|rule| _ = schedule.remove(*rule));
+    }
+    if names("every") {
+        schedule.remove(DST);
     }
     schedule.extend(named);
-    super::jobs::to_json(&schedule)
+    to_json(&schedule)
 }
 
 /// The JSON of the schedule that a job has; of one that cannot be read nothing stays.

@@ -1,0 +1,276 @@
+//! What becomes of occurrences that nobody was there to run: on SQLite, and on the PostgreSQL that `DUCTAPE_TEST_POSTGRES` names.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "../src/testing/skipped.rs"]
+mod skipped;
+
+use ductape::clock::{Clock, Millis};
+use ductape::engine::routing::{Pattern, Routing, WorkerFilter};
+use ductape::engine::timetable::Timetable;
+use ductape::engine::{
+    AbortReason, Announcer, Engine, EngineConfig, Handler, Invocation, Level, Logger, Reply, WorkerConfig,
+    series_changes,
+};
+use ductape::model::{
+    IfRunning, JobId, JobOptions, Misfire, Namespace, NewJob, OnConflict, Recurrence, Route, Rule, Status,
+};
+use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
+use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
+use ductape::store::{GapKind, InsertParams, OccurrenceGap, Store, Token};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const MINUTE: Millis = 60_000;
+const HOUR: Millis = 60 * MINUTE;
+const DAY: Millis = 24 * HOUR;
+/// 2026-03-02T00:00:00Z
+const MIDNIGHT: Millis = 1_772_409_600_000;
+const NINE: Millis = MIDNIGHT + 9 * HOUR;
+/// When the worker went down, and when it was there again.
+const DOWN: Millis = NINE - 5 * MINUTE;
+const UP: Millis = MIDNIGHT + 20 * HOUR;
+
+#[derive(Debug)]
+struct Still(Millis);
+
+impl Clock for Still {
+    fn now(&self) -> Millis {
+        self.0
+    }
+}
+
+struct Silence;
+
+impl Logger for Silence {
+    fn log(&self, _: Level, _: &str) {}
+}
+
+/// Notes which occurrences were run, and for how many each stood.
+#[derive(Default)]
+struct Calls(Mutex<Vec<(Millis, i64)>>);
+
+impl Handler for Calls {
+    fn call(&self, invocation: Invocation) {
+        let run = &invocation.attempt.run;
+        self.0.lock().unwrap().push((run.scheduled_at, run.missed));
+        let _ = invocation.reply.send(Ok(Reply::Done(None)));
+    }
+
+    fn abort(&self, _: Token, _: &AbortReason) {}
+}
+
+/// The stores that there are, each new; on the server in a schema of its own, for [`close`].
+async fn stores(test: &str) -> Vec<(Arc<dyn Store>, Option<(String, String)>)> {
+    static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
+    let memory = SqliteStore::open(SqliteConfig::new(Location::Memory)).unwrap();
+    let mut stores: Vec<(Arc<dyn Store>, _)> = vec![(memory, None)];
+    if let Some(url) = skipped::address("DUCTAPE_TEST_POSTGRES", test) {
+        let number = SCHEMAS.fetch_add(1, Ordering::Relaxed);
+        let schema = format!("ductape_misfires_{}_{number}", std::process::id());
+        let address = Address::parse(&format!("{url}?schema={schema}")).unwrap();
+        let store = PostgresStore::open(PostgresConfig::new(address)).await.unwrap();
+        stores.push((store, Some((url, schema))));
+    }
+    stores
+}
+
+async fn close(store: Arc<dyn Store>, schema: Option<(String, String)>) {
+    store.close().await.unwrap();
+    let Some((url, schema)) = schema else { return };
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let drop = format!("DROP SCHEMA \"{schema}\" CASCADE");
+    client.batch_execute(&drop).await.unwrap();
+    connection.abort();
+}
+
+fn cron(text: &str) -> Recurrence {
+    Recurrence::new(Rule::Cron {
+        text: text.into(),
+        tz: "UTC".into(),
+    })
+}
+
+async fn dispatch(store: &Arc<dyn Store>, recurrence: &Recurrence, now: Millis) -> JobId {
+    let id = JobId::parse("report").unwrap();
+    let params = InsertParams {
+        jobs: vec![NewJob {
+            id: id.clone(),
+            on_conflict: OnConflict::Replace,
+            route: Route {
+                namespace: Namespace::Features,
+                product: "shop".into(),
+                env: "test".into(),
+                target: vec!["report".into()],
+            }
+            .into(),
+            priority: 0,
+            due: Timetable::compile(recurrence).unwrap().first(now),
+            created: now,
+            retries: 0,
+            options: JobOptions::default(),
+            input: "{}".into(),
+            input_digest: None,
+            recurrence: Some(recurrence.clone()),
+        }],
+        all_or_nothing: false,
+        now,
+        since: std::time::Instant::now(),
+        replaced: series_changes::replaced,
+    };
+    store.insert(params).await.unwrap();
+    id
+}
+
+/// A worker comes at `now` and does what there is to do.
+async fn work(store: &Arc<dyn Store>, now: Millis, id: &JobId) -> Vec<(Millis, i64)> {
+    let calls = Arc::<Calls>::default();
+    let routing = Arc::new(Routing::new(WorkerFilter::default()));
+    let pattern = Pattern {
+        namespace: Namespace::Features,
+        product: None,
+        env: None,
+        target: vec![None],
+    };
+    routing.register(pattern, Arc::clone(&calls) as Arc<dyn Handler>, None, None);
+    let config = EngineConfig {
+        worker: Some(WorkerConfig::default()),
+        ..EngineConfig::default()
+    };
+    let engine = Engine::new(
+        Arc::clone(store),
+        Arc::new(Still(now)),
+        Arc::new(Silence),
+        routing,
+        Arc::new(Announcer::default()),
+        config,
+    );
+    engine.work().await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let record = store.get(id).await.unwrap().unwrap();
+        let rests = record.status == Status::Completed
+            || record.status == Status::Scheduled && record.next_run_at.is_some_and(|at| at > now);
+        if rests {
+            break;
+        }
+        assert!(Instant::now() < deadline, "not in time: {record:?}");
+        sleep(Duration::from_millis(2)).await;
+    }
+    engine.stop(Duration::from_secs(1)).await;
+    let made = calls.0.lock().unwrap().clone();
+    made
+}
+
+async fn gaps(store: &Arc<dyn Store>, id: &JobId) -> Vec<OccurrenceGap> {
+    store.history(id, 100).await.unwrap().unwrap().gaps
+}
+
+fn from_nine(kind: GapKind, count: i64) -> OccurrenceGap {
+    OccurrenceGap {
+        kind,
+        first: NINE,
+        last: NINE + (count - 1) * HOUR,
+        count,
+    }
+}
+
+/// The table of `docs/schedules.md`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_was_down_from_8_55_to_20_00_does_what_the_documents_say() {
+    let hourly = |change: fn(&mut Recurrence)| {
+        let mut recurrence = cron("0 * * * *");
+        change(&mut recurrence);
+        recurrence
+    };
+    let daily = |change: fn(&mut Recurrence)| {
+        let mut recurrence = cron("0 9 * * *");
+        change(&mut recurrence);
+        recurrence
+    };
+    let each: Vec<(Millis, i64)> = (0..12).map(|hour| (NINE + hour * HOUR, 0)).collect();
+    let table: Vec<(Recurrence, Vec<(Millis, i64)>, Vec<OccurrenceGap>)> = vec![
+        (hourly(|_| {}), vec![(UP, 11)], vec![from_nine(GapKind::Down, 11)]),
+        (
+            hourly(|it| it.misfire = Misfire::Skip),
+            vec![],
+            vec![from_nine(GapKind::Misfire, 12)],
+        ),
+        (hourly(|it| it.misfire = Misfire::All), each.clone(), vec![]),
+        (
+            hourly(|it| (it.misfire, it.if_running) = (Misfire::All, IfRunning::Allow)),
+            each,
+            vec![],
+        ),
+        (
+            hourly(|it| it.limit = Some(1)),
+            vec![(UP, 11)],
+            vec![from_nine(GapKind::Down, 11)],
+        ),
+        (
+            hourly(|it| it.end_at = Some(MIDNIGHT + 12 * HOUR)),
+            vec![(MIDNIGHT + 12 * HOUR, 4)],
+            vec![from_nine(GapKind::Down, 3)],
+        ),
+        (daily(|_| {}), vec![(NINE, 1)], vec![]),
+        (
+            daily(|it| it.misfire = Misfire::Skip),
+            vec![],
+            vec![from_nine(GapKind::Misfire, 1)],
+        ),
+        (daily(|it| it.misfire = Misfire::All), vec![(NINE, 0)], vec![]),
+        (daily(|it| it.grace = Some(11 * HOUR)), vec![(NINE, 0)], vec![]),
+        (
+            daily(|it| (it.misfire, it.grace) = (Misfire::Skip, Some(11 * HOUR))),
+            vec![(NINE, 0)],
+            vec![],
+        ),
+        (
+            daily(|it| (it.misfire, it.grace) = (Misfire::Skip, Some(11 * HOUR - 1))),
+            vec![],
+            vec![from_nine(GapKind::Misfire, 1)],
+        ),
+    ];
+    for (recurrence, runs, missed) in table {
+        for (store, schema) in stores("a_worker_that_was_down").await {
+            let id = dispatch(&store, &recurrence, DOWN).await;
+            assert_eq!(work(&store, UP, &id).await, runs, "{recurrence:?}");
+            assert_eq!(gaps(&store, &id).await, missed, "{recurrence:?}");
+            close(store, schema).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overdue_run_is_kept_when_details_of_its_schedule_change_and_when_its_times_do() {
+    let now = NINE + 5 * MINUTE;
+    let ended = Recurrence {
+        end_at: Some(MIDNIGHT + 300 * DAY),
+        ..cron("0 9 * * *")
+    };
+    let counted = Recurrence {
+        limit: Some(5),
+        misfire: Misfire::All,
+        ..cron("00 09 * * *")
+    };
+    for (new, missed, next) in [
+        (ended, 1, NINE + DAY),
+        (counted, 0, NINE + DAY),
+        (cron("0 12 * * *"), 1, MIDNIGHT + 12 * HOUR),
+    ] {
+        for (store, schema) in stores("an_overdue_run_is_kept").await {
+            dispatch(&store, &cron("0 9 * * *"), DOWN).await;
+            let id = dispatch(&store, &new, now).await;
+            assert_eq!(work(&store, now, &id).await, [(NINE, missed)], "{new:?}");
+            let record = store.get(&id).await.unwrap().unwrap();
+            assert_eq!(
+                (record.next_run_at, gaps(&store, &id).await),
+                (Some(next), vec![]),
+                "{new:?}"
+            );
+            close(store, schema).await;
+        }
+    }
+}
