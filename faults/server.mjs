@@ -42,10 +42,13 @@ const SETTINGS = ['listen_addresses=127.0.0.1', 'max_connections=200', 'wal_retr
 
 export class Server {
   #folder;
+  #environment;
   #call;
 
-  constructor(folder) {
+  /** `environment`: variables of the server's own. */
+  constructor(folder, environment = {}) {
     this.#folder = folder;
+    this.#environment = environment;
   }
 
   /** With a database of its own, or with that of another one, which it follows. */
@@ -55,7 +58,7 @@ export class Server {
     const root = process.getuid() === 0;
     if (root) await chown(this.#folder, NOBODY_UID, NOBODY_UID);
     const user = root ? { uid: NOBODY_UID, gid: NOBODY_UID } : {};
-    const options = { cwd: this.#folder, ...user };
+    const options = { cwd: this.#folder, env: { ...process.env, ...this.#environment }, ...user };
     this.#call = (name, ...words) => run(join(programs, name), words, options);
     // Clients know it all along.
     this.port ??= await freePort();

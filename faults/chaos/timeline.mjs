@@ -1,0 +1,108 @@
+// What a clock that is set now and then showed, and which times it has passed.
+
+/** A range of wall time, in ms: its ends belong to it. */
+const overlap = ([from, to], [first, last]) => [Math.max(from, first), Math.min(to, last)];
+const isSome = ([from, to]) => from <= to;
+
+/** Ranges that may overlap, as ranges in order that do not. */
+export function union(ranges) {
+  const joined = [];
+  for (const [from, to] of ranges.filter(isSome).toSorted(([one], [next]) => one - next)) {
+    const last = joined.at(-1);
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+    else joined.push([from, to]);
+  }
+  return joined;
+}
+
+export class Timeline {
+  /** `{ since, wall }`: from then on, in ms of a clock that nobody sets, it went on from that wall time. */
+  #pieces;
+  /** For so long after a step somebody may have gone by the clock as it was before, ms. */
+  #lag;
+
+  constructor(since, wall, lag) {
+    this.#pieces = [{ since, wall }];
+    this.#lag = lag;
+  }
+
+  /** The clock was set at `since` to `wall`. */
+  step(since, wall) {
+    this.#pieces.push({ since, wall });
+  }
+
+  #until(index) {
+    return this.#pieces[index + 1]?.since ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** What it showed at `at`. */
+  wall(at) {
+    const { since, wall } = this.#pieces.findLast(({ since }) => since <= at) ?? this.#pieces[0];
+    return wall + (at - since);
+  }
+
+  /** Whether it was set in the time before `at` in which not everybody may have known. */
+  isUnsure(at) {
+    return this.#pieces.slice(1).some(({ since }) => since <= at && at <= since + this.#lag);
+  }
+
+  /** The latest that anybody can have seen it show from `from` to `to`. */
+  latest(from, to) {
+    return Math.max(...this.possible(from, to).map(([, last]) => last));
+  }
+
+  /**
+   * The ranges of wall time that it rose through in this time, once for each time that it did: each is a rise without a step
+   * backwards. Steps forward are part of it.
+   */
+  rises(from, to) {
+    const rises = [];
+    for (const [index, { since, wall }] of this.#pieces.entries()) {
+      const [first, last] = overlap([from, to], [since, this.#until(index)]);
+      if (first > last) continue;
+      const range = [wall + (first - since), wall + (last - since)];
+      const before = rises.at(-1);
+      if (before && range[0] >= before[1]) before[1] = range[1];
+      else rises.push(range);
+    }
+    return rises;
+  }
+
+  /** The same, as far as anybody may have seen it: some learn of a step later. */
+  possible(from, to) {
+    const rises = this.rises(from, to);
+    for (const [index, { since }] of this.#pieces.entries()) {
+      if (index === 0) continue;
+      const before = this.#pieces[index - 1];
+      const [first, last] = overlap([from, to], [since, since + this.#lag]);
+      if (first > last) continue;
+      const old = (at) => before.wall + (at - before.since);
+      const start = old(first);
+      const end = Math.max(old(last), this.wall(last));
+      if (isSome([start, end])) rises.push([start, end]);
+    }
+    return rises;
+  }
+
+  /** The ranges that it passed in this time and did not go back before again until `end`. */
+  settled(from, to, end) {
+    const passes = [];
+    for (const [index, { since, wall }] of this.#pieces.entries()) {
+      const until = Math.min(this.#until(index), end);
+      if (since > until) break;
+      // What comes again does not count before.
+      for (const pass of passes) pass.to = Math.min(pass.to, wall);
+      const before = passes.at(-1)?.to ?? wall;
+      // What a step passed over, at once.
+      if (wall > before) passes.push({ from: before, to: wall, at: () => since });
+      passes.push({ from: wall, to: wall + (until - since), at: (time) => since + (time - wall) });
+    }
+    const within = passes.map((pass) => {
+      const [first, last] = [pass.at(pass.from), pass.at(pass.to)];
+      if (first === last) return first >= from && first <= to ? [pass.from, pass.to] : [1, 0];
+      const shift = pass.from - first;
+      return overlap([pass.from, pass.to], [from + shift, to + shift]);
+    });
+    return union(within);
+  }
+}
