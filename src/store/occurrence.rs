@@ -175,6 +175,12 @@ pub struct SeriesAdvance {
 }
 
 impl SeriesAdvance {
+    /// How many of its runs come before a gap.
+    pub(in crate::store) fn runs_before(&self, gap: &OccurrenceGap) -> i64 {
+        let before = self.occurrences.iter().filter(|run| run.scheduled_at < gap.first);
+        i64::try_from(before.count()).unwrap_or(i64::MAX)
+    }
+
     /// One that changes nothing of the series but its version.
     #[must_use]
     pub fn unchanged(series: &SeriesSnapshot) -> Self {

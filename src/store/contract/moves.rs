@@ -94,7 +94,14 @@ pub async fn attempts_of_a_series_are_told_until_their_process_was_last_seen(s: 
     // A failure, the wait for its retry, and the second attempt.
     s.complete(process, &run, retry(T0 + 2_500), T0 + 1_501).await;
     let waiting = due(process, T0 + 3_000).await;
-    assert_eq!((waiting.live, waiting.busy), (1, vec![(T0 + 1_501, T0 + 2_500)]));
+    assert_eq!((waiting.live, &waiting.busy[..]), (1, &[(T0 + 1_501, T0 + 2_500)][..]));
+    // Also of points after the end of the attempt.
+    let advance = SeriesAdvance {
+        next_at: Some(T0 + 2_000),
+        ..SeriesAdvance::unchanged(&waiting)
+    };
+    s.store.advance(T0 + 3_000, vec![advance]).await.unwrap();
+    assert_eq!(due(process, T0 + 3_000).await.busy, [(T0 + 1_501, T0 + 2_500)]);
 }
 
 pub async fn series_that_are_passed_over_are_left_out(s: &TestStore) {

@@ -314,6 +314,37 @@ pub async fn adjacent_gaps_are_merged(s: &TestStore) {
     assert_eq!(gaps, [gap(T0 + 4, T0 + 4, 1), gap(T0, T0 + 3, 4)]);
 }
 
+pub async fn gaps_on_both_sides_of_a_run_stay_apart(s: &TestStore) {
+    s.add(series("x")).await;
+    let gap = |first, last, count| OccurrenceGap {
+        kind: GapKind::Overlap,
+        first,
+        last,
+        count,
+    };
+    let (before, after) = (gap(T0, T0 + 1_000, 2), gap(T0 + 3_000, T0 + 4_000, 2));
+    let due = s.due_series(T0 + 4_500).await.remove(0);
+    let advance = SeriesAdvance {
+        occurrences: vec![Occurrence {
+            scheduled_at: T0 + 2_000,
+            missed: 0,
+        }],
+        gaps: vec![before, after],
+        ..step(&due, Some(T0 + 5_000))
+    };
+    s.store.advance(T0 + 4_500, vec![advance]).await.unwrap();
+    // What follows continues the last one.
+    let due = s.due_series(T0 + 5_500).await.remove(0);
+    let advance = SeriesAdvance {
+        occurrences: vec![],
+        gaps: vec![gap(T0 + 5_000, T0 + 5_000, 1)],
+        ..step(&due, Some(T0 + 6_000))
+    };
+    s.store.advance(T0 + 5_500, vec![advance]).await.unwrap();
+    let gaps = s.store.history(&id("x"), 9).await.unwrap().unwrap().gaps;
+    assert_eq!(gaps, [gap(T0 + 3_000, T0 + 5_000, 3), before]);
+}
+
 pub async fn catch_up_run_reports_missed_occurrences(s: &TestStore) {
     s.add(series("x")).await;
     let due = s.due_series(T0 + 9_500).await.remove(0);

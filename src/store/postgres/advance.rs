@@ -66,7 +66,7 @@ pub(super) fn write(tx: &mut Tx<'_>, stored_job: &mut StoredJob, advance: &Serie
         tx.write_later(CUT_GAP, params![job, gap.kind as i32, gap.first, gap.last, gap.count]);
     }
     for gap in &advance.gaps {
-        insert_gap(tx, job, gap, runs);
+        insert_gap(tx, job, gap, runs + advance.runs_before(gap));
     }
     let count = rows(advance.occurrences.len());
     series

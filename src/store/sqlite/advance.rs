@@ -59,7 +59,7 @@ pub(super) fn write(
         cut_gap(tx.connection, job, gap)?;
     }
     for gap in &advance.gaps {
-        insert_gap(tx.connection, job, gap, before.runs)?;
+        insert_gap(tx.connection, job, gap, before.runs + advance.runs_before(gap))?;
     }
     for (number, occurrence) in (before.runs + 1..).zip(&advance.occurrences) {
         insert_run(tx, job, number, occurrence)?;
