@@ -160,8 +160,7 @@ async fn work(store: &Arc<dyn Store>, now: Millis, id: &JobId) -> Vec<(Millis, i
         sleep(Duration::from_millis(2)).await;
     }
     engine.stop(Duration::from_secs(1)).await;
-    let made = calls.0.lock().unwrap().clone();
-    made
+    std::mem::take(&mut *calls.0.lock().unwrap())
 }
 
 async fn gaps(store: &Arc<dyn Store>, id: &JobId) -> Vec<OccurrenceGap> {
@@ -177,6 +176,9 @@ fn from_nine(kind: GapKind, count: i64) -> OccurrenceGap {
     }
 }
 
+/// A schedule, which occurrences are run and for how many each stands, and what is recorded as missed.
+type Row = (Recurrence, Vec<(Millis, i64)>, Vec<OccurrenceGap>);
+
 /// The table of `docs/schedules.md`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_was_down_from_8_55_to_20_00_does_what_the_documents_say() {
@@ -191,7 +193,7 @@ async fn a_worker_that_was_down_from_8_55_to_20_00_does_what_the_documents_say()
         recurrence
     };
     let each: Vec<(Millis, i64)> = (0..12).map(|hour| (NINE + hour * HOUR, 0)).collect();
-    let table: Vec<(Recurrence, Vec<(Millis, i64)>, Vec<OccurrenceGap>)> = vec![
+    let table: Vec<Row> = vec![
         (hourly(|_| {}), vec![(UP, 11)], vec![from_nine(GapKind::Down, 11)]),
         (
             hourly(|it| it.misfire = Misfire::Skip),
