@@ -16,7 +16,7 @@ use ductape::model::{
 };
 use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
-use ductape::store::{GapKind, InsertParams, OccurrenceGap, Store, Token};
+use ductape::store::{GapKind, InsertParams, JobSeq, OccurrenceGap, Store, Token};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -95,6 +95,12 @@ fn cron(text: &str) -> Recurrence {
 
 async fn dispatch(store: &Arc<dyn Store>, recurrence: &Recurrence, now: Millis) -> JobId {
     let id = JobId::parse("report").unwrap();
+    let due = Timetable::compile(recurrence).unwrap().first(now);
+    insert(store, &id, recurrence, due, now).await;
+    id
+}
+
+async fn insert(store: &Arc<dyn Store>, id: &JobId, recurrence: &Recurrence, due: Option<Millis>, now: Millis) {
     let params = InsertParams {
         jobs: vec![NewJob {
             id: id.clone(),
@@ -107,7 +113,7 @@ async fn dispatch(store: &Arc<dyn Store>, recurrence: &Recurrence, now: Millis) 
             }
             .into(),
             priority: 0,
-            due: Timetable::compile(recurrence).unwrap().first(now),
+            due,
             created: now,
             retries: 0,
             options: JobOptions::default(),
@@ -121,7 +127,6 @@ async fn dispatch(store: &Arc<dyn Store>, recurrence: &Recurrence, now: Millis) 
         replaced: series_changes::replaced,
     };
     store.insert(params).await.unwrap();
-    id
 }
 
 /// A worker comes at `now` and does what there is to do.
@@ -242,6 +247,26 @@ async fn a_worker_that_was_down_from_8_55_to_20_00_does_what_the_documents_say()
             assert_eq!(gaps(&store, &id).await, missed, "{recurrence:?}");
             close(store, schema).await;
         }
+    }
+}
+
+/// Another version of the package may know the zone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_that_this_version_cannot_compute_is_left_as_it_is_and_others_go_on() {
+    for (store, schema) in stores("a_schedule_that_this_version_cannot_compute").await {
+        let unknown = Recurrence::new(Rule::Cron {
+            text: "0 9 * * *".into(),
+            tz: "Mars/Olympus".into(),
+        });
+        let strange = JobId::parse("strange").unwrap();
+        insert(&store, &strange, &unknown, Some(NINE), DOWN).await;
+        let before = store.series_after(JobSeq::MIN, 9).await.unwrap().remove(0);
+        let known = dispatch(&store, &cron("0 * * * *"), DOWN).await;
+        assert_eq!(work(&store, UP, &known).await, [(UP, 11)]);
+        let after = store.series_after(JobSeq::MIN, 9).await.unwrap().remove(0);
+        assert_eq!((after.next_at, after.version), (Some(NINE), before.version));
+        assert_eq!(gaps(&store, &strange).await, []);
+        close(store, schema).await;
     }
 }
 

@@ -20,20 +20,8 @@ pub(super) async fn of(
     now: Millis,
 ) -> DbResult<SeriesSnapshot> {
     let state = &series.state;
-    let snapshot = SeriesSnapshot {
-        job: stored_job.job.seq,
-        id: stored_job.job.id.clone(),
-        version: state.version,
-        recurrence: series.spec.clone(),
-        next_at: state.next_at,
-        runs: state.counted_runs(),
-        live: state.live.total(),
-        claimed_by_others: false,
-        busy: Vec::new(),
-        settled: busy::settled(series.settled.clone(), state.paused),
-        ended: state.ended_as.is_some(),
-        accounted_to: None,
-    };
+    let job = (stored_job.job.seq, stored_job.job.id.clone());
+    let snapshot = state.snapshot(job, &series.spec, &series.settled);
     let mut snapshots = [(snapshot, state.runs)];
     add_busy(session, &mut snapshots, None, now).await?;
     let [(snapshot, _)] = snapshots;

@@ -2,7 +2,7 @@
 
 use crate::clock::Millis;
 use crate::model::RunStatus;
-use crate::store::{Settled, Span};
+use crate::store::Span;
 
 /// An occurrence that is dealt with no later than this after it fell due, ms, is dealt with by what is there then.
 pub(in crate::store) const PROMPT_MS: i64 = 1_000;
@@ -40,14 +40,6 @@ impl PastAttempt {
 /// A run was being done from a start to an end: what fell due at the start, or before, had been waiting already.
 pub(in crate::store) fn span(started: Millis, to: Millis) -> Option<Span> {
     (started < to).then_some((started + 1, to))
-}
-
-/// What is settled of a series. One that was paused by a version that did not say when was paused from its next occurrence on.
-pub(in crate::store) fn settled(mut settled: Settled, paused: bool) -> Settled {
-    if paused && settled.paused_at.is_none() {
-        settled.paused_at = Some(Millis::MIN);
-    }
-    settled
 }
 
 #[cfg(test)]

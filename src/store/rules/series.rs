@@ -5,7 +5,8 @@
 
 use super::phase::{LiveRuns, Phase};
 use crate::clock::Millis;
-use crate::model::{RunStatus, Status};
+use crate::model::{JobId, RunStatus, Status};
+use crate::store::{JobSeq, SeriesSnapshot, Settled};
 
 /// What the rules need to know of a series, and what they change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +66,34 @@ impl SeriesState {
     /// Runs that count towards the limit.
     pub(in crate::store) fn counted_runs(&self) -> i64 {
         self.runs - self.reruns
+    }
+
+    /// As those see it who compute how it moves, without when its runs were being done.
+    pub(in crate::store) fn snapshot(
+        &self,
+        (job, id): (JobSeq, JobId),
+        recurrence: &str,
+        settled: &Settled,
+    ) -> SeriesSnapshot {
+        let mut settled = settled.clone();
+        if self.paused && settled.paused_at.is_none() {
+            // By a version that did not say when: from its next occurrence on.
+            settled.paused_at = Some(Millis::MIN);
+        }
+        SeriesSnapshot {
+            job,
+            id,
+            version: self.version,
+            recurrence: recurrence.into(),
+            next_at: self.next_at,
+            runs: self.counted_runs(),
+            live: self.live.total(),
+            claimed_by_others: false,
+            busy: Vec::new(),
+            settled,
+            ended: self.ended_as.is_some(),
+            accounted_to: None,
+        }
     }
 
     /// A run moved from one phase to another; `from` is `None` for a new run.

@@ -18,7 +18,6 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::EventKind;
 use crate::store::claim::MAX_CLAIM_BYTES;
-use crate::store::rules::busy;
 use crate::store::rules::phase::Phase;
 use crate::store::{ClaimParams, Claimed, ClaimedRun, InstanceId, JobSeq, SeriesSnapshot, Settled, Token};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -241,7 +240,6 @@ pub(super) fn series_after(connection: &Connection, after: JobSeq, most: usize) 
 fn read_series(row: &Row<'_>) -> rusqlite::Result<(SeriesSnapshot, i64)> {
     let job: JobSeq = row.get(0)?;
     let IdColumn(id) = row.get(1)?;
-    let settled = Settled::from_text(row.get::<_, Option<Box<str>>>(7)?.as_deref());
     let snapshot = SeriesSnapshot {
         job,
         id,
@@ -252,7 +250,7 @@ fn read_series(row: &Row<'_>) -> rusqlite::Result<(SeriesSnapshot, i64)> {
         live: row.get(6)?,
         claimed_by_others: false,
         busy: Vec::new(),
-        settled: busy::settled(settled, false),
+        settled: Settled::from_text(row.get::<_, Option<Box<str>>>(7)?.as_deref()),
         ended: false,
         accounted_to: row.get(9)?,
     };

@@ -15,20 +15,8 @@ const SELECT_CLAIMS_OF_JOB: &str = include_str!("sql/select_claims_of_job.sql");
 /// A series whose row is read, for a change of it.
 pub(super) fn of(connection: &Connection, job: &JobKey, series: &Series, now: Millis) -> Result<SeriesSnapshot> {
     let state = &series.state;
-    let mut snapshot = SeriesSnapshot {
-        job: job.seq,
-        id: jobs::id_of(connection, job.seq)?,
-        version: state.version,
-        recurrence: series.spec.clone(),
-        next_at: state.next_at,
-        runs: state.counted_runs(),
-        live: state.live.total(),
-        claimed_by_others: false,
-        busy: Vec::new(),
-        settled: busy::settled(series.settled.clone(), state.paused),
-        ended: state.ended_as.is_some(),
-        accounted_to: None,
-    };
+    let id = jobs::id_of(connection, job.seq)?;
+    let mut snapshot = state.snapshot((job.seq, id), &series.spec, &series.settled);
     add_busy(connection, &mut snapshot, state.runs, None, now)?;
     Ok(snapshot)
 }
