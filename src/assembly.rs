@@ -30,6 +30,7 @@ const KEY_SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct ConfiguredStore {
     location: StoreLocation,
     durability: Durability,
+    manual_clock: bool,
     store_timeout: Option<Duration>,
     encryption_keys: EncryptionKeys,
     key_source: Option<Arc<dyn KeySource>>,
@@ -50,6 +51,7 @@ impl ConfiguredStore {
         Self {
             location: options.store.clone(),
             durability: options.durability,
+            manual_clock: engine.manual_clock,
             store_timeout: options.store_timeout,
             encryption_keys: options.encryption_keys.clone(),
             key_source: None,
@@ -121,6 +123,8 @@ impl ConfiguredStore {
             Durability::Full => sqlite::Durability::Full,
             Durability::Relaxed => sqlite::Durability::Relaxed,
         };
+        // Moving a clock by hand is one call after the other.
+        config.on_callers_threads = self.manual_clock;
         config.call_timeout = self.store_timeout.unwrap_or(config.call_timeout);
         let logger = Arc::clone(&self.logger);
         config.warn = Arc::new(move |warning| logger.log(Level::Warn, warning));

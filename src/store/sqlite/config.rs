@@ -41,6 +41,9 @@ pub struct SqliteConfig {
     pub durability: Durability,
     /// Longest wait of a call for a lock that another process or program holds.
     pub call_timeout: Duration,
+    /// A store in memory works on the threads of its callers instead of one of its own: each call is answered without waking
+    /// another thread, but keeps its own from other work. For callers that wait for each answer before they ask again.
+    pub on_callers_threads: bool,
     /// Clock of the leases; tests put in one of their own.
     pub lease_clock: LeaseClock,
     /// Where warnings go while the store is open; called by its threads.
@@ -55,6 +58,7 @@ impl SqliteConfig {
             location,
             durability: Durability::Full,
             call_timeout: DEFAULT_CALL_TIMEOUT,
+            on_callers_threads: false,
             lease_clock: Arc::new(BootTime::now),
             warn: Arc::new(|_| {}),
         }

@@ -102,13 +102,13 @@ use self::shared::Shared;
 use self::silence::SilenceWatch;
 use self::tx::Tx;
 use self::write_operation::{WriteCall, WriteOptions};
-use self::writer::{Message, Writer};
+use self::writer::{CallersWriter, Message, Writer};
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::{InstanceId, JobSeq};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicI64;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SendError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -118,6 +118,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A store in a SQLite file, or in memory. Dropping it ends its threads; [`crate::store::Store::close`] also waits.
 pub struct SqliteStore {
     writer: Sender<Message>,
+    /// The writer, where it has no thread.
+    callers_writer: Option<CallersWriter>,
     shared: Arc<Shared>,
     /// `None` in memory: there is only one connection, the writer's.
     readers: Option<Arc<Readers>>,
@@ -165,7 +167,8 @@ impl SqliteStore {
             .unwrap_or_default();
         let shared = Arc::new(Shared::new());
         let (writer, inbox) = channel();
-        start(Writer {
+        let on_callers_threads = config.on_callers_threads && file.is_none();
+        let new_writer = Writer {
             connection,
             file,
             file_watch,
@@ -175,9 +178,16 @@ impl SqliteStore {
             shared: Arc::clone(&shared),
             durability: config.durability,
             state: writer::WriterState::default(),
-        })?;
+        };
+        let callers_writer = if on_callers_threads {
+            Some(CallersWriter::new(new_writer))
+        } else {
+            start(new_writer)?;
+            None
+        };
         Ok(Arc::new(Self {
             writer,
+            callers_writer,
             shared,
             readers,
             lease_clock: config.lease_clock,
@@ -210,12 +220,20 @@ impl SqliteStore {
             .map_err(|_| self.too_much_queued_error())?
             .map_err(|_| self.writer_ended_error())?;
         let (call, answer) = WriteCall::new(options, deadline, run);
-        self.writer
-            .send(Message::WriteOperation(Box::new(call)))
+        self.send(Message::WriteOperation(Box::new(call)))
             .map_err(|_| self.writer_ended_error())?;
         // The writer returns the permits when the verb is answered.
         write_permits.forget();
         answer.await.map_err(|_| self.writer_ended_error())?
+    }
+
+    /// Fails when the writer has ended.
+    fn send(&self, message: Message) -> std::result::Result<(), SendError<Message>> {
+        self.writer.send(message)?;
+        if let Some(writer) = &self.callers_writer {
+            writer.run();
+        }
+        Ok(())
     }
 
     /// Runs `run` on one snapshot of the store.
@@ -252,7 +270,7 @@ impl SqliteStore {
     }
 
     fn wake_writer(&self) {
-        let _ = self.writer.send(Message::WakeUp);
+        let _ = self.send(Message::WakeUp);
     }
 
     async fn close_writer(&self) -> Result<()> {
@@ -260,7 +278,7 @@ impl SqliteStore {
         if let Some(readers) = &self.readers {
             readers.close().await;
         }
-        let _ = self.writer.send(Message::Close);
+        let _ = self.send(Message::Close);
         let mut ended = self.shared.ended.subscribe();
         let waited = tokio::time::timeout(CLOSE_TIMEOUT, ended.wait_for(|ended| *ended)).await;
         self.instance_locks().clear();

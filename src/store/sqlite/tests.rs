@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A store whose lease clock is controlled by the test.
-async fn test_store(location: Location, keep: Box<dyn std::any::Any + Send + Sync>) -> TestStore {
+async fn test_store(config: SqliteConfig, keep: Box<dyn std::any::Any + Send + Sync>) -> TestStore {
     let lease_clock = Arc::new(AtomicI64::new(1_000));
     let boot = Arc::new(Mutex::new("this".to_owned()));
     let (millis, name) = (Arc::clone(&lease_clock), Arc::clone(&boot));
@@ -30,7 +30,7 @@ async fn test_store(location: Location, keep: Box<dyn std::any::Any + Send + Syn
     };
     let config = SqliteConfig {
         lease_clock: Arc::new(clock),
-        ..SqliteConfig::new(location)
+        ..config
     };
     let store = SqliteStore::open(config).unwrap();
     let checked = Arc::clone(&store);
@@ -52,11 +52,20 @@ async fn test_store(location: Location, keep: Box<dyn std::any::Any + Send + Syn
 
 async fn file_test_store() -> TestStore {
     let folder = tempfile::tempdir().unwrap();
-    test_store(Location::File(folder.path().join("jobs.db")), Box::new(folder)).await
+    let config = SqliteConfig::new(Location::File(folder.path().join("jobs.db")));
+    test_store(config, Box::new(folder)).await
 }
 
 async fn memory_test_store() -> TestStore {
-    test_store(Location::Memory, Box::new(())).await
+    test_store(SqliteConfig::new(Location::Memory), Box::new(())).await
+}
+
+async fn callers_threads_test_store() -> TestStore {
+    let config = SqliteConfig {
+        on_callers_threads: true,
+        ..SqliteConfig::new(Location::Memory)
+    };
+    test_store(config, Box::new(())).await
 }
 
 /// Behind encryption, as every store of a program is that gives keys.
@@ -64,9 +73,9 @@ async fn sealed_test_store() -> TestStore {
     sealed(memory_test_store().await, &["k2", "k1"])
 }
 
-/// As every store of a program is that gives none.
+/// As the store of a program is that gives none, and moves its clock by hand.
 async fn keyless_test_store() -> TestStore {
-    sealed(memory_test_store().await, &[])
+    sealed(callers_threads_test_store().await, &[])
 }
 
 fn open(path: &Path) -> Arc<SqliteStore> {

@@ -22,8 +22,8 @@ use crate::error::{Error, Result};
 use crate::store::Token;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Approximate limit of rows moved in one transaction.
@@ -97,6 +97,15 @@ impl Writer {
             self.poll_other_processes();
         }
         self.end();
+    }
+
+    /// Executes what is queued, on the thread of a caller. `false`: the writer should end.
+    fn run_queued(&mut self) -> bool {
+        self.drain_inbox();
+        while !self.state.queued.is_empty() {
+            self.run_next_batch();
+        }
+        !self.state.closing
     }
 
     /// Waits for verbs, or for the next check of other processes. `false`: the writer should end.
@@ -397,5 +406,27 @@ impl Writer {
         drop(connection);
         drop(file);
         shared.mark_ended();
+    }
+}
+
+/// A writer without a thread, for a store that works on those of its callers.
+pub(super) struct CallersWriter(Mutex<Option<Writer>>);
+
+impl CallersWriter {
+    pub(super) fn new(writer: Writer) -> Self {
+        Self(Mutex::new(Some(writer)))
+    }
+
+    /// Executes what is in the writer's inbox, unless another caller has done so meanwhile.
+    pub(super) fn run(&self) {
+        let mut writer = self.0.lock().unwrap_or_else(|poisoned| {
+            // A panic was in the way of it: whoever waits is told that it has ended.
+            let mut writer = poisoned.into_inner();
+            *writer = None;
+            writer
+        });
+        if writer.as_mut().is_some_and(|writer| !writer.run_queued()) {
+            writer.take().into_iter().for_each(Writer::end);
+        }
     }
 }
