@@ -344,6 +344,7 @@ async fn a_claim_is_handed_back_only_when_no_answer_can_come_any_more() {
             slots: 1,
             suspect: false,
             passed_over: Default::default(),
+            planner: None,
         };
         assert_eq!(store.claim(params).await.unwrap().runs.len(), 1);
         // Several comparisons with the store.

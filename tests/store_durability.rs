@@ -97,6 +97,7 @@ fn claim_params(instance: InstanceId) -> ClaimParams {
         slots: 1,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     }
 }
 

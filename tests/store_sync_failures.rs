@@ -186,6 +186,7 @@ async fn claim(store: &SqliteStore) -> usize {
         slots: 100,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     store.claim(params).await.unwrap().runs.len()
 }

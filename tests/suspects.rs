@@ -126,6 +126,7 @@ async fn store_with_suspects(count: usize) -> Arc<dyn Store> {
             slots: count,
             suspect: false,
             passed_over: Default::default(),
+            planner: None,
         };
         assert_eq!(store.claim(params).await.unwrap().runs.len(), count);
         // Long ago, so that they are due by now.

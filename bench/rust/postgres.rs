@@ -161,6 +161,7 @@ impl Bench {
             slots: 500,
             suspect: false,
             passed_over: Default::default(),
+            planner: None,
         };
         let (started, mut done, mut slowest) = (Instant::now(), 0, 0.0_f64);
         let mut ending: Option<tokio::task::JoinHandle<()>> = None;

@@ -326,6 +326,7 @@ impl Worker {
             slots,
             suspect: false,
             passed_over: Default::default(),
+            planner: None,
         };
         self.store.claim(params).await.unwrap()
     }

@@ -34,8 +34,10 @@ pub async fn advance(
         engine.work().await?;
     }
     let _rounds = engine.gate.take_over();
+    let mut since_relayed = engine.store.changes();
+    since_relayed.mark_changed();
     loop {
-        let next = run_due(engine, timeout, no_dispatch_waits).await?;
+        let next = run_due(engine, &mut since_relayed, timeout, no_dispatch_waits).await?;
         match next.filter(|due| *due <= target) {
             Some(due) => clock.set(due),
             None if engine.clock.now() < target => clock.set(target),
@@ -44,9 +46,11 @@ pub async fn advance(
     }
 }
 
-/// Runs what is due at the present instant. Returns when the next thing falls due.
+/// Runs what is due at the present instant. Returns when the next thing falls due. `since_relayed` is unchanged as long as there
+/// can be nothing to tell webhooks.
 async fn run_due(
     engine: &Arc<Engine>,
+    since_relayed: &mut watch::Receiver<u64>,
     timeout: Duration,
     no_dispatch_waits: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<Millis>> {
@@ -68,10 +72,15 @@ async fn run_due(
                 continue;
             }
         }
+        if !since_relayed.has_changed().unwrap_or(true) {
+            return Ok(round.next_due());
+        }
         // What the runs have said to webhooks is delivered at the same instant.
+        since_relayed.mark_unchanged();
         if engine.outbox_relay.relay_pending().await? == relayed {
             return Ok(round.next_due());
         }
+        since_relayed.mark_changed();
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a process claims, and how it gives it back.
 
-use super::{InstanceId, JobSeq, RouteId, RouteMark, SeriesSnapshot, Token, Unreadable};
+use super::{InstanceId, JobSeq, PlanAdvance, RouteId, RouteMark, SeriesSnapshot, Token, Unreadable};
 use crate::clock::Millis;
 use crate::model::{JobId, RunOutcome, Status};
 use std::sync::Arc;
@@ -35,6 +35,9 @@ pub struct ClaimParams {
     pub suspect: bool,
     /// Series in these versions are left out of [`Claimed::series`].
     pub passed_over: Arc<[(JobSeq, i64)]>,
+    /// Computes how series that are due move on. A store that can do so within the claim applies that before it claims, so that
+    /// the runs of these series are among the claimed ones at once.
+    pub planner: Option<PlanAdvance>,
 }
 
 /// What a claim found.
@@ -42,7 +45,8 @@ pub struct ClaimParams {
 pub struct Claimed {
     /// Runs that are now this process's, best first: by priority, then due time, then dispatch order.
     pub runs: Vec<ClaimedRun>,
-    /// Series with an occurrence due; the engine computes what follows and calls [`super::Store::advance`].
+    /// Series with an occurrence due of which the planner was not asked; the engine computes what follows and calls
+    /// [`super::Store::advance`].
     pub series: Vec<SeriesSnapshot>,
     /// When to look again, if nothing wakes the claimer earlier: the earliest time at which something falls due.
     pub next_due: Option<Millis>,

@@ -105,6 +105,7 @@ macro_rules! store_contract {
             a_replaced_series_moves_as_the_caller_computes_it,
             attempts_of_a_series_are_told_until_their_process_was_last_seen,
             series_that_are_passed_over_are_left_out,
+            a_claim_with_a_planner_brings_the_run_that_fell_due,
             recorded_gaps_can_be_cut_off,
             a_series_makes_runs_on_request,
             a_run_that_a_pause_makes_is_paused,

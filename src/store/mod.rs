@@ -71,7 +71,8 @@ pub use dispatch::{InsertParams, Inserted, JobSummary, ReplaceSeries, Statement,
 pub use entry::{Entry, EntryKey, EntryKind};
 pub use ids::{InstanceId, JobSeq, RouteId, RouteMark, Token};
 pub use occurrence::{
-    ComputeMove, GapKind, Occurrence, OccurrenceGap, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled, Span,
+    ComputeMove, GapKind, Occurrence, OccurrenceGap, PlanAdvance, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled,
+    Span,
 };
 pub use payload::{MAX_KEY_ID_BYTES, Unreadable};
 pub use record::{

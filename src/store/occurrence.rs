@@ -251,3 +251,29 @@ impl fmt::Debug for ComputeMove {
         f.write_str("ComputeMove")
     }
 }
+
+/// From a series that is due to how it moves on; `None`: not yet.
+type Plan = dyn Fn(&SeriesSnapshot) -> Option<SeriesAdvance> + Send + Sync;
+
+/// Computes how a series that is due moves on. It is called within the transaction of a claim, again when that is repeated.
+#[derive(Clone)]
+pub struct PlanAdvance(Arc<Plan>);
+
+impl PlanAdvance {
+    /// By this function.
+    pub fn new(plan: impl Fn(&SeriesSnapshot) -> Option<SeriesAdvance> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(plan))
+    }
+
+    /// How this series moves on.
+    #[must_use]
+    pub fn of(&self, series: &SeriesSnapshot) -> Option<SeriesAdvance> {
+        (self.0)(series)
+    }
+}
+
+impl fmt::Debug for PlanAdvance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlanAdvance")
+    }
+}

@@ -20,7 +20,7 @@ use crate::engine::run::in_flight::InFlightAttempts;
 use crate::engine::service::{Service, StopSignal};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::Recurrence;
-use crate::store::{ClaimParams, Claimed, InstanceId, RouteMark, SeriesAdvance, SeriesSnapshot};
+use crate::store::{ClaimParams, Claimed, InstanceId, PlanAdvance, RouteMark, SeriesAdvance, SeriesSnapshot};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -236,6 +236,7 @@ impl Claimer {
         let some_full = slots == 0 || group_slots.contains(&0);
         let asked = ClaimParams {
             passed_over: self.incomputable.all(),
+            planner: self.planner(now),
             ..params(now, instance, served, slots)
         };
         let claimed = self.claim(asked, known).await?;
@@ -296,6 +297,7 @@ impl Claimer {
             let suspect = ClaimParams {
                 suspect: true,
                 passed_over: self.incomputable.all(),
+                planner: self.planner(now),
                 ..params(now, instance, served, 1)
             };
             let claimed = self.claim(suspect, known).await?;
@@ -369,28 +371,45 @@ impl Claimer {
 
     /// Turns due occurrences into runs; returns of how many series.
     async fn advance_series(&self, series: Vec<SeriesSnapshot>, now: Millis) -> Result<usize> {
-        let advances: Vec<SeriesAdvance> = series.iter().filter_map(|due| self.plan_advance(due, now)).collect();
+        let (context, incomputable) = (&self.context, &self.incomputable);
+        let planned = series
+            .iter()
+            .filter_map(|due| plan_advance(context, incomputable, due, now));
+        let advances: Vec<SeriesAdvance> = planned.collect();
         if advances.is_empty() {
             return Ok(0);
         }
         self.context.store.advance(now, advances).await
     }
 
-    fn plan_advance(&self, due: &SeriesSnapshot, now: Millis) -> Option<SeriesAdvance> {
-        let planned = serde_json::from_str::<Recurrence>(&due.recurrence)
-            .map_err(|error| error.to_string())
-            .and_then(|recurrence| recurrence::plan(&recurrence, due, now).map_err(|error| error.to_string()));
-        planned.unwrap_or_else(|error| {
-            if self.incomputable.add(due.job, due.version) {
-                let message = format!(
-                    "job {}: this version of the package cannot compute its schedule and leaves it to others: {error}",
-                    due.id
-                );
-                self.context.log(Level::Error, &message);
-            }
-            None
-        })
+    /// Computes what [`Self::advance_series`] does, for a store that does it within the claim.
+    fn planner(&self, now: Millis) -> Option<PlanAdvance> {
+        let (context, incomputable) = (self.context.clone(), self.incomputable.clone());
+        Some(PlanAdvance::new(move |due| {
+            plan_advance(&context, &incomputable, due, now)
+        }))
     }
+}
+
+fn plan_advance(
+    context: &Context,
+    incomputable: &IncomputableSeries,
+    due: &SeriesSnapshot,
+    now: Millis,
+) -> Option<SeriesAdvance> {
+    let planned = serde_json::from_str::<Recurrence>(&due.recurrence)
+        .map_err(|error| error.to_string())
+        .and_then(|recurrence| recurrence::plan(&recurrence, due, now).map_err(|error| error.to_string()));
+    planned.unwrap_or_else(|error| {
+        if incomputable.add(due.job, due.version) {
+            let message = format!(
+                "job {}: this version of the package cannot compute its schedule and leaves it to others: {error}",
+                due.id
+            );
+            context.log(Level::Error, &message);
+        }
+        None
+    })
 }
 
 fn params(now: Millis, instance: InstanceId, served: ServedRoutes, slots: usize) -> ClaimParams {
@@ -402,6 +421,7 @@ fn params(now: Millis, instance: InstanceId, served: ServedRoutes, slots: usize)
         slots,
         suspect: false,
         passed_over: Arc::default(),
+        planner: None,
     }
 }
 

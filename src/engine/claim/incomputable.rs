@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 const MAX_SERIES: usize = 10_000;
 
 /// Those that were met, with the version that each had.
-#[derive(Debug, Default)]
-pub struct IncomputableSeries(Mutex<HashMap<JobSeq, i64>>);
+#[derive(Clone, Debug, Default)]
+pub struct IncomputableSeries(Arc<Mutex<HashMap<JobSeq, i64>>>);
 
 impl IncomputableSeries {
     /// Remembers one. `true`: in this version it is new.

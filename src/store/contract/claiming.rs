@@ -79,6 +79,7 @@ pub async fn group_without_slots_claims_nothing(s: &TestStore) {
         slots: 9,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     let ids: Vec<String> = s
         .store
@@ -111,6 +112,7 @@ pub async fn unserved_route_is_not_claimed(s: &TestStore) {
         slots: 9,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     let runs = s.store.claim(params).await.unwrap().runs;
     assert_eq!((runs.len(), runs[0].id.to_string()), (1, "y".into()));

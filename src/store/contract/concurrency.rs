@@ -158,6 +158,7 @@ pub async fn free_slot_goes_to_a_served_route(s: &TestStore) {
         slots: 9,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     let runs = s.store.claim(params()).await.unwrap().runs;
     assert_eq!(ids(&runs), ["2"]);

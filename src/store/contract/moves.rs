@@ -5,8 +5,9 @@ use super::test_support::*;
 use crate::model::{NewJob, Status};
 use crate::store::{
     Change, ChangeOutcome, ClaimParams, ComputeMove, GapKind, InsertParams, Inserted, InstanceId, Occurrence,
-    OccurrenceGap, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled,
+    OccurrenceGap, PlanAdvance, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled,
 };
+use std::sync::Arc;
 
 pub async fn a_replaced_series_moves_as_the_caller_computes_it(s: &TestStore) {
     s.add(series("x")).await;
@@ -76,6 +77,7 @@ pub async fn attempts_of_a_series_are_told_until_their_process_was_last_seen(s: 
         slots: 0,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     let due = |instance, now| async move { s.store.claim(seen_by(instance, now)).await.unwrap().series.remove(0) };
     let own = due(process, T0 + 3_000).await;
@@ -117,6 +119,7 @@ pub async fn series_that_are_passed_over_are_left_out(s: &TestStore) {
         slots: 0,
         suspect: false,
         passed_over: [(all[0].job, version)].into(),
+        planner: None,
     };
     let left = s.store.claim(passing(all[0].version)).await.unwrap().series;
     assert_eq!(left.iter().map(|series| series.job).collect::<Vec<_>>(), [all[1].job]);
@@ -125,6 +128,55 @@ pub async fn series_that_are_passed_over_are_left_out(s: &TestStore) {
         s.store.claim(passing(all[0].version - 1)).await.unwrap().series.len(),
         2
     );
+}
+
+/// Whether it plans within the claim or leaves that to its caller.
+pub async fn a_claim_with_a_planner_brings_the_run_that_fell_due(s: &TestStore) {
+    for name in ["x", "y", "later"] {
+        let due = if name == "later" { T0 + 500 } else { T0 };
+        s.add(NewJob {
+            due: Some(due),
+            ..series(name)
+        })
+        .await;
+    }
+    let process = s.process().await;
+    let served = s.served().await;
+    // The other one has nothing to go by yet.
+    let plan = |due: &SeriesSnapshot| (due.id == id("x")).then(|| step(due, due.next_at.map(|at| at + 1_000)));
+    let asking = |now| ClaimParams {
+        now,
+        instance: process,
+        served: Arc::clone(&served),
+        group_slots: vec![10],
+        slots: 10,
+        suspect: false,
+        passed_over: Default::default(),
+        planner: Some(PlanAdvance::new(plan)),
+    };
+    for (number, now) in [(1, T0), (2, T0 + 1_000)] {
+        let mut claimed = s.store.claim(asking(now)).await.unwrap();
+        if !claimed.series.is_empty() {
+            assert_eq!(claimed.runs, []);
+            let advances = claimed.series.iter().filter_map(plan).collect();
+            assert_eq!(s.store.advance(now, advances).await.unwrap(), 1);
+            claimed = s.store.claim(asking(now)).await.unwrap();
+        }
+        assert!(!claimed.more);
+        let runs: Vec<_> = claimed
+            .runs
+            .iter()
+            .map(|run| (run.id.clone(), run.run, run.scheduled_at))
+            .collect();
+        assert_eq!(runs, [(id("x"), number, now)]);
+        let next_due = if number == 1 { T0 + 500 } else { T0 + 2_000 };
+        assert_eq!(claimed.next_due, Some(next_due));
+        assert_eq!(s.record("x").await.next_run_at, Some(now + 1_000));
+        s.check().await;
+        // No second run of the same occurrence.
+        assert_eq!(s.store.claim(asking(now)).await.unwrap().runs, []);
+        s.complete(process, &claimed.runs[0], done(), now + 1).await;
+    }
 }
 
 pub async fn recorded_gaps_can_be_cut_off(s: &TestStore) {

@@ -259,6 +259,7 @@ pub async fn runs_that_crashed_often_are_claimed_alone(s: &TestStore) {
         slots: 1,
         suspect: true,
         passed_over: Default::default(),
+        planner: None,
     };
     assert_eq!(ids(&s.store.claim(params).await.unwrap().runs), ["b"]);
     assert_eq!(suspects().await, [a]);

@@ -162,6 +162,7 @@ impl TestStore {
             slots: 1,
             suspect: true,
             passed_over: Default::default(),
+            planner: None,
         };
         self.store.claim(params).await.unwrap().runs
     }
@@ -194,6 +195,7 @@ impl TestStore {
             slots,
             suspect: false,
             passed_over: Default::default(),
+            planner: None,
         };
         self.store.claim(params).await.unwrap()
     }
@@ -252,6 +254,7 @@ impl TestStore {
             slots: 0,
             suspect: false,
             passed_over: Default::default(),
+            planner: None,
         };
         self.store.claim(params).await.unwrap().series
     }

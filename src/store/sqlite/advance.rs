@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::store::rules::series::SeriesState;
 use crate::store::{Occurrence, OccurrenceGap, SeriesAdvance};
 use rusqlite::{Connection, OptionalExtension, Row};
+use std::ops::Range;
 
 const INSERT_OCCURRENCE: &str = include_str!("sql/insert_occurrence.sql");
 const SELECT_LAST_GAP: &str = include_str!("sql/select_last_gap.sql");
@@ -25,7 +26,7 @@ const DELETE_GAP: &str = include_str!("sql/delete_gap.sql");
 pub(super) fn apply(tx: &mut Tx<'_>, now: Millis, advances: &[SeriesAdvance]) -> Result<usize> {
     let mut counted = 0;
     for advance in advances {
-        counted += usize::from(apply_one(tx, advance, now)?);
+        counted += usize::from(apply_one(tx, advance, now)?.is_some());
     }
     if counted > 0 {
         tx.wake();
@@ -33,18 +34,19 @@ pub(super) fn apply(tx: &mut Tx<'_>, now: Millis, advances: &[SeriesAdvance]) ->
     Ok(counted)
 }
 
-fn apply_one(tx: &mut Tx<'_>, advance: &SeriesAdvance, now: Millis) -> Result<bool> {
+/// Applies an advance without waking anybody. Returns the numbers of the runs that it made; `None`: it did not take effect.
+pub(super) fn apply_one(tx: &mut Tx<'_>, advance: &SeriesAdvance, now: Millis) -> Result<Option<Range<i64>>> {
     let Some(before) = series::find_state(tx.connection, advance.job)? else {
-        return Ok(false);
+        return Ok(None);
     };
     if !before.is_at(advance.version) {
-        return Ok(false);
+        return Ok(None);
     }
     let job = jobs::expect(tx.connection, advance.job)?;
     let after = write(tx, &job, &before, advance, now)?;
     series::save(tx, job.seq, &before, &after, details(advance))?;
     tx.count_transition(job.route, Some(before.status()), Some(after.status()));
-    Ok(true)
+    Ok(Some(before.runs + 1..after.runs + 1))
 }
 
 /// Writes the gaps and runs of an advance. Returns the new state of the series, which is not saved.

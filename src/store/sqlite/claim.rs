@@ -1,8 +1,9 @@
-//! Promotes due runs, then claims: the best ready runs of the served routes move to `running`.
+//! Promotes due runs, moves due series on, then claims: the best ready runs of the served routes move to `running`.
 //!
-//! Invariants: promotion and claim share a transaction; a claimed run is in `running` with a token that no other claim
+//! Invariants: all this shares a transaction; a claimed run is in `running` with a token that no other claim
 //! has, and holds a slot of its concurrency key; a run whose key is full becomes blocked.
 
+use super::advance;
 use super::claim_cursor::{self, Candidate, ClaimDecision, Queue};
 use super::failure::damaged;
 use super::jobs::IdColumn;
@@ -41,14 +42,19 @@ pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {
     let connection = tx.connection;
     let moved_all = !promote::apply(tx, params.now)?;
     let series = due_series(connection, params)?;
+    let all_series = series.len() < MAX_DUE_SERIES;
+    let plans = SeriesPlans::apply(tx, params, series)?;
     let mut selection = ClaimSelection::default();
     if params.slots > 0 && is_registered(connection, params)? {
         selection.claim(tx, params)?;
     }
-    let more = !moved_all || series.len() == MAX_DUE_SERIES || selection.is_cut_short();
+    if plans.concern_others(&selection.runs) {
+        tx.wake();
+    }
+    let more = !moved_all || !all_series || plans.more || selection.is_cut_short();
     Ok(Claimed {
         runs: selection.runs,
-        series,
+        series: plans.left,
         next_due: next_due(connection, params.now)?,
         more,
         newest_route: routes::newest(connection)?,
@@ -60,6 +66,43 @@ fn is_registered(connection: &Connection, params: &ClaimParams) -> Result<bool> 
     Ok(connection
         .prepare_cached(SELECT_INSTANCE_EXISTS)?
         .exists([params.instance])?)
+}
+
+/// What the claim did with the series that are due.
+#[derive(Default)]
+struct SeriesPlans {
+    /// Those that it left to the caller.
+    left: Vec<SeriesSnapshot>,
+    /// The runs that it made of the others.
+    made: HashSet<(JobSeq, i64)>,
+    /// One that was moved on is due again.
+    more: bool,
+    /// One was moved on without a run.
+    without_run: bool,
+}
+
+impl SeriesPlans {
+    fn apply(tx: &mut Tx<'_>, params: &ClaimParams, due: Vec<SeriesSnapshot>) -> Result<Self> {
+        let mut plans = Self::default();
+        let Some(planner) = &params.planner else {
+            plans.left = due;
+            return Ok(plans);
+        };
+        for advance in due.iter().filter_map(|series| planner.of(series)) {
+            if let Some(runs) = advance::apply_one(tx, &advance, params.now)? {
+                plans.without_run |= runs.is_empty();
+                plans.made.extend(runs.map(|run| (advance.job, run)));
+                plans.more |= advance.next_at.is_some_and(|at| at <= params.now);
+            }
+        }
+        Ok(plans)
+    }
+
+    /// Whether others are to look: for runs that are not among those claimed, or for jobs that have ended.
+    fn concern_others(&self, claimed: &[ClaimedRun]) -> bool {
+        let taken = claimed.iter().filter(|run| self.made.contains(&(run.job, run.run)));
+        self.without_run || taken.count() < self.made.len()
+    }
 }
 
 /// The runs claimed so far.

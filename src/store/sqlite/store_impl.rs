@@ -36,7 +36,9 @@ impl Store for SqliteStore {
         self.write(options, move |tx| insert::apply(tx, &params)).await
     }
 
-    async fn claim(&self, params: ClaimParams) -> Result<Claimed> {
+    async fn claim(&self, mut params: ClaimParams) -> Result<Claimed> {
+        // Claims are not synced, and advances have to be.
+        params.planner = params.planner.filter(|_| self.readers.is_none());
         let options = WriteOptions::plain(params.slots);
         self.write(options, move |tx| claim::apply(tx, &params)).await
     }

@@ -118,6 +118,7 @@ impl Calls {
             slots: JOBS_PER_CALL,
             suspect: false,
             passed_over: Default::default(),
+            planner: None,
         };
         let (claimed, counts) = self.proxy.count(self.store.claim(params)).await;
         let runs = claimed.unwrap().runs;

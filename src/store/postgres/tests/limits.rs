@@ -191,6 +191,7 @@ async fn claim_at(store: &PostgresStore, instance: InstanceId, now: i64, slots: 
         slots,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     store.claim(params).await.unwrap().runs.len()
 }

@@ -84,6 +84,7 @@ async fn claim_cost_is_independent_of_unserved_rows() {
             slots: 10,
             suspect: false,
             passed_over: Default::default(),
+            planner: None,
         };
         let began = Instant::now();
         let runs = store.claim(params).await.unwrap().runs;

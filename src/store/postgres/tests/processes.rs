@@ -132,6 +132,7 @@ async fn random_operations(store: &PostgresStore, task: usize) {
                     slots: 6,
                     suspect: false,
                     passed_over: Default::default(),
+                    planner: None,
                 };
                 let runs = store.claim(params).await.unwrap().runs;
                 let outcome = |at: usize| match (at + step) % 4 {
@@ -189,6 +190,7 @@ async fn advance(store: &PostgresStore, now: i64) {
         slots: 0,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     let series = store.claim(params).await.unwrap().series;
     let advances = series

@@ -84,6 +84,7 @@ async fn claim(store: &PostgresStore, of: RouteId) -> Vec<ClaimedRun> {
         slots: 10,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     store.claim(params).await.unwrap().runs
 }
@@ -223,6 +224,7 @@ async fn due_series(store: &PostgresStore, now: i64) -> SeriesSnapshot {
         slots: 0,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     store.claim(params).await.unwrap().series.remove(0)
 }

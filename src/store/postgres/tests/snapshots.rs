@@ -39,6 +39,7 @@ async fn claim(store: &PostgresStore, instance: InstanceId, slots: usize) -> Vec
         slots,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     store.claim(params).await.unwrap().runs
 }

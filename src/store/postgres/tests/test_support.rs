@@ -161,6 +161,7 @@ pub(super) async fn claim(store: &PostgresStore, instance: InstanceId, slots: us
         slots,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     store.claim(params).await
 }

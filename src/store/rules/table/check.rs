@@ -201,6 +201,7 @@ impl<'a> Table<'a> {
             slots: 1,
             suspect: false,
             passed_over: Default::default(),
+            planner: None,
         };
         self.store.store.claim(params).await.unwrap().runs.remove(0)
     }
@@ -214,6 +215,7 @@ impl<'a> Table<'a> {
             slots: 0,
             suspect: false,
             passed_over: Default::default(),
+            planner: None,
         };
         while self.store.store.claim(params.clone()).await.unwrap().more {}
     }

@@ -41,6 +41,7 @@ pub(super) async fn claim(store: &dyn Store, instance: InstanceId, slots: usize)
         slots,
         suspect: false,
         passed_over: Default::default(),
+        planner: None,
     };
     store
         .claim(params)
