@@ -58,8 +58,6 @@ pub struct Jump {
     pub from: Millis,
     /// What it shows.
     pub to: Millis,
-    /// What it showed when the segment began that ended with the jump.
-    pub segment_start: Millis,
 }
 
 impl Jump {
@@ -68,11 +66,7 @@ impl Jump {
     #[must_use]
     pub fn back_before(segment: &Segment, reading: ClockReading) -> Option<Self> {
         let (from, to) = (segment.start, reading.now());
-        (from.saturating_sub(to) > MIN_JUMP / 1_000).then_some(Self {
-            from,
-            to,
-            segment_start: from,
-        })
+        (from.saturating_sub(to) > MIN_JUMP / 1_000).then_some(Self { from, to })
     }
 
     /// Whether it was put back.
@@ -127,7 +121,6 @@ impl ClockWatch {
         (left.unsigned_abs() > MIN_JUMP.unsigned_abs()).then(|| Jump {
             from: reading.wall.saturating_sub(left).div_euclid(1_000),
             to: reading.now(),
-            segment_start: self.segment.start,
         })
     }
 }
@@ -172,7 +165,6 @@ mod tests {
             // What the watch has followed of it is not more than a drift.
             assert!((jump.from - ms(2 * SECOND, 0)).abs() <= 1);
             assert_eq!(jump.to, ms(2 * SECOND, off));
-            assert_eq!(jump.segment_start, ms(0, 0));
             assert_eq!(jump.is_backwards(), off < 0);
         }
         let mut watch = ClockWatch::new(reading(0, 0));
@@ -190,7 +182,6 @@ mod tests {
         assert_eq!(watch.look(reading(11 * SECOND, DAY)), None);
         let back = watch.look(reading(12 * SECOND, 0)).unwrap();
         assert_eq!(back.to, ms(12 * SECOND, 0));
-        assert_eq!(back.segment_start, ms(10 * SECOND, DAY));
     }
 
     #[test]

@@ -271,16 +271,16 @@ pub fn is_ahead(series: &SeriesSnapshot, now: Millis) -> bool {
 }
 
 /// Plans a series anew after its clock was set back to `now`, `None`: it has dealt with nothing that is still to come. `gaps` are
-/// those that are recorded; `segment_start`: what the clock showed when the segment began that the jump has ended.
+/// those that are recorded; `passed_over`: what the clock passed over in jumps before.
 ///
-/// What was passed over gets its runs; what was run is not run again, unless the schedule is about intervals and the clock
-/// had passed it in its ordinary course.
+/// What was missed or skipped gets its runs; what was run is not run again, unless the schedule is about intervals and the clock
+/// had come to it in its ordinary course.
 #[must_use]
 pub fn replanned(
     series: &SeriesSnapshot,
     gaps: &[OccurrenceGap],
     now: Millis,
-    segment_start: Millis,
+    passed_over: &[Span],
 ) -> Option<SeriesAdvance> {
     let known = Known::read(series)?;
     let next_at = series.next_at?;
@@ -310,13 +310,11 @@ pub fn replanned(
     if cut_gaps.is_empty() && ran.is_empty() {
         return None;
     }
-    let stays = if known.timetable.is_paced() {
-        segment_start
-    } else {
-        Millis::MAX
-    };
-    let ran = ran.into_iter().map(|(from, to)| (from, to.min(stays)));
-    settled.spans.extend(ran.filter(|(from, to)| from <= to));
+    if known.timetable.is_paced() {
+        let within = |(from, to): Span| passed_over.iter().map(move |span| (from.max(span.0), to.min(span.1)));
+        ran = ran.into_iter().flat_map(within).collect();
+    }
+    settled.spans.extend(ran.into_iter().filter(|(from, to)| from <= to));
     Some(SeriesAdvance {
         cut_gaps,
         next_at: Some(first),
@@ -331,10 +329,22 @@ impl Known<'_> {
         if gap.first > now {
             return OccurrenceGap { count: 0, ..*gap };
         }
-        let due = self.timetable.due(gap.first, now.min(gap.last));
+        let is_point = |at: Millis| self.timetable.after(at.saturating_sub(1)) == Some(at);
+        let (last, count) = if is_point(gap.first) && is_point(gap.last) {
+            let due = self.timetable.due(gap.first, now.min(gap.last));
+            (due.last(), due.count)
+        } else {
+            // Points of an earlier schedule, as if they were at equal distances: those of an interval are.
+            let distance = (gap.last.saturating_sub(gap.first) / gap.count.saturating_sub(1).max(1)).max(1);
+            let behind = now.min(gap.last).saturating_sub(gap.first) / distance;
+            (
+                gap.first.saturating_add(behind.saturating_mul(distance)),
+                behind.saturating_add(1),
+            )
+        };
         OccurrenceGap {
-            last: due.last(),
-            count: due.count.min(gap.count),
+            last,
+            count: count.min(gap.count),
             ..*gap
         }
     }

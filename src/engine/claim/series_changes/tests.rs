@@ -309,7 +309,7 @@ fn a_clock_that_was_a_day_ahead_for_seconds_costs_no_run_and_doubles_none() {
         let known = series(&rule, START + 9 * HOUR, 0);
         let jumped = super::super::recurrence::plan(&rule, &known, ahead).unwrap().unwrap();
         let jumped_series = after(&known, &jumped);
-        let corrected = replanned(&jumped_series, &jumped.gaps, now + 5_000, ahead).unwrap();
+        let corrected = replanned(&jumped_series, &jumped.gaps, now + 5_000, &[(now, ahead)]).unwrap();
         assert_eq!(corrected.next_at, Some(START + 9 * HOUR));
         assert_eq!(
             corrected.cut_gaps,
@@ -331,22 +331,22 @@ fn a_clock_that_was_a_day_ahead_for_seconds_costs_no_run_and_doubles_none() {
             later.gaps,
             [gap(GapKind::Down, START + 9 * HOUR, START + 31 * HOUR, 23)]
         );
-        assert_eq!(replanned(&corrected_series, &[], now + 6_000, ahead), None);
+        assert_eq!(replanned(&corrected_series, &[], now + 6_000, &[(now, ahead)]), None);
     }
 }
 
 #[test]
 fn a_clock_that_is_set_back_does_not_stop_an_interval_and_does_not_repeat_a_time_of_the_day() {
     // It was right for days, and went from 10:00:30 to 9:00:30.
-    let (now, since) = (START + 9 * HOUR + 30_000, START - 5 * DAY);
+    let now = START + 9 * HOUR + 30_000;
     let minutely = cron("* * * * *");
     let known = series(&minutely, START + 10 * HOUR + 60_000, 0);
-    let corrected = replanned(&known, &[], now, since).unwrap();
+    let corrected = replanned(&known, &[], now, &[]).unwrap();
     assert_eq!(corrected.next_at, Some(START + 9 * HOUR + 60_000));
     assert_eq!(corrected.settled, Settled::default());
     let daily = cron("30 9 * * *");
     let known = series(&daily, START + 33 * HOUR + HOUR / 2, 0);
-    let corrected = replanned(&known, &[], now, since).unwrap();
+    let corrected = replanned(&known, &[], now, &[]).unwrap();
     let point = START + 9 * HOUR + HOUR / 2;
     assert_eq!(
         (corrected.next_at, corrected.settled.spans.first().copied()),
@@ -360,11 +360,24 @@ fn a_clock_that_is_set_back_does_not_stop_an_interval_and_does_not_repeat_a_time
 }
 
 #[test]
+fn a_gap_of_an_earlier_schedule_is_cut_off_by_its_own_points() {
+    // Every five minutes from 8:01 on was missed until the next day; then the schedule became an hourly one, and the clock right.
+    let (first, now) = (START + 8 * HOUR + 60_000, START + 8 * HOUR + 17 * 60_000);
+    let missed = gap(GapKind::Down, first, first + 288 * 300_000, 289);
+    let known = series(&hourly(), START + 33 * HOUR, 0);
+    let corrected = replanned(&known, &[missed], now, &[]).unwrap();
+    assert_eq!(corrected.cut_gaps, [gap(GapKind::Down, first, first + 3 * 300_000, 4)]);
+    let one = gap(GapKind::Down, first, first + 300_000, 1);
+    let corrected = replanned(&known, &[one], first + 100, &[]).unwrap();
+    assert_eq!(corrected.cut_gaps, [gap(GapKind::Down, first, first, 1)]);
+}
+
+#[test]
 fn what_was_skipped_on_request_stays_skipped_when_a_clock_is_set_back() {
     let known = series(&hourly(), START + HOUR, 0);
     let skipped = of(&skip_next(2, START + 5), &known);
     let series = after(&known, &skipped);
-    assert_eq!(replanned(&series, &skipped.gaps, START + 3, START - DAY), None);
+    assert_eq!(replanned(&series, &skipped.gaps, START + 3, &[]), None);
 }
 
 #[test]
@@ -378,7 +391,7 @@ fn a_schedule_that_cannot_be_computed_is_left_alone() {
         assert_eq!((advance.next_at, advance.gaps.len()), (Some(START), 0));
     }
     assert!(skip_next(1, START).of(&unknown).is_none());
-    assert_eq!(replanned(&unknown, &[], START - DAY, START), None);
+    assert_eq!(replanned(&unknown, &[], START - DAY, &[]), None);
     let moved = replaced(&unknown, &hourly(), Some(START + HOUR), START + 5);
     assert_eq!(moved.advance.next_at, Some(START + HOUR));
 }
