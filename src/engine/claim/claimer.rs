@@ -250,7 +250,7 @@ impl Claimer {
         self.executor.started_in_order();
         let internal = self.claim_internal(turn, instance, now, known).await?;
         let mut again = claimed.more || has_new_routes;
-        again |= self.advance_series(claimed.series, now).await? > 0;
+        again |= self.advance_series(claimed.series, now).await?;
         again |= started == 0 && self.in_flight.unfinished() == 0 && self.suspects.others_are_done();
         let due = claimed.next_due;
         Ok(Round {
@@ -369,17 +369,24 @@ impl Claimer {
         Ok(InternalClaim { started, full })
     }
 
-    /// Turns due occurrences into runs; returns of how many series.
-    async fn advance_series(&self, series: Vec<SeriesSnapshot>, now: Millis) -> Result<usize> {
+    /// Turns due occurrences into runs; returns whether there may be more to do.
+    async fn advance_series(&self, series: Vec<SeriesSnapshot>, now: Millis) -> Result<bool> {
+        if series.is_empty() {
+            return Ok(false);
+        }
+        // A process that stood still while it claimed may have a time in hand that the clock does not show any more.
+        if self.clock_jumps.now().await? < now {
+            return Ok(true);
+        }
         let (context, incomputable) = (&self.context, &self.incomputable);
         let planned = series
             .iter()
             .filter_map(|due| plan_advance(context, incomputable, due, now));
         let advances: Vec<SeriesAdvance> = planned.collect();
         if advances.is_empty() {
-            return Ok(0);
+            return Ok(false);
         }
-        self.context.store.advance(now, advances).await
+        Ok(self.context.store.advance(now, advances).await? > 0)
     }
 
     /// Computes what [`Self::advance_series`] does, for a store that does it within the claim.
