@@ -13,8 +13,12 @@ mod writing;
 
 use super::{Location, SqliteConfig, SqliteStore};
 use crate::clock::BootTime;
+use crate::error::ErrorCode;
 use crate::store::contract::TestStore;
+use crate::store::contract::test_support::{T0, series, step};
 use crate::store::sealed::tests::sealed;
+use crate::store::{ClaimParams, PlanAdvance};
+use futures_util::FutureExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -86,6 +90,51 @@ fn open(path: &Path) -> Arc<SqliteStore> {
 async fn a_lease_of_another_boot_is_dead() {
     for test_store in [file_test_store().await, memory_test_store().await] {
         crate::store::contract::processes::a_lease_of_another_boot_is_dead(&test_store).await;
+        test_store.check().await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_on_its_callers_threads_answers_at_once() {
+    let store = callers_threads_test_store().await.store;
+    assert_eq!(store.metadata("none").now_or_never().unwrap().unwrap(), None);
+    store.close().now_or_never().unwrap().unwrap();
+    let late = store.metadata("none").now_or_never().unwrap();
+    assert_eq!(late.unwrap_err().code, ErrorCode::Closed);
+}
+
+/// Claims are not synced, and the number of a run must not be given to another occurrence after a power cut.
+#[tokio::test]
+async fn a_claim_moves_series_on_only_where_nothing_is_synced() {
+    for (test_store, moves) in [(memory_test_store().await, true), (file_test_store().await, false)] {
+        test_store.add(series("x")).await;
+        let claiming = |instance, served, slots, next_at| ClaimParams {
+            now: T0,
+            instance,
+            served,
+            group_slots: vec![slots],
+            slots,
+            suspect: false,
+            passed_over: Default::default(),
+            planner: Some(PlanAdvance::new(move |due| Some(step(due, Some(next_at))))),
+        };
+        let (process, served) = (test_store.process().await, test_store.served().await);
+        let store = &test_store.store;
+        let changes = store.changes();
+        let before = *changes.borrow();
+        let claimed = store
+            .claim(claiming(process, Arc::clone(&served), 1, T0))
+            .await
+            .unwrap();
+        let found = (claimed.runs.len(), claimed.series.len(), claimed.more);
+        assert_eq!(found, if moves { (1, 0, true) } else { (0, 1, false) });
+        // It has claimed what it made.
+        assert_eq!(*changes.borrow(), before);
+        if moves {
+            let claimed = store.claim(claiming(process, served, 0, T0 + 1)).await.unwrap();
+            assert_eq!((claimed.runs.len(), claimed.series.len(), claimed.more), (0, 0, false));
+            assert!(*changes.borrow() > before, "others may claim what this one left");
+        }
         test_store.check().await;
     }
 }
