@@ -108,6 +108,7 @@ macro_rules! store_contract {
             a_claim_with_a_planner_brings_the_run_that_fell_due,
             recorded_gaps_can_be_cut_off,
             a_series_makes_runs_on_request,
+            all_series_that_go_on_are_told_in_order_paused_ones_too,
             a_run_that_a_pause_makes_is_paused,
         });
         $crate::store::contract::store_contract!(@tests $make, changing: {

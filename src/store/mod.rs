@@ -157,7 +157,7 @@ pub trait Store: WebhookStore + TextStore + Send + Sync {
     /// The claims an instance holds by the store's account.
     async fn claims_of(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>>;
 
-    /// Up to `limit` series with an occurrence to come, by number, from after `after` on.
+    /// Up to `limit` series with an occurrence to come, by number, from after `after` on; paused ones are among them.
     async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<SeriesSnapshot>>;
 
     /// What the store's own clock shows, which counts for all processes that share the store; `None`: it has none, as it is on

@@ -289,6 +289,7 @@ pub fn replanned(
     ahead.sort_unstable_by_key(|gap| gap.first);
     let (mut cut_gaps, mut ran) = (Vec::new(), Vec::new());
     let mut settled = series.settled.clone();
+    settled.paused_at = settled.paused_at.map(|at| at.min(now));
     let mut from = now.saturating_add(1);
     for gap in ahead {
         ran.push((from, gap.first.saturating_sub(1)));

@@ -4,7 +4,7 @@
 use super::test_support::*;
 use crate::model::{NewJob, Status};
 use crate::store::{
-    Change, ChangeOutcome, ClaimParams, ComputeMove, GapKind, InsertParams, Inserted, InstanceId, Occurrence,
+    Change, ChangeOutcome, ClaimParams, ComputeMove, GapKind, InsertParams, Inserted, InstanceId, JobSeq, Occurrence,
     OccurrenceGap, PlanAdvance, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled,
 };
 use std::sync::Arc;
@@ -261,6 +261,32 @@ pub async fn a_series_makes_runs_on_request(s: &TestStore) {
     let skip = Change::SkipNext(ComputeMove::nothing());
     assert!(matches!(s.change("y", skip, T0 + 1).await, ChangeOutcome::Forbidden(_)));
     s.check().await;
+}
+
+pub async fn all_series_that_go_on_are_told_in_order_paused_ones_too(s: &TestStore) {
+    for name in ["x", "y", "z"] {
+        s.add(series(name)).await;
+    }
+    s.store.cancel(&id("x"), None, T0).await.unwrap();
+    let paused = Change::Pause(ComputeMove::new(|series| {
+        let settled = Settled {
+            spans: vec![],
+            paused_at: Some(T0 + 7),
+        };
+        Some(SeriesMove::of(SeriesAdvance {
+            settled,
+            ..SeriesAdvance::unchanged(series)
+        }))
+    }));
+    s.change("y", paused, T0 + 7).await;
+    let all = s.store.series_after(JobSeq::MIN, 10).await.unwrap();
+    let told: Vec<_> = all
+        .iter()
+        .map(|series| (series.id.to_string(), series.settled.paused_at))
+        .collect();
+    assert_eq!(told, [("y".to_owned(), Some(T0 + 7)), ("z".to_owned(), None)]);
+    let behind = s.store.series_after(all[0].job, 10).await.unwrap();
+    assert_eq!(behind, all[1..]);
 }
 
 pub async fn a_run_that_a_pause_makes_is_paused(s: &TestStore) {

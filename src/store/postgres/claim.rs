@@ -12,6 +12,7 @@ use super::state::{read_id, unsigned};
 use crate::clock::Millis;
 use crate::model::RunOutcome;
 use crate::store::claim::MAX_CLAIM_BYTES;
+use crate::store::rules::busy;
 use crate::store::{ClaimParams, Claimed, ClaimedRun, Completion, JobSeq, SeriesSnapshot, ServedRoute, Token};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_postgres::Row;
@@ -195,6 +196,10 @@ fn read(row: &Row, claimed: &mut Claimed, handed_back: &mut Vec<Completion>, now
 /// Up to `most` series with a next occurrence and a number above `after`, without when their runs were being done.
 pub(super) async fn series_after(session: &Session, after: JobSeq, most: usize) -> DbResult<Vec<SeriesSnapshot>> {
     let found = session.query(SELECT_SERIES_AFTER, &[&after, &rows(most)]).await?;
-    let read = |row| series_snapshot::read(row).map(|(snapshot, _)| snapshot);
+    let read = |row: &Row| {
+        let (mut snapshot, _) = series_snapshot::read(row)?;
+        snapshot.settled = busy::settled(snapshot.settled, row.try_get(11)?);
+        Ok(snapshot)
+    };
     found.iter().map(read).collect()
 }

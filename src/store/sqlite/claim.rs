@@ -274,9 +274,12 @@ fn due_series(connection: &Connection, params: &ClaimParams) -> Result<Vec<Serie
 /// Up to `most` series with a next occurrence and a number above `after`, without when their runs were being done.
 pub(super) fn series_after(connection: &Connection, after: JobSeq, most: usize) -> Result<Vec<SeriesSnapshot>> {
     let mut select = connection.prepare_cached(SELECT_SERIES_AFTER)?;
-    let found = select.query_map((after, rows(most)), read_series)?;
-    let found: Vec<_> = found.collect::<rusqlite::Result<_>>()?;
-    Ok(found.into_iter().map(|(snapshot, _)| snapshot).collect())
+    let found = select.query_map((after, rows(most)), |row| {
+        let (mut snapshot, _) = read_series(row)?;
+        snapshot.settled = busy::settled(snapshot.settled, row.get(10)?);
+        Ok(snapshot)
+    })?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
 /// A series that goes on, and the number of its last run.

@@ -360,6 +360,27 @@ fn a_clock_that_is_set_back_does_not_stop_an_interval_and_does_not_repeat_a_time
 }
 
 #[test]
+fn a_paused_series_is_resumed_by_a_clock_that_was_set_back_meanwhile() {
+    let paused_at = START + 5 * HOUR;
+    let known = SeriesSnapshot {
+        settled: Settled {
+            spans: vec![],
+            paused_at: Some(paused_at),
+        },
+        ..series(&hourly(), START + 6 * HOUR, 0)
+    };
+    let now = START + HOUR / 2;
+    let corrected = replanned(&known, &[], now, &[]).unwrap();
+    assert_eq!(
+        (corrected.next_at, corrected.settled.paused_at),
+        (Some(START + HOUR), Some(now))
+    );
+    let resumed = of(&resume(START + 2 * HOUR + 5), &after(&known, &corrected));
+    assert_eq!(resumed.next_at, Some(START + 3 * HOUR));
+    assert_eq!(resumed.gaps, [gap(GapKind::Paused, START + HOUR, START + 2 * HOUR, 2)]);
+}
+
+#[test]
 fn a_gap_of_an_earlier_schedule_is_cut_off_by_its_own_points() {
     // Every five minutes from 8:01 on was missed until the next day; then the schedule became an hourly one, and the clock right.
     let (first, now) = (START + 8 * HOUR + 60_000, START + 8 * HOUR + 17 * 60_000);

@@ -1,7 +1,7 @@
 SELECT series.job, jobs.id, version, spec, next_at, runs - reruns, live_queued + live_running + live_waiting, settled, runs,
-    max(jobs.updated, coalesce(last_at, 0), coalesce((SELECT max(last) FROM gaps WHERE gaps.job = series.job), 0))
+    max(jobs.updated, coalesce(last_at, 0), coalesce((SELECT max(last) FROM gaps WHERE gaps.job = series.job), 0)), paused
 FROM series
 JOIN jobs ON jobs.seq = series.job
-WHERE series.job > ?1 AND next_at IS NOT NULL AND paused = 0
+WHERE series.job > ?1 AND next_at IS NOT NULL
 ORDER BY series.job
 LIMIT ?2
