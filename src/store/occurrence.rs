@@ -59,6 +59,15 @@ impl Settled {
             .unwrap_or_default()
     }
 
+    /// The same for a job that is paused or not: one that was paused by a version that did not say when was so from its next
+    /// occurrence on.
+    pub(in crate::store) fn of_paused(mut self, paused: bool) -> Self {
+        if paused && self.paused_at.is_none() {
+            self.paused_at = Some(Millis::MIN);
+        }
+        self
+    }
+
     /// Its stored form; `None`: it says nothing.
     #[must_use]
     pub fn to_text(&self) -> Option<String> {

@@ -126,7 +126,7 @@ impl TestStore {
                 all_or_nothing: false,
                 now,
                 since: std::time::Instant::now(),
-                replaced: crate::store::begin_anew,
+                replaced: keep_or_begin_anew,
             })
             .await
             .unwrap()
@@ -281,6 +281,18 @@ pub fn step(due: &SeriesSnapshot, next_at: Option<Millis>) -> SeriesAdvance {
         }],
         next_at,
         ..SeriesAdvance::unchanged(due)
+    }
+}
+
+/// A series that gets the schedule it has keeps its place in it, and begins anew otherwise.
+pub fn keep_or_begin_anew(series: &SeriesSnapshot, new: &Recurrence, first: Option<Millis>, now: Millis) -> SeriesMove {
+    let known: Recurrence = serde_json::from_str(&series.recurrence).unwrap();
+    if series.ended || !known.is_same_schedule(new) {
+        return begin_anew(series, new, first, now);
+    }
+    SeriesMove {
+        recurrence: Some(known),
+        ..SeriesMove::of(SeriesAdvance::unchanged(series))
     }
 }
 

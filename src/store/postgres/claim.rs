@@ -12,7 +12,6 @@ use super::state::{read_id, unsigned};
 use crate::clock::Millis;
 use crate::model::RunOutcome;
 use crate::store::claim::MAX_CLAIM_BYTES;
-use crate::store::rules::busy;
 use crate::store::{ClaimParams, Claimed, ClaimedRun, Completion, JobSeq, SeriesSnapshot, ServedRoute, Token};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_postgres::Row;
@@ -198,7 +197,7 @@ pub(super) async fn series_after(session: &Session, after: JobSeq, most: usize) 
     let found = session.query(SELECT_SERIES_AFTER, &[&after, &rows(most)]).await?;
     let read = |row: &Row| {
         let (mut snapshot, _) = series_snapshot::read(row)?;
-        snapshot.settled = busy::settled(snapshot.settled, row.try_get(11)?);
+        snapshot.settled = snapshot.settled.of_paused(row.try_get(11)?);
         Ok(snapshot)
     };
     found.iter().map(read).collect()

@@ -75,11 +75,6 @@ impl SeriesState {
         recurrence: &str,
         settled: &Settled,
     ) -> SeriesSnapshot {
-        let mut settled = settled.clone();
-        if self.paused && settled.paused_at.is_none() {
-            // By a version that did not say when: from its next occurrence on.
-            settled.paused_at = Some(Millis::MIN);
-        }
         SeriesSnapshot {
             job,
             id,
@@ -90,7 +85,7 @@ impl SeriesState {
             live: self.live.total(),
             claimed_by_others: false,
             busy: Vec::new(),
-            settled,
+            settled: settled.clone().of_paused(self.paused),
             ended: self.ended_as.is_some(),
             accounted_to: None,
         }
