@@ -201,24 +201,39 @@ impl ClockMark {
 /// Most recorded gaps of a series that are looked at, newest first; retention keeps no more unless it is told to.
 const MAX_GAPS: usize = 1_000;
 
+/// Tries for each page of series that others change at the same time.
+const MAX_TRIES: usize = 5;
+
 /// Plans all series anew after the clock has, or may have, been put back. `passed_over`: by jumps before. Returns how many
 /// changed.
 async fn replan(context: &Context, passed_over: &[Span]) -> Result<usize> {
-    let (mut after, mut changed) = (JobSeq::MIN, 0);
-    while let Some(page) = next_page(context, &mut after).await? {
+    let (mut after, mut changed, mut tries) = (JobSeq::MIN, 0, 0);
+    loop {
+        let before = after;
+        let Some(page) = next_page(context, &mut after).await? else {
+            return Ok(changed);
+        };
         let now = context.now();
         let mut advances = Vec::new();
         for series in page.iter().filter(|series| series_changes::is_ahead(series, now)) {
-            // What changes meanwhile makes the advance void.
             let history = context.store.history(&series.id, MAX_GAPS).await?;
             let gaps = history.map_or_else(Vec::new, |history| history.gaps);
             advances.extend(series_changes::replanned(series, &gaps, now, passed_over));
         }
-        if !advances.is_empty() {
-            changed += context.store.advance(now, advances).await?;
+        let wanted = advances.len();
+        if wanted == 0 {
+            continue;
+        }
+        let done = context.store.advance(now, advances).await?;
+        changed += done;
+        tries += 1;
+        // What changed meanwhile has made an advance void: by who has planned it anew as well, or has not noticed the jump.
+        if done < wanted && tries < MAX_TRIES {
+            after = before;
+        } else {
+            tries = 0;
         }
     }
-    Ok(changed)
 }
 
 #[cfg(test)]
