@@ -17,6 +17,9 @@ const DEFAULT_MINUTES = {
   soak: 20,
 };
 
+/** Rounds of each check, unless `--rounds` is given. */
+const DEFAULT_ROUNDS = { crash: 50, faults: 50, 'chaos-time': 200 };
+
 /** Fuzzes a target of `fuzz/`. */
 const fuzz = (target, what) => ({
   about: `${what}, by fuzzing, for --minutes`,
@@ -64,6 +67,19 @@ const CHECKS = {
       ],
     ],
   },
+  'chaos-time': {
+    about:
+      'what becomes of every occurrence while processes, schedules and clocks change, --rounds times on each --store, from --seed',
+    command: ({ rounds, seed, store }) => [
+      process.execPath,
+      [
+        join('faults', 'chaos-time.mjs'),
+        ...['--rounds', String(rounds)],
+        ...(seed === undefined ? [] : ['--seed', String(seed)]),
+        ...(store === undefined ? [] : ['--store', store]),
+      ],
+    ],
+  },
   mutations: {
     about: 'stores that were broken on purpose: rounds of faults find each',
     command: () => [process.execPath, [join('faults', 'mutations.mjs')]],
@@ -92,9 +108,10 @@ ${Object.entries(CHECKS)
   .join('\n')}
 
   --minutes N   duration of fuzzing and of cron, default 5, and of soak, default 20
-  --rounds N    rounds of crash, whose tests see it as DUCTAPE_TEST_ROUNDS, and of faults; default 50
-  --seed N      of the first round of faults; default: drawn
-  --store NAME  the store of faults; default: one after the other
+  --rounds N    rounds of crash, whose tests see it as DUCTAPE_TEST_ROUNDS, of faults (default of both 50), and of chaos-time
+                (200)
+  --seed N      of the first round of faults and chaos-time; default: drawn
+  --store NAME  the store of faults and chaos-time; default: one after the other
 `;
 
 function readArguments() {
@@ -105,7 +122,7 @@ function readArguments() {
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const unknown = positionals.filter((name) => !(name in CHECKS));
   if (unknown.length > 0) throw new Error(`unknown check: ${unknown.join(', ')}`);
-  const numbers = { minutes: values.minutes && Number(values.minutes), rounds: Number(values.rounds ?? 50) };
+  const numbers = { minutes: values.minutes && Number(values.minutes), rounds: values.rounds && Number(values.rounds) };
   for (const [name, value] of Object.entries(numbers)) {
     if (value !== undefined && !(value > 0)) throw new Error(`--${name} must be a number above 0`);
   }
@@ -131,7 +148,8 @@ function run(command, args, env = {}) {
 
 async function check(name, settings) {
   const minutes = settings.minutes ?? DEFAULT_MINUTES[name];
-  const command = await CHECKS[name].command({ ...settings, minutes });
+  const rounds = settings.rounds ?? DEFAULT_ROUNDS[name];
+  const command = await CHECKS[name].command({ ...settings, minutes, rounds });
   if (!command) return { name, outcome: 'nothing to run', seconds: 0 };
   console.log(`\n== ${name}: ${command[0]} ${command[1].join(' ')}\n`);
   const start = performance.now();
