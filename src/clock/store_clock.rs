@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 /// No difference is known: the machine's own clock counts.
 const UNKNOWN: i64 = i64::MIN;
 /// A sample is asked for when the last one is older than this, µs.
-const MAX_SAMPLE_AGE: Micros = 30_000_000;
+const MAX_SAMPLE_AGE: Micros = 1_000_000;
 /// A machine whose clock is wrong by more than this is worth a warning, µs.
 const MAX_SKEW: Micros = 1_000_000;
 /// The store's time comes in ms.

@@ -228,7 +228,7 @@ impl Engine {
         self.unserved.warn().await;
     }
 
-    /// Compares the clock with the store's, if that was last done long ago: nobody does so regularly in a process that only
+    /// Compares the clock with the store's, if that was last done over a second ago: nobody does so regularly in a process that only
     /// dispatches.
     pub async fn keep_clock(self: &Arc<Self>) {
         if !self.clock.store_clock().is_some_and(StoreClock::sample_is_due) {

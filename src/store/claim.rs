@@ -50,6 +50,8 @@ pub struct Claimed {
     pub series: Vec<SeriesSnapshot>,
     /// When to look again, if nothing wakes the claimer earlier: the earliest time at which something falls due.
     pub next_due: Option<Millis>,
+    /// What the store's own clock showed meanwhile, if it has one and there are such series.
+    pub server_time: Option<Millis>,
     /// A bounded batch was cut short: claim again at once.
     pub more: bool,
     /// The mark of the route that was added last: another one than known means that there are routes to load, before any

@@ -11,7 +11,7 @@ use super::recurrence;
 use super::routes::Routes;
 use super::routing::{Routing, ServedRoutes};
 use super::suspects::{Suspects, Turn};
-use crate::clock::Millis;
+use crate::clock::{Millis, StoreClock, TimeSample};
 use crate::engine::context::Context;
 use crate::engine::handler::Level;
 use crate::engine::maintain::registration::InstanceRegistration;
@@ -269,7 +269,16 @@ impl Claimer {
     /// Claims, and loads the routes that were added, `known` being the newest one that is known, before anything begins: when
     /// the database was restored, the numbers of routes may have another meaning than they had.
     async fn claim(&self, params: ClaimParams, known: RouteMark) -> Result<Claimed> {
+        let clock = self.context.clock.store_clock();
+        let asked = clock.map(StoreClock::boot);
         let claimed = self.context.store.claim(params).await?;
+        if let (Some(clock), Some(asked), Some(time)) = (clock, asked, claimed.server_time) {
+            clock.take(TimeSample {
+                asked,
+                time,
+                answered: clock.boot(),
+            });
+        }
         if claimed.newest_route != known {
             self.routes.load().await?;
         }
@@ -374,7 +383,8 @@ impl Claimer {
         if series.is_empty() {
             return Ok(false);
         }
-        // A process that stood still while it claimed may have a time in hand that the clock does not show any more.
+        // A process that stood still while it claimed may have a time in hand that the clock does not show any more; and the claim
+        // has told what the store's clock shows.
         if self.clock_jumps.now().await? < now {
             return Ok(true);
         }

@@ -7,8 +7,8 @@ use crate::engine::store_time;
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Time between two comparisons; about as often as the lease is renewed.
-const INTERVAL: Duration = Duration::from_secs(3);
+/// Time between two comparisons: for so long processes may go by different times after the store's clock was set.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Compares the clock with that of the store.
 pub struct ClockKeeper(pub Context);

@@ -119,6 +119,7 @@ pub(super) async fn apply(
     limit.adapt(claimed.runs.len(), handed_back.iter().filter(excess).count());
     let was_limited = params.slots < asked.slots && claimed.runs.len() >= params.slots;
     claimed.more |= series.len() == MAX_DUE_SERIES || was_limited || !handed_back.is_empty();
+    claimed.server_time = series.last().map(|row| row.try_get(11)).transpose()?;
     let mut due: Vec<_> = series.iter().map(series_snapshot::read).collect::<DbResult<_>>()?;
     series_snapshot::add_busy(session, &mut due, Some(params.instance), params.now).await?;
     claimed.series = due.into_iter().map(|(snapshot, _)| snapshot).collect();

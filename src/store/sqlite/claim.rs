@@ -58,6 +58,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, params: &ClaimParams) -> Result<Claimed> {
         next_due: next_due(connection, params.now)?,
         more,
         newest_route: routes::newest(connection)?,
+        server_time: None,
     })
 }
 
