@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Lane } from './chaos/places.mjs';
 import { drawPlan } from './chaos/plan.mjs';
-import { Round } from './chaos/round.mjs';
+import { examineAgain, Round } from './chaos/round.mjs';
 import { compilePreload } from './disk.mjs';
 
 const USAGE = `usage: node faults/chaos-time.mjs [--store sqlite|postgres] [--seed N] [--rounds N] [--lanes N] [--clocks none|forward|all]
+       node faults/chaos-time.mjs --examine FOLDER
 
 Each round has a seed: that of the first is --seed (default: drawn), and each next one is higher by 1. A round that fails
-says what is wrong and leaves its log. --clocks says which steps of the clock there are (default: all). Needs Linux, a C compiler
+says what is wrong and leaves its log and what it was told, which --examine compares again. --clocks says which steps of the clock there are (default: all). Needs Linux, a C compiler
 and, for PostgreSQL, its server programs.
 `;
 const STORES = ['sqlite', 'postgres'];
@@ -25,6 +26,7 @@ function readArguments() {
     rounds: { type: 'string', default: '20' },
     lanes: { type: 'string', default: '3' },
     clocks: { type: 'string', default: 'all' },
+    examine: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   };
   const { values } = parseArgs({ options });
@@ -40,6 +42,7 @@ function readArguments() {
   const store = oneOf('store', values.store, STORES);
   return {
     help: values.help,
+    examine: values.examine,
     stores: store ? [store] : STORES,
     seed: number('seed', 0, values.seed ?? Math.floor(Math.random() * 1e9)),
     rounds: number('rounds', 1, values.rounds),
@@ -112,6 +115,10 @@ try {
 }
 if (request.help) {
   console.log(USAGE);
+} else if (request.examine) {
+  const violations = await examineAgain(request.examine);
+  for (const violation of violations) console.error(`  - ${violation}`);
+  if (violations.length > 0) process.exitCode = 1;
 } else {
   const folder = await mkdtemp(join(tmpdir(), 'ductape-chaos-'));
   // A server's files lie in it, and belong to another user.

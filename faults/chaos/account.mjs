@@ -15,10 +15,10 @@ const LAST_MS = 2_000;
 
 /**
  * Reads the log, with times in ms: the calls of handlers by job, when calls of methods were made and answered, when processes ended,
- * and when one of them, or the machine, stood still.
+ * when one of them, or the machine, stood still, and when one noticed a step of the clock.
  */
 export function readLog(text) {
-  const log = { calls: new Map(), asked: new Map(), answered: new Map(), ends: new Map(), stops: [] };
+  const log = { calls: new Map(), asked: new Map(), answered: new Map(), ends: new Map(), stops: [], noticed: [] };
   for (const line of text.split('\n').slice(0, -1)) {
     const [time, name, word, ...words] = line.split(' ');
     const at = Number(time) / 1_000;
@@ -40,6 +40,7 @@ export function readLog(text) {
     if (word === 'stopped') log.stops.push({ name: words[0], from: at, to: Number.POSITIVE_INFINITY });
     if (word === 'continued') log.stops.findLast(({ name: stopped }) => stopped === words[0]).to = at;
     if (word === 'stalled') log.stops.push({ from: Number(words[0]) / 1_000, to: at });
+    if (word === 'warn' && line.includes(' the clock of ')) log.noticed.push(at);
     if (word === 'killed') log.ends.set(words[0], at);
   }
   return log;
@@ -121,14 +122,24 @@ class SeriesAccount {
     return union(ranges.map(([one, next]) => [one + SLACK, next - SLACK]));
   }
 
+  /**
+   * The last time that may be passed over for ever, in a clock that is put back: what lies before the schedule counts as
+   * run. A first one has been there always where its points come again.
+   */
+  #start({ schedule, asked, answered }, index) {
+    if (index === 0 && comesAgain(schedule)) return Number.NEGATIVE_INFINITY;
+    return Math.max(...this.#timeline.possible(asked, answered).map(([, last]) => last)) + SLACK;
+  }
+
   check() {
     const { eras } = this.#series;
     const bounds = this.#timeline.possible(0, this.#over).flat();
     const hull = [Math.min(...bounds) - DAY, Math.max(...bounds) + DAY];
-    this.eras = eras.map((era) => ({
+    this.eras = eras.map((era, index) => ({
       ...era,
       grid: gridOf(era.schedule, hull),
       possible: this.#possible(era.asked, era.replaced?.answered ?? this.#over),
+      start: this.#start(era, index),
       definite: this.#definite(era.answered, Math.min(era.replaced?.asked ?? this.#end, this.#end - LAST_MS)),
       places: [],
     }));
@@ -168,31 +179,61 @@ class SeriesAccount {
 
   #placeRanges() {
     const { missed, skipped } = this.#history;
-    for (const [kind, ranges] of Object.entries({ missed, skipped })) {
-      for (const range of ranges) this.#placeRange(kind, range);
-    }
+    const ranges = [missed.map((range) => ['missed', range]), skipped.map((range) => ['skipped', range])].flat();
+    // What has fewer points than its ends say has gone around others.
+    const exact = ranges.filter(([kind, range]) => this.#placeRange(kind, range));
+    for (const [kind, range] of ranges)
+      if (!exact.some(([, placed]) => placed === range)) this.#placeAround(kind, range);
   }
 
-  #placeRange(kind, { from, to, count, reason }) {
-    const what = `${kind} ${reason ?? ''} ${count} from ${this.#say(from)} to ${this.#say(to)}`;
-    const parts = this.eras
+  #sayRange(kind, { from, to, count, reason }) {
+    return `${kind} ${reason ?? ''} ${count} from ${this.#say(from)} to ${this.#say(to)}`;
+  }
+
+  /** Whether the range is one of all points from its beginning to its end. */
+  #placeRange(kind, range) {
+    const { from, to, count } = range;
+    const what = this.#sayRange(kind, range);
+    const parts = this.#parts(from, to);
+    const whole = parts.find(({ first, last, era }) => last - first + 1 === count && era.grid.at(first) === from);
+    if (!whole) return false;
+    whole.era.places.push({ ...whole, what });
+    this.#checkReason(kind, range, whole.era, what);
+    return true;
+  }
+
+  #parts(from, to) {
+    return this.eras
       .filter((era) => this.#eraOf(from) === era || this.#eraOf(to) === era)
       .map((era) => ({ era, first: era.grid.first(from), last: era.grid.last(to) }));
-    // Of one schedule; or what followed in time, of one after the other.
-    const whole = parts.find(({ first, last, era }) => last - first + 1 === count && era.grid.at(first) === from);
-    if (whole) whole.era.places.push({ ...whole, what });
-    else if (!this.#placeParts(parts, from, to, count, what)) this.#wrong(`${what}: no schedule explains it`);
-    if (reason) this.#checkReason(kind, reason, { from, to, count }, whole?.era, what);
+  }
+
+  /** A range of fewer points than lie between its ends: those that have another place, or another schedule, are left out. */
+  #placeAround(kind, range) {
+    const { from, to, count } = range;
+    const what = this.#sayRange(kind, range);
+    const parts = this.#parts(from, to);
+    const around = parts.find(({ era, first, last }) => {
+      const others = era.places.filter((place) => place.last >= first && place.first <= last);
+      const left = others.reduce(
+        (sum, other) => sum + Math.min(other.last, last) - Math.max(other.first, first) + 1,
+        countWithin(era.grid, [[from, Math.min(to, era.start)]]),
+      );
+      return count <= last - first + 1 && count >= last - first + 1 - left && era.grid.at(first) === from;
+    });
+    if (around) around.era.places.push({ ...around, what, mayBe: true });
+    else if (!this.#placeParts(from, to, count, what)) this.#wrong(`${what}: no schedule explains it`);
+    this.#checkReason(kind, range, undefined, what);
   }
 
   /** A range of two schedules: what each had while it was in force. */
-  #placeParts(parts, from, to, count, what) {
-    const within = parts.map(({ era }) => {
+  #placeParts(from, to, count, what) {
+    const within = this.eras.map((era) => {
       const ranges = union(era.possible.map(([one, next]) => [Math.max(one, from), Math.min(next, to)]));
       return { era, ranges, most: countWithin(era.grid, ranges) };
     });
     const most = within.reduce((sum, part) => sum + part.most, 0);
-    if (parts.length < 2 || count > most) return false;
+    if (within.length < 2 || count > most) return false;
     for (const { era, ranges } of within) {
       for (const [one, next] of ranges) {
         const [first, last] = [era.grid.first(one), era.grid.last(next)];
@@ -203,7 +244,7 @@ class SeriesAccount {
     return true;
   }
 
-  #checkReason(kind, reason, { from, to, count }, era, what) {
+  #checkReason(kind, { from, to, count, reason }, era, what) {
     const { misfire, ifRunning, pauses } = this.#series;
     const expectKind = ['down', 'misfire'].includes(reason) ? 'missed' : 'skipped';
     if (kind !== expectKind) this.#wrong(`${what}: such a reason is one of ${expectKind}`);
@@ -244,7 +285,8 @@ class SeriesAccount {
   #checkPlaces(era) {
     const { grid, places, schedule } = era;
     const within = (ranges) => ranges.map(([from, to]) => ({ first: grid.first(from), last: grid.last(to) }));
-    const [definite, possible] = [within(era.definite), within(era.possible)].map((all) =>
+    const counted = era.definite.map(([from, to]) => [Math.max(from, era.start), to]);
+    const [definite, possible] = [within(counted), within(era.possible)].map((all) =>
       all.filter(({ first, last }) => first <= last),
     );
     const edges = [...definite, ...possible, ...places].flatMap(({ first, last }) => [first, last + 1]);
@@ -254,22 +296,26 @@ class SeriesAccount {
       const taken = at(places, number);
       const sure = taken.filter(({ mayBe }) => !mayBe);
       const some = () => `${this.#say(grid.at(number))} and ${sorted[index + 1] - number - 1} points behind it`;
-      const most = comesAgain(schedule) ? at(possible, number).length : 1;
+      // A schedule that takes the place of another one at that very moment may have the point as well.
+      const shared = this.#sharing(era, grid.at(number)).length;
+      const most = (comesAgain(schedule) ? at(possible, number).length : 1) + shared;
       if (sure.length > most) this.#wrong(`${some()}: in more than one place: ${taken.map(({ what }) => what)}`);
       if (taken.length > 0 || at(definite, number).length === 0) continue;
       // Another schedule of the job has the same point, and has dealt with it.
-      const others = this.eras.filter((other) => other !== era && other.schedule.cron);
       const elsewhere = (point) =>
-        others.some(
-          (other) =>
-            other.grid.at(other.grid.first(point)) === point && at(other.places, other.grid.first(point)).length > 0,
-        );
+        this.#sharing(era, point).some((other) => at(other.places, other.grid.first(point)).length > 0);
       for (let each = number; each < sorted[index + 1]; each++) {
         if (schedule.cron && elsewhere(grid.at(each))) continue;
         this.#wrong(`${some()}: in no place`);
         break;
       }
     }
+  }
+
+  /** Other schedules of the job that have this point. */
+  #sharing(era, point) {
+    const has = ({ grid, schedule }) => schedule.cron && grid.at(grid.first(point)) === point;
+    return this.eras.filter((other) => other !== era && has(other));
   }
 
   /** No attempt begins while the job is paused. */
@@ -313,5 +359,6 @@ class SeriesAccount {
 
 /** What is wrong with the account of all series; `series`: with their `eras`, `pauses`, `record` and `history`. */
 export function examine(series, log, timeline, end) {
+  timeline.noticed(log.noticed);
   return series.flatMap((each) => new SeriesAccount(each, log, timeline, end).check());
 }

@@ -9,6 +9,7 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+/** All of them multiples of 100. */
 const INTERVALS = [200, 300, 500, 1_000, 2_000, 5_000];
 
 /** What the clock shows at the beginning: some seconds before 10 o'clock. */
@@ -17,9 +18,10 @@ export const drawStart = (random) => Date.UTC(2027, 2, 10, 9, 59, 60 - random.in
 /** Minutes soon after the beginning, and some others. */
 const someMinutes = (random) => [0, 1, 2, 5, random.integer(6, 59)].join();
 
-const drawInterval = (random, start) => ({
+/** No two of a plan have a point in common: `taken` counts them. */
+const drawInterval = (random, start, taken) => ({
   every: random.pick(INTERVALS),
-  start_at: start - 10 * DAY + random.integer(0, 4_999),
+  start_at: start - 10 * DAY + random.integer(0, 49) * 100 + taken.count++,
 });
 
 const WILDCARDS = [
@@ -46,12 +48,16 @@ const KINDS = {
 function drawInput(random, kind, misfire) {
   // Those that make up for all that was missed have much to do.
   const most = misfire === 'all' ? 5 : random.pick([10, 50, 700]);
-  return { kind, takes: random.integer(0, most), failsEvery: random.chance(0.3) ? random.integer(2, 6) : 0 };
+  return {
+    kind,
+    takes: random.integer(0, most),
+    failsEvery: misfire !== 'all' && random.chance(0.3) ? random.integer(2, 6) : 0,
+  };
 }
 
-function drawSeries(random, start, number) {
+function drawSeries(random, start, taken, number) {
   const kind = random.pick(['interval', 'interval', 'interval', 'wildcard', 'fixed']);
-  const schedule = KINDS[kind](random, start);
+  const schedule = KINDS[kind](random, start, taken);
   // A thousand runs after each long step are enough.
   const misfires = schedule.every < 5_000 ? ['once', 'once', 'skip'] : ['once', 'skip', 'all'];
   const misfire = random.pick(misfires);
@@ -93,15 +99,15 @@ const allows = (clocks, { by, back }) => clocks === 'all' || (clocks === 'forwar
 /** What a round does: `{ seed, start, series, events }`. */
 export function drawPlan(seed, clocks) {
   const random = new Random(seed);
-  const start = drawStart(random);
-  const series = Array.from({ length: SERIES }, (_, number) => drawSeries(random, start, number));
+  const [start, taken] = [drawStart(random), { count: 0 }];
+  const series = Array.from({ length: SERIES }, (_, number) => drawSeries(random, start, taken, number));
   const kinds = Object.entries(EVENTS).flatMap(([name, [weight, draw]]) => Array(weight).fill([name, draw]));
   const events = Array.from({ length: random.integer(12, 26) }, () => {
     const [name, draw] = random.pick(kinds);
     const event = { name, at: random.integer(0, ACTIVE_MS), ...draw(random) };
     const of = series[event.series];
     if (name === 'reschedule' || (name === 'redispatch' && !event.details)) {
-      event.schedule = KINDS[of.kind](random, start);
+      event.schedule = KINDS[of.kind](random, start, taken);
     }
     if (name === 'redispatch') event.input = drawInput(random, of.kind, of.misfire);
     return event;

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +12,7 @@ import { Timeline } from './timeline.mjs';
 
 const MINUTE = 60_000;
 /** ms after which a round has failed in which something is still to be done. */
-const REST_MS = 60_000;
+const REST_MS = 120_000;
 /** ms that a process has to close. */
 const CLOSE_MS = 20_000;
 /** A series that has fallen behind by more than this, ms, is not at rest. */
@@ -22,6 +22,9 @@ const UNDISTURBED_MS = 1_500;
 
 /** A pause of this process of so many ms is worth a note. */
 const STALL_MS = 120;
+
+/** Where a round leaves what it did and what it was told, besides its log. */
+const TOLD = 'told.json';
 
 const now = () => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
@@ -58,9 +61,9 @@ export class Round {
       await Promise.all(this.#plan.series.map((series) => this.#dispatch(series)));
       await this.#happen();
       const end = await this.#comeToRest();
-      const log = readLog(await readFile(this.#log, 'utf8'));
-      this.#date(log);
-      return [...this.#violations, ...examine([...this.#series.values()], log, this.#timeline, end)];
+      const told = { series: [...this.#series.values()], timeline: this.#timeline, end, violations: this.#violations };
+      await writeFile(join(this.#place.folder, TOLD), JSON.stringify(told));
+      return await examineAgain(this.#place.folder);
     } finally {
       clearInterval(watching);
       for (const { process } of [...this.#workers, this.#operator]) process?.kill('SIGKILL');
@@ -281,18 +284,27 @@ export class Round {
     await this.#close(this.#operator);
     return end;
   }
+}
 
-  /** Puts the times of the log in the place of numbers of calls. */
-  #date({ asked, answered }) {
-    for (const { eras, pauses } of this.#series.values()) {
-      for (const [index, era] of eras.entries()) {
-        [era.asked, era.answered] = [asked.get(era.call), answered.get(era.call)];
-        if (index > 0) eras[index - 1].replaced = era;
-      }
-      for (const pause of pauses) {
-        [pause.asked, pause.answered] = [asked.get(pause.call), answered.get(pause.call)];
-        [pause.resumed, pause.over] = [asked.get(pause.end), answered.get(pause.end)];
-      }
+/** Puts the times of the log in the place of numbers of calls. */
+function date(series, { asked, answered }) {
+  for (const { eras, pauses } of series) {
+    for (const [index, era] of eras.entries()) {
+      [era.asked, era.answered] = [asked.get(era.call), answered.get(era.call)];
+      if (index > 0) eras[index - 1].replaced = era;
+    }
+    for (const pause of pauses) {
+      [pause.asked, pause.answered] = [asked.get(pause.call), answered.get(pause.call)];
+      [pause.resumed, pause.over] = [asked.get(pause.end), answered.get(pause.end)];
     }
   }
+}
+
+/** What is wrong with a round, by what it left in its folder. */
+export async function examineAgain(folder) {
+  const [log, told] = await Promise.all(['log', TOLD].map((name) => readFile(join(folder, name), 'utf8')));
+  const { series, timeline, end, violations } = JSON.parse(told);
+  const read = readLog(log);
+  date(series, read);
+  return [...violations, ...examine(series, read, Timeline.from(timeline), end)];
 }

@@ -1,5 +1,8 @@
 // What a clock that is set now and then showed, and which times it has passed.
 
+/** ms after which a step has been noticed by somebody, who looks once a second. */
+const NOTICE_MS = 1_500;
+
 /** A range of wall time, in ms: its ends belong to it. */
 const overlap = ([from, to], [first, last]) => [Math.max(from, first), Math.min(to, last)];
 const isSome = ([from, to]) => from <= to;
@@ -24,6 +27,17 @@ export class Timeline {
   constructor(since, wall, lag) {
     this.#pieces = [{ since, wall }];
     this.#lag = lag;
+  }
+
+  /** As it was when it was made into JSON. */
+  static from({ pieces, lag }) {
+    const timeline = new Timeline(0, 0, lag);
+    timeline.#pieces = pieces;
+    return timeline;
+  }
+
+  toJSON() {
+    return { pieces: this.#pieces, lag: this.#lag };
   }
 
   /** The clock was set at `since` to `wall`. */
@@ -84,18 +98,39 @@ export class Timeline {
     return rises;
   }
 
-  /** The ranges that it passed in this time and did not go back before again until `end`. */
+  /** When the first process noticed each step, of all the times at which one said that it had noticed something. */
+  noticed(times) {
+    for (const [index, piece] of this.#pieces.entries()) {
+      const latest = piece.since + this.#lag + NOTICE_MS;
+      const said = times.find((at) => at >= piece.since && at <= latest) ?? latest;
+      // Until everybody knows, one may undo what another one does.
+      piece.noticed = index === 0 ? piece.since : Math.max(said, this.#lag > NOTICE_MS ? latest : 0);
+    }
+  }
+
+  /**
+   * The ranges that it passed in this time and did not go back before again until `end`, as far as somebody noticed where it
+   * was.
+   */
   settled(from, to, end) {
     const passes = [];
-    for (const [index, { since, wall }] of this.#pieces.entries()) {
+    let isSure = true;
+    for (const [index, { since, wall, noticed }] of this.#pieces.entries()) {
       const until = Math.min(this.#until(index), end);
       if (since > until) break;
+      if (noticed >= until) {
+        isSure = false;
+        continue;
+      }
       // What comes again does not count before.
       for (const pass of passes) pass.to = Math.min(pass.to, wall);
       const before = passes.at(-1)?.to ?? wall;
+      const isBack = index > 0 && wall <= before;
       // What a step passed over, at once.
-      if (wall > before) passes.push({ from: before, to: wall, at: () => since });
-      passes.push({ from: wall, to: wall + (until - since), at: (time) => since + (time - wall) });
+      if (wall > before && isSure) passes.push({ from: before, to: wall, at: () => since });
+      isSure = true;
+      const seen = isBack ? noticed : since;
+      passes.push({ from: wall + (seen - since), to: wall + (until - since), at: (time) => since + (time - wall) });
     }
     const within = passes.map((pass) => {
       const [first, last] = [pass.at(pass.from), pass.at(pass.to)];
