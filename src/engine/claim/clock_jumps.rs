@@ -23,6 +23,8 @@ use tokio::sync::Mutex;
 const CLOCK_MARK: &str = "clock";
 /// Most spans of time that are remembered as passed over in jumps.
 const MAX_SPANS: usize = 16;
+/// All processes have noticed a jump after this time, ms.
+const MAX_NOTICE_MS: i64 = 5_000;
 /// What stands in it for a boot time that says nothing to others.
 const NO_BOOT_CLOCK: &str = "-";
 
@@ -62,16 +64,16 @@ impl ClockJumps {
             Some(mark) => Jump::back_before(&mark.segment, reading),
             None => None,
         };
-        let mut passed_over = mark.map_or_else(Vec::new, |mark| mark.passed_over);
+        let mut past = mark.map(|mark| mark.past).unwrap_or_default();
         match jump {
-            Some(jump) => self.deal_with(jump, &mut passed_over).await?,
-            None => _ = replan(&self.context, &passed_over).await?,
+            Some(jump) => self.deal_with(jump, &mut past).await?,
+            None => _ = replan(&self.context, &past.passed_over).await?,
         }
         match resumed.filter(|_| jump.is_none()) {
             Some(resumed) => *watch = Some(resumed),
             None => {
                 let present = watch.insert(ClockWatch::new(reading));
-                self.set_mark(present.segment(), passed_over).await?;
+                self.set_mark(present.segment(), past).await?;
             }
         }
         Ok(())
@@ -89,20 +91,18 @@ impl ClockJumps {
         let watch = watch.get_or_insert_with(|| ClockWatch::new(reading));
         if let Some(jump) = watch.look(reading) {
             // Other processes have seen others.
-            let mut passed_over = self.mark().await?.map_or_else(Vec::new, |mark| mark.passed_over);
-            self.deal_with(jump, &mut passed_over).await?;
+            let mut past = self.mark().await?.map(|mark| mark.past).unwrap_or_default();
+            self.deal_with(jump, &mut past).await?;
             *watch = ClockWatch::new(reading);
-            self.set_mark(watch.segment(), passed_over).await?;
+            self.set_mark(watch.segment(), past).await?;
         }
         Ok(reading.now())
     }
 
-    /// `passed_over`: by jumps before this one; it is added.
-    async fn deal_with(&self, jump: Jump, passed_over: &mut Vec<Span>) -> Result<()> {
-        if !jump.is_backwards() {
-            add_span(passed_over, (jump.from, jump.to));
-        }
-        let replanned = replan(&self.context, passed_over).await?;
+    /// `past`: of the jumps before this one; it is added.
+    async fn deal_with(&self, jump: Jump, past: &mut Past) -> Result<()> {
+        past.add(jump);
+        let replanned = replan(&self.context, &past.passed_over).await?;
         let by = jump.from.saturating_sub(jump.to).max(0);
         let retimed = self.context.store.retime_waiting(jump.to, by).await?;
         let whose = if self.is_server() {
@@ -138,36 +138,45 @@ impl ClockJumps {
         Ok(found.as_deref().and_then(ClockMark::read))
     }
 
-    async fn set_mark(&self, segment: Segment, passed_over: Vec<Span>) -> Result<()> {
+    async fn set_mark(&self, segment: Segment, past: Past) -> Result<()> {
         let mark = ClockMark {
             boot_clock: self.boot_clock().unwrap_or_else(|| NO_BOOT_CLOCK.to_owned()),
             segment,
-            passed_over,
+            past,
         };
         self.context.store.set_metadata(CLOCK_MARK, &mark.to_text()).await
     }
 }
 
-/// Adds a span to those that are remembered, joined with what it overlaps: each process sees a jump at another moment.
-fn add_span(spans: &mut Vec<Span>, mut added: Span) {
-    spans.retain(|(from, to)| {
-        let apart = *to < added.0 || *from > added.1;
-        if !apart {
-            added = (added.0.min(*from), added.1.max(*to));
-        }
-        apart
-    });
-    spans.push(added);
-    let excess = spans.len().saturating_sub(MAX_SPANS);
-    spans.drain(..excess);
+/// What is remembered of jumps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Past {
+    /// The latest time that the clock is known to have shown.
+    latest: Option<Millis>,
+    /// What it passed over in jumps and had not shown before, the last spans last.
+    passed_over: Vec<Span>,
 }
 
-/// A segment of the clock, which boot time it was seen by, and what the clock passed over in jumps, the last ones last.
+impl Past {
+    fn add(&mut self, jump: Jump) {
+        let from = jump.from.max(self.latest.unwrap_or(jump.from));
+        // Each process sees a jump at another moment; the first one tells where it ended.
+        let is_known = |(_, to): &Span| (*to..=to.saturating_add(MAX_NOTICE_MS)).contains(&jump.to);
+        if from < jump.to && !self.passed_over.iter().any(is_known) {
+            self.passed_over.push((from, jump.to));
+            let excess = self.passed_over.len().saturating_sub(MAX_SPANS);
+            self.passed_over.drain(..excess);
+        }
+        self.latest = self.latest.max(Some(jump.from)).max(Some(jump.to));
+    }
+}
+
+/// A segment of the clock, which boot time it was seen by, and what was before.
 #[derive(Debug, PartialEq, Eq)]
 struct ClockMark {
     boot_clock: String,
     segment: Segment,
-    passed_over: Vec<Span>,
+    past: Past,
 }
 
 impl ClockMark {
@@ -177,22 +186,26 @@ impl ClockMark {
         let boot_clock = parts.next()?.to_owned();
         let mut numbers = parts.map(|part| part.parse::<i64>().ok());
         let (start, difference) = (numbers.next()??, numbers.next()??);
-        let mut passed_over = Vec::new();
+        let mut past = Past::default();
+        if let Some(latest) = numbers.next() {
+            past.latest = Some(latest?);
+        }
         while let Some(from) = numbers.next() {
-            passed_over.push((from?, numbers.next()??));
+            past.passed_over.push((from?, numbers.next()??));
         }
         Some(Self {
             boot_clock,
             segment: Segment { start, difference },
-            passed_over,
+            past,
         })
     }
 
     fn to_text(&self) -> String {
         let mut text = format!("{} {} {}", self.boot_clock, self.segment.start, self.segment.difference);
-        for (from, to) in &self.passed_over {
+        let spans = self.past.passed_over.iter().flat_map(|(from, to)| [*from, *to]);
+        for number in self.past.latest.into_iter().chain(spans) {
             // Writing to a text cannot fail.
-            let _ = write!(text, " {from} {to}");
+            let _ = write!(text, " {number}");
         }
         text
     }
@@ -246,29 +259,61 @@ mod tests {
             start: -1,
             difference: 1_700_000_000_000_000,
         };
-        for passed_over in [vec![], vec![(1, 2), (-5, 90)]] {
+        let jumped = Past {
+            latest: Some(-1),
+            passed_over: vec![(1, 2), (-5, 90)],
+        };
+        for past in [Past::default(), jumped] {
             let mark = ClockMark {
                 boot_clock: boot_clock_id().unwrap_or_default(),
                 segment,
-                passed_over,
+                past,
             };
             assert_eq!(ClockMark::read(&mark.to_text()), Some(mark));
         }
-        for other in ["what another version writes", "", "boot 1 2 3"] {
+        for other in ["what another version writes", "", "boot 1 2 3 4"] {
             assert_eq!(ClockMark::read(other), None);
         }
     }
 
-    #[test]
-    fn spans_that_overlap_are_joined_and_the_last_ones_are_remembered() {
-        let mut spans = vec![(10, 20), (40, 50)];
-        add_span(&mut spans, (12, 22));
-        assert_eq!(spans, [(40, 50), (10, 22)]);
-        add_span(&mut spans, (22, 45));
-        assert_eq!(spans, [(10, 50)]);
-        for n in 1..=20 {
-            add_span(&mut spans, (n * 100, n * 100 + 1));
+    fn jumps(jumps: &[(Millis, Millis)]) -> Past {
+        let mut past = Past::default();
+        for (from, to) in jumps {
+            past.add(Jump { from: *from, to: *to });
         }
-        assert_eq!((spans.len(), spans[0]), (MAX_SPANS, (500, 501)));
+        past
+    }
+
+    #[test]
+    fn what_a_jump_passed_over_is_remembered_once_for_all_who_notice_it() {
+        // A day ahead, and back; as three processes saw it.
+        let past = jumps(&[
+            (10_000, 90_000),
+            (10_400, 90_400),
+            (11_000, 91_000),
+            (95_000, 15_000),
+            (95_500, 15_500),
+        ]);
+        assert_eq!(past.passed_over, [(10_000, 90_000)]);
+        assert_eq!(past.latest, Some(95_500));
+    }
+
+    #[test]
+    fn what_the_clock_had_shown_before_it_was_put_back_is_not_passed_over() {
+        assert_eq!(
+            jumps(&[(50_000, 10_000), (12_000, 52_000)]).passed_over,
+            [(50_000, 52_000)]
+        );
+        assert_eq!(jumps(&[(50_000, 10_000), (12_000, 40_000)]).passed_over, []);
+    }
+
+    #[test]
+    fn of_many_jumps_the_last_ones_are_remembered() {
+        let many: Vec<_> = (0..20).map(|n| (n * 100_000, n * 100_000 + 50_000)).collect();
+        let past = jumps(&many);
+        assert_eq!(
+            (past.passed_over.len(), past.passed_over[0]),
+            (MAX_SPANS, (400_000, 450_000))
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Brings forward what waits for a time that was set by a clock which has been put back since.
+//! Brings forward what waits for a time that was set by a clock which has been put back since; leases as well.
 //!
 //! Invariant: bounded per transaction. A run stays in `scheduled`, also when it is due now: promotion moves it, and counts. What
 //! others have locked is being moved by them.
@@ -12,6 +12,10 @@ use crate::store::JobSeq;
 /// Most waiting runs looked at in one transaction.
 const MAX_ROWS: usize = 500;
 
+/// No lease that was given by a right clock ends later than this from now on, ms.
+const MAX_LEASE_MS: i64 = 60_000;
+
+const CUT_LEASES: &str = "UPDATE ductape.instances SET lease = $1 WHERE lease > $1";
 const RETIME_WAITING: &str = include_str!("sql/retime_waiting.sql");
 
 /// A place in the order of `scheduled`.
@@ -31,6 +35,14 @@ pub(super) struct Step {
     pub(super) moved: usize,
     /// Where to go on.
     pub(super) next: Option<Position>,
+}
+
+/// Ends leases soon that were given by a clock which was ahead: who lives renews its own.
+pub(super) async fn cut_leases(session: &Session, now: Millis) -> DbResult<()> {
+    session
+        .execute(CUT_LEASES, &[&now.saturating_add(MAX_LEASE_MS)])
+        .await?;
+    Ok(())
 }
 
 /// Looks at the next waiting runs, and moves those whose last attempt ended after `now`, by `by` at least.

@@ -284,6 +284,9 @@ impl Store for PostgresStore {
 
     async fn retime_waiting(&self, now: Millis, by: Millis) -> Result<usize> {
         let inner = self.inner_if_open()?;
+        with_session!(inner.general, WriteOptions::ENGINE, |session| retime::cut_leases(
+            session, now
+        ));
         let (mut moved, mut after) = (0, Some(retime::Position::due_after(now)));
         while let Some(position) = after {
             let step = with_session!(inner.general, WriteOptions::ENGINE, |session| retime::step(

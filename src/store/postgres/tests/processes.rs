@@ -280,3 +280,25 @@ async fn process_declared_dead_claims_nothing() {
     assert!(claim(&store, instance, 5).await.unwrap().runs.is_empty());
     assert!(!store.renew(instance, 1_000).await.unwrap());
 }
+
+/// A process registers while the server's clock is a day ahead, and dies; the clock is put back.
+#[tokio::test]
+async fn lease_of_a_clock_that_was_ahead_ends_soon_after_the_clock_was_put_back() {
+    let Some(s) = super::test_store().await else {
+        return crate::store::contract::report_skipped("a lease of a clock that was ahead");
+    };
+    s.add(one_off("x")).await;
+    let right = s.lease_clock.load(std::sync::atomic::Ordering::SeqCst);
+    s.pass(DAY);
+    let process = s.process().await;
+    s.claim_one(process, T0).await;
+    s.pass(-DAY);
+    let recover = async || s.store.recover(RecoverParams::new(T0, 10)).await.unwrap().instances;
+    s.pass(120_000);
+    assert_eq!(recover().await, 0);
+    s.store.retime_waiting(right + 120_000, DAY).await.unwrap();
+    assert_eq!(recover().await, 0);
+    // One that lives has renewed its lease by then.
+    s.pass(60_001);
+    assert_eq!(recover().await, 1);
+}
