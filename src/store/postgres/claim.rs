@@ -162,8 +162,10 @@ fn read(row: &Row, claimed: &mut Claimed, handed_back: &mut Vec<Completion>, now
         outcome,
     };
     let (due, created): (Millis, Millis) = (row.try_get(8)?, row.try_get(15)?);
-    // What was dispatched to run at once does, however far ahead the clock was that said so.
-    if due > now.saturating_add(MAX_CLOCK_DIFFERENCE) && created < due {
+    let recurring: bool = row.try_get(16)?;
+    // What was dispatched to run at once does, however far ahead the clock was that said so; and a run of a series, which would be
+    // in the way of those that are due until its time has come.
+    if due > now.saturating_add(MAX_CLOCK_DIFFERENCE) && created < due && !recurring {
         handed_back.push(hand_back(RunOutcome::Snoozed { due }));
         return Ok(0);
     }
@@ -187,7 +189,7 @@ fn read(row: &Row, claimed: &mut Claimed, handed_back: &mut Vec<Completion>, now
         options: row.try_get(13)?,
         input,
         created,
-        recurring: row.try_get(16)?,
+        recurring,
         unreadable: None,
     });
     Ok(0)
