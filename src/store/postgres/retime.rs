@@ -15,7 +15,7 @@ const MAX_ROWS: usize = 500;
 /// No lease that was given by a right clock ends later than this from now on, ms.
 const MAX_LEASE_MS: i64 = 60_000;
 
-const CUT_LEASES: &str = "UPDATE ductape.instances SET lease = $1 WHERE lease > $1";
+const RETIME_INSTANCES: &str = include_str!("sql/retime_instances.sql");
 const RETIME_WAITING: &str = include_str!("sql/retime_waiting.sql");
 
 /// A place in the order of `scheduled`.
@@ -37,11 +37,10 @@ pub(super) struct Step {
     pub(super) next: Option<Position>,
 }
 
-/// Ends leases soon that were given by a clock which was ahead: who lives renews its own.
-pub(super) async fn cut_leases(session: &Session, now: Millis) -> DbResult<()> {
-    session
-        .execute(CUT_LEASES, &[&now.saturating_add(MAX_LEASE_MS)])
-        .await?;
+/// Ends leases soon that were given by a clock which was ahead: who lives renews its own. Nobody was seen after now.
+pub(super) async fn instances(session: &Session, now: Millis) -> DbResult<()> {
+    let last = now.saturating_add(MAX_LEASE_MS);
+    session.execute(RETIME_INSTANCES, &[&now, &last]).await?;
     Ok(())
 }
 

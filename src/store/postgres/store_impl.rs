@@ -284,7 +284,7 @@ impl Store for PostgresStore {
 
     async fn retime_waiting(&self, now: Millis, by: Millis) -> Result<usize> {
         let inner = self.inner_if_open()?;
-        with_session!(inner.general, WriteOptions::ENGINE, |session| retime::cut_leases(
+        with_session!(inner.general, WriteOptions::ENGINE, |session| retime::instances(
             session, now
         ));
         let (mut moved, mut after) = (0, Some(retime::Position::due_after(now)));
