@@ -10,6 +10,8 @@ const SLACK = 60;
 const KNOWN_MS = 500;
 /** ms that a claimed run may take to begin. */
 const BEGIN_SLACK = 2_000;
+/** A clock that is set forward by as much ends leases, if they go by it; others may take over for so long. */
+const [LEASE_MS, SILENCE_MS] = [5_000, 15_000];
 /** ms before the last look in which points need not have been dealt with. */
 const LAST_MS = 2_000;
 
@@ -334,8 +336,9 @@ class SeriesAccount {
         const gone = (this.#log.ends.get(name) ?? Number.POSITIVE_INFINITY) <= next;
         const stopped = this.#log.stops.some((stop) => stop.name === name && stop.from <= next);
         if (end !== undefined && failed) continue;
-        if (!gone && !stopped && !this.#timeline.isUnsure(next))
-          this.#wrong(`run ${run} began again, and its process lives`);
+        // The lease of a process ends when the server's clock is set forward.
+        const leaseEnded = this.#timeline.leaps(LEASE_MS, next - SILENCE_MS, next);
+        if (!gone && !stopped && !leaseEnded) this.#wrong(`run ${run} began again, and its process lives`);
       }
     }
   }

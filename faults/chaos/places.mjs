@@ -7,7 +7,7 @@ import { WORKERS } from './plan.mjs';
 
 const DAY = 86_400_000;
 /** For so long, in ms, a process goes by the time that it took last from the machine, or from the server. */
-const LAGS = { sqlite: 300, postgres: 4_500 };
+const LAGS = { sqlite: 300, postgres: 1_500 };
 /** Number of the clock that jobs go by: of all processes, or of the server alone. */
 const CLOCK = 7;
 

@@ -36,9 +36,15 @@ if (works) {
     note(fails ? 'fail' : 'end', id, run, attempt);
     if (fails) throw new Error('as told');
   });
-  await ductape.start({ signals: false });
-} else {
-  await ductape.jobs.getStats();
+}
+// A server whose clock is set may take a statement for one that has lasted too long.
+for (let tries = 1; ; tries++) {
+  try {
+    await (works ? ductape.start({ signals: false }) : ductape.jobs.getStats());
+    break;
+  } catch (error) {
+    if (tries === 5 || error.code !== 'STORE_ERROR') throw error;
+  }
 }
 console.log('ready');
 

@@ -23,6 +23,9 @@ const UNDISTURBED_MS = 1_500;
 /** A pause of this process of so many ms is worth a note. */
 const STALL_MS = 120;
 
+/** What a server says whose clock is set takes a statement for one that has lasted too long. */
+const TIMED_OUT = '57014';
+const MOST_TRIES = 5;
 /** Where a round leaves what it did and what it was told, besides its log. */
 const TOLD = 'told.json';
 
@@ -128,29 +131,31 @@ export class Round {
     return entry;
   }
 
-  #answered({ number, value, error }) {
-    const { resolve, what } = this.#waiting.get(number);
-    this.#waiting.delete(number);
-    if (error) this.#violations.push(`${what}: ${error}`);
-    resolve(value);
+  #answered(answer) {
+    this.#waiting.get(answer.number)(answer);
+    this.#waiting.delete(answer.number);
   }
 
-  /** Resolves with `{ number, value }`: the number of the call, by which the log dates it. */
+  /** Resolves with `{ first, last, value }`: the numbers of the first and the last try, by which the log dates them. */
   async #ask(method, ...words) {
-    const number = ++this.#asked;
-    const answer = new Promise((resolve) =>
-      this.#waiting.set(number, { resolve, what: `${method} ${words[0]?.job_id ?? words[0]}` }),
-    );
-    this.#note('asks', number, method, JSON.stringify(words));
-    this.#operator.process.stdin.write(`${JSON.stringify({ number, method, arguments: words })}\n`);
-    return { number, value: await Promise.race([answer, this.#operator.ended]) };
+    const first = this.#asked + 1;
+    for (let tries = 1; ; tries++) {
+      const number = ++this.#asked;
+      const answer = new Promise((resolve) => this.#waiting.set(number, resolve));
+      this.#note('asks', number, method, JSON.stringify(words));
+      this.#operator.process.stdin.write(`${JSON.stringify({ number, method, arguments: words })}\n`);
+      const { value, error } = await Promise.race([answer, this.#operator.ended]);
+      if (error?.includes(TIMED_OUT) && tries < MOST_TRIES) continue;
+      if (error) this.#violations.push(`${method} ${words[0]?.job_id ?? words[0]}: ${error}`);
+      return { first, last: number, value };
+    }
   }
 
   async #dispatch(series) {
     const entry = { ...series, eras: [], pauses: [], busy: Promise.resolve() };
     this.#series.set(series.id, entry);
-    const { number } = await this.#ask('dispatch', this.#job(series, series.schedule));
-    entry.eras.push({ schedule: series.schedule, call: number });
+    const call = await this.#ask('dispatch', this.#job(series, series.schedule));
+    entry.eras.push({ schedule: series.schedule, call });
   }
 
   #job({ id, input, misfire, ifRunning }, schedule) {
@@ -204,22 +209,22 @@ export class Round {
     },
     pause: ({ series, ms }) =>
       this.#with(series, async (entry) => {
-        const pause = { call: (await this.#ask('pause', entry.id)).number };
+        const pause = { call: await this.#ask('pause', entry.id) };
         entry.pauses.push(pause);
         await sleep(ms);
-        pause.end = (await this.#ask('resume', entry.id)).number;
+        pause.end = await this.#ask('resume', entry.id);
       }),
     reschedule: ({ series, schedule }) =>
       this.#with(series, async (entry) => {
         const { misfire, ifRunning } = entry;
-        const { number } = await this.#ask('reschedule', entry.id, { ...schedule, misfire, ifRunning });
-        entry.eras.push({ schedule, call: number });
+        const call = await this.#ask('reschedule', entry.id, { ...schedule, misfire, ifRunning });
+        entry.eras.push({ schedule, call });
       }),
     redispatch: ({ series, schedule, input }) =>
       this.#with(series, async (entry) => {
         entry.input = input;
-        const { number } = await this.#ask('dispatch', this.#job(entry, schedule ?? entry.eras.at(-1).schedule));
-        if (schedule) entry.eras.push({ schedule, call: number });
+        const call = await this.#ask('dispatch', this.#job(entry, schedule ?? entry.eras.at(-1).schedule));
+        if (schedule) entry.eras.push({ schedule, call });
       }),
     step: ({ by, back, toMinute }) => {
       this.#clock = this.#clock.then(async () => {
@@ -290,12 +295,12 @@ export class Round {
 function date(series, { asked, answered }) {
   for (const { eras, pauses } of series) {
     for (const [index, era] of eras.entries()) {
-      [era.asked, era.answered] = [asked.get(era.call), answered.get(era.call)];
+      [era.asked, era.answered] = [asked.get(era.call.first), answered.get(era.call.last)];
       if (index > 0) eras[index - 1].replaced = era;
     }
     for (const pause of pauses) {
-      [pause.asked, pause.answered] = [asked.get(pause.call), answered.get(pause.call)];
-      [pause.resumed, pause.over] = [asked.get(pause.end), answered.get(pause.end)];
+      [pause.asked, pause.answered] = [asked.get(pause.call.first), answered.get(pause.call.last)];
+      [pause.resumed, pause.over] = [asked.get(pause.end.first), answered.get(pause.end.last)];
     }
   }
 }

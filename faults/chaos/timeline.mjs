@@ -1,5 +1,7 @@
 // What a clock that is set now and then showed, and which times it has passed.
 
+/** ms by which the clock of a server may have been misread after a step. */
+const MISREAD_MS = 1_000;
 /** ms after which a step has been noticed by somebody, who looks once a second. */
 const NOTICE_MS = 1_500;
 
@@ -49,6 +51,14 @@ export class Timeline {
     return this.#pieces[index + 1]?.since ?? Number.POSITIVE_INFINITY;
   }
 
+  /** Whether it was set forward by more than `by` ms in the time from `from` to `to`. */
+  leaps(by, from, to) {
+    return this.#pieces.some(({ since, wall }, index) => {
+      const before = this.#pieces[index - 1];
+      return before && since >= from && since <= to && wall - before.wall - (since - before.since) > by;
+    });
+  }
+
   /** What it showed at `at`. */
   wall(at) {
     const { since, wall } = this.#pieces.findLast(({ since }) => since <= at) ?? this.#pieces[0];
@@ -94,6 +104,10 @@ export class Timeline {
       const start = old(first);
       const end = Math.max(old(last), this.wall(last));
       if (isSome([start, end])) rises.push([start, end]);
+      // A server's clock that was asked for slowly may have been misread by half of that time.
+      if (this.#lag > MISREAD_MS) rises.push([this.wall(first) - MISREAD_MS, this.wall(last) + MISREAD_MS]);
+      // Who does not know yet may go on from where one who knows has begun again.
+      if (this.#lag > MISREAD_MS) rises.push([this.wall(first), old(last)].sort((one, next) => one - next));
     }
     return rises;
   }

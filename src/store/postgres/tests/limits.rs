@@ -218,6 +218,45 @@ async fn statement_beside_a_server_whose_clock_is_ahead_runs_when_it_is_due() {
     assert_eq!(claimed_at(&store, instance, T0 + HOUR / 2).await, 1);
 }
 
+#[tokio::test]
+async fn clock_of_another_process_makes_nothing_run_early_or_late() {
+    let Some(schema) = schema("clock_of_another_process_makes_nothing_run_early_or_late") else {
+        return;
+    };
+    let store = schema.open().await;
+    let instance = store.register(60_000, 10).await.unwrap();
+    let ahead = store.register(60_000, 10).await.unwrap();
+    let later = NewJob {
+        due: Some(T0 + HOUR / 2),
+        ..one_off("later")
+    };
+    let params = InsertParams {
+        jobs: vec![later],
+        all_or_nothing: false,
+        now: T0,
+        since: Instant::now(),
+        replaced: crate::store::begin_anew,
+    };
+    store.insert(params).await.unwrap();
+    // A process whose clock is an hour ahead moves it, and is gone.
+    claim_at(&store, ahead, T0 + HOUR, 0).await;
+    assert_eq!(claimed_at(&store, instance, T0).await, 0);
+    // What it dispatches for now runs now.
+    let params = InsertParams {
+        jobs: vec![NewJob {
+            created: T0 + HOUR,
+            ..one_off("now")
+        }],
+        all_or_nothing: false,
+        now: T0 + HOUR,
+        since: Instant::now(),
+        replaced: crate::store::begin_anew,
+    };
+    store.insert(params).await.unwrap();
+    assert_eq!(claimed_at(&store, instance, T0).await, 1);
+    assert_eq!(claimed_at(&store, instance, T0 + HOUR / 2).await, 1);
+}
+
 /// Until its time came it would be in the way of all that are due before.
 #[tokio::test]
 async fn a_run_of_a_series_that_a_clock_which_was_ahead_has_made_is_not_put_off() {
