@@ -167,7 +167,7 @@ pub trait Store: WebhookStore + TextStore + Send + Sync {
     }
 
     /// The clock was put back, by `by` ms as far as known: brings forward what waits for the next attempt of a run whose last one
-    /// ended, by its clock, after `now`. What it waits for is counted from the end of that attempt, which is moved as well. Where
+    /// ended, by its clock, after `now`, or whose crash was found after it. What it waits for is counted from then; the attempt is moved as well. Where
     /// leases go by that clock, those that it gave end soon, unless they are renewed. May be called again. Returns how many runs.
     async fn retime_waiting(&self, now: Millis, by: Millis) -> Result<usize>;
 

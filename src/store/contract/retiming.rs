@@ -3,6 +3,7 @@
 
 use super::test_support::*;
 use crate::model::{NewJob, RunOutcome, Status};
+use crate::store::RecoverParams;
 
 const SECOND: i64 = 1_000;
 
@@ -39,6 +40,27 @@ pub async fn a_correction_of_unknown_size_counts_the_wait_from_now_on(s: &TestSt
     // By how much the clock was put back is not known.
     assert_eq!(s.store.retime_waiting(T0, 0).await.unwrap(), 1);
     assert_eq!(s.record("x").await.scheduled_at, T0 + 30 * SECOND);
+}
+
+/// The attempts of a series end with the last sign of life of their process, before the clock went ahead; the crash is found after that.
+pub async fn a_wait_after_crashes_found_by_a_clock_that_was_ahead_is_brought_forward(s: &TestStore) {
+    s.add(series("x")).await;
+    s.run_due_occurrence(T0, Some(T0 + 2 * DAY)).await;
+    for _ in 0..2 {
+        let process = s.process().await;
+        s.claim_one(process, T0 + SECOND).await;
+        s.crash(process);
+        s.store.recover(RecoverParams::new(T0 + DAY, 10)).await.unwrap();
+    }
+    let now = T0 + 5 * SECOND;
+    assert_eq!(s.store.retime_waiting(now, DAY).await.unwrap(), 1);
+    assert_eq!(s.store.retime_waiting(now, DAY).await.unwrap(), 0);
+    s.check().await;
+    let history = s.store.history(&id("x"), 10).await.unwrap().unwrap();
+    let last = &history.entries[0];
+    assert_eq!((last.started_at, last.ended_at), (Some(T0 + SECOND), T0 + SECOND));
+    let process = s.process().await;
+    assert_eq!(s.claim_one(process, now).await.attempt, 3);
 }
 
 pub async fn snoozed_runs_and_runs_of_series_are_brought_forward_to_be_due_at_once(s: &TestStore) {

@@ -8,6 +8,7 @@ use super::param::rows;
 use super::session::Session;
 use crate::clock::Millis;
 use crate::store::JobSeq;
+use crate::store::rules::crash;
 
 /// Most waiting runs looked at in one transaction.
 const MAX_ROWS: usize = 500;
@@ -44,10 +45,11 @@ pub(super) async fn instances(session: &Session, now: Millis) -> DbResult<()> {
     Ok(())
 }
 
-/// Looks at the next waiting runs, and moves those whose last attempt ended after `now`, by `by` at least.
+/// Looks at the next waiting runs, and moves those that wait since a time after `now`, by `by` at least.
 pub(super) async fn step(session: &Session, after: Position, now: Millis, by: Millis) -> DbResult<Step> {
     let most = rows(MAX_ROWS);
-    let params: [&dyn super::param::Param; 6] = [&after.0, &after.1, &after.2, &most, &now, &by];
+    let crash_delays = crash::delays();
+    let params: [&dyn super::param::Param; 7] = [&after.0, &after.1, &after.2, &most, &now, &by, &crash_delays];
     let Some(last) = session.query_opt(RETIME_WAITING, &params).await? else {
         return Ok(Step::default());
     };

@@ -43,6 +43,18 @@ pub(in crate::store) fn delay(crashes: u32) -> Millis {
     }
 }
 
+/// The delays after the first crash, the second one and so on, up to the longest one.
+pub(in crate::store) fn delays() -> Vec<Millis> {
+    let mut delays: Vec<Millis> = (1..).map(delay).take_while(|delay| *delay < MAX_DELAY).collect();
+    delays.push(MAX_DELAY);
+    delays
+}
+
+/// When a crash was found, after which its run waits until `due`.
+pub(in crate::store) fn found(due: Millis, crashes: u32) -> Millis {
+    due.saturating_sub(delay(crashes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +67,7 @@ mod tests {
             [0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]
         );
         assert_eq!((delay(0), delay(100), delay(u32::MAX)), (0, MAX_DELAY, MAX_DELAY));
+        assert_eq!(super::delays(), delays[..8]);
     }
 
     #[test]

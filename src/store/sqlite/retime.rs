@@ -8,7 +8,9 @@ use super::run_rows::{Waiting, rows};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
+use crate::model::RunStatus;
 use crate::store::JobSeq;
+use crate::store::rules::crash;
 
 /// Most waiting runs looked at in one transaction.
 const MAX_ROWS: usize = 500;
@@ -34,7 +36,7 @@ pub(super) struct Step {
     pub(super) next: Option<Position>,
 }
 
-/// Looks at the next waiting runs, and moves those whose last attempt ended after `now`, by `by` at least.
+/// Looks at the next waiting runs, and moves those that wait since a time after `now`, by `by` at least.
 pub(super) fn step(tx: &mut Tx<'_>, after: Position, now: Millis, by: Millis) -> Result<Step> {
     let connection = tx.connection;
     let found: Vec<(Millis, Waiting)> = {
@@ -53,15 +55,24 @@ pub(super) fn step(tx: &mut Tx<'_>, after: Position, now: Millis, by: Millis) ->
     let mut moved = 0;
     for (due, waiting) in &found {
         let last = locate::last_attempt(connection, waiting.job, waiting.run)?;
-        let Some(last) = last.filter(|last| last.ended > now && last.next_due == Some(*due)) else {
+        let Some(last) = last.filter(|last| last.next_due == Some(*due)) else {
             continue;
         };
-        let by = by.max(last.ended - now);
+        // A crash ends an attempt earlier than it is found.
+        let since = if last.status == RunStatus::Crashed {
+            crash::found(*due, waiting.crashes)
+        } else {
+            last.ended
+        };
+        if since <= now {
+            continue;
+        }
+        let by = by.max(since - now);
         queue::delete_scheduled(connection, *due, waiting.job, waiting.run)?;
         queue::insert_scheduled(connection, due.saturating_sub(by), *waiting)?;
         connection
             .prepare_cached(UPDATE_ATTEMPT_TIMES)?
-            .execute((waiting.job, waiting.run, last.attempt, by))?;
+            .execute((waiting.job, waiting.run, last.attempt, by, now))?;
         moved += 1;
     }
     if moved > 0 {

@@ -1,21 +1,27 @@
 WITH page AS MATERIALIZED (
-    SELECT due, job, run
+    SELECT due, job, run, crashes
     FROM ductape.scheduled
     WHERE (due, job, run) > ($1, $2, $3)
     ORDER BY due, job, run
     LIMIT $4
     FOR UPDATE SKIP LOCKED
-), wrong AS MATERIALIZED (
-    SELECT page.due, page.job, page.run, last.attempt, greatest($6, last.ended - $5) AS by
+), waits AS (
+    -- A crash (9) ends an attempt earlier than it is found.
+    SELECT page.due, page.job, page.run, last.attempt,
+           CASE last.status WHEN 9 THEN page.due - $7[least(page.crashes, cardinality($7))] ELSE last.ended END AS since
     FROM page
     CROSS JOIN LATERAL (
-        SELECT attempt, ended, next_due
+        SELECT attempt, status, ended, next_due
         FROM ductape.runs
         WHERE runs.job = page.job AND runs.run = page.run
         ORDER BY attempt DESC
         LIMIT 1
     ) last
-    WHERE last.ended > $5 AND last.next_due = page.due
+    WHERE last.next_due = page.due
+), wrong AS MATERIALIZED (
+    SELECT due, job, run, attempt, greatest($6, since - $5) AS by
+    FROM waits
+    WHERE since > $5
 ), moved AS (
     UPDATE ductape.scheduled
     SET due = scheduled.due - wrong.by
@@ -23,7 +29,13 @@ WITH page AS MATERIALIZED (
     WHERE scheduled.due = wrong.due AND scheduled.job = wrong.job AND scheduled.run = wrong.run
 ), written AS (
     UPDATE ductape.runs
-    SET started = started - wrong.by, ended = ended - wrong.by, next_due = next_due - wrong.by
+    SET started = CASE WHEN started > $5 THEN started - wrong.by ELSE started END,
+        ended = CASE
+            WHEN ended <= $5 THEN ended
+            WHEN started <= $5 THEN greatest(ended - wrong.by, started)
+            ELSE ended - wrong.by
+        END,
+        next_due = next_due - wrong.by
     FROM wrong
     WHERE runs.job = wrong.job AND runs.run = wrong.run AND runs.attempt = wrong.attempt
 )
