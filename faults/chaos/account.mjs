@@ -126,11 +126,14 @@ class SeriesAccount {
 
   /**
    * The last time that may be passed over for ever, in a clock that is put back: what lies before the schedule counts as
-   * run. A first one has been there always where its points come again.
+   * run. A first one has been there always where its points come again; one that is given again goes on.
    */
   #start({ schedule, asked, answered }, index) {
     if (index === 0 && comesAgain(schedule)) return Number.NEGATIVE_INFINITY;
-    return Math.max(...this.#timeline.possible(asked, answered).map(([, last]) => last)) + SLACK;
+    const start = Math.max(...this.#timeline.possible(asked, answered).map(([, last]) => last)) + SLACK;
+    const before = this.#series.eras[index - 1];
+    const goesOn = before && !comesAgain(schedule) && before.schedule.cron === schedule.cron;
+    return goesOn ? Math.max(start, this.#start(before, index - 1)) : start;
   }
 
   check() {

@@ -178,6 +178,7 @@ macro_rules! store_contract {
             a_retry_set_by_a_clock_that_was_ahead_is_brought_forward,
             a_correction_of_unknown_size_counts_the_wait_from_now_on,
             a_wait_after_crashes_found_by_a_clock_that_was_ahead_is_brought_forward,
+            runs_of_series_that_were_paused_when_the_clock_was_put_back_are_not_in_its_way,
             snoozed_runs_and_runs_of_series_are_brought_forward_to_be_due_at_once,
             what_was_set_by_a_right_clock_stays,
             more_than_one_step_of_waiting_runs_is_brought_forward,

@@ -3,7 +3,7 @@
 
 use super::test_support::*;
 use crate::model::{NewJob, RunOutcome, Status};
-use crate::store::RecoverParams;
+use crate::store::{Occurrence, RecoverParams, SeriesAdvance};
 
 const SECOND: i64 = 1_000;
 
@@ -61,6 +61,38 @@ pub async fn a_wait_after_crashes_found_by_a_clock_that_was_ahead_is_brought_for
     assert_eq!((last.started_at, last.ended_at), (Some(T0 + SECOND), T0 + SECOND));
     let process = s.process().await;
     assert_eq!(s.claim_one(process, now).await.attempt, 3);
+}
+
+/// One waits for its next attempt, one has not begun.
+pub async fn runs_of_series_that_were_paused_when_the_clock_was_put_back_are_not_in_its_way(s: &TestStore) {
+    s.insert(vec![series("retried"), series("new")]).await;
+    for due in s.due_series(T0 + DAY).await {
+        let occurrence = Occurrence {
+            scheduled_at: T0 + DAY,
+            missed: 0,
+        };
+        let advance = SeriesAdvance {
+            occurrences: vec![occurrence],
+            ..step(&due, Some(T0 + 2 * DAY))
+        };
+        assert_eq!(s.store.advance(T0 + DAY, vec![advance]).await.unwrap(), 1);
+    }
+    s.change("new", pause(), T0 + DAY).await;
+    let process = s.process().await;
+    let run = s.claim_one(process, T0 + DAY).await;
+    s.complete(process, &run, retry(T0 + DAY + 30 * SECOND), T0 + DAY).await;
+    s.change("retried", pause(), T0 + DAY + SECOND).await;
+    let now = T0 + 5 * SECOND;
+    s.store.retime_waiting(now, DAY).await.unwrap();
+    for text in ["retried", "new"] {
+        s.change(text, resume(Some(T0 + 2 * DAY)), now).await;
+    }
+    s.check().await;
+    assert_eq!(
+        (s.status("new").await, s.status("retried").await),
+        (Status::Queued, Status::Scheduled)
+    );
+    assert_eq!(s.claim(process, now + 30 * SECOND).await.len(), 2);
 }
 
 pub async fn snoozed_runs_and_runs_of_series_are_brought_forward_to_be_due_at_once(s: &TestStore) {

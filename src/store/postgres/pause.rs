@@ -4,7 +4,9 @@
 //! run is not interrupted; its next attempt waits with the others.
 
 use super::failure::DbResult;
+use super::param::params;
 use super::queue;
+use super::run_rows::int4;
 use super::series_changes;
 use super::series_moves;
 use super::state::{Run, RunState, StoredJob};
@@ -12,7 +14,11 @@ use super::tx::Tx;
 use crate::clock::Millis;
 use crate::model::Status;
 use crate::store::rules::placement::Place;
+use crate::store::rules::waits;
 use crate::store::{ChangeOutcome, ComputeMove};
+
+const UPDATE_NEXT_DUE: &str = include_str!("sql/update_next_due.sql");
+const UPDATE_OCCURRENCE_DUE: &str = include_str!("sql/update_occurrence_due.sql");
 
 /// Pauses a job that has not ended, a series as `compute` says.
 pub(super) async fn pause(
@@ -87,6 +93,7 @@ pub(super) async fn resume(
             continue;
         };
         queue::remove(tx, &stored_job, run);
+        let due = due_by_clock(tx, &stored_job, run, due, now);
         let phase = queue::enqueue(tx, stored_job.rank(due), waiting, now);
         after = phase.status();
         if let Some(series) = &mut series {
@@ -101,4 +108,18 @@ pub(super) async fn resume(
     series_changes::count(tx, (job.route, Status::Paused), (job.route, after));
     tx.wake();
     Ok(ChangeOutcome::done(job.seq))
+}
+
+/// When a run is due whose wait may have begun by a clock that was ahead.
+fn due_by_clock(tx: &mut Tx<'_>, stored_job: &StoredJob, run: &Run, due: Millis, now: Millis) -> Millis {
+    let (job, crashes) = (stored_job.job.seq, run.run_state.attempt().1);
+    let excess = waits::excess(due, crashes, run.last, stored_job.series.is_some(), now);
+    let earlier = due.saturating_sub(excess);
+    if excess > 0 {
+        match run.last.filter(|last| last.next_due.is_some()) {
+            Some(last) => tx.write_later(UPDATE_NEXT_DUE, params![job, run.run, int4(last.attempt), earlier]),
+            None => tx.write_later(UPDATE_OCCURRENCE_DUE, params![job, run.run, earlier]),
+        }
+    }
+    earlier
 }

@@ -17,3 +17,4 @@ pub(in crate::store) mod retry;
 pub(in crate::store) mod series;
 #[cfg(test)]
 pub(in crate::store) mod table;
+pub(in crate::store) mod waits;

@@ -7,6 +7,7 @@ use super::change_target::ChangeTarget;
 use super::jobs::JobKey;
 use super::locate::{self, RunKey, RunState};
 use super::queue;
+use super::run_rows::Waiting;
 use super::series::{self, Series};
 use super::series_moves;
 use super::tx::Tx;
@@ -15,7 +16,11 @@ use crate::error::Result;
 use crate::model::Status;
 use crate::store::rules::phase::Phase;
 use crate::store::rules::placement::Place;
+use crate::store::rules::waits;
 use crate::store::{ChangeOutcome, ComputeMove};
+
+const UPDATE_NEXT_DUE: &str = include_str!("sql/update_next_due.sql");
+const UPDATE_OCCURRENCE_DUE: &str = include_str!("sql/update_occurrence_due.sql");
 
 /// Pauses a job that has not ended, a series as `compute` says.
 pub(super) fn pause(
@@ -68,7 +73,7 @@ pub(super) fn resume(
 ) -> Result<ChangeOutcome> {
     match target {
         ChangeTarget::OneOff(key, run_state) => {
-            if let Some(phase) = resume_run(tx, key, run_state, now)? {
+            if let Some(phase) = resume_run(tx, key, run_state, false, now)? {
                 tx.count_transition(job.route, Some(Status::Paused), Some(phase.status()));
             }
         }
@@ -89,7 +94,7 @@ fn resume_series(tx: &mut Tx<'_>, job: &JobKey, series: &Series, compute: &Compu
     for run in series::live_runs(tx.connection, job.seq)? {
         let key = RunKey::of_series(job, run);
         let run_state = locate::run(tx.connection, &key)?;
-        if let Some(phase) = resume_run(tx, &key, &run_state, now)? {
+        if let Some(phase) = resume_run(tx, &key, &run_state, true, now)? {
             after.run_changed_phase(Some(Place::Paused.phase()), phase);
         }
     }
@@ -99,10 +104,48 @@ fn resume_series(tx: &mut Tx<'_>, job: &JobKey, series: &Series, compute: &Compu
 }
 
 /// Puts a paused run back into the queue for its due time; `None`: the run is not paused.
-fn resume_run(tx: &mut Tx<'_>, key: &RunKey, run_state: &RunState, now: Millis) -> Result<Option<Phase>> {
+fn resume_run(
+    tx: &mut Tx<'_>,
+    key: &RunKey,
+    run_state: &RunState,
+    recurring: bool,
+    now: Millis,
+) -> Result<Option<Phase>> {
     let RunState::Paused(due, waiting) = run_state else {
         return Ok(None);
     };
     locate::remove(tx, key, run_state)?;
-    queue::enqueue(tx, key.rank(*due), *waiting, now).map(Some)
+    let due = due_by_clock(tx, key, *due, *waiting, recurring, now)?;
+    queue::enqueue(tx, key.rank(due), *waiting, now).map(Some)
+}
+
+/// When a run is due whose wait may have begun by a clock that was ahead.
+fn due_by_clock(
+    tx: &Tx<'_>,
+    key: &RunKey,
+    due: Millis,
+    waiting: Waiting,
+    recurring: bool,
+    now: Millis,
+) -> Result<Millis> {
+    if due <= now {
+        return Ok(due);
+    }
+    let last = locate::last_attempt(tx.connection, key.job, key.run)?;
+    let excess = waits::excess(due, waiting.crashes, last, recurring, now);
+    let earlier = due.saturating_sub(excess);
+    if excess > 0 {
+        match last.filter(|last| last.next_due.is_some()) {
+            Some(last) => {
+                tx.connection
+                    .prepare_cached(UPDATE_NEXT_DUE)?
+                    .execute((key.job, key.run, last.attempt, earlier))?
+            }
+            None => tx
+                .connection
+                .prepare_cached(UPDATE_OCCURRENCE_DUE)?
+                .execute((key.job, key.run, earlier))?,
+        };
+    }
+    Ok(earlier)
 }

@@ -8,9 +8,8 @@ use super::run_rows::{Waiting, rows};
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::model::RunStatus;
 use crate::store::JobSeq;
-use crate::store::rules::crash;
+use crate::store::rules::waits;
 
 /// Most waiting runs looked at in one transaction.
 const MAX_ROWS: usize = 500;
@@ -55,19 +54,11 @@ pub(super) fn step(tx: &mut Tx<'_>, after: Position, now: Millis, by: Millis) ->
     let mut moved = 0;
     for (due, waiting) in &found {
         let last = locate::last_attempt(connection, waiting.job, waiting.run)?;
-        let Some(last) = last.filter(|last| last.next_due == Some(*due)) else {
+        let Some(last) = last else { continue };
+        let Some(began) = waits::began(*due, waiting.crashes, last).filter(|began| *began > now) else {
             continue;
         };
-        // A crash ends an attempt earlier than it is found.
-        let since = if last.status == RunStatus::Crashed {
-            crash::found(*due, waiting.crashes)
-        } else {
-            last.ended
-        };
-        if since <= now {
-            continue;
-        }
-        let by = by.max(since - now);
+        let by = by.max(began - now);
         queue::delete_scheduled(connection, *due, waiting.job, waiting.run)?;
         queue::insert_scheduled(connection, due.saturating_sub(by), *waiting)?;
         connection

@@ -6,9 +6,9 @@ WITH page AS MATERIALIZED (
     LIMIT $4
     FOR UPDATE SKIP LOCKED
 ), waits AS (
-    -- A crash (9) ends an attempt earlier than it is found.
+    -- `rules::waits::began`; 9 is a crash.
     SELECT page.due, page.job, page.run, last.attempt,
-           CASE last.status WHEN 9 THEN page.due - $7[least(page.crashes, cardinality($7))] ELSE last.ended END AS since
+           CASE last.status WHEN 9 THEN page.due - $7[least(page.crashes, cardinality($7))] ELSE last.ended END AS began
     FROM page
     CROSS JOIN LATERAL (
         SELECT attempt, status, ended, next_due
@@ -19,9 +19,9 @@ WITH page AS MATERIALIZED (
     ) last
     WHERE last.next_due = page.due
 ), wrong AS MATERIALIZED (
-    SELECT due, job, run, attempt, greatest($6, since - $5) AS by
+    SELECT due, job, run, attempt, greatest($6, began - $5) AS by
     FROM waits
-    WHERE since > $5
+    WHERE began > $5
 ), moved AS (
     UPDATE ductape.scheduled
     SET due = scheduled.due - wrong.by

@@ -1,0 +1,1 @@
+UPDATE ductape.occurrences SET due = $3 WHERE job = $1 AND run = $2
