@@ -287,7 +287,7 @@ pub fn replanned(
     let first = known.timetable.after(now).filter(|first| *first < next_at)?;
     let mut ahead: Vec<&OccurrenceGap> = gaps.iter().filter(|gap| gap.last > now).collect();
     ahead.sort_unstable_by_key(|gap| gap.first);
-    let (mut cut_gaps, mut ran) = (Vec::new(), Vec::new());
+    let (mut cut_gaps, mut ran, mut was_missed) = (Vec::new(), Vec::new(), false);
     let mut settled = series.settled.clone();
     settled.paused_at = settled.paused_at.map(|at| at.min(now));
     let mut from = now.saturating_add(1);
@@ -297,7 +297,8 @@ pub fn replanned(
         if gap.kind == GapKind::Request {
             settled.spans.push((gap.first, gap.last));
         } else {
-            cut_gaps.push(known.cut_off(gap, now));
+            was_missed = true;
+            cut_gaps.extend(known.cut_off(gap, now));
         }
     }
     // What is in no gap was run.
@@ -308,7 +309,7 @@ pub fn replanned(
             .after(span.0.saturating_sub(1))
             .is_some_and(|at| at <= span.1)
     });
-    if cut_gaps.is_empty() && ran.is_empty() {
+    if !was_missed && ran.is_empty() {
         return None;
     }
     if known.timetable.is_paced() {
@@ -325,29 +326,24 @@ pub fn replanned(
 }
 
 impl Known<'_> {
-    /// What of a recorded gap is not later than `now`.
-    fn cut_off(&self, gap: &OccurrenceGap, now: Millis) -> OccurrenceGap {
+    /// What of a recorded gap is not later than `now`; `None`: its points are of an earlier schedule, and do not come again.
+    fn cut_off(&self, gap: &OccurrenceGap, now: Millis) -> Option<OccurrenceGap> {
+        if self.timetable.after(gap.first.saturating_sub(1)) != Some(gap.first) {
+            return None;
+        }
+        let whole = self.timetable.due(gap.first, gap.last);
+        if (whole.last(), whole.count) != (gap.last, gap.count) {
+            return None;
+        }
         if gap.first > now {
-            return OccurrenceGap { count: 0, ..*gap };
+            return Some(OccurrenceGap { count: 0, ..*gap });
         }
-        let is_point = |at: Millis| self.timetable.after(at.saturating_sub(1)) == Some(at);
-        let (last, count) = if is_point(gap.first) && is_point(gap.last) {
-            let due = self.timetable.due(gap.first, now.min(gap.last));
-            (due.last(), due.count)
-        } else {
-            // Points of an earlier schedule, as if they were at equal distances: those of an interval are.
-            let distance = (gap.last.saturating_sub(gap.first) / gap.count.saturating_sub(1).max(1)).max(1);
-            let behind = now.min(gap.last).saturating_sub(gap.first) / distance;
-            (
-                gap.first.saturating_add(behind.saturating_mul(distance)),
-                behind.saturating_add(1),
-            )
-        };
-        OccurrenceGap {
-            last,
-            count: count.min(gap.count),
+        let due = self.timetable.due(gap.first, now.min(gap.last));
+        Some(OccurrenceGap {
+            last: due.last(),
+            count: due.count,
             ..*gap
-        }
+        })
     }
 }
 

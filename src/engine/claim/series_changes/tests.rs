@@ -381,16 +381,30 @@ fn a_paused_series_is_resumed_by_a_clock_that_was_set_back_meanwhile() {
 }
 
 #[test]
-fn a_gap_of_an_earlier_schedule_is_cut_off_by_its_own_points() {
-    // Every five minutes from 8:01 on was missed until the next day; then the schedule became an hourly one, and the clock right.
-    let (first, now) = (START + 8 * HOUR + 60_000, START + 8 * HOUR + 17 * 60_000);
+fn a_gap_of_an_earlier_schedule_stays_since_its_points_do_not_come_again() {
+    // Every five minutes from 8:05 on was missed until the next day; then the schedule became an hourly one, and the clock right.
+    let (first, now) = (START + 8 * HOUR + 300_000, START + 8 * HOUR + 17 * 60_000);
     let missed = gap(GapKind::Down, first, first + 288 * 300_000, 289);
     let known = series(&hourly(), START + 33 * HOUR, 0);
     let corrected = replanned(&known, &[missed], now, &[]).unwrap();
-    assert_eq!(corrected.cut_gaps, [gap(GapKind::Down, first, first + 3 * 300_000, 4)]);
-    let one = gap(GapKind::Down, first, first + 300_000, 1);
-    let corrected = replanned(&known, &[one], first + 100, &[]).unwrap();
-    assert_eq!(corrected.cut_gaps, [gap(GapKind::Down, first, first, 1)]);
+    assert_eq!(
+        (corrected.cut_gaps, corrected.next_at),
+        (vec![], Some(START + 9 * HOUR))
+    );
+    assert_eq!(corrected.settled, Settled::default());
+    // From 9:00 on: both schedules have these points, and other ones between them.
+    let missed = gap(GapKind::Down, START + 9 * HOUR, START + 10 * HOUR, 13);
+    let corrected = replanned(&known, &[missed], now, &[]).unwrap();
+    assert_eq!(
+        (corrected.cut_gaps, corrected.next_at),
+        (vec![], Some(START + 9 * HOUR))
+    );
+    let own = gap(GapKind::Down, START + 8 * HOUR, START + 10 * HOUR, 3);
+    let corrected = replanned(&known, &[own], now, &[]).unwrap();
+    assert_eq!(
+        corrected.cut_gaps,
+        [gap(GapKind::Down, START + 8 * HOUR, START + 8 * HOUR, 1)]
+    );
 }
 
 #[test]
