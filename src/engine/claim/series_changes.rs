@@ -332,7 +332,8 @@ impl Known<'_> {
             return None;
         }
         let whole = self.timetable.due(gap.first, gap.last);
-        if (whole.last(), whole.count) != (gap.last, gap.count) {
+        // It may have fewer: gaps are joined, and what lies between them may have been run before.
+        if whole.last() != gap.last || whole.count < gap.count {
             return None;
         }
         if gap.first > now {
@@ -341,7 +342,7 @@ impl Known<'_> {
         let due = self.timetable.due(gap.first, now.min(gap.last));
         Some(OccurrenceGap {
             last: due.last(),
-            count: due.count,
+            count: due.count.min(gap.count),
             ..*gap
         })
     }
