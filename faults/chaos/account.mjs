@@ -201,7 +201,7 @@ class SeriesAccount {
     const { from, to, count } = range;
     const what = this.#sayRange(kind, range);
     const parts = this.#parts(from, to);
-    const whole = parts.find(({ first, last, era }) => last - first + 1 === count && era.grid.at(first) === from);
+    const whole = parts.find(({ first, last, ends }) => ends && last - first + 1 === count);
     if (!whole) return false;
     whole.era.places.push({ ...whole, what });
     this.#checkReason(kind, range, whole.era, what);
@@ -211,7 +211,10 @@ class SeriesAccount {
   #parts(from, to) {
     return this.eras
       .filter((era) => this.#eraOf(from) === era || this.#eraOf(to) === era)
-      .map((era) => ({ era, first: era.grid.first(from), last: era.grid.last(to) }));
+      .map((era) => {
+        const [first, last] = [era.grid.first(from), era.grid.last(to)];
+        return { era, first, last, ends: era.grid.at(first) === from && era.grid.at(last) === to };
+      });
   }
 
   /** A range of fewer points than lie between its ends: those that have another place, or another schedule, are left out. */
@@ -219,13 +222,13 @@ class SeriesAccount {
     const { from, to, count } = range;
     const what = this.#sayRange(kind, range);
     const parts = this.#parts(from, to);
-    const around = parts.find(({ era, first, last }) => {
+    const around = parts.find(({ era, first, last, ends }) => {
       const others = era.places.filter((place) => place.last >= first && place.first <= last);
       const left = others.reduce(
         (sum, other) => sum + Math.min(other.last, last) - Math.max(other.first, first) + 1,
         countWithin(era.grid, [[from, Math.min(to, era.start)]]),
       );
-      return count <= last - first + 1 && count >= last - first + 1 - left && era.grid.at(first) === from;
+      return ends && count <= last - first + 1 && count >= last - first + 1 - left;
     });
     if (around) around.era.places.push({ ...around, what, mayBe: true });
     else if (!this.#placeParts(from, to, count, what)) this.#wrong(`${what}: no schedule explains it`);
