@@ -175,9 +175,12 @@ class SeriesAccount {
       }
       const number = era.grid.first(point);
       era.places.push({ first: number, last: number, what: `run ${run}` });
-      const { at, attempt } = attempts[0];
-      // A process that was killed may have had it in hand before the clock was put back.
-      const latest = this.#timeline.latest(attempt > 1 ? 0 : at - BEGIN_SLACK, at);
+      const { at } = attempts[0];
+      // A process that was killed or stopped may have had it in hand before the clock was put back.
+      const hindered = [...this.#log.ends.values(), ...this.#log.stops.map(({ from }) => from)];
+      const latest = Math.max(
+        ...[at, ...hindered.filter((end) => end <= at)].map((end) => this.#timeline.latest(end - BEGIN_SLACK, end)),
+      );
       if (latest < point - SLACK)
         this.#wrong(`run ${run} for ${this.#say(point)} began early, by ${point - latest} ms`);
     }

@@ -23,8 +23,8 @@ const UNDISTURBED_MS = 1_500;
 /** A pause of this process of so many ms is worth a note. */
 const STALL_MS = 120;
 
-/** What a server says whose clock is set takes a statement for one that has lasted too long. */
-const TIMED_OUT = '57014';
+/** What a server says that, its clock set, takes a statement for one that has lasted, or waited, too long. */
+const TIMED_OUT = ['57014', '55P03'];
 const MOST_TRIES = 5;
 /** Where a round leaves what it did and what it was told, besides its log. */
 const TOLD = 'told.json';
@@ -145,7 +145,7 @@ export class Round {
       this.#note('asks', number, method, JSON.stringify(words));
       this.#operator.process.stdin.write(`${JSON.stringify({ number, method, arguments: words })}\n`);
       const { value, error } = await Promise.race([answer, this.#operator.ended]);
-      if (error?.includes(TIMED_OUT) && tries < MOST_TRIES) continue;
+      if (TIMED_OUT.some((code) => error?.includes(code)) && tries < MOST_TRIES) continue;
       if (error) this.#violations.push(`${method} ${words[0]?.job_id ?? words[0]}: ${error}`);
       return { first, last: number, value };
     }
