@@ -118,7 +118,7 @@ export class Timeline {
       const latest = piece.since + this.#lag + NOTICE_MS;
       const said = times.find((at) => at >= piece.since && at <= latest) ?? latest;
       // Until everybody knows, one may undo what another one does.
-      piece.noticed = index === 0 ? piece.since : Math.max(said, this.#lag > NOTICE_MS ? latest : 0);
+      piece.noticed = index === 0 ? piece.since : Math.max(said, this.#lag >= NOTICE_MS ? latest : 0);
     }
   }
 

@@ -287,7 +287,7 @@ pub fn replanned(
     let first = known.timetable.after(now).filter(|first| *first < next_at)?;
     let mut ahead: Vec<&OccurrenceGap> = gaps.iter().filter(|gap| gap.last > now).collect();
     ahead.sort_unstable_by_key(|gap| gap.first);
-    let (mut cut_gaps, mut ran, mut was_missed) = (Vec::new(), Vec::new(), false);
+    let (mut cut_gaps, mut ran, mut requested, mut was_missed) = (Vec::new(), Vec::new(), Vec::new(), false);
     let mut settled = series.settled.clone();
     settled.paused_at = settled.paused_at.map(|at| at.min(now));
     let mut from = now.saturating_add(1);
@@ -295,12 +295,19 @@ pub fn replanned(
         ran.push((from, gap.first.saturating_sub(1)));
         from = gap.last.saturating_add(1);
         if gap.kind == GapKind::Request {
-            settled.spans.push((gap.first, gap.last));
-        } else {
-            was_missed = true;
-            cut_gaps.extend(known.cut_off(gap, now));
+            requested.push((gap.first, gap.last));
+            continue;
+        }
+        was_missed = true;
+        if let Some(cut) = known.cut_off(gap, now) {
+            if gap.kind == GapKind::Paused {
+                // They come again. A pause whose points waited for a run to end is among what is settled.
+                settled.spans = without(&settled.spans, (gap.first.max(now.saturating_add(1)), gap.last));
+            }
+            cut_gaps.push(cut);
         }
     }
+    settled.spans.extend(requested);
     // What is in no gap was run.
     ran.push((from, next_at.saturating_sub(1)));
     ran.retain(|span| {
@@ -323,6 +330,21 @@ pub fn replanned(
         settled,
         ..SeriesAdvance::unchanged(series)
     })
+}
+
+/// What of these spans lies outside of another one.
+fn without(spans: &[Span], (from, to): Span) -> Vec<Span> {
+    let outside = |span: &Span| {
+        [
+            (span.0, span.1.min(from.saturating_sub(1))),
+            (span.0.max(to.saturating_add(1)), span.1),
+        ]
+    };
+    spans
+        .iter()
+        .flat_map(outside)
+        .filter(|(first, last)| first <= last)
+        .collect()
 }
 
 impl Known<'_> {

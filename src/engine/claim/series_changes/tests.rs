@@ -381,6 +381,41 @@ fn a_paused_series_is_resumed_by_a_clock_that_was_set_back_meanwhile() {
 }
 
 #[test]
+fn points_of_a_pause_behind_a_run_come_again_when_a_clock_is_set_back() {
+    // A run of 4:00 is there that nobody does, 5:00 waits for its end; paused from 5:30 to 7:30.
+    let held = SeriesSnapshot {
+        settled: Settled {
+            spans: vec![],
+            paused_at: Some(START + 5 * HOUR + HOUR / 2),
+        },
+        ..series(&hourly(), START + 5 * HOUR, 1)
+    };
+    let resumed = of(&resume(START + 7 * HOUR + HOUR / 2), &held);
+    assert_eq!(
+        resumed.gaps,
+        [gap(GapKind::Paused, START + 6 * HOUR, START + 7 * HOUR, 2)]
+    );
+    assert_eq!(resumed.settled.spans.len(), 1);
+    let now = START + HOUR / 2;
+    let corrected = replanned(&after(&held, &resumed), &resumed.gaps, now, &[]).unwrap();
+    assert_eq!(
+        corrected.cut_gaps,
+        [gap(GapKind::Paused, START + 6 * HOUR, START + 7 * HOUR, 0)]
+    );
+    let settled = |at| {
+        corrected
+            .settled
+            .spans
+            .iter()
+            .any(|(from, to)| (*from..=*to).contains(&at))
+    };
+    assert!(
+        !settled(START + 6 * HOUR) && !settled(START + 7 * HOUR),
+        "{corrected:?}"
+    );
+}
+
+#[test]
 fn a_gap_of_an_earlier_schedule_stays_since_its_points_do_not_come_again() {
     // Every five minutes from 8:05 on was missed until the next day; then the schedule became an hourly one, and the clock right.
     let (first, now) = (START + 8 * HOUR + 300_000, START + 8 * HOUR + 17 * 60_000);
