@@ -7,7 +7,7 @@ const DAY = 86_400_000;
 /** ms between what happens and what is noted of it, on a machine that is busy. */
 const SLACK = 60;
 /** ms after which the store knows that a run has ended, and before which it may have been claimed. */
-const KNOWN_MS = 500;
+const KNOWN_MS = 1_000;
 /** ms that a claimed run may take to begin. */
 const BEGIN_SLACK = 2_000;
 /** A clock that is set forward by as much ends leases, if they go by it; others may take over for so long. */
