@@ -49,6 +49,9 @@ pub struct Settled {
     /// Since when the job is paused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Millis>,
+    /// When the schedule came into force, by the clock as it was then; of the first one only told by [`super::Store::series_after`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Millis>,
 }
 
 impl Settled {
@@ -65,6 +68,12 @@ impl Settled {
         if paused && self.paused_at.is_none() {
             self.paused_at = Some(Millis::MIN);
         }
+        self
+    }
+
+    /// The same for a schedule that came into force then, if it has no other.
+    pub(in crate::store) fn in_force_since(mut self, created: Millis) -> Self {
+        self.since.get_or_insert(created);
         self
     }
 

@@ -12,6 +12,8 @@ use crate::store::{ComputeMove, GapKind, OccurrenceGap, SeriesAdvance, SeriesMov
 
 /// Most points that are looked at to find those to skip.
 const MAX_POINTS: usize = 100_000;
+/// Most points ahead that keep their place in another schedule.
+const MAX_KEPT: usize = 1_000;
 
 /// A stored series with its schedule.
 struct Known<'a> {
@@ -112,22 +114,23 @@ pub fn replaced(series: &SeriesSnapshot, new: &Recurrence, first: Option<Millis>
         recurrence: Some(recurrence),
         ..SeriesMove::of(advance)
     };
-    let begun_anew = || SeriesAdvance {
+    let begun_anew = |spans| SeriesAdvance {
         next_at: first,
         settled: Settled {
-            spans: Vec::new(),
+            spans,
             paused_at: series.settled.paused_at.map(|_| now),
+            since: Some(now),
         },
         ..SeriesAdvance::unchanged(series)
     };
     let Some(known) = Known::read(series).filter(|_| !series.ended) else {
-        return with(begun_anew(), new.clone());
+        return with(begun_anew(Vec::new()), new.clone());
     };
     if let (Some(next_at), Some(anchored)) = (series.next_at, known.on_same_grid(new, now)) {
         return with(known.kept(&anchored, next_at, now), anchored);
     }
     let mut advance = known.closed(now);
-    let fresh = begun_anew();
+    let fresh = begun_anew(known.settled_ahead(&advance, now));
     advance.next_at = fresh.next_at;
     advance.settled = fresh.settled;
     advance.after_live_runs = false;
@@ -135,6 +138,28 @@ pub fn replaced(series: &SeriesSnapshot, new: &Recurrence, first: Option<Millis>
 }
 
 impl Known<'_> {
+    /// The points later than `now` that have their place already: skipped on request, as a rule. Another schedule that has them does not
+    /// run them again.
+    fn settled_ahead(&self, advance: &SeriesAdvance, now: Millis) -> Vec<Span> {
+        let places = Places::new(&advance.settled);
+        let Some(next_at) = advance.next_at else {
+            return Vec::new();
+        };
+        let last = advance
+            .settled
+            .spans
+            .iter()
+            .map(|(_, to)| *to)
+            .fold(next_at, Millis::max);
+        let first = self.timetable.after(now);
+        std::iter::successors(first, |at| self.timetable.after(*at))
+            .take_while(|at| *at <= last)
+            .take(MAX_KEPT)
+            .filter(|at| *at < next_at || places.at(*at).0 == Place::Settled)
+            .map(|at| (at, at))
+            .collect()
+    }
+
     /// The new schedule with the anchor and the place within its spread of this one, if its instants from now on are those of this
     /// one, apart from where they end.
     fn on_same_grid(&self, new: &Recurrence, now: Millis) -> Option<Recurrence> {
@@ -308,15 +333,20 @@ pub fn replanned(
         }
     }
     settled.spans.extend(requested);
-    // What is in no gap was run.
+    // What is in no gap was run, if the schedule was in force.
     ran.push((from, next_at.saturating_sub(1)));
+    let since = settled.since.unwrap_or(Millis::MIN);
+    let was_made_ahead = since > now;
+    for span in &mut ran {
+        span.0 = span.0.max(since);
+    }
     ran.retain(|span| {
         known
             .timetable
             .after(span.0.saturating_sub(1))
             .is_some_and(|at| at <= span.1)
     });
-    if !was_missed && ran.is_empty() {
+    if !was_missed && !was_made_ahead && ran.is_empty() {
         return None;
     }
     if known.timetable.is_paced() {

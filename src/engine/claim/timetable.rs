@@ -204,7 +204,12 @@ impl Timetable {
             .checked_sub(self.offset)?
             .max(self.start_at.unwrap_or(Millis::MIN));
         let point = match &self.grid {
-            Grid::Every { interval, anchor } => every_at_or_after(*anchor, *interval, from)?,
+            Grid::Every { interval, anchor } => {
+                // It has no beginning if nobody has given it one: a clock that was ahead may have.
+                let endless = self.start_at.is_none() && self.offset < *interval;
+                let anchor = if endless { anchor.rem_euclid(*interval) } else { *anchor };
+                every_at_or_after(anchor, *interval, from)?
+            }
             Grid::Cron { expression, zone, dst } => expression.next_after(from.checked_sub(1)?, zone, *dst)?,
             Grid::Interval { steps } => steps.at_or_after(from)?,
         };

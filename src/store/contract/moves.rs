@@ -44,6 +44,7 @@ pub async fn a_replaced_series_moves_as_the_caller_computes_it(s: &TestStore) {
                 settled: Settled {
                     spans: vec![(now + 10_000, now + 20_000)],
                     paused_at: None,
+                    since: None,
                 },
                 ..SeriesAdvance::unchanged(series)
             })
@@ -272,6 +273,7 @@ pub async fn all_series_that_go_on_are_told_in_order_paused_ones_too(s: &TestSto
         let settled = Settled {
             spans: vec![],
             paused_at: Some(T0 + 7),
+            since: None,
         };
         Some(SeriesMove::of(SeriesAdvance {
             settled,
@@ -302,6 +304,7 @@ pub async fn a_run_that_a_pause_makes_is_paused(s: &TestStore) {
             settled: Settled {
                 spans: vec![],
                 paused_at: Some(at + 5),
+                since: None,
             },
             ..SeriesAdvance::unchanged(series)
         }))

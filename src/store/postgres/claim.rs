@@ -200,7 +200,8 @@ pub(super) async fn series_after(session: &Session, after: JobSeq, most: usize) 
     let found = session.query(SELECT_SERIES_AFTER, &[&after, &rows(most)]).await?;
     let read = |row: &Row| {
         let (mut snapshot, _) = series_snapshot::read(row)?;
-        snapshot.settled = snapshot.settled.of_paused(row.try_get(11)?);
+        let settled = snapshot.settled.of_paused(row.try_get(11)?);
+        snapshot.settled = settled.in_force_since(row.try_get(12)?);
         Ok(snapshot)
     };
     found.iter().map(read).collect()

@@ -277,7 +277,7 @@ pub(super) fn series_after(connection: &Connection, after: JobSeq, most: usize) 
     let mut select = connection.prepare_cached(SELECT_SERIES_AFTER)?;
     let found = select.query_map((after, rows(most)), |row| {
         let (mut snapshot, _) = read_series(row)?;
-        snapshot.settled = snapshot.settled.of_paused(row.get(10)?);
+        snapshot.settled = snapshot.settled.of_paused(row.get(10)?).in_force_since(row.get(11)?);
         Ok(snapshot)
     })?;
     Ok(found.collect::<rusqlite::Result<_>>()?)

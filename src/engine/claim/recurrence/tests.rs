@@ -355,6 +355,7 @@ fn settled_points_are_passed_over_without_a_word() {
         settled: Settled {
             spans: vec![(START + HOUR, START + 2 * HOUR), (START + 9 * HOUR, START + 9 * HOUR)],
             paused_at: None,
+            since: None,
         },
         ..series(START, 0, 0)
     };

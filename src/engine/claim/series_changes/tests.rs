@@ -122,6 +122,7 @@ fn a_series_that_was_paused_by_an_older_version_goes_on_after_now() {
         settled: Settled {
             spans: Vec::new(),
             paused_at: Some(i64::MIN),
+            since: None,
         },
         ..series(&hourly(), START + HOUR, 0)
     };
@@ -231,6 +232,7 @@ fn a_paused_series_that_gets_another_grid_stays_paused_from_then_on() {
         settled: Settled {
             spans: Vec::new(),
             paused_at: Some(START + 5),
+            since: None,
         },
         ..series(&hourly(), START + HOUR, 0)
     };
@@ -366,6 +368,7 @@ fn a_paused_series_is_resumed_by_a_clock_that_was_set_back_meanwhile() {
         settled: Settled {
             spans: vec![],
             paused_at: Some(paused_at),
+            since: None,
         },
         ..series(&hourly(), START + 6 * HOUR, 0)
     };
@@ -381,12 +384,64 @@ fn a_paused_series_is_resumed_by_a_clock_that_was_set_back_meanwhile() {
 }
 
 #[test]
+fn a_schedule_that_was_made_while_the_clock_was_ahead_does_not_stand_still() {
+    let (now, ahead) = (START + 8 * HOUR + 5, START + 32 * HOUR + 5);
+    let interval = Recurrence {
+        rule: Rule::Every {
+            interval: HOUR,
+            anchor: ahead,
+        },
+        ..hourly()
+    };
+    for (rule, first) in [
+        (cron("0 * * * *"), START + 9 * HOUR),
+        (cron("0 0-23 * * *"), START + 9 * HOUR),
+        (hourly(), START + 9 * HOUR),
+        (interval, now + HOUR),
+    ] {
+        let known = series(&rule, START + 33 * HOUR, 0);
+        let made = SeriesSnapshot {
+            settled: Settled {
+                since: Some(ahead),
+                ..Settled::default()
+            },
+            ..known
+        };
+        let corrected = replanned(&made, &[], now, &[(now, ahead)]).unwrap();
+        assert_eq!(corrected.next_at, Some(first));
+        // The first run of the interval was made when it was dispatched.
+        assert!(corrected.settled.spans.iter().all(|(from, _)| *from >= ahead));
+    }
+}
+
+#[test]
+fn what_was_skipped_on_request_stays_skipped_in_another_schedule() {
+    let known = series(&cron("0 * * * *"), START + HOUR, 0);
+    let skipped = after(&known, &of(&skip_next(2, START + 5), &known));
+    let now = START + 10;
+    for other in [cron("0,30 * * * *"), cron("0 */1 1-31 * *")] {
+        let moved = replaced(&skipped, &other, Timetable::compile(&other).unwrap().first(now), now);
+        let changed = SeriesSnapshot {
+            recurrence: serde_json::to_string(&other).unwrap().into(),
+            ..after(&skipped, &moved.advance)
+        };
+        let plan = |at| super::super::recurrence::plan(&other, &changed, at).unwrap();
+        let ran = plan(START + 2 * HOUR).map(|plan| plan.occurrences).unwrap_or_default();
+        assert!(
+            ran.iter().all(|run| run.scheduled_at == START + HOUR + HOUR / 2),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
 fn points_of_a_pause_behind_a_run_come_again_when_a_clock_is_set_back() {
     // A run of 4:00 is there that nobody does, 5:00 waits for its end; paused from 5:30 to 7:30.
     let held = SeriesSnapshot {
         settled: Settled {
             spans: vec![],
             paused_at: Some(START + 5 * HOUR + HOUR / 2),
+            since: None,
         },
         ..series(&hourly(), START + 5 * HOUR, 1)
     };
