@@ -43,12 +43,18 @@ pub struct ConfiguredStore {
 
 impl ConfiguredStore {
     /// Opens nothing yet.
-    #[must_use]
-    pub fn new(options: &Options, logger: Arc<dyn Logger>) -> Self {
+    ///
+    /// # Errors
+    /// `VALIDATION_ERROR` with what is wrong with the definitions in `resources`.
+    pub fn new(options: &Options, logger: Arc<dyn Logger>) -> Result<Self> {
         let engine = &options.engine;
+        let problems = connector::problems(&engine.resources);
+        if !problems.is_empty() {
+            return Err(Error::invalid(problems));
+        }
         let definitions = connector::definitions(&engine.resources, &engine.outbound);
         let registry = Registry::new(definitions, &engine.expressions, Limits::default());
-        Self {
+        Ok(Self {
             location: options.store.clone(),
             durability: options.durability,
             manual_clock: engine.manual_clock,
@@ -63,7 +69,7 @@ impl ConfiguredStore {
             expressions: Arc::clone(&engine.expressions),
             resources: Arc::clone(&engine.resources),
             outbound: engine.outbound.clone(),
-        }
+        })
     }
 
     /// The same with a function that is asked for the encryption keys, when the options say so.
@@ -153,6 +159,7 @@ impl StoreOpener for ConfiguredStore {
         routing: &Arc<Routing>,
     ) -> Vec<HandlerSpec> {
         let (clock, logger) = (Arc::clone(clock), Arc::clone(&self.logger));
+        routing.leave_to_handlers(self.connections.registry.left_to_handlers());
         let mut targets = self.connections.registry.targets(store);
         let context = FeatureContext {
             routing: Arc::downgrade(routing),

@@ -67,7 +67,7 @@ impl Setup {
         let options = read_options(OPTIONS, &[]).unwrap();
         let (secret, source) = watch::channel(None);
         options.engine.secrets.set_source(Arc::new(HangingSource(source)));
-        let opener = ConfiguredStore::new(&options, Arc::new(NullLogger));
+        let opener = ConfiguredStore::new(&options, Arc::new(NullLogger)).unwrap();
         let instance = Instance::new(
             options,
             Arc::new(NullLogger),

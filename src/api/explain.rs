@@ -29,6 +29,7 @@ pub async fn explain(engine: &Engine, id: &str) -> Result<String> {
         instance: engine.instance(),
         worker: worker_state(engine),
         handler: handler_state(engine, &route),
+        left_to_handlers: engine.routing.why_left(&route),
         another_runs_alone: engine.another_runs_alone(),
         clock_skew: engine.clock.store_clock().and_then(StoreClock::skew),
     };

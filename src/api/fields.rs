@@ -161,6 +161,49 @@ impl<'a> Fields<'a> {
         found
     }
 
+    /// The type of a server or provider, in any case. One that is not known is answered with those that are.
+    pub fn server_type<T: Copy>(
+        &mut self,
+        name: &str,
+        types: &[(&str, T)],
+        is_built_in: impl Fn(T) -> bool,
+    ) -> Option<T> {
+        let value = match self.raw(name) {
+            None => None,
+            Some(_) => Some(self.string(name)?),
+        };
+        let found = types
+            .iter()
+            .find(|(word, _)| value.as_ref().is_some_and(|value| word.eq_ignore_ascii_case(value)));
+        if let Some((_, found)) = found {
+            return Some(*found);
+        }
+        let list = |wanted: bool| {
+            let words = types.iter().filter(|(_, found)| is_built_in(*found) == wanted);
+            words
+                .map(|(word, _)| format!("'{word}'"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let mut message = match &value {
+            None => "is missing".to_owned(),
+            Some(value) => {
+                let words: Vec<&str> = types.iter().map(|(word, _)| *word).collect();
+                let near = nearest(value, &words).map(|near| format!(", did you mean '{near}'?"));
+                format!("'{}' is not known{}", truncated(value), near.unwrap_or_default())
+            }
+        };
+        let (built_in, others) = (list(true), list(false));
+        if !built_in.is_empty() {
+            message.push_str(&format!("; built in are {built_in}"));
+        }
+        if !others.is_empty() {
+            message.push_str(&format!("; known, and left to handlers, are {others}"));
+        }
+        self.problem(name, message);
+        None
+    }
+
     /// A list of tags, at most `max` of them.
     pub fn tags(&mut self, name: &str, max: usize) -> Option<Vec<Box<str>>> {
         let text = self.raw(name)?;

@@ -78,6 +78,8 @@ pub(super) struct Facts<'a> {
     pub(super) worker: WorkerState,
     /// This instance's handler.
     pub(super) handler: HandlerState,
+    /// Why nothing built in does the job, though a definition in `resources` names its route.
+    pub(super) left_to_handlers: Option<Box<str>>,
     /// This instance runs a job alone, or is about to.
     pub(super) another_runs_alone: bool,
     /// This machine's clock is ahead of the one that jobs go by (behind: negative) by so many ms.
@@ -275,10 +277,14 @@ fn not_served(facts: &Facts<'_>) -> Vec<Reason> {
             "NO_HANDLER",
             format!("the `worker` option of this instance leaves out {route}, handlers or not"),
         )),
-        HandlerState::NoHandler => reasons.push(reason(
-            "NO_HANDLER",
-            format!("this instance has no handler for {route}; {OTHERS}"),
-        )),
+        HandlerState::NoHandler => {
+            let why = facts.left_to_handlers.as_ref().map(|why| format!(": {why}"));
+            let why = why.as_deref().unwrap_or_default();
+            reasons.push(reason(
+                "NO_HANDLER",
+                format!("this instance has no handler for {route}{why}; {OTHERS}"),
+            ));
+        }
         HandlerState::Handler { .. } => {}
     }
     reasons

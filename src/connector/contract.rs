@@ -35,6 +35,15 @@ pub struct ServedTarget {
     pub timeout: Option<i64>,
 }
 
+/// Routes that a resource does not serve, though it is defined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftToHandlers {
+    /// Which routes.
+    pub pattern: Pattern,
+    /// The type that has no connector.
+    pub type_name: &'static str,
+}
+
 /// One resource in one environment, as `resources` define it. Plain data: it opens nothing until it is told to.
 #[async_trait]
 pub trait Definition: Send + Sync {
@@ -43,6 +52,11 @@ pub trait Definition: Send + Sync {
 
     /// What it serves.
     fn targets(&self) -> Vec<ServedTarget>;
+
+    /// What of it is left to handlers, since its type has no connector.
+    fn left_to_handlers(&self) -> Vec<LeftToHandlers> {
+        Vec::new()
+    }
 
     /// Resolves the secrets and prepares a client. Need not connect: the first call may do that.
     ///

@@ -40,6 +40,13 @@ impl Failure {
         ))
     }
 
+    /// A type of server that is known and has no connector in this build; not retried.
+    pub fn not_built_in(namespace: &str, name: &str) -> Self {
+        Self::invalid(format!(
+            "the type '{name}' is not built in; its jobs wait for a handler, registered by `ductape.{namespace}.handle`"
+        ))
+    }
+
     /// There is no connection, or it broke; retried.
     pub fn connection(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ConnectionError, message)

@@ -104,6 +104,14 @@ pub(super) const MAX_ROWS_READ: i64 = 100_000;
 pub(super) const MAX_ROWS_WRITTEN: usize = 10_000;
 /// Columns in one list or row.
 pub(super) const MAX_COLUMNS: usize = 500;
+/// Values that an operator of an update adds to a list or removes from it.
+pub(super) const MAX_LIST_VALUES: usize = 100;
+/// Relations that are read with rows, on each level.
+pub(super) const MAX_INCLUDES: usize = 10;
+/// Levels of relations.
+pub(super) const MAX_INCLUDE_DEPTH: usize = 3;
+/// Related rows of one relation.
+pub(super) const MAX_INCLUDED_ROWS: u64 = 10_000;
 /// Rows of one `INSERT`.
 pub(super) const MAX_ROWS_PER_STATEMENT: usize = 1_000;
 /// Parameters of one statement; SQLite and PostgreSQL take 32,766 and 65,535.

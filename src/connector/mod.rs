@@ -23,13 +23,14 @@ mod test_support;
 mod tests;
 
 pub use call::Call;
-pub use contract::{Connector, Definition, ResourceName, ServedTarget};
+pub use contract::{Connector, Definition, LeftToHandlers, ResourceName, ServedTarget};
 #[cfg(fuzzing)]
 pub use databases::fuzzing;
 pub use failure::Failure;
 pub use limits::Limits;
 pub use registry::{CheckResult, Registry};
 
+use crate::error::Problem;
 use crate::resources::{OutboundRules, Resources};
 use std::sync::Arc;
 
@@ -44,4 +45,10 @@ pub fn definitions(resources: &Resources, outbound: &OutboundRules) -> Vec<Arc<d
         databases::definitions(resources),
     ];
     families.into_iter().flatten().collect()
+}
+
+/// What is wrong with definitions that only their connectors can tell.
+#[must_use]
+pub fn problems(resources: &Resources) -> Vec<Problem> {
+    databases::problems(resources)
 }

@@ -7,7 +7,7 @@ use super::{Call, Connector, Definition, Failure, Limits, ResourceName};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::limits::{CLOSE_TIMEOUT, MAX_CONCURRENT_CHECKS};
 use crate::engine::inputs::ExpressionResolver;
-use crate::engine::routing::Lane;
+use crate::engine::routing::{Lane, Pattern};
 use crate::engine::steps::Steps;
 use crate::engine::{Attempt, HandlerFailure, HandlerSpec, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, ErrorCode};
@@ -200,6 +200,18 @@ impl Registry {
             }));
         }
         all
+    }
+
+    /// Routes that the resources do not serve, and why not.
+    #[must_use]
+    pub fn left_to_handlers(&self) -> Vec<(Pattern, Box<str>)> {
+        let resources = self.resources.iter();
+        let left = resources.flat_map(|resource| resource.definition.left_to_handlers());
+        left.map(|left| {
+            let why = format!("the type '{}' of the resource is not built in", left.type_name);
+            (left.pattern, why.into())
+        })
+        .collect()
     }
 
     /// Connects to each resource that is wanted, several at once, in the order they are defined.

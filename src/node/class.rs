@@ -65,6 +65,7 @@ impl Ductape {
             masker: Arc::clone(&known.masker),
         });
         let opener = ConfiguredStore::new(&options, Arc::clone(&logger))
+            .map_err(|error| thrown(&error))?
             .with_key_source(Arc::clone(&secrets) as Arc<dyn KeySource>);
         let announcer = Announcer::new(Arc::clone(&queue) as Arc<dyn Listener>);
         let instance = Instance::new(options, logger, announcer, Box::new(opener));

@@ -13,11 +13,12 @@ pub enum BrokerKind {
     Kafka,
     AwsSqs,
     GooglePubSub,
+    AzureServiceBus,
 }
 
 impl BrokerKind {
     /// All kinds, by the value of `type` in a definition.
-    pub const NAMES: [(&'static str, Self); 7] = [
+    pub const NAMES: [(&'static str, Self); 8] = [
         ("RABBITMQ", Self::RabbitMq),
         ("REDIS", Self::Redis),
         ("NATS", Self::Nats),
@@ -25,6 +26,7 @@ impl BrokerKind {
         ("KAFKA", Self::Kafka),
         ("AWS_SQS", Self::AwsSqs),
         ("GOOGLE_PUBSUB", Self::GooglePubSub),
+        ("AZURE_SERVICE_BUS", Self::AzureServiceBus),
     ];
 
     /// Its name in a definition.
@@ -36,9 +38,21 @@ impl BrokerKind {
             .map_or("", |(name, _)| name)
     }
 
-    /// Whether there is a connector for it. The other kinds are accepted in definitions and left to handlers.
+    /// Whether this build has a connector for it. The jobs of others are left to handlers.
     #[must_use]
     pub fn is_built_in(self) -> bool {
+        match self {
+            Self::RabbitMq => cfg!(feature = "rabbitmq"),
+            Self::Redis => cfg!(feature = "redis"),
+            Self::Nats => cfg!(feature = "nats"),
+            Self::Mqtt => cfg!(feature = "mqtt"),
+            Self::Kafka | Self::AwsSqs | Self::GooglePubSub | Self::AzureServiceBus => false,
+        }
+    }
+
+    /// Whether definitions of it are read, beyond the type.
+    #[must_use]
+    pub fn is_described(self) -> bool {
         matches!(self, Self::RabbitMq | Self::Redis | Self::Nats | Self::Mqtt)
     }
 
@@ -50,7 +64,7 @@ impl BrokerKind {
             Self::Redis => &[("redis", 6379), ("rediss", 6379)],
             Self::Nats => &[("nats", 4222), ("tls", 4222)],
             Self::Mqtt => &[("mqtt", 1883), ("mqtts", 8883)],
-            Self::Kafka | Self::AwsSqs | Self::GooglePubSub => &[],
+            Self::Kafka | Self::AwsSqs | Self::GooglePubSub | Self::AzureServiceBus => &[],
         }
     }
 }
@@ -78,7 +92,7 @@ pub struct BrokerEnv {
 }
 
 /// How to reach a broker. Members that its kind does not have are `None`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct BrokerConfig {
     /// Its address.
     pub url: Text,

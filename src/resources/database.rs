@@ -13,16 +13,46 @@ pub enum DatabaseKind {
     Sqlite,
     /// MongoDB.
     Mongodb,
+    /// DynamoDB of AWS.
+    Dynamodb,
+    /// Cassandra, and servers that speak its protocol.
+    Cassandra,
+    /// SQL Server of Microsoft.
+    Mssql,
+    /// Oracle.
+    Oracle,
 }
 
 impl DatabaseKind {
-    /// Whether this build has a connector for it.
+    /// All kinds, by the value of `type` in a definition.
+    pub const NAMES: [(&'static str, Self); 9] = [
+        ("postgresql", Self::Postgresql),
+        ("mysql", Self::Mysql),
+        ("mariadb", Self::Mysql),
+        ("sqlite", Self::Sqlite),
+        ("mongodb", Self::Mongodb),
+        ("dynamodb", Self::Dynamodb),
+        ("cassandra", Self::Cassandra),
+        ("mssql", Self::Mssql),
+        ("oracle", Self::Oracle),
+    ];
+
+    /// Its name in a definition.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let mut names = Self::NAMES.iter();
+        names.find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether this build has a connector for it. The jobs of others are left to handlers.
     #[must_use]
     pub fn is_built_in(self) -> bool {
         match self {
             Self::Postgresql | Self::Sqlite => true,
             Self::Mysql => cfg!(feature = "mysql"),
             Self::Mongodb => false,
+            Self::Dynamodb => false,
+            Self::Cassandra | Self::Mssql | Self::Oracle => false,
         }
     }
 }

@@ -28,6 +28,38 @@ pub struct Channels {
     pub callbacks: Option<Callback>,
 }
 
+impl Channels {
+    /// The provider of a message that is left to handlers: all of its parts that the environment has a channel for are.
+    /// `None`: the package sends at least one of them, or the environment has no channel for any.
+    #[must_use]
+    pub fn external_provider(&self, message: &Message) -> Option<ExternalProvider> {
+        let mut external = None;
+        if message.email.is_some() {
+            match &self.emails {
+                Some(EmailProvider::Smtp(_)) => return None,
+                Some(EmailProvider::External(provider)) => external = Some(*provider),
+                None => {}
+            }
+        }
+        if message.callback.is_some() && self.callbacks.is_some() {
+            return None;
+        }
+        let sms = self.sms.filter(|_| message.sms.is_some());
+        let push = self.push_notifications.filter(|_| message.push_notification.is_some());
+        external.or(sms).or(push)
+    }
+
+    /// The first provider that is left to handlers.
+    #[must_use]
+    pub fn any_external_provider(&self) -> Option<ExternalProvider> {
+        let email = match &self.emails {
+            Some(EmailProvider::External(provider)) => Some(*provider),
+            _ => None,
+        };
+        email.or(self.sms).or(self.push_notifications)
+    }
+}
+
 /// Provider of e-mail.
 #[derive(Clone, Debug)]
 pub enum EmailProvider {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A text that may hold `$Secret{…}`, or a secret itself: never printed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Text(Box<str>);
 
 impl Text {

@@ -76,6 +76,7 @@ fn facts<'a>(found: &'a RunLocation, route: &'a Route, worker: WorkerState, hand
         instance: Some(HERE),
         worker,
         handler,
+        left_to_handlers: None,
         another_runs_alone: false,
         clock_skew: None,
     }

@@ -69,7 +69,12 @@ pub(super) fn read(broker: &mut Fields<'_>, product: &str, resources: &mut Resou
 /// Reads one environment. `None`: invalid.
 fn read_env(slug: Box<str>, env: &mut Fields<'_>) -> Option<BrokerEnv> {
     env.refuse_unknown(&["slug", "type", "config", "description"]);
-    let kind = read_kind(env);
+    let kind = env.server_type("type", &BrokerKind::NAMES, BrokerKind::is_built_in);
+    if let Some(kind) = kind.filter(|kind| !kind.is_described()) {
+        // Its handlers know what to do with the rest.
+        let config = BrokerConfig::default();
+        return Some(BrokerEnv { slug, kind, config });
+    }
     if env.raw("config").is_none() {
         env.problem(
             "config",
@@ -84,28 +89,6 @@ fn read_env(slug: Box<str>, env: &mut Fields<'_>) -> Option<BrokerEnv> {
         kind: kind?,
         config: read?,
     })
-}
-
-fn read_kind(env: &mut Fields<'_>) -> Option<BrokerKind> {
-    if env.raw("type").is_none() {
-        env.problem(
-            "type",
-            "is missing; it must be one of 'RABBITMQ', 'REDIS', 'NATS', 'MQTT'",
-        );
-        return None;
-    }
-    let kind = env.one_of("type", &BrokerKind::NAMES)?;
-    if !kind.is_built_in() {
-        let name = kind.name();
-        env.problem(
-            "type",
-            format!(
-                "'{name}' has no connector yet; publish to it in a handler, registered by `ductape.events.handle({{ broker: … }}, …)`, and leave the broker out of `resources`"
-            ),
-        );
-        return None;
-    }
-    Some(kind)
 }
 
 fn read_config(kind: BrokerKind, config: &mut Fields<'_>) -> Option<BrokerConfig> {

@@ -9,13 +9,6 @@ use url::Url;
 /// Upper limit of connections to one database.
 const MAX_CONNECTIONS: i64 = 1_000;
 
-const KINDS: [(&str, DatabaseKind); 4] = [
-    ("postgresql", DatabaseKind::Postgresql),
-    ("mysql", DatabaseKind::Mysql),
-    ("sqlite", DatabaseKind::Sqlite),
-    ("mongodb", DatabaseKind::Mongodb),
-];
-
 const VERBS: [(&str, ActionVerb); 7] = [
     ("QUERY", ActionVerb::Query),
     ("INSERT", ActionVerb::Insert),
@@ -29,13 +22,7 @@ const VERBS: [(&str, ActionVerb); 7] = [
 pub(super) fn read(database: &mut Fields<'_>, product: &str, resources: &mut Resources) {
     database.refuse_unknown(&["tag", "type", "table", "raw", "envs", "actions", "name", "description"]);
     let tag = required_tag(database);
-    if database.raw("type").is_none() {
-        database.problem(
-            "type",
-            "is missing; it must be 'postgresql', 'mysql', 'sqlite' or 'mongodb'",
-        );
-    }
-    let kind = database.one_of("type", &KINDS);
+    let kind = database.server_type("type", &DatabaseKind::NAMES, DatabaseKind::is_built_in);
     let table = database.tag("table").map(|table| table.as_ref().into());
     let raw = database.boolean("raw").unwrap_or(true);
     let mut envs = Vec::new();
@@ -45,7 +32,7 @@ pub(super) fn read(database: &mut Fields<'_>, product: &str, resources: &mut Res
     }
     let mut actions: Vec<DatabaseAction> = Vec::new();
     for mut action in members(database, "actions") {
-        if let Some(read) = read_action(&mut action, table.is_some()) {
+        if let Some(read) = read_action(&mut action, tag.as_deref(), table.is_some()) {
             if actions.iter().any(|known| known.tag == read.tag) {
                 action.problem(
                     "tag",
@@ -116,6 +103,9 @@ fn url_problem(url: &Text, kind: DatabaseKind) -> Option<&'static str> {
             &["mongodb", "mongodb+srv"],
             "must be an address such as 'mongodb://user:password@host:27017/database'",
         ),
+        DatabaseKind::Dynamodb => (&["dynamodb"], "must be an address such as 'dynamodb://eu-west-1'"),
+        // Whatever their handlers take.
+        DatabaseKind::Cassandra | DatabaseKind::Mssql | DatabaseKind::Oracle => return None,
         DatabaseKind::Sqlite => {
             let path = text.strip_prefix("sqlite:").unwrap_or(text);
             let is_path = !path.is_empty() && !path.starts_with(':') && !path.contains("://");
@@ -154,7 +144,7 @@ const ACTION_FIELDS: [&str; 9] = [
     "description",
 ];
 
-fn read_action(action: &mut Fields<'_>, has_table: bool) -> Option<DatabaseAction> {
+fn read_action(action: &mut Fields<'_>, database: Option<&str>, has_table: bool) -> Option<DatabaseAction> {
     action.refuse_unknown(&[&ACTION_FIELDS[..], &ACTION_OPTIONS[..]].concat());
     let tag = required_tag(action);
     if action.raw("operation").is_none() {
@@ -171,12 +161,6 @@ fn read_action(action: &mut Fields<'_>, has_table: bool) -> Option<DatabaseActio
         }
         check_template(action, verb);
         refuse_non_object(action, "filterTemplate", "must be an object of columns");
-        if verb == ActionVerb::Upsert && action.raw("conflictColumns").is_none() {
-            action.problem(
-                "conflictColumns",
-                "is missing; name the columns of the unique key, as in ['id']",
-            );
-        }
     }
     refuse_non_object(action, "defaults", "must be an object of names and values");
     let all = action.boolean("all");
@@ -188,8 +172,10 @@ fn read_action(action: &mut Fields<'_>, has_table: bool) -> Option<DatabaseActio
     if all == Some(true) {
         options.push(("all".into(), "true".into()));
     }
+    // `database:action` is the same as `action`.
+    let own = |tag: &str| Some(tag.strip_prefix(database?)?.strip_prefix(':')?.into());
     Some(DatabaseAction {
-        tag: tag?.as_ref().into(),
+        tag: tag.map(|tag| own(&tag).unwrap_or_else(|| tag.as_ref().into()))?,
         table,
         verb: verb?,
         template: text("template"),
@@ -216,6 +202,7 @@ fn check_template(action: &mut Fields<'_>, verb: ActionVerb) {
         return action.problem("template", missing);
     };
     match verb {
+        ActionVerb::RawSql if text.starts_with('{') => check_sql_object(action),
         ActionVerb::RawSql => {
             if let Some(sql) = action.string("template")
                 && let Some(problem) = sql_problem(&sql)
@@ -224,7 +211,7 @@ fn check_template(action: &mut Fields<'_>, verb: ActionVerb) {
             }
         }
         ActionVerb::Insert | ActionVerb::Upsert if text.starts_with('[') => {}
-        ActionVerb::Query | ActionVerb::Delete => {
+        ActionVerb::Delete => {
             action.problem("template", "has no meaning here; the filter is `filterTemplate`");
         }
         _ if !text.starts_with('{') => {
@@ -232,6 +219,31 @@ fn check_template(action: &mut Fields<'_>, verb: ActionVerb) {
         }
         _ => {}
     }
+}
+
+/// Checks the SQL of `{ query, params }`.
+fn check_sql_object(action: &mut Fields<'_>) {
+    let Some(mut template) = action.object("template") else {
+        return;
+    };
+    template.refuse_unknown(&["query", "params"]);
+    if template.raw("query").is_none() {
+        template.problem("query", "is missing; it must be a string of SQL");
+    }
+    if let Some(sql) = template.string("query") {
+        let problem = if template.raw("params").is_some() && sql.contains("{{") {
+            Some("has places {{…}} and `params` too; use one of them")
+        } else {
+            sql_problem(&sql)
+        };
+        if let Some(problem) = problem {
+            template.problem("query", problem);
+        }
+    }
+    if let Some(text) = template.raw("params").filter(|text| !text.starts_with(['[', '"'])) {
+        template.problem("params", format!("must be a list of values, got {}", describe(text)));
+    }
+    action.absorb(template);
 }
 
 /// Why the placeholders of SQL cannot be bound: one is within quotes or a comment, where parameters do not work.

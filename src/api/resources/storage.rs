@@ -2,11 +2,13 @@
 
 use super::environments::environments;
 use super::members::{members, required_tag};
-use crate::api::fields::{Fields, nearest, truncated};
+use crate::api::fields::Fields;
 use crate::resources::{LocalFolder, Resources, Storage, StorageEnv, StorageEvent, StorageLocation, StorageOperation};
 
+/// The storage type that is built in.
+const LOCAL: &str = "local";
 /// Names of storage types.
-const STORAGE_TYPES: [&str; 4] = ["local", "aws", "gcp", "azure"];
+const STORAGE_TYPES: [&str; 4] = [LOCAL, "aws", "gcp", "azure"];
 /// Upper limit of a file's size, in bytes.
 const MAX_FILE_BYTES: i64 = 32 << 20;
 
@@ -36,24 +38,9 @@ pub(super) fn read(storage: &mut Fields<'_>, product: &str, resources: &mut Reso
 
 fn read_location(env: &mut Fields<'_>) -> Option<StorageLocation> {
     env.refuse_unknown(&["slug", "type", "config", "description"]);
-    if env.raw("type").is_none() {
-        env.problem("type", format!("is missing; known are {}", STORAGE_TYPES.join(", ")));
-        return None;
-    }
-    let name = env.string("type")?;
-    let Some(known) = STORAGE_TYPES.into_iter().find(|known| *known == name) else {
-        let message = match nearest(&name, &STORAGE_TYPES) {
-            Some(near) => format!("'{}' is not known; did you mean '{near}'?", truncated(&name)),
-            None => format!(
-                "'{}' is not known; known are {}",
-                truncated(&name),
-                STORAGE_TYPES.join(", ")
-            ),
-        };
-        env.problem("type", message);
-        return None;
-    };
-    if known != "local" {
+    let is_built_in = |name: &str| name == LOCAL;
+    let known = env.server_type("type", &STORAGE_TYPES.map(|name| (name, name)), is_built_in)?;
+    if !is_built_in(known) {
         return Some(StorageLocation::External(known));
     }
     let Some(mut config) = env.object("config") else {

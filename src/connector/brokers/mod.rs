@@ -34,7 +34,7 @@ mod tests;
 #[cfg(any(feature = "rabbitmq", feature = "nats", feature = "mqtt", feature = "redis"))]
 mod tls;
 
-use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
+use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
@@ -72,6 +72,15 @@ struct BrokerDefinition {
 }
 
 impl BrokerDefinition {
+    fn pattern(&self, event: Option<Box<str>>) -> Pattern {
+        Pattern {
+            namespace: Namespace::Events,
+            product: Some(self.product.clone()),
+            env: Some(self.env.slug.clone()),
+            target: vec![Some(self.broker.tag.clone()), event],
+        }
+    }
+
     fn connector<T: Transport>(&self, transport: T, topics: Topics) -> Arc<dyn Connector> {
         Arc::new(BrokerConnector::new(transport, topics, self.timeouts))
     }
@@ -89,13 +98,11 @@ impl Definition for BrokerDefinition {
     }
 
     fn targets(&self) -> Vec<ServedTarget> {
-        let target = |event: Option<Box<str>>| ServedTarget {
-            pattern: Pattern {
-                namespace: Namespace::Events,
-                product: Some(self.product.clone()),
-                env: Some(self.env.slug.clone()),
-                target: vec![Some(self.broker.tag.clone()), event],
-            },
+        if !self.env.kind.is_built_in() {
+            return Vec::new();
+        }
+        let target = |event| ServedTarget {
+            pattern: self.pattern(event),
             timeout: None,
         };
         let Some(topics) = &self.broker.topics else {
@@ -107,8 +114,21 @@ impl Definition for BrokerDefinition {
         names.map(|name| target(Some(name))).collect()
     }
 
+    fn left_to_handlers(&self) -> Vec<LeftToHandlers> {
+        if self.env.kind.is_built_in() {
+            return Vec::new();
+        }
+        vec![LeftToHandlers {
+            pattern: self.pattern(None),
+            type_name: self.env.kind.name(),
+        }]
+    }
+
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
         let env = &self.env;
+        if !env.kind.is_built_in() {
+            return Err(Failure::not_built_in("events", env.kind.name()));
+        }
         let server = address::BrokerAddress::reveal(env, expressions).await?;
         let topics = Topics::reveal(&self.broker, &env.config, expressions).await?;
         match env.kind {
@@ -120,10 +140,7 @@ impl Definition for BrokerDefinition {
             BrokerKind::Nats => Ok(self.connector(nats::Nats::new(server, self.timeouts)?, topics)),
             #[cfg(feature = "mqtt")]
             BrokerKind::Mqtt => Ok(self.connector(mqtt::Mqtt::new(server, self.timeouts)?, topics)),
-            kind => Err(Failure::invalid(format!(
-                "this build of the package cannot speak to {}; publish in a handler, registered by `ductape.events.handle`",
-                kind.name()
-            ))),
+            kind => Err(Failure::not_built_in("events", kind.name())),
         }
     }
 }

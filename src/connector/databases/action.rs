@@ -1,16 +1,20 @@
 //! Actions: operations predefined in a definition, with placeholders `{{name}}` for values of the job.
 //!
-//! Invariant: what a job provides is only ever a value, never a column, an operator or SQL.
+//! Invariant: what a job provides is only ever a value, never an operator or SQL; it is the name of a column only where
+//! the template has a placeholder in place of one, in `select` and `orderBy`.
 
+mod fill;
+
+use self::fill::{Values, bind_sql, fill, fill_optional, names};
 use super::dialect::Dialect;
 use super::json::Json;
-use super::operation::Operation;
+use super::operation::{Operation, Raw};
 use super::request::{self, ReadContext};
 use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
-use crate::resources::{ActionVerb, DatabaseAction};
-use crate::text::spelling::truncated;
+use crate::resources::{ActionVerb, DatabaseAction, Text};
+use crate::text::spelling::{suggestion, truncated};
 
 /// The texts of an action with its secrets and expressions resolved.
 pub(super) struct Templates {
@@ -23,14 +27,7 @@ pub(super) struct Templates {
 impl Templates {
     pub(super) async fn reveal(action: &DatabaseAction, expressions: &ExpressionResolver) -> Result<Self, Failure> {
         let now = SystemClock.now();
-        // SQL uses `$` itself.
-        let is_sql = action.verb == ActionVerb::RawSql;
-        let read = async |text: &crate::resources::Text, plain: bool| {
-            if plain {
-                return Json::read(text.as_written());
-            }
-            Json::read(&expressions.reveal_json(text.as_written(), now).await?)
-        };
+        let read = async |text: &Text| Json::read(&expressions.reveal_json(text.as_written(), now).await?);
         let mut templates = Self {
             template: None,
             filter: None,
@@ -38,36 +35,64 @@ impl Templates {
             options: Vec::with_capacity(action.options.len()),
         };
         if let Some(text) = &action.template {
-            templates.template = Some(read(text, is_sql).await?);
+            // SQL uses `$` itself.
+            templates.template = Some(if action.verb == ActionVerb::RawSql {
+                Json::read(text.as_written())?
+            } else {
+                read(text).await?
+            });
         }
         if let Some(text) = &action.filter {
-            templates.filter = Some(read(text, false).await?);
+            templates.filter = Some(read(text).await?);
         }
         if let Some(text) = &action.defaults {
-            templates.defaults = Some(read(text, false).await?);
+            templates.defaults = Some(read(text).await?);
         }
         for (name, text) in &action.options {
-            templates.options.push((name.clone(), read(text, false).await?));
+            templates.options.push((name.clone(), read(text).await?));
         }
         Ok(templates)
     }
+
+    /// The texts as they are written.
+    fn unresolved(action: &DatabaseAction) -> Result<Self, Failure> {
+        let read = |text: &Option<Text>| text.as_ref().map(|text| Json::read(text.as_written())).transpose();
+        let options = action.options.iter();
+        Ok(Self {
+            template: read(&action.template)?,
+            filter: read(&action.filter)?,
+            defaults: read(&action.defaults)?,
+            options: options
+                .map(|(name, text)| Ok((name.clone(), Json::read(text.as_written())?)))
+                .collect::<Result<_, Failure>>()?,
+        })
+    }
 }
 
-/// Where values of names are looked up.
-struct ValueSource<'a> {
-    parts: Vec<(&'static str, &'a Json)>,
-    defaults: Option<&'a Json>,
-}
-
-/// Members that the input of a job may have.
+/// Parts that the input of a job may have beside values.
 const PARTS: [&str; 3] = ["query", "data", "filter"];
-/// Options whose templates may have placeholders; the others contain column names, which a job must not choose.
-const VALUE_OPTIONS: [&str; 3] = ["limit", "offset", "having"];
+/// Members whose placeholders need no value.
+const OPTIONAL: [&str; 5] = ["limit", "offset", "orderBy", "select", "fields"];
+/// Members of the templates that describe a whole operation.
+const AGGREGATE_MEMBERS: [&str; 7] = ["where", "operations", "groupBy", "having", "orderBy", "limit", "offset"];
+const RECORDS_MEMBERS: [&str; 6] = [
+    "records",
+    "conflictColumns",
+    "conflictKeys",
+    "updateColumns",
+    "onConflict",
+    "returning",
+];
 
-/// The parts of the input of one job.
-struct Parts<'a>(&'a [(Box<str>, Json)]);
+/// The input of one job.
+struct Input<'a> {
+    /// Objects and other values by the name of their part.
+    parts: Vec<(&'static str, &'a Json)>,
+    /// All members, which are values too.
+    all: &'a [(Box<str>, Json)],
+}
 
-impl<'a> Parts<'a> {
+impl<'a> Input<'a> {
     fn read(input: &'a Json) -> Result<Self, Failure> {
         let Json::Map(entries) = input else {
             return Err(Failure::invalid(format!(
@@ -75,30 +100,32 @@ impl<'a> Parts<'a> {
                 input.kind()
             )));
         };
-        match entries.iter().find(|(key, _)| !PARTS.contains(&&**key)) {
-            Some((key, _)) => Err(Failure::unknown_member("input", key, &PARTS)),
-            None => Ok(Self(entries)),
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<&'a Json> {
-        let entries = self.0.iter();
-        entries.filter(|(key, _)| **key == *name).map(|(_, value)| value).next()
+        let part = |name: &'static str| {
+            let found = entries.iter().find(|(key, _)| **key == *name);
+            found.map(|(_, value)| (name, value))
+        };
+        Ok(Self {
+            parts: PARTS.into_iter().filter_map(part).collect(),
+            all: entries,
+        })
     }
 
     /// The part of this name, unless it is `null`.
-    fn present(&self, name: &str) -> Option<&'a Json> {
-        self.get(name).filter(|json| !matches!(json.value(), Json::Null))
+    fn part(&self, name: &str) -> Option<&'a Json> {
+        let found = self.parts.iter().find(|(part, _)| *part == name);
+        found
+            .map(|(_, value)| *value)
+            .filter(|json| !matches!(json.value(), Json::Null))
     }
 
-    /// Looks values up in the parts in this order, then in the defaults.
-    fn source(&self, order: [&'static str; 3], templates: &'a Templates) -> ValueSource<'a> {
-        ValueSource {
-            parts: order
-                .into_iter()
-                .filter_map(|name| Some((name, self.get(name)?)))
-                .collect(),
+    /// Looks values up in the parts in this order, then in the input, then in the defaults.
+    fn values(&self, order: [&'static str; 3], templates: &'a Templates, checking: bool) -> Values<'a> {
+        let part = |name: &'static str| self.parts.iter().find(|(part, _)| *part == name).copied();
+        Values {
+            parts: order.into_iter().filter_map(part).collect(),
+            flat: self.all,
             defaults: templates.defaults.as_ref(),
+            checking,
         }
     }
 }
@@ -110,28 +137,96 @@ pub(super) fn operation(
     input: &Json,
     context: ReadContext<'_>,
 ) -> Result<Operation, Failure> {
-    let parts = Parts::read(input)?;
-    let values = parts.source(["data", "query", "filter"], templates);
-    if action.verb == ActionVerb::RawSql {
-        let sql = templates.template.as_ref().and_then(Json::as_text).unwrap_or_default();
-        let (sql, params) = bind_sql(sql, context.dialect, &values)?;
-        return Ok(Operation::Raw {
-            sql: sql.into(),
-            params,
+    let input = Input::read(input)?;
+    reject_unused(&input, templates)?;
+    filled(action, templates, &input, context, false)
+}
+
+/// Checks a definition as far as it can be checked without a job.
+pub(super) fn check(action: &DatabaseAction, context: ReadContext<'_>) -> Result<(), Failure> {
+    let templates = Templates::unresolved(action)?;
+    // What the job gives in place of a template.
+    let filter = Json::Map(vec![("id".into(), Json::Any)]);
+    let input = Input {
+        parts: vec![("data", &Json::Any), ("filter", &filter)],
+        all: &[],
+    };
+    filled(action, &templates, &input, context, true).map(|_| ())
+}
+
+/// Refuses members of an input that no placeholder names, and that are no part either.
+fn reject_unused(input: &Input<'_>, templates: &Templates) -> Result<(), Failure> {
+    let mut known: Vec<&str> = PARTS.to_vec();
+    let options = templates.options.iter().map(|(_, option)| option);
+    let texts = [&templates.template, &templates.filter].into_iter().flatten();
+    for template in texts.chain(options) {
+        names(template, &mut |name| {
+            known.push(name.split_once('.').map_or(name, |(first, _)| first));
+            known.push(name);
         });
     }
-    let mut request: Vec<(Box<str>, Json)> = Vec::new();
-    for (name, option) in &templates.options {
-        let option = if VALUE_OPTIONS.contains(&&**name) {
-            fill_template(option, &values)?
-        } else {
-            option.clone()
-        };
-        request.push((name.clone(), option));
+    match input.all.iter().find(|(key, _)| !known.contains(&&**key)) {
+        Some((key, _)) => {
+            known.sort_unstable();
+            known.dedup();
+            Err(Failure::invalid(format!(
+                "input.{}: the action has no such placeholder; {}",
+                truncated(key),
+                suggestion(key, &known)
+            )))
+        }
+        None => Ok(()),
     }
-    let filter = filter_of(action.verb, templates, &parts)?;
-    request.extend(filter.map(|filter| ("where".into(), filter)));
-    request.extend(content_of(action.verb, templates, &parts, &values)?);
+}
+
+fn filled(
+    action: &DatabaseAction,
+    templates: &Templates,
+    input: &Input<'_>,
+    context: ReadContext<'_>,
+    checking: bool,
+) -> Result<Operation, Failure> {
+    let values = input.values(["data", "query", "filter"], templates, checking);
+    if action.verb == ActionVerb::RawSql {
+        let (text, params) = sql(templates.template.as_ref(), context.dialect, &values)?;
+        return Ok(Operation::Raw(Raw::Statement {
+            text: text.into(),
+            params,
+        }));
+    }
+    let for_filter = input.values(["filter", "query", "data"], templates, checking);
+    let mut request: Vec<(Box<str>, Json)> = Vec::new();
+    let members = members(action.verb, templates.template.as_ref());
+    for (name, template) in members
+        .iter()
+        .copied()
+        .chain(templates.options.iter().map(|(name, option)| (&**name, option)))
+    {
+        let filled = match name {
+            name if OPTIONAL.contains(&name) => fill_optional(template, &values)?,
+            "where" | "having" => Some(fill(template, &for_filter)?),
+            "data" | "records" => Some(fill(template, &values)?),
+            // These have names of columns alone.
+            _ => Some(template.clone()),
+        };
+        request.extend(filled.map(|filled| (name.into(), filled)));
+    }
+    let takes_filter = !matches!(action.verb, ActionVerb::Insert | ActionVerb::Upsert);
+    if takes_filter {
+        let filter = match &templates.filter {
+            Some(template) => Some(fill(template, &for_filter)?),
+            None if request.iter().any(|(name, _)| **name == *"where") => None,
+            None => input.part("filter").or_else(|| input.part("query")).cloned(),
+        };
+        request.extend(filter.map(|filter| ("where".into(), filter)));
+    }
+    let takes_data = matches!(
+        action.verb,
+        ActionVerb::Insert | ActionVerb::Update | ActionVerb::Upsert
+    );
+    if takes_data && templates.template.is_none() {
+        request.extend(input.part("data").map(|data| ("data".into(), data.clone())));
+    }
     let context = ReadContext {
         table: action.table.as_deref().or(context.table),
         // `raw` restricts SQL of jobs; the text of an action comes from the definition.
@@ -141,171 +236,73 @@ pub(super) fn operation(
     request::read(operation_name(action.verb, &request), &Json::Map(request), context)
 }
 
-/// The filter of an action; without a template, that of the job.
-fn filter_of(verb: ActionVerb, templates: &Templates, parts: &Parts<'_>) -> Result<Option<Json>, Failure> {
-    let takes_filter = matches!(
-        verb,
-        ActionVerb::Query | ActionVerb::Update | ActionVerb::Delete | ActionVerb::Aggregate
-    );
-    if !takes_filter {
-        return Ok(None);
-    }
-    match &templates.filter {
-        Some(template) => {
-            let values = parts.source(["filter", "query", "data"], templates);
-            fill_template(template, &values).map(Some)
+/// What a template describes: members of the operation's input.
+fn members(verb: ActionVerb, template: Option<&Json>) -> Vec<(&str, &Json)> {
+    let Some(template) = template else { return Vec::new() };
+    let described = |known: &[&str], needed: Option<&str>| match template {
+        Json::Map(entries)
+            if entries.iter().all(|(key, _)| known.contains(&&**key))
+                && needed.is_none_or(|needed| entries.iter().any(|(key, _)| **key == *needed)) =>
+        {
+            Some(entries.iter().map(|(key, value)| (&**key, value)).collect())
         }
-        None => Ok(parts.present("filter").or_else(|| parts.present("query")).cloned()),
+        _ => None,
+    };
+    match verb {
+        ActionVerb::Query => match template {
+            Json::Map(entries) => entries.iter().map(|(key, value)| (&**key, value)).collect(),
+            _ => Vec::new(),
+        },
+        ActionVerb::Insert | ActionVerb::Upsert => {
+            described(&RECORDS_MEMBERS, Some("records")).unwrap_or_else(|| vec![("data", template)])
+        }
+        ActionVerb::Aggregate => {
+            described(&AGGREGATE_MEMBERS, Some("operations")).unwrap_or_else(|| vec![("aggregate", template)])
+        }
+        ActionVerb::Update => vec![("data", template)],
+        ActionVerb::Delete | ActionVerb::RawSql => Vec::new(),
     }
 }
 
-/// The data or aggregates of an action, with the name of their field.
-fn content_of(
-    verb: ActionVerb,
-    templates: &Templates,
-    parts: &Parts<'_>,
-    values: &ValueSource<'_>,
-) -> Result<Option<(Box<str>, Json)>, Failure> {
-    match verb {
-        ActionVerb::Insert | ActionVerb::Update | ActionVerb::Upsert => {
-            let data = match &templates.template {
-                Some(template) => Some(fill_template(template, values)?),
-                None => parts.get("data").cloned(),
-            };
-            Ok(data.map(|data| ("data".into(), data)))
-        }
-        ActionVerb::Aggregate => Ok(templates.template.clone().map(|what| ("aggregate".into(), what))),
-        ActionVerb::Query | ActionVerb::Delete | ActionVerb::RawSql => Ok(None),
+/// The SQL of an action and its values: text with placeholders, or `{ query, params }`.
+fn sql(template: Option<&Json>, dialect: Dialect, values: &Values<'_>) -> Result<(String, Vec<Json>), Failure> {
+    let Some(Json::Map(entries)) = template else {
+        let text = template.and_then(Json::as_text).unwrap_or_default();
+        return bind_sql(text, dialect, values);
+    };
+    let member = |name: &str| entries.iter().find(|(key, _)| **key == *name).map(|(_, value)| value);
+    let text = member("query").and_then(Json::as_text).unwrap_or_default();
+    if member("params").is_none() {
+        return bind_sql(text, dialect, values);
     }
+    let params = match member("params") {
+        None => Vec::new(),
+        Some(template) => match fill(template, values)? {
+            Json::List(list) => list,
+            Json::Literal(filled) => match *filled {
+                Json::List(list) => list,
+                other => {
+                    return Err(Failure::invalid(format!(
+                        "the params of the action must be a list, got {}",
+                        other.kind()
+                    )));
+                }
+            },
+            _ => Vec::new(),
+        },
+    };
+    Ok((text.to_owned(), params))
 }
 
 fn operation_name(verb: ActionVerb, request: &[(Box<str>, Json)]) -> &'static str {
-    let is_list = |(key, value): &(Box<str>, Json)| **key == *"data" && matches!(value.value(), Json::List(_));
+    let computes = |(key, _): &(Box<str>, Json)| matches!(&**key, "operations" | "aggregate");
     match verb {
+        ActionVerb::Query if request.iter().any(computes) => "aggregate",
         ActionVerb::Query | ActionVerb::RawSql => "query",
-        ActionVerb::Insert if request.iter().any(is_list) => "insertMany",
         ActionVerb::Insert => "insert",
         ActionVerb::Update => "update",
         ActionVerb::Delete => "delete",
         ActionVerb::Upsert => "upsert",
         ActionVerb::Aggregate => "aggregate",
     }
-}
-
-impl ValueSource<'_> {
-    /// Looks up a name: `name`, `a.b`, or `data.name` for a value of that part.
-    fn value(&self, name: &str) -> Result<Json, Failure> {
-        let found = self.parts.iter().find_map(|(part, json)| {
-            let rest = name.strip_prefix(part)?.strip_prefix('.')?;
-            value_at(json, rest)
-        });
-        let found = found.or_else(|| self.parts.iter().find_map(|(_, json)| value_at(json, name)));
-        let found = found.or_else(|| self.defaults.and_then(|defaults| value_at(defaults, name)));
-        found.cloned().ok_or_else(|| {
-            Failure::invalid(format!(
-                "the input has no value for {{{{{}}}}}; give it in data, query or filter, or as one of the action's `defaults`",
-                truncated(name)
-            ))
-        })
-    }
-}
-
-fn value_at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
-    let Json::Map(entries) = json.value() else { return None };
-    if let Some((_, value)) = entries.iter().find(|(key, _)| **key == *path) {
-        return Some(value);
-    }
-    let (first, rest) = path.split_once('.')?;
-    let (_, value) = entries.iter().find(|(key, _)| **key == *first)?;
-    value_at(value, rest)
-}
-
-/// A part of a template: text, or a name.
-enum Piece<'t> {
-    Text(&'t str),
-    Name(&'t str),
-}
-
-fn split_template(template: &str) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((name, after)) = after.split_once("}}") else {
-            break;
-        };
-        if !before.is_empty() {
-            pieces.push(Piece::Text(before));
-        }
-        pieces.push(Piece::Name(name.trim()));
-        rest = after;
-    }
-    if !rest.is_empty() {
-        pieces.push(Piece::Text(rest));
-    }
-    pieces
-}
-
-/// Fills the placeholders of a template.
-fn fill_template(template: &Json, source: &ValueSource<'_>) -> Result<Json, Failure> {
-    Ok(match template {
-        Json::Text(text) if text.contains("{{") => {
-            let pieces = split_template(text);
-            // A string that is a single placeholder becomes the value itself, with its type.
-            if let [Piece::Name(name)] = pieces.as_slice() {
-                return Ok(Json::Literal(Box::new(source.value(name)?)));
-            }
-            let mut filled = String::new();
-            for piece in pieces {
-                match piece {
-                    Piece::Text(text) => filled.push_str(text),
-                    Piece::Name(name) => match source.value(name)?.value() {
-                        Json::Text(text) => filled.push_str(text),
-                        Json::Null => {}
-                        other => filled.push_str(&other.text()),
-                    },
-                }
-            }
-            Json::Literal(Box::new(Json::Text(filled.into())))
-        }
-        Json::List(list) => Json::List(
-            list.iter()
-                .map(|part| fill_template(part, source))
-                .collect::<Result<_, _>>()?,
-        ),
-        Json::Map(entries) => {
-            let filled = entries
-                .iter()
-                .map(|(key, value)| Ok((key.clone(), fill_template(value, source)?)));
-            Json::Map(filled.collect::<Result<_, Failure>>()?)
-        }
-        other => other.clone(),
-    })
-}
-
-/// Binds the placeholders in the SQL of a definition.
-fn bind_sql(sql: &str, dialect: Dialect, source: &ValueSource<'_>) -> Result<(String, Vec<Json>), Failure> {
-    let mut text = String::new();
-    let mut params = Vec::new();
-    let mut names: Vec<&str> = Vec::new();
-    for piece in split_template(sql) {
-        match piece {
-            Piece::Text(part) => text.push_str(part),
-            Piece::Name(name) if dialect == Dialect::Postgres => {
-                let number = match names.iter().position(|known| *known == name) {
-                    Some(at) => at + 1,
-                    None => {
-                        params.push(source.value(name)?);
-                        names.push(name);
-                        names.len()
-                    }
-                };
-                text.push_str(&format!("${number}"));
-            }
-            Piece::Name(name) => {
-                params.push(source.value(name)?);
-                text.push('?');
-            }
-        }
-    }
-    Ok((text, params))
 }

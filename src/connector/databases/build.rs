@@ -4,30 +4,36 @@
 //! builder only sees a value's index in a list of ours, so that only the driver converts it.
 
 use super::dialect::Dialect;
-use super::filter::Filter;
 use super::json::Json;
-use super::name::{Table, identifier};
-use super::operation::{Aggregate, Columns, Function, Operation, Order, Row, Select};
+use super::name::identifier;
+use super::operation::{Columns, Operation, Raw};
 use super::plan::{Plan, Shape, Statement};
 use super::value::{BoundValue, Kind, Kinds};
 use crate::connector::Failure;
 use crate::connector::limits::DEFAULT_ROW_LIMIT;
 use crate::text::spelling::truncated;
 use sea_query::{
-    DeleteStatement, Expr, Func, InsertStatement, MysqlQueryBuilder, Order as Direction, PostgresQueryBuilder, Query,
-    ReturningClause, SelectStatement, SqliteQueryBuilder, UpdateStatement, Value, Values,
+    Expr, MysqlQueryBuilder, PostgresQueryBuilder, Query, QueryStatementBuilder, ReturningClause, SqliteQueryBuilder,
+    Value, Values,
 };
 
+mod aggregate;
+mod change;
 mod condition;
 mod insert;
+mod list;
+mod related;
+mod select;
+
+pub(super) use related::{KEY, PLACE};
+
+/// Most parameters of a statement that PostgreSQL and MySQL take; SQLite takes 32,766.
+const MAX_STATEMENT_PARAMETERS: usize = 65_535;
+const MAX_SQLITE_PARAMETERS: usize = 32_766;
 
 /// Builds the statements of an operation.
 pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Result<Plan, Failure> {
-    let mut builder = Builder {
-        dialect,
-        kinds,
-        values: Vec::new(),
-    };
+    let mut builder = Builder::new(dialect, kinds);
     let mut plan = Plan {
         statements: Vec::new(),
         shape: Shape::Changes,
@@ -45,9 +51,20 @@ pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Re
             plan.shape = Shape::FirstRow;
             plan.statements.push(builder.select(select, 1)?);
         }
-        Operation::Count(table, filter) => {
-            plan.shape = Shape::Count;
-            plan.statements.push(builder.count(table, filter)?);
+        Operation::Count(count) => {
+            plan.shape = Shape::OnlyRow;
+            plan.statements.push(builder.count(count)?);
+        }
+        Operation::Compute {
+            table,
+            filter,
+            function,
+            column,
+        } => {
+            plan.shape = Shape::OnlyRow;
+            let (statement, kind) = builder.compute(table, filter, function, column)?;
+            plan.kinds = Kinds::new([("value".to_owned(), kind)]);
+            plan.statements.push(statement);
         }
         Operation::Aggregate(aggregate) => {
             plan.shape = Shape::Rows(aggregate.select.limit.unwrap_or(DEFAULT_ROW_LIMIT));
@@ -58,32 +75,43 @@ pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Re
             plan.given = insert.conflict.as_ref().map(|_| insert.rows.len());
             plan.statements = builder.insert(insert)?;
         }
-        Operation::Update {
-            table,
-            filter,
-            set,
-            returning,
-        } => plan
-            .statements
-            .push(builder.update(table, filter, set, returning.as_ref())?),
-        Operation::Delete {
-            table,
-            filter,
-            returning,
-        } => plan.statements.push(builder.delete(table, filter, returning.as_ref())?),
-        Operation::Raw { sql, params } => {
+        Operation::Update(update) => plan.statements.push(builder.update(update)?),
+        Operation::Delete(delete) => plan.statements.push(builder.delete(delete)?),
+        Operation::Raw(Raw::Statement { text, params }) => {
             plan.shape = Shape::RowsOrChanges;
             plan.raw = true;
             plan.statements.push(Statement {
-                sql: sql.to_string(),
+                sql: text.to_string(),
                 values: params.iter().cloned().map(BoundValue::any).collect(),
             });
         }
+        // Not read for databases with SQL.
+        Operation::Raw(Raw::Command { .. }) | Operation::Pipeline { .. } => return Err(no_sql()),
     }
+    check_parameters(&plan, dialect)?;
     Ok(plan)
 }
 
-struct Builder<'a> {
+/// Refuses statements with more values than the database takes.
+pub(super) fn check_parameters(plan: &Plan, dialect: Dialect) -> Result<(), Failure> {
+    let most = match dialect {
+        Dialect::Sqlite => MAX_SQLITE_PARAMETERS,
+        _ => MAX_STATEMENT_PARAMETERS,
+    };
+    match plan.statements.iter().map(|statement| statement.values.len()).max() {
+        Some(count) if count > most => Err(Failure::invalid(format!(
+            "the operation has {count} values; {} takes {most} in a statement",
+            dialect.name()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn no_sql() -> Failure {
+    Failure::invalid("the operation cannot be written as SQL")
+}
+
+pub(super) struct Builder<'a> {
     dialect: Dialect,
     kinds: &'a Kinds,
     values: Vec<BoundValue>,
@@ -92,7 +120,15 @@ struct Builder<'a> {
 /// Resolves a name in a filter to an expression and its kind.
 type Resolve<'r> = &'r dyn Fn(&str) -> Result<(Expr, Kind), Failure>;
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    pub(super) fn new(dialect: Dialect, kinds: &'a Kinds) -> Self {
+        Self {
+            dialect,
+            kinds,
+            values: Vec::new(),
+        }
+    }
+
     /// The kind of a column. If the table's columns are known, it must be one of them.
     fn kind(&self, column: &str) -> Result<Kind, Failure> {
         match self.kinds.get(column) {
@@ -117,7 +153,13 @@ impl Builder<'_> {
     }
 
     /// The text, and the values in the order of its parameters.
-    fn finish(&mut self, (sql, places): (String, Values)) -> Result<Statement, Failure> {
+    fn finish(&mut self, query: &impl QueryStatementBuilder) -> Result<Statement, Failure> {
+        let (sql, places): (String, Values) = match self.dialect {
+            Dialect::Postgres => query.build_any(&PostgresQueryBuilder),
+            Dialect::MySql => query.build_any(&MysqlQueryBuilder),
+            Dialect::Sqlite => query.build_any(&SqliteQueryBuilder),
+            Dialect::Mongo | Dialect::Dynamo => return Err(no_sql()),
+        };
         let mut values = Vec::with_capacity(places.0.len());
         for place in places.0 {
             let bound = match place {
@@ -129,161 +171,25 @@ impl Builder<'_> {
                 }
                 _ => None,
             };
-            values.push(bound.ok_or_else(|| Failure::invalid("the operation cannot be written as SQL"))?);
+            values.push(bound.ok_or_else(no_sql)?);
         }
         self.values.clear();
         Ok(Statement { sql, values })
     }
 
-    fn finish_select(&mut self, query: &SelectStatement) -> Result<Statement, Failure> {
-        let built = match self.dialect {
-            Dialect::Postgres => query.build_any(&PostgresQueryBuilder),
-            Dialect::MySql => query.build_any(&MysqlQueryBuilder),
-            Dialect::Sqlite => query.build_any(&SqliteQueryBuilder),
-        };
-        self.finish(built)
-    }
-
-    fn finish_insert(&mut self, query: &InsertStatement) -> Result<Statement, Failure> {
-        let built = match self.dialect {
-            Dialect::Postgres => query.build_any(&PostgresQueryBuilder),
-            Dialect::MySql => query.build_any(&MysqlQueryBuilder),
-            Dialect::Sqlite => query.build_any(&SqliteQueryBuilder),
-        };
-        self.finish(built)
-    }
-
-    fn finish_update(&mut self, query: &UpdateStatement) -> Result<Statement, Failure> {
-        let built = match self.dialect {
-            Dialect::Postgres => query.build_any(&PostgresQueryBuilder),
-            Dialect::MySql => query.build_any(&MysqlQueryBuilder),
-            Dialect::Sqlite => query.build_any(&SqliteQueryBuilder),
-        };
-        self.finish(built)
-    }
-
-    fn finish_delete(&mut self, query: &DeleteStatement) -> Result<Statement, Failure> {
-        let built = match self.dialect {
-            Dialect::Postgres => query.build_any(&PostgresQueryBuilder),
-            Dialect::MySql => query.build_any(&MysqlQueryBuilder),
-            Dialect::Sqlite => query.build_any(&SqliteQueryBuilder),
-        };
-        self.finish(built)
-    }
-
-    fn select(&mut self, select: &Select, limit: u64) -> Result<Statement, Failure> {
-        let mut query = Query::select();
-        query.from(select.table.reference());
-        match &select.columns {
-            Columns::All => {
-                query.expr(Expr::cust("*"));
+    /// An expression with a `?` for each part. Its text is ours alone.
+    fn expression(&self, template: &str, parts: impl IntoIterator<Item = Expr>) -> Expr {
+        if self.dialect != Dialect::Postgres {
+            return Expr::cust_with_exprs(template.to_owned(), parts);
+        }
+        let mut numbered = String::with_capacity(template.len() + 8);
+        for (index, text) in template.split('?').enumerate() {
+            if index > 0 {
+                numbered.push_str(&format!("${index}"));
             }
-            Columns::These(names) => {
-                for name in names {
-                    self.kind(name)?;
-                    query.column(identifier(name));
-                }
-            }
+            numbered.push_str(text);
         }
-        if let Some(condition) = self.condition(&select.filter)? {
-            query.and_where(condition);
-        }
-        for order in &select.order {
-            self.kind(&order.column)?;
-            query.order_by(identifier(&order.column), direction(order));
-        }
-        query.limit(limit);
-        if select.offset > 0 {
-            query.offset(select.offset);
-        }
-        self.finish_select(&query)
-    }
-
-    fn count(&mut self, table: &Table, filter: &Filter) -> Result<Statement, Failure> {
-        let mut query = Query::select();
-        query
-            .expr_as(Expr::cust("COUNT(*)"), identifier("count"))
-            .from(table.reference());
-        if let Some(condition) = self.condition(filter)? {
-            query.and_where(condition);
-        }
-        self.finish_select(&query)
-    }
-
-    /// Kinds of the columns of an aggregate's result.
-    fn aggregate_kinds(&self, aggregate: &Aggregate) -> Kinds {
-        let group = |name: &str| (name.to_owned(), self.kinds.get(name).unwrap_or_default());
-        let measures = aggregate.measures.iter().map(|(name, function, column)| {
-            let kind = match (function, column) {
-                (Function::Least | Function::Greatest, Some(column)) => self.kinds.get(column).unwrap_or_default(),
-                _ => Kind::Any,
-            };
-            (name.to_string(), kind)
-        });
-        Kinds::new(aggregate.groups.iter().map(|name| group(name)).chain(measures))
-    }
-
-    fn measure(&self, function: Function, column: Option<&str>) -> Result<(Expr, Kind), Failure> {
-        let Some(name) = column else {
-            return Ok((Expr::cust("COUNT(*)"), Kind::Any));
-        };
-        let kind = self.kind(name)?;
-        let column = Expr::col(identifier(name));
-        Ok(match function {
-            Function::Count => (Func::count(column).into(), Kind::Any),
-            Function::CountDistinct => (Func::count_distinct(column).into(), Kind::Any),
-            Function::Sum => (Func::sum(column).into(), Kind::Any),
-            Function::Average => (Func::avg(column).into(), Kind::Any),
-            Function::Least => (Func::min(column).into(), kind),
-            Function::Greatest => (Func::max(column).into(), kind),
-        })
-    }
-
-    fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Statement, Failure> {
-        let select = &aggregate.select;
-        let mut query = Query::select();
-        query.from(select.table.reference());
-        for name in &aggregate.groups {
-            self.kind(name)?;
-            query.column(identifier(name));
-            query.add_group_by([Expr::col(identifier(name))]);
-        }
-        let mut measures = Vec::with_capacity(aggregate.measures.len());
-        for (name, function, column) in &aggregate.measures {
-            let (expression, kind) = self.measure(*function, column.as_deref())?;
-            query.expr_as(expression.clone(), identifier(name));
-            measures.push((name, expression, kind));
-        }
-        let mut groups = Vec::with_capacity(aggregate.groups.len());
-        for name in &aggregate.groups {
-            groups.push((name, Expr::col(identifier(name)), self.kind(name)?));
-        }
-        let of_result = |name: &str| {
-            let found = measures.iter().chain(&groups).find(|(known, ..)| ***known == *name);
-            found
-                .map(|(_, expression, kind)| (expression.clone(), *kind))
-                .ok_or_else(|| {
-                    Failure::invalid(format!(
-                        "'{}' is neither computed nor a column of groupBy",
-                        truncated(name)
-                    ))
-                })
-        };
-        if let Some(condition) = self.condition(&select.filter)? {
-            query.and_where(condition);
-        }
-        if let Some(condition) = self.filter(&aggregate.having, &of_result)? {
-            query.and_having(condition);
-        }
-        for order in &select.order {
-            let (expression, _) = of_result(&order.column)?;
-            query.order_by_expr(expression, direction(order));
-        }
-        query.limit(select.limit.unwrap_or(DEFAULT_ROW_LIMIT + 1));
-        if select.offset > 0 {
-            query.offset(select.offset);
-        }
-        self.finish_select(&query)
+        Expr::cust_with_exprs(numbered, parts)
     }
 
     fn returning(&self, columns: &Columns) -> Result<ReturningClause, Failure> {
@@ -296,48 +202,5 @@ impl Builder<'_> {
                 Query::returning().columns(names.iter().map(|name| identifier(name)))
             }
         })
-    }
-
-    fn update(
-        &mut self,
-        table: &Table,
-        filter: &Filter,
-        set: &Row,
-        returning: Option<&Columns>,
-    ) -> Result<Statement, Failure> {
-        let mut query = Query::update();
-        query.table(table.reference());
-        for (name, value) in set {
-            let kind = self.kind(name)?;
-            let value = self.bind(value, kind);
-            query.value(identifier(name), value);
-        }
-        if let Some(condition) = self.condition(filter)? {
-            query.and_where(condition);
-        }
-        if let Some(columns) = returning {
-            query.returning(self.returning(columns)?);
-        }
-        self.finish_update(&query)
-    }
-
-    fn delete(&mut self, table: &Table, filter: &Filter, returning: Option<&Columns>) -> Result<Statement, Failure> {
-        let mut query = Query::delete();
-        query.from_table(table.reference());
-        if let Some(condition) = self.condition(filter)? {
-            query.and_where(condition);
-        }
-        if let Some(columns) = returning {
-            query.returning(self.returning(columns)?);
-        }
-        self.finish_delete(&query)
-    }
-}
-
-fn direction(order: &Order) -> Direction {
-    if order.descending {
-        Direction::Desc
-    } else {
-        Direction::Asc
     }
 }

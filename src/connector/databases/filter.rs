@@ -1,4 +1,4 @@
-//! Filters: which rows an operation affects, read from JSON into a tree that knows no SQL.
+//! Filters: which rows an operation affects, read from JSON into a tree that knows no query language.
 //!
 //! Invariants: only listed operators are accepted; depth and number of conditions are bounded; a value that a job filled
 //! into a template or gave as a literal stays a value, even if it looks like an operator.
@@ -29,8 +29,14 @@ pub(super) enum Predicate {
     In(Vec<Json>, bool),
     Between(Json, Json),
     IsNull(bool),
+    /// There is such a field. Columns always are, so that in SQL it means a value other than null.
+    Exists(bool),
     Like(Pattern),
     Regex(Json),
+    /// A list that has all of these values.
+    ContainsAll(Vec<Json>),
+    /// A list that has at least one of these values.
+    ContainsAny(Vec<Json>),
 }
 
 /// A comparison operator.
@@ -49,10 +55,11 @@ pub(super) enum Comparison {
 pub(super) struct Pattern {
     pub(super) text: Json,
     pub(super) escape: char,
+    pub(super) ignore_case: bool,
 }
 
 /// All operators, as documented.
-const OPERATORS: [&str; 23] = [
+const OPERATORS: [&str; 28] = [
     "$eq",
     "$ne",
     "$gt",
@@ -66,16 +73,21 @@ const OPERATORS: [&str; 23] = [
     "$notBetween",
     "$like",
     "$notLike",
+    "$ilike",
     "$contains",
     "$startsWith",
     "$endsWith",
+    "$containsAll",
+    "$containsAny",
     "$regex",
     "$isNull",
     "$isNotNull",
+    "$null",
     "$exists",
     "$not",
     "$and",
     "$or",
+    "$nor",
 ];
 /// Operators in the position of column names.
 const GROUP_OPERATORS: [&str; 4] = ["$and", "$or", "$nor", "$not"];
@@ -118,11 +130,7 @@ impl Filter {
 
 impl Reader {
     fn filter(&mut self, json: &Json, depth: usize) -> Result<Filter, Failure> {
-        if depth > MAX_FILTER_DEPTH {
-            return Err(Failure::invalid(format!(
-                "a filter may be nested {MAX_FILTER_DEPTH} levels deep"
-            )));
-        }
+        check_depth(depth)?;
         let Json::Map(entries) = json.value() else {
             return Err(Failure::invalid(format!(
                 "a filter must be an object of columns, as in {{ status: 'open' }}, got {}",
@@ -135,14 +143,20 @@ impl Reader {
             parts.push(if is_data {
                 let name = column(key, self.dialect)?;
                 self.compare(&name, Comparison::Equal, value)?
-            } else if key.starts_with('$') {
-                self.group(key, value, depth)?
             } else {
-                let name = column(key, self.dialect)?;
-                self.column(&name, value, depth)?
+                self.entry(key, value, depth)?
             });
         }
         Ok(single_or_all(parts))
+    }
+
+    /// One key of a filter.
+    fn entry(&mut self, key: &str, value: &Json, depth: usize) -> Result<Filter, Failure> {
+        if key.starts_with('$') {
+            return self.group(key, value, depth);
+        }
+        let name = column(key, self.dialect)?;
+        self.column(&name, value, depth)
     }
 
     /// `$and`, `$or`, `$nor` and `$not` around filters.
@@ -174,22 +188,31 @@ impl Reader {
         }
     }
 
+    /// The branches of a group: a list of filters, or an object, each key of which is one.
     fn filters(&mut self, key: &str, value: &Json, depth: usize) -> Result<Vec<Filter>, Failure> {
+        check_depth(depth)?;
         match value {
             Json::List(list) if !list.is_empty() => list.iter().map(|part| self.filter(part, depth + 1)).collect(),
-            _ => Err(Failure::invalid(format!("{key} must be a list of at least one filter"))),
+            Json::Map(entries) if !entries.is_empty() => entries
+                .iter()
+                .map(|(key, value)| self.entry(key, value, depth + 1))
+                .collect(),
+            _ => Err(Failure::invalid(format!(
+                "{} must be a list of at least one filter, or an object of columns",
+                truncated(key)
+            ))),
         }
     }
 
     fn column(&mut self, name: &str, value: &Json, depth: usize) -> Result<Filter, Failure> {
-        if depth > MAX_FILTER_DEPTH {
-            return Err(Failure::invalid(format!(
-                "a filter may be nested {MAX_FILTER_DEPTH} levels deep"
-            )));
-        }
+        check_depth(depth)?;
         let is_operators = |entries: &[(Box<str>, Json)]| entries.iter().any(|(key, _)| key.starts_with('$'));
         match value {
-            Json::Map(entries) if value.bytes().is_none() && (entries.is_empty() || is_operators(entries)) => {
+            Json::Map(entries)
+                if value.bytes().is_none()
+                    && value.quoted().is_none()
+                    && (entries.is_empty() || is_operators(entries)) =>
+            {
                 if entries.is_empty() {
                     return Err(Failure::invalid(format!(
                         "the filter of '{}' is an empty object; give a value or an operator, as in {{ $gt: 5 }}",
@@ -259,21 +282,33 @@ impl Reader {
                 let test = between(key, value)?;
                 is(self, test).map(not)
             }
-            "isnull" => {
+            "isnull" | "null" => {
                 let wanted = read_flag(key, value)?;
                 is(self, Predicate::IsNull(wanted))
             }
-            "isnotnull" | "exists" => {
+            "isnotnull" => {
                 let wanted = read_flag(key, value)?;
                 is(self, Predicate::IsNull(!wanted))
+            }
+            "exists" => {
+                let wanted = read_flag(key, value)?;
+                is(self, Predicate::Exists(wanted))
+            }
+            "containsall" => {
+                let values = self.values(key, value)?;
+                is(self, Predicate::ContainsAll(values))
+            }
+            "containsany" => {
+                let values = self.values(key, value)?;
+                is(self, Predicate::ContainsAny(values))
             }
             "regex" => {
                 text(key, value)?;
                 is(self, Predicate::Regex(value.clone()))
             }
             "not" => match value {
-                Json::Map(entries) if !entries.is_empty() => Ok(not(self.column(name, value, depth + 1)?)),
-                _ => Err(Failure::invalid(format!("{key} must be an object of operators"))),
+                Json::Map(_) => Ok(not(self.column(name, value, depth + 1)?)),
+                _ => self.compare(name, Comparison::NotEqual, value),
             },
             _ => {
                 let (test, negative) = pattern(key, value)?;
@@ -283,10 +318,11 @@ impl Reader {
         }
     }
 
-    fn membership(&mut self, name: &str, key: &str, value: &Json, wanted: bool) -> Result<Filter, Failure> {
-        self.count()?;
-        let Json::List(values) = value.value() else {
-            return Err(Failure::invalid(format!("{key} must be a list, got {}", value.kind())));
+    fn list<'v>(key: &str, value: &'v Json) -> Result<&'v [Json], Failure> {
+        let values = match value.value() {
+            Json::List(values) => values.as_slice(),
+            Json::Any => &[],
+            _ => return Err(Failure::invalid(format!("{key} must be a list, got {}", value.kind()))),
         };
         if values.len() > MAX_IN_VALUES {
             return Err(Failure::invalid(format!(
@@ -294,6 +330,24 @@ impl Reader {
                 values.len()
             )));
         }
+        Ok(values)
+    }
+
+    /// Values that a list has, each of which counts as a condition.
+    fn values(&mut self, key: &str, value: &Json) -> Result<Vec<Json>, Failure> {
+        let values = Self::list(key, value)?;
+        if values.is_empty() && *value.value() != Json::Any {
+            return Err(Failure::invalid(format!("{key} must have at least one value")));
+        }
+        for _ in values.iter().skip(1) {
+            self.count()?;
+        }
+        Ok(values.to_vec())
+    }
+
+    fn membership(&mut self, name: &str, key: &str, value: &Json, wanted: bool) -> Result<Filter, Failure> {
+        self.count()?;
+        let values = Self::list(key, value)?;
         let some: Vec<Json> = values
             .iter()
             .filter(|value| *value.value() != Json::Null)
@@ -323,6 +377,15 @@ fn normalize_operator(key: &str) -> String {
         .collect()
 }
 
+fn check_depth(depth: usize) -> Result<(), Failure> {
+    if depth > MAX_FILTER_DEPTH {
+        return Err(Failure::invalid(format!(
+            "a filter may be nested {MAX_FILTER_DEPTH} levels deep"
+        )));
+    }
+    Ok(())
+}
+
 fn single_or_all(mut parts: Vec<Filter>) -> Filter {
     match parts.pop() {
         Some(part) if parts.is_empty() => part,
@@ -342,6 +405,7 @@ fn between(key: &str, value: &Json) -> Result<Predicate, Failure> {
             }
             _ => Err(Failure::invalid(format!("{key} must be a list of two values"))),
         },
+        Json::Any => Ok(Predicate::Between(Json::Any, Json::Any)),
         _ => Err(Failure::invalid(format!(
             "{key} must be a list of two values, got {}",
             value.kind()
@@ -352,6 +416,7 @@ fn between(key: &str, value: &Json) -> Result<Predicate, Failure> {
 fn read_flag(key: &str, value: &Json) -> Result<bool, Failure> {
     match value.value() {
         Json::Bool(flag) => Ok(*flag),
+        Json::Any => Ok(true),
         _ => Err(Failure::invalid(format!(
             "{key} must be true or false, got {}",
             value.kind()
@@ -381,13 +446,18 @@ fn pattern(key: &str, value: &Json) -> Result<(Predicate, bool), Failure> {
         Ok::<_, Failure>(Pattern {
             text: Json::Text(pattern.into()),
             escape: ESCAPE,
+            ignore_case: false,
         })
     };
     let (pattern, negative) = match &*normalize_operator(key) {
-        kind @ ("like" | "notlike") => {
+        kind @ ("like" | "notlike" | "ilike" | "notilike") => {
             text(key, value)?;
-            let text = value.clone();
-            (Pattern { text, escape: '\\' }, kind == "notlike")
+            let pattern = Pattern {
+                text: value.clone(),
+                escape: '\\',
+                ignore_case: kind.ends_with("ilike"),
+            };
+            (pattern, kind.starts_with("not"))
         }
         "contains" => (literal("%", "%")?, false),
         "startswith" => (literal("", "%")?, false),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nesting is bounded, and so is recursion.
 
+use super::{exact, surrogates};
 use crate::connector::Failure;
 use crate::connector::limits::MAX_JSON_DEPTH;
 pub(super) use crate::text::json::push_string;
@@ -12,6 +13,9 @@ use serde_json::value::RawValue;
 
 /// The only key of an object that represents bytes.
 const BYTES_KEY: &str = "$bytes";
+
+/// The only key of an object that quotes JSON.
+const JSON_KEY: &str = "$json";
 
 /// The only key of an object that a program marked as data.
 const LITERAL_KEY: &str = "$literal";
@@ -28,17 +32,19 @@ pub(super) enum Json {
     Map(Vec<(Box<str>, Json)>),
     /// A value that a job filled into a template, or gave as a literal: never an operator, even if it looks like one.
     Literal(Box<Json>),
+    /// Whatever a job will give, while a definition is checked; never part of an operation that is run.
+    Any,
 }
 
 impl Json {
-    /// Reads JSON text.
+    /// Reads JSON text. Half a surrogate pair, which no database takes, becomes U+FFFD.
     pub(super) fn read(text: &str) -> Result<Self, Failure> {
-        Self::read_at(text.trim(), 0, false)
+        Self::read_at(surrogates::replaced(text).trim(), 0, false)
     }
 
     /// Reads the input of a job, in which literals are marked.
     pub(super) fn read_marked(text: &str) -> Result<Self, Failure> {
-        Self::read_at(text.trim(), 0, true)
+        Self::read_at(surrogates::replaced(text).trim(), 0, true)
     }
 
     fn read_at(text: &str, depth: usize, marked: bool) -> Result<Self, Failure> {
@@ -107,6 +113,7 @@ impl Json {
             Self::Number(_) => "a number",
             Self::Text(_) => "a string",
             Self::List(_) => "a list",
+            Self::Any => "a value of the job",
             _ => "an object",
         }
     }
@@ -114,6 +121,7 @@ impl Json {
     pub(super) fn as_text(&self) -> Option<&str> {
         match self.value() {
             Self::Text(text) => Some(text),
+            Self::Any => Some(""),
             _ => None,
         }
     }
@@ -129,6 +137,18 @@ impl Json {
         }
         let decoded = value.as_text().and_then(|text| STANDARD.decode(text).ok());
         Some(decoded.ok_or_else(|| Failure::invalid("$bytes must be a string of base64")))
+    }
+
+    /// The JSON in `{ "$json": … }`, which is a value whatever its keys are. JSON `null` is written like this, since `null`
+    /// alone is SQL's.
+    pub(super) fn quoted(&self) -> Option<&Self> {
+        match self {
+            Self::Map(entries) => match entries.as_slice() {
+                [(key, inner)] if **key == *JSON_KEY => Some(inner),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// As JSON text.
@@ -166,7 +186,7 @@ impl Json {
                 }
                 out.push('}');
             }
-            Self::Literal(_) => {}
+            Self::Literal(_) | Self::Any => {}
         }
     }
 }
@@ -198,10 +218,12 @@ pub(super) fn push_float(out: &mut String, number: f64) {
     }
 }
 
-/// Writes text that is JSON according to the database.
+/// Writes text that is JSON according to the database. Numbers that JavaScript would change become strings.
 pub(super) fn push_raw(out: &mut String, text: &str) {
     match serde_json::from_str::<&RawValue>(text) {
-        Ok(value) => out.push_str(value.get()),
+        // Told from NULL, in the form that inputs have for it.
+        Ok(value) if value.get() == "null" => out.push_str("{\"$json\":null}"),
+        Ok(value) => exact::push_json(out, value.get()),
         Err(_) => push_string(out, text),
     }
 }

@@ -1,7 +1,7 @@
 //! Databases: operations and actions on PostgreSQL, MySQL and SQLite, with bound parameters.
 //!
-//! A job's input is read into an [`operation`] of plain data, [`build`] turns it into SQL of the dialect, and a [`backend`]
-//! runs that. Invariants: names are checked and quoted, values are bound, and nothing else of an input reaches SQL except
+//! A job's input is read into an [`operation`] of plain data. [`build`] turns it into SQL of the dialect, and a [`backend`]
+//! runs that; databases without SQL run the operation itself. Invariants: names are checked and quoted, values are bound, and nothing else of an input reaches SQL except
 //! the text of `raw`; each operation is one statement or one transaction; a connection that may be in the middle of one is
 //! never reused; no error contains a value, password or address.
 
@@ -11,30 +11,37 @@ mod build;
 mod connector;
 mod dates;
 mod dialect;
+mod exact;
 mod filter;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod include;
 mod json;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod name;
+mod open;
 mod operation;
 mod plan;
 mod pool;
 mod postgres;
 mod request;
 mod rows;
+mod sql;
 mod sqlite;
+mod surrogates;
 #[cfg(test)]
 mod tests;
 mod value;
 
-use self::backend::Backend;
 use self::connector::DatabaseConnector;
+use self::dialect::Dialect;
+use self::request::ReadContext;
 use super::limits::DEFAULT_DATABASE_CONNECTIONS;
-use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
+use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
+use crate::error::Problem;
 use crate::model::Namespace;
 use crate::resources::{Database, DatabaseEnv, DatabaseKind, Resources};
 use async_trait::async_trait;
@@ -55,11 +62,59 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
     all
 }
 
+/// What is wrong with actions, as far as it shows without a job.
+pub(super) fn problems(resources: &Resources) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (product, database) in resources.databases.iter() {
+        let Some(dialect) = dialect(database.kind) else {
+            continue;
+        };
+        let context = ReadContext {
+            dialect,
+            table: database.table.as_deref(),
+            raw: true,
+        };
+        for action in &database.actions {
+            if let Err(failure) = action::check(action, context) {
+                let message = format!(
+                    "action '{}' of the database '{}' ({product}): {}",
+                    action.tag, database.tag, failure.message
+                );
+                problems.push(Problem::new("resources", message));
+            }
+        }
+    }
+    problems
+}
+
+/// How inputs of a kind of database are read; `None`: by handlers alone.
+fn dialect(kind: DatabaseKind) -> Option<Dialect> {
+    match kind {
+        DatabaseKind::Postgresql => Some(Dialect::Postgres),
+        DatabaseKind::Mysql => Some(Dialect::MySql),
+        DatabaseKind::Sqlite => Some(Dialect::Sqlite),
+        DatabaseKind::Mongodb => Some(Dialect::Mongo),
+        DatabaseKind::Dynamodb => Some(Dialect::Dynamo),
+        DatabaseKind::Cassandra | DatabaseKind::Mssql | DatabaseKind::Oracle => None,
+    }
+}
+
 /// A database in one environment.
 struct DatabaseDefinition {
     product: Box<str>,
     database: Arc<Database>,
     env: DatabaseEnv,
+}
+
+impl DatabaseDefinition {
+    fn pattern(&self, namespace: Namespace, event: Option<Box<str>>) -> Pattern {
+        Pattern {
+            namespace,
+            product: Some(self.product.clone()),
+            env: Some(self.env.slug.clone()),
+            target: vec![Some(self.database.tag.clone()), event],
+        }
+    }
 }
 
 #[async_trait]
@@ -75,24 +130,26 @@ impl Definition for DatabaseDefinition {
 
     fn targets(&self) -> Vec<ServedTarget> {
         if !self.database.kind.is_built_in() {
-            // Left to a process with a handler.
             return Vec::new();
         }
-        let target = |namespace, event| ServedTarget {
-            pattern: Pattern {
-                namespace,
-                product: Some(self.product.clone()),
-                env: Some(self.env.slug.clone()),
-                target: vec![Some(self.database.tag.clone()), event],
-            },
-            timeout: None,
-        };
         let actions = self.database.actions.iter();
-        let mut targets: Vec<_> = actions
-            .map(|action| target(Namespace::DatabaseActions, Some(action.tag.clone())))
-            .collect();
-        targets.push(target(Namespace::Databases, None));
-        targets
+        let patterns = actions
+            .map(|action| self.pattern(Namespace::DatabaseActions, Some(action.tag.clone())))
+            .chain([self.pattern(Namespace::Databases, None)]);
+        patterns
+            .map(|pattern| ServedTarget { pattern, timeout: None })
+            .collect()
+    }
+
+    fn left_to_handlers(&self) -> Vec<LeftToHandlers> {
+        if self.database.kind.is_built_in() {
+            return Vec::new();
+        }
+        let left = |namespace| LeftToHandlers {
+            pattern: self.pattern(namespace, None),
+            type_name: self.database.kind.name(),
+        };
+        vec![left(Namespace::Databases), left(Namespace::DatabaseActions)]
     }
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
@@ -102,33 +159,7 @@ impl Definition for DatabaseDefinition {
             None => None,
         };
         let connections = self.env.max_connections.unwrap_or(DEFAULT_DATABASE_CONNECTIONS);
-        let backend = open_backend(self.database.kind, &url, ca.as_deref(), connections)?;
-        Ok(Arc::new(DatabaseConnector::new(Arc::clone(&self.database), backend)))
+        let opened = open::open(self.database.kind, &url, ca.as_deref(), connections)?;
+        Ok(Arc::new(DatabaseConnector::new(Arc::clone(&self.database), opened)))
     }
-}
-
-/// The backend for a kind of database; does not connect yet.
-fn open_backend(
-    kind: DatabaseKind,
-    url: &str,
-    ca: Option<&str>,
-    connections: usize,
-) -> Result<Arc<dyn Backend>, Failure> {
-    Ok(match kind {
-        DatabaseKind::Postgresql => Arc::new(postgres::Postgres::new(url, ca, connections)?),
-        DatabaseKind::Sqlite => Arc::new(sqlite::Sqlite::new(url, connections)?),
-        #[cfg(feature = "mysql")]
-        DatabaseKind::Mysql => Arc::new(mysql::MySql::new(url, ca, connections)?),
-        #[cfg(not(feature = "mysql"))]
-        DatabaseKind::Mysql => {
-            return Err(Failure::invalid(
-                "this build of the package has no MySQL; register a handler for its jobs",
-            ));
-        }
-        DatabaseKind::Mongodb => {
-            return Err(Failure::invalid(
-                "databases of type mongodb are not supported yet; register a handler for its jobs",
-            ));
-        }
-    })
 }

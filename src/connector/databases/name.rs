@@ -13,7 +13,15 @@ pub(super) struct Table {
 
 impl Table {
     /// Reads `table` or `schema.table`.
+    ///
+    /// Names of tables and collections without SQL may have dots, and there are no schemas.
     pub(super) fn read(text: &str, dialect: Dialect) -> Result<Self, Failure> {
+        if !dialect.is_sql() {
+            return Ok(Self {
+                schema: None,
+                name: checked_name("table", text, dialect)?,
+            });
+        }
         let (schema, name) = match text.split_once('.') {
             Some((schema, name)) => (Some(checked_name("schema", schema, dialect)?), name),
             None => (None, text),
@@ -30,12 +38,15 @@ impl Table {
     }
 
     pub(super) fn reference(&self) -> TableRef {
+        TableRef::Table(self.named(), None)
+    }
+
+    pub(super) fn named(&self) -> TableName {
         let name = Alias::new(&*self.name);
-        let table = match &self.schema {
+        match &self.schema {
             Some(schema) => TableName::from((Alias::new(&**schema), name)),
             None => TableName::from(name),
-        };
-        TableRef::Table(table, None)
+        }
     }
 }
 
@@ -56,6 +67,7 @@ fn checked_name(what: &str, text: &str, dialect: Dialect) -> Result<Box<str>, Fa
         Dialect::Postgres => (text.len(), 63, "bytes"),
         Dialect::MySql => (text.chars().count(), 64, "characters"),
         Dialect::Sqlite => (text.chars().count(), 255, "characters"),
+        Dialect::Mongo | Dialect::Dynamo => (text.len(), 255, "bytes"),
     };
     if length == 0 || length > most {
         return Err(Failure::invalid(format!(
@@ -65,6 +77,13 @@ fn checked_name(what: &str, text: &str, dialect: Dialect) -> Result<Box<str>, Fa
     if text.chars().any(char::is_control) {
         return Err(Failure::invalid(format!(
             "the name of a {what} must not contain control characters"
+        )));
+    }
+    if dialect == Dialect::Mongo
+        && (text.starts_with('$') || text.split('.').any(|part| part.is_empty() || part.starts_with('$')))
+    {
+        return Err(Failure::invalid(format!(
+            "the name of a {what} must not begin with $, nor have an empty part"
         )));
     }
     if dialect == Dialect::MySql && text.ends_with(' ') {

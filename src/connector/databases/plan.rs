@@ -16,8 +16,8 @@ pub(super) enum Shape {
     Rows(u64),
     /// The first row.
     FirstRow,
-    /// The number in the first row.
-    Count,
+    /// The only row.
+    OnlyRow,
     /// The number of changed rows, and the rows themselves if returned.
     Changes,
     /// A list if the statement returns columns, else the number of changed rows.

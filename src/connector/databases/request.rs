@@ -6,30 +6,54 @@ use super::dialect::Dialect;
 use super::filter::{self, Filter};
 use super::json::Json;
 use super::name::{Table, column};
-use super::operation::{Columns, Operation, Order, Select};
+use super::operation::{Columns, Count, Function, Operation, Raw, Select};
 use crate::connector::Failure;
 use crate::connector::limits::{MAX_COLUMNS, MAX_ROWS_READ};
 use crate::text::spelling::{suggestion, truncated};
 
 mod aggregate;
+mod include;
+mod order;
+mod update;
 mod write;
 
 /// The operations, in documentation order.
-const OPERATIONS: [&str; 13] = [
+const OPERATIONS: [&str; 23] = [
     "query",
     "find",
+    "findMany",
     "findOne",
     "insert",
+    "insertOne",
     "insertMany",
     "update",
+    "updateOne",
     "updateMany",
+    "updateRecords",
     "upsert",
     "delete",
+    "deleteOne",
     "deleteMany",
     "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
     "aggregate",
+    "groupBy",
     "raw",
 ];
+
+/// Names of the member with the table.
+const TABLE: [&str; 3] = ["table", "collection", "entity"];
+/// Names of the member with the filter.
+const FILTER: [&str; 2] = ["where", "filter"];
+/// Names of the member with the columns to read.
+const FIELDS: [&str; 2] = ["fields", "select"];
+/// Names of the member with the data.
+const DATA: [&str; 3] = ["data", "values", "records"];
+/// Names of the member with one column.
+const COLUMN: [&str; 2] = ["column", "field"];
 
 /// Settings for reading an operation.
 #[derive(Clone, Copy)]
@@ -49,20 +73,29 @@ pub(super) fn read(name: &str, input: &Json, context: ReadContext<'_>) -> Result
             input.kind()
         )));
     };
-    let fields = InputFields { entries, context };
+    let fields = InputFields {
+        entries,
+        context,
+        path: "input",
+    };
     match name {
-        "query" | "find" => fields.select().map(Operation::Find),
+        "query" | "find" | "findMany" => fields.select().map(Operation::Find),
         "findOne" => fields.select().map(Operation::FindOne),
-        "count" => {
-            fields.reject_unknown_fields(&["table", "collection", "where", "filter"])?;
-            Ok(Operation::Count(fields.table()?, fields.filter()?))
-        }
+        "count" => fields.count(),
+        "sum" => fields.compute(Function::Sum),
+        "avg" => fields.compute(Function::Average),
+        "min" => fields.compute(Function::Least),
+        "max" => fields.compute(Function::Greatest),
         "aggregate" => fields.aggregate(),
-        "insert" => fields.insert(false),
-        "insertMany" => fields.insert(true),
+        "groupBy" => fields.group_by(),
+        "insert" => fields.insert(None),
+        "insertOne" => fields.insert(Some(false)),
+        "insertMany" => fields.insert(Some(true)),
         "upsert" => fields.upsert(),
-        "update" | "updateMany" => fields.update(),
-        "delete" | "deleteMany" => fields.delete(),
+        "update" | "updateMany" | "updateRecords" => fields.update(false),
+        "updateOne" => fields.update(true),
+        "delete" | "deleteMany" => fields.delete(false),
+        "deleteOne" => fields.delete(true),
         "raw" => fields.raw(),
         _ => Err(Failure::invalid(format!(
             "'{}' is no operation of databases; {}",
@@ -72,18 +105,33 @@ pub(super) fn read(name: &str, input: &Json, context: ReadContext<'_>) -> Result
     }
 }
 
-/// The fields of an input, and the settings for reading them.
+/// The fields of an input, or of an object in it, and the settings for reading them.
 struct InputFields<'a> {
     entries: &'a [(Box<str>, Json)],
     context: ReadContext<'a>,
+    /// Where the fields are, for messages.
+    path: &'a str,
 }
 
 impl<'a> InputFields<'a> {
-    fn reject_unknown_fields(&self, known: &[&str]) -> Result<(), Failure> {
+    /// Refuses other fields than those of these lists.
+    fn reject_unknown_fields(&self, known: &[&[&str]]) -> Result<(), Failure> {
+        let known = known.concat();
         match self.entries.iter().find(|(key, _)| !known.contains(&&**key)) {
-            Some((key, _)) => Err(Failure::unknown_member("input", key, known)),
+            Some((key, _)) if matches!(&**key, "preSave" | "preSaveConfig" | "transaction") => {
+                Err(Failure::invalid(format!(
+                    "{}.{key}: is not supported; change values before the dispatch, or use a feature",
+                    self.path
+                )))
+            }
+            Some((key, _)) => Err(Failure::unknown_member(self.path, key, &known)),
             None => Ok(()),
         }
+    }
+
+    /// A value of a wrong type.
+    fn type_mismatch(&self, name: &str, expected: &str, got: &Json) -> Failure {
+        Failure::invalid(format!("{}.{name}: must be {expected}, got {}", self.path, got.kind()))
     }
 
     /// The value of a field with several names; `null` counts as absent.
@@ -105,9 +153,12 @@ impl<'a> InputFields<'a> {
     }
 
     fn table(&self) -> Result<Table, Failure> {
-        let named = match self.get(&["table", "collection"])? {
+        let named = match self.get(&TABLE)? {
             None => None,
-            Some(json) => Some(json.as_text().ok_or_else(|| type_mismatch("table", "a string", json))?),
+            Some(json) => Some(
+                json.as_text()
+                    .ok_or_else(|| self.type_mismatch("table", "a string", json))?,
+            ),
         };
         let name = named.or(self.context.table).ok_or_else(|| {
             Failure::invalid("no table is named; give `table` in the input, or in the definition of the database")
@@ -116,7 +167,7 @@ impl<'a> InputFields<'a> {
     }
 
     fn filter(&self) -> Result<Filter, Failure> {
-        match self.get(&["where", "filter"])? {
+        match self.get(&FILTER)? {
             None => Ok(Filter::All(Vec::new())),
             Some(json) => filter::read(json, self.context.dialect),
         }
@@ -124,13 +175,7 @@ impl<'a> InputFields<'a> {
 
     /// Reads a filter that must exclude rows, unless the input explicitly asks for all.
     fn bounded_filter(&self, verb: &str) -> Result<Filter, Failure> {
-        let all = match self.get(&["all"])? {
-            None => false,
-            Some(json) => match json.value() {
-                Json::Bool(all) => *all,
-                _ => return Err(type_mismatch("all", "true or false", json)),
-            },
-        };
+        let all = self.flag("all")?;
         let filter = self.filter()?;
         if filter.matches_everything() && !all {
             return Err(Failure::invalid(format!(
@@ -140,8 +185,31 @@ impl<'a> InputFields<'a> {
         Ok(filter)
     }
 
+    fn flag(&self, name: &str) -> Result<bool, Failure> {
+        match self.get(&[name])? {
+            None => Ok(false),
+            Some(json) => match json.value() {
+                Json::Bool(flag) => Ok(*flag),
+                Json::Any => Ok(true),
+                _ => Err(self.type_mismatch(name, "true or false", json)),
+            },
+        }
+    }
+
     fn column(&self, text: &str) -> Result<Box<str>, Failure> {
         column(text, self.context.dialect)
+    }
+
+    /// One column; `None`: absent, or `*`.
+    fn one_column(&self) -> Result<Option<Box<str>>, Failure> {
+        match self.get(&COLUMN)? {
+            None => Ok(None),
+            Some(json) => match json.as_text() {
+                Some("*") => Ok(None),
+                Some(text) => self.column(text).map(Some),
+                None => Err(self.type_mismatch("column", "the name of a column", json)),
+            },
+        }
     }
 
     fn column_list(&self, names: &[&str]) -> Result<Option<Vec<Box<str>>>, Failure> {
@@ -150,22 +218,24 @@ impl<'a> InputFields<'a> {
         let list = match json.value() {
             Json::Text(text) => return Ok(Some(vec![self.column(text)?])),
             Json::List(list) => list,
-            _ => return Err(type_mismatch(name, "a list of columns", json)),
+            _ => return Err(self.type_mismatch(name, "a list of columns", json)),
         };
         if list.len() > MAX_COLUMNS {
             return Err(Failure::invalid(format!(
-                "input.{name}: may have at most {MAX_COLUMNS} columns"
+                "{}.{name}: may have at most {MAX_COLUMNS} columns",
+                self.path
             )));
         }
         let mut columns: Vec<Box<str>> = Vec::with_capacity(list.len());
         for entry in list {
             let text = entry
                 .as_text()
-                .ok_or_else(|| type_mismatch(name, "a list of columns", entry))?;
+                .ok_or_else(|| self.type_mismatch(name, "a list of columns", entry))?;
             let column = self.column(text)?;
             if columns.contains(&column) {
                 return Err(Failure::invalid(format!(
-                    "input.{name}: names '{}' twice",
+                    "{}.{name}: names '{}' twice",
+                    self.path,
                     truncated(text)
                 )));
             }
@@ -175,7 +245,7 @@ impl<'a> InputFields<'a> {
     }
 
     fn columns(&self) -> Result<Columns, Failure> {
-        Ok(match self.column_list(&["fields", "select"])? {
+        Ok(match self.column_list(&FIELDS)? {
             None => Columns::All,
             Some(list) if list.is_empty() || list.iter().any(|name| **name == *"*") => Columns::All,
             Some(list) => Columns::These(list),
@@ -205,79 +275,73 @@ impl<'a> InputFields<'a> {
         };
         let number = match json.value() {
             Json::Number(text) => text.parse::<i64>().ok(),
+            Json::Any => Some(least),
             _ => None,
         };
         let most = if name == "limit" { MAX_ROWS_READ } else { i64::MAX };
         number
             .filter(|number| (least..=most).contains(number))
             .map(|number| Some(number.unsigned_abs()))
-            .ok_or_else(|| Failure::invalid(format!("input.{name}: must be an integer from {least} to {most}")))
+            .ok_or_else(|| {
+                Failure::invalid(format!(
+                    "{}.{name}: must be an integer from {least} to {most}",
+                    self.path
+                ))
+            })
     }
 
-    fn order(&self) -> Result<Vec<Order>, Failure> {
-        let Some(json) = self.get(&["orderBy"])? else {
-            return Ok(Vec::new());
-        };
-        let mut order = Vec::new();
-        match json.value() {
-            Json::List(list) => {
-                for entry in list.iter().take(MAX_COLUMNS) {
-                    self.order_entry(entry, &mut order)?;
-                }
-            }
-            _ => self.order_entry(json, &mut order)?,
-        }
-        Ok(order)
-    }
-
-    fn order_entry(&self, json: &Json, order: &mut Vec<Order>) -> Result<(), Failure> {
-        match json.value() {
-            Json::Text(text) => order.push(Order {
-                column: self.column(text)?,
-                descending: false,
-            }),
-            Json::Map(entries) => {
-                for (name, direction) in entries {
-                    order.push(Order {
-                        column: self.column(name)?,
-                        descending: descending(direction)?,
-                    });
-                }
-            }
-            _ => {
-                return Err(type_mismatch(
-                    "orderBy",
-                    "a column, or an object such as { created: 'desc' }",
-                    json,
-                ));
-            }
-        }
-        Ok(())
+    fn data(&self) -> Result<&'a Json, Failure> {
+        self.get(&DATA)?
+            .ok_or_else(|| Failure::invalid("input.data: is missing; give columns and their values"))
     }
 
     fn select(&self) -> Result<Select, Failure> {
-        self.reject_unknown_fields(&[
-            "table",
-            "collection",
-            "where",
-            "filter",
-            "fields",
-            "select",
-            "orderBy",
-            "limit",
-            "offset",
-        ])?;
+        self.reject_unknown_fields(&[&TABLE, &FILTER, &FIELDS, &["orderBy", "limit", "offset", "include"]])?;
         self.selected(self.columns()?)
     }
 
     fn selected(&self, columns: Columns) -> Result<Select, Failure> {
+        let table = self.table()?;
         Ok(Select {
-            table: self.table()?,
+            include: self.includes(&table, 0)?,
+            table,
             columns,
             filter: self.filter()?,
             order: self.order()?,
             limit: self.whole_number("limit", 1)?,
             offset: self.whole_number("offset", 0)?.unwrap_or(0),
+        })
+    }
+
+    fn count(&self) -> Result<Operation, Failure> {
+        self.reject_unknown_fields(&[&TABLE, &FILTER, &COLUMN, &["distinct"]])?;
+        let (column, distinct) = (self.one_column()?, self.flag("distinct")?);
+        if distinct && column.is_none() {
+            return Err(Failure::invalid(
+                "input.distinct: needs `column`, whose values are counted",
+            ));
+        }
+        Ok(Operation::Count(Count {
+            table: self.table()?,
+            filter: self.filter()?,
+            column,
+            distinct,
+        }))
+    }
+
+    /// One aggregate of a column.
+    fn compute(&self, function: Function) -> Result<Operation, Failure> {
+        self.reject_unknown_fields(&[&TABLE, &FILTER, &COLUMN])?;
+        self.computed(function)
+    }
+
+    fn computed(&self, function: Function) -> Result<Operation, Failure> {
+        let column = self.one_column()?;
+        Ok(Operation::Compute {
+            table: self.table()?,
+            filter: self.filter()?,
+            function,
+            column: column.ok_or_else(|| Failure::invalid("input.column: is missing; name a column"))?,
         })
     }
 
@@ -287,35 +351,45 @@ impl<'a> InputFields<'a> {
                 "this database takes no SQL from jobs (its definition says `raw: false`); use an action",
             ));
         }
-        self.reject_unknown_fields(&["sql", "params"])?;
-        let sql = self
-            .get(&["sql"])?
-            .and_then(Json::as_text)
-            .filter(|sql| !sql.trim().is_empty());
-        let sql = sql.ok_or_else(|| Failure::invalid("input.sql: is missing; it must be a string of SQL"))?;
-        let params = match self.get(&["params"])?.map(Json::value) {
-            None => Vec::new(),
-            Some(Json::List(list)) => list.clone(),
-            Some(other) => return Err(type_mismatch("params", "a list of values", other)),
+        let dialect = self.context.dialect;
+        if !dialect.raw_is_text() {
+            return self.command();
+        }
+        self.reject_unknown_fields(&[&["sql", "query", "params"]])?;
+        let text = match self.get(&["sql", "query"])? {
+            None => None,
+            Some(json) => Some(
+                json.as_text()
+                    .ok_or_else(|| self.type_mismatch("sql", "a string; only MongoDB takes objects", json))?,
+            ),
         };
-        Ok(Operation::Raw {
-            sql: sql.into(),
+        let text = text.filter(|text| !text.trim().is_empty());
+        let text = text.ok_or_else(|| Failure::invalid("input.sql: is missing; it must be a string of SQL"))?;
+        let params = match self.get(&["params"])?.map(Json::value) {
+            None | Some(Json::Any) => Vec::new(),
+            Some(Json::List(list)) => list.clone(),
+            Some(other) => return Err(self.type_mismatch("params", "a list of values", other)),
+        };
+        Ok(Operation::Raw(Raw::Statement {
+            text: text.into(),
             params,
-        })
+        }))
     }
-}
 
-fn descending(direction: &Json) -> Result<bool, Failure> {
-    let type_mismatch = || Failure::invalid("input.orderBy: a direction must be 'asc' or 'desc'");
-    match direction.value() {
-        Json::Text(text) if text.eq_ignore_ascii_case("asc") => Ok(false),
-        Json::Text(text) if text.eq_ignore_ascii_case("desc") => Ok(true),
-        Json::Number(text) if **text == *"1" => Ok(false),
-        Json::Number(text) if **text == *"-1" => Ok(true),
-        _ => Err(type_mismatch()),
+    /// `raw` of MongoDB.
+    fn command(&self) -> Result<Operation, Failure> {
+        self.reject_unknown_fields(&[&TABLE, &["query", "command"]])?;
+        let command = self
+            .get(&["query", "command"])?
+            .filter(|json| matches!(json.value(), Json::Map(entries) if !entries.is_empty()));
+        let command = command.ok_or_else(|| Failure::invalid("input.command: is missing; it must be an object"))?;
+        let collection = match self.get(&TABLE)? {
+            None => None,
+            Some(_) => Some(self.table()?),
+        };
+        Ok(Operation::Raw(Raw::Command {
+            collection,
+            command: command.value().clone(),
+        }))
     }
-}
-
-fn type_mismatch(name: &str, expected: &str, got: &Json) -> Failure {
-    Failure::invalid(format!("input.{name}: must be {expected}, got {}", got.kind()))
 }

@@ -22,7 +22,7 @@ impl RowWriter {
     pub(super) fn new(shape: Shape) -> Self {
         let max_rows = match shape {
             Shape::Rows(max_rows) => max_rows,
-            Shape::FirstRow | Shape::Count => 1,
+            Shape::FirstRow | Shape::OnlyRow => 1,
             Shape::Changes => u64::MAX,
             Shape::RowsOrChanges => DEFAULT_ROW_LIMIT,
         };
@@ -81,20 +81,29 @@ pub(super) struct Outcome {
     pub(super) rows: Option<RowWriter>,
     /// Number of changed rows.
     pub(super) changed: u64,
-    /// The generated id of an inserted row.
+    /// The generated id of an inserted row, as the server says.
     pub(super) id: Option<i128>,
 }
 
 impl Outcome {
+    /// The rows as a JSON list, and whether there are more.
+    pub(super) fn rows_text(self) -> Result<(String, bool), Failure> {
+        match self.rows {
+            Some(rows) if rows.truncated && rows.count == 0 && rows.max_rows > 0 => Err(too_large()),
+            Some(rows) => Ok((format!("[{}]", rows.text), rows.truncated)),
+            None => Ok(("[]".into(), false)),
+        }
+    }
+
     /// The result of the job, as JSON text.
     pub(super) fn result(self, shape: Shape, given: Option<usize>) -> Result<String, Failure> {
         let changed = given.map_or(self.changed, |given| given as u64);
         match (shape, self.rows) {
-            (Shape::FirstRow | Shape::Count, Some(rows)) if rows.truncated && rows.count == 0 => Err(too_large()),
+            (Shape::FirstRow | Shape::OnlyRow, Some(rows)) if rows.truncated && rows.count == 0 => Err(too_large()),
             (Shape::FirstRow, rows) => Ok(rows
                 .filter(|rows| rows.count > 0)
                 .map_or("null".into(), |rows| rows.text)),
-            (Shape::Count, rows) => Ok(rows.map_or_else(|| "{\"count\":0}".into(), |rows| rows.text)),
+            (Shape::OnlyRow, rows) => Ok(rows.map_or_else(|| "{}".into(), |rows| rows.text)),
             (Shape::Rows(_) | Shape::RowsOrChanges, Some(rows)) => {
                 if rows.truncated && rows.count == 0 && rows.max_rows > 0 {
                     return Err(too_large());
@@ -111,7 +120,8 @@ impl Outcome {
             }
             (_, None) => {
                 let mut text = format!("{{\"count\":{changed}");
-                if let Some(id) = self.id {
+                // With several rows it would be the first one's here, the last one's there; with an existing one, nobody's.
+                if let Some(id) = self.id.filter(|_| changed == 1 && given.is_none()) {
                     text.push_str(",\"insertId\":");
                     json::push_integer(&mut text, id);
                 }

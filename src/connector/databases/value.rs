@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Integer,
     /// Exact decimals.
     Decimal,
+    /// Decimals that are kept as floating point numbers, and are exact up to 15 digits.
+    ShortDecimal,
     /// Floating point numbers.
     Float,
     /// 0 and 1.
@@ -31,6 +33,8 @@ pub(super) enum Kind {
     /// A timestamp that is compared as milliseconds since 1970.
     Instant,
     Json,
+    /// A list of values of one type.
+    List,
 }
 
 /// The columns of a table with their kinds; empty: unknown, and left to the database.
@@ -81,6 +85,12 @@ impl BoundValue {
         if let Some(bytes) = self.value.bytes() {
             return bytes.map(Scalar::Bytes);
         }
+        if let Some(json) = self.value.quoted() {
+            return match self.kind {
+                Kind::Json | Kind::Any => Ok(Scalar::Text(json.text())),
+                _ => Err(self.type_mismatch()),
+            };
+        }
         let value = self.value.value();
         if self.kind == Kind::Json && *value != Json::Null {
             return Ok(Scalar::Text(value.text()));
@@ -96,7 +106,9 @@ impl BoundValue {
 
     fn flag(&self, flag: bool) -> Result<Scalar, Failure> {
         match self.kind {
-            Kind::Any | Kind::Bool | Kind::Integer | Kind::Decimal | Kind::Float => Ok(Scalar::Integer(flag.into())),
+            Kind::Any | Kind::Bool | Kind::Integer | Kind::Decimal | Kind::ShortDecimal | Kind::Float => {
+                Ok(Scalar::Integer(flag.into()))
+            }
             _ => Err(self.type_mismatch()),
         }
     }
@@ -112,8 +124,17 @@ impl BoundValue {
                 Ok(Scalar::Text(dates::format_date(dates::day_of(micros))))
             }
             Kind::Text | Kind::Decimal => Ok(Scalar::Text(text.to_owned())),
-            Kind::Bytes | Kind::Time => Err(self.type_mismatch()),
-            _ => numeric(text).ok_or_else(|| self.type_mismatch()),
+            Kind::ShortDecimal => self.short_decimal(text),
+            Kind::Integer | Kind::Bool => self.whole(text),
+            Kind::Bytes | Kind::Time | Kind::List => Err(self.type_mismatch()),
+            Kind::Float => numeric(text).ok_or_else(|| self.type_mismatch()),
+            Kind::Any | Kind::Json => match numeric(text) {
+                Some(Scalar::Float(number)) if !is_kept(text, number) => Err(Failure::invalid(
+                    "a number has more digits than the database keeps; give it as a string",
+                )),
+                Some(number) => Ok(number),
+                None => Err(self.type_mismatch()),
+            },
         }
     }
 
@@ -127,15 +148,29 @@ impl BoundValue {
                 let micros = dates::parse_timestamp(text).ok_or_else(|| self.type_mismatch())?;
                 Ok(Scalar::Text(dates::format_date(dates::day_of(micros))))
             }
-            Kind::Integer | Kind::Bool => match numeric(text) {
-                Some(whole @ (Scalar::Integer(_) | Scalar::Unsigned(_))) => Ok(whole),
-                _ => Err(self.type_mismatch()),
-            },
+            Kind::Integer | Kind::Bool => self.whole(text),
+            Kind::ShortDecimal if numeric(text).is_some() => self.short_decimal(text),
             Kind::Decimal if numeric(text).is_some() => Ok(Scalar::Text(text.to_owned())),
             Kind::Float => numeric(text).ok_or_else(|| self.type_mismatch()),
-            Kind::Decimal | Kind::Bytes => Err(self.type_mismatch()),
+            Kind::Decimal | Kind::ShortDecimal | Kind::Bytes | Kind::List => Err(self.type_mismatch()),
             _ => Ok(Scalar::Text(text.to_owned())),
         }
+    }
+
+    fn whole(&self, text: &str) -> Result<Scalar, Failure> {
+        match numeric(text) {
+            Some(whole @ (Scalar::Integer(_) | Scalar::Unsigned(_))) => Ok(whole),
+            _ => Err(self.type_mismatch()),
+        }
+    }
+
+    fn short_decimal(&self, text: &str) -> Result<Scalar, Failure> {
+        if is_short_decimal(text) {
+            return Ok(Scalar::Text(text.to_owned()));
+        }
+        Err(Failure::invalid(
+            "a decimal has more than 15 digits, which SQLite does not keep; use a column of type TEXT, or INTEGER for whole numbers such as cents",
+        ))
     }
 
     fn timestamp(&self, micros: i64, style: TimestampStyle) -> Scalar {
@@ -151,7 +186,7 @@ impl BoundValue {
         let wanted = match self.kind {
             Kind::Any => "a string, a number, a boolean, null, or bytes as { $bytes: base64 }",
             Kind::Integer => "a whole number, as a number or as a string of digits",
-            Kind::Decimal | Kind::Float => "a number, as a number or as a string of digits",
+            Kind::Decimal | Kind::ShortDecimal | Kind::Float => "a number, as a number or as a string of digits",
             Kind::Bool => "true or false",
             Kind::Text => "a string",
             Kind::Bytes => "bytes as { $bytes: base64 }",
@@ -159,6 +194,7 @@ impl BoundValue {
             Kind::Time => "a time, as 'HH:MM:SS'",
             Kind::Timestamp | Kind::Instant => "a point in time, in ISO 8601 or in milliseconds",
             Kind::Json => "JSON",
+            Kind::List => "a list",
         };
         Failure::invalid(format!(
             "a value does not fit its column, which takes {wanted}; got {}",
@@ -181,6 +217,22 @@ fn numeric(text: &str) -> Option<Scalar> {
         .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'));
     let number: f64 = text.parse().ok().filter(|_| digits)?;
     number.is_finite().then_some(Scalar::Float(number))
+}
+
+/// Whether a decimal is exact as a floating point number of SQLite, or as a whole number of 64 bits.
+fn is_short_decimal(text: &str) -> bool {
+    if text.parse::<i64>().is_ok() {
+        return true;
+    }
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').len() <= 15
+}
+
+/// Whether a floating point number has all digits of its text, if that is a whole number. Fractions are rounded anyway.
+fn is_kept(text: &str, number: f64) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.bytes().all(|byte| byte.is_ascii_digit()) || format!("{number:.0}") == text
 }
 
 #[cfg(test)]
@@ -212,6 +264,17 @@ mod tests {
                 Some(Scalar::Unsigned(u64::MAX)),
             ),
             ("\"abc\"", Kind::Integer, None),
+            ("2.5", Kind::Integer, None),
+            ("2.5", Kind::Bool, None),
+            ("100000000000000000000", Kind::Any, Some(Scalar::Float(1e20))),
+            ("100000000000000000001", Kind::Any, None),
+            ("\"12345678901234.5\"", Kind::ShortDecimal, text("12345678901234.5")),
+            ("\"12345678901234567.89\"", Kind::ShortDecimal, None),
+            ("9007199254740993", Kind::ShortDecimal, text("9007199254740993")),
+            ("\"9223372036854775808\"", Kind::ShortDecimal, None),
+            (r#"{"$json":null}"#, Kind::Json, text("null")),
+            (r#"{"$json":{"$inc":1}}"#, Kind::Json, text(r#"{"$inc":1}"#)),
+            (r#"{"$json":1}"#, Kind::Integer, None),
             ("\"1 or 1=1\"", Kind::Integer, None),
             ("\"inf\"", Kind::Float, None),
             ("\"1.50\"", Kind::Decimal, text("1.50")),

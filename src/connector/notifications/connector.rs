@@ -33,6 +33,8 @@ pub(super) struct NotificationConnector {
     mail: EmailChannel,
     sms: Option<ExternalProvider>,
     push: Option<ExternalProvider>,
+    /// A provider that is left to handlers.
+    external: Option<ExternalProvider>,
     caller: Option<CallbackClient>,
     messages: HashMap<Box<str>, ResolvedMessage>,
 }
@@ -90,6 +92,7 @@ impl NotificationConnector {
         Ok(Self {
             mail,
             sms: channels.sms,
+            external: channels.any_external_provider(),
             push: channels.push_notifications,
             caller: match &channels.callbacks {
                 Some(callback) => Some(CallbackClient::open(callback, outbound, expressions).await?),
@@ -263,8 +266,11 @@ impl Connector for NotificationConnector {
         if let EmailChannel::Server(mailer) = &self.mail {
             mailer.check().await?;
         }
-        match &self.caller {
-            Some(caller) => caller.check().await,
+        if let Some(caller) = &self.caller {
+            caller.check().await?;
+        }
+        match self.external {
+            Some(provider) => Err(Failure::not_built_in("notifications", provider.0)),
             None => Ok(()),
         }
     }

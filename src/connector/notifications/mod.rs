@@ -1,7 +1,8 @@
 //! Notifications: e-mail and callbacks.
 //!
-//! Text messages, push notifications and e-mail providers other than SMTP are accepted in definitions but not built in: a
-//! job that needs one fails before anything is sent, with the remedy. Invariants: the whole input is checked before the
+//! Text messages, push notifications and e-mail providers other than SMTP are accepted in definitions but not built in:
+//! messages that only they would send wait for a handler, and a job that needs one beside what is built in fails before
+//! anything is sent. Invariants: the whole input is checked before the
 //! first part is sent; a part that was sent is not sent again by a later attempt of the run.
 
 mod callback;
@@ -16,7 +17,7 @@ mod smtp;
 #[path = "without_smtp.rs"]
 mod smtp;
 
-use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
+use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
@@ -50,6 +51,17 @@ struct NotificationDefinition {
     outbound: OutboundRules,
 }
 
+impl NotificationDefinition {
+    fn pattern(&self, message: &Message) -> Pattern {
+        Pattern {
+            namespace: Namespace::Notifications,
+            product: Some(self.product.clone()),
+            env: Some(self.channels.slug.clone()),
+            target: vec![Some(self.notification.tag.clone()), Some(message.tag.clone())],
+        }
+    }
+}
+
 #[async_trait]
 impl Definition for NotificationDefinition {
     fn name(&self) -> ResourceName {
@@ -62,17 +74,25 @@ impl Definition for NotificationDefinition {
     }
 
     fn targets(&self) -> Vec<ServedTarget> {
-        let name = self.name();
-        let target = |message: &Message| ServedTarget {
-            pattern: Pattern {
-                namespace: Namespace::Notifications,
-                product: Some(name.product.clone()),
-                env: Some(name.env.clone()),
-                target: vec![Some(name.tag.clone()), Some(message.tag.clone())],
-            },
-            timeout: None,
-        };
-        self.notification.messages.iter().map(target).collect()
+        let messages = self.notification.messages.iter();
+        let served = messages.filter(|message| self.channels.external_provider(message).is_none());
+        served
+            .map(|message| ServedTarget {
+                pattern: self.pattern(message),
+                timeout: None,
+            })
+            .collect()
+    }
+
+    fn left_to_handlers(&self) -> Vec<LeftToHandlers> {
+        let messages = self.notification.messages.iter();
+        let left = messages.filter_map(|message| {
+            Some(LeftToHandlers {
+                pattern: self.pattern(message),
+                type_name: self.channels.external_provider(message)?.0,
+            })
+        });
+        left.collect()
     }
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {

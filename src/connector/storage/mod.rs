@@ -1,7 +1,7 @@
 //! Storage: files in a local folder.
 //!
-//! Knows no network. The providers `aws`, `gcp` and `azure` are accepted in definitions but not built in: their jobs fail
-//! with the remedy. Invariants: no path leads out of the root, through a link or otherwise; a file is seen complete or not
+//! Knows no network. The providers `aws`, `gcp` and `azure` are accepted in definitions but not built in: their jobs wait
+//! for a handler. Invariants: no path leads out of the root, through a link or otherwise; a file is seen complete or not
 //! at all.
 
 mod error;
@@ -10,7 +10,7 @@ mod local;
 mod media;
 mod sandbox;
 
-use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
+use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
@@ -71,6 +71,18 @@ struct StorageDefinition {
     events: Arc<[Event]>,
 }
 
+impl StorageDefinition {
+    fn pattern(&self) -> Pattern {
+        Pattern {
+            namespace: Namespace::Storage,
+            product: Some(self.name.product.clone()),
+            env: Some(self.name.env.clone()),
+            // Events that are not listed are uploads, so every event is served.
+            target: vec![Some(self.name.tag.clone()), None],
+        }
+    }
+}
+
 #[async_trait]
 impl Definition for StorageDefinition {
     fn name(&self) -> ResourceName {
@@ -78,18 +90,23 @@ impl Definition for StorageDefinition {
     }
 
     fn targets(&self) -> Vec<ServedTarget> {
-        if matches!(self.place, StorageLocation::External(_)) {
-            // Left to a process with a handler.
-            return Vec::new();
+        match self.place {
+            StorageLocation::External(_) => Vec::new(),
+            StorageLocation::Local(_) => vec![ServedTarget {
+                pattern: self.pattern(),
+                timeout: None,
+            }],
         }
-        let pattern = Pattern {
-            namespace: Namespace::Storage,
-            product: Some(self.name.product.clone()),
-            env: Some(self.name.env.clone()),
-            // Events that are not listed are uploads, so every event is served.
-            target: vec![Some(self.name.tag.clone()), None],
-        };
-        vec![ServedTarget { pattern, timeout: None }]
+    }
+
+    fn left_to_handlers(&self) -> Vec<LeftToHandlers> {
+        match self.place {
+            StorageLocation::External(type_name) => vec![LeftToHandlers {
+                pattern: self.pattern(),
+                type_name,
+            }],
+            StorageLocation::Local(_) => Vec::new(),
+        }
     }
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
@@ -102,9 +119,7 @@ impl Definition for StorageDefinition {
                 let root = self.base.join(root);
                 Ok(local::StorageConnector::open(root, folder.create, Arc::clone(&self.events)).await)
             }
-            StorageLocation::External(kind) => Err(Failure::invalid(format!(
-                "storage of type '{kind}' is not built in yet; register a handler with ductape.storage.handle for it"
-            ))),
+            StorageLocation::External(kind) => Err(Failure::not_built_in("storage", kind)),
         }
     }
 }

@@ -115,6 +115,8 @@ struct State {
     routes: HashMap<RouteId, Arc<Route>>,
     newest_route: RouteMark,
     served: Option<(ServedRoutes, ServedRoutes)>,
+    /// Routes that nothing built in serves though a definition names them, and why.
+    left_to_handlers: Vec<(Pattern, Box<str>)>,
     /// How long the last computation of `served` took.
     computation: Duration,
 }
@@ -183,6 +185,20 @@ impl Routing {
         }));
         state.served = None;
         id
+    }
+
+    /// Notes routes that nothing built in serves though a definition names them, and why, in place of those noted before.
+    pub fn leave_to_handlers(&self, left: Vec<(Pattern, Box<str>)>) {
+        self.state().left_to_handlers = left;
+    }
+
+    /// Why a route is left to handlers, if a definition names it.
+    #[must_use]
+    pub fn why_left(&self, route: &Route) -> Option<Box<str>> {
+        let state = self.state();
+        let mut left = state.left_to_handlers.iter();
+        left.find(|(pattern, _)| pattern.matches(route))
+            .map(|(_, why)| why.clone())
     }
 
     /// Takes a handler away; attempts it has begun go on.

@@ -58,9 +58,11 @@ impl UnservedRoutes {
         for id in ready {
             let Some(route) = self.routing.route(id) else { continue };
             if self.routing.find(&route).is_none() && self.is_first_warning(id) {
+                let why = self.routing.why_left(&route).map(|why| format!(": {why}"));
+                let why = why.as_deref().unwrap_or_default();
                 self.context.log(
                     Level::Warn,
-                    &format!("jobs for {route} are waiting and this process has no handler for them; they are left for one that has"),
+                    &format!("jobs for {route} are waiting and this process has no handler for them{why}; they are left for one that has"),
                 );
             }
         }

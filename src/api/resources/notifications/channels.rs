@@ -4,11 +4,13 @@
 
 use super::super::auth::read_auth;
 use super::super::texts::headers;
-use crate::api::fields::{Fields, nearest, truncated};
+use crate::api::fields::{Fields, truncated};
 use crate::resources::{Callback, Channels, EmailProvider, ExternalProvider, Method, Smtp, SmtpSecurity, Text};
 
+/// The provider that is built in.
+const SMTP: &str = "smtp";
 /// Names of e-mail providers.
-const MAIL_PROVIDERS: [&str; 5] = ["smtp", "sendgrid", "mailgun", "postmark", "brevo"];
+const MAIL_PROVIDERS: [&str; 6] = [SMTP, "sendgrid", "mailgun", "postmark", "brevo", "aws_ses"];
 /// Names of providers of text messages.
 const SMS_PROVIDERS: [&str; 3] = ["twilio", "nexmo", "plivo"];
 /// Names of providers of push notifications.
@@ -46,21 +48,9 @@ pub(super) fn read(env: &mut Fields<'_>, slug: Box<str>) -> Channels {
 }
 
 /// Reads the name of a provider.
-fn provider(channel: &mut Fields<'_>, member: &str, known: &'static [&'static str]) -> Option<&'static str> {
-    if channel.raw(member).is_none() {
-        channel.problem(member, format!("is missing; known are {}", known.join(", ")));
-        return None;
-    }
-    let name = channel.string(member)?;
-    let found = known.iter().find(|known| ***known == *name).copied();
-    if found.is_none() {
-        let message = match nearest(&name, known) {
-            Some(near) => format!("'{}' is not known; did you mean '{near}'?", truncated(&name)),
-            None => format!("'{}' is not known; known are {}", truncated(&name), known.join(", ")),
-        };
-        channel.problem(member, message);
-    }
-    found
+fn provider(channel: &mut Fields<'_>, member: &str, known: &[&'static str]) -> Option<&'static str> {
+    let types: Vec<(&str, &'static str)> = known.iter().map(|name| (*name, *name)).collect();
+    channel.server_type(member, &types, |name| name == SMTP)
 }
 
 /// Reads a channel whose providers are all left to handlers, as are its other members.
@@ -78,7 +68,7 @@ fn read_foreign(
 
 fn read_mail(emails: &mut Fields<'_>) -> Option<EmailProvider> {
     let name = provider(emails, "provider", &MAIL_PROVIDERS)?;
-    if name != "smtp" {
+    if name != SMTP {
         return Some(EmailProvider::External(ExternalProvider(name)));
     }
     emails.refuse_unknown(&[

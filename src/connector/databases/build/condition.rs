@@ -1,9 +1,11 @@
 //! The condition of a filter.
 
+use super::list::SQLITE_EQUAL;
 use super::{Builder, Resolve};
 use crate::connector::Failure;
 use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::filter::{Comparison, Filter, Pattern, Predicate};
+use crate::connector::databases::json::Json;
 use crate::connector::databases::name::identifier;
 use crate::connector::databases::value::Kind;
 use sea_query::{BinOper, Expr, ExprTrait, Value};
@@ -11,14 +13,19 @@ use sea_query::{BinOper, Expr, ExprTrait, Value};
 impl Builder<'_> {
     /// The condition of a filter on the table's own columns.
     pub(super) fn condition(&mut self, filter: &Filter) -> Result<Option<Expr>, Failure> {
-        let (kinds, dialect) = (self.kinds, self.dialect);
-        let known = Builder {
-            dialect,
-            kinds,
-            values: Vec::new(),
-        };
-        let resolve = |name: &str| Ok((Expr::col(identifier(name)), known.kind(name)?));
-        self.filter(filter, &resolve)
+        self.condition_of(filter, &|known, name| {
+            Ok((Expr::col(identifier(name)), known.kind(name)?))
+        })
+    }
+
+    /// The same, with columns as `resolve` names them.
+    pub(super) fn condition_of(
+        &mut self,
+        filter: &Filter,
+        resolve: &dyn Fn(&Self, &str) -> Result<(Expr, Kind), Failure>,
+    ) -> Result<Option<Expr>, Failure> {
+        let known = Self::new(self.dialect, self.kinds);
+        self.filter(filter, &|name| resolve(&known, name))
     }
 
     /// `None`: every row.
@@ -54,11 +61,11 @@ impl Builder<'_> {
 
     fn predicate(&mut self, of: Expr, kind: Kind, predicate: &Predicate) -> Result<Option<Expr>, Failure> {
         Ok(Some(match predicate {
-            Predicate::IsNull(true) => of.is_null(),
-            Predicate::IsNull(false) => of.is_not_null(),
+            Predicate::IsNull(true) | Predicate::Exists(false) => of.is_null(),
+            Predicate::IsNull(false) | Predicate::Exists(true) => of.is_not_null(),
             Predicate::Compare(how, value) => {
                 let (of, kind) = self.comparable(of, kind);
-                let value = self.bind(value, kind);
+                let value = self.operand(value, kind);
                 match how {
                     Comparison::Equal => of.eq(value),
                     Comparison::NotEqual => of.ne(value),
@@ -71,7 +78,7 @@ impl Builder<'_> {
             Predicate::In(values, wanted) if values.is_empty() => return Ok((*wanted).then(|| Expr::cust("1 = 0"))),
             Predicate::In(values, wanted) => {
                 let (of, kind) = self.comparable(of, kind);
-                let values: Vec<Expr> = values.iter().map(|value| self.bind(value, kind)).collect();
+                let values: Vec<Expr> = values.iter().map(|value| self.operand(value, kind)).collect();
                 if *wanted {
                     of.is_in(values)
                 } else {
@@ -80,7 +87,7 @@ impl Builder<'_> {
             }
             Predicate::Between(low, high) => {
                 let (of, kind) = self.comparable(of, kind);
-                let (low, high) = (self.bind(low, kind), self.bind(high, kind));
+                let (low, high) = (self.operand(low, kind), self.operand(high, kind));
                 of.between(low, high)
             }
             Predicate::Like(pattern) => self.like(of, pattern),
@@ -88,7 +95,7 @@ impl Builder<'_> {
                 let operator = match self.dialect {
                     Dialect::Postgres => BinOper::Custom("~"),
                     Dialect::MySql => BinOper::Custom("REGEXP"),
-                    Dialect::Sqlite => {
+                    _ => {
                         return Err(Failure::invalid(
                             "$regex: SQLite has no regular expressions; use $like, $contains, $startsWith or $endsWith",
                         ));
@@ -97,11 +104,48 @@ impl Builder<'_> {
                 let pattern = self.bind(pattern, Kind::Text);
                 of.binary(operator, pattern)
             }
+            Predicate::ContainsAll(values) => match self.dialect {
+                Dialect::Postgres | Dialect::MySql => self.contains(of, values)?,
+                _ => self.contains_each(of, values, BinOper::And)?,
+            },
+            Predicate::ContainsAny(values) => self.contains_each(of, values, BinOper::Or)?,
         }))
     }
 
+    /// Whether a list has all of these values.
+    fn contains(&mut self, of: Expr, values: &[Json]) -> Result<Expr, Failure> {
+        let list = self.bind(&Json::List(values.to_vec()), Kind::Json);
+        Ok(match self.dialect {
+            Dialect::Postgres => self.expression("? @> ?", [of, list]),
+            Dialect::MySql => self.expression("JSON_CONTAINS(?, ?)", [of, list]),
+            _ => {
+                let again = self.bind(&Json::List(values.to_vec()), Kind::Json);
+                let template = format!("EXISTS (SELECT 1 FROM json_each(?) AS e WHERE {SQLITE_EQUAL})");
+                self.expression(&template, [of, list, again])
+            }
+        })
+    }
+
+    /// Whether a list has each, or any, of these values.
+    fn contains_each(&mut self, of: Expr, values: &[Json], operator: BinOper) -> Result<Expr, Failure> {
+        let mut parts = Vec::with_capacity(values.len());
+        for value in values {
+            parts.push(self.contains(of.clone(), std::slice::from_ref(value))?);
+        }
+        combine(parts, operator).ok_or_else(|| Failure::invalid("$containsAny and $containsAll need values"))
+    }
+
+    /// A value that is compared or computed with: in MySQL a decimal as such, since text would make both floating point.
+    pub(super) fn operand(&mut self, value: &Json, kind: Kind) -> Expr {
+        let bound = self.bind(value, kind);
+        if self.dialect == Dialect::MySql && kind == Kind::Decimal {
+            return self.expression("CAST(? AS DECIMAL(65, 30))", [bound]);
+        }
+        bound
+    }
+
     /// SQLite has no type for timestamps: texts in either form and milliseconds are converted, to compare as instants.
-    fn comparable(&self, of: Expr, kind: Kind) -> (Expr, Kind) {
+    pub(super) fn comparable(&self, of: Expr, kind: Kind) -> (Expr, Kind) {
         if self.dialect != Dialect::Sqlite || kind != Kind::Timestamp {
             return (of, kind);
         }
@@ -112,7 +156,18 @@ impl Builder<'_> {
     }
 
     fn like(&mut self, of: Expr, pattern: &Pattern) -> Expr {
-        let bound = self.bind(&pattern.text, Kind::Text);
+        let mut bound = self.bind(&pattern.text, Kind::Text);
+        let mut of = of;
+        let operator = match (pattern.ignore_case, self.dialect) {
+            (true, Dialect::Postgres) => BinOper::Custom("ILIKE"),
+            // Whatever the collation of the column says.
+            (true, Dialect::MySql) => {
+                of = self.expression("LOWER(?)", [of]);
+                bound = self.expression("LOWER(?)", [bound]);
+                BinOper::Like
+            }
+            _ => BinOper::Like,
+        };
         // The backslash is the default of PostgreSQL and MySQL; SQLite has no default.
         let named = pattern.escape != '\\' || self.dialect == Dialect::Sqlite;
         let pattern = if named {
@@ -120,7 +175,7 @@ impl Builder<'_> {
         } else {
             bound
         };
-        of.binary(BinOper::Like, pattern)
+        of.binary(operator, pattern)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::Builder;
 use crate::connector::Failure;
+use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::json::Json;
 use crate::connector::databases::name::identifier;
-use crate::connector::databases::operation::{Conflict, Insert, Row};
+use crate::connector::databases::operation::{Conflict, ConflictAction, Insert, Row};
 use crate::connector::databases::plan::Statement;
 use crate::connector::limits::{MAX_PARAMETERS, MAX_ROWS_PER_STATEMENT};
 use sea_query::{OnConflict, Query};
@@ -53,22 +54,31 @@ impl Builder<'_> {
         if let Some(columns) = &insert.returning {
             query.returning(self.returning(columns)?);
         }
-        self.finish_insert(&query)
+        self.finish(&query)
     }
 
-    fn on_conflict(&self, conflict: &Conflict, first: &Row) -> Result<OnConflict, Failure> {
+    fn on_conflict(&mut self, conflict: &Conflict, first: &Row) -> Result<OnConflict, Failure> {
         let given = first
             .iter()
             .map(|(name, _)| name)
             .filter(|name| !conflict.columns.contains(name));
-        let update: Vec<_> = match &conflict.update {
-            Some(columns) => columns.iter().collect(),
-            None => given.collect(),
+        let update: Vec<_> = match &conflict.action {
+            ConflictAction::Ignore => Vec::new(),
+            ConflictAction::UpdateGiven => given.collect(),
+            ConflictAction::Update(columns) => columns.iter().collect(),
         };
         for name in conflict.columns.iter().chain(update.iter().copied()) {
             self.kind(name)?;
         }
         let mut clause = OnConflict::columns(conflict.columns.iter().map(|name| identifier(name)));
+        if let Some(condition) = self.condition(&conflict.filter)? {
+            if self.dialect == Dialect::MySql {
+                return Err(Failure::invalid(
+                    "input.onConflict.where: MySQL has no unique indexes of some rows only",
+                ));
+            }
+            clause.target_and_where(condition);
+        }
         if update.is_empty() {
             clause.do_nothing_on(conflict.columns.iter().map(|name| identifier(name)));
         } else {

@@ -33,8 +33,15 @@ const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
 
 /// Longest wait for a session to be as it was.
 const RESET_TIMEOUT: Duration = Duration::from_secs(2);
-/// Without strict mode the server truncates values with a mere warning.
-const SETTINGS: &str = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')";
+/// Without strict mode the server truncates values with a mere warning; without the length, what GROUP_CONCAT makes.
+/// MariaDB rounds fractions of a second only if it is told to, as the others do.
+const SETTINGS: &str =
+    "SET time_zone = '+00:00', group_concat_max_len = 4194304, sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')";
+const MARIADB_SETTINGS: &str = "SET time_zone = '+00:00', group_concat_max_len = 4194304, sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,TIME_ROUND_FRACTIONAL')";
+
+fn settings(is_mariadb: bool) -> &'static str {
+    if is_mariadb { MARIADB_SETTINGS } else { SETTINGS }
+}
 
 /// A MySQL or MariaDB database.
 pub(super) struct MySql {
@@ -104,9 +111,10 @@ impl MySql {
         let connecting = async {
             let mut conn = Conn::new(self.opts.clone()).await?;
             let version: Option<String> = conn.query_first("SELECT VERSION()").await?;
-            conn.query_drop(SETTINGS).await?;
+            let is_mariadb = version.is_some_and(|version| version.contains("MariaDB"));
+            conn.query_drop(settings(is_mariadb)).await?;
             Ok(Session {
-                is_mariadb: version.is_some_and(|version| version.contains("MariaDB")),
+                is_mariadb,
                 conn,
                 timeout: 0,
             })
@@ -293,7 +301,7 @@ async fn reset(leased: &mut LeasedSession) -> bool {
     let Ok(session) = leased.session() else { return false };
     let resetting = async {
         let was_reset = session.conn.reset().await?;
-        session.conn.query_drop(SETTINGS).await?;
+        session.conn.query_drop(settings(session.is_mariadb)).await?;
         Ok::<_, mysql_async::Error>(was_reset)
     };
     let done = tokio::time::timeout(RESET_TIMEOUT, resetting).await;

@@ -5,7 +5,7 @@
 use crate::connector::Failure;
 use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
 use crate::text::percent;
-use crate::text::spelling::suggestion;
+use crate::text::spelling::{suggestion, truncated};
 use crate::tls::CertificateCheck;
 use std::time::Duration;
 use tokio_postgres::Config;
@@ -14,9 +14,34 @@ use tokio_postgres::config::SslMode;
 /// The values of `sslmode`, in libpq's order.
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
+/// Parameters that the driver reads.
+const DRIVER_PARAMETERS: [&str; 17] = [
+    "user",
+    "password",
+    "dbname",
+    "options",
+    "application_name",
+    "host",
+    "hostaddr",
+    "port",
+    "connect_timeout",
+    "tcp_user_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "target_session_attrs",
+    "channel_binding",
+    "load_balance_hosts",
+];
+/// Those that are read here.
+const OWN_PARAMETERS: [&str; 3] = ["sslmode", "sslrootcert", "pgbouncer"];
+
 /// A server, and how its certificate is checked.
 pub(super) struct Address {
     pub(super) config: Config,
+    /// Connects through a pooler in transaction mode, where each transaction may get another server connection.
+    pub(super) pooled: bool,
     pub(super) trust: CertificateCheck,
     /// PEM, or the path of such a file.
     pub(super) ca: Option<String>,
@@ -28,12 +53,22 @@ impl Address {
         let mut ca = ca.map(str::to_owned);
         let decoded = |value: &str| String::from_utf8_lossy(&percent::decode(value)).into_owned();
         let mut mode = None;
+        let mut pooled = false;
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=').unwrap_or((pair, "")) {
                 ("sslmode", value) => mode = Some(decoded(value)),
                 ("sslrootcert", value) => ca = ca.or_else(|| Some(decoded(value))),
-                _ => rest.push(pair),
+                ("pgbouncer", value) => pooled = read_pooled(value)?,
+                (name, _) if DRIVER_PARAMETERS.contains(&name) => rest.push(pair),
+                (name, _) => {
+                    let known: Vec<&str> = OWN_PARAMETERS.into_iter().chain(DRIVER_PARAMETERS).collect();
+                    return Err(Failure::invalid(format!(
+                        "`{}` of connection_url is no parameter here; {}",
+                        truncated(&decoded(name)),
+                        suggestion(name, &known)
+                    )));
+                }
             }
         }
         let driver = if rest.is_empty() {
@@ -64,14 +99,32 @@ impl Address {
                 )));
             }
         };
+        let connect_timeout = config.get_connect_timeout().copied();
         config
             .ssl_mode(ssl)
-            .connect_timeout(DATABASE_CONNECT_TIMEOUT)
-            .keepalives_idle(Duration::from_secs(30));
+            .connect_timeout(connect_timeout.unwrap_or(DATABASE_CONNECT_TIMEOUT));
+        if !query.contains("keepalives_idle") {
+            config.keepalives_idle(Duration::from_secs(30));
+        }
         if config.get_application_name().is_none() {
             config.application_name("ductape");
         }
-        Ok(Self { config, trust, ca })
+        Ok(Self {
+            config,
+            pooled,
+            trust,
+            ca,
+        })
+    }
+}
+
+fn read_pooled(value: &str) -> Result<bool, Failure> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Failure::invalid(
+            "`pgbouncer` of connection_url must be 'true' or 'false'",
+        )),
     }
 }
 
@@ -126,12 +179,30 @@ mod tests {
         for url in [
             "postgres://u:s3cret@h:port/d",
             "postgres://u:s3cret@h/d?sslmode=s3cret",
+            "postgres://u:s3cret@h/d?sslcert=s3cret",
+            "postgres://u:s3cret@h/d?pgbouncer=s3cret",
             "mysql://u:s3cret@h/d",
             "s3cret",
         ] {
             let failure = Address::read(url, None).err().unwrap();
             assert_eq!(&*failure.code, "VALIDATION_ERROR");
             assert!(!failure.message.contains("s3cret"), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn parameters_are_taken_or_refused_by_name() {
+        let address = Address::read(
+            "postgres://h/d?pgbouncer=true&connect_timeout=3&keepalives_idle=7",
+            None,
+        )
+        .unwrap();
+        assert!(address.pooled);
+        assert_eq!(address.config.get_connect_timeout(), Some(&Duration::from_secs(3)));
+        assert_eq!(address.config.get_keepalives_idle(), Duration::from_secs(7));
+        for name in ["sslcert", "gssencmode", "schema", "connection_limit"] {
+            let failure = Address::read(&format!("postgres://h/d?{name}=x"), None).err().unwrap();
+            assert!(failure.message.contains(name), "{}", failure.message);
         }
     }
 }

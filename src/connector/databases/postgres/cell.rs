@@ -13,6 +13,9 @@ use tokio_postgres::types::{FromSql, Kind, Type};
 const POSTGRES_EPOCH_DAYS: i64 = 10_957;
 const POSTGRES_EPOCH_MICROS: i64 = POSTGRES_EPOCH_DAYS * 86_400 * 1_000_000;
 
+/// The range of JavaScript's dates, from 1970 on in both directions.
+const MAX_MICROS: u64 = 8_640_000_000_000_000_000;
+
 /// The bytes of a value of any type.
 pub(super) struct Cell<'a>(pub(super) Option<&'a [u8]>);
 
@@ -97,8 +100,21 @@ impl<'a> Reader<'a> {
 
 /// Writes a value as JSON.
 pub(super) fn write(out: &mut String, ty: &Type, bytes: &[u8]) -> Result<(), Failure> {
-    written(out, ty, bytes)
-        .ok_or_else(|| Failure::connection(format!("the server sent a value of type {ty} that cannot be read")))
+    written(out, ty, bytes).ok_or_else(|| {
+        if is_timestamp(ty) {
+            return Failure::invalid(format!(
+                "a value of type {ty} is beyond the dates of JavaScript (the year 275760); read it as text, by `raw`"
+            ));
+        }
+        Failure::connection(format!("the server sent a value of type {ty} that cannot be read"))
+    })
+}
+
+fn is_timestamp(ty: &Type) -> bool {
+    match ty.kind() {
+        Kind::Domain(inner) | Kind::Array(inner) => is_timestamp(inner),
+        _ => *ty == Type::TIMESTAMP || *ty == Type::TIMESTAMPTZ,
+    }
 }
 
 fn written(out: &mut String, ty: &Type, bytes: &[u8]) -> Option<()> {
@@ -138,7 +154,11 @@ fn written(out: &mut String, ty: &Type, bytes: &[u8]) -> Option<()> {
             &match reader.i64()? {
                 i64::MAX => "infinity".to_owned(),
                 i64::MIN => "-infinity".to_owned(),
-                micros => dates::format_timestamp(micros.checked_add(POSTGRES_EPOCH_MICROS)?, TimestampStyle::Iso),
+                micros => {
+                    let micros = micros.checked_add(POSTGRES_EPOCH_MICROS);
+                    let micros = micros.filter(|micros| micros.unsigned_abs() <= MAX_MICROS)?;
+                    dates::format_timestamp(micros, TimestampStyle::Iso)
+                }
             },
         ),
         Type::VOID => out.push_str("null"),

@@ -85,6 +85,10 @@ fn meaning(state: &str) -> (ErrorCode, &'static str) {
         "57P01" | "57P02" | "57P05" => (ErrorCode::ConnectionError, "the server ended the connection"),
         "57P03" => (ErrorCode::ServiceUnavailable, "the server is starting or stopping"),
         "42601" => (ErrorCode::ValidationError, "the SQL cannot be read"),
+        "42P05" | "26000" => (
+            ErrorCode::ServiceUnavailable,
+            "a pooler seems to share the connection with others; add `?pgbouncer=true` to connection_url",
+        ),
         _ => match state.get(..2) {
             Some("08") => (ErrorCode::ConnectionError, "the connection failed"),
             Some("22") => (ErrorCode::ValidationError, "a value does not fit its type"),

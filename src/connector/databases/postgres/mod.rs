@@ -12,22 +12,24 @@ use self::address::Address;
 use self::cell::Cell;
 use self::failure::failure;
 use self::param::Param;
-use super::backend::{Backend, leaves_session_unchanged};
+use super::backend::{Backend, first_word, leaves_session_unchanged};
 use super::dialect::Dialect;
 use super::name::Table;
 use super::plan::{Plan, Statement};
 use super::pool::{ConnectionPermit, Pool};
 use super::rows::{Outcome, RowWriter};
-use super::value::Kinds;
+use super::value::{Kind, Kinds};
 use crate::connector::Failure;
 use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
+use crate::text::spelling::truncated;
 use crate::tls;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::types::{Kind as TypeKind, Type};
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Timeout for cancelling the statement of a dropped session.
@@ -36,9 +38,14 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for a session to be as it was.
 const RESET_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The columns of a table, and whether they are arrays or JSON.
+const COLUMNS: &str = include_str!("columns.sql");
+
 /// A PostgreSQL database.
 pub(super) struct Postgres {
     config: Config,
+    /// A pooler in transaction mode: nothing outlives a transaction.
+    pooled: bool,
     tls: MakeRustlsConnect,
     pool: Arc<Pool<Session>>,
 }
@@ -89,18 +96,19 @@ impl Postgres {
         Ok(Self {
             tls: MakeRustlsConnect::new(settings),
             config: address.config,
+            pooled: address.pooled,
             pool: Arc::new(Pool::new(connections)),
         })
     }
 
     async fn connect(&self) -> Result<Session, Failure> {
-        let late = || {
-            Failure::connection(format!(
-                "PostgreSQL: no answer within {} s",
-                DATABASE_CONNECT_TIMEOUT.as_secs()
-            ))
-        };
-        let connecting = tokio::time::timeout(DATABASE_CONNECT_TIMEOUT, self.config.connect(self.tls.clone()));
+        let most = self
+            .config
+            .get_connect_timeout()
+            .copied()
+            .unwrap_or(DATABASE_CONNECT_TIMEOUT);
+        let late = || Failure::connection(format!("PostgreSQL: no answer within {} s", most.as_secs()));
+        let connecting = tokio::time::timeout(most, self.config.connect(self.tls.clone()));
         let (client, connection) = connecting.await.map_err(|_| late())?.map_err(|error| failure(&error))?;
         // Ends when the client is dropped or the connection is lost, which the client then reports.
         tokio::spawn(async move {
@@ -152,34 +160,63 @@ impl Backend for Postgres {
         Dialect::Postgres
     }
 
-    async fn kinds(&self, _: &Table) -> Result<Kinds, Failure> {
-        Ok(Kinds::default())
+    async fn kinds(&self, table: &Table) -> Result<Kinds, Failure> {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let name = match &table.schema {
+            Some(schema) => format!("{}.{}", quoted(schema), quoted(&table.name)),
+            None => quoted(&table.name),
+        };
+        let mut leased = self.lease_session().await?;
+        leased.busy = true;
+        let read = leased.client()?.query_typed(COLUMNS, &[(&name, Type::TEXT)]).await;
+        leased.busy = false;
+        let rows = read.map_err(|error| failure(&error))?;
+        self.give_back(&mut leased);
+        let mut columns = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let name: String = row.try_get(0).map_err(|error| failure(&error))?;
+            let kind: &str = row.try_get(1).map_err(|error| failure(&error))?;
+            columns.push((name, column_kind(kind)));
+        }
+        if columns.is_empty() {
+            let name = truncated(&table.name);
+            return Err(Failure::not_found(format!("PostgreSQL: there is no table '{name}'")));
+        }
+        Ok(Kinds::new(columns))
     }
 
     async fn run(&self, plan: Plan, timeout: Duration) -> Result<Outcome, Failure> {
+        if self.pooled && plan.raw {
+            refuse_settings(&plan)?;
+        }
         let mut leased = self.lease_session().await?;
         leased.busy = true;
         let ran = async {
+            if self.pooled {
+                return execute_pooled(leased.client()?, &plan, timeout).await;
+            }
             self.set_statement_timeout(&mut leased, timeout).await?;
-            execute(leased.client()?, &plan).await
+            let outcome = execute(leased.client()?, &plan, plan.statements.len() > 1, None).await?;
+            Ok((outcome, true))
         };
         let ran = ran.await;
         leased.busy = false;
         // A failed transaction is still open; closing the connection rolls it back.
         let clean = match &ran {
-            Ok(_) => {
-                !plan.raw
-                    || plan
-                        .statements
-                        .iter()
-                        .all(|statement| leaves_session_unchanged(&statement.sql))
+            Ok((_, keep)) => {
+                *keep
+                    && (!plan.raw
+                        || plan
+                            .statements
+                            .iter()
+                            .all(|statement| leaves_session_unchanged(&statement.sql)))
             }
-            Err(_) => !plan.raw && plan.statements.len() < 2,
+            Err(_) => !self.pooled && !plan.raw && plan.statements.len() < 2,
         };
-        if clean && (!plan.raw || reset(&mut leased).await) {
+        if clean && (self.pooled || !plan.raw || reset(&mut leased).await) {
             self.give_back(&mut leased);
         }
-        ran
+        ran.map(|(outcome, _)| outcome)
     }
 
     async fn check(&self) -> Result<(), Failure> {
@@ -192,6 +229,15 @@ impl Backend for Postgres {
 
     async fn close(&self) {
         drop(self.pool.close());
+    }
+}
+
+/// The kind of a column, as far as SQL depends on it.
+fn column_kind(kind: &str) -> Kind {
+    match kind {
+        "array" => Kind::List,
+        "jsonb" => Kind::Json,
+        _ => Kind::Any,
     }
 }
 
@@ -208,29 +254,95 @@ async fn reset(leased: &mut LeasedSession) -> bool {
     matches!(done, Ok(Ok(())))
 }
 
-/// Runs all statements, in a transaction if there are several.
-async fn execute(client: &Client, plan: &Plan) -> Result<Outcome, Failure> {
-    let several = plan.statements.len() > 1;
+/// Through a pooler, settings of a session would reach others.
+fn refuse_settings(plan: &Plan) -> Result<(), Failure> {
+    const REFUSED: [&str; 8] = [
+        "set",
+        "reset",
+        "discard",
+        "listen",
+        "unlisten",
+        "prepare",
+        "deallocate",
+        "load",
+    ];
+    for statement in &plan.statements {
+        let word = first_word(&statement.sql);
+        if REFUSED.contains(&&*word) {
+            return Err(Failure::invalid(format!(
+                "PostgreSQL: {} would reach other clients of the pooler; it is not for jobs with `pgbouncer=true`",
+                word.to_uppercase()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Runs all statements through a pooler: in a transaction, which has one server connection, with nothing left on it. Also
+/// says whether the connection may be used again: not if the driver keeps statements of its own for types that it asked for.
+async fn execute_pooled(client: &Client, plan: &Plan, timeout: Duration) -> Result<(Outcome, bool), Failure> {
+    // The names of the driver's statements; what a pooler prepares itself has others.
+    const LEFT: &str = "SELECT name FROM pg_prepared_statements WHERE name ~ '^s[0-9]+$'";
+    let limit = timeout.as_millis().clamp(1, i32::MAX as u128);
+    let mut asked_for_types = false;
+    let began = client
+        .batch_execute(&format!("BEGIN; SET LOCAL statement_timeout = {limit}"))
+        .await;
+    began.map_err(|error| failure(&error))?;
+    let outcome = execute(client, plan, false, Some(&mut asked_for_types)).await?;
+    if asked_for_types {
+        let left = client.simple_query(LEFT).await.map_err(|error| failure(&error))?;
+        for message in left {
+            if let SimpleQueryMessage::Row(row) = message
+                && let Some(name) = row.get(0)
+            {
+                let dropped = client.batch_execute(&format!("DEALLOCATE {name}")).await;
+                dropped.map_err(|error| failure(&error))?;
+            }
+        }
+    }
+    client.batch_execute("COMMIT").await.map_err(|error| failure(&error))?;
+    Ok((outcome, !asked_for_types))
+}
+
+/// Runs all statements. Notes whether the driver had to ask for types, for which it keeps statements.
+async fn execute(
+    client: &Client,
+    plan: &Plan,
+    transaction: bool,
+    mut asked_for_types: Option<&mut bool>,
+) -> Result<Outcome, Failure> {
     let order = async |sql: &str| client.batch_execute(sql).await.map_err(|error| failure(&error));
     let mut outcome = Outcome {
         rows: None,
         changed: 0,
         id: None,
     };
-    if several {
+    if transaction {
         order("BEGIN").await?;
     }
     for statement in &plan.statements {
-        run(client, plan, statement, &mut outcome).await?;
+        let prepared = prepare(client, plan, statement).await?;
+        if let Some(asked) = &mut asked_for_types {
+            let columns = prepared.columns().iter().map(tokio_postgres::Column::type_);
+            let is_known = |ty: &Type| Type::from_oid(ty.oid()).is_some();
+            **asked = **asked || !prepared.params().iter().chain(columns).all(is_known);
+        }
+        run(client, plan, statement, &prepared, &mut outcome).await?;
     }
-    if several {
+    if transaction {
         order("COMMIT").await?;
     }
     Ok(outcome)
 }
 
-async fn run(client: &Client, plan: &Plan, statement: &Statement, outcome: &mut Outcome) -> Result<(), Failure> {
-    let prepared = prepare(client, plan, statement).await?;
+async fn run(
+    client: &Client,
+    plan: &Plan,
+    statement: &Statement,
+    prepared: &tokio_postgres::Statement,
+    outcome: &mut Outcome,
+) -> Result<(), Failure> {
     let (types, values) = (prepared.params(), &statement.values);
     if types.len() != values.len() {
         return Err(Failure::invalid(format!(
@@ -243,7 +355,7 @@ async fn run(client: &Client, plan: &Plan, statement: &Statement, outcome: &mut 
     let params: Vec<Param> = params.collect::<Result<_, _>>()?;
     let mut stream = pin!(
         client
-            .query_raw(&prepared, params)
+            .query_raw(prepared, params)
             .await
             .map_err(|error| failure(&error))?
     );
@@ -295,10 +407,10 @@ async fn prepare(client: &Client, plan: &Plan, statement: &Statement) -> Result<
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let columns = prepared.columns().iter().map(|column| {
         let name = quoted(column.name());
-        if cell::is_readable(column.type_()) {
-            name
-        } else {
-            format!("{name}::text AS {name}")
+        match column.type_() {
+            ty if cell::is_readable(ty) => name,
+            ty if matches!(ty.kind(), TypeKind::Array(_)) => format!("{name}::text[] AS {name}"),
+            _ => format!("{name}::text AS {name}"),
         }
     });
     let columns: Vec<_> = columns.collect();

@@ -57,11 +57,18 @@ fn param_text(value: &Json, ty: &Type) -> Result<Option<String>, Failure> {
         Kind::Array(element) => return array_text(value, ty, element),
         _ => {}
     }
+    let is_json = *ty == Type::JSON || *ty == Type::JSONB;
+    if let Some(json) = value.quoted() {
+        if !is_json {
+            return Err(type_mismatch(value, ty, "no JSON"));
+        }
+        return Ok(Some(json.text()));
+    }
     let value = value.value();
     if *value == Json::Null {
         return Ok(None);
     }
-    if *ty == Type::JSON || *ty == Type::JSONB {
+    if is_json {
         return Ok(Some(value.text()));
     }
     if let Some(bytes) = value.bytes() {
@@ -181,6 +188,8 @@ mod tests {
             ("1769850000123", Type::INT8, Some("1769850000123")),
             ("\"9007199254740993\"", Type::INT8, Some("9007199254740993")),
             ("\"a\"", Type::JSONB, Some("\"a\"")),
+            (r#"{"$json":null}"#, Type::JSONB, Some("null")),
+            (r#"{"$json":null}"#, Type::TEXT, None),
             ("[1,null]", Type::JSONB, Some("[1,null]")),
             (
                 "[\"a\\\"b\\\\\",null,\"{}\"]",

@@ -1,16 +1,23 @@
-//! Reads inserts, updates and deletes.
+//! Reads inserts, upserts and deletes.
 
-use super::{InputFields, type_mismatch};
+use super::update::is_operator;
+use super::{DATA, FILTER, InputFields, TABLE};
 use crate::connector::Failure;
+use crate::connector::databases::filter::{Comparison, Filter, Predicate};
 use crate::connector::databases::json::Json;
-use crate::connector::databases::operation::{Conflict, Insert, Operation, Row};
+use crate::connector::databases::operation::{Conflict, ConflictAction, Delete, Insert, Operation, Row};
 use crate::connector::limits::{MAX_COLUMNS, MAX_ROWS_WRITTEN};
 use crate::text::spelling::truncated;
+
+/// Names of the member with the columns of the unique key.
+const CONFLICT_COLUMNS: [&str; 2] = ["conflictColumns", "conflictKeys"];
+/// Names of the member that says how existing rows are treated.
+const ON_CONFLICT: [&str; 2] = ["onConflict", "conflict"];
 
 impl InputFields<'_> {
     fn row(&self, json: &Json) -> Result<Row, Failure> {
         let Json::Map(entries) = json.value() else {
-            return Err(type_mismatch("data", "an object of columns and values", json));
+            return Err(self.type_mismatch("data", "an object of columns and values", json));
         };
         if entries.is_empty() || entries.len() > MAX_COLUMNS {
             return Err(Failure::invalid(format!(
@@ -18,17 +25,26 @@ impl InputFields<'_> {
                 entries.len()
             )));
         }
-        let row = entries
-            .iter()
-            .map(|(name, value)| Ok((self.column(name)?, value.clone())));
+        let row = entries.iter().map(|(name, value)| {
+            if let Json::Map(inner) = value
+                && let Some((key, _)) = inner.iter().find(|(key, _)| is_operator(key))
+            {
+                return Err(Failure::invalid(format!(
+                    "input.data.{}: {} is an operator of updates; JSON with such keys is given as {{ $json: … }}",
+                    truncated(name),
+                    truncated(key)
+                )));
+            }
+            Ok((self.column(name)?, value.clone()))
+        });
         row.collect()
     }
 
+    /// The rows to write; `several` says whether it must be a list, or one row.
     fn rows(&self, several: Option<bool>) -> Result<Vec<Row>, Failure> {
-        let json = self
-            .get(&["data", "values"])?
-            .ok_or_else(|| Failure::invalid("input.data: is missing; give columns and their values"))?;
+        let json = self.data()?;
         match (json.value(), several) {
+            (Json::Any, _) => Ok(Vec::new()),
             (Json::List(list), None | Some(true)) => {
                 if list.is_empty() || list.len() > MAX_ROWS_WRITTEN {
                     return Err(Failure::invalid(format!(
@@ -38,46 +54,47 @@ impl InputFields<'_> {
                 }
                 list.iter().map(|row| self.row(row)).collect()
             }
-            (_, Some(true)) => Err(type_mismatch("data", "a list of objects", json)),
+            (_, Some(true)) => Err(self.type_mismatch("data", "a list of objects", json)),
             (Json::List(_), Some(false)) => Err(Failure::invalid(
-                "input.data: must be an object; insertMany takes a list",
+                "input.data: must be an object; insert and insertMany take a list",
             )),
             _ => Ok(vec![self.row(json)?]),
         }
     }
 
-    pub(super) fn insert(&self, several: bool) -> Result<Operation, Failure> {
-        self.reject_unknown_fields(&["table", "collection", "data", "values", "returning"])?;
+    pub(super) fn insert(&self, several: Option<bool>) -> Result<Operation, Failure> {
+        self.reject_unknown_fields(&[&TABLE, &DATA, &ON_CONFLICT, &["returning"]])?;
         Ok(Operation::Insert(Insert {
             table: self.table()?,
-            rows: self.rows(Some(several))?,
-            conflict: None,
+            rows: self.rows(several)?,
+            conflict: self.conflict(false)?,
             returning: self.returning()?,
         }))
     }
 
     pub(super) fn upsert(&self) -> Result<Operation, Failure> {
         self.reject_unknown_fields(&[
-            "table",
-            "collection",
-            "data",
-            "values",
-            "conflictColumns",
-            "updateColumns",
-            "returning",
+            &TABLE,
+            &FILTER,
+            &DATA,
+            &CONFLICT_COLUMNS,
+            &ON_CONFLICT,
+            &["updateColumns", "returning"],
         ])?;
-        let columns = self.column_list(&["conflictColumns"])?.unwrap_or_default();
-        if columns.is_empty() {
-            return Err(Failure::invalid(
-                "input.conflictColumns: is missing; name the columns of the unique key, as in ['id']",
-            ));
-        }
-        let rows = self.rows(None)?;
+        let mut rows = self.rows(None)?;
+        let conflict = match self.get(&FILTER)? {
+            Some(_) => self.conflict_by_filter(&mut rows)?,
+            None => self.conflict(true)?,
+        };
+        let conflict = conflict.ok_or_else(|| {
+            Failure::invalid("input.conflictColumns: is missing; name the columns of the unique key, as in ['id']")
+        })?;
         for row in &rows {
-            if let Some(missing) = columns
+            let missing = conflict
+                .columns
                 .iter()
-                .find(|column| !row.iter().any(|(name, _)| name == *column))
-            {
+                .find(|column| !row.iter().any(|(name, _)| name == *column));
+            if let Some(missing) = missing {
                 return Err(Failure::invalid(format!(
                     "input.data: lacks '{}', which conflictColumns names",
                     truncated(missing)
@@ -87,40 +104,122 @@ impl InputFields<'_> {
         Ok(Operation::Insert(Insert {
             table: self.table()?,
             rows,
-            conflict: Some(Conflict {
-                columns,
-                update: self.column_list(&["updateColumns"])?,
-            }),
+            conflict: Some(conflict),
             returning: self.returning()?,
         }))
     }
 
-    pub(super) fn update(&self) -> Result<Operation, Failure> {
-        self.reject_unknown_fields(&[
-            "table",
-            "collection",
-            "where",
-            "filter",
-            "data",
-            "values",
-            "returning",
-            "all",
-        ])?;
-        let mut rows = self.rows(Some(false))?;
-        Ok(Operation::Update {
-            table: self.table()?,
-            filter: self.bounded_filter("an update")?,
-            set: rows.pop().unwrap_or_default(),
-            returning: self.returning()?,
-        })
+    /// `onConflict: { columns, action, update, where }`, or its parts beside the data.
+    fn conflict(&self, upsert: bool) -> Result<Option<Conflict>, Failure> {
+        let Some(json) = self.get(&ON_CONFLICT)? else {
+            return self.conflict_beside(upsert);
+        };
+        let Json::Map(entries) = json.value() else {
+            return Err(self.type_mismatch("onConflict", "an object such as { columns: ['id'] }", json));
+        };
+        let fields = InputFields {
+            entries,
+            context: self.context,
+            path: "input.onConflict",
+        };
+        fields.reject_unknown_fields(&[&["columns", "action", "update"], &FILTER])?;
+        let columns = fields.column_list(&["columns"])?.unwrap_or_default();
+        if columns.is_empty() {
+            return Err(Failure::invalid(
+                "input.onConflict.columns: is missing; name the columns of the unique key, as in ['id']",
+            ));
+        }
+        let update = fields.column_list(&["update"])?;
+        let action = match fields.get(&["action"])? {
+            None => None,
+            Some(json) => Some(json.as_text().unwrap_or_default()),
+        };
+        let action = match (action, update) {
+            (Some("ignore"), None) => ConflictAction::Ignore,
+            (Some("ignore"), Some(_)) => {
+                return Err(Failure::invalid(
+                    "input.onConflict.update: has no meaning with `action: 'ignore'`",
+                ));
+            }
+            (None | Some("update"), Some(columns)) => ConflictAction::Update(columns),
+            (None | Some("update"), None) => ConflictAction::UpdateGiven,
+            (Some(_), _) => {
+                return Err(Failure::invalid(
+                    "input.onConflict.action: must be 'update' or 'ignore'",
+                ));
+            }
+        };
+        Ok(Some(Conflict {
+            columns,
+            filter: fields.filter()?,
+            action,
+        }))
     }
 
-    pub(super) fn delete(&self) -> Result<Operation, Failure> {
-        self.reject_unknown_fields(&["table", "collection", "where", "filter", "returning", "all"])?;
-        Ok(Operation::Delete {
+    fn conflict_beside(&self, upsert: bool) -> Result<Option<Conflict>, Failure> {
+        if !upsert {
+            return Ok(None);
+        }
+        let columns = self.column_list(&CONFLICT_COLUMNS)?.unwrap_or_default();
+        if columns.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Conflict {
+            columns,
+            filter: Filter::All(Vec::new()),
+            action: match self.column_list(&["updateColumns"])? {
+                Some(columns) => ConflictAction::Update(columns),
+                None => ConflictAction::UpdateGiven,
+            },
+        }))
+    }
+
+    /// An upsert by `where`: its columns are the unique key, and their values belong to the row.
+    fn conflict_by_filter(&self, rows: &mut [Row]) -> Result<Option<Conflict>, Failure> {
+        let several = || {
+            Failure::invalid(
+                "input.where: of an upsert, gives one value for each column of the unique key, as in { id: 1 }; for other rows give conflictColumns",
+            )
+        };
+        if self.get(&CONFLICT_COLUMNS)?.or(self.get(&ON_CONFLICT)?).is_some() {
+            return Err(several());
+        }
+        let filter = self.filter()?;
+        let parts = match &filter {
+            Filter::All(parts) => parts.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let mut columns = Vec::with_capacity(parts.len());
+        let [row] = rows else { return Err(several()) };
+        for part in parts {
+            let Filter::Column(name, Predicate::Compare(Comparison::Equal, value)) = part else {
+                return Err(several());
+            };
+            columns.push(name.clone());
+            if !row.iter().any(|(known, _)| known == name) {
+                row.push((name.clone(), value.clone()));
+            }
+        }
+        if columns.is_empty() {
+            return Err(several());
+        }
+        Ok(Some(Conflict {
+            columns,
+            filter: Filter::All(Vec::new()),
+            action: match self.column_list(&["updateColumns"])? {
+                Some(columns) => ConflictAction::Update(columns),
+                None => ConflictAction::UpdateGiven,
+            },
+        }))
+    }
+
+    pub(super) fn delete(&self, one: bool) -> Result<Operation, Failure> {
+        self.reject_unknown_fields(&[&TABLE, &FILTER, &["returning", "all"]])?;
+        Ok(Operation::Delete(Delete {
             table: self.table()?,
             filter: self.bounded_filter("a deletion")?,
+            one,
             returning: self.returning()?,
-        })
+        }))
     }
 }

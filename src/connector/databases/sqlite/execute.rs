@@ -44,7 +44,7 @@ fn run(connection: &Connection, plan: &Plan, statement: &Statement, outcome: &mu
     let values = statement
         .values
         .iter()
-        .map(|bound| Ok(value(bound.scalar(TimestampStyle::Plain)?)));
+        .map(|bound| value(bound.scalar(TimestampStyle::Plain)?));
     let values: Vec<Value> = values.collect::<Result<_, Failure>>()?;
     // Refuses text after the first statement.
     let mut prepared = connection.prepare(&statement.sql).map_err(|error| failure(&error))?;
@@ -135,16 +135,20 @@ fn reject_forbidden(sql: &str) -> Result<(), Failure> {
     }
 }
 
-fn value(scalar: Scalar) -> Value {
-    match scalar {
+fn value(scalar: Scalar) -> Result<Value, Failure> {
+    Ok(match scalar {
         Scalar::Null => Value::Null,
         Scalar::Integer(number) => Value::Integer(number),
-        // As text, since SQLite integers are signed 64-bit.
-        Scalar::Unsigned(number) => Value::Text(number.to_string()),
+        // Beyond that, SQLite goes on with floating point numbers.
+        Scalar::Unsigned(_) => {
+            return Err(Failure::invalid(
+                "SQLite has no integers beyond 9223372036854775807; use a column of type TEXT",
+            ));
+        }
         Scalar::Float(number) => Value::Real(number),
         Scalar::Text(text) => Value::Text(text),
         Scalar::Bytes(bytes) => Value::Blob(bytes),
-    }
+    })
 }
 
 /// Writes a value as JSON, by the declared kind of its column and its storage class.
@@ -156,9 +160,9 @@ fn write(out: &mut String, cell: ValueRef<'_>, kind: Kind) {
             Some(micros) => json::push_string(out, &dates::format_timestamp(micros, TimestampStyle::Iso)),
             None => json::push_integer(out, millis.into()),
         },
-        (ValueRef::Integer(number), Kind::Decimal) => json::push_string(out, &number.to_string()),
+        (ValueRef::Integer(number), Kind::ShortDecimal) => json::push_string(out, &number.to_string()),
         (ValueRef::Integer(number), _) => json::push_integer(out, number.into()),
-        (ValueRef::Real(number), Kind::Decimal) => json::push_string(out, &number.to_string()),
+        (ValueRef::Real(number), Kind::ShortDecimal) => json::push_string(out, &number.to_string()),
         (ValueRef::Real(number), _) => json::push_float(out, number),
         (ValueRef::Text(bytes), kind) => {
             let text = String::from_utf8_lossy(bytes);

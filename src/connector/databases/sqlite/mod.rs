@@ -216,7 +216,7 @@ fn kind(declared: &str) -> Kind {
         "JSON" | "JSONB" => Kind::Json,
         "BLOB" => Kind::Bytes,
         "REAL" | "FLOAT" | "DOUBLE" | "DOUBLE PRECISION" => Kind::Float,
-        "DECIMAL" | "NUMERIC" => Kind::Decimal,
+        "DECIMAL" | "NUMERIC" => Kind::ShortDecimal,
         _ if name.starts_with("DATETIME") || name.starts_with("TIMESTAMP") => Kind::Timestamp,
         _ if name.contains("INT") => Kind::Integer,
         _ if name.contains("CHAR") || name.contains("TEXT") || name.contains("CLOB") || name == "UUID" => Kind::Text,

@@ -152,3 +152,270 @@ async fn action_verbs_run_their_operations() {
         assert_eq!(database.run("count", r#"{"table":"t"}"#).await, r#"{"count":2}"#);
     }
 }
+
+/// What the constructor says of an action.
+fn checked(action: DatabaseAction) -> Result<(), String> {
+    use crate::connector::databases::problems;
+    use crate::resources::{Database, DatabaseKind, Resources};
+    let mut resources = Resources::default();
+    let database = Database {
+        tag: "db".into(),
+        kind: DatabaseKind::Postgresql,
+        table: None,
+        raw: true,
+        envs: Vec::new(),
+        actions: vec![action],
+    };
+    resources.databases.add("shop", "db", database);
+    match problems(&resources).pop() {
+        None => Ok(()),
+        Some(problem) => Err(problem.message),
+    }
+}
+
+/// The documented templates: operation, template, filter, input, and the ids found afterwards by `state = 'x'` or answered.
+#[tokio::test]
+async fn every_documented_template_runs() {
+    for database in databases_with_rows().await {
+        let place = database.per_dialect("$1", "?", "?");
+        let sql = format!(r#"{{"query":"SELECT id FROM t WHERE s = {place}","params":["{{{{s}}}}"]}}"#);
+        let cases: &[(ActionVerb, Option<&str>, Option<&str>, &str, &str)] = &[
+            (
+                ActionVerb::Query,
+                Some(
+                    r#"{"where":{"state":"{{state}}","id":{"$GTE":"{{from}}"}},"select":["id","{{more}}"],"limit":"{{limit}}","offset":"{{offset}}",
+                    "orderBy":[{"column":"{{by}}","order":"{{direction}}"}]}"#,
+                ),
+                None,
+                r#"{"state":"new","from":1,"limit":25,"offset":0,"by":"id","direction":"DESC"}"#,
+                r#"{"rows":[{"id":1}],"count":1}"#,
+            ),
+            (
+                ActionVerb::Query,
+                Some(
+                    r#"{"where":{"$OR":{"state":"{{a}}","s":"{{b}}"}},"select":["id"],"limit":"{{limit}}","orderBy":[{"column":"{{by}}","order":"{{direction}}"}]}"#,
+                ),
+                None,
+                r#"{"a":"old","b":"zzz"}"#,
+                r#"{"rows":[{"id":2}],"count":1}"#,
+            ),
+            (
+                ActionVerb::Query,
+                Some(
+                    r#"{"where":{"state":{"$IN":["{{one}}","{{two}}"]}},"operations":{"n":{"$COUNT":"*"},"high":{"$MAX":"id"}}}"#,
+                ),
+                None,
+                r#"{"one":"new","two":"old"}"#,
+                r#"{"rows":[{"n":2,"high":2}],"count":1}"#,
+            ),
+            (
+                ActionVerb::Aggregate,
+                Some(r#"{"where":{"id":{"$GTE":"{{from}}"}},"operations":{"n":{"$COUNT":"id"}}}"#),
+                None,
+                r#"{"from":2}"#,
+                r#"{"rows":[{"n":1}],"count":1}"#,
+            ),
+            (
+                ActionVerb::RawSql,
+                Some(&sql),
+                None,
+                r#"{"s":"up"}"#,
+                r#"{"rows":[{"id":2}],"count":1}"#,
+            ),
+            (
+                ActionVerb::Insert,
+                Some(r#"{"records":[{"id":"{{id}}","s":"{{s}}","state":"active"}]}"#),
+                None,
+                r#"{"id":3,"s":"it's"}"#,
+                r#"{"count":1}"#,
+            ),
+            (
+                ActionVerb::Insert,
+                Some(r#"{"records":"{{rows}}"}"#),
+                None,
+                r#"{"rows":[{"id":4,"s":"a"},{"id":5,"s":"b"}]}"#,
+                r#"{"count":2}"#,
+            ),
+            (
+                ActionVerb::Upsert,
+                Some(r#"{"records":[{"id":"{{id}}","state":"{{to}}"}],"conflictColumns":["id"]}"#),
+                None,
+                r#"{"id":3,"to":"again"}"#,
+                r#"{"count":1}"#,
+            ),
+            (
+                ActionVerb::Update,
+                Some(r#"{"state":"{{state}}"}"#),
+                Some(r#"{"id":"{{id}}"}"#),
+                r#"{"id":1,"state":"done"}"#,
+                r#"{"count":1}"#,
+            ),
+            (
+                ActionVerb::Update,
+                Some(r#"{"id":{"$inc":"{{by}}"}}"#),
+                Some(r#"{"id":1}"#),
+                r#"{"by":100}"#,
+                r#"{"count":1}"#,
+            ),
+            (
+                ActionVerb::Delete,
+                None,
+                Some(r#"{"id":{"$LT":"{{below}}"}}"#),
+                r#"{"below":3}"#,
+                r#"{"count":1}"#,
+            ),
+        ];
+        for (verb, template, filter, input, expected) in cases {
+            let action = DatabaseAction {
+                defaults: None,
+                ..defined(*verb, *template, *filter, &[])
+            };
+            assert_eq!(checked(action.clone()), Ok(()), "{template:?}");
+            let answer = act(&database, &action, input).await;
+            let answer = answer.unwrap_or_else(|failure| panic!("{:?} {template:?}: {failure:?}", database.dialect));
+            let answer = match answer.split_once(r#","insertId""#) {
+                Some((count, _)) => format!("{count}}}"),
+                None => answer,
+            };
+            assert_eq!(answer, *expected, "{:?} {template:?}", database.dialect);
+        }
+    }
+}
+
+#[tokio::test]
+async fn placeholder_without_a_value_is_an_error_where_one_is_needed() {
+    let database = TestDatabase::sqlite();
+    database.sql(TABLE).await;
+    database.run("insertMany", ROWS).await;
+    let query = |template: &'static str| DatabaseAction {
+        defaults: None,
+        ..defined(ActionVerb::Query, Some(template), None, &[])
+    };
+    let optional = query(
+        r#"{"select":["id","{{x}}"],"limit":"{{x}}","offset":"{{x}}","orderBy":[{"column":"{{x}}","order":"{{y}}"},{"column":"id","order":"{{y}}"}]}"#,
+    );
+    assert_eq!(
+        act(&database, &optional, "{}").await.unwrap(),
+        r#"{"rows":[{"id":1},{"id":2}],"count":2}"#
+    );
+    let needed = act(&database, &query(r#"{"where":{"id":"{{x}}"}}"#), "{}")
+        .await
+        .unwrap_err();
+    assert!(needed.message.contains("{{x}}"), "{needed:?}");
+    let unused = act(
+        &database,
+        &query(r#"{"where":{"id":"{{user}}"}}"#),
+        r#"{"user":1,"usr":2}"#,
+    )
+    .await;
+    assert!(unused.unwrap_err().message.contains("input.usr"));
+    // A column is a name, whatever it says.
+    let ordered = query(r#"{"orderBy":[{"column":"{{by}}"}]}"#);
+    let harm = act(&database, &ordered, r#"{"by":"id\"; DROP TABLE t; --"}"#)
+        .await
+        .unwrap_err();
+    assert_eq!(&*harm.code, "VALIDATION_ERROR");
+}
+
+#[test]
+fn wrong_templates_are_refused_by_the_constructor() {
+    for (verb, template, filter, options, named) in [
+        (ActionVerb::Query, Some(r#"{"were":{}}"#), None, &[][..], "`where`"),
+        (
+            ActionVerb::Query,
+            Some(r#"{"where":{"id":{"$gtt":"{{x}}"}}}"#),
+            None,
+            &[],
+            "$gt",
+        ),
+        (
+            ActionVerb::Query,
+            Some(r#"{"orderBy":{"column":"id","order":"up"}}"#),
+            None,
+            &[],
+            "orderBy",
+        ),
+        (ActionVerb::Query, Some(r#"{"limit":0}"#), None, &[], "limit"),
+        (
+            ActionVerb::Query,
+            Some(r#"{"limit":5}"#),
+            None,
+            &[("limit", "5")],
+            "limit",
+        ),
+        (
+            ActionVerb::Aggregate,
+            Some(r#"{"n":{"$median":"id"}}"#),
+            None,
+            &[],
+            "$median",
+        ),
+        (
+            ActionVerb::Aggregate,
+            Some(r#"{"where":{},"operations":{"n":{"$sum":"*"}}}"#),
+            None,
+            &[],
+            "'n'",
+        ),
+        (
+            ActionVerb::Update,
+            Some(r#"{"n":{"$incc":1}}"#),
+            Some(r#"{"id":"{{id}}"}"#),
+            &[],
+            "$inc",
+        ),
+        (ActionVerb::Update, Some(r#"{"n":1}"#), Some("{}"), &[], "empty"),
+        (ActionVerb::Delete, None, Some(r#"{"$or":"{{x}}"}"#), &[], "$or"),
+        (
+            ActionVerb::Upsert,
+            Some(r#"{"records":[{"id":"{{id}}"}]}"#),
+            None,
+            &[],
+            "conflictColumns",
+        ),
+        (
+            ActionVerb::Upsert,
+            Some(r#"{"a":1}"#),
+            None,
+            &[("conflictColumns", r#"["id"]"#)],
+            "'id'",
+        ),
+        (
+            ActionVerb::Insert,
+            Some(r#"{"records":[{"n":{"$inc":1}}]}"#),
+            None,
+            &[],
+            "$inc",
+        ),
+    ] {
+        let refused = checked(defined(verb, template, filter, options)).unwrap_err();
+        assert!(
+            refused.contains(named) && refused.contains("action 'a'"),
+            "{template:?}: {refused}"
+        );
+    }
+    for (verb, template, filter, options) in [
+        (
+            ActionVerb::Query,
+            Some(r#"{"where":{"id":{"$in":"{{ids}}","$between":"{{range}}"},"s":{"$like":"{{p}}%"}},"limit":"{{n}}"}"#),
+            None,
+            &[][..],
+        ),
+        (
+            ActionVerb::Query,
+            None,
+            Some(r#"{"s":"$Secret{NAME}","id":{"$in":"$Secret{LIST}"}}"#),
+            &[("limit", r#""{{n}}""#)],
+        ),
+        (ActionVerb::Update, None, None, &[]),
+        (ActionVerb::Insert, None, None, &[]),
+        (ActionVerb::Delete, None, None, &[]),
+        (ActionVerb::Upsert, None, None, &[("conflictColumns", r#"["id"]"#)]),
+    ] {
+        assert_eq!(
+            checked(defined(verb, template, filter, options)),
+            Ok(()),
+            "{template:?}"
+        );
+    }
+}

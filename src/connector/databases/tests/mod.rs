@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod actions;
+mod changes;
+mod documented;
+mod exactness;
 mod faults;
 mod filters;
+mod includes;
 mod injection;
 mod operations;
 mod secured;

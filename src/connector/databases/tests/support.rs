@@ -3,7 +3,7 @@
 use crate::connector::databases::connector::DatabaseConnector;
 use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::json::Json;
-use crate::connector::databases::{open_backend, request};
+use crate::connector::databases::{open, request};
 use crate::connector::{Connector, Failure};
 use crate::resources::{Database, DatabaseKind};
 use crate::testing::skipped::address;
@@ -37,7 +37,7 @@ pub(super) fn open_trusting(kind: DatabaseKind, url: &str, ca: Option<&str>) -> 
         envs: Vec::new(),
         actions: Vec::new(),
     });
-    Ok(DatabaseConnector::new(database, open_backend(kind, url, ca, 4)?))
+    Ok(DatabaseConnector::new(database, open::open(kind, url, ca, 4)?))
 }
 
 fn unique() -> String {
@@ -151,7 +151,7 @@ impl TestDatabase {
         match self.dialect {
             Dialect::Postgres => postgres,
             Dialect::MySql => mysql,
-            Dialect::Sqlite => sqlite,
+            _ => sqlite,
         }
     }
 }

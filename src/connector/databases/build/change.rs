@@ -1,0 +1,111 @@
+//! `UPDATE` statements: each change is an expression, so that one statement does all of them at once.
+
+use super::Builder;
+use crate::connector::Failure;
+use crate::connector::databases::dialect::Dialect;
+use crate::connector::databases::json::Json;
+use crate::connector::databases::name::identifier;
+use crate::connector::databases::operation::{Change, Update};
+use crate::connector::databases::plan::Statement;
+use crate::connector::databases::value::Kind;
+use crate::text::spelling::truncated;
+use sea_query::{Expr, Query};
+
+impl Builder<'_> {
+    pub(super) fn update(&mut self, update: &Update) -> Result<Statement, Failure> {
+        let mut query = Query::update();
+        query.table(update.table.reference());
+        for (name, change) in &update.changes {
+            let kind = self.kind(name)?;
+            let value = self.change(name, kind, change)?;
+            query.value(identifier(name), value);
+        }
+        if let Some(condition) = self.affected(&update.table, &update.filter, update.one)? {
+            query.and_where(condition);
+        }
+        if update.one && self.dialect == Dialect::MySql {
+            query.limit(1);
+        }
+        if let Some(columns) = &update.returning {
+            query.returning(self.returning(columns)?);
+        }
+        self.finish(&query)
+    }
+
+    fn change(&mut self, name: &str, kind: Kind, change: &Change) -> Result<Expr, Failure> {
+        Ok(match change {
+            Change::Set(value) => self.bind(value, kind),
+            Change::Unset => Expr::cust("NULL"),
+            Change::Increment(by) => self.arithmetic(name, kind, change, by, "+")?,
+            Change::Decrement(by) => self.arithmetic(name, kind, change, by, "-")?,
+            Change::Multiply(by) => self.arithmetic(name, kind, change, by, "*")?,
+            Change::Least(value) => self.extreme(name, kind, value, "LEAST(?, ?)", ">"),
+            Change::Greatest(value) => self.extreme(name, kind, value, "GREATEST(?, ?)", "<"),
+            Change::Push(_) | Change::Pull(_) | Change::AddToSet(_) | Change::Pop { .. } => {
+                self.list_change(name, kind, change)?
+            }
+            Change::Rename(_) => return Err(self.not_possible(name, change, "a column cannot be renamed")),
+            Change::CurrentDate => {
+                return Err(self.not_possible(name, change, "give '$Now()' as the value"));
+            }
+        })
+    }
+
+    /// An operator that the database, or the column, does not have.
+    pub(super) fn not_possible(&self, name: &str, change: &Change, why: &str) -> Failure {
+        Failure::invalid(format!(
+            "input.data.{}: {} is not possible on {}: {why}",
+            truncated(name),
+            change.operator(),
+            self.dialect.name()
+        ))
+    }
+
+    /// The column with a number added, subtracted or multiplied; no value counts as 0.
+    fn arithmetic(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        change: &Change,
+        by: &Json,
+        operator: &str,
+    ) -> Result<Expr, Failure> {
+        let column = || Expr::col(identifier(name));
+        match kind {
+            Kind::Any | Kind::Integer | Kind::Decimal | Kind::Float => {}
+            Kind::ShortDecimal => {
+                return Err(self.not_possible(
+                    name,
+                    change,
+                    "decimals are not exact there; keep whole numbers, such as cents, in an INTEGER column",
+                ));
+            }
+            _ => return Err(self.not_possible(name, change, "the column has no numbers")),
+        }
+        let computed = format!("COALESCE(?, 0) {operator} ?");
+        if self.dialect == Dialect::Sqlite && kind == Kind::Integer {
+            // Beyond 64 bits SQLite goes on with floating point numbers, unlike `abs`, which fails.
+            let template = format!(
+                "CASE typeof({computed}) WHEN 'integer' THEN {computed} ELSE abs(-9223372036854775807 - 1) END"
+            );
+            let (first, second) = (self.bind(by, kind), self.bind(by, kind));
+            return Ok(self.expression(&template, [column(), first, column(), second]));
+        }
+        let by = self.operand(by, kind);
+        Ok(self.expression(&computed, [column(), by]))
+    }
+
+    /// The lesser or greater of the column and a value.
+    fn extreme(&mut self, name: &str, kind: Kind, value: &Json, function: &str, beyond: &str) -> Expr {
+        let column = || Expr::col(identifier(name));
+        if self.dialect == Dialect::Postgres {
+            let value = self.bind(value, kind);
+            return self.expression(function, [column(), value]);
+        }
+        // The functions of the others know NULL only, or compare as text; this compares as filters do.
+        let (compared, as_kind) = self.comparable(column(), kind);
+        let (bound, new) = (self.operand(value, as_kind), self.bind(value, kind));
+        let template = format!("CASE WHEN ? IS NULL OR ? {beyond} ? THEN ? ELSE ? END");
+        self.expression(&template, [column(), compared, bound, new, column()])
+    }
+}

@@ -1,0 +1,32 @@
+//! Opens databases by their kind.
+
+use super::backend::{Backend, Documents};
+use super::sql::SqlDatabase;
+use super::{postgres, sqlite};
+use crate::connector::Failure;
+use crate::resources::DatabaseKind;
+use std::sync::Arc;
+
+/// A database, as far as it is opened: nothing is connected yet.
+pub(super) enum Opened {
+    /// Operations become SQL.
+    Sql(SqlDatabase),
+    /// The database runs operations itself.
+    #[allow(dead_code, reason = "made by the features of such databases")]
+    Documents(Arc<dyn Documents>),
+}
+
+/// The backend for a kind of database; does not connect yet.
+pub(super) fn open(kind: DatabaseKind, url: &str, ca: Option<&str>, connections: usize) -> Result<Opened, Failure> {
+    match kind {
+        DatabaseKind::Postgresql => Ok(sql(postgres::Postgres::new(url, ca, connections)?)),
+        DatabaseKind::Sqlite => Ok(sql(sqlite::Sqlite::new(url, connections)?)),
+        #[cfg(feature = "mysql")]
+        DatabaseKind::Mysql => Ok(sql(super::mysql::MySql::new(url, ca, connections)?)),
+        _ => Err(Failure::not_built_in("databases", kind.name())),
+    }
+}
+
+fn sql(backend: impl Backend + 'static) -> Opened {
+    Opened::Sql(SqlDatabase::new(Arc::new(backend)))
+}

@@ -1,0 +1,114 @@
+//! A database with SQL: its connections, and the columns of its tables.
+//!
+//! Invariant: the columns of a table are read again after a statement on it has failed, since it may have changed.
+
+use super::backend::Backend;
+use super::build;
+use super::dialect::Dialect;
+use super::name::Table;
+use super::operation::Operation;
+use super::plan::Plan;
+use super::rows::Outcome;
+use super::value::Kinds;
+use crate::connector::Failure;
+use crate::connector::limits::{MAX_CACHED_TABLES, TABLE_CACHE_TTL};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Columns of tables, and when they were read.
+type TableCache = HashMap<Table, (Kinds, Instant)>;
+
+/// A database with SQL.
+pub(super) struct SqlDatabase {
+    backend: Arc<dyn Backend>,
+    table_cache: Mutex<TableCache>,
+}
+
+impl SqlDatabase {
+    /// Does not connect yet.
+    pub(super) fn new(backend: Arc<dyn Backend>) -> Self {
+        Self {
+            backend,
+            table_cache: Mutex::default(),
+        }
+    }
+
+    pub(super) fn backend(&self) -> &dyn Backend {
+        &*self.backend
+    }
+
+    fn table_cache(&self) -> MutexGuard<'_, TableCache> {
+        self.table_cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The columns of a table, and whether they came from the cache.
+    async fn kinds(&self, table: &Table) -> Result<(Kinds, bool), Failure> {
+        let cached = self
+            .table_cache()
+            .get(table)
+            .filter(|(_, since)| since.elapsed() < TABLE_CACHE_TTL)
+            .cloned();
+        if let Some((kinds, _)) = cached {
+            return Ok((kinds, true));
+        }
+        let kinds = self.backend.kinds(table).await?;
+        let mut table_cache = self.table_cache();
+        if table_cache.len() >= MAX_CACHED_TABLES {
+            table_cache.clear();
+        }
+        table_cache.insert(table.clone(), (kinds.clone(), Instant::now()));
+        Ok((kinds, false))
+    }
+
+    /// Builds something of a table's columns; again, if it fails with columns that may be out of date.
+    pub(super) async fn with_kinds<T>(
+        &self,
+        table: &Table,
+        build: impl Fn(&Kinds) -> Result<T, Failure> + Send + Sync,
+    ) -> Result<T, Failure> {
+        let (kinds, cached) = self.kinds(table).await?;
+        match build(&kinds) {
+            Err(_) if cached => {
+                self.table_cache().remove(table);
+                let (kinds, _) = self.kinds(table).await?;
+                build(&kinds)
+            }
+            built => built,
+        }
+    }
+
+    /// The statements of an operation.
+    pub(super) async fn plan(&self, operation: &Operation) -> Result<Plan, Failure> {
+        let dialect = self.backend.dialect();
+        let build = |kinds: &Kinds| build::plan(operation, dialect, kinds);
+        match operation.table() {
+            // PostgreSQL tells the types of parameters itself; only lists are changed in a way that depends on them.
+            Some(table) if dialect != Dialect::Postgres || changes_lists(operation) => {
+                self.with_kinds(table, build).await
+            }
+            _ => build(&Kinds::default()),
+        }
+    }
+
+    /// Runs a plan. The columns of its table are read again after a failure.
+    pub(super) async fn run_plan(
+        &self,
+        table: Option<&Table>,
+        plan: Plan,
+        timeout: Duration,
+    ) -> Result<Outcome, Failure> {
+        let outcome = self.backend.run(plan, timeout).await;
+        if outcome.is_err()
+            && let Some(table) = table
+        {
+            self.table_cache().remove(table);
+        }
+        outcome
+    }
+}
+
+/// Whether an update changes lists.
+fn changes_lists(operation: &Operation) -> bool {
+    matches!(operation, Operation::Update(update) if update.changes.iter().any(|(_, change)| change.is_of_list()))
+}
