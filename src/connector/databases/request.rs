@@ -227,7 +227,7 @@ impl<'a> InputFields<'a> {
             )));
         }
         let mut columns: Vec<Box<str>> = Vec::with_capacity(list.len());
-        for entry in list {
+        for entry in list.iter().filter(|entry| *entry.value() != Json::Any) {
             let text = entry
                 .as_text()
                 .ok_or_else(|| self.type_mismatch(name, "a list of columns", entry))?;

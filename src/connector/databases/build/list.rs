@@ -92,10 +92,11 @@ impl Builder<'_> {
                 list
             }
             Change::Pop { first } => {
+                // Nothing is bound between brackets, where the builder takes text as it is. An empty array has no bounds.
                 let template = if *first {
-                    "COALESCE((?)[array_lower(?, 1) + 1 : array_upper(?, 1)], ?)"
+                    "COALESCE((SELECT e.l[e.a + 1 : e.b] FROM (SELECT ? AS l, array_lower(?, 1) AS a, array_upper(?, 1) AS b) AS e), ?)"
                 } else {
-                    "COALESCE((?)[array_lower(?, 1) : array_upper(?, 1) - 1], ?)"
+                    "COALESCE((SELECT e.l[e.a : e.b - 1] FROM (SELECT ? AS l, array_lower(?, 1) AS a, array_upper(?, 1) AS b) AS e), ?)"
                 };
                 self.expression(template, std::iter::repeat_n(column.clone(), 4))
             }

@@ -39,8 +39,11 @@ impl InputFields<'_> {
                 descending: false,
             }),
             Json::Map(entries) => match described(entries) {
+                Some((Json::Any, direction)) => {
+                    direction.map_or(Ok(false), |direction| self.descending(direction))?;
+                }
                 Some((column, direction)) => order.push(Order {
-                    column: self.column(column)?,
+                    column: self.column(column.as_text().unwrap_or_default())?,
                     descending: direction.map_or(Ok(false), |direction| self.descending(direction))?,
                 }),
                 None => {
@@ -68,7 +71,7 @@ impl InputFields<'_> {
 
 /// Column and direction of `{ column, order }`. An object of columns and directions is none, such as
 /// `{ column: 'desc' }` for a column of that name.
-fn described(entries: &[(Box<str>, Json)]) -> Option<(&str, Option<&Json>)> {
+fn described(entries: &[(Box<str>, Json)]) -> Option<(&Json, Option<&Json>)> {
     let member = |names: &[&str]| {
         let mut found = entries.iter().filter(|(key, _)| names.contains(&&**key));
         found.next().map(|(_, value)| value)
@@ -81,7 +84,7 @@ fn described(entries: &[(Box<str>, Json)]) -> Option<(&str, Option<&Json>)> {
     if direction.is_none() && column_is_direction {
         return None;
     }
-    Some((column.as_text()?, direction))
+    Some((column, direction))
 }
 
 /// Whether a direction is descending; `None`: it is none.

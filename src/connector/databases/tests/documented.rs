@@ -509,7 +509,7 @@ async fn what_is_declined_is_named() {
         ),
         (
             "update",
-            r#"{"table":"counters","data":{"name":{"$push":"x"}},"all":true}"#,
+            r#"{"table":"counters","data":{"n":{"$push":"x"}},"all":true}"#,
             "$push",
         ),
         (

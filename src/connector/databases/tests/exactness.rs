@@ -179,7 +179,7 @@ async fn arrays_of_any_type_are_lists() {
         .await;
     assert_eq!(
         database.run("findOne", r#"{"table":"t","where":{"id":1}}"#).await,
-        r#"{"id":1,"a":["10.0.0.1",null],"b":["1 day"],"c":["1.50"],"d":"(1,2)"}"#
+        r#"{"id":1,"a":["10.0.0.1/32",null],"b":["1 day"],"c":["1.50"],"d":"(1,2)"}"#
     );
 }
 

@@ -101,7 +101,7 @@ async fn number_or_boolean_in_a_filter_matches_no_other_text() {
                 let as_text = filter == r#"{"note":{"$in":[true]}}"#;
                 let expected = match database.dialect {
                     Dialect::Postgres => Ok(format!("{{\"count\":{}}}", u8::from(as_text))),
-                    Dialect::MySql | _ => Err("VALIDATION_ERROR".into()),
+                    _ => Err("VALIDATION_ERROR".into()),
                 };
                 assert_eq!(count(&filter).await, expected, "{:?} {filter}", database.dialect);
             }
@@ -152,7 +152,7 @@ async fn invalid_filter_error_suggests_the_nearest_operator() {
         (r#"{"$ro":[]}"#, "no operator"),
         (r#"{"$gt":1}"#, "belongs to a column"),
         (r#"{"$or":[]}"#, "at least one"),
-        (r#"{"$or":{"id":1}}"#, "list"),
+        (r#"{"$or":{}}"#, "list"),
         (r#"{"$not":{}}"#, "condition"),
         (r#"{"id":{}}"#, "empty object"),
         (r#"{"id":{"$gt":null}}"#, "null"),

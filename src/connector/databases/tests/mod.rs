@@ -11,6 +11,7 @@ mod filters;
 mod includes;
 mod injection;
 mod operations;
+mod pooler;
 mod secured;
 mod sessions;
 mod support;
