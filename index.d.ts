@@ -239,11 +239,12 @@ export interface IPublishRequest {
   message: Record<string, unknown>;
 }
 
-/** Values for a database action's templates. */
+/** Values for a database action's templates: by name, or in these parts. */
 export interface IDbActionRequest {
   query?: Record<string, unknown>;
   data?: Record<string, unknown>;
   filter?: Record<string, unknown>;
+  [value: string]: unknown;
 }
 
 /** Runs an action of an app. */

@@ -26,6 +26,9 @@ export interface ProductResources {
   caches?: CacheResource[];
 }
 
+/** A type of server or provider, in upper or lower case; the constructor takes any mixture. */
+export type AnyCase<T extends string> = T | Uppercase<T> | Lowercase<T>;
+
 /** What every resource and its parts may say of themselves. */
 export interface Described {
   name?: string;
@@ -175,15 +178,15 @@ export interface NotificationEnvironment {
   description?: string;
   emails?: SmtpServer | ForeignMailProvider;
   /** No provider is built in yet: jobs that send text messages are done by handlers. */
-  sms?: { provider: 'twilio' | 'nexmo' | 'plivo'; [setting: string]: unknown };
+  sms?: { provider: AnyCase<'twilio' | 'nexmo' | 'plivo'>; [setting: string]: unknown };
   /** No provider is built in yet: jobs that send push notifications are done by handlers. */
-  push_notifications?: { type: 'EXPO' | 'FIREBASE'; [setting: string]: unknown };
+  push_notifications?: { type: AnyCase<'EXPO' | 'FIREBASE'>; [setting: string]: unknown };
   callbacks?: CallbackEndpoint;
 }
 
 /** A mail server. */
 export interface SmtpServer {
-  provider: 'smtp';
+  provider: AnyCase<'smtp'>;
   /** Its name or address. */
   host: string;
   /** Default 587; 465 with `tls`, 25 with `none`. */
@@ -205,7 +208,7 @@ export interface SmtpServer {
 
 /** A provider of e-mail that is not built in yet: its jobs are done by handlers. */
 export interface ForeignMailProvider {
-  provider: 'sendgrid' | 'mailgun' | 'postmark' | 'brevo';
+  provider: AnyCase<'sendgrid' | 'mailgun' | 'postmark' | 'brevo' | 'aws_ses'>;
   [setting: string]: unknown;
 }
 
@@ -253,9 +256,9 @@ export interface StorageResource extends Described {
 
 /** Where files are in one environment. */
 export type StorageEnvironment =
-  | { slug: string; description?: string; type: 'local'; config: LocalFolder }
+  | { slug: string; description?: string; type: AnyCase<'local'>; config: LocalFolder }
   /** Not built in yet: jobs of these are done by handlers. */
-  | { slug: string; description?: string; type: 'aws' | 'gcp' | 'azure'; config?: Record<string, unknown> };
+  | { slug: string; description?: string; type: AnyCase<'aws' | 'gcp' | 'azure'>; config?: Record<string, unknown> };
 
 /** A folder of this machine. */
 export interface LocalFolder {
@@ -288,10 +291,12 @@ export interface BrokerResource extends Described {
 
 /** A broker in one environment. */
 export type BrokerEnvironment = { slug: string; description?: string } & (
-  | { type: 'RABBITMQ'; config: RabbitMqConfig }
-  | { type: 'REDIS'; config: RedisConfig }
-  | { type: 'NATS'; config: NatsConfig }
-  | { type: 'MQTT'; config: MqttConfig }
+  | { type: AnyCase<'RABBITMQ'>; config: RabbitMqConfig }
+  | { type: AnyCase<'REDIS'>; config: RedisConfig }
+  | { type: AnyCase<'NATS'>; config: NatsConfig }
+  | { type: AnyCase<'MQTT'>; config: MqttConfig }
+  /** Not built in: their jobs are done by handlers. */
+  | { type: AnyCase<'KAFKA' | 'AWS_SQS' | 'GOOGLE_PUBSUB' | 'AZURE_SERVICE_BUS'>; config?: unknown }
 );
 
 /** What every broker's `config` has. */
@@ -373,8 +378,13 @@ export interface BrokerTopic extends RabbitMqOptions, MqttOptions {
 /** A database and its actions. */
 export interface DatabaseResource extends Described {
   tag: string;
-  /** Jobs of a `'mongodb'` wait for a process that has a handler for them. */
-  type: 'postgresql' | 'mysql' | 'sqlite' | 'mongodb';
+  /**
+   * Built in are `'postgresql'`, `'mysql'`, `'mariadb'` and `'sqlite'`. Jobs of the others wait for a process that has a
+   * handler for them. Case does not matter.
+   */
+  type: AnyCase<
+    'postgresql' | 'mysql' | 'mariadb' | 'sqlite' | 'mongodb' | 'dynamodb' | 'cassandra' | 'mssql' | 'oracle'
+  >;
   /** The table of operations and actions that name none: `'orders'` or `'sales.orders'`. */
   table?: string;
   /** `false`: jobs bring no SQL of their own (`raw`). Default true. */
@@ -400,7 +410,11 @@ export interface DatabaseAction extends Described {
   /** The table, unless it is the database's. */
   tableName?: string;
   operation: 'QUERY' | 'INSERT' | 'UPDATE' | 'DELETE' | 'UPSERT' | 'AGGREGATE' | 'RAW_SQL';
-  /** The data of INSERT, UPDATE and UPSERT; what AGGREGATE computes; the SQL of RAW_SQL. Without it the job's `data`. */
+  /**
+   * QUERY: `{ where, select, limit, offset, orderBy, include }`, or with `operations` an aggregate. INSERT, UPSERT: the data,
+   * or `{ records, conflictColumns }`. UPDATE: the changes. AGGREGATE: names and functions, or `{ where, operations }`.
+   * RAW_SQL: the SQL, or `{ query, params }`. Without it the job's `data`.
+   */
   template?: object | string;
   /** Which rows are meant. Without it the job's `filter`, else its `query`. */
   filterTemplate?: object;
@@ -420,7 +434,10 @@ export interface DatabaseAction extends Described {
 }
 
 /** A column to order by, with its direction if it is not ascending. */
-export type DatabaseOrder = string | { readonly [column: string]: 'asc' | 'desc' | 'ASC' | 'DESC' | 1 | -1 };
+export type DatabaseOrder =
+  | string
+  | { readonly column: string; readonly order?: 'asc' | 'desc' | 'ASC' | 'DESC' }
+  | { readonly [column: string]: 'asc' | 'desc' | 'ASC' | 'DESC' | 1 | -1 };
 
 // --- sessions
 

@@ -504,7 +504,7 @@ it.each(['aws', 'gcp', 'azure'])('a storage of type %s leaves its jobs to a hand
   const input = { fileName: 'a', buffer: '' };
   const { job_id } = await ductape.storage.dispatch({ storage: 'files', event: 'save', input });
   const [found] = await ductape.resources.check();
-  expect(found?.error?.message).toContain(`'${type}' is not built in yet; register a handler`);
+  expect(found?.error?.message).toContain(`the type '${type}' is not built in; its jobs wait for a handler`);
   ductape.storage.handle({ storage: 'files' }, () => 'kept');
   expect(await ductape.jobs.wait(job_id)).toBe('kept');
 });

@@ -254,7 +254,7 @@ fn fill_json(
             if let Some(name) = template.only_name() {
                 return Ok(lookup(values, name, path)?.get().to_owned());
             }
-            let filled = super::input::fill(&template, values, path, super::input::Escaping::Text)?;
+            let filled = super::input::fill_required(&template, values, path)?;
             let mut quoted = String::new();
             push_string(&mut quoted, &filled);
             Ok(quoted)

@@ -106,7 +106,10 @@ pub(super) fn fill(
     escaping: Escaping,
 ) -> Result<String, Failure> {
     let filled = template.fill(|name| {
-        let text = scalar_text(lookup(values, name, path)?, &format!("{path}.{name}"))?;
+        let Some(value) = find(values, name) else {
+            return Ok(format!("{{{{{name}}}}}"));
+        };
+        let text = scalar_text(value, &format!("{path}.{name}"))?;
         match escaping {
             Escaping::Text => Ok(text),
             Escaping::Line if text.chars().any(char::is_control) => Err(FillError::Failed(Failure::invalid(format!(
@@ -117,6 +120,14 @@ pub(super) fn fill(
         }
     });
     filled.map_err(|problem| problem.into_failure(path))
+}
+
+/// The same, where each name must have a value.
+pub(super) fn fill_required(template: &Template, values: &Values<'_>, path: &str) -> Result<String, Failure> {
+    for name in template.names() {
+        lookup(values, name, path)?;
+    }
+    fill(template, values, path, Escaping::Text)
 }
 
 /// Why a template cannot be filled.
@@ -146,20 +157,25 @@ impl From<Failure> for FillError {
     }
 }
 
-/// Looks up a name: a member of that name, or a nested member by its dotted path.
+/// Looks up a name that must have a value.
 pub(super) fn lookup<'a>(values: &Values<'a>, name: &str, path: &str) -> Result<&'a RawValue, Failure> {
-    let missing = || Failure::invalid(format!("{path}.{name}: is missing; the message has a place for it"));
+    find(values, name)
+        .ok_or_else(|| Failure::invalid(format!("{path}.{name}: is missing; the message has a place for it")))
+}
+
+/// Looks up a name: a member of that name, or a nested member by its dotted path. `null` is no value.
+fn find<'a>(values: &Values<'a>, name: &str) -> Option<&'a RawValue> {
     let there = |value: &&'a RawValue| value.get() != "null";
     if let Some(value) = values.get(name) {
-        return Some(*value).filter(there).ok_or_else(missing);
+        return Some(*value).filter(there);
     }
-    let (first, rest) = name.split_once('.').ok_or_else(missing)?;
-    let mut found = *values.get(first).ok_or_else(missing)?;
+    let (first, rest) = name.split_once('.')?;
+    let mut found = *values.get(first)?;
     for part in rest.split('.') {
-        let inner: Values<'a> = serde_json::from_str(found.get()).map_err(|_| missing())?;
-        found = inner.get(part).copied().ok_or_else(missing)?;
+        let inner: Values<'a> = serde_json::from_str(found.get()).ok()?;
+        found = inner.get(part).copied()?;
     }
-    Some(found).filter(there).ok_or_else(missing)
+    Some(found).filter(there)
 }
 
 /// A string, number or boolean as text.
@@ -247,10 +263,21 @@ mod tests {
     }
 
     #[test]
+    fn place_without_a_value_stays_as_it_is_in_texts() {
+        for name in ["b", "a.b", "nothing", "list.0", "in.x", "in.deep.x"] {
+            let values = r#"{"a":"payload","nothing":null,"list":[1],"in":{"x":null}}"#;
+            let text = format!("{{{{{name}}}}}");
+            assert_eq!(filled(&text, values, Escaping::Text), Ok(text.clone()));
+        }
+    }
+
+    #[test]
     fn missing_value_error_names_it_and_reveals_no_other_value() {
         for name in ["b", "a.b", "nothing", "list.0", "in.x", "in.deep.x"] {
             let values = r#"{"a":"payload","nothing":null,"list":[1],"in":{"x":null}}"#;
-            let message = filled(&format!("{{{{{name}}}}}"), values, Escaping::Text).unwrap_err();
+            let values = object_members(Some(serde_json::from_str(values).unwrap()), "input.x").unwrap();
+            let template = Template::parse(&format!("{{{{{name}}}}}")).unwrap();
+            let message = fill_required(&template, &values, "input.x").unwrap_err().message;
             assert!(message.starts_with(&format!("input.x.{name}: is missing")), "{message}");
             assert!(!message.contains("payload"));
         }

@@ -1,0 +1,77 @@
+// Types of resources that are known and not built in: one rule for all of them.
+import { expect, it } from 'vitest';
+import type { Ductape, Resources } from './support/ductape.js';
+import { create, env, eventually, product, recordingLogger, rejection } from './support/instances.js';
+
+type Dispatch = (ductape: Ductape) => Promise<{ job_id: string }>;
+
+const database = (type: string, connection_url = '$Secret{URL}') => ({ type, envs: [{ slug: env, connection_url }] });
+const channel = (channels: object, message: object) => ({
+  envs: [{ slug: env, ...channels }],
+  messages: [{ tag: 'm', ...message }],
+});
+const located = (type: string) => ({ envs: [{ slug: env, type }] });
+
+const notify: Dispatch = (ductape) => ductape.notifications.dispatch({ notification: 'r', event: 'm', input: {} });
+const operate: Dispatch = (ductape) => ductape.databases.dispatch({ database: 'r', operation: 'find', input: {} });
+const act: Dispatch = (ductape) => ductape.databases.action.dispatch({ database: 'r', event: 'a', input: {} });
+const publish: Dispatch = (ductape) =>
+  ductape.events.dispatch({ broker: 'r', event: 'e', input: { message: { a: 1 } } });
+const upload: Dispatch = (ductape) =>
+  ductape.storage.dispatch({ storage: 'r', event: 'e', input: { fileName: 'a', buffer: '' } });
+
+const email = { email: { subject: 'Hello', template: 'Hello' } };
+const foreign: [type: string, section: string, member: object, dispatch: Dispatch][] = [
+  ['mongodb', 'databases', database('MongoDB'), operate],
+  ['dynamodb', 'databases', database('dynamodb', 'dynamodb://eu-west-1'), operate],
+  ['cassandra', 'databases', database('CASSANDRA'), operate],
+  ['mssql', 'databases', { ...database('mssql'), actions: [{ tag: 'a', operation: 'QUERY', tableName: 't' }] }, act],
+  ['KAFKA', 'brokers', { envs: [{ slug: env, type: 'kafka', config: { brokers: ['h:9092'] } }] }, publish],
+  ['AWS_SQS', 'brokers', located('AWS_SQS'), publish],
+  ['GOOGLE_PUBSUB', 'brokers', located('GOOGLE_PUBSUB'), publish],
+  ['AZURE_SERVICE_BUS', 'brokers', located('AZURE_SERVICE_BUS'), publish],
+  ['aws', 'storage', located('AWS'), upload],
+  ['gcp', 'storage', located('gcp'), upload],
+  ['azure', 'storage', located('azure'), upload],
+  ['sendgrid', 'notifications', channel({ emails: { provider: 'SendGrid' } }, email), notify],
+  ['aws_ses', 'notifications', channel({ emails: { provider: 'aws_ses' } }, email), notify],
+  ['twilio', 'notifications', channel({ sms: { provider: 'twilio' } }, { sms: 'Hello' }), notify],
+  [
+    'EXPO',
+    'notifications',
+    channel({ push_notifications: { type: 'expo' } }, { push_notification: { title: 'x' } }),
+    notify,
+  ],
+];
+
+it.each(foreign)('%s of %s is taken, reported, and left to handlers', async (type, section, member, dispatch) => {
+  const logger = recordingLogger();
+  const resources = { products: [{ tag: product, [section]: [{ tag: 'r', ...member }] }] } as unknown as Resources;
+  const ductape = create({ resources, logger, secrets: { URL: 'x' } });
+  // Makes this process a worker.
+  ductape.actions.handle({ app: 'other' }, () => null);
+  const [found] = await ductape.resources.check();
+  expect(found).toMatchObject({ tag: 'r', ok: false });
+  expect(found?.error?.message).toContain(`'${type}' is not built in`);
+  const { job_id } = await dispatch(ductape);
+  const { reasons } = await ductape.jobs.explain(job_id);
+  const reason = reasons.find(({ code }) => code === 'NO_HANDLER');
+  expect(reason?.message).toContain(`the type '${type}' of the resource is not built in`);
+  await eventually(() => logger.messagesAt('warn').some((line) => line.includes(`the type '${type}' of the resource`)));
+  expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'queued', attempt: 0 });
+});
+
+it.each([
+  ['databases', { type: 'postgress', envs: [{ slug: env, connection_url: 'x' }] }, "'postgresql'", "'mongodb'"],
+  ['brokers', located('KAFKAA'), "'RABBITMQ'", "'KAFKA'"],
+  ['storage', located('s3'), "'local'", "'aws'"],
+  ['notifications', channel({ emails: { provider: 'smpt' } }, email), "'smtp'", "'sendgrid'"],
+  ['notifications', channel({ sms: { provider: 'x' } }, email), 'left to handlers', "'twilio'"],
+])('an unknown type in %s is refused with those that are known', async (section, member, builtIn, other) => {
+  const resources = { products: [{ tag: product, [section]: [{ tag: 'r', ...member }] }] } as unknown as Resources;
+  const { code, message } = await rejection(() => create({ resources }));
+  expect(code).toBe('VALIDATION_ERROR');
+  expect(message).toContain('is not known');
+  expect(message).toContain(builtIn);
+  expect(message).toContain(other);
+});
