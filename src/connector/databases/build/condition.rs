@@ -13,19 +13,8 @@ use sea_query::{BinOper, Expr, ExprTrait, Value};
 impl Builder<'_> {
     /// The condition of a filter on the table's own columns.
     pub(super) fn condition(&mut self, filter: &Filter) -> Result<Option<Expr>, Failure> {
-        self.condition_of(filter, &|known, name| {
-            Ok((Expr::col(identifier(name)), known.kind(name)?))
-        })
-    }
-
-    /// The same, with columns as `resolve` names them.
-    pub(super) fn condition_of(
-        &mut self,
-        filter: &Filter,
-        resolve: &dyn Fn(&Self, &str) -> Result<(Expr, Kind), Failure>,
-    ) -> Result<Option<Expr>, Failure> {
         let known = Self::new(self.dialect, self.kinds);
-        self.filter(filter, &|name| resolve(&known, name))
+        self.filter(filter, &|name| Ok((Expr::col(identifier(name)), known.kind(name)?)))
     }
 
     /// `None`: every row.

@@ -66,8 +66,9 @@ impl Builder<'_> {
         query.expr_as(key.clone(), identifier(KEY));
         let keys: Vec<Expr> = keys.iter().map(|value| self.operand(value, kind)).collect();
         query.and_where(key.clone().is_in(keys));
-        let resolve = |builder: &Self, name: &str| Ok((related(name), builder.kind(name)?));
-        if let Some(condition) = self.condition_of(&select.filter, &resolve)? {
+        let known = Self::new(self.dialect, self.kinds);
+        let resolve = |name: &str| Ok((related(name), known.kind(name)?));
+        if let Some(condition) = self.filter(&select.filter, &resolve)? {
             query.and_where(condition);
         }
         for order in &select.order {

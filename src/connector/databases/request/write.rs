@@ -130,10 +130,8 @@ impl InputFields<'_> {
             ));
         }
         let update = fields.column_list(&["update"])?;
-        let action = match fields.get(&["action"])? {
-            None => None,
-            Some(json) => Some(json.as_text().unwrap_or_default()),
-        };
+        let action = fields.get(&["action"])?;
+        let action = action.map(|json| json.as_text().unwrap_or_default());
         let action = match (action, update) {
             (Some("ignore"), None) => ConflictAction::Ignore,
             (Some("ignore"), Some(_)) => {

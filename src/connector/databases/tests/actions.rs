@@ -173,13 +173,15 @@ fn checked(action: DatabaseAction) -> Result<(), String> {
     }
 }
 
-/// The documented templates: operation, template, filter, input, and the ids found afterwards by `state = 'x'` or answered.
+/// Operation, template, filter, input, and result.
+type Case<'a> = (ActionVerb, Option<&'a str>, Option<&'a str>, &'a str, &'a str);
+
 #[tokio::test]
 async fn every_documented_template_runs() {
     for database in databases_with_rows().await {
         let place = database.per_dialect("$1", "?", "?");
         let sql = format!(r#"{{"query":"SELECT id FROM t WHERE s = {place}","params":["{{{{s}}}}"]}}"#);
-        let cases: &[(ActionVerb, Option<&str>, Option<&str>, &str, &str)] = &[
+        let cases: &[Case<'_>] = &[
             (
                 ActionVerb::Query,
                 Some(

@@ -251,5 +251,21 @@ async fn upsert_finds_a_unique_index_of_some_rows() {
             "{:?}",
             database.dialect
         );
+        database
+            .sql("CREATE UNIQUE INDEX only_first ON t (mail) WHERE n = 7")
+            .await;
+        database
+            .run("insert", r#"{"table":"t","data":{"id":7,"mail":"g","gone":1,"n":7}}"#)
+            .await;
+        let by_value = r#"{"table":"t","data":{"id":8,"mail":"g","gone":2,"n":7},"onConflict":{"columns":["mail"],"where":{"n":7},"update":["gone"]}}"#;
+        database.run("insert", by_value).await;
+        let found = database
+            .run("find", r#"{"table":"t","where":{"mail":"g"},"fields":["id","gone"]}"#)
+            .await;
+        assert_eq!(
+            found, r#"{"rows":[{"id":7,"gone":2}],"count":1}"#,
+            "{:?}",
+            database.dialect
+        );
     }
 }

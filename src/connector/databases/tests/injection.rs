@@ -89,6 +89,58 @@ fn structural_inputs<'t>(text: &'t str, bad: &str) -> Vec<(&'t str, String)> {
             "upsert",
             format!(r#"{{"table":"t","data":{{"id":1,{bad}:5}},"conflictColumns":[{bad}]}}"#),
         ),
+        (
+            "find",
+            format!(r#"{{"table":"t","orderBy":{{"column":{bad},"order":"asc"}}}}"#),
+        ),
+        (
+            "find",
+            format!(r#"{{"table":"t","orderBy":{{"column":"id","order":{bad}}}}}"#),
+        ),
+        (
+            "find",
+            format!(r#"{{"table":"t","include":{{"relation":{bad},"type":"one-to-many"}}}}"#),
+        ),
+        (
+            "find",
+            format!(
+                r#"{{"table":"t","include":{{"relation":"t","type":"one-to-many","foreignKey":{bad},"limit":1}}}}"#
+            ),
+        ),
+        (
+            "find",
+            format!(
+                r#"{{"table":"t","include":{{"relation":"t","type":"many-to-many","through":{bad},"throughForeignKey":{bad}}}}}"#
+            ),
+        ),
+        ("count", format!(r#"{{"table":"t","column":{bad},"distinct":true}}"#)),
+        ("sum", format!(r#"{{"table":"t","column":{bad}}}"#)),
+        (
+            "groupBy",
+            format!(r#"{{"table":"t","groupBy":["id"],"aggregations":[{{"type":{bad},"field":"id","alias":"n"}}]}}"#),
+        ),
+        (
+            "update",
+            format!(r#"{{"table":"t","where":{{"id":9}},"data":{{"id":{{{bad}:5}}}}}}"#),
+        ),
+        (
+            "update",
+            format!(r#"{{"table":"t","where":{{"id":9}},"data":{{"$inc":{{{bad}:5}}}}}}"#),
+        ),
+        (
+            "update",
+            format!(r#"{{"table":"t","where":{{"id":9}},"data":{{"id":{{"$inc":{bad}}}}}}}"#),
+        ),
+        (
+            "insert",
+            format!(r#"{{"table":"t","data":{{"id":1}},"onConflict":{{"columns":[{bad}],"action":"ignore"}}}}"#),
+        ),
+        (
+            "insert",
+            format!(
+                r#"{{"table":"t","data":{{"id":1}},"onConflict":{{"columns":["id"],"where":{{{bad}:1}},"update":[{bad}]}}}}"#
+            ),
+        ),
         (text, r#"{"table":"t"}"#.to_owned()),
     ]
 }
@@ -99,6 +151,11 @@ async fn prepare(database: &TestDatabase) {
         .sql("CREATE TABLE canary (id int PRIMARY KEY, v varchar(50))")
         .await;
     database.sql("CREATE TABLE t (id int PRIMARY KEY, s text)").await;
+    let json = database.per_dialect("jsonb", "json", "json");
+    database
+        .sql(&format!("CREATE TABLE lists (id int PRIMARY KEY, l {json})"))
+        .await;
+    database.run("insert", r#"{"table":"lists","data":{"id":1}}"#).await;
     let canary = r#"{"table":"canary","data":[{"id":1,"v":"alive"},{"id":2,"v":"well"}]}"#;
     database.run("insertMany", canary).await;
     database
@@ -137,6 +194,10 @@ async fn try_as_structure(database: &TestDatabase, text: &str, bad: &str) -> usi
     // An alias is chosen by the caller and always quoted.
     let alias = format!(r#"{{"table":"t","aggregate":{{{bad}:{{"$count":"*"}}}}}}"#);
     let _ = database.try_run("aggregate", &alias).await;
+    let listed = format!(
+        r#"{{"table":"t","groupBy":["id"],"aggregations":[{{"type":"max","field":"id","alias":{bad}}}],"orderBy":{bad}}}"#
+    );
+    let _ = database.try_run("groupBy", &listed).await;
     inputs.len()
 }
 
@@ -178,6 +239,35 @@ async fn try_as_value(database: &TestDatabase, bad: &str) {
     let _ = database
         .try_run("count", &format!(r#"{{"table":"t","where":{{"id":{bad}}}}}"#))
         .await;
+    try_as_element(database, bad).await;
+}
+
+/// As an element of a list, and as a separator, each text is what it is.
+async fn try_as_element(database: &TestDatabase, bad: &str) {
+    let change = async |data: &str| {
+        let input = format!(r#"{{"table":"lists","where":{{"id":1}},"data":{{"l":{data}}}}}"#);
+        assert_eq!(
+            database.run("update", &input).await,
+            r#"{"count":1}"#,
+            "{:?} {data}",
+            database.dialect
+        );
+        let found = format!(r#"{{"table":"lists","where":{{"l":{{"$containsAll":[{bad}]}}}}}}"#);
+        database.run("count", &found).await
+    };
+    let (there, gone) = (r#"{"count":1}"#, r#"{"count":0}"#);
+    assert_eq!(change(&format!(r#"{{"$push":{bad}}}"#)).await, there);
+    assert_eq!(change(&format!(r#"{{"$addToSet":{bad}}}"#)).await, there);
+    assert_eq!(change(&format!(r#"{{"$pull":{bad}}}"#)).await, gone);
+    let left = database.run("findOne", r#"{"table":"lists","fields":["l"]}"#).await;
+    assert_eq!(left, r#"{"l":[]}"#, "{:?} {bad}", database.dialect);
+    let joined = format!(
+        r#"{{"table":"canary","aggregate":{{"all":{{"$stringAgg":{{"column":"v","separator":{bad}}}}}}},"where":{{"id":1}}}}"#
+    );
+    assert_eq!(
+        database.run("aggregate", &joined).await,
+        r#"{"rows":[{"all":"alive"}],"count":1}"#
+    );
 }
 
 #[tokio::test]
