@@ -7,7 +7,7 @@ import type { BrokerEnvironment, BrokerTopic, Resources } from './support/ductap
 import { create, env, eventually, product, recordingLogger } from './support/instances.js';
 import { address } from './support/servers.js';
 
-type Type = BrokerEnvironment['type'];
+type Type = 'RABBITMQ' | 'REDIS' | 'NATS' | 'MQTT';
 
 const addresses: Record<Type, string | undefined> = {
   RABBITMQ: address('DUCTAPE_TEST_RABBITMQ'),

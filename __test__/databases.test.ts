@@ -68,7 +68,7 @@ describe('databases', () => {
         { tag: 'drop', operation: 'DELETE', filterTemplate: { sku: '{{sku}}' } },
       ],
     });
-    const act = async (event: string, input: object) => {
+    const act = async (event: string, input: Record<string, unknown>) => {
       const job = await ductape.databases.action.dispatch({ database: 'logs-db', event, input });
       return ductape.jobs.wait(job.job_id);
     };

@@ -225,7 +225,8 @@ fn filled(
         ActionVerb::Insert | ActionVerb::Update | ActionVerb::Upsert
     );
     if takes_data && templates.template.is_none() {
-        request.extend(input.part("data").map(|data| ("data".into(), data.clone())));
+        let data = input.part("data");
+        request.extend(data.map(|data| ("data".into(), data.marked())));
     }
     let context = ReadContext {
         table: action.table.as_deref().or(context.table),

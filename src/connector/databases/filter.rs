@@ -142,7 +142,7 @@ impl Reader {
         for (key, value) in entries {
             parts.push(if is_data {
                 let name = column(key, self.dialect)?;
-                self.compare(&name, Comparison::Equal, value)?
+                self.compare(&name, Comparison::Equal, &value.marked())?
             } else {
                 self.entry(key, value, depth)?
             });

@@ -105,6 +105,14 @@ impl Json {
         }
     }
 
+    /// The same as a literal.
+    pub(super) fn marked(&self) -> Self {
+        match self {
+            Self::Literal(_) => self.clone(),
+            other => Self::Literal(Box::new(other.clone())),
+        }
+    }
+
     /// The type of the value for error messages, which never show the value itself.
     pub(super) fn kind(&self) -> &'static str {
         match self.value() {

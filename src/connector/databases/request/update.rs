@@ -77,7 +77,7 @@ impl InputFields<'_> {
                 add(
                     key,
                     if is_data {
-                        Change::Set(value.clone())
+                        Change::Set(value.marked())
                     } else {
                         change(key, value)?
                     },

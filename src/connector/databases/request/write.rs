@@ -15,7 +15,9 @@ const CONFLICT_COLUMNS: [&str; 2] = ["conflictColumns", "conflictKeys"];
 const ON_CONFLICT: [&str; 2] = ["onConflict", "conflict"];
 
 impl InputFields<'_> {
-    fn row(&self, json: &Json) -> Result<Row, Failure> {
+    /// Values by column; of what is data as a whole, every value is a literal.
+    fn row(&self, json: &Json, is_data: bool) -> Result<Row, Failure> {
+        let is_data = is_data || matches!(json, Json::Literal(_));
         let Json::Map(entries) = json.value() else {
             return Err(self.type_mismatch("data", "an object of columns and values", json));
         };
@@ -26,6 +28,9 @@ impl InputFields<'_> {
             )));
         }
         let row = entries.iter().map(|(name, value)| {
+            if is_data {
+                return Ok((self.column(name)?, value.marked()));
+            }
             if let Json::Map(inner) = value
                 && let Some((key, _)) = inner.iter().find(|(key, _)| is_operator(key))
             {
@@ -43,6 +48,7 @@ impl InputFields<'_> {
     /// The rows to write; `several` says whether it must be a list, or one row.
     fn rows(&self, several: Option<bool>) -> Result<Vec<Row>, Failure> {
         let json = self.data()?;
+        let is_data = matches!(json, Json::Literal(_));
         match (json.value(), several) {
             (Json::Any, _) => Ok(Vec::new()),
             (Json::List(list), None | Some(true)) => {
@@ -52,13 +58,13 @@ impl InputFields<'_> {
                         list.len()
                     )));
                 }
-                list.iter().map(|row| self.row(row)).collect()
+                list.iter().map(|row| self.row(row, is_data)).collect()
             }
             (_, Some(true)) => Err(self.type_mismatch("data", "a list of objects", json)),
             (Json::List(_), Some(false)) => Err(Failure::invalid(
                 "input.data: must be an object; insert and insertMany take a list",
             )),
-            _ => Ok(vec![self.row(json)?]),
+            _ => Ok(vec![self.row(json, is_data)?]),
         }
     }
 

@@ -153,6 +153,22 @@ async fn action_verbs_run_their_operations() {
     }
 }
 
+#[tokio::test]
+async fn data_of_a_job_are_values_also_without_a_template() {
+    for database in databases_with_rows().await {
+        let update = defined(ActionVerb::Update, None, Some(r#"{"id":"{{filter.id}}"}"#), &[]);
+        let harm = r#"{"filter":{"id":1},"data":{"id":{"$inc":100}}}"#;
+        let refused = act(&database, &update, harm).await.unwrap_err();
+        assert_eq!(&*refused.code, "VALIDATION_ERROR", "{refused:?}");
+        let upsert = defined(ActionVerb::Upsert, None, None, &[("conflictColumns", r#"["id"]"#)]);
+        let harm = r#"{"data":[{"id":1,"s":{"$json":null}}]}"#;
+        let refused = act(&database, &upsert, harm).await.unwrap_err();
+        assert_eq!(&*refused.code, "VALIDATION_ERROR", "{refused:?}");
+        let done = act(&database, &update, r#"{"filter":{"id":1},"data":{"s":"new"}}"#).await;
+        assert_eq!(done.unwrap(), r#"{"count":1}"#);
+    }
+}
+
 /// What the constructor says of an action.
 fn checked(action: DatabaseAction) -> Result<(), String> {
     use crate::connector::databases::problems;

@@ -1,0 +1,58 @@
+// Documented inputs of databases, and definitions of their actions.
+import { type Ductape, defineResources } from 'ductape';
+
+export async function operations(ductape: Ductape): Promise<void> {
+  const operate = (operation: string, input: Record<string, unknown>) =>
+    ductape.databases.dispatch({ database: 'db', operation, input });
+  await operate('query', { table: 'users', orderBy: { column: 'created_at', order: 'DESC' }, limit: 10 });
+  await operate('query', { table: 'users', where: { $or: { role: 'admin', is_superuser: true } } });
+  await operate('insert', { table: 'users', data: [{ name: 'a' }], onConflict: { columns: ['id'], action: 'ignore' } });
+  await operate('update', { table: 'products', data: { stock: { $inc: 10 } }, where: { id: 1 } });
+  await operate('groupBy', { table: 'orders', groupBy: ['status'], aggregate: { count: { $count: '*' } } });
+}
+
+export async function actions(ductape: Ductape): Promise<void> {
+  const act = (event: string) => ({ database: 'db', event });
+  await ductape.databases.action.dispatch({
+    ...act('page'),
+    input: { limit: 25, offset: 0, orderColumn: 'created_at' },
+  });
+  await ductape.databases.action.dispatch({ ...act('bulk'), input: { orders: [{ user_id: 1 }, { user_id: 2 }] } });
+  await ductape.databases.action.dispatch({ ...act('put'), input: { query: {}, data: { sku: 'a' } } });
+}
+
+export const resources = defineResources({
+  products: [
+    {
+      tag: 'shop',
+      databases: [
+        {
+          tag: 'db',
+          type: 'mariadb',
+          envs: [{ slug: 'prd', connection_url: '$Secret{URL}' }],
+          actions: [
+            {
+              tag: 'db:page',
+              operation: 'QUERY',
+              tableName: 'users',
+              template: {
+                where: { is_active: true },
+                limit: '{{limit}}',
+                orderBy: [{ column: '{{orderColumn}}', order: '{{orderDirection}}' }],
+              },
+            },
+            { tag: 'report', operation: 'RAW_SQL', template: { query: 'SELECT $1', params: ['{{x}}'] } },
+            {
+              tag: 'latest',
+              operation: 'QUERY',
+              tableName: 'users',
+              orderBy: { column: 'id', order: 'DESC' },
+              limit: 1,
+            },
+          ],
+        },
+      ],
+      brokers: [{ tag: 'b', envs: [{ slug: 'prd', type: 'kafka', config: { brokers: ['h:9092'] } }] }],
+    },
+  ],
+});
