@@ -2,7 +2,7 @@
 //!
 //! Invariant: a number that comes back as another one from JavaScript's `JSON.parse` is written as a string.
 
-/// The largest integer up to which all are exact.
+/// Characters up to which every number without an exponent is exact.
 const MAX_SAFE_DIGITS: usize = 15;
 
 /// Writes JSON text, with numbers that JavaScript cannot represent as strings. The text must be JSON.

@@ -71,10 +71,17 @@ impl Builder<'_> {
             self.kind(name)?;
         }
         let mut clause = OnConflict::columns(conflict.columns.iter().map(|name| identifier(name)));
+        let bound = self.values.len();
         if let Some(condition) = self.condition(&conflict.filter)? {
             if self.dialect == Dialect::MySql {
                 return Err(Failure::invalid(
                     "input.onConflict.where: MySQL has no unique indexes of some rows only",
+                ));
+            }
+            // SQLite compares the text of the conditions, and does not know what will be bound.
+            if self.dialect == Dialect::Sqlite && self.values.len() > bound {
+                return Err(Failure::invalid(
+                    "input.onConflict.where: on SQLite takes $isNull and $isNotNull alone",
                 ));
             }
             clause.target_and_where(condition);
