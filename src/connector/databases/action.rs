@@ -206,8 +206,7 @@ fn filled(
             name if OPTIONAL.contains(&name) => fill_optional(template, &values)?,
             "where" | "having" => Some(fill(template, &for_filter)?),
             "data" | "records" => Some(fill(template, &values)?),
-            // These have names of columns alone.
-            _ => Some(template.clone()),
+            _ => Some(without_places(name, template)?.clone()),
         };
         request.extend(filled.map(|filled| (name.into(), filled)));
     }
@@ -235,6 +234,19 @@ fn filled(
         ..context
     };
     request::read(operation_name(action.verb, &request), &Json::Map(request), context)
+}
+
+/// A member that jobs have no part in.
+fn without_places<'t>(name: &str, template: &'t Json) -> Result<&'t Json, Failure> {
+    let mut has_places = false;
+    names(template, &mut |_| has_places = true);
+    if has_places {
+        return Err(Failure::invalid(format!(
+            "`{}` of the action takes no places {{{{…}}}}",
+            truncated(name)
+        )));
+    }
+    Ok(template)
 }
 
 /// What a template describes: members of the operation's input.

@@ -341,6 +341,13 @@ fn wrong_templates_are_refused_by_the_constructor() {
         (ActionVerb::Query, Some(r#"{"were":{}}"#), None, &[][..], "`where`"),
         (
             ActionVerb::Query,
+            Some(r#"{"include":{"relation":"{{x}}","type":"one-to-many"}}"#),
+            None,
+            &[],
+            "`include`",
+        ),
+        (
+            ActionVerb::Query,
             Some(r#"{"where":{"id":{"$gtt":"{{x}}"}}}"#),
             None,
             &[],
