@@ -1,4 +1,4 @@
-# Programs of servers: from Debian's and Ubuntu's packages, Go modules and npm packages.
+# Programs of servers: from Debian's and Ubuntu's packages, Go modules, npm packages and Maven artifacts.
 
 # Runs a command; its output is shown only when it fails.
 quietly() {
@@ -116,4 +116,36 @@ npm_package() {
     mv "$place.new" "$place"
   fi
   printf '%s\n' "$place/node_modules/$package"
+}
+
+# maven_artifact GROUP ARTIFACT VERSION: prints the folder of the artifact and all that it needs, which are fetched where they
+# are missing.
+maven_artifact() {
+  local group=$1 artifact=$2 version=$3
+  local place=$cache/$artifact-$version
+  if [ ! -d "$place" ]; then
+    command -v mvn > /dev/null || debian maven
+    say "fetching $artifact $version"
+    rm -rf "$place.new"
+    mkdir -p "$place.new"
+    cat > "$place.new/pom.xml" << END
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>ductape</groupId>
+  <artifactId>servers</artifactId>
+  <version>1</version>
+  <dependencies>
+    <dependency>
+      <groupId>$group</groupId>
+      <artifactId>$artifact</artifactId>
+      <version>$version</version>
+    </dependency>
+  </dependencies>
+</project>
+END
+    quietly mvn -q -B -f "$place.new/pom.xml" dependency:copy-dependencies -DoutputDirectory="$place.new" ||
+      die "$name: $artifact $version cannot be fetched"
+    mv "$place.new" "$place"
+  fi
+  printf '%s\n' "$place"
 }
