@@ -13,6 +13,9 @@ mod call;
 mod contract;
 mod databases;
 mod failure;
+mod graph_definition;
+#[cfg(feature = "graphs")]
+mod graphs;
 mod limits;
 mod notifications;
 mod registry;
@@ -27,6 +30,8 @@ pub use contract::{Connector, Definition, LeftToHandlers, ResourceName, ServedTa
 #[cfg(fuzzing)]
 pub use databases::fuzzing;
 pub use failure::Failure;
+#[cfg(all(fuzzing, feature = "graphs"))]
+pub use graphs::fuzzing as graph_fuzzing;
 pub use limits::Limits;
 pub use registry::{CheckResult, Registry};
 
@@ -43,6 +48,7 @@ pub fn definitions(resources: &Resources, outbound: &OutboundRules) -> Vec<Arc<d
         storage::definitions(resources),
         brokers::definitions(resources),
         databases::definitions(resources),
+        graph_definition::definitions(resources),
     ];
     families.into_iter().flatten().collect()
 }

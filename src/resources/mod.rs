@@ -8,6 +8,7 @@ mod broker;
 mod database;
 mod feature;
 mod file_path;
+mod graph;
 mod http;
 mod notification;
 mod outbound;
@@ -22,6 +23,10 @@ pub use broker::{Broker, BrokerConfig, BrokerEnv, BrokerKind, RedisTarget, Topic
 pub use database::{ActionVerb, Database, DatabaseAction, DatabaseEnv, DatabaseKind};
 pub use feature::{Feature, FeatureEvent, FeatureInput, FeatureSequence, InputKind};
 pub use file_path::{FilePath, name_problem};
+pub use graph::{
+    GRAPH_FILTER_OPERATORS, GRAPH_GROUP_OPERATORS, GRAPH_SCHEMES, GRAPH_UPDATE_OPERATORS, GRAPH_VALUE_TYPES, Graph,
+    GraphAction, GraphEnv, GraphKind, GraphVerb, graph_input,
+};
 pub use http::{HttpAuth, is_connection_header};
 pub use notification::{
     Callback, CallbackMessage, Channels, EmailMessage, EmailProvider, ExternalProvider, Message, Notification,
@@ -54,6 +59,8 @@ pub struct Resources {
     pub brokers: Section<Broker>,
     /// Databases.
     pub databases: Section<Database>,
+    /// Graph databases.
+    pub graphs: Section<Graph>,
     sessions: Section<SessionResource>,
     caches: Section<i64>,
 }

@@ -11,6 +11,8 @@ pub mod check;
 mod databases;
 mod environments;
 mod features;
+mod graph_templates;
+mod graphs;
 mod members;
 mod notifications;
 mod paths;
@@ -26,7 +28,7 @@ use crate::resources::Resources;
 /// Reads one member of a product's section and notes problems in it.
 type ReadMember = for<'a, 'b, 'c> fn(&'a mut Fields<'b>, product: &'c str, &'a mut Resources);
 
-/// The sections of a product. Those of `graphs` have no effect yet.
+/// The sections of a product.
 const SECTIONS: [(&str, ReadMember); 9] = [
     ("apps", apps::read),
     ("features", features::read),
@@ -34,7 +36,7 @@ const SECTIONS: [(&str, ReadMember); 9] = [
     ("storage", storage::read),
     ("brokers", brokers::read),
     ("databases", databases::read),
-    ("graphs", |_, _, _| {}),
+    ("graphs", graphs::read),
     ("sessions", sessions::read),
     ("caches", caches::read),
 ];

@@ -66,7 +66,7 @@ pub(super) fn format_timestamp(micros: i64, style: TimestampStyle) -> String {
 }
 
 /// Formats a date, given as days since 1970.
-pub(super) fn format_date(day: i64) -> String {
+pub(in crate::connector) fn format_date(day: i64) -> String {
     let (year, month, date) = date_from_days(day);
     match year {
         0..=9_999 => format!("{year:04}-{month:02}-{date:02}"),
@@ -82,7 +82,7 @@ pub(super) fn day_of(micros: i64) -> i64 {
 }
 
 /// Parses a timestamp: a date, or a date and a time with or without an offset.
-pub(super) fn parse_timestamp(text: &str) -> Option<i64> {
+pub(in crate::connector) fn parse_timestamp(text: &str) -> Option<i64> {
     let text = text.trim();
     let (day, rest) = parse_date(text)?;
     let midnight = day.checked_mul(MICROS_PER_DAY)?;

@@ -5,7 +5,7 @@
 use super::{exact, surrogates};
 use crate::connector::Failure;
 use crate::connector::limits::MAX_JSON_DEPTH;
-pub(super) use crate::text::json::push_string;
+pub(in crate::connector) use crate::text::json::push_string;
 use crate::text::json::{self, Object, list};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,7 +22,7 @@ const LITERAL_KEY: &str = "$literal";
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Json {
+pub(in crate::connector) enum Json {
     Null,
     Bool(bool),
     /// The number as it was written.
@@ -38,12 +38,12 @@ pub(super) enum Json {
 
 impl Json {
     /// Reads JSON text. Half a surrogate pair, which no database takes, becomes U+FFFD.
-    pub(super) fn read(text: &str) -> Result<Self, Failure> {
+    pub(in crate::connector) fn read(text: &str) -> Result<Self, Failure> {
         Self::read_at(surrogates::replaced(text).trim(), 0, false)
     }
 
     /// Reads the input of a job, in which literals are marked.
-    pub(super) fn read_marked(text: &str) -> Result<Self, Failure> {
+    pub(in crate::connector) fn read_marked(text: &str) -> Result<Self, Failure> {
         Self::read_at(surrogates::replaced(text).trim(), 0, true)
     }
 
@@ -82,7 +82,7 @@ impl Json {
     }
 
     /// An object that is a literal as a whole, as one whose fields are.
-    pub(super) fn with_marked_fields(self) -> Self {
+    pub(in crate::connector) fn with_marked_fields(self) -> Self {
         match self {
             Self::Literal(inner) => match *inner {
                 Self::Map(fields) => {
@@ -98,7 +98,7 @@ impl Json {
     }
 
     /// The value, without a wrapping [`Literal`](Self::Literal).
-    pub(super) fn value(&self) -> &Self {
+    pub(in crate::connector) fn value(&self) -> &Self {
         match self {
             Self::Literal(inner) => inner.value(),
             other => other,
@@ -114,7 +114,7 @@ impl Json {
     }
 
     /// The type of the value for error messages, which never show the value itself.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(in crate::connector) fn kind(&self) -> &'static str {
         match self.value() {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
@@ -126,7 +126,7 @@ impl Json {
         }
     }
 
-    pub(super) fn as_text(&self) -> Option<&str> {
+    pub(in crate::connector) fn as_text(&self) -> Option<&str> {
         match self.value() {
             Self::Text(text) => Some(text),
             Self::Any => Some(""),
@@ -135,7 +135,7 @@ impl Json {
     }
 
     /// The bytes of `{ "$bytes": "base64" }`; `None`: another value; `Err`: invalid base64.
-    pub(super) fn bytes(&self) -> Option<Result<Vec<u8>, Failure>> {
+    pub(in crate::connector) fn bytes(&self) -> Option<Result<Vec<u8>, Failure>> {
         let Self::Map(entries) = self.value() else { return None };
         let [(key, value)] = entries.as_slice() else {
             return None;
@@ -160,7 +160,7 @@ impl Json {
     }
 
     /// As JSON text.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::connector) fn text(&self) -> String {
         let mut out = String::new();
         self.write(&mut out);
         out
@@ -200,14 +200,14 @@ impl Json {
 }
 
 /// Writes bytes in the form that [`bytes`](Json::bytes) reads.
-pub(super) fn push_bytes(out: &mut String, bytes: &[u8]) {
+pub(in crate::connector) fn push_bytes(out: &mut String, bytes: &[u8]) {
     out.push_str("{\"$bytes\":\"");
     STANDARD.encode_string(bytes, out);
     out.push_str("\"}");
 }
 
 /// Writes an integer: as a number if JavaScript can represent it exactly, else as a string.
-pub(super) fn push_integer(out: &mut String, number: i128) {
+pub(in crate::connector) fn push_integer(out: &mut String, number: i128) {
     const SAFE: i128 = 9_007_199_254_740_991;
     if (-SAFE..=SAFE).contains(&number) {
         out.push_str(&number.to_string());
@@ -217,7 +217,7 @@ pub(super) fn push_integer(out: &mut String, number: i128) {
 }
 
 /// Writes a floating point number; NaN and infinities as strings.
-pub(super) fn push_float(out: &mut String, number: f64) {
+pub(in crate::connector) fn push_float(out: &mut String, number: f64) {
     match serde_json::to_string(&number) {
         Ok(text) if number.is_finite() => out.push_str(&text),
         _ if number.is_nan() => out.push_str("\"NaN\""),
@@ -227,7 +227,7 @@ pub(super) fn push_float(out: &mut String, number: f64) {
 }
 
 /// Writes text that is JSON according to the database. Numbers that JavaScript would change become strings.
-pub(super) fn push_raw(out: &mut String, text: &str) {
+pub(in crate::connector) fn push_raw(out: &mut String, text: &str) {
     match serde_json::from_str::<&RawValue>(text) {
         // Told from NULL, in the form that inputs have for it.
         Ok(value) if value.get() == "null" => out.push_str("{\"$json\":null}"),

@@ -9,21 +9,21 @@ mod action;
 mod backend;
 mod build;
 mod connector;
-mod dates;
+pub(in crate::connector) mod dates;
 mod dialect;
 mod exact;
 mod filter;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod include;
-mod json;
+pub(in crate::connector) mod json;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod name;
 mod open;
 mod operation;
 mod plan;
-mod pool;
+pub(in crate::connector) mod pool;
 mod postgres;
 mod request;
 mod rows;

@@ -12,20 +12,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Connections of one database.
-pub(super) struct Pool<C> {
+pub(in crate::connector) struct Pool<C> {
     idle: Mutex<Vec<(C, Instant)>>,
     permits: Arc<Semaphore>,
 }
 
 /// A connection in use, or the permit to open one.
-pub(super) struct ConnectionPermit<C> {
+pub(in crate::connector) struct ConnectionPermit<C> {
     /// An idle connection and when it was last used.
-    pub(super) used: Option<(C, Instant)>,
+    pub(in crate::connector) used: Option<(C, Instant)>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl<C> Pool<C> {
-    pub(super) fn new(max_connections: usize) -> Self {
+    pub(in crate::connector) fn new(max_connections: usize) -> Self {
         Self {
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(max_connections.max(1))),
@@ -37,7 +37,7 @@ impl<C> Pool<C> {
     }
 
     /// Waits for a free permit.
-    pub(super) async fn acquire(&self) -> Result<ConnectionPermit<C>, Failure> {
+    pub(in crate::connector) async fn acquire(&self) -> Result<ConnectionPermit<C>, Failure> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_| Failure::connection("the database is closed here"))?;
         let mut idle = self.idle();
@@ -49,7 +49,7 @@ impl<C> Pool<C> {
     }
 
     /// Returns a connection in good state to the pool.
-    pub(super) fn give_back(&self, connection: C, permit: ConnectionPermit<C>) {
+    pub(in crate::connector) fn give_back(&self, connection: C, permit: ConnectionPermit<C>) {
         if !self.permits.is_closed() {
             self.idle().push((connection, Instant::now()));
         }
@@ -57,7 +57,7 @@ impl<C> Pool<C> {
     }
 
     /// Closes the pool and returns its idle connections.
-    pub(super) fn close(&self) -> Vec<C> {
+    pub(in crate::connector) fn close(&self) -> Vec<C> {
         self.permits.close();
         self.idle().drain(..).map(|(connection, _)| connection).collect()
     }

@@ -1,0 +1,99 @@
+//! Graphs as `resources` define them, whether this build can do their work or not.
+
+use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
+use crate::engine::inputs::ExpressionResolver;
+use crate::engine::routing::Pattern;
+use crate::model::Namespace;
+use crate::resources::{Graph, GraphEnv, Resources};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// One definition for each graph and environment in `resources`.
+pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
+    let mut all: Vec<Arc<dyn Definition>> = Vec::new();
+    for (product, graph) in resources.graphs.iter() {
+        all.extend(graph.envs.iter().map(|env| {
+            Arc::new(GraphDefinition {
+                product: product.into(),
+                graph: Arc::clone(graph),
+                env: env.clone(),
+            }) as Arc<dyn Definition>
+        }));
+    }
+    all
+}
+
+/// A graph in one environment.
+struct GraphDefinition {
+    product: Box<str>,
+    graph: Arc<Graph>,
+    env: GraphEnv,
+}
+
+impl GraphDefinition {
+    /// Why its jobs are left to a process with a handler, if they are.
+    fn not_built_in(&self) -> Option<String> {
+        let kind = self.graph.kind.name();
+        if !self.graph.kind.is_built_in() {
+            return Some(format!(
+                "graphs of type {kind} are not built in; its jobs wait for a process that has a handler for them"
+            ));
+        }
+        if !self.env.speaks_bolt() {
+            return Some(format!(
+                "graphs of type {kind} are built in for bolt:// and neo4j:// only; its jobs wait for a process that has a handler for them"
+            ));
+        }
+        None
+    }
+}
+
+#[async_trait]
+impl Definition for GraphDefinition {
+    fn name(&self) -> ResourceName {
+        ResourceName {
+            product: self.product.clone(),
+            kind: "graph",
+            tag: self.graph.tag.clone(),
+            env: self.env.slug.clone(),
+        }
+    }
+
+    fn targets(&self) -> Vec<ServedTarget> {
+        if self.not_built_in().is_some() {
+            return Vec::new();
+        }
+        let target = |namespace, event| ServedTarget {
+            pattern: Pattern {
+                namespace,
+                product: Some(self.product.clone()),
+                env: Some(self.env.slug.clone()),
+                target: vec![Some(self.graph.tag.clone()), event],
+            },
+            timeout: None,
+        };
+        let actions = self.graph.actions.iter();
+        let mut targets: Vec<_> = actions
+            .map(|action| target(Namespace::GraphActions, Some(action.tag.clone())))
+            .collect();
+        targets.push(target(Namespace::Graphs, None));
+        targets
+    }
+
+    async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
+        if let Some(why) = self.not_built_in() {
+            return Err(Failure::invalid(why));
+        }
+        open(&self.graph, &self.env, expressions).await
+    }
+}
+
+#[cfg(feature = "graphs")]
+use super::graphs::open;
+
+#[cfg(not(feature = "graphs"))]
+async fn open(_: &Arc<Graph>, _: &GraphEnv, _: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
+    Err(Failure::invalid(
+        "this build of the package has no graphs; register a handler for their jobs",
+    ))
+}

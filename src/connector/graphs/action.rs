@@ -1,0 +1,161 @@
+//! Actions: operations predefined in a definition, with placeholders `{{name}}` for values of the job.
+//!
+//! Invariant: what a job provides is only ever a value, never a name, an operator or Cypher.
+
+use super::operation::Operation;
+use super::request;
+use crate::clock::{Clock, SystemClock};
+use crate::connector::Failure;
+use crate::connector::databases::json::Json;
+use crate::engine::inputs::ExpressionResolver;
+use crate::resources::{GraphAction, Text};
+use crate::text::spelling::truncated;
+
+/// The texts of an action with its secrets and expressions resolved.
+pub(super) struct Templates {
+    template: Json,
+    filter: Option<Json>,
+    defaults: Option<Json>,
+}
+
+impl Templates {
+    pub(super) async fn reveal(action: &GraphAction, expressions: &ExpressionResolver) -> Result<Self, Failure> {
+        let now = SystemClock.now();
+        let read = async |text: &Text| Json::read(&expressions.reveal_json(text.as_written(), now).await?);
+        let optional = async |text: &Option<Text>| match text {
+            Some(text) => read(text).await.map(Some),
+            None => Ok(None),
+        };
+        Ok(Self {
+            template: read(&action.template).await?,
+            filter: optional(&action.filter).await?,
+            defaults: optional(&action.defaults).await?,
+        })
+    }
+}
+
+/// Members of a template without which its operation means something, so that a job may leave their values out.
+const OPTIONAL: [&str; 9] = [
+    "limit",
+    "skip",
+    "offset",
+    "direction",
+    "detach",
+    "minDepth",
+    "directed",
+    "maxDepth",
+    "depth",
+];
+
+/// The operation of an action, with its placeholders filled from the job's input.
+pub(super) fn operation(action: &GraphAction, templates: &Templates, input: &Json) -> Result<Operation, Failure> {
+    let Json::Map(_) = input else {
+        return Err(Failure::invalid(format!(
+            "the input must be an object, got {}",
+            input.kind()
+        )));
+    };
+    let source = Source {
+        input,
+        defaults: templates.defaults.as_ref(),
+    };
+    // `raw` restricts queries of jobs; the text of an action comes from the definition.
+    let read = |request| request::read(action.verb.operation(), &Json::Map(request), true);
+    if let Some(query) = &action.query {
+        let params = source.fill(&templates.template)?;
+        return read(vec![
+            ("query".into(), Json::Text(query.clone())),
+            ("params".into(), params),
+        ]);
+    }
+    let Json::Map(members) = &templates.template else {
+        return Err(Failure::invalid("the template of the action is no object"));
+    };
+    let mut request: Vec<(Box<str>, Json)> = Vec::with_capacity(members.len() + 1);
+    for (name, template) in members {
+        let text = template.as_text().unwrap_or_default();
+        let left_out = OPTIONAL.contains(&&**name) && only_name(text).is_some_and(|name| source.find(name).is_none());
+        if !left_out {
+            request.push((name.clone(), source.fill(template)?));
+        }
+    }
+    if let Some(filter) = &templates.filter {
+        request.retain(|(name, _)| !matches!(&**name, "where" | "filter"));
+        request.push(("where".into(), source.fill(filter)?));
+    }
+    read(request)
+}
+
+/// Where values of names are looked up.
+struct Source<'a> {
+    input: &'a Json,
+    defaults: Option<&'a Json>,
+}
+
+impl Source<'_> {
+    /// Looks up `name` or `a.b` in the input, then in the defaults.
+    fn find(&self, name: &str) -> Option<&Json> {
+        value_at(self.input, name).or_else(|| self.defaults.and_then(|defaults| value_at(defaults, name)))
+    }
+
+    fn value(&self, name: &str) -> Result<&Json, Failure> {
+        self.find(name).ok_or_else(|| {
+            Failure::invalid(format!(
+                "the input has no value for {{{{{}}}}}; give it there, or as one of the action's `defaults`",
+                truncated(name)
+            ))
+        })
+    }
+
+    /// Fills the placeholders of a template.
+    fn fill(&self, template: &Json) -> Result<Json, Failure> {
+        Ok(match template {
+            Json::Text(text) if text.contains("{{") => match only_name(text) {
+                // A string that is a single placeholder becomes the value itself, with its type.
+                Some(name) => Json::Literal(Box::new(self.value(name)?.clone())),
+                None => Json::Literal(Box::new(Json::Text(self.text(text)?.into()))),
+            },
+            Json::List(list) => Json::List(list.iter().map(|part| self.fill(part)).collect::<Result<_, _>>()?),
+            Json::Map(entries) => {
+                let filled = entries.iter().map(|(key, value)| Ok((key.clone(), self.fill(value)?)));
+                Json::Map(filled.collect::<Result<_, Failure>>()?)
+            }
+            other => other.clone(),
+        })
+    }
+
+    fn text(&self, template: &str) -> Result<String, Failure> {
+        let mut filled = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once("{{") {
+            let Some((name, after)) = after.split_once("}}") else {
+                break;
+            };
+            filled.push_str(before);
+            match self.value(name.trim())?.value() {
+                Json::Text(text) => filled.push_str(text),
+                Json::Null => {}
+                other => filled.push_str(&other.text()),
+            }
+            rest = after;
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+}
+
+/// The name of the placeholder that a whole text is.
+fn only_name(text: &str) -> Option<&str> {
+    let name = text.strip_prefix("{{")?.strip_suffix("}}")?;
+    (!name.contains("{{") && !name.contains("}}")).then(|| name.trim())
+}
+
+fn value_at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
+    let Json::Map(entries) = json.value() else { return None };
+    if let Some((_, value)) = entries.iter().find(|(key, _)| **key == *path) {
+        return Some(value);
+    }
+    let (first, rest) = path.split_once('.')?;
+    let (_, value) = entries.iter().find(|(key, _)| **key == *first)?;
+    value_at(value, rest)
+}
