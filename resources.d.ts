@@ -20,8 +20,7 @@ export interface ProductResources {
   storage?: StorageResource[];
   brokers?: BrokerResource[];
   databases?: DatabaseResource[];
-  /** Accepted, and without effect yet: graph jobs are done by handlers. */
-  graphs?: object[];
+  graphs?: GraphResource[];
   sessions?: SessionResource[];
   caches?: CacheResource[];
 }
@@ -438,6 +437,79 @@ export type DatabaseOrder =
   | string
   | { readonly column: string; readonly order?: 'asc' | 'desc' | 'ASC' | 'DESC' }
   | { readonly [column: string]: 'asc' | 'desc' | 'ASC' | 'DESC' | 1 | -1 };
+
+// --- graphs
+
+/** The types of graphs, in upper or lower case. Jobs of others than neo4j, memgraph and neptune wait for a handler. */
+export type GraphType = 'neo4j' | 'memgraph' | 'neptune' | 'arangodb' | 'nebula' | 'spanner-graph' | 'cosmos-gremlin';
+
+/** A graph database and its actions. */
+export interface GraphResource extends Described {
+  tag: string;
+  type: GraphType | Uppercase<GraphType>;
+  /** `false`: jobs bring no queries of their own (`query`). Default true. */
+  raw?: boolean;
+  envs: GraphEnvironment[];
+  actions?: GraphAction[];
+}
+
+/** Where a graph is in one environment. */
+export interface GraphEnvironment extends Described {
+  slug: string;
+  /**
+   * `bolt://…`, or `neo4j://…` where the server tells who reads and who writes; with `+s` by TLS, with `+ssc` by TLS without a
+   * check of the certificate.
+   */
+  connection_url: string;
+  /** The database on the server. Default: the user's own. */
+  database?: string;
+  /** User, in place of that of the address. */
+  username?: string;
+  /** Password, in place of that of the address. */
+  password?: string;
+  /** Type `'arangodb'`: its graph. */
+  graphName?: string;
+  /** Type `'neptune'`: its region. */
+  region?: string;
+  /** Certificates that the server's must be signed by: PEM, or the path of such a file. */
+  ca?: string;
+  /** Most connections to one server at once. Default 10. */
+  max_connections?: number;
+}
+
+/** What an action of a graph does. */
+export type GraphActionType =
+  | 'CREATE_NODE'
+  | 'FIND_NODES'
+  | 'FIND_NODE_BY_ID'
+  | 'UPDATE_NODE'
+  | 'DELETE_NODE'
+  | 'MERGE_NODE'
+  | 'CREATE_RELATIONSHIP'
+  | 'FIND_RELATIONSHIPS'
+  | 'UPDATE_RELATIONSHIP'
+  | 'DELETE_RELATIONSHIP'
+  | 'TRAVERSE'
+  | 'SHORTEST_PATH'
+  | 'QUERY';
+
+/** An operation that is written down in advance; `{{name}}` is filled with what the job brings. */
+export interface GraphAction extends Described {
+  /** `'action'` or `'graph:action'`. */
+  tag: string;
+  /** May be left out where there is a `query`. */
+  operation?: GraphActionType;
+  /** The input of the operation. */
+  template?: object;
+  /** The filter, in place of `where` in the template. */
+  filterTemplate?: object;
+  /** QUERY: Cypher with `$name` for parameters. */
+  query?: string;
+  /** QUERY: the parameters. */
+  params?: object;
+  /** Values of names that a job leaves out. */
+  defaults?: object;
+}
 
 // --- sessions
 

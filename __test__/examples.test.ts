@@ -6,7 +6,9 @@ import { node } from './support/processes.js';
 import { address } from './support/servers.js';
 
 const root = resolve(import.meta.dirname, '..');
-const broker = address('DUCTAPE_TEST_NATS');
+/** Servers that parts need, by the part. */
+const servers: Record<string, string> = { events: 'DUCTAPE_TEST_NATS', graphs: 'DUCTAPE_TEST_NEO4J' };
+const named = new Map(Object.entries(servers).map(([part, variable]) => [part, address(variable)]));
 
 describe('examples/native', () => {
   /** What a part prints when all its jobs were done. */
@@ -17,6 +19,7 @@ describe('examples/native', () => {
     events: /a topic: \{"message_id":"job_.+","subject":"shop\.orders\.placed"\}/,
     databases: /inserted \{ count: 3, insertId: 3 \}/,
     'database-actions': /taken \{ count: 1 \}/,
+    graphs: /shortest: Berlin - Leipzig - Munich, 620 km/,
     features: /checkout: \{ message: '2 items in EUR' \}/,
   };
 
@@ -26,7 +29,8 @@ describe('examples/native', () => {
       const example = node([resolve(root, 'examples/native/index.mjs'), part], { cwd: await temporaryFolder() });
       expect((await example.ended).code, example.stderr()).toBe(0);
       const text = example.lines.join('\n');
-      if (part === 'events' && !broker) expect(text).toContain('events: skipped, set DUCTAPE_TEST_NATS');
+      const missing = named.has(part) && !named.get(part);
+      if (missing) expect(text).toContain(`${part}: skipped, set ${servers[part]}`);
       else expect(text).toMatch(line);
       // A job that nobody serves is warned about.
       expect(example.stderr()).toBe('');

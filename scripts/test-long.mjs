@@ -11,6 +11,8 @@ const DEFAULT_MINUTES = {
   fuzz: 5,
   'fuzz-expr': 5,
   'fuzz-filter': 5,
+  'fuzz-graph': 5,
+  'fuzz-bolt': 5,
   'fuzz-dispatch': 5,
   'fuzz-wire': 5,
   cron: 5,
@@ -31,6 +33,8 @@ const CHECKS = {
   fuzz: fuzz('cron', 'cron expressions'),
   'fuzz-expr': fuzz('expr', 'expressions in inputs'),
   'fuzz-filter': fuzz('filter', 'filters and other inputs of databases'),
+  'fuzz-graph': fuzz('graph', 'inputs of graphs'),
+  'fuzz-bolt': fuzz('bolt', 'what graphs answer'),
   'fuzz-dispatch': fuzz('dispatch', 'dispatches of all namespaces'),
   'fuzz-wire': fuzz('wire', 'messages between JavaScript and Rust'),
   crash: {

@@ -41,3 +41,5 @@ mod webhook;
 /// What the fuzz target `filter` sees of the connectors to databases.
 #[cfg(fuzzing)]
 pub use connector::fuzzing;
+#[cfg(all(fuzzing, feature = "graphs"))]
+pub use connector::graph_fuzzing;

@@ -2,7 +2,7 @@
 //!
 //! Does not connect. Invariant: no error contains any part of an address.
 
-use super::bolt::{Login, Transport, Value};
+use super::bolt::{Login, Transport, UserAndPassword, Value};
 use crate::connector::Failure;
 use crate::text::percent;
 use crate::tls::{self, CertificateCheck};
@@ -112,7 +112,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 /// Those of the definition, else those of the address.
-fn login(url: &Url, credentials: &Credentials<'_>) -> Result<Option<(Box<str>, Box<str>)>, Failure> {
+fn login(url: &Url, credentials: &Credentials<'_>) -> Result<Option<UserAndPassword>, Failure> {
     let of_url = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(percent_decoded);
     let user = credentials
         .username

@@ -1,8 +1,8 @@
 //! What the fuzz targets `bolt` and `graph` see: JSON of what a server sends, and the statement that an operation becomes.
 
-use super::answer;
 use super::bolt::read_value;
 use super::build::plan;
+use super::json;
 use super::plan::Work;
 use super::request::read;
 use crate::connector::Failure;
@@ -13,7 +13,7 @@ use crate::resources::GraphKind;
 #[must_use]
 pub fn json_of(bytes: &[u8]) -> Option<String> {
     let mut out = String::new();
-    answer::push(&mut out, &read_value(bytes)?);
+    json::push(&mut out, &read_value(bytes)?);
     Some(out)
 }
 

@@ -15,6 +15,7 @@ mod failure;
 mod filter;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod json;
 mod name;
 mod operation;
 mod plan;

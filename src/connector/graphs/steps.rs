@@ -2,10 +2,11 @@
 //!
 //! Invariant: what is kept of results is bounded.
 
-use super::answer::{self, Answer};
+use super::answer::{Answer, too_large};
 use super::bolt::Value;
 use super::build::{self, first_node, neighbors};
 use super::failure::Trouble;
+use super::json;
 use super::name::Name;
 use super::operation::{Id, Nodes, Steps};
 use super::plan::{Shape, Statement, Work};
@@ -85,7 +86,7 @@ async fn first_value(transaction: &mut Transaction<'_>, statement: &Statement) -
 /// An id of a server as a key; servers have numbers or texts.
 fn key(id: &Value) -> String {
     let mut text = String::new();
-    answer::push(&mut text, id);
+    json::push(&mut text, id);
     text
 }
 
@@ -141,7 +142,7 @@ fn push_separated(list: &mut String, value: &Value) {
     if !list.is_empty() {
         list.push(',');
     }
-    answer::push(list, value);
+    json::push(list, value);
 }
 
 /// Nodes by their distance: those at each distance are the neighbors of those at the distance before that were not met yet.
@@ -195,7 +196,7 @@ impl Groups {
     fn add(&mut self, values: &[Value]) -> bool {
         let [id, node] = values else { return true };
         let mut text = String::new();
-        answer::push(&mut text, node);
+        json::push(&mut text, node);
         self.bytes += text.len() + 1;
         self.index_by_id.insert(key(id), self.nodes.len());
         self.parents.push(self.nodes.len());
@@ -266,7 +267,7 @@ async fn components(
     transaction.run(nodes, &mut add).await?;
     if !fits {
         // Half of the nodes would be in no component.
-        return Err(answer::too_large().into());
+        return Err(too_large().into());
     }
     let mut connect = |_: &[Value], values: Vec<Value>| {
         groups.connect(&values);

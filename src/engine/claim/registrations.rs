@@ -52,7 +52,11 @@ impl Registration {
     pub fn literals(&self, namespace: Namespace) -> Literals {
         let reads_operators = matches!(
             namespace,
-            Namespace::Databases | Namespace::DatabaseActions | Namespace::Features
+            Namespace::Databases
+                | Namespace::DatabaseActions
+                | Namespace::Graphs
+                | Namespace::GraphActions
+                | Namespace::Features
         );
         if self.built_in && reads_operators {
             Literals::Marked

@@ -66,10 +66,13 @@ pub(in crate::connector::graphs) struct Transport {
     pub(in crate::connector::graphs) tls: Option<Arc<ClientConfig>>,
 }
 
+/// A user and the password.
+pub(in crate::connector::graphs) type UserAndPassword = (Box<str>, Box<str>);
+
 /// Who logs in.
 pub(in crate::connector::graphs) struct Login {
     /// User and password; `None`: the server asks for none.
-    pub(in crate::connector::graphs) credentials: Option<(Box<str>, Box<str>)>,
+    pub(in crate::connector::graphs) credentials: Option<UserAndPassword>,
     /// The routing context, of a client that asks for routing tables.
     pub(in crate::connector::graphs) routing: Option<Value>,
 }
@@ -336,7 +339,7 @@ impl Connection {
         };
         let field = fields.into_iter().next();
         match (tag, field) {
-            (response::RECORD, Some(Value::List(values))) => return Ok(Answer::Record(values)),
+            (response::RECORD, Some(Value::List(values))) => Ok(Answer::Record(values)),
             (response::SUCCESS, metadata) => {
                 self.pending = self.pending.saturating_sub(1);
                 Ok(Answer::Success(metadata.unwrap_or(Value::Null)))
