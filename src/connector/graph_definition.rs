@@ -34,14 +34,13 @@ impl GraphDefinition {
     /// Why its jobs are left to a process with a handler, if they are.
     fn not_built_in(&self) -> Option<String> {
         let kind = self.graph.kind.name();
+        let wait = "its jobs wait for a handler, registered by `ductape.graphs.handle`";
         if !self.graph.kind.is_built_in() {
-            return Some(format!(
-                "graphs of type {kind} are not built in; its jobs wait for a process that has a handler for them"
-            ));
+            return Some(format!("the type '{kind}' is not built in; {wait}"));
         }
         if !self.env.speaks_bolt() {
             return Some(format!(
-                "graphs of type {kind} are built in for bolt:// and neo4j:// only; its jobs wait for a process that has a handler for them"
+                "the type '{kind}' is built in for addresses with bolt:// and neo4j:// only; {wait}"
             ));
         }
         None

@@ -2,7 +2,7 @@
 //!
 //! Does not connect. Invariant: no error contains any part of an address.
 
-use super::bolt::{Login, Transport, UserAndPassword, Value};
+use super::bolt::{Login, Transport, UserAndPassword, VERSIONS, Value};
 use crate::connector::Failure;
 use crate::text::percent;
 use crate::tls::{self, CertificateCheck};
@@ -95,7 +95,10 @@ impl Address {
                 routing: routing(&url, &server, routed)?,
             },
             server,
-            transport: Transport { tls: tls.map(Arc::new) },
+            transport: Transport {
+                tls: tls.map(Arc::new),
+                versions: VERSIONS,
+            },
             routed,
         })
     }

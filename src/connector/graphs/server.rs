@@ -53,9 +53,13 @@ struct LeasedConnection {
 }
 
 impl LeasedConnection {
-    /// Gives the connection back if it can be used again, else closes it.
-    async fn give_back(mut self, failed: bool) {
-        if failed {
+    /// Gives the connection back if it can be used again, else closes it. `failed`: the cause, if what
+    /// it was used for has failed.
+    async fn give_back(mut self, failed: Option<Cause>) {
+        if matches!(failed, Some(Cause::Lost | Cause::Moved)) {
+            return;
+        }
+        if failed.is_some() {
             let reset = tokio::time::timeout(RESET_TIMEOUT, self.connection.reset()).await;
             if !matches!(reset, Ok(Ok(()))) {
                 return;
@@ -123,13 +127,14 @@ impl Servers {
         }
     }
 
-    async fn lease_from(&self, server: &ServerName) -> Result<LeasedConnection, Trouble> {
+    /// `anew`: the connections that are there may be as broken as the one that was tried.
+    async fn lease_from(&self, server: &ServerName, anew: bool) -> Result<LeasedConnection, Trouble> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(Failure::connection("the graph is closed here").into());
         }
         let pool = self.pool(server);
         let mut permit = pool.acquire().await?;
-        let used = match permit.used.take() {
+        let used = match permit.used.take().filter(|_| !anew) {
             Some((connection, since)) => still_usable(connection, since).await,
             None => None,
         };
@@ -144,12 +149,12 @@ impl Servers {
         })
     }
 
-    async fn lease(&self, access: Access) -> Result<LeasedConnection, Trouble> {
+    async fn lease(&self, access: Access, anew: bool) -> Result<LeasedConnection, Trouble> {
         if !self.address.routed {
-            return self.lease_from(&self.address.server).await;
+            return self.lease_from(&self.address.server, anew).await;
         }
         let server = self.server_for(access).await?;
-        let leased = self.lease_from(&server).await;
+        let leased = self.lease_from(&server, anew).await;
         leased.map_err(|trouble| {
             // Another server may have taken its place.
             let gone = &*trouble.failure.code == crate::error::ErrorCode::ConnectionError.as_str();
@@ -198,15 +203,16 @@ impl Servers {
     }
 
     async fn ask_for_table(&self, server: &ServerName) -> Result<RoutingTable, Trouble> {
-        let mut leased = self.lease_from(server).await?;
+        let mut leased = self.lease_from(server, false).await?;
         let context = self.address.login.routing.clone().unwrap_or(Value::Map(Vec::new()));
         let asked = leased.connection.route(context, self.database.as_deref());
         let asked = tokio::time::timeout(DATABASE_CONNECT_TIMEOUT, asked).await;
         let Ok(answer) = asked else {
             return Err(Failure::connection("graph: no routing table in time").into());
         };
-        let failed = answer.is_err();
-        let table = answer.map_err(Trouble::from).and_then(|table| {
+        let answer = answer.map_err(Trouble::from);
+        let failed = answer.as_ref().err().map(|trouble| trouble.cause);
+        let table = answer.and_then(|table| {
             RoutingTable::read(&table)
                 .ok_or_else(|| Failure::connection("graph: the server has sent no routing table").into())
         });
@@ -219,7 +225,7 @@ impl Servers {
         let until = Instant::now() + timeout;
         let mut tries = 0;
         loop {
-            let trouble = match self.attempt(plan, until).await {
+            let trouble = match self.attempt(plan, until, tries > 0).await {
                 Ok(result) => return Ok(result),
                 Err(trouble) => trouble,
             };
@@ -240,8 +246,8 @@ impl Servers {
         }
     }
 
-    async fn attempt(&self, plan: &Plan, until: Instant) -> Result<String, Trouble> {
-        let mut leased = self.lease(plan.access).await?;
+    async fn attempt(&self, plan: &Plan, until: Instant, anew: bool) -> Result<String, Trouble> {
+        let mut leased = self.lease(plan.access, anew).await?;
         let left = until
             .saturating_duration_since(Instant::now())
             .max(Duration::from_millis(1));
@@ -251,7 +257,7 @@ impl Servers {
         let Ok(done) = tokio::time::timeout(left + GRACE, work).await else {
             return Err(Failure::timeout(format!("graph: no answer within {} ms", (left + GRACE).as_millis())).into());
         };
-        let failed = done.is_err();
+        let failed = done.as_ref().err().map(|trouble| trouble.cause);
         leased.give_back(failed).await;
         done
     }
@@ -269,24 +275,10 @@ impl Servers {
         extra
     }
 
-    /// Connects, logs in and asks for nothing.
+    /// Connects, logs in and changes nothing.
     pub(super) async fn check(&self) -> Result<(), Failure> {
         let plan = Plan::of(Access::Read, Work::One(Statement::plain("RETURN 1"), Shape::Rows));
-        let mut trouble = None;
-        for _ in 0..2 {
-            match self.attempt(&plan, Instant::now() + DATABASE_CONNECT_TIMEOUT).await {
-                Ok(_) => return Ok(()),
-                Err(again) => {
-                    *locked(&self.table) = None;
-                    let repeat = matches!(again.cause, Cause::Moved | Cause::Lost);
-                    trouble = Some(again.failure);
-                    if !repeat {
-                        break;
-                    }
-                }
-            }
-        }
-        trouble.map_or(Ok(()), Err)
+        self.run(&plan, DATABASE_CONNECT_TIMEOUT).await.map(|_| ())
     }
 
     /// Closes all connections.

@@ -9,8 +9,16 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// What a client of Bolt says first, and the versions it speaks: 5.4 to 5.0, 4.4 to 4.2, 4.1, 4.0.
-const HANDSHAKE: [u8; 20] = [0x60, 0x60, 0xB0, 0x17, 0, 4, 4, 5, 0, 2, 4, 4, 0, 0, 1, 4, 0, 0, 0, 4];
+/// What a client of Bolt says first.
+const MAGIC: [u8; 4] = [0x60, 0x60, 0xB0, 0x17];
+/// The versions that are spoken, each line a range that goes down from one of them: 5.4 to 5.0, 4.4 to 4.2, 4.1, 4.0.
+#[rustfmt::skip]
+pub(in crate::connector::graphs) const VERSIONS: [u8; 16] = [
+    0, 4, 4, 5,
+    0, 2, 4, 4,
+    0, 0, 1, 4,
+    0, 0, 0, 4,
+];
 /// Largest message that is read. A record of more is larger as JSON than a result may be.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
 /// Largest chunk of a message.
@@ -64,6 +72,8 @@ impl From<io::Error> for BoltError {
 pub(in crate::connector::graphs) struct Transport {
     /// TLS, if the address asks for it.
     pub(in crate::connector::graphs) tls: Option<Arc<ClientConfig>>,
+    /// What the server may choose from.
+    pub(in crate::connector::graphs) versions: [u8; 16],
 }
 
 /// A user and the password.
@@ -148,7 +158,7 @@ impl Connection {
         let mut connection = Self {
             stream: BufReader::new(stream),
             version: (0, 0),
-            outgoing: HANDSHAKE.to_vec(),
+            outgoing: [&MAGIC[..], &transport.versions].concat(),
             pending: 0,
             failed: false,
         };

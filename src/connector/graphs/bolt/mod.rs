@@ -6,7 +6,7 @@
 mod connection;
 mod packstream;
 
-pub(super) use connection::{BoltError, Connection, Login, Summary, Transport, UserAndPassword};
+pub(super) use connection::{BoltError, Connection, Login, Summary, Transport, UserAndPassword, VERSIONS};
 pub(super) use packstream::Value;
 #[cfg(fuzzing)]
 pub(super) use packstream::read as read_value;

@@ -1,8 +1,11 @@
 //! Servers that are unreachable, refuse, stall or break, and statements that are cancelled.
 
 use super::support::{TestGraph, open, open_with, query, run};
-use crate::connector::graphs::address::Credentials;
+use crate::connector::graphs::address::{Address, Credentials};
+use crate::connector::graphs::connector::GraphConnector;
+use crate::connector::graphs::server::Servers;
 use crate::connector::{Connector, Failure};
+use crate::resources::GraphKind;
 use crate::testing::eventually::eventually;
 use crate::testing::proxy::Proxy;
 use serde_json::json;
@@ -132,6 +135,43 @@ async fn routed_address_finds_the_server_that_reads_and_writes() {
     assert_eq!(&*failure.code, "CONNECTION_ERROR", "{failure:?}");
 }
 
+#[tokio::test]
+async fn each_version_of_the_protocol_gives_the_same_answers() {
+    let Some(graph) = TestGraph::new().await else { return };
+    let id = graph
+        .node(r#"{"at":{"$datetime":"2026-01-31T10:00[Europe/Berlin]"}}"#)
+        .await;
+    for (major, minor) in [(5, 4), (5, 2), (5, 0), (4, 4)] {
+        let mut address = Address::read(&graph.url, &Credentials::default()).unwrap();
+        address.transport.versions = [0, 0, minor, major, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let servers = Servers::new(GraphKind::Neo4j, address, None, 1);
+        let connector = GraphConnector::new(super::support::graph(Vec::new()), servers);
+        let answer = run(&connector, "findNodeById", &format!(r#"{{"id":{id}}}"#))
+            .await
+            .unwrap();
+        assert!(
+            answer.contains(r#""at":"2026-01-31T09:00:00.000Z""#),
+            "{major}.{minor}: {answer}"
+        );
+        // Without ids of their own, nodes have the number as text.
+        assert_eq!(
+            answer.contains(&format!(r#""elementId":"{id}""#)),
+            major == 4,
+            "{major}.{minor}: {answer}"
+        );
+        let failure = run(&connector, "query", r#"{"query":"RETRUN 1"}"#).await.unwrap_err();
+        assert_eq!(&*failure.code, "VALIDATION_ERROR");
+        connector.check().await.unwrap();
+        connector.close().await;
+        let wrong = graph.url.replace(":password@", ":wrong@");
+        let mut address = Address::read(&wrong, &Credentials::default()).unwrap();
+        address.transport.versions = [0, 0, minor, major, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let servers = Servers::new(GraphKind::Neo4j, address, None, 1);
+        let failure = servers.check().await.unwrap_err();
+        assert_eq!(&*failure.code, "UNAUTHORIZED", "{major}.{minor}: {failure:?}");
+    }
+}
+
 /// Whether a statement with this mark runs on the server.
 async fn is_running(graph: &TestGraph, mark: &str) -> bool {
     let text = "SHOW TRANSACTIONS YIELD currentQuery, status WHERE currentQuery CONTAINS $mark AND NOT currentQuery STARTS WITH 'SHOW' AND status STARTS WITH 'Running' RETURN count(*) AS n";
@@ -205,7 +245,7 @@ async fn statement_is_limited_by_the_job_timeout() {
 }
 
 /// A connector whose network the test breaks.
-async fn through_proxy(graph: &TestGraph) -> (Proxy, Arc<crate::connector::graphs::connector::GraphConnector>) {
+async fn through_proxy(graph: &TestGraph) -> (Proxy, Arc<GraphConnector>) {
     let (head, target) = graph.url.rsplit_once('@').unwrap();
     let proxy = Proxy::to(target).await;
     let connector = open(&format!("{head}@127.0.0.1:{}", proxy.port())).unwrap();
@@ -223,6 +263,11 @@ async fn cut_connection_is_replaced_and_a_read_or_a_change_not_yet_committed_is_
     proxy.cut_all().await;
     run(&connector, "countNodes", "{}").await.unwrap();
     assert_eq!(graph.count().await, 2);
+    // All that are kept are broken at once.
+    let jobs = (0..4).map(|_| run(&connector, "countNodes", "{}"));
+    futures_util::future::join_all(jobs).await;
+    proxy.cut_all().await;
+    run(&connector, "createNode", &create).await.unwrap();
     // Cut while the statement runs: nothing of it was done.
     let mark = graph.label.clone();
     let (other, input) = (Arc::clone(&connector), endless(&mark));
