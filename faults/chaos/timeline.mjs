@@ -132,12 +132,12 @@ export class Timeline {
     for (const [index, { since, wall, noticed }] of this.#pieces.entries()) {
       const until = Math.min(this.#until(index), end);
       if (since > until) break;
+      // What comes again does not count before.
+      for (const pass of passes) pass.to = Math.min(pass.to, wall);
       if (noticed >= until) {
         isSure = false;
         continue;
       }
-      // What comes again does not count before.
-      for (const pass of passes) pass.to = Math.min(pass.to, wall);
       const before = passes.at(-1)?.to ?? wall;
       const isBack = index > 0 && wall <= before;
       // What a step passed over, at once.
