@@ -69,7 +69,7 @@ export interface IScheduleOptions {
   };
   /** Runs missed while no process was up: one for all of them (default), none, or each (at most 1,000). */
   misfire?: 'once' | 'skip' | 'all';
-  /** A run that begins later than this after its time, in ms, counts as missed. Default 60,000. */
+  /** An occurrence of which no run has been made for longer than this after its time, in ms, counts as missed. From 1, default 60,000. */
   grace?: number;
   /** A run that falls due while the one before is still going or waiting for a retry: leave it out (default) or start it. */
   ifRunning?: 'skip' | 'allow';
@@ -939,9 +939,9 @@ export interface IJobHistory {
   failed_executions: number;
   /** Attempts, newest first. */
   executions: IJobExecution[];
-  /** Occurrences that no process ran in time, newest first: with the reasons `down` and `misfire`. */
+  /** Occurrences that no process ran in time, newest first, at most `limit` ranges: with the reasons `down` and `misfire`. */
   missed: IJobGap[];
-  /** Occurrences that were passed over for another reason, newest first. */
+  /** Occurrences that were passed over for another reason, newest first, at most `limit` ranges. */
   skipped: IJobGap[];
   /** Cursor of the attempts before these; absent when there are none. */
   next?: string;

@@ -4,7 +4,7 @@
 
 use crate::clock::Millis;
 use crate::cron::day_text;
-use crate::model::schedule::{Dst, Gap, Overlap};
+use crate::model::schedule::{DEFAULT_GRACE_MS, Dst, Gap, Overlap};
 use crate::model::{IfRunning, Misfire, Recurrence, Rule};
 use serde::Serialize;
 
@@ -81,7 +81,7 @@ impl ScheduleView {
             except: except.map_or_else(Vec::new, |dates| dates.days.iter().copied().map(day_text).collect()),
             dst: dst_view(recurrence.dst),
             misfire: unless_default(recurrence.misfire),
-            grace: recurrence.grace,
+            grace: recurrence.grace.filter(|grace| *grace != DEFAULT_GRACE_MS),
             if_running: unless_default(recurrence.if_running),
             spread: unless_default(recurrence.spread),
         }

@@ -38,7 +38,7 @@ fn what_was_given_is_shown_and_nothing_else() {
             r#"{"cron":"@daily","tz":"Europe/Berlin","limit":3,"endDate":1798758000000,"misfire":"all","grace":5,"ifRunning":"allow","spread":60}"#,
         ),
         (
-            r#"{"cron":"@daily","misfire":"once","ifRunning":"skip","spread":0,"dst":{},"except":[]}"#,
+            r#"{"cron":"@daily","misfire":"once","grace":60000,"ifRunning":"skip","spread":0,"dst":{},"except":[]}"#,
             r#"{"cron":"@daily","tz":"Europe/Berlin"}"#,
         ),
     ] {
