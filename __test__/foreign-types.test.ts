@@ -15,6 +15,9 @@ const located = (type: string) => ({ envs: [{ slug: env, type }] });
 const notify: Dispatch = (ductape) => ductape.notifications.dispatch({ notification: 'r', event: 'm', input: {} });
 const operate: Dispatch = (ductape) => ductape.databases.dispatch({ database: 'r', operation: 'find', input: {} });
 const act: Dispatch = (ductape) => ductape.databases.action.dispatch({ database: 'r', event: 'a', input: {} });
+const match: Dispatch = (ductape) =>
+  ductape.graphs.dispatch({ graph: 'r', operation: 'findNodes', input: { labels: ['A'] } });
+const runQuery: Dispatch = (ductape) => ductape.graphs.action.dispatch({ graph: 'r', event: 'a', input: {} });
 const publish: Dispatch = (ductape) =>
   ductape.events.dispatch({ broker: 'r', event: 'e', input: { message: { a: 1 } } });
 const upload: Dispatch = (ductape) =>
@@ -26,6 +29,13 @@ const foreign: [type: string, section: string, member: object, dispatch: Dispatc
   ['dynamodb', 'databases', database('dynamodb', 'dynamodb://eu-west-1'), operate],
   ['cassandra', 'databases', database('CASSANDRA'), operate],
   ['mssql', 'databases', { ...database('mssql'), actions: [{ tag: 'a', operation: 'QUERY', tableName: 't' }] }, act],
+  ['arangodb', 'graphs', database('ArangoDB'), match],
+  [
+    'nebula',
+    'graphs',
+    { ...database('nebula'), actions: [{ tag: 'a', operation: 'FIND_NODES', template: { labels: ['A'] } }] },
+    runQuery,
+  ],
   ['KAFKA', 'brokers', { envs: [{ slug: env, type: 'kafka', config: { brokers: ['h:9092'] } }] }, publish],
   ['AWS_SQS', 'brokers', located('AWS_SQS'), publish],
   ['GOOGLE_PUBSUB', 'brokers', located('GOOGLE_PUBSUB'), publish],
@@ -63,6 +73,7 @@ it.each(foreign)('%s of %s is taken, reported, and left to handlers', async (typ
 
 it.each([
   ['databases', { type: 'postgress', envs: [{ slug: env, connection_url: 'x' }] }, "'postgresql'", "'mongodb'"],
+  ['graphs', database('neo5j'), "'neo4j'", "'arangodb'"],
   ['brokers', located('KAFKAA'), "'RABBITMQ'", "'KAFKA'"],
   ['storage', located('s3'), "'local'", "'aws'"],
   ['notifications', channel({ emails: { provider: 'smpt' } }, email), "'smtp'", "'sendgrid'"],

@@ -1,6 +1,6 @@
 //! Graphs as `resources` define them, whether this build can do their work or not.
 
-use super::{Connector, Definition, Failure, ResourceName, ServedTarget};
+use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
@@ -31,6 +31,15 @@ struct GraphDefinition {
 }
 
 impl GraphDefinition {
+    fn pattern(&self, namespace: Namespace, event: Option<Box<str>>) -> Pattern {
+        Pattern {
+            namespace,
+            product: Some(self.product.clone()),
+            env: Some(self.env.slug.clone()),
+            target: vec![Some(self.graph.tag.clone()), event],
+        }
+    }
+
     /// Why its jobs are left to a process with a handler, if they are.
     fn not_built_in(&self) -> Option<String> {
         let kind = self.graph.kind.name();
@@ -63,12 +72,7 @@ impl Definition for GraphDefinition {
             return Vec::new();
         }
         let target = |namespace, event| ServedTarget {
-            pattern: Pattern {
-                namespace,
-                product: Some(self.product.clone()),
-                env: Some(self.env.slug.clone()),
-                target: vec![Some(self.graph.tag.clone()), event],
-            },
+            pattern: self.pattern(namespace, event),
             timeout: None,
         };
         let actions = self.graph.actions.iter();
@@ -77,6 +81,17 @@ impl Definition for GraphDefinition {
             .collect();
         targets.push(target(Namespace::Graphs, None));
         targets
+    }
+
+    fn left_to_handlers(&self) -> Vec<LeftToHandlers> {
+        if self.not_built_in().is_none() {
+            return Vec::new();
+        }
+        let left = |namespace| LeftToHandlers {
+            pattern: self.pattern(namespace, None),
+            type_name: self.graph.kind.name(),
+        };
+        vec![left(Namespace::Graphs), left(Namespace::GraphActions)]
     }
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {

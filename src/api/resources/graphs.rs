@@ -4,7 +4,7 @@ use super::environments::environments;
 use super::graph_templates::check_template;
 use super::members::{members, required_tag};
 use super::texts::object_template;
-use crate::api::fields::{Fields, truncated};
+use crate::api::fields::Fields;
 use crate::resources::{GRAPH_SCHEMES, Graph, GraphAction, GraphEnv, GraphKind, GraphVerb, Resources, Text};
 use url::Url;
 
@@ -14,7 +14,7 @@ const MAX_CONNECTIONS: i64 = 1_000;
 pub(super) fn read(graph: &mut Fields<'_>, product: &str, resources: &mut Resources) {
     graph.refuse_unknown(&["tag", "type", "raw", "envs", "actions", "name", "description"]);
     let tag = required_tag(graph);
-    let kind = read_kind(graph);
+    let kind = graph.server_type("type", &GraphKind::NAMES, GraphKind::is_built_in);
     let raw = graph.boolean("raw").unwrap_or(true);
     let mut envs = Vec::new();
     for (slug, mut env) in environments(graph) {
@@ -45,38 +45,6 @@ pub(super) fn read(graph: &mut Fields<'_>, product: &str, resources: &mut Resour
     if !resources.graphs.add(product, &tag, read) {
         graph.problem("tag", format!("'{tag}' is the tag of another graph of the product"));
     }
-}
-
-/// The type, in upper or lower case.
-fn read_kind(graph: &mut Fields<'_>) -> Option<GraphKind> {
-    let listed = |built_in: bool| {
-        let kinds = GraphKind::NAMES
-            .into_iter()
-            .filter(|(_, kind)| kind.is_built_in() == built_in);
-        kinds
-            .map(|(name, _)| format!("'{name}'"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let known = || {
-        format!(
-            "built in are {}; known, and left to handlers, are {}",
-            listed(true),
-            listed(false)
-        )
-    };
-    if graph.raw("type").is_none() {
-        graph.problem("type", format!("is missing; {}", known()));
-        return None;
-    }
-    let name = graph.string("type")?;
-    let found = GraphKind::NAMES
-        .into_iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(&name));
-    if found.is_none() {
-        graph.problem("type", format!("'{}' is not known; {}", truncated(&name), known()));
-    }
-    found.map(|(_, kind)| kind)
 }
 
 fn read_env(env: &mut Fields<'_>, slug: Box<str>, kind: Option<GraphKind>) -> Option<GraphEnv> {
