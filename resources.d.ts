@@ -378,15 +378,15 @@ export interface BrokerTopic extends RabbitMqOptions, MqttOptions {
 export interface DatabaseResource extends Described {
   tag: string;
   /**
-   * Built in are `'postgresql'`, `'mysql'`, `'mariadb'` and `'sqlite'`. Jobs of the others wait for a process that has a
+   * Built in are `'postgresql'`, `'mysql'`, `'mariadb'`, `'sqlite'` and `'mongodb'`. Jobs of the others wait for a process that has a
    * handler for them. Case does not matter.
    */
   type: AnyCase<
     'postgresql' | 'mysql' | 'mariadb' | 'sqlite' | 'mongodb' | 'dynamodb' | 'cassandra' | 'mssql' | 'oracle'
   >;
-  /** The table of operations and actions that name none: `'orders'` or `'sales.orders'`. */
+  /** The table, or collection, of operations and actions that name none: `'orders'` or `'sales.orders'`. */
   table?: string;
-  /** `false`: jobs bring no SQL of their own (`raw`). Default true. */
+  /** `false`: jobs bring no SQL or command of their own (`raw`). Default true. */
   raw?: boolean;
   envs: DatabaseEnvironment[];
   actions?: DatabaseAction[];
@@ -395,7 +395,7 @@ export interface DatabaseResource extends Described {
 /** Where a database is in one environment. */
 export interface DatabaseEnvironment extends Described {
   slug: string;
-  /** `postgres://…`, `mysql://…`, or the path of a SQLite file. */
+  /** `postgres://…`, `mysql://…`, `mongodb://…`, or the path of a SQLite file. */
   connection_url: string;
   /** Certificates that the server's must be signed by: PEM, or the path of such a file. */
   ca?: string;

@@ -7,7 +7,7 @@ import { address } from './support/servers.js';
 
 const root = resolve(import.meta.dirname, '..');
 /** Servers that parts need, by the part. */
-const servers: Record<string, string> = { events: 'DUCTAPE_TEST_NATS', graphs: 'DUCTAPE_TEST_NEO4J' };
+const servers: Record<string, string> = { events: 'DUCTAPE_TEST_NATS', graphs: 'DUCTAPE_TEST_NEO4J', mongodb: 'DUCTAPE_TEST_MONGODB' };
 const named = new Map(Object.entries(servers).map(([part, variable]) => [part, address(variable)]));
 
 describe('examples/native', () => {
@@ -20,6 +20,7 @@ describe('examples/native', () => {
     databases: /inserted \{ count: 3, insertId: 3 \}/,
     'database-actions': /taken \{ count: 1 \}/,
     graphs: /shortest: Berlin - Leipzig - Munich, 620 km/,
+    mongodb: /deleted \{ count: 1 \}/,
     features: /checkout: \{ message: '2 items in EUR' \}/,
   };
 

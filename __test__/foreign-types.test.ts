@@ -25,7 +25,6 @@ const upload: Dispatch = (ductape) =>
 
 const email = { email: { subject: 'Hello', template: 'Hello' } };
 const foreign: [type: string, section: string, member: object, dispatch: Dispatch][] = [
-  ['mongodb', 'databases', database('MongoDB'), operate],
   ['dynamodb', 'databases', database('dynamodb', 'dynamodb://eu-west-1'), operate],
   ['cassandra', 'databases', database('CASSANDRA'), operate],
   ['mssql', 'databases', { ...database('mssql'), actions: [{ tag: 'a', operation: 'QUERY', tableName: 't' }] }, act],

@@ -116,3 +116,5 @@ pub(super) const MAX_INCLUDED_ROWS: u64 = 10_000;
 pub(super) const MAX_ROWS_PER_STATEMENT: usize = 1_000;
 /// Parameters of one statement; SQLite and PostgreSQL take 32,766 and 65,535.
 pub(super) const MAX_PARAMETERS: usize = 30_000;
+/// Stages of one pipeline.
+pub(super) const MAX_PIPELINE_STAGES: usize = 100;

@@ -50,7 +50,7 @@ impl DatabaseKind {
         match self {
             Self::Postgresql | Self::Sqlite => true,
             Self::Mysql => cfg!(feature = "mysql"),
-            Self::Mongodb => false,
+            Self::Mongodb => cfg!(feature = "mongodb"),
             Self::Dynamodb => false,
             Self::Cassandra | Self::Mssql | Self::Oracle => false,
         }

@@ -68,6 +68,24 @@ pub(crate) fn mariadb(test: &str, authority: &Authority) -> Option<TestServer> {
     })
 }
 
+/// SecantusDB, which speaks MongoDB's protocol, without users.
+#[cfg(feature = "mongodb")]
+pub(crate) fn mongodb(test: &str, authority: &Authority) -> Option<TestServer> {
+    TestServer::start(test, "secantusd-py", |program, home| {
+        write_certificate(home, authority);
+        let mut serve = Command::new(program);
+        serve.args(["--host", "127.0.0.1", "--port", &home.port.to_string()]);
+        for (option, name) in [
+            ("--storage-path", "data"),
+            ("--tls-cert-file", "cert.pem"),
+            ("--tls-key-file", "key.pem"),
+        ] {
+            serve.arg(option).arg(home.path().join(name));
+        }
+        serve
+    })
+}
+
 fn write_certificate(home: &ServerFolder, authority: &Authority) {
     home.file("cert.pem", &authority.certificate);
     home.file("key.pem", &authority.key);

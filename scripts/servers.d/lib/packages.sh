@@ -1,4 +1,4 @@
-# Programs of servers: from Debian's and Ubuntu's packages, Go modules, npm packages and Maven artifacts.
+# Programs of servers: from Debian's and Ubuntu's packages, Go modules, npm and Python packages, and Maven artifacts.
 
 # Runs a command; its output is shown only when it fails.
 quietly() {
@@ -148,4 +148,23 @@ END
     mv "$place.new" "$place"
   fi
   printf '%s\n' "$place"
+}
+
+# python_package PACKAGE VERSION PROGRAM: prints a folder that holds the program alone; the package is installed where it is
+# missing.
+python_package() {
+  local package=$1 version=$2 program=$3
+  local place=$cache/$package-$version
+  if [ ! -e "$place/programs/$program" ]; then
+    command -v python3 > /dev/null || die "$name needs Python 3"
+    say "installing $package $version"
+    rm -rf "$place"
+    # Programs name the folder that they are in, so that it cannot be moved when it is complete.
+    quietly python3 -m venv "$place" || die "$name: Python's venv is missing, such as the package python3-venv"
+    quietly "$place/bin/pip" install --disable-pip-version-check "$package==$version" ||
+      die "$name: $package $version cannot be installed"
+    mkdir "$place/programs"
+    ln -s "$place/bin/$program" "$place/programs/$program"
+  fi
+  printf '%s\n' "$place/programs"
 }

@@ -188,6 +188,12 @@ fn filled(
 ) -> Result<Operation, Failure> {
     let values = input.values(["data", "query", "filter"], templates, checking);
     if action.verb == ActionVerb::RawSql {
+        if !context.dialect.raw_is_text() {
+            return Err(Failure::invalid(format!(
+                "RAW_SQL is SQL, which {} does not take",
+                context.dialect.name()
+            )));
+        }
         let (text, params) = sql(templates.template.as_ref(), context.dialect, &values)?;
         return Ok(Operation::Raw(Raw::Statement {
             text: text.into(),

@@ -208,11 +208,7 @@ impl Reader {
         check_depth(depth)?;
         let is_operators = |entries: &[(Box<str>, Json)]| entries.iter().any(|(key, _)| key.starts_with('$'));
         match value {
-            Json::Map(entries)
-                if value.bytes().is_none()
-                    && value.quoted().is_none()
-                    && (entries.is_empty() || is_operators(entries)) =>
-            {
+            Json::Map(entries) if !value.is_special(self.dialect) && (entries.is_empty() || is_operators(entries)) => {
                 if entries.is_empty() {
                     return Err(Failure::invalid(format!(
                         "the filter of '{}' is an empty object; give a value or an operator, as in {{ $gt: 5 }}",

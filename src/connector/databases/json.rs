@@ -2,7 +2,8 @@
 //!
 //! Invariant: nesting is bounded, and so is recursion.
 
-use super::{exact, surrogates};
+use super::dialect::Dialect;
+use super::{exact, extended, surrogates};
 use crate::connector::Failure;
 use crate::connector::limits::MAX_JSON_DEPTH;
 pub(in crate::connector) use crate::text::json::push_string;
@@ -157,6 +158,12 @@ impl Json {
             },
             _ => None,
         }
+    }
+
+    /// Whether it is an object that stands for a value, though its key looks like an operator.
+    pub(super) fn is_special(&self, dialect: Dialect) -> bool {
+        let is_extended = dialect == Dialect::Mongo && extended::read(self).is_some();
+        self.bytes().is_some() || self.quoted().is_some() || is_extended
     }
 
     /// As JSON text.

@@ -1,4 +1,4 @@
-//! Databases: operations and actions on PostgreSQL, MySQL and SQLite, with bound parameters.
+//! Databases: operations and actions on PostgreSQL, MySQL, SQLite and MongoDB, with bound parameters.
 //!
 //! A job's input is read into an [`operation`] of plain data. [`build`] turns it into SQL of the dialect, and a [`backend`]
 //! runs that; databases without SQL run the operation itself. Invariants: names are checked and quoted, values are bound, and nothing else of an input reaches SQL except
@@ -12,11 +12,14 @@ mod connector;
 pub(in crate::connector) mod dates;
 mod dialect;
 mod exact;
+mod extended;
 mod filter;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod include;
 pub(in crate::connector) mod json;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod name;

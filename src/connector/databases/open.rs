@@ -12,7 +12,10 @@ pub(super) enum Opened {
     /// Operations become SQL.
     Sql(SqlDatabase),
     /// The database runs operations itself.
-    #[allow(dead_code, reason = "made by the features of such databases")]
+    #[cfg_attr(
+        not(feature = "mongodb"),
+        allow(dead_code, reason = "made by the features of such databases")
+    )]
     Documents(Arc<dyn Documents>),
 }
 
@@ -23,6 +26,12 @@ pub(super) fn open(kind: DatabaseKind, url: &str, ca: Option<&str>, connections:
         DatabaseKind::Sqlite => Ok(sql(sqlite::Sqlite::new(url, connections)?)),
         #[cfg(feature = "mysql")]
         DatabaseKind::Mysql => Ok(sql(super::mysql::MySql::new(url, ca, connections)?)),
+        #[cfg(feature = "mongodb")]
+        DatabaseKind::Mongodb => Ok(Opened::Documents(Arc::new(super::mongodb::MongoDb::new(
+            url,
+            ca,
+            connections,
+        )?))),
         _ => Err(Failure::not_built_in("databases", kind.name())),
     }
 }

@@ -270,6 +270,6 @@ pub(super) enum Raw {
     /// A statement and its values.
     Statement { text: Box<str>, params: Vec<Json> },
     /// A command of MongoDB: an object, or a filter on a collection.
-    #[allow(dead_code, reason = "executed by databases without SQL")]
+    #[cfg_attr(not(feature = "mongodb"), allow(dead_code, reason = "executed by MongoDB"))]
     Command { collection: Option<Table>, command: Json },
 }

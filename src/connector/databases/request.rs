@@ -376,20 +376,28 @@ impl<'a> InputFields<'a> {
         }))
     }
 
-    /// `raw` of MongoDB.
+    /// `raw` of MongoDB: `{ command }`, or `{ collection, query }` for a filter.
     fn command(&self) -> Result<Operation, Failure> {
         self.reject_unknown_fields(&[&TABLE, &["query", "command"]])?;
-        let command = self
-            .get(&["query", "command"])?
-            .filter(|json| matches!(json.value(), Json::Map(entries) if !entries.is_empty()));
-        let command = command.ok_or_else(|| Failure::invalid("input.command: is missing; it must be an object"))?;
-        let collection = match self.get(&TABLE)? {
-            None => None,
-            Some(_) => Some(self.table()?),
+        let given = |name: &str| match self.get(&[name])? {
+            None => Ok(None),
+            Some(json) if matches!(json.value(), Json::Map(_)) => Ok(Some(json.value().clone())),
+            Some(other) => Err(self.type_mismatch(name, "an object", other)),
         };
-        Ok(Operation::Raw(Raw::Command {
-            collection,
-            command: command.value().clone(),
-        }))
+        let (collection, command) = match (given("query")?, given("command")?) {
+            (Some(query), None) => (Some(self.table()?), query),
+            (None, Some(_)) if self.get(&TABLE)?.is_some() => {
+                return Err(Failure::invalid(
+                    "input.command: names its collection itself; `collection` belongs to `query`",
+                ));
+            }
+            (None, Some(command)) => (None, command),
+            _ => {
+                return Err(Failure::invalid(
+                    "input.command: give `command`, as in { ping: 1 }, or `query`, a filter on `collection`",
+                ));
+            }
+        };
+        Ok(Operation::Raw(Raw::Command { collection, command }))
     }
 }

@@ -5,6 +5,8 @@
 
 use super::{DATA, FILTER, InputFields, TABLE};
 use crate::connector::Failure;
+use crate::connector::databases::dialect::Dialect;
+use crate::connector::databases::extended;
 use crate::connector::databases::json::Json;
 use crate::connector::databases::operation::{Change, Operation, Update};
 use crate::connector::limits::{MAX_COLUMNS, MAX_LIST_VALUES};
@@ -79,7 +81,7 @@ impl InputFields<'_> {
                     if is_data {
                         Change::Set(value.marked())
                     } else {
-                        change(key, value)?
+                        change(key, value, self.context.dialect)?
                     },
                 )?;
                 continue;
@@ -87,7 +89,7 @@ impl InputFields<'_> {
             match value {
                 Json::Map(columns) => {
                     for (name, of) in columns {
-                        add(name, operator(name, key, of)?)?;
+                        add(name, operator(name, key, of, self.context.dialect)?)?;
                     }
                 }
                 // `$unset` needs no values.
@@ -130,16 +132,15 @@ fn unknown(key: &str) -> Failure {
 }
 
 /// The change of a column: a value, or an object with one operator.
-fn change(name: &str, value: &Json) -> Result<Change, Failure> {
+fn change(name: &str, value: &Json, dialect: Dialect) -> Result<Change, Failure> {
     let Json::Map(entries) = value else {
         return Ok(Change::Set(value.clone()));
     };
-    let is_value = value.bytes().is_some() || value.quoted().is_some();
-    if is_value || !entries.iter().any(|(key, _)| key.starts_with('$')) {
+    if value.is_special(dialect) || !entries.iter().any(|(key, _)| key.starts_with('$')) {
         return Ok(Change::Set(value.clone()));
     }
     match entries.as_slice() {
-        [(key, of)] => operator(name, key, of),
+        [(key, of)] => operator(name, key, of, dialect),
         _ => Err(Failure::invalid(format!(
             "input.data.{}: must have one operator; JSON is given as {{ $set: … }}",
             truncated(name)
@@ -147,7 +148,7 @@ fn change(name: &str, value: &Json) -> Result<Change, Failure> {
     }
 }
 
-fn operator(name: &str, key: &str, of: &Json) -> Result<Change, Failure> {
+fn operator(name: &str, key: &str, of: &Json, dialect: Dialect) -> Result<Change, Failure> {
     let wrong = |expected: &str| {
         Failure::invalid(format!(
             "input.data.{}: {} takes {expected}, got {}",
@@ -159,6 +160,7 @@ fn operator(name: &str, key: &str, of: &Json) -> Result<Change, Failure> {
     let number = || match of.value() {
         Json::Number(_) | Json::Any => Ok(of.clone()),
         Json::Text(text) if is_number(text) => Ok(of.clone()),
+        _ if is_extended_number(of, dialect) => Ok(of.clone()),
         _ => Err(wrong("a number")),
     };
     let value = || match of.value() {
@@ -173,9 +175,9 @@ fn operator(name: &str, key: &str, of: &Json) -> Result<Change, Failure> {
         "mul" | "multiply" => Change::Multiply(number()?),
         "min" => Change::Least(value()?),
         "max" => Change::Greatest(value()?),
-        "push" => Change::Push(elements(name, key, of, "each")?),
-        "addtoset" => Change::AddToSet(elements(name, key, of, "each")?),
-        "pull" => Change::Pull(elements(name, key, of, "in")?),
+        "push" => Change::Push(elements(name, key, of, dialect, "each")?),
+        "addtoset" => Change::AddToSet(elements(name, key, of, dialect, "each")?),
+        "pull" => Change::Pull(elements(name, key, of, dialect, "in")?),
         "pop" => match of.value() {
             Json::Number(text) if **text == *"-1" => Change::Pop { first: true },
             Json::Number(text) if **text == *"1" => Change::Pop { first: false },
@@ -183,13 +185,19 @@ fn operator(name: &str, key: &str, of: &Json) -> Result<Change, Failure> {
             _ => return Err(wrong("1 for the last element, or -1 for the first")),
         },
         "rename" => Change::Rename(of.as_text().ok_or_else(|| wrong("the new name"))?.into()),
-        "currentdate" => Change::CurrentDate,
+        "currentdate" => match of.value() {
+            Json::Bool(true) | Json::Any => Change::CurrentDate,
+            Json::Map(entries) if matches!(entries.as_slice(), [(key, kind)] if **key == *"$type" && kind.as_text() == Some("date")) => {
+                Change::CurrentDate
+            }
+            _ => return Err(wrong("true, or { $type: 'date' }")),
+        },
         _ => return Err(unknown(key)),
     })
 }
 
 /// One element, or several as `{ $each: [...] }` (of `$pull`: `{ $in: [...] }`).
-fn elements(name: &str, key: &str, of: &Json, several: &str) -> Result<Vec<Json>, Failure> {
+fn elements(name: &str, key: &str, of: &Json, dialect: Dialect, several: &str) -> Result<Vec<Json>, Failure> {
     let Json::Map(entries) = of else {
         return Ok(vec![of.clone()]);
     };
@@ -211,6 +219,7 @@ fn elements(name: &str, key: &str, of: &Json, several: &str) -> Result<Vec<Json>
             }
             Ok(list.clone())
         }
+        _ if dialect == Dialect::Mongo && of.is_special(dialect) => Ok(vec![of.clone()]),
         entries if of.bytes().is_none() && entries.iter().any(|(key, _)| key.starts_with('$')) => {
             Err(Failure::invalid(format!(
                 "input.data.{}: {} takes a value, or several as {{ ${several}: [...] }}",
@@ -220,6 +229,11 @@ fn elements(name: &str, key: &str, of: &Json, several: &str) -> Result<Vec<Json>
         }
         _ => Ok(vec![of.clone()]),
     }
+}
+
+/// Whether a value is a number of MongoDB's extended JSON.
+fn is_extended_number(value: &Json, dialect: Dialect) -> bool {
+    dialect == Dialect::Mongo && extended::read(value).is_some_and(|(name, _)| name.starts_with("$number"))
 }
 
 /// Whether a text is a decimal number.

@@ -356,7 +356,7 @@ async fn store_files_and_non_databases_are_refused() {
         );
     }
     assert_eq!(
-        &*open(DatabaseKind::Mongodb, "mongodb://h/d").err().unwrap().code,
+        &*open(DatabaseKind::Cassandra, "h").err().unwrap().code,
         "VALIDATION_ERROR"
     );
 }

@@ -10,6 +10,8 @@ mod faults;
 mod filters;
 mod includes;
 mod injection;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 mod operations;
 mod pooler;
 mod secured;

@@ -1,0 +1,135 @@
+//! MongoDB, and servers that speak its protocol: operations by the driver, without SQL.
+//!
+//! Invariants: operators reach the server only from what this module writes, or by `raw`; what is read is bounded in rows and
+//! bytes; reads, and changes of many documents, have a time limit on the server; no error contains a value or an address.
+
+mod address;
+mod change;
+mod failure;
+mod filter;
+mod group;
+mod pipeline;
+mod query;
+mod update;
+mod value;
+
+use self::address::Address;
+use self::failure::failure;
+use super::backend::Documents;
+use super::dialect::Dialect;
+use super::name::Table;
+use super::operation::{Columns, Operation, Raw};
+use crate::connector::Failure;
+use async_trait::async_trait;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::{Client, Collection, Database};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// A MongoDB database.
+pub(super) struct MongoDb {
+    address: Address,
+    /// Made by the first operation, since a client connects at once. It owns the pool.
+    client: OnceCell<Client>,
+}
+
+impl MongoDb {
+    pub(super) fn new(url: &str, ca: Option<&str>, connections: usize) -> Result<Self, Failure> {
+        Ok(Self {
+            address: Address::read(url, ca, connections)?,
+            client: OnceCell::new(),
+        })
+    }
+
+    async fn database(&self) -> Result<Database, Failure> {
+        let connect = || async {
+            // The file is read while the client is made.
+            let (options, _file) = self.address.options().await?;
+            Client::with_options(options)
+        };
+        let client = self.client.get_or_try_init(connect).await;
+        let client = client.map_err(|error: mongodb::error::Error| failure(&error))?;
+        Ok(client.database(&self.address.database))
+    }
+}
+
+/// The documents of a collection.
+fn collection(database: &Database, table: &Table) -> Collection<Document> {
+    database.collection(&table.name)
+}
+
+/// Which fields to read; `None`: all.
+fn projection(columns: &Columns) -> Option<Document> {
+    let Columns::These(columns) = columns else { return None };
+    let mut projection = Document::new();
+    if !columns
+        .iter()
+        .any(|column| **column == *"_id" || column.starts_with("_id."))
+    {
+        projection.insert("_id", 0);
+    }
+    for column in columns {
+        projection.insert(&**column, 1);
+    }
+    Some(projection)
+}
+
+/// A time limit as the server takes it, ms.
+fn millis(timeout: Duration) -> Bson {
+    Bson::Int64(i64::from(i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1)))
+}
+
+#[async_trait]
+impl Documents for MongoDb {
+    fn dialect(&self) -> Dialect {
+        Dialect::Mongo
+    }
+
+    async fn run(&self, operation: &Operation, timeout: Duration) -> Result<String, Failure> {
+        let database = &self.database().await?;
+        match operation {
+            Operation::Find(select) => query::find(database, select, timeout).await,
+            Operation::FindOne(select) => query::find_one(database, select, timeout).await,
+            Operation::Count(count) => query::count(database, count, timeout).await,
+            Operation::Compute {
+                table,
+                filter,
+                function,
+                column,
+            } => query::compute(database, table, group::compute(filter, function, column)?, timeout).await,
+            Operation::Aggregate(aggregate) => query::aggregate(database, aggregate, timeout).await,
+            Operation::Pipeline { table, stages } => {
+                query::pipeline(database, table, pipeline::read(stages)?, timeout).await
+            }
+            Operation::Insert(insert) => match &insert.conflict {
+                None => change::insert(database, insert).await,
+                Some(conflict) => change::upsert(database, insert, conflict, timeout).await,
+            },
+            Operation::Update(update) => change::update(database, update, timeout).await,
+            Operation::Delete(delete) => change::delete(database, delete, timeout).await,
+            Operation::Raw(Raw::Command {
+                collection: Some(table),
+                command,
+            }) => query::raw_find(database, table, command, timeout).await,
+            Operation::Raw(Raw::Command {
+                collection: None,
+                command,
+            }) => query::raw_command(database, command, timeout).await,
+            Operation::Raw(Raw::Statement { .. }) => Err(Failure::invalid(
+                "MongoDB takes no SQL; give `raw` an object, as in { command: { ping: 1 } }",
+            )),
+        }
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        let pong = self.database().await?.run_command(doc! { "ping": 1 }).await;
+        pong.map(|_| ()).map_err(|error| failure(&error))
+    }
+
+    async fn close(&self) {
+        if let Some(client) = self.client.get() {
+            // Without waiting: attempts that still hold a cursor are over.
+            client.clone().shutdown().immediate(true).await;
+        }
+    }
+}
