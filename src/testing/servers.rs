@@ -68,19 +68,19 @@ pub(crate) fn mariadb(test: &str, authority: &Authority) -> Option<TestServer> {
     })
 }
 
-/// SecantusDB, which speaks MongoDB's protocol, without users.
+/// SecantusDB, which speaks MongoDB's protocol, without users: by TLS, or without it and with commands that make it fail.
 #[cfg(feature = "mongodb")]
-pub(crate) fn mongodb(test: &str, authority: &Authority) -> Option<TestServer> {
+pub(crate) fn mongodb(test: &str, authority: Option<&Authority>) -> Option<TestServer> {
     TestServer::start(test, "secantusd-py", |program, home| {
-        write_certificate(home, authority);
         let mut serve = Command::new(program);
         serve.args(["--host", "127.0.0.1", "--port", &home.port.to_string()]);
-        for (option, name) in [
-            ("--storage-path", "data"),
-            ("--tls-cert-file", "cert.pem"),
-            ("--tls-key-file", "key.pem"),
-        ] {
-            serve.arg(option).arg(home.path().join(name));
+        serve.arg("--storage-path").arg(home.path().join("data"));
+        if let Some(authority) = authority {
+            write_certificate(home, authority);
+            serve.arg("--tls-cert-file").arg(home.path().join("cert.pem"));
+            serve.arg("--tls-key-file").arg(home.path().join("key.pem"));
+        } else {
+            serve.arg("--enable-test-commands");
         }
         serve
     })

@@ -5,7 +5,7 @@
 use crate::connector::Failure;
 use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
 use crate::tls::{CertificateCheck, client_config};
-use mongodb::options::{ClientOptions, ConnectionString, Tls, TlsOptions};
+use mongodb::options::{Acknowledgment, ClientOptions, ConnectionString, Tls, TlsOptions};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -28,6 +28,12 @@ impl Address {
         let database = read.default_database.clone().ok_or_else(|| {
             Failure::invalid("connection_url names no database; it must end as in 'mongodb://host:27017/database'")
         })?;
+        let concern = read.write_concern.as_ref().and_then(|concern| concern.w.as_ref());
+        if concern == Some(&Acknowledgment::Nodes(0)) {
+            return Err(Failure::invalid(
+                "`w` of connection_url must not be 0: a job is done when the server has confirmed it",
+            ));
+        }
         if let Some(ca) = ca {
             client_config(CertificateCheck::AuthorityAndName, Some(ca))
                 .map_err(|failure| Failure::invalid(format!("ca: {failure}")))?;
@@ -101,6 +107,7 @@ mod tests {
         assert!(Address::read("mongodb://a:1,b:2/d?replicaSet=r", None, 1).is_ok());
         for url in [
             "mongodb://u:s3cret@h",
+            "mongodb://u:s3cret@h/d?w=0",
             "mongodb://u:s3cret@h:port/d",
             "mongodb://u:s3cret/@h/d",
             "mongodb://u:s3cret@h/d?tls=s3cret",

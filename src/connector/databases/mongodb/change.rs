@@ -2,13 +2,13 @@
 //!
 //! Invariant: what changes one document is repeated by the driver only as a retryable write, which the server does once.
 
-use super::failure::{failure, from_answer};
+use super::failure::{failure, from_answer, is_duplicate};
 use super::filter::of_documents;
 use super::query::{push_row, text_of};
 use super::value::{Forms, of_field, stored};
 use super::{collection, millis, projection, update as operators};
 use crate::connector::Failure;
-use crate::connector::databases::operation::{Conflict, ConflictAction, Delete, Insert, Row, Update};
+use crate::connector::databases::operation::{Columns, Conflict, ConflictAction, Delete, Insert, Row, Update};
 use crate::connector::databases::plan::Shape;
 use crate::connector::databases::rows::{Outcome, RowWriter};
 use crate::text::spelling::truncated;
@@ -125,30 +125,15 @@ pub(super) async fn upsert(
         changes.push(upsert_of(row, conflict)?);
     }
     let mut documents = Vec::new();
-    for (filter, update) in changes {
-        match &insert.returning {
-            None => {
-                let written = upsert_one(&target, &filter, &update).await;
-                // Two that insert at once: for the second one the document is there now.
-                let written = match written {
-                    Err(failure) if failure.message.ends_with("(11000)") => upsert_one(&target, &filter, &update).await,
-                    written => written,
-                };
-                written?;
+    for (filter, update) in &changes {
+        let written = match upsert_one(&target, filter, update, insert.returning.as_ref(), timeout).await {
+            // Two that insert at once: for the second one the document is there now.
+            Err(error) if is_duplicate(&error) => {
+                upsert_one(&target, filter, update, insert.returning.as_ref(), timeout).await
             }
-            Some(columns) => {
-                let change = target
-                    .find_one_and_update(filter, update)
-                    .upsert(true)
-                    .return_document(ReturnDocument::After)
-                    .max_time(timeout);
-                let change = match projection(columns) {
-                    Some(projection) => change.projection(projection),
-                    None => change,
-                };
-                documents.extend(change.await.map_err(|error| failure(&error))?);
-            }
-        }
+            written => written,
+        };
+        documents.extend(written.map_err(|error| failure(&error))?);
     }
     let count = insert.rows.len() as u64;
     match &insert.returning {
@@ -157,9 +142,27 @@ pub(super) async fn upsert(
     }
 }
 
-async fn upsert_one(target: &Collection<Document>, filter: &Document, update: &Document) -> Result<(), Failure> {
-    let written = target.update_one(filter.clone(), update.clone()).upsert(true).await;
-    written.map(|_| ()).map_err(|error| failure(&error))
+/// Inserts or changes a document, which is read if it is to be returned.
+async fn upsert_one(
+    target: &Collection<Document>,
+    filter: &Document,
+    update: &Document,
+    returning: Option<&Columns>,
+    timeout: Duration,
+) -> mongodb::error::Result<Option<Document>> {
+    let Some(columns) = returning else {
+        let written = target.update_one(filter.clone(), update.clone()).upsert(true).await;
+        return written.map(|_| None);
+    };
+    let change = target
+        .find_one_and_update(filter.clone(), update.clone())
+        .upsert(true)
+        .return_document(ReturnDocument::After)
+        .max_time(timeout);
+    match projection(columns) {
+        Some(projection) => change.projection(projection).await,
+        None => change.await,
+    }
 }
 
 /// Filter and update that insert a row, or change the document that has the same values of the columns of the conflict.

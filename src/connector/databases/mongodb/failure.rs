@@ -7,6 +7,9 @@ use crate::connector::limits::DATABASE_CONNECT_TIMEOUT;
 use crate::error::ErrorCode;
 use mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, WriteFailure};
 
+/// A unique key is there already.
+const DUPLICATE_KEY: i32 = 11000;
+
 /// The failure that an error of the driver means.
 pub(super) fn failure(error: &Error) -> Failure {
     match &*error.kind {
@@ -51,6 +54,15 @@ pub(super) fn failure(error: &Error) -> Failure {
     }
 }
 
+/// Whether a unique key was there already.
+pub(super) fn is_duplicate(error: &Error) -> bool {
+    match &*error.kind {
+        ErrorKind::Command(refused) => refused.code == DUPLICATE_KEY,
+        ErrorKind::Write(WriteFailure::WriteError(refused)) => refused.code == DUPLICATE_KEY,
+        _ => false,
+    }
+}
+
 /// The failure that an error within the server's answer means.
 pub(super) fn from_answer(number: i32, message: &str, of_write_concern: bool) -> Failure {
     if of_write_concern {
@@ -86,7 +98,7 @@ fn refused(number: i32, message: &str, transient: bool) -> Failure {
         meaning => meaning,
     };
     let index = Some(message)
-        .filter(|_| number == 11000)
+        .filter(|_| number == DUPLICATE_KEY)
         .and_then(|message| message.split_once("index: "))
         .and_then(|(_, rest)| rest.split_whitespace().next());
     let index = index.map_or_else(String::new, |name| format!(", index {name}"));
@@ -98,7 +110,7 @@ fn meaning(number: i32) -> (ErrorCode, &'static str) {
         11 | 18 | 8000 => (ErrorCode::Unauthorized, "the credentials were refused"),
         13 => (ErrorCode::Forbidden, "the user lacks the right"),
         26 => (ErrorCode::NotFound, "there is no such collection"),
-        11000 | 11001 | 12582 => (ErrorCode::ValidationError, "a unique key is there already"),
+        DUPLICATE_KEY | 11001 | 12582 => (ErrorCode::ValidationError, "a unique key is there already"),
         121 => (
             ErrorCode::ValidationError,
             "a document is not what the collection's validator asks for",

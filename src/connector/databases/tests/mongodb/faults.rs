@@ -136,7 +136,7 @@ async fn mongodb_refuses_wrong_credentials_without_naming_them() {
 async fn mongodb_certificates_are_checked_by_the_ca_of_the_definition() {
     let authority = Authority::new();
     let test = "mongodb_certificates_are_checked_by_the_ca_of_the_definition";
-    let Some(server) = servers::mongodb(test, &authority) else {
+    let Some(server) = servers::mongodb(test, Some(&authority)) else {
         return;
     };
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -171,4 +171,58 @@ async fn mongodb_certificates_are_checked_by_the_ca_of_the_definition() {
     }
     let wrong = open_trusting(DatabaseKind::Mongodb, "mongodb://h/d", Some("/no/such/file")).err();
     assert_eq!(&*wrong.unwrap().code, "VALIDATION_ERROR");
+}
+
+#[tokio::test]
+async fn mongodb_failures_say_whether_to_retry() {
+    let Some(server) = servers::mongodb("mongodb_failures_say_whether_to_retry", None) else {
+        return;
+    };
+    let url = |database| format!("mongodb://127.0.0.1:{}/{database}", server.port);
+    let admin = open(DatabaseKind::Mongodb, &url("admin")).unwrap();
+    let connector = open(DatabaseKind::Mongodb, &url("d")).unwrap();
+    let find = r#"{"table":"t"}"#;
+    let insert = r#"{"table":"t","data":{"n":1}}"#;
+    let change = r#"{"table":"t","all":true,"data":{"n":1}}"#;
+    for (operation, input, fault, times, expected) in [
+        ("find", find, r#""errorCode":50"#, 1, "TIMEOUT"),
+        ("find", find, r#""errorCode":13"#, 1, "FORBIDDEN"),
+        // The driver asks again once.
+        ("find", find, r#""errorCode":134"#, 1, "done"),
+        ("find", find, r#""errorCode":134"#, 2, "SERVICE_UNAVAILABLE"),
+        ("insert", insert, r#""errorCode":112"#, 1, "SERVICE_UNAVAILABLE"),
+        (
+            "insert",
+            insert,
+            r#""writeConcernError":{"code":64,"errmsg":"s3cret"}"#,
+            1,
+            "SERVICE_UNAVAILABLE",
+        ),
+        (
+            "update",
+            change,
+            r#""writeConcernError":{"code":100,"errmsg":"s3cret"}"#,
+            1,
+            "VALIDATION_ERROR",
+        ),
+        ("update", change, r#""closeConnection":true"#, 1, "CONNECTION_ERROR"),
+        // The last one: the driver then waits for another primary.
+        ("update", change, r#""errorCode":10107"#, 1, "SERVICE_UNAVAILABLE"),
+    ] {
+        let fault = format!(
+            r#"{{"command":{{"configureFailPoint":"failCommand","mode":{{"times":{times}}},"data":{{"failCommands":["{operation}"],{fault}}}}}}}"#
+        );
+        run(&admin, "raw", &fault).await.unwrap();
+        let answer = run(&connector, operation, input).await;
+        let off = r#"{"command":{"configureFailPoint":"failCommand","mode":"off"}}"#;
+        run(&admin, "raw", off).await.unwrap();
+        let code = match &answer {
+            Ok(_) => "done",
+            Err(failure) => &failure.code,
+        };
+        assert_eq!(code, expected, "{operation} {fault}: {answer:?}");
+        assert!(!format!("{answer:?}").contains("s3cret"), "{answer:?}");
+    }
+    connector.close().await;
+    admin.close().await;
 }
