@@ -117,4 +117,5 @@ pub(super) const MAX_ROWS_PER_STATEMENT: usize = 1_000;
 /// Parameters of one statement; SQLite and PostgreSQL take 32,766 and 65,535.
 pub(super) const MAX_PARAMETERS: usize = 30_000;
 /// Stages of one pipeline.
+#[cfg(feature = "mongodb")]
 pub(super) const MAX_PIPELINE_STAGES: usize = 100;
