@@ -7,7 +7,11 @@ import { address } from './support/servers.js';
 
 const root = resolve(import.meta.dirname, '..');
 /** Servers that parts need, by the part. */
-const servers: Record<string, string> = { events: 'DUCTAPE_TEST_NATS', graphs: 'DUCTAPE_TEST_NEO4J', mongodb: 'DUCTAPE_TEST_MONGODB' };
+const servers: Record<string, string> = {
+  events: 'DUCTAPE_TEST_NATS',
+  graphs: 'DUCTAPE_TEST_NEO4J',
+  mongodb: 'DUCTAPE_TEST_MONGODB',
+};
 const named = new Map(Object.entries(servers).map(([part, variable]) => [part, address(variable)]));
 
 describe('examples/native', () => {
