@@ -8,7 +8,9 @@ fn a_clock_that_was_a_day_ahead_for_seconds_costs_no_run_and_doubles_none() {
     for rule in [hourly(), cron("0 * * * *"), cron("0 0-23 * * *")] {
         let (now, ahead) = (START + 8 * HOUR + 600_000, START + 32 * HOUR + 600_000);
         let known = series(&rule, START + 9 * HOUR, 0);
-        let jumped = super::super::recurrence::plan(&rule, &known, ahead).unwrap().unwrap();
+        let jumped = super::super::super::recurrence::plan(&rule, &known, ahead)
+            .unwrap()
+            .unwrap();
         let jumped_series = after(&known, &jumped);
         let corrected = replanned(&jumped_series, &jumped.gaps, now + 5_000, &[(now, ahead)]).unwrap();
         assert_eq!(corrected.next_at, Some(START + 9 * HOUR));
@@ -18,7 +20,7 @@ fn a_clock_that_was_a_day_ahead_for_seconds_costs_no_run_and_doubles_none() {
         );
         // Then each has its run, and the one that had one already is not run again.
         let corrected_series = after(&jumped_series, &corrected);
-        let later = super::super::recurrence::plan(&rule, &corrected_series, START + 33 * HOUR)
+        let later = super::super::super::recurrence::plan(&rule, &corrected_series, START + 33 * HOUR)
             .unwrap()
             .unwrap();
         assert_eq!(
@@ -53,7 +55,7 @@ fn a_clock_that_is_set_back_does_not_stop_an_interval_and_does_not_repeat_a_time
         (corrected.next_at, corrected.settled.spans.first().copied()),
         (Some(point), Some((now + 1, START + 33 * HOUR + HOUR / 2 - 1)))
     );
-    let planned = super::super::recurrence::plan(&daily, &after(&known, &corrected), point)
+    let planned = super::super::super::recurrence::plan(&daily, &after(&known, &corrected), point)
         .unwrap()
         .unwrap();
     assert_eq!((planned.occurrences.len(), planned.gaps.len()), (0, 0));
