@@ -21,7 +21,7 @@ describe('examples/native', () => {
     notifications: /sent to bob@example\.com: <.+>/,
     storage: /read: invoice 2: 99\.90 EUR/,
     events: /a topic: \{"message_id":"job_.+","subject":"shop\.orders\.placed"\}/,
-    databases: /inserted \{ count: 3, insertId: 3 \}/,
+    databases: /inserted \{ count: 3 \}/,
     'database-actions': /taken \{ count: 1 \}/,
     graphs: /shortest: Berlin - Leipzig - Munich, 620 km/,
     mongodb: /deleted \{ count: 1 \}/,
