@@ -349,6 +349,10 @@ pub fn replanned(
     if !was_missed && !was_made_ahead && ran.is_empty() {
         return None;
     }
+    if was_made_ahead {
+        // From now on it is: what it runs by this clock is not run again.
+        settled.since = Some(now);
+    }
     if known.timetable.is_paced() {
         let within = |(from, to): Span| passed_over.iter().map(move |span| (from.max(span.0), to.min(span.1)));
         ran = ran.into_iter().flat_map(within).collect();

@@ -110,6 +110,18 @@ fn a_schedule_that_was_made_while_the_clock_was_ahead_does_not_stand_still() {
         };
         let corrected = replanned(&made, &[], now, &[(now, ahead)]).unwrap();
         assert_eq!(corrected.next_at, Some(first));
+        // By a process that is late to notice, what was run since is not run again.
+        let ran = SeriesSnapshot {
+            next_at: Some(first + HOUR),
+            ..after(&made, &corrected)
+        };
+        let again = replanned(&ran, &[], first - 1, &[(now, ahead)]).unwrap();
+        let settled = again
+            .settled
+            .spans
+            .iter()
+            .any(|(from, to)| (*from..=*to).contains(&first));
+        assert!(settled, "{rule:?}: {again:?}");
         // The first run of the interval was made when it was dispatched.
         assert!(corrected.settled.spans.iter().all(|(from, _)| *from >= ahead));
     }
