@@ -4,6 +4,7 @@ use super::limits::Limits;
 use crate::engine::Attempt;
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::steps::Steps;
+use std::time::Duration;
 
 /// One attempt of a job that a connector runs.
 pub struct Call<'a> {
@@ -28,6 +29,13 @@ impl Call<'_> {
     #[must_use]
     pub fn event(&self) -> &str {
         self.attempt.route.target.last().map_or("", |event| event)
+    }
+
+    /// How long an operation of the attempt may take: what the job says, else what is usual.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        let timeout = self.attempt.options.timeout.unwrap_or(self.limits.timeout).max(1);
+        Duration::from_millis(timeout.unsigned_abs())
     }
 
     /// The same for every attempt of a run and different for each run, so that a server can recognise a repetition.

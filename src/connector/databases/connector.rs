@@ -60,11 +60,7 @@ impl DatabaseConnector {
 #[async_trait]
 impl Connector for DatabaseConnector {
     async fn run(&self, call: &Call<'_>) -> Result<Option<Box<str>>, Failure> {
-        let input = if call.attempt.options.plain {
-            Json::read(call.input())?
-        } else {
-            Json::read_marked(call.input())?.with_marked_fields()
-        };
+        let input = Json::of_call(call)?;
         let operation = match call.attempt.route.namespace {
             Namespace::DatabaseActions => {
                 let wanted = call.event();
@@ -75,10 +71,7 @@ impl Connector for DatabaseConnector {
             }
             _ => request::read(call.event(), &input, self.context())?,
         };
-        let timeout = call.attempt.options.timeout.unwrap_or(call.limits.timeout).max(1);
-        let result = self
-            .run_operation(&operation, Duration::from_millis(timeout.unsigned_abs()))
-            .await?;
+        let result = self.run_operation(&operation, call.timeout()).await?;
         Ok(Some(result.into()))
     }
 

@@ -41,7 +41,7 @@ pub(super) enum Predicate {
 
 /// A comparison operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(in crate::connector) enum Comparison {
     Equal,
     NotEqual,
     Less,

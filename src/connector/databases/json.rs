@@ -4,8 +4,8 @@
 
 use super::dialect::Dialect;
 use super::{exact, extended, surrogates};
-use crate::connector::Failure;
 use crate::connector::limits::MAX_JSON_DEPTH;
+use crate::connector::{Call, Failure};
 pub(in crate::connector) use crate::text::json::push_string;
 use crate::text::json::{self, Object, list};
 use base64::Engine as _;
@@ -46,6 +46,14 @@ impl Json {
     /// Reads the input of a job, in which literals are marked.
     pub(in crate::connector) fn read_marked(text: &str) -> Result<Self, Failure> {
         Self::read_at(surrogates::replaced(text).trim(), 0, true)
+    }
+
+    /// The input of a job, in which literals are marked unless it is plain.
+    pub(in crate::connector) fn of_call(call: &Call<'_>) -> Result<Self, Failure> {
+        if call.attempt.options.plain {
+            return Self::read(call.input());
+        }
+        Ok(Self::read_marked(call.input())?.with_marked_fields())
     }
 
     fn read_at(text: &str, depth: usize, marked: bool) -> Result<Self, Failure> {

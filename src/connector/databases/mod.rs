@@ -13,7 +13,7 @@ pub(in crate::connector) mod dates;
 mod dialect;
 mod exact;
 mod extended;
-mod filter;
+pub(in crate::connector) mod filter;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod include;

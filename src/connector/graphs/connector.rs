@@ -33,11 +33,7 @@ impl GraphConnector {
 #[async_trait]
 impl Connector for GraphConnector {
     async fn run(&self, call: &Call<'_>) -> Result<Option<Box<str>>, Failure> {
-        let input = if call.attempt.options.plain {
-            Json::read(call.input())?
-        } else {
-            Json::read_marked(call.input())?.with_marked_fields()
-        };
+        let input = Json::of_call(call)?;
         let operation = match call.attempt.route.namespace {
             Namespace::GraphActions => {
                 let wanted = call.event();
@@ -48,10 +44,7 @@ impl Connector for GraphConnector {
             }
             _ => request::read(call.event(), &input, self.graph.raw)?,
         };
-        let timeout = call.attempt.options.timeout.unwrap_or(call.limits.timeout).max(1);
-        let result = self
-            .run_operation(&operation, Duration::from_millis(timeout.unsigned_abs()))
-            .await?;
+        let result = self.run_operation(&operation, call.timeout()).await?;
         Ok(Some(result.into()))
     }
 

@@ -6,6 +6,7 @@
 use super::name::Name;
 use super::value;
 use crate::connector::Failure;
+use crate::connector::databases::filter::Comparison;
 use crate::connector::databases::json::Json;
 use crate::connector::limits::{MAX_CONDITIONS, MAX_FILTER_DEPTH, MAX_IN_VALUES};
 use crate::resources::{GRAPH_FILTER_OPERATORS, GRAPH_GROUP_OPERATORS};
@@ -45,17 +46,6 @@ pub(super) enum Predicate {
     ContainsAll(Vec<Json>),
     /// A list that has one of these.
     ContainsAny(Vec<Json>),
-}
-
-/// A comparison operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
 }
 
 /// Reads filters and counts their conditions.

@@ -2,9 +2,10 @@
 
 use super::Builder;
 use crate::connector::Failure;
+use crate::connector::databases::filter::Comparison;
 use crate::connector::databases::json::Json;
 use crate::connector::graphs::bolt::Value;
-use crate::connector::graphs::filter::{Comparison, Filter, Predicate};
+use crate::connector::graphs::filter::{Filter, Predicate};
 use crate::connector::graphs::name::Name;
 use crate::connector::graphs::value::{self, Term};
 
