@@ -248,6 +248,7 @@ macro_rules! store_contract {
             undone_steps_are_deleted,
             a_replaced_one_off_begins_without_steps,
             a_replaced_series_keeps_the_steps_of_its_live_runs,
+            a_failed_run_keeps_its_steps_as_long_as_one_of_its_attempts_is_kept,
             deleted_job_deletes_its_steps,
         });
         $crate::store::contract::store_contract!(@tests $make, webhooks: {

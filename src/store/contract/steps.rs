@@ -332,6 +332,35 @@ pub async fn a_replaced_series_keeps_the_steps_of_its_live_runs(s: &TestStore) {
     assert_eq!((run.attempt, s.finished(&run).await), (2, vec!["a".to_owned()]));
 }
 
+pub async fn a_failed_run_keeps_its_steps_as_long_as_one_of_its_attempts_is_kept(s: &TestStore) {
+    s.add(series("s")).await;
+    let process = s.process().await;
+    s.run_due_occurrence(T0, Some(T0 + 9 * DAY)).await;
+    let run = s.claim_one(process, T0).await;
+    s.finish_step(process, &run, "a").await.unwrap();
+    s.complete(process, &run, retry(T0 + 2 * DAY), T0).await;
+    let run = s.claim_one(process, T0 + 2 * DAY).await;
+    s.complete(process, &run, failed(), T0 + 2 * DAY).await;
+    let runs = RetentionLimit {
+        age: Some(DAY),
+        count: None,
+    };
+    let forever = RetentionLimit { age: None, count: None };
+    let retention = Retention {
+        completed: forever,
+        failed: forever,
+        cancelled: forever,
+        runs,
+    };
+    s.store.sweep(retention, T0 + 2 * DAY, 100).await.unwrap();
+    s.check().await;
+    let kept = s.store.history(&id("s"), 10).await.unwrap().unwrap();
+    assert_eq!(kept.entries.len(), 1);
+    assert_eq!(s.finished(&run).await, ["a"]);
+    s.store.sweep(retention, T0 + 4 * DAY, 100).await.unwrap();
+    assert_eq!(s.finished(&run).await, Vec::<String>::new());
+}
+
 pub async fn deleted_job_deletes_its_steps(s: &TestStore) {
     s.insert(vec![one_off("deleted"), one_off("swept")]).await;
     s.add(series("s")).await;

@@ -31,6 +31,7 @@ const SELECT_OLDEST_GAPS: &str = include_str!("sql/select_oldest_gaps.sql");
 const SELECT_IS_LIVE: &str = include_str!("sql/select_is_live.sql");
 const DELETE_GAP: &str = include_str!("sql/delete_gap.sql");
 const DELETE_ATTEMPT: &str = include_str!("sql/delete_attempt.sql");
+const SELECT_ANY_ATTEMPT: &str = "SELECT 1 FROM runs WHERE job = ?1 AND run = ?2";
 const SELECT_NEXT_SERIES: &str = include_str!("sql/sweep_select_next_series.sql");
 
 /// How many jobs may be deleted, and the time for it.
@@ -158,10 +159,12 @@ fn trim(tx: &mut Tx<'_>, job: JobSeq, created: i64, keep: RetentionLimit, now: M
     let runs = oldest(connection, SELECT_OLDEST_RUNS, job, budget, old)?;
     let mut is_live = connection.prepare_cached(SELECT_IS_LIVE)?;
     let mut drop = connection.prepare_cached(DELETE_ATTEMPT)?;
+    let mut has_attempts = connection.prepare_cached(SELECT_ANY_ATTEMPT)?;
     for (run, attempt) in &runs {
         if !is_live.exists((job, run))? {
             drop.execute((job, run, attempt))?;
-            if has_steps {
+            // A run that failed needs its steps as long as its last attempt is kept.
+            if has_steps && !has_attempts.exists((job, run))? {
                 steps::delete_steps_of_run(connection, job, *run)?;
             }
         }

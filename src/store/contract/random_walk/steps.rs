@@ -23,8 +23,10 @@ impl Steps {
     pub(super) fn run_ended(&mut self, run: i64, recurring: bool, status: Status, now: Millis) {
         match status {
             Status::Failed if recurring => {
-                self.failed = self.failed.max(Some((now, run)));
-                self.swept = false;
+                let failed = Some((now, run));
+                if failed > self.failed {
+                    (self.failed, self.swept) = (failed, false);
+                }
             }
             Status::Failed => {}
             Status::Cancelled if !recurring => {}

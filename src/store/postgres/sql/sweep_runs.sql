@@ -16,9 +16,13 @@ WITH next AS MATERIALIZED (
     DELETE FROM ductape.runs USING old
     WHERE runs.job = old.job AND runs.run = old.run AND runs.attempt = old.attempt
       AND NOT EXISTS (SELECT 1 FROM ductape.occurrences WHERE occurrences.job = old.job AND occurrences.run = old.run)
-    RETURNING runs.job, runs.run
+    RETURNING runs.job, runs.run, runs.attempt
 ), forgotten AS (
-    DELETE FROM ductape.steps USING gone WHERE steps.job = gone.job AND steps.run = gone.run
+    -- A run that failed needs its steps as long as its last attempt is kept.
+    DELETE FROM ductape.steps USING gone
+    WHERE steps.job = gone.job AND steps.run = gone.run
+      AND NOT EXISTS (SELECT 1 FROM ductape.runs WHERE runs.job = gone.job AND runs.run = gone.run
+                      AND (runs.job, runs.run, runs.attempt) NOT IN (SELECT job, run, attempt FROM gone))
 )
 SELECT (SELECT max(job) FROM next), (SELECT count(*) FROM next),
        coalesce((SELECT max(n) FROM (SELECT count(*) AS n FROM gone GROUP BY job) AS counted), 0)
