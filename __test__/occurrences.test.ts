@@ -99,15 +99,14 @@ describe.each(sharedStores)('a process on $kind that is killed inside a run', ({
     );
     await new Promise((resolve) => setTimeout(resolve, 6 * every));
     const able = script(worker(false), [store]);
-    await eventually(() => expect(able.lines.length).toBeGreaterThan(3), 20_000);
+    await eventually(() => expect(able.lines.length).toBeGreaterThan(2), 20_000);
     able.process.kill('SIGKILL');
     await able.ended;
     const runs = able.lines.map((line) => JSON.parse(line) as { scheduled_at: number; missed: number });
-    expect(runs[0]).toMatchObject({ scheduled_at: start, run: 1 });
-    // One run for those that fell due meanwhile.
-    expect(runs[1]?.missed).toBeGreaterThan(3);
+    // One run for those that fell due meanwhile, the one that was made in time among them.
+    expect(runs[0]?.missed).toBeGreaterThan(4);
     const found = places(await dispatcher.jobs.getHistory(job_id), every);
-    expect(found.get(start + every)).toEqual(['missed: down']);
+    for (const number of [0, 1, 2, 3]) expect(found.get(start + number * every)).toEqual(['missed: down']);
   });
 });
 

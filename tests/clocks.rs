@@ -13,7 +13,7 @@ use ductape::engine::{
 use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Recurrence, Route, Rule};
 use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
-use ductape::store::{InsertParams, Store, Token};
+use ductape::store::{GapKind, InsertParams, Store, Token};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -75,6 +75,19 @@ struct Calls {
     made: Mutex<Vec<Call>>,
     /// Whether attempts fail.
     fails: AtomicBool,
+    /// Whether they go on until [`Self::finish`].
+    hold: AtomicBool,
+    held: Mutex<Vec<Invocation>>,
+}
+
+impl Calls {
+    /// Ends what goes on.
+    fn finish(&self) {
+        self.hold.store(false, Ordering::SeqCst);
+        for invocation in self.held.lock().unwrap().drain(..) {
+            let _ = invocation.reply.send(Ok(Reply::Done(None)));
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +107,10 @@ impl Handler for Calls {
             recurring: run.recurring,
             at: SystemClock.now(),
         });
+        if self.hold.load(Ordering::SeqCst) {
+            self.held.lock().unwrap().push(invocation);
+            return;
+        }
         let answer = if self.fails.load(Ordering::SeqCst) {
             Err(HandlerFailure {
                 code: "Error".into(),
@@ -307,6 +324,29 @@ async fn a_machine_that_is_behind_runs_nothing_late() {
         );
     })
     .await;
+}
+
+/// The run was not being done in the time that never was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_jump_passes_over_during_a_run_is_missed_and_not_skipped() {
+    let store = memory().await;
+    let machine = Machine::default();
+    let process = Process::start(Arc::clone(&store), machine.clone()).await;
+    process.calls.hold.store(true, Ordering::SeqCst);
+    let job = every(HOUR);
+    let began = job.due.unwrap();
+    let id = insert(&store, job).await;
+    eventually("the first run begins", async || process.calls().len() == 1).await;
+    machine.set_ahead_by(3 * HOUR + MINUTE / 2);
+    process.warned("went ahead").await;
+    process.calls.finish();
+    eventually("what was missed is made up for", async || process.calls().len() == 2).await;
+    let made = process.calls()[1];
+    assert_eq!((made.scheduled_at, made.missed), (began + 3 * HOUR, 2));
+    let gaps = store.history(&id, 9).await.unwrap().unwrap().gaps;
+    let gaps: Vec<_> = gaps.iter().map(|gap| (gap.kind, gap.first, gap.count)).collect();
+    assert_eq!(gaps, [(GapKind::Down, began + HOUR, 2)]);
+    process.engine.stop(Duration::from_secs(1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,7 +16,7 @@ use ductape::model::{
 };
 use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
-use ductape::store::{GapKind, InsertParams, JobSeq, OccurrenceGap, Store, Token};
+use ductape::store::{GapKind, InsertParams, JobRecord, JobSeq, OccurrenceGap, Store, Token};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -129,43 +129,64 @@ async fn insert(store: &Arc<dyn Store>, id: &JobId, recurrence: &Recurrence, due
     store.insert(params).await.unwrap();
 }
 
-/// A worker comes at `now` and does what there is to do.
-async fn work(store: &Arc<dyn Store>, now: Millis, id: &JobId) -> Vec<(Millis, i64)> {
+/// An engine that has a handler for `target`.
+fn engine(store: &Arc<dyn Store>, now: Millis, target: &str) -> (Arc<Engine>, Arc<Calls>) {
     let calls = Arc::<Calls>::default();
     let routing = Arc::new(Routing::new(WorkerFilter::default()));
     let pattern = Pattern {
         namespace: Namespace::Features,
         product: None,
         env: None,
-        target: vec![None],
+        target: vec![Some(target.into())],
     };
     routing.register(pattern, Arc::clone(&calls) as Arc<dyn Handler>, None, None);
     let config = EngineConfig {
         worker: Some(WorkerConfig::default()),
         ..EngineConfig::default()
     };
-    let engine = Engine::new(
-        Arc::clone(store),
-        Arc::new(Still(now)),
-        Arc::new(Silence),
-        routing,
-        Arc::new(Announcer::default()),
-        config,
-    );
-    engine.work().await.unwrap();
+    let (clock, announcer) = (Arc::new(Still(now)), Arc::new(Announcer::default()));
+    let engine = Engine::new(Arc::clone(store), clock, Arc::new(Silence), routing, announcer, config);
+    (engine, calls)
+}
+
+/// Waits until the job is as it is to be.
+async fn until(store: &Arc<dyn Store>, id: &JobId, is_so: impl Fn(&JobRecord) -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let record = store.get(id).await.unwrap().unwrap();
-        let rests = record.status == Status::Completed
-            || record.status == Status::Scheduled && record.next_run_at.is_some_and(|at| at > now);
-        if rests {
-            break;
+        if is_so(&record) {
+            return;
         }
         assert!(Instant::now() < deadline, "not in time: {record:?}");
         sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// A worker comes at `now` and does what there is to do.
+async fn work(store: &Arc<dyn Store>, now: Millis, id: &JobId) -> Vec<(Millis, i64)> {
+    let (engine, calls) = engine(store, now, "report");
+    engine.work().await.unwrap();
+    until(store, id, |record| {
+        record.status == Status::Completed
+            || record.status == Status::Scheduled && record.next_run_at.is_some_and(|at| at > now)
+    })
+    .await;
     engine.stop(Duration::from_secs(1)).await;
     std::mem::take(&mut *calls.0.lock().unwrap())
+}
+
+/// A worker is there at each full hour from nine on before [`UP`], and has no handler for the job.
+async fn look_on(store: &Arc<dyn Store>, id: &JobId, if_running: IfRunning) {
+    for now in (0..11).map(|hour| NINE + hour * HOUR) {
+        let (engine, _) = engine(store, now, "other");
+        engine.work().await.unwrap();
+        until(store, id, |record| {
+            let moved = if_running == IfRunning::Skip || record.next_run_at.is_some_and(|at| at > now);
+            record.status == Status::Queued && moved
+        })
+        .await;
+        engine.stop(Duration::from_secs(1)).await;
+    }
 }
 
 async fn gaps(store: &Arc<dyn Store>, id: &JobId) -> Vec<OccurrenceGap> {
@@ -240,16 +261,24 @@ async fn a_worker_that_was_down_from_8_55_to_20_00_does_what_the_documents_say()
             vec![from_nine(GapKind::Misfire, 1)],
         ),
     ];
-    for (recurrence, runs, missed) in table {
+    let cases = table.iter().flat_map(|row| [(row, false), (row, true)]);
+    for ((recurrence, runs, missed), somebody_else_was_there) in cases {
         for (store, schema) in stores("a_worker_that_was_down").await {
-            let id = dispatch(&store, &recurrence, DOWN).await;
+            let id = dispatch(&store, recurrence, DOWN).await;
+            if somebody_else_was_there {
+                look_on(&store, &id, recurrence.if_running).await;
+            }
             let mut made = work(&store, UP, &id).await;
             // Runs that may overlap begin in no order.
             if recurrence.if_running == IfRunning::Allow {
                 made.sort_unstable();
             }
-            assert_eq!(made, runs, "{recurrence:?}");
-            assert_eq!(gaps(&store, &id).await, missed, "{recurrence:?}");
+            assert_eq!(&made, runs, "{recurrence:?} {somebody_else_was_there}");
+            assert_eq!(
+                &gaps(&store, &id).await,
+                missed,
+                "{recurrence:?} {somebody_else_was_there}"
+            );
             close(store, schema).await;
         }
     }

@@ -71,6 +71,15 @@ pub enum RunOutcome {
     /// The run is over, and its job is deleted with its history. Only for internal one-off jobs, whose outcome is recorded
     /// elsewhere.
     Discarded,
-    /// Released before it was started or finished, for any process to claim; the attempt is not counted.
+    /// Released before it was started, for any process to claim; the attempt is not counted.
     Released,
+    /// The same of the first attempt of a run of a series, which was begun: so that it does not count as one that only waits, it
+    /// is due anew.
+    Interrupted {
+        /// When it was given up, ms since the epoch.
+        at: Millis,
+    },
+    /// A run of a series that nobody has begun while its occurrence was in time: there is no such run, and what becomes of
+    /// the occurrence is decided anew.
+    TakenBack,
 }

@@ -72,7 +72,7 @@ pub use entry::{Entry, EntryKey, EntryKind};
 pub use ids::{InstanceId, JobSeq, RouteId, RouteMark, Token};
 pub use occurrence::{
     ComputeMove, GapKind, Occurrence, OccurrenceGap, PlanAdvance, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled,
-    Span,
+    Span, without,
 };
 pub use payload::{MAX_KEY_ID_BYTES, Unreadable};
 pub use record::{
@@ -157,7 +157,8 @@ pub trait Store: WebhookStore + TextStore + Send + Sync {
     /// The claims an instance holds by the store's account.
     async fn claims_of(&self, instance: InstanceId) -> Result<Vec<(JobSeq, i64, Token)>>;
 
-    /// Up to `limit` series with an occurrence to come, by number, from after `after` on; paused ones are among them.
+    /// Up to `limit` series with an occurrence to come or a run that goes on, by number, from after `after` on; paused ones are among
+    /// them.
     async fn series_after(&self, after: JobSeq, limit: usize) -> Result<Vec<SeriesSnapshot>>;
 
     /// What the store's own clock shows, which counts for all processes that share the store; `None`: it has none, as it is on

@@ -4,6 +4,7 @@ use super::JobSeq;
 use crate::clock::Millis;
 use crate::model::{JobId, Recurrence};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,6 +38,19 @@ pub struct SeriesSnapshot {
     pub ended: bool,
     /// The last point that is accounted for, or the time of the dispatch; only told by [`super::Store::series_after`].
     pub accounted_to: Option<Millis>,
+}
+
+impl SeriesSnapshot {
+    /// The same, in the knowledge that nothing was being done within these spans, though runs began before and ended later.
+    #[must_use]
+    pub fn idle_within(&self, spans: &[Span]) -> Cow<'_, Self> {
+        let touches = |(from, to): &Span| self.busy.iter().any(|(began, ended)| began <= to && from <= ended);
+        if !spans.iter().any(touches) {
+            return Cow::Borrowed(self);
+        }
+        let busy = spans.iter().fold(self.busy.clone(), |busy, span| without(&busy, *span));
+        Cow::Owned(Self { busy, ..self.clone() })
+    }
 }
 
 /// Which grid points from the next one on have their place already, and since when all of them have.
@@ -85,6 +99,22 @@ impl Settled {
         }
         serde_json::to_string(self).ok()
     }
+}
+
+/// What of these spans lies outside of another one.
+#[must_use]
+pub fn without(spans: &[Span], (from, to): Span) -> Vec<Span> {
+    let outside = |span: &Span| {
+        [
+            (span.0, span.1.min(from.saturating_sub(1))),
+            (span.0.max(to.saturating_add(1)), span.1),
+        ]
+    };
+    spans
+        .iter()
+        .flat_map(outside)
+        .filter(|(first, last)| first <= last)
+        .collect()
 }
 
 /// Occurrences of a series that were not run.

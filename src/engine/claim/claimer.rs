@@ -20,7 +20,7 @@ use crate::engine::run::in_flight::InFlightAttempts;
 use crate::engine::service::{Service, StopSignal};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::Recurrence;
-use crate::store::{ClaimParams, Claimed, InstanceId, PlanAdvance, RouteMark, SeriesAdvance, SeriesSnapshot};
+use crate::store::{ClaimParams, Claimed, InstanceId, PlanAdvance, RouteMark, SeriesAdvance, SeriesSnapshot, Span};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -388,11 +388,8 @@ impl Claimer {
         if self.clock_jumps.now().await? < now {
             return Ok(true);
         }
-        let (context, incomputable) = (&self.context, &self.incomputable);
-        let planned = series
-            .iter()
-            .filter_map(|due| plan_advance(context, incomputable, due, now));
-        let advances: Vec<SeriesAdvance> = planned.collect();
+        let plan = self.plan(now);
+        let advances: Vec<SeriesAdvance> = series.iter().filter_map(plan).collect();
         if advances.is_empty() {
             return Ok(false);
         }
@@ -401,22 +398,27 @@ impl Claimer {
 
     /// Computes what [`Self::advance_series`] does, for a store that does it within the claim.
     fn planner(&self, now: Millis) -> Option<PlanAdvance> {
+        Some(PlanAdvance::new(self.plan(now)))
+    }
+
+    fn plan(&self, now: Millis) -> impl Fn(&SeriesSnapshot) -> Option<SeriesAdvance> + use<> {
         let (context, incomputable) = (self.context.clone(), self.incomputable.clone());
-        Some(PlanAdvance::new(move |due| {
-            plan_advance(&context, &incomputable, due, now)
-        }))
+        let passed_over = self.clock_jumps.passed_over();
+        move |due| plan_advance(&context, &incomputable, &passed_over, due, now)
     }
 }
 
 fn plan_advance(
     context: &Context,
     incomputable: &IncomputableSeries,
+    passed_over: &[Span],
     due: &SeriesSnapshot,
     now: Millis,
 ) -> Option<SeriesAdvance> {
+    let due = due.idle_within(passed_over);
     let planned = serde_json::from_str::<Recurrence>(&due.recurrence)
         .map_err(|error| error.to_string())
-        .and_then(|recurrence| recurrence::plan(&recurrence, due, now).map_err(|error| error.to_string()));
+        .and_then(|recurrence| recurrence::plan(&recurrence, &due, now).map_err(|error| error.to_string()));
     planned.unwrap_or_else(|error| {
         if incomputable.add(due.job, due.version) {
             let message = format!(

@@ -17,6 +17,7 @@ use crate::engine::store_time::length;
 use crate::error::Result;
 use crate::store::{JobSeq, Span};
 use std::fmt::Write as _;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::Mutex;
 
 /// The store's mark that says which segment of the clock it was used in last.
@@ -32,6 +33,8 @@ const NO_BOOT_CLOCK: &str = "-";
 pub struct ClockJumps {
     context: Context,
     watch: Mutex<Option<ClockWatch>>,
+    /// What the clock passed over in jumps, as this process knows it.
+    passed_over: std::sync::Mutex<Arc<[Span]>>,
 }
 
 impl ClockJumps {
@@ -41,7 +44,20 @@ impl ClockJumps {
         Self {
             context,
             watch: Mutex::default(),
+            passed_over: std::sync::Mutex::default(),
         }
+    }
+
+    /// What the clock passed over in jumps, as far as this process knows: nothing was being done then.
+    #[must_use]
+    pub fn passed_over(&self) -> Arc<[Span]> {
+        let spans = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&spans)
+    }
+
+    fn remember(&self, past: &Past) {
+        let spans = past.passed_over.as_slice().into();
+        *self.passed_over.lock().unwrap_or_else(PoisonError::into_inner) = spans;
     }
 
     /// Looks what has become of the clock since the store was used last. Series are planned anew in any case: the clock may have
@@ -65,6 +81,7 @@ impl ClockJumps {
             None => None,
         };
         let mut past = mark.map(|mark| mark.past).unwrap_or_default();
+        self.remember(&past);
         match jump {
             Some(jump) => self.deal_with(jump, &mut past).await?,
             None => _ = replan(&self.context, &past.passed_over).await?,
@@ -102,6 +119,7 @@ impl ClockJumps {
     /// `past`: of the jumps before this one; it is added.
     async fn deal_with(&self, jump: Jump, past: &mut Past) -> Result<()> {
         past.add(jump);
+        self.remember(past);
         let replanned = replan(&self.context, &past.passed_over).await?;
         let by = jump.from.saturating_sub(jump.to).max(0);
         let retimed = self.context.store.retime_waiting(jump.to, by).await?;

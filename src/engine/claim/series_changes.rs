@@ -8,7 +8,9 @@ use super::recurrence::{Place, Places, plan_with, room};
 use super::timetable::Timetable;
 use crate::clock::Millis;
 use crate::model::{IfRunning, Recurrence, Rule};
-use crate::store::{ComputeMove, GapKind, OccurrenceGap, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled, Span};
+use crate::store::{
+    ComputeMove, GapKind, OccurrenceGap, SeriesAdvance, SeriesMove, SeriesSnapshot, Settled, Span, without,
+};
 
 /// Most points that are looked at to find those to skip.
 const MAX_POINTS: usize = 100_000;
@@ -278,8 +280,10 @@ pub fn run_now(now: Millis) -> ComputeMove {
         if recurrence.if_running == IfRunning::Skip && series.live > 0 {
             return None;
         }
+        // At no time of the schedule: by that it is told from a run of it.
+        let is_point = Timetable::compile(&recurrence).is_ok_and(|timetable| timetable.has(now));
         Some(SeriesMove {
-            extra_run: Some(now),
+            extra_run: Some(now + i64::from(is_point)),
             ..SeriesMove::of(SeriesAdvance {
                 after_live_runs: false,
                 ..SeriesAdvance::unchanged(series)
@@ -364,21 +368,6 @@ pub fn replanned(
         settled,
         ..SeriesAdvance::unchanged(series)
     })
-}
-
-/// What of these spans lies outside of another one.
-fn without(spans: &[Span], (from, to): Span) -> Vec<Span> {
-    let outside = |span: &Span| {
-        [
-            (span.0, span.1.min(from.saturating_sub(1))),
-            (span.0.max(to.saturating_add(1)), span.1),
-        ]
-    };
-    spans
-        .iter()
-        .flat_map(outside)
-        .filter(|(first, last)| first <= last)
-        .collect()
 }
 
 impl Known<'_> {

@@ -174,6 +174,12 @@ impl Timetable {
         self.at_or_after(instant.checked_add(1)?)
     }
 
+    /// Whether this is one of its instants.
+    #[must_use]
+    pub fn has(&self, instant: Millis) -> bool {
+        self.after(instant.saturating_sub(1)) == Some(instant)
+    }
+
     /// The first point at or after `instant` that is not excepted.
     #[must_use]
     pub fn run_at_or_after(&self, instant: Millis) -> Option<Millis> {

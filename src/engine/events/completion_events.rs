@@ -74,7 +74,11 @@ fn completion_event(
         RunOutcome::Completed { result } => (EventKind::Completed, None, result.clone(), None),
         RunOutcome::Failed { error } => (EventKind::Failed, Some(error.clone()), None, None),
         RunOutcome::Retry { error, due } => (EventKind::Retrying, Some(error.clone()), None, Some(*due)),
-        RunOutcome::Snoozed { .. } | RunOutcome::Released | RunOutcome::Discarded => return None,
+        RunOutcome::Snoozed { .. }
+        | RunOutcome::Released
+        | RunOutcome::Interrupted { .. }
+        | RunOutcome::Discarded
+        | RunOutcome::TakenBack => return None,
     };
     if !announcer.wants(kind) {
         return None;

@@ -50,8 +50,8 @@ impl AttemptCounters {
             RunOutcome::Completed { .. } => &self.completed,
             RunOutcome::Failed { .. } => &self.failed,
             RunOutcome::Retry { .. } => &self.retried,
-            RunOutcome::Released => &self.released,
-            RunOutcome::Snoozed { .. } | RunOutcome::Discarded => return,
+            RunOutcome::Released | RunOutcome::Interrupted { .. } => &self.released,
+            RunOutcome::Snoozed { .. } | RunOutcome::Discarded | RunOutcome::TakenBack => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -143,7 +143,11 @@ fn payload_bytes(outcome: &RunOutcome) -> usize {
         RunOutcome::Failed { error } | RunOutcome::Retry { error, .. } => {
             error.message.len() + error.stack.as_deref().map_or(0, str::len)
         }
-        RunOutcome::Released | RunOutcome::Snoozed { .. } | RunOutcome::Discarded => 0,
+        RunOutcome::Released
+        | RunOutcome::Interrupted { .. }
+        | RunOutcome::Snoozed { .. }
+        | RunOutcome::Discarded
+        | RunOutcome::TakenBack => 0,
     }
 }
 

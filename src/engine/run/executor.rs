@@ -6,6 +6,7 @@
 
 use super::completer::Completions;
 use super::in_flight::{AttemptSignals, InFlightAttempts};
+use super::late;
 use super::limits::AttemptLimits;
 use super::outcome::{AttemptEnd, PanicRetry, discard_internal, outcome_after};
 use super::preparer::{Preparer, Readiness};
@@ -148,6 +149,9 @@ impl Executor {
         abort: oneshot::Receiver<AbortReason>,
     ) -> Option<RunOutcome> {
         self.context.failpoints.pass("executor");
+        if late::is_too_late(&self.context, &run, started_at).await {
+            return Some(RunOutcome::TakenBack);
+        }
         if let Some(unreadable) = &run.unreadable {
             return Some(self.unreadable.outcome(&self.context, &run, route, unreadable));
         }

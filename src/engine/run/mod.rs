@@ -3,6 +3,7 @@
 pub mod completer;
 pub mod executor;
 pub mod in_flight;
+mod late;
 mod limits;
 pub mod native;
 pub mod outcome;

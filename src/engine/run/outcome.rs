@@ -2,6 +2,7 @@
 //!
 //! Pure, but for the mask over the values of secrets.
 
+use super::late;
 use crate::clock::Millis;
 use crate::cron::MAX_INSTANT_MS;
 use crate::engine::handler::{AbortReason, Attempt, HandlerFailure, Reply};
@@ -34,7 +35,13 @@ pub(super) fn outcome_after(attempt: &Attempt, end: AttemptEnd, now: Millis, mas
             };
             Some(after_failure(attempt, &failure, now, masker))
         }
-        AttemptEnd::Aborted(AbortReason::Closed) | AttemptEnd::Dropped => Some(RunOutcome::Released),
+        AttemptEnd::Aborted(AbortReason::Closed) | AttemptEnd::Dropped => {
+            Some(if late::has_only_waited(&attempt.run) {
+                RunOutcome::Interrupted { at: now }
+            } else {
+                RunOutcome::Released
+            })
+        }
         AttemptEnd::Aborted(AbortReason::Cancelled(_) | AbortReason::LeaseLost) => None,
     }
 }

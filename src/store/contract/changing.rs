@@ -89,6 +89,21 @@ pub async fn a_change_is_refused_where_the_state_forbids_it(s: &TestStore) {
     assert_eq!(s.change("y", pause(), T0).await, ChangeOutcome::NotFound);
 }
 
+pub async fn a_retry_that_was_put_off_waits_on_after_a_pause(s: &TestStore) {
+    s.add(series("x")).await;
+    let process = s.process().await;
+    s.run_due_occurrence(T0, Some(T0 + 9_000)).await;
+    let run = s.claim_one(process, T0).await;
+    s.complete(process, &run, failed(), T0 + 1).await;
+    s.change("x", Change::Retry { due: T0 + 5_000 }, T0 + 2).await;
+    s.change("x", pause(), T0 + 3).await;
+    s.change("x", resume(Some(T0 + 9_000)), T0 + 4).await;
+    s.check().await;
+    assert_eq!(s.status("x").await, Status::Scheduled);
+    assert!(s.claim(process, T0 + 4_999).await.is_empty());
+    assert_eq!(s.claim_one(process, T0 + 5_000).await.run, 2);
+}
+
 pub async fn paused_series_finishes_its_live_run_and_starts_no_other(s: &TestStore) {
     let process = s.process().await;
     s.add(series("x")).await;

@@ -2,8 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 use super::test_support::*;
-use crate::model::{JobId, NewJob, Recurrence, RunStatus, Status};
-use crate::store::{ChangeOutcome, Completed, GapKind, Inserted, Occurrence, OccurrenceGap, SeriesAdvance};
+use crate::model::{JobId, NewJob, Recurrence, RunOutcome, RunStatus, Status};
+use crate::store::{Change, ChangeOutcome, Completed, GapKind, Inserted, Occurrence, OccurrenceGap, SeriesAdvance};
 
 pub async fn an_occurrence_becomes_a_run_and_the_series_moves_on(s: &TestStore) {
     s.add(series("x")).await;
@@ -49,6 +49,45 @@ pub async fn an_identical_series_without_a_chosen_id_is_reported(s: &TestStore) 
     assert_eq!(s.add(anonymous(other_input)).await, Inserted::Created);
     // With an id of its own a second series is intended.
     assert_eq!(s.add(series("x")).await, Inserted::Created);
+}
+
+pub async fn a_run_that_was_taken_back_leaves_its_occurrence_to_its_series(s: &TestStore) {
+    for next_at in [Some(T0 + 1_000), None] {
+        s.add(series("x")).await;
+        let process = s.process().await;
+        s.run_due_occurrence(T0, next_at).await;
+        let run = s.claim_one(process, T0 + 500).await;
+        let answer = s.complete(process, &run, RunOutcome::TakenBack, T0 + 500).await;
+        assert_eq!(answer, Completed::Accepted(Status::Scheduled));
+        s.check().await;
+        let known = s.due_series(T0 + 500).await.remove(0);
+        assert_eq!((known.next_at, known.live, known.runs), (Some(T0), 0, 0));
+        let behind: Vec<_> = next_at.map(|next_at| (T0 + 1, next_at - 1)).into_iter().collect();
+        assert_eq!(known.settled.spans, behind);
+        let history = s.store.history(&id("x"), 9).await.unwrap().unwrap();
+        assert_eq!((history.entries.len(), history.gaps.len()), (0, 0));
+        assert_eq!(s.record("x").await.execution_count, 0);
+        // It is made again, as another run.
+        s.run_due_occurrence(T0 + 500, None).await;
+        let again = s.claim_one(process, T0 + 500).await;
+        assert_eq!((again.run, again.scheduled_at, again.attempt), (2, T0, 1));
+        s.complete(process, &again, done(), T0 + 501).await;
+        assert_eq!(s.status("x").await, Status::Completed);
+        let deleted = s.change("x", Change::Delete, T0 + 502).await;
+        assert!(matches!(deleted, ChangeOutcome::Done { .. }));
+    }
+}
+
+pub async fn an_interrupted_run_does_not_wait_for_its_occurrence_any_more(s: &TestStore) {
+    s.add(series("x")).await;
+    let process = s.process().await;
+    s.run_due_occurrence(T0, Some(T0 + 1_000)).await;
+    let run = s.claim_one(process, T0).await;
+    assert_eq!((run.scheduled_at, run.due), (T0, T0));
+    let interrupted = RunOutcome::Interrupted { at: T0 + 7 };
+    s.complete(process, &run, interrupted, T0 + 7).await;
+    let run = s.claim_one(process, T0).await;
+    assert_eq!((run.scheduled_at, run.due, run.attempt), (T0, T0 + 7, 1));
 }
 
 pub async fn deferred_occurrence_waits_for_the_live_run(s: &TestStore) {

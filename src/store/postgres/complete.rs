@@ -8,6 +8,7 @@ use super::error_text::{error_text, event_error_text};
 use super::failure::DbResult;
 use super::job_rows;
 use super::outbox::Event;
+use super::param::params;
 use super::queue;
 use super::run_rows::{Ended, KeyId, Running, Waiting};
 use super::series::Series;
@@ -17,12 +18,15 @@ use super::state::{self, Run, RunState, StoredJob};
 use super::tx::{Effects, Tx};
 use crate::clock::Millis;
 use crate::model::{RunOutcome, RunStatus, Status};
-use crate::store::rules::completion::{self, AttemptEnd, AttemptOutcome, ClaimedAttempt, NextAttempt, RunFate};
+use crate::store::rules::completion::{
+    self, AttemptEnd, AttemptOutcome, ClaimedAttempt, NextAttempt, RunFate, StepsAfterRun,
+};
 use crate::store::rules::counters::RunCounter;
 use crate::store::rules::phase::Phase;
 use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq};
 
 const CALL_COMPLETE: &str = include_str!("sql/call_complete.sql");
+const UPDATE_OCCURRENCE_DUE: &str = include_str!("sql/update_occurrence_due.sql");
 const SELECT_ACCEPTED_COMPLETION: &str = include_str!("sql/select_accepted_completion.sql");
 
 /// Ends the attempts; the effects say whether there may be something new to claim. `resent`: the call may have succeeded
@@ -131,7 +135,8 @@ fn columns(outcome: &RunOutcome) -> DbResult<Columns> {
         RunOutcome::Retry { error, due } => (RunStatus::Retried as i32, Some(*due), Some(error_text(error)?), None),
         RunOutcome::Snoozed { due } => (RunStatus::Snoozed as i32, Some(*due), None, None),
         RunOutcome::Discarded => (-2, None, None, None),
-        RunOutcome::Released => (0, None, None, None),
+        // Only runs of series are taken back, and those are completed by the rules.
+        RunOutcome::Released | RunOutcome::Interrupted { .. } | RunOutcome::TakenBack => (0, None, None, None),
     })
 }
 
@@ -257,6 +262,7 @@ impl<'a> EndedClaim<'a> {
         let error = history.as_ref().and_then(|row| row.error.as_deref());
         let error = error.map(error_text).transpose()?;
         queue::delete_running(tx, job, self.run.run, &running);
+        let has_history = history.is_some();
         if let Some(row) = history {
             tx.inserts.attempts.push(Ended {
                 job,
@@ -272,8 +278,14 @@ impl<'a> EndedClaim<'a> {
         }
         let state = match run {
             RunFate::Over(ended_run) => self.finish(tx, ended_run, error, over_at, now),
-            RunFate::GoesOn(next) => self.requeue(tx, next, now),
+            RunFate::GoesOn(next) => {
+                if !has_history && next.due != running.due {
+                    tx.write_later(UPDATE_OCCURRENCE_DUE, params![job, self.run.run, next.due]);
+                }
+                self.requeue(tx, next, now)
+            }
             RunFate::Deleted => self.delete_job(tx),
+            RunFate::TakenBack => self.take_back(tx),
         };
         if run.wakes_claimer() {
             tx.wake();
@@ -322,6 +334,21 @@ impl<'a> EndedClaim<'a> {
         tx.inserts.ended.push((ended_run.job, ended, job));
         tx.count_transition(route, Some(Status::Running), Some(ended_run.job));
         ended_run.job
+    }
+
+    /// Deletes the run, whose occurrence its series deals with anew.
+    fn take_back(&mut self, tx: &mut Tx<'_>) -> Status {
+        let (job, route) = (self.stored_job.job.seq, self.stored_job.job.route);
+        let Some(series) = &mut self.stored_job.series else {
+            return Status::Running;
+        };
+        let before = series.status();
+        tx.inserts
+            .steps_after_run
+            .add(job, self.run.run, StepsAfterRun::Forgotten);
+        series.run_taken_back(tx, (job, self.run.run), self.run.scheduled_at);
+        series_changes::count(tx, (route, before), (route, series.status()));
+        series.status()
     }
 
     /// Ends the run and deletes its job, which is a one-off.

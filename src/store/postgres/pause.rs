@@ -113,7 +113,8 @@ pub(super) async fn resume(
 /// When a run is due whose wait may have begun by a clock that was ahead.
 fn due_by_clock(tx: &mut Tx<'_>, stored_job: &StoredJob, run: &Run, due: Millis, now: Millis) -> Millis {
     let (job, crashes) = (stored_job.job.seq, run.run_state.attempt().1);
-    let excess = waits::excess(due, crashes, run.last, stored_job.series.is_some(), now);
+    let made_when_due = stored_job.series.is_some() && run.first_due == run.scheduled_at;
+    let excess = waits::excess(due, crashes, run.last, made_when_due, now);
     let earlier = due.saturating_sub(excess);
     if excess > 0 {
         match run.last.filter(|last| last.next_due.is_some()) {

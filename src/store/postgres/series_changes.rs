@@ -64,6 +64,13 @@ impl Series {
             tx.wake();
         }
     }
+
+    /// Deletes a run that nobody has begun; its occurrence is to be dealt with again.
+    pub(super) fn run_taken_back(&mut self, tx: &mut Tx<'_>, (job, run): (JobSeq, i64), scheduled_at: Millis) {
+        tx.write_later(DELETE_OCCURRENCE, params![job, run]);
+        self.state
+            .run_taken_back(&mut self.settled, Phase::Running, scheduled_at);
+    }
 }
 
 /// An ended run of a series.

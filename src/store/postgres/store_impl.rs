@@ -87,7 +87,7 @@ impl Store for PostgresStore {
         for completion in &params.completions {
             match completion.outcome {
                 RunOutcome::Retry { due, .. } | RunOutcome::Snoozed { due } => inner.scan_positions.run_added(due),
-                RunOutcome::Released => inner.scan_positions.runs_added(),
+                RunOutcome::Released | RunOutcome::Interrupted { .. } => inner.scan_positions.runs_added(),
                 _ => {}
             }
         }

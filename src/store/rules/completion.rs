@@ -60,6 +60,8 @@ pub(in crate::store) enum RunFate {
     GoesOn(NextAttempt),
     /// It is deleted with its job, which is a one-off.
     Deleted,
+    /// It is deleted, and its series deals with its occurrence anew.
+    TakenBack,
 }
 
 /// A run that is over.
@@ -142,6 +144,18 @@ pub(in crate::store) fn end_attempt(claimed: ClaimedAttempt, outcome: AttemptOut
                 at_once: true,
                 ..NextAttempt::same(claimed)
             }),
+        },
+        RunOutcome::Interrupted { at } => AttemptEnd {
+            history: None,
+            run: RunFate::GoesOn(NextAttempt {
+                at_once: true,
+                due: *at,
+                ..NextAttempt::same(claimed)
+            }),
+        },
+        RunOutcome::TakenBack => AttemptEnd {
+            history: None,
+            run: RunFate::TakenBack,
         },
     }
 }
@@ -256,7 +270,7 @@ impl NextAttempt {
 impl RunFate {
     /// Whether there may be something to claim that was not there before, or something due earlier.
     pub(in crate::store) fn wakes_claimer(self) -> bool {
-        matches!(self, Self::GoesOn(_))
+        matches!(self, Self::GoesOn(_) | Self::TakenBack)
     }
 }
 

@@ -6,7 +6,7 @@
 use super::phase::{LiveRuns, Phase};
 use crate::clock::Millis;
 use crate::model::{JobId, RunStatus, Status};
-use crate::store::{JobSeq, SeriesSnapshot, Settled};
+use crate::store::{JobSeq, SeriesSnapshot, Settled, without};
 
 /// What the rules need to know of a series, and what they change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(in crate::store) struct SeriesState {
     pub(in crate::store) after_live_runs: bool,
     /// Runs that were made of occurrences or on request.
     pub(in crate::store) runs: i64,
-    /// Runs on request, among `runs`.
+    /// Runs on request, and such as were taken back, among `runs`.
     pub(in crate::store) reruns: i64,
     pub(in crate::store) ended: i64,
     pub(in crate::store) succeeded: i64,
@@ -116,6 +116,24 @@ impl SeriesState {
             ended: self.end_if_over(now),
             wakes_claimer,
         }
+    }
+
+    /// A run of the occurrence `scheduled_at` was never begun, and is no more: the series deals with it again, and with nothing
+    /// else that has been dealt with.
+    pub(in crate::store) fn run_taken_back(&mut self, settled: &mut Settled, from: Phase, scheduled_at: Millis) {
+        self.live = self.live.moved(Some(from), None);
+        self.reruns += 1;
+        self.version += 1;
+        if self.ended_as.is_some() {
+            return;
+        }
+        settled.spans = without(&settled.spans, (scheduled_at, scheduled_at));
+        let behind = scheduled_at.saturating_add(1);
+        if let Some(next_at) = self.next_at.filter(|next_at| *next_at > behind) {
+            settled.spans.push((behind, next_at - 1));
+        }
+        self.next_at = Some(self.next_at.map_or(scheduled_at, |next_at| next_at.min(scheduled_at)));
+        self.after_live_runs = false;
     }
 
     /// Whether an advance counts that was computed from this version.

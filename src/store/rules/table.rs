@@ -15,6 +15,7 @@ use super::placement::{self, Place};
 use super::series::SeriesState;
 use crate::clock::Millis;
 use crate::model::{RunError, RunOutcome, Status};
+use crate::store::Settled;
 use crate::store::contract::test_support::{DAY, T0};
 
 /// How an attempt ends.
@@ -26,6 +27,8 @@ pub(in crate::store) enum Outcome {
     Snoozed,
     Discarded,
     Released,
+    Interrupted,
+    TakenBack,
     /// And the run may crash again.
     Crashed,
     /// For the last time that it may.
@@ -33,13 +36,15 @@ pub(in crate::store) enum Outcome {
 }
 
 impl Outcome {
-    pub(in crate::store) const ALL: [Self; 8] = [
+    pub(in crate::store) const ALL: [Self; 10] = [
         Self::Completed,
         Self::Failed,
         Self::Retry,
         Self::Snoozed,
         Self::Discarded,
         Self::Released,
+        Self::Interrupted,
+        Self::TakenBack,
         Self::Crashed,
         Self::CrashedTooOften,
     ];
@@ -118,8 +123,10 @@ pub(in crate::store) fn completions() -> Vec<CompletionCase> {
             }
         }
     }
-    // Only one-offs are discarded.
+    // Only one-offs are discarded, and only first attempts of series are taken back or due anew.
     cases.retain(|case| case.outcome != Outcome::Discarded || case.job == JobCase::OneOff);
+    let is_first = |case: &CompletionCase| case.recurring() && case.attempt == 1 && !case.snoozed;
+    cases.retain(|case| !matches!(case.outcome, Outcome::TakenBack | Outcome::Interrupted) || is_first(case));
     cases
 }
 
@@ -140,6 +147,8 @@ impl CompletionCase {
             Outcome::Snoozed => RunOutcome::Snoozed { due },
             Outcome::Discarded => RunOutcome::Discarded,
             Outcome::Released => RunOutcome::Released,
+            Outcome::Interrupted => RunOutcome::Interrupted { at: ENDED },
+            Outcome::TakenBack => RunOutcome::TakenBack,
             Outcome::Crashed | Outcome::CrashedTooOften => return None,
         })
     }
@@ -209,6 +218,13 @@ impl CompletionCase {
             RunFate::Over(over) => self.add_end(over, ended, &mut add),
             RunFate::GoesOn(next) => Some(self.add_requeued(next, &mut add)),
             RunFate::Deleted => None,
+            RunFate::TakenBack => {
+                let mut series = self.series();
+                series.run_taken_back(&mut Settled::default(), Phase::Running, NOW);
+                add("step 0".to_owned());
+                add(series_line(&series));
+                Some(series.status())
+            }
         };
         if let Some(state) = state {
             add(format!("job {}", u8::from(self.recurring())));

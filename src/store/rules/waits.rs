@@ -15,17 +15,17 @@ pub(in crate::store) fn began(due: Millis, crashes: u32, last: LastAttempt) -> O
     })
 }
 
-/// By how much a run that waits until `due` is due earlier: its wait began after `now`.
+/// By how much a run that waits until `due` is due earlier: its wait began after `now`. `made_when_due`: it is a run of a series for
+/// an occurrence, not one that was put off on request.
 pub(in crate::store) fn excess(
     due: Millis,
     crashes: u32,
     last: Option<LastAttempt>,
-    recurring: bool,
+    made_when_due: bool,
     now: Millis,
 ) -> Millis {
     let began = last.and_then(|last| began(due, crashes, last));
-    // A run of a series is made when it is due.
-    let began = began.or_else(|| recurring.then_some(due));
+    let began = began.or_else(|| made_when_due.then_some(due));
     began.map_or(0, |began| began.saturating_sub(now).max(0))
 }
 

@@ -40,7 +40,11 @@ impl Keyring {
         match &mut completion.outcome {
             RunOutcome::Completed { result } => self.seal_some(&Field::Result(completion.job), result),
             RunOutcome::Failed { error } | RunOutcome::Retry { error, .. } => self.seal_error(error),
-            RunOutcome::Snoozed { .. } | RunOutcome::Discarded | RunOutcome::Released => Ok(()),
+            RunOutcome::Snoozed { .. }
+            | RunOutcome::Discarded
+            | RunOutcome::Released
+            | RunOutcome::Interrupted { .. }
+            | RunOutcome::TakenBack => Ok(()),
         }
     }
 

@@ -15,13 +15,14 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{RunOutcome, Status};
 use crate::store::rules::completion::{
-    self, AttemptEnd, AttemptOutcome, ClaimedAttempt, EndedRun, NextAttempt, RunFate,
+    self, AttemptEnd, AttemptOutcome, ClaimedAttempt, EndedRun, NextAttempt, RunFate, StepsAfterRun,
 };
 use crate::store::rules::counters::RunCounter;
 use crate::store::rules::phase::Phase;
 use crate::store::{CompleteParams, Completed, Completion, InstanceId, JobSeq, RouteId, Token};
 use rusqlite::{OptionalExtension, Row};
 
+const UPDATE_OCCURRENCE_DUE: &str = include_str!("sql/update_occurrence_due.sql");
 const DELETE_RUNNING: &str = include_str!("sql/running_take.sql");
 
 /// A claimed run that was removed from `running`.
@@ -128,8 +129,15 @@ impl EndedClaim {
         }
         let state = match run {
             RunFate::Over(ended_run) => self.finish(tx, ended_run, error.as_deref(), over_at, now),
-            RunFate::GoesOn(next) => self.requeue(tx, next, now),
+            RunFate::GoesOn(next) => {
+                if history.is_none() && next.due != self.due {
+                    let mut update = tx.connection.prepare_cached(UPDATE_OCCURRENCE_DUE)?;
+                    update.execute((self.job, self.run, next.due))?;
+                }
+                self.requeue(tx, next, now)
+            }
             RunFate::Deleted => self.delete_job(tx),
+            RunFate::TakenBack => self.take_back(tx),
         }?;
         if run.wakes_claimer() {
             tx.wake();
@@ -172,6 +180,12 @@ impl EndedClaim {
         };
         outbox::append(tx, event)?;
         Ok(state)
+    }
+
+    /// Deletes the run, whose occurrence its series deals with anew.
+    fn take_back(&self, tx: &mut Tx<'_>) -> Result<Status> {
+        steps::run_ended(tx, self.job, self.run, StepsAfterRun::Forgotten)?;
+        series::run_taken_back(tx, self.job_ref(), self.run, Phase::Running)
     }
 
     /// Ends the run and deletes its job.

@@ -132,7 +132,12 @@ fn due_by_clock(
         return Ok(due);
     }
     let last = locate::last_attempt(tx.connection, key.job, key.run)?;
-    let excess = waits::excess(due, waiting.crashes, last, recurring, now);
+    let made_when_due = recurring
+        && tx
+            .connection
+            .prepare_cached("SELECT 1 FROM occurrences WHERE job = ?1 AND run = ?2 AND due = scheduled_at")?
+            .exists((key.job, key.run))?;
+    let excess = waits::excess(due, waiting.crashes, last, made_when_due, now);
     let earlier = due.saturating_sub(excess);
     if excess > 0 {
         match last.filter(|last| last.next_due.is_some()) {

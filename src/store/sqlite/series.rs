@@ -221,6 +221,28 @@ pub(super) fn run_ended(
     Ok((after.status(), scheduled_at))
 }
 
+/// Deletes a run that nobody has begun; its occurrence is to be dealt with again. Returns the state of the job.
+pub(super) fn run_taken_back(tx: &mut Tx<'_>, job_ref: JobRef, run: i64, from: Phase) -> Result<Status> {
+    let scheduled_at: Millis = tx
+        .connection
+        .prepare_cached(DELETE_OCCURRENCE)?
+        .query_row((job_ref.job, run), |row| row.get(0))?;
+    let Series {
+        state: before,
+        mut settled,
+        ..
+    } = expect(tx.connection, job_ref.job)?;
+    let mut after = before;
+    after.run_taken_back(&mut settled, from, scheduled_at);
+    let details = SeriesDetails {
+        settled: Some(&settled),
+        ..SeriesDetails::default()
+    };
+    save(tx, job_ref.job, &before, &after, details)?;
+    tx.count_transition(job_ref.route, Some(before.status()), Some(after.status()));
+    Ok(after.status())
+}
+
 /// Other columns of a series that may change with its state.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SeriesDetails<'a> {

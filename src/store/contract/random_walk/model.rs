@@ -71,6 +71,15 @@ impl Job {
     }
 
     /// Puts back a run that a process had claimed.
+    /// The series deals with the occurrence again.
+    pub(super) fn run_taken_back(&mut self, number: i64, scheduled_at: Millis) {
+        self.runs.remove(&number);
+        self.steps.run_ended(number, true, Status::Completed, scheduled_at);
+        if self.ended.is_none() {
+            self.next_at = Some(self.next_at.map_or(scheduled_at, |next_at| next_at.min(scheduled_at)));
+        }
+    }
+
     pub(super) fn return_run(&mut self, run: i64, to: Run) {
         if let Some((state, _)) = self.runs.get_mut(&run) {
             *state = if self.paused { to.paused() } else { to };

@@ -76,11 +76,14 @@ impl Walk<'_> {
         let at = usize::try_from(self.rng.below(self.claims.len() as u64)).unwrap();
         let (process, name, run) = self.claims.swap_remove(at);
         let due = self.random_time();
-        let outcome = match self.rng.below(6) {
+        let has_only_waited = run.recurring && run.attempt == 1 && run.due == run.scheduled_at;
+        let outcome = match self.rng.below(8) {
             0 | 1 => done(),
             2 => failed(),
             3 => retry(due),
             4 => RunOutcome::Snoozed { due },
+            5 if has_only_waited => RunOutcome::TakenBack,
+            6 if has_only_waited => RunOutcome::Interrupted { at: self.now },
             _ => RunOutcome::Released,
         };
         let answer = self.s.complete(process, &run, outcome.clone(), self.now).await;
@@ -101,7 +104,8 @@ impl Walk<'_> {
             RunOutcome::Retry { .. } | RunOutcome::Snoozed { .. } => {
                 job.return_run(number, first(Some(due), now));
             }
-            RunOutcome::Released => job.return_run(number, Run::Ready),
+            RunOutcome::Released | RunOutcome::Interrupted { .. } => job.return_run(number, Run::Ready),
+            RunOutcome::TakenBack => job.run_taken_back(number, run.scheduled_at),
             RunOutcome::Discarded => panic!("this walk discards no run"),
         }
         assert_eq!(answer, Completed::Accepted(job.status()));
