@@ -1099,6 +1099,8 @@ export type JobReasonCode =
   | 'CLOCK_SKEW'
   /** It is paused. */
   | 'PAUSED'
+  /** This version of the package does not know its time zone, or cannot compute its schedule otherwise; other processes may. */
+  | 'INCOMPUTABLE'
   /** This instance only dispatches, or does not claim jobs now. */
   | 'WORKER_OFF'
   /** This instance has no handler for it, or may not work on it; other processes may. */

@@ -1,9 +1,10 @@
 // Where each occurrence of a recurring job ends up: run, missed or skipped, and why.
+import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import type { IDispatchSchedule, IJobHistory, IScheduleOptions } from './support/ductape.js';
-import { create, eventually, job, rejection } from './support/instances.js';
+import { create, eventually, job, recordingLogger, rejection } from './support/instances.js';
 import { script } from './support/processes.js';
-import { sharedStores } from './support/stores.js';
+import { postgresStore, server, sharedStores } from './support/stores.js';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -272,5 +273,42 @@ describe('reschedule', () => {
     expect((await ductape.jobs.reschedule(job_id, {})).scheduled_at).toBe(start_at);
     expect((await ductape.jobs.reschedule(job_id, { start_at: start_at + 5 })).scheduled_at).toBe(start_at + 5);
     expect((await ductape.jobs.reschedule(job_id, { start_at: null })).scheduled_at).toBe(ductape.clock.now());
+  });
+});
+
+describe.skipIf(!server)('a schedule whose zone this version does not know, on PostgreSQL', () => {
+  it('is said to be left to others, once in the log, and gets its overdue run with another zone', async () => {
+    const { store, schema } = await postgresStore();
+    const logger = recordingLogger();
+    const ductape = create({ store, logger });
+    const ran: number[] = [];
+    ductape.features.define('report', ({ scheduled_at }) => void ran.push(scheduled_at));
+    const { job_id } = await ductape.features.dispatch(job('report', { schedule: { cron: '0 9 * * *' } }));
+    await ductape.jobs.pause(job_id);
+    const overdue = Date.now() - HOUR;
+    const client = new pg.Client({ connectionString: server });
+    await client.connect();
+    await client.query(
+      `UPDATE "${schema}".series SET spec = replace(spec, 'UTC', 'Mars/Olympus'), next_at = ${overdue}`,
+    );
+    await client.end();
+    const told = () => logger.messagesAt('error').filter((message) => message.includes('cannot compute its schedule'));
+    for (let round = 0; round < 2; round++) {
+      await ductape.jobs.resume(job_id);
+      await eventually(() => expect(told()).toHaveLength(1));
+      const { status, reasons } = await ductape.jobs.explain(job_id);
+      expect([status, reasons.map(({ code }) => code)]).toEqual(['scheduled', ['INCOMPUTABLE']]);
+      expect(reasons[0]?.message).toContain('`Mars/Olympus` is not a known time zone');
+      const refused = await rejection(ductape.jobs.skipNext(job_id));
+      expect(refused).toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('cannot compute') as string });
+      expect(refused.message).not.toContain('no occurrence');
+      await ductape.jobs.pause(job_id);
+    }
+    await ductape.jobs.resume(job_id);
+    // Another job is run behind it, so it has been met again.
+    await ductape.jobs.wait((await ductape.features.dispatch(job('report'))).job_id);
+    expect(told()).toHaveLength(1);
+    await ductape.features.dispatch(job('report', { job_id, schedule: { cron: '0 9 * * *', tz: 'Europe/Berlin' } }));
+    await eventually(() => expect(ran).toContain(overdue));
   });
 });

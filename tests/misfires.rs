@@ -300,6 +300,11 @@ async fn a_schedule_that_this_version_cannot_compute_is_left_as_it_is_and_others
         let after = store.series_after(JobSeq::MIN, 9).await.unwrap().remove(0);
         assert_eq!((after.next_at, after.version), (Some(NINE), before.version));
         assert_eq!(gaps(&store, &strange).await, []);
+        // Another zone takes its place: the one time of the old schedule that is known gets its run, late.
+        insert(&store, &strange, &cron("0 9 * * *"), Some(NINE + DAY), UP).await;
+        assert_eq!(work(&store, UP, &strange).await, [(NINE, 1)]);
+        let record = store.get(&strange).await.unwrap().unwrap();
+        assert_eq!(record.next_run_at, Some(NINE + DAY));
         close(store, schema).await;
     }
 }

@@ -8,10 +8,10 @@ use super::fields::Fields;
 use super::filter::{CONDITION_FIELDS, exclude_internal_routes, is_unconditional, read_conditions, refuse_empty_lists};
 use super::jobs::{not_found, read_id, record, to_json};
 use crate::engine::Engine;
-use crate::engine::series_changes;
+use crate::engine::{series_changes, why_incomputable};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{Action, JobId, Kind, Status};
-use crate::store::{Change, ChangeOutcome, Inserted};
+use crate::store::{Change, ChangeOutcome, Inserted, JobRecord};
 use serde::Serialize;
 
 /// Longest delay of a retry, ms: it leads to a time that JavaScript's `Date` can show.
@@ -121,8 +121,23 @@ pub async fn change_times(engine: &Engine, action: Action, id: &str, options: &s
             let answer = Inserted::Replaced(summary);
             to_json(&Dispatch::result(&id, None, now, false, answer, recurrence.as_ref())?)
         }
+        ChangeOutcome::Forbidden(status) if action == Action::SkipNext && !status.is_ended() => {
+            Err(unskippable(&id, status, &record(engine, &id).await?))
+        }
         refused => Err(refusal(&id, action, &refused)),
     }
+}
+
+/// Why no occurrence of a series that goes on was skipped.
+fn unskippable(id: &JobId, status: Status, known: &JobRecord) -> Error {
+    let Some(why) = known.recurrence.as_deref().and_then(why_incomputable) else {
+        return refusal(id, Action::SkipNext, &ChangeOutcome::Forbidden(status));
+    };
+    let message = format!(
+        "job {id} cannot be skipped by this version of the package, which cannot compute its schedule: {why}; do it where that is \
+         known, or dispatch the job again"
+    );
+    Problem::new("id", message).with_code(ErrorCode::Conflict).into()
 }
 
 /// Why a job was not changed.

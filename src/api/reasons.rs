@@ -5,7 +5,7 @@
 use super::next_run::next_run_at;
 use crate::clock::Millis;
 use crate::cron::Zone;
-use crate::engine::skew_message;
+use crate::engine::{skew_message, why_incomputable};
 use crate::model::{JobOptions, Recurrence, Route, RunStatus, Status};
 use crate::store::{InstanceId, JobRecord, RunLocation, RunPosition, SUSPECT_AFTER};
 use serde::Serialize;
@@ -108,6 +108,7 @@ pub(super) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
         }
     }
     let is_due = reasons.is_empty();
+    reasons.extend(incomputable(facts));
     reasons.extend(not_served(facts));
     if is_due {
         reasons.extend(contention(facts));
@@ -250,6 +251,19 @@ fn retry(record: &JobRecord, when: &str) -> String {
         attempts(record),
         record.attempt,
     )
+}
+
+/// That this version of the package makes no runs of the job, due or not. One that is there already is run.
+fn incomputable(facts: &Facts<'_>) -> Option<Reason> {
+    if facts.found.position != RunPosition::Idle {
+        return None;
+    }
+    let why = why_incomputable(facts.found.record.recurrence.as_deref()?)?;
+    let message = format!(
+        "this version of the package cannot compute its schedule, and leaves it to processes that can: {why}; update the package, or \
+         dispatch the job again with a schedule that it knows"
+    );
+    Some(reason("INCOMPUTABLE", message))
 }
 
 /// Why this instance does not serve the job, due or not.

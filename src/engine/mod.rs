@@ -22,6 +22,7 @@ pub mod run;
 pub mod service;
 mod store_time;
 
+pub use claim::incomputable::why_incomputable;
 pub use claim::routing::HandlerSpec;
 pub use claim::{recurrence, routing, series_changes, timetable};
 pub use config::{EngineConfig, WorkerConfig};

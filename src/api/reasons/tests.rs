@@ -222,6 +222,34 @@ fn recurring(status: Status, limit: Option<i64>, end_at: Option<Millis>) -> JobR
 }
 
 #[test]
+fn a_schedule_that_cannot_be_computed_is_said_to_be_left_to_others() {
+    let recurrence = Recurrence::new(Rule::Cron {
+        text: "0 9 * * *".into(),
+        tz: "Mars/Olympus".into(),
+    });
+    let record = |next_run_at, status| JobRecord {
+        recurrence: Some(serde_json::to_string(&recurrence).unwrap().into()),
+        next_run_at: Some(next_run_at),
+        ..record(status)
+    };
+    let overdue = found(record(NOW - 1, Status::Scheduled), RunPosition::Idle);
+    assert_eq!(codes(&overdue, WORKING, SERVED), ["INCOMPUTABLE"]);
+    let said = message(&overdue);
+    assert!(said.contains("cannot compute its schedule"), "{said}");
+    assert!(said.contains("`Mars/Olympus` is not a known time zone"), "{said}");
+    let later = found(record(NOW + 1, Status::Scheduled), RunPosition::Idle);
+    assert_eq!(codes(&later, WORKING, SERVED), ["NOT_DUE", "INCOMPUTABLE"]);
+    let paused = found(record(NOW - 1, Status::Paused), RunPosition::Idle);
+    assert_eq!(codes(&paused, WORKING, SERVED), ["PAUSED", "INCOMPUTABLE"]);
+    // A run that is there already is done.
+    let ready = found(
+        record(NOW - 1, Status::Queued),
+        RunPosition::Ready { due: NOW, ahead: 0 },
+    );
+    assert_eq!(codes(&ready, WORKING, SERVED), ["READY"]);
+}
+
+#[test]
 fn a_series_waits_for_its_next_run_and_says_why_it_is_over() {
     let resting = found(
         JobRecord {

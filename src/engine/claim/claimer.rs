@@ -420,7 +420,7 @@ fn plan_advance(
         .map_err(|error| error.to_string())
         .and_then(|recurrence| recurrence::plan(&recurrence, &due, now).map_err(|error| error.to_string()));
     planned.unwrap_or_else(|error| {
-        if incomputable.add(due.job, due.version) {
+        if incomputable.add(due.job, due.version, &error) {
             let message = format!(
                 "job {}: this version of the package cannot compute its schedule and leaves it to others: {error}",
                 due.id

@@ -2,7 +2,8 @@
 //! was set back.
 //!
 //! Pure, as `recurrence`, whose invariant holds here as well: whatever moves `next_at` accounts for the points that it
-//! passes. A schedule that this version cannot compute is left as it is.
+//! passes. A schedule that this version cannot compute is left as it is; replaced by another, it has dealt with the one point of
+//! it that is known.
 
 use super::recurrence::{Place, Places, plan_with, room};
 use super::timetable::Timetable;
@@ -29,6 +30,30 @@ impl<'a> Known<'a> {
     fn read(series: &'a SeriesSnapshot) -> Option<Self> {
         let recurrence: Recurrence = serde_json::from_str(&series.recurrence).ok()?;
         let timetable = Timetable::compile(&recurrence).ok()?;
+        Some(Self {
+            series,
+            recurrence,
+            timetable,
+        })
+    }
+
+    /// One that cannot be computed, by its next point alone, which is stored: what it does with that is known, unless a newer version
+    /// wrote it in a way that cannot be read; then it is as in `new`. `None`: no point is to come.
+    fn of_next_point(series: &'a SeriesSnapshot, new: &Recurrence) -> Option<Self> {
+        let next_at = series.next_at?;
+        let known = serde_json::from_str(&series.recurrence).unwrap_or_else(|_| new.clone());
+        let recurrence = Recurrence {
+            rule: Rule::Every {
+                interval: Millis::MAX,
+                anchor: next_at,
+            },
+            start_at: Some(next_at),
+            end_at: Some(next_at),
+            except: None,
+            offset: 0,
+            ..known
+        };
+        let timetable = Timetable::of_interval(Millis::MAX, next_at, &recurrence);
         Some(Self {
             series,
             recurrence,
@@ -109,7 +134,8 @@ pub fn resume(now: Millis) -> ComputeMove {
 }
 
 /// A series gets another schedule at `now`, whose first occurrence is `first`. With the same instants it keeps its place in
-/// them; otherwise what is overdue is dealt with by the old schedule, and what cannot be is passed over.
+/// them; otherwise what is overdue is dealt with by the old schedule, and what cannot be is passed over. Of a schedule that this
+/// version cannot compute only the next point is known.
 #[must_use]
 pub fn replaced(series: &SeriesSnapshot, new: &Recurrence, first: Option<Millis>, now: Millis) -> SeriesMove {
     let with = |advance, recurrence| SeriesMove {
@@ -125,7 +151,8 @@ pub fn replaced(series: &SeriesSnapshot, new: &Recurrence, first: Option<Millis>
         },
         ..SeriesAdvance::unchanged(series)
     };
-    let Some(known) = Known::read(series).filter(|_| !series.ended) else {
+    let known = Known::read(series).or_else(|| Known::of_next_point(series, new));
+    let Some(known) = known.filter(|_| !series.ended) else {
         return with(begun_anew(Vec::new()), new.clone());
     };
     if let (Some(next_at), Some(anchored)) = (series.next_at, known.on_same_grid(new, now)) {

@@ -337,6 +337,64 @@ fn a_schedule_that_cannot_be_computed_is_left_alone() {
     }
     assert!(skip_next(1, START).of(&unknown).is_none());
     assert_eq!(replanned(&unknown, &[], START - DAY, &[]), None);
-    let moved = replaced(&unknown, &hourly(), Some(START + HOUR), START + 5);
-    assert_eq!(moved.advance.next_at, Some(START + HOUR));
+}
+
+#[test]
+fn the_overdue_point_of_a_schedule_that_cannot_be_computed_has_its_place_when_another_replaces_it() {
+    let in_zone = |change: fn(&mut Recurrence)| {
+        let mut recurrence = Recurrence::new(Rule::Cron {
+            text: "0 * * * *".into(),
+            tz: "Mars/Olympus".into(),
+        });
+        change(&mut recurrence);
+        series(&recurrence, START, 0)
+    };
+    let unreadable = SeriesSnapshot {
+        recurrence: "{\"rule\":{\"moon\":\"full\"}}".into(),
+        ..series(&hourly(), START, 0)
+    };
+    let running = SeriesSnapshot {
+        live: 1,
+        ..in_zone(|_| {})
+    };
+    let paused = SeriesSnapshot {
+        settled: Settled {
+            paused_at: Some(START - 5),
+            ..Settled::default()
+        },
+        ..in_zone(|_| {})
+    };
+    let run = |missed| Some((START, missed));
+    for (unknown, late, made, kind) in [
+        (in_zone(|_| {}), 5, run(0), None),
+        (in_zone(|_| {}), 2 * HOUR, run(1), None),
+        (in_zone(|it| it.spread = 9), 2 * HOUR, run(1), None),
+        (in_zone(|it| it.misfire = Misfire::All), 2 * HOUR, run(0), None),
+        (
+            in_zone(|it| it.misfire = Misfire::Skip),
+            2 * HOUR,
+            None,
+            Some(GapKind::Misfire),
+        ),
+        (unreadable, 5, run(0), None),
+        (running, 5, None, Some(GapKind::Rescheduled)),
+        (paused, 5, None, Some(GapKind::Paused)),
+        // It is still to come.
+        (in_zone(|_| {}), -5, None, None),
+    ] {
+        let (now, first) = (START + late, Some(START + 3 * HOUR));
+        let moved = replaced(&unknown, &hourly(), first, now).advance;
+        let runs: Vec<_> = moved
+            .occurrences
+            .iter()
+            .map(|run| (run.scheduled_at, run.missed))
+            .collect();
+        assert_eq!(runs, Vec::from_iter(made), "{unknown:?} {late}");
+        assert_eq!(
+            moved.gaps,
+            Vec::from_iter(kind.map(|kind| gap(kind, START, START, 1))),
+            "{unknown:?} {late}"
+        );
+        assert_eq!((moved.next_at, moved.after_live_runs), (first, false));
+    }
 }
