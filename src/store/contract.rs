@@ -101,6 +101,7 @@ macro_rules! store_contract {
             overlapping_runs_determine_the_series_state,
             adjacent_gaps_are_merged,
             gaps_on_both_sides_of_a_run_stay_apart,
+            gaps_around_an_occurrence_that_is_undecided_stay_apart,
             catch_up_run_reports_missed_occurrences,
         });
         $crate::store::contract::store_contract!(@tests $make, moves: {

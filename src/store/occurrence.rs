@@ -210,7 +210,7 @@ pub struct SeriesAdvance {
     pub version: i64,
     /// Runs to create, due at once, numbered on from the last.
     pub occurrences: Vec<Occurrence>,
-    /// Occurrences passed over, in order.
+    /// Occurrences passed over, in order; those that follow each other for the same reason are one gap.
     pub gaps: Vec<OccurrenceGap>,
     /// Recorded gaps of the same kind and beginning that are cut off to this end and number; those with none are deleted.
     pub cut_gaps: Vec<OccurrenceGap>,
@@ -227,6 +227,12 @@ impl SeriesAdvance {
     pub(in crate::store) fn runs_before(&self, gap: &OccurrenceGap) -> i64 {
         let before = self.occurrences.iter().filter(|run| run.scheduled_at < gap.first);
         i64::try_from(before.count()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether this gap of it continues what was accounted for before, of a series that stood at `next_at`: nothing has another place
+    /// in between. Within the advance, gaps that continue each other are one.
+    pub(in crate::store) fn continues(&self, gap: &OccurrenceGap, next_at: Option<Millis>) -> bool {
+        next_at == Some(gap.first) && self.gaps.first() == Some(gap)
     }
 
     /// One that changes nothing of the series but its version.

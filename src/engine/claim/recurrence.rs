@@ -28,14 +28,23 @@ pub(super) fn plan_with(
     now: Millis,
 ) -> Option<SeriesAdvance> {
     let due = DueRanges::find(timetable, recurrence, series, now)?;
+    let advance = decide(recurrence, series, now, &due)?;
+    Some(SeriesAdvance {
+        gaps: timetable.joined(advance.gaps),
+        ..advance
+    })
+}
+
+/// What becomes of the points that are due; `None`: that is not known yet.
+fn decide(recurrence: &Recurrence, series: &SeriesSnapshot, now: Millis, due: &DueRanges) -> Option<SeriesAdvance> {
     let one_by_one = recurrence.if_running == IfRunning::Skip;
     if one_by_one && series.live > 0 && !due.free.is_empty() {
-        return undecided(series, &due);
+        return undecided(series, due);
     }
     let room = room(recurrence, series);
-    let made = catch_up(recurrence, &due, now);
+    let made = catch_up(recurrence, due, now);
     if recurrence.misfire == Misfire::All && one_by_one && made.occurrences.len() > 1 {
-        return Some(catch_up_one_by_one(series, &due, made, room));
+        return Some(catch_up_one_by_one(series, due, made, room));
     }
     let occurrences: Vec<Occurrence> = made
         .occurrences

@@ -91,7 +91,7 @@ impl<'a> Known<'a> {
             };
             gaps.extend(due.gap(kind, due.count, due.last()));
         }
-        gaps
+        self.timetable.joined(gaps)
     }
 }
 

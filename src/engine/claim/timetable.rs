@@ -238,6 +238,22 @@ impl Timetable {
         spans.take_while(|(start, last)| start <= last).collect()
     }
 
+    /// These gaps, in order, with those as one that follow each other for the same reason and have no point of the grid between them.
+    #[must_use]
+    pub fn joined(&self, gaps: Vec<OccurrenceGap>) -> Vec<OccurrenceGap> {
+        let mut joined: Vec<OccurrenceGap> = Vec::with_capacity(gaps.len());
+        for gap in gaps {
+            match joined.last_mut() {
+                Some(last) if last.kind == gap.kind && self.after(last.last) == Some(gap.first) => {
+                    last.last = gap.last;
+                    last.count = last.count.saturating_add(gap.count);
+                }
+                _ => joined.push(gap),
+            }
+        }
+        joined
+    }
+
     /// The points of the grid from `first` (one itself) up to `now`, and the one after them; excepted ones among them.
     pub fn due(&self, first: Millis, now: Millis) -> DuePoints {
         match &self.grid {

@@ -384,6 +384,33 @@ pub async fn gaps_on_both_sides_of_a_run_stay_apart(s: &TestStore) {
     assert_eq!(gaps, [gap(T0 + 3_000, T0 + 5_000, 3), before]);
 }
 
+pub async fn gaps_around_an_occurrence_that_is_undecided_stay_apart(s: &TestStore) {
+    s.add(series("x")).await;
+    let gap = |first, last, count| OccurrenceGap {
+        kind: GapKind::Request,
+        first,
+        last,
+        count,
+    };
+    // The occurrence at T0 + 2 waits for a run to end; what comes behind it is passed over meanwhile, also twice in one go.
+    for (gaps, next_at) in [
+        (vec![gap(T0, T0 + 1, 2)], 2),
+        (vec![gap(T0 + 3, T0 + 3, 1)], 2),
+        (vec![gap(T0 + 5, T0 + 5, 1), gap(T0 + 7, T0 + 7, 1)], 2),
+    ] {
+        let due = s.due_series(T0 + 9).await.remove(0);
+        let advance = SeriesAdvance {
+            occurrences: vec![],
+            gaps,
+            ..step(&due, Some(T0 + next_at))
+        };
+        s.store.advance(T0 + 9, vec![advance]).await.unwrap();
+    }
+    let gaps = s.store.history(&id("x"), 9).await.unwrap().unwrap().gaps;
+    let alone = |at| gap(T0 + at, T0 + at, 1);
+    assert_eq!(gaps, [alone(7), alone(5), alone(3), gap(T0, T0 + 1, 2)]);
+}
+
 pub async fn catch_up_run_reports_missed_occurrences(s: &TestStore) {
     s.add(series("x")).await;
     let due = s.due_series(T0 + 9_500).await.remove(0);

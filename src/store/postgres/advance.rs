@@ -61,12 +61,13 @@ pub(super) fn write(tx: &mut Tx<'_>, stored_job: &mut StoredJob, advance: &Serie
     let Some(series) = stored_job.series.as_mut() else {
         return;
     };
-    let runs = series.state.runs;
+    let (runs, next_at) = (series.state.runs, series.state.next_at);
     for gap in &advance.cut_gaps {
         tx.write_later(CUT_GAP, params![job, gap.kind as i32, gap.first, gap.last, gap.count]);
     }
     for gap in &advance.gaps {
-        insert_gap(tx, job, gap, runs + advance.runs_before(gap));
+        let continues = advance.continues(gap, next_at);
+        insert_gap(tx, job, gap, (runs + advance.runs_before(gap), continues));
     }
     let count = rows(advance.occurrences.len());
     series
@@ -111,9 +112,9 @@ pub(super) fn add_run(
 }
 
 /// Records a gap. One that continues the last gap, with nothing in between, extends it.
-fn insert_gap(tx: &mut Tx<'_>, job: JobSeq, gap: &OccurrenceGap, runs: i64) {
+fn insert_gap(tx: &mut Tx<'_>, job: JobSeq, gap: &OccurrenceGap, (runs, continues): (i64, bool)) {
     tx.write_later(
         UPSERT_GAP,
-        params![job, gap.kind as i32, runs, gap.first, gap.last, gap.count],
+        params![job, gap.kind as i32, runs, gap.first, gap.last, gap.count, continues],
     );
 }

@@ -61,7 +61,9 @@ pub(super) fn write(
         cut_gap(tx.connection, job, gap)?;
     }
     for gap in &advance.gaps {
-        insert_gap(tx.connection, job, gap, before.runs + advance.runs_before(gap))?;
+        let runs = before.runs + advance.runs_before(gap);
+        let continues = advance.continues(gap, before.next_at);
+        insert_gap(tx.connection, job, gap, (runs, continues))?;
     }
     for (number, occurrence) in (before.runs + 1..).zip(&advance.occurrences) {
         insert_run(tx, job, number, occurrence)?;
@@ -90,7 +92,12 @@ fn insert_run(tx: &mut Tx<'_>, job: &JobKey, run: i64, occurrence: &Occurrence) 
 }
 
 /// Records a gap. One that continues the last gap, with nothing in between, extends it.
-fn insert_gap(connection: &Connection, job: &JobKey, gap: &OccurrenceGap, runs: i64) -> Result<()> {
+fn insert_gap(
+    connection: &Connection,
+    job: &JobKey,
+    gap: &OccurrenceGap,
+    (runs, continues): (i64, bool),
+) -> Result<()> {
     let kind = gap.kind as i64;
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
     let last: Option<(Millis, i64, i64, Millis)> = connection
@@ -98,9 +105,11 @@ fn insert_gap(connection: &Connection, job: &JobKey, gap: &OccurrenceGap, runs: 
         .query_row([job.seq], read)
         .optional()?;
     match last {
-        Some((first, of_kind, after, last)) if of_kind == kind && after == runs && last < gap.first => connection
-            .prepare_cached(UPDATE_GAP_END)?
-            .execute((job.seq, kind, first, gap.last, gap.count))?,
+        Some((first, of_kind, after, last)) if continues && of_kind == kind && after == runs && last < gap.first => {
+            connection
+                .prepare_cached(UPDATE_GAP_END)?
+                .execute((job.seq, kind, first, gap.last, gap.count))?
+        }
         _ => connection
             .prepare_cached(UPSERT_GAP)?
             .execute((job.seq, gap.first, kind, gap.last, gap.count, runs))?,

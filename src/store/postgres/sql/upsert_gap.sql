@@ -7,7 +7,7 @@ WITH before AS (
     UPDATE ductape.gaps SET last = $5, count = count + $6
     FROM before
     WHERE gaps.job = $1 AND gaps.kind = $2 AND gaps.first = before.first
-        AND before.kind = $2 AND before.runs = $3 AND before.last < $4
+        AND before.kind = $2 AND before.runs = $3 AND before.last < $4 AND $7
     RETURNING 1
 )
 INSERT INTO ductape.gaps (job, first, kind, last, count, runs)
