@@ -176,7 +176,8 @@ export interface IDispatchResult {
   job_id: string;
   /**
    * `'queued'` when the job was due at dispatch, else `'scheduled'`; also for a recurring job that its `endDate` leaves no
-   * run: it has no `next_run_at`, {@link Jobs.get} calls it `'completed'`, and a warning is logged.
+   * run, or that was there and has had the runs of its `limit`: it has no `next_run_at`, {@link Jobs.get} calls it `'completed'`, and
+   * a warning is logged.
    */
   status: 'scheduled' | 'queued';
   /** Time of the first run; for a job due at once, the time of the dispatch. */
@@ -190,6 +191,12 @@ export interface IDispatchResult {
 /** Parts of the request that an app action sends. */
 export interface IActionRequest {
   query?: Record<string, unknown>;
+/** What a change of a job's times resolves with: as a dispatch, with the status that the job has after it. */
+export interface IRescheduleResult extends Omit<IDispatchResult, 'status'> {
+  /** `'completed'`: no run is to come, and none is going on; a warning says why after `reschedule`. */
+  status: JobStatus;
+}
+
   params?: Record<string, unknown>;
   body?: Record<string, unknown>;
   headers?: Record<string, unknown>;
@@ -1169,22 +1176,22 @@ export interface Jobs {
    * Gives a job that has not ended another time, or changes the schedule of a recurring one: what is named changes, `null` takes
    * it away, all else stays. `cron`, `every`, `interval` and `start_at` take the place of each other: when one of them is named,
    * those that are not go. With the same occurrences the job keeps its place in them; otherwise what is overdue is dealt with by the old schedule
-   * first. History and counts stay, a run that is going goes on, a paused job stays paused. A one-off job that is running cannot
-   * be rescheduled. Rejects as `dispatch` does, and with `INVALID_SCHEDULE` when a one-off job is given `cron`, `every` or
+   * first. History and counts stay, a run that is going goes on, a paused job stays paused. A job that has had the runs of its new
+   * `limit`, or has no time before its new `endDate`, is completed. A one-off job that is running cannot be rescheduled. Rejects as `dispatch` does, and with `INVALID_SCHEDULE` when a one-off job is given `cron`, `every` or
    * `interval`, or a recurring one is left without.
    */
-  reschedule(id: string, changes: IScheduleChanges): Promise<IDispatchResult>;
+  reschedule(id: string, changes: IScheduleChanges): Promise<IRescheduleResult>;
   /**
    * Runs a job now that waits for its time. A recurring one makes a run besides those of its schedule, which stays as it is; the
    * run does not count towards `limit`. Rejects with `CONFLICT` for a job that is paused or has ended, and for a recurring one
    * with a run that has not ended, unless its schedule says `ifRunning: 'allow'`.
    */
-  runNow(id: string): Promise<IDispatchResult>;
+  runNow(id: string): Promise<IRescheduleResult>;
   /**
    * Passes over the next occurrences of a recurring job: `count` of them, from 1 (default) to 1,000. History shows them as
    * skipped, with the reason `request`. Rejects with `CONFLICT` when none is to come.
    */
-  skipNext(id: string, options?: { count?: number }): Promise<IDispatchResult>;
+  skipNext(id: string, options?: { count?: number }): Promise<IRescheduleResult>;
   /**
    * Runs a one-off job that failed or was cancelled again, as its next run and with all its retries; of a recurring job
    * the last run that failed, which does not count towards its `limit`. `delay` is in ms, default 0.

@@ -1,6 +1,6 @@
 // Where each occurrence of a recurring job ends up: run, missed or skipped, and why.
 import pg from 'pg';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import type { IDispatchSchedule, IJobHistory, IScheduleOptions } from './support/ductape.js';
 import { create, eventually, job, recordingLogger, rejection } from './support/instances.js';
 import { script } from './support/processes.js';
@@ -298,6 +298,97 @@ describe.skipIf(!server)('a schedule whose zone this version does not know, on P
       await eventually(() => expect(told()).toHaveLength(1));
       const { status, reasons } = await ductape.jobs.explain(job_id);
       expect([status, reasons.map(({ code }) => code)]).toEqual(['scheduled', ['INCOMPUTABLE']]);
+// Both stores: `gaps_around_an_occurrence_that_is_undecided_stay_apart`.
+describe('ranges of the history', () => {
+  it('hold no occurrence that is not decided yet, and has another place in the end', async () => {
+    const ductape = standingAt('2026-03-02T08:55:00Z');
+    await ductape.start();
+    const { job_id } = await ductape.features.dispatch(job('report', { schedule: { cron: '0 * * * *' } }));
+    // Nobody has the handler: the run of 9:00 waits, and so does what falls due behind it.
+    await ductape.clock.set('2026-03-02T09:05:00Z');
+    await eventually(async () => expect((await ductape.jobs.get(job_id)).status).toBe('queued'));
+    await ductape.jobs.skipNext(job_id); // 10:00
+    await ductape.clock.set('2026-03-02T11:05:00Z');
+    await eventually(async () => expect((await ductape.jobs.get(job_id)).next_run_at).toBe(at('2026-03-02T11:00Z')));
+    await ductape.jobs.skipNext(job_id); // 12:00, not 11:00
+    await ductape.jobs.pause(job_id);
+    await ductape.clock.set('2026-03-02T13:05:00Z');
+    await ductape.jobs.resume(job_id);
+    const { skipped } = await ductape.jobs.getHistory(job_id);
+    const alone = (time: string, reason: string) => ({ from: at(time), to: at(time), count: 1, reason });
+    expect(skipped).toEqual([
+      alone('2026-03-02T13:00Z', 'paused'),
+      alone('2026-03-02T12:00Z', 'request'),
+      alone('2026-03-02T10:00Z', 'request'),
+    ]);
+  });
+});
+
+describe.each(sharedStores)('a job on $kind whose limit is used up', ({ unavailable, make }) => {
+  const used = async () => {
+    const logger = recordingLogger();
+    const ductape = create({ store: await make(), logger });
+    ductape.features.define('report', () => {});
+    const dispatch = (limit?: number) =>
+      ductape.features.dispatch(job('report', { job_id: 'report', schedule: { every: DAY, limit } as Schedule }));
+    await dispatch(1);
+    await eventually(async () => expect((await ductape.jobs.get('report')).status).toBe('completed'));
+    return { ductape, dispatch, warnings: () => logger.messagesAt('warn') };
+  };
+
+  it.skipIf(unavailable)('is warned of when it is dispatched again, and goes on with a higher one', async () => {
+    const { ductape, dispatch, warnings } = await used();
+    expect(warnings()).toEqual([]);
+    const again = await dispatch(1);
+    expect([again.status, again.next_run_at]).toEqual(['scheduled', undefined]);
+    expect(warnings()).toEqual([
+      expect.stringMatching(
+        /^ductape: job report \(features report \(shop, test\)\): its `limit` of 1 is used up .* higher `limit`/,
+      ),
+    ]);
+    await ductape.features.dispatchMany([job('report', { job_id: 'report', schedule: { every: DAY, limit: 1 } })]);
+    expect(warnings()).toHaveLength(2);
+    for (const change of [ductape.jobs.runNow('report'), ductape.jobs.skipNext('report')]) {
+      expect((await rejection(change)).message).toContain(
+        'it had the 1 runs of its `limit`; dispatch it again with a higher one, or with none',
+      );
+    }
+    const moved = await rejection(ductape.jobs.reschedule('report', { limit: 9 }));
+    expect(moved.message).toContain('dispatch it again with a higher one');
+    expect((await dispatch(3)).next_run_at).toBeDefined();
+    await eventually(async () => expect((await ductape.jobs.get('report')).execution_count).toBe(2));
+    expect(warnings()).toHaveLength(2);
+  });
+
+  it.skipIf(unavailable)('by a change is completed, and answered so', async () => {
+    const { ductape, dispatch, warnings } = await used();
+    for (const paused of [false, true]) {
+      const runs = 2 + Number(paused);
+      await dispatch(runs + 1);
+      const rests = { status: 'scheduled', execution_count: runs };
+      await eventually(async () => expect(await ductape.jobs.get('report')).toMatchObject(rests));
+      if (paused) await ductape.jobs.pause('report');
+      const higher = await ductape.jobs.reschedule('report', { limit: 9 });
+      expect(higher).toMatchObject({ status: paused ? 'paused' : 'scheduled', recurring: true });
+      const lowered = await ductape.jobs.reschedule('report', { limit: 1 });
+      expect(lowered.status).toBe('completed');
+      expect(lowered.next_run_at).toBeUndefined();
+      expect((await ductape.jobs.get('report')).status).toBe('completed');
+    }
+    expect(warnings()).toEqual(
+      Array(2).fill(expect.stringMatching(/^ductape: job report: its `limit` of 1 is used up/)),
+    );
+  });
+});
+
+test('a remedy for a job that ran once says how its id is used again', async () => {
+  const ductape = create();
+  ductape.features.define('report', () => {});
+  await ductape.features.dispatch(job('report', { job_id: 'once' }));
+  await ductape.jobs.wait('once');
+  expect((await rejection(ductape.jobs.runNow('once'))).message).toContain("`onConflict: 'replace'`");
+});
+
       expect(reasons[0]?.message).toContain('`Mars/Olympus` is not a known time zone');
       const refused = await rejection(ductape.jobs.skipNext(job_id));
       expect(refused).toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('cannot compute') as string });

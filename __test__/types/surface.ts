@@ -9,6 +9,7 @@ import Default, {
   type IDBActionDispatchInput,
   type IDBOperationDispatchInput,
   type IDispatchResult,
+  type IRescheduleResult,
   type IDispatchSchedule,
   type IDrainResult,
   type IFeatureDispatchInput,
@@ -152,7 +153,7 @@ export async function jobs(ductape: Ductape, id: string): Promise<void> {
   const history: IJobHistory = await ductape.jobs.getHistory(id, { limit: sent.id });
   const older: IJobHistory = await ductape.jobs.getHistory(id, { ...(history.next && { cursor: history.next }) });
   const times: number[] = await ductape.jobs.preview({ every: 1_000, spread: 10 }, { from: '2026-01-01', count: 3 });
-  const moved: IDispatchResult = await ductape.jobs.reschedule(id, { every: 1_000, spread: 10 });
+  const moved: IRescheduleResult = await ductape.jobs.reschedule(id, { every: 1_000, spread: 10 });
   const { count }: IJobCount = await ductape.jobs.cancelMany(
     { tags: ['a'], from: moved.scheduled_at },
     { reason: 'b' },

@@ -10,8 +10,8 @@ use super::jobs::{not_found, read_id, record, to_json};
 use crate::engine::Engine;
 use crate::engine::{series_changes, why_incomputable};
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::model::{Action, JobId, Kind, Status};
-use crate::store::{Change, ChangeOutcome, Inserted, JobRecord};
+use crate::model::{Action, JobId, Kind, Recurrence, Status};
+use crate::store::{Change, ChangeOutcome, JobRecord};
 use serde::Serialize;
 
 /// Longest delay of a retry, ms: it leads to a time that JavaScript's `Date` can show.
@@ -108,7 +108,6 @@ fn read_change(engine: &Engine, action: Action, options: &str) -> Result<Change>
 pub async fn change_times(engine: &Engine, action: Action, id: &str, options: &str) -> Result<String> {
     let id = read_id(id)?;
     let change = read_change(engine, action, options)?;
-    let now = engine.clock.now();
     match engine.change(&id, change).await? {
         ChangeOutcome::Done {
             summary: Some(summary), ..
@@ -118,25 +117,50 @@ pub async fn change_times(engine: &Engine, action: Action, id: &str, options: &s
                 .recurrence
                 .as_deref()
                 .and_then(|text| serde_json::from_str(text).ok());
-            let answer = Inserted::Replaced(summary);
-            to_json(&Dispatch::result(&id, None, now, false, answer, recurrence.as_ref())?)
+            to_json(&Dispatch::changed(&id, summary, recurrence.as_ref()))
         }
-        ChangeOutcome::Forbidden(status) if action == Action::SkipNext && !status.is_ended() => {
-            Err(unskippable(&id, status, &record(engine, &id).await?))
-        }
-        refused => Err(refusal(&id, action, &refused)),
+        refused => Err(refusal_of(engine, &id, action, &refused).await),
     }
 }
 
-/// Why no occurrence of a series that goes on was skipped.
-fn unskippable(id: &JobId, status: Status, known: &JobRecord) -> Error {
-    let Some(why) = known.recurrence.as_deref().and_then(why_incomputable) else {
-        return refusal(id, Action::SkipNext, &ChangeOutcome::Forbidden(status));
-    };
-    let message = format!(
-        "job {id} cannot be skipped by this version of the package, which cannot compute its schedule: {why}; do it where that is \
-         known, or dispatch the job again"
-    );
+/// Why the times of a job were not changed, with a remedy that works for this one.
+pub(super) async fn refusal_of(engine: &Engine, id: &JobId, action: Action, changed: &ChangeOutcome) -> Error {
+    if let ChangeOutcome::Forbidden(status) = changed
+        && let Ok(Some(known)) = engine.store.get(id).await
+        && let Some(remedy) = remedy_of_series(action, *status, &known)
+    {
+        return forbidden(id, action, *status, &remedy);
+    }
+    refusal(id, action, changed)
+}
+
+/// Why the state of a recurring job forbids the action, and what can be done instead; `None`: as for any job.
+fn remedy_of_series(action: Action, status: Status, known: &JobRecord) -> Option<String> {
+    let text = known.recurrence.as_deref()?;
+    if action == Action::SkipNext && !status.is_ended() {
+        let why = why_incomputable(text)?;
+        return Some(format!(
+            "this version of the package cannot compute its schedule: {why}; do it where that is known, or dispatch the job again"
+        ));
+    }
+    let limit = serde_json::from_str::<Recurrence>(text)
+        .ok()
+        .and_then(|known| known.limit);
+    match (status, limit.filter(|limit| known.execution_count >= *limit)) {
+        (Status::Completed, Some(limit)) => Some(format!(
+            "it had the {limit} runs of its `limit`; dispatch it again with a higher one, or with none"
+        )),
+        (Status::Completed, None) => {
+            Some("its schedule has no further time; dispatch it again with one that has".to_owned())
+        }
+        (Status::Cancelled, _) => Some("it has ended; dispatch it again".to_owned()),
+        _ => None,
+    }
+}
+
+fn forbidden(id: &JobId, action: Action, status: Status, remedy: &str) -> Error {
+    let (is, done) = (status.as_str(), action.past_participle());
+    let message = format!("job {id} is {is} and cannot be {done}: {remedy}");
     Problem::new("id", message).with_code(ErrorCode::Conflict).into()
 }
 
@@ -145,11 +169,7 @@ pub(super) fn refusal(id: &JobId, action: Action, changed: &ChangeOutcome) -> Er
     let done = action.past_participle();
     let conflict = |message| Error::from(Problem::new("id", message).with_code(ErrorCode::Conflict));
     match changed {
-        ChangeOutcome::Forbidden(status) => conflict(format!(
-            "job {id} is {} and cannot be {done}: {}",
-            status.as_str(),
-            remedy(action, *status)
-        )),
+        ChangeOutcome::Forbidden(status) => forbidden(id, action, *status, remedy(action, *status)),
         ChangeOutcome::NoRun(status) if action == Action::Retry => conflict(format!(
             "job {id} is {} and has no failed run that could be {done}",
             status.as_str()
@@ -180,6 +200,9 @@ fn other_kind(id: &JobId, kind: Kind) -> Error {
         .into()
 }
 
+/// Of a one-off, whose id a dispatch would find taken.
+const AGAIN: &str = "it has ended; dispatch it again, with `onConflict: 'replace'` if it is to keep its `job_id`";
+
 /// Why the state forbids the action, and what can be done instead.
 fn remedy(action: Action, status: Status) -> &'static str {
     match (action, status) {
@@ -188,14 +211,15 @@ fn remedy(action: Action, status: Status) -> &'static str {
         (Action::Resume, _) => "only a paused job can be",
         (Action::Reschedule, Status::Running) => "let its run end, or cancel it",
         (Action::Reschedule, Status::Failed) => "it has ended; use `retry` with a `delay`, or dispatch it again",
-        (Action::Reschedule, _) => "it has ended; dispatch it again",
+        (Action::Reschedule, _) => AGAIN,
         (Action::Retry, Status::Paused) => "resume it",
-        (Action::Retry, Status::Completed | Status::Failed | Status::Cancelled) => "dispatch it again",
+        (Action::Retry, Status::Completed | Status::Failed) => AGAIN,
+        (Action::Retry, Status::Cancelled) => "dispatch it again",
         (Action::Retry, _) => "its run has not ended",
         (Action::RunNow, Status::Paused) => "resume it",
         (Action::RunNow, Status::Running | Status::Queued) => "it has a run already, and runs of it must not overlap",
         (Action::RunNow, Status::Failed) => "it has ended; use `retry`, or dispatch it again",
-        (Action::RunNow, _) => "it has ended; dispatch it again",
+        (Action::RunNow, _) => AGAIN,
         (Action::SkipNext, Status::Completed | Status::Failed | Status::Cancelled) => "it has ended; dispatch it again",
         (Action::SkipNext, _) => "no occurrence of it is to come",
         (Action::Delete, _) => "cancel it first",

@@ -55,7 +55,7 @@ impl Default for Defaults {
 pub struct DispatchResult {
     /// The job's id.
     pub job_id: String,
-    /// `scheduled`, or `queued` when it is due.
+    /// `scheduled`, or `queued` when it is due; after a change the state that the job has.
     pub status: &'static str,
     /// When its (first) run is due, ms.
     pub scheduled_at: Millis,
@@ -101,18 +101,17 @@ impl Dispatch {
             Inserted::Conflict(reason) => return Err(conflict(id, &reason)),
             Inserted::Refused(code, reason) => return Err(Error::new(code, reason)),
         };
-        let passing_over = |at: Millis| next_run(at, recurrence);
-        Ok(Self::from_summary(
-            id,
-            &JobSummary {
-                scheduled_at: match summary.next_run_at {
-                    Some(next) if next == summary.scheduled_at => passing_over(next).unwrap_or(next),
-                    _ => summary.scheduled_at,
-                },
-                next_run_at: summary.next_run_at.and_then(passing_over),
-                ..summary
-            },
-        ))
+        Ok(Self::from_summary(id, &passing_over_excepted(summary, recurrence)))
+    }
+
+    /// What the caller of a change of the job's times gets: as of a dispatch, with the state that the job has.
+    #[must_use]
+    pub fn changed(id: &JobId, summary: JobSummary, recurrence: Option<&Recurrence>) -> DispatchResult {
+        let status = summary.status.as_str();
+        DispatchResult {
+            status,
+            ..Self::from_summary(id, &passing_over_excepted(summary, recurrence))
+        }
     }
 
     fn from_summary(id: &JobId, summary: &JobSummary) -> DispatchResult {
@@ -127,6 +126,19 @@ impl Dispatch {
             recurring: summary.recurring,
             next_run_at: summary.next_run_at,
         }
+    }
+}
+
+/// The same with times that are not on excepted dates.
+fn passing_over_excepted(summary: JobSummary, recurrence: Option<&Recurrence>) -> JobSummary {
+    let passing_over = |at: Millis| next_run(at, recurrence);
+    JobSummary {
+        scheduled_at: match summary.next_run_at {
+            Some(next) if next == summary.scheduled_at => passing_over(next).unwrap_or(next),
+            _ => summary.scheduled_at,
+        },
+        next_run_at: summary.next_run_at.and_then(passing_over),
+        ..summary
     }
 }
 

@@ -1,15 +1,16 @@
 //! `jobs.reschedule`: what is named of a schedule changes, all else stays.
 
-use super::changes::refusal;
+use super::changes::refusal_of;
 use super::dispatch::Dispatch;
 use super::fields::Fields;
 use super::jobs::{read_id, record, to_json};
 use super::schedule;
 use super::schedule_view::ScheduleView;
+use super::schedule_warnings::limit_used_up;
 use crate::engine::{Engine, Level, series_changes};
 use crate::error::Result;
-use crate::model::{Action, Recurrence};
-use crate::store::{Change, ChangeOutcome, ComputeMove, Inserted, JobRecord, Timing};
+use crate::model::{Action, Recurrence, Status};
+use crate::store::{Change, ChangeOutcome, ComputeMove, JobRecord, Timing};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -37,13 +38,14 @@ pub async fn reschedule(engine: &Engine, id: &str, changes: &str, timezone: &str
         ChangeOutcome::Done {
             summary: Some(summary), ..
         } => {
-            if let Some(warning) = plan.warning {
+            let limit = recurrence.as_ref().and_then(|recurrence| recurrence.limit);
+            let used_up = limit.filter(|_| summary.status == Status::Completed).map(limit_used_up);
+            if let Some(warning) = plan.warning.or(used_up) {
                 engine.logger.log(Level::Warn, &format!("job {id}: {warning}"));
             }
-            let answer = Inserted::Replaced(summary);
-            to_json(&Dispatch::result(&id, None, now, false, answer, recurrence.as_ref())?)
+            to_json(&Dispatch::changed(&id, summary, recurrence.as_ref()))
         }
-        refused => Err(refusal(&id, Action::Reschedule, &refused)),
+        refused => Err(refusal_of(engine, &id, Action::Reschedule, &refused).await),
     }
 }
 

@@ -35,6 +35,14 @@ pub(super) fn never_runs(recurrence: &Recurrence, now: Millis) -> String {
     format!("{why}: the job is kept as completed and never runs")
 }
 
+/// Why a recurring job has no run to come although its schedule has times, for the log.
+pub(super) fn limit_used_up(limit: i64) -> String {
+    format!(
+        "its `limit` of {limit} is used up by the runs that it has had: the job is kept as completed and runs no more; give it a \
+         higher `limit`, or none"
+    )
+}
+
 /// What to warn of when the field is a number that means a time in 1970, and that year is over.
 pub(super) fn warn_of_1970(fields: &Fields<'_>, name: &str, now: Millis) -> Option<String> {
     if (now as f64) < END_OF_1970_MS {

@@ -4,10 +4,11 @@
 
 use super::super::dispatch::Dispatch;
 use super::super::jobs::to_json;
+use super::super::schedule_warnings::limit_used_up;
 use crate::clock::Millis;
-use crate::engine::{Engine, ScheduledEvents};
+use crate::engine::{Engine, Level, ScheduledEvents};
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::model::{JobId, NewJob, Recurrence};
+use crate::model::{JobId, NewJob, Recurrence, Route, Status};
 use crate::store::{InsertParams, Inserted};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -96,6 +97,8 @@ struct PendingResult {
     recurring: bool,
     /// Its schedule, if that excepts dates, which are to be passed over.
     excepting: Option<Recurrence>,
+    /// Its target and the limit on its runs, if it has times to come and such a limit.
+    limited: Option<(Arc<Route>, i64)>,
 }
 
 impl PendingResult {
@@ -111,6 +114,22 @@ impl PendingResult {
                 .as_ref()
                 .filter(|recurrence| recurrence.except.is_some())
                 .cloned(),
+            limited: job
+                .recurrence
+                .as_ref()
+                .filter(|_| job.due.is_some())
+                .and_then(|recurrence| Some((Arc::clone(&job.route), recurrence.limit?))),
+        }
+    }
+
+    /// Tells of a job that was dispatched again and has had all its runs.
+    fn warn_if_used_up(&self, engine: &Engine, inserted: &Inserted) {
+        let (Inserted::Replaced(summary), Some((route, limit))) = (inserted, &self.limited) else {
+            return;
+        };
+        if summary.status == Status::Completed {
+            let message = format!("job {} ({route}): {}", self.id, limit_used_up(*limit));
+            engine.logger.log(Level::Warn, &message);
         }
     }
 
@@ -137,6 +156,14 @@ impl PendingResult {
             self.excepting.as_ref(),
         )?;
         to_json(&result)
+    }
+}
+
+/// Warns of what the store has made of them.
+fn warn(engine: &Engine, pending_results: &[PendingResult], inserted: &[Inserted]) {
+    warn_of_duplicate_series(engine, pending_results, inserted);
+    for (pending, inserted) in pending_results.iter().zip(inserted) {
+        pending.warn_if_used_up(engine, inserted);
     }
 }
 
@@ -182,7 +209,7 @@ async fn insert_singles(engine: Arc<Engine>, jobs: Vec<(u64, NewJob)>, Times { n
     {
         Ok(inserted) => {
             events.publish(&inserted);
-            warn_of_duplicate_series(&engine, &pending_results, &inserted);
+            warn(&engine, &pending_results, &inserted);
             let answers = pending_results.into_iter().zip(inserted);
             answers
                 .map(|(pending, inserted)| (pending.ticket, pending.resolution(inserted)))
@@ -224,7 +251,7 @@ async fn insert_all(
         return Err(conflicts_error(&pending_results, inserted));
     }
     events.publish(&inserted);
-    warn_of_duplicate_series(engine, &pending_results, &inserted);
+    warn(engine, &pending_results, &inserted);
     if let Some(since) = all_queued(&pending_results, &inserted) {
         let ids = pending_results.into_iter().map(|pending| pending.id).collect();
         return Ok(Resolution::AllQueued(ids, since));
