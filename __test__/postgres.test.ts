@@ -178,6 +178,37 @@ describe.skipIf(!server)('on PostgreSQL', () => {
     expect((await rejection(elsewhere.features.statement(job('report')))).message).toMatch(/PostgreSQL/);
   });
 
+  it('a recurring job is dispatched in a transaction of the caller, and warned of as by a dispatch', async () => {
+    const logger = recordingLogger();
+    const ductape = create({ store: schema(), worker: false, logger });
+    const client = new pg.Client(server);
+    await client.connect();
+    onTestFinished(() => client.end());
+    const day = 86_400_000;
+    const ids = [];
+    for (const named of [{}, { job_id: 'mine', onConflict: 'return' as const }]) {
+      const statement = await ductape.features.statement(job('report', { schedule: { every: day }, ...named }));
+      const { rows } = await client.query<{ job_id: string; recurring: boolean }>(statement);
+      expect(rows[0]).toMatchObject({ recurring: true });
+      ids.push(rows[0]?.job_id ?? '');
+    }
+    expect(ids).toEqual([expect.stringMatching(/^job_/), 'mine']);
+    for (const id of ids) expect(await ductape.jobs.get(id)).toMatchObject({ recurring: true, every: day });
+    const replacing = job('report', { job_id: 'mine', schedule: { every: day } });
+    const refused = await rejection(ductape.features.statement(replacing));
+    expect([refused.code, refused.message]).toEqual([
+      'VALIDATION_ERROR',
+      expect.stringMatching(/^onConflict: .*'return'/),
+    ]);
+    expect(logger.messagesAt('warn')).toEqual([]);
+    await ductape.features.statement(job('report', { job_id: 'early', schedule: { start_at: 1_800_000_000 } }));
+    expect(logger.messagesAt('warn')).toEqual([
+      expect.stringMatching(
+        /^ductape: job early \(features report \(shop, test\)\): schedule.start_at: 1800000000 is 1970-01-21/,
+      ),
+    ]);
+  });
+
   it('the same calls work through a pooler', async () => {
     const ductape = create({ store: `${schema()}&pgbouncer=true&connections=2` });
     ductape.features.define('report', () => 1);

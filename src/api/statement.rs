@@ -2,8 +2,9 @@
 //!
 //! Reads and checks the input as a dispatch does. Invariant: nothing is promised that a single statement cannot keep.
 
-use super::dispatch::{Defaults, DispatchReader};
-use crate::engine::Engine;
+use super::dispatch::{Defaults, Dispatch, DispatchReader};
+use super::fields::Fields;
+use crate::engine::{Engine, Level};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{Namespace, OnConflict};
 use serde_json::json;
@@ -13,14 +14,16 @@ pub async fn statement(engine: &Engine, defaults: &Defaults, namespace: &str, in
     let name: String = serde_json::from_str(namespace).unwrap_or_default();
     let namespace = Namespace::parse_public(&name)
         .ok_or_else(|| Error::new(ErrorCode::NotFound, format!("there is no namespace {name}")))?;
-    let job = DispatchReader::new(defaults, engine.clock.now())
-        .read(namespace, input)?
-        .job;
+    let Dispatch { mut job, warning } = DispatchReader::new(defaults, engine.clock.now()).read(namespace, input)?;
     let refuse = |path: &str, message: &str| Err(Problem::new(path, message).into());
+    if Fields::read(input, "")?.raw("job_id").is_none() {
+        // A fresh id has nobody to be in conflict with, also of a recurring job.
+        job.on_conflict = OnConflict::Return;
+    }
     if job.on_conflict == OnConflict::Replace {
         return refuse(
             "onConflict",
-            "a statement cannot replace a job that is there (the default of a recurring one); say 'return' or 'error'",
+            "a statement cannot replace the job that has the `job_id` (the default of a recurring one); say 'return' or 'error'",
         );
     }
     if job.options.unique.is_some() {
@@ -30,7 +33,13 @@ pub async fn statement(engine: &Engine, defaults: &Defaults, namespace: &str, in
         );
     }
     match engine.store.statement(&job).await? {
-        Some(statement) => Ok(json!({ "text": statement.text, "values": [statement.value] }).to_string()),
+        Some(statement) => {
+            if let Some(warning) = warning {
+                let message = format!("job {} ({}): {warning}", job.id, job.route);
+                engine.logger.log(Level::Warn, &message);
+            }
+            Ok(json!({ "text": statement.text, "values": [statement.value] }).to_string())
+        }
         None => refuse("store", "a statement needs a PostgreSQL store, as in 'postgres://…'"),
     }
 }
