@@ -42,7 +42,10 @@ export interface IDispatchSchedule {
    * `interval`.
    */
   endDate?: number | string;
-  /** IANA time zone of `cron`, `interval`, `except` and dates without an offset. Default: the instance's `timezone`. */
+  /**
+   * IANA time zone of `cron`, `interval`, `except` and dates without an offset. Default: the instance's `timezone`. With `every`
+   * it is kept for a `cron` or `interval` that `jobs.reschedule` puts in its place, as `dst` is.
+   */
   tz?: string;
 }
 
@@ -188,15 +191,15 @@ export interface IDispatchResult {
   next_run_at?: number;
 }
 
-/** Parts of the request that an app action sends. */
-export interface IActionRequest {
-  query?: Record<string, unknown>;
 /** What a change of a job's times resolves with: as a dispatch, with the status that the job has after it. */
 export interface IRescheduleResult extends Omit<IDispatchResult, 'status'> {
   /** `'completed'`: no run is to come, and none is going on; a warning says why after `reschedule`. */
   status: JobStatus;
 }
 
+/** Parts of the request that an app action sends. */
+export interface IActionRequest {
+  query?: Record<string, unknown>;
   params?: Record<string, unknown>;
   body?: Record<string, unknown>;
   headers?: Record<string, unknown>;

@@ -129,11 +129,11 @@ const invalidCases: Record<string, InvalidCase> = {
     'except',
     /1000/,
   ),
-  'a dst of an interval in ms': schedule(
-    { every: 1000, dst: { gap: 'skip' } },
+  'a dst of a job that runs once': schedule(
+    { start_at: Date.now() + hour, dst: { gap: 'skip' } },
     'INVALID_SCHEDULE',
     'dst',
-    /`interval`/,
+    /needs `cron`, `every` or `interval`/,
   ),
   'a limit of no runs': schedule({ every: 1000, limit: 0 }, 'INVALID_SCHEDULE', 'limit', /integer from 1/),
   'an interval of no time': schedule({ every: 0 }, 'INVALID_SCHEDULE', 'every', /integer from 1/),

@@ -258,12 +258,34 @@ describe('reschedule', () => {
     await ductape.jobs.reschedule(job_id, { cron: '30 9 * * *' });
     expect(await known()).toEqual({ ...rest, cron: '30 9 * * *' });
     await ductape.jobs.reschedule(job_id, { every: HOUR });
-    const { cron: _cron, tz: _tz, ...details } = rest;
+    const { cron: _cron, ...details } = rest;
     expect(await known()).toMatchObject({ ...details, every: HOUR });
     expect((await ductape.jobs.get(job_id)).cron).toBeUndefined();
+    await ductape.jobs.reschedule(job_id, { cron: '30 9 * * *' });
+    expect(await known()).toEqual({ ...rest, cron: '30 9 * * *' });
     await ductape.jobs.reschedule(job_id, { interval: 'P1M', start_at: '2026-04-01T10:00', tz: 'Europe/Berlin' });
     expect((await ductape.jobs.get(job_id)).next_run_at).toBe(at('2026-04-01T08:00Z'));
     expect((await rejection(ductape.jobs.reschedule(job_id, { interval: null }))).code).toBe('INVALID_SCHEDULE');
+  });
+
+  it('keeps tz and dst while `every` has no use for them', async () => {
+    const ductape = standingAt('2026-03-02T08:55:00Z');
+    const zoned = { tz: 'America/New_York', dst: { gap: 'skip', overlap: 'last' } } as const;
+    const given = await ductape.features.dispatch(job('report', { schedule: { every: HOUR, ...zoned } as Schedule }));
+    const later = await ductape.features.dispatch(job('import', { schedule: { every: HOUR } }));
+    await ductape.jobs.reschedule(later.job_id, zoned);
+    for (const { job_id } of [given, later]) {
+      expect((await ductape.jobs.get(job_id)).schedule).toMatchObject({ every: HOUR, ...zoned });
+      await ductape.jobs.reschedule(job_id, { limit: 9 });
+      await ductape.jobs.reschedule(job_id, { cron: '30 2 * * *' });
+      expect((await ductape.jobs.get(job_id)).schedule).toEqual({ cron: '30 2 * * *', ...zoned, limit: 9 });
+      // On the 8th that time is in a gap.
+      expect((await ductape.jobs.get(job_id)).next_run_at).toBe(at('2026-03-03T07:30Z'));
+      await ductape.jobs.skipNext(job_id, { count: 5 });
+      expect((await ductape.jobs.get(job_id)).next_run_at).toBe(at('2026-03-09T06:30Z'));
+      await ductape.jobs.reschedule(job_id, { every: DAY, tz: null });
+      expect((await ductape.jobs.get(job_id)).schedule?.tz).toBeUndefined();
+    }
   });
 
   it('of a one-off keeps its time unless it is named', async () => {
@@ -276,28 +298,6 @@ describe('reschedule', () => {
   });
 });
 
-describe.skipIf(!server)('a schedule whose zone this version does not know, on PostgreSQL', () => {
-  it('is said to be left to others, once in the log, and gets its overdue run with another zone', async () => {
-    const { store, schema } = await postgresStore();
-    const logger = recordingLogger();
-    const ductape = create({ store, logger });
-    const ran: number[] = [];
-    ductape.features.define('report', ({ scheduled_at }) => void ran.push(scheduled_at));
-    const { job_id } = await ductape.features.dispatch(job('report', { schedule: { cron: '0 9 * * *' } }));
-    await ductape.jobs.pause(job_id);
-    const overdue = Date.now() - HOUR;
-    const client = new pg.Client({ connectionString: server });
-    await client.connect();
-    await client.query(
-      `UPDATE "${schema}".series SET spec = replace(spec, 'UTC', 'Mars/Olympus'), next_at = ${overdue}`,
-    );
-    await client.end();
-    const told = () => logger.messagesAt('error').filter((message) => message.includes('cannot compute its schedule'));
-    for (let round = 0; round < 2; round++) {
-      await ductape.jobs.resume(job_id);
-      await eventually(() => expect(told()).toHaveLength(1));
-      const { status, reasons } = await ductape.jobs.explain(job_id);
-      expect([status, reasons.map(({ code }) => code)]).toEqual(['scheduled', ['INCOMPUTABLE']]);
 // Both stores: `gaps_around_an_occurrence_that_is_undecided_stay_apart`.
 describe('ranges of the history', () => {
   it('hold no occurrence that is not decided yet, and has another place in the end', async () => {
@@ -389,6 +389,28 @@ test('a remedy for a job that ran once says how its id is used again', async () 
   expect((await rejection(ductape.jobs.runNow('once'))).message).toContain("`onConflict: 'replace'`");
 });
 
+describe.skipIf(!server)('a schedule whose zone this version does not know, on PostgreSQL', () => {
+  it('is said to be left to others, once in the log, and gets its overdue run with another zone', async () => {
+    const { store, schema } = await postgresStore();
+    const logger = recordingLogger();
+    const ductape = create({ store, logger });
+    const ran: number[] = [];
+    ductape.features.define('report', ({ scheduled_at }) => void ran.push(scheduled_at));
+    const { job_id } = await ductape.features.dispatch(job('report', { schedule: { cron: '0 9 * * *' } }));
+    await ductape.jobs.pause(job_id);
+    const overdue = Date.now() - HOUR;
+    const client = new pg.Client({ connectionString: server });
+    await client.connect();
+    await client.query(
+      `UPDATE "${schema}".series SET spec = replace(spec, 'UTC', 'Mars/Olympus'), next_at = ${overdue}`,
+    );
+    await client.end();
+    const told = () => logger.messagesAt('error').filter((message) => message.includes('cannot compute its schedule'));
+    for (let round = 0; round < 2; round++) {
+      await ductape.jobs.resume(job_id);
+      await eventually(() => expect(told()).toHaveLength(1));
+      const { status, reasons } = await ductape.jobs.explain(job_id);
+      expect([status, reasons.map(({ code }) => code)]).toEqual(['scheduled', ['INCOMPUTABLE']]);
       expect(reasons[0]?.message).toContain('`Mars/Olympus` is not a known time zone');
       const refused = await rejection(ductape.jobs.skipNext(job_id));
       expect(refused).toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('cannot compute') as string });

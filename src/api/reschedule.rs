@@ -16,8 +16,6 @@ use std::collections::BTreeMap;
 
 /// Of these each takes the place of the others.
 const RULES: [&str; 4] = ["cron", "every", "interval", "start_at"];
-/// What an `every` has no use for.
-const DST: &str = "dst";
 
 /// `reschedule(id, changes)`.
 ///
@@ -58,9 +56,6 @@ fn changed(known: &JobRecord, changes: &str) -> Result<String> {
     let names = |name: &str| named.get(name).is_some_and(|value| value.get() != "null");
     if RULES.into_iter().any(names) {
         RULES.iter().for_each(|rule| _ = schedule.remove(*rule));
-    }
-    if names("every") {
-        schedule.remove(DST);
     }
     schedule.extend(named);
     to_json(&schedule)

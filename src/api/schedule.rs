@@ -210,8 +210,11 @@ impl ScheduleParts {
     }
 
     fn recurrence(&self, rule: Rule, seed: Option<&str>) -> Recurrence {
+        // Excepted dates have the zone with them.
+        let unused_zone = matches!(rule, Rule::Every { .. }) && self.names_zone && self.except.is_none();
         Recurrence {
             rule,
+            tz: unused_zone.then(|| self.zone.name().into()),
             start_at: self.start_at,
             limit: self.limit,
             end_at: self.end_at,
@@ -309,10 +312,17 @@ fn read_dst(fields: &mut Fields<'_>) -> Option<Dst> {
 fn check_combination(fields: &mut Fields<'_>, start_at: Option<Millis>, end_at: Option<Millis>) {
     let given = |name| fields.raw(name).is_some();
     let rules = ["cron", "every", "interval"].map(|name| (name, given(name)));
-    let needing_recurrence =
-        ["limit", "endDate", "except", "misfire", "grace", "ifRunning", "spread"].map(|name| (name, given(name)));
-    let has_dst = given("dst");
-    let follows_local_clock = given("cron") || given("interval");
+    let needing_recurrence = [
+        "limit",
+        "endDate",
+        "except",
+        "dst",
+        "misfire",
+        "grace",
+        "ifRunning",
+        "spread",
+    ];
+    let needing_recurrence = needing_recurrence.map(|name| (name, given(name)));
     let mut refuse = |name, message: &str| fields.problem_of(ErrorCode::InvalidSchedule, name, message);
     let mut rules = rules.into_iter().filter(|(_, given)| *given).map(|(name, _)| name);
     match rules.next() {
@@ -324,12 +334,6 @@ fn check_combination(fields: &mut Fields<'_>, start_at: Option<Millis>, end_at: 
                 refuse(name, "needs `cron`, `every` or `interval`; a one-off job has one run");
             }
         }
-    }
-    if has_dst && !follows_local_clock {
-        refuse(
-            "dst",
-            "needs `cron` or `interval`; `every` does not look at the local clock",
-        );
     }
     if let (Some(start), Some(end)) = (start_at, end_at)
         && end < start

@@ -75,7 +75,7 @@ impl ScheduleView {
             cron,
             every,
             interval,
-            tz: tz.or(except.map(|dates| &dates.tz)).cloned(),
+            tz: tz.or(recurrence.tz.as_ref()).or(except.map(|dates| &dates.tz)).cloned(),
             limit: recurrence.limit,
             end_date: recurrence.end_at,
             except: except.map_or_else(Vec::new, |dates| dates.days.iter().copied().map(day_text).collect()),

@@ -119,6 +119,9 @@ pub const DEFAULT_GRACE_MS: i64 = 60_000;
 pub struct Recurrence {
     /// Cron, interval or calendar steps.
     pub rule: Rule,
+    /// Zone that was named for a rule that needs none, for one that takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tz: Option<Box<str>>,
     /// No occurrence before this instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<Millis>,
@@ -157,6 +160,7 @@ impl Recurrence {
     pub const fn new(rule: Rule) -> Self {
         Self {
             rule,
+            tz: None,
             start_at: None,
             limit: None,
             end_at: None,
@@ -194,6 +198,7 @@ impl Recurrence {
         let knows_spread = self.spread > 0 || self.offset == 0;
         let alike = |recurrence: &Self| Self {
             rule: self.rule.clone(),
+            tz: None,
             start_at: self.start_at,
             spread: if knows_spread { recurrence.spread } else { 0 },
             ..recurrence.clone()

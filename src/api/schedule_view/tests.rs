@@ -30,6 +30,10 @@ fn what_was_given_is_shown_and_nothing_else() {
             r#"{"start_at":5,"every":1000,"tz":"UTC","except":["2026-12-25"]}"#,
         ),
         (
+            r#"{"every":1000,"start_at":5,"tz":"Asia/Tokyo","dst":{"gap":"skip"}}"#,
+            r#"{"start_at":5,"every":1000,"tz":"Asia/Tokyo","dst":{"gap":"skip"}}"#,
+        ),
+        (
             r#"{"interval":"P1M","tz":"Asia/Tokyo","dst":{"gap":"after","overlap":"last"}}"#,
             r#"{"start_at":1767225600000,"interval":"P1M","tz":"Asia/Tokyo","dst":{"overlap":"last"}}"#,
         ),
@@ -109,7 +113,7 @@ fn generated(random: &mut Random) -> String {
             members.push(random.pick(choices).to_owned());
         }
     }
-    if !rule.contains("every") && random.below(2) == 0 {
+    if random.below(2) == 0 {
         let dst = random.pick(&[
             r#""dst":{"gap":"skip"}"#,
             r#""dst":{"overlap":"both"}"#,
