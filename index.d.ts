@@ -732,7 +732,7 @@ export interface JobNamespace<Input extends { env: string; product: string }, Ta
    * before you execute it and commit; its row is the {@link IDispatchResult}. The job is found within a second.
    *
    * Rejects as `dispatch` does, and with `VALIDATION_ERROR` for what one statement cannot do: `unique`, and
-   * `onConflict: 'replace'`, which is the default of a recurring job with a `job_id`. The limit of `concurrency` counts
+   * `onConflict: 'replace'`, which is the default of a recurring job with a `job_id`: say `'return'` or `'error'`. The limit of `concurrency` counts
    * from the call on.
    */
   statement(input: DispatchInput<Input>): Promise<IDispatchStatement>;
@@ -1180,8 +1180,9 @@ export interface Jobs {
    * it away, all else stays. `cron`, `every`, `interval` and `start_at` take the place of each other: when one of them is named,
    * those that are not go. With the same occurrences the job keeps its place in them; otherwise what is overdue is dealt with by the old schedule
    * first. History and counts stay, a run that is going goes on, a paused job stays paused. A job that has had the runs of its new
-   * `limit`, or has no time before its new `endDate`, is completed. A one-off job that is running cannot be rescheduled. Rejects as `dispatch` does, and with `INVALID_SCHEDULE` when a one-off job is given `cron`, `every` or
-   * `interval`, or a recurring one is left without.
+   * `limit`, or has no time before its new `endDate`, is completed. A one-off job that is running cannot be rescheduled. Rejects as
+   * `dispatch` does, and with `INVALID_SCHEDULE` when a one-off job is given `cron`, `every` or `interval`, or a recurring one is left
+   * without.
    */
   reschedule(id: string, changes: IScheduleChanges): Promise<IRescheduleResult>;
   /**

@@ -135,6 +135,7 @@ const invalidCases: Record<string, InvalidCase> = {
     'dst',
     /needs `cron`, `every` or `interval`/,
   ),
+  'a grace of no time': schedule({ every: 1000, grace: 0 }, 'VALIDATION_ERROR', 'grace', /integer from 1/),
   'a limit of no runs': schedule({ every: 1000, limit: 0 }, 'INVALID_SCHEDULE', 'limit', /integer from 1/),
   'an interval of no time': schedule({ every: 0 }, 'INVALID_SCHEDULE', 'every', /integer from 1/),
   'an interval that is no integer': schedule({ every: 0.5 }, 'INVALID_SCHEDULE', 'every', /integer/),

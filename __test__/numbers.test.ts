@@ -214,6 +214,27 @@ test('a date that did not parse neither runs a job at once nor lets it run for e
   expect(await countJobs(ductape)).toBe(0);
 });
 
+test('a number that is none in one job of a list hides no mistake in another', async () => {
+  const ductape = create();
+  const mixed = await rejection(
+    ductape.features.dispatchMany([
+      job('report', { schedule: { every: 1_000, except: ['2026-13-01'] } as object }),
+      // Without its `every` the schedule would have further faults that nobody has made.
+      job('report', { schedule: { every: Number.NaN, limit: 3 } }),
+      job('report', { retries: -1 }),
+    ]),
+  );
+  expect(problemPaths(mixed)).toEqual(['[0].schedule.except[0]', '[1].schedule.every', '[2].retries']);
+  expect([mixed.code, mixed.message]).toEqual(['VALIDATION_ERROR', expect.stringContaining('got NaN; [2].retries: ')]);
+  const last = Array.from({ length: 600 }, () => job('report'));
+  last.push(job('report', { priority: Number.NaN }), job('report', { priority: 0.5 }));
+  expect(problemPaths(await rejection(ductape.features.dispatchMany(last)))).toEqual([
+    '[600].priority',
+    '[601].priority',
+  ]);
+  expect(await countJobs(ductape)).toBe(0);
+});
+
 test('a bound of a filter that did not parse changes no job', async () => {
   const ductape = create({ worker: false });
   const { job_id } = await ductape.features.dispatch(job('report'));

@@ -8,7 +8,7 @@ const monotonicNow = performance.now.bind(performance);
 const { Attempts } = require('./attempts.js');
 const { AnswerBatch, DispatchBatch } = require('./batches.js');
 const { CallContext } = require('./call-context.js');
-const { DuctapeError, refuse, rethrow, toError, toFailure } = require('./errors.js');
+const { DuctapeError, refuse, refuseAll, rethrow, toError, toFailure } = require('./errors.js');
 const { forgetBridge, shutDownOnExit } = require('./exit.js');
 const {
   members,
@@ -127,16 +127,28 @@ class Bridge {
   dispatch(namespace, input, many) {
     return new Promise((resolve, reject) => {
       this.#refuseIfEnded();
+      const nulls = [];
       // Getters of the caller's may run here, and dispatch in their turn: the ticket is given afterwards.
-      const text = this.#inputText(namespace, input, many && Array.isArray(input));
+      const text = this.#inputText(namespace, input, many && Array.isArray(input), nulls);
+      if (nulls.length > 0) {
+        resolve(this.#refuseList(namespace, text, nulls));
+        return;
+      }
       const ticket = this.#addTicket({ resolve, reject });
       this.#dispatches.add(ticket, dispatchLine(namespace, many ? DISPATCH_FORM.MANY : DISPATCH_FORM.ONE, text));
     });
   }
 
-  #inputText(namespace, input, isList) {
+  /** Rejects with these problems of a list, and with those of its other entries. */
+  #refuseList(namespace, text, nulls) {
+    // Within the arguments it may be twice as long; more than a call may have is not worth another attempt.
+    if (2 * text.length > this.#maxChars) refuseAll(nulls);
+    return this.call('refusal', { namespace, text, nulls });
+  }
+
+  #inputText(namespace, input, isList, nulls) {
     const read = (one) => prepareInput(namespace, readArgument(one));
-    if (isList) return stringifyList(input, 'inputs', this.#maxChars, read);
+    if (isList) return stringifyList(input, 'inputs', this.#maxChars, read, nulls);
     return stringify(
       reported('input', () => read(input)),
       'input',

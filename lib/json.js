@@ -73,9 +73,9 @@ const nullsOfArgument = (value, path = '') => nullsOfJson(value, path, PAYLOADS)
 
 /**
  * The JSON of what `read` makes of the entries of a list. Neither is done to the end of one that comes to more than `maxChars`:
- * the program's other work waits meanwhile.
+ * the program's other work waits meanwhile. `nulls` gets the problems with numbers and dates that JSON has `null` for.
  */
-function stringifyList(list, what, maxChars, read) {
+function stringifyList(list, what, maxChars, read, nulls) {
   const { length } = list;
   if (length > MAX_LIST_ENTRIES) {
     refuse(what, `dispatchMany takes at most ${MAX_LIST_ENTRIES} jobs at a time, got ${length}; split the list`);
@@ -90,7 +90,11 @@ function stringifyList(list, what, maxChars, read) {
         return chunk;
       }),
       what,
-      () => chunk.flatMap((entry, index) => nullsOfArgument(entry, `[${at + index}]`)).slice(0, MAX_PROBLEMS),
+      () => {
+        const found = chunk.flatMap((entry, index) => nullsOfArgument(entry, `[${at + index}]`));
+        nulls.push(...found.slice(0, MAX_PROBLEMS - nulls.length));
+        return [];
+      },
     );
     chunks.push(text.slice(1, -1));
     chars += text.length;

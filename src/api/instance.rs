@@ -9,7 +9,7 @@ use super::opening::Opening;
 use super::options::Options;
 use super::resources::check::{self, Connections};
 use super::{
-    backup, caches, changes, clock, explain, jobs, reschedule, schedule, sessions, statement, steps, webhooks,
+    backup, caches, changes, clock, explain, jobs, refusal, reschedule, schedule, sessions, statement, steps, webhooks,
 };
 use crate::clock::{Clock, ManualClock, Millis, StoreClock, SystemClock};
 use crate::engine::routing::Routing;
@@ -275,6 +275,8 @@ impl Instance {
                 let engine = self.engine().await?;
                 statement::statement(&engine, &self.options.defaults, first, arguments.json(1)).await
             }
+            // Needs no store.
+            Method::Refusal => Err(refusal::of_list(&self.options.defaults, self.clock.now(), &arguments)),
             Method::Sessions(method) => {
                 let engine = self.engine().await?;
                 sessions::call(&engine, &self.options.defaults, method, options).await

@@ -24,6 +24,8 @@ pub enum Method {
     StopWork,
     /// `statement(namespace, input)`
     Statement,
+    /// What is wrong with a list of dispatches that JSON cannot hold as it is: for the package's JavaScript
+    Refusal,
     /// `resources.check(options)`
     CheckResources,
     /// Looks at jobs, or at webhooks.
@@ -93,7 +95,7 @@ pub enum StepsMethod {
 }
 
 /// Every method by the name JavaScript has for it.
-const METHODS: [(&str, Method); 47] = [
+const METHODS: [(&str, Method); 48] = [
     ("start", Method::Start),
     ("drain", Method::Drain),
     ("close", Method::Close),
@@ -101,6 +103,7 @@ const METHODS: [(&str, Method); 47] = [
     ("backup", Method::Backup),
     ("restore", Method::Restore),
     ("statement", Method::Statement),
+    ("refusal", Method::Refusal),
     ("resources.check", Method::CheckResources),
     ("jobs.get", Method::Jobs(JobsMethod::Get)),
     ("jobs.list", Method::Jobs(JobsMethod::List)),

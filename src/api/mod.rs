@@ -26,6 +26,7 @@ mod opening;
 pub mod options;
 mod outbound;
 mod reasons;
+mod refusal;
 mod request;
 mod reschedule;
 pub mod resources;
