@@ -7,10 +7,10 @@ mod execute;
 mod failure;
 
 use self::failure::failure;
-use super::backend::{Backend, leaves_session_unchanged};
+use super::backend::{Backend, first_word, leaves_session_unchanged};
 use super::dialect::Dialect;
 use super::name::Table;
-use super::plan::Plan;
+use super::plan::{Plan, Statement};
 use super::pool::{ConnectionPermit, Pool};
 use super::rows::Outcome;
 use super::value::{Kind, Kinds};
@@ -22,16 +22,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// `application_id` of job stores.
 const STORE_APPLICATION_ID: i32 = 0x6475_6374;
-/// How long a statement waits for another program's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A statement waits for another's lock for 5 s: so many looks after sleeps of 1 ms, then after sleeps of 10 ms. SQLite's own sleeps
+/// grow to 100 ms, which is many times what others need to write a row.
+const LOOKS_EACH_MS: i32 = 100;
+const LOOKS_EACH_10_MS: i32 = 490;
 
 /// A SQLite database.
 pub(super) struct Sqlite {
     path: PathBuf,
     pool: Arc<Pool<Connection>>,
+    /// Held by the job that writes: SQLite takes one at a time, and those that wait for its lock would have to poll for it.
+    writing: Mutex<()>,
 }
 
 /// Interrupts the statement of a job when dropped.
@@ -63,6 +68,7 @@ impl Sqlite {
         Ok(Self {
             path: path.into(),
             pool: Arc::new(Pool::new(connections)),
+            writing: Mutex::default(),
         })
     }
 
@@ -107,6 +113,16 @@ impl Sqlite {
     }
 }
 
+fn may_write(statement: &Statement) -> bool {
+    !["select", "values", "explain"].contains(&&*first_word(&statement.sql))
+}
+
+/// Whether to look again for a lock that was not free `looks` times.
+fn wait_for_lock(looks: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(if looks < LOOKS_EACH_MS { 1 } else { 10 }));
+    looks < LOOKS_EACH_MS + LOOKS_EACH_10_MS
+}
+
 fn interrupted() -> Failure {
     Failure::unavailable("SQLite: the work was interrupted")
 }
@@ -125,8 +141,10 @@ fn open(path: &Path, create: bool) -> Result<Connection, Failure> {
     if create {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| failure(&error))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| failure(&error))?;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| failure(&error))?;
+    connection
+        .busy_handler(Some(wait_for_lock))
+        .map_err(|error| failure(&error))?;
     let owner: i32 = connection
         .query_row("PRAGMA application_id", [], |row| row.get(0))
         .map_err(|error| failure(&error))?;
@@ -161,7 +179,14 @@ impl Backend for Sqlite {
                 .iter()
                 .all(|statement| leaves_session_unchanged(&statement.sql));
         let keep = move |answer: &Result<Outcome, Failure>| answer.is_ok() && traceless;
-        let work = self.with_connection(plan.raw, keep, move |connection| execute::execute(connection, &plan));
+        let work = async {
+            let _turn = match plan.statements.iter().any(may_write) {
+                true => Some(self.writing.lock().await),
+                false => None,
+            };
+            self.with_connection(plan.raw, keep, move |connection| execute::execute(connection, &plan))
+                .await
+        };
         let late = || {
             Failure::timeout(format!(
                 "SQLite: the statement took longer than {} ms",
