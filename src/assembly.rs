@@ -52,7 +52,9 @@ impl ConfiguredStore {
         if !problems.is_empty() {
             return Err(Error::invalid(problems));
         }
-        let definitions = connector::definitions(&engine.resources, &engine.outbound);
+        let log = Arc::clone(&logger);
+        let warn: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(move |warning: &str| log.log(Level::Warn, warning));
+        let definitions = connector::definitions(&engine.resources, &engine.outbound, &warn);
         let registry = Registry::new(definitions, &engine.expressions, Limits::default());
         Ok(Self {
             location: options.store.clone(),

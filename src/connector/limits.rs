@@ -119,3 +119,9 @@ pub(super) const MAX_PARAMETERS: usize = 30_000;
 /// Stages of one pipeline.
 #[cfg(feature = "mongodb")]
 pub(super) const MAX_PIPELINE_STAGES: usize = 100;
+/// Pages of 1 MB that an operation of DynamoDB reads of a whole table.
+#[cfg(feature = "dynamodb")]
+pub(super) const MAX_PAGES_SCANNED: usize = 100;
+/// The same of a query, which reads what belongs to one hash key.
+#[cfg(feature = "dynamodb")]
+pub(super) const MAX_PAGES_QUERIED: usize = 1_000;

@@ -39,15 +39,20 @@ use crate::error::Problem;
 use crate::resources::{OutboundRules, Resources};
 use std::sync::Arc;
 
-/// All definitions that connectors are for; their HTTP requests go where `outbound` allows.
+/// All definitions that connectors are for; their HTTP requests go where `outbound` allows, and `warn` takes what they warn
+/// of.
 #[must_use]
-pub fn definitions(resources: &Resources, outbound: &OutboundRules) -> Vec<Arc<dyn Definition>> {
+pub fn definitions(
+    resources: &Resources,
+    outbound: &OutboundRules,
+    warn: &Arc<dyn Fn(&str) + Send + Sync>,
+) -> Vec<Arc<dyn Definition>> {
     let families = [
         actions::definitions(resources, outbound),
         notifications::definitions(resources, outbound),
         storage::definitions(resources),
         brokers::definitions(resources),
-        databases::definitions(resources),
+        databases::definitions(resources, outbound, warn),
         graph_definition::definitions(resources),
     ];
     families.into_iter().flatten().collect()

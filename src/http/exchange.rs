@@ -19,10 +19,10 @@ pub struct ExchangeLimits {
     pub now: i64,
 }
 
-/// A successful response.
+/// A response.
 #[derive(Debug)]
 pub struct HttpResponse {
-    /// 200 to 299.
+    /// 200 to 299, unless any was asked for.
     pub status: u16,
     /// Its headers, without those that describe a compression which was undone.
     pub headers: HeaderMap,
@@ -39,6 +39,24 @@ impl Client {
     pub async fn exchange(&self, request: RequestBuilder, limits: &ExchangeLimits) -> Result<HttpResponse, Failure> {
         let request = request.build().map_err(|error| Failure::from_client_error(&error))?;
         with_deadline(limits.deadline, self.send_following_redirects(request, limits)).await
+    }
+
+    /// Sends a request and reads its response whatever its status, for protocols that say in the body what went wrong.
+    /// Follows no redirect.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange), but for the status.
+    pub async fn exchange_any(
+        &self,
+        request: RequestBuilder,
+        limits: &ExchangeLimits,
+    ) -> Result<HttpResponse, Failure> {
+        let request = request.build().map_err(|error| Failure::from_client_error(&error))?;
+        with_deadline(limits.deadline, async {
+            let response = self.send_once(request).await?;
+            read_whole(response, limits.response_bytes).await
+        })
+        .await
     }
 
     /// Sends a request within `deadline` and discards the body of the response. Follows no redirect.
@@ -119,7 +137,11 @@ async fn read_response(response: Response, limits: &ExchangeLimits) -> Result<Ht
         drain(response).await;
         return Err(failure);
     }
-    let most = limits.response_bytes;
+    read_whole(response, limits.response_bytes).await
+}
+
+async fn read_whole(response: Response, most: usize) -> Result<HttpResponse, Failure> {
+    let status = response.status().as_u16();
     // The announced length; the decompressed body may still be longer and is counted while reading.
     if response.content_length().is_some_and(|length| length > most as u64) {
         return Err(Failure::too_large(most));

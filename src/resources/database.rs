@@ -51,7 +51,7 @@ impl DatabaseKind {
             Self::Postgresql | Self::Sqlite => true,
             Self::Mysql => cfg!(feature = "mysql"),
             Self::Mongodb => cfg!(feature = "mongodb"),
-            Self::Dynamodb => false,
+            Self::Dynamodb => cfg!(feature = "dynamodb"),
             Self::Cassandra | Self::Mssql | Self::Oracle => false,
         }
     }
@@ -83,6 +83,8 @@ pub struct DatabaseEnv {
     pub connection_url: Text,
     /// CA certificates that must have signed the server's: PEM, or the path of such a file.
     pub ca: Option<Text>,
+    /// Address of a server in place of the region's own. DynamoDB only.
+    pub endpoint: Option<Text>,
     /// Most simultaneous connections.
     pub max_connections: Option<usize>,
 }

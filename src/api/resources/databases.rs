@@ -58,7 +58,15 @@ pub(super) fn read(database: &mut Fields<'_>, product: &str, resources: &mut Res
 }
 
 fn read_env(env: &mut Fields<'_>, slug: Box<str>, kind: Option<DatabaseKind>) -> Option<DatabaseEnv> {
-    env.refuse_unknown(&["slug", "connection_url", "ca", "max_connections", "name", "description"]);
+    env.refuse_unknown(&[
+        "slug",
+        "connection_url",
+        "ca",
+        "endpoint",
+        "max_connections",
+        "name",
+        "description",
+    ]);
     if env.raw("connection_url").is_none() {
         env.problem(
             "connection_url",
@@ -72,13 +80,29 @@ fn read_env(env: &mut Fields<'_>, slug: Box<str>, kind: Option<DatabaseKind>) ->
         env.problem("connection_url", problem);
     }
     let ca = env.string("ca").map(|ca| Text::from(&*ca));
+    let endpoint = env.string("endpoint").map(|endpoint| Text::from(&*endpoint));
+    if let (Some(endpoint), Some(kind)) = (&endpoint, kind) {
+        if kind != DatabaseKind::Dynamodb {
+            env.problem(
+                "endpoint",
+                "is of the type 'dynamodb' alone; others have their host in `connection_url`",
+            );
+        } else if endpoint.is_plain() && !is_http(endpoint.as_written()) {
+            env.problem("endpoint", "must be an address such as 'http://127.0.0.1:8000'");
+        }
+    }
     let most = env.integer("max_connections", 1, MAX_CONNECTIONS);
     Some(DatabaseEnv {
         slug,
         connection_url: url?,
         ca,
+        endpoint,
         max_connections: most.and_then(|most| usize::try_from(most).ok()),
     })
+}
+
+fn is_http(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// What is wrong with an address, without repeating it, since it may hold a password.

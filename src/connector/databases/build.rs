@@ -86,7 +86,7 @@ pub(super) fn plan(operation: &Operation, dialect: Dialect, kinds: &Kinds) -> Re
             });
         }
         // Not read for databases with SQL.
-        Operation::Raw(Raw::Command { .. }) | Operation::Pipeline { .. } => return Err(no_sql()),
+        Operation::Raw(Raw::Command { .. } | Raw::Request { .. }) | Operation::Pipeline { .. } => return Err(no_sql()),
     }
     check_parameters(&plan, dialect)?;
     Ok(plan)

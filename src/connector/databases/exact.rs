@@ -53,7 +53,7 @@ pub(super) fn push_json(out: &mut String, text: &str) {
 }
 
 /// Whether JavaScript keeps all digits of a number.
-fn is_exact(number: &str) -> bool {
+pub(super) fn is_exact(number: &str) -> bool {
     let has_exponent = number.contains(['e', 'E']);
     if !has_exponent && number.len() <= MAX_SAFE_DIGITS {
         return true;
@@ -69,7 +69,7 @@ fn is_exact(number: &str) -> bool {
 }
 
 /// Significant digits, and the power of ten of the last one.
-fn normal(number: &str) -> Option<(String, i64)> {
+pub(super) fn normal(number: &str) -> Option<(String, i64)> {
     let unsigned = number.strip_prefix('-').unwrap_or(number);
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

@@ -1,11 +1,15 @@
-//! Extended JSON: the objects by which MongoDB writes values that JSON lacks, such as `{ "$oid": "…" }`.
+//! Extended JSON: the objects by which databases without SQL write values that JSON lacks, such as `{ "$oid": "…" }`.
 //!
-//! Knows their names alone; what they mean is MongoDB's to read.
+//! Knows their names alone; what they mean is the database's to read.
 
+use super::dialect::Dialect;
 use super::json::Json;
 
-/// The objects that inputs may have. Code and database pointers are not among them.
-pub(super) const NAMES: [&str; 12] = [
+/// Those of DynamoDB: a number with more digits than JavaScript keeps, and sets.
+const OF_DYNAMO: [&str; 4] = ["$numberDecimal", "$stringSet", "$numberSet", "$bytesSet"];
+
+/// Those of MongoDB that inputs may have. Code and database pointers are not among them.
+const OF_MONGO: [&str; 12] = [
     "$oid",
     "$date",
     "$numberInt",
@@ -21,10 +25,15 @@ pub(super) const NAMES: [&str; 12] = [
 ];
 
 /// The name and the content of such an object.
-pub(super) fn read(json: &Json) -> Option<(&str, &Json)> {
+pub(super) fn read(json: &Json, dialect: Dialect) -> Option<(&str, &Json)> {
+    let names: &[&str] = match dialect {
+        Dialect::Mongo => &OF_MONGO,
+        Dialect::Dynamo => &OF_DYNAMO,
+        Dialect::Postgres | Dialect::MySql | Dialect::Sqlite => return None,
+    };
     let Json::Map(entries) = json.value() else { return None };
     let [(name, content)] = entries.as_slice() else {
         return None;
     };
-    NAMES.contains(&&**name).then_some((&**name, content))
+    names.contains(&&**name).then_some((&**name, content))
 }

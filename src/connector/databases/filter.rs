@@ -117,7 +117,7 @@ impl Filter {
     }
 
     /// Whether it can match no row.
-    fn matches_nothing(&self) -> bool {
+    pub(super) fn matches_nothing(&self) -> bool {
         match self {
             Self::All(parts) => parts.iter().any(Self::matches_nothing),
             Self::Any(parts) => parts.iter().all(Self::matches_nothing),

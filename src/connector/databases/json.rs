@@ -170,8 +170,7 @@ impl Json {
 
     /// Whether it is an object that stands for a value, though its key looks like an operator.
     pub(super) fn is_special(&self, dialect: Dialect) -> bool {
-        let is_extended = dialect == Dialect::Mongo && extended::read(self).is_some();
-        self.bytes().is_some() || self.quoted().is_some() || is_extended
+        self.bytes().is_some() || self.quoted().is_some() || extended::read(self, dialect).is_some()
     }
 
     /// As JSON text.

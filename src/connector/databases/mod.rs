@@ -1,4 +1,4 @@
-//! Databases: operations and actions on PostgreSQL, MySQL, SQLite and MongoDB, with bound parameters.
+//! Databases: operations and actions on PostgreSQL, MySQL, SQLite, MongoDB and DynamoDB, with bound parameters.
 //!
 //! A job's input is read into an [`operation`] of plain data. [`build`] turns it into SQL of the dialect, and a [`backend`]
 //! runs that; databases without SQL run the operation itself. Invariants: names are checked and quoted, values are bound, and nothing else of an input reaches SQL except
@@ -11,6 +11,8 @@ mod build;
 mod connector;
 pub(in crate::connector) mod dates;
 mod dialect;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod exact;
 mod extended;
 pub(in crate::connector) mod filter;
@@ -30,6 +32,7 @@ pub(in crate::connector) mod pool;
 mod postgres;
 mod request;
 mod rows;
+mod settings;
 mod sql;
 mod sqlite;
 mod surrogates;
@@ -46,12 +49,16 @@ use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::error::Problem;
 use crate::model::Namespace;
-use crate::resources::{Database, DatabaseEnv, DatabaseKind, Resources};
+use crate::resources::{Database, DatabaseEnv, DatabaseKind, OutboundRules, Resources};
 use async_trait::async_trait;
 use std::sync::Arc;
 
-/// One definition for each database and environment in `resources`.
-pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
+/// One definition for each database and environment in `resources`. `warn` takes what is worth a word in the log.
+pub(super) fn definitions(
+    resources: &Resources,
+    outbound: &OutboundRules,
+    warn: &Arc<dyn Fn(&str) + Send + Sync>,
+) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, database) in resources.databases.iter() {
         all.extend(database.envs.iter().map(|env| {
@@ -59,6 +66,8 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
                 product: product.into(),
                 database: Arc::clone(database),
                 env: env.clone(),
+                outbound: outbound.clone(),
+                warn: Arc::clone(warn),
             }) as Arc<dyn Definition>
         }));
     }
@@ -107,6 +116,8 @@ struct DatabaseDefinition {
     product: Box<str>,
     database: Arc<Database>,
     env: DatabaseEnv,
+    outbound: OutboundRules,
+    warn: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl DatabaseDefinition {
@@ -157,12 +168,22 @@ impl Definition for DatabaseDefinition {
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
         let url = expressions.reveal(self.env.connection_url.as_written()).await?;
-        let ca = match &self.env.ca {
-            Some(ca) => Some(expressions.reveal(ca.as_written()).await?),
-            None => None,
+        let (mut ca, mut endpoint) = (None, None);
+        for (text, revealed) in [(&self.env.ca, &mut ca), (&self.env.endpoint, &mut endpoint)] {
+            if let Some(text) = text {
+                *revealed = Some(expressions.reveal(text.as_written()).await?);
+            }
+        }
+        let (name, warn) = (self.name(), Arc::clone(&self.warn));
+        let settings = settings::Settings {
+            url: &url,
+            ca: ca.as_deref(),
+            endpoint: endpoint.as_deref(),
+            connections: self.env.max_connections.unwrap_or(DEFAULT_DATABASE_CONNECTIONS),
+            outbound: &self.outbound,
+            warn: Arc::new(move |warning| warn(&format!("{name}: {warning}"))),
         };
-        let connections = self.env.max_connections.unwrap_or(DEFAULT_DATABASE_CONNECTIONS);
-        let opened = open::open(self.database.kind, &url, ca.as_deref(), connections)?;
+        let opened = open::open(self.database.kind, &settings)?;
         Ok(Arc::new(DatabaseConnector::new(Arc::clone(&self.database), opened)))
     }
 }

@@ -17,6 +17,9 @@ impl Table {
     /// Names of tables and collections without SQL may have dots, and there are no schemas.
     pub(super) fn read(text: &str, dialect: Dialect) -> Result<Self, Failure> {
         if !dialect.is_sql() {
+            if dialect == Dialect::Dynamo {
+                check_dynamo_table(text)?;
+            }
             return Ok(Self {
                 schema: None,
                 name: checked_name("table", text, dialect)?,
@@ -61,6 +64,17 @@ pub(super) fn identifier(name: &str) -> DynIden {
     Alias::new(name).into_iden()
 }
 
+/// What DynamoDB takes as a name, so that it refuses none.
+fn check_dynamo_table(text: &str) -> Result<(), Failure> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if !(3..=255).contains(&text.len()) || !text.bytes().all(is_part) {
+        return Err(Failure::invalid(
+            "the name of a table of DynamoDB must have 3 to 255 of the characters a-z, A-Z, 0-9, '_', '-' and '.'",
+        ));
+    }
+    Ok(())
+}
+
 fn checked_name(what: &str, text: &str, dialect: Dialect) -> Result<Box<str>, Failure> {
     let (length, most, unit) = match dialect {
         // The server truncates longer names, which could then refer to another object.
@@ -79,7 +93,7 @@ fn checked_name(what: &str, text: &str, dialect: Dialect) -> Result<Box<str>, Fa
             "the name of a {what} must not contain control characters"
         )));
     }
-    if dialect == Dialect::Mongo
+    if !dialect.is_sql()
         && (text.starts_with('$') || text.split('.').any(|part| part.is_empty() || part.starts_with('$')))
     {
         return Err(Failure::invalid(format!(

@@ -1,6 +1,7 @@
 //! Opens databases by their kind.
 
 use super::backend::{Backend, Documents};
+use super::settings::Settings;
 use super::sql::SqlDatabase;
 use super::{postgres, sqlite};
 use crate::connector::Failure;
@@ -13,14 +14,17 @@ pub(super) enum Opened {
     Sql(SqlDatabase),
     /// The database runs operations itself.
     #[cfg_attr(
-        not(feature = "mongodb"),
+        not(any(feature = "mongodb", feature = "dynamodb")),
         allow(dead_code, reason = "made by the features of such databases")
     )]
     Documents(Arc<dyn Documents>),
 }
 
 /// The backend for a kind of database; does not connect yet.
-pub(super) fn open(kind: DatabaseKind, url: &str, ca: Option<&str>, connections: usize) -> Result<Opened, Failure> {
+pub(super) fn open(kind: DatabaseKind, settings: &Settings<'_>) -> Result<Opened, Failure> {
+    let Settings {
+        url, ca, connections, ..
+    } = *settings;
     match kind {
         DatabaseKind::Postgresql => Ok(sql(postgres::Postgres::new(url, ca, connections)?)),
         DatabaseKind::Sqlite => Ok(sql(sqlite::Sqlite::new(url, connections)?)),
@@ -32,6 +36,8 @@ pub(super) fn open(kind: DatabaseKind, url: &str, ca: Option<&str>, connections:
             ca,
             connections,
         )?))),
+        #[cfg(feature = "dynamodb")]
+        DatabaseKind::Dynamodb => Ok(Opened::Documents(Arc::new(super::dynamodb::DynamoDb::new(settings)?))),
         _ => Err(Failure::not_built_in("databases", kind.name())),
     }
 }

@@ -269,6 +269,9 @@ pub(super) enum Function {
 pub(super) enum Raw {
     /// A statement and its values.
     Statement { text: Box<str>, params: Vec<Json> },
+    /// A request of DynamoDB's API.
+    #[cfg_attr(not(feature = "dynamodb"), allow(dead_code, reason = "executed by DynamoDB"))]
+    Request { operation: Box<str>, params: Json },
     /// A command of MongoDB: an object, or a filter on a collection.
     #[cfg_attr(not(feature = "mongodb"), allow(dead_code, reason = "executed by MongoDB"))]
     Command { collection: Option<Table>, command: Json },

@@ -55,6 +55,9 @@ const DATA: [&str; 3] = ["data", "values", "records"];
 /// Names of the member with one column.
 const COLUMN: [&str; 2] = ["column", "field"];
 
+/// Names of the member with an operation of DynamoDB's API.
+const REQUEST: [&str; 2] = ["operation", "target"];
+
 /// Settings for reading an operation.
 #[derive(Clone, Copy)]
 pub(super) struct ReadContext<'a> {
@@ -355,8 +358,15 @@ impl<'a> InputFields<'a> {
         if !dialect.raw_is_text() {
             return self.command();
         }
-        self.reject_unknown_fields(&[&["sql", "query", "params"]])?;
-        let text = match self.get(&["sql", "query"])? {
+        if dialect == Dialect::Dynamo && self.get(&REQUEST)?.is_some() {
+            return self.request();
+        }
+        let statement: &[&str] = match dialect {
+            Dialect::Dynamo => &["sql", "query", "statement"],
+            _ => &["sql", "query"],
+        };
+        self.reject_unknown_fields(&[statement, &["params"]])?;
+        let text = match self.get(statement)? {
             None => None,
             Some(json) => Some(
                 json.as_text()
@@ -372,6 +382,27 @@ impl<'a> InputFields<'a> {
         };
         Ok(Operation::Raw(Raw::Statement {
             text: text.into(),
+            params,
+        }))
+    }
+
+    /// `raw` of DynamoDB: `{ operation, params }`, an operation of its API and the request as it stands.
+    fn request(&self) -> Result<Operation, Failure> {
+        self.reject_unknown_fields(&[&REQUEST, &["params"]])?;
+        let operation = self.get(&REQUEST)?.and_then(Json::as_text).unwrap_or_default();
+        if operation.is_empty() || operation.len() > 100 || !operation.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        {
+            return Err(Failure::invalid(
+                "input.operation: must be the name of an operation of DynamoDB, as in 'Query'",
+            ));
+        }
+        let params = match self.get(&["params"])?.map(Json::value) {
+            None => Json::Map(Vec::new()),
+            Some(params @ Json::Map(_)) => params.clone(),
+            Some(other) => return Err(self.type_mismatch("params", "an object", other)),
+        };
+        Ok(Operation::Raw(Raw::Request {
+            operation: operation.into(),
             params,
         }))
     }

@@ -73,6 +73,12 @@ impl RowWriter {
         self.count += 1;
         true
     }
+
+    /// There are more rows that were not read.
+    #[cfg(feature = "dynamodb")]
+    pub(super) fn cut(&mut self) {
+        self.truncated = true;
+    }
 }
 
 /// The outcome of a plan.

@@ -115,7 +115,7 @@ impl Documents for MongoDb {
                 collection: None,
                 command,
             }) => query::raw_command(database, command, timeout).await,
-            Operation::Raw(Raw::Statement { .. }) => Err(Failure::invalid(
+            Operation::Raw(Raw::Statement { .. } | Raw::Request { .. }) => Err(Failure::invalid(
                 "MongoDB takes no SQL; give `raw` an object, as in { command: { ping: 1 } }",
             )),
         }

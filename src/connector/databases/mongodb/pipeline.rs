@@ -269,7 +269,7 @@ fn checked(name: &str) -> Result<&str, Failure> {
 
 /// An expression, or an object of them.
 fn expression(json: &Json) -> Result<Bson, Failure> {
-    let is_value = json.bytes().is_some() || json.quoted().is_some() || extended::read(json).is_some();
+    let is_value = json.bytes().is_some() || json.quoted().is_some() || extended::read(json, Dialect::Mongo).is_some();
     if matches!(json, Json::Literal(_)) || is_value {
         return literal(json);
     }

@@ -4,6 +4,7 @@
 
 use crate::connector::Failure;
 use crate::connector::databases::dates::{TimestampStyle, format_timestamp, parse_timestamp};
+use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::extended;
 use crate::connector::databases::json::{Json, push_bytes, push_float, push_integer, push_string};
 use crate::text::spelling::truncated;
@@ -48,7 +49,7 @@ fn convert(json: &Json, is_data: bool) -> Result<Bson, Failure> {
     if let Some(inner) = json.quoted() {
         return as_it_stands(inner);
     }
-    if let Some((name, content)) = extended::read(json) {
+    if let Some((name, content)) = extended::read(json, Dialect::Mongo) {
         return read_extended(name, content);
     }
     Ok(match json.value() {

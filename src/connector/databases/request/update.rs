@@ -219,7 +219,9 @@ fn elements(name: &str, key: &str, of: &Json, dialect: Dialect, several: &str) -
             }
             Ok(list.clone())
         }
-        _ if dialect == Dialect::Mongo && of.is_special(dialect) => Ok(vec![of.clone()]),
+        _ if extended::read(of, dialect).is_some() || of.is_special(dialect) && dialect == Dialect::Mongo => {
+            Ok(vec![of.clone()])
+        }
         entries if of.bytes().is_none() && entries.iter().any(|(key, _)| key.starts_with('$')) => {
             Err(Failure::invalid(format!(
                 "input.data.{}: {} takes a value, or several as {{ ${several}: [...] }}",
@@ -231,9 +233,10 @@ fn elements(name: &str, key: &str, of: &Json, dialect: Dialect, several: &str) -
     }
 }
 
-/// Whether a value is a number of MongoDB's extended JSON.
+/// Whether a value is a number of extended JSON.
 fn is_extended_number(value: &Json, dialect: Dialect) -> bool {
-    dialect == Dialect::Mongo && extended::read(value).is_some_and(|(name, _)| name.starts_with("$number"))
+    let is_number = |name: &str| name.starts_with("$number") && name != "$numberSet";
+    extended::read(value, dialect).is_some_and(|(name, _)| is_number(name))
 }
 
 /// Whether a text is a decimal number.

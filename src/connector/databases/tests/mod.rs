@@ -5,6 +5,8 @@
 mod actions;
 mod changes;
 mod documented;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod exactness;
 mod faults;
 mod filters;

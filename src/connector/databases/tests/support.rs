@@ -3,9 +3,10 @@
 use crate::connector::databases::connector::DatabaseConnector;
 use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::json::Json;
+use crate::connector::databases::settings::Settings;
 use crate::connector::databases::{open, request};
 use crate::connector::{Connector, Failure};
-use crate::resources::{Database, DatabaseKind};
+use crate::resources::{Database, DatabaseKind, OutboundRules};
 use crate::testing::skipped::address;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +38,16 @@ pub(super) fn open_trusting(kind: DatabaseKind, url: &str, ca: Option<&str>) -> 
         envs: Vec::new(),
         actions: Vec::new(),
     });
-    Ok(DatabaseConnector::new(database, open::open(kind, url, ca, 4)?))
+    let outbound = OutboundRules::default();
+    let settings = Settings {
+        url,
+        ca,
+        endpoint: None,
+        connections: 4,
+        outbound: &outbound,
+        warn: Arc::new(|_| {}),
+    };
+    Ok(DatabaseConnector::new(database, open::open(kind, &settings)?))
 }
 
 fn unique() -> String {

@@ -1,0 +1,379 @@
+//! Credentials, and signatures by them.
+//!
+//! Knows where credentials are found, and no operation. Invariants: asking for credentials is bounded in time and size; no
+//! failure contains a credential.
+
+use super::address::{Address, GivenKey};
+use crate::connector::Failure;
+use crate::http::{Client, ClientOptions, ExchangeLimits};
+use crate::resources::OutboundRules;
+use bytes::Bytes;
+use http_types::request::Parts;
+
+use reqsign_aws_v4::{
+    AssumeRoleWithWebIdentityCredentialProvider, Credential, ECSCredentialProvider, EnvCredentialProvider,
+    IMDSv2CredentialProvider, ProfileCredentialProvider, RequestSigner, StaticCredentialProvider,
+};
+use reqsign_core::{Context, Env, Error, FileRead, HttpSend, ProvideCredentialChain, Signer};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// How long a source of credentials may take to answer one request.
+const SOURCE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long looking for credentials may take in all.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest file or answer with credentials.
+const MAX_SOURCE_BYTES: usize = 1 << 20;
+
+/// Signs requests.
+pub(super) struct Credentials {
+    signer: Mutex<Signer<Credential>>,
+    /// What finds credentials; `None`: the address has them.
+    chain: Option<Chain>,
+}
+
+/// Finds credentials where this machine has them.
+struct Chain {
+    context: Context,
+    region: String,
+    profile: Option<String>,
+    /// Whether a source did not answer.
+    unanswered: Arc<AtomicBool>,
+}
+
+impl Credentials {
+    /// Asks nobody yet. `env` has the variables that say where credentials are.
+    pub(super) fn new(address: &Address, env: impl Env) -> Self {
+        if let Some(given) = &address.given {
+            return Self {
+                signer: Mutex::new(fixed(given, &address.region)),
+                chain: None,
+            };
+        }
+        let unanswered = Arc::new(AtomicBool::new(false));
+        let source = Source {
+            client: OnceCell::new(),
+            unanswered: Arc::clone(&unanswered),
+        };
+        let chain = Chain {
+            context: Context::new()
+                .with_env(env)
+                .with_file_read(Files)
+                .with_http_send(source),
+            region: address.region.clone(),
+            profile: address.profile.clone(),
+            unanswered,
+        };
+        Self {
+            signer: Mutex::new(chain.signer()),
+            chain: Some(chain),
+        }
+    }
+
+    /// Adds the headers of a signature.
+    pub(super) async fn sign(&self, head: &mut Parts) -> Result<(), Failure> {
+        let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(chain) = &self.chain {
+            chain.unanswered.store(false, Ordering::Relaxed);
+        }
+        let signed = tokio::time::timeout(SEARCH_TIMEOUT, signer.sign(head, None)).await;
+        match signed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) if !self.some_source_is_silent() => Err(Failure::unauthorized(
+                "DynamoDB: there are no credentials, neither in connection_url nor in the environment, a profile, a web identity or a container, nor of the machine",
+            )),
+            // A source that is there may have them the next time.
+            _ => Err(Failure::connection(
+                "DynamoDB: no credentials were found, and a source of them did not answer; give them in connection_url, or set AWS_EC2_METADATA_DISABLED=true if this machine has none",
+            )),
+        }
+    }
+
+    fn some_source_is_silent(&self) -> bool {
+        let chain = self.chain.as_ref();
+        chain.is_some_and(|chain| chain.unanswered.load(Ordering::Relaxed))
+    }
+
+    /// Forgets credentials that were refused, unless they are the address's own; `false`: there are no others.
+    pub(super) fn forget(&self) -> bool {
+        let Some(chain) = &self.chain else { return false };
+        *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = chain.signer();
+        true
+    }
+}
+
+fn fixed(given: &GivenKey, region: &str) -> Signer<Credential> {
+    let mut provider = StaticCredentialProvider::new(&given.id, &given.secret);
+    if let Some(token) = &given.session_token {
+        provider = provider.with_session_token(token);
+    }
+    Signer::new(Context::new(), provider, RequestSigner::new("dynamodb", region))
+}
+
+impl Chain {
+    /// A signer that knows no credentials yet.
+    fn signer(&self) -> Signer<Credential> {
+        let mut profile = ProfileCredentialProvider::new();
+        if let Some(name) = &self.profile {
+            profile = profile.with_profile(name.clone());
+        }
+        let mut chain = ProvideCredentialChain::new();
+        // A profile that is asked for by name goes before variables that happen to be set.
+        chain = match self.profile {
+            Some(_) => chain.push(profile),
+            None => chain.push(EnvCredentialProvider::new()).push(profile),
+        };
+        let chain = chain
+            .push(
+                AssumeRoleWithWebIdentityCredentialProvider::default()
+                    .with_region(self.region.clone())
+                    .with_regional_sts_endpoint(),
+            )
+            .push(ECSCredentialProvider::new())
+            .push(IMDSv2CredentialProvider::new());
+        Signer::new(
+            self.context.clone(),
+            chain,
+            RequestSigner::new("dynamodb", &self.region),
+        )
+    }
+}
+
+/// Reads files with credentials.
+#[derive(Debug)]
+struct Files;
+
+impl FileRead for Files {
+    async fn file_read(&self, path: &str) -> reqsign_core::Result<Vec<u8>> {
+        let path = path.to_owned();
+        let read = tokio::task::spawn_blocking(move || {
+            crate::text_file::read_text_file(Path::new(&path), MAX_SOURCE_BYTES as u64)
+        });
+        match read.await {
+            Ok(Ok(text)) => Ok(text.into_bytes()),
+            _ => Err(Error::config_invalid("a file of credentials cannot be read")),
+        }
+    }
+}
+
+/// Asks services that have credentials. They are named by this machine's environment, not by a job, and most of them have
+/// private addresses.
+#[derive(Debug)]
+struct Source {
+    client: OnceCell<Client>,
+    unanswered: Arc<AtomicBool>,
+}
+
+impl HttpSend for Source {
+    async fn http_send(
+        &self,
+        request: http_types::Request<Bytes>,
+    ) -> reqsign_core::Result<http_types::Response<Bytes>> {
+        let answer = self.ask(request).await;
+        let failed = match &answer {
+            Ok(answer) => answer.status().is_server_error() || answer.status().as_u16() == 429,
+            Err(_) => true,
+        };
+        if failed {
+            self.unanswered.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+}
+
+impl Source {
+    async fn ask(&self, request: http_types::Request<Bytes>) -> reqsign_core::Result<http_types::Response<Bytes>> {
+        let failed = |_| Error::unexpected("a source of credentials did not answer");
+        let open = || Client::open(ClientOptions::new(OutboundRules::default()));
+        let client = self.client.get_or_try_init(open).await.map_err(|_| failed(()))?;
+        let (head, body) = request.into_parts();
+        let url = head.uri.to_string().parse().map_err(|_| failed(()))?;
+        let limits = ExchangeLimits {
+            deadline: SOURCE_TIMEOUT,
+            response_bytes: MAX_SOURCE_BYTES,
+            redirects: 0,
+            now: 0,
+        };
+        let request = client.request(head.method, url).headers(head.headers).body(body);
+        let answer = client.exchange_any(request, &limits).await.map_err(|_| failed(()))?;
+        let mut response = http_types::Response::new(Bytes::from(answer.body));
+        *response.status_mut() = http_types::StatusCode::from_u16(answer.status).map_err(|_| failed(()))?;
+        *response.headers_mut() = answer.headers;
+        Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqsign_core::StaticEnv;
+    use std::collections::HashMap;
+    use std::time::Instant;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A service that answers each request by its path.
+    async fn service(answer: fn(&str) -> Option<&'static str>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = vec![0; 8_192];
+                let length = stream.read(&mut request).await.unwrap_or_default();
+                let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                let Some(body) = answer(request.lines().next().unwrap_or_default()) else {
+                    // Nothing is ever answered.
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    continue;
+                };
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
+                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            }
+        });
+        address
+    }
+
+    const TEMPORARY: &str = r#"{"Code":"Success","AccessKeyId":"TEMPORARY","SecretAccessKey":"s3cret","Token":"a-token","Expiration":"2099-01-01T00:00:00Z"}"#;
+
+    /// Whose signature a request gets, and its session token.
+    async fn signed_by(url: &str, variables: &[(&str, &str)]) -> Result<(String, Option<String>), Failure> {
+        let mut envs: HashMap<String, String> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        for (name, value) in [
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/no/such/file"),
+            ("AWS_CONFIG_FILE", "/no/such/file"),
+        ] {
+            envs.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+        let env = StaticEnv { home_dir: None, envs };
+        let credentials = Credentials::new(&Address::read(url, None).unwrap(), env);
+        let request = http_types::Request::post("http://h/").body(()).unwrap();
+        let (mut head, ()) = request.into_parts();
+        credentials.sign(&mut head).await?;
+        let text = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (_, rest) = text("authorization")
+            .unwrap()
+            .split_once("Credential=")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        let who = rest.split('/').next().unwrap().to_owned();
+        Ok((who, text("x-amz-security-token")))
+    }
+
+    #[tokio::test]
+    async fn credentials_are_found_in_each_place_and_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let shared = write(
+            "credentials",
+            "[default]\naws_access_key_id = SHARED\naws_secret_access_key = s3cret\n\n[work]\naws_access_key_id = WORK\naws_secret_access_key = s3cret\naws_session_token = work-token\n",
+        );
+        let config = write(
+            "config",
+            "[profile config]\naws_access_key_id = CONFIG\naws_secret_access_key = s3cret\n",
+        );
+        let container = service(|_| Some(TEMPORARY)).await;
+        let machine = service(|request| match request {
+            request if request.starts_with("PUT /latest/api/token") => Some("a-machine-token"),
+            request if request.contains("/security-credentials/role ") => Some(TEMPORARY),
+            _ => Some("role"),
+        })
+        .await;
+        let shared = ("AWS_SHARED_CREDENTIALS_FILE", &*shared);
+        let config = ("AWS_CONFIG_FILE", &*config);
+        let own = [
+            ("AWS_ACCESS_KEY_ID", "ENVIRONMENT"),
+            ("AWS_SECRET_ACCESS_KEY", "s3cret"),
+        ];
+        let session = ("AWS_SESSION_TOKEN", "env-token");
+        let container = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*container);
+        let plain = "dynamodb://eu-west-1";
+        let named = "dynamodb://eu-west-1?profile=work";
+        for (url, variables, who, token) in [
+            ("dynamodb://eu-west-1/GIVEN/s3cret", vec![own[0], own[1]], "GIVEN", None),
+            (
+                plain,
+                vec![own[0], own[1], session, shared],
+                "ENVIRONMENT",
+                Some("env-token"),
+            ),
+            (plain, vec![shared], "SHARED", None),
+            (plain, vec![shared, ("AWS_PROFILE", "work")], "WORK", Some("work-token")),
+            (plain, vec![config, ("AWS_PROFILE", "config")], "CONFIG", None),
+            (named, vec![own[0], own[1], shared], "WORK", Some("work-token")),
+            (plain, vec![container], "TEMPORARY", Some("a-token")),
+            (
+                plain,
+                vec![
+                    ("AWS_EC2_METADATA_DISABLED", "false"),
+                    ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &machine),
+                ],
+                "TEMPORARY",
+                Some("a-token"),
+            ),
+        ] {
+            let found = signed_by(url, &variables).await.unwrap();
+            assert_eq!(found, (who.to_owned(), token.map(str::to_owned)), "{url} {variables:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_that_are_nowhere_are_told_from_a_source_that_is_silent() {
+        let silent = service(|_| None).await;
+        let failure = signed_by("dynamodb://eu-west-1", &[]).await.unwrap_err();
+        assert_eq!(&*failure.code, "UNAUTHORIZED", "{failure:?}");
+        let began = Instant::now();
+        for variable in [
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        ] {
+            let variables = [(variable, &*silent), ("AWS_EC2_METADATA_DISABLED", "false")];
+            let variables = &variables[..if variable.contains("EC2") { 2 } else { 1 }];
+            let failure = signed_by("dynamodb://eu-west-1", variables).await.unwrap_err();
+            assert_eq!(&*failure.code, "CONNECTION_ERROR", "{failure:?}");
+            assert!(!failure.message.contains("127.0.0.1"), "{failure:?}");
+        }
+        assert!(began.elapsed() < SEARCH_TIMEOUT, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn refused_credentials_are_asked_for_again_unless_the_address_has_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials");
+        let write = |id: &str| {
+            let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = s3cret\n");
+            std::fs::write(&path, text).unwrap();
+        };
+        write("OLD");
+        let shared = path.to_str().unwrap().to_owned();
+        let envs = [("AWS_SHARED_CREDENTIALS_FILE".to_owned(), shared)]
+            .into_iter()
+            .collect();
+        let env = StaticEnv { home_dir: None, envs };
+        let credentials = Credentials::new(&Address::read("dynamodb://eu-west-1", None).unwrap(), env);
+        let who = async || {
+            let (mut head, ()) = http_types::Request::post("http://h/").body(()).unwrap().into_parts();
+            credentials.sign(&mut head).await.unwrap();
+            head.headers["authorization"].to_str().unwrap().contains("=NEW/")
+        };
+        assert!(!who().await);
+        write("NEW");
+        assert!(!who().await);
+        assert!(credentials.forget() && who().await);
+        let given = Address::read("dynamodb://eu-west-1/GIVEN/s3cret", None).unwrap();
+        assert!(!Credentials::new(&given, StaticEnv::default()).forget());
+    }
+}

@@ -1,0 +1,17 @@
+//! What databases are opened by.
+
+use crate::resources::OutboundRules;
+use std::sync::Arc;
+
+/// What a database is opened by, its secrets resolved.
+pub(super) struct Settings<'a> {
+    pub(super) url: &'a str,
+    pub(super) ca: Option<&'a str>,
+    /// Where DynamoDB is, if not at its region's address.
+    pub(super) endpoint: Option<&'a str>,
+    pub(super) connections: usize,
+    /// Where HTTP requests may go.
+    pub(super) outbound: &'a OutboundRules,
+    /// Takes warnings.
+    pub(super) warn: Arc<dyn Fn(&str) + Send + Sync>,
+}

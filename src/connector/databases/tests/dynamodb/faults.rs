@@ -1,0 +1,329 @@
+//! Errors, and servers that do not answer.
+
+use super::super::support::run;
+use super::fake::{Fake, Reply, ok, refused};
+use super::{Dynamo, open_at};
+use crate::connector::databases::json::Json;
+use crate::connector::databases::request;
+use crate::connector::{Connector, Failure};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+
+const GET: &str = r#"{"table":"orders","where":{"id":"a"}}"#;
+const PUT: &str = r#"{"table":"orders","data":{"id":"a"}}"#;
+
+#[tokio::test]
+async fn dynamodb_errors_have_codes_and_no_values() {
+    let Some(dynamo) = Dynamo::new() else { return };
+    dynamo.table("t", "id:S", &["by_kind kind:S"]).await;
+    dynamo
+        .run(
+            "insert",
+            r#"{"table":"T.t","data":{"id":"s3cret-a","text":"x","o":{}}}"#,
+        )
+        .await;
+    for (name, input, code, named) in [
+        (
+            "insert",
+            r#"{"table":"T.t","data":{"id":"s3cret-a","n":1}}"#,
+            "VALIDATION_ERROR",
+            "unique key",
+        ),
+        (
+            "insertMany",
+            r#"{"table":"T.t","data":[{"id":"b"},{"id":"s3cret-a"}]}"#,
+            "VALIDATION_ERROR",
+            "unique key",
+        ),
+        (
+            "insertMany",
+            r#"{"table":"T.t","data":[{"id":"b"},{"id":"c"},{"id":"b"}]}"#,
+            "VALIDATION_ERROR",
+            "same key",
+        ),
+        (
+            "insert",
+            r#"{"table":"T.t","data":{"n":1}}"#,
+            "VALIDATION_ERROR",
+            "lacks 'id'",
+        ),
+        (
+            "insert",
+            r#"{"table":"T.t","data":{"id":"b","a.b":1}}"#,
+            "VALIDATION_ERROR",
+            "'a.b'",
+        ),
+        (
+            "insert",
+            r#"{"table":"T.t","data":{"id":"b","kind":5}}"#,
+            "VALIDATION_ERROR",
+            "'kind'",
+        ),
+        (
+            "insert",
+            r#"{"table":"T.none","data":{"id":"b"}}"#,
+            "NOT_FOUND",
+            "no such table",
+        ),
+        ("find", r#"{"table":"T.none"}"#, "NOT_FOUND", "no such table"),
+        (
+            "update",
+            r#"{"table":"T.t","where":{"id":"s3cret-a"},"data":{"text":{"$inc":1}}}"#,
+            "VALIDATION_ERROR",
+            "does not fit",
+        ),
+        (
+            "update",
+            r#"{"table":"T.t","where":{"id":"s3cret-a"},"data":{"none.deep":1}}"#,
+            "VALIDATION_ERROR",
+            "DynamoDB",
+        ),
+        (
+            "update",
+            r#"{"table":"T.t","where":{"id":"s3cret-a"},"data":{"id":"b"}}"#,
+            "VALIDATION_ERROR",
+            "'id'",
+        ),
+        (
+            "upsert",
+            r#"{"table":"T.t","data":{"id":"b","kind":"x"},"conflictColumns":["kind"]}"#,
+            "VALIDATION_ERROR",
+            "'id'",
+        ),
+        (
+            "update",
+            r#"{"table":"T.t","data":{"n":1}}"#,
+            "VALIDATION_ERROR",
+            "filter is empty",
+        ),
+        (
+            "find",
+            r#"{"table":"T.t","include":[{"relation":"x","type":"one-to-many"}]}"#,
+            "VALIDATION_ERROR",
+            "include",
+        ),
+        (
+            "find",
+            r#"{"table":"T.t","orderBy":"n"}"#,
+            "VALIDATION_ERROR",
+            "orderBy",
+        ),
+        ("sum", r#"{"table":"T.t","column":"n"}"#, "VALIDATION_ERROR", "sum"),
+        (
+            "groupBy",
+            r#"{"table":"T.t","groupBy":["n"],"aggregate":{"n":{"$count":"*"}}}"#,
+            "VALIDATION_ERROR",
+            "groupBy",
+        ),
+        (
+            "count",
+            r#"{"table":"T.t","column":"n","distinct":true}"#,
+            "VALIDATION_ERROR",
+            "distinct",
+        ),
+        (
+            "raw",
+            r#"{"operation":"No.Name","params":{}}"#,
+            "VALIDATION_ERROR",
+            "operation",
+        ),
+        ("raw", r#"{"command":{}}"#, "VALIDATION_ERROR", "command"),
+    ] {
+        let (found, message) = dynamo.refusal(name, input).await;
+        assert_eq!(found, code, "{input}: {message}");
+        assert!(
+            message.contains(named) && !message.contains("s3cret"),
+            "{input}: {message}"
+        );
+    }
+    let large = "x".repeat(500_000);
+    for data in [
+        format!(r#"{{"id":"large","s":"{large}"}}"#),
+        format!(r#"[{{"id":"large","s":"{large}"}},{{"id":"other"}}]"#),
+    ] {
+        let (code, message) = dynamo
+            .refusal("insert", &format!(r#"{{"table":"T.t","data":{data}}}"#))
+            .await;
+        assert_eq!(code, "VALIDATION_ERROR");
+        assert!(message.contains("400 KB"), "{message}");
+    }
+    // Nothing of what was refused is there.
+    assert_eq!(dynamo.run("count", r#"{"table":"T.t"}"#).await, r#"{"count":1}"#);
+    dynamo.drop_tables(&["t"]).await;
+}
+
+#[tokio::test]
+async fn dynamodb_failures_say_whether_to_retry() {
+    for (kind, code) in [
+        ("AccessDeniedException", "FORBIDDEN"),
+        ("UnrecognizedClientException", "UNAUTHORIZED"),
+        ("InvalidSignatureException", "UNAUTHORIZED"),
+        ("ResourceNotFoundException", "NOT_FOUND"),
+        ("ValidationException", "VALIDATION_ERROR"),
+        ("ConditionalCheckFailedException", "VALIDATION_ERROR"),
+        ("InternalServerError", "SERVICE_UNAVAILABLE"),
+    ] {
+        let fake = Fake::with_table(move |_, _| refused(kind)).await;
+        let (connector, _) = open_at(&fake.url());
+        let failure = run(&connector, "insert", PUT).await.unwrap_err();
+        assert_eq!(&*failure.code, code, "{failure:?}");
+        assert!(!failure.message.contains("s3cret"), "{failure:?}");
+        // None of these is sent again.
+        assert_eq!(fake.asked().len(), 1, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn dynamodb_throttled_requests_are_paced_and_sent_again() {
+    for kind in [
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+    ] {
+        let fake = Fake::with_table(move |_, before| if before < 2 { refused(kind) } else { ok("{}") }).await;
+        let (connector, _) = open_at(&fake.url());
+        let began = Instant::now();
+        assert_eq!(run(&connector, "insert", PUT).await.unwrap(), r#"{"count":1}"#);
+        assert_eq!(fake.asked().len(), 3, "{kind}");
+        // Two pauses, of at least half of 50 and 100 ms.
+        assert!(began.elapsed() >= Duration::from_millis(75), "{:?}", began.elapsed());
+    }
+    let fake = Fake::with_table(|_, _| refused("ThrottlingException")).await;
+    let (connector, _) = open_at(&fake.url());
+    let failure = run(&connector, "insert", PUT).await.unwrap_err();
+    assert_eq!(&*failure.code, "RATE_LIMITED");
+    assert_eq!(fake.asked().len(), 6);
+}
+
+#[tokio::test]
+async fn dynamodb_requests_of_unknown_outcome_are_repeated_only_where_that_is_safe() {
+    let many = r#"{"table":"orders","data":[{"id":"a"},{"id":"b"}]}"#;
+    let set = r#"{"table":"orders","where":{"id":"a"},"data":{"n":1}}"#;
+    let set_if = r#"{"table":"orders","where":{"id":"a","s":"x"},"data":{"n":1}}"#;
+    let add = r#"{"table":"orders","where":{"id":"a"},"data":{"n":{"$inc":1}}}"#;
+    for (name, input, sent, done) in [
+        ("findOne", GET, 2, true),
+        ("insert", many, 2, true),
+        ("update", set, 2, true),
+        ("insert", PUT, 1, false),
+        ("update", set_if, 1, false),
+        ("update", add, 1, false),
+        ("delete", GET, 1, false),
+    ] {
+        let fake = Fake::with_table(|_, before| if before == 0 { Reply::Cut } else { ok("{}") }).await;
+        let (connector, _) = open_at(&fake.url());
+        let answer = run(&connector, name, input).await;
+        assert_eq!(answer.is_ok(), done, "{name} {input}: {answer:?}");
+        if let Err(failure) = answer {
+            assert_eq!(&*failure.code, "CONNECTION_ERROR", "{input}");
+        }
+        let asked = fake.asked();
+        assert_eq!(asked.len(), sent, "{name} {input}");
+        // By its token the server knows a transaction that it has done.
+        assert!(asked.iter().all(|again| again.body == asked[0].body), "{input}");
+    }
+}
+
+#[tokio::test]
+async fn dynamodb_unprocessed_rows_of_a_batch_are_tried_again() {
+    let scanned = |count: usize| {
+        let items: Vec<String> = (0..count).map(|id| format!(r#"{{"id":{{"S":"{id}"}}}}"#)).collect();
+        ok(&format!(r#"{{"Items":[{}],"Count":{count}}}"#, items.join(",")))
+    };
+    let undone = |asked: &super::fake::Asked, keep: usize| {
+        let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+        let requests = body["RequestItems"]["orders"].as_array().unwrap();
+        assert!(requests.len() <= 25);
+        let left = serde_json::json!(requests[requests.len() - keep.min(requests.len())..]);
+        ok(&serde_json::json!({ "UnprocessedItems": { "orders": left } }).to_string())
+    };
+    let fake = Fake::with_table(move |asked, before| match &*asked.operation {
+        "Scan" => scanned(60),
+        // The first three batches leave rows undone.
+        _ if before < 4 => undone(asked, 10),
+        _ => ok(r#"{"UnprocessedItems":{}}"#),
+    })
+    .await;
+    let (connector, _) = open_at(&fake.url());
+    let all = r#"{"table":"orders","all":true}"#;
+    assert_eq!(run(&connector, "delete", all).await.unwrap(), r#"{"count":60}"#);
+    let sizes: Vec<usize> = fake.asked()[1..]
+        .iter()
+        .map(|asked| asked.body.matches("DeleteRequest").count())
+        .collect();
+    assert_eq!(sizes.iter().sum::<usize>(), 60 + 30, "{sizes:?}");
+    let fake = Fake::with_table(move |asked, before| match &*asked.operation {
+        "Scan" => scanned(30),
+        _ if before == 1 => ok("{}"),
+        _ => undone(asked, 25),
+    })
+    .await;
+    let (connector, _) = open_at(&fake.url());
+    let failure = run(&connector, "delete", all).await.unwrap_err();
+    assert_eq!(&*failure.code, "RATE_LIMITED");
+    assert!(failure.message.contains("25 rows are deleted"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn dynamodb_that_does_not_answer_fails_in_time() {
+    let silent = Fake::start(|_, _| Reply::Silence).await;
+    let cut = Fake::start(|_, _| Reply::Cut).await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let nobody = format!("dynamodb://eu-west-1/AKID/s3cret-key?endpoint=http://127.0.0.1:{port}");
+    for (url, code) in [
+        (silent.url(), "TIMEOUT"),
+        (cut.url(), "CONNECTION_ERROR"),
+        (nobody, "CONNECTION_ERROR"),
+    ] {
+        let (connector, _) = open_at(&url);
+        let began = Instant::now();
+        let operation = request::read("findOne", &Json::read(GET).unwrap(), connector.context()).unwrap();
+        let failure = connector
+            .run_operation(&operation, Duration::from_millis(700))
+            .await
+            .unwrap_err();
+        assert_eq!(&*failure.code, code, "{url}: {failure:?}");
+        assert!(!failure.message.contains("s3cret"), "{failure:?}");
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    }
+    let checked: Failure = open_at(&cut.url()).0.check().await.unwrap_err();
+    assert_eq!(&*checked.code, "CONNECTION_ERROR");
+}
+
+#[tokio::test]
+async fn dynamodb_answers_that_are_none_are_errors() {
+    let large = format!(r#"{{"Item":{{"id":{{"S":"{}"}}}}}}"#, "x".repeat(17 << 20));
+    for (status, body, code) in [
+        (200, "<html>s3cret</html>".to_owned(), "CONNECTION_ERROR"),
+        (502, "<html>s3cret</html>".to_owned(), "SERVICE_UNAVAILABLE"),
+        (301, String::new(), "CONNECTION_ERROR"),
+        (404, String::new(), "VALIDATION_ERROR"),
+        (200, large, "VALIDATION_ERROR"),
+    ] {
+        let fake = Fake::with_table(move |_, _| Reply::Json(status, body.clone())).await;
+        let (connector, _) = open_at(&fake.url());
+        let failure = run(&connector, "findOne", GET).await.unwrap_err();
+        assert_eq!(&*failure.code, code, "{status}: {failure:?}");
+        assert!(!failure.message.contains("s3cret"), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn dynamodb_check_tells_who_is_known_from_who_is_not() {
+    for (kind, code) in [
+        ("AccessDeniedException", None),
+        ("UnrecognizedClientException", Some("UNAUTHORIZED")),
+        ("InternalServerError", Some("SERVICE_UNAVAILABLE")),
+    ] {
+        let fake = Fake::start(move |_, _| refused(kind)).await;
+        let checked = open_at(&fake.url()).0.check().await;
+        assert_eq!(
+            checked.err().map(|failure| failure.code.to_string()).as_deref(),
+            code,
+            "{kind}"
+        );
+        assert_eq!(fake.asked()[0].operation, "ListTables");
+    }
+}
