@@ -378,8 +378,8 @@ export interface BrokerTopic extends RabbitMqOptions, MqttOptions {
 export interface DatabaseResource extends Described {
   tag: string;
   /**
-   * Built in are `'postgresql'`, `'mysql'`, `'mariadb'`, `'sqlite'` and `'mongodb'`. Jobs of the others wait for a process that has a
-   * handler for them. Case does not matter.
+   * Built in are `'postgresql'`, `'mysql'`, `'mariadb'`, `'sqlite'`, `'mongodb'` and `'dynamodb'`. Jobs of the others wait for a
+   * process that has a handler for them. Case does not matter.
    */
   type: AnyCase<
     'postgresql' | 'mysql' | 'mariadb' | 'sqlite' | 'mongodb' | 'dynamodb' | 'cassandra' | 'mssql' | 'oracle'
@@ -395,11 +395,13 @@ export interface DatabaseResource extends Described {
 /** Where a database is in one environment. */
 export interface DatabaseEnvironment extends Described {
   slug: string;
-  /** `postgres://…`, `mysql://…`, `mongodb://…`, or the path of a SQLite file. */
+  /** `postgres://…`, `mysql://…`, `mongodb://…`, `dynamodb://region`, or the path of a SQLite file. */
   connection_url: string;
   /** Certificates that the server's must be signed by: PEM, or the path of such a file. */
   ca?: string;
-  /** Most connections at once. Default 10. */
+  /** Address of a DynamoDB in place of the region's own, such as `'http://127.0.0.1:8000'`. */
+  endpoint?: string;
+  /** Most connections at once; of DynamoDB, requests. Default 10. */
   max_connections?: number;
 }
 

@@ -5,7 +5,7 @@
 
 use super::expression::Expressions;
 use super::range::{Range, Ranges, compare, of_key, range};
-use super::table::{Index, Key, Table};
+use super::schema::{Index, Key, Table};
 use super::value::Item;
 use crate::connector::Failure;
 use crate::connector::databases::filter::{Comparison, Filter, Predicate};
@@ -281,7 +281,7 @@ fn query<'t, 'f>(table: &'t Table, index: Option<&'t Index>, parts: &[&'f Filter
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::events;
+    use super::super::schema::tests::events;
     use super::*;
     use crate::connector::databases::dialect::Dialect;
     use crate::connector::databases::filter::read;

@@ -3,7 +3,7 @@
 use super::client::{Repeat, pause_before};
 use super::failure::Trouble;
 use super::job::Job;
-use super::table::Table;
+use super::schema::Table;
 use super::value::Item;
 use crate::connector::Failure;
 use crate::error::ErrorCode;

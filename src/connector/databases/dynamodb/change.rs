@@ -11,7 +11,7 @@ use super::failure::Trouble;
 use super::job::Job;
 use super::read::{End, Wanted, each, too_much};
 use super::row::changed;
-use super::table::Table;
+use super::schema::Table;
 use super::update::{Changes, Target};
 use super::value::Item;
 use crate::connector::Failure;

@@ -2,7 +2,7 @@
 //!
 //! Pure. Invariant: nothing of an input is ever part of the text of an expression.
 
-use super::table::Table;
+use super::schema::Table;
 use super::value::{Item, key_value, number, of_attribute, stored};
 use crate::connector::Failure;
 use crate::connector::databases::filter::{Comparison, Filter, Pattern, Predicate};
@@ -308,7 +308,7 @@ pub(super) fn quoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::events;
+    use super::super::schema::tests::events;
     use super::*;
     use crate::connector::databases::dialect::Dialect;
     use crate::connector::databases::filter::read;

@@ -8,7 +8,7 @@ use super::expression::{Expressions, bounded, quoted};
 use super::failure::Trouble;
 use super::job::Job;
 use super::row::changed;
-use super::table::Table;
+use super::schema::Table;
 use super::value::{Item, key_value, of_attribute, stored};
 use crate::connector::Failure;
 use crate::connector::databases::operation::{Conflict, ConflictAction, Insert, Row};

@@ -2,7 +2,7 @@
 
 use super::client::{Deadline, Dynamo, Repeat};
 use super::failure::Trouble;
-use super::table::{Table, Tables};
+use super::schema::{Table, Tables};
 use super::value::Item;
 use crate::connector::Failure;
 use serde_json::{Value, json};

@@ -17,7 +17,7 @@ mod range;
 mod raw;
 mod read;
 mod row;
-mod table;
+mod schema;
 mod update;
 mod value;
 

@@ -3,7 +3,7 @@
 //! Pure.
 
 use super::expression::{Plain, plain_pattern};
-use super::table::{KeyKind, Table};
+use super::schema::{KeyKind, Table};
 use super::value::{compare_numbers, content, key_value};
 use crate::connector::Failure;
 use crate::connector::databases::filter::{Comparison, Predicate};

@@ -4,7 +4,7 @@ use super::client::Repeat;
 use super::failure::Trouble;
 use super::job::Job;
 use super::row::{push_row, result_of};
-use super::table::{Key, Table};
+use super::schema::{Key, Table};
 use super::value::{Item, stored};
 use crate::connector::Failure;
 use crate::connector::databases::json::{Json, push_raw};

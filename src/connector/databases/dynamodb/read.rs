@@ -9,7 +9,7 @@ use super::expression::Expressions;
 use super::failure::Trouble;
 use super::job::Job;
 use super::row::{push_row, result_of};
-use super::table::Table;
+use super::schema::Table;
 use super::value::Item;
 use crate::connector::Failure;
 use crate::connector::databases::filter::{Filter, Predicate};

@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use super::table::Table;
+use super::schema::Table;
 use super::value::{Item, write};
 use crate::connector::Failure;
 use crate::connector::databases::operation::Columns;
@@ -110,7 +110,7 @@ pub(super) fn changed(count: u64, table: &Table, returned: Option<(&Columns, &[I
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::events;
+    use super::super::schema::tests::events;
     use super::*;
 
     #[test]

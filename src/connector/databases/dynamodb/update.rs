@@ -3,7 +3,7 @@
 //! Pure. Invariant: each change is atomic, or refused by name.
 
 use super::expression::{Expressions, bounded, operand_number, quoted};
-use super::table::Table;
+use super::schema::Table;
 use super::value::{content, key_value, of_attribute, stored};
 use crate::connector::Failure;
 use crate::connector::databases::json::Json;
@@ -218,7 +218,7 @@ fn set_of(change: &Change) -> Option<Result<Value, Failure>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::tests::events;
+    use super::super::schema::tests::events;
     use super::super::value::Item;
     use super::*;
     use crate::connector::databases::dialect::Dialect;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a number keeps all its digits, there and back, or is refused.
 
-use super::table::KeyKind;
+use super::schema::KeyKind;
 use crate::connector::Failure;
 use crate::connector::databases::json::{Json, push_string};
 use crate::connector::databases::{exact, extended};
