@@ -157,11 +157,11 @@ describe('databases', () => {
     expect(refused.message).toContain('store of jobs');
   });
 
-  it('leave dynamodb to a handler', async () => {
-    const ductape = instance({ type: 'dynamodb', envs: [{ slug: env, connection_url: 'dynamodb://eu-west-1' }] });
+  it('leave cassandra to a handler', async () => {
+    const ductape = instance({ type: 'cassandra', envs: [{ slug: env, connection_url: 'cassandra://h' }] });
     const { job_id } = await ductape.databases.dispatch({ database: 'logs-db', operation: 'find', input: {} });
     expect((await ductape.jobs.explain(job_id)).reasons.map(({ code }) => code)).toContain('NO_HANDLER');
-    expect((await ductape.resources.check())[0]?.error?.message).toContain('dynamodb');
+    expect((await ductape.resources.check())[0]?.error?.message).toContain('cassandra');
     ductape.databases.handle({ database: 'logs-db', operation: 'find' }, () => ({ count: 7 }));
     expect(await ductape.jobs.wait(job_id)).toEqual({ count: 7 });
   });

@@ -8,6 +8,7 @@ import { address } from './support/servers.js';
 const root = resolve(import.meta.dirname, '..');
 /** Servers that parts need, by the part. */
 const servers: Record<string, string> = {
+  dynamodb: 'DUCTAPE_TEST_DYNAMODB',
   events: 'DUCTAPE_TEST_NATS',
   graphs: 'DUCTAPE_TEST_NEO4J',
   mongodb: 'DUCTAPE_TEST_MONGODB',
@@ -23,6 +24,7 @@ describe('examples/native', () => {
     events: /a topic: \{"message_id":"job_.+","subject":"shop\.orders\.placed"\}/,
     databases: /inserted \{ count: 3 \}/,
     'database-actions': /taken \{ count: 1 \}/,
+    dynamodb: /deleted \{ count: 2 \}/,
     graphs: /shortest: Berlin - Leipzig - Munich, 620 km/,
     mongodb: /deleted \{ count: 1 \}/,
     features: /checkout: \{ message: '2 items in EUR' \}/,

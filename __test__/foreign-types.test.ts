@@ -25,8 +25,8 @@ const upload: Dispatch = (ductape) =>
 
 const email = { email: { subject: 'Hello', template: 'Hello' } };
 const foreign: [type: string, section: string, member: object, dispatch: Dispatch][] = [
-  ['dynamodb', 'databases', database('dynamodb', 'dynamodb://eu-west-1'), operate],
   ['cassandra', 'databases', database('CASSANDRA'), operate],
+  ['oracle', 'databases', database('oracle'), operate],
   ['mssql', 'databases', { ...database('mssql'), actions: [{ tag: 'a', operation: 'QUERY', tableName: 't' }] }, act],
   ['arangodb', 'graphs', database('ArangoDB'), match],
   [

@@ -14,12 +14,17 @@ use crate::connector::databases::operation::Order;
 use serde_json::Value;
 use std::cmp::Ordering;
 
+/// Keys that are asked for one by one rather than by reading a table.
+const MAX_KEYS: usize = 1_000;
+
 /// A way to find rows.
 pub(super) enum Access<'t, 'f> {
     /// The filter contradicts itself.
     Nothing,
     /// The row with this key, and nothing else is asked of it.
     Get(Item),
+    /// The rows with these keys, likewise.
+    GetMany(Vec<Item>),
     Query(Query<'t, 'f>),
     /// Every row is read and tested.
     Scan,
@@ -143,6 +148,45 @@ pub(super) fn full_key<'f>(table: &Table, filter: &'f Filter) -> Result<Option<(
     Ok(Some((key, rest)))
 }
 
+/// The keys that lists of values name, if a filter says nothing else; each once, and not more than can well be asked for.
+fn full_keys(table: &Table, parts: &[&Filter]) -> Result<Option<Vec<Item>>, Failure> {
+    let mut keys = vec![Item::new()];
+    let mut rest = parts.to_vec();
+    for name in table.key.names() {
+        let values = rest.iter().position(|part| one_of(part, name).is_some());
+        let Some(values) = values.and_then(|at| one_of(rest.remove(at), name)) else {
+            return Ok(None);
+        };
+        if keys.len() * values.len() > MAX_KEYS {
+            return Ok(None);
+        }
+        let mut all = Vec::with_capacity(keys.len() * values.len());
+        for value in values {
+            let value = of_key(table, name, value)?;
+            for key in &keys {
+                let mut key = key.clone();
+                key.insert(name.to_owned(), value.clone());
+                if !all.contains(&key) {
+                    all.push(key);
+                }
+            }
+        }
+        keys = all;
+    }
+    Ok(rest.is_empty().then_some(keys))
+}
+
+/// The values of which a filter says that an attribute is one.
+fn one_of<'f>(filter: &'f Filter, wanted: &str) -> Option<&'f [Json]> {
+    match filter {
+        Filter::Column(name, Predicate::In(values, true)) if **name == *wanted => Some(values),
+        Filter::Column(name, Predicate::Compare(Comparison::Equal, value)) if **name == *wanted => {
+            Some(std::slice::from_ref(value))
+        }
+        _ => None,
+    }
+}
+
 /// The best way to the rows of a filter in an order. An index is taken only if it has what is `needed`.
 pub(super) fn choose<'t, 'f>(
     table: &'t Table,
@@ -180,7 +224,10 @@ pub(super) fn choose<'t, 'f>(
             _ => Ok(Access::Query(query)),
         },
         Some(query) => Ok(Access::Query(query)),
-        None if order.is_empty() => Ok(Access::Scan),
+        None if order.is_empty() => Ok(match full_keys(table, &parts)? {
+            Some(keys) => Access::GetMany(keys),
+            None => Access::Scan,
+        }),
         None => Err(Failure::invalid(
             "input.orderBy: DynamoDB orders rows by the sort key alone, of a table or an index whose hash key the filter gives by equality; order them in the program",
         )),
@@ -301,6 +348,7 @@ mod tests {
         match choose(&table, &filter, &order, needed) {
             Ok(Access::Nothing) => "nothing".to_owned(),
             Ok(Access::Get(key)) => format!("get {}", Value::Object(key)),
+            Ok(Access::GetMany(keys)) => format!("get {}", keys.len()),
             Ok(Access::Scan) => "scan".to_owned(),
             Ok(Access::Query(query)) => {
                 let mut expressions = Expressions::of(&table);
@@ -353,6 +401,9 @@ mod tests {
             (r#"{"user":"a","at":{"$ne":1}}"#, "scan"),
             (r#"{"user":"a","$or":{"at":1,"n":2}}"#, "scan"),
             (r#"{"user":{"$in":["a","b"]}}"#, "scan"),
+            (r#"{"user":"a","at":{"$in":[1,2,1.0]}}"#, "get 2"),
+            (r#"{"user":{"$in":["a","b"]},"at":{"$in":[1,2]}}"#, "get 4"),
+            (r#"{"user":{"$in":["a","b"]},"at":{"$in":[1,2]},"n":1}"#, "scan"),
             (r#"{"user":{"$gt":"a"}}"#, "scan"),
             ("{}", "scan"),
             (r#"{"n":{"$in":[]}}"#, "nothing"),

@@ -66,6 +66,40 @@ fn transactions(items: Vec<Value>) -> Vec<Vec<Value>> {
     all
 }
 
+/// The rows with these keys, in no order. The columns are those of `shape`: a projection, with its names.
+pub(super) async fn get(job: Job<'_>, table: &Table, keys: Vec<Item>, shape: &Item) -> Result<Vec<Item>, Trouble> {
+    let mut found = Vec::new();
+    for chunk in keys.chunks(MAX_BATCH_ROWS) {
+        let mut wanted = shape.clone();
+        wanted.insert("Keys".into(), json!(chunk));
+        let mut left = Value::Object(wanted);
+        let mut fruitless = 0;
+        loop {
+            let request: Item = [("RequestItems".to_owned(), json!({ &*table.name: left }))]
+                .into_iter()
+                .collect();
+            let answer = job.call("BatchGetItem", request, Repeat::Safe).await?;
+            let of = |part: &str| answer.get(part).and_then(|all| all.get(&*table.name));
+            let rows = of("Responses")
+                .and_then(Value::as_array)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            found.extend(rows.iter().filter_map(|row| row.as_object().cloned()));
+            match of("UnprocessedKeys") {
+                Some(unprocessed) if unprocessed.is_object() => left = unprocessed.clone(),
+                _ => break,
+            }
+            fruitless = if rows.is_empty() { fruitless + 1 } else { 1 };
+            if fruitless >= MAX_FRUITLESS {
+                let message = "DynamoDB: more was asked for than the table allows";
+                return Err(Failure::new(ErrorCode::RateLimited, message).into());
+            }
+            job.pause(pause_before(fruitless));
+        }
+    }
+    Ok(found)
+}
+
 /// Deletes the rows with these keys, whatever else they hold.
 pub(super) async fn delete(job: Job<'_>, table: &Table, keys: &[Item]) -> Result<(), Trouble> {
     let mut deleted = 0;

@@ -2,8 +2,9 @@
 //!
 //! Pure. Invariant: nothing of an input is ever part of the text of an expression.
 
+use super::moment;
 use super::schema::Table;
-use super::value::{Item, key_value, number, of_attribute, stored};
+use super::value::{Item, number, of_attribute, stored};
 use crate::connector::Failure;
 use crate::connector::databases::filter::{Comparison, Filter, Pattern, Predicate};
 use crate::connector::databases::json::Json;
@@ -123,13 +124,17 @@ impl<'t> Expressions<'t> {
         Ok((!parts.is_empty()).then(|| format!("({})", parts.join(joint))))
     }
 
-    /// A value that an attribute is compared with, in the attribute's type if that is known.
-    fn operand(&mut self, name: &str, json: &Json) -> Result<String, Failure> {
-        let value = match self.table.kind(name) {
-            Some(kind) => key_value(json, name, kind)?,
-            None => stored(json)?,
+    /// The values that an attribute is compared with, in the attribute's type if that is known.
+    fn operands(&mut self, name: &str, json: &Json) -> Result<Vec<String>, Failure> {
+        let (value, text) = match self.table.kind(name) {
+            Some(kind) => (moment::of_key(json, name, kind)?, None),
+            None => moment::forms(json)?,
         };
-        Ok(self.value(value))
+        Ok([Some(value), text]
+            .into_iter()
+            .flatten()
+            .map(|value| self.value(value))
+            .collect())
     }
 
     fn predicate(&mut self, name: &str, predicate: &Predicate) -> Result<String, Failure> {
@@ -142,23 +147,36 @@ impl<'t> Expressions<'t> {
         let path = self.path(name);
         Ok(match predicate {
             Predicate::Compare(how, json) => {
-                let operand = self.operand(name, json)?;
+                let operator = match how {
+                    Comparison::Equal | Comparison::NotEqual => "=",
+                    Comparison::Less => "<",
+                    Comparison::LessOrEqual => "<=",
+                    Comparison::Greater => ">",
+                    Comparison::GreaterOrEqual => ">=",
+                };
+                let operands = self.operands(name, json)?;
+                let tests = operands.iter().map(|operand| format!("{path} {operator} {operand}"));
+                let test = any_of(tests.collect());
                 match how {
-                    Comparison::Equal => format!("{path} = {operand}"),
                     // Also for rows without the attribute, whatever `<>` says of them.
-                    Comparison::NotEqual => format!("(NOT {path} = {operand})"),
-                    Comparison::Less => format!("{path} < {operand}"),
-                    Comparison::LessOrEqual => format!("{path} <= {operand}"),
-                    Comparison::Greater => format!("{path} > {operand}"),
-                    Comparison::GreaterOrEqual => format!("{path} >= {operand}"),
+                    Comparison::NotEqual => format!("(NOT {test})"),
+                    _ => test,
                 }
             }
             Predicate::In(values, true) => self.among(name, &path, values)?,
             Predicate::In(values, false) => format!("(NOT {})", self.among(name, &path, values)?),
             // Not `BETWEEN`, which is refused when its ends are the wrong way round.
             Predicate::Between(low, high) => {
-                let (low, high) = (self.operand(name, low)?, self.operand(name, high)?);
-                format!("({path} >= {low} AND {path} <= {high})")
+                let (lows, highs) = (self.operands(name, low)?, self.operands(name, high)?);
+                // Both ends of one type.
+                let last = lows.last().into_iter().zip(highs.last());
+                let first = lows.first().into_iter().zip(highs.first());
+                let mut tests: Vec<String> = first
+                    .chain(last)
+                    .map(|(low, high)| format!("({path} >= {low} AND {path} <= {high})"))
+                    .collect();
+                tests.dedup();
+                any_of(tests)
             }
             Predicate::IsNull(true) => {
                 let null = self.value(json!({ "S": "NULL" }));
@@ -179,12 +197,12 @@ impl<'t> Expressions<'t> {
 
     fn among(&mut self, name: &str, path: &str, values: &[Json]) -> Result<String, Failure> {
         let mut lists = Vec::new();
-        for chunk in values.chunks(MAX_IN_OPERANDS) {
-            let operands: Vec<String> = chunk
-                .iter()
-                .map(|value| self.operand(name, value))
-                .collect::<Result<_, _>>()?;
-            lists.push(format!("{path} IN ({})", operands.join(",")));
+        let mut operands = Vec::with_capacity(values.len());
+        for value in values {
+            operands.extend(self.operands(name, value)?);
+        }
+        for chunk in operands.chunks(MAX_IN_OPERANDS) {
+            lists.push(format!("{path} IN ({})", chunk.join(",")));
         }
         Ok(format!("({})", lists.join(" OR ")))
     }
@@ -226,6 +244,14 @@ impl<'t> Expressions<'t> {
                 format!("(attribute_type({path}, {kind}) AND contains({path}, {operand}))")
             }
         })
+    }
+}
+
+/// One of these tests.
+fn any_of(tests: Vec<String>) -> String {
+    match tests.as_slice() {
+        [test] => test.clone(),
+        tests => format!("({})", tests.join(" OR ")),
     }
 }
 
@@ -369,6 +395,17 @@ mod tests {
                 r#"{"$or":{"a":1,"b":{"$not":{"$gt":1}}}}"#,
                 "(#n0 = :v0 OR (NOT #n1 > :v0))",
                 r#"{":v0":{"N":"1"}}"#,
+            ),
+            // Milliseconds, and the text of the same moment.
+            (
+                r#"{"a":{"$lt":1769850000123}}"#,
+                "(#n0 < :v0 OR #n0 < :v1)",
+                r#"{":v0":{"N":"1769850000123"},":v1":{"S":"2026-01-31T09:00:00.123Z"}}"#,
+            ),
+            (
+                r#"{"a":{"$between":["2026-01-31",1769850000123]}}"#,
+                "((#n0 >= :v0 AND #n0 <= :v1) OR (#n0 >= :v0 AND #n0 <= :v2))",
+                r#"{":v0":{"S":"2026-01-31"},":v1":{"N":"1769850000123"},":v2":{"S":"2026-01-31T09:00:00.123Z"}}"#,
             ),
             // The type of a key's attribute is known.
             (r#"{"at":{"$gt":"5"}}"#, "#n0 > :v0", r#"{":v0":{"N":"5"}}"#),

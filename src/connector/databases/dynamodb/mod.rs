@@ -13,6 +13,7 @@ mod expression;
 mod failure;
 mod insert;
 mod job;
+mod moment;
 mod range;
 mod raw;
 mod read;

@@ -3,8 +3,9 @@
 //! Pure.
 
 use super::expression::{Plain, plain_pattern};
+use super::moment;
 use super::schema::{KeyKind, Table};
-use super::value::{compare_numbers, content, key_value};
+use super::value::{compare_numbers, content};
 use crate::connector::Failure;
 use crate::connector::databases::filter::{Comparison, Predicate};
 use crate::connector::databases::json::Json;
@@ -96,5 +97,5 @@ pub(super) fn compare(left: &Value, right: &Value) -> Option<Ordering> {
 
 /// A value of an attribute of a key.
 pub(super) fn of_key(table: &Table, name: &str, value: &Json) -> Result<Value, Failure> {
-    key_value(value, name, table.kind(name).unwrap_or(KeyKind::Text))
+    moment::of_key(value, name, table.kind(name).unwrap_or(KeyKind::Text))
 }

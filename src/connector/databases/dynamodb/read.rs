@@ -56,6 +56,14 @@ pub(super) async fn each(
             }
             Ok(End::Whole)
         }
+        Access::GetMany(keys) => {
+            for item in &get_many(job, table, keys, wanted.columns).await? {
+                if !take(item)? {
+                    break;
+                }
+            }
+            Ok(End::Whole)
+        }
         Access::Query(query) => {
             let (request, limited) = of_query(table, &query, wanted.columns)?;
             let limit = limited.then_some(wanted.most);
@@ -88,6 +96,15 @@ async fn get(job: Job<'_>, table: &Table, key: Item, columns: &Columns) -> Resul
     }
     let answer = job.call("GetItem", request, Repeat::Safe).await?;
     Ok(answer.get("Item").and_then(Value::as_object).cloned())
+}
+
+async fn get_many(job: Job<'_>, table: &Table, keys: Vec<Item>, columns: &Columns) -> Result<Vec<Item>, Trouble> {
+    let mut shape = Item::new();
+    shape.insert("ConsistentRead".into(), json!(true));
+    let mut expressions = Expressions::of(table);
+    project(&mut shape, &mut expressions, columns, None)?;
+    expressions.put_into(&mut shape);
+    super::batch::get(job, table, keys, &shape).await
 }
 
 /// The request of a query, and whether each row that is read is one that is wanted.
@@ -296,6 +313,10 @@ pub(super) async fn count(job: Job<'_>, count: &Count) -> Result<String, Trouble
             let keys = Columns::These(table.key.names().map(Box::from).collect());
             let found = get(job, &table, key, &keys).await?;
             (found.map_or(0, |_| 1), End::Whole)
+        }
+        Access::GetMany(keys) => {
+            let names = Columns::These(table.key.names().map(Box::from).collect());
+            (get_many(job, &table, keys, &names).await?.len() as u64, End::Whole)
         }
         Access::Query(query) => match query.excluding() {
             None => {

@@ -265,6 +265,30 @@ async fn dynamodb_unprocessed_rows_of_a_batch_are_tried_again() {
 }
 
 #[tokio::test]
+async fn dynamodb_keys_that_a_batch_left_out_are_asked_for_again() {
+    let fake = Fake::with_table(|asked, before| {
+        let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+        let keys = body["RequestItems"]["orders"]["Keys"].as_array().unwrap().clone();
+        // One row at a time, and at first none.
+        let (done, left) = keys.split_at(if before == 0 { 0 } else { 1 });
+        let unprocessed = match left {
+            [] => serde_json::json!({}),
+            left => serde_json::json!({ "orders": { "Keys": left, "ConsistentRead": true } }),
+        };
+        ok(&serde_json::json!({ "Responses": { "orders": done }, "UnprocessedKeys": unprocessed }).to_string())
+    })
+    .await;
+    let (connector, warnings) = open_at(&fake.url());
+    let find = r#"{"table":"orders","where":{"id":{"$in":["a","b","a","c"]}}}"#;
+    assert_eq!(
+        run(&connector, "find", find).await.unwrap(),
+        r#"{"rows":[{"id":"a"},{"id":"b"},{"id":"c"}],"count":3}"#
+    );
+    assert_eq!(fake.asked().len(), 4);
+    assert!(warnings.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn dynamodb_that_does_not_answer_fails_in_time() {
     let silent = Fake::start(|_, _| Reply::Silence).await;
     let cut = Fake::start(|_, _| Reply::Cut).await;

@@ -175,6 +175,16 @@ async fn dynamodb_runs_every_documented_operation() {
             r#"{"table":"T.orders","where":{"id":{"$in":["x","y","z"]}},"data":{"n":{"$inc":1}}}"#,
             r#"{"count":3}"#,
         ),
+        (
+            "updateMany",
+            r#"{"entity":"T.orders","filter":{"id":"y"},"values":{"$INC":{"n":2},"$SET":{"m":1}}}"#,
+            r#"{"count":1}"#,
+        ),
+        (
+            "updateRecords",
+            r#"{"table":"T.orders","where":{"id":"y"},"data":{"n":{"$decrement":2},"m":{"$unset":true}},"returning":true}"#,
+            r#"{"count":1,"rows":[{"id":"y","in":{"a":1,"b":2},"n":2}]}"#,
+        ),
         // No row is made, and none that the rest of the filter does not meet is changed.
         (
             "update",
@@ -333,8 +343,12 @@ async fn dynamodb_queries_order_and_page_by_the_sort_key() {
     ] {
         assert_eq!(at(input).await, expected, "{input}");
     }
+    let mut several = at(r#""where":{"user":"a","at":{"$in":[3,4,99,"3.0"]}}"#).await;
+    several.sort_unstable();
+    assert_eq!(several, [3, 4]);
     assert!(dynamo.warnings.lock().unwrap().is_empty());
     for (filter, expected) in [
+        (r#"{"user":{"$in":["a","b"]},"at":{"$in":[1,2]}}"#, 2),
         (r#"{"user":"a","at":{"$gt":3,"$lt":7}}"#, 3),
         (r#"{"user":"a","at":{"$gte":3}}"#, 28),
         (r#"{"kind":"k0"}"#, 10),
