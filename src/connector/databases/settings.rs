@@ -4,6 +4,10 @@ use crate::resources::OutboundRules;
 use std::sync::Arc;
 
 /// What a database is opened by, its secrets resolved.
+#[cfg_attr(
+    not(feature = "dynamodb"),
+    allow(dead_code, reason = "endpoint, rules and warnings are of DynamoDB alone")
+)]
 pub(super) struct Settings<'a> {
     pub(super) url: &'a str,
     pub(super) ca: Option<&'a str>,
