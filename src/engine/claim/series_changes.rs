@@ -349,7 +349,8 @@ pub fn replanned(
     let mut from = now.saturating_add(1);
     for gap in ahead {
         ran.push((from, gap.first.saturating_sub(1)));
-        from = gap.last.saturating_add(1);
+        // Those of an earlier schedule may lie within others.
+        from = from.max(gap.last.saturating_add(1));
         if gap.kind == GapKind::Request {
             requested.push((gap.first, gap.last));
             continue;

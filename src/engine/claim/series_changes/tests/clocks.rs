@@ -191,6 +191,21 @@ fn a_gap_of_an_earlier_schedule_stays_since_its_points_do_not_come_again() {
 }
 
 #[test]
+fn a_gap_of_an_earlier_schedule_within_another_does_not_make_what_is_behind_it_count_as_run() {
+    // At 0:30 the clock was 32 hours ahead, and the schedule before this one had been ahead by 10.
+    let (now, ahead) = (START + HOUR / 2, START + 32 * HOUR + HOUR / 2);
+    let known = series(&hourly(), START + 33 * HOUR, 0);
+    let at = |hour, minutes: i64| START + hour * HOUR + minutes * 60_000;
+    let earlier = gap(GapKind::Overlap, at(10, 7), at(10, 7), 1);
+    let missed = gap(GapKind::Down, at(1, 0), at(31, 0), 31);
+    let corrected = replanned(&known, &[missed, earlier], now, &[(now, ahead)]).unwrap();
+    assert_eq!(corrected.cut_gaps, [OccurrenceGap { count: 0, ..missed }]);
+    assert_eq!(corrected.next_at, Some(at(1, 0)));
+    // The run of 32:00 alone.
+    assert_eq!(corrected.settled.spans, [(at(31, 0) + 1, ahead)]);
+}
+
+#[test]
 fn what_was_skipped_on_request_stays_skipped_when_a_clock_is_set_back() {
     let known = series(&hourly(), START + HOUR, 0);
     let skipped = of(&skip_next(2, START + 5), &known);
