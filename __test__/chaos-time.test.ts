@@ -16,23 +16,12 @@ if (!possible) absent('rounds in which clocks are set need Linux');
 
 describe(`${ROUNDS} rounds in which processes, schedules and clocks change`, () => {
   it.for([
-    { store: 'sqlite', clocks: 'all', skipped: !possible },
-    { store: 'postgres', clocks: 'forward', skipped: !possible || !postgresInstalled },
+    { store: 'sqlite', skipped: !possible },
+    { store: 'postgres', skipped: !possible || !postgresInstalled },
   ])('leave each point in one place, with a reason that fits: $store', { timeout: 600_000 }, async (round, context) => {
     if (round.skipped) context.skip();
     const run = join(import.meta.dirname, '..', 'faults', 'chaos-time.mjs');
-    const settings = [
-      '--store',
-      round.store,
-      '--clocks',
-      round.clocks,
-      '--seed',
-      '5',
-      '--rounds',
-      `${ROUNDS}`,
-      '--lanes',
-      '2',
-    ];
+    const settings = ['--store', round.store, '--seed', '5', '--rounds', `${ROUNDS}`, '--lanes', '2'];
     const rounds = spawn(process.execPath, [run, ...settings]);
     // Ends after the rounds that are under way.
     onTestFinished(() => void rounds.kill('SIGTERM'));
