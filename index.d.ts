@@ -72,7 +72,7 @@ export interface IScheduleOptions {
   };
   /** Runs missed while no process was up: one for all of them (default), none, or each (at most 1,000). */
   misfire?: 'once' | 'skip' | 'all';
-  /** An occurrence of which no run has been made for longer than this after its time, in ms, counts as missed. From 1, default 60,000. */
+  /** An occurrence of which no run has begun for longer than this after its time, in ms, counts as missed. From 1, default 60,000. */
   grace?: number;
   /** A run that falls due while the one before is still going or waiting for a retry: leave it out (default) or start it. */
   ifRunning?: 'skip' | 'allow';

@@ -4,6 +4,8 @@
 
 use super::dialect::Dialect;
 use super::json::Json;
+#[cfg(any(feature = "mongodb", feature = "dynamodb"))]
+use super::json::push_string;
 
 /// Those of DynamoDB: a number with more digits than JavaScript keeps, and sets.
 const OF_DYNAMO: [&str; 4] = ["$numberDecimal", "$stringSet", "$numberSet", "$bytesSet"];
@@ -23,6 +25,16 @@ const OF_MONGO: [&str; 12] = [
     "$minKey",
     "$maxKey",
 ];
+
+/// Writes an object with one member, a text.
+#[cfg(any(feature = "mongodb", feature = "dynamodb"))]
+pub(super) fn push_pair(out: &mut String, name: &str, text: &str) {
+    out.push('{');
+    push_string(out, name);
+    out.push(':');
+    push_string(out, text);
+    out.push('}');
+}
 
 /// The name and the content of such an object.
 pub(super) fn read(json: &Json, dialect: Dialect) -> Option<(&str, &Json)> {

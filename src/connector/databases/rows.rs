@@ -91,6 +91,17 @@ pub(super) struct Outcome {
     pub(super) id: Option<i128>,
 }
 
+/// The result of rows alone.
+#[cfg(any(feature = "mongodb", feature = "dynamodb"))]
+pub(super) fn result_of(rows: RowWriter, shape: Shape) -> Result<String, Failure> {
+    let outcome = Outcome {
+        rows: Some(rows),
+        changed: 0,
+        id: None,
+    };
+    outcome.result(shape, None)
+}
+
 impl Outcome {
     /// The rows as a JSON list, and whether there are more.
     pub(super) fn rows_text(self) -> Result<(String, bool), Failure> {

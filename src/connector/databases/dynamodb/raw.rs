@@ -3,14 +3,14 @@
 use super::client::Repeat;
 use super::failure::Trouble;
 use super::job::Job;
-use super::row::{push_row, result_of};
+use super::row::push_row;
 use super::schema::{Key, Table};
 use super::value::{Item, stored};
 use crate::connector::Failure;
 use crate::connector::databases::json::{Json, push_raw};
 use crate::connector::databases::operation::Columns;
 use crate::connector::databases::plan::Shape;
-use crate::connector::databases::rows::RowWriter;
+use crate::connector::databases::rows::{RowWriter, result_of};
 use crate::connector::limits::{DEFAULT_ROW_LIMIT, MAX_PAGES_SCANNED};
 use serde_json::{Value, json};
 

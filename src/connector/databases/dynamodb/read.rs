@@ -8,14 +8,14 @@ use super::client::Repeat;
 use super::expression::Expressions;
 use super::failure::Trouble;
 use super::job::Job;
-use super::row::{push_row, result_of};
+use super::row::push_row;
 use super::schema::Table;
 use super::value::Item;
 use crate::connector::Failure;
 use crate::connector::databases::filter::{Filter, Predicate};
 use crate::connector::databases::operation::{Columns, Count, Order, Select};
 use crate::connector::databases::plan::Shape;
-use crate::connector::databases::rows::RowWriter;
+use crate::connector::databases::rows::{RowWriter, result_of};
 use crate::connector::limits::{DEFAULT_ROW_LIMIT, MAX_PAGES_QUERIED, MAX_PAGES_SCANNED, MAX_ROWS_READ};
 use serde_json::{Value, json};
 

@@ -79,16 +79,6 @@ fn merge(known: &mut Value, more: Value) {
     }
 }
 
-/// The result of rows alone.
-pub(super) fn result_of(rows: RowWriter, shape: Shape) -> Result<String, Failure> {
-    let outcome = Outcome {
-        rows: Some(rows),
-        changed: 0,
-        id: None,
-    };
-    outcome.result(shape, None)
-}
-
 /// The result of a change.
 pub(super) fn changed(count: u64, table: &Table, returned: Option<(&Columns, &[Item])>) -> Result<String, Failure> {
     let rows = returned.map(|(columns, items)| {
@@ -112,6 +102,7 @@ pub(super) fn changed(count: u64, table: &Table, returned: Option<(&Columns, &[I
 mod tests {
     use super::super::schema::tests::events;
     use super::*;
+    use crate::connector::databases::rows::result_of;
 
     #[test]
     fn rows_have_their_key_first_and_columns_in_the_order_that_was_asked_for() {

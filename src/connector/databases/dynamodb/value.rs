@@ -4,6 +4,7 @@
 
 use super::schema::KeyKind;
 use crate::connector::Failure;
+use crate::connector::databases::extended::push_pair;
 use crate::connector::databases::json::{Json, push_string};
 use crate::connector::databases::{exact, extended};
 use crate::text::spelling::truncated;
@@ -333,14 +334,6 @@ fn write_number(out: &mut String, text: &str, name: &str) {
 /// Whether a number can stand in JSON as it is, and JavaScript keeps its digits.
 fn is_kept(text: &str) -> bool {
     exact::is_exact(text) && serde_json::from_str::<serde_json::Number>(text).is_ok()
-}
-
-fn push_pair(out: &mut String, name: &str, text: &str) {
-    out.push('{');
-    push_string(out, name);
-    out.push(':');
-    push_string(out, text);
-    out.push('}');
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::connector::databases::json::{Json, push_integer};
 use crate::connector::databases::name::Table;
 use crate::connector::databases::operation::{Aggregate, Count, Select};
 use crate::connector::databases::plan::Shape;
-use crate::connector::databases::rows::{Outcome, RowWriter};
+use crate::connector::databases::rows::{RowWriter, result_of};
 use crate::connector::limits::DEFAULT_ROW_LIMIT;
 use mongodb::bson::{Bson, Document};
 use mongodb::{Cursor, Database};
@@ -24,16 +24,6 @@ pub(super) fn push_row(rows: &mut RowWriter, document: &Document) -> bool {
         rows.cell(name, |out| write(out, value));
     }
     rows.end()
-}
-
-/// The result of rows alone.
-pub(super) fn result_of(rows: RowWriter, shape: Shape) -> Result<String, Failure> {
-    let outcome = Outcome {
-        rows: Some(rows),
-        changed: 0,
-        id: None,
-    };
-    outcome.result(shape, None)
 }
 
 /// Reads documents until there are no more, or no more are wanted.

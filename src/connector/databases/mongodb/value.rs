@@ -5,7 +5,7 @@
 use crate::connector::Failure;
 use crate::connector::databases::dates::{TimestampStyle, format_timestamp, parse_timestamp};
 use crate::connector::databases::dialect::Dialect;
-use crate::connector::databases::extended;
+use crate::connector::databases::extended::{self, push_pair};
 use crate::connector::databases::json::{Json, push_bytes, push_float, push_integer, push_string};
 use crate::text::spelling::truncated;
 use base64::Engine as _;
@@ -359,14 +359,6 @@ pub(super) fn write(out: &mut String, value: &Bson) {
         // Its parts cannot be read.
         Bson::DbPointer(_) => out.push_str("{\"$dbPointer\":{}}"),
     }
-}
-
-fn push_pair(out: &mut String, name: &str, text: &str) {
-    out.push('{');
-    push_string(out, name);
-    out.push(':');
-    push_string(out, text);
-    out.push('}');
 }
 
 fn write_date(out: &mut String, millis: i64) {
