@@ -146,8 +146,8 @@ describe('delete', () => {
     const { job_id } = await ductape.features.dispatch(job('report', { tags: ['red'] }));
     await ductape.jobs.wait(job_id, { timeout: 10_000 });
     await ductape.jobs.delete(job_id);
-    for (const gone of [ductape.jobs.get(job_id), ductape.jobs.logs(job_id), ductape.jobs.getHistory(job_id)]) {
-      expect((await rejection(gone)).code).toBe('NOT_FOUND');
+    for (const verb of ['get', 'logs', 'getHistory'] as const) {
+      expect((await rejection(ductape.jobs[verb](job_id))).code).toBe('NOT_FOUND');
     }
     expect(await ductape.jobs.list({ tags: ['red'], count: true })).toMatchObject({ jobs: [], total: 0 });
   });
