@@ -1,7 +1,17 @@
 // Caches: results that later jobs reuse, and values that the program stores.
 import { describe, expect, it } from 'vitest';
 import { type DispatchInput, Ductape, type DuctapeOptions, type IFeatureDispatchInput } from './support/ductape.js';
-import { create, deferred, env, job, problemPaths, product, rejection, temporaryStore } from './support/instances.js';
+import {
+  create,
+  deferred,
+  env,
+  eventually,
+  job,
+  problemPaths,
+  product,
+  rejection,
+  temporaryStore,
+} from './support/instances.js';
 
 const hour = 3_600_000;
 
@@ -177,10 +187,41 @@ describe('ductape.caches', () => {
     expect(await result({ a: 1 })).toBe(2);
   });
 
+  it('clears what a run that is going on works out, also for other processes', async () => {
+    const store = await temporaryStore();
+    const gate = deferred<void>();
+    let runs = 0;
+    const ductape = create({ store });
+    ductape.features.define('work', async () => {
+      runs += 1;
+      await gate.promise;
+      return runs;
+    });
+    const other = create({ store, worker: false });
+    const { job_id } = await ductape.features.dispatch({ tag: 'work', input: {}, cache: 'c' });
+    await eventually(() => expect(runs).toBe(1));
+    expect(await other.caches.clearAll({ tag: 'c' })).toEqual({ count: 0 });
+    gate.resolve();
+    expect(await ductape.jobs.wait(job_id)).toBe(1);
+    const again = () => ductape.features.dispatch({ tag: 'work', input: {}, cache: 'c' });
+    expect(await ductape.jobs.wait((await again()).job_id)).toBe(2);
+    expect(await ductape.jobs.wait((await again()).job_id)).toBe(2);
+  });
+
+  it('refuses what has no value, and many bytes before they are made numbers', async () => {
+    const { caches } = create();
+    for (const value of [undefined, () => 1, Symbol('value'), new Uint8Array(300_000), Buffer.alloc(2 ** 26)]) {
+      const error = await rejection(caches.set({ tag: 'c', key: 'k', value }));
+      expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', ['value']]);
+    }
+    const missing = await rejection(caches.set({ tag: 'c', key: 'k' } as never));
+    expect(problemPaths(missing)).toEqual(['value']);
+  });
+
   it('rejects invalid arguments', async () => {
     const { caches } = new Ductape({ store: 'memory:', product });
     const error = await rejection(caches.set({ key: 1, valu: 1, expiry: 0 } as never));
-    expect(problemPaths(error).sort()).toEqual(['env', 'expiry', 'key', 'tag', 'valu']);
+    expect(problemPaths(error).sort()).toEqual(['env', 'expiry', 'key', 'tag', 'valu', 'value']);
     const large = { env, tag: 'c', key: 'k', value: 'x'.repeat(300_000) };
     expect(problemPaths(await rejection(caches.set(large)))).toEqual(['value']);
   });

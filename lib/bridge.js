@@ -166,7 +166,7 @@ class Bridge {
   }
 
   statement(namespace, input) {
-    return this.call('statement', { namespace, '': prepareInput(namespace, input) });
+    return this.call('statement', { namespace, '': reported('input', () => prepareInput(namespace, input)) });
   }
 
   /**

@@ -178,7 +178,8 @@ function reported(what, read) {
 }
 
 function reason(cause) {
-  if (cause instanceof RangeError && cause.message === 'Invalid string length') {
+  const isTooLong = cause?.code === 'ERR_STRING_TOO_LONG' || cause?.message === 'Invalid string length';
+  if (isTooLong && cause instanceof Error) {
     return 'is more JSON than a text can hold; dispatch a reference to the data instead, or split the list';
   }
   return `cannot be stored as JSON: ${toFailure(cause).message.split('\n')[0]}`;

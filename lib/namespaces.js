@@ -1,6 +1,12 @@
 'use strict';
 // What an instance offers under its names. Each method passes its arguments on; Rust reads and checks them.
 
+const { refuse } = require('./errors.js');
+const { reported } = require('./json.js');
+
+/** As `MAX_VALUE_BYTES` in `src/api/caches.rs`. */
+const MAX_CACHED_BYTES = 256 * 1024;
+
 const NAMESPACES = [
   'actions',
   'features',
@@ -75,9 +81,18 @@ const sessions = (bridge) => ({
   revoke: (session) => bridge.call('sessions.revoke', { '': session }),
 });
 
+/** Refuses many bytes before each of them is made a number of a JSON list. */
+function withoutManyBytes(entry) {
+  const value = reported('value', () => entry?.value);
+  if (ArrayBuffer.isView(value) && value.byteLength > MAX_CACHED_BYTES) {
+    refuse('value', `is ${value.byteLength} bytes, the limit of a value is ${MAX_CACHED_BYTES} bytes of JSON`);
+  }
+  return entry;
+}
+
 const caches = (bridge) => ({
   get: (entry) => bridge.call('caches.get', { '': entry }),
-  set: (entry) => bridge.call('caches.set', { '': entry }),
+  set: async (entry) => bridge.call('caches.set', { '': withoutManyBytes(entry) }),
   clear: (entry) => bridge.call('caches.clear', { '': entry }),
   clearAll: (cache) => bridge.call('caches.clearAll', { '': cache }),
 });

@@ -4,7 +4,7 @@ use super::dispatch::Defaults;
 use super::fields::{Fields, MAX_SAFE_INTEGER};
 use super::method::CachesMethod;
 use crate::engine::Engine;
-use crate::engine::inputs::cache_space;
+use crate::engine::inputs::{ResultCache, cache_space};
 use crate::error::{Error, Result};
 use crate::store::{Entry, EntryKey, EntryKind};
 
@@ -37,6 +37,7 @@ pub(super) async fn call(engine: &Engine, defaults: &Defaults, method: CachesMet
         }
         CachesMethod::Clear => store.take_entry(at, now).await.map(|_| String::new()),
         CachesMethod::ClearAll => {
+            ResultCache::mark_cleared(&**store, &at.space, now).await?;
             let count = store.clear_entries(at.kind, &at.space).await?;
             Ok(format!("{{\"count\":{count}}}"))
         }
@@ -72,6 +73,13 @@ impl<'a> CacheRequest<'a> {
             _ => read_key(&mut fields),
         };
         let expiry = fields.integer("expiry", 1, MAX_SAFE_INTEGER);
+        if matches!(method, CachesMethod::Set) && !fields.is_written("value") {
+            // `undefined` and functions have no JSON.
+            fields.problem(
+                "value",
+                "is missing; give any value that has JSON, `null` is one, or use `clear`",
+            );
+        }
         let value = fields.raw("value").unwrap_or("null");
         if value.len() > MAX_VALUE_BYTES {
             fields.problem(

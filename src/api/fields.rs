@@ -70,6 +70,11 @@ impl<'a> Fields<'a> {
         self.object.get_present(name)
     }
 
+    /// Whether the caller wrote the field, be it as `null`.
+    pub fn is_written(&self, name: &str) -> bool {
+        self.object.get(name).is_some()
+    }
+
     /// Reports every field that is not among `known`, with the nearest one that is.
     pub fn refuse_unknown(&mut self, known: &[&str]) {
         let names = self.object.iter().map(|(name, _)| name);

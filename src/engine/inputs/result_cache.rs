@@ -9,6 +9,7 @@ use super::entry_space::entry_space;
 use super::resolve::ResolvedInput;
 use crate::clock::{Clock, Millis};
 use crate::engine::handler::{Attempt, Level, Logger};
+use crate::error::Result;
 use crate::resources::Resources;
 use crate::store::{Entry, EntryKey, EntryKind, Store};
 use ring::digest;
@@ -16,9 +17,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// Largest result that is kept, of JSON.
 const MAX_CACHED_RESULT_BYTES: usize = 256 * 1024;
+/// How long it is known that a cache was cleared, ms: runs that take longer keep what they began to work out before.
+const CLEARED_MARK_MS: i64 = 30 * 24 * 3_600_000;
 /// Claims that differ from token to token of the same user.
 const PER_TOKEN_CLAIMS: [&str; 5] = ["iat", "exp", "nbf", "jti", "sid"];
 
@@ -39,6 +43,8 @@ type SingleFlight = Arc<Mutex<HashMap<Box<str>, watch::Receiver<()>>>>;
 pub struct Leader {
     cache: ResultCache,
     target: CacheTarget,
+    /// The mark of the last time that the cache was cleared, when the run began.
+    cleared: Option<Box<str>>,
     /// Dropped with this, which wakes who waits.
     _sender: watch::Sender<()>,
 }
@@ -110,14 +116,31 @@ impl ResultCache {
                     .log(Level::Warn, &format!("cannot read a cache, the job runs: {error}")),
             }
             match self.join_or_lead(&target) {
-                Ok(leader) => return CacheLookup::Miss(leader),
+                Ok(mut leader) => {
+                    leader.cleared = leader.mark(now).await;
+                    return CacheLookup::Miss(leader);
+                }
                 // It ends when the leader drops its half.
                 Err(mut flight) => while flight.changed().await.is_ok() {},
             }
         }
     }
 
-    fn join_or_lead(&self, target: &CacheTarget) -> Result<Leader, watch::Receiver<()>> {
+    /// To be called before the entries of a cache are taken away, so that runs that began before keep nothing in it: a run that
+    /// writes its result before that sees it taken away, one that writes it afterwards sees this mark.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn mark_cleared(store: &dyn Store, space: &str, now: Millis) -> Result<()> {
+        let entry = Entry {
+            at: cleared_mark(space),
+            value: serde_json::to_string(&Uuid::now_v7()).unwrap_or_default().into(),
+            expires: now.saturating_add(CLEARED_MARK_MS),
+        };
+        store.put_entry(entry).await
+    }
+
+    fn join_or_lead(&self, target: &CacheTarget) -> std::result::Result<Leader, watch::Receiver<()>> {
         let mut flights = self.single_flight.lock().unwrap_or_else(PoisonError::into_inner);
         let key = target.flight_key();
         if let Some(flight) = flights.get(&key) {
@@ -128,6 +151,7 @@ impl ResultCache {
         Ok(Leader {
             cache: self.clone(),
             target: target.clone(),
+            cleared: None,
             _sender: sender,
         })
     }
@@ -166,8 +190,23 @@ fn without_per_token_claims(claims: &str) -> String {
     serde_json::to_string(&entries).unwrap_or_default()
 }
 
+/// Where it stands when a cache was cleared: beside the caches, so that it is not cleared with them.
+fn cleared_mark(space: &str) -> EntryKey {
+    EntryKey {
+        kind: EntryKind::Cache,
+        space: "cleared".into(),
+        key: space.into(),
+    }
+}
+
 impl Leader {
-    /// Keeps the result of the run.
+    async fn mark(&self, now: Millis) -> Option<Box<str>> {
+        let at = cleared_mark(&self.target.at.space);
+        // A store that fails now fails to keep the result, too.
+        self.cache.store.entry(at, now).await.unwrap_or_default()
+    }
+
+    /// Keeps the result of the run, unless the cache was cleared since it began.
     pub async fn store_result(&self, result: Option<&str>, now: Millis) {
         let value = result.unwrap_or_default();
         let logger = &self.cache.logger;
@@ -183,8 +222,18 @@ impl Leader {
             value: value.into(),
             expires: now.saturating_add(self.target.expiry),
         };
-        if let Err(error) = self.cache.store.put_entry(entry).await {
-            logger.log(Level::Warn, &format!("cannot keep a result in its cache: {error}"));
+        if self.mark(now).await != self.cleared {
+            return;
+        }
+        let (store, at) = (&self.cache.store, entry.at.clone());
+        if let Err(error) = store.put_entry(entry).await {
+            return logger.log(Level::Warn, &format!("cannot keep a result in its cache: {error}"));
+        }
+        // Cleared between the look and the write.
+        if self.mark(now).await != self.cleared
+            && let Err(error) = store.take_entry(at, now).await
+        {
+            logger.log(Level::Warn, &format!("cannot clear a cache of an old result: {error}"));
         }
     }
 }
