@@ -320,6 +320,79 @@ describe('a delivery', () => {
     await eventually(async () => expect((await first(ductape)).last_error).toBe('no answer within 10000 ms'), 20_000);
   });
 
+  it('to a receiver that hangs keeps none from others', { timeout: 30_000 }, async () => {
+    const ductape = create();
+    const hanging = [await receiver(() => {}), await receiver(() => {})];
+    const { url, deliveries } = await receiver();
+    for (const { url } of hanging) await ductape.jobs.setWebhook({ url, events: ['job.scheduled'], secret });
+    await ductape.jobs.setWebhook({ url, events: ['job.scheduled'], secret });
+    ductape.features.define('work', () => {});
+    const since = stopwatch();
+    await ductape.features.dispatchMany(Array.from({ length: 40 }, () => job('work')));
+    await eventually(() => expect(deliveries).toHaveLength(40), 9_000);
+    // Before the first of those that hang was given up.
+    expect(since()).toBeLessThan(9_000);
+    expect(hanging.map(({ deliveries }) => deliveries.length)).toEqual([10, 10]);
+  });
+
+  it('answered with 410 after the webhook was set again disables nothing and is retried', async () => {
+    const ductape = create({ clock: 'manual' });
+    const arrived = deferred<ServerResponse>();
+    const { url, deliveries } = await receiver((response, number) => {
+      if (number === 1) arrived.resolve(response);
+      else response.end();
+    });
+    await ductape.jobs.setWebhook({ url, events: ['job.completed'], secret });
+    ductape.features.define('work', () => {});
+    await ductape.features.dispatch(job('work'));
+    const advanced = ductape.clock.advance(0);
+    const response = await arrived.promise;
+    await ductape.jobs.setWebhook({ url, events: ['job.completed'], secret });
+    response.writeHead(410).end();
+    await advanced;
+    expect(await first(ductape)).toMatchObject({ status: 'enabled', failed_count: 0 });
+    await ductape.clock.advance('PT10S');
+    expect(deliveries).toHaveLength(2);
+  });
+
+  it('of an event that was taken off the list is not retried', async () => {
+    const ductape = create({ clock: 'manual' });
+    const { url, deliveries } = await receiver(status(500));
+    await ductape.jobs.setWebhook({ url, events: ['job.scheduled', 'job.completed'], secret });
+    ductape.features.define('work', () => {});
+    await ductape.features.dispatch(job('work'));
+    await ductape.clock.advance(0);
+    await ductape.jobs.setWebhook({ url, events: ['job.completed'], secret });
+    deliveries.splice(0);
+    await ductape.clock.advance('PT10S');
+    expect(deliveries.map(({ payload }) => payload.event)).toEqual(['job.completed']);
+  });
+
+  it('that `outbound` of the delivering process refuses is counted and warned of', async () => {
+    const store = await temporaryStore();
+    const { url, deliveries } = await receiver();
+    await create({ store, worker: false }).jobs.setWebhook({ url, events: ['job.scheduled'], secret });
+    const logger = recordingLogger();
+    const ductape = create({ store, logger, outbound: { privateAddresses: false } });
+    ductape.features.define('work', () => {});
+    await ductape.features.dispatch(job('work'));
+    await eventually(async () => expect((await first(ductape)).failed_count).toBe(1));
+    expect((await first(ductape)).last_error).toContain('which `outbound` of the constructor forbids');
+    expect(logger.lines.filter((line) => line.includes('was not delivered: the host 127.0.0.1'))).toHaveLength(1);
+    expect(deliveries).toEqual([]);
+  });
+
+  it('is made by an answer with many headers', async () => {
+    const ductape = create();
+    const headers = Object.fromEntries(Array.from({ length: 400 }, (_, n) => [`x-header-${n}`, 'value']));
+    const { url, deliveries } = await receiver(status(200, headers));
+    await ductape.jobs.setWebhook({ url, events: ['job.completed'], secret });
+    ductape.features.define('work', () => {});
+    await ductape.features.dispatch(job('work'));
+    await eventually(async () => expect((await first(ductape)).last_delivered_at).toBeDefined());
+    expect(deliveries).toHaveLength(1);
+  });
+
   it('accepts responses of any length', async () => {
     const ductape = create({ clock: 'manual' });
     const { url, deliveries } = await receiver((response) => response.end('x'.repeat(5_000_000)));
@@ -452,6 +525,19 @@ describe('a wrong argument', () => {
     expect(error.message).toMatch(message);
     expect(error.message).not.toContain('hunter2');
     expect(await ductape.jobs.listWebhooks()).toEqual([]);
+  });
+
+  it('is a host that `outbound` forbids, by its name or by what it resolves to', async () => {
+    for (const [outbound, url] of [
+      [{ hosts: ['other.example'] }, good.url],
+      [{ privateAddresses: false }, 'http://127.0.0.1/'],
+      [{ privateAddresses: false }, 'http://localhost:8080/hooks'],
+    ] as const) {
+      const ductape = create({ outbound } as never);
+      const error = await rejection(ductape.jobs.setWebhook({ ...good, url }));
+      expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', ['url']]);
+      expect(error.message).toContain('which `outbound` of the constructor forbids');
+    }
   });
 
   it('is reported with all others', async () => {

@@ -10,11 +10,14 @@ use crate::model::{EventKind, EventMask, WebhookSecret};
 use crate::resources::OutboundRules;
 use crate::store::{NewWebhook, Webhook, WebhookSet};
 use serde::Serialize;
+use std::time::Duration;
 use url::Url;
 use uuid::Uuid;
 
 /// Most webhooks of a store: each event is delivered to as many.
 const MAX_WEBHOOKS: usize = 50;
+/// Longest wait for the addresses of a host.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest URL, bytes.
 const MAX_URL_BYTES: usize = 2_048;
 
@@ -73,6 +76,11 @@ pub async fn set(engine: &Engine, text: &str) -> Result<String> {
     let (Some(url), Some(events), Some(secret), true) = (url, events, secret, fields.problems.is_empty()) else {
         return Err(Error::invalid(fields.problems));
     };
+    if resolves_to_forbidden(&url, &engine.config.outbound).await {
+        let host = Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let problem = Problem::new("url", forbidden_host(&host.unwrap_or_default()));
+        return Err(Error::invalid(vec![problem]));
+    }
     let webhook = NewWebhook {
         id: format!("wh_{}", Uuid::now_v7()).into(),
         url,
@@ -128,6 +136,29 @@ pub async fn delete(engine: &Engine, text: &str) -> Result<String> {
     ))
 }
 
+fn forbidden_host(host: &str) -> String {
+    format!(
+        "leads to the host {}, which `outbound` of the constructor forbids",
+        truncated(host)
+    )
+}
+
+/// Whether the host has addresses now and none of them may be reached, so that every delivery would be refused. Each delivery
+/// resolves the host anew.
+async fn resolves_to_forbidden(url: &str, outbound: &OutboundRules) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    let Some(host) = url.host_str().filter(|_| !outbound.private_addresses) else {
+        return false;
+    };
+    match tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((host, 0))).await {
+        Ok(Ok(found)) => {
+            let mut found = found.peekable();
+            found.peek().is_some() && !found.any(|address| outbound.admits_address(address.ip()))
+        }
+        _ => false,
+    }
+}
+
 /// Without the fragment, which is not sent.
 fn canonical(mut url: Url) -> Url {
     url.set_fragment(None);
@@ -160,10 +191,7 @@ fn check_url(text: &str, outbound: &OutboundRules) -> std::result::Result<Box<st
     }
     let host = url.host_str().unwrap_or_default();
     if !outbound.admits_host(host) || !outbound.admits_literal(host) {
-        return Err(format!(
-            "leads to the host {}, which `outbound` of the constructor forbids",
-            truncated(host)
-        ));
+        return Err(forbidden_host(host));
     }
     let url = canonical(url).to_string();
     if url.len() > MAX_URL_BYTES {

@@ -194,6 +194,7 @@ impl Registry {
                 pattern: target.pattern,
                 handler: Arc::clone(&handler) as Arc<dyn crate::engine::Handler>,
                 concurrency: None,
+                per_target: false,
                 timeout: Some(target.timeout.unwrap_or(self.limits.timeout)),
                 lane: Lane::Jobs,
                 built_in: true,

@@ -55,6 +55,7 @@ pub fn targets(resources: &Resources, context: &FeatureContext) -> Vec<HandlerSp
             in_flight: InFlightEvents::default(),
         }),
         concurrency: None,
+        per_target: false,
         timeout: None,
         lane: Lane::Jobs,
         built_in: true,

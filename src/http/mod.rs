@@ -27,6 +27,8 @@ use std::time::Duration;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most headers of a response; together they are bounded by hyper.
+const MAX_RESPONSE_HEADERS: usize = 2_000;
 /// Default number of idle connections per host.
 const MAX_IDLE_PER_HOST: usize = 4;
 /// Most bytes of an unwanted body that are read so that the connection can be reused.
@@ -87,6 +89,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(options.idle_per_host)
+            .http1_max_headers(MAX_RESPONSE_HEADERS)
             .user_agent(concat!("ductape/", env!("CARGO_PKG_VERSION")));
         if let Some(resolver) = guard.resolver() {
             // A proxy resolves names itself and could reach addresses that this resolver refuses.

@@ -63,6 +63,12 @@ impl EventKind {
         }
     }
 
+    /// The kind with this name in the API.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The kind with this number in a store.
     #[must_use]
     pub fn from_code(code: i64) -> Option<Self> {

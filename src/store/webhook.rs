@@ -39,7 +39,7 @@ pub struct Webhook {
     pub secret: WebhookSecret,
     /// When it was first set.
     pub created_at: Millis,
-    /// When it was last set.
+    /// When it was last set; later each time.
     pub updated_at: Millis,
     /// When a delivery last arrived.
     pub delivered_at: Option<Millis>,
@@ -75,8 +75,9 @@ pub enum DeliveryReport {
         error: Box<str>,
         /// No other attempt follows.
         given_up: bool,
-        /// The receiver is gone for good: the webhook is disabled.
-        gone: bool,
+        /// The receiver is gone for good: the webhook is disabled, unless it was set again after it was set at this time
+        /// ([`Webhook::updated_at`]).
+        gone: Option<Millis>,
     },
 }
 

@@ -6,21 +6,25 @@
 mod signature;
 
 use crate::clock::{Clock, SystemClock};
+use crate::engine::outbox_relay::delivery_retry_policy;
 use crate::engine::routing::{Lane, Pattern};
 use crate::engine::run::unreadable::MISSING_KEY_DELAY_MS;
 use crate::engine::{Attempt, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, Result};
 use crate::http::{Client, ClientOptions, Failure};
-use crate::model::Namespace;
+use crate::model::{EventKind, Namespace};
 use crate::resources::OutboundRules;
 use crate::store::{DeliveryReport, Store, Unreadable, Webhook};
 use async_trait::async_trait;
 use reqwest::{Method, Url};
+use serde::Deserialize;
+use std::borrow::Cow;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// Maximum number of concurrent deliveries in one process, in addition to the worker's jobs.
+/// Maximum number of concurrent deliveries to one webhook in one process, in addition to the worker's jobs. A receiver that hangs
+/// takes no place of others'.
 const MAX_CONCURRENT_DELIVERIES: usize = 10;
 /// Deadline for the response of a receiver.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,18 +70,27 @@ impl DeliveryHandler {
                 client: OnceCell::new(),
             }),
             concurrency: Some(MAX_CONCURRENT_DELIVERIES),
+            per_target: true,
             timeout: Some(ATTEMPT_TIMEOUT_MS),
             lane: Lane::Internal,
             built_in: true,
         }
     }
 
-    /// The webhook of a delivery, unless it was deleted or disabled.
+    /// The webhook of a delivery, unless it was deleted or disabled, or wants no such events any more.
     async fn webhook(&self, attempt: &Attempt) -> Result<Option<Webhook>> {
         let webhook_id = attempt.route.target.first();
         let webhooks = self.store()?.webhooks().await?;
         let found = webhooks.into_iter().find(|webhook| Some(&webhook.id) == webhook_id);
-        Ok(found.filter(|webhook| webhook.disabled_at.is_none()))
+        Ok(found.filter(|webhook| webhook.disabled_at.is_none() && wants(webhook, attempt)))
+    }
+
+    /// Whether nobody has set the webhook since it was read.
+    async fn is_unchanged(&self, webhook: &Webhook) -> bool {
+        let Ok(store) = self.store() else { return true };
+        let now = store.webhooks().await.unwrap_or_default();
+        let mut found = now.iter().filter(|other| other.id == webhook.id);
+        found.all(|other| other.updated_at == webhook.updated_at)
     }
 
     fn store(&self) -> Result<Arc<dyn Store>> {
@@ -126,8 +139,9 @@ impl DeliveryHandler {
     }
 
     async fn report_failure(&self, webhook: &Webhook, attempt: &Attempt, failure: Failure) -> HandlerFailure {
-        let gone = failure.status == Some(STATUS_GONE);
-        let given_up = gone || attempt.is_last();
+        let gone = failure.status == Some(STATUS_GONE) && self.is_unchanged(webhook).await;
+        let code = error_code(&failure, gone);
+        let given_up = attempt.is_last() || !delivery_retry_policy().retries_error(code);
         if given_up {
             let (id, host) = (&webhook.id, host(&webhook.url));
             let reason = if gone {
@@ -141,11 +155,11 @@ impl DeliveryHandler {
         let report = DeliveryReport::Failed {
             error: failure.message.as_str().into(),
             given_up,
-            gone,
+            gone: gone.then_some(webhook.updated_at),
         };
         self.report(webhook, report).await;
         HandlerFailure {
-            code: error_code(&failure, gone).into(),
+            code: code.into(),
             message: failure.message.into(),
             stack: None,
             retry_after: failure.retry_after,
@@ -179,6 +193,17 @@ impl NativeWork for DeliveryHandler {
             Err(failure) => Err(self.report_failure(&webhook, attempt, failure).await),
         }
     }
+}
+
+/// Whether the webhook is still to be told of such events.
+fn wants(webhook: &Webhook, attempt: &Attempt) -> bool {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        event: Cow<'a, str>,
+    }
+    let named = serde_json::from_str::<Named<'_>>(&attempt.run.input);
+    let kind = named.ok().and_then(|named| EventKind::named(&named.event));
+    kind.is_none_or(|kind| webhook.events.has(kind))
 }
 
 /// The message id, the same for each attempt of a delivery.

@@ -359,22 +359,19 @@ impl Claimer {
         known: RouteMark,
     ) -> Result<InternalClaim> {
         let served = self.routing.internal_served();
-        let slots = if turn == Turn::Nobody {
-            0
-        } else {
-            served.internal_slots()
-        };
+        let slots = if turn == Turn::Nobody { 0 } else { served.total_slots() };
         if slots == 0 {
             let full = !served.routes.is_empty();
             return Ok(InternalClaim { started: 0, full });
         }
-        let claimed = self.claim(params(now, instance, served, slots), known).await?;
+        let asked = params(now, instance, served.clone(), slots);
+        let claimed = self.claim(asked, known).await?;
         let started = claimed.runs.len();
         for run in claimed.runs {
             self.executor.start(instance, run);
         }
         self.executor.started_in_order();
-        let full = started >= slots;
+        let full = served.has_full_group();
         Ok(InternalClaim { started, full })
     }
 

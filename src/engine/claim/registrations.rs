@@ -7,10 +7,11 @@ use super::routing::{Lane, Pattern};
 use crate::engine::handler::Handler;
 use crate::expr::Literals;
 use crate::model::{Namespace, Route};
+use crate::store::RouteId;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Features within features that are looked at.
 const MAX_FEATURE_DEPTH: usize = 8;
@@ -33,17 +34,35 @@ pub struct Registration {
     pub lane: Lane,
     pub(super) built_in: bool,
     pub(super) running: AtomicUsize,
+    /// Attempts going for each target, if `concurrency` is that of each of them.
+    pub(super) running_by_route: Option<Mutex<HashMap<RouteId, usize>>>,
 }
 
 impl Registration {
-    /// An attempt begins.
-    pub fn attempt_started(&self) {
+    /// An attempt for this route begins.
+    pub fn attempt_started(&self, route: RouteId) {
         self.running.fetch_add(1, Ordering::Relaxed);
+        if let Some(mut running) = self.by_route() {
+            *running.entry(route).or_default() += 1;
+        }
     }
 
-    /// An attempt ended.
-    pub fn attempt_ended(&self) {
+    /// An attempt for this route ended.
+    pub fn attempt_ended(&self, route: RouteId) {
         self.running.fetch_sub(1, Ordering::Relaxed);
+        if let Some(mut running) = self.by_route()
+            && let Some(count) = running.get_mut(&route)
+        {
+            *count -= 1;
+            if *count == 0 {
+                running.remove(&route);
+            }
+        }
+    }
+
+    fn by_route(&self) -> Option<MutexGuard<'_, HashMap<RouteId, usize>>> {
+        let running = self.running_by_route.as_ref()?;
+        Some(running.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What this handler wants to see of literals: where an object may be an operator, and where inputs are put into other
@@ -65,22 +84,20 @@ impl Registration {
         }
     }
 
-    /// Free slots of a handler that has its own.
-    #[must_use]
-    pub fn internal_slots(&self) -> usize {
-        if self.lane == Lane::Internal { self.free() } else { 0 }
-    }
-
     /// Attempts going, and the most there may be.
     #[must_use]
     pub fn slot_usage(&self) -> (usize, Option<usize>) {
         (self.running.load(Ordering::Relaxed), self.concurrency)
     }
 
-    pub(super) fn free(&self) -> usize {
-        self.concurrency.map_or(usize::MAX, |most| {
-            most.saturating_sub(self.running.load(Ordering::Relaxed))
-        })
+    /// Free slots for a route.
+    pub(super) fn free(&self, route: RouteId) -> usize {
+        let running = || match self.by_route() {
+            Some(running) => running.get(&route).copied().unwrap_or_default(),
+            None => self.running.load(Ordering::Relaxed),
+        };
+        self.concurrency
+            .map_or(usize::MAX, |most| most.saturating_sub(running()))
     }
 }
 
@@ -104,7 +121,7 @@ impl Registrations {
         self.by_id.insert(registration.id, registration);
     }
 
-    /// Attempts at once in slots of the package's own.
+    /// Attempts at once in slots of the package's own, for one target each: what runs in them ends no process.
     pub(super) fn internal_concurrency(&self) -> usize {
         let internal = self
             .by_id

@@ -35,6 +35,8 @@ pub struct HandlerSpec {
     pub handler: Arc<dyn Handler>,
     /// Most attempts at once.
     pub concurrency: Option<usize>,
+    /// `concurrency` is that of each target by itself, so that none takes the slots of others.
+    pub per_target: bool,
     /// Longest attempt for jobs that set none, ms.
     pub timeout: Option<i64>,
     /// Whose slots it takes.
@@ -76,23 +78,38 @@ impl WorkerFilter {
 pub struct ServedRoutes {
     /// For the store's claim.
     pub routes: Arc<[ServedRoute]>,
-    groups: Arc<[Arc<Registration>]>,
+    groups: Arc<[Group]>,
+}
+
+/// Routes that share slots: all of a handler, or one of them if each has its own.
+struct Group {
+    registration: Arc<Registration>,
+    first_route: RouteId,
+}
+
+impl Group {
+    fn free(&self) -> usize {
+        self.registration.free(self.first_route)
+    }
 }
 
 impl ServedRoutes {
     /// Free slots of each group.
     #[must_use]
     pub fn group_slots(&self) -> Vec<usize> {
-        self.groups.iter().map(|registration| registration.free()).collect()
+        self.groups.iter().map(Group::free).collect()
     }
 
-    /// The most that one claim can begin: what the handlers together have free.
+    /// The most that one claim can begin if all slots are handlers' own: what they have free.
     #[must_use]
-    pub fn internal_slots(&self) -> usize {
-        self.groups
-            .iter()
-            .map(|registration| registration.internal_slots())
-            .sum()
+    pub fn total_slots(&self) -> usize {
+        self.groups.iter().map(Group::free).fold(0, usize::saturating_add)
+    }
+
+    /// Whether a handler has no slot left, so that a free one is a reason to claim.
+    #[must_use]
+    pub fn has_full_group(&self) -> bool {
+        self.groups.iter().any(|group| group.free() == 0)
     }
 
     /// Whether the route is among them.
@@ -153,6 +170,7 @@ impl Routing {
             pattern,
             handler,
             concurrency,
+            per_target: false,
             timeout,
             lane: Lane::Jobs,
             built_in: false,
@@ -165,6 +183,7 @@ impl Routing {
             pattern,
             handler,
             concurrency,
+            per_target,
             timeout,
             lane,
             built_in,
@@ -182,6 +201,7 @@ impl Routing {
             lane,
             built_in,
             running,
+            running_by_route: per_target.then(Mutex::default),
         }));
         state.served = None;
         id
@@ -314,15 +334,19 @@ impl Routing {
     }
 
     fn compute_served(&self, state: &State, lane: Lane) -> ServedRoutes {
-        let mut groups: Vec<Arc<Registration>> = Vec::new();
-        let mut numbers: HashMap<u32, usize> = HashMap::new();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut numbers: HashMap<(u32, Option<RouteId>), usize> = HashMap::new();
         let mut routes = Vec::new();
         for (id, route) in state.routes.iter().filter(|(_, route)| self.filter.admits(route)) {
             let Some(registration) = state.registrations.best(route).filter(|best| best.lane == lane) else {
                 continue;
             };
-            let group = *numbers.entry(registration.id).or_insert_with(|| {
-                groups.push(Arc::clone(registration));
+            let own = registration.running_by_route.is_some().then_some(*id);
+            let group = *numbers.entry((registration.id, own)).or_insert_with(|| {
+                groups.push(Group {
+                    registration: Arc::clone(registration),
+                    first_route: *id,
+                });
                 groups.len() - 1
             });
             routes.push(ServedRoute { route: *id, group });
@@ -420,6 +444,7 @@ mod tests {
             pattern: pattern(Some("p"), Some("a"), Some("x")),
             handler: Arc::new(NoopHandler),
             concurrency: None,
+            per_target: false,
             timeout: None,
             lane: Lane::Jobs,
             built_in: true,

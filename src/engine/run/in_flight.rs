@@ -83,7 +83,7 @@ impl State {
             entry.started = Instant::now();
             entry.never_started = false;
             if let Some(registration) = &entry.registration {
-                registration.attempt_started();
+                registration.attempt_started(entry.route);
             }
             self.slots.start_waiting();
             let _ = slot.send(());
@@ -142,7 +142,7 @@ impl InFlightAttempts {
         let mut slot = None;
         if state.slots.take_or_queue(run.token, lane, run.input.len(), concurrency) {
             if let Some(registration) = &entry.registration {
-                registration.attempt_started();
+                registration.attempt_started(entry.route);
             }
         } else {
             let (sender, receiver) = oneshot::channel();
@@ -163,7 +163,7 @@ impl InFlightAttempts {
             return;
         }
         entry.abort = None;
-        let lane = entry.lane;
+        let (lane, route) = (entry.lane, entry.route);
         let registration = entry.registration.take();
         if entry.slot_sender.take().is_some() {
             state.slots.stop_waiting();
@@ -173,7 +173,7 @@ impl InFlightAttempts {
         }
         let took = entry.started.elapsed();
         if let Some(registration) = registration {
-            registration.attempt_ended();
+            registration.attempt_ended(route);
         }
         state.slots.free(lane, took);
         // A slot that is passed on is nobody's business, until it is time to claim more.

@@ -91,7 +91,7 @@ pub async fn fill(s: &TestStore) {
     let report = DeliveryReport::Failed {
         error: format!("delivery {MARKER}").into(),
         given_up: true,
-        gone: false,
+        gone: None,
     };
     s.store.note_delivery(&id, report, T0).await.unwrap();
     s.add(with_marker("failed")).await;

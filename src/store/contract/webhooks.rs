@@ -274,24 +274,18 @@ pub async fn deliveries_raise_no_events_and_leave_nothing_behind(s: &TestStore) 
 
 pub async fn delivery_results_are_recorded(s: &TestStore) {
     set(s, "a", &[EventKind::Scheduled]).await;
-    let failure = |given_up, gone| DeliveryReport::Failed {
+    let failure = |given_up| DeliveryReport::Failed {
         error: "HTTP 500".into(),
         given_up,
-        gone,
+        gone: None,
     };
-    s.store
-        .note_delivery("wh_a", failure(false, false), T0 + 1)
-        .await
-        .unwrap();
-    s.store
-        .note_delivery("wh_a", failure(true, false), T0 + 2)
-        .await
-        .unwrap();
+    s.store.note_delivery("wh_a", failure(false), T0 + 1).await.unwrap();
+    s.store.note_delivery("wh_a", failure(true), T0 + 2).await.unwrap();
     s.store
         .note_delivery("wh_a", DeliveryReport::Delivered, T0 + 3)
         .await
         .unwrap();
-    s.store.note_delivery("nobody", failure(true, true), T0).await.unwrap();
+    s.store.note_delivery("nobody", failure(true), T0).await.unwrap();
     let noted = s.store.webhooks().await.unwrap().remove(0);
     assert_eq!((noted.failed_at, noted.delivered_at), (Some(T0 + 2), Some(T0 + 3)));
     assert_eq!((noted.last_error.as_deref(), noted.failed_count), (Some("HTTP 500"), 1));
@@ -299,17 +293,23 @@ pub async fn delivery_results_are_recorded(s: &TestStore) {
 }
 
 pub async fn gone_webhook_receives_nothing_until_set_again(s: &TestStore) {
-    set(s, "a", &[EventKind::Scheduled]).await;
+    let webhook = set(s, "a", &[EventKind::Scheduled]).await;
     let gone = DeliveryReport::Failed {
         error: "HTTP 410".into(),
         given_up: true,
-        gone: true,
+        gone: Some(webhook.updated_at),
     };
-    s.store.note_delivery("wh_a", gone, T0 + 1).await.unwrap();
+    s.store.note_delivery("wh_a", gone.clone(), T0 + 1).await.unwrap();
     s.add(one_off("x")).await;
     assert_eq!(events(s).await, []);
     assert_eq!(s.store.webhooks().await.unwrap()[0].disabled_at, Some(T0 + 1));
-    assert_eq!(set(s, "a", &[EventKind::Scheduled]).await.disabled_at, None);
+    // Set again within the same millisecond.
+    let again = set(s, "a", &[EventKind::Scheduled]).await;
+    assert_eq!((again.disabled_at, again.created_at), (None, webhook.created_at));
+    assert!(again.updated_at > webhook.updated_at);
+    // An answer to what was delivered before.
+    s.store.note_delivery("wh_a", gone, T0 + 2).await.unwrap();
+    assert_eq!(s.store.webhooks().await.unwrap()[0].disabled_at, None);
     s.add(one_off("y")).await;
     assert_eq!(events(s).await.len(), 1);
 }

@@ -77,7 +77,7 @@ pub(super) fn record_delivery(tx: &mut Tx<'_>, id: &str, report: &DeliveryReport
         DeliveryReport::Delivered => tx.connection.prepare_cached(UPDATE_DELIVERED)?.execute((id, now))?,
         DeliveryReport::Failed { error, given_up, gone } => {
             tx.invalidate_subscriptions();
-            let row = (id, now, &**error, i64::from(*given_up), *gone);
+            let row = (id, now, &**error, i64::from(*given_up), gone);
             tx.connection.prepare_cached(UPDATE_DELIVERY_FAILED)?.execute(row)?
         }
     };

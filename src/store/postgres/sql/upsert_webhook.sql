@@ -4,6 +4,6 @@ WHERE EXISTS (SELECT 1 FROM ductape.webhooks WHERE url = $2) OR (SELECT count(*)
 ON CONFLICT (url) DO UPDATE
 SET events = excluded.events,
     secret = excluded.secret,
-    updated = excluded.updated,
+    updated = greatest(excluded.updated, webhooks.updated + 1),
     disabled = NULL
 RETURNING id, url, events, secret, created, updated, delivered, failed, last_error, failed_count, disabled
