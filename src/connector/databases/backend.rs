@@ -34,8 +34,9 @@ pub(super) trait Backend: Send + Sync {
 pub(super) trait Documents: Send + Sync {
     fn dialect(&self) -> Dialect;
 
-    /// Runs an operation and returns its result as JSON text. May be dropped at any `await`.
-    async fn run(&self, operation: &Operation, timeout: Duration) -> Result<String, Failure>;
+    /// Runs an operation and returns its result as JSON text. `key` is the same for every attempt of a run, so that a server
+    /// may know a repetition. May be dropped at any `await`.
+    async fn run(&self, operation: &Operation, timeout: Duration, key: &str) -> Result<String, Failure>;
 
     /// Connects and authenticates; changes nothing.
     async fn check(&self) -> Result<(), Failure>;

@@ -24,11 +24,16 @@ impl DatabaseConnector {
         Self { database, opened }
     }
 
-    /// Runs one operation and returns its result as JSON text.
-    pub(super) async fn run_operation(&self, operation: &Operation, timeout: Duration) -> Result<String, Failure> {
+    /// Runs one operation and returns its result as JSON text. `key` is the same for every attempt of a run.
+    pub(super) async fn run_operation(
+        &self,
+        operation: &Operation,
+        timeout: Duration,
+        key: &str,
+    ) -> Result<String, Failure> {
         let database = match &self.opened {
             Opened::Sql(database) => database,
-            Opened::Documents(documents) => return documents.run(operation, timeout).await,
+            Opened::Documents(documents) => return documents.run(operation, timeout, key).await,
         };
         match operation {
             Operation::Find(select) if !select.include.is_empty() => {
@@ -71,7 +76,8 @@ impl Connector for DatabaseConnector {
             }
             _ => request::read(call.event(), &input, self.context())?,
         };
-        let result = self.run_operation(&operation, call.timeout()).await?;
+        let key = call.idempotency_key();
+        let result = self.run_operation(&operation, call.timeout(), &key).await?;
         Ok(Some(result.into()))
     }
 

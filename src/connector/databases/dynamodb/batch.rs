@@ -30,15 +30,16 @@ pub(super) fn after(trouble: Trouble, written: usize) -> Trouble {
     failure.into()
 }
 
-/// Does these in transactions of up to 100, each of which is done as a whole or not at all.
+/// Does these in transactions of up to 100, each of which is done as a whole or not at all, and once for all attempts of a
+/// run that follow each other within ten minutes.
 pub(super) async fn transact(job: Job<'_>, items: Vec<Value>) -> Result<(), Trouble> {
     let mut written = 0;
     for chunk in transactions(items) {
         let size = chunk.len();
+        let items = Value::Array(chunk);
+        let token = job.token(&items);
         let mut request = Item::new();
-        request.insert("TransactItems".into(), Value::Array(chunk));
-        // By which the server knows one that is sent again.
-        let token = uuid::Uuid::now_v7().simple().to_string();
+        request.insert("TransactItems".into(), items);
         request.insert("ClientRequestToken".into(), json!(token));
         let done = job.call("TransactWriteItems", request, Repeat::Safe).await;
         done.map_err(|trouble| after(trouble, written))?;

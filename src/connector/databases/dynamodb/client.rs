@@ -237,7 +237,7 @@ pub(super) fn pause_before(tries: u32) -> Duration {
     whole / 2 + (whole / 2).mul_f64(f64::from(random) / 256.0)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -69,19 +69,11 @@ pub(super) async fn insert(job: Job<'_>, insert: &Insert) -> Result<String, Trou
     if !differ {
         return Err(Failure::invalid("input.data: two rows have the same key; nothing was written").into());
     }
-    match items.as_slice() {
-        [item] => {
-            let put = put_if_absent(&table, item.clone());
-            // Done twice, the second time would find the row of the first.
-            job.call("PutItem", put, Repeat::Unsafe).await?;
-        }
-        items => {
-            let puts = items
-                .iter()
-                .map(|item| json!({ "Put": put_if_absent(&table, item.clone()) }));
-            transact(job, puts.collect()).await?;
-        }
-    }
+    // Also a single row: a PutItem that is done twice finds its own row the second time, and nothing tells whose it is.
+    let puts = items
+        .iter()
+        .map(|item| json!({ "Put": put_if_absent(&table, item.clone()) }));
+    transact(job, puts.collect()).await?;
     let returned = insert.returning.as_ref().map(|columns| (columns, items.as_slice()));
     Ok(changed(items.len() as u64, &table, returned)?)
 }

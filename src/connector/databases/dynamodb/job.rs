@@ -1,13 +1,17 @@
 //! One operation of a job: what it asks, of whom, and until when.
 
-use super::client::{Deadline, Dynamo, Repeat};
+use super::client::{Deadline, Dynamo, Repeat, hex};
 use super::failure::Trouble;
 use super::schema::{Table, Tables};
 use super::value::Item;
 use crate::connector::Failure;
+use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Length of the token of a transaction; DynamoDB takes 36 characters.
+const TOKEN_LENGTH: usize = 32;
 
 /// The tables of one region.
 pub(super) struct Region {
@@ -25,11 +29,12 @@ impl Region {
         }
     }
 
-    /// An operation that may take so long.
-    pub(super) fn job(&self, timeout: Duration) -> Job<'_> {
+    /// An operation that may take so long. `key` is the same for every attempt of a run.
+    pub(super) fn job<'a>(&'a self, timeout: Duration, key: &'a str) -> Job<'a> {
         Job {
             region: self,
             deadline: Deadline::after(timeout),
+            key,
         }
     }
 }
@@ -39,6 +44,7 @@ impl Region {
 pub(super) struct Job<'a> {
     region: &'a Region,
     deadline: Deadline,
+    key: &'a str,
 }
 
 impl<'a> Job<'a> {
@@ -56,6 +62,15 @@ impl<'a> Job<'a> {
         let table = Arc::new(table);
         self.region.tables.remember(&table);
         Ok(table)
+    }
+
+    /// By which the server knows this request of this run when it is sent again, also by a later attempt. A later attempt may
+    /// ask for something else, since expressions are computed again: that is another request.
+    pub(super) fn token(self, request: &Value) -> String {
+        let text = format!("{}\n{request}", self.key);
+        let mut token = hex(digest(&SHA256, text.as_bytes()).as_ref());
+        token.truncate(TOKEN_LENGTH);
+        token
     }
 
     pub(super) async fn call(self, operation: &str, request: Item, repeat: Repeat) -> Result<Value, Trouble> {

@@ -68,8 +68,8 @@ impl Documents for DynamoDb {
         Dialect::Dynamo
     }
 
-    async fn run(&self, operation: &Operation, timeout: Duration) -> Result<String, Failure> {
-        let job = self.0.job(timeout);
+    async fn run(&self, operation: &Operation, timeout: Duration, key: &str) -> Result<String, Failure> {
+        let job = self.0.job(timeout, key);
         let done = match operation {
             Operation::Find(select) => read::find(job, select).await,
             Operation::FindOne(select) => read::find_one(job, select).await,
@@ -99,7 +99,7 @@ impl Documents for DynamoDb {
     }
 
     async fn check(&self) -> Result<(), Failure> {
-        let job = self.0.job(DATABASE_CONNECT_TIMEOUT);
+        let job = self.0.job(DATABASE_CONNECT_TIMEOUT, "");
         let mut request = Item::new();
         request.insert("Limit".into(), json!(1));
         match job.call("ListTables", request, Repeat::Safe).await {

@@ -85,7 +85,7 @@ impl Documents for MongoDb {
         Dialect::Mongo
     }
 
-    async fn run(&self, operation: &Operation, timeout: Duration) -> Result<String, Failure> {
+    async fn run(&self, operation: &Operation, timeout: Duration, _key: &str) -> Result<String, Failure> {
         let database = &self.database().await?;
         match operation {
             Operation::Find(select) => query::find(database, select, timeout).await,

@@ -1,6 +1,6 @@
 //! Actions: what a job provides is only ever a value.
 
-use super::support::TestDatabase;
+use super::support::{TestDatabase, new_run};
 use crate::connector::Failure;
 use crate::connector::databases::action::{self, Templates};
 use crate::connector::databases::json::Json;
@@ -28,7 +28,7 @@ async fn act(database: &TestDatabase, action: &DatabaseAction, input: &str) -> R
     let operation = action::operation(action, &templates, &Json::read(input)?, database.connector.context())?;
     database
         .connector
-        .run_operation(&operation, Duration::from_secs(30))
+        .run_operation(&operation, Duration::from_secs(30), &new_run())
         .await
 }
 

@@ -276,7 +276,11 @@ async fn marked_value_is_no_operator() {
         let input = Json::read_marked(input).unwrap().with_marked_fields();
         let operation = request::read("update", &input, database.connector.context()).unwrap();
         let timeout = std::time::Duration::from_secs(5);
-        let failure = database.connector.run_operation(&operation, timeout).await.unwrap_err();
+        let failure = database
+            .connector
+            .run_operation(&operation, timeout, "run")
+            .await
+            .unwrap_err();
         assert_eq!(&*failure.code, "VALIDATION_ERROR", "{:?}", database.dialect);
         assert_eq!(column(&database, "n").await, json!(1));
     }

@@ -227,7 +227,7 @@ async fn statement_is_limited_by_the_job_timeout() {
         let since = Instant::now();
         let answer = database
             .connector
-            .run_operation(&operation, Duration::from_millis(200))
+            .run_operation(&operation, Duration::from_millis(200), "run")
             .await;
         assert!(since.elapsed() < Duration::from_secs(15));
         match (database.dialect, answer) {

@@ -141,7 +141,7 @@ async fn slow_statement_ends_in_time_through_a_pooler() {
     let from = std::time::Instant::now();
     let failure = pooled
         .connector
-        .run_operation(&operation, Duration::from_millis(300))
+        .run_operation(&operation, Duration::from_millis(300), "run")
         .await
         .unwrap_err();
     assert_eq!(&*failure.code, "TIMEOUT");

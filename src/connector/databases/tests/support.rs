@@ -50,6 +50,11 @@ pub(super) fn open_trusting(kind: DatabaseKind, url: &str, ca: Option<&str>) -> 
     Ok(DatabaseConnector::new(database, open::open(kind, &settings)?))
 }
 
+/// The key of a run that nobody has seen.
+pub(super) fn new_run() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
 fn unique() -> String {
     format!("t{}", uuid::Uuid::now_v7().simple())
 }
@@ -63,7 +68,8 @@ fn with_database(url: &str, name: &str) -> String {
 
 pub(super) async fn run(connector: &DatabaseConnector, name: &str, input: &str) -> Result<String, Failure> {
     let operation = request::read(name, &Json::read(input)?, connector.context())?;
-    connector.run_operation(&operation, Duration::from_secs(30)).await
+    let timeout = Duration::from_secs(30);
+    connector.run_operation(&operation, timeout, &new_run()).await
 }
 
 impl TestDatabase {
