@@ -144,7 +144,8 @@ export interface IJobOptions {
   tags?: string[];
   /**
    * `false`: the input holds no expressions, whatever it looks like, and reaches the handler byte for byte; `literal()`
-   * does the same for a part of it. Default true.
+   * does the same for a part of it. Without it, all texts may hold some but the names of files (`fileName`, `path`, `prefix`,
+   * `mimeType`, cursors) of storage jobs; `true`: those too.
    */
   expressions?: boolean;
   /** Session on whose behalf the job runs: its tag and its signed token, or both as `'tag:token'`. */
@@ -169,9 +170,9 @@ export interface IJobOptions {
  * What `dispatch` takes: the documented input `T`, of which `env` and `product` may be left out when the instance was
  * given them, plus {@link IJobOptions}.
  */
-export type DispatchInput<T extends { env: string; product: string }> = Omit<T, 'env' | 'product' | 'session'> &
-  Partial<Pick<T, 'env' | 'product'>> &
-  IJobOptions;
+export type DispatchInput<T extends { env: string; product: string }> = T extends unknown
+  ? Omit<T, 'env' | 'product' | 'session'> & Partial<Pick<T, 'env' | 'product'>> & IJobOptions
+  : never;
 
 /** What `dispatch` resolves with, once the job is committed to the store. */
 export interface IDispatchResult {
@@ -232,16 +233,21 @@ export interface INotificationRequest {
 
 /** A file for a storage operation. */
 export interface IStorageRequest {
+  /** Its name; what is before a `/` in it are folders. Text, not an expression: see {@link IJobOptions.expressions}. */
   fileName: string;
   /** Content: base64 text, or bytes (a `Buffer` too), which are stored as base64. At most 32 MiB. */
   buffer?: string | Uint8Array;
   /** Folder inside the storage. */
   path?: string;
   mimeType?: string;
-  /** Of events that list files: at most so many, up to 1,000. Default 100. `fileName` is what names begin with. */
+  /** Of events that list or count files: what names begin with, with folders before it; `fileName` is the same of those that list. */
+  prefix?: string;
+  /** Of events that list files: at most so many, up to 1,000. Default 100. */
   limit?: number;
-  /** Of events that list files: `next` of the list before. */
+  /** Of events that list or count files: `next` of the result before. */
   cursor?: string;
+  /** The same as `cursor`. */
+  continuationToken?: string;
 }
 
 /** A message for a broker. */
@@ -290,6 +296,36 @@ export interface IStorageDispatchInput extends IDispatchOptions {
   storage: string;
   event: string;
   input: IStorageRequest;
+}
+
+/** What a storage can do. */
+export type StorageOperation =
+  | 'upload'
+  | 'download'
+  | 'read'
+  | 'remove'
+  | 'delete'
+  | 'listFiles'
+  | 'list'
+  | 'stats'
+  | 'getSignedUrl';
+
+/** Runs a storage operation that is named instead of an event; `read`, `delete` and `list` are `download`, `remove` and `listFiles`. */
+export interface IStorageOperationDispatchInput extends IDispatchOptions {
+  env: string;
+  product: string;
+  storage: string;
+  operation: StorageOperation;
+  input: Partial<IStorageRequest>;
+}
+
+/** Runs an event of a storage that a handler serves, with an input of its own. */
+export interface IStorageHandlerDispatchInput extends IDispatchOptions {
+  env: string;
+  product: string;
+  storage: string;
+  event: string;
+  input: Record<string, unknown>;
 }
 
 /** Publishes to a message broker. */
@@ -1515,7 +1551,11 @@ export declare class Ductape {
   /** Notifications. */
   readonly notifications: JobNamespace<INotificationDispatchInput, INotificationTarget, INotificationRequest>;
   /** Storage operations. */
-  readonly storage: JobNamespace<IStorageDispatchInput, IStorageTarget, IStorageJobInput>;
+  readonly storage: JobNamespace<
+    IStorageDispatchInput | IStorageOperationDispatchInput | IStorageHandlerDispatchInput,
+    IStorageTarget,
+    IStorageJobInput
+  >;
   /** Message broker publishes. */
   readonly events: JobNamespace<IPublishDispatchInput, IPublishTarget, IPublishRequest>;
   /** Database operations and actions. */

@@ -271,7 +271,7 @@ export interface LocalFolder {
 export interface StorageEvent extends Described {
   /** The `event` of its jobs. */
   tag: string;
-  operation: 'upload' | 'download' | 'remove' | 'listFiles' | 'stats';
+  operation: 'upload' | 'download' | 'remove' | 'listFiles' | 'stats' | 'getSignedUrl';
   /** The folder that they keep to. */
   path?: string;
   /** Most bytes of a file that is written. Default 32 MiB. */

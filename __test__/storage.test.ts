@@ -5,7 +5,12 @@ import { chmod, link, mkdir, readdir, readFile, rename, stat, symlink, utimes, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { DuctapeOptions, IStorageRequest } from './support/ductape.js';
+import {
+  type DuctapeOptions,
+  type IStorageOperationDispatchInput,
+  type IStorageRequest,
+  literal,
+} from './support/ductape.js';
 import { create, env, product, rejection, temporaryFolder } from './support/instances.js';
 import { script } from './support/processes.js';
 
@@ -47,6 +52,7 @@ function mounts() {
 type Instance = ReturnType<typeof create>;
 
 interface FileInfo {
+  name?: string;
   fileName: string;
   path?: string;
   size: number;
@@ -63,13 +69,13 @@ interface Result extends FileInfo {
 }
 
 /** The result of a job of an event. */
-async function runToResult(ductape: Instance, event: string, input: IStorageRequest): Promise<Result> {
+async function runToResult(ductape: Instance, event: string, input: Partial<IStorageRequest>): Promise<Result> {
   const { job_id } = await ductape.storage.dispatch({ storage: 'files', event, input });
   return (await ductape.jobs.wait(job_id)) as Result;
 }
 
 /** The error of a job of an event, and its number of attempts. */
-async function failure(ductape: Instance, event: string, input: IStorageRequest, more: object = {}) {
+async function failure(ductape: Instance, event: string, input: Partial<IStorageRequest>, more: object = {}) {
   const retrying = { retries: 1, retryConfig: { initialDelay: 1 }, ...more };
   const { job_id } = await ductape.storage.dispatch({ storage: 'files', event, input, ...retrying });
   const { code, message } = await rejection(ductape.jobs.wait(job_id));
@@ -88,6 +94,7 @@ describe('a file', () => {
       mimeType: 'image/x-own',
     });
     expect(written).toEqual({
+      success: true,
       fileName: 'größe 1.png',
       path: 'a/b',
       size: 6,
@@ -100,6 +107,8 @@ describe('a file', () => {
     const file = { fileName: 'größe 1.png', path: 'a/b/' };
     const { mimeType, ...same } = written;
     expect(mimeType).toBe('image/x-own');
+    const { success, ...described } = same as typeof same & { success: boolean };
+    expect(success).toBe(true);
     expect(await runToResult(ductape, 'stats', file)).toEqual({ exists: true, ...same, mimeType: 'image/png' });
     expect(await runToResult(ductape, 'read', file)).toEqual({
       ...same,
@@ -107,11 +116,13 @@ describe('a file', () => {
       buffer: bytes.toString('base64'),
     });
     expect(await runToResult(ductape, 'list', { fileName: '', path: 'a/b' })).toEqual({
-      files: [{ ...same, mimeType: 'image/png' }],
+      success: true,
+      files: [{ name: 'a/b/größe 1.png', ...described, mimeType: 'image/png' }],
+      hasMore: false,
     });
-    expect(await runToResult(ductape, 'remove', file)).toEqual({ removed: true });
-    expect(await runToResult(ductape, 'remove', file)).toEqual({ removed: false });
-    expect(await runToResult(ductape, 'stats', file)).toEqual({ exists: false });
+    expect(await runToResult(ductape, 'remove', file)).toEqual({ success: true, removed: true });
+    expect(await runToResult(ductape, 'remove', file)).toEqual({ success: true, removed: false });
+    expect(await runToResult(ductape, 'stats', file)).toEqual({ success: true, exists: false });
     expect(await failure(ductape, 'read', file)).toMatchObject({ code: 'NOT_FOUND', attempts: 1 });
   });
 
@@ -203,6 +214,220 @@ describe('a file', () => {
   });
 });
 
+describe('uploads of the same name', () => {
+  it('describe what they wrote, though others replace and remove it', async () => {
+    const { ductape } = await instance({}, { worker: { concurrency: 40 } });
+    const inputs = Array.from({ length: 400 }, (_, n) => ({
+      event: n % 4 === 3 ? 'remove' : 'save',
+      input: { fileName: 'a', buffer: n % 4 === 3 ? undefined : Buffer.alloc(n + 1) },
+    }));
+    const jobs = await ductape.storage.dispatchMany(inputs.map((each) => ({ storage: 'files', ...each }) as never));
+    const results = await Promise.allSettled(jobs.map(({ job_id }) => ductape.jobs.wait(job_id)));
+    const wrong = results.filter((result, n) => {
+      if (n % 4 === 3) return result.status !== 'fulfilled';
+      return result.status !== 'fulfilled' || (result.value as Result).size !== n + 1;
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('have etags of their own, also of the same size and at the same time', async () => {
+    const { root, ductape } = await instance({}, { worker: { concurrency: 10 } });
+    const inputs = Array.from({ length: 300 }, (_, n) => ({ fileName: 'a', buffer: Buffer.from([n % 256]) }));
+    const jobs = await ductape.storage.dispatchMany(
+      inputs.map((input) => ({ storage: 'files', event: 'save', input })),
+    );
+    const results = (await Promise.all(jobs.map(({ job_id }) => ductape.jobs.wait(job_id)))) as Result[];
+    expect(new Set(results.map(({ etag }) => etag)).size).toBe(300);
+    const { etag } = await runToResult(ductape, 'stats', { fileName: 'a' });
+    expect(results.map((result) => result.etag)).toContain(etag);
+    expect(await readdir(join(root, '.ductape'))).toEqual([]);
+  });
+
+  it.skipIf(process.platform === 'win32')('keep the mode of the file', async () => {
+    const { root, ductape } = await instance();
+    await runToResult(ductape, 'save', { fileName: 'a', buffer: 'YQ==' });
+    const usual = (await stat(join(root, 'a'))).mode & 0o777;
+    for (const mode of [0o600, 0o640, 0o664]) {
+      await chmod(join(root, 'a'), mode);
+      await runToResult(ductape, 'save', { fileName: 'a', buffer: 'Yg==' });
+      expect((await stat(join(root, 'a'))).mode & 0o777).toBe(mode);
+    }
+    await runToResult(ductape, 'save', { fileName: 'b', buffer: 'YQ==' });
+    expect((await stat(join(root, 'b'))).mode & 0o777).toBe(usual);
+  });
+});
+
+describe('a name', () => {
+  it.each(['$Now()', 'a$Now().txt', '$Input{buffer}', '$Session{user}{email}', '$Add(', '$$', '$literal', 'costs $5'])(
+    'is text, whatever it looks like: %s',
+    async (fileName) => {
+      const { root, ductape } = await instance();
+      const input = { fileName, path: '$Now()', mimeType: 'text/plain', buffer: Buffer.from('x') };
+      expect(await runToResult(ductape, 'save', input)).toMatchObject({ fileName, path: '$Now()' });
+      expect(await readdir(join(root, '$Now()'))).toEqual([fileName]);
+      expect(await runToResult(ductape, 'read', { fileName, path: '$Now()' })).toMatchObject({ size: 1 });
+      const { files } = await runToResult(ductape, 'list', { fileName: fileName.slice(0, 2), path: '$Now()' });
+      expect(files.map((file) => file.fileName)).toEqual([fileName]);
+      const handled = create();
+      handled.storage.handle({}, ({ input }) => input);
+      const { job_id } = await handled.storage.dispatch({ storage: 's', event: 'e', input: { fileName } });
+      expect(await handled.jobs.wait(job_id)).toEqual({ fileName });
+    },
+  );
+
+  it('is an expression where the dispatch says so', async () => {
+    const { root, ductape } = await instance();
+    const dispatch = async (input: IStorageRequest, expressions: boolean) => {
+      const { job_id } = await ductape.storage.dispatch({ storage: 'files', event: 'save', input, expressions });
+      return (await ductape.jobs.wait(job_id)) as Result;
+    };
+    const buffer = Buffer.from('x');
+    const dated = await dispatch({ fileName: "report-$Dateformat($Now(), 'YYYY')", buffer }, true);
+    expect(dated.fileName).toMatch(/^report-20\d\d$/);
+    expect((await dispatch({ fileName: literal('$Now()'), path: "$Concat(['a','b'])", buffer }, true)).path).toBe('ab');
+    expect((await dispatch({ fileName: '$Now()', buffer }, false)).fileName).toBe('$Now()');
+    expect((await readdir(join(root, 'ab')))[0]).toBe('$Now()');
+  });
+
+  it('is marked as text with the bytes beside it, or within', async () => {
+    const { root, ductape } = await instance();
+    const bytes = Buffer.from([0, 255, 36]);
+    await runToResult(ductape, 'save', literal({ fileName: '$Now()', buffer: bytes }));
+    await runToResult(ductape, 'save', { fileName: literal('b'), buffer: literal(bytes) });
+    for (const name of ['$Now()', 'b']) expect(await readFile(join(root, name))).toEqual(bytes);
+    // As large as without the mark.
+    const large = literal({ fileName: 'large', buffer: Buffer.alloc(2 << 20) });
+    expect(await runToResult(ductape, 'save', large)).toMatchObject({ size: 2 << 20 });
+  });
+
+  it('with slashes is in folders', async () => {
+    const { root, ductape } = await instance();
+    const buffer = Buffer.from('x');
+    const written = await runToResult(ductape, 'save', { fileName: 'a/b/c.txt', buffer });
+    expect(written).toMatchObject({ fileName: 'c.txt', path: 'a/b', size: 1 });
+    await runToResult(ductape, 'save', { fileName: 'd/e', path: 'a/b', buffer });
+    await runToResult(ductape, 'avatar', { fileName: 'x/y', path: 'z', buffer });
+    expect(await readdir(join(root, 'a/b'))).toEqual(['c.txt', 'd']);
+    expect(await readdir(join(root, 'avatars/z/x'))).toEqual(['y']);
+    expect(await runToResult(ductape, 'stats', { fileName: 'a/b/d/e' })).toMatchObject({ exists: true });
+    for (const input of [{ fileName: 'a/b/c' }, { prefix: 'a/b/c' }, { prefix: 'b/', path: 'a' }]) {
+      const { files } = await runToResult(ductape, 'list', input);
+      expect(files.map((file) => file.name)).toEqual(['a/b/c.txt']);
+    }
+    expect(await runToResult(ductape, 'remove', { fileName: 'a/b/c.txt' })).toMatchObject({ removed: true });
+    for (const prefix of ['/', '//', 'a//b', '../x', 'a/../b', '/a', 'a\\b', '%2e%2e/a']) {
+      expect(await failure(ductape, 'list', { prefix })).toMatchObject({ code: 'VALIDATION_ERROR' });
+    }
+    const long = `${'x'.repeat(250)}/`.repeat(4);
+    expect(await runToResult(ductape, 'save', { fileName: `${long}${'y'.repeat(20)}`, buffer })).toMatchObject({
+      size: 1,
+    });
+    const longer = await failure(ductape, 'save', { fileName: `${long}${'y'.repeat(21)}`, buffer });
+    expect(longer).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
+  });
+});
+
+describe('an operation', () => {
+  it('stands in the place of the event', async () => {
+    const { ductape } = await instance();
+    const run = async (operation: string, input: Partial<IStorageRequest>) => {
+      const { job_id } = await ductape.storage.dispatch({
+        storage: 'files',
+        operation,
+        input,
+      } as IStorageOperationDispatchInput);
+      return (await ductape.jobs.wait(job_id)) as Result;
+    };
+    const file = { fileName: 'a' };
+    expect(await run('upload', { ...file, buffer: Buffer.from('x') })).toMatchObject({ size: 1 });
+    for (const operation of ['download', 'read']) expect(await run(operation, file)).toMatchObject({ buffer: 'eA==' });
+    expect(await run('stats', file)).toMatchObject({ exists: true });
+    for (const operation of ['listFiles', 'list']) {
+      expect((await run(operation, {})).files).toMatchObject([{ fileName: 'a' }]);
+    }
+    expect(await run('delete', file)).toMatchObject({ removed: true });
+    expect(await run('remove', file)).toMatchObject({ removed: false });
+    const wrong = { storage: 'files', operation: 'copy', input: file };
+    expect(await rejection(ductape.storage.dispatch(wrong as never))).toMatchObject({ code: 'VALIDATION_ERROR' });
+    const both = { storage: 'files', operation: 'read', event: 'read', input: file };
+    expect((await rejection(ductape.storage.dispatch(both as never))).message).toContain('in the place of `event`');
+    const neither = { storage: 'files', input: file };
+    expect((await rejection(ductape.storage.dispatch(neither as never))).message).toContain('event: is missing');
+    const { job_id } = await ductape.storage.dispatch({ storage: 'files', operation: 'getSignedUrl', input: file });
+    expect((await rejection(ductape.jobs.wait(job_id))).message).toContain('a local folder has no URLs');
+  });
+
+  it('cannot be the name of an event that does another', () => {
+    const resources = storing({ root: 'files' });
+    const confusing = { tag: 'download', operation: 'upload' };
+    Object.assign(resources.products[0]?.storage[0] ?? {}, { events: [confusing] });
+    expect(() => create({ resources: resources as never })).toThrow("'download' is the name of another operation");
+  });
+
+  it('of a handler takes any input', async () => {
+    const ductape = create();
+    ductape.storage.handle({ storage: 'files', event: 'cleanup_temp' }, ({ input }) => input);
+    const input = { olderThanHours: 24, patterns: ['*.tmp'] };
+    const { job_id } = await ductape.storage.dispatch({ storage: 'files', event: 'cleanup_temp', input });
+    expect(await ductape.jobs.wait(job_id)).toEqual(input);
+  });
+});
+
+describe('stats of a folder', () => {
+  it('count files in it and below, by type', async () => {
+    const { root, ductape } = await instance();
+    for (const [name, size] of [
+      ['a.png', 3],
+      ['b/c.jpg', 4],
+      ['b/d/e.pdf', 5],
+      ['b/f', 6],
+      ['g.zip', 7],
+    ] as const) {
+      await runToResult(ductape, 'save', { fileName: name, buffer: Buffer.alloc(size) });
+    }
+    await symlink('/etc', join(root, 'link'));
+    const none = { count: 0, size: 0 };
+    expect(await runToResult(ductape, 'stats', {})).toEqual({
+      success: true,
+      totalFiles: 5,
+      totalSize: 25,
+      byType: {
+        image: { count: 2, size: 7 },
+        video: none,
+        audio: none,
+        document: { count: 1, size: 5 },
+        archive: { count: 1, size: 7 },
+        other: { count: 1, size: 6 },
+      },
+      hasMore: false,
+    });
+    expect(await runToResult(ductape, 'stats', { prefix: 'b/' })).toMatchObject({ totalFiles: 3, totalSize: 15 });
+    expect(await runToResult(ductape, 'stats', { prefix: 'a' })).toMatchObject({ totalFiles: 1, totalSize: 3 });
+    expect(await runToResult(ductape, 'stats', { path: 'nowhere' })).toMatchObject({ totalFiles: 0, hasMore: false });
+  });
+
+  it('are bounded, and go on where they ended', { timeout: 60_000 }, async () => {
+    const { root, ductape } = await instance();
+    for (const folder of ['a', 'a/b', 'c']) {
+      await mkdir(join(root, folder));
+      await Promise.all(Array.from({ length: 4_500 }, (_, n) => writeFile(join(root, folder, `f${n}`), 'x')));
+    }
+    let [total, cursor, rounds]: [number, string | undefined, number] = [0, undefined, 0];
+    do {
+      const counted = (await runToResult(ductape, 'stats', { ...(cursor !== undefined && { cursor }) })) as unknown as {
+        totalFiles: number;
+        nextToken?: string;
+        hasMore: boolean;
+      };
+      total += counted.totalFiles;
+      cursor = counted.nextToken;
+      expect(counted.hasMore).toBe(cursor !== undefined);
+      rounds += 1;
+    } while (cursor !== undefined);
+    expect([total, rounds]).toEqual([13_500, 2]);
+  });
+});
+
 describe('a path outside the root', () => {
   const names = [
     '..',
@@ -212,7 +437,15 @@ describe('a path outside the root', () => {
     '..\\a',
     '/etc/passwd',
     'C:\\a',
-    'a/b',
+    '/a',
+    'a/',
+    'a//b',
+    '//a',
+    'a/../b',
+    'a/./b',
+    'a/%2e%2e/b',
+    '.ductape/a',
+    'a/.ductape',
     'a\\b',
     'a\0',
     'a\n',
@@ -269,7 +502,8 @@ describe('a path outside the root', () => {
 
   it('is refused when an expression yields it', async () => {
     const { root, ductape } = await instance();
-    const refused = await failure(ductape, 'save', { fileName: 'a', path: "$Join(['..','x'],'/')", buffer: 'YQ==' });
+    const input = { fileName: 'a', path: "$Join(['..','x'],'/')", buffer: 'YQ==' };
+    const refused = await failure(ductape, 'save', input, { expressions: true });
     expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', attempts: 1 });
     expect(await readdir(root)).toEqual([]);
   });
@@ -425,8 +659,8 @@ describe('a root', () => {
     const root = join(await temporaryFolder(), 'new/files');
     const ductape = create({ resources: storing({ root }) as never });
     expect(await ductape.resources.check()).toMatchObject([{ type: 'storage', ok: true }]);
-    expect(await runToResult(ductape, 'list', { fileName: '' })).toEqual({ files: [] });
-    expect(await runToResult(ductape, 'remove', { fileName: 'a' })).toEqual({ removed: false });
+    expect(await runToResult(ductape, 'list', { fileName: '' })).toEqual({ success: true, files: [], hasMore: false });
+    expect(await runToResult(ductape, 'remove', { fileName: 'a' })).toEqual({ success: true, removed: false });
     await expect(stat(root)).rejects.toThrow('ENOENT');
     await runToResult(ductape, 'save', { fileName: 'a', buffer: '' });
     expect((await stat(root)).isDirectory()).toBe(true);

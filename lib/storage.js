@@ -3,23 +3,31 @@
 
 const { isUint8Array } = require('node:util/types');
 
-/** The input with its bytes as base64, which is how they are stored. */
-function withBase64(input) {
-  let buffer;
-  try {
-    buffer = input?.input?.buffer;
-  } catch {
-    // A getter that throws does so again under `JSON.stringify`, whose failures are reported.
-  }
+/** Bytes as base64, which is how they are stored; undefined: they are none. */
+function base64(value) {
   // Not `instanceof`: a test runner's bytes may be of another realm.
-  if (!isUint8Array(buffer)) return input;
-  const text = Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength).toString('base64');
-  return { ...input, input: { ...input.input, buffer: text } };
+  if (!isUint8Array(value)) return undefined;
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
+}
+
+/** A file with its bytes as base64; undefined: it has none. Base64 holds no expression, so that nothing marks it. */
+function withBase64(file) {
+  const text = base64(file?.buffer) ?? base64(file?.buffer?.$literal);
+  return text === undefined ? undefined : { ...file, buffer: text };
 }
 
 /** What of an input of this namespace is sent. */
 function prepareInput(namespace, input) {
-  return namespace === 'storage' ? withBase64(input) : input;
+  if (namespace !== 'storage') return input;
+  try {
+    const file = withBase64(input?.input);
+    if (file !== undefined) return { ...input, input: file };
+    const marked = withBase64(input?.input?.$literal);
+    if (marked !== undefined) return { ...input, input: { $literal: marked } };
+  } catch {
+    // A getter that throws does so again under `JSON.stringify`, whose failures are reported.
+  }
+  return input;
 }
 
 module.exports = { prepareInput };

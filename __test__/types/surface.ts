@@ -25,6 +25,8 @@ import Default, {
   type IPublishDispatchInput,
   type IScheduleOptions,
   type IStorageDispatchInput,
+  type IStorageHandlerDispatchInput,
+  type IStorageOperationDispatchInput,
   type IWebhook,
   type IWebhookInput,
   type IWebhookPayload,
@@ -48,7 +50,12 @@ export type Namespaces = [
   Expect<Equals<Taken<Ductape['actions']>, DispatchInput<IActionDispatchInput>>>,
   Expect<Equals<Taken<Ductape['features']>, DispatchInput<IFeatureDispatchInput>>>,
   Expect<Equals<Taken<Ductape['notifications']>, DispatchInput<INotificationDispatchInput>>>,
-  Expect<Equals<Taken<Ductape['storage']>, DispatchInput<IStorageDispatchInput>>>,
+  Expect<
+    Equals<
+      Taken<Ductape['storage']>,
+      DispatchInput<IStorageDispatchInput | IStorageOperationDispatchInput | IStorageHandlerDispatchInput>
+    >
+  >,
   Expect<Equals<Taken<Ductape['events']>, DispatchInput<IPublishDispatchInput>>>,
   Expect<Equals<Taken<Ductape['databases']['action']>, DispatchInput<IDBActionDispatchInput>>>,
   Expect<Equals<Taken<Ductape['databases']>, DispatchInput<IDBOperationDispatchInput>>>,

@@ -2,7 +2,7 @@
 
 use super::fields::{self, Fields, MAX_SAFE_INTEGER};
 use super::next_run::next_run;
-use super::{expressions, keys, request, schedule};
+use super::{expressions, keys, request, schedule, storage};
 use crate::clock::Millis;
 use crate::engine::inputs::{ExpressionResolver, SessionVerifier};
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -159,9 +159,10 @@ pub struct DispatchReader<'a> {
     last: Option<(RouteFields<'a>, Arc<Route>)>,
 }
 
-/// Unread texts of the fields that make a route: product and environment, then those of the namespace.
+/// Unread texts of the fields that make a route: product and environment, then those of the namespace, and the operation of
+/// a storage job.
 #[derive(PartialEq)]
-struct RouteFields<'a>(Namespace, [Option<&'a str>; 4]);
+struct RouteFields<'a>(Namespace, [Option<&'a str>; 5]);
 
 impl<'a> DispatchReader<'a> {
     /// At the time `now`.
@@ -189,7 +190,10 @@ impl<'a> DispatchReader<'a> {
             .integer("priority", i64::from(i32::MIN), i64::from(i32::MAX))
             .unwrap_or(0);
         let mut options = read_options(&mut fields);
-        let has_expressions = input.is_some_and(|input| expressions::check(&mut fields, input, &mut options, defaults));
+        let input = input.map(|input| expressions::marked(&fields, namespace, input));
+        let has_expressions = input
+            .as_deref()
+            .is_some_and(|input| expressions::check(&mut fields, input, &mut options, defaults));
         let identity = Identity::read(&mut fields);
         let seed = || identity.id.to_string();
         let plan = schedule::read_schedule(&mut fields, &defaults.timezone, seed, now);
@@ -214,7 +218,7 @@ impl<'a> DispatchReader<'a> {
                 created: now,
                 retries: u32::try_from(retries).unwrap_or(0),
                 options,
-                input: input.into(),
+                input: input.into_owned().into(),
                 input_digest: None,
                 recurrence: plan.recurrence,
             },
@@ -224,8 +228,11 @@ impl<'a> DispatchReader<'a> {
 
     /// The fields' route, if nothing is wrong with it.
     fn route(&mut self, fields: &mut Fields<'a>, namespace: Namespace) -> Option<Arc<Route>> {
-        let mut texts = [fields.raw("product"), fields.raw("env"), None, None];
-        for (text, name) in texts.iter_mut().skip(2).zip(namespace.target_fields()) {
+        let operation = (namespace == Namespace::Storage)
+            .then(|| fields.raw("operation"))
+            .flatten();
+        let mut texts = [fields.raw("product"), fields.raw("env"), operation, None, None];
+        for (text, name) in texts.iter_mut().skip(3).zip(namespace.target_fields()) {
             *text = fields.raw(name);
         }
         let named = RouteFields(namespace, texts);
@@ -252,7 +259,7 @@ fn known_fields(namespace: Namespace) -> &'static [&'static str] {
         Namespace::Actions => with_common!("app", "event"),
         Namespace::Features => with_common!("tag"),
         Namespace::Notifications => with_common!("notification", "event"),
-        Namespace::Storage => with_common!("storage", "event"),
+        Namespace::Storage => with_common!("storage", "event", "operation"),
         Namespace::Events => with_common!("broker", "event"),
         Namespace::DatabaseActions => with_common!("database", "event"),
         Namespace::Databases => with_common!("database", "operation"),
@@ -278,7 +285,13 @@ fn read_route(fields: &mut Fields<'_>, namespace: Namespace, defaults: &Defaults
     let product = with_default("product", &defaults.product);
     let env = with_default("env", &defaults.env);
     let names = namespace.target_fields();
-    let target: Vec<Box<str>> = names.iter().filter_map(|name| required_tag(fields, name)).collect();
+    let target = names.iter().filter_map(|name| match *name {
+        "event" if namespace == Namespace::Storage && fields.raw("operation").is_some() => {
+            storage::event_of_operation(fields)
+        }
+        name => required_tag(fields, name),
+    });
+    let target: Vec<Box<str>> = target.collect();
     (target.len() == names.len()).then_some(())?;
     Some(Route {
         namespace,

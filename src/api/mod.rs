@@ -36,6 +36,7 @@ mod schedule_warnings;
 mod sessions;
 mod statement;
 mod steps;
+mod storage;
 pub mod view;
 mod webhooks;
 

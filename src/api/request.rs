@@ -53,10 +53,11 @@ const NOTIFICATION: Members = &[
 ];
 
 const STORAGE: Members = &[
-    ("fileName", Shape::Text, true),
+    ("fileName", Shape::Text, false),
     ("buffer", Shape::Bytes, false),
     ("path", Shape::Text, false),
     ("mimeType", Shape::Text, false),
+    ("prefix", Shape::Text, false),
 ];
 
 const DATABASE_ACTION: Members = &[
@@ -88,10 +89,10 @@ pub fn check(namespace: Namespace, mut input: Fields<'_>) -> Fields<'_> {
 
 /// Length of the base64 text of a storage input's `buffer`, 0 without one.
 pub fn buffer_length(input: &str) -> usize {
-    Fields::read(input, "input")
+    Fields::read(unwrap_literal(input), "input")
         .ok()
         .and_then(|fields| fields.raw("buffer"))
-        .map_or(0, |text| text.len().saturating_sub(2))
+        .map_or(0, |text| unwrap_literal(text).len().saturating_sub(2))
 }
 
 fn check_members(fields: &mut Fields<'_>, members: Members) {

@@ -68,6 +68,8 @@ pub(super) const MAX_UPLOAD_BYTES: usize = 32 << 20;
 pub(super) const MAX_DOWNLOAD_BYTES: u64 = 768 * 1024 - 1_024;
 /// Files listed when the input sets no `limit`.
 pub(super) const DEFAULT_LIST_LIMIT: usize = 100;
+/// Files that one job counts.
+pub(super) const MAX_COUNTED_FILES: usize = 10_000;
 /// Files listed by one job.
 pub(super) const MAX_LIST_LIMIT: i64 = 1_000;
 

@@ -46,6 +46,29 @@ impl FilePath {
         }
     }
 
+    /// Parses the path of a file: the folders before its last `/`, and its name.
+    ///
+    /// # Errors
+    /// Why it is not a valid path.
+    pub fn file(path: &str) -> Result<(Self, Box<str>), String> {
+        let (folder, name) = match path.rsplit_once('/') {
+            // A folder that ends with a slash is fine by itself, and here would be an empty name.
+            Some((folder, _)) if folder.is_empty() || folder.ends_with('/') => {
+                return Err(if folder.is_empty() {
+                    "must be relative, without a '/' at its beginning".to_owned()
+                } else {
+                    "has a folder whose name is empty".to_owned()
+                });
+            }
+            Some((folder, name)) => (Self::folder(folder)?, name),
+            None => (Self::default(), path),
+        };
+        match name_problem(name) {
+            Some(problem) => Err(problem),
+            None => Ok((folder, name.into())),
+        }
+    }
+
     /// This folder inside `outer`.
     #[must_use]
     pub fn within(self, outer: &Self) -> Self {
@@ -209,6 +232,14 @@ mod tests {
         assert!(FilePath::folder("").unwrap().names().is_empty());
         assert!(FilePath::folder(&"a/".repeat(33)).is_err());
         assert!(FilePath::folder(&"a".repeat(2_000)).is_err());
+        let (folder, name) = FilePath::file("a/b/c.txt").unwrap();
+        assert_eq!((folder.text().as_str(), &*name), ("a/b", "c.txt"));
+        assert_eq!(FilePath::file("c").unwrap(), (FilePath::default(), "c".into()));
+        for path in [
+            "", "/", "/a", "a/", "a//", "a//b", "//a", "a/../b", "../b", "a/..", "a/%2e%2e", "a%2fb", "a\\b", "./b",
+        ] {
+            assert!(FilePath::file(path).is_err(), "{path:?}");
+        }
         let inner = FilePath::folder("c").unwrap().within(&FilePath::folder("a/b").unwrap());
         assert_eq!(inner.text(), "a/b/c");
     }

@@ -51,19 +51,29 @@ pub enum StorageOperation {
     Remove,
     /// Lists the files of a folder.
     ListFiles,
-    /// Returns size and modification time of a file.
+    /// Returns size and modification time of a file, or how many files there are.
     Stats,
+    /// Makes a URL by which others reach a file for a while.
+    GetSignedUrl,
 }
 
 impl StorageOperation {
     /// Every operation, by its name.
-    pub const NAMES: [(&'static str, Self); 5] = [
+    pub const NAMES: [(&'static str, Self); 6] = [
         ("upload", Self::Upload),
         ("download", Self::Download),
         ("remove", Self::Remove),
         ("listFiles", Self::ListFiles),
         ("stats", Self::Stats),
+        ("getSignedUrl", Self::GetSignedUrl),
     ];
+
+    /// The operation of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = Self::NAMES.into_iter();
+        all.find(|(known, _)| *known == name).map(|(_, operation)| operation)
+    }
 }
 
 /// What the jobs of one event do.

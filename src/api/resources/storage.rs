@@ -94,6 +94,13 @@ fn read_events(storage: &mut Fields<'_>) -> Vec<StorageEvent> {
             event.problem("path", why);
         }
         if let Some(tag) = required_tag(&mut event) {
+            if StorageOperation::named(&tag).is_some_and(|named| operation.is_some_and(|operation| named != operation))
+            {
+                event.problem(
+                    "tag",
+                    format!("'{tag}' is the name of another operation, which jobs ask for by it"),
+                );
+            }
             if read.iter().any(|known| *known.tag == *tag) {
                 event.problem("tag", format!("'{tag}' is the tag of another event of it"));
             } else if let Some(operation) = operation {

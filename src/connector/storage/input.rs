@@ -5,7 +5,7 @@
 use super::media::is_media_type;
 use crate::connector::Failure;
 use crate::connector::limits::{DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT};
-use crate::resources::{FilePath, name_problem};
+use crate::resources::FilePath;
 use crate::text::json::{self, Object};
 use base64::Engine;
 use base64::alphabet;
@@ -18,17 +18,39 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// What an input may have; each operation reads what it needs.
-const MEMBERS: [&str; 6] = ["fileName", "buffer", "path", "mimeType", "limit", "cursor"];
+const MEMBERS: [&str; 8] = [
+    "fileName",
+    "buffer",
+    "path",
+    "mimeType",
+    "limit",
+    "cursor",
+    "prefix",
+    "continuationToken",
+];
+/// Longest path of a file, in bytes: what object stores take.
+const MAX_KEY_BYTES: usize = 1_024;
 
 /// An input with its expressions resolved.
 pub(super) struct Input<'a>(Object<'a>);
 
+/// A file of a storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FileName {
+    /// The folder it is in.
+    pub folder: FilePath,
+    /// Its name there.
+    pub name: Box<str>,
+}
+
 /// Which files of a folder to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Listing {
+    /// The folder.
+    pub folder: FilePath,
     /// Prefix of names.
     pub prefix: Box<str>,
-    /// Only names after this one.
+    /// Only what comes after this.
     pub after: Option<Box<str>>,
     /// Most names.
     pub limit: usize,
@@ -52,24 +74,50 @@ impl<'a> Input<'a> {
         Ok(Some(text.into_owned()))
     }
 
-    /// The folder, inside that of the event.
-    pub(super) fn folder(&self, outer: &FilePath) -> Result<FilePath, Failure> {
+    /// A text that has two names.
+    fn text_of(&self, names: [&'static str; 2]) -> Result<Option<(&'static str, String)>, Failure> {
+        let [one, other] = names;
+        match (self.text(one)?, self.text(other)?) {
+            (Some(_), Some(_)) => Err(Failure::invalid(format!(
+                "input.{other}: is the same as `{one}`; give one of them"
+            ))),
+            (Some(text), None) => Ok(Some((one, text))),
+            (None, Some(text)) => Ok(Some((other, text))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The folder that `path` names, inside that of the event.
+    fn folder(&self, outer: &FilePath) -> Result<FilePath, Failure> {
         let path = self.text("path")?.unwrap_or_default();
         let inner = FilePath::folder(&path).map_err(|why| Failure::invalid(format!("input.path: {why}")))?;
         Ok(inner.within(outer))
     }
 
-    /// The file's name.
-    pub(super) fn file_name(&self) -> Result<String, Failure> {
-        let name = self
+    /// The file: `fileName` in the folder that `path` names, inside that of the event.
+    pub(super) fn file(&self, outer: &FilePath) -> Result<FileName, Failure> {
+        let folder = self.folder(outer)?;
+        let given = self
             .text("fileName")?
             .ok_or_else(|| Failure::invalid("input.fileName: is missing"))?;
-        match name_problem(&name) {
-            None => Ok(name),
-            Some(problem) => Err(Failure::invalid(format!(
-                "input.fileName: must be the name of a file, and {problem}; folders go into `path`"
-            ))),
+        let (inner, name) = FilePath::file(&given).map_err(|problem| {
+            Failure::invalid(format!(
+                "input.fileName: must be the name of a file, with folders before it if it is in any, and {problem}"
+            ))
+        })?;
+        let folder = inner.within(&folder);
+        let bytes = folder.names().iter().map(|name| name.len() + 1).sum::<usize>() + name.len();
+        if bytes > MAX_KEY_BYTES {
+            return Err(Failure::invalid(format!(
+                "input.fileName: must have at most {MAX_KEY_BYTES} bytes with its folders, got {bytes}"
+            )));
         }
+        Ok(FileName { folder, name })
+    }
+
+    /// Whether it names a file.
+    pub(super) fn names_file(&self) -> bool {
+        self.0.get_present("fileName").is_some()
     }
 
     /// The content to write, at most `most` bytes.
@@ -102,13 +150,24 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Which part of the folder is listed.
-    pub(super) fn listing(&self) -> Result<Listing, Failure> {
-        let prefix = self.text("fileName")?.unwrap_or_default();
-        if prefix.contains(['/', '\\']) || prefix.chars().any(char::is_control) {
-            return Err(Failure::invalid(
-                "input.fileName: must be what names begin with, without separators; the folder goes into `path`",
-            ));
+    /// Which part of which folder is listed.
+    pub(super) fn listing(&self, outer: &FilePath) -> Result<Listing, Failure> {
+        let folder = self.folder(outer)?;
+        let (member, given) = self.text_of(["fileName", "prefix"])?.unwrap_or_default();
+        let refused = |why: &str| {
+            Failure::invalid(format!(
+                "input.{member}: must be what names begin with, with folders before it if it is in any, and {why}"
+            ))
+        };
+        let (inner, prefix) = match given.rsplit_once('/') {
+            Some((inner, _)) if inner.is_empty() || inner.ends_with('/') => {
+                return Err(refused("has a folder whose name is empty"));
+            }
+            Some((inner, prefix)) => (FilePath::folder(inner).map_err(|why| refused(&why))?, prefix),
+            None => (FilePath::default(), &*given),
+        };
+        if prefix.contains('\\') || prefix.chars().any(char::is_control) {
+            return Err(refused("holds a '\\' or a control character"));
         }
         let limit = match self.0.get_present("limit") {
             None => DEFAULT_LIST_LIMIT,
@@ -121,8 +180,11 @@ impl<'a> Input<'a> {
                 })?,
         };
         Ok(Listing {
+            folder: inner.within(&folder),
             prefix: prefix.into(),
-            after: self.text("cursor")?.map(Into::into),
+            after: self
+                .text_of(["cursor", "continuationToken"])?
+                .map(|(_, text)| text.into()),
             limit,
         })
     }

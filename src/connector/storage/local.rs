@@ -4,23 +4,25 @@
 //! partial file, not even after a crash; the number of operations that wait for the disk is bounded, also when it hangs.
 
 use super::error::FileSystemError;
-use super::input::{Input, Listing};
-use super::media::media_type;
+use super::input::{FileName, Listing};
+use super::local_count::count;
+use super::result::{Counted, FileInfo, Listed, Removed, Stats, to_json};
 use super::sandbox::{Folder, Kind, Status};
+use super::task::{Task, Upload};
 use super::{Event, FilePath};
 use crate::clock::{Clock, SystemClock};
-use crate::connector::limits::{MAX_DOWNLOAD_BYTES, MAX_UPLOAD_BYTES};
+use crate::connector::limits::MAX_DOWNLOAD_BYTES;
 use crate::connector::{Call, Connector, Failure, Limits};
-use crate::resources::StorageOperation;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
-use serde::Serialize;
 use std::collections::BinaryHeap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
 /// Folder in the root for files that are being written.
@@ -42,50 +44,6 @@ struct StorageRoot {
     create: bool,
 }
 
-/// A file in a job's result.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FileInfo {
-    file_name: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    buffer: Option<String>,
-    size: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mime_type: Option<String>,
-    etag: String,
-    last_modified: i64,
-}
-
-#[derive(Serialize)]
-struct RemoveResult {
-    removed: bool,
-}
-
-#[derive(Serialize)]
-struct Stats {
-    exists: bool,
-    #[serde(flatten)]
-    file: Option<FileInfo>,
-}
-
-#[derive(Serialize)]
-struct ListResult {
-    files: Vec<FileInfo>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-}
-
-/// The checked task of one job.
-enum Task {
-    Upload(FilePath, String, Option<String>, Vec<u8>),
-    Download(FilePath, String),
-    Remove(FilePath, String),
-    Stats(FilePath, String),
-    List(FilePath, Listing),
-}
-
 impl StorageConnector {
     /// Removes files that crashes left unfinished; creates nothing.
     pub(super) async fn open(root: PathBuf, create: bool, events: Arc<[Event]>) -> Arc<Self> {
@@ -97,27 +55,6 @@ impl StorageConnector {
             events,
             slots: Arc::new(Semaphore::new(Limits::default().connections)),
         })
-    }
-
-    /// Reads and checks the task of a job.
-    fn task(&self, call: &Call<'_>) -> Result<Task, Failure> {
-        let event = self.events.iter().find(|event| *event.tag == *call.event());
-        let input = Input::read(call.input())?;
-        let folder = match event {
-            Some(event) => input.folder(&event.folder)?,
-            None => input.folder(&FilePath::default())?,
-        };
-        match event.map_or(StorageOperation::Upload, |event| event.operation) {
-            StorageOperation::Upload => {
-                let most = event.and_then(|event| event.max_bytes).unwrap_or(MAX_UPLOAD_BYTES);
-                let name = input.file_name()?;
-                Ok(Task::Upload(folder, name, input.mime_type()?, input.bytes(most)?))
-            }
-            StorageOperation::Download => Ok(Task::Download(folder, input.file_name()?)),
-            StorageOperation::Remove => Ok(Task::Remove(folder, input.file_name()?)),
-            StorageOperation::Stats => Ok(Task::Stats(folder, input.file_name()?)),
-            StorageOperation::ListFiles => Ok(Task::List(folder, input.listing()?)),
-        }
     }
 
     /// Runs blocking work on a blocking thread. It continues when its caller is dropped, and keeps its slot until it ends.
@@ -144,7 +81,7 @@ impl StorageConnector {
 #[async_trait]
 impl Connector for StorageConnector {
     async fn run(&self, call: &Call<'_>) -> Result<Option<Box<str>>, Failure> {
-        let task = self.task(call)?;
+        let task = Task::read(&self.events, call.event(), call.input())?;
         let answer = self.blocking(move |storage_root| storage_root.perform(task)).await?;
         Ok(Some(answer.into()))
     }
@@ -156,18 +93,17 @@ impl Connector for StorageConnector {
 
 impl StorageRoot {
     fn perform(&self, task: Task) -> Result<String, Failure> {
-        let answer = match task {
-            Task::Upload(folder, name, mime_type, bytes) => {
-                serde_json::to_string(&self.upload(&folder, name, mime_type, &bytes)?)
-            }
-            Task::Download(folder, name) => serde_json::to_string(&self.download(&folder, name)?),
-            Task::Remove(folder, name) => serde_json::to_string(&RemoveResult {
-                removed: self.remove(&folder, &name)?,
-            }),
-            Task::Stats(folder, name) => serde_json::to_string(&self.stats(&folder, name)?),
-            Task::List(folder, listing) => serde_json::to_string(&self.list(&folder, &listing)?),
-        };
-        answer.map_err(|_| Failure::unavailable("the result cannot be written as JSON"))
+        match task {
+            Task::Upload(upload) => to_json(&self.upload(upload)?),
+            Task::Download(file) => to_json(&self.download(&file)?),
+            Task::Remove(file) => to_json(&self.remove(&file)?),
+            Task::Stats(file) => to_json(&self.stats(&file)?),
+            Task::Count(listing) => to_json(&self.count(&listing)?),
+            Task::List(listing) => to_json(&self.list(&listing)?),
+            Task::SignedUrl => Err(Failure::invalid(
+                "a local folder has no URLs; `getSignedUrl` is for the types aws, gcp and azure",
+            )),
+        }
     }
 
     /// Opens the root; only tasks that write create it.
@@ -183,42 +119,50 @@ impl StorageRoot {
         Ok(folder)
     }
 
-    fn upload(
-        &self,
-        path: &FilePath,
-        name: String,
-        mime_type: Option<String>,
-        bytes: &[u8],
-    ) -> Result<FileInfo, Failure> {
+    fn upload(&self, upload: Upload) -> Result<FileInfo, Failure> {
+        let file = &upload.file;
         let root = self.root(true).map_err(|error| self.missing_root(error))?;
-        let folder = self.enter(path, true)?;
-        match folder.status(&name).map(|status| status.kind) {
-            Ok(Kind::Folder) => return Err(FileSystemError::Kind("a folder has the file's name").into()),
-            Ok(Kind::Link) => return Err(FileSystemError::Link.into()),
-            Ok(Kind::File | Kind::Other) | Err(_) => {}
+        let folder = self.enter(&file.folder, true)?;
+        let replaced = folder.status(&file.name).ok();
+        match replaced.map(|status| status.kind) {
+            Some(Kind::Folder) => return Err(FileSystemError::Kind("a folder has the file's name").into()),
+            Some(Kind::Link) => return Err(FileSystemError::Link.into()),
+            Some(Kind::File | Kind::Other) | None => {}
         }
         let staging = root.enter(STAGING_FOLDER, true)?;
         let unfinished = UnfinishedFile::new(&staging)?;
-        let mut file = staging.create(&unfinished.name)?;
-        file.write_all(bytes).map_err(FileSystemError::from)?;
+        let mut written = staging.create(&unfinished.name)?;
+        // Before there is anything to read in it.
+        if let Some(mode) = replaced.and_then(|status| status.mode)
+            && Folder::status_of(&written)?.mode != Some(mode)
+        {
+            Folder::set_mode(&written, mode)?;
+        }
+        written.write_all(&upload.bytes).map_err(FileSystemError::from)?;
+        // A file system may tell only those times apart that are some ms from each other.
+        let _ = written.set_modified(next_moment());
         // Otherwise a power failure could keep the name and lose the content.
-        file.sync_all().map_err(FileSystemError::from)?;
-        drop(file);
-        staging.rename(&unfinished.name, &folder, &name)?;
+        written.sync_all().map_err(FileSystemError::from)?;
+        // Once it has its name, somebody else may have replaced or removed it.
+        let status = Folder::status_of(&written)?;
+        drop(written);
+        staging.rename(&unfinished.name, &folder, &file.name)?;
         unfinished.keep();
         folder.sync()?;
-        let status = folder.status(&name)?;
-        Ok(file_info(path, name, mime_type, &status))
+        let mut info = file_info(file, &status);
+        info.mime_type = upload.mime_type;
+        Ok(info)
     }
 
-    fn download(&self, path: &FilePath, name: String) -> Result<FileInfo, Failure> {
-        let folder = self.enter(path, false)?;
-        let (file, status) = folder.read(&name)?;
+    fn download(&self, file: &FileName) -> Result<FileInfo, Failure> {
+        let folder = self.enter(&file.folder, false)?;
+        let (opened, status) = folder.read(&file.name)?;
         if status.kind != Kind::File {
             return Err(FileSystemError::Kind("what has the file's name is no file").into());
         }
         let mut bytes = Vec::with_capacity(usize::try_from(status.size.min(MAX_DOWNLOAD_BYTES)).unwrap_or_default());
-        file.take(MAX_DOWNLOAD_BYTES + 1)
+        opened
+            .take(MAX_DOWNLOAD_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(FileSystemError::from)?;
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_DOWNLOAD_BYTES {
@@ -227,60 +171,55 @@ impl StorageRoot {
                 status.size
             )));
         }
-        let mime_type = media_type(&name).map(str::to_owned);
-        let mut file_info = file_info(path, name, mime_type, &status);
-        file_info.size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        file_info.buffer = Some(STANDARD.encode(bytes));
-        Ok(file_info)
+        let mut info = file_info(file, &status);
+        info.size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        info.buffer = Some(STANDARD.encode(bytes));
+        Ok(info)
     }
 
-    /// Returns whether the file existed. A missing file is no failure, since an earlier attempt may have removed it.
-    fn remove(&self, path: &FilePath, name: &str) -> Result<bool, Failure> {
-        let removed = self.enter(path, false).and_then(|folder| {
-            match folder.status(name)?.kind {
+    /// A missing file is no failure, since an earlier attempt may have removed it.
+    fn remove(&self, file: &FileName) -> Result<Removed, Failure> {
+        let removed = self.enter(&file.folder, false).and_then(|folder| {
+            match folder.status(&file.name)?.kind {
                 Kind::File => {}
                 Kind::Folder => return Err(FileSystemError::Kind("a folder has the file's name")),
                 Kind::Link => return Err(FileSystemError::Link),
                 Kind::Other => return Err(FileSystemError::Kind("what has the file's name is no file")),
             }
-            folder.remove(name)?;
+            folder.remove(&file.name)?;
             folder.sync()
         });
         match removed {
-            Ok(()) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
+            Ok(()) => Ok(Removed { removed: true }),
+            Err(error) if error.is_not_found() => Ok(Removed { removed: false }),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn stats(&self, path: &FilePath, name: String) -> Result<Stats, Failure> {
-        match self.enter(path, false).and_then(|folder| folder.status(&name)) {
-            Ok(status) if status.kind == Kind::File => {
-                let mime_type = media_type(&name).map(str::to_owned);
-                Ok(Stats {
-                    exists: true,
-                    file: Some(file_info(path, name, mime_type, &status)),
-                })
-            }
+    fn stats(&self, file: &FileName) -> Result<Stats, Failure> {
+        match self
+            .enter(&file.folder, false)
+            .and_then(|folder| folder.status(&file.name))
+        {
+            Ok(status) if status.kind == Kind::File => Ok(Stats::of(Some(file_info(file, &status)))),
             Ok(Status { kind: Kind::Link, .. }) => Err(FileSystemError::Link.into()),
-            Ok(_) => Ok(Stats {
-                exists: false,
-                file: None,
-            }),
-            Err(error) if error.is_not_found() => Ok(Stats {
-                exists: false,
-                file: None,
-            }),
+            Ok(_) => Ok(Stats::of(None)),
+            Err(error) if error.is_not_found() => Ok(Stats::of(None)),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn list(&self, path: &FilePath, listing: &Listing) -> Result<ListResult, Failure> {
-        let mut listed = ListResult {
-            files: Vec::new(),
-            next: None,
-        };
-        let folder = match self.enter(path, false) {
+    fn count(&self, listing: &Listing) -> Result<Counted, Failure> {
+        match self.enter(&listing.folder, false) {
+            Ok(folder) => Ok(count(&folder, listing)?),
+            Err(error) if error.is_not_found() => Ok(Counted::default()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn list(&self, listing: &Listing) -> Result<Listed, Failure> {
+        let mut listed = Listed::default();
+        let folder = match self.enter(&listing.folder, false) {
             Ok(folder) => folder,
             // A folder is created with its first file.
             Err(error) if error.is_not_found() => return Ok(listed),
@@ -288,8 +227,9 @@ impl StorageRoot {
         };
         // A max-heap keeps the first `limit` names in order, with bounded memory.
         let mut first: BinaryHeap<Box<str>> = BinaryHeap::with_capacity(listing.limit + 2);
-        folder.names(|name| {
-            let wanted = name.starts_with(&*listing.prefix)
+        folder.entries(|name, kind| {
+            let wanted = kind != Some(Kind::Folder)
+                && name.starts_with(&*listing.prefix)
                 && listing.after.as_deref().is_none_or(|after| name > after)
                 && (first.len() <= listing.limit || first.peek().is_some_and(|last| name < &**last))
                 && crate::resources::name_problem(name).is_none();
@@ -303,13 +243,13 @@ impl StorageRoot {
         let mut names = first.into_sorted_vec();
         if names.len() > listing.limit {
             names.truncate(listing.limit);
-            listed.next = names.last().map(|name| name.to_string());
+            listed.continue_at(names.last().map(|name| name.to_string()));
         }
         for name in names {
             match folder.status(&name) {
                 Ok(status) if status.kind == Kind::File => {
-                    let mime_type = media_type(&name).map(str::to_owned);
-                    listed.files.push(file_info(path, name.into(), mime_type, &status));
+                    let folder = listing.folder.clone();
+                    listed.push(file_info(&FileName { folder, name }, &status));
                 }
                 Ok(_) => {}
                 // Removed meanwhile.
@@ -342,7 +282,7 @@ impl StorageRoot {
             return;
         };
         let mut left = Vec::new();
-        let _ = staging.names(|name| {
+        let _ = staging.entries(|name, _| {
             if name.ends_with(UNFINISHED_SUFFIX) {
                 left.push(Box::<str>::from(name));
             }
@@ -391,14 +331,19 @@ impl Drop for UnfinishedFile<'_> {
     }
 }
 
-fn file_info(path: &FilePath, file_name: String, mime_type: Option<String>, status: &Status) -> FileInfo {
-    FileInfo {
-        file_name,
-        path: path.text(),
-        buffer: None,
-        size: status.size,
-        mime_type,
-        etag: status.etag(),
-        last_modified: status.modified_ms(),
-    }
+fn file_info(file: &FileName, status: &Status) -> FileInfo {
+    FileInfo::new(file, status.size, status.etag(), status.modified_ms())
+}
+
+/// The time, later than what this process was told before.
+fn next_moment() -> SystemTime {
+    /// Smallest step that file systems keep, of those that keep more than ms.
+    const STEP_NS: u64 = 100;
+    static LAST_NS: AtomicU64 = AtomicU64::new(0);
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(since_epoch.as_nanos()).unwrap_or_default() / STEP_NS * STEP_NS;
+    let later = |last: u64| Some(now.max(last + STEP_NS));
+    let last = LAST_NS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
+    let moment = last.map_or(now, |last| now.max(last + STEP_NS));
+    UNIX_EPOCH + Duration::from_nanos(moment)
 }

@@ -63,6 +63,31 @@ pub(super) fn media_type(name: &str) -> Option<&'static str> {
         .map(|(_, media_type)| *media_type)
 }
 
+/// What kind of content a file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Category {
+    Image,
+    Video,
+    Audio,
+    Document,
+    Archive,
+    Other,
+}
+
+/// The likely category of a file with this name.
+pub(super) fn category(name: &str) -> Category {
+    let Some(media_type) = media_type(name) else {
+        return Category::Other;
+    };
+    match media_type.split_once('/') {
+        Some(("image", _)) => Category::Image,
+        Some(("video", _)) => Category::Video,
+        Some(("audio", _)) => Category::Audio,
+        Some((_, "zip" | "gzip" | "x-tar" | "x-7z-compressed")) => Category::Archive,
+        _ => Category::Document,
+    }
+}
+
 /// Whether a text is a media type, such as `image/png` or `text/plain; charset=utf-8`.
 pub(super) fn is_media_type(text: &str) -> bool {
     let token = |part: &str| {
@@ -92,6 +117,22 @@ mod tests {
             (media_type("png"), media_type("a."), media_type("a.unknown")),
             (None, None, None)
         );
+    }
+
+    #[test]
+    fn files_are_sorted_by_category() {
+        for (name, expected) in [
+            ("a.png", Category::Image),
+            ("a.webm", Category::Video),
+            ("a.mp3", Category::Audio),
+            ("a.pdf", Category::Document),
+            ("a.csv", Category::Document),
+            ("a.tar.gz", Category::Archive),
+            ("a.zip", Category::Archive),
+            ("a", Category::Other),
+        ] {
+            assert_eq!(category(name), expected, "{name}");
+        }
     }
 
     #[test]

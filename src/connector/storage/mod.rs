@@ -7,8 +7,11 @@
 mod error;
 mod input;
 mod local;
+mod local_count;
 mod media;
+mod result;
 mod sandbox;
+mod task;
 
 use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;

@@ -35,6 +35,10 @@ pub(super) struct Status {
     pub size: u64,
     /// Time of the last write, ns since the epoch.
     pub modified: i128,
+    /// Number of the file in its file system; 0 where there are none.
+    pub inode: u64,
+    /// Who may read and write it, where the system has such modes.
+    pub mode: Option<u32>,
 }
 
 impl Status {
@@ -43,8 +47,9 @@ impl Status {
         i64::try_from(self.modified / 1_000_000).unwrap_or(i64::MAX)
     }
 
-    /// Changes when the file does.
+    /// Changes when the file does. Its number tells files apart that were written at the same time, as far as the file system
+    /// can tell times.
     pub(super) fn etag(&self) -> String {
-        format!("{:x}-{:x}", self.modified, self.size)
+        format!("{:x}-{:x}-{:x}", self.modified, self.size, self.inode)
     }
 }

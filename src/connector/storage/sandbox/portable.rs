@@ -56,6 +56,16 @@ impl Folder {
             .open(self.0.join(name))?)
     }
 
+    /// Metadata of an open file.
+    pub(in crate::connector::storage) fn status_of(file: &File) -> Result<Status, FileSystemError> {
+        Ok(status(&file.metadata()?))
+    }
+
+    /// Does nothing: a file has the rights of its folder.
+    pub(in crate::connector::storage) fn set_mode(_file: &File, _mode: u32) -> Result<(), FileSystemError> {
+        Ok(())
+    }
+
     /// Metadata of an entry.
     pub(in crate::connector::storage) fn status(&self, name: &str) -> Result<Status, FileSystemError> {
         Ok(status(&fs::symlink_metadata(self.0.join(name))?))
@@ -89,14 +99,20 @@ impl Folder {
         Ok(())
     }
 
-    /// Calls `each` with every name that may be a file's, in no particular order.
-    pub(in crate::connector::storage) fn names(&self, mut each: impl FnMut(&str)) -> Result<(), FileSystemError> {
+    /// Calls `each` with the name of every file and folder, and which of them it is, in no particular order; `None`: the system
+    /// does not say.
+    pub(in crate::connector::storage) fn entries(
+        &self,
+        mut each: impl FnMut(&str, Option<Kind>),
+    ) -> Result<(), FileSystemError> {
         for entry in fs::read_dir(&self.0)? {
             let entry = entry?;
-            if entry.file_type()?.is_file()
+            let found = entry.file_type()?;
+            let kind = if found.is_file() { Kind::File } else { Kind::Folder };
+            if (found.is_file() || found.is_dir())
                 && let Some(name) = entry.file_name().to_str()
             {
-                each(name);
+                each(name, Some(kind));
             }
         }
         Ok(())
@@ -121,5 +137,7 @@ fn status(found: &Metadata) -> Status {
         kind,
         size: found.len(),
         modified: modified.map_or(0, |time| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX)),
+        inode: 0,
+        mode: None,
     }
 }

@@ -58,6 +58,16 @@ impl Folder {
         Ok(File::from(opened))
     }
 
+    /// Metadata of an open file.
+    pub(in crate::connector::storage) fn status_of(file: &File) -> Result<Status, FileSystemError> {
+        Ok(status(&fs::fstat(file).map_err(io::Error::from)?))
+    }
+
+    /// Gives an open file the mode of another, so that no more may read it.
+    pub(in crate::connector::storage) fn set_mode(file: &File, mode: u32) -> Result<(), FileSystemError> {
+        Ok(fs::fchmod(file, Mode::from_raw_mode(mode as _)).map_err(io::Error::from)?)
+    }
+
     /// Metadata of an entry.
     pub(in crate::connector::storage) fn status(&self, name: &str) -> Result<Status, FileSystemError> {
         let found = fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map_err(io::Error::from)?;
@@ -94,15 +104,25 @@ impl Folder {
         Ok(fs::accessat(&self.0, ".", rights, AtFlags::empty()).map_err(io::Error::from)?)
     }
 
-    /// Calls `each` with every name that may be a file's, in no particular order.
-    pub(in crate::connector::storage) fn names(&self, mut each: impl FnMut(&str)) -> Result<(), FileSystemError> {
+    /// Calls `each` with the name of every file and folder, and which of them it is, in no particular order; `None`: the system
+    /// does not say.
+    pub(in crate::connector::storage) fn entries(
+        &self,
+        mut each: impl FnMut(&str, Option<Kind>),
+    ) -> Result<(), FileSystemError> {
         let entries = Dir::read_from(&self.0).map_err(io::Error::from)?;
         for entry in entries {
             let entry = entry.map_err(io::Error::from)?;
-            if matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown)
-                && let Ok(name) = entry.file_name().to_str()
+            let kind = match entry.file_type() {
+                FileType::RegularFile => Some(Kind::File),
+                FileType::Directory => Some(Kind::Folder),
+                FileType::Unknown => None,
+                _ => continue,
+            };
+            if let Ok(name) = entry.file_name().to_str()
+                && !matches!(name, "." | "..")
             {
-                each(name);
+                each(name, kind);
             }
         }
         Ok(())
@@ -130,5 +150,17 @@ fn status(found: &fs::Stat) -> Status {
         kind,
         size: u64::try_from(found.st_size).unwrap_or_default(),
         modified: i128::from(found.st_mtime) * 1_000_000_000 + i128::from(found.st_mtime_nsec),
+        #[allow(
+            clippy::useless_conversion,
+            clippy::unnecessary_cast,
+            reason = "the types differ among systems"
+        )]
+        inode: found.st_ino as u64,
+        #[allow(
+            clippy::useless_conversion,
+            clippy::unnecessary_cast,
+            reason = "the types differ among systems"
+        )]
+        mode: Some(found.st_mode as u32 & 0o777),
     }
 }

@@ -1,0 +1,68 @@
+//! What a job of a storage is to do: read from its event and its input, and checked. Pure.
+
+use super::Event;
+use super::input::{FileName, Input, Listing};
+use crate::connector::Failure;
+use crate::connector::limits::MAX_UPLOAD_BYTES;
+use crate::resources::{FilePath, StorageOperation};
+
+/// The checked task of one job.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Writes a file.
+    Upload(Upload),
+    /// Reads a file.
+    Download(FileName),
+    /// Removes a file.
+    Remove(FileName),
+    /// Describes a file.
+    Stats(FileName),
+    /// Counts the files of a folder and of those in it.
+    Count(Listing),
+    /// Lists the files of a folder.
+    List(Listing),
+    /// Makes a URL by which others reach a file for a while.
+    SignedUrl,
+}
+
+/// A file to write.
+#[derive(Debug)]
+pub(super) struct Upload {
+    /// Which one.
+    pub file: FileName,
+    /// Its media type, if the job names it.
+    pub mime_type: Option<String>,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+impl Task {
+    /// Reads the task of a job of the event `tag`.
+    pub(super) fn read(events: &[Event], tag: &str, input: &str) -> Result<Self, Failure> {
+        let event = events.iter().find(|event| *event.tag == *tag);
+        let input = Input::read(input)?;
+        let root = FilePath::default();
+        let folder = event.map_or(&root, |event| &event.folder);
+        // An event that is not listed is the operation of its name, or an upload.
+        let operation = event.map_or_else(
+            || StorageOperation::named(tag).unwrap_or(StorageOperation::Upload),
+            |event| event.operation,
+        );
+        match operation {
+            StorageOperation::Upload => {
+                let most = event.and_then(|event| event.max_bytes).unwrap_or(MAX_UPLOAD_BYTES);
+                Ok(Self::Upload(Upload {
+                    file: input.file(folder)?,
+                    mime_type: input.mime_type()?,
+                    bytes: input.bytes(most)?,
+                }))
+            }
+            StorageOperation::Download => Ok(Self::Download(input.file(folder)?)),
+            StorageOperation::Remove => Ok(Self::Remove(input.file(folder)?)),
+            StorageOperation::Stats if input.names_file() => Ok(Self::Stats(input.file(folder)?)),
+            StorageOperation::Stats => Ok(Self::Count(input.listing(folder)?)),
+            StorageOperation::ListFiles => Ok(Self::List(input.listing(folder)?)),
+            StorageOperation::GetSignedUrl => Ok(Self::SignedUrl),
+        }
+    }
+}
