@@ -11,7 +11,7 @@ import {
   type IStorageRequest,
   literal,
 } from './support/ductape.js';
-import { create, env, product, rejection, temporaryFolder } from './support/instances.js';
+import { create, env, problemPaths, product, rejection, temporaryFolder } from './support/instances.js';
 import { script } from './support/processes.js';
 
 const events = [
@@ -741,4 +741,16 @@ it.each(['aws', 'gcp', 'azure'])('a storage of type %s leaves its jobs to a hand
   expect(found?.error?.message).toContain(`the type '${type}' is not built in; its jobs wait for a handler`);
   ductape.storage.handle({ storage: 'files' }, () => 'kept');
   expect(await ductape.jobs.wait(job_id)).toBe('kept');
+});
+
+it('a file of more bytes than a text can hold is refused', async () => {
+  const { storage } = create();
+  const buffer = new Uint8Array(405_000_000);
+  for (const refused of [
+    () => storage.dispatch({ storage: 'files', event: 'save', input: { fileName: 'a', buffer } }),
+    () => storage.statement({ storage: 'files', event: 'save', input: { fileName: 'a', buffer } }),
+  ]) {
+    const error = await rejection(refused());
+    expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', ['input.buffer']]);
+  }
 });

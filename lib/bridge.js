@@ -165,7 +165,7 @@ class Bridge {
     }
   }
 
-  statement(namespace, input) {
+  async statement(namespace, input) {
     return this.call('statement', { namespace, '': reported('input', () => prepareInput(namespace, input)) });
   }
 

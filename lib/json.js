@@ -2,7 +2,7 @@
 // Arguments as the JSON that crosses to the native side: what is read of them, and how much of it.
 
 const { isBoxedPrimitive, isDate, isNumberObject } = require('node:util/types');
-const { refuse, refuseAll, toFailure } = require('./errors.js');
+const { DuctapeError, refuse, refuseAll, toFailure } = require('./errors.js');
 
 /** Members of arguments that hold data of the program's: they are written by the rules of `JSON.stringify`. */
 const PAYLOADS = new Set(['input', 'data', 'value']);
@@ -173,6 +173,8 @@ function reported(what, read) {
   try {
     return read();
   } catch (cause) {
+    // What is refused by name on the way says it better.
+    if (cause instanceof DuctapeError && cause.details) throw cause;
     refuse(what, reason(cause), cause);
   }
 }
