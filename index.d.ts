@@ -83,10 +83,25 @@ export interface IScheduleOptions {
   spread?: number;
 }
 
-/** Changes of a schedule; `null` takes away. */
-export type IScheduleChanges = {
-  [Field in keyof (IDispatchSchedule & IScheduleOptions)]?: (IDispatchSchedule & IScheduleOptions)[Field] | null;
+/** A time: ms since the epoch, an ISO 8601 date, or a `Date`. */
+export type Time = number | string | Date;
+
+/** A schedule as methods take it. */
+export type ScheduleInput = Omit<IDispatchSchedule & IScheduleOptions, 'start_at' | 'endDate'> & {
+  /** As {@link IDispatchSchedule.start_at}. */
+  start_at?: Time;
+  /** The same as `start_at`. */
+  at?: Time;
+  /** Instead of `start_at`: ms from the dispatch. */
+  delay?: number;
+  /** As {@link IDispatchSchedule.endDate}. */
+  endDate?: Time;
+  /** The same as `tz`. */
+  timezone?: string;
 };
+
+/** Changes of a schedule; `null` takes away. */
+export type IScheduleChanges = { [Field in keyof ScheduleInput]?: ScheduleInput[Field] | null };
 
 /** What every dispatch input may hold besides its target and `input`. */
 export interface IDispatchOptions {
@@ -162,17 +177,66 @@ export interface IJobOptions {
    * product and environment. The limit dispatched last counts for all jobs with the key. The key has 1–255 characters.
    */
   concurrency?: { key: string; limit: number };
-  /** When to run, with the options of recurring jobs. */
-  schedule?: IDispatchSchedule & IScheduleOptions;
+  /** When to run; a text is its `cron`. */
+  schedule?: ScheduleInput | string;
+  /** Another place for `retries` and `timeout`. */
+  options?: { retries?: number; timeout?: number };
 }
+
+/** `T` with the member `Name` by another documented name. */
+export type Renamed<T, Name extends keyof T, Other extends string> = T extends unknown
+  ? Omit<T, Name> & Record<Other, T[Name]>
+  : never;
+
+/** Inputs that hold what the program likes: values of any interface, too. */
+type InputOf<Input> = string extends keyof Input ? object : Input;
 
 /**
  * What `dispatch` takes: the documented input `T`, of which `env` and `product` may be left out when the instance was
  * given them, plus {@link IJobOptions}.
  */
 export type DispatchInput<T extends { env: string; product: string }> = T extends unknown
-  ? Omit<T, 'env' | 'product' | 'session'> & Partial<Pick<T, 'env' | 'product'>> & IJobOptions
+  ? Omit<T, 'env' | 'product' | 'session' | 'schedule' | 'input'> &
+      Partial<Pick<T, 'env' | 'product'>> &
+      (T extends { input: infer Input } ? { input: InputOf<Input> } : unknown) &
+      IJobOptions
   : never;
+
+/** What `ductape.actions` takes: the parts of the request, or its values side by side. */
+export type ActionDispatchInputs =
+  | IActionDispatchInput
+  | Renamed<IActionDispatchInput, 'event', 'action'>
+  | (Omit<IActionDispatchInput, 'input'> & { input: object })
+  | (Renamed<Omit<IActionDispatchInput, 'input'>, 'event', 'action'> & { input: object });
+
+/** What `ductape.features` takes. */
+export type FeatureDispatchInputs =
+  | IFeatureDispatchInput
+  | Renamed<IFeatureDispatchInput, 'tag', 'feature'>
+  | Renamed<IFeatureDispatchInput, 'tag', 'workflow'>;
+
+/** What `ductape.events` takes. */
+export type PublishDispatchInputs =
+  | IPublishDispatchInput
+  | (Omit<IPublishDispatchInput, 'input'> & { input: { message: object } });
+
+/** What `ductape.databases.action` takes. */
+export type DBActionDispatchInputs = IDBActionDispatchInput | Renamed<IDBActionDispatchInput, 'event', 'action'>;
+
+/** What `ductape.databases` takes. */
+export type DBOperationDispatchInputs =
+  | IDBOperationDispatchInput
+  | Renamed<IDBOperationDispatchInput, 'operation', 'action'>;
+
+/** What `ductape.graphs.action` takes. */
+export type GraphActionDispatchInputs =
+  | IGraphActionDispatchInput
+  | Renamed<IGraphActionDispatchInput, 'event', 'action'>;
+
+/** What `ductape.graphs` takes. */
+export type GraphOperationDispatchInputs =
+  | IGraphOperationDispatchInput
+  | Renamed<IGraphOperationDispatchInput, 'operation', 'action'>;
 
 /** What `dispatch` resolves with, once the job is committed to the store. */
 export interface IDispatchResult {
@@ -787,7 +851,7 @@ export interface JobNamespace<Input extends { env: string; product: string }, Ta
 
 /** `ductape.features` */
 export interface FeaturesNamespace
-  extends JobNamespace<IFeatureDispatchInput, IFeatureTarget, Record<string, unknown>> {
+  extends JobNamespace<FeatureDispatchInputs, IFeatureTarget, Record<string, unknown>> {
   /** Short for `handle({ tag }, handler, options)`. */
   define<JobInput = Record<string, unknown>, Result = unknown>(
     tag: string,
@@ -798,14 +862,14 @@ export interface FeaturesNamespace
 
 /** `ductape.databases`: operations, and predefined actions under `action`. */
 export interface DatabasesNamespace
-  extends JobNamespace<IDBOperationDispatchInput, IDBOperationTarget, Record<string, unknown>> {
-  readonly action: JobNamespace<IDBActionDispatchInput, IDBActionTarget, IDbActionRequest>;
+  extends JobNamespace<DBOperationDispatchInputs, IDBOperationTarget, Record<string, unknown>> {
+  readonly action: JobNamespace<DBActionDispatchInputs, IDBActionTarget, IDbActionRequest>;
 }
 
 /** `ductape.graphs`: operations, and predefined actions under `action`. */
 export interface GraphsNamespace
-  extends JobNamespace<IGraphOperationDispatchInput, IGraphOperationTarget, Record<string, unknown>> {
-  readonly action: JobNamespace<IGraphActionDispatchInput, IGraphActionTarget, Record<string, unknown>>;
+  extends JobNamespace<GraphOperationDispatchInputs, IGraphOperationTarget, Record<string, unknown>> {
+  readonly action: JobNamespace<GraphActionDispatchInputs, IGraphActionTarget, Record<string, unknown>>;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -908,9 +972,9 @@ export interface IJobConditions extends IJobFilter {
   /** Jobs that have all of these tags. */
   tags?: readonly string[];
   /** Created at or after: ms since the epoch or an ISO 8601 date. */
-  from?: number | string;
+  from?: Time;
   /** Created at or before: ms since the epoch or an ISO 8601 date. */
-  to?: number | string;
+  to?: Time;
 }
 
 /** Which jobs to change together. At least one condition is needed, or `all`. */
@@ -1085,7 +1149,7 @@ export interface IWebhookInput {
   /** Which events; at least one. */
   events: readonly WebhookEventName[];
   /**
-   * What the receiver checks signatures with, a key of 24 to 256 bytes: `'whsec_'` and the key in Base64, or a text whose
+   * What the receiver checks signatures with, a key of 24 to 256 bytes (shorter ones are warned of): `'whsec_'` and the key in Base64, or a text whose
    * UTF-8 bytes are the key.
    */
   secret: string;
@@ -1188,8 +1252,11 @@ export interface Jobs {
    * (default: no bound).
    */
   wait<Result = unknown>(id: string, options?: { timeout?: number }): Promise<Result>;
-  /** Ends a job, a recurring one with all its future runs. A run that is going has its `signal` aborted. */
-  cancel(id: string, options?: { reason?: string }): Promise<void>;
+  /**
+   * Ends a job, a recurring one with all its future runs. A run that is going has its `signal` aborted. Resolves with the job, also with
+   * one that is cancelled already.
+   */
+  cancel(id: string, options?: { reason?: string }): Promise<IJob>;
   /**
    * Ends only the run of a recurring job that is going, else the oldest that waits; the job goes on. Rejects with
    * `CONFLICT` when there is none. For a one-off job the same as `cancel`.
@@ -1199,17 +1266,17 @@ export interface Jobs {
   cancelMany(filter: IJobManyFilter, options?: { reason?: string }): Promise<IJobCount>;
   /**
    * Lets no attempt of a waiting or recurring job start until it is resumed. An attempt of a recurring job that is going
-   * ends by itself. A one-off job that is running cannot be paused.
+   * ends by itself. A one-off job that is running cannot be paused. Resolves with the job, also with one that is paused.
    */
-  pause(id: string): Promise<void>;
-  /** Pauses all jobs that match, as `pause` does. */
+  pause(id: string): Promise<IJob>;
+  /** Pauses all jobs that match, as `pause` does; `{}`: all jobs. */
   pauseMany(filter: IJobManyFilter): Promise<IJobCount>;
   /**
    * Lets a paused job go on: a recurring one with its first occurrence from now on, those it has missed are not made
-   * up for; a one-off job when it is due, which may be at once.
+   * up for; a one-off job when it is due, which may be at once. Resolves with the job, also with one that is not paused.
    */
-  resume(id: string): Promise<void>;
-  /** Resumes all jobs that match, as `resume` does. */
+  resume(id: string): Promise<IJob>;
+  /** Resumes all jobs that match, as `resume` does; `{}`: all jobs. */
   resumeMany(filter: IJobManyFilter): Promise<IJobCount>;
   /**
    * Gives a job that has not ended another time, or changes the schedule of a recurring one: what is named changes, `null` takes
@@ -1220,7 +1287,7 @@ export interface Jobs {
    * `dispatch` does, and with `INVALID_SCHEDULE` when a one-off job is given `cron`, `every` or `interval`, or a recurring one is left
    * without.
    */
-  reschedule(id: string, changes: IScheduleChanges): Promise<IRescheduleResult>;
+  reschedule(id: string, changes: IScheduleChanges | string): Promise<IRescheduleResult>;
   /**
    * Runs a job now that waits for its time. A recurring one makes a run besides those of its schedule, which stays as it is; the
    * run does not count towards `limit`. Rejects with `CONFLICT` for a job that is paused or has ended, and for a recurring one
@@ -1256,10 +1323,7 @@ export interface Jobs {
    * When a schedule would run, without making a job: the first `count` times (default 5) from `from` (default now), in
    * ms since the epoch. A `spread` is left out: it depends on the job. Rejects as `dispatch` does.
    */
-  preview(
-    schedule: IDispatchSchedule & IScheduleOptions,
-    options?: { from?: number | string; count?: number },
-  ): Promise<number[]>;
+  preview(schedule: ScheduleInput | string, options?: { from?: Time; count?: number }): Promise<number[]>;
   /**
    * Says why a job has not run, or how it ended. It knows the store and this instance: whether another process has a
    * handler for the job cannot be seen from here.
@@ -1348,8 +1412,13 @@ export interface EncryptionKey {
 
 /** Options of {@link Ductape}. */
 export interface DuctapeOptions {
-  /** Accepted so that existing code runs unchanged; not used. */
+  /** As `workspace_id` and the other options of the hosted service: accepted so that existing code runs unchanged; not used. */
   accessKey?: string;
+  workspace_id?: string;
+  user_id?: string;
+  public_key?: string;
+  private_key?: string;
+  redis_url?: string;
   /** Product of dispatches and handlers that name none. */
   product?: string;
   /** Environment of dispatches and handlers that name none. */
@@ -1414,7 +1483,7 @@ export interface DuctapeOptions {
 export interface ManualClockOptions {
   manual: true;
   /** Where it begins: ms since the epoch or an ISO 8601 date, in the instance's `timezone` if without an offset. Default: now. */
-  at?: number | string | Date;
+  at?: Time;
 }
 
 /** Where HTTP requests may go. What is refused fails as `FORBIDDEN` and is not retried. */
@@ -1518,7 +1587,7 @@ export interface Clock {
    */
   advance(by: number | string, options?: { timeout?: number }): Promise<void>;
   /** Moves a manual clock forward to a time, as `advance` does. */
-  set(date: number | string | Date, options?: { timeout?: number }): Promise<void>;
+  set(date: Time, options?: { timeout?: number }): Promise<void>;
 }
 
 /** What {@link Ductape.drain} did. */
@@ -1545,7 +1614,7 @@ export declare class Ductape {
   constructor(options?: DuctapeOptions);
 
   /** App actions. */
-  readonly actions: JobNamespace<IActionDispatchInput, IActionTarget, IActionRequest>;
+  readonly actions: JobNamespace<ActionDispatchInputs, IActionTarget, IActionRequest>;
   /** Features. */
   readonly features: FeaturesNamespace;
   /** Notifications. */
@@ -1557,7 +1626,7 @@ export declare class Ductape {
     IStorageJobInput
   >;
   /** Message broker publishes. */
-  readonly events: JobNamespace<IPublishDispatchInput, IPublishTarget, IPublishRequest>;
+  readonly events: JobNamespace<PublishDispatchInputs, IPublishTarget, IPublishRequest>;
   /** Database operations and actions. */
   readonly databases: DatabasesNamespace;
   /** Graph operations and actions. */
@@ -1567,6 +1636,8 @@ export declare class Ductape {
   readonly api: Ductape['actions'];
   /** The same object as `features`. */
   readonly feature: Ductape['features'];
+  /** The same object as `features`. */
+  readonly workflows: Ductape['features'];
   /** The same object as `databases`. */
   readonly database: Ductape['databases'];
   /** The same object as `graphs`. */

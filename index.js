@@ -32,6 +32,7 @@ class Ductape {
     Object.assign(this, namespaces(bridge));
     this.api = this.actions;
     this.feature = this.features;
+    this.workflows = this.features;
     this.database = this.databases;
     this.graph = this.graphs;
     this.jobs = jobs(bridge);

@@ -314,11 +314,13 @@ describe('a change of many jobs', () => {
     ['a filter whose values are undefined', { product: undefined }],
     ['an empty target', { target: {} }],
     ['all that is false', { all: false }],
-  ])('is refused for %s', async (_name, filter) => {
+  ])('is refused for %s', async (name, filter) => {
     const ductape = create({ worker: false });
     await ductape.features.dispatch(job('report'));
     const { jobs } = ductape;
-    for (const change of [jobs.cancelMany, jobs.pauseMany, jobs.resumeMany, jobs.retryMany, jobs.deleteMany]) {
+    // `{}` means all jobs where that can be taken back.
+    const revocable = name === 'an empty filter' ? [] : [jobs.pauseMany, jobs.resumeMany];
+    for (const change of [jobs.cancelMany, jobs.retryMany, jobs.deleteMany, ...revocable]) {
       const error = await rejection(change(filter as { all?: boolean }));
       expect([error.code, problemPaths(error)]).toEqual(['VALIDATION_ERROR', ['filter']]);
       expect(error.message).toContain('all: true');

@@ -377,9 +377,10 @@ describe('the input', () => {
 
   it('is captured by the call and unaffected by later changes', async () => {
     const ductape = create({ worker: false });
-    const input = job('report', { input: { list: [1] }, tags: ['a'] });
+    const given = { list: [1] };
+    const input = { ...job('report', { tags: ['a'] }), tag: 'report', input: given };
     const promise = ductape.features.dispatch(input);
-    (input.input.list as number[]).push(2);
+    given.list.push(2);
     input.tag = 'other';
     input.tags?.push('b');
     expect(await ductape.jobs.get((await promise).job_id)).toMatchObject({

@@ -93,7 +93,7 @@ const invalidCases: Record<string, InvalidCase> = {
   ),
   'a misspelt option': invalid({ retires: 3 }, 'retires', /`retries`/),
   'an option of another spelling': invalid({ jobId: 'a' }, 'jobId', /`job_id`/),
-  'a schedule that is a text': invalid({ schedule: '* * * * *' }, 'schedule', /object/),
+  'a schedule that is a number': invalid({ schedule: 60 }, 'schedule', /object/),
   'a date that is none': schedule({ start_at: 'tomorrow' }, 'VALIDATION_ERROR', 'start_at', /tomorrow/),
   'a Date out of range': schedule({ start_at: 1e300 }, 'VALIDATION_ERROR', 'start_at', /date/),
   'a misspelt cron': schedule({ crom: '* * * * *' }, 'VALIDATION_ERROR', 'crom', /`cron`/),
@@ -504,7 +504,7 @@ describe('ductape.jobs rejects', () => {
     const ductape = create({ worker: false });
     const { job_id } = await ductape.features.dispatch(job('report'));
     await ductape.jobs.cancel(job_id, { reason: 'not needed' });
-    expect((await rejection(ductape.jobs.cancel(job_id))).code).toBe('CONFLICT');
+    expect((await rejection(ductape.jobs.pause(job_id))).code).toBe('CONFLICT');
     expect(await ductape.jobs.get(job_id)).toMatchObject({ status: 'cancelled', cancel_reason: 'not needed' });
     const waited = await rejection(ductape.jobs.wait(job_id));
     expect(waited.code).toBe('CANCELLED');

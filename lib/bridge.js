@@ -20,6 +20,7 @@ const {
   stringifyList,
   withInherited,
 } = require('./json.js');
+const { takeIgnoredOptions } = require('./ignored-options.js');
 const { Listeners } = require('./listeners.js');
 const { keysForNative } = require('./encryption-keys.js');
 const { resolveLogger } = require('./logger.js');
@@ -74,6 +75,7 @@ class Bridge {
     const [rest, secrets] = reported('options', () => [withInherited(given), withInherited(givenSecrets)]);
     this.#logger = resolveLogger(logger);
     this.#timePasses = rest.clock !== 'manual' && rest.clock?.manual !== true;
+    const ignored = takeIgnoredOptions(rest);
     this.#maxChars = MAX_CALL_CHARS + (Number.isInteger(rest.maxInputBytes) ? rest.maxInputBytes : 0);
     const asksSecrets = typeof secrets === 'function';
     this.#secrets = secrets;
@@ -108,6 +110,9 @@ class Bridge {
       },
     });
     shutDownOnExit(this);
+    if (ignored.length > 0) {
+      this.log('warn', `${ignored.join(', ')}: options of the hosted service, which this package does not use`);
+    }
   }
 
   /** Whether no further call is accepted. */

@@ -51,9 +51,9 @@ const jobs = (bridge) => ({
   cancelRun: (id, options) => bridge.call('jobs.cancelRun', { id, options }),
   cancelMany: (filter, options) => bridge.call('jobs.cancelMany', { filter, options }),
   pause: (id) => bridge.call('jobs.pause', { id }),
-  pauseMany: (filter) => bridge.call('jobs.pauseMany', { filter }),
+  pauseMany: (filter) => bridge.call('jobs.pauseMany', { filter: allIfEmpty(filter) }),
   resume: (id) => bridge.call('jobs.resume', { id }),
-  resumeMany: (filter) => bridge.call('jobs.resumeMany', { filter }),
+  resumeMany: (filter) => bridge.call('jobs.resumeMany', { filter: allIfEmpty(filter) }),
   reschedule: (id, schedule) => bridge.call('jobs.reschedule', { id, schedule }),
   runNow: (id) => bridge.call('jobs.runNow', { id }),
   skipNext: (id, options) => bridge.call('jobs.skipNext', { id, options }),
@@ -80,6 +80,15 @@ const sessions = (bridge) => ({
   refresh: (session) => bridge.call('sessions.refresh', { '': session }),
   revoke: (session) => bridge.call('sessions.revoke', { '': session }),
 });
+
+/**
+ * A filter that is written as `{}` means all jobs where that can be taken back. One whose values are undefined does not: it is
+ * mostly a mistake.
+ */
+function allIfEmpty(filter) {
+  const isWritten = typeof filter === 'object' && filter !== null && Object.getPrototypeOf(filter) === Object.prototype;
+  return isWritten && Reflect.ownKeys(filter).length === 0 ? { all: true } : filter;
+}
 
 /** Refuses many bytes before each of them is made a number of a JSON list. */
 function withoutManyBytes(entry) {

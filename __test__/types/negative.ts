@@ -15,8 +15,8 @@ export function dispatches(ductape: Ductape): void {
   void ductape.actions.dispatch({ ...action, schedule: { cron: '* * * * *', dst: { gaps: 'skip' } } });
   // @ts-expect-error an interval is a number
   void ductape.actions.dispatch({ ...action, schedule: { every: '1h' } });
-  // @ts-expect-error a date is ms or text
-  void ductape.actions.dispatch({ ...action, schedule: { start_at: new Date() } });
+  // @ts-expect-error a date is ms, text or a `Date`
+  void ductape.actions.dispatch({ ...action, schedule: { start_at: true } });
   // @ts-expect-error an action has an app
   void ductape.actions.dispatch({ env: 'prd', product: 'p', event: 'e', input: {} });
   // @ts-expect-error an environment is text
@@ -37,14 +37,14 @@ export function dispatches(ductape: Ductape): void {
   void ductape.actions.dispatch({ ...action, concurrency: { key: 'x' } });
   // @ts-expect-error `initialDelai` is no retry option
   void ductape.actions.dispatch({ ...action, retryConfig: { initialDelai: 1 } });
-  // @ts-expect-error `boddy` is no part of a request
-  void ductape.actions.dispatch({ ...action, input: { boddy: {} } });
+  // @ts-expect-error an input is an object
+  void ductape.actions.dispatch({ ...action, input: 'body' });
   // @ts-expect-error every input of several is checked
   void ductape.actions.dispatchMany([action, { ...action, schedule: { crom: '' } }]);
   // @ts-expect-error retries are no event of webhooks
   void ductape.jobs.setWebhook({ url: '', secret: '', events: ['job.retrying'] });
-  // @ts-expect-error a feature is named by its tag
-  void ductape.features.dispatch({ env: 'prd', product: 'p', feature: 'f', input: {} });
+  // @ts-expect-error a feature is named
+  void ductape.features.dispatch({ env: 'prd', product: 'p', event: 'f', input: {} });
   // @ts-expect-error a preview takes a schedule
   void ductape.jobs.preview({ crom: '0 9 * * *' });
 }

@@ -1,20 +1,23 @@
 // What the package exports and how its parts are typed, beyond the documented interfaces.
 import Default, {
+  type ActionDispatchInputs,
+  type DBActionDispatchInputs,
+  type DBOperationDispatchInputs,
   type DispatchInput,
+  type FeatureDispatchInputs,
+  type GraphActionDispatchInputs,
+  type GraphOperationDispatchInputs,
+  type PublishDispatchInputs,
+  type ScheduleInput,
   Ductape,
   DuctapeError,
   type DuctapeOptions,
   type ErrorCode,
   type IActionDispatchInput,
-  type IDBActionDispatchInput,
-  type IDBOperationDispatchInput,
   type IDispatchResult,
   type IRescheduleResult,
   type IDispatchSchedule,
   type IDrainResult,
-  type IFeatureDispatchInput,
-  type IGraphActionDispatchInput,
-  type IGraphOperationDispatchInput,
   type IJob,
   type IJobHistory,
   type IJobCount,
@@ -22,7 +25,6 @@ import Default, {
   type IJobOptions,
   type IJobStats,
   type INotificationDispatchInput,
-  type IPublishDispatchInput,
   type IScheduleOptions,
   type IStorageDispatchInput,
   type IStorageHandlerDispatchInput,
@@ -47,8 +49,8 @@ export type Exports = [
 ];
 
 export type Namespaces = [
-  Expect<Equals<Taken<Ductape['actions']>, DispatchInput<IActionDispatchInput>>>,
-  Expect<Equals<Taken<Ductape['features']>, DispatchInput<IFeatureDispatchInput>>>,
+  Expect<Equals<Taken<Ductape['actions']>, DispatchInput<ActionDispatchInputs>>>,
+  Expect<Equals<Taken<Ductape['features']>, DispatchInput<FeatureDispatchInputs>>>,
   Expect<Equals<Taken<Ductape['notifications']>, DispatchInput<INotificationDispatchInput>>>,
   Expect<
     Equals<
@@ -56,22 +58,24 @@ export type Namespaces = [
       DispatchInput<IStorageDispatchInput | IStorageOperationDispatchInput | IStorageHandlerDispatchInput>
     >
   >,
-  Expect<Equals<Taken<Ductape['events']>, DispatchInput<IPublishDispatchInput>>>,
-  Expect<Equals<Taken<Ductape['databases']['action']>, DispatchInput<IDBActionDispatchInput>>>,
-  Expect<Equals<Taken<Ductape['databases']>, DispatchInput<IDBOperationDispatchInput>>>,
-  Expect<Equals<Taken<Ductape['graphs']['action']>, DispatchInput<IGraphActionDispatchInput>>>,
-  Expect<Equals<Taken<Ductape['graphs']>, DispatchInput<IGraphOperationDispatchInput>>>,
+  Expect<Equals<Taken<Ductape['events']>, DispatchInput<PublishDispatchInputs>>>,
+  Expect<Equals<Taken<Ductape['databases']['action']>, DispatchInput<DBActionDispatchInputs>>>,
+  Expect<Equals<Taken<Ductape['databases']>, DispatchInput<DBOperationDispatchInputs>>>,
+  Expect<Equals<Taken<Ductape['graphs']['action']>, DispatchInput<GraphActionDispatchInputs>>>,
+  Expect<Equals<Taken<Ductape['graphs']>, DispatchInput<GraphOperationDispatchInputs>>>,
 ];
 
 export type Aliases = [
   Expect<Equals<Ductape['api'], Ductape['actions']>>,
   Expect<Equals<Ductape['feature'], Ductape['features']>>,
+  Expect<Equals<Ductape['workflows'], Ductape['features']>>,
   Expect<Equals<Ductape['database'], Ductape['databases']>>,
   Expect<Equals<Ductape['graph'], Ductape['graphs']>>,
 ];
 
 export type Schedules = [
-  Expect<Equals<IJobOptions['schedule'], (IDispatchSchedule & IScheduleOptions) | undefined>>,
+  Expect<Equals<IJobOptions['schedule'], ScheduleInput | string | undefined>>,
+  Expect<IDispatchSchedule & IScheduleOptions extends ScheduleInput ? true : false>,
   Expect<Equals<keyof IDispatchSchedule & keyof IScheduleOptions, never>>,
 ];
 
@@ -212,3 +216,27 @@ export const literalInput: DispatchInput<IActionDispatchInput> = {
   session: 'tag:token',
   expressions: false,
 };
+
+interface Order {
+  id: number;
+  lines: { sku: string }[];
+}
+
+/** Documented names, values of interfaces, and times as `Date`. */
+export async function documentedForms(ductape: Ductape, order: Order): Promise<IJob[]> {
+  const at = new Date();
+  await ductape.workflows.dispatch({ workflow: 'ship', input: order, schedule: '0 2 * * *' });
+  await ductape.features.dispatch({ feature: 'ship', input: order, schedule: { delay: 1_000 } });
+  await ductape.features.dispatch({ tag: 'ship', input: order, options: { retries: 2, timeout: 1_000 } });
+  await ductape.actions.dispatch({ app: 'shop', action: 'ship', input: { body: { id: 1 } }, schedule: { at } });
+  await ductape.actions.dispatch({ app: 'shop', event: 'ship', input: order, schedule: { start_at: at } });
+  await ductape.events.dispatch({ broker: 'b', event: 'e', input: { message: order } });
+  await ductape.databases.action.dispatch({ database: 'd', action: 'a', input: order });
+  await ductape.databases.dispatch({ database: 'd', action: 'insert', input: { table: 't', data: {} } });
+  await ductape.graphs.action.dispatch({ graph: 'g', action: 'a', input: order });
+  await ductape.jobs.list({ from: at, to: new Date() });
+  await ductape.jobs.reschedule('a', { every: 1_000, timezone: 'UTC', endDate: at });
+  await ductape.jobs.preview('0 2 * * *', { from: at });
+  await ductape.jobs.pauseMany({});
+  return [await ductape.jobs.pause('a'), await ductape.jobs.resume('a'), await ductape.jobs.cancel('a')];
+}

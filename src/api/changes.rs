@@ -6,7 +6,7 @@
 use super::dispatch::Dispatch;
 use super::fields::Fields;
 use super::filter::{CONDITION_FIELDS, exclude_internal_routes, is_unconditional, read_conditions, refuse_empty_lists};
-use super::jobs::{not_found, read_id, record, to_json};
+use super::jobs::{self, not_found, read_id, record, to_json};
 use crate::engine::Engine;
 use crate::engine::{series_changes, why_incomputable};
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -22,15 +22,33 @@ const MAX_SKIPPED: i64 = 1_000;
 
 /// `cancel(id, { reason })`, `cancelRun(id, { reason })`, `pause(id)`, `resume(id)`, `retry(id, { delay })` and
 /// `delete(id)`.
+/// The first, third and fourth answer with the job as it is then, also one that was in the state asked for.
 ///
 /// # Errors
 /// `NOT_FOUND`; `CONFLICT` when the job's state forbids it; `VALIDATION_ERROR`.
 pub async fn change_one(engine: &Engine, action: Action, id: &str, options: &str) -> Result<String> {
     let id = read_id(id)?;
     let change = read_change(engine, action, options)?;
-    match engine.change(&id, change).await? {
-        ChangeOutcome::Done { .. } => Ok(String::new()),
-        refused => Err(refusal(&id, action, &refused)),
+    let changed = engine.change(&id, change).await?;
+    let is_done = match &changed {
+        ChangeOutcome::Done { .. } => true,
+        ChangeOutcome::Forbidden(status) => is_as_asked(action, *status),
+        _ => false,
+    };
+    match action {
+        _ if !is_done => Err(refusal(&id, action, &changed)),
+        Action::Cancel | Action::Pause | Action::Resume => jobs::show(engine, &id).await,
+        _ => Ok(String::new()),
+    }
+}
+
+/// Whether the state that forbids a change is the one that is asked for.
+fn is_as_asked(action: Action, status: Status) -> bool {
+    match action {
+        Action::Cancel => status == Status::Cancelled,
+        Action::Pause => status == Status::Paused,
+        Action::Resume => matches!(status, Status::Scheduled | Status::Queued | Status::Running),
+        _ => false,
     }
 }
 

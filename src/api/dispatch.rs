@@ -182,14 +182,15 @@ impl<'a> DispatchReader<'a> {
     pub fn read(&mut self, namespace: Namespace, text: &'a str) -> Result<Dispatch> {
         let (defaults, now) = (self.defaults, self.now);
         let mut fields = Fields::read(text, "")?;
+        fields.take_aliases(aliases(namespace));
         fields.refuse_unknown(known_fields(namespace));
         let route = self.route(&mut fields, namespace);
         let input = read_input(&mut fields, namespace, defaults);
-        let retries = fields.integer("retries", 0, MAX_RETRIES).unwrap_or(0);
+        let attempts = AttemptOptions::read(&mut fields);
         let priority = fields
             .integer("priority", i64::from(i32::MIN), i64::from(i32::MAX))
             .unwrap_or(0);
-        let mut options = read_options(&mut fields);
+        let mut options = read_options(&mut fields, attempts.timeout);
         let input = input.map(|input| expressions::marked(&fields, namespace, input));
         let has_expressions = input
             .as_deref()
@@ -216,7 +217,7 @@ impl<'a> DispatchReader<'a> {
                 priority: i32::try_from(priority).unwrap_or(0),
                 due: plan.due,
                 created: now,
-                retries: u32::try_from(retries).unwrap_or(0),
+                retries: u32::try_from(attempts.retries).unwrap_or(0),
                 options,
                 input: input.into_owned().into(),
                 input_digest: None,
@@ -250,7 +251,7 @@ fn known_fields(namespace: Namespace) -> &'static [&'static str] {
     macro_rules! with_common {
         ($($target:literal),*) => {
             &[
-                "env", "product", $($target,)* "input", "retries", "schedule", "session", "cache", "job_id", "onConflict",
+                "env", "product", $($target,)* "input", "options", "retries", "schedule", "session", "cache", "job_id", "onConflict",
                 "priority", "timeout", "retryConfig", "tags", "unique", "concurrency", "expressions",
             ]
         };
@@ -266,6 +267,49 @@ fn known_fields(namespace: Namespace) -> &'static [&'static str] {
         Namespace::GraphActions => with_common!("graph", "event"),
         Namespace::Graphs => with_common!("graph", "operation"),
         Namespace::Webhooks => with_common!(),
+    }
+}
+
+/// Other names of fields in the public documentation.
+fn aliases(namespace: Namespace) -> &'static [(&'static str, &'static str)] {
+    match namespace {
+        Namespace::Features => &[("feature", "tag"), ("workflow", "tag"), ("feature_tag", "tag")],
+        Namespace::Actions | Namespace::DatabaseActions | Namespace::GraphActions => &[("action", "event")],
+        Namespace::Databases | Namespace::Graphs => &[("action", "operation")],
+        Namespace::Notifications | Namespace::Storage | Namespace::Events | Namespace::Webhooks => &[],
+    }
+}
+
+/// What may stand beside the input or in `options`.
+struct AttemptOptions {
+    retries: i64,
+    timeout: Option<i64>,
+}
+
+impl AttemptOptions {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let mut found = Self {
+            retries: fields.integer("retries", 0, MAX_RETRIES).unwrap_or(0),
+            timeout: fields.integer("timeout", 1, MAX_SAFE_INTEGER),
+        };
+        let Some(mut inner) = fields.object("options") else {
+            return found;
+        };
+        inner.refuse_unknown(&["retries", "timeout"]);
+        for name in ["retries", "timeout"] {
+            if inner.raw(name).is_some() && fields.raw(name).is_some() {
+                inner.problem(
+                    name,
+                    format!("is the same as `{name}` beside `options`; give one of them"),
+                );
+            }
+        }
+        if let Some(retries) = inner.integer("retries", 0, MAX_RETRIES) {
+            found.retries = retries;
+        }
+        found.timeout = inner.integer("timeout", 1, MAX_SAFE_INTEGER).or(found.timeout);
+        fields.absorb(inner);
+        found
     }
 }
 
@@ -355,10 +399,10 @@ fn read_input<'a>(fields: &mut Fields<'a>, namespace: Namespace, defaults: &Defa
     sound.then_some(text)
 }
 
-fn read_options(fields: &mut Fields<'_>) -> JobOptions {
+fn read_options(fields: &mut Fields<'_>, timeout: Option<i64>) -> JobOptions {
     JobOptions {
         retry: read_retry(fields),
-        timeout: fields.integer("timeout", 1, MAX_SAFE_INTEGER),
+        timeout,
         session: read_session(fields),
         cache: fields.tag("cache").map(|tag| tag.as_ref().into()),
         plain: false,

@@ -18,6 +18,8 @@ pub const MAX_TAG_CHARS: usize = 255;
 pub struct Fields<'a> {
     object: Object<'a>,
     prefix: String,
+    /// Fields that were given by another name, which problems with them go by.
+    renamed: Vec<(&'static str, &'static str)>,
     /// What is wrong so far.
     pub problems: Vec<Problem>,
 }
@@ -29,6 +31,7 @@ impl<'a> Fields<'a> {
             Some(object) => Ok(Self {
                 object,
                 prefix: prefix.to_owned(),
+                renamed: Vec::new(),
                 problems: Vec::new(),
             }),
             None => Err(Problem::new(
@@ -40,6 +43,8 @@ impl<'a> Fields<'a> {
 
     /// The path of a field from the root of the argument.
     pub fn path(&self, name: &str) -> String {
+        let given = self.renamed.iter().find(|(known, _)| *known == name);
+        let name = given.map_or(name, |(_, given)| given);
         if self.prefix.is_empty() {
             name.to_owned()
         } else {
@@ -73,6 +78,24 @@ impl<'a> Fields<'a> {
     /// Whether the caller wrote the field, be it as `null`.
     pub fn is_written(&self, name: &str) -> bool {
         self.object.get(name).is_some()
+    }
+
+    /// Takes fields by the other names that they may have: pairs of one and the name of the field.
+    pub fn take_aliases(&mut self, aliases: &[(&'static str, &'static str)]) {
+        for (alias, name) in aliases {
+            if self.raw(alias).is_none() {
+                continue;
+            }
+            if self.raw(name).is_some() {
+                let given = self.renamed.iter().find(|(known, _)| known == name);
+                let other = given.map_or(*name, |(_, given)| given);
+                self.problem(alias, format!("is the same as `{other}`; give one of them"));
+                self.object.remove(alias);
+                continue;
+            }
+            self.object.rename(alias, name);
+            self.renamed.push((name, alias));
+        }
     }
 
     /// Reports every field that is not among `known`, with the nearest one that is.

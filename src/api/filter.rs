@@ -9,6 +9,7 @@ use crate::cron::Zone;
 use crate::engine::{Engine, Level};
 use crate::model::{Namespace, Status};
 use crate::store::{ListFilter, RouteId};
+use crate::text::json;
 
 /// Most tags of a filter.
 const MAX_TAGS: usize = 50;
@@ -110,12 +111,43 @@ fn read_statuses(fields: &mut Fields<'_>) -> Vec<Status> {
     statuses
 }
 
+/// Other names of namespaces in the public documentation.
+const NAMESPACE_ALIASES: [(&str, Namespace); 15] = [
+    ("api", Namespace::Actions),
+    ("action", Namespace::Actions),
+    ("feature", Namespace::Features),
+    ("workflows", Namespace::Features),
+    ("workflow", Namespace::Features),
+    ("notification", Namespace::Notifications),
+    ("event", Namespace::Events),
+    ("publish", Namespace::Events),
+    ("database", Namespace::Databases),
+    ("database.action", Namespace::DatabaseActions),
+    ("database_action", Namespace::DatabaseActions),
+    ("graph", Namespace::Graphs),
+    ("graph.action", Namespace::GraphActions),
+    ("graph_action", Namespace::GraphActions),
+    ("broker", Namespace::Events),
+];
+
+fn read_namespace(fields: &mut Fields<'_>) -> Option<Namespace> {
+    let text = fields.raw("namespace")?;
+    let named = |(alias, namespace): &(&str, Namespace)| {
+        json::string(text)
+            .is_some_and(|given| given == *alias)
+            .then_some(*namespace)
+    };
+    NAMESPACE_ALIASES.iter().find_map(named).or_else(|| {
+        let names = Namespace::ALL.map(|namespace| (namespace.as_str(), namespace));
+        fields.one_of("namespace", &names)
+    })
+}
+
 /// The routes that `product`, `env`, `namespace` and `target` mean; `None` when none of them is given.
 pub fn read_routes(engine: &Engine, fields: &mut Fields<'_>) -> Option<Vec<RouteId>> {
     let product = fields.tag("product");
     let env = fields.tag("env");
-    let names = Namespace::ALL.map(|namespace| (namespace.as_str(), namespace));
-    let namespace = fields.one_of("namespace", &names);
+    let namespace = read_namespace(fields);
     let target = read_target(fields);
     if product.is_none() && env.is_none() && namespace.is_none() && target.is_empty() {
         return None;

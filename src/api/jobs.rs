@@ -76,7 +76,12 @@ pub(super) async fn route_of(engine: &Engine, id: RouteId) -> Result<Arc<Route>>
 /// # Errors
 /// `NOT_FOUND`.
 pub async fn get(engine: &Engine, id: &str) -> Result<String> {
-    let record = record(engine, &read_id(id)?).await?;
+    show(engine, &read_id(id)?).await
+}
+
+/// A job as `get` shows it.
+pub(super) async fn show(engine: &Engine, id: &JobId) -> Result<String> {
+    let record = record(engine, id).await?;
     let route = route_of(engine, record.route).await?;
     to_json(&JobView::new(record, &route))
 }

@@ -4,18 +4,18 @@ use super::changes::refusal_of;
 use super::dispatch::Dispatch;
 use super::fields::Fields;
 use super::jobs::{read_id, record, to_json};
-use super::schedule;
+use super::schedule::{self, SCHEDULE_ALIASES, object_of_cron};
 use super::schedule_view::ScheduleView;
 use super::schedule_warnings::limit_used_up;
 use crate::engine::{Engine, Level, series_changes};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Action, Recurrence, Status};
 use crate::store::{Change, ChangeOutcome, ComputeMove, JobRecord, Timing};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// Of these each takes the place of the others.
-const RULES: [&str; 4] = ["cron", "every", "interval", "start_at"];
+const RULES: [&str; 5] = ["cron", "every", "interval", "start_at", "delay"];
 
 /// `reschedule(id, changes)`.
 ///
@@ -49,9 +49,20 @@ pub async fn reschedule(engine: &Engine, id: &str, changes: &str, timezone: &str
 
 /// The JSON of the schedule of a job after these changes, of which `null` takes a field away.
 fn changed(known: &JobRecord, changes: &str) -> Result<String> {
+    let of_cron = object_of_cron(changes);
+    let changes = of_cron.as_deref().unwrap_or(changes);
     // An argument that is no object is a problem of its own.
-    Fields::read(changes, "schedule")?;
-    let named = read(changes);
+    let mut fields = Fields::read(changes, "schedule")?;
+    fields.take_aliases(&SCHEDULE_ALIASES);
+    if !fields.problems.is_empty() {
+        return Err(Error::invalid(fields.problems));
+    }
+    let mut named = read(changes);
+    for (alias, name) in SCHEDULE_ALIASES {
+        if let Some(value) = named.remove(alias) {
+            named.entry(name.to_owned()).or_insert(value);
+        }
+    }
     let mut schedule = read(&present(known));
     let names = |name: &str| named.get(name).is_some_and(|value| value.get() != "null");
     if RULES.into_iter().any(names) {

@@ -13,8 +13,12 @@ use crate::model::{ExceptedDates, IfRunning, Misfire, Recurrence, Rule};
 /// Most instants of a preview.
 const MAX_PREVIEW_RUNS: i64 = 10_000;
 
-const SCHEDULE_FIELDS: [&str; 13] = [
+/// Other names of fields in the public documentation.
+pub(super) const SCHEDULE_ALIASES: [(&str, &str); 2] = [("timezone", "tz"), ("at", "start_at")];
+
+const SCHEDULE_FIELDS: [&str; 14] = [
     "start_at",
+    "delay",
     "cron",
     "every",
     "interval",
@@ -58,10 +62,23 @@ pub fn read_schedule(
             ..Plan::default()
         });
     }
-    let mut inner = fields.object("schedule")?;
-    let plan = read_plan(&mut inner, timezone, Some(&seed()), now);
-    fields.absorb(inner);
+    let (plan, problems) = match fields.raw("schedule").and_then(object_of_cron) {
+        Some(text) => {
+            let mut inner = Fields::read(&text, "schedule").ok()?;
+            (read_plan(&mut inner, timezone, Some(&seed()), now), inner.problems)
+        }
+        None => {
+            let mut inner = fields.object("schedule")?;
+            (read_plan(&mut inner, timezone, Some(&seed()), now), inner.problems)
+        }
+    };
+    fields.problems.extend(problems);
     plan
+}
+
+/// A schedule that is given as the text of its cron, as an object.
+pub(super) fn object_of_cron(text: &str) -> Option<String> {
+    text.starts_with('"').then(|| format!("{{\"cron\":{text}}}"))
 }
 
 /// Reads a schedule. Without a `seed` its `spread` has no effect.
@@ -94,6 +111,8 @@ struct ScheduleParts {
     /// The zone is the schedule's own.
     names_zone: bool,
     start_at: Option<Millis>,
+    /// Instead of `start_at`: ms from the dispatch.
+    delay: Option<i64>,
     end_at: Option<Millis>,
     limit: Option<i64>,
     every: Option<i64>,
@@ -110,12 +129,14 @@ struct ScheduleParts {
 impl ScheduleParts {
     /// `None`: there is a problem with it.
     fn read(fields: &mut Fields<'_>, timezone: &str) -> Option<Self> {
+        fields.take_aliases(&SCHEDULE_ALIASES);
         fields.refuse_unknown(&SCHEDULE_FIELDS);
         let zone = read_zone(fields, timezone);
         let start_at = read_instant(fields, "start_at", zone.as_ref());
         let end_at = read_instant(fields, "endDate", zone.as_ref());
         let before = fields.problems.len();
         let limit = fields.integer("limit", 1, MAX_SAFE_INTEGER);
+        let delay = fields.integer("delay", 0, MAX_INSTANT_MS);
         let every = fields.integer("every", 1, MAX_SAFE_INTEGER);
         for problem in &mut fields.problems[before..] {
             problem.code = ErrorCode::InvalidSchedule;
@@ -140,6 +161,7 @@ impl ScheduleParts {
             zone: zone?,
             names_zone: fields.raw("tz").is_some(),
             start_at,
+            delay,
             end_at,
             limit,
             every,
@@ -154,8 +176,10 @@ impl ScheduleParts {
         })
     }
 
-    fn plan(self, seed: Option<&str>, now: Millis) -> Option<Plan> {
+    fn plan(mut self, seed: Option<&str>, now: Millis) -> Option<Plan> {
         let named_zone = self.names_zone.then_some(self.zone);
+        let delayed = self.delay.map(|delay| now.saturating_add(delay).min(MAX_INSTANT_MS));
+        self.start_at = self.start_at.or(delayed);
         let anchor = self.start_at.unwrap_or(now);
         let (recurrence, timetable) = match (&self.cron, self.every, &self.interval) {
             (Some((text, expression)), ..) => {
@@ -311,6 +335,7 @@ fn read_dst(fields: &mut Fields<'_>) -> Option<Dst> {
 /// Reports fields that exclude each other.
 fn check_combination(fields: &mut Fields<'_>, start_at: Option<Millis>, end_at: Option<Millis>) {
     let given = |name| fields.raw(name).is_some();
+    let given_delay = given("delay");
     let rules = ["cron", "every", "interval"].map(|name| (name, given(name)));
     let needing_recurrence = [
         "limit",
@@ -324,6 +349,9 @@ fn check_combination(fields: &mut Fields<'_>, start_at: Option<Millis>, end_at: 
     ];
     let needing_recurrence = needing_recurrence.map(|name| (name, given(name)));
     let mut refuse = |name, message: &str| fields.problem_of(ErrorCode::InvalidSchedule, name, message);
+    if start_at.is_some() && given_delay {
+        refuse("delay", "cannot be combined with `start_at`; give one of them");
+    }
     let mut rules = rules.into_iter().filter(|(_, given)| *given).map(|(name, _)| name);
     match rules.next() {
         Some(first) => rules.for_each(|name| {
@@ -356,7 +384,8 @@ fn spread_offset(seed: &str, spread: i64) -> i64 {
 /// # Errors
 /// As a dispatch with that schedule.
 pub fn read_plan_of(text: &str, timezone: &str, seed: &str, now: Millis) -> Result<Plan> {
-    let mut fields = Fields::read(text, "schedule")?;
+    let of_cron = object_of_cron(text);
+    let mut fields = Fields::read(of_cron.as_deref().unwrap_or(text), "schedule")?;
     read_plan(&mut fields, timezone, Some(seed), now).ok_or_else(|| Error::invalid(fields.problems))
 }
 
@@ -381,7 +410,8 @@ pub fn read_preview(text: &str, options: Option<&str>, timezone: &str, now: Mill
     let warning = warn_of_1970(&asked, "from", now);
     let count = asked.integer("count", 0, MAX_PREVIEW_RUNS).unwrap_or(5);
 
-    let mut schedule = Fields::read(text, "schedule")?;
+    let of_cron = object_of_cron(text);
+    let mut schedule = Fields::read(of_cron.as_deref().unwrap_or(text), "schedule")?;
     // The place within a `spread` depends on the job, and there is none.
     let plan = read_plan(&mut schedule, timezone, None, from);
     schedule.absorb(asked);

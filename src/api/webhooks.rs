@@ -4,7 +4,7 @@
 
 use super::fields::{Fields, describe, nearest, truncated};
 use super::jobs::to_json;
-use crate::engine::Engine;
+use crate::engine::{Engine, Level};
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::model::{EventKind, EventMask, WebhookSecret};
 use crate::resources::OutboundRules;
@@ -80,6 +80,11 @@ pub async fn set(engine: &Engine, text: &str) -> Result<String> {
         let host = Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let problem = Problem::new("url", forbidden_host(&host.unwrap_or_default()));
         return Err(Error::invalid(vec![problem]));
+    }
+    if let Some(weakness) = secret.weakness() {
+        let host = Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let message = format!("webhook for {}: {weakness}", host.unwrap_or_default());
+        engine.logger.log(Level::Warn, &message);
     }
     let webhook = NewWebhook {
         id: format!("wh_{}", Uuid::now_v7()).into(),

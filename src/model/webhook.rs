@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 
 /// Minimum length of a key, as the Standard Webhooks scheme requires.
-const MIN_KEY_BYTES: usize = 24;
+const RECOMMENDED_KEY_BYTES: usize = 24;
 /// Maximum length of a key.
 const MAX_KEY_BYTES: usize = 256;
 /// Prefix of a key in Base64.
@@ -31,13 +31,25 @@ impl WebhookSecret {
         let Some(key) = secret.decoded() else {
             return Err("begins with whsec_ and is not Base64 after that".to_owned());
         };
-        if (MIN_KEY_BYTES..=MAX_KEY_BYTES).contains(&key.len()) {
+        if (1..=MAX_KEY_BYTES).contains(&key.len()) {
             return Ok(secret);
         }
         Err(format!(
-            "must be a key of {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes, got {}; make one with `'whsec_' + crypto.randomBytes(32).toString('base64')`",
+            "must be a key of at most {MAX_KEY_BYTES} bytes, and of {RECOMMENDED_KEY_BYTES} at least to be safe, got {}; make one with `'whsec_' + crypto.randomBytes(32).toString('base64')`",
             key.len()
         ))
+    }
+
+    /// Why the secret should be another one, if so.
+    #[must_use]
+    pub fn weakness(&self) -> Option<String> {
+        let length = self.key().len();
+        (length < RECOMMENDED_KEY_BYTES).then(|| {
+            format!(
+                "its secret is a key of {length} bytes, which can be guessed: use {RECOMMENDED_KEY_BYTES} to {MAX_KEY_BYTES}, as of \
+                 `'whsec_' + crypto.randomBytes(32).toString('base64')`"
+            )
+        })
     }
 
     /// A secret from the store, which was checked before it was stored.
@@ -121,7 +133,15 @@ mod tests {
     #[test]
     fn invalid_secret_is_refused_without_echoing_it() {
         let short = format!("whsec_{}", STANDARD.encode([7_u8; 23]));
-        for text in ["", "tooshort", "whsec_", "whsec_&&&&", &short, &"x".repeat(257)] {
+        for short in ["tooshort", &short] {
+            let weakness = WebhookSecret::parse(short).unwrap().weakness().unwrap();
+            assert!(!weakness.contains(short), "{weakness}");
+        }
+        assert_eq!(
+            WebhookSecret::parse("a plain text of 24 bytes").unwrap().weakness(),
+            None
+        );
+        for text in ["", "whsec_", "whsec_&&&&", &"x".repeat(257)] {
             let refused = WebhookSecret::parse(text).unwrap_err();
             assert!(
                 text.is_empty() || text == "whsec_" || !refused.contains(text),

@@ -64,6 +64,23 @@ impl<'a> Object<'a> {
         self.members.get(self.place_of(name)?).map(|(_, json)| *json)
     }
 
+    /// Gives a member another name, at the end; one that has it already gets the value.
+    pub fn rename(&mut self, from: &str, to: &'a str) {
+        if let Some(json) = self.remove(from) {
+            self.put(to, json);
+        }
+    }
+
+    /// Takes a member away.
+    pub fn remove(&mut self, name: &str) -> Option<&'a str> {
+        let (_, json) = self.members.remove(self.place_of(name)?);
+        if !self.places.is_empty() {
+            let names = self.members.iter().map(|(name, _)| name.clone());
+            self.places = names.enumerate().map(|(place, name)| (name, place)).collect();
+        }
+        Some(json)
+    }
+
     /// The JSON text of a member; `null` counts as absent.
     #[must_use]
     pub fn get_present(&self, name: &str) -> Option<&'a str> {
