@@ -414,7 +414,8 @@ export interface DatabaseAction extends Described {
   /**
    * QUERY: `{ where, select, limit, offset, orderBy, include }`, or with `operations` an aggregate. INSERT, UPSERT: the data,
    * or `{ records, conflictColumns }`. UPDATE: the changes. AGGREGATE: names and functions, or `{ where, operations }`.
-   * RAW_SQL: the SQL, or `{ query, params }`. Without it the job's `data`.
+   * RAW_SQL: the SQL, or `{ query, params }`. Also `{ find }`, `{ findOne }`, `{ insertOne }`, `{ insertMany }`, `{ updateOne }`,
+   * `{ updateMany }`, `{ deleteOne }`, `{ deleteMany }`: the operation of that name. Without it the job's `data`.
    */
   template?: object | string;
   /** Which rows are meant. Without it the job's `filter`, else its `query`. */

@@ -8,6 +8,18 @@ export async function operations(ductape: Ductape): Promise<void> {
   await operate('query', { table: 'users', where: { $or: { role: 'admin', is_superuser: true } } });
   await operate('insert', { table: 'users', data: [{ name: 'a' }], onConflict: { columns: ['id'], action: 'ignore' } });
   await operate('update', { table: 'products', data: { stock: { $inc: 10 } }, where: { id: 1 } });
+  await operate('query', {
+    table: 'users',
+    include: [{ relation: 'roles', type: 'many-to-many', through: 'user_roles', select: ['name'], limit: 3 }],
+  });
+  await operate('upsert', {
+    table: 'users',
+    data: { id: 1, name: 'a' },
+    conflictKeys: ['id'],
+    updateColumns: ['name'],
+  });
+  await operate('raw', { collection: 'users', query: { status: 'active' } });
+  await operate('raw', { query: 'SELECT 1', params: [] });
   await operate('groupBy', { table: 'orders', groupBy: ['status'], aggregate: { count: { $count: '*' } } });
 }
 
@@ -49,6 +61,24 @@ export const resources = defineResources({
               orderBy: { column: 'id', order: 'DESC' },
               limit: 1,
             },
+          ],
+        },
+        {
+          tag: 'documents',
+          type: 'mongodb',
+          table: 'users',
+          envs: [{ slug: 'prd', connection_url: 'mongodb://h/d' }],
+          actions: [
+            { tag: 'documents:add', operation: 'INSERT', template: { insertOne: { name: '{{name}}' } } },
+            { tag: 'add_all', operation: 'INSERT', template: { insertMany: [{ name: '{{name}}' }] } },
+            { tag: 'get', operation: 'QUERY', template: { findOne: { name: '{{name}}' } } },
+            {
+              tag: 'change',
+              operation: 'UPDATE',
+              template: { updateOne: { set: { name: '{{to}}' } } },
+              filterTemplate: { where: { name: '{{name}}' } },
+            },
+            { tag: 'drop', operation: 'DELETE', template: { deleteOne: { name: '{{name}}' } } },
           ],
         },
       ],

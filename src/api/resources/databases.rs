@@ -235,6 +235,12 @@ fn check_template(action: &mut Fields<'_>, verb: ActionVerb) {
             }
         }
         ActionVerb::Insert | ActionVerb::Upsert if text.starts_with('[') => {}
+        ActionVerb::Delete if text.starts_with('{') => {
+            if let Some(mut template) = action.object("template") {
+                template.refuse_unknown(&["deleteOne", "deleteMany"]);
+                action.absorb(template);
+            }
+        }
         ActionVerb::Delete => {
             action.problem("template", "has no meaning here; the filter is `filterTemplate`");
         }

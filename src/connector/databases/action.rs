@@ -84,6 +84,18 @@ const RECORDS_MEMBERS: [&str; 6] = [
     "returning",
 ];
 
+/// Names of operations that a template may have as its only member, as in `{ insertOne: { … } }`, and the verbs they are of.
+const NAMED: [(&str, ActionVerb); 8] = [
+    ("find", ActionVerb::Query),
+    ("findOne", ActionVerb::Query),
+    ("insertOne", ActionVerb::Insert),
+    ("insertMany", ActionVerb::Insert),
+    ("updateOne", ActionVerb::Update),
+    ("updateMany", ActionVerb::Update),
+    ("deleteOne", ActionVerb::Delete),
+    ("deleteMany", ActionVerb::Delete),
+];
+
 /// The input of one job.
 struct Input<'a> {
     /// Objects and other values by the name of their part.
@@ -202,7 +214,11 @@ fn filled(
     }
     let for_filter = input.values(["filter", "query", "data"], templates, checking);
     let mut request: Vec<(Box<str>, Json)> = Vec::new();
-    let members = members(action.verb, templates.template.as_ref());
+    let named = named(action.verb, templates.template.as_ref())?;
+    let members = match named {
+        Some((_, member)) => vec![member],
+        None => members(action.verb, templates.template.as_ref()),
+    };
     for (name, template) in members
         .iter()
         .copied()
@@ -219,7 +235,7 @@ fn filled(
     let takes_filter = !matches!(action.verb, ActionVerb::Insert | ActionVerb::Upsert);
     if takes_filter {
         let filter = match &templates.filter {
-            Some(template) => Some(fill(template, &for_filter)?),
+            Some(template) => Some(fill(filter_in(template, named.is_some()), &for_filter)?),
             None if request.iter().any(|(name, _)| **name == *"where") => None,
             None => input.part("filter").or_else(|| input.part("query")).cloned(),
         };
@@ -239,7 +255,61 @@ fn filled(
         raw: true,
         ..context
     };
-    request::read(operation_name(action.verb, &request), &Json::Map(request), context)
+    let name = match named {
+        Some((name, _)) => name,
+        None => operation_name(action.verb, &request),
+    };
+    request::read(name, &Json::Map(request), context)
+}
+
+/// A member of an operation's input.
+type Member<'t> = (&'t str, &'t Json);
+
+/// The operation that a template names, and the member of its input that it gives.
+fn named<'t>(verb: ActionVerb, template: Option<&'t Json>) -> Result<Option<(&'static str, Member<'t>)>, Failure> {
+    let Some(Json::Map(entries)) = template else {
+        return Ok(None);
+    };
+    let [(key, value)] = entries.as_slice() else {
+        return Ok(None);
+    };
+    let Some((name, of)) = NAMED.iter().find(|(name, _)| **key == **name) else {
+        return Ok(None);
+    };
+    if *of != verb {
+        return Err(Failure::invalid(format!(
+            "the template's `{name}` belongs to an action with another `operation`: {}",
+            match of {
+                ActionVerb::Insert => "INSERT",
+                ActionVerb::Update => "UPDATE",
+                ActionVerb::Delete => "DELETE",
+                _ => "QUERY",
+            }
+        )));
+    }
+    let member = match verb {
+        ActionVerb::Insert => ("data", value),
+        ActionVerb::Update => match value {
+            Json::Map(changes) => match changes.as_slice() {
+                [(set, changes)] if **set == *"set" => ("data", changes),
+                _ => ("data", value),
+            },
+            _ => ("data", value),
+        },
+        _ => ("where", value),
+    };
+    Ok(Some((name, member)))
+}
+
+/// The filter of a `filterTemplate`; beside a template that names its operation it may be `{ where: … }`.
+fn filter_in(template: &Json, is_named: bool) -> &Json {
+    match template {
+        Json::Map(entries) if is_named => match entries.as_slice() {
+            [(name, filter @ Json::Map(_))] if **name == *"where" => filter,
+            _ => template,
+        },
+        _ => template,
+    }
 }
 
 /// A member that jobs have no part in.

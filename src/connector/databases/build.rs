@@ -25,8 +25,6 @@ mod list;
 mod related;
 mod select;
 
-pub(super) use related::{KEY, PLACE};
-
 /// Most parameters of a statement that PostgreSQL and MySQL take; SQLite takes 32,766.
 const MAX_STATEMENT_PARAMETERS: usize = 65_535;
 const MAX_SQLITE_PARAMETERS: usize = 32_766;

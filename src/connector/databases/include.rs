@@ -3,43 +3,92 @@
 //! Invariants: the number of statements does not depend on the number of rows; rows, keys and size are bounded, and what
 //! is beyond fails. The statements do not see the database at one instant.
 
-use super::build::{self, Builder, KEY, PLACE};
-use super::dialect::Dialect;
 use super::json::{self, Json};
-use super::operation::{Columns, Include, Operation, Relation, Select};
-use super::plan::{Plan, Shape};
+use super::operation::{Columns, Include, Relation, Select};
 use super::rows::Outcome;
-use super::sql::SqlDatabase;
-use super::value::Kinds;
 use crate::connector::Failure;
 use crate::connector::limits::{MAX_IN_VALUES, MAX_INCLUDED_ROWS, MAX_RESULT_BYTES};
 use crate::text::json::{Object, list};
 use crate::text::spelling::truncated;
+use async_trait::async_trait;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// The column of related rows with the key of the row that each belongs to.
+pub(super) const KEY: &str = "ductape_key";
+/// The column with the place of a related row among those of its row.
+pub(super) const PLACE: &str = "ductape_place";
+
+/// A database that finds related rows.
+#[async_trait]
+pub(super) trait Relations: Send + Sync {
+    /// Rows without related ones; `one`: the first.
+    async fn rows(&self, select: &Select, one: bool, timeout: Duration) -> Result<Outcome, Failure>;
+
+    /// The related rows for these keys in the order that is asked for, with [`KEY`], and with [`PLACE`] if their number for
+    /// each key is limited.
+    async fn related(&self, include: &Include, keys: &[Json], timeout: Duration) -> Result<Outcome, Failure>;
+
+    /// The JSON text of a key as it is compared.
+    fn comparable(&self, column: &str, json: &str) -> Result<String, Failure>;
+
+    /// Whether rows are documents, which may lack columns, and whose names differ by case.
+    fn has_documents(&self) -> bool;
+}
 
 /// A row: the JSON text of its columns, by name.
 type TextRow = Vec<(String, String)>;
 
+/// What all statements of one reading share.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    relations: &'a dyn Relations,
+    until: Instant,
+    whole: Duration,
+}
+
+impl Reading<'_> {
+    /// The time that is left.
+    fn left(&self) -> Result<Duration, Failure> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure::timeout(format!(
+                "the rows and their related rows were not read within {} ms",
+                self.whole.as_millis()
+            )));
+        }
+        Ok(left)
+    }
+
+    /// The value of a column; `None`: there is none.
+    fn value<'r>(&self, row: &'r TextRow, column: &str) -> Option<&'r str> {
+        let is_it = |name: &str| match self.relations.has_documents() {
+            true => name == column,
+            false => name.eq_ignore_ascii_case(column),
+        };
+        let found = row.iter().find(|(name, _)| is_it(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
 /// Reads rows with their related rows, as JSON text: a list of rows, or one row.
 pub(super) async fn find(
-    database: &SqlDatabase,
+    relations: &dyn Relations,
     select: &Select,
     one: bool,
     timeout: Duration,
 ) -> Result<String, Failure> {
-    let (select, added) = with_keys(select);
-    let operation = if one {
-        Operation::FindOne(select.clone())
-    } else {
-        Operation::Find(select.clone())
+    let reading = Reading {
+        relations,
+        until: Instant::now() + timeout,
+        whole: timeout,
     };
-    let plan = database.plan(&operation).await?;
-    let outcome = database.run_plan(Some(&select.table), plan, timeout).await?;
+    let (select, added) = with_keys(select);
+    let outcome = relations.rows(&select, one, timeout).await?;
     let (mut rows, truncated) = rows(outcome)?;
-    attach(database, &select.include, &mut rows, timeout).await?;
+    attach(reading, &select.include, &mut rows).await?;
     remove(&mut rows, &added);
     let mut text = String::new();
     for row in &rows {
@@ -127,15 +176,15 @@ fn write(row: &TextRow, text: &mut String) -> Result<(), Failure> {
 
 /// Adds the related rows to rows. Boxed, since relations have relations.
 fn attach<'a>(
-    database: &'a SqlDatabase,
+    reading: Reading<'a>,
     includes: &'a [Include],
     rows: &'a mut [TextRow],
-    timeout: Duration,
 ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
     Box::pin(async move {
         for include in includes {
-            let keys = keys(rows, key_column(include))?;
-            let related = related(database, include, &keys, timeout).await?;
+            let column = key_column(include);
+            let keys = keys(reading, rows, column)?;
+            let related = related(reading, include, &keys).await?;
             let many = !matches!(include.relation, Relation::ManyToOne { .. });
             for row in rows.iter_mut() {
                 if row.iter().any(|(name, _)| **name == *include.name) {
@@ -144,7 +193,8 @@ fn attach<'a>(
                         truncated(&include.name)
                     )));
                 }
-                let key = value(row, key_column(include)).map(comparable);
+                let key = reading.value(row, column);
+                let key = key.map(|json| reading.relations.comparable(column, json)).transpose()?;
                 let found = key.and_then(|key| related.get(&key)).map(String::as_str);
                 let member = match (found, many) {
                     (Some(found), true) => format!("[{found}]"),
@@ -159,29 +209,20 @@ fn attach<'a>(
     })
 }
 
-fn value<'r>(row: &'r TextRow, column: &str) -> Option<&'r str> {
-    let found = row.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
-    found.map(|(_, value)| value.as_str())
-}
-
-/// A key as it is compared: a number and a text of its digits are the same, since tables may differ in that.
-fn comparable(json: &str) -> String {
-    match Json::read(json) {
-        Ok(Json::Text(text)) => text.into(),
-        _ => json.to_owned(),
-    }
-}
-
 /// The distinct keys of rows.
-fn keys(rows: &[TextRow], column: &str) -> Result<Vec<Json>, Failure> {
+fn keys(reading: Reading<'_>, rows: &[TextRow], column: &str) -> Result<Vec<Json>, Failure> {
     let mut keys: Vec<Json> = Vec::new();
     let mut seen: HashMap<&str, ()> = HashMap::new();
     for row in rows {
-        let Some(json) = value(row, column) else {
-            return Err(Failure::invalid(format!(
-                "input.include: the rows have no column '{}'",
-                truncated(column)
-            )));
+        let json = match reading.value(row, column) {
+            Some(json) => json,
+            None if reading.relations.has_documents() => continue,
+            None => {
+                return Err(Failure::invalid(format!(
+                    "input.include: the rows have no column '{}'",
+                    truncated(column)
+                )));
+            }
         };
         if json != "null" && seen.insert(json, ()).is_none() {
             keys.push(Json::read(json)?);
@@ -197,12 +238,7 @@ fn keys(rows: &[TextRow], column: &str) -> Result<Vec<Json>, Failure> {
 }
 
 /// Related rows as JSON text, by key.
-async fn related(
-    database: &SqlDatabase,
-    include: &Include,
-    keys: &[Json],
-    timeout: Duration,
-) -> Result<HashMap<String, String>, Failure> {
+async fn related(reading: Reading<'_>, include: &Include, keys: &[Json]) -> Result<HashMap<String, String>, Failure> {
     let mut by_key: HashMap<String, String> = HashMap::new();
     if keys.is_empty() {
         return Ok(by_key);
@@ -212,25 +248,7 @@ async fn related(
         select,
         ..include.clone()
     };
-    let dialect = database.backend().dialect();
-    let build = |kinds: &Kinds| {
-        let plan = Plan {
-            statements: vec![Builder::new(dialect, kinds).related(&include, keys)?],
-            shape: Shape::Rows(MAX_INCLUDED_ROWS),
-            kinds: kinds.clone(),
-            raw: false,
-            given: None,
-        };
-        build::check_parameters(&plan, dialect)?;
-        Ok(plan)
-    };
-    let table = &include.select.table;
-    let plan = if dialect == Dialect::Postgres {
-        build(&Kinds::default())?
-    } else {
-        database.with_kinds(table, build).await?
-    };
-    let outcome = database.run_plan(Some(table), plan, timeout).await?;
+    let outcome = reading.relations.related(&include, keys, reading.left()?).await?;
     let (mut found, truncated_rows) = rows(outcome)?;
     if truncated_rows {
         return Err(Failure::invalid(format!(
@@ -238,12 +256,20 @@ async fn related(
             truncated(&include.name)
         )));
     }
-    attach(database, &include.select.include, &mut found, timeout).await?;
+    attach(reading, &include.select.include, &mut found).await?;
     added.extend([KEY.into(), PLACE.into()]);
+    let of_keys = match &include.relation {
+        Relation::ManyToOne { primary_key: key, .. }
+        | Relation::OneToMany { foreign_key: key, .. }
+        | Relation::ManyToMany { foreign_key: key, .. } => key,
+    };
     let found_keys: Vec<String> = found
         .iter()
-        .map(|row| value(row, KEY).map(comparable).unwrap_or_default())
-        .collect();
+        .map(|row| {
+            let key = reading.value(row, KEY).unwrap_or("null");
+            reading.relations.comparable(of_keys, key)
+        })
+        .collect::<Result<_, _>>()?;
     remove(&mut found, &added);
     for (key, row) in found_keys.into_iter().zip(&found) {
         let text = by_key.entry(key).or_default();

@@ -3,15 +3,18 @@
 //! Invariant: the columns of a table are read again after a statement on it has failed, since it may have changed.
 
 use super::backend::Backend;
-use super::build;
+use super::build::{self, Builder};
 use super::dialect::Dialect;
+use super::include::Relations;
+use super::json::Json;
 use super::name::Table;
-use super::operation::Operation;
-use super::plan::Plan;
+use super::operation::{Include, Operation, Select};
+use super::plan::{Plan, Shape};
 use super::rows::Outcome;
 use super::value::Kinds;
 use crate::connector::Failure;
-use crate::connector::limits::{MAX_CACHED_TABLES, TABLE_CACHE_TTL};
+use crate::connector::limits::{MAX_CACHED_TABLES, MAX_INCLUDED_ROWS, TABLE_CACHE_TTL};
+use async_trait::async_trait;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -105,6 +108,53 @@ impl SqlDatabase {
             self.table_cache().remove(table);
         }
         outcome
+    }
+}
+
+#[async_trait]
+impl Relations for SqlDatabase {
+    async fn rows(&self, select: &Select, one: bool, timeout: Duration) -> Result<Outcome, Failure> {
+        let operation = if one {
+            Operation::FindOne(select.clone())
+        } else {
+            Operation::Find(select.clone())
+        };
+        let plan = self.plan(&operation).await?;
+        self.run_plan(Some(&select.table), plan, timeout).await
+    }
+
+    async fn related(&self, include: &Include, keys: &[Json], timeout: Duration) -> Result<Outcome, Failure> {
+        let dialect = self.backend.dialect();
+        let build = |kinds: &Kinds| {
+            let plan = Plan {
+                statements: vec![Builder::new(dialect, kinds).related(include, keys)?],
+                shape: Shape::Rows(MAX_INCLUDED_ROWS),
+                kinds: kinds.clone(),
+                raw: false,
+                given: None,
+            };
+            build::check_parameters(&plan, dialect)?;
+            Ok(plan)
+        };
+        let table = &include.select.table;
+        let plan = if dialect == Dialect::Postgres {
+            build(&Kinds::default())?
+        } else {
+            self.with_kinds(table, build).await?
+        };
+        self.run_plan(Some(table), plan, timeout).await
+    }
+
+    /// A number and a text of its digits are the same, since tables may differ in that.
+    fn comparable(&self, _column: &str, json: &str) -> Result<String, Failure> {
+        Ok(match Json::read(json) {
+            Ok(Json::Text(text)) => text.into(),
+            _ => json.to_owned(),
+        })
+    }
+
+    fn has_documents(&self) -> bool {
+        false
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Builder;
 use super::select::direction;
 use crate::connector::Failure;
+use crate::connector::databases::include::{KEY, PLACE};
 use crate::connector::databases::json::Json;
 use crate::connector::databases::name::identifier;
 use crate::connector::databases::operation::{Columns, Include, Relation};
@@ -10,11 +11,6 @@ use crate::connector::databases::plan::Statement;
 use crate::connector::databases::value::Kind;
 use crate::connector::limits::MAX_INCLUDED_ROWS;
 use sea_query::{Alias, Asterisk, Expr, ExprTrait, JoinType, Order, OverStatement, Query, WindowStatement};
-
-/// The column of the result with the key of the row that a related row belongs to.
-pub(in crate::connector::databases) const KEY: &str = "ductape_key";
-/// The column of the result with the place of a related row among those of its row.
-pub(in crate::connector::databases) const PLACE: &str = "ductape_place";
 
 /// The related table, and the one between.
 const RELATED: &str = "r";

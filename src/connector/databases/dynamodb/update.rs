@@ -135,9 +135,11 @@ impl<'c> Changes<'c> {
                         let lacks = target == Target::ListWithout;
                         let not = if lacks { "NOT " } else { "" };
                         condition = Some(format!("attribute_type({path}, {kind}) AND ({not}{has})"));
-                        if lacks {
-                            set.push(appended(expressions, &path, values));
-                        }
+                        // Also what changes nothing is an expression, since not every server takes an update without one.
+                        set.push(match lacks {
+                            true => appended(expressions, &path, values),
+                            false => format!("{path} = {path}"),
+                        });
                     }
                 },
                 Change::Pull(_) => {
@@ -296,7 +298,7 @@ mod tests {
             Some("attribute_type(#n0, :v0) AND (NOT contains(#n0, :v1))")
         );
         let (with, _) = rendered(r#"{"a":{"$addToSet":"x"}}"#, Target::ListWith).unwrap();
-        assert_eq!(with.update, None);
+        assert_eq!(with.update.as_deref(), Some("SET #n0 = #n0"));
     }
 
     #[test]

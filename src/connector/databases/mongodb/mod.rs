@@ -10,6 +10,7 @@ mod filter;
 mod group;
 mod pipeline;
 mod query;
+mod related;
 mod update;
 mod value;
 
@@ -17,6 +18,7 @@ use self::address::Address;
 use self::failure::failure;
 use super::backend::Documents;
 use super::dialect::Dialect;
+use super::include;
 use super::name::Table;
 use super::operation::{Columns, Operation, Raw};
 use crate::connector::Failure;
@@ -88,8 +90,14 @@ impl Documents for MongoDb {
     async fn run(&self, operation: &Operation, timeout: Duration, _key: &str) -> Result<String, Failure> {
         let database = &self.database().await?;
         match operation {
-            Operation::Find(select) => query::find(database, select, timeout).await,
-            Operation::FindOne(select) => query::find_one(database, select, timeout).await,
+            Operation::Find(select) if !select.include.is_empty() => {
+                include::find(&related::Related(database), select, false, timeout).await
+            }
+            Operation::FindOne(select) if !select.include.is_empty() => {
+                include::find(&related::Related(database), select, true, timeout).await
+            }
+            Operation::Find(select) => query::find(database, select, false, timeout).await,
+            Operation::FindOne(select) => query::find(database, select, true, timeout).await,
             Operation::Count(count) => query::count(database, count, timeout).await,
             Operation::Compute {
                 table,

@@ -9,7 +9,7 @@ use crate::connector::databases::json::{Json, push_integer};
 use crate::connector::databases::name::Table;
 use crate::connector::databases::operation::{Aggregate, Count, Select};
 use crate::connector::databases::plan::Shape;
-use crate::connector::databases::rows::{RowWriter, result_of};
+use crate::connector::databases::rows::{Outcome, RowWriter, result_of};
 use crate::connector::limits::DEFAULT_ROW_LIMIT;
 use mongodb::bson::{Bson, Document};
 use mongodb::{Cursor, Database};
@@ -41,10 +41,19 @@ async fn read_all(
     Ok(())
 }
 
-async fn rows_of(cursor: Cursor<Document>, shape: Shape) -> Result<String, Failure> {
+/// The documents of a cursor, as many as the shape has.
+async fn outcome_of(cursor: Cursor<Document>, shape: Shape) -> Result<Outcome, Failure> {
     let mut rows = RowWriter::new(shape);
     read_all(cursor, |document| Ok(push_row(&mut rows, document))).await?;
-    result_of(rows, shape)
+    Ok(Outcome {
+        rows: Some(rows),
+        changed: 0,
+        id: None,
+    })
+}
+
+async fn rows_of(cursor: Cursor<Document>, shape: Shape) -> Result<String, Failure> {
+    outcome_of(cursor, shape).await?.result(shape, None)
 }
 
 /// The shape of a list, and how many documents to ask for: without a limit one more, to tell whether there are more.
@@ -55,13 +64,40 @@ fn bounds(limit: Option<u64>) -> (Shape, u64) {
     )
 }
 
-pub(super) async fn find(database: &Database, select: &Select, timeout: Duration) -> Result<String, Failure> {
-    let (shape, limit) = bounds(select.limit);
-    rows_of(cursor(database, select, limit, timeout).await?, shape).await
+/// Documents; `one`: the first.
+pub(super) async fn find(
+    database: &Database,
+    select: &Select,
+    one: bool,
+    timeout: Duration,
+) -> Result<String, Failure> {
+    let shape = if one { Shape::FirstRow } else { bounds(select.limit).0 };
+    rows(database, select, one, timeout).await?.result(shape, None)
 }
 
-pub(super) async fn find_one(database: &Database, select: &Select, timeout: Duration) -> Result<String, Failure> {
-    rows_of(cursor(database, select, 1, timeout).await?, Shape::FirstRow).await
+/// The same as rows.
+pub(super) async fn rows(
+    database: &Database,
+    select: &Select,
+    one: bool,
+    timeout: Duration,
+) -> Result<Outcome, Failure> {
+    let (shape, limit) = match one {
+        true => (Shape::FirstRow, 1),
+        false => bounds(select.limit),
+    };
+    outcome_of(cursor(database, select, limit, timeout).await?, shape).await
+}
+
+/// The documents of a pipeline, at most so many.
+pub(super) async fn piped(
+    database: &Database,
+    table: &Table,
+    stages: Vec<Document>,
+    (most, timeout): (u64, Duration),
+) -> Result<Outcome, Failure> {
+    let cursor = run_pipeline(database, table, stages, timeout).await?;
+    outcome_of(cursor, Shape::Rows(most)).await
 }
 
 async fn cursor(

@@ -4,6 +4,7 @@
 
 use super::{FIELDS, FILTER, InputFields};
 use crate::connector::Failure;
+use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::json::Json;
 use crate::connector::databases::name::Table;
 use crate::connector::databases::operation::{Include, Relation, Select};
@@ -19,7 +20,7 @@ impl InputFields<'_> {
         let Some(json) = self.get(&["include"])? else {
             return Ok(Vec::new());
         };
-        if !self.context.dialect.is_sql() {
+        if self.context.dialect == Dialect::Dynamo {
             return Err(Failure::invalid(format!(
                 "{}.include: {} has no relations; use a second query",
                 self.path,
@@ -77,9 +78,22 @@ impl InputFields<'_> {
         let table = Table::read(self.text("table")?.unwrap_or(name), self.context.dialect)?;
         let key = |field: &str, default: Option<String>| {
             let text = self.text(field)?.map(str::to_owned).or(default);
-            self.column(&text.ok_or_else(|| self.missing(field))?)
+            let text = text.ok_or_else(|| self.missing(field))?;
+            if !self.context.dialect.is_sql() && text.contains('.') {
+                return Err(Failure::invalid(format!(
+                    "{}.{field}: must be a field of the document itself; use `$lookup` in a pipeline for '{}'",
+                    self.path,
+                    truncated(&text)
+                )));
+            }
+            self.column(&text)
         };
-        let primary_key = key("primaryKey", Some("id".into()))?;
+        let id = if self.context.dialect == Dialect::Mongo {
+            "_id"
+        } else {
+            "id"
+        };
+        let primary_key = key("primaryKey", Some(id.into()))?;
         // `user_id` for the table `users`.
         let named_after = |table: &str| Some(format!("{}_id", table.strip_suffix('s').unwrap_or(table)));
         let relation = match self.text("type")?.ok_or_else(|| self.missing("type"))? {

@@ -1,14 +1,18 @@
 //! Actions: what a job provides is only ever a value.
 
-use super::support::{TestDatabase, new_run};
+use super::support::TestDatabase;
 use crate::connector::Failure;
 use crate::connector::databases::action::{self, Templates};
 use crate::connector::databases::json::Json;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{ActionVerb, DatabaseAction};
-use std::time::Duration;
 
-fn defined(verb: ActionVerb, template: Option<&str>, filter: Option<&str>, options: &[(&str, &str)]) -> DatabaseAction {
+pub(super) fn defined(
+    verb: ActionVerb,
+    template: Option<&str>,
+    filter: Option<&str>,
+    options: &[(&str, &str)],
+) -> DatabaseAction {
     DatabaseAction {
         tag: "a".into(),
         table: Some("t".into()),
@@ -23,13 +27,10 @@ fn defined(verb: ActionVerb, template: Option<&str>, filter: Option<&str>, optio
     }
 }
 
-async fn act(database: &TestDatabase, action: &DatabaseAction, input: &str) -> Result<String, Failure> {
+pub(super) async fn act(database: &TestDatabase, action: &DatabaseAction, input: &str) -> Result<String, Failure> {
     let templates = Templates::reveal(action, &ExpressionResolver::default()).await?;
     let operation = action::operation(action, &templates, &Json::read(input)?, database.connector.context())?;
-    database
-        .connector
-        .run_operation(&operation, Duration::from_secs(30), &new_run())
-        .await
+    database.run_operation(&operation).await
 }
 
 const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, s varchar(60), state varchar(20))";
@@ -170,7 +171,7 @@ async fn data_of_a_job_are_values_also_without_a_template() {
 }
 
 /// What the constructor says of an action.
-fn checked(action: DatabaseAction) -> Result<(), String> {
+pub(super) fn checked(action: DatabaseAction) -> Result<(), String> {
     use crate::connector::databases::problems;
     use crate::resources::{Database, DatabaseKind, Resources};
     let mut resources = Resources::default();
@@ -186,117 +187,6 @@ fn checked(action: DatabaseAction) -> Result<(), String> {
     match problems(&resources).pop() {
         None => Ok(()),
         Some(problem) => Err(problem.message),
-    }
-}
-
-/// Operation, template, filter, input, and result.
-type Case<'a> = (ActionVerb, Option<&'a str>, Option<&'a str>, &'a str, &'a str);
-
-#[tokio::test]
-async fn every_documented_template_runs() {
-    for database in databases_with_rows().await {
-        let place = database.per_dialect("$1", "?", "?");
-        let sql = format!(r#"{{"query":"SELECT id FROM t WHERE s = {place}","params":["{{{{s}}}}"]}}"#);
-        let cases: &[Case<'_>] = &[
-            (
-                ActionVerb::Query,
-                Some(
-                    r#"{"where":{"state":"{{state}}","id":{"$GTE":"{{from}}"}},"select":["id","{{more}}"],"limit":"{{limit}}","offset":"{{offset}}",
-                    "orderBy":[{"column":"{{by}}","order":"{{direction}}"}]}"#,
-                ),
-                None,
-                r#"{"state":"new","from":1,"limit":25,"offset":0,"by":"id","direction":"DESC"}"#,
-                r#"{"rows":[{"id":1}],"count":1}"#,
-            ),
-            (
-                ActionVerb::Query,
-                Some(
-                    r#"{"where":{"$OR":{"state":"{{a}}","s":"{{b}}"}},"select":["id"],"limit":"{{limit}}","orderBy":[{"column":"{{by}}","order":"{{direction}}"}]}"#,
-                ),
-                None,
-                r#"{"a":"old","b":"zzz"}"#,
-                r#"{"rows":[{"id":2}],"count":1}"#,
-            ),
-            (
-                ActionVerb::Query,
-                Some(
-                    r#"{"where":{"state":{"$IN":["{{one}}","{{two}}"]}},"operations":{"n":{"$COUNT":"*"},"high":{"$MAX":"id"}}}"#,
-                ),
-                None,
-                r#"{"one":"new","two":"old"}"#,
-                r#"{"rows":[{"n":2,"high":2}],"count":1}"#,
-            ),
-            (
-                ActionVerb::Aggregate,
-                Some(r#"{"where":{"id":{"$GTE":"{{from}}"}},"operations":{"n":{"$COUNT":"id"}}}"#),
-                None,
-                r#"{"from":2}"#,
-                r#"{"rows":[{"n":1}],"count":1}"#,
-            ),
-            (
-                ActionVerb::RawSql,
-                Some(&sql),
-                None,
-                r#"{"s":"up"}"#,
-                r#"{"rows":[{"id":2}],"count":1}"#,
-            ),
-            (
-                ActionVerb::Insert,
-                Some(r#"{"records":[{"id":"{{id}}","s":"{{s}}","state":"active"}]}"#),
-                None,
-                r#"{"id":3,"s":"it's"}"#,
-                r#"{"count":1}"#,
-            ),
-            (
-                ActionVerb::Insert,
-                Some(r#"{"records":"{{rows}}"}"#),
-                None,
-                r#"{"rows":[{"id":4,"s":"a"},{"id":5,"s":"b"}]}"#,
-                r#"{"count":2}"#,
-            ),
-            (
-                ActionVerb::Upsert,
-                Some(r#"{"records":[{"id":"{{id}}","state":"{{to}}"}],"conflictColumns":["id"]}"#),
-                None,
-                r#"{"id":3,"to":"again"}"#,
-                r#"{"count":1}"#,
-            ),
-            (
-                ActionVerb::Update,
-                Some(r#"{"state":"{{state}}"}"#),
-                Some(r#"{"id":"{{id}}"}"#),
-                r#"{"id":1,"state":"done"}"#,
-                r#"{"count":1}"#,
-            ),
-            (
-                ActionVerb::Update,
-                Some(r#"{"id":{"$inc":"{{by}}"}}"#),
-                Some(r#"{"id":1}"#),
-                r#"{"by":100}"#,
-                r#"{"count":1}"#,
-            ),
-            (
-                ActionVerb::Delete,
-                None,
-                Some(r#"{"id":{"$LT":"{{below}}"}}"#),
-                r#"{"below":3}"#,
-                r#"{"count":1}"#,
-            ),
-        ];
-        for (verb, template, filter, input, expected) in cases {
-            let action = DatabaseAction {
-                defaults: None,
-                ..defined(*verb, *template, *filter, &[])
-            };
-            assert_eq!(checked(action.clone()), Ok(()), "{template:?}");
-            let answer = act(&database, &action, input).await;
-            let answer = answer.unwrap_or_else(|failure| panic!("{:?} {template:?}: {failure:?}", database.dialect));
-            let answer = match answer.split_once(r#","insertId""#) {
-                Some((count, _)) => format!("{count}}}"),
-                None => answer,
-            };
-            assert_eq!(answer, *expected, "{:?} {template:?}", database.dialect);
-        }
     }
 }
 

@@ -12,10 +12,11 @@ const TABLES: [&str; 5] = [
 ];
 
 async fn databases() -> Vec<TestDatabase> {
-    let databases = TestDatabase::all().await;
+    let mut databases = TestDatabase::all().await;
+    databases.extend(TestDatabase::mongodb());
     for database in &databases {
         for table in TABLES {
-            database.sql(table).await;
+            database.table(table, "", "").await;
         }
         for rows in [
             r#"{"table":"profiles","data":[{"id":10,"bio":"x"},{"id":11,"bio":"y"}]}"#,

@@ -3,12 +3,13 @@
 use crate::connector::databases::connector::DatabaseConnector;
 use crate::connector::databases::dialect::Dialect;
 use crate::connector::databases::json::Json;
+use crate::connector::databases::operation::Operation;
 use crate::connector::databases::settings::Settings;
 use crate::connector::databases::{open, request};
 use crate::connector::{Connector, Failure};
 use crate::resources::{Database, DatabaseKind, OutboundRules};
 use crate::testing::skipped::address;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -18,8 +19,10 @@ pub(super) struct TestDatabase {
     pub(super) dialect: Dialect,
     /// Its address.
     pub(super) url: String,
-    /// How to remove it: kind and address of the server, and a statement.
-    cleanup: Option<(DatabaseKind, String, String)>,
+    /// How to remove it: kind and address of the server, and inputs of `raw`.
+    cleanup: Option<(DatabaseKind, String, Mutex<Vec<String>>)>,
+    /// What the names of its tables begin with.
+    prefix: String,
     _folder: Option<TempDir>,
 }
 
@@ -55,6 +58,10 @@ pub(super) fn new_run() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
+fn removal(input: &str) -> Mutex<Vec<String>> {
+    Mutex::new(vec![input.to_owned()])
+}
+
 fn unique() -> String {
     format!("t{}", uuid::Uuid::now_v7().simple())
 }
@@ -83,6 +90,7 @@ impl TestDatabase {
             dialect: Dialect::Sqlite,
             url,
             cleanup: None,
+            prefix: String::new(),
             _folder: Some(folder),
         }
     }
@@ -103,8 +111,9 @@ impl TestDatabase {
             cleanup: Some((
                 DatabaseKind::Postgresql,
                 server,
-                format!("DROP SCHEMA {schema} CASCADE"),
+                removal(&format!(r#"{{"sql":"DROP SCHEMA {schema} CASCADE"}}"#)),
             )),
+            prefix: String::new(),
             _folder: None,
         })
     }
@@ -124,12 +133,113 @@ impl TestDatabase {
             connector: Arc::new(open(DatabaseKind::Mysql, &url).unwrap()),
             dialect: Dialect::MySql,
             url,
-            cleanup: Some((DatabaseKind::Mysql, server, format!("DROP DATABASE {name}"))),
+            cleanup: Some((
+                DatabaseKind::Mysql,
+                server,
+                removal(&format!(r#"{{"sql":"DROP DATABASE {name}"}}"#)),
+            )),
+            prefix: String::new(),
             _folder: None,
         })
     }
 
-    /// One of each available kind.
+    /// MongoDB. What is `"id"` in inputs and results is `"_id"` there.
+    pub(super) fn mongodb() -> Option<Self> {
+        if cfg!(not(feature = "mongodb")) {
+            return None;
+        }
+        let server = address("DUCTAPE_TEST_MONGODB", "a test of databases")?;
+        let url = with_database(&server, &unique());
+        Some(Self {
+            connector: Arc::new(open(DatabaseKind::Mongodb, &url).unwrap()),
+            dialect: Dialect::Mongo,
+            cleanup: Some((
+                DatabaseKind::Mongodb,
+                url.clone(),
+                removal(r#"{"command":{"dropDatabase":1}}"#),
+            )),
+            url,
+            prefix: String::new(),
+            _folder: None,
+        })
+    }
+
+    /// DynamoDB, with tables of its own by the names that a test gives them.
+    pub(super) fn dynamodb() -> Option<Self> {
+        if cfg!(not(feature = "dynamodb")) {
+            return None;
+        }
+        let url = address("DUCTAPE_TEST_DYNAMODB", "a test of databases")?;
+        Some(Self {
+            connector: Arc::new(open(DatabaseKind::Dynamodb, &url).unwrap()),
+            dialect: Dialect::Dynamo,
+            cleanup: Some((DatabaseKind::Dynamodb, url.clone(), Mutex::default())),
+            url,
+            prefix: format!("{}.", unique()),
+            _folder: None,
+        })
+    }
+
+    /// One of each available kind, also those without SQL.
+    pub(super) async fn every() -> Vec<Self> {
+        let mut every = Self::all().await;
+        every.extend(Self::mongodb());
+        every.extend(Self::dynamodb());
+        every
+    }
+
+    /// Makes a table by this SQL, or for DynamoDB with this key, such as `id:N`.
+    pub(super) async fn table(&self, sql: &str, name: &str, key: &str) {
+        match self.dialect {
+            Dialect::Mongo => {}
+            Dialect::Dynamo => {
+                let table = self.name(name);
+                let (column, kind) = key.split_once(':').unwrap();
+                let input = format!(
+                    r#"{{"operation":"CreateTable","params":{{"TableName":"{table}","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":[{{"AttributeName":"{column}","AttributeType":"{kind}"}}],"KeySchema":[{{"AttributeName":"{column}","KeyType":"HASH"}}]}}}}"#
+                );
+                self.run("raw", &input).await;
+                let (_, _, removals) = self.cleanup.as_ref().unwrap();
+                removals.lock().unwrap().push(format!(
+                    r#"{{"operation":"DeleteTable","params":{{"TableName":"{table}"}}}}"#
+                ));
+            }
+            _ => {
+                self.sql(sql).await;
+            }
+        }
+    }
+
+    /// The name of a table on the server.
+    pub(super) fn name(&self, table: &str) -> String {
+        format!("{}{table}", self.prefix)
+    }
+
+    /// An input for all kinds of databases, as this one takes it.
+    pub(super) fn own(&self, input: &str) -> String {
+        match self.dialect {
+            Dialect::Mongo => input.replace(r#""id""#, r#""_id""#),
+            Dialect::Dynamo => ["table", "collection", "entity"]
+                .iter()
+                .fold(input.to_owned(), |input, member| {
+                    let named = format!(r#""{member}":""#);
+                    input.replace(&named, &format!("{named}{}", self.prefix))
+                }),
+            _ => input.to_owned(),
+        }
+    }
+
+    /// An operation that was read, on this database.
+    pub(super) async fn run_operation(&self, operation: &Operation) -> Result<String, Failure> {
+        let timeout = Duration::from_secs(30);
+        let answer = self.connector.run_operation(operation, timeout, &new_run()).await?;
+        Ok(match self.dialect {
+            Dialect::Mongo => answer.replace(r#""_id""#, r#""id""#),
+            _ => answer,
+        })
+    }
+
+    /// One of each available kind with SQL.
     pub(super) async fn all() -> Vec<Self> {
         let servers = [Self::postgres().await, Self::mysql().await];
         [Self::sqlite()]
@@ -139,7 +249,8 @@ impl TestDatabase {
     }
 
     pub(super) async fn try_run(&self, name: &str, input: &str) -> Result<String, Failure> {
-        run(&self.connector, name, input).await
+        let operation = request::read(name, &Json::read(&self.own(input))?, self.connector.context())?;
+        self.run_operation(&operation).await
     }
 
     pub(super) async fn run(&self, name: &str, input: &str) -> String {
@@ -174,9 +285,10 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let Some((kind, server, sql)) = self.cleanup.take() else {
+        let Some((kind, server, removals)) = self.cleanup.take() else {
             return;
         };
+        let removals = removals.into_inner().unwrap_or_default();
         let ended = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -184,7 +296,9 @@ impl Drop for TestDatabase {
                 .unwrap();
             runtime.block_on(async {
                 let connector = open(kind, &server).unwrap();
-                let _ = run(&connector, "raw", &format!(r#"{{"sql":"{sql}"}}"#)).await;
+                for removal in removals {
+                    let _ = run(&connector, "raw", &removal).await;
+                }
                 connector.close().await;
             });
         });

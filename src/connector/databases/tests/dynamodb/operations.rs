@@ -1,4 +1,4 @@
-//! Every documented operation, filter and change.
+//! What DynamoDB has beyond the documented shapes, which the table in `tests/documented` runs.
 
 use super::Dynamo;
 use crate::connector::Connector;
@@ -19,44 +19,29 @@ fn ids(result: &str) -> String {
 }
 
 #[tokio::test]
-async fn dynamodb_filters_find_their_rows() {
+async fn dynamodb_filters_go_by_what_rows_have() {
     let Some(dynamo) = Dynamo::new() else { return };
     dynamo.table("orders", "id:S", &[]).await;
     dynamo.run("insert", ORDERS).await;
     for (filter, expected) in [
-        (r#"{"status":"open","customer":8}"#, "3"),
-        (r#"{"total":{"$GTE":5.25,"$LT":20}}"#, "1,3"),
-        (r#"{"status":{"$ne":"open"}}"#, "2,4"),
         // Also rows that lack it.
         (r#"{"total":{"$ne":20}}"#, "1,3,4"),
-        (r#"{"status":{"$NOT":{"$IN":["open"]}}}"#, "2,4"),
-        (r#"{"status":{"$in":["paid","void"]}}"#, "2,4"),
         (r#"{"status":{"$in":[]}}"#, ""),
-        (r#"{"status":{"$NOT_IN":["paid","void"]}}"#, "1,3"),
-        (r#"{"note":{"$like":"Big%"}}"#, "3"),
         (r#"{"note":{"$like":"%ig%"}}"#, "3,4"),
         (r#"{"note":{"$notLike":"%ig%"}}"#, "1,2"),
         (r#"{"note":{"$like":"100\\%"}}"#, "1"),
-        (r#"{"note":{"$contains":"0%"}}"#, "1"),
-        (r#"{"note":{"$startsWith":"Big b"}}"#, "3"),
         (r#"{"note":null}"#, "2"),
-        (r#"{"note":{"$isNotNull":true}}"#, "1,3,4"),
         (r#"{"total":{"$isNull":true}}"#, "4"),
         (r#"{"total":{"$exists":false}}"#, "4"),
-        (r#"{"note":{"$exists":true}}"#, "1,2,3,4"),
         (r#"{"id":{"$between":["2","3"]}}"#, "2,3"),
         (r#"{"id":{"$between":["3","2"]}}"#, ""),
         (r#"{"id":{"$notBetween":["2","3"]}}"#, "1,4"),
         (r#"{"id":{"$in":["1","4","5"]}}"#, "1,4"),
-        (r#"{"tags":{"$containsAll":["a","b"]}}"#, "1"),
         (r#"{"tags":{"$containsAny":["a","b"]}}"#, "1,2"),
         (r#"{"tags":["a","b"]}"#, "1"),
         (r#"{"tags":{"$stringSet":["b"]}}"#, "2"),
         (r#"{"address.city":"Oslo"}"#, "4"),
         (r#"{"address":{"city":"Oslo"}}"#, "4"),
-        (r#"{"$or":{"status":"paid","customer":9}}"#, "2,4"),
-        (r#"{"$AND":[{"status":"open"},{"customer":7}]}"#, "1"),
-        (r#"{"$nor":[{"status":"open"},{"status":"void"}]}"#, "2"),
         (r#"{"$not":{"status":"open"}}"#, "2,4"),
         (r#"{"id":"3"}"#, "3"),
         (r#"{"id":"3","status":"paid"}"#, ""),
@@ -76,7 +61,7 @@ async fn dynamodb_filters_find_their_rows() {
 }
 
 #[tokio::test]
-async fn dynamodb_runs_every_documented_operation() {
+async fn dynamodb_operations_take_what_rows_have() {
     let Some(dynamo) = Dynamo::new() else { return };
     dynamo.table("orders", "id:S", &[]).await;
     dynamo.connector.check().await.unwrap();
@@ -87,7 +72,6 @@ async fn dynamodb_runs_every_documented_operation() {
             r#"{"collection":"T.orders","where":{"id":"4"}}"#,
             r#"{"id":"4","address":{"city":"Oslo"},"customer":9,"note":"big","status":"void"}"#,
         ),
-        ("findOne", r#"{"table":"T.orders","where":{"id":"5"}}"#, "null"),
         (
             "findOne",
             r#"{"table":"T.orders","where":{"id":"4","status":"open"}}"#,
@@ -103,7 +87,6 @@ async fn dynamodb_runs_every_documented_operation() {
             r#"{"table":"T.orders","fields":["address.city"],"where":{"status":"void"}}"#,
             r#"{"rows":[{"address":{"city":"Oslo"}}],"count":1}"#,
         ),
-        ("count", r#"{"table":"T.orders"}"#, r#"{"count":4}"#),
         ("count", r#"{"table":"T.orders","column":"total"}"#, r#"{"count":3}"#),
         (
             "count",
@@ -225,11 +208,6 @@ async fn dynamodb_runs_every_documented_operation() {
         ),
         (
             "raw",
-            r#"{"statement":"SELECT id, total FROM \"T.orders\" WHERE id = ?","params":["1"]}"#,
-            r#"{"rows":[{"id":"1","total":10.5}],"count":1}"#,
-        ),
-        (
-            "raw",
             r#"{"query":"UPDATE \"T.orders\" SET total = ? WHERE id = ?","params":[11,"1"]}"#,
             r#"{"rows":[],"count":0}"#,
         ),
@@ -249,7 +227,6 @@ async fn dynamodb_changes_attributes_by_every_operator() {
     let Some(dynamo) = Dynamo::new() else { return };
     dynamo.table("t", "id:N", &[]).await;
     for (before, data, after) in [
-        (r#"{"n":1}"#, r#"{"n":{"$inc":2}}"#, r#"{"n":3}"#),
         ("{}", r#"{"n":{"$dec":2}}"#, r#"{"n":-2}"#),
         (
             r#"{"n":{"$numberDecimal":"12345678901234567.89"}}"#,
@@ -262,7 +239,6 @@ async fn dynamodb_changes_attributes_by_every_operator() {
             r#"{"n":{"$inc":1}}"#,
         ),
         (r#"{"m":2,"n":1}"#, r#"{"$unset":["n"]}"#, r#"{"m":2}"#),
-        (r#"{"l":[1]}"#, r#"{"l":{"$push":2}}"#, r#"{"l":[1,2]}"#),
         ("{}", r#"{"l":{"$push":{"$each":[2,"x"]}}}"#, r#"{"l":[2,"x"]}"#),
         (
             r#"{"l":{"$stringSet":["a"]}}"#,
@@ -275,7 +251,6 @@ async fn dynamodb_changes_attributes_by_every_operator() {
             r#"{"l":{"$addToSet":{"$numberSet":[2]}}}"#,
             r#"{"l":{"$numberSet":[1,2]}}"#,
         ),
-        (r#"{"l":["a"]}"#, r#"{"l":{"$addToSet":"b"}}"#, r#"{"l":["a","b"]}"#),
         (
             r#"{"l":["a"]}"#,
             r#"{"l":{"$addToSet":"a"},"n":1}"#,

@@ -29,6 +29,9 @@ async fn mongodb_errors_have_codes_and_no_values() {
     assert!(!message.contains("s3cret"), "{message}");
     let update = r#"{"table":"t","all":true,"data":{"email":"s3cret-a"}}"#;
     assert!(mongo.refusal("update", update).await.1.contains("unique key"));
+    mongo
+        .run("insert", r#"{"table":"t","data":{"email":"s3cret-c","ids":[1,2]}}"#)
+        .await;
     for (name, input, named) in [
         (
             "update",
@@ -53,8 +56,14 @@ async fn mongodb_errors_have_codes_and_no_values() {
         ("insert", r#"{"table":"t","data":{"a.b":1}}"#, "'a.b'"),
         (
             "find",
-            r#"{"table":"t","include":[{"relation":"x","type":"one-to-many"}]}"#,
-            "include",
+            r#"{"table":"t","include":[{"relation":"x","type":"one-to-many","primaryKey":"a.b"}]}"#,
+            "include.primaryKey",
+        ),
+        // A key that is a list.
+        (
+            "find",
+            r#"{"table":"t","include":{"relation":"x","type":"many-to-one","foreignKey":"ids"}}"#,
+            "'ids' holds a list",
         ),
         ("aggregate", r#"{"table":"t","pipeline":[{"$out":"x"}]}"#, "$out"),
         ("raw", r#"{"sql":"SELECT 1"}"#, "sql"),

@@ -1,4 +1,4 @@
-//! Every documented operation, filter and change.
+//! What documents have beyond the documented shapes, which the table in `tests/documented` runs.
 
 use super::Mongo;
 use crate::connector::Connector;
@@ -10,39 +10,20 @@ const ORDERS: &str = r#"{"table":"orders","records":[
     {"_id":4,"customer":9,"status":"void","note":"big","address":{"city":"Oslo"}}]}"#;
 
 #[tokio::test]
-async fn mongodb_filters_find_their_documents() {
+async fn mongodb_filters_go_by_what_documents_have() {
     let Some(mongo) = Mongo::new() else { return };
     mongo.run("insert", ORDERS).await;
     let filters = [
-        (r#"{"status":"open","customer":8}"#, "3"),
-        (r#"{"total":{"$GTE":5.25,"$LT":20}}"#, "1,3"),
-        (r#"{"status":{"$ne":"open"}}"#, "2,4"),
-        (r#"{"status":{"$NOT":{"$IN":["open"]}}}"#, "2,4"),
-        (r#"{"status":{"$in":["paid","void"]}}"#, "2,4"),
-        (r#"{"status":{"$NOT_IN":["paid","void"]}}"#, "1,3"),
-        (r#"{"note":{"$like":"%box"}}"#, "3"),
         (r#"{"note":{"$like":"_ig"}}"#, "4"),
         (r#"{"note":{"$notLike":"%ig%"}}"#, "1,2"),
-        (r#"{"note":{"$ilike":"BIG%"}}"#, "3,4"),
-        (r#"{"note":{"$contains":"0%"}}"#, "1"),
-        (r#"{"note":{"$startsWith":"Big b"}}"#, "3"),
-        (r#"{"note":{"$endsWith":"box"}}"#, "3"),
         (r#"{"note":{"$regex":"^[Bb]ig"}}"#, "3,4"),
         (r#"{"note":null}"#, "2"),
-        (r#"{"note":{"$isNotNull":true}}"#, "1,3,4"),
         (r#"{"total":{"$isNull":true}}"#, "4"),
         (r#"{"total":{"$exists":false}}"#, "4"),
-        (r#"{"note":{"$exists":true}}"#, "1,2,3,4"),
-        (r#"{"_id":{"$between":[2,3]}}"#, "2,3"),
         (r#"{"_id":{"$notBetween":[2,3]}}"#, "1,4"),
-        (r#"{"tags":{"$containsAll":["a","b"]}}"#, "1"),
-        (r#"{"tags":{"$containsAny":["a","b"]}}"#, "1,2"),
         (r#"{"tags":"b"}"#, "1,2"),
         (r#"{"address.city":"Oslo"}"#, "4"),
         (r#"{"address":{"city":"Oslo"}}"#, "4"),
-        (r#"{"$or":{"status":"paid","customer":9}}"#, "2,4"),
-        (r#"{"$AND":[{"status":"open"},{"customer":7}]}"#, "1"),
-        (r#"{"$nor":[{"status":"open"},{"status":"void"}]}"#, "2"),
         (r#"{"$not":{"status":"open"}}"#, "2,4"),
         // Dates are compared with ISO 8601 text, a date alone, milliseconds, and extended JSON.
         (r#"{"at":{"$lt":"2026-02-01T01:00:00+01:00"}}"#, "1"),
@@ -67,15 +48,10 @@ async fn mongodb_filters_find_their_documents() {
 }
 
 #[tokio::test]
-async fn mongodb_runs_every_documented_operation() {
+async fn mongodb_operations_take_what_documents_have() {
     let Some(mongo) = Mongo::new() else { return };
     for (name, input, expected) in [
         ("insert", ORDERS, r#"{"count":4}"#),
-        (
-            "query",
-            r#"{"table":"orders","select":["status","total"],"orderBy":{"column":"total","order":"DESC"},"limit":1,"offset":1}"#,
-            r#"{"rows":[{"status":"open","total":10.5}],"count":1}"#,
-        ),
         (
             "findOne",
             r#"{"collection":"orders","where":{"_id":4}}"#,
@@ -83,20 +59,6 @@ async fn mongodb_runs_every_documented_operation() {
         ),
         ("findOne", r#"{"table":"orders","where":{"_id":5}}"#, "null"),
         ("findMany", r#"{"table":"nothing"}"#, r#"{"rows":[],"count":0}"#),
-        ("count", r#"{"table":"orders","column":"total"}"#, r#"{"count":3}"#),
-        (
-            "count",
-            r#"{"table":"orders","column":"status","distinct":true}"#,
-            r#"{"count":3}"#,
-        ),
-        ("sum", r#"{"table":"orders","column":"total"}"#, r#"{"value":35.75}"#),
-        (
-            "avg",
-            r#"{"table":"orders","column":"total","where":{"status":"open"}}"#,
-            r#"{"value":7.875}"#,
-        ),
-        ("min", r#"{"table":"orders","field":"total"}"#, r#"{"value":5.25}"#),
-        ("max", r#"{"table":"orders","column":"status"}"#, r#"{"value":"void"}"#),
         ("sum", r#"{"table":"nothing","column":"total"}"#, r#"{"value":null}"#),
         (
             "aggregate",
@@ -203,7 +165,6 @@ async fn mongodb_runs_every_documented_operation() {
 async fn mongodb_changes_fields_by_every_operator() {
     let Some(mongo) = Mongo::new() else { return };
     for (before, data, after) in [
-        (r#"{"n":1}"#, r#"{"n":{"$inc":2}}"#, r#"{"n":3}"#),
         ("{}", r#"{"n":{"$dec":2}}"#, r#"{"n":-2}"#),
         (r#"{"n":3}"#, r#"{"$MUL":{"n":2}}"#, r#"{"n":6}"#),
         (
@@ -211,7 +172,6 @@ async fn mongodb_changes_fields_by_every_operator() {
             r#"{"n":{"$dec":"0.01"}}"#,
             r#"{"n":{"$numberDecimal":"12345678901234567.88"}}"#,
         ),
-        (r#"{"n":5}"#, r#"{"n":{"$min":3}}"#, r#"{"n":3}"#),
         (r#"{"n":5}"#, r#"{"n":{"$max":3}}"#, r#"{"n":5}"#),
         (
             r#"{"n":1}"#,
@@ -219,8 +179,6 @@ async fn mongodb_changes_fields_by_every_operator() {
             r#"{"n":{"$inc":1}}"#,
         ),
         (r#"{"n":1,"m":2}"#, r#"{"$unset":["n"]}"#, r#"{"m":2}"#),
-        (r#"{"l":[1]}"#, r#"{"l":{"$push":2}}"#, r#"{"l":[1,2]}"#),
-        (r#"{"l":[1]}"#, r#"{"l":{"$push":{"$each":[2,3]}}}"#, r#"{"l":[1,2,3]}"#),
         (
             r#"{"l":[1]}"#,
             r#"{"l":{"$addToSet":{"$each":[1,2]}}}"#,
@@ -233,9 +191,6 @@ async fn mongodb_changes_fields_by_every_operator() {
             r#"{"l":[{"a":2}]}"#,
         ),
         (r#"{"l":[1,2,3]}"#, r#"{"l":{"$pull":{"$in":[1,3]}}}"#, r#"{"l":[2]}"#),
-        (r#"{"l":[1,2]}"#, r#"{"l":{"$pop":-1}}"#, r#"{"l":[2]}"#),
-        (r#"{"l":[1,2]}"#, r#"{"l":{"$pop":1}}"#, r#"{"l":[1]}"#),
-        (r#"{"n":1}"#, r#"{"n":{"$rename":"m"}}"#, r#"{"m":1}"#),
         (r#"{"o":{"a":1}}"#, r#"{"o.b":2}"#, r#"{"o":{"a":1,"b":2}}"#),
     ] {
         mongo.run("delete", r#"{"table":"t","all":true}"#).await;
