@@ -1,7 +1,7 @@
 //! A stand-in for the network between a client and its server, which tests break at will.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -27,6 +27,8 @@ struct Faults {
     open: watch::Sender<u64>,
     /// Bytes that were taken and not passed on.
     lost_bytes: AtomicU64,
+    /// What clients have sent since this was asked for.
+    heard: Mutex<Option<Vec<u8>>>,
 }
 
 impl Drop for Proxy {
@@ -76,6 +78,21 @@ impl Proxy {
         self.faults.refusing.store(on, Ordering::Relaxed);
     }
 
+    /// From now on what clients send is kept.
+    pub(crate) fn hear(&self) {
+        *self.faults.heard.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// What clients have sent since [`Self::hear`].
+    pub(crate) fn heard(&self) -> Vec<u8> {
+        self.faults.heard.lock().unwrap().clone().unwrap_or_default()
+    }
+
+    /// Connections that are open now.
+    pub(crate) fn open(&self) -> u64 {
+        *self.faults.open.borrow()
+    }
+
     /// Bytes that were not passed on, because the proxy stalls.
     pub(crate) fn lost_bytes(&self) -> u64 {
         self.faults.lost_bytes.load(Ordering::Relaxed)
@@ -120,18 +137,26 @@ async fn listen(listener: TcpListener, target: String, faults: Arc<Faults>) {
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
             tokio::select! {
-                () = pass(from_client, to_server, &faults) => {}
-                () = pass(from_server, to_client, &faults) => {}
+                () = pass(from_client, to_server, &faults, true) => {}
+                () = pass(from_server, to_client, &faults, false) => {}
                 _ = ended.changed() => {}
             }
         });
     }
 }
 
-async fn pass(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, faults: &Faults) {
+async fn pass(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    faults: &Faults,
+    is_of_client: bool,
+) {
     let mut buffer = vec![0; 16_384];
     let mut lost = false;
     while let Ok(read) = from.read(&mut buffer).await {
+        if is_of_client && let Some(heard) = &mut *faults.heard.lock().unwrap() {
+            heard.extend_from_slice(&buffer[..read]);
+        }
         // Half a conversation cannot be taken up again.
         lost |= faults.stalled.load(Ordering::Relaxed);
         if lost {

@@ -16,7 +16,10 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc, serialize_to_bson};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// The least time limit; the server takes 0 for none.
+const LEAST_TIME: Duration = Duration::from_millis(1);
 
 /// The result of a change that returns no documents.
 fn changed(count: u64) -> String {
@@ -125,11 +128,13 @@ pub(super) async fn upsert(
         changes.push(upsert_of(row, conflict)?);
     }
     let mut documents = Vec::new();
+    let until = Instant::now() + timeout;
     for (filter, update) in &changes {
-        let written = match upsert_one(&target, filter, update, insert.returning.as_ref(), timeout).await {
+        let left = until.saturating_duration_since(Instant::now());
+        let written = match upsert_one(&target, filter, update, insert.returning.as_ref(), left).await {
             // Two that insert at once: for the second one the document is there now.
             Err(error) if is_duplicate(&error) => {
-                upsert_one(&target, filter, update, insert.returning.as_ref(), timeout).await
+                upsert_one(&target, filter, update, insert.returning.as_ref(), left).await
             }
             written => written,
         };
@@ -142,7 +147,8 @@ pub(super) async fn upsert(
     }
 }
 
-/// Inserts or changes a document, which is read if it is to be returned.
+/// Inserts or changes a document, and returns it, or its id alone. Also where nobody wants it: the driver's other methods have
+/// no time limit.
 async fn upsert_one(
     target: &Collection<Document>,
     filter: &Document,
@@ -150,16 +156,12 @@ async fn upsert_one(
     returning: Option<&Columns>,
     timeout: Duration,
 ) -> mongodb::error::Result<Option<Document>> {
-    let Some(columns) = returning else {
-        let written = target.update_one(filter.clone(), update.clone()).upsert(true).await;
-        return written.map(|_| None);
-    };
     let change = target
         .find_one_and_update(filter.clone(), update.clone())
         .upsert(true)
         .return_document(ReturnDocument::After)
-        .max_time(timeout);
-    match projection(columns) {
+        .max_time(timeout.max(LEAST_TIME));
+    match wanted(returning) {
         Some(projection) => change.projection(projection).await,
         None => change.await,
     }
@@ -206,6 +208,23 @@ fn upsert_of(row: &Row, conflict: &Conflict) -> Result<(Document, Document), Fai
     Ok((filter, update))
 }
 
+/// Which fields of a changed document to read; of one that nobody wants, its id.
+fn wanted(returning: Option<&Columns>) -> Option<Document> {
+    match returning {
+        Some(columns) => projection(columns),
+        None => Some(doc! { "_id": 1 }),
+    }
+}
+
+/// The result of a change of the one document that was found, if any.
+fn one(found: Option<Document>, returns: bool) -> Result<String, Failure> {
+    let found: Vec<Document> = found.into_iter().collect();
+    match returns {
+        true => returned(found.len() as u64, &found),
+        false => Ok(changed(found.len() as u64)),
+    }
+}
+
 fn one_only() -> Failure {
     Failure::invalid(
         "input.returning: MongoDB returns documents of insert, upsert, updateOne and deleteOne; read others with a query",
@@ -217,24 +236,16 @@ pub(super) async fn update(database: &Database, update: &Update, timeout: Durati
     let changes = operators::document(&update.changes)?;
     let target = collection(database, &update.table);
     match (update.one, &update.returning) {
-        (true, None) => {
-            let done = target
-                .update_one(filter, changes)
-                .await
-                .map_err(|error| failure(&error))?;
-            Ok(changed(done.matched_count))
-        }
-        (true, Some(columns)) => {
+        (true, returning) => {
             let change = target
                 .find_one_and_update(filter, changes)
                 .return_document(ReturnDocument::After)
                 .max_time(timeout);
-            let change = match projection(columns) {
+            let change = match wanted(returning.as_ref()) {
                 Some(projection) => change.projection(projection),
                 None => change,
             };
-            let found: Vec<Document> = change.await.map_err(|error| failure(&error))?.into_iter().collect();
-            returned(found.len() as u64, &found)
+            one(change.await.map_err(|error| failure(&error))?, returning.is_some())
         }
         (false, None) => {
             let statement = doc! { "q": filter, "u": changes, "multi": true };
@@ -248,18 +259,13 @@ pub(super) async fn delete(database: &Database, delete: &Delete, timeout: Durati
     let filter = of_documents(&delete.filter)?;
     let target = collection(database, &delete.table);
     match (delete.one, &delete.returning) {
-        (true, None) => {
-            let done = target.delete_one(filter).await.map_err(|error| failure(&error))?;
-            Ok(changed(done.deleted_count))
-        }
-        (true, Some(columns)) => {
+        (true, returning) => {
             let change = target.find_one_and_delete(filter).max_time(timeout);
-            let change = match projection(columns) {
+            let change = match wanted(returning.as_ref()) {
                 Some(projection) => change.projection(projection),
                 None => change,
             };
-            let found: Vec<Document> = change.await.map_err(|error| failure(&error))?.into_iter().collect();
-            returned(found.len() as u64, &found)
+            one(change.await.map_err(|error| failure(&error))?, returning.is_some())
         }
         (false, None) => {
             let statement = doc! { "q": filter, "limit": 0 };

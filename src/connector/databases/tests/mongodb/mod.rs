@@ -2,6 +2,7 @@
 
 mod faults;
 mod hostile;
+mod limits;
 mod operations;
 mod values;
 
