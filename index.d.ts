@@ -218,6 +218,7 @@ export type FeatureDispatchInputs =
 /** What `ductape.events` takes. */
 export type PublishDispatchInputs =
   | IPublishDispatchInput
+  | QualifiedPublishDispatchInput
   | (Omit<IPublishDispatchInput, 'input'> & { input: { message: object } });
 
 /** What `ductape.databases.action` takes. */
@@ -317,6 +318,8 @@ export interface IStorageRequest {
 /** A message for a broker. */
 export interface IPublishRequest {
   message: Record<string, unknown>;
+  /** Kafka: messages with the same key go to the same partition, in order. Others have no keys. */
+  key?: string;
 }
 
 /** Values for a database action's templates: by name, or in these parts. */
@@ -400,6 +403,13 @@ export interface IPublishDispatchInput extends IDispatchOptions {
   event: string;
   input: IPublishRequest;
 }
+
+/** Publishes to a message broker that the event names. */
+export type QualifiedPublishDispatchInput = Omit<IPublishDispatchInput, 'broker' | 'event'> & {
+  broker?: undefined;
+  /** As in `'bus:orders'`. */
+  event: `${string}:${string}`;
+};
 
 /** Runs a predefined database action. */
 export interface IDBActionDispatchInput extends IDispatchOptions {

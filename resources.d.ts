@@ -294,14 +294,27 @@ export type BrokerEnvironment = { slug: string; description?: string } & (
   | { type: AnyCase<'REDIS'>; config: RedisConfig }
   | { type: AnyCase<'NATS'>; config: NatsConfig }
   | { type: AnyCase<'MQTT'>; config: MqttConfig }
+  | { type: AnyCase<'KAFKA'>; config: KafkaConfig }
   /** Not built in: their jobs are done by handlers. */
-  | { type: AnyCase<'KAFKA' | 'AWS_SQS' | 'GOOGLE_PUBSUB' | 'AZURE_SERVICE_BUS'>; config?: unknown }
+  | { type: AnyCase<'AWS_SQS' | 'GOOGLE_PUBSUB' | 'AZURE_SERVICE_BUS'>; config?: unknown }
 );
 
-/** What every broker's `config` has. */
+/** Where a broker is: one of `url`, `connection_url` and `host`. */
 export interface BrokerServer {
-  /** Address of the server; with TLS by the second scheme: `amqp(s)`, `redis(s)`, `nats` and `tls`, `mqtt(s)`. */
-  url: string;
+  /**
+   * Address of the server; with TLS by the second scheme: `amqp(s)`, `redis(s)`, `nats` and `tls`, `mqtt(s)`, `kafka(s)`.
+   */
+  url?: string;
+  /** The same as `url`. */
+  connection_url?: string;
+  /** Host of the server, instead of an address. */
+  host?: string;
+  /** Port, with `host`. Default: the usual one. */
+  port?: number;
+  /** Whether the connection is encrypted, whatever the address says. */
+  tls?: boolean;
+  /** The same as `tls`. */
+  ssl?: boolean;
   /** User, instead of the one in the address. */
   username?: string;
   /** Password, instead of the one in the address: nothing in it need be encoded. */
@@ -330,16 +343,33 @@ export interface MqttOptions {
   retain?: boolean;
 }
 
-export interface RabbitMqConfig extends BrokerServer, RabbitMqOptions {}
+export interface RabbitMqConfig extends BrokerServer, RabbitMqOptions {
+  /** Queue that messages go to: its name is their routing key with the default exchange. */
+  queue?: string;
+}
 
 export interface RedisConfig extends BrokerServer {
   /** Whether messages are appended to streams or told to channels. Default `'stream'`. */
   mode?: 'stream' | 'pubsub';
   /** About how many entries streams keep. Default: all. */
   maxlen?: number;
+  /** The channel that messages are told to, of topics that say nothing else. */
+  channel?: string;
 }
 
 export interface NatsConfig extends BrokerServer {
+  /** Servers of one cluster, instead of `url`; the first that answers is taken. */
+  servers?: string | string[];
+  /** The same as `username`. */
+  user?: string;
+  /** The same as `password`. */
+  pass?: string;
+  /** What the client calls itself. Default `'ductape'`. */
+  name?: string;
+  /** Without effect: a job that is retried connects again. */
+  maxReconnectAttempts?: number;
+  /** Without effect, as `maxReconnectAttempts`. */
+  reconnectTimeWait?: number;
   /** Whether a stream must have stored the message. Default false. */
   jetstream?: boolean;
   /** A token instead of user and password. */
@@ -352,11 +382,30 @@ export interface NatsConfig extends BrokerServer {
 
 export interface MqttConfig extends BrokerServer, MqttOptions {}
 
+export interface KafkaConfig extends BrokerServer {
+  /** Servers of the cluster as `host:port`, instead of `url`; any of them tells of all. */
+  brokers?: string | string[];
+  /** What the client calls itself. Default `'ductape'`. */
+  clientId?: string;
+  /** A group of consumers; publishing has no use for it. */
+  groupId?: string;
+  /** Who logs in, and how. Default mechanism: `'plain'`. */
+  sasl?: {
+    mechanism?: AnyCase<'plain' | 'scram-sha-256' | 'scram-sha-512'>;
+    username: string;
+    password: string;
+  };
+  /** Topic of messages whose topics have no `name`. */
+  topic?: string;
+}
+
 /** Something to publish to. Members of a server's type are without effect in environments of other types. */
 export interface BrokerTopic extends RabbitMqOptions, MqttOptions {
   tag: string;
   /** Its name at the server: routing key, stream or channel, subject, topic. Default: the tag. */
   name?: string;
+  /** What a message looks like; without effect. */
+  sample?: unknown;
   description?: string;
   /** Names and values that go with each message. */
   headers?: Record<string, string>;

@@ -1,19 +1,21 @@
 // Events without a handler, through the package, on real brokers. What arrives at Redis and NATS is read over plain sockets;
-// `src/connector/brokers/tests` reads it everywhere. DUCTAPE_TEST_RABBITMQ, _REDIS, _NATS and _MQTT name the servers.
+// `src/connector/brokers/tests` reads it everywhere. DUCTAPE_TEST_RABBITMQ, _REDIS, _NATS, _MQTT and
+// _KAFKA name the servers.
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { BrokerEnvironment, BrokerTopic, Resources } from './support/ductape.js';
-import { create, env, eventually, product, recordingLogger } from './support/instances.js';
+import { create, env, eventually, product, recordingLogger, rejection } from './support/instances.js';
 import { address } from './support/servers.js';
 
-type Type = 'RABBITMQ' | 'REDIS' | 'NATS' | 'MQTT';
+type Type = 'RABBITMQ' | 'REDIS' | 'NATS' | 'MQTT' | 'KAFKA';
 
 const addresses: Record<Type, string | undefined> = {
   RABBITMQ: address('DUCTAPE_TEST_RABBITMQ'),
   REDIS: address('DUCTAPE_TEST_REDIS'),
   NATS: address('DUCTAPE_TEST_NATS'),
   MQTT: address('DUCTAPE_TEST_MQTT'),
+  KAFKA: address('DUCTAPE_TEST_KAFKA'),
 };
 let number = 0;
 const unique = () => `ductape_js_${process.pid}_${number++}`;
@@ -135,6 +137,80 @@ describe.skipIf(!addresses.MQTT)('on MQTT', () => {
     const result = await ductape.jobs.wait(job_id, { timeout: 10_000 });
     expect(result).toEqual({ message_id: `${job_id}/1`, topic, qos, retain: false });
     expect(await ductape.resources.check()).toMatchObject([{ ok: true }]);
+  });
+});
+
+/** Makes a topic, by the second version of the request for it. */
+async function makeKafkaTopic(url: string, topic: string) {
+  const text = (value: string) => {
+    const length = Buffer.alloc(2);
+    length.writeInt16BE(value.length);
+    return Buffer.concat([length, Buffer.from(value)]);
+  };
+  // CreateTopics is 19. Three partitions with a replica each, neither assignments nor settings, within 5 s, not only checked.
+  const head = Buffer.from('0013000200000007ffff00000001', 'hex');
+  const body = Buffer.concat([head, text(topic), Buffer.from('000000030001000000000000000000001388' + '00', 'hex')]);
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(body.length);
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  onTestFinished(() => void socket.destroy());
+  socket.write(Buffer.concat([length, body]));
+  await once(socket, 'data');
+}
+
+describe.skipIf(!addresses.KAFKA)('on Kafka', () => {
+  it('a documented broker publishes without a handler, by key, as broker:topic', async () => {
+    const url = addresses.KAFKA as string;
+    const name = unique();
+    await makeKafkaTopic(url, name);
+    const config = { brokers: [new URL(url).host], clientId: 'shop', groupId: 'orders', ssl: false };
+    const topics = [{ tag: 'bus:orders', name, description: 'of the shop', sample: { order: 1 } }];
+    const envs: BrokerEnvironment[] = [{ slug: env, type: 'kafka', config }];
+    const ductape = create({ resources: { products: [{ tag: product, brokers: [{ tag: 'bus', envs, topics }] }] } });
+    const partitions = new Set<unknown>();
+    for (const dispatch of [
+      { broker: 'bus', event: 'orders' },
+      { broker: 'bus', event: 'bus:orders' },
+      { event: 'bus:orders' as const },
+    ]) {
+      const { job_id } = await ductape.events.dispatch({ ...dispatch, input: { message: { order: 1 }, key: 'bob' } });
+      const result = (await ductape.jobs.wait(job_id, { timeout: 10_000 })) as { partition: number };
+      expect(result).toEqual({
+        message_id: `${job_id}/1`,
+        topic: name,
+        partition: expect.any(Number),
+        offset: expect.any(Number),
+      });
+      partitions.add(result.partition);
+    }
+    expect(partitions.size).toBe(1);
+    const tombstone = { message: null as unknown as Record<string, unknown>, key: 'bob' };
+    const { job_id } = await ductape.events.dispatch({ event: 'bus:orders', input: tombstone });
+    expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toMatchObject({ topic: name });
+    expect(await ductape.resources.check()).toMatchObject([{ type: 'broker', tag: 'bus', ok: true, calls: 4 }]);
+  });
+
+  it('a topic that is not there fails as NOT_FOUND', async () => {
+    const ductape = create({ resources: broker('KAFKA', addresses.KAFKA as string) });
+    const { job_id } = await ductape.events.dispatch({ broker: 'bus', event: unique(), input: { message: {} } });
+    await expect(ductape.jobs.wait(job_id, { timeout: 20_000 })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+describe('a dispatch of an event', () => {
+  it('names its broker, by itself or in the event', async () => {
+    const ductape = create();
+    const { job_id } = await ductape.events.dispatch({ event: 'bus:orders', input: { message: {} } });
+    expect(await ductape.jobs.get(job_id)).toMatchObject({ target: { broker: 'bus', event: 'bus:orders' } });
+    for (const event of ['orders', ':orders', 'bus:']) {
+      const dispatch = { event, input: { message: {} } } as unknown as { event: 'a:b'; input: { message: object } };
+      const error = await rejection(() => ductape.events.dispatch(dispatch as never));
+      expect(error).toMatchObject({ code: 'VALIDATION_ERROR', details: [{ path: 'broker' }] });
+    }
+    const empty = { message: null } as never;
+    const error = await rejection(() => ductape.events.dispatch({ event: 'bus:orders', input: empty }));
+    expect(error).toMatchObject({ code: 'VALIDATION_ERROR', details: [{ path: 'input.message' }] });
   });
 });
 

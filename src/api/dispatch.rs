@@ -329,13 +329,18 @@ fn read_route(fields: &mut Fields<'_>, namespace: Namespace, defaults: &Defaults
     let product = with_default("product", &defaults.product);
     let env = with_default("env", &defaults.env);
     let names = namespace.target_fields();
-    let target = names.iter().filter_map(|name| match *name {
-        "event" if namespace == Namespace::Storage && fields.raw("operation").is_some() => {
-            storage::event_of_operation(fields)
+    let target: Vec<Box<str>> = match qualified_event(fields, namespace) {
+        Some(target) => target.into(),
+        None => {
+            let named = names.iter().filter_map(|name| match *name {
+                "event" if namespace == Namespace::Storage && fields.raw("operation").is_some() => {
+                    storage::event_of_operation(fields)
+                }
+                name => required_tag(fields, name),
+            });
+            named.collect()
         }
-        name => required_tag(fields, name),
-    });
-    let target: Vec<Box<str>> = target.collect();
+    };
     (target.len() == names.len()).then_some(())?;
     Some(Route {
         namespace,
@@ -343,6 +348,21 @@ fn read_route(fields: &mut Fields<'_>, namespace: Namespace, defaults: &Defaults
         env: env?,
         target,
     })
+}
+
+/// Broker and event of a dispatch whose event names the broker, as in `bus:orders`.
+fn qualified_event(fields: &mut Fields<'_>, namespace: Namespace) -> Option<[Box<str>; 2]> {
+    if namespace != Namespace::Events || fields.raw("broker").is_some() {
+        return None;
+    }
+    // What is wrong with it is said by whoever reads it next.
+    let event: String = serde_json::from_str(fields.raw("event")?).ok()?;
+    let (broker, topic) = event.split_once(':')?;
+    if broker.is_empty() || topic.is_empty() {
+        return None;
+    }
+    let broker = broker.into();
+    Some([broker, required_tag(fields, "event")?])
 }
 
 fn required_tag(fields: &mut Fields<'_>, name: &str) -> Option<Box<str>> {

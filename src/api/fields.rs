@@ -98,6 +98,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Whether a field is there and `null`.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.object.get(name) == Some("null")
+    }
+
     /// Reports every field that is not among `known`, with the nearest one that is.
     pub fn refuse_unknown(&mut self, known: &[&str]) {
         let names = self.object.iter().map(|(name, _)| name);

@@ -74,7 +74,9 @@ pub fn check(namespace: Namespace, mut input: Fields<'_>) -> Fields<'_> {
         Namespace::Storage => check_members(&mut input, STORAGE),
         Namespace::DatabaseActions => check_members(&mut input, DATABASE_ACTION),
         Namespace::Events => {
-            if input.raw("message").is_none() {
+            // With a key, nothing is a message of its own: it deletes what Kafka keeps of the key.
+            let deletes = input.is_null("message") && input.raw("key").is_some();
+            if input.raw("message").is_none() && !deletes {
                 input.problem("message", "is missing; it is what is published");
             }
         }

@@ -46,14 +46,18 @@ impl BrokerKind {
             Self::Redis => cfg!(feature = "redis"),
             Self::Nats => cfg!(feature = "nats"),
             Self::Mqtt => cfg!(feature = "mqtt"),
-            Self::Kafka | Self::AwsSqs | Self::GooglePubSub | Self::AzureServiceBus => false,
+            Self::Kafka => cfg!(feature = "kafka"),
+            Self::AwsSqs | Self::GooglePubSub | Self::AzureServiceBus => false,
         }
     }
 
     /// Whether definitions of it are read, beyond the type.
     #[must_use]
     pub fn is_described(self) -> bool {
-        matches!(self, Self::RabbitMq | Self::Redis | Self::Nats | Self::Mqtt)
+        matches!(
+            self,
+            Self::RabbitMq | Self::Redis | Self::Nats | Self::Mqtt | Self::Kafka
+        )
     }
 
     /// URL schemes with their default ports, those with TLS last.
@@ -64,7 +68,8 @@ impl BrokerKind {
             Self::Redis => &[("redis", 6379), ("rediss", 6379)],
             Self::Nats => &[("nats", 4222), ("tls", 4222)],
             Self::Mqtt => &[("mqtt", 1883), ("mqtts", 8883)],
-            Self::Kafka | Self::AwsSqs | Self::GooglePubSub | Self::AzureServiceBus => &[],
+            Self::Kafka => &[("kafka", 9092), ("kafkas", 9092)],
+            Self::AwsSqs | Self::GooglePubSub | Self::AzureServiceBus => &[],
         }
     }
 }
@@ -91,11 +96,38 @@ pub struct BrokerEnv {
     pub config: BrokerConfig,
 }
 
+/// How a user logs in to Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// The password as it is.
+    Plain,
+    /// A proof that the client knows it.
+    ScramSha256,
+    /// The same with a longer hash.
+    ScramSha512,
+}
+
+impl SaslMechanism {
+    /// Its registered name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+}
+
 /// How to reach a broker. Members that its kind does not have are `None`.
 #[derive(Clone, Debug, Default)]
 pub struct BrokerConfig {
     /// Its address.
     pub url: Text,
+    /// Addresses of further servers of the same cluster.
+    pub others: Vec<Text>,
+    /// Whether the connection is encrypted, whatever the address says.
+    pub tls: Option<bool>,
     /// Takes precedence over the one in the URL.
     pub username: Option<Text>,
     /// Takes precedence over the one in the URL.
@@ -106,6 +138,12 @@ pub struct BrokerConfig {
     pub credentials: Option<Text>,
     /// NATS: prefix of the subjects that acknowledgements arrive on.
     pub inbox_prefix: Option<Box<str>>,
+    /// Kafka: how username and password are proven.
+    pub sasl: Option<SaslMechanism>,
+    /// Kafka and NATS: what the client calls itself.
+    pub client_id: Option<Box<str>>,
+    /// Where messages go whose topics have no name of their own.
+    pub destination: Option<Box<str>>,
     /// CA certificates in PEM, trusted instead of the system's, or the path of such a file.
     pub ca: Option<Text>,
     /// Defaults for its topics.

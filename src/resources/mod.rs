@@ -19,7 +19,7 @@ mod template;
 mod text;
 
 pub use app::{Action, App, AppEnv, Method, PathTemplate, RequestType, Segment};
-pub use broker::{Broker, BrokerConfig, BrokerEnv, BrokerKind, RedisTarget, Topic, TopicOptions};
+pub use broker::{Broker, BrokerConfig, BrokerEnv, BrokerKind, RedisTarget, SaslMechanism, Topic, TopicOptions};
 pub use database::{ActionVerb, Database, DatabaseAction, DatabaseEnv, DatabaseKind};
 pub use feature::{Feature, FeatureEvent, FeatureInput, FeatureSequence, InputKind};
 pub use file_path::{FilePath, name_problem};

@@ -14,8 +14,12 @@ pub(crate) struct Proxy {
     listening: AbortHandle,
 }
 
+/// What the server says, and what becomes of it, in as many bytes.
+type Rewriting = (Vec<u8>, Vec<u8>);
+
 #[derive(Default)]
 struct Faults {
+    rewriting: Option<Rewriting>,
     /// Counts up to end the connections there are.
     cut: watch::Sender<u64>,
     /// Bytes are taken and passed on no more; what was lost so stays lost.
@@ -41,9 +45,27 @@ impl Drop for Proxy {
 impl Proxy {
     /// Before the server at `host:port`.
     pub(crate) async fn to(target: &str) -> Self {
+        Self::with_rewriting(target, |_| None).await
+    }
+
+    /// The same before a Kafka at an address of version 4 of IP, which tells clients where it is: here it names the proxy.
+    pub(crate) async fn to_kafka(target: &str) -> Self {
+        let (host, port) = target.split_once(':').unwrap();
+        let port: u16 = port.parse().unwrap();
+        let named = |port: u16| {
+            let length = u16::try_from(host.len()).unwrap().to_be_bytes();
+            [&length[..], host.as_bytes(), &u32::from(port).to_be_bytes()].concat()
+        };
+        Self::with_rewriting(target, |own| Some((named(port), named(own)))).await
+    }
+
+    async fn with_rewriting(target: &str, rewriting: impl FnOnce(u16) -> Option<Rewriting>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let faults = Arc::<Faults>::default();
+        let faults = Arc::new(Faults {
+            rewriting: rewriting(port),
+            ..Faults::default()
+        });
         let listening = tokio::spawn(listen(listener, target.to_owned(), Arc::clone(&faults))).abort_handle();
         Self {
             port,
@@ -161,6 +183,14 @@ async fn pass(
         lost |= faults.stalled.load(Ordering::Relaxed);
         if lost {
             faults.lost_bytes.fetch_add(read as u64, Ordering::Relaxed);
+        }
+        if !is_of_client && let Some((said, told)) = &faults.rewriting {
+            // Answers that have it are small and come in one piece.
+            for start in 0..(read + 1).saturating_sub(said.len()) {
+                if buffer[start..].starts_with(said) {
+                    buffer[start..start + told.len()].copy_from_slice(told);
+                }
+            }
         }
         if read == 0 || !lost && to.write_all(&buffer[..read]).await.is_err() {
             return;

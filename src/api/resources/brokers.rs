@@ -1,5 +1,7 @@
 //! Reads message brokers and their topics.
 
+mod servers;
+
 use super::environments::environments;
 use super::members::{members, required_tag};
 use crate::api::fields::{Fields, describe, tag_problem, truncated};
@@ -8,7 +10,6 @@ use crate::resources::{
 };
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use url::Url;
 
 /// Longest name of a topic, queue or exchange, in bytes: the limit of AMQP.
 const MAX_NAME_BYTES: usize = 255;
@@ -17,17 +18,30 @@ const MAX_HEADERS: usize = 50;
 /// Upper limit of `maxlen`.
 const MAX_STREAM_ENTRIES: i64 = 1_000_000_000_000;
 
-/// Members of `config` common to all kinds.
-const COMMON_CONFIG_FIELDS: [&str; 4] = ["url", "username", "password", "ca"];
 /// Members of `config` of each kind.
-const CONFIG_FIELDS_BY_KIND: [(BrokerKind, &[&str]); 4] = [
+const CONFIG_FIELDS_BY_KIND: [(BrokerKind, &[&str]); 5] = [
     (
         BrokerKind::RabbitMq,
-        &["exchange", "routingKey", "persistent", "mandatory"],
+        &["exchange", "routingKey", "queue", "persistent", "mandatory"],
     ),
-    (BrokerKind::Redis, &["mode", "maxlen"]),
-    (BrokerKind::Nats, &["jetstream", "token", "credentials", "inboxPrefix"]),
+    (BrokerKind::Redis, &["mode", "maxlen", "channel"]),
+    (
+        BrokerKind::Nats,
+        &[
+            "jetstream",
+            "token",
+            "credentials",
+            "inboxPrefix",
+            "servers",
+            "user",
+            "pass",
+            "name",
+            "maxReconnectAttempts",
+            "reconnectTimeWait",
+        ],
+    ),
     (BrokerKind::Mqtt, &["qos", "retain"]),
+    (BrokerKind::Kafka, &["brokers", "clientId", "groupId", "sasl", "topic"]),
 ];
 /// Members of a topic that are specific to one kind.
 const TOPIC_FIELDS: [(&str, BrokerKind); 11] = [
@@ -52,7 +66,10 @@ pub(super) fn read(broker: &mut Fields<'_>, product: &str, resources: &mut Resou
         envs.extend(read_env(slug, &mut env));
         broker.absorb(env);
     }
-    let topics = broker.raw("topics").is_some().then(|| read_topics(broker, &envs));
+    let topics = broker
+        .raw("topics")
+        .is_some()
+        .then(|| read_topics(broker, tag.as_deref(), &envs));
     let Some(tag) = tag else {
         return;
     };
@@ -96,105 +113,62 @@ fn read_config(kind: BrokerKind, config: &mut Fields<'_>) -> Option<BrokerConfig
         .iter()
         .find(|(known, _)| *known == kind)
         .map_or(&[][..], |(_, own)| own);
-    config.refuse_unknown(&[&COMMON_CONFIG_FIELDS[..], own].concat());
-    let url = read_url(kind, config);
+    config.refuse_unknown(&[&servers::SERVER_FIELDS[..], own].concat());
+    let read = servers::read(kind, config);
+    let inbox_prefix = read_name(config, "inboxPrefix", BrokerKind::Nats);
+    let mut destination = None;
     let mut defaults = TopicOptions::default();
     match kind {
-        BrokerKind::RabbitMq => read_rabbitmq(config, &mut defaults),
-        BrokerKind::Redis => {
-            let mode = config.one_of("mode", &[("stream", true), ("pubsub", false)]);
-            defaults.redis = mode.map(|stream| {
-                if stream {
-                    RedisTarget::Stream(None)
-                } else {
-                    RedisTarget::Channel(None)
-                }
-            });
-            defaults.maxlen = read_maxlen(config);
+        BrokerKind::RabbitMq => {
+            read_rabbitmq(config, &mut defaults);
+            read_queue(config, &mut defaults);
         }
+        BrokerKind::Redis => read_redis(config, &mut defaults),
         BrokerKind::Nats => defaults.jetstream = config.boolean("jetstream"),
+        BrokerKind::Kafka => destination = read_name(config, "topic", kind),
         _ => read_mqtt(config, &mut defaults),
     }
-    let secret = |config: &mut Fields<'_>, name: &str| config.string(name).map(|text| Text::from(text.as_ref()));
-    if kind == BrokerKind::Nats {
-        check_nats_credentials(config);
-    }
     Some(BrokerConfig {
-        username: secret(config, "username"),
-        password: secret(config, "password"),
-        token: secret(config, "token"),
-        credentials: secret(config, "credentials"),
-        inbox_prefix: read_name(config, "inboxPrefix", BrokerKind::Nats),
-        ca: secret(config, "ca"),
+        inbox_prefix,
+        destination,
         defaults,
-        url: url?,
+        ..read?
     })
 }
 
-fn check_nats_credentials(config: &mut Fields<'_>) {
-    let given: Vec<&str> = ["password", "token", "credentials"]
-        .into_iter()
-        .filter(|name| config.raw(name).is_some())
-        .collect();
-    if let [_, second, ..] = given.as_slice() {
-        let message = format!("give one of {}, not several", given.join(", "));
-        config.problem(second, message);
-    }
-}
-
-/// Reads the URL, and checks it unless it holds a secret.
-fn read_url(kind: BrokerKind, config: &mut Fields<'_>) -> Option<Text> {
-    let example = kind.schemes().first().map_or("amqp", |(scheme, _)| scheme);
-    if config.raw("url").is_none() {
-        config.problem(
-            "url",
-            format!("is missing; it must be an address, as in '{example}://host'"),
-        );
-        return None;
-    }
-    let written = config.string("url")?;
-    let text = Text::from(written.as_ref());
-    if text.is_plain()
-        && let Some(message) = url_problem(kind, &written)
-    {
-        config.problem("url", message);
-        return None;
-    }
-    Some(text)
-}
-
-/// What is wrong with a URL, without repeating it, since it may hold a password.
-fn url_problem(kind: BrokerKind, text: &str) -> Option<String> {
-    let schemes: Vec<&str> = kind.schemes().iter().map(|(scheme, _)| *scheme).collect();
-    let example = schemes.first().copied().unwrap_or_default();
-    let Ok(url) = Url::parse(text) else {
-        return Some(format!(
-            "is no address; it must be as in '{example}://user:password@host:port', with special characters in user and password percent-encoded, or given as `username` and `password`"
-        ));
+/// RabbitMQ: a queue, which the default exchange knows by its name.
+fn read_queue(config: &mut Fields<'_>, defaults: &mut TopicOptions) {
+    let Some(queue) = read_name(config, "queue", BrokerKind::RabbitMq) else {
+        return;
     };
-    if !schemes.contains(&url.scheme()) {
-        let message = format!(
-            "must begin with {}, got '{}://'",
-            list(&schemes),
-            truncated(url.scheme())
+    // Beside an exchange it says which queue is bound there, and messages go by their routing keys.
+    if defaults.exchange.as_ref().is_none_or(|exchange| exchange.is_empty()) {
+        defaults.routing_key.get_or_insert(queue);
+    }
+}
+
+fn read_redis(config: &mut Fields<'_>, defaults: &mut TopicOptions) {
+    let mode = config.one_of("mode", &[("stream", true), ("pubsub", false)]);
+    let channel = read_name(config, "channel", BrokerKind::Redis);
+    if channel.is_some() && mode == Some(true) {
+        config.problem(
+            "channel",
+            "is for `mode: 'pubsub'`; messages of a stream go by their topics",
         );
-        return Some(message);
     }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Some(format!("names no host; it must be as in '{example}://host'"));
-    }
-    (url.port() == Some(0)).then(|| "port 0 cannot be connected to".to_owned())
+    defaults.redis = match (mode, channel) {
+        (_, Some(channel)) => Some(RedisTarget::Channel(Some(channel))),
+        (Some(true), None) => Some(RedisTarget::Stream(None)),
+        (Some(false), None) => Some(RedisTarget::Channel(None)),
+        (None, None) => None,
+    };
+    defaults.maxlen = read_maxlen(config);
 }
 
-fn list(schemes: &[&str]) -> String {
-    let quoted: Vec<String> = schemes.iter().map(|scheme| format!("'{scheme}://'")).collect();
-    quoted.join(" or ")
-}
-
-fn read_topics(broker: &mut Fields<'_>, envs: &[BrokerEnv]) -> Vec<Topic> {
+fn read_topics(broker: &mut Fields<'_>, broker_tag: Option<&str>, envs: &[BrokerEnv]) -> Vec<Topic> {
     let mut topics: Vec<Topic> = Vec::new();
     for mut topic in members(broker, "topics") {
-        let mut known = vec!["tag", "name", "description", "headers"];
+        let mut known = vec!["tag", "name", "description", "headers", "sample"];
         known.extend(TOPIC_FIELDS.map(|(name, _)| name));
         topic.refuse_unknown(&known);
         refuse_fields_of_other_kinds(&mut topic, envs);
@@ -205,7 +179,12 @@ fn read_topics(broker: &mut Fields<'_>, envs: &[BrokerEnv]) -> Vec<Topic> {
             topic.problem("tag", format!("'{tag}' is the tag of another topic of the broker"));
         }
         let read = read_topic(&mut topic);
-        check_name(&mut topic, tag.as_deref(), &read, envs);
+        // A tag may name the broker, as in `bus:orders`.
+        let local = tag.as_deref().map(|tag| match (tag.split_once(':'), broker_tag) {
+            (Some((named, local)), Some(own)) if named == own && !local.is_empty() => local,
+            _ => tag,
+        });
+        check_name(&mut topic, local, &read, envs);
         if let Some(tag) = tag {
             topics.push(Topic {
                 tag: tag.as_ref().into(),
@@ -278,6 +257,7 @@ fn check_name(topic: &mut Fields<'_>, tag: Option<&str>, read: &Topic, envs: &[B
     };
     let wrong = envs.iter().find_map(|env| {
         let elsewhere = match env.kind {
+            BrokerKind::Kafka => read.name.is_none() && env.config.destination.is_some(),
             BrokerKind::RabbitMq => read.options.routing_key.is_some() || env.config.defaults.routing_key.is_some(),
             _ => false,
         };
@@ -336,9 +316,17 @@ fn name_problem(kind: BrokerKind, name: &str) -> Option<String> {
             "must be words with single dots between them, as in 'orders.created'"
         }
         BrokerKind::Mqtt if name.contains(['#', '+']) => "cannot hold the wildcards '#' and '+'",
+        BrokerKind::Kafka if !is_kafka_topic(name) => {
+            "must be a name of a topic: at most 249 letters, digits and '.', '_', '-'"
+        }
         _ => return None,
     };
     Some(wrong.to_owned())
+}
+
+fn is_kafka_topic(name: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    name.len() <= 249 && name.bytes().all(is_known) && !matches!(name, "." | "..")
 }
 
 fn read_headers(topic: &mut Fields<'_>) -> Vec<(Box<str>, Text)> {

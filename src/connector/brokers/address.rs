@@ -18,6 +18,12 @@ pub(super) struct BrokerAddress {
     pub(super) host: String,
     /// Port.
     pub(super) port: u16,
+    /// Hosts and ports of further servers of the same cluster.
+    #[cfg_attr(
+        not(any(feature = "kafka", feature = "nats")),
+        allow(dead_code, reason = "the others have one address")
+    )]
+    pub(super) others: Vec<(String, u16)>,
     /// Whether the connection is encrypted.
     pub(super) tls: bool,
     /// What the address says after host and port, decoded, without the first slash; `None`: not even the slash.
@@ -62,6 +68,11 @@ impl BrokerAddress {
         let config = &env.config;
         let url = expressions.reveal(config.url.as_written()).await?;
         let mut server = Self::parse(&url, env.kind.schemes())?;
+        for other in &config.others {
+            let other = Self::parse(&expressions.reveal(other.as_written()).await?, env.kind.schemes())?;
+            server.others.push((other.host, other.port));
+        }
+        server.tls = config.tls.unwrap_or(server.tls);
         server.username = reveal(config.username.as_ref(), expressions).await?.or(server.username);
         server.password = reveal(config.password.as_ref(), expressions).await?.or(server.password);
         server.token = reveal(config.token.as_ref(), expressions).await?;
@@ -99,6 +110,7 @@ impl BrokerAddress {
         Ok(Self {
             host,
             port: url.port().unwrap_or(*default_port),
+            others: Vec::new(),
             tls: index > 0,
             path: url.path().strip_prefix('/').map(decoded).transpose()?,
             username: user,

@@ -20,6 +20,11 @@ pub(super) trait Transport: Send + Sync + 'static {
     /// Connects and authenticates.
     async fn connect(&self) -> Result<Self::Connection, Failure>;
 
+    /// Whether messages may have keys.
+    fn takes_keys(&self) -> bool {
+        false
+    }
+
     /// Whether a connection can still be used, as far as its client knows.
     fn is_usable(&self, connection: &Self::Connection) -> bool;
 
@@ -133,6 +138,11 @@ impl<T: Transport> Connector for BrokerConnector<T> {
     async fn run(&self, call: &Call<'_>) -> Result<Option<Box<str>>, Failure> {
         let to = self.topics.find(call.event())?;
         let message = Message::read(call.input(), call.idempotency_key())?;
+        if message.key.is_some() && !self.transport.takes_keys() {
+            return Err(Failure::invalid(
+                "input.key: is not known; this type of broker has no keys",
+            ));
+        }
         let result = self.publish(&message, &to).await?;
         Ok(Some(result.into()))
     }

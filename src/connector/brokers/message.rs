@@ -17,6 +17,8 @@ const TEXT_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 pub(super) struct Message {
     /// The same for each attempt of a run.
     pub(super) id: String,
+    /// Of which order it is, or which partition, where a broker has those.
+    pub(super) key: Option<String>,
     /// What it is about.
     pub(super) body: Vec<u8>,
     /// What the body is.
@@ -32,27 +34,36 @@ impl Message {
         let Some(members) = Object::read(input) else {
             return Err(Failure::invalid("input: must be an object, as in { \"message\": … }"));
         };
-        if let Some((other, _)) = members.iter().find(|(name, _)| *name != "message") {
+        if let Some((other, _)) = members.iter().find(|(name, _)| !matches!(*name, "message" | "key")) {
             return Err(Failure::invalid(format!(
-                "input.{}: is not known; what is sent is `message` alone, and topics say how",
+                "input.{}: is not known; what is sent is `message`, by its `key`, and topics say how",
                 truncated(other)
             )));
         }
+        let key = match members.get_present("key").map(json::string) {
+            None => None,
+            Some(Some(key)) if !key.is_empty() => Some(key.into_owned()),
+            Some(_) => return Err(Failure::invalid("input.key: must be a text that is not empty")),
+        };
         let Some(message) = members.get("message") else {
             return Err(Failure::invalid("input.message: is missing; it is what is sent"));
         };
-        Ok(match json::string(message) {
-            Some(text) => Self {
-                id,
-                body: text.into_owned().into_bytes(),
-                content_type: TEXT_MEDIA_TYPE,
-            },
-            None => Self {
-                id,
-                body: message.as_bytes().to_vec(),
-                content_type: JSON_MEDIA_TYPE,
-            },
+        let (body, content_type) = match json::string(message) {
+            Some(text) => (text.into_owned().into_bytes(), TEXT_MEDIA_TYPE),
+            None => (message.as_bytes().to_vec(), JSON_MEDIA_TYPE),
+        };
+        Ok(Self {
+            id,
+            key,
+            body,
+            content_type,
         })
+    }
+
+    /// Whether it is the `null` of JSON.
+    #[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "others send it as it is"))]
+    pub(super) fn is_null(&self) -> bool {
+        self.content_type == JSON_MEDIA_TYPE && self.body == b"null"
     }
 }
 
@@ -88,11 +99,26 @@ mod tests {
     }
 
     #[test]
+    fn only_null_itself_is_null() {
+        for (message, expected) in [("null", true), ("\"null\"", false), ("0", false)] {
+            let input = format!("{{\"message\":{message},\"key\":\"k\"}}");
+            let read = Message::read(&input, "job_1/1".into()).unwrap();
+            assert_eq!(
+                (read.is_null(), read.key.as_deref()),
+                (expected, Some("k")),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
     fn invalid_message_error_names_its_path() {
         for (input, place) in [
             ("{}", "input.message:"),
             ("[]", "input:"),
-            (r#"{"message":{},"key":"k"}"#, "input.key:"),
+            (r#"{"message":{},"topic":"k"}"#, "input.topic:"),
+            (r#"{"message":{},"key":7}"#, "input.key:"),
+            (r#"{"message":{},"key":""}"#, "input.key:"),
         ] {
             let failure = read(input).unwrap_err();
             assert_eq!(&*failure.code, "VALIDATION_ERROR");

@@ -9,7 +9,7 @@
     allow(
         dead_code,
         unused_variables,
-        reason = "a build without any still knows which jobs would be theirs"
+        reason = "a build without any still knows which jobs would be theirs, and others do not need all that these share"
     )
 )]
 
@@ -20,6 +20,8 @@ mod message;
 mod shared_connection;
 mod topics;
 
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "mqtt")]
 mod mqtt;
 #[cfg(feature = "nats")]
@@ -29,16 +31,35 @@ mod rabbitmq;
 #[cfg(feature = "redis")]
 mod redis;
 // They compare all kinds.
-#[cfg(all(test, feature = "rabbitmq", feature = "redis", feature = "nats", feature = "mqtt"))]
+#[cfg(all(
+    test,
+    feature = "rabbitmq",
+    feature = "redis",
+    feature = "nats",
+    feature = "mqtt",
+    feature = "kafka"
+))]
 mod tests;
-#[cfg(any(feature = "rabbitmq", feature = "nats", feature = "mqtt", feature = "redis"))]
+#[cfg(any(
+    feature = "rabbitmq",
+    feature = "nats",
+    feature = "mqtt",
+    feature = "redis",
+    feature = "kafka"
+))]
 mod tls;
 
 use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
-#[cfg(any(feature = "rabbitmq", feature = "nats", feature = "mqtt", feature = "redis"))]
+#[cfg(any(
+    feature = "rabbitmq",
+    feature = "nats",
+    feature = "mqtt",
+    feature = "redis",
+    feature = "kafka"
+))]
 use crate::resources::BrokerKind;
 use crate::resources::{Broker, BrokerEnv, Resources};
 use async_trait::async_trait;
@@ -108,9 +129,10 @@ impl Definition for BrokerDefinition {
         let Some(topics) = &self.broker.topics else {
             return vec![target(None)];
         };
-        let names = topics
-            .iter()
-            .flat_map(|topic| [topic.tag.clone(), topics::qualified_event(&self.broker.tag, &topic.tag)]);
+        let names = topics.iter().flat_map(|topic| {
+            let local = topics::local_event(&self.broker.tag, &topic.tag);
+            [local.into(), topics::qualified_event(&self.broker.tag, local)]
+        });
         names.map(|name| target(Some(name))).collect()
     }
 
@@ -137,9 +159,11 @@ impl Definition for BrokerDefinition {
             #[cfg(feature = "redis")]
             BrokerKind::Redis => Ok(self.connector(redis::Redis::new(server, self.timeouts)?, topics)),
             #[cfg(feature = "nats")]
-            BrokerKind::Nats => Ok(self.connector(nats::Nats::new(server, self.timeouts)?, topics)),
+            BrokerKind::Nats => Ok(self.connector(nats::Nats::new(server, &env.config, self.timeouts)?, topics)),
             #[cfg(feature = "mqtt")]
             BrokerKind::Mqtt => Ok(self.connector(mqtt::Mqtt::new(server, self.timeouts)?, topics)),
+            #[cfg(feature = "kafka")]
+            BrokerKind::Kafka => Ok(self.connector(kafka::Kafka::new(server, &env.config, self.timeouts)?, topics)),
             kind => Err(Failure::not_built_in("events", kind.name())),
         }
     }

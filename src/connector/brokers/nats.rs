@@ -13,6 +13,7 @@ use super::shared_connection::Timeouts;
 use super::tls;
 use super::topics::Destination;
 use crate::connector::Failure;
+use crate::resources::BrokerConfig;
 use async_nats::client::{PublishErrorKind, RequestErrorKind};
 use async_nats::jetstream::context::{Context, ContextBuilder, PublishErrorKind as StoreErrorKind};
 use async_nats::{
@@ -36,6 +37,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 const NOTICE_GRACE: Duration = Duration::from_millis(25);
 /// Subjects of which it is known that they may be published to.
 const MAX_REMEMBERED_SUBJECTS: usize = 1_000;
+/// What the client calls itself, unless told otherwise.
+const CLIENT_NAME: &str = "ductape";
 /// Nobody listens there.
 const UNREACHABLE_ADDRESS: &str = "nats://127.0.0.1:0";
 /// By this header a stream knows a message that it has.
@@ -45,7 +48,9 @@ const CONTENT_TYPE_HEADER: &str = "Content-Type";
 /// A NATS server.
 pub(super) struct Nats {
     server: BrokerAddress,
-    address: ServerAddr,
+    /// Servers of one cluster.
+    addresses: Vec<ServerAddr>,
+    name: Box<str>,
     unreachable_address: ServerAddr,
     tls: Option<rustls::ClientConfig>,
     timeouts: Timeouts,
@@ -140,7 +145,7 @@ impl ServerNotices {
 }
 
 impl Nats {
-    pub(super) fn new(server: BrokerAddress, timeouts: Timeouts) -> Result<Self, Failure> {
+    pub(super) fn new(server: BrokerAddress, config: &BrokerConfig, timeouts: Timeouts) -> Result<Self, Failure> {
         let scheme = if server.tls { "tls" } else { "nats" };
         let parse = |text: &str| {
             text.parse::<ServerAddr>()
@@ -151,8 +156,18 @@ impl Nats {
             None => None,
         };
         crate::tls::install_crypto_provider();
+        let mut addresses = vec![parse(&format!("{scheme}://{server}"))?];
+        for (host, port) in &server.others {
+            let other = BrokerAddress {
+                host: host.clone(),
+                port: *port,
+                ..server.clone()
+            };
+            addresses.push(parse(&format!("{scheme}://{other}"))?);
+        }
         Ok(Self {
-            address: parse(&format!("{scheme}://{server}"))?,
+            addresses,
+            name: config.client_id.clone().unwrap_or_else(|| CLIENT_NAME.into()),
             unreachable_address: parse(UNREACHABLE_ADDRESS)?,
             tls,
             timeouts,
@@ -160,7 +175,7 @@ impl Nats {
         })
     }
 
-    fn options(&self, notices: &Arc<ServerNotices>) -> Result<ConnectOptions, Failure> {
+    fn options(&self, address: &ServerAddr, notices: &Arc<ServerNotices>) -> Result<ConnectOptions, Failure> {
         let server = &self.server;
         let mut options = ConnectOptions::new();
         if let Some(credentials) = &server.credentials {
@@ -183,10 +198,10 @@ impl Nats {
             options = options.custom_inbox_prefix(prefix);
         }
         let notice_state = Arc::clone(notices);
-        let (address, unreachable_address) = (self.address.clone(), self.unreachable_address.clone());
+        let (address, unreachable_address) = (address.clone(), self.unreachable_address.clone());
         let used = AtomicBool::new(false);
         Ok(options
-            .name("ductape")
+            .name(&*self.name)
             .connection_timeout(self.timeouts.connect)
             .ping_interval(PING_INTERVAL)
             .request_timeout(None)
@@ -209,6 +224,28 @@ impl Nats {
                 notice_state.handle_event(&event);
                 std::future::ready(())
             }))
+    }
+
+    /// One of several servers gets its share of the time there is.
+    async fn connect_to(&self, address: &ServerAddr) -> Result<Connection, Failure> {
+        let notices = Arc::<ServerNotices>::default();
+        let servers = vec![address.clone(), self.unreachable_address.clone()];
+        let connect = self.options(address, &notices)?.connect(servers);
+        let share = self.timeouts.connect / u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
+        let late = |_| {
+            self.server
+                .unreachable(format_args!("no connection within {} ms", share.as_millis()))
+        };
+        let connected = tokio::time::timeout(share, connect).await.map_err(late)?;
+        let client = connected.map_err(|error| self.connect_failure(&error))?;
+        let streams = ContextBuilder::new()
+            .timeout(self.timeouts.answer)
+            .build(client.clone());
+        Ok(Connection {
+            client,
+            streams,
+            notices,
+        })
     }
 
     fn connect_failure(&self, error: &ConnectError) -> Failure {
@@ -342,18 +379,14 @@ impl Transport for Nats {
     type Connection = Connection;
 
     async fn connect(&self) -> Result<Self::Connection, Failure> {
-        let notices = Arc::<ServerNotices>::default();
-        let servers = vec![self.address.clone(), self.unreachable_address.clone()];
-        let connected = self.options(&notices)?.connect(servers).await;
-        let client = connected.map_err(|error| self.connect_failure(&error))?;
-        let streams = ContextBuilder::new()
-            .timeout(self.timeouts.answer)
-            .build(client.clone());
-        Ok(Connection {
-            client,
-            streams,
-            notices,
-        })
+        let mut failure = self.server.unreachable("it has no address");
+        for address in &self.addresses {
+            match self.connect_to(address).await {
+                Ok(connection) => return Ok(connection),
+                Err(why) => failure = why,
+            }
+        }
+        Err(failure)
     }
 
     fn is_usable(&self, connection: &Self::Connection) -> bool {

@@ -12,6 +12,8 @@ pub(super) struct Topics {
     broker: Box<str>,
     /// `None`: any event is one.
     known_topics: Option<Vec<(Box<str>, Destination)>>,
+    /// Where events go that are not known by themselves.
+    destination: Option<Box<str>>,
     defaults: TopicOptions,
 }
 
@@ -31,6 +33,12 @@ pub(super) fn qualified_event(broker: &str, topic: &str) -> Box<str> {
     format!("{broker}:{topic}").into()
 }
 
+/// An event without the broker that it may name.
+pub(super) fn local_event<'a>(broker: &str, event: &'a str) -> &'a str {
+    let local = event.strip_prefix(broker).and_then(|rest| rest.strip_prefix(':'));
+    local.filter(|local| !local.is_empty()).unwrap_or(event)
+}
+
 impl Topics {
     /// Reads a broker's topics, and puts the secrets into their headers.
     pub(super) async fn reveal(
@@ -44,8 +52,14 @@ impl Topics {
             for (name, value) in &topic.headers {
                 headers.push((name.clone(), expressions.reveal(value.as_written()).await?));
             }
+            let local = local_event(&broker.tag, &topic.tag).into();
             let destination = Destination {
-                name: topic.name.clone().unwrap_or_else(|| topic.tag.clone()),
+                name: topic
+                    .name
+                    .as_ref()
+                    .or(config.destination.as_ref())
+                    .unwrap_or(&local)
+                    .clone(),
                 headers,
                 options: merge_options(&topic.options, &config.defaults),
             };
@@ -59,6 +73,7 @@ impl Topics {
         Ok(Self {
             broker: broker.tag.clone(),
             known_topics,
+            destination: config.destination.clone(),
             defaults: config.defaults.clone(),
         })
     }
@@ -79,13 +94,17 @@ impl Topics {
         if self.known_topics.is_some() {
             return named(event)
                 .or_else(|| named(local?))
+                .or_else(|| named(&qualified_event(&self.broker, event)))
                 .map(Cow::Borrowed)
                 .ok_or_else(|| {
                     Failure::not_found(format!("the broker has no topic '{event}'; name it in its `topics`"))
                 });
         }
         Ok(Cow::Owned(Destination {
-            name: local.unwrap_or(event).into(),
+            name: self
+                .destination
+                .clone()
+                .unwrap_or_else(|| local.unwrap_or(event).into()),
             headers: Vec::new(),
             options: self.defaults.clone(),
         }))
@@ -118,13 +137,8 @@ mod tests {
     fn config(defaults: TopicOptions) -> BrokerConfig {
         BrokerConfig {
             url: Text::from("nats://h"),
-            username: None,
-            password: None,
-            token: None,
-            credentials: None,
-            inbox_prefix: None,
-            ca: None,
             defaults,
+            ..BrokerConfig::default()
         }
     }
 
@@ -166,6 +180,19 @@ mod tests {
         for unknown in ["other", "c:plain", "b:other", "shop.orders", ""] {
             assert_eq!(&*name(unknown).unwrap_err().code, "NOT_FOUND", "{unknown}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_topic_may_name_its_broker_in_its_tag() {
+        let topics = topics(
+            Some(vec![topic("b:orders", None, TopicOptions::default())]),
+            TopicOptions::default(),
+        )
+        .await;
+        for event in ["orders", "b:orders"] {
+            assert_eq!(&*topics.find(event).unwrap().name, "orders");
+        }
+        assert!(topics.find("c:orders").is_err());
     }
 
     #[tokio::test]

@@ -1,12 +1,10 @@
 //! What holds for every way to publish.
 
 use super::support::{
-    Listener, PublishMode, address, at_port, config, host_and_port, open, plain, publish, publish_as, receive_all,
-    topic, unique,
+    Listener, PublishMode, address, at_port, config, open, plain, publish, publish_as, receive_all, topic, unique,
 };
 use crate::connector::{Connector, Failure};
 use crate::model::JobId;
-use crate::testing::proxy::Proxy;
 use futures_util::{StreamExt, stream};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -69,7 +67,7 @@ pub(super) async fn thousand_concurrent_messages_arrive_exactly_once(mode: &dyn 
     let Some(mut test_broker) = test_broker(mode, "thousand_concurrent_messages_arrive_exactly_once").await else {
         return;
     };
-    let proxy = Proxy::to(&host_and_port(&test_broker.url)).await;
+    let proxy = mode.proxy(&test_broker.url).await;
     let connector = plain(mode.kind(), &at_port(&test_broker.url, proxy.port()), mode.options()).await;
     let began = Instant::now();
     let sent = stream::iter(0..1_000)
@@ -106,7 +104,7 @@ pub(super) async fn cut_connection_is_replaced(mode: &dyn PublishMode) {
     let Some(mut test_broker) = test_broker(mode, "cut_connection_is_replaced").await else {
         return;
     };
-    let proxy = Proxy::to(&host_and_port(&test_broker.url)).await;
+    let proxy = mode.proxy(&test_broker.url).await;
     let connector = plain(mode.kind(), &at_port(&test_broker.url, proxy.port()), mode.options()).await;
     publish(&connector, &test_broker.name, "1").await.unwrap();
     proxy.cut();
@@ -132,7 +130,7 @@ pub(super) async fn message_failed_during_an_outage_is_not_sent_later(mode: &dyn
     let Some(mut test_broker) = test_broker(mode, "message_failed_during_an_outage_is_not_sent_later").await else {
         return;
     };
-    let proxy = Proxy::to(&host_and_port(&test_broker.url)).await;
+    let proxy = mode.proxy(&test_broker.url).await;
     let connector = plain(mode.kind(), &at_port(&test_broker.url, proxy.port()), mode.options()).await;
     publish(&connector, &test_broker.name, "\"before\"").await.unwrap();
     proxy.refuse(true);
@@ -160,7 +158,7 @@ pub(super) async fn every_message_arrives_despite_broken_connections(mode: &dyn 
     let Some(mut test_broker) = test_broker(mode, "every_message_arrives_despite_broken_connections").await else {
         return;
     };
-    let proxy = Arc::new(Proxy::to(&host_and_port(&test_broker.url)).await);
+    let proxy = Arc::new(mode.proxy(&test_broker.url).await);
     let connector = plain(mode.kind(), &at_port(&test_broker.url, proxy.port()), mode.options()).await;
     let attempts: Vec<Vec<Failure>> = stream::iter(0..300)
         .map(|number| {
@@ -216,7 +214,7 @@ pub(super) async fn stalled_server_connection_is_replaced(mode: &dyn PublishMode
     let Some(mut test_broker) = test_broker(mode, "stalled_server_connection_is_replaced").await else {
         return;
     };
-    let proxy = Proxy::to(&host_and_port(&test_broker.url)).await;
+    let proxy = mode.proxy(&test_broker.url).await;
     let connector = plain(mode.kind(), &at_port(&test_broker.url, proxy.port()), mode.options()).await;
     publish(&connector, &test_broker.name, "1").await.unwrap();
     proxy.stall(true);
@@ -245,7 +243,7 @@ pub(super) async fn dropped_attempt_does_not_affect_others(mode: &dyn PublishMod
     let Some(mut test_broker) = test_broker(mode, "dropped_attempt_does_not_affect_others").await else {
         return;
     };
-    let proxy = Proxy::to(&host_and_port(&test_broker.url)).await;
+    let proxy = mode.proxy(&test_broker.url).await;
     let connector = plain(mode.kind(), &at_port(&test_broker.url, proxy.port()), mode.options()).await;
     publish(&connector, &test_broker.name, "\"first\"").await.unwrap();
     let attempts = (0..200).map(|number: u64| {

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-const KINDS: [(BrokerKind, &str); 4] = [
+const KINDS: [(BrokerKind, &str); 5] = [
     (BrokerKind::RabbitMq, "amqp"),
     (BrokerKind::Redis, "redis"),
     (BrokerKind::Nats, "nats"),
     (BrokerKind::Mqtt, "mqtt"),
+    (BrokerKind::Kafka, "kafka"),
 ];
 
 /// A broker of each kind at this port.

@@ -2,7 +2,7 @@
 
 use super::common::common_tests;
 use super::support::{
-    Listener, PublishMode, Received, address, at_port, host_and_port, plain, publish, publish_as, unique,
+    Listener, PublishMode, Received, address, at_port, config, host_and_port, open, plain, publish, publish_as, unique,
 };
 use crate::model::JobId;
 use crate::resources::{BrokerKind, TopicOptions};
@@ -142,6 +142,22 @@ async fn nats_stream_deduplicates_a_repeated_message() {
     assert_eq!((&second["seq"], &second["duplicate"]), (&1.into(), &true.into()));
     assert_eq!(stream.info().await.unwrap().state.messages, 1);
     jetstream::new(client).delete_stream(&name).await.unwrap();
+}
+
+#[tokio::test]
+async fn nats_is_found_by_any_server_of_the_list() {
+    let Some(url) = address(KIND, "nats_is_found_by_any_server_of_the_list") else {
+        return;
+    };
+    let gone = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let mut settings = config(&format!("nats://{gone}"), TopicOptions::default());
+    settings.others = vec![url.as_str().into()];
+    let connector = open(KIND, settings, None).await.unwrap();
+    publish(&connector, &unique(), "{}").await.unwrap();
+    connector.check().await.unwrap();
 }
 
 #[tokio::test]

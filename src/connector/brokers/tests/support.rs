@@ -9,6 +9,7 @@ use crate::model::{JobId, Namespace};
 use crate::resources::{Broker, BrokerConfig, BrokerEnv, BrokerKind, Text, Topic, TopicOptions};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
+use crate::testing::proxy::Proxy;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,13 +52,8 @@ pub(super) fn unique() -> String {
 pub(super) fn config(url: &str, defaults: TopicOptions) -> BrokerConfig {
     BrokerConfig {
         url: Text::from(url),
-        username: None,
-        password: None,
-        token: None,
-        credentials: None,
-        inbox_prefix: None,
-        ca: None,
         defaults,
+        ..BrokerConfig::default()
     }
 }
 
@@ -160,6 +156,11 @@ pub(super) trait PublishMode: Send + Sync {
     fn options(&self) -> TopicOptions;
 
     async fn listen(&self, url: &str, name: &str) -> Box<dyn Listener>;
+
+    /// A network between clients and the server.
+    async fn proxy(&self, url: &str) -> Proxy {
+        Proxy::to(&host_and_port(url)).await
+    }
 }
 
 /// All that has arrived, and comes within a little while.
