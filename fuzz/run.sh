@@ -6,6 +6,7 @@ target=${1:-cron}
 seconds=${2:-300}
 # Inputs need not be longer than what people write.
 case $target in cron) max_bytes=300 ;; dispatch) max_bytes=1200 ;; *) max_bytes=600 ;; esac
+case $target in mongodb | dynamodb) words=documents ;; *) words=$target ;; esac
 cd "$(dirname "$0")"
 mkdir -p "corpus/$target" "artifacts/$target"
 # Inputs to begin with; what is found stays in the corpus.
@@ -18,5 +19,5 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module \
  -Cdebug-assertions -Coverflow-checks -Ccodegen-units=1"
 # An explicit target keeps build scripts free of the instrumentation.
 exec cargo run --release --target "$triple" --target-dir target --bin "$target" -- \
-  "corpus/$target" -artifact_prefix="artifacts/$target/" -dict="$target.dict" \
+  "corpus/$target" -artifact_prefix="artifacts/$target/" -dict="$words.dict" \
   -max_len="$max_bytes" -timeout=5 -max_total_time="$seconds" -print_final_stats=1

@@ -1,9 +1,13 @@
-//! What the fuzz target `filter` sees: an operation as a job asks for it, and the statements it becomes.
+//! What the fuzz targets `filter`, `mongodb` and `dynamodb` see: an operation as a job asks for it, and what it becomes.
 
 use super::build::plan;
 use super::dates::TimestampStyle;
 use super::dialect::Dialect;
 use super::json::Json;
+#[cfg(feature = "mongodb")]
+pub use super::mongodb::fuzzing::Sent;
+#[cfg(any(feature = "mongodb", feature = "dynamodb"))]
+use super::operation::Operation;
 use super::request::{ReadContext, read};
 use super::value::{Kind, Kinds};
 use crate::connector::Failure;
@@ -55,4 +59,33 @@ pub fn statements(
         built.push((statement.sql, values.collect()));
     }
     Ok(built)
+}
+
+/// An operation of a job on a database without SQL, on the table `table` unless the input names another.
+#[cfg(any(feature = "mongodb", feature = "dynamodb"))]
+fn without_sql(dialect: Dialect, operation: &str, input: &str) -> Result<Operation, Failure> {
+    let context = ReadContext {
+        dialect,
+        table: Some("table"),
+        raw: false,
+    };
+    read(operation, &Json::read_marked(input)?.with_marked_fields(), context)
+}
+
+/// What an operation of a job sends to MongoDB.
+///
+/// # Errors
+/// As the job fails.
+#[cfg(feature = "mongodb")]
+pub fn documents(operation: &str, input: &str) -> Result<Vec<Sent>, Failure> {
+    super::mongodb::fuzzing::documents(&without_sql(Dialect::Mongo, operation, input)?)
+}
+
+/// What an operation of a job sends to DynamoDB: requests on a table with the key `s` and `i`, and indexes on `i` and `b`.
+///
+/// # Errors
+/// As the job fails.
+#[cfg(feature = "dynamodb")]
+pub fn requests(operation: &str, input: &str) -> Result<Vec<serde_json::Value>, Failure> {
+    super::dynamodb::fuzzing::requests(&without_sql(Dialect::Dynamo, operation, input)?)
 }

@@ -55,7 +55,7 @@ async fn keys(job: Job<'_>, table: &Table, filter: &Filter, one: bool, what: &st
 }
 
 /// A request for one row, without its key: only while the row is there and the filter holds.
-fn request(
+pub(super) fn request(
     table: &Table,
     filter: &Filter,
     changes: Option<(&Changes<'_>, Target)>,

@@ -42,7 +42,7 @@ fn new_item(table: &Table, row: &Row) -> Result<Item, Failure> {
 }
 
 /// The rows as they are stored, and whether each has another key.
-fn new_items(table: &Table, rows: &[Row]) -> Result<(Vec<Item>, bool), Failure> {
+pub(super) fn new_items(table: &Table, rows: &[Row]) -> Result<(Vec<Item>, bool), Failure> {
     let items: Vec<Item> = rows.iter().map(|row| new_item(table, row)).collect::<Result<_, _>>()?;
     let mut keys = HashSet::new();
     let differ = items.iter().all(|item| {
@@ -53,7 +53,7 @@ fn new_items(table: &Table, rows: &[Row]) -> Result<(Vec<Item>, bool), Failure> 
 }
 
 /// A row that is written only if there is none with its key.
-fn put_if_absent(table: &Table, item: Item) -> Item {
+pub(super) fn put_if_absent(table: &Table, item: Item) -> Item {
     let mut expressions = Expressions::of(table);
     let mut put = Item::new();
     put.insert("TableName".into(), json!(&*table.name));
@@ -115,7 +115,7 @@ pub(super) async fn upsert(job: Job<'_>, insert: &Insert, conflict: &Conflict) -
 }
 
 /// An update that sets all attributes of a row but its key, or only some of a row that is there.
-fn set(table: &Table, item: &Item, only: Option<&[Box<str>]>) -> Result<Item, Failure> {
+pub(super) fn set(table: &Table, item: &Item, only: Option<&[Box<str>]>) -> Result<Item, Failure> {
     let mut expressions = Expressions::of(table);
     let mut update = Item::new();
     update.insert("TableName".into(), json!(&*table.name));

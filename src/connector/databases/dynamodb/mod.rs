@@ -11,6 +11,8 @@ mod client;
 mod credentials;
 mod expression;
 mod failure;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod insert;
 mod job;
 mod moment;

@@ -108,7 +108,7 @@ async fn get_many(job: Job<'_>, table: &Table, keys: Vec<Item>, columns: &Column
 }
 
 /// The request of a query, and whether each row that is read is one that is wanted.
-fn of_query(table: &Table, query: &Query<'_, '_>, columns: &Columns) -> Result<(Item, bool), Failure> {
+pub(super) fn of_query(table: &Table, query: &Query<'_, '_>, columns: &Columns) -> Result<(Item, bool), Failure> {
     let mut expressions = Expressions::of(table);
     let mut request = Item::new();
     request.insert("TableName".into(), json!(&*table.name));
@@ -131,7 +131,7 @@ fn of_query(table: &Table, query: &Query<'_, '_>, columns: &Columns) -> Result<(
     Ok((request, limited))
 }
 
-fn of_scan(table: &Table, filter: &Filter, columns: &Columns) -> Result<(Item, bool), Failure> {
+pub(super) fn of_scan(table: &Table, filter: &Filter, columns: &Columns) -> Result<(Item, bool), Failure> {
     let mut expressions = Expressions::of(table);
     let mut request = Item::new();
     request.insert("TableName".into(), json!(&*table.name));

@@ -68,7 +68,7 @@ pub(super) async fn insert(database: &Database, insert: &Insert) -> Result<Strin
 }
 
 /// A row as a document, with an id.
-fn new_document(row: &Row) -> Result<Document, Failure> {
+pub(super) fn new_document(row: &Row) -> Result<Document, Failure> {
     let mut document = Document::new();
     if !row.iter().any(|(name, _)| **name == *"_id") {
         document.insert("_id", ObjectId::new());
@@ -168,7 +168,7 @@ async fn upsert_one(
 }
 
 /// Filter and update that insert a row, or change the document that has the same values of the columns of the conflict.
-fn upsert_of(row: &Row, conflict: &Conflict) -> Result<(Document, Document), Failure> {
+pub(super) fn upsert_of(row: &Row, conflict: &Conflict) -> Result<(Document, Document), Failure> {
     let mut filter = Document::new();
     let (mut set, mut on_insert) = (Document::new(), Document::new());
     for (name, value) in row {

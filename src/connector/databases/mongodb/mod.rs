@@ -7,6 +7,8 @@ mod address;
 mod change;
 mod failure;
 mod filter;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod group;
 mod pipeline;
 mod query;
