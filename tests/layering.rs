@@ -113,7 +113,7 @@ const RULES: &[Rule] = &[
         ],
     ),
     ("tls", &["text_file"], &["rustls"]),
-    ("http", &["error", "resources", "tls"], &["reqwest", "tokio"]),
+    ("http", &["error", "resources", "tls"], &["flate2", "reqwest", "tokio"]),
     (
         "webhook",
         &["clock", "engine", "error", "http", "model", "resources", "store"],

@@ -1,9 +1,10 @@
 //! One request and its response, bounded in time and size.
 
+use super::encoding::{Body, Coding};
 use super::redirect::{self, RedirectStep};
 use super::{Client, DRAIN_TIMEOUT, Failure, MAX_DRAIN_BYTES, from_status, retry_after};
-use reqwest::header::HeaderMap;
-use reqwest::{Request, RequestBuilder, Response};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use reqwest::{Method, Request, RequestBuilder, Response};
 use std::time::Duration;
 
 /// Limits of one exchange.
@@ -68,15 +69,24 @@ impl Client {
         let request = request.build().map_err(|error| Failure::from_client_error(&error))?;
         let exchange = async {
             let response = self.send_once(request).await?;
-            let failure = from_status(response.status().as_u16(), retry_after(&response, now));
+            let failure = failure_of(&response, now);
             drain(response).await;
             failure.map_or(Ok(()), Err)
         };
         with_deadline(deadline, exchange).await
     }
 
-    async fn send_once(&self, request: Request) -> Result<Response, Failure> {
+    async fn send_once(&self, mut request: Request) -> Result<Response, Failure> {
         self.guard.check_url(request.url())?;
+        if let Err(message) = self.proxies.of(request.url()) {
+            return Err(Failure::new("VALIDATION_ERROR", message));
+        }
+        // Servers wait for a body, or refuse the request, where nothing says that there is none.
+        if request.body().is_none() && [Method::POST, Method::PUT, Method::PATCH].contains(request.method()) {
+            request
+                .headers_mut()
+                .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         self.inner
             .execute(request)
             .await
@@ -132,9 +142,16 @@ async fn with_deadline<T>(
         .unwrap_or_else(|_| Err(Failure::timed_out(deadline)))
 }
 
-async fn read_response(response: Response, limits: &ExchangeLimits) -> Result<HttpResponse, Failure> {
+/// The failure that a response is; `None`: success.
+fn failure_of(response: &Response, now: i64) -> Option<Failure> {
     let status = response.status().as_u16();
-    if let Some(failure) = from_status(status, retry_after(&response, limits.now)) {
+    let mut failure = from_status(status, retry_after(response, now))?;
+    failure.message.push_str(redirect::why_not_followed(response));
+    Some(failure)
+}
+
+async fn read_response(response: Response, limits: &ExchangeLimits) -> Result<HttpResponse, Failure> {
+    if let Some(failure) = failure_of(&response, limits.now) {
         drain(response).await;
         return Err(failure);
     }
@@ -147,25 +164,27 @@ async fn read_whole(response: Response, most: usize) -> Result<HttpResponse, Fai
     if response.content_length().is_some_and(|length| length > most as u64) {
         return Err(Failure::too_large(most));
     }
-    let headers = response.headers().clone();
-    let body = read_body(response, most).await?;
+    let mut headers = response.headers().clone();
+    let coding = Coding::of(&headers)?;
+    if coding != Coding::Identity {
+        headers.remove(CONTENT_ENCODING);
+        headers.remove(CONTENT_LENGTH);
+    }
+    let body = read_body(response, coding, most).await?;
     Ok(HttpResponse { status, headers, body })
 }
 
 /// Reads a whole body; if it is too long, the connection is closed.
-async fn read_body(mut response: Response, most: usize) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
+async fn read_body(mut response: Response, coding: Coding, most: usize) -> Result<Vec<u8>, Failure> {
+    let mut body = Body::new(coding, most);
     while let Some(chunk) = response
         .chunk()
         .await
         .map_err(|error| Failure::from_client_error(&error))?
     {
-        if chunk.len() > most - body.len() {
-            return Err(Failure::too_large(most));
-        }
-        body.extend_from_slice(&chunk);
+        body.push(&chunk)?;
     }
-    Ok(body)
+    body.finish()
 }
 
 /// Reads a short body to its end, so that the connection can be reused; a longer one closes it.

@@ -103,15 +103,10 @@ pub fn from_status(status: u16, retry_after: Option<i64>) -> Option<Failure> {
         500.. => "SERVICE_UNAVAILABLE",
         _ => "HTTP_ERROR",
     };
-    let redirected = if (300..=399).contains(&status) {
-        "; redirects are not followed, give the URL that it leads to"
-    } else {
-        ""
-    };
     Some(Failure {
         code,
         status: Some(status),
-        message: format!("the answer was HTTP {status}{redirected}"),
+        message: format!("the answer was HTTP {status}"),
         retry_after,
     })
 }

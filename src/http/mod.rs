@@ -6,9 +6,11 @@
 //! origin, or evades the rules for hosts.
 
 mod date;
+mod encoding;
 mod exchange;
 mod failure;
 mod guard;
+mod proxy;
 mod redirect;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,10 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::resources::OutboundRules;
 use crate::tls;
 use guard::OutboundGuard;
+use proxy::Proxies;
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Method, RequestBuilder, Response, Url};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest time for establishing a connection.
@@ -64,6 +69,7 @@ impl ClientOptions {
 pub struct Client {
     inner: reqwest::Client,
     guard: OutboundGuard,
+    proxies: Arc<Proxies>,
 }
 
 impl Client {
@@ -82,18 +88,34 @@ impl Client {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn new(options: ClientOptions) -> Result<Self> {
+        Self::with_proxies(options, Proxies::read(|name| std::env::var(name).ok()))
+    }
+
+    fn with_proxies(options: ClientOptions, proxies: Proxies) -> Result<Self> {
         tls::install_crypto_provider();
         let guard = OutboundGuard::new(options.outbound);
+        // A proxy resolves names itself and could reach addresses that the guard's resolver refuses.
+        let proxies = Arc::new(if guard.resolver().is_some() {
+            Proxies::default()
+        } else {
+            proxies
+        });
+        let of_request = Arc::clone(&proxies);
+        let accepted = (ACCEPT_ENCODING, HeaderValue::from_static(encoding::ACCEPTED));
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            .default_headers(HeaderMap::from_iter([accepted]))
+            // One that cannot be used fails the request before it gets here.
+            .proxy(reqwest::Proxy::custom(move |url| {
+                of_request.of(url).ok().flatten().cloned()
+            }))
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(options.idle_per_host)
             .http1_max_headers(MAX_RESPONSE_HEADERS)
             .user_agent(concat!("ductape/", env!("CARGO_PKG_VERSION")));
         if let Some(resolver) = guard.resolver() {
-            // A proxy resolves names itself and could reach addresses that this resolver refuses.
-            builder = builder.no_proxy().dns_resolver(resolver);
+            builder = builder.dns_resolver(resolver);
         }
         if let Some(pem) = &options.authorities {
             builder = builder.tls_certs_merge(certificates(pem)?);
@@ -111,7 +133,7 @@ impl Client {
             };
             Error::new(code, message).with_source(error)
         })?;
-        Ok(Self { inner, guard })
+        Ok(Self { inner, guard, proxies })
     }
 
     /// Builds a request for [`exchange`](Self::exchange) or [`send`](Self::send).

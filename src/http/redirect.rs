@@ -1,8 +1,9 @@
 //! Redirects: which are followed, and with what request.
 
 use super::Failure;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
 use reqwest::{Method, Request, Response, Url};
+use std::borrow::Cow;
 
 /// How to proceed after a response.
 pub(super) enum RedirectStep {
@@ -29,7 +30,7 @@ const SAFE_CROSS_ORIGIN_HEADERS: [&str; 7] = [
 /// When a redirect changes the scheme, or the request cannot be sent twice.
 pub(super) fn step(response: &Response, again: Option<Request>) -> Result<RedirectStep, Failure> {
     let status = response.status().as_u16();
-    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+    if !is_redirect(status) {
         return Ok(RedirectStep::Final);
     }
     let refused = |message: &str| {
@@ -38,9 +39,8 @@ pub(super) fn step(response: &Response, again: Option<Request>) -> Result<Redire
         failure
     };
     let from = response.url();
-    let target = response.headers().get("location").and_then(|value| value.to_str().ok());
-    let Some(target) = target.and_then(|target| from.join(target).ok()) else {
-        // Without a `Location`, the response is reported by its status.
+    let Some(target) = location(response).and_then(|target| from.join(&target).ok()) else {
+        // One that leads nowhere is reported by its status.
         return Ok(RedirectStep::Final);
     };
     if target.scheme() != from.scheme() {
@@ -62,6 +62,46 @@ pub(super) fn step(response: &Response, again: Option<Request>) -> Result<Redire
     }
     *next.url_mut() = without_credentials(target);
     Ok(RedirectStep::Follow(Box::new(next)))
+}
+
+fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
+/// Where a redirect leads: text in UTF-8, or bytes that are escaped.
+fn location(response: &Response) -> Option<Cow<'_, str>> {
+    let value = response.headers().get(LOCATION)?.as_bytes();
+    if let Ok(text) = std::str::from_utf8(value) {
+        return Some(text.into());
+    }
+    let mut escaped = String::with_capacity(value.len() + 16);
+    for byte in value {
+        if byte.is_ascii() {
+            escaped.push(char::from(*byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Some(escaped.into())
+}
+
+/// What a message says of a response that is no content: why it was not followed, or what it is.
+pub(super) fn why_not_followed(response: &Response) -> &'static str {
+    let leads = location(response).map(|target| response.url().join(&target).is_ok());
+    match (response.status().as_u16(), leads) {
+        (304, _) => {
+            ": nothing has changed, which a server says to a request with a condition; without the headers 'if-none-match' and 'if-modified-since' it sends the content"
+        }
+        (status @ 300..=399, None) if is_redirect(status) => {
+            ", a redirect without the header 'location': it leads nowhere"
+        }
+        (status @ 300..=399, Some(false)) if is_redirect(status) => {
+            ", a redirect whose header 'location' is no URL: it leads nowhere"
+        }
+        (status @ 300..=399, _) if is_redirect(status) => "; redirects are not followed, give the URL that it leads to",
+        (300..=399, _) => ", which is no redirect to follow: give the URL of the content",
+        _ => "",
+    }
 }
 
 /// The method of the next request if it changes; that request then has no body.

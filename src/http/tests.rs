@@ -1,12 +1,14 @@
 //! Exchanges with misbehaving servers, each scripted.
 
+mod web;
+
 use super::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-/// What a server does with a connection after reading the request head.
+/// What a server does with a connection after reading the request.
 type Script = Box<dyn Fn(&str, &mut TcpStream) + Send>;
 
 /// Starts a scripted server; returns its address and the request heads it receives.
@@ -19,8 +21,11 @@ fn server(script: impl Fn(&str, &mut TcpStream) + Send + 'static) -> (String, Re
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
             let head = head_of(&mut stream);
+            // Closed with bytes unread, the connection would be reset, and the answer lost on its way.
+            skip_body(&head, &mut stream);
+            // Before the answer, so that whoever has that finds this here.
+            let _ = sender.send(head.clone());
             script(&head, &mut stream);
-            let _ = sender.send(head);
         }
     });
     (address, heads)
@@ -33,6 +38,12 @@ fn head_of(stream: &mut TcpStream) -> String {
         head.push(byte[0]);
     }
     String::from_utf8_lossy(&head).to_lowercase()
+}
+
+fn skip_body(head: &str, stream: &mut TcpStream) {
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.and_then(|length| length.trim().parse().ok()).unwrap_or(0);
+    let _ = stream.read_exact(&mut vec![0; length]);
 }
 
 fn answers(text: impl Into<String>) -> impl Fn(&str, &mut TcpStream) + Send + 'static {
@@ -125,13 +136,15 @@ async fn stalled_response_ends_at_the_deadline() {
 async fn response_size_limit_applies_with_or_without_length_and_compression() {
     let (said, _) = server(answers("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n"));
     assert_eq!(fails(&said).await, Failure::too_large(100_000));
-    let (endless, heads) = server(|_, stream| {
+    let (sender, closed) = channel();
+    let (endless, _heads) = server(move |_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
         while stream.write_all(&[b'a'; 65_536]).is_ok() {}
+        let _ = sender.send(());
     });
     assert_eq!(fails(&endless).await, Failure::too_large(100_000));
     assert!(
-        heads.recv().is_ok(),
+        closed.recv().is_ok(),
         "the connection is closed, or the server would write for ever"
     );
     // 10 MB of zeros in 10 kB: one block of literal zero bytes, repeated by hand.
@@ -213,8 +226,6 @@ async fn redirects_that_are_not_followed_say_why() {
     assert_eq!((failure.code, failure.status), ("FORBIDDEN", Some(302)));
     let (file, _) = redirecting_server(302, "file:///etc/passwd");
     assert_eq!(post(&client, &file).await.unwrap_err().code, "FORBIDDEN");
-    let (nowhere, _) = server(answers("HTTP/1.1 302 Elsewhere\r\ncontent-length: 0\r\n\r\n"));
-    assert_eq!(post(&client, &nowhere).await.unwrap_err().status, Some(302));
     let (circle, heads) = redirecting_server(307, "/");
     assert_eq!(
         post(&client, &circle).await.unwrap_err().message,
