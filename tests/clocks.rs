@@ -10,7 +10,7 @@ use ductape::engine::{
     AbortReason, Announcer, Engine, EngineConfig, Handler, HandlerFailure, Invocation, Level, Logger, Reply,
     WorkerConfig, set_clock,
 };
-use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Recurrence, Route, Rule};
+use ductape::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Recurrence, RetryAfter, Route, Rule};
 use ductape::store::postgres::{Address, PostgresConfig, PostgresStore};
 use ductape::store::sqlite::{Location, SqliteConfig, SqliteStore};
 use ductape::store::{GapKind, InsertParams, Store, Token};
@@ -116,7 +116,7 @@ impl Handler for Calls {
                 code: "Error".into(),
                 message: "not yet".into(),
                 stack: None,
-                retry_after: Some(MINUTE),
+                retry_after: Some(RetryAfter::Exactly(MINUTE)),
             })
         } else {
             Ok(Reply::Done(None))

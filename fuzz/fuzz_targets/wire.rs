@@ -5,7 +5,7 @@ use ductape::api::intake::{DispatchBatch, outcomes};
 use ductape::api::{Defaults, DispatchReader, read_dispatch_many};
 use ductape::engine::{HandlerFailure, Level, Reply};
 use ductape::error::{Error, ErrorCode, Problem};
-use ductape::model::{JobId, Namespace};
+use ductape::model::{JobId, Namespace, RetryAfter};
 use ductape::node::wire::{
     self, AnswerKind, DispatchForm, MessageKind, NoteKind, SecretAnswer, error_json, json, read_answer, read_answers,
     read_failure,
@@ -88,7 +88,7 @@ fn check_round_trip(number: i64, text: &str) {
         code: text.into(),
         message: text.into(),
         stack: Some(text.into()),
-        retry_after: Some(delay),
+        retry_after: Some(RetryAfter::Exactly(delay)),
     };
     let expected = [
         (Token::new(number), Some(Ok(Reply::Done(Some(any.into()))))),

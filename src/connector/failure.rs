@@ -3,6 +3,7 @@
 use crate::engine::HandlerFailure;
 use crate::error::{Error, ErrorCode};
 use crate::http;
+use crate::model::RetryAfter;
 use crate::text::spelling::{suggestion, truncated};
 
 /// Work that failed. Its message holds no secret, no payload, and no more of an address than the host.
@@ -104,7 +105,7 @@ impl From<Failure> for HandlerFailure {
             code: failure.code,
             message: failure.message.into(),
             stack: None,
-            retry_after: failure.retry_after,
+            retry_after: failure.retry_after.map(RetryAfter::AtLeast),
         }
     }
 }

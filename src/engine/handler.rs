@@ -1,7 +1,7 @@
 //! The seam between the engine and whatever does the work: a JavaScript function, or a connector.
 
 use crate::clock::Millis;
-use crate::model::{JobOptions, RetryDecision, RetryPolicy, Route};
+use crate::model::{JobOptions, RetryAfter, RetryDecision, RetryPolicy, Route};
 use crate::store::{ClaimedRun, InstanceId, Token};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -166,8 +166,8 @@ pub struct HandlerFailure {
     pub message: Box<str>,
     /// Its stack.
     pub stack: Option<Box<str>>,
-    /// The delay it asks for, ms.
-    pub retry_after: Option<i64>,
+    /// The delay it asks for.
+    pub retry_after: Option<RetryAfter>,
 }
 
 /// A call of a handler. The answer may come from any thread, once; dropping the sender hands the run back.

@@ -16,7 +16,7 @@ pub use event::EventKind;
 pub use id::JobId;
 pub use job::{Concurrency, JobOptions, NewJob, OnConflict, Unique};
 pub use outcome::{MAX_MESSAGE_BYTES, RunError, RunOutcome};
-pub use retry::{RetryDecision, RetryPolicy};
+pub use retry::{RetryAfter, RetryDecision, RetryPolicy};
 pub use schedule::{ExceptedDates, IfRunning, Misfire, Recurrence, Rule};
 pub use status::{Action, Kind, RunStatus, Status};
 pub use target::{Namespace, Route};

@@ -41,6 +41,15 @@ impl Default for RetryPolicy {
     }
 }
 
+/// The delay that an error asks for, ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// The program's own wish.
+    Exactly(i64),
+    /// What a server asked for: it may say when it is too early, and nothing of how many retries the job has.
+    AtLeast(i64),
+}
+
 /// What follows a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryDecision {
@@ -76,17 +85,26 @@ impl RetryPolicy {
     }
 
     /// What follows an attempt that failed with the error code `code` when `spent` of `retries` retries have been used.
-    /// `retry_after` is the delay in ms that the error asks for; it is capped at `max_delay`.
+    /// `retry_after` is the delay that the error asks for; it is capped at `max_delay`.
     #[must_use]
-    pub fn decide(&self, code: &str, spent: u32, retries: u32, retry_after: Option<i64>, random: f64) -> RetryDecision {
+    pub fn decide(
+        &self,
+        code: &str,
+        spent: u32,
+        retries: u32,
+        retry_after: Option<RetryAfter>,
+        random: f64,
+    ) -> RetryDecision {
         if spent >= retries || !self.retries_error(code) {
             return RetryDecision::GiveUp;
         }
+        let backoff = || self.delay(spent + 1, random);
         let delay = match retry_after {
-            Some(requested) => requested.clamp(0, self.longest_delay() as i64),
-            None => self.delay(spent + 1, random),
+            Some(RetryAfter::Exactly(asked)) => asked,
+            Some(RetryAfter::AtLeast(asked)) => asked.max(backoff()),
+            None => backoff(),
         };
-        RetryDecision::After(delay)
+        RetryDecision::After(delay.clamp(0, self.longest_delay() as i64))
     }
 }
 
@@ -126,7 +144,7 @@ mod tests {
         };
         assert_eq!(policy.delay(1, 0.0), 8_000_000_000_000_000);
         assert_eq!(
-            policy.decide("A", 0, 1, Some(i64::MAX), 0.0),
+            policy.decide("A", 0, 1, Some(RetryAfter::Exactly(i64::MAX)), 0.0),
             RetryDecision::After(8_000_000_000_000_000)
         );
     }
@@ -148,14 +166,23 @@ mod tests {
     #[test]
     fn retry_after_is_capped_at_the_maximum_delay() {
         let policy = RetryPolicy::default();
-        assert_eq!(
-            policy.decide("RATE_LIMITED", 0, 1, Some(7_000), 0.0),
-            RetryDecision::After(7_000)
-        );
-        assert_eq!(
-            policy.decide("RATE_LIMITED", 0, 1, Some(i64::MAX), 0.0),
-            RetryDecision::After(300_000)
-        );
-        assert_eq!(policy.decide("RATE_LIMITED", 1, 1, Some(1), 0.0), RetryDecision::GiveUp);
+        let decided = |asked| policy.decide("RATE_LIMITED", 0, 1, Some(asked), 0.0);
+        for asked in [RetryAfter::Exactly, RetryAfter::AtLeast] {
+            assert_eq!(decided(asked(7_000)), RetryDecision::After(7_000));
+            assert_eq!(decided(asked(i64::MAX)), RetryDecision::After(300_000));
+            let last = policy.decide("RATE_LIMITED", 1, 1, Some(asked(1)), 0.0);
+            assert_eq!(last, RetryDecision::GiveUp);
+        }
+    }
+
+    #[test]
+    fn a_server_shortens_no_delay_and_a_program_does() {
+        let policy = RetryPolicy::default();
+        let decided = |spent, asked| policy.decide("RATE_LIMITED", spent, 10, Some(asked), 0.0);
+        for (asked, expected) in [(0, 4_000), (-5, 4_000), (3_999, 4_000), (4_001, 4_001)] {
+            assert_eq!(decided(2, RetryAfter::AtLeast(asked)), RetryDecision::After(expected));
+        }
+        assert_eq!(decided(2, RetryAfter::Exactly(0)), RetryDecision::After(0));
+        assert_eq!(decided(2, RetryAfter::Exactly(-5)), RetryDecision::After(0));
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::engine::{HandlerFailure, Level, Reply};
 use crate::error::{Error, Problem};
-use crate::model::JobId;
+use crate::model::{JobId, RetryAfter};
 use crate::store::Token;
 use crate::text::visible::escaped;
 use serde::{Deserialize, Serialize};
@@ -227,7 +227,7 @@ pub fn read_failure(text: &str) -> Option<HandlerFailure> {
         code: failure.code,
         message: failure.message,
         stack: failure.stack,
-        retry_after: retry_after.map(|delay| delay as i64),
+        retry_after: retry_after.map(|delay| RetryAfter::Exactly(delay as i64)),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::engine::run::unreadable::MISSING_KEY_DELAY_MS;
 use crate::engine::{Attempt, HandlerFailure, HandlerSpec, Level, Logger, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, Result};
 use crate::http::{Client, ClientOptions, Failure};
-use crate::model::{EventKind, Namespace};
+use crate::model::{EventKind, Namespace, RetryAfter};
 use crate::resources::OutboundRules;
 use crate::store::{DeliveryReport, Store, Unreadable, Webhook};
 use async_trait::async_trait;
@@ -162,7 +162,7 @@ impl DeliveryHandler {
             code: code.into(),
             message: failure.message.into(),
             stack: None,
-            retry_after: failure.retry_after,
+            retry_after: failure.retry_after.map(RetryAfter::AtLeast),
         }
     }
 }
