@@ -2,11 +2,12 @@
 //!
 //! Invariant: what changes one document is repeated by the driver only as a retryable write, which the server does once.
 
+use super::documents::{collection, millis, projection};
 use super::failure::{failure, from_answer, is_duplicate};
 use super::filter::of_documents;
 use super::query::{push_row, text_of};
+use super::update as operators;
 use super::value::{Forms, of_field, stored};
-use super::{collection, millis, projection, update as operators};
 use crate::connector::Failure;
 use crate::connector::databases::operation::{Columns, Conflict, ConflictAction, Delete, Insert, Row, Update};
 use crate::connector::databases::plan::Shape;

@@ -5,6 +5,7 @@
 
 mod address;
 mod change;
+mod documents;
 mod failure;
 mod filter;
 #[cfg(fuzzing)]
@@ -21,12 +22,11 @@ use self::failure::failure;
 use super::backend::Documents;
 use super::dialect::Dialect;
 use super::include;
-use super::name::Table;
-use super::operation::{Columns, Operation, Raw};
+use super::operation::{Operation, Raw};
 use crate::connector::Failure;
 use async_trait::async_trait;
-use mongodb::bson::{Bson, Document, doc};
-use mongodb::{Client, Collection, Database};
+use mongodb::bson::doc;
+use mongodb::{Client, Database};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -55,32 +55,6 @@ impl MongoDb {
         let client = client.map_err(|error: mongodb::error::Error| failure(&error))?;
         Ok(client.database(&self.address.database))
     }
-}
-
-/// The documents of a collection.
-fn collection(database: &Database, table: &Table) -> Collection<Document> {
-    database.collection(&table.name)
-}
-
-/// Which fields to read; `None`: all.
-fn projection(columns: &Columns) -> Option<Document> {
-    let Columns::These(columns) = columns else { return None };
-    let mut projection = Document::new();
-    if !columns
-        .iter()
-        .any(|column| **column == *"_id" || column.starts_with("_id."))
-    {
-        projection.insert("_id", 0);
-    }
-    for column in columns {
-        projection.insert(&**column, 1);
-    }
-    Some(projection)
-}
-
-/// A time limit as the server takes it, ms.
-fn millis(timeout: Duration) -> Bson {
-    Bson::Int64(i64::from(i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1)))
 }
 
 #[async_trait]

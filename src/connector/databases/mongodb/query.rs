@@ -1,9 +1,10 @@
 //! Operations that read, and `raw`.
 
+use super::documents::{collection, millis, projection};
 use super::failure::failure;
 use super::filter::of_documents;
+use super::group;
 use super::value::{as_data, write, write_document};
-use super::{collection, group, millis, projection};
 use crate::connector::Failure;
 use crate::connector::databases::json::{Json, push_integer};
 use crate::connector::databases::name::Table;

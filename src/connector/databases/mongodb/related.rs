@@ -2,9 +2,10 @@
 //!
 //! Invariant: names of an input reach a pipeline only as paths of fields and as the name of a collection.
 
+use super::documents::projection;
 use super::filter::{of_documents, translate};
 use super::value::Forms;
-use super::{group, projection, query};
+use super::{group, query};
 use crate::connector::Failure;
 use crate::connector::databases::filter::Filter;
 use crate::connector::databases::include::{KEY, PLACE, Relations};

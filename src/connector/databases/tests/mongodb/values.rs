@@ -115,3 +115,35 @@ async fn mongodb_ids_are_found_by_their_digits_whatever_they_are_stored_as() {
     assert_eq!(found, r#"{"count":1}"#);
     mongo.drop_database().await;
 }
+
+#[tokio::test]
+async fn mongodb_related_documents_are_found_by_keys_of_any_type() {
+    let Some(mongo) = Mongo::new() else { return };
+    let id = "65f0a1b2c3d4e5f6a7b8c9d0";
+    for rows in [
+        format!(
+            r#"{{"table":"users","data":[{{"_id":{{"$oid":"{id}"}},"name":"ann","level":{{"$numberDecimal":"2.0"}}}},{{"_id":"b","name":"bob"}}]}}"#
+        ),
+        format!(
+            r#"{{"table":"posts","data":[{{"_id":1,"user_id":{{"$oid":"{id}"}}}},{{"_id":2,"user_id":"{id}"}},{{"_id":3}},{{"_id":4,"user_id":null}},{{"_id":5,"user_id":"c"}}]}}"#
+        ),
+        r#"{"table":"levels","data":[{"_id":2,"label":"two"}]}"#.to_owned(),
+    ] {
+        mongo.run("insertMany", &rows).await;
+    }
+    for (input, expected) in [
+        (
+            r#"{"table":"users","select":["name"],"orderBy":"name","include":[
+                {"relation":"posts","type":"one-to-many","select":["_id"],"orderBy":{"_id":"desc"}},
+                {"relation":"level_of","table":"levels","type":"many-to-one","foreignKey":"level","select":["label"]}]}"#,
+            r#"{"rows":[{"name":"ann","posts":[{"_id":2},{"_id":1}],"level_of":{"label":"two"}},{"name":"bob","posts":[],"level_of":null}],"count":2}"#,
+        ),
+        (
+            r#"{"table":"posts","select":["_id"],"orderBy":"_id","include":{"relation":"user","table":"users","type":"many-to-one","select":["name"]}}"#,
+            r#"{"rows":[{"_id":1,"user":{"name":"ann"}},{"_id":2,"user":{"name":"ann"}},{"_id":3,"user":null},{"_id":4,"user":null},{"_id":5,"user":null}],"count":5}"#,
+        ),
+    ] {
+        assert_eq!(mongo.run("find", input).await, expected, "{input}");
+    }
+    mongo.drop_database().await;
+}
