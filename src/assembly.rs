@@ -6,7 +6,7 @@ use crate::api::options::{Durability, Options, StoreLocation};
 use crate::api::resources::check::{Connections, ResourceFilter, ResourceReport};
 use crate::clock::Clock;
 use crate::connector::{self, Limits, Registry};
-use crate::engine::inputs::{ExpressionResolver, Masker};
+use crate::engine::inputs::{ExpressionResolver, Masker, SingleFlight};
 use crate::engine::routing::Routing;
 use crate::engine::{HandlerSpec, Level, Logger};
 use crate::error::{Error, ErrorCode, Result};
@@ -169,6 +169,9 @@ impl StoreOpener for ConfiguredStore {
             masker: Arc::clone(&self.connections.masker),
             store: Arc::downgrade(store),
             clock: Arc::clone(&clock),
+            logger: Arc::clone(&logger),
+            resources: Arc::clone(&self.resources),
+            flights: SingleFlight::default(),
         };
         targets.extend(feature::targets(&self.resources, &context));
         let outbound = self.outbound.clone();

@@ -4,7 +4,7 @@
 
 use super::{InFlightEvents, lock};
 use crate::engine::routing::Registration;
-use crate::engine::{AbortReason, Attempt, FeaturePart, HandlerFailure, Invocation, Reply};
+use crate::engine::{AbortReason, Attempt, FeaturePart, Handler, HandlerFailure, Invocation, Reply};
 use crate::model::Route;
 use crate::store::{ClaimedRun, Token};
 use std::sync::Arc;
@@ -39,17 +39,29 @@ pub(super) fn attempt(outer: &Attempt, route: Route, name: &str, input: String) 
 /// Registers an event as in flight for a feature's attempt until dropped.
 struct CallGuard<'a> {
     in_flight: &'a InFlightEvents,
-    /// Key of the feature's attempt.
+    /// Keys of the feature's attempt, and of the event's call.
     outer: Token,
+    inner: Token,
 }
 
 impl CallGuard<'_> {
     /// Tells the handler, once, that its answer no longer counts.
     fn abort(&self, reason: &AbortReason) {
-        let in_flight = lock(self.in_flight).remove(&self.outer);
-        if let Some((handler, key)) = in_flight {
-            handler.abort(key, reason);
+        if let Some(handler) = self.end() {
+            handler.abort(self.inner, reason);
         }
+    }
+
+    /// From now on it is not in flight; `None`: it was not.
+    fn end(&self) -> Option<Arc<dyn Handler>> {
+        let mut all = lock(self.in_flight);
+        let calls = all.get_mut(&self.outer)?;
+        let place = calls.iter().position(|(_, key)| *key == self.inner)?;
+        let (handler, _) = calls.swap_remove(place);
+        if calls.is_empty() {
+            all.remove(&self.outer);
+        }
+        Some(handler)
     }
 }
 
@@ -67,8 +79,13 @@ pub(super) async fn call(
     inner: Attempt,
 ) -> Result<Reply, HandlerFailure> {
     let (reply, answer) = oneshot::channel();
-    lock(in_flight).insert(outer, (Arc::clone(&registration.handler), inner.key()));
-    let guard = CallGuard { in_flight, outer };
+    let guard = CallGuard {
+        in_flight,
+        outer,
+        inner: inner.key(),
+    };
+    let call = (Arc::clone(&registration.handler), inner.key());
+    lock(in_flight).entry(outer).or_default().push(call);
     let attempt = Arc::new(inner);
     registration.handler.call(Invocation { attempt, reply });
     let answered = match registration.timeout {
@@ -87,7 +104,7 @@ pub(super) async fn call(
             }
         },
     };
-    lock(in_flight).remove(&outer);
+    guard.end();
     // No answer: the process is stopping or the handler was removed. The job goes back, and whoever serves the feature
     // continues.
     answered.unwrap_or(Ok(Reply::Snooze(0)))

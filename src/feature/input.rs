@@ -34,11 +34,11 @@ pub(super) fn validate_and_fill(declared: Option<&[FeatureInput]>, input: &str) 
             .map(|value| value.get())
             .filter(|text| *text != "null")
         {
-            Some(value) if field.kind.admits(unwrap_literal(value)) => {}
-            Some(_) => {
-                let message = format!("must be of the type '{}'", field.kind.name());
-                problems.push(Problem::new(path(), message));
-            }
+            Some(value) => problems.extend(
+                field
+                    .problem(unwrap_literal(value))
+                    .map(|message| Problem::new(path(), message)),
+            ),
             None if field.required => {
                 let message = format!("is missing; it must be of the type '{}'", field.kind.name());
                 problems.push(Problem::new(path(), message));

@@ -6,20 +6,26 @@
 
 mod event;
 mod input;
+mod results;
+mod run;
 
 use crate::clock::Clock;
-use crate::engine::inputs::{ExpressionResolver, Masker};
+use crate::engine::inputs::{CacheLookup, ExpressionResolver, Masker, ResolvedInput, ResultCache, SingleFlight};
 use crate::engine::routing::{Lane, Pattern, Registration, Routing};
 use crate::engine::steps::Steps;
-use crate::engine::{AbortReason, Attempt, Handler, HandlerFailure, HandlerSpec, NativeHandler, NativeWork, Reply};
+use crate::engine::{
+    AbortReason, Attempt, Handler, HandlerFailure, HandlerSpec, Logger, NativeHandler, NativeWork, Reply,
+};
 use crate::error::Error;
 use crate::expr::{FeatureScope, Literals};
 use crate::model::{Namespace, RetryDecision, Route};
 use crate::resources::{Feature, FeatureEvent, Resources};
 use crate::store::{MAX_STEP_RESULT_BYTES, Note, NoteKind, Store, Token};
 use async_trait::async_trait;
+use results::Results;
+use run::FeatureRun;
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -36,6 +42,12 @@ pub struct FeatureContext {
     pub store: Weak<dyn Store>,
     /// The instance's clock.
     pub clock: Arc<dyn Clock>,
+    /// Where it says what goes wrong with caches.
+    pub logger: Arc<dyn Logger>,
+    /// Caches, and for how long they keep what.
+    pub resources: Arc<Resources>,
+    /// Events that others with the same input wait for.
+    pub flights: SingleFlight,
 }
 
 /// The features of `resources` as handlers for the engine.
@@ -63,9 +75,9 @@ pub fn targets(resources: &Resources, context: &FeatureContext) -> Vec<HandlerSp
     features.map(target).collect()
 }
 
-/// Handlers with an event in flight and the keys of their calls, by the key of the feature's attempt.
+/// Handlers with events in flight and the keys of their calls, by the key of the feature's attempt.
 type InFlightEvents = Mutex<EventCalls>;
-type EventCalls = HashMap<Token, (Arc<dyn Handler>, Token)>;
+type EventCalls = HashMap<Token, Vec<(Arc<dyn Handler>, Token)>>;
 
 fn lock(in_flight: &InFlightEvents) -> MutexGuard<'_, EventCalls> {
     in_flight.lock().unwrap_or_else(PoisonError::into_inner)
@@ -97,7 +109,7 @@ impl NativeWork for FeatureWork {
 
     fn on_abort(&self, key: Token, reason: &AbortReason) {
         let in_flight = lock(&self.in_flight).remove(&key);
-        if let Some((handler, key)) = in_flight {
+        for (handler, key) in in_flight.into_iter().flatten() {
             handler.abort(key, reason);
         }
     }
@@ -107,26 +119,22 @@ impl NativeWork for FeatureWork {
             input::validate_and_fill(self.feature.input.as_deref(), &attempt.run.input).map_err(handler_failure)?;
         let steps = Steps::new(Weak::clone(&self.context.store), attempt);
         let finished = steps.finished().await.map_err(handler_failure)?;
-        let mut results = Results::default();
-        for (sequence, event) in self.feature.events() {
-            let name = format!("{}/{}", sequence.tag, event.tag);
-            let known = finished.iter().find(|step| *step.tag == *name);
-            let result = match known {
-                Some(step) => step.result.clone(),
-                None => match self.run_event(attempt, event, &name, &input, &results.text()).await? {
-                    Reply::Done(result) => {
-                        let result = self.drop_if_too_large(attempt, &name, result).await;
-                        steps.record(&name, result.as_deref()).await.map_err(handler_failure)?;
-                        result
-                    }
-                    // Finished events stay finished; this one is called again after the snooze.
-                    snooze @ Reply::Snooze(_) => return Ok(snooze),
-                },
-            };
-            results.add(&sequence.tag, &event.tag, result);
+        let run = FeatureRun {
+            work: self,
+            attempt,
+            input,
+            steps,
+            finished,
+            results: Mutex::new(Results::of(&self.feature)),
+            is_over: AtomicBool::new(false),
+        };
+        if let Some(snooze) = run.sequences().await? {
+            return Ok(snooze);
         }
+        let FeatureRun { input, results, .. } = run;
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         let Some(output) = &self.feature.output else {
-            return Ok(Reply::Done(results.last));
+            return Ok(Reply::Done(results.returned(&self.feature)));
         };
         let text = self
             .resolve(output, attempt, &input, &results.text(), Literals::Unwrapped)
@@ -170,7 +178,7 @@ impl FeatureWork {
             let outcome = match self.resolve(&event.input, attempt, input, results, literals).await {
                 Ok(resolved) => {
                     let inner = event::attempt(attempt, route, name, resolved);
-                    event::call(&self.in_flight, attempt.key(), &registration, inner).await
+                    self.call_or_find(attempt.key(), event, &registration, inner).await
                 }
                 Err(failure) => Err(failure),
             };
@@ -208,6 +216,40 @@ impl FeatureWork {
         }
     }
 
+    /// Calls the handler of an event, unless a cache has the result.
+    async fn call_or_find(
+        &self,
+        outer: Token,
+        event: &FeatureEvent,
+        registration: &Registration,
+        inner: Attempt,
+    ) -> Result<Reply, HandlerFailure> {
+        let (Some(tag), Some(store)) = (&event.cache, self.context.store.upgrade()) else {
+            return event::call(&self.in_flight, outer, registration, inner).await;
+        };
+        let FeatureContext {
+            clock,
+            logger,
+            resources,
+            flights,
+            ..
+        } = self.context.clone();
+        let cache = ResultCache::sharing(store, Arc::clone(&clock), logger, resources, flights);
+        let of_session = ResolvedInput {
+            claims: inner.claims.clone(),
+            ..ResolvedInput::default()
+        };
+        let leader = match cache.find_or_lead(&inner, tag, &of_session).await {
+            CacheLookup::Hit(result) => return Ok(Reply::Done((!result.is_empty()).then_some(result))),
+            CacheLookup::Miss(leader) => leader,
+        };
+        let reply = event::call(&self.in_flight, outer, registration, inner).await?;
+        if let Reply::Done(result) = &reply {
+            leader.store_result(result.as_deref(), clock.now()).await;
+        }
+        Ok(reply)
+    }
+
     /// Where an event goes, and who does it here.
     fn served(&self, attempt: &Attempt, event: &FeatureEvent) -> Option<(Route, Arc<Registration>)> {
         let (route, routing) = route_of(event, &attempt.route).zip(self.context.routing.upgrade())?;
@@ -241,43 +283,6 @@ impl FeatureWork {
             kind: NoteKind::Log(self.context.masker.mask(&message).into()),
         };
         let _ = store.save_notes(vec![note]).await;
-    }
-}
-
-/// Results of events, as `$Sequence{…}` sees them.
-#[derive(Default)]
-struct Results {
-    /// Per sequence its tag, and the JSON of its events without the closing bracket.
-    sequences: Vec<(Box<str>, String)>,
-    last: Option<Box<str>>,
-}
-
-impl Results {
-    fn add(&mut self, sequence: &str, event: &str, result: Option<Box<str>>) {
-        if self.sequences.last().is_none_or(|(tag, _)| **tag != *sequence) {
-            self.sequences.push((sequence.into(), String::new()));
-        }
-        if let Some((_, events)) = self.sequences.last_mut() {
-            let between = if events.is_empty() { '{' } else { ',' };
-            // Writing to a String cannot fail.
-            let _ = write!(
-                events,
-                "{between}{}:{}",
-                json_string(event),
-                result.as_deref().unwrap_or("null")
-            );
-        }
-        self.last = result;
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::from("{");
-        for (tag, events) in &self.sequences {
-            let between = if text.len() > 1 { "," } else { "" };
-            let _ = write!(text, "{between}{}:{events}}}", json_string(tag));
-        }
-        text.push('}');
-        text
     }
 }
 

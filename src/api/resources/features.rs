@@ -3,7 +3,8 @@
 //! Invariant: each reference is to a declared input or to an earlier event, and nesting of features ends.
 
 use super::members::{members, required_tag};
-use crate::api::fields::{Fields, describe, nearest, truncated};
+use super::sequences::{self, Place};
+use crate::api::fields::{Fields, MAX_SAFE_INTEGER, describe, nearest, truncated};
 use crate::error::Problem;
 use crate::expr::{self, Limits};
 use crate::model::Namespace;
@@ -35,7 +36,21 @@ const EVENT_TYPES: [(&str, Namespace); 14] = [
 ];
 
 pub(super) fn read(feature: &mut Fields<'_>, product: &str, resources: &mut Resources) {
-    feature.refuse_unknown(&["tag", "name", "description", "input", "sequence", "output"]);
+    feature.refuse_unknown(&[
+        "tag",
+        "name",
+        "description",
+        "input_type",
+        "input",
+        "sequence",
+        "output",
+    ]);
+    if feature
+        .string("input_type")
+        .is_some_and(|form| !form.eq_ignore_ascii_case("json"))
+    {
+        feature.problem("input_type", "must be 'JSON': there is no other form of inputs");
+    }
     let tag = required_tag(feature);
     let input = read_input(feature);
     let mut known = KnownReferences {
@@ -69,78 +84,141 @@ fn read_input(feature: &mut Fields<'_>) -> Option<Vec<FeatureInput>> {
         let Some(mut field) = object.object(&name) else {
             continue;
         };
-        field.refuse_unknown(&["type", "required", "default", "description"]);
-        let kind = field.one_of("type", &InputKind::NAMES).unwrap_or(InputKind::Any);
+        field.take_aliases(&[("minLength", "minlength"), ("maxLength", "maxlength")]);
+        field.refuse_unknown(&["type", "required", "default", "description", "minlength", "maxlength"]);
+        let kind = read_kind(&mut field).unwrap_or(InputKind::Any);
+        let mut length = |name| {
+            let most = field.integer(name, 0, MAX_SAFE_INTEGER)?;
+            usize::try_from(most).ok()
+        };
+        let length = (length("minlength"), length("maxlength"));
         let required = field.boolean("required").unwrap_or(false);
         let default: Option<Box<str>> = field.raw("default").map(Into::into);
-        if let Some(default) = &default {
-            if required {
-                field.problem("default", "is never used: the input is `required`");
-            }
-            if !kind.admits(default) {
-                let message = format!("must be of the type '{}', got {}", kind.name(), describe(default));
-                field.problem("default", message);
-            }
+        if required && default.is_some() {
+            field.problem("default", "is never used: the input is `required`");
         }
-        object.absorb(field);
-        all.push(FeatureInput {
+        let read = FeatureInput {
             name: name.into(),
             kind,
+            length,
             required,
             default,
-        });
+        };
+        if let Some(default) = &read.default
+            && let Some(problem) = read.problem(default)
+        {
+            let got = if read.kind.admits(default) {
+                String::new()
+            } else {
+                format!(", got {}", describe(default))
+            };
+            field.problem("default", format!("{problem}{got}"));
+        }
+        object.absorb(field);
+        all.push(read);
     }
     feature.absorb(object);
     Some(all)
 }
 
+fn read_kind(field: &mut Fields<'_>) -> Option<InputKind> {
+    let name = field.string("type")?;
+    let found = InputKind::named(&name);
+    if found.is_none() {
+        let known = InputKind::NAMES.map(|(name, _)| format!("'{name}'")).join(", ");
+        field.problem("type", format!("must be one of {known}, got '{}'", truncated(&name)));
+    }
+    found
+}
+
 fn read_sequences(feature: &mut Fields<'_>, known: &mut KnownReferences) -> Vec<FeatureSequence> {
-    let mut all: Vec<FeatureSequence> = Vec::new();
     if feature.raw("sequence").is_none() {
         feature.problem("sequence", "is missing; it is a list of `{ tag, events }`");
     }
-    let mut count = 0;
-    for mut sequence in members(feature, "sequence") {
-        sequence.refuse_unknown(&["tag", "name", "description", "events"]);
-        let tag = read_tag(&mut sequence, "tag");
-        if let Some(tag) = &tag
-            && all.iter().any(|other| other.tag == *tag)
+    let mut sequences = members(feature, "sequence");
+    let mut places: Vec<Place> = Vec::with_capacity(sequences.len());
+    let mut tags: Vec<Option<Box<str>>> = Vec::with_capacity(sequences.len());
+    let mut events: Vec<Vec<(Fields<'_>, Option<FeatureEvent>)>> = Vec::with_capacity(sequences.len());
+    for sequence in &mut sequences {
+        sequence.refuse_unknown(&["tag", "name", "description", "parents", "level", "events"]);
+        let tag = read_tag(sequence, "tag");
+        if let Some(tag) = tag
+            .as_ref()
+            .filter(|tag| tags.iter().flatten().any(|other| other == *tag))
         {
             sequence.problem("tag", format!("'{tag}' is the tag of another sequence of the feature"));
         }
-        let mut events: Vec<FeatureEvent> = Vec::new();
-        for mut event in members(&mut sequence, "events") {
-            count += 1;
-            if let Some(read) = read_event(&mut event, known) {
-                if events.iter().any(|other| other.tag == read.tag) {
-                    let message = format!(
-                        "the sequence has an event '{}' already; give one of them another `tag`",
-                        read.tag
-                    );
-                    event.problem("tag", message);
-                }
-                if let Some(tag) = &tag {
-                    known.events.push((tag.clone(), read.tag.clone()));
-                }
-                events.push(read);
-            }
-            sequence.absorb(event);
-        }
-        if sequence.raw("events").is_none_or(|text| text.trim() == "[]") {
-            sequence.problem("events", "must have at least one event");
-        }
-        if let Some(tag) = tag {
-            all.push(FeatureSequence { tag, events });
-        }
-        feature.absorb(sequence);
+        places.push(Place::read(sequence, tag.clone()));
+        tags.push(tag);
+        events.push(read_events(sequence));
     }
+    let count: usize = events.iter().map(Vec::len).sum();
     if count > MAX_EVENTS {
         feature.problem(
             "sequence",
             format!("must have at most {MAX_EVENTS} events, got {count}; split the feature"),
         );
     }
-    all
+    let after = sequences::order(&places, &mut sequences);
+    // References are to what has ended, wherever it stands.
+    let names: Vec<Vec<Box<str>>> = events.iter().map(|events| names_of(events)).collect();
+    let named = |index: usize, most: usize| {
+        let tag = tags.get(index).and_then(Option::clone);
+        let events = names.get(index).into_iter().flatten().take(most);
+        events.filter_map(move |event| Some((tag.clone()?, event.clone())))
+    };
+    for (index, (sequence, events)) in sequences.iter_mut().zip(&mut events).enumerate() {
+        let ended = sequences::ancestors(&after, index);
+        let ended: Vec<_> = ended.into_iter().flat_map(|other| named(other, usize::MAX)).collect();
+        let mut before = 0;
+        for (fields, event) in events {
+            known.events.clone_from(&ended);
+            known.events.extend(named(index, before));
+            known.check(fields, "input", fields.raw("input").unwrap_or("{}"));
+            before += usize::from(event.is_some());
+            sequence.problems.append(&mut fields.problems);
+        }
+    }
+    known.events = (0..names.len()).flat_map(|index| named(index, usize::MAX)).collect();
+    sequences.into_iter().for_each(|sequence| feature.absorb(sequence));
+    let all = tags.into_iter().zip(events).zip(after);
+    all.filter_map(|((tag, events), after)| {
+        Some(FeatureSequence {
+            tag: tag?,
+            events: events.into_iter().filter_map(|(_, event)| event).collect(),
+            after,
+        })
+    })
+    .collect()
+}
+
+fn names_of(events: &[(Fields<'_>, Option<FeatureEvent>)]) -> Vec<Box<str>> {
+    let read = events.iter().filter_map(|(_, event)| event.as_ref());
+    read.map(|event| event.tag.clone()).collect()
+}
+
+/// Reads the events of a sequence; their references are still to be checked.
+fn read_events<'a>(sequence: &mut Fields<'a>) -> Vec<(Fields<'a>, Option<FeatureEvent>)> {
+    let mut events: Vec<(Fields<'a>, Option<FeatureEvent>)> = Vec::new();
+    for mut event in members(sequence, "events") {
+        let read = read_event(&mut event);
+        if let Some(read) = &read
+            && events
+                .iter()
+                .any(|(_, other)| other.as_ref().is_some_and(|other| other.tag == read.tag))
+        {
+            let message = format!(
+                "the sequence has an event '{}' already; give one of them another `tag`",
+                read.tag
+            );
+            event.problem("tag", message);
+        }
+        events.push((event, read));
+    }
+    if sequence.raw("events").is_none_or(|text| text.trim() == "[]") {
+        sequence.problem("events", "must have at least one event");
+    }
+    events
 }
 
 /// Reads a tag that is valid in the name of a step and in `$Sequence{…}`.
@@ -157,14 +235,24 @@ fn read_tag(fields: &mut Fields<'_>, name: &str) -> Option<Box<str>> {
     Some(tag.as_ref().into())
 }
 
-fn read_event(event: &mut Fields<'_>, known: &KnownReferences) -> Option<FeatureEvent> {
+fn read_event(event: &mut Fields<'_>) -> Option<FeatureEvent> {
     let namespace = read_type(event)?;
     let fields: Vec<&str> = match namespace {
         // The event names the feature to run.
         Namespace::Features => vec!["event"],
         other => other.target_fields().to_vec(),
     };
-    let mut allowed = vec!["type", "tag", "name", "description", "input", "retries", "allow_fail"];
+    let mut allowed = vec![
+        "type",
+        "tag",
+        "name",
+        "description",
+        "input",
+        "retries",
+        "allow_fail",
+        "cache",
+        "return",
+    ];
     allowed.extend(&fields);
     event.refuse_unknown(&allowed);
     let target = read_target(event, namespace, &fields);
@@ -176,7 +264,6 @@ fn read_event(event: &mut Fields<'_>, known: &KnownReferences) -> Option<Feature
     if !input.trim_start().starts_with('{') {
         event.problem("input", format!("must be an object, got {}", describe(input)));
     }
-    known.check(event, "input", input);
     let retries = event.integer("retries", 0, MAX_RETRIES).unwrap_or(0);
     let allow_fail = event.boolean("allow_fail").unwrap_or(false);
     Some(FeatureEvent {
@@ -186,6 +273,8 @@ fn read_event(event: &mut Fields<'_>, known: &KnownReferences) -> Option<Feature
         input: input.into(),
         retries: u32::try_from(retries).unwrap_or(0),
         allow_fail,
+        cache: event.tag("cache").map(|tag| tag.as_ref().into()),
+        returns: event.boolean("return").unwrap_or(false),
     })
 }
 
@@ -210,14 +299,18 @@ fn read_type(event: &mut Fields<'_>) -> Option<Namespace> {
     found.map(|(_, namespace)| *namespace)
 }
 
-/// Reads the fields of the target. A message may also be published to `event: 'broker:topic'`.
+/// Reads the fields of the target. `event` may name both: `'resource:event'`.
 fn read_target(event: &mut Fields<'_>, namespace: Namespace, names: &[&str]) -> Option<Vec<Box<str>>> {
-    if namespace == Namespace::Events
-        && event.raw("broker").is_none()
+    if let [resource, "event"] = names
+        && namespace != Namespace::Actions
+        && event.raw(resource).is_none()
+        && event.raw("event").is_some_and(|text| text.contains(':'))
         && let Some(both) = event.tag("event")
-        && let Some((broker, topic)) = both.split_once(':')
+        && let Some((resource, named)) = both.split_once(':')
+        && !resource.is_empty()
+        && !named.is_empty()
     {
-        return Some(vec![broker.into(), topic.into()]);
+        return Some(vec![resource.into(), named.into()]);
     }
     let mut target = Vec::with_capacity(names.len());
     for name in names {
@@ -248,7 +341,7 @@ fn default_tag(event: &mut Fields<'_>, target: Option<&[Box<str>]>) -> Option<Bo
 struct KnownReferences {
     /// Declared inputs; `None`: any.
     inputs: Option<Vec<Box<str>>>,
-    /// Earlier events, by sequence and tag.
+    /// Events that have ended, by sequence and tag.
     events: Vec<(Box<str>, Box<str>)>,
 }
 
@@ -303,7 +396,7 @@ impl KnownReferences {
             .iter()
             .any(|(tag, name)| **tag == **sequence && **name == **event);
         if !is_known {
-            let message = format!("$Sequence{written} refers to no event that comes before");
+            let message = format!("$Sequence{written} refers to no event that has ended before");
             fields.problem(name, message);
         }
     }

@@ -16,6 +16,7 @@ mod graphs;
 mod members;
 mod notifications;
 mod paths;
+mod sequences;
 mod sessions;
 mod storage;
 mod texts;

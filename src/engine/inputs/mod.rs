@@ -17,6 +17,6 @@ pub use entry_space::entry_space;
 pub use expression_resolver::ExpressionResolver;
 pub use masker::Masker;
 pub use resolve::{ResolvedInput, needs_resolving, resolve};
-pub use result_cache::{CacheLookup, Leader, ResultCache, cache_space};
+pub use result_cache::{CacheLookup, Leader, ResultCache, SingleFlight, cache_space};
 pub use secret_store::{SecretSource, SecretStore};
 pub use session_verifier::{SessionCheck, SessionKeys, SessionVerifier, revocation_key};

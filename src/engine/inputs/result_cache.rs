@@ -37,7 +37,7 @@ pub struct ResultCache {
 }
 
 /// Attempts of this process that others wait for, by the entry that they will write; closed when they end.
-type SingleFlight = Arc<Mutex<HashMap<Box<str>, watch::Receiver<()>>>>;
+pub type SingleFlight = Arc<Mutex<HashMap<Box<str>, watch::Receiver<()>>>>;
 
 /// The attempt whose result others wait for, for as long as this lives.
 pub struct Leader {
@@ -93,12 +93,24 @@ impl ResultCache {
         logger: Arc<dyn Logger>,
         resources: Arc<Resources>,
     ) -> Self {
+        Self::sharing(store, clock, logger, resources, SingleFlight::default())
+    }
+
+    /// The same where others wait for the same attempts.
+    #[must_use]
+    pub fn sharing(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        logger: Arc<dyn Logger>,
+        resources: Arc<Resources>,
+        single_flight: SingleFlight,
+    ) -> Self {
         Self {
             store,
             clock,
             logger,
             resources,
-            single_flight: SingleFlight::default(),
+            single_flight,
         }
     }
 
@@ -107,23 +119,31 @@ impl ResultCache {
     pub async fn find_or_lead(&self, attempt: &Attempt, tag: &str, resolved: &ResolvedInput) -> CacheLookup {
         let target = self.target_of(attempt, tag, resolved);
         loop {
-            let now = self.clock.now();
-            match self.store.entry(target.at.clone(), now).await {
-                Ok(Some(result)) => return CacheLookup::Hit(result),
-                Ok(None) => {}
-                Err(error) => self
-                    .logger
-                    .log(Level::Warn, &format!("cannot read a cache, the job runs: {error}")),
+            if let Some(result) = self.find(&target).await {
+                return CacheLookup::Hit(result);
             }
             match self.join_or_lead(&target) {
                 Ok(mut leader) => {
-                    leader.cleared = leader.mark(now).await;
-                    return CacheLookup::Miss(leader);
+                    leader.cleared = leader.mark(self.clock.now()).await;
+                    // One that led may have ended between the look and the lead.
+                    return match self.find(&target).await {
+                        Some(result) => CacheLookup::Hit(result),
+                        None => CacheLookup::Miss(leader),
+                    };
                 }
                 // It ends when the leader drops its half.
                 Err(mut flight) => while flight.changed().await.is_ok() {},
             }
         }
+    }
+
+    async fn find(&self, target: &CacheTarget) -> Option<Box<str>> {
+        let found = self.store.entry(target.at.clone(), self.clock.now()).await;
+        found.unwrap_or_else(|error| {
+            let message = format!("cannot read a cache, the job runs: {error}");
+            self.logger.log(Level::Warn, &message);
+            None
+        })
     }
 
     /// To be called before the entries of a cache are taken away, so that runs that began before keep nothing in it: a run that
