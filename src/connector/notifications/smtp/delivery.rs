@@ -27,14 +27,33 @@ const CREDENTIAL_CODES: [u16; 4] = [530, 534, 535, 538];
 /// Reply code of a server that is about to close the connection.
 const CLOSING_CODE: u16 = 421;
 
-/// Sends an e-mail. Also returns whether the connection can be reused.
+/// What came of trying to send an e-mail.
+pub(super) struct Delivery {
+    pub outcome: SmtpOutcome,
+    /// Whether the connection can be used again.
+    pub usable: bool,
+    /// The server closed the connection, or said that it does (421), before it got anything of the e-mail.
+    pub was_closed: bool,
+}
+
+impl Delivery {
+    fn new(outcome: SmtpOutcome, usable: bool) -> Self {
+        Self {
+            outcome,
+            usable,
+            was_closed: false,
+        }
+    }
+}
+
+/// Sends an e-mail.
 pub(super) async fn deliver(
     connection: &mut AsyncSmtpConnection,
     host: &str,
     (from, to): (&Address, &Address),
     message: &[u8],
     time_limit: Duration,
-) -> (SmtpOutcome, bool) {
+) -> Delivery {
     let late = || {
         SmtpOutcome::Deferred(Failure::timeout(format!(
             "the mail server {host} did not take an e-mail within {} ms",
@@ -42,18 +61,16 @@ pub(super) async fn deliver(
         )))
     };
     let exchange = async {
-        let smtp_outcome = transaction(connection, host, from, to, message).await;
-        let whole = match &smtp_outcome {
-            (SmtpOutcome::Sent, usable) => *usable,
+        let mut delivery = transaction(connection, host, from, to, message).await;
+        if delivery.usable && delivery.outcome != SmtpOutcome::Sent {
             // Discards the transaction that was begun.
-            (_, true) => connection.command(Rset).await.is_ok(),
-            (_, false) => false,
-        };
-        (smtp_outcome.0, whole)
+            delivery.usable = connection.command(Rset).await.is_ok();
+        }
+        delivery
     };
     tokio::time::timeout(time_limit, exchange)
         .await
-        .unwrap_or_else(|_| (late(), false))
+        .unwrap_or_else(|_| Delivery::new(late(), false))
 }
 
 async fn transaction(
@@ -62,12 +79,12 @@ async fn transaction(
     from: &Address,
     to: &Address,
     message: &[u8],
-) -> (SmtpOutcome, bool) {
+) -> Delivery {
     let mut parameters = Vec::new();
     if !(from.to_string().is_ascii() && to.to_string().is_ascii()) {
         if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
             let why = "the server takes no addresses in other than ASCII (SMTPUTF8)";
-            return (SmtpOutcome::Refused(why.to_owned()), true);
+            return Delivery::new(SmtpOutcome::Refused(why.to_owned()), true);
         }
         parameters.push(MailParameter::SmtpUtfEight);
     }
@@ -75,38 +92,47 @@ async fn transaction(
         return match failures::reply_kind(&error) {
             ReplyKind::Permanent(code) if CREDENTIAL_CODES.contains(&code) => {
                 let failure = failures::credentials_refused(&error, host);
-                (SmtpOutcome::ServerUnusable(failure), false)
+                Delivery::new(SmtpOutcome::ServerUnusable(failure), false)
             }
             ReplyKind::Permanent(_) => {
                 let why = format!(
                     "the mail server {host} refuses the sender `from`: {}",
                     failures::reply_text(&error)
                 );
-                (SmtpOutcome::ServerUnusable(Failure::invalid(why)), true)
+                Delivery::new(SmtpOutcome::ServerUnusable(Failure::invalid(why)), true)
             }
-            ReplyKind::Transient(_) | ReplyKind::Unreadable => outcome_of_error(&error, host),
+            ReplyKind::Transient(_) | ReplyKind::Unreadable => before_content(&error, host),
         };
     }
     if let Err(error) = connection.command(Rcpt::new(to.clone(), Vec::new())).await {
-        return outcome_of_error(&error, host);
+        return before_content(&error, host);
     }
     if let Err(error) = connection.command(Data).await {
-        return outcome_of_error(&error, host);
+        return before_content(&error, host);
     }
     match connection.message(message).await {
-        Ok(_) => (SmtpOutcome::Sent, true),
-        Err(error) => outcome_of_error(&error, host),
+        Ok(_) => Delivery::new(SmtpOutcome::Sent, true),
+        Err(error) => after_error(&error, host),
     }
 }
 
-/// What a failed command means for the recipient, and whether the connection can be reused.
-fn outcome_of_error(error: &Error, host: &str) -> (SmtpOutcome, bool) {
+/// What it means that a command failed which comes before the content.
+fn before_content(error: &Error, host: &str) -> Delivery {
+    let closing = failures::reply_kind(error) == ReplyKind::Transient(CLOSING_CODE);
+    Delivery {
+        was_closed: closing || failures::is_closed(error),
+        ..after_error(error, host)
+    }
+}
+
+/// What it means for the recipient that a command failed, and for the connection.
+fn after_error(error: &Error, host: &str) -> Delivery {
     match failures::reply_kind(error) {
         ReplyKind::Transient(code) => {
             let failure = Failure::unavailable(failures::reply_text(error));
-            (SmtpOutcome::Deferred(failure), code != CLOSING_CODE)
+            Delivery::new(SmtpOutcome::Deferred(failure), code != CLOSING_CODE)
         }
-        ReplyKind::Permanent(_) => (SmtpOutcome::Refused(failures::reply_text(error)), true),
-        ReplyKind::Unreadable => (SmtpOutcome::Deferred(failures::connection_broken(error, host)), false),
+        ReplyKind::Permanent(_) => Delivery::new(SmtpOutcome::Refused(failures::reply_text(error)), true),
+        ReplyKind::Unreadable => Delivery::new(SmtpOutcome::Deferred(failures::connection_broken(error, host)), false),
     }
 }

@@ -1,6 +1,7 @@
 //! An e-mail, built once per recipient, so that none sees the others and each has its own outcome.
 
 use super::address::mailbox;
+use super::headers;
 use crate::connector::Failure;
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 use ring::digest;
@@ -125,6 +126,16 @@ impl Email {
         if let Some(reply_to) = reply_to {
             message = message.reply_to(reply_to.clone());
         }
+        // In place of those before, where a reader would misread them.
+        let misread = [
+            headers::subject(&self.texts.subject),
+            headers::address("From", from),
+            headers::address("To", &recipient.mailbox),
+            reply_to.and_then(|reply_to| headers::address("Reply-To", reply_to)),
+        ];
+        for header in misread.into_iter().flatten() {
+            message = message.raw_header(header);
+        }
         let message = match &self.body {
             Body::Single(part) => message.singlepart(part.clone()),
             Body::Multipart(parts) => message.multipart(parts.clone()),
@@ -200,6 +211,30 @@ mod tests {
         assert!(message(email(&"s".repeat(1_001), "h", &["a@b.example"])).contains("longer than"));
         let wrong = message(email("s", "h", &["a@b.example", "secret person"]));
         assert!(wrong.starts_with("input.email.recipients[1]: ") && !wrong.contains("secret"));
+    }
+
+    #[test]
+    fn encoded_words_of_a_value_stay_text() {
+        let from = mailbox("=?utf-8?q?Boss?= <shop@b.example>").unwrap();
+        let email = email("=?utf-8?q?Free_money?= today", "h", &["=?utf-8?q?Ann?= <a@b.example>"]).unwrap();
+        let text = email.message_for(&email.recipients[0], &from, Some(&from)).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.is_ascii() && !text.contains("?q?"), "{text}");
+        for header in [
+            "Subject: =?utf-8?b?",
+            "From: =?utf-8?b?",
+            "To: =?utf-8?b?",
+            "Reply-To: =?utf-8?b?",
+        ] {
+            assert_eq!(
+                text.matches(&format!("\r\n{header}")).count() + usize::from(text.starts_with(header)),
+                1,
+                "{text}"
+            );
+        }
+        for address in ["<shop@b.example>", "<a@b.example>"] {
+            assert!(text.contains(address), "{text}");
+        }
     }
 
     #[test]

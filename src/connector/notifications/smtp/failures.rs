@@ -72,33 +72,34 @@ pub(super) fn connection_broken(error: &Error, host: &str) -> Failure {
         };
         return Failure::connection(format!("no secure connection to the mail server {host}: {tls}{remedy}"));
     }
+    if is_closed(error) {
+        return Failure::connection(format!("the mail server {host} closed the connection"));
+    }
     if let Some(system) = find_cause::<io::Error>(error) {
-        let closed = matches!(
-            system.kind(),
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-        );
-        if closed {
-            return closed_by(host);
-        }
         return Failure::connection(format!(
             "no connection to the mail server {host}: {}",
             sanitized(&system.to_string())
         ));
-    }
-    if error.is_response()
-        && error
-            .source()
-            .is_some_and(|source| source.to_string() == "incomplete response")
-    {
-        return closed_by(host);
     }
     Failure::connection(format!(
         "what the mail server {host} answers is no SMTP; compare `security` and `port` with what it expects"
     ))
 }
 
-fn closed_by(host: &str) -> Failure {
-    Failure::connection(format!("the mail server {host} closed the connection"))
+/// Whether the server has closed the connection.
+pub(super) fn is_closed(error: &Error) -> bool {
+    if let Some(system) = find_cause::<io::Error>(error) {
+        return matches!(
+            system.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::NotConnected
+        );
+    }
+    let incomplete = |source: &(dyn std::error::Error + 'static)| source.to_string() == "incomplete response";
+    error.is_response() && error.source().is_some_and(incomplete)
 }
 
 /// The server refuses the connection.

@@ -9,6 +9,7 @@ mod connect;
 mod delivery;
 mod email;
 mod failures;
+mod headers;
 mod line_stream;
 mod pool;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
 use crate::resources::{Smtp, SmtpSecurity};
 use connect::{MailServer, Timeouts};
-use delivery::SmtpOutcome;
+use delivery::{Delivery, SmtpOutcome};
 use futures_util::future::join_all;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
@@ -216,28 +217,41 @@ impl BulkSend<'_> {
         {
             mailer.pool.release(worn).await;
         }
-        let mut used = match pooled.take() {
+        let used = match pooled.take() {
             Some(used) => used,
             None => match mailer.pool.acquire().await {
                 Ok(fresh) => fresh,
                 Err(failure) => return SmtpOutcome::ServerUnusable(failure),
             },
         };
-        used.count_use();
-        let server = &mailer.pool.server;
-        let envelope = (&mailer.from.email, &recipient.mailbox.email);
-        let (smtp_outcome, usable) = delivery::deliver(
-            &mut used.connection,
-            &server.host,
-            envelope,
-            &message,
-            server.timeouts.send,
-        )
-        .await;
-        if usable {
-            *pooled = Some(used);
+        let had_been_used = used.has_been_used();
+        let (delivery, used) = self.deliver_by(used, recipient, &message).await;
+        if !(delivery.was_closed && had_been_used) {
+            *pooled = delivery.usable.then_some(used);
+            return delivery.outcome;
         }
-        smtp_outcome
+        // The server had enough of the connection, or of its idleness, and has nothing of this e-mail.
+        let fresh = match mailer.pool.renew(used).await {
+            Ok(fresh) => fresh,
+            Err(failure) => return SmtpOutcome::ServerUnusable(failure),
+        };
+        let (delivery, used) = self.deliver_by(fresh, recipient, &message).await;
+        *pooled = delivery.usable.then_some(used);
+        delivery.outcome
+    }
+
+    async fn deliver_by(
+        &self,
+        mut used: PooledConnection,
+        recipient: &Recipient,
+        message: &[u8],
+    ) -> (Delivery, PooledConnection) {
+        used.count_use();
+        let (mailer, server) = (self.mailer, &self.mailer.pool.server);
+        let envelope = (&mailer.from.email, &recipient.mailbox.email);
+        let connection = &mut used.connection;
+        let delivery = delivery::deliver(connection, &server.host, envelope, message, server.timeouts.send).await;
+        (delivery, used)
     }
 }
 

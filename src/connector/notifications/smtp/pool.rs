@@ -38,7 +38,7 @@ struct IdleConnection {
 pub(super) struct PooledConnection {
     pub connection: AsyncSmtpConnection,
     uses: u32,
-    _slot: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
 }
 
 impl Pool {
@@ -69,14 +69,25 @@ impl Pool {
                 return Ok(PooledConnection {
                     connection: idle.connection,
                     uses: idle.uses,
-                    _slot: slot,
+                    slot,
                 });
             }
         }
         Ok(PooledConnection {
             connection: self.server.connect().await?,
             uses: 0,
-            _slot: slot,
+            slot,
+        })
+    }
+
+    /// A new connection in place of one that the server has closed.
+    pub(super) async fn renew(&self, closed: PooledConnection) -> Result<PooledConnection, Failure> {
+        let PooledConnection { connection, slot, .. } = closed;
+        drop(connection);
+        Ok(PooledConnection {
+            connection: self.server.connect().await?,
+            uses: 0,
+            slot,
         })
     }
 
@@ -109,6 +120,11 @@ impl PooledConnection {
     /// Counts an e-mail.
     pub(super) fn count_use(&mut self) {
         self.uses += 1;
+    }
+
+    /// Whether an e-mail was sent by it, or tried.
+    pub(super) fn has_been_used(&self) -> bool {
+        self.uses > 0
     }
 
     /// Whether it has reached [`MAX_EMAILS_PER_CONNECTION`].
