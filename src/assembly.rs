@@ -162,7 +162,7 @@ impl StoreOpener for ConfiguredStore {
     ) -> Vec<HandlerSpec> {
         let (clock, logger) = (Arc::clone(clock), Arc::clone(&self.logger));
         routing.leave_to_handlers(self.connections.registry.left_to_handlers());
-        let mut targets = self.connections.registry.targets(store);
+        let mut targets = self.connections.registry.targets(store, &self.logger);
         let context = FeatureContext {
             routing: Arc::downgrade(routing),
             expressions: Arc::clone(&self.expressions),

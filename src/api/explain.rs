@@ -22,14 +22,15 @@ pub async fn explain(engine: &Engine, id: &str) -> Result<String> {
     let found = engine.store.run_location(&id, MAX_COUNTED_AHEAD).await?;
     let found = found.ok_or_else(|| not_found(&id.to_string()))?;
     let route = route_of(engine, found.record.route).await?;
+    let (handler, left_to_handlers) = handler_state(engine, &route, &found.record.input);
     let facts = Facts {
         now: engine.clock.now(),
         found: &found,
         route: &route,
         instance: engine.instance(),
         worker: worker_state(engine),
-        handler: handler_state(engine, &route),
-        left_to_handlers: engine.routing.why_left(&route),
+        handler,
+        left_to_handlers,
         another_runs_alone: engine.another_runs_alone(),
         clock_skew: engine.clock.store_clock().and_then(StoreClock::skew),
     };
@@ -53,15 +54,17 @@ fn worker_state(engine: &Engine) -> WorkerState {
     WorkerState::Working { busy, slots }
 }
 
-fn handler_state(engine: &Engine, route: &Route) -> HandlerState {
+/// What there is for a job, and why nothing built in does it though a definition names its route.
+fn handler_state(engine: &Engine, route: &Route, input: &str) -> (HandlerState, Option<Box<str>>) {
     if !engine.routing.admits(route) {
-        return HandlerState::Excluded;
+        return (HandlerState::Excluded, None);
     }
-    engine
-        .routing
-        .find(route)
-        .map_or(HandlerState::NoHandler, |registration| {
-            let (running, concurrency) = registration.slot_usage();
-            HandlerState::Handler { running, concurrency }
-        })
+    let Some(registration) = engine.routing.find(route) else {
+        return (HandlerState::NoHandler, engine.routing.why_left(route));
+    };
+    if let Some(why) = registration.handler.why_left(route, input) {
+        return (HandlerState::NoHandler, Some(why));
+    }
+    let (running, concurrency) = registration.slot_usage();
+    (HandlerState::Handler { running, concurrency }, None)
 }

@@ -9,8 +9,9 @@ use crate::connector::limits::{CLOSE_TIMEOUT, MAX_CONCURRENT_CHECKS};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::{Lane, Pattern};
 use crate::engine::steps::Steps;
-use crate::engine::{Attempt, HandlerFailure, HandlerSpec, NativeHandler, NativeWork, Reply};
+use crate::engine::{Attempt, GatheredWarnings, HandlerFailure, HandlerSpec, Logger, NativeHandler, NativeWork, Reply};
 use crate::error::{Error, ErrorCode};
+use crate::model::Route;
 use crate::store::Store;
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -126,16 +127,44 @@ impl RegisteredResource {
     }
 }
 
+/// After this time a job that is left to handlers is offered again, to whichever process claims it, ms.
+const LEFT_JOB_DELAY_MS: i64 = 15_000;
+
+fn not_built_in(type_name: &str) -> String {
+    format!("the type '{type_name}' of the resource is not built in")
+}
+
 /// Attempts of one resource, as the engine calls them.
 struct ConnectorWork {
     resource: Arc<RegisteredResource>,
+    logger: Arc<dyn Logger>,
+    /// About jobs that are left to handlers, of all resources.
+    warnings: Arc<GatheredWarnings>,
     /// Not kept open by it: a store in memory ends with its last user.
     store: Weak<dyn Store>,
 }
 
 #[async_trait]
 impl NativeWork for ConnectorWork {
+    fn why_left(&self, route: &Route, input: &str) -> Option<Box<str>> {
+        let asked_for = self.resource.definition.type_asked_for(route, input);
+        asked_for.map(|type_name| not_built_in(type_name).into())
+    }
+
     async fn run(&self, attempt: &Attempt) -> Result<Reply, HandlerFailure> {
+        if let Some(why) = self.why_left(&attempt.route, &attempt.run.input) {
+            let message = format!(
+                "job {} ({}) asks for what this process has no handler for: {why}; it is left for one that has",
+                attempt.run.id, attempt.route
+            );
+            self.warnings.warn(&self.logger, &message, |count| {
+                format!(
+                    "{count} more attempts ask for types of resources that are not built in, and wait for a handler"
+                )
+            });
+            // No attempt is spent, since nothing was tried.
+            return Ok(Reply::Snooze(LEFT_JOB_DELAY_MS));
+        }
         let steps = Steps::new(Weak::clone(&self.store), attempt);
         let answer = self.resource.run(attempt, &steps).await;
         self.resource.calls.fetch_add(1, Ordering::Relaxed);
@@ -183,11 +212,14 @@ impl Registry {
 
     /// What the resources serve, for the engine; jobs that wait in this store.
     #[must_use]
-    pub fn targets(&self, store: &Arc<dyn Store>) -> Vec<HandlerSpec> {
+    pub fn targets(&self, store: &Arc<dyn Store>, logger: &Arc<dyn Logger>) -> Vec<HandlerSpec> {
+        let warnings = Arc::<GatheredWarnings>::default();
         let mut all = Vec::new();
         for resource in &self.resources {
             let handler = NativeHandler::new(ConnectorWork {
                 resource: Arc::clone(resource),
+                logger: Arc::clone(logger),
+                warnings: Arc::clone(&warnings),
                 store: Arc::downgrade(store),
             });
             all.extend(resource.definition.targets().into_iter().map(|target| HandlerSpec {
@@ -208,11 +240,8 @@ impl Registry {
     pub fn left_to_handlers(&self) -> Vec<(Pattern, Box<str>)> {
         let resources = self.resources.iter();
         let left = resources.flat_map(|resource| resource.definition.left_to_handlers());
-        left.map(|left| {
-            let why = format!("the type '{}' of the resource is not built in", left.type_name);
-            (left.pattern, why.into())
-        })
-        .collect()
+        left.map(|left| (left.pattern, not_built_in(left.type_name).into()))
+            .collect()
     }
 
     /// Connects to each resource that is wanted, several at once, in the order they are defined.

@@ -1,6 +1,6 @@
-//! Attempts for the tests of connectors.
+//! Attempts and a logger for the tests of connectors.
 
-use crate::engine::Attempt;
+use crate::engine::{Attempt, Level, Logger};
 use crate::model::{JobId, JobOptions, Namespace, Route};
 use crate::store::{ClaimedRun, InstanceId, JobSeq, RouteId, Token};
 use std::sync::Arc;
@@ -46,4 +46,15 @@ pub(in crate::connector) fn attempt(
         claims: None,
         started_at: 1_767_225_600_000,
     }
+}
+
+struct Silent;
+
+impl Logger for Silent {
+    fn log(&self, _: Level, _: &str) {}
+}
+
+/// A logger that tells nobody.
+pub(in crate::connector) fn silent() -> Arc<dyn Logger> {
+    Arc::new(Silent)
 }

@@ -186,6 +186,11 @@ pub trait Handler: Send + Sync {
         Vec::new()
     }
 
+    /// Why it leaves a job with this input to others, though it has the job's route.
+    fn why_left(&self, _route: &Route, _input: &str) -> Option<Box<str>> {
+        None
+    }
+
     /// Starts an attempt; must return at once.
     fn call(&self, invocation: Invocation);
 

@@ -29,8 +29,8 @@ pub use graph::{
 };
 pub use http::{HttpAuth, is_connection_header};
 pub use notification::{
-    Callback, CallbackMessage, Channels, EmailMessage, EmailProvider, ExternalProvider, Message, Notification,
-    PushMessage, Smtp, SmtpSecurity,
+    AskedChannels, Callback, CallbackMessage, Channels, EmailMessage, EmailProvider, ExternalProvider, Message,
+    Notification, PushMessage, Smtp, SmtpSecurity,
 };
 pub use outbound::OutboundRules;
 pub use section::Section;

@@ -49,6 +49,18 @@ impl Channels {
         external.or(sms).or(push)
     }
 
+    /// The provider that is left to handlers and that a job of a message needs, which asks for these channels of it.
+    #[must_use]
+    pub fn external_provider_of(&self, message: &Message, asked: AskedChannels) -> Option<ExternalProvider> {
+        let email = match &self.emails {
+            Some(EmailProvider::External(provider)) if asked.email && message.email.is_some() => Some(*provider),
+            _ => None,
+        };
+        let sms = self.sms.filter(|_| asked.sms && message.sms.is_some());
+        let has_push = asked.push_notification && message.push_notification.is_some();
+        email.or(sms).or(self.push_notifications.filter(|_| has_push))
+    }
+
     /// The first provider that is left to handlers.
     #[must_use]
     pub fn any_external_provider(&self) -> Option<ExternalProvider> {
@@ -58,6 +70,17 @@ impl Channels {
         };
         email.or(self.sms).or(self.push_notifications)
     }
+}
+
+/// Channels that a job asks for and that may be left to handlers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AskedChannels {
+    /// E-mail.
+    pub email: bool,
+    /// Text messages.
+    pub sms: bool,
+    /// Push notifications.
+    pub push_notification: bool,
 }
 
 /// Provider of e-mail.

@@ -1,8 +1,7 @@
 //! Notifications: e-mail and callbacks.
 //!
 //! Text messages, push notifications and e-mail providers other than SMTP are accepted in definitions but not built in:
-//! messages that only they would send wait for a handler, and a job that needs one beside what is built in fails before
-//! anything is sent. Invariants: the whole input is checked before the
+//! messages that only they would send wait for a handler, and so does a job that asks for one beside what is built in. Invariants: the whole input is checked before the
 //! first part is sent; a part that was sent is not sent again by a later attempt of the run.
 
 mod callback;
@@ -20,10 +19,11 @@ mod smtp;
 use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, ServedTarget};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
-use crate::model::Namespace;
-use crate::resources::{Channels, Message, Notification, OutboundRules, Resources};
+use crate::model::{Namespace, Route};
+use crate::resources::{AskedChannels, Channels, Message, Notification, OutboundRules, Resources};
 use async_trait::async_trait;
 use connector::NotificationConnector;
+use input::Input;
 use std::sync::Arc;
 
 /// One definition for each notification and environment in `resources`.
@@ -93,6 +93,24 @@ impl Definition for NotificationDefinition {
             })
         });
         left.collect()
+    }
+
+    fn type_asked_for(&self, route: &Route, input: &str) -> Option<&'static str> {
+        let event = route.target.get(1)?;
+        let message = self
+            .notification
+            .messages
+            .iter()
+            .find(|message| message.tag == *event)?;
+        // What is no input fails the job instead.
+        let input = Input::read(input).ok()?;
+        let asked = AskedChannels {
+            email: input.email.is_some(),
+            sms: input.sms.is_some(),
+            push_notification: input.push_notification.is_some(),
+        };
+        let provider = self.channels.external_provider_of(message, asked)?;
+        Some(provider.0)
     }
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {

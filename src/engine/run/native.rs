@@ -22,6 +22,11 @@ pub trait NativeWork: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Why it leaves a job with this input to others, though it has the job's route.
+    fn why_left(&self, _route: &Route, _input: &str) -> Option<Box<str>> {
+        None
+    }
+
     /// The attempt with this key is given up; its future is dropped next. Must return at once.
     fn on_abort(&self, _key: Token, _reason: &AbortReason) {}
 }
@@ -53,6 +58,10 @@ fn lock(tasks: &InFlightTasks) -> MutexGuard<'_, HashMap<Token, AbortHandle>> {
 impl<W: NativeWork> Handler for NativeHandler<W> {
     fn required_routes(&self, route: &Route) -> Vec<Route> {
         self.work.required_routes(route)
+    }
+
+    fn why_left(&self, route: &Route, input: &str) -> Option<Box<str>> {
+        self.work.why_left(route, input)
     }
 
     fn call(&self, invocation: Invocation) {
