@@ -318,7 +318,10 @@ export interface IStorageRequest {
 /** A message for a broker. */
 export interface IPublishRequest {
   message: Record<string, unknown>;
-  /** Kafka: messages with the same key go to the same partition, in order. Others have no keys. */
+  /**
+   * Messages with the same key are in one order: a partition of Kafka, a message group of SQS, an ordering key of Pub/Sub, a
+   * session of Service Bus. Others have no keys.
+   */
   key?: string;
 }
 

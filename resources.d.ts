@@ -330,8 +330,9 @@ export type BrokerEnvironment = { slug: string; description?: string } & (
   | { type: AnyCase<'NATS'>; config: NatsConfig }
   | { type: AnyCase<'MQTT'>; config: MqttConfig }
   | { type: AnyCase<'KAFKA'>; config: KafkaConfig }
-  /** Not built in: their jobs are done by handlers. */
-  | { type: AnyCase<'AWS_SQS' | 'GOOGLE_PUBSUB' | 'AZURE_SERVICE_BUS'>; config?: unknown }
+  | { type: AnyCase<'AWS_SQS'>; config: SqsConfig }
+  | { type: AnyCase<'GOOGLE_PUBSUB'>; config: PubSubConfig }
+  | { type: AnyCase<'AZURE_SERVICE_BUS'>; config: ServiceBusConfig }
 );
 
 /** Where a broker is: one of `url`, `connection_url` and `host`. */
@@ -434,6 +435,59 @@ export interface KafkaConfig extends BrokerServer {
   topic?: string;
 }
 
+/** Queues of Amazon SQS. Without a key: what the environment, a profile, a container or the machine has. */
+export interface SqsConfig {
+  /** Code of the region, as in `'eu-west-1'`. */
+  region: string;
+  accessKeyId?: string;
+  secretAccessKey?: string;
+  sessionToken?: string;
+  /** Profile in the shared files. */
+  profile?: string;
+  /** Where requests go, instead of Amazon's own servers. */
+  endpoint?: string;
+  /** Address of the queue of all topics that name none. */
+  queueUrl?: string;
+  /** Certificates in PEM that are trusted instead of the system's, or the path of a file with them. */
+  ca?: string;
+}
+
+/** Topics of Google Pub/Sub. */
+export interface PubSubConfig {
+  /** Id of the project. Default: that of the credentials. */
+  projectId?: string;
+  /** Key of a service account, as Google hands it out, or its text. */
+  credentials?: string | { client_email: string; private_key: string; [member: string]: unknown };
+  /** Path of a file with such a key. Default: what GOOGLE_APPLICATION_CREDENTIALS names. */
+  keyFilename?: string;
+  /** Where requests go, instead of Google's own servers, or the emulator that PUBSUB_EMULATOR_HOST names. */
+  endpoint?: string;
+  /** Topic of messages whose topics have no `name`. */
+  topicName?: string;
+  /** Who receives; publishing has no use for it. */
+  subscriptionName?: string;
+  /** Certificates in PEM that are trusted instead of the system's, or the path of a file with them. */
+  ca?: string;
+}
+
+/** Queues and topics of Azure Service Bus. */
+export interface ServiceBusConfig {
+  /** Where the namespace is, and a key, as Azure hands it out. */
+  connectionString: string;
+  /** Queue or topic of messages whose topics have no `name`. */
+  queueName?: string;
+  /** The connection string says it, too. */
+  namespace?: string;
+  /** Certificates in PEM that are trusted instead of the system's, or the path of a file with them. */
+  ca?: string;
+}
+
+/** Address of a queue in one environment. */
+export interface QueueUrl {
+  env_slug: string;
+  url: string;
+}
+
 /** Something to publish to. Members of a server's type are without effect in environments of other types. */
 export interface BrokerTopic extends RabbitMqOptions, MqttOptions {
   tag: string;
@@ -454,6 +508,10 @@ export interface BrokerTopic extends RabbitMqOptions, MqttOptions {
   subject?: string;
   /** NATS: whether a stream must have stored the message. */
   jetstream?: boolean;
+  /** SQS: the queue in each environment. */
+  queueUrls?: QueueUrl[];
+  /** The same as `queueUrls`. */
+  queueUrl?: QueueUrl[];
 }
 
 // --- databases

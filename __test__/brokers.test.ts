@@ -198,6 +198,90 @@ describe.skipIf(!addresses.KAFKA)('on Kafka', () => {
   });
 });
 
+const sqs = address('DUCTAPE_TEST_SQS');
+
+describe.skipIf(!sqs)('on Amazon SQS', () => {
+  /** What the server says to an operation. It checks no signature. */
+  async function ask(operation: string, request: object): Promise<Record<string, unknown>> {
+    const credential = 'Credential=a/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=a';
+    const response = await fetch(sqs as string, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-amz-json-1.0',
+        'x-amz-target': `AmazonSQS.${operation}`,
+        authorization: `AWS4-HMAC-SHA256 ${credential}`,
+      },
+      body: JSON.stringify(request),
+    });
+    return (await response.json()) as Record<string, unknown>;
+  }
+
+  it('a documented broker sends to the queue of its environment', async () => {
+    const QueueName = `${unique()}.fifo`;
+    const { QueueUrl } = await ask('CreateQueue', { QueueName, Attributes: { FifoQueue: 'true' } });
+    const config = {
+      region: 'us-east-1',
+      accessKeyId: 'id',
+      secretAccessKey: '$Secret{AWS}',
+      endpoint: sqs as string,
+    };
+    const queueUrls = [{ env_slug: env, url: QueueUrl as string }];
+    const topics = [{ tag: 'bus:orders', sample: { order: 1 }, queueUrls }];
+    const envs: BrokerEnvironment[] = [{ slug: env, type: 'aws_sqs', config }];
+    const resources = { products: [{ tag: product, brokers: [{ tag: 'bus', envs, topics }] }] };
+    const ductape = create({ resources, secrets: { AWS: 's3cret' } });
+    const input = { message: { z: 1, a: 'ü' }, key: 'customer-7' };
+    const { job_id } = await ductape.events.dispatch({ broker: 'bus', event: 'orders', input });
+    expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toEqual({
+      message_id: `${job_id}/1`,
+      queue: QueueName,
+      id: expect.any(String),
+      sequence_number: expect.any(String),
+    });
+    const { Messages } = await ask('ReceiveMessage', { QueueUrl, AttributeNames: ['All'] });
+    expect(Messages).toMatchObject([
+      {
+        Body: '{"z":1,"a":"ü"}',
+        Attributes: { MessageGroupId: 'customer-7', MessageDeduplicationId: `${job_id}/1` },
+      },
+    ]);
+    expect(await ductape.resources.check()).toMatchObject([{ type: 'broker', tag: 'bus', ok: true, calls: 1 }]);
+    await ask('DeleteQueue', { QueueUrl });
+  });
+});
+
+describe('a documented configuration', () => {
+  const parts = (url: string) => {
+    const { hostname, port, host } = new URL(url);
+    return { host: hostname, port: Number(port), both: host };
+  };
+  const table: [Type, (url: string) => object, object][] = [
+    ['REDIS', (url) => ({ host: parts(url).host, port: parts(url).port, channel: 'news' }), { channel: 'news' }],
+    ['REDIS', (url) => ({ connection_url: url, tls: false }), { stream: 'orders' }],
+    ['NATS', (url) => ({ servers: [parts(url).both], name: 'shop', reconnectTimeWait: 2_000 }), { subject: 'orders' }],
+    ['NATS', (url) => ({ servers: `${parts(url).both}, ${parts(url).both}` }), { subject: 'orders' }],
+    [
+      'RABBITMQ',
+      (url) => {
+        const { host, port } = parts(url);
+        return { host, port, username: 'guest', password: 'guest', queue: 'no-queue', mandatory: false };
+      },
+      { exchange: '', routing_key: 'no-queue' },
+    ],
+    ['MQTT', (url) => ({ host: parts(url).host, port: parts(url).port }), { topic: 'orders' }],
+  ];
+  it.skipIf(table.some(([type]) => !addresses[type]))('of each type is tried', () => {});
+  it.each(table.filter(([type]) => addresses[type]))('of %s reaches it', async (type, configOf, expected) => {
+    const url = addresses[type] as string;
+    const envs = [{ slug: env, type, config: configOf(url) }] as BrokerEnvironment[];
+    const resources = { products: [{ tag: product, brokers: [{ tag: 'bus', envs }] }] };
+    const ductape = create({ resources });
+    const { job_id } = await ductape.events.dispatch({ event: 'bus:orders', input: { message: {} } });
+    expect(await ductape.jobs.wait(job_id, { timeout: 10_000 })).toMatchObject(expected);
+    expect(await ductape.resources.check()).toMatchObject([{ ok: true }]);
+  });
+});
+
 describe('a dispatch of an event', () => {
   it('names its broker, by itself or in the event', async () => {
     const ductape = create();

@@ -18,8 +18,6 @@ const act: Dispatch = (ductape) => ductape.databases.action.dispatch({ database:
 const match: Dispatch = (ductape) =>
   ductape.graphs.dispatch({ graph: 'r', operation: 'findNodes', input: { labels: ['A'] } });
 const runQuery: Dispatch = (ductape) => ductape.graphs.action.dispatch({ graph: 'r', event: 'a', input: {} });
-const publish: Dispatch = (ductape) =>
-  ductape.events.dispatch({ broker: 'r', event: 'e', input: { message: { a: 1 } } });
 const upload: Dispatch = (ductape) =>
   ductape.storage.dispatch({ storage: 'r', event: 'e', input: { fileName: 'a', buffer: '' } });
 
@@ -35,9 +33,6 @@ const foreign: [type: string, section: string, member: object, dispatch: Dispatc
     { ...database('nebula'), actions: [{ tag: 'a', operation: 'FIND_NODES', template: { labels: ['A'] } }] },
     runQuery,
   ],
-  ['AWS_SQS', 'brokers', located('AWS_SQS'), publish],
-  ['GOOGLE_PUBSUB', 'brokers', located('GOOGLE_PUBSUB'), publish],
-  ['AZURE_SERVICE_BUS', 'brokers', located('AZURE_SERVICE_BUS'), publish],
   ['aws', 'storage', located('AWS'), upload],
   ['gcp', 'storage', located('gcp'), upload],
   ['azure', 'storage', located('azure'), upload],

@@ -1,4 +1,4 @@
-# moto, which answers as DynamoDB does. From PyPI: Amazon's own local server is not open source. It takes any
+# moto, which answers as DynamoDB and SQS do. From PyPI: Amazon's own local server is not open source. It takes any
 # credentials.
 
 programs() {
@@ -25,4 +25,5 @@ ready() {
 
 env() {
   printf 'DUCTAPE_TEST_DYNAMODB=dynamodb://us-east-1/test/test?endpoint=http://127.0.0.1:%s\n' "$port"
+  printf 'DUCTAPE_TEST_SQS=http://127.0.0.1:%s\n' "$port"
 }

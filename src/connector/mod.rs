@@ -8,6 +8,8 @@
 
 mod actions;
 mod auth;
+#[cfg(any(feature = "dynamodb", feature = "sqs"))]
+mod aws;
 mod brokers;
 mod call;
 mod contract;
@@ -51,7 +53,7 @@ pub fn definitions(
         actions::definitions(resources, outbound),
         notifications::definitions(resources, outbound),
         storage::definitions(resources),
-        brokers::definitions(resources),
+        brokers::definitions(resources, outbound),
         databases::definitions(resources, outbound, warn),
         graph_definition::definitions(resources),
     ];

@@ -1,6 +1,6 @@
 //! A message broker and its topics.
 
-use super::Text;
+use super::{CloudBroker, Text};
 
 /// What kind of server a broker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +47,10 @@ impl BrokerKind {
             Self::Nats => cfg!(feature = "nats"),
             Self::Mqtt => cfg!(feature = "mqtt"),
             Self::Kafka => cfg!(feature = "kafka"),
-            Self::AwsSqs | Self::GooglePubSub | Self::AzureServiceBus => false,
+            Self::AwsSqs => cfg!(feature = "sqs"),
+            Self::GooglePubSub => cfg!(feature = "pubsub"),
+            Self::AzureServiceBus => cfg!(feature = "service-bus"),
         }
-    }
-
-    /// Whether definitions of it are read, beyond the type.
-    #[must_use]
-    pub fn is_described(self) -> bool {
-        matches!(
-            self,
-            Self::RabbitMq | Self::Redis | Self::Nats | Self::Mqtt | Self::Kafka
-        )
     }
 
     /// URL schemes with their default ports, those with TLS last.
@@ -142,6 +135,8 @@ pub struct BrokerConfig {
     pub sasl: Option<SaslMechanism>,
     /// Kafka and NATS: what the client calls itself.
     pub client_id: Option<Box<str>>,
+    /// Brokers of clouds: the account, instead of an address.
+    pub cloud: Option<CloudBroker>,
     /// Where messages go whose topics have no name of their own.
     pub destination: Option<Box<str>>,
     /// CA certificates in PEM, trusted instead of the system's, or the path of such a file.
@@ -157,6 +152,8 @@ pub struct Topic {
     pub tag: Box<str>,
     /// Its name at the server; `None`: its tag.
     pub name: Option<Box<str>>,
+    /// SQS: addresses of its queue, by slugs of environments.
+    pub queue_urls: Vec<(Box<str>, Text)>,
     /// Headers of each message, in order.
     pub headers: Vec<(Box<str>, Text)>,
     /// How to publish.

@@ -5,6 +5,7 @@
 
 mod app;
 mod broker;
+mod cloud_broker;
 mod database;
 mod feature;
 mod file_path;
@@ -20,6 +21,7 @@ mod text;
 
 pub use app::{Action, App, AppEnv, Method, PathTemplate, RequestType, Segment};
 pub use broker::{Broker, BrokerConfig, BrokerEnv, BrokerKind, RedisTarget, SaslMechanism, Topic, TopicOptions};
+pub use cloud_broker::{CloudBroker, PubSubConfig, ServiceBusConfig, SqsConfig};
 pub use database::{ActionVerb, Database, DatabaseAction, DatabaseEnv, DatabaseKind};
 pub use feature::{Feature, FeatureEvent, FeatureInput, FeatureSequence, InputKind};
 pub use file_path::{FilePath, name_problem};

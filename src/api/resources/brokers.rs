@@ -1,5 +1,6 @@
 //! Reads message brokers and their topics.
 
+mod cloud;
 mod servers;
 
 use super::environments::environments;
@@ -18,6 +19,9 @@ const MAX_HEADERS: usize = 50;
 /// Upper limit of `maxlen`.
 const MAX_STREAM_ENTRIES: i64 = 1_000_000_000_000;
 
+/// What is wrong with the address of a queue.
+const QUEUE_URL_PROBLEM: &str =
+    "must be the address of a queue, as in 'https://sqs.eu-west-1.amazonaws.com/123/orders'";
 /// Members of `config` of each kind.
 const CONFIG_FIELDS_BY_KIND: [(BrokerKind, &[&str]); 5] = [
     (
@@ -44,7 +48,7 @@ const CONFIG_FIELDS_BY_KIND: [(BrokerKind, &[&str]); 5] = [
     (BrokerKind::Kafka, &["brokers", "clientId", "groupId", "sasl", "topic"]),
 ];
 /// Members of a topic that are specific to one kind.
-const TOPIC_FIELDS: [(&str, BrokerKind); 11] = [
+const TOPIC_FIELDS: [(&str, BrokerKind); 13] = [
     ("exchange", BrokerKind::RabbitMq),
     ("routingKey", BrokerKind::RabbitMq),
     ("persistent", BrokerKind::RabbitMq),
@@ -56,6 +60,8 @@ const TOPIC_FIELDS: [(&str, BrokerKind); 11] = [
     ("jetstream", BrokerKind::Nats),
     ("qos", BrokerKind::Mqtt),
     ("retain", BrokerKind::Mqtt),
+    ("queueUrls", BrokerKind::AwsSqs),
+    ("queueUrl", BrokerKind::AwsSqs),
 ];
 
 pub(super) fn read(broker: &mut Fields<'_>, product: &str, resources: &mut Resources) {
@@ -87,11 +93,6 @@ pub(super) fn read(broker: &mut Fields<'_>, product: &str, resources: &mut Resou
 fn read_env(slug: Box<str>, env: &mut Fields<'_>) -> Option<BrokerEnv> {
     env.refuse_unknown(&["slug", "type", "config", "description"]);
     let kind = env.server_type("type", &BrokerKind::NAMES, BrokerKind::is_built_in);
-    if let Some(kind) = kind.filter(|kind| !kind.is_described()) {
-        // Its handlers know what to do with the rest.
-        let config = BrokerConfig::default();
-        return Some(BrokerEnv { slug, kind, config });
-    }
     if env.raw("config").is_none() {
         env.problem(
             "config",
@@ -113,8 +114,16 @@ fn read_config(kind: BrokerKind, config: &mut Fields<'_>) -> Option<BrokerConfig
         .iter()
         .find(|(known, _)| *known == kind)
         .map_or(&[][..], |(_, own)| own);
-    config.refuse_unknown(&[&servers::SERVER_FIELDS[..], own].concat());
-    let read = servers::read(kind, config);
+    let read = match cloud::fields(kind) {
+        Some(known) => {
+            config.refuse_unknown(known);
+            cloud::read(kind, config)
+        }
+        None => {
+            config.refuse_unknown(&[&servers::SERVER_FIELDS[..], own].concat());
+            servers::read(kind, config)
+        }
+    };
     let inbox_prefix = read_name(config, "inboxPrefix", BrokerKind::Nats);
     let mut destination = None;
     let mut defaults = TopicOptions::default();
@@ -126,6 +135,9 @@ fn read_config(kind: BrokerKind, config: &mut Fields<'_>) -> Option<BrokerConfig
         BrokerKind::Redis => read_redis(config, &mut defaults),
         BrokerKind::Nats => defaults.jetstream = config.boolean("jetstream"),
         BrokerKind::Kafka => destination = read_name(config, "topic", kind),
+        BrokerKind::AwsSqs => destination = read_queue_url(config),
+        BrokerKind::GooglePubSub => destination = read_name(config, "topicName", kind),
+        BrokerKind::AzureServiceBus => destination = read_name(config, "queueName", kind),
         _ => read_mqtt(config, &mut defaults),
     }
     Some(BrokerConfig {
@@ -134,6 +146,57 @@ fn read_config(kind: BrokerKind, config: &mut Fields<'_>) -> Option<BrokerConfig
         defaults,
         ..read?
     })
+}
+
+/// SQS: the queue of all topics that name none.
+fn read_queue_url(config: &mut Fields<'_>) -> Option<Box<str>> {
+    let address = config.string("queueUrl")?;
+    if !cloud::is_http(&address) {
+        config.problem("queueUrl", QUEUE_URL_PROBLEM);
+    }
+    Some(address.as_ref().into())
+}
+
+/// SQS: the queue of a topic in each environment.
+fn read_queue_urls(topic: &mut Fields<'_>, envs: &[BrokerEnv]) -> Vec<(Box<str>, Text)> {
+    let given = ["queueUrls", "queueUrl"].map(|name| (name, topic.raw(name).is_some()));
+    if given.iter().all(|(_, given)| *given) {
+        topic.problem("queueUrl", "says the same as `queueUrls`; give one of them");
+    }
+    let Some((name, _)) = given.into_iter().find(|(_, given)| *given) else {
+        return Vec::new();
+    };
+    let mut all: Vec<(Box<str>, Text)> = Vec::new();
+    for mut entry in members(topic, name) {
+        entry.refuse_unknown(&["env_slug", "url"]);
+        for required in ["env_slug", "url"] {
+            if entry.raw(required).is_none() {
+                entry.problem(
+                    required,
+                    "is missing; an entry is as in { env_slug: 'prd', url: 'https://…' }",
+                );
+            }
+        }
+        let (slug, url) = (entry.tag("env_slug"), entry.string("url"));
+        if let (Some(slug), Some(url)) = (slug, url) {
+            let url = Text::from(url.as_ref());
+            if url.is_plain() && !cloud::is_http(url.as_written()) {
+                entry.problem("url", QUEUE_URL_PROBLEM);
+            }
+            if envs.iter().all(|env| *env.slug != *slug) {
+                entry.problem(
+                    "env_slug",
+                    format!("the broker has no environment '{}'", truncated(&slug)),
+                );
+            }
+            if all.iter().any(|(known, _)| **known == *slug) {
+                entry.problem("env_slug", format!("'{}' is there twice", truncated(&slug)));
+            }
+            all.push((slug.as_ref().into(), url));
+        }
+        topic.absorb(entry);
+    }
+    all
 }
 
 /// RabbitMQ: a queue, which the default exchange knows by its name.
@@ -178,7 +241,7 @@ fn read_topics(broker: &mut Fields<'_>, broker_tag: Option<&str>, envs: &[Broker
         {
             topic.problem("tag", format!("'{tag}' is the tag of another topic of the broker"));
         }
-        let read = read_topic(&mut topic);
+        let read = read_topic(&mut topic, envs);
         // A tag may name the broker, as in `bus:orders`.
         let local = tag.as_deref().map(|tag| match (tag.split_once(':'), broker_tag) {
             (Some((named, local)), Some(own)) if named == own && !local.is_empty() => local,
@@ -213,7 +276,7 @@ fn refuse_fields_of_other_kinds(topic: &mut Fields<'_>, envs: &[BrokerEnv]) {
 }
 
 /// Reads everything but the tag.
-fn read_topic(topic: &mut Fields<'_>) -> Topic {
+fn read_topic(topic: &mut Fields<'_>, envs: &[BrokerEnv]) -> Topic {
     let mut options = TopicOptions::default();
     read_rabbitmq(topic, &mut options);
     read_mqtt(topic, &mut options);
@@ -244,6 +307,7 @@ fn read_topic(topic: &mut Fields<'_>) -> Topic {
     Topic {
         tag: "".into(),
         name: subject.or(name),
+        queue_urls: read_queue_urls(topic, envs),
         headers: read_headers(topic),
         options,
     }
@@ -257,7 +321,13 @@ fn check_name(topic: &mut Fields<'_>, tag: Option<&str>, read: &Topic, envs: &[B
     };
     let wrong = envs.iter().find_map(|env| {
         let elsewhere = match env.kind {
-            BrokerKind::Kafka => read.name.is_none() && env.config.destination.is_some(),
+            BrokerKind::Kafka | BrokerKind::GooglePubSub | BrokerKind::AzureServiceBus => {
+                read.name.is_none() && env.config.destination.is_some()
+            }
+            BrokerKind::AwsSqs => {
+                read.name.is_none() && env.config.destination.is_some()
+                    || read.queue_urls.iter().any(|(slug, _)| *slug == env.slug)
+            }
             BrokerKind::RabbitMq => read.options.routing_key.is_some() || env.config.defaults.routing_key.is_some(),
             _ => false,
         };
@@ -316,12 +386,39 @@ fn name_problem(kind: BrokerKind, name: &str) -> Option<String> {
             "must be words with single dots between them, as in 'orders.created'"
         }
         BrokerKind::Mqtt if name.contains(['#', '+']) => "cannot hold the wildcards '#' and '+'",
+        BrokerKind::AwsSqs if !is_sqs_queue(name) => {
+            "must be a name of a queue: at most 80 letters, digits, '-' and '_', and '.fifo' at the end of a FIFO queue"
+        }
+        BrokerKind::GooglePubSub if !is_pubsub_topic(name) => {
+            "must be a name of a topic: 3 to 255 letters, digits and '-', '_', '.', '~', '+', '%', first a letter"
+        }
+        BrokerKind::AzureServiceBus if !is_service_bus_entity(name) => {
+            "must be a name of a queue or topic: at most 260 letters, digits and '-', '_', '.', '/'"
+        }
         BrokerKind::Kafka if !is_kafka_topic(name) => {
             "must be a name of a topic: at most 249 letters, digits and '.', '_', '-'"
         }
         _ => return None,
     };
     Some(wrong.to_owned())
+}
+
+fn is_sqs_queue(name: &str) -> bool {
+    let plain = name.strip_suffix(".fifo").unwrap_or(name);
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    name.len() <= 80 && !plain.is_empty() && plain.bytes().all(is_known)
+}
+
+fn is_pubsub_topic(name: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~+%".contains(&byte);
+    (3..=255).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.bytes().all(is_known)
+}
+
+fn is_service_bus_entity(name: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    name.len() <= 260 && name.bytes().all(is_known) && !name.split('/').any(|part| matches!(part, "" | "." | ".."))
 }
 
 fn is_kafka_topic(name: &str) -> bool {

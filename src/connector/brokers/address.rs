@@ -5,7 +5,7 @@
 use crate::connector::Failure;
 use crate::connector::limits::MAX_PEM_FILE_BYTES;
 use crate::engine::inputs::ExpressionResolver;
-use crate::resources::{BrokerEnv, Text};
+use crate::resources::{BrokerConfig, BrokerEnv, Text};
 use crate::text::percent;
 use crate::text_file::read_text_file;
 use std::fmt;
@@ -78,9 +78,7 @@ impl BrokerAddress {
         server.token = reveal(config.token.as_ref(), expressions).await?;
         server.credentials = reveal(config.credentials.as_ref(), expressions).await?;
         server.inbox_prefix = config.inbox_prefix.clone();
-        if let Some(ca) = reveal(config.ca.as_ref(), expressions).await? {
-            server.ca = Some(read_pem(ca).await?);
-        }
+        server.ca = reveal_ca(config, expressions).await?;
         Ok(server)
     }
 
@@ -136,6 +134,17 @@ impl BrokerAddress {
             "it wants credentials; give `username` and `password` in the broker's `config`"
         };
         Failure::unauthorized(format!("{self}: {who}"))
+    }
+}
+
+/// Certificates that a definition has or names.
+pub(super) async fn reveal_ca(
+    config: &BrokerConfig,
+    expressions: &ExpressionResolver,
+) -> Result<Option<String>, Failure> {
+    match reveal(config.ca.as_ref(), expressions).await? {
+        Some(ca) => read_pem(ca).await.map(Some),
+        None => Ok(None),
     }
 }
 

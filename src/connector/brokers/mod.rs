@@ -26,10 +26,18 @@ mod kafka;
 mod mqtt;
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg(feature = "pubsub")]
+mod pubsub;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "pubsub", feature = "service-bus"))]
+mod rest;
+#[cfg(feature = "service-bus")]
+mod service_bus;
+#[cfg(feature = "sqs")]
+mod sqs;
 // They compare all kinds.
 #[cfg(all(
     test,
@@ -61,7 +69,7 @@ use crate::model::Namespace;
     feature = "kafka"
 ))]
 use crate::resources::BrokerKind;
-use crate::resources::{Broker, BrokerEnv, Resources};
+use crate::resources::{Broker, BrokerEnv, CloudBroker, OutboundRules, Resources};
 use async_trait::async_trait;
 use connector::{BrokerConnector, Transport};
 use shared_connection::Timeouts;
@@ -69,7 +77,7 @@ use std::sync::Arc;
 use topics::Topics;
 
 /// One definition for each such resource and environment in `resources`.
-pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
+pub(super) fn definitions(resources: &Resources, outbound: &OutboundRules) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, broker) in resources.brokers.iter() {
         for env in &broker.envs {
@@ -78,6 +86,7 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
                 broker: Arc::clone(broker),
                 env: env.clone(),
                 timeouts: Timeouts::default(),
+                outbound: outbound.clone(),
             }));
         }
     }
@@ -90,6 +99,8 @@ struct BrokerDefinition {
     broker: Arc<Broker>,
     env: BrokerEnv,
     timeouts: Timeouts,
+    /// Where requests of HTTP may go.
+    outbound: OutboundRules,
 }
 
 impl BrokerDefinition {
@@ -99,6 +110,37 @@ impl BrokerDefinition {
             product: Some(self.product.clone()),
             env: Some(self.env.slug.clone()),
             target: vec![Some(self.broker.tag.clone()), event],
+        }
+    }
+
+    async fn open_cloud(
+        &self,
+        cloud: &CloudBroker,
+        topics: Topics,
+        expressions: &ExpressionResolver,
+    ) -> Result<Arc<dyn Connector>, Failure> {
+        let authorities = address::reveal_ca(&self.env.config, expressions).await?;
+        let (outbound, timeouts) = (self.outbound.clone(), self.timeouts);
+        match cloud {
+            #[cfg(feature = "sqs")]
+            CloudBroker::Sqs(config) => {
+                let sqs = sqs::Sqs::reveal(config, authorities, outbound, timeouts, expressions).await?;
+                Ok(self.connector(sqs, topics))
+            }
+            #[cfg(feature = "pubsub")]
+            CloudBroker::PubSub(config) => {
+                let variable = |name: &str| std::env::var(name).ok();
+                let pubsub =
+                    pubsub::PubSub::reveal(config, authorities, outbound, timeouts, expressions, variable).await?;
+                Ok(self.connector(pubsub, topics))
+            }
+            #[cfg(feature = "service-bus")]
+            CloudBroker::ServiceBus(config) => {
+                let bus = service_bus::ServiceBus::reveal(config, authorities, outbound, timeouts, expressions).await?;
+                Ok(self.connector(bus, topics))
+            }
+            #[allow(unreachable_patterns, reason = "a build without some has no connector for them")]
+            _ => Err(Failure::not_built_in("events", self.env.kind.name())),
         }
     }
 
@@ -151,8 +193,11 @@ impl Definition for BrokerDefinition {
         if !env.kind.is_built_in() {
             return Err(Failure::not_built_in("events", env.kind.name()));
         }
+        let topics = Topics::reveal(&self.broker, env, expressions).await?;
+        if let Some(cloud) = &env.config.cloud {
+            return self.open_cloud(cloud, topics, expressions).await;
+        }
         let server = address::BrokerAddress::reveal(env, expressions).await?;
-        let topics = Topics::reveal(&self.broker, &env.config, expressions).await?;
         match env.kind {
             #[cfg(feature = "rabbitmq")]
             BrokerKind::RabbitMq => Ok(self.connector(rabbitmq::RabbitMq::new(server, self.timeouts)?, topics)),

@@ -4,7 +4,7 @@
 
 use crate::connector::Failure;
 use crate::engine::inputs::ExpressionResolver;
-use crate::resources::{Broker, BrokerConfig, RedisTarget, TopicOptions};
+use crate::resources::{Broker, BrokerEnv, RedisTarget, TopicOptions};
 use std::borrow::Cow;
 
 /// The topics of a broker in one environment.
@@ -43,23 +43,24 @@ impl Topics {
     /// Reads a broker's topics, and puts the secrets into their headers.
     pub(super) async fn reveal(
         broker: &Broker,
-        config: &BrokerConfig,
+        env: &BrokerEnv,
         expressions: &ExpressionResolver,
     ) -> Result<Self, Failure> {
+        let config = &env.config;
         let mut known_topics = None;
         for topic in broker.topics.iter().flatten() {
             let mut headers = Vec::with_capacity(topic.headers.len());
             for (name, value) in &topic.headers {
                 headers.push((name.clone(), expressions.reveal(value.as_written()).await?));
             }
-            let local = local_event(&broker.tag, &topic.tag).into();
+            let local: Box<str> = local_event(&broker.tag, &topic.tag).into();
+            let named = topic.name.as_ref().or(config.destination.as_ref()).unwrap_or(&local);
+            let queue_url = topic.queue_urls.iter().find(|(slug, _)| *slug == env.slug);
             let destination = Destination {
-                name: topic
-                    .name
-                    .as_ref()
-                    .or(config.destination.as_ref())
-                    .unwrap_or(&local)
-                    .clone(),
+                name: match queue_url {
+                    Some((_, url)) => expressions.reveal(url.as_written()).await?.into(),
+                    None => named.clone(),
+                },
                 headers,
                 options: merge_options(&topic.options, &config.defaults),
             };
@@ -132,7 +133,7 @@ fn merge_options(own: &TopicOptions, all: &TopicOptions) -> TopicOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resources::{Text, Topic};
+    use crate::resources::{BrokerConfig, BrokerKind, Text, Topic};
 
     fn config(defaults: TopicOptions) -> BrokerConfig {
         BrokerConfig {
@@ -148,7 +149,12 @@ mod tests {
             envs: Vec::new(),
             topics,
         };
-        Topics::reveal(&broker, &config(defaults), &ExpressionResolver::default())
+        let env = BrokerEnv {
+            slug: "e".into(),
+            kind: BrokerKind::Nats,
+            config: config(defaults),
+        };
+        Topics::reveal(&broker, &env, &ExpressionResolver::default())
             .await
             .unwrap()
     }
@@ -157,6 +163,7 @@ mod tests {
         Topic {
             tag: tag.into(),
             name: name.map(Into::into),
+            queue_urls: Vec::new(),
             headers: Vec::new(),
             options,
         }

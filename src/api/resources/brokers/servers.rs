@@ -62,7 +62,7 @@ pub(super) fn read(kind: BrokerKind, config: &mut Fields<'_>) -> Option<BrokerCo
     Some(read)
 }
 
-fn secret(config: &mut Fields<'_>, name: &str) -> Option<Text> {
+pub(super) fn secret(config: &mut Fields<'_>, name: &str) -> Option<Text> {
     config.string(name).map(|text| Text::from(text.as_ref()))
 }
 

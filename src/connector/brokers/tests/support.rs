@@ -6,7 +6,7 @@ use crate::connector::{Call, Connector, Failure, Limits, test_support};
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::steps::Steps;
 use crate::model::{JobId, Namespace};
-use crate::resources::{Broker, BrokerConfig, BrokerEnv, BrokerKind, Text, Topic, TopicOptions};
+use crate::resources::{Broker, BrokerConfig, BrokerEnv, BrokerKind, OutboundRules, Text, Topic, TopicOptions};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::testing::proxy::Proxy;
@@ -61,6 +61,7 @@ pub(super) fn topic(tag: &str, options: TopicOptions) -> Topic {
     Topic {
         tag: tag.into(),
         name: None,
+        queue_urls: Vec::new(),
         headers: Vec::new(),
         options,
     }
@@ -86,6 +87,7 @@ pub(super) async fn open(
         env: broker.envs[0].clone(),
         broker: Arc::new(broker),
         timeouts: SHORT_TIMEOUTS,
+        outbound: OutboundRules::default(),
     };
     definition.open(&ExpressionResolver::default()).await
 }

@@ -3,6 +3,7 @@
 //! Does not connect. Invariant: no error contains any part of an address but the name of an option.
 
 use crate::connector::Failure;
+use crate::connector::aws::GivenKey;
 use crate::text::percent::decode;
 use crate::text::spelling::{suggestion, truncated};
 use url::Url;
@@ -19,19 +20,6 @@ pub(super) struct Address {
     pub(super) given: Option<GivenKey>,
     /// The profile in the shared files; `None`: `AWS_PROFILE`, or `default`.
     pub(super) profile: Option<String>,
-}
-
-/// Credentials in an address.
-pub(super) struct GivenKey {
-    pub(super) id: String,
-    pub(super) secret: String,
-    pub(super) session_token: Option<String>,
-}
-
-impl std::fmt::Debug for GivenKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("GivenKey(…)")
-    }
 }
 
 impl Address {

@@ -4,20 +4,15 @@
 //! it twice is the same as once.
 
 use super::address::Address;
-use super::credentials::Credentials;
 use super::failure::{Refusal, Trouble};
 use super::value::Item;
-use crate::clock::{Clock, SystemClock};
 use crate::connector::Failure;
-use crate::http::{Client, ClientOptions, ExchangeLimits};
+use crate::connector::aws::{Account, JsonService, Place};
 use crate::resources::OutboundRules;
-use reqsign_core::OsEnv;
-use ring::digest::{SHA256, digest};
 use serde_json::Value;
-use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Largest answer: a page of 1 MB, as JSON.
@@ -65,13 +60,7 @@ impl Deadline {
 
 /// A client of one region.
 pub(super) struct Dynamo {
-    address: Address,
-    credentials: Credentials,
-    authorities: Option<String>,
-    outbound: OutboundRules,
-    connections: usize,
-    /// Made by the first request.
-    http: OnceCell<Client>,
+    service: JsonService,
     /// Requests at once.
     permits: Semaphore,
     /// Nothing is sent before, since too much was.
@@ -85,14 +74,24 @@ impl Dynamo {
         outbound: OutboundRules,
         connections: usize,
     ) -> Self {
-        let credentials = Credentials::new(&address, OsEnv);
-        Self {
-            address,
-            credentials,
+        let account = Account {
+            label: "DynamoDB",
+            service: "dynamodb",
+            place: "connection_url",
+            region: address.region,
+            given: address.given,
+            profile: address.profile,
+        };
+        let place = Place {
+            endpoint: address.endpoint,
+            target: "DynamoDB_20120810",
             authorities,
             outbound,
             connections,
-            http: OnceCell::new(),
+            max_answer_bytes: MAX_ANSWER_BYTES,
+        };
+        Self {
+            service: JsonService::new(account, place),
             permits: Semaphore::new(connections.max(1)),
             paused_until: Mutex::new(None),
         }
@@ -136,7 +135,7 @@ impl Dynamo {
                     }
                     pause
                 }
-                Trouble::Refused(refusal) if refusal.is_expired() && !renewed && self.credentials.forget() => {
+                Trouble::Refused(refusal) if refusal.is_expired() && !renewed && self.service.forget_credentials() => {
                     renewed = true;
                     continue;
                 }
@@ -171,39 +170,7 @@ impl Dynamo {
     }
 
     async fn send_now(&self, operation: &str, body: &str, deadline: Deadline) -> Result<Value, Trouble> {
-        let open = || {
-            let mut options = ClientOptions::new(self.outbound.clone());
-            options.authorities = self.authorities.clone();
-            options.idle_per_host = self.connections;
-            Client::open(options)
-        };
-        let client = self.http.get_or_try_init(open).await.map_err(Failure::from)?;
-        let head = http_types::Request::post(self.address.endpoint.as_str())
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
-            // Without it the body would not be part of the signature.
-            .header("x-amz-content-sha256", hex(digest(&SHA256, body.as_bytes()).as_ref()))
-            .body(());
-        let head = head.map_err(|_| Failure::invalid("DynamoDB: the request cannot be made"))?;
-        let (mut head, ()) = head.into_parts();
-        self.credentials.sign(&mut head).await?;
-        // The client's own is the same.
-        head.headers.remove("host");
-        let request = client
-            .request(head.method, self.address.endpoint.clone())
-            .headers(head.headers)
-            .body(body.to_owned());
-        let limits = ExchangeLimits {
-            deadline: deadline.left()?,
-            response_bytes: MAX_ANSWER_BYTES,
-            redirects: 0,
-            now: SystemClock.now(),
-        };
-        let answer = client.exchange_any(request, &limits).await.map_err(|failure| {
-            let mut failure = Failure::from(failure);
-            failure.message = format!("DynamoDB: {}", failure.message);
-            failure
-        })?;
+        let answer = self.service.ask(operation, body, deadline.left()?).await?;
         if answer.status != 200 {
             return Err(Trouble::Refused(Refusal::read(answer.status, &answer.body)));
         }
@@ -235,12 +202,4 @@ pub(super) fn pause_before(tries: u32) -> Duration {
     // The end of an id is random.
     let [.., random] = uuid::Uuid::now_v7().into_bytes();
     whole / 2 + (whole / 2).mul_f64(f64::from(random) / 256.0)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -1,10 +1,11 @@
 //! One operation of a job: what it asks, of whom, and until when.
 
-use super::client::{Deadline, Dynamo, Repeat, hex};
+use super::client::{Deadline, Dynamo, Repeat};
 use super::failure::Trouble;
 use super::schema::{Table, Tables};
 use super::value::Item;
 use crate::connector::Failure;
+use crate::text::hex::hex;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -8,7 +8,6 @@ mod address;
 mod batch;
 mod change;
 mod client;
-mod credentials;
 mod expression;
 mod failure;
 #[cfg(fuzzing)]

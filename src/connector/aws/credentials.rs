@@ -1,9 +1,8 @@
-//! Credentials, and signatures by them.
+//! Credentials of Amazon's services, and signatures by them.
 //!
-//! Knows where credentials are found, and no operation. Invariants: asking for credentials is bounded in time and size; no
+//! Knows where credentials are found, and no service. Invariants: asking for credentials is bounded in time and size; no
 //! failure contains a credential.
 
-use super::address::{Address, GivenKey};
 use crate::connector::Failure;
 use crate::http::{Client, ClientOptions, ExchangeLimits};
 use crate::resources::OutboundRules;
@@ -28,28 +27,58 @@ const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest file or answer with credentials.
 const MAX_SOURCE_BYTES: usize = 1 << 20;
 
+/// Credentials in a definition.
+#[derive(Clone)]
+pub(in crate::connector) struct GivenKey {
+    pub(in crate::connector) id: String,
+    pub(in crate::connector) secret: String,
+    pub(in crate::connector) session_token: Option<String>,
+}
+
+impl std::fmt::Debug for GivenKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GivenKey(…)")
+    }
+}
+
+/// A service in a region, and who asks it.
+#[derive(Clone, Debug)]
+pub(in crate::connector) struct Account {
+    /// What people call the service.
+    pub(in crate::connector) label: &'static str,
+    /// What signatures call it.
+    pub(in crate::connector) service: &'static str,
+    /// The member of a definition that may hold credentials.
+    pub(in crate::connector) place: &'static str,
+    pub(in crate::connector) region: String,
+    /// What the definition says; `None`: what the environment has.
+    pub(in crate::connector) given: Option<GivenKey>,
+    /// The profile in the shared files; `None`: `AWS_PROFILE`, or `default`.
+    pub(in crate::connector) profile: Option<String>,
+}
+
 /// Signs requests.
 pub(super) struct Credentials {
+    account: Account,
     signer: Mutex<Signer<Credential>>,
-    /// What finds credentials; `None`: the address has them.
+    /// What finds credentials; `None`: the definition has them.
     chain: Option<Chain>,
 }
 
 /// Finds credentials where this machine has them.
 struct Chain {
     context: Context,
-    region: String,
-    profile: Option<String>,
     /// Whether a source did not answer.
     unanswered: Arc<AtomicBool>,
 }
 
 impl Credentials {
     /// Asks nobody yet. `env` has the variables that say where credentials are.
-    pub(super) fn new(address: &Address, env: impl Env) -> Self {
-        if let Some(given) = &address.given {
+    pub(super) fn new(account: Account, env: impl Env) -> Self {
+        if let Some(given) = &account.given {
             return Self {
-                signer: Mutex::new(fixed(given, &address.region)),
+                signer: Mutex::new(fixed(given, &account)),
+                account,
                 chain: None,
             };
         }
@@ -63,12 +92,11 @@ impl Credentials {
                 .with_env(env)
                 .with_file_read(Files)
                 .with_http_send(source),
-            region: address.region.clone(),
-            profile: address.profile.clone(),
             unanswered,
         };
         Self {
-            signer: Mutex::new(chain.signer()),
+            signer: Mutex::new(chain.signer(&account)),
+            account,
             chain: Some(chain),
         }
     }
@@ -80,15 +108,16 @@ impl Credentials {
             chain.unanswered.store(false, Ordering::Relaxed);
         }
         let signed = tokio::time::timeout(SEARCH_TIMEOUT, signer.sign(head, None)).await;
+        let Account { label, place, .. } = self.account;
         match signed {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) if !self.some_source_is_silent() => Err(Failure::unauthorized(
-                "DynamoDB: there are no credentials, neither in connection_url nor in the environment, a profile, a web identity or a container, nor of the machine",
-            )),
+            Ok(Err(_)) if !self.some_source_is_silent() => Err(Failure::unauthorized(format!(
+                "{label}: there are no credentials, neither in {place} nor in the environment, a profile, a web identity or a container, nor of the machine",
+            ))),
             // A source that is there may have them the next time.
-            _ => Err(Failure::connection(
-                "DynamoDB: no credentials were found, and a source of them did not answer; give them in connection_url, or set AWS_EC2_METADATA_DISABLED=true if this machine has none",
-            )),
+            _ => Err(Failure::connection(format!(
+                "{label}: no credentials were found, and a source of them did not answer; give them in {place}, or set AWS_EC2_METADATA_DISABLED=true if this machine has none",
+            ))),
         }
     }
 
@@ -97,48 +126,48 @@ impl Credentials {
         chain.is_some_and(|chain| chain.unanswered.load(Ordering::Relaxed))
     }
 
-    /// Forgets credentials that were refused, unless they are the address's own; `false`: there are no others.
+    /// Forgets credentials that were refused, unless they are the definition's own; `false`: there are no others.
     pub(super) fn forget(&self) -> bool {
         let Some(chain) = &self.chain else { return false };
-        *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = chain.signer();
+        *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = chain.signer(&self.account);
         true
     }
 }
 
-fn fixed(given: &GivenKey, region: &str) -> Signer<Credential> {
+fn fixed(given: &GivenKey, account: &Account) -> Signer<Credential> {
     let mut provider = StaticCredentialProvider::new(&given.id, &given.secret);
     if let Some(token) = &given.session_token {
         provider = provider.with_session_token(token);
     }
-    Signer::new(Context::new(), provider, RequestSigner::new("dynamodb", region))
+    Signer::new(Context::new(), provider, request_signer(account))
+}
+
+fn request_signer(account: &Account) -> RequestSigner {
+    RequestSigner::new(account.service, &account.region)
 }
 
 impl Chain {
     /// A signer that knows no credentials yet.
-    fn signer(&self) -> Signer<Credential> {
+    fn signer(&self, account: &Account) -> Signer<Credential> {
         let mut profile = ProfileCredentialProvider::new();
-        if let Some(name) = &self.profile {
+        if let Some(name) = &account.profile {
             profile = profile.with_profile(name.clone());
         }
         let mut chain = ProvideCredentialChain::new();
         // A profile that is asked for by name goes before variables that happen to be set.
-        chain = match self.profile {
+        chain = match account.profile {
             Some(_) => chain.push(profile),
             None => chain.push(EnvCredentialProvider::new()).push(profile),
         };
         let chain = chain
             .push(
                 AssumeRoleWithWebIdentityCredentialProvider::default()
-                    .with_region(self.region.clone())
+                    .with_region(account.region.clone())
                     .with_regional_sts_endpoint(),
             )
             .push(ECSCredentialProvider::new())
             .push(IMDSv2CredentialProvider::new());
-        Signer::new(
-            self.context.clone(),
-            chain,
-            RequestSigner::new("dynamodb", &self.region),
-        )
+        Signer::new(self.context.clone(), chain, request_signer(account))
     }
 }
 
@@ -241,8 +270,23 @@ mod tests {
 
     const TEMPORARY: &str = r#"{"Code":"Success","AccessKeyId":"TEMPORARY","SecretAccessKey":"s3cret","Token":"a-token","Expiration":"2099-01-01T00:00:00Z"}"#;
 
+    fn account(profile: Option<&str>, given: Option<&str>) -> Account {
+        Account {
+            label: "DynamoDB",
+            service: "dynamodb",
+            place: "connection_url",
+            region: "eu-west-1".to_owned(),
+            given: given.map(|id| GivenKey {
+                id: id.to_owned(),
+                secret: "s3cret".to_owned(),
+                session_token: None,
+            }),
+            profile: profile.map(str::to_owned),
+        }
+    }
+
     /// Whose signature a request gets, and its session token.
-    async fn signed_by(url: &str, variables: &[(&str, &str)]) -> Result<(String, Option<String>), Failure> {
+    async fn signed_by(account: Account, variables: &[(&str, &str)]) -> Result<(String, Option<String>), Failure> {
         let mut envs: HashMap<String, String> = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -255,7 +299,7 @@ mod tests {
             envs.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
         let env = StaticEnv { home_dir: None, envs };
-        let credentials = Credentials::new(&Address::read(url, None).unwrap(), env);
+        let credentials = Credentials::new(account, env);
         let request = http_types::Request::post("http://h/").body(()).unwrap();
         let (mut head, ()) = request.into_parts();
         credentials.sign(&mut head).await?;
@@ -300,10 +344,10 @@ mod tests {
         ];
         let session = ("AWS_SESSION_TOKEN", "env-token");
         let container = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*container);
-        let plain = "dynamodb://eu-west-1";
-        let named = "dynamodb://eu-west-1?profile=work";
-        for (url, variables, who, token) in [
-            ("dynamodb://eu-west-1/GIVEN/s3cret", vec![own[0], own[1]], "GIVEN", None),
+        let plain = (None, None);
+        let named = (Some("work"), None);
+        for ((profile, given), variables, who, token) in [
+            ((None, Some("GIVEN")), vec![own[0], own[1]], "GIVEN", None),
             (
                 plain,
                 vec![own[0], own[1], session, shared],
@@ -325,15 +369,15 @@ mod tests {
                 Some("a-token"),
             ),
         ] {
-            let found = signed_by(url, &variables).await.unwrap();
-            assert_eq!(found, (who.to_owned(), token.map(str::to_owned)), "{url} {variables:?}");
+            let found = signed_by(account(profile, given), &variables).await.unwrap();
+            assert_eq!(found, (who.to_owned(), token.map(str::to_owned)), "{variables:?}");
         }
     }
 
     #[tokio::test]
     async fn credentials_that_are_nowhere_are_told_from_a_source_that_is_silent() {
         let silent = service(|_| None).await;
-        let failure = signed_by("dynamodb://eu-west-1", &[]).await.unwrap_err();
+        let failure = signed_by(account(None, None), &[]).await.unwrap_err();
         assert_eq!(&*failure.code, "UNAUTHORIZED", "{failure:?}");
         let began = Instant::now();
         for variable in [
@@ -342,7 +386,7 @@ mod tests {
         ] {
             let variables = [(variable, &*silent), ("AWS_EC2_METADATA_DISABLED", "false")];
             let variables = &variables[..if variable.contains("EC2") { 2 } else { 1 }];
-            let failure = signed_by("dynamodb://eu-west-1", variables).await.unwrap_err();
+            let failure = signed_by(account(None, None), variables).await.unwrap_err();
             assert_eq!(&*failure.code, "CONNECTION_ERROR", "{failure:?}");
             assert!(!failure.message.contains("127.0.0.1"), "{failure:?}");
         }
@@ -350,7 +394,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refused_credentials_are_asked_for_again_unless_the_address_has_them() {
+    async fn refused_credentials_are_asked_for_again_unless_the_definition_has_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("credentials");
         let write = |id: &str| {
@@ -363,7 +407,7 @@ mod tests {
             .into_iter()
             .collect();
         let env = StaticEnv { home_dir: None, envs };
-        let credentials = Credentials::new(&Address::read("dynamodb://eu-west-1", None).unwrap(), env);
+        let credentials = Credentials::new(account(None, None), env);
         let who = async || {
             let (mut head, ()) = http_types::Request::post("http://h/").body(()).unwrap().into_parts();
             credentials.sign(&mut head).await.unwrap();
@@ -373,7 +417,7 @@ mod tests {
         write("NEW");
         assert!(!who().await);
         assert!(credentials.forget() && who().await);
-        let given = Address::read("dynamodb://eu-west-1/GIVEN/s3cret", None).unwrap();
-        assert!(!Credentials::new(&given, StaticEnv::default()).forget());
+        let given = account(None, Some("GIVEN"));
+        assert!(!Credentials::new(given, StaticEnv::default()).forget());
     }
 }
