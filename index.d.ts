@@ -313,6 +313,10 @@ export interface IStorageRequest {
   cursor?: string;
   /** The same as `cursor`. */
   continuationToken?: string;
+  /** Of events that sign URLs: what others may do by it. Default `'read'`. */
+  action?: 'read' | 'write';
+  /** Of events that sign URLs: for how long, in s, up to 604,800. Default 3,600. */
+  expiresIn?: number;
 }
 
 /** A message for a broker. */

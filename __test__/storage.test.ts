@@ -733,16 +733,6 @@ describe('a root', () => {
   });
 });
 
-it.each(['aws', 'gcp', 'azure'])('a storage of type %s leaves its jobs to a handler and says so', async (type) => {
-  const ductape = create({ resources: storing({ bucket: 'b' }, type) as never });
-  const input = { fileName: 'a', buffer: '' };
-  const { job_id } = await ductape.storage.dispatch({ storage: 'files', event: 'save', input });
-  const [found] = await ductape.resources.check();
-  expect(found?.error?.message).toContain(`the type '${type}' is not built in; its jobs wait for a handler`);
-  ductape.storage.handle({ storage: 'files' }, () => 'kept');
-  expect(await ductape.jobs.wait(job_id)).toBe('kept');
-});
-
 it('a file of more bytes than a text can hold is refused', async () => {
   const { storage } = create();
   const buffer = new Uint8Array(405_000_000);

@@ -11,6 +11,7 @@ pub use store_clock::{StoreClock, TimeSample};
 pub use watch::{ClockReading, ClockWatch, Jump, Segment};
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -170,4 +171,18 @@ fn known_boot() -> Option<&'static str> {
     let read = || std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     BOOT.get_or_init(|| read().map(|text| text.trim().to_owned()))
         .as_deref()
+}
+
+/// The time, later than what this process was told by it before: for files that are told apart by it.
+#[must_use]
+pub fn next_moment() -> SystemTime {
+    /// Smallest step that file systems keep, of those that keep more than ms.
+    const STEP_NS: u64 = 100;
+    static LAST_NS: AtomicU64 = AtomicU64::new(0);
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(since_epoch.as_nanos()).unwrap_or_default() / STEP_NS * STEP_NS;
+    let later = |last: u64| Some(now.max(last + STEP_NS));
+    let last = LAST_NS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
+    let moment = last.map_or(now, |last| now.max(last + STEP_NS));
+    UNIX_EPOCH + Duration::from_nanos(moment)
 }

@@ -8,7 +8,7 @@
 
 mod actions;
 mod auth;
-#[cfg(any(feature = "dynamodb", feature = "sqs"))]
+#[cfg(any(feature = "dynamodb", feature = "sqs", feature = "cloud-storage"))]
 mod aws;
 mod brokers;
 mod call;
@@ -52,7 +52,7 @@ pub fn definitions(
     let families = [
         actions::definitions(resources, outbound),
         notifications::definitions(resources, outbound),
-        storage::definitions(resources),
+        storage::definitions(resources, outbound),
         brokers::definitions(resources, outbound),
         databases::definitions(resources, outbound, warn),
         graph_definition::definitions(resources),

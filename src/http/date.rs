@@ -17,7 +17,7 @@ pub(super) fn retry_after(value: &str, now: i64) -> Option<i64> {
 
 /// Reads `Sun, 06 Nov 1994 08:49:37 GMT`, or `Sunday, 06-Nov-94 08:49:37 GMT` of RFC 850, or `Sun Nov  6 08:49:37 1994` of C's
 /// `asctime`, as ms since the epoch.
-fn parse_http_date(text: &str, now: i64) -> Option<i64> {
+pub(super) fn parse_http_date(text: &str, now: i64) -> Option<i64> {
     let words: Vec<&str> = text.split([' ', '-']).filter(|word| !word.is_empty()).collect();
     let (day, month, year, time) = match (words.as_slice(), text.contains('-')) {
         (&[weekday, day, month, year, time, "GMT"], false) if weekday.ends_with(',') => {

@@ -31,7 +31,7 @@ impl Failure {
     }
 
     /// No complete response was received.
-    pub(super) fn from_client_error(error: &reqwest::Error) -> Self {
+    pub(crate) fn from_client_error(error: &reqwest::Error) -> Self {
         if let Some(refused) = find_cause::<NoAllowedAddress>(error) {
             return Self::new("FORBIDDEN", refused.to_string());
         }
@@ -54,13 +54,19 @@ impl Failure {
         Self::new("CONNECTION_ERROR", format!("{what}: {}", root_cause(error)))
     }
 
+    /// The exchange broke in a way that no error of the client tells.
+    #[cfg(feature = "cloud-storage")]
+    pub(crate) fn broken(what: &str) -> Self {
+        Self::new("CONNECTION_ERROR", what.to_owned())
+    }
+
     /// The response exceeds the limit. Not worth a retry, since another attempt would get the same.
     pub(super) fn too_large(most: usize) -> Self {
         Self::new("VALIDATION_ERROR", format!("the answer is larger than {most} bytes"))
     }
 
     /// No complete response before the deadline.
-    pub(super) fn timed_out(deadline: Duration) -> Self {
+    pub(crate) fn timed_out(deadline: Duration) -> Self {
         Self::new("TIMEOUT", format!("no answer within {} ms", deadline.as_millis()))
     }
 }

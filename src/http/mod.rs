@@ -50,6 +50,8 @@ pub struct ClientOptions {
     pub authorities: Option<String>,
     /// Most idle connections per host.
     pub idle_per_host: usize,
+    /// Whether answers may be compressed for the way, which [`Client::exchange`] undoes.
+    pub compressed: bool,
 }
 
 impl ClientOptions {
@@ -60,6 +62,7 @@ impl ClientOptions {
             outbound,
             authorities: None,
             idle_per_host: MAX_IDLE_PER_HOST,
+            compressed: true,
         }
     }
 }
@@ -101,7 +104,12 @@ impl Client {
             proxies
         });
         let of_request = Arc::clone(&proxies);
-        let accepted = (ACCEPT_ENCODING, HeaderValue::from_static(encoding::ACCEPTED));
+        let accepted = if options.compressed {
+            encoding::ACCEPTED
+        } else {
+            "identity"
+        };
+        let accepted = (ACCEPT_ENCODING, HeaderValue::from_static(accepted));
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .default_headers(HeaderMap::from_iter([accepted]))
@@ -136,6 +144,16 @@ impl Client {
         Ok(Self { inner, guard, proxies })
     }
 
+    /// The client below this one, for libraries that make requests of their own to `url`. Redirects are theirs to follow.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` for a host that is not allowed.
+    #[cfg(feature = "cloud-storage")]
+    pub fn for_requests_to(&self, url: &Url) -> std::result::Result<&reqwest::Client, Failure> {
+        self.guard.check_url(url)?;
+        Ok(&self.inner)
+    }
+
     /// Builds a request for [`exchange`](Self::exchange) or [`send`](Self::send).
     pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.inner.request(method, url)
@@ -150,6 +168,19 @@ fn certificates(pem: &str) -> Result<Vec<Certificate>> {
 }
 
 fn retry_after(response: &Response, now: i64) -> Option<i64> {
-    let value = response.headers().get("retry-after")?.to_str().ok()?;
-    date::retry_after(value, now)
+    retry_after_in(response.headers(), now)
+}
+
+/// The delay that the headers of an answer ask for, ms.
+#[must_use]
+pub fn retry_after_in(headers: &HeaderMap, now: i64) -> Option<i64> {
+    date::retry_after(headers.get("retry-after")?.to_str().ok()?, now)
+}
+
+/// When the content of an answer was last changed, else when the answer was made, ms since the epoch.
+#[cfg(feature = "cloud-storage")]
+#[must_use]
+pub fn modified_in(headers: &HeaderMap) -> Option<i64> {
+    let date = |name: &str| date::parse_http_date(headers.get(name)?.to_str().ok()?, 0);
+    date("last-modified").or_else(|| date("date"))
 }

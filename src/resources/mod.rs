@@ -37,7 +37,10 @@ pub use notification::{
 pub use outbound::OutboundRules;
 pub use section::Section;
 pub use session::{Algorithm, KeySource, SessionResource};
-pub use storage::{LocalFolder, Storage, StorageEnv, StorageEvent, StorageLocation, StorageOperation};
+pub use storage::{
+    AwsBucket, AzureContainer, GcpBucket, LocalFolder, Storage, StorageEnv, StorageEvent, StorageLocation,
+    StorageOperation,
+};
 pub use template::Template;
 pub use text::Text;
 

@@ -27,8 +27,80 @@ pub struct StorageEnv {
 pub enum StorageLocation {
     /// A local folder.
     Local(LocalFolder),
-    /// A provider that is known by name only and has no connector: its jobs are left to handlers.
-    External(&'static str),
+    /// A bucket of S3, or of a service that speaks its protocol.
+    Aws(AwsBucket),
+    /// A bucket of Google Cloud Storage.
+    Gcp(GcpBucket),
+    /// A container of Azure Blob Storage.
+    Azure(AzureContainer),
+}
+
+impl StorageLocation {
+    /// The name of its type.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Local(_) => "local",
+            Self::Aws(_) => "aws",
+            Self::Gcp(_) => "gcp",
+            Self::Azure(_) => "azure",
+        }
+    }
+}
+
+/// A bucket of S3, or of a service that speaks its protocol.
+#[derive(Clone, Debug, Default)]
+pub struct AwsBucket {
+    /// Its name.
+    pub bucket: Text,
+    /// Its region.
+    pub region: Option<Text>,
+    /// A key and its secret; `None`: they are looked for on this machine.
+    pub key: Option<(Text, Text)>,
+    /// The token of a temporary key.
+    pub session_token: Option<Text>,
+    /// The profile whose key is looked for.
+    pub profile: Option<Text>,
+    /// URL of the service; `None`: that of S3.
+    pub endpoint: Option<Text>,
+    /// Whether the bucket is in the path of URLs instead of their host.
+    pub path_style: Option<bool>,
+    /// CA certificates that are trusted besides the system's.
+    pub ca: Option<Text>,
+}
+
+/// A bucket of Google Cloud Storage.
+#[derive(Clone, Debug, Default)]
+pub struct GcpBucket {
+    /// Its name.
+    pub bucket: Text,
+    /// JSON text of the key of a service account, or a JSON string that holds it.
+    pub service_account: Option<Text>,
+    /// Path of a file with such a key.
+    pub key_file: Option<Text>,
+    /// URL of the service; `None`: Google's.
+    pub endpoint: Option<Text>,
+    /// CA certificates that are trusted besides the system's.
+    pub ca: Option<Text>,
+}
+
+/// A container of Azure Blob Storage.
+#[derive(Clone, Debug, Default)]
+pub struct AzureContainer {
+    /// Its name.
+    pub container: Text,
+    /// Account, key and address in one text.
+    pub connection_string: Option<Text>,
+    /// The account.
+    pub account: Option<Text>,
+    /// Its key.
+    pub key: Option<Text>,
+    /// A signature that grants access, in place of a key.
+    pub sas_token: Option<Text>,
+    /// URL of the account's blobs; `None`: Azure's.
+    pub endpoint: Option<Text>,
+    /// CA certificates that are trusted besides the system's.
+    pub ca: Option<Text>,
 }
 
 /// A local folder.

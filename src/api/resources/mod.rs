@@ -8,6 +8,7 @@ mod auth;
 mod brokers;
 mod caches;
 pub mod check;
+mod cloud_storage;
 mod databases;
 mod environments;
 mod features;

@@ -1,14 +1,13 @@
 //! Reads storage: its location by environment, and its events.
 
+use super::cloud_storage;
 use super::environments::environments;
 use super::members::{members, required_tag};
 use crate::api::fields::Fields;
 use crate::resources::{LocalFolder, Resources, Storage, StorageEnv, StorageEvent, StorageLocation, StorageOperation};
 
-/// The storage type that is built in.
-const LOCAL: &str = "local";
 /// Names of storage types.
-const STORAGE_TYPES: [&str; 4] = [LOCAL, "aws", "gcp", "azure"];
+const STORAGE_TYPES: [&str; 4] = ["local", "aws", "gcp", "azure"];
 /// Upper limit of a file's size, in bytes.
 const MAX_FILE_BYTES: i64 = 32 << 20;
 
@@ -38,23 +37,27 @@ pub(super) fn read(storage: &mut Fields<'_>, product: &str, resources: &mut Reso
 
 fn read_location(env: &mut Fields<'_>) -> Option<StorageLocation> {
     env.refuse_unknown(&["slug", "type", "config", "description"]);
-    let is_built_in = |name: &str| name == LOCAL;
-    let known = env.server_type("type", &STORAGE_TYPES.map(|name| (name, name)), is_built_in)?;
-    if !is_built_in(known) {
-        return Some(StorageLocation::External(known));
-    }
+    let kind = env.server_type("type", &STORAGE_TYPES.map(|name| (name, name)), |_| true)?;
     let Some(mut config) = env.object("config") else {
         if env.raw("config").is_none() {
-            env.problem(
-                "config",
-                "is missing; it must be an object, as in { \"root\": \"./files\" }",
-            );
+            let example = match kind {
+                "aws" => r#"{ "bucketName": "files", "region": "eu-west-1" }"#,
+                "gcp" => r#"{ "bucketName": "files", "config": … }"#,
+                "azure" => r#"{ "containerName": "files", "connectionString": … }"#,
+                _ => r#"{ "root": "./files" }"#,
+            };
+            env.problem("config", format!("is missing; it must be an object, as in {example}"));
         }
         return None;
     };
-    let folder = read_folder(&mut config);
+    let place = match kind {
+        "aws" => cloud_storage::aws(&mut config).map(StorageLocation::Aws),
+        "gcp" => cloud_storage::gcp(&mut config).map(StorageLocation::Gcp),
+        "azure" => cloud_storage::azure(&mut config).map(StorageLocation::Azure),
+        _ => read_folder(&mut config).map(StorageLocation::Local),
+    };
     env.absorb(config);
-    folder.map(StorageLocation::Local)
+    place
 }
 
 fn read_folder(config: &mut Fields<'_>) -> Option<LocalFolder> {

@@ -50,6 +50,7 @@ impl AppConnector {
             outbound,
             authorities,
             idle_per_host: MAX_IDLE_PER_HOST,
+            ..ClientOptions::new(OutboundRules::default())
         });
         Ok(Self {
             app,

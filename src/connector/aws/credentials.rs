@@ -3,29 +3,12 @@
 //! Knows where credentials are found, and no service. Invariants: asking for credentials is bounded in time and size; no
 //! failure contains a credential.
 
+use super::chain::{Chain, SEARCH_TIMEOUT};
 use crate::connector::Failure;
-use crate::http::{Client, ClientOptions, ExchangeLimits};
-use crate::resources::OutboundRules;
-use bytes::Bytes;
 use http_types::request::Parts;
-
-use reqsign_aws_v4::{
-    AssumeRoleWithWebIdentityCredentialProvider, Credential, ECSCredentialProvider, EnvCredentialProvider,
-    IMDSv2CredentialProvider, ProfileCredentialProvider, RequestSigner, StaticCredentialProvider,
-};
-use reqsign_core::{Context, Env, Error, FileRead, HttpSend, ProvideCredentialChain, Signer};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::OnceCell;
-
-/// How long a source of credentials may take to answer one request.
-const SOURCE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long looking for credentials may take in all.
-const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest file or answer with credentials.
-const MAX_SOURCE_BYTES: usize = 1 << 20;
+use reqsign_aws_v4::{Credential, RequestSigner, StaticCredentialProvider};
+use reqsign_core::{Context, Env, Signer};
+use std::sync::{Mutex, PoisonError};
 
 /// Credentials in a definition.
 #[derive(Clone)]
@@ -65,13 +48,6 @@ pub(super) struct Credentials {
     chain: Option<Chain>,
 }
 
-/// Finds credentials where this machine has them.
-struct Chain {
-    context: Context,
-    /// Whether a source did not answer.
-    unanswered: Arc<AtomicBool>,
-}
-
 impl Credentials {
     /// Asks nobody yet. `env` has the variables that say where credentials are.
     pub(super) fn new(account: Account, env: impl Env) -> Self {
@@ -82,20 +58,9 @@ impl Credentials {
                 chain: None,
             };
         }
-        let unanswered = Arc::new(AtomicBool::new(false));
-        let source = Source {
-            client: OnceCell::new(),
-            unanswered: Arc::clone(&unanswered),
-        };
-        let chain = Chain {
-            context: Context::new()
-                .with_env(env)
-                .with_file_read(Files)
-                .with_http_send(source),
-            unanswered,
-        };
+        let chain = Chain::new(&account.region, account.profile.clone(), env);
         Self {
-            signer: Mutex::new(chain.signer(&account)),
+            signer: Mutex::new(searching(&chain, &account)),
             account,
             chain: Some(chain),
         }
@@ -105,7 +70,7 @@ impl Credentials {
     pub(super) async fn sign(&self, head: &mut Parts) -> Result<(), Failure> {
         let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(chain) = &self.chain {
-            chain.unanswered.store(false, Ordering::Relaxed);
+            chain.expect_answers();
         }
         let signed = tokio::time::timeout(SEARCH_TIMEOUT, signer.sign(head, None)).await;
         let Account { label, place, .. } = self.account;
@@ -122,14 +87,13 @@ impl Credentials {
     }
 
     fn some_source_is_silent(&self) -> bool {
-        let chain = self.chain.as_ref();
-        chain.is_some_and(|chain| chain.unanswered.load(Ordering::Relaxed))
+        self.chain.as_ref().is_some_and(Chain::some_source_is_silent)
     }
 
     /// Forgets credentials that were refused, unless they are the definition's own; `false`: there are no others.
     pub(super) fn forget(&self) -> bool {
         let Some(chain) = &self.chain else { return false };
-        *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = chain.signer(&self.account);
+        *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = searching(chain, &self.account);
         true
     }
 }
@@ -146,93 +110,9 @@ fn request_signer(account: &Account) -> RequestSigner {
     RequestSigner::new(account.service, &account.region)
 }
 
-impl Chain {
-    /// A signer that knows no credentials yet.
-    fn signer(&self, account: &Account) -> Signer<Credential> {
-        let mut profile = ProfileCredentialProvider::new();
-        if let Some(name) = &account.profile {
-            profile = profile.with_profile(name.clone());
-        }
-        let mut chain = ProvideCredentialChain::new();
-        // A profile that is asked for by name goes before variables that happen to be set.
-        chain = match account.profile {
-            Some(_) => chain.push(profile),
-            None => chain.push(EnvCredentialProvider::new()).push(profile),
-        };
-        let chain = chain
-            .push(
-                AssumeRoleWithWebIdentityCredentialProvider::default()
-                    .with_region(account.region.clone())
-                    .with_regional_sts_endpoint(),
-            )
-            .push(ECSCredentialProvider::new())
-            .push(IMDSv2CredentialProvider::new());
-        Signer::new(self.context.clone(), chain, request_signer(account))
-    }
-}
-
-/// Reads files with credentials.
-#[derive(Debug)]
-struct Files;
-
-impl FileRead for Files {
-    async fn file_read(&self, path: &str) -> reqsign_core::Result<Vec<u8>> {
-        let path = path.to_owned();
-        let read = tokio::task::spawn_blocking(move || {
-            crate::text_file::read_text_file(Path::new(&path), MAX_SOURCE_BYTES as u64)
-        });
-        match read.await {
-            Ok(Ok(text)) => Ok(text.into_bytes()),
-            _ => Err(Error::config_invalid("a file of credentials cannot be read")),
-        }
-    }
-}
-
-/// Asks services that have credentials. They are named by this machine's environment, not by a job, and most of them have
-/// private addresses.
-#[derive(Debug)]
-struct Source {
-    client: OnceCell<Client>,
-    unanswered: Arc<AtomicBool>,
-}
-
-impl HttpSend for Source {
-    async fn http_send(
-        &self,
-        request: http_types::Request<Bytes>,
-    ) -> reqsign_core::Result<http_types::Response<Bytes>> {
-        let answer = self.ask(request).await;
-        let failed = match &answer {
-            Ok(answer) => answer.status().is_server_error() || answer.status().as_u16() == 429,
-            Err(_) => true,
-        };
-        if failed {
-            self.unanswered.store(true, Ordering::Relaxed);
-        }
-        answer
-    }
-}
-
-impl Source {
-    async fn ask(&self, request: http_types::Request<Bytes>) -> reqsign_core::Result<http_types::Response<Bytes>> {
-        let failed = |_| Error::unexpected("a source of credentials did not answer");
-        let open = || Client::open(ClientOptions::new(OutboundRules::default()));
-        let client = self.client.get_or_try_init(open).await.map_err(|_| failed(()))?;
-        let (head, body) = request.into_parts();
-        let url = head.uri.to_string().parse().map_err(|_| failed(()))?;
-        let limits = ExchangeLimits {
-            deadline: SOURCE_TIMEOUT,
-            response_bytes: MAX_SOURCE_BYTES,
-            redirects: 0,
-            now: 0,
-        };
-        let request = client.request(head.method, url).headers(head.headers).body(body);
-        let answer = client.exchange_any(request, &limits).await.map_err(|_| failed(()))?;
-        let mut response = http_types::Response::new(Bytes::from(answer.body));
-        *response.status_mut() = http_types::StatusCode::from_u16(answer.status).map_err(|_| failed(()))?;
-        *response.headers_mut() = answer.headers;
-        Ok(response)
-    }
+/// A signer that knows no credentials yet.
+fn searching(chain: &Chain, account: &Account) -> Signer<Credential> {
+    Signer::new(chain.context().clone(), chain.provider(), request_signer(account))
 }
 
 #[cfg(test)]
@@ -240,7 +120,7 @@ mod tests {
     use super::*;
     use reqsign_core::StaticEnv;
     use std::collections::HashMap;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 

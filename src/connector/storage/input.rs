@@ -3,6 +3,7 @@
 //! Invariant: no error message contains the content or the name of a file.
 
 use super::media::is_media_type;
+use super::task::Access;
 use crate::connector::Failure;
 use crate::connector::limits::{DEFAULT_LIST_LIMIT, MAX_LIST_LIMIT};
 use crate::resources::FilePath;
@@ -10,6 +11,7 @@ use crate::text::json::{self, Object};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use std::time::Duration;
 
 /// Base64 with optional padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -18,7 +20,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// What an input may have; each operation reads what it needs.
-const MEMBERS: [&str; 8] = [
+const MEMBERS: [&str; 10] = [
     "fileName",
     "buffer",
     "path",
@@ -27,7 +29,13 @@ const MEMBERS: [&str; 8] = [
     "cursor",
     "prefix",
     "continuationToken",
+    "action",
+    "expiresIn",
 ];
+/// For how long a URL grants access if the job does not say, s.
+const DEFAULT_URL_SECONDS: i64 = 3_600;
+/// The longest that all providers grant, s.
+const MAX_URL_SECONDS: i64 = 7 * 24 * 3_600;
 /// Longest path of a file, in bytes: what object stores take.
 const MAX_KEY_BYTES: usize = 1_024;
 
@@ -72,6 +80,32 @@ impl<'a> Input<'a> {
         };
         let text = json::string(json).ok_or_else(|| Failure::invalid(format!("input.{name}: must be a string")))?;
         Ok(Some(text.into_owned()))
+    }
+
+    /// An integer from 1.
+    fn integer(&self, name: &str, most: i64) -> Result<Option<i64>, Failure> {
+        let Some(json) = self.0.get_present(name) else {
+            return Ok(None);
+        };
+        match serde_json::from_str::<i64>(json) {
+            Ok(number) if (1..=most).contains(&number) => Ok(Some(number)),
+            _ => Err(Failure::invalid(format!(
+                "input.{name}: must be an integer from 1 to {most}"
+            ))),
+        }
+    }
+
+    /// What a URL is to grant, and for how long.
+    pub(super) fn access(&self) -> Result<(Access, Duration), Failure> {
+        let access = match self.text("action")?.as_deref() {
+            None | Some("read") => Access::Read,
+            Some("write") => Access::Write,
+            Some(_) => return Err(Failure::invalid("input.action: must be 'read' or 'write'")),
+        };
+        let seconds = self
+            .integer("expiresIn", MAX_URL_SECONDS)?
+            .unwrap_or(DEFAULT_URL_SECONDS);
+        Ok((access, Duration::from_secs(seconds.unsigned_abs())))
     }
 
     /// A text that has two names.
@@ -169,23 +203,15 @@ impl<'a> Input<'a> {
         if prefix.contains('\\') || prefix.chars().any(char::is_control) {
             return Err(refused("holds a '\\' or a control character"));
         }
-        let limit = match self.0.get_present("limit") {
-            None => DEFAULT_LIST_LIMIT,
-            Some(json) => serde_json::from_str::<i64>(json)
-                .ok()
-                .filter(|limit| (1..=MAX_LIST_LIMIT).contains(limit))
-                .and_then(|limit| usize::try_from(limit).ok())
-                .ok_or_else(|| {
-                    Failure::invalid(format!("input.limit: must be an integer from 1 to {MAX_LIST_LIMIT}"))
-                })?,
-        };
+        let limit = self.integer("limit", MAX_LIST_LIMIT)?;
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
         Ok(Listing {
             folder: inner.within(&folder),
             prefix: prefix.into(),
             after: self
                 .text_of(["cursor", "continuationToken"])?
                 .map(|(_, text)| text.into()),
-            limit,
+            limit: limit.unwrap_or(DEFAULT_LIST_LIMIT),
         })
     }
 }

@@ -3,6 +3,7 @@
 //! A file is written to a staging folder, synced, and then renamed to its final path. Invariants: no reader ever sees a
 //! partial file, not even after a crash; the number of operations that wait for the disk is bounded, also when it hangs.
 
+use super::content::Content;
 use super::error::FileSystemError;
 use super::input::{FileName, Listing};
 use super::local_count::count;
@@ -10,7 +11,7 @@ use super::result::{Counted, FileInfo, Listed, Removed, Stats, to_json};
 use super::sandbox::{Folder, Kind, Status};
 use super::task::{Task, Upload};
 use super::{Event, FilePath};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, next_moment};
 use crate::connector::limits::MAX_DOWNLOAD_BYTES;
 use crate::connector::{Call, Connector, Failure, Limits};
 use async_trait::async_trait;
@@ -21,8 +22,6 @@ use std::collections::BinaryHeap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
 /// Folder in the root for files that are being written.
@@ -100,7 +99,7 @@ impl StorageRoot {
             Task::Stats(file) => to_json(&self.stats(&file)?),
             Task::Count(listing) => to_json(&self.count(&listing)?),
             Task::List(listing) => to_json(&self.list(&listing)?),
-            Task::SignedUrl => Err(Failure::invalid(
+            Task::SignedUrl(..) => Err(Failure::invalid(
                 "a local folder has no URLs; `getSignedUrl` is for the types aws, gcp and azure",
             )),
         }
@@ -138,7 +137,8 @@ impl StorageRoot {
         {
             Folder::set_mode(&written, mode)?;
         }
-        written.write_all(&upload.bytes).map_err(FileSystemError::from)?;
+        let Content::Bytes(bytes) = &upload.content;
+        written.write_all(bytes).map_err(FileSystemError::from)?;
         // A file system may tell only those times apart that are some ms from each other.
         let _ = written.set_modified(next_moment());
         // Otherwise a power failure could keep the name and lose the content.
@@ -333,17 +333,4 @@ impl Drop for UnfinishedFile<'_> {
 
 fn file_info(file: &FileName, status: &Status) -> FileInfo {
     FileInfo::new(file, status.size, status.etag(), status.modified_ms())
-}
-
-/// The time, later than what this process was told before.
-fn next_moment() -> SystemTime {
-    /// Smallest step that file systems keep, of those that keep more than ms.
-    const STEP_NS: u64 = 100;
-    static LAST_NS: AtomicU64 = AtomicU64::new(0);
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(since_epoch.as_nanos()).unwrap_or_default() / STEP_NS * STEP_NS;
-    let later = |last: u64| Some(now.max(last + STEP_NS));
-    let last = LAST_NS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
-    let moment = last.map_or(now, |last| now.max(last + STEP_NS));
-    UNIX_EPOCH + Duration::from_nanos(moment)
 }

@@ -1,9 +1,11 @@
-//! Storage: files in a local folder.
+//! Storage: files in a local folder, or in a bucket of an object store.
 //!
-//! Knows no network. The providers `aws`, `gcp` and `azure` are accepted in definitions but not built in: their jobs wait
-//! for a handler. Invariants: no path leads out of the root, through a link or otherwise; a file is seen complete or not
-//! at all.
+//! The way of a job: [`task`] says what it is to do, by its event and its [`input`]; [`local`] or [`cloud`] does it; [`result`] is
+//! the same for all. Invariants: no path leads out of the root, through a link or otherwise; a file is seen complete or not at all.
 
+#[cfg(feature = "cloud-storage")]
+mod cloud;
+mod content;
 mod error;
 mod input;
 mod local;
@@ -17,13 +19,16 @@ use super::{Connector, Definition, Failure, LeftToHandlers, ResourceName, Served
 use crate::engine::inputs::ExpressionResolver;
 use crate::engine::routing::Pattern;
 use crate::model::Namespace;
-use crate::resources::{FilePath, Resources, StorageEvent, StorageLocation, StorageOperation};
+use crate::resources::{FilePath, OutboundRules, Resources, StorageEvent, StorageLocation, StorageOperation};
 use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Timeout of attempts of jobs that set none, of files that go over a network, ms.
+const CLOUD_TIMEOUT_MS: i64 = 600_000;
+
 /// One definition for each storage and environment in `resources`.
-pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
+pub(super) fn definitions(resources: &Resources, outbound: &OutboundRules) -> Vec<Arc<dyn Definition>> {
     let mut all: Vec<Arc<dyn Definition>> = Vec::new();
     for (product, storage) in resources.storage.iter() {
         let events: Arc<[Event]> = storage.events.iter().map(Event::from).collect();
@@ -39,6 +44,7 @@ pub(super) fn definitions(resources: &Resources) -> Vec<Arc<dyn Definition>> {
                 // Fixed now, so that a later change of the working directory does not move the files.
                 base: std::env::current_dir().unwrap_or_default(),
                 events: Arc::clone(&events),
+                outbound: outbound.clone(),
             }));
         }
     }
@@ -72,9 +78,16 @@ struct StorageDefinition {
     place: StorageLocation,
     base: PathBuf,
     events: Arc<[Event]>,
+    #[cfg_attr(not(feature = "cloud-storage"), allow(dead_code, reason = "folders have no network"))]
+    outbound: OutboundRules,
 }
 
 impl StorageDefinition {
+    /// Whether a connector for its type is part of this build.
+    fn is_built_in(&self) -> bool {
+        matches!(self.place, StorageLocation::Local(_)) || cfg!(feature = "cloud-storage")
+    }
+
     fn pattern(&self) -> Pattern {
         Pattern {
             namespace: Namespace::Storage,
@@ -93,23 +106,27 @@ impl Definition for StorageDefinition {
     }
 
     fn targets(&self) -> Vec<ServedTarget> {
-        match self.place {
-            StorageLocation::External(_) => Vec::new(),
-            StorageLocation::Local(_) => vec![ServedTarget {
-                pattern: self.pattern(),
-                timeout: None,
-            }],
+        if !self.is_built_in() {
+            return Vec::new();
         }
+        let timeout = match self.place {
+            StorageLocation::Local(_) => None,
+            _ => Some(CLOUD_TIMEOUT_MS),
+        };
+        vec![ServedTarget {
+            pattern: self.pattern(),
+            timeout,
+        }]
     }
 
     fn left_to_handlers(&self) -> Vec<LeftToHandlers> {
-        match self.place {
-            StorageLocation::External(type_name) => vec![LeftToHandlers {
-                pattern: self.pattern(),
-                type_name,
-            }],
-            StorageLocation::Local(_) => Vec::new(),
+        if self.is_built_in() {
+            return Vec::new();
         }
+        vec![LeftToHandlers {
+            pattern: self.pattern(),
+            type_name: self.place.type_name(),
+        }]
     }
 
     async fn open(&self, expressions: &ExpressionResolver) -> Result<Arc<dyn Connector>, Failure> {
@@ -122,7 +139,13 @@ impl Definition for StorageDefinition {
                 let root = self.base.join(root);
                 Ok(local::StorageConnector::open(root, folder.create, Arc::clone(&self.events)).await)
             }
-            StorageLocation::External(kind) => Err(Failure::not_built_in("storage", kind)),
+            #[cfg(feature = "cloud-storage")]
+            place => {
+                let events = Arc::clone(&self.events);
+                Ok(cloud::CloudConnector::open(place, &self.outbound, expressions, events).await?)
+            }
+            #[cfg(not(feature = "cloud-storage"))]
+            place => Err(Failure::not_built_in("storage", place.type_name())),
         }
     }
 }

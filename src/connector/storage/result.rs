@@ -4,6 +4,8 @@ use super::input::FileName;
 use super::media::{Category, category, media_type};
 use crate::connector::Failure;
 use serde::Serialize;
+#[cfg(feature = "cloud-storage")]
+use std::collections::BTreeMap;
 
 /// A file in a job's result.
 #[derive(Debug, Serialize)]
@@ -14,6 +16,9 @@ pub(super) struct FileInfo {
     /// The folder.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub path: String,
+    /// Where it is, for those who have access.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Its content in base64, of a file that was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buffer: Option<String>,
@@ -34,6 +39,7 @@ impl FileInfo {
         Self {
             file_name: file.name.to_string(),
             path: file.folder.text(),
+            url: None,
             buffer: None,
             size,
             mime_type: media_type(&file.name).map(str::to_owned),
@@ -70,6 +76,22 @@ impl Stats {
     }
 }
 
+/// A URL by which others reach a file for a while.
+#[cfg(feature = "cloud-storage")]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SignedUrl {
+    /// The URL.
+    pub url: String,
+    /// The method that it is good for.
+    pub method: String,
+    /// Headers that must be sent with it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<&'static str, &'static str>,
+    /// Until when it is good, ms since the epoch.
+    pub expires_at: i64,
+}
+
 /// Files of a folder.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Listed {
@@ -94,6 +116,12 @@ impl Listed {
             path => format!("{path}/{}", file.file_name),
         };
         self.files.push(ListedFile { name, file });
+    }
+
+    /// How many there are.
+    #[cfg(feature = "cloud-storage")]
+    pub(super) fn len(&self) -> usize {
+        self.files.len()
     }
 
     /// Says what follows.

@@ -1,10 +1,12 @@
 //! What a job of a storage is to do: read from its event and its input, and checked. Pure.
 
 use super::Event;
+use super::content::Content;
 use super::input::{FileName, Input, Listing};
 use crate::connector::Failure;
 use crate::connector::limits::MAX_UPLOAD_BYTES;
 use crate::resources::{FilePath, StorageOperation};
+use std::time::Duration;
 
 /// The checked task of one job.
 #[derive(Debug)]
@@ -22,7 +24,16 @@ pub(super) enum Task {
     /// Lists the files of a folder.
     List(Listing),
     /// Makes a URL by which others reach a file for a while.
-    SignedUrl,
+    SignedUrl(FileName, Access, Duration),
+}
+
+/// What a URL grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// To read the file.
+    Read,
+    /// To write it.
+    Write,
 }
 
 /// A file to write.
@@ -33,7 +44,7 @@ pub(super) struct Upload {
     /// Its media type, if the job names it.
     pub mime_type: Option<String>,
     /// Its content.
-    pub bytes: Vec<u8>,
+    pub content: Content,
 }
 
 impl Task {
@@ -54,7 +65,7 @@ impl Task {
                 Ok(Self::Upload(Upload {
                     file: input.file(folder)?,
                     mime_type: input.mime_type()?,
-                    bytes: input.bytes(most)?,
+                    content: Content::Bytes(input.bytes(most)?.into()),
                 }))
             }
             StorageOperation::Download => Ok(Self::Download(input.file(folder)?)),
@@ -62,7 +73,10 @@ impl Task {
             StorageOperation::Stats if input.names_file() => Ok(Self::Stats(input.file(folder)?)),
             StorageOperation::Stats => Ok(Self::Count(input.listing(folder)?)),
             StorageOperation::ListFiles => Ok(Self::List(input.listing(folder)?)),
-            StorageOperation::GetSignedUrl => Ok(Self::SignedUrl),
+            StorageOperation::GetSignedUrl => {
+                let (access, expires_in) = input.access()?;
+                Ok(Self::SignedUrl(input.file(folder)?, access, expires_in))
+            }
         }
     }
 }
