@@ -138,6 +138,16 @@ describe('a job_id', () => {
     expect(await countJobs(ductape)).toBe(5);
   });
 
+  it.each([
+    ['日'.repeat(86), /1 to 255 bytes/],
+    ['a\ud800', /half a surrogate pair/],
+  ])('of more bytes, or with half a character, is refused: %j', async (job_id, told) => {
+    const ductape = create({ worker: false });
+    const refused = await rejection(ductape.features.dispatch(job('report', { job_id })));
+    expect(refused).toMatchObject({ code: 'VALIDATION_ERROR', details: [{ path: 'job_id' }] });
+    expect(refused.message).toMatch(told);
+  });
+
   it('that is missing from identical recurring jobs causes a warning', async () => {
     const logger = recordingLogger();
     const ductape = create({ worker: false, logger });

@@ -6,6 +6,7 @@ use super::{expressions, keys, request, schedule, storage};
 use crate::clock::Millis;
 use crate::engine::inputs::{ExpressionResolver, SessionVerifier};
 use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::model::id::MAX_ID_BYTES;
 use crate::model::job::Session;
 use crate::model::{JobId, JobOptions, Namespace, NewJob, OnConflict, Recurrence, RetryPolicy, Route, Status};
 use crate::store::{Inserted, JobSummary};
@@ -524,7 +525,7 @@ impl Identity {
                 let shown = fields::truncated(&text);
                 fields.problem(
                     "job_id",
-                    format!("must be 1 to 255 printable characters, got '{shown}'"),
+                    format!("must have 1 to {MAX_ID_BYTES} bytes in UTF-8, of printable characters, got '{shown}'"),
                 );
             }
             id

@@ -295,6 +295,10 @@ pub fn tag_problem(value: &str) -> Option<String> {
 /// What kind of value a JSON text is, with the value itself where it is a short number or word.
 pub fn describe(text: &str) -> String {
     match text.as_bytes().first() {
+        // The only string of JSON that is no text.
+        Some(b'"') if json::string(text).is_none() => {
+            "one with half a surrogate pair (\\ud800 to \\udfff), which is no character".to_owned()
+        }
         Some(b'"') => "a string".to_owned(),
         Some(b'{') => "an object".to_owned(),
         Some(b'[') => "an array".to_owned(),
