@@ -257,6 +257,27 @@ describe('a delivery', () => {
     expect(failed_count).toBe(0);
   });
 
+  it('is not repeated at once where its receiver asks for no delay, or for one that is over', async () => {
+    const ductape = create({ clock: 'manual' });
+    const { url, deliveries } = await receiver((response, number) => {
+      const over = number === 1 ? '0' : 'Sunday, 06-Nov-94 08:49:37 GMT';
+      response.writeHead(503, { 'retry-after': over }).end();
+    });
+    await ductape.jobs.setWebhook({ url, events: ['job.completed'], secret });
+    ductape.features.define('work', () => {});
+    await ductape.features.dispatch(job('work'));
+    // 5 s and 20 s, and up to a fifth more of each.
+    for (const [by, made] of [
+      [4_999, 1],
+      [1_001, 2],
+      [18_900, 2],
+      [5_200, 3],
+    ] as const) {
+      await ductape.clock.advance(by);
+      expect(deliveries).toHaveLength(made);
+    }
+  });
+
   it('is given up after the last attempt, with a warning that names no secret and no path', async () => {
     const logger = recordingLogger();
     const ductape = create({ clock: 'manual', logger });
