@@ -1,11 +1,15 @@
 //! Fuzzes dispatches as JavaScript sends them: any text is the argument of `dispatch` and `dispatchMany`, in each namespace.
 #![no_main]
 
+#[path = "support/shown.rs"]
+mod support;
+
 use ductape::api::{Defaults, Dispatch, DispatchReader, read_dispatch_many};
 use ductape::error::{Error, ErrorCode};
 use ductape::model::{Namespace, NewJob, Recurrence};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+use support::shown;
 
 const NAMESPACES: [&str; 9] = [
     "actions",
@@ -95,17 +99,19 @@ fn leads_somewhere(value: &Value, path: &str) -> bool {
     }
 }
 
-/// A key as paths show it: as it is or with its escapes, and shortened.
+/// A key as paths show it: as it is or with its escapes, of JSON or of what nobody sees, and shortened.
 fn spellings(key: &str) -> Vec<String> {
     let quoted = Value::from(key).to_string();
     let escaped = &quoted[1..quoted.len() - 1];
     let mut spellings = Vec::new();
     for text in [key, escaped] {
-        spellings.push(text.to_owned());
-        for most in [SHOWN_CHARS, 40] {
-            let shown: String = text.chars().take(most).collect();
-            spellings.push(format!("{shown}…"));
-            spellings.push(shown);
+        for most in [usize::MAX, SHOWN_CHARS, 40] {
+            // What nobody sees is escaped in what was cut.
+            let cut: String = text.chars().take(most).collect();
+            for spelling in [shown(&cut), cut] {
+                spellings.push(format!("{spelling}…"));
+                spellings.push(spelling);
+            }
         }
     }
     spellings
@@ -174,7 +180,12 @@ fn assert_same(one: &Dispatch, other: &Dispatch, text: &str) {
     if one.id == other.id || one.recurrence.is_none() {
         assert_eq!((one.due, &one.recurrence), (other.due, &other.recurrence), "{text}");
     } else {
-        let unplaced = |job: &NewJob| job.recurrence.clone().map(|recurrence| Recurrence { offset: 0, ..recurrence });
+        let unplaced = |job: &NewJob| {
+            job.recurrence.clone().map(|recurrence| Recurrence {
+                offset: 0,
+                ..recurrence
+            })
+        };
         assert_eq!(unplaced(one), unplaced(other), "{text}");
     }
 }

@@ -1,6 +1,9 @@
 //! Fuzzes the wire format: any text is read as what JavaScript sends, and is part of what is sent to JavaScript.
 #![no_main]
 
+#[path = "support/shown.rs"]
+mod support;
+
 use ductape::api::intake::{DispatchBatch, outcomes};
 use ductape::api::{Defaults, DispatchReader, read_dispatch_many};
 use ductape::engine::{HandlerFailure, Level, Reply};
@@ -14,6 +17,7 @@ use ductape::store::Token;
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use serde_json::{Value, json as value};
+use support::shown;
 
 const NOW: i64 = 1_773_583_509_007;
 
@@ -147,8 +151,14 @@ fn check_sent(number: i64, text: &str) {
     write(MessageKind::Resolve, value!([ticket]), &|out| {
         wire::write_resolve(out, ticket, "")
     });
-    let details = value!([{ "path": text, "message": text }]);
-    let wire_error = value!({ "code": code, "message": error.message, "details": details, "cause": text });
+    let details = value!([{ "path": shown(text), "message": shown(text) }]);
+    // A handler's message is the program's own.
+    let message = if number % 2 == 0 {
+        error.message.clone()
+    } else {
+        shown(&error.message)
+    };
+    let wire_error = value!({ "code": code, "message": message, "details": details, "cause": shown(text) });
     write(MessageKind::Reject, value!([ticket, wire_error]), &|out| {
         wire::write_reject(out, ticket, &error_json(&error))
     });
